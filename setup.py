@@ -7,7 +7,11 @@ import sys
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
-COMPILED_FILES = ("index.jsonl", "questions.bin", "common/cpus.json", "common/gpus.json")
+COMPILED_FILES = (
+    "index.jsonl",
+    "questions.bin",
+    *(f"common/{name}.json" for name in ("cloud_types", "cpus", "gpus")),
+)
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 # the tables that are compiled when the package is built
-COMPILED = ("cpus", "gpus")
+COMPILED = ("cloud_types", "cpus", "gpus")
 
 
 def shipped_table(name: str) -> Mapping[str, Any]:

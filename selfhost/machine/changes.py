@@ -103,9 +103,9 @@ def apply(machine: Machine, settings: Sequence[str], named_gpus: Sequence[str] =
     `named_gpus` in place of its own, for planning. Without either it is returned as it is.
 
     Keys: memory, cores, disk, bandwidth (`80GB/s`, a peak; `80GB/s:measured`, what `--measure`
-    would find), gpu (`24GiB`, `2x24GiB:NAME`, `none`; several make several), architecture, system,
-    instruction_sets. Names of GPUs are as `gpu_names.cards_named` reads them. Raises `SettingError`
-    with every fault.
+    would find), gpu (`24GiB`, `2x24GiB:NAME`, `24GiB:NAME:900GB/s`, `none`; several make several),
+    architecture, system, instruction_sets. Names of GPUs are as `gpu_names.cards_named` reads them.
+    Raises `SettingError` with every fault.
     """
     if not settings and not named_gpus:
         return machine
@@ -481,6 +481,7 @@ def _gpu(text: str) -> tuple[Accelerator, ...] | None:
     if text.lower() == "none":
         return None
     size, _, name = text.partition(":")
+    name, rate = _name_and_rate(name)
     many = re.fullmatch(r"(\d{1,3})\s*[x×*]\s*(.+)", size.strip(), re.IGNORECASE | re.ASCII)
     count = int(many[1]) if many else 1
     size = many[2] if many else size
@@ -495,8 +496,22 @@ def _gpu(text: str) -> tuple[Accelerator, ...] | None:
     memory = _size("gpu", MAX_MEMORY_BYTES)(size)
     name = spelled(name) or f"GPU with {units.binary(memory)}"
     return (
-        Accelerator(vendor=vendor_of(name), name=name, memory_total_bytes=memory, unified=False),
+        Accelerator(
+            vendor=vendor_of(name),
+            name=name,
+            memory_total_bytes=memory,
+            unified=False,
+            memory_bandwidth_bytes_per_second=rate,
+        ),
     ) * count
+
+
+def _name_and_rate(text: str) -> tuple[str, int | None]:
+    """`NAME:900GB/s` as a name and the bytes per second of its memory; None where not stated."""
+    name, _, rate = text.rpartition(":")
+    if not rate.strip().lower().endswith("/s"):
+        return text, None
+    return name, _rate(rate)
 
 
 def _choice(normal: Callable[[str], str], choices: Sequence[str]) -> Callable[[str], str]:
@@ -545,7 +560,7 @@ _EXAMPLES = {
     "cores": "cores=8",
     "disk": "disk=500GB",
     "bandwidth": "bandwidth=80GB/s",
-    "gpu": "gpu=24GiB, gpu=2x24GiB or gpu=none",
+    "gpu": "gpu=24GiB, gpu=2x24GiB, gpu=24GiB:900GB/s or gpu=none",
     "architecture": "architecture=aarch64",
     "system": "system=linux",
     "instruction_sets": "instruction_sets=avx2,fma,f16c",

@@ -11,7 +11,7 @@ from functools import lru_cache
 from ..core import units
 from ..core.records import Record
 from ..core.tables import shipped_table
-from .gpus import words_of
+from .gpus import shared_memory, words_of
 
 TYPE_CHECKING = False
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # names without a number tell a series only where they have one of these words; the file is not read
 # for others, such as those that virtual machines show (`Intel Xeon Processor`)
-_WITHOUT_NUMBER = frozenset(("altra", "snapdragon"))
+_WITHOUT_NUMBER = frozenset(("altra", "axion", "snapdragon"))
 
 
 class Share(Record):
@@ -57,12 +57,55 @@ class Processor(Record):
     threads: int = 1
 
 
+class ProcessorClass(Record):
+    """What processors are whose series has no row, and what most machines with one have: GiB of
+    RAM, and a system. `words`: one of them is in the name.
+    """
+
+    words: frozenset[str]
+    architecture: str
+    system: str
+    memory_gib: int
+
+
+def class_of(name: str) -> ProcessorClass | None:
+    """The class that a word of a processor's name tells; None where none does."""
+    words = words_of(name)
+    for row in _table()["class"]:
+        if not words.isdisjoint(row["words"]):
+            return ProcessorClass(
+                words=frozenset(row["words"]),
+                architecture=row["architecture"],
+                system=row["system"],
+                memory_gib=row["memory_gib"],
+            )
+    return None
+
+
 def processor_of(name: str) -> Processor | None:
     """The series that a processor's name means; None for one without a row."""
     if not any(map(str.isdecimal, name)) and _WITHOUT_NUMBER.isdisjoint(words_of(name)):
         return None
     rows = rows_of(name)
     return _processor(rows[0]) if rows else None
+
+
+def processor_with(graphics: str) -> Processor | None:
+    """What is known of a processor by the name of the GPU in it; None for any other GPU."""
+    memory = shared_memory(graphics)
+    if memory is None:
+        return None
+    return Processor(
+        name=f"those with {memory.name}",
+        channels=memory.channels,
+        least=memory.least,
+        usual=memory.usual,
+        most=memory.most,
+        memory="either",
+        kind="client",
+        share=_share("client"),
+        vectors=memory.vectors,
+    )
 
 
 def rows_of(name: str) -> list[Mapping[str, Any]]:
@@ -101,6 +144,10 @@ def _fits(word: str, shape: str) -> bool:
     """Whether a word is of a shape; the header of the table explains its signs."""
     if shape.endswith("*"):
         shape = shape[:-1]
+        rest = word[len(shape) :]
+        if shape.endswith("#") and rest[:1].isdecimal():
+            # a longer number is another one
+            return False
         word = word[: len(shape)]
     return len(word) == len(shape) and all(
         sign == "?" or (letter.isdecimal() if sign == "#" else sign == letter)
@@ -113,7 +160,6 @@ def _processor(row: Mapping[str, Any]) -> Processor:
         row["channels"] * row.get("bits", 64) / 8 * rate * units.MB for rate in row["mts"]
     )
     kind = row.get("kind", "client")
-    share = next(each for each in _table()["share"] if each["kind"] == kind)
     return Processor(
         name=row["name"],
         channels=row["channels"],
@@ -122,11 +168,16 @@ def _processor(row: Mapping[str, Any]) -> Processor:
         most=most,
         memory=row.get("memory", "slots"),
         kind=kind,
-        share=Share(**{key: share[key] for key in ("low", "likely", "high", "devices")}),
+        share=_share(kind),
         vectors=row.get("vectors", "avx2"),
         cores=row.get("cores", 0),
         threads=row.get("threads", 1),
     )
+
+
+def _share(kind: str) -> Share:
+    share = next(each for each in _table()["share"] if each["kind"] == kind)
+    return Share(**{key: share[key] for key in ("low", "likely", "high", "devices")})
 
 
 @lru_cache(1)

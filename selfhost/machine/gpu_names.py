@@ -70,40 +70,67 @@ class _Choice(Record):
         return f"{self.card.label} {self.memory_gib:g} GB"
 
 
-def cards_named(text: str) -> NamedCards:
+def cards_named(text: str, *, listed_only: bool = False) -> NamedCards:
     """The GPUs that `text` names, several kinds separated by `+` or a comma; `none` is no GPU.
 
     A count stands before a name or after it: `2x RTX 3090`, `RTX 3090 x2`. Where a name can mean
     several cards, the one with the least memory is taken, and of those the slowest; of a card's
-    sizes the usual one where the table has it, else the least. Raises `UnknownGpuError`, and
-    `PartOfMachineError` for one that is no card.
+    sizes the usual one where the table has it, else the least. A GPU of a processor has no memory
+    of its own: the machine's RAM is its memory. A name that is not listed, but whose maker it
+    tells, is a card of its class, unless `listed_only`. Raises `UnknownGpuError`, and
+    `PartOfMachineError` for one that comes with its machine.
     """
     if text.strip().lower() == "none":
         return NamedCards(accelerators=(), label="no GPU", notes=(), source="--gpu none")
-    accelerators: list[Accelerator] = []
-    labels: list[str] = []
-    notes: list[str] = []
-    sources: list[str] = []
-    for typed in _parts(text):
-        choices = _choices(typed)
-        choice = choices[0]
-        accelerators += [_accelerator(choice)] * (typed.count * choice.card.devices)
-        labels.append(f"{typed.count}x {choice.label}" if typed.count > 1 else choice.label)
-        notes += _notes(typed, choices)
-        sources.append(f"{choice.label}: bandwidth from {_bandwidth_source(choice)}")
+    meant = [(typed, _meant(typed, listed_only)) for typed in _parts(text)]
+    accelerators = [card for typed, each in meant for card in each.accelerators * typed.count]
     if len(accelerators) > MOST_CARDS:
         raise UnknownGpuError(
             f"{_shown(text)!r} are {len(accelerators)} GPUs, and at most {MOST_CARDS} are judged",
             remedy="write for example 8x H100",
         )
-    source = "; ".join(
-        [f'--gpu "{text.strip()}"', f"memory from {gpus.source_of('memory')}", *sources]
-    )
+    labels = [
+        f"{typed.count}x {each.label}" if typed.count > 1 else each.label for typed, each in meant
+    ]
+    origin = [f'--gpu "{text.strip()}"', f"memory from {gpus.source_of('memory')}"]
     return NamedCards(
         accelerators=tuple(accelerators),
         label=" + ".join(labels),
+        notes=tuple(note for _, each in meant for note in each.notes),
+        source="; ".join([*origin, *(each.source for _, each in meant)]),
+    )
+
+
+def _meant(typed: _Typed, listed_only: bool) -> NamedCards:
+    """One GPU of that name; a card with several has them all."""
+    matches = _matches(typed)
+    if not matches and not listed_only:
+        by_class = _of_class(typed)
+        if by_class is not None:
+            return by_class
+    shared = next((card for card in matches if card.integrated), None)
+    if shared is not None and all(card.unified for card in matches):
+        return _in_processor(typed, shared)
+    choices = _choices(typed, matches)
+    choice = choices[0]
+    return NamedCards(
+        accelerators=(_accelerator(choice),) * choice.card.devices,
+        label=choice.label,
+        notes=tuple(_notes(typed, choices)),
+        source=f"{choice.label}: bandwidth from {_bandwidth_source(choice)}",
+    )
+
+
+def _in_processor(typed: _Typed, card: gpus.Card) -> NamedCards:
+    """A GPU that reads the RAM of whatever machine it is in."""
+    notes = []
+    if typed.memory_gib is not None:
+        notes.append(f"{card.label} has no memory of its own: it reads the RAM of its machine.")
+    return NamedCards(
+        accelerators=(Accelerator(vendor=gpus.vendor_of(card.name), name=card.name, unified=True),),
+        label=card.label,
         notes=tuple(notes),
-        source=source,
+        source=f"{card.label}: part of a processor, so its memory is the RAM",
     )
 
 
@@ -153,7 +180,7 @@ def _parts(text: str) -> Iterator[_Typed]:
         )
 
 
-_EXAMPLES = 'write for example --gpu "RTX 4090" or --gpu "2x RTX 3090"; or --set gpu=24GiB'
+_EXAMPLES = 'write for example --gpu "RTX 4090" or --gpu "2x RTX 3090"; or --set gpu=24GiB:900GB/s'
 
 
 def _words(name: str) -> frozenset[str]:
@@ -163,11 +190,10 @@ def _words(name: str) -> frozenset[str]:
     return frozenset(words) - typed.idle
 
 
-def _choices(typed: _Typed) -> list[_Choice]:
-    """Each card and size that the name can mean, the one to judge first. Never empty: raises
+def _choices(typed: _Typed, matches: list[gpus.Card]) -> list[_Choice]:
+    """Each size of the cards that the name can mean, the one to judge first. Never empty: raises
     `UnknownGpuError`.
     """
-    matches = _matches(typed)
     if not matches:
         raise _unknown(typed)
     if all(card.unified for card in matches):
@@ -228,6 +254,100 @@ def _exact(
     return [card for card in whole if len(card.words - left_out) == most] or matches
 
 
+# ------------------------------------------------------------------ by class
+
+
+# peaks of cards that share a number are one figure where they differ by less
+_SAME_PEAK = 1.1
+
+
+def _of_class(typed: _Typed) -> NamedCards | None:
+    """A card that is not listed, with the least memory of those like it; None where the name does
+    not tell its maker, or has no number.
+
+    Without a bandwidth of its own it has the range of its maker's cards with as much memory.
+    """
+    maker = gpus.maker_of(typed.words)
+    numbers = [word for word in typed.words if any(map(str.isdecimal, word))]
+    if maker is None or not numbers or _apple_chip(typed.words):
+        return None
+    kin, what = _kin(typed.words, numbers, maker)
+    if not kin:
+        return None
+    least_gib = min(size for card in kin for size in card.memory_gib)
+    memory_gib = least_gib if typed.memory_gib is None else typed.memory_gib
+    name = spelled(_SIZE.sub(" ", typed.text)).strip()
+    near = _nearest(typed)
+    note = f'No GPU called "{_shown(name)}" is listed: its speed is a wide guess by its class.'
+    if typed.memory_gib is None:
+        note = (
+            f'No GPU called "{_shown(name)}" is listed. Judged by {what}: {memory_gib:g} GB, the'
+            f" least that they have; --gpu '{_shown(name)} {2 * memory_gib:g}GB' states another"
+            " size."
+        )
+    if near:
+        note += f" Or did you mean {' or '.join(near)}?"
+    card = Accelerator(
+        vendor=maker,
+        name=name,
+        memory_total_bytes=round(memory_gib * units.GIB),
+        unified=False,
+        memory_bandwidth_bytes_per_second=_common_peak(kin) if typed.memory_gib is None else None,
+    )
+    source = f"{name}: not listed, by {what}"
+    return NamedCards(accelerators=(card,), label=name, notes=(note,), source=source)
+
+
+def _kin(words: frozenset[str], numbers: Sequence[str], maker: str) -> tuple[list[gpus.Card], str]:
+    """The cards that a name is most like, and what they are: those with its number, else those of
+    its line with the same rank, else those of its line, else all of its maker.
+    """
+    cards = [
+        card for card in gpus.cards() if not card.unified and gpus.vendor_of(card.name) == maker
+    ]
+    line = words & gpus.typed_words().left_out
+    own_digits = {_digits(number) for number in numbers}
+    ranks = {(len(digits), digits[-2:]) for digits in own_digits if len(digits) > 2}
+
+    def digits_of(card: gpus.Card) -> set[str]:
+        return {_digits(word) for word in card.words} - {""}
+
+    of_line = [card for card in cards if line & card.named]
+    same_number = [card for card in cards if own_digits & digits_of(card)]
+    same_rank = [
+        card
+        for card in of_line
+        if ranks & {(len(digits), digits[-2:]) for digits in digits_of(card)}
+    ]
+    if same_number:
+        return same_number, f"the cards that share its number ({_listed(same_number)})"
+    if same_rank:
+        return same_rank, f"the cards of its rank ({_listed(same_rank)})"
+    return of_line or cards, "all cards of its line" if of_line else "all cards of its maker"
+
+
+def _listed(kin: Sequence[gpus.Card]) -> str:
+    labels = [card.label for card in kin]
+    more = f" and {len(labels) - _SUGGESTED} more" if len(labels) > _SUGGESTED else ""
+    return ", ".join(labels[:_SUGGESTED]) + more
+
+
+def _digits(word: str) -> str:
+    return "".join(filter(str.isdecimal, word))
+
+
+def _common_peak(kin: Sequence[gpus.Card]) -> int | None:
+    """The peak of all of them, the least; None where they differ."""
+    peaks = [
+        _Choice(card=card, memory_gib=size).gb_per_s for card in kin for size in card.memory_gib
+    ]
+    least = min(peaks, default=0.0)
+    return round(least * units.GB) if least and max(peaks) < _SAME_PEAK * least else None
+
+
+# ------------------------------------------------------------------ a listed card
+
+
 def _accelerator(choice: _Choice) -> Accelerator:
     name, size = choice.card.name, choice.memory_gib
     reported_mib = gpus.driver_memory_mib(name, size)
@@ -284,8 +404,11 @@ def _unknown(typed: _Typed) -> UnknownGpuError:
     if chip := _apple_chip(typed.words):
         return _part_of_machine(chip)
     near = _nearest(typed)
-    other = f"--set gpu=24GiB:'{_shown(typed.text)}' states one that is not listed"
-    remedy = f"did you mean {', '.join(near)}? {other}" if near else other
+    other = (
+        f"state its memory and bandwidth: --set gpu=24GiB:'{_shown(typed.text)}':900GB/s, or"
+        " give a name with its maker, such as --gpu 'Radeon RX 7600'"
+    )
+    remedy = f"did you mean {', '.join(near)}? Else {other}" if near else other
     return UnknownGpuError(f"no GPU is called {_shown(typed.text)!r}", nearest=near, remedy=remedy)
 
 
@@ -316,16 +439,49 @@ def _apple_chip(words: frozenset[str]) -> str | None:
 
 
 def _nearest(typed: _Typed) -> tuple[str, ...]:
-    """Labels of cards: those that have all words that were typed, then those spelled alike."""
+    """Labels of cards that a slip may have meant: those that have all words that were typed, then
+    those spelled alike, with a like number and of the same maker.
+    """
     from difflib import get_close_matches
 
-    telling = typed.words - gpus.typed_words().left_out
-    label_of = {card.label.lower(): card.label for card in gpus.cards() if not card.unified}
-    inside = sorted(
-        (card.label for card in gpus.cards() if telling and telling <= card.named), key=len
-    )
+    left_out = gpus.typed_words().left_out
+    telling, maker = typed.words - left_out, gpus.maker_of(typed.words)
+    near = [
+        card
+        for card in gpus.cards()
+        if not card.unified
+        and maker in (None, gpus.vendor_of(card.name))
+        and _has_like_number(telling, card)
+    ]
+    label_of = {card.label.lower(): card.label for card in near}
+    inside = sorted((card.label for card in near if telling and telling <= card.named), key=len)
     plain = spelled(typed.text).lower()
     alike = get_close_matches(plain, list(label_of), n=_SUGGESTED, cutoff=0.6)
     short = {label.split(" ", 1)[-1]: label for label in label_of}
     alike += [short[key] for key in get_close_matches(plain, list(short), n=1, cutoff=0.6)]
     return tuple(dict.fromkeys([*inside, *(label_of[key] for key in alike)]))[:_SUGGESTED]
+
+
+def _has_like_number(words: frozenset[str], card: gpus.Card) -> bool:
+    """Whether a number of the card has the letters of one that was typed, and its digits but for
+    one: 780M is no slip for A770M.
+    """
+    return any(
+        _letters(word) == _letters(other) and _differ_by_one(_digits(word), _digits(other))
+        for word in words
+        for other in card.words
+    )
+
+
+def _differ_by_one(digits: str, others: str) -> bool:
+    """Whether two numbers are the same but for one digit, which is another or is left out."""
+    if not digits or not others:
+        return False
+    if len(digits) == len(others):
+        return sum(own != other for own, other in zip(digits, others, strict=True)) < 2
+    shorter, longer = sorted((digits, others), key=len)
+    return any(longer[:at] + longer[at + 1 :] == shorter for at in range(len(longer)))
+
+
+def _letters(word: str) -> str:
+    return "".join(letter for letter in word if not letter.isdecimal())

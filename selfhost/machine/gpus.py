@@ -43,7 +43,8 @@ class Card(Record):
     beside them; `called` are other names as a whole. `memory_gib` are the sizes that it is sold
     with, smallest first; of a card with several GPUs (`devices`) those of one. `usual_gib` is the
     one that a name without a size means, None for the smallest. A `unified` one has
-    none: it is part of a machine.
+    none: it is part of a machine. An `integrated` one is part of a processor, and its memory is
+    whatever RAM the machine has.
     """
 
     name: str
@@ -54,12 +55,14 @@ class Card(Record):
     usual_gib: float | None
     unified: bool
     devices: int
+    integrated: bool = False
 
     @property
     def label(self) -> str:
         """The name without the words that people leave unsaid."""
         unsaid = typed_words().unsaid
-        return " ".join(word for word in self.name.split() if word.lower() not in unsaid)
+        said = [word for word in self.name.split() if word.lower() not in unsaid]
+        return " ".join(said) or self.name
 
 
 class TypedWords(Record):
@@ -70,6 +73,20 @@ class TypedWords(Record):
     idle: frozenset[str]
     unsaid: frozenset[str]
     same: Mapping[str, str]
+
+
+class SharedMemory(Record):
+    """The memory of the processors that have a GPU in them: its name, the channels, and bytes per
+    second with all of them filled, with the slowest, the usual and the fastest memory. `vectors`
+    is what the cores beside it compute with.
+    """
+
+    name: str
+    channels: int
+    least: float
+    usual: float
+    most: float
+    vectors: str
 
 
 class AppleChip(Record):
@@ -246,16 +263,18 @@ def bandwidth_source(name: str, memory_gib: float) -> str | None:
 @lru_cache(1)
 def cards() -> tuple[Card, ...]:
     """Every GPU of the table."""
+    idle = typed_words().idle
     return tuple(
         Card(
             name=row["name"],
             words=frozenset(row["words"].split()),
             named=words_of(f"{row['name']} {row['words']} {row.get('also', '')}"),
-            called=tuple(map(words_of, row.get("called", ()))),
+            called=tuple(words_of(name) - idle for name in row.get("called", ())),
             memory_gib=tuple(row.get("memory_gib", ())),
             usual_gib=row.get("usual_gib"),
             unified=row.get("unified", False),
             devices=row.get("devices", 1),
+            integrated="integrated" in row,
         )
         for row in _table()["gpu"]
     )
@@ -291,6 +310,32 @@ def capability_by_name(name: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=256)
+def shared_memory(name: str) -> SharedMemory | None:
+    """What the name of a processor's own GPU tells of the memory beside it; None for others."""
+    words = words_of(name)
+    has_number = any(any(map(str.isdecimal, word)) for word in words)
+    rows = tuple(
+        (frozenset(row["words"].split()), row)
+        for row in _table()["gpu"]
+        if not (has_number and row.get("numberless"))
+    )
+    row = _of_row(name, rows)
+    if row is None or "integrated" not in row:
+        return None
+    memory = row["integrated"]
+    bytes_at_once = memory["channels"] * memory.get("bits", 64) / 8
+    least, usual, most = (bytes_at_once * rate * units.MB for rate in memory["mts"])
+    return SharedMemory(
+        name=row["name"],
+        channels=memory["channels"],
+        least=least,
+        usual=usual,
+        most=most,
+        vectors=memory.get("vectors", "avx2"),
+    )
+
+
 def has_hbm(name: str) -> bool:
     """Whether an NVIDIA GPU of that name has HBM."""
     words = words_of(name)
@@ -304,7 +349,7 @@ def generation_of(name: str) -> str | None:
 
 
 def maker_of(words: frozenset[str]) -> str | None:
-    """nvidia, amd or intel by the words of a GPU's name; None where they do not say."""
+    """nvidia, amd, intel or qualcomm by the words of a GPU's name; None where they do not say."""
     for row in _table()["maker"]:
         if not words.isdisjoint(row["words"]):
             maker: str = row["id"]
@@ -313,7 +358,7 @@ def maker_of(words: frozenset[str]) -> str | None:
 
 
 def vendor_of(name: str) -> str:
-    """nvidia, amd or intel by the words of a GPU's name; `unknown` where they do not say."""
+    """nvidia, amd, intel or qualcomm by the words of a GPU's name; `unknown` where none says."""
     words = frozenset(re.split(r"[^a-z0-9]+", name.lower()))
     return maker_of(words) or "unknown"
 

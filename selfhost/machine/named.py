@@ -11,6 +11,7 @@ from ..core.records import Record
 from ..core.spelling import canonical
 from . import gpus
 from .changes import planned
+from .cpu_names import Described, machine_with, rented
 from .gpu_names import (
     NamedCards,
     PartOfMachineError,
@@ -66,7 +67,13 @@ def machine_named(text: str) -> Machine:
     """
     cards = _cards(text)
     if cards is None:
-        named = profile_named(text)
+        try:
+            named = profile_named(text)
+        except NotOneMachineError:
+            cards = _cards(text, listed_only=False)
+            if cards is None:
+                raise
+            return _assumed_around(cards)
         if named.note is None:
             return named.profile.machine
         machine = named.profile.machine
@@ -95,6 +102,12 @@ def profile_named(text: str) -> NamedProfile:
         raise _is_a_gpu(text, cards)
     matches = _by_words(text)
     if not matches:
+        described = rented(text) or machine_with(text)
+        if described is not None:
+            return _as_profile(described)
+        cards = _cards(text, listed_only=False)
+        if cards is not None:
+            raise _is_a_gpu(text, cards)
         raise _near(text) or unknown
     if len({_without_sizes(profile.name) for profile in matches}) > 1:
         raise _several(text, [profile.name for profile in matches])
@@ -109,12 +122,27 @@ def profile_named(text: str) -> NamedProfile:
     return NamedProfile(profile=first, note=note)
 
 
+def _as_profile(described: Described) -> NamedProfile:
+    """What was described by a part of it, as if somebody had sold it."""
+    machine = described.machine
+    profile = Profile(
+        name=machine.name or described.title,
+        title=described.title,
+        kind="desktop" if machine.scope == "host" else "cloud",
+        source=described.note,
+        note=described.note,
+        machine=machine,
+    )
+    return NamedProfile(profile=profile, note=described.note)
+
+
 def _is_name_of(profile: Profile, text: str) -> bool:
     return canonical(text) in (canonical(profile.name), canonical(profile.short))
 
 
-def _cards(text: str) -> NamedCards | None:
+def _cards(text: str, *, listed_only: bool = True) -> NamedCards | None:
     """The GPUs that the text names; None where it names none, or one that is part of a machine.
+    Not `listed_only`: those that its maker's name tells the class of, too.
 
     `laptop rtx 4060` is a laptop; `rtx 4060 laptop` is the GPU of one.
     """
@@ -122,7 +150,7 @@ def _cards(text: str) -> NamedCards | None:
     if first in KINDS or text.strip().lower() == "none":
         return None
     try:
-        return cards_named(text)
+        return cards_named(text, listed_only=listed_only)
     except (PartOfMachineError, UnknownGpuError):
         return None
 

@@ -26,6 +26,10 @@ KINDS = ("laptop", "desktop", "mini-pc", "mac", "board", "ci", "cloud", "server"
 _GUESTS = ("ci", "cloud", "virtual")
 _CHOSEN = "chosen by whoever orders the machine"
 _SUGGESTED = 3
+# a shorter piece of a name says little: `i5`, `gb`
+_LEAST_TELLING = 3
+# of two words, how alike they are that differ by a slip: `macbok` and `macbook` 0.92
+_SLIP = 0.75
 
 
 class UnknownMachineError(SelfhostError, LookupError):
@@ -142,8 +146,11 @@ def find(typed: str) -> str:
 
 
 def _list_them(guesses: list[str]) -> str:
-    listed = "`selfhost machine --profiles` lists them all"
-    return f"did you mean {', '.join(guesses)}? {listed}" if guesses else listed
+    listed = (
+        "name its processor (--machine 'i5-8250U 16GB') or state it (--set memory=16GiB"
+        " --set cores=8 --set bandwidth=40GB/s); `selfhost machine --profiles` lists all names"
+    )
+    return f"did you mean {', '.join(guesses)}? Else {listed}" if guesses else listed
 
 
 def _nearest(wanted: str, name_of_key: dict[str, str]) -> list[str]:
@@ -156,7 +163,23 @@ def _nearest(wanted: str, name_of_key: dict[str, str]) -> list[str]:
     } | name_of_key
     close = get_close_matches(wanted, list(spelled), n=_SUGGESTED, cutoff=0.6)
     inside = [name for key, name in sorted(name_of_key.items()) if wanted in key]
-    return list(dict.fromkeys([*(spelled[key] for key in close), *inside]))[:_SUGGESTED]
+    guesses = dict.fromkeys([*(spelled[key] for key in close), *inside])
+    return [name for name in guesses if _shares_a_word(wanted, name)][:_SUGGESTED]
+
+
+def _shares_a_word(wanted: str, name: str) -> bool:
+    """Whether a word or a number of three signs or more stands in the name too, but for a slip:
+    letters that happen to be alike make no machine like another.
+    """
+    from difflib import get_close_matches
+
+    pieces = canonical(name).split("-")
+    telling = [piece for piece in wanted.split("-") if len(piece) >= _LEAST_TELLING]
+    return any(
+        piece in pieces
+        or (not piece.isdecimal() and get_close_matches(piece, pieces, n=1, cutoff=_SLIP))
+        for piece in telling
+    )
 
 
 def load(typed: str) -> Profile:

@@ -107,8 +107,8 @@ _SERVER_WORDS = frozenset((
     "power8", "power9", "power10",
 ))  # fmt: skip
 _CLIENT_WORDS = frozenset((
-    "core", "ryzen", "celeron", "pentium", "athlon", "atom", "n95", "n97", "n100", "n150", "n200",
-    "n305", "snapdragon",
+    "core", "i3", "i5", "i7", "i9", "ryzen", "celeron", "pentium", "athlon", "atom",
+    "n95", "n97", "n100", "n150", "n200", "n305", "snapdragon",
 ))  # fmt: skip
 _ZEN_WORDS = frozenset(("amd", "epyc", "ryzen", "threadripper"))
 
@@ -261,12 +261,18 @@ def _assumed(machine: Machine) -> Bandwidth | None:
 
 
 def named_processor(machine: Machine) -> cpus.Processor | None:
-    """The series of its processor; None where its name does not tell, and for a chip with its
-    memory beside it (`chip_of`).
+    """The series of its processor, by its name or that of the GPU in it; None where neither tells,
+    and for a chip with its memory beside it (`chip_of`).
     """
-    if machine.cpu_model is None or machine.emulated_on is not None or chip_of(machine) is not None:
+    if machine.emulated_on is not None or chip_of(machine) is not None:
         return None
-    return cpus.processor_of(machine.cpu_model)
+    named = None if machine.cpu_model is None else cpus.processor_of(machine.cpu_model)
+    if named is not None:
+        return named
+    inside = (
+        cpus.processor_with(device.name) for device in machine.accelerators or () if device.unified
+    )
+    return next(filter(None, inside), None)
 
 
 def _named(machine: Machine) -> Bandwidth | None:

@@ -13,10 +13,12 @@ from selfhost.machine.gpu_names import (
     UnknownGpuError,
     cards_named,
 )
+from selfhost.verdict.graphics import gpu_of
 
 GIB, GB = 2**30, 10**9
 CARDS = [card for card in gpus.cards() if not card.unified]
-SHARED = [card for card in gpus.cards() if card.unified]
+SHARED = [card for card in gpus.cards() if card.unified and not card.integrated]
+INTEGRATED = [card for card in gpus.cards() if card.integrated]
 
 
 def named(text: str) -> list[tuple[str, float]]:
@@ -170,15 +172,27 @@ def test_figures_and_their_sources() -> None:
     assert card.memory_total_bytes == 24564 * 2**20
 
 
+def test_a_gpu_of_a_processor_reads_the_ram_of_any_machine() -> None:
+    """By the name of its driver and the short one."""
+    for card in INTEGRATED:
+        for text in (card.name, card.label):
+            (found,) = cards_named(text).accelerators
+            assert found.unified, text
+            assert found.memory_total_bytes is None
+    for text, name in (
+        ("780M", "AMD Radeon 780M Graphics"),
+        ("Radeon 890M", "AMD Radeon 890M Graphics"),
+        ("Vega 8", "AMD Radeon Vega 8 Graphics"),
+        ("Intel Iris Xe", "Intel Iris Xe Graphics"),
+        ("UHD 770", "Intel UHD Graphics 770"),
+        ("Arc 140V", "Intel Arc 140V GPU"),
+    ):
+        assert cards_named(text).accelerators[0].name == name
+
+
 @pytest.mark.parametrize(
     ("text", "nearest"),
-    [
-        ("RTX 490", "RTX 4090"),
-        ("gtx 4090", "RTX 4090"),
-        ("RTX 6000", "RTX 6000 Ada"),
-        ("RX 7900 XTZ", "Radeon RX 7900 XT"),
-        ("RTX 4090 48GB", "RTX 4090 24 GB"),
-    ],
+    [("490", "RTX 4090"), ("H900", "H200"), ("RTX 4090 48GB", "RTX 4090 24 GB")],
 )
 def test_an_unknown_name_has_near_ones(text: str, nearest: str) -> None:
     with pytest.raises(UnknownGpuError) as caught:
@@ -187,8 +201,54 @@ def test_an_unknown_name_has_near_ones(text: str, nearest: str) -> None:
     assert "--set gpu=" in str(caught.value.remedy)
 
 
+@pytest.mark.parametrize("text", ["770M", "frobnicator", "4242", "A990M"])
+def test_letters_alike_make_no_near_name(text: str) -> None:
+    """780M was once answered with an Arc A770M; the remedy states memory and bandwidth instead."""
+    with pytest.raises(UnknownGpuError) as caught:
+        cards_named(text)
+    assert caught.value.nearest == ()
+    assert f"'{text}':900GB/s" in str(caught.value.remedy)
+
+
 @pytest.mark.parametrize(
-    "text", ["", "24GB", "RTX", "0x 4090", "99x 4090", "x", "+", "4090 +", "a" * 999]
+    ("text", "vendor", "gib", "near"),
+    [
+        # shares its number with the XT and the mobile one, both of 4 GB
+        ("RX 6500", "amd", 4, "RX 6500 XT"),
+        ("RTX 490", "nvidia", 4, "RTX 4090"),
+        ("gtx 4090", "nvidia", 16, "RTX 4090"),
+        ("RTX 6000", "nvidia", 24, "RTX 6000 Ada"),
+        ("RX 7900 XTZ", "amd", 16, "RX 7900 XT"),
+        ("RTX 6090 48GB", "nvidia", 48, ""),
+        ("Arc B990", "intel", 4, ""),
+    ],
+)
+def test_an_absent_name_with_a_maker_is_a_card_of_its_class(
+    text: str, vendor: str, gib: int, near: str
+) -> None:
+    """With the least memory of those like it, unless it states its own, and the note says so."""
+    named_cards = cards_named(text)
+    (card,) = named_cards.accelerators
+    assert (card.vendor, card.unified) == (vendor, False)
+    assert card.memory_total_bytes == gib * GIB
+    assert "is listed" in named_cards.notes[0]
+    assert near in named_cards.notes[0]
+    assert gpu_of(card) is not None
+    with pytest.raises(UnknownGpuError):
+        cards_named(text, listed_only=True)
+
+
+def test_the_class_of_an_absent_card_gives_a_wide_range() -> None:
+    """That of its maker's cards with as much memory, said to be a guess."""
+    gpu = gpu_of(cards_named("RTX 6090 24GB").accelerators[0])
+    assert gpu is not None
+    assert gpu.peak.how is not None
+    assert gpu.peak.fast > 2 * gpu.peak.slow
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "24GB", "RTX", "frobnicator 3000", "0x 4090", "99x 4090", "x", "+", "4090 +", "a" * 999],
 )
 def test_what_names_no_gpu_is_refused(text: str) -> None:
     with pytest.raises(UnknownGpuError):

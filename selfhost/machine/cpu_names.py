@@ -1,0 +1,152 @@
+"""Machines by the name of their processor, `i5-8250U 16GB`, or of what a cloud rents, `c7i.large`.
+
+A processor's name tells its memory channels, not the machine around it; the rest is assumed.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..core import units
+from ..core.records import Record
+from ..core.tables import shipped_table
+from . import cpus
+from .changes import planned
+from .gpus import words_of
+from .record import Machine
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+_SIZE = re.compile(r"(?<![\w.])(\d{1,4})\s*(?:gib|gb)\b", re.IGNORECASE | re.ASCII)
+_MOST_LETTERS = 120
+_BANDWIDTH = "memory_bandwidth_bytes_per_second"
+
+
+class Described(Record):
+    """A machine of which only a part was named; `note` says what was assumed."""
+
+    machine: Machine
+    title: str
+    note: str
+
+
+def machine_with(text: str) -> Described | None:
+    """A machine with the processor that the text names, and with the RAM that it states or else
+    what most such machines have. None where it names no processor.
+    """
+    name = " ".join(_SIZE.sub(" ", text).replace(",", " ").split())
+    if not name or len(name) > _MOST_LETTERS or not name.isprintable():
+        return None
+    around = cpus.class_of(name)
+    series = cpus.processor_of(name)
+    if around is None or (series is None and not _has_number(name, around)):
+        return None
+    sizes = {int(size) for size in _SIZE.findall(text)}
+    memory_gib = max(sizes, default=around.memory_gib)
+    assumed: dict[str, Any] = {"system": around.system, "accelerators": ()}
+    if not sizes:
+        assumed["memory_total_bytes"] = memory_gib * units.GIB
+    values: dict[str, Any] = {
+        **assumed,
+        "architecture": around.architecture,
+        "memory_total_bytes": memory_gib * units.GIB,
+        "memory_limit_bytes": memory_gib * units.GIB,
+    }
+    why = "assumed: the processor's name does not tell it"
+    machine = Machine(
+        **values,
+        name=f"a machine with {name}",
+        scope="host",
+        cpu_model=name,
+        confidence="low",
+        assumed=(*assumed, _BANDWIDTH),
+        sources={**dict.fromkeys(assumed, why), "cpu_model": f'"{text.strip()}"'},
+    )
+    return Described(
+        machine=planned(machine), title=name, note=_note(text, series, memory_gib, bool(sizes))
+    )
+
+
+def _has_number(name: str, around: cpus.ProcessorClass) -> bool:
+    """Whether it has a number beside the words that tell its class: `i5` alone has none."""
+    others = words_of(name) - around.words
+    return any(any(map(str.isdecimal, word)) for word in others)
+
+
+def _note(text: str, series: cpus.Processor | None, memory_gib: int, is_stated: bool) -> str:
+    known = (
+        "its series is not listed, so that its speed is a wide guess by its class"
+        if series is None
+        else f"its memory is that of the series {series.name}"
+    )
+    ram = "" if is_stated else f", {memory_gib} GiB of RAM"
+    return (
+        f'"{text.strip()}" is a processor: {known}. No GPU{ram} and the rest of the machine are'
+        f" assumed; state them: --machine '{text.strip()}"
+        f"{'' if is_stated else f' {2 * memory_gib}GB'}' --gpu NAME --set cores=8."
+    )
+
+
+# ------------------------------------------------------------------ what clouds rent
+
+
+def rented(text: str) -> Described | None:
+    """The machine that a cloud's name for a type means, `m6a.xlarge`, `n2-standard-8`,
+    `Standard_D4s_v5`; None for any other text. Raises `SpecError` where the table is missing.
+    """
+    plain = text.strip().lower()
+    if len(plain) > _MOST_LETTERS or not any(map(str.isdecimal, plain)):
+        return None
+    table = shipped_table("cloud_types")
+    for row in table["type"]:
+        match = re.fullmatch(row["types"], plain, re.ASCII)
+        if match is None:
+            continue
+        gib = row["gib"].get(match["kind"])
+        processors = _processors(match["size"], table["sizes"])
+        if gib is not None and processors:
+            return _rented(text.strip(), row, gib, processors, table["sources"][row["source"]])
+    return None
+
+
+def _processors(size: str, sizes: Mapping[str, int]) -> int:
+    """The virtual processors of a size; 0 for a word that is none."""
+    if size.isdecimal():
+        return int(size)
+    word = size.lstrip("0123456789")
+    return sizes.get(word, 0) * int(size[: -len(word)] or 1)
+
+
+def _rented(
+    text: str, row: Mapping[str, Any], gib: float, processors: int, source: str
+) -> Described:
+    around = cpus.class_of(row["cpu"])
+    memory = round(gib * processors * units.GIB)
+    facts: dict[str, Any] = {
+        "system": "linux",
+        "architecture": "x86_64" if around is None else around.architecture,
+        "memory_total_bytes": memory,
+        "memory_limit_bytes": memory,
+        "cpu_model": row["cpu"],
+        "cpu_cores_usable": float(processors),
+        "cpu_cores_physical": max(1, processors // row["threads"]),
+        "accelerators": (),
+    }
+    machine = Machine(
+        **facts,
+        name=text,
+        scope="vm",
+        confidence="medium",
+        assumed=(_BANDWIDTH,),
+        sources=dict.fromkeys(facts, source),
+    )
+    title = f"{row['provider']} {text}"
+    note = (
+        f"{title}: {units.binary(memory)} and {processors} virtual processors of"
+        f" {row['cpu']}, {source.partition(';')[0]}."
+    )
+    return Described(machine=planned(machine), title=title, note=note)

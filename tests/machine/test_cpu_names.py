@@ -1,0 +1,123 @@
+"""Machines by the name of their processor, and by what clouds call their types."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selfhost.core.tables import shipped_table
+from selfhost.machine.cpu_names import machine_with, rented
+from selfhost.machine.cpus import processor_of
+from selfhost.machine.named import machine_named, profile_named
+from selfhost.machine.profiles import UnknownMachineError
+from selfhost.verdict.processor import bandwidth
+
+GIB, GB = 2**30, 10**9
+
+
+@pytest.mark.parametrize(
+    ("text", "architecture", "gib"),
+    [
+        ("i5-8250U", "x86_64", 16),
+        ("i5-8250u 8GB", "x86_64", 8),
+        ("Ryzen 5 5600G", "x86_64", 16),
+        ("Ryzen 5 5600G, 32 GB", "x86_64", 32),
+        ("Xeon E5-2680 v4", "x86_64", 64),
+        ("EPYC 7763 256 GiB", "x86_64", 256),
+        ("Core Ultra 5 125U", "x86_64", 16),
+        ("Graviton3", "aarch64", 64),
+        ("RK3588", "aarch64", 8),
+    ],
+)
+def test_a_processor_stands_for_a_machine_around_it(text: str, architecture: str, gib: int) -> None:
+    """With the memory of its series, and the RAM that was stated or else is assumed, marked so."""
+    found = profile_named(text)
+    machine = found.profile.machine
+    assert (machine.architecture, machine.memory_limit_bytes) == (architecture, gib * GIB)
+    assert machine.planning
+    assert machine.assumes("memory_total_bytes") == ("GB" not in text and "GiB" not in text)
+    assert found.note is not None
+    assert "is a processor" in found.note
+    memory = bandwidth(machine)
+    assert memory is not None
+    # boards rest on four devices
+    assert memory.high < 3.1 * memory.low
+    assert machine_named(text).cpu_model == machine.cpu_model
+
+
+@pytest.mark.parametrize("text", ["i9-99999", "Ryzen 7 9999X", "Xeon 99-9999"])
+def test_a_made_up_processor_is_one_of_its_class(text: str) -> None:
+    """A wide range, said to be a guess: more than four times from end to end."""
+    assert processor_of(text) is None
+    found = profile_named(text)
+    assert found.note is not None
+    assert "not listed" in found.note
+    memory = bandwidth(found.profile.machine)
+    assert memory is not None
+    assert memory.high > 4 * memory.low
+    assert "a guess" in memory.how
+
+
+@pytest.mark.parametrize(
+    "text", ["", "i5", "Xeon", "frobnicator 3000", "thinkpad x1", "16GB", "42"]
+)
+def test_what_names_no_processor_is_none(text: str) -> None:
+    assert machine_with(text) is None
+
+
+def test_nonsense_says_how_a_machine_is_stated() -> None:
+    """i5-8250u was once answered with a Raspberry Pi; no name is near nonsense."""
+    for text in ("frobnicator 3000", "zz-9250q"):
+        with pytest.raises(UnknownMachineError) as caught:
+            profile_named(text)
+        assert caught.value.nearest == ()
+        assert "--set memory=16GiB" in str(caught.value.remedy)
+    with pytest.raises(UnknownMachineError) as caught:
+        profile_named("rasberry pi 5")
+    assert "raspberry-pi-5-8gb" in caught.value.nearest
+
+
+@pytest.mark.parametrize(
+    ("text", "gib", "processors"),
+    [
+        # docs.aws.amazon.com, cloud.google.com and learn.microsoft.com state these sizes
+        ("m5.xlarge", 16, 4),
+        ("c6i.2xlarge", 16, 8),
+        ("r7a.large", 16, 2),
+        ("m7g.medium", 4, 1),
+        ("c8g.48xlarge", 384, 192),
+        ("n2-standard-8", 32, 8),
+        ("c3-highmem-22", 176, 22),
+        ("t2a-standard-4", 16, 4),
+        ("Standard_D4s_v5", 16, 4),
+        ("Standard_E8as_v5", 64, 8),
+        ("D2ps v6", 8, 2),
+        ("Standard_F16s_v2", 32, 16),
+    ],
+)
+def test_a_clouds_type_has_its_size(text: str, gib: int, processors: int) -> None:
+    found = rented(text)
+    assert found is not None
+    machine = found.machine
+    assert machine.memory_limit_bytes == gib * GIB
+    assert machine.cpu_cores_usable == processors
+    assert machine.scope == "vm"
+    assert bandwidth(machine) is not None
+    assert profile_named(text).note == found.note
+
+
+def test_every_row_of_the_clouds_names_a_source_and_a_class() -> None:
+    table = shipped_table("cloud_types")
+    for row in table["type"]:
+        assert row["source"] in table["sources"]
+        assert machine_with(row["cpu"]) is not None, row["cpu"]
+
+
+@pytest.mark.parametrize("text", ["m5.huge", "m5.0xlarge", "n2-standard-0", "x9.large", "D4", "-"])
+def test_what_no_cloud_rents_is_none(text: str) -> None:
+    assert rented(text) is None
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_answered_or_refused(text: str) -> None:
+    for found in (machine_with(text), rented(text)):
+        assert found is None or found.machine.planning
