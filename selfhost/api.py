@@ -460,9 +460,17 @@ class FleetJudge:
     def _of_model(
         self, understood: _Understood, requires_runtime: bool, machines: Sequence[Machine]
     ) -> list[Question]:
+        distinct: list[Question] = []
+
         def question_on(machine: Machine) -> Question:
             question = _question(self._catalogue, understood, machine, follows_machine=False)
-            return question.replace(requires_runtime=True) if requires_runtime else question
+            if requires_runtime:
+                question = question.replace(requires_runtime=True)
+            for earlier in distinct:
+                if earlier == question:
+                    return earlier
+            distinct.append(question)
+            return question
 
         of_kind: dict[str, Question] = {}
         of_files: dict[Any, Question] = {}

@@ -67,7 +67,7 @@ class _Bounds:
 class Question:
     """What is asked of machines: see `Machine.answer`."""
 
-    __slots__ = ("alike", "ask", "best", "key", "strength", "worst")
+    __slots__ = ("alike", "ask", "best", "key", "lacking", "strength", "worst")
 
     def __init__(
         self,
@@ -77,9 +77,10 @@ class Question:
         best: Callable[[Any], bool],
         strength: Callable[[Machine], Any] | None,
         worst: Callable[[Any], bool] | None,
+        lacking: Callable[[Any], float | None] | None,
     ) -> None:
         self.ask, self.key, self.alike, self.best = ask, key, alike, best
-        self.strength, self.worst = strength, worst
+        self.strength, self.worst, self.lacking = strength, worst, lacking
 
 
 class Answers:
@@ -166,7 +167,7 @@ class Asked:
             if common:
                 slowest = lowest(common)
                 if BANDWIDTH in kind.columns:
-                    slowest = population.slowest_of(number, common)
+                    slowest = population.cut(((BANDWIDTH, 1),)).first_of(common)
                 hit.append((-self.short_of(slowest), slowest))
         short, first = min(hit)
         return -short, first
@@ -282,14 +283,54 @@ class Asked:
         place = 0
         while answers[-1][1] != last[1]:
             low, high, beyond = place, len(bandwidths) - 1, last
+            tried = _Tried(low, high, self._guess(bandwidths, low, answers[-1][0], last[0]))
             while high - low > 1:
-                middle = (low + high) // 2
-                tried = at(bandwidths[middle])
-                if tried[1] == answers[-1][1]:
+                middle = tried.next(low, high)
+                found = at(bandwidths[middle])
+                if found[1] == answers[-1][1]:
                     low = middle
                 else:
-                    high, beyond = middle, tried
+                    high, beyond = middle, found
             starts.append(bandwidths[high])
             answers.append(beyond)
             place = high
         return starts, answers
+
+    def _guess(self, bandwidths: Sequence[int], low: int, slow: Any, fast: Any) -> int | None:
+        """About where answers are no more the worst, between the one at the place `low` and the
+        one at the most bandwidth; None where nothing tells.
+        """
+        lacking = self._question.lacking
+        if lacking is None:
+            return None
+        ends = lacking(slow), lacking(fast)
+        if ends[0] is None or ends[1] is None or ends[0] <= 0 or ends[1] >= 0:
+            return None
+        # linear in the time of a byte
+        share = ends[0] / (ends[0] - ends[1])
+        first, last = 1 / bandwidths[low], 1 / bandwidths[-1]
+        return bisect_right(bandwidths, 1 / (first + share * (last - first)))
+
+
+class _Tried:
+    """Places between two: from a guess on in steps that double, then by halves."""
+
+    def __init__(self, low: int, high: int, guess: int | None) -> None:
+        self._ends, self._guess, self._step = (low, high), guess, 1
+
+    def next(self, low: int, high: int) -> int:
+        """A place between these, which are what is left."""
+        if self._guess is None:
+            return (low + high) // 2
+        first, last = self._ends
+        if (low, high) == (first, last):
+            place = self._guess
+        elif low == first:
+            place = high - self._step
+        elif high == last:
+            place = low + self._step
+        else:
+            return (low + high) // 2
+        if (low, high) != (first, last):
+            self._step *= 2
+        return min(max(place, low + 1), high - 1)

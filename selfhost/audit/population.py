@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 # a sum of slots, each with its factor, in a fixed order
 Form = tuple[tuple[Slot, int], ...]
 BANDWIDTH: Slot = ("memory_bandwidth_bytes_per_second",)
-# of the sets that a form is cut into, the ones kept: between them bits are set one by one
-_MARKS = 64
-_LEAST_STEP = 512
+# of the sets that a form is cut into, the ones kept: between them bits are set one by one. They
+# may take so many bytes for each form, but are never fewer than the least
+_MARKS_BYTES = 4 << 20
+_LEAST_MARKS = 64
+_LEAST_STEP = 128
 _MOST_KEPT = 2048
 
 
@@ -86,7 +88,8 @@ class _Cut:
         mask = (1 << shift) - 1
         self.numbers = array("l", [both & mask for both in order])
         self._bytes = (size >> 3) + 1
-        self._step = max(_LEAST_STEP, -(-len(order) // _MARKS))
+        marks = max(_LEAST_MARKS, _MARKS_BYTES // self._bytes)
+        self._step = max(_LEAST_STEP, -(-len(order) // marks))
         # the sets of all machines before each mark
         self._marks = [0]
         self._kept = kept
@@ -100,7 +103,26 @@ class _Cut:
         several the first.
         """
         held = bits.to_bytes(self._bytes, "little")
-        # the mark before it, by halves: then few are left to look at
+        behind = islice(self.numbers, self._mark_before(bits) * self._step, None)
+        return next(each for each in behind if held[each >> 3] >> (each & 7) & 1)
+
+    def last_of(self, bits: int) -> int:
+        """Of the machines of a set, which all have the form, one with the highest value."""
+        held = bits.to_bytes(self._bytes, "little")
+        # the first mark before which all of them lie, by halves
+        low, high = 0, len(self.numbers) // self._step + 1
+        while low < high:
+            middle = (low + high) // 2
+            if bits & ~self._below(min(middle * self._step, len(self.numbers))):
+                low = middle + 1
+            else:
+                high = middle
+        start = max(0, low - 1) * self._step
+        before = reversed(self.numbers[start : low * self._step])
+        return next(each for each in before if held[each >> 3] >> (each & 7) & 1)
+
+    def _mark_before(self, bits: int) -> int:
+        """The last mark before which none of a set lies."""
         low, high = 0, len(self.numbers) // self._step
         while low < high:
             middle = (low + high + 1) // 2
@@ -108,8 +130,7 @@ class _Cut:
                 high = middle - 1
             else:
                 low = middle
-        behind = islice(self.numbers, low * self._step, None)
-        return next(each for each in behind if held[each >> 3] >> (each & 7) & 1)
+        return low
 
     @cached_property
     def all(self) -> int:
@@ -352,16 +373,6 @@ class Population:
             cut = self._cuts[form] = _Cut(values, numbers, self.size, self._sets)
         return cut
 
-    def by_slot(self, kind: int, slot: Slot) -> list[int]:
-        """The machines of a kind in the order of that number."""
-        order = self._by_slot.get((kind, slot))
-        if order is None:
-            column = self.kinds[kind].columns[slot]
-            places = sorted(range(len(column)), key=column.__getitem__)
-            numbers = self.kinds[kind].members
-            order = self._by_slot[kind, slot] = [numbers[place] for place in places]
-        return order
-
     def value_of(self, number: int, slot: Slot) -> int:
         """That number of a machine."""
         kind, place = self.kind_of(number)
@@ -376,24 +387,10 @@ class Population:
         """The bandwidth of a machine's memory."""
         return self.value_of(number, BANDWIDTH)
 
-    def slowest_of(self, number: int, bits: int) -> int:
-        """Of the machines of a kind in a set the first with the least bandwidth."""
-        held = bits.to_bytes((self.size >> 3) + 1, "little")
-        order = self.by_slot(number, BANDWIDTH)
-        return next(each for each in order if held[each >> 3] >> (each & 7) & 1)
-
-    def ends(self, bits: int, slot: Slot, kinds: int) -> tuple[int, int]:
-        """The machines of a set with the least and with the most of that number. They are of those
-        kinds.
+    def ends(self, bits: int, slot: Slot) -> tuple[int, int]:
+        """The machines of a set with the least and with the most of that number; those without it
+        do not count.
         """
-        held = bits.to_bytes((self.size >> 3) + 1, "little")
-        least: list[tuple[int, int]] = []
-        most: list[tuple[int, int]] = []
-        for number in members(kinds):
-            kind = self.kinds[number]
-            if slot in kind.columns and kind.bits & bits:
-                order = self.by_slot(number, slot)
-                for ends, machines in ((least, order), (most, reversed(order))):
-                    first = next(each for each in machines if held[each >> 3] >> (each & 7) & 1)
-                    ends.append((self.value_of(first, slot), first))
-        return min(least)[1], max(most)[1]
+        cut = self.cut(((slot, 1),))
+        common = bits & cut.all
+        return cut.first_of(common), cut.last_of(common)

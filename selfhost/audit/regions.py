@@ -218,7 +218,7 @@ class _Wider:
             return 0
         kinds = population.kinds_of(bits)
         least, most = (
-            population.value_of(number, _FREE) for number in population.ends(bits, _FREE, kinds)
+            population.value_of(number, _FREE) for number in population.ends(bits, _FREE)
         )
         above = self._corner({**instead, _FREE: most}, kinds)
         if above is None:
@@ -271,7 +271,7 @@ class _Wider:
         population = self._population
         both: tuple[list[int], list[int]] = [], []
         for slot in slots:
-            ends = population.ends(bits, slot, self._trace.kinds)
+            ends = population.ends(bits, slot)
             for values, number in zip(both, ends, strict=True):
                 values.append(population.value_of(number, slot))
         return both
@@ -317,14 +317,13 @@ class _Along:
         `findings` are those of the machine of that number, whose answers make the region.
         """
         population = self._population
-        every = (1 << len(population.kinds)) - 1
-        slowest, fastest = population.ends(region, BANDWIDTH, every)
+        slowest, fastest = population.ends(region, BANDWIDTH)
         if slowest != number:
             findings, alike = self._asked(slowest)
             region &= alike
             if not region & ~(1 << slowest):
                 return findings, 1 << slowest
-            fastest = population.ends(region, BANDWIDTH, every)[1]
+            fastest = population.ends(region, BANDWIDTH)[1]
         signature, own = self._counted.signature_of(findings), 1 << slowest
         others, alike = self._asked(fastest)
         cut = population.cut(((BANDWIDTH, 1),))

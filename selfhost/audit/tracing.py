@@ -456,11 +456,13 @@ class View:
         alone: bool = False,
         strength: Callable[[Any], Any] | None = None,
         worst: Callable[[Any], bool] | None = None,
+        lacking: Callable[[Any], float | None] | None = None,
     ) -> Any:
         """As `Machine.answer`."""
         if self._is_changed:
             return ask(self)
-        return self._trace.answer(Question(ask, key, alike, best, strength, worst), alone)
+        question = Question(ask, key, alike, best, strength, worst, lacking)
+        return self._trace.answer(question, alone)
 
     def worked_out(self, key: Any, of: Callable[[Any], Any]) -> Any:
         """As `Machine.worked_out`."""

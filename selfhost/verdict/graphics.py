@@ -58,6 +58,16 @@ class Gpu(Record):
             pace.fast, -pace.operation_seconds, *(-each for each in pace.sum_seconds),
         )  # fmt: skip
 
+    @property
+    def is_in_order(self) -> bool:
+        """Whether of every step the slow end takes no less than the likely one, and that no less
+        than the fast end.
+        """
+        peak, pace = self.peak, self.pace
+        is_ordered = peak.slow <= peak.likely <= peak.fast and pace.slow <= 1 <= pace.fast
+        # the least that `seconds_of_part` lets the fast end take
+        return is_ordered and peak.likely * pace.share <= peak.fast * _MOST_OF_PEAK
+
     def reads_per_second(self, peak: float) -> float:
         """Bytes of packed weights per second with that peak: bound by the memory or by
         unpacking.

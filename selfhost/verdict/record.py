@@ -790,14 +790,21 @@ def _pace(
         (lambda answer: (said(answer), _is_in_order(answer))) if _is_rare(placed) else said,
         _decides_nothing if deciding else _is_comfortable,
         alone=_is_rare(placed),
-        strength=(
-            (lambda each: _strength(question, placed, each))
-            if deciding and not _is_rare(placed)
-            else None
-        ),
+        strength=(lambda each: _strength(question, placed, each)) if deciding else None,
         worst=_rules_out,
+        lacking=lambda answer: _lacking_seconds(question, answer),
     )
     return paced
+
+
+def _lacking_seconds(
+    question: Question, paced: tuple[Speed | None, Finding | None]
+) -> float | None:
+    """By how much the time of a token at the fast end is longer than what is wanted."""
+    wanted, pace = question.workload.min_tokens_per_second, paced[0]
+    if not wanted or pace is None or pace.decode is None:
+        return None
+    return 1 / pace.decode.high - 1 / wanted
 
 
 def _strength(question: Question, placed: Needs, machine: Machine) -> Any:

@@ -255,11 +255,7 @@ def strength_of(
     if machine.emulated_on is not None:
         return None
     if offloaded:
-        parts = _parts(machine, offloaded)
-        if isinstance(parts, Speed) or not is_in_whole(offloaded):
-            return None
-        where = "accelerators", at_once, tuple(share for share, _ in parts)
-        return where, tuple([number for _, gpu in parts for number in gpu.strength])
+        return _strength_of_accelerators(machine, offloaded, at_once)
     in_ram = _strength_in_ram(machine, runtime)
     if in_ram is None or in_ram[0] != "shared":
         return None if in_ram is None else ((in_ram[0],), in_ram[1])
@@ -268,6 +264,27 @@ def strength_of(
         beside = _strength_of_processor(machine)
         return None if beside is None else (("shared", *on_shared), in_ram[1] + beside)
     return ("shared",), in_ram[1]
+
+
+def _strength_of_accelerators(
+    machine: Machine, offloaded: Mapping[int, float], at_once: bool
+) -> tuple[tuple[Any, ...], tuple[float, ...]] | None:
+    """As `strength_of`; where the RAM holds the rest, only of what keeps the ends of the range in
+    order, whatever the shares.
+    """
+    parts = _parts(machine, offloaded)
+    if isinstance(parts, Speed):
+        return None
+    numbers = tuple([number for _, gpu in parts for number in gpu.strength])
+    where = "accelerators", at_once, tuple([share for share, _ in parts])
+    if is_in_whole(offloaded):
+        return where, numbers
+    beside = _strength_of_processor(machine)
+    if beside is None or not all(gpu.is_in_order for _, gpu in parts):
+        return None
+    slow, likely, fast, kept, most_kept, *cores = beside
+    in_order = slow <= likely <= fast and 0 <= kept <= most_kept and cores == sorted(cores)
+    return (where, numbers + beside) if in_order else None
 
 
 @lru_cache(maxsize=1024)
@@ -283,6 +300,7 @@ def _strength_in_ram(machine: Machine, runtime: str | None) -> tuple[str, tuple[
     )
 
 
+@lru_cache(maxsize=1024)
 def _strength_of_processor(machine: Machine) -> tuple[float, ...] | None:
     memory = bandwidth(machine)
     if memory is None:
