@@ -7,13 +7,14 @@ of the others nothing is known, so what fails there counts as new.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..core.errors import MAX_PROBLEMS, Faults, InputError, Problem
 from ..core.reading import Budget, Entry, Unreadable, open_input, read_records, too_large
 from ..core.records import Record
-from .groups import grouped
+from .groups import NAMES_SHOWN, grouped
 from .record import Audit, Change, Result, Row, Since
+from .systems import NOT_JUDGED
 
 TYPE_CHECKING = False
 
@@ -221,11 +222,18 @@ class _Row:
 # ------------------------------------------------------------------ what changed
 
 
-def since(audit: Audit, baseline: Baseline) -> Audit:
+def since(audit: Audit, baseline: Baseline, names: Iterable[str]) -> Audit:
     """The audit with those rows alone that changed. What does not newly fail, and is not newly
     unknown, has the exit code 0. The rows are gone through once: those of a large fleet are judged
     on the way.
+
+    `names` are the machines that were judged. One that the baseline names and that is not among
+    them is a problem: nobody can say how it fares.
     """
+    here = set(names)
+    told = {problem.message.partition(NOT_JUDGED)[0] for problem in audit.problems}
+    gone = [name for name in baseline.rows if name not in here and name not in told]
+    added = [] if baseline.unnamed else [name for name in here if name not in baseline.rows]
     counts = dict.fromkeys(Change, 0)
     kept: list[Row] = []
     unchanged = judged = missing = 0
@@ -249,8 +257,9 @@ def since(audit: Audit, baseline: Baseline) -> Audit:
             fixed=counts[Change.FIXED],
             changed=counts[Change.CHANGED],
             unchanged=unchanged,
-            notes=tuple(_not_known(judged, missing, baseline)),
+            notes=(*_added(sorted(added)), *_not_known(judged, missing, baseline)),
         ),
+        problems=(*audit.problems, *_vanished(gone, baseline)),
     )
 
 
@@ -280,6 +289,31 @@ def _by_machine(rows: Iterable[Row]) -> Iterator[tuple[Row, ...]]:
 
     for _, own in groupby(rows, key=lambda row: row.machine):
         yield tuple(own)
+
+
+def _vanished(gone: Sequence[str], baseline: Baseline) -> Sequence[Problem]:
+    """A problem for each machine that is no longer there, and a count of those not listed."""
+    return Faults(
+        baseline.file,
+        [
+            Problem(
+                file=baseline.file,
+                message=f"{name}{NOT_JUDGED}it is in the baseline, and not here any more",
+                remedy="bring its record back; if the machine is gone for good, write the baseline"
+                " anew",
+            )
+            for name in gone
+        ],
+    ).problems
+
+
+def _added(names: Sequence[str]) -> Iterator[str]:
+    """A sentence on the machines that the baseline does not have."""
+    if names:
+        first = ", ".join(f'"{name}"' for name in names[:NAMES_SHOWN])
+        more = f" and {len(names) - NAMES_SHOWN:,} more" if len(names) > NAMES_SHOWN else ""
+        are = "1 machine is" if len(names) == 1 else f"{len(names):,} machines are"
+        yield f"{are} new since the baseline: {first}{more}"
 
 
 def _not_known(judged: int, missing: int, baseline: Baseline) -> Iterator[str]:

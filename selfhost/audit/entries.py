@@ -14,6 +14,22 @@ from ..core.tomlfile import Document
 from ..core.workload import Workload
 from ..machine.record import Machine
 
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+
+    class Matched(Protocol):
+        """What conditions of classes look at."""
+
+        @property
+        def labels(self) -> Mapping[str, str]: ...
+        @property
+        def architecture(self) -> str | None: ...
+        @property
+        def memory_total_bytes(self) -> int | None: ...
+
+
 # 30,000 exceptions with a reason and an owner take some 3 MB
 MAX_POLICY_BYTES = 1 << 22
 _GLOB_LETTERS = frozenset("*?[")
@@ -70,12 +86,24 @@ class Selector(Record):
         )
 
 
+class StatedFact(Record):
+    """One of the `facts` of a `[[class]]`: the key, the text that states it and its value, as
+    `machine.changes.value_of` reads it. `overrides`: it counts even where the fact was read.
+    """
+
+    key: str
+    text: str
+    value: Any
+    overrides: bool = False
+
+
 class MachineClass(Record):
     """One `[[class]]`. All conditions must hold; none at all takes every machine.
 
     `labels` are globs by label, `memory_total` bounds such as `(">=", 16106127360)` on the
     hardware's memory in bytes. `memory` is the basis on which its machines are judged, `total` or
-    `available`; None: the usual one.
+    `available`; None: the usual one. `facts` stand where its machines' records have none, or
+    something else that may be replaced.
     """
 
     name: str
@@ -83,8 +111,9 @@ class MachineClass(Record):
     memory_total: tuple[tuple[str, int], ...] = ()
     architecture: str | None = None
     memory: str | None = None
+    facts: tuple[StatedFact, ...] = ()
 
-    def unread(self, machine: Machine) -> tuple[str, ...]:
+    def unread(self, machine: Matched) -> tuple[str, ...]:
         """The facts that the class asks for and the machine's record lacks."""
         missing = []
         if self.memory_total and machine.memory_total_bytes is None:
@@ -93,7 +122,7 @@ class MachineClass(Record):
             missing.append("architecture")
         return tuple(missing)
 
-    def holds(self, machine: Machine) -> bool | None:
+    def holds(self, machine: Matched) -> bool | None:
         """Whether the machine belongs; None where that hangs on a fact that was not read. A
         label that is absent does not match.
         """
@@ -166,6 +195,7 @@ _OF_TOGETHER = ("machines", "severity")
 class Policy(Record):
     """A whole `audit.toml`. `needs` holds for every model; `models` are the `[[model]]` entries,
     then the `[[together]]` ones; `text` is the content, so that later problems can name a line.
+    Records read longer ago than `max_age_seconds` are not judged; None: of any age.
     """
 
     file: str
@@ -176,6 +206,7 @@ class Policy(Record):
     models: tuple[Wanted, ...]
     classes: tuple[MachineClass, ...] = ()
     exceptions: tuple[Exemption, ...] = ()
+    max_age_seconds: int | None = None
 
     @cached_property
     def class_by_name(self) -> Mapping[str, MachineClass]:

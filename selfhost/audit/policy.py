@@ -4,6 +4,7 @@ for, until when.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 
 from ..catalogue.licenses import canonical_expression
@@ -26,6 +27,7 @@ from .entries import (
     Severity,
     Wanted,
 )
+from .stated import read_facts
 
 TYPE_CHECKING = False
 
@@ -97,6 +99,7 @@ def read_policy(document: Document) -> Policy:
         )
     fail_on = root.string("fail_on", choices=tuple(FailOn))
     on_unknown = root.string("on_unknown", choices=tuple(OnUnknown))
+    max_age_seconds = _read_age(root)
     needs = _read_needs(root.table("needs"))
     classes = _read_classes(root)
     names = _Names(each.name for each in classes)
@@ -121,7 +124,24 @@ def read_policy(document: Document) -> Policy:
         models=_labelled([*models, *together]),
         classes=tuple(classes),
         exceptions=tuple(exceptions),
+        max_age_seconds=max_age_seconds,
     )
+
+
+# seconds of each unit of `max_age`
+_AGES = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def _read_age(root: Table) -> int | None:
+    """`max_age = "7d"`, in seconds."""
+    text = root.string("max_age")
+    if text is None:
+        return None
+    match = re.fullmatch(r"([1-9][0-9]{0,4})([mhdw])", text.strip())
+    if match is None:
+        root.problem("max_age", f'"{text[:40]}" is no age', 'write max_age = "7d", or 12h, or 4w')
+        return None
+    return int(match[1]) * _AGES[match[2]]
 
 
 def _read_needs(table: Table | None) -> Workload:
@@ -166,6 +186,7 @@ def _read_classes(root: Table) -> list[MachineClass]:
                 "match", "is missing", "name a condition, or write match = {} to take every machine"
             )
         memory = table.string("memory", choices=("total", "available"))
+        facts = read_facts(table.table("facts"))
         labels: dict[str, str] = {}
         bounds: tuple[tuple[str, int], ...] = ()
         architecture = None
@@ -199,6 +220,7 @@ def _read_classes(root: Table) -> list[MachineClass]:
                 memory_total=bounds,
                 architecture=architecture,
                 memory=memory,
+                facts=facts,
             )
         )
     return kept

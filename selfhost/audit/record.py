@@ -154,7 +154,8 @@ class Audit(Record):
     is no tuple, but judges each machine when it is come to. `groups` are the machines that fare
     alike: under all models together, or, where that would be thousands of groups, under one model
     each. With `since`, `rows` and `groups` hold only what changed. `problems` are faults of the
-    policy or of machine records that showed only here: with any of them the exit code is 2.
+    policy or of machine records that showed only here: with any of them the exit code is 2. `notes`
+    say what the answer rests on: facts that the policy states, and records that are old.
     """
 
     policy: Policy
@@ -165,6 +166,7 @@ class Audit(Record):
     exceptions: tuple[ExemptionUse, ...] = ()
     problems: tuple[Problem, ...] = ()
     since: Since | None = None
+    notes: tuple[str, ...] = ()
     # None: that of `rows`
     tallied: Tally | None = None
 

@@ -17,6 +17,7 @@ from .judged_entries import Judge, entry_problems
 from .machines import RECORD_IT
 from .policy import Place, Policy, Wanted
 from .record import Audit, Row
+from .refit import refit
 from .rows import row_of, unplaced_row
 
 TYPE_CHECKING = False
@@ -40,6 +41,7 @@ def run_audit(
     problems: Iterable[Problem] = (),
     progress: Progress | None = None,
     at_once: FleetJudge | None = None,
+    now: str | None = None,
 ) -> Audit:
     """Judge each model on each machine that the policy names for it: machines in the order given,
     models in the policy's.
@@ -49,17 +51,21 @@ def run_audit(
     `YYYY-MM-DD` in UTC, else `ValueError`. `problems` are those of records left out of `machines`.
     Machines have different names. `progress` is told how far it is. `at_once` gives the same
     verdicts for many machines at once; where it is given, `machines` of a fleet are judged by it.
+    `now` is the time (UTC, `YYYY-MM-DDThh:mm:ssZ`) that the age of records is told at; None: the
+    end of that day.
     """
     from datetime import date
 
     today = date.fromisoformat(today).isoformat()
-    of_records = tuple(problems)
+    fitted = refit(policy, machines, now or f"{today}T23:59:59Z")
+    machines, of_records = fitted.machines, (*problems, *fitted.problems)
     is_large = len(machines) * len(policy.models) >= LEAST_AT_ONCE
     is_large = is_large and len(machines) >= LEAST_MACHINES
     if at_once is not None and is_large and type(machines) is Machines:
         from .large import large_audit
 
-        return large_audit(policy, machines, judge, at_once, today, of_records, progress)
+        audit = large_audit(policy, machines, judge, at_once, today, of_records, progress)
+        return audit.replace(notes=fitted.notes) if fitted.notes else audit
     exceptions = Exceptions(policy.exceptions, today)
     judging = _Judging(policy, judge, exceptions, len(machines), progress)
     by_machine = [judging.rows_on(number, machine) for number, machine in enumerate(machines)]
@@ -77,6 +83,7 @@ def run_audit(
         groups=grouped(by_machine),
         exceptions=exceptions.uses(),
         problems=(*of_records, *own_problems),
+        notes=fitted.notes,
     )
 
 
@@ -136,6 +143,13 @@ class _Judging:
     def problems(self, machines: int) -> Iterator[Problem]:
         """What is wrong with the entries; `machines` is how many were judged."""
         return entry_problems(self._policy, machines, self._refused, self._placed)
+
+
+def utc_now() -> str:
+    """The time in UTC, as a record of a machine writes it."""
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def utc_today() -> str:

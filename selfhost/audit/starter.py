@@ -24,6 +24,7 @@ def starter_policy(models: Sequence[str]) -> str:
 schema = {SCHEMA}
 fail_on = "error"          # error | warning | never: from which severity on the audit fails
 on_unknown = "unknown"     # unknown (exit 3) | error | warning | ignore: what a fact nobody could read counts as
+# max_age = "7d"           # records read longer ago (or nobody knows when) are not judged: 12h, 7d, 4w
 
 # [needs]                  # what holds for every model below
 # private = true           # nothing may leave the machine, so an API is no way out
@@ -55,6 +56,17 @@ on_unknown = "unknown"     # unknown (exit 3) | error | warning | ignore: what a
 # name = "edge"
 # match = {{ label = {{ site = "s*" }}, memory_total = ">=15GiB", architecture = "x86_64" }}
 # memory = "total"         # total: plan with all memory | available: what is free right now
+# [class.facts]            # what holds where a record does not say; reports call it stated by the policy
+# disk = "500GB"           # free where models are stored
+# cores = 16               # that a program may use
+# instruction_sets = ["avx2", "f16c"]
+# bandwidth = "80GB/s"     # of the memory
+# gpu = "2x RTX 4090"      # or 24GiB, or none
+# reserve = "4GiB"         # kept for other programs: the limit is that much lower
+# memory = "64GiB"
+# architecture = "x86_64"
+# system = "linux"
+# override = ["disk"]      # which of them count even where a record has them
 
 # [[exception]]            # one finding of one model, with a reason, an owner and an end
 # model = {first}

@@ -122,7 +122,7 @@ def _run(words: list[str]) -> int:
         with_standard_output=options.output is None and len(targets) < len(outputs),
     )
     from ..audit.policy import MAX_POLICY_BYTES, read_policy
-    from ..audit.run import run_audit, utc_today
+    from ..audit.run import run_audit, utc_now, utc_today
     from ..core.tomlfile import Document
 
     today = utc_today() if options.today is None else options.today
@@ -138,6 +138,7 @@ def _run(words: list[str]) -> int:
     check_targets_of_policy(targets, policy)
     baseline = _baseline(options.baseline)
     from ..api import FleetJudge, open_catalogue
+    from ..audit.fleet import names_of
     from ..audit.judging import judge_with
 
     catalogue = open_catalogue(options.specs)
@@ -152,14 +153,14 @@ def _run(words: list[str]) -> int:
         problems=problems,
         progress=progress,
         at_once=FleetJudge(catalogue, today),
+        now=utc_now() if options.today is None else None,
     )
     if baseline is not None:
         from ..audit.baseline import since
 
-        audit = since(audit, baseline)
+        audit = since(audit, baseline, names_of(machines))
     if options.anonymize:
         from ..audit.anonymize import Pseudonyms, anonymous
-        from ..audit.fleet import names_of
 
         names = Pseudonyms(names_of(machines))
         audit = anonymous(audit, names, options.machines or "")

@@ -180,6 +180,29 @@ def _add_named(
     return nearest
 
 
+def value_of(key: str, text: str) -> Any:
+    """The value of one setting, as `apply` reads it; of `gpu` a tuple of cards, which may also be
+    named as by `--gpu`. `SettingError` says what is wrong.
+    """
+    try:
+        if key == "gpu":
+            return _cards(text)
+        return _SETTINGS[key](text)
+    except _Fault as fault:
+        problem = Problem(file="--set", key=key, message=fault.message, remedy=fault.remedy)
+        raise SettingError([problem]) from None
+
+
+def _cards(text: str) -> tuple[Accelerator, ...]:
+    try:
+        return _gpu(text) or ()
+    except _Fault:
+        try:
+            return cards_named(text).accelerators
+        except UnknownGpuError as error:
+            raise _Fault(error.message, error.remedy) from None
+
+
 def planned(machine: Machine) -> Machine:
     """The same machine for planning: its memory counts as a whole, and disks, cores and instruction
     sets that it lacks are assumed.
@@ -283,7 +306,7 @@ def _set_cores(change: _Change, given: _Given) -> None:
 
 def _set_disk(change: _Change, given: _Given) -> None:
     text, value = given[0]
-    change.put("disks", _with_free(change.machine.disks, value), text)
+    change.put("disks", filled_disks(change.machine.disks, value), text)
     change.values["file_size_limit_bytes"] = None
     change.assumed = [fact for fact in change.assumed if not fact.startswith("disks.")]
     change.forget(r"disks\..*\.(?:free_bytes|quota\w*|backing)")
@@ -370,7 +393,7 @@ def _changed(machine: Machine, settings: Mapping[str, _Given], what: str) -> Mac
     )
 
 
-def _with_free(disks: Sequence[Disk] | None, free: int) -> tuple[Disk, ...]:
+def filled_disks(disks: Sequence[Disk] | None, free: int) -> tuple[Disk, ...]:
     """Every place with that much free, and a place for each kind of store that has none."""
     kept = [
         disk.replace(

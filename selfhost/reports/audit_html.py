@@ -25,6 +25,7 @@ from .audit_words import (
     exception_fate,
     exception_name,
     many,
+    remarks,
     results,
     shortened,
     spread,
@@ -117,6 +118,8 @@ def _facts(audit: Audit) -> Iterator[tuple[str, str]]:
     yield "Judged", text(spread(audit))
     yield "Verdicts", text(results(audit))
     yield "Exit code", str(audit.exit_code)
+    for remark in remarks(audit):
+        yield "Note", text(shortened(remark, MOST_OF_A_TEXT))
 
 
 def _problems(audit: Audit) -> str:

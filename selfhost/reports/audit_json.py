@@ -37,6 +37,7 @@ def render(audit: Audit) -> dict[str, Any]:
         },
         "results": {result.value: audit.count(result) for result in Result},
         "baseline": _since(audit.since),
+        "notes": list(audit.notes),
         "problems": [fault_record(each) for each in audit.problems],
         "outcome": audit.outcome.value,
         "exit_code": audit.exit_code,
@@ -139,6 +140,7 @@ def _policy(policy: Policy) -> dict[str, Any]:
         "file": policy.file,
         "fail_on": policy.fail_on.value,
         "on_unknown": policy.on_unknown.value,
+        "max_age_seconds": policy.max_age_seconds,
         "needs": {
             "private": policy.needs.private,
             "commercial": policy.needs.commercial,

@@ -20,6 +20,7 @@ from .audit_words import (
     exception_fate,
     exception_name,
     many,
+    remarks,
     results,
     shortened,
     spread,
@@ -57,6 +58,10 @@ def _head(audit: Audit) -> Iterator[str]:
     yield ""
     place = f"{_text(audit.policy.file)} on {audit.today} (UTC): {spread(audit)}"
     yield f"{place}; {results(audit)}; exit code {audit.exit_code}."
+    said = remarks(audit)
+    if said:
+        yield ""
+        yield from (f"- {_text(remark)}" for remark in said)
 
 
 def _problems(audit: Audit) -> Iterator[str]:

@@ -13,6 +13,7 @@ from .audit_words import (
     exception_fate,
     exception_name,
     many,
+    remarks,
     results,
     spread,
     warnings,
@@ -89,16 +90,8 @@ def _head(audit: Audit) -> Iterator[Block]:
     )
     yield say(f"{audit.policy.file} on {audit.today} (UTC): {spread(audit)}", indent=2, hang=2)
     yield say(results(audit), indent=2, hang=2)
-    since = audit.since
-    if since is not None:
-        yield say(
-            f"since {since.file}: {since.new:,} new, {since.fixed:,} fixed,"
-            f" {since.changed:,} changed, {since.unchanged:,} unchanged",
-            indent=2,
-            hang=2,
-        )
-        for note in since.notes:
-            yield say(note, indent=2, hang=2)
+    for remark in remarks(audit):
+        yield say(remark, indent=2, hang=2)
 
 
 def _problems(audit: Audit, lists_them: bool) -> Iterator[Block]:

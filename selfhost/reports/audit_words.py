@@ -49,6 +49,19 @@ def results(audit: Audit) -> str:
     return ", ".join(f"{count:,} {result}" for result, count in counts if count) or none
 
 
+def remarks(audit: Audit) -> list[str]:
+    """What changed since the baseline, and what the answer rests on: a sentence each."""
+    since = audit.since
+    said = []
+    if since is not None:
+        said = [
+            f"since {since.file}: {since.new:,} new, {since.fixed:,} fixed,"
+            f" {since.changed:,} changed, {since.unchanged:,} unchanged",
+            *since.notes,
+        ]
+    return [*said, *audit.notes]
+
+
 def many(number: int, what: str) -> str:
     """`1 machine`, `1,200 machines`."""
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

@@ -13,17 +13,19 @@ from jsonschema import Draft202012Validator
 
 from helpers import report_samples as samples
 from helpers.paths import RECORDS, SCHEMAS
-from selfhost.audit.baseline import Baseline, read_baseline, since
+from selfhost.audit.baseline import Baseline, read_baseline
+from selfhost.audit.baseline import since as since_with
 from selfhost.audit.policy import Wanted, read_policy
-from selfhost.audit.record import Audit, Change
+from selfhost.audit.record import Audit, Change, Result
 from selfhost.audit.run import run_audit
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.cli import main as cli
-from selfhost.core.errors import MAX_PROBLEMS, InputError
+from selfhost.core.errors import MAX_PROBLEMS, InputError, Problem
 from selfhost.core.tomlfile import Document
 from selfhost.core.workload import Workload
 from selfhost.machine.record import Machine
 from selfhost.reports import audit_json, audit_text, junit
+from selfhost.reports.audit_formats import render
 from selfhost.verdict.findings import Finding, Outcome
 from selfhost.verdict.record import Route, Verdict
 
@@ -32,6 +34,11 @@ ONE = 'schema = 1\n[[model]]\nname = "x"\n'
 EXCEPTION = '[[exception]]\nmodel = "x"\nrule = "disk"\nreason = "soon"\nowner = "ops"\nexpires = 2027-03-31\n'
 # what a machine finds, as words: "disk" fails, "disk?" is unknown
 Findings = Mapping[str, str]
+
+
+def since(made: Audit, before: Baseline) -> Audit:
+    """Held against the baseline; each machine has a row."""
+    return since_with(made, before, {row.machine for row in made.rows})
 
 
 def audit(found: Findings, text: str = ONE) -> Audit:
@@ -126,11 +133,27 @@ def test_what_the_baseline_does_not_have_counts_in_full(tmp_path: Path) -> None:
     before = kept(audit({"a": "disk", "gone": ""}), tmp_path)
     made = since(audit({"a": "disk", "b": "disk", "c": ""}), before)
     assert [(row.machine, row.change) for row in made.rows] == [("b", Change.NEW)]
-    assert made.exit_code == 1
+    assert made.outcome is Result.FAIL
     text = audit_text.render(made)
     assert "1 new, 0 fixed, 0 changed, 2 unchanged" in text
+    assert '2 machines are new since the baseline: "b", "c"' in text
     assert "2 of 3 rows are not in the baseline" in text
     assert "1 row of the baseline was not judged this time" in text
+
+
+def test_a_machine_that_is_gone_is_never_green(tmp_path: Path) -> None:
+    """No answer was given for it: exit 2, in every format that lists what could not be judged; unless it is told already."""
+    before = kept(audit({"a": "", "gone": ""}), tmp_path)
+    made = since(audit({"a": ""}), before)
+    assert made.exit_code == 2
+    assert [problem.message.partition(" ")[0] for problem in made.problems] == ["gone"]
+    for name in ("text", "json", "markdown", "html", "junit", "github", "gitlab", "sarif", "tap"):
+        assert "gone is not judged" in str(render(name, made, 0.0)), name
+    told = Problem(file="f", message="gone is not judged: Slurm calls it DOWN")
+    down = audit({"a": ""}).replace(problems=(told,))
+    assert since(down, before).problems == (told,)
+    # it is there, and nothing is wanted of it any more
+    assert since_with(audit({"a": ""}), before, ["a", "gone"]).exit_code == 0
 
 
 def test_a_report_by_class_names_its_first_machines_only(tmp_path: Path) -> None:

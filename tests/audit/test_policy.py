@@ -272,7 +272,7 @@ def test_the_starter_policy_stays_valid_when_its_comments_are_taken_up() -> None
     assert read.models[0].asked.kv_cache_type == "f16"
     assert [member.name for member in read.models[1].members] == ["mistral-7b", "bge-m3"]
     # nothing that the schema knows is left out
-    tables = re.findall(r"^\[+(\w+)\]", taken, re.MULTILINE)
+    tables = re.findall(r"^\[+(?:\w+\.)?(\w+)\]", taken, re.MULTILINE)
     assert settings_of(SCHEMA) <= {*tables, *re.findall(r"(\w+) *= ", taken)}
 
 

@@ -370,6 +370,25 @@ def quantity(value: Any) -> int | float | None:
     return number * _FACTORS[match[2]]
 
 
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:?\d\d)", re.ASCII)
+
+
+def moment(value: Any) -> str | None:
+    """A time with its zone, as records have it; None for any other text, and for no real time."""
+    from datetime import datetime
+
+    match = _MOMENT.fullmatch(value.strip()[:64]) if isinstance(value, str) else None
+    if match is None:
+        return None
+    zone = match[2] if match[2] == "Z" or ":" in match[2] else f"{match[2][:3]}:{match[2][3:]}"
+    text = f"{match[1]}{zone}"
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return text
+
+
 # ------------------------------------------------------------------ disks
 
 # where runtimes store models where nobody says otherwise, as `machine/probes` has it

@@ -20,6 +20,7 @@ from ._facts import (
     labels,
     machine_name,
     memory,
+    moment,
     plain,
     put_disks,
     usable_volume,
@@ -100,6 +101,8 @@ def _record(answer: Mapping[str, Any], file: str) -> dict[str, Any]:
         )
     elif facts.get("virtualization_role") in ("host", "NA"):
         machine.put("scope", "host", "ansible_virtualization_role")
+    time = moment(entry(facts, "date_time", "iso8601"))
+    machine.put("read_at", time, "ansible_date_time.iso8601, the host's own clock")
     machine.lacks(
         ("instruction_sets", "accelerators", "models_present", "runtimes", "disks", "read_at",
          "memory_bandwidth_bytes_per_second", "cpu_cores_performance", "memory_total_bytes"),

@@ -20,6 +20,7 @@ from ._facts import (
     labels,
     machine_name,
     memory,
+    moment,
     plain,
     quantity,
     whole,
@@ -220,6 +221,7 @@ def _machine_of(node: Mapping[str, Any], all_labels: Mapping[str, Any]) -> Facts
         "ephemeral-storage is a budget of all pods, not what is free where models are stored",
         _POD,
     )
+    machine.put("read_at", _heartbeat(node), "node, condition Ready, lastHeartbeatTime")
     machine.lacks(_OF_NODES, "the answer does not hold it", "`kubectl get nodes -o json`")
     machine.lacks(
         ("scope", "cpu_model", "cpu_cores_physical", "cpu_cores_performance", "models_present",
@@ -552,8 +554,16 @@ def _kept_labels(node: Mapping[str, Any], all_labels: Mapping[str, Any]) -> dict
 
 def _readiness(node: Mapping[str, Any]) -> str | None:
     """`True`, `False` or `Unknown`, of a node that no longer answers; None where none is stated."""
+    return plain(entry(_ready(node), "status"), 20)
+
+
+def _heartbeat(node: Mapping[str, Any]) -> str | None:
+    """When the node last told its state."""
+    return moment(entry(_ready(node), "lastHeartbeatTime"))
+
+
+def _ready(node: Mapping[str, Any]) -> Any:
+    """The condition of that name; None where there is none."""
     conditions = entry(node, "status", "conditions")
-    for condition in conditions if isinstance(conditions, list) else ():
-        if entry(condition, "type") == "Ready":
-            return plain(entry(condition, "status"), 20)
-    return None
+    rows = conditions if isinstance(conditions, list) else ()
+    return next((row for row in rows if entry(row, "type") == "Ready"), None)

@@ -16,6 +16,7 @@ from ._facts import (
     entry,
     labels,
     machine_name,
+    moment,
     plain,
     put_disks,
     usable_volume,
@@ -50,7 +51,8 @@ class PuppetAnswers(Answers):
     def whole(self, members: Mapping[str, Any], file: str) -> Iterator[RecordOrFault]:
         of_database = members.get("facts")
         if isinstance(of_database, Mapping):
-            yield RecordOrFault(_record(of_database, members.get("certname")))
+            time = moment(members.get("timestamp"))
+            yield RecordOrFault(_record(of_database, members.get("certname"), time))
         else:
             yield RecordOrFault(_record(members, None))
 
@@ -58,8 +60,10 @@ class PuppetAnswers(Answers):
 READER = PuppetAnswers
 
 
-def _record(facts: Mapping[str, Any], certificate: Any) -> dict[str, Any]:
+def _record(facts: Mapping[str, Any], certificate: Any, time: str | None = None) -> dict[str, Any]:
+    """`time`: when PuppetDB got the facts, which themselves do not say."""
     machine = Facts()
+    machine.put("read_at", time, "PuppetDB's inventory, timestamp")
     machine.put_platform(
         facts.get("kernel"), entry(facts, "os", "hardware"), "facter, kernel and os.hardware"
     )

@@ -1,0 +1,298 @@
+"""Facts that a policy states for its classes, and the age of records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from helpers.paths import SCHEMAS
+from selfhost.audit.fleet import Machines
+from selfhost.audit.policy import Policy, read_policy
+from selfhost.audit.refit import Refit, refit
+from selfhost.audit.starter import starter_policy
+from selfhost.cli import main as cli
+from selfhost.core.errors import PolicyError
+from selfhost.core.tomlfile import Document
+from selfhost.machine.record import Accelerator, Disk, Machine
+
+GIB = 2**30
+NOW = "2026-11-20T12:00:00Z"
+HEAD = 'schema = 1\n[[model]]\nname = "gpt2"\n'
+POOL = '[[class]]\nname = "pool"\nmatch = { label = { site = "a*" } }\n[class.facts]\n'
+
+
+def policy(text: str) -> Policy:
+    return read_policy(Document.parse("audit.toml", text.encode()))
+
+
+def machine(name: str, **facts: Any) -> Machine:
+    return Machine(name=name, labels={"site": facts.pop("site", "a1")}, **facts)
+
+
+def both(facts: str, *machines: Machine) -> Refit:
+    """Machines with the facts of their class, of which a fleet gives the same as single ones."""
+    made = policy(HEAD + POOL + facts)
+    single, fleet = refit(made, machines, NOW), refit(made, Machines.of(machines), NOW)
+    assert list(fleet.machines) == list(single.machines)
+    assert (fleet.notes, fleet.problems) == (single.notes, single.problems)
+    return single
+
+
+ALL = """disk = "500GB"
+cores = 8
+instruction_sets = ["avx2"]
+bandwidth = "80GB/s"
+gpu = "2x24GiB:RTX 4090"
+memory = "64GiB"
+architecture = "x86_64"
+system = "linux"
+"""
+
+
+def test_a_fact_stands_where_none_was_read_and_says_whose_it_is() -> None:
+    """With the line of the policy; machines of no class, or perhaps of one, keep what they have."""
+    bare, other = machine("bare"), machine("other", site="b")
+    made = both(ALL, bare, other)
+    first, second = made.machines
+    assert second == other
+    assert (first.memory_total_bytes, first.memory_limit_bytes) == (64 * GIB, 64 * GIB)
+    assert first.disks is not None
+    assert {disk.free_bytes for disk in first.disks} == {500 * 10**9}
+    assert first.cpu_cores_usable == 8
+    assert set(first.instruction_sets or ()) >= {"avx2", "avx"}
+    assert first.memory_bandwidth_bytes_per_second == 80 * 10**9
+    assert [card.memory_total_bytes for card in first.accelerators or ()] == [24 * GIB] * 2
+    stated = "stated by the policy, audit.toml:7 (class pool)"
+    for fact in ("disks", "cpu_cores_usable", "memory_total_bytes", "accelerators"):
+        assert first.sources[fact] == stated
+    assert not any(entry.fact in first.sources for entry in first.unread)
+    assert f"disk of 1 machine: 500GB, {stated}" in made.notes
+    assert len(made.notes) == 8
+
+
+READ = {
+    "memory_total_bytes": 16 * GIB,
+    "memory_limit_bytes": 15 * GIB,
+    "memory_available_bytes": 14 * GIB,
+    "cpu_cores_usable": 2.0,
+    "instruction_sets": ("sse2",),
+    "memory_bandwidth_bytes_per_second": 10**10,
+    "architecture": "aarch64",
+    "system": "macos",
+    "accelerators": (),
+    "disks": tuple(
+        Disk(purpose=purpose, path="~", free_bytes=10**9 + number, total_bytes=2 * 10**9)
+        for number, purpose in enumerate(("huggingface", "llama.cpp", "ollama", "whisper.cpp"))
+    ),
+}
+
+
+def test_what_was_read_stands_unless_the_class_says_otherwise() -> None:
+    """And it is told that the policy replaced it. Machines of one shape keep the numbers that are theirs."""
+    full = [
+        machine(f"m{number}", **{**READ, "memory_available_bytes": number * GIB})
+        for number in range(1, 5)
+    ]
+    made = both(ALL, *full)
+    assert list(made.machines) == full
+    assert made.notes == ()
+    over = both(ALL + 'override = ["disk", "cores"]\n', *full)
+    for before, after in zip(full, over.machines, strict=True):
+        assert after.disks is not None
+        assert {disk.free_bytes for disk in after.disks} == {500 * 10**9}
+        assert all(disk.total_bytes == 500 * 10**9 for disk in after.disks)
+        assert after.cpu_cores_usable == 8
+        assert after.memory_available_bytes == before.memory_available_bytes
+    assert all(note.endswith("in place of what was read") for note in over.notes)
+    assert len(over.notes) == 2
+
+
+def test_memory_that_is_kept_back_lowers_the_limit_of_each() -> None:
+    """By that much, whatever was read; what is available is never above it, and nothing is below zero."""
+    sizes = ((16, 15, 14), (16, 15, 3), (2, 1, 1), (8, None, None))
+    machines = [
+        machine(
+            f"m{number}",
+            memory_total_bytes=total * GIB,
+            memory_limit_bytes=None if limit is None else limit * GIB,
+            memory_available_bytes=None if free is None else free * GIB,
+        )
+        for number, (total, limit, free) in enumerate(sizes)
+    ]
+    made = both('reserve = "4GiB"\n', *machines)
+    told = [
+        (each.memory_total_bytes, each.memory_limit_bytes, each.memory_available_bytes)
+        for each in made.machines
+    ]
+    assert told == [
+        (16 * GIB, 11 * GIB, 11 * GIB),
+        (16 * GIB, 11 * GIB, 3 * GIB),
+        (2 * GIB, 0, 0),
+        (8 * GIB, 4 * GIB, None),
+    ]
+    assert "less 4.00 GiB that is kept back" in made.machines[0].sources["memory_limit_bytes"]
+
+
+def test_a_count_of_cards_gets_their_memory_and_parts_of_a_disk_what_is_free() -> None:
+    """As Slurm and Ray tell of GPUs: a number without memory."""
+    card = Accelerator(vendor="nvidia", name="A100", unified=False)
+    disk = Disk(purpose="ollama", path="/models", free_bytes=7)
+    made = both(
+        'gpu = "40GiB"\ndisk = "1TB"\n', machine("m", accelerators=(card, card), disks=(disk,))
+    )
+    (changed,) = made.machines
+    assert [each.memory_total_bytes for each in changed.accelerators or ()] == [40 * GIB] * 2
+    assert [each.name for each in changed.accelerators or ()] == ["A100", "A100"]
+    assert changed.disk_for("ollama") == disk
+    llama = changed.disk_for("llama.cpp")
+    assert llama is not None
+    assert llama.free_bytes == 10**12
+
+
+def test_the_first_class_that_states_a_fact_counts() -> None:
+    second = '[[class]]\nname = "all"\nmatch = {}\n[class.facts]\ncores = 3\ndisk = "9GB"\n'
+    made = both("cores = 8\n" + second, machine("a"), machine("b", site="b"))
+    assert [each.cpu_cores_usable for each in made.machines] == [8, 3]
+    assert [note.partition(":")[0] for note in made.notes] == [
+        "cores of 1 machine",
+        "disk of 2 machines",
+        "cores of 1 machine",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ('disk = "5"', "the unit is missing"),
+        ('gpu = "RTX 9999 Ultra"', "gpu"),
+        ("cores = 0", "cores"),
+        ('instruction_sets = ["avx 2"]', "no instruction set"),
+        ('reserve = "much"', 'reserve="4GiB"'),
+        ('override = ["disk"]', "is not among the facts"),
+        ('disc = "5GB"', "did you mean disk"),
+        ('bandwidth = "80Gb/s"', "bits"),
+    ],
+)
+def test_a_wrong_fact_is_a_fault_of_the_policy(facts: str, expected: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        policy(HEAD + POOL + facts + "\n")
+    problem = caught.value.problems[0]
+    assert problem.line in (7, 8)
+    assert expected.replace('"4GiB"', "") in f"{problem} {problem.remedy}"
+
+
+def test_the_schema_takes_what_the_starter_shows() -> None:
+    """Every setting of the comment, uncommented."""
+    import re
+    import tomllib
+
+    text = starter_policy(())
+    start = text.index("# [[class]]")
+    shown = text[start : text.index("# [[exception]]")]
+    entry = re.sub(r"(?m)^# ", "", shown)
+    head = HEAD.replace("\n", '\nmax_age = "7d"\n', 1)
+    values = tomllib.loads(head + entry)
+    schema = json.loads((SCHEMAS / "policy-1.json").read_text(encoding="utf-8"))
+    Draft202012Validator(schema).validate(values)
+    made = policy(head + entry)
+    assert made.max_age_seconds == 7 * 86_400
+    assert [fact.key for fact in made.classes[0].facts if fact.overrides] == ["disk"]
+    assert set(values["class"][0]["facts"]) <= set(
+        schema["properties"]["class"]["items"]["properties"]["facts"]["properties"]
+    )
+
+
+# ------------------------------------------------------------------ the age of records
+
+
+def aged(times: Sequence[str | None], head: str = "") -> Refit:
+    machines = [machine(f"m{number}", read_at=time) for number, time in enumerate(times)]
+    made = policy(HEAD.replace("\n", f"\n{head}\n", 1))
+    single, fleet = refit(made, machines, NOW), refit(made, Machines.of(machines), NOW)
+    assert list(fleet.machines) == list(single.machines)
+    assert (fleet.notes, fleet.problems) == (single.notes, single.problems)
+    return single
+
+
+def test_old_records_are_told_and_with_a_bound_not_judged() -> None:
+    """A record from tomorrow, and one that does not say, are no better than an old one."""
+    times = [
+        "2026-11-20T11:59:00Z",
+        "2026-11-14T12:00:00Z",
+        "2026-11-13T11:59:59Z",
+        "2026-12-24T00:00:00+02:00",
+        None,
+        "2026-99-99T00:00:00Z",
+    ]
+    free = aged(times)
+    assert len(free.machines) == len(times)
+    assert free.notes == (
+        'the oldest record is that of "m2", read on 2026-11-13, 7 days ago',
+        'dated in the future: the record of "m3" (2026-12-24)',
+    )
+    bound = aged(times, 'max_age = "7d"')
+    assert [each.name for each in bound.machines] == ["m0", "m1"]
+    assert [(each.message.partition(" ")[0], each.line) for each in bound.problems] == [
+        ("m2", 2),
+        ("m3", 2),
+        ("m4", 2),
+        ("m5", 2),
+    ]
+    assert aged(["2026-11-20T11:00:00Z"]).notes == ()
+
+
+def test_an_age_has_a_unit() -> None:
+    for text in ("7", "7 days", "0d", "-1d", "1.5h", "999999d"):
+        with pytest.raises(PolicyError, match="is no age"):
+            policy(f'max_age = "{text}"\n{HEAD}')
+
+
+def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit 2 and which machine, though the others are judged; reports name what the policy states."""
+    record = {
+        "schema": "selfhost.machine/1", "memory_total_bytes": 64 * GIB, "architecture": "x86_64",
+        "memory_limit_bytes": 64 * GIB, "system": "linux", "accelerators": [],
+        "labels": {"site": "a1"},
+    }  # fmt: skip
+    lines = [
+        record | {"name": "old", "read_at": "2026-01-01T00:00:00Z"},
+        record | {"name": "new", "read_at": "2026-11-20T00:00:00Z"},
+    ]
+    machines = tmp_path / "machines.jsonl"
+    machines.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    path = tmp_path / "audit.toml"
+    head = HEAD.replace("\n", '\nmax_age = "7d"\n', 1)
+    path.write_text(
+        head
+        + POOL
+        + 'disk = "1TB"\ncores = 8\ninstruction_sets = ["avx2", "f16c", "fma", "bmi2"]\n',
+        encoding="utf-8",
+    )
+    words = ["audit", str(path), "--machines", str(machines), "--today", "2026-11-20"]
+    assert (
+        cli.main(
+            [
+                *words,
+                "--format",
+                f"markdown={tmp_path / 'a.md'}",
+                "--format",
+                f"html={tmp_path / 'a.html'}",
+                "--format",
+                f"json={tmp_path / 'a.json'}",
+            ]
+        )
+        == 2
+    )
+    err = capsys.readouterr().err
+    assert "old is not judged: its record was read on 2026-01-01, 323 days ago" in err
+    value = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    Draft202012Validator(json.loads((SCHEMAS / "audit-1.json").read_text("utf-8"))).validate(value)
+    assert (value["machines"], value["results"]["pass"]) == (1, 1)
+    assert any("1TB, stated by the policy" in note for note in value["notes"])
+    for name in ("a.md", "a.html"):
+        assert "stated by the policy" in (tmp_path / name).read_text(encoding="utf-8")
