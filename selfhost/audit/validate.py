@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from ..core.dates import utc_today
 from ..core.errors import PolicyError, Problem
 from ..core.tomlfile import Document
 from ..machine.record import Machine
 from .judging import judge_with
 from .policy import MAX_POLICY_BYTES, read_policy
-from .run import run_audit, utc_today
+from .run import run_audit
 
 TYPE_CHECKING = False
 

@@ -417,12 +417,12 @@ def judge(question: Question, machine: Machine) -> Judged:
     """
     needs = question.needs
     if needs is None:
-        findings = [*_about(question), *_runtime(question, machine)]
+        findings = [*model_findings(question), *_runtime(question, machine)]
         return Judged(findings=tuple(findings), needs=None, speed=None)
     placed, held, pace, speed = _first_without_a_fail(question, needs, machine)
     findings = [
-        *_about(question),
-        _disk(question, needs, machine),
+        *model_findings(question),
+        disk_finding(question, needs, machine),
         *held,
         check.cpu_check(needs.cpu, machine, question.runtime),
         *_runtime(question, machine),
@@ -432,7 +432,7 @@ def judge(question: Question, machine: Machine) -> Judged:
     return Judged(findings=tuple(findings), needs=_to_come(question, placed), speed=pace)
 
 
-def _about(question: Question) -> list[Finding]:
+def model_findings(question: Question) -> list[Finding]:
     """What is found of the model itself, on any machine."""
     spec, workload = question.spec, question.workload
     about = [
@@ -456,7 +456,7 @@ def _about(question: Question) -> list[Finding]:
     return [finding for finding in about if finding is not None]
 
 
-def _disk(question: Question, needs: Needs, machine: Machine) -> Finding:
+def disk_finding(question: Question, needs: Needs, machine: Machine) -> Finding:
     purpose = question.runtime.store if question.runtime else "huggingface"
     return check.disk_check(
         needs, machine, purpose, missing_bytes=question.missing_bytes, here=question.here
@@ -465,24 +465,28 @@ def _disk(question: Question, needs: Needs, machine: Machine) -> Finding:
 
 def _runtime(question: Question, machine: Machine) -> list[Finding]:
     """What is found of the program; nothing for a model that no program was asked to load."""
+    asked = runtime_asked(question)
+    return [] if asked is None else [check.runtime_check(machine, question.runtime, **asked)]
+
+
+def runtime_asked(question: Question) -> Mapping[str, Any] | None:
+    """What `runtime_check` is asked of the program, beside the machine and the runtime; None for a
+    model that no program was asked to load.
+    """
     spec, architecture = question.spec, None
     if question.needs is None:
         if question.loads is None:
-            return []
+            return None
     elif spec.architecture is not None and not spec.safety.remote_code:
         # code that comes with the model needs no release that knows it
         architecture = spec.architecture.row
-    return [
-        check.runtime_check(
-            machine,
-            question.runtime,
-            loads=question.loads,
-            remedy=question.mend if question.needs is None else None,
-            unfamiliar=question.unfamiliar if question.needs is not None else None,
-            architecture=architecture,
-            is_required=question.requires_runtime and question.needs is not None,
-        )
-    ]
+    return {
+        "loads": question.loads,
+        "remedy": question.mend if question.needs is None else None,
+        "unfamiliar": question.unfamiliar if question.needs is not None else None,
+        "architecture": architecture,
+        "is_required": question.requires_runtime and question.needs is not None,
+    }
 
 
 class Part(Record):
@@ -508,14 +512,14 @@ def parts_of(question: Question) -> tuple[Part, ...]:
     Where there are no accelerators there is one place for the model, the RAM, so that memory and
     speed are two parts.
     """
-    about, needs = tuple(_about(question)), question.needs
+    about, needs = tuple(model_findings(question)), question.needs
     runtime = Part(find=lambda machine: _runtime(question, machine), key=_runtime_key(question))
     if needs is None:
         return Part(find=lambda _: about), runtime
     return (
         Part(find=lambda _: about),
         Part(
-            find=lambda machine: (_disk(question, needs, machine),),
+            find=lambda machine: (disk_finding(question, needs, machine),),
             key=_disk_key(question, needs),
         ),
         Part(
@@ -524,11 +528,11 @@ def parts_of(question: Question) -> tuple[Part, ...]:
             layered=lambda machine: _placed(question, needs, machine),
         ),
         Part(
-            find=lambda machine: next(_held(question, needs, machine))[1],
+            find=lambda machine: next(ways_held(question, needs, machine))[1],
             accelerators=False,
         ),
         Part(
-            find=lambda machine: _listed(_pace(question, needs, machine)[1]),
+            find=lambda machine: _listed(pace_and_finding(question, needs, machine)[1]),
             accelerators=False,
         ),
         Part(
@@ -540,7 +544,7 @@ def parts_of(question: Question) -> tuple[Part, ...]:
 
 
 def _disk_key(question: Question, needs: Needs) -> tuple[Any, ...] | None:
-    """All that `_disk` reads of the question; None where some of the files lie on the machine."""
+    """All that `disk_finding` reads of the question; None where files of it lie on the machine."""
     if question.here is not None:
         return None
     return (
@@ -603,7 +607,7 @@ def place(question: Question, needs: Needs, machine: Machine) -> tuple[Needs, li
     that place.
     """
     seen = []
-    for candidate, held in _held(question, needs, machine):
+    for candidate, held in ways_held(question, needs, machine):
         if not _failed(held):
             return candidate, held
         seen.append((candidate, held))
@@ -627,8 +631,8 @@ def considered(question: Question, judged: Judged, machine: Machine) -> tuple[Pl
     if question.needs is None:
         return ()
     ways = []
-    for candidate, held in _held(question, question.needs, machine):
-        pace, speed = _pace(question, candidate, machine)
+    for candidate, held in ways_held(question, question.needs, machine):
+        pace, speed = pace_and_finding(question, candidate, machine)
         outcomes = {
             finding.outcome
             for finding in (*held, speed)
@@ -686,7 +690,7 @@ def _failed(held: Iterable[Finding | None]) -> bool:
     return any([finding is not None and finding.outcome is Outcome.FAIL for finding in held])  # noqa: C419 - quicker for so few
 
 
-def _held(
+def ways_held(
     question: Question, needs: Needs, machine: Machine
 ) -> Iterator[tuple[Needs, list[Finding]]]:
     """Each placement with the findings of memory and accelerator. Planning is for accelerators
@@ -758,7 +762,7 @@ def files_in_memory(question: Question, needs: Needs, machine: Machine) -> tuple
     return stored, held, None not in in_memory
 
 
-def _pace(
+def pace_and_finding(
     question: Question, placed: Needs, machine: Machine
 ) -> tuple[Speed | None, Finding | None]:
     """How fast it would go, laid out like that, and the finding of it."""
@@ -986,12 +990,12 @@ def _first_without_a_fail(
 ) -> tuple[Needs, list[Finding], Speed | None, Finding | None]:
     slow: tuple[Needs, list[Finding], Speed | None, Finding | None] | None = None
     seen = []
-    every = _held(question, needs, machine)
+    every = ways_held(question, needs, machine)
     for candidate, held in every:
         seen.append((candidate, held))
         if _failed(held):
             continue
-        pace, speed = _pace(question, candidate, machine)
+        pace, speed = pace_and_finding(question, candidate, machine)
         if not _failed([speed]):
             if candidate.placement in ("host", "split") and machine.accelerators:
                 held = [held[0], _once_idle(question, machine, candidate, held[1], every)]
@@ -1000,7 +1004,7 @@ def _first_without_a_fail(
     if slow is not None:
         return slow
     candidate, held = _least_bad(question, seen)
-    return candidate, held, *_pace(question, candidate, machine)
+    return candidate, held, *pace_and_finding(question, candidate, machine)
 
 
 def _once_idle(
