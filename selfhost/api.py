@@ -13,7 +13,6 @@ from . import needs as need
 from .advice.alternatives import alternatives, open_alternatives, room
 from .advice.api_route import offers_for
 from .advice.commands import about_files
-from .advice.listing import Listing, judge_all
 from .advice.remarks import (
     DRAFT_NOTE,
     faster_ways,
@@ -62,6 +61,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .advice.listing import Listing
     from .advice.plan import Plan
     from .advice.sizes import ContainerSize
     from .catalogue.openness import Row
@@ -163,6 +163,8 @@ def rank(
     if modality is not None:
         _one_of("modality", modality, MODALITIES)
     catalogue, workload, machine = _surroundings(workload, machine, specs)
+    from .advice.listing import judge_all
+
     listing = judge_all(catalogue, workload, machine)
     chosen = [
         answer

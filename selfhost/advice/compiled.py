@@ -583,6 +583,10 @@ class ReadyAsker(Asker):
         ready = self._ready(workload)
         return (None if ready is None else ready.spec(id)) or super().spec(id, workload)
 
+    def standings(self, workload: Workload) -> Mapping[str, Sequence[Any]]:
+        ready = self._ready(workload)
+        return {} if ready is None else ready.standings
+
     def ask(self, spec: ModelSpec, workload: Workload) -> Question:
         ready = self._ready(workload)
         question = None if ready is None else ready.question(spec.id, workload)
