@@ -5,15 +5,14 @@ The real machine is read only where none is given.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from itertools import islice
 
 from . import needs as need
 from .advice.alternatives import alternatives, open_alternatives, room
-from .advice.api_route import meets, usable_offers
+from .advice.api_route import meets, offers_for
 from .advice.commands import about_files
-from .advice.ranking import Standings, has_accelerator, list_key, reasons
 from .advice.remarks import (
     DRAFT_NOTE,
     faster_ways,
@@ -27,12 +26,12 @@ from .advice.remarks import (
 from .advice.steps import steps
 from .catalogue.index import Catalogue, spec_in
 from .catalogue.names import Resolution, is_path, resolve
-from .catalogue.offers import Offer, at_context, cheapest_first, offers_of, snapshot_day
+from .catalogue.offers import Offer, at_context, cheapest_first
 from .catalogue.published import PublishedFiles
 from .catalogue.quality import loss_by_size, quality_for
 from .catalogue.spec import MODALITIES, SIZE_OF, USES, ModelSpec, RuntimeSpec
-from .core import units
-from .core.errors import MAX_PROBLEMS, Problem, SelfhostError, SpecError, WorkloadError
+from .core import dates, units
+from .core.errors import MAX_PROBLEMS, Problem, SelfhostError, WorkloadError
 from .core.records import Record
 from .core.workload import (
     FLAGS,
@@ -41,7 +40,7 @@ from .core.workload import (
 )
 from .machine.reader import Machine
 from .needs.repack import KINDS, kind_of
-from .verdict.defaults import Asker, ask_for_machine, follows_a_list, judge_for_machine
+from .verdict.defaults import Asker, ask_for_machine
 from .verdict.present import Here
 from .verdict.question import architectures, ask, beyond
 from .verdict.record import (
@@ -62,7 +61,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .advice.compiled import Questions
+    from .advice.listing import Listing
     from .advice.plan import Plan
     from .advice.sizes import ContainerSize
     from .catalogue.openness import Row
@@ -164,6 +163,8 @@ def rank(
     if modality is not None:
         _one_of("modality", modality, MODALITIES)
     catalogue, workload, machine = _surroundings(workload, machine, specs)
+    from .advice.listing import judge_all
+
     listing = judge_all(catalogue, workload, machine)
     chosen = [
         answer
@@ -404,9 +405,9 @@ def check_together_with(
         for each, meant in zip(models, understood, strict=True)
     ]
     judged = judge_together(questions, [meant.asked for meant in understood], machine)
-    day = today or utc_today()
+    day = today or dates.utc_today()
     is_offered = judged.failed and all(
-        _offers(catalogue, question, judged, day) for question in questions
+        offers_for(catalogue, question, judged, day) for question in questions
     )
     return Verdict(
         asked=TOGETHER.join(meant.asked for meant in understood),
@@ -513,7 +514,7 @@ class FleetJudge:
             is_met = meets(judged.findings)
             if is_met not in by_own:
                 by_own[is_met] = all(
-                    _offers(
+                    offers_for(
                         self._catalogue,
                         question,
                         judged,
@@ -722,28 +723,6 @@ def _loaded_by_tag(typed: str, workload: Workload, catalogue: Catalogue) -> str 
     return ollama.tags.get(typed.strip().lower().removeprefix("library/").removesuffix(":latest"))
 
 
-def utc_today() -> str:
-    """The day on which prices are held to end, `YYYY-MM-DD` in UTC."""
-    from time import gmtime, strftime
-
-    return strftime("%Y-%m-%d", gmtime())
-
-
-def _offers(
-    catalogue: Catalogue,
-    question: Question,
-    judged: Judged,
-    today: str,
-    met: MutableMapping[str, bool] | None = None,
-) -> tuple[Offer, ...]:
-    priced = partial(offers_of, catalogue.offers_path, today=today)
-    ever = partial(offers_of, catalogue.offers_path, today="")
-    priced_on = snapshot_day(catalogue.offers_path)
-    return usable_offers(
-        question, judged, catalogue, priced, ever, today=today, priced_on=priced_on, met=met
-    )
-
-
 def _priced(
     catalogue: Catalogue, question: Question, judged: Judged, today: str, prices: str
 ) -> tuple[tuple[Offer, ...], list[str]]:
@@ -751,7 +730,7 @@ def _priced(
     was asked for, and a sentence on where newer ones come from.
     """
     workload, notes = question.workload, []
-    offers = _offers(catalogue, question, judged, today)
+    offers = offers_for(catalogue, question, judged, today)
     if offers and prices != "snapshot":
         from .catalogue.prices import refreshed
 
@@ -782,7 +761,7 @@ def _answer(
     notes: list[str] = []
     fine_print: list[str] = []
     judged = judge(question, machine)
-    day = today or utc_today()
+    day = today or dates.utc_today()
     offers: tuple[Offer, ...] = ()
     if instead or judged.failed:
         offers, newer = _priced(catalogue, question, judged, day, prices)
@@ -900,81 +879,6 @@ def _notes_of_asking(
         by_trainer = which_trainer(catalogue, question)
         if by_trainer:
             yield by_trainer
-
-
-class Listing(Record):
-    """Every model of the catalogue judged for one machine, best first.
-
-    `why` says in a few words, by id, why a model stands where it does. `ruled_out` is how many are
-    left out because their license or openness is not what was asked. `as_of` is the day of the
-    catalogue: of its prices or of its newest model, whichever is later; None where it has neither.
-    """
-
-    answers: tuple[Answer, ...]
-    why: Mapping[str, str]
-    ruled_out: int = 0
-    as_of: str | None = None
-
-
-def judge_all(
-    catalogue: Catalogue, workload: Workload, machine: Machine, *, today: str | None = None
-) -> Listing:
-    """Every model of the catalogue on one machine, in the order of `advice.ranking`.
-
-    Models that do not come as asked (another quantization, another runtime), and those whose
-    license or openness is not what was asked, are left out.
-    """
-    day = today or utc_today()
-    from .advice.compiled import Questions
-
-    ready = Questions.open(catalogue, workload, machine)
-    judgements = _judgements(catalogue, workload, machine, ready)
-    # whether a model may stand in for another is known from its own findings
-    met = {question.spec.id: meets(judged.findings) for question, judged in judgements}
-    answers = []
-    for question, judged in judgements:
-        if judged.failed and _is_ruled_out(judged):
-            continue
-        offered: bool | None = False
-        if judged.failed:
-            own = met[question.spec.id]
-            if ready is not None:
-                offered = ready.offered(question.spec, own, met, workload, day)
-            if ready is None or offered is None:
-                offered = bool(_offers(catalogue, question, judged, day, met))
-        answers.append(
-            Answer(
-                model=question.spec,
-                workload=question.workload,
-                route=judged.route(bool(offered)),
-                needs=judged.needs,
-                speed=judged.speed,
-                findings=judged.findings,
-                here=question.here,
-            )
-        )
-    standings = Standings(catalogue)
-    beside = has_accelerator(machine)
-    answers.sort(key=lambda answer: list_key(answer, standings, beside=beside))
-    why = {
-        answer.model.id: reasons(answer, standings.of(answer.model.id))
-        for answer in answers
-        if answer.can_run
-    }
-    ruled_out = len(judgements) - len(answers)
-    as_of = _day_of(catalogue, (question.spec for question, _ in judgements))
-    return Listing(answers=tuple(answers), why=why, ruled_out=ruled_out, as_of=as_of)
-
-
-def _day_of(catalogue: Catalogue, models: Iterable[ModelSpec]) -> str | None:
-    """The latest of the days that the shipped prices and models carry."""
-    from .catalogue.offers import day_by_header
-
-    own = catalogue.has_own
-    days = {model.released for model in models if not own or catalogue.is_shipped(model.id)}
-    days.add(day_by_header(catalogue.offers_path))
-    # a month or a year alone says no day
-    return max((day for day in days if day is not None and len(day) == 10), default=None)
 
 
 class Ranked(Record):
@@ -1192,39 +1096,6 @@ def _cards_that_hold(
         if all(finding.outcome is not Outcome.FAIL for finding in verdict.findings):
             return count
     return None
-
-
-def _is_ruled_out(judged: Judged) -> bool:
-    return any(
-        finding.check in ("license", "openness") and finding.outcome is Outcome.FAIL
-        for finding in judged.findings
-    )
-
-
-def _judgements(
-    catalogue: Catalogue, workload: Workload, machine: Machine, ready: Questions | None
-) -> list[tuple[Question, Judged]]:
-    """Every model that comes as asked, judged. The first refusal is raised where none does."""
-    judgements: list[tuple[Question, Judged]] = []
-    refused: WorkloadError | None = None
-    if ready is None:
-        catalogue.expect_all()
-    for spec_id in catalogue.ids():
-        try:
-            question = ready.question(spec_id, workload) if ready is not None else None
-            # what follows the machine is asked of the whole spec
-            if question is None or (
-                machine.accelerators and follows_a_list(question.spec, workload)
-            ):
-                question = ask(catalogue.spec(spec_id), workload, catalogue, machine)
-            judgements.append(judge_for_machine(question, workload, catalogue, machine))
-        except SpecError:
-            continue
-        except WorkloadError as error:
-            refused = refused or error
-    if not judgements and refused is not None:
-        raise refused
-    return judgements
 
 
 class Shown(Record):

@@ -12,8 +12,8 @@ from hypothesis import settings
 
 from helpers.goldens import Golden
 from helpers.paths import ROOT
-from selfhost import api
 from selfhost.catalogue import index as catalogue
+from selfhost.core import dates
 from selfhost.core.shipped import shipped_folder
 
 # a slow machine is no fault of the code
@@ -95,7 +95,7 @@ def _apart_from_the_world(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(socket, name, _refuse)
     for name in ("SELFHOST_SPECS", "SELFHOST_DEBUG", "NO_COLOR", "FORCE_COLOR", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(api, "utc_today", lambda: "2026-11-20")
+    monkeypatch.setattr(dates, "utc_today", lambda: "2026-11-20")
 
 
 @pytest.fixture

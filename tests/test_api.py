@@ -30,8 +30,9 @@ from selfhost import (
     plan,
     rank,
 )
+from selfhost.advice.listing import judge_all
 from selfhost.advice.ranking import Standings, is_too_slow
-from selfhost.api import describe, judge_all, open_catalogue
+from selfhost.api import describe, open_catalogue
 from selfhost.cli import main as cli
 from selfhost.core.errors import NotAModelError
 from selfhost.core.records import Record

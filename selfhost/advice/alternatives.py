@@ -164,9 +164,9 @@ def _other_models(
     until none that is left can be worth as much here as those that were seen.
     """
     spec, catalogue = question.spec, asker.catalogue
-    standings = Standings(catalogue)
     named = _named(spec, catalogue)
     plain = _of_any_model(asked_workload)
+    standings = Standings(catalogue, asker.standings(plain))
     beside = has_accelerator(asker.machine)
     proposals: list[tuple[tuple[bool, bool, float], _Fit, str]] = []
     for for_other_work, worth, other in (

@@ -5,9 +5,10 @@ stand-in.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
+from functools import partial
 
 from ..catalogue.index import Catalogue, Outline
-from ..catalogue.offers import Offer
+from ..catalogue.offers import Offer, offers_of, snapshot_day
 from ..catalogue.spec import Architecture, ModelSpec
 from ..core.errors import SelfhostError
 from ..verdict.findings import Finding, Outcome, license_check, openness_check
@@ -95,6 +96,22 @@ def usable_offers(
         return offers_served
     reason = f"The offers are for {own_id}, which these files match in name and layers."
     return tuple(offer.replace(why_instead=reason) for offer in offers_served)
+
+
+def offers_for(
+    catalogue: Catalogue,
+    question: Question,
+    judged: Judged,
+    today: str,
+    met: MutableMapping[str, bool] | None = None,
+) -> tuple[Offer, ...]:
+    """As `usable_offers`, of the shipped prices."""
+    priced = partial(offers_of, catalogue.offers_path, today=today)
+    ever = partial(offers_of, catalogue.offers_path, today="")
+    priced_on = snapshot_day(catalogue.offers_path)
+    return usable_offers(
+        question, judged, catalogue, priced, ever, today=today, priced_on=priced_on, met=met
+    )
 
 
 def _why_instead(

@@ -45,6 +45,7 @@ from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.records import CpuNeed, How, MemoryNeed, Needs, Offload, Offloaded, Term
 from ..needs.repack import KINDS, kind_of
+from ..verdict.bracket import Program, program_of, sketch_of
 from ..verdict.defaults import Asker, from_a_list
 from ..verdict.findings import (
     OPEN_PURPOSES,
@@ -56,11 +57,12 @@ from ..verdict.findings import (
     open_purposes,
     worst_of,
 )
-from ..verdict.present import here
+from ..verdict.present import here, may_be_here
 from ..verdict.question import architectures, ask
 from ..verdict.record import Judged, Question
 from ..verdict.speed import instruction_sets_for_layout
 from .api_route import usable_offers, whose_offers
+from .ranking import Standings, newest_day
 
 TYPE_CHECKING = False
 
@@ -69,9 +71,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..needs.tensors import ArchitectureRow
+    from ..verdict.bracket import Sketch
 
 QUESTIONS_FILE = "questions.bin"
-_VERSION = 12
+_VERSION = 13
 # of the workload, what is held against the machine or the model or has a price, not what the model
 # takes
 _JUDGED_BY = (
@@ -134,8 +137,8 @@ def _kind_of(value: Record) -> str:
     return name
 
 
-# in the row of a model, the number of its graph
-_PROGRAM = 7
+# in the row of a model, the numbers of its workload, its runtime and its graph
+_WORKLOAD, _RUNTIME, _PROGRAM = 1, 3, 7
 
 _HOW: Mapping[str | None, How | None] = {None: None, **{how.value: how for how in How}}
 
@@ -149,25 +152,64 @@ def _default_but(workload: Workload, fields: tuple[str, ...]) -> bool:
     )
 
 
+class _Parts:
+    """A file of `compile_questions`; each part is read when it is asked for.
+
+    Raises `OSError`, `EOFError`, `ValueError`, `KeyError` or `TypeError` for a file that is none.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        with open(path, "rb", buffering=0) as file:
+            lengths = file.read(8)
+            size = int.from_bytes(lengths[4:], "little")
+            header = file.read(size)
+            whole = os.fstat(file.fileno()).st_size
+        self._start = 8 + size
+        self.header: Mapping[str, Any] = _checked(header, int.from_bytes(lengths[:4], "little"))
+        if self.header["version"] != _VERSION:
+            raise ValueError("of another version")
+        self._places: Mapping[str, tuple[int, int, int]] = self.header["parts"]
+        if whole != self._start + max(place + size for place, size, _ in self._places.values()):
+            raise ValueError("cut short")
+
+    def __getitem__(self, name: str) -> Any:
+        place, size, checksum = self._places[name]
+        with open(self._path, "rb", buffering=0) as file:
+            file.seek(self._start + place)
+            return _checked(file.read(size), checksum)
+
+    def later(self, name: str) -> Any:
+        """As by `[]`, once the other parts are in use. Raises `SelfhostError` alone."""
+        try:
+            return self[name]
+        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+            raise SelfhostError(
+                f"{self._path} is damaged", remedy="install selfhost again"
+            ) from error
+
+
+def _checked(content: bytes, checksum: int) -> Any:
+    """What `marshal` wrote. `ValueError` where it is not what was written."""
+    from binascii import crc32
+    from marshal import loads
+
+    if crc32(content) != checksum:
+        raise ValueError("damaged")
+    return loads(content)
+
+
 class Questions:
     """The questions of one catalogue's shipped models; made by `open`."""
 
     def __init__(
-        self, catalogue: Catalogue, machine: Machine, workload: Workload, content: memoryview
+        self, catalogue: Catalogue, machine: Machine, workload: Workload, parts: _Parts
     ) -> None:
-        """`content` is a file of `compile_questions`, whole. What machine and workload do not
-        ask for stays unread.
-        """
-        from marshal import loads
-
-        size = int.from_bytes(content[4:8], "little")
-        header = loads(content[8 : 8 + size])
-        if header["version"] != _VERSION or header["made_of"] != tuple(_made_of(catalogue)):
+        """What machine and workload do not ask for of `parts` stays unread."""
+        header = parts.header
+        if header["made_of"] != tuple(_made_of(catalogue)):
             raise ValueError("made of something else")
-        parts, start = {}, 8 + size
-        for name, length in header["parts"].items():
-            parts[name] = content[start : start + length]
-            start += length
+        self._parts = parts
         self._catalogue = catalogue
         self._machine = machine
         self._has_wishes = not _default_but(workload, _JUDGED_BY)
@@ -175,17 +217,17 @@ class Questions:
         self._folder = os.path.join(catalogue.folder, "")
         self._guessed: Mapping[str, Sequence[bool]] = header["license_guessed"]
         self._kept_by: Mapping[str, str] = header["kept_by"]
-        self._rows: Mapping[str, Sequence[Any]] = loads(parts["rows"])
-        self._memory: Mapping[str, Sequence[Any]] = loads(
-            parts[f"memory {kind_of(instruction_sets_for_layout(machine))}"]
-        )
-        self._values = _Values(loads(parts["values"]))
-        self._unread = parts
+        self._kind = kind_of(instruction_sets_for_layout(machine))
+        self._rows: Mapping[str, Sequence[Any]] = parts["rows"]
+        self._memory: Mapping[str, Sequence[Any]] = parts[f"memory {self._kind}"]
+        self._values = _Values(parts["values"])
         self._asked = workload
         self._purposes = open_purposes(workload)
         self._workloads: dict[int, Workload] = {}
         self._runtimes: dict[int, RuntimeSpec | None] = {}
         self._of_rows: dict[tuple[object, ...], ArchitectureRow | None] = {}
+        self._sketched: dict[int, Program] = {}
+        self._may_hold: dict[tuple[int, int], bool] = {}
 
     @classmethod
     def open(cls, catalogue: Catalogue, workload: Workload, machine: Machine) -> Questions | None:
@@ -194,14 +236,9 @@ class Questions:
         """
         if not _default_but(workload, (*_JUDGED_BY, *_WISHES, _GROWING_WITH)):
             return None
-        from binascii import crc32
-
         try:
-            with open(os.path.join(catalogue.folder, QUESTIONS_FILE), "rb", buffering=0) as file:
-                content = memoryview(file.read())
-            if int.from_bytes(content[:4], "little") != crc32(content[4:]):
-                return None
-            return cls(catalogue, machine, workload, content)
+            parts = _Parts(os.path.join(catalogue.folder, QUESTIONS_FILE))
+            return cls(catalogue, machine, workload, parts)
         except (OSError, EOFError, ValueError, KeyError, TypeError):
             return None
 
@@ -249,6 +286,64 @@ class Questions:
             "kept_by": (self._kept_by.get(id),) if needs is not None else None,
         })  # fmt: skip
 
+    @cached_property
+    def sketches(self) -> Mapping[str, Sketch]:
+        """By id what decides of each question, where nothing is asked that is not judged by."""
+        sketches: Mapping[str, Sketch] = self._parts.later(f"sketches {self._kind}")
+        return sketches
+
+    def program(self, number: int) -> Program:
+        """What the sketches of that number follow from."""
+        if number not in self._sketched:
+            workload, runtime, cpu, asked = self._sketched_by[number]
+            self._sketched[number] = Program(
+                workload=self._workload(self._asked, workload),
+                speed_stated=self._asked.min_tokens_per_second is not None,
+                runtime=self._runtime(runtime),
+                cpu=self._values[cpu],
+                asked=asked,
+            )
+        return self._sketched[number]
+
+    @cached_property
+    def _sketched_by(self) -> Sequence[Any]:
+        programs: Sequence[Any] = self._parts.later("sketched by")
+        return programs
+
+    @cached_property
+    def standings(self) -> Mapping[str, Sequence[Any]]:
+        """By id the fields of its `ranking.Standing`; empty where a user's models count, too."""
+        if self._catalogue.has_own:
+            return {}
+        standings: Mapping[str, Sequence[Any]] = self._parts.later("standings")
+        return standings
+
+    @property
+    def is_plain(self) -> bool:
+        """Nothing but the machine decides: nothing is asked of the models, and all are shipped."""
+        asks_nothing = not self._has_wishes and self._asked.context_tokens is None
+        return asks_nothing and not self._catalogue.has_own
+
+    def may_be_here(self, id: str) -> bool:
+        """Whether files of the model, as it is asked for, may lie on the machine."""
+        row, machine = self._rows[id], self._machine
+        if not machine.models_present:
+            return False
+        kind = row[_RUNTIME], row[_WORKLOAD]
+        if kind not in self._may_hold:
+            runtime, workload = self._runtime(kind[0]), self._workload(self._asked, kind[1])
+            self._may_hold[kind] = runtime is not None and may_be_here(runtime, workload, machine)
+        if not self._may_hold[kind]:
+            return False
+        question = self.question(id, self._asked)
+        return question is None or question.here is not None
+
+    @property
+    def newest(self) -> str | None:
+        """The last full day on which a model came out."""
+        newest: str | None = self._parts.header["newest"]
+        return newest
+
     def spec(self, id: str) -> ModelSpec | None:
         """That of a question, what is beyond it read from its file when asked for; None for a
         model that is not among them.
@@ -259,9 +354,7 @@ class Questions:
     @cached_property
     def _opened(self) -> Mapping[str, Mapping[str, dict[str, Any]]]:
         """By model and purpose the finding of its openness, for whoever asks for openness."""
-        from marshal import loads
-
-        findings: Mapping[str, Mapping[str, dict[str, Any]]] = loads(self._unread["opened"])
+        findings: Mapping[str, Mapping[str, dict[str, Any]]] = self._parts.later("opened")
         for purposes in findings.values():
             for values in purposes.values():
                 values["outcome"] = Outcome(values["outcome"])
@@ -326,9 +419,7 @@ class Questions:
     @cached_property
     def _architectures(self) -> Sequence[Any]:
         """For whoever asks for more of an architecture than most do."""
-        from marshal import loads
-
-        architectures: Sequence[Any] = loads(self._unread["architectures"])
+        architectures: Sequence[Any] = self._parts.later("architectures")
         return architectures
 
     def _runtime(self, number: int) -> RuntimeSpec | None:
@@ -464,17 +555,13 @@ class Questions:
 
     @cached_property
     def _programs(self) -> Sequence[Any]:
-        from marshal import loads
-
-        programs: Sequence[Any] = loads(self._unread["programs"])
+        programs: Sequence[Any] = self._parts.later("programs")
         return programs
 
     @cached_property
     def _texts(self) -> Sequence[Sequence[str]]:
         """How a term is known, its source and its arithmetic: read when the first is asked for."""
-        from marshal import loads
-
-        texts: Sequence[Sequence[str]] = loads(self._unread["texts"])
+        texts: Sequence[Sequence[str]] = self._parts.later("texts")
         return texts
 
 
@@ -496,6 +583,10 @@ class ReadyAsker(Asker):
         ready = self._ready(workload)
         return (None if ready is None else ready.spec(id)) or super().spec(id, workload)
 
+    def standings(self, workload: Workload) -> Mapping[str, Sequence[Any]]:
+        ready = self._ready(workload)
+        return {} if ready is None else ready.standings
+
     def ask(self, spec: ModelSpec, workload: Workload) -> Question:
         ready = self._ready(workload)
         question = None if ready is None else ready.question(spec.id, workload)
@@ -510,7 +601,8 @@ def compile_questions(directory: str) -> bytes:
 
     Four bytes of checksum, four of the header's size, then as `marshal` writes them the header and
     its parts: the rows by model, the values that rows share, the memory by model for each of KINDS,
-    the openness by model, the texts of all terms.
+    the openness by model, the texts of all terms, and what `verdict.bracket` and `ranking` ask of
+    all models.
     """
     catalogue = Catalogue.open(shipped=directory)
     values: dict[str, tuple[int, Any]] = {}
@@ -520,6 +612,8 @@ def compile_questions(directory: str) -> bytes:
     rows: dict[str, Any] = {}
     opened: dict[str, Any] = {}
     memory: dict[str, dict[str, Any]] = {name: {} for name in KINDS}
+    sketches: dict[str, dict[str, Any]] = {name: {} for name in KINDS}
+    sketched_by: dict[str, tuple[int, Any]] = {}
     served: dict[str, str | None] = {}
     guessed: dict[str, tuple[bool, bool]] = {}
     kept_by: dict[str, str | None] = {}
@@ -543,11 +637,16 @@ def compile_questions(directory: str) -> bytes:
             needs = question.needs
             if needs is not None and (needs.memory is not None or needs.known_terms):
                 memory[name][spec.id] = _memory(needs, texts)
+            number = _number(sketched_by, _sketched(question, rows[spec.id], values))
+            sketches[name][spec.id] = sketch_of(question, number)
     numbered = {"values": values, "texts": texts, "architectures": shapes, "programs": programs}
     by_name: dict[str, Any] = {
         "rows": rows,
         "opened": opened,
         **{f"memory {name}": needs_of_spec for name, needs_of_spec in memory.items()},
+        **{f"sketches {name}": own for name, own in sketches.items()},
+        "sketched by": [value for _, value in sketched_by.values()],
+        "standings": _standings(catalogue),
         **{name: [value for _, value in table.values()] for name, table in numbered.items()},
     }
     return _joined(catalogue, by_name, served, guessed, kept_by)
@@ -560,20 +659,30 @@ def _joined(
     guessed: Mapping[str, tuple[bool, bool]],
     kept_by: Mapping[str, str | None],
 ) -> bytes:
-    """Header and parts as one file, its checksum first."""
+    """Header and parts as one file, the checksum and the size of the header first."""
     from binascii import crc32
 
-    parts = {name: _dumped(part) for name, part in by_name.items()}
+    written: dict[bytes, tuple[int, int, int]] = {}
+    places: dict[str, tuple[int, int, int]] = {}
+    end = 0
+    for name, part in by_name.items():
+        content = _dumped(part)
+        if content not in written:
+            # what two kinds of processors have in common is written once
+            written[content] = end, len(content), crc32(content)
+            end += len(content)
+        places[name] = written[content]
     header = _dumped({
         "version": _VERSION,
         "made_of": _made_of(catalogue),
-        "parts": {name: len(part) for name, part in parts.items()},
+        "parts": places,
+        "newest": newest_day(spec.released for spec in catalogue.specs()),
         "served_until": {name: until for name, until in served.items() if until != ""},
         "license_guessed": {name: pair for name, pair in guessed.items() if any(pair)},
         "kept_by": {name: repository for name, repository in kept_by.items() if repository},
     })  # fmt: skip
-    content = b"".join((len(header).to_bytes(4, "little"), header, *parts.values()))
-    return crc32(content).to_bytes(4, "little") + content
+    lengths = crc32(header).to_bytes(4, "little") + len(header).to_bytes(4, "little")
+    return b"".join((lengths, header, *written))
 
 
 def _dumped(value: Any) -> bytes:
@@ -678,6 +787,30 @@ def _row(
         question.operations,
         question.rewriting is not None,
     ]
+
+
+def _sketched(
+    question: Question, row: Sequence[Any], values: dict[str, tuple[int, Any]]
+) -> list[Any]:
+    """The numbers of what the findings of its program follow from; `row` is that of `_row`."""
+    program = program_of(question)
+    cpu = _number(values, _packed(program.cpu, values))
+    return [
+        row[_WORKLOAD],
+        row[_RUNTIME],
+        cpu,
+        None if program.asked is None else {**program.asked},
+    ]
+
+
+def _standings(catalogue: Catalogue) -> dict[str, list[Any]]:
+    """By id the fields of each model's standing."""
+    standings = Standings(catalogue)
+    return {
+        standing.id: [getattr(standing, name) for name in type(standing)._fields]
+        for id in catalogue.ids()
+        if (standing := standings.of(id)) is not None
+    }
 
 
 def _program(spec: ModelSpec, catalogue: Catalogue) -> list[Any] | None:

@@ -8,7 +8,8 @@ a part in it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from math import sqrt
 
 from ..catalogue.index import Catalogue, Outline
@@ -18,6 +19,11 @@ from ..core.records import Record
 from ..core.workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND
 from ..machine.record import Machine
 from ..verdict.record import Answer, Judged, Outcome, Route
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
 
 # so many providers by API are a sign that a model is used
 ADOPTED_PROVIDERS = 3
@@ -85,18 +91,37 @@ class Standing(Record):
 class Standings:
     """The standing of every model of a catalogue, made when it is first asked for."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(
+        self, catalogue: Catalogue, ready: Mapping[str, Sequence[Any]] | None = None
+    ) -> None:
+        """`ready`: by id the fields of a standing, of models that were looked at before."""
         self._catalogue = catalogue
-        self._providers = providers_by_model(catalogue.offers_path)
-        self._uses: Mapping[str, Mapping[str, object]] = catalogue.common("uses")["use"]
-        months = [_months(outline.released) for outline in catalogue.outlines()]
-        self._newest = max((month for month in months if month is not None), default=0)
+        self._ready = ready or {}
         self._by_uses: dict[tuple[str, ...] | None, list[Mapping[str, object]]] = {}
         self._of: dict[str, Standing] = {}
+
+    @cached_property
+    def _providers(self) -> Mapping[str, int]:
+        return providers_by_model(self._catalogue.offers_path)
+
+    @cached_property
+    def _uses(self) -> Mapping[str, Mapping[str, object]]:
+        uses: Mapping[str, Mapping[str, object]] = self._catalogue.common("uses")["use"]
+        return uses
+
+    @cached_property
+    def _newest(self) -> int:
+        months = [_months(outline.released) for outline in self._catalogue.outlines()]
+        return max((month for month in months if month is not None), default=0)
 
     def of(self, id: str) -> Standing | None:
         """None for a model that the catalogue does not have."""
         if id not in self._of:
+            fields = self._ready.get(id)
+            if fields is not None:
+                named = dict(zip(Standing._fields, fields, strict=True))
+                self._of[id] = Standing.partly(named)
+                return self._of[id]
             outline = self._catalogue.outline(id)
             if outline is None:
                 return None
@@ -168,6 +193,11 @@ def _months(day: str | None) -> int | None:
     return int(day[:4]) * 12 + (int(month) if month.isdecimal() else 1)
 
 
+def newest_day(days: Iterable[str | None]) -> str | None:
+    """The last of those that are whole, as `YYYY-MM-DD`: a month or a year alone says no day."""
+    return max((day for day in days if day is not None and len(day) == 10), default=None)
+
+
 def is_too_slow(judged: Answer | Judged, wanted: float | None) -> bool:
     """Its likely pace is below the wanted one; False where no pace is known."""
     pace = judged.speed.decode if judged.speed is not None else None
@@ -230,6 +260,40 @@ def list_key(answer: Answer, standings: Standings, *, beside: bool) -> Key:
         opened is not None and opened.outcome is not Outcome.PASS,
         -standing.worth * (share_on(answer, beside=beside) if runs else 1),
         answer.model.id,
+    )
+
+
+def best_key(standing: Standing | None, id: str, *, is_slow: bool) -> Key:
+    """The best place that `list_key` may give a model that runs, where nothing was asked of its
+    openness; `is_slow`: it is too slow for sure.
+    """
+    if standing is None:
+        return _ROUTES.index(Route.LOCAL), len(_KINDS), False, LAST, False, 0.0, id
+    return (
+        _ROUTES.index(Route.LOCAL), standing.kind, is_slow, standing.section, False,
+        -standing.worth, id,
+    )  # fmt: skip
+
+
+class Counts(Record):
+    """Of the models of a list: how many there are, how many run, how many of those are likely too
+    slow, and of how many that is not known.
+    """
+
+    models: int
+    running: int
+    slow: int
+    unknown: int
+
+
+def count_rows(answers: Sequence[Answer]) -> Counts:
+    """Those of these models."""
+    running = [answer for answer in answers if answer.can_run]
+    return Counts(
+        models=len(answers),
+        running=len(running),
+        slow=sum(is_too_slow(row, row.workload.min_tokens_per_second) for row in running),
+        unknown=sum(answer.route is Route.UNKNOWN for answer in answers),
     )
 
 

@@ -143,17 +143,3 @@ class _Judging:
     def problems(self, machines: int) -> Iterator[Problem]:
         """What is wrong with the entries; `machines` is how many were judged."""
         return entry_problems(self._policy, machines, self._refused, self._placed)
-
-
-def utc_now() -> str:
-    """The time in UTC, as a record of a machine writes it."""
-    from datetime import UTC, datetime
-
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def utc_today() -> str:
-    """Today's date in UTC, `YYYY-MM-DD`."""
-    from datetime import UTC, datetime
-
-    return datetime.now(UTC).date().isoformat()

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..api import FleetJudge
+from ..core.dates import utc_today
 from ..core.errors import PolicyError, Problem, SelfhostError
 from ..core.tomlfile import Document
 from ..machine.record import Machine
 from .judged_entries import entry_problems
 from .judging import asked_by
 from .policy import MAX_POLICY_BYTES, Policy, Wanted, read_policy
-from .run import utc_today
 
 TYPE_CHECKING = False
 

@@ -761,10 +761,11 @@ class _Index:
     def outlines(self) -> tuple[Outline, ...] | None:
         line = self._line(self._outlines)
         try:
-            return tuple(
-                Outline(**{**values, "uses": values["uses"] and tuple(values["uses"])})
-                for values in line
-            )
+            for values in line:
+                values["uses"] = values["uses"] and tuple(values["uses"])
+                if values.keys() != Outline._names:
+                    return None
+            return tuple([Outline.partly(values) for values in line])
         except (TypeError, KeyError):
             return None
 

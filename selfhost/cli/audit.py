@@ -122,7 +122,8 @@ def _run(words: list[str]) -> int:
         with_standard_output=options.output is None and len(targets) < len(outputs),
     )
     from ..audit.policy import MAX_POLICY_BYTES, read_policy
-    from ..audit.run import run_audit, utc_now, utc_today
+    from ..audit.run import run_audit
+    from ..core.dates import utc_now, utc_today
     from ..core.tomlfile import Document
 
     today = utc_today() if options.today is None else options.today

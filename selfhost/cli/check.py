@@ -50,7 +50,7 @@ def run(words: list[str]) -> int:
     verdicts = [verdict for part in by_machine for verdict in part]
     if not verdicts:
         raise together(errors)
-    from ..api import utc_today
+    from ..core.dates import utc_today
 
     if options.format == "json":
         from ..reports import json

@@ -40,7 +40,7 @@ def run(words: list[str]) -> int:
             )
             wrong.remedy = f"{wrong.remedy}; {others}" if wrong.remedy else others
         raise wrong
-    from ..api import utc_today
+    from ..core.dates import utc_today
 
     if options.format == "json":
         from ..reports import json

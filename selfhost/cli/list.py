@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from ..catalogue.index import Catalogue
     from ..catalogue.spec import ModelSpec
+    from ..machine.record import Machine
     from ..verdict.record import Answer
 
 
@@ -94,7 +95,10 @@ def run(words: list[str]) -> int:
     if options.all and options.top is not None:
         raise UsageError("--all and --top exclude each other", remedy="leave one of them out")
     workload = workload_of(options)
-    from ..api import judge_all, open_catalogue, utc_today
+    from ..advice.listing import first_rows, judge_all
+    from ..advice.ranking import count_rows
+    from ..api import open_catalogue
+    from ..core.dates import utc_today
 
     catalogue = open_catalogue(options.specs)
     if options.family is not None:
@@ -104,47 +108,75 @@ def run(words: list[str]) -> int:
         from ..machine.reader import glance_at
 
         machine = glance_at(machine)
-    listing = judge_all(catalogue, workload, machine)
-    rows = _sorted([row for row in listing.answers if _matches(row, options)], options.sort)
+    from ..reports.list_text import TOP
+
+    most = None if options.all else options.top or TOP
+    if most is not None and _is_plain(options):
+        listing = first_rows(catalogue, workload, machine, most)
+        rows, counts = list(listing.answers), listing.counts
+    else:
+        listing = judge_all(catalogue, workload, machine)
+        rows = _sorted([row for row in listing.answers if _matches(row, options)], options.sort)
+        counts = count_rows(rows)
     if options.format == "json":
         from ..reports import json
 
         deliver(options, json.dumps(json.listing(rows, machine, listing)))
     elif options.format == "html":
-        from ..catalogue.offers import offers_of
-        from ..reports.html import catalogue_page
-
-        today = utc_today()
-        offers = {
-            row.model.id: offers_of(catalogue.offers_path, row.model.id, today=today)
-            for row in rows
-        }
-        prices = {model_id: listed[0] for model_id, listed in offers.items() if listed}
-        page = catalogue_page(
-            rows, machine, prices, asked=workload.options(), ruled_out=listing.ruled_out
-        )
+        page = _page(rows, machine, catalogue, workload.options(), listing.ruled_out)
         deliver(options, page)
     else:
-        from ..reports.list_text import TOP, list_document
+        from ..reports.list_text import list_document
 
         only_running = not (options.all or options.words or options.route)
         to_terminal = options.output is None and options.top is None and not options.all
         document = list_document(
             rows,
             machine,
+            counts=counts,
             ruled_out=listing.ruled_out,
             why=listing.why,
-            top=None if options.all else options.top or TOP,
+            top=most,
             wide=options.wide,
             only_running=only_running,
             screen=screen() if to_terminal else None,
-            near=() if rows else _near(options.words, catalogue),
+            near=() if counts.models else _near(options.words, catalogue),
             as_of=listing.as_of,
             today=utc_today(),
         )
         present(options, document)
     tell_left_aside(catalogue)
     return 0
+
+
+def _page(
+    rows: Sequence[Answer],
+    machine: Machine,
+    catalogue: Catalogue,
+    asked: str,
+    ruled_out: int,
+) -> str:
+    """The list as a web page."""
+    from ..catalogue.offers import offers_of
+    from ..core.dates import utc_today
+    from ..reports.html import catalogue_page
+
+    today = utc_today()
+    offers = {
+        row.model.id: offers_of(catalogue.offers_path, row.model.id, today=today) for row in rows
+    }
+    prices = {model_id: listed[0] for model_id, listed in offers.items() if listed}
+    return catalogue_page(rows, machine, prices, asked=asked, ruled_out=ruled_out)
+
+
+# filters, and what else asks for more than the first of the models that run
+_ASK_FOR_ALL = ("words", "family", "modality", "use", "openness", "route", "max_size")
+
+
+def _is_plain(options: argparse.Namespace) -> bool:
+    """Whether the text shows only the first of those that run, in the order of their ranking."""
+    is_filtered = any(getattr(options, name) for name in _ASK_FOR_ALL)
+    return options.format == "text" and options.sort == "best" and not is_filtered
 
 
 def _matches(verdict: Answer, options: argparse.Namespace) -> bool:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from .. import __version__
+from ..advice.ranking import count_rows
 from ..catalogue.offers import Offer
 from ..catalogue.spec import MODALITIES, ModelSpec
 from ..core import units
@@ -119,7 +120,9 @@ def catalogue_page(
 
 
 def _summary(rows: Sequence[Answer], machine: Machine, ruled_out: int) -> str:
-    return summary(rows, machine, ruled_out=ruled_out) if rows else "No model matches."
+    if not rows:
+        return "No model matches."
+    return summary(count_rows(rows), machine, rows[0].workload, ruled_out=ruled_out)
 
 
 def _dates(prices: Mapping[str, Offer]) -> str:

@@ -26,8 +26,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..advice.listing import Listing
     from ..advice.plan import Known, Least, Plan
-    from ..api import Listing, Ranked, Ranking, Shown
+    from ..api import Ranked, Ranking, Shown
     from ..machine.profiles import Profile
 
 

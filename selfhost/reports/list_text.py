@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..advice.ranking import is_too_slow
+from ..advice.ranking import Counts, count_rows
 from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.workload import Workload
@@ -33,6 +33,7 @@ def list_document(
     rows: Sequence[Answer],
     machine: Machine,
     *,
+    counts: Counts | None = None,
     ruled_out: int = 0,
     why: Mapping[str, str] | None = None,
     top: int | None = TOP,
@@ -45,26 +46,30 @@ def list_document(
 ) -> Document:
     """How many run, then the first `top` of them in the order given, one line each.
 
-    `top` None shows all. `only_running` leaves out what does not run here. `wide` adds columns.
+    `counts` is of all models, where `rows` are but the first of them. `top` None shows all.
+    `only_running` leaves out what does not run here. `wide` adds columns.
     `ruled_out` models did not meet the conditions that were stated. `screen`, columns and lines of
     a terminal: the empty lines are left out, then rows, until all can be seen at once; None for no
     such limit. `near` are names like the words that no model has. `as_of` is the day of the
     catalogue; where it is more than half a year before `today`, the last line says so.
     """
     aged = aged_words(as_of, today)
-    if not rows:
+    counts = counts or count_rows(rows)
+    if not counts.models:
         ruled = f" {ruled_out:,} are ruled out by your conditions." if ruled_out else ""
         meant = f" Did you mean {' or '.join(near)}?" if near else ""
         hint = "" if ruled else " `selfhost list --all` has every model."
         return Document(blocks=(say(f"No model matches.{ruled}{meant or hint}"), *aged))
     candidates = [row for row in rows if row.can_run] if only_running else list(rows)
-    head: list[Block] = [say(summary(rows, machine, ruled_out=ruled_out), hang=2)]
+    workload = rows[0].workload if rows else Workload()
+    head: list[Block] = [say(summary(counts, machine, workload, ruled_out=ruled_out), hang=2)]
     if planned := planned_words(machine):
         head.append(say(planned))
 
     def document(shown: Sequence[Answer], gap: Sequence[Block]) -> Document:
         table = [_table(shown, why or {}, wide=wide)] if shown else []
-        foot = _foot(shown, len(candidates), len(rows), wide=wide, only=only_running)
+        listed = counts.running if only_running else counts.models
+        foot = _foot(shown, listed, counts.models, wide=wide, only=only_running)
         return Document(blocks=(*head, *gap, *table, *gap, *foot, *aged))
 
     shown = candidates if top is None else candidates[:top]
@@ -172,18 +177,16 @@ def _shares_of(row: Answer) -> str:
     return f"{on_card} +{units.binary(in_ram)}".replace(" GiB", "")
 
 
-def summary(rows: Sequence[Answer], machine: Machine, *, ruled_out: int = 0) -> str:
+def summary(counts: Counts, machine: Machine, workload: Workload, *, ruled_out: int = 0) -> str:
     """How many run, how many of them slowly, and how many do not or are ruled out."""
-    runs = [row for row in rows if row.can_run]
-    unit = "model" if len(rows) == 1 else "models"
-    room = f" ({memory})" if (memory := _room(machine, rows[0].workload)) else ""
-    are = "runs" if len(runs) == 1 else "run"
-    slow = sum(is_too_slow(row, row.workload.min_tokens_per_second) for row in runs)
-    unknown = sum(row.route is Route.UNKNOWN for row in rows)
+    unit = "model" if counts.models == 1 else "models"
+    room = f" ({memory})" if (memory := _room(machine, workload)) else ""
+    are = "runs" if counts.running == 1 else "run"
     parts = [
-        f"{len(runs):,} of {len(rows):,} {unit} {are} {on_machine(machine, short=True)}{room}"
-        + (f", {slow:,} likely too slow" if slow else ""),
-        f"{unknown:,} unknown" if unknown else "",
+        f"{counts.running:,} of {counts.models:,} {unit} {are}"
+        f" {on_machine(machine, short=True)}{room}"
+        + (f", {counts.slow:,} likely too slow" if counts.slow else ""),
+        f"{counts.unknown:,} unknown" if counts.unknown else "",
         f"{ruled_out:,} ruled out by your conditions" if ruled_out else "",
     ]
     return f"{'; '.join(part for part in parts if part)}."

@@ -9,7 +9,7 @@ is data of the runtimes (`on_accelerators`, `preferred_from_accelerators`, `fine
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -155,6 +155,10 @@ class Asker:
         `Catalogue.spec`.
         """
         return self.catalogue.spec(id)
+
+    def standings(self, workload: Workload) -> Mapping[str, Sequence[Any]]:
+        """By id the fields of `ranking.Standing`, of models for which they are at hand."""
+        return {}
 
     def ask(self, spec: ModelSpec, workload: Workload) -> Question:
         """As `ask`, of a spec that `spec` gave, with `from_a_list`."""

@@ -418,12 +418,12 @@ def judge(question: Question, machine: Machine) -> Judged:
     """
     needs = question.needs
     if needs is None:
-        about = (*_about(question), *_runtime(question, machine))
+        about = (*model_findings(question), *_runtime(question, machine))
         return Judged(findings=about, needs=None, speed=None)
     chosen = _first_without_a_fail(question, needs, machine)
     findings = (
-        *_about(question),
-        _disk(question, needs, machine),
+        *model_findings(question),
+        disk_finding(question, needs, machine),
         *chosen.held,
         check.cpu_check(needs.cpu, machine, question.runtime),
         *_runtime(question, machine),
@@ -432,7 +432,7 @@ def judge(question: Question, machine: Machine) -> Judged:
     return Judged(findings=findings, needs=_to_come(question, chosen.placed), speed=chosen.pace)
 
 
-def _about(question: Question) -> list[Finding]:
+def model_findings(question: Question) -> list[Finding]:
     """What is found of the model itself, on any machine."""
     spec, workload = question.spec, question.workload
     about = [
@@ -456,7 +456,7 @@ def _about(question: Question) -> list[Finding]:
     return [finding for finding in about if finding is not None]
 
 
-def _disk(question: Question, needs: Needs, machine: Machine) -> Finding:
+def disk_finding(question: Question, needs: Needs, machine: Machine) -> Finding:
     purpose = question.runtime.store if question.runtime else "huggingface"
     return check.disk_check(
         needs, machine, purpose, missing_bytes=question.missing_bytes, here=question.here
@@ -465,24 +465,28 @@ def _disk(question: Question, needs: Needs, machine: Machine) -> Finding:
 
 def _runtime(question: Question, machine: Machine) -> list[Finding]:
     """What is found of the program; nothing for a model that no program was asked to load."""
+    asked = runtime_asked(question)
+    return [] if asked is None else [check.runtime_check(machine, question.runtime, **asked)]
+
+
+def runtime_asked(question: Question) -> Mapping[str, Any] | None:
+    """What `runtime_check` is asked of the program, beside the machine and the runtime; None for a
+    model that no program was asked to load.
+    """
     spec, architecture = question.spec, None
     if question.needs is None:
         if question.loads is None:
-            return []
+            return None
     elif spec.architecture is not None and not spec.safety.remote_code:
         # code that comes with the model needs no release that knows it
         architecture = spec.architecture.row
-    return [
-        check.runtime_check(
-            machine,
-            question.runtime,
-            loads=question.loads,
-            remedy=question.mend if question.needs is None else None,
-            unfamiliar=question.unfamiliar if question.needs is not None else None,
-            architecture=architecture,
-            is_required=question.requires_runtime and question.needs is not None,
-        )
-    ]
+    return {
+        "loads": question.loads,
+        "remedy": question.mend if question.needs is None else None,
+        "unfamiliar": question.unfamiliar if question.needs is not None else None,
+        "architecture": architecture,
+        "is_required": question.requires_runtime and question.needs is not None,
+    }
 
 
 class Part(Record):
@@ -510,14 +514,14 @@ def parts_of(question: Question, *, deciding: bool = False) -> tuple[Part, ...]:
     speed are two parts. `deciding`: the route and what it rests on are the same, but a finding that
     decides nothing may be another that decides nothing.
     """
-    about, needs = tuple(_about(question)), question.needs
+    about, needs = tuple(model_findings(question)), question.needs
     runtime = Part(find=lambda machine: _runtime(question, machine), key=_runtime_key(question))
     if needs is None:
         return Part(find=lambda _: about), runtime
     return (
         Part(find=lambda _: about),
         Part(
-            find=lambda machine: (_disk(question, needs, machine),),
+            find=lambda machine: (disk_finding(question, needs, machine),),
             key=_disk_key(question, needs),
         ),
         Part(
@@ -532,7 +536,7 @@ def parts_of(question: Question, *, deciding: bool = False) -> tuple[Part, ...]:
             layered=lambda machine: _in_ram(question, needs, machine),
         ),
         Part(
-            find=lambda machine: _listed(_pace(question, needs, machine, deciding)[1]),
+            find=lambda machine: _listed(pace_and_finding(question, needs, machine, deciding)[1]),
             accelerators=False,
         ),
         Part(
@@ -544,7 +548,7 @@ def parts_of(question: Question, *, deciding: bool = False) -> tuple[Part, ...]:
 
 
 def _disk_key(question: Question, needs: Needs) -> tuple[Any, ...] | None:
-    """All that `_disk` reads of the question; None where some of the files lie on the machine."""
+    """All that `disk_finding` reads of the question; None where files of it lie on the machine."""
     if question.here is not None:
         return None
     return (
@@ -581,7 +585,7 @@ def _in_ram(
     question: Question, needs: Needs, machine: Machine
 ) -> tuple[Sequence[Finding], str | None]:
     """The findings of memory and accelerator where there is none, and `_layout`."""
-    _, held = next(_held(question, needs, machine))
+    _, held = next(ways_held(question, needs, machine))
     return held, None if _failed(held) else "host"
 
 
@@ -615,7 +619,7 @@ def place(question: Question, needs: Needs, machine: Machine) -> tuple[Needs, li
     that place.
     """
     seen = []
-    for candidate, held in _held(question, needs, machine):
+    for candidate, held in ways_held(question, needs, machine):
         if not _failed(held):
             return candidate, held
         seen.append((candidate, held))
@@ -639,8 +643,8 @@ def considered(question: Question, judged: Judged, machine: Machine) -> tuple[Pl
     if question.needs is None:
         return ()
     ways = []
-    for candidate, held in _held(question, question.needs, machine):
-        pace, speed = _pace(question, candidate, machine)
+    for candidate, held in ways_held(question, question.needs, machine):
+        pace, speed = pace_and_finding(question, candidate, machine)
         outcomes = {
             finding.outcome
             for finding in (*held, speed)
@@ -698,7 +702,7 @@ def _failed(held: Iterable[Finding | None]) -> bool:
     return any([finding is not None and finding.outcome is Outcome.FAIL for finding in held])  # noqa: C419 - quicker for so few
 
 
-def _held(
+def ways_held(
     question: Question, needs: Needs, machine: Machine
 ) -> Iterator[tuple[Needs, list[Finding]]]:
     """Each placement with the findings of memory and accelerator. Planning is for accelerators
@@ -779,7 +783,7 @@ def files_in_memory(question: Question, needs: Needs, machine: Machine) -> tuple
     return stored, held, None not in in_memory
 
 
-def _pace(
+def pace_and_finding(
     question: Question, placed: Needs, machine: Machine, deciding: bool = False
 ) -> tuple[Speed | None, Finding | None]:
     """How fast it would go, laid out like that, and the finding of it."""
@@ -1071,12 +1075,12 @@ def _first_without_a_fail(
 ) -> _Chosen:
     slow: _Chosen | None = None
     seen = []
-    every = _held(question, needs, machine)
+    every = ways_held(question, needs, machine)
     for candidate, held in every:
         seen.append((candidate, held))
         if _failed(held):
             continue
-        paced = _pace(question, candidate, machine, deciding)
+        paced = pace_and_finding(question, candidate, machine, deciding)
         if not _failed([paced[1]]):
             # which is told of, one that is idle or one that is not needed, decides nothing
             is_beside = candidate.placement in ("host", "split") and not deciding
@@ -1087,7 +1091,9 @@ def _first_without_a_fail(
     if slow is not None:
         return slow
     candidate, held = _least_bad(question, seen)
-    return _Chosen(candidate, held, _pace(question, candidate, machine, deciding), is_first=False)
+    return _Chosen(
+        candidate, held, pace_and_finding(question, candidate, machine, deciding), is_first=False
+    )
 
 
 def _once_idle(

@@ -147,7 +147,7 @@ _RUNS_ON_SHARED = (None, "llama.cpp", "ollama", "llama-cpp-python", "mlx", "vllm
 
 # the smallest model measured reads over 100 times as much; below, what a program does beside it
 # decides
-_LEAST_READ_BYTES = 1 << 20
+LEAST_READ_BYTES = 1 << 20
 
 
 def predict(
@@ -314,7 +314,7 @@ def _why_unpaced(machine: Machine, read_bytes: int) -> str | None:
     """Why no pace can be told, whatever computes it; None where one can."""
     if read_bytes <= 0:
         return "how many bytes each token reads is not known"
-    if read_bytes < _LEAST_READ_BYTES:
+    if read_bytes < LEAST_READ_BYTES:
         return "the program, not the weights, limits the speed of a model this small"
     if machine.emulated_on is not None:
         return f"programs are emulated on {machine.emulated_on}, and how fast is not known"

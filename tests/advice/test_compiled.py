@@ -7,22 +7,30 @@ from pathlib import Path
 
 import pytest
 
+from helpers.paths import MACHINES as RECORDED
+from helpers.paths import RECORDS
 from selfhost import Workload
 from selfhost.advice import compiled as questions
 from selfhost.advice.compiled import QUESTIONS_FILE, Questions, compile_questions
-from selfhost.api import Listing, judge_all
+from selfhost.advice.listing import Listing, first_rows, judge_all
+from selfhost.advice.ranking import is_too_slow
 from selfhost.catalogue.index import INDEX_FILE, Catalogue, compile_index
 from selfhost.catalogue.spec import ModelSpec
+from selfhost.core.errors import SelfhostError
 from selfhost.core.shipped import shipped_folder
 from selfhost.core.workload import Load
-from selfhost.machine.profiles import load
+from selfhost.machine.probes import read_machine
+from selfhost.machine.probes.recorded import RecordedHost
+from selfhost.machine.profiles import all_profiles, load
 from selfhost.machine.record import Disk, Machine, PresentModel, PresentRuntime
 from selfhost.needs.repack import KINDS, kind_of
 from selfhost.reports import json as json_report
 from selfhost.reports.html import catalogue_page
 from selfhost.reports.layout import plain
 from selfhost.reports.list_text import list_document
+from selfhost.verdict.bracket import FAILS, OPEN, RUNS, may_bracket, outlook
 from selfhost.verdict.question import ask
+from selfhost.verdict.record import judge
 
 DAY = "2026-06-01"
 GIB = 2**30
@@ -145,10 +153,45 @@ def test_both_ways_give_the_same_list(
             other.workload,
         )
     assert _printed(fast, here) == _printed(slow, here)
+    first = first_rows(ready, workload, here, 20)
+    document = list_document(first.answers, here, counts=first.counts, ruled_out=first.ruled_out)
+    assert plain(document) == plain(list_document(slow.answers, here, ruled_out=slow.ruled_out))
     assert json_report.listing(fast.answers, here, fast) == json_report.listing(
         slow.answers, here, slow
     )
     assert sum(answer.here is not None for answer in fast.answers) == len(here.models_present or ())
+
+
+def _without_accelerators() -> list[Machine]:
+    """Every machine of the repository that has none: recorded, written down, known."""
+    machines = [profile.machine for profile in all_profiles()]
+    machines += [
+        read_machine(RecordedHost(str(folder))) for folder in sorted(RECORDED.glob("*/root"))
+    ]
+    machines += [Machine.from_file(path) for path in sorted(RECORDS.glob("*.json"))]
+    return [machine for machine in machines if may_bracket(machine, Workload())]
+
+
+def test_models_are_counted_as_if_each_were_judged(shipped: Catalogue) -> None:
+    """On every such machine, of every seventh model another each time: what runs, what is not known and what is too slow."""
+    machines = _without_accelerators()
+    assert len(machines) > 50
+    workloads = (Workload(), Workload(min_tokens_per_second=20.0), Workload(memory_basis="available"))  # fmt: skip
+    for number, machine in enumerate(machines):
+        workload = workloads[number % len(workloads)]
+        ready = Questions.open(shipped, workload, machine)
+        assert ready is not None
+        sketches = {id: sketch for id, sketch in ready.sketches.items() if sketch is not None}
+        assert len(sketches) > 0.9 * len(shipped.ids())
+        left = outlook(sketches, ready.program, machine, is_too_slow)
+        for id in [*sketches][number % 7 :: 7]:
+            question = ready.question(id, workload)
+            if question is None or question.here is not None:
+                continue
+            judged = judge(question, machine)
+            expected = FAILS if judged.failed else OPEN if judged.unknown else RUNS
+            slow = is_too_slow(judged, question.workload.min_tokens_per_second)
+            assert left[id] == (expected, slow and not judged.failed), (machine.name, id)
 
 
 @pytest.fixture(scope="module")
@@ -313,6 +356,19 @@ def test_a_damaged_file_is_left_aside(folder: Path, damage: object) -> None:
     assert listed == judge_all(
         Catalogue.open(shipped=str(folder)), Workload(), MACHINES["unread"], today=DAY
     )
+
+
+def test_a_part_that_is_damaged_is_met_when_it_is_read(folder: Path) -> None:
+    """What is read late is checked as well, and the error says what to do."""
+    path = folder / QUESTIONS_FILE
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"weights", b"Weights"))
+    ready = Questions.open(Catalogue.open(shipped=str(folder)), Workload(), Machine())
+    if ready is not None:
+        question = ready.question("opt-125m", Workload())
+        assert question is not None
+        with pytest.raises(SelfhostError, match="damaged"):
+            assert question.needs == 0
 
 
 def test_the_same_files_make_the_same_questions(folder: Path) -> None:

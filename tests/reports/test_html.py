@@ -10,7 +10,8 @@ from html.parser import HTMLParser
 from helpers import report_samples as samples
 from helpers.goldens import Golden
 from selfhost import Machine, Workload
-from selfhost.api import judge_all, open_catalogue
+from selfhost.advice.listing import judge_all
+from selfhost.api import open_catalogue
 from selfhost.catalogue.offers import Offer, cheapest_first
 from selfhost.catalogue.spec import License
 from selfhost.machine.profiles import load

@@ -1,0 +1,109 @@
+"""The first rows of a list are those of the whole list, and its counts are of all."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from selfhost import Machine, Workload
+from selfhost.advice.compiled import QUESTIONS_FILE, compile_questions
+from selfhost.advice.listing import Listing, first_rows, judge_all
+from selfhost.catalogue.index import Catalogue
+from selfhost.core.shipped import shipped_folder
+from selfhost.machine.record import Disk, PresentModel
+
+GIB = 2**30
+MODELS = (
+    "bge-m3", "deepseek-v3", "flux.1-schnell", "gemma-3-1b-it", "gpt-4o", "gpt-oss-20b", "gpt2",
+    "llama-3.3-70b-instruct", "mistral-7b-instruct-v0.3", "opt-125m", "qwen3-8b", "whisper-base",
+)  # fmt: skip
+SERVER = Machine(
+    name="server", system="linux", architecture="x86_64", memory_total_bytes=24 * GIB, memory_limit_bytes=24 * GIB,
+    memory_available_bytes=20 * GIB, cpu_cores_usable=2, instruction_sets=("avx", "avx2", "bmi2", "f16c", "fma", "sse2"),
+    memory_bandwidth_bytes_per_second=40 * 10**9, accelerators=(), models_present=(), runtimes=(),
+    disks=(Disk(purpose="llama.cpp", path="/models", free_bytes=500 * GIB, total_bytes=900 * GIB, writable=True),),
+)  # fmt: skip
+# the same model in full and in part: what lies there is not downloaded
+PRESENT = tuple(
+    PresentModel(
+        path="/models/qwen3", size_bytes=size, complete=whole, total_bytes=5_027_783_488, repository="Qwen/Qwen3-8B-GGUF",
+        file="Qwen3-8B-Q4_K_M.gguf", store="llama.cpp", quantization="Q4_K_M",
+    )
+    for size, whole in ((5_027_783_488, True), (10**9, False))
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
+    """Some models of every kind, as a package holds them."""
+    folder = tmp_path_factory.mktemp("few")
+    for sub in ("common", "runtimes"):
+        shutil.copytree(Path(shipped_folder()) / sub, folder / sub)
+    for name in MODELS:
+        shutil.copy(Path(shipped_folder()) / f"{name}.toml", folder)
+    (folder / QUESTIONS_FILE).write_bytes(compile_questions(str(folder)))
+    return Catalogue.open(shipped=str(folder))
+
+
+def told(listing: Listing, most: int) -> tuple[object, ...]:
+    """What a list says of all, and its first rows."""
+    first = [answer for answer in listing.answers if answer.can_run][:most]
+    ids = [answer.model.id for answer in first]
+    return listing.counts, listing.as_of, first, [listing.why[id] for id in ids]
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [
+        SERVER,
+        SERVER.replace(memory_total_bytes=3 * GIB, memory_limit_bytes=3 * GIB, memory_available_bytes=GIB),
+        SERVER.replace(memory_available_bytes=None, memory_limit_bytes=None),
+        SERVER.replace(disks=(SERVER.disks or ())[:0]),
+        SERVER.replace(disks=((SERVER.disks or ())[0].replace(free_bytes=2 * GIB),)),
+        SERVER.replace(models_present=PRESENT[:1]),
+        SERVER.replace(models_present=PRESENT[1:], disks=((SERVER.disks or ())[0].replace(free_bytes=GIB),)),
+        SERVER.replace(memory_bandwidth_bytes_per_second=None, cpu_cores_usable=None),
+        SERVER.replace(address_space_bytes=4 * GIB),
+        SERVER.replace(instruction_sets=(), architecture="i686"),
+        SERVER.replace(accelerators=None),
+        Machine(name="unread"),
+    ],
+    ids=lambda machine: "",
+)  # fmt: skip
+def test_the_first_rows_are_those_of_the_whole_list(few: Catalogue, machine: Machine) -> None:
+    """Rows, their order and what is counted, whatever is short on the machine, not known, or there already."""
+    for workload in (
+        Workload(),
+        Workload(min_tokens_per_second=20.0, memory_basis="total"),
+        Workload(private=True),
+    ):
+        whole = judge_all(few, workload, machine)
+        for most in (1, 3, 50):
+            assert told(first_rows(few, workload, machine, most), most) == told(whole, most)
+
+
+def test_own_models_are_listed_with_the_shipped(few: Catalogue, tmp_path: Path) -> None:
+    """A folder of the user's changes the counts."""
+    (tmp_path / "own-1b.toml").write_text(
+        'schema = 1\nid = "own-1b"\nname = "Own"\n[needs]\nmemory_bytes = 1\ndisk_bytes = 1\nsource = "x"\n'
+    )
+    both = Catalogue.open([tmp_path], shipped=few.folder)
+    assert first_rows(both, Workload(), SERVER, 3).counts.models == len(MODELS) + 1
+
+
+def test_only_what_is_shown_is_judged(few: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To judge hundreds of models that nobody sees is what would be slow."""
+    from selfhost.advice import listing
+
+    judged: list[str] = []
+    whole = vars(listing)["judge_for_machine"]
+
+    def counted(question: object, *rest: object) -> object:
+        judged.append(question.spec.id)  # type: ignore[attr-defined]
+        return whole(question, *rest)
+
+    monkeypatch.setattr(listing, "judge_for_machine", counted)
+    assert len(first_rows(few, Workload(), SERVER, 1).answers) == 1
+    assert 0 < len(judged) < len(MODELS) / 2

@@ -1,0 +1,64 @@
+"""More need never gets a better answer, and that is all that is taken for granted."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selfhost import Machine, Workload
+from selfhost.api import open_catalogue
+from selfhost.verdict.bracket import (
+    FAILS,
+    OPEN,
+    RUNS,
+    may_bracket,
+    outlook,
+    program_of,
+    sketch_of,
+)
+from selfhost.verdict.question import ask
+from selfhost.verdict.record import Judged, judge
+
+GIB = 2**30
+MODELS = ("gpt-4o", "gpt2", "mistral-7b-instruct-v0.3", "mixtral-8x7b-instruct-v0.1", "opt-125m", "whisper-base")  # fmt: skip
+MACHINE = Machine(
+    name="server", system="linux", architecture="x86_64", cpu_cores_usable=4, instruction_sets=("avx", "avx2", "bmi2", "f16c", "fma", "sse2"),
+    accelerators=(), runtimes=(), models_present=(),
+)  # fmt: skip
+QUESTIONS = [ask(open_catalogue().spec(id), Workload(), open_catalogue(), MACHINE) for id in MODELS]
+PROGRAMS = [program_of(question) for question in QUESTIONS]
+SKETCHES = {
+    question.spec.id: sketch_of(question, number) for number, question in enumerate(QUESTIONS)
+}
+
+
+def slow(judged: Judged, wanted: float | None) -> bool:
+    pace = judged.speed.decode if judged.speed is not None else None
+    return pace is not None and pace.likely < (wanted or 0)
+
+
+@given(
+    total=st.integers(GIB // 8, 200 * GIB),
+    free=st.floats(0, 1),
+    bandwidth=st.integers(10**9, 400 * 10**9),
+)
+def test_a_sketch_is_answered_as_its_question(total: int, free: float, bandwidth: int) -> None:
+    """Whatever the memory and its bandwidth: what fails, what is not known and what is slow is as `judge` finds it."""
+    machine = MACHINE.replace(
+        memory_total_bytes=total, memory_limit_bytes=total, memory_available_bytes=int(free * total),
+        memory_bandwidth_bytes_per_second=bandwidth,
+    )  # fmt: skip
+    left = outlook(SKETCHES, PROGRAMS.__getitem__, machine, slow)
+    for question in QUESTIONS:
+        judged = judge(question, machine)
+        expected = FAILS if judged.failed else OPEN if judged.unknown else RUNS
+        is_slow = not judged.failed and slow(judged, question.workload.min_tokens_per_second)
+        assert left[question.spec.id] == (expected, is_slow)
+
+
+def test_what_holds_for_a_part_of_the_memory_is_not_sketched() -> None:
+    """Accelerators, limits of a shell, and the time of an answer depend on more than a sketch has."""
+    assert may_bracket(MACHINE, Workload())
+    assert not may_bracket(MACHINE.replace(accelerators=None), Workload())
+    assert not may_bracket(MACHINE.replace(private_memory_bytes=GIB), Workload())
+    assert not may_bracket(MACHINE, Workload(prompt_tokens=100))
