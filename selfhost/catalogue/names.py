@@ -69,7 +69,14 @@ _SNAPSHOT = rf"[-@_ :](?:20\d\d-?{_MONTH}-?{_DAY}|{_MONTH}{_DAY}|00[1-9]|latest)
 
 # of a user's own specs that are wrong
 _FILES_NAMED = 5
-_PATH_ENDINGS = (".gguf", ".json", ".safetensors", ".toml")
+_WEIGHTS_ENDINGS = (".gguf", ".safetensors")
+_PATH_ENDINGS = (*_WEIGHTS_ENDINGS, ".json", ".toml")
+# what transformers, diffusers, peft and Mistral call their files, whatever the model
+_ANY_MODELS_FILE = pattern(
+    r"(?:(?:diffusion_)?(?:pytorch_)?model|consolidated|adapter_model)"
+    r"(?:[-_.](?:fp16|bf16|\d+(?:-of-\d+)?))*\.(?:gguf|safetensors|bin|pth)",
+    re.IGNORECASE,
+)
 _REMEDY = (
     "any model by its config.json (a few kB):  selfhost check ./config.json\n"
     "all names in the catalogue:               selfhost list --all\n"
@@ -94,8 +101,7 @@ def is_path(typed: str) -> bool:
     """True if the string names a file or folder rather than a model: by a separator that leads
     to something, or by its ending.
 
-    The name of a GGUF file as it is published, quantization and all, is a model's where no such
-    file lies here.
+    The bare name of a file of weights is a model's where no such file lies here.
     """
     separators = [separator for separator in ("/", os.sep, os.altsep) if separator]
     if (
@@ -106,13 +112,14 @@ def is_path(typed: str) -> bool:
         return True
     if not typed.lower().endswith(_PATH_ENDINGS):
         return False
-    from .forms import published_file
+    if _is_bare_weights(typed):
+        return os.path.exists(typed)
+    return "://" not in typed and not _HOST.fullmatch(typed.strip())
 
-    return (
-        "://" not in typed
-        and not _HOST.fullmatch(typed.strip())
-        and (published_file(typed) is None or os.path.exists(typed))
-    )
+
+def _is_bare_weights(name: str) -> bool:
+    """True for the name of a file of weights without a folder in front."""
+    return name.lower().endswith(_WEIGHTS_ENDINGS) and not any(sign in name for sign in "/\\")
 
 
 def resolve(typed: str, catalogue: Catalogue) -> Resolution:
@@ -603,7 +610,15 @@ def _unknown(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
     facts = (things.get(key) or things.get(canonical(name.rpartition("/")[2])) or ("", None))[1]
     if facts is not None:
         return _no_model(typed, facts, catalogue)
+    if _ANY_MODELS_FILE.fullmatch(name):
+        return UnknownModelError(
+            f"{_shown(typed)} is no file here, and most models have one of that name",
+            remedy="the model by its repository:              selfhost check OWNER/NAME\n"
+            + _REMEDY,
+        )
     message = f"{_shown(typed)} is not in the catalogue{_left_aside(catalogue)}"
+    if _is_bare_weights(name):
+        message = f"{_shown(typed)} does not exist here and{message.removeprefix(_shown(typed))}"
     rest = name.rpartition("/")[2]
     if rest.lower().endswith(".gguf"):
         rest = _stated(rest)[0]
@@ -614,6 +629,7 @@ def _unknown(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
         _in_other_format(message, name, catalogue)
         or _in_other_repository(message, name, catalogue)
         or _made_of(message, name, catalogue)
+        or _tagged(message, name, catalogue)
         or _listed_alike(message, name, catalogue)
         or _of_its_size(message, name, catalogue)
         or UnknownModelError(
@@ -852,6 +868,38 @@ def _made_of(message: str, name: str, catalogue: Catalogue) -> UnknownModelError
                 f"{message}: by its name it is made from {original}, and needs as much",
                 nearest=(original,),
                 remedy=f"selfhost check {original}{options}",
+            )
+    return None
+
+
+# how many words at the end of a family's name a tune may have of its own
+_OWN_WORDS = 3
+
+
+def _tagged(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
+    """The error for somebody's own model in Ollama, whose name adds words to a family's and whose
+    tag states the size: `huihui_ai/qwen3-abliterated:8b`; None for any other name.
+    """
+    from .near_names import says_kind
+
+    owner, _, rest = name.rpartition("/")
+    base, options = _with_options(rest)
+    family, _, size = base.partition(":")
+    words = re.split(r"[-_]", family)
+    if not owner or not _sizes(size):
+        return None
+    for count in range(1, min(_OWN_WORDS, len(words) - 1) + 1):
+        if any(says_kind(word) for word in words[-count:]):
+            return None
+        try:
+            original = _find(f"{'-'.join(words[:-count])}:{size}", catalogue)
+        except UnknownModelError:
+            return None
+        if original is not None and not catalogue.is_closed(original[0]):
+            return UnknownModelError(
+                f"{message}: by its name it is made from {original[0]}, and needs as much",
+                nearest=(original[0],),
+                remedy=f"selfhost check {original[0]}{options}",
             )
     return None
 

@@ -33,6 +33,11 @@ _KINDS_OF_MODEL = frozenset((
 ))  # fmt: skip
 
 
+def says_kind(word: str) -> bool:
+    """True for a word that says what kind of model a name asks for: `guard`, `embedding`."""
+    return word.lower() in _KINDS_OF_MODEL
+
+
 def nearest_names(
     key: str,
     names: Iterable[str],

@@ -189,6 +189,8 @@ IN_OLLAMA = [
     ("granite4", "granite-4.0-micro", "granite-4.0-micro"),
     ("mistral", MISTRAL, MISTRAL),
     ("codestral", "codestral-22b-v0.1", "codestral-22b-v0.1"),
+    ("deepseek-coder", "deepseek-coder-v2-lite-instruct", "deepseek-coder-1.3b-instruct"),
+    ("aya", "aya-expanse-8b", "aya-23-8b"),
 ]
 
 
@@ -204,7 +206,7 @@ def answer_to(name: str) -> tuple[str, ...]:
     return (resolution.spec_id, resolution.quantization or "", resolution.runtime or "")
 
 
-@pytest.mark.parametrize("group", ["reports", "kinds"])
+@pytest.mark.parametrize("group", ["reports", "kinds", "strangers"])
 def test_public_names_are_answered_as_judged_by_eye(group: str) -> None:
     """The names of public reports, and well-known names of models that write no text, with the answer that is right for each."""
     names = tomllib.loads(PUBLIC_NAMES.read_text(encoding="utf-8"))[group]
@@ -255,9 +257,9 @@ def test_a_name_that_means_another_model_in_ollama_says_so(
         )
 
 
-@pytest.mark.parametrize("name", ["deepseek-coder", "aya"])
+@pytest.mark.parametrize("name", ["starcoder", "stable-code"])
 def test_what_ollama_loads_by_a_name_may_be_no_model_that_is_known(name: str) -> None:
-    """deepseek-coder:latest is 776,066,240 bytes, the 1.3B: it is not taken for the 6.7B that the name means here."""
+    """starcoder:latest is StarCoderBase 3B: it is not taken for the model that the name means here."""
     assert "not in the catalogue" in " ".join(resolve(name, CATALOGUE).notes)
     with pytest.raises(UnknownModelError, match="which is not in the catalogue") as caught:
         resolve(f"{name}:latest", CATALOGUE)
@@ -957,11 +959,34 @@ def test_a_folder_of_a_models_name_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    "typed", ["model.gguf", "MODEL.GGUF", "config.json", "no/such/model.safetensors"]
+    "typed", ["./model.gguf", "config.json", "CONFIG.JSON", "no/such/model.safetensors"]
 )
 def test_an_ending_makes_a_path(typed: str) -> None:
     """A file's ending says that a file is meant, there or not."""
     assert is_path(typed)
+
+
+@pytest.mark.parametrize("typed", ["model.gguf", "model-00001-of-00004.safetensors"])
+def test_the_bare_name_of_weights_is_a_path_only_where_they_lie(
+    typed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Most models have a file of such a name: without it, the answer says what to give instead."""
+    monkeypatch.chdir(tmp_path)
+    assert not is_path(typed)
+    with pytest.raises(UnknownModelError, match="most models have one of that name") as caught:
+        resolve(typed, CATALOGUE)
+    assert "OWNER/NAME" in (caught.value.remedy or "")
+    (tmp_path / typed).touch()
+    assert is_path(typed)
+
+
+def test_a_missing_file_of_weights_is_said_to_be_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slip in the name of one's own file is told apart from an unknown model."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UnknownModelError, match="does not exist here"):
+        resolve("my-own-weights.gguf", CATALOGUE)
 
 
 @pytest.mark.parametrize(

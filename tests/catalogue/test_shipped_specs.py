@@ -494,18 +494,28 @@ def test_scaled_context_is_documented(id: str) -> None:
     assert scaled is None or spec_of(id).sources.get("architecture.scaled_context_tokens")
 
 
-# made of Qwen 2 and 3, Mistral and Llama, which look back alone
+# made of Qwen 2 and 3, Gemma, LFM2, Mistral and Llama, which look back alone, and BART's decoder
 CAUSAL_EMBEDDERS = (
+    "bart-large-mnli",
+    "bge-multilingual-gemma2",
+    "bge-reranker-v2-gemma",
     "e5-mistral",
+    "gte-qwen2",
     "harrier-oss",
+    "jina-code-embeddings",
     "jina-embeddings-v5-text-small",
     "jina-reranker-v3",
+    "lfm2-colbert",
+    "lfm2.5-embedding",
     "mxbai-rerank-base-v2",
     "mxbai-rerank-large-v2",
     "nomic-embed-code",
     "qwen3-embedding",
     "qwen3-reranker",
+    "qwen3-vl-embedding",
+    "qwen3-vl-reranker",
     "sfr-embedding-mistral",
+    "zerank",
 )
 
 
