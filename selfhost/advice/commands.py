@@ -471,6 +471,7 @@ def _values(
         "context_checkpoints": circumstances.checkpoints,
         "device": circumstances.device,
         "components": _quantized_components(spec),
+        "parts": _parts(question, runtime),
         "file_name": file_name if quantized else None,
         "kv_cache_type": workload.kv_cache_type,
         "draft": _draft(question),
@@ -503,6 +504,34 @@ def _command(runtime: RuntimeSpec, spec: ModelSpec) -> str:
     """The runtime's command for models of that family, or of that main use, or for any."""
     of_use = runtime.commands.get(spec.uses[0]) if spec.uses else None
     return runtime.commands.get(spec.family or "") or of_use or runtime.command
+
+
+def _parts(question: Question, runtime: RuntimeSpec) -> str | None:
+    """The options that take each file of the model, where `downloads` put it; None where no files
+    of it are known.
+    """
+    parts = need.parts_of(question.spec, runtime)
+    if parts is None:
+        return None
+    kind = question.workload.quantization or ""
+    files = [f"{each.option} models/{each.named(kind)}" for each in parts.files]
+    return " ".join((*files, parts.options))
+
+
+def downloads(question: Question) -> tuple[str, ...]:
+    """A line for each file of a model that a program loads from several, and how else they are
+    used; () for any other.
+    """
+    runtime = question.runtime
+    parts = None if runtime is None else need.parts_of(question.spec, runtime)
+    if runtime is None or parts is None or question.local_files:
+        return ()
+    kind = question.workload.quantization or ""
+    lines = [
+        f"hf download {each.repository} {each.named(kind)} --local-dir models"
+        for each in parts.files
+    ]
+    return (*lines, f"# {runtime.parts_elsewhere}") if runtime.parts_elsewhere else tuple(lines)
 
 
 def _quantized_components(spec: ModelSpec) -> str | None:
@@ -560,6 +589,7 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
         "context_checkpoints",
         "device",
         "file_name",
+        "parts",
         "draft",
         "adapter",
     )

@@ -8,7 +8,14 @@ from ..core.records import Record
 from ..machine.record import Machine
 from ..verdict.findings.runtime import install_line, is_built_from_source, runtime_check
 from ..verdict.record import Judged, Question
-from .commands import ByTag, by_tag, commands, has_other_byte_order, lines_of_made_file
+from .commands import (
+    ByTag,
+    by_tag,
+    commands,
+    downloads,
+    has_other_byte_order,
+    lines_of_made_file,
+)
 from .conversion import recipe
 from .training import training_lines
 
@@ -55,7 +62,7 @@ def steps(
         is_listed = _is_listed(question)
         note = () if is_listed else (_UNVERIFIED,)
         return Steps(
-            setup=(*first, *note),
+            setup=(*first, *note, *downloads(question)),
             commands=lines,
             commands_class=LISTED if is_listed else UNLISTED,
         )

@@ -162,7 +162,7 @@ class Asked:
         """The most that a machine of a set lacks of the pace, and the first that lacks as much."""
         population = self._answers.population
         hit: list[tuple[float, int]] = []
-        for _number, kind in enumerate(population.kinds):
+        for kind in population.kinds:
             common = kind.bits & bits
             if common:
                 slowest = lowest(common)

@@ -135,6 +135,52 @@ def _shares(root: Table, key: str) -> dict[str, float]:
     return shares
 
 
+class ComponentFile(Record):
+    """One file of a model that comes in several: the component of the spec that it holds, the
+    option of the command that takes it, and where it lies. `type` is how it is stored; empty for
+    the quantization asked for, which `{quantization}` of `file` stands for.
+    """
+
+    component: str = read_by(Table.string, required=True)
+    option: str = read_by(Table.string, required=True)
+    repository: str = read_by(Table.string, required=True)
+    file: str = read_by(Table.string, required=True)
+    type: str = read_by(Table.string, default="")
+
+    def named(self, quantization: str) -> str:
+        """The file in its repository, in that quantization."""
+        return self.file.replace("{quantization}", quantization)
+
+
+class ModelParts(Record):
+    """The files from which a program loads one model, by its id: `quantizations` that they come in,
+    best first; `options` of the command, beside those of the files; what the program computes in,
+    least and most.
+    """
+
+    model: str = read_by(identifier, name="model")
+    quantizations: tuple[str, ...] = read_by(Table.strings, required=True)
+    options: str = read_by(Table.string, default="")
+    compute_low_bytes: int = read_by(Table.integer, required=True)
+    compute_high_bytes: int = read_by(Table.integer, required=True)
+    files: tuple[ComponentFile, ...] = ()
+
+
+def _model_parts(root: Table, key: str) -> tuple[ModelParts, ...]:
+    """The tables of that name, one a model."""
+    kept = []
+    for table in root.tables(key):
+        files = []
+        for line in table.tables("files", required=True):
+            file_values = line.fields(ComponentFile)
+            line.close()
+            files.append(ComponentFile(**file_values))
+        values = table.fields(ModelParts)
+        table.close()
+        kept.append(ModelParts(**{**values, "files": tuple(files)}))
+    return tuple(kept)
+
+
 class RuntimeSpec(Record):
     """One program that loads models: `specs/runtimes/<id>.toml`.
 
@@ -186,6 +232,10 @@ class RuntimeSpec(Record):
     does. `builds_from_source`: systems without a published build on which its source is known to
     build; `source_build` is where that is described. `big_endian_systems`: those whose build loads
     big-endian GGUF files alone, while published ones are little-endian.
+
+    `parts`: the models that it loads from several files, each with what it is in; where there are
+    any, it loads no others. They fill `{parts}` of a command. `parts_elsewhere` is how other
+    programs use the same files.
 
     `tags`: the quantization that the runtime's own name of a model loads, where it is not the one
     that selfhost takes by default.
@@ -280,6 +330,8 @@ class RuntimeSpec(Record):
     default_context_tokens: int | None = read_by(Table.integer, minimum=1, default=None)
     command_version: str | None = read_by(Table.string, default=None)
     tags: Mapping[str, str] = read_by(texts, default={})
+    parts_elsewhere: str = read_by(Table.string, default="")
+    parts: tuple[ModelParts, ...] = read_by(_model_parts, default=())
     minimum_versions: Mapping[str, str] = read_by(texts, default={})
     minimum_builds: Mapping[str, str] = read_by(texts, default={})
     gpu_only: bool = read_by(Table.boolean, default=False)

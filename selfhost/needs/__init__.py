@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     )
     from .packed import from_sixteen_bits
     from .parts import Companions, published
+    from .sdcpp import parts_of
     from .tensors import ArchitectureRow, lacking, row_of, trained_tokens
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "more_in_conversation",
     "more_in_slots",
     "needs_of",
+    "parts_of",
     "published",
     "quantizations_of",
     "row_of",
@@ -82,7 +84,7 @@ _HOME = {
     "quantizations_of": "estimate", "takes_text_alone": "estimate",
     "weights_bytes": "estimate", "tensor_names": "estimate", "why_cache_type_refused": "estimate",
     "why_not_loaded": "estimate", "from_sixteen_bits": "packed", "loads_sixteen_bits": "checkpoint",
-    "published": "parts",
+    "published": "parts", "parts_of": "sdcpp",
     "Companions": "parts",
     "OWN_BLOCK": "llamacpp.companions", "adapter_of_rank": "llamacpp.companions",
     "vocabularies_differ": "llamacpp.companions",

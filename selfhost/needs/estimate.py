@@ -31,6 +31,7 @@ from .quantization import (
     typed_earlier,
 )
 from .records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term, middle_of
+from .sdcpp import default_quantization, needs_of_parts, parts_of
 from .tensors import ArchitectureRow, checkpoint_tensors, count, idle, row_of, trained_tokens
 
 TYPE_CHECKING = False
@@ -297,6 +298,8 @@ def quantizations_of(
     """What the model can be had in for that runtime, best quality first; only names whose size
     is known or can be computed.
     """
+    if (parts := parts_of(spec, runtime)) is not None:
+        return parts.quantizations
     format, default = default_format_and_quantization(spec, runtime)
     listed = [name for files in spec.files if files.format == format for name in files.bytes]
     names: tuple[str, ...]
@@ -363,6 +366,8 @@ def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tu
     own = spec.quantized
     if own is not None and own.quantization is not None and own.format in runtime.formats:
         return own.format, own.quantization
+    if (parts := parts_of(spec, runtime)) is not None:
+        return runtime.formats[0], default_quantization(parts)
     format = (
         next(
             (name for name in runtime.formats if name in _FORMATS and _has_format(spec, name)), None
@@ -434,6 +439,10 @@ def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
         return spec.refused
     if runtime.named_alone and runtime.id not in spec.runtimes:
         return f"{runtime.name} loads only models that are made for it."
+    if runtime.parts and spec.modality in runtime.modalities:
+        if parts_of(spec, runtime) is None:
+            return f"No files of {spec.name} are known for {runtime.name}."
+        return None
     if spec.runtimes and spec.architecture is None and runtime.id not in spec.runtimes:
         # nothing tells whether a program knows tensors that are not described
         usual = " or ".join(spec.runtimes)
@@ -620,6 +629,8 @@ def _parts(
     workload: Asked,
     instruction_sets: tuple[str, ...] | None,
 ) -> Parts:
+    if runtime.parts:
+        return needs_of_parts(subject, runtime, workload)
     if format == "gguf":
         return gguf.parts(subject, runtime, workload, instruction_sets)
     if format == "ggml":

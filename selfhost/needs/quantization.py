@@ -30,7 +30,7 @@ BLOCKS: Mapping[str, tuple[int, int]] = {
 
 # the file's quantization and the type of most of its tensors; best quality first, as
 # specs/common/quantizations.toml measures it
-_BASE: Mapping[str, str] = {
+BASE_TYPES: Mapping[str, str] = {
     "F32": "F32", "BF16": "BF16", "F16": "F16", "Q8_0": "Q8_0", "Q6_K": "Q6_K",
     "Q5_K_M": "Q5_K", "Q5_K_S": "Q5_K", "Q5_1": "Q5_1", "Q5_0": "Q5_0",
     "Q4_K_M": "Q4_K", "IQ4_NL": "IQ4_NL", "IQ4_XS": "IQ4_XS", "Q4_K_S": "Q4_K", "Q4_1": "Q4_1",
@@ -42,7 +42,7 @@ _BASE: Mapping[str, str] = {
     "IQ1_M": "IQ1_M", "IQ1_S": "IQ1_S", "TQ2_0": "TQ2_0", "TQ1_0": "TQ1_0",
 }  # fmt: skip
 
-GGUF_QUANTIZATIONS = tuple(_BASE)
+GGUF_QUANTIZATIONS = tuple(BASE_TYPES)
 """Best quality first."""
 
 TERNARY_QUANTIZATIONS = ("TQ2_0", "TQ1_0")
@@ -132,14 +132,14 @@ def canonical_gguf(text: str) -> str | None:
     """`q4_k_m` -> `Q4_K_M`; None for a name that llama-quantize does not know."""
     name = text.strip().upper().replace("-", "_")
     name = _ALIASES.get(name, name)
-    return name if name in _BASE else None
+    return name if name in BASE_TYPES else None
 
 
 def base_type(quantization: str) -> str | None:
     """The type of most tensors of a file: `Q4_K_M` -> `Q4_K`; None for a name that
     llama-quantize does not know.
     """
-    return _BASE.get(canonical_gguf(quantization) or "")
+    return BASE_TYPES.get(canonical_gguf(quantization) or "")
 
 
 def tensor_bytes(type: str, shape: tuple[int, ...]) -> int:
@@ -217,7 +217,7 @@ class _Recipe:
     ) -> None:
         self.name = quantization
         self.earlier = earlier
-        self.base = _BASE[quantization]
+        self.base = BASE_TYPES[quantization]
         self.importance_matrix = importance_matrix
         self.falcon = row.falcon_types
         self.blocks = architecture.layers + (architecture.mtp_layers or 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ..catalogue.provider_names import provider_name
 from ..core import units
 from ..verdict.findings import WIDE_PACE
 from ..verdict.findings.memory import host_low
@@ -397,9 +398,18 @@ def _to_run(blocks: list[Block], verdict: Verdict) -> None:
             lines.append("# then, in another terminal" if in_turn else "# or")
         lines.append(command)
     if not lines:
+        blocks += [BLANK, say(_without_lines(verdict), hang=2)]
         return
     section(blocks, "To train it" if verdict.workload.task == "finetune" else "To run it")
     blocks.extend(command_line(text) for text in lines)
+
+
+def _without_lines(verdict: Verdict) -> str:
+    """That nobody wrote down what to type, and where it may be read."""
+    repository, runtime = verdict.model.repository, verdict.workload.runtime
+    with_it = f" with {runtime}" if runtime is not None else ""
+    page = f" See https://huggingface.co/{repository}." if repository else ""
+    return f"No command is known that does this{with_it}.{page}"
 
 
 def _more(blocks: list[Block], verdict: Verdict) -> None:
@@ -542,10 +552,14 @@ def _by_api(blocks: list[Block], verdict: Verdict, verbose: bool, today: str | N
     blocks.append(BLANK)
     offer = offers[0]
     prices = price_words(offer, today) or "at a price that is not known here"
-    whose = f"{offer.model} from {offer.provider} stands in" if offer.stands_in else offer.provider
+    whose = (
+        f"{offer.model} from {provider_name(offer.provider)} stands in"
+        if offer.stands_in
+        else provider_name(offer.provider)
+    )
     start = "Or by API: " if is_local else "By API: "
     blocks.append(line(start, Span(text=whose, style="strong"), f", {prices}", hang=2))
     ends = f" ends it on {offer.ends}." if offer.ends else ""
     if ends:
-        blocks.append(say(f"{offer.provider}{ends}", indent=2))
+        blocks.append(say(f"{provider_name(offer.provider)}{ends}", indent=2))
     return True

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from ..catalogue import openness
 from ..catalogue.offers import Offer
+from ..catalogue.provider_names import provider_name
 from ..core import units
 from ..verdict.record import Verdict
 from .cost_text import months_table
@@ -209,7 +210,7 @@ def _price_in_full(verdict: Verdict, today: str | None) -> str:
         return ""
     offer = verdict.api_offers[0]
     prices = price_words(offer, today) or "no price known"
-    who = f"{offer.model} stands in: " if offer.stands_in else f"{offer.provider}: "
+    who = f"{offer.model} stands in: " if offer.stands_in else f"{provider_name(offer.provider)}: "
     return f"{who}{prices}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ..catalogue.provider_names import provider_name
 from ..core import units
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN, Workload
 from ..verdict.costs import DAYS_PER_MONTH, HOURS_PER_DAY
@@ -77,7 +78,7 @@ def _api_row(
         nothing = "no price is known" if bills.offers else no_api_words(verdict.workload)
         return _cost_row(label, "", nothing)
     amounts = sorted(bill.usd_per_month or 0 for bill in priced)
-    note = priced[0].provider
+    note = provider_name(priced[0].provider)
     if amounts[-1] > amounts[0]:
         note += f", the cheapest of {len(priced)}; the dearest {units.dollars(amounts[-1])}"
     if (rate := cost.currency_per_usd) not in (None, 1):
@@ -235,7 +236,7 @@ def _bill_lines(cost: MonthlyCost) -> Iterator[Paragraph]:
     for bill in (*cost.offers, *(cost.instead.offers if cost.instead else ())):
         for text in (bill.arithmetic, bill.meets.arithmetic if bill.meets else None):
             if text is not None:
-                yield say(f"{bill.provider}, {bill.model}: {text}", indent=4, hang=2)
+                yield say(f"{provider_name(bill.provider)}, {bill.model}: {text}", indent=4, hang=2)
 
 
 def _by_api(verdict: Verdict, cost: MonthlyCost) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from .. import __version__
 from ..advice.ranking import count_rows
 from ..catalogue.offers import Offer
+from ..catalogue.provider_names import provider_name
 from ..catalogue.spec import MODALITIES, ModelSpec
 from ..core import units
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN
@@ -333,7 +334,7 @@ def _price(offer: Offer | None) -> tuple[str, float | None]:
             tokens = f"{units.dollars(price)} {unit}"
     value = None if into is None else round(INPUT_PER_OUTPUT_TOKEN * into + (out or 0), 4)
     return (
-        f"{_text(tokens)} <small>{_text(offer.provider)},"
+        f"{_text(tokens)} <small>{_text(provider_name(offer.provider))},"
         f' <span class="d">{_text(offer.as_of)}</span></small>'
         if tokens
         else ""

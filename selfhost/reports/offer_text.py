@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..catalogue.offers import Offer
+from ..catalogue.provider_names import provider_name
 from ..core import units
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN
 from .layout import Block, Column, Paragraph, Span, Table
@@ -65,7 +66,9 @@ def offers_blocks(
     blocks.extend(api_words((modality,), indent=2))
     if verbose:
         for offer in shown:
-            source = f"{offer.provider}, {offer.model}: {offer.source}, {offer.as_of}"
+            source = (
+                f"{provider_name(offer.provider)}, {offer.model}: {offer.source}, {offer.as_of}"
+            )
             blocks.append(say(source, indent=2, hang=2))
 
 
@@ -110,7 +113,7 @@ def _table(offers: Sequence[Offer], bills: Mapping[tuple[str, str], float | None
 def _cells(offer: Offer, bill: float | None) -> list[str]:
     prices = [getattr(offer, field) for field, _ in PRICE_COLUMNS]
     return [
-        offer.provider,
+        provider_name(offer.provider),
         offer.model + (" (stands in)" if offer.stands_in else ""),
         f"{offer.context_tokens:,}" if offer.context_tokens is not None else "",
         *("" if price is None else _price(price) for price in prices),
@@ -124,7 +127,9 @@ def _older(priced: Sequence[Offer], days: Sequence[str], today: str | None) -> I
         age = _old(day, today)
         if age or day != days[-1]:
             whose = ", ".join(
-                dict.fromkeys(offer.provider for offer in priced if offer.as_of == day)
+                dict.fromkeys(
+                    provider_name(offer.provider) for offer in priced if offer.as_of == day
+                )
             )
             yield f"Listed {day}{f', {age}: ask the provider' if age else ''}: {whose}."
 
@@ -134,7 +139,7 @@ def _price_limits(offers: Sequence[Offer]) -> list[str]:
     providers: dict[str, dict[str, None]] = {}
     for offer in offers:
         for limit in _limits_of(offer):
-            providers.setdefault(limit, {})[offer.provider] = None
+            providers.setdefault(limit, {})[provider_name(offer.provider)] = None
     return [f"{', '.join(whose)}: {limit}." for limit, whose in providers.items()]
 
 
@@ -170,9 +175,9 @@ def _doubts(offers: Sequence[Offer]) -> Iterator[str]:
                 if other.when
                 else f"{other.source} has {price}: ask the provider"
             )
-            yield f"{offer.provider}, {offer.model}: {doubt}."
+            yield f"{provider_name(offer.provider)}, {offer.model}: {doubt}."
         if offer.ends:
-            yield f"{offer.provider} ends {offer.model} on {offer.ends}."
+            yield f"{provider_name(offer.provider)} ends {offer.model} on {offer.ends}."
 
 
 def api_words(modalities: Iterable[str], *, indent: int = 0) -> list[Paragraph]:

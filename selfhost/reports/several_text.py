@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..catalogue.provider_names import provider_name
 from ..verdict.record import Outcome, Route, Verdict
 from .cost_text import months_table
 from .layout import Block, Column, Span, Table
@@ -168,7 +169,9 @@ def _ways_out(verdict: Verdict, today: str | None) -> list[str]:
     if verdict.route is Route.API and verdict.api_offers:
         offer = verdict.api_offers[0]
         whose = (
-            f"{offer.model} from {offer.provider} stands in" if offer.stands_in else offer.provider
+            f"{offer.model} from {provider_name(offer.provider)} stands in"
+            if offer.stands_in
+            else provider_name(offer.provider)
         )
         prices = price_words(offer, today) or "at a price that is not known here"
         ways.append(f"by API: {whose}, {prices}")

@@ -8,6 +8,7 @@ from shlex import quote
 from ..catalogue import openness
 from ..catalogue.names import is_path
 from ..catalogue.offers import Offer
+from ..catalogue.provider_names import provider_name
 from ..catalogue.spec import Architecture, Attention, ModelSpec
 from ..core import units
 from ..verdict.record import Outcome, Size, Verdict
@@ -134,7 +135,7 @@ def _in_short(
     if offers:
         prices = price_words(offers[0]) or "at a price that is not known here"
         more = f" ({len(offers) - 1} more: -v)" if len(offers) > 1 else ""
-        name = Span(text=offers[0].provider, style="strong")
+        name = Span(text=provider_name(offers[0].provider), style="strong")
         blocks += [BLANK, line("By API: ", name, f", {prices}{more}", hang=2)]
 
 

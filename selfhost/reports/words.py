@@ -118,7 +118,7 @@ def is_tight(answer: Answer) -> bool:
 def _is_slow(answer: Answer) -> bool:
     """Text comes more slowly than was wanted, or other work takes minutes to days."""
     finding, speed = answer.finding("speed"), answer.speed
-    if finding is not None and speed is not None and speed.decode is None:
+    if finding is not None and (speed is None or speed.decode is None):
         return finding.code == "speed-slow" or is_slow_picture(answer)
     return is_too_slow(answer, answer.workload.min_tokens_per_second)
 

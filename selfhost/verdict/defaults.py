@@ -9,7 +9,7 @@ is data of the runtimes (`on_accelerators`, `preferred_from_accelerators`, `fine
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -20,7 +20,7 @@ from ..core.workload import READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from .placement import metal_limits, room_of
 from .present import Here
-from .question import GENERATING, PACKED_RUNTIMES, architectures, ask
+from .question import GENERATING, PACKED_RUNTIMES, RUNTIMES_BY_MODALITY, architectures, ask
 from .record import Judged, Question, judge
 from .speed import uses_shared_gpu
 
@@ -29,6 +29,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+# what is made by several models that come one after the other, each a component
+_OF_PARTS = ("image", "video")
 # how people write the methods of training
 _METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
 
@@ -75,7 +77,9 @@ def _suited(
     """The question that `ask` gave for that workload and those files, with the defaults that suit
     the machine best. `judged` is it judged on the machine, where that was done.
     """
-    if question.needs is None or question.runtime is None or workload.runtime is not None:
+    if question.needs is None or question.runtime is None:
+        return question
+    if workload.runtime is not None and not question.runtime.parts:
         return question
     own = _Way(question=question, judged=judged or judge(question, machine))
     search = _Search(own, workload, catalogue, machine, files)
@@ -85,7 +89,7 @@ def _suited(
     if has_files or question.here is not None:
         return question
     suited = question
-    if question.spec.modality == "image" and workload.quantization is None:
+    if question.spec.modality in _OF_PARTS and workload.quantization is None:
         suited = search.first_picture_type()
     elif question.spec.modality in GENERATING and workload.quantization is None:
         suited = search.larger()
@@ -96,7 +100,7 @@ def follows_a_list(spec: ModelSpec, workload: Workload) -> bool:
     """True where the default is the first of a list that fits, so that the route may be better than
     that of the model's own default.
     """
-    return spec.modality == "image" or workload.task == "finetune"
+    return spec.modality in _OF_PARTS or workload.task == "finetune"
 
 
 def first_of_list(question: Question, workload: Workload, catalogue: Catalogue) -> Workload:
@@ -231,25 +235,57 @@ class _Search:
         runtime, own = question.runtime, question.workload.quantization
         assert runtime is not None
         names = [name for name in runtime.on_accelerators if self._comes_in(name, runtime)]
-        if own in names[:1]:
-            # what is tried first is what is judged already
-            way = self._first_that_fits(self._ways({"quantization": name} for name in names[1:]))
-        else:
-            way = self._first_that_fits(
-                self._ways({"quantization": name} for name in names), own_first=False
-            )
-        if way is None or way.question.workload.quantization == own:
+        # what is tried first is judged already where it is the model's own
+        is_first = own in names[:1]
+        changes = [{"quantization": name} for name in names[is_first:]]
+        ways = list(self._ways(iter(changes)))
+        is_whole = any(_place(way.judged) == _ON_ACCELERATORS for way in (self._own, *ways))
+        if self._workload.runtime is None and not is_whole:
+            # in files of fewer bits the parts are smaller, and so is the download
+            ways = [*self._in_other_programs(runtime), *ways]
+            is_first = False
+        way = self._first_that_fits(ways, own_first=is_first or not ways)
+        if way is None or way.question.runtime is None:
             return question
         taken = way.question.workload.quantization
         fits = "fits" if _offload(way.judged) is None else "fits a part at a time, on"
+        where = self._where(way)
+        if way.question.runtime.id != runtime.id:
+            return way.question.replace(
+                chosen=(
+                    f"{taken} in {way.question.runtime.name}: it {fits} {where} better than"
+                    f" {runtime.name} does. `--runtime {runtime.id}` judges that."
+                )
+            )
+        if taken == own:
+            return question
         return way.question.replace(
             chosen=(
-                f"{taken}: the first of {', '.join(names)} that {fits} {self._where(way)}."
+                f"{taken}: the first of {', '.join(names)} that {fits} {where}."
                 f" `--quant {own}` judges its usual type."
             )
         )
 
-    def _first_that_fits(self, ways: Iterator[_Way], *, own_first: bool = True) -> _Way | None:
+    def _in_other_programs(self, usual: RuntimeSpec) -> list[_Way]:
+        """The types of the other programs of its kind that load the model, best first; those that
+        lose visibly only where no other comes to an accelerator a component at a time.
+        """
+        rows = architectures(self._catalogue)
+        ways: list[_Way] = []
+        for name in RUNTIMES_BY_MODALITY[self._question.spec.modality]:
+            other = self._catalogue.runtime(name)
+            if name == usual.id or need.why_not_loaded(self._question.spec, other) is not None:
+                continue
+            kinds = need.quantizations_of(self._question.spec, other, rows)
+            better = [kind for kind in kinds if kind in other.on_accelerators]
+            rest = [kind for kind in kinds if kind not in other.on_accelerators]
+            for tier in (better, rest):
+                ways += self._ways({"runtime": name, "quantization": kind} for kind in tier)
+                if any(_place(_with_disk(way).judged) <= _BY_PARTS for way in ways):
+                    break
+        return ways
+
+    def _first_that_fits(self, ways: Iterable[_Way], *, own_first: bool = True) -> _Way | None:
         """The first way in the best place: all of it on accelerators, parts that come to one in
         turn, the RAM. None for the default, or where none fits.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..catalogue.spec import Denoising
 from ..machine.gpus import capability_by_name
 from ..machine.record import Machine
+from ..needs.quantization import BASE_TYPES
 from .compute import PROCESSOR_SHARES, Power, product
 from .speed import PaceRange, Speed
 
@@ -20,6 +21,9 @@ GPU_SHARES = (0.12, 0.38, 0.7)
 # as many times as long as with 16 bits, by type: least, likely, most. nf4 28 seconds where bfloat16
 # took 26 (FLUX.1 [dev], A100, matiasbattaglia.com); int8 of bitsandbytes and 32 bits are guesses
 _LONGER = {"nf4": (1.0, 1.1, 1.5), "int8": (1.0, 1.5, 3.0), "float32": (1.0, 2.5, 8.0)}
+# of GGUF files, which are unpacked at every step: 45 seconds where the published weights took 27
+# (FLUX.1 [dev], A40, ChrisGoringe/MixedQuantFlux); the ends are guesses
+_UNPACKED = (1.0, 1.6, 2.5)
 # bfloat16 on a GPU or a processor without instructions for it: a guess
 _WITHOUT_BFLOAT16 = (1.0, 2.0, 6.0)
 _LEAST_WITH_BFLOAT16 = (8, 0)
@@ -50,7 +54,7 @@ def pace_of_pictures(
     shares = PROCESSOR_SHARES if power.device is None else GPU_SHARES
     low, likely, high = product(
         power.seconds(operations, shares),
-        _LONGER.get(quantization, _SAME),
+        _UNPACKED if quantization in BASE_TYPES else _LONGER.get(quantization, _SAME),
         _SAME if quantization != "bfloat16" or _has_bfloat16(machine, power) else _WITHOUT_BFLOAT16,
         _OFFLOADED.get(offload or "", _SAME),
     )

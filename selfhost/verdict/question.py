@@ -31,8 +31,8 @@ RUNTIMES_BY_MODALITY = {
     "vision": ("llama.cpp", "transformers"),
     "embedding": ("llama.cpp", "transformers"),
     "speech": ("whisper.cpp", "transformers"),
-    "image": ("diffusers",),
-    "video": ("diffusers",),
+    "image": ("diffusers", "stable-diffusion.cpp"),
+    "video": ("diffusers", "stable-diffusion.cpp"),
     "music": ("diffusers",),
 }
 # the one that trains, with peft
@@ -253,7 +253,11 @@ def _with_files(
         part = here(question.spec, runtime, workload, alone, machine, catalogue)
     spec = question.spec
     kept_by = None
-    if spec.gated:
+    parts = None if runtime is None else need.parts_of(spec, runtime)
+    if parts is not None:
+        # the files are another publisher's, and not behind the gate of the model's own
+        kept_by = parts.files[0].repository
+    elif spec.gated:
         kept_by = kept_elsewhere(spec, workload.format, workload.quantization)
     return question.replace(
         here=part,
@@ -293,6 +297,8 @@ def _understood(
         and runtime.rule_of(quantization) is None
     ):
         runtime = _runtime_for(spec, quantization, catalogue) or runtime
+    if quantization is not None and workload.runtime is None and runtime is not None:
+        runtime = _of_parts_in(spec, quantization, runtime, catalogue)
     if runtime is not None and workload.task == "generate":
         problems += beyond(workload, runtime, catalogue)
     if workload.audio_seconds is not None and spec.modality != "speech":
@@ -657,6 +663,20 @@ def _runtime_for(spec: ModelSpec, quantization: str, catalogue: Catalogue) -> Ru
         if runtime.rule_of(quantization) is not None and need.why_not_loaded(spec, runtime) is None:
             return runtime
     return None
+
+
+def _of_parts_in(
+    spec: ModelSpec, quantization: str, runtime: RuntimeSpec, catalogue: Catalogue
+) -> RuntimeSpec:
+    """Of a model of several components: the first runtime that has them in it, else that one."""
+    if not spec.components:
+        return runtime
+    rows = architectures(catalogue)
+    candidates = (runtime, *map(catalogue.runtime, RUNTIMES_BY_MODALITY[spec.modality]))
+    return next(
+        (each for each in candidates if quantization in need.quantizations_of(spec, each, rows)),
+        runtime,
+    )
 
 
 def _known_quantization(

@@ -932,8 +932,9 @@ def _paced(
     if question.spec.modality in check.MADE:
         if placed.offload is not None:
             return None, check.made_by_parts_check(placed.offload, question.spec.modality)
-        on_processor = placed.placement == "host" and not _has_shared_gpu(machine)
-        return None, check.made_on_processor_check(question.spec.modality) if on_processor else None
+        if placed.placement == "host" and not _has_shared_gpu(machine):
+            return None, check.made_on_processor_check(question.spec.modality)
+        return None, check.made_on_accelerator_check(question.spec.modality)
     if question.read_bytes is None:
         from .other_work import pace_of_work
 

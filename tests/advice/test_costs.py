@@ -267,15 +267,39 @@ def test_a_card_has_the_rating_of_its_maker(profile: str, watts: float) -> None:
     assert verdict.monthly_cost.here.watts_high == watts
 
 
-def test_hours_are_bounds_where_how_fast_prompts_are_read_is_not_estimated() -> None:
-    """No published run has an RTX 5090's prompts: between no time and that of writing as much."""
+def of_unknown_gpu() -> Machine:
+    """A machine with a GPU that no table has."""
     from selfhost.machine.profiles import load as profile_of
 
-    verdict = check(
-        "llama-3.1-8b",
-        Workload(load=Load.parse("10k:10k")),
-        machine=profile_of("desktop-rtx5090-32gb").machine,
-    )
+    machine = profile_of("desktop-rtx5090-32gb").machine
+    (card,) = machine.accelerators or ()
+    unknown = card.replace(name="NVIDIA Nobody's GPU", memory_bandwidth_bytes_per_second=10**12)
+    return machine.replace(accelerators=(unknown,))
+
+
+def test_a_gpu_reads_prompts_faster_than_it_writes() -> None:
+    """An RTX 3060 reads some two thousand tokens of a 7B model a second and writes some sixty
+    (llama-bench, ggml-org/llama.cpp, discussion 15013): hours of reading are none of writing.
+    """
+    from selfhost.machine.named import machine_named
+
+    costs = [
+        check(
+            "llama-3.1-8b", Workload(load=Load.parse(text)), machine=machine_named("RTX 3060 12GB")
+        ).monthly_cost
+        for text in ("1M:0", "0:1M")
+    ]
+    reading, writing = (cost.here if cost is not None else None for cost in costs)
+    assert reading is not None
+    assert writing is not None
+    assert reading.hours_per_day_likely is not None
+    assert writing.hours_per_day_likely is not None
+    assert reading.hours_per_day_likely < writing.hours_per_day_likely / 5
+
+
+def test_hours_are_bounds_where_how_fast_prompts_are_read_is_not_estimated() -> None:
+    """Nothing tells the arithmetic of a GPU that nobody knows: between no time and that of writing as much."""
+    verdict = check("llama-3.1-8b", Workload(load=Load.parse("10k:10k")), machine=of_unknown_gpu())
     assert verdict.monthly_cost is not None
     assert verdict.monthly_cost.here is not None
     assert "reading in no time" in verdict.monthly_cost.here.arithmetic[1]
@@ -287,9 +311,7 @@ def test_hours_are_no_bounds_where_both_speeds_are_estimated() -> None:
     """On a processor and on measured GPUs reading prompts is estimated as well; and what is only written needs no speed of reading."""
     from selfhost.machine.profiles import load as profile_of
 
-    card, other = (
-        profile_of(name).machine for name in ("desktop-rtx4090-24gb", "desktop-rtx5090-32gb")
-    )
+    card, other = profile_of("desktop-rtx4090-24gb").machine, of_unknown_gpu()
     for machine, text, bounds in (
         (RECORD, "10k:10k", False),
         (card, "10k:10k", False),
@@ -324,10 +346,10 @@ def test_a_price_counts_for_the_prompts_that_it_is_for() -> None:
         assert verdict.route == "api"
     told = plain(check_document([short], verbose=True))
     assert (
-        "google: up to 200,000 tokens of prompt; a longer one costs $4.00 in, $18.00 out." in told
+        "Google: up to 200,000 tokens of prompt; a longer one costs $4.00 in, $18.00 out." in told
     )
     assert (
-        "google: the price of more than 200,000 tokens of prompt; a shorter one costs less."
+        "Google: the price of more than 200,000 tokens of prompt; a shorter one costs less."
         in plain(check_document([long], verbose=True))
     )
 
@@ -345,7 +367,8 @@ def test_a_price_of_longer_prompts_that_no_list_has_is_not_known() -> None:
     ) == (None, 524_288, None)
     text = plain(check_document([verdict], verbose=True))
     assert (
-        "novita: above 524,288 tokens of prompt it costs more, how much is not known here." in text
+        "Novita AI: above 524,288 tokens of prompt it costs more, how much is not known here."
+        in text
     )
 
 
@@ -358,7 +381,7 @@ def test_an_image_is_priced_for_what_the_list_says() -> None:
         [0.053, 0.006],
     )
     text = plain(check_document([verdict], verbose=True))
-    assert "fal_ai: an image of 1024 × 1024 in high quality." in text
+    assert "fal: an image of 1024 × 1024 in high quality." in text
     assert "$0.053 per image in medium quality." in text
 
 
@@ -479,7 +502,7 @@ def test_a_price_tells_its_age() -> None:
     assert "months old" not in fresh
     assert "(listed 2026-11-20, 7 months old: ask the provider)" in old
     listed = plain(check_document([verdict], today="2027-06-22", verbose=True))
-    assert "Listed 2026-11-20, 7 months old: ask the provider: openai." in listed
+    assert "Listed 2026-11-20, 7 months old: ask the provider: OpenAI." in listed
     assert "months old" not in undated
 
 

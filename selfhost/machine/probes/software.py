@@ -16,7 +16,7 @@ RUNTIMES = "runtimes"
 COMMANDS = {
     "llama-server": "llama.cpp", "llama-cli": "llama.cpp", "ollama": "ollama", "vllm": "vllm",
     "mlx_lm.generate": "mlx",
-    "whisper-cli": "whisper.cpp", "whisper-server": "whisper.cpp",
+    "sd-cli": "stable-diffusion.cpp", "whisper-cli": "whisper.cpp", "whisper-server": "whisper.cpp",
 }  # fmt: skip
 DISTRIBUTIONS = {
     "transformers": "transformers", "vllm": "vllm", "mlx-lm": "mlx", "diffusers": "diffusers",

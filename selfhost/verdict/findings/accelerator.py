@@ -297,9 +297,9 @@ def _tight(held: _Held, when_tight: str | None) -> Finding | None:
         Outcome.WARN,
         "accelerator-tight",
         lambda: (
-            f"It likely fits on {held.name}, but it is tight: it takes"
-            f" {binary_range(held.low, held.share)}, likely {binary(held.likely)}, of the"
-            f" {binary(has)} there."
+            f"It likely fits on {held.name}, but it is tight: it needs"
+            f" {binary_range(held.low, held.share)}, likely {binary(held.likely)}, and"
+            f" {binary(has)} are there."
         ),
         lambda: when_tight,
     )

@@ -109,6 +109,11 @@ MADE = {
     " minutes for five seconds of video on an RTX 4090.",
     "music": "How long a piece of music takes on a CPU is not known: minutes to hours.",
 }
+_ON_GPU = {
+    "video": ": minutes to hours. A small model took four minutes for five seconds of video on an"
+    " RTX 4090",
+    "music": ": commonly minutes",
+}
 _LONGER = {
     "model": "takes longer than on a GPU that holds all of the model, because its parts move to the"
     " GPU in turn",
@@ -127,6 +132,18 @@ def made_by_parts_check(way: str, modality: str) -> Finding:
         code="speed-picture",
         reason=f"{_RESULTS[modality]} {_LONGER[way]}.",
         remedy="use a GPU with more memory, or an API",
+    )
+
+
+def made_on_accelerator_check(modality: str) -> Finding:
+    """Of what a model of MADE makes on a GPU: nothing tells how long that takes. The example: Wan
+    2.1 1.3B, 480p (Wan-Video/Wan2.1, README.md).
+    """
+    return Finding(
+        check="speed",
+        outcome=Outcome.UNKNOWN,
+        code="speed-not-known",
+        reason=f"How long {_RESULTS[modality].lower()} takes here is not known{_ON_GPU[modality]}.",
     )
 
 
@@ -170,6 +187,10 @@ def work_check(speed: Speed, *, offload: str | None, on_processor: bool) -> Find
 
     if of_picture:
         return finding(Outcome.WARN, code, lambda: f"{_HOW_LONG[way]}{_how_long(speed)}.", remedy)
+    if speed.work is None and on_processor and speed.unit == units.TRAINED:
+        # on processors that are known it takes days
+        reason = f"How long training takes on a CPU is not known, commonly days: {speed.how}."
+        return finding(Outcome.WARN, code, lambda: reason, remedy)
     if speed.work is None:
         return finding(
             Outcome.UNKNOWN,

@@ -20,6 +20,7 @@ from selfhost.verdict.record import Route, judge
 from verdict.small import (
     BIG,
     FP8_ONLY,
+    GB,
     GIB,
     GPU,
     GPU_ONLY,
@@ -48,6 +49,12 @@ CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
     ("warn", "accelerator-partly"): lambda: found(
         "accelerator",
         question(needs=needs_of(27 * GIB, 28 * GIB)),
+        MACHINE.replace(accelerators=(GPU,)),
+    ),
+    ("warn", "accelerator-tight"): lambda: found(
+        "accelerator",
+        # likely 20 GiB, at most 25, on a GPU that gives 22
+        training().replace(needs=needs_of(15 * GIB, 25 * GIB, disk=40 * GB)),
         MACHINE.replace(accelerators=(GPU,)),
     ),
     ("warn", "accelerator-shared-out"): lambda: found(

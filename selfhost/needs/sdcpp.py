@@ -1,0 +1,125 @@
+"""Models of pictures and video as stable-diffusion.cpp loads them: one file a component, the
+denoiser quantized.
+
+A file is parameters times the bits of its type (ggml's blocks), and little more: of the first and
+last layers and of one-dimensional tensors a publisher keeps 16 or 32 bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..catalogue.runtime import ComponentFile, ModelParts, RuntimeSpec
+from ..catalogue.spec import ModelSpec
+from ..core.records import Record, Unread
+from .loaded import overhead
+from .parts import Asked, Parts, Subject, term
+from .quantization import BASE_TYPES, BLOCKS
+from .records import How, Offloaded, SizedWeights
+
+# published files over parameters × bits: 1.002 to 1.006 in Q8_0 and Q6_K, 1.017 to 1.057 in Q4_K_S,
+# 1.08 for a text encoder in Q4_K_M
+_ROUNDING, _LIKELY_ROUNDING = 1.1, 1.03
+_SOURCE = (
+    "parameters × bits of the type; published files are up to 6 % larger: qwen-image-Q8_0.gguf"
+    " 21,761,817,120 bytes, -Q6_K 16,824,990,240, -Q4_K_S 12,140,608,032 (city96), z_image_turbo-"
+    "Q8_0.gguf 6,577,440,704 (leejet), flux1-dev-Q4_K_S.gguf 6.81 GB (city96)"
+)
+# kept free for graphs while it computes a segment at a time, beside a tenth of the denoiser
+# (leejet/stable-diffusion.cpp, docs/performance.md: 512 MiB of scratch); the tenth is a guess
+_SCRATCH_BYTES = 512 * 2**20
+_SEGMENT_SHARE = 0.1
+DEFAULT_QUANTIZATION = "Q4_K_S"
+"""What people take on the GPUs that need such a file; Q4_0 where a publisher has no Q4_K_S."""
+
+
+class _Sizes(Record):
+    """Bytes of the files: of all, and of the largest component that works alone."""
+
+    low: int
+    likely: int
+    high: int
+
+    def plus(self, other: _Sizes) -> _Sizes:
+        return _Sizes(
+            low=self.low + other.low, likely=self.likely + other.likely, high=self.high + other.high
+        )
+
+
+def parts_of(spec: ModelSpec, runtime: RuntimeSpec) -> ModelParts | None:
+    """The files that the program loads the model from; None where none are known."""
+    return next((parts for parts in runtime.parts if parts.model == spec.id), None)
+
+
+def default_quantization(parts: ModelParts) -> str:
+    """What is taken unless asked otherwise."""
+    if DEFAULT_QUANTIZATION in parts.quantizations:
+        return DEFAULT_QUANTIZATION
+    return "Q4_0" if "Q4_0" in parts.quantizations else parts.quantizations[0]
+
+
+def needs_of_parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
+    """Files and memory: all on one accelerator, or in RAM with a component, or a segment of it, at
+    a time on one.
+    """
+    spec, parts = subject.spec, parts_of(subject.spec, runtime)
+    if parts is None:
+        why = f"no files of {spec.name} are known for {runtime.name}"
+        unknown = Unread(fact="download_bytes", reason=why, remedy="leave out --runtime")
+        return Parts(files=unknown, unknown=(unknown, unknown.replace(fact="memory.weights")))
+    sizes = [_size_of(each, spec.components, workload.quantization) for each in parts.files]
+    lines = [_line(each, spec.components, workload.quantization) for each in parts.files]
+    total = sizes[0]
+    for size in sizes[1:]:
+        total = total.plus(size)
+    largest = max(sizes, key=lambda size: size.likely)
+    line = " + ".join(lines)
+    files = SizedWeights(
+        bytes=total.likely,
+        low_bytes=total.low,
+        high_bytes=total.high,
+        how=How.COMPUTED,
+        source=_SOURCE,
+        arithmetic=f"({line}) × {_LIKELY_ROUNDING:g}",
+    )
+    low, high = parts.compute_low_bytes, parts.compute_high_bytes
+    compute = term(
+        "compute", (low + high) // 2, How.ASSUMED, runtime.sources.get("parts", ""),
+        f"{low:,} to {high:,} bytes", low=low, high=high,
+    )  # fmt: skip
+    weights = term(
+        "weights", total.likely, How.COMPUTED, _SOURCE, f"({line}) × {_LIKELY_ROUNDING:g}",
+        low=total.low, high=total.high,
+    )  # fmt: skip
+    alone = term(
+        "weights", largest.likely, How.COMPUTED, _SOURCE, "the largest of its files, alone",
+        low=largest.low, high=largest.high,
+    )  # fmt: skip
+    segment = int(_SEGMENT_SHARE * largest.likely) + _SCRATCH_BYTES
+    part = term(
+        "weights", segment, How.ASSUMED, _SOURCE, "a tenth of the denoiser, and 512 MiB kept free"
+    )
+    program = overhead(runtime)
+    host = (weights, program)
+    return Parts(
+        files=files,
+        terms=(weights, compute, program),
+        largest_file_bytes=largest.likely,
+        offloaded=(
+            Offloaded(way="model", host=host, device=(alone, compute)),
+            Offloaded(way="sequential", host=host, device=(part, compute)),
+        ),
+    )
+
+
+def _size_of(file: ComponentFile, components: Mapping[str, int], quantization: str) -> _Sizes:
+    weights, size = BLOCKS[BASE_TYPES[file.type or quantization]]
+    plain = components.get(file.component, 0) * size // weights
+    if weights == 1:
+        return _Sizes(low=plain, likely=plain, high=plain)
+    return _Sizes(low=plain, likely=int(plain * _LIKELY_ROUNDING), high=int(plain * _ROUNDING))
+
+
+def _line(file: ComponentFile, components: Mapping[str, int], quantization: str) -> str:
+    weights, size = BLOCKS[BASE_TYPES[file.type or quantization]]
+    return f"{components.get(file.component, 0):,} {file.component} × {size}/{weights} bytes"
