@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import ge, le
 
 from ..machine.record import Machine
-from .population import BANDWIDTH, DiffersError, Kind, Population, lowest, members
+from .population import BANDWIDTH, DiffersError, Kind, Population, members
 
 TYPE_CHECKING = False
 
@@ -159,18 +159,38 @@ class Asked:
         return 0.0 if finding is None else finding.short or 0.0
 
     def hardest_hit(self, bits: int) -> tuple[float, int]:
-        """The most that a machine of a set lacks of the pace, and the first that lacks as much."""
+        """The most that a machine of a set lacks of the pace, and one that lacks as much: the first
+        of its kind. Kinds that are nowhere weaker than another lack no more, and are not asked.
+        """
         population = self._answers.population
+        slowest = population.slowest_of_kinds(bits)
+        weakest = _Bounds()
         hit: list[tuple[float, int]] = []
-        for number, kind in enumerate(population.kinds):
-            common = kind.bits & bits
-            if common:
-                slowest = lowest(common)
-                if BANDWIDTH in kind.columns:
-                    slowest = population.cut(((BANDWIDTH, 1),)).first_of(common)
-                hit.append((-self.short_of(slowest), slowest))
+        for strength, number in self._by_strength(slowest):
+            if weakest.below(strength) is None:
+                hit.append((-self.short_of(number), number))
+                weakest.add(strength, ([], []))
         short, first = min(hit)
         return -short, first
+
+    def _by_strength(self, numbers: Iterable[int]) -> list[tuple[Strength | None, int]]:
+        """Machines, the weakest first."""
+        population = self._answers.population
+        known: list[tuple[Strength, int]] = []
+        unknown: list[tuple[Strength | None, int]] = []
+        for number in numbers:
+            kind = population.kinds[population.kind_of(number)[0]]
+            has_bandwidth = BANDWIDTH in kind.columns
+            bandwidth = population.bandwidth_of(number) if has_bandwidth else None
+            try:
+                strength = self._strength_of(kind.asked(bandwidth))
+            except DiffersError:
+                strength = None
+            if strength is None:
+                unknown.append((None, number))
+            else:
+                known.append((strength, number))
+        return [*unknown, *sorted(known)]
 
     def _learn(self, number: int) -> None:
         population = self._answers.population
