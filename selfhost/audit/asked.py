@@ -303,14 +303,14 @@ class Asked:
         place = 0
         while answers[-1][1] != last[1]:
             low, high, beyond = place, len(bandwidths) - 1, last
-            tried = _Tried(low, high, self._guess(bandwidths, low, answers[-1][0], last[0]))
+            tries = Tried(low, high, self._guess(bandwidths, low, answers[-1][0], last[0]))
             while high - low > 1:
-                middle = tried.next(low, high)
-                found = at(bandwidths[middle])
-                if found[1] == answers[-1][1]:
+                middle = tries.next(low, high)
+                answer = at(bandwidths[middle])
+                if answer[1] == answers[-1][1]:
                     low = middle
                 else:
-                    high, beyond = middle, found
+                    high, beyond = middle, answer
             starts.append(bandwidths[high])
             answers.append(beyond)
             place = high
@@ -332,7 +332,7 @@ class Asked:
         return bisect_right(bandwidths, 1 / (first + share * (last - first)))
 
 
-class _Tried:
+class Tried:
     """Places between two: from a guess on in steps that double, then by halves."""
 
     def __init__(self, low: int, high: int, guess: int | None) -> None:
