@@ -118,6 +118,8 @@ class Asked:
         # kinds that have the best answer throughout, and the worst, by how strong they are
         self._best = _Bounds()
         self._worst = _Bounds()
+        # of kinds with the least of their bandwidths
+        self._strengths: dict[tuple[int, int | None], Strength | None] = {}
 
     def answer_of(
         self, number: int, bandwidth: int | None, total: int | None = None
@@ -225,13 +227,20 @@ class Asked:
             steps = self._answers.steps[key] = self._asked(kind, at_any, is_whole, total)
         return steps
 
+    def _weakest_of(self, kind: Kind, total: int | None) -> Strength | None:
+        key = kind.number, total
+        if key not in self._strengths:
+            self._strengths[key] = self._strength_of(kind.asked(kind.slowest, total))
+        return self._strengths[key]
+
     def _asked(self, kind: Kind, at_any: Machine, is_whole: bool, total: int | None) -> Steps:
-        question, weakest = self._question, self._strength_of(at_any)
+        question, weakest = self._question, self._weakest_of(kind, total)
         steps = self._best.below(weakest)
         if steps is not None:
             return steps
         strongest = weakest
-        if not is_whole and kind.bandwidths is not None:
+        is_wide = not is_whole and kind.bandwidths is not None and len(kind.bandwidths) > 1
+        if is_wide and kind.bandwidths is not None:
             strongest = self._strength_of(kind.asked(kind.bandwidths[-1], total))
         steps = self._worst.above(strongest)
         if steps is not None:
@@ -263,7 +272,7 @@ class Asked:
         known: list[tuple[Strength, int]] = []
         for number in numbers:
             try:
-                strength = self._strength_of(kinds[number].asked(kinds[number].slowest))
+                strength = self._weakest_of(kinds[number], None)
             except DiffersError:
                 strength = None
             if strength is None:

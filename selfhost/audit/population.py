@@ -229,13 +229,15 @@ def _without_numbers(
         own.pop(name, None)
     if template.accelerators is not None:
         own["accelerators"] = tuple(
-            Accelerator.partly(
-                {
-                    name: getattr(card, name)
-                    for name in Accelerator._fields
-                    if name != "memory_free_bytes"
-                },
-                _refuse,
+            _alone(
+                Accelerator.partly(
+                    {
+                        name: getattr(card, name)
+                        for name in Accelerator._fields
+                        if name != "memory_free_bytes"
+                    },
+                    _refuse,
+                )
             )
             for card in template.accelerators
         )
@@ -243,10 +245,13 @@ def _without_numbers(
         own[BANDWIDTH[0]] = bandwidth
     if _TOTAL in columns and (total is not None or len(set(columns[_TOTAL])) == 1):
         own[_TOTAL[0]] = columns[_TOTAL][0] if total is None else total
-    machine = Machine.partly({**own, "name": "the machine", "labels": FrozenDict()}, _refuse)
-    # rules keep answers by the machine, which is equal to no other
-    machine.__dict__["_hash"] = id(machine)
-    return machine
+    return _alone(Machine.partly({**own, "name": "the machine", "labels": FrozenDict()}, _refuse))
+
+
+def _alone(record: Any) -> Any:
+    """The record; rules keep answers by it, and it is equal to no other."""
+    record.__dict__["_hash"] = id(record)
+    return record
 
 
 class DiffersError(Exception):
