@@ -21,7 +21,9 @@ from .lines import Slot
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
 
 # a sum of slots, each with its factor, in a fixed order
 Form = tuple[tuple[Slot, int], ...]
@@ -245,10 +247,11 @@ def _without_numbers(
         own[BANDWIDTH[0]] = bandwidth
     if _TOTAL in columns and (total is not None or len(set(columns[_TOTAL])) == 1):
         own[_TOTAL[0]] = columns[_TOTAL][0] if total is None else total
-    return _alone(Machine.partly({**own, "name": "the machine", "labels": FrozenDict()}, _refuse))
+    machine = Machine.partly({**own, "name": "the machine", "labels": FrozenDict()}, _refuse)
+    return _alone(machine)
 
 
-def _alone(record: Any) -> Any:
+def _alone(record: T) -> T:
     """The record; rules keep answers by it, and it is equal to no other."""
     record.__dict__["_hash"] = id(record)
     return record

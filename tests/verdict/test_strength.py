@@ -93,11 +93,19 @@ def test_the_ends_of_a_split_pace_stay_in_order() -> None:
         if not machine.accelerators or machine.accelerators[0].unified is not False:
             continue
         for share in (0.05, 0.5, 0.95):
-            words = {"runtime": "llama.cpp", "offloaded": {0: share}}
-            strength = strength_of(machine, **words, at_once=False, on_shared=(1.0, 1.0, 1.0))
+            strength = strength_of(
+                machine,
+                runtime="llama.cpp",
+                offloaded={0: share},
+                at_once=False,
+                on_shared=(1.0, 1.0, 1.0),
+            )
             if strength is None:
                 continue
-            pace = predict(machine, architecture, READ["qwen3-32b"], **words).decode
+            read = READ["qwen3-32b"]
+            pace = predict(
+                machine, architecture, read, runtime="llama.cpp", offloaded={0: share}
+            ).decode
             assert pace is not None
             assert pace.low <= pace.likely <= pace.high
             seen += 1
