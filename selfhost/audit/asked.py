@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import ge, le
 
 from ..machine.record import Machine
-from .population import BANDWIDTH, DiffersError, Kind, Population, lowest, members
+from .population import BANDWIDTH, DiffersError, Kind, Population, members
 
 TYPE_CHECKING = False
 
@@ -118,6 +118,8 @@ class Asked:
         # kinds that have the best answer throughout, and the worst, by how strong they are
         self._best = _Bounds()
         self._worst = _Bounds()
+        # of kinds with the least of their bandwidths
+        self._strengths: dict[tuple[int, int | None], Strength | None] = {}
 
     def answer_of(
         self, number: int, bandwidth: int | None, total: int | None = None
@@ -159,18 +161,38 @@ class Asked:
         return 0.0 if finding is None else finding.short or 0.0
 
     def hardest_hit(self, bits: int) -> tuple[float, int]:
-        """The most that a machine of a set lacks of the pace, and the first that lacks as much."""
+        """The most that a machine of a set lacks of the pace, and one that lacks as much: the first
+        of its kind. Kinds that are nowhere weaker than another lack no more, and are not asked.
+        """
         population = self._answers.population
+        slowest = population.slowest_of_kinds(bits)
+        weakest = _Bounds()
         hit: list[tuple[float, int]] = []
-        for kind in population.kinds:
-            common = kind.bits & bits
-            if common:
-                slowest = lowest(common)
-                if BANDWIDTH in kind.columns:
-                    slowest = population.cut(((BANDWIDTH, 1),)).first_of(common)
-                hit.append((-self.short_of(slowest), slowest))
+        for strength, number in self._by_strength(slowest):
+            if weakest.below(strength) is None:
+                hit.append((-self.short_of(number), number))
+                weakest.add(strength, ([], []))
         short, first = min(hit)
         return -short, first
+
+    def _by_strength(self, numbers: Iterable[int]) -> list[tuple[Strength | None, int]]:
+        """Machines, the weakest first."""
+        population = self._answers.population
+        known: list[tuple[Strength, int]] = []
+        unknown: list[tuple[Strength | None, int]] = []
+        for number in numbers:
+            kind = population.kinds[population.kind_of(number)[0]]
+            has_bandwidth = BANDWIDTH in kind.columns
+            bandwidth = population.bandwidth_of(number) if has_bandwidth else None
+            try:
+                strength = self._strength_of(kind.asked(bandwidth))
+            except DiffersError:
+                strength = None
+            if strength is None:
+                unknown.append((None, number))
+            else:
+                known.append((strength, number))
+        return [*unknown, *sorted(known)]
 
     def _learn(self, number: int) -> None:
         population = self._answers.population
@@ -205,13 +227,20 @@ class Asked:
             steps = self._answers.steps[key] = self._asked(kind, at_any, is_whole, total)
         return steps
 
+    def _weakest_of(self, kind: Kind, total: int | None) -> Strength | None:
+        key = kind.number, total
+        if key not in self._strengths:
+            self._strengths[key] = self._strength_of(kind.asked(kind.slowest, total))
+        return self._strengths[key]
+
     def _asked(self, kind: Kind, at_any: Machine, is_whole: bool, total: int | None) -> Steps:
-        question, weakest = self._question, self._strength_of(at_any)
+        question, weakest = self._question, self._weakest_of(kind, total)
         steps = self._best.below(weakest)
         if steps is not None:
             return steps
         strongest = weakest
-        if not is_whole and kind.bandwidths is not None:
+        is_wide = not is_whole and kind.bandwidths is not None and len(kind.bandwidths) > 1
+        if is_wide and kind.bandwidths is not None:
             strongest = self._strength_of(kind.asked(kind.bandwidths[-1], total))
         steps = self._worst.above(strongest)
         if steps is not None:
@@ -243,7 +272,7 @@ class Asked:
         known: list[tuple[Strength, int]] = []
         for number in numbers:
             try:
-                strength = self._strength_of(kinds[number].asked(kinds[number].slowest))
+                strength = self._weakest_of(kinds[number], None)
             except DiffersError:
                 strength = None
             if strength is None:
@@ -283,14 +312,14 @@ class Asked:
         place = 0
         while answers[-1][1] != last[1]:
             low, high, beyond = place, len(bandwidths) - 1, last
-            tried = _Tried(low, high, self._guess(bandwidths, low, answers[-1][0], last[0]))
+            tries = Tried(low, high, self._guess(bandwidths, low, answers[-1][0], last[0]))
             while high - low > 1:
-                middle = tried.next(low, high)
-                found = at(bandwidths[middle])
-                if found[1] == answers[-1][1]:
+                middle = tries.next(low, high)
+                answer = at(bandwidths[middle])
+                if answer[1] == answers[-1][1]:
                     low = middle
                 else:
-                    high, beyond = middle, found
+                    high, beyond = middle, answer
             starts.append(bandwidths[high])
             answers.append(beyond)
             place = high
@@ -312,7 +341,7 @@ class Asked:
         return bisect_right(bandwidths, 1 / (first + share * (last - first)))
 
 
-class _Tried:
+class Tried:
     """Places between two: from a guess on in steps that double, then by halves."""
 
     def __init__(self, low: int, high: int, guess: int | None) -> None:

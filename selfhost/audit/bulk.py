@@ -69,27 +69,35 @@ class Alike:
         """Some of the machines."""
         return Alike(bits, self.findings, self.route, self.shorts, self.model)
 
-    def hardest_hit(self, population: Population, checks: Sequence[str]) -> tuple[float, int]:
-        """The most that one of the machines lacks for one of those checks, and the first machine
-        that lacks as much; 0 and the first of all where none lacks an amount.
-        """
-        hit = [(0.0, -lowest(self.bits))]
-        for shorts in self.shorts:
-            for (check, form, constant), bits in shorts.items():
-                common = bits & self.bits if check in checks else 0
-                if not common:
-                    continue
-                if isinstance(form, Asked):
-                    amount, number = form.hardest_hit(common)
-                elif form:
-                    # the lower the form, the more is lacking
-                    number = population.cut(form).first_of(common)
-                    amount = constant - population.form_of(number, form)
-                else:
-                    amount, number = constant, lowest(common)
-                hit.append((amount, -number))
-        amount, number = max(hit)
-        return amount, -number
+
+def hardest_hit(
+    population: Population, groups: Sequence[Alike], bits: int, checks: Sequence[str]
+) -> int:
+    """Of the machines of a set, which are of those groups, the one that lacks most for one of those
+    checks, and of several the first; the first of all where none lacks an amount.
+    """
+    lacking: dict[Short, int] = {}
+    for alike in groups:
+        own = alike.bits & bits
+        for shorts in alike.shorts if own else ():
+            for short, of_short in shorts.items():
+                if short[0] in checks and (common := of_short & own):
+                    lacking[short] = lacking.get(short, 0) | common
+    hit = [(0.0, -lowest(bits))]
+    for (_, form, constant), common in lacking.items():
+        if isinstance(form, Asked):
+            amount, number = form.hardest_hit(common)
+        elif form:
+            cut = population.cut(form)
+            if constant - cut.values[0] < max(hit)[0]:
+                continue
+            # the lower the form, the more is lacking
+            number = cut.first_of(common)
+            amount = constant - population.form_of(number, form)
+        else:
+            amount, number = constant, lowest(common)
+        hit.append((amount, -number))
+    return -max(hit)[1]
 
 
 class Selections:

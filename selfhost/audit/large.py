@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from ..core.errors import Problem, SelfhostError
 from ..verdict.findings import Outcome
 from ..verdict.record import Verdict
-from .bulk import Alike, Bulk
+from .bulk import Alike, Bulk, hardest_hit
 from .exceptions import Exceptions, ExceptionsOfAll
 from .fleet import Machines
 from .groups import NAMES_SHOWN
@@ -283,13 +283,7 @@ class _Large:
     def _hardest_hit(self, same: _Same, bits: int) -> int:
         """The machine of a set that lacks most; of several the first."""
         checks = (*same.fields["failed"], *same.fields["undecided"])
-        hit = []
-        for alike in same.alike:
-            common = alike.bits & bits
-            if common:
-                amount, number = alike.with_bits(common).hardest_hit(self._population, checks)
-                hit.append((-amount, number))
-        return min(hit)[1]
+        return hardest_hit(self._population, same.alike, bits, checks)
 
     def _row_of_hardest_hit(self, wanted: Wanted, fields: dict[str, Any], number: int) -> Row:
         """The row of that machine. It is judged when somebody reads more of it than its result."""

@@ -21,7 +21,9 @@ from .lines import Slot
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
 
 # a sum of slots, each with its factor, in a fixed order
 Form = tuple[tuple[Slot, int], ...]
@@ -32,6 +34,10 @@ _MARKS_BYTES = 4 << 20
 _LEAST_MARKS = 64
 _LEAST_STEP = 128
 _MOST_KEPT = 2048
+# sets of which the kinds are kept: those that entries are for
+_MOST_SETS = 32
+# a float holds every whole number below
+_WHOLE_FLOATS = 1 << 53
 
 
 def bits_of(numbers: Sequence[int], size: int) -> int:
@@ -79,17 +85,20 @@ class _Cut:
         kept: dict[tuple[int, int], int],
     ) -> None:
         """`kept` has the sets that were asked for last, of all cuts."""
-        # one number for both is sorted three times as fast as a pair
-        shift = size.bit_length()
-        order = sorted(
-            [(value << shift) + number for value, number in zip(values, numbers, strict=True)]
-        )
-        self.values = array("q", [both >> shift for both in order])
-        mask = (1 << shift) - 1
-        self.numbers = array("l", [both & mask for both in order])
+        by_number: list[int | None] = [None] * size
+        for number, value in zip(numbers, values, strict=True):
+            by_number[number] = value
+        ascending = [number for number, value in enumerate(by_number) if value is not None]
+        keys: Sequence[Any] = by_number
+        if max(map(abs, values), default=0) < _WHOLE_FLOATS:
+            # floats are compared twice as fast as large whole numbers
+            keys = [0.0 if value is None else float(value) for value in by_number]
+        # sorting keeps the order of those with the same value
+        self.numbers = array("l", sorted(ascending, key=keys.__getitem__))
+        self.values = array("q", [by_number[number] or 0 for number in self.numbers])
         self._bytes = (size >> 3) + 1
         marks = max(_LEAST_MARKS, _MARKS_BYTES // self._bytes)
-        self._step = max(_LEAST_STEP, -(-len(order) // marks))
+        self._step = max(_LEAST_STEP, -(-len(ascending) // marks))
         # the sets of all machines before each mark
         self._marks = [0]
         self._kept = kept
@@ -222,13 +231,15 @@ def _without_numbers(
         own.pop(name, None)
     if template.accelerators is not None:
         own["accelerators"] = tuple(
-            Accelerator.partly(
-                {
-                    name: getattr(card, name)
-                    for name in Accelerator._fields
-                    if name != "memory_free_bytes"
-                },
-                _refuse,
+            _alone(
+                Accelerator.partly(
+                    {
+                        name: getattr(card, name)
+                        for name in Accelerator._fields
+                        if name != "memory_free_bytes"
+                    },
+                    _refuse,
+                )
             )
             for card in template.accelerators
         )
@@ -237,9 +248,13 @@ def _without_numbers(
     if _TOTAL in columns and (total is not None or len(set(columns[_TOTAL])) == 1):
         own[_TOTAL[0]] = columns[_TOTAL][0] if total is None else total
     machine = Machine.partly({**own, "name": "the machine", "labels": FrozenDict()}, _refuse)
-    # rules keep answers by the machine, which is equal to no other
-    machine.__dict__["_hash"] = id(machine)
-    return machine
+    return _alone(machine)
+
+
+def _alone(record: T) -> T:
+    """The record; rules keep answers by it, and it is equal to no other."""
+    record.__dict__["_hash"] = id(record)
+    return record
 
 
 class DiffersError(Exception):
@@ -296,7 +311,8 @@ class Population:
         self._sets: dict[tuple[int, int], int] = {}
         self._cuts: dict[Form, _Cut] = {}
         self._unions: dict[int, int] = {}
-        self._by_slot: dict[tuple[int, Slot], list[int]] = {}
+        self._kinds_of: dict[int, int] = {}
+        self._by_bandwidth: dict[int, array[int]] = {}
         # of questions about pace: `asked.Answers`
         self.answers: Any = None
         # what was worked out of all machines, by its name
@@ -336,7 +352,13 @@ class Population:
 
     def kinds_of(self, bits: int) -> int:
         """The kinds that machines of a set are of."""
-        return sum([1 << number for number, kind in enumerate(self.kinds) if kind.bits & bits])
+        kinds = self._kinds_of.get(bits)
+        if kinds is None:
+            kinds = sum([1 << number for number, kind in enumerate(self.kinds) if kind.bits & bits])
+            if len(self._kinds_of) >= _MOST_SETS:
+                self._kinds_of.clear()
+            self._kinds_of[bits] = kinds
+        return kinds
 
     def of_kinds(self, kinds: int) -> int:
         """The machines of those kinds."""
@@ -386,6 +408,26 @@ class Population:
     def bandwidth_of(self, number: int) -> int:
         """The bandwidth of a machine's memory."""
         return self.value_of(number, BANDWIDTH)
+
+    def slowest_of_kinds(self, bits: int) -> list[int]:
+        """Of each kind that machines of a set are of, the first with the least bandwidth."""
+        held = bits.to_bytes((self.size >> 3) + 1, "little")
+        slowest = []
+        for number, kind in enumerate(self.kinds):
+            if not kind.bits & bits:
+                continue
+            order: Sequence[int] = kind.members
+            if BANDWIDTH in kind.columns:
+                order = self._by_bandwidth.get(number) or self._sorted_by_bandwidth(number)
+            slowest.append(next(each for each in order if held[each >> 3] >> (each & 7) & 1))
+        return slowest
+
+    def _sorted_by_bandwidth(self, number: int) -> array[int]:
+        kind = self.kinds[number]
+        column = kind.columns[BANDWIDTH]
+        places = sorted(range(len(column)), key=column.__getitem__)
+        order = self._by_bandwidth[number] = array("l", [kind.members[place] for place in places])
+        return order
 
     def ends(self, bits: int, slot: Slot) -> tuple[int, int]:
         """The machines of a set with the least and with the most of that number; those without it

@@ -216,7 +216,8 @@ class _Wider:
         own = population.value_of(self._trace.number, _FREE)
         if not bits >> self._trace.number & 1:
             return 0
-        kinds = population.kinds_of(bits)
+        kinds = population.fact(_FREE, lambda kind: _FREE in kind.columns)[self._trace.kind][1]
+        kinds &= self._trace.among
         least, most = (
             population.value_of(number, _FREE) for number in population.ends(bits, _FREE)
         )
@@ -261,7 +262,9 @@ class _Wider:
             alike = self._corner({**instead, **dict(zip(slots, most, strict=True))})
             if alike is not None:
                 return bits & alike
-            half = (max(own) + max(most)) // 2 + 1
+            # no layout holds the model with this much, nor with less
+            half = max(own) if self._layout == "nowhere" else (max(own) + max(most)) // 2
+            half += 1
             for slot in slots:
                 bits &= ~self._population.cut(((slot, 1),)).at_least(half)
         return 0

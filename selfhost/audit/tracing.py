@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from operator import attrgetter
 
@@ -186,7 +186,8 @@ class Trace:
         self.number = number
         self.kind, self._place = population.kind_of(number)
         # the kinds that answered alike so far
-        self.kinds = (1 << len(population.kinds)) - 1 if among is None else among
+        self.among = (1 << len(population.kinds)) - 1 if among is None else among
+        self.kinds = self.among
         # (form, bound) -> whether it is reached
         self.bounds: dict[tuple[Form, int], bool] = {}
         # machines of those kinds that answered otherwise
@@ -301,9 +302,10 @@ class Trace:
         bits = self._population.of_kinds(self.kinds) & ~self.others
         for form, (low, high) in _tightest(self.bounds).items():
             cut = self._population.cut(form)
-            if low is not None:
+            # most bounds are reached by all or by none
+            if low is not None and low > cut.values[0]:
                 bits &= cut.at_least(low)
-            if high is not None:
+            if high is not None and high <= cut.values[-1]:
                 bits &= ~cut.at_least(high)
         return bits
 
@@ -357,10 +359,22 @@ def _fill(
     kind = population.kinds[number]
     column = columns.setdefault(number, array("q", bytes(8 * len(kind.members))))
     form, constant = ((), value) if isinstance(value, int) else (value.form, value.constant)
-    own = [(kind.columns[slot], factor) for slot, factor in form]
-    for machine in members(kind.bits & region):
-        place = population.machines.place_of(machine)
-        column[place] = constant + sum([factor * each[place] for each, factor in own])
+    common = kind.bits & region
+    places: Sequence[int] = range(len(kind.members))
+    if common != kind.bits:
+        held = common.to_bytes((common.bit_length() + 7) // 8 or 1, "little")
+        most = 8 * len(held)
+        places = [
+            place
+            for place, machine in enumerate(kind.members)
+            if machine < most and held[machine >> 3] >> (machine & 7) & 1
+        ]
+    sums = [constant] * len(places)
+    for slot, factor in form:
+        own = kind.columns[slot]
+        sums = [total + factor * own[place] for total, place in zip(sums, places, strict=True)]
+    for place, total in zip(places, sums, strict=True):
+        column[place] = total
 
 
 def _tightest(

@@ -7,7 +7,7 @@ constants are rows of `specs/common/gpus.toml` (`pace`), fitted on published run
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from ..core import units
 from ..core.records import Record
@@ -48,7 +48,7 @@ class Gpu(Record):
     pace: gpus.Pace
     unpacks_per_second: float | None = None
 
-    @property
+    @cached_property
     def strength(self) -> tuple[float, ...]:
         """Numbers of which no step takes longer where each is larger."""
         peak, pace = self.peak, self.pace
@@ -58,7 +58,7 @@ class Gpu(Record):
             pace.fast, -pace.operation_seconds, *(-each for each in pace.sum_seconds),
         )  # fmt: skip
 
-    @property
+    @cached_property
     def is_in_order(self) -> bool:
         """Whether of every step the slow end takes no less than the likely one, and that no less
         than the fast end.
@@ -105,6 +105,8 @@ class Gpu(Record):
         return slow, likely, max(fast, least)
 
 
+# an audit asks the cards of a fleet's kinds in turn
+@lru_cache(maxsize=1024)
 def gpu_of(device: Accelerator) -> Gpu | None:
     """What is known of an accelerator's pace; None where neither its name nor its memory tells
     how fast it reads.

@@ -11,9 +11,11 @@ import pytest
 
 from helpers.paths import ROOT
 from selfhost.api import FleetJudge, open_catalogue
+from selfhost.audit import large as large_module
 from selfhost.audit import machines as machines_module
 from selfhost.audit import workers
 from selfhost.audit.anonymize import Pseudonyms, anonymous
+from selfhost.audit.asked import Tried
 from selfhost.audit.baseline import read_baseline, since
 from selfhost.audit.fleet import Machines
 from selfhost.audit.groups import shortfall
@@ -135,6 +137,126 @@ def test_a_fleet_judged_at_once_gets_the_verdicts_of_one_by_one() -> None:
     ]
     for group, other in zip(at_once.groups, one_by_one.groups, strict=True):
         assert list(map(shortfall, group.rows)) == list(map(shortfall, other.rows))
+
+
+# machines with one accelerator of several sizes, several alike, one that shares the RAM, and none,
+# of three systems
+SPLITTING = (
+    "desktop-rtx3060-12gb", "desktop-rtx4090-24gb", "aws-g4dn.xlarge", "desktop-2x-rtx3090",
+    "aws-g4dn.12xlarge", "laptop-rtx4060-16gb", "github-windows-4-core-gpu", "mac-mini-m4-pro-24gb",
+    "desktop-ryzen-5600-16gb", "gcp-e2-standard-4",
+)  # fmt: skip
+# dense, experts, too large for most, a stated pace, planning, other work
+SPLIT_MODELS = """
+schema = 1
+[[class]]
+name = "planned"
+match = { label = { site = "s0" } }
+memory = "total"
+[[model]]
+name = "qwen3-32b"
+[[model]]
+name = "mixtral-8x7b"
+min_tokens_per_second = 9
+[[model]]
+name = "llama-3.3-70b"
+[[model]]
+name = "olmo-3.1-32b-instruct"
+machines = ["label:site=s[0-2]"]
+min_tokens_per_second = 3
+[[model]]
+name = "qwen3-30b-a3b-instruct-2507"
+[[model]]
+name = "flux.1-dev"
+[[model]]
+name = "whisper-large-v3"
+[[exception]]
+model = "llama-3.3-70b"
+rule = "memory"
+reason = "larger machines come"
+owner = "ops"
+machines = ["label:site=s1"]
+expires = 2027-01-01
+"""
+
+
+def splitting_fleet(count: int) -> str:
+    """Machines that differ in what is free of their accelerators and of the RAM, and in its
+    bandwidth; of some the limit or the bandwidth was not read, or the limit is below the total.
+    """
+    rng = random.Random(11)
+    known = [load(name).machine.to_json() for name in SPLITTING]
+    lines = []
+    for number in range(count):
+        record = dict(rng.choice(known))
+        total = record["memory_total_bytes"] - 4096 * rng.randrange(4096)
+        limit = total // 2 if rng.random() < 0.1 else total
+        record.update(
+            name=f"m-{number:03d}",
+            labels={"site": f"s{rng.randrange(4)}"},
+            planning=False,
+            memory_total_bytes=total,
+            memory_limit_bytes=None if rng.random() < 0.1 else limit,
+            memory_available_bytes=int(limit * rng.uniform(0.05, 0.97)),
+        )
+        used = rng.choice([0, 0, 450 << 20, rng.randrange(12 << 30)])
+        record["accelerators"] = [
+            {**card, "memory_free_bytes": max(0, card["memory_total_bytes"] - used)}
+            if card["memory_total_bytes"] and not card["unified"]
+            else card
+            for card in record["accelerators"]
+        ]
+        if rng.random() < 0.6:
+            usual = record["memory_bandwidth_bytes_per_second"] or 40 * 10**9
+            record["memory_bandwidth_bytes_per_second"] = int(usual * rng.uniform(0.3, 1.3))
+        lines.append(json.dumps(record))
+    return "\n".join(lines)
+
+
+def test_each_model_by_itself_gets_the_verdicts_of_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where a model is split between accelerator and RAM, too slow or too large: the same rows, and of each group the same count, the same first names and the same largest shortfall."""
+    monkeypatch.setattr(large_module, "MOST_TOGETHER", 0)
+    policy = read_policy(Document.parse("audit.toml", SPLIT_MODELS.encode()))
+    machines = load_machines("-", stdin=splitting_fleet(170).encode()).machines
+    one = judge_with(catalogue(), TODAY)
+    judge = FleetJudge(catalogue(), TODAY)
+    at_once = run_audit(policy, machines, one, today=TODAY, at_once=judge)
+    one_by_one = run_audit(policy, machines, one, today=TODAY)
+    assert list(map(said, at_once.rows)) == list(map(said, one_by_one.rows))
+    assert at_once.tally.results == one_by_one.tally.results
+    assert at_once.exceptions == one_by_one.exceptions
+    alike: dict[object, list[Row]] = {}
+    for row in one_by_one.rows:
+        excepted = tuple((check, each.index) for check, each in row.excepted)
+        key = row.wanted.index, row.result, row.failed, row.undecided, excepted
+        alike.setdefault(key, []).append(row)
+    groups = {}
+    for group in at_once.groups:
+        (row,) = group.rows
+        groups[group.names[0], row.wanted.index] = group.names, group.count, shortfall(row)
+    assert len(alike) > 15
+    assert groups == {
+        (rows[0].machine, rows[0].wanted.index): (
+            tuple(row.machine for row in rows[:5]), len(rows), max(map(shortfall, rows)),
+        )
+        for rows in alike.values()
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("guess", [None, 0, 7, 39, 100])
+def test_the_place_where_answers_change_is_found_from_any_guess(guess: int | None) -> None:
+    """However far off the guess is, and in no more than two dozen tries of forty places."""
+    for changes_at in range(1, 40):
+        low, high, tries = 0, 39, 0
+        tried = Tried(low, high, guess)
+        while high - low > 1:
+            place = tried.next(low, high)
+            tries += 1
+            low, high = (place, high) if place < changes_at else (low, place)
+        assert (low, high) == (changes_at - 1, changes_at)
+        assert tries <= 24
 
 
 def test_a_large_audit_is_held_against_a_baseline_and_hides_names(tmp_path: Path) -> None:
