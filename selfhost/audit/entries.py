@@ -195,7 +195,8 @@ _OF_TOGETHER = ("machines", "severity")
 class Policy(Record):
     """A whole `audit.toml`. `needs` holds for every model; `models` are the `[[model]]` entries,
     then the `[[together]]` ones; `text` is the content, so that later problems can name a line.
-    Records read longer ago than `max_age_seconds` are not judged; None: of any age.
+    Records read longer ago than `max_age_seconds` are not judged; None: of any age. Without
+    `judges_resting` machines that take no new work are left out.
     """
 
     file: str
@@ -207,6 +208,7 @@ class Policy(Record):
     classes: tuple[MachineClass, ...] = ()
     exceptions: tuple[Exemption, ...] = ()
     max_age_seconds: int | None = None
+    judges_resting: bool = True
 
     @cached_property
     def class_by_name(self) -> Mapping[str, MachineClass]:

@@ -100,6 +100,7 @@ def read_policy(document: Document) -> Policy:
     fail_on = root.string("fail_on", choices=tuple(FailOn))
     on_unknown = root.string("on_unknown", choices=tuple(OnUnknown))
     max_age_seconds = _read_age(root)
+    resting = root.string("out_of_service", choices=("judge", "skip"))
     needs = _read_needs(root.table("needs"))
     classes = _read_classes(root)
     names = _Names(each.name for each in classes)
@@ -125,6 +126,7 @@ def read_policy(document: Document) -> Policy:
         classes=tuple(classes),
         exceptions=tuple(exceptions),
         max_age_seconds=max_age_seconds,
+        judges_resting=resting != "skip",
     )
 
 

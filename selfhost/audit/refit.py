@@ -12,8 +12,9 @@ from ..core.tomlfile import Document
 from ..machine.record import Machine
 from .entries import MAX_POLICY_BYTES, MachineClass, Policy, StatedFact
 from .fleet import Machines, number_at, slots_of
+from .groups import NAMES_SHOWN
 from .stated import filled, memory_with, sources_of
-from .systems import NOT_JUDGED
+from .systems import NOT_JUDGED, resting
 
 TYPE_CHECKING = False
 
@@ -45,6 +46,8 @@ class Refit:
 def refit(policy: Policy, machines: Sequence[Machine], now: str) -> Refit:
     """`now` is the time of the audit, as `read_at` of a record writes it."""
     dated = _dated(policy, machines, now)
+    serving, notes = _serving(policy, dated.machines)
+    dated = Refit(serving, dated.problems, (*dated.notes, *notes))
     stating = [each for each in policy.classes if each.facts]
     if not stating:
         return dated
@@ -162,6 +165,45 @@ def _long(seconds: int) -> str:
         size, word = 60, "minute"
     number = seconds // size
     return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+# ------------------------------------------------------------------ what takes no new work
+
+
+def _serving(
+    policy: Policy, machines: Sequence[Machine]
+) -> tuple[Sequence[Machine], tuple[str, ...]]:
+    """The machines that the policy has judged, and a sentence on those that take no new work."""
+    of_labels: dict[int, str | None] = {}
+    kept: list[int] = []
+    out: list[str] = []
+    for number, (name, labels) in enumerate(_labels(machines)):
+        # labels of a fleet are kept once
+        if id(labels) not in of_labels:
+            of_labels[id(labels)] = resting(labels)
+        why = of_labels[id(labels)]
+        if why is None:
+            kept.append(number)
+        else:
+            out.append(f'"{name}" ({why})')
+    if not out:
+        return machines, ()
+    shown = ", ".join(out[:NAMES_SHOWN])
+    more = f" and {len(out) - NAMES_SHOWN:,} more" if len(out) > NAMES_SHOWN else ""
+    take = "1 machine takes" if len(out) == 1 else f"{len(out):,} machines take"
+    judged = "" if policy.judges_resting else ", and the policy leaves them out"
+    if len(out) == 1:
+        judged = judged.replace("them", "it")
+    note = f"{take} no new work{judged}: {shown}{more}"
+    return (machines if policy.judges_resting else _some(machines, kept)), (note,)
+
+
+def _labels(machines: Sequence[Machine]) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """Names and labels."""
+    if isinstance(machines, Machines):
+        _, names, labels, _, _, _ = machines.packed()
+        return zip(names, labels, strict=True)
+    return ((machine.name, machine.labels) for machine in machines)
 
 
 # ------------------------------------------------------------------ facts of classes

@@ -78,8 +78,10 @@ class Engine(Record):
     counts: str
     most: str
     architectures: tuple[str, ...]
+    alone: tuple[str, ...]
     cache_bytes: int | None
     table_bytes: int | None
+    router_bytes: int | None
     block_bytes: int | None
     warnings: tuple[str, ...]
     how: str
@@ -130,7 +132,7 @@ def engine_named(typed: str, catalogue: Catalogue) -> Engine:
         )
     name, values = row
     fields: dict[str, Any] = {key: values.get(key) for key in Engine._fields}
-    for key in ("architectures", "warnings", "sources"):
+    for key in ("architectures", "alone", "warnings", "sources"):
         fields[key] = tuple(values.get(key, ()))
     return Engine(**{**fields, "name": name})
 
@@ -327,7 +329,9 @@ class _Search:
                 return machine.memory_available_bytes
             if basis == "available":
                 return None
-        limit = machine.memory_limit_bytes or machine.memory_total_bytes
+        limit = machine.memory_limit_bytes
+        if limit is None:
+            limit = machine.memory_total_bytes
         if limit is None:
             return None
         if basis != "total" and not machine.planning:
@@ -400,6 +404,8 @@ class _Search:
         architecture = self._model.architecture
         if architecture is None:
             return 0
+        if architecture.row in self._engine.alone:
+            return 1
         if self._engine.most == "kv-heads":
             return min((layer.kv_heads for layer in architecture.attention), default=1)
         return architecture.layers
@@ -430,10 +436,13 @@ class _Search:
         program = sum(term.high_bytes for term in there if term.is_program)
         others = [term for term in there if term.name not in _BY_LAYER and not term.is_program]
         output += sum(term.high_bytes for term in others if term.name.startswith(_ONCE))
+        routed = sum((kind.experts or 0) * len(kind.layers) for kind in architecture.feed_forward)
+        routers = routed * architecture.embedding_length * (self._engine.router_bytes or 0)
+        whole = sum(term.high_bytes for term in others if not term.name.startswith(_ONCE))
         return Sizes(
             layers=architecture.layers,
             layer_bytes=ceil(shared * (1 + uneven) / architecture.layers),
-            device_bytes=sum(term.high_bytes for term in others if not term.name.startswith(_ONCE)),
+            device_bytes=whole + routers,
             program_bytes=program,
             output_bytes=output,
             table_bytes=table,
@@ -526,7 +535,9 @@ class _Search:
                 f" {free} to give, and of {unread} too little was read"
             )
         text = f"does not fit on {machines} with {title}: {needed}, and they have {free} to give"
-        if self._needs.memory.high_bytes <= sum(room.bytes for room in self.rooms):
+        if self._most() == 1:
+            text += "; it runs this model on one machine only"
+        elif self._needs.memory.high_bytes <= sum(room.bytes for room in self.rooms):
             text += "; the sum is enough, but each must hold a whole part"
         return text
 

@@ -25,6 +25,7 @@ schema = {SCHEMA}
 fail_on = "error"          # error | warning | never: from which severity on the audit fails
 on_unknown = "unknown"     # unknown (exit 3) | error | warning | ignore: what a fact nobody could read counts as
 # max_age = "7d"           # records read longer ago (or nobody knows when) are not judged: 12h, 7d, 4w
+# out_of_service = "skip"  # judge | skip: machines that take no new work (cordoned, drained, ineligible)
 
 # [needs]                  # what holds for every model below
 # private = true           # nothing may leave the machine, so an API is no way out

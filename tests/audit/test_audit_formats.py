@@ -7,7 +7,7 @@ import re
 import shlex
 import sys
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from html import unescape
 from pathlib import Path
@@ -807,6 +807,46 @@ def test_parquet_holds_the_rows_of_json_lines(situation: str, tmp_path: Path) ->
     (tmp_path / "rows.parquet").write_bytes(b"".join(in_pieces("parquet", of, NOW)))  # type: ignore[arg-type]
     lines = render("jsonl", of, NOW).splitlines()
     assert parquet_rows(tmp_path / "rows.parquet") == list(map(json.loads, lines))
+
+
+class Shapes:
+    """As much of pyarrow as a schema is made of: what a value of each column may be."""
+
+    def string(self) -> Any:
+        return {"type": ["string", "null"]}
+
+    def int64(self) -> Any:
+        return {"type": ["integer", "null"]}
+
+    def bool_(self) -> Any:
+        return {"type": ["boolean", "null"]}
+
+    def list_(self, of: Any) -> Any:
+        return {"type": ["array", "null"], "items": of}
+
+    def struct(self, fields: Sequence[tuple[str, Any]]) -> Any:
+        names = [name for name, _ in fields]
+        return {
+            "type": ["object", "null"],
+            "properties": dict(fields),
+            "required": names,
+            "additionalProperties": False,
+        }
+
+    schema = struct
+
+
+def test_the_columns_of_parquet_are_the_keys_of_its_rows() -> None:
+    """Also where pyarrow is not: a key without a column would be lost, and a value of another type a crash."""
+    from selfhost.reports import audit_json, audit_parquet
+
+    columns = Draft202012Validator(audit_parquet._schema(Shapes()))
+    seen = set()
+    for of in (*SITUATIONS.values(), attacked(HOSTILE["control"])):
+        for row in audit_json.rows(of):
+            columns.validate(row)
+            seen |= {key for key, value in row.items() if value}
+    assert {"problem", "exception", "machine", "failed", "excepted"} <= seen
 
 
 def test_parquet_goes_to_a_file_and_says_what_it_needs(

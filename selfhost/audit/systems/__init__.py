@@ -44,6 +44,13 @@ else:
 
 # labels that say on which host a node is: nodes of one host share its memory
 HOSTS = frozenset(("dask.host", "ray.host", "slurm.host"))
+# words of a label `.state` that say that a machine takes no new work: cordoned nodes and conditions
+# of Kubernetes' own taints, states of sinfo(1), and what Nomad calls ineligible
+_RESTING = frozenset((
+    "cordoned", "memory-pressure", "disk-pressure", "pid-pressure", "network-unavailable",
+    "out-of-service", "drain", "drained", "draining", "maint", "maintenance", "failing", "inval",
+    "invalid_reg", "future", "ineligible",
+))  # fmt: skip
 # signs that compressed files begin with, and the program that unpacks them
 _PACKED = {
     b"\x1f\x8b": "gzip",
@@ -54,6 +61,16 @@ _PACKED = {
 # by which an answer is recognized
 _START = 1 << 16
 _OWN_SIGN = '"selfhost.machine/'
+
+
+def resting(labels: Mapping[str, str]) -> str | None:
+    """Why a machine that runs takes no new work, in its system's words; None where it does."""
+    for key, value in labels.items():
+        if key.endswith(".state"):
+            words = (word.rstrip("*~#!%$@^-") for word in value.replace("+", ",").split(","))
+            if why := [word for word in words if word in _RESTING]:
+                return ", ".join(why)
+    return None
 
 
 class Entry:

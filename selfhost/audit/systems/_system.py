@@ -84,14 +84,19 @@ class Answers:
         )
 
     def not_judged(
-        self, name: str | None, why: str, line: int | None = None, place: str | None = None
+        self,
+        name: str | None,
+        why: str,
+        line: int | None = None,
+        place: str | None = None,
+        remedy: str = "bring it back and ask again, or take it out of the answer",
     ) -> RecordOrFault:
         """The fault of a machine that its system cannot reach or calls down. What it stated when it
         was last seen is not what it has; one rule for all systems.
         """
         return RecordOrFault(
             fault=f"{name or 'a machine'}{NOT_JUDGED}{why}",
-            remedy="bring it back and ask again, or take it out of the answer",
+            remedy=remedy,
             line=line,
             place=place,
         )

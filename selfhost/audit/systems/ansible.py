@@ -43,6 +43,11 @@ LOCAL_FACT = (
 # in which /proc/meminfo is the host's: `ansible_virtualization_type` of a guest
 _CONTAINERS = frozenset(("container", "containerd", "docker", "lxc", "openvz", "podman"))
 _PREFIX = "ansible_"
+# a host's own name stands before it
+_READ_AGAIN = (
+    "see why by `ansible HOST -m {}`, then write its file anew by `ansible HOST -m setup --tree"
+    " DIR`; or take the file away"
+)
 
 
 class AnsibleAnswers(Answers):
@@ -71,7 +76,12 @@ class AnsibleAnswers(Answers):
     def whole(self, members: Mapping[str, Any], file: str) -> Iterator[RecordOrFault]:
         if members.get("unreachable") is True or members.get("failed") is True:
             name = _name({}, file)
-            yield self.not_judged(name, "Ansible did not reach it, or its setup failed")
+            is_reached = members.get("unreachable") is not True
+            yield self.not_judged(
+                name,
+                "its setup failed under Ansible" if is_reached else "Ansible did not reach it",
+                remedy=_READ_AGAIN.format("setup" if is_reached else "ping"),
+            )
         elif any(key in members for key in ("ansible_memtotal_mb", "memtotal_mb")):
             yield RecordOrFault(_record(members, file))
 

@@ -536,9 +536,14 @@ def _kept_labels(node: Mapping[str, Any], all_labels: Mapping[str, Any]) -> dict
     roles = sorted(
         role for key in all_labels if key.startswith(_ROLE) and (role := key.removeprefix(_ROLE))
     )
-    ready = None if _readiness(node) is None else "ready"
+    taints = list(_taints(node))
+    states = [key.removeprefix(_CONDITION) for key, _ in taints if key.startswith(_CONDITION)]
+    states = [state for state in states if state != "unschedulable"]
     if entry(node, "spec", "unschedulable") is True:
-        ready = "cordoned"
+        states.insert(0, "cordoned")
+    if not states and _readiness(node) is not None:
+        states = ["ready"]
+    own = [f"{key}:{effect}" for key, effect in taints if not key.startswith(_CONDITION)]
     return labels(
         "kubernetes",
         {
@@ -547,9 +552,24 @@ def _kept_labels(node: Mapping[str, Any], all_labels: Mapping[str, Any]) -> dict
             "region": all_labels.get("topology.kubernetes.io/region"),
             "pool": next((all_labels[key] for key in _POOLS if key in all_labels), None),
             "role": roles or None,
-            "state": ready,
+            "state": states or None,
+            "taints": own or None,
         },
     )
+
+
+# of taints that Kubernetes itself sets, for a node's conditions and for cordoning
+# (https://kubernetes.io/docs/reference/labels-annotations-taints/)
+_CONDITION = "node.kubernetes.io/"
+
+
+def _taints(node: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Key and effect of what keeps pods away."""
+    taints = entry(node, "spec", "taints")
+    for taint in taints if isinstance(taints, list) else ():
+        key, effect = plain(entry(taint, "key"), 120), plain(entry(taint, "effect"), 20)
+        if key and effect in ("NoSchedule", "NoExecute"):
+            yield key, effect
 
 
 def _readiness(node: Mapping[str, Any]) -> str | None:

@@ -14,7 +14,10 @@ from hypothesis import strategies as st
 from helpers.paths import DATA
 from selfhost.audit import systems
 from selfhost.audit.machines import Fleet, load_machines
+from selfhost.audit.policy import Policy, read_policy
+from selfhost.audit.refit import refit
 from selfhost.cli.main import main
+from selfhost.core.tomlfile import Document
 
 FLEET = DATA / "fleet"
 SAMPLES = sorted(path for path in FLEET.glob("*/*"))
@@ -194,8 +197,10 @@ def test_a_machine_that_is_down_is_not_judged_and_a_drained_one_is() -> None:
         assert problem.message.startswith("n"), answer
         assert " is not judged: " in problem.message, answer
     assert " is not judged: " in message(b"NodeName=n State=IDLE* RealMemory=1\n")
+    pressure = {"key": "node.kubernetes.io/memory-pressure", "effect": "NoSchedule"}
     works: list[tuple[Any, str]] = [
         ({**ready, "spec": {"unschedulable": True}}, "cordoned"),
+        ({**ready, "spec": {"taints": [pressure]}}, "memory-pressure"),
         ({**nomad, "Status": "ready"}, "ineligible"),
         ({"nodes": [{"name": "n", "real_memory": 1, "state": ["IDLE", "DRAIN"]}]}, "idle,drain"),
     ]
@@ -204,6 +209,61 @@ def test_a_machine_that_is_down_is_not_judged_and_a_drained_one_is() -> None:
         assert not fleet.problems, answer
         (machine,) = fleet.machines
         assert state in machine.labels.values(), answer
+        for wanted in ("judge", "skip"):
+            made = refit(out_of_service(wanted), fleet.machines, "2026-11-20T00:00:00Z")
+            assert len(made.machines) == (wanted == "judge"), answer
+            why = state.removeprefix("idle,")
+            assert any("no new work" in note and f"({why})" in note for note in made.notes)
+
+
+def out_of_service(wanted: str) -> Policy:
+    text = f'schema = 1\nout_of_service = "{wanted}"\n[[model]]\nname = "gpt2"\n'
+    return read_policy(Document.parse("audit.toml", text.encode()))
+
+
+def test_a_taint_of_somebody_s_own_is_a_label_and_no_state() -> None:
+    """Nodes with GPUs have one as a rule; pods that need them tolerate it."""
+    taint = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
+    conditions = {"conditions": [{"type": "Ready", "status": "True"}]}
+    node = {"kind": "Node", "metadata": {"name": "n"}, "status": conditions}
+    (machine,) = loaded(json.dumps({**node, "spec": {"taints": [taint]}}).encode()).machines
+    assert machine.labels["kubernetes.state"] == "ready"
+    assert machine.labels["kubernetes.taints"] == "nvidia.com/gpu:NoSchedule"
+    wrong: list[Any] = [None, 3, {}, [3], [{}], [{"key": 3, "effect": "NoSchedule"}]]
+    for taints in wrong:
+        (machine,) = loaded(json.dumps({**node, "spec": {"taints": taints}}).encode()).machines
+        assert "kubernetes.taints" not in machine.labels
+
+
+def test_a_host_that_ansible_lost_says_what_to_type() -> None:
+    """Another command for a host that is not reached than for one whose setup fails."""
+    for answer, command in (
+        ({"failed": True, "msg": "x"}, "ansible HOST -m setup`"),
+        ({"unreachable": True, "msg": "x", "changed": False}, "ansible HOST -m ping`"),
+    ):
+        (problem,) = loaded(json.dumps(answer).encode()).problems
+        assert command in (problem.remedy or "")
+
+
+def test_the_time_of_an_answer_is_that_of_its_system() -> None:
+    """As the host, the node or the database states it; nothing for what is no time."""
+    conditions = {"type": "Ready", "status": "True", "lastHeartbeatTime": "2026-11-20T06:00:00Z"}
+    node = {"kind": "Node", "metadata": {"name": "n"}, "status": {"conditions": [conditions]}}
+    ansible = {
+        "ansible_facts": {"ansible_memtotal_mb": 1, "ansible_date_time": {"iso8601": "TIME"}}
+    }
+    puppet = {"certname": "n", "timestamp": "TIME", "facts": {"kernel": "Linux"}}
+    for answer in (node, ansible, puppet):
+        text = json.dumps(answer)
+        for written, expected in (
+            ("2026-11-20T06:00:00Z", "2026-11-20T06:00:00Z"),
+            ("2026-11-20T06:00:00.123456+0100", "2026-11-20T06:00:00+01:00"),
+            ("2026-13-20T06:00:00Z", None),
+            ("yesterday", None),
+        ):
+            own = text.replace("TIME", written).replace("2026-11-20T06:00:00Z", written)
+            (machine,) = loaded(own.encode()).machines
+            assert machine.read_at == expected, own
 
 
 def test_a_compressed_answer_says_how_to_unpack_it(tmp_path: Path) -> None:
