@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heapreplace
 
 from ..catalogue.index import Catalogue
-from ..catalogue.offers import day_by_header
 from ..core import dates
 from ..core.errors import SpecError, WorkloadError
 from ..core.records import Record
@@ -27,10 +26,10 @@ from .ranking import (
     Standings,
     best_key,
     count_rows,
+    day_of,
     has_accelerator,
     is_too_slow,
     list_key,
-    newest_day,
     reasons,
 )
 
@@ -107,7 +106,7 @@ def first_rows(catalogue: Catalogue, workload: Workload, machine: Machine, most:
         counts=counted.counts,
         why=_reasons(answers, standings),
         ruled_out=counted.ruled_out,
-        as_of=_day_of(catalogue, counted.days),
+        as_of=counted.as_of,
     )
 
 
@@ -120,7 +119,7 @@ class _Counted(Record):
     answers: Sequence[Answer]
     running: Mapping[str, bool]
     judged: Callable[[str], Answer]
-    days: Sequence[str | None]
+    as_of: str | None
     ruled_out: int = 0
 
 
@@ -150,7 +149,7 @@ def _bracketed(
         answers=apart,
         running=running,
         judged=lambda id: judged([id])[0],
-        days=(ready.newest,),
+        as_of=ready.as_of,
     )
 
 
@@ -193,7 +192,7 @@ def _judged_by_default(
         answers=answers,
         running=running,
         judged=answer,
-        days=days,
+        as_of=day_of(catalogue, days),
         ruled_out=ruled_out,
     )
 
@@ -227,7 +226,7 @@ def _judge_all(
         counts=count_rows(answers),
         why=_reasons(answers, standings),
         ruled_out=len(judgements) - len(answers),
-        as_of=_day_of(catalogue, _days(catalogue, judgements)),
+        as_of=day_of(catalogue, _days(catalogue, judgements)),
     )
 
 
@@ -304,8 +303,3 @@ def _days(
     for question, _ in judgements:
         if not catalogue.has_own or catalogue.is_shipped(question.spec.id):
             yield question.spec.released
-
-
-def _day_of(catalogue: Catalogue, days: Iterable[str | None]) -> str | None:
-    """The latest of those days and the one that the shipped prices carry."""
-    return newest_day((*days, day_by_header(catalogue.offers_path)))
