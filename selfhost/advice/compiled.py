@@ -62,7 +62,7 @@ from ..verdict.question import architectures, ask
 from ..verdict.record import Judged, Question
 from ..verdict.speed import instruction_sets_for_layout
 from .api_route import usable_offers, whose_offers
-from .ranking import Standings, newest_day
+from .ranking import Standings, day_of
 
 TYPE_CHECKING = False
 
@@ -160,11 +160,12 @@ class _Parts:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        with open(path, "rb", buffering=0) as file:
-            lengths = file.read(8)
-            size = int.from_bytes(lengths[4:], "little")
-            header = file.read(size)
-            whole = os.fstat(file.fileno()).st_size
+        # it stays open: what an upgrade puts in its place meanwhile has other parts
+        self._file = open(path, "rb", buffering=0)  # noqa: SIM115
+        lengths = self._file.read(8)
+        size = int.from_bytes(lengths[4:], "little")
+        header = self._file.read(size)
+        whole = os.fstat(self._file.fileno()).st_size
         self._start = 8 + size
         self.header: Mapping[str, Any] = _checked(header, int.from_bytes(lengths[:4], "little"))
         if self.header["version"] != _VERSION:
@@ -175,9 +176,13 @@ class _Parts:
 
     def __getitem__(self, name: str) -> Any:
         place, size, checksum = self._places[name]
-        with open(self._path, "rb", buffering=0) as file:
-            file.seek(self._start + place)
-            return _checked(file.read(size), checksum)
+        self._file.seek(self._start + place)
+        return _checked(self._file.read(size), checksum)
+
+    def __del__(self) -> None:
+        file = vars(self).get("_file")
+        if file is not None:
+            file.close()
 
     def later(self, name: str) -> Any:
         """As by `[]`, once the other parts are in use. Raises `SelfhostError` alone."""
@@ -339,10 +344,10 @@ class Questions:
         return question is None or question.here is not None
 
     @property
-    def newest(self) -> str | None:
-        """The last full day on which a model came out."""
-        newest: str | None = self._parts.header["newest"]
-        return newest
+    def as_of(self) -> str | None:
+        """The day of the shipped catalogue, as of `listing.Listing`."""
+        as_of: str | None = self._parts.header["as_of"]
+        return as_of
 
     def spec(self, id: str) -> ModelSpec | None:
         """That of a question, what is beyond it read from its file when asked for; None for a
@@ -676,7 +681,7 @@ def _joined(
         "version": _VERSION,
         "made_of": _made_of(catalogue),
         "parts": places,
-        "newest": newest_day(spec.released for spec in catalogue.specs()),
+        "as_of": day_of(catalogue, (spec.released for spec in catalogue.specs())),
         "served_until": {name: until for name, until in served.items() if until != ""},
         "license_guessed": {name: pair for name, pair in guessed.items() if any(pair)},
         "kept_by": {name: repository for name, repository in kept_by.items() if repository},

@@ -6,20 +6,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heapreplace
 
 from ..catalogue.index import Catalogue
-from ..catalogue.offers import day_by_header
 from ..core import dates
 from ..core.errors import SpecError, WorkloadError
 from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..verdict.bracket import OPEN, RUNS, may_bracket, outlook
-from ..verdict.defaults import follows_a_list, judge_for_machine
+from ..verdict.defaults import follows_a_list, judge_for_machine, suit
 from ..verdict.question import ask
-from ..verdict.record import Answer, Judged, Outcome, Question, Route
+from ..verdict.record import Answer, Judged, Outcome, Question, Route, judge
 from .api_route import meets, offers_for
 from .compiled import Questions
 from .ranking import (
@@ -27,10 +26,10 @@ from .ranking import (
     Standings,
     best_key,
     count_rows,
+    day_of,
     has_accelerator,
     is_too_slow,
     list_key,
-    newest_day,
     reasons,
 )
 
@@ -69,63 +68,142 @@ def judge_all(
 
 
 def first_rows(catalogue: Catalogue, workload: Workload, machine: Machine, most: int) -> Listing:
-    """As `judge_all`; where the other models can be counted without being judged one by one, the
-    answers are the first `most` of those that run.
+    """As `judge_all`, with as answers but the first `most` of those that run; where none does, all.
+
+    The others are counted: where the machine has no accelerator without being judged one by one,
+    else as their own defaults are judged.
     """
     ready = Questions.open(catalogue, workload, machine)
-    if ready is None or not ready.is_plain or not may_bracket(machine, workload):
+    if ready is not None and ready.is_plain and may_bracket(machine, workload):
+        counted = _bracketed(catalogue, workload, machine, ready)
+    else:
+        counted = _judged_by_default(catalogue, workload, machine, ready)
+    if not counted.counts.running:
         return _judge_all(catalogue, workload, machine, ready, dates.utc_today())
-    ids = catalogue.ids()
-    whole = {id for id in ids if ready.sketches.get(id) is None or ready.may_be_here(id)}
-    sketches = {id: ready.sketches[id] for id in ids if id not in whole}
-    left = outlook(sketches, ready.program, machine, is_too_slow)
-    standings, beside = Standings(catalogue, ready.standings), has_accelerator(machine)
-
-    def judged(ids: Iterable[str]) -> list[Answer]:
-        return [
-            _answer(question, judgement, judgement.route(offered=False))
-            for question, judgement in _judgements(catalogue, ids, workload, machine, ready)
-        ]
-
-    apart = judged(sorted(whole))
-    counts = count_rows(apart)
-    runs = {id: slow for id, (worst, slow) in left.items() if worst == RUNS}
-    if not runs:
-        return _judge_all(catalogue, workload, machine, ready, dates.utc_today())
+    standings = Standings(catalogue, None if ready is None else ready.standings)
+    beside = has_accelerator(machine)
     # each by a place that is no worse than its own; once it is the best that is left it is judged
     waiting: list[tuple[Key, Answer | None]] = [
-        (list_key(answer, standings, beside=beside), answer) for answer in apart if answer.can_run
+        (list_key(answer, standings, beside=beside), answer)
+        for answer in counted.answers
+        if answer.can_run
     ]
-    waiting += [(best_key(standings.of(id), id, is_slow=slow), None) for id, slow in runs.items()]
+    waiting += [
+        (best_key(standings.of(id), id, is_slow=slow), None) for id, slow in counted.running.items()
+    ]
     heapify(waiting)
     answers: list[Answer] = []
     while waiting and len(answers) < most:
         key, known = waiting[0]
         if known is None:
-            (answer,) = judged([str(key[-1])])
+            answer = counted.judged(str(key[-1]))
             heapreplace(waiting, (list_key(answer, standings, beside=beside), answer))
         else:
             answers.append(known)
             heappop(waiting)
     return Listing(
         answers=tuple(answers),
+        counts=counted.counts,
+        why=_reasons(answers, standings),
+        ruled_out=counted.ruled_out,
+        as_of=counted.as_of,
+    )
+
+
+class _Counted(Record):
+    """Models of which it is known how many run: `answers` are judged, of those in `running` it is
+    known that they run, and whether too slowly; `judged` gives the answer of one of them.
+    """
+
+    counts: Counts
+    answers: Sequence[Answer]
+    running: Mapping[str, bool]
+    judged: Callable[[str], Answer]
+    as_of: str | None
+    ruled_out: int = 0
+
+
+def _bracketed(
+    catalogue: Catalogue, workload: Workload, machine: Machine, ready: Questions
+) -> _Counted:
+    """By `verdict.bracket`, but for models whose files may be here or whose sketch lacks a part."""
+    ids = catalogue.ids()
+    whole = {id for id in ids if ready.sketches.get(id) is None or ready.may_be_here(id)}
+    sketches = {id: ready.sketches[id] for id in ids if id not in whole}
+    left = outlook(sketches, ready.program, machine, is_too_slow)
+
+    def judged(ids: Iterable[str]) -> list[Answer]:
+        questions = _questions(catalogue, ids, workload, machine, ready)
+        return [_local(question, judge(question, machine)) for question in questions]
+
+    apart = judged(sorted(whole))
+    counts = count_rows(apart)
+    running = {id: slow for id, (worst, slow) in left.items() if worst == RUNS}
+    return _Counted(
         counts=Counts(
             models=counts.models + len(left),
-            running=counts.running + len(runs),
-            slow=counts.slow + sum(runs.values()),
+            running=counts.running + len(running),
+            slow=counts.slow + sum(running.values()),
             unknown=counts.unknown + sum(worst == OPEN for worst, _ in left.values()),
         ),
-        why=_reasons(answers, standings),
-        as_of=_day_of(catalogue, [ready.newest]),
+        answers=apart,
+        running=running,
+        judged=lambda id: judged([id])[0],
+        as_of=ready.as_of,
+    )
+
+
+def _judged_by_default(
+    catalogue: Catalogue, workload: Workload, machine: Machine, ready: Questions | None
+) -> _Counted:
+    """By judging each as its own default, which runs where what suits the machine runs."""
+    answers: list[Answer] = []
+    to_suit: dict[str, tuple[Question, Judged]] = {}
+    running: dict[str, bool] = {}
+    days: list[str | None] = []
+    ruled_out = 0
+    # a program that computes on several at once may be as fast as is wanted where the usual is not
+    has_several = len(machine.accelerators or ()) > 1
+    for question in _questions(catalogue, catalogue.ids(), workload, machine, ready):
+        spec, judged = question.spec, judge(question, machine)
+        if not catalogue.has_own or catalogue.is_shipped(spec.id):
+            days.append(spec.released)
+        slow = is_too_slow(judged, question.workload.min_tokens_per_second)
+        stays = not machine.accelerators or not judged.fits
+        if follows_a_list(spec, workload) or (has_several and slow) or stays:
+            suited, judged = suit(question, judged, workload, catalogue, machine)
+            if judged.failed and _is_ruled_out(judged):
+                ruled_out += 1
+            else:
+                answers.append(_local(suited, judged))
+        else:
+            running[spec.id], to_suit[spec.id] = slow, (question, judged)
+    counts = count_rows(answers)
+
+    def answer(id: str) -> Answer:
+        return _local(*suit(*to_suit[id], workload, catalogue, machine))
+
+    return _Counted(
+        counts=counts.replace(
+            models=counts.models + len(running),
+            running=counts.running + len(running),
+            slow=counts.slow + sum(running.values()),
+        ),
+        answers=answers,
+        running=running,
+        judged=answer,
+        as_of=day_of(catalogue, days),
+        ruled_out=ruled_out,
     )
 
 
 def _judge_all(
     catalogue: Catalogue, workload: Workload, machine: Machine, ready: Questions | None, day: str
 ) -> Listing:
-    if ready is None:
-        catalogue.expect_all()
-    judgements = _judgements(catalogue, catalogue.ids(), workload, machine, ready)
+    judgements = [
+        judge_for_machine(question, workload, catalogue, machine)
+        for question in _questions(catalogue, catalogue.ids(), workload, machine, ready)
+    ]
     # whether a model may stand in for another is known from its own findings
     met = {question.spec.id: meets(judged.findings) for question, judged in judgements}
     answers = []
@@ -148,22 +226,24 @@ def _judge_all(
         counts=count_rows(answers),
         why=_reasons(answers, standings),
         ruled_out=len(judgements) - len(answers),
-        as_of=_day_of(catalogue, _days(catalogue, judgements)),
+        as_of=day_of(catalogue, _days(catalogue, judgements)),
     )
 
 
-def _judgements(
+def _questions(
     catalogue: Catalogue,
     ids: Iterable[str],
     workload: Workload,
     machine: Machine,
     ready: Questions | None,
-) -> list[tuple[Question, Judged]]:
-    """Those of these models that come as asked, judged. The first refusal is raised where none
-    does.
+) -> Iterator[Question]:
+    """What is asked of those of these models that come as asked, by their own defaults. The first
+    refusal is raised where none does.
     """
-    judgements: list[tuple[Question, Judged]] = []
+    none_comes = True
     refused: WorkloadError | None = None
+    if ready is None:
+        catalogue.expect_all()
     for spec_id in ids:
         try:
             question = ready.question(spec_id, workload) if ready is not None else None
@@ -172,14 +252,20 @@ def _judgements(
                 machine.accelerators and follows_a_list(question.spec, workload)
             ):
                 question = ask(catalogue.spec(spec_id), workload, catalogue, machine)
-            judgements.append(judge_for_machine(question, workload, catalogue, machine))
         except SpecError:
             continue
         except WorkloadError as error:
             refused = refused or error
-    if not judgements and refused is not None:
+            continue
+        none_comes = False
+        yield question
+    if none_comes and refused is not None:
         raise refused
-    return judgements
+
+
+def _local(question: Question, judged: Judged) -> Answer:
+    """Where nobody looks at what an API offers."""
+    return _answer(question, judged, judged.route(offered=False))
 
 
 def _answer(question: Question, judged: Judged, route: Route) -> Answer:
@@ -217,8 +303,3 @@ def _days(
     for question, _ in judgements:
         if not catalogue.has_own or catalogue.is_shipped(question.spec.id):
             yield question.spec.released
-
-
-def _day_of(catalogue: Catalogue, days: Iterable[str | None]) -> str | None:
-    """The latest of those days and the one that the shipped prices carry."""
-    return newest_day((*days, day_by_header(catalogue.offers_path)))

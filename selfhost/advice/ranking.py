@@ -13,7 +13,7 @@ from functools import cached_property
 from math import sqrt
 
 from ..catalogue.index import Catalogue, Outline
-from ..catalogue.offers import providers_by_model
+from ..catalogue.offers import day_by_header, providers_by_model
 from ..catalogue.spec import MODALITIES
 from ..core.records import Record
 from ..core.workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND
@@ -193,9 +193,13 @@ def _months(day: str | None) -> int | None:
     return int(day[:4]) * 12 + (int(month) if month.isdecimal() else 1)
 
 
-def newest_day(days: Iterable[str | None]) -> str | None:
-    """The last of those that are whole, as `YYYY-MM-DD`: a month or a year alone says no day."""
-    return max((day for day in days if day is not None and len(day) == 10), default=None)
+def day_of(catalogue: Catalogue, released: Iterable[str | None]) -> str | None:
+    """The day of a catalogue, `YYYY-MM-DD`: that of its prices, or the last on which one of these
+    models came out. None where it has neither.
+    """
+    # a month or a year alone says no day
+    days = [day for day in released if day is not None and len(day) == 10]
+    return max((*days, day_by_header(catalogue.offers_path) or ""), default="") or None
 
 
 def is_too_slow(judged: Answer | Judged, wanted: float | None) -> bool:

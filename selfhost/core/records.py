@@ -15,7 +15,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from re import Pattern
-    from typing import Any, Self, dataclass_transform
+    from typing import Any, Self, TypeVar, dataclass_transform
+
+    Make = TypeVar("Make", bound=Callable[..., Any])
 else:
 
     def dataclass_transform(**_):
@@ -289,6 +291,30 @@ class Record(metaclass=_RecordType):
 
 def _rebuild(kind: type[Record], values: dict[str, Any]) -> Record:
     return kind(**values)
+
+
+def remembered(most: int) -> Callable[[Make], Make]:
+    """As `lru_cache`, of at most `most` calls, for functions of records. Records are the same only
+    where they are one object: to hash a large one takes longer than most of what is made of it.
+    """
+
+    def decorate(make: Any) -> Any:
+        kept: dict[tuple[Any, ...], tuple[Any, tuple[Any, ...]]] = {}
+
+        def call(*arguments: Any) -> Any:
+            key = tuple([id(each) if isinstance(each, Record) else each for each in arguments])
+            entry = kept.get(key)
+            if entry is None:
+                if len(kept) >= most:
+                    # at once, which no other thread comes between
+                    kept.clear()
+                # with the arguments, whose ids nothing else may get meanwhile
+                entry = kept[key] = make(*arguments), arguments
+            return entry[0]
+
+        return call
+
+    return decorate
 
 
 class _Pattern:

@@ -135,7 +135,13 @@ def judge_for_machine(
     """The question that `ask` gave for that workload with the defaults that suit the accelerators
     best, as `ask_for_machine` gives it, judged.
     """
-    judged = judge(question, machine)
+    return suit(question, judge(question, machine), workload, catalogue, machine)
+
+
+def suit(
+    question: Question, judged: Judged, workload: Workload, catalogue: Catalogue, machine: Machine
+) -> tuple[Question, Judged]:
+    """As `judge_for_machine`, of what was `judged` already."""
     # without accelerators nothing that counts follows the machine, and specs are not read
     if not machine.accelerators:
         return question, judged

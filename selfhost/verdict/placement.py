@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 
-from ..core.records import Record
+from ..core.records import Record, remembered
 from ..core.units import GIB
 from ..machine.gpus import capability_by_name
 from ..machine.record import Accelerator, Machine
@@ -63,9 +62,13 @@ def places(machine: Machine) -> tuple[Place, ...]:
 
     Where it was not read whether one shares the RAM, what it can give beside the RAM is unread too.
     """
+    return _places_on(machine.accelerators or ())
+
+
+def _places_on(accelerators: Sequence[Accelerator]) -> tuple[Place, ...]:
     return tuple(
         Place(index=index, room_bytes=free_bytes(device) if device.unified is False else None)
-        for index, device in enumerate(machine.accelerators or ())
+        for index, device in enumerate(accelerators)
         if device.unified is not True
     )
 
@@ -116,11 +119,7 @@ def placements(
         yield from _gpu_only(needs, needs.memory, machine)
         return
     now = places(machine)
-    later = (
-        places(machine.replace(accelerators=emptied(machine.accelerators)))
-        if machine.accelerators
-        else now
-    )
+    later = _places_on(emptied(machine.accelerators)) if machine.accelerators else now
     shared_out = layers if splits else None
     at_once = list(_on_accelerators(needs, needs.memory, machine, now, shared_out))
     if not at_once:
@@ -489,7 +488,7 @@ def _equal_part(term: Term, place: Place, index: int, number: int) -> Term:
 
 
 # machines of one fleet have their accelerators in the same places
-@lru_cache(maxsize=32)
+@remembered(32)
 def on_one(needs: Needs, where: str) -> Needs:
     """All of it on one accelerator, but for the program and what llama.cpp keeps in RAM."""
     terms = needs.memory.terms if needs.memory else ()
@@ -573,7 +572,7 @@ def _shared_out(
         yield _with_shares(needs, memory, tuple(shares), left, layers)
 
 
-@lru_cache(maxsize=128)
+@remembered(128)
 def _with_shares(
     needs: Needs, memory: MemoryNeed, shares: tuple[tuple[str, int], ...], left: int, layers: int
 ) -> Needs:

@@ -12,7 +12,7 @@ from ..catalogue.offers import Offer
 from ..catalogue.quality import Quality
 from ..catalogue.spec import ModelSpec, QuantizationRule, RuntimeSpec
 from ..core import units
-from ..core.records import Record
+from ..core.records import Record, remembered
 from ..core.workload import Workload
 from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs, Term
@@ -757,6 +757,8 @@ def ways_held(
         )
 
 
+# of hundreds of models the machine is the same
+@remembered(32)
 def without_others(machine: Machine, basis: str) -> Machine:
     """The machine on that memory basis: where it is planned for, nothing else holds its
     accelerators.

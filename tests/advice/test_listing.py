@@ -12,7 +12,7 @@ from selfhost.advice.compiled import QUESTIONS_FILE, compile_questions
 from selfhost.advice.listing import Listing, first_rows, judge_all
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.shipped import shipped_folder
-from selfhost.machine.record import Disk, PresentModel
+from selfhost.machine.record import Accelerator, Disk, PresentModel
 
 GIB = 2**30
 MODELS = (
@@ -24,6 +24,10 @@ SERVER = Machine(
     memory_available_bytes=20 * GIB, cpu_cores_usable=2, instruction_sets=("avx", "avx2", "bmi2", "f16c", "fma", "sse2"),
     memory_bandwidth_bytes_per_second=40 * 10**9, accelerators=(), models_present=(), runtimes=(),
     disks=(Disk(purpose="llama.cpp", path="/models", free_bytes=500 * GIB, total_bytes=900 * GIB, writable=True),),
+)  # fmt: skip
+CARD = Accelerator(
+    vendor="nvidia", name="NVIDIA GeForce RTX 3090", unified=False, memory_total_bytes=24 * GIB, memory_free_bytes=23 * GIB,
+    compute_capability="8.6",
 )  # fmt: skip
 # the same model in full and in part: what lies there is not downloaded
 PRESENT = tuple(
@@ -68,6 +72,9 @@ def told(listing: Listing, most: int) -> tuple[object, ...]:
         SERVER.replace(address_space_bytes=4 * GIB),
         SERVER.replace(instruction_sets=(), architecture="i686"),
         SERVER.replace(accelerators=None),
+        SERVER.replace(accelerators=(CARD,)),
+        SERVER.replace(accelerators=(CARD, CARD)),
+        SERVER.replace(accelerators=(CARD.replace(memory_total_bytes=None, memory_free_bytes=None),)),
         Machine(name="unread"),
     ],
     ids=lambda machine: "",
@@ -98,12 +105,12 @@ def test_only_what_is_shown_is_judged(few: Catalogue, monkeypatch: pytest.Monkey
     from selfhost.advice import listing
 
     judged: list[str] = []
-    whole = vars(listing)["judge_for_machine"]
+    whole = vars(listing)["judge"]
 
     def counted(question: object, *rest: object) -> object:
         judged.append(question.spec.id)  # type: ignore[attr-defined]
         return whole(question, *rest)
 
-    monkeypatch.setattr(listing, "judge_for_machine", counted)
+    monkeypatch.setattr(listing, "judge", counted)
     assert len(first_rows(few, Workload(), SERVER, 1).answers) == 1
     assert 0 < len(judged) < len(MODELS) / 2
