@@ -119,11 +119,17 @@ def test_outlines_have_what_the_specs_have(
 
 
 def test_what_is_stated_has_a_source(specs: tuple[ModelSpec, ...]) -> None:
-    """A shipped spec that states one of the three names its source."""
+    """A shipped spec that states one of these names its source; one that says whether it is current, too."""
     for spec in specs:
-        for key in ("uses", "inputs", "tuned_from"):
+        for key in ("uses", "inputs", "tuned_from", "released", "gated"):
             stated = getattr(spec, key) is not None
             assert stated == (key in spec.sources), f"{spec.id}: {key}"
+        if spec.license is not None:
+            assert any(key.startswith("license") for key in spec.sources), f"{spec.id}: license"
+        upkeep = spec.upkeep
+        if upkeep is not None and (upkeep.current or upkeep.superseded_by or upkeep.note):
+            assert any(key.startswith("upkeep") for key in spec.sources), f"{spec.id}: upkeep"
+        assert not spec.runtimes or "runtimes" in spec.sources, f"{spec.id}: runtimes"
         assert set(spec.inputs or ()) <= set(INPUTS)
 
 
