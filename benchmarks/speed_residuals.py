@@ -20,6 +20,7 @@ import json
 import sys
 from collections.abc import Iterator
 from functools import partial
+from math import exp, log
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -94,6 +95,7 @@ class Share(NamedTuple):
     seconds: float
     beside: float
     by_memory: float
+    sockets: int = 1
 
     @property
     def reached(self) -> float:
@@ -104,35 +106,58 @@ class Share(NamedTuple):
 
 
 def _processors_left_out() -> None:
-    """The shares of specs/common/cpus.toml, fitted on all devices, and on all but the one asked."""
+    """The shares of specs/common/cpus.toml, fitted on all devices, and on all but the one asked.
+
+    Processors of which most is known by a row of `chip` are not among them.
+    """
     print("\nshare of the memory's peak, by the processor's name; each device left out in turn")
     print(f"{'':10} devices  fitted low likely high | left out: error  inside  high/low")
     for kind, runs in sorted(_shares().items()):
         devices = sorted({run.device for run in runs})
-        low, likely, high = _fitted(runs, devices)
+        ends = _fitted(runs, devices)
+        fitted = f"{ends[0]:11.2f} {ends[1]:6.2f} {ends[2]:4.2f}"
+        if len(devices) <= _LEAST_DEVICES:
+            print(f"{kind:10} {len(devices):7} {ends[1]:18.2f}      | too few to leave one out")
+            continue
         errors, inside, widths = [], 0, []
         for left_out in devices:
             ends = _fitted(runs, [device for device in devices if device != left_out])
             own = [run for run in runs if run.device == left_out]
-            paces = [[run.pace(share) * run.seconds for share in ends] for run in own]
+            paces = [
+                [run.pace(share) * run.seconds for share in (*ends[:2], ends[2] * run.sockets)]
+                for run in own
+            ]
             errors.append(median(abs(pace[1] - 1) for pace in paces))
             inside += sum(pace[0] <= 1 <= pace[2] for pace in paces) >= len(paces) / 2
             widths.append(median(pace[2] / pace[0] for pace in paces))
         print(
-            f"{kind:10} {len(devices):7} {low:11.2f} {likely:6.2f} {high:4.2f} |"
+            f"{kind:10} {len(devices):7} {fitted} |"
             f" {median(errors):15.0%}  {inside / len(devices):6.0%}  {median(widths):8.2f}"
         )
 
 
+# fewer do not tell how far they lie apart
+_LEAST_DEVICES = 3
+# of a standard normal, and of its absolute value: the 95th percentile and the median
+_Z, _MEDIAN_OF_NORMAL = 1.645, 0.6745
+
+
 def _fitted(runs: list[Share], devices: list[str]) -> tuple[float, float, float]:
-    """The median of the devices, and the narrowest ends around nine in ten of them."""
-    reached = sorted(
-        median(run.reached for run in runs if run.device == device) for device in devices
+    """The median of the devices, and ends that hold the next device in 9 of 10 cases if their
+    logarithms are normal but for outliers: Student's t by Fisher's expansion, the spread by the
+    median deviation.
+    """
+    reached = [
+        log(median(run.reached for run in runs if run.device == device)) for device in devices
+    ]
+    middle = median(reached)
+    spread = median(abs(each - middle) for each in reached) / _MEDIAN_OF_NORMAL
+    freedom = max(1, len(reached) - 1)
+    student = (
+        _Z + (_Z**3 + _Z) / (4 * freedom) + (5 * _Z**5 + 16 * _Z**3 + 3 * _Z) / (96 * freedom**2)
     )
-    kept = -(-9 * len(reached) // 10)
-    ends = [(reached[at], reached[at + kept - 1]) for at in range(len(reached) - kept + 1)]
-    low, high = min(ends, key=lambda pair: pair[1] / pair[0])
-    return low, median(reached), high
+    away = student * spread * (1 + 1 / len(reached)) ** 0.5
+    return exp(middle - away), exp(middle), exp(middle + away)
 
 
 def _shares() -> dict[str, list[Share]]:
@@ -159,8 +184,19 @@ def _shares() -> dict[str, list[Share]]:
         if kind and slow.group == "processor" and slow.likely < fast.likely:
             by_memory = (1 / slow.likely - 1 / fast.likely) / (1 / 0.4 - 1 / 0.8)
             beside = 1 / fast.likely - by_memory / 0.8
-            shares.setdefault(kind, []).append(Share(slow.device, 1 / slow.seen, beside, by_memory))
+            shares.setdefault(kind, []).append(
+                Share(slow.device, 1 / slow.seen, beside, by_memory, _sockets(slow.device))
+            )
     return shares
+
+
+def _sockets(device: str) -> int:
+    """How many sockets a device has: the fast end of its range is that of all."""
+    if device not in earlier.truth()["machines"]:
+        return 1
+    machine = earlier.published(device)
+    series = processor.named_processor(machine)
+    return 1 if series is None else processor.sockets_of(machine, series)
 
 
 def _named(device: str) -> str:

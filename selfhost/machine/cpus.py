@@ -40,8 +40,8 @@ class Processor(Record):
 
     `least`, `usual` and `most` are bytes per second of one socket with every channel filled, with
     the slowest, the usual and the fastest memory. `cores` of the largest socket and `threads` of
-    each; 0 of a client, that has one socket. `kind`: client, server or small. `vectors`: avx512,
-    avx2, none or arm.
+    each; 0 of a client, that has one socket. `kind`: client, hybrid, server, board or phone.
+    `vectors`: avx512, avx2, none or arm. `cache_mb` is what the second and third caches hold.
     """
 
     name: str
@@ -55,6 +55,7 @@ class Processor(Record):
     vectors: str
     cores: int = 0
     threads: int = 1
+    cache_mb: float = 24.0
 
 
 class ProcessorClass(Record):
@@ -102,8 +103,8 @@ def processor_with(graphics: str) -> Processor | None:
         usual=memory.usual,
         most=memory.most,
         memory="either",
-        kind="client",
-        share=_share("client"),
+        kind=memory.kind,
+        share=share_of(memory.kind),
         vectors=memory.vectors,
     )
 
@@ -168,14 +169,16 @@ def _processor(row: Mapping[str, Any]) -> Processor:
         most=most,
         memory=row.get("memory", "slots"),
         kind=kind,
-        share=_share(kind),
+        share=share_of(kind),
         vectors=row.get("vectors", "avx2"),
         cores=row.get("cores", 0),
         threads=row.get("threads", 1),
+        cache_mb=row.get("cache_mb", 24.0),
     )
 
 
-def _share(kind: str) -> Share:
+def share_of(kind: str) -> Share:
+    """How processors of a kind read their memory: client, hybrid, server, board or phone."""
     share = next(each for each in _table()["share"] if each["kind"] == kind)
     return Share(**{key: share[key] for key in ("low", "likely", "high", "devices")})
 

@@ -29,11 +29,18 @@ _APPLE_VARIANTS = frozenset(("pro", "max", "ultra"))
 class Chip(Record):
     """A chip whose memory is soldered beside it: GB/s at most, and the least that decoding has been
     seen to use of it.
+
+    `kind` is how its cores read it, a row of `share` in cpus.toml; None where that is not known.
+    `link`: so many cores share one that gives so many GB/s; None where the memory is the bound.
+    `cache_mb` is what its caches hold.
     """
 
     name: str
     gb_per_s: float
     least_gb_per_s: float
+    kind: str | None = None
+    link: tuple[int, float] | None = None
+    cache_mb: float = 0.0
 
 
 class Card(Record):
@@ -78,7 +85,7 @@ class TypedWords(Record):
 class SharedMemory(Record):
     """The memory of the processors that have a GPU in them: its name, the channels, and bytes per
     second with all of them filled, with the slowest, the usual and the fastest memory. `vectors`
-    is what the cores beside it compute with.
+    is what the cores beside it compute with, `kind` how they read the memory.
     """
 
     name: str
@@ -87,6 +94,7 @@ class SharedMemory(Record):
     usual: float
     most: float
     vectors: str
+    kind: str
 
 
 class AppleChip(Record):
@@ -333,6 +341,7 @@ def shared_memory(name: str) -> SharedMemory | None:
         usual=usual,
         most=most,
         vectors=memory.get("vectors", "avx2"),
+        kind=memory.get("kind", "client"),
     )
 
 
@@ -370,7 +379,12 @@ def soldered_chip(words: frozenset[str]) -> Chip | None:
     for row in _table()["chip"]:
         if words.issuperset(row["words"].split()):
             return Chip(
-                name=row["name"], gb_per_s=row["gb_per_s"], least_gb_per_s=row["least_gb_per_s"]
+                name=row["name"],
+                gb_per_s=row["gb_per_s"],
+                least_gb_per_s=row["least_gb_per_s"],
+                kind=row.get("kind"),
+                link=(row["cores"], row["cores_gb_per_s"]) if "cores" in row else None,
+                cache_mb=row.get("cache_mb", 0.0),
             )
     return None
 

@@ -84,8 +84,9 @@ def machine_named(text: str) -> Machine:
 
 
 def profile_named(text: str) -> NamedProfile:
-    """The profile that `text` means: by its name, else by words of its name, title, processor or
-    accelerators, every one of which must be there.
+    """The profile that `text` means: by its name, else by words of its name; else a machine around
+    the processor that it names or of the type that a cloud rents; else by words of a title, a
+    processor or accelerators, every one of which must be there.
 
     Of several that differ only in memory the smallest is taken. Raises `UnknownMachineError` where
     none is left or several are, and for a GPU's name, which is no machine.
@@ -100,9 +101,12 @@ def profile_named(text: str) -> NamedProfile:
     cards = _cards(text)
     if cards is not None:
         raise _is_a_gpu(text, cards)
-    matches = _by_words(text)
+    matches = _by_names(text)
+    described = None if matches else rented(text) or machine_with(text)
+    if described is not None and gpus.soldered_chip(gpus.words_of(text)) is None:
+        return _as_profile(described)
+    matches = matches or _by_texts(text)
     if not matches:
-        described = rented(text) or machine_with(text)
         if described is not None:
             return _as_profile(described)
         cards = _cards(text, listed_only=False)
@@ -155,15 +159,16 @@ def _cards(text: str, *, listed_only: bool = True) -> NamedCards | None:
         return None
 
 
-def _by_words(text: str) -> list[Profile]:
-    """Every profile that has all words of the text: in its name, else anywhere."""
+def _by_names(text: str) -> list[Profile]:
+    """Every profile that has all words of the text in its name."""
     words = _typed_words(text)
-    if not words:
-        return []
-    in_names = [name for name in names() if _has_all(words, [name], _variants())]
-    if in_names:
-        return [load(name) for name in in_names]
-    if len(text.strip()) < _LEAST_LETTERS:
+    return [load(name) for name in names() if words and _has_all(words, [name], _variants())]
+
+
+def _by_texts(text: str) -> list[Profile]:
+    """Every profile that has all words of the text: in its title, processor or accelerators too."""
+    words = _typed_words(text)
+    if not words or len(text.strip()) < _LEAST_LETTERS:
         return []
     return [profile for profile in _profiles() if _has_all(words, _texts(profile), _variants())]
 

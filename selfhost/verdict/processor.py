@@ -91,9 +91,10 @@ _UNREAD = ProcessorKind(memory=(0.35, 1.2), cores=(0.1, 0.5, 1.2), prompt=(0.01,
 # of a record that names the processor and no instruction sets: `vectors` of its row
 _BY_VECTORS = {"avx512": _AVX512, "avx2": _AVX2, "none": _OLD, "arm": _ARM}
 
-# L2 and L3 of eight cores of Zen 4, and the L3 of one with a third of it stacked on top (X3D). A
-# Ryzen 7 7840HS decoded models of 190 to 400 MB as if 24 to 70 MB of each were not read from RAM
-_CACHES = (24e6, 96e6)
+# What the caches keep from one token to the next, likely and at most, in their sizes: a Ryzen 7
+# 7840HS with 24 MB of them decoded models of 190 to 400 MB as if 24 to 70 MB of each were not read
+# from RAM. A core reads the third cache of its own die alone, the largest of which has 96 MB
+_KEPT_SHARES, _LARGEST_CACHE = (1.0, 3.0), 96.0
 
 # any of them: the cores of an M1, the memory of an M3 Ultra
 _APPLE_LOW, _APPLE_HIGH = 25 * _GB, 819 * _GB
@@ -222,6 +223,15 @@ def _stated(machine: Machine, bytes_per_second: int) -> Bandwidth:
     low, likely, high = STATED_SHARE
     how = f"{_rate(bytes_per_second)} (stated); processors reach a third to all of it"
     cores = machine.cpu_cores_usable
+    share = _share_of_stated(machine)
+    if share is not None:
+        # the peak is that of this machine, not of the usual memory: no run reads more than it gives
+        low, likely, high = share.low, share.likely, min(share.high, 1.0)
+        how = (
+            f"{_rate(bytes_per_second)} (stated), of which runs on {share.devices} devices of this"
+            f" kind reached {BANDWIDTH_SHARE * likely:.0%}"
+        )
+        bytes_per_second = int(_through_links(machine, bytes_per_second))
     if cores is not None and chip_of(machine) is None and _CORE_HIGH * cores < bytes_per_second:
         of_cores = int(_CORE_HIGH * cores)
         how = (
@@ -238,26 +248,78 @@ def _stated(machine: Machine, bytes_per_second: int) -> Bandwidth:
     )
 
 
+def _share_of_stated(machine: Machine) -> cpus.Share | None:
+    """How the processor reads memory whose peak is known; None where nothing tells its kind, and
+    for a guest, which has a part of it.
+    """
+    if is_guest(machine):
+        return None
+    chip = gpus.soldered_chip(_words(machine))
+    if chip is not None:
+        return None if chip.kind is None else cpus.share_of(chip.kind)
+    named = named_processor(machine)
+    if named is not None:
+        return named.share
+    return cpus.share_of("client") if _is_client(machine) else None
+
+
+def _through_links(machine: Machine, bytes_per_second: float) -> float:
+    """What the cores can read of it, where a link of several of them bounds it."""
+    chip = gpus.soldered_chip(_words(machine))
+    if chip is None or chip.link is None:
+        return bytes_per_second
+    cores, gb_per_s = chip.link
+    physical = machine.cpu_cores_physical or machine.cpu_cores_usable
+    links = 1 if physical is None else -(-int(physical) // cores)
+    return min(bytes_per_second, links * gb_per_s * _GB)
+
+
+def _of_chip(machine: Machine) -> Bandwidth | None:
+    """What the cores read of memory that is soldered beside them; None where the chip's name does
+    not tell, and for a guest.
+    """
+    chip = gpus.soldered_chip(_words(machine))
+    if chip is None or chip.kind is None or is_guest(machine):
+        return None
+    share = cpus.share_of(chip.kind)
+    peak = chip.gb_per_s * _GB
+    read = _through_links(machine, peak)
+    bound = "" if read == peak else f", of which its cores can read {units.decimal(int(read))}/s"
+    how = (
+        f"{chip.name} has {_rate(int(peak))}{bound}; runs on {share.devices} devices of its kind"
+        f" reached {BANDWIDTH_SHARE * share.likely:.0%} of that; --measure narrows it"
+    )
+    return Bandwidth(
+        low=read * share.low,
+        likely=read * share.likely,
+        high=read * min(share.high, 1.0),
+        measured=False,
+        how=how,
+        kept_bytes=_kept(chip.cache_mb),
+    )
+
+
 def _rate(bytes_per_second: int) -> str:
     return f"{units.decimal(bytes_per_second)}/s of memory bandwidth"
 
 
 def _assumed(machine: Machine) -> Bandwidth | None:
-    named = _named(machine)
+    named = _named(machine) or _of_chip(machine)
     if named is not None:
         return named
     assumed = assumed_bandwidth(machine)
     if assumed is None:
         return None
     low, high, what = assumed
+    chip = chip_of(machine)
+    # the rules add an error of their own, but no run reads more than a memory gives whose peak is
+    # known
+    most = high if chip is not None and what != ANY_APPLE else high * 1.2
     how = (
         f"a guess: {units.decimal(low)}/s to {units.decimal(high)}/s of memory bandwidth ({what}),"
         " not measured"
     )
-    # the rules add an error of their own
-    return Bandwidth(
-        low=low * 0.8, likely=(low * high) ** 0.5, high=high * 1.2, measured=False, how=how
-    )
+    return Bandwidth(low=low * 0.8, likely=(low * high) ** 0.5, high=most, measured=False, how=how)
 
 
 def named_processor(machine: Machine) -> cpus.Processor | None:
@@ -292,7 +354,22 @@ def _named(machine: Machine) -> Bandwidth | None:
         f" {processor.share.devices} devices reached {read:.0%} of that"
         f"{_which_part(machine, processor)}; --measure narrows it"
     )
-    return Bandwidth(low=low, likely=likely, high=high, measured=False, how=how, kept_bytes=_CACHES)
+    return Bandwidth(
+        low=low,
+        likely=likely,
+        high=high,
+        measured=False,
+        how=how,
+        kept_bytes=_kept(processor.cache_mb),
+    )
+
+
+def _kept(cache_mb: float) -> tuple[float, float]:
+    """Bytes that stay in the caches, likely and at most."""
+    likely, most = (
+        min(share * cache_mb, max(cache_mb, _LARGEST_CACHE)) * units.MB for share in _KEPT_SHARES
+    )
+    return likely, most
 
 
 def _of_machine(machine: Machine, processor: cpus.Processor) -> tuple[float, float, float]:

@@ -338,7 +338,10 @@ def _on_processor(machine: Machine, shared: _SharedGpu | None, step: Step, conte
     if step.is_vague:
         paces[0] *= 0.5
     if shared is not None:
-        paces[2] = max(paces[2], 1 / shared.gpu.seconds(step)[2])
+        # whether the GPU is used is not known: the likely pace stands between the two
+        beside = [1 / seconds for seconds in shared.gpu.seconds(step)]
+        paces[1] = max(paces[1], (paces[1] * beside[1]) ** 0.5)
+        paces[2] = max(paces[2], beside[2])
     # the rules hold within a fifth where they were measured; elsewhere the bounds of the bandwidth
     # hold the rest
     decode = PaceRange(low=min(paces[:2]), likely=paces[1], high=max(paces[1:]))

@@ -39,8 +39,8 @@ def test_a_processor_stands_for_a_machine_around_it(text: str, architecture: str
     assert "is a processor" in found.note
     memory = bandwidth(machine)
     assert memory is not None
-    # boards rest on four devices
-    assert memory.high < 3.1 * memory.low
+    # laptops with two kinds of cores lie furthest apart
+    assert memory.high < 4.1 * memory.low
     assert machine_named(text).cpu_model == machine.cpu_model
 
 

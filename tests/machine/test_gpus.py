@@ -42,7 +42,17 @@ KEYS = {
     "matrix": {"capability", "names", "flops"},
     "generation": {"capability", "names", "hbm"},
     "maker": {"id", "words"},
-    "chip": {"name", "words", "gb_per_s", "least_gb_per_s", "source"},
+    "chip": {
+        "name",
+        "words",
+        "gb_per_s",
+        "least_gb_per_s",
+        "kind",
+        "cores",
+        "cores_gb_per_s",
+        "cache_mb",
+        "source",
+    },
     "apple": {
         "chip",
         "variant",

@@ -1,0 +1,126 @@
+"""What the name of a processor, of its GPU or of a chip tells of the memory it reads."""
+
+import pytest
+
+from selfhost import Machine
+from selfhost.machine.record import Accelerator
+from selfhost.verdict.processor import bandwidth, named_processor
+from selfhost.verdict.speed import shared_gpu_of
+
+GB = 10**9
+BANDWIDTH = "memory_bandwidth_bytes_per_second"
+
+
+def machine(**facts: object) -> Machine:
+    """A computer with eight cores of which nothing was measured."""
+    values: dict[str, object] = {
+        "system": "linux",
+        "architecture": "x86_64",
+        "scope": "host",
+        "cpu_cores_physical": 8,
+        "cpu_cores_usable": 8.0,
+        **facts,
+    }
+    return Machine(**values)  # type: ignore[arg-type]
+
+
+def ends(**facts: object) -> tuple[float, float, float]:
+    """GB/s: slow end, likely, fast end."""
+    memory = bandwidth(machine(**facts))
+    assert memory is not None
+    return memory.low / GB, memory.likely / GB, memory.high / GB
+
+
+def test_a_stated_peak_and_a_known_kind_of_processor_make_a_narrow_range() -> None:
+    """Of a peak alone processors reached a third to all; of one kind they lie closer together."""
+    alone = ends(memory_bandwidth_bytes_per_second=50 * GB)
+    named = ends(
+        memory_bandwidth_bytes_per_second=50 * GB, cpu_model="AMD Ryzen 5 5600 6-Core Processor"
+    )
+    assert named[2] / named[0] < 2 < alone[2] / alone[0]
+    assert named[2] <= 50
+
+
+def test_a_stated_peak_counts_more_than_what_is_usual() -> None:
+    """One stick of DDR4-2400 is 19.2 GB/s, and an i5-8250U has two channels of it."""
+    one_stick = ends(
+        memory_bandwidth_bytes_per_second=int(19.2 * GB),
+        cpu_model="Intel(R) Core(TM) i5-8250U CPU @ 1.60GHz",
+    )
+    usual = ends(cpu_model="Intel(R) Core(TM) i5-8250U CPU @ 1.60GHz")
+    assert usual[1] == pytest.approx(2 * one_stick[1])
+
+
+def test_a_guest_has_a_part_of_a_stated_peak() -> None:
+    """A third to all of it, whatever the processor is."""
+    peak = 200 * GB
+    guest = ends(memory_bandwidth_bytes_per_second=peak, cpu_model="AMD EPYC 7763", scope="vm")
+    assert guest[2] / guest[0] > 3
+
+
+def test_no_run_reads_more_than_a_known_memory_gives() -> None:
+    """LPDDR4X-4267 on 32 bits is 17.1 GB/s, a Ryzen AI Max has 256, an M2 Pro 200."""
+    for name, peak in (
+        ("Cortex-A76 (Raspberry Pi 5 Model B)", 17.1),
+        ("AMD RYZEN AI MAX+ 395 w/ Radeon 8060S", 256),
+        ("Apple M2 Pro", 200),
+    ):
+        assert ends(cpu_model=name)[2] <= peak
+
+
+def test_cores_that_share_a_link_read_no_more_than_it_gives() -> None:
+    """Each die of a Ryzen AI Max reads 64 GB/s of the 256, whether the peak is stated or known."""
+    for stated in (None, 256 * GB):
+        of_cores = {
+            cores: ends(
+                cpu_model="AMD RYZEN AI MAX 385",
+                cpu_cores_physical=cores,
+                memory_bandwidth_bytes_per_second=stated,
+            )[2]
+            for cores in (8, 16)
+        }
+        assert of_cores[8] <= 64
+        assert of_cores[16] == pytest.approx(2 * of_cores[8])
+
+
+def test_a_laptop_with_two_kinds_of_cores_may_be_slow() -> None:
+    """Core Ultra 7 258V: 6.7 tokens/s of DeepSeek R1 7B Q4_K_M, 31 of its 136 GB/s."""
+    low, _, high = ends(cpu_model="Intel(R) Core(TM) Ultra 7 258V")
+    assert low * 0.86 < 31 < high
+
+
+@pytest.mark.parametrize(
+    ("name", "usual"),
+    [
+        # DDR5-5600, LPDDR5X-8533, DDR4-2400 and DDR5-4800 on 128 bits
+        ("AMD Radeon 780M Graphics", 89.6),
+        ("Intel Arc Graphics 130V/140V", 136.5),
+        ("Intel(R) UHD Graphics 620", 38.4),
+        ("AMD Radeon 680M Graphics", 76.8),
+    ],
+)
+def test_the_gpu_in_a_processor_tells_its_memory(name: str, usual: float) -> None:
+    """Where the processor's own name does not: the range was 25 wide."""
+    card = Accelerator(vendor="intel", name=name, unified=True)
+    unnamed = machine(accelerators=(card,))
+    series = named_processor(unnamed)
+    assert series is not None
+    assert series.usual / GB == pytest.approx(usual, rel=0.001)
+    gpu = shared_gpu_of(unnamed)
+    assert gpu is not None
+    assert gpu.peak.likely / GB == pytest.approx(usual, rel=0.001)
+
+
+def test_a_cards_name_tells_nothing_of_the_processor() -> None:
+    """An Arc A770 is not the Arc of a Core Ultra."""
+    card = Accelerator(vendor="intel", name="Intel(R) Arc(TM) A770 Graphics", unified=True)
+    assert named_processor(machine(accelerators=(card,))) is None
+
+
+def test_the_processors_own_name_counts_first() -> None:
+    card = Accelerator(vendor="amd", name="AMD Radeon Graphics", unified=True)
+    series = named_processor(
+        machine(cpu_model="AMD Ryzen 7 7700 8-Core Processor", accelerators=(card,))
+    )
+    assert series is not None
+    assert series.name == "Ryzen 7000"
