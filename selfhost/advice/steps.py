@@ -51,7 +51,11 @@ def steps(
     runtime = question.runtime
     if runtime is None:
         return Steps()
-    first = (*_install(question, runtime, judged, machine), *_login(runtime, judged, machine))
+    first = (
+        *_install(question, runtime, judged, machine),
+        *_instead(question, runtime),
+        *_login(runtime, judged, machine),
+    )
     if question.workload.task == "finetune":
         trainer, lines = training_lines(question, judged, machine)
         if not lines:
@@ -150,6 +154,13 @@ def _otherwise(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[
     on_accelerator = texts.get(f"{system}-accelerator") if _uses_accelerator(judged) else None
     other = on_accelerator or texts.get(system)
     return (f"# {other}",) if other else ()
+
+
+def _instead(question: Question, runtime: RuntimeSpec) -> tuple[str, ...]:
+    """A comment on another program that the users of such a model run; () where none is known."""
+    architecture = question.spec.architecture
+    other = runtime.other_programs.get(architecture.row) if architecture is not None else None
+    return (f"# {other}",) if other and question.workload.task == "generate" else ()
 
 
 def _uses_accelerator(judged: Judged) -> bool:

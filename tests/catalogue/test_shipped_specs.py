@@ -554,7 +554,7 @@ def test_runtime_is_usable(id: str) -> None:
     runtime = runtime_of(id)
     assert runtime.id == id
     assert runtime.store in ("huggingface", "llama.cpp", "ollama", "whisper.cpp")
-    assert runtime.install
+    assert runtime.install or runtime.builds
     assert runtime.present or runtime.distributions
     blanks = {
         "repository": "owner/name",
@@ -571,6 +571,7 @@ def test_runtime_is_usable(id: str) -> None:
         "device": "cuda",
         "variant": ", variant='fp16'",
         "remote_code": ", trust_remote_code=True",
+        "parts": "--diffusion-model models/x.gguf",
     }
     numbers = {
         "context_checkpoints": 3,
