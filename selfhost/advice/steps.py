@@ -122,6 +122,8 @@ def _install(
     rule = runtime.rule_of(question.workload.quantization)
     beside = (f"pip install {rule.needs}",) if rule is not None and rule.needs else ()
     lines = _runtime_lines(runtime, code, machine)
+    if lines:
+        lines = (*_before(runtime, judged, machine), *lines)
     return (*lines, *(_otherwise(runtime, judged, machine) if lines else ()), *beside)
 
 
@@ -151,8 +153,11 @@ def _otherwise(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[
     if is_built_from_source(machine, runtime):
         return ()
     texts, system = runtime.install_otherwise, machine.system or ""
-    on_accelerator = texts.get(f"{system}-accelerator") if _uses_accelerator(judged) else None
-    other = on_accelerator or texts.get(system)
+    keys = [system]
+    if _uses_accelerator(judged):
+        vendors = [f"{system}-{vendor}" for vendor in _vendors(machine)]
+        keys = [*vendors[: len(vendors) == 1], f"{system}-accelerator", system]
+    other = next((texts[key] for key in keys if key in texts), None)
     return (f"# {other}",) if other else ()
 
 
@@ -161,6 +166,19 @@ def _instead(question: Question, runtime: RuntimeSpec) -> tuple[str, ...]:
     architecture = question.spec.architecture
     other = runtime.other_programs.get(architecture.row) if architecture is not None else None
     return (f"# {other}",) if other and question.workload.task == "generate" else ()
+
+
+def _before(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[str, ...]:
+    """Comments on what the accelerator in use wants installed before the program."""
+    if not _uses_accelerator(judged):
+        return ()
+    texts = runtime.install_first
+    return tuple(f"# {texts[vendor]}" for vendor in _vendors(machine) if vendor in texts)
+
+
+def _vendors(machine: Machine) -> list[str]:
+    """The makers of its accelerators, each once."""
+    return [*dict.fromkeys(card.vendor for card in machine.accelerators or ())]
 
 
 def _uses_accelerator(judged: Judged) -> bool:

@@ -223,3 +223,25 @@ def test_what_its_users_run_is_named() -> None:
     assert "m.query(" in moondream
     orpheus = check("orpheus-3b", machine=machine_named("RTX 4090"))
     assert any("SNAC" in line for line in orpheus.setup)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "asked", "words"),
+    [
+        # the wheels of PyPI are CUDA's (PyTorch, get started; vLLM documentation, installation)
+        ("RX 7900 XTX", Workload(runtime="transformers"), "ROCm"),
+        ("RX 7900 XTX", Workload(runtime="vllm"), "ROCm"),
+        ("Arc B580", Workload(runtime="transformers", quantization="nf4"), "XPU"),
+        # assets of llama.cpp's releases
+        ("RTX 4090", Workload(runtime="llama.cpp"), "ubuntu-cuda"),
+        ("Arc B580", Workload(runtime="llama.cpp"), "ubuntu-sycl"),
+    ],
+)
+def test_each_maker_of_gpus_gets_its_build(gpu: str, asked: Workload, words: str) -> None:
+    lines = check("mistral-7b", asked, machine=machine_named(gpu)).setup
+    assert any(words in line for line in lines if line.startswith("#")), lines
+
+
+def test_no_other_maker_is_named() -> None:
+    lines = check("mistral-7b", Workload(runtime="transformers"), machine=machine_named("RTX 4090"))
+    assert not any("ROCm" in line or "XPU" in line for line in lines.setup)
