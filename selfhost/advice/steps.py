@@ -51,7 +51,11 @@ def steps(
     runtime = question.runtime
     if runtime is None:
         return Steps()
-    first = (*_install(question, runtime, judged, machine), *_login(runtime, judged, machine))
+    first = (
+        *_install(question, runtime, judged, machine),
+        *_instead(question, runtime),
+        *_login(runtime, judged, machine),
+    )
     if question.workload.task == "finetune":
         trainer, lines = training_lines(question, judged, machine)
         if not lines:
@@ -118,6 +122,8 @@ def _install(
     rule = runtime.rule_of(question.workload.quantization)
     beside = (f"pip install {rule.needs}",) if rule is not None and rule.needs else ()
     lines = _runtime_lines(runtime, code, machine)
+    if lines:
+        lines = (*_before(runtime, judged, machine), *lines)
     return (*lines, *(_otherwise(runtime, judged, machine) if lines else ()), *beside)
 
 
@@ -147,9 +153,32 @@ def _otherwise(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[
     if is_built_from_source(machine, runtime):
         return ()
     texts, system = runtime.install_otherwise, machine.system or ""
-    on_accelerator = texts.get(f"{system}-accelerator") if _uses_accelerator(judged) else None
-    other = on_accelerator or texts.get(system)
+    keys = [system]
+    if _uses_accelerator(judged):
+        vendors = [f"{system}-{vendor}" for vendor in _vendors(machine)]
+        keys = [*vendors[: len(vendors) == 1], f"{system}-accelerator", system]
+    other = next((texts[key] for key in keys if key in texts), None)
     return (f"# {other}",) if other else ()
+
+
+def _instead(question: Question, runtime: RuntimeSpec) -> tuple[str, ...]:
+    """A comment on another program that the users of such a model run; () where none is known."""
+    architecture = question.spec.architecture
+    other = runtime.other_programs.get(architecture.row) if architecture is not None else None
+    return (f"# {other}",) if other and question.workload.task == "generate" else ()
+
+
+def _before(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[str, ...]:
+    """Comments on what the accelerator in use wants installed before the program."""
+    if not _uses_accelerator(judged):
+        return ()
+    texts = runtime.install_first
+    return tuple(f"# {texts[vendor]}" for vendor in _vendors(machine) if vendor in texts)
+
+
+def _vendors(machine: Machine) -> list[str]:
+    """The makers of its accelerators, each once."""
+    return [*dict.fromkeys(card.vendor for card in machine.accelerators or ())]
 
 
 def _uses_accelerator(judged: Judged) -> bool:

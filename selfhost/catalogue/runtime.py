@@ -195,8 +195,10 @@ class RuntimeSpec(Record):
     ones without which its shipped build crashes; `store` names the disk place (`Disk.purpose`) its
     downloads land in; `present` are command names or Python distributions that show it is
     installed; `install` is the line that gets it by system, or for `any`; `install_needs` what must
-    be there first; `install_otherwise` how else it is had, by system, or `SYSTEM-accelerator` where
-    the model is on one; `builds` where releases can be downloaded; `command` the line that
+    be there first; `install_otherwise` how else it is had, by system, or `SYSTEM-VENDOR` or
+    `SYSTEM-accelerator` where the model is on one; `install_first` by vendor what comes before;
+    `other_programs` by architecture row what its users run instead;
+    `builds` where releases can be downloaded; `command` the line that
     downloads and runs a model, with `{repository}`, `{quantization}`, `{context_tokens}` (per
     sequence), `{total_context_tokens}`, `{parallel}`, `{kv_cache_type}`, `{tag}`, `{draft}` (a
     repository, with `:{quantization}` for GGUF), `{adapter}` (a file) to fill in; `commands` by
@@ -306,7 +308,9 @@ class RuntimeSpec(Record):
     present: tuple[str, ...] = read_by(Table.strings, default=())
     distributions: tuple[str, ...] = read_by(Table.strings, default=())
     install: Mapping[str, str] = read_by(texts, default={})
+    install_first: Mapping[str, str] = read_by(texts, default={})
     install_otherwise: Mapping[str, str] = read_by(texts, default={})
+    other_programs: Mapping[str, str] = read_by(texts, default={})
     install_needs: str = read_by(Table.string, default="")
     builds: str = read_by(Table.string, default="")
     command: str = read_by(Table.string, empty=True, default="")

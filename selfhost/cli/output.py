@@ -7,7 +7,7 @@ import os
 import sys
 
 from ..core.errors import Faults
-from .errors import UsageError, abandon, to_standard_error, wants_color
+from .errors import UsageError, abandon, in_width, to_standard_error, wants_color
 
 TYPE_CHECKING = False
 
@@ -96,7 +96,8 @@ def note(text: str) -> None:
     flush()
     from ..reports.layout import clean
 
-    to_standard_error("".join(f"{clean(line)}\n" for line in f"note: {text}".splitlines()))
+    told = "".join(f"{clean(line)}\n" for line in f"note: {text}".splitlines())
+    to_standard_error(told if sys.stderr is None else in_width(told, sys.stderr))
 
 
 def tell_left_aside(catalogue: Catalogue) -> None:

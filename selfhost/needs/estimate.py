@@ -377,6 +377,9 @@ def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tu
     if format == "gguf":
         if _trained_in_mxfp4(spec):
             return format, "MXFP4"
+        if spec.architecture is not None and spec.architecture.matrix_dtype == "ternary":
+            # holds what was trained; any wider type adds nothing
+            return format, "TQ2_0"
         return format, "F16" if spec.modality == "embedding" else "Q4_K_M"
     if format == "ggml":
         return format, "F16"

@@ -58,7 +58,7 @@ class Bar(Record):
 
 class Paragraph(Record):
     """Spans that wrap at `indent`, further lines at `indent + hang`; `verbatim` is never
-    wrapped, so that it can be copied.
+    wrapped, so that it can be copied, unless it is a comment of the shell.
     """
 
     spans: tuple[Span, ...]
@@ -184,14 +184,26 @@ def lay_out(
     return lines
 
 
+# of the shell
+_COMMENT = "# "
+
+
 def _paragraph(block: Paragraph, width: int | None, encoding: str | None) -> list[Line]:
     pieces = [(clean(span.text, encoding), span.style) for span in block.spans]
     first, rest = block.indent, block.indent + block.hang
     if width is not None:
         # half of a narrow terminal must not go to indentation
         first, rest = min(first, width // 10), min(rest, width // 10 * 2)
-    if block.verbatim or width is None or _size(pieces) <= width - first:
+    if width is None or _size(pieces) <= width - first:
         return [_indented(pieces, first)]
+    if block.verbatim and not pieces[0][0].startswith(_COMMENT):
+        return [_indented(pieces, first)]
+    if block.verbatim:
+        # each line is a comment of its own, so that what is copied still is one
+        mark, style = (_COMMENT, pieces[0][1])
+        body = [(pieces[0][0].removeprefix(_COMMENT), style), *pieces[1:]]
+        room = width - first - len(_COMMENT)
+        return [_indented([(mark, style), *line], first) for line in _wrap(body, room, room)]
     wrapped = _wrap(pieces, width - first, width - rest)
     return [_indented(line, rest if number else first) for number, line in enumerate(wrapped)]
 

@@ -14,6 +14,7 @@ from helpers.paths import TESTS
 from selfhost import Machine, Verdict, Workload, check
 from selfhost.advice.steps import Steps, steps
 from selfhost.api import open_catalogue
+from selfhost.machine.named import machine_named
 from selfhost.machine.profiles import load
 from selfhost.verdict.question import ask
 from selfhost.verdict.record import judge
@@ -208,3 +209,39 @@ def test_a_model_that_ollama_has_is_not_converted() -> None:
 def test_each_program_says_by_what_its_options_were_verified() -> None:
     assert {program["verified"] for program in FLAGS.values()} == {"run", "help", "documentation"}
     assert all(program["source"] for program in FLAGS.values())
+
+
+def test_what_its_users_run_is_named() -> None:
+    """BitNet's publisher runs it in bitnet.cpp; Moondream's card loads it with its own code; Orpheus needs SNAC."""
+    gpu = machine_named("RTX 3060 12GB")
+    bitnet = check("bitnet", machine=gpu)
+    assert bitnet.workload.quantization == "TQ2_0"
+    assert any("github.com/microsoft/BitNet" in line for line in bitnet.setup)
+    assert any("--outtype tq2_0" in line for line in bitnet.setup)
+    (moondream,) = check("moondream", machine=gpu).commands
+    assert "trust_remote_code=True" in moondream
+    assert "m.query(" in moondream
+    orpheus = check("orpheus-3b", machine=machine_named("RTX 4090"))
+    assert any("SNAC" in line for line in orpheus.setup)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "asked", "words"),
+    [
+        # the wheels of PyPI are CUDA's (PyTorch, get started; vLLM documentation, installation)
+        ("RX 7900 XTX", Workload(runtime="transformers"), "ROCm"),
+        ("RX 7900 XTX", Workload(runtime="vllm"), "ROCm"),
+        ("Arc B580", Workload(runtime="transformers", quantization="nf4"), "XPU"),
+        # assets of llama.cpp's releases
+        ("RTX 4090", Workload(runtime="llama.cpp"), "ubuntu-cuda"),
+        ("Arc B580", Workload(runtime="llama.cpp"), "ubuntu-sycl"),
+    ],
+)
+def test_each_maker_of_gpus_gets_its_build(gpu: str, asked: Workload, words: str) -> None:
+    lines = check("mistral-7b", asked, machine=machine_named(gpu)).setup
+    assert any(words in line for line in lines if line.startswith("#")), lines
+
+
+def test_no_other_maker_is_named() -> None:
+    lines = check("mistral-7b", Workload(runtime="transformers"), machine=machine_named("RTX 4090"))
+    assert not any("ROCm" in line or "XPU" in line for line in lines.setup)

@@ -564,7 +564,7 @@ def test_runtime_is_usable(id: str) -> None:
     runtime = runtime_of(id)
     assert runtime.id == id
     assert runtime.store in ("huggingface", "llama.cpp", "ollama", "whisper.cpp")
-    assert runtime.install
+    assert runtime.install or runtime.builds
     assert runtime.present or runtime.distributions
     blanks = {
         "repository": "owner/name",
@@ -581,6 +581,7 @@ def test_runtime_is_usable(id: str) -> None:
         "device": "cuda",
         "variant": ", variant='fp16'",
         "remote_code": ", trust_remote_code=True",
+        "parts": "--diffusion-model models/x.gguf",
     }
     numbers = {
         "context_checkpoints": 3,
@@ -591,7 +592,8 @@ def test_runtime_is_usable(id: str) -> None:
     }
     filled = runtime.command.format(**blanks, **numbers)
     # what loads one model alone may know where that is
-    assert runtime.named_alone or "owner/name" in filled or "name:7b" in filled
+    loads_its_own = runtime.named_alone or runtime.parts
+    assert loads_its_own or "owner/name" in filled or "name:7b" in filled
     for command in runtime.commands.values():
         assert "owner/name" in command.format(**blanks, **numbers)
     if (

@@ -38,6 +38,7 @@ from selfhost.reports.layout import (
     plain,
 )
 from selfhost.reports.terminal import print_document
+from selfhost.reports.words import command_line
 from selfhost.verdict.findings import CHECKS
 from selfhost.verdict.record import Outcome, PaceRange, Route, Speed, Verdict
 
@@ -973,3 +974,16 @@ def test_what_a_shell_leaves_is_named() -> None:
     )
     verdict = samples.api().replace(machine=machine, findings=(too_little,))
     assert "`ulimit -v` leaves 4.00 GiB." in plain(check_text.check_document([verdict]))
+
+
+def test_a_comment_of_the_shell_folds_into_comments() -> None:
+    """A command is never broken; a remark among commands is, into lines that a shell still passes over."""
+    remark = "# in another program: put these files where it looks for models, then load them"
+    document = Document(blocks=(command_line(remark), command_line("program --with " + "x" * 60)))
+    lines = lay_out(document, 40)
+    texts = ["".join(text for text, _ in line) for line in lines]
+    *comments, command = texts
+    assert len(comments) > 1
+    assert all(text.startswith("  # ") and len(text) <= 40 for text in comments)
+    assert " ".join(text.removeprefix("  # ") for text in comments) == remark.removeprefix("# ")
+    assert command == "  program --with " + "x" * 60

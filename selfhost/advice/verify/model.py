@@ -8,11 +8,14 @@ from ...catalogue.index import Catalogue
 from ...catalogue.names import id_of
 from ...core.errors import UnknownModelError
 from ...core.records import Record, pattern
+from ..ranking import Standing, Standings
 from .run import Run
 
 # a log rounds the number of parameters to two places or more, and a file may hold a table of
 # rotation factors beside them
 _SAME_COUNT = 0.003
+# half of the last place that llama-bench prints of billions: `7.25 B`
+_ROUNDED = 5_000_000
 # `.gguf`, with the number of a part before it
 _NUMBERED = pattern(r"(?:-\d{5}-of-\d{5})?\.gguf$", 2)
 
@@ -45,8 +48,8 @@ def identify(run: Run, catalogue: Catalogue, typed: str | None) -> Identity:
             is_path=False,
             by="shape",
             note=(
-                "The run does not name its model, so one of the same architecture and number of"
-                " parameters is judged. Name it with --model to be sure."
+                "The run does not name its model. This is the best known one of its architecture"
+                " and number of parameters: name yours with --model to be sure."
             ),
         )
     raise UnknownModelError(
@@ -64,17 +67,34 @@ def _is_here(path: str) -> bool:
 
 
 def _of_shape(run: Run, catalogue: Catalogue) -> str | None:
-    """The id of a model of the same architecture and as many parameters, the current one first."""
+    """The id of a model of the same architecture and as many parameters, the one that most people
+    use first: of tunes that share a shape it is what their publisher started from.
+    """
     if run.parameters is None or run.architecture is None:
         return None
-    near = [
-        outline.id
+    near = {
+        outline.id: abs(outline.parameters_total - run.parameters) > _ROUNDED
         for outline in catalogue.outlines()
         if outline.parameters_total
         and abs(outline.parameters_total / run.parameters - 1) < _SAME_COUNT
-    ]
-    for spec_id in catalogue.current_first(near):
+    }
+    standings = Standings(catalogue)
+    for spec_id in sorted(near, key=lambda id: (near[id], _by_use(standings.of(id)))):
         architecture = catalogue.spec(spec_id).architecture
         if architecture is not None and architecture.row == run.architecture:
             return spec_id
     return None
+
+
+def _by_use(standing: Standing | None) -> tuple[bool | int | str, ...]:
+    """General models before those for one kind of work, then as many sell them, then those in
+    Ollama's library, the earliest first.
+    """
+    if standing is None:
+        return (True, 0, True, "")
+    return (
+        not standing.is_general,
+        -standing.api_providers,
+        not standing.is_in_ollama,
+        standing.released or "9",
+    )

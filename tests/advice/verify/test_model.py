@@ -66,6 +66,23 @@ def test_a_shape_stands_for_a_name() -> None:
 
 
 @pytest.mark.parametrize(
+    ("architecture", "parameters", "model"),
+    [
+        # what llama-bench prints of them, and whose tunes have the same shape: DeepSeek-R1-0528,
+        # DeepHermes 3, Code Llama, BioMistral
+        ("qwen3", 8_190_000_000, "qwen3-8b"),
+        ("llama", 8_030_000_000, "llama-3.1-8b-instruct"),
+        ("llama", 6_740_000_000, "llama-2-7b-chat"),
+        ("llama", 7_250_000_000, "mistral-7b-instruct-v0.3"),
+    ],
+)
+def test_of_one_shape_the_best_known_stands(architecture: str, parameters: int, model: str) -> None:
+    """A tune of somebody else's is an odd name for what its publisher started from."""
+    run = Run(tool="x", architecture=architecture, parameters=parameters)
+    assert identify(run, open_catalogue(), None).model == model
+
+
+@pytest.mark.parametrize(
     "run",
     [
         Run(tool="x"),
