@@ -36,6 +36,7 @@ _FACTS = {
     "n_ctx_seq": "n_ctx_seq",
     "n_ctx_per_seq": "n_ctx_seq",
     "kv_unified": "kv_unified",
+    "n_outputs_max": "n_outputs_max",
 }
 _FACT = pattern(r"(?:print_info|llm_load_print_meta|llama_context|llama_new_context_with_model): ([\w. ]{1,40}?) *= (.{0,200})$")  # fmt: skip # noqa: E501
 _SLOTS = pattern(r"n_slots = (\d{1,6}), n_ctx_slot = (\d{1,9}), kv_unified = '(true|false)'")
@@ -184,6 +185,7 @@ def read(text: str) -> Run | None:
         threads=whole(facts.get("threads", "")) or None,
         on_processor=not on_accelerators if memory else None,
         gpu_layers=log.offloaded[0] if log.offloaded else None,
+        output_tokens=whole(facts.get("n_outputs_max", "")),
         paces=paces,
         memory=memory,
         notes=() if memory else ("The log shows no buffers: -lv 4 makes llama-server print them.",),
