@@ -146,7 +146,7 @@ def compare(
         by=by,
         is_public=is_public,
         differences=tuple(rows),
-        notes=(*notes, *run.notes, *_unseen(run, verdict), *_causes(rows)),
+        notes=(*notes, *run.notes, *_unseen(run, verdict), *_causes(rows, run)),
     )
 
 
@@ -336,7 +336,7 @@ _PREDICTED: Mapping[str, Any] = {
 # ------------------------------------------------------------------ causes
 
 
-def _causes(rows: Sequence[Difference]) -> list[str]:
+def _causes(rows: Sequence[Difference], run: Run) -> list[str]:
     """What most often explains a figure outside its range."""
     outside = [row for row in rows if row.inside is False]
     lines = []
@@ -345,6 +345,11 @@ def _causes(rows: Sequence[Difference]) -> list[str]:
             "A run is slower than its range while other programs use the cores or the memory: try"
             " again on a quiet machine."
         )
+    if run.runtime == "ollama" and any(
+        row.term == "prompt" and row.seen > (row.high or 0) for row in outside
+    ):
+        # pull request 12742
+        lines.append("Ollama timed only the last batch of a long prompt until October 2025.")
     of_process = [row for row in outside if row.term in (MODEL_FILE, EVERYTHING_ELSE, ALL_MEMORY)]
     if any(row.seen < (row.low or 0) for row in of_process):
         lines.append(

@@ -28,6 +28,17 @@ def held(
     )
 
 
+def test_a_prompt_whose_last_batch_alone_was_timed_is_explained() -> None:
+    """ollama/ollama pull request 12742: 32,768 tokens at 139,356.80 tokens/s before it, 4,212.03 after."""
+    text = "prompt eval count:    32768 token(s)\nprompt eval rate:     139356.80 tokens/s\n"
+    run = run_of(text)
+    assert run is not None
+    speed = Speed(how="", prompt=PaceRange(low=3000.0, likely=5000.0, high=7000.0))
+    comparison = held(run, "llama-3.2-3b-instruct", speed=speed)
+    assert comparison.differences[0].inside is False
+    assert any("last batch" in note for note in comparison.notes)
+
+
 def test_room_for_many_logits_is_not_compared() -> None:
     """llama-completion makes room for 2,048 rows of logits, which no server does: 300 MiB of 68 are no fault of the prediction."""
     run = run_of((DATA / "logs" / "llama_log-completion.txt").read_text("utf-8"))
