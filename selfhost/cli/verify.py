@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 # a server's log of some days; a longer one tells no more about the model
 _MOST_LOG_BYTES = 64 << 20
 _UNDERSTOOD = (
-    "give the output of llama-bench, the log of llama-server or llama-cli (-lv 4 shows the memory),"
-    " what `ollama run --verbose` prints, Ollama's server log, or the id of a process"
+    "give the output of llama-bench or llama-batched-bench, the log of llama-server or llama-cli"
+    " (-lv 4 shows the memory), what `ollama run --verbose` prints, Ollama's server log, or the id"
+    " of a process"
 )
 
 

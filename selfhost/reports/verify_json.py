@@ -113,6 +113,7 @@ def _difference(row: Difference) -> dict[str, Any]:
         "why": row.why,
         "tokens": row.tokens,
         "depth_tokens": row.depth_tokens,
+        "sequences": row.sequences,
     }
 
 

@@ -17,6 +17,7 @@ _TERMS = {
     "everything_else": "all else of the process",
     "total": "memory in all",
     "decode": "decoding",
+    "decode_at_once": "decoding",
     "prompt": "prompt",
 }
 _MARKS = {True: ("inside", "pass"), False: ("outside", "fail"), None: ("not compared", "unknown")}
@@ -81,8 +82,10 @@ def _row(row: Difference) -> tuple[Span, ...]:
 def _title(row: Difference) -> str:
     name = _TERMS.get(row.term, row.term.replace("_", " "))
     if row.subject == "pace":
-        counted = "" if row.tokens is None else f" ({units.tokens(row.tokens)})"
-        return f"{name}{counted}"
+        at_once = f"{row.sequences} at once" if row.sequences > 1 else ""
+        counted = "" if row.tokens is None else units.tokens(row.tokens)
+        words = ", ".join(part for part in (at_once, counted) if part)
+        return f"{name} ({words})" if words else name
     number = (row.where or "").partition(":")[2]
     return f"{name}, GPU {number}" if number else name
 

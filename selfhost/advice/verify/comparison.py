@@ -33,6 +33,7 @@ class Difference(Record):
     """One figure. `subject` is memory (`unit` bytes) or pace (tokens_per_second); `term` what it is
     of, `where` it lies, None for a pace. `low`, `likely` and `high` are predicted, None where
     nothing could be; `inside` is None, with the reason in `why`, where the two cannot be compared.
+    A pace is that of `sequences` together.
     """
 
     subject: str
@@ -47,6 +48,7 @@ class Difference(Record):
     why: str | None = None
     tokens: int | None = None
     depth_tokens: int | None = None
+    sequences: int = 1
 
     @property
     def difference(self) -> float | None:
@@ -135,14 +137,16 @@ def compare(
     """
     memory = verdict.needs.memory if verdict.needs is not None else None
     rows = [_of_memory(seen, memory, run) for seen in _in_places(run.memory, verdict.machine)]
-    rows += [_of_pace(seen, speed_at, _least_of_several(verdict)) for seen in run.paces]
+    total = verdict.speed.parallel_total if verdict.speed is not None else None
+    parallel = verdict.workload.parallel
+    rows += [_of_pace(seen, speed_at, total, parallel) for seen in run.paces]
     return Comparison(
         run=run,
         verdict=verdict,
         by=by,
         is_public=is_public,
         differences=tuple(rows),
-        notes=(*notes, *run.notes, *_unseen(run, verdict), *_causes(rows)),
+        notes=(*notes, *run.notes, *_unseen(run, verdict), *_causes(rows, run)),
     )
 
 
@@ -157,25 +161,30 @@ def _unseen(run: Run, verdict: Verdict) -> list[str]:
 # ------------------------------------------------------------------ pace
 
 
-def _least_of_several(verdict: Verdict) -> float | None:
-    """Tokens per second of one sequence at the slow end, while all that the run has room for decode
-    at once; None where it has room for one.
+def _pace_of(
+    seen: SeenPace, speed: Speed | None, total: PaceRange | None, parallel: int
+) -> PaceRange | None:
+    """What is predicted for it. One sequence alone may be as slow as while all that the run has
+    room for decode at once.
     """
-    total = verdict.speed.parallel_total if verdict.speed is not None else None
-    return None if total is None else total.low / verdict.workload.parallel
+    if seen.sequences > 1:
+        return total if seen.sequences == parallel else None
+    if speed is None or seen.kind != "decode":
+        return None if speed is None else speed.prompt
+    if speed.decode is None or total is None:
+        return speed.decode
+    return speed.decode.replace(low=min(speed.decode.low, total.low / parallel))
 
 
 def _of_pace(
     seen: SeenPace,
     speed_at: Callable[[int | None], Speed | None],
-    least_of_several: float | None,
+    total: PaceRange | None,
+    parallel: int,
 ) -> Difference:
+    """`total` is the pace of `parallel` sequences that decode at once; None of one."""
     speed = speed_at(seen.depth_tokens if seen.kind == "decode" else None)
-    predicted: PaceRange | None = None
-    if speed is not None:
-        predicted = speed.decode if seen.kind == "decode" else speed.prompt
-    if predicted is not None and seen.kind == "decode" and least_of_several is not None:
-        predicted = predicted.replace(low=min(predicted.low, least_of_several))
+    predicted = _pace_of(seen, speed, total, parallel)
     least = LEAST_DECODE_TOKENS if seen.kind == "decode" else LEAST_PROMPT_TOKENS
     why: str | None = None
     if predicted is None:
@@ -189,7 +198,7 @@ def _of_pace(
         inside = predicted.low <= seen.tokens_per_second <= predicted.high
     return Difference(
         subject="pace",
-        term=seen.kind,
+        term=seen.kind if seen.sequences == 1 else f"{seen.kind}_at_once",
         where=None,
         unit="tokens_per_second",
         low=predicted.low if predicted else None,
@@ -200,6 +209,7 @@ def _of_pace(
         why=why,
         tokens=seen.tokens,
         depth_tokens=seen.depth_tokens,
+        sequences=seen.sequences,
     )
 
 
@@ -266,6 +276,10 @@ def _why_not(seen: SeenMemory, run: Run) -> str | None:
     """Why that term cannot be compared; None where it can."""
     if run.context_tokens is None and seen.term in _GROWS_WITH_CONTEXT:
         return "the run does not tell its context (-c)"
+    outputs = run.output_tokens or 0
+    if seen.term == "compute" and outputs > (run.parallel or 1):
+        # llama-completion and llama-perplexity; a server has one for each sequence
+        return f"the program makes room for the logits of {units.tokens(outputs)} at once"
     if seen.term in _TIED_TO_CACHE_TYPE and run.kv_cache_type not in KV_CACHE_TYPES:
         return "the run does not tell the type of its cache, or keys and values differ"
     return None
@@ -322,7 +336,7 @@ _PREDICTED: Mapping[str, Any] = {
 # ------------------------------------------------------------------ causes
 
 
-def _causes(rows: Sequence[Difference]) -> list[str]:
+def _causes(rows: Sequence[Difference], run: Run) -> list[str]:
     """What most often explains a figure outside its range."""
     outside = [row for row in rows if row.inside is False]
     lines = []
@@ -331,6 +345,11 @@ def _causes(rows: Sequence[Difference]) -> list[str]:
             "A run is slower than its range while other programs use the cores or the memory: try"
             " again on a quiet machine."
         )
+    if run.runtime == "ollama" and any(
+        row.term == "prompt" and row.seen > (row.high or 0) for row in outside
+    ):
+        # pull request 12742
+        lines.append("Ollama timed only the last batch of a long prompt until October 2025.")
     of_process = [row for row in outside if row.term in (MODEL_FILE, EVERYTHING_ELSE, ALL_MEMORY)]
     if any(row.seen < (row.low or 0) for row in of_process):
         lines.append(

@@ -11,13 +11,15 @@ MODEL_FILE, EVERYTHING_ELSE, ALL_MEMORY = "model_file", "everything_else", "tota
 class SeenPace(Record):
     """Tokens per second that a run reached: `kind` is decode or prompt. `tokens` were timed, of
     several requests on average, with `depth_tokens` in the context on average (of a prompt: before
-    it); either is None where the run does not tell.
+    it); either is None where the run does not tell. `sequences` decoded at once, all together at
+    that pace.
     """
 
     kind: str
     tokens_per_second: float
     tokens: int | None = None
     depth_tokens: int | None = None
+    sequences: int = 1
 
 
 class SeenMemory(Record):
@@ -37,7 +39,8 @@ class Run(Record):
 
     `file` and `name` are as the run wrote them: they find the model and go into no report.
     `parameters` may be rounded (`494.03 M`). `context_tokens` is per sequence. `on_processor`: no
-    layer lies on an accelerator. `gpu_layers` as asked or as reported.
+    layer lies on an accelerator. `gpu_layers` as asked or as reported. `output_tokens` of a batch
+    can have logits.
     `notes` are sentences about what the run does not tell.
     """
 
@@ -56,6 +59,7 @@ class Run(Record):
     threads: int | None = None
     on_processor: bool | None = None
     gpu_layers: int | None = None
+    output_tokens: int | None = None
     paces: tuple[SeenPace, ...] = ()
     memory: tuple[SeenMemory, ...] = ()
     notes: tuple[str, ...] = ()

@@ -28,6 +28,51 @@ def held(
     )
 
 
+def test_a_prompt_whose_last_batch_alone_was_timed_is_explained() -> None:
+    """ollama/ollama pull request 12742: 32,768 tokens at 139,356.80 tokens/s before it, 4,212.03 after."""
+    text = "prompt eval count:    32768 token(s)\nprompt eval rate:     139356.80 tokens/s\n"
+    run = run_of(text)
+    assert run is not None
+    speed = Speed(how="", prompt=PaceRange(low=3000.0, likely=5000.0, high=7000.0))
+    comparison = held(run, "llama-3.2-3b-instruct", speed=speed)
+    assert comparison.differences[0].inside is False
+    assert any("last batch" in note for note in comparison.notes)
+
+
+def test_room_for_many_logits_is_not_compared() -> None:
+    """llama-completion makes room for 2,048 rows of logits, which no server does: 300 MiB of 68 are no fault of the prediction."""
+    run = run_of((DATA / "logs" / "llama_log-completion.txt").read_text("utf-8"))
+    assert run is not None
+    rows = {row.term: row for row in held(run, "qwen2.5-0.5b-instruct").differences}
+    assert rows["compute"].inside is None
+    assert "2,048 tokens" in (rows["compute"].why or "")
+    assert rows["weights"].inside
+    assert rows["kv_cache"].inside
+
+
+def test_several_sequences_at_once_are_held_against_their_total() -> None:
+    """A pace of four together is compared where four were judged, and not against that of one."""
+    total = PaceRange(low=20.0, likely=30.0, high=40.0)
+    one = PaceRange(low=5.0, likely=10.0, high=15.0)
+    speed = Speed(how="", decode=one, parallel_total=total)
+    run = Run(
+        tool="llama-batched-bench",
+        parallel=4,
+        paces=(
+            SeenPace(kind="decode", tokens_per_second=12.0, tokens=8),
+            SeenPace(kind="decode", tokens_per_second=35.0, tokens=8, sequences=4),
+            SeenPace(kind="decode", tokens_per_second=35.0, tokens=8, sequences=2),
+        ),
+    )
+    judged = held(run, "qwen2.5-0.5b-instruct").verdict.replace(speed=speed)
+    rows = compare(
+        run, judged, by="typed", is_public=True, speed_at=lambda depth: speed
+    ).differences
+    assert [row.term for row in rows] == ["decode", "decode_at_once", "decode_at_once"]
+    assert [row.inside for row in rows] == [True, True, None]
+    assert rows[1].high == total.high
+
+
 def test_every_buffer_of_a_real_server_is_inside() -> None:
     """What llama-server printed for Qwen2.5 0.5B in Q4_K_M with 4,096 tokens of context."""
     run = run_of((DATA / "logs" / "llama_log-server.txt").read_text("utf-8"))

@@ -1,4 +1,4 @@
-"""llama-bench of llama.cpp: its default table, and `-o json`, `jsonl` and `csv`."""
+"""llama-bench of llama.cpp: its default table, and `-o json`, `jsonl`, `csv` and `sql`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ _MOST_ROWS = 10_000
 # pp512, tg128, pp512+tg128, each with @ d4096
 _TEST = pattern(r"(pp|tg)(\d{1,9})(?: @ d(\d{1,9}))?")
 _BUILD = pattern(r"^build: ([0-9a-f]{4,40}) \(\d+\)", 8)
+# INSERT INTO llama_bench (build_commit, …) VALUES ('0c1e570', …); nothing in a value is escaped
+_INSERTED = pattern(r"^INSERT INTO \w{1,80} \(([\w, ]{1,4000})\) VALUES \((.{1,40000})\);$")
+_VALUE = pattern(r"'([^']*)'")
 # what stands for an architecture in `qwen2 1B Q4_K - Medium` where it is not known
 _NOT_AN_ARCHITECTURE = ("?", "unknown")
 _Row = Mapping[str, str]
@@ -23,7 +26,7 @@ _Row = Mapping[str, str]
 
 def read(text: str) -> Run | None:
     """Its tests of one model; of several models those of the first."""
-    rows = _records(text) or _of_csv(text)
+    rows = _records(text) or _of_csv(text) or _of_sql(text)
     return _of_rows(rows) if rows else _of_table(text)
 
 
@@ -69,6 +72,19 @@ def _of_csv(text: str) -> list[_Row]:
                 rows.append({key: value for key, value in row.items() if isinstance(value, str)})
     except csv.Error:
         return rows
+    return rows
+
+
+def _of_sql(text: str) -> list[_Row]:
+    rows: list[_Row] = []
+    for line in text.splitlines():
+        match = _INSERTED.match(line) if line.startswith("INSERT INTO ") else None
+        if match is None or len(rows) >= _MOST_ROWS:
+            continue
+        names, values = match[1].split(", "), _VALUE.findall(match[2])
+        if len(names) == len(values):
+            row = dict(zip(names, values, strict=True))
+            rows += [row] if all(row.get(key) for key in _KEYS) else []
     return rows
 
 

@@ -14,7 +14,7 @@ _BUFFER = pattern(r"(\S{1,40}) (model|KV|RS|compute) buffer size = +(\d{1,9}(?:\
 _TERMS = {"KV": "kv_cache", "RS": "recurrent_state", "compute": "compute"}
 _REPACKED = pattern(r"_(?:REPACK|AARCH64|AMX)$|^CPU_(?:REPACK|AARCH64|AMX)")
 _TIMING = pattern(
-    r"(prompt eval|[ :|]eval) time = +(\d{1,12}(?:\.\d{1,4})?) ms / +(\d{1,9}) (?:tokens|runs)"
+    r"(prompt eval|[ :|]eval) time += +(\d{1,12}(?:\.\d{1,4})?) ms / +(\d{1,9}) (?:tokens|runs)"
 )
 # [ Prompt: 63.8 t/s | Generation: 13.5 t/s ]
 _RATES = pattern(r"\[ Prompt: (\d{1,9}\.\d) t/s \| Generation: (\d{1,9}\.\d) t/s \]")
@@ -30,12 +30,14 @@ _FACTS = {
     "arch": "architecture",
     "general.name": "name",
     "file type": "quantization",
+    "model ftype": "quantization",
     "model params": "parameters",
     "n_seq_max": "n_seq_max",
     "n_ctx": "n_ctx",
     "n_ctx_seq": "n_ctx_seq",
     "n_ctx_per_seq": "n_ctx_seq",
     "kv_unified": "kv_unified",
+    "n_outputs_max": "n_outputs_max",
 }
 _FACT = pattern(r"(?:print_info|llm_load_print_meta|llama_context|llama_new_context_with_model): ([\w. ]{1,40}?) *= (.{0,200})$")  # fmt: skip # noqa: E501
 _SLOTS = pattern(r"n_slots = (\d{1,6}), n_ctx_slot = (\d{1,9}), kv_unified = '(true|false)'")
@@ -75,7 +77,7 @@ class _Log:
                 self.buffers = {}
             self._take_buffer(buffer[1], buffer[2], round(float(buffer[3]) * MIB))
             return
-        if " time = " in line and (timing := _TIMING.search(line)) is not None:
+        if " time " in line and (timing := _TIMING.search(line)) is not None:
             self._take_time(timing[1].strip(" :|"), float(timing[2]), int(timing[3]))
             return
         fact = _FACT.search(line)
@@ -184,6 +186,7 @@ def read(text: str) -> Run | None:
         threads=whole(facts.get("threads", "")) or None,
         on_processor=not on_accelerators if memory else None,
         gpu_layers=log.offloaded[0] if log.offloaded else None,
+        output_tokens=whole(facts.get("n_outputs_max", "")),
         paces=paces,
         memory=memory,
         notes=() if memory else ("The log shows no buffers: -lv 4 makes llama-server print them.",),

@@ -105,3 +105,20 @@ def test_a_log_that_was_cut_tells_what_it_has(cut: int) -> None:
 def test_a_line_of_megabytes_takes_no_time() -> None:
     """Of a line only its beginning is looked at."""
     assert llama_log.read("model = " + " " * 5_000_000 + "x" * 5_000_000) is None
+
+
+def test_older_forms_are_read() -> None:
+    """Of 2024, behind a journal's prefix: `model ftype`, and timings with spaces before the sign and a field of JSON behind."""
+    text = (
+        "Sep 11 01:16:15 host ollama[1884]: llm_load_print_meta: arch             = llama\n"
+        "Sep 11 01:16:15 host ollama[1884]: llm_load_print_meta: model ftype      = Q4_0\n"
+        "INFO [  print_timings] prompt eval time     =    1048.86 ms /   221 tokens (4.75 ms per token) | id_slot=0\n"
+        "INFO [  print_timings] generation eval time =     828.09 ms /    23 runs   (36.00 ms per token) | id_slot=0\n"
+    )
+    run = llama_log.read(text)
+    assert run is not None
+    assert (run.runtime, run.architecture, run.quantization) == ("ollama", "llama", "Q4_0")
+    assert [(pace.kind, pace.tokens, round(pace.tokens_per_second, 2)) for pace in run.paces] == [
+        ("decode", 23, 27.77),
+        ("prompt", 221, 210.7),
+    ]

@@ -1,0 +1,84 @@
+"""llama-batched-bench of llama.cpp: its table, and `--output-format jsonl`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ....core.reading import Decoder, Unreadable
+from ....core.records import pattern
+from ..run import Run, SeenPace
+from .words import positive, whole
+
+_HEAD = ["PP", "TG", "B", "N_KV", "T_PP s", "S_PP t/s", "T_TG s", "S_TG t/s", "T s", "S t/s"]
+# of the table -> of a record
+_NAMES = {"PP": "pp", "TG": "tg", "B": "pl", "S_PP t/s": "speed_pp", "S_TG t/s": "speed_tg"}
+_THREADS = pattern(r"\bn_threads = (\d{1,5})")
+# more rows than any benchmark has
+_MOST_ROWS = 10_000
+_Row = Mapping[str, str]
+
+
+def read(text: str) -> Run | None:
+    """One sequence alone, and the most that decoded at once."""
+    rows = [row for row in _of_table(text) or _records(text) if whole(row["pl"])]
+    if not rows:
+        return None
+    alone = next((row for row in rows if whole(row["pl"]) == 1), None)
+    most = max(rows, key=lambda row: whole(row["pl"]) or 0)
+    shown = [row for row in rows if row is alone or row is most]
+    threads = _THREADS.search(text)
+    left_out = len(rows) - len(shown)
+    note = f"Rows of other numbers of sequences are left out: {left_out:,}."
+    return Run(
+        tool="llama-batched-bench",
+        parallel=whole(most["pl"]),
+        threads=whole(threads[1] if threads else most.get("n_threads", "")) or None,
+        paces=tuple(pace for row in shown for pace in _paces(row)),
+        notes=(note,) if left_out else (),
+    )
+
+
+def _of_table(text: str) -> list[_Row]:
+    rows: list[_Row] = []
+    is_below = False
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line[:400].strip().strip("|").split("|")]
+        if cells == _HEAD:
+            is_below = True
+        elif is_below and len(cells) == len(_HEAD) and len(rows) < _MOST_ROWS:
+            named = dict(zip(_HEAD, cells, strict=True))
+            rows.append({_NAMES[key]: value for key, value in named.items() if key in _NAMES})
+    return rows
+
+
+def _records(text: str) -> list[_Row]:
+    rows: list[_Row] = []
+    decoder = Decoder()
+    for line in text.splitlines():
+        if not line.startswith("{") or '"speed_tg"' not in line or len(rows) >= _MOST_ROWS:
+            continue
+        try:
+            value = decoder.parse(line)
+        except Unreadable:
+            continue
+        if isinstance(value, dict) and all(key in value for key in _NAMES.values()):
+            rows.append({key: str(entry) for key, entry in value.items()})
+    return rows
+
+
+def _paces(row: _Row) -> Iterable[SeenPace]:
+    """Of decoding, and of a prompt where one was read alone."""
+    sequences = whole(row["pl"]) or 1
+    read, written = whole(row["pp"]) or 0, whole(row["tg"]) or 0
+    rate = positive(row["speed_pp"])
+    if sequences == 1 and read and rate is not None:
+        yield SeenPace(kind="prompt", tokens_per_second=rate, tokens=read, depth_tokens=0)
+    rate = positive(row["speed_tg"])
+    if written and rate is not None:
+        yield SeenPace(
+            kind="decode",
+            tokens_per_second=rate,
+            tokens=written,
+            depth_tokens=read + written // 2,
+            sequences=sequences,
+        )
