@@ -597,7 +597,7 @@ class _Taken(Record):
 
 
 # of one model on many machines it is the same
-@lru_cache(maxsize=32)
+@remembered(32)
 def _taken_by(memory: MemoryNeed) -> _Taken:
     there = [term.on_device or term for term in memory.terms if not term.is_program]
     by_layer = [term for term in there if term.name in _BY_LAYER]
