@@ -150,8 +150,12 @@ def compared(policy: Path, records: Path) -> int:
     one_by_one = run_audit(read, machines, by_one, today=TODAY)
     ended = time.process_time()
     different = sum(key(row) != key(own) for row, own in zip(rows, one_by_one.rows, strict=True))
+    # the report by class is made apart from the rows
+    is_same = at_once.tally.results == one_by_one.tally.results
+    different += not is_same
     print(
-        f"{len(rows):,} pairs, {different} different;"
+        f"{len(rows):,} pairs, {different} different, counts of the report by class"
+        f" {'the same' if is_same else 'others'};"
         f" CPU {middle - begun:.1f} s at once with all rows, {ended - middle:.1f} s one by one"
     )
     return different

@@ -90,7 +90,9 @@ class _Sums:
         if self.basis == "default" and machine.planning:
             self.basis = "total"
         self.could = self._worked_out("could", _could_give)
-        self.now = self._worked_out("now", _gives_now)
+        self.now = machine.memory_available_bytes
+        if workload.reserve_bytes is not None:
+            self.now = self._worked_out("now", _gives_now)
         self.low, self.high = host_low(needs), host_high(needs)
         self._memory = needs.memory
         held = 0 if self._counts_now((self.high or 0) + stored_bytes) else held_bytes
