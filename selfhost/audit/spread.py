@@ -78,8 +78,10 @@ class Engine(Record):
     counts: str
     most: str
     architectures: tuple[str, ...]
+    alone: tuple[str, ...]
     cache_bytes: int | None
     table_bytes: int | None
+    router_bytes: int | None
     block_bytes: int | None
     warnings: tuple[str, ...]
     how: str
@@ -130,7 +132,7 @@ def engine_named(typed: str, catalogue: Catalogue) -> Engine:
         )
     name, values = row
     fields: dict[str, Any] = {key: values.get(key) for key in Engine._fields}
-    for key in ("architectures", "warnings", "sources"):
+    for key in ("architectures", "alone", "warnings", "sources"):
         fields[key] = tuple(values.get(key, ()))
     return Engine(**{**fields, "name": name})
 
@@ -327,7 +329,9 @@ class _Search:
                 return machine.memory_available_bytes
             if basis == "available":
                 return None
-        limit = machine.memory_limit_bytes or machine.memory_total_bytes
+        limit = machine.memory_limit_bytes
+        if limit is None:
+            limit = machine.memory_total_bytes
         if limit is None:
             return None
         if basis != "total" and not machine.planning:
@@ -400,6 +404,8 @@ class _Search:
         architecture = self._model.architecture
         if architecture is None:
             return 0
+        if architecture.row in self._engine.alone:
+            return 1
         if self._engine.most == "kv-heads":
             return min((layer.kv_heads for layer in architecture.attention), default=1)
         return architecture.layers
@@ -430,10 +436,13 @@ class _Search:
         program = sum(term.high_bytes for term in there if term.is_program)
         others = [term for term in there if term.name not in _BY_LAYER and not term.is_program]
         output += sum(term.high_bytes for term in others if term.name.startswith(_ONCE))
+        routed = sum((kind.experts or 0) * len(kind.layers) for kind in architecture.feed_forward)
+        routers = routed * architecture.embedding_length * (self._engine.router_bytes or 0)
+        whole = sum(term.high_bytes for term in others if not term.name.startswith(_ONCE))
         return Sizes(
             layers=architecture.layers,
             layer_bytes=ceil(shared * (1 + uneven) / architecture.layers),
-            device_bytes=sum(term.high_bytes for term in others if not term.name.startswith(_ONCE)),
+            device_bytes=whole + routers,
             program_bytes=program,
             output_bytes=output,
             table_bytes=table,
@@ -502,6 +511,11 @@ class _Search:
             unknown = self._needs.unknown if self._needs else ()
             why = unknown[0].reason if unknown else "its size is not known"
             return f"the memory that the model needs is not known: {why}"
+        return self._why_not(self._needs.memory.high_bytes)
+
+    def _why_not(self, needed_bytes: int) -> str:
+        """Why no set of the machines holds a model that takes so much on one machine."""
+        title, total = self._engine.title, len(self._machines)
         if self.left_out and not self.rooms and not any(each.unread for each in self.left_out):
             out = self.left_out[0]
             return (
@@ -509,7 +523,6 @@ class _Search:
                 f" {title}: none can take part ({out.machine}: {out.reason})"
             )
         free = units.binary(sum(room.bytes for room in self.rooms))
-        wanted = units.binary(self._needs.memory.high_bytes)
         unread = sum(machine.unread for machine in self.left_out)
         machines = "the machine" if total == 1 else f"the {total} machines together"
         if self.rooms and len(self._without_disk) == len(self.rooms):
@@ -518,7 +531,7 @@ class _Search:
                 f"does not fit on {machines} with {title}: the first machine keeps the whole file,"
                 f" and none has room for it ({reason})"
             )
-        needed = f"the model needs {wanted} on one machine"
+        needed = f"the model needs {units.binary(needed_bytes)} on one machine"
         if unread:
             where = f"{machines} with {title}"
             return (
@@ -526,7 +539,9 @@ class _Search:
                 f" {free} to give, and of {unread} too little was read"
             )
         text = f"does not fit on {machines} with {title}: {needed}, and they have {free} to give"
-        if self._needs.memory.high_bytes <= sum(room.bytes for room in self.rooms):
+        if self._most() == 1:
+            text += "; it runs this model on one machine only"
+        elif needed_bytes <= sum(room.bytes for room in self.rooms):
             text += "; the sum is enough, but each must hold a whole part"
         return text
 

@@ -42,13 +42,11 @@ READ: dict[str, Any] = {
 
 def machine(name: str, free_gib: float | None, **facts: Any) -> Machine:
     free = None if free_gib is None else int(free_gib * GIB)
+    memory = ("memory_total_bytes", "memory_limit_bytes", "memory_available_bytes")
     return Machine(
         name=name,
         system="linux",
-        memory_total_bytes=free,
-        memory_limit_bytes=free,
-        memory_available_bytes=free,
-        **{"accelerators": (), **READ, **facts},
+        **{**dict.fromkeys(memory, free), "accelerators": (), **READ, **facts},
     )
 
 
@@ -123,6 +121,33 @@ def test_distributed_llama_takes_powers_of_two() -> None:
     assert (first.held_bytes - second.held_bytes) == 128_256 * 8_192 * 4
     with pytest.raises(Exception, match="gemma3"):
         ask("dllama", fleet(64), "gemma-3-27b")
+
+
+def test_routers_of_experts_lie_whole_on_every_machine() -> None:
+    """In float32: 48 layers of 128 experts, 2,048 wide; the 30.5e9 weights in 4.5 bits are cut."""
+    halves = ask("dllama", fleet(*[16] * 2), "qwen3-30b-a3b").shares
+    quarters = ask("dllama", fleet(*[9] * 4), "qwen3-30b-a3b").shares
+    routers = 48 * 128 * 2048 * 4
+    # what is left of four quarters over two halves is what lies whole on the two others
+    whole = sum(share.held_bytes for share in quarters) - sum(share.held_bytes for share in halves)
+    assert (len(halves), len(quarters)) == (2, 4)
+    assert routers <= whole / 2 < 0.6e9
+
+
+def test_what_a_program_does_not_cut_stays_on_one_machine() -> None:
+    """exo refuses Gemma 4 in layers over several machines; llama.cpp does not."""
+    small = fleet(16, 16, 16)
+    refused = ask("exo", small, "gemma-4-31b-it")
+    assert refused.route is Route.NEITHER
+    assert refused.reason.endswith("it runs this model on one machine only")
+    assert len(ask("llama.cpp-rpc", small, "gemma-4-31b-it").shares) > 1
+    assert len(ask("exo", fleet(64), "gemma-4-31b-it").shares) == 1
+
+
+def test_a_node_that_may_give_nothing_gives_nothing() -> None:
+    """Kubernetes may keep all of a node's memory from pods: an allocatable of 0 is no missing one."""
+    kept = machine("kept", 64, memory_available_bytes=None, memory_limit_bytes=0)
+    assert ask("llama.cpp-rpc", [kept], "llama-3.2-1b").route is Route.NEITHER
 
 
 def test_no_more_machines_than_kv_heads() -> None:
