@@ -511,6 +511,11 @@ class _Search:
             unknown = self._needs.unknown if self._needs else ()
             why = unknown[0].reason if unknown else "its size is not known"
             return f"the memory that the model needs is not known: {why}"
+        return self._why_not(self._needs.memory.high_bytes)
+
+    def _why_not(self, needed_bytes: int) -> str:
+        """Why no set of the machines holds a model that takes so much on one machine."""
+        title, total = self._engine.title, len(self._machines)
         if self.left_out and not self.rooms and not any(each.unread for each in self.left_out):
             out = self.left_out[0]
             return (
@@ -518,7 +523,6 @@ class _Search:
                 f" {title}: none can take part ({out.machine}: {out.reason})"
             )
         free = units.binary(sum(room.bytes for room in self.rooms))
-        wanted = units.binary(self._needs.memory.high_bytes)
         unread = sum(machine.unread for machine in self.left_out)
         machines = "the machine" if total == 1 else f"the {total} machines together"
         if self.rooms and len(self._without_disk) == len(self.rooms):
@@ -527,7 +531,7 @@ class _Search:
                 f"does not fit on {machines} with {title}: the first machine keeps the whole file,"
                 f" and none has room for it ({reason})"
             )
-        needed = f"the model needs {wanted} on one machine"
+        needed = f"the model needs {units.binary(needed_bytes)} on one machine"
         if unread:
             where = f"{machines} with {title}"
             return (
@@ -537,7 +541,7 @@ class _Search:
         text = f"does not fit on {machines} with {title}: {needed}, and they have {free} to give"
         if self._most() == 1:
             text += "; it runs this model on one machine only"
-        elif self._needs.memory.high_bytes <= sum(room.bytes for room in self.rooms):
+        elif needed_bytes <= sum(room.bytes for room in self.rooms):
             text += "; the sum is enough, but each must hold a whole part"
         return text
 

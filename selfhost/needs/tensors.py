@@ -223,11 +223,34 @@ def _stated_row(
     values = rows.get(architecture.row) if isinstance(rows, Mapping) else None
     if not isinstance(values, Mapping):
         return None
+    departing = architecture.also, architecture.lacks, architecture.gate
+    return _departing_row(architecture.row, _Table(values), *departing)
+
+
+class _Table:
+    """A table of the parsed file, which nobody changes: the same one, not an equal one."""
+
+    __slots__ = ("values",)
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.values = values
+
+    def __hash__(self) -> int:
+        return id(self.values)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Table) and self.values is other.values
+
+
+@lru_cache(maxsize=512)
+def _departing_row(
+    name: str, table: _Table, also: tuple[str, ...], lacks: tuple[str, ...], gate: str | None
+) -> ArchitectureRow:
+    """The row with what one model has beside others of it, and what it lacks."""
     # the last norm is a name in the row
-    lacks = {flag: "" if flag == "output_norm" else False for flag in architecture.lacks}
-    gate = {} if architecture.gate is None else {"gate": architecture.gate}
-    departs = {**dict.fromkeys(architecture.also, True), **lacks, **gate}
-    return _known_row(ArchitectureRow.from_values(architecture.row, {**values, **departs}))
+    absent = {flag: "" if flag == "output_norm" else False for flag in lacks}
+    departs = {**dict.fromkeys(also, True), **absent, **({} if gate is None else {"gate": gate})}
+    return _known_row(ArchitectureRow.from_values(name, {**table.values, **departs}))
 
 
 def trained_tokens(architecture: Architecture, row: ArchitectureRow | None) -> int | None:
