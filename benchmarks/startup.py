@@ -32,6 +32,23 @@ COMMANDS: dict[str, Sequence[str]] = {
     ),
     "selfhost machine": ("-m", "selfhost", "machine"),
     "selfhost list": ("-m", "selfhost", "list"),
+    # without the glance at the memory
+    "selfhost check mistral-7b --no-measure": (
+        "-m",
+        "selfhost",
+        "check",
+        "mistral-7b",
+        "--no-measure",
+    ),
+    "selfhost list --no-measure": ("-m", "selfhost", "list", "--no-measure"),
+    # what suits a GPU is asked of the models shown
+    "selfhost list --machine desktop-rtx4060-8gb": (
+        "-m",
+        "selfhost",
+        "list",
+        "--machine",
+        "desktop-rtx4060-8gb",
+    ),
     "selfhost list --format json": ("-m", "selfhost", "list", "--format", "json"),
     "selfhost list --format html": ("-m", "selfhost", "list", "--format", "html"),
     # what each model takes is computed anew
