@@ -17,6 +17,7 @@ from .words import (
     aged_words,
     causes,
     download_of,
+    is_tight,
     memory_of,
     on_machine,
     pace_cell,
@@ -115,7 +116,7 @@ def _table(rows: Sequence[Answer], why: Mapping[str, str], *, wide: bool) -> Tab
         Column(),
         Column(title="model"),
         Column(title="GPU +RAM" if shares_out else "memory", right=True, drop=2),
-        Column(title="tokens/s", right=True, drop=1),
+        Column(title=_pace_title(rows), right=True, drop=1),
         Column(title="download", right=True, drop=3),
         Column(title="license", drop=4, cut=18),
     ]
@@ -139,7 +140,7 @@ def _table(rows: Sequence[Answer], why: Mapping[str, str], *, wide: bool) -> Tab
         pace = row.speed.decode if row.speed is not None else None
         texts = [
             memory_words(row),
-            pace_cell(pace),
+            _pace_of(row),
             download_of(row),
             license_words(row.model),
         ]
@@ -154,6 +155,32 @@ def _table(rows: Sequence[Answer], why: Mapping[str, str], *, wide: bool) -> Tab
             ]
         cells.append((signs[row.route], Span(text=row.model.id, style="strong"), *map(cell, texts)))
     return Table(columns=tuple(columns), rows=tuple(cells), indent=0)
+
+
+# what the pace of other work than text is of, by its unit
+_OF_WORK = {
+    "seconds_per_image": "a picture",
+    "seconds_per_audio_minute": "an hour of audio",
+    "documents_per_second": "documents/s",
+    units.TRAINED: "trained tokens/s",
+}
+
+
+def _pace_title(rows: Sequence[Answer]) -> str:
+    """`tokens/s`; where all that have a pace do one other kind of work, what it is of."""
+    speeds = [row.speed for row in rows if row.speed is not None]
+    kinds = {speed.unit for speed in speeds if speed.work is not None}
+    if any(speed.decode is not None for speed in speeds) or len(kinds) != 1:
+        return "tokens/s"
+    return _OF_WORK.get(kinds.pop() or "", "pace")
+
+
+def _pace_of(row: Answer) -> str:
+    """The pace as `pace_cell` has it; of other work its ends."""
+    work = row.speed.work if row.speed is not None else None
+    if row.speed is None or work is None:
+        return pace_cell(row.speed.decode if row.speed is not None else None)
+    return units.work_ends(work.low, work.high, row.speed.unit)
 
 
 def _is_on_cards(row: Answer) -> bool:
@@ -171,7 +198,8 @@ def _shares_of(row: Answer) -> str:
         return "-"
     if not _is_on_cards(row):
         return f"+{units.binary(in_ram)}"
-    on_card = units.binary(needs.memory.high_bytes - in_ram)
+    ends = needs.memory.total_bytes if is_tight(row) else needs.memory.high_bytes
+    on_card = units.binary(max(0, ends - in_ram))
     if needs.placement == "accelerator":
         return on_card
     return f"{on_card} +{units.binary(in_ram)}".replace(" GiB", "")

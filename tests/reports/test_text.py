@@ -987,3 +987,17 @@ def test_a_comment_of_the_shell_folds_into_comments() -> None:
     assert all(text.startswith("  # ") and len(text) <= 40 for text in comments)
     assert " ".join(text.removeprefix("  # ") for text in comments) == remark.removeprefix("# ")
     assert command == "  program --with " + "x" * 60
+
+
+def test_a_list_of_one_other_kind_of_work_tells_its_pace() -> None:
+    """A dash under `tokens/s` says nothing of pictures, sound and training, whose pace is known."""
+    from selfhost import Workload, check
+    from selfhost.machine.named import machine_named
+
+    training = Workload(task="finetune")
+    told = [check(id, training, machine="RTX 4090") for id in ("llama-3.2-1b", "qwen3-4b")]
+    shown = plain(list_text.list_document(told, machine_named("RTX 4090")))
+    assert "trained tokens/s" in shown
+    for line in shown.splitlines():
+        if line.startswith("✓"):
+            assert re.search(r"\d-[\d,]+ ", line), line
