@@ -206,6 +206,16 @@ def _vocabulary(writer: Any, gguf: Any, file: Path, architecture: Architecture) 
         writer.add_token_scores([-float(number) for number in range(count)])
 
 
+def _named_metadata(writer: Any, name: str) -> None:
+    """What the loader of that architecture wants beside."""
+    if name == "gptneox":
+        writer.add_bool("gptneox.use_parallel_residual", True)
+    if name in ("granite", "granitemoe"):
+        writer.add_float32(f"{name}.logit_scale", 8.0)
+    if name in ("bert", "nomic-bert"):
+        writer.add_bool(f"{name}.attention.causal", False)
+
+
 def _metadata(writer: Any, made: Architecture) -> None:
     name = made.row
     heads = made.attention[0]
@@ -235,6 +245,11 @@ def _metadata(writer: Any, made: Architecture) -> None:
     windows = [group.window_tokens for group in made.attention if group.window_tokens]
     if windows:
         number("attention.sliding_window", windows[0])
+    routed = next((group for group in made.feed_forward if group.experts), None)
+    if routed is not None:
+        number("expert_count", routed.experts or 0)
+        number("expert_used_count", routed.used or 0)
+        number("expert_feed_forward_length", routed.length)
     for state in made.recurrent:
         if state.kind == "mamba2":
             lengths = (
@@ -252,12 +267,7 @@ def _metadata(writer: Any, made: Architecture) -> None:
                 number(f"ssm.{key}", length or 0)
         else:
             number("shortconv.l_cache", state.convolution or 0)
-    if name == "gptneox":
-        writer.add_bool("gptneox.use_parallel_residual", True)
-    if name == "granite":
-        writer.add_float32("granite.logit_scale", 8.0)
-    if name in ("bert", "nomic-bert"):
-        writer.add_bool(f"{name}.attention.causal", False)
+    _named_metadata(writer, name)
 
 
 def _in_order(

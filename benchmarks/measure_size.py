@@ -1,5 +1,6 @@
 """llama-server in a control group of the size that `selfhost size` prints: figures for `tests/truth/llamacpp_groups.json`.
-Linux only; needs a memory control group that may be written (root in a virtual machine), without swap.
+Linux only; needs a memory control group that may be written (root in a virtual machine), without swap. llama.cpp is built with
+-DGGML_NATIVE=OFF, for the processor that `selfhost size` assumes: x86-64-v3.
 
     pip install gguf numpy
     python benchmarks/measure_size.py --out FILE --programs BUILD/bin --tree LLAMA_CPP [--only TEXT]
@@ -8,7 +9,7 @@ Models have the names, shapes and metadata of models of the catalogue and no dat
 sends prompts of random tokens, no two alike, from as many clients as there are users:
 
 - limit: the printed options under the printed limit
-- default: without --cache-ram under what `check` says the model needs, the limit that somebody would guess
+- default: without --cache-ram and environment, under what `check` says the model needs, the limit that somebody would guess
 - less: the printed options under nine tenths of what cannot be reclaimed
 - no_cache, where asked for: the printed options under the printed limit without the page cache
 """
@@ -26,29 +27,39 @@ import time
 from pathlib import Path
 from typing import Any
 
-from measure_llamacpp import _VOCABULARIES, TEXTS, _asked, write
+from measure_llamacpp import _VOCABULARIES, EMBEDDINGS, TEXTS, _asked, write
 from rig import about
 
 from selfhost import Workload
 from selfhost.advice.sizes import ContainerSize, node
 from selfhost.api import size
-from selfhost.machine.reader import Machine
 
 # not among the models of that script; whose templates these have
 _VOCABULARIES["pythia-70m"] = _VOCABULARIES["pythia-160m"]
+_VOCABULARIES["granite-3.1-1b-a400m-instruct"] = _VOCABULARIES["smollm2-135m-instruct"]
 _TEMPLATES = {model: template for model, _, template in TEXTS}
+_POOLINGS = {model: pooling for model, _, pooling in EMBEDDINGS}
+# threads that wait for each other give their core to whoever else has work
+_ENVIRONMENT = {"OMP_WAIT_POLICY": "passive"}
 RUNS = ("limit", "default", "less", "no_cache")
 # no run waits longer, in seconds: for the server to start, and for all prompts
-_START, _MOST = 60, 300
+_START, _MOST = 60, 600
 
 
 def cases() -> list[dict[str, Any]]:
-    """Attention alone with long and with short prompts, layers with a window, recurrent layers."""
+    """Attention alone with long and with short prompts, layers with a window, recurrent layers, routed experts, several users, texts to
+    embed."""
     common = {"quant": "Q4_K_M", "users": 1}
     return [
         common | {"model": "pythia-70m", "n_ctx": 1024, "users": 2, "prompts": 24, "tokens": [100, 500]},
         common | {"model": "falcon-h1-0.5b-instruct", "n_ctx": 512, "prompts": 8, "tokens": [5, 20]},
         common | {"model": "gemma-3-270m-it", "n_ctx": 512, "prompts": 60, "tokens": [30, 200]},
+        common | {"model": "gemma-3-270m-it", "n_ctx": 1024, "users": 4, "prompts": 40, "tokens": [100, 900]},
+        common | {"model": "granite-3.1-1b-a400m-instruct", "n_ctx": 1024, "prompts": 6, "tokens": [100, 900]},
+        common | {"model": "smollm2-135m-instruct", "n_ctx": 1024, "users": 4, "prompts": 16, "tokens": [100, 900]},
+        common | {"model": "bge-small-en-v1.5", "quant": "F16", "n_ctx": 512, "prompts": 60, "tokens": [30, 500]},
+        common | {"model": "bge-small-en-v1.5", "quant": "F16", "n_ctx": 512, "prompts": 120, "tokens": [20, 500], "grows": True},
+        common | {"model": "qwen3-embedding-0.6b", "quant": "Q8_0", "n_ctx": 512, "users": 4, "prompts": 4, "tokens": [400, 500]},
         common | {"model": "pythia-70m", "n_ctx": 1024, "prompts": 80, "tokens": [5, 30]},
         common | {"model": "pythia-160m", "n_ctx": 1024, "users": 2, "prompts": 16, "tokens": [100, 500]},
     ]  # fmt: skip
@@ -115,13 +126,19 @@ class Clients:
             self._left -= 1
             low, high = self._case["tokens"]
             length = self._random.randint(low, high)
+            if self._case.get("grows"):
+                # each text is longer than all before it
+                length = high - (high - low) * self._left // self._case["prompts"]
             return [self._random.randrange(100, 30_000) for _ in range(length)]
 
     def _send(self, end: float) -> None:
         while time.monotonic() < end and (prompt := self._next()) is not None:
-            body = {"prompt": prompt, "n_predict": 2, "ignore_eos": True}
+            body: dict[str, Any] = {"prompt": prompt, "n_predict": 2, "ignore_eos": True}
+            path = "/completion"
+            if self._case["model"] in _POOLINGS:
+                path, body = "/embeddings", {"content": prompt}
             try:
-                status, _ = _asked(self._port, "/completion", body)
+                status, _ = _asked(self._port, path, body)
             except (OSError, ValueError):
                 return
             if status != 200:
@@ -150,7 +167,7 @@ class Clients:
 def arguments(sized: ContainerSize, path: Path, *, bounded: bool) -> list[str]:
     """The printed options for the file at `path`; without the prompt cache's where not `bounded`."""
     words = ["-m", str(path), *sized.arguments[2:]]
-    if not bounded:
+    if not bounded and "--cache-ram" in words:
         at = words.index("--cache-ram")
         del words[at : at + 2]
     return words
@@ -181,7 +198,11 @@ def run(
     words = [str(server), *arguments(sized, path, bounded=kind != "default"), "--port", str(port)]
     clients = Clients(case, group, port)
     with subprocess.Popen(
-        words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=group.enter
+        words,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=group.enter,
+        env={**os.environ, **_ENVIRONMENT, **({} if kind == "default" else sized.environment)},
     ) as process:
         try:
             ready = _wait(process, port)
@@ -218,16 +239,14 @@ def _wait(process: subprocess.Popen[bytes], port: int) -> bool:
 
 
 def sized_for(case: dict[str, Any]) -> ContainerSize:
-    """What `selfhost size` prints for the model, on a processor as this one."""
+    """What `selfhost size` prints for the model on the node that it assumes."""
     workload = Workload(
         runtime="llama.cpp",
         quantization=case["quant"],
         context_tokens=case["n_ctx"],
         parallel=case["users"],
     )
-    here = Machine.read()
-    machine = node().replace(architecture=here.architecture, instruction_sets=here.instruction_sets)
-    return size(case["model"], workload, machine=machine)
+    return size(case["model"], workload, machine=node())
 
 
 def main() -> None:
@@ -254,7 +273,8 @@ def main() -> None:
                 path = Path(temporary) / f"{case['model']}-{case['quant']}.gguf"
                 if not path.exists():
                     template = _TEMPLATES.get(case["model"], "")
-                    write(path, case["model"], case["quant"], given.tree, template, 0)
+                    pooling = _POOLINGS.get(case["model"], 0)
+                    write(path, case["model"], case["quant"], given.tree, template, pooling)
                 measured = run(kind, case, sized, path, given.programs / "llama-server", given.port)
                 result["runs"].append(measured)
                 print(name, measured, flush=True)
@@ -270,6 +290,7 @@ def _about(name: str, case: dict[str, Any], sized: ContainerSize) -> dict[str, A
         "limit_bytes": sized.limit_bytes,
         "page_cache_bytes": sized.page_cache_bytes,
         "arguments": list(sized.arguments[2:]),
+        "environment": dict(sized.environment),
         "runs": [],
     }
 
@@ -277,9 +298,9 @@ def _about(name: str, case: dict[str, Any], sized: ContainerSize) -> dict[str, A
 def _save(path: Path, results: dict[str, dict[str, Any]]) -> None:
     made = about(
         "benchmarks/measure_size.py: llama-server of llama.cpp 0c1e570, CPU backend, in a control group",
-        "run: limit (printed options, printed limit), default (without --cache-ram, under what check says), less (nine tenths of the "
+        "run: limit (printed options, printed limit), default (without --cache-ram and environment, under what check says), less (nine tenths of "
         "what cannot be reclaimed), no_cache (the printed limit without the page cache); answered: of so many prompts; anonymous_bytes: the most that could "
-        "not be reclaimed, seen after an answer; seconds: on a machine that others used too",
+        "not be reclaimed, seen after an answer; grows: each text is longer than all before; seconds: on a machine that others used too",
         ("numpy",),
     )
     rows = ",\n".join(map(json.dumps, results.values()))

@@ -340,6 +340,10 @@ def _refuse_what_fails(verdict: Verdict) -> None:
             )
 
 
+def _generates(verdict: Verdict) -> bool:
+    return verdict.model.modality in GENERATING
+
+
 class _Server(Record):
     """What a server keeps of conversations. `state_bytes`: of one that fills its context, cache and
     states, `accelerator_state_bytes` of them on accelerators; `copy_bytes`: of a copy to go back
@@ -359,15 +363,14 @@ class _Server(Record):
 
 def _server(verdict: Verdict, runtime: RuntimeSpec, catalogue: Catalogue) -> _Server:
     memory, parallel = _memory(verdict), verdict.workload.parallel
-    if verdict.model.modality not in GENERATING:
-        # of texts to embed nothing is kept (SERVER_TASK_TYPE_COMPLETION of llama-server)
-        return _Server(state_bytes=0, accelerator_state_bytes=0, copy_bytes=0, copies=0)
     states = [term for term in memory.terms if term.name in ("kv_cache", "recurrent_state")]
     kept = sum(term.bytes for term in states)
     on_accelerators = sum(term.bytes for term in states if term.where != "host")
-    more = need.more_in_conversation(
-        verdict.model, runtime, verdict.workload, architectures(catalogue)
-    )
+    more = 0
+    if _generates(verdict):
+        more = need.more_in_conversation(
+            verdict.model, runtime, verdict.workload, architectures(catalogue)
+        )
     beyond = (runtime.kept_checkpoints - runtime.context_checkpoints) * parallel
     is_bounded = more >= CHECKPOINTS_WORTH_BOUNDING * memory.high_bytes
     return _Server(
@@ -388,14 +391,38 @@ def _growths(
     """What a server comes to hold beyond its request."""
     service = runtime.service
     growths = []
-    if service is not None and service.prompt_cache_bytes and server.state_bytes:
+    # of texts to embed only those of idle sequences are kept, so none of one
+    # (SERVER_TASK_TYPE_COMPLETION and cache_idle_slots of llama-server)
+    keeps_prompts = _generates(verdict) or verdict.workload.parallel > 1
+    if service is not None and service.prompt_cache_bytes and server.state_bytes and keeps_prompts:
         growths.append(_prompt_cache(service, verdict, server, prompt_cache_bytes))
     if server.copy_bytes:
         growths.append(_copies(runtime, verdict.workload.parallel, server))
+    outputs = need.freed_outputs(verdict.model, runtime, verdict.workload, architectures(catalogue))
+    has_cache = any(growth.name == "prompt_cache" and growth.bytes for growth in growths)
+    freed = _freed_buffers(service, outputs, keeps_prompts=has_cache)
     pictures = _pictures(verdict, runtime, catalogue)
-    if pictures is not None:
-        growths.append(pictures)
-    return growths
+    return growths + [each for each in (freed, pictures) if each is not None]
+
+
+def _freed_buffers(
+    service: Service | None, unbound_bytes: int, *, keeps_prompts: bool
+) -> Growth | None:
+    """Buffers that the program's allocator keeps, though they are freed: of shorter texts to embed,
+    `unbound_bytes` of them at most, and of prompts that its prompt cache dropped. None where
+    nothing bounds them, so that nobody measured them, and where there are none.
+    """
+    bound = service.bounds.get("freed_buffers", "") if service is not None else ""
+    if not bound or not (unbound_bytes or keeps_prompts):
+        return None
+    return Growth(
+        name="freed_buffers",
+        bytes=0,
+        bound=bound,
+        unbound_bytes=unbound_bytes or None,
+        why="buffers of other lengths, freed and not given back",
+        arithmetic="0 bytes where large buffers are unmapped as they are freed",
+    )
 
 
 def _prompt_cache(
@@ -403,7 +430,11 @@ def _prompt_cache(
 ) -> Growth:
     """Earlier prompts that a server keeps in RAM, whatever it runs on."""
     each, parallel = server.conversation_bytes, verdict.workload.parallel
-    if wanted_bytes is None:
+    why = "earlier prompts, kept to go on with and never given back"
+    if wanted_bytes is None and not _generates(verdict):
+        size, line = 0, "0 bytes: a text that was embedded is not gone on with"
+        why = "texts of idle users, kept and never read again"
+    elif wanted_bytes is None:
         size = min(each * parallel, service.prompt_cache_bytes)
         line = f"{each:,} bytes a conversation × {parallel}, at most {service.prompt_cache_bytes:,}"
     else:
@@ -414,7 +445,7 @@ def _prompt_cache(
         bytes=mebibytes * units.MIB,
         bound=service.bounds.get("prompt_cache", "").replace("{mib}", str(mebibytes)),
         unbound_bytes=service.prompt_cache_bytes,
-        why="earlier prompts, kept to go on with and never given back",
+        why=why,
         arithmetic=f"{line}; rounded up to {mebibytes:,} MiB",
     )
 

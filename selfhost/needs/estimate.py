@@ -19,6 +19,7 @@ from .llamacpp import files as gguf_files
 from .llamacpp import memory as gguf
 from .llamacpp.buffers import MICRO_BATCH_TOKENS, batch_of, cached_groups
 from .llamacpp.cache_terms import PLAIN_CACHE_TYPES, why_cache_refused
+from .llamacpp.program import freed_outputs as freed_outputs_of
 from .llamacpp.program import more_in_conversation as copies_in_conversation
 from .loaded import name_of
 from .packed import DTYPES, from_sixteen_bits, one_by_one
@@ -209,6 +210,22 @@ def more_in_conversation(
         return 0
     subject = _subject(spec, architectures)
     return copies_in_conversation(
+        subject,
+        runtime,
+        _asked(spec, workload, workload.quantization or "", Companions(), subject.row),
+    )
+
+
+def freed_outputs(
+    spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]
+) -> int:
+    """Bytes that a server of texts to embed comes to hold, at most, of outputs it has freed; 0
+    where it keeps none.
+    """
+    if workload.format != "gguf" or workload.task != "generate":
+        return 0
+    subject = _subject(spec, architectures)
+    return freed_outputs_of(
         subject,
         runtime,
         _asked(spec, workload, workload.quantization or "", Companions(), subject.row),

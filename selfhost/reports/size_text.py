@@ -14,6 +14,7 @@ from .words import BLANK, command_line, format_words, line, say, section
 _NAMES = {
     "prompt_cache": "prompt cache",
     "checkpoints": "checkpoints",
+    "freed_buffers": "freed buffers",
     "pictures": "large pictures",
     "shared_memory": "shared memory",
     "uncertainty": "uncertain",

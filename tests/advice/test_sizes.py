@@ -89,6 +89,28 @@ def test_a_server_in_a_group_of_the_printed_size_serves_to_the_end(case: dict[st
     assert runs["less"]["outcome"] in ("killed", "stalled")
 
 
+def test_what_an_embedder_keeps_of_texts_is_bounded() -> None:
+    """Texts that grow killed a server whose allocator kept the buffer of each, and idle users' texts fill the prompt cache of a model
+    that has one; with both bound neither takes more. One row of BGE small is 30,522 logits and 384 numbers of 4 bytes: glibc keeps
+    those of less than 32 MiB, of 1 to 271 tokens."""
+    grown = {run["run"]: run for case in GROUPS if case.get("grows") for run in case["runs"]}
+    assert (grown["limit"]["outcome"], grown["default"]["outcome"]) == ("served", "killed")
+    encoder = size_of("bge-small-en-v1.5", Workload(quantization="F16", context_tokens=512))
+    freed = next(each for each in encoder.growths if each.name == "freed_buffers")
+    assert (freed.bytes, freed.unbound_bytes) == (0, (30_522 + 384) * 4 * sum(range(1, 272)))
+    assert encoder.environment == {"MALLOC_MMAP_THRESHOLD_": "131072"}
+    assert growth(encoder, "prompt_cache") == encoder.per_user_bytes == 0
+    several = Workload(quantization="Q8_0", context_tokens=512, parallel=4)
+    decoder = size_of("qwen3-embedding-0.6b", several)
+    assert "--cache-ram 0" in " ".join(decoder.arguments)
+    # 28 layers × 8 heads × 128 × keys and values × 2 bytes × 512 tokens
+    assert decoder.per_user_bytes == 28 * 8 * 128 * 2 * 2 * 512
+    alone = size_of("qwen3-embedding-0.6b", several.replace(parallel=1))
+    assert "--cache-ram" not in " ".join(alone.arguments)
+    # a server's prompt cache drops states, which glibc keeps as well
+    assert size_of("mistral-7b", Workload()).environment == encoder.environment
+
+
 def test_the_limit_that_somebody_would_guess_kills() -> None:
     """What `check` says the model needs, with llama-server's own prompt cache; and the limit without room for page cache."""
     outcomes = [(run["run"], run["outcome"]) for case in GROUPS for run in case["runs"]]
@@ -103,6 +125,8 @@ def test_the_formula_is_the_one_that_was_run(case: dict[str, Any]) -> None:
     for name in ("unreclaimable_bytes", "limit_bytes", "page_cache_bytes"):
         assert getattr(sized, name) == pytest.approx(case[name], rel=0.01)
     assert list(sized.arguments[2:]) == case["arguments"]
+    # runs of before the environment bounded anything do not tell it: they took more, and served
+    assert dict(sized.environment) == case.get("environment", dict(sized.environment))
 
 
 def test_the_limit_is_the_request_and_what_grows() -> None:

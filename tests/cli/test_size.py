@@ -43,7 +43,7 @@ def test_it_fits_a_screen(
     code, out, _ = run(capsys, *words)
     lines = out.splitlines()
     assert (code, len(lines) <= 20) == (0, True)
-    commands = ("llama-server", "ollama", "vllm serve", "OLLAMA_")
+    commands = ("llama-server", "ollama", "vllm serve", "OLLAMA_", "MALLOC_")
     assert [
         line for line in lines if len(line) > 80 and not line.strip().startswith(commands)
     ] == []
