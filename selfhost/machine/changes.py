@@ -182,7 +182,7 @@ def _add_named(
 
 def value_of(key: str, text: str) -> Any:
     """The value of one setting, as `apply` reads it; of `gpu` a tuple of cards, which may also be
-    named as by `--gpu`. `SettingError` says what is wrong.
+    named as by `--gpu` where they are listed. `SettingError` says what is wrong.
     """
     try:
         if key == "gpu":
@@ -198,7 +198,7 @@ def _cards(text: str) -> tuple[Accelerator, ...]:
         return _gpu(text) or ()
     except _Fault:
         try:
-            return cards_named(text).accelerators
+            return cards_named(text, listed_only=True).accelerators
         except UnknownGpuError as error:
             raise _Fault(error.message, error.remedy) from None
 
