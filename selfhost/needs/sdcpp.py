@@ -80,16 +80,15 @@ def needs_of_parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> P
         high_bytes=total.high,
         how=How.COMPUTED,
         source=_SOURCE,
-        arithmetic=f"({line}) × {_LIKELY_ROUNDING:g}",
+        arithmetic=line,
     )
     low, high = parts.compute_low_bytes, parts.compute_high_bytes
     compute = term(
         "compute", (low + high) // 2, How.ASSUMED, runtime.sources.get("parts", ""),
-        f"{low:,} to {high:,} bytes", low=low, high=high,
+        f"({low:,} + {high:,}) bytes / 2", low=low, high=high,
     )  # fmt: skip
     weights = term(
-        "weights", total.likely, How.COMPUTED, _SOURCE, f"({line}) × {_LIKELY_ROUNDING:g}",
-        low=total.low, high=total.high,
+        "weights", total.likely, How.COMPUTED, _SOURCE, line, low=total.low, high=total.high,
     )  # fmt: skip
     alone = term(
         "weights", largest.likely, How.COMPUTED, _SOURCE, "the largest of its files, alone",
@@ -114,12 +113,15 @@ def needs_of_parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> P
 
 def _size_of(file: ComponentFile, components: Mapping[str, int], quantization: str) -> _Sizes:
     weights, size = BLOCKS[BASE_TYPES[file.type or quantization]]
-    plain = components.get(file.component, 0) * size // weights
+    plain = components.get(file.component, 0) * size / weights
     if weights == 1:
-        return _Sizes(low=plain, likely=plain, high=plain)
-    return _Sizes(low=plain, likely=int(plain * _LIKELY_ROUNDING), high=int(plain * _ROUNDING))
+        return _Sizes(low=int(plain), likely=int(plain), high=int(plain))
+    return _Sizes(
+        low=int(plain), likely=round(plain * _LIKELY_ROUNDING), high=int(plain * _ROUNDING)
+    )
 
 
 def _line(file: ComponentFile, components: Mapping[str, int], quantization: str) -> str:
     weights, size = BLOCKS[BASE_TYPES[file.type or quantization]]
-    return f"{components.get(file.component, 0):,} {file.component} × {size}/{weights} bytes"
+    line = f"{components.get(file.component, 0):,} {file.component} × {size}/{weights} bytes"
+    return line if weights == 1 else f"{line} × {_LIKELY_ROUNDING:g}"

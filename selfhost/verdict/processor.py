@@ -270,7 +270,7 @@ def _through_links(machine: Machine, bytes_per_second: float) -> float:
         return bytes_per_second
     cores, gb_per_s = chip.link
     physical = machine.cpu_cores_physical or machine.cpu_cores_usable
-    links = 1 if physical is None else -(-int(physical) // cores)
+    links = 1 if physical is None else max(1, -(-int(physical) // cores))
     return min(bytes_per_second, links * gb_per_s * _GB)
 
 

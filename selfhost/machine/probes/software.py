@@ -23,9 +23,10 @@ DISTRIBUTIONS = {
     "faster-whisper": "faster-whisper",
     "llama-cpp-python": "llama-cpp-python", "sentence-transformers": "sentence-transformers",
     "chatterbox-tts": "chatterbox", "coqui-tts": "coqui-tts", "f5-tts": "f5-tts",
-    "funasr": "funasr", "kokoro": "kokoro", "nemo-toolkit": "nemo",
-    "orpheus-speech": "orpheus-speech",
-    "parler-tts": "parler-tts", "piper-tts": "piper", "qwen-tts": "qwen-tts",
+    "funasr": "funasr", "kittentts": "kittentts", "kokoro": "kokoro", "moshi": "moshi",
+    "nemo-toolkit": "nemo", "orpheus-speech": "orpheus-speech", "parler-tts": "parler-tts",
+    "piper-tts": "piper", "pyannote-audio": "pyannote-audio", "qwen-asr": "qwen-asr",
+    "qwen-tts": "qwen-tts", "supertonic": "supertonic", "voxcpm": "voxcpm",
 }  # fmt: skip
 # most folders have hundreds of names, and few of these
 _DIST_INFO = (
