@@ -67,8 +67,7 @@ def _dated(policy: Policy, machines: Sequence[Machine], now: str) -> Refit:
     kept: list[int] = []
     oldest: tuple[float, str, str] | None = None
     ahead: list[tuple[str, str]] = []
-    faults = Faults(policy.file)
-    line = None
+    unjudged: list[tuple[str, str]] = []
     for number, (name, time) in enumerate(_times(machines)):
         if time not in ages:
             read_at = None if time is None else _seconds(time)
@@ -81,9 +80,18 @@ def _dated(policy: Policy, machines: Sequence[Machine], now: str) -> Refit:
         why = _too_old(policy.max_age_seconds, age, time)
         if why is None:
             kept.append(number)
-            continue
-        if line is None:
-            line = _line_of_age(policy)
+        else:
+            unjudged.append((name, why))
+    if len(kept) < len(machines):
+        machines = _some(machines, kept)
+    return Refit(machines, _by_their_age(policy, unjudged), tuple(_of_ages(oldest, ahead)))
+
+
+def _by_their_age(policy: Policy, unjudged: Sequence[tuple[str, str]]) -> tuple[Problem, ...]:
+    """The faults of machines, by name and reason, that `max_age` leaves unjudged."""
+    faults = Faults(policy.file)
+    line = _line_of_age(policy) if unjudged else None
+    for name, why in unjudged:
         faults.append(
             Problem(
                 file=policy.file,
@@ -93,9 +101,7 @@ def _dated(policy: Policy, machines: Sequence[Machine], now: str) -> Refit:
                 remedy="record it again, or raise max_age",
             )
         )
-    if len(kept) < len(machines):
-        machines = _some(machines, kept)
-    return Refit(machines, tuple(faults.problems), tuple(_of_ages(oldest, ahead)))
+    return tuple(faults.problems)
 
 
 def _times(machines: Sequence[Machine]) -> Iterator[tuple[str, str | None]]:

@@ -110,22 +110,7 @@ def outlook(
     """By id RUNS, OPEN or FAILS, and where it does not fail whether it `is_slow` for the pace
     wanted. Only for what `may_bracket`, where the machine holds none of the files.
     """
-    left: dict[str, int] = {}
-    of_program: dict[int, int] = {}
-    alike: dict[tuple[Any, ...], tuple[Program, dict[str, Sequence[tuple[float, ...]]]]] = {}
-    for id, sketch in sketches.items():
-        if sketch is None:
-            continue
-        about, number, *figures_of_parts = sketch
-        memory, _, step = figures_of_parts
-        own = program(number)
-        if number not in of_program:
-            of_program[number] = _left_by(_of_program(own, machine))
-        left[id] = max(about, of_program[number])
-        if left[id] != FAILS and memory:
-            wanted = own.workload.min_tokens_per_second if step else None
-            key = (own.runtime and own.runtime.id, wanted, bool(step))
-            alike.setdefault(key, (own, {}))[1][id] = figures_of_parts
+    left, alike = _left_and_alike(sketches, program, machine)
     slow: set[str] = set()
     for own, members in alike.values():
         checks = _Checks(own, machine, is_slow)
@@ -140,6 +125,33 @@ def outlook(
                 if is_too_slow:
                     slow.add(id)
     return {id: (worst, worst != FAILS and id in slow) for id, worst in left.items()}
+
+
+# models that are asked for alike: of each its figures, by id
+_Alike = tuple[Program, dict[str, Sequence[tuple[float, ...]]]]
+
+
+def _left_and_alike(
+    sketches: Mapping[str, Sketch], program: Callable[[int], Program], machine: Machine
+) -> tuple[dict[str, int], dict[tuple[Any, ...], _Alike]]:
+    """What is left by the model itself and by its program, and the models whose figures decide."""
+    left: dict[str, int] = {}
+    of_program: dict[int, int] = {}
+    alike: dict[tuple[Any, ...], _Alike] = {}
+    for id, sketch in sketches.items():
+        if sketch is None:
+            continue
+        about, number, *figures_of_parts = sketch
+        memory, _, step = figures_of_parts
+        own = program(number)
+        if number not in of_program:
+            of_program[number] = _left_by(_of_program(own, machine))
+        left[id] = max(about, of_program[number])
+        if left[id] != FAILS and memory:
+            wanted = own.workload.min_tokens_per_second if step else None
+            key = (own.runtime and own.runtime.id, wanted, bool(step))
+            alike.setdefault(key, (own, {}))[1][id] = figures_of_parts
+    return left, alike
 
 
 class _Checks:

@@ -7,6 +7,7 @@ llama.cpp computed on prompts (`speed.PROMPT_FLOPS`), of which other programs re
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import exp, log, prod, sqrt
 
 from ..core import units
@@ -121,16 +122,22 @@ def devices_of(
     there = [owned[number] for number in dict.fromkeys(numbers) if number < len(owned)]
     if there or placed.placement != "host":
         return there
+    return [] if is_guest(machine) else _that_share_the_ram(owned, runtime, quantization)[:1]
+
+
+def _that_share_the_ram(
+    owned: Sequence[Accelerator], runtime: RuntimeSpec | None, quantization: str | None
+) -> list[Accelerator]:
+    """Those for which the runtime has kernels of that type."""
     rule = runtime.rule_of(quantization) if runtime is not None else None
     kernels = rule.vendors if rule is not None else ()
-    shared = [
+    return [
         device
         for device in owned
         if device.unified
         and device.vendor.lower() in _SHARED_VENDORS
         and (not kernels or device.vendor.lower() in kernels)
     ]
-    return [] if is_guest(machine) else shared[:1]
 
 
 def _of_gpu(device: Accelerator, machine: Machine) -> Power | None:
