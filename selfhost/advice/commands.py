@@ -230,18 +230,26 @@ def about_files(question: Question, *, fits: bool) -> tuple[str, ...]:
         and (format in ("gguf", "mlx") or rule is not None)
         and not _known_files(spec, format, quantization)
     ):
-        where = (
-            f": https://huggingface.co/models?other=base_model:quantized:{spec.repository}"
-            if spec.repository
-            else ""
-        )
-        computed = (
-            f"The size is computed: this catalogue knows of no {quantization} file of {spec.name}."
-        )
-        notes.append(f"{computed} Hugging Face lists the conversions{where}")
+        notes.append(_on_a_computed_size(spec, runtime, quantization))
     if rule is not None and rule.needs:
         notes.append(f"{runtime.name} needs for it: pip install {rule.needs}.")
     return tuple(notes)
+
+
+def _on_a_computed_size(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> str:
+    """Why no listing has the size, and where files may be found."""
+    parts = need.parts_of(spec, runtime)
+    if parts is not None and quantization in parts.quantizations:
+        return "The size is computed: the catalogue names the files, not their sizes."
+    where = (
+        f": https://huggingface.co/models?other=base_model:quantized:{spec.repository}"
+        if spec.repository
+        else ""
+    )
+    return (
+        f"The size is computed: this catalogue knows of no {quantization} file of {spec.name}."
+        f" Hugging Face lists the conversions{where}"
+    )
 
 
 def _known_files(spec: ModelSpec, format: str, quantization: str) -> bool:

@@ -78,7 +78,7 @@ _ANY_MODELS_FILE = pattern(
     re.IGNORECASE,
 )
 _REMEDY = (
-    "any model by its config.json (a few kB):  selfhost check ./config.json\n"
+    "a language model by its config.json:      selfhost check ./config.json\n"
     "all names in the catalogue:               selfhost list --all\n"
     "with a spec of your own:                  selfhost check NAME --specs DIR"
 )
@@ -193,6 +193,7 @@ def _resolve(typed: str, catalogue: Catalogue) -> Resolution:
             f"{_shown(typed)} is not a model's name" if typed.strip() else "no model was named"
         )
         raise UnknownModelError(message, remedy=_REMEDY)
+    typed = named_in_command(typed) or typed
     candidate = _understood(typed, catalogue)
     if candidate is not None:
         return candidate
@@ -201,6 +202,24 @@ def _resolve(typed: str, catalogue: Catalogue) -> Resolution:
     if untuned is None:
         raise _unknown(typed, name, catalogue)
     return untuned
+
+
+# the model in a line that runs or downloads one: `ollama run llama3.2`, `vllm serve REPO`,
+# `llama-server -hf REPO:QUANT`
+_COMMAND = pattern(
+    r"(?:(?P<ollama>ollama)\s+(?:run|pull|show)|(?:vllm|transformers)\s+serve"
+    r"|(?:hf|huggingface-cli)\s+download"
+    r"|llama-(?:server|cli)\s(?:.*\s)?(?:-hf|-hfr|--hf-repo))\s+(?P<name>[^\s-]\S*)(?:\s.*)?"
+)
+
+
+def named_in_command(typed: str) -> str | None:
+    """The name of the model in a line that runs or downloads one; None for anything else."""
+    match = _COMMAND.fullmatch(" ".join(typed.split()))
+    if match is None:
+        return None
+    is_in_library = match["ollama"] and "/" not in match["name"]
+    return f"library/{match['name']}" if is_in_library else match["name"]
 
 
 def _understood(typed: str, catalogue: Catalogue) -> Resolution | None:
@@ -841,7 +860,7 @@ def _alike(letter: str, catalogue: Catalogue) -> Mapping[str, str]:
             for repository in repositories:
                 if repository[-1:].lower() == letter:
                     models.setdefault(canonical(repository), model)
-                    models.setdefault(canonical(repository.partition("/")[2]), model)
+                    models.setdefault(canonical(repository.rpartition("/")[2]), model)
     return models
 
 
@@ -865,7 +884,7 @@ def _made_of(message: str, name: str, catalogue: Catalogue) -> UnknownModelError
         beside = "-".join(words[:start]), "-".join(words[end:])
         if original is not None and not any(map(_SIZE.search, beside)):
             return UnknownModelError(
-                f"{message}: by its name it is made from {original}, and needs as much",
+                f"{message}: if it is made from {original}, as its name says, it needs as much",
                 nearest=(original,),
                 remedy=f"selfhost check {original}{options}",
             )
@@ -897,7 +916,7 @@ def _tagged(message: str, name: str, catalogue: Catalogue) -> UnknownModelError 
             return None
         if original is not None and not catalogue.is_closed(original[0]):
             return UnknownModelError(
-                f"{message}: by its name it is made from {original[0]}, and needs as much",
+                f"{message}: if it is made from {original[0]}, as its name says, it needs as much",
                 nearest=(original[0],),
                 remedy=f"selfhost check {original[0]}{options}",
             )

@@ -76,7 +76,11 @@ def nearest_names(
 
 
 def _sharing_a_word(key: str, spellings: Iterable[str]) -> set[str]:
-    """Those with a telling word of this name, give or take a slip."""
+    """Those with a telling word of this name, give or take a slip; of a name without one, those
+    that begin with all of it.
+    """
+    if not _words(key) and "-" in key:
+        return {spelling for spelling in spellings if spelling.startswith(f"{key}-")}
     by_word: dict[str, set[str]] = {}
     for spelling in spellings:
         for word in _words(spelling):
@@ -103,12 +107,17 @@ def _closest_first(key: str, candidates: Iterable[str]) -> list[str]:
 
 
 def _near_in_meaning(typed: str, words: list[str], name: str) -> bool:
-    """Of one kind, and of one family: the first telling word is the same, give or take a slip of
-    one letter, or every one of the typed `words` is in the name; or the whole name is a slip.
+    """Of one kind, and of one family: it begins with what was typed, or the first telling word is
+    the same, give or take a slip of one letter, or every one of the typed `words` is in the name;
+    or the whole name is a slip.
     """
     if _KINDS_OF_MODEL.intersection(typed.split("-")) - set(name.split("-")):
         return False
+    if "-" in typed and name.startswith(f"{typed}-"):
+        return True
     others = _words(name)
+    if not (words and others):
+        return _slip_of(typed, name)
     return _is_family(words[0], others[0]) or set(words) <= set(others) or _slip_of(typed, name)
 
 

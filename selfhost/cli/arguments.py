@@ -33,6 +33,24 @@ _QUIET = "the exit code is the answer: send the text to /dev/null, or read one f
 _VERSION = "`selfhost --version` prints the version"
 _INSTEAD = {"-q": _QUIET, "--quiet": _QUIET, "-V": _VERSION, "--version": _VERSION}
 
+# what other programs call an option -> what it is called here
+_MEANT = {
+    "--users": "--parallel",
+    "--concurrency": "--parallel",
+    "--max-num-seqs": "--parallel",
+    "--ctx-size": "--context",
+    "--max-model-len": "--context",
+}
+
+# what people call a choice -> the choice
+_CHOICE_MEANT = {
+    "ocr": "document-reading",
+    "asr": "speech-recognition",
+    "stt": "speech-recognition",
+    "tts": "speech-synthesis",
+    "roleplaying": "roleplay",
+}
+
 _MISSING = {
     "check": "name a model, or several",
     "show": "name a model",
@@ -113,7 +131,8 @@ class Parser(argparse.ArgumentParser):
 
         flag = action.option_strings[0] if action.option_strings else str(action.metavar or "")
         choices = list(map(str, action.choices))
-        guess = alike(str(value), choices)
+        meant = _CHOICE_MEANT.get(str(value).lower())
+        guess = meant if meant in choices else alike(str(value), choices)
         remedy = (
             f"did you mean {f'{flag} {guess}'.strip()}?" if guess else f"see `{self.prog} --help`"
         )
@@ -124,6 +143,21 @@ class Parser(argparse.ArgumentParser):
         """argparse says nothing where it cannot be written."""
         write(self.format_help())
 
+    def _nearest_flags(self, unknown: Sequence[str]) -> list[str]:
+        """The options that these words perhaps meant."""
+        from ..core.spelling import nearest
+
+        flags = [
+            flag.removeprefix("--")
+            for action in self._actions
+            for flag in action.option_strings
+            if flag.startswith("--")
+        ]
+        # the dashes, which all have, would make unlike words look alike
+        names = [word.partition("=")[0].lstrip("-") for word in unknown if word[:1] == "-"]
+        guesses = [_meant(name, flags) or nearest(name, flags) for name in names]
+        return [f"--{guess}" for guess in guesses if guess]
+
     def error(self, message: str) -> NoReturn:
         remedy = f"see `{self.prog} --help`"
         if message.startswith("the following arguments are required: "):
@@ -131,18 +165,8 @@ class Parser(argparse.ArgumentParser):
             example = EXAMPLES[self.command].splitlines()[1].strip()
             remedy = f"for example `{example.partition('  ')[0]}`"
         if message.startswith("unrecognized arguments: "):
-            from ..core.spelling import nearest
-
             unknown = message.partition(": ")[2].split() or ["an empty word"]
-            flags = [
-                flag.removeprefix("--")
-                for action in self._actions
-                for flag in action.option_strings
-                if flag.startswith("--")
-            ]
-            # the dashes, which all have, would make unlike words look alike
-            names = (word.partition("=")[0].lstrip("-") for word in unknown if word[:1] == "-")
-            guesses = [f"--{guess}" for name in names if (guess := nearest(name, flags))]
+            guesses = self._nearest_flags(unknown)
             message = (
                 f"unknown option {' '.join(unknown)}"
                 if unknown[0].startswith("-")
@@ -151,6 +175,12 @@ class Parser(argparse.ArgumentParser):
             remedy = f"did you mean {' '.join(guesses)}?" if guesses else remedy
             remedy = next((_INSTEAD[word] for word in unknown if word in _INSTEAD), remedy)
         raise UsageError(_cut(message.removeprefix("argument ")), remedy=_cut(remedy))
+
+
+def _meant(name: str, flags: Sequence[str]) -> str | None:
+    """The option that other programs call so, where this command has it."""
+    meant = _MEANT.get(f"--{name}", "").removeprefix("--")
+    return meant if meant in flags else None
 
 
 def _shown(action: argparse.Action) -> str:

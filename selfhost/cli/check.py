@@ -41,11 +41,21 @@ def parser() -> Parser:
     return parser
 
 
+def _in_one_command(words: list[str]) -> list[str]:
+    """The words as they are, or the one line that they are: `ollama run llama3.2`."""
+    if len(words) < 2:
+        return words
+    from ..catalogue.names import named_in_command
+
+    line = " ".join(words)
+    return [line] if named_in_command(line) else words
+
+
 def run(words: list[str]) -> int:
     options = parse(parser(), words)
     if options.spread is not None or options.machines is not None:
         return _spread(options)
-    names = list(dict.fromkeys(options.models))
+    names = list(dict.fromkeys(_in_one_command(options.models)))
     by_machine, errors = judge_each(options, names, machines_of(options))
     verdicts = [verdict for part in by_machine for verdict in part]
     if not verdicts:

@@ -220,6 +220,7 @@ class _Recipe:
         self.base = BASE_TYPES[quantization]
         self.importance_matrix = importance_matrix
         self.falcon = row.falcon_types
+        self.expert_dtype = architecture.expert_dtype
         self.blocks = architecture.layers + (architecture.mtp_layers or 0)
         self.experts = max((group.experts or 0 for group in architecture.feed_forward), default=0)
         self.tied = all(group.name != "output.weight" for group in groups)
@@ -236,6 +237,15 @@ class _Recipe:
         counted = [tensor for tensor in values if not (earlier and _is_fused(tensor[1]))]
         self.value_index = {tensor: index for index, tensor in enumerate(counted)}
         self.down_index = {tensor: index for index, tensor in enumerate(downs)}
+
+    @property
+    def keeps_experts(self) -> bool:
+        """True where experts were published in MXFP4 and the file's type is wider:
+        convert_hf_to_gguf.py writes them as they are, whatever --outtype says, and llama-quantize
+        refuses to quantize them again ("requantizing from type mxfp4 is disabled").
+        """
+        in_mxfp4 = self.expert_dtype is not None and self.expert_dtype.startswith("mxfp4")
+        return in_mxfp4 and _bits(self.base) > _bits("MXFP4")
 
     @property
     def shared(self) -> bool:
@@ -273,6 +283,8 @@ class _Recipe:
             return "I32"
         if not _quantized(group):
             return "F16" if _kept_in_16_bit(group.name) and self.base != "F32" else "F32"
+        if self.keeps_experts and _is_of_experts(group):
+            return "MXFP4"
         return self.base if self.base in ("F32", "F16", "BF16") else None
 
     def types_by_layer(self, group: TensorGroup) -> list[str] | None:
@@ -301,7 +313,7 @@ class _Recipe:
         if name == "output.weight" or (self.tied and table):
             return self.last_type(group.shape[0])
         if quantization == "MXFP4":
-            return "MXFP4" if len(group.shape) > 2 and group.shape[2] > 1 else "Q8_0"
+            return "MXFP4" if _is_of_experts(group) else "Q8_0"
         if table:
             return self.table_type()
         if "attn_k.weight" in name and self.experts == 8:
@@ -499,6 +511,17 @@ def _quantized(group: TensorGroup) -> bool:
     return name not in ("position_embd.weight", "token_types.weight") and not any(
         part in name for part in kept
     )
+
+
+def _is_of_experts(group: TensorGroup) -> bool:
+    """True for the matrices of several experts, one behind the other."""
+    return len(group.shape) > 2 and group.shape[2] > 1
+
+
+def _bits(type: str) -> float:
+    """Bits of one weight."""
+    elements, size = BLOCKS[type]
+    return 8 * size / elements
 
 
 def _kept_in_16_bit(name: str) -> bool:

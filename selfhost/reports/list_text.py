@@ -98,14 +98,15 @@ def _foot(
     wide: bool,
     only: bool,
 ) -> list[Block]:
-    """How many of the `candidates` are shown, and how to see the others."""
+    """How many of the `candidates` are shown, and how to see the others; nothing where none is."""
+    if not shown:
+        return []
     hints = [f"{len(shown)} of {candidates:,}"]
     if len(shown) < candidates or (only and candidates < all_rows):
         hints.append("all: --all")
     if not wide:
         hints.append("columns: --wide")
-    if shown:
-        hints.append("one: selfhost check MODEL")
+    hints.append("one: selfhost check MODEL")
     return [say(" · ".join(hints))]
 
 

@@ -688,7 +688,9 @@ def test_what_is_listed_as_alike_leads_to_models_that_exist() -> None:
     assert all(model in CATALOGUE and not CATALOGUE.is_closed(model) for model in listed)
     names = [canonical(name) for repositories in listed.values() for name in repositories]
     assert len(set(names)) == len(names)
-    assert all(re.fullmatch(r"[\w.-]+/[\w.-]+", name) for part in listed.values() for name in part)
+    assert all(
+        re.fullmatch(r"(?:[\w.-]+/)?[\w.-]+", name) for part in listed.values() for name in part
+    )
 
 
 @pytest.mark.parametrize("typed", ["Llama-4.1-8B", "mistral-3.6-27b", "gemma-5-35B-A3B"])
@@ -771,9 +773,43 @@ def test_a_fine_tune_leads_to_what_it_is_made_from(typed: str, command: str) -> 
     """Its name holds a model and its size: it is refused, and the command that judges it is
     given.
     """
-    with pytest.raises(UnknownModelError, match="made from") as caught:
+    with pytest.raises(
+        UnknownModelError, match=r"if it is made from .*, as its name says"
+    ) as caught:
         resolve(typed, CATALOGUE)
     assert caught.value.remedy == command
+
+
+def test_a_line_that_runs_a_model_means_the_model() -> None:
+    """As people paste it from a page; a flag behind it changes nothing."""
+    for line, spec_id, quantization in (
+        ("ollama run llama3.2", "llama-3.2-3b-instruct", None),
+        ("ollama pull  qwen3:8b", "qwen3-8b", None),
+        (
+            "llama-server -c 4096 -hf bartowski/Llama-3.2-3B-Instruct-GGUF:Q4_K_M --port 80",
+            "llama-3.2-3b-instruct",
+            "Q4_K_M",
+        ),
+        ("vllm serve Qwen/Qwen3-8B --max-model-len 4096", "qwen3-8b", None),
+        ("hf download Qwen/Qwen3-8B", "qwen3-8b", None),
+    ):
+        answer = resolve(line, CATALOGUE)
+        assert (answer.spec_id, answer.quantization) == (spec_id, quantization), line
+
+
+def test_a_tune_of_an_image_model_leads_to_its_base() -> None:
+    """The makers of these say that they are tunes of SDXL."""
+    for typed in ("pony", "juggernautxl", "Lykon/dreamshaper-xl-1-0"):
+        with pytest.raises(UnknownModelError) as caught:
+            resolve(typed, CATALOGUE)
+        assert caught.value.remedy == "selfhost check sdxl-base-1.0", typed
+
+
+def test_a_name_of_common_words_leads_to_those_that_begin_with_it() -> None:
+    """e5-large was followed by e5-large-v2."""
+    with pytest.raises(UnknownModelError) as caught:
+        resolve("e5-large", CATALOGUE)
+    assert "e5-large-v2" in caught.value.nearest
 
 
 @pytest.mark.parametrize("typed", ["Qwen/Qwen2.5-7B-AWQ", "unsloth/llama-3-8b-bnb-4bit"])

@@ -486,10 +486,12 @@ def test_errors_have_colour_where_answers_have(
     ("words", "remedy"),
     [
         (["list", "--use", "image"], "did you mean --use image-"),
+        (["list", "--use", "ocr"], "did you mean --use document-reading?"),
         (["list", "--use", "recognition"], "did you mean --use speech-recognition?"),
         (["check", "gpt2", "--kv-cache", "q8"], "did you mean --kv-cache q8_0?"),
         (["check", "mistral-7b", "--quant", "Q9"], "Q4_K_M"),
         (["check", "gpt2", "--contxt", "4"], "did you mean --context?"),
+        (["check", "gpt2", "--users", "10"], "did you mean --parallel?"),
         # the two dashes, which it shares with every option, make no word alike
         (["audit", "--bogus"], "see `selfhost audit --help`"),
     ],

@@ -498,6 +498,14 @@ def test_a_list_keeps_model_and_route(width: int | None) -> None:
         assert re.search(rf"{sign} (model: )?{re.escape(verdict.model.id)} ", shown)
 
 
+def test_a_list_of_none_ends_with_how_many_run() -> None:
+    """What --all shows is no help where nothing runs: the count is the answer."""
+    rows = [row for row in samples.every() if not row.can_run]
+    shown = plain(list_text.list_document(rows, samples.LAPTOP))
+    assert "0 of 0" not in shown
+    assert "--wide" not in shown
+
+
 def test_a_list_has_what_runs_in_the_order_given() -> None:
     """The first screen is for choosing: models that run, the best first; how many do not is counted, and --all shows them."""
     shown = plain(list_text.list_document(samples.every(), samples.LAPTOP), 80)

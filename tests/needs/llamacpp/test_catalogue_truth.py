@@ -140,7 +140,9 @@ def test_every_quantization_has_the_bytes_that_llama_quantize_gives_it(name: str
     architecture, row = model(name)
     found = {}
     for quantization in truth()["tensor_bytes"][name]:
-        tensors = stored(architecture, row, quantization, quantization.startswith("IQ"))
+        # the dry run was of a file in 16 bits, also where experts were published in MXFP4
+        wide = architecture.replace(expert_dtype=None)
+        tensors = stored(wide, row, quantization, quantization.startswith("IQ"))
         found[quantization] = sum(tensor.bytes for tensor in tensors)
     assert found == truth()["tensor_bytes"][name]
 

@@ -390,6 +390,19 @@ def test_hybrids_of_both_versions_of_llama_quantize_lie_in_the_range(published_b
     assert sized.high_bytes - sized.low_bytes <= 0.06 * sized.bytes
 
 
+def test_experts_published_in_mxfp4_stay_in_it() -> None:
+    """The files in unsloth/gpt-oss-20b-GGUF and unsloth/gpt-oss-120b-GGUF: 13.8 and 65.4 GB in F16, 11.6 GB in Q4_K_M."""
+    for model, type, published_gb in (
+        ("gpt-oss-20b", "F16", 13.8),
+        ("gpt-oss-20b", "BF16", 13.8),
+        ("gpt-oss-20b", "Q4_K_M", 11.6),
+        ("gpt-oss-120b", "F16", 65.4),
+    ):
+        sized = weights_bytes(Catalogue.open().spec(model), "gguf", type, rows())
+        assert isinstance(sized, SizedWeights)
+        assert sized.bytes == pytest.approx(published_gb * 1e9, rel=0.01), (model, type)
+
+
 # bits per weight of Llama 3.1 8B: llama.cpp tools/quantize/README.md at 311c2c9f; made without an importance matrix
 # except for the types that need one
 README_BITS = {
