@@ -28,6 +28,7 @@ from .profiles import (
     label_named,
     load,
     names,
+    needed_words,
     size_of,
 )
 from .record import Machine
@@ -160,9 +161,25 @@ def _cards(text: str, *, listed_only: bool = True) -> NamedCards | None:
 
 
 def _by_names(text: str) -> list[Profile]:
-    """Every profile that has all words of the text in its name."""
+    """Every profile that has all words of the text in its name; of several those whose every word
+    was typed, but for the memory.
+    """
     words = _typed_words(text)
-    return [load(name) for name in names() if words and _has_all(words, [name], _variants())]
+    pieces = {piece for word in words for piece in word}
+    matches = [name for name in names() if words and _has_all(words, [name], _variants())]
+    whole = [name for name in matches if set(_pieces(_without_sizes(name))) <= pieces]
+    return _unless_another([load(name) for name in whole or matches], pieces)
+
+
+def _unless_another(matches: list[Profile], pieces: set[str]) -> list[Profile]:
+    """The profiles; none where all are one machine, of whose name a word was left out that tells
+    it from another: a Jetson NX need be no Orin.
+    """
+    for profile in matches:
+        own = set(_pieces(profile.name))
+        if own.isdisjoint(pieces) or needed_words() & own <= pieces:
+            return matches
+    return matches if len({_without_sizes(profile.name) for profile in matches}) > 1 else []
 
 
 def _by_texts(text: str) -> list[Profile]:
@@ -170,7 +187,9 @@ def _by_texts(text: str) -> list[Profile]:
     words = _typed_words(text)
     if not words or len(text.strip()) < _LEAST_LETTERS:
         return []
-    return [profile for profile in _profiles() if _has_all(words, _texts(profile), _variants())]
+    pieces = {piece for word in words for piece in word}
+    matches = [profile for profile in _profiles() if _has_all(words, _texts(profile), _variants())]
+    return _unless_another(matches, pieces)
 
 
 def _near(text: str) -> UnknownMachineError | None:

@@ -95,12 +95,23 @@ def label_named(typed: str) -> Label | None:
     return _labels().get(canonical(typed))
 
 
-@lru_cache(1)
+def needed_words() -> frozenset[str]:
+    """Words of profiles' names without which another machine is meant: `orin`."""
+    return _label_table()[1]
+
+
 def _labels() -> dict[str, Label]:
-    """`specs/common/runner_labels.toml`, by the labels as `canonical` writes them."""
+    """The labels as `canonical` writes them -> what they mean."""
+    return _label_table()[0]
+
+
+@lru_cache(1)
+def _label_table() -> tuple[dict[str, Label], frozenset[str]]:
+    """`specs/common/runner_labels.toml`: labels, and words that a name must have."""
     document = Document.read(os.path.join(shipped_folder(), "common", "runner_labels.toml"))
     root = document.root
     root.integer("schema", required=True, minimum=1, maximum=1)
+    needed = frozenset(root.strings("needed"))
     label_of_key: dict[str, Label] = {}
     for row in root.tables("label"):
         profile, note = row.text("profile", required=True), row.text("note", required=True)
@@ -111,7 +122,7 @@ def _labels() -> dict[str, Label]:
     root.close()
     if not document.ok:
         raise MachineFileError(document.problems)
-    return label_of_key
+    return label_of_key, needed
 
 
 def find(typed: str) -> str:

@@ -36,6 +36,10 @@ def test_every_profile_is_found_by_its_name(name: str) -> None:
         ("ryzen 5600", "desktop-ryzen-5600-16gb"),
         ("orin nx", "jetson-orin-nx-16gb"),
         ("gb10", "dgx-spark"),
+        # NVIDIA's Jetson Nano is of 2019, with Maxwell and 4 GB; the Orin Nano of 2023
+        ("jetson nano", "jetson-nano-4gb"),
+        ("jetson orin nano", "jetson-orin-nano-8gb"),
+        ("jetson orin nano super", "jetson-orin-nano-super-8gb"),
     ],
 )
 def test_words_in_any_order(text: str, name: str) -> None:
@@ -65,6 +69,12 @@ def test_of_several_sizes_the_smallest_is_taken(text: str, name: str, others: li
         ("mac studio", "mac-studio-m2-ultra-128gb"),
         ("m4 max", "macbook-pro-m4-max-48gb"),
         ("aws g5", "aws-g5.xlarge"),
+        # a Jetson Xavier has these names too
+        ("jetson nx", "jetson-orin-nx-16gb"),
+        ("jetson agx", "jetson-agx-orin-64gb"),
+        ("jetson", "jetson-nano-4gb"),
+        ("jetson nano 8gb", "jetson-orin-nano-8gb"),
+        ("dgx", "dgx-spark"),
         # the plain chip is not the one that is known
         ("mac mini m2", "mac-mini-m2-pro-16gb"),
         ("macbook pro m1", "macbook-pro-m1-max-32gb"),
