@@ -20,6 +20,7 @@ from .gpu_names import (
     spelled,
     written_out,
 )
+from .macs import REMEDY, has_its_chip, is_a_mac, mac_with
 from .profiles import (
     KINDS,
     Profile,
@@ -108,12 +109,13 @@ def profile_named(text: str) -> NamedProfile:
         return _as_profile(described)
     matches = matches or _by_texts(text)
     if not matches:
+        described = described or mac_with(text)
         if described is not None:
             return _as_profile(described)
         cards = _cards(text, listed_only=False)
         if cards is not None:
             raise _is_a_gpu(text, cards)
-        raise _near(text) or unknown
+        raise _of_its_chip(text, _near(text) or unknown)
     if len({_without_sizes(profile.name) for profile in matches}) > 1:
         raise _several(text, [profile.name for profile in matches])
     first, *others = sorted(matches, key=lambda profile: size_of(profile.machine))
@@ -133,12 +135,27 @@ def _as_profile(described: Described) -> NamedProfile:
     profile = Profile(
         name=machine.name or described.title,
         title=described.title,
-        kind="desktop" if machine.scope == "host" else "cloud",
+        kind=_kind_of(machine),
         source=described.note,
         note=described.note,
         machine=machine,
     )
     return NamedProfile(profile=profile, note=described.note)
+
+
+def _kind_of(machine: Machine) -> str:
+    if machine.scope != "host":
+        return "cloud"
+    return "mac" if machine.system == "macos" else "desktop"
+
+
+def _of_its_chip(text: str, unknown: UnknownMachineError) -> UnknownMachineError:
+    """The error; of a Mac it names none with another chip, nor how to name other processors."""
+    if not is_a_mac(text):
+        return unknown
+    near = [name for name in unknown.nearest if has_its_chip(name, text)]
+    remedy = f"did you mean {', '.join(near)}? Else {REMEDY}" if near else REMEDY
+    return UnknownMachineError(str(unknown), nearest=near, remedy=remedy)
 
 
 def _is_name_of(profile: Profile, text: str) -> bool:
