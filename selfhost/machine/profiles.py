@@ -5,6 +5,7 @@ each, read when it is named.
 from __future__ import annotations
 
 import os
+import re
 from functools import lru_cache
 
 from ..core import units
@@ -180,11 +181,15 @@ def _nearest(wanted: str, name_of_key: dict[str, str]) -> list[str]:
 
 def _shares_a_word(wanted: str, name: str) -> bool:
     """Whether a word or a number of three signs or more stands in the name too, but for a slip:
-    letters that happen to be alike make no machine like another.
+    letters that happen to be alike make no machine like another. Nor does a provider's name where
+    none of the model's number is alike: a CCX23 is no CAX21.
     """
     from difflib import get_close_matches
 
     pieces = canonical(name).split("-")
+    numbers = set(re.findall(r"(?<!\d)\d{2,}(?!\d|-?[gt]b)", wanted))
+    if numbers and numbers.isdisjoint(pieces):
+        return False
     telling = [piece for piece in wanted.split("-") if len(piece) >= _LEAST_TELLING]
     return any(
         piece in pieces

@@ -99,6 +99,22 @@ def test_other_text_is_refused(text: str) -> None:
         profile_named(text)
 
 
+@pytest.mark.parametrize("text", ["hetzner ccx23", "cax51", "hetzner cpx62"])
+def test_a_type_with_another_number_has_no_near_name(text: str) -> None:
+    """A provider's name alone makes no machine like another."""
+    with pytest.raises(UnknownMachineError) as caught:
+        profile_named(text)
+    assert not caught.value.nearest
+
+
+def test_a_product_is_judged_as_the_machine_in_it() -> None:
+    """And says which sizes it is sold with."""
+    small, large = profile_named("framework desktop"), profile_named("Framework Desktop 128 GB")
+    assert small.profile.name == "strix-halo-64gb"
+    assert "32, 64 or 128 GB" in str(small.note)
+    assert large.profile.name == "strix-halo-128gb"
+
+
 # ------------------------------------------------------------------ for Python
 
 
