@@ -105,10 +105,12 @@ def _named_machines(named: str, notes: list[str]) -> tuple[Machine, ...]:
         from ..machine.profiles import UnknownMachineError, load
 
         try:
-            return (load(named).machine,)
+            load(named)
+            is_profile = True
         except UnknownMachineError:
-            if not os.path.lexists(named):
-                return (_machine_by_words(named, notes),)
+            is_profile = not os.path.lexists(named)
+        if is_profile:
+            return (_machine_by_words(named, notes),)
     if os.path.isdir(named):
         from ..audit.machines import load_machines
 

@@ -328,7 +328,9 @@ def _set_gpu(change: _Change, given: _Given) -> None:
 def _set_named_gpus(change: _Change, given: Sequence[tuple[str, NamedCards]]) -> None:
     cards = tuple(card for _, named in given for card in named.accelerators)
     change.values["accelerators"] = cards
-    change.sources["accelerators"] = "; ".join(named.source for _, named in given)[:MAX_TEXT]
+    change.sources["accelerators"] = "; ".join(
+        text for _, named in given for text in (*named.notes, named.source)
+    )[:MAX_TEXT]
     change.forget(r"(?s)accelerators\..*")
 
 

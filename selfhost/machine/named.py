@@ -20,6 +20,7 @@ from .gpu_names import (
     spelled,
     written_out,
 )
+from .macs import REMEDY, has_its_chip, is_a_mac, mac_with
 from .profiles import (
     KINDS,
     Profile,
@@ -28,6 +29,7 @@ from .profiles import (
     label_named,
     load,
     names,
+    needed_words,
     size_of,
 )
 from .record import Machine
@@ -107,12 +109,13 @@ def profile_named(text: str) -> NamedProfile:
         return _as_profile(described)
     matches = matches or _by_texts(text)
     if not matches:
+        described = described or mac_with(text)
         if described is not None:
             return _as_profile(described)
         cards = _cards(text, listed_only=False)
         if cards is not None:
             raise _is_a_gpu(text, cards)
-        raise _near(text) or unknown
+        raise _of_its_chip(text, _near(text) or unknown)
     if len({_without_sizes(profile.name) for profile in matches}) > 1:
         raise _several(text, [profile.name for profile in matches])
     first, *others = sorted(matches, key=lambda profile: size_of(profile.machine))
@@ -132,12 +135,27 @@ def _as_profile(described: Described) -> NamedProfile:
     profile = Profile(
         name=machine.name or described.title,
         title=described.title,
-        kind="desktop" if machine.scope == "host" else "cloud",
+        kind=_kind_of(machine),
         source=described.note,
         note=described.note,
         machine=machine,
     )
     return NamedProfile(profile=profile, note=described.note)
+
+
+def _kind_of(machine: Machine) -> str:
+    if machine.scope != "host":
+        return "cloud"
+    return "mac" if machine.system == "macos" else "desktop"
+
+
+def _of_its_chip(text: str, unknown: UnknownMachineError) -> UnknownMachineError:
+    """The error; of a Mac it names none with another chip, nor how to name other processors."""
+    if not is_a_mac(text):
+        return unknown
+    near = [name for name in unknown.nearest if has_its_chip(name, text)]
+    remedy = f"did you mean {', '.join(near)}? Else {REMEDY}" if near else REMEDY
+    return UnknownMachineError(str(unknown), nearest=near, remedy=remedy)
 
 
 def _is_name_of(profile: Profile, text: str) -> bool:
@@ -160,9 +178,25 @@ def _cards(text: str, *, listed_only: bool = True) -> NamedCards | None:
 
 
 def _by_names(text: str) -> list[Profile]:
-    """Every profile that has all words of the text in its name."""
+    """Every profile that has all words of the text in its name; of several those whose every word
+    was typed, but for the memory.
+    """
     words = _typed_words(text)
-    return [load(name) for name in names() if words and _has_all(words, [name], _variants())]
+    pieces = {piece for word in words for piece in word}
+    matches = [name for name in names() if words and _has_all(words, [name], _variants())]
+    whole = [name for name in matches if set(_pieces(_without_sizes(name))) <= pieces]
+    return _unless_another([load(name) for name in whole or matches], pieces)
+
+
+def _unless_another(matches: list[Profile], pieces: set[str]) -> list[Profile]:
+    """The profiles; none where all are one machine, of whose name a word was left out that tells
+    it from another: a Jetson NX need be no Orin.
+    """
+    for profile in matches:
+        own = set(_pieces(profile.name))
+        if own.isdisjoint(pieces) or needed_words() & own <= pieces:
+            return matches
+    return matches if len({_without_sizes(profile.name) for profile in matches}) > 1 else []
 
 
 def _by_texts(text: str) -> list[Profile]:
@@ -170,7 +204,9 @@ def _by_texts(text: str) -> list[Profile]:
     words = _typed_words(text)
     if not words or len(text.strip()) < _LEAST_LETTERS:
         return []
-    return [profile for profile in _profiles() if _has_all(words, _texts(profile), _variants())]
+    pieces = {piece for word in words for piece in word}
+    matches = [profile for profile in _profiles() if _has_all(words, _texts(profile), _variants())]
+    return _unless_another(matches, pieces)
 
 
 def _near(text: str) -> UnknownMachineError | None:

@@ -5,6 +5,7 @@ each, read when it is named.
 from __future__ import annotations
 
 import os
+import re
 from functools import lru_cache
 
 from ..core import units
@@ -95,12 +96,23 @@ def label_named(typed: str) -> Label | None:
     return _labels().get(canonical(typed))
 
 
-@lru_cache(1)
+def needed_words() -> frozenset[str]:
+    """Words of profiles' names without which another machine is meant: `orin`."""
+    return _label_table()[1]
+
+
 def _labels() -> dict[str, Label]:
-    """`specs/common/runner_labels.toml`, by the labels as `canonical` writes them."""
+    """The labels as `canonical` writes them -> what they mean."""
+    return _label_table()[0]
+
+
+@lru_cache(1)
+def _label_table() -> tuple[dict[str, Label], frozenset[str]]:
+    """`specs/common/runner_labels.toml`: labels, and words that a name must have."""
     document = Document.read(os.path.join(shipped_folder(), "common", "runner_labels.toml"))
     root = document.root
     root.integer("schema", required=True, minimum=1, maximum=1)
+    needed = frozenset(root.strings("needed"))
     label_of_key: dict[str, Label] = {}
     for row in root.tables("label"):
         profile, note = row.text("profile", required=True), row.text("note", required=True)
@@ -111,7 +123,7 @@ def _labels() -> dict[str, Label]:
     root.close()
     if not document.ok:
         raise MachineFileError(document.problems)
-    return label_of_key
+    return label_of_key, needed
 
 
 def find(typed: str) -> str:
@@ -169,11 +181,15 @@ def _nearest(wanted: str, name_of_key: dict[str, str]) -> list[str]:
 
 def _shares_a_word(wanted: str, name: str) -> bool:
     """Whether a word or a number of three signs or more stands in the name too, but for a slip:
-    letters that happen to be alike make no machine like another.
+    letters that happen to be alike make no machine like another. Nor does a provider's name where
+    none of the model's number is alike: a CCX23 is no CAX21.
     """
     from difflib import get_close_matches
 
     pieces = canonical(name).split("-")
+    numbers = set(re.findall(r"(?<!\d)\d{2,}(?!\d|-?[gt]b)", wanted))
+    if numbers and numbers.isdisjoint(pieces):
+        return False
     telling = [piece for piece in wanted.split("-") if len(piece) >= _LEAST_TELLING]
     return any(
         piece in pieces

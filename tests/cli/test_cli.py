@@ -1096,3 +1096,22 @@ def test_a_closed_model_fits_the_first_screen(
     monkeypatch.setenv("NO_COLOR", "1")
     _, out, err = run(capsys, "check", name, *ON_RECORD, *gpu)
     assert len(f"{out}{err}".splitlines()) < 24
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--gpu", "rtx 6090"), 'No GPU called "rtx 6090" is listed'),
+        (("--machine", "i9-99999k"), "its series is not listed"),
+        (("--machine", "macos-14"), "every arm64 macOS label has this machine"),
+    ],
+)
+def test_what_a_name_can_mean_stands_in_the_answer(
+    capsys: pytest.CaptureFixture[str], words: Sequence[str], told: str
+) -> None:
+    """Standard error is often thrown away."""
+    _, out, err = run(capsys, "check", "gpt2", *words)
+    assert told in " ".join(out.split())
+    assert told not in err
+    _, out, _ = run(capsys, "check", "gpt2", *words, "--format", "json")
+    assert any(told in note for note in json.loads(out)["notes"])

@@ -36,6 +36,10 @@ def test_every_profile_is_found_by_its_name(name: str) -> None:
         ("ryzen 5600", "desktop-ryzen-5600-16gb"),
         ("orin nx", "jetson-orin-nx-16gb"),
         ("gb10", "dgx-spark"),
+        # NVIDIA's Jetson Nano is of 2019, with Maxwell and 4 GB; the Orin Nano of 2023
+        ("jetson nano", "jetson-nano-4gb"),
+        ("jetson orin nano", "jetson-orin-nano-8gb"),
+        ("jetson orin nano super", "jetson-orin-nano-super-8gb"),
     ],
 )
 def test_words_in_any_order(text: str, name: str) -> None:
@@ -65,9 +69,12 @@ def test_of_several_sizes_the_smallest_is_taken(text: str, name: str, others: li
         ("mac studio", "mac-studio-m2-ultra-128gb"),
         ("m4 max", "macbook-pro-m4-max-48gb"),
         ("aws g5", "aws-g5.xlarge"),
-        # the plain chip is not the one that is known
-        ("mac mini m2", "mac-mini-m2-pro-16gb"),
-        ("macbook pro m1", "macbook-pro-m1-max-32gb"),
+        # a Jetson Xavier has these names too
+        ("jetson nx", "jetson-orin-nx-16gb"),
+        ("jetson agx", "jetson-agx-orin-64gb"),
+        ("jetson", "jetson-nano-4gb"),
+        ("jetson nano 8gb", "jetson-orin-nano-8gb"),
+        ("dgx", "dgx-spark"),
         ("macbok-air-m2-8gb", "macbook-air-m2-8gb"),
     ],
 )
@@ -90,6 +97,22 @@ def test_a_gpu_is_no_profile(text: str) -> None:
 def test_other_text_is_refused(text: str) -> None:
     with pytest.raises(UnknownMachineError):
         profile_named(text)
+
+
+@pytest.mark.parametrize("text", ["hetzner ccx23", "cax51", "hetzner cpx62"])
+def test_a_type_with_another_number_has_no_near_name(text: str) -> None:
+    """A provider's name alone makes no machine like another."""
+    with pytest.raises(UnknownMachineError) as caught:
+        profile_named(text)
+    assert not caught.value.nearest
+
+
+def test_a_product_is_judged_as_the_machine_in_it() -> None:
+    """And says which sizes it is sold with."""
+    small, large = profile_named("framework desktop"), profile_named("Framework Desktop 128 GB")
+    assert small.profile.name == "strix-halo-64gb"
+    assert "32, 64 or 128 GB" in str(small.note)
+    assert large.profile.name == "strix-halo-128gb"
 
 
 # ------------------------------------------------------------------ for Python

@@ -18,7 +18,7 @@ _MOST_WAITING = 0.2
 # of all processors, what other programs may use meanwhile: as many programs as processors leave
 # nobody waiting
 _MOST_OTHERS = 0.25
-# processors' time is counted in ticks of 10 ms: over less time than this it tells nothing
+# processors' time is counted in ticks, mostly of 10 ms: over less time than this it tells nothing
 _LEAST_COUNTED_SECONDS = 0.5
 
 
@@ -117,7 +117,15 @@ def parse_stat(text: str) -> float | None:
         return None
     # user nice system idle iowait irq softirq steal; guests' time is in user's and nice's already
     ticks = [int(word) for word in words[1:9]]
-    return (sum(ticks) - ticks[3] - ticks[4]) / 100
+    return (sum(ticks) - ticks[3] - ticks[4]) / _ticks_per_second()
+
+
+def _ticks_per_second() -> int:
+    """USER_HZ, in which /proc/stat counts: 100 on nearly every Linux, asked of the system."""
+    try:
+        return max(1, os.sysconf("SC_CLK_TCK"))
+    except (AttributeError, OSError, ValueError):
+        return 100
 
 
 def parse_running(text: str) -> int | None:

@@ -54,8 +54,11 @@ def test_pressure_is_read_or_not(text: str, expected: float | None) -> None:
     assert activity.parse_pressure(text) == expected
 
 
-def test_processor_times_are_read_or_not() -> None:
-    """Ticks of 10 ms; waiting for a disk is not work."""
+def test_processor_times_are_read_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ticks are as long as the system says; waiting for a disk is not work."""
+    monkeypatch.setattr(os, "sysconf", {"SC_CLK_TCK": 1000}.__getitem__, raising=False)
+    assert activity.parse_stat("cpu  100 0 50 800 50 0 0 0 0 0\n") == 0.15
+    monkeypatch.setattr(os, "sysconf", {"SC_CLK_TCK": 100}.__getitem__, raising=False)
     assert activity.parse_stat("cpu  100 0 50 800 50 0 0 0 0 0\ncpu0 1 2 3 4 5\n") == 1.5
     for text in ("", "cpu", "cpu a b c d e", "intr 1 2 3 4 5 6", "cpu  1 2 3 -4 5 6"):
         assert activity.parse_stat(text) is None

@@ -1,0 +1,101 @@
+"""Macs by the name of their chip, `macbook pro m1`, `M2 Ultra 192GB`: `specs/common/macs.toml`."""
+
+from __future__ import annotations
+
+import re
+
+from ..core import units
+from ..core.tables import shipped_table
+from . import gpus
+from .changes import planned
+from .cpu_names import Described
+from .record import Accelerator, Machine
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+REMEDY = (
+    "name its chip and its memory as they are sold (--machine 'M2 Pro 16GB'); `selfhost machine"
+    " --profiles` lists all names"
+)
+_MOST_LETTERS = 120
+_SIZE = re.compile(r"(?<![\w.])(\d{1,4})\s*(?:gib|gb)\b", re.ASCII)
+_CHIP = re.compile(r"\bm(\d{1,2})(?:\s*(pro|max|ultra))?\b", re.ASCII)
+
+
+def mac_with(text: str) -> Described | None:
+    """The Mac with the chip and the memory that the text names, or else with the memory of the
+    cheapest. None where it names no chip of Apple's, or one that was not sold so.
+    """
+    plain = _plain(text)
+    chips, sizes = _CHIP.findall(plain), {int(size) for size in _SIZE.findall(plain)}
+    if len(text) > _MOST_LETTERS or len(chips) != 1 or len(sizes) > 1:
+        return None
+    number, variant = chips[0]
+    others = frozenset(_CHIP.sub(" ", _SIZE.sub(" ", plain)).split()) - {"apple"}
+    for row in shipped_table("macs")["mac"]:
+        is_chip = (row["chip"], row["variant"]) == (f"m{number}", variant)
+        is_product = any(others <= frozenset(product.split()) for product in row["products"])
+        if is_chip and is_product and sizes <= set(row["gib"]):
+            return _described(text.strip(), row, max(sizes, default=None))
+    return None
+
+
+def is_a_mac(text: str) -> bool:
+    """Whether a word of it is of the name of a Mac alone, `macbook`, or a chip of Apple's."""
+    words = frozenset(_plain(text).split())
+    named = {
+        word
+        for row in shipped_table("macs")["mac"]
+        for product in row["products"]
+        for word in (*product.split(), row["chip"])
+        if "mac" in word or word == row["chip"]
+    }
+    return not words.isdisjoint(named)
+
+
+def has_its_chip(name: str, text: str) -> bool:
+    """Whether a machine's name has the chip that the text names; any has where it names none."""
+    wanted = _CHIP.findall(_plain(text))
+    return not wanted or _CHIP.findall(_plain(name)) == wanted
+
+
+def _plain(text: str) -> str:
+    return " ".join(re.sub(r"[^a-z0-9.]+", " ", text.lower()).split())
+
+
+def _described(text: str, row: Mapping[str, Any], stated_gib: int | None) -> Described:
+    memory_gib = row["gib"][0] if stated_gib is None else stated_gib
+    title = f"Apple {row['chip'].upper()} {row['variant'].title()}".strip()
+    chip = gpus.apple_chip(row["chip"], row["variant"])
+    is_smaller = memory_gib in row.get("smaller", ())
+    gb_per_s = None if chip is None else chip.gb_per_s
+    if chip is not None and is_smaller and chip.smaller is not None:
+        gb_per_s = chip.smaller[1]
+    facts: dict[str, Any] = {
+        "system": "macos",
+        "architecture": "aarch64",
+        "memory_total_bytes": memory_gib * units.GIB,
+        "memory_limit_bytes": memory_gib * units.GIB,
+        "cpu_model": title,
+        "cpu_cores_usable": float(row["smaller_cores"] if is_smaller else row["cores"]),
+        "accelerators": (Accelerator(vendor="apple", name=f"{title} GPU", unified=True),),
+    }
+    if gb_per_s is not None:
+        facts["memory_bandwidth_bytes_per_second"] = round(gb_per_s * units.GB)
+    usual = "" if stated_gib else ", the memory of the cheapest, assumed"
+    others = [f"{size} GB" for size in row["gib"] if size != memory_gib]
+    more = f" Otherwise name it: {', '.join(others)}." if others and not stated_gib else ""
+    note = f'"{text}" is judged as {title} with {memory_gib} GB{usual}.{more}'
+    machine = Machine(
+        **facts,
+        name=f"a Mac with {title}, {memory_gib} GB",
+        scope="host",
+        confidence="medium",
+        assumed=() if stated_gib else ("memory_total_bytes",),
+        sources=dict.fromkeys(facts, "Apple's technical specifications, general knowledge"),
+    )
+    return Described(machine=planned(machine), title=title, note=note)
