@@ -122,9 +122,20 @@ def _install(
     rule = runtime.rule_of(question.workload.quantization)
     beside = (f"pip install {rule.needs}",) if rule is not None and rule.needs else ()
     lines = _runtime_lines(runtime, code, machine)
-    if lines:
-        lines = (*_before(runtime, judged, machine), *lines)
-    return (*lines, *(_otherwise(runtime, judged, machine) if lines else ()), *beside)
+    if not lines:
+        return beside
+    otherwise = _otherwise(runtime, judged, machine)
+    wanted = runtime.install_with.get(machine.system or "") if otherwise else None
+    return (*_before(runtime, judged, machine), *_ordered(lines, otherwise, wanted), *beside)
+
+
+def _ordered(
+    lines: tuple[str, ...], otherwise: tuple[str, ...], wanted: str | None
+) -> tuple[str, ...]:
+    """The other way comes first where the line wants what not everyone has."""
+    if wanted is None:
+        return (*lines, *otherwise)
+    return (*lines[:-1], *otherwise, f"{lines[-1]}  # {wanted}")
 
 
 def _runtime_lines(runtime: RuntimeSpec, code: str, machine: Machine) -> tuple[str, ...]:

@@ -245,3 +245,17 @@ def test_each_maker_of_gpus_gets_its_build(gpu: str, asked: Workload, words: str
 def test_no_other_maker_is_named() -> None:
     lines = check("mistral-7b", Workload(runtime="transformers"), machine=machine_named("RTX 4090"))
     assert not any("ROCm" in line or "XPU" in line for line in lines.setup)
+
+
+@pytest.mark.parametrize(
+    ("model", "asked"),
+    [
+        ("llama3.1:8b", Workload(runtime="llama.cpp")),
+        ("whisper-large-v3-turbo", Workload(runtime="whisper.cpp")),
+    ],
+)
+def test_an_nvidia_gpu_on_linux_gets_cuda_first(model: str, asked: Workload) -> None:
+    """Homebrew's formulas take its ggml, which is built for Vulkan (Formula/g/ggml.rb)."""
+    lines = check(model, asked, machine=machine_named("RTX 3090")).setup
+    brew = next(index for index, line in enumerate(lines) if line.startswith("brew"))
+    assert any("for CUDA, which Homebrew" in line for line in lines[:brew]), lines
