@@ -371,16 +371,21 @@ def _run_line(
             tag = question.here.tag
         line = runtime.command.replace("{tag}", tag) if tag else ""
     else:
-        rule = runtime.rule_of(workload.quantization)
-        command = _command(runtime, question.spec)
-        if rule is not None and rule.command and not values.get("quantized"):
-            command = rule.command
-        elif "file_name" in values and runtime.named_command and not is_tagged:
-            command = runtime.named_command
-        line = _filled(command, values)
+        named = runtime.named_command if "file_name" in values and not is_tagged else ""
+        line = _filled(_untagged(runtime, question, named, values), values)
     if not line and "file_name" in values and is_tagged:
         line = _filled(runtime.named_command, values)
     return line or _filled(runtime.repository_command, values)
+
+
+def _untagged(
+    runtime: RuntimeSpec, question: Question, named: str, values: Mapping[str, str]
+) -> str:
+    """The command that a quantization has of its own, else the one by file name, else the usual."""
+    rule = runtime.rule_of(question.workload.quantization)
+    if rule is not None and rule.command and not values.get("quantized"):
+        return rule.command
+    return named or _command(runtime, question.spec)
 
 
 def _yarn(spec: ModelSpec) -> dict[str, str]:

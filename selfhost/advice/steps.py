@@ -54,6 +54,7 @@ def steps(
     first = (
         *_install(question, runtime, judged, machine),
         *_instead(question, runtime),
+        *_split(question, runtime, judged),
         *_login(runtime, judged, machine),
     )
     if question.workload.task == "finetune":
@@ -122,9 +123,20 @@ def _install(
     rule = runtime.rule_of(question.workload.quantization)
     beside = (f"pip install {rule.needs}",) if rule is not None and rule.needs else ()
     lines = _runtime_lines(runtime, code, machine)
-    if lines:
-        lines = (*_before(runtime, judged, machine), *lines)
-    return (*lines, *(_otherwise(runtime, judged, machine) if lines else ()), *beside)
+    if not lines:
+        return beside
+    otherwise = _otherwise(runtime, judged, machine)
+    wanted = runtime.install_with.get(machine.system or "") if otherwise else None
+    return (*_before(runtime, judged, machine), *_ordered(lines, otherwise, wanted), *beside)
+
+
+def _ordered(
+    lines: tuple[str, ...], otherwise: tuple[str, ...], wanted: str | None
+) -> tuple[str, ...]:
+    """The other way comes first where the line wants what not everyone has."""
+    if wanted is None:
+        return (*lines, *otherwise)
+    return (*lines[:-1], *otherwise, f"{lines[-1]}  # {wanted}")
 
 
 def _runtime_lines(runtime: RuntimeSpec, code: str, machine: Machine) -> tuple[str, ...]:
@@ -166,6 +178,16 @@ def _instead(question: Question, runtime: RuntimeSpec) -> tuple[str, ...]:
     architecture = question.spec.architecture
     other = runtime.other_programs.get(architecture.row) if architecture is not None else None
     return (f"# {other}",) if other and question.workload.task == "generate" else ()
+
+
+def _split(question: Question, runtime: RuntimeSpec, judged: Judged) -> tuple[str, ...]:
+    """A comment on who places a mixture that an accelerator does not hold: no option does."""
+    architecture = question.spec.architecture
+    layers = architecture.feed_forward if architecture is not None else ()
+    is_mixture = any(group.experts for group in layers)
+    is_split = judged.needs is not None and judged.needs.placement == "split"
+    is_told = is_mixture and is_split and question.workload.task == "generate"
+    return (f"# {runtime.split_mixture}",) if is_told and runtime.split_mixture else ()
 
 
 def _before(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[str, ...]:

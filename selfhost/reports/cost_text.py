@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from ..catalogue.provider_names import provider_name
 from ..core import units
-from ..core.workload import INPUT_PER_OUTPUT_TOKEN, Workload
+from ..core.workload import DEFAULT_CONTEXT_TOKENS, INPUT_PER_OUTPUT_TOKEN, Workload
 from ..verdict.costs import DAYS_PER_MONTH, HOURS_PER_DAY
 from ..verdict.record import Verdict
 from .layout import Block, Column, Paragraph, Span, Table
@@ -360,7 +360,10 @@ def no_api_words(workload: Workload) -> str:
         return "ruled out, nothing may leave the machine"
     if workload.task == "finetune":
         return "not known, these prices do not cover fine-tuning"
-    return "no known offer meets your conditions"
+    conditions = (workload.commercial, workload.modify, workload.auditable, workload.license)
+    longer = (workload.context_tokens or 0) > DEFAULT_CONTEXT_TOKENS
+    with_these = " that meets your conditions" if longer or any(conditions) else ""
+    return f"this catalogue knows no offer{with_these}"
 
 
 def _amounts(low: float, high: float) -> str:

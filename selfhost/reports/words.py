@@ -98,15 +98,25 @@ def answer_cell(answer: Answer, *, here: bool) -> Span:
     words, style = local if here else elsewhere, str(answer.route)
     if is_ruled_out(answer):
         words = "RULED OUT"
-    elif is_closed(answer) and answer.workload.private:
-        words = "NO API ALLOWED"
-    elif is_closed(answer) and answer.route is Route.API and _has_no_api(answer):
-        words = "USE ANOTHER MODEL"
-    elif answer.can_run and _is_slow(answer):
+    elif not answer.can_run:
+        words = _words_of_a_no(answer) or words
+    elif _is_slow(answer):
         words, style = "RUNS SLOWLY", Outcome.WARN
-    elif answer.can_run and is_tight(answer):
+    elif is_tight(answer):
         words, style = "LIKELY RUNS", Outcome.WARN
     return Span(text=f"{sign} {words}", style=style)
+
+
+def _words_of_a_no(answer: Answer) -> str | None:
+    """Where those of its route alone would say too much or too little."""
+    if is_closed(answer) and answer.workload.private:
+        return "NO API ALLOWED"
+    if answer.route is Route.NEITHER and not answer.workload.private:
+        # that no offer is known does not show that there is none
+        return "NO KNOWN WAY"
+    if is_closed(answer) and answer.route is Route.API and _has_no_api(answer):
+        return "USE ANOTHER MODEL"
+    return None
 
 
 def is_tight(answer: Answer) -> bool:

@@ -14,6 +14,7 @@ from helpers.paths import TESTS
 from selfhost import Machine, Verdict, Workload, check
 from selfhost.advice.steps import Steps, steps
 from selfhost.api import open_catalogue
+from selfhost.machine.changes import apply
 from selfhost.machine.named import machine_named
 from selfhost.machine.profiles import load
 from selfhost.verdict.question import ask
@@ -245,3 +246,37 @@ def test_each_maker_of_gpus_gets_its_build(gpu: str, asked: Workload, words: str
 def test_no_other_maker_is_named() -> None:
     lines = check("mistral-7b", Workload(runtime="transformers"), machine=machine_named("RTX 4090"))
     assert not any("ROCm" in line or "XPU" in line for line in lines.setup)
+
+
+@pytest.mark.parametrize(
+    ("model", "asked"),
+    [
+        ("llama3.1:8b", Workload(runtime="llama.cpp")),
+        ("whisper-large-v3-turbo", Workload(runtime="whisper.cpp")),
+    ],
+)
+def test_an_nvidia_gpu_on_linux_gets_cuda_first(model: str, asked: Workload) -> None:
+    """Homebrew's formulas take its ggml, which is built for Vulkan (Formula/g/ggml.rb)."""
+    lines = check(model, asked, machine=machine_named("RTX 3090")).setup
+    brew = next(index for index, line in enumerate(lines) if line.startswith("brew"))
+    assert any("for CUDA, which Homebrew" in line for line in lines[:brew]), lines
+
+
+@pytest.mark.parametrize("model", ["flux.2-dev", "qwen-image-edit"])
+def test_a_large_image_model_runs_from_gguf_on_24_gb(model: str) -> None:
+    """stable-diffusion.cpp's docs run both from GGUF (docs/flux2.md, docs/qwen_image_edit.md)."""
+    machine = apply(machine_named("RTX 3090"), ["disk=500GB", "memory=64GiB"])
+    answer = check(model, machine=machine)
+    assert answer.can_run
+    assert answer.needs is not None
+    assert answer.needs.placement != "host"
+    assert any(line.startswith("sd-cli") for line in answer.commands)
+
+
+def test_a_split_mixture_says_who_leaves_its_experts_in_ram() -> None:
+    """llama.cpp: --fit is on unless told (common/arg.cpp), so the line needs no --n-cpu-moe."""
+    machine = apply(machine_named("RTX 3090"), ["disk=500GB", "memory=64GiB"])
+    split = check("gpt-oss:120b", machine=machine)
+    assert any("--fit" in line and "--n-cpu-moe" in line for line in split.setup), split.setup
+    whole = check("gpt-oss:20b", machine=machine)
+    assert not any("--fit" in line for line in whole.setup), whole.setup

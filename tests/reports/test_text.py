@@ -353,9 +353,12 @@ def test_where_nothing_may_leave_the_machine_no_api_is_named() -> None:
     private = samples.neither()
     assert "nothing may leave the machine" in plain(check_text.check_document([private]))
     open_to_apis = private.replace(workload=private.workload.replace(private=False))
-    assert "no known offer meets your conditions" in plain(
-        check_text.check_document([open_to_apis])
-    )
+    told = plain(check_text.check_document([open_to_apis]))
+    assert "By API: this catalogue knows no offer." in told
+    # a gap in the catalogue shows no impossibility
+    assert told.startswith("✗ NO KNOWN WAY  ")
+    stated = open_to_apis.replace(workload=open_to_apis.workload.replace(commercial=True))
+    assert "no offer that meets your conditions" in plain(check_text.check_document([stated]))
 
 
 def test_an_unknown_speed_is_not_why_the_route_is_unknown() -> None:
