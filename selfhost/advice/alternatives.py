@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from .. import needs as need
 from ..catalogue.index import Catalogue, Outline
@@ -11,8 +12,9 @@ from ..catalogue.spec import ModelSpec
 from ..core.errors import SelfhostError, SpecError, WorkloadError
 from ..core.workload import Workload
 from ..machine.record import Machine
+from ..needs.records import Needs
 from ..verdict.defaults import Asker
-from ..verdict.findings import Finding, Outcome, disk_check, openness_check
+from ..verdict.findings import Finding, Outcome, disk_check, host_high, openness_check
 from ..verdict.placement import places
 from ..verdict.present import here
 from ..verdict.question import GENERATING, architectures, needs_under
@@ -417,6 +419,16 @@ def _typed(spec: ModelSpec, catalogue: Catalogue) -> str:
     return quote(spec.origin)
 
 
+def _on_cards(needs: Needs | None) -> dict[str, Any]:
+    """What stays in RAM where accelerators hold the model or a part of it."""
+    if needs is None or needs.placement == "host":
+        return {}
+    return {
+        "host_bytes": host_high(needs),
+        "is_whole_on_card": needs.placement == "accelerator",
+    }
+
+
 def _alternative(fit: _Fit, catalogue: Catalogue, why: str) -> Alternative:
     question, judged, _ = fit
     needs, speed = judged.needs, judged.speed
@@ -430,6 +442,7 @@ def _alternative(fit: _Fit, catalogue: Catalogue, why: str) -> Alternative:
         finetune_method=question.workload.finetune_method,
         license=question.spec.license.id if question.spec.license else None,
         memory_bytes=memory.high_bytes if memory is not None else None,
+        **_on_cards(needs),
         download_bytes=needs.download_bytes if needs is not None else None,
         decode=speed.decode if speed is not None else None,
         why=why,

@@ -525,15 +525,29 @@ def _alternative_row(verdict: Verdict, other: Alternative) -> tuple[Span, ...]:
     if context is not None and judged is not None and context != judged:
         how.append(units.tokens(context))
     name = " ".join(part for part in ([other.id, *how] if own else how) if part)
-    size = units.binary(other.memory_bytes) if other.memory_bytes is not None else ""
     pace = likely_speed(other.decode) if other.decode is not None else ""
     return (
         Span(text=name, style="strong"),
-        Span(text=size),
+        Span(text=_alternative_size(other)),
         Span(text=pace),
         Span(text="" if own else (other.license or "").replace("LicenseRef-", "")),
         Span(text=other.why),
     )
+
+
+def _alternative_size(other: Alternative) -> str:
+    """`21.0 GiB` of a GPU that holds the model or of the RAM, `22.1 + 8.1 GiB RAM` where both do.
+
+    What a program keeps in RAM beside a GPU that holds the model decides nothing.
+    """
+    if other.memory_bytes is None:
+        return ""
+    if other.host_bytes is None:
+        return units.binary(other.memory_bytes)
+    on_card = units.binary(max(0, other.memory_bytes - other.host_bytes))
+    if other.is_whole_on_card:
+        return on_card
+    return f"{on_card} + {units.binary(other.host_bytes)} RAM"
 
 
 def _by_api(blocks: list[Block], verdict: Verdict, verbose: bool, today: str | None) -> bool:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ..advice.ranking import Counts, count_rows
 from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.workload import Workload
 from ..machine.record import Machine
-from ..verdict.findings import host_high, reserve_of
+from ..verdict.findings import given_bytes, host_high
 from ..verdict.record import Answer, Route
 from .layout import Block, Column, Document, Span, Table, lay_out
 from .words import (
@@ -230,18 +230,10 @@ def license_words(model: ModelSpec) -> str:
 
 
 def _room(machine: Machine, workload: Workload) -> str:
-    """`22.5 GiB free, NVIDIA RTX 4090`; what there is at most where that is not
-    known.
+    """`22.5 GiB for models, 19.7 GiB free now, NVIDIA RTX 4090`: first what the verdicts rest on;
+    the machine's memory where that is not known.
     """
-    parts = []
-    if machine.memory_available_bytes is not None:
-        parts.append(f"{units.binary(machine.memory_available_bytes)} free")
-    elif machine.memory_limit_bytes is not None:
-        kept, _ = reserve_of(machine, workload)
-        given = units.binary(max(0, machine.memory_limit_bytes - kept))
-        parts.append(f"{given} for models")
-    elif machine.memory_total_bytes is not None:
-        parts.append(f"{units.binary(machine.memory_total_bytes)} of memory")
+    parts = list(_memory_given(machine, workload))
     # of a simulated machine they stand in its name
     names = [] if machine.planning else [device.name for device in machine.accelerators or ()]
     parts += [
@@ -249,3 +241,15 @@ def _room(machine: Machine, workload: Workload) -> str:
         for name in dict.fromkeys(names)
     ]
     return ", ".join(part for part in parts if part)
+
+
+def _memory_given(machine: Machine, workload: Workload) -> Iterator[str]:
+    given, free = given_bytes(machine, workload), machine.memory_available_bytes
+    if given is None:
+        total = machine.memory_total_bytes
+        if total is not None:
+            yield f"{units.binary(total)} of memory"
+        return
+    yield f"{units.binary(given)} {'free' if given == free else 'for models'}"
+    if free is not None and free < given and not machine.planning:
+        yield f"{units.binary(free)} free now"

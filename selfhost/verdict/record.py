@@ -77,7 +77,9 @@ class Alternative(Record):
     """Something that would fit instead: the same model smaller or with a shorter context, or
     another model.
 
-    `command` asks about it with everything that was asked before.
+    `memory_bytes` is the most that it takes in all, `host_bytes` the part of it in RAM where
+    accelerators hold the rest, else None; `is_whole_on_card` where they hold all layers. `command`
+    asks about it with everything that was asked before.
     """
 
     id: str
@@ -88,6 +90,8 @@ class Alternative(Record):
     finetune_method: str | None = None
     license: str | None = None
     memory_bytes: int | None = None
+    host_bytes: int | None = None
+    is_whole_on_card: bool = False
     download_bytes: int | None = None
     decode: PaceRange | None = None
     why: str

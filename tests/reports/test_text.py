@@ -335,6 +335,35 @@ def test_a_list_counts_memory_as_check_does() -> None:
     assert "4.00 GiB" not in shown
 
 
+def test_a_list_is_headed_by_the_memory_that_its_ticks_rest_on() -> None:
+    """Of 16 GiB the system keeps 1, so 15 may be given though 9 are free: a model of 12 has a tick, under 15."""
+    gib = 2**30
+    machine = samples.LAPTOP.replace(
+        system="linux",
+        memory_total_bytes=16 * gib,
+        memory_limit_bytes=16 * gib,
+        memory_available_bytes=9 * gib,
+    )
+    told = _words(plain(list_text.list_document(samples.every(), machine)))
+    assert "15.0 GiB for models, 9.00 GiB free now" in told
+
+
+def test_an_alternative_on_a_gpu_tells_what_the_gpu_holds() -> None:
+    """24 GiB of which 3 lie in RAM: a GPU of 23 holds the 21 that are left. A split has both parts."""
+    gib = 2**30
+    short = samples.api()
+    (first, *_) = short.alternatives
+    parts = first.replace(memory_bytes=24 * gib, host_bytes=3 * gib)
+
+    def told(whole: bool) -> str:
+        answer = short.replace(alternatives=(parts.replace(is_whole_on_card=whole),))
+        return _words(plain(check_text.check_document([answer])))
+
+    assert "21.0 GiB" in told(True)
+    assert "24.0 GiB" not in told(True)
+    assert "21.0 GiB + 3.00 GiB RAM" in told(False)
+
+
 def test_a_stand_in_is_called_one() -> None:
     """Nobody takes the price of another model for that of the one asked about."""
     for document in (

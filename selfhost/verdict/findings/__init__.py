@@ -19,7 +19,7 @@ from .disk import (
     stored_in_memory,
 )
 from .license import license_check, license_guessed
-from .memory import host_high, host_low, memory_check, reserve_of
+from .memory import given_bytes, host_high, host_low, memory_check, reserve_of
 from .openness import OPEN_PURPOSES, open_for, open_purposes, openness_check, worst_of
 from .record import CHECKS, CODES, Finding, Outcome
 from .runtime import runtime_check
@@ -49,6 +49,7 @@ __all__ = [
     "disk_check",
     "disk_margin_bytes",
     "held_in_memory",
+    "given_bytes",
     "host_high",
     "host_low",
     "license_check",

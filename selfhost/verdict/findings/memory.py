@@ -86,9 +86,7 @@ class _Sums:
     ) -> None:
         self.machine, self.surely = machine, surely
         self.workload = workload
-        self.basis = workload.memory_basis
-        if self.basis == "default" and machine.planning:
-            self.basis = "total"
+        self.basis = _basis_of(machine, workload)
         self.could = self._worked_out("could", _could_give)
         self.now = machine.memory_available_bytes
         if workload.reserve_bytes is not None:
@@ -370,6 +368,18 @@ def _fits(sums: _Sums) -> Finding:
         ceiling,
         lambda: f"{sums.takes}; {sums.giver} can give {binary(ceiling)}{sums.today}{sums.aside}.",
     )
+
+
+def _basis_of(machine: Machine, workload: Workload) -> str:
+    """What counts: of a simulated machine nothing is free now."""
+    if workload.memory_basis == "default" and machine.planning:
+        return "total"
+    return workload.memory_basis
+
+
+def given_bytes(machine: Machine, workload: Workload) -> int | None:
+    """The most RAM that the machine gives a model, on which a verdict rests; None is not known."""
+    return _ceiling(machine, workload, _basis_of(machine, workload), 0)
 
 
 def _could_give(machine: Machine, workload: Workload) -> int | None:
