@@ -91,13 +91,16 @@ def needs_of_parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> P
         "weights", total.likely, How.COMPUTED, _SOURCE, line, low=total.low, high=total.high,
     )  # fmt: skip
     alone = term(
-        "weights", largest.likely, How.COMPUTED, _SOURCE, "the largest of its files, alone",
+        "weights", largest.likely, How.COMPUTED, _SOURCE,
+        f"{lines[sizes.index(largest)]}; the largest of its files, alone",
         low=largest.low, high=largest.high,
     )  # fmt: skip
     segment = int(_SEGMENT_SHARE * largest.likely) + _SCRATCH_BYTES
     part = term(
-        "weights", segment, How.ASSUMED, _SOURCE, "a tenth of the denoiser, and 512 MiB kept free"
-    )
+        "weights", segment, How.ASSUMED, _SOURCE,
+        f"{largest.likely:,} bytes × {_SEGMENT_SHARE:g} + {_SCRATCH_BYTES:,} bytes; a segment of"
+        " the denoiser, and what is kept free",
+    )  # fmt: skip
     program = overhead(runtime)
     host = (weights, program)
     return Parts(
