@@ -143,7 +143,8 @@ def test_reason_codes_are_the_codes() -> None:
 
 def test_the_numbers_are_no_boast() -> None:
     """As many models and machines as the first screen says, or more."""
-    models, machines = map(int, re.findall(r"more than (\d+) models and (\d+) machines", README)[0])
+    (numbers,) = re.findall(r"more than ([\d,]+) models and ([\d,]+) machines", README)
+    models, machines = (int(number.replace(",", "")) for number in numbers)
     assert len(IDS) >= models
     assert len(profiles.names()) >= machines
 
