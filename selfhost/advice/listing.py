@@ -94,12 +94,12 @@ def first_rows(catalogue: Catalogue, workload: Workload, machine: Machine, most:
     heapify(waiting)
     answers: list[Answer] = []
     while waiting and len(answers) < most:
-        key, known = waiting[0]
-        if known is None:
+        key, judged = waiting[0]
+        if judged is None:
             answer = counted.judged(str(key[-1]))
             heapreplace(waiting, (list_key(answer, standings, beside=beside), answer))
         else:
-            answers.append(known)
+            answers.append(judged)
             heappop(waiting)
     return Listing(
         answers=tuple(answers),

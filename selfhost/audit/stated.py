@@ -190,7 +190,7 @@ def _fill_gpus(filling: _Filling, stated: StatedFact, line: str) -> None:
     if len(set(cards)) != 1 or all(card.memory_total_bytes is not None for card in read):
         return
     kind = cards[0]
-    known = tuple(
+    filled = tuple(
         card
         if card.memory_total_bytes is not None
         else card.replace(
@@ -201,7 +201,7 @@ def _fill_gpus(filling: _Filling, stated: StatedFact, line: str) -> None:
         )
         for card in read
     )
-    filling.put(stated.key, fact, known, filling.sources.get(fact, line))
+    filling.put(stated.key, fact, filled, filling.sources.get(fact, line))
     filling.sources["accelerators.memory_total_bytes"] = line
 
 

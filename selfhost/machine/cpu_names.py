@@ -78,14 +78,14 @@ def _has_number(name: str, around: cpus.ProcessorClass) -> bool:
 
 
 def _note(text: str, series: cpus.Processor | None, memory_gib: int, is_stated: bool) -> str:
-    known = (
+    of_series = (
         "its series is not listed, so that its speed is a wide guess by its class"
         if series is None
         else f"its memory is that of the series {series.name}"
     )
     ram = "" if is_stated else f", {memory_gib} GiB of RAM"
     return (
-        f'"{text.strip()}" is a processor: {known}. No GPU{ram} and the rest of the machine are'
+        f'"{text.strip()}" is a processor: {of_series}. No GPU{ram} and the rest of the machine are'
         f" assumed; state them: --machine '{text.strip()}"
         f"{'' if is_stated else f' {2 * memory_gib}GB'}' --gpu NAME --set cores=8."
     )

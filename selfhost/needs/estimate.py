@@ -208,12 +208,8 @@ def more_in_conversation(
         or runtime.kept_checkpoints <= runtime.context_checkpoints
     ):
         return 0
-    subject = _subject(spec, architectures)
-    return copies_in_conversation(
-        subject,
-        runtime,
-        _asked(spec, workload, workload.quantization or "", Companions(), subject.row),
-    )
+    subject, asked = _alone(spec, workload, architectures)
+    return copies_in_conversation(subject, runtime, asked)
 
 
 def freed_outputs(
@@ -224,12 +220,8 @@ def freed_outputs(
     """
     if workload.format != "gguf" or workload.task != "generate":
         return 0
-    subject = _subject(spec, architectures)
-    return freed_outputs_of(
-        subject,
-        runtime,
-        _asked(spec, workload, workload.quantization or "", Companions(), subject.row),
-    )
+    subject, asked = _alone(spec, workload, architectures)
+    return freed_outputs_of(subject, runtime, asked)
 
 
 def more_in_slots(
@@ -240,12 +232,17 @@ def more_in_slots(
     """
     if workload.format != "gguf" or workload.task != "generate" or not runtime.slots:
         return 0
+    subject, asked = _alone(spec, workload, architectures)
+    return gguf.more_in_slots(subject, runtime, asked)
+
+
+def _alone(
+    spec: ModelSpec, workload: Workload, architectures: Mapping[str, Any]
+) -> tuple[Subject, Asked]:
+    """The model and what is asked of it, without companions."""
     subject = _subject(spec, architectures)
-    return gguf.more_in_slots(
-        subject,
-        runtime,
-        _asked(spec, workload, workload.quantization or "", Companions(), subject.row),
-    )
+    quantization = workload.quantization or ""
+    return subject, _asked(spec, workload, quantization, Companions(), subject.row)
 
 
 def largest_picture(

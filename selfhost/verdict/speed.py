@@ -182,9 +182,8 @@ def predict(
     of the layers that lie on it (`shares_of`). `at_once`: the runtime gives each of several a part
     of every layer, instead of whole layers. `operations_share`: of the graph's operations, those
     that the runtime launches on a GPU. `experts_apart`: of a mixture that a GPU does not hold, it
-        leaves experts to the RAM instead of whole layers. `on_shared`: share of the layers that a
-    GPU which shares the
-    RAM computes, slow end, likely, fast end (`placement.share_on_shared`).
+    leaves experts to the RAM instead of whole layers. `on_shared`: share of the layers that a GPU
+    which shares the RAM computes, slow end, likely, fast end (`placement.share_on_shared`).
     """
     if depth_tokens is None:
         depth_tokens = depth_of_short_chat(context_tokens)

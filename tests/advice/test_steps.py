@@ -171,7 +171,7 @@ def test_on_linux_the_way_without_homebrew_is_said() -> None:
         for name in ("desktop-rtx4090-24gb", "aws-m7i.2xlarge", "macbook-air-m2-16gb")
     )
     assert "ubuntu-vulkan" in on_gpu
-    assert "without Homebrew: https://" in on_cpu
+    assert "a release build: https://" in on_cpu
     assert "vulkan" not in on_cpu
     assert "releases" not in on_mac
     assert "-DGGML_CUDA=1" in " ".join(
