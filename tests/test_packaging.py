@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from helpers.packed import packed_specs
 from helpers.paths import ROOT, SPECS
 from selfhost.advice.compiled import QUESTIONS_FILE, compile_questions
 from selfhost.catalogue.index import INDEX_FILE, compile_index
@@ -127,25 +126,22 @@ def installed(built: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
     return target
 
 
-def test_the_wheel_holds_the_specs_of_the_checkout(
-    built: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_the_wheel_holds_the_specs_of_the_checkout(built: tuple[Path, Path], packed: Path) -> None:
     """Every file below specs/ is in the wheel unchanged; none is added but the compiled ones, which are those of these files."""
     with zipfile.ZipFile(built[0]) as wheel:
-        packed = {
+        held = {
             name.removeprefix("selfhost/specs/"): wheel.read(name)
             for name in wheel.namelist()
             if name.startswith("selfhost/specs/")
         }
         others = [name for name in wheel.namelist() if not name.startswith("selfhost/specs/")]
-    specs = packed_specs(tmp_path_factory)
     for file in (INDEX_FILE, QUESTIONS_FILE):
-        assert packed.pop(file) == (specs / file).read_bytes()
+        assert held.pop(file) == (packed / file).read_bytes()
     for name in COMPILED:
         table = f"common/{name}.toml"
-        copy = packed.pop(compiled_path(table))
+        copy = held.pop(compiled_path(table))
         assert copy.decode() == compile_table(str(SPECS / table))
-    assert packed == source_tree(SPECS)
+    assert held == source_tree(SPECS)
     assert "selfhost/py.typed" in others
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in others)
     assert {name.split("/")[0].removesuffix(".dist-info").split("-")[0] for name in others} == {

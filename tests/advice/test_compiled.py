@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from helpers.packed import packed_specs
 from helpers.paths import MACHINES as RECORDED
 from helpers.paths import RECORDS
 from selfhost import Workload
@@ -66,12 +65,6 @@ MACHINES = {
         runtimes=(PresentRuntime(id="transformers", version="4.30.0"), PresentRuntime(id="llama.cpp", version="b3000")),
     ),
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shipped specs as a package holds them. Tests that change them take a copy."""
-    return packed_specs(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,7 @@ from selfhost.catalogue.index import INDEX_FILE, compile_index
 from selfhost.core.shipped import shipped_folder
 
 
-@cache
-def packed_specs(factory: pytest.TempPathFactory) -> Path:
+def pack(factory: pytest.TempPathFactory) -> Path:
     """The folder as a package holds it. Nobody may change it."""
     base = factory.getbasetemp()
     # beside other processes of one run the base is a folder of their common one
