@@ -16,8 +16,6 @@ from .commands import (
     has_other_byte_order,
     lines_of_made_file,
 )
-from .conversion import recipe
-from .training import training_lines
 
 # the repository and the file come from a sourced listing, or the file is here
 LISTED = "listed"
@@ -58,6 +56,8 @@ def steps(
         *_login(runtime, judged, machine),
     )
     if question.workload.task == "finetune":
+        from .training import training_lines
+
         trainer, lines = training_lines(question, judged, machine)
         if not lines:
             return Steps()
@@ -76,6 +76,8 @@ def steps(
     tagged = by_tag(question, judged, catalogue, machine)
     if tagged is not None and tagged.lines:
         return _steps_by_tag(question, tagged, catalogue, machine)
+    from .conversion import recipe
+
     made = recipe(question.spec, runtime, question.workload, is_published=tagged is not None)
     if made is None:
         return Steps()

@@ -215,7 +215,9 @@ _COMMAND = pattern(
 
 def named_in_command(typed: str) -> str | None:
     """The name of the model in a line that runs or downloads one; None for anything else."""
-    match = _COMMAND.fullmatch(" ".join(typed.split()))
+    words = typed.split()
+    # a program, what it is to do, and a name
+    match = _COMMAND.fullmatch(" ".join(words)) if len(words) > 2 else None
     if match is None:
         return None
     is_in_library = match["ollama"] and "/" not in match["name"]
@@ -354,7 +356,7 @@ def _without_address(typed: str) -> tuple[str, str | None]:
     """A web address of a model or of a file in its repository -> the name, and the quantization
     that the file name states.
     """
-    match = _HOST.fullmatch(typed)
+    match = _HOST.fullmatch(typed) if "/" in typed else None
     if match:
         typed = re.split(r"[?#]", match[1], maxsplit=1)[0].rstrip("/")
         if "ollama" in match[0][: match.start(1)].lower() and "/" not in typed:
@@ -561,7 +563,9 @@ def _by_tag(name: str, catalogue: Catalogue) -> _Found | None:
     """What Ollama loads by a tag that means another model without its colon; None for any other
     name, one of the person's own specs, and where what is loaded is not in the catalogue.
     """
-    key = canonical(name) if ":" in name else ""
+    if ":" not in name:
+        return None
+    key = canonical(name)
     tag, facts = catalogue.common_tables("families", "tag").get(key, ("", {}))
     loaded = facts.get("loads")
     if not isinstance(loaded, str) or loaded not in catalogue:

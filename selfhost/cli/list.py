@@ -16,7 +16,7 @@ from .arguments import (
     whole,
 )
 from .errors import UsageError
-from .options import may_glance, one_machine, workload_of
+from .options import begun_glance, one_machine, workload_of
 from .output import deliver, present, screen, tell_left_aside
 
 TYPE_CHECKING = False
@@ -95,6 +95,8 @@ def run(words: list[str]) -> int:
     if options.all and options.top is not None:
         raise UsageError("--all and --top exclude each other", remedy="leave one of them out")
     workload = workload_of(options)
+    machine = one_machine(options)
+    glancing = begun_glance(options, [machine])
     from ..advice.listing import first_rows, judge_all
     from ..advice.ranking import count_rows
     from ..catalogue.opened import open_catalogue
@@ -103,13 +105,10 @@ def run(words: list[str]) -> int:
     catalogue = open_catalogue(options.specs)
     if options.family is not None:
         _known_family(options.family, catalogue)
-    machine = one_machine(options)
-    if may_glance(options, machine) and not machine.accelerators:
-        from ..machine.reader import glance_at
-
-        machine = glance_at(machine)
     from ..reports.list_text import TOP
 
+    if glancing is not None:
+        machine = glancing.seen()
     most = None if options.all else options.top or TOP
     if most is not None and _is_plain(options):
         listing = first_rows(catalogue, workload, machine, most)

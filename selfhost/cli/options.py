@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import argparse
 
     from ..core.workload import Load, Workload
+    from ..machine.probes.glance import Glancing
     from ..machine.record import Machine
     from ..verdict.record import Verdict
 
@@ -156,6 +157,7 @@ def judge_each(
     memory bandwidth.
     """
     workload = workload_of(options)
+    glancing = begun_glance(options, machines)
     from ..answers.verdicts import check_with
     from ..catalogue.opened import open_catalogue
 
@@ -180,10 +182,22 @@ def judge_each(
         if may_glance(options, machine) and any(map(is_vague, judged)):
             from ..machine.reader import glance_at
 
-            seen = glance_at(machine)
-            judged = judged if seen is machine else judge(seen)
+            judged = judge(glancing.seen() if glancing is not None else glance_at(machine))
+        elif glancing is not None:
+            glancing.drop()
         by_machine.append(judged)
     return by_machine, errors
+
+
+def begun_glance(options: argparse.Namespace, machines: Sequence[Machine]) -> Glancing | None:
+    """A glance at this machine's memory whose slow part runs while the rest is loaded and judged;
+    None where it may not be needed: what fits a GPU rests on no RAM.
+    """
+    if len(machines) != 1 or not may_glance(options, machines[0]) or machines[0].accelerators:
+        return None
+    from ..machine.reader import begin_glance
+
+    return begin_glance(machines[0])
 
 
 def may_glance(options: argparse.Namespace, machine: Machine) -> bool:
@@ -197,11 +211,16 @@ def may_glance(options: argparse.Namespace, machine: Machine) -> bool:
 
 
 def is_vague(verdict: Verdict) -> bool:
-    """Its pace rests on the RAM's bandwidth and spans more than a factor of two."""
-    pace = verdict.speed.decode if verdict.speed is not None else None
-    if pace is None or verdict.needs is None or verdict.needs.placement == "accelerator":
-        return False
-    return pace.high > 2 * pace.low
+    """A pace rests on the RAM's bandwidth and spans more than a factor of two: its own, or on a
+    machine without accelerators that of a model proposed in its place.
+    """
+    on_accelerator = verdict.needs is not None and verdict.needs.placement == "accelerator"
+    own = verdict.speed.decode if verdict.speed is not None and not on_accelerator else None
+    others = () if verdict.machine.accelerators else verdict.alternatives
+    return any(
+        pace is not None and pace.high > 2 * pace.low
+        for pace in (own, *(other.decode for other in others))
+    )
 
 
 def options_to_repeat(options: argparse.Namespace) -> str:

@@ -4,7 +4,7 @@ files.
 
 from __future__ import annotations
 
-from ..catalogue.spec import PLAIN_DTYPES, Architecture, ModelSpec, RuntimeSpec
+from ..catalogue.spec import PLAIN_DTYPES, Architecture, RuntimeSpec
 from ..core.records import Unread
 from .checkpoint_cache import kept_terms
 from .checkpoint_files import (
@@ -14,13 +14,10 @@ from .checkpoint_files import (
     unneeded_bytes,
 )
 from .loaded import guessed_activations, loaded_type, name_of, overhead, width_of
-from .packed import DTYPES, expert_bytes_left, from_sixteen_bits
-from .parts import Asked, Parts, Subject, published, term, unread_cache
+from .packed import DTYPES, expert_bytes_left
+from .parts import Asked, Parts, Subject, loads_sixteen_bits, term, unread_cache
 from .records import How, SizedWeights, Term, share_of, summed, taken_off
 from .tensors import ArchitectureRow
-
-MLX_QUANTIZATIONS = ("bf16", "fp16", "8bit", "6bit", "5bit", "4bit", "3bit", "2bit")
-"""Best quality first."""
 
 # save_pretrained cuts files at 5 GB, newer releases at 50 GB
 _SHARD_BYTES = 5_000_000_000
@@ -167,23 +164,6 @@ def _vllm(
         sees=seeing,
     )
     return [activations, vllm_memory.program(architecture, overhead(runtime), encodes=encodes)]
-
-
-def loads_sixteen_bits(
-    spec: ModelSpec, runtime: RuntimeSpec, format: str, quantization: str
-) -> bool:
-    """True where the runtime downloads the published 16-bit weights and quantizes them itself,
-    while it loads them.
-    """
-    rule = runtime.rule_of(quantization)
-    if rule is None or not rule.at_load:
-        return False
-    if not spec.components and not from_sixteen_bits(spec.architecture):
-        return False
-    return (
-        published(spec, format, quantization) is None
-        and spec.repository_of(format, quantization) is None
-    )
 
 
 def _weights(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ..catalogue.quantization_names import PLAIN_DTYPES
+from ..catalogue.runtime import ModelParts, RuntimeSpec
 from ..catalogue.spec import Architecture, ModelSpec, PublishedFiles
 from ..core.records import Record, Unread
 from .records import How, Offloaded, SizedWeights, Term
@@ -184,6 +186,41 @@ def published(spec: ModelSpec, format: str, quantization: str) -> tuple[int, Pub
                 if (canonical_gguf(name) or name.lower()) == wanted:
                     return size, files
     return None
+
+
+def from_sixteen_bits(architecture: Architecture | None) -> bool:
+    """True where a runtime can quantize the published weights while it loads them: not those that
+    are narrow already.
+    """
+    if architecture is None:
+        return False
+    return (
+        not architecture.matrix_dtype
+        and not architecture.expert_dtype
+        and (architecture.dtype or "bfloat16") in PLAIN_DTYPES
+    )
+
+
+def loads_sixteen_bits(
+    spec: ModelSpec, runtime: RuntimeSpec, format: str, quantization: str
+) -> bool:
+    """True where the runtime downloads the published 16-bit weights and quantizes them itself,
+    while it loads them.
+    """
+    rule = runtime.rule_of(quantization)
+    if rule is None or not rule.at_load:
+        return False
+    if not spec.components and not from_sixteen_bits(spec.architecture):
+        return False
+    return (
+        published(spec, format, quantization) is None
+        and spec.repository_of(format, quantization) is None
+    )
+
+
+def parts_of(spec: ModelSpec, runtime: RuntimeSpec) -> ModelParts | None:
+    """The files that the program loads the model from; None where none are known."""
+    return next((parts for parts in runtime.parts if parts.model == spec.id), None)
 
 
 def stated_size(size_and_files: tuple[int, PublishedFiles]) -> SizedWeights:

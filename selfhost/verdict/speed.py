@@ -18,8 +18,6 @@ from ..core.records import FrozenDict, Record
 from ..machine import gpus
 from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs
-from .experts import CROSSING_SECONDS, Left, left_in_ram, parts_of
-from .graphics import Gpu, Peak, device_bandwidth, gpu_of, gpu_with
 from .processor import (
     ANY_APPLE,
     BANDWIDTH_SHARE,
@@ -43,6 +41,9 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
+
+    from .experts import Left
+    from .graphics import Gpu, Peak
 
 # of a Mac of which no accelerator was read
 _APPLE_GPU = Accelerator(vendor="apple", name="its GPU", unified=True)
@@ -454,7 +455,11 @@ def _with_accelerators(
             ),
         )
 
-    left = left_in_ram(step, 1 - rest) if memory is not None and experts_apart else None
+    left: Left | None = None
+    if memory is not None and experts_apart:
+        from .experts import left_in_ram
+
+        left = left_in_ram(step, 1 - rest)
 
     def seconds(at: Step) -> list[float]:
         """Slow end, likely, fast end."""
@@ -510,6 +515,8 @@ def _with_experts_in_ram(
     """GPUs take every layer one after the other, each its part of them; between two of them the
     processor computes the experts that lie in RAM. Slow end, likely, fast end.
     """
+    from .experts import CROSSING_SECONDS, parts_of
+
     on_devices, in_ram = parts_of(step, left)
     held = sum(share for share, _ in parts)
     beside = _processor_seconds(machine, memory, in_ram)
@@ -525,6 +532,8 @@ def _with_experts_in_ram(
 
 def _parts(machine: Machine, offloaded: Mapping[int, float]) -> list[tuple[float, Gpu]] | Speed:
     """The share of each accelerator and how it decodes; no pace where that of one is not known."""
+    from .graphics import gpu_of
+
     devices = machine.accelerators or ()
     parts: list[tuple[float, Gpu]] = []
     for number, share in offloaded.items():
@@ -605,6 +614,8 @@ def _shared_gpu(machine: Machine, runtime: str | None) -> _SharedGpu | None:
         and runtime in _RUNS_ON_SHARED
         and not is_guest(machine)
     )
+    from .graphics import gpu_with
+
     gpu = gpu_with(device or _APPLE_GPU, peak, apple_gpu_unpacks(machine))
     return _SharedGpu(name=device.name if device else "its GPU", gpu=gpu, used=used)
 
@@ -632,6 +643,8 @@ def instruction_sets_for_layout(machine: Machine) -> tuple[str, ...] | None:
 
 def _shared_peak(machine: Machine, device: Accelerator | None) -> Peak | None:
     """What the GPU beside the RAM may read of it; None where nothing tells."""
+    from .graphics import Peak, device_bandwidth
+
     own = device_bandwidth(device) if device is not None else None
     fact = "memory_bandwidth_bytes_per_second"
     machine_rate = machine.memory_bandwidth_bytes_per_second
@@ -665,6 +678,8 @@ def _shared_peak(machine: Machine, device: Accelerator | None) -> Peak | None:
 
 def _unnamed_peak(machine: Machine) -> Peak | None:
     """Of memory that no name tells: what was measured, or the class of the machine."""
+    from .graphics import Peak
+
     if machine.memory_bandwidth_bytes_per_second is None and is_client_by_class(machine):
         slow, fast = CLIENT_PEAKS
         return Peak(
