@@ -33,6 +33,7 @@ WHY_NOT = {
     "weights": "its weights are not published", "license": "its license forbids it",
     "openness": "not open enough",
     # by the reason's code where the check alone does not say it
+    "accelerator-too-small": "too little GPU memory",
     "license-not-accepted": "its license is not one you accept",
 }  # fmt: skip
 PLACED = {
