@@ -135,13 +135,18 @@ def placements(
                 yield other
         if not at_once:
             yield from _offloaded(needs, later)
+    yield from _on_unread(needs, machine)
+    if not (at_once or shared_out):
+        yield from _nearest(needs, later)
+
+
+def _on_unread(needs: Needs, machine: Machine) -> Iterator[Needs]:
+    """All of it on an accelerator of which it was not read what it can give."""
     if machine.accelerators is None:
         yield on_one(needs, "accelerator:0")
     for place in places(machine):
         if place.room_bytes is None:
             yield on_one(needs, place.where)
-    if not (at_once or shared_out):
-        yield from _nearest(needs, later)
 
 
 def _nearest(needs: Needs, candidates: Sequence[Place]) -> Iterator[Needs]:
