@@ -222,8 +222,8 @@ def about_files(question: Question, *, fits: bool) -> tuple[str, ...]:
         notes.append(f"{runtime.name} runs the text part of {spec.name} alone: it takes no images.")
     if need.loads_sixteen_bits(spec, runtime, format, quantization):
         notes.append(
-            f"{runtime.name} downloads the published 16-bit weights and makes {quantization} of"
-            " them while loading."
+            f"{runtime.name} downloads the published weights"
+            f" ({_published_words(spec)}) and makes {quantization} of them while loading."
         )
     elif (
         fits
@@ -234,6 +234,12 @@ def about_files(question: Question, *, fits: bool) -> tuple[str, ...]:
     if rule is not None and rule.needs:
         notes.append(f"{runtime.name} needs for it: pip install {rule.needs}.")
     return tuple(notes)
+
+
+def _published_words(spec: ModelSpec) -> str:
+    architecture = spec.architecture
+    is_wide = architecture is not None and architecture.dtype == "float32"
+    return "32 bits" if is_wide else "16 bits"
 
 
 def _on_a_computed_size(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> str:
@@ -385,7 +391,10 @@ def _untagged(
     rule = runtime.rule_of(question.workload.quantization)
     if rule is not None and rule.command and not values.get("quantized"):
         return rule.command
-    return named or _command(runtime, question.spec)
+    line = named or _command(runtime, question.spec)
+    is_cast = need.is_cast(question.spec, runtime, question.workload.quantization or "")
+    # a line that loads the files as they are is another
+    return line if "{cast}" in line or not is_cast else ""
 
 
 def _yarn(spec: ModelSpec) -> dict[str, str]:
@@ -501,9 +510,18 @@ def _values(
         | {
             "variant": _variant(runtime, spec, quantization),
             "steps": _steps(runtime, spec),
+            "cast": _cast(question, runtime),
             "remote_code": runtime.remote_code_option if spec.safety.remote_code else "",
         }
     )
+
+
+def _cast(question: Question, runtime: RuntimeSpec) -> str:
+    """What makes the program load the files in another type than they are in; empty elsewhere."""
+    kind = question.workload.quantization or ""
+    if not need.is_cast(question.spec, runtime, kind):
+        return ""
+    return runtime.cast_option.replace("{quantization}", kind)
 
 
 def _steps(runtime: RuntimeSpec, spec: ModelSpec) -> str:

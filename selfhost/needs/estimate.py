@@ -21,7 +21,7 @@ from .llamacpp.buffers import MICRO_BATCH_TOKENS, batch_of, cached_groups
 from .llamacpp.cache_terms import PLAIN_CACHE_TYPES, why_cache_refused
 from .llamacpp.program import freed_outputs as freed_outputs_of
 from .llamacpp.program import more_in_conversation as copies_in_conversation
-from .loaded import name_of
+from .loaded import is_cast, name_of
 from .packed import DTYPES, from_sixteen_bits, one_by_one
 from .parts import Asked, Companions, Encoder, Parts, Subject, components_type
 from .quantization import (
@@ -332,7 +332,8 @@ def quantizations_of(
         names = ("float32", "float16") if default == "float32" else (default,)
         names += tuple(runtime.quantizations)
     else:
-        names = (default, *_quantized_for(spec, runtime), *listed)
+        casts = tuple(name for name in runtime.casts if is_cast(spec, runtime, name))
+        names = (default, *casts, *_quantized_for(spec, runtime), *listed)
     if format == "gguf" and (
         spec.parameters.total is not None or _subject(spec, architectures).whole
     ):
@@ -341,7 +342,13 @@ def quantizations_of(
     return tuple(
         name
         for name in dict.fromkeys(names)
-        if isinstance(weights_bytes(spec, format, name, architectures), SizedWeights)
+        if isinstance(
+            # the published files are downloaded for what they are cast to
+            weights_bytes(
+                spec, format, default if is_cast(spec, runtime, name) else name, architectures
+            ),
+            SizedWeights,
+        )
     )
 
 
@@ -530,6 +537,9 @@ def decode_bytes_by_type(
     All but an untied token table, and of routed experts the share that is used.
     """
     subject = _subject(spec, architectures)
+    if is_cast(spec, runtime, quantization):
+        narrow = checkpoint_files.cast_to(subject, quantization).spec
+        return decode_bytes_by_type(narrow, runtime, format, quantization, architectures)
     if format == "gguf":
         quantization = canonical_gguf(quantization) or quantization
     architecture, row = subject.architecture, subject.row

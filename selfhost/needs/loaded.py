@@ -121,6 +121,8 @@ def loaded_type(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str)
     """
     architecture = spec.architecture
     stated = architecture.dtype if architecture is not None else None
+    if is_cast(spec, runtime, quantization):
+        return quantization, quantization
     plain = quantization in PLAIN_DTYPES or casts_float8(spec, quantization)
     if (
         runtime is None
@@ -130,6 +132,19 @@ def loaded_type(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str)
     ):
         return quantization, quantization
     return quantization, "bfloat16" if runtime.id == "vllm" and stated == "float32" else stated
+
+
+def is_cast(spec: ModelSpec, runtime: RuntimeSpec | None, quantization: str) -> bool:
+    """True where the program downloads files in float32 and is told to load them in that type."""
+    architecture = spec.architecture
+    return (
+        runtime is not None
+        and quantization in runtime.casts
+        and quantization != "float32"
+        and architecture is not None
+        and architecture.dtype == name_of(architecture) == "float32"
+        and all(quantization not in files.bytes for files in spec.files)
+    )
 
 
 def casts_float8(spec: ModelSpec, quantization: str) -> bool:
