@@ -4,6 +4,8 @@ would run something else is left out.
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Mapping
 
 from .. import needs as need
@@ -293,9 +295,9 @@ def lines_of_a_file(
     """The line that loads one GGUF file, with what is asked; () where it cannot be said."""
     if not runtime.file_command:
         return ()
-    line = runtime.file_command.replace("{file}", _in_shell(path))
+    line = runtime.file_command.replace("{file}", _in_shell(path, circumstances))
     if projector:
-        line = line.replace(" -c ", f" --mmproj {_in_shell(projector)} -c ", 1)
+        line = line.replace(" -c ", f" --mmproj {_in_shell(projector, circumstances)} -c ", 1)
     return _lines(runtime, question, circumstances, line=line)
 
 
@@ -306,10 +308,21 @@ def _is_masked(path: str) -> bool:
     return any(part in ("USER", "HOST", "ID") for part in path.replace("\\", "/").split("/"))
 
 
-def _in_shell(path: str) -> str:
-    """A path as a shell takes it, the home folder's sign left open to it."""
+def _in_shell(path: str, circumstances: Circumstances) -> str:
+    """A path as the system's shell takes it, the home folder's sign left open to it."""
     home = "~/" if path.startswith("~/") else ""
-    return f"{home}'{path[len(home) :]}'" if " " in path else path
+    rest = path[len(home) :]
+    if circumstances.is_windows:
+        # PowerShell: between single quotes nothing counts but a doubled one
+        return (
+            path
+            if _PLAIN_ON_WINDOWS.fullmatch(rest)
+            else home + "'" + rest.replace("'", "''") + "'"
+        )
+    return home + shlex.quote(rest)
+
+
+_PLAIN_ON_WINDOWS = re.compile(r"[\w:./\\+=~-]+")
 
 
 def _lines(
@@ -498,8 +511,10 @@ def _values(
         "kv_cache_type": workload.kv_cache_type,
         "draft": _draft(question),
         "adapter": (
-            workload.adapter
-            if question.companions is not None and question.companions.adapter_is_here
+            _in_shell(workload.adapter, circumstances)
+            if workload.adapter is not None
+            and question.companions is not None
+            and question.companions.adapter_is_here
             else None
         ),
     }

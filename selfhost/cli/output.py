@@ -33,7 +33,8 @@ def deliver(options: argparse.Namespace, text: str | Iterable[str | bytes]) -> N
 
 def present(options: argparse.Namespace, document: Document) -> None:
     """A document for a person: drawn on a terminal, plain in a pipe or file, where FORCE_COLOR
-    adds colour and COLUMNS the width of a pipe's lines, and nothing else. Then the notes on what was typed.
+    adds colour and COLUMNS the width of a pipe's lines, and nothing else. Then the notes on what
+    was typed.
     """
     _present(options, document)
     _tell_notes(options)
