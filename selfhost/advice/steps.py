@@ -138,7 +138,8 @@ def _ordered(
     """The other way comes first where the line wants what not everyone has."""
     if wanted is None:
         return (*lines, *otherwise)
-    return (*lines[:-1], *otherwise, f"{lines[-1]}  # {wanted}")
+    # a comment behind a command is none to every shell, zsh for one
+    return (*lines[:-1], *otherwise[:-1], f"{otherwise[-1]} or {wanted}:", lines[-1])
 
 
 def _runtime_lines(runtime: RuntimeSpec, code: str, machine: Machine) -> tuple[str, ...]:
@@ -157,7 +158,11 @@ def _runtime_lines(runtime: RuntimeSpec, code: str, machine: Machine) -> tuple[s
         by_line: dict[str, list[str]] = {}
         for system, text in runtime.install.items():
             by_line.setdefault(text, []).append(system)
-        choices = [f"{text}  # {', '.join(systems)}" for text, systems in by_line.items()]
+        choices = [
+            line
+            for text, systems in by_line.items()
+            for line in (f"# on {' or '.join(systems)}", text)
+        ]
         return (*first, *choices)
     return (*first, line)
 

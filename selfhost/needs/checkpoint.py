@@ -8,14 +8,15 @@ from ..catalogue.spec import PLAIN_DTYPES, Architecture, RuntimeSpec
 from ..core.records import Unread
 from .checkpoint_cache import kept_terms
 from .checkpoint_files import (
+    cast_to,
     download_of,
     published_block_bytes,
     size_of,
     unneeded_bytes,
 )
-from .loaded import guessed_activations, loaded_type, name_of, overhead, width_of
+from .loaded import guessed_activations, loaded_type, overhead, width_of
 from .packed import DTYPES, expert_bytes_left
-from .parts import Asked, Parts, Subject, loads_sixteen_bits, term, unread_cache
+from .parts import Asked, Parts, Subject, is_cast, loads_sixteen_bits, name_of, term, unread_cache
 from .records import How, SizedWeights, Term, share_of, summed, taken_off
 from .tensors import ArchitectureRow
 
@@ -25,6 +26,10 @@ _SHARD_BYTES = 5_000_000_000
 
 def parts(subject: Subject, runtime: RuntimeSpec, format: str, workload: Asked) -> Parts:
     """Files and memory of a Python runtime."""
+    if is_cast(subject.spec, runtime, workload.quantization):
+        files = size_of(subject, format, name_of(subject.architecture))
+        narrow = parts(cast_to(subject, workload.quantization), runtime, format, workload)
+        return narrow.replace(files=files) if isinstance(files, Unread) else _cast(narrow, files)
     loaded = size_of(subject, format, workload.quantization)
     architecture = subject.architecture
     files = loaded
@@ -58,6 +63,11 @@ def parts(subject: Subject, runtime: RuntimeSpec, format: str, workload: Asked) 
         ),
         tensor_parallel=vllm_weights.devices_of(architecture, workload.quantization),
     )
+
+
+def _cast(narrow: Parts, files: SizedWeights) -> Parts:
+    """What the narrow weights take in memory, with the files that are downloaded for them."""
+    return narrow.replace(files=files, largest_file_bytes=_known_files(files).largest_file_bytes)
 
 
 def _known_files(download: SizedWeights | Unread) -> Parts:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from ..catalogue.spec import Architecture, RuntimeSpec
 from ..core.records import Record
 from .cache import CacheGroup, cache_groups, states
-from .loaded import cache_line, name_of, width_of
-from .parts import Asked, by_layers, term
+from .loaded import cache_line, width_of
+from .parts import Asked, by_layers, name_of, term
 from .records import How, Term
 from .tensors import ArchitectureRow
 

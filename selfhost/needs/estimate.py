@@ -28,6 +28,7 @@ from .parts import (
     Subject,
     components_type,
     from_sixteen_bits,
+    is_cast,
     parts_of,
 )
 from .quantization import (
@@ -340,7 +341,8 @@ def quantizations_of(
         names = ("float32", "float16") if default == "float32" else (default,)
         names += tuple(runtime.quantizations)
     else:
-        names = (default, *_quantized_for(spec, runtime), *listed)
+        casts = tuple(name for name in runtime.casts if is_cast(spec, runtime, name))
+        names = (default, *casts, *_quantized_for(spec, runtime), *listed)
     if format == "gguf" and (
         spec.parameters.total is not None or _subject(spec, architectures).whole
     ):
@@ -349,7 +351,13 @@ def quantizations_of(
     return tuple(
         name
         for name in dict.fromkeys(names)
-        if isinstance(weights_bytes(spec, format, name, architectures), SizedWeights)
+        if isinstance(
+            # the published files are downloaded for what they are cast to
+            weights_bytes(
+                spec, format, default if is_cast(spec, runtime, name) else name, architectures
+            ),
+            SizedWeights,
+        )
     )
 
 
@@ -550,6 +558,11 @@ def decode_bytes_by_type(
     All but an untied token table, and of routed experts the share that is used.
     """
     subject = _subject(spec, architectures)
+    if is_cast(spec, runtime, quantization):
+        from .checkpoint_files import cast_to
+
+        narrow = cast_to(subject, quantization).spec
+        return decode_bytes_by_type(narrow, runtime, format, quantization, architectures)
     if format == "gguf":
         quantization = canonical_gguf(quantization) or quantization
     architecture, row = subject.architecture, subject.row

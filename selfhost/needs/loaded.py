@@ -20,18 +20,9 @@ from ..catalogue.spec import (
 )
 from .cache import CacheGroup
 from .packed import DTYPES, is_bitsandbytes, is_linear, left_by_class, linear_bytes
-from .parts import Asked, term, times
+from .parts import Asked, is_cast, term, times
 from .records import How, Term, middle_of
 from .tensors import ArchitectureRow, block_tensors, checkpoint_tensors
-
-
-def name_of(architecture: Architecture | None) -> str:
-    """The stored type by which people name the checkpoint; bfloat16 where the spec does not say."""
-    if architecture is None:
-        return "bfloat16"
-    return (
-        architecture.expert_dtype or architecture.matrix_dtype or architecture.dtype or "bfloat16"
-    )
 
 
 @lru_cache(maxsize=512)
@@ -121,6 +112,8 @@ def loaded_type(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str)
     """
     architecture = spec.architecture
     stated = architecture.dtype if architecture is not None else None
+    if is_cast(spec, runtime, quantization):
+        return quantization, quantization
     plain = quantization in PLAIN_DTYPES or casts_float8(spec, quantization)
     if (
         runtime is None

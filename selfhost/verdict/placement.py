@@ -104,9 +104,9 @@ def placements(
     may_be_tight: bool = False,
 ) -> Iterator[Needs]:
     """The same needs with their terms placed, in the order they are to be judged: accelerators,
-    split, host, unread accelerator.
+    split, host, unread accelerator; last the largest accelerator where it must hold all and cannot.
 
-    Before the last come the accelerators once others have left them. `splits`: the runtime shares
+    Before the unread come the accelerators once others have left them. `splits`: the runtime shares
     layers out, over several accelerators and with the RAM. `gpu_only`: it runs on accelerators
     alone, one or several alike. `gathered`: what each of several accelerators holds whole where
     training shares the rest out. `may_be_tight`: an accelerator that holds the likely need counts,
@@ -135,11 +135,25 @@ def placements(
                 yield other
         if not at_once:
             yield from _offloaded(needs, later)
+    yield from _on_unread(needs, machine)
+    if not (at_once or shared_out):
+        yield from _nearest(needs, later)
+
+
+def _on_unread(needs: Needs, machine: Machine) -> Iterator[Needs]:
+    """All of it on an accelerator of which it was not read what it can give."""
     if machine.accelerators is None:
         yield on_one(needs, "accelerator:0")
     for place in places(machine):
         if place.room_bytes is None:
             yield on_one(needs, place.where)
+
+
+def _nearest(needs: Needs, candidates: Sequence[Place]) -> Iterator[Needs]:
+    """All of it on the accelerator with most room, which lacks some; nothing where none has any."""
+    largest = max(candidates, key=lambda place: place.room_bytes or 0, default=None)
+    if largest is not None and largest.room_bytes:
+        yield on_one(needs, largest.where)
 
 
 def _on_accelerators(

@@ -358,3 +358,23 @@ def test_the_ways_to_lay_it_out_are_told() -> None:
     assert split.accelerator_high_bytes == 28 * GIB * 25 // 32
     assert host.fits is False
     assert considered(asked, judge(asked, MACHINE), MACHINE) == ()
+
+
+def test_where_nothing_fits_the_least_that_is_short_is_told() -> None:
+    """Of a model that RAM and GPU would hold together but for a little, that little; of one that must lie on one of them whole, what the larger lacks."""
+    machine = MACHINE.replace(memory_available_bytes=15 * GIB, accelerators=(GPU,))
+    # 22 GiB on the GPU and 15 in RAM, of whole layers
+    asked = question(needs=needs_of(38 * GIB, 38 * GIB))
+    memory = found("memory", asked, machine)
+    assert memory.outcome is Outcome.FAIL
+    assert memory.short is not None
+    assert 1 * GIB <= memory.short <= (1 + 38 / 32) * GIB
+    assert found("accelerator", asked, machine).outcome is Outcome.WARN
+    assert "GPU memory would do" in (memory.remedy or "")
+    whole = question(
+        needs=needs_of(25 * GIB, 25 * GIB), runtime=RUNTIME.replace(splits_layers=False)
+    )
+    assert found("accelerator", whole, machine).short == 3 * GIB
+    assert found("memory", whole, machine).outcome is Outcome.PASS
+    small = GPU.replace(memory_total_bytes=8 * GIB, memory_free_bytes=8 * GIB)
+    assert found("memory", whole, machine.replace(accelerators=(small,))).short == 10 * GIB

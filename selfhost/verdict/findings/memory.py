@@ -93,6 +93,8 @@ class _Sums:
             self.now = self._worked_out("now", _gives_now)
         self.low, self.high = host_low(needs), host_high(needs)
         self._memory = needs.memory
+        # parts that come to an accelerator in turn all lie in RAM
+        self._is_split = needs.placement == "split" and needs.offload is None
         held = 0 if self._counts_now((self.high or 0) + stored_bytes) else held_bytes
         self._held_now = held if surely else 0
         self.ceiling = self._of_basis("ceiling", _ceiling)
@@ -179,6 +181,14 @@ class _Sums:
         if not self.surely:
             lie = "may lie"
         return f"{need} (including {decimal(self.files)} of files that {lie} in RAM)"
+
+    @property
+    def beside(self) -> str:
+        """What accelerators hold of the model, where the RAM is to hold the rest; else empty."""
+        if not self._is_split or self._memory is None:
+            return ""
+        there = sum(term.high_bytes for term in self._memory.terms if term.where != "host")
+        return f" beside {binary(there)} on the GPU"
 
     @property
     def giver(self) -> str:
@@ -275,7 +285,10 @@ def _too_small(sums: _Sums) -> Finding | None:
 
     def reason() -> str:
         limit = sums.limit
-        text = f"{sums.takes}; {sums.giver} can give at most {binary(has)}{sums.today}{sums.aside}."
+        text = (
+            f"{sums.takes}{sums.beside}; {sums.giver} can give at most"
+            f" {binary(has)}{sums.today}{sums.aside}."
+        )
         if not sums.aside and has == sums.could and limit is not None and low <= limit:
             # nothing but the reserve decides, and that is assumed
             would = "would" if high <= limit else "might"
@@ -285,7 +298,13 @@ def _too_small(sums: _Sums) -> Finding | None:
             )
         return text
 
-    return sums.finding(Outcome.FAIL, "memory-too-small", has, reason, lambda: sums.smaller)
+    def remedy() -> str:
+        if not sums.beside:
+            return sums.smaller
+        # what RAM lacks beside accelerators, these may give as well
+        return f"{binary(high - has)} more of RAM or of GPU memory would do; or {sums.smaller}"
+
+    return sums.finding(Outcome.FAIL, "memory-too-small", has, reason, remedy)
 
 
 def _available_now(sums: _Sums) -> Finding | None:
