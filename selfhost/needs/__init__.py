@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .parts import (
         Companions,
         from_sixteen_bits,
+        is_cast,
         loads_sixteen_bits,
         parts_of,
         published,

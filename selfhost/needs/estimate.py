@@ -29,6 +29,7 @@ from .parts import (
     components_type,
     from_sixteen_bits,
     is_cast,
+    name_of,
     parts_of,
 )
 from .quantization import (
@@ -422,8 +423,6 @@ def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tu
         return format, "4bit"
     if spec.components:
         return format, components_type(spec)
-    from .loaded import name_of
-
     return format, name_of(spec.architecture)
 
 

@@ -14,8 +14,8 @@ from ...catalogue.spec import ModelSpec, RuntimeSpec
 from ...core.records import Unread
 from ...core.workload import DEFAULT_LORA_RANK, Workload
 from ..checkpoint_files import download_of, size_of
-from ..loaded import name_of, overhead
-from ..parts import Subject, term, times
+from ..loaded import overhead
+from ..parts import Subject, name_of, term, times
 from ..records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term
 from ..tensors import ArchitectureRow, row_of
 from .activations import activations
