@@ -901,8 +901,10 @@ def _nearest(key: str, catalogue: Catalogue) -> tuple[str, ...]:
 
 
 def _listed_alike(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
-    """The error for a model whose config.json was read: it has the layers of a catalogued one."""
-    base, options = _with_options(name.rpartition("/")[2])
+    """The error for a model whose config.json or file was read: it has the layers of a catalogued
+    one.
+    """
+    base, options = _with_options(name.rpartition("/")[2].removesuffix(":latest"))
     key = re.sub(r"(?:-i-1)?-gguf$", "", canonical(base))
     model = _alike(base[-1:].lower(), catalogue).get(key)
     if model is None:

@@ -689,7 +689,9 @@ def test_what_is_listed_as_alike_leads_to_models_that_exist() -> None:
     names = [canonical(name) for repositories in listed.values() for name in repositories]
     assert len(set(names)) == len(names)
     assert all(
-        re.fullmatch(r"(?:[\w.-]+/)?[\w.-]+", name) for part in listed.values() for name in part
+        re.fullmatch(r"(?:[\w.-]+/)?[\w.-]+|[\w.-]+:[\w.-]+", name)
+        for part in listed.values()
+        for name in part
     )
 
 
