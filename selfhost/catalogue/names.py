@@ -916,19 +916,34 @@ def _listed_alike(message: str, name: str, catalogue: Catalogue) -> UnknownModel
     )
 
 
+# what people leave off at the end of a name: `Midnight-Miqu-70B-v1.5`, `Fimbulvetr-11B-v2`
+_VERSION = pattern(r"[-_.]v?\d+(?:\.\d+)*$", re.IGNORECASE)
+_SIZE_AT_END = pattern(r"(?<=[a-z]{4})[-_.]\d+(?:\.\d+)?b$", re.IGNORECASE)
+
+
 def _alike(letter: str, catalogue: Catalogue) -> Mapping[str, str]:
     """The model whose layers a repository has, by the repository's name as `canonical` writes it,
-    with its account and without; of the repositories that end in that letter.
+    with its account and without, whole and without version and size; of the names that end in that
+    letter. What tunes of different models are called so is left out.
     """
     models: dict[str, str] | None = catalogue.derived.get(f"alike {letter}")
     if models is None:
         # most names differ in their last letter, and to rewrite all of them takes far longer
         models = catalogue.derived[f"alike {letter}"] = {}
+        shorter: dict[str, set[str]] = {}
         for model, repositories in catalogue.common("alike")["alike"].items():
             for repository in repositories:
-                if repository[-1:].lower() == letter:
+                own = repository.rpartition("/")[2]
+                if own[-1:].lower() == letter:
                     models.setdefault(canonical(repository), model)
-                    models.setdefault(canonical(repository.rpartition("/")[2]), model)
+                    models.setdefault(canonical(own), model)
+                plain = _VERSION.sub("", own)
+                for stem in {plain, _SIZE_AT_END.sub("", plain)} - {own}:
+                    if stem[-1:].lower() == letter:
+                        shorter.setdefault(canonical(stem), set()).add(model)
+        for stem, meant in shorter.items():
+            if len(meant) == 1:
+                models.setdefault(stem, next(iter(meant)))
     return models
 
 
@@ -994,7 +1009,7 @@ _OWN_WORDS = 3
 
 def _tagged(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
     """The error for somebody's own model in Ollama, whose name adds words to a family's and whose
-    tag states the size: `huihui_ai/qwen3-abliterated:8b`; None for any other name.
+    tag states the size, or which has no tag: `huihui_ai/qwen3-abliterated:8b`; None for any other.
     """
     from .near_names import says_kind
 
@@ -1002,18 +1017,19 @@ def _tagged(message: str, name: str, catalogue: Catalogue) -> UnknownModelError 
     base, options = _with_options(rest)
     family, _, size = base.partition(":")
     words = re.split(r"[-_]", family)
-    if not owner or not _sizes(size):
+    if not owner or not (_sizes(size) or (not size and "_" in owner)):
         return None
     for count in range(1, min(_OWN_WORDS, len(words) - 1) + 1):
         if any(says_kind(word) for word in words[-count:]):
             return None
         try:
-            original = _find(f"{'-'.join(words[:-count])}:{size}", catalogue)
+            original = _find(f"{'-'.join(words[:-count])}:{size or 'latest'}", catalogue)
         except UnknownModelError:
             return None
         if original is not None and not catalogue.is_closed(original[0]):
+            says = "as its name says" if size else f"as Ollama's {'-'.join(words[:-count])} is"
             return UnknownModelError(
-                f"{message}: if it is made from {original[0]}, as its name says, it needs as much",
+                f"{message}: if it is made from {original[0]}, {says}, it needs as much",
                 nearest=(original[0],),
                 remedy=f"selfhost check {original[0]}{options}",
             )
