@@ -190,6 +190,8 @@ IN_OLLAMA = [
     ("mistral", MISTRAL, MISTRAL),
     ("codestral", "codestral-22b-v0.1", "codestral-22b-v0.1"),
     ("deepseek-coder", "deepseek-coder-v2-lite-instruct", "deepseek-coder-1.3b-instruct"),
+    ("starcoder", "starcoder", "starcoderbase-3b"),
+    ("r1-1776", "r1-1776", "r1-1776-distill-llama-70b"),
     ("aya", "aya-expanse-8b", "aya-23-8b"),
 ]
 
@@ -257,9 +259,9 @@ def test_a_name_that_means_another_model_in_ollama_says_so(
         )
 
 
-@pytest.mark.parametrize("name", ["starcoder", "stable-code"])
+@pytest.mark.parametrize("name", ["nuextract", "stable-code"])
 def test_what_ollama_loads_by_a_name_may_be_no_model_that_is_known(name: str) -> None:
-    """starcoder:latest is StarCoderBase 3B: it is not taken for the model that the name means here."""
+    """nuextract:latest is the 3.8B of Phi-3.5: it is not taken for the model that the name means here."""
     assert "not in the catalogue" in " ".join(resolve(name, CATALOGUE).notes)
     with pytest.raises(UnknownModelError, match="which is not in the catalogue") as caught:
         resolve(f"{name}:latest", CATALOGUE)
