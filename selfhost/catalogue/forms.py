@@ -44,13 +44,14 @@ _WORD = (
     r"|\d(?:\.\d{1,2})?-?bpw)$"
 )
 # what holds the weights, or how they were found, says nothing about which weights they are
-CONTAINERS = frozenset({"gguf", "ggml", "safetensors", "i1", "imatrix", "imat", "mtp", "ud"})
+CONTAINERS = frozenset({
+    "gguf", "ggml", "safetensors", "i1", "imatrix", "imat", "mtp", "ud", "llamafile",
+})  # fmt: skip
 _MOST_WORDS = 8
 
 # files of formats that selfhost computes no size for
 _UNSIZED = frozenset({
-    "exl2", "exl3", "hqq", "aqlm", "eetq", "marlin", "onnx", "openvino", "llamafile", "jang",
-    "jangtq", "optiq",
+    "exl2", "exl3", "hqq", "aqlm", "eetq", "marlin", "onnx", "openvino", "jang", "jangtq", "optiq",
 })  # fmt: skip
 _WITH_MTP = (
     "Its files also hold the blocks for multi-token prediction, a few percent of the download."
@@ -60,6 +61,10 @@ _TRAINED_FOR_IT = (
     " may keep some matrices in more bits."
 )
 _MIXED = "Its publisher keeps some layers in more bits, so the download is larger than stated here."
+_WITH_PROGRAM = (
+    "A llamafile holds the program beside the weights, some hundred megabytes at most; this answer is"
+    " for the weights alone."
+)
 _IN_THE_CLOUD = (
     "Ollama's cloud tags run on Ollama's servers and download nothing; this answer is for running"
     " the weights yourself."
@@ -171,6 +176,7 @@ def _notes(kinds: set[str]) -> tuple[str, ...]:
     said = (
         (_WITH_MTP, "mtp" in kinds),
         (_TRAINED_FOR_IT, "qat" in kinds),
+        (_WITH_PROGRAM, "llamafile" in kinds),
         (_IN_THE_CLOUD, "cloud" in kinds),
     )
     return tuple(note for note, holds in said if holds)
