@@ -102,7 +102,8 @@ class AppleChip(Record):
 
     `smaller` is the same chip with narrower memory: its cores and its GB/s; None where there is
     only one width. `unpacked_gb_per_s`: what its GPU unpacks of packed weights, None where the
-    memory is the bound. `tflops` is the peak of its GPU, None where that is not known.
+    memory is the bound. `tflops` is the peak of its largest GPU, None where that is not known;
+    `neural`: its cores have matrix units.
     """
 
     gb_per_s: float
@@ -110,6 +111,7 @@ class AppleChip(Record):
     smaller: tuple[int, float] | None
     unpacked_gb_per_s: float | None = None
     tflops: float | None = None
+    neural: bool = False
 
 
 class Pace(Record):
@@ -224,19 +226,52 @@ def prompt_tflops(name: str) -> float | None:
     return rate
 
 
+def prompt_share(name: str) -> tuple[float, float, float]:
+    """Of a GPU's peak (`peak_flops`), what prompts reach: slow end, likely, fast end. By its maker,
+    generation and kind; the header of `prompt` in the table explains each key.
+    """
+    capability, chip = capability_by_name(name), apple_chip_of(words_of(name))
+    facts = {
+        "vendor": vendor_of(name) if chip is None else "apple",
+        "hbm": has_hbm(name),
+        "generation": generation_of(name),
+        "neural": chip is not None and chip.neural,
+    }
+    for row in _table()["prompt"]:
+        is_of_kind = all(row.get(key, value) == value for key, value in facts.items())
+        is_new_enough = _version(row.get("least_capability")) <= _version(capability)
+        most = row.get("most_flops")
+        is_slow_enough = most is None or (_matrix_flops(name, capability) or most + 1) <= most
+        if is_of_kind and is_new_enough and is_slow_enough:
+            low, likely, high = row["share"]
+            return low, likely, high
+    raise LookupError("the table has no row for all other GPUs")
+
+
 def peak_flops(name: str, capability: str | None) -> float | None:
-    """Peak of a GPU's 16-bit arithmetic, operations a second; None where it is not known."""
-    cycles = cycles_per_second(name)
-    if cycles is not None and capability is not None:
-        plain = name.lower().replace("-", " ")
-        for row in _table()["matrix"]:
-            names = row.get("names")
-            if row["capability"] == capability and (
-                names is None or re.search(rf"\b(?:{'|'.join(names)})\b", plain)
-            ):
-                return cycles * float(row["flops"])
+    """Peak of a GPU's 16-bit arithmetic, operations a second; of an Apple chip with its largest
+    GPU. None where it is not known.
+    """
+    cycles, each = cycles_per_second(name), _matrix_flops(name, capability)
+    if cycles is not None and each is not None:
+        return cycles * each
     tflops: float | None = _of_row(name, _rows("tflops"))
+    if tflops is None:
+        chip = apple_chip_of(words_of(name))
+        tflops = None if chip is None else chip.tflops
     return None if tflops is None else tflops * 1e12
+
+
+def _matrix_flops(name: str, capability: str | None) -> float | None:
+    """What one multiprocessor of NVIDIA's does in a cycle, by `matrix`; None for other GPUs."""
+    plain = name.lower().replace("-", " ")
+    for row in _table()["matrix"]:
+        names = row.get("names")
+        if row["capability"] == capability and (
+            names is None or re.search(rf"\b(?:{'|'.join(names)})\b", plain)
+        ):
+            return float(row["flops"])
+    return None
 
 
 def board_watts(name: str) -> tuple[float, float] | None:
@@ -400,6 +435,7 @@ def apple_chip(chip: str, variant: str) -> AppleChip | None:
                 smaller=(smaller["cores"], smaller["gb_per_s"]) if smaller else None,
                 unpacked_gb_per_s=row.get("unpacked_gb_per_s"),
                 tflops=row.get("tflops"),
+                neural=row.get("neural", False),
             )
     return None
 
