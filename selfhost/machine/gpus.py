@@ -46,12 +46,12 @@ class Chip(Record):
 class Card(Record):
     """A GPU as it is sold: a row of the table.
 
-    `words` tell it from others; `named` are all words of its driver's name and what people say
-    beside them; `called` are other names as a whole. `memory_gib` are the sizes that it is sold
-    with, smallest first; of a card with several GPUs (`devices`) those of one. `usual_gib` is the
-    one that a name without a size means, None for the smallest. A `unified` one has
-    none: it is part of a machine. An `integrated` one is part of a processor, and its memory is
-    whatever RAM the machine has.
+    `words` tell it from others; `named` are all words of its driver's name, its maker and what
+    people say beside them; `called` are other names as a whole. `memory_gib` are the sizes that it
+    is sold with, smallest first; of a card with several GPUs (`devices`) those of one. `usual_gib`
+    is the one that a name without a size means, None for the smallest. A `unified` one has none:
+    it is part of a machine. An `integrated` one is part of a processor, and its memory is whatever
+    RAM the machine has.
     """
 
     name: str
@@ -80,6 +80,7 @@ class TypedWords(Record):
     idle: frozenset[str]
     unsaid: frozenset[str]
     same: Mapping[str, str]
+    counts: Mapping[str, int]
 
 
 class SharedMemory(Record):
@@ -311,7 +312,9 @@ def cards() -> tuple[Card, ...]:
         Card(
             name=row["name"],
             words=frozenset(row["words"].split()),
-            named=words_of(f"{row['name']} {row['words']} {row.get('also', '')}"),
+            named=words_of(
+                f"{row['name']} {row['words']} {row.get('also', '')} {vendor_of(row['name'])}"
+            ),
             called=tuple(words_of(name) - idle for name in row.get("called", ())),
             memory_gib=tuple(row.get("memory_gib", ())),
             usual_gib=row.get("usual_gib"),
@@ -333,6 +336,7 @@ def typed_words() -> TypedWords:
         idle=frozenset(table["idle"]),
         unsaid=frozenset(table["unsaid"]),
         same=table["same"],
+        counts=table["counts"],
     )
 
 
