@@ -357,6 +357,15 @@ def capability_by_name(name: str) -> str | None:
     return None
 
 
+def bytes_per_second(memory: Mapping[str, Any]) -> tuple[float, float, float]:
+    """What memory gives with all `channels` of so many `bits` (64 where left out) filled, at each
+    of the three rates in `mts`, millions of transfers a second: slowest, usual, fastest.
+    """
+    bytes_at_once = memory["channels"] * memory.get("bits", 64) / 8
+    slowest, usual, fastest = (bytes_at_once * rate * units.MB for rate in memory["mts"])
+    return slowest, usual, fastest
+
+
 @lru_cache(maxsize=256)
 def shared_memory(name: str) -> SharedMemory | None:
     """What the name of a processor's own GPU tells of the memory beside it; None for others."""
@@ -371,8 +380,7 @@ def shared_memory(name: str) -> SharedMemory | None:
     if row is None or "integrated" not in row:
         return None
     memory = row["integrated"]
-    bytes_at_once = memory["channels"] * memory.get("bits", 64) / 8
-    least, usual, most = (bytes_at_once * rate * units.MB for rate in memory["mts"])
+    least, usual, most = bytes_per_second(memory)
     return SharedMemory(
         name=row["name"],
         channels=memory["channels"],
