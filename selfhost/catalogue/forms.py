@@ -62,8 +62,8 @@ _TRAINED_FOR_IT = (
 )
 _MIXED = "Its publisher keeps some layers in more bits, so the download is larger than stated here."
 _WITH_PROGRAM = (
-    "A llamafile holds the program beside the weights, some hundred megabytes at most; this answer is"
-    " for the weights alone."
+    "A llamafile holds the program beside the weights, some hundred megabytes at most; this answer"
+    " is for the weights alone."
 )
 _IN_THE_CLOUD = (
     "Ollama's cloud tags run on Ollama's servers and download nothing; this answer is for running"

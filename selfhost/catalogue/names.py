@@ -995,8 +995,8 @@ def _relation(original: str, own: list[str]) -> str:
     part = next((word for word in own if word in _PARTS), None)
     if part is not None:
         return (
-            f"by its name it is loaded beside {original} ({part}), and needs memory of its own beyond"
-            " what that model needs"
+            f"by its name it is loaded beside {original} ({part}), and needs memory of its own"
+            " beyond what that model needs"
         )
     kind = next((word for word in own if word in _WITH_MORE), None)
     if kind is not None and kind not in canonical(original).split("-"):
@@ -1113,7 +1113,8 @@ def _size_alone(name: str, catalogue: Catalogue) -> str:
     stated = re.findall(r"(?<![\w.])(\d{1,4}(?:\.\d{1,2})?)b(?![a-z0-9])", base, re.IGNORECASE)
     is_other = any(says_kind(word) or word in _PARTS for word in words)
     billions = float(stated[0]) if len(stated) == 1 else 0.0
-    if not billions or is_other or any(is_family(words[0], known) for known in _families(catalogue)):
+    of_family = any(is_family(words[0], family) for family in _families(catalogue))
+    if not billions or is_other or of_family:
         return ""
     low, high = (round(billions * share, 1 if billions < 16 else None) for share in _Q4_K_M_GB)
     return (

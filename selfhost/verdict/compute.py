@@ -145,9 +145,7 @@ def _of_gpu(device: Accelerator, machine: Machine) -> Power | None:
     capability = device.compute_capability or gpus.capability_by_name(device.name)
     peak = gpus.peak_flops(device.name, capability)
     if peak is None and device.vendor.lower() == "apple":
-        words = gpus.words_of(f"{device.name} {machine.cpu_model or ''}")
-        chip = gpus.apple_chip_of(words)
-        peak = chip.tflops * 1e12 if chip is not None and chip.tflops is not None else None
+        peak = gpus.peak_flops(machine.cpu_model or "", None)
     if peak is not None:
         how = f"{device.name} ({_tflops(peak)} at most)"
         return Power(slow=peak, likely=peak, fast=peak, device=device, how=how)
