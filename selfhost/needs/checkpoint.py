@@ -52,7 +52,7 @@ def parts(subject: Subject, runtime: RuntimeSpec, format: str, workload: Asked) 
         if exact:
             return known.replace(terms=tuple(exact), evictable_bytes=evictable)
     terms = (weights, *_beside(subject, architecture, row, runtime, workload))
-    if runtime.id != "vllm":
+    if runtime.computes_with != "vllm":
         return known.replace(terms=terms)
     from . import vllm_weights
 
@@ -110,7 +110,11 @@ def _beside(
     the weights (`mlx_size`).
     """
     terms = _beside_of(subject, architecture, row, runtime, workload)
-    if runtime.id != "mlx" or architecture.dtype != "float32" or subject.spec.quantized is not None:
+    if (
+        runtime.computes_with != "mlx"
+        or architecture.dtype != "float32"
+        or subject.spec.quantized is not None
+    ):
         return terms
     narrow = {
         term.name: term
@@ -139,10 +143,10 @@ def _beside_of(
     workload: Asked,
 ) -> list[Term]:
     terms = [*kept_terms(architecture, row, runtime, workload)]
-    if runtime.id == "vllm":
+    if runtime.computes_with == "vllm":
         return [*terms, *_vllm(subject, architecture, row, runtime, workload)]
     program = overhead(runtime)
-    if runtime.id == "mlx":
+    if runtime.computes_with == "mlx":
         from .mlx import memory as mlx_memory
 
         program = mlx_memory.program(architecture, program)
@@ -211,7 +215,12 @@ def _weights(
     weights = term(
         "weights", max(0, size), files.how, files.source, line, low=max(0, low), high=high
     )
-    if runtime.id == "vllm" and architecture is not None and row is not None and subject.whole:
+    if (
+        runtime.computes_with == "vllm"
+        and architecture is not None
+        and row is not None
+        and subject.whole
+    ):
         from .vllm_weights import with_additions
 
         return with_additions(weights, architecture, row, own=own, unneeded_bytes=unneeded)
@@ -270,7 +279,7 @@ def _quantized_while_loading(
         line = summed(line, f"{extra:,} bytes of experts; they stay in 16 bits")
         source += "; bitsandbytes issue 1849: experts of transformers 5 are left in 16 bits"
     table = 0
-    if runtime.id == "vllm":
+    if runtime.computes_with == "vllm":
         from .vllm_weights import table_bytes
 
         table = table_bytes(architecture, row)

@@ -122,7 +122,10 @@ def loaded_type(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str)
         or stated not in PLAIN_DTYPES
     ):
         return quantization, quantization
-    return quantization, "bfloat16" if runtime.id == "vllm" and stated == "float32" else stated
+    return (
+        quantization,
+        "bfloat16" if runtime.computes_with == "vllm" and stated == "float32" else stated,
+    )
 
 
 def casts_float8(spec: ModelSpec, quantization: str) -> bool:
@@ -146,13 +149,17 @@ def width_of(architecture: Architecture, runtime: RuntimeSpec, quantization: str
     """Bytes of a number in the type that the runtime computes in. MLX computes in the type of the
     weights, or of their scales.
     """
-    if runtime.id == "mlx" and quantization in ("bf16", "fp16"):
+    if runtime.computes_with == "mlx" and quantization in ("bf16", "fp16"):
         return 2
-    if runtime.id == "mlx" and quantization in MLX_MODES and architecture.dtype == "float16":
+    if (
+        runtime.computes_with == "mlx"
+        and quantization in MLX_MODES
+        and architecture.dtype == "float16"
+    ):
         # tables with scales of 8 bits give bfloat16, and norms in float16 make that float32 (mlx
         # 0.32.4)
         return 4
-    return 4 if architecture.dtype == "float32" and runtime.id != "vllm" else 2
+    return 4 if architecture.dtype == "float32" and runtime.computes_with != "vllm" else 2
 
 
 def cache_line(group: CacheGroup) -> tuple[int, str]:
@@ -189,7 +196,7 @@ def guessed_activations(
 ) -> Term:
     """What a pass over the prompt holds by general knowledge; for MLX by its own rules."""
     width = width_of(architecture, runtime, workload.quantization)
-    if runtime.id == "mlx":
+    if runtime.computes_with == "mlx":
         from .mlx import memory as mlx_memory
 
         return mlx_memory.activations(

@@ -335,7 +335,7 @@ def _refusal(
     loads = _why_files_not_loaded(spec, runtime, quantization, formats)
     if workload.task != "finetune":
         return loads, remedy
-    if runtime.id != FINETUNING_RUNTIME:
+    if not runtime.finetune_methods:
         return (
             f"{runtime.name} does not train models; selfhost covers only transformers with peft.",
             remedy,
