@@ -78,14 +78,18 @@ def steps(
         return _steps_by_tag(question, tagged, catalogue, machine)
     from .conversion import recipe
 
-    made = recipe(question.spec, runtime, question.workload, is_published=tagged is not None)
-    if made is None:
+    conversion = recipe(question.spec, runtime, question.workload, is_published=tagged is not None)
+    if conversion is None:
         return Steps()
-    lines = lines_of_made_file(question, judged, catalogue, machine, made.file, made.projector)
+    lines = lines_of_made_file(
+        question, judged, catalogue, machine, conversion.file, conversion.projector
+    )
     if not lines:
         return Steps()
     instead = (_in_another_type(tagged),) if tagged is not None else ()
-    return Steps(setup=(*instead, *first, *made.lines), commands=lines, commands_class=UNLISTED)
+    return Steps(
+        setup=(*instead, *first, *conversion.lines), commands=lines, commands_class=UNLISTED
+    )
 
 
 def _steps_by_tag(

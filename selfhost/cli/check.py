@@ -95,11 +95,11 @@ def _with_notes(
     """The verdicts with what else the machine's name can mean: said in the answer itself, for
     standard error is often thrown away. Of several it stays there too, as their table has no room.
     """
-    told = options.notes
+    notes = options.notes
     if sum(map(len, by_machine)) == 1:
         options.notes = ()
     return [
-        [verdict.replace(notes=(*verdict.notes, *told)) for verdict in part] for part in by_machine
+        [verdict.replace(notes=(*verdict.notes, *notes)) for verdict in part] for part in by_machine
     ]
 
 

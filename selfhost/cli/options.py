@@ -127,15 +127,15 @@ def _machine_by_words(named: str, notes: list[str]) -> Machine:
     from ..machine.profiles import UnknownMachineError
 
     try:
-        found = profile_named(named)
+        named_profile = profile_named(named)
     except NotOneMachineError:
         raise
     except UnknownMachineError as error:
         message = f"{error}, and there is no file or folder of that name"
         raise UnknownMachineError(message, remedy=error.remedy, nearest=error.nearest) from None
-    if found.note is not None:
-        notes.append(found.note)
-    return found.profile.machine
+    if named_profile.note is not None:
+        notes.append(named_profile.note)
+    return named_profile.profile.machine
 
 
 def one_machine(options: argparse.Namespace) -> Machine:

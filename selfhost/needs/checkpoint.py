@@ -38,11 +38,11 @@ def parts(subject: Subject, runtime: RuntimeSpec, format: str, workload: Asked) 
     if isinstance(files, Unread) or isinstance(loaded, Unread):
         return _parts_of_unread(subject, runtime, workload, files, loaded)
     weights = _weights(subject, loaded, runtime, format, workload.quantization)
-    known = _known_files(download_of(subject.spec, files))
+    file_parts = _known_files(download_of(subject.spec, files))
     if architecture is None or not (architecture.attention or architecture.recurrent):
-        return known.replace(
+        return file_parts.replace(
             terms=(weights, overhead(runtime)),
-            unknown=(*known.unknown, unread_cache(subject.spec)),
+            unknown=(*file_parts.unknown, unread_cache(subject.spec)),
         )
     row = subject.row or ArchitectureRow(name=architecture.row)
     if runtime.computes_with == "transformers":
@@ -50,13 +50,13 @@ def parts(subject: Subject, runtime: RuntimeSpec, format: str, workload: Asked) 
 
         exact, evictable = torch_parts.terms(subject, architecture, row, weights, runtime, workload)
         if exact:
-            return known.replace(terms=tuple(exact), evictable_bytes=evictable)
+            return file_parts.replace(terms=tuple(exact), evictable_bytes=evictable)
     terms = (weights, *_beside(subject, architecture, row, runtime, workload))
     if runtime.computes_with != "vllm":
-        return known.replace(terms=terms)
+        return file_parts.replace(terms=terms)
     from . import vllm_weights
 
-    return known.replace(
+    return file_parts.replace(
         terms=tuple(
             vllm_weights.divided(item, subject, architecture, row, runtime, workload)
             for item in terms

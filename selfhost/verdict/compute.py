@@ -151,8 +151,8 @@ def _of_gpu(device: Accelerator, machine: Machine) -> Power | None:
         return Power(slow=peak, likely=peak, fast=peak, device=device, how=how)
     rate = device_bandwidth(device)
     if rate is None and device.unified:
-        known = chip_of(machine) if on_apple_gpu(machine) else None
-        rate = float(known[1]) if known is not None else None
+        chip = chip_of(machine) if on_apple_gpu(machine) else None
+        rate = float(chip[1]) if chip is not None else None
     if rate is None:
         return None
     low, likely, high = (each * rate for each in _A_BYTE)

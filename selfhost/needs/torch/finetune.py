@@ -84,8 +84,8 @@ def finetune_needs(
         reason, remedy = refused or NO_TENSORS
         return _needs(cpu, files, None, _unread(reason, remedy, "disk_bytes", "memory"))
     training = Training(spec=spec, architecture=subject.architecture, row=subject.row, plan=plan)
-    made = activations(training)
-    terms = (*states(training, made.low_bytes), made, overhead(runtime))
+    activation_term = activations(training)
+    terms = (*states(training, activation_term.low_bytes), activation_term, overhead(runtime))
     needs = _needs(cpu, files, MemoryNeed(terms=terms), ())
     return _with_checkpoints(needs, training)
 
