@@ -74,12 +74,12 @@ def plan_for(machine: Machine, host: Host) -> Plan | Unread:
         threads=threads,
         cpus=tuple(cpus[:threads]) if len(cpus) >= threads else (),
         buffer_bytes=size,
-        doubts=_doubts(size, cache),
+        doubts=doubts_of(size, cache),
         notes=_notes(host, threads, cores, cache),
     )
 
 
-def _doubts(size: int, cache: int | None) -> tuple[str, ...]:
+def doubts_of(size: int, cache: int | None) -> tuple[str, ...]:
     """What makes the figure one of low confidence, known before it is measured."""
     if size < max(LEAST_BYTES, LEAST_CACHES * (cache or 0)):
         return (f"{units.binary(size)} is small next to the caches: more free memory is needed",)
