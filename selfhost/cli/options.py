@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ..catalogue.index import Catalogue
     from ..core.workload import Load, Workload
-    from ..machine.probes.glance import Glancing
+    from ..machine.reader import Glancing
     from ..machine.record import Machine
     from ..verdict.record import Verdict
 
