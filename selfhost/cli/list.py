@@ -100,7 +100,7 @@ def run(words: list[str]) -> int:
     from ..advice.compiled import Questions
     from ..advice.listing import first_rows, judge_all
     from ..advice.ranking import count_rows
-    from ..api import open_catalogue
+    from ..catalogue.opened import open_catalogue
     from ..core.dates import utc_today
 
     catalogue = open_catalogue(options.specs)

@@ -159,7 +159,8 @@ def judge_each(
     """
     workload = workload_of(options)
     glancing = begun_glance(options, machines)
-    from ..api import check_with, open_catalogue
+    from ..answers.verdicts import check_with
+    from ..catalogue.opened import open_catalogue
 
     catalogue = open_catalogue(options.specs)
     errors: dict[str, SelfhostError] = {}
