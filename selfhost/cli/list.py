@@ -97,6 +97,7 @@ def run(words: list[str]) -> int:
     workload = workload_of(options)
     machine = one_machine(options)
     glancing = begun_glance(options, [machine])
+    from ..advice.compiled import Questions
     from ..advice.listing import first_rows, judge_all
     from ..advice.ranking import count_rows
     from ..catalogue.opened import open_catalogue
@@ -107,14 +108,16 @@ def run(words: list[str]) -> int:
         _known_family(options.family, catalogue)
     from ..reports.list_text import TOP
 
+    # neither what is compiled nor which of it counts here depends on the memory's bandwidth
+    ready = Questions.open(catalogue, workload, machine)
     if glancing is not None:
         machine = glancing.seen()
     most = None if options.all else options.top or TOP
     if most is not None and _is_plain(options):
-        listing = first_rows(catalogue, workload, machine, most)
+        listing = first_rows(catalogue, workload, machine, most, ready)
         rows, counts = list(listing.answers), listing.counts
     else:
-        listing = judge_all(catalogue, workload, machine)
+        listing = judge_all(catalogue, workload, machine, ready=ready)
         rows = _sorted([row for row in listing.answers if _matches(row, options)], options.sort)
         counts = count_rows(rows)
     if options.format == "json":

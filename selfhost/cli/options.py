@@ -13,8 +13,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
+    from ..catalogue.index import Catalogue
     from ..core.workload import Load, Workload
-    from ..machine.probes.glance import Glancing
+    from ..machine.reader import Glancing
     from ..machine.record import Machine
     from ..verdict.record import Verdict
 
@@ -178,6 +179,9 @@ def judge_each(
 
     by_machine: list[list[Verdict]] = []
     for machine in machines:
+        if glancing is not None and _tells_of_others(names, catalogue):
+            by_machine.append(judge(glancing.seen()))
+            continue
         judged = judge(machine)
         if may_glance(options, machine) and any(map(is_vague, judged)):
             from ..machine.reader import glance_at
@@ -187,6 +191,22 @@ def judge_each(
             glancing.drop()
         by_machine.append(judged)
     return by_machine, errors
+
+
+def _tells_of_others(names: Sequence[str], catalogue: Catalogue) -> bool:
+    """Some name is of a model without published weights: to search twice for what runs in its
+    place would take longer than a glance.
+    """
+    from ..catalogue.names import is_path, resolve
+
+    for name in names:
+        try:
+            if not is_path(name) and catalogue.spec(resolve(name, catalogue).spec_id).closed:
+                return True
+        except SelfhostError:
+            # judging it tells why
+            continue
+    return False
 
 
 def begun_glance(options: argparse.Namespace, machines: Sequence[Machine]) -> Glancing | None:

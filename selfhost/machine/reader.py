@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .probes.glance import Glancing
+    from .probes.glance import Glancing as Glancing
     from .process import Process
 
 __all__ = ["Machine", "begin_glance", "glance_at", "in_memory", "process", "read"]

@@ -20,7 +20,15 @@ from ..record import AT_LEAST, MAX_MEMORY_BYTES, Machine
 from .activity import disturbances, read_activity
 from .host import Host
 from .pages import Filler, private_memory
-from .plan import FACT, LEAST_CPU_SHARE, Plan, plan_for, unread
+from .plan import (
+    FACT,
+    LEAST_CPU_SHARE,
+    Plan,
+    cache_bytes,
+    doubts_of,
+    plan_for,
+    unread,
+)
 from .traces import Trace, best_of_one, rate
 
 TYPE_CHECKING = False
@@ -33,7 +41,9 @@ CHUNK_BYTES = units.MIB
 # what every core's own caches hold
 NEAR_BYTES = 512 * units.KIB
 ALONE_SECONDS, READ_SECONDS, COPY_SECONDS, NEAR_SECONDS = 0.08, 0.18, 0.1, 0.01
-DEADLINE_SECONDS = 10.0
+# two threads fill 2 GiB in 0.12 s; a virtual machine took 3 s to which its host had to give the
+# memory first, and has it the next time
+FILL_SECONDS, DEADLINE_SECONDS = 0.3, 10.0
 # between two undisturbed attempts; neighbours of a virtual machine made it 36 and 65 GB/s within
 # seconds (measured, Zen 4, 2 vCPUs). The pace allows for 0.75 to 1.3 times a figure, so the middle
 # of two that are farther apart than that stands for neither
@@ -112,13 +122,17 @@ def measure(machine: Machine, host: Host | None = None) -> Measured | Unread:
         return plan
     before = read_activity(host)
     try:
-        alone, reads, copy, near = _run(plan)
+        alone, reads, copy, near, filled_bytes = _run(plan)
     except (OSError, MemoryError, RuntimeError, ValueError, AttributeError) as error:
         return unread(
             "the measurement failed:"
             f" {getattr(error, 'strerror', None) or error or type(error).__name__}"
         )
     plan = plan.replace(busy=disturbances(before, read_activity(host)))
+    if filled_bytes < plan.buffer_bytes:
+        plan = plan.replace(
+            buffer_bytes=filled_bytes, doubts=doubts_of(filled_bytes, cache_bytes(host))
+        )
     return judged(plan, alone, reads, copy, near)
 
 
@@ -226,9 +240,9 @@ def _disturbances(
 # ------------------------------------------------------------------ the threads
 
 
-def _run(plan: Plan) -> tuple[Trace, list[list[Trace]], list[Trace], Trace]:
-    """One thread alone, two attempts of all together with a copy between them, and the one thread
-    on what its core's caches hold.
+def _run(plan: Plan) -> tuple[Trace, list[list[Trace]], list[Trace], Trace, int]:
+    """One thread alone, two attempts of all together with a copy between them, the one thread on
+    what its core's caches hold, and how many bytes could be filled in time.
     """
     search, copy = _tools()
 
@@ -242,19 +256,25 @@ def _run(plan: Plan) -> tuple[Trace, list[list[Trace]], list[Trace], Trace]:
         (copy, COPY_SECONDS, False),
         (search or copy, READ_SECONDS, False),
     )
-    traces_of = _traces(plan, phases)
+    filled_bytes, traces_of = _traces(plan, phases)
     if any(len(traces) < len(phases) - 2 for traces in traces_of):
         raise RuntimeError("a thread did not finish")
     first, copies, second = zip(*(traces[-3:] for traces in traces_of), strict=True)
-    return traces_of[0][1], [list(first), list(second)], list(copies), traces_of[0][0]
+    near_trace, alone = traces_of[0][:2]
+    return alone, [list(first), list(second)], list(copies), near_trace, filled_bytes
 
 
-def _traces(plan: Plan, phases: Sequence[tuple[_Pass, float, bool]]) -> list[list[Trace]]:
-    """Each thread's traces of all phases. Raises what the first thread raised."""
+def _traces(
+    plan: Plan, phases: Sequence[tuple[_Pass, float, bool]]
+) -> tuple[int, list[list[Trace]]]:
+    """The bytes that all threads together filled, and each one's traces of all phases. Raises
+    what the first thread raised.
+    """
     import threading
 
     gate = threading.Barrier(plan.threads, timeout=DEADLINE_SECONDS)
     traces_of: list[list[Trace]] = [[] for _ in range(plan.threads)]
+    filled_bytes = [0] * plan.threads
     failed: list[BaseException] = []
 
     def work(number: int) -> None:
@@ -262,7 +282,9 @@ def _traces(plan: Plan, phases: Sequence[tuple[_Pass, float, bool]]) -> list[lis
             if plan.cpus:
                 # of the calling thread alone
                 os.sched_setaffinity(0, {plan.cpus[number]})
-            traces_of[number] = _thread(number, plan.buffer_bytes // plan.threads, gate, phases)
+            filled_bytes[number], traces_of[number] = _thread(
+                number, plan.buffer_bytes // plan.threads, gate, phases
+            )
         except BaseException as error:
             failed.append(error)
             gate.abort()
@@ -276,7 +298,7 @@ def _traces(plan: Plan, phases: Sequence[tuple[_Pass, float, bool]]) -> list[lis
         raise failed[0]
     if failed:
         raise RuntimeError("a thread did not finish")
-    return traces_of
+    return sum(filled_bytes), traces_of
 
 
 def _run_together(threads: Sequence[threading.Thread], gate: threading.Barrier) -> None:
@@ -298,7 +320,8 @@ _Pass = Callable[[int, int, int], int]
 
 def _thread(
     number: int, size: int, gate: Any, phases: Sequence[tuple[_Pass, float, bool]]
-) -> list[Trace]:
+) -> tuple[int, list[Trace]]:
+    """How much of `size` could be filled in time, and what was read of it."""
     import ctypes
     from time import perf_counter, thread_time
 
@@ -307,7 +330,9 @@ def _thread(
         view = (ctypes.c_char * size).from_buffer(area)
         try:
             address = ctypes.addressof(view)
-            Filler().fill(address, size, float("inf"), perf_counter)
+            size = Filler().fill(address, size, perf_counter() + FILL_SECONDS, perf_counter)
+            if size < 2 * CHUNK_BYTES:
+                raise RuntimeError("too little memory could be filled in time")
             for step, seconds, alone in phases:
                 gate.wait()
                 if alone and number:
@@ -329,7 +354,7 @@ def _thread(
         finally:
             # the area cannot be closed while something points into it
             del view
-    return traces
+    return size, traces
 
 
 def _tools() -> tuple[_Pass | None, _Pass]:

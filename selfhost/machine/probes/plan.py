@@ -74,12 +74,12 @@ def plan_for(machine: Machine, host: Host) -> Plan | Unread:
         threads=threads,
         cpus=tuple(cpus[:threads]) if len(cpus) >= threads else (),
         buffer_bytes=size,
-        doubts=_doubts(size, cache),
+        doubts=doubts_of(size, cache),
         notes=_notes(host, threads, cores, cache),
     )
 
 
-def _doubts(size: int, cache: int | None) -> tuple[str, ...]:
+def doubts_of(size: int, cache: int | None) -> tuple[str, ...]:
     """What makes the figure one of low confidence, known before it is measured."""
     if size < max(LEAST_BYTES, LEAST_CACHES * (cache or 0)):
         return (f"{units.binary(size)} is small next to the caches: more free memory is needed",)
@@ -136,11 +136,14 @@ def cache_bytes(host: Host) -> int | None:
     if host.system != "linux":
         return None
     last: dict[str, tuple[int, int]] = {}
+    # those that share a cache which was read already: a server has hundreds
+    told: set[int] = set()
     for cpu in sorted(host.affinity() or ()):
-        cache = _last_level(host, cpu)
+        cache = None if cpu in told else _last_level(host, cpu)
         if cache is not None:
             level, size_bytes, shared = cache
             last[shared] = level, size_bytes
+            told |= parse_list(shared) or frozenset()
     if not last:
         return None
     top = max(level for level, _ in last.values())

@@ -249,9 +249,21 @@ def test_a_search_that_memory_holds_up_is_not_replaced() -> None:
 # ------------------------------------------------------------------ the plan
 
 
-@pytest.mark.parametrize(("busy_seconds", "confidence"), [(0.4, "high"), (1.4, "low")])
+@pytest.mark.parametrize(
+    ("busy_seconds", "filled_bytes", "confidence", "is_taken"),
+    [
+        (0.4, 256 * MIB, "high", True),
+        (1.4, 256 * MIB, "low", True),
+        # of what was wanted beyond the caches, only a part could be filled in time
+        (0.4, 96 * MIB, "low", False),
+    ],
+)
 def test_what_others_used_meanwhile_decides_the_confidence(
-    monkeypatch: pytest.MonkeyPatch, busy_seconds: float, confidence: str
+    monkeypatch: pytest.MonkeyPatch,
+    busy_seconds: float,
+    filled_bytes: int,
+    confidence: str,
+    is_taken: bool,
 ) -> None:
     """The whole path on a machine that is quiet, or has one of its two processors taken while nobody waits."""
     before = Activity(at_seconds=0.0, own_seconds=3.0, processors=2, busy_seconds=100.0)
@@ -259,12 +271,18 @@ def test_what_others_used_meanwhile_decides_the_confidence(
     readings = iter([before, after])
     monkeypatch.setattr(bandwidth, "read_activity", lambda host: next(readings))
     monkeypatch.setattr(
-        bandwidth, "_run", lambda plan: (steady(30), [both(20)] * 2, both(18), steady(60))
+        bandwidth,
+        "_run",
+        lambda plan: (steady(30), [both(20)] * 2, both(18), steady(60), filled_bytes),
     )
     found = bandwidth.measure(machine(), Files(caches(2, "32768K", 2)))
     assert isinstance(found, Measured)
     assert found.confidence == confidence
+    assert found.buffer_bytes == filled_bytes
     filled = bandwidth.apply(machine(), found)
+    if not is_taken:
+        assert filled.memory_bandwidth_bytes_per_second is None
+        return
     assert filled.memory_bandwidth_bytes_per_second == found.bytes_per_second
     memory = processor.bandwidth(filled.replace(architecture="x86_64", scope="vm"))
     assert memory is not None

@@ -214,8 +214,17 @@ def test_a_busy_glance_turns_no_route(
         assert beside in better.get(without, set())
 
 
-@pytest.mark.parametrize(("options", "glances"), [((), 1), (("--no-measure",), 0)])
+@pytest.mark.parametrize(
+    ("model", "options", "glances"),
+    [
+        ("mistral-7b", (), 1),
+        ("mistral-7b", ("--no-measure",), 0),
+        # nobody can download it: the pace of what runs in its place is told
+        ("gpt-4o", (), 1),
+    ],
+)
 def test_check_glances_once_unless_told_not_to(
+    model: str,
     options: tuple[str, ...],
     glances: int,
     monkeypatch: pytest.MonkeyPatch,
@@ -237,6 +246,6 @@ def test_check_glances_once_unless_told_not_to(
     unread = Unread(fact=FACT, reason="a stand-in")
     monkeypatch.setattr(reader, "begin_glance", lambda machine: StandIn(machine, Host(), unread))
     monkeypatch.setattr(Machine, "read", staticmethod(read))
-    cli.main(["check", "mistral-7b", "--format", "json", *options])
+    cli.main(["check", model, "--format", "json", *options])
     assert len(calls) == glances
     assert ("glanced at" in capsys.readouterr().out) == bool(glances)
