@@ -22,7 +22,6 @@ from .words import (
     failed_words,
     is_closed,
     is_here,
-    is_tight,
     likely_speed,
     line,
     on_machine,
@@ -32,6 +31,7 @@ from .words import (
     reason_blocks,
     say,
     section,
+    tight_finding,
 )
 
 TYPE_CHECKING = False
@@ -299,6 +299,8 @@ def _bar_words(finding: Finding, verdict: Verdict) -> str:
     """What is short; of a need that is too close to call its range."""
     if finding.code == "accelerator-tight" and (memory := _on_accelerators(verdict)):
         return f"{units.binary_range(memory[0], memory[2])}: tight"
+    if finding.code == "memory-tight":
+        return "tight"
     if finding.code == "memory-close" and verdict.needs is not None:
         low = host_low(verdict.needs)
         if low is not None and isinstance(finding.needs, int) and low < finding.needs:
@@ -359,9 +361,10 @@ def _remarks(blocks: list[Block], verdict: Verdict) -> None:
         # the first lines have it
         and finding.code != "weights-closed"
     ]
-    tight = verdict.finding("accelerator")
-    if is_tight(verdict) and tight is not None and tight.remedy:
-        blocks += [BLANK, say(f"If the GPU runs out of memory: {tight.remedy}.", indent=2, hang=2)]
+    tight = tight_finding(verdict) if verdict.can_run else None
+    if tight is not None and tight.remedy:
+        what = "GPU runs out of memory" if tight.check == "accelerator" else "memory runs short"
+        blocks += [BLANK, say(f"If the {what}: {tight.remedy}.", indent=2, hang=2)]
     for finding in remarks:
         if finding.code == "accelerator-partly" and finding.needs and finding.remedy:
             # how much of it the row says
@@ -416,7 +419,7 @@ def _more(blocks: list[Block], verdict: Verdict) -> None:
     """How far one could go, and where the rest is."""
     if verdict.monthly_cost is not None or verdict.notes:
         blocks.append(BLANK)
-    if verdict.can_run and not is_tight(verdict) and (spare := _spare(verdict)):
+    if verdict.can_run and tight_finding(verdict) is None and (spare := _spare(verdict)):
         blocks.append(say(spare, hang=2))
     hidden = len(verdict.api_offers) - 1
     shows_one = verdict.route in (Route.API, Route.LOCAL)

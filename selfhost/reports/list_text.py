@@ -17,7 +17,7 @@ from .words import (
     aged_words,
     causes,
     download_of,
-    is_tight,
+    is_tight_on_card,
     memory_of,
     on_machine,
     pace_cell,
@@ -199,7 +199,7 @@ def _shares_of(row: Answer) -> str:
         return "-"
     if not _is_on_cards(row):
         return f"+{units.binary(in_ram)}"
-    ends = needs.memory.total_bytes if is_tight(row) else needs.memory.high_bytes
+    ends = needs.memory.total_bytes if is_tight_on_card(row) else needs.memory.high_bytes
     on_card = units.binary(max(0, ends - in_ram))
     if needs.placement == "accelerator":
         return on_card
