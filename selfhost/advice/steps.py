@@ -6,6 +6,7 @@ from ..catalogue.index import Catalogue
 from ..catalogue.spec import RuntimeSpec
 from ..core.records import Record
 from ..machine.record import Machine
+from ..verdict.findings.accelerator import more_for_metal
 from ..verdict.findings.runtime import install_line, is_built_from_source, runtime_check
 from ..verdict.record import Judged, Question
 from .commands import (
@@ -55,6 +56,7 @@ def steps(
         *_install(question, runtime, judged, machine),
         *_instead(question, runtime),
         *_split(question, runtime, judged),
+        *_for_metal(judged, machine),
         *_login(runtime, judged, machine),
     )
     if question.workload.task == "finetune":
@@ -75,7 +77,7 @@ def steps(
         return Steps()
     tagged = by_tag(question, judged, catalogue, machine)
     if tagged is not None and tagged.lines:
-        return _steps_by_tag(question, tagged, catalogue, machine)
+        return _steps_by_tag(question, judged, tagged, catalogue, machine)
     made = recipe(question.spec, runtime, question.workload, is_published=tagged is not None)
     if made is None:
         return Steps()
@@ -87,14 +89,18 @@ def steps(
 
 
 def _steps_by_tag(
-    question: Question, tagged: ByTag, catalogue: Catalogue, machine: Machine
+    question: Question, judged: Judged, tagged: ByTag, catalogue: Catalogue, machine: Machine
 ) -> Steps:
     """The lines of Ollama, which has the file that the judged runtime would have to be made."""
     ollama = catalogue.runtime("ollama")
     finding = runtime_check(machine, ollama, loads=None)
     why = f"# {ollama.name} has this model in {tagged.quantization}"
     return Steps(
-        setup=(why, *_runtime_lines(ollama, finding.code, machine)),
+        setup=(
+            why,
+            *_runtime_lines(ollama, finding.code, machine),
+            *_for_metal(judged, machine),
+        ),
         commands=tagged.lines,
         commands_class=LISTED if "aliases" in question.spec.sources else UNLISTED,
     )
@@ -193,6 +199,14 @@ def _split(question: Question, runtime: RuntimeSpec, judged: Judged) -> tuple[st
     is_split = judged.needs is not None and judged.needs.placement == "split"
     is_told = is_mixture and is_split and question.workload.task == "generate"
     return (f"# {runtime.split_mixture}",) if is_told and runtime.split_mixture else ()
+
+
+def _for_metal(judged: Judged, machine: Machine) -> tuple[str, ...]:
+    """What lets a Mac's GPU hold all of the model; () where it does."""
+    is_partly = any(finding.code == "accelerator-partly" for finding in judged.findings)
+    line = more_for_metal(judged.needs, machine) if judged.needs is not None and is_partly else None
+    why = "# until the next start of the Mac; without it a part runs on the CPU, more slowly"
+    return () if line is None else (why, line)
 
 
 def _before(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[str, ...]:

@@ -366,7 +366,13 @@ def _remarks(blocks: list[Block], verdict: Verdict) -> None:
         what = "GPU runs out of memory" if tight.check == "accelerator" else "memory runs short"
         blocks += [BLANK, say(f"If the {what}: {tight.remedy}.", indent=2, hang=2)]
     for finding in remarks:
-        if finding.code == "accelerator-partly" and finding.needs and finding.remedy:
+        if (
+            finding.code == "accelerator-partly"
+            and finding.needs
+            and finding.remedy
+            # a line to type says it
+            and not any(f"`{line}`" in finding.remedy for line in verdict.setup)
+        ):
             # how much of it the row says
             blocks.append(say(f"GPU: {finding.remedy}", indent=2, hang=2))
     others = [finding for finding in remarks if finding.code != "accelerator-partly"]

@@ -306,3 +306,16 @@ def test_a_split_mixture_says_who_leaves_its_experts_in_ram() -> None:
     assert any("--fit" in line and "--n-cpu-moe" in line for line in split.setup), split.setup
     whole = check("gpt-oss:20b", machine=machine)
     assert not any("--fit" in line for line in whole.setup), whole.setup
+
+
+def test_a_mac_whose_gpu_must_hold_more_is_told_how() -> None:
+    """19.7 GiB are more than the two thirds of 24 GiB that macOS gives a GPU at least, 4.7 are not."""
+    large = check("qwen3-32b", machine=machine_named("macbook pro m3 24gb"))
+    memory = large.needs.memory if large.needs is not None else None
+    assert memory is not None
+    setting = next(line for line in large.setup if "iogpu.wired_limit_mb=" in line)
+    assert int(setting.partition("=")[2]) * 2**20 >= memory.high_bytes
+    small = check(
+        "mistral-7b", Workload(quantization="Q4_K_M"), machine=machine_named("macbook pro m3 24gb")
+    )
+    assert not any("iogpu" in line for line in small.setup)
