@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.spec import RuntimeSpec
 from ..core.records import Record
 from ..machine.record import Machine
 from ..verdict.findings.accelerator import more_for_metal
 from ..verdict.findings.runtime import install_line, is_built_from_source, runtime_check
-from ..verdict.record import Judged, Question
+from ..verdict.question import ask
+from ..verdict.record import Judged, Question, judge
 from .commands import (
     ByTag,
     by_tag,
@@ -80,7 +82,7 @@ def steps(
         return _steps_by_tag(question, judged, tagged, catalogue, machine)
     made = recipe(question.spec, runtime, question.workload, is_published=tagged is not None)
     if made is None:
-        return Steps()
+        return _in_published_type(question, catalogue, machine)
     lines = lines_of_made_file(question, judged, catalogue, machine, made.file, made.projector)
     if not lines:
         return Steps()
@@ -104,6 +106,27 @@ def _steps_by_tag(
         commands=tagged.lines,
         commands_class=LISTED if "aliases" in question.spec.sources else UNLISTED,
     )
+
+
+def _in_published_type(question: Question, catalogue: Catalogue, machine: Machine) -> Steps:
+    """Of a model with experts in MXFP4 the lines of its published type, for no other can be made;
+    none where that does not run, or is the one that was judged.
+    """
+    spec, workload, runtime = question.spec, question.workload, question.runtime
+    if runtime is None or workload.format != "gguf" or not need.trained_in_mxfp4(spec):
+        return Steps()
+    published = need.default_format_and_quantization(spec, runtime)[1]
+    if published == workload.quantization:
+        return Steps()
+    other = ask(spec, workload.replace(quantization=published), catalogue, machine)
+    lines = steps(other, judge(other, machine), catalogue, machine)
+    if not lines.commands:
+        return Steps()
+    why = (
+        f"# no {workload.quantization} file of {spec.name} is known, and llama-quantize makes none"
+        f" of experts in MXFP4. Published in {published}:"
+    )
+    return lines.replace(setup=(why, *lines.setup))
 
 
 def _in_another_type(tagged: ByTag) -> str:

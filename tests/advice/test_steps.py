@@ -319,3 +319,24 @@ def test_a_mac_whose_gpu_must_hold_more_is_told_how() -> None:
         "mistral-7b", Workload(quantization="Q4_K_M"), machine=machine_named("macbook pro m3 24gb")
     )
     assert not any("iogpu" in line for line in small.setup)
+
+
+def test_what_llama_quantize_refuses_is_not_told_to_be_made() -> None:
+    """It makes nothing of tensors in MXFP4 (requantizing is disabled): the published file is the way. What the converter writes itself it still does."""
+    here = apply(machine("aws-m7i.2xlarge"), ["memory=64GiB"])
+    asked = {
+        kind: check("gpt-oss-20b", Workload(quantization=kind, runtime="llama.cpp"), machine=here)
+        for kind in ("Q2_K", "Q4_K_M", "Q8_0")
+    }
+    for kind in ("Q2_K", "Q4_K_M"):
+        told = (*asked[kind].setup, *asked[kind].commands)
+        assert not any(line.startswith("llama-quantize") for line in told)
+        assert any("-hf lmstudio-community/gpt-oss-20b-GGUF:MXFP4" in line for line in told)
+        assert any(f"no {kind} file" in line for line in told)
+    assert any("--outtype q8_0" in line for line in asked["Q8_0"].setup)
+    # published files of all types keep the experts (bartowski/openai_gpt-oss-20b-GGUF): all take about as much
+    sizes = [
+        verdict.needs.download_bytes for verdict in asked.values() if verdict.needs is not None
+    ]
+    assert sizes == sorted(sizes)
+    assert sizes[-1] < 1.1 * sizes[0]
