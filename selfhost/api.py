@@ -41,6 +41,7 @@ from .core.workload import (
 from .machine.reader import Machine
 from .needs.repack import KINDS, kind_of
 from .verdict.defaults import Asker, ask_for_machine
+from .verdict.findings.runtime import runtime_check
 from .verdict.present import Here
 from .verdict.question import architectures, ask, beyond
 from .verdict.record import (
@@ -136,7 +137,7 @@ def can_run(
     says which. Takes the arguments of `check` and raises as it does.
     """
     catalogue, model, workload, machine = _given(model, workload, machine, specs)
-    understood = _understood(catalogue, model, workload)
+    understood = _understood(catalogue, model, workload, machine)
     return (
         judge(_question(catalogue, understood, machine), machine).route(offered=False)
         is Route.LOCAL
@@ -363,7 +364,7 @@ def check_with(
     alternatives, no room. Without `follows_machine` the defaults are the model's own, the same on
     every machine. `requires_runtime`: the runtime must be installed already.
     """
-    understood = _understood(catalogue, model, workload)
+    understood = _understood(catalogue, model, workload, machine if follows_machine else None)
     question = _question(catalogue, understood, machine, follows_machine=follows_machine)
     if requires_runtime:
         question = question.replace(requires_runtime=True)
@@ -397,7 +398,8 @@ def check_together_with(
     from .verdict.together import judge_together
 
     # every name is looked up before anything is worked out
-    understood = [_understood(catalogue, each.model, each.workload) for each in models]
+    suiting = machine if follows_machine else None
+    understood = [_understood(catalogue, each.model, each.workload, suiting) for each in models]
     questions = [
         _question(catalogue, meant, machine, follows_machine=follows_machine).replace(
             requires_runtime=each.requires_runtime
@@ -559,7 +561,8 @@ _OF_WEIGHTS = {
 
 class _Understood(Record):
     """What the caller named: the spec, how it was written, the workload with what the name
-    itself says, sentences about it.
+    itself says, sentences about it. `otherwise`: the same without the program that the name
+    implies; None where it implies none.
     """
 
     spec: ModelSpec
@@ -571,6 +574,7 @@ class _Understood(Record):
     part: Here | None = None
     in_memory: bool | None = False
     tag: str | None = None
+    otherwise: _Understood | None = None
 
     @property
     def is_one_file(self) -> bool:
@@ -583,6 +587,31 @@ class _Understood(Record):
 
 
 def _understood(
+    catalogue: Catalogue,
+    model: str | os.PathLike[str] | ModelSpec,
+    workload: Workload,
+    machine: Machine | None = None,
+) -> _Understood:
+    """What was named; for a machine without a build of the program that a name implies, the model
+    itself.
+    """
+    understood = _as_named(catalogue, model, workload)
+    otherwise, name = understood.otherwise, understood.workload.runtime
+    if machine is None or otherwise is None or name is None:
+        return understood
+    runtime = catalogue.runtime(name)
+    finding = runtime_check(machine, runtime, loads=None)
+    if finding.code != "runtime-no-build":
+        return understood
+    why = (
+        f"{understood.asked} is a name of files for {runtime.name}, which is not judged for"
+        f" {machine.system or 'this system'}. This answer is for other files of the model:"
+        f" --runtime {runtime.id} judges those."
+    )
+    return otherwise.replace(notes=(*otherwise.notes, why))
+
+
+def _as_named(
     catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec, workload: Workload
 ) -> _Understood:
     if isinstance(model, ModelSpec):
@@ -646,7 +675,7 @@ def _understood_file(catalogue: Catalogue, typed: str, workload: Workload) -> _U
 
 
 def _understood_name(catalogue: Catalogue, typed: str, workload: Workload) -> _Understood:
-    resolved = resolve(typed, catalogue)
+    resolved, asked = resolve(typed, catalogue), workload
     quantization, notes = resolved.quantization, resolved.notes
     loaded = _loaded_by_tag(typed, workload, catalogue) if quantization is None else None
     if loaded is not None:
@@ -665,8 +694,14 @@ def _understood_name(catalogue: Catalogue, typed: str, workload: Workload) -> _U
         and "/" not in typed
         else None
     )
-    spec = _with_typed_files(catalogue.spec(resolved.spec_id), resolved, catalogue)
-    return _Understood(spec=spec, asked=typed, workload=workload, notes=notes, tag=tag)
+    plain = catalogue.spec(resolved.spec_id)
+    spec = _with_typed_files(plain, resolved, catalogue)
+    otherwise = None
+    if resolved.runtime is not None and asked.runtime is None and asked.quantization is None:
+        otherwise = _Understood(spec=plain, asked=typed, workload=asked, notes=resolved.notes)
+    return _Understood(
+        spec=spec, asked=typed, workload=workload, notes=notes, tag=tag, otherwise=otherwise
+    )
 
 
 def _with_typed_files(spec: ModelSpec, resolved: Resolution, catalogue: Catalogue) -> ModelSpec:
@@ -1178,7 +1213,7 @@ def describe(
     prices: str = "snapshot",
 ) -> Shown:
     """All that is known of a model, its quantizations judged one by one. Raises as `check`."""
-    understood = _understood(catalogue, model, workload)
+    understood = _understood(catalogue, model, workload, machine)
     question = _question(catalogue, understood, machine)
     sizes: list[Size] = []
     for runtime in _runtimes_of(catalogue, question, workload) if question.needs else ():

@@ -197,6 +197,9 @@ def _comparison(blocks: list[Block], verdict: Verdict, *, measured: bool) -> Non
         passes = finding.outcome is Outcome.PASS
         if finding.check not in MACHINE or (passes and finding.check not in _ROWS):
             continue
+        if finding.check in ("accelerator", "speed") and _is_without_program(verdict):
+            # nothing computes there
+            continue
         if finding.check == "memory" and passes and _is_beside_the_gpu(finding, verdict):
             continue
         amount = _amount(finding, verdict)
@@ -218,6 +221,12 @@ def _comparison(blocks: list[Block], verdict: Verdict, *, measured: bool) -> Non
 _NAMES = {"accelerator": "GPU"}
 # of the RAM: what takes less, beside a GPU that holds the model, decides nothing
 _LITTLE = 0.25
+
+
+def _is_without_program(verdict: Verdict) -> bool:
+    """The program has no build for the machine."""
+    runtime = verdict.finding("runtime")
+    return runtime is not None and runtime.code == "runtime-no-build"
 
 
 def _is_beside_the_gpu(finding: Finding, verdict: Verdict) -> bool:
