@@ -118,12 +118,15 @@ def run(words: list[str]) -> int:
         listing = judge_all(catalogue, workload, machine)
         rows = _sorted([row for row in listing.answers if _matches(row, options)], options.sort)
         counts = count_rows(rows)
+    told, options.notes = options.notes, ()
     if options.format == "json":
         from ..reports import json
 
-        deliver(options, json.dumps(json.listing(rows, machine, listing)))
+        deliver(options, json.dumps(json.listing(rows, machine, listing, notes=told)))
     elif options.format == "html":
         page = _page(rows, machine, catalogue, workload.options(), listing.ruled_out)
+        # the page has no place for them
+        options.notes = told
         deliver(options, page)
     else:
         from ..reports.list_text import list_document
@@ -143,6 +146,7 @@ def run(words: list[str]) -> int:
             near=() if counts.models else _near(options.words, catalogue),
             as_of=listing.as_of,
             today=utc_today(),
+            notes=told,
         )
         present(options, document)
     tell_left_aside(catalogue)
