@@ -208,8 +208,8 @@ class RuntimeSpec(Record):
     `{input}` of it; `steps_option` what fills `{steps}` where a spec states its steps (`{count}`),
     which a program does not take by itself; `tiled_option` and `result_option` fill `{tiled}` and
     `{result}` where a spec states the way that is taken so (`{height}`, …); `casts` are types that
-    it loads float32 files in if told, by `cast_option`, which fills `{cast}`; `remote_code_option` what fills `{remote_code}`
-    where the repository's own code
+    it loads float32 files in if told, by `cast_option`, which fills `{cast}`; `remote_code_option`
+    what fills `{remote_code}` where the repository's own code
     has to be trusted (else it is empty); `variants` by quantization the repositories that hold
     files of their own for it, which `variant_options` fills `{variant}` with (else it is empty);
     `devices` what fills `{device}`, by vendor of the accelerator, for `host` and for `several`, and

@@ -565,8 +565,8 @@ def _place(judged: Judged) -> int:
 
 
 def _least_lacking(ways: Iterable[_Way], own: _Way) -> _Way | None:
-    """Of ways of which none fits the one that lacks least memory, nothing where that is too close to
-    call; None for `own`, and where more memory would not make that run.
+    """Of ways of which none surely fits the one that lacks least memory; None for `own`, and where
+    more memory would not make that run. What is too close to call lacks nothing.
     """
     best, least = None, own.judged.lacking_bytes if own.judged.failed else None
     for way in ways:
