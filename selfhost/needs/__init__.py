@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         quantizations_of,
         takes_text_alone,
         tensor_names,
+        trained_in_mxfp4,
         weights_bytes,
         why_cache_type_refused,
         why_not_loaded,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         why_adapter_differs,
         why_no_own_block,
     )
+    from .loaded import is_cast
     from .packed import from_sixteen_bits
     from .parts import Companions, published
     from .sdcpp import parts_of

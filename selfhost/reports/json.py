@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from ..advice.listing import Listing
     from ..advice.plan import Known, Least, Plan
-    from ..api import Ranked, Ranking, Shown
+    from ..answers.several import Ranked, Ranking
+    from ..answers.shown import Shown
     from ..machine.profiles import Profile
 
 
@@ -326,7 +327,7 @@ def listing(
     """`selfhost.list/1`: the models of a listing that were chosen, best first; `notes` on how the
     machine's name was understood.
     """
-    from ..api import ranking as ranking_of
+    from ..answers.several import ranking as ranking_of
 
     return ranking(ranking_of(answers, computer, listed).replace(notes=tuple(notes)))
 

@@ -14,7 +14,7 @@ from helpers.paths import TESTS
 from selfhost import Machine, Verdict, Workload, check
 from selfhost.advice.commands import Circumstances, lines_of_a_file
 from selfhost.advice.steps import Steps, steps
-from selfhost.api import open_catalogue
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.machine.changes import apply
 from selfhost.machine.named import machine_named
 from selfhost.machine.profiles import load
@@ -39,9 +39,9 @@ def machine(name: str) -> Machine:
 
 @lru_cache
 def all_steps(name: str) -> dict[str, Steps]:
-    """Of every model that runs on that machine."""
+    """Of every third model, where it runs on that machine: each model is that of two machines."""
     catalogue, lines = open_catalogue(), {}
-    for spec_id in catalogue.ids():
+    for spec_id in list(catalogue.ids())[MACHINES.index(name) % 3 :: 3]:
         question = ask(catalogue.spec(spec_id), Workload(), catalogue, machine(name))
         judged = judge(question, machine(name))
         if judged.fits:
@@ -336,7 +336,7 @@ def test_what_llama_quantize_refuses_is_not_told_to_be_made() -> None:
     assert any("--outtype q8_0" in line for line in asked["Q8_0"].setup)
     # published files of all types keep the experts (bartowski/openai_gpt-oss-20b-GGUF): all take about as much
     sizes = [
-        verdict.needs.download_bytes for verdict in asked.values() if verdict.needs is not None
+        verdict.needs.download_bytes or 0 for verdict in asked.values() if verdict.needs is not None
     ]
     assert sizes == sorted(sizes)
     assert sizes[-1] < 1.1 * sizes[0]
