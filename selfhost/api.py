@@ -95,7 +95,7 @@ def can_run(
     says which. Takes the arguments of `check` and raises as it does.
     """
     catalogue, model, workload, machine = _given(model, workload, machine, specs)
-    understood = understand(catalogue, model, workload)
+    understood = understand(catalogue, model, workload, machine)
     return (
         judge(question_of(catalogue, understood, machine), machine).route(offered=False)
         is Route.LOCAL

@@ -526,9 +526,25 @@ def _values(
             "variant": _variant(runtime, spec, quantization),
             "steps": _steps(runtime, spec),
             "cast": _cast(question, runtime),
+            **_as_stated(question, runtime, circumstances),
             "remote_code": runtime.remote_code_option if spec.safety.remote_code else "",
         }
     )
+
+
+def _as_stated(
+    question: Question, runtime: RuntimeSpec, circumstances: Circumstances
+) -> dict[str, str]:
+    """What makes the result that the figures of an offloaded way are of; empty elsewhere."""
+    stated, kind = question.spec.needs, question.workload.quantization
+    ways = stated.ways if stated is not None and circumstances.offload is not None else ()
+    way = next((each for each in ways if each.quantization == kind), None)
+    if way is None:
+        return {"tiled": "", "result": ""}
+    result = runtime.result_option if way.frames and way.height and way.width else ""
+    for name in ("height", "width", "frames"):
+        result = result.replace("{" + name + "}", str(getattr(way, name)))
+    return {"tiled": runtime.tiled_option if way.is_tiled else "", "result": result}
 
 
 def _cast(question: Question, runtime: RuntimeSpec) -> str:

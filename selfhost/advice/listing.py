@@ -28,7 +28,6 @@ from .ranking import (
     count_rows,
     day_of,
     has_accelerator,
-    is_slow,
     is_too_slow,
     list_key,
     reasons,
@@ -181,7 +180,7 @@ def _judged_by_default(
         spec, judged = question.spec, judge(question, machine)
         if not catalogue.has_own or catalogue.is_shipped(spec.id):
             days.append(spec.released)
-        slow = is_slow(judged, question.workload.min_tokens_per_second)
+        slow = is_too_slow(judged, question.workload.min_tokens_per_second)
         stays = not machine.accelerators or not judged.fits
         if follows_a_list(spec, workload) or (has_several and slow) or stays:
             suited, judged = suit(question, judged, workload, catalogue, machine)

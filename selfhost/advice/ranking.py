@@ -298,8 +298,8 @@ def best_key(standing: Standing | None, id: str, *, is_slow: bool) -> Key:
 
 
 class Counts(Record):
-    """Of the models of a list: how many there are, how many run, how many of those are likely too
-    slow, and of how many that is not known.
+    """Of the models of a list: how many there are, how many run, how many of those give text likely
+    too slowly, and of how many that is not known.
     """
 
     models: int
@@ -314,7 +314,7 @@ def count_rows(answers: Sequence[Answer]) -> Counts:
     return Counts(
         models=len(answers),
         running=len(running),
-        slow=sum(is_slow(row, row.workload.min_tokens_per_second) for row in running),
+        slow=sum(is_too_slow(row, row.workload.min_tokens_per_second) for row in running),
         unknown=sum(answer.route is Route.UNKNOWN for answer in answers),
     )
 

@@ -140,7 +140,7 @@ def describe(
     prices: str = "snapshot",
 ) -> Shown:
     """All that is known of a model, its quantizations judged one by one. Raises as `check`."""
-    understood = understand(catalogue, model, workload)
+    understood = understand(catalogue, model, workload, machine)
     question = question_of(catalogue, understood, machine)
     runtimes = _runtimes_of(catalogue, question, workload) if question.needs else ()
     return Shown(

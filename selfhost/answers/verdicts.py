@@ -49,7 +49,7 @@ def check_with(
     alternatives, no room. Without `follows_machine` the defaults are the model's own, the same on
     every machine. `requires_runtime`: the runtime must be installed already.
     """
-    understood = understand(catalogue, model, workload)
+    understood = understand(catalogue, model, workload, machine if follows_machine else None)
     question = question_of(catalogue, understood, machine, follows_machine=follows_machine)
     if requires_runtime:
         question = question.replace(requires_runtime=True)

@@ -207,9 +207,10 @@ class RuntimeSpec(Record):
     repository, with `:{quantization}` for GGUF), `{adapter}` (a file) to fill in; `commands` by
     family, or by main use, the same where another line is needed; `inputs` by modality what fills
     `{input}` of it; `steps_option` what fills `{steps}` where a spec states its steps (`{count}`),
-    which a program does not take by itself; `casts` are types that it loads float32 files in if
-    told, by `cast_option`, which fills `{cast}`; `remote_code_option` what fills `{remote_code}`
-    where the repository's own code
+    which a program does not take by itself; `tiled_option` and `result_option` fill `{tiled}` and
+    `{result}` where a spec states the way that is taken so (`{height}`, …); `casts` are types that
+    it loads float32 files in if told, by `cast_option`, which fills `{cast}`; `remote_code_option`
+    what fills `{remote_code}` where the repository's own code
     has to be trusted (else it is empty); `variants` by quantization the repositories that hold
     files of their own for it, which `variant_options` fills `{variant}` with (else it is empty);
     `devices` what fills `{device}`, by vendor of the accelerator, for `host` and for `several`, and
@@ -333,6 +334,8 @@ class RuntimeSpec(Record):
     casts: tuple[str, ...] = read_by(Table.strings, choices=PLAIN_DTYPES, default=())
     cast_option: str = read_by(Table.string, default="")
     steps_option: str = read_by(Table.string, default="")
+    tiled_option: str = read_by(Table.string, default="")
+    result_option: str = read_by(Table.string, default="")
     variants: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
     variant_options: Mapping[str, str] = read_by(texts, default={})
     options: Mapping[str, str] = read_by(_workload_texts, default={})

@@ -88,6 +88,29 @@ def machines_of(options: argparse.Namespace) -> tuple[Machine, ...]:
     return machines
 
 
+def with_notes(
+    options: argparse.Namespace, by_machine: Sequence[Sequence[Verdict]]
+) -> list[list[Verdict]]:
+    """The verdicts with what else the machine's name can mean: said in the answer itself, for
+    standard error is often thrown away. Of several it is told among how their names were
+    understood.
+    """
+    told = options.notes
+    count = sum(map(len, by_machine))
+    if not told or not count:
+        return [list(part) for part in by_machine]
+    options.notes = ()
+    if count == 1:
+        return [
+            [verdict.replace(notes=(*verdict.notes, *told)) for verdict in part]
+            for part in by_machine
+        ]
+    return [
+        [verdict.replace(understood_as=(*verdict.understood_as, *told)) for verdict in part]
+        for part in by_machine
+    ]
+
+
 def _named_machines(named: str, notes: list[str]) -> tuple[Machine, ...]:
     """A path goes before a profile only where it looks like one: a file that happens to be
     called as a profile changes nothing. It goes before words of a profile's name. What else the

@@ -366,7 +366,7 @@ def _gguf_quantizations(spec: ModelSpec, listed: list[str], default: str) -> tup
     """What its files may be stored in, those that only its publisher names last."""
     own = {canonical_gguf(name) or name for name in listed}
     beyond = tuple(name for name in own if name not in GGUF_QUANTIZATIONS)
-    if _trained_in_mxfp4(spec):
+    if trained_in_mxfp4(spec):
         # experts that were published in 4 bits gain nothing from another type
         wanted = {default, *own}
         return (*(name for name in GGUF_QUANTIZATIONS if name in wanted), *beyond)
@@ -408,7 +408,7 @@ def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tu
         or runtime.formats[0]
     )
     if format == "gguf":
-        if _trained_in_mxfp4(spec):
+        if trained_in_mxfp4(spec):
             return format, "MXFP4"
         if spec.architecture is not None and spec.architecture.matrix_dtype == "ternary":
             # holds what was trained; any wider type adds nothing
@@ -756,7 +756,8 @@ def _has_format(spec: ModelSpec, format: str) -> bool:
     return format != "pickle" and not (format == "mlx" and spec.components)
 
 
-def _trained_in_mxfp4(spec: ModelSpec) -> bool:
+def trained_in_mxfp4(spec: ModelSpec) -> bool:
+    """Its experts were published in MXFP4, which llama-quantize makes no other type of."""
     return spec.architecture is not None and (spec.architecture.expert_dtype or "").startswith(
         "mxfp4"
     )

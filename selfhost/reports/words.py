@@ -105,7 +105,7 @@ def answer_cell(answer: Answer, *, here: bool) -> Span:
         words, style = "RUNS SLOWLY", Outcome.WARN
     elif may_be_slow(answer, answer.workload.min_tokens_per_second):
         words, style = "RUNS, MAYBE SLOWLY", Outcome.WARN
-    elif is_tight(answer):
+    elif tight_finding(answer) is not None:
         words, style = "LIKELY RUNS", Outcome.WARN
     return Span(text=f"{sign} {words}", style=style)
 
@@ -122,7 +122,18 @@ def _words_of_a_no(answer: Answer) -> str | None:
     return None
 
 
-def is_tight(answer: Answer) -> bool:
+def tight_finding(answer: Answer) -> Finding | None:
+    """That an accelerator holds what is likely needed, and not the most, or that the RAM leaves
+    little to the system; None where neither is.
+    """
+    for name in ("accelerator", "memory"):
+        finding = answer.finding(name)
+        if finding is not None and finding.code == f"{name}-tight":
+            return finding
+    return None
+
+
+def is_tight_on_card(answer: Answer) -> bool:
     """An accelerator holds what is likely needed, and not the most."""
     finding = answer.finding("accelerator")
     return finding is not None and finding.code == "accelerator-tight"

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # what is made by several models that come one after the other, each a component
 _OF_PARTS = ("image", "video")
-_LACKS_LEAST = "no way fits, and this one lacks the least memory"
+_LACKS_LEAST = "no way surely fits, and this one lacks the least memory"
 # how people write the methods of training
 _METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
 
@@ -568,13 +568,13 @@ def _place(judged: Judged) -> int:
 
 
 def _least_lacking(ways: Iterable[_Way], own: _Way) -> _Way | None:
-    """Of ways that all fail the one that lacks least memory; None for `own`, and where more memory
-    would not make that run.
+    """Of ways of which none surely fits the one that lacks least memory; None for `own`, and where
+    more memory would not make that run. What is too close to call lacks nothing.
     """
-    best, least = None, own.judged.lacking_bytes
+    best, least = None, own.judged.lacking_bytes if own.judged.failed else None
     for way in ways:
-        lacking = way.judged.lacking_bytes
-        if least is not None and lacking is not None and lacking < least and way.judged.failed:
+        lacking = way.judged.lacking_bytes if way.judged.failed else 0
+        if least is not None and lacking is not None and lacking < least:
             best, least = way, lacking
     return best
 

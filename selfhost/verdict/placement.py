@@ -150,10 +150,24 @@ def _on_unread(needs: Needs, machine: Machine) -> Iterator[Needs]:
 
 
 def _nearest(needs: Needs, candidates: Sequence[Place]) -> Iterator[Needs]:
-    """All of it on the accelerator with most room, which lacks some; nothing where none has any."""
+    """All of it on the accelerator with most room, which lacks some, and its parts there in turn;
+    nothing where none has any.
+    """
     largest = max(candidates, key=lambda place: place.room_bytes or 0, default=None)
     if largest is not None and largest.room_bytes:
+        yield from _in_turn(needs, largest)
         yield on_one(needs, largest.where)
+
+
+def _in_turn(needs: Needs, place: Place, most_bytes: int | None = None) -> Iterator[Needs]:
+    """Its parts in RAM and one of them at a time on that accelerator, the fastest way first; where
+    `most_bytes` is given those that take no more there.
+    """
+    for way in needs.offloaded:
+        if most_bytes is None or sum(term.high_bytes for term in way.device) <= most_bytes:
+            there = [term.replace(where=place.where) for term in way.device]
+            memory = MemoryNeed(terms=(*way.host, *there))
+            yield needs.replace(placement="split", memory=memory, offload=way.way)
 
 
 def _on_accelerators(
@@ -223,11 +237,7 @@ def _offloaded(needs: Needs, candidates: Sequence[Place]) -> Iterator[Needs]:
     if not sized:
         return
     largest = max(sized, key=lambda place: place.room_bytes or 0)
-    for way in needs.offloaded:
-        if sum(term.high_bytes for term in way.device) <= (largest.room_bytes or 0):
-            there = [term.replace(where=largest.where) for term in way.device]
-            memory = MemoryNeed(terms=(*way.host, *there))
-            yield needs.replace(placement="split", memory=memory, offload=way.way)
+    yield from _in_turn(needs, largest, largest.room_bytes or 0)
 
 
 def metal_limits(device: Accelerator, machine: Machine) -> tuple[int, int] | None:
@@ -371,6 +381,7 @@ def _gpu_only(needs: Needs, memory: MemoryNeed, machine: Machine) -> Iterator[Ne
         if device.unified is None or device.memory_total_bytes is None:
             yield _tensor_parallel(needs, memory, [(place.where, device)])
     if nearest:
+        yield from _in_turn(needs, nearest[0])
         yield _tensor_parallel(needs, memory, _devices_of(nearest, machine))
     else:
         yield needs

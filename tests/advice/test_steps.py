@@ -306,3 +306,37 @@ def test_a_split_mixture_says_who_leaves_its_experts_in_ram() -> None:
     assert any("--fit" in line and "--n-cpu-moe" in line for line in split.setup), split.setup
     whole = check("gpt-oss:20b", machine=machine)
     assert not any("--fit" in line for line in whole.setup), whole.setup
+
+
+def test_a_mac_whose_gpu_must_hold_more_is_told_how() -> None:
+    """19.7 GiB are more than the two thirds of 24 GiB that macOS gives a GPU at least, 4.7 are not."""
+    large = check("qwen3-32b", machine=machine_named("macbook pro m3 24gb"))
+    memory = large.needs.memory if large.needs is not None else None
+    assert memory is not None
+    setting = next(line for line in large.setup if "iogpu.wired_limit_mb=" in line)
+    assert int(setting.partition("=")[2]) * 2**20 >= memory.high_bytes
+    small = check(
+        "mistral-7b", Workload(quantization="Q4_K_M"), machine=machine_named("macbook pro m3 24gb")
+    )
+    assert not any("iogpu" in line for line in small.setup)
+
+
+def test_what_llama_quantize_refuses_is_not_told_to_be_made() -> None:
+    """It makes nothing of tensors in MXFP4 (requantizing is disabled): the published file is the way. What the converter writes itself it still does."""
+    here = apply(machine("aws-m7i.2xlarge"), ["memory=64GiB"])
+    asked = {
+        kind: check("gpt-oss-20b", Workload(quantization=kind, runtime="llama.cpp"), machine=here)
+        for kind in ("Q2_K", "Q4_K_M", "Q8_0")
+    }
+    for kind in ("Q2_K", "Q4_K_M"):
+        told = (*asked[kind].setup, *asked[kind].commands)
+        assert not any(line.startswith("llama-quantize") for line in told)
+        assert any("-hf lmstudio-community/gpt-oss-20b-GGUF:MXFP4" in line for line in told)
+        assert any(f"no {kind} file" in line for line in told)
+    assert any("--outtype q8_0" in line for line in asked["Q8_0"].setup)
+    # published files of all types keep the experts (bartowski/openai_gpt-oss-20b-GGUF): all take about as much
+    sizes = [
+        verdict.needs.download_bytes or 0 for verdict in asked.values() if verdict.needs is not None
+    ]
+    assert sizes == sorted(sizes)
+    assert sizes[-1] < 1.1 * sizes[0]

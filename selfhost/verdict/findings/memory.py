@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from ...core.records import Unread
-from ...core.units import GIB, MIB, binary, binary_range, decimal
+from ...core.units import GB, GIB, MIB, binary, binary_range, decimal
 from ...core.workload import Workload
 from ...machine.record import Machine
 from ...needs.records import Needs
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 # processes in there.
 CONTAINER_RESERVE_BYTES = 64 * MIB
 SYSTEM_RESERVE_BYTES = {"linux": 1 * GIB, "macos": 3 * GIB, "windows": 3 * GIB}
+# What a desktop with its programs needs beside a model: Ubuntu Desktop 24.04 and Windows 11 ask for
+# 4 GB of memory. A guest serves no desktop; of a small machine it is at most a quarter, assumed.
+DESKTOP_BYTES = 4 * GB
 # what glibc sets aside for the stack of each thread: the usual soft limit of the stack
 # (pthread_create(3)). Both limits count all of it: 14 more threads of llama-bench took 118 and 121
 # MiB more (llama.cpp 0c1e5709, measured by bisection).
@@ -61,6 +64,7 @@ def memory_check(
         or _unread(sums)
         or _too_close(sums)
         or _not_now(sums)
+        or _tight(sums)
         or _fits(sums)
     )
     if machine.address_space_bytes is None and machine.private_memory_bytes is None:
@@ -376,6 +380,34 @@ def _not_now(sums: _Sums) -> Finding | None:
         )
 
     return sums.finding(Outcome.WARN, "memory-not-now", ceiling, reason, remedy)
+
+
+def _tight(sums: _Sums) -> Finding | None:
+    """It fits by a reserve that is assumed, and leaves less than a desktop with its programs
+    takes.
+    """
+    ceiling, high, limit = sums.ceiling, sums.high, sums.limit
+    assert ceiling is not None
+    assert high is not None
+    is_assumed = sums.basis == "total" and not sums.is_reserve_asked
+    if not is_assumed or limit is None or sums.machine.scope != "host":
+        return None
+    total = sums.total
+    if total is None or limit < total or limit - high >= min(DESKTOP_BYTES, total // 4):
+        return None
+    return sums.finding(
+        Outcome.PASS,
+        "memory-tight",
+        ceiling,
+        lambda: (
+            f"{sums.takes}; {sums.giver} can give {binary(ceiling)} ({sums.kept_back}). It is"
+            f" tight: {binary(limit - high)} are left to the system and all other programs."
+        ),
+        lambda: (
+            f"close other programs (a desktop with its programs takes {binary(DESKTOP_BYTES)} or"
+            f" more), or {sums.smaller}"
+        ),
+    )
 
 
 def _fits(sums: _Sums) -> Finding:
