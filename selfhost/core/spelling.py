@@ -21,9 +21,9 @@ def canonical(text: str) -> str:
     `llama-3-1-8-b`.
 
     Separators (`-`, `_`, `.`, `:`, `/`, brackets, white space, any dash of Unicode) are one and the
-    same, and one stands between every letter and digit. Digits never merge across a separator: `opt-13b` and
-    `opt-1.3b` differ. Full-width forms are folded and invisible characters dropped, as they are
-    when a name is pasted from a web page.
+    same, and one stands between every letter and digit. Digits never merge across a separator:
+    `opt-13b` and `opt-1.3b` differ. Full-width forms are folded and invisible characters dropped,
+    as they are when a name is pasted from a web page.
     """
     if not text.isascii():
         text = _fold(text)
