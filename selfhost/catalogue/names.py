@@ -1004,6 +1004,10 @@ _PARTS = frozenset((
 _WITH_MORE = frozenset((
     "asr", "audio", "omni", "speech", "tts", "video", "vision", "vl", "voice",
 ))  # fmt: skip
+# and those of plain language models
+_LANGUAGE_ALONE = frozenset((
+    "embed", "embedding", "guard", "mt", "rerank", "reranker", "sql", "translate",
+))  # fmt: skip
 
 
 def _relation(original: str, own: list[str]) -> str:
@@ -1127,7 +1131,9 @@ def _size_alone(name: str, catalogue: Catalogue) -> str:
     base = _with_options(name.rpartition("/")[2])[0]
     words = canonical(base).split("-")
     stated = re.findall(r"(?<![\w.])(\d{1,4}(?:\.\d{1,2})?)b(?![a-z0-9])", base, re.IGNORECASE)
-    is_other = any(says_kind(word) or word in _PARTS for word in words)
+    is_other = any(
+        (says_kind(word) and word not in _LANGUAGE_ALONE) or word in _PARTS for word in words
+    )
     billions = float(stated[0]) if len(stated) == 1 else 0.0
     if (
         not billions
