@@ -41,7 +41,7 @@ _WORD = (
     r"|onnx|openvino|llamafile|jangtq?|optiq|ud|mtp|cloud|oq[2-8]e?|q[4568]"
     r"|int[248]|mxfp4-q[48]|(?:nv|mx)?fp[48]|nvfp4a16|dynamic|block|quantized|unquantized"
     r"|w[48]a(?:8|16)(?:-fp8)?|[2-8]-?bits?|gs?(?:32|64|128)|(?:32|64|128)g"
-    r"|\d(?:\.\d{1,2})?-?bpw)$"
+    r"|scaled|e4m3fn?|e5m2|emaonly|pruned|\d(?:\.\d{1,2})?-?bpw)$"
 )
 # what holds the weights, or how they were found, says nothing about which weights they are
 CONTAINERS = frozenset({
@@ -51,7 +51,8 @@ _MOST_WORDS = 8
 
 # files of formats that selfhost computes no size for
 _UNSIZED = frozenset({
-    "exl2", "exl3", "hqq", "aqlm", "eetq", "marlin", "onnx", "openvino", "jang", "jangtq", "optiq",
+    "exl2", "exl3", "hqq", "aqlm", "eetq", "marlin", "onnx", "openvino", "jang", "jangtq",
+    "optiq",
 })  # fmt: skip
 _WITH_MTP = (
     "Its files also hold the blocks for multi-token prediction, a few percent of the download."

@@ -65,7 +65,9 @@ _REPOSITORY = pattern(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*")
 # what providers of closed models append for one state of a model: gpt-4o-2024-08-06, gpt-4-0613,
 # claude-3-opus-20240229, gemini-1.5-pro-002, claude-3-5-sonnet-latest
 _MONTH, _DAY = "(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
-_SNAPSHOT = rf"[-@_ :](?:20\d\d-?{_MONTH}-?{_DAY}|{_MONTH}{_DAY}|00[1-9]|latest)$"
+_SNAPSHOT = (
+    rf"[-@_ :](?:(?:preview|exp)-)?(?:20\d\d-?{_MONTH}-?{_DAY}|{_MONTH}-?{_DAY}|00[1-9]|latest)$"
+)
 
 # of a user's own specs that are wrong
 _FILES_NAMED = 5
@@ -209,6 +211,8 @@ _EFFORT = pattern(
     r"\s*\((?:(?:x?high|medium|low|minimal|max|default)(?: (?:effort|think(?:ing)?|reasoning))?"
     r"|(?:no|non)[ -]think(?:ing)?)\)$"
 )
+# a month as leaderboards write it: `Command R (08-24)`
+_IN_BRACKETS = pattern(r"\s*\((0[1-9]|1[0-2])-(2\d)\)$")
 # Amazon Bedrock's id of a model: `us.amazon.nova-pro-v1:0`, `meta.llama3-1-70b-instruct-v1:0`
 _BEDROCK = pattern(r"(?:(?:us|eu|apac|jp|au|global)\.)?[a-z0-9]+\.([a-z][^/]+?)(?:-v[1-9])?:\d")
 
@@ -217,7 +221,7 @@ def _respelled(typed: str, catalogue: Catalogue) -> Resolution | None:
     """A name that is known without what stands around it: a gateway's prefix, the effort asked
     for, the `v` of a version.
     """
-    name = _EFFORT.sub("", _routed(typed, catalogue))
+    name = _IN_BRACKETS.sub(r"-\1-20\2", _EFFORT.sub("", _routed(typed, catalogue)))
     candidate = _understood(name, catalogue) if name != typed else None
     if candidate is None:
         base, quantization = _stated(name)
@@ -969,7 +973,7 @@ def _made_of(message: str, name: str, catalogue: Catalogue) -> UnknownModelError
     for start, end in runs:
         original = _original("-".join(words[start:end]), count=end - start, catalogue=catalogue)
         beside = "-".join(words[:start]), "-".join(words[end:])
-        if original is not None and not any(map(_SIZE.search, beside)):
+        if original is not None and not _states_another_size(original, beside, catalogue):
             own = [*words[:start], *words[end:]]
             return UnknownModelError(
                 f"{message}: {_relation(original, own)}",
@@ -977,6 +981,22 @@ def _made_of(message: str, name: str, catalogue: Catalogue) -> UnknownModelError
                 remedy=f"selfhost check {original}{options}",
             )
     return None
+
+
+def _states_another_size(original: str, beside: Iterable[str], catalogue: Catalogue) -> bool:
+    """Whether words beside the name of a model state a number of parameters that is not its own."""
+    stated = [size for words in beside for size in _sizes(words)]
+    total = next(
+        (each.parameters_total for each in catalogue.outlines() if each.id == original), None
+    )
+    return any(total is None or not _is_about(size, total) for size in stated)
+
+
+def _is_about(size: str, total: int) -> bool:
+    """Whether a size as `_sizes` writes it (`1-7-b`) is a model's number of parameters, rounded."""
+    number, unit = size[:-2].replace("-", ".", 1), size[-1]
+    exact = total / (10**9 if unit == "b" else 10**6)
+    return number.count(".") < 2 and "-" not in number and abs(float(number) - exact) <= exact / 20
 
 
 # words for files that a program loads beside a model: drafts, adapters, parts
@@ -987,6 +1007,10 @@ _PARTS = frozenset((
 # of `says_kind`, those of models that have an encoder or a decoder of their own beside the layers
 _WITH_MORE = frozenset((
     "asr", "audio", "omni", "speech", "tts", "video", "vision", "vl", "voice",
+))  # fmt: skip
+# and those of plain language models
+_LANGUAGE_ALONE = frozenset((
+    "embed", "embedding", "guard", "mt", "rerank", "reranker", "sql", "translate",
 ))  # fmt: skip
 
 
@@ -1111,7 +1135,9 @@ def _size_alone(name: str, catalogue: Catalogue) -> str:
     base = _with_options(name.rpartition("/")[2])[0]
     words = canonical(base).split("-")
     stated = re.findall(r"(?<![\w.])(\d{1,4}(?:\.\d{1,2})?)b(?![a-z0-9])", base, re.IGNORECASE)
-    is_other = any(says_kind(word) or word in _PARTS for word in words)
+    is_other = any(
+        (says_kind(word) and word not in _LANGUAGE_ALONE) or word in _PARTS for word in words
+    )
     billions = float(stated[0]) if len(stated) == 1 else 0.0
     of_family = any(is_family(words[0], family) for family in _families(catalogue))
     if not billions or is_other or of_family:
