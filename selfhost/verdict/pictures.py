@@ -22,8 +22,8 @@ GPU_SHARES = (0.12, 0.38, 0.7)
 # seconds with 8-bit weights, Comfy-Org/ComfyUI#4545); a quarter more on an RTX 3090 with sums in 16
 # bits (--fast, Comfy-Org/ComfyUI#6453)
 HALF_RATE_SHARES = (0.12, 0.45, 0.9)
-# and with multiplications in 8 bits, which these have: 0.96 on an RTX 4080 (16 seconds, #4545), 1.58
-# on an RTX 4090 (3.5 steps a second, Comfy-Org/ComfyUI#4528)
+# and with multiplications in 8 bits, which these have: 0.96 on an RTX 4080 (16 seconds, #4545),
+# 1.58 on an RTX 4090 (3.5 steps a second, Comfy-Org/ComfyUI#4528)
 _LEAST_WITH_FLOAT8, _FLOAT8_FAST = (8, 9), 1.6
 # as many times as long as with 16 bits, by type: least, likely, most. nf4 28 seconds where bfloat16
 # took 26 (FLUX.1 [dev], A100, matiasbattaglia.com); int8 of bitsandbytes and 32 bits are guesses
