@@ -263,6 +263,16 @@ def peak_flops(name: str, capability: str | None) -> float | None:
     return None if tflops is None else tflops * 1e12
 
 
+# of NVIDIA's with matrix units, what one multiprocessor does in a cycle where sums in 32 bits are
+# held to half the rate (`matrix`)
+_HALF_RATE = 512
+
+
+def sums_at_half_rate(name: str, capability: str | None) -> bool:
+    """Whether it is a card whose matrix units sum in 32 bits at half the rate of less: GeForce."""
+    return _matrix_flops(name, capability) == _HALF_RATE
+
+
 def _matrix_flops(name: str, capability: str | None) -> float | None:
     """What one multiprocessor of NVIDIA's does in a cycle, by `matrix`; None for other GPUs."""
     plain = name.lower().replace("-", " ")

@@ -884,7 +884,7 @@ def seconds_on_processor(machine: Machine, step: Step) -> tuple[float, float, fl
 def _processor_seconds(machine: Machine, memory: Bandwidth, step: Step) -> list[float]:
     """Of one token that the processor reads from RAM: slow end, likely, fast end."""
     threads = threads_of(machine)
-    return [
+    slow, likely, fast = (
         _seconds(step, operations, rate, threads * core, kept)
         for rate, core, operations, kept in zip(
             (memory.low, memory.likely, memory.high),
@@ -893,7 +893,8 @@ def _processor_seconds(machine: Machine, memory: Bandwidth, step: Step) -> list[
             (0.0, *memory.kept_bytes),
             strict=True,
         )
-    ]
+    )
+    return [slow + step.choosing_seconds, likely, fast]
 
 
 def _seconds(
