@@ -50,7 +50,7 @@ int main() {
     T step({1});
     for (int flash = 0; flash < 2; flash++) {
         auto title = [&](const std::string& text) { return text + (flash ? " flash=True" : " flash=False"); };
-        for (int side : {512, 768, 1024}) {
+        for (int side : {256, 512, 768, 1024}) {
             int l = side / 8;
             auto at = [&](const std::string& text) { return title(text + " pixels=" + std::to_string(side)); };
             {

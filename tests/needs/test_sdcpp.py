@@ -120,6 +120,17 @@ def test_buffers_are_what_the_program_reserves() -> None:
         assert denoiser == pytest.approx(graph["parameters"], rel=0.002), parts.model
 
 
+def test_the_graphs_laid_out_are_those_of_a_real_run() -> None:
+    """What sd-cli printed while it made a picture of 256 pixels with Stable Diffusion 1.5."""
+    printed = json.loads((TRUTH / "sdcpp.json").read_text(encoding="utf-8"))["printed"]
+    reserved = _reserved()
+    for name, line in (
+        ("stable-diffusion-v1-5 pixels=256 flash=True", "unet compute buffer"),
+        ("vae of sd pixels=256", "vae compute buffer"),
+    ):
+        assert reserved[name]["compute_bytes"] / 2**20 == pytest.approx(printed[line], abs=0.01)
+
+
 def test_the_decoder_counts_where_it_takes_more_than_the_denoiser() -> None:
     """33 frames of Wan's decoder take 3.5 GB a tile, twice what a pass of its denoiser takes."""
     workload = Workload(runtime=RUNTIME.id, format="gguf", quantization="Q4_K_S")
