@@ -124,17 +124,17 @@ def _is_bare_weights(name: str) -> bool:
     return name.lower().endswith(_WEIGHTS_ENDINGS) and not any(sign in name for sign in "/\\")
 
 
-def resolve(typed: str, catalogue: Catalogue) -> Resolution:
+def resolve(typed: str, catalogue: Catalogue, *, explains: bool = True) -> Resolution:
     """The model that goes by this name.
 
     Raises `NotAModelError` for a tool or service, `UnknownModelError` for anything else, with the
-    nearest names.
+    nearest names; without `explains` that only says that it is not in the catalogue.
     """
     try:
-        resolution = _resolve(typed, catalogue)
+        resolution = _resolve(typed, catalogue, explains=explains)
     except UnknownModelError:
         if catalogue.refresh():
-            return _resolve(typed, catalogue)
+            return _resolve(typed, catalogue, explains=explains)
         raise
     return _resolve(typed, catalogue) if catalogue.refresh(resolution.spec_id) else resolution
 
@@ -184,7 +184,7 @@ def complete(prefix: str, catalogue: Catalogue) -> tuple[str, ...]:
     )
 
 
-def _resolve(typed: str, catalogue: Catalogue) -> Resolution:
+def _resolve(typed: str, catalogue: Catalogue, *, explains: bool = True) -> Resolution:
     if len(typed) > MAX_NAME_LENGTH:
         raise UnknownModelError(
             f"{_shown(typed)} has {len(typed):,} characters, too many for a model's name",
@@ -202,6 +202,9 @@ def _resolve(typed: str, catalogue: Catalogue) -> Resolution:
     name = _without_address(_routed(typed.strip(), catalogue))[0].removeprefix("library/")
     untuned = _untuned(name, catalogue)
     if untuned is None:
+        # what to say of it takes longer to find than that it is unknown
+        if not explains:
+            raise UnknownModelError(f"{_shown(typed)} is not in the catalogue", remedy=_REMEDY)
         raise _unknown(typed, name, catalogue)
     return untuned
 

@@ -181,7 +181,10 @@ def judge_each(
     memory bandwidth.
     """
     workload = workload_of(options)
-    glancing = begun_glance(options, machines)
+    # what is read of a file takes memory beside
+    from ..catalogue.names import is_path
+
+    glancing = None if any(map(is_path, names)) else begun_glance(options, machines)
     from ..answers.verdicts import check_with
     from ..catalogue.opened import open_catalogue
 
