@@ -849,7 +849,7 @@ def _strength(question: Question, placed: Needs, machine: Machine) -> Any:
         offloaded=shares_of(placed) if placed.placement != "host" else None,
         at_once=question.runtime is not None and bool(question.runtime.tensor_parallel_option),
         on_shared=share_on_shared(placed, machine, _layers_shared_out(question)),
-        filled=share_if_filled(placed, machine),
+        filled=share_if_filled(placed, _layers_shared_out(question)),
     )
 
 
@@ -905,7 +905,7 @@ def _pace_key(
         placed.memory is None,
         tuple(shares.items()),
         computing,
-        share_if_filled(placed, machine),
+        share_if_filled(placed, _layers_shared_out(question)),
     )
 
 
@@ -1044,7 +1044,7 @@ def _pace_at(
         operations_share=1.0 if program is None else program.operations_share,
         experts_apart=program is not None and program.leaves_experts,
         on_shared=share_on_shared(placed, machine, _layers_shared_out(question)),
-        filled=share_if_filled(placed, machine),
+        filled=share_if_filled(placed, _layers_shared_out(question)),
     )
 
 
