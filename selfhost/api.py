@@ -71,8 +71,8 @@ def check_together(
         raise TypeError(f"models must be a list of models, not {type(models).__name__}")
     for model in models:
         _expect("model", model, _MODEL)
-    one = workloads if isinstance(workloads, Workload) or workloads is None else None
-    catalogue, shared, machine = _surroundings(one, machine, specs)
+    for_all = workloads if isinstance(workloads, Workload) or workloads is None else None
+    catalogue, shared, machine = _surroundings(for_all, machine, specs)
     each = [shared] * len(models) if not isinstance(workloads, Sequence) else list(workloads)
     if len(models) < 2 or len(each) != len(models):
         raise ValueError(f"{len(models)} models and {len(each)} workloads: two or more of both")
@@ -95,7 +95,7 @@ def can_run(
     says which. Takes the arguments of `check` and raises as it does.
     """
     catalogue, model, workload, machine = _given(model, workload, machine, specs)
-    understood = understand(catalogue, model, workload)
+    understood = understand(catalogue, model, workload, machine)
     return (
         judge(question_of(catalogue, understood, machine), machine).route(offered=False)
         is Route.LOCAL

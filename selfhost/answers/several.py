@@ -52,13 +52,15 @@ class Ranking(Record):
     """The models judged for one machine, best first, by the keys of `selfhost list --format json`.
 
     `ruled_out` counts the models left out because of their license or openness. `catalogue_as_of`
-    is the day of the catalogue, `YYYY-MM-DD`: what came out later is not in it.
+    is the day of the catalogue, `YYYY-MM-DD`: what came out later is not in it. `notes` are
+    sentences about how the machine's name was understood.
     """
 
     machine: Machine
     ruled_out: int
     catalogue_as_of: str | None
     models: tuple[Ranked, ...]
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         running = [row.model.id for row in self.models if row.route is Route.LOCAL]

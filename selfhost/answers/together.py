@@ -41,7 +41,8 @@ def check_together_with(
     from ..verdict.together import judge_together
 
     # every name is looked up before anything is worked out
-    understood = [understand(catalogue, each.model, each.workload) for each in models]
+    suiting = machine if follows_machine else None
+    understood = [understand(catalogue, each.model, each.workload, suiting) for each in models]
     questions = [
         question_of(catalogue, meant, machine, follows_machine=follows_machine).replace(
             requires_runtime=each.requires_runtime

@@ -13,6 +13,7 @@ from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.reader import Machine
 from ..verdict.defaults import ask_for_machine
+from ..verdict.findings.runtime import runtime_check
 from ..verdict.present import Here
 from ..verdict.question import ask
 from ..verdict.record import Question
@@ -20,7 +21,8 @@ from ..verdict.record import Question
 
 class Understood(Record):
     """What the caller named: the spec, how it was written, the workload with what the name
-    itself says, sentences about it.
+    itself says, sentences about it. `otherwise`: the same without the program that the name
+    implies; None where it implies none.
     """
 
     spec: ModelSpec
@@ -32,6 +34,7 @@ class Understood(Record):
     part: Here | None = None
     in_memory: bool | None = False
     tag: str | None = None
+    otherwise: Understood | None = None
 
     @property
     def is_one_file(self) -> bool:
@@ -44,11 +47,33 @@ class Understood(Record):
 
 
 def understand(
+    catalogue: Catalogue,
+    model: str | os.PathLike[str] | ModelSpec,
+    workload: Workload,
+    machine: Machine | None = None,
+) -> Understood:
+    """What a spec, a path or a name means; for a machine without a build of the program that a name
+    implies, the model itself. Raises `UnknownModelError` for a name that is not in the catalogue,
+    `SpecError` for a faulty file.
+    """
+    understood = _as_named(catalogue, model, workload)
+    otherwise, name = understood.otherwise, understood.workload.runtime
+    if machine is None or otherwise is None or name is None:
+        return understood
+    runtime = catalogue.runtime(name)
+    if runtime_check(machine, runtime, loads=None).code != "runtime-no-build":
+        return understood
+    why = (
+        f"{understood.asked} is a name of files for {runtime.name}, which is not judged for"
+        f" {machine.system or 'this system'}. This answer is for other files of the model:"
+        f" --runtime {runtime.id} judges those."
+    )
+    return otherwise.replace(notes=(*otherwise.notes, why))
+
+
+def _as_named(
     catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec, workload: Workload
 ) -> Understood:
-    """What a spec, a path or a name means. Raises `UnknownModelError` for a name that is not in the
-    catalogue, `SpecError` for a faulty file.
-    """
     if isinstance(model, ModelSpec):
         return Understood(spec=model, asked=model.id, workload=workload)
     typed = os.fspath(model)
@@ -68,7 +93,7 @@ def understand(
         )
     if not isinstance(model, str) or is_path(typed):
         return _of_file(catalogue, typed, workload)
-    return _of_name(catalogue, typed, workload)
+    return of_name(catalogue, typed, workload)
 
 
 def _of_file(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:
@@ -109,8 +134,13 @@ def _of_file(catalogue: Catalogue, typed: str, workload: Workload) -> Understood
     )
 
 
-def _of_name(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:
-    resolved = resolve(typed, catalogue)
+def of_name(
+    catalogue: Catalogue, typed: str, workload: Workload, *, explains: bool = True
+) -> Understood:
+    """What a name means. Raises `UnknownModelError`, which says why and what is near unless
+    `explains` is False.
+    """
+    resolved, asked = resolve(typed, catalogue, explains=explains), workload
     quantization, notes = resolved.quantization, resolved.notes
     loaded = _loaded_by_tag(typed, workload, catalogue) if quantization is None else None
     if loaded is not None:
@@ -129,8 +159,14 @@ def _of_name(catalogue: Catalogue, typed: str, workload: Workload) -> Understood
         and "/" not in typed
         else None
     )
-    spec = _with_typed_files(catalogue.spec(resolved.spec_id), resolved, catalogue)
-    return Understood(spec=spec, asked=typed, workload=workload, notes=notes, tag=tag)
+    plain = catalogue.spec(resolved.spec_id)
+    spec = _with_typed_files(plain, resolved, catalogue)
+    otherwise = None
+    if resolved.runtime is not None and asked.runtime is None and asked.quantization is None:
+        otherwise = Understood(spec=plain, asked=typed, workload=asked, notes=resolved.notes)
+    return Understood(
+        spec=spec, asked=typed, workload=workload, notes=notes, tag=tag, otherwise=otherwise
+    )
 
 
 def _with_typed_files(spec: ModelSpec, resolved: Resolution, catalogue: Catalogue) -> ModelSpec:

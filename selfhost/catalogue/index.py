@@ -157,9 +157,9 @@ class Catalogue:
         """The spec with exactly this id. Raises `SpecError` with every fault of its file,
         `UnknownModelError` where there is none.
         """
-        known = self._specs.get(id)
-        if known is not None:
-            return known
+        spec_read = self._specs.get(id)
+        if spec_read is not None:
+            return spec_read
         for folder in self._folders:
             if id in folder:
                 spec = self._with_overrides(folder, folder.spec(id))
@@ -235,13 +235,13 @@ class Catalogue:
         by_name = self._tables.get((file, table))
         if by_name is None:
             entries = self.common(file).get(table)
-            made: dict[str, tuple[str, Mapping[str, Any]]] = {}
+            entry_by_name: dict[str, tuple[str, Mapping[str, Any]]] = {}
             for name, entry in entries.items() if isinstance(entries, dict) else ():
                 aliases = entry.get("aliases") if isinstance(entry, dict) else ()
                 for spelling in (name, *(aliases if isinstance(aliases, list) else ())):
                     if isinstance(entry, dict) and isinstance(spelling, str):
-                        made.setdefault(canonical(spelling), (name, entry))
-            by_name = self._tables[file, table] = made
+                        entry_by_name.setdefault(canonical(spelling), (name, entry))
+            by_name = self._tables[file, table] = entry_by_name
         return by_name
 
     @property

@@ -88,6 +88,29 @@ def machines_of(options: argparse.Namespace) -> tuple[Machine, ...]:
     return machines
 
 
+def with_notes(
+    options: argparse.Namespace, by_machine: Sequence[Sequence[Verdict]]
+) -> list[list[Verdict]]:
+    """The verdicts with what else the machine's name can mean: said in the answer itself, for
+    standard error is often thrown away. Of several it is told among how their names were
+    understood.
+    """
+    told = options.notes
+    count = sum(map(len, by_machine))
+    if not told or not count:
+        return [list(part) for part in by_machine]
+    options.notes = ()
+    if count == 1:
+        return [
+            [verdict.replace(notes=(*verdict.notes, *told)) for verdict in part]
+            for part in by_machine
+        ]
+    return [
+        [verdict.replace(understood_as=(*verdict.understood_as, *told)) for verdict in part]
+        for part in by_machine
+    ]
+
+
 def _named_machines(named: str, notes: list[str]) -> tuple[Machine, ...]:
     """A path goes before a profile only where it looks like one: a file that happens to be
     called as a profile changes nothing. It goes before words of a profile's name. What else the
@@ -128,15 +151,15 @@ def _machine_by_words(named: str, notes: list[str]) -> Machine:
     from ..machine.profiles import UnknownMachineError
 
     try:
-        found = profile_named(named)
+        named_profile = profile_named(named)
     except NotOneMachineError:
         raise
     except UnknownMachineError as error:
         message = f"{error}, and there is no file or folder of that name"
         raise UnknownMachineError(message, remedy=error.remedy, nearest=error.nearest) from None
-    if found.note is not None:
-        notes.append(found.note)
-    return found.profile.machine
+    if named_profile.note is not None:
+        notes.append(named_profile.note)
+    return named_profile.profile.machine
 
 
 def one_machine(options: argparse.Namespace) -> Machine:
@@ -158,7 +181,10 @@ def judge_each(
     memory bandwidth.
     """
     workload = workload_of(options)
-    glancing = begun_glance(options, machines)
+    # what is read of a file takes memory beside
+    from ..catalogue.names import is_path
+
+    glancing = None if any(map(is_path, names)) else begun_glance(options, machines)
     from ..answers.verdicts import check_with
     from ..catalogue.opened import open_catalogue
 

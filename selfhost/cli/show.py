@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .arguments import Parser, add_cost, add_machine, add_output, add_specs, add_workload, parse
-from .options import one_machine, options_to_repeat, workload_of
+from .options import one_machine, options_to_repeat, with_notes, workload_of
 from .output import deliver, present
 
 TYPE_CHECKING = False
@@ -39,6 +39,8 @@ def run(words: list[str]) -> int:
         one_machine(options),
         prices=options.prices,
     )
+    ((verdict,),) = with_notes(options, ((shown.verdict,),))
+    shown = shown.replace(verdict=verdict)
     if options.format == "json":
         from ..reports import json
 

@@ -28,6 +28,8 @@ from .parts import (
     Subject,
     components_type,
     from_sixteen_bits,
+    is_cast,
+    name_of,
     parts_of,
 )
 from .quantization import (
@@ -340,7 +342,8 @@ def quantizations_of(
         names = ("float32", "float16") if default == "float32" else (default,)
         names += tuple(runtime.quantizations)
     else:
-        names = (default, *_quantized_for(spec, runtime), *listed)
+        casts = tuple(name for name in runtime.casts if is_cast(spec, runtime, name))
+        names = (default, *casts, *_quantized_for(spec, runtime), *listed)
     if format == "gguf" and (
         spec.parameters.total is not None or _subject(spec, architectures).whole
     ):
@@ -349,7 +352,13 @@ def quantizations_of(
     return tuple(
         name
         for name in dict.fromkeys(names)
-        if isinstance(weights_bytes(spec, format, name, architectures), SizedWeights)
+        if isinstance(
+            # the published files are downloaded for what they are cast to
+            weights_bytes(
+                spec, format, default if is_cast(spec, runtime, name) else name, architectures
+            ),
+            SizedWeights,
+        )
     )
 
 
@@ -357,7 +366,7 @@ def _gguf_quantizations(spec: ModelSpec, listed: list[str], default: str) -> tup
     """What its files may be stored in, those that only its publisher names last."""
     own = {canonical_gguf(name) or name for name in listed}
     beyond = tuple(name for name in own if name not in GGUF_QUANTIZATIONS)
-    if _trained_in_mxfp4(spec):
+    if trained_in_mxfp4(spec):
         # experts that were published in 4 bits gain nothing from another type
         wanted = {default, *own}
         return (*(name for name in GGUF_QUANTIZATIONS if name in wanted), *beyond)
@@ -399,7 +408,7 @@ def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tu
         or runtime.formats[0]
     )
     if format == "gguf":
-        if _trained_in_mxfp4(spec):
+        if trained_in_mxfp4(spec):
             return format, "MXFP4"
         if spec.architecture is not None and spec.architecture.matrix_dtype == "ternary":
             # holds what was trained; any wider type adds nothing
@@ -414,8 +423,6 @@ def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tu
         return format, "4bit"
     if spec.components:
         return format, components_type(spec)
-    from .loaded import name_of
-
     return format, name_of(spec.architecture)
 
 
@@ -550,6 +557,11 @@ def decode_bytes_by_type(
     All but an untied token table, and of routed experts the share that is used.
     """
     subject = _subject(spec, architectures)
+    if is_cast(spec, runtime, quantization):
+        from .checkpoint_files import cast_to
+
+        narrow = cast_to(subject, quantization).spec
+        return decode_bytes_by_type(narrow, runtime, format, quantization, architectures)
     if format == "gguf":
         quantization = canonical_gguf(quantization) or quantization
     architecture, row = subject.architecture, subject.row
@@ -744,7 +756,8 @@ def _has_format(spec: ModelSpec, format: str) -> bool:
     return format != "pickle" and not (format == "mlx" and spec.components)
 
 
-def _trained_in_mxfp4(spec: ModelSpec) -> bool:
+def trained_in_mxfp4(spec: ModelSpec) -> bool:
+    """Its experts were published in MXFP4, which llama-quantize makes no other type of."""
     return spec.architecture is not None and (spec.architecture.expert_dtype or "").startswith(
         "mxfp4"
     )

@@ -201,12 +201,36 @@ def from_sixteen_bits(architecture: Architecture | None) -> bool:
     )
 
 
+def name_of(architecture: Architecture | None) -> str:
+    """The stored type by which people name the checkpoint; bfloat16 where the spec does not say."""
+    if architecture is None:
+        return "bfloat16"
+    return (
+        architecture.expert_dtype or architecture.matrix_dtype or architecture.dtype or "bfloat16"
+    )
+
+
+def is_cast(spec: ModelSpec, runtime: RuntimeSpec | None, quantization: str) -> bool:
+    """True where the program downloads files in float32 and is told to load them in that type."""
+    architecture = spec.architecture
+    return (
+        runtime is not None
+        and quantization in runtime.casts
+        and quantization != "float32"
+        and architecture is not None
+        and architecture.dtype == name_of(architecture) == "float32"
+        and all(quantization not in files.bytes for files in spec.files)
+    )
+
+
 def loads_sixteen_bits(
     spec: ModelSpec, runtime: RuntimeSpec, format: str, quantization: str
 ) -> bool:
     """True where the runtime downloads the published 16-bit weights and quantizes them itself,
     while it loads them.
     """
+    if is_cast(spec, runtime, quantization):
+        return True
     rule = runtime.rule_of(quantization)
     if rule is None or not rule.at_load:
         return False

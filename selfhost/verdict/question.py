@@ -120,6 +120,30 @@ def ask(
     return _with_files(question, part, catalogue, machine)
 
 
+def asked_for_amounts(
+    question: Question, context_tokens: int | None, pace: float | None, catalogue: Catalogue
+) -> Question | None:
+    """As `ask` gives it with another context and another lowest pace (tokens per second), each
+    stated where it was; None where it has to be asked anew.
+    """
+    spec, runtime, workload, needs = (
+        question.spec,
+        question.runtime,
+        question.workload,
+        question.needs,
+    )
+    if context_tokens is not None and context_tokens != workload.context_tokens:
+        if runtime is None or needs is None or spec.needs is not None or question.companions:
+            return None
+        workload = workload.replace(context_tokens=context_tokens)
+        needs = need.at_context(needs, spec, runtime, workload, architectures(catalogue))
+        if needs is None:
+            return None
+    if pace is not None and pace != workload.min_tokens_per_second:
+        workload = workload.replace(min_tokens_per_second=pace)
+    return question.replace(workload=workload, needs=needs)
+
+
 def _with_parts(question: Question, catalogue: Catalogue) -> Question:
     """The question with what its architecture says of tokens, and with what is loaded beside the
     model.
@@ -335,7 +359,7 @@ def _refusal(
     loads = _why_files_not_loaded(spec, runtime, quantization, formats)
     if workload.task != "finetune":
         return loads, remedy
-    if runtime.id != FINETUNING_RUNTIME:
+    if not runtime.finetune_methods:
         return (
             f"{runtime.name} does not train models; selfhost covers only transformers with peft.",
             remedy,
