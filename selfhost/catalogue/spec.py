@@ -181,14 +181,14 @@ class StatedWay(Record):
     is the usual one. `is_tiled`: it is decoded a tile at a time.
     """
 
-    quantization: str
-    low_bytes: int
-    high_bytes: int
-    height: int | None = None
-    width: int | None = None
-    frames: int | None = None
-    is_tiled: bool = False
-    source: str = ""
+    quantization: str = read_by(Table.string, required=True)
+    low_bytes: int = read_by(Table.integer, required=True, minimum=1)
+    high_bytes: int = read_by(Table.integer, required=True, minimum=1)
+    height: int | None = read_by(Table.integer, minimum=1, default=None)
+    width: int | None = read_by(Table.integer, minimum=1, default=None)
+    frames: int | None = read_by(Table.integer, minimum=1, default=None)
+    is_tiled: bool = read_by(Table.boolean, default=False)
+    source: str = read_by(Table.text, required=True)
 
 
 class StatedNeeds(Record):
@@ -437,23 +437,12 @@ def _needs(root: Table, key: str) -> StatedNeeds | None:
 
 
 def _way(table: Table) -> StatedWay:
-    size = {
-        key: table.integer(key, required=key.endswith("bytes"), minimum=1)
-        for key in ("low_bytes", "high_bytes", "height", "width", "frames")
-    }
-    low, high = size.pop("low_bytes") or 0, size.pop("high_bytes") or 0
-    way = StatedWay(
-        quantization=table.string("quantization", required=True) or "",
-        low_bytes=low,
-        high_bytes=high,
-        is_tiled=bool(table.boolean("is_tiled")),
-        source=table.text("source", required=True) or "",
-        **size,
-    )
-    if low > high:
-        table.problem("low_bytes", f"is {low:,}, more than high_bytes, {high:,}")
+    values = table.fields(StatedWay)
     table.close()
-    return way
+    low, high = values["low_bytes"], values["high_bytes"]
+    if low is not None and high is not None and low > high:
+        table.problem("low_bytes", f"is {low:,}, more than high_bytes, {high:,}")
+    return StatedWay(**values)
 
 
 def _check_range(table: Table) -> None:

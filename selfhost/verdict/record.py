@@ -59,6 +59,7 @@ __all__ = [
     "Speed",
     "Verdict",
     "exit_code",
+    "found_for",
     "judge",
     "place",
 ]
@@ -274,6 +275,19 @@ class Judged(Record):
         if self.failed:
             return Route.API if offered else Route.NEITHER
         return Route.UNKNOWN if self.unknown else Route.LOCAL
+
+
+def found_for(question: Question, judged: Judged, route: Route) -> dict[str, Any]:
+    """The fields of an `Answer`: what was found for that question."""
+    return {
+        "model": question.spec,
+        "workload": question.workload,
+        "route": route,
+        "needs": judged.needs,
+        "speed": judged.speed,
+        "findings": judged.findings,
+        "here": question.here,
+    }
 
 
 class Answer(Record):
