@@ -71,8 +71,8 @@ def check_together(
         raise TypeError(f"models must be a list of models, not {type(models).__name__}")
     for model in models:
         _expect("model", model, _MODEL)
-    one = workloads if isinstance(workloads, Workload) or workloads is None else None
-    catalogue, shared, machine = _surroundings(one, machine, specs)
+    for_all = workloads if isinstance(workloads, Workload) or workloads is None else None
+    catalogue, shared, machine = _surroundings(for_all, machine, specs)
     each = [shared] * len(models) if not isinstance(workloads, Sequence) else list(workloads)
     if len(models) < 2 or len(each) != len(models):
         raise ValueError(f"{len(models)} models and {len(each)} workloads: two or more of both")

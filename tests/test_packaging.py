@@ -176,6 +176,15 @@ def test_an_installed_wheel_answers_without_parsing_toml(installed: Path) -> Non
     assert answer["asked"] == [["mistral-7b-instruct-v0.3", 7_248_023_552]]
     assert answer["ids"] == sorted(path.stem for path in SPECS.glob("*.toml"))
     assert answer["read"] == answer["ids"]
+    code = (
+        "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
+        "from selfhost.cli.main import main\n"
+        "main(['check', 'mistral-7b', '--no-measure'])\n"
+        "print(sorted({'tomllib', 'typing', 'rich'} & set(sys.modules)))"
+    )
+    said = run(sys.executable, "-I", "-S", "-c", code, str(installed), cwd=installed.parent)
+    # each takes milliseconds to load, of which a check has some fifty
+    assert said.splitlines()[-1] == "[]"
 
 
 def test_an_installed_wheel_brings_both_commands_and_the_pytest_marker(installed: Path) -> None:

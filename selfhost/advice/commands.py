@@ -22,8 +22,8 @@ from ..verdict.record import Judged, Question, judge
 # (general knowledge; docs/context-length.mdx of ollama@fb307609 says 24 GiB); a GPU of 24 GB
 # states a little more or less than that
 OLLAMA_LARGE_GPUS_BYTES = 22 * 2**30
-# of the need, from which share on copies of a long conversation are held down by the line
-CHECKPOINTS_WORTH_BOUNDING = 0.1
+# of the need, from which share on what a server comes to keep is held down by the line
+WORTH_BOUNDING = 0.1
 
 
 def has_other_byte_order(judged: Judged) -> bool:
@@ -135,15 +135,18 @@ class Circumstances(Record):
     """What a line depends on beside the question. `large`: Ollama takes a longer context by itself;
     `scaled`: the context is longer than the trained one; `batch_tokens`: those that an encoder
     reads at once; `checkpoints`: to how many copies of a conversation the server is held, None
-    where it is not; `device`: the runtime's word for where the model is placed; `offload`: the way
-    by which its parts come to an accelerator in turn, None where they do not; `is_windows`:
-    environment variables are set as PowerShell does.
+    where it is not; `bounds` and `environment`: options and environment variables that hold a
+    server of texts to embed to what is counted; `device`: the runtime's word for where the model
+    is placed; `offload`: the way by which its parts come to an accelerator in turn, None where they
+    do not; `is_windows`: environment variables are set as PowerShell does.
     """
 
     large: bool = False
     scaled: bool = False
     batch_tokens: int | None = None
     checkpoints: int | None = None
+    bounds: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
     device: str | None = None
     offload: str | None = None
     is_windows: bool = False
@@ -162,6 +165,8 @@ def _circumstances(
         scaled=any(finding.code == "context-scaled" for finding in judged.findings),
         batch_tokens=need.batch_tokens(question.spec, question.workload, architectures(catalogue)),
         checkpoints=_checkpoints(question, judged, catalogue),
+        bounds=_cache_bound(question, runtime, judged),
+        environment=_buffers_bound(question, runtime, judged, machine, catalogue),
         device=device_of(runtime, judged, machine),
         offload=judged.needs.offload if judged.needs is not None else None,
         is_windows=machine.system == "windows",
@@ -176,8 +181,44 @@ def _checkpoints(question: Question, judged: Judged, catalogue: Catalogue) -> in
     more_bytes = need.more_in_conversation(
         question.spec, runtime, question.workload, architectures(catalogue)
     )
-    is_worth_it = more_bytes and more_bytes >= CHECKPOINTS_WORTH_BOUNDING * memory.high_bytes
+    is_worth_it = more_bytes and more_bytes >= WORTH_BOUNDING * memory.high_bytes
     return runtime.context_checkpoints if is_worth_it else None
+
+
+def _cache_bound(question: Question, runtime: RuntimeSpec, judged: Judged) -> tuple[str, ...]:
+    """The option without which a server keeps texts that idle users had embedded, as `size` prints
+    it; () where it keeps none.
+    """
+    memory = judged.needs.memory if judged.needs is not None else None
+    service = runtime.service
+    if service is None or memory is None or not _embeds(runtime, question.spec):
+        return ()
+    kept = any(term.name in ("kv_cache", "recurrent_state") for term in memory.terms)
+    option = service.bounds.get("prompt_cache", "").replace("{mib}", "0")
+    return (option,) if option and kept and question.workload.parallel > 1 else ()
+
+
+def _buffers_bound(
+    question: Question,
+    runtime: RuntimeSpec,
+    judged: Judged,
+    machine: Machine,
+    catalogue: Catalogue,
+) -> tuple[str, ...]:
+    """What keeps glibc from holding buffers of shorter texts that were freed, as `size` prints it;
+    () where they are few, and on systems with another allocator.
+    """
+    memory = judged.needs.memory if judged.needs is not None else None
+    bound = runtime.service.bounds.get("freed_buffers") if runtime.service is not None else None
+    if memory is None or not bound or machine.system not in (None, "linux"):
+        return ()
+    if not _embeds(runtime, question.spec):
+        return ()
+    freed_bytes = need.freed_outputs(
+        question.spec, runtime, question.workload, architectures(catalogue)
+    )
+    is_worth_it = freed_bytes >= WORTH_BOUNDING * memory.high_bytes
+    return (bound,) if is_worth_it else ()
 
 
 def device_of(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> str | None:
@@ -360,9 +401,9 @@ def _lines(
     settings = [
         _filled(runtime.settings[key], values) for key in departs if key in runtime.settings
     ]
-    last = " ".join((run_line, *extra))
+    last = " ".join((run_line, *extra, *circumstances.bounds))
     if not settings:
-        return (last,)
+        return (_with_environment([*circumstances.environment], last, circumstances),)
     address = [runtime.server_address] if runtime.server_address else []
     return (
         _with_environment([*address, *settings], runtime.serve, circumstances),

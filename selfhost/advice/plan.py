@@ -319,19 +319,19 @@ def _instead(
     if workload.task != "generate":
         return
     for kind in _PERSONAL:
-        machines = [known for known in outcomes if known.kind == kind]
-        if not machines or any(known.route is Route.LOCAL for known in machines):
+        machines = [outcome for outcome in outcomes if outcome.kind == kind]
+        if not machines or any(outcome.route is Route.LOCAL for outcome in machines):
             continue
-        machines.sort(key=lambda known: size_of(known.profile.machine))
-        known = machines[len(machines) // 2]
-        machine = known.profile.machine
+        machines.sort(key=lambda known: size_of(outcome.profile.machine))
+        outcome = machines[len(machines) // 2]
+        machine = outcome.profile.machine
         question = ask(spec, workload, catalogue, machine)
         judged = judge(question, machine)
         others = alternatives(question, workload, judged, ReadyAsker(catalogue, machine))
         other = next((each for each in others if each.id != spec.id), None)
         if other is not None:
             why = f": {other.why}" if other.why else ""
-            yield f"On {known.name}, {other.id} runs instead{why}."
+            yield f"On {outcome.name}, {other.id} runs instead{why}."
 
 
 def _least(

@@ -19,8 +19,6 @@ from .commands import (
     has_other_byte_order,
     lines_of_made_file,
 )
-from .conversion import recipe
-from .training import training_lines
 
 # the repository and the file come from a sourced listing, or the file is here
 LISTED = "listed"
@@ -62,6 +60,8 @@ def steps(
         *_login(runtime, judged, machine),
     )
     if question.workload.task == "finetune":
+        from .training import training_lines
+
         trainer, lines = training_lines(question, judged, machine)
         if not lines:
             return Steps()
@@ -80,14 +80,20 @@ def steps(
     tagged = by_tag(question, judged, catalogue, machine)
     if tagged is not None and tagged.lines:
         return _steps_by_tag(question, judged, tagged, catalogue, machine)
-    made = recipe(question.spec, runtime, question.workload, is_published=tagged is not None)
-    if made is None:
+    from .conversion import recipe
+
+    conversion = recipe(question.spec, runtime, question.workload, is_published=tagged is not None)
+    if conversion is None:
         return _in_published_type(question, catalogue, machine)
-    lines = lines_of_made_file(question, judged, catalogue, machine, made.file, made.projector)
+    lines = lines_of_made_file(
+        question, judged, catalogue, machine, conversion.file, conversion.projector
+    )
     if not lines:
         return Steps()
     instead = (_in_another_type(tagged),) if tagged is not None else ()
-    return Steps(setup=(*instead, *first, *made.lines), commands=lines, commands_class=UNLISTED)
+    return Steps(
+        setup=(*instead, *first, *conversion.lines), commands=lines, commands_class=UNLISTED
+    )
 
 
 def _steps_by_tag(

@@ -6,18 +6,33 @@ from collections.abc import Callable, Sequence
 
 from ..advice.api_route import meets, offers_for
 from ..catalogue.index import Catalogue
+from ..catalogue.names import is_path
+from ..core.errors import UnknownModelError
 from ..core.workload import Workload
 from ..machine.reader import Machine
 from ..needs.repack import KINDS, kind_of
-from ..verdict.record import Judged, Question, Route
+from ..verdict.question import asked_for_amounts
+from ..verdict.record import Judged, Question, Route, Verdict, judge
 from ..verdict.speed import instruction_sets_for_layout
 from .together import Beside
-from .understood import Understood, question_of, understand
+from .understood import Understood, of_name, question_of, understand
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
+
+
+def _wishes(workload: Workload) -> object:
+    """What is asked of a model's license and openness."""
+    return workload.license, workload.commercial, workload.modify, workload.auditable
+
+
+# names without a model that are explained, of a policy: as many as its faults are listed for a
+# program to read
+_MOST_EXPLAINED = 1_000
+# questions that are kept for entries that differ in amounts alone
+_MOST_ASKED = 4_096
 
 
 class FleetJudge:
@@ -30,8 +45,78 @@ class FleetJudge:
         self._catalogue = catalogue
         self._today = today
         # whether a model meets the license and openness asked for, by what was asked
-        self._met: dict[Workload, dict[str, bool]] = {}
+        self._met: dict[object, dict[str, bool]] = {}
         self._layouts: dict[int, list[str]] = {}
+        # a policy may state thousands of entries that differ in an amount alone
+        self._meanings: dict[object, Understood] = {}
+        self._unknown = 0
+        self._asked: dict[object, tuple[Machine, Question]] = {}
+
+    def verdict(self, model: Beside, machine: Machine) -> Verdict:
+        """What `check_with` finds of one model on one machine, and its route: without offers,
+        commands and notes. Raises as `check`.
+        """
+        understood = self._meaning_of(model)
+        question = self._question_alone(understood, machine)
+        if model.requires_runtime:
+            question = question.replace(requires_runtime=True)
+        judged = judge(question, machine)
+        return Verdict(
+            asked=understood.asked,
+            model=question.spec,
+            workload=question.workload,
+            machine=machine,
+            route=self.routes([model], [question])(judged),
+            needs=judged.needs,
+            speed=judged.speed,
+            findings=judged.findings,
+        )
+
+    def _meaning_of(self, model: Beside) -> Understood:
+        """As `understand`; a name is looked up once, whatever amounts it is asked with."""
+        named, workload = model.model, model.workload
+        if not isinstance(named, str) or is_path(named):
+            return understand(self._catalogue, named, workload)
+        key = named, workload.quantization, workload.runtime, workload.task
+        meaning = self._meanings.get(key)
+        if meaning is None:
+            explains = self._unknown < _MOST_EXPLAINED
+            try:
+                meaning = of_name(self._catalogue, named, workload, explains=explains)
+            except UnknownModelError:
+                self._unknown += 1
+                raise
+            self._meanings[key] = meaning
+            return meaning
+        own = meaning.workload
+        if (own.quantization, own.runtime) != (workload.quantization, workload.runtime):
+            workload = workload.replace(quantization=own.quantization, runtime=own.runtime)
+        return meaning.replace(workload=workload)
+
+    def _question_alone(self, understood: Understood, machine: Machine) -> Question:
+        """As `question_of` by the model's own defaults; of an earlier one that differs in amounts
+        alone, all but these is taken.
+        """
+        workload = understood.workload
+        context, pace = workload.context_tokens, workload.min_tokens_per_second
+        key = (
+            understood.spec.id,
+            understood.asked,
+            workload.replace(
+                context_tokens=None if context is None else 1,
+                min_tokens_per_second=None if pace is None else 1.0,
+            ),
+        )
+        earlier = self._asked.get(key)
+        if earlier is not None and earlier[0] is machine:
+            question = asked_for_amounts(earlier[1], context, pace, self._catalogue)
+            if question is not None:
+                return question
+        question = question_of(self._catalogue, understood, machine, follows_machine=False)
+        if len(self._asked) >= _MOST_ASKED:
+            self._asked.clear()
+        self._asked[key] = machine, question
+        return question
 
     def questions(
         self, models: Sequence[Beside], machines: Sequence[Machine]
@@ -40,7 +125,7 @@ class FleetJudge:
         Raises as `check`, for the first model that is wrong.
         """
         # every name is looked up before anything is worked out
-        understood = [understand(self._catalogue, each.model, each.workload) for each in models]
+        understood = [self._meaning_of(each) for each in models]
         return [
             self._of_model(meant, each.requires_runtime, machines)
             for each, meant in zip(models, understood, strict=True)
@@ -107,7 +192,7 @@ class FleetJudge:
                         question,
                         judged,
                         self._today,
-                        self._met.setdefault(each.workload, {}),
+                        self._met.setdefault(_wishes(each.workload), {}),
                     )
                     for each, question in zip(models, questions, strict=True)
                 )

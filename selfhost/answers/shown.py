@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.quality import loss_by_size, quality_for
@@ -11,7 +13,7 @@ from ..core.workload import Workload
 from ..machine.reader import Machine
 from ..verdict.question import architectures, beyond
 from ..verdict.record import Outcome, Question, Size, Verdict, judge
-from .understood import question_of, understand
+from .understood import Understood, question_of, understand
 from .verdicts import answer
 
 
@@ -86,6 +88,49 @@ def _size(catalogue: Catalogue, question: Question, machine: Machine) -> Size | 
     )
 
 
+def _sizes(
+    catalogue: Catalogue,
+    understood: Understood,
+    question: Question,
+    machine: Machine,
+    runtimes: Sequence[RuntimeSpec],
+) -> tuple[Size, ...]:
+    """Every quantization judged, best quality first, what no list orders last."""
+    by_name: dict[tuple[str, str], Size] = {}
+    for runtime in runtimes:
+        # what is trained is made of the published weights, by the method
+        trained = question.workload.quantization if question.workload.task == "finetune" else None
+        for quantization in (
+            (trained,)
+            if trained
+            else need.quantizations_of(question.spec, runtime, architectures(catalogue))
+        ):
+            variant = understood.workload.replace(quantization=quantization, runtime=runtime.id)
+            # a GGUF file holds one quantization
+            held = understood.files_here and (
+                "gguf" not in understood.formats or quantization == understood.workload.quantization
+            )
+            of_variant = understood.replace(workload=variant, files_here=held)
+            size = _size(catalogue, question_of(catalogue, of_variant, machine), machine)
+            if size is None:
+                continue
+            before = by_name.get((size.family, size.quantization))
+            # of two programs that load it, the one that runs here is shown
+            if before is None or (size.fits and not before.fits):
+                by_name[size.family, size.quantization] = size
+    order = list(catalogue.common("quantizations")["quantization"])
+    families = list(dict.fromkeys(family for family, _ in by_name))
+
+    def place(size: Size) -> tuple[int, int]:
+        is_listed = size.quantization in order
+        return (
+            families.index(size.family),
+            order.index(size.quantization) if is_listed else len(order),
+        )
+
+    return tuple(sorted(by_name.values(), key=place))
+
+
 def describe(
     catalogue: Catalogue,
     model: str,
@@ -97,52 +142,9 @@ def describe(
     """All that is known of a model, its quantizations judged one by one. Raises as `check`."""
     understood = understand(catalogue, model, workload, machine)
     question = question_of(catalogue, understood, machine)
-    sizes: list[Size] = []
-    for runtime in _runtimes_of(catalogue, question, workload) if question.needs else ():
-        # what is trained is made of the published weights, by the method
-        trained = (question.workload.quantization,) if workload.task == "finetune" else ()
-        for quantization in trained or need.quantizations_of(
-            question.spec, runtime, architectures(catalogue)
-        ):
-            variant = understood.workload.replace(quantization=quantization, runtime=runtime.id)
-            # a GGUF file holds one quantization
-            held = understood.files_here and (
-                "gguf" not in understood.formats or quantization == understood.workload.quantization
-            )
-            size = _size(
-                catalogue,
-                question_of(
-                    catalogue, understood.replace(workload=variant, files_here=held), machine
-                ),
-                machine,
-            )
-            before = (
-                next(
-                    (
-                        listed
-                        for listed in sizes
-                        if (listed.family, listed.quantization) == (size.family, size.quantization)
-                    ),
-                    None,
-                )
-                if size
-                else None
-            )
-            if size is None or (before is not None and (before.fits or not size.fits)):
-                continue
-            if before is not None:
-                # two programs load it: the one that runs here is shown
-                sizes[sizes.index(before)] = size
-            else:
-                sizes.append(size)
-    order = list(catalogue.common("quantizations")["quantization"])
-    families = list(dict.fromkeys(size.family for size in sizes))
-    # best quality first, what is not in the list last
-    sizes.sort(
-        key=lambda size: (
-            families.index(size.family),
-            order.index(size.quantization) if size.quantization in order else len(order),
-        )
+    runtimes = _runtimes_of(catalogue, question, workload) if question.needs else ()
+    return Shown(
+        verdict=answer(catalogue, question, understood, machine, instead=True, prices=prices),
+        sizes=_sizes(catalogue, understood, question, machine, runtimes),
+        loss_by_size=loss_by_size(catalogue),
     )
-    verdict = answer(catalogue, question, understood, machine, instead=True, prices=prices)
-    return Shown(verdict=verdict, sizes=tuple(sizes), loss_by_size=loss_by_size(catalogue))

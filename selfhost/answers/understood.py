@@ -93,7 +93,7 @@ def _as_named(
         )
     if not isinstance(model, str) or is_path(typed):
         return _of_file(catalogue, typed, workload)
-    return _of_name(catalogue, typed, workload)
+    return of_name(catalogue, typed, workload)
 
 
 def _of_file(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:
@@ -134,8 +134,13 @@ def _of_file(catalogue: Catalogue, typed: str, workload: Workload) -> Understood
     )
 
 
-def _of_name(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:
-    resolved, asked = resolve(typed, catalogue), workload
+def of_name(
+    catalogue: Catalogue, typed: str, workload: Workload, *, explains: bool = True
+) -> Understood:
+    """What a name means. Raises `UnknownModelError`, which says why and what is near unless
+    `explains` is False.
+    """
+    resolved, asked = resolve(typed, catalogue, explains=explains), workload
     quantization, notes = resolved.quantization, resolved.notes
     loaded = _loaded_by_tag(typed, workload, catalogue) if quantization is None else None
     if loaded is not None:

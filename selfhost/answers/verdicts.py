@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from ..advice.alternatives import alternatives, open_alternatives, room
@@ -92,67 +92,77 @@ def answer(
     today: str | None = None,
     prices: str = "snapshot",
 ) -> Verdict:
-    spec, workload = question.spec, question.workload
-    notes: list[str] = []
-    fine_print: list[str] = []
+    """The verdict on a question that is understood. The arguments are those of `check_with`."""
     judged = judge(question, machine)
-    day = today or dates.utc_today()
-    offers: tuple[Offer, ...] = ()
-    if instead or judged.failed:
-        offers, newer = _priced(catalogue, question, judged, day, prices)
-        fine_print += newer
+    priced = partial(_priced, catalogue, today=today or dates.utc_today(), prices=prices)
+    offers, newer = priced(question, judged) if instead or judged.failed else ((), [])
     to_type = steps(question, judged, catalogue, machine, tag=understood.tag)
-    notes = [*notes, *_notes(catalogue, question, understood, offers)]
+    notes = list(_notes(catalogue, question, understood, offers))
+    fine_print = [*newer, *_notes_of_asking(catalogue, question, understood)]
     if instead:
         is_bounded = any("--ctx-checkpoints" in line for line in to_type.commands)
         notes += notes_instead(catalogue, question, judged, is_bounded=is_bounded)
-    fine_print += _notes_of_asking(catalogue, question, understood)
-    if instead and (other := lies_elsewhere(catalogue, question, machine)) is not None:
-        notes.append(other)
+        elsewhere = lies_elsewhere(catalogue, question, machine)
+        notes += () if elsewhere is None else (elsewhere,)
+    if question.chosen is not None:
+        # how long the examples are decides what is learned, so a shorter length is not fine print
+        is_trained = question.workload.task == "finetune"
+        (notes if is_trained else fine_print).append(question.chosen)
+    if not understood.tag:
+        fine_print += about_files(question, fits=judged.fits)
+    if instead and (more := slots(catalogue, question, judged, to_type.commands)) is not None:
+        (fine_print if tells_sequences(to_type.commands) else notes).append(more)
+    verdict = Verdict(
+        **found_for(question, judged, judged.route(bool(offers))),
+        asked=understood.asked,
+        machine=machine,
+        api_offers=offers,
+        commands=to_type.commands,
+        commands_class=to_type.commands_class,
+        setup=to_type.setup,
+        understood_as=understood.notes,
+        notes=tuple(notes),
+        fine_print=tuple(fine_print),
+        quality=quality_for(question.workload, catalogue, question.spec),
+        rewrites=question.rewriting is not None,
+    )
+    if not instead:
+        return verdict
+    return _with_what_else(
+        verdict, catalogue, question, understood.workload, judged, lambda *of: priced(*of)[0]
+    )
+
+
+def _with_what_else(
+    verdict: Verdict,
+    catalogue: Catalogue,
+    question: Question,
+    asked: Workload,
+    judged: Judged,
+    offers_of: Callable[[Question, Judged], tuple[Offer, ...]],
+) -> Verdict:
+    """With the room left, other placements, other models, and what a month costs."""
+    machine = verdict.machine
     asker = Asker(catalogue, machine)
-    if instead and not judged.fits:
+    if not judged.fits:
         from ..advice.compiled import ReadyAsker
 
         # other models are asked about
         asker = ReadyAsker(catalogue, machine)
-    if question.chosen is not None:
-        # how long the examples are decides what is learned, so a shorter length is not fine print
-        (notes if workload.task == "finetune" else fine_print).append(question.chosen)
-    if not understood.tag:
-        fine_print += about_files(question, fits=judged.fits)
-    others = alternatives(question, understood.workload, judged, asker) if instead else ()
+    others = alternatives(question, asked, judged, asker)
     cost = None
-    if workload.load is not None and instead:
+    if question.workload.load is not None:
         from ..advice.proposal import Costed, month
 
-        cost = month(
-            Costed(question=question, asked=understood.workload, machine=machine, offers=offers),
-            catalogue,
-            judged,
-            others,
-            lambda other, fit: _priced(catalogue, other, fit, day, prices)[0],
-        )
-    if instead and (more := slots(catalogue, question, judged, to_type.commands)) is not None:
-        (fine_print if tells_sequences(to_type.commands) else notes).append(more)
-    return Verdict(
-        **found_for(question, judged, judged.route(bool(offers))),
-        asked=understood.asked,
-        machine=machine,
-        placements=considered(question, judged, machine) if instead else (),
-        room=room(question, judged, machine, catalogue) if instead else None,
+        costed = Costed(question=question, asked=asked, machine=machine, offers=verdict.api_offers)
+        cost = month(costed, catalogue, judged, others, offers_of)
+    return verdict.replace(
+        placements=considered(question, judged, machine),
+        room=room(question, judged, machine, catalogue),
         alternatives=others,
-        open_alternatives=open_alternatives(spec, understood.workload, asker) if instead else (),
-        api_offers=offers,
+        open_alternatives=open_alternatives(question.spec, asked, asker),
         monthly_cost=cost,
-        commands=to_type.commands,
-        commands_class=to_type.commands_class,
-        setup=to_type.setup,
-        advice=faster_ways(question, judged, machine) if instead else (),
-        understood_as=understood.notes,
-        notes=tuple(notes),
-        fine_print=tuple(fine_print),
-        quality=quality_for(workload, catalogue, spec),
-        rewrites=question.rewriting is not None,
+        advice=faster_ways(question, judged, machine),
     )
 
 

@@ -154,15 +154,16 @@ class ComponentFile(Record):
 
 class ModelParts(Record):
     """The files from which a program loads one model, by its id: `quantizations` that they come in,
-    best first; `options` of the command, beside those of the files; what the program computes in,
-    least and most.
+    best first; `options` of the command, beside those of the files. `denoise_bytes` and
+    `decode_bytes` are the buffers that the program reserves for the size in `options`: for a pass
+    of the denoiser, and for one tile of the decoder. They are never held at once.
     """
 
     model: str = read_by(identifier, name="model")
     quantizations: tuple[str, ...] = read_by(Table.strings, required=True)
     options: str = read_by(Table.string, default="")
-    compute_low_bytes: int = read_by(Table.integer, required=True)
-    compute_high_bytes: int = read_by(Table.integer, required=True)
+    denoise_bytes: int = read_by(Table.integer, required=True)
+    decode_bytes: int = read_by(Table.integer, required=True)
     files: tuple[ComponentFile, ...] = ()
 
 

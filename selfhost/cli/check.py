@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..verdict.record import exit_code
+from ..verdict.route import exit_code
 from .arguments import Parser, add_cost, add_machine, add_output, add_specs, add_workload, parse
 from .errors import complain, together
 from .options import judge_each, machines_of, options_to_repeat, with_notes, workload_of

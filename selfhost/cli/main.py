@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from ..core.errors import SelfhostError, WorkloadError
-from ..verdict.record import exit_code
+from ..verdict.route import exit_code
 from .errors import UsageError, abandon, bug, complain, in_flags, to_standard_error
 from .output import flush, write
 from .texts import COMMANDS, DESCRIPTION, EXAMPLES, EXIT_CODES, folded

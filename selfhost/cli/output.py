@@ -99,8 +99,8 @@ def note(text: str) -> None:
     flush()
     from ..reports.layout import clean
 
-    told = "".join(f"{clean(line)}\n" for line in f"note: {text}".splitlines())
-    to_standard_error(told if sys.stderr is None else in_width(told, sys.stderr))
+    lines = "".join(f"{clean(line)}\n" for line in f"note: {text}".splitlines())
+    to_standard_error(lines if sys.stderr is None else in_width(lines, sys.stderr))
 
 
 def tell_left_aside(catalogue: Catalogue) -> None:

@@ -8,10 +8,18 @@ from ..catalogue.quantization_names import scheme_of
 from ..catalogue.spec import Architecture, ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.records import Unread
-from .loaded import block_bytes, loaded_type, name_of, stored_types
+from .loaded import block_bytes, loaded_type, stored_types
 from .packed import DTYPES, encoders_may_save, left_by_class, linear_bytes, mlx_size
 from .packed import size_of as packed_size
-from .parts import ENCODER_REMEDY, Subject, published, stated_size, unread_size, why_no_encoders
+from .parts import (
+    ENCODER_REMEDY,
+    Subject,
+    name_of,
+    published,
+    stated_size,
+    unread_size,
+    why_no_encoders,
+)
 from .records import How, SizedWeights
 from .tensors import ArchitectureRow, block_tensors, checkpoint_tensors, count
 

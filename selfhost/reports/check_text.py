@@ -9,8 +9,6 @@ from ..core import units
 from ..verdict.findings import WIDE_PACE
 from ..verdict.findings.memory import host_low
 from ..verdict.record import Alternative, Finding, OpenAlternative, Outcome, Room, Route, Verdict
-from .check_details import details
-from .cost_text import month_blocks, no_api_words
 from .layout import Bar, Block, Column, Document, Span, Table
 from .offer_text import offers_blocks, price_words
 from .words import (
@@ -114,10 +112,15 @@ def _single(
         _instead(blocks, verdict, carry, verbose=verbose)
     if not _by_api(blocks, verdict, verbose, today):
         blocks.append(BLANK)
-    month_blocks(blocks, verdict, verbose=verbose)
+    if verdict.monthly_cost is not None:
+        from .cost_text import month_blocks
+
+        month_blocks(blocks, verdict, verbose=verbose)
     if verdict.notes:
         blocks += [BLANK, *(say(note, hang=2) for note in verdict.notes)]
     if verbose:
+        from .check_details import details
+
         details(blocks, verdict)
     else:
         _more(blocks, verdict)
@@ -577,6 +580,8 @@ def _by_api(blocks: list[Block], verdict: Verdict, verbose: bool, today: str | N
         offers_blocks(blocks, offers, modality, verbose=verbose, today=today, cost=cost)
         return bool(offers)
     if verdict.route is Route.NEITHER:
+        from .cost_text import no_api_words
+
         blocks += [BLANK, say(f"By API: {no_api_words(verdict.workload)}.")]
         return True
     if not offers or verdict.route not in (Route.API, Route.LOCAL):

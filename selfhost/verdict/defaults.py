@@ -477,8 +477,11 @@ class _Search:
         """A file of it is known, or none of the default is: the command to type stays as sure."""
         spec, workload = self._question.spec, self._question.workload
         format = workload.format or ""
-        known = spec.repository_of(format, quantization)
-        return known is not None or spec.repository_of(format, workload.quantization or "") is None
+        repository = spec.repository_of(format, quantization)
+        return (
+            repository is not None
+            or spec.repository_of(format, workload.quantization or "") is None
+        )
 
     def _is_as_good(self, way: _Way, own: _Way) -> bool:
         """It runs here at reading speed or faster, and no finding of the machine is worse."""

@@ -284,6 +284,26 @@ def share_on_shared(
     return min(slow, likely), likely, max(likely, fast)
 
 
+def share_if_filled(placed: Needs, machine: Machine) -> float:
+    """Of what a split leaves in RAM of the layers, the share that the accelerators would still
+    take if somebody filled them to the last byte (`-ngl 99`) and each term were its least: the
+    fast end of a pace. Layers are laid out by the most that they take, and a gigabyte stays free.
+    """
+    if placed.placement != "split" or placed.offload is not None or placed.memory is None:
+        return 0.0
+    spare = 0
+    for place in places(machine):
+        there = [term.low_bytes for term in placed.memory.terms if term.where == place.where]
+        if there and place.room_bytes is not None:
+            spare += max(0, place.room_bytes + DEVICE_MARGIN_BYTES - sum(there))
+    moving = sum(
+        term.low_bytes
+        for term in placed.memory.terms
+        if term.where == "host" and term.name in _BY_LAYER
+    )
+    return min(1.0, spare / moving) if moving else 0.0
+
+
 def room_of(device: Accelerator, *, gpu_only: bool) -> int | None:
     """What a runtime may take of a device: llama.cpp leaves a gigabyte free, one that needs it
     all takes its share.

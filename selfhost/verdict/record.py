@@ -1,11 +1,8 @@
-"""Needs held against a machine -> Verdict: the findings, the route that follows, and the one
-place that decides the exit code.
-"""
+"""Needs held against a machine -> Verdict: the findings and the route that follows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from enum import StrEnum
 from functools import cached_property
 
 from ..catalogue.offers import Offer
@@ -17,10 +14,10 @@ from ..core.workload import Workload
 from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs, Term
 from . import findings as check
-from .costs import MonthlyCost
 from .findings import Finding, Outcome
-from .placement import emptied, free_limits, placements, share_on_shared
+from .placement import emptied, free_limits, placements, share_if_filled, share_on_shared
 from .present import Here
+from .route import Route, exit_code
 from .speed import (
     PaceRange,
     Speed,
@@ -42,6 +39,7 @@ if TYPE_CHECKING:
 
     from ..needs.parts import Companions
     from ..needs.tensors import ArchitectureRow
+    from .costs import MonthlyCost
 
 __all__ = [
     "Alternative",
@@ -63,15 +61,6 @@ __all__ = [
     "judge",
     "place",
 ]
-
-
-class Route(StrEnum):
-    """The answer: run it here, use an API, neither, or it cannot be told."""
-
-    LOCAL = "local"
-    API = "api"
-    NEITHER = "neither"
-    UNKNOWN = "unknown"
 
 
 class Alternative(Record):
@@ -874,6 +863,7 @@ def _strength(question: Question, placed: Needs, machine: Machine) -> Any:
         offloaded=shares_of(placed) if placed.placement != "host" else None,
         at_once=question.runtime is not None and bool(question.runtime.tensor_parallel_option),
         on_shared=share_on_shared(placed, machine, _layers_shared_out(question)),
+        filled=share_if_filled(placed, machine),
     )
 
 
@@ -929,6 +919,7 @@ def _pace_key(
         placed.memory is None,
         tuple(shares.items()),
         computing,
+        share_if_filled(placed, machine),
     )
 
 
@@ -1067,6 +1058,7 @@ def _pace_at(
         operations_share=1.0 if program is None else program.operations_share,
         experts_apart=program is not None and program.leaves_experts,
         on_shared=share_on_shared(placed, machine, _layers_shared_out(question)),
+        filled=share_if_filled(placed, machine),
     )
 
 
@@ -1199,25 +1191,3 @@ def _compared(
     if decode is None or own is None or own.decode is None:
         return decode, True
     return decode, decode.likely > own.decode.likely
-
-
-def exit_code(
-    routes: Iterable[Route],
-    *,
-    no_answer: bool = False,
-    crashed: bool = False,
-    interrupted: bool = False,
-) -> int:
-    """The process's exit code: 130 interrupted, 70 a bug, else 2 beats 1 beats 3 beats 0.
-    Nothing judged is 2, never 0.
-    """
-    if interrupted:
-        return 130
-    if crashed:
-        return 70
-    seen = list(routes)
-    if no_answer or not seen:
-        return 2
-    if any(route in (Route.API, Route.NEITHER) for route in seen):
-        return 1
-    return 3 if Route.UNKNOWN in seen else 0

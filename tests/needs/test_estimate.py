@@ -126,8 +126,8 @@ def test_names_people_type_are_understood() -> None:
     ):
         assert needs.canonical_quantization(text) == name
     assert needs.canonical_quantization("Q9_K_XXL") is None
-    for name in needs.QUANTIZATIONS:
-        assert needs.canonical_quantization(name) in needs.QUANTIZATIONS
+    for name in needs.every_quantization():
+        assert needs.canonical_quantization(name) in needs.every_quantization()
 
 
 @pytest.mark.parametrize(

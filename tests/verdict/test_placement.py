@@ -11,7 +11,7 @@ from selfhost.machine.profiles import load
 from selfhost.needs.records import MemoryNeed
 from selfhost.verdict import findings
 from selfhost.verdict.findings import Outcome
-from selfhost.verdict.placement import smallest_device_bytes
+from selfhost.verdict.placement import share_if_filled, smallest_device_bytes
 from selfhost.verdict.record import Route, considered, judge
 from verdict.small import (
     BIG,
@@ -57,6 +57,20 @@ def test_a_split_keeps_every_byte() -> None:
     assert after.placement == "split"
     assert after.memory.total_bytes == before.memory.total_bytes
     assert {one.where for one in after.memory.terms} == {"host", "accelerator:0"}
+
+
+def test_a_split_that_just_misses_may_lie_on_the_card_in_whole() -> None:
+    """A gigabyte stays free and the most is reckoned with; somebody who fills the card leaves less in RAM, or nothing. Six public runs on an RX 7900 XT did."""
+
+    def filled(low: int, high: int) -> float:
+        machine = MACHINE.replace(accelerators=(GPU,))
+        placed = judge(question(needs=needs_of(low, high)), machine).needs
+        assert placed is not None
+        return share_if_filled(placed, machine)
+
+    assert filled(17 * GIB, 18 * GIB) == 0, "nothing is left in RAM"
+    near, far = filled(23 * GIB, 24 * GIB), filled(27 * GIB, 28 * GIB)
+    assert 0 < far < near <= 1
 
 
 def test_unified_memory_is_no_second_pool() -> None:
