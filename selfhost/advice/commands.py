@@ -551,13 +551,7 @@ def _values(
         "file_name": file_name if quantized else None,
         "kv_cache_type": workload.kv_cache_type,
         "draft": _draft(question),
-        "adapter": (
-            _in_shell(workload.adapter, circumstances)
-            if workload.adapter is not None
-            and question.companions is not None
-            and question.companions.adapter_is_here
-            else None
-        ),
+        "adapter": _adapter(question, circumstances),
     }
     filled = {key: str(value) for key, value in values.items() if value}
     return (
@@ -571,6 +565,14 @@ def _values(
             "remote_code": runtime.remote_code_option if spec.safety.remote_code else "",
         }
     )
+
+
+def _adapter(question: Question, circumstances: Circumstances) -> str | None:
+    """The adapter's file as a shell takes it; None where it is not here."""
+    path, companions = question.workload.adapter, question.companions
+    if path is None or companions is None or not companions.adapter_is_here:
+        return None
+    return _in_shell(path, circumstances)
 
 
 def _as_stated(

@@ -18,7 +18,7 @@ from ..machine.record import Machine
 from ..verdict.bracket import OPEN, RUNS, may_bracket, outlook
 from ..verdict.defaults import follows_a_list, judge_for_machine, suit
 from ..verdict.question import ask
-from ..verdict.record import Answer, Judged, Outcome, Question, Route, judge
+from ..verdict.record import Answer, Judged, Outcome, Question, found_for, judge
 from .api_route import meets, offers_for
 from .compiled import Questions
 from .ranking import (
@@ -229,7 +229,8 @@ def _judge_all(
                 offered = ready.offered(question.spec, own, met, workload, day)
             if ready is None or offered is None:
                 offered = bool(offers_for(catalogue, question, judged, day, met))
-        answers.append(_answer(question, judged, judged.route(bool(offered))))
+        route = judged.route(bool(offered))
+        answers.append(Answer(**found_for(question, judged, route)))
     standings = Standings(catalogue, None if ready is None else ready.standings)
     beside = has_accelerator(machine)
     answers.sort(key=lambda answer: list_key(answer, standings, beside=beside))
@@ -277,19 +278,7 @@ def _questions(
 
 def _local(question: Question, judged: Judged) -> Answer:
     """Where nobody looks at what an API offers."""
-    return _answer(question, judged, judged.route(offered=False))
-
-
-def _answer(question: Question, judged: Judged, route: Route) -> Answer:
-    return Answer(
-        model=question.spec,
-        workload=question.workload,
-        route=route,
-        needs=judged.needs,
-        speed=judged.speed,
-        findings=judged.findings,
-        here=question.here,
-    )
+    return Answer(**found_for(question, judged, judged.route(offered=False)))
 
 
 def _is_ruled_out(judged: Judged) -> bool:

@@ -29,7 +29,7 @@ from ..core import dates
 from ..core.workload import FLAGS, Workload
 from ..machine.reader import Machine
 from ..verdict.defaults import Asker
-from ..verdict.record import Judged, Question, Verdict, considered, judge
+from ..verdict.record import Judged, Question, Verdict, considered, found_for, judge
 from .understood import Understood, question_of, understand
 
 
@@ -113,15 +113,9 @@ def answer(
     if instead and (more := slots(catalogue, question, judged, to_type.commands)) is not None:
         (fine_print if tells_sequences(to_type.commands) else notes).append(more)
     verdict = Verdict(
+        **found_for(question, judged, judged.route(bool(offers))),
         asked=understood.asked,
-        model=question.spec,
-        workload=question.workload,
         machine=machine,
-        route=judged.route(bool(offers)),
-        needs=judged.needs,
-        speed=judged.speed,
-        findings=judged.findings,
-        here=question.here,
         api_offers=offers,
         commands=to_type.commands,
         commands_class=to_type.commands_class,

@@ -181,14 +181,14 @@ class StatedWay(Record):
     is the usual one. `is_tiled`: it is decoded a tile at a time.
     """
 
-    quantization: str
-    low_bytes: int
-    high_bytes: int
-    height: int | None = None
-    width: int | None = None
-    frames: int | None = None
-    is_tiled: bool = False
-    source: str = ""
+    quantization: str = read_by(Table.string, required=True)
+    low_bytes: int = read_by(Table.integer, required=True, minimum=1)
+    high_bytes: int = read_by(Table.integer, required=True, minimum=1)
+    height: int | None = read_by(Table.integer, minimum=1, default=None)
+    width: int | None = read_by(Table.integer, minimum=1, default=None)
+    frames: int | None = read_by(Table.integer, minimum=1, default=None)
+    is_tiled: bool = read_by(Table.boolean, default=False)
+    source: str = read_by(Table.text, required=True)
 
 
 class StatedNeeds(Record):
@@ -437,22 +437,12 @@ def _needs(root: Table, key: str) -> StatedNeeds | None:
 
 
 def _way(table: Table) -> StatedWay:
-    low = table.integer("low_bytes", required=True, minimum=1) or 0
-    high = table.integer("high_bytes", required=True, minimum=1) or 0
-    way = StatedWay(
-        quantization=table.string("quantization", required=True) or "",
-        low_bytes=low,
-        high_bytes=high,
-        height=table.integer("height", minimum=1),
-        width=table.integer("width", minimum=1),
-        frames=table.integer("frames", minimum=1),
-        is_tiled=bool(table.boolean("is_tiled")),
-        source=table.text("source", required=True) or "",
-    )
-    if low > high:
-        table.problem("low_bytes", f"is {low:,}, more than high_bytes, {high:,}")
+    values = table.fields(StatedWay)
     table.close()
-    return way
+    low, high = values["low_bytes"], values["high_bytes"]
+    if low is not None and high is not None and low > high:
+        table.problem("low_bytes", f"is {low:,}, more than high_bytes, {high:,}")
+    return StatedWay(**values)
 
 
 def _check_range(table: Table) -> None:

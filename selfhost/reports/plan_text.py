@@ -206,7 +206,7 @@ def _known(blocks: list[Block], plan: Plan, verbose: bool) -> None:
     rest = len(plan.fitting) - len(shown)
     hints = [f"{rest} more: -v"] if rest else []
     if any(map(_is_slow_work, shown)):
-        hints.append("slow: it takes minutes to days there")
+        hints.append("slow: minutes to days there")
     if any(not (plan.fast_enough(each) or _is_slow_work(each)) for each in shown):
         hints.append("?: at its slow end it is below the speed you need")
     if hints:

@@ -246,10 +246,12 @@ class _Search:
         changes = [{"quantization": name} for name in names[is_first:]]
         ways = list(self._ways(iter(changes)))
         is_whole = any(_place(way.judged) == _ON_ACCELERATORS for way in (self._own, *ways))
+        others = []
         if self._workload.runtime is None and not is_whole:
+            others = self._in_other_programs(runtime)
+        if others:
             # in files of fewer bits the parts are smaller, and so is the download
-            ways = [*self._in_other_programs(runtime), *ways]
-            is_first = False
+            ways, is_first = [*others, *ways], False
         way = self._first_that_fits(ways, own_first=is_first or not ways)
         if way is None or way.question.runtime is None:
             return question

@@ -19,6 +19,7 @@ from .placement import emptied, free_limits, placements, share_if_filled, share_
 from .present import Here
 from .route import Route, exit_code
 from .speed import (
+    LaidOut,
     PaceRange,
     Speed,
     depth_of_short_chat,
@@ -57,6 +58,7 @@ __all__ = [
     "Speed",
     "Verdict",
     "exit_code",
+    "found_for",
     "judge",
     "place",
 ]
@@ -263,6 +265,19 @@ class Judged(Record):
         if self.failed:
             return Route.API if offered else Route.NEITHER
         return Route.UNKNOWN if self.unknown else Route.LOCAL
+
+
+def found_for(question: Question, judged: Judged, route: Route) -> dict[str, Any]:
+    """The fields of an `Answer`: what was found for that question."""
+    return {
+        "model": question.spec,
+        "workload": question.workload,
+        "route": route,
+        "needs": judged.needs,
+        "speed": judged.speed,
+        "findings": judged.findings,
+        "here": question.here,
+    }
 
 
 class Answer(Record):
@@ -843,11 +858,19 @@ def _strength(question: Question, placed: Needs, machine: Machine) -> Any:
     """Of a pace of text what `strength_of` gives."""
     if question.read_bytes is None or placed.memory is None:
         return None
-    return strength_of(
-        machine,
-        runtime=question.workload.runtime,
+    return strength_of(machine, _laid_out(question, placed, machine, question.workload.runtime))
+
+
+def _laid_out(question: Question, placed: Needs, machine: Machine, runtime: str | None) -> LaidOut:
+    """How that program computes what is placed so."""
+    program = question.runtime
+    return LaidOut(
+        context_tokens=question.workload.context_tokens,
+        runtime=runtime,
         offloaded=shares_of(placed) if placed.placement != "host" else None,
-        at_once=question.runtime is not None and bool(question.runtime.tensor_parallel_option),
+        at_once=program is not None and bool(program.tensor_parallel_option),
+        operations_share=1.0 if program is None else program.operations_share,
+        experts_apart=program is not None and program.leaves_experts,
         on_shared=share_on_shared(placed, machine, _layers_shared_out(question)),
         filled=share_if_filled(placed, _layers_shared_out(question)),
     )
@@ -1033,19 +1056,7 @@ def _pace_at(
         step = step.replace(read_bytes=stored, foreign=foreign_to_rules(runtime))
     if depth_tokens is not None:
         step = step.at(depth_tokens)
-    program = question.runtime
-    return predict_step(
-        machine,
-        step,
-        context_tokens=question.workload.context_tokens,
-        runtime=runtime,
-        offloaded=shares_of(placed) if placed.placement != "host" else None,
-        at_once=program is not None and bool(program.tensor_parallel_option),
-        operations_share=1.0 if program is None else program.operations_share,
-        experts_apart=program is not None and program.leaves_experts,
-        on_shared=share_on_shared(placed, machine, _layers_shared_out(question)),
-        filled=share_if_filled(placed, _layers_shared_out(question)),
-    )
+    return predict_step(machine, step, _laid_out(question, placed, machine, runtime))
 
 
 def _has_shared_gpu(machine: Machine) -> bool:

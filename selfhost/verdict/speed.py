@@ -152,59 +152,58 @@ _RUNS_ON_SHARED = (None, "llama.cpp", "ollama", "llama-cpp-python", "mlx", "vllm
 LEAST_READ_BYTES = 1 << 20
 
 
+class LaidOut(Record):
+    """How a model lies on a machine, and how a program computes it there.
+
+    `context_tokens`: for how many there is room; `runtime` is the id of a `RuntimeSpec`.
+    `offloaded`: number of an accelerator in the machine's list -> share of the layers that lie on
+    it (`shares_of`); the rest is in RAM. `at_once`: the runtime gives each of several a part of
+    every layer, instead of whole layers. `operations_share`: of the graph's operations, those that
+    the runtime launches on a GPU. `experts_apart`: of a mixture that a GPU does not hold, it leaves
+    experts to the RAM instead of whole layers. `on_shared`: share of the layers that a GPU which
+    shares the RAM computes, slow end, likely, fast end (`placement.share_on_shared`). `filled`: of
+    what `offloaded` leaves in RAM, the share that the devices hold at the fast end
+    (`placement.share_if_filled`).
+    """
+
+    context_tokens: int | None = None
+    runtime: str | None = None
+    offloaded: Mapping[int, float] | None = None
+    at_once: bool = False
+    operations_share: float = 1.0
+    experts_apart: bool = False
+    on_shared: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    filled: float = 0.0
+
+
 def predict(
     machine: Machine,
     architecture: Architecture | None,
     read_bytes: Mapping[str, int],
     *,
     operations: int | None = None,
-    context_tokens: int | None = None,
     depth_tokens: float | None = None,
-    runtime: str | None = None,
-    offloaded: Mapping[int, float] | None = None,
-    at_once: bool = False,
-    operations_share: float = 1.0,
-    experts_apart: bool = False,
-    on_shared: tuple[float, float, float] = (1.0, 1.0, 1.0),
-    filled: float = 0.0,
+    **laid_out: Any,
 ) -> Speed:
     """The pace with `depth_tokens` of the context filled; None: those of a short chat
-    (`SHORT_CHAT_TOKENS`), or half of `context_tokens` where that is less. The rest of what is
-    offloaded is in RAM.
+    (`SHORT_CHAT_TOKENS`), or half of the context where that is less. `laid_out` are the fields of
+    `LaidOut`.
 
     `read_bytes` are the weights read for one token by stored type (`needs.decode_bytes_by_type`);
     {} gives no range. `operations` are those of the step's graph (`graphs.operations`). Without an
-    architecture the cost of layers and context is not known and the slow end is lower. `runtime` is
-    the id of a `RuntimeSpec`. `offloaded`: number of an accelerator in the machine's list -> share
-    of the layers that lie on it (`shares_of`). `at_once`: the runtime gives each of several a part
-    of every layer, instead of whole layers. `operations_share`: of the graph's operations, those
-    that the runtime launches on a GPU. `experts_apart`: of a mixture that a GPU does not hold, it
-    leaves experts to the RAM instead of whole layers. `on_shared`: share of the layers that a GPU
-    which shares the RAM computes, slow end, likely, fast end (`placement.share_on_shared`).
-    `filled`: of what `offloaded` leaves in RAM, the share that the devices hold at the fast end
-    (`placement.share_if_filled`).
+    architecture the cost of layers and context is not known and the slow end is lower.
     """
+    way = LaidOut(**laid_out)
     if depth_tokens is None:
-        depth_tokens = depth_of_short_chat(context_tokens)
+        depth_tokens = depth_of_short_chat(way.context_tokens)
     step = Step(
         architecture=architecture,
         read_bytes=read_bytes,
         operations=operations,
         depth_tokens=depth_tokens,
-        foreign=foreign_to_rules(runtime),
+        foreign=foreign_to_rules(way.runtime),
     )
-    return predict_step(
-        machine,
-        step,
-        context_tokens=context_tokens,
-        runtime=runtime,
-        offloaded=offloaded,
-        at_once=at_once,
-        operations_share=operations_share,
-        experts_apart=experts_apart,
-        on_shared=on_shared,
-        filled=filled,
-    )
+    return predict_step(machine, step, way)
 
 
 def depth_of_short_chat(context_tokens: int | None) -> float:
@@ -217,61 +216,46 @@ def foreign_to_rules(runtime: str | None) -> str | None:
     return None if runtime in (None, *_SAME_RULES) else runtime
 
 
-def predict_step(
-    machine: Machine,
-    step: Step,
-    *,
-    context_tokens: int | None = None,
-    runtime: str | None = None,
-    offloaded: Mapping[int, float] | None = None,
-    at_once: bool = False,
-    operations_share: float = 1.0,
-    experts_apart: bool = False,
-    on_shared: tuple[float, float, float] = (1.0, 1.0, 1.0),
-    filled: float = 0.0,
-) -> Speed:
+def predict_step(machine: Machine, step: Step, way: LaidOut) -> Speed:
     """As `predict`, of that step."""
     reason = _why_unpaced(machine, step.weights_bytes)
     if reason is not None:
         return Speed(how=reason)
-    context = max(context_tokens or 0, step.depth_tokens)
-    if offloaded:
-        step = step.launched(operations_share)
-        if at_once and len(offloaded) > 1:
-            return _tensor_parallel(machine, step, context, offloaded)
+    context = max(way.context_tokens or 0, step.depth_tokens)
+    if way.offloaded:
+        step = step.launched(way.operations_share)
+        if way.at_once and len(way.offloaded) > 1:
+            return _tensor_parallel(machine, step, context, way.offloaded)
         return _with_accelerators(
-            machine, step, context, offloaded, experts_apart=experts_apart, filled=filled
+            machine,
+            step,
+            context,
+            way.offloaded,
+            experts_apart=way.experts_apart,
+            filled=way.filled,
         )
-    shared = _shared_gpu(machine, runtime)
+    shared = _shared_gpu(machine, way.runtime)
     if shared is not None and shared.used:
-        return _on_shared_gpu(machine, shared, step, context, on_shared)
+        return _on_shared_gpu(machine, shared, step, context, way.on_shared)
     return _on_processor(machine, shared, step, context)
 
 
-def strength_of(
-    machine: Machine,
-    *,
-    runtime: str | None,
-    offloaded: Mapping[int, float] | None,
-    at_once: bool,
-    on_shared: tuple[float, float, float],
-    filled: float = 0.0,
-) -> tuple[tuple[Any, ...], tuple[float, ...]] | None:
+def strength_of(machine: Machine, way: LaidOut) -> tuple[tuple[Any, ...], tuple[float, ...]] | None:
     """Where it would be computed, and numbers of that: of two machines with the same first part,
     the one whose numbers are all as large or larger takes no longer for any step, at any end of the
-    range. None where nothing such is known. The arguments are those of `predict`.
+    range. None where nothing such is known.
     """
     if machine.emulated_on is not None:
         return None
-    if offloaded:
-        return _strength_of_accelerators(machine, offloaded, at_once, filled)
-    in_ram = _strength_in_ram(machine, runtime)
+    if way.offloaded:
+        return _strength_of_accelerators(machine, way.offloaded, way.at_once, way.filled)
+    in_ram = _strength_in_ram(machine, way.runtime)
     if in_ram is None or in_ram[0] != "shared":
         return None if in_ram is None else ((in_ram[0],), in_ram[1])
-    if min(on_shared) < 1:
+    if min(way.on_shared) < 1:
         # the processor has its part of the layers
         beside = _strength_of_processor(machine)
-        return None if beside is None else (("shared", *on_shared), in_ram[1] + beside)
+        return None if beside is None else (("shared", *way.on_shared), in_ram[1] + beside)
     return ("shared",), in_ram[1]
 
 

@@ -13,7 +13,7 @@ from selfhost.machine import profiles
 from selfhost.machine.record import Machine
 from selfhost.verdict.placement import free_limits
 from selfhost.verdict.record import judge
-from selfhost.verdict.speed import predict, strength_of
+from selfhost.verdict.speed import LaidOut, predict, strength_of
 from verdict.small import GIB, GPU, MACHINE, needs_of, question
 
 # read for one token: few bits, some that cores unpack slowly, experts of which few are read
@@ -53,13 +53,7 @@ def test_a_machine_that_is_nowhere_weaker_is_no_slower(model: str, share: float 
     for machine in machines():
         if share is not None and (not machine.accelerators or machine.accelerators[0].unified):
             continue
-        strength = strength_of(
-            machine,
-            runtime="llama.cpp",
-            offloaded=offloaded,
-            at_once=False,
-            on_shared=(1.0, 1.0, 1.0),
-        )
+        strength = strength_of(machine, LaidOut(runtime="llama.cpp", offloaded=offloaded))
         if strength is None:
             continue
         pace = predict(
@@ -93,13 +87,7 @@ def test_the_ends_of_a_split_pace_stay_in_order() -> None:
         if not machine.accelerators or machine.accelerators[0].unified is not False:
             continue
         for share in (0.05, 0.5, 0.95):
-            strength = strength_of(
-                machine,
-                runtime="llama.cpp",
-                offloaded={0: share},
-                at_once=False,
-                on_shared=(1.0, 1.0, 1.0),
-            )
+            strength = strength_of(machine, LaidOut(runtime="llama.cpp", offloaded={0: share}))
             if strength is None:
                 continue
             read = READ["qwen3-32b"]
