@@ -306,9 +306,8 @@ def _component(case: dict[str, Any], torch: Any) -> tuple[Any, dict[str, Any]]:
         kind, values, channels, pixels, frames = DECODERS[case["model"]]
         module = getattr(diffusers, kind)(**values).eval()
         count = (case["frames"] - 1) // frames + 1
-        shape = (1, channels, count, case["height"] // pixels, case["width"] // pixels)
-        if frames == 1:
-            shape = (count, channels, *shape[3:])
+        area = (case["height"] // pixels, case["width"] // pixels)
+        shape = (count, channels, *area) if frames == 1 else (1, channels, count, *area)
         given = {"z": torch.randn(*shape), **({"num_frames": count} if frames == 1 else {})}
         if case.get("tiling"):
             module.enable_tiling()

@@ -59,7 +59,7 @@ def cases() -> list[dict[str, Any]]:
         common | {"model": "smollm2-135m-instruct", "n_ctx": 1024, "users": 4, "prompts": 16, "tokens": [100, 900]},
         common | {"model": "bge-small-en-v1.5", "quant": "F16", "n_ctx": 512, "prompts": 60, "tokens": [30, 500]},
         common | {"model": "bge-small-en-v1.5", "quant": "F16", "n_ctx": 512, "prompts": 120, "tokens": [20, 500], "grows": True},
-        common | {"model": "qwen3-embedding-0.6b", "quant": "Q8_0", "n_ctx": 512, "users": 4, "prompts": 4, "tokens": [400, 500]},
+        common | {"model": "qwen3-embedding-0.6b", "quant": "Q8_0", "n_ctx": 512, "users": 4, "prompts": 16, "tokens": [400, 500]},
         common | {"model": "pythia-70m", "n_ctx": 1024, "prompts": 80, "tokens": [5, 30]},
         common | {"model": "pythia-160m", "n_ctx": 1024, "users": 2, "prompts": 16, "tokens": [100, 500]},
     ]  # fmt: skip

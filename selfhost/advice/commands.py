@@ -4,6 +4,8 @@ would run something else is left out.
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Mapping
 
 from .. import needs as need
@@ -20,8 +22,8 @@ from ..verdict.record import Judged, Question, judge
 # (general knowledge; docs/context-length.mdx of ollama@fb307609 says 24 GiB); a GPU of 24 GB
 # states a little more or less than that
 OLLAMA_LARGE_GPUS_BYTES = 22 * 2**30
-# of the need, from which share on copies of a long conversation are held down by the line
-CHECKPOINTS_WORTH_BOUNDING = 0.1
+# of the need, from which share on what a server comes to keep is held down by the line
+WORTH_BOUNDING = 0.1
 
 
 def has_other_byte_order(judged: Judged) -> bool:
@@ -133,15 +135,18 @@ class Circumstances(Record):
     """What a line depends on beside the question. `large`: Ollama takes a longer context by itself;
     `scaled`: the context is longer than the trained one; `batch_tokens`: those that an encoder
     reads at once; `checkpoints`: to how many copies of a conversation the server is held, None
-    where it is not; `device`: the runtime's word for where the model is placed; `offload`: the way
-    by which its parts come to an accelerator in turn, None where they do not; `is_windows`:
-    environment variables are set as PowerShell does.
+    where it is not; `bounds` and `environment`: options and environment variables that hold a
+    server of texts to embed to what is counted; `device`: the runtime's word for where the model
+    is placed; `offload`: the way by which its parts come to an accelerator in turn, None where they
+    do not; `is_windows`: environment variables are set as PowerShell does.
     """
 
     large: bool = False
     scaled: bool = False
     batch_tokens: int | None = None
     checkpoints: int | None = None
+    bounds: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
     device: str | None = None
     offload: str | None = None
     is_windows: bool = False
@@ -160,6 +165,8 @@ def _circumstances(
         scaled=any(finding.code == "context-scaled" for finding in judged.findings),
         batch_tokens=need.batch_tokens(question.spec, question.workload, architectures(catalogue)),
         checkpoints=_checkpoints(question, judged, catalogue),
+        bounds=_cache_bound(question, runtime, judged),
+        environment=_buffers_bound(question, runtime, judged, machine, catalogue),
         device=device_of(runtime, judged, machine),
         offload=judged.needs.offload if judged.needs is not None else None,
         is_windows=machine.system == "windows",
@@ -174,8 +181,44 @@ def _checkpoints(question: Question, judged: Judged, catalogue: Catalogue) -> in
     more_bytes = need.more_in_conversation(
         question.spec, runtime, question.workload, architectures(catalogue)
     )
-    is_worth_it = more_bytes and more_bytes >= CHECKPOINTS_WORTH_BOUNDING * memory.high_bytes
+    is_worth_it = more_bytes and more_bytes >= WORTH_BOUNDING * memory.high_bytes
     return runtime.context_checkpoints if is_worth_it else None
+
+
+def _cache_bound(question: Question, runtime: RuntimeSpec, judged: Judged) -> tuple[str, ...]:
+    """The option without which a server keeps texts that idle users had embedded, as `size` prints
+    it; () where it keeps none.
+    """
+    memory = judged.needs.memory if judged.needs is not None else None
+    service = runtime.service
+    if service is None or memory is None or not _embeds(runtime, question.spec):
+        return ()
+    kept = any(term.name in ("kv_cache", "recurrent_state") for term in memory.terms)
+    option = service.bounds.get("prompt_cache", "").replace("{mib}", "0")
+    return (option,) if option and kept and question.workload.parallel > 1 else ()
+
+
+def _buffers_bound(
+    question: Question,
+    runtime: RuntimeSpec,
+    judged: Judged,
+    machine: Machine,
+    catalogue: Catalogue,
+) -> tuple[str, ...]:
+    """What keeps glibc from holding buffers of shorter texts that were freed, as `size` prints it;
+    () where they are few, and on systems with another allocator.
+    """
+    memory = judged.needs.memory if judged.needs is not None else None
+    bound = runtime.service.bounds.get("freed_buffers") if runtime.service is not None else None
+    if memory is None or not bound or machine.system not in (None, "linux"):
+        return ()
+    if not _embeds(runtime, question.spec):
+        return ()
+    freed_bytes = need.freed_outputs(
+        question.spec, runtime, question.workload, architectures(catalogue)
+    )
+    is_worth_it = freed_bytes >= WORTH_BOUNDING * memory.high_bytes
+    return (bound,) if is_worth_it else ()
 
 
 def device_of(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> str | None:
@@ -222,8 +265,8 @@ def about_files(question: Question, *, fits: bool) -> tuple[str, ...]:
         notes.append(f"{runtime.name} runs the text part of {spec.name} alone: it takes no images.")
     if need.loads_sixteen_bits(spec, runtime, format, quantization):
         notes.append(
-            f"{runtime.name} downloads the published 16-bit weights and makes {quantization} of"
-            " them while loading."
+            f"{runtime.name} downloads the published weights"
+            f" ({_published_words(spec)}) and makes {quantization} of them while loading."
         )
     elif (
         fits
@@ -234,6 +277,12 @@ def about_files(question: Question, *, fits: bool) -> tuple[str, ...]:
     if rule is not None and rule.needs:
         notes.append(f"{runtime.name} needs for it: pip install {rule.needs}.")
     return tuple(notes)
+
+
+def _published_words(spec: ModelSpec) -> str:
+    architecture = spec.architecture
+    is_wide = architecture is not None and architecture.dtype == "float32"
+    return "32 bits" if is_wide else "16 bits"
 
 
 def _on_a_computed_size(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> str:
@@ -287,9 +336,9 @@ def lines_of_a_file(
     """The line that loads one GGUF file, with what is asked; () where it cannot be said."""
     if not runtime.file_command:
         return ()
-    line = runtime.file_command.replace("{file}", _in_shell(path))
+    line = runtime.file_command.replace("{file}", _in_shell(path, circumstances))
     if projector:
-        line = line.replace(" -c ", f" --mmproj {_in_shell(projector)} -c ", 1)
+        line = line.replace(" -c ", f" --mmproj {_in_shell(projector, circumstances)} -c ", 1)
     return _lines(runtime, question, circumstances, line=line)
 
 
@@ -300,10 +349,21 @@ def _is_masked(path: str) -> bool:
     return any(part in ("USER", "HOST", "ID") for part in path.replace("\\", "/").split("/"))
 
 
-def _in_shell(path: str) -> str:
-    """A path as a shell takes it, the home folder's sign left open to it."""
+def _in_shell(path: str, circumstances: Circumstances) -> str:
+    """A path as the system's shell takes it, the home folder's sign left open to it."""
     home = "~/" if path.startswith("~/") else ""
-    return f"{home}'{path[len(home) :]}'" if " " in path else path
+    rest = path[len(home) :]
+    if circumstances.is_windows:
+        # PowerShell: between single quotes nothing counts but a doubled one
+        return (
+            path
+            if _PLAIN_ON_WINDOWS.fullmatch(rest)
+            else home + "'" + rest.replace("'", "''") + "'"
+        )
+    return home + shlex.quote(rest)
+
+
+_PLAIN_ON_WINDOWS = re.compile(r"[\w:./\\+=~-]+")
 
 
 def _lines(
@@ -341,9 +401,9 @@ def _lines(
     settings = [
         _filled(runtime.settings[key], values) for key in departs if key in runtime.settings
     ]
-    last = " ".join((run_line, *extra))
+    last = " ".join((run_line, *extra, *circumstances.bounds))
     if not settings:
-        return (last,)
+        return (_with_environment([*circumstances.environment], last, circumstances),)
     address = [runtime.server_address] if runtime.server_address else []
     return (
         _with_environment([*address, *settings], runtime.serve, circumstances),
@@ -385,7 +445,10 @@ def _untagged(
     rule = runtime.rule_of(question.workload.quantization)
     if rule is not None and rule.command and not values.get("quantized"):
         return rule.command
-    return named or _command(runtime, question.spec)
+    line = named or _command(runtime, question.spec)
+    is_cast = need.is_cast(question.spec, runtime, question.workload.quantization or "")
+    # a line that loads the files as they are is another
+    return line if "{cast}" in line or not is_cast else ""
 
 
 def _yarn(spec: ModelSpec) -> dict[str, str]:
@@ -489,8 +552,10 @@ def _values(
         "kv_cache_type": workload.kv_cache_type,
         "draft": _draft(question),
         "adapter": (
-            workload.adapter
-            if question.companions is not None and question.companions.adapter_is_here
+            _in_shell(workload.adapter, circumstances)
+            if workload.adapter is not None
+            and question.companions is not None
+            and question.companions.adapter_is_here
             else None
         ),
     }
@@ -501,9 +566,36 @@ def _values(
         | {
             "variant": _variant(runtime, spec, quantization),
             "steps": _steps(runtime, spec),
+            "cast": _cast(question, runtime),
+            **_as_stated(question, runtime, circumstances),
             "remote_code": runtime.remote_code_option if spec.safety.remote_code else "",
         }
     )
+
+
+def _as_stated(
+    question: Question, runtime: RuntimeSpec, circumstances: Circumstances
+) -> dict[str, str]:
+    """What makes the result that the figures of an offloaded way are of. Elsewhere a result is
+    decoded in tiles, as the needs of a pipeline are counted.
+    """
+    stated, kind = question.spec.needs, question.workload.quantization
+    ways = stated.ways if stated is not None and circumstances.offload is not None else ()
+    way = next((each for each in ways if each.quantization == kind), None)
+    if way is None:
+        return {"tiled": runtime.tiled_option, "result": ""}
+    result = runtime.result_option if way.frames and way.height and way.width else ""
+    for name in ("height", "width", "frames"):
+        result = result.replace("{" + name + "}", str(getattr(way, name)))
+    return {"tiled": runtime.tiled_option if way.is_tiled else "", "result": result}
+
+
+def _cast(question: Question, runtime: RuntimeSpec) -> str:
+    """What makes the program load the files in another type than they are in; empty elsewhere."""
+    kind = question.workload.quantization or ""
+    if not need.is_cast(question.spec, runtime, kind):
+        return ""
+    return runtime.cast_option.replace("{quantization}", kind)
 
 
 def _steps(runtime: RuntimeSpec, spec: ModelSpec) -> str:

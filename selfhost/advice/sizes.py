@@ -30,7 +30,7 @@ from ..needs.records import MemoryNeed, Needs, Term
 from ..verdict.placement import smallest_device_bytes
 from ..verdict.question import GENERATING, architectures
 from ..verdict.record import Outcome, Verdict
-from .commands import CHECKPOINTS_WORTH_BOUNDING
+from .commands import WORTH_BOUNDING
 
 TYPE_CHECKING = False
 
@@ -372,7 +372,7 @@ def _server(verdict: Verdict, runtime: RuntimeSpec, catalogue: Catalogue) -> _Se
             verdict.model, runtime, verdict.workload, architectures(catalogue)
         )
     beyond = (runtime.kept_checkpoints - runtime.context_checkpoints) * parallel
-    is_bounded = more >= CHECKPOINTS_WORTH_BOUNDING * memory.high_bytes
+    is_bounded = more >= WORTH_BOUNDING * memory.high_bytes
     return _Server(
         state_bytes=-(-kept // parallel),
         accelerator_state_bytes=-(-on_accelerators // parallel),

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
         def memory_total_bytes(self) -> int | None: ...
 
 
-# 30,000 exceptions with a reason and an owner take some 3 MB
-MAX_POLICY_BYTES = 1 << 22
+# 30,000 exceptions with a reason and an owner take 5 to 6 MB
+MAX_POLICY_BYTES = 6 << 20
 _GLOB_LETTERS = frozenset("*?[")
 _GLOB_LETTERS_IN = re.compile(r"[*?[]")
 # of an entry of `Policy.models`: its index, the key, what is wrong, what to write instead

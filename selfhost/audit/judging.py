@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..api import Beside, check_together_with, check_with
+from ..answers.fleet import FleetJudge
+from ..answers.together import Beside, check_together_with
 from ..catalogue.index import Catalogue
 from ..core.workload import Workload
 from ..machine.record import Machine
@@ -16,19 +17,12 @@ def judge_with(catalogue: Catalogue, today: str) -> Judge:
     `today` is `YYYY-MM-DD` in UTC, on which offers end.
     """
 
+    by_one = FleetJudge(catalogue, today)
+
     def judge(wanted: Wanted, workload: Workload, machine: Machine) -> Verdict:
-        if not wanted.members:
-            return check_with(
-                catalogue,
-                wanted.name,
-                workload,
-                machine,
-                instead=False,
-                today=today,
-                follows_machine=False,
-                requires_runtime=wanted.require_runtime,
-            )
         members = asked_by(wanted, workload)
+        if not wanted.members:
+            return by_one.verdict(members[0], machine)
         return check_together_with(catalogue, members, machine, today=today, follows_machine=False)
 
     return judge

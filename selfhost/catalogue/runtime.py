@@ -9,7 +9,7 @@ import re
 from ..core.records import Record, read_by
 from ..core.tomlfile import Document, Table
 from ..core.workload import FINETUNE_METHODS, KV_CACHE_TYPES
-from .quantization_names import FORMATS
+from .quantization_names import FORMATS, PLAIN_DTYPES
 from .service import Service
 from .spec_values import MODALITIES, identifier, schema_is_read, string_lists, texts
 
@@ -207,8 +207,11 @@ class RuntimeSpec(Record):
     repository, with `:{quantization}` for GGUF), `{adapter}` (a file) to fill in; `commands` by
     family, or by main use, the same where another line is needed; `inputs` by modality what fills
     `{input}` of it; `steps_option` what fills `{steps}` where a spec states its steps (`{count}`),
-    which a program does not take by itself; `remote_code_option` what fills `{remote_code}` where
-    the repository's own code
+    which a program does not take by itself; `tiled_option` fills `{tiled}`, but not where a spec
+    states a way that is taken without, and `result_option` `{result}` of one (`{height}`, …);
+    `casts` are types that
+    it loads float32 files in if told, by `cast_option`, which fills `{cast}`; `remote_code_option`
+    what fills `{remote_code}` where the repository's own code
     has to be trusted (else it is empty); `variants` by quantization the repositories that hold
     files of their own for it, which `variant_options` fills `{variant}` with (else it is empty);
     `devices` what fills `{device}`, by vendor of the accelerator, for `host` and for `several`, and
@@ -329,7 +332,11 @@ class RuntimeSpec(Record):
     devices: Mapping[str, str] = read_by(texts, default={})
     inputs: Mapping[str, str] = read_by(texts, default={})
     remote_code_option: str = read_by(Table.string, default="")
+    casts: tuple[str, ...] = read_by(Table.strings, choices=PLAIN_DTYPES, default=())
+    cast_option: str = read_by(Table.string, default="")
     steps_option: str = read_by(Table.string, default="")
+    tiled_option: str = read_by(Table.string, default="")
+    result_option: str = read_by(Table.string, default="")
     variants: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
     variant_options: Mapping[str, str] = read_by(texts, default={})
     options: Mapping[str, str] = read_by(_workload_texts, default={})

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ..catalogue.spec import Architecture, Attention, Recurrent
-from ..core.records import Record
+from ..core.records import Record, remembered
 from .tensors import ArchitectureRow
 
 
@@ -41,6 +41,7 @@ class CacheGroup(Record):
         return self.kv_heads * self.value_length
 
 
+@remembered(512)
 def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tuple[CacheGroup, ...]:
     """The caches of a model; () for encoders, for models that keep a state alone, and for those
     that keep nothing.

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..catalogue.runtime import ComponentFile, ModelParts, RuntimeSpec
-from ..catalogue.spec import ModelSpec
 from ..core.records import Record, Unread
 from .loaded import overhead
-from .parts import Asked, Parts, Subject, term
+from .parts import Asked, Parts, Subject, parts_of, term
 from .quantization import BASE_TYPES, BLOCKS
 from .records import How, Offloaded, SizedWeights, Term
 
@@ -50,11 +49,6 @@ class _Sizes(Record):
         return _Sizes(
             low=self.low + other.low, likely=self.likely + other.likely, high=self.high + other.high
         )
-
-
-def parts_of(spec: ModelSpec, runtime: RuntimeSpec) -> ModelParts | None:
-    """The files that the program loads the model from; None where none are known."""
-    return next((parts for parts in runtime.parts if parts.model == spec.id), None)
 
 
 def default_quantization(parts: ModelParts) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from ..audit.record import Audit, ExemptionUse, MachineGroup, Result, Row, Use
+from ..audit.record import Audit, ExemptionUse, MachineGroup, Reason, Result, Row, Use
 from .audit_words import (
     ANSWERS,
     COUNTED,
     SIGNS,
+    causes,
     excepted_words,
     exception_fate,
     exception_name,
@@ -36,8 +37,8 @@ _TITLES = {
 }
 # by exit code
 _ANSWER_STYLES = {0: "pass", 1: "fail", 2: "fail", 3: "unknown"}
-# rows of the first screen
-_SHOWN = 12
+# rows of the first screen, reasons of one of them, and things to do
+_SHOWN, _WHYS_SHOWN, _TO_DO_SHOWN = 12, 3, 3
 # characters of a reason that stay where the width is small
 _LEAST_WHY = 16
 
@@ -61,6 +62,8 @@ def document(audit: Audit, *, verbose: bool = False, lists_problems: bool = True
         for result, title in _TITLES.items():
             blocks += _rows_with(audit, result, title)
         blocks += _passing(audit)
+    elif len(audit.groups) > 1:
+        blocks += [*_models(audit), *_to_do(audit)]
     else:
         blocks += _overview(audit)
     uses = [use for use in audit.exceptions if verbose or use.use is not Use.USED]
@@ -71,7 +74,8 @@ def document(audit: Audit, *, verbose: bool = False, lists_problems: bool = True
         if len(listed) < len(uses):
             blocks.append(say(f"{len(uses) - len(listed):,} more exceptions: -v", indent=2))
     if not verbose and any(row.reasons for group in audit.groups for row in group.rows):
-        blocks += [Blank(), say("Reasons and what to do: -v")]
+        what = "Groups of machines, reasons" if len(audit.groups) > 1 else "Reasons"
+        blocks += [Blank(), say(f"{what} and what to do: -v")]
     return Document(blocks=tuple(blocks))
 
 
@@ -132,6 +136,109 @@ def _overview(audit: Audit) -> Iterator[Block]:
     yield Table(columns=columns, rows=cells, indent=0)
     if len(rows) > _SHOWN:
         yield say(f"{len(rows) - _SHOWN} more: -v")
+
+
+def _models(audit: Audit) -> Iterator[Block]:
+    """A line a model: on how many machines it runs, and what keeps it from the others. What the
+    policy counts comes first.
+    """
+    by_model: dict[int, list[tuple[MachineGroup, Row]]] = {}
+    for group in audit.groups:
+        for row in group.rows:
+            by_model.setdefault(row.wanted.index, []).append((group, row))
+    models = sorted(map(_Tallied, by_model.values()), key=lambda each: each.order)
+    columns = (
+        Column(),
+        Column(title="model", cut=_LEAST_WHY),
+        Column(title="runs on", right=True),
+        Column(title="machines where not", cut=_LEAST_WHY),
+    )
+    cells = tuple(
+        (
+            Span(text=SIGNS[each.worst.result], style=_STYLES[each.worst.result]),
+            Span(text=each.worst.wanted.label, style="strong"),
+            Span(text=f"{each.passing:,} of {each.machines:,}"),
+            Span(text=each.reasons),
+        )
+        for each in models[:_SHOWN]
+    )
+    if not cells:
+        return
+    yield Blank()
+    yield Table(columns=columns, rows=cells, indent=0)
+    if len(models) > _SHOWN:
+        yield say(f"{len(models) - _SHOWN:,} more: -v")
+
+
+class _Tallied:
+    """What becomes of one model on all groups of machines."""
+
+    def __init__(self, rows: Sequence[tuple[MachineGroup, Row]]) -> None:
+        self.worst = min((row for _, row in rows), key=_gravity)
+        self.machines = sum(group.count for group, _ in rows)
+        self.passing = sum(group.count for group, row in rows if row.result is Result.PASS)
+        counts: dict[str, int] = {}
+        failing = [(group, row) for group, row in rows if row.result is not Result.PASS]
+        for group, row in failing:
+            for words in causes(row):
+                counts[words] = counts.get(words, 0) + group.count
+        said = sorted(counts.items(), key=lambda pair: -pair[1])
+        self.reasons = ", ".join(f"{words}: {count:,}" for words, count in said[:_WHYS_SHOWN])
+        if len(said) > _WHYS_SHOWN:
+            self.reasons += ", and others"
+        if failing and not any(row.exit_code for _, row in failing):
+            self.reasons += "; not counted"
+        self.order = (*_gravity(self.worst), self.passing - self.machines)
+
+
+def _gravity(row: Row) -> tuple[bool, int]:
+    """What the policy counts is graver than what it does not."""
+    order = (*_TITLES, Result.PASS)
+    return row.exit_code == 0, order.index(row.result)
+
+
+def _to_do(audit: Audit) -> Iterator[Block]:
+    """What to do about the checks that keep most models from most machines, the most first."""
+    counted = [(group, row) for group in audit.groups for row in group.rows if row.exit_code != 0]
+    by_check: dict[str, list[tuple[MachineGroup, Row, Reason]]] = {}
+    for group, row in counted:
+        for reason in row.reasons:
+            if reason.check is not None and reason.remedy:
+                is_known = reason.check in row.failed
+                check = reason.check if is_known else f"{reason.check} not known"
+                by_check.setdefault(check, []).append((group, row, reason))
+    in_order = sorted(
+        by_check.items(), key=lambda pair: -sum(group.count for group, _, _ in pair[1])
+    )
+    if in_order:
+        yield Blank()
+        yield Paragraph(spans=(Span(text="To do", style="strong"),))
+    for check, entries in in_order[:_TO_DO_SHOWN]:
+        # what is enough for the one that lacks most is enough for all
+        group, row, reason = max(entries, key=lambda each: (each[2].short or 0, each[0].count))
+        labels = dict.fromkeys(row.wanted.label for _, row, _ in entries)
+        others = f" and {len(labels) - 1:,} more" if len(labels) > 1 else ""
+        lacks = " lacks most" if reason.short and len(entries) > 1 else ""
+        what = row.wanted.label if lacks else f"{row.wanted.label}{others}"
+        where = f"{row.machine}{lacks}, for {what}"
+        head = f"{check}, {_machines_of(audit, entries)}: "
+        yield Paragraph(
+            spans=(Span(text=head, style="strong"), Span(text=f"{reason.remedy} ({where})")),
+            indent=2,
+            hang=2,
+        )
+
+
+def _machines_of(audit: Audit, entries: Sequence[tuple[MachineGroup, Row, Reason]]) -> str:
+    """On how many machines; where they are grouped by one model each, at least that many."""
+    if any(len(group.rows) > 1 for group in audit.groups):
+        own = {group.names[0]: group.count for group, _, _ in entries}
+        return many(sum(own.values()), "machine")
+    by_model: dict[int, int] = {}
+    for group, row, _ in entries:
+        by_model[row.wanted.index] = by_model.get(row.wanted.index, 0) + group.count
+    least = "at least " if len(by_model) > 1 else ""
+    return f"{least}{many(max(by_model.values()), 'machine')}"
 
 
 def _rows_with(audit: Audit, result: Result, title: str) -> Iterator[Block]:

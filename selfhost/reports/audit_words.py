@@ -101,6 +101,19 @@ def why(row: Row) -> str:
     return "; ".join(part for part in parts if part)
 
 
+def causes(row: Row) -> list[str]:
+    """What decided the row, a few words for each check; [] for one that passes."""
+    failing = [
+        finding.code
+        for finding in row.findings
+        if finding.check in row.failed and finding.outcome is Outcome.FAIL
+    ]
+    words = [failed_words([code]) for code in failing]
+    words = words or [f"{check} not known" for check in row.undecided]
+    words += [f"{check} excepted" for check, _ in row.excepted]
+    return words or [reason.text for reason in row.reasons[:1]]
+
+
 def warnings(row: Row) -> str:
     """The checks that warn."""
     return ", ".join(finding.check for finding in row.findings if finding.outcome is Outcome.WARN)

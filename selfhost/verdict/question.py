@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.licenses import canonical_expression
 from ..catalogue.spec import DTYPES, INCOMPLETE, PACKED, ModelSpec, RuntimeSpec
 from ..core.errors import Problem, WorkloadError
 from ..core.records import Unread
@@ -119,6 +118,30 @@ def ask(
     is_cache_asked = workload.kv_cache_type is not None
     question = _with_needs(question, catalogue, machine, is_cache_asked=is_cache_asked)
     return _with_files(question, part, catalogue, machine)
+
+
+def asked_for_amounts(
+    question: Question, context_tokens: int | None, pace: float | None, catalogue: Catalogue
+) -> Question | None:
+    """As `ask` gives it with another context and another lowest pace (tokens per second), each
+    stated where it was; None where it has to be asked anew.
+    """
+    spec, runtime, workload, needs = (
+        question.spec,
+        question.runtime,
+        question.workload,
+        question.needs,
+    )
+    if context_tokens is not None and context_tokens != workload.context_tokens:
+        if runtime is None or needs is None or spec.needs is not None or question.companions:
+            return None
+        workload = workload.replace(context_tokens=context_tokens)
+        needs = need.at_context(needs, spec, runtime, workload, architectures(catalogue))
+        if needs is None:
+            return None
+    if pace is not None and pace != workload.min_tokens_per_second:
+        workload = workload.replace(min_tokens_per_second=pace)
+    return question.replace(workload=workload, needs=needs)
 
 
 def _with_parts(question: Question, catalogue: Catalogue) -> Question:
@@ -277,6 +300,8 @@ def _understood(
     quantization: str | None = None
     try:
         if workload.license is not None:
+            from ..catalogue.licenses import canonical_expression
+
             workload = workload.replace(
                 license=canonical_expression(workload.license, catalogue.license_ids)
             )
@@ -334,7 +359,7 @@ def _refusal(
     loads = _why_files_not_loaded(spec, runtime, quantization, formats)
     if workload.task != "finetune":
         return loads, remedy
-    if runtime.id != FINETUNING_RUNTIME:
+    if not runtime.finetune_methods:
         return (
             f"{runtime.name} does not train models; selfhost covers only transformers with peft.",
             remedy,
@@ -738,14 +763,14 @@ def _no_quantization(typed: str, spec: ModelSpec) -> tuple[str, str | None]:
             (
                 name
                 for name in (mix, f"Q{bits[1]}_K", f"Q{bits[1]}_0")
-                if name in need.QUANTIZATIONS
+                if name in need.every_quantization()
             ),
             None,
         )
         if bits
         else None
     )
-    guess = guess or nearest(typed, need.QUANTIZATIONS)
+    guess = guess or nearest(typed, need.every_quantization())
     return (
         f'"{typed}" is not a quantization',
         f"did you mean {guess}?" if guess else _those_of(spec),

@@ -41,7 +41,7 @@ from selfhost.core.errors import (
 from selfhost.core.tomlfile import Document
 from selfhost.core.workload import Workload
 from selfhost.machine.record import Machine
-from selfhost.reports import audit_json, audit_text, junit
+from selfhost.reports import audit_json, audit_text, junit, layout
 from selfhost.reports.audit_formats import FORMATS, render
 from selfhost.verdict.findings import CHECKS, Finding, Outcome
 from selfhost.verdict.findings.record import CODES
@@ -944,3 +944,31 @@ def test_a_policy_of_many_models_says_how_far_it_is() -> None:
     for model in range(4):
         progress.judge(0, 1, 1000 * model, 4000)
     assert lines == ["judged 1,000 of 4,000 models", "judged 3,000 of 4,000 models"]
+
+
+def test_the_first_screen_of_a_fleet_says_on_how_many_machines_and_what_to_do() -> None:
+    """A line a model, not one for each group of machines: the worst first, what the policy does not count last."""
+    text = ONE + '[[model]]\nname = "b"\n[[model]]\nname = "c"\nseverity = "warning"\n'
+    table = {
+        ("mistral-7b", "m1"): {"disk": FAIL},
+        ("b", "m1"): {"disk": FAIL, "memory": FAIL},
+        ("b", "m2"): {"memory": FAIL},
+        ("b", "m3"): {"disk": UNKNOWN},
+        ("c", "m4"): {"memory": FAIL},
+    }
+    shown = layout.plain(audit_text.document(audit(text, 5, table)), None)
+    lines = [" ".join(line.split()) for line in shown.splitlines()]
+    start = lines.index("model runs on machines where not")
+    assert [line.partition(" ")[2] for line in lines[start + 1 : start + 4]] == [
+        "b 2 of 5 too little memory: 2, no place on disk: 1, disk not known: 1",
+        "mistral-7b 4 of 5 no place on disk: 1",
+        "c 4 of 5 too little memory: 1; not counted",
+    ]
+    # of one machine counted once, whatever number of models lack it; what is not counted asks for nothing
+    first = lines.index("To do") + 1
+    assert sorted(line.partition(":")[0] for line in lines[first : first + 3]) == [
+        "disk not known, 1 machine",
+        "disk, 1 machine",
+        "memory, 2 machines",
+    ]
+    assert "m4" not in "".join(lines[first:])

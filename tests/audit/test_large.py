@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from helpers.paths import ROOT
-from selfhost.api import FleetJudge, open_catalogue
+from selfhost.answers.fleet import FleetJudge
+from selfhost.answers.together import Beside
+from selfhost.answers.verdicts import check_with
 from selfhost.audit import large as large_module
 from selfhost.audit import machines as machines_module
 from selfhost.audit import workers
@@ -25,7 +27,9 @@ from selfhost.audit.policy import Policy, read_policy
 from selfhost.audit.record import Audit, Row
 from selfhost.audit.run import run_audit
 from selfhost.audit.workers import in_shares
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.tomlfile import Document
+from selfhost.core.workload import Workload
 from selfhost.machine.profiles import load
 from selfhost.machine.reader import read
 from selfhost.machine.record import Machine
@@ -400,3 +404,34 @@ def test_shared_work_keeps_its_order(processes: int) -> None:
 
     with pytest.raises(ValueError, match="4"):
         in_shares(7, failing, processes=processes)
+
+
+def test_entries_that_differ_in_amounts_alone_get_the_verdicts_of_each_alone() -> None:
+    """What they share is worked out once: nothing of it may leak from one to the next."""
+    judge, machine = FleetJudge(catalogue(), TODAY), load("github-ubuntu-24.04").machine
+    asked = Workload()
+    entries = [
+        (model, asked.replace(context_tokens=context, min_tokens_per_second=pace, **other))
+        for model, other in (
+            ("mistral-7b", {}),
+            ("mistral-7b", {"quantization": "Q8_0", "kv_cache_type": "q8_0"}),
+            ("mistral-7b", {"runtime": "vllm"}),
+            ("gemma-3-4b", {"private": True}),
+            ("qwen3-embedding-0.6b", {}),
+            ("gpt-4o", {}),
+        )
+        for context, pace in ((None, None), (512, 1.0), (40_000, None), (200_000, 30.0), (512, 9.0))
+    ]
+    for model, workload in entries:
+        own = judge.verdict(Beside(model=model, workload=workload), machine)
+        alone = check_with(
+            catalogue(),
+            model,
+            workload,
+            machine,
+            instead=False,
+            today=TODAY,
+            follows_machine=False,
+        )
+        for name in ("asked", "model", "workload", "route", "needs", "speed", "findings"):
+            assert getattr(own, name) == getattr(alone, name), (model, workload, name)

@@ -404,7 +404,7 @@ def test_a_policy_may_be_larger_than_a_spec() -> None:
     document = Document.parse("audit.toml", text.encode(), max_bytes=MAX_POLICY_BYTES)
     assert len(read_policy(document).exceptions) == 3_000
     large = Document.parse("audit.toml", b"#" * (MAX_POLICY_BYTES + 1), max_bytes=MAX_POLICY_BYTES)
-    assert "larger than 4,194,304 bytes" in large.problems[0].message
+    assert "larger than 6,291,456 bytes" in large.problems[0].message
 
 
 EDGE = (

@@ -9,7 +9,7 @@ import pytest
 
 from helpers.paths import TRUTH
 from selfhost import Route, Workload, check
-from selfhost.api import open_catalogue
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.machine.changes import apply
 from selfhost.machine.named import machine_named
 from selfhost.machine.record import Machine

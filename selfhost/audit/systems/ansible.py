@@ -7,7 +7,9 @@ the cache plugin's own.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 
 from ...core import units
@@ -43,6 +45,10 @@ LOCAL_FACT = (
 # in which /proc/meminfo is the host's: `ansible_virtualization_type` of a guest
 _CONTAINERS = frozenset(("container", "containerd", "docker", "lxc", "openvz", "podman"))
 _PREFIX = "ansible_"
+# what the command itself prints: `web-1 | SUCCESS => {`, also on one line
+_HOST_LINE = re.compile(r"(?m)^(\S{1,253}) \| [A-Z]+!? (?:\| rc=\d+ )?=> \{")
+# of one host: its facts are some 100 kB
+MAX_HOST_CHARACTERS = 1 << 23
 # a host's own name stands before it
 _READ_AGAIN = (
     "see why by `ansible HOST -m {}`, then write its file anew by `ansible HOST -m setup --tree"
@@ -59,7 +65,14 @@ class AnsibleAnswers(Answers):
     marks = (
         '"ansible_facts"',
         'memtotal_mb"',
+        " | UNREACHABLE! => {",
+        " | FAILED! => {",
     )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._block: list[str] = []
+        self._size, self._start = 0, 0
 
     def claims(self, path: Path, value: Any) -> bool:
         return path == ("ansible_facts",) and isinstance(value, Mapping)
@@ -85,6 +98,57 @@ class AnsibleAnswers(Answers):
         elif any(key in members for key in ("ansible_memtotal_mb", "memtotal_mb")):
             yield RecordOrFault(_record(members, file))
 
+    def claims_text(self, start: str) -> bool:
+        return _HOST_LINE.search(start) is not None
+
+    def line(self, text: str, file: str, number: int) -> Iterator[RecordOrFault]:
+        """`ansible all -m setup` prints a host's name and its answer, warnings between them."""
+        if _HOST_LINE.match(text) is not None:
+            yield from self.text_end(file)
+            self._start = number
+        elif not self._block:
+            return
+        self._size += len(text)
+        if self._size <= MAX_HOST_CHARACTERS:
+            self._block.append(text)
+        if text.startswith("}") or (len(self._block) == 1 and text.endswith("}")):
+            yield from self.text_end(file)
+
+    def text_end(self, file: str) -> Iterator[RecordOrFault]:
+        block, size = self._block, self._size
+        self._block, self._size = [], 0
+        match = _HOST_LINE.match(block[0]) if block else None
+        if match is None:
+            return
+        try:
+            answer = json.loads("\n".join((block[0][match.end() - 1 :], *block[1:])))
+        except (ValueError, RecursionError):
+            answer = None
+        name = machine_name(match[1])
+        if not isinstance(answer, Mapping) or size > MAX_HOST_CHARACTERS:
+            yield RecordOrFault(
+                fault=f"the answer of {name or 'a host'} is cut off or too long",
+                remedy=f"ask again: `{self.command}`",
+                line=self._start,
+            )
+            return
+        facts = answer.get("ansible_facts")
+        if isinstance(facts, Mapping):
+            record = _record(facts, file)
+            yield RecordOrFault({**record, "name": name or record["name"]}, line=self._start)
+        else:
+            is_reached = answer.get("unreachable") is not True
+            yield self.not_judged(
+                name,
+                "its setup failed under Ansible" if is_reached else "Ansible did not reach it",
+                line=self._start,
+                remedy=_READ_AGAIN.format("setup" if is_reached else "ping"),
+            )
+
+    def forget(self, file: str) -> None:
+        super().forget(file)
+        self._block, self._size = [], 0
+
 
 READER = AnsibleAnswers
 
@@ -97,8 +161,7 @@ def _record(answer: Mapping[str, Any], file: str) -> dict[str, Any]:
         # the whole record, as selfhost on the host itself printed it
         return {**own, "name": name or own.get("name")}
     machine = Facts()
-    machine.put_platform(facts.get("system"), facts.get("architecture"), "ansible_system")
-    machine.note("architecture", "ansible_architecture")
+    _put_platform(machine, facts)
     kind = plain(facts.get("virtualization_type"), 60)
     is_guest = facts.get("virtualization_role") == "guest"
     _put_memory(machine, facts, kind if is_guest and kind in _CONTAINERS else None)
@@ -120,6 +183,26 @@ def _record(answer: Mapping[str, Any], file: str) -> dict[str, Any]:
         LOCAL_FACT,
     )  # fmt: skip
     return machine.record(name, _labels(facts))
+
+
+# what Windows calls its architectures (Win32_OperatingSystem, OSArchitecture), without blanks
+_OF_WINDOWS = {"64-bit": "x86_64", "32-bit": "i686", "arm64-bitprocessor": "aarch64"}
+
+
+def _put_platform(machine: Facts, facts: Mapping[str, Any]) -> None:
+    """Windows is told by its family alone where its platform was not gathered in time."""
+    system, architecture = facts.get("system"), facts.get("architecture")
+    if facts.get("os_family") == "Windows":
+        system = "windows"
+        word = architecture.replace(" ", "").lower() if isinstance(architecture, str) else ""
+        architecture = _OF_WINDOWS.get(word, architecture)
+    machine.put_platform(system, architecture, "ansible_system")
+    machine.note("architecture", "ansible_architecture")
+    machine.lacks(
+        ("system", "architecture"),
+        "these facts do not hold it",
+        "gather all facts: `ansible all -m setup --tree DIR`",
+    )
 
 
 def _name(facts: Mapping[str, Any], file: str) -> str | None:
@@ -160,21 +243,27 @@ def _put_memory(machine: Facts, facts: Mapping[str, Any], container: str | None)
 
 def _put_processor(machine: Facts, facts: Mapping[str, Any]) -> None:
     packages, each = count(facts.get("processor_count")), count(facts.get("processor_cores"))
+    source = "ansible_processor_count times ansible_processor_cores"
+    if packages is None and facts.get("system") == "Darwin":
+        # of the whole machine (module_utils/facts/hardware/darwin.py)
+        packages, source = 1, "ansible_processor_cores, on macOS of the whole machine"
     if packages and each:
-        machine.put(
-            "cpu_cores_physical",
-            packages * each,
-            "ansible_processor_count times ansible_processor_cores",
-        )
+        machine.put("cpu_cores_physical", packages * each, source)
     machine.put_cores(facts.get("processor_nproc"), "ansible_processor_nproc")
     machine.put_cores(facts.get("processor_vcpus"), "ansible_processor_vcpus")
-    # number, maker and model of each thread, one after the other; on Arm the number and the model
-    words = facts.get("processor")
-    if isinstance(words, list) and words:
-        machine.put("cpu_model", plain(words[min(2, len(words) - 1)]), "ansible_processor")
+    machine.put("cpu_model", _model(facts.get("processor")), "ansible_processor")
     machine.lacks(
         ("cpu_cores_physical", "cpu_cores_usable", "cpu_model"), "these facts do not hold it"
     )
+
+
+def _model(stated: Any) -> str | None:
+    """A name alone on macOS; elsewhere number, maker and model of each thread, one after the
+    other, and without the number, the maker or both where a system does not tell it.
+    """
+    words = stated if isinstance(stated, list) else [stated]
+    names = [name for name in map(plain, words) if name is not None and not name.isdecimal()]
+    return names[-1] if names else None
 
 
 def _volumes(facts: Mapping[str, Any]) -> list[Volume]:

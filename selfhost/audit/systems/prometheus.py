@@ -1,7 +1,8 @@
-"""Prometheus: answers to instant queries of node_exporter's and dcgm-exporter's metrics, and what
-an exporter itself serves.
+"""Prometheus: answers to instant queries of node_exporter's, windows_exporter's and dcgm-exporter's
+metrics, and what an exporter itself serves.
 
-Names and units are those of node_exporter (collector/meminfo_linux.go: bytes) and of dcgm-exporter
+Names and units are those of node_exporter (collector/meminfo_linux.go: bytes), windows_exporter
+(its collectors cpu_info, cs, memory, logical_disk and os: bytes) and dcgm-exporter
 (etc/default-counters.csv: framebuffer memory in MiB). Series of one `instance` are one machine, of
 all answers together; GPUs join it by dcgm-exporter's label `Hostname`.
 """
@@ -39,12 +40,24 @@ if TYPE_CHECKING:
 
 _RESULT: Path = ("data", "result", "[]")
 # a key that is a query: it names a metric
-_QUERY = re.compile(r"(?s).{0,200}\b(?:node_[a-zA-Z]|DCGM_).*")
+_QUERY = re.compile(r"(?s).{0,200}\b(?:node_[a-zA-Z]|windows_[a-z]|DCGM_).*")
 _SIZES = {
     "node_memory_MemTotal_bytes": "total",
     "node_memory_MemAvailable_bytes": "available",
     "node_memory_SwapFree_bytes": "swap_free",
+    # the first until windows_exporter 0.30
+    "windows_cs_physical_memory_bytes": "total",
+    "windows_memory_physical_total_bytes": "total",
+    "windows_memory_available_bytes": "available",
 }
+# how many processors Windows counts, the first until windows_exporter 0.30
+_WINDOWS_THREADS = ("windows_cs_logical_processors", "windows_cpu_logical_processor")
+_WINDOWS_DISKS = {
+    "windows_logical_disk_free_bytes": "free",
+    "windows_logical_disk_size_bytes": "total",
+}
+# Win32_Processor.Architecture
+_WINDOWS_ARCHITECTURES = {"0": "i686", "9": "x86_64", "12": "aarch64"}
 _CARD_SIZES = {
     "DCGM_FI_DEV_FB_FREE": "free",
     "DCGM_FI_DEV_FB_USED": "used",
@@ -65,14 +78,16 @@ class _Host:
     """What the series of one instance tell."""
 
     __slots__ = (
-        "cards", "cores", "cpus", "file", "filesystems", "flags", "labels", "model", "read_at",
-        "sizes", "threads", "uname",
+        "cards", "cores", "cpus", "file", "filesystems", "flags", "labels", "metrics", "model",
+        "read_at", "sizes", "threads", "uname",
     )  # fmt: skip
 
     def __init__(self, file: str) -> None:
         self.file = file
         # as the samples have them
         self.sizes: dict[str, Any] = {}
+        # and by which metric
+        self.metrics: dict[str, str] = {}
         self.threads: int | None = None
         self.cpus: set[str] = set()
         self.cores: set[tuple[str, str]] = set()
@@ -104,7 +119,7 @@ class PrometheusAnswers(Answers):
     system = "prometheus"
     title = "Prometheus"
     command = "curl 'http://HOST:9090/api/v1/query?query={__name__=~\"node_memory_.*|node_uname_info|…\"}'"
-    marks = ('"resultType"', '"errorType"', "# HELP ", "# TYPE ", "node_", "DCGM_")
+    marks = ('"resultType"', '"errorType"', "# HELP ", "# TYPE ", "node_", "windows_", "DCGM_")
     opened = (
         ("data",),
         ("data", "result"),
@@ -146,7 +161,7 @@ class PrometheusAnswers(Answers):
             )
 
     def claims_text(self, start: str) -> bool:
-        return re.match(r"(?:# (?:HELP|TYPE) |node_|DCGM_)", start.lstrip()) is not None
+        return re.match(r"(?:# (?:HELP|TYPE) |node_|windows_|DCGM_)", start.lstrip()) is not None
 
     def line(self, text: str, file: str, number: int) -> tuple[RecordOrFault, ...]:
         if text.startswith("#") or not text.strip():
@@ -207,6 +222,7 @@ def _take(host: _Host, metric: str, series: Mapping[str, Any], value: Any) -> No
     """Keep what one sample tells."""
     if metric in _SIZES:
         host.sizes[_SIZES[metric]] = value
+        host.metrics[_SIZES[metric]] = metric
         host.labels = host.labels or labels("prometheus", of_classes(series))
     elif metric in _CARD_SIZES:
         _take_card(host, _CARD_SIZES[metric], series, value)
@@ -219,8 +235,25 @@ def _take(host: _Host, metric: str, series: Mapping[str, Any], value: Any) -> No
         host.uname = {
             key: plain(series.get(key), 253) for key in ("nodename", "machine", "sysname")
         }
+    elif metric.startswith("windows_"):
+        _take_of_windows(host, metric, series, value)
     else:
         _take_processor(host, metric, series, value)
+
+
+def _take_of_windows(host: _Host, metric: str, series: Mapping[str, Any], value: Any) -> None:
+    host.uname.setdefault("sysname", "windows")
+    if metric in _WINDOWS_THREADS:
+        host.threads = count(value)
+    elif metric in ("windows_os_hostname", "windows_cs_hostname"):
+        host.uname["nodename"] = plain(series.get("hostname"), 253)
+    elif metric == "windows_cpu_info":
+        host.model = host.model or plain(series.get("name"))
+        number = plain(series.get("architecture"), 20) or ""
+        host.uname["machine"] = _WINDOWS_ARCHITECTURES.get(number)
+    elif metric in _WINDOWS_DISKS and series.get("volume") == "C:":
+        # where the folders of people lie
+        host.filesystems.setdefault("/", {"kind": None})[_WINDOWS_DISKS[metric]] = value
 
 
 def _take_processor(host: _Host, metric: str, series: Mapping[str, Any], value: Any) -> None:
@@ -282,9 +315,13 @@ def _name(host: _Host, instance: str) -> str | None:
 
 def _record(host: _Host, name: str | None) -> dict[str, Any]:
     machine = Facts()
-    machine.put_platform(host.uname.get("sysname"), host.uname.get("machine"), "node_uname_info")
-    machine.put_memory(host.sizes.get("total"), "node_memory_MemTotal_bytes")
-    machine.put_available(host.sizes.get("available"), "node_memory_MemAvailable_bytes")
+    is_windows = host.uname.get("sysname") == "windows"
+    platform = "windows_cpu_info" if is_windows else "node_uname_info"
+    machine.put_platform(host.uname.get("sysname"), host.uname.get("machine"), platform)
+    of = host.metrics.get
+    machine.put_memory(host.sizes.get("total"), of("total", "node_memory_MemTotal_bytes"))
+    available = of("available", "node_memory_MemAvailable_bytes")
+    machine.put_available(host.sizes.get("available"), available)
     machine.put("swap_free_bytes", whole(host.sizes.get("swap_free")), "node_memory_SwapFree_bytes")
     _put_processor(machine, host)
     volumes = [
@@ -294,11 +331,13 @@ def _record(host: _Host, name: str | None) -> dict[str, Any]:
     ]
     volume = volume_of(volumes, SOME_HOME)
     if volume is not None and volume.free_bytes is not None:
-        source = f"node_filesystem_avail_bytes of {volume.mount}"
+        source = f"node_filesystem_avail_bytes of {volume.mount}: the home folder is taken to be"
         put_disks(
             machine,
             volume,
-            f"{source}: the home folder is taken to be {SOME_HOME}",
+            "windows_logical_disk_free_bytes of C:, where the home folder is taken to be"
+            if is_windows
+            else f"{source} {SOME_HOME}",
             "record the machine itself: `selfhost machine --format json`",
         )
     if host.cards:
@@ -306,22 +345,26 @@ def _record(host: _Host, name: str | None) -> dict[str, Any]:
         machine.note("accelerators.memory_free_bytes", "DCGM_FI_DEV_FB_FREE, MiB, when queried")
     if host.read_at is not None:
         machine.put("read_at", _time(host.read_at), "the time of Prometheus' sample")
+    if is_windows:
+        _lack_on_windows(machine)
     _lack(machine)
     return machine.record(name, host.labels)
 
 
 def _put_processor(machine: Facts, host: _Host) -> None:
     threads = host.threads or len(host.cpus) or None
-    machine.put(
-        "cpu_cores_usable", cores(threads), "node_cpu_seconds_total, how many CPUs it counts"
-    )
+    is_windows = host.uname.get("sysname") == "windows"
+    counted, named = "node_cpu_seconds_total, how many CPUs it counts", "node_cpu_info, model_name"
+    if is_windows:
+        counted, named = " or ".join(_WINDOWS_THREADS), "windows_cpu_info, name"
+    machine.put("cpu_cores_usable", cores(threads), counted)
     machine.put("cpu_cores_physical", count(len(host.cores)), "node_cpu_info, its cores")
-    machine.put("cpu_model", host.model, "node_cpu_info, model_name")
+    machine.put("cpu_model", host.model, named)
     if host.flags:
         machine.put_instruction_sets(host.flags, "node_cpu_flag_info, and what they bring")
-        known = machine.values["instruction_sets"]
+        flagged = machine.values["instruction_sets"]
         machine.lacks(
-            [f"instruction_sets.{name}" for name in _ASKED_SETS if name not in known],
+            [f"instruction_sets.{name}" for name in _ASKED_SETS if name not in flagged],
             "no series has it, and a pattern of node_exporter decides which flags have one",
             "start node_exporter with --collector.cpu.info.flags-include='.*'",
         )
@@ -344,6 +387,32 @@ _METRICS = {
     "cpu_model": "node_cpu_info",
     "swap_free_bytes": "node_memory_SwapFree_bytes",
 }
+
+
+# windows_exporter's, of facts that one metric tells
+_WINDOWS_METRICS = {
+    "architecture": "windows_cpu_info",
+    "memory_total_bytes": "windows_memory_physical_total_bytes",
+    "memory_limit_bytes": "windows_memory_physical_total_bytes",
+    "memory_available_bytes": "windows_memory_available_bytes",
+    "cpu_cores_usable": "windows_cpu_logical_processor",
+    "cpu_model": "windows_cpu_info",
+    "disks": "windows_logical_disk_free_bytes of C:",
+}
+
+
+def _lack_on_windows(machine: Facts) -> None:
+    """What windows_exporter does not tell; its collectors cpu_info and memory may be off."""
+    for fact, metric in _WINDOWS_METRICS.items():
+        machine.lacks(
+            fact,
+            f"{metric} is not in the answer",
+            "start windows_exporter with --collectors.enabled=[defaults],cpu_info,memory",
+        )
+    machine.lacks(
+        ("instruction_sets", "cpu_cores_physical", "swap_free_bytes"),
+        "windows_exporter does not tell it",
+    )
 
 
 def _lack(machine: Facts) -> None:

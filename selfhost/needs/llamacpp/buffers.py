@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from ...catalogue.spec import Architecture, Attention
-from ...core.records import Record
+from ...core.records import Record, remembered
 from ..cache import CacheGroup, cache_groups, compressors, keeps_compressed, states
 from ..quantization import row_bytes
 from ..tensors import ArchitectureRow
@@ -181,6 +181,7 @@ def idle_layers(architecture: Architecture) -> int:
     return 0 if architecture.recurrent or not attending else architecture.layers - len(attending)
 
 
+@remembered(512)
 def state_bytes(architecture: Architecture, sequences: int) -> int:
     """Bytes of the recurrent state: 32-bit floats, one state per sequence. Neither the context nor
     the cache type changes it.

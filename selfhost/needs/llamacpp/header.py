@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...catalogue.spec import Architecture
+from ...core.records import remembered
 from ..quantization import Stored
 from ..tensors import ArchitectureRow
 
@@ -83,6 +84,7 @@ def _merges(row: ArchitectureRow, vocabulary: int) -> tuple[int, int]:
     return int(fewest * max(0, vocabulary - 1_000)), int(most * vocabulary)
 
 
+@remembered(512)
 def tokenizer_kind(row: ArchitectureRow, vocabulary: int) -> str:
     """The kind of the vocabulary, "" where it may be of several.
 

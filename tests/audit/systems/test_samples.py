@@ -108,6 +108,51 @@ def test_ansible_of_a_host_counts_the_page_cache_as_free(tmp_path: Path) -> None
     assert machine.scope == "vm"
 
 
+def test_ansible_tells_other_systems_in_its_own_words(tmp_path: Path) -> None:
+    """As `ansible all -m setup` prints it: Windows without a platform, a Mac's processor as a name, threads of a board."""
+    machines = machines_of(FLEET / "ansible/adhoc_made.txt")
+    assert {
+        name: (each.system, each.architecture, each.cpu_cores_physical, each.cpu_cores_usable)
+        for name, each in machines.items()
+    } == {
+        "winserver": ("windows", None, 2, 2),
+        "windesk": ("windows", "x86_64", 4, 8),
+        "laptop-mac": ("macos", "x86_64", 4, 8),
+        "board": ("linux", "aarch64", 2, 2),
+    }
+    assert [(each.cpu_model or "")[:27] for each in machines.values()] == [
+        "Intel(R) Core(TM) i7-8750H ",
+        "Intel(R) Core(TM) i7-8650U ",
+        "Intel(R) Core(TM) i7-7700HQ",
+        "ARMv8 Processor rev 3 (v8l)",
+    ]
+    # less than nothing is free by Ansible's own count on a Mac
+    assert all(each.memory_available_bytes is None for each in machines.values())
+    gone = (
+        'gone | UNREACHABLE! => {"changed": false, "unreachable": true}\ncut | SUCCESS => {\n  "a'
+    )
+    (tmp_path / "adhoc.txt").write_text(gone, encoding="utf-8")
+    told = [str(problem) for problem in load_machines(str(tmp_path / "adhoc.txt")).problems]
+    assert ":1: gone is not judged: Ansible did not reach it" in told[0]
+    assert ":2: the answer of cut is cut off" in told[1]
+
+
+def test_windows_exporter() -> None:
+    """Memory, threads, processor and the volume of Windows' home folders; the names of other metrics differ as well."""
+    machine = machine_of("prometheus/windows_exporter_made.prom")
+    assert (machine.name, machine.system, machine.architecture) == ("NOTEBOOK", "windows", "x86_64")
+    assert machine.memory_limit_bytes == 17_101_836_288
+    assert machine.memory_available_bytes == 9_100_000_000
+    assert (machine.cpu_cores_usable, (machine.cpu_model or "")[:23]) == (
+        12,
+        "Intel(R) Core(TM) i7-87",
+    )
+    disk = machine.disk_for("ollama")
+    assert disk is not None
+    assert (disk.free_bytes, disk.total_bytes) == (210_000_000_000, 490_000_000_000)
+    assert machine.sources["memory_available_bytes"] == "windows_memory_available_bytes"
+
+
 def test_a_record_as_a_local_fact_of_ansible_is_taken_whole(tmp_path: Path) -> None:
     """`ansible_local.selfhost` holds what Ansible's facts lack."""
     own = {"schema": "selfhost.machine/1", "instruction_sets": ["avx2"], "memory_limit_bytes": GIB}
