@@ -52,7 +52,7 @@ HELD_MOST = {
     "mochi-1-preview": "decode mochi bfloat16 frames=19 height=480 width=848 tiling=True",
     "allegro": "denoise allegro bfloat16",
     "hunyuanvideo": "denoise hunyuanvideo bfloat16",
-    "ltx-video-2b": "denoise ltx-video-2b bfloat16",
+    "ltx-video-2b": "decode ltx-video bfloat16 frames=161 height=512 width=704 tiling=True",
     "wan2.1-t2v-1.3b": "denoise wan2.1-1.3b bfloat16",
     "wan2.1-t2v-14b": "denoise wan-14b bfloat16",
     "wan2.2-t2v-a14b": "denoise wan-14b bfloat16",
