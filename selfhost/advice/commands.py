@@ -578,12 +578,14 @@ def _adapter(question: Question, circumstances: Circumstances) -> str | None:
 def _as_stated(
     question: Question, runtime: RuntimeSpec, circumstances: Circumstances
 ) -> dict[str, str]:
-    """What makes the result that the figures of an offloaded way are of; empty elsewhere."""
+    """What makes the result that the figures of an offloaded way are of. Elsewhere a result is
+    decoded in tiles, as the needs of a pipeline are counted.
+    """
     stated, kind = question.spec.needs, question.workload.quantization
     ways = stated.ways if stated is not None and circumstances.offload is not None else ()
     way = next((each for each in ways if each.quantization == kind), None)
     if way is None:
-        return {"tiled": "", "result": ""}
+        return {"tiled": runtime.tiled_option, "result": ""}
     result = runtime.result_option if way.frames and way.height and way.width else ""
     for name in ("height", "width", "frames"):
         result = result.replace("{" + name + "}", str(getattr(way, name)))

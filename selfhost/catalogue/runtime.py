@@ -207,8 +207,9 @@ class RuntimeSpec(Record):
     repository, with `:{quantization}` for GGUF), `{adapter}` (a file) to fill in; `commands` by
     family, or by main use, the same where another line is needed; `inputs` by modality what fills
     `{input}` of it; `steps_option` what fills `{steps}` where a spec states its steps (`{count}`),
-    which a program does not take by itself; `tiled_option` and `result_option` fill `{tiled}` and
-    `{result}` where a spec states the way that is taken so (`{height}`, …); `casts` are types that
+    which a program does not take by itself; `tiled_option` fills `{tiled}`, but not where a spec
+    states a way that is taken without, and `result_option` `{result}` of one (`{height}`, …);
+    `casts` are types that
     it loads float32 files in if told, by `cast_option`, which fills `{cast}`; `remote_code_option`
     what fills `{remote_code}` where the repository's own code
     has to be trusted (else it is empty); `variants` by quantization the repositories that hold

@@ -96,6 +96,8 @@ SHAPES = {
     "flux.2-dev": ("flux.2-dev pixels=1024", "flux.2 pixels=512"),
     "qwen-image": ("qwen-image pixels=1024", "wan2.1, a picture pixels=256"),
     "qwen-image-edit": ("qwen-image-edit pixels=1024", "wan2.1, a picture pixels=256"),
+    "qwen-image-edit-2509": ("qwen-image-edit pixels=1024", "wan2.1, a picture pixels=256"),
+    "qwen-image-edit-2511": ("qwen-image-edit pixels=1024", "wan2.1, a picture pixels=256"),
     "z-image-turbo": ("z-image-turbo pixels=1024", "flux pixels=256"),
     "wan2.1-t2v-14b": ("wan2.1-t2v-14b 832x480 frames=33", "wan2.1, a tile of 256 frames=33"),
     "wan2.2-t2v-a14b": ("wan2.1-t2v-14b 832x480 frames=33", "wan2.1, a tile of 256 frames=33"),
