@@ -10,7 +10,7 @@ from setuptools.command.build_py import build_py
 COMPILED_FILES = (
     "index.jsonl",
     "questions.bin",
-    *(f"common/{name}.json" for name in ("cloud_types", "cpus", "gpus")),
+    *(f"common/{name}.json" for name in ("cloud_types", "cpus", "gpus", "providers")),
 )
 HERE = os.path.dirname(os.path.abspath(__file__))
 

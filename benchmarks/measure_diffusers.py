@@ -6,11 +6,16 @@
 Pipelines have the shapes of Stable Diffusion 1.5, XL, 3 and FLUX.1 (classes and defaults of diffusers, random weights, fewer layers),
 are saved, and each is measured in a fresh process: prompts encoded, one step of denoising, images decoded. Resident memory and
 PyTorch's own count as in `measure_transformers.py`.
+
+Video is counted: the tensors that a pass of a denoiser or decoder of full size holds at most, its weights left out, with PyTorch's
+fake tensors, which have shapes and no data. Some small ones are run too, and what PyTorch really allocated stands beside the count.
 """
 
 from __future__ import annotations
 
+import weakref
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from measure_transformers import libraries
@@ -80,6 +85,40 @@ PIPELINES: dict[str, tuple[str, str, dict[str, tuple[str, dict[str, Any]]]]] = {
         "vae": ("AutoencoderKL", {**_DECODER, **_SIXTEEN, "scaling_factor": 0.3611, "shift_factor": 0.1159}),
     }),
 }  # fmt: skip
+_SVD = {
+    "block_out_channels": (128, 256, 512, 512), "down_block_types": ("DownEncoderBlock2D",) * 4, "layers_per_block": 2,
+}  # fmt: skip
+_WAN_5B_DECODER = {
+    "base_dim": 160, "z_dim": 48, "is_residual": True, "in_channels": 12, "out_channels": 12, "decoder_base_dim": 256, "patch_size": 2,
+    "scale_factor_spatial": 16, "latents_mean": [0.0] * 48, "latents_std": [1.0] * 48,
+}  # fmt: skip
+# decoders of video: class, what departs from its defaults, channels of a latent, pixels and frames of one
+DECODERS: dict[str, tuple[str, dict[str, Any], int, int, int]] = {
+    "wan2.1": ("AutoencoderKLWan", {}, 16, 8, 4),
+    "wan2.2-5b": ("AutoencoderKLWan", _WAN_5B_DECODER, 48, 16, 4),
+    "ltx-video": ("AutoencoderKLLTXVideo", {}, 128, 32, 8),
+    "ltx-2": ("AutoencoderKLLTX2Video", {}, 128, 32, 8),
+    "hunyuanvideo": ("AutoencoderKLHunyuanVideo", {}, 16, 8, 4),
+    "cogvideox": ("AutoencoderKLCogVideoX", {"block_out_channels": (128, 256, 256, 512), "latent_channels": 16}, 16, 8, 4),
+    "mochi": ("AutoencoderKLMochi", {}, 12, 8, 6),
+    "allegro": ("AutoencoderKLAllegro", {"latent_channels": 4}, 4, 8, 4),
+    "stable-video-diffusion": ("AutoencoderKLTemporalDecoder", _SVD, 4, 8, 1),
+}  # fmt: skip
+# denoisers of video: class, what departs from its defaults, the shape of latents, that of the prompt, and what else it is given
+DENOISERS: dict[str, tuple[str, dict[str, Any], tuple[int, ...], tuple[int, ...], str]] = {
+    "wan2.1-1.3b": ("WanTransformer3DModel", {"num_attention_heads": 12, "ffn_dim": 8960, "num_layers": 30},
+                    (1, 16, 21, 60, 104), (1, 512, 4096), ""),
+    "wan-14b": ("WanTransformer3DModel", {}, (1, 16, 21, 60, 104), (1, 512, 4096), ""),
+    "wan2.2-5b": ("WanTransformer3DModel", {"num_attention_heads": 24, "ffn_dim": 14336, "num_layers": 30, "in_channels": 48,
+                                            "out_channels": 48}, (1, 48, 21, 30, 52), (1, 512, 4096), ""),
+    "cogvideox-5b": ("CogVideoXTransformer3DModel", {"num_attention_heads": 48, "num_layers": 42,
+                                                     "use_rotary_positional_embeddings": True},
+                     (2, 13, 16, 60, 90), (2, 226, 4096), "rotary"),
+    "cogvideox-2b": ("CogVideoXTransformer3DModel", {"num_layers": 30}, (2, 13, 16, 60, 90), (2, 226, 4096), ""),
+    "ltx-video-2b": ("LTXVideoTransformer3DModel", {}, (2, 21 * 16 * 22, 128), (2, 128, 4096), "mask frames"),
+    "allegro": ("AllegroTransformer3DModel", {}, (2, 4, 22, 90, 160), (2, 512, 4096), "mask everywhere"),
+    "hunyuanvideo": ("HunyuanVideoTransformer3DModel", {}, (1, 16, 33, 90, 160), (1, 256, 4096), "mask pooled"),
+}  # fmt: skip
 # the type that a pipeline is saved in
 _SAVED = {"sd15": "float32", "sdxl": "bfloat16", "sd3": "bfloat16", "flux": "bfloat16"}
 
@@ -115,7 +154,32 @@ def cases() -> list[dict[str, Any]]:
             **more,
         }
 
+    def decode(model: str, frames: int, height: int, width: int, **more: Any) -> dict[str, Any]:
+        size = {"frames": frames, "height": height, "width": width}
+        return {"kind": "decode", "model": model, "dtype": "bfloat16", **size, **more}
+
     return [
+        *({"kind": "denoise", "model": model, "dtype": "bfloat16"} for model in DENOISERS),
+        # what the pipelines make where nothing else is asked for; Allegro's decoder has tiles alone
+        decode("wan2.1", 81, 480, 832),
+        decode("wan2.1", 81, 720, 1280),
+        decode("wan2.2-5b", 81, 480, 832),
+        decode("wan2.2-5b", 121, 704, 1280),
+        decode("wan2.1", 81, 480, 832, tiling=True),
+        decode("wan2.2-5b", 81, 480, 832, tiling=True),
+        decode("ltx-video", 161, 512, 704),
+        decode("ltx-video", 161, 512, 704, tiling=True),
+        decode("ltx-2", 121, 512, 768),
+        decode("hunyuanvideo", 129, 720, 1280),
+        decode("cogvideox", 49, 480, 720),
+        decode("cogvideox", 49, 480, 720, tiling=True),
+        decode("mochi", 19, 480, 848),
+        decode("mochi", 19, 480, 848, tiling=True),
+        decode("mochi", 163, 480, 848),
+        decode("allegro", 88, 720, 1280, tiling=True),
+        decode("stable-video-diffusion", 25, 576, 1024),
+        decode("wan2.1", 5, 128, 128, run=True),
+        decode("hunyuanvideo", 5, 128, 128, run=True),
         run("sd15", 256),
         run("sd15", 512),
         run("sd15", 256, "bfloat16"),
@@ -136,7 +200,10 @@ def cases() -> list[dict[str, Any]]:
 
 
 def make(model: str, folder: str) -> None:
-    """Saves a pipeline with random weights, without tokenizers."""
+    """Saves a pipeline with random weights, without tokenizers; nothing of a component that is counted."""
+    if model not in PIPELINES:
+        Path(folder).mkdir()
+        return
     torch, diffusers, transformers = (
         import_module(name) for name in ("torch", "diffusers", "transformers")
     )
@@ -198,8 +265,119 @@ def _prompt(pipeline: Any, model: str, torch: Any) -> dict[str, Any]:
     return both(once)
 
 
+def _counter(torch: Any) -> Any:
+    """A mode of PyTorch that counts the bytes of living tensors: `peak_bytes` is the most, without what `leave` names."""
+
+    class Counter(import_module("torch.utils._python_dispatch").TorchDispatchMode):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.sizes: dict[int, int] = {}
+            self.bytes = self.peak_bytes = 0
+
+        def leave(self, module: Any) -> None:
+            self.sizes |= {
+                item.untyped_storage()._cdata: 0
+                for item in [*module.parameters(), *module.buffers()]
+            }
+
+        def _gone(self, key: int) -> None:
+            self.bytes -= self.sizes.pop(key, 0)
+
+        def __torch_dispatch__(self, call: Any, _: Any, args: Any = (), named: Any = None) -> Any:
+            result = call(*args, **(named or {}))
+            for item in import_module("torch.utils._pytree").tree_leaves(result):
+                if isinstance(item, torch.Tensor):
+                    storage = item.untyped_storage()
+                    if storage._cdata not in self.sizes:
+                        self.sizes[storage._cdata] = storage.nbytes()
+                        self.bytes += storage.nbytes()
+                        weakref.finalize(storage, self._gone, storage._cdata)
+            self.peak_bytes = max(self.peak_bytes, self.bytes)
+            return result
+
+    return Counter()
+
+
+def _component(case: dict[str, Any], torch: Any) -> tuple[Any, dict[str, Any]]:
+    """A denoiser or decoder in the type of the case, and what a pass of it is given."""
+    diffusers = import_module("diffusers")
+    torch.set_default_dtype(getattr(torch, case["dtype"]))
+    if case["kind"] == "decode":
+        kind, values, channels, pixels, frames = DECODERS[case["model"]]
+        module = getattr(diffusers, kind)(**values).eval()
+        count = (case["frames"] - 1) // frames + 1
+        area = (case["height"] // pixels, case["width"] // pixels)
+        shape = (count, channels, *area) if frames == 1 else (1, channels, count, *area)
+        given = {"z": torch.randn(*shape), **({"num_frames": count} if frames == 1 else {})}
+        if case.get("tiling"):
+            module.enable_tiling()
+    else:
+        kind, values, latents, prompt, more = DENOISERS[case["model"]]
+        module = getattr(diffusers, kind)(**values).eval()
+        given = {
+            "hidden_states": torch.randn(*latents),
+            "encoder_hidden_states": torch.randn(*prompt),
+            "timestep": torch.full(latents[:1], 500),
+            **_more_given(torch, latents, prompt, more.split()),
+        }
+    torch.set_default_dtype(torch.float32)
+    return module, given
+
+
+def _more_given(
+    torch: Any, latents: tuple[int, ...], prompt: tuple[int, ...], wanted: list[str]
+) -> dict[str, Any]:
+    """What some denoisers take beside latents, prompt and time."""
+    tokens = latents[1] * latents[-2] * latents[-1] // 4
+    table = torch.randn(tokens, 64) if "rotary" in wanted else None
+    choices: dict[str, dict[str, Any]] = {
+        "rotary": {"image_rotary_emb": (table, table)},
+        "mask": {"encoder_attention_mask": torch.ones(*prompt[:2], dtype=torch.bool)},
+        "frames": {
+            "encoder_attention_mask": torch.ones(*prompt[:2]), "num_frames": 21, "height": 16, "width": 22,
+            "rope_interpolation_scale": (1.0, 32, 32),
+        },
+        "everywhere": {
+            "attention_mask": torch.ones(latents[0], *latents[2:], dtype=torch.bool), "image_rotary_emb": None,
+        },
+        "pooled": {"pooled_projections": torch.randn(1, 768), "guidance": torch.full((1,), 6000.0)},
+    }  # fmt: skip
+    return {key: value for name in wanted for key, value in choices[name].items()}
+
+
+def count(case: dict[str, Any], torch: Any) -> dict[str, Any]:
+    """One pass with fake tensors, and with `run` a real one."""
+    fake = import_module("torch._subclasses.fake_tensor").FakeTensorMode()
+    with fake, torch.no_grad():
+        module, given = _component(case, torch)
+        pass_of = module.decode if case["kind"] == "decode" else module
+        counter = _counter(torch)
+        counter.leave(module)
+        with counter:
+            pass_of(**given, return_dict=False)
+    parameters = sum(item.numel() for item in module.parameters())
+    counted = {"parameters": parameters, "counted_bytes": counter.peak_bytes}
+    if not case.get("run"):
+        return counted
+    with torch.inference_mode():
+        module, given = _component(case, torch)
+        pass_of = module.decode if case["kind"] == "decode" else module
+        with Allocations(torch) as held:
+            pass_of(**given, return_dict=False)
+    return {**counted, "allocated_peak_bytes": held.peak_bytes}
+
+
 def measure(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]:
-    """One image: prompt, one step, decoder."""
+    """One image: prompt, one step, decoder; or a component that is counted."""
+    if case["kind"] != "pipeline":
+        torch = import_module("torch")
+        torch.set_num_threads(1)
+        return count(case, torch)
+    return measure_pipeline(case, folder, stages)
+
+
+def measure_pipeline(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]:
+    """Prompt, one step, decoder."""
     torch, _ = libraries(case, stages)
     diffusers = import_module("diffusers")
     kind = getattr(diffusers, PIPELINES[case["model"]][0])
@@ -253,6 +431,12 @@ def measure(case: dict[str, Any], folder: str, stages: Stages) -> dict[str, Any]
 
 def config_of(model: str, _: str) -> dict[str, Any]:
     """The values that a pipeline was made of."""
+    if model not in PIPELINES:
+        return {
+            name: {"class": table[model][0], **table[model][1]}
+            for name, table in (("decoder", DECODERS), ("denoiser", DENOISERS))
+            if model in table
+        }
     kind, _, components = PIPELINES[model]
     return {
         "class": kind,
@@ -267,7 +451,7 @@ RIG = Rig(
     conditions="resident memory from /proc/self/status, its peak since the stage before; *_allocated_* from PyTorch's profiler, "
     "above what was held before; mmap_threshold is glibc's, else it moves by itself; attention is PyTorch's own (SDPA)",
     packages=("torch", "diffusers", "transformers", "safetensors", "accelerate", "numpy"),
-    groups={"pipeline": "runs"},
+    groups={"pipeline": "runs", "denoise": "counted", "decode": "counted"},
     cases=cases,
     make=make,
     measure=measure,

@@ -233,6 +233,50 @@ MODELS |= {
         "max_position_embeddings": 8192,
     }),
 }  # fmt: skip
+_QWEN3_SMALL = {
+    "model_type": "qwen3", "vocab_size": 151936, "hidden_size": 1024, "intermediate_size": 3072, "num_hidden_layers": 28,
+    "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128, "tie_word_embeddings": True,
+}  # fmt: skip
+_QWEN3_ASR_EAR = {
+    "d_model": 896, "encoder_layers": 18, "encoder_attention_heads": 14, "encoder_ffn_dim": 3584, "output_dim": 1024,
+}  # fmt: skip
+_HIERA_LARGE = {"backbone_config": {
+    "model_type": "sam2_hiera_det_model", "hidden_size": 144, "num_attention_heads": 2, "blocks_per_stage": [2, 6, 36, 4],
+    "embed_dim_per_stage": [144, 288, 576, 1152], "num_attention_heads_per_stage": [2, 4, 8, 16],
+    "global_attention_blocks": [23, 33, 43], "window_size_per_stage": [8, 4, 16, 8],
+    "window_positional_embedding_background_size": [7, 7],
+}, "backbone_channel_list": [1152, 576, 288, 144]}  # fmt: skip
+MODELS |= {
+    "vit-base": ("ViTForImageClassification", "ViTConfig", {"num_labels": 1000}),
+    "dinov3-small": ("DINOv3ViTModel", "DINOv3ViTConfig", {"num_register_tokens": 4}),
+    "sam2.1-hiera-large": ("Sam2Model", "Sam2Config", {"vision_config": _HIERA_LARGE}),
+    "reranker-modernbert-base": ("ModernBertForSequenceClassification", "ModernBertConfig", {"num_labels": 1}),
+    "qwen3-asr-0.6b": ("Qwen3ASRForConditionalGeneration", "Qwen3ASRConfig", {
+        "text_config": _QWEN3_SMALL, "audio_config": _QWEN3_ASR_EAR,
+    }),
+    "qwen3-asr-1.7b": ("Qwen3ASRForConditionalGeneration", "Qwen3ASRConfig", {
+        "text_config": {**_QWEN3_SMALL, "hidden_size": 2048, "intermediate_size": 6144}, "audio_config": {"output_dim": 2048},
+    }),
+    "glm-asr-nano": ("GlmAsrForConditionalGeneration", "GlmAsrConfig", {}),
+    "cohere-transcribe": ("CohereAsrForConditionalGeneration", "CohereAsrConfig", {}),
+    "qwen2-audio-7b": ("Qwen2AudioForConditionalGeneration", "Qwen2AudioConfig", {
+        "text_config": {"model_type": "qwen2", "intermediate_size": 11008, "vocab_size": 156032, "max_position_embeddings": 8192},
+    }),
+    "voxtral-small-24b": ("VoxtralForConditionalGeneration", "VoxtralConfig", {"audio_token_id": 24, "text_config": {
+        "model_type": "llama", "hidden_size": 5120, "num_hidden_layers": 40, "num_attention_heads": 32, "num_key_value_heads": 8,
+        "head_dim": 128, "intermediate_size": 32768, "vocab_size": 131072,
+    }}),
+    "csm-1b": ("CsmForConditionalGeneration", "CsmConfig", {}),
+    "seamless-m4t-v2": ("SeamlessM4Tv2Model", "SeamlessM4Tv2Config", {}),
+    "glm-ocr": ("GlmOcrForConditionalGeneration", "GlmOcrConfig", {
+        "text_config": {
+            "model_type": "glm_ocr_text", "hidden_size": 1536, "intermediate_size": 4608, "num_hidden_layers": 16,
+            "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128, "vocab_size": 59392,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [16, 24, 24]},
+        },
+        "vision_config": {"hidden_size": 1024, "depth": 24, "num_heads": 16, "intermediate_size": 4096, "out_hidden_size": 1536},
+    }),
+}  # fmt: skip
 # layers that are left of the models whose weights are too many for the runs, by the place of the number
 CUT: dict[str, dict[tuple[str, ...], int]] = {
     "dia": {("decoder_config", "num_hidden_layers"): 3},
@@ -244,12 +288,23 @@ CUT: dict[str, dict[tuple[str, ...], int]] = {
     "llama-guard-4": {("text_config", "num_hidden_layers"): 2},
     "musicgen-medium": {("decoder", "num_hidden_layers"): 24},
     "musicgen-large": {("decoder", "num_hidden_layers"): 8},
-}
+    "qwen3-asr-1.7b": {("text_config", "num_hidden_layers"): 4},
+    "glm-asr-nano": {("text_config", "num_hidden_layers"): 4},
+    "cohere-transcribe": {("encoder_config", "num_hidden_layers"): 8},
+    "qwen2-audio-7b": {("text_config", "num_hidden_layers"): 2},
+    "voxtral-small-24b": {("text_config", "num_hidden_layers"): 1},
+    "csm-1b": {("num_hidden_layers",): 4},
+    "seamless-m4t-v2": {
+        ("encoder_layers",): 4, ("decoder_layers",): 4, ("speech_encoder_layers",): 4, ("t2u_encoder_layers",): 2,
+        ("t2u_decoder_layers",): 2,
+    },
+}  # fmt: skip
 # models that write, and were measured a second time
 TWICE = ("speecht5", "moonshine-base", "moonshine-tiny", "blip-base", "flan-t5-base")
 # the type that a model is published in, where that is not 32 bits
 STORED = dict.fromkeys(
-    ("got-ocr-2", "kyutai-stt-2.6b", "voxtral-mini-3b", "granite-speech-2b", "ovis2-8b", "llama-guard-4", "jina-v3"), "bfloat16"
+    ("got-ocr-2", "kyutai-stt-2.6b", "voxtral-mini-3b", "granite-speech-2b", "ovis2-8b", "llama-guard-4", "jina-v3", "qwen3-asr-0.6b",
+     "qwen3-asr-1.7b", "glm-asr-nano", "cohere-transcribe", "qwen2-audio-7b", "voxtral-small-24b", "glm-ocr"), "bfloat16"
 )  # fmt: skip
 
 
@@ -305,7 +360,7 @@ def _more_cases() -> list[dict[str, Any]]:
     made = [
         {"kind": "speak", "model": model, "seconds": seconds}
         for model, lengths in {
-            "bark-small": (2,), "bark": (1,), "dia": (2,), "musicgen-small": (2, 5), "musicgen-medium": (1,), "musicgen-large": (1,),
+            "bark-small": (2,), "bark": (1,), "dia": (2,), "musicgen-small": (2, 5), "musicgen-medium": (1,), "musicgen-large": (1,), "csm-1b": (2,),
         }.items()
         for seconds in lengths
     ]  # fmt: skip
@@ -313,7 +368,9 @@ def _more_cases() -> list[dict[str, Any]]:
         {"kind": "hear", "model": model, "seconds": seconds}
         for model, lengths in {
             "moonshine-tiny": (10, 30), "parakeet-tdt-0.6b": (30, 90), "canary-1b": (30,), "kyutai-stt-2.6b": (5,),
-            "voxtral-mini-3b": (30, 90), "granite-speech-2b": (10, 30),
+            "voxtral-mini-3b": (30, 90), "granite-speech-2b": (10, 30), "qwen3-asr-0.6b": (30, 90), "qwen3-asr-1.7b": (30,),
+            "glm-asr-nano": (30, 90), "cohere-transcribe": (10, 30), "qwen2-audio-7b": (30,), "voxtral-small-24b": (30,),
+            "seamless-m4t-v2": (10, 30),
         }.items()
         for seconds in lengths
     ]  # fmt: skip
@@ -321,17 +378,25 @@ def _more_cases() -> list[dict[str, Any]]:
         {"kind": "page", "model": model, "new_tokens": 16}
         for model in (
             "donut-base", "nougat-base", "trocr-base", "trocr-large", "florence-2-base", "florence-2-large", "got-ocr-2",
-            "blip2-opt-2.7b", "ovis2-8b", "llama-guard-4",
+            "blip2-opt-2.7b", "ovis2-8b", "llama-guard-4", "glm-ocr",
         )
     ]  # fmt: skip
     images = [
-        {"kind": "match", "model": model, "texts": 0} for model in ("dinov2-small", "dinov2-large")
+        {"kind": "match", "model": model, "texts": 0}
+        for model in (
+            "dinov2-small",
+            "dinov2-large",
+            "vit-base",
+            "dinov3-small",
+            "sam2.1-hiera-large",
+        )
     ]
     texts = [
         {"kind": "score", "model": model, "pairs": pairs, "tokens": tokens}
         for model, pairs, tokens in (
             ("jina-v3", 1, 512), ("jina-v3", 1, 8192), ("jina-v3", 32, 512), ("gte-large", 1, 512), ("gte-large", 1, 8192),
-            ("gte-large", 32, 512), ("reranker-minilm", 32, 512),
+            ("gte-large", 32, 512), ("reranker-minilm", 32, 512), ("reranker-modernbert-base", 1, 512), ("reranker-modernbert-base", 8, 512),
+            ("reranker-modernbert-base", 1, 4096),
         )
     ]  # fmt: skip
     written = [
@@ -451,9 +516,17 @@ def _speak(torch: Any, transformers: Any, model: Any, case: dict[str, Any]) -> d
         )
     elif name == "dia":
         wave = _dialogue(torch, transformers, model, ids, seconds)
+    elif name == "csm-1b":
+        # 12.5 frames a second, which its codec makes sound of
+        frames = int(12.5 * seconds)
+        wave = model.generate(
+            ids, attention_mask=torch.ones_like(ids), output_audio=True, max_new_tokens=frames
+        )[0]
     else:
         wave = model(ids).waveform
-    rate = {"bark": 24000, "musicgen": 32000, "dia": 44100}.get(name.partition("-")[0], 16000)
+    rate = {"bark": 24000, "musicgen": 32000, "dia": 44100, "csm": 24000}.get(
+        name.partition("-")[0], 16000
+    )
     return {"seconds_made": round(wave.shape[-1] / rate, 1)}
 
 
@@ -506,6 +579,21 @@ def _hear(torch: Any, transformers: Any, model: Any, case: dict[str, Any]) -> di
         features = torch.randn(pieces, 128, 3000, dtype=model.dtype)
         model.generation_config.eos_token_id = None
         model.generate(input_ids=ids, input_features=features, max_new_tokens=20, do_sample=False)
+    elif name.startswith(("qwen3-asr", "glm-asr", "qwen2-audio")):
+        _ear_and_writer(torch, model, name, seconds)
+    elif name.startswith("cohere"):
+        model.generation_config.eos_token_id = None
+        model.generate(
+            input_features=frames, attention_mask=torch.ones(1, 100 * seconds, dtype=torch.long),
+            decoder_input_ids=torch.full((1, 4), 5), max_new_tokens=20, do_sample=False,
+        )  # fmt: skip
+    elif name.startswith("seamless"):
+        # what its generation_config.json adds: the token that names a language
+        model.generation_config.text_decoder_lang_to_code_id = {"eng": 5}
+        model.generate(
+            input_features=torch.randn(1, 50 * seconds, 160), tgt_lang="eng", generate_speech=False,
+            max_new_tokens=20,
+        )  # fmt: skip
     elif name.startswith("granite"):
         # two frames are read together, and 15 of those become 3 tokens
         features = torch.randn(1, 50 * seconds, 160, dtype=model.dtype)
@@ -522,6 +610,33 @@ def _hear(torch: Any, transformers: Any, model: Any, case: dict[str, Any]) -> di
     return {}
 
 
+def _ear_and_writer(torch: Any, model: Any, name: str, seconds: int) -> None:
+    """A text model that writes down what its encoder of sound heard, half minutes at a time where it reads those."""
+    if name.startswith("qwen3"):
+        features = torch.randn(1, 128, 100 * seconds, dtype=model.dtype)
+    else:
+        features = torch.randn(-(-seconds // 30), 128, 3000, dtype=model.dtype)
+    there = torch.ones(features.shape[0], features.shape[2], dtype=torch.long)
+    config = model.config
+    mark = next(
+        getattr(config, key)
+        for key in ("audio_token_id", "audio_token_index")
+        if getattr(config, key, None) is not None
+    )
+    more: dict[str, Any] = {"input_features_mask": there}
+    if name.startswith("qwen2"):
+        marks, more = 750 * features.shape[0], {"feature_attention_mask": there}
+    else:
+        heard = model.get_audio_features(features, there).pooler_output
+        marks = sum(map(len, heard)) if isinstance(heard, (list, tuple)) else heard.shape[0]
+    ids = torch.full((1, marks + 20), mark)
+    ids[:, -20:] = 7
+    model.generation_config.eos_token_id = None
+    model.generate(
+        input_ids=ids, attention_mask=torch.ones_like(ids), input_features=features, max_new_tokens=20, do_sample=False, **more
+    )  # fmt: skip
+
+
 def _page(torch: Any, transformers: Any, model: Any, case: dict[str, Any]) -> dict[str, Any]:
     """A page or a picture, and text written about it."""
     name, config = case["model"], model.config
@@ -536,6 +651,18 @@ def _page(torch: Any, transformers: Any, model: Any, case: dict[str, Any]) -> di
             else (encoder.image_size,) * 2
         )
         model.generate(torch.randn(1, 3, height, width), **more)
+        return {}
+    if name == "glm-ocr":
+        # a page of 1,008 x 1,344 pixels in patches of 14, four of which become a token
+        down, across = 96, 72
+        ids = torch.full((1, down * across // 4 + 30), 7)
+        ids[:, : down * across // 4] = config.image_token_id
+        marked = (ids == config.image_token_id).to(torch.int)
+        model.generate(
+            input_ids=ids, attention_mask=torch.ones_like(ids), mm_token_type_ids=marked,
+            pixel_values=torch.randn(down * across, 3 * 2 * 14 * 14, dtype=model.dtype),
+            image_grid_thw=torch.tensor([[1, down, across]]), **more,
+        )  # fmt: skip
         return {}
     side, marks = {
         "florence-2-base": (768, 577), "florence-2-large": (768, 577), "got-ocr-2": (1024, 256), "blip2-opt-2.7b": (224, 32),
@@ -561,7 +688,11 @@ def _page(torch: Any, transformers: Any, model: Any, case: dict[str, Any]) -> di
 def _match(torch: Any, transformers: Any, model: Any, case: dict[str, Any]) -> dict[str, Any]:
     """One image, and texts of the longest length beside it."""
     vision = getattr(model.config, "vision_config", model.config)
-    side = 224 if case["model"].startswith("dinov2") else vision.image_size
+    side = 224 if case["model"].startswith("dino") else getattr(vision, "image_size", 1024)
+    if case["model"].startswith("sam2"):
+        point = torch.full((1, 1, 1, 2), 500.0)
+        model(pixel_values=torch.randn(1, 3, 1024, 1024), input_points=point)
+        return {}
     image = torch.randn(1, 3, side, side)
     if not case["texts"]:
         model(pixel_values=image)

@@ -381,7 +381,7 @@ def test_published_runs_on_gpus_lie_inside_a_narrow_range(
 
 def test_prompts_on_gpus_are_estimated_where_all_of_it_lies_on_measured_ones() -> None:
     """Not for a part in RAM, or another program; two cards in turn are as fast as their mean. A card that no published run
-    has gets a wide range from what its maker states.
+    has gets a wider range, from what its maker states and what cards of its kind reached.
     """
     ask = {"context_tokens": 4096, "runtime": "llama.cpp"}
     model = ("llama-3.1-8b-instruct", "Q4_K_M")
@@ -402,9 +402,9 @@ def test_prompts_on_gpus_are_estimated_where_all_of_it_lies_on_measured_ones() -
     assert last.likely < both.likely < alone.likely
     assert both.likely == pytest.approx(2 / (1 / alone.likely + 1 / last.likely))
     assert prompt([fast], {0: 0.5}) is None
-    stated = prompt(["NVIDIA GeForce RTX 5090"], {0: 1.0})
+    stated = prompt(["NVIDIA GeForce RTX 4070"], {0: 1.0})
     assert stated is not None
-    assert stated.high / stated.low > 5 > alone.high / alone.low
+    assert alone.high / alone.low < stated.high / stated.low < 4
     assert prompt([fast], {0: 1.0}, runtime="vllm") is None
 
 
@@ -419,7 +419,7 @@ def test_a_gpu_that_shares_the_ram_is_not_timed_as_cores(name: str) -> None:
     )
     assert (one.decode, one.prompt) == (other.decode, other.prompt)
     assert one.prompt is not None
-    is_wide = one.prompt.high / one.prompt.low > 5
+    is_wide = one.prompt.high / one.prompt.low > 4
     assert is_wide == (name == "jetson-agx-orin"), "no published run has an Orin's"
     assert "shares the RAM" in one.how
     measured = machine.replace(**{FACT: 50 * 10**9}, sources={FACT: "measured: 8 threads"})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 from .. import needs as need
 from ..catalogue.index import Catalogue, Outline
@@ -14,7 +13,14 @@ from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.records import Needs
 from ..verdict.defaults import Asker
-from ..verdict.findings import Finding, Outcome, disk_check, host_high, openness_check
+from ..verdict.findings import (
+    Finding,
+    Outcome,
+    disk_check,
+    given_bytes,
+    host_high,
+    openness_check,
+)
 from ..verdict.placement import places
 from ..verdict.present import here
 from ..verdict.question import GENERATING, architectures, needs_under
@@ -28,6 +34,11 @@ from .ranking import (
     reasons,
     share_on,
 )
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
 
 SHORTEST_CONTEXT_TOKENS = 1024
 MOST_ALTERNATIVES = 3
@@ -46,6 +57,8 @@ LEAST_BYTES_PER_PARAMETER = 0.18
 _NEARNESS = {"host": 0, "split": 1, "accelerator": 2}
 # of what fits once other programs are closed
 _NOT_NOW = ("memory-not-now", "accelerator-not-now")
+# terms of which every sequence has its own
+_OF_EACH_SEQUENCE = ("kv_cache", "recurrent_state")
 # nobody serves more at once from one machine, and the search needs an end
 MOST_PARALLEL = 4096
 
@@ -524,17 +537,29 @@ def _most_parallel(
 
 
 def _parallel_by_slope(question: Question, machine: Machine, catalogue: Catalogue) -> int:
-    """Where the search is best begun: the need grows nearly in proportion to the sequences."""
+    """Where the search is best begun: the need grows nearly in proportion to the sequences, and
+    mostly by what is kept of each.
+    """
     now = question.workload.parallel
-    if question.needs is None or question.needs.memory is None:
+    memory = question.needs.memory if question.needs is not None else None
+    if memory is None:
         return now
-    twice = needs_under(question, question.workload.replace(parallel=2 * now), catalogue, machine)
-    if twice.memory is None:
+    # what is free beside the model; on accelerators the search corrects the guess
+    left = (given_bytes(machine, question.workload) or 0) - memory.high_bytes
+
+    def reached(each: float) -> int:
+        return max(1, min(MOST_PARALLEL, now + int(left / each))) if each > 0 else 2 * now
+
+    kept = sum(term.high_bytes for term in memory.terms if term.name in _OF_EACH_SEQUENCE)
+    # far from what is asked: near to it, what grows in steps would mislead
+    probe = reached(kept / now)
+    if probe <= now:
+        return probe
+    then = needs_under(question, question.workload.replace(parallel=probe), catalogue, machine)
+    if then.memory is None:
         return now
-    ceiling = max(machine.memory_available_bytes or 0, machine.memory_limit_bytes or 0)
-    first = question.needs.memory.high_bytes
-    each = (twice.memory.high_bytes - first) / now
-    return max(1, min(MOST_PARALLEL, now + int((ceiling - first) / each))) if each > 0 else now
+    each = (then.memory.high_bytes - memory.high_bytes) / (probe - now)
+    return reached(each) if each > 0 else now
 
 
 def _grows(question: Question) -> bool:

@@ -4,6 +4,8 @@ would run something else is left out.
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Mapping
 
 from .. import needs as need
@@ -263,8 +265,8 @@ def about_files(question: Question, *, fits: bool) -> tuple[str, ...]:
         notes.append(f"{runtime.name} runs the text part of {spec.name} alone: it takes no images.")
     if need.loads_sixteen_bits(spec, runtime, format, quantization):
         notes.append(
-            f"{runtime.name} downloads the published 16-bit weights and makes {quantization} of"
-            " them while loading."
+            f"{runtime.name} downloads the published weights"
+            f" ({_published_words(spec)}) and makes {quantization} of them while loading."
         )
     elif (
         fits
@@ -275,6 +277,12 @@ def about_files(question: Question, *, fits: bool) -> tuple[str, ...]:
     if rule is not None and rule.needs:
         notes.append(f"{runtime.name} needs for it: pip install {rule.needs}.")
     return tuple(notes)
+
+
+def _published_words(spec: ModelSpec) -> str:
+    architecture = spec.architecture
+    is_wide = architecture is not None and architecture.dtype == "float32"
+    return "32 bits" if is_wide else "16 bits"
 
 
 def _on_a_computed_size(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> str:
@@ -328,9 +336,9 @@ def lines_of_a_file(
     """The line that loads one GGUF file, with what is asked; () where it cannot be said."""
     if not runtime.file_command:
         return ()
-    line = runtime.file_command.replace("{file}", _in_shell(path))
+    line = runtime.file_command.replace("{file}", _in_shell(path, circumstances))
     if projector:
-        line = line.replace(" -c ", f" --mmproj {_in_shell(projector)} -c ", 1)
+        line = line.replace(" -c ", f" --mmproj {_in_shell(projector, circumstances)} -c ", 1)
     return _lines(runtime, question, circumstances, line=line)
 
 
@@ -341,10 +349,21 @@ def _is_masked(path: str) -> bool:
     return any(part in ("USER", "HOST", "ID") for part in path.replace("\\", "/").split("/"))
 
 
-def _in_shell(path: str) -> str:
-    """A path as a shell takes it, the home folder's sign left open to it."""
+def _in_shell(path: str, circumstances: Circumstances) -> str:
+    """A path as the system's shell takes it, the home folder's sign left open to it."""
     home = "~/" if path.startswith("~/") else ""
-    return f"{home}'{path[len(home) :]}'" if " " in path else path
+    rest = path[len(home) :]
+    if circumstances.is_windows:
+        # PowerShell: between single quotes nothing counts but a doubled one
+        return (
+            path
+            if _PLAIN_ON_WINDOWS.fullmatch(rest)
+            else home + "'" + rest.replace("'", "''") + "'"
+        )
+    return home + shlex.quote(rest)
+
+
+_PLAIN_ON_WINDOWS = re.compile(r"[\w:./\\+=~-]+")
 
 
 def _lines(
@@ -426,7 +445,10 @@ def _untagged(
     rule = runtime.rule_of(question.workload.quantization)
     if rule is not None and rule.command and not values.get("quantized"):
         return rule.command
-    return named or _command(runtime, question.spec)
+    line = named or _command(runtime, question.spec)
+    is_cast = need.is_cast(question.spec, runtime, question.workload.quantization or "")
+    # a line that loads the files as they are is another
+    return line if "{cast}" in line or not is_cast else ""
 
 
 def _yarn(spec: ModelSpec) -> dict[str, str]:
@@ -530,8 +552,10 @@ def _values(
         "kv_cache_type": workload.kv_cache_type,
         "draft": _draft(question),
         "adapter": (
-            workload.adapter
-            if question.companions is not None and question.companions.adapter_is_here
+            _in_shell(workload.adapter, circumstances)
+            if workload.adapter is not None
+            and question.companions is not None
+            and question.companions.adapter_is_here
             else None
         ),
     }
@@ -542,9 +566,34 @@ def _values(
         | {
             "variant": _variant(runtime, spec, quantization),
             "steps": _steps(runtime, spec),
+            "cast": _cast(question, runtime),
+            **_as_stated(question, runtime, circumstances),
             "remote_code": runtime.remote_code_option if spec.safety.remote_code else "",
         }
     )
+
+
+def _as_stated(
+    question: Question, runtime: RuntimeSpec, circumstances: Circumstances
+) -> dict[str, str]:
+    """What makes the result that the figures of an offloaded way are of; empty elsewhere."""
+    stated, kind = question.spec.needs, question.workload.quantization
+    ways = stated.ways if stated is not None and circumstances.offload is not None else ()
+    way = next((each for each in ways if each.quantization == kind), None)
+    if way is None:
+        return {"tiled": "", "result": ""}
+    result = runtime.result_option if way.frames and way.height and way.width else ""
+    for name in ("height", "width", "frames"):
+        result = result.replace("{" + name + "}", str(getattr(way, name)))
+    return {"tiled": runtime.tiled_option if way.is_tiled else "", "result": result}
+
+
+def _cast(question: Question, runtime: RuntimeSpec) -> str:
+    """What makes the program load the files in another type than they are in; empty elsewhere."""
+    kind = question.workload.quantization or ""
+    if not need.is_cast(question.spec, runtime, kind):
+        return ""
+    return runtime.cast_option.replace("{quantization}", kind)
 
 
 def _steps(runtime: RuntimeSpec, spec: ModelSpec) -> str:

@@ -35,6 +35,7 @@ from ..catalogue.spec import (
     RuntimeSpec,
     Safety,
     StatedNeeds,
+    StatedWay,
     TensorGroup,
     Upkeep,
 )
@@ -122,7 +123,8 @@ _KINDS: Mapping[str, type[Record]] = {
         License,
         Offloaded, Openness,
         Parameters, QuantizationRule, Quantized,
-        Recurrent, RuntimeSpec, Safety, Service, StatedNeeds, TensorGroup, Term, Unread, Upkeep,
+        Recurrent, RuntimeSpec, Safety, Service, StatedNeeds, StatedWay,
+        TensorGroup, Term, Unread, Upkeep,
     )
 }  # fmt: skip
 

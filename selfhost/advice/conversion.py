@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .. import needs as need
 from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.records import Record
@@ -27,6 +28,8 @@ def recipe(
     if conversion is None or not spec.repository or workload.format != "gguf":
         return None
     if quantization not in (*conversion.types, *conversion.quantizations):
+        return None
+    if quantization not in conversion.types and need.trained_in_mxfp4(spec):
         return None
     blanks = {
         "repository": spec.repository,

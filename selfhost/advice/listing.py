@@ -56,24 +56,36 @@ class Listing(Record):
 
 
 def judge_all(
-    catalogue: Catalogue, workload: Workload, machine: Machine, *, today: str | None = None
+    catalogue: Catalogue,
+    workload: Workload,
+    machine: Machine,
+    *,
+    today: str | None = None,
+    ready: Questions | None = None,
 ) -> Listing:
     """Every model of the catalogue on one machine, in the order of `advice.ranking`.
 
     Models that do not come as asked (another quantization, another runtime), and those whose
-    license or openness is not what was asked, are left out.
+    license or openness is not what was asked, are left out. `ready` are the compiled questions,
+    where they are open already.
     """
-    ready = Questions.open(catalogue, workload, machine)
+    ready = ready or Questions.open(catalogue, workload, machine)
     return _judge_all(catalogue, workload, machine, ready, today or dates.utc_today())
 
 
-def first_rows(catalogue: Catalogue, workload: Workload, machine: Machine, most: int) -> Listing:
+def first_rows(
+    catalogue: Catalogue,
+    workload: Workload,
+    machine: Machine,
+    most: int,
+    ready: Questions | None = None,
+) -> Listing:
     """As `judge_all`, with as answers but the first `most` of those that run; where none does, all.
 
     The others are counted: where the machine has no accelerator without being judged one by one,
     else as their own defaults are judged.
     """
-    ready = Questions.open(catalogue, workload, machine)
+    ready = ready or Questions.open(catalogue, workload, machine)
     if ready is not None and ready.is_plain and may_bracket(machine, workload):
         counted = _bracketed(catalogue, workload, machine, ready)
     else:

@@ -22,6 +22,7 @@ from ..verdict.record import Judged, Question, Route, exit_code, judge
 from ..verdict.speed import PaceRange, uses_shared_gpu
 from .alternatives import alternatives
 from .compiled import ReadyAsker
+from .ranking import is_slow
 
 TYPE_CHECKING = False
 
@@ -71,7 +72,7 @@ class Least(Record):
     perhaps; `cores` is the number that goes with them. The three are None where no speed is wanted,
     it cannot be told, or no RAM is that fast. `accelerator_bytes` is the memory of one accelerator
     that holds all of it, and `memory_beside_accelerator_bytes` the RAM that is then enough.
-    `machine` has all that, and no more.
+    `machine` has all that, and no more; `is_slow`: it does other work than text in minutes to days.
     """
 
     machine: Machine
@@ -87,6 +88,7 @@ class Least(Record):
     accelerator_bytes: int
     memory_beside_accelerator_bytes: int
     accelerator_required: bool
+    is_slow: bool = False
 
     @property
     def cpu(self) -> LeastCpu:
@@ -112,6 +114,7 @@ class Known(Record):
     """A profile that was judged. `placement` is host, accelerator or split; `pace` is None where it
     cannot be told.
 
+    `is_slow`: text is likely slower than wanted, or other work takes minutes to days.
     `by_shared_gpu`: a GPU that shares the RAM computes it.
     """
 
@@ -120,6 +123,7 @@ class Known(Record):
     findings: tuple[Finding, ...]
     placement: str | None
     pace: PaceRange | None
+    is_slow: bool = False
     by_shared_gpu: bool = False
 
     @property
@@ -230,9 +234,11 @@ class Plan(Record):
 
     def fast_enough(self, machine: Known) -> bool:
         """The slow end of its pace reaches the wanted speed too; where it does not, or is not
-        told, a profile that fits only may do.
+        told, a profile that fits only may do. Of other work: it does not take minutes to days.
         """
         wanted = self.workload.min_tokens_per_second
+        if machine.pace is None and machine.is_slow:
+            return False
         return not wanted or (machine.pace is not None and machine.pace.low >= wanted)
 
     @property
@@ -275,6 +281,7 @@ def make_plan(
                 findings=judged_here.findings,
                 placement=placement,
                 pace=pace,
+                is_slow=is_slow(judged_here, here.workload.min_tokens_per_second),
                 by_shared_gpu=shared,
             )
         )
@@ -312,19 +319,19 @@ def _instead(
     if workload.task != "generate":
         return
     for kind in _PERSONAL:
-        machines = [known for known in outcomes if known.kind == kind]
-        if not machines or any(known.route is Route.LOCAL for known in machines):
+        machines = [outcome for outcome in outcomes if outcome.kind == kind]
+        if not machines or any(outcome.route is Route.LOCAL for outcome in machines):
             continue
-        machines.sort(key=lambda known: size_of(known.profile.machine))
-        known = machines[len(machines) // 2]
-        machine = known.profile.machine
+        machines.sort(key=lambda known: size_of(outcome.profile.machine))
+        outcome = machines[len(machines) // 2]
+        machine = outcome.profile.machine
         question = ask(spec, workload, catalogue, machine)
         judged = judge(question, machine)
         others = alternatives(question, workload, judged, ReadyAsker(catalogue, machine))
         other = next((each for each in others if each.id != spec.id), None)
         if other is not None:
             why = f": {other.why}" if other.why else ""
-            yield f"On {known.name}, {other.id} runs instead{why}."
+            yield f"On {outcome.name}, {other.id} runs instead{why}."
 
 
 def _least(
@@ -383,6 +390,7 @@ def _least(
         accelerator_bytes=on_card,
         memory_beside_accelerator_bytes=beside + reserve,
         accelerator_required=gpu_only,
+        is_slow=not question.workload.min_tokens_per_second and is_slow(judged, None),
     )
     return question, judged, least
 

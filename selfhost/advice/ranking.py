@@ -15,6 +15,7 @@ from math import sqrt
 from ..catalogue.index import Catalogue, Outline
 from ..catalogue.offers import day_by_header, providers_by_model
 from ..catalogue.spec import MODALITIES
+from ..core import units
 from ..core.records import Record
 from ..core.workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND
 from ..machine.record import Machine
@@ -209,6 +210,24 @@ def is_too_slow(judged: Answer | Judged, wanted: float | None) -> bool:
     return pace is not None and pace.likely < least
 
 
+def is_slow(judged: Answer | Judged, wanted: float | None) -> bool:
+    """Text likely comes more slowly than was wanted, or other work takes minutes to days."""
+    pace = judged.speed.decode if judged.speed is not None else None
+    finding = next((each for each in judged.findings if each.check == "speed"), None)
+    if finding is None or pace is not None:
+        return is_too_slow(judged, wanted)
+    return finding.code == "speed-slow" or is_slow_picture(judged)
+
+
+def may_be_slow(judged: Answer | Judged, wanted: float | None) -> bool:
+    """Its pace is told by both ends, too far apart for one figure, and the slow one is below the
+    wanted pace.
+    """
+    pace = judged.speed.decode if judged.speed is not None else None
+    least = DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted
+    return pace is not None and pace.low < least and not units.is_telling(pace.low, pace.high)
+
+
 def is_slow_picture(judged: Answer | Judged) -> bool:
     """A picture on a CPU, or with every layer moved to a GPU at each step: many times as long as
     with a GPU that holds the model, or each of its parts.
@@ -258,8 +277,7 @@ def list_key(answer: Answer, standings: Standings, *, beside: bool) -> Key:
     return (
         _ROUTES.index(answer.route),
         standing.kind,
-        runs
-        and (is_too_slow(answer, answer.workload.min_tokens_per_second) or is_slow_picture(answer)),
+        runs and is_slow(answer, answer.workload.min_tokens_per_second),
         standing.section,
         opened is not None and opened.outcome is not Outcome.PASS,
         -standing.worth * (share_on(answer, beside=beside) if runs else 1),
@@ -280,8 +298,8 @@ def best_key(standing: Standing | None, id: str, *, is_slow: bool) -> Key:
 
 
 class Counts(Record):
-    """Of the models of a list: how many there are, how many run, how many of those are likely too
-    slow, and of how many that is not known.
+    """Of the models of a list: how many there are, how many run, how many of those give text likely
+    too slowly, and of how many that is not known.
     """
 
     models: int

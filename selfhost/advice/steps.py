@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.spec import RuntimeSpec
 from ..core.records import Record
 from ..machine.record import Machine
+from ..verdict.findings.accelerator import more_for_metal
 from ..verdict.findings.runtime import install_line, is_built_from_source, runtime_check
-from ..verdict.record import Judged, Question
+from ..verdict.question import ask
+from ..verdict.record import Judged, Question, judge
 from .commands import (
     ByTag,
     by_tag,
@@ -16,8 +19,6 @@ from .commands import (
     has_other_byte_order,
     lines_of_made_file,
 )
-from .conversion import recipe
-from .training import training_lines
 
 # the repository and the file come from a sourced listing, or the file is here
 LISTED = "listed"
@@ -55,9 +56,12 @@ def steps(
         *_install(question, runtime, judged, machine),
         *_instead(question, runtime),
         *_split(question, runtime, judged),
+        *_for_metal(judged, machine),
         *_login(runtime, judged, machine),
     )
     if question.workload.task == "finetune":
+        from .training import training_lines
+
         trainer, lines = training_lines(question, judged, machine)
         if not lines:
             return Steps()
@@ -75,29 +79,60 @@ def steps(
         return Steps()
     tagged = by_tag(question, judged, catalogue, machine)
     if tagged is not None and tagged.lines:
-        return _steps_by_tag(question, tagged, catalogue, machine)
-    made = recipe(question.spec, runtime, question.workload, is_published=tagged is not None)
-    if made is None:
-        return Steps()
-    lines = lines_of_made_file(question, judged, catalogue, machine, made.file, made.projector)
+        return _steps_by_tag(question, judged, tagged, catalogue, machine)
+    from .conversion import recipe
+
+    conversion = recipe(question.spec, runtime, question.workload, is_published=tagged is not None)
+    if conversion is None:
+        return _in_published_type(question, catalogue, machine)
+    lines = lines_of_made_file(
+        question, judged, catalogue, machine, conversion.file, conversion.projector
+    )
     if not lines:
         return Steps()
     instead = (_in_another_type(tagged),) if tagged is not None else ()
-    return Steps(setup=(*instead, *first, *made.lines), commands=lines, commands_class=UNLISTED)
+    return Steps(
+        setup=(*instead, *first, *conversion.lines), commands=lines, commands_class=UNLISTED
+    )
 
 
 def _steps_by_tag(
-    question: Question, tagged: ByTag, catalogue: Catalogue, machine: Machine
+    question: Question, judged: Judged, tagged: ByTag, catalogue: Catalogue, machine: Machine
 ) -> Steps:
     """The lines of Ollama, which has the file that the judged runtime would have to be made."""
     ollama = catalogue.runtime("ollama")
     finding = runtime_check(machine, ollama, loads=None)
     why = f"# {ollama.name} has this model in {tagged.quantization}"
     return Steps(
-        setup=(why, *_runtime_lines(ollama, finding.code, machine)),
+        setup=(
+            why,
+            *_runtime_lines(ollama, finding.code, machine),
+            *_for_metal(judged, machine),
+        ),
         commands=tagged.lines,
         commands_class=LISTED if "aliases" in question.spec.sources else UNLISTED,
     )
+
+
+def _in_published_type(question: Question, catalogue: Catalogue, machine: Machine) -> Steps:
+    """Of a model with experts in MXFP4 the lines of its published type, for no other can be made;
+    none where that does not run, or is the one that was judged.
+    """
+    spec, workload, runtime = question.spec, question.workload, question.runtime
+    if runtime is None or workload.format != "gguf" or not need.trained_in_mxfp4(spec):
+        return Steps()
+    published = need.default_format_and_quantization(spec, runtime)[1]
+    if published == workload.quantization:
+        return Steps()
+    other = ask(spec, workload.replace(quantization=published), catalogue, machine)
+    lines = steps(other, judge(other, machine), catalogue, machine)
+    if not lines.commands:
+        return Steps()
+    why = (
+        f"# no {workload.quantization} file of {spec.name} is known, and llama-quantize makes none"
+        f" of experts in MXFP4. Published in {published}:"
+    )
+    return lines.replace(setup=(why, *lines.setup))
 
 
 def _in_another_type(tagged: ByTag) -> str:
@@ -136,7 +171,8 @@ def _ordered(
     """The other way comes first where the line wants what not everyone has."""
     if wanted is None:
         return (*lines, *otherwise)
-    return (*lines[:-1], *otherwise, f"{lines[-1]}  # {wanted}")
+    # a comment behind a command is none to every shell, zsh for one
+    return (*lines[:-1], *otherwise[:-1], f"{otherwise[-1]} or {wanted}:", lines[-1])
 
 
 def _runtime_lines(runtime: RuntimeSpec, code: str, machine: Machine) -> tuple[str, ...]:
@@ -155,7 +191,11 @@ def _runtime_lines(runtime: RuntimeSpec, code: str, machine: Machine) -> tuple[s
         by_line: dict[str, list[str]] = {}
         for system, text in runtime.install.items():
             by_line.setdefault(text, []).append(system)
-        choices = [f"{text}  # {', '.join(systems)}" for text, systems in by_line.items()]
+        choices = [
+            line
+            for text, systems in by_line.items()
+            for line in (f"# on {' or '.join(systems)}", text)
+        ]
         return (*first, *choices)
     return (*first, line)
 
@@ -188,6 +228,14 @@ def _split(question: Question, runtime: RuntimeSpec, judged: Judged) -> tuple[st
     is_split = judged.needs is not None and judged.needs.placement == "split"
     is_told = is_mixture and is_split and question.workload.task == "generate"
     return (f"# {runtime.split_mixture}",) if is_told and runtime.split_mixture else ()
+
+
+def _for_metal(judged: Judged, machine: Machine) -> tuple[str, ...]:
+    """What lets a Mac's GPU hold all of the model; () where it does."""
+    is_partly = any(finding.code == "accelerator-partly" for finding in judged.findings)
+    line = more_for_metal(judged.needs, machine) if judged.needs is not None and is_partly else None
+    why = "# until the next start of the Mac; without it a part runs on the CPU, more slowly"
+    return () if line is None else (why, line)
 
 
 def _before(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[str, ...]:

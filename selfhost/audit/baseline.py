@@ -231,8 +231,8 @@ def since(audit: Audit, baseline: Baseline, names: Iterable[str]) -> Audit:
     them is a problem: nobody can say how it fares.
     """
     here = set(names)
-    told = {problem.message.partition(NOT_JUDGED)[0] for problem in audit.problems}
-    gone = [name for name in baseline.rows if name not in here and name not in told]
+    not_judged = {problem.message.partition(NOT_JUDGED)[0] for problem in audit.problems}
+    gone = [name for name in baseline.rows if name not in here and name not in not_judged]
     added = [] if baseline.unnamed else [name for name in here if name not in baseline.rows]
     counts = dict.fromkeys(Change, 0)
     kept: list[Row] = []

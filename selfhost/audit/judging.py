@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..api import Beside, FleetJudge, check_together_with
+from ..answers.fleet import FleetJudge
+from ..answers.together import Beside, check_together_with
 from ..catalogue.index import Catalogue
 from ..core.workload import Workload
 from ..machine.record import Machine

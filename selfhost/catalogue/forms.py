@@ -41,16 +41,18 @@ _WORD = (
     r"|onnx|openvino|llamafile|jangtq?|optiq|ud|mtp|cloud|oq[2-8]e?|q[4568]"
     r"|int[248]|mxfp4-q[48]|(?:nv|mx)?fp[48]|nvfp4a16|dynamic|block|quantized|unquantized"
     r"|w[48]a(?:8|16)(?:-fp8)?|[2-8]-?bits?|gs?(?:32|64|128)|(?:32|64|128)g"
-    r"|\d(?:\.\d{1,2})?-?bpw)$"
+    r"|scaled|e4m3fn?|e5m2|emaonly|pruned|\d(?:\.\d{1,2})?-?bpw)$"
 )
 # what holds the weights, or how they were found, says nothing about which weights they are
-CONTAINERS = frozenset({"gguf", "ggml", "safetensors", "i1", "imatrix", "imat", "mtp", "ud"})
+CONTAINERS = frozenset({
+    "gguf", "ggml", "safetensors", "i1", "imatrix", "imat", "mtp", "ud", "llamafile",
+})  # fmt: skip
 _MOST_WORDS = 8
 
 # files of formats that selfhost computes no size for
 _UNSIZED = frozenset({
-    "exl2", "exl3", "hqq", "aqlm", "eetq", "marlin", "onnx", "openvino", "llamafile", "jang",
-    "jangtq", "optiq",
+    "exl2", "exl3", "hqq", "aqlm", "eetq", "marlin", "onnx", "openvino", "jang", "jangtq",
+    "optiq",
 })  # fmt: skip
 _WITH_MTP = (
     "Its files also hold the blocks for multi-token prediction, a few percent of the download."
@@ -60,6 +62,10 @@ _TRAINED_FOR_IT = (
     " may keep some matrices in more bits."
 )
 _MIXED = "Its publisher keeps some layers in more bits, so the download is larger than stated here."
+_WITH_PROGRAM = (
+    "A llamafile holds the program beside the weights, some hundred megabytes at most; this answer"
+    " is for the weights alone."
+)
 _IN_THE_CLOUD = (
     "Ollama's cloud tags run on Ollama's servers and download nothing; this answer is for running"
     " the weights yourself."
@@ -171,6 +177,7 @@ def _notes(kinds: set[str]) -> tuple[str, ...]:
     said = (
         (_WITH_MTP, "mtp" in kinds),
         (_TRAINED_FOR_IT, "qat" in kinds),
+        (_WITH_PROGRAM, "llamafile" in kinds),
         (_IN_THE_CLOUD, "cloud" in kinds),
     )
     return tuple(note for note, holds in said if holds)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 INDEX_FILE = "index.jsonl"
 MAX_FILES = 10_000
-_VERSION = 4
+_VERSION = 5
 _SUBFOLDERS = ("", "common", "runtimes")
 
 # what a name may be, from the most to the least certain; see `Names`
@@ -157,9 +157,9 @@ class Catalogue:
         """The spec with exactly this id. Raises `SpecError` with every fault of its file,
         `UnknownModelError` where there is none.
         """
-        known = self._specs.get(id)
-        if known is not None:
-            return known
+        spec_read = self._specs.get(id)
+        if spec_read is not None:
+            return spec_read
         for folder in self._folders:
             if id in folder:
                 spec = self._with_overrides(folder, folder.spec(id))
@@ -235,13 +235,13 @@ class Catalogue:
         by_name = self._tables.get((file, table))
         if by_name is None:
             entries = self.common(file).get(table)
-            made: dict[str, tuple[str, Mapping[str, Any]]] = {}
+            entry_by_name: dict[str, tuple[str, Mapping[str, Any]]] = {}
             for name, entry in entries.items() if isinstance(entries, dict) else ():
                 aliases = entry.get("aliases") if isinstance(entry, dict) else ()
                 for spelling in (name, *(aliases if isinstance(aliases, list) else ())):
                     if isinstance(entry, dict) and isinstance(spelling, str):
-                        made.setdefault(canonical(spelling), (name, entry))
-            by_name = self._tables[file, table] = made
+                        entry_by_name.setdefault(canonical(spelling), (name, entry))
+            by_name = self._tables[file, table] = entry_by_name
         return by_name
 
     @property
@@ -516,7 +516,7 @@ class _Folder:
     def names(self) -> Names:
         if self._names is None:
             if self._index is not None:
-                self._names = self._index.names
+                self._names = _NamesByKind(self._index, self._scanned)
             else:
                 self._scan()
         assert self._names is not None
@@ -540,6 +540,11 @@ class _Folder:
                 self._outlines = listed
         assert self._outlines is not None
         return self._outlines
+
+    def _scanned(self) -> Names:
+        self._scan()
+        assert self._names is not None
+        return self._names
 
     def _scan(self) -> None:
         models = []
@@ -701,8 +706,8 @@ class _Index:
     """The compiled copy of a folder.
 
     One line of JSON describes the others: `files` has size, checksum, offset and length of every
-    file's line; then come the spellings and one line of `[path, values]` a file. Only the lines
-    that are asked for are read.
+    file's line; then come the spellings, a line of names a kind and one of `[path, values]` a
+    file. Only the lines that are asked for are read.
     """
 
     def __init__(self, path: str, body: int, header: Mapping[str, Any]) -> None:
@@ -712,7 +717,7 @@ class _Index:
         self._files: Mapping[str, Sequence[int]] = header["files"]
         self._spellings: Sequence[int] = header["spellings"]
         self._outlines: Sequence[int] = header["outlines"]
-        self.names: Names = header["names"]
+        self._names: Mapping[str, Sequence[int]] = header["names"]
 
     @classmethod
     def load(cls, folder: str, files: Sequence[str]) -> _Index | None:
@@ -749,6 +754,11 @@ class _Index:
             and isinstance(line[1], dict)
             else None
         )
+
+    def names_of(self, kind: str) -> Mapping[str, str] | None:
+        """The names of one kind; None where they cannot be read."""
+        line = self._line(self._names[kind])
+        return line if isinstance(line, dict) else None
 
     def spellings(self) -> tuple[str, ...] | None:
         line = self._line(self._spellings)
@@ -795,6 +805,31 @@ class _Index:
             return None
 
 
+class _NamesByKind(Mapping[str, Mapping[str, str]]):
+    """The names of a folder with an index, each kind read when it is asked for: a quarter of a
+    megabyte in all, of which most names that people type need a half.
+    """
+
+    def __init__(self, index: _Index, scanned: Callable[[], Names]) -> None:
+        self._index, self._scanned = index, scanned
+        self._kinds: dict[str, Mapping[str, str]] = {}
+
+    def __getitem__(self, kind: str) -> Mapping[str, str]:
+        names = self._kinds.get(kind)
+        if names is None:
+            names = self._index.names_of(kind)
+            if names is None:
+                names = self._scanned()[kind]
+            self._kinds[kind] = names
+        return names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_KINDS)
+
+    def __len__(self) -> int:
+        return len(_KINDS)
+
+
 def compile_index(directory: str) -> str:
     """The text of `INDEX_FILE` for a folder of specs; the same files always give the same text."""
     import json
@@ -830,7 +865,7 @@ def compile_index(directory: str) -> str:
         "outlines": write(
             [{name: getattr(outline, name) for name in Outline._fields} for outline in outlines]
         ),
-        "names": names,
+        "names": {kind: write(names[kind]) for kind in _KINDS},
     }
     return "\n".join([json.dumps(header, separators=(",", ":")), *lines, ""])
 

@@ -64,8 +64,8 @@ def _with_references(text: str, named: Iterable[str]) -> str:
         )
         return references[begun[0]] if len(begun) == 1 else match[0]
 
-    found = re.sub(r"[^\s()]+", meant, text)
-    return found if found != text else ""
+    proposed = re.sub(r"[^\s()]+", meant, text)
+    return proposed if proposed != text else ""
 
 
 def _wrong(message: str, proposed: str | None = None) -> WorkloadError:
@@ -87,22 +87,22 @@ def choices_of(expression: str) -> Choices:
 
     def either() -> Choices:
         nonlocal place
-        found = both()
+        choices = both()
         while place < len(words) and words[place].upper() == "OR":
             place += 1
-            found = found + both()
-        return found
+            choices = choices + both()
+        return choices
 
     def both() -> Choices:
         nonlocal place
-        found = one()
+        choices = one()
         while place < len(words) and words[place].upper() == "AND":
             place += 1
             other = one()
-            found = [left | right for left in found for right in other]
-            if len(found) > MOST_CHOICES:
+            choices = [left | right for left in choices for right in other]
+            if len(choices) > MOST_CHOICES:
                 raise _wrong(f"leaves more than {MOST_CHOICES} choices")
-        return found
+        return choices
 
     def one() -> Choices:
         nonlocal place
@@ -132,10 +132,13 @@ def satisfies(license_id: str, wanted: str) -> bool:
     acceptable = frozenset[str]().union(*want)
 
     def meets(choice: frozenset[str], whole: frozenset[str]) -> bool:
-        return all(any(_is_one(own, one) for own in choice) for one in whole)
+        return all(any(_is_one(own, wanted_license) for own in choice) for wanted_license in whole)
 
     return any(
-        all(any(_is_one(own, one) for one in acceptable) for own in choice)
+        all(
+            any(_is_one(own, acceptable_license) for acceptable_license in acceptable)
+            for own in choice
+        )
         and any(meets(choice, whole) for whole in want)
         for choice in choices_of(license_id)
     )

@@ -65,7 +65,9 @@ _REPOSITORY = pattern(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*")
 # what providers of closed models append for one state of a model: gpt-4o-2024-08-06, gpt-4-0613,
 # claude-3-opus-20240229, gemini-1.5-pro-002, claude-3-5-sonnet-latest
 _MONTH, _DAY = "(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
-_SNAPSHOT = rf"[-@_ :](?:20\d\d-?{_MONTH}-?{_DAY}|{_MONTH}{_DAY}|00[1-9]|latest)$"
+_SNAPSHOT = (
+    rf"[-@_ :](?:(?:preview|exp)-)?(?:20\d\d-?{_MONTH}-?{_DAY}|{_MONTH}-?{_DAY}|00[1-9]|latest)$"
+)
 
 # of a user's own specs that are wrong
 _FILES_NAMED = 5
@@ -194,10 +196,10 @@ def _resolve(typed: str, catalogue: Catalogue, *, explains: bool = True) -> Reso
         )
         raise UnknownModelError(message, remedy=_REMEDY)
     typed = named_in_command(typed) or typed
-    candidate = _understood(typed, catalogue)
+    candidate = _understood(typed, catalogue) or _respelled(typed.strip(), catalogue)
     if candidate is not None:
         return candidate
-    name = _without_address(typed.strip())[0].removeprefix("library/")
+    name = _without_address(_routed(typed.strip(), catalogue))[0].removeprefix("library/")
     untuned = _untuned(name, catalogue)
     if untuned is None:
         # what to say of it takes longer to find than that it is unknown
@@ -205,6 +207,71 @@ def _resolve(typed: str, catalogue: Catalogue, *, explains: bool = True) -> Reso
             raise UnknownModelError(f"{_shown(typed)} is not in the catalogue", remedy=_REMEDY)
         raise _unknown(typed, name, catalogue)
     return untuned
+
+
+# how hard a hosted model is asked to think, behind its name: `gpt-oss-120b (high)`
+_EFFORT = pattern(
+    r"\s*\((?:(?:x?high|medium|low|minimal|max|default)(?: (?:effort|think(?:ing)?|reasoning))?"
+    r"|(?:no|non)[ -]think(?:ing)?)\)$"
+)
+# a month as leaderboards write it: `Command R (08-24)`
+_IN_BRACKETS = pattern(r"\s*\((0[1-9]|1[0-2])-(2\d)\)$")
+# Amazon Bedrock's id of a model: `us.amazon.nova-pro-v1:0`, `meta.llama3-1-70b-instruct-v1:0`
+_BEDROCK = pattern(r"(?:(?:us|eu|apac|jp|au|global)\.)?[a-z0-9]+\.([a-z][^/]+?)(?:-v[1-9])?:\d")
+
+
+def _respelled(typed: str, catalogue: Catalogue) -> Resolution | None:
+    """A name that is known without what stands around it: a gateway's prefix, the effort asked
+    for, the `v` of a version.
+    """
+    name = _IN_BRACKETS.sub(r"-\1-20\2", _EFFORT.sub("", _routed(typed, catalogue)))
+    candidate = _understood(name, catalogue) if name != typed else None
+    if candidate is None:
+        base, quantization = _stated(name)
+        versioned = _without_v(catalogue).get(_PLAIN_V.sub("-", canonical(base)))
+        if versioned is not None and "/" not in versioned:
+            candidate = Resolution(spec_id=versioned, quantization=quantization)
+    return candidate
+
+
+def _routed(typed: str, catalogue: Catalogue) -> str:
+    """A name without the prefix by which LiteLLM reaches a provider or a program, as each writes
+    the rest; any other name as it is.
+    """
+    prefix, slash, rest = typed.partition("/")
+    own = _BEDROCK.fullmatch(typed)
+    if own is not None:
+        return own[1]
+    if not slash or prefix not in catalogue.common("providers")["prefixes"]["names"]:
+        return typed
+    if prefix.startswith("ollama"):
+        return f"library/{rest}" if "/" not in rest else rest
+    if prefix == "fireworks_ai" and "/" in rest:
+        # an account's name for it, in which p is the decimal point: llama-v3p1-70b-instruct
+        return re.sub(r"(?<=\d)p(?=\d)", ".", rest.rpartition("/")[2])
+    own = _BEDROCK.fullmatch(rest)
+    return own[1] if own is not None else rest
+
+
+# `llama-v3.1` and `llama-3.1`, as `canonical` writes them
+_PLAIN_V = pattern(r"-v-(?=\d)")
+
+
+def _without_v(catalogue: Catalogue) -> Mapping[str, str]:
+    """By a name without the `v` of its version, as `canonical` writes it: the model's id, or those
+    of several with slashes between them.
+    """
+    names: dict[str, str] | None = catalogue.derived.get("without_v")
+    if names is None:
+        names = catalogue.derived["without_v"] = {}
+        for layer in catalogue.names():
+            for kind in ("ids", "repositories", "titles", "aliases"):
+                for key, ids in layer[kind].items():
+                    plain = _PLAIN_V.sub("-", key)
+                    known = names.setdefault(plain, ids)
+                    if known != ids:
+                        names[plain] = f"{known}/{ids}"
+    return names
 
 
 # the model in a line that runs or downloads one: `ollama run llama3.2`, `vllm serve REPO`,
@@ -218,7 +285,9 @@ _COMMAND = pattern(
 
 def named_in_command(typed: str) -> str | None:
     """The name of the model in a line that runs or downloads one; None for anything else."""
-    match = _COMMAND.fullmatch(" ".join(typed.split()))
+    words = typed.split()
+    # a program, what it is to do, and a name
+    match = _COMMAND.fullmatch(" ".join(words)) if len(words) > 2 else None
     if match is None:
         return None
     is_in_library = match["ollama"] and "/" not in match["name"]
@@ -357,7 +426,7 @@ def _without_address(typed: str) -> tuple[str, str | None]:
     """A web address of a model or of a file in its repository -> the name, and the quantization
     that the file name states.
     """
-    match = _HOST.fullmatch(typed)
+    match = _HOST.fullmatch(typed) if "/" in typed else None
     if match:
         typed = re.split(r"[?#]", match[1], maxsplit=1)[0].rstrip("/")
         if "ollama" in match[0][: match.start(1)].lower() and "/" not in typed:
@@ -564,7 +633,9 @@ def _by_tag(name: str, catalogue: Catalogue) -> _Found | None:
     """What Ollama loads by a tag that means another model without its colon; None for any other
     name, one of the person's own specs, and where what is loaded is not in the catalogue.
     """
-    key = canonical(name) if ":" in name else ""
+    if ":" not in name:
+        return None
+    key = canonical(name)
     tag, facts = catalogue.common_tables("families", "tag").get(key, ("", {}))
     loaded = facts.get("loads")
     if not isinstance(loaded, str) or loaded not in catalogue:
@@ -653,9 +724,12 @@ def _unknown(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
         or _made_of(message, name, catalogue)
         or _tagged(message, name, catalogue)
         or _listed_alike(message, name, catalogue)
+        or _of_whisper(message, name, catalogue)
         or _of_its_size(message, name, catalogue)
         or UnknownModelError(
-            message, nearest=lambda: _nearest(canonical(rest) or key, catalogue), remedy=_REMEDY
+            f"{message}{_size_alone(name, catalogue)}",
+            nearest=lambda: _nearest(canonical(rest) or key, catalogue),
+            remedy=_REMEDY,
         )
     )
 
@@ -838,8 +912,10 @@ def _nearest(key: str, catalogue: Catalogue) -> tuple[str, ...]:
 
 
 def _listed_alike(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
-    """The error for a model whose config.json was read: it has the layers of a catalogued one."""
-    base, options = _with_options(name.rpartition("/")[2])
+    """The error for a model whose config.json or file was read: it has the layers of a catalogued
+    one.
+    """
+    base, options = _with_options(name.rpartition("/")[2].removesuffix(":latest"))
     key = re.sub(r"(?:-i-1)?-gguf$", "", canonical(base))
     model = _alike(base[-1:].lower(), catalogue).get(key)
     if model is None:
@@ -851,19 +927,34 @@ def _listed_alike(message: str, name: str, catalogue: Catalogue) -> UnknownModel
     )
 
 
+# what people leave off at the end of a name: `Midnight-Miqu-70B-v1.5`, `Fimbulvetr-11B-v2`
+_VERSION = pattern(r"[-_.]v?\d+(?:\.\d+)*$", re.IGNORECASE)
+_SIZE_AT_END = pattern(r"(?<=[a-z]{4})[-_.]\d+(?:\.\d+)?b$", re.IGNORECASE)
+
+
 def _alike(letter: str, catalogue: Catalogue) -> Mapping[str, str]:
     """The model whose layers a repository has, by the repository's name as `canonical` writes it,
-    with its account and without; of the repositories that end in that letter.
+    with its account and without, whole and without version and size; of the names that end in that
+    letter. What tunes of different models are called so is left out.
     """
     models: dict[str, str] | None = catalogue.derived.get(f"alike {letter}")
     if models is None:
         # most names differ in their last letter, and to rewrite all of them takes far longer
         models = catalogue.derived[f"alike {letter}"] = {}
+        shorter: dict[str, set[str]] = {}
         for model, repositories in catalogue.common("alike")["alike"].items():
             for repository in repositories:
-                if repository[-1:].lower() == letter:
+                own = repository.rpartition("/")[2]
+                if own[-1:].lower() == letter:
                     models.setdefault(canonical(repository), model)
-                    models.setdefault(canonical(repository.rpartition("/")[2]), model)
+                    models.setdefault(canonical(own), model)
+                plain = _VERSION.sub("", own)
+                for stem in {plain, _SIZE_AT_END.sub("", plain)} - {own}:
+                    if stem[-1:].lower() == letter:
+                        shorter.setdefault(canonical(stem), set()).add(model)
+        for stem, meant in shorter.items():
+            if len(meant) == 1:
+                models.setdefault(stem, next(iter(meant)))
     return models
 
 
@@ -885,13 +976,62 @@ def _made_of(message: str, name: str, catalogue: Catalogue) -> UnknownModelError
     for start, end in runs:
         original = _original("-".join(words[start:end]), count=end - start, catalogue=catalogue)
         beside = "-".join(words[:start]), "-".join(words[end:])
-        if original is not None and not any(map(_SIZE.search, beside)):
+        if original is not None and not _states_another_size(original, beside, catalogue):
+            own = [*words[:start], *words[end:]]
             return UnknownModelError(
-                f"{message}: if it is made from {original}, as its name says, it needs as much",
+                f"{message}: {_relation(original, own)}",
                 nearest=(original,),
                 remedy=f"selfhost check {original}{options}",
             )
     return None
+
+
+def _states_another_size(original: str, beside: Iterable[str], catalogue: Catalogue) -> bool:
+    """Whether words beside the name of a model state a number of parameters that is not its own."""
+    stated = [size for words in beside for size in _sizes(words)]
+    total = next(
+        (each.parameters_total for each in catalogue.outlines() if each.id == original), None
+    )
+    return any(total is None or not _is_about(size, total) for size in stated)
+
+
+def _is_about(size: str, total: int) -> bool:
+    """Whether a size as `_sizes` writes it (`1-7-b`) is a model's number of parameters, rounded."""
+    number, unit = size[:-2].replace("-", ".", 1), size[-1]
+    exact = total / (10**9 if unit == "b" else 10**6)
+    return number.count(".") < 2 and "-" not in number and abs(float(number) - exact) <= exact / 20
+
+
+# words for files that a program loads beside a model: drafts, adapters, parts
+_PARTS = frozenset((
+    "adapter", "controlnet", "dflash", "draft", "drafter", "dspark", "eagle", "lora", "loras",
+    "mmproj", "projector", "sae", "speculator", "tokenizer", "vae",
+))  # fmt: skip
+# of `says_kind`, those of models that have an encoder or a decoder of their own beside the layers
+_WITH_MORE = frozenset((
+    "asr", "audio", "omni", "speech", "tts", "video", "vision", "vl", "voice",
+))  # fmt: skip
+# and those of plain language models
+_LANGUAGE_ALONE = frozenset((
+    "embed", "embedding", "guard", "mt", "rerank", "reranker", "sql", "translate",
+))  # fmt: skip
+
+
+def _relation(original: str, own: list[str]) -> str:
+    """What a name with that of a known model in it says of the two, by its `own` words beside."""
+    part = next((word for word in own if word in _PARTS), None)
+    if part is not None:
+        return (
+            f"by its name it is loaded beside {original} ({part}), and needs memory of its own"
+            " beyond what that model needs"
+        )
+    kind = next((word for word in own if word in _WITH_MORE), None)
+    if kind is not None and kind not in canonical(original).split("-"):
+        return (
+            f"by its name it may be built on {original} with parts for {kind} beside it: then it"
+            " needs more than that model does"
+        )
+    return f"if it is made from {original}, as its name says, it needs as much"
 
 
 # how many words at the end of a family's name a tune may have of its own
@@ -900,7 +1040,7 @@ _OWN_WORDS = 3
 
 def _tagged(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
     """The error for somebody's own model in Ollama, whose name adds words to a family's and whose
-    tag states the size: `huihui_ai/qwen3-abliterated:8b`; None for any other name.
+    tag states the size, or which has no tag: `huihui_ai/qwen3-abliterated:8b`; None for any other.
     """
     from .near_names import says_kind
 
@@ -908,18 +1048,19 @@ def _tagged(message: str, name: str, catalogue: Catalogue) -> UnknownModelError 
     base, options = _with_options(rest)
     family, _, size = base.partition(":")
     words = re.split(r"[-_]", family)
-    if not owner or not _sizes(size):
+    if not owner or not (_sizes(size) or (not size and "_" in owner)):
         return None
     for count in range(1, min(_OWN_WORDS, len(words) - 1) + 1):
         if any(says_kind(word) for word in words[-count:]):
             return None
         try:
-            original = _find(f"{'-'.join(words[:-count])}:{size}", catalogue)
+            original = _find(f"{'-'.join(words[:-count])}:{size or 'latest'}", catalogue)
         except UnknownModelError:
             return None
         if original is not None and not catalogue.is_closed(original[0]):
+            says = "as its name says" if size else f"as Ollama's {'-'.join(words[:-count])} is"
             return UnknownModelError(
-                f"{message}: if it is made from {original[0]}, as its name says, it needs as much",
+                f"{message}: if it is made from {original[0]}, {says}, it needs as much",
                 nearest=(original[0],),
                 remedy=f"selfhost check {original[0]}{options}",
             )
@@ -941,11 +1082,8 @@ def _of_its_size(message: str, name: str, catalogue: Catalogue) -> UnknownModelE
     if len(shapes) != 1:
         return None
     # a Llama 4.1 8B that is not there is no Granite 4.1 8B
-    families = {
-        outline.id.partition("-")[0].rstrip(".0123456789") for outline in catalogue.outlines()
-    }
-    is_other = key.partition("-")[0] not in families
-    same = _alike_in_size(shapes[0], catalogue) if is_other else ()
+    is_known = key.partition("-")[0] in _families(catalogue)
+    same = () if is_known else _alike_in_size(shapes[0], catalogue)
     if not same:
         return None
     newest = max(same, key=lambda outline: outline.released or "").id
@@ -954,6 +1092,63 @@ def _of_its_size(message: str, name: str, catalogue: Catalogue) -> UnknownModelE
         f" {' or '.join(outline.id for outline in same)}",
         nearest=(newest,),
         remedy=f"if so, it needs as much: selfhost check {newest}{options}",
+    )
+
+
+def _families(catalogue: Catalogue) -> set[str]:
+    """The words that the names of the catalogue's models begin with, versions left off."""
+    return {outline.id.partition("-")[0].rstrip(".0123456789") for outline in catalogue.outlines()}
+
+
+# faster-whisper and openai-whisper call their models so: `tiny.en`, `large-v3`, `distil-small.en`
+_OF_WHISPER = pattern(
+    r"(?:distil-)?(?:tiny|base|small|medium|large)(?:-v\d(?:\.\d)?)?(?:[.-](?:en|turbo))?|turbo",
+    re.IGNORECASE,
+)
+
+
+def _of_whisper(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
+    """The error for what programs call a Whisper where no other model is meant; None for any
+    other name.
+    """
+    if not _OF_WHISPER.fullmatch(name):
+        return None
+    whisper = _find(f"whisper-{name}", catalogue) or _find(f"whisper-large-v3-{name}", catalogue)
+    whisper = whisper or _find(f"{name.replace('distil-', 'distil-whisper-')}", catalogue)
+    if whisper is None:
+        return None
+    return UnknownModelError(
+        f"{message}; programs for speech recognition call {whisper[0]} so",
+        nearest=(whisper[0],),
+        remedy=f"if you mean that: selfhost check {whisper[0]}",
+    )
+
+
+# Gigabytes of weights a billion parameters: the least and the most of nine in ten of the published
+# Q4_K_M files of models of 2 billion and more (`files` of the specs).
+_Q4_K_M_GB = 0.60, 0.66
+
+
+def _size_alone(name: str, catalogue: Catalogue) -> str:
+    """A clause on what the number of parameters in a name means for its weights, for the name of a
+    language model whose family nobody knows; empty for any other name.
+    """
+    from .near_names import is_family, says_kind
+
+    base = _with_options(name.rpartition("/")[2])[0]
+    words = canonical(base).split("-")
+    stated = re.findall(r"(?<![\w.])(\d{1,4}(?:\.\d{1,2})?)b(?![a-z0-9])", base, re.IGNORECASE)
+    is_other = any(
+        (says_kind(word) and word not in _LANGUAGE_ALONE) or word in _PARTS for word in words
+    )
+    billions = float(stated[0]) if len(stated) == 1 else 0.0
+    of_family = any(is_family(words[0], family) for family in _families(catalogue))
+    if not billions or is_other or of_family:
+        return ""
+    low, high = (round(billions * share, 1 if billions < 16 else None) for share in _Q4_K_M_GB)
+    return (
+        f": {billions:g} billion parameters, as its name says, are about {low:g} to {high:g} GB of"
+        f" weights in Q4_K_M and {2 * billions:g} GB in 16 bits, cache and buffers not counted"
     )
 
 

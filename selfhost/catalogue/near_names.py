@@ -118,10 +118,10 @@ def _near_in_meaning(typed: str, words: list[str], name: str) -> bool:
     others = _words(name)
     if not (words and others):
         return _slip_of(typed, name)
-    return _is_family(words[0], others[0]) or set(words) <= set(others) or _slip_of(typed, name)
+    return is_family(words[0], others[0]) or set(words) <= set(others) or _slip_of(typed, name)
 
 
-def _is_family(typed: str, name: str) -> bool:
+def is_family(typed: str, name: str) -> bool:
     """The same word, or a slip of one letter in a word that is long enough to show it."""
     if typed == name:
         return True

@@ -93,11 +93,11 @@ def _offers_of(path: str, changed: int, size: int, model_id: str, today: str) ->
     if number is None:
         return ()
     row = _object(path, number, lines[number - 1])
-    found = row.get("offers")
-    if row.get("model") != model_id or not isinstance(found, list):
+    items = row.get("offers")
+    if row.get("model") != model_id or not isinstance(items, list):
         raise _damaged(path, number, 'is not {"model": …, "offers": […]}')
     offers = [
-        offer for item in found if (offer := _offer(path, number, model_id, days, today, item))
+        offer for item in items if (offer := _offer(path, number, model_id, days, today, item))
     ]
     return cheapest_first(offers)
 
@@ -166,13 +166,13 @@ def end_days(path: str) -> tuple[str, ...]:
     damaged line.
     """
     lines = _parsed(path, *_state(path))[0]
-    found = {
+    days = {
         item.get("ends")
         for number, line in enumerate(lines[1:], 2)
         if line
         for item in _object(path, number, line).get("offers", ())
     }
-    return tuple(sorted(day for day in found if day))
+    return tuple(sorted(day for day in days if day))
 
 
 def _offer(
@@ -314,10 +314,10 @@ def _is_date(value: object) -> bool:
 def _state(path: str) -> tuple[int, int]:
     """Time and size of the file: what was read of it is kept until they change."""
     try:
-        known = os.stat(path)
+        status = os.stat(path)
     except (OSError, ValueError):
         return 0, 0
-    return known.st_mtime_ns, known.st_size
+    return status.st_mtime_ns, status.st_size
 
 
 @lru_cache(maxsize=2)

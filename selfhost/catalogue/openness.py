@@ -84,15 +84,15 @@ def rows(spec: ModelSpec) -> tuple[Row, ...]:
     """The table of `show`: open source, open access, free to use, self-hostable, auditable, for
     closed models hosted access and for open ones safe files; current.
     """
-    found = [
+    rows = [
         open_source(spec),
         open_access(spec),
         free_to_use(spec),
         self_hostable(spec),
         auditable(spec),
     ]
-    found.append(hosted_access(spec) if spec.closed else safe_files(spec))
-    return (*found, current(spec))
+    rows.append(hosted_access(spec) if spec.closed else safe_files(spec))
+    return (*rows, current(spec))
 
 
 # ------------------------------------------------------------------ what was published
@@ -238,12 +238,11 @@ def _part(spec: ModelSpec, name: str) -> Row:
 
 def _runs_in(spec: ModelSpec) -> str | None:
     """An open program that the spec says runs it."""
-    made = spec.architecture
-    if made is None:
+    architecture = spec.architecture
+    if architecture is None:
         return spec.sources.get("components")
-    return (
-        f"{'llama.cpp' if made.runs_in_gguf else 'transformers'} has its architecture, {made.row}"
-    )
+    program = "llama.cpp" if architecture.runs_in_gguf else "transformers"
+    return f"{program} has its architecture, {architecture.row}"
 
 
 # ------------------------------------------------------------------ what one may do with it
@@ -526,8 +525,8 @@ def _row(
     """A row that follows from others: their sources are its own, and one that is assumed makes
     it so.
     """
-    sources = dict.fromkeys(source for one in because for source in one.sources)
-    assumed = answer != "unknown" and any(one.assumed for one in because)
+    sources = dict.fromkeys(source for reason in because for source in reason.sources)
+    assumed = answer != "unknown" and any(reason.assumed for reason in because)
     return Row(
         name=name, answer=answer, why=why, sources=tuple(sources), assumed=assumed, parts=parts
     )

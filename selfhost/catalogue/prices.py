@@ -126,12 +126,12 @@ def _still_other(offer: Offer, into: float, out: float | None) -> tuple[OtherPri
         source=offer.source,
     )
     return tuple(
-        one
-        for one in (old, *offer.other_prices)
-        if not one.source.startswith(PACKAGE)
+        price
+        for price in (old, *offer.other_prices)
+        if not price.source.startswith(PACKAGE)
         and (
-            _differ(one.input_usd_per_million_tokens, into)
-            or _differ(one.output_usd_per_million_tokens, out)
+            _differ(price.input_usd_per_million_tokens, into)
+            or _differ(price.output_usd_per_million_tokens, out)
         )
     )
 

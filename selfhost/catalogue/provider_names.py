@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from functools import lru_cache
 
-from ..core.shipped import shipped_folder
-from ..core.tomlfile import Document
+from ..core.errors import SpecError
+from ..core.tables import shipped_table
 
 
 def provider_name(id: str) -> str:
@@ -19,7 +18,9 @@ def provider_name(id: str) -> str:
 
 @lru_cache(maxsize=1)
 def _names() -> Mapping[str, str]:
-    document = Document.read(os.path.join(shipped_folder(), "common", "providers.toml"))
-    # a name is a comfort: without the file the ids stand
-    names: Mapping[str, str] = document.values.get("names", {})
+    try:
+        names: Mapping[str, str] = shipped_table("providers").get("names", {})
+    except SpecError:
+        # a name is a comfort: without the file the ids stand
+        return {}
     return names

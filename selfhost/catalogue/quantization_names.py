@@ -25,6 +25,8 @@ DTYPES = (
 PLAIN_DTYPES = ("bfloat16", "float16", "float32")
 # CTranslate2 computes in these, whatever type the file has, best quality first
 CTRANSLATE2_TYPES = ("float32", "float16", "int8")
+# what MLX's own converter makes, best quality first
+MLX_QUANTIZATIONS = ("bf16", "fp16", "8bit", "6bit", "5bit", "4bit", "3bit", "2bit")
 # quantized by others than the publisher, as needs/packed.py lays them out; 4 bits in groups of 128
 # where the name does not say
 PACKED = (

@@ -9,7 +9,7 @@ import re
 from ..core.records import Record, read_by
 from ..core.tomlfile import Document, Table
 from ..core.workload import FINETUNE_METHODS, KV_CACHE_TYPES
-from .quantization_names import FORMATS
+from .quantization_names import FORMATS, PLAIN_DTYPES
 from .service import Service
 from .spec_values import MODALITIES, identifier, schema_is_read, string_lists, texts
 
@@ -154,15 +154,16 @@ class ComponentFile(Record):
 
 class ModelParts(Record):
     """The files from which a program loads one model, by its id: `quantizations` that they come in,
-    best first; `options` of the command, beside those of the files; what the program computes in,
-    least and most.
+    best first; `options` of the command, beside those of the files. `denoise_bytes` and
+    `decode_bytes` are the buffers that the program reserves for the size in `options`: for a pass
+    of the denoiser, and for one tile of the decoder. They are never held at once.
     """
 
     model: str = read_by(identifier, name="model")
     quantizations: tuple[str, ...] = read_by(Table.strings, required=True)
     options: str = read_by(Table.string, default="")
-    compute_low_bytes: int = read_by(Table.integer, required=True)
-    compute_high_bytes: int = read_by(Table.integer, required=True)
+    denoise_bytes: int = read_by(Table.integer, required=True)
+    decode_bytes: int = read_by(Table.integer, required=True)
     files: tuple[ComponentFile, ...] = ()
 
 
@@ -206,8 +207,10 @@ class RuntimeSpec(Record):
     repository, with `:{quantization}` for GGUF), `{adapter}` (a file) to fill in; `commands` by
     family, or by main use, the same where another line is needed; `inputs` by modality what fills
     `{input}` of it; `steps_option` what fills `{steps}` where a spec states its steps (`{count}`),
-    which a program does not take by itself; `remote_code_option` what fills `{remote_code}` where
-    the repository's own code
+    which a program does not take by itself; `tiled_option` and `result_option` fill `{tiled}` and
+    `{result}` where a spec states the way that is taken so (`{height}`, …); `casts` are types that
+    it loads float32 files in if told, by `cast_option`, which fills `{cast}`; `remote_code_option`
+    what fills `{remote_code}` where the repository's own code
     has to be trusted (else it is empty); `variants` by quantization the repositories that hold
     files of their own for it, which `variant_options` fills `{variant}` with (else it is empty);
     `devices` what fills `{device}`, by vendor of the accelerator, for `host` and for `several`, and
@@ -328,7 +331,11 @@ class RuntimeSpec(Record):
     devices: Mapping[str, str] = read_by(texts, default={})
     inputs: Mapping[str, str] = read_by(texts, default={})
     remote_code_option: str = read_by(Table.string, default="")
+    casts: tuple[str, ...] = read_by(Table.strings, choices=PLAIN_DTYPES, default=())
+    cast_option: str = read_by(Table.string, default="")
     steps_option: str = read_by(Table.string, default="")
+    tiled_option: str = read_by(Table.string, default="")
+    result_option: str = read_by(Table.string, default="")
     variants: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
     variant_options: Mapping[str, str] = read_by(texts, default={})
     options: Mapping[str, str] = read_by(_workload_texts, default={})

@@ -99,6 +99,7 @@ __all__ = [
     "SIZE_OF",
     "Safety",
     "StatedNeeds",
+    "StatedWay",
     "TensorGroup",
     "USES",
     "Upkeep",
@@ -174,13 +175,29 @@ class Parameters(Record):
     difference: str | None = read_by(Table.text, default=None)
 
 
+class StatedWay(Record):
+    """What somebody states that a pipeline takes of a GPU in one type, with its components moved
+    there in turn, and of what result: so many `frames` of `height` × `width` pixels, None where it
+    is the usual one. `is_tiled`: it is decoded a tile at a time.
+    """
+
+    quantization: str
+    low_bytes: int
+    high_bytes: int
+    height: int | None = None
+    width: int | None = None
+    frames: int | None = None
+    is_tiled: bool = False
+    source: str = ""
+
+
 class StatedNeeds(Record):
     """What somebody states a model takes, where its tensors are not described. Memory is a range;
     equal ends where one figure was given.
 
     Instead of memory, `model_class` names the row of `[[model_class]]` in
     `specs/common/architectures.toml` whose measurements hold for it, and `dtype` the type that its
-    weights are loaded in.
+    weights are loaded in. `ways` are those that offload the components.
     """
 
     low_bytes: int | None = None
@@ -190,6 +207,7 @@ class StatedNeeds(Record):
     disk_bytes: int | None = None
     instruction_sets: tuple[str, ...] = ()
     source: str | None = None
+    ways: tuple[StatedWay, ...] = ()
 
 
 class Upkeep(Record):
@@ -392,7 +410,7 @@ def _needs(root: Table, key: str) -> StatedNeeds | None:
     disk = size_in_bytes(table, "disk_bytes")
     model_class, dtype = table.string("model_class"), table.string("dtype", choices=PLAIN_DTYPES)
     instruction_sets = table.strings("instruction_sets")
-    source = table.text("source")
+    source, ways = table.text("source"), tuple(map(_way, table.tables("ways")))
     table.close()
     if model_class is None:
         _check_range(table)
@@ -414,7 +432,27 @@ def _needs(root: Table, key: str) -> StatedNeeds | None:
         disk_bytes=disk,
         instruction_sets=instruction_sets,
         source=source,
+        ways=ways,
     )
+
+
+def _way(table: Table) -> StatedWay:
+    low = table.integer("low_bytes", required=True, minimum=1) or 0
+    high = table.integer("high_bytes", required=True, minimum=1) or 0
+    way = StatedWay(
+        quantization=table.string("quantization", required=True) or "",
+        low_bytes=low,
+        high_bytes=high,
+        height=table.integer("height", minimum=1),
+        width=table.integer("width", minimum=1),
+        frames=table.integer("frames", minimum=1),
+        is_tiled=bool(table.boolean("is_tiled")),
+        source=table.text("source", required=True) or "",
+    )
+    if low > high:
+        table.problem("low_bytes", f"is {low:,}, more than high_bytes, {high:,}")
+    table.close()
+    return way
 
 
 def _check_range(table: Table) -> None:

@@ -156,7 +156,7 @@ class Parser(argparse.ArgumentParser):
         # the dashes, which all have, would make unlike words look alike
         names = [word.partition("=")[0].lstrip("-") for word in unknown if word[:1] == "-"]
         guesses = [_meant(name, flags) or nearest(name, flags) for name in names]
-        return [f"--{guess}" for guess in guesses if guess]
+        return list(dict.fromkeys(f"--{guess}" for guess in guesses if guess))
 
     def error(self, message: str) -> NoReturn:
         remedy = f"see `{self.prog} --help`"

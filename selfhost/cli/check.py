@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from ..verdict.record import exit_code
+from ..verdict.route import exit_code
 from .arguments import Parser, add_cost, add_machine, add_output, add_specs, add_workload, parse
 from .errors import complain, together
-from .options import judge_each, machines_of, options_to_repeat, workload_of
+from .options import judge_each, machines_of, options_to_repeat, with_notes, workload_of
 from .output import deliver, flush, present
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
-
-    from ..verdict.record import Verdict
 
 
 def parser() -> Parser:
@@ -60,7 +57,7 @@ def run(words: list[str]) -> int:
         return _spread(options)
     names = list(dict.fromkeys(_in_one_command(options.models)))
     by_machine, errors = judge_each(options, names, machines_of(options))
-    by_machine = _with_notes(options, by_machine)
+    by_machine = with_notes(options, by_machine)
     verdicts = [verdict for part in by_machine for verdict in part]
     if not verdicts:
         raise together(errors)
@@ -87,20 +84,6 @@ def run(words: list[str]) -> int:
         flush()
         complain(together(errors), code, options.format == "json", no_color=options.no_color)
     return code
-
-
-def _with_notes(
-    options: argparse.Namespace, by_machine: Sequence[Sequence[Verdict]]
-) -> list[list[Verdict]]:
-    """The verdicts with what else the machine's name can mean: said in the answer itself, for
-    standard error is often thrown away. Of several it stays there too, as their table has no room.
-    """
-    told = options.notes
-    if sum(map(len, by_machine)) == 1:
-        options.notes = ()
-    return [
-        [verdict.replace(notes=(*verdict.notes, *told)) for verdict in part] for part in by_machine
-    ]
 
 
 def _spread(options: argparse.Namespace) -> int:

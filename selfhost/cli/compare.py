@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .arguments import Parser, add_cost, add_machine, add_output, add_specs, add_workload, parse
 from .errors import together
-from .options import judge_each, one_machine, options_to_repeat, workload_of
+from .options import judge_each, one_machine, options_to_repeat, with_notes, workload_of
 from .output import deliver, present
 
 TYPE_CHECKING = False
@@ -29,7 +29,8 @@ def parser() -> Parser:
 def run(words: list[str]) -> int:
     options = parse(parser(), words)
     names = [options.model, *options.others]
-    (verdicts,), errors = judge_each(options, names, (one_machine(options),))
+    by_machine, errors = judge_each(options, names, (one_machine(options),))
+    (verdicts,) = with_notes(options, by_machine)
     if errors:
         wrong = together(errors)
         if judged := [name for name in names if name not in errors]:

@@ -52,10 +52,22 @@ def wants_color(stream: TextIO | None, *, no_color: bool) -> bool:
     return is_terminal and os.environ.get("TERM") != "dumb"
 
 
+def stated_columns() -> int | None:
+    """The width that COLUMNS states; None where it states none: 0, and what is no number, say
+    nothing, as shutil reads it.
+    """
+    width = os.environ.get("COLUMNS", "")
+    is_stated = width.isascii() and width.isdecimal() and len(width) <= 9
+    return int(width) or None if is_stated else None
+
+
 def in_width(text: str, stream: TextIO) -> str:
-    """The text; on a terminal in lines that break between words and go on further in."""
+    """The text; on a terminal, and where COLUMNS states a width, in lines that break between words
+    and go on further in.
+    """
+    width = stated_columns() or 0
     try:
-        width = os.get_terminal_size(stream.fileno()).columns if stream.isatty() else 0
+        width = width or (os.get_terminal_size(stream.fileno()).columns if stream.isatty() else 0)
     except (OSError, ValueError, AttributeError):
         width = 0
     if width < _NARROWEST:

@@ -16,7 +16,7 @@ from .arguments import (
     whole,
 )
 from .errors import UsageError
-from .options import may_glance, one_machine, workload_of
+from .options import begun_glance, one_machine, workload_of
 from .output import deliver, present, screen, tell_left_aside
 
 TYPE_CHECKING = False
@@ -25,9 +25,12 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from ..advice.listing import Listing
+    from ..advice.ranking import Counts
     from ..catalogue.index import Catalogue
     from ..catalogue.spec import ModelSpec
     from ..machine.record import Machine
+    from ..reports.layout import Document
     from ..verdict.record import Answer
 
 
@@ -95,58 +98,77 @@ def run(words: list[str]) -> int:
     if options.all and options.top is not None:
         raise UsageError("--all and --top exclude each other", remedy="leave one of them out")
     workload = workload_of(options)
+    machine = one_machine(options)
+    glancing = begun_glance(options, [machine])
+    from ..advice.compiled import Questions
     from ..advice.listing import first_rows, judge_all
     from ..advice.ranking import count_rows
-    from ..api import open_catalogue
-    from ..core.dates import utc_today
+    from ..catalogue.opened import open_catalogue
 
     catalogue = open_catalogue(options.specs)
     if options.family is not None:
         _known_family(options.family, catalogue)
-    machine = one_machine(options)
-    if may_glance(options, machine) and not machine.accelerators:
-        from ..machine.reader import glance_at
-
-        machine = glance_at(machine)
     from ..reports.list_text import TOP
 
+    # neither what is compiled nor which of it counts here depends on the memory's bandwidth
+    ready = Questions.open(catalogue, workload, machine)
+    if glancing is not None:
+        machine = glancing.seen()
     most = None if options.all else options.top or TOP
     if most is not None and _is_plain(options):
-        listing = first_rows(catalogue, workload, machine, most)
+        listing = first_rows(catalogue, workload, machine, most, ready)
         rows, counts = list(listing.answers), listing.counts
     else:
-        listing = judge_all(catalogue, workload, machine)
+        listing = judge_all(catalogue, workload, machine, ready=ready)
         rows = _sorted([row for row in listing.answers if _matches(row, options)], options.sort)
         counts = count_rows(rows)
+    notes, options.notes = options.notes, ()
     if options.format == "json":
         from ..reports import json
 
-        deliver(options, json.dumps(json.listing(rows, machine, listing)))
+        deliver(options, json.dumps(json.listing(rows, machine, listing, notes=notes)))
     elif options.format == "html":
         page = _page(rows, machine, catalogue, workload.options(), listing.ruled_out)
+        # the page has no place for them
+        options.notes = notes
         deliver(options, page)
     else:
-        from ..reports.list_text import list_document
-
-        only_running = not (options.all or options.words or options.route)
-        to_terminal = options.output is None and options.top is None and not options.all
-        document = list_document(
-            rows,
-            machine,
-            counts=counts,
-            ruled_out=listing.ruled_out,
-            why=listing.why,
-            top=most,
-            wide=options.wide,
-            only_running=only_running,
-            screen=screen() if to_terminal else None,
-            near=() if counts.models else _near(options.words, catalogue),
-            as_of=listing.as_of,
-            today=utc_today(),
-        )
-        present(options, document)
+        near = () if counts.models else _near(options.words, catalogue)
+        present(options, _document(options, rows, machine, listing, counts, near=near, notes=notes))
     tell_left_aside(catalogue)
     return 0
+
+
+def _document(
+    options: argparse.Namespace,
+    rows: Sequence[Answer],
+    machine: Machine,
+    listing: Listing,
+    counts: Counts,
+    *,
+    near: Sequence[str],
+    notes: Sequence[str],
+) -> Document:
+    """The list as text, as much of it as the terminal shows where nothing else was asked."""
+    from ..core.dates import utc_today
+    from ..reports.list_text import TOP, list_document
+
+    to_terminal = options.output is None and options.top is None and not options.all
+    return list_document(
+        rows,
+        machine,
+        counts=counts,
+        ruled_out=listing.ruled_out,
+        why=listing.why,
+        top=None if options.all else options.top or TOP,
+        wide=options.wide,
+        only_running=not (options.all or options.words or options.route),
+        screen=screen() if to_terminal else None,
+        near=near,
+        as_of=listing.as_of,
+        today=utc_today(),
+        notes=notes,
+    )
 
 
 def _page(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from ..core.errors import SelfhostError, WorkloadError
-from ..verdict.record import exit_code
+from ..verdict.route import exit_code
 from .errors import UsageError, abandon, bug, complain, in_flags, to_standard_error
 from .output import flush, write
 from .texts import COMMANDS, DESCRIPTION, EXAMPLES, EXIT_CODES, folded
@@ -130,8 +130,8 @@ def _looks_like_a_model(word: str) -> bool:
     """No command has a digit or a mark in it; of other words the shipped catalogue decides."""
     if any(letter.isdecimal() or letter in "./:" for letter in word):
         return True
-    from ..api import open_catalogue
     from ..catalogue.names import id_of
+    from ..catalogue.opened import open_catalogue
 
     return id_of(word, open_catalogue()) is not None
 

@@ -13,7 +13,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
+    from ..catalogue.index import Catalogue
     from ..core.workload import Load, Workload
+    from ..machine.reader import Glancing
     from ..machine.record import Machine
     from ..verdict.record import Verdict
 
@@ -86,6 +88,29 @@ def machines_of(options: argparse.Namespace) -> tuple[Machine, ...]:
     return machines
 
 
+def with_notes(
+    options: argparse.Namespace, by_machine: Sequence[Sequence[Verdict]]
+) -> list[list[Verdict]]:
+    """The verdicts with what else the machine's name can mean: said in the answer itself, for
+    standard error is often thrown away. Of several it is told among how their names were
+    understood.
+    """
+    told = options.notes
+    count = sum(map(len, by_machine))
+    if not told or not count:
+        return [list(part) for part in by_machine]
+    options.notes = ()
+    if count == 1:
+        return [
+            [verdict.replace(notes=(*verdict.notes, *told)) for verdict in part]
+            for part in by_machine
+        ]
+    return [
+        [verdict.replace(understood_as=(*verdict.understood_as, *told)) for verdict in part]
+        for part in by_machine
+    ]
+
+
 def _named_machines(named: str, notes: list[str]) -> tuple[Machine, ...]:
     """A path goes before a profile only where it looks like one: a file that happens to be
     called as a profile changes nothing. It goes before words of a profile's name. What else the
@@ -126,15 +151,15 @@ def _machine_by_words(named: str, notes: list[str]) -> Machine:
     from ..machine.profiles import UnknownMachineError
 
     try:
-        found = profile_named(named)
+        named_profile = profile_named(named)
     except NotOneMachineError:
         raise
     except UnknownMachineError as error:
         message = f"{error}, and there is no file or folder of that name"
         raise UnknownMachineError(message, remedy=error.remedy, nearest=error.nearest) from None
-    if found.note is not None:
-        notes.append(found.note)
-    return found.profile.machine
+    if named_profile.note is not None:
+        notes.append(named_profile.note)
+    return named_profile.profile.machine
 
 
 def one_machine(options: argparse.Namespace) -> Machine:
@@ -156,7 +181,12 @@ def judge_each(
     memory bandwidth.
     """
     workload = workload_of(options)
-    from ..api import check_with, open_catalogue
+    # what is read of a file takes memory beside
+    from ..catalogue.names import is_path
+
+    glancing = None if any(map(is_path, names)) else begun_glance(options, machines)
+    from ..answers.verdicts import check_with
+    from ..catalogue.opened import open_catalogue
 
     catalogue = open_catalogue(options.specs)
     errors: dict[str, SelfhostError] = {}
@@ -175,14 +205,45 @@ def judge_each(
 
     by_machine: list[list[Verdict]] = []
     for machine in machines:
+        if glancing is not None and _tells_of_others(names, catalogue):
+            by_machine.append(judge(glancing.seen()))
+            continue
         judged = judge(machine)
         if may_glance(options, machine) and any(map(is_vague, judged)):
             from ..machine.reader import glance_at
 
-            seen = glance_at(machine)
-            judged = judged if seen is machine else judge(seen)
+            judged = judge(glancing.seen() if glancing is not None else glance_at(machine))
+        elif glancing is not None:
+            glancing.drop()
         by_machine.append(judged)
     return by_machine, errors
+
+
+def _tells_of_others(names: Sequence[str], catalogue: Catalogue) -> bool:
+    """Some name is of a model without published weights: to search twice for what runs in its
+    place would take longer than a glance.
+    """
+    from ..catalogue.names import is_path, resolve
+
+    for name in names:
+        try:
+            if not is_path(name) and catalogue.spec(resolve(name, catalogue).spec_id).closed:
+                return True
+        except SelfhostError:
+            # judging it tells why
+            continue
+    return False
+
+
+def begun_glance(options: argparse.Namespace, machines: Sequence[Machine]) -> Glancing | None:
+    """A glance at this machine's memory whose slow part runs while the rest is loaded and judged;
+    None where it may not be needed: what fits a GPU rests on no RAM.
+    """
+    if len(machines) != 1 or not may_glance(options, machines[0]) or machines[0].accelerators:
+        return None
+    from ..machine.reader import begin_glance
+
+    return begin_glance(machines[0])
 
 
 def may_glance(options: argparse.Namespace, machine: Machine) -> bool:
@@ -196,11 +257,16 @@ def may_glance(options: argparse.Namespace, machine: Machine) -> bool:
 
 
 def is_vague(verdict: Verdict) -> bool:
-    """Its pace rests on the RAM's bandwidth and spans more than a factor of two."""
-    pace = verdict.speed.decode if verdict.speed is not None else None
-    if pace is None or verdict.needs is None or verdict.needs.placement == "accelerator":
-        return False
-    return pace.high > 2 * pace.low
+    """A pace rests on the RAM's bandwidth and spans more than a factor of two: its own, or on a
+    machine without accelerators that of a model proposed in its place.
+    """
+    on_accelerator = verdict.needs is not None and verdict.needs.placement == "accelerator"
+    own = verdict.speed.decode if verdict.speed is not None and not on_accelerator else None
+    others = () if verdict.machine.accelerators else verdict.alternatives
+    return any(
+        pace is not None and pace.high > 2 * pace.low
+        for pace in (own, *(other.decode for other in others))
+    )
 
 
 def options_to_repeat(options: argparse.Namespace) -> str:

@@ -7,7 +7,7 @@ import os
 import sys
 
 from ..core.errors import Faults
-from .errors import UsageError, abandon, in_width, to_standard_error, wants_color
+from .errors import UsageError, abandon, in_width, stated_columns, to_standard_error, wants_color
 
 TYPE_CHECKING = False
 
@@ -33,7 +33,8 @@ def deliver(options: argparse.Namespace, text: str | Iterable[str | bytes]) -> N
 
 def present(options: argparse.Namespace, document: Document) -> None:
     """A document for a person: drawn on a terminal, plain in a pipe or file, where FORCE_COLOR
-    adds colour and nothing else. Then the notes on what was typed.
+    adds colour and COLUMNS the width of a pipe's lines, and nothing else. Then the notes on what
+    was typed.
     """
     _present(options, document)
     _tell_notes(options)
@@ -53,15 +54,17 @@ def _present(options: argparse.Namespace, document: Document) -> None:
         return
     is_terminal = sys.stdout is not None and sys.stdout.isatty()
     color = wants_color(sys.stdout, no_color=options.no_color)
+    width = columns() if is_terminal else stated_columns()
     if sys.stdout is not None and (is_terminal or color):
         from ..reports.terminal import print_document
 
         try:
-            print_document(document, sys.stdout, columns() if is_terminal else None, color)
+            print_document(document, sys.stdout, width, color, bars=is_terminal)
         except OSError as error:
             raise unwritable(error) from None
     else:
-        write(plain(document, encoding=None if sys.stdout is None else sys.stdout.encoding))
+        encoding = None if sys.stdout is None else sys.stdout.encoding
+        write(plain(document, width, encoding=encoding))
 
 
 def write(text: str) -> None:
@@ -96,8 +99,8 @@ def note(text: str) -> None:
     flush()
     from ..reports.layout import clean
 
-    told = "".join(f"{clean(line)}\n" for line in f"note: {text}".splitlines())
-    to_standard_error(told if sys.stderr is None else in_width(told, sys.stderr))
+    lines = "".join(f"{clean(line)}\n" for line in f"note: {text}".splitlines())
+    to_standard_error(lines if sys.stderr is None else in_width(lines, sys.stderr))
 
 
 def tell_left_aside(catalogue: Catalogue) -> None:
@@ -148,10 +151,8 @@ def screen() -> tuple[int, int] | None:
 
 
 def columns() -> int:
-    width = os.environ.get("COLUMNS", "")
-    # as shutil reads it: 0, and what is no number, say nothing
-    if width.isascii() and width.isdecimal() and len(width) <= 9 and int(width):
-        return int(width)
+    if stated := stated_columns():
+        return stated
     try:
         return os.get_terminal_size(sys.stdout.fileno()).columns or 80
     except (OSError, ValueError, AttributeError):

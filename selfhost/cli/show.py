@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .arguments import Parser, add_cost, add_machine, add_output, add_specs, add_workload, parse
-from .options import one_machine, options_to_repeat, workload_of
+from .options import one_machine, options_to_repeat, with_notes, workload_of
 from .output import deliver, present
 
 TYPE_CHECKING = False
@@ -27,7 +27,8 @@ def parser() -> Parser:
 def run(words: list[str]) -> int:
     options = parse(parser(), words)
     workload = workload_of(options)
-    from ..api import describe, open_catalogue
+    from ..answers.shown import describe
+    from ..catalogue.opened import open_catalogue
     from ..core.dates import utc_today
 
     catalogue = open_catalogue(options.specs)
@@ -38,6 +39,8 @@ def run(words: list[str]) -> int:
         one_machine(options),
         prices=options.prices,
     )
+    ((verdict,),) = with_notes(options, ((shown.verdict,),))
+    shown = shown.replace(verdict=verdict)
     if options.format == "json":
         from ..reports import json
 

@@ -169,14 +169,14 @@ class InputError(SelfhostError, ValueError):
         nearest: Names = (),
         all_problems: Iterable[Problem] = (),
     ) -> None:
-        found = () if isinstance(problems, str) else tuple(problems)
+        listed = () if isinstance(problems, str) else tuple(problems)
         super().__init__(
-            problems if isinstance(problems, str) else "\n".join(map(str, found)),
+            problems if isinstance(problems, str) else "\n".join(map(str, listed)),
             remedy=remedy,
             nearest=nearest,
         )
-        self.problems = found
-        self.all_problems = tuple(all_problems) or found
+        self.problems = listed
+        self.all_problems = tuple(all_problems) or listed
 
 
 class SpecError(InputError):

@@ -455,8 +455,8 @@ class _Window:
     def skip_blanks(self) -> str:
         """Move to the next character that is no blank, and give it; "" at the end."""
         while True:
-            found = _BLANK_RUN.match(self.text, self.at)
-            self.at = found.end() if found else self.at
+            blanks = _BLANK_RUN.match(self.text, self.at)
+            self.at = blanks.end() if blanks else self.at
             if self.at < len(self.text):
                 return self.text[self.at]
             if not self.more():

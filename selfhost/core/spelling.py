@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_TOKEN = pattern(r"[0-9]+|[^0-9\s\-_.:/]+")
+_TOKEN = pattern(r"[0-9]+|[^0-9\s\-_.:/()\[\]]+")
 # longer words are no typing slip, and comparing them takes time
 MAX_GUESSED_LETTERS = 60
 
@@ -20,10 +20,10 @@ def canonical(text: str) -> str:
     """The form in which names are compared: `Llama3.1:8B` and `llama-3.1-8b` are both
     `llama-3-1-8-b`.
 
-    Separators (`-`, `_`, `.`, `:`, `/`, white space, any dash of Unicode) are one and the same, and
-    one stands between every letter and digit. Digits never merge across a separator: `opt-13b` and
-    `opt-1.3b` differ. Full-width forms are folded and invisible characters dropped, as they are
-    when a name is pasted from a web page.
+    Separators (`-`, `_`, `.`, `:`, `/`, brackets, white space, any dash of Unicode) are one and the
+    same, and one stands between every letter and digit. Digits never merge across a separator:
+    `opt-13b` and `opt-1.3b` differ. Full-width forms are folded and invisible characters dropped,
+    as they are when a name is pasted from a web page.
     """
     if not text.isascii():
         text = _fold(text)

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
-from ..core import units
 from ..core.records import Record
 from ..core.tables import shipped_table
-from .gpus import shared_memory, words_of
+from .gpus import bytes_per_second, shared_memory, words_of
 
 TYPE_CHECKING = False
 
@@ -157,9 +156,7 @@ def _fits(word: str, shape: str) -> bool:
 
 
 def _processor(row: Mapping[str, Any]) -> Processor:
-    least, usual, most = (
-        row["channels"] * row.get("bits", 64) / 8 * rate * units.MB for rate in row["mts"]
-    )
+    least, usual, most = bytes_per_second(row)
     kind = row.get("kind", "client")
     return Processor(
         name=row["name"],

@@ -153,6 +153,8 @@ _BEFORE_WORD = re.compile(
     r"(?<=\d)(?:ti(?=super|\b)|(?:super|xtx|xt|gre)\b)|(?<=\dti)super\b", re.IGNORECASE
 )
 _SUPER = re.compile(r"(?<!\d)(\d{4}) ?(ti)?s\b", re.IGNORECASE)
+# two 3090s
+_PLURAL = re.compile(r"(?<=\d)s\b", re.IGNORECASE)
 _LETTER = re.compile(r"(?<!\d)(\d{4})([md])\b", re.IGNORECASE)
 _SIZE = re.compile(r"(?<![\w.])(\d{1,3})\s*(?:gib|gb|g)\b", re.IGNORECASE | re.ASCII)
 # a comma or a plus that does not stand before a size alone: `RTX 3060, 12 GB` is one name
@@ -169,6 +171,7 @@ def _parts(text: str) -> Iterator[_Typed]:
     if len(text) > _MOST_LETTERS:
         raise UnknownGpuError(f"{_shown(text)!r} is no GPU's name", remedy=_EXAMPLES)
     for part in _BETWEEN.split(text):
+        part = _counted(part)
         counted = next((found for way in _COUNTS if (found := way.fullmatch(part.strip()))), None)
         name, count = (counted["name"], int(counted["count"])) if counted else (part, 1)
         sizes = {float(size) for size in _SIZE.findall(name)}
@@ -178,6 +181,13 @@ def _parts(text: str) -> Iterator[_Typed]:
         yield _Typed(
             text=part.strip(), count=count, words=words, memory_gib=max(sizes, default=None)
         )
+
+
+def _counted(part: str) -> str:
+    """The same with a figure for a word that counts: `dual 3090` are two."""
+    first, _, name = part.strip().partition(" ")
+    count = gpus.typed_words().counts.get(first.lower())
+    return part if count is None or not name else f"{count}x {name}"
 
 
 _EXAMPLES = 'write for example --gpu "RTX 4090" or --gpu "2x RTX 3090"; or --set gpu=24GiB:900GB/s'
@@ -222,13 +232,27 @@ def _choices(typed: _Typed, matches: list[gpus.Card]) -> list[_Choice]:
 def _matches(typed: _Typed) -> list[gpus.Card]:
     """The cards that the words mean: as they were typed, else with short forms written out."""
     plain = " ".join(sorted(typed.words))
-    ways = (plain, written_out(plain), _LETTER.sub(r"\1 \2", plain), _LETTER.sub(_laptop, plain))
+    ways = [plain, written_out(plain), _LETTER.sub(r"\1 \2", plain), _LETTER.sub(_laptop, plain)]
+    if typed.count > 1:
+        ways.append(_PLURAL.sub("", plain))
     for way in dict.fromkeys(ways):
         words = frozenset(way.split())
         matches = [card for card in gpus.cards() if _means(words, card)]
         if matches:
             return _exact(words, typed.memory_gib, matches)
-    return []
+    return _namesakes(typed.words)
+
+
+def _namesakes(words: frozenset[str]) -> list[gpus.Card]:
+    """The cards of whose names a line and a number were typed, but not what tells them apart:
+    `rtx 6000` is the name of three generations.
+    """
+    numbers = {word for word in words if any(map(str.isdecimal, word))}
+    if not numbers or words.isdisjoint(gpus.typed_words().left_out):
+        return []
+    cards = [card for card in gpus.cards() if numbers <= card.words and words <= card.named]
+    # of one alone it may be another card that is not listed
+    return cards if len(cards) > 1 else []
 
 
 def _laptop(found: re.Match[str]) -> str:

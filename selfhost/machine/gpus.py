@@ -46,12 +46,12 @@ class Chip(Record):
 class Card(Record):
     """A GPU as it is sold: a row of the table.
 
-    `words` tell it from others; `named` are all words of its driver's name and what people say
-    beside them; `called` are other names as a whole. `memory_gib` are the sizes that it is sold
-    with, smallest first; of a card with several GPUs (`devices`) those of one. `usual_gib` is the
-    one that a name without a size means, None for the smallest. A `unified` one has
-    none: it is part of a machine. An `integrated` one is part of a processor, and its memory is
-    whatever RAM the machine has.
+    `words` tell it from others; `named` are all words of its driver's name, its maker and what
+    people say beside them; `called` are other names as a whole. `memory_gib` are the sizes that it
+    is sold with, smallest first; of a card with several GPUs (`devices`) those of one. `usual_gib`
+    is the one that a name without a size means, None for the smallest. A `unified` one has none:
+    it is part of a machine. An `integrated` one is part of a processor, and its memory is whatever
+    RAM the machine has.
     """
 
     name: str
@@ -80,6 +80,7 @@ class TypedWords(Record):
     idle: frozenset[str]
     unsaid: frozenset[str]
     same: Mapping[str, str]
+    counts: Mapping[str, int]
 
 
 class SharedMemory(Record):
@@ -102,7 +103,8 @@ class AppleChip(Record):
 
     `smaller` is the same chip with narrower memory: its cores and its GB/s; None where there is
     only one width. `unpacked_gb_per_s`: what its GPU unpacks of packed weights, None where the
-    memory is the bound. `tflops` is the peak of its GPU, None where that is not known.
+    memory is the bound. `tflops` is the peak of its largest GPU, None where that is not known;
+    `neural`: its cores have matrix units.
     """
 
     gb_per_s: float
@@ -110,6 +112,7 @@ class AppleChip(Record):
     smaller: tuple[int, float] | None
     unpacked_gb_per_s: float | None = None
     tflops: float | None = None
+    neural: bool = False
 
 
 class Pace(Record):
@@ -224,19 +227,62 @@ def prompt_tflops(name: str) -> float | None:
     return rate
 
 
+def prompt_share(name: str) -> tuple[float, float, float]:
+    """Of a GPU's peak (`peak_flops`), what prompts reach: slow end, likely, fast end. By its maker,
+    generation and kind; the header of `prompt` in the table explains each key.
+    """
+    capability, chip = capability_by_name(name), apple_chip_of(words_of(name))
+    facts = {
+        "vendor": vendor_of(name) if chip is None else "apple",
+        "hbm": has_hbm(name),
+        "generation": generation_of(name),
+        "neural": chip is not None and chip.neural,
+    }
+    for row in _table()["prompt"]:
+        is_of_kind = all(row.get(key, value) == value for key, value in facts.items())
+        is_new_enough = _version(row.get("least_capability")) <= _version(capability)
+        most = row.get("most_flops")
+        is_slow_enough = most is None or (_matrix_flops(name, capability) or most + 1) <= most
+        if is_of_kind and is_new_enough and is_slow_enough:
+            low, likely, high = row["share"]
+            return low, likely, high
+    raise LookupError("the table has no row for all other GPUs")
+
+
 def peak_flops(name: str, capability: str | None) -> float | None:
-    """Peak of a GPU's 16-bit arithmetic, operations a second; None where it is not known."""
-    cycles = cycles_per_second(name)
-    if cycles is not None and capability is not None:
-        plain = name.lower().replace("-", " ")
-        for row in _table()["matrix"]:
-            names = row.get("names")
-            if row["capability"] == capability and (
-                names is None or re.search(rf"\b(?:{'|'.join(names)})\b", plain)
-            ):
-                return cycles * float(row["flops"])
+    """Peak of a GPU's 16-bit arithmetic, operations a second; of an Apple chip with its largest
+    GPU. None where it is not known.
+    """
+    cycles, each = cycles_per_second(name), _matrix_flops(name, capability)
+    if cycles is not None and each is not None:
+        return cycles * each
     tflops: float | None = _of_row(name, _rows("tflops"))
+    if tflops is None:
+        chip = apple_chip_of(words_of(name))
+        tflops = None if chip is None else chip.tflops
     return None if tflops is None else tflops * 1e12
+
+
+# of NVIDIA's with matrix units, what one multiprocessor does in a cycle where sums in 32 bits are
+# held to half the rate (`matrix`)
+_HALF_RATE = 512
+
+
+def sums_at_half_rate(name: str, capability: str | None) -> bool:
+    """Whether it is a card whose matrix units sum in 32 bits at half the rate of less: GeForce."""
+    return _matrix_flops(name, capability) == _HALF_RATE
+
+
+def _matrix_flops(name: str, capability: str | None) -> float | None:
+    """What one multiprocessor of NVIDIA's does in a cycle, by `matrix`; None for other GPUs."""
+    plain = name.lower().replace("-", " ")
+    for row in _table()["matrix"]:
+        names = row.get("names")
+        if row["capability"] == capability and (
+            names is None or re.search(rf"\b(?:{'|'.join(names)})\b", plain)
+        ):
+            return float(row["flops"])
+    return None
 
 
 def board_watts(name: str) -> tuple[float, float] | None:
@@ -276,7 +322,9 @@ def cards() -> tuple[Card, ...]:
         Card(
             name=row["name"],
             words=frozenset(row["words"].split()),
-            named=words_of(f"{row['name']} {row['words']} {row.get('also', '')}"),
+            named=words_of(
+                f"{row['name']} {row['words']} {row.get('also', '')} {vendor_of(row['name'])}"
+            ),
             called=tuple(words_of(name) - idle for name in row.get("called", ())),
             memory_gib=tuple(row.get("memory_gib", ())),
             usual_gib=row.get("usual_gib"),
@@ -298,6 +346,7 @@ def typed_words() -> TypedWords:
         idle=frozenset(table["idle"]),
         unsaid=frozenset(table["unsaid"]),
         same=table["same"],
+        counts=table["counts"],
     )
 
 
@@ -318,6 +367,15 @@ def capability_by_name(name: str) -> str | None:
     return None
 
 
+def bytes_per_second(memory: Mapping[str, Any]) -> tuple[float, float, float]:
+    """What memory gives with all `channels` of so many `bits` (64 where left out) filled, at each
+    of the three rates in `mts`, millions of transfers a second: slowest, usual, fastest.
+    """
+    bytes_at_once = memory["channels"] * memory.get("bits", 64) / 8
+    slowest, usual, fastest = (bytes_at_once * rate * units.MB for rate in memory["mts"])
+    return slowest, usual, fastest
+
+
 @lru_cache(maxsize=256)
 def shared_memory(name: str) -> SharedMemory | None:
     """What the name of a processor's own GPU tells of the memory beside it; None for others."""
@@ -332,8 +390,7 @@ def shared_memory(name: str) -> SharedMemory | None:
     if row is None or "integrated" not in row:
         return None
     memory = row["integrated"]
-    bytes_at_once = memory["channels"] * memory.get("bits", 64) / 8
-    least, usual, most = (bytes_at_once * rate * units.MB for rate in memory["mts"])
+    least, usual, most = bytes_per_second(memory)
     return SharedMemory(
         name=row["name"],
         channels=memory["channels"],
@@ -400,6 +457,7 @@ def apple_chip(chip: str, variant: str) -> AppleChip | None:
                 smaller=(smaller["cores"], smaller["gb_per_s"]) if smaller else None,
                 unpacked_gb_per_s=row.get("unpacked_gb_per_s"),
                 tflops=row.get("tflops"),
+                neural=row.get("neural", False),
             )
     return None
 

@@ -21,6 +21,8 @@ from .gpu_names import (
     written_out,
 )
 from .macs import REMEDY, has_its_chip, is_a_mac, mac_with
+from .products import lead_to_its_gpu, product_named
+from .products import written_out as with_whole_words
 from .profiles import (
     KINDS,
     Profile,
@@ -103,19 +105,12 @@ def profile_named(text: str) -> NamedProfile:
     cards = _cards(text)
     if cards is not None:
         raise _is_a_gpu(text, cards)
-    matches = _by_names(text)
-    described = None if matches else rented(text) or machine_with(text)
-    if described is not None and gpus.soldered_chip(gpus.words_of(text)) is None:
-        return _as_profile(described)
-    matches = matches or _by_texts(text)
-    if not matches:
-        described = described or mac_with(text)
-        if described is not None:
-            return _as_profile(described)
-        cards = _cards(text, listed_only=False)
-        if cards is not None:
-            raise _is_a_gpu(text, cards)
-        raise _of_its_chip(text, _near(text) or unknown)
+    whole = with_whole_words(text)
+    if whole != text:
+        return profile_named(whole)
+    matches = _by_names(text) or _described_or_by_texts(text, unknown)
+    if isinstance(matches, Described):
+        return _as_profile(matches)
     if len({_without_sizes(profile.name) for profile in matches}) > 1:
         raise _several(text, [profile.name for profile in matches])
     first, *others = sorted(matches, key=lambda profile: size_of(profile.machine))
@@ -127,6 +122,33 @@ def profile_named(text: str) -> NamedProfile:
             f" otherwise name {other_names}."
         )
     return NamedProfile(profile=first, note=note)
+
+
+def _described_or_by_texts(text: str, unknown: UnknownMachineError) -> list[Profile] | Described:
+    """What no profile's name has: a machine by its parts, else the profiles that have the words in
+    their texts, else a Mac by its chip. Raises `UnknownMachineError`, and where it is a GPU alone.
+    """
+    described = _by_its_parts(text)
+    if described is not None and gpus.soldered_chip(gpus.words_of(text)) is None:
+        return described
+    lead = None if described is not None else lead_to_its_gpu(text)
+    if described is None and lead is None:
+        # a GPU's name alone is no machine that has it
+        cards = _cards(text, listed_only=False)
+        if cards is not None:
+            raise _is_a_gpu(text, cards)
+    matches = _by_texts(text)
+    if matches:
+        return matches
+    described = described or mac_with(text)
+    if described is None:
+        raise _of_its_chip(text, lead or _near(text) or unknown)
+    return described
+
+
+def _by_its_parts(text: str) -> Described | None:
+    """A machine that a cloud rents or a shop sells, or one around its processor."""
+    return rented(text) or product_named(text) or machine_with(text)
 
 
 def _as_profile(described: Described) -> NamedProfile:

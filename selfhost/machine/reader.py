@@ -13,9 +13,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .probes.glance import Glancing as Glancing
     from .process import Process
 
-__all__ = ["Machine", "glance_at", "in_memory", "process", "read"]
+__all__ = ["Machine", "begin_glance", "glance_at", "in_memory", "process", "read"]
 
 
 def read(
@@ -51,11 +52,20 @@ def read(
 
 def glance_at(machine: Machine) -> Machine:
     """`machine`, which must be this computer, with what a glance of at most 40 ms tells of its
-    memory bandwidth; as it is where a glance tells nothing.
+    memory bandwidth, or with why it told nothing.
     """
     from .probes.glance import with_glance
 
     return with_glance(machine)
+
+
+def begin_glance(machine: Machine) -> Glancing:
+    """The same in two steps: memory is filled while the caller goes on. `seen()` of what is
+    returned gives the machine, `drop()` gives the memory back unread.
+    """
+    from .probes.glance import begin
+
+    return begin(machine)
 
 
 def _from_tree(

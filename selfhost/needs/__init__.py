@@ -9,15 +9,14 @@ from __future__ import annotations
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from .checkpoint import loads_sixteen_bits
     from .estimate import (
-        QUANTIZATIONS,
         at_context,
         batch_tokens,
         canonical_quantization,
         counted_parameters,
         decode_bytes_by_type,
         default_format_and_quantization,
+        every_quantization,
         freed_outputs,
         largest_picture,
         more_in_conversation,
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
         quantizations_of,
         takes_text_alone,
         tensor_names,
+        trained_in_mxfp4,
         weights_bytes,
         why_cache_type_refused,
         why_not_loaded,
@@ -37,16 +37,20 @@ if TYPE_CHECKING:
         why_adapter_differs,
         why_no_own_block,
     )
-    from .packed import from_sixteen_bits
-    from .parts import Companions, published
-    from .sdcpp import parts_of
+    from .parts import (
+        Companions,
+        from_sixteen_bits,
+        is_cast,
+        loads_sixteen_bits,
+        parts_of,
+        published,
+    )
     from .tensors import ArchitectureRow, lacking, row_of, trained_tokens
 
 __all__ = [
     "ArchitectureRow",
     "Companions",
     "OWN_BLOCK",
-    "QUANTIZATIONS",
     "adapter_of_rank",
     "at_context",
     "batch_tokens",
@@ -55,8 +59,10 @@ __all__ = [
     "tensor_names",
     "decode_bytes_by_type",
     "default_format_and_quantization",
+    "every_quantization",
     "freed_outputs",
     "from_sixteen_bits",
+    "is_cast",
     "lacking",
     "largest_picture",
     "loads_sixteen_bits",
@@ -68,6 +74,7 @@ __all__ = [
     "quantizations_of",
     "row_of",
     "takes_text_alone",
+    "trained_in_mxfp4",
     "trained_tokens",
     "vocabularies_differ",
     "weights_bytes",
@@ -78,16 +85,18 @@ __all__ = [
 ]
 
 _HOME = {
-    "QUANTIZATIONS": "estimate", "at_context": "estimate", "canonical_quantization": "estimate",
-    "decode_bytes_by_type": "estimate",
+    "at_context": "estimate", "canonical_quantization": "estimate",
+    "every_quantization": "estimate", "decode_bytes_by_type": "estimate",
     "batch_tokens": "estimate", "counted_parameters": "estimate",
     "default_format_and_quantization": "estimate", "needs_of": "estimate",
     "freed_outputs": "estimate",
     "largest_picture": "estimate", "more_in_conversation": "estimate", "more_in_slots": "estimate",
     "quantizations_of": "estimate", "takes_text_alone": "estimate",
     "weights_bytes": "estimate", "tensor_names": "estimate", "why_cache_type_refused": "estimate",
-    "why_not_loaded": "estimate", "from_sixteen_bits": "packed", "loads_sixteen_bits": "checkpoint",
-    "published": "parts", "parts_of": "sdcpp",
+    "trained_in_mxfp4": "estimate",
+    "why_not_loaded": "estimate", "from_sixteen_bits": "parts", "loads_sixteen_bits": "parts",
+    "is_cast": "parts",
+    "published": "parts", "parts_of": "parts",
     "Companions": "parts",
     "OWN_BLOCK": "llamacpp.companions", "adapter_of_rank": "llamacpp.companions",
     "vocabularies_differ": "llamacpp.companions",

@@ -4,23 +4,21 @@ files.
 
 from __future__ import annotations
 
-from ..catalogue.spec import PLAIN_DTYPES, Architecture, ModelSpec, RuntimeSpec
+from ..catalogue.spec import PLAIN_DTYPES, Architecture, RuntimeSpec
 from ..core.records import Unread
 from .checkpoint_cache import kept_terms
 from .checkpoint_files import (
+    cast_to,
     download_of,
     published_block_bytes,
     size_of,
     unneeded_bytes,
 )
-from .loaded import guessed_activations, loaded_type, name_of, overhead, width_of
-from .packed import DTYPES, expert_bytes_left, from_sixteen_bits
-from .parts import Asked, Parts, Subject, published, term, unread_cache
+from .loaded import guessed_activations, loaded_type, overhead, width_of
+from .packed import DTYPES, expert_bytes_left
+from .parts import Asked, Parts, Subject, is_cast, loads_sixteen_bits, name_of, term, unread_cache
 from .records import How, SizedWeights, Term, share_of, summed, taken_off
 from .tensors import ArchitectureRow
-
-MLX_QUANTIZATIONS = ("bf16", "fp16", "8bit", "6bit", "5bit", "4bit", "3bit", "2bit")
-"""Best quality first."""
 
 # save_pretrained cuts files at 5 GB, newer releases at 50 GB
 _SHARD_BYTES = 5_000_000_000
@@ -28,6 +26,10 @@ _SHARD_BYTES = 5_000_000_000
 
 def parts(subject: Subject, runtime: RuntimeSpec, format: str, workload: Asked) -> Parts:
     """Files and memory of a Python runtime."""
+    if is_cast(subject.spec, runtime, workload.quantization):
+        files = size_of(subject, format, name_of(subject.architecture))
+        narrow = parts(cast_to(subject, workload.quantization), runtime, format, workload)
+        return narrow.replace(files=files) if isinstance(files, Unread) else _cast(narrow, files)
     loaded = size_of(subject, format, workload.quantization)
     architecture = subject.architecture
     files = loaded
@@ -36,11 +38,11 @@ def parts(subject: Subject, runtime: RuntimeSpec, format: str, workload: Asked) 
     if isinstance(files, Unread) or isinstance(loaded, Unread):
         return _parts_of_unread(subject, runtime, workload, files, loaded)
     weights = _weights(subject, loaded, runtime, format, workload.quantization)
-    known = _known_files(download_of(subject.spec, files))
+    file_parts = _known_files(download_of(subject.spec, files))
     if architecture is None or not (architecture.attention or architecture.recurrent):
-        return known.replace(
+        return file_parts.replace(
             terms=(weights, overhead(runtime)),
-            unknown=(*known.unknown, unread_cache(subject.spec)),
+            unknown=(*file_parts.unknown, unread_cache(subject.spec)),
         )
     row = subject.row or ArchitectureRow(name=architecture.row)
     if runtime.computes_with == "transformers":
@@ -48,19 +50,24 @@ def parts(subject: Subject, runtime: RuntimeSpec, format: str, workload: Asked) 
 
         exact, evictable = torch_parts.terms(subject, architecture, row, weights, runtime, workload)
         if exact:
-            return known.replace(terms=tuple(exact), evictable_bytes=evictable)
+            return file_parts.replace(terms=tuple(exact), evictable_bytes=evictable)
     terms = (weights, *_beside(subject, architecture, row, runtime, workload))
-    if runtime.id != "vllm":
-        return known.replace(terms=terms)
+    if runtime.computes_with != "vllm":
+        return file_parts.replace(terms=terms)
     from . import vllm_weights
 
-    return known.replace(
+    return file_parts.replace(
         terms=tuple(
             vllm_weights.divided(item, subject, architecture, row, runtime, workload)
             for item in terms
         ),
         tensor_parallel=vllm_weights.devices_of(architecture, workload.quantization),
     )
+
+
+def _cast(narrow: Parts, files: SizedWeights) -> Parts:
+    """What the narrow weights take in memory, with the files that are downloaded for them."""
+    return narrow.replace(files=files, largest_file_bytes=_known_files(files).largest_file_bytes)
 
 
 def _known_files(download: SizedWeights | Unread) -> Parts:
@@ -103,7 +110,11 @@ def _beside(
     the weights (`mlx_size`).
     """
     terms = _beside_of(subject, architecture, row, runtime, workload)
-    if runtime.id != "mlx" or architecture.dtype != "float32" or subject.spec.quantized is not None:
+    if (
+        runtime.computes_with != "mlx"
+        or architecture.dtype != "float32"
+        or subject.spec.quantized is not None
+    ):
         return terms
     narrow = {
         term.name: term
@@ -132,10 +143,10 @@ def _beside_of(
     workload: Asked,
 ) -> list[Term]:
     terms = [*kept_terms(architecture, row, runtime, workload)]
-    if runtime.id == "vllm":
+    if runtime.computes_with == "vllm":
         return [*terms, *_vllm(subject, architecture, row, runtime, workload)]
     program = overhead(runtime)
-    if runtime.id == "mlx":
+    if runtime.computes_with == "mlx":
         from .mlx import memory as mlx_memory
 
         program = mlx_memory.program(architecture, program)
@@ -167,23 +178,6 @@ def _vllm(
         sees=seeing,
     )
     return [activations, vllm_memory.program(architecture, overhead(runtime), encodes=encodes)]
-
-
-def loads_sixteen_bits(
-    spec: ModelSpec, runtime: RuntimeSpec, format: str, quantization: str
-) -> bool:
-    """True where the runtime downloads the published 16-bit weights and quantizes them itself,
-    while it loads them.
-    """
-    rule = runtime.rule_of(quantization)
-    if rule is None or not rule.at_load:
-        return False
-    if not spec.components and not from_sixteen_bits(spec.architecture):
-        return False
-    return (
-        published(spec, format, quantization) is None
-        and spec.repository_of(format, quantization) is None
-    )
 
 
 def _weights(
@@ -221,7 +215,12 @@ def _weights(
     weights = term(
         "weights", max(0, size), files.how, files.source, line, low=max(0, low), high=high
     )
-    if runtime.id == "vllm" and architecture is not None and row is not None and subject.whole:
+    if (
+        runtime.computes_with == "vllm"
+        and architecture is not None
+        and row is not None
+        and subject.whole
+    ):
         from .vllm_weights import with_additions
 
         return with_additions(weights, architecture, row, own=own, unneeded_bytes=unneeded)
@@ -280,7 +279,7 @@ def _quantized_while_loading(
         line = summed(line, f"{extra:,} bytes of experts; they stay in 16 bits")
         source += "; bitsandbytes issue 1849: experts of transformers 5 are left in 16 bits"
     table = 0
-    if runtime.id == "vllm":
+    if runtime.computes_with == "vllm":
         from .vllm_weights import table_bytes
 
         table = table_bytes(architecture, row)

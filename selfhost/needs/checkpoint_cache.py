@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from ..catalogue.spec import Architecture, RuntimeSpec
 from ..core.records import Record
 from .cache import CacheGroup, cache_groups, states
-from .loaded import cache_line, name_of, width_of
-from .parts import Asked, by_layers, term
+from .loaded import cache_line, width_of
+from .parts import Asked, by_layers, name_of, term
 from .records import How, Term
 from .tensors import ArchitectureRow
 
@@ -65,7 +65,7 @@ def _notes(caches: list[Cached], runtime: RuntimeSpec) -> list[str]:
     reading = [
         f"{each.reach:,} in place of {each.kept:,} tokens while a prompt is read"
         for each in caches
-        if runtime.id == "mlx" and each.reach > each.kept
+        if runtime.computes_with == "mlx" and each.reach > each.kept
     ]
     step = _STEPS.get(runtime.id, 1)
     return [*dict.fromkeys(reading), *([] if step == 1 else [f"in steps of {step} tokens"])]
@@ -74,7 +74,7 @@ def _notes(caches: list[Cached], runtime: RuntimeSpec) -> list[str]:
 def _recurrent_states(
     architecture: Architecture, runtime: RuntimeSpec, workload: Asked
 ) -> Iterator[Term]:
-    if runtime.id == "mlx":
+    if runtime.computes_with == "mlx":
         from .mlx import cache as mlx_cache
 
         width = _cache_width(architecture, runtime, workload)
@@ -135,7 +135,7 @@ def _in_fp8(architecture: Architecture, runtime: RuntimeSpec, workload: Asked) -
     follows unless --kv-cache-dtype is given.
     """
     return (
-        runtime.id == "vllm"
+        runtime.computes_with == "vllm"
         and architecture.cache_dtype is not None
         and workload.quantization == name_of(architecture)
     )
@@ -150,7 +150,7 @@ def _cache_width(architecture: Architecture, runtime: RuntimeSpec, workload: Ask
 def _groups(
     architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec
 ) -> tuple[CacheGroup, ...]:
-    if runtime.id != "mlx":
+    if runtime.computes_with != "mlx":
         return cache_groups(architecture, row)
     from .mlx import cache as mlx_cache
 
@@ -171,7 +171,7 @@ def _kept(
     # transformers: DynamicSlidingWindowLayer gives a prompt back once the second token is answered
     if window is None or runtime.computes_with == "transformers":
         return tokens, tokens
-    if runtime.id == "mlx":
+    if runtime.computes_with == "mlx":
         from .mlx import cache as mlx_cache
 
         if not mlx_cache.rotates(architecture, row):

@@ -8,12 +8,20 @@ from ..catalogue.quantization_names import scheme_of
 from ..catalogue.spec import Architecture, ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.records import Unread
-from .loaded import block_bytes, loaded_type, name_of, stored_types
-from .packed import DTYPES, encoders_may_save, linear_bytes, mlx_size
+from .loaded import block_bytes, loaded_type, stored_types
+from .packed import DTYPES, encoders_may_save, left_by_class, linear_bytes, mlx_size
 from .packed import size_of as packed_size
-from .parts import ENCODER_REMEDY, Subject, published, stated_size, unread_size, why_no_encoders
+from .parts import (
+    ENCODER_REMEDY,
+    Subject,
+    name_of,
+    published,
+    stated_size,
+    unread_size,
+    why_no_encoders,
+)
 from .records import How, SizedWeights
-from .tensors import ArchitectureRow, block_tensors, count
+from .tensors import ArchitectureRow, block_tensors, checkpoint_tensors, count
 
 _GIVE_FILES = (
     "give the folder with its safetensors files, or state the size under [[files]] of a spec"
@@ -39,6 +47,23 @@ def size_of(subject: Subject, format: str, quantization: str) -> SizedWeights | 
     if not is_own and (scheme_of(quantization) is not None or quantization == "int8"):
         return packed_size(subject, quantization)
     return _why_not_sized(subject, format, quantization) or _as_published(subject)
+
+
+def cast_to(subject: Subject, dtype: str) -> Subject:
+    """The model as if it had been published in that type; no listed size is of that. What its class
+    keeps in 32 bits beside float16 stays so.
+    """
+    architecture, row = subject.architecture, subject.row
+    assert architecture is not None
+    apart = architecture.apart
+    if dtype == "float16" and row is not None:
+        groups = checkpoint_tensors(architecture, row)
+        wide = [group.name for group in groups if left_by_class(group.name, row)]
+        apart = (*apart, *((name, "float32") for name in dict.fromkeys(wide)))
+    narrow = architecture.replace(dtype=dtype, apart=apart)
+    return subject.replace(
+        architecture=narrow, spec=subject.spec.replace(architecture=narrow, files=())
+    )
 
 
 def _as_published(subject: Subject) -> SizedWeights | Unread:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..catalogue.spec import RuntimeSpec
+from ..catalogue.spec import RuntimeSpec, StatedWay
 from ..core.records import Record, Unread
 from .loaded import overhead
 from .packed import DTYPES
@@ -94,7 +94,11 @@ def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
     if stated is not None:
         return stated_size(stated)
     stored = subject.spec.components_dtype
-    if subject.spec.needs is not None and quantization != components_type(subject.spec):
+    own = components_type(subject.spec)
+    if quantization != own and _way_stated(subject, quantization) is not None:
+        # made of the published files while they load
+        return size_of(subject, own)
+    if subject.spec.needs is not None and quantization != own:
         return Unread(
             fact="download_bytes",
             reason=f"its needs are stated for {components_type(subject.spec)} alone",
@@ -184,9 +188,12 @@ def _stated_whole() -> Unread:
 
 
 def _offloaded_as_stated(subject: Subject, workload: Asked, program: Term) -> tuple[Offloaded, ...]:
-    """A component at a time on the accelerator, beside which lies what the stated most has over all
-    weights; the weights in RAM. A guess: nothing is measured of it.
+    """A component at a time on the accelerator; the weights in RAM. What it holds is stated, else a
+    guess: beside the largest lies what the stated most has over all weights.
     """
+    way = _way_stated(subject, workload.quantization)
+    if way is not None:
+        return (_offloaded_by(way, subject, workload, program),)
     stated, bits = subject.spec.needs, DTYPES.get(workload.quantization)
     if stated is None or stated.high_bytes is None or bits != 16:
         return ()
@@ -204,6 +211,32 @@ def _offloaded_as_stated(subject: Subject, workload: Asked, program: Term) -> tu
     )
     host_terms = (host, program.on_device or program)
     return (Offloaded(way="model", host=host_terms, device=device),)
+
+
+def _way_stated(subject: Subject, quantization: str) -> StatedWay | None:
+    """What somebody states of the pipeline in that type; None where nobody does."""
+    ways = subject.spec.needs.ways if subject.spec.needs is not None else ()
+    return next((way for way in ways if way.quantization == quantization), None)
+
+
+def _offloaded_by(way: StatedWay, subject: Subject, workload: Asked, program: Term) -> Offloaded:
+    """What the accelerator holds as stated, the weights in RAM: of a quantized pipeline the
+    denoiser is packed.
+    """
+    each = _QUANTIZED.get(workload.quantization, 2)
+    sizes = {
+        name: int(number * (each if name == "transformer" else 2))
+        for name, number in subject.spec.components.items()
+    }
+    line = " + ".join(f"{size:,} {name}" for name, size in sizes.items())
+    total = sum(sizes.values())
+    host = term("weights", total, How.COMPUTED, "parameters of the components", line)
+    low, high = way.low_bytes, way.high_bytes
+    device = term(
+        "weights", (low + high) // 2, How.STATED, way.source,
+        f"({low:,} + {high:,}) bytes / 2", low=low, high=high,
+    )  # fmt: skip
+    return Offloaded(way="model", host=(host, program.on_device or program), device=(device,))
 
 
 def _weights(subject: Subject, workload: Asked) -> Term:

@@ -8,12 +8,11 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from ..catalogue.quantization_names import canonical_packed, mlx_scheme
+from ..catalogue.quantization_names import MLX_QUANTIZATIONS, canonical_packed, mlx_scheme
 from ..catalogue.spec import CTRANSLATE2_TYPES, PACKED, Architecture, ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.records import Unread
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
-from . import checkpoint, checkpoint_files
 from .cache import why_not_known
 from .llamacpp import files as gguf_files
 from .llamacpp import memory as gguf
@@ -21,9 +20,18 @@ from .llamacpp.buffers import MICRO_BATCH_TOKENS, batch_of, cached_groups
 from .llamacpp.cache_terms import PLAIN_CACHE_TYPES, why_cache_refused
 from .llamacpp.program import freed_outputs as freed_outputs_of
 from .llamacpp.program import more_in_conversation as copies_in_conversation
-from .loaded import name_of
-from .packed import DTYPES, from_sixteen_bits, one_by_one
-from .parts import Asked, Companions, Encoder, Parts, Subject, components_type
+from .parts import (
+    Asked,
+    Companions,
+    Encoder,
+    Parts,
+    Subject,
+    components_type,
+    from_sixteen_bits,
+    is_cast,
+    name_of,
+    parts_of,
+)
 from .quantization import (
     GGUF_QUANTIZATIONS,
     TERNARY_QUANTIZATIONS,
@@ -32,7 +40,6 @@ from .quantization import (
     typed_earlier,
 )
 from .records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term, middle_of
-from .sdcpp import default_quantization, needs_of_parts, parts_of
 from .tensors import ArchitectureRow, checkpoint_tensors, count, idle, row_of, trained_tokens
 
 TYPE_CHECKING = False
@@ -40,9 +47,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+
 WHISPER_QUANTIZATIONS = ("F16", "Q8_0", "Q5_1", "Q5_0")
-QUANTIZATIONS = (*GGUF_QUANTIZATIONS, *DTYPES, *PACKED, *checkpoint.MLX_QUANTIZATIONS)
-"""Every name that `canonical_quantization` may answer, save for mixes of a publisher's own."""
 
 _FORMATS = ("gguf", "ggml", "ctranslate2", "mlx", "safetensors", "pickle")
 
@@ -278,6 +284,8 @@ def weights_bytes(
         from .diffusers import size_of
 
         return size_of(subject, quantization)
+    from . import checkpoint_files
+
     return checkpoint_files.size_of(subject, format, quantization)
 
 
@@ -300,6 +308,8 @@ def tensor_names(spec: ModelSpec, architectures: Mapping[str, Any]) -> tuple[str
     subject = _subject(spec, architectures)
     if subject.architecture is None or subject.row is None or not subject.whole:
         return ()
+    from .packed import one_by_one
+
     groups = checkpoint_tensors(subject.architecture, subject.row)
     return tuple(
         dict.fromkeys(name for group in groups for name in (group.name, *one_by_one(group)))
@@ -325,14 +335,15 @@ def quantizations_of(
         names = CTRANSLATE2_TYPES
     elif format == "mlx":
         names = (
-            *(name for name in checkpoint.MLX_QUANTIZATIONS),
-            *(name for name in listed if name not in checkpoint.MLX_QUANTIZATIONS),
+            *MLX_QUANTIZATIONS,
+            *(name for name in listed if name not in MLX_QUANTIZATIONS),
         )
     elif spec.components:
         names = ("float32", "float16") if default == "float32" else (default,)
         names += tuple(runtime.quantizations)
     else:
-        names = (default, *_quantized_for(spec, runtime), *listed)
+        casts = tuple(name for name in runtime.casts if is_cast(spec, runtime, name))
+        names = (default, *casts, *_quantized_for(spec, runtime), *listed)
     if format == "gguf" and (
         spec.parameters.total is not None or _subject(spec, architectures).whole
     ):
@@ -341,7 +352,13 @@ def quantizations_of(
     return tuple(
         name
         for name in dict.fromkeys(names)
-        if isinstance(weights_bytes(spec, format, name, architectures), SizedWeights)
+        if isinstance(
+            # the published files are downloaded for what they are cast to
+            weights_bytes(
+                spec, format, default if is_cast(spec, runtime, name) else name, architectures
+            ),
+            SizedWeights,
+        )
     )
 
 
@@ -349,7 +366,7 @@ def _gguf_quantizations(spec: ModelSpec, listed: list[str], default: str) -> tup
     """What its files may be stored in, those that only its publisher names last."""
     own = {canonical_gguf(name) or name for name in listed}
     beyond = tuple(name for name in own if name not in GGUF_QUANTIZATIONS)
-    if _trained_in_mxfp4(spec):
+    if trained_in_mxfp4(spec):
         # experts that were published in 4 bits gain nothing from another type
         wanted = {default, *own}
         return (*(name for name in GGUF_QUANTIZATIONS if name in wanted), *beyond)
@@ -381,6 +398,8 @@ def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tu
     if own is not None and own.quantization is not None and own.format in runtime.formats:
         return own.format, own.quantization
     if (parts := parts_of(spec, runtime)) is not None:
+        from .sdcpp import default_quantization
+
         return runtime.formats[0], default_quantization(parts)
     format = (
         next(
@@ -389,7 +408,7 @@ def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tu
         or runtime.formats[0]
     )
     if format == "gguf":
-        if _trained_in_mxfp4(spec):
+        if trained_in_mxfp4(spec):
             return format, "MXFP4"
         if spec.architecture is not None and spec.architecture.matrix_dtype == "ternary":
             # holds what was trained; any wider type adds nothing
@@ -407,6 +426,14 @@ def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tu
     return format, name_of(spec.architecture)
 
 
+@lru_cache(maxsize=1)
+def every_quantization() -> tuple[str, ...]:
+    """Every name that `canonical_quantization` may answer, save for mixes of a publisher's own."""
+    from .packed import DTYPES
+
+    return (*GGUF_QUANTIZATIONS, *DTYPES, *PACKED, *MLX_QUANTIZATIONS)
+
+
 def canonical_quantization(text: str) -> str | None:
     """`q4_k_m` -> `Q4_K_M`, `BFloat16` -> `bfloat16`, `AWQ-INT4` -> `awq`; None for a name
     nobody knows.
@@ -415,7 +442,7 @@ def canonical_quantization(text: str) -> str | None:
     if name is not None:
         return name
     lower = text.strip().lower()
-    canonical = next((canonical for canonical in QUANTIZATIONS if canonical.lower() == lower), None)
+    canonical = next((name for name in every_quantization() if name.lower() == lower), None)
     if canonical is None:
         # repositories write the group as 4bit-gs32, or name the usual one
         spelled = re.sub(r"-(?:gs?)?(\d+)g?$", r"-\1g", lower).removesuffix("-64g")
@@ -530,6 +557,11 @@ def decode_bytes_by_type(
     All but an untied token table, and of routed experts the share that is used.
     """
     subject = _subject(spec, architectures)
+    if is_cast(spec, runtime, quantization):
+        from .checkpoint_files import cast_to
+
+        narrow = cast_to(subject, quantization).spec
+        return decode_bytes_by_type(narrow, runtime, format, quantization, architectures)
     if format == "gguf":
         quantization = canonical_gguf(quantization) or quantization
     architecture, row = subject.architecture, subject.row
@@ -542,7 +574,9 @@ def decode_bytes_by_type(
     has_recipe = format == "gguf" and quantization in GGUF_QUANTIZATIONS
     if not has_recipe or row is None or not subject.whole:
         files = weights_bytes(spec, format, quantization, architectures)
-        return checkpoint_files.decode_bytes(subject, format, quantization, files, runtime)
+        from .checkpoint_files import decode_bytes
+
+        return decode_bytes(subject, format, quantization, files, runtime)
     earlier = typed_earlier(spec.released)
     tensors = gguf_files.of_file(spec, quantization)
     return _read_of_tensors(
@@ -647,6 +681,8 @@ def _parts(
     instruction_sets: tuple[str, ...] | None,
 ) -> Parts:
     if runtime.parts:
+        from .sdcpp import needs_of_parts
+
         return needs_of_parts(subject, runtime, workload)
     if format == "gguf":
         return gguf.parts(subject, runtime, workload, instruction_sets)
@@ -662,7 +698,9 @@ def _parts(
         from .diffusers import parts
 
         return parts(subject, runtime, workload)
-    return checkpoint.parts(subject, runtime, format, workload)
+    from .checkpoint import parts as checkpoint_parts
+
+    return checkpoint_parts(subject, runtime, format, workload)
 
 
 def _with_companions(
@@ -718,7 +756,8 @@ def _has_format(spec: ModelSpec, format: str) -> bool:
     return format != "pickle" and not (format == "mlx" and spec.components)
 
 
-def _trained_in_mxfp4(spec: ModelSpec) -> bool:
+def trained_in_mxfp4(spec: ModelSpec) -> bool:
+    """Its experts were published in MXFP4, which llama-quantize makes no other type of."""
     return spec.architecture is not None and (spec.architecture.expert_dtype or "").startswith(
         "mxfp4"
     )

@@ -20,18 +20,9 @@ from ..catalogue.spec import (
 )
 from .cache import CacheGroup
 from .packed import DTYPES, is_bitsandbytes, is_linear, left_by_class, linear_bytes
-from .parts import Asked, term, times
+from .parts import Asked, is_cast, term, times
 from .records import How, Term, middle_of
 from .tensors import ArchitectureRow, block_tensors, checkpoint_tensors
-
-
-def name_of(architecture: Architecture | None) -> str:
-    """The stored type by which people name the checkpoint; bfloat16 where the spec does not say."""
-    if architecture is None:
-        return "bfloat16"
-    return (
-        architecture.expert_dtype or architecture.matrix_dtype or architecture.dtype or "bfloat16"
-    )
 
 
 @lru_cache(maxsize=512)
@@ -121,6 +112,8 @@ def loaded_type(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str)
     """
     architecture = spec.architecture
     stated = architecture.dtype if architecture is not None else None
+    if is_cast(spec, runtime, quantization):
+        return quantization, quantization
     plain = quantization in PLAIN_DTYPES or casts_float8(spec, quantization)
     if (
         runtime is None
@@ -129,7 +122,10 @@ def loaded_type(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str)
         or stated not in PLAIN_DTYPES
     ):
         return quantization, quantization
-    return quantization, "bfloat16" if runtime.id == "vllm" and stated == "float32" else stated
+    return (
+        quantization,
+        "bfloat16" if runtime.computes_with == "vllm" and stated == "float32" else stated,
+    )
 
 
 def casts_float8(spec: ModelSpec, quantization: str) -> bool:
@@ -153,13 +149,17 @@ def width_of(architecture: Architecture, runtime: RuntimeSpec, quantization: str
     """Bytes of a number in the type that the runtime computes in. MLX computes in the type of the
     weights, or of their scales.
     """
-    if runtime.id == "mlx" and quantization in ("bf16", "fp16"):
+    if runtime.computes_with == "mlx" and quantization in ("bf16", "fp16"):
         return 2
-    if runtime.id == "mlx" and quantization in MLX_MODES and architecture.dtype == "float16":
+    if (
+        runtime.computes_with == "mlx"
+        and quantization in MLX_MODES
+        and architecture.dtype == "float16"
+    ):
         # tables with scales of 8 bits give bfloat16, and norms in float16 make that float32 (mlx
         # 0.32.4)
         return 4
-    return 4 if architecture.dtype == "float32" and runtime.id != "vllm" else 2
+    return 4 if architecture.dtype == "float32" and runtime.computes_with != "vllm" else 2
 
 
 def cache_line(group: CacheGroup) -> tuple[int, str]:
@@ -196,7 +196,7 @@ def guessed_activations(
 ) -> Term:
     """What a pass over the prompt holds by general knowledge; for MLX by its own rules."""
     width = width_of(architecture, runtime, workload.quantization)
-    if runtime.id == "mlx":
+    if runtime.computes_with == "mlx":
         from .mlx import memory as mlx_memory
 
         return mlx_memory.activations(

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from math import prod
 
-from ..catalogue.quantization_names import MLX_MODES, PLAIN_DTYPES, Scheme, mlx_scheme, scheme_of
+from ..catalogue.quantization_names import MLX_MODES, Scheme, mlx_scheme, scheme_of
 from ..catalogue.spec import Architecture, TensorGroup
 from ..core.records import Record, Unread
 from .parts import Subject
@@ -493,16 +493,3 @@ def _mlx_bits(scheme: Scheme | None, *, wide: bool = False) -> float:
     if scheme.method in MLX_MODES:
         shared = 8
     return scheme.bits + shared / (scheme.group or 64)
-
-
-def from_sixteen_bits(architecture: Architecture | None) -> bool:
-    """True where a runtime can quantize the published weights while it loads them: not those that
-    are narrow already.
-    """
-    if architecture is None:
-        return False
-    return (
-        not architecture.matrix_dtype
-        and not architecture.expert_dtype
-        and (architecture.dtype or "bfloat16") in PLAIN_DTYPES
-    )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ..catalogue.quantization_names import PLAIN_DTYPES
+from ..catalogue.runtime import ModelParts, RuntimeSpec
 from ..catalogue.spec import Architecture, ModelSpec, PublishedFiles
 from ..core.records import Record, Unread
 from .records import How, Offloaded, SizedWeights, Term
@@ -184,6 +186,65 @@ def published(spec: ModelSpec, format: str, quantization: str) -> tuple[int, Pub
                 if (canonical_gguf(name) or name.lower()) == wanted:
                     return size, files
     return None
+
+
+def from_sixteen_bits(architecture: Architecture | None) -> bool:
+    """True where a runtime can quantize the published weights while it loads them: not those that
+    are narrow already.
+    """
+    if architecture is None:
+        return False
+    return (
+        not architecture.matrix_dtype
+        and not architecture.expert_dtype
+        and (architecture.dtype or "bfloat16") in PLAIN_DTYPES
+    )
+
+
+def name_of(architecture: Architecture | None) -> str:
+    """The stored type by which people name the checkpoint; bfloat16 where the spec does not say."""
+    if architecture is None:
+        return "bfloat16"
+    return (
+        architecture.expert_dtype or architecture.matrix_dtype or architecture.dtype or "bfloat16"
+    )
+
+
+def is_cast(spec: ModelSpec, runtime: RuntimeSpec | None, quantization: str) -> bool:
+    """True where the program downloads files in float32 and is told to load them in that type."""
+    architecture = spec.architecture
+    return (
+        runtime is not None
+        and quantization in runtime.casts
+        and quantization != "float32"
+        and architecture is not None
+        and architecture.dtype == name_of(architecture) == "float32"
+        and all(quantization not in files.bytes for files in spec.files)
+    )
+
+
+def loads_sixteen_bits(
+    spec: ModelSpec, runtime: RuntimeSpec, format: str, quantization: str
+) -> bool:
+    """True where the runtime downloads the published 16-bit weights and quantizes them itself,
+    while it loads them.
+    """
+    if is_cast(spec, runtime, quantization):
+        return True
+    rule = runtime.rule_of(quantization)
+    if rule is None or not rule.at_load:
+        return False
+    if not spec.components and not from_sixteen_bits(spec.architecture):
+        return False
+    return (
+        published(spec, format, quantization) is None
+        and spec.repository_of(format, quantization) is None
+    )
+
+
+def parts_of(spec: ModelSpec, runtime: RuntimeSpec) -> ModelParts | None:
+    """The files that the program loads the model from; None where none are known."""
+    return next((parts for parts in runtime.parts if parts.model == spec.id), None)
 
 
 def stated_size(size_and_files: tuple[int, PublishedFiles]) -> SizedWeights:

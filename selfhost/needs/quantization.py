@@ -238,14 +238,17 @@ class _Recipe:
         self.value_index = {tensor: index for index, tensor in enumerate(counted)}
         self.down_index = {tensor: index for index, tensor in enumerate(downs)}
 
-    @property
-    def keeps_experts(self) -> bool:
-        """True where experts were published in MXFP4 and the file's type is wider:
+    def keeps(self, group: TensorGroup) -> bool:
+        """True of experts that were published in MXFP4 and that no narrower type replaces:
         convert_hf_to_gguf.py writes them as they are, whatever --outtype says, and llama-quantize
-        refuses to quantize them again ("requantizing from type mxfp4 is disabled").
+        refuses to quantize them again ("requantizing from type mxfp4 is disabled"). Of gpt-oss,
+        whose rows no k-quant divides, published files of all types keep them (README of
+        bartowski/openai_gpt-oss-20b-GGUF).
         """
         in_mxfp4 = self.expert_dtype is not None and self.expert_dtype.startswith("mxfp4")
-        return in_mxfp4 and _bits(self.base) > _bits("MXFP4")
+        if not in_mxfp4 or not _is_of_experts(group):
+            return False
+        return _bits(_fit(self.base, group.shape[0])) > _bits("MXFP4")
 
     @property
     def shared(self) -> bool:
@@ -283,7 +286,7 @@ class _Recipe:
             return "I32"
         if not _quantized(group):
             return "F16" if _kept_in_16_bit(group.name) and self.base != "F32" else "F32"
-        if self.keeps_experts and _is_of_experts(group):
+        if self.keeps(group):
             return "MXFP4"
         return self.base if self.base in ("F32", "F16", "BF16") else None
 

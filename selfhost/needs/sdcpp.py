@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..catalogue.runtime import ComponentFile, ModelParts, RuntimeSpec
-from ..catalogue.spec import ModelSpec
 from ..core.records import Record, Unread
 from .loaded import overhead
-from .parts import Asked, Parts, Subject, term
+from .parts import Asked, Parts, Subject, parts_of, term
 from .quantization import BASE_TYPES, BLOCKS
-from .records import How, Offloaded, SizedWeights
+from .records import How, Offloaded, SizedWeights, Term
 
 # published files over parameters × bits: 1.002 to 1.006 in Q8_0 and Q6_K, 1.017 to 1.057 in Q4_K_S,
 # 1.08 for a text encoder in Q4_K_M
@@ -29,6 +28,12 @@ _SOURCE = (
 # (leejet/stable-diffusion.cpp, docs/performance.md: 512 MiB of scratch); the tenth is a guess
 _SCRATCH_BYTES = 512 * 2**20
 _SEGMENT_SHARE = 0.1
+# the buffer of a graph may be larger in another version: docs/performance.md states 650 MiB for
+# FLUX.1 and 768 × 768 pixels with --diffusion-fa, where leejet/stable-diffusion.cpp@97d29908
+# reserves 485,559,424 bytes (tests/truth/sdcpp.json)
+_OTHER_VERSION = 1.41
+DECODER = "vae"
+"""The component that makes pictures of latents, in every pipeline that has files here."""
 DEFAULT_QUANTIZATION = "Q4_K_S"
 """What people take on the GPUs that need such a file; Q4_0 where a publisher has no Q4_K_S."""
 
@@ -44,11 +49,6 @@ class _Sizes(Record):
         return _Sizes(
             low=self.low + other.low, likely=self.likely + other.likely, high=self.high + other.high
         )
-
-
-def parts_of(spec: ModelSpec, runtime: RuntimeSpec) -> ModelParts | None:
-    """The files that the program loads the model from; None where none are known."""
-    return next((parts for parts in runtime.parts if parts.model == spec.id), None)
 
 
 def default_quantization(parts: ModelParts) -> str:
@@ -82,25 +82,16 @@ def needs_of_parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> P
         source=_SOURCE,
         arithmetic=line,
     )
-    low, high = parts.compute_low_bytes, parts.compute_high_bytes
-    compute = term(
-        "compute", (low + high) // 2, How.ASSUMED, runtime.sources.get("parts", ""),
-        f"({low:,} + {high:,}) bytes / 2", low=low, high=high,
-    )  # fmt: skip
+    denoising = compute_term(parts.denoise_bytes, "a pass of the denoiser", runtime)
+    decoding = compute_term(parts.decode_bytes, "a tile of the decoder", runtime)
+    # one after the other: the buffer of one is given back before the other is reserved
+    compute = max(denoising, decoding, key=lambda each: each.bytes)
     weights = term(
         "weights", total.likely, How.COMPUTED, _SOURCE, line, low=total.low, high=total.high,
     )  # fmt: skip
-    alone = term(
-        "weights", largest.likely, How.COMPUTED, _SOURCE,
-        f"{lines[sizes.index(largest)]}; the largest of its files, alone",
-        low=largest.low, high=largest.high,
-    )  # fmt: skip
-    segment = int(_SEGMENT_SHARE * largest.likely) + _SCRATCH_BYTES
-    part = term(
-        "weights", segment, How.ASSUMED, _SOURCE,
-        f"{largest.likely:,} bytes × {_SEGMENT_SHARE:g} + {_SCRATCH_BYTES:,} bytes; a segment of"
-        " the denoiser, and what is kept free",
-    )  # fmt: skip
+    alone = _alone(lines[sizes.index(largest)], largest)
+    part = _segment(largest.likely)
+    decoder = _with_decoder(parts, sizes, lines, decoding)
     program = overhead(runtime)
     host = (weights, program)
     return Parts(
@@ -108,10 +99,50 @@ def needs_of_parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> P
         terms=(weights, compute, program),
         largest_file_bytes=largest.likely,
         offloaded=(
-            Offloaded(way="model", host=host, device=(alone, compute)),
-            Offloaded(way="sequential", host=host, device=(part, compute)),
+            Offloaded(
+                way="model", host=host, device=max((alone, denoising), decoder, key=_together)
+            ),
+            Offloaded(
+                way="sequential", host=host, device=max((part, denoising), decoder, key=_together)
+            ),
         ),
     )
+
+
+def _together(pair: tuple[Term, ...]) -> int:
+    return sum(each.bytes for each in pair)
+
+
+def compute_term(size: int, of: str, runtime: RuntimeSpec) -> Term:
+    """The buffer that the program reserves for a graph."""
+    high = int(size * _OTHER_VERSION)
+    source = runtime.sources.get("parts", "")
+    line = f"{size:,} bytes reserved for {of}"
+    return term("compute", size, How.MEASURED, source, line, low=size, high=high)
+
+
+def _segment(largest_bytes: int) -> Term:
+    """What is on the accelerator of the largest file, computed a segment at a time."""
+    size = int(_SEGMENT_SHARE * largest_bytes) + _SCRATCH_BYTES
+    line = (
+        f"{largest_bytes:,} bytes × {_SEGMENT_SHARE:g} + {_SCRATCH_BYTES:,} bytes; a segment of"
+        " the denoiser, and what is kept free"
+    )
+    return term("weights", size, How.ASSUMED, _SOURCE, line)
+
+
+def _alone(line: str, size: _Sizes) -> Term:
+    """The weights of one file on the accelerator, while the others are in RAM."""
+    line = f"{line}; alone, the others in RAM"
+    return term("weights", size.likely, How.COMPUTED, _SOURCE, line, low=size.low, high=size.high)
+
+
+def _with_decoder(
+    parts: ModelParts, sizes: list[_Sizes], lines: list[str], decoding: Term
+) -> tuple[Term, Term]:
+    """The decoder's weights and what a tile of it takes."""
+    place = next(number for number, file in enumerate(parts.files) if file.component == DECODER)
+    return _alone(lines[place], sizes[place]), decoding
 
 
 def _size_of(file: ComponentFile, components: Mapping[str, int], quantization: str) -> _Sizes:

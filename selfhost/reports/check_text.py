@@ -9,8 +9,6 @@ from ..core import units
 from ..verdict.findings import WIDE_PACE
 from ..verdict.findings.memory import host_low
 from ..verdict.record import Alternative, Finding, OpenAlternative, Outcome, Room, Route, Verdict
-from .check_details import details
-from .cost_text import month_blocks, no_api_words
 from .layout import Bar, Block, Column, Document, Span, Table
 from .offer_text import offers_blocks, price_words
 from .words import (
@@ -22,7 +20,6 @@ from .words import (
     failed_words,
     is_closed,
     is_here,
-    is_tight,
     likely_speed,
     line,
     on_machine,
@@ -32,6 +29,7 @@ from .words import (
     reason_blocks,
     say,
     section,
+    tight_finding,
 )
 
 TYPE_CHECKING = False
@@ -114,10 +112,15 @@ def _single(
         _instead(blocks, verdict, carry, verbose=verbose)
     if not _by_api(blocks, verdict, verbose, today):
         blocks.append(BLANK)
-    month_blocks(blocks, verdict, verbose=verbose)
+    if verdict.monthly_cost is not None:
+        from .cost_text import month_blocks
+
+        month_blocks(blocks, verdict, verbose=verbose)
     if verdict.notes:
         blocks += [BLANK, *(say(note, hang=2) for note in verdict.notes)]
     if verbose:
+        from .check_details import details
+
         details(blocks, verdict)
     else:
         _more(blocks, verdict)
@@ -197,6 +200,9 @@ def _comparison(blocks: list[Block], verdict: Verdict, *, measured: bool) -> Non
         passes = finding.outcome is Outcome.PASS
         if finding.check not in MACHINE or (passes and finding.check not in _ROWS):
             continue
+        if finding.check in ("accelerator", "speed") and _is_without_program(verdict):
+            # nothing computes there
+            continue
         if finding.check == "memory" and passes and _is_beside_the_gpu(finding, verdict):
             continue
         amount = _amount(finding, verdict)
@@ -218,6 +224,12 @@ def _comparison(blocks: list[Block], verdict: Verdict, *, measured: bool) -> Non
 _NAMES = {"accelerator": "GPU"}
 # of the RAM: what takes less, beside a GPU that holds the model, decides nothing
 _LITTLE = 0.25
+
+
+def _is_without_program(verdict: Verdict) -> bool:
+    """The program has no build for the machine."""
+    runtime = verdict.finding("runtime")
+    return runtime is not None and runtime.code == "runtime-no-build"
 
 
 def _is_beside_the_gpu(finding: Finding, verdict: Verdict) -> bool:
@@ -299,6 +311,8 @@ def _bar_words(finding: Finding, verdict: Verdict) -> str:
     """What is short; of a need that is too close to call its range."""
     if finding.code == "accelerator-tight" and (memory := _on_accelerators(verdict)):
         return f"{units.binary_range(memory[0], memory[2])}: tight"
+    if finding.code == "memory-tight":
+        return "tight"
     if finding.code == "memory-close" and verdict.needs is not None:
         low = host_low(verdict.needs)
         if low is not None and isinstance(finding.needs, int) and low < finding.needs:
@@ -359,11 +373,18 @@ def _remarks(blocks: list[Block], verdict: Verdict) -> None:
         # the first lines have it
         and finding.code != "weights-closed"
     ]
-    tight = verdict.finding("accelerator")
-    if is_tight(verdict) and tight is not None and tight.remedy:
-        blocks += [BLANK, say(f"If the GPU runs out of memory: {tight.remedy}.", indent=2, hang=2)]
+    tight = tight_finding(verdict) if verdict.can_run else None
+    if tight is not None and tight.remedy:
+        what = "GPU runs out of memory" if tight.check == "accelerator" else "memory runs short"
+        blocks += [BLANK, say(f"If the {what}: {tight.remedy}.", indent=2, hang=2)]
     for finding in remarks:
-        if finding.code == "accelerator-partly" and finding.needs and finding.remedy:
+        if (
+            finding.code == "accelerator-partly"
+            and finding.needs
+            and finding.remedy
+            # a line to type says it
+            and not any(f"`{line}`" in finding.remedy for line in verdict.setup)
+        ):
             # how much of it the row says
             blocks.append(say(f"GPU: {finding.remedy}", indent=2, hang=2))
     others = [finding for finding in remarks if finding.code != "accelerator-partly"]
@@ -416,7 +437,7 @@ def _more(blocks: list[Block], verdict: Verdict) -> None:
     """How far one could go, and where the rest is."""
     if verdict.monthly_cost is not None or verdict.notes:
         blocks.append(BLANK)
-    if verdict.can_run and not is_tight(verdict) and (spare := _spare(verdict)):
+    if verdict.can_run and tight_finding(verdict) is None and (spare := _spare(verdict)):
         blocks.append(say(spare, hang=2))
     hidden = len(verdict.api_offers) - 1
     shows_one = verdict.route in (Route.API, Route.LOCAL)
@@ -559,6 +580,8 @@ def _by_api(blocks: list[Block], verdict: Verdict, verbose: bool, today: str | N
         offers_blocks(blocks, offers, modality, verbose=verbose, today=today, cost=cost)
         return bool(offers)
     if verdict.route is Route.NEITHER:
+        from .cost_text import no_api_words
+
         blocks += [BLANK, say(f"By API: {no_api_words(verdict.workload)}.")]
         return True
     if not offers or verdict.route not in (Route.API, Route.LOCAL):

@@ -66,7 +66,8 @@ def compare_document(
     if remarks := list(_remarks(verdicts)):
         blocks.append(BLANK)
     for model_id, remark in remarks:
-        blocks.append(line(Span(text=model_id, style="strong"), f": {remark}", hang=2))
+        of_model = (Span(text=model_id, style="strong"), ": ") if model_id else ()
+        blocks.append(line(*of_model, remark, hang=2))
     months_table(blocks, verdicts)
     if verbose and any(row.assumed for verdict in verdicts for row in openness.rows(verdict.model)):
         blocks += [
@@ -85,7 +86,9 @@ def compare_document(
 
 
 def _remarks(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, str]]:
-    """By id: why it does not run, what supersedes it, and what was remarked on the name."""
+    """By id: why it does not run, what supersedes it, and what was remarked on the name; without
+    an id what is said of all.
+    """
     for verdict in verdicts:
         current = next((row for row in openness.rows(verdict.model) if row.name == "current"), None)
         is_superseded = current is not None and current.answer == "no"
@@ -100,6 +103,9 @@ def _remarks(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, str]]:
         for note in (*verdict.understood_as, *verdict.notes):
             models.setdefault(note, {})[verdict.asked] = None
     for note, names in models.items():
+        if len(names) == len(verdicts) > 1:
+            # what is said of all is of none alone
+            names = {}
         yield ", ".join(names), note
 
 

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from ..advice.listing import Listing
     from ..advice.plan import Known, Least, Plan
-    from ..api import Ranked, Ranking, Shown
+    from ..answers.several import Ranked, Ranking
+    from ..answers.shown import Shown
     from ..machine.profiles import Profile
 
 
@@ -320,11 +321,15 @@ def _finding(finding: Finding) -> dict[str, Any]:
     }
 
 
-def listing(answers: Sequence[Answer], computer: Machine, listed: Listing) -> dict[str, Any]:
-    """`selfhost.list/1`: the models of a listing that were chosen, best first."""
-    from ..api import ranking as ranking_of
+def listing(
+    answers: Sequence[Answer], computer: Machine, listed: Listing, *, notes: Sequence[str] = ()
+) -> dict[str, Any]:
+    """`selfhost.list/1`: the models of a listing that were chosen, best first; `notes` on how the
+    machine's name was understood.
+    """
+    from ..answers.several import ranking as ranking_of
 
-    return ranking(ranking_of(answers, computer, listed))
+    return ranking(ranking_of(answers, computer, listed).replace(notes=tuple(notes)))
 
 
 def ranking(ranked: Ranking) -> dict[str, Any]:
@@ -336,6 +341,7 @@ def ranking(ranked: Ranking) -> dict[str, Any]:
         "ruled_out": ranked.ruled_out,
         "catalogue_as_of": ranked.catalogue_as_of,
         "models": [_ranked(row) for row in ranked.models],
+        "notes": list(ranked.notes),
     }
 
 

@@ -17,7 +17,7 @@ from .words import (
     aged_words,
     causes,
     download_of,
-    is_tight,
+    is_tight_on_card,
     memory_of,
     on_machine,
     pace_cell,
@@ -44,6 +44,7 @@ def list_document(
     near: Sequence[str] = (),
     as_of: str | None = None,
     today: str | None = None,
+    notes: Sequence[str] = (),
 ) -> Document:
     """How many run, then the first `top` of them in the order given, one line each.
 
@@ -52,7 +53,8 @@ def list_document(
     `ruled_out` models did not meet the conditions that were stated. `screen`, columns and lines of
     a terminal: the empty lines are left out, then rows, until all can be seen at once; None for no
     such limit. `near` are names like the words that no model has. `as_of` is the day of the
-    catalogue; where it is more than half a year before `today`, the last line says so.
+    catalogue; where it is more than half a year before `today`, the last line says so. `notes` are
+    about how the machine's name was understood.
     """
     aged = aged_words(as_of, today)
     counts = counts or count_rows(rows)
@@ -66,6 +68,7 @@ def list_document(
     head: list[Block] = [say(summary(counts, machine, workload, ruled_out=ruled_out), hang=2)]
     if planned := planned_words(machine):
         head.append(say(planned))
+    head += [say(note, hang=2) for note in notes]
 
     def document(shown: Sequence[Answer], gap: Sequence[Block]) -> Document:
         table = [_table(shown, why or {}, wide=wide)] if shown else []
@@ -199,7 +202,7 @@ def _shares_of(row: Answer) -> str:
         return "-"
     if not _is_on_cards(row):
         return f"+{units.binary(in_ram)}"
-    ends = needs.memory.total_bytes if is_tight(row) else needs.memory.high_bytes
+    ends = needs.memory.total_bytes if is_tight_on_card(row) else needs.memory.high_bytes
     on_card = units.binary(max(0, ends - in_ram))
     if needs.placement == "accelerator":
         return on_card

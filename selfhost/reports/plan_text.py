@@ -68,12 +68,19 @@ def _headline(plan: Plan) -> Paragraph:
         return line(Span(text=f"{sign} {text}", style=route), "  ", name, rest)
     gpu = units.binary_at_least(least.accelerator_bytes)
     ram = units.binary_at_least(least.memory_bytes)
-    where = f"on a GPU of {gpu}" if _needs_card(least) else f"on {ram} of RAM, or a GPU of {gpu}"
+    where = f"on {ram} of RAM, or a GPU of {gpu}"
+    if _needs_card(least):
+        where = f"on a GPU of {gpu}"
+    elif least.is_slow:
+        where = f"on a GPU of {gpu}, or slowly in {ram} of RAM"
     if not plan.fitting:
         none = Span(text="✗ NO KNOWN MACHINE", style=Route.NEITHER)
         rest = f" fits {where}, but no machine of the list runs it under your conditions"
         return line(none, "  ", name, rest, hang=2)
-    return line(Span(text="✓ RUNS", style=Route.LOCAL), "  ", name, f" {where}", hang=2)
+    words = Span(text="✓ RUNS", style=Route.LOCAL)
+    if all(candidate.is_slow for candidate in plan.fitting):
+        words = Span(text="✓ RUNS SLOWLY", style=Outcome.WARN)
+    return line(words, "  ", name, f" {where}", hang=2)
 
 
 def _needs_card(least: Least) -> bool:
@@ -91,10 +98,19 @@ def _count(plan: Plan) -> str:
             return ""
         return "no known machine runs it for sure" if is_open else f"none {of} runs it"
     sure = sum(map(plan.fast_enough, plan.fitting))
-    perhaps = len(plan.fitting) - sure
-    if not sure:
+    slow = sum(map(_is_slow_work, plan.fitting))
+    perhaps = len(plan.fitting) - sure - slow
+    if not sure and perhaps:
         return f"may run on {perhaps} {of}, on none for sure as fast as wanted"
-    return f"runs on {sure} {of}" + (f", and may on {perhaps} more" if perhaps else "")
+    if not sure:
+        return f"runs on {slow} {of}, slowly on each"
+    more = (f"may on {perhaps} more" if perhaps else "", f"slowly on {slow} more" if slow else "")
+    return ", and ".join((f"runs on {sure} {of}", *filter(None, more)))
+
+
+def _is_slow_work(candidate: Known) -> bool:
+    """It takes minutes to days for work that is no text."""
+    return candidate.pace is None and candidate.is_slow
 
 
 def _asked(plan: Plan) -> str:
@@ -189,7 +205,9 @@ def _known(blocks: list[Block], plan: Plan, verbose: bool) -> None:
     blocks += [BLANK, _known_table(plan, shown, verbose=verbose)]
     rest = len(plan.fitting) - len(shown)
     hints = [f"{rest} more: -v"] if rest else []
-    if any(not plan.fast_enough(candidate) for candidate in shown):
+    if any(map(_is_slow_work, shown)):
+        hints.append("slow: it takes minutes to days there")
+    if any(not (plan.fast_enough(each) or _is_slow_work(each)) for each in shown):
         hints.append("?: at its slow end it is below the speed you need")
     if hints:
         blocks.append(say(" · ".join(hints)))
@@ -225,10 +243,10 @@ def _known_table(plan: Plan, shown: Sequence[Known], *, verbose: bool) -> Table:
     rows = []
     for candidate in shown:
         machine, pace = candidate.profile.machine, candidate.pace
-        is_sure = plan.fast_enough(candidate)
+        is_sure = plan.fast_enough(candidate) or _is_slow_work(candidate)
         texts = [
             *_memory(machine),
-            pace_cell(pace),
+            "slow" if _is_slow_work(candidate) else pace_cell(pace),
             candidate.profile.kind,
             _where(candidate),
         ]

@@ -42,8 +42,8 @@ def sizes_record(
 
 def _sum(sizes: Any) -> int | None:
     """The sum; None where one of them is not known."""
-    known = list(sizes)
-    return None if None in known else sum(known)
+    all_sizes = list(sizes)
+    return None if None in all_sizes else sum(all_sizes)
 
 
 def container(size: ContainerSize) -> dict[str, Any]:

@@ -17,15 +17,17 @@ _STYLES = {
 _UNBOUNDED = 10_000
 
 
-def print_document(document: Document, file: TextIO, width: int | None, color: bool) -> None:
-    """Writes the document to a terminal of `width` columns, with bars; `width` None is a pipe,
-    where nothing is wrapped and no bar is drawn. No escape codes where `color` is False.
+def print_document(
+    document: Document, file: TextIO, width: int | None, color: bool, *, bars: bool = True
+) -> None:
+    """Writes the document in `width` columns, with `bars`; where `width` is None nothing is
+    wrapped and no bar is drawn. No escape codes where `color` is False.
 
     The caller decides about `color` (NO_COLOR, FORCE_COLOR, TERM=dumb). OSError of the stream
     passes through.
     """
     encoding = getattr(file, "encoding", None) or "utf-8"
-    bars = width is not None
+    bars = bars and width is not None
     if not color:
         file.write(plain(document, width, encoding=encoding, bars=bars))
         return

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ..advice.ranking import has_accelerator, is_slow_picture, is_too_slow
+from ..advice.ranking import has_accelerator, is_slow, may_be_slow
 from ..core import units
 from ..core.workload import ANSWER_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
@@ -33,6 +33,7 @@ WHY_NOT = {
     "weights": "its weights are not published", "license": "its license forbids it",
     "openness": "not open enough",
     # by the reason's code where the check alone does not say it
+    "accelerator-too-small": "too little GPU memory",
     "license-not-accepted": "its license is not one you accept",
 }  # fmt: skip
 PLACED = {
@@ -100,9 +101,11 @@ def answer_cell(answer: Answer, *, here: bool) -> Span:
         words = "RULED OUT"
     elif not answer.can_run:
         words = _words_of_a_no(answer) or words
-    elif _is_slow(answer):
+    elif is_slow(answer, answer.workload.min_tokens_per_second):
         words, style = "RUNS SLOWLY", Outcome.WARN
-    elif is_tight(answer):
+    elif may_be_slow(answer, answer.workload.min_tokens_per_second):
+        words, style = "RUNS, MAYBE SLOWLY", Outcome.WARN
+    elif tight_finding(answer) is not None:
         words, style = "LIKELY RUNS", Outcome.WARN
     return Span(text=f"{sign} {words}", style=style)
 
@@ -119,18 +122,21 @@ def _words_of_a_no(answer: Answer) -> str | None:
     return None
 
 
-def is_tight(answer: Answer) -> bool:
+def tight_finding(answer: Answer) -> Finding | None:
+    """That an accelerator holds what is likely needed, and not the most, or that the RAM leaves
+    little to the system; None where neither is.
+    """
+    for name in ("accelerator", "memory"):
+        finding = answer.finding(name)
+        if finding is not None and finding.code == f"{name}-tight":
+            return finding
+    return None
+
+
+def is_tight_on_card(answer: Answer) -> bool:
     """An accelerator holds what is likely needed, and not the most."""
     finding = answer.finding("accelerator")
     return finding is not None and finding.code == "accelerator-tight"
-
-
-def _is_slow(answer: Answer) -> bool:
-    """Text comes more slowly than was wanted, or other work takes minutes to days."""
-    finding, speed = answer.finding("speed"), answer.speed
-    if finding is not None and (speed is None or speed.decode is None):
-        return finding.code == "speed-slow" or is_slow_picture(answer)
-    return is_too_slow(answer, answer.workload.min_tokens_per_second)
 
 
 def _has_no_api(answer: Answer) -> bool:

@@ -43,7 +43,7 @@ RUNS, OPEN, FAILS = range(3)
 # of a step, all that its pace on a processor follows from
 _OF_STEP = (
     "weights_bytes", "unpacking_core_seconds", "alone_core_seconds", "layers", "attention_flops",
-    "is_vague",
+    "is_vague", "choosing_seconds",
 )  # fmt: skip
 
 

@@ -145,16 +145,14 @@ def _of_gpu(device: Accelerator, machine: Machine) -> Power | None:
     capability = device.compute_capability or gpus.capability_by_name(device.name)
     peak = gpus.peak_flops(device.name, capability)
     if peak is None and device.vendor.lower() == "apple":
-        words = gpus.words_of(f"{device.name} {machine.cpu_model or ''}")
-        chip = gpus.apple_chip_of(words)
-        peak = chip.tflops * 1e12 if chip is not None and chip.tflops is not None else None
+        peak = gpus.peak_flops(machine.cpu_model or "", None)
     if peak is not None:
         how = f"{device.name} ({_tflops(peak)} at most)"
         return Power(slow=peak, likely=peak, fast=peak, device=device, how=how)
     rate = device_bandwidth(device)
     if rate is None and device.unified:
-        known = chip_of(machine) if on_apple_gpu(machine) else None
-        rate = float(known[1]) if known is not None else None
+        chip = chip_of(machine) if on_apple_gpu(machine) else None
+        rate = float(chip[1]) if chip is not None else None
     if rate is None:
         return None
     low, likely, high = (each * rate for each in _A_BYTE)

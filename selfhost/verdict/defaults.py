@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 # what is made by several models that come one after the other, each a component
 _OF_PARTS = ("image", "video")
+_LACKS_LEAST = "no way surely fits, and this one lacks the least memory"
 # how people write the methods of training
 _METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
 
@@ -225,12 +226,11 @@ class _Search:
             before += f" with {own.context_tokens:,} tokens"
             after += f" with {taken.context_tokens:,} tokens"
             options += f" --context {own.context_tokens}"
+        why = f"{before}, which is tried first, does not fit {self._where(way)}"
+        if not way.judged.fits:
+            why = _LACKS_LEAST
         return way.question.replace(
-            context_asked=False,
-            chosen=(
-                f"{after}: {before}, which is tried first, does not fit {self._where(way)}."
-                f" `{options}` judges that."
-            ),
+            context_asked=False, chosen=f"{after}: {why}. `{options}` judges {before}."
         )
 
     def first_picture_type(self) -> Question:
@@ -254,6 +254,12 @@ class _Search:
         if way is None or way.question.runtime is None:
             return question
         taken = way.question.workload.quantization
+        if not way.judged.fits:
+            usual = f"--runtime {runtime.id} --quant {own}"
+            return way.question.replace(
+                chosen=f"{taken} in {way.question.runtime.name}: {_LACKS_LEAST}. `{usual}` judges"
+                " its usual type."
+            )
         fits = "fits" if _offload(way.judged) is None else "fits a part at a time, on"
         where = self._where(way)
         if way.question.runtime.id != runtime.id:
@@ -293,16 +299,18 @@ class _Search:
 
     def _first_that_fits(self, ways: Iterable[_Way], *, own_first: bool = True) -> _Way | None:
         """The first way in the best place: all of it on accelerators, parts that come to one in
-        turn, the RAM. None for the default, or where none fits.
+        turn, the RAM; where none fits, the one that lacks least memory. None for the default.
 
         `own_first`: the default is tried before the others. In RAM it always is.
         """
         judged = list(ways)
-        if not self._own.judged.fits and not any(way.judged.fits for way in judged):
-            # where it would lie is chosen alike, so that what is short is the disk alone
-            judged = [_with_disk(way) for way in judged]
-            return self._best_place(judged, _with_disk(self._own), own_first=own_first)
-        return self._best_place(judged, self._own, own_first=own_first)
+        if self._own.judged.fits or any(way.judged.fits for way in judged):
+            return self._best_place(judged, self._own, own_first=own_first)
+        # where it would lie is chosen alike, so that what is short is the disk alone
+        judged, own = [_with_disk(way) for way in judged], _with_disk(self._own)
+        if own.judged.fits or any(way.judged.fits for way in judged):
+            return self._best_place(judged, own, own_first=own_first)
+        return _least_lacking(judged, own)
 
     def _best_place(self, ways: list[_Way], own: _Way, *, own_first: bool) -> _Way | None:
         own_place = _place(own.judged)
@@ -467,8 +475,11 @@ class _Search:
         """A file of it is known, or none of the default is: the command to type stays as sure."""
         spec, workload = self._question.spec, self._question.workload
         format = workload.format or ""
-        known = spec.repository_of(format, quantization)
-        return known is not None or spec.repository_of(format, workload.quantization or "") is None
+        repository = spec.repository_of(format, quantization)
+        return (
+            repository is not None
+            or spec.repository_of(format, workload.quantization or "") is None
+        )
 
     def _is_as_good(self, way: _Way, own: _Way) -> bool:
         """It runs here at reading speed or faster, and no finding of the machine is worse."""
@@ -554,6 +565,18 @@ def _place(judged: Judged) -> int:
     if any(finding.code == "accelerator-tight" for finding in judged.findings):
         return _TIGHT
     return _ON_ACCELERATORS if _on_accelerator(judged) else _PLACES[_offload(judged)]
+
+
+def _least_lacking(ways: Iterable[_Way], own: _Way) -> _Way | None:
+    """Of ways of which none surely fits the one that lacks least memory; None for `own`, and where
+    more memory would not make that run. What is too close to call lacks nothing.
+    """
+    best, least = None, own.judged.lacking_bytes if own.judged.failed else None
+    for way in ways:
+        lacking = way.judged.lacking_bytes if way.judged.failed else 0
+        if least is not None and lacking is not None and lacking < least:
+            best, least = way, lacking
+    return best
 
 
 def _with_disk(way: _Way) -> _Way:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ..catalogue.spec import Denoising
-from ..machine.gpus import capability_by_name
-from ..machine.record import Machine
+from ..machine.gpus import capability_by_name, sums_at_half_rate
+from ..machine.record import Accelerator, Machine
 from ..needs.quantization import BASE_TYPES
-from .compute import PROCESSOR_SHARES, Power, product
+from .compute import PROCESSOR_SHARES, Power, Range, product
 from .speed import PaceRange, Speed
 
 UNIT = "seconds_per_image"
@@ -18,6 +18,13 @@ UNIT = "seconds_per_image"
 # 0.13 on an RTX 4090 (13.5 steps a second, 2023, AUTOMATIC1111/stable-diffusion-webui#2449).
 # Figures beyond the peak were left out. The fast end is a guess
 GPU_SHARES = (0.12, 0.38, 0.7)
+# of cards that sum in 32 bits at half their rate: FLUX.1 [dev], 20 steps, 0.70 on an RTX 4080 (22
+# seconds with 8-bit weights, Comfy-Org/ComfyUI#4545); a quarter more on an RTX 3090 with sums in 16
+# bits (--fast, Comfy-Org/ComfyUI#6453)
+HALF_RATE_SHARES = (0.12, 0.45, 0.9)
+# and with multiplications in 8 bits, which these have: 0.96 on an RTX 4080 (16 seconds, #4545),
+# 1.58 on an RTX 4090 (3.5 steps a second, Comfy-Org/ComfyUI#4528)
+_LEAST_WITH_FLOAT8, _FLOAT8_FAST = (8, 9), 1.6
 # as many times as long as with 16 bits, by type: least, likely, most. nf4 28 seconds where bfloat16
 # took 26 (FLUX.1 [dev], A100, matiasbattaglia.com); int8 of bitsandbytes and 32 bits are guesses
 _LONGER = {"nf4": (1.0, 1.1, 1.5), "int8": (1.0, 1.5, 3.0), "float32": (1.0, 2.5, 8.0)}
@@ -51,7 +58,7 @@ def pace_of_pictures(
     operations = float(
         denoising.steps * denoising.passes * denoising.step_operations + denoising.decode_operations
     )
-    shares = PROCESSOR_SHARES if power.device is None else GPU_SHARES
+    shares = PROCESSOR_SHARES if power.device is None else _gpu_shares(power.device)
     low, likely, high = product(
         power.seconds(operations, shares),
         _UNPACKED if quantization in BASE_TYPES else _LONGER.get(quantization, _SAME),
@@ -72,6 +79,20 @@ def pace_of_pictures(
     )
 
 
+def _gpu_shares(device: Accelerator) -> Range:
+    """Of the peak of a GPU, what steps reach."""
+    capability = device.compute_capability or capability_by_name(device.name)
+    if not sums_at_half_rate(device.name, capability):
+        return GPU_SHARES
+    low, likely, high = HALF_RATE_SHARES
+    return low, likely, _FLOAT8_FAST if _at_least(capability, _LEAST_WITH_FLOAT8) else high
+
+
+def _at_least(capability: str | None, wanted: tuple[int, int]) -> bool:
+    """Whether a compute capability is that or a later one."""
+    return capability is not None and tuple(map(int, capability.split("."))) >= wanted
+
+
 def _has_bfloat16(machine: Machine, power: Power) -> bool:
     """Whether it computes with bfloat16 in hardware; True where that is not known of a GPU."""
     if power.device is None:
@@ -80,7 +101,7 @@ def _has_bfloat16(machine: Machine, power: Power) -> bool:
     capability = power.device.compute_capability or capability_by_name(power.device.name)
     if capability is None:
         return True
-    return tuple(map(int, capability.split("."))) >= _LEAST_WITH_BFLOAT16
+    return _at_least(capability, _LEAST_WITH_BFLOAT16)
 
 
 def _unpaced(why: str) -> Speed:

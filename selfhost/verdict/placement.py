@@ -104,9 +104,9 @@ def placements(
     may_be_tight: bool = False,
 ) -> Iterator[Needs]:
     """The same needs with their terms placed, in the order they are to be judged: accelerators,
-    split, host, unread accelerator.
+    split, host, unread accelerator; last the largest accelerator where it must hold all and cannot.
 
-    Before the last come the accelerators once others have left them. `splits`: the runtime shares
+    Before the unread come the accelerators once others have left them. `splits`: the runtime shares
     layers out, over several accelerators and with the RAM. `gpu_only`: it runs on accelerators
     alone, one or several alike. `gathered`: what each of several accelerators holds whole where
     training shares the rest out. `may_be_tight`: an accelerator that holds the likely need counts,
@@ -135,11 +135,39 @@ def placements(
                 yield other
         if not at_once:
             yield from _offloaded(needs, later)
+    yield from _on_unread(needs, machine)
+    if not (at_once or shared_out):
+        yield from _nearest(needs, later)
+
+
+def _on_unread(needs: Needs, machine: Machine) -> Iterator[Needs]:
+    """All of it on an accelerator of which it was not read what it can give."""
     if machine.accelerators is None:
         yield on_one(needs, "accelerator:0")
     for place in places(machine):
         if place.room_bytes is None:
             yield on_one(needs, place.where)
+
+
+def _nearest(needs: Needs, candidates: Sequence[Place]) -> Iterator[Needs]:
+    """All of it on the accelerator with most room, which lacks some, and its parts there in turn;
+    nothing where none has any.
+    """
+    largest = max(candidates, key=lambda place: place.room_bytes or 0, default=None)
+    if largest is not None and largest.room_bytes:
+        yield from _in_turn(needs, largest)
+        yield on_one(needs, largest.where)
+
+
+def _in_turn(needs: Needs, place: Place, most_bytes: int | None = None) -> Iterator[Needs]:
+    """Its parts in RAM and one of them at a time on that accelerator, the fastest way first; where
+    `most_bytes` is given those that take no more there.
+    """
+    for way in needs.offloaded:
+        if most_bytes is None or sum(term.high_bytes for term in way.device) <= most_bytes:
+            there = [term.replace(where=place.where) for term in way.device]
+            memory = MemoryNeed(terms=(*way.host, *there))
+            yield needs.replace(placement="split", memory=memory, offload=way.way)
 
 
 def _on_accelerators(
@@ -209,11 +237,7 @@ def _offloaded(needs: Needs, candidates: Sequence[Place]) -> Iterator[Needs]:
     if not sized:
         return
     largest = max(sized, key=lambda place: place.room_bytes or 0)
-    for way in needs.offloaded:
-        if sum(term.high_bytes for term in way.device) <= (largest.room_bytes or 0):
-            there = [term.replace(where=largest.where) for term in way.device]
-            memory = MemoryNeed(terms=(*way.host, *there))
-            yield needs.replace(placement="split", memory=memory, offload=way.way)
+    yield from _in_turn(needs, largest, largest.room_bytes or 0)
 
 
 def metal_limits(device: Accelerator, machine: Machine) -> tuple[int, int] | None:
@@ -258,6 +282,26 @@ def share_on_shared(
         share("low_bytes", most),
     )
     return min(slow, likely), likely, max(likely, fast)
+
+
+def share_if_filled(placed: Needs, machine: Machine) -> float:
+    """Of what a split leaves in RAM of the layers, the share that the accelerators would still
+    take if somebody filled them to the last byte (`-ngl 99`) and each term were its least: the
+    fast end of a pace. Layers are laid out by the most that they take, and a gigabyte stays free.
+    """
+    if placed.placement != "split" or placed.offload is not None or placed.memory is None:
+        return 0.0
+    spare = 0
+    for place in places(machine):
+        there = [term.low_bytes for term in placed.memory.terms if term.where == place.where]
+        if there and place.room_bytes is not None:
+            spare += max(0, place.room_bytes + DEVICE_MARGIN_BYTES - sum(there))
+    moving = sum(
+        term.low_bytes
+        for term in placed.memory.terms
+        if term.where == "host" and term.name in _BY_LAYER
+    )
+    return min(1.0, spare / moving) if moving else 0.0
 
 
 def room_of(device: Accelerator, *, gpu_only: bool) -> int | None:
@@ -337,6 +381,7 @@ def _gpu_only(needs: Needs, memory: MemoryNeed, machine: Machine) -> Iterator[Ne
         if device.unified is None or device.memory_total_bytes is None:
             yield _tensor_parallel(needs, memory, [(place.where, device)])
     if nearest:
+        yield from _in_turn(needs, nearest[0])
         yield _tensor_parallel(needs, memory, _devices_of(nearest, machine))
     else:
         yield needs

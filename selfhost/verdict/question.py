@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.licenses import canonical_expression
 from ..catalogue.spec import DTYPES, INCOMPLETE, PACKED, ModelSpec, RuntimeSpec
 from ..core.errors import Problem, WorkloadError
 from ..core.records import Unread
@@ -301,6 +300,8 @@ def _understood(
     quantization: str | None = None
     try:
         if workload.license is not None:
+            from ..catalogue.licenses import canonical_expression
+
             workload = workload.replace(
                 license=canonical_expression(workload.license, catalogue.license_ids)
             )
@@ -358,7 +359,7 @@ def _refusal(
     loads = _why_files_not_loaded(spec, runtime, quantization, formats)
     if workload.task != "finetune":
         return loads, remedy
-    if runtime.id != FINETUNING_RUNTIME:
+    if not runtime.finetune_methods:
         return (
             f"{runtime.name} does not train models; selfhost covers only transformers with peft.",
             remedy,
@@ -762,14 +763,14 @@ def _no_quantization(typed: str, spec: ModelSpec) -> tuple[str, str | None]:
             (
                 name
                 for name in (mix, f"Q{bits[1]}_K", f"Q{bits[1]}_0")
-                if name in need.QUANTIZATIONS
+                if name in need.every_quantization()
             ),
             None,
         )
         if bits
         else None
     )
-    guess = guess or nearest(typed, need.QUANTIZATIONS)
+    guess = guess or nearest(typed, need.every_quantization())
     return (
         f'"{typed}" is not a quantization',
         f"did you mean {guess}?" if guess else _those_of(spec),

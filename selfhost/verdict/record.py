@@ -1,11 +1,8 @@
-"""Needs held against a machine -> Verdict: the findings, the route that follows, and the one
-place that decides the exit code.
-"""
+"""Needs held against a machine -> Verdict: the findings and the route that follows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from enum import StrEnum
 from functools import cached_property
 
 from ..catalogue.offers import Offer
@@ -17,10 +14,10 @@ from ..core.workload import Workload
 from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs, Term
 from . import findings as check
-from .costs import MonthlyCost
 from .findings import Finding, Outcome
-from .placement import emptied, free_limits, placements, share_on_shared
+from .placement import emptied, free_limits, placements, share_if_filled, share_on_shared
 from .present import Here
+from .route import Route, exit_code
 from .speed import (
     PaceRange,
     Speed,
@@ -42,6 +39,7 @@ if TYPE_CHECKING:
 
     from ..needs.parts import Companions
     from ..needs.tensors import ArchitectureRow
+    from .costs import MonthlyCost
 
 __all__ = [
     "Alternative",
@@ -62,15 +60,6 @@ __all__ = [
     "judge",
     "place",
 ]
-
-
-class Route(StrEnum):
-    """The answer: run it here, use an API, neither, or it cannot be told."""
-
-    LOCAL = "local"
-    API = "api"
-    NEITHER = "neither"
-    UNKNOWN = "unknown"
 
 
 class Alternative(Record):
@@ -233,6 +222,10 @@ class Question(Record):
         return None if own is None else own + self.beside_bytes
 
 
+# the checks of what memory holds
+_HELD = ("memory", "accelerator")
+
+
 class Judged(Record):
     """What the machine's side of the verdict is: findings in the order of CHECKS, the needs and
     the speed as placed.
@@ -256,6 +249,14 @@ class Judged(Record):
     def unknown(self) -> bool:
         """Something that decides is not known."""
         return any([finding.leaves_open for finding in self.findings])  # noqa: C419 - as _failed
+
+    @property
+    def lacking_bytes(self) -> float | None:
+        """The memory that would make it run, where nothing else rules that out; else None."""
+        held = [finding for finding in self.findings if finding.check in _HELD]
+        if _failed(finding for finding in self.findings if finding.check not in _HELD):
+            return None
+        return _lacking_bytes(held)
 
     def route(self, offered: bool) -> Route:
         """The route, given whether an API may be used and one is offered."""
@@ -418,7 +419,8 @@ def judge(question: Question, machine: Machine) -> Judged:
     A closed model gets only `weights` and the findings that were asked for, one that the runtime
     does not load `runtime` too. The placement judged is the first of accelerator, split, host
     without a `fail` of memory, accelerator or speed, then an accelerator that others hold now, then
-    one that is unread; where all fail, the first that has the memory, else the host's.
+    one that is unread; where all fail, the first that has the memory, else the one that lacks
+    least of it.
     """
     needs = question.needs
     if needs is None:
@@ -604,8 +606,8 @@ def _placed(
 def _layout(chosen: _Chosen) -> str | None:
     """Where nothing fails in the first way that is tried: `split` where some layers lie on an
     accelerator and the rest in RAM, so that the time of a token is the sum of theirs, else
-    `accelerator` or `host`. `nowhere` where no place holds the model, and it is judged in RAM. Else
-    None.
+    `accelerator` or `host`. `nowhere` where no place holds the model, and it is judged in RAM,
+    because no accelerator takes a layer. Else None.
     """
     placed = chosen.placed
     if _failed(chosen.held):
@@ -633,13 +635,33 @@ def place(question: Question, needs: Needs, machine: Machine) -> tuple[Needs, li
 def _least_bad(
     question: Question, seen: Sequence[tuple[Needs, list[Finding]]]
 ) -> tuple[Needs, list[Finding]]:
-    """Of placements that all fail: the host's, else the first; the last of a runtime that works
-    on accelerators alone.
+    """Of placements that all fail the one that lacks least memory; where that is not known, the
+    host's, else the first, and the last of a runtime that works on accelerators alone.
     """
-    if _gpu_only(question):
-        return seen[-1]
     hosts = [placed for placed in seen if placed[0].placement == "host"]
-    return hosts[-1] if hosts else seen[0]
+    best = seen[-1] if _gpu_only(question) else (hosts or seen)[-1 if hosts else 0]
+    least = _lacking_bytes(best[1])
+    if least is None:
+        # no memory would mend it
+        return best
+    for placed in seen:
+        lacking = _lacking_bytes(placed[1])
+        if lacking is not None and lacking < least:
+            best, least = placed, lacking
+    return best
+
+
+def _lacking_bytes(held: Sequence[Finding]) -> float | None:
+    """What memory and accelerators lack together; None where more of it may not be enough."""
+    lacking: float = 0
+    for finding in held:
+        if finding.outcome is Outcome.UNKNOWN:
+            return None
+        if finding.outcome is Outcome.FAIL:
+            if finding.short is None:
+                return None
+            lacking += finding.short
+    return lacking
 
 
 def considered(question: Question, judged: Judged, machine: Machine) -> tuple[Placement, ...]:
@@ -827,6 +849,7 @@ def _strength(question: Question, placed: Needs, machine: Machine) -> Any:
         offloaded=shares_of(placed) if placed.placement != "host" else None,
         at_once=question.runtime is not None and bool(question.runtime.tensor_parallel_option),
         on_shared=share_on_shared(placed, machine, _layers_shared_out(question)),
+        filled=share_if_filled(placed, machine),
     )
 
 
@@ -882,6 +905,7 @@ def _pace_key(
         placed.memory is None,
         tuple(shares.items()),
         computing,
+        share_if_filled(placed, machine),
     )
 
 
@@ -1020,6 +1044,7 @@ def _pace_at(
         operations_share=1.0 if program is None else program.operations_share,
         experts_apart=program is not None and program.leaves_experts,
         on_shared=share_on_shared(placed, machine, _layers_shared_out(question)),
+        filled=share_if_filled(placed, machine),
     )
 
 
@@ -1152,25 +1177,3 @@ def _compared(
     if decode is None or own is None or own.decode is None:
         return decode, True
     return decode, decode.likely > own.decode.likely
-
-
-def exit_code(
-    routes: Iterable[Route],
-    *,
-    no_answer: bool = False,
-    crashed: bool = False,
-    interrupted: bool = False,
-) -> int:
-    """The process's exit code: 130 interrupted, 70 a bug, else 2 beats 1 beats 3 beats 0.
-    Nothing judged is 2, never 0.
-    """
-    if interrupted:
-        return 130
-    if crashed:
-        return 70
-    seen = list(routes)
-    if no_answer or not seen:
-        return 2
-    if any(route in (Route.API, Route.NEITHER) for route in seen):
-        return 1
-    return 3 if Route.UNKNOWN in seen else 0

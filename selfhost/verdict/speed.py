@@ -18,8 +18,6 @@ from ..core.records import FrozenDict, Record
 from ..machine import gpus
 from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs
-from .experts import CROSSING_SECONDS, Left, left_in_ram, parts_of
-from .graphics import Gpu, Peak, device_bandwidth, gpu_of, gpu_with
 from .processor import (
     ANY_APPLE,
     BANDWIDTH_SHARE,
@@ -43,6 +41,9 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
+
+    from .experts import Left
+    from .graphics import Gpu, Peak
 
 # of a Mac of which no accelerator was read
 _APPLE_GPU = Accelerator(vendor="apple", name="its GPU", unified=True)
@@ -133,16 +134,11 @@ def with_draft(alone: Speed, drafted_tokens: int) -> Speed:
     return alone.replace(decode=decode, how=how)
 
 
-# of that in the table of GPUs, slow end, likely, fast end; experts see few tokens of a prompt each:
-# of a GB10's rate gpt-oss and Qwen3 30B got 0.25 on 512 tokens, 0.55 to 0.75 on 2,048. A context
-# filled before halves it at 8,000 to 32,000 tokens
-_PROMPT_DENSE, _PROMPT_EXPERTS = (0.4, 1.0, 1.8), (0.1, 0.45, 1.2)
-
-
-# of the peak in 16 bits, where no prompt was measured: 0.12 to 0.28 on A100, H100 and workstation
-# cards, 0.37 and 0.59 on AMD's, 0.69 to 0.87 on GeForce cards of the table. The ends leave what
-# others measured around it (1.8 times)
-_PROMPT_OF_PEAK = (0.12, 0.6, 1.5)
+# of that in the table of GPUs, slow end, likely, fast end: of a prompt of 8,192 tokens 0.55 of one
+# of 512 (RTX 4090), of a build of 2023 half, of weights in 16 bits 1.1 to 1.35 times. Experts see
+# few tokens of a prompt each: of a GB10's rate gpt-oss and Qwen3 30B got 0.25 on 512 tokens, 0.55
+# to 0.75 on 2,048. A context filled before halves it at 8,000 to 32,000 tokens
+_PROMPT_DENSE, _PROMPT_EXPERTS = (0.45, 1.0, 1.4), (0.1, 0.45, 1.2)
 
 
 # their builds use the GPU beside the RAM where it is one of these makers'; of other GPUs and
@@ -170,6 +166,7 @@ def predict(
     operations_share: float = 1.0,
     experts_apart: bool = False,
     on_shared: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    filled: float = 0.0,
 ) -> Speed:
     """The pace with `depth_tokens` of the context filled; None: those of a short chat
     (`SHORT_CHAT_TOKENS`), or half of `context_tokens` where that is less. The rest of what is
@@ -184,6 +181,8 @@ def predict(
     that the runtime launches on a GPU. `experts_apart`: of a mixture that a GPU does not hold, it
     leaves experts to the RAM instead of whole layers. `on_shared`: share of the layers that a GPU
     which shares the RAM computes, slow end, likely, fast end (`placement.share_on_shared`).
+    `filled`: of what `offloaded` leaves in RAM, the share that the devices hold at the fast end
+    (`placement.share_if_filled`).
     """
     if depth_tokens is None:
         depth_tokens = depth_of_short_chat(context_tokens)
@@ -204,6 +203,7 @@ def predict(
         operations_share=operations_share,
         experts_apart=experts_apart,
         on_shared=on_shared,
+        filled=filled,
     )
 
 
@@ -228,6 +228,7 @@ def predict_step(
     operations_share: float = 1.0,
     experts_apart: bool = False,
     on_shared: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    filled: float = 0.0,
 ) -> Speed:
     """As `predict`, of that step."""
     reason = _why_unpaced(machine, step.weights_bytes)
@@ -238,7 +239,9 @@ def predict_step(
         step = step.launched(operations_share)
         if at_once and len(offloaded) > 1:
             return _tensor_parallel(machine, step, context, offloaded)
-        return _with_accelerators(machine, step, context, offloaded, experts_apart=experts_apart)
+        return _with_accelerators(
+            machine, step, context, offloaded, experts_apart=experts_apart, filled=filled
+        )
     shared = _shared_gpu(machine, runtime)
     if shared is not None and shared.used:
         return _on_shared_gpu(machine, shared, step, context, on_shared)
@@ -252,6 +255,7 @@ def strength_of(
     offloaded: Mapping[int, float] | None,
     at_once: bool,
     on_shared: tuple[float, float, float],
+    filled: float = 0.0,
 ) -> tuple[tuple[Any, ...], tuple[float, ...]] | None:
     """Where it would be computed, and numbers of that: of two machines with the same first part,
     the one whose numbers are all as large or larger takes no longer for any step, at any end of the
@@ -260,7 +264,7 @@ def strength_of(
     if machine.emulated_on is not None:
         return None
     if offloaded:
-        return _strength_of_accelerators(machine, offloaded, at_once)
+        return _strength_of_accelerators(machine, offloaded, at_once, filled)
     in_ram = _strength_in_ram(machine, runtime)
     if in_ram is None or in_ram[0] != "shared":
         return None if in_ram is None else ((in_ram[0],), in_ram[1])
@@ -272,7 +276,7 @@ def strength_of(
 
 
 def _strength_of_accelerators(
-    machine: Machine, offloaded: Mapping[int, float], at_once: bool
+    machine: Machine, offloaded: Mapping[int, float], at_once: bool, filled: float
 ) -> tuple[tuple[Any, ...], tuple[float, ...]] | None:
     """As `strength_of`; where the RAM holds the rest, only of what keeps the ends of the range in
     order, whatever the shares.
@@ -281,7 +285,7 @@ def _strength_of_accelerators(
     if isinstance(parts, Speed):
         return None
     numbers = tuple([number for _, gpu in parts for number in gpu.strength])
-    where = "accelerators", at_once, tuple([share for share, _ in parts])
+    where = "accelerators", at_once, tuple([share for share, _ in parts]), filled
     if is_in_whole(offloaded):
         return where, numbers
     beside = _strength_of_processor(machine)
@@ -430,6 +434,13 @@ def is_in_whole(shares: Mapping[int, float]) -> bool:
     return bool(shares) and 1 - sum(shares.values()) <= _NO_REST
 
 
+def _left_in_ram(step: Step, share: float) -> Left | None:
+    """As `experts.left_in_ram`, loaded only for a mixture that is split."""
+    from .experts import left_in_ram
+
+    return left_in_ram(step, share)
+
+
 def _with_accelerators(
     machine: Machine,
     step: Step,
@@ -437,6 +448,7 @@ def _with_accelerators(
     offloaded: Mapping[int, float],
     *,
     experts_apart: bool,
+    filled: float,
 ) -> Speed:
     """Accelerators one after the other, then the layers in RAM. Prompts are estimated where
     nothing is left for the RAM.
@@ -454,36 +466,27 @@ def _with_accelerators(
             ),
         )
 
-    left = left_in_ram(step, 1 - rest) if memory is not None and experts_apart else None
+    left = _left_in_ram(step, 1 - rest) if memory is not None and experts_apart else None
+    split = _Split(
+        machine=machine, parts=tuple(parts), memory=memory, experts_apart=left is not None
+    )
 
     def seconds(at: Step) -> list[float]:
         """Slow end, likely, fast end."""
-        if memory is not None and left is not None:
-            return _with_experts_in_ram(machine, memory, at, parts, left)
-        of_parts = [(share, gpu.seconds(at)) for share, gpu in parts]
-        if memory is not None:
-            low, likely, high = _processor_seconds(machine, memory, at)
-            of_parts.append((rest, (low, likely, high)))
-        return [sum(share * own[end] for share, own in of_parts) for end in range(3)]
+        taken = split.seconds(at, rest)
+        if filled and memory is not None:
+            taken[2] = min(taken[2], split.seconds(at, rest * (1 - filled))[2])
+        return taken
 
     slow, likely, fast = (1 / taken for taken in seconds(step))
     decode = PaceRange(low=min(slow, likely), likely=likely, high=max(likely, fast))
 
     def whole() -> Speed:
-        how = " and ".join(_rated_gpu(gpu) for _, gpu in parts)
-        if memory is not None and left is not None:
-            how = (
-                f"on {how}, the experts of {left.layers:.0f} layers in RAM (a wide range from both"
-                f" memories, not measured): {memory.how}"
-            )
-        elif memory is not None:
-            how = f"{1 - rest:.0%} on {how}, the rest in RAM: {memory.how}"
-        else:
-            shares = [gpu.reads_per_second(gpu.peak.likely) / gpu.peak.likely for _, gpu in parts]
-            how = (
-                f"on {how}; {_published([gpu for _, gpu in parts])} read weights at"
-                f" {_percent(min(shares), max(shares))} of that, beside the time to launch each"
-                " operation"
+        how = split.how(rest, left)
+        if filled and memory is not None:
+            how += (
+                f"; at the fast end with {1 - rest * (1 - filled):.0%} there, where somebody fills"
+                " the card to the last byte"
             )
         if step.architecture is not None:
             how += _in_context(step, context, lambda at: 1 / seconds(at)[1])
@@ -494,6 +497,48 @@ def _with_accelerators(
         return Speed(decode=decode, prompt=prompt, how=how + _by_llama(step.foreign))
 
     return Speed.partly({"decode": decode}, whole)
+
+
+class _Split(Record):
+    """Accelerators with their shares of the weights, and the RAM that has the rest."""
+
+    machine: Machine
+    parts: tuple[tuple[float, Gpu], ...]
+    memory: Bandwidth | None
+    experts_apart: bool
+
+    def seconds(self, step: Step, in_ram: float) -> list[float]:
+        """Slow end, likely, fast end where such a share of all lies in RAM, and the accelerators
+        have theirs of the others.
+        """
+        more = (1 - in_ram) / sum(share for share, _ in self.parts)
+        held = [(share * more, gpu) for share, gpu in self.parts]
+        left = _left_in_ram(step, 1 - in_ram) if self.experts_apart else None
+        if self.memory is not None and left is not None:
+            return _with_experts_in_ram(self.machine, self.memory, step, held, left)
+        of_parts = [(share, gpu.seconds(step)) for share, gpu in held]
+        if self.memory is not None:
+            slow, likely, fast = _processor_seconds(self.machine, self.memory, step)
+            of_parts.append((in_ram, (slow, likely, fast)))
+        return [sum(share * own[end] for share, own in of_parts) for end in range(3)]
+
+    def how(self, in_ram: float, left: Left | None) -> str:
+        """What the pace rests on, where that share or those experts lie in RAM."""
+        gpus_used = [gpu for _, gpu in self.parts]
+        how = " and ".join(map(_rated_gpu, gpus_used))
+        if self.memory is not None and left is not None:
+            return (
+                f"on {how}, the experts of {left.layers:.0f} layers in RAM (a wide range from both"
+                f" memories, not measured): {self.memory.how}"
+            )
+        if self.memory is not None:
+            return f"{1 - in_ram:.0%} on {how}, the rest in RAM: {self.memory.how}"
+        shares = [gpu.reads_per_second(gpu.peak.likely) / gpu.peak.likely for gpu in gpus_used]
+        return (
+            f"on {how}; {_published(gpus_used)} read weights at"
+            f" {_percent(min(shares), max(shares))} of that, beside the time to launch each"
+            " operation"
+        )
 
 
 # a guess around five reports of machines whose RAM is not stated, 0.4 to 1.2 of the likely pace
@@ -510,6 +555,8 @@ def _with_experts_in_ram(
     """GPUs take every layer one after the other, each its part of them; between two of them the
     processor computes the experts that lie in RAM. Slow end, likely, fast end.
     """
+    from .experts import CROSSING_SECONDS, parts_of
+
     on_devices, in_ram = parts_of(step, left)
     held = sum(share for share, _ in parts)
     beside = _processor_seconds(machine, memory, in_ram)
@@ -525,6 +572,8 @@ def _with_experts_in_ram(
 
 def _parts(machine: Machine, offloaded: Mapping[int, float]) -> list[tuple[float, Gpu]] | Speed:
     """The share of each accelerator and how it decodes; no pace where that of one is not known."""
+    from .graphics import gpu_of
+
     devices = machine.accelerators or ()
     parts: list[tuple[float, Gpu]] = []
     for number, share in offloaded.items():
@@ -605,6 +654,8 @@ def _shared_gpu(machine: Machine, runtime: str | None) -> _SharedGpu | None:
         and runtime in _RUNS_ON_SHARED
         and not is_guest(machine)
     )
+    from .graphics import gpu_with
+
     gpu = gpu_with(device or _APPLE_GPU, peak, apple_gpu_unpacks(machine))
     return _SharedGpu(name=device.name if device else "its GPU", gpu=gpu, used=used)
 
@@ -632,6 +683,8 @@ def instruction_sets_for_layout(machine: Machine) -> tuple[str, ...] | None:
 
 def _shared_peak(machine: Machine, device: Accelerator | None) -> Peak | None:
     """What the GPU beside the RAM may read of it; None where nothing tells."""
+    from .graphics import Peak, device_bandwidth
+
     own = device_bandwidth(device) if device is not None else None
     fact = "memory_bandwidth_bytes_per_second"
     machine_rate = machine.memory_bandwidth_bytes_per_second
@@ -649,7 +702,7 @@ def _shared_peak(machine: Machine, device: Accelerator | None) -> Peak | None:
         return Peak(
             slow=named.usual,
             likely=named.usual,
-            fast=(named.usual * named.most) ** 0.5,
+            fast=named.most,
             how=f"the memory of {named.name} with every channel filled",
         )
     if chip is None:
@@ -665,6 +718,8 @@ def _shared_peak(machine: Machine, device: Accelerator | None) -> Peak | None:
 
 def _unnamed_peak(machine: Machine) -> Peak | None:
     """Of memory that no name tells: what was measured, or the class of the machine."""
+    from .graphics import Peak
+
     if machine.memory_bandwidth_bytes_per_second is None and is_client_by_class(machine):
         slow, fast = CLIENT_PEAKS
         return Peak(
@@ -829,7 +884,7 @@ def seconds_on_processor(machine: Machine, step: Step) -> tuple[float, float, fl
 def _processor_seconds(machine: Machine, memory: Bandwidth, step: Step) -> list[float]:
     """Of one token that the processor reads from RAM: slow end, likely, fast end."""
     threads = threads_of(machine)
-    return [
+    slow, likely, fast = (
         _seconds(step, operations, rate, threads * core, kept)
         for rate, core, operations, kept in zip(
             (memory.low, memory.likely, memory.high),
@@ -838,7 +893,8 @@ def _processor_seconds(machine: Machine, memory: Bandwidth, step: Step) -> list[
             (0.0, *memory.kept_bytes),
             strict=True,
         )
-    ]
+    )
+    return [slow + step.choosing_seconds, likely, fast]
 
 
 def _seconds(
@@ -936,5 +992,6 @@ def _prompt_rates(name: str, *, has_experts: bool) -> tuple[float, ...] | None:
     experts = [part / whole for part, whole in zip(_PROMPT_EXPERTS, _PROMPT_DENSE, strict=True)]
     factors = experts if has_experts else [1.0, 1.0, 1.0]
     return tuple(
-        share * factor * peak for share, factor in zip(_PROMPT_OF_PEAK, factors, strict=True)
+        share * factor * peak
+        for share, factor in zip(gpus.prompt_share(name), factors, strict=True)
     )

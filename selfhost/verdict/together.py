@@ -264,11 +264,11 @@ def _sum_of(names: Sequence[str], needs: Sequence[Needs]) -> Needs:
     known of the sum.
     """
     memories = [each.memory for each in needs]
-    known = [memory for memory in memories if memory is not None]
-    terms = tuple(term for memory in known for term in memory.terms)
+    read_memories = [memory for memory in memories if memory is not None]
+    terms = tuple(term for memory in read_memories for term in memory.terms)
     memory = None
-    if len(known) == len(memories):
-        evictable_bytes = sum(memory.evictable_bytes for memory in known)
+    if len(read_memories) == len(memories):
+        evictable_bytes = sum(memory.evictable_bytes for memory in read_memories)
         memory = MemoryNeed(terms=terms, evictable_bytes=evictable_bytes)
     return Needs(
         download_bytes=None,
@@ -335,11 +335,11 @@ def _disk(together: _Together) -> Finding:
     by_volume: list[tuple[object, list[int]]] = []
     for index in together.of_new_files:
         volume = _volume(together, index)
-        known = next((members for other, members in by_volume if other == volume), None)
-        if known is None:
+        on_volume = next((members for other, members in by_volume if other == volume), None)
+        if on_volume is None:
             by_volume.append((volume, [index]))
         else:
-            known.append(index)
+            on_volume.append(index)
     return _worst([_on_one_volume(together, members) for _, members in by_volume])
 
 
@@ -401,15 +401,15 @@ def _accelerator(together: _Together) -> Finding:
             together.needs[index].placement == "host",
         )
         groups.setdefault(key, []).append(index)
-    found = []
+    findings = []
     for members in groups.values():
         first = together.questions[members[0]]
         held = _on_the_same(together, members)
         finding = check.accelerator_check(
             held, machine, first.runtime, _rule_of(first), now_only=basis == "available"
         )
-        found.append(_with_shares(finding, first.runtime, together, members))
-    return _worst(found)
+        findings.append(_with_shares(finding, first.runtime, together, members))
+    return _worst(findings)
 
 
 def _with_shares(

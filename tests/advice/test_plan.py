@@ -14,12 +14,13 @@ import pytest
 from helpers.paths import SCHEMAS
 from selfhost import Workload, check, plan
 from selfhost.advice.plan import Least, Plan, make_plan
-from selfhost.api import open_catalogue
 from selfhost.catalogue.names import resolve
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.cli import main as cli
 from selfhost.machine.changes import apply
 from selfhost.machine.profiles import all_profiles
 from selfhost.machine.record import Accelerator, Machine
+from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
 from selfhost.reports.plan_text import plan_document
 from selfhost.verdict.findings import Outcome
@@ -473,6 +474,20 @@ def test_a_plan_counts_apart_what_runs_and_what_may() -> None:
     }
     plain_answer = plain(plan_document(plan_of("llama-3.1-8b", Workload(min_tokens_per_second=0))))
     assert ", and may on" not in plain_answer
+
+
+def test_a_plan_of_slow_work_is_headed_as_check_heads_it() -> None:
+    """A video in RAM takes days: where `check` says RUNS SLOWLY the plan does not count it as running like the others."""
+    plan = plan_of("wan2.1-t2v-14b", Workload(runtime="diffusers"))
+    for known in plan.fitting[::12]:
+        verdict = check(plan.model, plan.workload, machine=known.profile.machine)
+        head = plain(check_document([verdict])).splitlines()[0]
+        assert ("RUNS SLOWLY" in head) is known.is_slow, known.name
+    slow = sum(known.is_slow for known in plan.fitting)
+    shown = plain(plan_document(plan))
+    assert 0 < slow < len(plan.fitting)
+    assert f"and slowly on {slow} more" in shown
+    assert "or slowly in" in shown.splitlines()[0]
 
 
 def test_a_limit_is_not_shown_as_all_of_the_memory() -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from helpers.paths import ROOT
-from selfhost.api import Beside, FleetJudge, check_with, open_catalogue
+from selfhost.answers.fleet import FleetJudge
+from selfhost.answers.together import Beside
+from selfhost.answers.verdicts import check_with
 from selfhost.audit import large as large_module
 from selfhost.audit import machines as machines_module
 from selfhost.audit import workers
@@ -25,6 +27,7 @@ from selfhost.audit.policy import Policy, read_policy
 from selfhost.audit.record import Audit, Row
 from selfhost.audit.run import run_audit
 from selfhost.audit.workers import in_shares
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.tomlfile import Document
 from selfhost.core.workload import Workload
 from selfhost.machine.profiles import load

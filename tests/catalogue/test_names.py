@@ -190,6 +190,8 @@ IN_OLLAMA = [
     ("mistral", MISTRAL, MISTRAL),
     ("codestral", "codestral-22b-v0.1", "codestral-22b-v0.1"),
     ("deepseek-coder", "deepseek-coder-v2-lite-instruct", "deepseek-coder-1.3b-instruct"),
+    ("starcoder", "starcoder", "starcoderbase-3b"),
+    ("r1-1776", "r1-1776", "r1-1776-distill-llama-70b"),
     ("aya", "aya-expanse-8b", "aya-23-8b"),
 ]
 
@@ -206,7 +208,7 @@ def answer_to(name: str) -> tuple[str, ...]:
     return (resolution.spec_id, resolution.quantization or "", resolution.runtime or "")
 
 
-@pytest.mark.parametrize("group", ["reports", "kinds", "strangers"])
+@pytest.mark.parametrize("group", ["reports", "kinds", "strangers", "asked"])
 def test_public_names_are_answered_as_judged_by_eye(group: str) -> None:
     """The names of public reports, and well-known names of models that write no text, with the answer that is right for each."""
     names = tomllib.loads(PUBLIC_NAMES.read_text(encoding="utf-8"))[group]
@@ -257,9 +259,9 @@ def test_a_name_that_means_another_model_in_ollama_says_so(
         )
 
 
-@pytest.mark.parametrize("name", ["starcoder", "stable-code"])
+@pytest.mark.parametrize("name", ["nuextract", "stable-code"])
 def test_what_ollama_loads_by_a_name_may_be_no_model_that_is_known(name: str) -> None:
-    """starcoder:latest is StarCoderBase 3B: it is not taken for the model that the name means here."""
+    """nuextract:latest is the 3.8B of Phi-3.5: it is not taken for the model that the name means here."""
     assert "not in the catalogue" in " ".join(resolve(name, CATALOGUE).notes)
     with pytest.raises(UnknownModelError, match="which is not in the catalogue") as caught:
         resolve(f"{name}:latest", CATALOGUE)
@@ -689,7 +691,9 @@ def test_what_is_listed_as_alike_leads_to_models_that_exist() -> None:
     names = [canonical(name) for repositories in listed.values() for name in repositories]
     assert len(set(names)) == len(names)
     assert all(
-        re.fullmatch(r"(?:[\w.-]+/)?[\w.-]+", name) for part in listed.values() for name in part
+        re.fullmatch(r"(?:[\w.-]+/)?[\w.-]+|[\w.-]+:[\w.-]+", name)
+        for part in listed.values()
+        for name in part
     )
 
 
@@ -853,6 +857,49 @@ def test_an_error_survives_a_process_pool(typed: str) -> None:
     )
     assert (again.nearest, again.remedy) == (caught.value.nearest, caught.value.remedy)
     assert getattr(again, "kind", None) == getattr(caught.value, "kind", None)
+
+
+def test_what_stands_around_a_name_does_not_hide_it() -> None:
+    """Prefixes of LiteLLM (its documentation), Amazon Bedrock's ids, the effort that leaderboards add, a llamafile, brackets and the `v` of a version."""
+    expected = {
+        "ollama/qwen2.5-coder:14b": ("qwen2.5-coder-14b-instruct", None),
+        "ollama/hermes3:8b-llama3.1-fp16": ("hermes-3-llama-3.1-8b", "F16"),
+        "openrouter/qwen/qwen3-32b": ("qwen3-32b", None),
+        "fireworks_ai/accounts/fireworks/models/llama-v3p1-70b-instruct": (
+            "llama-3.1-70b-instruct",
+            None,
+        ),
+        "bedrock/us.amazon.nova-pro-v1:0": ("amazon-nova-pro", None),
+        "mistral.mistral-7b-instruct-v0:2": ("mistral-7b-instruct-v0.2", None),
+        "gpt-oss-120b (high)": ("gpt-oss-120b", None),
+        "DeepSeek R1 (0528)": ("deepseek-r1-0528", None),
+        "Phi-3-mini-4k-instruct.F16.llamafile": ("phi-3-mini-4k-instruct", "F16"),
+        "llama-v2-7b-chat": ("llama-2-7b-chat", None),
+    }
+    resolved = {name: resolve(name, CATALOGUE) for name in expected}
+    assert {
+        name: (answer.spec_id, answer.quantization) for name, answer in resolved.items()
+    } == expected
+
+
+def test_a_part_and_another_kind_need_not_as_much_as_the_model_in_their_name() -> None:
+    """A draft or an adapter is loaded beside the model; speech and pictures add parts; a lone size says what its weights weigh."""
+    said = {}
+    for name in (
+        "Qwen3-8B-speculator.eagle3",
+        "Granite 4.0 1B Speech",
+        "Skyfall 36B",
+        "tiny.en",
+        "llama-3.1-8b-uncensored",
+    ):
+        with pytest.raises(UnknownModelError) as caught:
+            resolve(name, CATALOGUE)
+        said[name] = f"{caught.value.message} {caught.value.remedy}"
+    assert "loaded beside qwen3-8b" in said["Qwen3-8B-speculator.eagle3"]
+    assert "with parts for speech" in said["Granite 4.0 1B Speech"]
+    assert "72 GB in 16 bits" in said["Skyfall 36B"]
+    assert "selfhost check whisper-tiny.en" in said["tiny.en"]
+    assert "needs as much" in said["llama-3.1-8b-uncensored"]
 
 
 def test_near_names_are_looked_for_when_somebody_asks(monkeypatch: pytest.MonkeyPatch) -> None:

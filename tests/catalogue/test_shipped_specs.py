@@ -581,6 +581,7 @@ def test_runtime_is_usable(id: str) -> None:
         "device": "cuda",
         "variant": ", variant='fp16'",
         "remote_code": ", trust_remote_code=True",
+        "cast": ", dtype='float16'",
         "parts": "--diffusion-model models/x.gguf",
     }
     numbers = {

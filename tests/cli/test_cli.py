@@ -985,7 +985,7 @@ def test_any_encoding_of_the_pipe_carries_the_answer(
     assert (done.returncode, done.stderr) == (0, b"")
     first, *rest = done.stdout.decode(encoding).splitlines()
     # the sign may change, the answer, the command and the last line of all do not
-    assert re.fullmatch(r"\S RUNS  Mistral 7B Instruct v0\.3 on vm-24gib", first)
+    assert re.fullmatch(r"\S RUNS, MAYBE SLOWLY  Mistral 7B Instruct v0\.3 on vm-24gib", first)
     assert any(line.startswith("  llama-server -hf ") for line in rest)
     assert "record the machine again" in rest[-1]
 
@@ -1115,3 +1115,15 @@ def test_what_a_name_can_mean_stands_in_the_answer(
     assert told not in err
     _, out, _ = run(capsys, "check", "gpt2", *words, "--format", "json")
     assert any(told in note for note in json.loads(out)["notes"])
+    for command in (
+        ("list", "gpt2"),
+        ("compare", "gpt2", "opt-1.3b"),
+        ("check", "gpt2", "opt-1.3b"),
+        ("show", "gpt2"),
+    ):
+        _, out, err = run(capsys, *command, *words)
+        assert " ".join(out.split()).count(told) == 1, command
+        assert told not in err, command
+        _, out, err = run(capsys, *command, *words, "--format", "json")
+        assert told in json.dumps(json.loads(out), ensure_ascii=False).replace('\\"', '"'), command
+        assert told not in err, command

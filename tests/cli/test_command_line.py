@@ -455,6 +455,19 @@ def test_help_fits_the_terminal(
     assert out.replace(" \\\n", " ").split() == wide.split()
 
 
+def test_a_pipe_has_the_width_that_columns_states(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without COLUMNS nothing is wrapped in a pipe; with it lines are, and no bar is drawn."""
+    asked = ("check", "mistral-7b", "--machine", "macbook-air-m2-16gb")
+    _, wide, _ = run(capsys, *asked)
+    monkeypatch.setenv("COLUMNS", "60")
+    _, out, _ = run(capsys, *asked)
+    prose = out.partition("To run it")[0]
+    assert max(map(len, prose.splitlines())) <= 60 < max(map(len, wide.splitlines()))
+    assert prose.split() == wide.partition("To run it")[0].split()
+
+
 @pytest.mark.parametrize(
     ("words", "environment", "coloured"),
     [

@@ -61,7 +61,18 @@ KEYS = {
         "smaller",
         "unpacked_gb_per_s",
         "tflops",
+        "neural",
         "source",
+    },
+    "prompt": {
+        "vendor",
+        "neural",
+        "generation",
+        "hbm",
+        "least_capability",
+        "most_flops",
+        "share",
+        "devices",
     },
     "pace": {
         "vendor",
@@ -102,6 +113,23 @@ def test_every_gpu_has_a_pace() -> None:
             assert 0.3 < pace.share < 0.95
             assert pace.slow < 1 < pace.fast
     assert all(row["runs"] >= row["devices"] for row in TABLE["pace"])
+
+
+@pytest.mark.parametrize(
+    ("name", "tokens_per_second"),
+    [
+        ("Apple M2 Pro", 341.19), ("Apple M4 Max GPU", 885.68), ("Apple M5", 627.88), ("Tesla P40", 912.41),
+        ("NVIDIA GeForce RTX 5070 Ti", 6952.38), ("NVIDIA A100-SXM4-80GB", 4849.53), ("AMD Radeon RX 5700 XT", 468.06),
+    ],
+)  # fmt: skip
+def test_prompts_reach_a_share_of_the_peak_by_kind(name: str, tokens_per_second: float) -> None:
+    """Llama 2 7B in Q4_0, 512 tokens (llama.cpp discussions 4167, 10879 and 15013, pull request 4766): inside the share of the kind, which spans a factor of 5 at most but for data centre cards."""
+    low, likely, high = gpus.prompt_share(name)
+    assert low < likely < high
+    assert high / low < 5 or gpus.has_hbm(name)
+    peak = gpus.peak_flops(name, gpus.capability_by_name(name))
+    assert peak is not None
+    assert low < tokens_per_second * 2 * 6.48e9 / peak < high
 
 
 def test_clocks_are_those_of_the_whole_gpu() -> None:

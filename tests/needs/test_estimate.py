@@ -126,8 +126,8 @@ def test_names_people_type_are_understood() -> None:
     ):
         assert needs.canonical_quantization(text) == name
     assert needs.canonical_quantization("Q9_K_XXL") is None
-    for name in needs.QUANTIZATIONS:
-        assert needs.canonical_quantization(name) in needs.QUANTIZATIONS
+    for name in needs.every_quantization():
+        assert needs.canonical_quantization(name) in needs.every_quantization()
 
 
 @pytest.mark.parametrize(
@@ -414,3 +414,25 @@ def test_a_checkpoint_is_as_large_as_its_repository_lists(
     sized = needs.weights_bytes(spec, "safetensors", stored, rows())
     assert isinstance(sized, SizedWeights)
     assert sized.bytes == pytest.approx(listed, rel=0.01)
+
+
+def test_files_in_32_bits_are_loaded_in_16_if_told() -> None:
+    """GPT-J: files of 24.2 GB, and 12.1 GB of weights in float16 (its spec's source); the cache halves too. T5 keeps a matrix in 32 bits beside float16 (modeling_t5.py), not beside bfloat16."""
+    spec, program = catalogue().spec("gpt-j-6b"), runtime("transformers")
+    assert needs.quantizations_of(spec, program, rows())[:3] == ("float32", "bfloat16", "float16")
+    wide, narrow = (asked(spec, program, quantization=kind) for kind in ("float32", "float16"))
+    assert wide.download_bytes == narrow.download_bytes
+    halved = {
+        name: [sum(term.bytes for term in memory(each).terms if term.name == name) for each in (wide, narrow)]
+        for name in ("weights", "kv_cache")
+    }  # fmt: skip
+    assert all(after == pytest.approx(before / 2, rel=0.01) for before, after in halved.values())
+    read = needs.decode_bytes_by_type(spec, program, "pickle", "float16", rows())
+    assert list(read) == ["float16"]
+    assert read["float16"] == pytest.approx(12.1e9, rel=0.05)
+    t5 = catalogue().spec("flan-t5-xl")
+    sizes = [
+        memory(asked(t5, program, quantization=kind)).total_bytes
+        for kind in ("float16", "bfloat16")
+    ]
+    assert sizes[0] > sizes[1]

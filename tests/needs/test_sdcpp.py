@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 
+from helpers.paths import TRUTH
 from selfhost import Route, Workload, check
-from selfhost.api import open_catalogue
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.machine.changes import apply
 from selfhost.machine.named import machine_named
 from selfhost.machine.record import Machine
-from selfhost.needs import needs_of, parts_of
+from selfhost.needs import needs_of, parts_of, sdcpp
 
 CATALOGUE = open_catalogue()
 RUNTIME = CATALOGUE.runtime("stable-diffusion.cpp")
@@ -79,6 +81,73 @@ def test_a_gpu_that_holds_no_published_weights_has_a_way(model: str, gpu: str, r
     parts = parts_of(verdict.model, RUNTIME)
     assert parts is not None
     assert len(re.findall(r"models/", line)) == len(parts.files)
+
+
+def _reserved() -> dict[str, dict[str, int]]:
+    """What the program's allocator reserved, by model and size, of benchmarks/sdcpp_probe.cpp."""
+    runs = json.loads((TRUTH / "sdcpp.json").read_text(encoding="utf-8"))["reserved"]
+    return {run["name"]: run for run in runs}
+
+
+# graphs of the same shapes, and the decoders of each; the tile where it is not a picture of 256
+SHAPES = {
+    "flux.1-dev": ("flux.1-dev pixels=1024", "flux pixels=256"),
+    "flux.1-schnell": ("flux.1-dev pixels=1024", "flux pixels=256"),
+    "flux.2-dev": ("flux.2-dev pixels=1024", "flux.2 pixels=512"),
+    "qwen-image": ("qwen-image pixels=1024", "wan2.1, a picture pixels=256"),
+    "qwen-image-edit": ("qwen-image-edit pixels=1024", "wan2.1, a picture pixels=256"),
+    "z-image-turbo": ("z-image-turbo pixels=1024", "flux pixels=256"),
+    "wan2.1-t2v-14b": ("wan2.1-t2v-14b 832x480 frames=33", "wan2.1, a tile of 256 frames=33"),
+    "wan2.2-t2v-a14b": ("wan2.1-t2v-14b 832x480 frames=33", "wan2.1, a tile of 256 frames=33"),
+    "wan2.2-i2v-a14b": ("wan2.2-i2v-a14b 832x480 frames=33", "wan2.1, a tile of 256 frames=33"),
+    "wan2.2-ti2v-5b": ("wan2.2-ti2v-5b 832x480 frames=33", "wan2.2, a tile of 256 frames=33"),
+}
+
+
+def test_buffers_are_what_the_program_reserves() -> None:
+    """For the size in the options, with --diffusion-fa and --vae-tiling as the command has it."""
+    reserved = _reserved()
+    assert "--diffusion-fa" in RUNTIME.command
+    assert "--vae-tiling" in RUNTIME.command
+    assert {parts.model for parts in RUNTIME.parts} == set(SHAPES)
+    for parts in RUNTIME.parts:
+        shape, decoder = SHAPES[parts.model]
+        graph = reserved[f"{shape} flash=True"]
+        assert parts.denoise_bytes == graph["compute_bytes"], parts.model
+        assert parts.decode_bytes == reserved[f"vae of {decoder}"]["compute_bytes"], parts.model
+        denoiser = CATALOGUE.spec(parts.model).components["transformer"]
+        # the graph is that of the model: FLUX.1 [schnell] has no embedding of guidance
+        assert denoiser == pytest.approx(graph["parameters"], rel=0.002), parts.model
+
+
+def test_the_graphs_laid_out_are_those_of_a_real_run() -> None:
+    """What sd-cli printed while it made a picture of 256 pixels with Stable Diffusion 1.5."""
+    printed = json.loads((TRUTH / "sdcpp.json").read_text(encoding="utf-8"))["printed"]
+    reserved = _reserved()
+    for name, line in (
+        ("stable-diffusion-v1-5 pixels=256 flash=True", "unet compute buffer"),
+        ("vae of sd pixels=256", "vae compute buffer"),
+    ):
+        assert reserved[name]["compute_bytes"] / 2**20 == pytest.approx(printed[line], abs=0.01)
+
+
+def test_the_decoder_counts_where_it_takes_more_than_the_denoiser() -> None:
+    """33 frames of Wan's decoder take 3.5 GB a tile, twice what a pass of its denoiser takes."""
+    workload = Workload(runtime=RUNTIME.id, format="gguf", quantization="Q4_K_S")
+    needs = needs_of(CATALOGUE.spec("wan2.2-ti2v-5b"), RUNTIME, workload, ROWS)
+    assert needs.memory is not None
+    compute = next(term for term in needs.memory.terms if term.name == "compute")
+    assert compute.bytes > 3_000_000_000
+    # one file at a time: the text encoder, or the decoder's small file and its buffer
+    by_component = needs.offloaded[0].device
+    assert sum(term.bytes for term in by_component) < needs.memory.total_bytes
+
+
+def test_the_published_buffer_lies_in_the_range() -> None:
+    """650 MiB for FLUX.1 and 768 × 768 pixels with --diffusion-fa (docs/performance.md)."""
+    size = _reserved()["flux.1-dev pixels=768 flash=True"]["compute_bytes"]
+    buffer = sdcpp.compute_term(size, "a pass of the denoiser", RUNTIME)
+    assert buffer.low_bytes <= 650 * 2**20 <= buffer.high_bytes
 
 
 def test_a_conversion_of_somebody_else_needs_no_login() -> None:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from helpers import report_samples as samples
 from selfhost import check
-from selfhost.api import open_catalogue
 from selfhost.catalogue import openness
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.catalogue.provider_names import provider_name
 from selfhost.catalogue.spec import License
 from selfhost.core.errors import MachineFileError, Problem, SelfhostError, UnknownModelError
@@ -136,6 +136,19 @@ def test_colour_is_there_when_asked_for() -> None:
     codes = set(";".join(re.findall(r"\x1b\[([0-9;]*)m", coloured.getvalue())).split(";"))
     assert {"31", "32", "33"} <= codes
     assert codes <= {"0", "1", "31", "32", "33", "36"}
+
+
+def test_the_first_line_agrees_with_the_pace_below_it() -> None:
+    """Ends too far apart for one figure are both told; where the slow one is below the wanted pace, the head says that it may be slow."""
+    machine = load("laptop-ryzen-7840u-32gb").machine
+    verdict = check("mistral-7b", machine=machine)
+    heads = {}
+    for low, likely, high in ((3, 6, 20), (0.5, 6, 20), (1.5, 2.5, 4), (0.1, 1, 20)):
+        pace = PaceRange(low=low, likely=likely, high=high)
+        paced = verdict.replace(speed=Speed(decode=pace, prompt=None, how="test"))
+        first = plain(check_text.check_document([paced])).splitlines()[0]
+        heads[low] = first.partition("  ")[0].removeprefix("✓ ")
+    assert heads == {3: "RUNS", 0.5: "RUNS, MAYBE SLOWLY", 1.5: "RUNS", 0.1: "RUNS SLOWLY"}
 
 
 @each_verdict

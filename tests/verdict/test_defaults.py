@@ -8,7 +8,8 @@ import pytest
 
 from helpers.machines import IDS, VM
 from selfhost import Outcome, Route, Workload, check, rank
-from selfhost.api import check_with, open_catalogue
+from selfhost.answers.verdicts import check_with
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.errors import SelfhostError
 from selfhost.machine.named import machine_named as named_machine
 from selfhost.machine.profiles import all_profiles, load
@@ -390,3 +391,17 @@ def test_an_ollama_tag_is_trained_as_its_model() -> None:
     by_name = check("llama-3.1-8b", FINETUNING, machine=profile("desktop-rtx4090-24gb"))
     assert by_tag.workload.replace(runtime=None) == by_name.workload.replace(runtime=None)
     assert by_tag.needs == by_name.needs
+
+
+def test_a_name_of_files_for_another_system_leads_to_those_that_run() -> None:
+    """MLX runs on a Mac: a name of its files asked about elsewhere is the model's GGUF there, and says so; --runtime mlx, and a policy, mean what they say."""
+    name, card = "mlx-community/Qwen3-4B-4bit", profile("desktop-rtx4090-24gb")
+    elsewhere = check(name, machine=card)
+    assert (elsewhere.route, elsewhere.workload.runtime) == (Route.LOCAL, "llama.cpp")
+    assert any("--runtime mlx" in note for note in elsewhere.understood_as)
+    here = check(name, machine=profile("macbook-air-m2-16gb"))
+    assert (here.route, here.workload.runtime) == (Route.LOCAL, "mlx")
+    asked = check(name, Workload(runtime="mlx"), machine=card)
+    assert asked.finding("runtime").code == "runtime-no-build"  # type: ignore[union-attr]
+    held = check_with(CATALOGUE, name, Workload(), card, follows_machine=False)
+    assert held.workload.runtime == "mlx"

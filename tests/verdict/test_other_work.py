@@ -7,6 +7,9 @@ import pytest
 from helpers.desktops import machine_with
 from selfhost import Machine, Workload, check
 from selfhost.core.errors import WorkloadError
+from selfhost.machine import gpus
+from selfhost.machine.record import Accelerator
+from selfhost.verdict import pictures
 from selfhost.verdict.findings import Outcome
 from selfhost.verdict.record import Verdict
 from selfhost.verdict.speech import encoder_operations
@@ -184,3 +187,14 @@ def test_what_nothing_tells_is_said_and_decides_nothing() -> None:
     assert finding is not None
     assert finding.code == "speed-not-known"
     assert not finding.leaves_open
+
+
+def test_a_geforce_draws_as_fast_as_comfyui_users_report() -> None:
+    """FLUX.1 [dev], 20 steps of 74.6 x 10^12 operations, on an RTX 4080 in 22 seconds and with --fast in 16 (Comfy-Org/ComfyUI#4545): both inside; a workstation's card sums at its full rate."""
+    shares = pictures._gpu_shares(Accelerator(vendor="nvidia", name="NVIDIA GeForce RTX 4080"))
+    peak = gpus.peak_flops("NVIDIA GeForce RTX 4080", "8.9")
+    assert peak is not None
+    for seconds in (16, 22):
+        assert shares[0] < 20 * 74.6e12 / seconds / peak < shares[2]
+    other = pictures._gpu_shares(Accelerator(vendor="nvidia", name="NVIDIA RTX A6000"))
+    assert other == pictures.GPU_SHARES

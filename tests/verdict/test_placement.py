@@ -11,7 +11,7 @@ from selfhost.machine.profiles import load
 from selfhost.needs.records import MemoryNeed
 from selfhost.verdict import findings
 from selfhost.verdict.findings import Outcome
-from selfhost.verdict.placement import smallest_device_bytes
+from selfhost.verdict.placement import share_if_filled, smallest_device_bytes
 from selfhost.verdict.record import Route, considered, judge
 from verdict.small import (
     BIG,
@@ -57,6 +57,20 @@ def test_a_split_keeps_every_byte() -> None:
     assert after.placement == "split"
     assert after.memory.total_bytes == before.memory.total_bytes
     assert {one.where for one in after.memory.terms} == {"host", "accelerator:0"}
+
+
+def test_a_split_that_just_misses_may_lie_on_the_card_in_whole() -> None:
+    """A gigabyte stays free and the most is reckoned with; somebody who fills the card leaves less in RAM, or nothing. Six public runs on an RX 7900 XT did."""
+
+    def filled(low: int, high: int) -> float:
+        machine = MACHINE.replace(accelerators=(GPU,))
+        placed = judge(question(needs=needs_of(low, high)), machine).needs
+        assert placed is not None
+        return share_if_filled(placed, machine)
+
+    assert filled(17 * GIB, 18 * GIB) == 0, "nothing is left in RAM"
+    near, far = filled(23 * GIB, 24 * GIB), filled(27 * GIB, 28 * GIB)
+    assert 0 < far < near <= 1
 
 
 def test_unified_memory_is_no_second_pool() -> None:
@@ -358,3 +372,23 @@ def test_the_ways_to_lay_it_out_are_told() -> None:
     assert split.accelerator_high_bytes == 28 * GIB * 25 // 32
     assert host.fits is False
     assert considered(asked, judge(asked, MACHINE), MACHINE) == ()
+
+
+def test_where_nothing_fits_the_least_that_is_short_is_told() -> None:
+    """Of a model that RAM and GPU would hold together but for a little, that little; of one that must lie on one of them whole, what the larger lacks."""
+    machine = MACHINE.replace(memory_available_bytes=15 * GIB, accelerators=(GPU,))
+    # 22 GiB on the GPU and 15 in RAM, of whole layers
+    asked = question(needs=needs_of(38 * GIB, 38 * GIB))
+    memory = found("memory", asked, machine)
+    assert memory.outcome is Outcome.FAIL
+    assert memory.short is not None
+    assert 1 * GIB <= memory.short <= (1 + 38 / 32) * GIB
+    assert found("accelerator", asked, machine).outcome is Outcome.WARN
+    assert "GPU memory would do" in (memory.remedy or "")
+    whole = question(
+        needs=needs_of(25 * GIB, 25 * GIB), runtime=RUNTIME.replace(splits_layers=False)
+    )
+    assert found("accelerator", whole, machine).short == 3 * GIB
+    assert found("memory", whole, machine).outcome is Outcome.PASS
+    small = GPU.replace(memory_total_bytes=8 * GIB, memory_free_bytes=8 * GIB)
+    assert found("memory", whole, machine.replace(accelerators=(small,))).short == 10 * GIB

@@ -8,7 +8,7 @@ from ... import needs as need
 from ...catalogue.spec import RuntimeSpec
 from ...needs.llamacpp.graphs import operations
 from ...needs.tensors import row_of
-from ...verdict.placement import share_on_shared
+from ...verdict.placement import share_if_filled, share_on_shared
 from ...verdict.record import Verdict
 from ...verdict.speed import Speed, predict, shares_of
 
@@ -48,6 +48,7 @@ def speed_at(
             runtime=workload.runtime,
             offloaded=shares_of(needs) if needs.placement != "host" else None,
             on_shared=share_on_shared(needs, verdict.machine, layers),
+            filled=share_if_filled(needs, verdict.machine),
         )
 
     return at

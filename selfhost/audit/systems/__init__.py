@@ -271,8 +271,8 @@ class Reader:
         """Each machine that all streams together tell of, with the file of its first answer."""
         for reader in self._readers:
             # of a system whose answers no stream held there is nothing
-            for file, told in reader.rest():
-                yield file, _entry(None, told)
+            for file, machine in reader.rest():
+                yield file, _entry(None, machine)
 
     def _of_lines(self, text: Text, file: str) -> Iterator[Entry]:
         start = text.start(_START)
@@ -281,11 +281,11 @@ class Reader:
             raise Unreadable(_nobodys(self._readers), line=text.line)
         number = text.line
         while (line := text.line_text()) is not None:
-            for told in reader.line(line.rstrip("\r"), file, number):
-                yield _entry(number, told)
+            for machine in reader.line(line.rstrip("\r"), file, number):
+                yield _entry(number, machine)
             number += 1
-        for told in reader.text_end(file):
-            yield _entry(number, told)
+        for machine in reader.text_end(file):
+            yield _entry(number, machine)
 
 
 class _Document:
@@ -412,8 +412,8 @@ class _Document:
     ) -> Iterator[Entry]:
         if self._doubled:
             raise _doubled(self._doubled[0], self._line)
-        for told in machines:
-            yield _entry(line, told, place)
+        for machine in machines:
+            yield _entry(line, machine, place)
 
     def _not_read(self) -> str:
         if self._is_named:

@@ -104,17 +104,17 @@ def number_of(value: Any) -> int:
 
 
 def _card(kind: Kind) -> dict[str, Any]:
-    found = _look_up(kind.name, kind.memory_total_bytes, kind.is_part)
+    chip = _look_up(kind.name, kind.memory_total_bytes, kind.is_part)
     free, total = kind.memory_free_bytes, kind.memory_total_bytes
     return {
         "vendor": kind.vendor,
-        "name": found.name,
+        "name": chip.name,
         "memory_total_bytes": total,
         "memory_free_bytes": free if free is None or total is None else min(free, total),
-        "unified": found.unified,
+        "unified": chip.unified,
         "driver": plain(kind.driver, 60),
-        "compute_capability": plain(kind.compute_capability, 20) or found.capability,
-        "memory_bandwidth_bytes_per_second": found.bytes_per_second,
+        "compute_capability": plain(kind.compute_capability, 20) or chip.capability,
+        "memory_bandwidth_bytes_per_second": chip.bytes_per_second,
     }
 
 

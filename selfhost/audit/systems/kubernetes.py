@@ -183,8 +183,8 @@ def _are_labels(members: Mapping[str, Any]) -> bool:
 
 
 def _labels_of(node: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = entry(node, "metadata", "labels")
-    return found if isinstance(found, Mapping) else {}
+    labels = entry(node, "metadata", "labels")
+    return labels if isinstance(labels, Mapping) else {}
 
 
 # ------------------------------------------------------------------ a node
@@ -283,9 +283,9 @@ def _put_features(machine: Facts, all_labels: Mapping[str, Any], threads: Any) -
         machine.put_instruction_sets(
             sets, "labels of Node Feature Discovery, cpu-cpuid, and what they bring"
         )
-        known = machine.values["instruction_sets"]
+        labelled = machine.values["instruction_sets"]
         machine.lacks(
-            [f"instruction_sets.{name}" for name in _HIDDEN_SETS if name not in known],
+            [f"instruction_sets.{name}" for name in _HIDDEN_SETS if name not in labelled],
             "Node Feature Discovery does not label it by default",
             "take it off attributeBlacklist in the configuration of nfd-worker",
         )

@@ -362,9 +362,9 @@ def _put_processor(machine: Facts, host: _Host) -> None:
     machine.put("cpu_model", host.model, named)
     if host.flags:
         machine.put_instruction_sets(host.flags, "node_cpu_flag_info, and what they bring")
-        known = machine.values["instruction_sets"]
+        flagged = machine.values["instruction_sets"]
         machine.lacks(
-            [f"instruction_sets.{name}" for name in _ASKED_SETS if name not in known],
+            [f"instruction_sets.{name}" for name in _ASKED_SETS if name not in flagged],
             "no series has it, and a pattern of node_exporter decides which flags have one",
             "start node_exporter with --collector.cpu.info.flags-include='.*'",
         )

@@ -55,8 +55,8 @@ def _identity(node: Mapping[str, Any]) -> str | None:
 
 
 def _resources(node: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    found = node.get("Resources") or node.get("resources_total")
-    return found if isinstance(found, Mapping) else None
+    resources = node.get("Resources") or node.get("resources_total")
+    return resources if isinstance(resources, Mapping) else None
 
 
 def _record(

@@ -147,10 +147,10 @@ class SlurmAnswers(Answers):
         names = entry(group, "nodes", "nodes")
         partition = plain(entry(group, "partition", "name"))
         for name in names if isinstance(names, list) else ():
-            known = self._groups.get(name) if isinstance(name, str) else None
-            if known is not None:
-                if partition and partition not in known[1]["partitions"]:
-                    known[1]["partitions"].append(partition)
+            earlier = self._groups.get(name) if isinstance(name, str) else None
+            if earlier is not None:
+                if partition and partition not in earlier[1]["partitions"]:
+                    earlier[1]["partitions"].append(partition)
             elif isinstance(name, str):
                 self.files.add(file)
                 self._groups[name] = (file, _of_group(name, group, partition))

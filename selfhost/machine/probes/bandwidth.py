@@ -18,9 +18,17 @@ from ...core import units
 from ...core.records import Record, Unread
 from ..record import AT_LEAST, MAX_MEMORY_BYTES, Machine
 from .activity import disturbances, read_activity
-from .host import NATIVE, Host
-from .pages import Filler
-from .procfs import parse_list
+from .host import Host
+from .pages import Filler, private_memory
+from .plan import (
+    FACT,
+    LEAST_CPU_SHARE,
+    Plan,
+    cache_bytes,
+    doubts_of,
+    plan_for,
+    unread,
+)
 from .traces import Trace, best_of_one, rate
 
 TYPE_CHECKING = False
@@ -29,22 +37,13 @@ if TYPE_CHECKING:
     import threading
     from typing import Any
 
-FACT = "memory_bandwidth_bytes_per_second"
-# more threads than this add nothing on a desktop and some seconds of start-up on a server
-MAX_THREADS = 16
-# a cache of a quarter of the buffer may still answer a few reads in a hundred; filling more takes
-# most of a second on a server
-LEAST_BYTES, GOOD_BYTES, MOST_BYTES = 128 * units.MIB, 256 * units.MIB, 4 * units.GIB
-LEAST_CACHES = 4
-# what a measurement may take of the memory that is free
-SHARE_OF_AVAILABLE = 8
 CHUNK_BYTES = units.MIB
 # what every core's own caches hold
 NEAR_BYTES = 512 * units.KIB
 ALONE_SECONDS, READ_SECONDS, COPY_SECONDS, NEAR_SECONDS = 0.08, 0.18, 0.1, 0.01
-DEADLINE_SECONDS = 10.0
-# of its processor, what an undisturbed thread gets
-LEAST_CPU_SHARE = 0.95
+# two threads fill 2 GiB in 0.12 s; a virtual machine took 3 s to which its host had to give the
+# memory first, and has it the next time
+FILL_SECONDS, DEADLINE_SECONDS = 0.3, 10.0
 # between two undisturbed attempts; neighbours of a virtual machine made it 36 and 65 GB/s within
 # seconds (measured, Zen 4, 2 vCPUs). The pace allows for 0.75 to 1.3 times a figure, so the middle
 # of two that are farther apart than that stands for neither
@@ -77,19 +76,6 @@ class Measured(Record):
             " confidence"
         )
         return "; ".join((text, *self.notes, *((AT_LEAST,) if self.is_least else ())))
-
-
-class Plan(Record):
-    """How to measure: threads, the CPUs they are pinned to (empty: as the system likes), the
-    buffer of all; what is doubtful already. `busy`: what other programs did meanwhile.
-    """
-
-    threads: int
-    cpus: tuple[int, ...]
-    buffer_bytes: int
-    doubts: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    busy: tuple[str, ...] = ()
 
 
 def with_measured(machine: Machine, host: Host | None = None) -> Machine:
@@ -136,72 +122,18 @@ def measure(machine: Machine, host: Host | None = None) -> Measured | Unread:
         return plan
     before = read_activity(host)
     try:
-        alone, reads, copy, near = _run(plan)
+        alone, reads, copy, near, filled_bytes = _run(plan)
     except (OSError, MemoryError, RuntimeError, ValueError, AttributeError) as error:
-        return _unread(
+        return unread(
             "the measurement failed:"
             f" {getattr(error, 'strerror', None) or error or type(error).__name__}"
         )
     plan = plan.replace(busy=disturbances(before, read_activity(host)))
+    if filled_bytes < plan.buffer_bytes:
+        plan = plan.replace(
+            buffer_bytes=filled_bytes, doubts=doubts_of(filled_bytes, cache_bytes(host))
+        )
     return judged(plan, alone, reads, copy, near)
-
-
-def plan_for(machine: Machine, host: Host) -> Plan | Unread:
-    """Threads, processors and buffer for `machine`; Unread where there is no sense in measuring."""
-    if not host.live:
-        return _unread(
-            "a recorded machine cannot be measured",
-            "measure on the machine itself: selfhost machine --measure --format json",
-        )
-    if machine.emulated_on is not None:
-        return _unread("memory bandwidth does not limit an emulated processor", NATIVE)
-    usable = machine.cpu_cores_usable
-    if usable is None:
-        return _unread("how many processors may be used was not read")
-    if usable < 1:
-        return _unread(
-            f"a quota of {units.cores(usable)} interrupts every measurement",
-            "measure outside the quota",
-        )
-    free = machine.memory_available_bytes
-    if free is None:
-        return _unread("how much memory is free was not read")
-    cache = cache_bytes(host)
-    most = min(free // SHARE_OF_AVAILABLE, MOST_BYTES if sys.maxsize > 2**32 else GOOD_BYTES)
-    size = min(most, max(GOOD_BYTES, LEAST_CACHES * (cache or 0)))
-    if size < LEAST_BYTES // 2:
-        return _unread(
-            f"{units.binary(free)} of free memory is too little to measure beyond the caches",
-            "close other programs",
-        )
-    cpus = one_per_core(host)
-    cores = machine.cpu_cores_physical or int(usable)
-    threads = max(1, min(int(usable), cores, len(cpus) or MAX_THREADS, MAX_THREADS))
-    return Plan(
-        threads=threads,
-        cpus=tuple(cpus[:threads]) if len(cpus) >= threads else (),
-        buffer_bytes=size,
-        doubts=_doubts(size, cache),
-        notes=_notes(host, threads, cores, cache),
-    )
-
-
-def _doubts(size: int, cache: int | None) -> tuple[str, ...]:
-    """What makes the figure one of low confidence, known before it is measured."""
-    if size < max(LEAST_BYTES, LEAST_CACHES * (cache or 0)):
-        return (f"{units.binary(size)} is small next to the caches: more free memory is needed",)
-    return ()
-
-
-def _notes(host: Host, threads: int, cores: int, cache: int | None) -> tuple[str, ...]:
-    notes = []
-    if threads < cores and threads == MAX_THREADS:
-        notes.append(f"{threads} of {cores} cores: all together may read more")
-    if cache is None:
-        notes.append("the size of the caches is not known")
-    if _on_battery(host):
-        notes.append("on battery")
-    return tuple(notes)
 
 
 def judged(
@@ -237,7 +169,7 @@ def judged(
             (*notes, "by copying: searching is slow here"),
         )
     if not 0 < figure < MAX_MEMORY_BYTES:
-        return _unread("the clock of this system is too coarse")
+        return unread("the clock of this system is too coarse")
     return Measured(
         bytes_per_second=int(figure),
         single_thread_bytes_per_second=int(single),
@@ -275,7 +207,7 @@ def _of_one(
     best = max((best_of_one(attempt) or 0 for attempt in reads), default=0)
     figure = max(best, single or 0)
     if not 0 < figure < MAX_MEMORY_BYTES:
-        return _unread(
+        return unread(
             "the threads did not run at the same time, so the result cannot be used", AGAIN
         )
     return Measured(
@@ -305,95 +237,12 @@ def _disturbances(
     return tuple(doubts)
 
 
-# ------------------------------------------------------------------ where it is measured
-
-
-def _on_battery(host: Host) -> bool:
-    folder = "/sys/class/power_supply"
-    names = host.listdir(folder) if host.system == "linux" else None
-    return any(
-        (host.read_text(f"{folder}/{name}/status") or "").strip() == "Discharging"
-        for name in names or ()
-    )
-
-
-def one_per_core(host: Host) -> tuple[int, ...]:
-    """One CPU of each core this process may use, where they can be told apart and pinned to;
-    empty elsewhere.
-    """
-    allowed = host.affinity()
-    if allowed is None or not hasattr(os, "sched_setaffinity"):
-        return ()
-    left, first_of_cores = set(allowed), []
-    while left:
-        first = min(left)
-        text = host.read_text(f"/sys/devices/system/cpu/cpu{first}/topology/thread_siblings_list")
-        left -= (parse_list(text) if text else None) or frozenset()
-        left.discard(first)
-        first_of_cores.append(first)
-    return tuple(first_of_cores)
-
-
-def cache_bytes(host: Host) -> int | None:
-    """The last-level caches of the CPUs this process may use, added up; None where the system
-    does not say.
-    """
-    if host.system == "macos":
-        words = [
-            host.sysctl(name)
-            for name in ("hw.l3cachesize", "hw.perflevel0.l2cachesize", "hw.l2cachesize")
-        ]
-        return next((int(word) for word in words if word and word.isdecimal()), None)
-    if host.system != "linux":
-        return None
-    last: dict[str, tuple[int, int]] = {}
-    for cpu in sorted(host.affinity() or ()):
-        cache = _last_level(host, cpu)
-        if cache is not None:
-            level, size_bytes, shared = cache
-            last[shared] = level, size_bytes
-    if not last:
-        return None
-    top = max(level for level, _ in last.values())
-    return sum(size for level, size in last.values() if level == top)
-
-
-def _last_level(host: Host, cpu: int) -> tuple[int, int, str] | None:
-    """Level and bytes of the last cache of a CPU, and the list of CPUs that share it."""
-    best: tuple[int, int, str] | None = None
-    for index in range(8):
-        folder = f"/sys/devices/system/cpu/cpu{cpu}/cache/index{index}"
-        level, size = (host.read_text(f"{folder}/{name}") for name in ("level", "size"))
-        if not level or not size or not level.strip().isdecimal():
-            continue
-        shared = (host.read_text(f"{folder}/shared_cpu_list") or str(cpu)).strip()
-        count = _size(size)
-        if count is not None and (best is None or int(level) > best[0]):
-            best = int(level), count, shared
-    return best
-
-
-def _size(text: str) -> int | None:
-    word = text.strip()
-    factor = {"K": units.KIB, "M": units.MIB, "G": units.GIB}.get(word[-1:], 1)
-    digits = word.rstrip("KMG")
-    return (
-        int(digits) * factor
-        if digits.isdecimal() and digits.isascii() and len(digits) <= 12
-        else None
-    )
-
-
-def _unread(reason: str, remedy: str | None = None) -> Unread:
-    return Unread(fact=FACT, reason=reason, remedy=remedy or "give it in a machine file")
-
-
 # ------------------------------------------------------------------ the threads
 
 
-def _run(plan: Plan) -> tuple[Trace, list[list[Trace]], list[Trace], Trace]:
-    """One thread alone, two attempts of all together with a copy between them, and the one thread
-    on what its core's caches hold.
+def _run(plan: Plan) -> tuple[Trace, list[list[Trace]], list[Trace], Trace, int]:
+    """One thread alone, two attempts of all together with a copy between them, the one thread on
+    what its core's caches hold, and how many bytes could be filled in time.
     """
     search, copy = _tools()
 
@@ -407,19 +256,25 @@ def _run(plan: Plan) -> tuple[Trace, list[list[Trace]], list[Trace], Trace]:
         (copy, COPY_SECONDS, False),
         (search or copy, READ_SECONDS, False),
     )
-    traces_of = _traces(plan, phases)
+    filled_bytes, traces_of = _traces(plan, phases)
     if any(len(traces) < len(phases) - 2 for traces in traces_of):
         raise RuntimeError("a thread did not finish")
     first, copies, second = zip(*(traces[-3:] for traces in traces_of), strict=True)
-    return traces_of[0][1], [list(first), list(second)], list(copies), traces_of[0][0]
+    near_trace, alone = traces_of[0][:2]
+    return alone, [list(first), list(second)], list(copies), near_trace, filled_bytes
 
 
-def _traces(plan: Plan, phases: Sequence[tuple[_Pass, float, bool]]) -> list[list[Trace]]:
-    """Each thread's traces of all phases. Raises what the first thread raised."""
+def _traces(
+    plan: Plan, phases: Sequence[tuple[_Pass, float, bool]]
+) -> tuple[int, list[list[Trace]]]:
+    """The bytes that all threads together filled, and each one's traces of all phases. Raises
+    what the first thread raised.
+    """
     import threading
 
     gate = threading.Barrier(plan.threads, timeout=DEADLINE_SECONDS)
     traces_of: list[list[Trace]] = [[] for _ in range(plan.threads)]
+    filled_bytes = [0] * plan.threads
     failed: list[BaseException] = []
 
     def work(number: int) -> None:
@@ -427,7 +282,9 @@ def _traces(plan: Plan, phases: Sequence[tuple[_Pass, float, bool]]) -> list[lis
             if plan.cpus:
                 # of the calling thread alone
                 os.sched_setaffinity(0, {plan.cpus[number]})
-            traces_of[number] = _thread(number, plan.buffer_bytes // plan.threads, gate, phases)
+            filled_bytes[number], traces_of[number] = _thread(
+                number, plan.buffer_bytes // plan.threads, gate, phases
+            )
         except BaseException as error:
             failed.append(error)
             gate.abort()
@@ -441,7 +298,7 @@ def _traces(plan: Plan, phases: Sequence[tuple[_Pass, float, bool]]) -> list[lis
         raise failed[0]
     if failed:
         raise RuntimeError("a thread did not finish")
-    return traces_of
+    return sum(filled_bytes), traces_of
 
 
 def _run_together(threads: Sequence[threading.Thread], gate: threading.Barrier) -> None:
@@ -463,17 +320,19 @@ _Pass = Callable[[int, int, int], int]
 
 def _thread(
     number: int, size: int, gate: Any, phases: Sequence[tuple[_Pass, float, bool]]
-) -> list[Trace]:
+) -> tuple[int, list[Trace]]:
+    """How much of `size` could be filled in time, and what was read of it."""
     import ctypes
-    import mmap
     from time import perf_counter, thread_time
 
     traces = []
-    with mmap.mmap(-1, size) as area:
+    with private_memory(size) as area:
         view = (ctypes.c_char * size).from_buffer(area)
         try:
             address = ctypes.addressof(view)
-            Filler().fill(address, size, float("inf"), perf_counter)
+            size = Filler().fill(address, size, perf_counter() + FILL_SECONDS, perf_counter)
+            if size < 2 * CHUNK_BYTES:
+                raise RuntimeError("too little memory could be filled in time")
             for step, seconds, alone in phases:
                 gate.wait()
                 if alone and number:
@@ -495,7 +354,7 @@ def _thread(
         finally:
             # the area cannot be closed while something points into it
             del view
-    return traces
+    return size, traces
 
 
 def _tools() -> tuple[_Pass | None, _Pass]:

@@ -1,8 +1,10 @@
 """A glance at the memory bandwidth: what the usable cores read together in a few milliseconds.
 
-Each thread fills its own part of a buffer in huge pages and runs over it once with the C library's
-memchr. Filling takes most of the time: the kernel clears each page. After memory was fragmented
-that took ten times as long, so it stops at a deadline and reads what is filled.
+Each thread runs over its own part of a buffer in huge pages, once, with the C library's memchr.
+Filling the buffer takes most of the time: the kernel clears each page. So the caller may go on
+meanwhile (`begin`), and waits for the reading alone (`Glancing.end`), during which nothing else of
+this process runs. After memory was fragmented, filling took ten times as long: it stops at a
+deadline, and what is filled is read.
 
 A virtual machine is told of caches that it has a part of: 480 MiB, of which two cores kept about 90
 (measured, Granite Rapids). Where less than the caches is read, each thread reads its last few MiB
@@ -11,40 +13,26 @@ again: what comes much slower than those came from memory, and else the figure i
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from ...core import units
 from ...core.records import Record, Unread
 from ..record import AT_LEAST, AT_MOST, Machine
 from .activity import disturbances, read_activity
-from .bandwidth import FACT, LEAST_CPU_SHARE, SHARE_OF_AVAILABLE, Plan, cache_bytes, plan_for
+from .glance_threads import LEAST_FILLED, READ_SECONDS, Parts, parts_for
 from .host import Host
-from .pages import HUGE_BYTES, Filler
+from .pages import HUGE_BYTES
+from .plan import FACT, LEAST_CPU_SHARE, SHARE_OF_AVAILABLE, Plan, cache_bytes, plan_for
 from .traces import Trace, best_of_one, rate
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
-
 BYTES_PER_THREAD, MOST_PER_THREAD = 64 * units.MIB, 256 * units.MIB
-READ_SECONDS = 0.007
-# from the start: when filling stops, when a thread that was interrupted stops reading, and when the
-# main thread waits no longer for the others
-FILL_SECONDS, LAST_SECONDS, DEADLINE_SECONDS = 0.018, 0.032, 0.038
-# what a thread has to have filled in time: a core's own caches hold a few MiB
-_LEAST_FILLED = 8 * units.MIB
 # of the caches, what is read at least; in the order in which it was filled it has left them by then
 _LEAST_CACHES = 2
-# what is read again, beyond a core's own caches, and how often
-_AGAIN_BYTES, _AGAIN_TIMES = 8 * units.MIB, 3
 # memory gives 0.4 of what the last cache does (Granite Rapids). From half of that on some may have
 # come from the cache, so that the slower quarter counts
 _SURELY_MEMORY, _MOST_OF_CACHE, _SLOWER = 0.5, 0.75, 0.75
-# what is read between two looks at the clock
-_READ_BYTES = units.MIB
 SOURCE = "glanced at"
+_FAILURES = (OSError, MemoryError, RuntimeError, ValueError, AttributeError)
 
 
 class Glance(Record):
@@ -56,6 +44,8 @@ class Glance(Record):
     threads: int
     quiet: bool
     may_be_cached: bool = False
+    # why a thread told nothing, "" where each did
+    failure: str = ""
 
     @property
     def source(self) -> str:
@@ -64,56 +54,113 @@ class Glance(Record):
         state = "quiet" if self.quiet else AT_LEAST
         if self.may_be_cached:
             state = AT_MOST
-        return f"{SOURCE}: {threads} for {1000 * READ_SECONDS:.0f} ms, {state}"
+        failed = f" ({self.failure})" if self.failure else ""
+        return f"{SOURCE}: {threads} for {1000 * READ_SECONDS:.0f} ms{failed}, {state}"
 
 
 def with_glance(machine: Machine, host: Host | None = None) -> Machine:
-    """`machine`, which must be this computer, with what a glance tells of its bandwidth; as it is
-    where a glance tells nothing.
+    """`machine`, which must be this computer, with what a glance tells of its bandwidth, or why
+    it told nothing.
     """
-    seen = glance(machine, host)
-    if isinstance(seen, Unread):
-        return machine
-    return machine.replace(
-        memory_bandwidth_bytes_per_second=seen.bytes_per_second,
-        sources={**machine.sources, FACT: seen.source},
-        unread=tuple(entry for entry in machine.unread if entry.fact != FACT),
-    )
+    return begin(machine, host, beside=False).seen()
 
 
 def glance(machine: Machine, host: Host | None = None) -> Glance | Unread:
-    """The read bandwidth of this computer in at most `DEADLINE_SECONDS`; Unread where there is no
-    sense in it, or too little could be filled and read in that time.
+    """The read bandwidth of this computer in at most 40 ms; Unread where there is no sense in
+    it, or too little could be filled and read in that time.
+    """
+    return begin(machine, host, beside=False).end()
+
+
+def begin(machine: Machine, host: Host | None = None, *, beside: bool = True) -> Glancing:
+    """A glance whose memory is filled from now on. `beside`: the caller goes on meanwhile, so one
+    processor is left to it.
     """
     host = host or Host()
     plan = plan_for(machine, host)
     if isinstance(plan, Unread):
-        return plan
+        return Glancing(machine, host, plan)
     caches = cache_bytes(host) or 0
     wanted = max(BYTES_PER_THREAD, min(MOST_PER_THREAD, _LEAST_CACHES * caches // plan.threads))
     each = min(wanted, (machine.memory_available_bytes or 0) // SHARE_OF_AVAILABLE // plan.threads)
     each -= each % HUGE_BYTES
-    if each < _LEAST_FILLED:
-        return _unread("too little memory is free")
-    before = read_activity(host)
+    if each < LEAST_FILLED:
+        return Glancing(machine, host, _unread("too little memory is free"))
     try:
-        passes = _traces(plan.threads, plan.cpus, each)
-    except (OSError, MemoryError, RuntimeError, ValueError, AttributeError) as error:
-        return _unread(f"the glance failed: {error or type(error).__name__}")
-    plan = plan.replace(busy=disturbances(before, read_activity(host)))
-    return judged(plan, caches, [first for first, _ in passes], [again for _, again in passes])
+        parts = parts_for(plan, each, beside=beside)
+    except _FAILURES as error:
+        return Glancing(machine, host, _failed(error))
+    return Glancing(machine, host, plan, parts, caches)
+
+
+class Glancing:
+    """A glance that has begun. It must be ended or dropped, once."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        host: Host,
+        plan: Plan | Unread,
+        parts: Parts | None = None,
+        caches: int = 0,
+    ) -> None:
+        self._machine, self._host, self._plan = machine, host, plan
+        self._parts, self._caches = parts, caches
+
+    def end(self) -> Glance | Unread:
+        """What it tells: waits until enough is filled, then until the threads have read."""
+        plan, parts = self._plan, self._parts
+        if isinstance(plan, Unread) or parts is None:
+            assert isinstance(plan, Unread)
+            return plan
+        try:
+            parts.wait()
+            before = read_activity(self._host)
+            passes = parts.read()
+        except _FAILURES as error:
+            return _failed(error)
+        finally:
+            parts.drop()
+        plan = plan.replace(busy=disturbances(before, read_activity(self._host)))
+        reads, again = [first for first, _ in passes], [again for _, again in passes]
+        return judged(plan, self._caches, reads, again, parts.failure)
+
+    def seen(self) -> Machine:
+        """The machine with the figure and its source, or with why there is none."""
+        result, machine = self.end(), self._machine
+        unread = tuple(entry for entry in machine.unread if entry.fact != FACT)
+        if isinstance(result, Unread):
+            return machine.replace(
+                unread=tuple(sorted((*unread, result), key=lambda entry: entry.fact))
+            )
+        return machine.replace(
+            memory_bandwidth_bytes_per_second=result.bytes_per_second,
+            sources={**machine.sources, FACT: result.source},
+            unread=unread,
+        )
+
+    def drop(self) -> None:
+        """Nobody needs it: the threads end, and the memory is given back."""
+        if self._parts is not None:
+            self._parts.drop()
 
 
 def judged(
-    plan: Plan, caches: int, reads: Sequence[Trace], again: Sequence[Trace]
+    plan: Plan,
+    caches: int,
+    reads: Sequence[Trace],
+    again: Sequence[Trace],
+    failure: str = "",
 ) -> Glance | Unread:
-    """What the traces tell: `reads` of each thread's own memory, `again` of its last few MiB."""
+    """What the traces tell: `reads` of each thread's own memory, `again` of its last few MiB.
+    `failure`: why there is none of some thread.
+    """
     together = rate(reads) if len(reads) == plan.threads else None
     # where they never ran at once, all together have no less than one of them
     figure, threads = (best_of_one(reads), 1) if together is None else (together, plan.threads)
     cached = best_of_one(again)
     if figure is None or cached is None:
-        return _unread("the threads hardly ran")
+        return _unread(failure or "the threads hardly ran")
     may_be_cached = sum(trace.chunk_bytes * len(trace.done) for trace in reads) < (
         _LEAST_CACHES * caches
     )
@@ -128,6 +175,7 @@ def judged(
         threads=threads,
         quiet=quiet,
         may_be_cached=may_be_cached,
+        failure=failure,
     )
 
 
@@ -149,132 +197,9 @@ def _is_alone(plan: Plan, reads: Sequence[Trace]) -> bool:
     return not plan.busy and min(trace.cpu_share for trace in reads) >= LEAST_CPU_SHARE
 
 
+def _failed(error: BaseException) -> Unread:
+    return _unread(f"the glance failed: {error or type(error).__name__}")
+
+
 def _unread(reason: str) -> Unread:
     return Unread(fact=FACT, reason=reason, remedy="run with --measure")
-
-
-def _traces(threads: int, cpus: Sequence[int], each: int) -> list[_Passes]:
-    """What each thread read of at most `each` bytes of its own, and read again of them."""
-    import os
-    from _thread import allocate_lock, start_new_thread
-    from time import perf_counter
-
-    start = perf_counter()
-    tools = _Tools()
-    traces: list[_Passes | BaseException | None] = [None] * threads
-    ready = [False] * threads
-    # held by the threads until each has its result: looking at the clock meanwhile would interrupt
-    # them
-    running = [allocate_lock() for _ in range(threads)]
-
-    def work(number: int) -> None:
-        try:
-            if cpus:
-                # of the calling thread alone
-                os.sched_setaffinity(0, {cpus[number]})
-            _read(tools, each, start, ready, result_of, number)
-        except BaseException as error:
-            ready[number] = True
-            if traces[number] is None:
-                result_of(number, error)
-
-    def result_of(number: int, passes: _Passes | BaseException) -> None:
-        traces[number] = passes
-        running[number].release()
-
-    for number in range(threads):
-        running[number].acquire()
-        start_new_thread(work, (number,))
-    for lock in running:
-        lock.acquire(timeout=max(0.0, start + DEADLINE_SECONDS - perf_counter()))
-    done = [trace for trace in traces if isinstance(trace, tuple)]
-    for trace in traces:
-        if isinstance(trace, Exception) and not done:
-            raise trace
-    if not done:
-        raise RuntimeError("the threads took too long")
-    return done
-
-
-def _read(
-    tools: _Tools,
-    size: int,
-    start: float,
-    ready: list[bool],
-    result_of: Callable[[int, _Passes], None],
-    number: int,
-) -> None:
-    """Fill, wait for the others, read; then read the last of it again."""
-    import ctypes
-    import mmap
-    from time import perf_counter, sleep
-
-    with mmap.mmap(-1, size) as area:
-        view = (ctypes.c_char * size).from_buffer(area)
-        try:
-            address = ctypes.addressof(view)
-            filled = tools.fill(address, size, start + FILL_SECONDS, perf_counter)
-            ready[number] = True
-            if filled < _LEAST_FILLED:
-                raise RuntimeError("too little could be filled in time")
-            while not all(ready):
-                if perf_counter() > start + FILL_SECONDS + READ_SECONDS / 2:
-                    # it reads alone, which tells a lower bound
-                    break
-                sleep(0.0001)
-            whole = filled - filled % _READ_BYTES
-            first = tools.run_over(address, whole, start + LAST_SECONDS)
-            last = address + whole - _AGAIN_BYTES
-            # giving the memory back takes some milliseconds that nobody has to wait for
-            result_of(number, (first, tools.run_again(last, _AGAIN_BYTES)))
-        finally:
-            # the area cannot be closed while something points into it
-            del view
-
-
-_Passes = tuple[Trace, Trace]
-
-
-class _Tools:
-    """The C library's functions. `OSError` or `AttributeError` where it lacks them."""
-
-    search: Callable[[int, int, int], Any]
-
-    def __init__(self) -> None:
-        import ctypes
-
-        library = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None)
-        self.search = library.memchr
-        library.memchr.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t)
-        library.memchr.restype = ctypes.c_void_p
-        self.fill = Filler().fill
-
-    def run_over(self, address: int, size: int, last: float) -> Trace:
-        """Read for `READ_SECONDS`; a thread that was interrupted goes on until `last`."""
-        from time import perf_counter, thread_time
-
-        offset = 0
-        done: list[float] = []
-        began = now = perf_counter()
-        used = thread_time()
-        until = began + READ_SECONDS
-        while now < until or (now < last and thread_time() - used < READ_SECONDS / 2):
-            self.search(address + offset, 2, _READ_BYTES)
-            offset = (offset + _READ_BYTES) % size
-            now = perf_counter()
-            done.append(now)
-        share = min(1.0, (thread_time() - used) / (now - began))
-        return Trace(began=began, done=tuple(done), chunk_bytes=_READ_BYTES, cpu_share=share)
-
-    def run_again(self, address: int, size: int) -> Trace:
-        """Read the same few MiB some times; the first is not counted."""
-        from time import perf_counter
-
-        done: list[float] = []
-        for _ in range(_AGAIN_TIMES):
-            began = perf_counter()
-            done = []
-            for offset in range(0, size, _READ_BYTES):
-                self.search(address + offset, 2, _READ_BYTES)
-                done.append(perf_counter())
-        return Trace(began=began, done=tuple(done), chunk_bytes=_READ_BYTES, cpu_share=1.0)

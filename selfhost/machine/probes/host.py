@@ -343,9 +343,10 @@ class Host:
         it cannot be listed.
         """
         try:
-            return sorted(name for name in os.listdir(self.real(path)) if re.match(pattern, name))
+            names = os.listdir(self.real(path))
         except (OSError, ValueError):
             return None
+        return sorted(filter(re.compile(pattern).match, names) if pattern else names)
 
     def sizes(
         self, path: str, start: str = "", ends: tuple[str, ...] = ()

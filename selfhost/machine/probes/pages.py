@@ -15,11 +15,23 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from mmap import mmap
 
 # a huge page of x86-64 and of 64-bit ARM; what is filled between two looks at the clock
 HUGE_BYTES = 2 * units.MIB
 # Linux 5.14, <linux/mman.h>: fill the pages without writing to each
 _MADV_HUGEPAGE, _MADV_POPULATE_WRITE = 14, 23
+
+
+def private_memory(size: int) -> mmap:
+    """Memory of this process alone: Python's default is shared memory, which Linux gives no huge
+    pages unless it is told to.
+    """
+    import mmap
+
+    if sys.platform == "win32":
+        return mmap.mmap(-1, size)
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
 
 class Filler:
@@ -34,10 +46,20 @@ class Filler:
             self._advise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
         self._set = ctypes.memset
 
-    def fill(self, address: int, size: int, deadline: float, clock: Callable[[], float]) -> int:
-        """Bytes from `address` on that memory stands behind; it stops at the deadline."""
+    def ask_for_huge_pages(self, address: int, size: int) -> None:
+        """Before any of it is filled."""
         if self._advise is not None:
             self._advise(address, size, _MADV_HUGEPAGE)
+
+    def write(self, address: int, size: int) -> None:
+        """Fill all of it in one call. It takes a third longer than `fill`, and leaves other threads
+        the process's address space, in which they may take memory meanwhile.
+        """
+        self._set(address, 1, size)
+
+    def fill(self, address: int, size: int, deadline: float, clock: Callable[[], float]) -> int:
+        """Bytes from `address` on that memory stands behind; it stops at the deadline."""
+        self.ask_for_huge_pages(address, size)
         filled = 0
         while filled < size and clock() < deadline:
             count = min(HUGE_BYTES, size - filled)

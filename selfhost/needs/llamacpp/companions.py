@@ -389,7 +389,11 @@ def _adapter(
     """What a runtime keeps of an adapter: llama.cpp its tensors as they are stored, and tables
     for each of them, measured.
     """
-    if runtime.id == "vllm" and subject.architecture is not None and subject.row is not None:
+    if (
+        runtime.computes_with == "vllm"
+        and subject.architecture is not None
+        and subject.row is not None
+    ):
         return _adapter_slot(subject.architecture, subject.row, rank)
     tables = _ADAPTER_TABLES_BYTES
     if format != "gguf":

@@ -14,8 +14,8 @@ from ...catalogue.spec import ModelSpec, RuntimeSpec
 from ...core.records import Unread
 from ...core.workload import DEFAULT_LORA_RANK, Workload
 from ..checkpoint_files import download_of, size_of
-from ..loaded import name_of, overhead
-from ..parts import Subject, term, times
+from ..loaded import overhead
+from ..parts import Subject, name_of, term, times
 from ..records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term
 from ..tensors import ArchitectureRow, row_of
 from .activations import activations
@@ -84,8 +84,8 @@ def finetune_needs(
         reason, remedy = refused or NO_TENSORS
         return _needs(cpu, files, None, _unread(reason, remedy, "disk_bytes", "memory"))
     training = Training(spec=spec, architecture=subject.architecture, row=subject.row, plan=plan)
-    made = activations(training)
-    terms = (*states(training, made.low_bytes), made, overhead(runtime))
+    activation_term = activations(training)
+    terms = (*states(training, activation_term.low_bytes), activation_term, overhead(runtime))
     needs = _needs(cpu, files, MemoryNeed(terms=terms), ())
     return _with_checkpoints(needs, training)
 

@@ -13,8 +13,8 @@ from math import prod
 from ...catalogue.spec import ModelSpec
 from ...core.records import Record
 from ...core.workload import DEFAULT_LORA_RANK
-from ..loaded import name_of, stored_types
-from ..parts import term
+from ..loaded import stored_types
+from ..parts import name_of, term
 from ..records import How, SizedWeights, Term
 from ..tensors import checkpoint_tensors, count, row_of
 from .adapters import adapters

@@ -10,9 +10,9 @@ from ...catalogue.spec import PLAIN_DTYPES, Architecture, RuntimeSpec
 from ...core.records import Record
 from .. import tokenizers
 from ..cache import CacheGroup, cache_groups
-from ..loaded import cache_line, guessed_activations, loaded_type, name_of, overhead, stored_types
+from ..loaded import cache_line, guessed_activations, loaded_type, overhead, stored_types
 from ..packed import DTYPES, left_by_class
-from ..parts import Asked, Subject, by_layers, term, why_no_encoders
+from ..parts import Asked, Subject, by_layers, name_of, term, why_no_encoders
 from ..records import How, Span, Term
 from ..repack import holds_wide_results
 from ..tensors import ArchitectureRow, checkpoint_tensors, count

@@ -185,18 +185,18 @@ def _beyond_metal(device: Accelerator, needs: Needs, machine: Machine) -> Findin
     """Where Metal may not let the GPU use as much of the RAM; None where it surely does, or
     nothing can be said.
     """
-    high, total = host_high(needs), machine.memory_total_bytes
-    limits = metal_limits(device, machine)
+    high, limits = host_high(needs), metal_limits(device, machine)
     if high is None or limits is None or high <= limits[0]:
         return None
     least, most = limits
     gives = f"{binary(least)} of the RAM"
     if least != most:
         gives = f"about {binary_range(least, most)} of the RAM by default"
-    remedy = what_is_smaller(needs.memory.terms if needs.memory is not None else (), least)
-    # no setting gives it more than there is
-    if total is None or high <= total:
-        remedy = f"let the GPU use more: `sudo sysctl iogpu.wired_limit_mb={-(-high // MIB)}`"
+    setting = more_for_metal(needs, machine)
+    if setting is not None:
+        remedy = f"let the GPU use more: `{setting}`"
+    else:
+        remedy = what_is_smaller(needs.memory.terms if needs.memory is not None else (), least)
     return Finding(
         check="accelerator",
         outcome=Outcome.WARN,
@@ -211,6 +211,18 @@ def _beyond_metal(device: Accelerator, needs: Needs, machine: Machine) -> Findin
         ),
         remedy=remedy,
     )
+
+
+def more_for_metal(needs: Needs, machine: Machine) -> str | None:
+    """The line that lets a Mac's GPU use as much of the RAM as it takes; None where macOS surely
+    does, nothing can be said, or the machine has not as much.
+    """
+    device = next((card for card in machine.accelerators or () if card.vendor == "apple"), None)
+    limits = None if device is None or not device.unified else metal_limits(device, machine)
+    high, total = host_high(needs), machine.memory_total_bytes
+    if high is None or limits is None or high <= limits[0] or (total is not None and high > total):
+        return None
+    return f"sudo sysctl iogpu.wired_limit_mb={-(-high // MIB)}"
 
 
 # ------------------------------------------------------------------ judged on accelerators

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ...catalogue.licenses import satisfies
 from ...catalogue.spec import ModelSpec
 from ...core.workload import Workload
 from .record import Finding, Outcome
@@ -74,6 +73,8 @@ def _not_among_accepted(
         return _finding(
             spec, workload, Outcome.UNKNOWN, "license-not-known", reason, _where_to_read(spec)
         )
+    from ...catalogue.licenses import satisfies
+
     if satisfies(name, accepted):
         return None
     doubt = _DOUBT if name_is_guess else ""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from ...core.records import Unread
-from ...core.units import GIB, MIB, binary, binary_range, decimal
+from ...core.units import GB, GIB, MIB, binary, binary_range, decimal
 from ...core.workload import Workload
 from ...machine.record import Machine
 from ...needs.records import Needs
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 # processes in there.
 CONTAINER_RESERVE_BYTES = 64 * MIB
 SYSTEM_RESERVE_BYTES = {"linux": 1 * GIB, "macos": 3 * GIB, "windows": 3 * GIB}
+# What a desktop with its programs needs beside a model: Ubuntu Desktop 24.04 and Windows 11 ask for
+# 4 GB of memory. A guest serves no desktop; of a small machine it is at most a quarter, assumed.
+DESKTOP_BYTES = 4 * GB
 # what glibc sets aside for the stack of each thread: the usual soft limit of the stack
 # (pthread_create(3)). Both limits count all of it: 14 more threads of llama-bench took 118 and 121
 # MiB more (llama.cpp 0c1e5709, measured by bisection).
@@ -61,6 +64,7 @@ def memory_check(
         or _unread(sums)
         or _too_close(sums)
         or _not_now(sums)
+        or _tight(sums)
         or _fits(sums)
     )
     if machine.address_space_bytes is None and machine.private_memory_bytes is None:
@@ -93,6 +97,8 @@ class _Sums:
             self.now = self._worked_out("now", _gives_now)
         self.low, self.high = host_low(needs), host_high(needs)
         self._memory = needs.memory
+        # parts that come to an accelerator in turn all lie in RAM
+        self._is_split = needs.placement == "split" and needs.offload is None
         held = 0 if self._counts_now((self.high or 0) + stored_bytes) else held_bytes
         self._held_now = held if surely else 0
         self.ceiling = self._of_basis("ceiling", _ceiling)
@@ -179,6 +185,14 @@ class _Sums:
         if not self.surely:
             lie = "may lie"
         return f"{need} (including {decimal(self.files)} of files that {lie} in RAM)"
+
+    @property
+    def beside(self) -> str:
+        """What accelerators hold of the model, where the RAM is to hold the rest; else empty."""
+        if not self._is_split or self._memory is None:
+            return ""
+        there = sum(term.high_bytes for term in self._memory.terms if term.where != "host")
+        return f" beside {binary(there)} on the GPU"
 
     @property
     def giver(self) -> str:
@@ -275,7 +289,10 @@ def _too_small(sums: _Sums) -> Finding | None:
 
     def reason() -> str:
         limit = sums.limit
-        text = f"{sums.takes}; {sums.giver} can give at most {binary(has)}{sums.today}{sums.aside}."
+        text = (
+            f"{sums.takes}{sums.beside}; {sums.giver} can give at most"
+            f" {binary(has)}{sums.today}{sums.aside}."
+        )
         if not sums.aside and has == sums.could and limit is not None and low <= limit:
             # nothing but the reserve decides, and that is assumed
             would = "would" if high <= limit else "might"
@@ -285,7 +302,13 @@ def _too_small(sums: _Sums) -> Finding | None:
             )
         return text
 
-    return sums.finding(Outcome.FAIL, "memory-too-small", has, reason, lambda: sums.smaller)
+    def remedy() -> str:
+        if not sums.beside:
+            return sums.smaller
+        # what RAM lacks beside accelerators, these may give as well
+        return f"{binary(high - has)} more of RAM or of GPU memory would do; or {sums.smaller}"
+
+    return sums.finding(Outcome.FAIL, "memory-too-small", has, reason, remedy)
 
 
 def _available_now(sums: _Sums) -> Finding | None:
@@ -357,6 +380,34 @@ def _not_now(sums: _Sums) -> Finding | None:
         )
 
     return sums.finding(Outcome.WARN, "memory-not-now", ceiling, reason, remedy)
+
+
+def _tight(sums: _Sums) -> Finding | None:
+    """It fits by a reserve that is assumed, and leaves less than a desktop with its programs
+    takes.
+    """
+    ceiling, high, limit = sums.ceiling, sums.high, sums.limit
+    assert ceiling is not None
+    assert high is not None
+    is_assumed = sums.basis == "total" and not sums.is_reserve_asked
+    if not is_assumed or limit is None or sums.machine.scope != "host":
+        return None
+    total = sums.total
+    if total is None or limit < total or limit - high >= min(DESKTOP_BYTES, total // 4):
+        return None
+    return sums.finding(
+        Outcome.PASS,
+        "memory-tight",
+        ceiling,
+        lambda: (
+            f"{sums.takes}; {sums.giver} can give {binary(ceiling)} ({sums.kept_back}). It is"
+            f" tight: {binary(limit - high)} are left to the system and all other programs."
+        ),
+        lambda: (
+            f"close other programs (a desktop with its programs takes {binary(DESKTOP_BYTES)} or"
+            f" more), or {sums.smaller}"
+        ),
+    )
 
 
 def _fits(sums: _Sums) -> Finding:

@@ -82,6 +82,7 @@ CODES: Mapping[str, str] = {
     "disk-not-writable": "the folder is not writable",
     "disk-file-too-large": "one file is larger than the file system, or `ulimit -f`, allows",
     "memory-fits": "the memory is there now",
+    "memory-tight": "the memory is enough, but little is left to the system and other programs",
     "memory-not-now": "the machine has it, but not free now",
     "memory-close": "what the machine can give lies inside the range of the need",
     "memory-unread": "the memory could not be read",

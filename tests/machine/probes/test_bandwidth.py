@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from selfhost.core.records import Unread
 from selfhost.machine.probes import bandwidth
 from selfhost.machine.probes.activity import Activity
-from selfhost.machine.probes.bandwidth import FACT, Measured, Plan
+from selfhost.machine.probes.bandwidth import Measured
 from selfhost.machine.probes.host import Host
+from selfhost.machine.probes.plan import FACT, Plan, cache_bytes, plan_for
 from selfhost.machine.probes.recorded import RecordedHost
 from selfhost.machine.probes.traces import Trace, rate
 from selfhost.machine.reader import Machine
@@ -248,9 +249,21 @@ def test_a_search_that_memory_holds_up_is_not_replaced() -> None:
 # ------------------------------------------------------------------ the plan
 
 
-@pytest.mark.parametrize(("busy_seconds", "confidence"), [(0.4, "high"), (1.4, "low")])
+@pytest.mark.parametrize(
+    ("busy_seconds", "filled_bytes", "confidence", "is_taken"),
+    [
+        (0.4, 256 * MIB, "high", True),
+        (1.4, 256 * MIB, "low", True),
+        # of what was wanted beyond the caches, only a part could be filled in time
+        (0.4, 96 * MIB, "low", False),
+    ],
+)
 def test_what_others_used_meanwhile_decides_the_confidence(
-    monkeypatch: pytest.MonkeyPatch, busy_seconds: float, confidence: str
+    monkeypatch: pytest.MonkeyPatch,
+    busy_seconds: float,
+    filled_bytes: int,
+    confidence: str,
+    is_taken: bool,
 ) -> None:
     """The whole path on a machine that is quiet, or has one of its two processors taken while nobody waits."""
     before = Activity(at_seconds=0.0, own_seconds=3.0, processors=2, busy_seconds=100.0)
@@ -258,12 +271,18 @@ def test_what_others_used_meanwhile_decides_the_confidence(
     readings = iter([before, after])
     monkeypatch.setattr(bandwidth, "read_activity", lambda host: next(readings))
     monkeypatch.setattr(
-        bandwidth, "_run", lambda plan: (steady(30), [both(20)] * 2, both(18), steady(60))
+        bandwidth,
+        "_run",
+        lambda plan: (steady(30), [both(20)] * 2, both(18), steady(60), filled_bytes),
     )
     found = bandwidth.measure(machine(), Files(caches(2, "32768K", 2)))
     assert isinstance(found, Measured)
     assert found.confidence == confidence
+    assert found.buffer_bytes == filled_bytes
     filled = bandwidth.apply(machine(), found)
+    if not is_taken:
+        assert filled.memory_bandwidth_bytes_per_second is None
+        return
     assert filled.memory_bandwidth_bytes_per_second == found.bytes_per_second
     memory = processor.bandwidth(filled.replace(architecture="x86_64", scope="vm"))
     assert memory is not None
@@ -272,18 +291,16 @@ def test_what_others_used_meanwhile_decides_the_confidence(
 
 def test_the_buffer_is_beyond_the_caches() -> None:
     """At least 128 MiB and four times all last-level caches, but no more than an eighth of the free memory."""
-    small = bandwidth.plan_for(machine(), Files(caches(2, "32768K", 2)))
+    small = plan_for(machine(), Files(caches(2, "32768K", 2)))
     assert isinstance(small, Plan)
     assert small.buffer_bytes >= 256 * MIB
-    large = bandwidth.plan_for(
+    large = plan_for(
         machine(cpu_cores_usable=16.0, cpu_cores_physical=16, memory_available_bytes=256 * GIB),
         Files(caches(16, "98304K", 8), 16),
     )
     assert isinstance(large, Plan)
     assert large.buffer_bytes >= 4 * 2 * 96 * MIB
-    tight = bandwidth.plan_for(
-        machine(memory_available_bytes=800 * MIB), Files(caches(2, "32768K", 2))
-    )
+    tight = plan_for(machine(memory_available_bytes=800 * MIB), Files(caches(2, "32768K", 2)))
     assert isinstance(tight, Plan)
     assert tight.buffer_bytes <= 100 * MIB
     assert "small next to the caches" in tight.doubts[0]
@@ -291,44 +308,40 @@ def test_the_buffer_is_beyond_the_caches() -> None:
 
 def test_the_caches_are_those_of_the_cpus_in_use() -> None:
     """Each shared cache counts once; without a third level the second counts; nothing known is None, not zero."""
-    assert bandwidth.cache_bytes(Files(caches(16, "32768K", 8), 16)) == 64 * MIB
-    assert bandwidth.cache_bytes(Files(caches(16, "32768K", 8), 8)) == 32 * MIB
+    assert cache_bytes(Files(caches(16, "32768K", 8), 16)) == 64 * MIB
+    assert cache_bytes(Files(caches(16, "32768K", 8), 8)) == 32 * MIB
     two = {name: text for name, text in caches(4, "32768K", 4).items() if "index2" not in name}
-    assert bandwidth.cache_bytes(Files(two, 4)) == 4 * MIB
-    assert bandwidth.cache_bytes(Files({})) is None
-    assert bandwidth.cache_bytes(Files({}, system="windows")) is None
+    assert cache_bytes(Files(two, 4)) == 4 * MIB
+    assert cache_bytes(Files({})) is None
+    assert cache_bytes(Files({}, system="windows")) is None
     assert (
-        bandwidth.cache_bytes(
-            Files({}, system="macos", sysctl={"hw.perflevel0.l2cachesize": "12582912"})
-        )
+        cache_bytes(Files({}, system="macos", sysctl={"hw.perflevel0.l2cachesize": "12582912"}))
         == 12 * MIB
     )
-    unknown = bandwidth.plan_for(machine(), Files({"/proc/pressure/cpu": QUIET}))
+    unknown = plan_for(machine(), Files({"/proc/pressure/cpu": QUIET}))
     assert isinstance(unknown, Plan)
     assert "not known" in unknown.notes[0]
 
 
 def test_one_thread_a_core_pinned() -> None:
     """As many threads as cores that are there and allowed, at most 16, each on a core of its own."""
-    smt = bandwidth.plan_for(
+    smt = plan_for(
         machine(cpu_cores_usable=8.0, cpu_cores_physical=4),
         Files(caches(8, "32768K", 8, siblings=2), 8),
     )
     assert isinstance(smt, Plan)
     assert (smt.threads, smt.cpus) == (4, (0, 2, 4, 6))
-    server = bandwidth.plan_for(
+    server = plan_for(
         machine(cpu_cores_usable=128.0, cpu_cores_physical=64, memory_available_bytes=256 * GIB),
         Files(caches(128, "32768K", 8, siblings=2), 128),
     )
     assert isinstance(server, Plan)
     assert server.threads == 16
     assert any("16 of 64 cores" in note for note in server.notes)
-    quota = bandwidth.plan_for(machine(cpu_cores_usable=1.5), Files(caches(2, "32768K", 2)))
+    quota = plan_for(machine(cpu_cores_usable=1.5), Files(caches(2, "32768K", 2)))
     assert isinstance(quota, Plan)
     assert quota.threads == 1
-    mac = bandwidth.plan_for(
-        machine(cpu_cores_usable=8.0, cpu_cores_physical=8), Files({}, system="macos")
-    )
+    mac = plan_for(machine(cpu_cores_usable=8.0, cpu_cores_physical=8), Files({}, system="macos"))
     assert isinstance(mac, Plan)
     assert (mac.threads, mac.cpus) == (8, ())
 

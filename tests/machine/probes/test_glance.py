@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
+import itertools
+from collections.abc import Callable
+from time import perf_counter, sleep
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,8 +14,9 @@ from hypothesis import strategies as st
 from selfhost.cli import main as cli
 from selfhost.core.records import Unread
 from selfhost.machine import reader
-from selfhost.machine.probes import glance
-from selfhost.machine.probes.bandwidth import FACT, Plan
+from selfhost.machine.probes import glance, glance_threads
+from selfhost.machine.probes.host import Host
+from selfhost.machine.probes.plan import FACT, Plan
 from selfhost.machine.probes.traces import Trace
 from selfhost.machine.reader import Machine
 from selfhost.verdict.processor import bandwidth
@@ -48,11 +54,51 @@ def test_it_reads_as_fast_as_some_memory_does_or_says_why_not() -> None:
 
 
 def test_without_free_memory_it_reads_nothing() -> None:
-    """What was not read, or is too little, is no ground for a figure."""
+    """What was not read, or is too little, is no ground for a figure; the record says why there is none."""
     for free in (None, 64 * 2**20):
         machine = HERE.replace(memory_available_bytes=free)
-        assert isinstance(glance.glance(machine), Unread)
-        assert glance.with_glance(machine) == machine
+        reason = glance.glance(machine)
+        assert isinstance(reason, Unread)
+        seen_machine = glance.with_glance(machine)
+        assert reason in seen_machine.unread
+        assert seen_machine.memory_bandwidth_bytes_per_second is None
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_glance_leaves_no_thread_and_no_memory_behind(
+    beside: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it is ended or dropped, and also where some threads of it fail: what failed is told."""
+    threads = _count()
+    machine = Machine.read()
+    for step in (glance.Glancing.end, glance.Glancing.drop, glance.Glancing.seen):
+        step(glance.begin(machine, beside=beside))
+    assert _settles(threads)
+    starts = itertools.count()
+
+    def second_fails(work: Callable[..., object], arguments: tuple[object, ...]) -> int:
+        if next(starts) % 2:
+            raise RuntimeError("can't start new thread")
+        return _thread.start_new_thread(work, arguments)
+
+    monkeypatch.setattr(glance_threads, "start_new_thread", second_fails)
+    result = glance.begin(machine, beside=beside).end()
+    if isinstance(result, glance.Glance) and result.failure:
+        assert not result.quiet
+        assert result.failure in result.source
+    assert _settles(threads)
+
+
+def _count() -> int:
+    return _thread._count()
+
+
+def _settles(threads: int) -> bool:
+    """Whether no more threads than those are left after a while."""
+    until = perf_counter() + 20
+    while _count() > threads and perf_counter() < until:
+        sleep(0.01)
+    return _count() <= threads
 
 
 def test_a_quiet_glance_narrows_the_pace() -> None:
@@ -168,31 +214,38 @@ def test_a_busy_glance_turns_no_route(
         assert beside in better.get(without, set())
 
 
-@pytest.mark.parametrize(("options", "glances"), [((), 1), (("--no-measure",), 0)])
+@pytest.mark.parametrize(
+    ("model", "options", "glances"),
+    [
+        ("mistral-7b", (), 1),
+        ("mistral-7b", ("--no-measure",), 0),
+        # nobody can download it: the pace of what runs in its place is told
+        ("gpt-4o", (), 1),
+    ],
+)
 def test_check_glances_once_unless_told_not_to(
+    model: str,
     options: tuple[str, ...],
     glances: int,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The record in JSON says how the figure was got."""
-    calls = []
+    calls: list[glance.Glancing] = []
 
-    def stand_in(machine: Machine) -> Machine:
-        calls.append(machine)
-        return machine.replace(
-            memory_bandwidth_bytes_per_second=44 * GB,
-            sources={**machine.sources, FACT: QUIET.source},
-            unread=tuple(each for each in machine.unread if each.fact != FACT),
-        )
+    class StandIn(glance.Glancing):
+        def end(self) -> glance.Glance:
+            calls.append(self)
+            return QUIET
 
     def read(**_: object) -> Machine:
         return HERE.replace(
             is_this_one=True, memory_limit_bytes=16 * 2**30, memory_available_bytes=15 * 2**30
         )
 
-    monkeypatch.setattr(reader, "glance_at", stand_in)
+    unread = Unread(fact=FACT, reason="a stand-in")
+    monkeypatch.setattr(reader, "begin_glance", lambda machine: StandIn(machine, Host(), unread))
     monkeypatch.setattr(Machine, "read", staticmethod(read))
-    cli.main(["check", "mistral-7b", "--format", "json", *options])
+    cli.main(["check", model, "--format", "json", *options])
     assert len(calls) == glances
     assert ("glanced at" in capsys.readouterr().out) == bool(glances)

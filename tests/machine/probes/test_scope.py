@@ -14,9 +14,9 @@ from selfhost.core.records import Unread
 from selfhost.machine.changes import apply
 from selfhost.machine.probes import (
     Host,
-    bandwidth,
     read_machine,
 )
+from selfhost.machine.probes.plan import plan_for
 from selfhost.machine.probes.recorded import RecordedHost
 from selfhost.machine.probes.recorder import Recorder
 
@@ -198,7 +198,7 @@ def test_an_emulated_processor_is_not_judged(build: Callable[..., RecordedHost],
         if found["runtime"].outcome is not Outcome.FAIL:
             assert found["cpu"].outcome is Outcome.UNKNOWN
             assert verdict.route is Route.UNKNOWN
-    assert isinstance(bandwidth.plan_for(machine, Host()), Unread)
+    assert isinstance(plan_for(machine, Host()), Unread)
     # another processor is asked about
     assert apply(machine, ["architecture=ppc64le"]).emulated_on is None
 

@@ -37,6 +37,11 @@ from verdict.small import (
 # (outcome, code) -> the situation of that cell
 CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
     ("pass", "memory-fits"): lambda: found("memory"),
+    ("pass", "memory-tight"): lambda: found(
+        "memory",
+        question(needs=needs_of(14 * GIB, 14 * GIB)),
+        MACHINE.replace(scope="host", planning=True),
+    ),
     ("warn", "memory-not-now"): lambda: found(
         "memory", machine=MACHINE.replace(memory_available_bytes=2 * GIB)
     ),
@@ -63,6 +68,21 @@ def test_every_cell_and_every_code_is_walked() -> None:
     """The list of reason codes is closed: the table reaches each of this check, and all outcomes."""
     assert {code for _, code in CELLS} == codes_of("memory")
     assert {outcome for outcome, _ in CELLS} == set(Outcome)
+
+
+def test_a_desktop_that_is_left_little_is_told_so() -> None:
+    """Windows 11 and Ubuntu Desktop ask for 4 GB: where a planned laptop is left less, that is said; not of a virtual machine, of a stated reserve, or of what is free now."""
+    desk = MACHINE.replace(scope="host", planning=True)
+    large = question(needs=needs_of(14 * GIB, 14 * GIB))
+    tight = found("memory", large, desk)
+    assert "2.00 GiB are left" in tight.reason
+    assert "close other programs" in (tight.remedy or "")
+    assert found("memory", question(needs=needs_of(12 * GIB, 12 * GIB)), desk).code == "memory-fits"
+    assert found("memory", large, MACHINE.replace(planning=True)).code == "memory-fits"
+    stated = large.replace(workload=WORK.replace(reserve_bytes=2 * GIB))
+    assert found("memory", stated, desk).code == "memory-fits"
+    free = MACHINE.replace(scope="host", memory_available_bytes=15 * GIB)
+    assert found("memory", large, free).code == "memory-fits"
 
 
 def test_memory_holds_c_against_available_or_limit_less_reserve() -> None:

@@ -1,0 +1,201 @@
+"""The models of a policy, asked of all machines of a fleet at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ..advice.api_route import meets, offers_for
+from ..catalogue.index import Catalogue
+from ..catalogue.names import is_path
+from ..core.errors import UnknownModelError
+from ..core.workload import Workload
+from ..machine.reader import Machine
+from ..needs.repack import KINDS, kind_of
+from ..verdict.question import asked_for_amounts
+from ..verdict.record import Judged, Question, Route, Verdict, judge
+from ..verdict.speed import instruction_sets_for_layout
+from .together import Beside
+from .understood import Understood, of_name, question_of, understand
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def _wishes(workload: Workload) -> object:
+    """What is asked of a model's license and openness."""
+    return workload.license, workload.commercial, workload.modify, workload.auditable
+
+
+# names without a model that are explained, of a policy: as many as its faults are listed for a
+# program to read
+_MOST_EXPLAINED = 1_000
+# questions that are kept for entries that differ in amounts alone
+_MOST_ASKED = 4_096
+
+
+class FleetJudge:
+    """Judges the models of a policy on all machines of a fleet at once, by the models' own
+    defaults and without alternatives: each question is asked once for all machines that it does
+    not depend on.
+    """
+
+    def __init__(self, catalogue: Catalogue, today: str) -> None:
+        self._catalogue = catalogue
+        self._today = today
+        # whether a model meets the license and openness asked for, by what was asked
+        self._met: dict[object, dict[str, bool]] = {}
+        self._layouts: dict[int, list[str]] = {}
+        # a policy may state thousands of entries that differ in an amount alone
+        self._meanings: dict[object, Understood] = {}
+        self._unknown = 0
+        self._asked: dict[object, tuple[Machine, Question]] = {}
+
+    def verdict(self, model: Beside, machine: Machine) -> Verdict:
+        """What `check_with` finds of one model on one machine, and its route: without offers,
+        commands and notes. Raises as `check`.
+        """
+        understood = self._meaning_of(model)
+        question = self._question_alone(understood, machine)
+        if model.requires_runtime:
+            question = question.replace(requires_runtime=True)
+        judged = judge(question, machine)
+        return Verdict(
+            asked=understood.asked,
+            model=question.spec,
+            workload=question.workload,
+            machine=machine,
+            route=self.routes([model], [question])(judged),
+            needs=judged.needs,
+            speed=judged.speed,
+            findings=judged.findings,
+        )
+
+    def _meaning_of(self, model: Beside) -> Understood:
+        """As `understand`; a name is looked up once, whatever amounts it is asked with."""
+        named, workload = model.model, model.workload
+        if not isinstance(named, str) or is_path(named):
+            return understand(self._catalogue, named, workload)
+        key = named, workload.quantization, workload.runtime, workload.task
+        meaning = self._meanings.get(key)
+        if meaning is None:
+            explains = self._unknown < _MOST_EXPLAINED
+            try:
+                meaning = of_name(self._catalogue, named, workload, explains=explains)
+            except UnknownModelError:
+                self._unknown += 1
+                raise
+            self._meanings[key] = meaning
+            return meaning
+        own = meaning.workload
+        if (own.quantization, own.runtime) != (workload.quantization, workload.runtime):
+            workload = workload.replace(quantization=own.quantization, runtime=own.runtime)
+        return meaning.replace(workload=workload)
+
+    def _question_alone(self, understood: Understood, machine: Machine) -> Question:
+        """As `question_of` by the model's own defaults; of an earlier one that differs in amounts
+        alone, all but these is taken.
+        """
+        workload = understood.workload
+        context, pace = workload.context_tokens, workload.min_tokens_per_second
+        key = (
+            understood.spec.id,
+            understood.asked,
+            workload.replace(
+                context_tokens=None if context is None else 1,
+                min_tokens_per_second=None if pace is None else 1.0,
+            ),
+        )
+        earlier = self._asked.get(key)
+        if earlier is not None and earlier[0] is machine:
+            question = asked_for_amounts(earlier[1], context, pace, self._catalogue)
+            if question is not None:
+                return question
+        question = question_of(self._catalogue, understood, machine, follows_machine=False)
+        if len(self._asked) >= _MOST_ASKED:
+            self._asked.clear()
+        self._asked[key] = machine, question
+        return question
+
+    def questions(
+        self, models: Sequence[Beside], machines: Sequence[Machine]
+    ) -> list[list[Question]]:
+        """Of each model what is asked of each machine, the same object where the same is asked.
+        Raises as `check`, for the first model that is wrong.
+        """
+        # every name is looked up before anything is worked out
+        understood = [self._meaning_of(each) for each in models]
+        return [
+            self._of_model(meant, each.requires_runtime, machines)
+            for each, meant in zip(models, understood, strict=True)
+        ]
+
+    def _of_model(
+        self, understood: Understood, requires_runtime: bool, machines: Sequence[Machine]
+    ) -> list[Question]:
+        distinct: list[Question] = []
+
+        def question_on(machine: Machine) -> Question:
+            question = question_of(self._catalogue, understood, machine, follows_machine=False)
+            if requires_runtime:
+                question = question.replace(requires_runtime=True)
+            for earlier in distinct:
+                if earlier == question:
+                    return earlier
+            distinct.append(question)
+            return question
+
+        of_kind: dict[str, Question] = {}
+        of_files: dict[Any, Question] = {}
+        asked = []
+        for machine, kind in zip(machines, self._kinds_of(machines), strict=True):
+            if kind not in of_kind:
+                # of a machine without models only this decides what is asked
+                of_kind[kind] = question_on(
+                    Machine(instruction_sets=KINDS[kind], accelerators=(), models_present=())
+                )
+            question = of_kind[kind]
+            if machine.models_present:
+                places = tuple((disk.purpose, disk.path) for disk in machine.disks or ())
+                key = (kind, machine.models_present, places)
+                if key not in of_files:
+                    own = question_on(machine)
+                    of_files[key] = question if own.here is None else own
+                question = of_files[key]
+            asked.append(question)
+        return asked
+
+    def _kinds_of(self, machines: Sequence[Machine]) -> list[str]:
+        """How each machine's processor has the weights laid out, by the names of `needs.repack`."""
+        kinds = self._layouts.get(id(machines))
+        if kinds is None:
+            kinds = [kind_of(instruction_sets_for_layout(machine)) for machine in machines]
+            self._layouts[id(machines)] = kinds
+        return kinds
+
+    def routes(
+        self, models: Sequence[Beside], questions: Sequence[Question]
+    ) -> Callable[[Judged], Route]:
+        """The route by what is found for the questions, which are asked of these models."""
+        # what is offered depends on what is found of the model itself, and of nothing else
+        by_own: dict[bool, bool] = {}
+
+        def route(judged: Judged) -> Route:
+            if not judged.failed:
+                return judged.route(offered=False)
+            is_met = meets(judged.findings)
+            if is_met not in by_own:
+                by_own[is_met] = all(
+                    offers_for(
+                        self._catalogue,
+                        question,
+                        judged,
+                        self._today,
+                        self._met.setdefault(_wishes(each.workload), {}),
+                    )
+                    for each, question in zip(models, questions, strict=True)
+                )
+            return judged.route(by_own[is_met])
+
+        return route

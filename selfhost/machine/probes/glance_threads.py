@@ -1,0 +1,282 @@
+"""The threads of a glance: some fill its memory, which the caller may leave them to; then one on
+each processor reads its part of it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from _thread import allocate_lock, start_new_thread
+from time import perf_counter, sleep, thread_time
+
+from ...core import units
+from .pages import Filler, private_memory
+from .plan import Plan
+from .traces import Trace
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    Passes = tuple[Trace, Trace]
+
+# what has to be filled of a part: a core's own caches hold a few MiB
+LEAST_FILLED = 8 * units.MIB
+# what is waited for of each part; more is filled while the caller is busy elsewhere
+ENOUGH_BYTES = 64 * units.MIB
+# what is filled between two looks at the clock, each of which waits for the caller's Python to
+# pause: 1.2 ms
+FILL_BYTES = 8 * units.MIB
+# of its processor, what a thread fills for; from the beginning, how long it is waited for
+FILL_SECONDS = 0.021
+# 4, 5 and 7 ms gave the same medians and spread, of 25 glances each (measured, Granite Rapids)
+READ_SECONDS = 0.005
+# from when the threads begin to read: when one that was interrupted stops, and when nobody waits
+# for it any longer
+LAST_SECONDS, DEADLINE_SECONDS = 0.009, 0.015
+# what is read between two looks at the clock
+_READ_BYTES = units.MIB
+# what is read again, beyond a core's own caches, and how often
+_AGAIN_BYTES, _AGAIN_TIMES = 8 * units.MIB, 3
+
+
+def parts_for(plan: Plan, each: int, *, beside: bool) -> Parts:
+    """A part of `each` bytes for every thread of the plan, being filled. `beside`: one processor is
+    left to the caller. `OSError`, `RuntimeError` or `AttributeError` where the system lacks what
+    this takes.
+    """
+    parts = Parts(plan, each)
+    try:
+        parts.fill(beside=beside)
+    except BaseException:
+        parts.drop()
+        raise
+    return parts
+
+
+class _Part:
+    """The memory of one reader, given back when the last thread that uses it is done."""
+
+    def __init__(self, size: int, cpu: int | None) -> None:
+        import ctypes
+
+        self.size, self.cpu, self.filled = size, cpu, 0
+        self._area = private_memory(size)
+        self._view = (ctypes.c_char * size).from_buffer(self._area)
+        self.address = ctypes.addressof(self._view)
+        self._users, self._lock = 1, allocate_lock()
+
+    def use(self) -> None:
+        with self._lock:
+            self._users += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._users -= 1
+            is_last = not self._users
+        if is_last:
+            # the area cannot be closed while something points into it
+            del self._view
+            self._area.close()
+
+
+class Parts:
+    """The memory of all readers. It must be dropped, whatever became of it."""
+
+    def __init__(self, plan: Plan, each: int) -> None:
+        import ctypes
+
+        # why a thread told nothing, "" where each did
+        self.failure = ""
+        self._filler = Filler()
+        self._library = library = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None)
+        self._search = library.memchr
+        self._search.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t)
+        self._search.restype = ctypes.c_void_p
+        self._began = perf_counter()
+        self._last = float("inf")
+        self._dropped = False
+        self._enough = each
+        self._parts = [
+            _Part(each, plan.cpus[number] if plan.cpus else None) for number in range(plan.threads)
+        ]
+
+    def drop(self) -> None:
+        """The threads end as soon as they can, and give the memory back."""
+        if not self._dropped:
+            self._dropped = True
+            for part in self._parts:
+                part.leave()
+
+    # filling
+
+    def fill(self, *, beside: bool) -> None:
+        """Begin to fill, each part from the processor that will read it where that is free."""
+        for part in self._parts:
+            self._filler.ask_for_huge_pages(part.address, part.size)
+        own_cpu = self._own_cpu() if beside else None
+        free = [part for part in self._parts if part.cpu is None or part.cpu != own_cpu]
+        if beside and len(free) > 1 and len(free) == len(self._parts) and own_cpu is None:
+            free = free[1:]
+        shares = [[part] for part in free or self._parts[:1]]
+        for number, part in enumerate(part for part in self._parts if [part] not in shares):
+            shares[number % len(shares)].append(part)
+        self._filling = len(shares)
+        self._mutex, self._filled = allocate_lock(), allocate_lock()
+        self._filled.acquire()
+        for share in shares:
+            for part in share:
+                part.use()
+            try:
+                start_new_thread(self._fill, (share,))
+            except RuntimeError as error:
+                self._fail(error)
+                self._done(share)
+
+    def _own_cpu(self) -> int | None:
+        if self._parts[0].cpu is None:
+            return None
+        try:
+            return int(self._library.sched_getcpu())
+        except AttributeError:
+            return None
+
+    def _fill(self, share: Sequence[_Part]) -> None:
+        try:
+            if share[0].cpu is not None:
+                # of the calling thread alone
+                os.sched_setaffinity(0, {share[0].cpu})
+            for offset in range(0, share[0].size, FILL_BYTES):
+                for part in share:
+                    if self._is_filled(share):
+                        return
+                    count = min(FILL_BYTES, part.size - offset)
+                    self._filler.write(part.address + offset, count)
+                    part.filled = offset + count
+        except BaseException as error:
+            self._fail(error)
+        finally:
+            self._done(share)
+
+    def _is_filled(self, share: Sequence[_Part]) -> bool:
+        """Nothing more is to be filled: nobody waits any longer, or it is as much as is waited
+        for. On a busy machine, where the caller takes longer too, a thread fills on meanwhile.
+        """
+        over = perf_counter() > self._last or thread_time() > FILL_SECONDS
+        return self._dropped or over or all(part.filled >= self._enough for part in share)
+
+    def _done(self, share: Sequence[_Part]) -> None:
+        with self._mutex:
+            self._filling -= 1
+            if not self._filling:
+                self._filled.release()
+        for part in share:
+            part.leave()
+
+    def wait(self) -> None:
+        """Until enough is filled, or filling took too long."""
+        self._enough = min(self._enough, ENOUGH_BYTES)
+        self._last = self._began + FILL_SECONDS
+        # what is being written when the time is over is done soon, unless memory is scarce
+        patience = max(self._last - perf_counter(), 0.0) + READ_SECONDS / 2
+        self._filled.acquire(timeout=patience)
+
+    # reading
+
+    def read(self) -> list[Passes]:
+        """What each thread read of its part, and read again of the last of it. `failure` says why
+        that of a thread is missing; `RuntimeError` where all are.
+        """
+        readable = [part for part in self._parts if part.filled >= LEAST_FILLED]
+        if len(readable) < len(self._parts):
+            self.failure = self.failure or "too little could be filled in time"
+        run = _Run(len(readable))
+        for number, part in enumerate(readable):
+            part.use()
+            try:
+                start_new_thread(self._read, (part, run, number))
+            except RuntimeError as error:
+                part.leave()
+                self._fail(error)
+                run.give(number, None)
+        passes = run.wait()
+        if len(passes) < len(readable):
+            self.failure = self.failure or "a thread took too long"
+        if not passes:
+            raise RuntimeError(self.failure)
+        return passes
+
+    def _read(self, part: _Part, run: _Run, number: int) -> None:
+        passes = None
+        try:
+            if part.cpu is not None:
+                os.sched_setaffinity(0, {part.cpu})
+            run.meet(number)
+            whole = part.filled - part.filled % _READ_BYTES
+            first = self._run_over(part.address, whole, run)
+            passes = first, self._run_again(part.address + whole - _AGAIN_BYTES)
+        except BaseException as error:
+            self._fail(error)
+        finally:
+            run.give(number, passes)
+            part.leave()
+
+    def _run_over(self, address: int, size: int, run: _Run) -> Trace:
+        """Read for `READ_SECONDS`; a thread that was interrupted goes on until `LAST_SECONDS`."""
+        offset = 0
+        done: list[float] = []
+        began = now = perf_counter()
+        used = thread_time()
+        until, last = began + READ_SECONDS, run.began + LAST_SECONDS
+        while now < until or (now < last and thread_time() - used < READ_SECONDS / 2):
+            self._search(address + offset, 2, _READ_BYTES)
+            offset = (offset + _READ_BYTES) % size
+            now = perf_counter()
+            done.append(now)
+        share = min(1.0, (thread_time() - used) / (now - began))
+        return Trace(began=began, done=tuple(done), chunk_bytes=_READ_BYTES, cpu_share=share)
+
+    def _run_again(self, address: int) -> Trace:
+        """Read the same few MiB some times; the first is not counted."""
+        done: list[float] = []
+        for _ in range(_AGAIN_TIMES):
+            began = perf_counter()
+            done = []
+            for offset in range(0, _AGAIN_BYTES, _READ_BYTES):
+                self._search(address + offset, 2, _READ_BYTES)
+                done.append(perf_counter())
+        return Trace(began=began, done=tuple(done), chunk_bytes=_READ_BYTES, cpu_share=1.0)
+
+    def _fail(self, error: BaseException) -> None:
+        self.failure = self.failure or f"a thread failed: {error or type(error).__name__}"
+
+
+class _Run:
+    """Readers that begin together, and one who waits for them."""
+
+    def __init__(self, threads: int) -> None:
+        self.began = perf_counter()
+        self._ready = [False] * threads
+        self._passes: list[Passes | None] = [None] * threads
+        # held until each has its result: looking at the clock meanwhile would interrupt them
+        self._running = [allocate_lock() for _ in range(threads)]
+        for lock in self._running:
+            lock.acquire()
+
+    def meet(self, number: int) -> None:
+        """Wait for the other readers, a while: one that reads alone tells a lower bound."""
+        self._ready[number] = True
+        while not all(self._ready) and perf_counter() < self.began + READ_SECONDS / 2:
+            sleep(0.0001)
+
+    def give(self, number: int, passes: Passes | None) -> None:
+        """What a reader read; None where it failed."""
+        self._passes[number], self._ready[number] = passes, True
+        self._running[number].release()
+
+    def wait(self) -> list[Passes]:
+        """What those have read that are done in time."""
+        for lock in self._running:
+            lock.acquire(timeout=max(0.0, self.began + DEADLINE_SECONDS - perf_counter()))
+        return [passes for passes in self._passes if passes is not None]
