@@ -14,6 +14,7 @@ from ..audit.record import Audit, ExemptionUse, MachineGroup, Result, Row, Use
 from ..core import units
 from ..core.records import Record
 from ..verdict.findings import Finding
+from .audit_to_do import to_do
 from .audit_words import (
     ANSWERS,
     MOST_OF_A_NAME,
@@ -68,7 +69,7 @@ def render(audit: Audit) -> str:
         "facts": "".join(
             f"<div><dt>{name}</dt><dd>{value}</dd></div>\n" for name, value in _facts(audit)
         ),
-        "problems": _problems(audit),
+        "problems": _problems(audit) + _to_do(audit),
         "head": "".join(map(_heading, matrix.groups)),
         "rows": "".join(_line(matrix, entry) for entry in matrix.entries),
         "left": _left_out(audit, matrix),
@@ -127,6 +128,13 @@ def _problems(audit: Audit) -> str:
         return ""
     entries = "".join(f"<li>{_said(str(problem))}</li>\n" for problem in audit.problems)
     return f'<section class="problems"><h2>Could not be judged</h2><ul>\n{entries}</ul></section>'
+
+
+def _to_do(audit: Audit) -> str:
+    entries = "".join(
+        f"<li><b>{_said(head)}</b>: {_said(words)}</li>\n" for head, words in to_do(audit)
+    )
+    return f"<section><h2>To do first</h2><ul>\n{entries}</ul></section>" if entries else ""
 
 
 def _left_out(audit: Audit, matrix: _Matrix) -> str:

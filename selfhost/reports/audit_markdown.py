@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from ..audit.record import Audit, MachineGroup, Result, Row
+from .audit_to_do import to_do
 from .audit_words import (
     ANSWERS,
     MOST_OF_A_NAME,
@@ -35,7 +36,14 @@ _MARKUP = re.compile(r"[\\`*_{}\[\]<>#+|!~&@$^\"']|:(?=/)|(?<=[wW]{3})\.|(?<=^)[
 
 def render(audit: Audit) -> str:
     """Fewer than 1 MiB of UTF-8; rows that do not fit are counted."""
-    parts = (_head(audit), _problems(audit), _models(audit), _reasons(audit), _exceptions(audit))
+    parts = (
+        _head(audit),
+        _problems(audit),
+        _models(audit),
+        _to_do(audit),
+        _reasons(audit),
+        _exceptions(audit),
+    )
     lines: list[str] = []
     left = MOST_BYTES
     for part in parts:
@@ -69,6 +77,13 @@ def _problems(audit: Audit) -> Iterator[str]:
         yield from ("", "### Could not be judged", "")
         for problem in audit.problems:
             yield f"- {_text(str(problem))}"
+
+
+def _to_do(audit: Audit) -> Iterator[str]:
+    tasks = to_do(audit)
+    if tasks:
+        yield from ("", "### To do first", "")
+        yield from (f"- {_text(head)}: {_text(words)}" for head, words in tasks)
 
 
 def _models(audit: Audit) -> Iterator[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..audit.record import Audit, ExemptionUse, MachineGroup, Reason, Result, Row, Use
+from ..audit.record import Audit, ExemptionUse, MachineGroup, Result, Row, Use
+from .audit_to_do import to_do
 from .audit_words import (
     ANSWERS,
     COUNTED,
@@ -37,8 +38,8 @@ _TITLES = {
 }
 # by exit code
 _ANSWER_STYLES = {0: "pass", 1: "fail", 2: "fail", 3: "unknown"}
-# rows of the first screen, reasons of one of them, and things to do
-_SHOWN, _WHYS_SHOWN, _TO_DO_SHOWN = 12, 3, 3
+# rows of the first screen, and reasons of one of them
+_SHOWN, _WHYS_SHOWN = 12, 3
 # characters of a reason that stay where the width is small
 _LEAST_WHY = 16
 
@@ -150,7 +151,7 @@ def _models(audit: Audit) -> Iterator[Block]:
     columns = (
         Column(),
         Column(title="model", cut=_LEAST_WHY),
-        Column(title="runs on", right=True),
+        Column(title="runs on" if audit.since is None else "of what changed, runs on", right=True),
         Column(title="machines where not", cut=_LEAST_WHY),
     )
     cells = tuple(
@@ -198,47 +199,14 @@ def _gravity(row: Row) -> tuple[bool, int]:
 
 
 def _to_do(audit: Audit) -> Iterator[Block]:
-    """What to do about the checks that keep most models from most machines, the most first."""
-    counted = [(group, row) for group in audit.groups for row in group.rows if row.exit_code != 0]
-    by_check: dict[str, list[tuple[MachineGroup, Row, Reason]]] = {}
-    for group, row in counted:
-        for reason in row.reasons:
-            if reason.check is not None and reason.remedy:
-                is_known = reason.check in row.failed
-                check = reason.check if is_known else f"{reason.check} not known"
-                by_check.setdefault(check, []).append((group, row, reason))
-    in_order = sorted(
-        by_check.items(), key=lambda pair: -sum(group.count for group, _, _ in pair[1])
-    )
-    if in_order:
+    """What to do first."""
+    tasks = to_do(audit)
+    if tasks:
         yield Blank()
         yield Paragraph(spans=(Span(text="To do", style="strong"),))
-    for check, entries in in_order[:_TO_DO_SHOWN]:
-        # what is enough for the one that lacks most is enough for all
-        group, row, reason = max(entries, key=lambda each: (each[2].short or 0, each[0].count))
-        labels = dict.fromkeys(row.wanted.label for _, row, _ in entries)
-        others = f" and {len(labels) - 1:,} more" if len(labels) > 1 else ""
-        lacks = " lacks most" if reason.short and len(entries) > 1 else ""
-        what = row.wanted.label if lacks else f"{row.wanted.label}{others}"
-        where = f"{row.machine}{lacks}, for {what}"
-        head = f"{check}, {_machines_of(audit, entries)}: "
-        yield Paragraph(
-            spans=(Span(text=head, style="strong"), Span(text=f"{reason.remedy} ({where})")),
-            indent=2,
-            hang=2,
-        )
-
-
-def _machines_of(audit: Audit, entries: Sequence[tuple[MachineGroup, Row, Reason]]) -> str:
-    """On how many machines; where they are grouped by one model each, at least that many."""
-    if any(len(group.rows) > 1 for group in audit.groups):
-        own = {group.names[0]: group.count for group, _, _ in entries}
-        return many(sum(own.values()), "machine")
-    by_model: dict[int, int] = {}
-    for group, row, _ in entries:
-        by_model[row.wanted.index] = by_model.get(row.wanted.index, 0) + group.count
-    least = "at least " if len(by_model) > 1 else ""
-    return f"{least}{many(max(by_model.values()), 'machine')}"
+    for head, words in tasks:
+        spans = Span(text=f"{head}: ", style="strong"), Span(text=words)
+        yield Paragraph(spans=spans, indent=2, hang=2)
 
 
 def _rows_with(audit: Audit, result: Result, title: str) -> Iterator[Block]:

@@ -7,7 +7,6 @@ the cache plugin's own.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -115,6 +114,8 @@ class AnsibleAnswers(Answers):
             yield from self.text_end(file)
 
     def text_end(self, file: str) -> Iterator[RecordOrFault]:
+        import json
+
         block, size = self._block, self._size
         self._block, self._size = [], 0
         match = _HOST_LINE.match(block[0]) if block else None

@@ -159,12 +159,15 @@ def _put_cards(machine: Facts, kind: Mapping[str, Any], *, is_mac: bool) -> None
         maker = plain(row.get("Manufacturer"), 60) or "unknown"
         name = plain(row.get("Name"), 120) or "GPU"
         number = number_of(row.get("LogicalGpuCount")) or number_of(row.get("Count"))
+        share = row.get("GpuPartitionSize")
         kinds.append(
             Kind(
                 vendor=maker.lower(),
                 name=f"{maker} {name}",
                 number=number,
                 memory_total_bytes=memory(entry(row, "MemoryInfo", "SizeInMiB"), units.MIB),
+                # an eighth of a card has no bandwidth of its own
+                is_part=isinstance(share, int | float) and 0 < share < 1,
             )
         )
     if is_mac:

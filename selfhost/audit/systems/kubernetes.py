@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from ...core import units
 from ...machine import gpus
-from ._accelerators import MAX_CARDS, Kind, number_of, put_accelerators
+from ._accelerators import MAX_CARDS, Kind, by_word, number_of, put_accelerators
 from ._facts import (
     Facts,
     count,
@@ -366,7 +366,9 @@ def _nvidia(all_labels: Mapping[str, Any], capacity: Any) -> Iterator[Kind]:
         # divided cards are counted, too; what the node offers is whole
         number = offered // replicas
     driver, capability = _versions(all_labels)
-    if number and product != "":
+    if number and product is None:
+        yield _named_by_cloud(all_labels, number)
+    elif number and product != "":
         size = _labelled_memory(all_labels.get("nvidia.com/gpu.memory"))
         shared = all_labels.get("nvidia.com/gpu.sharing-strategy") == "mps"
         name = (product or "NVIDIA GPU").removesuffix("-SHARED")
@@ -391,6 +393,33 @@ def _nvidia(all_labels: Mapping[str, Any], capacity: Any) -> Iterator[Kind]:
             compute_capability=capability,
             is_part=True,
         )
+
+
+# what clouds label nodes with where GPU feature discovery does not run: the name, MiB of one
+# (cloud.google.com/kubernetes-engine/docs, "GPUs"; karpenter.sh/docs/concepts/scheduling)
+_CLOUD_NAMES = (
+    "cloud.google.com/gke-accelerator",
+    "karpenter.k8s.aws/instance-gpu-name",
+    "eks.amazonaws.com/instance-gpu-name",
+)
+_CLOUD_SIZES = ("karpenter.k8s.aws/instance-gpu-memory", "eks.amazonaws.com/instance-gpu-memory")
+_GKE_CLIENTS = "cloud.google.com/gke-max-shared-clients-per-gpu"
+_GKE_PART = "cloud.google.com/gke-gpu-partition-size"
+
+
+def _named_by_cloud(all_labels: Mapping[str, Any], offered: int) -> Kind:
+    """Of so many that the node offers: shares of a card, where it is shared, counted once."""
+    words = [word for key in _CLOUD_NAMES if (word := plain(all_labels.get(key), 120))]
+    sizes = [size for key in _CLOUD_SIZES if (size := _labelled_memory(all_labels.get(key)))]
+    number = max(1, offered // (number_of(all_labels.get(_GKE_CLIENTS)) or 1))
+    if not words:
+        return Kind(vendor="nvidia", name="NVIDIA GPU", number=number)
+    word = words[0].removeprefix("nvidia-").removeprefix("tesla-")
+    named = by_word(word, number).replace(vendor="nvidia")
+    part = plain(all_labels.get(_GKE_PART), 40)
+    if part:
+        return named.replace(name=f"{named.name} MIG {part}", is_part=True)
+    return named.replace(memory_total_bytes=sizes[0] if sizes else None)
 
 
 def _versions(all_labels: Mapping[str, Any]) -> tuple[str | None, str | None]:

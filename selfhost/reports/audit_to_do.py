@@ -1,0 +1,58 @@
+"""What to do first, for a fleet of which much fails: a sentence for each check, not for each group
+of machines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..audit.record import Audit, MachineGroup, Reason, Row
+from .audit_words import many
+
+_MOST = 3
+
+_Entry = tuple[MachineGroup, Row, Reason]
+
+
+def to_do(audit: Audit) -> list[tuple[str, str]]:
+    """For the checks that keep most models from most machines, the most first: `disk, 33 machines`,
+    and what to do. Only what the policy counts; () where all machines fare alike, for then the
+    rows say it.
+    """
+    by_check: dict[str, list[_Entry]] = {}
+    for group in audit.groups if len(audit.groups) > 1 else ():
+        for row in group.rows:
+            for reason in row.reasons if row.exit_code else ():
+                if reason.check is not None and reason.remedy:
+                    is_known = reason.check in row.failed
+                    check = reason.check if is_known else f"{reason.check} not known"
+                    by_check.setdefault(check, []).append((group, row, reason))
+    in_order = sorted(
+        by_check.items(), key=lambda pair: -sum(group.count for group, _, _ in pair[1])
+    )
+    return [
+        (f"{check}, {_machines_of(audit, entries)}", _sentence(entries))
+        for check, entries in in_order[:_MOST]
+    ]
+
+
+def _sentence(entries: Sequence[_Entry]) -> str:
+    # what is enough for the one that lacks most is enough for all
+    _, row, reason = max(entries, key=lambda each: (each[2].short or 0, each[0].count))
+    labels = dict.fromkeys(row.wanted.label for _, row, _ in entries)
+    others = f" and {len(labels) - 1:,} more" if len(labels) > 1 else ""
+    if reason.short and len(entries) > 1:
+        return f"{reason.remedy} ({row.machine} lacks most, for {row.wanted.label})"
+    return f"{reason.remedy} ({row.machine}, for {row.wanted.label}{others})"
+
+
+def _machines_of(audit: Audit, entries: Sequence[_Entry]) -> str:
+    """On how many machines; where they are grouped by one model each, at least that many."""
+    if any(len(group.rows) > 1 for group in audit.groups):
+        own = {group.names[0]: group.count for group, _, _ in entries}
+        return many(sum(own.values()), "machine")
+    by_model: dict[int, int] = {}
+    for group, row, _ in entries:
+        by_model[row.wanted.index] = by_model.get(row.wanted.index, 0) + group.count
+    least = "at least " if len(by_model) > 1 else ""
+    return f"{least}{many(max(by_model.values()), 'machine')}"
