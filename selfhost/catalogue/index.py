@@ -648,12 +648,9 @@ def _list(path: str, *, must_exist: bool) -> tuple[str, ...]:
             for entry in entries:
                 # a fifo would block whoever opens it; is_file follows links and is false for dead
                 # ones
-                if (
-                    entry.name.endswith(".toml")
-                    and not entry.name.startswith(".")
-                    and entry.is_file()
-                ):
-                    names.append(entry.name[:-5])
+                name = entry.name
+                if name.endswith(".toml") and name[0] != "." and entry.is_file():
+                    names.append(name[:-5])
                     if len(names) > MAX_FILES:
                         raise SpecError(
                             [

@@ -284,24 +284,28 @@ def share_on_shared(
     return min(slow, likely), likely, max(likely, fast)
 
 
-def share_if_filled(placed: Needs, machine: Machine) -> float:
+def share_if_filled(placed: Needs, layers: int | None) -> float:
     """Of what a split leaves in RAM of the layers, the share that the accelerators would still
     take if somebody filled them to the last byte (`-ngl 99`) and each term were its least: the
-    fast end of a pace. Layers are laid out by the most that they take, and a gigabyte stays free.
+    fast end of a pace.
+
+    Layers are laid out by the most that they take, and a gigabyte stays free. What is free beside
+    that is less than a layer, or one more would lie there; so the share is the same on machines
+    that are laid out alike, whatever is free of each.
     """
     if placed.placement != "split" or placed.offload is not None or placed.memory is None:
         return 0.0
-    spare = 0
-    for place in places(machine):
-        there = [term.low_bytes for term in placed.memory.terms if term.where == place.where]
-        if there and place.room_bytes is not None:
-            spare += max(0, place.room_bytes + DEVICE_MARGIN_BYTES - sum(there))
-    moving = sum(
-        term.low_bytes
-        for term in placed.memory.terms
-        if term.where == "host" and term.name in _BY_LAYER
+    terms, spare_bytes = placed.memory.terms, 0
+    moving_bytes, layer_bytes = (
+        sum(term.low_bytes for term in terms if term.name in _BY_LAYER and is_there(term))
+        for is_there in (lambda term: term.where == "host", lambda term: True)
     )
-    return min(1.0, spare / moving) if moving else 0.0
+    if not moving_bytes or not layers:
+        return 0.0
+    for where in {term.where for term in terms} - {"host"}:
+        rounding = sum(term.high_bytes - term.low_bytes for term in terms if term.where == where)
+        spare_bytes += DEVICE_MARGIN_BYTES + rounding + layer_bytes // layers
+    return min(1.0, spare_bytes / moving_bytes)
 
 
 def room_of(device: Accelerator, *, gpu_only: bool) -> int | None:

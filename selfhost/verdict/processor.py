@@ -155,7 +155,8 @@ def _measured(machine: Machine, bytes_per_second: int) -> Bandwidth:
 
 # a glance beside the careful measurement: nine in ten of 20 pairs lay from 0.95 to 1.03
 # (`benchmarks/glance_ratios.py`), of 30 glances in a row from 0.89 to
-# 1.22 (Granite Rapids, 2 vCPUs, other programs waiting)
+# 1.22 (Granite Rapids, 2 vCPUs, other programs waiting); since it reads huge pages for 5 ms, of 19
+# pairs from 1.00 to 1.10, ahead of 16 programs that ran (`chrt -f 1`)
 _GLANCE_ENDS = (0.9, 1.15)
 # of what the last cache gives, what memory gives: 0.4 (Granite Rapids); a guess around that
 _OF_CACHE = (0.35, 0.6)

@@ -872,7 +872,7 @@ def _laid_out(question: Question, placed: Needs, machine: Machine, runtime: str 
         operations_share=1.0 if program is None else program.operations_share,
         experts_apart=program is not None and program.leaves_experts,
         on_shared=share_on_shared(placed, machine, _layers_shared_out(question)),
-        filled=share_if_filled(placed, machine),
+        filled=share_if_filled(placed, _layers_shared_out(question)),
     )
 
 
@@ -928,7 +928,7 @@ def _pace_key(
         placed.memory is None,
         tuple(shares.items()),
         computing,
-        share_if_filled(placed, machine),
+        share_if_filled(placed, _layers_shared_out(question)),
     )
 
 

@@ -686,7 +686,7 @@ def _shared_peak(machine: Machine, device: Accelerator | None) -> Peak | None:
         return Peak(
             slow=named.usual,
             likely=named.usual,
-            fast=named.most,
+            fast=(named.usual * named.most) ** 0.5,
             how=f"the memory of {named.name} with every channel filled",
         )
     if chip is None:

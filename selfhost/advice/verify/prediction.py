@@ -48,7 +48,7 @@ def speed_at(
             runtime=workload.runtime,
             offloaded=shares_of(needs) if needs.placement != "host" else None,
             on_shared=share_on_shared(needs, verdict.machine, layers),
-            filled=share_if_filled(needs, verdict.machine),
+            filled=share_if_filled(needs, layers),
         )
 
     return at

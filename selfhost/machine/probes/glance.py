@@ -94,7 +94,9 @@ def begin(machine: Machine, host: Host | None = None, *, beside: bool = True) ->
 
 
 class Glancing:
-    """A glance that has begun. It must be ended or dropped, once."""
+    """A glance that has begun. It is ended once, or dropped: at the latest when nobody holds it, as
+    after an error.
+    """
 
     def __init__(
         self,
@@ -143,6 +145,9 @@ class Glancing:
         """Nobody needs it: the threads end, and the memory is given back."""
         if self._parts is not None:
             self._parts.drop()
+
+    def __del__(self) -> None:
+        self.drop()
 
 
 def judged(
