@@ -322,7 +322,7 @@ def _instead(
         machines = [outcome for outcome in outcomes if outcome.kind == kind]
         if not machines or any(outcome.route is Route.LOCAL for outcome in machines):
             continue
-        machines.sort(key=lambda outcome: size_of(outcome.profile.machine))
+        machines.sort(key=lambda each: size_of(each.profile.machine))
         outcome = machines[len(machines) // 2]
         machine = outcome.profile.machine
         question = ask(spec, workload, catalogue, machine)
