@@ -222,8 +222,24 @@ def metal_limits(device: Accelerator, machine: Machine) -> tuple[int, int] | Non
     """
     if device.memory_total_bytes is not None:
         return device.memory_total_bytes, device.memory_total_bytes
-    total = machine.memory_total_bytes
-    return None if total is None else (int(total * METAL_SHARE[0]), int(total * METAL_SHARE[1]))
+    least, most = (
+        machine.worked_out(("metal", share), lambda each, share=share: _metal_limit(each, share))
+        for share in METAL_SHARE
+    )
+    return None if least is None or most is None else (least, most)
+
+
+def _metal_limit(machine: Machine, share: float) -> int | None:
+    total = machine.memory_total_bytes if _metal(machine) is not None else None
+    return None if total is None else int(total * share)
+
+
+def _metal(machine: Machine) -> Accelerator | None:
+    """The GPU of a Mac, which shares the RAM."""
+    return next(
+        (card for card in machine.accelerators or () if card.unified and card.vendor == "apple"),
+        None,
+    )
 
 
 def share_on_shared(
@@ -235,26 +251,26 @@ def share_on_shared(
     The rest of a runtime that shares layers out is computed by the processor, as llama.cpp's fitter
     does; whole layers move.
     """
-    device = next(
-        (card for card in machine.accelerators or () if card.unified and card.vendor == "apple"),
-        None,
-    )
+    device = _metal(machine)
     limits = None if device is None else metal_limits(device, machine)
     if limits is None or needs.memory is None or not layers:
         return 1.0, 1.0, 1.0
     host = [term for term in needs.memory.terms if term.where == "host"]
 
-    def share(end: str, limit: float) -> float:
-        over = sum(getattr(term, end) for term in host) - limit
-        moving = sum(getattr(term, end) for term in host if term.name in _BY_LAYER)
-        if over <= 0 or not moving:
+    def share(end: str, limit: int, times: int = 1) -> float:
+        over = times * sum([getattr(term, end) for term in host]) - limit
+        if over <= 0:
             return 1.0
-        return max(0, int(layers * (1 - over / moving))) / layers
+        moving = sum(getattr(term, end) for term in host if term.name in _BY_LAYER)
+        if not moving:
+            return 1.0
+        return max(0, int(layers * (1 - over / (times * moving)))) / layers
 
     least, most = limits
     slow, likely, fast = (
         share("high_bytes", least),
-        share("bytes", (least + most) / 2),
+        # against the middle of the two
+        share("bytes", least + most, 2),
         share("low_bytes", most),
     )
     return min(slow, likely), likely, max(likely, fast)

@@ -172,12 +172,15 @@ def _unread_memory(machine: Machine) -> Finding | None:
         if device.unified is True or (device.unified is False and is_sized):
             continue
         fact = "unified" if is_sized else "memory_total_bytes"
-        why = machine.why_unread(f"accelerators.{fact}")
-        reason = (
-            f"It is judged in RAM: whether {device.name} would hold it could not be read"
-            f" ({why.reason})."
+        return _worded_when_read(
+            Outcome.WARN,
+            "accelerator-unread",
+            lambda: (
+                f"It is judged in RAM: whether {device.name} would hold it could not be read"
+                f" ({machine.why_unread(f'accelerators.{fact}').reason})."
+            ),
+            lambda: machine.why_unread(f"accelerators.{fact}").remedy,
         )
-        return _uncounted(Outcome.WARN, "accelerator-unread", reason, why.remedy)
     return None
 
 
@@ -190,27 +193,23 @@ def _beyond_metal(device: Accelerator, needs: Needs, machine: Machine) -> Findin
     if high is None or limits is None or high <= limits[0]:
         return None
     least, most = limits
-    gives = f"{binary(least)} of the RAM"
-    if least != most:
-        gives = f"about {binary_range(least, most)} of the RAM by default"
-    remedy = what_is_smaller(needs.memory.terms if needs.memory is not None else (), least)
-    # no setting gives it more than there is
-    if total is None or high <= total:
-        remedy = f"let the GPU use more: `sudo sysctl iogpu.wired_limit_mb={-(-high // MIB)}`"
-    return Finding(
-        check="accelerator",
-        outcome=Outcome.WARN,
-        code="accelerator-partly",
-        needs=high,
-        has=least,
-        short=high - least,
-        unit="bytes",
-        reason=(
+
+    def reason() -> str:
+        gives = f"{binary(least)} of the RAM"
+        if least != most:
+            gives = f"about {binary_range(least, most)} of the RAM by default"
+        return (
             f"It needs up to {binary(high)}; macOS lets the GPU use {gives}. The rest runs on the"
             " CPU, more slowly."
-        ),
-        remedy=remedy,
-    )
+        )
+
+    def remedy() -> str:
+        # no setting gives it more than there is
+        if total is None or high <= total:
+            return f"let the GPU use more: `sudo sysctl iogpu.wired_limit_mb={-(-high // MIB)}`"
+        return what_is_smaller(needs.memory.terms if needs.memory is not None else (), least)
+
+    return _counted(high, least, Outcome.WARN, "accelerator-partly", reason, remedy)
 
 
 # ------------------------------------------------------------------ judged on accelerators
@@ -278,12 +277,15 @@ def _unread_held(held: _Held, machine: Machine) -> Finding | None:
     if machine.accelerators is not None:
         is_sized = any(device.memory_total_bytes is not None for device in held.devices)
         fact = "accelerators.unified" if is_sized else "accelerators.memory_total_bytes"
-    why = machine.why_unread(fact)
-    reason = (
-        "Only an accelerator could hold it or make it fast enough, and the accelerator could not be"
-        f" read: {why.reason}."
+    return held.finding(
+        Outcome.UNKNOWN,
+        "accelerator-unread",
+        lambda: (
+            "Only an accelerator could hold it or make it fast enough, and the accelerator could"
+            f" not be read: {machine.why_unread(fact).reason}."
+        ),
+        lambda: machine.why_unread(fact).remedy,
     )
-    return held.finding(Outcome.UNKNOWN, "accelerator-unread", lambda: reason, lambda: why.remedy)
 
 
 def _tight(held: _Held, when_tight: str | None) -> Finding | None:
@@ -518,10 +520,14 @@ def _counted(
 
 
 def _worded_when_read(
-    outcome: Outcome, code: str, reason: Callable[[], str], remedy: str | None = None
+    outcome: Outcome,
+    code: str,
+    reason: Callable[[], str],
+    remedy: Callable[[], str | None] | str | None = None,
 ) -> Finding:
     return Finding.worded_when_read(
-        {**_NO_FIGURES, "outcome": outcome, "code": code}, lambda: (reason(), remedy)
+        {**_NO_FIGURES, "outcome": outcome, "code": code},
+        lambda: (reason(), remedy() if callable(remedy) else remedy),
     )
 
 

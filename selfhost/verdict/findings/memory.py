@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import cached_property
 
 from ...core.records import Unread
 from ...core.units import GIB, MIB, binary, binary_range, decimal
@@ -87,7 +88,6 @@ class _Sums:
         self.machine, self.surely = machine, surely
         self.workload = workload
         self.basis = _basis_of(machine, workload)
-        self.could = self._worked_out("could", _could_give)
         self.now = machine.memory_available_bytes
         if workload.reserve_bytes is not None:
             self.now = self._worked_out("now", _gives_now)
@@ -95,7 +95,6 @@ class _Sums:
         self._memory = needs.memory
         held = 0 if self._counts_now((self.high or 0) + stored_bytes) else held_bytes
         self._held_now = held if surely else 0
-        self.ceiling = self._of_basis("ceiling", _ceiling)
         self.files, self.are_files_to_come = stored_bytes + held, stored_bytes > 0
         if self.high is not None:
             self.high += self.files
@@ -127,7 +126,19 @@ class _Sums:
             return self.now is not None and most <= self.now
         return self.basis == "available"
 
-    @property
+    # each is worked out where the answer rests on it
+
+    @cached_property
+    def could(self) -> int | None:
+        """What the limit leaves after the reserve."""
+        return self._worked_out("could", _could_give)
+
+    @cached_property
+    def ceiling(self) -> int | None:
+        """The most that it gives."""
+        return self._of_basis("ceiling", _ceiling)
+
+    @cached_property
     def least(self) -> int | None:
         """The least of all ceilings that were read."""
         return self._of_basis("least", _least_ceiling)
@@ -307,13 +318,12 @@ def _unread(sums: _Sums) -> Finding | None:
         size, fact, what = sums.now, "memory_available_bytes", "The available memory"
     if size is not None:
         return None
-    why = sums.machine.why_unread(fact)
     return sums.finding(
         Outcome.UNKNOWN,
         "memory-unread",
         sums.ceiling,
-        lambda: f"{what} could not be read: {why.reason}.",
-        lambda: why.remedy,
+        lambda: f"{what} could not be read: {sums.machine.why_unread(fact).reason}.",
+        lambda: sums.machine.why_unread(fact).remedy,
     )
 
 
