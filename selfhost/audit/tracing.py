@@ -471,11 +471,12 @@ class View:
         strength: Callable[[Any], Any] | None = None,
         worst: Callable[[Any], bool] | None = None,
         lacking: Callable[[Any], float | None] | None = None,
+        burden: Callable[[], Any] | None = None,
     ) -> Any:
         """As `Machine.answer`."""
         if self._is_changed:
             return ask(self)
-        question = Question(ask, key, alike, best, strength, worst, lacking)
+        question = Question(ask, key, alike, best, strength, worst, lacking, burden)
         return self._trace.answer(question, alone)
 
     def worked_out(self, key: Any, of: Callable[[Any], Any]) -> Any:

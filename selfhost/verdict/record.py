@@ -22,6 +22,7 @@ from .findings import Finding, Outcome
 from .placement import emptied, free_limits, placements, share_on_shared
 from .present import Here
 from .speed import (
+    LEAST_READ_BYTES,
     PaceRange,
     Speed,
     depth_of_short_chat,
@@ -793,6 +794,8 @@ def pace_and_finding(
     question: Question, placed: Needs, machine: Machine, deciding: bool = False
 ) -> tuple[Speed | None, Finding | None]:
     """How fast it would go, laid out like that, and the finding of it."""
+    if deciding and not _may_pace_decide(question):
+        return None, None
     said = _decided_by_pace if deciding else _said_of_pace
     paced: tuple[Speed | None, Finding | None] = machine.answer(
         lambda each: _paced(question, placed, each),
@@ -803,8 +806,31 @@ def pace_and_finding(
         strength=(lambda each: _strength(question, placed, each)) if deciding else None,
         worst=_rules_out,
         lacking=lambda answer: _lacking_seconds(question, answer),
+        burden=(lambda: _burden(question)) if deciding and not _is_rare(placed) else None,
     )
     return paced
+
+
+def _may_pace_decide(question: Question) -> bool:
+    """Whether the route may rest on the pace: on that of text, where some is wanted."""
+    is_text = question.read_bytes is not None and question.spec.modality not in check.MADE
+    return is_text and bool(question.workload.min_tokens_per_second)
+
+
+def _burden(question: Question) -> tuple[tuple[Any, ...], tuple[float, ...]] | None:
+    """What is asked of a machine's pace, as words, and the numbers of a step: of two questions with
+    the same words the one whose numbers are all as small or smaller takes no longer anywhere, at
+    any end of the range. None where nothing such is known.
+    """
+    step, workload, runtime = question.step, question.workload, question.runtime
+    if step.weights_bytes < LEAST_READ_BYTES:
+        return None
+    drafted = 0 if question.companions is None else question.companions.drafted_tokens
+    words = (
+        workload.runtime, None if runtime is None else runtime.id, workload.min_tokens_per_second,
+        question.speed_stated, drafted, step.is_vague,
+    )  # fmt: skip
+    return words, step.burdens
 
 
 def _lacking_seconds(
