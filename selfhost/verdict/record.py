@@ -536,9 +536,9 @@ def parts_of(question: Question, *, deciding: bool = False) -> tuple[Part, ...]:
             free_limits=lambda: free_limits(needs, _layers_shared_out(question)),
         ),
         Part(
-            find=lambda machine: _in_ram(question, needs, machine)[0],
+            find=lambda machine: _in_ram(question, needs, machine, deciding)[0],
             accelerators=False,
-            layered=lambda machine: _in_ram(question, needs, machine),
+            layered=lambda machine: _in_ram(question, needs, machine, deciding),
         ),
         Part(
             find=lambda machine: _listed(pace_and_finding(question, needs, machine, deciding)[1]),
@@ -587,10 +587,10 @@ def _listed(finding: Finding | None) -> tuple[Finding, ...]:
 
 
 def _in_ram(
-    question: Question, needs: Needs, machine: Machine
+    question: Question, needs: Needs, machine: Machine, deciding: bool
 ) -> tuple[Sequence[Finding], str | None]:
     """The findings of memory and accelerator where there is none, and `_layout`."""
-    _, held = next(ways_held(question, needs, machine))
+    _, held = next(ways_held(question, needs, machine, deciding=deciding))
     return held, None if _failed(held) else "host"
 
 
@@ -708,10 +708,10 @@ def _failed(held: Iterable[Finding | None]) -> bool:
 
 
 def ways_held(
-    question: Question, needs: Needs, machine: Machine
+    question: Question, needs: Needs, machine: Machine, *, deciding: bool = False
 ) -> Iterator[tuple[Needs, list[Finding]]]:
     """Each placement with the findings of memory and accelerator. Planning is for accelerators
-    that nothing else holds.
+    that nothing else holds. `deciding`: see `parts_of`.
     """
     basis = question.workload.memory_basis
     machine = without_others(machine, basis)
@@ -755,7 +755,13 @@ def ways_held(
             candidate,
             [
                 check.memory_check(
-                    candidate, machine, question.workload, stored, kept, surely=surely
+                    candidate,
+                    machine,
+                    question.workload,
+                    stored,
+                    kept,
+                    surely=surely,
+                    deciding=deciding,
                 ),
                 accelerator,
             ],
@@ -1108,7 +1114,7 @@ def _first_without_a_fail(
 ) -> _Chosen:
     slow: _Chosen | None = None
     seen = []
-    every = ways_held(question, needs, machine)
+    every = ways_held(question, needs, machine, deciding=deciding)
     for candidate, held in every:
         seen.append((candidate, held))
         if _failed(held):
