@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import ge, le
 
 from ..machine.record import Machine
-from .population import BANDWIDTH, DiffersError, Kind, Population, members
+from .population import BANDWIDTH, DiffersError, Kind, Population, lowest, members
 
 TYPE_CHECKING = False
 
@@ -139,6 +139,8 @@ class Asked:
         self._less = tuple([-each for each in self._burdens])
         # until an answer of one kind was seen to depend on it
         self._reads_bandwidth = False
+        # kinds of machine that have an answer from here
+        self.answered = 0
         # kinds that were asked; by what counts of an answer the kinds that give it, and of those
         # the machines that give another one
         self._known = 0
@@ -171,8 +173,12 @@ class Asked:
 
     def alike(self, said: Any, kinds: int) -> tuple[int, int]:
         """Of those kinds, the ones that say so, and among their machines those that do not."""
-        for number in self._from_the_middle(members(kinds & ~self._known)):
-            self._learn(number)
+        new = kinds & ~self._known
+        if new & (new - 1):
+            for number in self._from_the_middle(members(new)):
+                self._learn(number)
+        elif new:
+            self._learn(lowest(new))
         self._known |= kinds
         return self._kinds.get(said, 0), self._others.get(said, 0)
 
@@ -194,7 +200,7 @@ class Asked:
         of its kind. Kinds that are nowhere weaker than another lack no more, and are not asked.
         """
         population = self._answers.population
-        slowest = population.slowest_of_kinds(bits)
+        slowest = population.slowest_of_kinds(bits, self.answered)
         weakest = _Bounds()
         hit: list[tuple[float, int]] = []
         for strength, number in self._by_strength(slowest):

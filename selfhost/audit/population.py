@@ -453,11 +453,14 @@ class Population:
         """The bandwidth of a machine's memory."""
         return self.value_of(number, BANDWIDTH)
 
-    def slowest_of_kinds(self, bits: int) -> list[int]:
-        """Of each kind that machines of a set are of, the first with the least bandwidth."""
+    def slowest_of_kinds(self, bits: int, kinds: int) -> list[int]:
+        """Of each kind that machines of a set are of, the first with the least bandwidth. They are of
+        no other than those kinds.
+        """
         held = bits.to_bytes((self.size >> 3) + 1, "little")
         slowest = []
-        for number, kind in enumerate(self.kinds):
+        for number in members(kinds):
+            kind = self.kinds[number]
             if not kind.bits & bits:
                 continue
             order: Sequence[int] = kind.members

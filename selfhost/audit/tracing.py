@@ -234,6 +234,7 @@ class Trace:
             self.kinds &= 1 << self.kind
         else:
             self.kinds &= self._reaching()
+        asked.answered |= self.kinds
         if total is None:
             kinds, others = asked.alike(said, self.kinds)
             self.kinds &= kinds

@@ -119,7 +119,6 @@ def placements(
         yield from _gpu_only(needs, needs.memory, machine)
         return
     now = places(machine)
-    later = _places_on(emptied(machine.accelerators)) if machine.accelerators else now
     shared_out = layers if splits else None
     at_once = list(_on_accelerators(needs, needs.memory, machine, now, shared_out))
     if not at_once:
@@ -128,6 +127,7 @@ def placements(
     if not at_once:
         yield from _offloaded(needs, now)
     yield needs
+    later = _places_on(emptied(machine.accelerators)) if machine.accelerators else now
     if now != later:
         for other in _on_accelerators(needs, needs.memory, machine, later, shared_out):
             # a few layers more are no other way to lay it out
@@ -137,7 +137,7 @@ def placements(
             yield from _offloaded(needs, later)
     if machine.accelerators is None:
         yield on_one(needs, "accelerator:0")
-    for place in places(machine):
+    for place in now:
         if place.room_bytes is None:
             yield on_one(needs, place.where)
 

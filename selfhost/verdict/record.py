@@ -809,7 +809,7 @@ def pace_and_finding(
         (lambda answer: (said(answer), _is_in_order(answer))) if _is_rare(placed) else said,
         _decides_nothing if deciding else _is_comfortable,
         alone=_is_rare(placed),
-        strength=(lambda each: _strength(question, placed, each)) if deciding else None,
+        strength=_strength(question, placed) if deciding else None,
         worst=_rules_out,
         lacking=lambda answer: _lacking_seconds(question, answer),
         burden=(lambda: _burden(question)) if deciding and not _is_rare(placed) else None,
@@ -849,16 +849,19 @@ def _lacking_seconds(
     return 1 / pace.decode.high - 1 / wanted
 
 
-def _strength(question: Question, placed: Needs, machine: Machine) -> Any:
-    """Of a pace of text what `strength_of` gives."""
+def _strength(question: Question, placed: Needs) -> Callable[[Machine], Any] | None:
+    """Of a pace of text what gives `strength_of` a machine."""
     if question.read_bytes is None or placed.memory is None:
         return None
-    return strength_of(
+    offloaded = shares_of(placed) if placed.placement != "host" else None
+    at_once = question.runtime is not None and bool(question.runtime.tensor_parallel_option)
+    layers = _layers_shared_out(question)
+    return lambda machine: strength_of(
         machine,
         runtime=question.workload.runtime,
-        offloaded=shares_of(placed) if placed.placement != "host" else None,
-        at_once=question.runtime is not None and bool(question.runtime.tensor_parallel_option),
-        on_shared=share_on_shared(placed, machine, _layers_shared_out(question)),
+        offloaded=offloaded,
+        at_once=at_once,
+        on_shared=share_on_shared(placed, machine, layers),
     )
 
 
