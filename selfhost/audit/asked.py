@@ -133,10 +133,11 @@ class Asked:
 
     def __init__(self, answers: Answers, question: Question) -> None:
         self._answers, self._question = answers, question
-        burden = None if question.burden is None else question.burden()
-        # the word of what is asked, and its numbers; the same less than 0, for what is no better
-        self._word, self._burdens = (None, ()) if burden is None else burden
-        self._less = tuple([-each for each in self._burdens])
+        burden: Any = None if question.burden is None else question.burden()
+        # the word of what is asked, and its numbers; turned round they are those of the worst
+        self._word: Any = None if burden is None else burden[0]
+        self._burdens: tuple[float, ...] = () if burden is None else burden[1]
+        self._turned = tuple([-each for each in self._burdens])
         # until an answer of one kind was seen to depend on it
         self._reads_bandwidth = False
         # kinds of machine that have an answer from here
@@ -294,7 +295,7 @@ class Asked:
             elif question.worst is not None and question.worst(answer):
                 self._worst.add(strongest, steps)
                 if self._word is not None and strongest is not None:
-                    self._answers.worst.add((self._word, strongest), self._less, steps)
+                    self._answers.worst.add((self._word, strongest), self._turned, steps)
         return steps
 
     def _shared_best(self, weakest: Strength | None) -> Steps | None:
@@ -307,7 +308,7 @@ class Asked:
         """The worst answer, where a question that asks no more has it of a machine as strong."""
         if self._word is None or strongest is None:
             return None
-        return self._answers.worst.of((self._word, strongest), self._less)
+        return self._answers.worst.of((self._word, strongest), self._turned)
 
     def _strength_of(self, machine: Machine) -> Strength | None:
         return None if self._question.strength is None else self._question.strength(machine)

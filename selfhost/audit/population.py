@@ -258,7 +258,7 @@ def _alone(record: T) -> T:
 
 
 class _Ends:
-    """Kinds by the least and the most of a form of one number; of any other form nothing is told."""
+    """Kinds by the least and the most of a form of one number; of another form nothing is told."""
 
     def __init__(self, kinds: Sequence[Kind], form: Form) -> None:
         self._least: list[int] = []
@@ -454,8 +454,8 @@ class Population:
         return self.value_of(number, BANDWIDTH)
 
     def slowest_of_kinds(self, bits: int, kinds: int) -> list[int]:
-        """Of each kind that machines of a set are of, the first with the least bandwidth. They are of
-        no other than those kinds.
+        """Of each kind that machines of a set are of, the first with the least bandwidth. `kinds`:
+        they are of no others.
         """
         held = bits.to_bytes((self.size >> 3) + 1, "little")
         slowest = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from ..core.records import Record, remembered
 from ..core.units import GIB
@@ -223,7 +224,7 @@ def metal_limits(device: Accelerator, machine: Machine) -> tuple[int, int] | Non
     if device.memory_total_bytes is not None:
         return device.memory_total_bytes, device.memory_total_bytes
     least, most = (
-        machine.worked_out(("metal", share), lambda each, share=share: _metal_limit(each, share))
+        machine.worked_out(("metal", share), partial(_metal_limit, share=share))
         for share in METAL_SHARE
     )
     return None if least is None or most is None else (least, most)

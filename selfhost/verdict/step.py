@@ -146,7 +146,7 @@ class Step(Record):
 
     @cached_property
     def burdens(self) -> tuple[float, ...]:
-        """Numbers of which no machine takes less time where each is larger, whatever computes it."""
+        """Numbers of which nothing takes less time where each is larger, whatever computes it."""
         packed = self.packed_bytes
         return (
             packed, self.weights_bytes - packed, self.cache_bytes, self.layers,

@@ -167,20 +167,24 @@ def _unread_memory(machine: Machine) -> Finding | None:
     """That of some accelerator with memory of its own it was not read how much; None where each
     says.
     """
-    for device in machine.accelerators or ():
-        is_sized = device.memory_total_bytes is not None
-        if device.unified is True or (device.unified is False and is_sized):
-            continue
-        fact = "unified" if is_sized else "memory_total_bytes"
+
+    def unread(device: Accelerator, fact: str) -> Finding:
         return _worded_when_read(
             Outcome.WARN,
             "accelerator-unread",
             lambda: (
                 f"It is judged in RAM: whether {device.name} would hold it could not be read"
-                f" ({machine.why_unread(f'accelerators.{fact}').reason})."
+                f" ({machine.why_unread(fact).reason})."
             ),
-            lambda: machine.why_unread(f"accelerators.{fact}").remedy,
+            lambda: machine.why_unread(fact).remedy,
         )
+
+    for device in machine.accelerators or ():
+        is_sized = device.memory_total_bytes is not None
+        if device.unified is True or (device.unified is False and is_sized):
+            continue
+        fact = "unified" if is_sized else "memory_total_bytes"
+        return unread(device, f"accelerators.{fact}")
     return None
 
 
