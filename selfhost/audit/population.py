@@ -391,11 +391,15 @@ class Population:
         """The kinds that machines of a set are of."""
         kinds = self._kinds_of.get(bits)
         if kinds is None:
-            kinds = sum([1 << number for number, kind in enumerate(self.kinds) if kind.bits & bits])
+            kinds = self.kinds_within((1 << len(self.kinds)) - 1, bits)
             if len(self._kinds_of) >= _MOST_SETS:
                 self._kinds_of.clear()
             self._kinds_of[bits] = kinds
         return kinds
+
+    def kinds_within(self, kinds: int, bits: int) -> int:
+        """Those of some kinds that machines of a set are of."""
+        return sum([1 << number for number in members(kinds) if self.kinds[number].bits & bits])
 
     def of_kinds(self, kinds: int) -> int:
         """The machines of those kinds."""

@@ -143,6 +143,9 @@ def _regions(
             along = _Along(population, find, counted)
             findings, region = along.region(region, trace.number, findings)
         bits &= ~region
+        # kinds of which no machine is left are not asked any more
+        left = population.kinds_within(trace.kinds, bits)
+        among &= ~trace.kinds | left
         yield findings, region, trace
 
 
@@ -176,6 +179,8 @@ class _Wider:
         self._counted, self._layout = counted, layout
         self._signature = self._signature_of(findings)
         self._decides = any(each.decides for each in findings)
+        # the kinds that hypothetical machines stand for
+        self._kinds = trace.kinds
 
     def _signature_of(self, findings: Sequence[Finding]) -> object:
         if self._counted.deciding:
@@ -211,14 +216,16 @@ class _Wider:
         own = population.value_of(self._trace.number, _FREE)
         if not bits >> self._trace.number & 1:
             return 0
-        kinds = population.fact(_FREE, lambda kind: _FREE in kind.columns)[self._trace.kind][1]
-        kinds &= self._trace.among
+        kinds = population.fact(("of one card", _FREE), _is_of_one_card)[self._trace.kind][1]
+        kinds = population.kinds_within(kinds & self._trace.among, bits)
+        bits &= population.of_kinds(kinds)
         least, most = (
             population.value_of(number, _FREE) for number in population.ends(bits, _FREE)
         )
         above = self._corner({_FREE: most}, kinds)
         if above is None:
             return 0
+        kinds = population.kinds_within(kinds, bits & above)
         for lowest_free in dict.fromkeys((least, own)):
             below = self._corner({_FREE: lowest_free}, kinds)
             if below is not None:
@@ -232,6 +239,7 @@ class _Wider:
         if not slots:
             return 0
         bits &= population.of_kinds(self._trace.kinds)
+        self._kinds = population.kinds_within(self._trace.kinds, bits)
         own = [population.value_of(self._trace.number, slot) for slot in slots]
         least = [self._end(slot, bits, 0) for slot in slots]
         alike = self._corner(dict(zip(slots, least, strict=True)))
@@ -272,11 +280,15 @@ class _Wider:
         """The machines that would answer as one with these numbers in the slots, if they had the
         same; None where its findings are others.
         """
-        among = self._trace.kinds if kinds is None else kinds
+        among = self._kinds if kinds is None else kinds
         trace = Trace(self._population, self._trace.number, instead, among)
         findings, layout = self._part.find(trace.view)
         is_same = (layout, self._signature_of(findings)) == (self._layout, self._signature)
         return trace.region() if is_same and not trace.reads_bandwidth else None
+
+
+def _is_of_one_card(kind: Kind) -> bool:
+    return _FREE in kind.columns and len(kind.template.accelerators or ()) == 1
 
 
 def _free_of(kind: Kind) -> tuple[Slot, ...]:
