@@ -26,11 +26,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from selfhost.api import FleetJudge, open_catalogue
+from selfhost.answers.fleet import FleetJudge
 from selfhost.audit.judging import judge_with
 from selfhost.audit.machines import load_machines
 from selfhost.audit.policy import read_policy
 from selfhost.audit.run import run_audit
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.tomlfile import Document
 from selfhost.machine import profiles, reader
 

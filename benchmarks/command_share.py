@@ -13,7 +13,7 @@ import sys
 from collections import Counter
 
 from selfhost.advice.steps import steps
-from selfhost.api import open_catalogue
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.workload import Workload
 from selfhost.machine.profiles import load
 from selfhost.verdict.question import ask

@@ -13,17 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .advice.plan import Plan
     from .advice.sizes import ContainerSize
-    from .api import (
-        Comparison,
-        Ranking,
-        can_run,
-        check,
-        check_together,
-        compare,
-        plan,
-        rank,
-        size,
-    )
+    from .answers.several import Comparison, Ranking
+    from .api import can_run, check, check_together, compare, plan, rank, size
     from .catalogue.spec import ModelSpec
     from .core.errors import (
         MachineFileError,
@@ -43,7 +34,7 @@ __version__ = "0.1.0"
 _HOME = {
     "can_run": "api", "check": "api", "check_together": "api", "compare": "api", "plan": "api",
     "rank": "api", "size": "api", "ContainerSize": "advice.sizes",
-    "Comparison": "api", "Plan": "advice.plan", "Ranking": "api",
+    "Comparison": "answers.several", "Plan": "advice.plan", "Ranking": "answers.several",
     "UnknownMachineError": "machine.profiles",
     "Machine": "machine.reader", "ModelSpec": "catalogue.spec", "Workload": "core.workload",
     "Load": "core.workload",

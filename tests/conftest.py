@@ -5,12 +5,14 @@ from __future__ import annotations
 import gc
 import os
 import socket
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 from hypothesis import settings
 
 from helpers.goldens import Golden
+from helpers.packed import pack
 from helpers.paths import ROOT
 from selfhost.catalogue import index as catalogue
 from selfhost.core import dates
@@ -101,6 +103,12 @@ def _apart_from_the_world(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Golden:
     return Golden(bool(request.config.getoption("--update-golden")))
+
+
+@pytest.fixture(scope="session")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped specs as a package holds them. Tests that change them take a copy."""
+    return pack(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

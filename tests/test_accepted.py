@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from helpers.ggufs import gguf, measured, metadata, placed, write
 from helpers.paths import COMMON, DATA, RECORDS, SPECS
-from selfhost import api
+from selfhost.answers.verdicts import check_with
 from selfhost.catalogue.index import Catalogue
 from selfhost.cli.main import main
 from selfhost.core.errors import MachineFileError, SpecError, WorkloadError
@@ -194,11 +194,11 @@ def judged(chance: random.Random, model: str, here: Machine | None = None) -> in
     """
     count = 0
     here = here or machine(chance.choice(MACHINE_NAMES))
-    plain = api.check_with(shelf(), model, Workload(), here, instead=False, today="2026-11-20")
+    plain = check_with(shelf(), model, Workload(), here, instead=False, today="2026-11-20")
     assert "NaN" not in report.dumps(report.verdict(plain))
     for asked in workloads(chance):
         try:
-            answer = api.check_with(
+            answer = check_with(
                 shelf(),
                 model,
                 asked,
@@ -371,7 +371,7 @@ def test_a_config_of_groups_that_share_no_experts_is_told_by_its_key(tmp_path: P
         '{"model_type":"deepseek_v3","hidden_size":6144,"num_hidden_layers":8,"n_group":300}',
         encoding="utf-8",
     )
-    verdict = api.check_with(
+    verdict = check_with(
         shelf(), str(path), Workload(), machine("desktop-rtx4090-24gb"), instead=False
     )
     assert verdict.needs is None or verdict.needs.memory is None
@@ -391,7 +391,7 @@ def test_a_header_of_groups_that_share_no_experts_is_told_by_its_key(tmp_path: P
     model = measured()[name]
     key = f"{model['architecture']}.expert_group_count"
     path = write(tmp_path / "own.gguf", *gguf(metadata(name, model, **{key: 3000}), placed(model)))
-    verdict = api.check_with(
+    verdict = check_with(
         shelf(), str(path), Workload(), machine("desktop-rtx4090-24gb"), instead=False
     )
     assert f"{key} is 3,000, which does not divide" in verdict.model.unknown["architecture"]
@@ -402,7 +402,7 @@ def test_a_tensor_written_over_another_is_given_back_once() -> None:
     model = measured()["talkie-1930-13b"]
     with tempfile.TemporaryDirectory() as folder:
         path = write(Path(folder) / "own.gguf", *gguf(metadata("talkie", model), placed(model)))
-        verdict = api.check_with(
+        verdict = check_with(
             shelf(),
             str(path),
             Workload(runtime="ollama"),

@@ -32,7 +32,8 @@ from selfhost import (
 )
 from selfhost.advice.listing import judge_all
 from selfhost.advice.ranking import Standings, is_too_slow
-from selfhost.api import describe, open_catalogue
+from selfhost.answers.shown import describe
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.cli import main as cli
 from selfhost.core.errors import NotAModelError
 from selfhost.core.records import Record
@@ -413,7 +414,7 @@ def test_an_offer_counts_only_under_the_license_asked_for() -> None:
 
 def test_prices_end_on_their_day(monkeypatch: pytest.MonkeyPatch) -> None:
     """An offer is gone from the day it ends on, and what replaces it stands in."""
-    from selfhost.api import check_with
+    from selfhost.answers.verdicts import check_with
 
     before = check_with(open_catalogue(), "gpt-4o", Workload(), VM, today="2026-11-20").api_offers
     ends = max(offer.ends or "" for offer in before)

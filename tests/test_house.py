@@ -26,6 +26,7 @@ ORDER = (
     "modelfiles",
     "verdict",
     "advice",
+    "answers",
     "api",
     "audit",
     "reports",

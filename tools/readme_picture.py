@@ -16,8 +16,10 @@ from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
 from selfhost import Verdict, Workload
-from selfhost.api import check_with, machine_named, open_catalogue
+from selfhost.answers.verdicts import check_with
+from selfhost.api import machine_named
 from selfhost.catalogue.offers import snapshot_day
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.reports.check_text import check_document
 from selfhost.reports.terminal import print_document
 

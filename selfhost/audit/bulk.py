@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from fnmatch import translate
 
-from ..api import Beside, joined_spec
+from ..answers.together import Beside, joined_spec
 from ..catalogue.spec import ModelSpec
 from ..core.errors import SelfhostError
 from ..machine.record import Machine
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Groups = dict[Signature, "Alike"]
 
     class FleetJudge(Protocol):
-        """What judges many machines at once, see `api.FleetJudge`."""
+        """What judges many machines at once, see `answers.fleet.FleetJudge`."""
 
         def questions(
             self, models: Sequence[Beside], machines: Sequence[Machine]

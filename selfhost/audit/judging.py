@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..api import Beside, check_together_with, check_with
+from ..answers.together import Beside, check_together_with
+from ..answers.verdicts import check_with
 from ..catalogue.index import Catalogue
 from ..core.workload import Workload
 from ..machine.record import Machine

@@ -148,7 +148,7 @@ def spread(
 
     Machines have different names. Raises what `check` raises for the model and the workload.
     """
-    from ..api import check_with
+    from ..answers.verdicts import check_with
 
     anywhere = Machine(planning=True)
     fitted = workload.replace(

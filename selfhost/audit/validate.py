@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..api import FleetJudge
+from ..answers.fleet import FleetJudge
 from ..core.dates import utc_today
 from ..core.errors import PolicyError, Problem, SelfhostError
 from ..core.tomlfile import Document

@@ -138,9 +138,10 @@ def _run(words: list[str]) -> int:
         return _answer(options, outputs, faults, error)
     check_targets_of_policy(targets, policy)
     baseline = _baseline(options.baseline)
-    from ..api import FleetJudge, open_catalogue
+    from ..answers.fleet import FleetJudge
     from ..audit.fleet import names_of
     from ..audit.judging import judge_with
+    from ..catalogue.opened import open_catalogue
 
     catalogue = open_catalogue(options.specs)
     judge = judge_with(catalogue, today)
@@ -192,8 +193,8 @@ def _init(path: str) -> int:
 
 def _validate(paths: list[str], specs: list[str]) -> int:
     """Say of each policy that it is valid. `InputError` with the faults of all that are not."""
-    from ..api import open_catalogue
     from ..audit.validate import problems_of
+    from ..catalogue.opened import open_catalogue
     from ..core.errors import Faults
     from ..reports.layout import clean
 

@@ -225,6 +225,6 @@ def _models(typed: str) -> tuple[str, ...]:
 
 
 def _catalogue() -> Catalogue:
-    from ..api import open_catalogue
+    from ..catalogue.opened import open_catalogue
 
     return open_catalogue()

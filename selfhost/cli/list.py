@@ -97,7 +97,7 @@ def run(words: list[str]) -> int:
     workload = workload_of(options)
     from ..advice.listing import first_rows, judge_all
     from ..advice.ranking import count_rows
-    from ..api import open_catalogue
+    from ..catalogue.opened import open_catalogue
     from ..core.dates import utc_today
 
     catalogue = open_catalogue(options.specs)

@@ -130,8 +130,8 @@ def _looks_like_a_model(word: str) -> bool:
     """No command has a digit or a mark in it; of other words the shipped catalogue decides."""
     if any(letter.isdecimal() or letter in "./:" for letter in word):
         return True
-    from ..api import open_catalogue
     from ..catalogue.names import id_of
+    from ..catalogue.opened import open_catalogue
 
     return id_of(word, open_catalogue()) is not None
 

@@ -156,7 +156,8 @@ def judge_each(
     memory bandwidth.
     """
     workload = workload_of(options)
-    from ..api import check_with, open_catalogue
+    from ..answers.verdicts import check_with
+    from ..catalogue.opened import open_catalogue
 
     catalogue = open_catalogue(options.specs)
     errors: dict[str, SelfhostError] = {}

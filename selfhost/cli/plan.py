@@ -27,7 +27,8 @@ def parser() -> Parser:
 def run(words: list[str]) -> int:
     options = parse(parser(), words)
     workload = workload_of(options)
-    from ..api import open_catalogue, plan_with
+    from ..answers.sized import plan_with
+    from ..catalogue.opened import open_catalogue
 
     plan = plan_with(open_catalogue(options.specs), options.model, workload)
     if options.format == "json":

@@ -27,7 +27,8 @@ def parser() -> Parser:
 def run(words: list[str]) -> int:
     options = parse(parser(), words)
     workload = workload_of(options)
-    from ..api import describe, open_catalogue
+    from ..answers.shown import describe
+    from ..catalogue.opened import open_catalogue
     from ..core.dates import utc_today
 
     catalogue = open_catalogue(options.specs)

@@ -121,7 +121,8 @@ def _sizes(options: argparse.Namespace) -> tuple[list[ContainerSize], dict[str, 
     """Each model's container, and by the name that was typed why one has none."""
     workload = workload_of(options)
     from ..advice.sizes import on_node
-    from ..api import open_catalogue, size_with
+    from ..answers.sized import size_with
+    from ..catalogue.opened import open_catalogue
 
     catalogue, machine = open_catalogue(options.specs), _machine(options)
     sizes: list[ContainerSize] = []
@@ -186,7 +187,7 @@ def _refuse_idle_settings(settings: Sequence[str]) -> None:
 
 def _refuse_without_image(sizes: list[ContainerSize], options: argparse.Namespace) -> None:
     """`UsageError` for a runtime that nobody publishes an image of, with those that would do."""
-    from ..api import open_catalogue
+    from ..catalogue.opened import open_catalogue
 
     catalogue = open_catalogue(options.specs)
     for size in sizes:

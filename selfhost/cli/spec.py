@@ -38,7 +38,7 @@ def parser() -> Parser:
 
 def run(words: list[str]) -> int:
     options = parse(parser(), words)
-    from ..api import open_catalogue
+    from ..catalogue.opened import open_catalogue
 
     catalogue = open_catalogue(options.specs)
     if options.action == "new":

@@ -21,9 +21,9 @@ EXAMPLE = "selfhost check llama-3.3-70b --machines records/ --spread llama.cpp-r
 def run_spread(options: argparse.Namespace) -> int:
     """Print whether the machines hold the model together; the command's exit code."""
     _require(options)
-    from ..api import open_catalogue
     from ..audit.machines import load_machines
     from ..audit.spread import engine_named, spread
+    from ..catalogue.opened import open_catalogue
 
     catalogue = open_catalogue(options.specs)
     engine = engine_named(options.spread, catalogue)

@@ -108,7 +108,8 @@ def _compared(options: argparse.Namespace, seen: Run) -> Comparison:
     from ..advice.verify.comparison import compare, machine_of, workload_of
     from ..advice.verify.model import identify
     from ..advice.verify.prediction import speed_at
-    from ..api import check_with, open_catalogue
+    from ..answers.verdicts import check_with
+    from ..catalogue.opened import open_catalogue
     from ..verdict.question import architectures
 
     catalogue = open_catalogue(options.specs)

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from ..advice.listing import Listing
     from ..advice.plan import Known, Least, Plan
-    from ..api import Ranked, Ranking, Shown
+    from ..answers.several import Ranked, Ranking
+    from ..answers.shown import Shown
     from ..machine.profiles import Profile
 
 
@@ -322,7 +323,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 def listing(answers: Sequence[Answer], computer: Machine, listed: Listing) -> dict[str, Any]:
     """`selfhost.list/1`: the models of a listing that were chosen, best first."""
-    from ..api import ranking as ranking_of
+    from ..answers.several import ranking as ranking_of
 
     return ranking(ranking_of(answers, computer, listed))
 

@@ -13,7 +13,7 @@ from selfhost import (
     Workload,
     check,
 )
-from selfhost.api import open_catalogue
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.machine.changes import apply
 from selfhost.machine.record import Accelerator
 from selfhost.reports.check_text import check_document

@@ -11,8 +11,8 @@ import pytest
 from helpers.paths import DATA
 from selfhost import Machine, Workload, check
 from selfhost.advice.api_route import stand_ins, usable_offers
-from selfhost.api import open_catalogue
 from selfhost.catalogue.offers import Offer
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.machine.profiles import load
 from selfhost.verdict.question import ask

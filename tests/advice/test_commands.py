@@ -14,7 +14,7 @@ from selfhost import (
     WorkloadError,
     check,
 )
-from selfhost.api import open_catalogue
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.machine.profiles import load
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain

@@ -14,7 +14,7 @@ from selfhost.advice import compiled as questions
 from selfhost.advice.compiled import QUESTIONS_FILE, Questions, compile_questions
 from selfhost.advice.listing import Listing, first_rows, judge_all
 from selfhost.advice.ranking import is_too_slow
-from selfhost.catalogue.index import INDEX_FILE, Catalogue, compile_index
+from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import SelfhostError
 from selfhost.core.shipped import shipped_folder
@@ -65,16 +65,6 @@ MACHINES = {
         runtimes=(PresentRuntime(id="transformers", version="4.30.0"), PresentRuntime(id="llama.cpp", version="b3000")),
     ),
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shipped specs as a package holds them. Tests that change them take a copy."""
-    folder = tmp_path_factory.mktemp("packed") / "specs"
-    shutil.copytree(shipped_folder(), folder)
-    (folder / INDEX_FILE).write_text(compile_index(str(folder)), encoding="utf-8", newline="\n")
-    (folder / QUESTIONS_FILE).write_bytes(compile_questions(str(folder)))
-    return folder
 
 
 @pytest.fixture(scope="module")

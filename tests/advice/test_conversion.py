@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from selfhost import Workload
 from selfhost.advice.conversion import recipe
-from selfhost.api import open_catalogue
+from selfhost.catalogue.opened import open_catalogue
 
 
 def test_a_type_that_the_converter_writes_takes_no_second_program() -> None:

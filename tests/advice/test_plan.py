@@ -14,8 +14,8 @@ import pytest
 from helpers.paths import SCHEMAS
 from selfhost import Workload, check, plan
 from selfhost.advice.plan import Least, Plan, make_plan
-from selfhost.api import open_catalogue
 from selfhost.catalogue.names import resolve
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.cli import main as cli
 from selfhost.machine.changes import apply
 from selfhost.machine.profiles import all_profiles

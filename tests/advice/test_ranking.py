@@ -9,7 +9,7 @@ import pytest
 from selfhost import Workload, check
 from selfhost.advice.listing import judge_all
 from selfhost.advice.ranking import Standing, Standings, has_accelerator, is_too_slow, share_on
-from selfhost.api import open_catalogue
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.machine.profiles import load
 from selfhost.verdict.findings import Finding
 from selfhost.verdict.record import Judged, Outcome

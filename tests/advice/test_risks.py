@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from selfhost.advice.risks import is_older, risks
-from selfhost.api import open_catalogue
 from selfhost.catalogue.offers import Offer
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.catalogue.quality import Quality
 
 CATALOGUE = open_catalogue()

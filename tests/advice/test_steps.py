@@ -13,7 +13,7 @@ import pytest
 from helpers.paths import TESTS
 from selfhost import Machine, Verdict, Workload, check
 from selfhost.advice.steps import Steps, steps
-from selfhost.api import open_catalogue
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.machine.changes import apply
 from selfhost.machine.named import machine_named
 from selfhost.machine.profiles import load
@@ -38,9 +38,9 @@ def machine(name: str) -> Machine:
 
 @lru_cache
 def all_steps(name: str) -> dict[str, Steps]:
-    """Of every model that runs on that machine."""
+    """Of every third model, where it runs on that machine: each model is that of two machines."""
     catalogue, lines = open_catalogue(), {}
-    for spec_id in catalogue.ids():
+    for spec_id in list(catalogue.ids())[MACHINES.index(name) % 3 :: 3]:
         question = ask(catalogue.spec(spec_id), Workload(), catalogue, machine(name))
         judged = judge(question, machine(name))
         if judged.fits:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from helpers.paths import ROOT
-from selfhost.api import FleetJudge, open_catalogue
+from selfhost.answers.fleet import FleetJudge
 from selfhost.audit import large as large_module
 from selfhost.audit import machines as machines_module
 from selfhost.audit import workers
@@ -25,6 +25,7 @@ from selfhost.audit.policy import Policy, read_policy
 from selfhost.audit.record import Audit, Row
 from selfhost.audit.run import run_audit
 from selfhost.audit.workers import in_shares
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.tomlfile import Document
 from selfhost.machine.profiles import load
 from selfhost.machine.reader import read

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from helpers.paths import SCHEMAS
 from selfhost import Machine, Workload
-from selfhost.api import open_catalogue
 from selfhost.audit.machines import load_machines
 from selfhost.audit.spread import engine_named, spread
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.cli import main as cli
 from selfhost.machine.record import Accelerator, Disk
 from selfhost.verdict.record import Route

@@ -10,11 +10,14 @@ import pytest
 
 from helpers.paths import MACHINES, RECORDS
 from selfhost import Machine, UnknownModelError, Workload, check_together
-from selfhost.api import Beside, check_together_with, check_with, machine_named, open_catalogue
+from selfhost.answers.together import Beside, check_together_with
+from selfhost.answers.verdicts import check_with
+from selfhost.api import machine_named
 from selfhost.audit.judging import judge_with
 from selfhost.audit.policy import Severity, read_policy
 from selfhost.audit.record import Audit, Result
 from selfhost.audit.run import run_audit
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.cli import main as cli
 from selfhost.core.tomlfile import Document
 from selfhost.machine.record import PresentRuntime

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from selfhost.api import open_catalogue
 from selfhost.catalogue.licenses import canonical_expression, satisfies
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.errors import WorkloadError
 
 # of the model, asked for, met

@@ -416,12 +416,15 @@ def entries(text: str | bytes, max_record_bytes: int = 10_000) -> list[tuple[int
     ]
 
 
-@pytest.mark.parametrize("chunk", [3, 7, 64, 1 << 20])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-@settings(max_examples=40)
-@given(st.lists(json_values, max_size=6), st.sampled_from([None, 1]))
+@settings(max_examples=80)
+@given(
+    st.sampled_from([3, 7, 64, 1 << 20]),
+    st.lists(json_values, max_size=6),
+    st.sampled_from([None, 1]),
+)
 def test_a_list_is_read_item_by_item(
-    chunk: int, encoding: str, values: list[Any], indent: int | None
+    encoding: str, chunk: int, values: list[Any], indent: int | None
 ) -> None:
     """Wherever the pieces that are decoded end: in a number, a letter of several bytes, between two items."""
     with pytest.MonkeyPatch.context() as patch:

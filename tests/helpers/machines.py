@@ -6,7 +6,7 @@ from helpers.paths import RECORDS
 from selfhost import (
     Machine,
 )
-from selfhost.api import open_catalogue
+from selfhost.catalogue.opened import open_catalogue
 
 GIB = 2**30
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -46,6 +46,17 @@ def in_gguf() -> tuple[ModelSpec, ...]:
         if spec.architecture is not None
         and needs.why_not_loaded(spec, runtime("llama.cpp")) is None
     )
+
+
+def shared_out(
+    specs: Sequence[ModelSpec], case: int, *, cases: int, each_in: int
+) -> Iterator[ModelSpec]:
+    """The specs that are the turn of one of several cases of a law: each spec is that of `each_in`
+    of them, and every case has specs of every kind.
+    """
+    for number, spec in enumerate(specs):
+        if (case - number) % cases < each_in:
+            yield spec
 
 
 def asked(spec: ModelSpec, program: RuntimeSpec, **changes: Any) -> Needs:

@@ -19,6 +19,7 @@ from helpers.needs_of import (
     pairs,
     rows,
     runtime,
+    shared_out,
     specs,
 )
 from selfhost import needs
@@ -159,10 +160,12 @@ def test_more_is_never_less(data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("chain", CHAINS)
-@pytest.mark.parametrize("program", ["llama.cpp", "ollama"])
-def test_more_bits_never_need_less(program: str, chain: tuple[str, ...]) -> None:
-    """Along the mixes of one kind (M, or S), more bits per weight never make a smaller file, smaller memory or fewer bytes per token."""
-    for spec in in_gguf():
+@pytest.mark.parametrize("case", [0, 1])
+def test_more_bits_never_need_less(case: int, chain: tuple[str, ...]) -> None:
+    """Along the mixes of one kind (M, or S), more bits per weight never make a smaller file, smaller memory or fewer bytes per token.
+    Half of the models are asked in llama.cpp, the others in Ollama."""
+    program = ("llama.cpp", "ollama")[case]
+    for spec in shared_out(in_gguf(), case, cases=2, each_in=1):
         if spec.architecture is not None and spec.architecture.expert_dtype:
             continue
         # rows that are no multiple of 256 are stored in other types, larger or smaller

@@ -12,7 +12,8 @@ import pytest
 from helpers.each import each
 from helpers.paths import CONFIGS, TRUTH
 from selfhost import Machine, Workload, check
-from selfhost.api import describe, open_catalogue
+from selfhost.answers.shown import describe
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.catalogue.quality import AS_PUBLISHED, NOT_MEASURED, quality_of
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import WorkloadError

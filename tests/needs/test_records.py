@@ -16,6 +16,7 @@ from helpers.needs_of import (
     paired,
     rows,
     runtime,
+    shared_out,
     specs,
 )
 from selfhost import needs
@@ -26,22 +27,20 @@ from selfhost.machine.record import Machine
 from selfhost.needs.records import How, MemoryNeed
 from selfhost.verdict.placement import placements
 
+# each meets each of the others; a line has no part that follows from all three
+ARITHMETIC = [
+    (kv_cache_type, context_tokens, (1, 3)[(row + column) % 2])
+    for row, kv_cache_type in enumerate(KV_CACHE_TYPES)
+    for column, context_tokens in enumerate((256, 3000, 4096))
+]
 
-@pytest.mark.parametrize(
-    ("kv_cache_type", "context_tokens", "parallel"),
-    # each meets each of the others; a line has no part that follows from all three
-    [
-        (kv_cache_type, context_tokens, (1, 3)[(row + column) % 2])
-        for row, kv_cache_type in enumerate(KV_CACHE_TYPES)
-        for column, context_tokens in enumerate((256, 3000, 4096))
-    ],
-)
-def test_the_printed_arithmetic_gives_the_printed_bytes(
-    kv_cache_type: str, context_tokens: int, parallel: int
-) -> None:
-    """Whoever types a llama.cpp or Ollama line into a calculator gets the term's bytes."""
+
+@pytest.mark.parametrize("case", range(len(ARITHMETIC)))
+def test_the_printed_arithmetic_gives_the_printed_bytes(case: int) -> None:
+    """Whoever types a llama.cpp or Ollama line into a calculator gets the term's bytes. Each model is asked in three of the nine ways."""
+    kv_cache_type, context_tokens, parallel = ARITHMETIC[case]
     seen = set()
-    for spec in in_gguf():
+    for spec in shared_out(in_gguf(), case, cases=len(ARITHMETIC), each_in=3):
         for id in ("llama.cpp", "ollama"):
             answer = asked(
                 spec,

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from selfhost import Route, Workload, check
-from selfhost.api import open_catalogue
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.machine.changes import apply
 from selfhost.machine.named import machine_named
 from selfhost.machine.record import Machine

@@ -11,8 +11,8 @@ from helpers import report_samples as samples
 from helpers.goldens import Golden
 from selfhost import Machine, Workload
 from selfhost.advice.listing import judge_all
-from selfhost.api import open_catalogue
 from selfhost.catalogue.offers import Offer, cheapest_first
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.catalogue.spec import License
 from selfhost.machine.profiles import load
 from selfhost.reports.html import catalogue_page

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from helpers import report_samples as samples
 from selfhost import check
-from selfhost.api import open_catalogue
 from selfhost.catalogue import openness
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.catalogue.provider_names import provider_name
 from selfhost.catalogue.spec import License
 from selfhost.core.errors import MachineFileError, Problem, SelfhostError, UnknownModelError

@@ -8,7 +8,8 @@ import pytest
 
 from helpers.machines import IDS, VM
 from selfhost import Outcome, Route, Workload, check, rank
-from selfhost.api import check_with, open_catalogue
+from selfhost.answers.verdicts import check_with
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.errors import SelfhostError
 from selfhost.machine.named import machine_named as named_machine
 from selfhost.machine.profiles import all_profiles, load

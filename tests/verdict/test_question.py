@@ -6,7 +6,7 @@ import pytest
 
 from helpers.machines import VM
 from selfhost import Workload
-from selfhost.api import open_catalogue
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.errors import WorkloadError
 from selfhost.verdict.question import ask
 from selfhost.verdict.record import Question

@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 
-from selfhost.api import open_catalogue
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.catalogue.spec import Architecture
 from selfhost.core.units import GB
 from selfhost.machine import profiles

@@ -8,7 +8,8 @@ from helpers.paths import DATA, RECORDS
 from selfhost.advice.verify.comparison import Comparison, compare, machine_of, workload_of
 from selfhost.advice.verify.formats import run_of
 from selfhost.advice.verify.run import Run, SeenMemory, SeenPace
-from selfhost.api import check_with, open_catalogue
+from selfhost.answers.verdicts import check_with
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.errors import SelfhostError
 from selfhost.machine.changes import apply
 from selfhost.machine.reader import Machine

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from helpers.paths import RECORDS
 from selfhost.advice.verify.prediction import speed_at
-from selfhost.api import check_with, open_catalogue
+from selfhost.answers.verdicts import check_with
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.workload import Workload
 from selfhost.machine.reader import Machine
 from selfhost.verdict.question import architectures

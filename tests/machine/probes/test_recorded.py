@@ -16,7 +16,7 @@ from helpers.each import each
 from helpers.paths import MACHINES
 from helpers.recordings import PARTS, PLACES, Altered, lawful, placed, word_of
 from selfhost import Outcome, Route, Verdict, Workload
-from selfhost.api import check_with
+from selfhost.answers.verdicts import check_with
 from selfhost.catalogue.index import Catalogue
 from selfhost.machine.probes import (
     Host,
@@ -112,8 +112,16 @@ DAMAGE: dict[str, bytes | OSError | None] = {
 }
 
 
-@pytest.mark.parametrize("damage", DAMAGE)
-@pytest.mark.parametrize("folder", CASES, ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    ("folder", "damage"),
+    # a file of each machine is gone, and spoilt in two of the five other ways
+    [
+        pytest.param(folder, damage, id=f"{folder.name}-{damage}")
+        for row, folder in enumerate(CASES)
+        for column, damage in enumerate(DAMAGE)
+        if damage == "gone" or (row + column) % 5 < 2
+    ],
+)
 def test_a_file_that_is_gone_takes_facts_away_and_changes_none(folder: Path, damage: str) -> None:
     """Each recorded file removed or spoilt in turn: every fact is what it was, by another source, or None with its reason."""
     whole = read_machine(RecordedHost(str(folder / "root"))).to_json()

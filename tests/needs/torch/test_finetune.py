@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.paths import CONFIGS, DATA, TRUTH
-from selfhost.api import check, describe
+from selfhost.answers.shown import describe
+from selfhost.api import check
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import (
     Architecture,

@@ -1,0 +1,152 @@
+"""Many answers in one: `Ranking` of the catalogue for a machine, `Comparison` of some models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..catalogue.spec import ModelSpec
+from ..core import units
+from ..core.records import Record
+from ..machine.reader import Machine
+from ..verdict.record import Answer, Outcome, Route, Verdict
+from ..verdict.speed import PaceRange
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..advice.listing import Listing
+    from ..catalogue.openness import Row
+
+
+class Ranked(Record):
+    """A model in a `Ranking`, by the keys of `selfhost list --format json`.
+
+    `failed` names the findings that rule it out; `why` says in a few words why it stands there,
+    None where it does not run. A size or pace that is not known is None.
+    """
+
+    model: ModelSpec
+    route: Route
+    quantization: str | None
+    runtime: str | None
+    context_tokens: int | None
+    memory_high_bytes: int | None
+    download_bytes: int | None
+    decode_tokens_per_second: PaceRange | None
+    failed: tuple[str, ...]
+    why: str | None
+
+    def __repr__(self) -> str:
+        pace, memory = self.decode_tokens_per_second, self.memory_high_bytes
+        parts: list[str] = [self.route]
+        if pace is not None:
+            parts.append(f"{units.likely_pace(pace.low, pace.likely, pace.high)} tokens/s")
+        if memory is not None:
+            parts.append(units.binary(memory))
+        return f"<Ranked {self.model.id}: {', '.join(parts)}>"
+
+
+class Ranking(Record):
+    """The models judged for one machine, best first, by the keys of `selfhost list --format json`.
+
+    `ruled_out` counts the models left out because of their license or openness. `catalogue_as_of`
+    is the day of the catalogue, `YYYY-MM-DD`: what came out later is not in it.
+    """
+
+    machine: Machine
+    ruled_out: int
+    catalogue_as_of: str | None
+    models: tuple[Ranked, ...]
+
+    def __repr__(self) -> str:
+        running = [row.model.id for row in self.models if row.route is Route.LOCAL]
+        first = f"; first: {', '.join(running[:3])}" if running else ""
+        return (
+            f"<Ranking: {len(running)} of {len(self.models)} models run on"
+            f" {self.machine.name}{first}>"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of `selfhost list --format json`, `selfhost.list/1`, as a dict."""
+        return _as_json("ranking", self)
+
+
+def ranking(answers: Sequence[Answer], machine: Machine, listing: Listing) -> Ranking:
+    """Those answers of a listing that were chosen, in their order."""
+    rows = tuple(_ranked(answer, listing.why.get(answer.model.id)) for answer in answers)
+    return Ranking(
+        machine=machine,
+        ruled_out=listing.ruled_out,
+        catalogue_as_of=listing.as_of,
+        models=rows,
+    )
+
+
+def _ranked(answer: Answer, why: str | None) -> Ranked:
+    needs, asked = answer.needs, answer.workload
+    return Ranked(
+        model=answer.model,
+        route=answer.route,
+        quantization=asked.quantization,
+        runtime=asked.runtime,
+        context_tokens=asked.context_tokens,
+        memory_high_bytes=needs.memory.high_bytes if needs and needs.memory else None,
+        download_bytes=needs.download_bytes if needs else None,
+        decode_tokens_per_second=answer.speed.decode if answer.speed else None,
+        failed=tuple(
+            finding.check for finding in answer.findings if finding.outcome is Outcome.FAIL
+        ),
+        why=why,
+    )
+
+
+class Compared(Record):
+    """A model in a `Comparison`: its verdict, how open it is, and what its license permits."""
+
+    openness: tuple[Row, ...]
+    permissions: tuple[Row, ...]
+    verdict: Verdict
+
+    def __repr__(self) -> str:
+        return f"<Compared {self.verdict!r}>"
+
+
+class Comparison(Record):
+    """Models side by side, by the keys of `selfhost compare --format json`."""
+
+    models: tuple[Compared, ...]
+
+    def __repr__(self) -> str:
+        return f"<Comparison {', '.join(repr(model.verdict) for model in self.models)}>"
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of `selfhost compare --format json`, `selfhost.compare/1`, as a dict."""
+        return _as_json("compared", [model.verdict for model in self.models])
+
+
+def comparison(verdicts: Sequence[Verdict]) -> Comparison:
+    """Those verdicts side by side, with how open each model is and what its license permits."""
+    from ..catalogue import openness
+
+    return Comparison(
+        models=tuple(
+            Compared(
+                verdict=verdict,
+                openness=tuple(openness.rows(verdict.model)),
+                permissions=tuple(openness.permissions(verdict.model)),
+            )
+            for verdict in verdicts
+        )
+    )
+
+
+def _as_json(function: str, value: object) -> dict[str, Any]:
+    """What that function of `reports.json` gives: reports import this module, so that it cannot
+    import them.
+    """
+    from importlib import import_module
+
+    document: dict[str, Any] = getattr(import_module(".reports.json", "selfhost"), function)(value)
+    return document

@@ -1,0 +1,100 @@
+"""What a model needs, for `selfhost size` a container and for `selfhost plan` a machine."""
+
+from __future__ import annotations
+
+import os
+
+from ..catalogue.index import Catalogue
+from ..catalogue.spec import ModelSpec
+from ..core.errors import SelfhostError
+from ..core.workload import Workload
+from ..machine.reader import Machine
+from ..verdict.question import ask
+from ..verdict.record import Outcome
+from .verdicts import check_with
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from ..advice.plan import Plan
+    from ..advice.sizes import ContainerSize
+
+
+def plan_with(
+    catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec, workload: Workload
+) -> Plan:
+    """`plan` with everything given."""
+    from ..advice.plan import make_plan
+    from ..machine.profiles import all_profiles
+
+    anywhere = Machine(planning=True)
+    named = check_with(catalogue, model, workload, anywhere, instead=False, follows_machine=False)
+    plain = ask(named.model, workload, catalogue, anywhere).workload
+    # what the name itself says, such as a tag's quantization
+    said = {
+        key: value
+        for key in ("runtime", "quantization")
+        if (value := getattr(named.workload, key)) != getattr(plain, key)
+    }
+    return make_plan(
+        named.model,
+        workload.replace(**said),
+        catalogue,
+        all_profiles(),
+        asked=named.asked,
+        notes=(*named.understood_as, *named.notes),
+    )
+
+
+def size_with(
+    catalogue: Catalogue,
+    model: str | os.PathLike[str] | ModelSpec,
+    workload: Workload,
+    machine: Machine,
+    *,
+    prompt_cache_bytes: int | None = None,
+) -> ContainerSize:
+    """`size` with everything given."""
+    from ..advice.sizes import size_of, with_card, without_bounds
+
+    # any pace will do: how fast it is says `check`
+    workload = workload.replace(min_tokens_per_second=0)
+    place = without_bounds(machine)
+    verdict = check_with(catalogue, model, workload, place, instead=False)
+    card = with_card(verdict, catalogue)
+    if card is not None:
+        place = place.replace(accelerators=(card,))
+        verdict = check_with(catalogue, model, workload, place, instead=False)
+    try:
+        return size_of(verdict, catalogue, prompt_cache_bytes=prompt_cache_bytes)
+    except SelfhostError as error:
+        count = _cards_that_hold(catalogue, model, workload, place)
+        if count is None:
+            raise
+        remedy = f"{count} of these GPUs would hold it"
+        remedy += f"; or {error.remedy}" if error.remedy else ""
+        raise SelfhostError(error.message, remedy=remedy) from error
+
+
+# GPUs that one server holds (HGX and DGX systems of NVIDIA)
+_MOST_GPUS_OF_A_NODE = 8
+
+
+def _cards_that_hold(
+    catalogue: Catalogue,
+    model: str | os.PathLike[str] | ModelSpec,
+    workload: Workload,
+    place: Machine,
+) -> int | None:
+    """The least number of accelerators, all as those of `place`, on which nothing fails; None where
+    they differ, where there are none, or where a server cannot hold as many.
+    """
+    cards = place.accelerators or ()
+    if len(set(cards)) != 1:
+        return None
+    for count in range(len(cards) + 1, _MOST_GPUS_OF_A_NODE + 1):
+        larger = place.replace(accelerators=cards[:1] * count)
+        verdict = check_with(catalogue, model, workload, larger, instead=False)
+        if all(finding.outcome is not Outcome.FAIL for finding in verdict.findings):
+            return count
+    return None

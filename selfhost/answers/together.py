@@ -1,0 +1,76 @@
+"""Several models side by side on one machine become one verdict."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from ..advice.api_route import offers_for
+from ..catalogue.index import Catalogue
+from ..catalogue.spec import ModelSpec
+from ..core import dates
+from ..core.records import Record
+from ..core.workload import Workload
+from ..machine.reader import Machine
+from ..verdict.record import Verdict
+from .understood import question_of, understand
+
+
+class Beside(Record):
+    """One of several models that are to run side by side, as `check_with` takes it."""
+
+    model: str | os.PathLike[str] | ModelSpec
+    workload: Workload
+    requires_runtime: bool = False
+
+
+def check_together_with(
+    catalogue: Catalogue,
+    models: Sequence[Beside],
+    machine: Machine,
+    *,
+    today: str | None = None,
+    follows_machine: bool = True,
+) -> Verdict:
+    """One verdict for several models at once on one machine: see `verdict.together`.
+
+    Its model's id and name join theirs, its needs are the sums, its `speed` is None and its
+    `workload` states the basis of memory alone. The route is `api` where an API serves each of
+    them. Raises as `check` does, for the first model that is wrong.
+    """
+    from ..verdict.together import judge_together
+
+    # every name is looked up before anything is worked out
+    understood = [understand(catalogue, each.model, each.workload) for each in models]
+    questions = [
+        question_of(catalogue, meant, machine, follows_machine=follows_machine).replace(
+            requires_runtime=each.requires_runtime
+        )
+        for each, meant in zip(models, understood, strict=True)
+    ]
+    judged = judge_together(questions, [meant.asked for meant in understood], machine)
+    day = today or dates.utc_today()
+    is_offered = judged.failed and all(
+        offers_for(catalogue, question, judged, day) for question in questions
+    )
+    return Verdict(
+        asked=TOGETHER.join(meant.asked for meant in understood),
+        model=joined_spec([question.spec for question in questions]),
+        workload=Workload().replace(memory_basis=questions[0].workload.memory_basis),
+        machine=machine,
+        route=judged.route(is_offered),
+        needs=judged.needs,
+        speed=None,
+        findings=judged.findings,
+    )
+
+
+# between the names of models that run side by side
+TOGETHER = " + "
+
+
+def joined_spec(specs: Sequence[ModelSpec]) -> ModelSpec:
+    """Ids and names of models that run side by side."""
+    return ModelSpec(
+        id=TOGETHER.join(spec.id for spec in specs), name=TOGETHER.join(spec.name for spec in specs)
+    )

@@ -1,0 +1,210 @@
+"""What was typed becomes a question: a name, a path or a spec, and what the name itself says."""
+
+from __future__ import annotations
+
+import os
+
+from .. import needs as need
+from ..catalogue.index import Catalogue, spec_in
+from ..catalogue.names import Resolution, is_path, resolve
+from ..catalogue.published import PublishedFiles
+from ..catalogue.spec import SIZE_OF, ModelSpec
+from ..core.records import Record
+from ..core.workload import Workload
+from ..machine.reader import Machine
+from ..verdict.defaults import ask_for_machine
+from ..verdict.present import Here
+from ..verdict.question import ask
+from ..verdict.record import Question
+
+
+class Understood(Record):
+    """What the caller named: the spec, how it was written, the workload with what the name
+    itself says, sentences about it.
+    """
+
+    spec: ModelSpec
+    asked: str
+    workload: Workload
+    notes: tuple[str, ...] = ()
+    files_here: bool = False
+    formats: tuple[str, ...] = ()
+    part: Here | None = None
+    in_memory: bool | None = False
+    tag: str | None = None
+
+    @property
+    def is_one_file(self) -> bool:
+        """What was typed is a tag of Ollama, which loads one file whatever the machine; what is
+        trained is no such file.
+        """
+        if self.workload.task != "generate":
+            return False
+        return ":" in self.asked and not any(sign in self.asked for sign in "/\\")
+
+
+def understand(
+    catalogue: Catalogue, model: str | os.PathLike[str] | ModelSpec, workload: Workload
+) -> Understood:
+    """What a spec, a path or a name means. Raises `UnknownModelError` for a name that is not in the
+    catalogue, `SpecError` for a faulty file.
+    """
+    if isinstance(model, ModelSpec):
+        return Understood(spec=model, asked=model.id, workload=workload)
+    typed = os.fspath(model)
+    if (
+        (not isinstance(model, str) or is_path(typed))
+        and typed.lower().endswith(".toml")
+        and not os.path.isdir(typed)
+    ):
+        spec = spec_in(typed)
+        from ..modelfiles import stored_notes
+
+        return Understood(
+            spec=spec,
+            asked=typed,
+            workload=workload,
+            notes=(*_sized_by_a_file(spec), *stored_notes(spec)),
+        )
+    if not isinstance(model, str) or is_path(typed):
+        return _of_file(catalogue, typed, workload)
+    return _of_name(catalogue, typed, workload)
+
+
+def _of_file(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:
+    from ..modelfiles import read_local
+
+    local = read_local(typed, catalogue.common("architectures"))
+    if local.quantization and local.files_here and workload.quantization is None:
+        workload = workload.replace(quantization=local.quantization)
+    notes = local.notes
+    asked_in = need.canonical_quantization(workload.quantization or "")
+    if local.format == "gguf" and local.quantization and asked_in not in (None, local.quantization):
+        # a GGUF file holds one quantization, so another is not here
+        local = local.replace(files_here=False)
+        notes += (
+            (
+                f"The file holds {local.quantization}. Judged as {asked_in}, which you would"
+                " quantize yourself from the original weights."
+            ),
+        )
+    part: Here | None = None
+    if local.missing:
+        rest = local.total_bytes - local.size_bytes if local.total_bytes is not None else 0
+        part = Here(
+            path=typed,
+            size_bytes=local.size_bytes,
+            missing_bytes=rest if rest > 0 else None,
+            missing_files=local.missing,
+        )
+    return Understood(
+        spec=local.spec,
+        asked=typed,
+        workload=workload,
+        notes=notes,
+        files_here=local.files_here,
+        formats=(local.format,) if local.files_here or local.missing else (),
+        part=part,
+        in_memory=local.in_memory,
+    )
+
+
+def _of_name(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:
+    resolved = resolve(typed, catalogue)
+    quantization, notes = resolved.quantization, resolved.notes
+    loaded = _loaded_by_tag(typed, workload, catalogue) if quantization is None else None
+    if loaded is not None:
+        quantization, notes = loaded, (*notes, f"Ollama's tag {typed} loads {loaded}.")
+    if quantization and workload.quantization is None:
+        runtime = workload.runtime or resolved.runtime
+        workload = workload.replace(quantization=quantization, runtime=runtime)
+    elif resolved.runtime and workload.runtime is None and workload.quantization is None:
+        workload = workload.replace(runtime=resolved.runtime)
+    # what Ollama itself calls it, quantization and all, is the line to type
+    tag = (
+        typed
+        if quantization
+        and quantization == workload.quantization
+        and ":" in typed
+        and "/" not in typed
+        else None
+    )
+    spec = _with_typed_files(catalogue.spec(resolved.spec_id), resolved, catalogue)
+    return Understood(spec=spec, asked=typed, workload=workload, notes=notes, tag=tag)
+
+
+def _with_typed_files(spec: ModelSpec, resolved: Resolution, catalogue: Catalogue) -> ModelSpec:
+    """The spec with the files of the typed repository, where its program would else download
+    the original's and quantize them while loading.
+    """
+    repository, quantization = resolved.repository, resolved.quantization
+    if repository is None or quantization is None or resolved.runtime is None:
+        return spec
+    runtime = catalogue.runtime(resolved.runtime)
+    rule, format = runtime.rule_of(quantization), runtime.formats[0]
+    if rule is None or not rule.at_load or spec.repository_of(format, quantization) is not None:
+        return spec
+    files = PublishedFiles(
+        format=format,
+        repository=repository,
+        source=f"the name of {repository}",
+        unsized=(quantization,),
+    )
+    return spec.replace(files=(*spec.files, files))
+
+
+def _sized_by_a_file(spec: ModelSpec) -> tuple[str, ...]:
+    """A sentence where the spec was made of a file that lies here: it states a model, and
+    counts as nothing that was downloaded.
+    """
+    from shlex import quote
+
+    sized = [
+        files.source.removeprefix(SIZE_OF)
+        for files in spec.files
+        if files.source.startswith(SIZE_OF)
+    ]
+    return tuple(
+        f"You have the file that this spec takes its size from: `selfhost check {quote(path)}`"
+        " needs no download."
+        for path in sized
+        if os.path.exists(path)
+    )
+
+
+def _loaded_by_tag(typed: str, workload: Workload, catalogue: Catalogue) -> str | None:
+    """What Ollama loads by that name, where it is a tag whose quantization is another than the
+    usual one and GGUF files are asked for.
+    """
+    if ":" not in typed or workload.quantization is not None or workload.task != "generate":
+        return None
+    ollama = catalogue.runtime("ollama")
+    if (
+        workload.runtime is not None
+        and catalogue.runtime(workload.runtime.strip().lower()).formats != ollama.formats
+    ):
+        return None
+    return ollama.tags.get(typed.strip().lower().removeprefix("library/").removesuffix(":latest"))
+
+
+def question_of(
+    catalogue: Catalogue,
+    understood: Understood,
+    machine: Machine,
+    *,
+    follows_machine: bool = True,
+) -> Question:
+    """The question with its defaults: those that suit the machine best, or the model's own. A name
+    that stands for one file keeps the model's own.
+    """
+    ask_it = ask_for_machine if follows_machine and not understood.is_one_file else ask
+    return ask_it(
+        understood.spec,
+        understood.workload,
+        catalogue,
+        machine,
+        local_files=understood.files_here,
+        formats=understood.formats,
+        part=understood.part,
+        in_memory=understood.in_memory if machine.is_this_one else False,
+    )

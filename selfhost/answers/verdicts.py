@@ -1,0 +1,222 @@
+"""A question becomes a verdict with everything beside it: offers, alternatives, commands, notes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import partial
+
+from ..advice.alternatives import alternatives, open_alternatives, room
+from ..advice.api_route import offers_for
+from ..advice.commands import about_files
+from ..advice.remarks import (
+    DRAFT_NOTE,
+    faster_ways,
+    lies_elsewhere,
+    notes_instead,
+    slots,
+    tells_sequences,
+    training_note,
+    which_trainer,
+)
+from ..advice.steps import steps
+from ..catalogue.index import Catalogue
+from ..catalogue.offers import Offer, at_context, cheapest_first
+from ..catalogue.opened import left_aside
+from ..catalogue.quality import quality_for
+from ..catalogue.spec import ModelSpec
+from ..core import dates
+from ..core.workload import FLAGS, Workload
+from ..machine.reader import Machine
+from ..verdict.defaults import Asker
+from ..verdict.record import Judged, Question, Verdict, considered, judge
+from .understood import Understood, question_of, understand
+
+
+def check_with(
+    catalogue: Catalogue,
+    model: str | os.PathLike[str] | ModelSpec,
+    workload: Workload,
+    machine: Machine,
+    *,
+    instead: bool = True,
+    today: str | None = None,
+    prices: str = "snapshot",
+    follows_machine: bool = True,
+    requires_runtime: bool = False,
+) -> Verdict:
+    """`check` with everything given. Without `instead` the verdict names only what decides: no
+    alternatives, no room. Without `follows_machine` the defaults are the model's own, the same on
+    every machine. `requires_runtime`: the runtime must be installed already.
+    """
+    understood = understand(catalogue, model, workload)
+    question = question_of(catalogue, understood, machine, follows_machine=follows_machine)
+    if requires_runtime:
+        question = question.replace(requires_runtime=True)
+    return answer(
+        catalogue, question, understood, machine, instead=instead, today=today, prices=prices
+    )
+
+
+def _priced(
+    catalogue: Catalogue, question: Question, judged: Judged, today: str, prices: str
+) -> tuple[tuple[Offer, ...], list[str]]:
+    """The offers at the prices of that source, the cheapest first for the load or the context that
+    was asked for, and a sentence on where newer ones come from.
+    """
+    workload, notes = question.workload, []
+    offers = offers_for(catalogue, question, judged, today)
+    if offers and prices != "snapshot":
+        from ..catalogue.prices import refreshed
+
+        newer = refreshed(offers, catalogue.offers_path, today=today)
+        offers = cheapest_first(newer.offers)
+        notes.append(newer.note)
+    if question.context_asked and workload.context_tokens is not None:
+        offers = at_context(offers, workload.context_tokens)
+    if workload.load is not None:
+        from ..advice.costs import dearness
+
+        by_load = partial(dearness, workload.load, question.spec.modality)
+        offers = tuple(sorted(offers, key=by_load))
+    return offers, notes
+
+
+def answer(
+    catalogue: Catalogue,
+    question: Question,
+    understood: Understood,
+    machine: Machine,
+    *,
+    instead: bool,
+    today: str | None = None,
+    prices: str = "snapshot",
+) -> Verdict:
+    spec, workload = question.spec, question.workload
+    notes: list[str] = []
+    fine_print: list[str] = []
+    judged = judge(question, machine)
+    day = today or dates.utc_today()
+    offers: tuple[Offer, ...] = ()
+    if instead or judged.failed:
+        offers, newer = _priced(catalogue, question, judged, day, prices)
+        fine_print += newer
+    to_type = steps(question, judged, catalogue, machine, tag=understood.tag)
+    notes = [*notes, *_notes(catalogue, question, understood, offers)]
+    if instead:
+        is_bounded = any("--ctx-checkpoints" in line for line in to_type.commands)
+        notes += notes_instead(catalogue, question, judged, is_bounded=is_bounded)
+    fine_print += _notes_of_asking(catalogue, question, understood)
+    if instead and (other := lies_elsewhere(catalogue, question, machine)) is not None:
+        notes.append(other)
+    asker = Asker(catalogue, machine)
+    if instead and not judged.fits:
+        from ..advice.compiled import ReadyAsker
+
+        # other models are asked about
+        asker = ReadyAsker(catalogue, machine)
+    if question.chosen is not None:
+        # how long the examples are decides what is learned, so a shorter length is not fine print
+        (notes if workload.task == "finetune" else fine_print).append(question.chosen)
+    if not understood.tag:
+        fine_print += about_files(question, fits=judged.fits)
+    others = alternatives(question, understood.workload, judged, asker) if instead else ()
+    cost = None
+    if workload.load is not None and instead:
+        from ..advice.proposal import Costed, month
+
+        cost = month(
+            Costed(question=question, asked=understood.workload, machine=machine, offers=offers),
+            catalogue,
+            judged,
+            others,
+            lambda other, fit: _priced(catalogue, other, fit, day, prices)[0],
+        )
+    if instead and (more := slots(catalogue, question, judged, to_type.commands)) is not None:
+        (fine_print if tells_sequences(to_type.commands) else notes).append(more)
+    return Verdict(
+        asked=understood.asked,
+        model=spec,
+        workload=question.workload,
+        machine=machine,
+        route=judged.route(bool(offers)),
+        needs=judged.needs,
+        speed=judged.speed,
+        findings=judged.findings,
+        here=question.here,
+        placements=considered(question, judged, machine) if instead else (),
+        room=room(question, judged, machine, catalogue) if instead else None,
+        alternatives=others,
+        open_alternatives=open_alternatives(spec, understood.workload, asker) if instead else (),
+        api_offers=offers,
+        monthly_cost=cost,
+        commands=to_type.commands,
+        commands_class=to_type.commands_class,
+        setup=to_type.setup,
+        advice=faster_ways(question, judged, machine) if instead else (),
+        understood_as=understood.notes,
+        notes=tuple(notes),
+        fine_print=tuple(fine_print),
+        quality=quality_for(workload, catalogue, spec),
+        rewrites=question.rewriting is not None,
+    )
+
+
+def _notes(
+    catalogue: Catalogue,
+    question: Question,
+    understood: Understood,
+    offers: tuple[Offer, ...],
+) -> Iterator[str]:
+    """Sentences on the offers, the user's specs and what was asked to no effect."""
+    spec = question.spec
+    yield from dict.fromkeys(offer.why_instead for offer in offers if offer.why_instead is not None)
+    yield from left_aside(catalogue)
+    if spec.overrides:
+        yield f"{spec.origin} replaces the shipped {spec.overrides}."
+    served = spec.availability
+    if question.workload.task == "finetune" and served is not None and served.fine_tuning:
+        yield f"Fine-tuning at {served.provider}: {served.fine_tuning}."
+    if doubt := spec.unknown.get("availability.retired"):
+        yield f"Whether it is still served is not known: {doubt}."
+    if question.workload.draft and question.companions is not None:
+        yield DRAFT_NOTE
+    cache_type = understood.workload.kv_cache_type
+    if (
+        cache_type is not None
+        and question.workload.kv_cache_type is None
+        and question.runtime is not None
+    ):
+        yield (
+            f"--kv-cache {cache_type} has no effect: {spec.name} keeps no KV cache in"
+            f" {question.runtime.name}."
+        )
+
+
+# what is asked of weights, and says nothing where there are none
+_OF_WEIGHTS = {
+    key: FLAGS[key] for key in ("runtime", "quantization", "kv_cache_type", "draft", "adapter")
+}
+
+
+def _notes_of_asking(
+    catalogue: Catalogue, question: Question, understood: Understood
+) -> Iterator[str]:
+    """Sentences on options of weights for a closed model, and on training."""
+    spec, workload = question.spec, question.workload
+    if spec.closed:
+        aside = [
+            flag
+            for key, flag in _OF_WEIGHTS.items()
+            if getattr(understood.workload, key) is not None
+        ]
+        if aside:
+            yield (
+                f"{' and '.join(aside)} {'has' if len(aside) == 1 else 'have'} no effect: the"
+                f" weights of {spec.name} are not published."
+            )
+    elif workload.task == "finetune":
+        yield training_note(workload)
+        by_trainer = which_trainer(catalogue, question)
+        if by_trainer:
+            yield by_trainer
