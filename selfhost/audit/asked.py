@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import ge, le
 
 from ..machine.record import Machine
-from .population import BANDWIDTH, DiffersError, Kind, Population, members
+from .population import BANDWIDTH, DiffersError, Kind, Population, lowest, members
 
 TYPE_CHECKING = False
 
@@ -64,10 +64,32 @@ class _Bounds:
         return None
 
 
+class _Shared:
+    """Answers that questions share: of machines of one strength the burdens with which they gave
+    them, none of which is within another.
+    """
+
+    def __init__(self) -> None:
+        self._by_machine: dict[Any, list[tuple[tuple[float, ...], Steps]]] = {}
+
+    def add(self, machine: Any, burdens: tuple[float, ...], steps: Steps) -> None:
+        """Machines of that strength have that answer with so much, and with less."""
+        known = self._by_machine.get(machine, ())
+        kept = [each for each in known if not all(map(le, each[0], burdens))]
+        self._by_machine[machine] = [*kept, (burdens, ([0], steps[1]))]
+
+    def of(self, machine: Any, burdens: tuple[float, ...]) -> Steps | None:
+        """What machines of that strength answer with so much; None where that is not known."""
+        for most, steps in self._by_machine.get(machine, ()):
+            if all(map(le, burdens, most)):
+                return steps
+        return None
+
+
 class Question:
     """What is asked of machines: see `Machine.answer`."""
 
-    __slots__ = ("alike", "ask", "best", "key", "lacking", "strength", "worst")
+    __slots__ = ("alike", "ask", "best", "burden", "key", "lacking", "strength", "worst")
 
     def __init__(
         self,
@@ -78,9 +100,10 @@ class Question:
         strength: Callable[[Machine], Any] | None,
         worst: Callable[[Any], bool] | None,
         lacking: Callable[[Any], float | None] | None,
+        burden: Callable[[], Any] | None,
     ) -> None:
         self.ask, self.key, self.alike, self.best = ask, key, alike, best
-        self.strength, self.worst, self.lacking = strength, worst, lacking
+        self.strength, self.worst, self.lacking, self.burden = strength, worst, lacking, burden
 
 
 class Answers:
@@ -90,6 +113,8 @@ class Answers:
         self.population = population
         self.by_key: dict[Any, Asked] = {}
         self.steps: dict[Any, Steps] = {}
+        # the best answers and the worst, which other questions may share
+        self.best, self.worst = _Shared(), _Shared()
 
     def of(self, question: Question, machine: Machine) -> Asked:
         """The answers to one question; `machine` is who asks it first."""
@@ -108,8 +133,15 @@ class Asked:
 
     def __init__(self, answers: Answers, question: Question) -> None:
         self._answers, self._question = answers, question
+        burden: Any = None if question.burden is None else question.burden()
+        # the word of what is asked, and its numbers; turned round they are those of the worst
+        self._word: Any = None if burden is None else burden[0]
+        self._burdens: tuple[float, ...] = () if burden is None else burden[1]
+        self._turned = tuple([-each for each in self._burdens])
         # until an answer of one kind was seen to depend on it
         self._reads_bandwidth = False
+        # kinds of machine that have an answer from here
+        self.answered = 0
         # kinds that were asked; by what counts of an answer the kinds that give it, and of those
         # the machines that give another one
         self._known = 0
@@ -142,8 +174,12 @@ class Asked:
 
     def alike(self, said: Any, kinds: int) -> tuple[int, int]:
         """Of those kinds, the ones that say so, and among their machines those that do not."""
-        for number in self._from_the_middle(members(kinds & ~self._known)):
-            self._learn(number)
+        new = kinds & ~self._known
+        if new & (new - 1):
+            for number in self._from_the_middle(members(new)):
+                self._learn(number)
+        elif new:
+            self._learn(lowest(new))
         self._known |= kinds
         return self._kinds.get(said, 0), self._others.get(said, 0)
 
@@ -165,7 +201,7 @@ class Asked:
         of its kind. Kinds that are nowhere weaker than another lack no more, and are not asked.
         """
         population = self._answers.population
-        slowest = population.slowest_of_kinds(bits)
+        slowest = population.slowest_of_kinds(bits, self.answered)
         weakest = _Bounds()
         hit: list[tuple[float, int]] = []
         for strength, number in self._by_strength(slowest):
@@ -235,14 +271,14 @@ class Asked:
 
     def _asked(self, kind: Kind, at_any: Machine, is_whole: bool, total: int | None) -> Steps:
         question, weakest = self._question, self._weakest_of(kind, total)
-        steps = self._best.below(weakest)
+        steps = self._shared_best(weakest) or self._best.below(weakest)
         if steps is not None:
             return steps
         strongest = weakest
         is_wide = not is_whole and kind.bandwidths is not None and len(kind.bandwidths) > 1
         if is_wide and kind.bandwidths is not None:
             strongest = self._strength_of(kind.asked(kind.bandwidths[-1], total))
-        steps = self._worst.above(strongest)
+        steps = self._shared_worst(strongest) or self._worst.above(strongest)
         if steps is not None:
             return steps
         if is_whole:
@@ -254,9 +290,25 @@ class Asked:
             answer = steps[1][0][0]
             if question.best(answer):
                 self._best.add(weakest, steps)
+                if self._word is not None and weakest is not None:
+                    self._answers.best.add((self._word, weakest), self._burdens, steps)
             elif question.worst is not None and question.worst(answer):
                 self._worst.add(strongest, steps)
+                if self._word is not None and strongest is not None:
+                    self._answers.worst.add((self._word, strongest), self._turned, steps)
         return steps
+
+    def _shared_best(self, weakest: Strength | None) -> Steps | None:
+        """The best answer, where a question that asks no less has it of a machine as strong."""
+        if self._word is None or weakest is None:
+            return None
+        return self._answers.best.of((self._word, weakest), self._burdens)
+
+    def _shared_worst(self, strongest: Strength | None) -> Steps | None:
+        """The worst answer, where a question that asks no more has it of a machine as strong."""
+        if self._word is None or strongest is None:
+            return None
+        return self._answers.worst.of((self._word, strongest), self._turned)
 
     def _strength_of(self, machine: Machine) -> Strength | None:
         return None if self._question.strength is None else self._question.strength(machine)

@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     import re
-    from typing import Protocol
+    from typing import Any, Protocol
 
     Groups = dict[Signature, "Alike"]
 
@@ -224,8 +224,13 @@ class Bulk:
             workload = wanted.asked.replace(memory_basis=basis)
             try:
                 models = asked_by(wanted, workload)
+                # what is offered is the same wherever the same is asked of the same models
+                routes: dict[Any, Callable[[Judged], Route]] = {}
                 for questions, asked in self._questions(models, bits & selected):
-                    groups += self._judged(models, questions, asked)
+                    key = tuple([(question.spec.id, question.workload) for question in questions])
+                    if key not in routes:
+                        routes[key] = self._judge.routes(models, questions)
+                    groups += self._judged(questions, asked, routes[key])
             except SelfhostError as error:
                 return groups, error
         return groups, None
@@ -249,7 +254,7 @@ class Bulk:
                 yield questions, asked
 
     def _judged(
-        self, models: Sequence[Beside], questions: Sequence[Question], bits: int
+        self, questions: Sequence[Question], bits: int, route_of: Callable[[Judged], Route]
     ) -> Iterator[Alike]:
         groups: Groups = {(): Alike(bits, (), Route.UNKNOWN)}
         if len(questions) == 1:
@@ -259,7 +264,6 @@ class Bulk:
         else:
             groups = _cut_by(self._found_together(questions, bits), groups, bits)
             spec = joined_spec([question.spec for question in questions])
-        route_of = self._judge.routes(models, questions)
         for alike in groups.values():
             findings = tuple(sorted(alike.findings or (), key=place_of))
             route = route_of(Judged(findings=findings, needs=None, speed=None))

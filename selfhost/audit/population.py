@@ -257,6 +257,42 @@ def _alone(record: T) -> T:
     return record
 
 
+class _Ends:
+    """Kinds by the least and the most of a form of one number; of another form nothing is told."""
+
+    def __init__(self, kinds: Sequence[Kind], form: Form) -> None:
+        self._least: list[int] = []
+        self._most: list[int] = []
+        if len(form) > 1 or form[0][1] != 1:
+            return
+        ends = [
+            (min(column), max(column), 1 << kind.number)
+            for kind in kinds
+            if (column := kind.columns.get(form[0][0])) is not None and len(column)
+        ]
+        self._least, self._below = _unions([(least, bit) for least, _, bit in ends])
+        self._most, self._beyond = _unions([(most, bit) for _, most, bit in ends])
+
+    def reaching(self, bound: int, is_reached: bool) -> int:
+        """The kinds that have a machine whose value reaches the bound, or one whose value does not;
+        -1 where that is not told.
+        """
+        if not self._least:
+            return -1
+        if is_reached:
+            return self._beyond[-1] ^ self._beyond[bisect_left(self._most, bound)]
+        return self._below[bisect_left(self._least, bound)]
+
+
+def _unions(entries: list[tuple[int, int]]) -> tuple[list[int], list[int]]:
+    """The values ascending, and before each and behind the last the union of the sets so far."""
+    entries.sort()
+    unions = [0]
+    for _, bits in entries:
+        unions.append(unions[-1] | bits)
+    return [value for value, _ in entries], unions
+
+
 class DiffersError(Exception):
     """A pace asked for a number in which machines of one kind differ."""
 
@@ -310,6 +346,7 @@ class Population:
         self.facts: dict[Any, list[tuple[Any, int]]] = {}
         self._sets: dict[tuple[int, int], int] = {}
         self._cuts: dict[Form, _Cut] = {}
+        self._ends: dict[Form, _Ends] = {}
         self._unions: dict[int, int] = {}
         self._kinds_of: dict[int, int] = {}
         self._by_bandwidth: dict[int, array[int]] = {}
@@ -354,11 +391,15 @@ class Population:
         """The kinds that machines of a set are of."""
         kinds = self._kinds_of.get(bits)
         if kinds is None:
-            kinds = sum([1 << number for number, kind in enumerate(self.kinds) if kind.bits & bits])
+            kinds = self.kinds_within((1 << len(self.kinds)) - 1, bits)
             if len(self._kinds_of) >= _MOST_SETS:
                 self._kinds_of.clear()
             self._kinds_of[bits] = kinds
         return kinds
+
+    def kinds_within(self, kinds: int, bits: int) -> int:
+        """Those of some kinds that machines of a set are of."""
+        return sum([1 << number for number in members(kinds) if self.kinds[number].bits & bits])
 
     def of_kinds(self, kinds: int) -> int:
         """The machines of those kinds."""
@@ -395,6 +436,13 @@ class Population:
             cut = self._cuts[form] = _Cut(values, numbers, self.size, self._sets)
         return cut
 
+    def kinds_by(self, form: Form) -> _Ends:
+        """The kinds by the least and the most that their machines have of that form."""
+        ends = self._ends.get(form)
+        if ends is None:
+            ends = self._ends[form] = _Ends(self.kinds, form)
+        return ends
+
     def value_of(self, number: int, slot: Slot) -> int:
         """That number of a machine."""
         kind, place = self.kind_of(number)
@@ -409,11 +457,14 @@ class Population:
         """The bandwidth of a machine's memory."""
         return self.value_of(number, BANDWIDTH)
 
-    def slowest_of_kinds(self, bits: int) -> list[int]:
-        """Of each kind that machines of a set are of, the first with the least bandwidth."""
+    def slowest_of_kinds(self, bits: int, kinds: int) -> list[int]:
+        """Of each kind that machines of a set are of, the first with the least bandwidth. `kinds`:
+        they are of no others.
+        """
         held = bits.to_bytes((self.size >> 3) + 1, "little")
         slowest = []
-        for number, kind in enumerate(self.kinds):
+        for number in members(kinds):
+            kind = self.kinds[number]
             if not kind.bits & bits:
                 continue
             order: Sequence[int] = kind.members

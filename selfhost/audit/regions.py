@@ -143,11 +143,12 @@ def _regions(
             along = _Along(population, find, counted)
             findings, region = along.region(region, trace.number, findings)
         bits &= ~region
+        # kinds of which no machine is left are not asked any more
+        left = population.kinds_within(trace.kinds, bits)
+        among &= ~trace.kinds | left
         yield findings, region, trace
 
 
-# what is free of the RAM, of which more is never worse
-_AVAILABLE: Slot = ("memory_available_bytes",)
 _FREE: Slot = ("accelerators", "0", "memory_free_bytes")
 # hypothetical machines asked for one region
 _MOST_TRIED = 6
@@ -178,6 +179,8 @@ class _Wider:
         self._counted, self._layout = counted, layout
         self._signature = self._signature_of(findings)
         self._decides = any(each.decides for each in findings)
+        # the kinds that hypothetical machines stand for
+        self._kinds = trace.kinds
 
     def _signature_of(self, findings: Sequence[Finding]) -> object:
         if self._counted.deciding:
@@ -189,24 +192,21 @@ class _Wider:
         would have answered the same.
         """
         if self._layout == "nowhere":
-            return self._of_all_cards(bits, {})
+            return self._of_all_cards(bits)
         if self._decides:
             # what a machine lacks of the RAM differs from one to the next
             return 0
-        instead = {_AVAILABLE: 0} if self._counted.deciding else {}
         if self._layout == "split":
-            return self._of_one_card(bits, instead) or self._of_all_cards(bits, {})
+            return self._of_one_card(bits) or self._of_all_cards(bits)
         if self._layout == "accelerator" and self._has_several:
-            return self._of_all_cards(bits, instead)
-        if not instead or not self._trace.compares(_AVAILABLE):
-            return 0
-        return self._corner(instead) or 0
+            return self._of_all_cards(bits)
+        return 0
 
     @property
     def _has_several(self) -> bool:
         return len(self._trace.template.accelerators or ()) > 1
 
-    def _of_one_card(self, bits: int, instead: Mapping[Slot, int]) -> int:
+    def _of_one_card(self, bits: int) -> int:
         """Machines of any kind with one accelerator that holds some layers, not all."""
         population, limits = self._population, self._part.limits
         if limits is None or self._has_several:
@@ -216,50 +216,51 @@ class _Wider:
         own = population.value_of(self._trace.number, _FREE)
         if not bits >> self._trace.number & 1:
             return 0
-        kinds = population.fact(_FREE, lambda kind: _FREE in kind.columns)[self._trace.kind][1]
-        kinds &= self._trace.among
+        kinds = population.fact(("of one card", _FREE), _is_of_one_card)[self._trace.kind][1]
+        kinds = population.kinds_within(kinds & self._trace.among, bits)
+        bits &= population.of_kinds(kinds)
         least, most = (
             population.value_of(number, _FREE) for number in population.ends(bits, _FREE)
         )
-        above = self._corner({**instead, _FREE: most}, kinds)
+        above = self._corner({_FREE: most}, kinds)
         if above is None:
             return 0
+        kinds = population.kinds_within(kinds, bits & above)
         for lowest_free in dict.fromkeys((least, own)):
-            below = self._corner({**instead, _FREE: lowest_free}, kinds)
+            below = self._corner({_FREE: lowest_free}, kinds)
             if below is not None:
                 return bits & above & below & cut.at_least(lowest_free)
         return 0
 
-    def _of_all_cards(self, bits: int, instead: Mapping[Slot, int]) -> int:
+    def _of_all_cards(self, bits: int) -> int:
         """Machines of the same kinds with one accelerator or several alike."""
         population = self._population
         slots = _free_of(population.kinds[self._trace.kind])
         if not slots:
             return 0
         bits &= population.of_kinds(self._trace.kinds)
+        self._kinds = population.kinds_within(self._trace.kinds, bits)
         own = [population.value_of(self._trace.number, slot) for slot in slots]
-        least = self._ends(slots, bits)[0]
-        alike = self._corner({**instead, **dict(zip(slots, least, strict=True))})
+        least = [self._end(slot, bits, 0) for slot in slots]
+        alike = self._corner(dict(zip(slots, least, strict=True)))
         if alike is None:
-            least, alike = own, self._corner({**instead, **dict(zip(slots, own, strict=True))})
+            least, alike = own, self._corner(dict(zip(slots, own, strict=True)))
         if alike is None:
             return 0
         bits &= alike
         for slot, value in zip(slots, least, strict=True):
             bits &= population.cut(((slot, 1),)).at_least(value)
-        return self._up_to_most(slots, bits, own, instead)
+        return self._up_to_most(slots, bits, own)
 
-    def _up_to_most(
-        self, slots: Sequence[Slot], bits: int, own: Sequence[int], instead: Mapping[Slot, int]
-    ) -> int:
+    def _up_to_most(self, slots: Sequence[Slot], bits: int, own: Sequence[int]) -> int:
         """Those of a set, whose machines with the least free are like this one, up to the most
         free that is like it too; 0 where that is not found soon.
         """
         for _ in range(_MOST_TRIED):
             if not bits >> self._trace.number & 1:
                 return 0
-            most = self._ends(slots, bits)[1]
-            alike = self._corner({**instead, **dict(zip(slots, most, strict=True))})
+            most = [self._end(slot, bits, 1) for slot in slots]
+            alike = self._corner(dict(zip(slots, most, strict=True)))
             if alike is not None:
                 return bits & alike
             # no layout holds the model with this much, nor with less
@@ -269,25 +270,25 @@ class _Wider:
                 bits &= ~self._population.cut(((slot, 1),)).at_least(half)
         return 0
 
-    def _ends(self, slots: Sequence[Slot], bits: int) -> tuple[list[int], list[int]]:
-        """The least and the most of each slot among the machines of a set."""
-        population = self._population
-        both: tuple[list[int], list[int]] = [], []
-        for slot in slots:
-            ends = population.ends(bits, slot)
-            for values, number in zip(both, ends, strict=True):
-                values.append(population.value_of(number, slot))
-        return both
+    def _end(self, slot: Slot, bits: int, last: int) -> int:
+        """The least of that number among the machines of a set, or the most."""
+        cut = self._population.cut(((slot, 1),))
+        number = cut.last_of(bits & cut.all) if last else cut.first_of(bits & cut.all)
+        return self._population.value_of(number, slot)
 
     def _corner(self, instead: Mapping[Slot, int], kinds: int | None = None) -> int | None:
         """The machines that would answer as one with these numbers in the slots, if they had the
         same; None where its findings are others.
         """
-        among = self._trace.kinds if kinds is None else kinds
+        among = self._kinds if kinds is None else kinds
         trace = Trace(self._population, self._trace.number, instead, among)
         findings, layout = self._part.find(trace.view)
         is_same = (layout, self._signature_of(findings)) == (self._layout, self._signature)
         return trace.region() if is_same and not trace.reads_bandwidth else None
+
+
+def _is_of_one_card(kind: Kind) -> bool:
+    return _FREE in kind.columns and len(kind.template.accelerators or ()) == 1
 
 
 def _free_of(kind: Kind) -> tuple[Slot, ...]:

@@ -232,6 +232,9 @@ class Trace:
             answer, said = asked.answer_of(self.kind, bandwidth, total)
         if (alone and not self._instead) or total is not None:
             self.kinds &= 1 << self.kind
+        else:
+            self.kinds &= self._reaching()
+        asked.answered |= self.kinds
         if total is None:
             kinds, others = asked.alike(said, self.kinds)
             self.kinds &= kinds
@@ -241,6 +244,15 @@ class Trace:
                 self.is_at_least(((BANDWIDTH, 1),), bound, self.value_of(BANDWIDTH))
         self.asked.append((answer, asked))
         return answer
+
+    def _reaching(self) -> int:
+        """The kinds of which some machine may have answered each comparison alike: no other has to
+        be asked anything.
+        """
+        kinds = -1
+        for (form, bound), is_reached in self.bounds.items():
+            kinds &= self._population.kinds_by(form).reaching(bound, is_reached)
+        return kinds
 
     def worked_out(self, key: Any, of: Callable[[Any], Any], view: View) -> Any:
         """As `Machine.worked_out`. With other numbers than its own it is worked out again."""
@@ -285,10 +297,6 @@ class Trace:
             return not self.is_at_least(negated(form), 1 - bound, -value)
         answer = self.bounds[form, bound] = value >= bound
         return answer
-
-    def compares(self, slot: Slot) -> bool:
-        """Whether that number took part in what was asked."""
-        return any(slot == each for form, _ in self.bounds for each, _ in form)
 
     def value_of(self, slot: Slot) -> int:
         """That number of the machine, as it is or is taken to be."""
@@ -471,11 +479,12 @@ class View:
         strength: Callable[[Any], Any] | None = None,
         worst: Callable[[Any], bool] | None = None,
         lacking: Callable[[Any], float | None] | None = None,
+        burden: Callable[[], Any] | None = None,
     ) -> Any:
         """As `Machine.answer`."""
         if self._is_changed:
             return ask(self)
-        question = Question(ask, key, alike, best, strength, worst, lacking)
+        question = Question(ask, key, alike, best, strength, worst, lacking, burden)
         return self._trace.answer(question, alone)
 
     def worked_out(self, key: Any, of: Callable[[Any], Any]) -> Any:

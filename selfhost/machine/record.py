@@ -301,6 +301,7 @@ class Machine(Record):
         strength: Callable[[Machine], Any] | None = None,
         worst: Callable[[Any], bool] | None = None,
         lacking: Callable[[Any], float | None] | None = None,
+        burden: Callable[[], Any] | None = None,
     ) -> Any:
         """What `ask` gives of this machine. One that stands in for many asks it of each kind of
         them: `key` gives all that the answer depends on beside the machine, after whether that
@@ -310,8 +311,10 @@ class Machine(Record):
 
         `strength` gives of a machine a word and numbers, or None: of two with the same word the one
         whose numbers are all as large or larger has the `best` answer where the other has it, and
-        not the `worst` one where the other has another. `lacking` gives of an answer a number that
-        is about linear in the time that memory takes, and 0 where the worst answers end.
+        not the `worst` one where the other has another. `burden` gives of what is asked the same:
+        of two with the same word the one whose numbers are all as small or smaller. `lacking` gives
+        of an answer a number that is about linear in the time that memory takes, and 0 where the
+        worst answers end.
         """
         return ask(self)
 

@@ -106,7 +106,7 @@ class Gpu(Record):
 
 
 # an audit asks the cards of a fleet's kinds in turn
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def gpu_of(device: Accelerator) -> Gpu | None:
     """What is known of an accelerator's pace; None where neither its name nor its memory tells
     how fast it reads.
@@ -127,7 +127,7 @@ def gpu_with(device: Accelerator, peak: Peak, unpacks_per_second: float | None =
 
 
 # the cards of a fleet have few names
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def _pace_of(
     vendor: str, name: str, unified: bool, capability: str | None
 ) -> tuple[gpus.Pace, float | None]:

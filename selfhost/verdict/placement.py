@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from ..core.records import Record, remembered
 from ..core.units import GIB
@@ -119,7 +120,6 @@ def placements(
         yield from _gpu_only(needs, needs.memory, machine)
         return
     now = places(machine)
-    later = _places_on(emptied(machine.accelerators)) if machine.accelerators else now
     shared_out = layers if splits else None
     at_once = list(_on_accelerators(needs, needs.memory, machine, now, shared_out))
     if not at_once:
@@ -128,6 +128,7 @@ def placements(
     if not at_once:
         yield from _offloaded(needs, now)
     yield needs
+    later = _places_on(emptied(machine.accelerators)) if machine.accelerators else now
     if now != later:
         for other in _on_accelerators(needs, needs.memory, machine, later, shared_out):
             # a few layers more are no other way to lay it out
@@ -135,16 +136,16 @@ def placements(
                 yield other
         if not at_once:
             yield from _offloaded(needs, later)
-    yield from _on_unread(needs, machine)
+    yield from _on_unread(needs, machine, now)
     if not (at_once or shared_out):
         yield from _nearest(needs, later)
 
 
-def _on_unread(needs: Needs, machine: Machine) -> Iterator[Needs]:
+def _on_unread(needs: Needs, machine: Machine, candidates: Sequence[Place]) -> Iterator[Needs]:
     """All of it on an accelerator of which it was not read what it can give."""
     if machine.accelerators is None:
         yield on_one(needs, "accelerator:0")
-    for place in places(machine):
+    for place in candidates:
         if place.room_bytes is None:
             yield on_one(needs, place.where)
 
@@ -246,8 +247,24 @@ def metal_limits(device: Accelerator, machine: Machine) -> tuple[int, int] | Non
     """
     if device.memory_total_bytes is not None:
         return device.memory_total_bytes, device.memory_total_bytes
-    total = machine.memory_total_bytes
-    return None if total is None else (int(total * METAL_SHARE[0]), int(total * METAL_SHARE[1]))
+    least, most = (
+        machine.worked_out(("metal", share), partial(_metal_limit, share=share))
+        for share in METAL_SHARE
+    )
+    return None if least is None or most is None else (least, most)
+
+
+def _metal_limit(machine: Machine, share: float) -> int | None:
+    total = machine.memory_total_bytes if _metal(machine) is not None else None
+    return None if total is None else int(total * share)
+
+
+def _metal(machine: Machine) -> Accelerator | None:
+    """The GPU of a Mac, which shares the RAM."""
+    return next(
+        (card for card in machine.accelerators or () if card.unified and card.vendor == "apple"),
+        None,
+    )
 
 
 def share_on_shared(
@@ -259,26 +276,26 @@ def share_on_shared(
     The rest of a runtime that shares layers out is computed by the processor, as llama.cpp's fitter
     does; whole layers move.
     """
-    device = next(
-        (card for card in machine.accelerators or () if card.unified and card.vendor == "apple"),
-        None,
-    )
+    device = _metal(machine)
     limits = None if device is None else metal_limits(device, machine)
     if limits is None or needs.memory is None or not layers:
         return 1.0, 1.0, 1.0
     host = [term for term in needs.memory.terms if term.where == "host"]
 
-    def share(end: str, limit: float) -> float:
-        over = sum(getattr(term, end) for term in host) - limit
-        moving = sum(getattr(term, end) for term in host if term.name in _BY_LAYER)
-        if over <= 0 or not moving:
+    def share(end: str, limit: int, times: int = 1) -> float:
+        over = times * sum([getattr(term, end) for term in host]) - limit
+        if over <= 0:
             return 1.0
-        return max(0, int(layers * (1 - over / moving))) / layers
+        moving = sum(getattr(term, end) for term in host if term.name in _BY_LAYER)
+        if not moving:
+            return 1.0
+        return max(0, int(layers * (1 - over / (times * moving)))) / layers
 
     least, most = limits
     slow, likely, fast = (
         share("high_bytes", least),
-        share("bytes", (least + most) / 2),
+        # against the middle of the two
+        share("bytes", least + most, 2),
         share("low_bytes", most),
     )
     return min(slow, likely), likely, max(likely, fast)

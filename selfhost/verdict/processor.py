@@ -115,7 +115,7 @@ _ZEN_WORDS = frozenset(("amd", "epyc", "ryzen", "threadripper"))
 
 
 # an audit asks the kinds of machine of a fleet in turn
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def bandwidth(machine: Machine) -> Bandwidth | None:
     """What memory bandwidth `machine` has to decode with: measured, stated in its record, shown by
     the chip's name, or assumed.
@@ -570,7 +570,7 @@ def on_apple_gpu(machine: Machine) -> bool:
     return machine.system == "macos" and machine.architecture == "aarch64"
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def kind_of(machine: Machine) -> ProcessorKind:
     sets = machine.instruction_sets
     if machine.architecture not in ("x86_64", "aarch64", None):

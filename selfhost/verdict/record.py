@@ -19,6 +19,7 @@ from .placement import emptied, free_limits, placements, share_if_filled, share_
 from .present import Here
 from .route import Route, exit_code
 from .speed import (
+    LEAST_READ_BYTES,
     LaidOut,
     PaceRange,
     Speed,
@@ -552,9 +553,9 @@ def parts_of(question: Question, *, deciding: bool = False) -> tuple[Part, ...]:
             free_limits=lambda: free_limits(needs, _layers_shared_out(question)),
         ),
         Part(
-            find=lambda machine: _in_ram(question, needs, machine)[0],
+            find=lambda machine: _in_ram(question, needs, machine, deciding)[0],
             accelerators=False,
-            layered=lambda machine: _in_ram(question, needs, machine),
+            layered=lambda machine: _in_ram(question, needs, machine, deciding),
         ),
         Part(
             find=lambda machine: _listed(pace_and_finding(question, needs, machine, deciding)[1]),
@@ -603,10 +604,10 @@ def _listed(finding: Finding | None) -> tuple[Finding, ...]:
 
 
 def _in_ram(
-    question: Question, needs: Needs, machine: Machine
+    question: Question, needs: Needs, machine: Machine, deciding: bool
 ) -> tuple[Sequence[Finding], str | None]:
     """The findings of memory and accelerator where there is none, and `_layout`."""
-    _, held = next(ways_held(question, needs, machine))
+    _, held = next(ways_held(question, needs, machine, deciding=deciding))
     return held, None if _failed(held) else "host"
 
 
@@ -744,10 +745,10 @@ def _failed(held: Iterable[Finding | None]) -> bool:
 
 
 def ways_held(
-    question: Question, needs: Needs, machine: Machine
+    question: Question, needs: Needs, machine: Machine, *, deciding: bool = False
 ) -> Iterator[tuple[Needs, list[Finding]]]:
     """Each placement with the findings of memory and accelerator. Planning is for accelerators
-    that nothing else holds.
+    that nothing else holds. `deciding`: see `parts_of`.
     """
     basis = question.workload.memory_basis
     machine = without_others(machine, basis)
@@ -791,7 +792,13 @@ def ways_held(
             candidate,
             [
                 check.memory_check(
-                    candidate, machine, question.workload, stored, kept, surely=surely
+                    candidate,
+                    machine,
+                    question.workload,
+                    stored,
+                    kept,
+                    surely=surely,
+                    deciding=deciding,
                 ),
                 accelerator,
             ],
@@ -830,6 +837,8 @@ def pace_and_finding(
     question: Question, placed: Needs, machine: Machine, deciding: bool = False
 ) -> tuple[Speed | None, Finding | None]:
     """How fast it would go, laid out like that, and the finding of it."""
+    if deciding and not _may_pace_decide(question):
+        return None, None
     said = _decided_by_pace if deciding else _said_of_pace
     paced: tuple[Speed | None, Finding | None] = machine.answer(
         lambda each: _paced(question, placed, each),
@@ -837,11 +846,34 @@ def pace_and_finding(
         (lambda answer: (said(answer), _is_in_order(answer))) if _is_rare(placed) else said,
         _decides_nothing if deciding else _is_comfortable,
         alone=_is_rare(placed),
-        strength=(lambda each: _strength(question, placed, each)) if deciding else None,
+        strength=_strength(question, placed) if deciding else None,
         worst=_rules_out,
         lacking=lambda answer: _lacking_seconds(question, answer),
+        burden=(lambda: _burden(question)) if deciding and not _is_rare(placed) else None,
     )
     return paced
+
+
+def _may_pace_decide(question: Question) -> bool:
+    """Whether the route may rest on the pace: on that of text, where some is wanted."""
+    is_text = question.read_bytes is not None and question.spec.modality not in check.MADE
+    return is_text and bool(question.workload.min_tokens_per_second)
+
+
+def _burden(question: Question) -> tuple[tuple[Any, ...], tuple[float, ...]] | None:
+    """What is asked of a machine's pace, as words, and the numbers of a step: of two questions with
+    the same words the one whose numbers are all as small or smaller takes no longer anywhere, at
+    any end of the range. None where nothing such is known.
+    """
+    step, workload, runtime = question.step, question.workload, question.runtime
+    if step.weights_bytes < LEAST_READ_BYTES:
+        return None
+    drafted = 0 if question.companions is None else question.companions.drafted_tokens
+    words = (
+        workload.runtime, None if runtime is None else runtime.id, workload.min_tokens_per_second,
+        question.speed_stated, drafted, step.is_vague,
+    )  # fmt: skip
+    return words, step.burdens
 
 
 def _lacking_seconds(
@@ -854,11 +886,12 @@ def _lacking_seconds(
     return 1 / pace.decode.high - 1 / wanted
 
 
-def _strength(question: Question, placed: Needs, machine: Machine) -> Any:
-    """Of a pace of text what `strength_of` gives."""
+def _strength(question: Question, placed: Needs) -> Callable[[Machine], Any] | None:
+    """Of a pace of text what gives `strength_of` a machine."""
     if question.read_bytes is None or placed.memory is None:
         return None
-    return strength_of(machine, _laid_out(question, placed, machine, question.workload.runtime))
+    runtime = question.workload.runtime
+    return lambda machine: strength_of(machine, _laid_out(question, placed, machine, runtime))
 
 
 def _laid_out(question: Question, placed: Needs, machine: Machine, runtime: str | None) -> LaidOut:
@@ -1118,7 +1151,7 @@ def _first_without_a_fail(
 ) -> _Chosen:
     slow: _Chosen | None = None
     seen = []
-    every = ways_held(question, needs, machine)
+    every = ways_held(question, needs, machine, deciding=deciding)
     for candidate, held in every:
         seen.append((candidate, held))
         if _failed(held):

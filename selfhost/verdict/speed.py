@@ -280,7 +280,7 @@ def _strength_of_accelerators(
     return (where, numbers + beside) if in_order else None
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def _strength_in_ram(machine: Machine, runtime: str | None) -> tuple[str, tuple[float, ...]] | None:
     shared = _shared_gpu(machine, runtime)
     if shared is not None and shared.used:
@@ -293,7 +293,7 @@ def _strength_in_ram(machine: Machine, runtime: str | None) -> tuple[str, tuple[
     )
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def _strength_of_processor(machine: Machine) -> tuple[float, ...] | None:
     memory = bandwidth(machine)
     if memory is None:

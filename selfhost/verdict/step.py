@@ -159,6 +159,16 @@ class Step(Record):
         return flops
 
     @cached_property
+    def burdens(self) -> tuple[float, ...]:
+        """Numbers of which nothing takes less time where each is larger, whatever computes it."""
+        packed = self.packed_bytes
+        return (
+            packed, self.weights_bytes - packed, self.cache_bytes, self.layers,
+            self.unpacking_core_seconds, self.alone_core_seconds, self.attention_flops,
+            *self.operation_counts,
+        )  # fmt: skip
+
+    @cached_property
     def _by_launched_share(self) -> dict[float, Step]:
         return {self.launched_share: self}
 

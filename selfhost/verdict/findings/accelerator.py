@@ -167,17 +167,24 @@ def _unread_memory(machine: Machine) -> Finding | None:
     """That of some accelerator with memory of its own it was not read how much; None where each
     says.
     """
+
+    def unread(device: Accelerator, fact: str) -> Finding:
+        return _worded_when_read(
+            Outcome.WARN,
+            "accelerator-unread",
+            lambda: (
+                f"It is judged in RAM: whether {device.name} would hold it could not be read"
+                f" ({machine.why_unread(fact).reason})."
+            ),
+            lambda: machine.why_unread(fact).remedy,
+        )
+
     for device in machine.accelerators or ():
         is_sized = device.memory_total_bytes is not None
         if device.unified is True or (device.unified is False and is_sized):
             continue
         fact = "unified" if is_sized else "memory_total_bytes"
-        why = machine.why_unread(f"accelerators.{fact}")
-        reason = (
-            f"It is judged in RAM: whether {device.name} would hold it could not be read"
-            f" ({why.reason})."
-        )
-        return _uncounted(Outcome.WARN, "accelerator-unread", reason, why.remedy)
+        return unread(device, f"accelerators.{fact}")
     return None
 
 
@@ -189,28 +196,23 @@ def _beyond_metal(device: Accelerator, needs: Needs, machine: Machine) -> Findin
     if high is None or limits is None or high <= limits[0]:
         return None
     least, most = limits
-    gives = f"{binary(least)} of the RAM"
-    if least != most:
-        gives = f"about {binary_range(least, most)} of the RAM by default"
-    setting = more_for_metal(needs, machine)
-    if setting is not None:
-        remedy = f"let the GPU use more: `{setting}`"
-    else:
-        remedy = what_is_smaller(needs.memory.terms if needs.memory is not None else (), least)
-    return Finding(
-        check="accelerator",
-        outcome=Outcome.WARN,
-        code="accelerator-partly",
-        needs=high,
-        has=least,
-        short=high - least,
-        unit="bytes",
-        reason=(
+
+    def reason() -> str:
+        gives = f"{binary(least)} of the RAM"
+        if least != most:
+            gives = f"about {binary_range(least, most)} of the RAM by default"
+        return (
             f"It needs up to {binary(high)}; macOS lets the GPU use {gives}. The rest runs on the"
             " CPU, more slowly."
-        ),
-        remedy=remedy,
-    )
+        )
+
+    def remedy() -> str:
+        setting = more_for_metal(needs, machine)
+        if setting is not None:
+            return f"let the GPU use more: `{setting}`"
+        return what_is_smaller(needs.memory.terms if needs.memory is not None else (), least)
+
+    return _counted(high, least, Outcome.WARN, "accelerator-partly", reason, remedy)
 
 
 def more_for_metal(needs: Needs, machine: Machine) -> str | None:
@@ -290,12 +292,15 @@ def _unread_held(held: _Held, machine: Machine) -> Finding | None:
     if machine.accelerators is not None:
         is_sized = any(device.memory_total_bytes is not None for device in held.devices)
         fact = "accelerators.unified" if is_sized else "accelerators.memory_total_bytes"
-    why = machine.why_unread(fact)
-    reason = (
-        "Only an accelerator could hold it or make it fast enough, and the accelerator could not be"
-        f" read: {why.reason}."
+    return held.finding(
+        Outcome.UNKNOWN,
+        "accelerator-unread",
+        lambda: (
+            "Only an accelerator could hold it or make it fast enough, and the accelerator could"
+            f" not be read: {machine.why_unread(fact).reason}."
+        ),
+        lambda: machine.why_unread(fact).remedy,
     )
-    return held.finding(Outcome.UNKNOWN, "accelerator-unread", lambda: reason, lambda: why.remedy)
 
 
 def _tight(held: _Held, when_tight: str | None) -> Finding | None:
@@ -530,10 +535,14 @@ def _counted(
 
 
 def _worded_when_read(
-    outcome: Outcome, code: str, reason: Callable[[], str], remedy: str | None = None
+    outcome: Outcome,
+    code: str,
+    reason: Callable[[], str],
+    remedy: Callable[[], str | None] | str | None = None,
 ) -> Finding:
     return Finding.worded_when_read(
-        {**_NO_FIGURES, "outcome": outcome, "code": code}, lambda: (reason(), remedy)
+        {**_NO_FIGURES, "outcome": outcome, "code": code},
+        lambda: (reason(), remedy() if callable(remedy) else remedy),
     )
 
 

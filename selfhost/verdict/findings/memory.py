@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import cached_property
 
 from ...core.records import Unread
 from ...core.units import GB, GIB, MIB, binary, binary_range, decimal
@@ -45,6 +46,7 @@ def memory_check(
     held_bytes: int = 0,
     *,
     surely: bool = True,
+    deciding: bool = False,
 ) -> Finding:
     """The host's share of the need against what this machine gives now, and what it could give if
     other programs closed.
@@ -54,11 +56,12 @@ def memory_check(
     take, and the least where copies are made of them; else they are mapped, not held twice.
     `held_bytes` are files that lie in RAM already: what is free now lacks them, so they join only
     against the limits. Not `surely`: whether those files lie in RAM is not known, so they join the
-    most alone.
+    most alone. `deciding`: a finding that decides nothing may be another that decides nothing.
     """
     sums = _Sums(needs, machine, workload, stored_bytes, held_bytes, surely)
     finding = (
         _need_not_known(sums, needs)
+        or (_surely_fits(sums) if deciding else None)
         or _too_small(sums)
         or _available_now(sums)
         or _unread(sums)
@@ -88,20 +91,17 @@ class _Sums:
         held_bytes: int,
         surely: bool,
     ) -> None:
-        self.machine, self.surely = machine, surely
+        self.machine, self.are_files_sure = machine, surely
         self.workload = workload
         self.basis = _basis_of(machine, workload)
-        self.could = self._worked_out("could", _could_give)
-        self.now = machine.memory_available_bytes
-        if workload.reserve_bytes is not None:
-            self.now = self._worked_out("now", _gives_now)
         self.low, self.high = host_low(needs), host_high(needs)
         self._memory = needs.memory
         # parts that come to an accelerator in turn all lie in RAM
         self._is_split = needs.placement == "split" and needs.offload is None
-        held = 0 if self._counts_now((self.high or 0) + stored_bytes) else held_bytes
+        held = held_bytes
+        if held and self._counts_now((self.high or 0) + stored_bytes):
+            held = 0
         self._held_now = held if surely else 0
-        self.ceiling = self._of_basis("ceiling", _ceiling)
         self.files, self.are_files_to_come = stored_bytes + held, stored_bytes > 0
         if self.high is not None:
             self.high += self.files
@@ -133,7 +133,31 @@ class _Sums:
             return self.now is not None and most <= self.now
         return self.basis == "available"
 
-    @property
+    # each is worked out where the answer rests on it
+
+    @cached_property
+    def now(self) -> int | None:
+        """What is free now."""
+        if self.workload.reserve_bytes is None:
+            return self.machine.memory_available_bytes
+        return self._worked_out("now", _gives_now)
+
+    @cached_property
+    def surely(self) -> int | None:
+        """What it gives whatever is free now; None where that is not known."""
+        return None if self.basis == "available" else self._worked_out("surely", _surely_gives)
+
+    @cached_property
+    def could(self) -> int | None:
+        """What the limit leaves after the reserve."""
+        return self._worked_out("could", _could_give)
+
+    @cached_property
+    def ceiling(self) -> int | None:
+        """The most that it gives."""
+        return self._of_basis("ceiling", _ceiling)
+
+    @cached_property
     def least(self) -> int | None:
         """The least of all ceilings that were read."""
         return self._of_basis("least", _least_ceiling)
@@ -182,7 +206,7 @@ class _Sums:
         if not self.files:
             return need
         lie = "would lie" if self.are_files_to_come else "lie"
-        if not self.surely:
+        if not self.are_files_sure:
             lie = "may lie"
         return f"{need} (including {decimal(self.files)} of files that {lie} in RAM)"
 
@@ -280,6 +304,20 @@ def _need_not_known(sums: _Sums, needs: Needs) -> Finding | None:
     )
 
 
+def _surely_fits(sums: _Sums) -> Finding | None:
+    """It fits whatever is free now: no other finding of the memory would decide."""
+    surely, high = sums.surely, sums.high
+    assert high is not None
+    if surely is None or high > surely:
+        return None
+    return sums.finding(
+        Outcome.PASS,
+        "memory-fits",
+        surely,
+        lambda: f"{sums.takes}; {sums.giver} can give {binary(surely)}{sums.aside}.",
+    )
+
+
 def _too_small(sums: _Sums) -> Finding | None:
     low, high, has = sums.low, sums.high, sums.least
     assert low is not None
@@ -330,13 +368,12 @@ def _unread(sums: _Sums) -> Finding | None:
         size, fact, what = sums.now, "memory_available_bytes", "The available memory"
     if size is not None:
         return None
-    why = sums.machine.why_unread(fact)
     return sums.finding(
         Outcome.UNKNOWN,
         "memory-unread",
         sums.ceiling,
-        lambda: f"{what} could not be read: {why.reason}.",
-        lambda: why.remedy,
+        lambda: f"{what} could not be read: {sums.machine.why_unread(fact).reason}.",
+        lambda: sums.machine.why_unread(fact).remedy,
     )
 
 
@@ -437,6 +474,12 @@ def _could_give(machine: Machine, workload: Workload) -> int | None:
     """What the limit leaves after the reserve; None where no limit was read."""
     limit = machine.memory_limit_bytes
     return None if limit is None else max(0, limit - reserve_of(machine, workload)[0])
+
+
+def _surely_gives(machine: Machine, workload: Workload) -> int | None:
+    """The least of what the limit leaves and of what there is; None where no limit was read."""
+    could, total = _could_give(machine, workload), machine.memory_total_bytes
+    return could if could is None or total is None else min(could, total)
 
 
 def _gives_now(machine: Machine, workload: Workload) -> int | None:
