@@ -25,7 +25,7 @@ from .processor import (
     LEAST_APPLE_PEAK,
     Bandwidth,
     ProcessorKind,
-    apple_gpu_unpacks,
+    apple_chip_in,
     bandwidth,
     chip_of,
     is_client_by_class,
@@ -640,7 +640,7 @@ def _shared_gpu(machine: Machine, runtime: str | None) -> _SharedGpu | None:
     )
     from .graphics import gpu_with
 
-    gpu = gpu_with(device or _APPLE_GPU, peak, apple_gpu_unpacks(machine))
+    gpu = gpu_with(device or _APPLE_GPU, peak, apple_chip_in(machine))
     return _SharedGpu(name=device.name if device else "its GPU", gpu=gpu, used=used)
 
 
