@@ -46,7 +46,8 @@ class FleetJudge:
         self._today = today
         # whether a model meets the license and openness asked for, by what was asked
         self._met: dict[object, dict[str, bool]] = {}
-        self._layouts: dict[int, list[str]] = {}
+        # of the machines that were asked about last
+        self._layouts: tuple[tuple[Machine, ...], list[str]] = (), []
         # a policy may state thousands of entries that differ in an amount alone
         self._meanings: dict[object, Understood] = {}
         self._unknown = 0
@@ -168,11 +169,12 @@ class FleetJudge:
 
     def _kinds_of(self, machines: Sequence[Machine]) -> list[str]:
         """How each machine's processor has the weights laid out, by the names of `needs.repack`."""
-        kinds = self._layouts.get(id(machines))
-        if kinds is None:
-            kinds = [kind_of(instruction_sets_for_layout(machine)) for machine in machines]
-            self._layouts[id(machines)] = kinds
-        return kinds
+        # the same objects as before compare in no time
+        asked = tuple(machines)
+        if self._layouts[0] != asked:
+            kinds = [kind_of(instruction_sets_for_layout(machine)) for machine in asked]
+            self._layouts = asked, kinds
+        return self._layouts[1]
 
     def routes(
         self, models: Sequence[Beside], questions: Sequence[Question]

@@ -435,3 +435,20 @@ def test_entries_that_differ_in_amounts_alone_get_the_verdicts_of_each_alone() -
         )
         for name in ("asked", "model", "workload", "route", "needs", "speed", "findings"):
             assert getattr(own, name) == getattr(alone, name), (model, workload, name)
+
+
+def test_each_list_of_machines_gets_its_own_questions() -> None:
+    """A list that is made where another was, and one that was changed: llama.cpp lays weights out anew for a processor with AVX-512 and not for one without vectors, so the two are asked different things."""
+    judge = FleetJudge(catalogue(), TODAY)
+    asked = [Beside(model="mistral-7b", workload=Workload())]
+    server = load("github-ubuntu-24.04").machine.replace(instruction_sets=("avx2", "avx512f"))
+    bare = server.replace(instruction_sets=())
+    (alone,), (other,) = (judge.questions(asked, [each])[0] for each in (server, bare))
+    assert alone != other
+    for _ in range(20):
+        assert judge.questions(asked, [server])[0] == [alone]
+        assert judge.questions(asked, [bare, server, server])[0] == [other, alone, alone]
+    changing = [server]
+    judge.questions(asked, changing)
+    changing[:] = [bare]
+    assert judge.questions(asked, changing)[0] == [other]
