@@ -176,24 +176,25 @@ class LaidOut(Record):
     filled: float = 0.0
 
 
+_IN_RAM = LaidOut()
+
+
 def predict(
     machine: Machine,
     architecture: Architecture | None,
     read_bytes: Mapping[str, int],
+    way: LaidOut = _IN_RAM,
     *,
     operations: int | None = None,
     depth_tokens: float | None = None,
-    **laid_out: Any,
 ) -> Speed:
     """The pace with `depth_tokens` of the context filled; None: those of a short chat
-    (`SHORT_CHAT_TOKENS`), or half of the context where that is less. `laid_out` are the fields of
-    `LaidOut`.
+    (`SHORT_CHAT_TOKENS`), or half of the context where that is less.
 
     `read_bytes` are the weights read for one token by stored type (`needs.decode_bytes_by_type`);
     {} gives no range. `operations` are those of the step's graph (`graphs.operations`). Without an
     architecture the cost of layers and context is not known and the slow end is lower.
     """
-    way = LaidOut(**laid_out)
     if depth_tokens is None:
         depth_tokens = depth_of_short_chat(way.context_tokens)
     step = Step(

@@ -53,18 +53,13 @@ def test_a_machine_that_is_nowhere_weaker_is_no_slower(model: str, share: float 
     for machine in machines():
         if share is not None and (not machine.accelerators or machine.accelerators[0].unified):
             continue
-        strength = strength_of(machine, LaidOut(runtime="llama.cpp", offloaded=offloaded))
+        way = LaidOut(
+            context_tokens=4096, runtime="llama.cpp", offloaded=offloaded, experts_apart=True
+        )
+        strength = strength_of(machine, way)
         if strength is None:
             continue
-        pace = predict(
-            machine,
-            architecture,
-            READ[model],
-            context_tokens=4096,
-            runtime="llama.cpp",
-            offloaded=offloaded,
-            experts_apart=True,
-        ).decode
+        pace = predict(machine, architecture, READ[model], way).decode
         assert pace is not None
         by_word.setdefault(strength[0], []).append(
             (strength[1], (pace.low, pace.likely, pace.high))
