@@ -156,7 +156,7 @@ def _layers(model: Any) -> Iterator[dict[str, Any]]:
             and type(part).__name__ != "JetMoeParallelExperts"
         ):
             # which expert takes a token is a matter of values, which nothing has here
-            part.forward = lambda hidden, *rest, **more: hidden
+            part.forward = lambda hidden, *_rest, **_more: hidden
     prompt, blocks = (
         torch.zeros((1, PROMPT_TOKENS), dtype=torch.long, device="meta"),
         getattr(model.base_model, "layers", ()),

@@ -222,7 +222,7 @@ def _tree(name: str, content: Callable[[], bytes], size: int = 0, count: int = 1
 
 
 def _words(*words: str) -> Build:
-    return lambda folder: words
+    return lambda _folder: words
 
 
 LARGE: Mapping[str, Mapping[str, Build]] = {
@@ -242,7 +242,7 @@ LARGE: Mapping[str, Mapping[str, Build]] = {
         "wrong aliases": _spec(_full('schema = 1\nid = "x"\naliases = [', '"a#",')),
         "sparse 1 TB": _sparse_spec,
         "3,000 specs in a folder": _many_specs,
-        "2,000 files to check": lambda folder: ("spec", "check", *[str(REPOSITORY / "examples" / "specs" / "my-model.toml")] * 2000),
+        "2,000 files to check": lambda _folder: ("spec", "check", *[str(REPOSITORY / "examples" / "specs" / "my-model.toml")] * 2000),
     },
     "record": {
         "one key 400,000 times": _record(lambda: b"{" + b'"a":1,' * 400_000 + b'"a":1}'),

@@ -27,7 +27,7 @@ MOST_PROCESSES = 8
 def in_shares(
     count: int,
     work: Callable[[int], T],
-    tell: Callable[[int], None] = lambda place: None,
+    tell: Callable[[int], None] = lambda _place: None,
     processes: int | None = None,
 ) -> list[T]:
     """`work` of 0, 1, … up to `count`, which must not depend on one another. `tell` is told how

@@ -519,7 +519,7 @@ def read_records(
     max_record_bytes: int,
     max_bytes: int = MAX_STREAM_BYTES,
     budget: Budget | None = None,
-    knows: Callable[[str, int], bool] = lambda text, line: False,
+    knows: Callable[[str, int], bool] = lambda _text, _line: False,
 ) -> Iterator[Entry]:
     """The JSON values of a stream, one after the other: of one list its items, else one a line
     (JSON Lines), else the one value.

@@ -556,12 +556,12 @@ def _whole_number_name(bits: int, group: int | None, weights: Mapping[str, Any])
 _METHODS: Mapping[str, Callable[[Mapping[str, Any]], Stored]] = {
     "auto-round": _auto_rounded,
     "awq": lambda config: _grouped("awq", config),
-    "bitnet": lambda config: _of_name("ternary"),
+    "bitnet": lambda _config: _of_name("ternary"),
     "bitsandbytes": _bitsandbytes,
     "compressed-tensors": _compressed,
     "fbgemm_fp8": _fp8,
     "fp8": _fp8,
     "gptq": lambda config: _grouped("gptq", config),
     "modelopt": _modelopt,
-    "mxfp4": lambda config: Stored(name="mxfp4", experts="mxfp4"),
+    "mxfp4": lambda _config: Stored(name="mxfp4", experts="mxfp4"),
 }

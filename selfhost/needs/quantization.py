@@ -443,27 +443,27 @@ def _iq3_xxs_down(recipe: _Recipe, index: int) -> str | None:
 # llama_tensor_get_type of src/llama-quant.cpp
 _Rule = Callable[[_Recipe, int], "str | None"]
 _VALUE_RULES: Mapping[str, _Rule] = {
-    "Q2_K": lambda recipe, index: "Q4_K" if recipe.shared else "Q3_K",
-    "Q2_K_S": lambda recipe, index: "Q4_K" if recipe.shared else None,
+    "Q2_K": lambda recipe, _index: "Q4_K" if recipe.shared else "Q3_K",
+    "Q2_K_S": lambda recipe, _index: "Q4_K" if recipe.shared else None,
     "IQ3_XXS": _iq3_xxs_value,
-    "IQ3_XS": lambda recipe, index: "Q4_K" if recipe.shared else None,
-    "IQ3_S": lambda recipe, index: "Q4_K" if recipe.shared else None,
-    "IQ3_M": lambda recipe, index: "Q4_K",
-    "Q3_K_M": lambda recipe, index: "Q5_K" if index < 2 else "Q4_K",
-    "Q3_K_L": lambda recipe, index: "Q5_K",
-    "IQ4_NL": lambda recipe, index: "Q5_K" if recipe.shared else None,
-    "IQ4_XS": lambda recipe, index: "Q5_K" if recipe.shared else None,
-    "Q4_K_S": lambda recipe, index: "Q5_K" if index < 4 else None,
+    "IQ3_XS": lambda recipe, _index: "Q4_K" if recipe.shared else None,
+    "IQ3_S": lambda recipe, _index: "Q4_K" if recipe.shared else None,
+    "IQ3_M": lambda _recipe, _index: "Q4_K",
+    "Q3_K_M": lambda _recipe, index: "Q5_K" if index < 2 else "Q4_K",
+    "Q3_K_L": lambda _recipe, _index: "Q5_K",
+    "IQ4_NL": lambda recipe, _index: "Q5_K" if recipe.shared else None,
+    "IQ4_XS": lambda recipe, _index: "Q5_K" if recipe.shared else None,
+    "Q4_K_S": lambda _recipe, index: "Q5_K" if index < 4 else None,
     "Q4_K_M": _q6_k_where_more_bits,
     "Q5_K_M": _q6_k_where_more_bits,
 }
 _DOWN_RULES: Mapping[str, _Rule] = {
-    "Q2_K": lambda recipe, index: "Q3_K",
+    "Q2_K": lambda _recipe, _index: "Q3_K",
     "Q2_K_S": lambda recipe, index: "Q4_K" if recipe.early(index) else None,
     "IQ3_XXS": _iq3_xxs_down,
     "IQ3_M": _iq3_m_down,
     "Q3_K_M": _q3_k_m_down,
-    "Q3_K_L": lambda recipe, index: "Q4_K" if recipe.falcon else "Q5_K",
+    "Q3_K_L": lambda recipe, _index: "Q4_K" if recipe.falcon else "Q5_K",
     "IQ4_NL": lambda recipe, index: (
         "Q5_K" if recipe.early(index) and not recipe.importance_matrix else None
     ),

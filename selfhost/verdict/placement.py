@@ -315,7 +315,7 @@ def share_if_filled(placed: Needs, layers: int | None) -> float:
     terms, spare_bytes = placed.memory.terms, 0
     moving_bytes, layer_bytes = (
         sum(term.low_bytes for term in terms if term.name in _BY_LAYER and is_there(term))
-        for is_there in (lambda term: term.where == "host", lambda term: True)
+        for is_there in (lambda term: term.where == "host", lambda _term: True)
     )
     if not moving_bytes or not layers:
         return 0.0

@@ -327,11 +327,11 @@ def test_an_own_spec_goes_before_the_shipped_one(folder: Path, tmp_path: Path) -
     "damage",
     [
         lambda content: content[:-20],
-        lambda content: b"",
+        lambda _content: b"",
         lambda content: content[:3],
         lambda content: content.replace(b"opt", b"pot", 1),
         lambda content: b"\xff" * 8 + content[8:],
-        lambda content: b"\n\n\n\n",
+        lambda _content: b"\n\n\n\n",
     ],
 )
 def test_a_damaged_file_is_left_aside(folder: Path, damage: object) -> None:

@@ -77,7 +77,7 @@ def told(listing: Listing, most: int) -> tuple[object, ...]:
         SERVER.replace(accelerators=(CARD.replace(memory_total_bytes=None, memory_free_bytes=None),)),
         Machine(name="unread"),
     ],
-    ids=lambda machine: "",
+    ids=lambda _machine: "",
 )  # fmt: skip
 def test_the_first_rows_are_those_of_the_whole_list(few: Catalogue, machine: Machine) -> None:
     """Rows, their order and what is counted, whatever is short on the machine, not known, or there already."""

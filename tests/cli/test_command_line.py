@@ -536,7 +536,7 @@ def test_an_error_on_a_terminal_breaks_between_words(
     piped = run(capsys, "check", "mistrall", "--no-color")[2]
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(sys.stderr, "fileno", lambda: 2, raising=False)
-    monkeypatch.setattr(os, "get_terminal_size", lambda fd: os.terminal_size((50, 24)))
+    monkeypatch.setattr(os, "get_terminal_size", lambda _fd: os.terminal_size((50, 24)))
     shown = run(capsys, "check", "mistrall", "--no-color")[2]
     assert max(map(len, shown.splitlines())) <= 50 < max(map(len, piped.splitlines()))
     assert shown.split() == piped.split()

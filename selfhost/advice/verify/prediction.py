@@ -28,7 +28,7 @@ def speed_at(
     """
     needs, workload, spec = verdict.needs, verdict.workload, verdict.model
     if needs is None or runtime is None or verdict.speed is None or verdict.speed.decode is None:
-        return lambda depth_tokens: None
+        return lambda _depth_tokens: None
     architecture = spec.architecture
     row = row_of(architecture, rows) if architecture is not None else None
     steps = operations(architecture, row) if architecture is not None and row is not None else None

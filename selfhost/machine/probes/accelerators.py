@@ -410,7 +410,7 @@ _AMD_CARD = (
 )
 _INTEL_CARD = r"(?i)\bArc\b.*\b[AB]\d{2,3}M?\b|\bData Center GPU\b"
 _WINDOWS: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
-    ("ven_10de", "nvidia", lambda name: True),
+    ("ven_10de", "nvidia", lambda _name: True),
     ("ven_1002", "amd", lambda name: bool(re.search(_AMD_CARD, name))),
     ("ven_8086", "intel", lambda name: bool(re.search(_INTEL_CARD, name))),
 )

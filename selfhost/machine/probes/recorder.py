@@ -149,7 +149,7 @@ class Recorder(Host):
 
     def __init__(self, inner: Host, is_public: Callable[[str], bool] | None = None) -> None:
         """`is_public`: whether a model's name may stand in the record as it is."""
-        self.known = is_public or (lambda name: False)
+        self.known = is_public or (lambda _name: False)
         self.noted_env = NotedEnvironment(inner.env)
         super().__init__(self.noted_env, inner.system)
         self.inner = inner

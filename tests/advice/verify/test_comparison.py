@@ -25,7 +25,7 @@ def held(
     machine, notes = machine_of(run, machine)
     verdict = check_with(open_catalogue(), model, workload_of(run), machine, instead=False)
     return compare(
-        run, verdict, by="typed", is_public=True, speed_at=lambda depth: speed, notes=notes
+        run, verdict, by="typed", is_public=True, speed_at=lambda _depth: speed, notes=notes
     )
 
 
@@ -67,7 +67,7 @@ def test_several_sequences_at_once_are_held_against_their_total() -> None:
     )
     judged = held(run, "qwen2.5-0.5b-instruct").verdict.replace(speed=speed)
     rows = compare(
-        run, judged, by="typed", is_public=True, speed_at=lambda depth: speed
+        run, judged, by="typed", is_public=True, speed_at=lambda _depth: speed
     ).differences
     assert [row.term for row in rows] == ["decode", "decode_at_once", "decode_at_once"]
     assert [row.inside for row in rows] == [True, True, None]

@@ -43,7 +43,7 @@ def seen(words: str, **values: Any) -> Process:
 def test_memory_of_a_server_by_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     """The model's file apart from all else; -c is for all sequences together."""
     server = seen("llama-server -m x.gguf -c 8192 -np 2 -t 4")
-    monkeypatch.setattr(module, "process", lambda number: server)
+    monkeypatch.setattr(module, "process", lambda _number: server)
     run = run_of_process("1")
     assert (run.context_tokens, run.parallel, run.threads, run.kv_cache_type) == (4096, 2, 4, "f16")
     assert {item.term: item.bytes // MIB for item in run.memory} == {
@@ -56,7 +56,7 @@ def test_memory_of_a_server_by_kind(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_model_that_is_not_mapped_is_part_of_the_total(monkeypatch: pytest.MonkeyPatch) -> None:
     """With --no-mmap the file's pages cannot be told from others."""
     server = seen("llama-server -m x.gguf -c 4096 --no-mmap", model_file=None, model_bytes=0)
-    monkeypatch.setattr(module, "process", lambda number: server)
+    monkeypatch.setattr(module, "process", lambda _number: server)
     run = run_of_process("1")
     assert [item.term for item in run.memory] == ["total"]
     assert run.file == "x.gguf"
@@ -65,7 +65,7 @@ def test_a_model_that_is_not_mapped_is_part_of_the_total(monkeypatch: pytest.Mon
 def test_ollamas_runner(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its options are llama.cpp's; the cache of other types needs a name of the type."""
     runner = seen("/usr/bin/ollama runner --model /m/sha256-00 --ctx-size 8192 --parallel 2")
-    monkeypatch.setattr(module, "process", lambda number: runner)
+    monkeypatch.setattr(module, "process", lambda _number: runner)
     assert run_of_process("1").runtime == "ollama"
     assert run_of_process("1").context_tokens == 4096
 
@@ -73,10 +73,10 @@ def test_ollamas_runner(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_process_without_a_model_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """As is one that is not there."""
     monkeypatch.setattr(
-        module, "process", lambda number: seen("bash", model_file=None, model_bytes=0)
+        module, "process", lambda _number: seen("bash", model_file=None, model_bytes=0)
     )
     with pytest.raises(SelfhostError, match="no GGUF file"):
         run_of_process(str(os.getpid()))
-    monkeypatch.setattr(module, "process", lambda number: None)
+    monkeypatch.setattr(module, "process", lambda _number: None)
     with pytest.raises(SelfhostError, match="cannot be read"):
         run_of_process("4194305")

@@ -534,7 +534,7 @@ def asking(
             if find_spec("pynvml") is None:
                 pytest.skip("nvidia-ml-py is not installed")
         else:
-            monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+            monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
 
     def make(case: str) -> Machine:
         monkeypatch.setenv("FAKE_NVML", case)

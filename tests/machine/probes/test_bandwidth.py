@@ -269,11 +269,11 @@ def test_what_others_used_meanwhile_decides_the_confidence(
     before = Activity(at_seconds=0.0, own_seconds=3.0, processors=2, busy_seconds=100.0)
     after = before.replace(at_seconds=1.0, own_seconds=3.2, busy_seconds=100.0 + busy_seconds)
     readings = iter([before, after])
-    monkeypatch.setattr(bandwidth, "read_activity", lambda host: next(readings))
+    monkeypatch.setattr(bandwidth, "read_activity", lambda _host: next(readings))
     monkeypatch.setattr(
         bandwidth,
         "_run",
-        lambda plan: (steady(30), [both(20)] * 2, both(18), steady(60), filled_bytes),
+        lambda _plan: (steady(30), [both(20)] * 2, both(18), steady(60), filled_bytes),
     )
     found = bandwidth.measure(machine(), Files(caches(2, "32768K", 2)))
     assert isinstance(found, Measured)

@@ -345,7 +345,7 @@ def test_what_statvfs_says_of_inodes(
     answer = SimpleNamespace(
         f_bavail=1, f_bfree=1, f_blocks=2, f_frsize=4096, f_flag=0, f_files=files, f_favail=left
     )
-    monkeypatch.setattr(os, "statvfs", lambda path: answer, raising=False)
+    monkeypatch.setattr(os, "statvfs", lambda _path: answer, raising=False)
     found = Host({}, "linux").space("/")
     assert found is not None
     assert found.free_files == told
@@ -499,7 +499,7 @@ def test_the_groups_of_a_subvolume(
 ) -> None:
     """sysfs has a folder `LEVEL_NUMBER` for each: of level 0 the number is the subvolume's, and other subvolumes' do not hold."""
     monkeypatch.setattr(quota_groups, "SYSFS", str(tmp_path))
-    monkeypatch.setattr(quota_groups, "_place", lambda folder: ("f00d", subvolume))
+    monkeypatch.setattr(quota_groups, "_place", lambda _folder: ("f00d", subvolume))
     with pytest.raises(OSError, match="quota groups"):
         quota_groups.ask_groups("/models")
     (tmp_path / "f00d").mkdir()

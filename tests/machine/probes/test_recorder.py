@@ -564,7 +564,7 @@ def test_a_record_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     ("make", "told"),
     [
         (lambda tree: tree.rmdir(), "does not exist"),
-        (lambda tree: None, "holds no recorded machine"),
+        (lambda _tree: None, "holds no recorded machine"),
         (lambda tree: (tree / "facts.json").write_text("{"), "is not JSON"),
         (lambda tree: (tree / "facts.json").write_text("[" * 100_000), "is nested too deeply"),
         (lambda tree: (tree / "facts.json").write_text("[]"), "is not a JSON object"),
