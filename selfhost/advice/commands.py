@@ -535,11 +535,11 @@ def _values(
         # another conversion than the one known best is here already
         quantized, named, file_name = here.repository, None, None
     values = {
-        "input": runtime.inputs.get(spec.modality),
+        "input": _input(runtime, spec),
         "repository": quantized or (None if elsewhere else spec.repository),
         "quantized": quantized if rule is not None else None,
         "tag": _tag(spec, workload),
-        "quantization": named or workload.quantization,
+        "quantization": named or workload.quantization or _stated_type(spec),
         "context_tokens": workload.context_tokens,
         "total_context_tokens": (workload.context_tokens or 0) * workload.parallel,
         "parallel": workload.parallel,
@@ -565,6 +565,20 @@ def _values(
             "remote_code": runtime.remote_code_option if spec.safety.remote_code else "",
         }
     )
+
+
+def _input(runtime: RuntimeSpec, spec: ModelSpec) -> str | None:
+    """What the model is asked: a line of its own, or that of models whose first input is such a
+    one, or of any of its modality.
+    """
+    first = f"{spec.inputs[0]}-to-{spec.modality}" if spec.inputs else ""
+    keys = (spec.id, first, spec.modality)
+    return next((runtime.inputs[key] for key in keys if key in runtime.inputs), None)
+
+
+def _stated_type(spec: ModelSpec) -> str | None:
+    """The type that stated needs are of; None where they name none."""
+    return spec.needs.dtype if spec.needs is not None else None
 
 
 def _adapter(question: Question, circumstances: Circumstances) -> str | None:

@@ -205,10 +205,11 @@ class RuntimeSpec(Record):
     downloads and runs a model, with `{repository}`, `{quantization}`, `{context_tokens}` (per
     sequence), `{total_context_tokens}`, `{parallel}`, `{kv_cache_type}`, `{tag}`, `{draft}` (a
     repository, with `:{quantization}` for GGUF), `{adapter}` (a file) to fill in; `commands` by
-    family, or by main use, the same where another line is needed; `inputs` by modality what fills
-    `{input}` of it; `steps_option` what fills `{steps}` where a spec states its steps (`{count}`),
-    which a program does not take by itself; `tiled_option` fills `{tiled}`, but not where a spec
-    states a way that is taken without, and `result_option` `{result}` of one (`{height}`, …);
+    family, or by main use, the same where another line is needed; `inputs` by model, by first
+    input and modality (`image-to-video`) or by modality what fills `{input}` of it;
+    `steps_option` what fills `{steps}` where a spec states its steps (`{count}`), which a program
+    does not take by itself; `tiled_option` fills `{tiled}`, but not where a spec states a way that
+    is taken without, and `result_option` `{result}` of one (`{height}`, …);
     `casts` are types that
     it loads float32 files in if told, by `cast_option`, which fills `{cast}`; `remote_code_option`
     what fills `{remote_code}` where the repository's own code
