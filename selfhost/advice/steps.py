@@ -170,9 +170,7 @@ def _install(
     return (*_before(runtime, judged, machine), *ordered, *beside)
 
 
-def _ordered(
-    lines: tuple[str, ...], otherwise: tuple[str, ...], wanted: str
-) -> tuple[str, ...]:
+def _ordered(lines: tuple[str, ...], otherwise: tuple[str, ...], wanted: str) -> tuple[str, ...]:
     """The other way comes first where the line wants what not everyone has."""
     if not wanted:
         return (*lines, *otherwise)
