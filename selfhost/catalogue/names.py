@@ -59,6 +59,11 @@ _IN_REPOSITORY = pattern(
     r"([^/]+/[^/]+)/(?:tree|blob|resolve|raw)/[^/]+(?:/.*?([^/]*))?", re.IGNORECASE
 )
 
+# a file as llama.cpp's cache keeps it (common/download.cpp), with the mark of its version beside it
+_IN_CACHE = pattern(
+    r"([A-Za-z0-9-]+)_([^/\\]+?-gguf)_([^/\\]+)\.gguf(?:\.etag)?", re.IGNORECASE
+)
+
 # what Hugging Face allows in the name of a repository; it is printed in lines to type
 _REPOSITORY = pattern(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -423,9 +428,12 @@ def _of_original(base: str, owner: str, form: Form, catalogue: Catalogue) -> _Fo
 
 
 def _without_address(typed: str) -> tuple[str, str | None]:
-    """A web address of a model or of a file in its repository -> the name, and the quantization
-    that the file name states.
+    """A web address of a model or of a file in its repository, or the name of such a file in the
+    cache of llama.cpp -> the name, and the quantization that the file name states.
     """
+    cached = _IN_CACHE.fullmatch(typed)
+    if cached:
+        return f"{cached[1]}/{cached[2]}", _quantization_of_file(cached[3])
     match = _HOST.fullmatch(typed) if "/" in typed else None
     if match:
         typed = re.split(r"[?#]", match[1], maxsplit=1)[0].rstrip("/")
@@ -433,12 +441,19 @@ def _without_address(typed: str) -> tuple[str, str | None]:
             return f"library/{typed}", None
         inside = _IN_REPOSITORY.fullmatch(typed)
         if inside:
-            from .forms import stated_at_end
-
             stem = (inside[2] or "").lower().removesuffix(".gguf")
-            stated = stated_at_end(re.sub(r"-\d{5}-of-\d{5}$", "", stem))
-            return inside[1], stated[1] if stated else None
+            return inside[1], _quantization_of_file(stem)
     return typed, None
+
+
+def _quantization_of_file(stem: str) -> str | None:
+    """The GGUF type that the name of a file without its ending states, of a part as of the whole;
+    None where it states none.
+    """
+    from .forms import stated_at_end
+
+    stated = stated_at_end(re.sub(r"-\d{5}-of-\d{5}$", "", stem))
+    return stated[1] if stated else None
 
 
 _Found = tuple[str, tuple[str, ...]]

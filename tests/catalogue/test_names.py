@@ -217,7 +217,7 @@ def test_public_names_are_answered_as_judged_by_eye(group: str) -> None:
         for part in names.get(kind, ()):
             assert part["why"]
             right |= {name: tuple(answer) for name, *answer in part["names"]}
-    for part in names["unknown"]:
+    for part in names.get("unknown", ()):
         right |= dict.fromkeys(part["names"], ())
     misses = [
         f"{name}: {' '.join(answer) or 'unknown'}, not {' '.join(right[name]) or 'unknown'}"
