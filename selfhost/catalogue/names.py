@@ -60,9 +60,7 @@ _IN_REPOSITORY = pattern(
 )
 
 # a file as llama.cpp's cache keeps it (common/download.cpp), with the mark of its version beside it
-_IN_CACHE = pattern(
-    r"([A-Za-z0-9-]+)_([^/\\]+?-gguf)_([^/\\]+)\.gguf(?:\.etag)?", re.IGNORECASE
-)
+_IN_CACHE = pattern(r"([A-Za-z0-9-]+)_([^/\\]+?-gguf)_([^/\\]+)\.gguf(?:\.etag)?", re.IGNORECASE)
 
 # what Hugging Face allows in the name of a repository; it is printed in lines to type
 _REPOSITORY = pattern(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -932,13 +930,29 @@ def _listed_alike(message: str, name: str, catalogue: Catalogue) -> UnknownModel
     """
     base, options = _with_options(name.rpartition("/")[2].removesuffix(":latest"))
     key = re.sub(r"(?:-i-1)?-gguf$", "", canonical(base))
-    model = _alike(base[-1:].lower(), catalogue).get(key)
-    if model is None:
+    models, shorter = _alike(base[-1:].lower(), catalogue)
+    model = models.get(key)
+    if model is not None:
+        return UnknownModelError(
+            f"{message}: it has the layers of {model}, so it needs as much",
+            nearest=(model,),
+            remedy=f"selfhost check {model}{options}",
+        )
+    # tunes of one name come in sizes, of which the listed ones are not all
+    listed = {model: own for own, model in shorter.get(key, {}).items()}
+    if not listed:
         return None
+    told = [f"{own} has the layers of {model}" for model, own in listed.items()]
+    layers = " and ".join(told[:_NAMED])
+    is_single = len(listed) == 1
     return UnknownModelError(
-        f"{message}: it has the layers of {model}, so it needs as much",
-        nearest=(model,),
-        remedy=f"selfhost check {model}{options}",
+        f"{message} without its size: {layers}; another size needs more or less",
+        nearest=tuple(listed),
+        remedy=(
+            f"if you mean that one: selfhost check {next(iter(listed))}{options}"
+            if is_single
+            else "type its name with the size"
+        ),
     )
 
 
@@ -947,30 +961,41 @@ _VERSION = pattern(r"[-_.]v?\d+(?:\.\d+)*$", re.IGNORECASE)
 _SIZE_AT_END = pattern(r"(?<=[a-z]{4})[-_.]\d+(?:\.\d+)?b$", re.IGNORECASE)
 
 
-def _alike(letter: str, catalogue: Catalogue) -> Mapping[str, str]:
+def _alike(
+    letter: str, catalogue: Catalogue
+) -> tuple[Mapping[str, str], Mapping[str, Mapping[str, str]]]:
     """The model whose layers a repository has, by the repository's name as `canonical` writes it,
-    with its account and without, whole and without version and size; of the names that end in that
-    letter. What tunes of different models are called so is left out.
+    with its account and without, whole and without its version; and by a name without its size, or
+    one that tunes of different models have, the model of each repository called so. Of the names
+    that end in that letter.
     """
-    models: dict[str, str] | None = catalogue.derived.get(f"alike {letter}")
-    if models is None:
-        # most names differ in their last letter, and to rewrite all of them takes far longer
-        models = catalogue.derived[f"alike {letter}"] = {}
-        shorter: dict[str, set[str]] = {}
-        for model, repositories in catalogue.common("alike")["alike"].items():
-            for repository in repositories:
-                own = repository.rpartition("/")[2]
-                if own[-1:].lower() == letter:
-                    models.setdefault(canonical(repository), model)
-                    models.setdefault(canonical(own), model)
-                plain = _VERSION.sub("", own)
-                for stem in {plain, _SIZE_AT_END.sub("", plain)} - {own}:
-                    if stem[-1:].lower() == letter:
-                        shorter.setdefault(canonical(stem), set()).add(model)
-        for stem, meant in shorter.items():
-            if len(meant) == 1:
-                models.setdefault(stem, next(iter(meant)))
-    return models
+    alike: tuple[dict[str, str], dict[str, dict[str, str]]] | None
+    alike = catalogue.derived.get(f"alike {letter}")
+    if alike is not None:
+        return alike
+    # most names differ in their last letter, and to rewrite all of them takes far longer
+    models: dict[str, str] = {}
+    unversioned: dict[str, dict[str, str]] = {}
+    unsized: dict[str, dict[str, str]] = {}
+    for model, repositories in catalogue.common("alike")["alike"].items():
+        for repository in repositories:
+            own = repository.rpartition("/")[2]
+            if own[-1:].lower() == letter:
+                models.setdefault(canonical(repository), model)
+                models.setdefault(canonical(own), model)
+            plain = _VERSION.sub("", own)
+            stem = _SIZE_AT_END.sub("", plain)
+            if plain != own and plain[-1:].lower() == letter:
+                unversioned.setdefault(canonical(plain), {})[own] = model
+            if stem != plain and stem[-1:].lower() == letter:
+                unsized.setdefault(canonical(stem), {})[own] = model
+    for plain, named in unversioned.items():
+        if len(set(named.values())) == 1:
+            models.setdefault(plain, next(iter(named.values())))
+        else:
+            unsized.setdefault(plain, {}).update(named)
+    catalogue.derived[f"alike {letter}"] = models, unsized
+    return models, unsized
 
 
 # of a name's words: a number of parameters in billions or millions

@@ -1102,3 +1102,12 @@ def test_completion_offers_only_what_fits() -> None:
 def test_separators_of_the_system_are_honoured() -> None:
     """The root of the file system is a path on every system."""
     assert is_path(os.path.abspath(os.sep))
+
+
+@pytest.mark.parametrize("name", ["airoboros", "synthia", "fastapply"])
+def test_a_tune_of_several_sizes_is_asked_for_its_size(name: str) -> None:
+    """Airoboros and Synthia were made from 7B to 70B (their cards): no size is the one meant."""
+    with pytest.raises(UnknownModelError) as caught:
+        resolve(name, CATALOGUE)
+    assert "without its size" in str(caught.value)
+    assert "it has the layers" not in str(caught.value)
