@@ -88,6 +88,8 @@ _REMEDY = (
     "with a spec of your own:                  selfhost check NAME --specs DIR"
 )
 
+_WHAT_IS_COVERED = "all names in the catalogue: selfhost list --all"
+
 
 class Resolution(Record):
     """The spec that a name stands for. `quantization` is set where the name states one, `runtime`
@@ -716,6 +718,9 @@ def _unknown(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
     facts = (things.get(key) or things.get(canonical(name.rpartition("/")[2])) or ("", None))[1]
     if facts is not None:
         return _no_model(typed, facts, catalogue)
+    uncovered = _of_uncovered_kind(typed, name, catalogue)
+    if uncovered is not None:
+        return uncovered
     if _ANY_MODELS_FILE.fullmatch(name):
         return UnknownModelError(
             f"{_shown(typed)} is no file here, and most models have one of that name",
@@ -745,6 +750,28 @@ def _unknown(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
             remedy=_REMEDY,
         )
     )
+
+
+def _of_uncovered_kind(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
+    """The error for a model of a kind that the catalogue does not judge; None for any other name.
+
+    `names` are what the names of such models begin with, `whole` those that begin others' too.
+    """
+    key = canonical(name.rpartition("/")[2])
+    for kind, facts in (catalogue.common("things").get("uncovered") or {}).items():
+        is_whole = key in map(canonical, _strings(facts.get("whole")))
+        starts = [re.escape(canonical(start)) for start in _strings(facts.get("names"))]
+        # a version follows with or without a sign between: yolov8, YOLO11n
+        if not is_whole and not re.fullmatch(rf"(?:{'|'.join(starts)})(?:-?\d.*|-.*)?", key):
+            continue
+        instead = [model for model in _strings(facts.get("try_instead")) if model in catalogue]
+        return UnknownModelError(
+            f"{_shown(typed)} is a model for {kind}: {facts['answer']}",
+            remedy=(
+                f"one of that kind: selfhost check {instead[0]}" if instead else _WHAT_IS_COVERED
+            ),
+        )
+    return None
 
 
 def _no_model(typed: str, facts: Mapping[str, Any], catalogue: Catalogue) -> NotAModelError:
