@@ -197,9 +197,11 @@ class RuntimeSpec(Record):
     downloads land in; `present` are command names or Python distributions that show it is
     installed; `install` is the line that gets it by system, or for `any`; `install_needs` what must
     be there first; `install_otherwise` how else it is had, by system, or `SYSTEM-VENDOR` or
-    `SYSTEM-accelerator` where the model is on one; `install_with` by system what the line wants
-    that not everyone has, so that `install_otherwise` is named before it; `install_first` by vendor
-    what comes before; `split_mixture` who places the experts that an accelerator does not hold;
+    `SYSTEM-accelerator` where the model is on one; `install_not_for` names those of them for which
+    the line gets a build that is slower there, so that `install_otherwise` stands in its place;
+    `install_with` by the same what the line wants that not everyone has, so that
+    `install_otherwise` is named before it; `install_first` by vendor what comes before;
+    `split_mixture` who places the experts that an accelerator does not hold;
     `other_programs` by architecture row what its users run instead;
     `builds` where releases can be downloaded; `command` the line that
     downloads and runs a model, with `{repository}`, `{quantization}`, `{context_tokens}` (per
@@ -317,6 +319,7 @@ class RuntimeSpec(Record):
     install: Mapping[str, str] = read_by(texts, default={})
     install_first: Mapping[str, str] = read_by(texts, default={})
     install_otherwise: Mapping[str, str] = read_by(texts, default={})
+    install_not_for: tuple[str, ...] = read_by(Table.strings, default=())
     install_with: Mapping[str, str] = read_by(texts, default={})
     split_mixture: str = read_by(Table.string, default="")
     other_programs: Mapping[str, str] = read_by(texts, default={})

@@ -271,6 +271,10 @@ def test_what_a_file_refers_to_exists() -> None:
         assert {facts["model"], *facts["others"]} <= set(IDS)
         assert facts["model"] not in facts["others"]
         assert facts["why"]
+    for facts in common("things")["uncovered"].values():
+        assert facts["names"]
+        assert facts["answer"]
+        assert set(facts["try_instead"]) <= set(IDS)
     for facts in common("things")["thing"].values():
         assert facts["try_instead"] or "this catalogue has no" in facts["answer"]
         assert set(facts["try_instead"]) <= set(IDS)
