@@ -91,8 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     measured(machine, probe),
                     architecture,
                     weights,
-                    context_tokens=2 * depth,
-                    runtime="llama.cpp",
+                    speed.LaidOut(context_tokens=2 * depth, runtime="llama.cpp"),
                 )
                 found = answer.decode if kind == "decode" else answer.prompt
                 if found is not None:

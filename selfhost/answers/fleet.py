@@ -12,7 +12,7 @@ from ..core.workload import Workload
 from ..machine.reader import Machine
 from ..needs.repack import KINDS, kind_of
 from ..verdict.question import asked_for_amounts
-from ..verdict.record import Judged, Question, Route, Verdict, judge
+from ..verdict.record import Judged, Question, Route, Verdict, found_for, judge
 from ..verdict.speed import instruction_sets_for_layout
 from .together import Beside
 from .understood import Understood, of_name, question_of, understand
@@ -46,7 +46,8 @@ class FleetJudge:
         self._today = today
         # whether a model meets the license and openness asked for, by what was asked
         self._met: dict[object, dict[str, bool]] = {}
-        self._layouts: dict[int, list[str]] = {}
+        # of the machines that were asked about last
+        self._layouts: tuple[tuple[Machine, ...], list[str]] = (), []
         # a policy may state thousands of entries that differ in an amount alone
         self._meanings: dict[object, Understood] = {}
         self._unknown = 0
@@ -61,15 +62,9 @@ class FleetJudge:
         if model.requires_runtime:
             question = question.replace(requires_runtime=True)
         judged = judge(question, machine)
+        route = self.routes([model], [question])(judged)
         return Verdict(
-            asked=understood.asked,
-            model=question.spec,
-            workload=question.workload,
-            machine=machine,
-            route=self.routes([model], [question])(judged),
-            needs=judged.needs,
-            speed=judged.speed,
-            findings=judged.findings,
+            **found_for(question, judged, route), asked=understood.asked, machine=machine
         )
 
     def _meaning_of(self, model: Beside) -> Understood:
@@ -168,11 +163,12 @@ class FleetJudge:
 
     def _kinds_of(self, machines: Sequence[Machine]) -> list[str]:
         """How each machine's processor has the weights laid out, by the names of `needs.repack`."""
-        kinds = self._layouts.get(id(machines))
-        if kinds is None:
-            kinds = [kind_of(instruction_sets_for_layout(machine)) for machine in machines]
-            self._layouts[id(machines)] = kinds
-        return kinds
+        # the same objects as before compare in no time
+        asked = tuple(machines)
+        if self._layouts[0] != asked:
+            kinds = [kind_of(instruction_sets_for_layout(machine)) for machine in asked]
+            self._layouts = asked, kinds
+        return self._layouts[1]
 
     def routes(
         self, models: Sequence[Beside], questions: Sequence[Question]

@@ -104,7 +104,7 @@ class AppleChip(Record):
     `smaller` is the same chip with narrower memory: its cores and its GB/s; None where there is
     only one width. `unpacked_gb_per_s`: what its GPU unpacks of packed weights, None where the
     memory is the bound. `tflops` is the peak of its largest GPU, None where that is not known;
-    `neural`: its cores have matrix units.
+    `neural`: its cores have matrix units. `joined_dies`: on how many dies they lie.
     """
 
     gb_per_s: float
@@ -113,6 +113,7 @@ class AppleChip(Record):
     unpacked_gb_per_s: float | None = None
     tflops: float | None = None
     neural: bool = False
+    joined_dies: int = 1
 
 
 class Pace(Record):
@@ -165,15 +166,17 @@ def pace_of(
     capability: str | None,
     hbm: bool = False,
     generation: str | None = None,
+    joined: bool = False,
 ) -> Pace:
     """How a GPU decodes, by its maker, whether it shares the RAM, its compute capability, its
-    kind of memory and its generation (`generation_of`).
+    kind of memory, its generation (`generation_of`) and whether it spans several dies.
     """
     for row in _table()["pace"]:
         if (
             row.get("vendor", vendor) == vendor
             and row.get("hbm", hbm) == hbm
             and row.get("generation", generation) == generation
+            and row.get("joined", joined) == joined
             and row.get("unified", False) == unified
             and _version(row.get("least_capability")) <= _version(capability)
         ):
@@ -458,6 +461,7 @@ def apple_chip(chip: str, variant: str) -> AppleChip | None:
                 unpacked_gb_per_s=row.get("unpacked_gb_per_s"),
                 tflops=row.get("tflops"),
                 neural=row.get("neural", False),
+                joined_dies=row.get("joined_dies", 1),
             )
     return None
 

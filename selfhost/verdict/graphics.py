@@ -116,11 +116,18 @@ def gpu_of(device: Accelerator) -> Gpu | None:
     return None if peak is None else gpu_with(device, peak)
 
 
-def gpu_with(device: Accelerator, peak: Peak, unpacks_per_second: float | None = None) -> Gpu:
-    """The same with a peak that is known otherwise, and what it unpacks."""
+def gpu_with(device: Accelerator, peak: Peak, chip: gpus.AppleChip | None = None) -> Gpu:
+    """The same with a peak that is known otherwise, and the chip of Apple's that it is part of."""
     pace, cycles = _pace_of(
-        device.vendor.lower(), device.name, bool(device.unified), device.compute_capability
+        device.vendor.lower(),
+        device.name,
+        bool(device.unified),
+        device.compute_capability,
+        chip is not None and chip.joined_dies > 1,
     )
+    unpacks_per_second = None
+    if chip is not None and chip.unpacked_gb_per_s is not None:
+        unpacks_per_second = chip.unpacked_gb_per_s * units.GB
     if cycles is not None and pace.unpacked_per_cycle is not None:
         unpacks_per_second = cycles * pace.unpacked_per_cycle
     return Gpu(name=device.name, peak=peak, pace=pace, unpacks_per_second=unpacks_per_second)
@@ -129,7 +136,7 @@ def gpu_with(device: Accelerator, peak: Peak, unpacks_per_second: float | None =
 # the cards of a fleet have few names
 @lru_cache(maxsize=4096)
 def _pace_of(
-    vendor: str, name: str, unified: bool, capability: str | None
+    vendor: str, name: str, unified: bool, capability: str | None, joined: bool
 ) -> tuple[gpus.Pace, float | None]:
     """How such a card computes, and its cycles per second where its kernels depend on them."""
     pace = gpus.pace_of(
@@ -138,6 +145,7 @@ def _pace_of(
         capability or gpus.capability_by_name(name),
         gpus.has_hbm(name),
         gpus.generation_of(name),
+        joined,
     )
     if pace.unpacked_per_cycle is None:
         return pace, None

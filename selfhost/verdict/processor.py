@@ -533,12 +533,9 @@ def _apple_words(words: frozenset[str]) -> tuple[str, str]:
     return chip, next((word for word in ("ultra", "max", "pro") if word in words), "")
 
 
-def apple_gpu_unpacks(machine: Machine) -> float | None:
-    """Bytes of packed weights that the GPU of an Apple chip unpacks in a second; None where the
-    memory is the bound, and for other chips.
-    """
-    row = gpus.apple_chip(*_apple_words(_words(machine)))
-    return None if row is None or not row.unpacked_gb_per_s else row.unpacked_gb_per_s * _GB
+def apple_chip_in(machine: Machine) -> gpus.AppleChip | None:
+    """The chip of Apple's that the machine has; None where its words do not say."""
+    return gpus.apple_chip(*_apple_words(_words(machine)))
 
 
 def _apple(words: frozenset[str], guest: bool, cores: float | None) -> tuple[int, int, str]:

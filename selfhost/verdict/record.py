@@ -37,11 +37,23 @@ from .step import Step
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypedDict
 
     from ..needs.parts import Companions
     from ..needs.tensors import ArchitectureRow
     from .costs import MonthlyCost
+
+    class Found(TypedDict):
+        """The fields of an `Answer`, which those of a `Verdict` begin with."""
+
+        model: ModelSpec
+        workload: Workload
+        route: Route
+        needs: Needs | None
+        speed: Speed | None
+        findings: tuple[Finding, ...]
+        here: Here | None
+
 
 __all__ = [
     "Alternative",
@@ -268,8 +280,8 @@ class Judged(Record):
         return Route.UNKNOWN if self.unknown else Route.LOCAL
 
 
-def found_for(question: Question, judged: Judged, route: Route) -> dict[str, Any]:
-    """The fields of an `Answer`: what was found for that question."""
+def found_for(question: Question, judged: Judged, route: Route) -> Found:
+    """The fields of an `Answer` or `Verdict`: what was found for that question."""
     return {
         "model": question.spec,
         "workload": question.workload,

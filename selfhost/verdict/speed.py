@@ -25,7 +25,7 @@ from .processor import (
     LEAST_APPLE_PEAK,
     Bandwidth,
     ProcessorKind,
-    apple_gpu_unpacks,
+    apple_chip_in,
     bandwidth,
     chip_of,
     is_client_by_class,
@@ -176,24 +176,25 @@ class LaidOut(Record):
     filled: float = 0.0
 
 
+_IN_RAM = LaidOut()
+
+
 def predict(
     machine: Machine,
     architecture: Architecture | None,
     read_bytes: Mapping[str, int],
+    way: LaidOut = _IN_RAM,
     *,
     operations: int | None = None,
     depth_tokens: float | None = None,
-    **laid_out: Any,
 ) -> Speed:
     """The pace with `depth_tokens` of the context filled; None: those of a short chat
-    (`SHORT_CHAT_TOKENS`), or half of the context where that is less. `laid_out` are the fields of
-    `LaidOut`.
+    (`SHORT_CHAT_TOKENS`), or half of the context where that is less.
 
     `read_bytes` are the weights read for one token by stored type (`needs.decode_bytes_by_type`);
     {} gives no range. `operations` are those of the step's graph (`graphs.operations`). Without an
     architecture the cost of layers and context is not known and the slow end is lower.
     """
-    way = LaidOut(**laid_out)
     if depth_tokens is None:
         depth_tokens = depth_of_short_chat(way.context_tokens)
     step = Step(
@@ -640,7 +641,7 @@ def _shared_gpu(machine: Machine, runtime: str | None) -> _SharedGpu | None:
     )
     from .graphics import gpu_with
 
-    gpu = gpu_with(device or _APPLE_GPU, peak, apple_gpu_unpacks(machine))
+    gpu = gpu_with(device or _APPLE_GPU, peak, apple_chip_in(machine))
     return _SharedGpu(name=device.name if device else "its GPU", gpu=gpu, used=used)
 
 

@@ -32,7 +32,7 @@ from selfhost.core.tomlfile import Document
 from selfhost.core.workload import Workload
 from selfhost.machine.profiles import load
 from selfhost.machine.reader import read
-from selfhost.machine.record import Machine
+from selfhost.machine.record import Machine, PresentModel
 from selfhost.reports.audit_formats import render
 
 TODAY = "2026-11-21"
@@ -408,8 +408,17 @@ def test_shared_work_keeps_its_order(processes: int) -> None:
 
 def test_entries_that_differ_in_amounts_alone_get_the_verdicts_of_each_alone() -> None:
     """What they share is worked out once: nothing of it may leak from one to the next."""
-    judge, machine = FleetJudge(catalogue(), TODAY), load("github-ubuntu-24.04").machine
-    asked = Workload()
+    file = PresentModel(
+        path="~/.cache/llama.cpp/Mistral-7B-Instruct-v0.3-Q4_K_M.gguf",
+        size_bytes=4_372_812_000,
+        repository="bartowski/Mistral-7B-Instruct-v0.3-GGUF",
+        file="Mistral-7B-Instruct-v0.3-Q4_K_M.gguf",
+        complete=True,
+        store="llama.cpp",
+        quantization="Q4_K_M",
+    )
+    machine = load("github-ubuntu-24.04").machine.replace(models_present=(file,))
+    judge, asked, present = FleetJudge(catalogue(), TODAY), Workload(), set()
     entries = [
         (model, asked.replace(context_tokens=context, min_tokens_per_second=pace, **other))
         for model, other in (
@@ -433,5 +442,24 @@ def test_entries_that_differ_in_amounts_alone_get_the_verdicts_of_each_alone() -
             today=TODAY,
             follows_machine=False,
         )
-        for name in ("asked", "model", "workload", "route", "needs", "speed", "findings"):
+        for name in ("asked", "model", "workload", "route", "needs", "speed", "findings", "here"):
             assert getattr(own, name) == getattr(alone, name), (model, workload, name)
+        present.add((model, own.here is not None))
+    assert {("mistral-7b", True), ("gemma-3-4b", False)} <= present
+
+
+def test_each_list_of_machines_gets_its_own_questions() -> None:
+    """A list that is made where another was, and one that was changed: llama.cpp lays weights out anew for a processor with AVX-512 and not for one without vectors, so the two are asked different things."""
+    judge = FleetJudge(catalogue(), TODAY)
+    asked = [Beside(model="mistral-7b", workload=Workload())]
+    server = load("github-ubuntu-24.04").machine.replace(instruction_sets=("avx2", "avx512f"))
+    bare = server.replace(instruction_sets=())
+    (alone,), (other,) = (judge.questions(asked, [each])[0] for each in (server, bare))
+    assert alone != other
+    for _ in range(20):
+        assert judge.questions(asked, [server])[0] == [alone]
+        assert judge.questions(asked, [bare, server, server])[0] == [other, alone, alone]
+    changing = [server]
+    judge.questions(asked, changing)
+    changing[:] = [bare]
+    assert judge.questions(asked, changing)[0] == [other]

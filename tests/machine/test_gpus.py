@@ -62,6 +62,7 @@ KEYS = {
         "unpacked_gb_per_s",
         "tflops",
         "neural",
+        "joined_dies",
         "source",
     },
     "prompt": {
@@ -77,6 +78,7 @@ KEYS = {
     "pace": {
         "vendor",
         "unified",
+        "joined",
         "hbm",
         "generation",
         "least_capability",

@@ -10,7 +10,7 @@ from ...needs.llamacpp.graphs import operations
 from ...needs.tensors import row_of
 from ...verdict.placement import share_if_filled, share_on_shared
 from ...verdict.record import Verdict
-from ...verdict.speed import Speed, predict, shares_of
+from ...verdict.speed import LaidOut, Speed, predict, shares_of
 
 TYPE_CHECKING = False
 
@@ -37,18 +37,22 @@ def speed_at(
     )
     layers = architecture.layers if architecture is not None and runtime.splits_layers else None
 
+    way = LaidOut(
+        context_tokens=workload.context_tokens,
+        runtime=workload.runtime,
+        offloaded=shares_of(needs) if needs.placement != "host" else None,
+        on_shared=share_on_shared(needs, verdict.machine, layers),
+        filled=share_if_filled(needs, layers),
+    )
+
     def at(depth_tokens: int | None) -> Speed | None:
         return predict(
             verdict.machine,
             architecture,
             read_bytes,
+            way,
             operations=steps,
-            context_tokens=workload.context_tokens,
             depth_tokens=depth_tokens,
-            runtime=workload.runtime,
-            offloaded=shares_of(needs) if needs.placement != "host" else None,
-            on_shared=share_on_shared(needs, verdict.machine, layers),
-            filled=share_if_filled(needs, layers),
         )
 
     return at
