@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     architecture,
                     weights,
                     context_tokens=2 * depth,
-                    runtime="llama.cpp",
+                    runtime=shelf.runtime("llama.cpp"),
                 )
                 found = answer.decode if kind == "decode" else answer.prompt
                 if found is not None:

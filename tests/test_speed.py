@@ -17,6 +17,7 @@ from helpers.paths import TRUTH
 from selfhost import Workload, check
 from selfhost import needs as need
 from selfhost.catalogue.index import Catalogue
+from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.spec import Architecture, Attention
 from selfhost.machine import gpus
 from selfhost.machine.gpus import vendor_of
@@ -65,7 +66,13 @@ def weights(spec_id: str, quantization: str) -> dict[str, int]:
     return found
 
 
-def predicted(machine: Machine, spec_id: str, quantization: str, **asked: Any) -> Speed:
+def program(id: str | None) -> RuntimeSpec | None:
+    return None if id is None else shelf().runtime(id)
+
+
+def predicted(
+    machine: Machine, spec_id: str, quantization: str, *, runtime: str | None = None, **asked: Any
+) -> Speed:
     architecture = shelf().spec(spec_id).architecture
     row = row_of(architecture, shelf().common("architectures")) if architecture else None
     return speed.predict(
@@ -73,6 +80,7 @@ def predicted(machine: Machine, spec_id: str, quantization: str, **asked: Any) -
         architecture,
         weights(spec_id, quantization),
         operations=operations(architecture, row) if architecture and row else None,
+        runtime=program(runtime),
         **asked,
     )
 
@@ -447,7 +455,7 @@ def test_a_gpu_that_may_be_left_unused_raises_the_fast_end_alone(
 ) -> None:
     """Virtual machines, other programs and other makers' GPUs: the slow end is the cores', the fast end no less than the GPU's."""
     machine = published("dgx-spark").replace(**{FACT: 100 * 10**9}, sources={}, **changes)
-    asked = {"context_tokens": 65536, "runtime": runtime}
+    asked: dict[str, Any] = {"context_tokens": 65536, "runtime": runtime}
     perhaps = predicted(machine, "llama-3.1-8b-instruct", "Q4_K_M", **asked)
     without = span(
         predicted(machine.replace(accelerators=()), "llama-3.1-8b-instruct", "Q4_K_M", **asked),
@@ -884,7 +892,7 @@ def test_advice_is_what_was_measured() -> None:
                 made,
                 weights(spec_id, quantization),
                 context_tokens=context,
-                runtime=runtime,
+                runtime=program(runtime),
             )
         )
 
@@ -975,11 +983,12 @@ def test_a_range_is_a_range_on_any_machine(
     machine: Machine, read: dict[str, int], context: int | None, runtime: str | None
 ) -> None:
     """Whatever is known of a machine: slow end, likely, fast end in this order and above nothing, or none with a reason."""
-    answer = speed.predict(machine, attention(), read, context_tokens=context, runtime=runtime)
+    asked: dict[str, Any] = {"context_tokens": context, "runtime": program(runtime)}
+    answer = speed.predict(machine, attention(), read, **asked)
     for found in (answer.decode, answer.prompt):
         assert found is None or 0 < found.low <= found.likely <= found.high
     assert answer.how
-    speed.advice(machine, attention(), read, context_tokens=context, runtime=runtime)
+    speed.advice(machine, attention(), read, **asked)
 
 
 @given(
@@ -1064,7 +1073,7 @@ def test_gpus_that_share_every_layer_are_as_fast_as_others_measured(
         shelf().spec(model).architecture,
         read_bytes,
         context_tokens=1024,
-        runtime="vllm",
+        runtime=program("vllm"),
         offloaded=dict.fromkeys(range(count), 1 / count),
         at_once=True,
         operations_share=shelf().runtime("vllm").operations_share,

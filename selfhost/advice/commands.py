@@ -62,9 +62,11 @@ def commands(
         return ()
     parallel = _tensor_parallel(runtime, judged)
     lines = [line + parallel for line in _lines(runtime, question, circumstances, tag=tag)]
-    ollama = catalogue.runtime("ollama")
-    if runtime.id == "llama.cpp" and question.missing_bytes != 0 and _has_build(ollama, machine):
-        beside = _lines(ollama, question, circumstances, tag=tag)
+    if runtime.shown_with and question.missing_bytes != 0:
+        other = catalogue.runtime(runtime.shown_with)
+        beside = (
+            _lines(other, question, circumstances, tag=tag) if _has_build(other, machine) else ()
+        )
         # beside the runtime that was judged, only where one line says it all
         lines += beside if len(beside) == 1 else ()
     return tuple(lines)

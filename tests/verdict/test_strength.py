@@ -53,7 +53,7 @@ def test_a_machine_that_is_nowhere_weaker_is_no_slower(model: str, share: float 
     for machine in machines():
         if share is not None and (not machine.accelerators or machine.accelerators[0].unified):
             continue
-        strength = strength_of(machine, LaidOut(runtime="llama.cpp", offloaded=offloaded))
+        strength = strength_of(machine, LaidOut(offloaded=offloaded))
         if strength is None:
             continue
         pace = predict(
@@ -61,7 +61,6 @@ def test_a_machine_that_is_nowhere_weaker_is_no_slower(model: str, share: float 
             architecture,
             READ[model],
             context_tokens=4096,
-            runtime="llama.cpp",
             offloaded=offloaded,
             experts_apart=True,
         ).decode
@@ -87,13 +86,11 @@ def test_the_ends_of_a_split_pace_stay_in_order() -> None:
         if not machine.accelerators or machine.accelerators[0].unified is not False:
             continue
         for share in (0.05, 0.5, 0.95):
-            strength = strength_of(machine, LaidOut(runtime="llama.cpp", offloaded={0: share}))
+            strength = strength_of(machine, LaidOut(offloaded={0: share}))
             if strength is None:
                 continue
             read = READ["qwen3-32b"]
-            pace = predict(
-                machine, architecture, read, runtime="llama.cpp", offloaded={0: share}
-            ).decode
+            pace = predict(machine, architecture, read, offloaded={0: share}).decode
             assert pace is not None
             assert pace.low <= pace.likely <= pace.high
             seen += 1

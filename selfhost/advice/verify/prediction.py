@@ -45,7 +45,7 @@ def speed_at(
             operations=steps,
             context_tokens=workload.context_tokens,
             depth_tokens=depth_tokens,
-            runtime=workload.runtime,
+            runtime=runtime,
             offloaded=shares_of(needs) if needs.placement != "host" else None,
             on_shared=share_on_shared(needs, verdict.machine, layers),
             filled=share_if_filled(needs, layers),
