@@ -10,6 +10,7 @@ from .speed import Speed
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from ..catalogue.spec import ModelSpec
     from .record import Question
 
 
@@ -41,6 +42,7 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
             pixels=spec.native_pixels,
             quantization=quantization,
             offload=placed.offload,
+            moved_bytes=_moved_bytes(spec, placed),
         )
     if spec.modality == "embedding":
         from .documents import pace_of_documents
@@ -57,6 +59,18 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
             quantization=quantization,
         )
     return None
+
+
+def _moved_bytes(spec: ModelSpec, placed: Needs) -> float:
+    """Weights that move to the GPU for one picture: each component once, or the denoiser, which is
+    the largest, with every pass.
+    """
+    terms = placed.memory.terms if placed.memory else ()
+    held = sum(term.bytes for term in terms if term.name == "weights" and term.where == "host")
+    if placed.offload != "sequential" or spec.denoising is None or not spec.components:
+        return held
+    denoiser = held * max(spec.components.values()) / sum(spec.components.values())
+    return held + denoiser * (spec.denoising.steps * spec.denoising.passes - 1)
 
 
 def _parameter_bytes(question: Question, placed: Needs) -> float | None:

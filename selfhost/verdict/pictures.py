@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..catalogue.spec import Denoising
+from ..core.units import GB
 from ..machine.gpus import capability_by_name, sums_at_half_rate
 from ..machine.record import Accelerator, Machine
 from ..needs.quantization import BASE_TYPES
@@ -34,10 +35,11 @@ _UNPACKED = (1.0, 1.6, 2.5)
 # bfloat16 on a GPU or a processor without instructions for it: a guess
 _WITHOUT_BFLOAT16 = (1.0, 2.0, 6.0)
 _LEAST_WITH_BFLOAT16 = (8, 0)
-# FLUX.1 [dev] with 50 steps on an A100 in 26 seconds, 56 with enable_model_cpu_offload, 5 minutes
-# with enable_sequential_cpu_offload; in nf4 28 and 39 (matiasbattaglia.com, 2025-06-09). Of the
-# second the ends are guesses
-_OFFLOADED = {"model": (1.4, 1.75, 2.2), "sequential": (6.0, 12.0, 24.0)}
+# seconds a gigabyte of weights that moves to the GPU, by way. FLUX.1 [dev] with 50 steps on an A100
+# in 26 seconds, 56 with enable_model_cpu_offload (33.7 GB once: 0.9), 5 minutes with
+# enable_sequential_cpu_offload (1,200 GB: 0.23); in nf4 28 and 39 (16.6 GB: 0.7)
+# (matiasbattaglia.com, 2025-06-09). The ends are guesses: a bus of 4 to 25 GB/s, files read anew
+_SECONDS_A_MOVED_GB = {"model": (0.1, 0.8, 1.6), "sequential": (0.1, 0.23, 0.6)}
 _SAME = (1.0, 1.0, 1.0)
 
 
@@ -49,8 +51,12 @@ def pace_of_pictures(
     pixels: int | None,
     quantization: str,
     offload: str | None,
+    moved_bytes: float = 0,
 ) -> Speed:
-    """Seconds for one picture of the model's own size, with its usual number of steps."""
+    """Seconds for one picture of the model's own size, with its usual number of steps.
+
+    `moved_bytes`: weights that move to the GPU for one picture, the way `offload`.
+    """
     if denoising is None:
         return _unpaced("the arithmetic of one step is not known")
     if power is None:
@@ -59,11 +65,14 @@ def pace_of_pictures(
         denoising.steps * denoising.passes * denoising.step_operations + denoising.decode_operations
     )
     shares = PROCESSOR_SHARES if power.device is None else _gpu_shares(power.device)
-    low, likely, high = product(
+    computing = product(
         power.seconds(operations, shares),
         _UNPACKED if quantization in BASE_TYPES else _LONGER.get(quantization, _SAME),
         _SAME if quantization != "bfloat16" or _has_bfloat16(machine, power) else _WITHOUT_BFLOAT16,
-        _OFFLOADED.get(offload or "", _SAME),
+    )
+    moving = _SECONDS_A_MOVED_GB.get(offload or "", (0.0, 0.0, 0.0))
+    low, likely, high = (
+        seconds + moved_bytes / GB * each for seconds, each in zip(computing, moving, strict=True)
     )
     side = "" if pixels is None else f", {pixels} × {pixels} pixels"
     how = (

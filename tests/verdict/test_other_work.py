@@ -6,10 +6,12 @@ import pytest
 
 from helpers.desktops import machine_with
 from selfhost import Machine, Workload, check
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.errors import WorkloadError
 from selfhost.machine import gpus
 from selfhost.machine.record import Accelerator
 from selfhost.verdict import pictures
+from selfhost.verdict.compute import Power
 from selfhost.verdict.findings import Outcome
 from selfhost.verdict.record import Verdict
 from selfhost.verdict.speech import encoder_operations
@@ -198,3 +200,31 @@ def test_a_geforce_draws_as_fast_as_comfyui_users_report() -> None:
         assert shares[0] < 20 * 74.6e12 / seconds / peak < shares[2]
     other = pictures._gpu_shares(Accelerator(vendor="nvidia", name="NVIDIA RTX A6000"))
     assert other == pictures.GPU_SHARES
+
+
+@pytest.mark.parametrize(
+    ("offload", "quantization", "moved_gb", "seconds"),
+    # FLUX.1 [dev], 50 steps on an A100 (matiasbattaglia.com, 2025-06-09): 23.8 GB of the denoiser
+    # come with every pass
+    [
+        (None, "bfloat16", 0, 26),
+        ("model", "bfloat16", 33.7, 56),
+        ("sequential", "bfloat16", 33.7 + 49 * 23.8, 300),
+        ("model", "nf4", 16.6, 39),
+    ],
+)
+def test_what_moves_to_a_gpu_adds_its_time(
+    offload: str | None, quantization: str, moved_gb: float, seconds: int
+) -> None:
+    """As long for a fast card as for a slow one: a factor made minutes of half a minute."""
+    flux = open_catalogue().spec("flux.1-dev")
+    assert flux.denoising is not None
+    a100 = Accelerator(vendor="nvidia", name="NVIDIA A100-SXM4-80GB", compute_capability="8.0")
+    power = Power(slow=312e12, likely=312e12, fast=312e12, device=a100, how="an A100")
+    pace = pictures.pace_of_pictures(
+        machine_with("NVIDIA A100-SXM4-80GB", 80), power, flux.denoising.replace(steps=50),
+        pixels=1024, quantization=quantization, offload=offload, moved_bytes=moved_gb * 1e9,
+    ).work  # fmt: skip
+    assert pace is not None
+    assert pace.low <= seconds <= pace.high
+    assert seconds / 2 < pace.likely < 2 * seconds
