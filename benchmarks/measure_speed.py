@@ -91,7 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     measured(machine, probe),
                     architecture,
                     weights,
-                    speed.LaidOut(context_tokens=2 * depth, runtime="llama.cpp"),
+                    speed.LaidOut(context_tokens=2 * depth),
+                    runtime=shelf.runtime("llama.cpp"),
                 )
                 found = answer.decode if kind == "decode" else answer.prompt
                 if found is not None:

@@ -17,6 +17,7 @@ from helpers.paths import TRUTH
 from selfhost import Workload, check
 from selfhost import needs as need
 from selfhost.catalogue.index import Catalogue
+from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.spec import Architecture, Attention
 from selfhost.machine import gpus
 from selfhost.machine.gpus import vendor_of
@@ -65,12 +66,17 @@ def weights(spec_id: str, quantization: str) -> dict[str, int]:
     return found
 
 
+def program(id: str | None) -> RuntimeSpec | None:
+    return None if id is None else shelf().runtime(id)
+
+
 def predicted(
     machine: Machine,
     spec_id: str,
     quantization: str,
     *,
     depth_tokens: float | None = None,
+    runtime: str | None = None,
     **laid_out: Any,
 ) -> Speed:
     architecture = shelf().spec(spec_id).architecture
@@ -82,6 +88,7 @@ def predicted(
         speed.LaidOut(**laid_out),
         operations=operations(architecture, row) if architecture and row else None,
         depth_tokens=depth_tokens,
+        runtime=program(runtime),
     )
 
 
@@ -909,7 +916,7 @@ def test_advice_is_what_was_measured() -> None:
                 made,
                 weights(spec_id, quantization),
                 context_tokens=context,
-                runtime=runtime,
+                runtime=program(runtime),
             )
         )
 
@@ -1001,12 +1008,16 @@ def test_a_range_is_a_range_on_any_machine(
 ) -> None:
     """Whatever is known of a machine: slow end, likely, fast end in this order and above nothing, or none with a reason."""
     answer = speed.predict(
-        machine, attention(), read, speed.LaidOut(context_tokens=context, runtime=runtime)
+        machine,
+        attention(),
+        read,
+        speed.LaidOut(context_tokens=context),
+        runtime=program(runtime),
     )
     for found in (answer.decode, answer.prompt):
         assert found is None or 0 < found.low <= found.likely <= found.high
     assert answer.how
-    speed.advice(machine, attention(), read, context_tokens=context, runtime=runtime)
+    speed.advice(machine, attention(), read, context_tokens=context, runtime=program(runtime))
 
 
 @given(
@@ -1094,11 +1105,11 @@ def test_gpus_that_share_every_layer_are_as_fast_as_others_measured(
         read_bytes,
         speed.LaidOut(
             context_tokens=1024,
-            runtime="vllm",
             offloaded=dict.fromkeys(range(count), 1 / count),
             at_once=True,
             operations_share=shelf().runtime("vllm").operations_share,
         ),
+        runtime=program("vllm"),
     ).decode
     assert pace is not None
     assert pace.low <= tokens_per_second <= pace.high

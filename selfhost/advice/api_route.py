@@ -11,6 +11,7 @@ from ..catalogue.index import Catalogue, Outline
 from ..catalogue.offers import Offer, offers_of, snapshot_day
 from ..catalogue.spec import Architecture, ModelSpec
 from ..core.errors import SelfhostError
+from ..core.workload import Workload
 from ..verdict.findings import Finding, Outcome, license_check, openness_check
 from ..verdict.record import Judged, Question
 
@@ -65,37 +66,38 @@ def usable_offers(
             offers_served = _long_enough(question, spec, offers)
         return bool(offers_served)
 
-    def complies(model_id: str) -> bool:
-        if model_id not in met:
-            spec = catalogue.spec(model_id)
-            model_findings = (
-                license_check(spec, question.workload),
-                openness_check(spec, question.workload),
-            )
-            met[model_id] = meets(finding for finding in model_findings if finding)
-        return met[model_id]
-
-    is_known = own_id is not None
     # "" where the catalogue has no such model: no id is the same
     named = question.spec if own_id == question.spec.id else question.spec.replace(id=own_id or "")
     server = whose_offers(
         named,
         catalogue,
         serves,
-        complies,
-        own=is_known and meets(judged.findings),
+        partial(_complies, catalogue, question.workload, met),
+        own=own_id is not None and meets(judged.findings),
         instead=judged.failed,
     )
     if server is None:
         return ()
     served_id, why = server
     if why is not None:
+        is_known = own_id is not None
         reason = _why_instead(question.spec, served_id, why, catalogue, is_known=is_known)
         return tuple(offer.replace(stands_in=True, why_instead=reason) for offer in offers_served)
     if not judged.failed or not _of_files(question.spec):
         return offers_served
     reason = f"The offers are for {own_id}, which these files match in name and layers."
     return tuple(offer.replace(why_instead=reason) for offer in offers_served)
+
+
+def _complies(
+    catalogue: Catalogue, workload: Workload, met: MutableMapping[str, bool], model_id: str
+) -> bool:
+    """Whether a model meets the license and openness asked for; kept in `met`."""
+    if model_id not in met:
+        spec = catalogue.spec(model_id)
+        model_findings = (license_check(spec, workload), openness_check(spec, workload))
+        met[model_id] = meets(finding for finding in model_findings if finding)
+    return met[model_id]
 
 
 def offers_for(

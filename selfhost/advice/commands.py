@@ -62,9 +62,11 @@ def commands(
         return ()
     parallel = _tensor_parallel(runtime, judged)
     lines = [line + parallel for line in _lines(runtime, question, circumstances, tag=tag)]
-    ollama = catalogue.runtime("ollama")
-    if runtime.id == "llama.cpp" and question.missing_bytes != 0 and _has_build(ollama, machine):
-        beside = _lines(ollama, question, circumstances, tag=tag)
+    if runtime.shown_with and question.missing_bytes != 0:
+        other = catalogue.runtime(runtime.shown_with)
+        beside = (
+            _lines(other, question, circumstances, tag=tag) if _has_build(other, machine) else ()
+        )
         # beside the runtime that was judged, only where one line says it all
         lines += beside if len(beside) == 1 else ()
     return tuple(lines)
@@ -515,31 +517,10 @@ def _values(
 ) -> Mapping[str, str]:
     """What fills the blanks of a command, by their names; one that is not known is left out."""
     spec, workload = question.spec, question.workload
-    format, quantization = workload.format or "", workload.quantization or ""
-    published = need.published(spec, format, quantization)
-    files = spec.files_of(format, quantization) or (published[1] if published else None)
-    # a publisher's own name of the quantization is the tag that downloads it
-    names = files.quantizations if files is not None else ()
-    named = next(
-        (name for name in names if need.canonical_quantization(name) == quantization), None
-    )
-    rule = runtime.rule_of(quantization)
-    # files that somebody quantized lie elsewhere than the published ones
-    quantized = files.repository if files is not None else None
-    elsewhere = format in ("gguf", "ggml", "mlx", "ctranslate2") or (
-        rule is not None and not rule.at_load
-    )
-    file_name = files.names.get(named or quantization) if files is not None else None
-    here = question.here
-    if here is not None and here.repository not in (None, quantized) and format == "gguf":
-        # another conversion than the one known best is here already
-        quantized, named, file_name = here.repository, None, None
     values = {
-        "input": runtime.inputs.get(spec.modality),
-        "repository": quantized or (None if elsewhere else spec.repository),
-        "quantized": quantized if rule is not None else None,
+        **_file_values(question, runtime),
+        "input": _input(runtime, spec),
         "tag": _tag(spec, workload),
-        "quantization": named or workload.quantization,
         "context_tokens": workload.context_tokens,
         "total_context_tokens": (workload.context_tokens or 0) * workload.parallel,
         "parallel": workload.parallel,
@@ -548,7 +529,6 @@ def _values(
         "device": circumstances.device,
         "components": _quantized_components(spec),
         "parts": _parts(question, runtime),
-        "file_name": file_name if quantized else None,
         "kv_cache_type": workload.kv_cache_type,
         "draft": _draft(question),
         "adapter": _adapter(question, circumstances),
@@ -558,13 +538,62 @@ def _values(
         filled
         | _yarn(spec)
         | {
-            "variant": _variant(runtime, spec, quantization),
+            "variant": _variant(runtime, spec, workload.quantization or ""),
             "steps": _steps(runtime, spec),
             "cast": _cast(question, runtime),
             **_as_stated(question, runtime, circumstances),
             "remote_code": runtime.remote_code_option if spec.safety.remote_code else "",
         }
     )
+
+
+def _input(runtime: RuntimeSpec, spec: ModelSpec) -> str | None:
+    """What the model is asked: a line of its own, or that of models whose first input is such a
+    one, or of any of its modality.
+    """
+    first = f"{spec.inputs[0]}-to-{spec.modality}" if spec.inputs else ""
+    keys = (spec.id, first, spec.modality)
+    return next((runtime.inputs[key] for key in keys if key in runtime.inputs), None)
+
+
+def _file_values(question: Question, runtime: RuntimeSpec) -> Mapping[str, str | None]:
+    """The blanks that tell which files are downloaded: where they lie, and their own names."""
+    spec, workload = question.spec, question.workload
+    format, quantization = workload.format or "", workload.quantization or ""
+    published = need.published(spec, format, quantization)
+    files = spec.files_of(format, quantization) or (published[1] if published else None)
+    # files that somebody quantized lie elsewhere than the published ones
+    quantized = named = file_name = None
+    if files is not None:
+        # a publisher's own name of the quantization is the tag that downloads it
+        named = next(
+            (
+                name
+                for name in files.quantizations
+                if need.canonical_quantization(name) == quantization
+            ),
+            None,
+        )
+        quantized, file_name = files.repository, files.names.get(named or quantization)
+    here = question.here
+    if here is not None and here.repository not in (None, quantized) and format == "gguf":
+        # another conversion than the one known best is here already
+        quantized, named, file_name = here.repository, None, None
+    rule = runtime.rule_of(quantization)
+    elsewhere = format in ("gguf", "ggml", "mlx", "ctranslate2") or (
+        rule is not None and not rule.at_load
+    )
+    return {
+        "repository": quantized or (None if elsewhere else spec.repository),
+        "quantized": quantized if rule is not None else None,
+        "quantization": named or workload.quantization or _stated_type(spec),
+        "file_name": file_name if quantized else None,
+    }
+
+
+def _stated_type(spec: ModelSpec) -> str | None:
+    """The type that stated needs are of; None where they name none."""
+    return spec.needs.dtype if spec.needs is not None else None
 
 
 def _adapter(question: Question, circumstances: Circumstances) -> str | None:

@@ -273,7 +273,7 @@ def make_plan(
         route = judged_here.route(offered=False)
         placement = judged_here.needs.placement if judged_here.needs else None
         pace = judged_here.speed.decode if judged_here.speed else None
-        shared = placement == "host" and uses_shared_gpu(profile.machine, here.workload.runtime)
+        shared = placement == "host" and uses_shared_gpu(profile.machine, here.runtime)
         outcomes.append(
             Known(
                 profile=profile,

@@ -173,7 +173,7 @@ def faster_ways(question: Question, judged: Judged, machine: Machine) -> tuple[s
         architecture,
         question.read_bytes or {},
         context_tokens=workload.context_tokens,
-        runtime=workload.runtime,
+        runtime=question.runtime,
     )
 
 

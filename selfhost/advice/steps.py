@@ -160,16 +160,19 @@ def _install(
     lines = _runtime_lines(runtime, code, machine)
     if not lines:
         return beside
-    otherwise = _otherwise(runtime, judged, machine)
-    wanted = runtime.install_with.get(machine.system or "") if otherwise else None
-    return (*_before(runtime, judged, machine), *_ordered(lines, otherwise, wanted), *beside)
+    places = _places(judged, machine)
+    otherwise = _otherwise(runtime, places, machine)
+    wanted = next((runtime.install_with[key] for key in places if key in runtime.install_with), "")
+    if otherwise and any(key in runtime.install_not_for for key in places):
+        ordered = (*lines[:-1], *otherwise)
+    else:
+        ordered = _ordered(lines, otherwise, wanted if otherwise else "")
+    return (*_before(runtime, judged, machine), *ordered, *beside)
 
 
-def _ordered(
-    lines: tuple[str, ...], otherwise: tuple[str, ...], wanted: str | None
-) -> tuple[str, ...]:
+def _ordered(lines: tuple[str, ...], otherwise: tuple[str, ...], wanted: str) -> tuple[str, ...]:
     """The other way comes first where the line wants what not everyone has."""
-    if wanted is None:
+    if not wanted:
         return (*lines, *otherwise)
     # a comment behind a command is none to every shell, zsh for one
     return (*lines[:-1], *otherwise[:-1], f"{otherwise[-1]} or {wanted}:", lines[-1])
@@ -200,17 +203,24 @@ def _runtime_lines(runtime: RuntimeSpec, code: str, machine: Machine) -> tuple[s
     return (*first, line)
 
 
-def _otherwise(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[str, ...]:
+def _otherwise(runtime: RuntimeSpec, places: list[str], machine: Machine) -> tuple[str, ...]:
     """A comment on how else the runtime is had; () where nothing is known."""
     if is_built_from_source(machine, runtime):
         return ()
-    texts, system = runtime.install_otherwise, machine.system or ""
-    keys = [system]
-    if _uses_accelerator(judged):
-        vendors = [f"{system}-{vendor}" for vendor in _vendors(machine)]
-        keys = [*vendors[: len(vendors) == 1], f"{system}-accelerator", system]
-    other = next((texts[key] for key in keys if key in texts), None)
+    texts = runtime.install_otherwise
+    other = next((texts[key] for key in places if key in texts), None)
     return (f"# {other}",) if other else ()
+
+
+def _places(judged: Judged, machine: Machine) -> list[str]:
+    """What a runtime's ways to be installed are kept by, closest first: `linux-nvidia` and
+    `linux-accelerator` where the model is on one, `linux`.
+    """
+    system = machine.system or ""
+    if not _uses_accelerator(judged):
+        return [system]
+    vendors = [f"{system}-{vendor}" for vendor in _vendors(machine)]
+    return [*vendors[: len(vendors) == 1], f"{system}-accelerator", system]
 
 
 def _instead(question: Question, runtime: RuntimeSpec) -> tuple[str, ...]:

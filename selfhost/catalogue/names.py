@@ -59,6 +59,9 @@ _IN_REPOSITORY = pattern(
     r"([^/]+/[^/]+)/(?:tree|blob|resolve|raw)/[^/]+(?:/.*?([^/]*))?", re.IGNORECASE
 )
 
+# a file as llama.cpp's cache keeps it (common/download.cpp), with the mark of its version beside it
+_IN_CACHE = pattern(r"([A-Za-z0-9-]+)_([^/\\]+?-gguf)_([^/\\]+)\.gguf(?:\.etag)?", re.IGNORECASE)
+
 # what Hugging Face allows in the name of a repository; it is printed in lines to type
 _REPOSITORY = pattern(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -84,6 +87,8 @@ _REMEDY = (
     "all names in the catalogue:               selfhost list --all\n"
     "with a spec of your own:                  selfhost check NAME --specs DIR"
 )
+
+_WHAT_IS_COVERED = "all names in the catalogue: selfhost list --all"
 
 
 class Resolution(Record):
@@ -423,9 +428,12 @@ def _of_original(base: str, owner: str, form: Form, catalogue: Catalogue) -> _Fo
 
 
 def _without_address(typed: str) -> tuple[str, str | None]:
-    """A web address of a model or of a file in its repository -> the name, and the quantization
-    that the file name states.
+    """A web address of a model or of a file in its repository, or the name of such a file in the
+    cache of llama.cpp -> the name, and the quantization that the file name states.
     """
+    cached = _IN_CACHE.fullmatch(typed)
+    if cached:
+        return f"{cached[1]}/{cached[2]}", _quantization_of_file(cached[3])
     match = _HOST.fullmatch(typed) if "/" in typed else None
     if match:
         typed = re.split(r"[?#]", match[1], maxsplit=1)[0].rstrip("/")
@@ -433,12 +441,19 @@ def _without_address(typed: str) -> tuple[str, str | None]:
             return f"library/{typed}", None
         inside = _IN_REPOSITORY.fullmatch(typed)
         if inside:
-            from .forms import stated_at_end
-
             stem = (inside[2] or "").lower().removesuffix(".gguf")
-            stated = stated_at_end(re.sub(r"-\d{5}-of-\d{5}$", "", stem))
-            return inside[1], stated[1] if stated else None
+            return inside[1], _quantization_of_file(stem)
     return typed, None
+
+
+def _quantization_of_file(stem: str) -> str | None:
+    """The GGUF type that the name of a file without its ending states, of a part as of the whole;
+    None where it states none.
+    """
+    from .forms import stated_at_end
+
+    stated = stated_at_end(re.sub(r"-\d{5}-of-\d{5}$", "", stem))
+    return stated[1] if stated else None
 
 
 _Found = tuple[str, tuple[str, ...]]
@@ -703,6 +718,9 @@ def _unknown(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
     facts = (things.get(key) or things.get(canonical(name.rpartition("/")[2])) or ("", None))[1]
     if facts is not None:
         return _no_model(typed, facts, catalogue)
+    uncovered = _of_uncovered_kind(typed, name, catalogue)
+    if uncovered is not None:
+        return uncovered
     if _ANY_MODELS_FILE.fullmatch(name):
         return UnknownModelError(
             f"{_shown(typed)} is no file here, and most models have one of that name",
@@ -732,6 +750,28 @@ def _unknown(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
             remedy=_REMEDY,
         )
     )
+
+
+def _of_uncovered_kind(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
+    """The error for a model of a kind that the catalogue does not judge; None for any other name.
+
+    `names` are what the names of such models begin with, `whole` those that begin others' too.
+    """
+    key = canonical(name.rpartition("/")[2])
+    for kind, facts in (catalogue.common("things").get("uncovered") or {}).items():
+        is_whole = key in map(canonical, _strings(facts.get("whole")))
+        starts = [re.escape(canonical(start)) for start in _strings(facts.get("names"))]
+        # a version follows with or without a sign between: yolov8, YOLO11n
+        if not is_whole and not re.fullmatch(rf"(?:{'|'.join(starts)})(?:-?\d.*|-.*)?", key):
+            continue
+        instead = [model for model in _strings(facts.get("try_instead")) if model in catalogue]
+        return UnknownModelError(
+            f"{_shown(typed)} is a model for {kind}: {facts['answer']}",
+            remedy=(
+                f"one of that kind: selfhost check {instead[0]}" if instead else _WHAT_IS_COVERED
+            ),
+        )
+    return None
 
 
 def _no_model(typed: str, facts: Mapping[str, Any], catalogue: Catalogue) -> NotAModelError:
@@ -917,13 +957,29 @@ def _listed_alike(message: str, name: str, catalogue: Catalogue) -> UnknownModel
     """
     base, options = _with_options(name.rpartition("/")[2].removesuffix(":latest"))
     key = re.sub(r"(?:-i-1)?-gguf$", "", canonical(base))
-    model = _alike(base[-1:].lower(), catalogue).get(key)
-    if model is None:
+    models, shorter = _alike(base[-1:].lower(), catalogue)
+    model = models.get(key)
+    if model is not None:
+        return UnknownModelError(
+            f"{message}: it has the layers of {model}, so it needs as much",
+            nearest=(model,),
+            remedy=f"selfhost check {model}{options}",
+        )
+    # tunes of one name come in sizes, of which the listed ones are not all
+    listed = {model: own for own, model in shorter.get(key, {}).items()}
+    if not listed:
         return None
+    told = [f"{own} has the layers of {model}" for model, own in listed.items()]
+    layers = " and ".join(told[:_NAMED])
+    is_single = len(listed) == 1
     return UnknownModelError(
-        f"{message}: it has the layers of {model}, so it needs as much",
-        nearest=(model,),
-        remedy=f"selfhost check {model}{options}",
+        f"{message} without its size: {layers}; another size needs more or less",
+        nearest=tuple(listed),
+        remedy=(
+            f"if you mean that one: selfhost check {next(iter(listed))}{options}"
+            if is_single
+            else "type its name with the size"
+        ),
     )
 
 
@@ -932,30 +988,41 @@ _VERSION = pattern(r"[-_.]v?\d+(?:\.\d+)*$", re.IGNORECASE)
 _SIZE_AT_END = pattern(r"(?<=[a-z]{4})[-_.]\d+(?:\.\d+)?b$", re.IGNORECASE)
 
 
-def _alike(letter: str, catalogue: Catalogue) -> Mapping[str, str]:
+_Alike = tuple[Mapping[str, str], Mapping[str, Mapping[str, str]]]
+
+
+def _alike(letter: str, catalogue: Catalogue) -> _Alike:
     """The model whose layers a repository has, by the repository's name as `canonical` writes it,
-    with its account and without, whole and without version and size; of the names that end in that
-    letter. What tunes of different models are called so is left out.
+    with its account and without, whole and without its version; and by a name without its size, or
+    one that tunes of different models have, the model of each repository called so. Of the names
+    that end in that letter.
     """
-    models: dict[str, str] | None = catalogue.derived.get(f"alike {letter}")
-    if models is None:
-        # most names differ in their last letter, and to rewrite all of them takes far longer
-        models = catalogue.derived[f"alike {letter}"] = {}
-        shorter: dict[str, set[str]] = {}
-        for model, repositories in catalogue.common("alike")["alike"].items():
-            for repository in repositories:
-                own = repository.rpartition("/")[2]
-                if own[-1:].lower() == letter:
-                    models.setdefault(canonical(repository), model)
-                    models.setdefault(canonical(own), model)
-                plain = _VERSION.sub("", own)
-                for stem in {plain, _SIZE_AT_END.sub("", plain)} - {own}:
-                    if stem[-1:].lower() == letter:
-                        shorter.setdefault(canonical(stem), set()).add(model)
-        for stem, meant in shorter.items():
-            if len(meant) == 1:
-                models.setdefault(stem, next(iter(meant)))
-    return models
+    alike: _Alike | None = catalogue.derived.get(f"alike {letter}")
+    if alike is not None:
+        return alike
+    # most names differ in their last letter, and to rewrite all of them takes far longer
+    models: dict[str, str] = {}
+    unversioned: dict[str, dict[str, str]] = {}
+    unsized: dict[str, dict[str, str]] = {}
+    for model, repositories in catalogue.common("alike")["alike"].items():
+        for repository in repositories:
+            own = repository.rpartition("/")[2]
+            if own[-1:].lower() == letter:
+                models.setdefault(canonical(repository), model)
+                models.setdefault(canonical(own), model)
+            plain = _VERSION.sub("", own)
+            stem = _SIZE_AT_END.sub("", plain)
+            if plain != own and plain[-1:].lower() == letter:
+                unversioned.setdefault(canonical(plain), {})[own] = model
+            if stem != plain and stem[-1:].lower() == letter:
+                unsized.setdefault(canonical(stem), {})[own] = model
+    for plain, named in unversioned.items():
+        if len(set(named.values())) == 1:
+            models.setdefault(plain, next(iter(named.values())))
+        else:
+            unsized.setdefault(plain, {}).update(named)
+    catalogue.derived[f"alike {letter}"] = models, unsized
+    return models, unsized
 
 
 # of a name's words: a number of parameters in billions or millions

@@ -185,10 +185,10 @@ def _model_parts(root: Table, key: str) -> tuple[ModelParts, ...]:
 class RuntimeSpec(Record):
     """One program that loads models: `specs/runtimes/<id>.toml`.
 
-    `library`: the runtime whose classes it computes with, so that the memory rules of that one
-    hold; empty where it is the program itself. `beside_library_bytes` is what importing it takes
-    beside that library. `named_alone`: it loads no models but those whose
-    spec names it under `runtimes`.
+    `library`: the runtime whose code it computes with, so that the rules of that one for memory
+    and pace hold; empty where it is the program itself. `beside_library_bytes` is what importing
+    it takes beside that library. `named_alone`: it loads no models but those whose spec names it
+    under `runtimes`.
 
     `formats` in order of preference; `systems` as `linux-x86_64`, `macos-aarch64`, …; `modalities`
     it can serve; `text_part`: by architecture row, or `*`, the families (all where none is named)
@@ -197,18 +197,21 @@ class RuntimeSpec(Record):
     downloads land in; `present` are command names or Python distributions that show it is
     installed; `install` is the line that gets it by system, or for `any`; `install_needs` what must
     be there first; `install_otherwise` how else it is had, by system, or `SYSTEM-VENDOR` or
-    `SYSTEM-accelerator` where the model is on one; `install_with` by system what the line wants
-    that not everyone has, so that `install_otherwise` is named before it; `install_first` by vendor
-    what comes before; `split_mixture` who places the experts that an accelerator does not hold;
+    `SYSTEM-accelerator` where the model is on one; `install_not_for` names those of them for which
+    the line gets a build that is slower there, so that `install_otherwise` stands in its place;
+    `install_with` by the same what the line wants that not everyone has, so that
+    `install_otherwise` is named before it; `install_first` by vendor what comes before;
+    `split_mixture` who places the experts that an accelerator does not hold;
     `other_programs` by architecture row what its users run instead;
     `builds` where releases can be downloaded; `command` the line that
     downloads and runs a model, with `{repository}`, `{quantization}`, `{context_tokens}` (per
     sequence), `{total_context_tokens}`, `{parallel}`, `{kv_cache_type}`, `{tag}`, `{draft}` (a
     repository, with `:{quantization}` for GGUF), `{adapter}` (a file) to fill in; `commands` by
-    family, or by main use, the same where another line is needed; `inputs` by modality what fills
-    `{input}` of it; `steps_option` what fills `{steps}` where a spec states its steps (`{count}`),
-    which a program does not take by itself; `tiled_option` fills `{tiled}`, but not where a spec
-    states a way that is taken without, and `result_option` `{result}` of one (`{height}`, …);
+    family, or by main use, the same where another line is needed; `inputs` by model, by first
+    input and modality (`image-to-video`) or by modality what fills `{input}` of it;
+    `steps_option` what fills `{steps}` where a spec states its steps (`{count}`), which a program
+    does not take by itself; `tiled_option` fills `{tiled}`, but not where a spec states a way that
+    is taken without, and `result_option` `{result}` of one (`{height}`, …);
     `casts` are types that
     it loads float32 files in if told, by `cast_option`, which fills `{cast}`; `remote_code_option`
     what fills `{remote_code}` where the repository's own code
@@ -261,6 +264,13 @@ class RuntimeSpec(Record):
     `most_sequences` is how many it can serve at once; None where nothing bounds them but memory.
     `slots`: how many it makes room for unless its command says how many, all in one cache; 0 where
     it makes room for one.
+
+    `on_shared_gpu`: its builds compute on a GPU of Apple or NVIDIA that shares the RAM; of a
+    program without it that is not known. `unpacked_option` has it read the weights as they lie in
+    the file, where it would lay them out anew for the processor.
+
+    `shown_with`: the runtime whose command stands beside its own, where one line says it all.
+    `projector_apart`: the image encoder of a model that sees is a file of its own beside the text.
 
     Of the programs that run llama.cpp's code: `flash_attention`, False where it is off unless asked
     for; `logits_rows`, for which tokens it reserves logits: the last of each "sequence", or of a
@@ -316,6 +326,7 @@ class RuntimeSpec(Record):
     install: Mapping[str, str] = read_by(texts, default={})
     install_first: Mapping[str, str] = read_by(texts, default={})
     install_otherwise: Mapping[str, str] = read_by(texts, default={})
+    install_not_for: tuple[str, ...] = read_by(Table.strings, default=())
     install_with: Mapping[str, str] = read_by(texts, default={})
     split_mixture: str = read_by(Table.string, default="")
     other_programs: Mapping[str, str] = read_by(texts, default={})
@@ -359,6 +370,10 @@ class RuntimeSpec(Record):
     kv_cache_types: tuple[str, ...] = read_by(Table.strings, choices=KV_CACHE_TYPES, default=())
     share_option: str = read_by(Table.string, default="")
     maps_files: bool = read_by(Table.boolean, default=False)
+    on_shared_gpu: bool = read_by(Table.boolean, default=False)
+    unpacked_option: str = read_by(Table.string, default="")
+    shown_with: str = read_by(Table.string, default="")
+    projector_apart: bool = read_by(Table.boolean, default=False)
     most_sequences: int | None = read_by(Table.integer, minimum=1, default=None)
     slots: int = read_by(Table.integer, minimum=1, default=0)
     flash_attention: bool = read_by(Table.boolean, default=True)
@@ -386,7 +401,7 @@ class RuntimeSpec(Record):
 
     @property
     def computes_with(self) -> str:
-        """The id of the runtime whose memory rules hold."""
+        """The id of the runtime whose rules for memory and pace hold."""
         return self.library or self.id
 
     def rule_of(self, quantization: str | None) -> QuantizationRule | None:

@@ -370,6 +370,17 @@ def capability_by_name(name: str) -> str | None:
     return None
 
 
+def works_on_few_tokens(name: str, capability: str | None) -> bool:
+    """Whether vLLM counts a GPU of that name, or of that compute capability, among the small ones
+    whatever its memory.
+    """
+    plain = name.lower()
+    return any(
+        (row["word"] in plain if "word" in row else row["capability"] == capability)
+        for row in _table()["small"]
+    )
+
+
 def bytes_per_second(memory: Mapping[str, Any]) -> tuple[float, float, float]:
     """What memory gives with all `channels` of so many `bits` (64 where left out) filled, at each
     of the three rates in `mts`, millions of transfers a second: slowest, usual, fastest.

@@ -29,6 +29,8 @@ PURPOSES = ("huggingface", "llama.cpp", "ollama", "whisper.cpp")
 # no runtime that is judged, but its models can be loaded by llama.cpp: what `PresentModel.store`
 # and `PresentRuntime.id` may be too
 LM_STUDIO = "lm-studio"
+# by purpose: stores of other programs, whose files a runtime is given by their path
+FILES_BY_PATH = {"llama.cpp": (LM_STUDIO,)}
 
 # above what any machine has: x86 and Arm address at most 2**52 bytes of memory; network volumes
 # report up to 2**64 bytes free

@@ -355,13 +355,37 @@ def _narrows(verdict: Verdict, *, measured: bool) -> bool:
 
 def _remarks(blocks: list[Block], verdict: Verdict) -> None:
     """Reason and remedy of what did not pass, the worst first, unless a row says it already."""
-    said = (*_SAID_BY_ROW, *(_STEPS if verdict.can_run else ("runtime-not-installed",)))
+    remarks = _unsaid(verdict)
+    tight = tight_finding(verdict) if verdict.can_run else None
+    if tight is not None and tight.remedy:
+        what = "GPU runs out of memory" if tight.check == "accelerator" else "memory runs short"
+        blocks += [BLANK, say(f"If the {what}: {tight.remedy}.", indent=2, hang=2)]
+    others = []
+    for finding in remarks:
+        if finding.code != "accelerator-partly":
+            others.append(finding)
+        elif finding.needs and finding.remedy and not _is_to_type(finding.remedy, verdict):
+            # how much of it the row says
+            blocks.append(say(f"GPU: {finding.remedy}", indent=2, hang=2))
+    if others:
+        blocks.append(BLANK)
+    for finding in others:
+        reason_blocks(blocks, finding.check, finding.reason, finding.remedy)
+
+
+def _unsaid(verdict: Verdict) -> list[Finding]:
+    """What did not pass and neither a row nor the first lines say, the worst first."""
+    said = (
+        *_SAID_BY_ROW,
+        *(_STEPS if verdict.can_run else ("runtime-not-installed",)),
+        # the first lines have it
+        "weights-closed",
+    )
+    outcomes: tuple[Outcome, ...] = (Outcome.FAIL, Outcome.UNKNOWN, Outcome.WARN)
     if verdict.route in (Route.API, Route.NEITHER):
         # what would only be worth knowing if it ran is left to `-v`
-        outcomes: tuple[Outcome, ...] = (Outcome.FAIL,)
-    else:
-        outcomes = (Outcome.FAIL, Outcome.UNKNOWN, Outcome.WARN)
-    remarks = [
+        outcomes = (Outcome.FAIL,)
+    return [
         finding
         for outcome in outcomes
         for finding in ordered(verdict)
@@ -370,28 +394,12 @@ def _remarks(blocks: list[Block], verdict: Verdict) -> None:
         # what is assumed of a simulated machine stands in one sentence above
         and not (verdict.machine.planning and finding.code.endswith("-assumed"))
         and (finding.check != "license" or _license_matters(verdict, finding))
-        # the first lines have it
-        and finding.code != "weights-closed"
     ]
-    tight = tight_finding(verdict) if verdict.can_run else None
-    if tight is not None and tight.remedy:
-        what = "GPU runs out of memory" if tight.check == "accelerator" else "memory runs short"
-        blocks += [BLANK, say(f"If the {what}: {tight.remedy}.", indent=2, hang=2)]
-    for finding in remarks:
-        if (
-            finding.code == "accelerator-partly"
-            and finding.needs
-            and finding.remedy
-            # a line to type says it
-            and not any(f"`{line}`" in finding.remedy for line in verdict.setup)
-        ):
-            # how much of it the row says
-            blocks.append(say(f"GPU: {finding.remedy}", indent=2, hang=2))
-    others = [finding for finding in remarks if finding.code != "accelerator-partly"]
-    if others:
-        blocks.append(BLANK)
-    for finding in others:
-        reason_blocks(blocks, finding.check, finding.reason, finding.remedy)
+
+
+def _is_to_type(remedy: str, verdict: Verdict) -> bool:
+    """Whether a line to type says what the remedy does."""
+    return any(f"`{line}`" in remedy for line in verdict.setup)
 
 
 def _is_of_the_shell(finding: Finding, verdict: Verdict) -> bool:

@@ -132,14 +132,10 @@ def first_token(
     return SecondsRange(low=min(fast, likely), likely=likely, high=max(slow, likely))
 
 
-# whose prompts were measured: its rules stand for other programs
-_MEASURED = "llama.cpp"
-
-
 def with_whole_answer(
     pace: Speed,
     workload: Workload,
-    at: Callable[[float | None, str | None], Speed],
+    at: Callable[..., Speed],
     *,
     on_processor: bool,
     architecture: Architecture | None,
@@ -148,12 +144,13 @@ def with_whole_answer(
     """The pace with what the workload asks beyond it: the time to the first token for a prompt, and
     the total of several sequences; `how` says what they rest on, or why there is none.
 
-    `at` gives the pace with so many tokens in the context, by the rules of a program.
+    `at` gives the pace with so many tokens in the context; with `as_measured` by the rules of the
+    program whose prompts were measured, which stand for others.
     """
     prompt = pace.prompt
     if prompt is None and pace.decode is not None:
-        prompt = at(None, _MEASURED).prompt
-    empty = at(0, workload.runtime).decode
+        prompt = at(None, as_measured=True).prompt
+    empty = at(0).decode
     if pace.decode is None or empty is None:
         return pace
     if prompt is None:
@@ -164,7 +161,7 @@ def with_whole_answer(
     how = pace.how
     wanted = workload.prompt_tokens
     if wanted is not None and wanted <= (workload.context_tokens or wanted):
-        after, middle = at(wanted, workload.runtime).decode, at(wanted / 2, workload.runtime).decode
+        after, middle = at(wanted).decode, at(wanted / 2).decode
         if after is not None and middle is not None:
             attending = middle if on_processor else None
             seconds = first_token(wanted, prompt, after, attending, empty)

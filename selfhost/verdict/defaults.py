@@ -510,7 +510,7 @@ class _Search:
             rooms = [room_of(cards[number], gpu_only=gpu_only) for number in used]
             taken = sum(term.high_bytes for term in terms)
             return None not in rooms and taken <= share * sum(room or 0 for room in rooms)
-        if not uses_shared_gpu(self._machine, way.question.workload.runtime):
+        if not uses_shared_gpu(self._machine, way.question.runtime):
             return False
         limits = metal_limits(cards[0], self._machine)
         return limits is not None and needs.memory.high_bytes <= share * limits[0]

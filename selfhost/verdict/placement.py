@@ -7,7 +7,7 @@ from functools import partial
 
 from ..core.records import Record, remembered
 from ..core.units import GIB
-from ..machine.gpus import capability_by_name
+from ..machine.gpus import capability_by_name, works_on_few_tokens
 from ..machine.record import Accelerator, Machine
 from ..needs.records import (
     SHARED_OUT,
@@ -339,14 +339,13 @@ def room_of(device: Accelerator, *, gpu_only: bool) -> int | None:
 
 
 def is_large(device: Accelerator) -> bool:
-    """True where vLLM works on more at once: on a device of 70 GiB or more, but for an A100 and
-    a GB10.
+    """True where vLLM works on more at once: on a device of 70 GiB or more, but for those that the
+    table of GPUs has as `small`, an A100 and a GB10.
     """
-    small = (
-        "a100" in device.name.lower()
-        or (device.compute_capability or capability_by_name(device.name)) == "12.1"
-    )
-    return (device.memory_total_bytes or 0) >= LARGE_DEVICE_BYTES and not small
+    if (device.memory_total_bytes or 0) < LARGE_DEVICE_BYTES:
+        return False
+    capability = device.compute_capability or capability_by_name(device.name)
+    return not works_on_few_tokens(device.name, capability)
 
 
 def _for(term: Term, device: Accelerator) -> Term:

@@ -13,7 +13,7 @@ from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.records import Record, Unread
 from ..core.workload import Workload
-from ..machine.record import LM_STUDIO, Machine, PresentModel
+from ..machine.record import FILES_BY_PATH, LM_STUDIO, Machine, PresentModel
 from ..needs.records import How, Needs
 
 # Two conversions to one quantization differ by some per cent at most (importance matrix, token
@@ -85,8 +85,7 @@ def unseen(machine: Machine, purpose: str) -> Unread | None:
         for disk in machine.disks or ()
         if place is not None and disk.path == place.path
     } | {purpose}
-    # llama.cpp is given LM Studio's files by their path
-    same |= {LM_STUDIO} if purpose == "llama.cpp" else set()
+    same |= set(FILES_BY_PATH.get(purpose, ()))
     facts = {"models_present", *(f"models_present.{store}" for store in same)}
     return next((entry for entry in machine.unread if entry.fact in facts), None)
 
@@ -101,12 +100,12 @@ def elsewhere(
         if not model.complete or "mmproj" in (model.file or "").lower():
             continue
         runtime, quantization, wanted = _meant_for(model, workload)
-        if quantization is None and runtime != "transformers":
+        if quantization is None and wanted.format != "safetensors":
             continue
         if runtime == workload.runtime and quantization in (None, workload.quantization):
             continue
         program = catalogue.runtime(runtime)
-        if _lacks_projector(model, spec, runtime, machine):
+        if _lacks_projector(model, spec, program, machine):
             continue
         if not _reached(model, program, machine):
             continue
@@ -121,9 +120,11 @@ def elsewhere(
     return None
 
 
-def _lacks_projector(model: PresentModel, spec: ModelSpec, runtime: str, machine: Machine) -> bool:
-    """Whether llama.cpp has the model's text alone: its image encoder is a file of its own."""
-    if runtime != "llama.cpp" or spec.modality != "vision":
+def _lacks_projector(
+    model: PresentModel, spec: ModelSpec, program: RuntimeSpec, machine: Machine
+) -> bool:
+    """Whether the program has the model's text alone: its image encoder is a file of its own."""
+    if not program.projector_apart or spec.modality != "vision":
         return False
     return _projector(model, machine) is None
 
@@ -206,7 +207,7 @@ def _found(
 
 def _reached(model: PresentModel, runtime: RuntimeSpec, machine: Machine) -> bool:
     """Whether it lies where the runtime would look, or may be named to it by its path."""
-    if model.store == runtime.store or (runtime.id == "llama.cpp" and model.store == LM_STUDIO):
+    if model.store in (runtime.store, *FILES_BY_PATH.get(runtime.store, ())):
         return True
     # llama.cpp shares Hugging Face's cache unless LLAMA_CACHE says otherwise
     place, other = machine.disk_for(runtime.store), machine.disk_for(model.store or "")

@@ -26,6 +26,7 @@ from .speed import (
     depth_of_short_chat,
     foreign_to_rules,
     is_in_whole,
+    may_use_shared_gpu,
     predict_step,
     shares_of,
     strength_of,
@@ -223,7 +224,7 @@ class Question(Record):
             read_bytes=self.read_bytes or {},
             operations=self.operations,
             depth_tokens=depth_of_short_chat(self.workload.context_tokens),
-            foreign=foreign_to_rules(self.workload.runtime),
+            foreign=foreign_to_rules(self.runtime),
         )
 
     @property
@@ -902,16 +903,19 @@ def _strength(question: Question, placed: Needs) -> Callable[[Machine], Any] | N
     """Of a pace of text what gives `strength_of` a machine."""
     if question.read_bytes is None or placed.memory is None:
         return None
-    runtime = question.workload.runtime
-    return lambda machine: strength_of(machine, _laid_out(question, placed, machine, runtime))
+    return lambda machine: strength_of(machine, _laid_out(question, placed, machine))
 
 
-def _laid_out(question: Question, placed: Needs, machine: Machine, runtime: str | None) -> LaidOut:
-    """How that program computes what is placed so."""
+def _laid_out(
+    question: Question, placed: Needs, machine: Machine, *, as_measured: bool = False
+) -> LaidOut:
+    """How its program computes what is placed so; `as_measured`: how the program that was measured
+    uses a GPU that shares the RAM.
+    """
     program = question.runtime
     return LaidOut(
         context_tokens=question.workload.context_tokens,
-        runtime=runtime,
+        on_shared_gpu=as_measured or may_use_shared_gpu(program),
         offloaded=shares_of(placed) if placed.placement != "host" else None,
         at_once=program is not None and bool(program.tensor_parallel_option),
         operations_share=1.0 if program is None else program.operations_share,
@@ -1066,10 +1070,10 @@ def _with_whole_answer(question: Question, placed: Needs, machine: Machine, pace
         return pace
     from .batch import with_whole_answer
 
-    def at(depth_tokens: float | None, runtime: str | None) -> Speed:
-        return _pace_at(question, placed, machine, depth_tokens, runtime)
+    def at(depth_tokens: float | None, *, as_measured: bool = False) -> Speed:
+        return _pace_at(question, placed, machine, depth_tokens, as_measured=as_measured)
 
-    in_ram = placed.placement == "host" and not uses_shared_gpu(machine, workload.runtime)
+    in_ram = placed.placement == "host" and not uses_shared_gpu(machine, question.runtime)
     return with_whole_answer(
         pace,
         workload,
@@ -1089,19 +1093,22 @@ def _pace_at(
     placed: Needs,
     machine: Machine,
     depth_tokens: float | None,
-    runtime: str | None,
+    *,
+    as_measured: bool = False,
 ) -> Speed:
-    """The pace of one sequence with so many tokens in its context, by the rules of that program;
-    None: of a short chat.
+    """The pace of one sequence with so many tokens in its context, None: of a short chat.
+    `as_measured`: by the rules of the program that was measured, whichever is asked about.
     """
     step = question.step
-    if runtime != question.workload.runtime:
+    if as_measured:
         # that program has other names for the types
         stored = {_STORED_AS.get(name, name): size for name, size in step.read_bytes.items()}
-        step = step.replace(read_bytes=stored, foreign=foreign_to_rules(runtime))
+        step = step.replace(read_bytes=stored, foreign=None)
     if depth_tokens is not None:
         step = step.at(depth_tokens)
-    return predict_step(machine, step, _laid_out(question, placed, machine, runtime))
+    return predict_step(
+        machine, step, _laid_out(question, placed, machine, as_measured=as_measured)
+    )
 
 
 def _has_shared_gpu(machine: Machine) -> bool:
@@ -1119,7 +1126,7 @@ def _predicted(question: Question, placed: Needs, machine: Machine) -> tuple[Spe
         return None, "where it would run is not known, because its memory need is not"
     if question.read_bytes is None:
         return None, why
-    pace = _pace_at(question, placed, machine, None, question.workload.runtime)
+    pace = _pace_at(question, placed, machine, None)
     drafted = question.companions.drafted_tokens if question.companions is not None else 0
     if drafted:
         return with_draft(pace, drafted), why

@@ -42,6 +42,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..catalogue.runtime import RuntimeSpec
     from .experts import Left
     from .graphics import Gpu, Peak
 
@@ -141,10 +142,11 @@ def with_draft(alone: Speed, drafted_tokens: int) -> Speed:
 _PROMPT_DENSE, _PROMPT_EXPERTS = (0.45, 1.0, 1.4), (0.1, 0.45, 1.2)
 
 
-# their builds use the GPU beside the RAM where it is one of these makers'; of other GPUs and
-# programs it is not known
+# builds of programs use the GPU beside the RAM where it is one of these makers', if `on_shared_gpu`
+# is true of them; of other GPUs and programs it is not known
 _SHARED_VENDORS = ("apple", "nvidia")
-_RUNS_ON_SHARED = (None, "llama.cpp", "ollama", "llama-cpp-python", "mlx", "vllm")
+# the program whose runs were measured: its rules hold for those that compute with its code
+_MEASURED = "llama.cpp"
 
 
 # the smallest model measured reads over 100 times as much; below, what a program does beside it
@@ -155,7 +157,8 @@ LEAST_READ_BYTES = 1 << 20
 class LaidOut(Record):
     """How a model lies on a machine, and how a program computes it there.
 
-    `context_tokens`: for how many there is room; `runtime` is the id of a `RuntimeSpec`.
+    `context_tokens`: for how many there is room; `on_shared_gpu`: the program uses a GPU that
+    shares the RAM, as in `RuntimeSpec`.
     `offloaded`: number of an accelerator in the machine's list -> share of the layers that lie on
     it (`shares_of`); the rest is in RAM. `at_once`: the runtime gives each of several a part of
     every layer, instead of whole layers. `operations_share`: of the graph's operations, those that
@@ -167,7 +170,7 @@ class LaidOut(Record):
     """
 
     context_tokens: int | None = None
-    runtime: str | None = None
+    on_shared_gpu: bool = True
     offloaded: Mapping[int, float] | None = None
     at_once: bool = False
     operations_share: float = 1.0
@@ -187,14 +190,18 @@ def predict(
     *,
     operations: int | None = None,
     depth_tokens: float | None = None,
+    runtime: RuntimeSpec | None = None,
 ) -> Speed:
     """The pace with `depth_tokens` of the context filled; None: those of a short chat
-    (`SHORT_CHAT_TOKENS`), or half of the context where that is less.
+    (`SHORT_CHAT_TOKENS`), or half of the context where that is less. `runtime` is the
+    program, None the one that was measured.
 
     `read_bytes` are the weights read for one token by stored type (`needs.decode_bytes_by_type`);
     {} gives no range. `operations` are those of the step's graph (`graphs.operations`). Without an
     architecture the cost of layers and context is not known and the slow end is lower.
     """
+    if not may_use_shared_gpu(runtime):
+        way = way.replace(on_shared_gpu=False)
     if depth_tokens is None:
         depth_tokens = depth_of_short_chat(way.context_tokens)
     step = Step(
@@ -202,7 +209,7 @@ def predict(
         read_bytes=read_bytes,
         operations=operations,
         depth_tokens=depth_tokens,
-        foreign=foreign_to_rules(way.runtime),
+        foreign=foreign_to_rules(runtime),
     )
     return predict_step(machine, step, way)
 
@@ -212,9 +219,14 @@ def depth_of_short_chat(context_tokens: int | None) -> float:
     return min(SHORT_CHAT_TOKENS, (context_tokens or 0) / 2)
 
 
-def foreign_to_rules(runtime: str | None) -> str | None:
-    """The runtime, where it is another program than those that were measured."""
-    return None if runtime in (None, *_SAME_RULES) else runtime
+def foreign_to_rules(runtime: RuntimeSpec | None) -> str | None:
+    """The runtime's id, where it computes with other code than was measured."""
+    return None if runtime is None or runtime.computes_with == _MEASURED else runtime.id
+
+
+def may_use_shared_gpu(runtime: RuntimeSpec | None) -> bool:
+    """Whether its builds compute on a GPU that shares the RAM; None: as the program measured."""
+    return runtime is None or runtime.on_shared_gpu
 
 
 def predict_step(machine: Machine, step: Step, way: LaidOut) -> Speed:
@@ -235,7 +247,7 @@ def predict_step(machine: Machine, step: Step, way: LaidOut) -> Speed:
             experts_apart=way.experts_apart,
             filled=way.filled,
         )
-    shared = _shared_gpu(machine, way.runtime)
+    shared = _shared_gpu(machine, way.on_shared_gpu)
     if shared is not None and shared.used:
         return _on_shared_gpu(machine, shared, step, context, way.on_shared)
     return _on_processor(machine, shared, step, context)
@@ -250,7 +262,7 @@ def strength_of(machine: Machine, way: LaidOut) -> tuple[tuple[Any, ...], tuple[
         return None
     if way.offloaded:
         return _strength_of_accelerators(machine, way.offloaded, way.at_once, way.filled)
-    in_ram = _strength_in_ram(machine, way.runtime)
+    in_ram = _strength_in_ram(machine, way.on_shared_gpu)
     if in_ram is None or in_ram[0] != "shared":
         return None if in_ram is None else ((in_ram[0],), in_ram[1])
     if min(way.on_shared) < 1:
@@ -282,8 +294,8 @@ def _strength_of_accelerators(
 
 
 @lru_cache(maxsize=4096)
-def _strength_in_ram(machine: Machine, runtime: str | None) -> tuple[str, tuple[float, ...]] | None:
-    shared = _shared_gpu(machine, runtime)
+def _strength_in_ram(machine: Machine, on_shared_gpu: bool) -> tuple[str, tuple[float, ...]] | None:
+    shared = _shared_gpu(machine, on_shared_gpu)
     if shared is not None and shared.used:
         return "shared", shared.gpu.strength
     processor = _strength_of_processor(machine)
@@ -392,9 +404,6 @@ def _in_context(step: Step, context: float, pace_of: Callable[[Step], float]) ->
 
 def _by_llama(foreign: str | None) -> str:
     return f"; by the rules of llama.cpp, because {foreign} was not measured" if foreign else ""
-
-
-_SAME_RULES = ("llama.cpp", "ollama", "llama-cpp-python")
 
 
 def shares_of(needs: Needs) -> dict[int, float]:
@@ -623,8 +632,10 @@ class _SharedGpu(Record):
     used: bool
 
 
-def _shared_gpu(machine: Machine, runtime: str | None) -> _SharedGpu | None:
-    """The GPU beside the RAM; None where there is none, or nothing tells how fast the memory is."""
+def _shared_gpu(machine: Machine, on_shared_gpu: bool = True) -> _SharedGpu | None:
+    """The GPU beside the RAM, which the program computes on if `on_shared_gpu`; None where there is
+    none, or nothing tells how fast the memory is.
+    """
     device = next(
         (accelerator for accelerator in machine.accelerators or () if accelerator.unified), None
     )
@@ -636,7 +647,7 @@ def _shared_gpu(machine: Machine, runtime: str | None) -> _SharedGpu | None:
     used = (
         device is not None
         and device.vendor.lower() in _SHARED_VENDORS
-        and runtime in _RUNS_ON_SHARED
+        and on_shared_gpu
         and not is_guest(machine)
     )
     from .graphics import gpu_with
@@ -649,13 +660,13 @@ def shared_gpu_of(machine: Machine) -> Gpu | None:
     """The GPU that shares the RAM, as far as decoding needs it; None where there is none, or
     nothing tells how fast the memory is.
     """
-    shared = _shared_gpu(machine, None)
+    shared = _shared_gpu(machine)
     return None if shared is None else shared.gpu
 
 
-def uses_shared_gpu(machine: Machine, runtime: str | None) -> bool:
-    """Whether a model in RAM is computed by a GPU that shares it."""
-    shared = _shared_gpu(machine, runtime)
+def uses_shared_gpu(machine: Machine, runtime: RuntimeSpec | None) -> bool:
+    """Whether a model in RAM is computed by a GPU that shares it; None: by the program measured."""
+    shared = _shared_gpu(machine, may_use_shared_gpu(runtime))
     return shared is not None and shared.used
 
 
@@ -663,7 +674,7 @@ def instruction_sets_for_layout(machine: Machine) -> tuple[str, ...] | None:
     """Those by which llama.cpp lays the weights out anew for the processor; none where a GPU
     that shares the RAM reads them as they are.
     """
-    return () if uses_shared_gpu(machine, "llama.cpp") else machine.instruction_sets
+    return () if uses_shared_gpu(machine, None) else machine.instruction_sets
 
 
 def _shared_peak(machine: Machine, device: Accelerator | None) -> Peak | None:
@@ -799,12 +810,16 @@ def advice(
     read_bytes: Mapping[str, int],
     *,
     context_tokens: int | None,
-    runtime: str | None,
+    runtime: RuntimeSpec | None,
 ) -> tuple[str, ...]:
     """What measurements say would make it faster here; nothing where none applies."""
     lines = []
-    if runtime == "llama.cpp" and "avx512f" in (machine.instruction_sets or ()):
-        lines += _layout_advice(read_bytes)
+    if (
+        runtime is not None
+        and runtime.unpacked_option
+        and "avx512f" in (machine.instruction_sets or ())
+    ):
+        lines += _layout_advice(runtime, read_bytes)
     if architecture is not None and context_tokens and sum(read_bytes.values()):
         times = _times_as_long(machine, architecture, read_bytes, context_tokens, runtime)
         if times is not None and times > 2:
@@ -815,21 +830,22 @@ def advice(
     return tuple(lines)
 
 
-def _layout_advice(read_bytes: Mapping[str, int]) -> list[str]:
-    """What llama.cpp gains with AVX-512 where it leaves the weights as they are."""
+def _layout_advice(runtime: RuntimeSpec, read_bytes: Mapping[str, int]) -> list[str]:
+    """What the program gains with AVX-512 where it leaves the weights as they are."""
     size = sum(read_bytes.values())
     if not size:
         return []
     share = {name: count / size for name, count in read_bytes.items()}
+    makes = f"{runtime.unpacked_option} makes {runtime.name}"
     if share.get("MXFP4", 0) > 0.3:
         return [
-            "--no-repack makes llama.cpp faster with MXFP4: prompts by 79 %, decoding by 21 %"
+            f"{makes} faster with MXFP4: prompts by 79 %, decoding by 21 %"
             " (measured on Zen 5, 2 threads)"
         ]
     if share.get("Q4_K", 0) + share.get("Q2_K", 0) > 0.5:
         return [
-            "--no-repack makes llama.cpp read prompts 77 to 89 % faster and decode 11 to 20 %"
-            " slower, without a second copy of the weights (measured on Zen 5, 2 threads)"
+            f"{makes} read prompts 77 to 89 % faster and decode 11 to 20 % slower, without a second"
+            " copy of the weights (measured on Zen 5, 2 threads)"
         ]
     return []
 
@@ -839,14 +855,14 @@ def _times_as_long(
     architecture: Architecture,
     read_bytes: Mapping[str, int],
     context_tokens: int,
-    runtime: str | None,
+    runtime: RuntimeSpec | None,
 ) -> float | None:
     """How much longer a token takes with a full context than with an empty one; None where
     nothing tells the bandwidth.
     """
     empty = Step(architecture=architecture, read_bytes=FrozenDict(read_bytes))
     full = empty.at(context_tokens)
-    shared, memory = _shared_gpu(machine, runtime), bandwidth(machine)
+    shared, memory = _shared_gpu(machine, may_use_shared_gpu(runtime)), bandwidth(machine)
     if shared is not None and shared.used:
         return shared.gpu.seconds(full)[1] / shared.gpu.seconds(empty)[1]
     if memory is None:

@@ -271,6 +271,10 @@ def test_what_a_file_refers_to_exists() -> None:
         assert {facts["model"], *facts["others"]} <= set(IDS)
         assert facts["model"] not in facts["others"]
         assert facts["why"]
+    for facts in common("things")["uncovered"].values():
+        assert facts["names"]
+        assert facts["answer"]
+        assert set(facts["try_instead"]) <= set(IDS)
     for facts in common("things")["thing"].values():
         assert facts["try_instead"] or "this catalogue has no" in facts["answer"]
         assert set(facts["try_instead"]) <= set(IDS)
@@ -544,11 +548,15 @@ def test_gpt_j_is_stored_as_float32() -> None:
 
 def test_only_programs_of_llama_cpp_split_layers() -> None:
     """llama.cpp, and the programs that run its code, can leave some layers in RAM; the default of the others is all or nothing."""
-    assert {id for id in RUNTIMES if runtime_of(id).splits_layers} == {
-        "llama.cpp",
-        "ollama",
-        "llama-cpp-python",
-    }
+    of_llama_cpp = {id for id in RUNTIMES if runtime_of(id).computes_with == "llama.cpp"}
+    assert of_llama_cpp == {"llama.cpp", "ollama", "llama-cpp-python"}
+    assert {id for id in RUNTIMES if runtime_of(id).splits_layers} == of_llama_cpp
+
+
+def test_a_runtime_names_only_runtimes() -> None:
+    """The one whose code it computes with, and the one whose command is shown beside its own."""
+    for id in RUNTIMES:
+        assert {runtime_of(id).computes_with, runtime_of(id).shown_with or id} <= set(RUNTIMES), id
 
 
 def test_systems_are_those_with_builds() -> None:
@@ -629,6 +637,10 @@ def test_runtime_is_usable(id: str) -> None:
         "default_context_tokens",
         "splits_layers",
         "leaves_experts",
+        "library",
+        "on_shared_gpu",
+        "unpacked_option",
+        "projector_apart",
     }
     assert {
         "install",

@@ -41,6 +41,7 @@ KEYS = {
     },
     "matrix": {"capability", "names", "flops"},
     "generation": {"capability", "names", "hbm"},
+    "small": {"word", "capability"},
     "maker": {"id", "words"},
     "chip": {
         "name",

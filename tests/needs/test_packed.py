@@ -253,7 +253,7 @@ def test_what_is_quantized_while_loading_is_downloaded_whole() -> None:
     weights = next(term for term in verdict.needs.memory.terms if term.name == "weights")
     # 6.98 billion weights of the blocks in 4.5 bits, 1.05 billion others in 16 bits
     assert weights.bytes == pytest.approx(6_979_321_856 * 4.5 / 8 + 2 * 1_050_939_392, rel=0.001)
-    assert any("16-bit" in note for note in verdict.fine_print)
+    assert any("(16 bits)" in note for note in verdict.fine_print)
     assert any("load_in_4bit" in line for line in verdict.commands)
 
 

@@ -53,9 +53,7 @@ def test_a_machine_that_is_nowhere_weaker_is_no_slower(model: str, share: float 
     for machine in machines():
         if share is not None and (not machine.accelerators or machine.accelerators[0].unified):
             continue
-        way = LaidOut(
-            context_tokens=4096, runtime="llama.cpp", offloaded=offloaded, experts_apart=True
-        )
+        way = LaidOut(context_tokens=4096, offloaded=offloaded, experts_apart=True)
         strength = strength_of(machine, way)
         if strength is None:
             continue

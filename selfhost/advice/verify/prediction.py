@@ -39,7 +39,6 @@ def speed_at(
 
     way = LaidOut(
         context_tokens=workload.context_tokens,
-        runtime=workload.runtime,
         offloaded=shares_of(needs) if needs.placement != "host" else None,
         on_shared=share_on_shared(needs, verdict.machine, layers),
         filled=share_if_filled(needs, layers),
@@ -53,6 +52,7 @@ def speed_at(
             way,
             operations=steps,
             depth_tokens=depth_tokens,
+            runtime=runtime,
         )
 
     return at

@@ -24,9 +24,10 @@ DISTRIBUTIONS = {
     "llama-cpp-python": "llama-cpp-python", "sentence-transformers": "sentence-transformers",
     "chatterbox-tts": "chatterbox", "coqui-tts": "coqui-tts", "f5-tts": "f5-tts",
     "funasr": "funasr", "kittentts": "kittentts", "kokoro": "kokoro", "moshi": "moshi",
-    "nemo-toolkit": "nemo", "orpheus-speech": "orpheus-speech", "parler-tts": "parler-tts",
-    "piper-tts": "piper", "pyannote-audio": "pyannote-audio", "qwen-asr": "qwen-asr",
-    "qwen-tts": "qwen-tts", "supertonic": "supertonic", "voxcpm": "voxcpm",
+    "nemo-toolkit": "nemo", "neutts": "neutts", "omnivoice": "omnivoice",
+    "orpheus-speech": "orpheus-speech", "outetts": "outetts", "parler-tts": "parler-tts",
+    "piper-tts": "piper", "pocket-tts": "pocket-tts", "pyannote-audio": "pyannote-audio",
+    "qwen-asr": "qwen-asr", "qwen-tts": "qwen-tts", "supertonic": "supertonic", "voxcpm": "voxcpm",
 }  # fmt: skip
 # most folders have hundreds of names, and few of these
 _DIST_INFO = (

@@ -61,7 +61,7 @@ def accelerator_check(
         _unread_held(held, machine)
         or _without_kernels(runtime, rule, held.devices)
         or _tight(held, when_tight)
-        or _too_small(held, now_only=now_only)
+        or _too_small(held, now_only=now_only, alone=alone if _has_others(held, machine) else None)
         or _fits(held, needs, machine)
     )
 
@@ -322,8 +322,15 @@ def _tight(held: _Held, when_tight: str | None) -> Finding | None:
     )
 
 
-def _too_small(held: _Held, *, now_only: bool) -> Finding | None:
-    """Some accelerator has too little, now or ever; what another has left over is no room on it."""
+def _has_others(held: _Held, machine: Machine) -> bool:
+    """One accelerator is in use, and there are more."""
+    return len(held.places) == 1 and len(machine.accelerators or ()) > 1
+
+
+def _too_small(held: _Held, *, now_only: bool, alone: tuple[str, str] | None) -> Finding | None:
+    """Some accelerator has too little, now or ever; what another has left over is no room on it.
+    `alone`: why the others do not take a part, and what would let them.
+    """
     has = held.has
     rooms = [room or 0 for room in held.rooms]
     lacking = [size - room for size, room in zip(held.sizes, rooms, strict=True)]
@@ -357,7 +364,10 @@ def _too_small(held: _Held, *, now_only: bool) -> Finding | None:
         )
 
     def small() -> str:
-        return f"{held.program} needs {binary(share)} on {on}; {name} has {binary(has)} for it."
+        why = f", and {alone[0]}" if alone is not None else ""
+        return (
+            f"{held.program} needs {binary(share)} on {on}; {name} has {binary(has)} for it{why}."
+        )
 
     return _counted(
         share,
@@ -365,7 +375,7 @@ def _too_small(held: _Held, *, now_only: bool) -> Finding | None:
         Outcome.FAIL,
         "accelerator-too-small",
         small,
-        lambda: what_is_smaller(held.terms, held.has),
+        lambda: alone[1] if alone is not None else what_is_smaller(held.terms, held.has),
     )
 
 

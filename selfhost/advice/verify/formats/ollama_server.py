@@ -8,6 +8,12 @@ from ....core.records import pattern
 from ..run import Run, SeenMemory
 from .words import bytes_of, place_of, quantization, whole
 
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    import re
+    from typing import Any
+
 _TERMS = {"model weights": "weights", "kv cache": "kv_cache", "compute graph": "compute"}
 _SIZE = pattern(
     r'msg="(model weights|kv cache|compute graph)" device=(\w{1,40}) size="([\d.]{1,12} \w{1,3})"'
@@ -27,12 +33,9 @@ def read(text: str) -> Run | None:
         line = line[:8192]
         if 'msg="' not in line and "msg=load" not in line:
             continue
-        size = _SIZE.search(line)
-        if size is not None:
-            count = bytes_of(size[3])
-            if count is not None:
-                rounded = int(_ROUNDED_SHARE * (bytes_of(f"1 {size[3].split()[1]}") or 0))
-                sizes[_TERMS[size[1]], place_of(size[2])] = count, rounded
+        if (size := _SIZE.search(line)) is not None:
+            if (count := bytes_of(size[3])) is not None:
+                sizes[_TERMS[size[1]], place_of(size[2])] = count, _rounded_to(size[3])
             continue
         load, layers = _LOAD.search(line) or load, _OFFLOADED.search(line) or layers
         if (seen := _MODEL.search(line)) is not None:
@@ -40,17 +43,12 @@ def read(text: str) -> Run | None:
             model, sizes = seen, {}
     if not sizes:
         return None
-    parallel = (whole(load[1]) or 1) if load is not None else None
-    context = whole(load[2]) if load is not None else None
     return Run(
         tool="ollama log",
         runtime="ollama",
         architecture=model[1] if model is not None else None,
         quantization=quantization(model[2]) if model is not None else None,
-        context_tokens=context // (parallel or 1) if context else None,
-        parallel=parallel,
-        kv_cache_type=(load[3] or "f16") if load is not None else None,
-        threads=whole(load[4]) or None if load is not None else None,
+        **(_asked_for(load) if load is not None else {}),
         on_processor=all(place == "host" for _, place in sizes),
         gpu_layers=whole(layers[1]) if layers is not None else None,
         memory=tuple(
@@ -59,3 +57,20 @@ def read(text: str) -> Run | None:
             if count
         ),
     )
+
+
+def _rounded_to(size: str) -> int:
+    """Bytes by which a size may differ from what the log rounds it to."""
+    unit = size.split()[1]
+    return int(_ROUNDED_SHARE * (bytes_of(f"1 {unit}") or 0))
+
+
+def _asked_for(load: re.Match[str]) -> dict[str, Any]:
+    """What the runner was started with, as fields of `Run`."""
+    parallel, context = whole(load[1]) or 1, whole(load[2])
+    return {
+        "context_tokens": context // parallel if context else None,
+        "parallel": parallel,
+        "kv_cache_type": load[3] or "f16",
+        "threads": whole(load[4]) or None,
+    }
