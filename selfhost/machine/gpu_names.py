@@ -101,6 +101,14 @@ def cards_named(text: str, *, listed_only: bool = False) -> NamedCards:
     )
 
 
+def has_listed_names(text: str) -> bool:
+    """Whether every name of the text is that of a listed card, whatever size it states."""
+    try:
+        return all(_matches(typed) for typed in _parts(text))
+    except UnknownGpuError:
+        return False
+
+
 def _meant(typed: _Typed, listed_only: bool) -> NamedCards:
     """One GPU of that name; a card with several has them all."""
     matches = _matches(typed)
