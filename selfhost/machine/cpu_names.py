@@ -107,6 +107,9 @@ def rented(text: str) -> Described | None:
     if len(plain) > _MOST_LETTERS or not any(map(str.isdecimal, plain)):
         return None
     table = shipped_table("cloud_types")
+    provider, _, after = plain.partition(" ")
+    if provider in {row["provider"].lower() for row in table["type"]}:
+        plain = after.strip()
     for row in table["type"]:
         match = re.fullmatch(row["types"], plain, re.ASCII)
         if match is None:
@@ -114,7 +117,7 @@ def rented(text: str) -> Described | None:
         gib = row["gib"].get(match["kind"])
         processors = _processors(match["size"], table["sizes"])
         if gib is not None and processors:
-            return _rented(text.strip(), row, gib, processors, table["sources"][row["source"]])
+            return _rented(text.strip()[-len(plain) :], row, gib, processors, table["sources"][row["source"]])
     return None
 
 

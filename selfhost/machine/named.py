@@ -20,8 +20,8 @@ from .gpu_names import (
     spelled,
     written_out,
 )
-from .macs import REMEDY, has_its_chip, is_a_mac, mac_with
-from .products import lead_to_its_gpu, product_named, with_whole_words
+from .macs import REMEDY, has_its_chip, is_a_mac, mac_with, with_its_size
+from .products import lead_to_its_parts, product_named, with_whole_words
 from .profiles import (
     KINDS,
     Profile,
@@ -104,7 +104,7 @@ def profile_named(text: str) -> NamedProfile:
     cards = _cards(text)
     if cards is not None:
         raise _is_a_gpu(text, cards)
-    whole = with_whole_words(text)
+    whole = with_its_size(with_whole_words(text))
     if whole != text:
         return profile_named(whole)
     matches = _by_names(text) or _described_or_by_texts(text, unknown)
@@ -128,7 +128,7 @@ def _described_or_by_texts(text: str, unknown: UnknownMachineError) -> list[Prof
     their texts, else a Mac by its chip. Raises `UnknownMachineError`, and where it is a GPU alone.
     """
     described = rented(text) or product_named(text)
-    lead = None if described is not None else lead_to_its_gpu(text)
+    lead = None if described is not None else lead_to_its_parts(text)
     if described is None and lead is None:
         # of a text with a GPU this would leave the GPU out
         described = machine_with(text)

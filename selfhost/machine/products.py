@@ -311,13 +311,19 @@ def _accelerators(row: Mapping[str, Any], cards: NamedCards | None) -> tuple[Acc
     return (Accelerator(vendor=vendor_of(shared), name=shared, unified=True),)
 
 
-def lead_to_its_gpu(text: str) -> UnknownMachineError | None:
-    """What to ask where a listed GPU is named beside words that say nothing, or one that is not
-    listed; None where none is.
+def lead_to_its_parts(text: str) -> UnknownMachineError | None:
+    """What to ask where a listed GPU is named beside words that say nothing, one that is not
+    listed, or RAM alone; None where none is.
     """
-    words = _words(typed(text).names)
+    stated = typed(text)
+    words = _words(stated.names)
     if len(words) > _MOST_WORDS:
         return None
+    if (size := memory_gib(stated, is_server=True)) and not _telling(words):
+        return UnknownMachineError(
+            f"{text.strip()!r} tells a machine's memory, but not its processor",
+            remedy=f"name the processor beside it: --machine 'i5-8250U {size:g}GB'",
+        )
     names, pieces = _cards_and_rest(words, {})
     unlisted = next((" ".join(piece) for piece in pieces if _has_a_card(piece)), None)
     if not names or unlisted is not None:

@@ -126,6 +126,10 @@ def test_what_may_be_a_gpu_is_not_left_out(text: str) -> None:
     [
         ("nuc", "name the processor"),
         ("dell xps 15", "name the GPU"),
+        ("8gb ram laptop", "'i5-8250U 8GB'"),
+        ("vps 4gb", "'i5-8250U 4GB'"),
+        ("dell precision 3090", "--gpu 'RTX 3090' puts it into this machine"),
+        ("2x RTX 3090 laptop", "--gpu '2x RTX 3090' puts it into this machine"),
         ("msi katana 4070", "RTX 4070 laptop"),
         ("iphone 15 pro", "name a computer"),
     ],
