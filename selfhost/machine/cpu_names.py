@@ -117,7 +117,9 @@ def rented(text: str) -> Described | None:
         gib = row["gib"].get(match["kind"])
         processors = _processors(match["size"], table["sizes"])
         if gib is not None and processors:
-            return _rented(text.strip()[-len(plain) :], row, gib, processors, table["sources"][row["source"]])
+            return _rented(
+                text.strip()[-len(plain) :], row, gib, processors, table["sources"][row["source"]]
+            )
     return None
 
 
