@@ -156,7 +156,9 @@ def _runs(words: Sequence[str]) -> list[tuple[int, int]]:
         (start, end)
         for start in range(len(words))
         for end in range(start + 1, min(start + _MOST_WORDS_OF_ONE, len(words)) + 1)
-        if any(map(_is_telling, words[start:end])) or _has_a_card(words[start:end])
+        if (any(map(_is_telling, words[start:end])) or _has_a_card(words[start:end]))
+        # `7600 rx 7600` is a processor's number and a card
+        and len(set(words[start:end])) == end - start
     ]
     return sorted(spans, key=lambda span: (span[0] - span[1], -span[0]))
 

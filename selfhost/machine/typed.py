@@ -29,7 +29,9 @@ _RATE = r"(?:\d\d(?:00|33|66|67)|1\d{4})"
 _KIND_OF_RAM = re.compile(
     rf"(?<!\w)(?:lp)?ddr\d\w?(?:[ -]*{_RATE}(?!\w))?(?:\s*(?:mhz|mt/s|mts)\b)?", _ANY_CASE
 )
-_RAM = re.compile(rf"{_PLAIN}[\s,]*(?:of )?(?:system )?ram\b|\bram[\s:=]+{_PLAIN}", _ANY_CASE)
+_RAM = re.compile(
+    rf"{_PLAIN}[\s,]*(?:of )?(?:system )?ram\b(?!\s+\d\d?gb)|\bram[\s:=]+{_PLAIN}", _ANY_CASE
+)
 _DISK = re.compile(
     rf"(?:{_PLAIN}\s+)?(?:\b(?:nvme|ssd|hdd|m\.2|sata|disk|drive|storage)s?\b\s*)+(?::?{_PLAIN})?",
     _ANY_CASE,

@@ -65,6 +65,8 @@ def test_a_product_is_found_by_its_words_and_knows_its_memory(row: dict[str, obj
         ("threadripper 3970x 256gb + 4x 3090", "3970x", ["NVIDIA GeForce RTX 3090"] * 4, 256),
         ("pc with rtx 3060 and 32gb ram", None, ["NVIDIA GeForce RTX 3060"], 32),
         ("epyc 7763 1tb", "epyc 7763", [], 1024),
+        ("ryzen 5 7600 rx 7600 32gb", "ryzen 5 7600", ["AMD Radeon RX 7600"], 32),
+        ("rtx 3060 12gb ram 32gb i5-12400", "i5 12400", ["NVIDIA GeForce RTX 3060"], 32),
         ("i5-8250u 16gb 512gb", "i5-8250u", [], 16),
         # short words
         ("rpi5 8gb", "Raspberry Pi 5", [], 8),
