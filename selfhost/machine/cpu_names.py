@@ -14,6 +14,7 @@ from . import cpus
 from .changes import planned
 from .gpus import words_of
 from .record import Machine
+from .typed import memory_gib, typed, without_sizes
 
 TYPE_CHECKING = False
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-_SIZE = re.compile(r"(?<![\w.])(\d{1,4})\s*(?:gib|gb)\b", re.IGNORECASE | re.ASCII)
 _MOST_LETTERS = 120
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
 
@@ -38,23 +38,28 @@ def machine_with(text: str) -> Described | None:
     """A machine with the processor that the text names, and with the RAM that it states or else
     what most such machines have. None where it names no processor.
     """
-    name = " ".join(_SIZE.sub(" ", text).replace(",", " ").split())
+    stated = typed(text[: 2 * _MOST_LETTERS])
+    name = " ".join(without_sizes(stated.names).replace(",", " ").split())
     if not name or len(name) > _MOST_LETTERS or not name.isprintable():
         return None
     around = cpus.class_of(name)
     series = cpus.processor_of(name)
     if around is None or (series is None and not _has_number(name, around)):
         return None
-    sizes = {int(size) for size in _SIZE.findall(text)}
-    memory_gib = max(sizes, default=around.memory_gib)
-    assumed: dict[str, Any] = {"system": around.system, "accelerators": ()}
-    if not sizes:
-        assumed["memory_total_bytes"] = memory_gib * units.GIB
+    stated_gib = memory_gib(stated, is_server=cpus.is_server(name))
+    gib = stated_gib or around.memory_gib
+    memory_bytes = round(gib * units.GIB)
+    assumed: dict[str, Any] = {"accelerators": ()}
+    if stated.system is None:
+        assumed["system"] = around.system
+    if stated_gib is None:
+        assumed["memory_total_bytes"] = memory_bytes
     values: dict[str, Any] = {
+        "system": stated.system,
         **assumed,
         "architecture": around.architecture,
-        "memory_total_bytes": memory_gib * units.GIB,
-        "memory_limit_bytes": memory_gib * units.GIB,
+        "memory_total_bytes": memory_bytes,
+        "memory_limit_bytes": memory_bytes,
     }
     why = "assumed: the processor's name does not tell it"
     machine = Machine(
@@ -67,7 +72,7 @@ def machine_with(text: str) -> Described | None:
         sources={**dict.fromkeys(assumed, why), "cpu_model": f'"{text.strip()}"'},
     )
     return Described(
-        machine=planned(machine), title=name, note=_note(text, series, memory_gib, bool(sizes))
+        machine=planned(machine), title=name, note=_note(text, series, gib, stated_gib is not None)
     )
 
 
@@ -77,17 +82,17 @@ def _has_number(name: str, around: cpus.ProcessorClass) -> bool:
     return any(any(map(str.isdecimal, word)) for word in others)
 
 
-def _note(text: str, series: cpus.Processor | None, memory_gib: int, is_stated: bool) -> str:
+def _note(text: str, series: cpus.Processor | None, gib: float, is_stated: bool) -> str:
     of_series = (
         "its series is not listed, so that its speed is a wide guess by its class"
         if series is None
         else f"its memory is that of the series {series.name}"
     )
-    ram = "" if is_stated else f", {memory_gib} GiB of RAM"
+    ram = "" if is_stated else f", {gib:g} GiB of RAM"
     return (
         f'"{text.strip()}" is a processor: {of_series}. No GPU{ram} and the rest of the machine are'
         f" assumed; state them: --machine '{text.strip()}"
-        f"{'' if is_stated else f' {2 * memory_gib}GB'}' --gpu NAME --set cores=8."
+        f"{'' if is_stated else f' {2 * gib:g}GB'}' --gpu NAME --set cores=8."
     )
 
 
@@ -102,6 +107,9 @@ def rented(text: str) -> Described | None:
     if len(plain) > _MOST_LETTERS or not any(map(str.isdecimal, plain)):
         return None
     table = shipped_table("cloud_types")
+    provider, _, after = plain.partition(" ")
+    if provider in {row["provider"].lower() for row in table["type"]}:
+        plain = after.strip()
     for row in table["type"]:
         match = re.fullmatch(row["types"], plain, re.ASCII)
         if match is None:
@@ -109,7 +117,9 @@ def rented(text: str) -> Described | None:
         gib = row["gib"].get(match["kind"])
         processors = _processors(match["size"], table["sizes"])
         if gib is not None and processors:
-            return _rented(text.strip(), row, gib, processors, table["sources"][row["source"]])
+            return _rented(
+                text.strip()[-len(plain) :], row, gib, processors, table["sources"][row["source"]]
+            )
     return None
 
 

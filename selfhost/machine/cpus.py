@@ -90,6 +90,12 @@ def processor_of(name: str) -> Processor | None:
     return _processor(rows[0]) if rows else None
 
 
+def is_server(name: str) -> bool:
+    """Whether the series is one of servers."""
+    series = processor_of(name)
+    return series is not None and series.kind == "server"
+
+
 def processor_with(graphics: str) -> Processor | None:
     """What is known of a processor by the name of the GPU in it; None for any other GPU."""
     memory = shared_memory(graphics)

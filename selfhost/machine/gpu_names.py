@@ -7,7 +7,7 @@ import re
 from ..core import units
 from ..core.errors import SelfhostError
 from ..core.records import Record
-from . import gpus
+from . import cpus, gpus
 from .record import Accelerator
 
 TYPE_CHECKING = False
@@ -99,6 +99,14 @@ def cards_named(text: str, *, listed_only: bool = False) -> NamedCards:
         notes=tuple(note for _, each in meant for note in each.notes),
         source="; ".join([*origin, *(each.source for _, each in meant)]),
     )
+
+
+def has_listed_names(text: str) -> bool:
+    """Whether every name of the text is that of a listed card, whatever size it states."""
+    try:
+        return all(_matches(typed) for typed in _parts(text))
+    except UnknownGpuError:
+        return False
 
 
 def _meant(typed: _Typed, listed_only: bool) -> NamedCards:
@@ -293,8 +301,17 @@ def _of_class(typed: _Typed) -> NamedCards | None:
     """
     maker = gpus.maker_of(typed.words)
     numbers = [word for word in typed.words if any(map(str.isdecimal, word))]
-    if maker is None or not numbers or _apple_chip(typed.words):
+    if maker is None or not numbers or _apple_chip(typed.words) or _has_a_processor(typed.words):
         return None
+    inside = _inside(typed.words)
+    if inside and not set(numbers) <= {word for card in inside for word in card.words}:
+        # a card's name beside another one's, as a processor's
+        return None
+    if inside and typed.memory_gib not in (
+        None,
+        *(gib for card in inside for gib in card.memory_gib),
+    ):
+        raise _not_sold_so(typed, inside)
     kin, what = _kin(typed.words, numbers, maker)
     if not kin:
         return None
@@ -320,6 +337,27 @@ def _of_class(typed: _Typed) -> NamedCards | None:
     )
     source = f"{name}: not listed, by {what}"
     return NamedCards(accelerators=(card,), label=name, notes=(note,), source=source)
+
+
+def _has_a_processor(words: frozenset[str]) -> bool:
+    """Whether a word is of processors alone: `intel i5` is no GPU, `intel arc` is."""
+    others = words - gpus.typed_words().left_out
+    return cpus.class_of(" ".join(others)) is not None
+
+
+def _inside(words: frozenset[str]) -> list[gpus.Card]:
+    """The cards whose whole names are among the words, unless a word makes another card of them:
+    a 5060 SUPER is no 5060.
+    """
+    left_out = gpus.typed_words().left_out
+    cards = [
+        card for card in gpus.cards() if (card.words - left_out) and card.words - left_out <= words
+    ]
+    return [
+        card
+        for card in cards
+        if not (words & gpus.variants()) - card.words and any(map(_digits, card.words))
+    ]
 
 
 def _kin(words: frozenset[str], numbers: Sequence[str], maker: str) -> tuple[list[gpus.Card], str]:
@@ -478,7 +516,8 @@ def _nearest(typed: _Typed) -> tuple[str, ...]:
         and _has_like_number(telling, card)
     ]
     label_of = {card.label.lower(): card.label for card in near}
-    inside = sorted((card.label for card in near if telling and telling <= card.named), key=len)
+    inside = [card.label for card in _inside(typed.words)]
+    inside += sorted((card.label for card in near if telling and telling <= card.named), key=len)
     plain = spelled(typed.text).lower()
     alike = get_close_matches(plain, list(label_of), n=_SUGGESTED, cutoff=0.6)
     short = {label.split(" ", 1)[-1]: label for label in label_of}

@@ -10,6 +10,7 @@ from . import gpus
 from .changes import planned
 from .cpu_names import Described
 from .record import Accelerator, Machine
+from .typed import sizes_gib, with_plain_sizes, without_sizes
 
 TYPE_CHECKING = False
 
@@ -22,7 +23,7 @@ REMEDY = (
     " --profiles` lists all names"
 )
 _MOST_LETTERS = 120
-_SIZE = re.compile(r"(?<![\w.])(\d{1,4})\s*(?:gib|gb)\b", re.ASCII)
+_BARE_SIZE = re.compile(r"(?<=\s)(\d{2,3})\s*$", re.ASCII)
 _CHIP = re.compile(r"\bm(\d{1,2})(?:\s*(pro|max|ultra))?\b", re.ASCII)
 
 
@@ -31,17 +32,32 @@ def mac_with(text: str) -> Described | None:
     cheapest. None where it names no chip of Apple's, or one that was not sold so.
     """
     plain = _plain(text)
-    chips, sizes = _CHIP.findall(plain), {int(size) for size in _SIZE.findall(plain)}
+    chips, sizes = _CHIP.findall(plain), {int(size) for size in sizes_gib(plain)}
     if len(text) > _MOST_LETTERS or len(chips) != 1 or len(sizes) > 1:
         return None
     number, variant = chips[0]
-    others = frozenset(_CHIP.sub(" ", _SIZE.sub(" ", plain)).split()) - {"apple"}
+    others = frozenset(_CHIP.sub(" ", without_sizes(plain)).split()) - {"apple"}
     for row in shipped_table("macs")["mac"]:
         is_chip = (row["chip"], row["variant"]) == (f"m{number}", variant)
         is_product = any(others <= frozenset(product.split()) for product in row["products"])
         if is_chip and is_product and sizes <= set(row["gib"]):
             return _described(text.strip(), row, max(sizes, default=None))
     return None
+
+
+def with_its_size(text: str) -> str:
+    """The text of a Mac with GB behind a number at its end that its chip is sold with: `m4 max 128`
+    is one of 128 GB. Any other text as it is.
+    """
+    sized = _BARE_SIZE.sub(r"\1GB", text)
+    plain = _plain(sized)
+    is_sold = any(
+        (row["chip"], row["variant"]) == (f"m{number}", variant)
+        and set(sizes_gib(plain)) <= set(row["gib"])
+        for number, variant in _CHIP.findall(plain)
+        for row in shipped_table("macs")["mac"]
+    )
+    return sized if is_sold else text
 
 
 def is_a_mac(text: str) -> bool:
@@ -64,7 +80,7 @@ def has_its_chip(name: str, text: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    return " ".join(re.sub(r"[^a-z0-9.]+", " ", text.lower()).split())
+    return " ".join(re.sub(r"[^a-z0-9.]+", " ", with_plain_sizes(text).lower()).split())
 
 
 def _described(text: str, row: Mapping[str, Any], stated_gib: int | None) -> Described:

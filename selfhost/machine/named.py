@@ -20,9 +20,8 @@ from .gpu_names import (
     spelled,
     written_out,
 )
-from .macs import REMEDY, has_its_chip, is_a_mac, mac_with
-from .products import lead_to_its_gpu, product_named
-from .products import written_out as with_whole_words
+from .macs import REMEDY, has_its_chip, is_a_mac, mac_with, with_its_size
+from .products import lead_to_its_parts, product_named, with_whole_words
 from .profiles import (
     KINDS,
     Profile,
@@ -105,7 +104,7 @@ def profile_named(text: str) -> NamedProfile:
     cards = _cards(text)
     if cards is not None:
         raise _is_a_gpu(text, cards)
-    whole = with_whole_words(text)
+    whole = with_its_size(with_whole_words(text))
     if whole != text:
         return profile_named(whole)
     matches = _by_names(text) or _described_or_by_texts(text, unknown)
@@ -128,10 +127,13 @@ def _described_or_by_texts(text: str, unknown: UnknownMachineError) -> list[Prof
     """What no profile's name has: a machine by its parts, else the profiles that have the words in
     their texts, else a Mac by its chip. Raises `UnknownMachineError`, and where it is a GPU alone.
     """
-    described = _by_its_parts(text)
+    described = rented(text) or product_named(text)
+    lead = None if described is not None else lead_to_its_parts(text)
+    if described is None and lead is None:
+        # of a text with a GPU this would leave the GPU out
+        described = machine_with(text)
     if described is not None and gpus.soldered_chip(gpus.words_of(text)) is None:
         return described
-    lead = None if described is not None else lead_to_its_gpu(text)
     if described is None and lead is None:
         # a GPU's name alone is no machine that has it
         cards = _cards(text, listed_only=False)
@@ -144,11 +146,6 @@ def _described_or_by_texts(text: str, unknown: UnknownMachineError) -> list[Prof
     if described is None:
         raise _of_its_chip(text, lead or _near(text) or unknown)
     return described
-
-
-def _by_its_parts(text: str) -> Described | None:
-    """A machine that a cloud rents or a shop sells, or one around its processor."""
-    return rented(text) or product_named(text) or machine_with(text)
 
 
 def _as_profile(described: Described) -> NamedProfile:

@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from ..core import units
 from ..core.records import Record
@@ -15,64 +17,71 @@ from ..core.tables import shipped_table
 from . import cpus
 from .changes import planned
 from .cpu_names import Described
-from .gpu_names import NamedCards, UnknownGpuError, cards_named
+from .gpu_names import NamedCards, UnknownGpuError, cards_named, has_listed_names
 from .gpus import vendor_of
 from .profiles import UnknownMachineError
 from .record import Accelerator, Machine
+from .typed import Typed, memory_gib, sizes_gib, typed, with_plain_sizes
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
 
-_MOST_WORDS = 12
-_SIZE = re.compile(r"(\d{1,4})g(?:i?b)?", re.ASCII)
+_MOST_WORDS = 20
+# of a GPU's name
+_MOST_WORDS_OF_ONE = 8
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
-# a model's number without its maker's words, `7840u`
+# a model's number without its maker's words, `7840u`, `e5-2690 v4`
 _BRANDS = ("ryzen", "core i5", "core i7")
+_FAMILIES = {"e3": ("xeon",), "e5": ("xeon",), "e7": ("xeon",)}
 # of a machine of which nothing tells it
 _USUAL_GIB = 32.0
 
 
 class _Named(Record):
-    """What a text names: a row, a processor, GPUs, and GB of RAM; None for what it does not."""
+    """What a text names: a row, a processor, GPUs, GiB of RAM and a system; None for what it does
+    not. `aside`: words that say nothing that is known.
+    """
 
     row: Mapping[str, Any] | None
     processor: str | None
     cards: NamedCards | None
     gib: float | None
+    system: str | None
+    aside: tuple[str, ...] = ()
 
 
-def written_out(text: str) -> str:
+def with_whole_words(text: str) -> str:
     """A machine's name with the words that others use for short ones: `rpi 5`, `mbp m1`."""
     same = _table()["same"]
     return " ".join(same.get(word.lower(), word) for word in text.split())
 
 
 def product_named(text: str) -> Described | None:
-    """The machine; None where a word of the text says something else. Raises
-    `UnknownMachineError` for a product that is sold with several processors, where none is named.
+    """The machine; None where a word of the text says something else, and where no product and no
+    GPU is named. Raises `UnknownMachineError` for a product that is sold with several processors,
+    where none is named, and where a GPU stands beside what is no processor's name.
     """
-    words = _words(text)
+    stated = typed(text)
+    words = _words(stated.names)
     if not words or len(words) > _MOST_WORDS:
         return None
     if not set(words).isdisjoint(_table()["others"]):
         raise _no_computer(text)
     row = _row(words)
-    rest = _without(words, row) if row else words
-    named = _read(row, rest)
-    if named is None:
+    named = _read(text, row, _without(words, row) if row else words, stated)
+    if named is None or (row is None and named.cards is None):
         return None
-    if row is None and (named.processor is None or named.cards is None):
+    if row is None and named.processor is None and (named.gib is None or named.aside):
         return None
     return _described(text.strip(), named)
 
 
 def _words(text: str) -> list[str]:
     """The words of a text, sizes as `16gb`, names as the tables have them."""
-    plain = re.sub(r"(\d+(?:\.\d+)?)\s*(g|t)i?b\b", r" \1\2b ", text.lower(), flags=re.ASCII)
-    same = shipped_table("products")["same"]
-    words = re.sub(r"[^a-z0-9.]+", " ", plain).split()
+    same = _table()["same"]
+    words = re.sub(r"[^a-z0-9.]+", " ", with_plain_sizes(text).lower().replace("×", "x")).split()
     return " ".join(same.get(word, word) for word in words).split()
 
 
@@ -92,74 +101,138 @@ def _without(words: Sequence[str], row: Mapping[str, Any]) -> list[str]:
     return [word for word in words if word not in own]
 
 
-def _read(row: Mapping[str, Any] | None, words: Sequence[str]) -> _Named | None:
-    """The words beside the row, every one of which must say something."""
-    for start, end in _runs(words):
-        cards = _cards(words[start:end], row or {})
-        if cards is None:
-            continue
-        before, after = _telling(words[:start]), _telling(words[end:])
-        rest = _processor_and_size(before or after)
-        if rest is not None and not (_others(before) and _others(after)):
-            extra = _processor_and_size(after) if before else rest
-            gib = rest[1] or (extra[1] if extra else None)
-            return _Named(row=row, processor=rest[0], cards=cards, gib=gib)
-    rest = _processor_and_size(_telling(words))
-    return None if rest is None else _Named(row=row, processor=rest[0], cards=None, gib=rest[1])
-
-
-def _runs(words: Sequence[str]) -> list[tuple[int, int]]:
-    """Where a GPU's name may stand, the longest first; it has a number."""
-    spans = [
-        (start, end) for start in range(len(words)) for end in range(start + 1, len(words) + 1)
+def _read(
+    text: str, row: Mapping[str, Any] | None, words: Sequence[str], stated: Typed
+) -> _Named | None:
+    """What the words beside the row name; None where they name no GPU and say something else.
+    Raises `UnknownMachineError` where they name a GPU and something else that has a number.
+    """
+    names, pieces = _cards_and_rest(words, row or {})
+    others = [
+        other
+        for piece in pieces
+        for is_size, part in itertools.groupby(piece, lambda word: bool(sizes_gib(word)))
+        if not is_size and (other := _telling(part))
     ]
-    return sorted(
-        (
-            (start, end)
-            for start, end in spans
-            if any(any(map(str.isdecimal, word)) for word in words[start:end])
-            and not all(map(_SIZE.fullmatch, words[start:end]))
-        ),
-        key=lambda span: (span[0] - span[1], -span[0]),
+    processors = [name for piece in others if (name := _processor(piece))]
+    unread = [" ".join(piece) for piece in others if not _processor(piece)]
+    cards = cards_named(" + ".join(names)) if names else None
+    strange = [name for piece in others if (name := _unread(piece))]
+    if strange and (processors or (row and cards)):
+        raise _not_known(text, strange[0], cards)
+    if len(processors) > 1 or (unread and cards is None):
+        return None
+    processor = next(iter(processors), None)
+    left = stated.replace(names=" ".join(word for piece in pieces for word in piece))
+    gib = memory_gib(left, is_server=processor is not None and cpus.is_server(processor))
+    return _Named(
+        row=row,
+        processor=processor,
+        cards=cards,
+        gib=gib,
+        system=stated.system,
+        aside=tuple(unread),
     )
 
 
-def _cards(words: Sequence[str], row: Mapping[str, Any]) -> NamedCards | None:
-    """The GPUs of that name: of those that the row is sold with, else any; in a laptop in their
-    form for laptops.
+def _cards_and_rest(
+    words: Sequence[str], row: Mapping[str, Any]
+) -> tuple[list[str], list[Sequence[str]]]:
+    """The names of GPUs, as they are typed for --gpu, and the words between them."""
+    for start, end in _runs(words):
+        name = _card(words[start:end], row)
+        if name is not None and not _is_of_processor(words[:start], words[start:end]):
+            names, before = _cards_and_rest(words[:start], row)
+            others, after = _cards_and_rest(words[end:], row)
+            return [*names, name, *others], [*before, *after]
+    return [], [words]
+
+
+def _runs(words: Sequence[str]) -> list[tuple[int, int]]:
+    """Where a GPU's name may stand, the longest first; it has a number, and not one that may be
+    that of anything alone: `windows 11` has no Vega 11.
+    """
+    spans = [
+        (start, end)
+        for start in range(len(words))
+        for end in range(start + 1, min(start + _MOST_WORDS_OF_ONE, len(words)) + 1)
+        if (any(map(_is_telling, words[start:end])) or _has_a_card(words[start:end]))
+        # `7600 rx 7600` is a processor's number and a card
+        and len(set(words[start:end])) == end - start
+    ]
+    return sorted(spans, key=lambda span: (span[0] - span[1], -span[0]))
+
+
+def _is_telling(word: str) -> bool:
+    digits = _digits(word)
+    return digits > 2 or (digits > 0 and not word.isdecimal() and not sizes_gib(word))
+
+
+def _card(words: Sequence[str], row: Mapping[str, Any]) -> str | None:
+    """How GPUs of that name are typed for --gpu: of those that the row is sold with, else any; in
+    a laptop in their form for laptops.
     """
     name = " ".join(words)
-    sold = [each for each in row.get("sold", ()) if set(words) <= set(_words(each))]
-    for typed in (*sold, f"{name} laptop", name) if row.get("laptop") else (*sold, name):
+    sold: list[str] = [each for each in row.get("sold", ()) if set(words) <= set(_words(each))]
+    for named in (*sold, f"{name} laptop", name) if row.get("laptop") else (*sold, name):
+        # the error of names that are not listed looks for others like them, which takes long
+        if not has_listed_names(named):
+            continue
         try:
-            return cards_named(typed, listed_only=True)
+            cards_named(named, listed_only=True)
         except UnknownGpuError:
             continue
+        return named
     return None
 
 
-def _telling(words: Sequence[str]) -> list[str]:
+def _is_of_processor(before: Sequence[str], run: Sequence[str]) -> bool:
+    """Whether a number is that of the processor whose words stand before it: `ryzen 5 7600`."""
+    if not run[0].isdecimal() or not before or cpus.class_of(" ".join(before)) is None:
+        return False
+    if len(run) > 1:
+        # `ryzen 5 rtx 3050` are no five cards
+        return cpus.class_of(before[-1]) is not None
+    others = _telling(before)
+    return (
+        cpus.processor_of(" ".join(others)) is None
+        and cpus.processor_of(" ".join([*others, run[0]])) is not None
+    )
+
+
+def _unread(words: Sequence[str]) -> str | None:
+    """What has a number and is no processor's name, or is that of a GPU that is not listed."""
+    is_named = _processor(words) is not None and not _has_a_card(words)
+    return None if is_named or not any(map(_digits, words)) else " ".join(words)
+
+
+def _digits(word: str) -> int:
+    return sum(map(str.isdecimal, word))
+
+
+def _has_a_card(words: Sequence[str]) -> bool:
+    """Whether a number follows a word of GPUs' names."""
+    names = _table()["card"]
+    return any(
+        word in names and _digits(following) and not sizes_gib(following)
+        for word, following in itertools.pairwise(words)
+    )
+
+
+def _telling(words: Iterable[str]) -> list[str]:
     idle = _table()["idle"]
-    return [word for word in words if word not in idle]
+    return [word for word in words if word not in idle and not sizes_gib(word)]
 
 
-def _others(words: Sequence[str]) -> list[str]:
-    return [word for word in words if not _SIZE.fullmatch(word)]
-
-
-def _processor_and_size(words: Sequence[str]) -> tuple[str | None, float | None] | None:
-    """The processor and the RAM; None where a word is left over."""
-    sizes = {int(match[1]) for word in words if (match := _SIZE.fullmatch(word))}
-    others = _others(words)
-    gib = float(max(sizes)) if sizes else None
-    if not others:
-        return None, gib
-    name = " ".join(others)
-    if cpus.class_of(name) is not None and cpus.processor_of(name) is not None:
-        return name, gib
-    branded = [brand for brand in _BRANDS if cpus.processor_of(f"{brand} {name}") is not None]
-    is_model = len(others) == 1 and name[:1].isdecimal() and not name.isdecimal()
-    return (f"{branded[0]} {name}", gib) if is_model and branded else None
+def _processor(words: Sequence[str]) -> str | None:
+    """The processor that the words name, by its class alone, too; None where they name none."""
+    name = " ".join(words)
+    if cpus.class_of(name) is not None:
+        return name
+    is_model = len(words) == 1 and name[:1].isdecimal() and not name.isdecimal()
+    brands = _BRANDS if is_model else _FAMILIES.get(name[:2], ())
+    branded = [brand for brand in brands if cpus.processor_of(f"{brand} {name}") is not None]
+    return f"{branded[0]} {name}" if branded else None
 
 
 def _described(text: str, named: _Named) -> Described:
@@ -173,8 +246,9 @@ def _described(text: str, named: _Named) -> Described:
     sizes = row.get("gib", [_USUAL_GIB])
     is_stated = named.gib is not None
     gib = named.gib or (sizes[0] if row else _memory_with(processor))
-    title = row.get("title") or f"a machine with {processor}"
-    machine = _machine(row, processor, cards, gib, is_stated)
+    parts = [] if processor is None else [processor]
+    title = row.get("title") or " with ".join(["a machine", *parts])
+    machine = _machine(named, processor, cards, gib)
     beside = [] if cards is None else [cards.label]
     beside += [] if named.processor is None or not row else [named.processor]
     what = title + (f" with {' and '.join(beside)}" if beside else "")
@@ -182,6 +256,10 @@ def _described(text: str, named: _Named) -> Described:
     more = f" Otherwise name it: {', '.join(others)}." if others and not is_stated else ""
     assumed = "" if is_stated or len(sizes) == 1 else ", assumed"
     note = f'"{text}" is judged as {what}, {gib:g} GB of RAM{assumed}.{more}'
+    if processor is None and not row:
+        note += " Its processor is assumed."
+    if named.aside:
+        note += f" Nothing is known by: {', '.join(named.aside)}."
     return Described(machine=machine.replace(name=what), title=what, note=note)
 
 
@@ -190,17 +268,13 @@ def _memory_with(processor: str | None) -> float:
     return _USUAL_GIB if around is None else max(_USUAL_GIB, float(around.memory_gib))
 
 
-def _machine(
-    row: Mapping[str, Any],
-    processor: str | None,
-    cards: NamedCards | None,
-    gib: float,
-    is_stated: bool,
-) -> Machine:
+def _machine(named: _Named, processor: str | None, cards: NamedCards | None, gib: float) -> Machine:
+    row, is_stated = named.row or {}, named.gib is not None
     memory = round(gib * units.GIB)
     around = None if processor is None else cpus.class_of(processor)
     facts: dict[str, Any] = {
-        "system": row.get("system", "linux" if row or around is None else around.system),
+        "system": named.system
+        or row.get("system", "linux" if row or around is None else around.system),
         "architecture": row.get(
             "architecture", "x86_64" if around is None else around.architecture
         ),
@@ -239,33 +313,61 @@ def _accelerators(row: Mapping[str, Any], cards: NamedCards | None) -> tuple[Acc
     return (Accelerator(vendor=vendor_of(shared), name=shared, unified=True),)
 
 
-def lead_to_its_gpu(text: str) -> UnknownMachineError | None:
-    """What to ask where a listed GPU is named beside words that say nothing; None where none is."""
-    words = _words(text)
+def lead_to_its_parts(text: str) -> UnknownMachineError | None:
+    """What to ask where a listed GPU is named beside words that say nothing, one that is not
+    listed, or RAM alone; None where none is.
+    """
+    stated = typed(text)
+    words = _words(stated.names)
     if len(words) > _MOST_WORDS:
         return None
-    for start, end in _runs(words):
-        cards = _cards(words[start:end], {})
-        # a short number may be that of anything
-        is_telling = any(sum(map(str.isdecimal, word)) > 2 for word in words[start:end])
-        if cards is None or not is_telling or len(words) == end - start:
-            continue
-        label = cards.label
+    if (size := memory_gib(stated, is_server=True)) and not _telling(words):
         return UnknownMachineError(
-            f"no machine is called {text.strip()!r}, though {label} is a GPU",
-            remedy=(
-                f"--machine '{label}' is a machine with it, '{label} laptop' one with its form for"
-                " laptops"
-            ),
+            f"{text.strip()!r} tells a machine's memory, but not its processor",
+            remedy=f"name the processor beside it: --machine 'i5-8250U {size:g}GB'",
         )
-    return None
+    names, pieces = _cards_and_rest(words, {})
+    unlisted = next((" ".join(piece) for piece in pieces if _has_a_card(piece)), None)
+    if not names or unlisted is not None:
+        return None if unlisted is None else _not_known(text, unlisted, None)
+    # a short number may be that of anything
+    if not any(_digits(word) > 2 for name in names for word in name.split()):
+        return None
+    label = cards_named(" + ".join(names)).label
+    laptop = (
+        f" (--gpu '{label} laptop' its form for laptops)" if _card([label, "laptop"], {}) else ""
+    )
+    return UnknownMachineError(
+        f"no machine is called {text.strip()!r}, though {label} is a GPU",
+        remedy=(
+            f"--gpu '{label}' puts it into this machine{laptop}; with a processor and the RAM it"
+            f" is another machine: --machine 'i5-12400 {label} 32GB'"
+        ),
+    )
+
+
+def _not_known(text: str, name: str, cards: NamedCards | None) -> UnknownMachineError:
+    """The error for a text of which a part with a number is not known."""
+    if _has_a_card(name.split()):
+        try:
+            cards_named(name, listed_only=True)
+        except UnknownGpuError as error:
+            return UnknownMachineError(
+                f"{text.strip()!r} names a GPU that is not known: {error}",
+                remedy=f"leave it out and state it: --gpu NAME; {error.remedy}",
+            )
+    beside = "" if cards is None else f" beside {cards.label}"
+    return UnknownMachineError(
+        f"{text.strip()!r}: nothing is known by {name!r}{beside}",
+        remedy="leave it out, or name the GPU apart: --machine 'i5-12400 32GB' --gpu 'RTX 3090'",
+    )
 
 
 def _no_computer(text: str) -> UnknownMachineError:
     return UnknownMachineError(
         f"{text.strip()!r} is a phone, a tablet or a console: the programs that are judged here do"
         " not run on it",
-        remedy="its processor may be judged as a computer's: --machine 'Snapdragon 8 Gen 3 12GB'",
+        remedy="name a computer: --machine 'i5-8250U 16GB', --machine 'macbook air m2'",
     )
 
 
@@ -279,5 +381,6 @@ def _ask(text: str, row: Mapping[str, Any]) -> UnknownMachineError:
     )
 
 
+@lru_cache(1)
 def _table() -> Mapping[str, Any]:
     return shipped_table("products")

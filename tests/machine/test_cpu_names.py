@@ -81,6 +81,7 @@ def test_nonsense_says_how_a_machine_is_stated() -> None:
     [
         # docs.aws.amazon.com, cloud.google.com and learn.microsoft.com state these sizes
         ("m5.xlarge", 16, 4),
+        ("AWS m5.xlarge", 16, 4),
         ("c6i.2xlarge", 16, 8),
         ("r7a.large", 16, 2),
         ("m7g.medium", 4, 1),

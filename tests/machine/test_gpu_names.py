@@ -263,3 +263,19 @@ def test_any_text_is_answered_or_refused(text: str) -> None:
 def test_apple_chips_are_machines() -> None:
     with pytest.raises(PartOfMachineError, match="Apple M4 Max"):
         cards_named("m4 max")
+
+
+@pytest.mark.parametrize(
+    ("text", "lead"),
+    [
+        ("e5-2690 v4 tesla p40 64gb", "Tesla P40"),
+        ("intel i5 16gb", "no GPU"),
+        # NVIDIA sold it with 24 GB alone
+        ("tesla p40 foo 64gb", "not sold with 64 GB"),
+    ],
+)
+def test_a_makers_word_and_a_number_alone_make_no_gpu(text: str, lead: str) -> None:
+    """Of a processor beside a card, and of a size that a card is not sold with."""
+    with pytest.raises(UnknownGpuError) as caught:
+        cards_named(text)
+    assert lead in f"{caught.value} {caught.value.remedy}"

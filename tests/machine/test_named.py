@@ -29,6 +29,8 @@ def test_every_profile_is_found_by_its_name(name: str) -> None:
         ("m2 macbook air 16 gb", "macbook-air-m2-16gb"),
         ("mac mini m4", "mac-mini-m4-16gb"),
         ("m4 pro mini 64gb", "mac-mini-m4-pro-64gb"),
+        ("m4 max 128", "mac-studio-m4-max-128gb"),
+        ("ec2 p4d.24xlarge", "aws-p4d.24xlarge"),
         ("macbook pro m5", "macbook-pro-m5-16gb"),
         ("laptop rtx 4060", "laptop-rtx4060-16gb"),
         ("desktop rtx 4070", "desktop-rtx4070-12gb"),

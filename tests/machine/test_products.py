@@ -58,6 +58,16 @@ def test_a_product_is_found_by_its_words_and_knows_its_memory(row: dict[str, obj
         ("ryzen 5600x rtx 3060 12gb 32gb ram", "5600x", ["NVIDIA GeForce RTX 3060"], 32),
         ("rtx 3080 10gb + i7-12700k 64 GB", "i7 12700k", ["NVIDIA GeForce RTX 3080"], 64),
         ("5950x 2x 3090 128gb", "5950x", ["NVIDIA GeForce RTX 3090"] * 2, 128),
+        # the number of a GPU is not that of the processor, nor its rank a count of GPUs
+        ("i7 rtx 3070 16gb", "i7", ["NVIDIA GeForce RTX 3070"], 16),
+        ("ryzen 5 rtx 3050 16gb", "ryzen 5", ["NVIDIA GeForce RTX 3050"], 16),
+        ("e5-2690 v4 tesla p40 64gb", "xeon e5 2690 v4", ["Tesla P40"], 64),
+        ("threadripper 3970x 256gb + 4x 3090", "3970x", ["NVIDIA GeForce RTX 3090"] * 4, 256),
+        ("pc with rtx 3060 and 32gb ram", None, ["NVIDIA GeForce RTX 3060"], 32),
+        ("epyc 7763 1tb", "epyc 7763", [], 1024),
+        ("ryzen 5 7600 rx 7600 32gb", "ryzen 5 7600", ["AMD Radeon RX 7600"], 32),
+        ("rtx 3060 12gb ram 32gb i5-12400", "i5 12400", ["NVIDIA GeForce RTX 3060"], 32),
+        ("i5-8250u 16gb 512gb", "i5-8250u", [], 16),
         # short words
         ("rpi5 8gb", "Raspberry Pi 5", [], 8),
         ("mbp m3 pro 18gb", "Apple M3 Pro", ["Apple M3 Pro GPU"], 18),
@@ -77,13 +87,53 @@ def test_names_as_people_type_them(
     assert (processor or "") in (model or "")
 
 
+# a processor and a GPU as they are typed, with what the machine has by these words
+PAIRS = [
+    ("i9-13900k rtx 4090", "i9 13900k", ["NVIDIA GeForce RTX 4090"]),
+    ("Ryzen 7 5800X, RTX 3080 10GB,", "ryzen 7 5800x", ["NVIDIA GeForce RTX 3080"]),
+    ("ryzen 5 rtx 3050", "ryzen 5", ["NVIDIA GeForce RTX 3050"]),
+    ("i7-12700k rtx 3060 ti", "i7 12700k", ["NVIDIA GeForce RTX 3060 Ti"]),
+    ("4x 3090 + threadripper 3970x", "threadripper 3970x", ["NVIDIA GeForce RTX 3090"] * 4),
+]
+ENDINGS = [
+    "", "ddr5-6000", "DDR4 3200", "ddr4", "3600mhz", "+ 1tb ssd", ", 2tb nvme", "2TB NVMe SSD", "ssd 512gb", "windows 11",
+    "ubuntu 22.04", "linux", "850w", "850w psu", "gaming pc", "2tb", "and watercooled",
+]  # fmt: skip
+
+
+def test_words_that_tell_nothing_of_pace_leave_processor_gpu_and_ram() -> None:
+    """A GPU is never dropped for a word beside it."""
+    wanted, answers = {}, {}
+    for typed, processor, cards in PAIRS:
+        for text in (*(f"{typed} 64gb {ending}" for ending in ENDINGS), f"{typed} and 64gb of ram"):
+            wanted[text] = (processor, cards, 64.0)
+            answers[text] = parts(machine_named(text))
+    assert answers == wanted
+
+
+def test_a_system_that_is_named_is_that_of_the_machine() -> None:
+    assert machine_named("ryzen 5600 rtx 3060 32gb windows 11").system == "windows"
+    assert machine_named("i5-8250u 16gb win10").system == "windows"
+
+
+@pytest.mark.parametrize("text", ["ryzen 5600 rtx 9999 32gb", "ryzen 5600 rtx 3060 frob9 32gb"])
+def test_what_may_be_a_gpu_is_not_left_out(text: str) -> None:
+    with pytest.raises(UnknownMachineError) as caught:
+        machine_named(text)
+    assert "known" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("text", "lead"),
     [
         ("nuc", "name the processor"),
         ("dell xps 15", "name the GPU"),
+        ("8gb ram laptop", "'i5-8250U 8GB'"),
+        ("vps 4gb", "'i5-8250U 4GB'"),
+        ("dell precision 3090", "--gpu 'RTX 3090' puts it into this machine"),
+        ("2x RTX 3090 laptop", "--gpu '2x RTX 3090' puts it into this machine"),
         ("msi katana 4070", "RTX 4070 laptop"),
-        ("iphone 15 pro", "Snapdragon"),
+        ("iphone 15 pro", "name a computer"),
     ],
 )
 def test_what_a_name_leaves_open_is_asked(text: str, lead: str) -> None:

@@ -1,0 +1,119 @@
+"""What a description of a machine states beside names: its RAM, its system, and what tells nothing
+of pace or memory, which is left aside: `64gb ddr5-6000 2tb nvme windows 11 850w`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+from ..core.records import Record
+from ..core.tables import shipped_table
+
+_GIB_OF_TB = 1024.0
+# disks of computers hold more, RAM of most less
+_LEAST_DISK_GIB = 100.0
+# of two sizes that nothing tells apart, `16gb 512gb`, such a one is the disk's
+_LEAST_DISK_OF_TWO_GIB = 240.0
+_ANY_CASE = re.IGNORECASE | re.ASCII
+_SPELLED = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s*([gt])i?b(?!\w)", _ANY_CASE)
+_SHORT = re.compile(r"(?<![\w.])(\d{1,3})g(?!\w)", _ANY_CASE)
+_PLAIN = r"(?<![\w.])(\d+(?:\.\d+)?)([gt])b(?!\w)"
+_SIZE = re.compile(_PLAIN, re.ASCII)
+_STICKS = re.compile(
+    r"(?<![\w.])(\d)\s*[x×*]\s*(\d+)\s*gi?b(?=\s*(?:of )?(?:lp)?(?:ddr|ram))", re.I
+)
+# 3600, 2133 and 6400 are rates; 3090 and 4070 GPUs
+_RATE = r"(?:\d\d(?:00|33|66|67)|1\d{4})"
+_KIND_OF_RAM = re.compile(
+    rf"(?<!\w)(?:lp)?ddr\d\w?(?:[ -]*{_RATE}(?!\w))?(?:\s*(?:mhz|mt/s|mts)\b)?", _ANY_CASE
+)
+_RAM = re.compile(
+    rf"{_PLAIN}[\s,]*(?:of )?(?:system )?ram\b(?!\s+\d\d?gb)|\bram[\s:=]+{_PLAIN}", _ANY_CASE
+)
+_DISK = re.compile(
+    rf"(?:{_PLAIN}\s+)?(?:\b(?:nvme|ssd|hdd|m\.2|sata|disk|drive|storage)s?\b\s*)+(?::?{_PLAIN})?",
+    _ANY_CASE,
+)
+_ASIDE = re.compile(
+    r"(?<!\w)(?:gddr\d\w?|\d{3,5}\s*(?:mhz|mt/s|mts)|cl\d\d|\d{3,4}w|\d+ watts?|psu|power supply)"
+    r"(?!\w)",
+    _ANY_CASE,
+)
+_VERSION = r"(?:\s+\d{1,2}(?:\.\d+)?(?!\w|\s*x\b))?(?:\s+(?:pro|home|lts))?"
+
+
+class Typed(Record):
+    """`names` is the text without what stands in the others. `ram_gib` is None where no size is
+    said to be that of RAM; other sizes stand in `names` as `16gb`. `system`: linux or windows.
+    """
+
+    names: str
+    ram_gib: float | None
+    system: str | None
+
+
+def typed(text: str) -> Typed:
+    """What a description states beside names of processors, GPUs and products."""
+    plain = _STICKS.sub(lambda sticks: f"{int(sticks[1]) * int(sticks[2])}gb", text)
+    plain = _KIND_OF_RAM.sub(" ram ", with_plain_sizes(plain))
+    stated = [_gib(*filter(None, match.groups())) for match in _RAM.finditer(plain)]
+    plain = re.sub(r"\bram\b", " ", _RAM.sub(" ", plain), flags=_ANY_CASE)
+    plain = _ASIDE.sub(" ", _DISK.sub(_not_a_disk, plain))
+    systems, pattern = _systems()
+    named = [systems[match[1].lower()] for match in pattern.finditer(plain)]
+    return Typed(
+        names=" ".join(pattern.sub(" ", plain).split()),
+        ram_gib=max(stated, default=None),
+        system=named[-1] if named else None,
+    )
+
+
+@lru_cache(1)
+def _systems() -> tuple[Mapping[str, str], re.Pattern[str]]:
+    """Systems by the words for them, and what finds one with its version."""
+    systems = shipped_table("products")["systems"]
+    pattern = rf"(?<!\w)({'|'.join(systems)}){_VERSION}(?!\w)"
+    return systems, re.compile(pattern, _ANY_CASE)
+
+
+def with_plain_sizes(text: str) -> str:
+    """The text with `16gb` for `16 GiB`, `16 GB` and `16G`."""
+    spelled = _SPELLED.sub(lambda size: f"{size[1]}{size[2].lower()}b", text)
+    return _SHORT.sub(r"\1gb", spelled)
+
+
+def sizes_gib(text: str) -> list[float]:
+    """Every size in a text that has plain ones; a terabyte is 1024 GiB."""
+    return [_gib(*size) for size in _SIZE.findall(text)]
+
+
+def without_sizes(text: str) -> str:
+    return " ".join(_SIZE.sub(" ", text).split())
+
+
+def memory_gib(stated: Typed, *, is_server: bool) -> float | None:
+    """The RAM: what is said to be it, else the largest size that no disk of a computer has, or of
+    a server any. None where none is stated.
+    """
+    if stated.ram_gib is not None:
+        return stated.ram_gib
+    sizes = sizes_gib(stated.names)
+    small = [size for size in sizes if size < _LEAST_DISK_OF_TWO_GIB]
+    large = [size for size in sizes if is_server or size < _GIB_OF_TB]
+    return max(small) if small else min(large, default=None)
+
+
+def _gib(number: str, unit: str) -> float:
+    return float(number) * (_GIB_OF_TB if unit.lower() == "t" else 1.0)
+
+
+def _not_a_disk(found: re.Match[str]) -> str:
+    """The sizes around the words for a disk, but for the larger, which is the disk's."""
+    before, after = ((found[at], found[at + 1]) if found[at] is not None else None for at in (1, 3))
+    sizes = [size for size in (before, after) if size is not None]
+    largest = max(sizes, key=lambda size: _gib(*size), default=None)
+    if largest is not None and _gib(*largest) >= _LEAST_DISK_GIB:
+        sizes.remove(largest)
+    return " ".join(["", *(f"{number}{unit}b" for number, unit in sizes), ""])
