@@ -164,7 +164,8 @@ def compare(
     `selfhost compare` does.
 
     The arguments are those of `check`, and so is what it raises; of several wrong names the first
-    is raised, and its notes (`__notes__`) are the others.
+    is raised, and its notes (`__notes__`) are the others. `ValueError` where there are fewer than
+    two models.
     """
     if isinstance(models, str | os.PathLike) or not isinstance(models, Sequence):
         # compare("a", "b") is what people try first
@@ -174,6 +175,8 @@ def compare(
             f"models must be a list of models, not {type(models).__name__}:"
             f" write compare({example!r})"
         )
+    if len(models) < 2:
+        raise ValueError(f"models must be two or more, not {len(models)}")
     _one_of("prices", prices, PRICE_SOURCES)
     catalogue, workload, machine = _surroundings(workload, machine, specs)
     verdicts: list[Verdict] = []

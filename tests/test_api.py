@@ -133,7 +133,7 @@ def test_records_have_the_keys_of_the_json() -> None:
     ranking, planned, compared = (
         rank(machine=MAC),
         plan("mistral-7b"),
-        compare(["gpt2"], machine=MAC),
+        compare(["gpt2", "phi-4"], machine=MAC),
     )
     assert planned.least is not None
     for value, written_as in (
@@ -222,7 +222,7 @@ def test_a_repr_is_one_short_line() -> None:
         ranking.models,
         planned,
         planned.machines[0],
-        compare(["gpt2"], machine=MAC),
+        compare(["gpt2", "phi-4"], machine=MAC),
     ):
         text = repr(value[0] if isinstance(value, tuple) else value)
         assert "\n" not in text

@@ -221,9 +221,17 @@ def is_slow(judged: Answer | Judged, wanted: float | None) -> bool:
 
 def may_be_slow(judged: Answer | Judged, wanted: float | None) -> bool:
     """Its pace is told by both ends, too far apart for one figure, and the slow one is below the
-    wanted pace.
+    wanted pace; of other work beyond what its finding of speed takes for slow.
     """
-    pace = judged.speed.decode if judged.speed is not None else None
+    speed = judged.speed
+    if speed is not None and speed.work is not None:
+        finding = next((each for each in judged.findings if each.check == "speed"), None)
+        limit = finding.needs if finding is not None else None
+        low, high = speed.work.low, speed.work.high
+        if not isinstance(limit, int | float) or units.is_telling(low, high):
+            return False
+        return high > limit if speed.unit.startswith("seconds") else low < limit
+    pace = speed.decode if speed is not None else None
     least = DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted
     return pace is not None and pace.low < least and not units.is_telling(pace.low, pace.high)
 

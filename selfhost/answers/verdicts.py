@@ -28,7 +28,9 @@ from ..catalogue.spec import ModelSpec
 from ..core import dates
 from ..core.workload import FLAGS, Workload
 from ..machine.reader import Machine
+from ..needs import is_cast
 from ..verdict.defaults import Asker
+from ..verdict.question import GENERATING
 from ..verdict.record import Judged, Question, Verdict, considered, found_for, judge
 from .understood import Understood, question_of, understand
 
@@ -105,9 +107,11 @@ def answer(
         elsewhere = lies_elsewhere(catalogue, question, machine)
         notes += () if elsewhere is None else (elsewhere,)
     if question.chosen is not None:
-        # how long the examples are decides what is learned, so a shorter length is not fine print
-        is_trained = question.workload.task == "finetune"
-        (notes if is_trained else fine_print).append(question.chosen)
+        # how long the examples are decides what is learned, and the type is not the published one
+        workload = question.workload
+        cast = is_cast(question.spec, question.runtime, workload.quantization or "")
+        is_told = workload.task == "finetune" or cast
+        (notes if is_told else fine_print).append(question.chosen)
     if not understood.tag:
         fine_print += about_files(question, fits=judged.fits)
     if instead and (more := slots(catalogue, question, judged, to_type.commands)) is not None:
@@ -185,6 +189,11 @@ def _notes(
         yield f"Whether it is still served is not known: {doubt}."
     if question.workload.draft and question.companions is not None:
         yield DRAFT_NOTE
+    if aside := _aside(understood.workload, question):
+        yield (
+            f"{' and '.join(aside)} {'has' if len(aside) == 1 else 'have'} no effect: {spec.name}"
+            " writes no tokens."
+        )
     cache_type = understood.workload.kv_cache_type
     if (
         cache_type is not None
@@ -201,6 +210,25 @@ def _notes(
 _OF_WEIGHTS = {
     key: FLAGS[key] for key in ("runtime", "quantization", "kv_cache_type", "draft", "adapter")
 }
+
+
+# what is asked of tokens that are written one by one; a server of vectors answers several at once
+_OF_TOKENS = {key: FLAGS[key] for key in ("parallel", "prompt_tokens", "min_tokens_per_second")}
+_ONE_AT_A_TIME = ("image", "video", "music")
+
+
+def _aside(asked: Workload, question: Question) -> list[str]:
+    """The options that mean nothing for what such a model makes."""
+    spec = question.spec
+    if spec.closed or asked.task != "generate" or spec.modality in GENERATING:
+        return []
+    usual = Workload()
+    return [
+        flag
+        for key, flag in _OF_TOKENS.items()
+        if getattr(asked, key) != getattr(usual, key)
+        and (key != "parallel" or spec.modality in _ONE_AT_A_TIME)
+    ]
 
 
 def _notes_of_asking(

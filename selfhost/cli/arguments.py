@@ -500,7 +500,7 @@ def _add_named_machine(place: argparse._ArgumentGroup) -> None:
     place.add_argument(
         "--measure",
         action="store_true",
-        help="measure the memory first (a few seconds)",
+        help="measure the memory first (about a second)",
     )
     place.add_argument(
         "--no-measure",

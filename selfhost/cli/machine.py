@@ -25,7 +25,7 @@ def parser() -> Parser:
     parser.add_argument(
         "--measure",
         action="store_true",
-        help="measure the memory bandwidth too, a few seconds",
+        help="measure the memory bandwidth too, about a second",
     )
     parser.add_argument(
         "--root",

@@ -65,6 +65,10 @@ def machines_of(options: argparse.Namespace) -> tuple[Machine, ...]:
     """
     from ..machine.reader import Machine
 
+    if options.measure and options.no_measure:
+        raise UsageError(
+            "--measure and --no-measure contradict each other", remedy="leave one of them out"
+        )
     named: str | None = options.machine
     notes: list[str] = []
     if named is None:

@@ -160,6 +160,10 @@ def _is_digits(text: str) -> bool:
     return text.isdecimal() and text.isascii()
 
 
+MOST_TOKENS = 10**9
+"""Of a context or a prompt; a thousand times what models hold."""
+
+
 def parse_tokens(text: str) -> int:
     """`8192`, `8,192`, `8k` (8 * 1024), `128K` -> tokens. `ValueError` says what is wrong."""
     cleaned = _ungrouped(text).lower()
@@ -168,9 +172,18 @@ def parse_tokens(text: str) -> int:
         cleaned, factor = cleaned[:-1], 1024
     elif cleaned.endswith("m"):
         cleaned, factor = cleaned[:-1], 1024 * 1024
-    if not (cleaned.isdecimal() and cleaned.isascii() and len(cleaned) <= 12):
+    digits, exponent, power = cleaned.partition("e")
+    is_number = _is_digits(digits) and (_is_digits(power) or not exponent)
+    if cleaned[:1] == "-" and _is_digits(cleaned[1:]):
+        raise ValueError(f"{text!r} is too small: the fewest tokens are 1")
+    if is_number and (len(digits) > 12 or (exponent and len(digits) + int(power[:9]) > 10)):
+        raise ValueError(f"{text!r} is too large: at most {MOST_TOKENS:,} tokens")
+    if is_number and exponent:
+        written = int(digits) * 10 ** int(power)
+        raise ValueError(f"{text!r} is no plain number of tokens: write {written}")
+    if not is_number:
         raise ValueError(f"{text!r} is not a number of tokens: write for example 8192 or 8k")
-    return int(cleaned) * factor
+    return int(digits) * factor
 
 
 def parse_count(text: str) -> int:

@@ -281,9 +281,9 @@ _CHOICES = (
 )
 # the key, the least and the most that it may be
 _BOUNDS = (
-    ("context_tokens", 1, 10**9),
+    ("context_tokens", 1, units.MOST_TOKENS),
     ("parallel", 1, 10**6),
-    ("prompt_tokens", 1, 10**9),
+    ("prompt_tokens", 1, units.MOST_TOKENS),
     ("audio_seconds", 1, 10**7),
     ("reserve_bytes", 0, 10**18),
     ("download_bytes_per_second", 1, 10**15),

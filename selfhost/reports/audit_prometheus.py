@@ -138,5 +138,5 @@ def _braced(labels: Mapping[str, str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    shown = shortened(text, _MOST_OF_A_LABEL)
+    shown = shortened(text, _MOST_OF_A_LABEL, raw=True)
     return shown.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')

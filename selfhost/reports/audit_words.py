@@ -67,11 +67,11 @@ def many(number: int, what: str) -> str:
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
-def shortened(text: str, most: int) -> str:
-    """`text` on one line, in at most `most` characters. What is cut ends in a hash of the whole:
-    two texts that differ stay different.
+def shortened(text: str, most: int, *, raw: bool = False) -> str:
+    """`text` on one line, in at most `most` characters; `raw`: as it is, for a format with escapes
+    of its own. What is cut ends in a hash of the whole: two texts that differ stay different.
     """
-    shown = clean(text)
+    shown = text if raw else clean(text)
     if len(shown) <= most:
         return shown
     from hashlib import sha256

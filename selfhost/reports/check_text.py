@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from ..catalogue.provider_names import provider_name
 from ..core import units
+from ..machine.record import AT_LEAST
+from ..verdict.documents import DOCUMENT_TOKENS
 from ..verdict.findings import WIDE_PACE
 from ..verdict.findings.memory import host_low
 from ..verdict.record import Alternative, Finding, OpenAlternative, Outcome, Room, Route, Verdict
@@ -92,7 +94,11 @@ def _single(
     for text in (
         _work_words(verdict)
         if pace is None
-        else pace_words(pace, measure=_narrows(verdict, measured="--measure" in carry.split())),
+        else pace_words(
+            pace,
+            measure=_narrows(verdict, measured="--measure" in carry.split()),
+            busy=_was_busy(verdict),
+        ),
         *_answer_words(verdict),
         _load_words(verdict),
         asked_words(verdict),
@@ -179,10 +185,14 @@ def _work_words(verdict: Verdict) -> str:
     speed = verdict.speed if verdict.can_run else None
     if speed is None or speed.work is None:
         return ""
-    work = speed.work
+    work, of_what = speed.work, ""
+    if speed.unit == "documents_per_second":
+        architecture = verdict.model.architecture
+        longest = architecture.context_tokens if architecture is not None else None
+        of_what = f", of {units.tokens(min(DOCUMENT_TOKENS, longest or DOCUMENT_TOKENS))} each"
     if not units.is_telling(work.low, work.high):
-        return f"somewhere {units.work_between(work.low, work.high, speed.unit)}"
-    return f"about {units.work(work.likely, speed.unit)}"
+        return f"somewhere {units.work_between(work.low, work.high, speed.unit)}{of_what}"
+    return f"about {units.work(work.likely, speed.unit)}{of_what}"
 
 
 def _load_words(verdict: Verdict) -> str:
@@ -302,9 +312,22 @@ def _note(finding: Finding, verdict: Verdict, *, measured: bool) -> Span | Bar:
     if finding.check == "speed":
         return Span(text=_pace_note(finding, verdict, measured=measured))
     if finding.unit == "bytes" and finding.needs and isinstance(finding.has, int | float):
-        label = _bar_words(finding, verdict)
+        label = ", ".join(
+            filter(None, (_bar_words(finding, verdict), _cards_words(finding, verdict)))
+        )
         return Bar(needs=float(finding.needs), has=finding.has, style=finding.outcome, label=label)
     return Span(text="")
+
+
+def _cards_words(finding: Finding, verdict: Verdict) -> str:
+    """`2 of 4 GPUs suffice` where fewer hold it than are there; the figure is of those."""
+    memory = verdict.needs.memory if verdict.needs is not None else None
+    if finding.check != "accelerator" or finding.outcome is not Outcome.PASS or memory is None:
+        return ""
+    used = len({term.where for term in memory.terms if term.where != "host"})
+    cards = sum(card.unified is not True for card in verdict.machine.accelerators or ())
+    suffice = "suffices" if used == 1 else "suffice"
+    return f"{used} of {cards} GPUs {suffice}" if 0 < used < cards else ""
 
 
 def _bar_words(finding: Finding, verdict: Verdict) -> str:
@@ -351,6 +374,13 @@ def _narrows(verdict: Verdict, *, measured: bool) -> bool:
     """Whether measuring the memory bandwidth would narrow the pace."""
     on_card = verdict.needs is not None and verdict.needs.placement == "accelerator"
     return is_here(verdict.machine) and not (on_card or measured)
+
+
+def _was_busy(verdict: Verdict) -> bool:
+    """The pace rests on a bandwidth that other programs had a part of while it was measured."""
+    on_card = verdict.needs is not None and verdict.needs.placement == "accelerator"
+    source = verdict.machine.sources.get("memory_bandwidth_bytes_per_second", "")
+    return is_here(verdict.machine) and not on_card and source.endswith(AT_LEAST)
 
 
 def _remarks(blocks: list[Block], verdict: Verdict) -> None:

@@ -9,25 +9,25 @@ from .layout import clean
 
 
 def problems_text(problems: Iterable[Problem], *, encoding: str | None = None) -> str:
-    """One line a fault, `file:line: key: message`, what to write instead under it; every line
-    ends in a newline.
+    """One line a fault, `file:line: key: message`, or `error: --option: message` of what was typed,
+    and what to write instead under it; every line ends in a newline.
     """
     lines = []
     for problem in problems:
-        place = problem.file if problem.line is None else f"{problem.file}:{problem.line}"
-        lines.append(
-            clean(
-                (
-                    f"{place}: {problem.key}: {problem.message}"
-                    if problem.key
-                    else f"{place}: {problem.message}"
-                ),
-                encoding,
-            )
-        )
+        lines.append(clean(f"{_place(problem)}: {problem.message}", encoding))
         if problem.remedy:
             lines += _remedy_lines(problem.remedy, encoding)
     return "".join(f"{line}\n" for line in lines)
+
+
+def _place(problem: Problem) -> str:
+    """Where it lies; what was typed is told as every error of the command line."""
+    if problem.file == "command line":
+        return f"error: {problem.key}" if problem.key else "error"
+    if problem.file.startswith("--"):
+        return " ".join(filter(None, ("error:", problem.file, problem.key)))
+    place = problem.file if problem.line is None else f"{problem.file}:{problem.line}"
+    return f"{place}: {problem.key}" if problem.key else place
 
 
 def error_text(error: SelfhostError, *, encoding: str | None = None) -> str:

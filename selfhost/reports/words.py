@@ -173,16 +173,19 @@ def pace_cell(pace: PaceRange | None) -> str:
     return "-" if pace is None else units.likely_pace(pace.low, pace.likely, pace.high)
 
 
-def pace_words(pace: PaceRange, *, measure: bool = False) -> str:
+def pace_words(pace: PaceRange, *, measure: bool = False, busy: bool = False) -> str:
     """`about 12 tokens/s, faster than you read`; below reading speed how long an answer takes.
 
     Where the ends are too far apart for one figure both are told; `measure`: so is what narrows
-    them on this machine.
+    them on this machine. `busy`: other programs used the memory while its bandwidth was read.
     """
     if not units.is_telling(pace.low, pace.high):
         speed = f"somewhere {units.between(pace.low, pace.high)}"
         if pace.low >= 2 * READING_TOKENS_PER_SECOND:
             speed += ", faster than you read"
+        if busy:
+            again = "run with --measure" if measure else "run it again"
+            return f"{speed}; other programs kept the memory busy: {again} when they are quiet"
         return f"{speed}; run with --measure for a narrower range" if measure else speed
     speed = f"about {units.speed(pace.likely, pace.likely)}"
     if pace.likely >= 2 * READING_TOKENS_PER_SECOND:

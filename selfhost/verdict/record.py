@@ -1142,7 +1142,7 @@ def _how_to_measure(machine: Machine) -> str | None:
     if "--measure" not in (why.remedy or ""):
         return None
     if machine.is_this_one:
-        return "run with --measure (a few seconds)"
+        return "run with --measure (about a second)"
     return "record it there with `selfhost machine --measure --format json`"
 
 

@@ -79,8 +79,8 @@ class Measured(Record):
 
 
 def with_measured(machine: Machine, host: Host | None = None) -> Machine:
-    """`machine`, which must be this computer, with its bandwidth measured; takes one to several
-    seconds, most of them to fill memory beyond the caches.
+    """`machine`, which must be this computer, with its bandwidth measured; takes about a
+    second, most of it to fill memory beyond the caches.
 
     A figure of a busy machine is the least that it has. One of low confidence for another reason is
     not taken: it stands in the reason why the fact is unread.

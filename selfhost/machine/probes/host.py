@@ -654,9 +654,20 @@ class Host:
         if self.system == "windows":
             return self.env.get("USERPROFILE") or None
         home = self.env.get("HOME")
-        if not home and self.live:
-            home = os.path.expanduser("~")
+        if self.live and not (home or "").startswith("/"):
+            # a relative one names no folder for good: it counts as none
+            home = self._account_home()
         return home if home and home.startswith("/") else None
+
+    @staticmethod
+    def _account_home() -> str | None:
+        """The home folder that the system's list of accounts has for this one."""
+        try:
+            from pwd import getpwuid
+
+            return getpwuid(os.getuid()).pw_dir
+        except (ImportError, KeyError, AttributeError):
+            return None
 
     def python_path(self) -> list[str] | None:
         """The folders this interpreter imports from; None of a tree in which nobody looked for

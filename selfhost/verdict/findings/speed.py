@@ -79,10 +79,15 @@ def speed_check(
 
 
 # from here on work is a matter of hours: a picture in ten minutes, audio slower than it is heard, a
-# million tokens of training in a day. Nothing is said of documents
+# document of 512 tokens slower than a person reads it, a million tokens of training in a day
 _SLOW: Mapping[str, tuple[float, str, str]] = {
     "seconds_per_image": (600, "speed-picture", "use a GPU that holds the model, or an API"),
     "seconds_per_audio_minute": (60, "speed-slow", "choose a smaller model, or use a GPU"),
+    "documents_per_second": (
+        READING_TOKENS_PER_SECOND / 512,
+        "speed-slow",
+        "choose a smaller model, or use a GPU",
+    ),
     units.TRAINED: (
         1e6 / 86_400,
         "speed-slow",
@@ -213,7 +218,7 @@ def _how_long(speed: Speed) -> str:
 
 
 def _is_slow(speed: Speed, limit: float) -> bool:
-    """Beyond the limit in seconds, or below it in tokens a second."""
+    """Beyond the limit in seconds, or below it in tokens or documents a second."""
     if speed.work is None:
         return False
     if speed.unit.startswith("seconds"):
