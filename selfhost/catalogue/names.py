@@ -988,16 +988,16 @@ _VERSION = pattern(r"[-_.]v?\d+(?:\.\d+)*$", re.IGNORECASE)
 _SIZE_AT_END = pattern(r"(?<=[a-z]{4})[-_.]\d+(?:\.\d+)?b$", re.IGNORECASE)
 
 
-def _alike(
-    letter: str, catalogue: Catalogue
-) -> tuple[Mapping[str, str], Mapping[str, Mapping[str, str]]]:
+_Alike = tuple[Mapping[str, str], Mapping[str, Mapping[str, str]]]
+
+
+def _alike(letter: str, catalogue: Catalogue) -> _Alike:
     """The model whose layers a repository has, by the repository's name as `canonical` writes it,
     with its account and without, whole and without its version; and by a name without its size, or
     one that tunes of different models have, the model of each repository called so. Of the names
     that end in that letter.
     """
-    alike: tuple[dict[str, str], dict[str, dict[str, str]]] | None
-    alike = catalogue.derived.get(f"alike {letter}")
+    alike: _Alike | None = catalogue.derived.get(f"alike {letter}")
     if alike is not None:
         return alike
     # most names differ in their last letter, and to rewrite all of them takes far longer
