@@ -62,7 +62,8 @@ def commands(
         return ()
     parallel = _tensor_parallel(runtime, judged)
     lines = [line + parallel for line in _lines(runtime, question, circumstances, tag=tag)]
-    if runtime.shown_with and question.missing_bytes != 0:
+    # alone they are no other way to run it: `by_tag` has them with what installs that program
+    if lines and runtime.shown_with and question.missing_bytes != 0:
         other = catalogue.runtime(runtime.shown_with)
         beside = (
             _lines(other, question, circumstances, tag=tag) if _has_build(other, machine) else ()
@@ -83,14 +84,19 @@ class ByTag(Record):
 
 
 def by_tag(
-    question: Question, judged: Judged, catalogue: Catalogue, machine: Machine
+    question: Question,
+    judged: Judged,
+    catalogue: Catalogue,
+    machine: Machine,
+    *,
+    typed: str | None = None,
 ) -> ByTag | None:
-    """The model as Ollama's own tag has it; None where it has no tag, and where Ollama serves no
-    such models, has no build for the machine or cannot do what is asked, or what it
-    loads would not fit.
+    """The model as Ollama's own tag has it, or the `typed` one, which loads what was judged; None
+    where it has no tag, and where Ollama serves no such models, has no build for the machine or
+    cannot do what is asked, or what it loads would not fit.
     """
     spec, workload, runtime = question.spec, question.workload, catalogue.runtime("ollama")
-    tag = _tag(spec, workload)
+    tag = typed or _tag(spec, workload)
     if tag is None or not judged.fits or workload.format not in runtime.formats:
         return None
     is_served = spec.modality in runtime.modalities and _has_build(runtime, machine)
@@ -98,7 +104,8 @@ def by_tag(
     if not is_served or is_here or workload.task != "generate":
         return None
     default = need.default_format_and_quantization(spec, runtime)[1]
-    quantization = runtime.tags.get(tag, default)
+    loads = workload.quantization if typed else runtime.tags.get(tag, default)
+    quantization = loads or default
     if quantization != workload.quantization:
         loaded = workload.replace(runtime=runtime.id, quantization=quantization)
         try:
@@ -108,7 +115,7 @@ def by_tag(
             return None
         return ByTag(tag=tag, quantization=quantization, lines=()) if fits else None
     circumstances = _circumstances(question, runtime, judged, machine, catalogue)
-    lines = _lines(runtime, question, circumstances, line=runtime.command)
+    lines = _lines(runtime, question, circumstances, line=runtime.command.replace("{tag}", tag))
     return ByTag(tag=tag, quantization=quantization, lines=lines) if lines else None
 
 

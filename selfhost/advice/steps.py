@@ -77,7 +77,7 @@ def steps(
         )
     if has_other_byte_order(judged):
         return Steps()
-    tagged = by_tag(question, judged, catalogue, machine)
+    tagged = by_tag(question, judged, catalogue, machine, typed=tag)
     if tagged is not None and tagged.lines:
         return _steps_by_tag(question, judged, tagged, catalogue, machine)
     from .conversion import recipe

@@ -175,7 +175,7 @@ def parse_tokens(text: str) -> int:
     digits, exponent, power = cleaned.partition("e")
     is_number = _is_digits(digits) and (_is_digits(power) or not exponent)
     if cleaned[:1] == "-" and _is_digits(cleaned[1:]):
-        raise ValueError(f"{text!r} is too small: the fewest tokens are 1")
+        raise ValueError(f"{text!r} is too small: at least 1, for example 8192 or 8k tokens")
     if is_number and (len(digits) > 12 or (exponent and len(digits) + int(power[:9]) > 10)):
         raise ValueError(f"{text!r} is too large: at most {MOST_TOKENS:,} tokens")
     if is_number and exponent:

@@ -343,3 +343,16 @@ def test_what_llama_quantize_refuses_is_not_told_to_be_made() -> None:
     ]
     assert sizes == sorted(sizes)
     assert sizes[-1] < 1.1 * sizes[0]
+
+
+@pytest.mark.parametrize("gpu", ["RTX 3060", "RTX 4090"])
+def test_a_tag_that_only_ollama_has_is_run_by_ollama_alone(gpu: str) -> None:
+    """ollama.com/library/gemma3: the -qat tags need no account and no other program."""
+    machine = apply(machine_named(gpu), ["disk=500GB"])
+    answer = check("gemma3:12b-it-qat", machine=machine)
+    lines = (*answer.setup, *answer.commands)
+    assert answer.commands[-1].endswith("ollama run gemma3:12b-it-qat"), lines
+    assert any("ollama.com/install.sh" in line for line in lines), lines
+    assert not any(word in line for line in lines for word in ("llama.cpp", "hf ", "convert")), (
+        lines
+    )
