@@ -16,7 +16,7 @@ from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..verdict.bracket import OPEN, RUNS, may_bracket, outlook
-from ..verdict.defaults import follows_a_list, judge_for_machine, may_be_cast, suit
+from ..verdict.defaults import follows_a_list, judge_for_machine, suit
 from ..verdict.question import ask
 from ..verdict.record import Answer, Judged, Outcome, Question, found_for, judge
 from .api_route import meets, offers_for
@@ -261,10 +261,8 @@ def _questions(
         try:
             question = ready.question(spec_id, workload) if ready is not None else None
             # what follows the machine is asked of the whole spec
-            if (
-                question is None
-                or (machine.accelerators and follows_a_list(question.spec, workload))
-                or may_be_cast(question, workload)
+            if question is None or (
+                machine.accelerators and follows_a_list(question.spec, workload)
             ):
                 question = ask(catalogue.spec(spec_id), workload, catalogue, machine)
         except SpecError:

@@ -17,7 +17,6 @@ from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core.errors import WorkloadError
 from ..core.records import Record, Unread
 from ..core.workload import READING_TOKENS_PER_SECOND, Workload
-from ..machine.gpus import capability_by_name
 from ..machine.record import Machine
 from .placement import metal_limits, room_of
 from .present import Here
@@ -81,8 +80,7 @@ def _suited(
     """
     if question.needs is None or question.runtime is None:
         return question
-    is_cast_here = question.here is None and may_be_cast(question, workload)
-    if workload.runtime is not None and not (question.runtime.parts or is_cast_here):
+    if workload.runtime is not None and not question.runtime.parts:
         return question
     own = _Way(question=question, judged=judged or judge(question, machine))
     search = _Search(own, workload, catalogue, machine, files)
@@ -92,9 +90,7 @@ def _suited(
     if has_files or question.here is not None:
         return question
     suited = question
-    if is_cast_here:
-        suited = search.cast(question.runtime)
-    elif question.spec.modality in _OF_PARTS and workload.quantization is None:
+    if question.spec.modality in _OF_PARTS and workload.quantization is None:
         suited = search.first_picture_type()
     elif question.spec.modality in GENERATING and workload.quantization is None:
         suited = search.larger()
@@ -106,20 +102,6 @@ def follows_a_list(spec: ModelSpec, workload: Workload) -> bool:
     that of the model's own default.
     """
     return spec.modality in _OF_PARTS or workload.task == "finetune"
-
-
-def may_be_cast(question: Question, workload: Workload) -> bool:
-    """True where the files are in float32, no type was asked for, and the program loads them in 16
-    bits if told: the route may be better than in float32.
-    """
-    runtime = question.runtime
-    return (
-        runtime is not None
-        and workload.task == "generate"
-        and workload.quantization is None
-        and question.workload.quantization == "float32"
-        and any(need.is_cast(question.spec, runtime, name) for name in runtime.casts)
-    )
 
 
 def first_of_list(question: Question, workload: Workload, catalogue: Catalogue) -> Workload:
@@ -143,8 +125,7 @@ def from_a_list(
     where the route depends on them.
     """
     # the lists are of what accelerators hold
-    by_list = machine.accelerators and follows_a_list(question.spec, workload)
-    if not (by_list or may_be_cast(question, workload)):
+    if not machine.accelerators or not follows_a_list(question.spec, workload):
         return question
     return _suited(question, workload, catalogue, machine, {})
 
@@ -162,12 +143,11 @@ def suit(
     question: Question, judged: Judged, workload: Workload, catalogue: Catalogue, machine: Machine
 ) -> tuple[Question, Judged]:
     """As `judge_for_machine`, of what was `judged` already."""
-    if not may_be_cast(question, workload):
-        # without accelerators nothing else that counts follows the machine; specs are not read
-        if not machine.accelerators:
-            return question, judged
-        if not (judged.fits or follows_a_list(question.spec, workload)):
-            return question, judged
+    # without accelerators nothing that counts follows the machine, and specs are not read
+    if not machine.accelerators:
+        return question, judged
+    if not (judged.fits or follows_a_list(question.spec, workload)):
+        return question, judged
     suited = _suited(question, workload, catalogue, machine, {}, judged)
     return suited, judged if suited is question else judge(suited, machine)
 
@@ -299,38 +279,6 @@ class _Search:
                 f" `--quant {own}` judges its usual type."
             )
         )
-
-    def cast(self, runtime: RuntimeSpec) -> Question:
-        """Loaded in 16 bits where float32, as published, does not fit, or not as well."""
-        names = [
-            name
-            for name in runtime.casts
-            if need.is_cast(self._question.spec, runtime, name) and self._comes_in(name, runtime)
-        ]
-        if self._lacks_bfloat16():
-            names.sort(key=lambda name: name == "bfloat16")
-        way = self._first_that_fits(self._ways({"quantization": name} for name in names))
-        if way is None:
-            return self._question
-        fits = "would run in RAM" if self._own.judged.fits else "does not fit"
-        why = f"in float32, as published, it {fits}" if way.judged.fits else _LACKS_LEAST
-        return way.question.replace(
-            chosen=(
-                f"{way.question.workload.quantization}: {why}. {runtime.name} loads the same files"
-                " in half the memory, with no noticeable loss. `--quant float32` judges that type."
-            )
-        )
-
-    def _lacks_bfloat16(self) -> bool:
-        """An NVIDIA GPU here is older than compute capability 8.0, which brought bfloat16 (CUDA C++
-        Programming Guide, "Compute Capabilities").
-        """
-        capabilities = [
-            card.compute_capability or capability_by_name(card.name)
-            for card in self._machine.accelerators or ()
-            if card.vendor == "nvidia"
-        ]
-        return any(each and int(each.partition(".")[0]) < 8 for each in capabilities)
 
     def _in_other_programs(self, usual: RuntimeSpec) -> list[_Way]:
         """The types of the other programs of its kind that load the model, best first; those that

@@ -265,9 +265,7 @@ def test_the_route_is_never_worse_than_that_of_the_models_own_default(part: int)
         machine = profiles[index * 5 % len(profiles)].machine
         own = route(Workload(), machine, id, follows_machine=False)
         best = route(Workload(), machine, id, follows_machine=True)
-        architecture = CATALOGUE.spec(id).architecture
-        is_float32 = architecture is not None and architecture.dtype == "float32"
-        if is_float32 or follows_a_list(CATALOGUE.spec(id), Workload()):
+        if follows_a_list(CATALOGUE.spec(id), Workload()):
             assert ROUTES.index(best) <= ROUTES.index(own), (id, machine.name)
         else:
             assert best is own, (id, machine.name)
