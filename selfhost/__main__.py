@@ -25,9 +25,12 @@ def main() -> int:
         return run()
     except KeyboardInterrupt:
         return 130
-    except MemoryError:
+    except (MemoryError, ImportError) as error:
+        from .core.lastwords import is_lack_of_memory
+
         # said below, where what was being loaded is let go
-        pass
+        if not is_lack_of_memory(error):
+            raise
     import sys
 
     from .core.lastwords import no_memory

@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
+    from ..core.lastwords import is_lack_of_memory
     from ..core.lastwords import wants_json as is_json_wanted
 
     wants_json = is_json_wanted(words)
@@ -62,6 +63,8 @@ def _run(words: list[str]) -> int:
     except MemoryError:
         raise
     except Exception as error:
+        if is_lack_of_memory(error):
+            raise MemoryError from error
         if os.environ.get("SELFHOST_DEBUG"):
             raise
         code = exit_code([], crashed=True)

@@ -23,6 +23,18 @@ def wants_json(words: Sequence[str]) -> bool:
     )
 
 
+def is_lack_of_memory(error: Exception) -> bool:
+    """Whether the error is one, or says in the loader's words that no room is left for a library
+    (glibc 2.36, elf/dl-load.c).
+    """
+    if isinstance(error, MemoryError):
+        return True
+    said = str(error)
+    return isinstance(error, ImportError) and any(
+        words in said for words in ("failed to map segment", "annot allocate memory")
+    )
+
+
 def no_memory(words: Sequence[str], code: int) -> None:
     """Say to standard error, in the form that the command line `words` asks for, that there was
     too little memory for an answer.

@@ -216,17 +216,31 @@ START = "import sys\nfrom selfhost.__main__ import start\n"
     ],
 )
 @pytest.mark.parametrize(
-    "where", ["selfhost.cli.main", "selfhost.catalogue.index", "selfhost.verdict.record"]
+    ("where", "raised"),
+    [
+        ("selfhost.cli.main", "MemoryError"),
+        ("selfhost.catalogue.index", "MemoryError"),
+        ("selfhost.verdict.record", "MemoryError"),
+        ("selfhost.cli.main", "ImportError('math.so: failed to map segment from shared object')"),
+        (
+            "selfhost.core.records",
+            "ImportError('math.so: failed to map segment from shared object')",
+        ),
+    ],
 )
 def test_too_little_memory_is_no_bug(
-    where: str, words: Sequence[str], source_environment: dict[str, str], tmp_path: Path
+    where: str,
+    raised: str,
+    words: Sequence[str],
+    source_environment: dict[str, str],
+    tmp_path: Path,
 ) -> None:
     """MemoryError while the program still loads, or later: no answer was given, exit 2, in the form that was asked for."""
     (tmp_path / "p.toml").write_text('schema = 1\n[[model]]\nname = "gpt2"\n')
     scarce = (
         "class Scarce:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
-        f"        if name == {where!r}: raise MemoryError\n"
+        f"        if name == {where!r}: raise {raised}\n"
         "sys.meta_path.insert(0, Scarce())\n"
     )
     done = subprocess.run(
