@@ -7,7 +7,7 @@ from functools import cached_property
 
 from ..catalogue.offers import Offer
 from ..catalogue.quality import Quality
-from ..catalogue.spec import ModelSpec, QuantizationRule, RuntimeSpec
+from ..catalogue.spec import Architecture, ModelSpec, QuantizationRule, RuntimeSpec
 from ..core import units
 from ..core.records import Record, remembered
 from ..core.workload import Workload
@@ -563,7 +563,7 @@ def parts_of(question: Question, *, deciding: bool = False) -> tuple[Part, ...]:
             find=lambda machine: _placed(question, needs, machine, deciding)[0],
             accelerators=True,
             layered=lambda machine: _placed(question, needs, machine, deciding),
-            free_limits=lambda: free_limits(needs, _layers_shared_out(question)),
+            free_limits=lambda: free_limits(needs, _layers_of(question)),
         ),
         Part(
             find=lambda machine: _in_ram(question, needs, machine, deciding)[0],
@@ -909,19 +909,31 @@ def _strength(question: Question, placed: Needs) -> Callable[[Machine], Any] | N
 def _laid_out(
     question: Question, placed: Needs, machine: Machine, *, as_measured: bool = False
 ) -> LaidOut:
-    """How its program computes what is placed so; `as_measured`: how the program that was measured
-    uses a GPU that shares the RAM.
+    """As `laid_out`; `as_measured`: as the program that was measured uses a GPU that shares the
+    RAM.
     """
-    program = question.runtime
+    way = laid_out(placed, machine, question.runtime, question.spec.architecture, question.workload)
+    return way.replace(on_shared_gpu=True) if as_measured else way
+
+
+def laid_out(
+    placed: Needs,
+    machine: Machine,
+    program: RuntimeSpec | None,
+    architecture: Architecture | None,
+    workload: Workload,
+) -> LaidOut:
+    """How that program computes what is placed so; None: one that shares layers out."""
+    layers = _layers_shared_out(program, architecture)
     return LaidOut(
-        context_tokens=question.workload.context_tokens,
-        on_shared_gpu=as_measured or may_use_shared_gpu(program),
+        context_tokens=workload.context_tokens,
+        on_shared_gpu=may_use_shared_gpu(program),
         offloaded=shares_of(placed) if placed.placement != "host" else None,
         at_once=program is not None and bool(program.tensor_parallel_option),
         operations_share=1.0 if program is None else program.operations_share,
         experts_apart=program is not None and program.leaves_experts,
-        on_shared=share_on_shared(placed, machine, _layers_shared_out(question)),
-        filled=share_if_filled(placed, _layers_shared_out(question)),
+        on_shared=share_on_shared(placed, machine, layers),
+        filled=share_if_filled(placed, layers),
     )
 
 
@@ -954,7 +966,7 @@ def _pace_key(
         )  # fmt: skip
     shares = shares_of(placed) if placed.placement != "host" else {}
     is_whole = is_in_whole(shares) and placed.placement == "accelerator"
-    computing: Any = share_on_shared(placed, machine, _layers_shared_out(question))
+    computing: Any = share_on_shared(placed, machine, _layers_of(question))
     if is_whole:
         cards = machine.accelerators or ()
         computing = (
@@ -977,7 +989,7 @@ def _pace_key(
         placed.memory is None,
         tuple(shares.items()),
         computing,
-        share_if_filled(placed, _layers_shared_out(question)),
+        share_if_filled(placed, _layers_of(question)),
     )
 
 
@@ -989,10 +1001,15 @@ def _rated(card: Accelerator) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _layers_shared_out(question: Question) -> int | None:
+def _layers_of(question: Question) -> int | None:
+    return _layers_shared_out(question.runtime, question.spec.architecture)
+
+
+def _layers_shared_out(
+    program: RuntimeSpec | None, architecture: Architecture | None
+) -> int | None:
     """How many layers there are, where only a part of them may be computed by a GPU."""
-    splits = question.runtime is None or question.runtime.splits_layers
-    architecture = question.spec.architecture
+    splits = program is None or program.splits_layers
     return architecture.layers if splits and architecture is not None else None
 
 

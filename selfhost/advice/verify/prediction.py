@@ -8,9 +8,8 @@ from ... import needs as need
 from ...catalogue.spec import RuntimeSpec
 from ...needs.llamacpp.graphs import operations
 from ...needs.tensors import row_of
-from ...verdict.placement import share_if_filled, share_on_shared
-from ...verdict.record import Verdict
-from ...verdict.speed import LaidOut, Speed, predict, shares_of
+from ...verdict.record import Verdict, laid_out
+from ...verdict.speed import Speed, predict
 
 TYPE_CHECKING = False
 
@@ -35,14 +34,7 @@ def speed_at(
     read_bytes = need.decode_bytes_by_type(
         spec, runtime, workload.format or "", workload.quantization or "", rows
     )
-    layers = architecture.layers if architecture is not None and runtime.splits_layers else None
-
-    way = LaidOut(
-        context_tokens=workload.context_tokens,
-        offloaded=shares_of(needs) if needs.placement != "host" else None,
-        on_shared=share_on_shared(needs, verdict.machine, layers),
-        filled=share_if_filled(needs, layers),
-    )
+    way = laid_out(needs, verdict.machine, runtime, architecture, workload)
 
     def at(depth_tokens: int | None) -> Speed | None:
         return predict(
