@@ -175,7 +175,7 @@ def _ordered(lines: tuple[str, ...], otherwise: tuple[str, ...], wanted: str) ->
     if not wanted:
         return (*lines, *otherwise)
     # a comment behind a command is none to every shell, zsh for one
-    return (*lines[:-1], *otherwise[:-1], f"{otherwise[-1]} or {wanted}:", lines[-1])
+    return (*lines[:-1], *otherwise, f"# or {wanted}:", lines[-1])
 
 
 def _runtime_lines(runtime: RuntimeSpec, code: str, machine: Machine) -> tuple[str, ...]:
@@ -204,12 +204,12 @@ def _runtime_lines(runtime: RuntimeSpec, code: str, machine: Machine) -> tuple[s
 
 
 def _otherwise(runtime: RuntimeSpec, places: list[str], machine: Machine) -> tuple[str, ...]:
-    """A comment on how else the runtime is had; () where nothing is known."""
+    """Comments on how else the runtime is had; () where nothing is known."""
     if is_built_from_source(machine, runtime):
         return ()
     texts = runtime.install_otherwise
     other = next((texts[key] for key in places if key in texts), None)
-    return (f"# {other}",) if other else ()
+    return tuple(f"# {line}" for line in (other or "").splitlines())
 
 
 def _places(judged: Judged, machine: Machine) -> list[str]:
