@@ -34,9 +34,10 @@ class Described(Record):
     note: str
 
 
-def machine_with(text: str) -> Described | None:
+def machine_with(text: str, *, class_is_enough: bool = False) -> Described | None:
     """A machine with the processor that the text names, and with the RAM that it states or else
-    what most such machines have. None where it names no processor.
+    what most such machines have. None where it names no processor, unless `class_is_enough`: that
+    it names a kind of them.
     """
     stated = typed(text[: 2 * _MOST_LETTERS])
     name = " ".join(without_sizes(stated.names).replace(",", " ").split())
@@ -44,7 +45,7 @@ def machine_with(text: str) -> Described | None:
         return None
     around = cpus.class_of(name)
     series = cpus.processor_of(name)
-    if around is None or (series is None and not _has_number(name, around)):
+    if around is None or not (series or class_is_enough or _has_number(name, around)):
         return None
     stated_gib = memory_gib(stated, is_server=cpus.is_server(name))
     gib = stated_gib or around.memory_gib
@@ -80,6 +81,14 @@ def _has_number(name: str, around: cpus.ProcessorClass) -> bool:
     """Whether it has a number beside the words that tell its class: `i5` alone has none."""
     others = words_of(name) - around.words
     return any(any(map(str.isdecimal, word)) for word in others)
+
+
+def names_a_class_alone(text: str) -> bool:
+    """Whether the text has a word that tells a processor's class, and nothing that tells which."""
+    name = without_sizes(typed(text[: 2 * _MOST_LETTERS]).names)
+    around = cpus.class_of(name)
+    numbers = (sum(map(str.isdecimal, word)) for word in words_of(name))
+    return around is not None and max(numbers, default=0) < 2
 
 
 def _note(text: str, series: cpus.Processor | None, gib: float, is_stated: bool) -> str:

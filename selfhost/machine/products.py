@@ -20,6 +20,7 @@ from .cpu_names import Described
 from .gpu_names import NamedCards, UnknownGpuError, cards_named, has_listed_names
 from .gpus import vendor_of
 from .profiles import UnknownMachineError
+from .ram import without_kind
 from .record import Accelerator, Machine
 from .typed import Typed, memory_gib, sizes_gib, typed, with_plain_sizes
 
@@ -32,6 +33,7 @@ _MOST_WORDS = 20
 # of a GPU's name
 _MOST_WORDS_OF_ONE = 8
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
+_SAYS_RAM = re.compile(r"\bram\b", re.IGNORECASE)
 # a model's number without its maker's words, `7840u`, `e5-2690 v4`
 _BRANDS = ("ryzen", "core i5", "core i7")
 _FAMILIES = {"e3": ("xeon",), "e5": ("xeon",), "e7": ("xeon",)}
@@ -63,7 +65,7 @@ def product_named(text: str) -> Described | None:
     GPU is named. Raises `UnknownMachineError` for a product that is sold with several processors,
     where none is named, and where a GPU stands beside what is no processor's name.
     """
-    stated = typed(text)
+    stated = _stated(text)
     words = _words(stated.names)
     if not words or len(words) > _MOST_WORDS:
         return None
@@ -76,6 +78,19 @@ def product_named(text: str) -> Described | None:
     if row is None and named.processor is None and (named.gib is None or named.aside):
         return None
     return _described(text.strip(), named)
+
+
+def _stated(text: str) -> Typed:
+    """What the text states. A size alone is that of the GPU before it which is sold so, also where
+    only a kind of RAM follows: `a100 80gb ddr5`.
+    """
+    plain = without_kind(text)
+    words = _words(plain)
+    is_of_card = sum(bool(sizes_gib(word)) for word in words) == 1 and any(
+        sizes_gib(words[end - 1]) and not sizes_gib(words[start]) and _card(words[start:end], {})
+        for start, end in _runs(words)
+    )
+    return typed(plain if is_of_card and not _SAYS_RAM.search(text) else text)
 
 
 def _words(text: str) -> list[str]:
@@ -108,6 +123,7 @@ def _read(
     Raises `UnknownMachineError` where they name a GPU and something else that has a number.
     """
     names, pieces = _cards_and_rest(words, row or {})
+    _ask_of_number(text, names, words)
     others = [
         other
         for piece in pieces
@@ -133,6 +149,31 @@ def _read(
         system=stated.system,
         aside=tuple(unread),
     )
+
+
+def _ask_of_number(text: str, names: Sequence[str], words: Sequence[str]) -> None:
+    """Raises `UnknownMachineError` where a GPU's bare number stands where a processor's would:
+    `i7 3070` may be a slip for an i7-3770.
+    """
+    for name in names:
+        kind = _kind_before(name, words) if name.isdecimal() else ""
+        if kind:
+            label = re.sub(r" \d+ GB$", "", cards_named(name).label)
+            whole = text.strip().replace(name, label)
+            raise UnknownMachineError(
+                f"{text.strip()!r}: there is no {kind} {name}, and {name} can be the GPU {label}",
+                remedy=f"name the GPU whole, --machine '{whole}', or the processor's number:"
+                " --machine 'i5-12400 16GB'",
+            )
+
+
+def _kind_before(number: str, words: Sequence[str]) -> str:
+    """The processors that a number is said to be one of, `ryzen 7`; empty where none are."""
+    at = words.index(number) if number in words else 0
+    start = at - 1 - words[at - 1].isdecimal() if at else 0
+    kind = words[start:at]
+    is_kind = kind and cpus.class_of(kind[0]) is not None and _digits("".join(kind)) < 2
+    return " ".join(kind) if is_kind else ""
 
 
 def _cards_and_rest(

@@ -21,14 +21,7 @@ _SPELLED = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s*([gt])i?b(?!\w)", _ANY_CASE)
 _SHORT = re.compile(r"(?<![\w.])(\d{1,3})g(?!\w)", _ANY_CASE)
 _PLAIN = r"(?<![\w.])(\d+(?:\.\d+)?)([gt])b(?!\w)"
 _SIZE = re.compile(_PLAIN, re.ASCII)
-_STICKS = re.compile(
-    r"(?<![\w.])(\d)\s*[x×*]\s*(\d+)\s*gi?b(?=\s*(?:of )?(?:lp)?(?:ddr|ram))", re.I
-)
-# 3600, 2133 and 6400 are rates; 3090 and 4070 GPUs
-_RATE = r"(?:\d\d(?:00|33|66|67)|1\d{4})"
-_KIND_OF_RAM = re.compile(
-    rf"(?<!\w)(?:lp)?ddr\d\w?(?:[ -]*{_RATE}(?!\w))?(?:\s*(?:mhz|mt/s|mts)\b)?", _ANY_CASE
-)
+_KIND_OF_RAM = re.compile(r"(?<!\w)(?:lp)?ddr\d\w?(?!\w)", _ANY_CASE)
 _RAM = re.compile(
     rf"{_PLAIN}[\s,]*(?:of )?(?:system )?ram\b(?!\s+\d\d?gb)|\bram[\s:=]+{_PLAIN}", _ANY_CASE
 )
@@ -37,8 +30,8 @@ _DISK = re.compile(
     _ANY_CASE,
 )
 _ASIDE = re.compile(
-    r"(?<!\w)(?:gddr\d\w?|\d{3,5}\s*(?:mhz|mt/s|mts)|cl\d\d|\d{3,4}w|\d+ watts?|psu|power supply)"
-    r"(?!\w)",
+    r"(?<!\w)(?:gddr\d\w?|\d{3,5}\s*mhz|cl\d\d|registered|r?dimms?|so-?dimms?|ecc|\d{3,4}w"
+    r"|\d+ watts?|psu|power supply)(?!\w)",
     _ANY_CASE,
 )
 _VERSION = r"(?:\s+\d{1,2}(?:\.\d+)?(?!\w|\s*x\b))?(?:\s+(?:pro|home|lts))?"
@@ -55,9 +48,10 @@ class Typed(Record):
 
 
 def typed(text: str) -> Typed:
-    """What a description states beside names of processors, GPUs and products."""
-    plain = _STICKS.sub(lambda sticks: f"{int(sticks[1]) * int(sticks[2])}gb", text)
-    plain = _KIND_OF_RAM.sub(" ram ", with_plain_sizes(plain))
+    """What a description states beside names of processors, GPUs and products. `ram.stated_ram`
+    reads the rate of its RAM and the channels before.
+    """
+    plain = _KIND_OF_RAM.sub(" ram ", with_plain_sizes(text))
     stated = [_gib(*filter(None, match.groups())) for match in _RAM.finditer(plain)]
     plain = re.sub(r"\bram\b", " ", _RAM.sub(" ", plain), flags=_ANY_CASE)
     plain = _ASIDE.sub(" ", _DISK.sub(_not_a_disk, plain))
