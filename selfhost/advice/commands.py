@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
+from ..catalogue.quantization_names import TRAINED_FOR
 from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core.errors import WorkloadError
 from ..core.records import Record
@@ -593,7 +594,9 @@ def _file_values(question: Question, runtime: RuntimeSpec) -> Mapping[str, str |
     return {
         "repository": quantized or (None if elsewhere else spec.repository),
         "quantized": quantized if rule is not None else None,
-        "quantization": named or workload.quantization or _stated_type(spec),
+        "quantization": (named or workload.quantization or _stated_type(spec) or "").removeprefix(
+            TRAINED_FOR
+        ),
         "file_name": file_name if quantized else None,
     }
 

@@ -447,7 +447,7 @@ def canonical_quantization(text: str) -> str | None:
         # repositories write the group as 4bit-gs32, or name the usual one
         spelled = re.sub(r"-(?:gs?)?(\d+)g?$", r"-\1g", lower).removesuffix("-64g")
         canonical = spelled if mlx_scheme(spelled) is not None else None
-    if canonical is None and lower.startswith("ud"):
+    if canonical is None:
         from .llamacpp.mixes import canonical_mix
 
         canonical = canonical_mix(text)
