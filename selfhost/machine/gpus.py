@@ -100,6 +100,19 @@ class SharedMemory(Record):
     bits: int
 
 
+class Computer(Record):
+    """What kind of computer a card sits in: a row of `computer`. Bytes per second as of
+    `SharedMemory`; `kinds`: how its cores may read it.
+    """
+
+    name: str
+    channels: int
+    least: float
+    usual: float
+    most: float
+    kinds: tuple[str, ...]
+
+
 class AppleChip(Record):
     """GB/s of its memory, and the share of it that decoding has been seen to use at least.
 
@@ -417,6 +430,29 @@ def shared_memory(name: str) -> SharedMemory | None:
         kind=memory.get("kind", "client"),
         bits=memory.get("bits", 64),
     )
+
+
+def computer_around(names: tuple[str, ...], memory_bytes: int | None) -> Computer | None:
+    """The computer that cards of those names sit in, where nothing else tells; None where these
+    cards, so many of them or so much RAM may be a server's.
+    """
+    if not names:
+        return None
+    whole = [(_of_row(name, _rows("name")) or name).lower() for name in names]
+    for row in _table()["computer"]:
+        pattern = rf"\b(?:{'|'.join(row['names'])})\b"
+        fits = all(re.search(pattern, name) for name in whole) and len(whole) <= row["cards"]
+        if fits and (memory_bytes or 0) <= row["memory_gib"] * units.GIB:
+            least, usual, most = bytes_per_second(row)
+            return Computer(
+                name=row["name"],
+                channels=row["channels"],
+                least=least,
+                usual=usual,
+                most=most,
+                kinds=tuple(row["kinds"]),
+            )
+    return None
 
 
 def has_hbm(name: str) -> bool:

@@ -7,6 +7,7 @@ the kind of processor and its threads, as ranges.
 from __future__ import annotations
 
 from functools import lru_cache
+from math import prod
 
 from ..core import units
 from ..core.records import Record
@@ -263,6 +264,9 @@ def _share_of_stated(machine: Machine) -> cpus.Share | None:
     named = named_processor(machine)
     if named is not None:
         return named.share
+    computer = _computer_of(machine)
+    if computer is not None:
+        return _share_of_kinds(computer.kinds)
     return cpus.share_of("client") if _is_client(machine) else None
 
 
@@ -307,7 +311,7 @@ def _rate(bytes_per_second: int) -> str:
 
 
 def _assumed(machine: Machine) -> Bandwidth | None:
-    named = _named(machine) or _of_chip(machine)
+    named = _named(machine) or _of_chip(machine) or _around_cards(machine)
     if named is not None:
         return named
     assumed = assumed_bandwidth(machine)
@@ -365,6 +369,48 @@ def _named(machine: Machine) -> Bandwidth | None:
         how=how,
         kept_bytes=_kept(processor.cache_mb),
     )
+
+
+def _computer_of(machine: Machine) -> gpus.Computer | None:
+    """The kind of computer, by its cards; None where it may be a server or a guest."""
+    if not is_client_by_class(machine) or machine.emulated_on is not None:
+        return None
+    cards = tuple([card.name for card in machine.accelerators or () if not card.unified])
+    memory_bytes = machine.memory_total_bytes
+    return gpus.computer_around(cards, None if memory_bytes is None else int(memory_bytes))
+
+
+def _share_of_kinds(kinds: tuple[str, ...]) -> cpus.Share:
+    """Of cores that may be of any of those kinds."""
+    shares = [cpus.share_of(kind) for kind in kinds]
+    return cpus.Share(
+        low=min(share.low for share in shares),
+        likely=prod(share.likely for share in shares) ** (1 / len(shares)),
+        high=max(share.high for share in shares),
+        devices=sum(share.devices for share in shares),
+    )
+
+
+def _around_cards(machine: Machine) -> Bandwidth | None:
+    """What a computer with such cards reads; None where its cards do not tell."""
+    computer = _computer_of(machine)
+    if computer is None:
+        return None
+    share = _share_of_kinds(computer.kinds)
+    core_bytes = _CORE_HIGH * (machine.cpu_cores_usable or threads_of(machine))
+    # of the rate of the modules and of the share one is usual where the other is not
+    ends = (
+        min(computer.usual * share.low, computer.least * share.likely),
+        computer.usual * share.likely,
+        max(computer.usual * share.high, computer.most * share.likely),
+    )
+    low, likely, high = (min(rate, core_bytes) for rate in ends)
+    how = (
+        f"a guess: {computer.name} with such a GPU has {units.decimal(int(computer.least))}/s to"
+        f" {units.decimal(int(computer.most))}/s of memory bandwidth, of which runs on"
+        f" {share.devices} devices reached {BANDWIDTH_SHARE * share.likely:.0%}"
+    )
+    return Bandwidth(low=low, likely=likely, high=high, measured=False, how=how)
 
 
 def _kept(cache_mb: float) -> tuple[float, float]:

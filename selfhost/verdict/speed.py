@@ -507,14 +507,17 @@ class _Split(Record):
         """
         more = (1 - in_ram) / sum(share for share, _ in self.parts)
         held = [(share * more, gpu) for share, gpu in self.parts]
-        left = _left_in_ram(step, 1 - in_ram) if self.experts_apart else None
-        if self.memory is not None and left is not None:
-            return _with_experts_in_ram(self.machine, self.memory, step, held, left)
         of_parts = [(share, gpu.seconds(step)) for share, gpu in held]
         if self.memory is not None:
             slow, likely, fast = _processor_seconds(self.machine, self.memory, step)
             of_parts.append((in_ram, (slow, likely, fast)))
-        return [sum(share * own[end] for share, own in of_parts) for end in range(3)]
+        by_layers = [sum(share * own[end] for share, own in of_parts) for end in range(3)]
+        left = _left_in_ram(step, 1 - in_ram) if self.experts_apart else None
+        if self.memory is None or left is None:
+            return by_layers
+        apart = _with_experts_in_ram(self.machine, self.memory, step, held, left)
+        # builds without --fit, and -ngl, share whole layers out
+        return [max(apart[0], by_layers[0]), *apart[1:]]
 
     def how(self, in_ram: float, left: Left | None) -> str:
         """What the pace rests on, where that share or those experts lie in RAM."""
@@ -522,8 +525,8 @@ class _Split(Record):
         how = " and ".join(map(_rated_gpu, gpus_used))
         if self.memory is not None and left is not None:
             return (
-                f"on {how}, the experts of {left.layers:.0f} layers in RAM (a wide range from both"
-                f" memories, not measured): {self.memory.how}"
+                f"on {how}, the experts of {left.layers:.0f} layers in RAM, at the slow end whole"
+                f" layers (-ngl, or a build without --fit): {self.memory.how}"
             )
         if self.memory is not None:
             return f"{1 - in_ram:.0%} on {how}, the rest in RAM: {self.memory.how}"
@@ -533,10 +536,6 @@ class _Split(Record):
             f" {_percent(min(shares), max(shares))} of that, beside the time to launch each"
             " operation"
         )
-
-
-# a guess around five reports of machines whose RAM is not stated, 0.4 to 1.2 of the likely pace
-_SPLIT_SLOW = 0.55
 
 
 def _with_experts_in_ram(
@@ -555,13 +554,12 @@ def _with_experts_in_ram(
     held = sum(share for share, _ in parts)
     beside = _processor_seconds(machine, memory, in_ram)
     of_devices = [(share / held, gpu.seconds(on_devices)) for share, gpu in parts]
-    seconds = [
+    return [
         sum(share * own[end] for share, own in of_devices)
         + beside[end]
         + left.layers * CROSSING_SECONDS[end]
         for end in range(3)
     ]
-    return [seconds[0] / _SPLIT_SLOW, *seconds[1:]]
 
 
 def _parts(machine: Machine, offloaded: Mapping[int, float]) -> list[tuple[float, Gpu]] | Speed:

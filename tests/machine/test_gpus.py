@@ -66,6 +66,7 @@ KEYS = {
         "joined_dies",
         "source",
     },
+    "computer": {"name", "names", "cards", "memory_gib", "channels", "mts", "kinds"},
     "prompt": {
         "vendor",
         "neural",

@@ -51,6 +51,33 @@ def test_a_stated_peak_counts_more_than_what_is_usual() -> None:
     assert usual[1] == pytest.approx(2 * one_stick[1])
 
 
+def card(name: str) -> Accelerator:
+    return Accelerator(vendor="nvidia", name=name, unified=False)
+
+
+def test_a_card_for_gamers_sits_in_a_computer_with_two_channels() -> None:
+    """Two channels of DDR5-6400 give 102.4 GB/s, of DDR4-2133 34.1, of which cores reach a half or more."""
+    low, likely, high = ends(accelerators=(card("NVIDIA GeForce RTX 3060"),))
+    assert 34.1 / 2 < low < likely < high < 102.4
+    assert ends(accelerators=(card("RTX 3060"),)) == (low, likely, high)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"accelerators": (card("NVIDIA RTX A6000"),)},
+        {"accelerators": (card("NVIDIA H100 PCIe"),)},
+        # more than a desktop's processor has lanes for, or than four modules of 64 GiB hold
+        {"accelerators": (card("NVIDIA GeForce RTX 3090"),) * 4},
+        {"accelerators": (card("NVIDIA GeForce RTX 3090"),), "memory_total_bytes": 512 << 30},
+        {"accelerators": (card("NVIDIA GeForce RTX 3090"),), "cpu_model": "Intel Xeon Processor"},
+    ],
+)
+def test_other_cards_may_sit_in_a_server(facts: dict[str, object]) -> None:
+    """Eight channels of DDR4-3200 give 204.8 GB/s."""
+    assert ends(**facts)[2] > 204.8
+
+
 def test_a_guest_has_a_part_of_a_stated_peak() -> None:
     """A third to all of it, whatever the processor is."""
     peak = 200 * GB
