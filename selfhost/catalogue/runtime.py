@@ -419,7 +419,7 @@ class RuntimeSpec(Record):
         rule = self.rule_of(quantization)
         return self.gpu_only or (rule is not None and rule.gpu_only)
 
-    def command_of(self, family: str | None, uses: Sequence[str]) -> str:
+    def command_of(self, family: str | None, uses: Sequence[str] | None) -> str:
         """The command for models of that family, or of that main use, or for any."""
         of_use = self.commands.get(uses[0]) if uses else None
         return self.commands.get(family or "") or of_use or self.command
