@@ -455,7 +455,7 @@ def _untagged(
     rule = runtime.rule_of(question.workload.quantization)
     if rule is not None and rule.command and not values.get("quantized"):
         return rule.command
-    line = named or _command(runtime, question.spec)
+    line = named or runtime.command_of(question.spec.family, question.spec.uses)
     is_cast = need.is_cast(question.spec, runtime, question.workload.quantization or "")
     # a line that loads the files as they are is another
     return line if "{cast}" in line or not is_cast else ""
@@ -644,12 +644,6 @@ def _steps(runtime: RuntimeSpec, spec: ModelSpec) -> str:
     if spec.denoising is None:
         return ""
     return runtime.steps_option.replace("{count}", str(spec.denoising.steps))
-
-
-def _command(runtime: RuntimeSpec, spec: ModelSpec) -> str:
-    """The runtime's command for models of that family, or of that main use, or for any."""
-    of_use = runtime.commands.get(spec.uses[0]) if spec.uses else None
-    return runtime.commands.get(spec.family or "") or of_use or runtime.command
 
 
 def _parts(question: Question, runtime: RuntimeSpec) -> str | None:

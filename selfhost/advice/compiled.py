@@ -47,7 +47,7 @@ from ..machine.record import Machine
 from ..needs.records import CpuNeed, How, MemoryNeed, Needs, Offload, Offloaded, Term
 from ..needs.repack import KINDS, kind_of
 from ..verdict.bracket import Program, program_of, sketch_of
-from ..verdict.defaults import Asker, from_a_list
+from ..verdict.defaults import Asker, follows_a_list, from_a_list, other_ways
 from ..verdict.findings import (
     OPEN_PURPOSES,
     Finding,
@@ -75,7 +75,7 @@ if TYPE_CHECKING:
     from ..verdict.bracket import Sketch
 
 QUESTIONS_FILE = "questions.bin"
-_VERSION = 13
+_VERSION = 14
 # of the workload, what is held against the machine or the model or has a price, not what the model
 # takes
 _JUDGED_BY = (
@@ -297,6 +297,12 @@ class Questions:
     def sketches(self) -> Mapping[str, Sketch]:
         """By id what decides of each question, where nothing is asked that is not judged by."""
         sketches: Mapping[str, Sketch] = self._parts.later(f"sketches {self._kind}")
+        return sketches
+
+    @cached_property
+    def other_sketches(self) -> Mapping[str, Sequence[Sketch]]:
+        """By id of what follows a list, those of the ways that are tried beside its own."""
+        sketches: Mapping[str, Sequence[Sketch]] = self._parts.later("sketches of other ways")
         return sketches
 
     def program(self, number: int) -> Program:
@@ -620,6 +626,7 @@ def compile_questions(directory: str) -> bytes:
     opened: dict[str, Any] = {}
     memory: dict[str, dict[str, Any]] = {name: {} for name in KINDS}
     sketches: dict[str, dict[str, Any]] = {name: {} for name in KINDS}
+    others: dict[str, list[Sketch]] = {}
     sketched_by: dict[str, tuple[int, Any]] = {}
     served: dict[str, str | None] = {}
     guessed: dict[str, tuple[bool, bool]] = {}
@@ -644,14 +651,20 @@ def compile_questions(directory: str) -> bytes:
             needs = question.needs
             if needs is not None and (needs.memory is not None or needs.known_terms):
                 memory[name][spec.id] = _memory(needs, texts)
-            number = _number(sketched_by, _sketched(question, rows[spec.id], values))
+            number = _number(sketched_by, _sketched(question, values))
             sketches[name][spec.id] = sketch_of(question, number)
+        # of pictures nothing depends on the kind of processor
+        ways = other_ways(questions[""], catalogue) if follows_a_list(spec, Workload()) else ()
+        others[spec.id] = [
+            sketch_of(way, _number(sketched_by, _sketched(way, values))) for way in ways
+        ]
     numbered = {"values": values, "texts": texts, "architectures": shapes, "programs": programs}
     by_name: dict[str, Any] = {
         "rows": rows,
         "opened": opened,
         **{f"memory {name}": needs_of_spec for name, needs_of_spec in memory.items()},
         **{f"sketches {name}": own for name, own in sketches.items()},
+        "sketches of other ways": {name: own for name, own in others.items() if own},
         "sketched by": [value for _, value in sketched_by.values()],
         "standings": _standings(catalogue),
         **{name: [value for _, value in table.values()] for name, table in numbered.items()},
@@ -758,7 +771,7 @@ def _row(
             return part(own, names)
         return number(own) if name in _SHARED else own
 
-    spec, needs, filled = question.spec, question.needs, question.workload
+    spec, needs = question.spec, question.needs
     of_spec = [
         spec_field(name, names, own)
         for name, names in _OF_SPEC.items()
@@ -774,19 +787,12 @@ def _row(
         ]
         of_needs += [number(needs.download_source), number(needs.cpu), number(needs.unknown)]
         of_needs.append(number(needs.offloaded))
+    workload, runtime = _asked_numbers(question, values)
     return [
         of_spec,
-        number(
-            FrozenDict(
-                {
-                    name: value
-                    for name in Workload._fields
-                    if (value := getattr(filled, name)) != Workload._defaults[name]
-                }
-            )
-        ),
+        workload,
         _offered_until(question, _RULED_OUT, catalogue),
-        number(None if question.runtime is None else question.runtime.replace(origin="")),
+        runtime,
         question.loads,
         number(question.read_bytes),
         of_needs,
@@ -796,18 +802,27 @@ def _row(
     ]
 
 
-def _sketched(
-    question: Question, row: Sequence[Any], values: dict[str, tuple[int, Any]]
-) -> list[Any]:
-    """The numbers of what the findings of its program follow from; `row` is that of `_row`."""
+def _sketched(question: Question, values: dict[str, tuple[int, Any]]) -> list[Any]:
+    """The numbers of what the findings of its program follow from."""
     program = program_of(question)
-    cpu = _number(values, _packed(program.cpu, values))
     return [
-        row[_WORKLOAD],
-        row[_RUNTIME],
-        cpu,
+        *_asked_numbers(question, values),
+        _number(values, _packed(program.cpu, values)),
         None if program.asked is None else {**program.asked},
     ]
+
+
+def _asked_numbers(question: Question, values: dict[str, tuple[int, Any]]) -> tuple[int, int]:
+    """The numbers of its workload, by what is not at its default, and of its program."""
+    changed = FrozenDict(
+        {
+            name: value
+            for name in Workload._fields
+            if (value := getattr(question.workload, name)) != Workload._defaults[name]
+        }
+    )
+    runtime = None if question.runtime is None else question.runtime.replace(origin="")
+    return _number(values, _packed(changed, values)), _number(values, _packed(runtime, values))
 
 
 def _standings(catalogue: Catalogue) -> dict[str, list[Any]]:
