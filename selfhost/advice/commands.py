@@ -4,8 +4,6 @@ would run something else is left out.
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Mapping
 
 from .. import needs as need
@@ -13,7 +11,7 @@ from ..catalogue.index import Catalogue
 from ..catalogue.quantization_names import TRAINED_FOR
 from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core.errors import WorkloadError
-from ..core.records import Record
+from ..core.records import Record, pattern
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..verdict.question import architectures, ask
@@ -370,10 +368,12 @@ def _in_shell(path: str, circumstances: Circumstances) -> str:
             if _PLAIN_ON_WINDOWS.fullmatch(rest)
             else home + "'" + rest.replace("'", "''") + "'"
         )
-    return home + shlex.quote(rest)
+    from shlex import quote
+
+    return home + quote(rest)
 
 
-_PLAIN_ON_WINDOWS = re.compile(r"[\w:./\\+=~-]+")
+_PLAIN_ON_WINDOWS = pattern(r"[\w:./\\+=~-]+")
 
 
 def _lines(

@@ -268,8 +268,6 @@ def _questions(
     """
     none_comes = True
     refused: WorkloadError | None = None
-    if ready is None:
-        catalogue.expect_all()
     for spec_id in ids:
         try:
             question = ready.question(spec_id, workload) if ready is not None else None

@@ -465,7 +465,7 @@ def _without_address(typed: str) -> tuple[str, str | None]:
     """A web address of a model or of a file in its repository, or the name of such a file in the
     cache of llama.cpp -> the name, and the quantization that the file name states.
     """
-    cached = _IN_CACHE.fullmatch(typed)
+    cached = _IN_CACHE.fullmatch(typed) if ".gguf" in typed.lower() else None
     if cached:
         return f"{cached[1]}/{cached[2]}", _quantization_of_file(cached[3])
     match = _HOST.fullmatch(typed) if "/" in typed else None

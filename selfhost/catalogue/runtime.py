@@ -68,7 +68,8 @@ def _quantization_rules(root: Table, key: str) -> dict[str, QuantizationRule]:
         values = line.fields(QuantizationRule)
         line.close()
         capability = values["compute_capability"]
-        if capability is not None and not re.fullmatch(r"\d+\.\d", capability):
+        major, _, minor = (capability or "1.0").partition(".")
+        if not (major.isdecimal() and minor.isdecimal() and len(minor) == 1):
             line.problem(
                 "compute_capability",
                 "must be a number as NVIDIA writes it",
