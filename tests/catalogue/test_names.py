@@ -606,6 +606,8 @@ def test_another_format_of_a_known_model_is_named_as_such(
             LLAMA,
             "--runtime vllm --quant w8a8",
         ),
+        ("nvidia/Llama-3.1-8B-Instruct-NVFP4", LLAMA, "--runtime vllm --quant nvfp4"),
+        ("nvidia/Llama-3.1-8B-Instruct-FP4", LLAMA, "--runtime vllm --quant nvfp4"),
     ],
 )
 def test_a_quantized_repository_leads_to_its_quantization(
