@@ -174,8 +174,8 @@ _USUAL_GGUF = ("Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0")
 
 
 def _with_typed_files(spec: ModelSpec, resolved: Resolution, catalogue: Catalogue) -> ModelSpec:
-    """The spec with the files of the typed repository: those of GGUF, and such as its program would
-    else quantize while loading the original's.
+    """The spec with the files of the typed repository: those of GGUF, and such as no known
+    repository holds, which its program would else make of the original's while loading.
     """
     repository, quantization = resolved.repository, resolved.quantization
     if repository is None:
@@ -189,7 +189,7 @@ def _with_typed_files(spec: ModelSpec, resolved: Resolution, catalogue: Catalogu
     else:
         runtime = catalogue.runtime(resolved.runtime)
         rule, format, unsized = runtime.rule_of(quantization), runtime.formats[0], (quantization,)
-        if rule is None or not rule.at_load or spec.repository_of(format, quantization):
+        if rule is None or spec.repository_of(format, quantization) is not None:
             return spec
     files = PublishedFiles(
         format=format,

@@ -32,6 +32,8 @@ _OTHER_NAMES = {
 _WIDE = frozenset({"F16", "BF16", "F32"})
 # Ollama and some files leave out the only variant that there is
 _BARE = {"q8": "Q8_0", "q6": "Q6_K"}
+# and people the letter of the mix that most load
+_SHORT = {"q4": "Q4_K_M", "q5": "Q5_K_M"}
 
 # one word of a form, with the sign in front of it; compiled where needed
 _WORD = (
@@ -158,6 +160,10 @@ def _form(words: tuple[str, ...], written: str, account: str, is_tag: bool) -> F
         return _of_mlx(words, written, notes, is_tag=is_tag)
     types = {word: _gguf_type(word) for word in words}
     narrow = [name for name in types.values() if name and name not in _WIDE]
+    if len(words) == 1 and words[0] in _SHORT and not account:
+        meant = _SHORT[words[0]]
+        note = f"{written} is taken as {meant}, which most load."
+        return Form(written=written, quantization=meant, notes=(note,))
     if narrow and (narrow[0] != "MXFP4" or not _others(types)):
         is_qat = "qat" in kinds and narrow[0] == "Q4_0"
         return Form(written=written, quantization=narrow[0], notes=notes, is_qat=is_qat)

@@ -413,7 +413,7 @@ def _in_form(name: str, quantization: str | None, catalogue: Catalogue) -> Resol
     `quantization` is what a file of that repository states.
     """
     split = _split(name, catalogue)
-    if split is None or not split[1].is_sized:
+    if split is None or not split[1].is_sized or not _serves(split[1], split[0][0], catalogue):
         return None
     resolution = _in(split[1], split[0], name.rpartition("/")[0], catalogue)
     if resolution.runtime and not quantization and _REPOSITORY.fullmatch(name):
@@ -421,6 +421,14 @@ def _in_form(name: str, quantization: str | None, catalogue: Catalogue) -> Resol
     if resolution.runtime is None:
         resolution = resolution.replace(repository=_gguf_repository(name))
     return resolution.replace(quantization=quantization) if quantization else resolution
+
+
+def _serves(form: Form, spec_id: str, catalogue: Catalogue) -> bool:
+    """Whether the program of that form may be one for the model: vLLM makes no pictures."""
+    modality = catalogue.spec(spec_id).modality if form.runtime else ""
+    if form.runtime is None or modality not in ("image", "video"):
+        return True
+    return modality in catalogue.runtime(form.runtime).modalities
 
 
 def _split(name: str, catalogue: Catalogue) -> tuple[_Found, Form] | None:
@@ -775,6 +783,7 @@ def _unknown(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
         or _in_other_repository(message, name, catalogue)
         or _made_of(message, name, catalogue)
         or _tagged(message, name, catalogue)
+        or _of_short_family(message, name, catalogue)
         or _listed_alike(message, name, catalogue)
         or _of_whisper(message, name, catalogue)
         or _of_its_size(message, name, catalogue)
@@ -1076,6 +1085,8 @@ def _made_of(message: str, name: str, catalogue: Catalogue) -> UnknownModelError
     )
     for start, end in runs:
         original = _original("-".join(words[start:end]), count=end - start, catalogue=catalogue)
+        if original is not None and _is_of_another_kind(original, words, end):
+            continue
         beside = "-".join(words[:start]), "-".join(words[end:])
         if original is not None and not _states_another_size(original, beside, catalogue):
             own = [*words[:start], *words[end:]]
@@ -1085,6 +1096,20 @@ def _made_of(message: str, name: str, catalogue: Catalogue) -> UnknownModelError
                 remedy=f"selfhost check {original}{options}",
             )
     return None
+
+
+# as `canonical` writes what a model makes of what: i2v, ti2v
+_FROM_TO = pattern(r"(?:^|-)(t?[ti]-2-[iv])(?=-|$)")
+
+
+def _is_of_another_kind(original: str, words: Sequence[str], end: int) -> bool:
+    """Whether the words of a name say that it is no tune of this model, whose name ends before
+    `end`: a GLM-4.5V sees, and has other layers than the GLM-4.5; an I2V starts from a picture.
+    """
+    if words[end : end + 1] == ["v"] and words[end - 1].isdecimal():
+        return True
+    stated = set(_FROM_TO.findall("-".join(words)))
+    return bool(stated) and stated.isdisjoint(_FROM_TO.findall(canonical(original)))
 
 
 def _states_another_size(original: str, beside: Iterable[str], catalogue: Catalogue) -> bool:
@@ -1135,6 +1160,9 @@ def _relation(original: str, own: list[str]) -> str:
     return f"if it is made from {original}, as its name says, it needs as much"
 
 
+# a number of parameters as a name states it: `70b`, not the active ones of `30B-A3B`
+_BILLIONS = pattern(r"(?<![\w.])(\d{1,4}(?:\.\d{1,2})?)b(?![a-z0-9])", re.IGNORECASE)
+
 # how many words at the end of a family's name a tune may have of its own
 _OWN_WORDS = 3
 
@@ -1166,6 +1194,30 @@ def _tagged(message: str, name: str, catalogue: Catalogue) -> UnknownModelError 
                 remedy=f"selfhost check {original[0]}{options}",
             )
     return None
+
+
+def _of_short_family(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
+    """The error for a tune or merge whose name has its family in short and states the size:
+    `L3.3-Nevoria-R1-70b`; None for any other name.
+    """
+    base, options = _with_options(name.rpartition("/")[2])
+    words, sizes = re.split(r"[-_ ]", base.lower()), _BILLIONS.findall(base)
+    families: Mapping[str, str] = catalogue.common("families").get("short") or {}
+    family = next((families[word] for word in words[:2] if word in families), None)
+    if family is None or len(sizes) != 1:
+        return None
+    try:
+        original = _find(f"{family}-{sizes[0]}b", catalogue)
+    except UnknownModelError:
+        return None
+    if original is None or catalogue.is_closed(original[0]):
+        return None
+    return UnknownModelError(
+        f"{message}: if it is made from {original[0]}, as the short name in front says, it needs as"
+        " much",
+        nearest=original[:1],
+        remedy=f"selfhost check {original[0]}{options}",
+    )
 
 
 # a version and a size (Ornstein-3.6-27b), or a size and what is used of it (Darwin-35B-A3B), as
@@ -1230,6 +1282,10 @@ def _of_whisper(message: str, name: str, catalogue: Catalogue) -> UnknownModelEr
 _Q4_K_M_GB = 0.60, 0.66
 
 
+# what names of models for pictures and videos state: T2V, I2V-480P
+_OF_PICTURES = pattern(r"(?:^|[-_. ])(?:t?[tiv]2[iv]|\d{3,4}p)(?=[-_. ]|$)", re.IGNORECASE)
+
+
 def _size_alone(name: str, catalogue: Catalogue) -> str:
     """A clause on what the number of parameters in a name means for its weights, for the name of a
     language model whose family nobody knows; empty for any other name.
@@ -1238,8 +1294,8 @@ def _size_alone(name: str, catalogue: Catalogue) -> str:
 
     base = _with_options(name.rpartition("/")[2])[0]
     words = canonical(base).split("-")
-    stated = re.findall(r"(?<![\w.])(\d{1,4}(?:\.\d{1,2})?)b(?![a-z0-9])", base, re.IGNORECASE)
-    is_other = any(
+    stated = _BILLIONS.findall(base)
+    is_other = bool(_OF_PICTURES.search(base)) or any(
         (says_kind(word) and word not in _LANGUAGE_ALONE) or word in _PARTS for word in words
     )
     billions = float(stated[0]) if len(stated) == 1 else 0.0

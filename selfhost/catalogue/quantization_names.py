@@ -78,7 +78,10 @@ _NAME = (
     r"(awq|gptq|w4a16|w8a16)(?:-([2348])bit)?(?:-(16|32|64|128|256|512|1024|channel)g?)?(-asym)?"
 )
 _MLX_NAME = r"([1234568])bit(?:-(32|64|128)g?)?"
-_FIXED = {"w8a8": "w8a8", "fp8": "fp8", "nf4": "nf4", "nf4-double": "nf4-double"}
+# bits of a weight, and weights of one scale (None: the whole row)
+_FIXED: Mapping[str, tuple[int, int | None]] = {
+    "w8a8": (8, None), "fp8": (8, None), "nf4": (4, 64), "nf4-double": (4, 64), "nvfp4": (4, 16),
+}  # fmt: skip
 
 _OTHER_SPELLINGS = {
     "fp8-dynamic": "fp8", "fp8-block": "fp8", "float8": "fp8", "w8a8-fp8": "fp8", "8bit-fp8": "fp8",
@@ -87,6 +90,7 @@ _OTHER_SPELLINGS = {
     "load-in-4bit": "nf4", "unsloth-bnb-4bit": "nf4",
     "bnb-nf4": "nf4", "nf4-dq": "nf4-double", "nf4-double-quant": "nf4-double", "autoawq": "awq",
     "gptqmodel": "gptq", "autogptq": "gptq",
+    "nvfp4a16": "nvfp4", "fp4": "nvfp4",
     "quantized-w4a16": "w4a16", "quantized-w8a8": "w8a8", "w8a8-8bit": "w8a8",
 }  # fmt: skip
 
@@ -105,12 +109,12 @@ class Scheme(Record):
 
 @lru_cache(maxsize=128)
 def scheme_of(name: str) -> Scheme | None:
-    """What a canonical name stands for; None for a plain type, one of DTYPES, and no
-    quantization of safetensors at all.
+    """What a canonical name stands for; None for a plain type, one of DTYPES that nobody makes of
+    others' weights, and no quantization of safetensors at all.
     """
     if name in _FIXED:
-        bits = 4 if name.startswith("nf4") else 8
-        return Scheme(name=name, method=name, bits=bits, group=64 if bits == 4 else None)
+        bits, group = _FIXED[name]
+        return Scheme(name=name, method=name, bits=bits, group=group)
     match = re.fullmatch(_NAME, name)
     if match is None:
         return None

@@ -128,10 +128,8 @@ def run(words: list[str]) -> int:
 
         deliver(options, json.dumps(json.listing(rows, machine, listing, notes=notes)))
     elif options.format == "html":
-        page = _page(rows, machine, catalogue, workload.options(), listing.ruled_out)
-        # the page has no place for them
-        options.notes = notes
-        deliver(options, page)
+        asked = workload.options()
+        deliver(options, _page(rows, machine, catalogue, asked, listing.ruled_out, notes))
     else:
         near = () if counts.models else _near(options.words, catalogue)
         present(options, _document(options, rows, machine, listing, counts, near=near, notes=notes))
@@ -177,6 +175,7 @@ def _page(
     catalogue: Catalogue,
     asked: str,
     ruled_out: int,
+    notes: Sequence[str],
 ) -> str:
     """The list as a web page."""
     from ..catalogue.offers import offers_of
@@ -188,7 +187,7 @@ def _page(
         row.model.id: offers_of(catalogue.offers_path, row.model.id, today=today) for row in rows
     }
     prices = {model_id: listed[0] for model_id, listed in offers.items() if listed}
-    return catalogue_page(rows, machine, prices, asked=asked, ruled_out=ruled_out)
+    return catalogue_page(rows, machine, prices, asked=asked, ruled_out=ruled_out, notes=notes)
 
 
 # filters, and what else asks for more than the first of the models that run

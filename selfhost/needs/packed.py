@@ -334,7 +334,7 @@ _LAYOUTS = {
     "w8a16": "compressed-tensors' layout", "w8a8": "compressed-tensors' layout",
     "fp8": "FP8 with a scale per output", "nf4": "bitsandbytes' layout",
     "nf4-double": "bitsandbytes' layout with double quantization",
-    "int8": "bitsandbytes' layout (LLM.int8)",
+    "int8": "bitsandbytes' layout (LLM.int8)", "nvfp4": "NVFP4 with an FP8 scale per 16",
 }  # fmt: skip
 
 

@@ -84,9 +84,11 @@ def catalogue_page(
     *,
     asked: str = "",
     ruled_out: int = 0,
+    notes: Sequence[str] = (),
 ) -> str:
     """The whole page, in ASCII for any pipe. `prices`: the cheapest offer by a model's id;
-    `asked`: the options beside the defaults; `ruled_out`: how many models they leave out.
+    `asked`: the options beside the defaults; `ruled_out`: how many models they leave out; `notes`:
+    how what was typed was taken.
     """
     title = f"Language, speech and image models {on_machine(machine)}"
     dates = _dates(prices)
@@ -96,7 +98,10 @@ def catalogue_page(
         "summary": _text(_summary(rows, machine, ruled_out)),
         "facts": "\n".join(
             f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>"
-            for name, value in _facts(machine, asked, dates)
+            for name, value in (
+                *_facts(machine, asked, dates),
+                *(("taken so", note) for note in notes),
+            )
         ),
         "legend": "\n".join(
             f"<dt>{term}</dt><dd>{_text(words)}</dd>"

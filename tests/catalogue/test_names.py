@@ -208,7 +208,7 @@ def answer_to(name: str) -> tuple[str, ...]:
     return (resolution.spec_id, resolution.quantization or "", resolution.runtime or "")
 
 
-@pytest.mark.parametrize("group", ["reports", "kinds", "strangers", "asked"])
+@pytest.mark.parametrize("group", ["reports", "kinds", "strangers", "asked", "fresh"])
 def test_public_names_are_answered_as_judged_by_eye(group: str) -> None:
     """The names of public reports, and well-known names of models that write no text, with the answer that is right for each."""
     names = tomllib.loads(PUBLIC_NAMES.read_text(encoding="utf-8"))[group]
@@ -606,6 +606,8 @@ def test_another_format_of_a_known_model_is_named_as_such(
             LLAMA,
             "--runtime vllm --quant w8a8",
         ),
+        ("nvidia/Llama-3.1-8B-Instruct-NVFP4", LLAMA, "--runtime vllm --quant nvfp4"),
+        ("nvidia/Llama-3.1-8B-Instruct-FP4", LLAMA, "--runtime vllm --quant nvfp4"),
     ],
 )
 def test_a_quantized_repository_leads_to_its_quantization(

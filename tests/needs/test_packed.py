@@ -327,6 +327,25 @@ def test_an_apple_gpu_is_no_cuda_gpu() -> None:
 
 
 @pytest.mark.parametrize(
+    ("id", "gigabytes"),
+    [
+        # nvidia/Qwen3-Next-80B-A3B-Thinking-NVFP4: its files on Hugging Face (2026), linear attention and the blocks for more
+        # tokens in 16 bits
+        ("qwen3-next-80b-a3b-thinking", 50.8),
+        # AlphaOxO/Llama-3.3-8B-Instruct-NVFP4: 5.69 GiB of GPU memory by its card, some of it beside the weights
+        ("llama-3.1-8b-instruct", 6.04),
+    ],
+)
+def test_nvfp4_of_others_lies_in_the_range(id: str, gigabytes: float) -> None:
+    """One scale of a byte for 16 weights of 4 bits, tables in 16 bits."""
+    size = weights_bytes(
+        CATALOGUE.spec(id), "safetensors", "nvfp4", CATALOGUE.common("architectures")
+    )
+    assert isinstance(size, SizedWeights)
+    assert size.low_bytes <= gigabytes * 1e9 <= size.high_bytes
+
+
+@pytest.mark.parametrize(
     ("quantization", "words"),
     [
         ("UD-IQ4_XS", ("own mix", "IQ4_XS")),

@@ -97,6 +97,13 @@ def test_every_model_has_a_row_of_its_own() -> None:
     assert len(text) < 1_000_000
 
 
+def test_how_a_name_was_taken_is_on_the_page() -> None:
+    """A page is read by others than who typed the name, and standard error is gone by then."""
+    note = '"rtx a2000" is a GPU: judged as <6 GB>.'
+    made = Page(catalogue_page((), samples.LAPTOP, {}, notes=(note,)))
+    assert note in made.words
+
+
 def test_nothing_is_loaded_from_anywhere() -> None:
     """No element, style or script fetches anything, and the policy in the head forbids it; links leave no trace of where one came from."""
     text = page(samples.every())
