@@ -61,6 +61,10 @@ def machine_with(text: str) -> Described | None:
         "memory_total_bytes": memory_bytes,
         "memory_limit_bytes": memory_bytes,
     }
+    if stated.ram_mts is not None:
+        rate = cpus.bytes_per_second_at(stated.ram_mts, name, (), memory_bytes)
+        values |= {} if rate is None else {_BANDWIDTH: rate}
+    told = [fact for fact in ("cpu_model", _BANDWIDTH) if fact != _BANDWIDTH or fact in values]
     why = "assumed: the processor's name does not tell it"
     machine = Machine(
         **values,
@@ -68,11 +72,16 @@ def machine_with(text: str) -> Described | None:
         scope="host",
         cpu_model=name,
         confidence="low",
-        assumed=(*assumed, _BANDWIDTH),
-        sources={**dict.fromkeys(assumed, why), "cpu_model": f'"{text.strip()}"'},
+        assumed=(*assumed, *(() if _BANDWIDTH in told else (_BANDWIDTH,))),
+        sources={
+            **dict.fromkeys(assumed, why),
+            **dict.fromkeys(told, f'"{text.strip()}"'),
+        },
     )
     return Described(
-        machine=planned(machine), title=name, note=_note(text, series, gib, stated_gib is not None)
+        machine=planned(machine),
+        title=name,
+        note=_note(text, series, values.get(_BANDWIDTH), gib, stated_gib is not None),
     )
 
 
@@ -82,12 +91,16 @@ def _has_number(name: str, around: cpus.ProcessorClass) -> bool:
     return any(any(map(str.isdecimal, word)) for word in others)
 
 
-def _note(text: str, series: cpus.Processor | None, gib: float, is_stated: bool) -> str:
+def _note(
+    text: str, series: cpus.Processor | None, rate: int | None, gib: float, is_stated: bool
+) -> str:
     of_series = (
         "its series is not listed, so that its speed is a wide guess by its class"
         if series is None
         else f"its memory is that of the series {series.name}"
     )
+    if rate is not None:
+        of_series = f"its RAM is taken for {units.decimal(rate)}/s, with every channel filled"
     ram = "" if is_stated else f", {gib:g} GiB of RAM"
     return (
         f'"{text.strip()}" is a processor: {of_series}. No GPU{ram} and the rest of the machine are'

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
+from ..core import units
 from ..core.records import Record
 from ..core.tables import shipped_table
-from .gpus import bytes_per_second, shared_memory, words_of
+from .gpus import bytes_per_second, computer_around, shared_memory, words_of
 
 TYPE_CHECKING = False
 
@@ -88,6 +89,24 @@ def processor_of(name: str) -> Processor | None:
         return None
     rows = rows_of(name)
     return _processor(rows[0]) if rows else None
+
+
+def bytes_per_second_at(
+    mts: int, processor: str | None, cards: tuple[str, ...], memory_bytes: int
+) -> int | None:
+    """What memory gives with so many millions of transfers a second on every channel that a
+    processor of that name has, or without one the computer around the cards; None where neither
+    tells the channels.
+    """
+    rows = rows_of(processor) if processor is not None else []
+    around = None if processor is not None else computer_around(cards, memory_bytes)
+    if rows:
+        bits: int = rows[0]["channels"] * rows[0].get("bits", 64)
+    elif around is not None:
+        bits = around.channels * 64
+    else:
+        return None
+    return bits * mts * units.MB // 8
 
 
 def is_server(name: str) -> bool:

@@ -40,14 +40,15 @@ _USUAL_GIB = 32.0
 
 
 class _Named(Record):
-    """What a text names: a row, a processor, GPUs, GiB of RAM and a system; None for what it does
-    not. `aside`: words that say nothing that is known.
+    """What a text names: a row, a processor, GPUs, GiB of RAM, its rate and a system; None for what
+    it does not. `aside`: words that say nothing that is known.
     """
 
     row: Mapping[str, Any] | None
     processor: str | None
     cards: NamedCards | None
     gib: float | None
+    mts: int | None
     system: str | None
     aside: tuple[str, ...] = ()
 
@@ -130,6 +131,7 @@ def _read(
         processor=processor,
         cards=cards,
         gib=gib,
+        mts=stated.ram_mts,
         system=stated.system,
         aside=tuple(unread),
     )
@@ -258,6 +260,9 @@ def _described(text: str, named: _Named) -> Described:
     note = f'"{text}" is judged as {what}, {gib:g} GB of RAM{assumed}.{more}'
     if processor is None and not row:
         note += " Its processor is assumed."
+    rate = machine.memory_bandwidth_bytes_per_second
+    if named.mts is not None and rate is not None:
+        note += f" Its RAM is taken for {units.decimal(rate)}/s, with every channel filled."
     if named.aside:
         note += f" Nothing is known by: {', '.join(named.aside)}."
     return Described(machine=machine.replace(name=what), title=what, note=note)
@@ -290,6 +295,10 @@ def _machine(named: _Named, processor: str | None, cards: NamedCards | None, gib
         facts["cpu_cores_physical"] = row["physical"]
     if own and "gb_per_s" in row:
         facts[_BANDWIDTH] = round(row["gb_per_s"] * units.GB)
+    if named.mts is not None:
+        card_names = () if cards is None else tuple([card.name for card in cards.accelerators])
+        rate = cpus.bytes_per_second_at(named.mts, processor, card_names, memory)
+        facts |= {} if rate is None else {_BANDWIDTH: rate}
     source = _table()["sources"][row["source"]] if row else "the names that were typed"
     assumed = [] if is_stated else ["memory_total_bytes"]
     assumed += [] if _BANDWIDTH in facts else [_BANDWIDTH]

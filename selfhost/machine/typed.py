@@ -1,5 +1,5 @@
-"""What a description of a machine states beside names: its RAM, its system, and what tells nothing
-of pace or memory, which is left aside: `64gb ddr5-6000 2tb nvme windows 11 850w`.
+"""What a description of a machine states beside names: RAM and its rate, and a system. What
+tells nothing of pace or memory is left aside: `64gb ddr5-6000 2tb nvme windows 11 850w`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _STICKS = re.compile(
 # 3600, 2133 and 6400 are rates; 3090 and 4070 GPUs
 _RATE = r"(?:\d\d(?:00|33|66|67)|1\d{4})"
 _KIND_OF_RAM = re.compile(
-    rf"(?<!\w)(?:lp)?ddr\d\w?(?:[ -]*{_RATE}(?!\w))?(?:\s*(?:mhz|mt/s|mts)\b)?", _ANY_CASE
+    rf"(?<!\w)(?:lp)?ddr\d\w?(?:[ -]*({_RATE})(?!\w|\s*gb))?(?:\s*(?:mhz|mt/s|mts)\b)?", _ANY_CASE
 )
 _RAM = re.compile(
     rf"{_PLAIN}[\s,]*(?:of )?(?:system )?ram\b(?!\s+\d\d?gb)|\bram[\s:=]+{_PLAIN}", _ANY_CASE
@@ -46,18 +46,22 @@ _VERSION = r"(?:\s+\d{1,2}(?:\.\d+)?(?!\w|\s*x\b))?(?:\s+(?:pro|home|lts))?"
 
 class Typed(Record):
     """`names` is the text without what stands in the others. `ram_gib` is None where no size is
-    said to be that of RAM; other sizes stand in `names` as `16gb`. `system`: linux or windows.
+    said to be that of RAM; other sizes stand in `names` as `16gb`. `ram_mts`: its millions of
+    transfers a second, as `ddr4-3200` states them. `system`: linux or windows.
     """
 
     names: str
     ram_gib: float | None
+    ram_mts: int | None
     system: str | None
 
 
 def typed(text: str) -> Typed:
     """What a description states beside names of processors, GPUs and products."""
     plain = _STICKS.sub(lambda sticks: f"{int(sticks[1]) * int(sticks[2])}gb", text)
-    plain = _KIND_OF_RAM.sub(" ram ", with_plain_sizes(plain))
+    plain = with_plain_sizes(plain)
+    rates = [int(rate) for rate in _KIND_OF_RAM.findall(plain) if rate]
+    plain = _KIND_OF_RAM.sub(" ram ", plain)
     stated = [_gib(*filter(None, match.groups())) for match in _RAM.finditer(plain)]
     plain = re.sub(r"\bram\b", " ", _RAM.sub(" ", plain), flags=_ANY_CASE)
     plain = _ASIDE.sub(" ", _DISK.sub(_not_a_disk, plain))
@@ -66,6 +70,7 @@ def typed(text: str) -> Typed:
     return Typed(
         names=" ".join(pattern.sub(" ", plain).split()),
         ram_gib=max(stated, default=None),
+        ram_mts=min(rates, default=None),
         system=named[-1] if named else None,
     )
 
