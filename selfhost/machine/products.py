@@ -32,6 +32,7 @@ _MOST_WORDS = 20
 # of a GPU's name
 _MOST_WORDS_OF_ONE = 8
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
+_TYPED = "the names that were typed"
 # a model's number without its maker's words, `7840u`, `e5-2690 v4`
 _BRANDS = ("ryzen", "core i5", "core i7")
 _FAMILIES = {"e3": ("xeon",), "e5": ("xeon",), "e7": ("xeon",)}
@@ -299,7 +300,7 @@ def _machine(named: _Named, processor: str | None, cards: NamedCards | None, gib
         card_names = () if cards is None else tuple([card.name for card in cards.accelerators])
         rate = cpus.bytes_per_second_at(named.mts, processor, card_names, memory)
         facts |= {} if rate is None else {_BANDWIDTH: rate}
-    source = _table()["sources"][row["source"]] if row else "the names that were typed"
+    source = _table()["sources"][row["source"]] if row else _TYPED
     assumed = [] if is_stated else ["memory_total_bytes"]
     assumed += [] if _BANDWIDTH in facts else [_BANDWIDTH]
     return planned(
@@ -311,6 +312,15 @@ def _machine(named: _Named, processor: str | None, cards: NamedCards | None, gib
             sources=dict.fromkeys(facts, source),
         )
     )
+
+
+def rate_may_be_typed(machine: Machine) -> bool:
+    """Whether `ddr4-3200` beside the names that the machine was made of tells its bandwidth."""
+    if machine.sources.get("accelerators") != _TYPED:
+        return False
+    names = tuple([card.name for card in machine.accelerators or ()])
+    memory_bytes = int(machine.memory_total_bytes or 0)
+    return cpus.bytes_per_second_at(3200, machine.cpu_model, names, memory_bytes) is not None
 
 
 def _accelerators(row: Mapping[str, Any], cards: NamedCards | None) -> tuple[Accelerator, ...]:
