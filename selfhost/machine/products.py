@@ -14,7 +14,7 @@ from functools import lru_cache
 from ..core import units
 from ..core.records import Record
 from ..core.tables import shipped_table
-from . import cpus
+from . import cpus, gpus
 from .changes import planned
 from .cpu_names import Described
 from .gpu_names import NamedCards, UnknownGpuError, cards_named, has_listed_names
@@ -314,13 +314,21 @@ def _machine(named: _Named, processor: str | None, cards: NamedCards | None, gib
     )
 
 
-def rate_may_be_typed(machine: Machine) -> bool:
-    """Whether `ddr4-3200` beside the names that the machine was made of tells its bandwidth."""
+def fact_to_type(machine: Machine) -> tuple[str, str] | None:
+    """What beside the names that the machine was made of tells most of its bandwidth, in words and
+    as an example; None where the machine was not made of names.
+    """
     if machine.sources.get("accelerators") != _TYPED:
-        return False
+        return None
     names = tuple([card.name for card in machine.accelerators or ()])
     memory_bytes = int(machine.memory_total_bytes or 0)
-    return cpus.bytes_per_second_at(3200, machine.cpu_model, names, memory_bytes) is not None
+    around = None if machine.cpu_model else gpus.computer_around(names, memory_bytes)
+    if around is not None and len(around.kinds) > 1:
+        # how the cores read the memory differs more than the memory does
+        return "its processor", "i7-12700h"
+    if cpus.bytes_per_second_at(3200, machine.cpu_model, names, memory_bytes) is None:
+        return None
+    return "the rate of its RAM", "ddr4-3200"
 
 
 def _accelerators(row: Mapping[str, Any], cards: NamedCards | None) -> tuple[Accelerator, ...]:

@@ -373,10 +373,12 @@ def _what_narrows(verdict: Verdict, *, measured: bool) -> str:
     on_card = verdict.needs is None or verdict.needs.placement == "accelerator"
     if not machine.planning or on_card or machine.memory_bandwidth_bytes_per_second is not None:
         return ""
-    from ..machine.products import rate_may_be_typed
+    from ..machine.products import fact_to_type
 
-    typed = "--machine '… ddr4-3200' or " if rate_may_be_typed(machine) else ""
-    return f"state the rate of its RAM ({typed}--set bandwidth=51.2GB/s)"
+    fact = fact_to_type(machine)
+    if fact is None:
+        return "state the bandwidth of its RAM (--set bandwidth=51.2GB/s)"
+    return f"state {fact[0]} (--machine '… {fact[1]}')"
 
 
 def _was_busy(verdict: Verdict) -> bool:
