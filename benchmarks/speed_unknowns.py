@@ -72,7 +72,9 @@ def _unknowns() -> dict[str, list[Any]]:
         ),
         "transfers": [_set(experts, "CROSSING_SECONDS", (experts.CROSSING_SECONDS[1],) * 3)],
         "card filled": [_set(record, "share_if_filled", lambda *_: 0.0)],
-        "GPU or cores": [_set(speed, "_SHARED_VENDORS", ("apple", "nvidia", "amd", "intel"))],
+        "GPU or cores": [
+            _set(record, "shared_makers", lambda _: ("apple", "nvidia", "amd", "intel"))
+        ],
     }
 
 

@@ -469,7 +469,7 @@ def test_a_gpu_that_shares_the_ram_is_not_timed_as_cores(name: str) -> None:
         ({"scope": "vm"}, "llama.cpp"),
         ({}, "transformers"),
         (
-            {"accelerators": (Accelerator(vendor="amd", name="AMD Radeon 780M", unified=True),)},
+            {"accelerators": (Accelerator(vendor="intel", name="Intel Arc 140V", unified=True),)},
             "llama.cpp",
         ),
     ],

@@ -11,6 +11,7 @@ from ..verdict.findings.accelerator import more_for_metal
 from ..verdict.findings.runtime import install_line, is_built_from_source, runtime_check
 from ..verdict.question import ask
 from ..verdict.record import Judged, Question, judge
+from ..verdict.speed import uses_shared_gpu
 from .commands import (
     ByTag,
     by_tag,
@@ -160,7 +161,7 @@ def _install(
     lines = _runtime_lines(runtime, code, machine)
     if not lines:
         return beside
-    places = _places(judged, machine)
+    places = _places(judged, runtime, machine)
     otherwise = _otherwise(runtime, places, machine)
     wanted = next((runtime.install_with[key] for key in places if key in runtime.install_with), "")
     if otherwise and any(key in runtime.install_not_for for key in places):
@@ -212,12 +213,12 @@ def _otherwise(runtime: RuntimeSpec, places: list[str], machine: Machine) -> tup
     return tuple(f"# {line}" for line in (other or "").splitlines())
 
 
-def _places(judged: Judged, machine: Machine) -> list[str]:
+def _places(judged: Judged, runtime: RuntimeSpec, machine: Machine) -> list[str]:
     """What a runtime's ways to be installed are kept by, closest first: `linux-nvidia` and
-    `linux-accelerator` where the model is on one, `linux`.
+    `linux-accelerator` where the model is on one or one that shares the RAM computes it, `linux`.
     """
     system = machine.system or ""
-    if not _uses_accelerator(judged):
+    if not (_uses_accelerator(judged) or uses_shared_gpu(machine, runtime)):
         return [system]
     vendors = [f"{system}-{vendor}" for vendor in _vendors(machine)]
     return [*vendors[: len(vendors) == 1], f"{system}-accelerator", system]

@@ -266,8 +266,8 @@ class RuntimeSpec(Record):
     `slots`: how many it makes room for unless its command says how many, all in one cache; 0 where
     it makes room for one.
 
-    `on_shared_gpu`: its builds compute on a GPU of Apple or NVIDIA that shares the RAM; of a
-    program without it that is not known. `unpacked_option` has it read the weights as they lie in
+    `on_shared_gpu`: makers of the GPUs sharing the RAM that its builds compute on; of other makers
+    that is not known. `unpacked_option` has it read the weights as they lie in
     the file, where it would lay them out anew for the processor.
 
     `shown_with`: the runtime whose command stands beside its own, where one line says it all.
@@ -371,7 +371,7 @@ class RuntimeSpec(Record):
     kv_cache_types: tuple[str, ...] = read_by(Table.strings, choices=KV_CACHE_TYPES, default=())
     share_option: str = read_by(Table.string, default="")
     maps_files: bool = read_by(Table.boolean, default=False)
-    on_shared_gpu: bool = read_by(Table.boolean, default=False)
+    on_shared_gpu: tuple[str, ...] = read_by(Table.strings, default=())
     unpacked_option: str = read_by(Table.string, default="")
     shown_with: str = read_by(Table.string, default="")
     projector_apart: bool = read_by(Table.boolean, default=False)

@@ -334,9 +334,9 @@ def likely_pace(low: float, likely: float, high: float) -> str:
     return f"~{pace(likely, likely)}" if is_telling(low, high) else pace(low, high)
 
 
-def between(low: float, high: float) -> str:
-    """`between 0.6 and 13 tokens/s`."""
-    return f"between {_pace(low)} and {_pace(high)} tokens/s"
+def guess(low: float, high: float) -> str:
+    """`, a guess` behind ends that are too far apart for one figure to stand for itself."""
+    return "" if is_telling(low, high) else ", a guess"
 
 
 def _pace(value: float) -> str:
@@ -377,27 +377,14 @@ def work(likely: float, unit: str) -> str:
     return f"{figure}{of_what}{for_a_million if unit == TRAINED else ''}"
 
 
-def work_between(low: float, high: float, unit: str) -> str:
-    """As `work`, of ends too far apart for one figure: `between 3 minutes and 40 minutes a
-    picture`.
-    """
-    first, last, of_what = _ends_of_work(low, high, unit)
-    words = f"between {first} and {last}{of_what}"
-    if unit != TRAINED:
-        return words
-    return f"{words} in training, {_seconds(1e6 / high)} to {_seconds(1e6 / low)} for a million"
-
-
-def work_cell(low: float, likely: float, high: float, unit: str) -> str:
-    """As `work` in a table: the pace alone, `~12 minutes a picture` or both ends."""
+def work_cell(likely: float, unit: str) -> str:
+    """As `work` in a table: the pace alone, `~12 minutes a picture`."""
     figure, _, of_what = _ends_of_work(likely, likely, unit)
-    if is_telling(low, high):
-        return f"~{figure}{of_what}"
-    return f"{work_ends(low, high, unit)}{of_what}"
+    return f"~{figure}{of_what}"
 
 
 def work_ends(low: float, high: float, unit: str) -> str:
-    """The ends of what `work_cell` tells: `3 seconds to 9 seconds`, `0.1-1.2`."""
+    """The ends around what `work_cell` tells: `3 seconds to 9 seconds`, `0.1-1.2`."""
     if not unit.startswith("seconds"):
         return pace(low, high)
     first, last, _ = _ends_of_work(low, high, unit)

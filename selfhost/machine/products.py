@@ -14,7 +14,7 @@ from functools import lru_cache
 from ..core import units
 from ..core.records import Record
 from ..core.tables import shipped_table
-from . import cpus
+from . import cpus, gpus, ram
 from .changes import planned
 from .cpu_names import Described
 from .gpu_names import NamedCards, UnknownGpuError, cards_named, has_listed_names
@@ -34,6 +34,7 @@ _MOST_WORDS = 20
 _MOST_WORDS_OF_ONE = 8
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
 _SAYS_RAM = re.compile(r"\bram\b", re.IGNORECASE)
+_TYPED = "the names that were typed"
 # a model's number without its maker's words, `7840u`, `e5-2690 v4`
 _BRANDS = ("ryzen", "core i5", "core i7")
 _FAMILIES = {"e3": ("xeon",), "e5": ("xeon",), "e7": ("xeon",)}
@@ -331,7 +332,7 @@ def _machine(named: _Named, processor: str | None, cards: NamedCards | None, gib
         facts["cpu_cores_physical"] = row["physical"]
     if own and "gb_per_s" in row:
         facts[_BANDWIDTH] = round(row["gb_per_s"] * units.GB)
-    source = _table()["sources"][row["source"]] if row else "the names that were typed"
+    source = _table()["sources"][row["source"]] if row else _TYPED
     assumed = [] if is_stated else ["memory_total_bytes"]
     assumed += [] if _BANDWIDTH in facts else [_BANDWIDTH]
     return planned(
@@ -343,6 +344,23 @@ def _machine(named: _Named, processor: str | None, cards: NamedCards | None, gib
             sources=dict.fromkeys(facts, source),
         )
     )
+
+
+def fact_to_type(machine: Machine) -> tuple[str, str] | None:
+    """What beside the names that the machine was made of tells most of its bandwidth, in words and
+    as an example; None where the machine was not made of names.
+    """
+    if machine.sources.get("accelerators") != _TYPED:
+        return None
+    names = tuple([card.name for card in machine.accelerators or ()])
+    memory_bytes = int(machine.memory_total_bytes or 0)
+    around = None if machine.cpu_model else gpus.computer_around(names, memory_bytes)
+    if around is not None and len(around.kinds) > 1:
+        # how the cores read the memory differs more than the memory does
+        return "its processor", "i7-12700h"
+    if not ram.are_channels_known(machine):
+        return None
+    return "the rate of its RAM", "ddr4-3200"
 
 
 def _accelerators(row: Mapping[str, Any], cards: NamedCards | None) -> tuple[Accelerator, ...]:

@@ -99,7 +99,8 @@ def with_ram(machine: Machine, ram: StatedRam) -> tuple[Machine, str | None]:
     mts = _rate_of(ram, channels)
     if mts is None:
         written = _written(ram.kind, ram.mts)
-        return machine, f"{written} is left aside: {machine.cpu_model} takes no such memory."
+        who = machine.cpu_model or "a computer with such a GPU"
+        return machine, f"{written} is left aside: {who} takes no such memory."
     used = min(filter(None, (channels.count, ram.channels, ram.sticks)))
     if ram.mts is None and (used, mts) == (channels.count, channels.usual_mts):
         return machine, None
@@ -139,6 +140,11 @@ def _written(kind: str | None, mts: int | None) -> str:
     return name if mts is None else f"{name}-{mts}"
 
 
+def are_channels_known(machine: Machine) -> bool:
+    """Whether a stated rate of its RAM tells its memory bandwidth."""
+    return not _has_its_own(machine) and _channels_of(machine, None) is not None
+
+
 class _Channels(Record):
     """The memory channels of a processor, each so many bits wide, and its slowest, usual and
     fastest rate; None where only its class is known.
@@ -155,27 +161,36 @@ class _Channels(Record):
 
 
 def _channels_of(machine: Machine, stated: int | None) -> _Channels | None:
-    """Those of the series, else as many as stated, else those of the class; None where nothing
-    tells them.
+    """Those of the series, else as many as stated, else those of the class or of the computer that
+    its cards sit in; None where nothing tells them.
     """
     name = machine.cpu_model or ""
     inside = (cpus.processor_with(card.name) for card in machine.accelerators or () if card.unified)
     series = cpus.processor_of(name) or next(filter(None, inside), None)
     if series is not None:
-        bytes_at_once = series.channels * series.bits / 8
-        slowest, usual, fastest = (
-            round(rate / bytes_at_once / units.MB)
-            for rate in (series.least, series.usual, series.most)
-        )
         return _Channels(
             count=series.channels,
             bits=series.bits,
-            mts=(slowest, usual, fastest),
+            mts=_rates_of(series, series.channels * series.bits),
             is_server=series.kind == "server",
         )
+    if not name and stated is None:
+        cards = tuple([card.name for card in machine.accelerators or ()])
+        computer = gpus.computer_around(cards, int(machine.memory_total_bytes or 0))
+        if computer is not None:
+            bits = computer.channels * 64
+            return _Channels(count=computer.channels, bits=64, mts=_rates_of(computer, bits))
     around = cpus.class_of(machine.cpu_model or "")
     count = stated or (around and around.channels)
     return _Channels(count=count, bits=64, mts=None) if count else None
+
+
+def _rates_of(memory: cpus.Processor | gpus.Computer, bits: int) -> tuple[int, int, int]:
+    """Its slowest, usual and fastest rate, on so many bits at once."""
+    slowest, usual, fastest = (
+        round(rate * 8 / bits / units.MB) for rate in (memory.least, memory.usual, memory.most)
+    )
+    return slowest, usual, fastest
 
 
 def _series_of(machine: Machine) -> cpus.Processor | None:

@@ -96,7 +96,7 @@ def _single(
         if pace is None
         else pace_words(
             pace,
-            measure=_narrows(verdict, measured="--measure" in carry.split()),
+            narrows=_what_narrows(verdict, measured="--measure" in carry.split()),
             busy=_was_busy(verdict),
         ),
         *_answer_words(verdict),
@@ -162,22 +162,14 @@ def _answer_words(verdict: Verdict) -> Iterator[str]:
         yield f"when the first word of the answer comes is not known ({why})"
     if total is not None:
         likely, ends = units.speed(total.likely, total.likely), units.pace(total.low, total.high)
-        together = (
-            f"about {likely} in all ({ends})"
-            if units.is_telling(total.low, total.high)
-            else f"somewhere {units.between(total.low, total.high)} in all"
-        )
-        yield f"{workload.parallel:,} sequences at once: {together}, an estimate"
+        guess = units.guess(total.low, total.high) or ", an estimate"
+        yield f"{workload.parallel:,} sequences at once: about {likely} in all ({ends}{guess})"
 
 
 def _wait_words(wait: SecondsRange) -> str:
-    """`about 4 seconds (2.0 seconds to 6.0 seconds)`, without a likely figure where the ends are
-    too far apart for one.
-    """
+    """`about 4 seconds (2.0 seconds to 6.0 seconds)`."""
     ends = f"{units.wait(wait.low)} to {units.wait(wait.high)}"
-    if not units.is_telling(wait.low, wait.high):
-        return ends
-    return f"about {units.wait(wait.likely)} ({ends})"
+    return f"about {units.wait(wait.likely)} ({ends}{units.guess(wait.low, wait.high)})"
 
 
 def _work_words(verdict: Verdict) -> str:
@@ -190,9 +182,10 @@ def _work_words(verdict: Verdict) -> str:
         architecture = verdict.model.architecture
         longest = architecture.context_tokens if architecture is not None else None
         of_what = f", of {units.tokens(min(DOCUMENT_TOKENS, longest or DOCUMENT_TOKENS))} each"
-    if not units.is_telling(work.low, work.high):
-        return f"somewhere {units.work_between(work.low, work.high, speed.unit)}{of_what}"
-    return f"about {units.work(work.likely, speed.unit)}{of_what}"
+    likely = f"{units.work(work.likely, speed.unit)}{of_what}"
+    if units.is_telling(work.low, work.high):
+        return f"about {likely}"
+    return f"perhaps {likely} ({units.work_ends(work.low, work.high, speed.unit)}, a guess)"
 
 
 def _load_words(verdict: Verdict) -> str:
@@ -262,10 +255,10 @@ def _amount(finding: Finding, verdict: Verdict) -> str:
     if finding.check == "speed":
         pace = verdict.speed.decode if verdict.speed is not None else None
         if verdict.speed is not None and verdict.speed.work is not None:
-            work = verdict.speed.work
-            return units.work_cell(work.low, work.likely, work.high, verdict.speed.unit)
-        is_pace = finding.unit == "tokens_per_second" and pace is not None
-        return likely_speed(pace) if is_pace and pace is not None else ""
+            return units.work_cell(verdict.speed.work.likely, verdict.speed.unit)
+        if pace is None or finding.unit != "tokens_per_second":
+            return ""
+        return f"~{units.speed(pace.likely, pace.likely)}"
     if finding.code == "accelerator-tight" and (memory := _on_accelerators(verdict)):
         return _of(units.binary(memory[1]), _quantity(finding.has, finding))
     needs, has = _quantity(finding.needs, finding), _quantity(finding.has, finding)
@@ -348,15 +341,11 @@ def _pace_note(finding: Finding, verdict: Verdict, *, measured: bool) -> str:
     pace = verdict.speed.decode if verdict.speed is not None else None
     if verdict.speed is not None and verdict.speed.work is not None:
         work = verdict.speed.work
-        if not units.is_telling(work.low, work.high):
-            # the figure beside it is the range
-            return "a guess"
         guess = ", a guess" if work.high > WIDE_PACE * work.low else ""
         return f"{units.work_ends(work.low, work.high, verdict.speed.unit)}{guess}"
     if pace is None:
         return ""
-    # where the figure beside it is the range, it is not told again
-    parts = [units.pace(pace.low, pace.high)] if units.is_telling(pace.low, pace.high) else []
+    parts = [units.pace(pace.low, pace.high)]
     if finding.outcome is Outcome.FAIL:
         return ", ".join((*parts, f"you need {verdict.workload.min_tokens_per_second:g}"))
     wanted = verdict.workload.min_tokens_per_second
@@ -365,15 +354,31 @@ def _pace_note(finding: Finding, verdict: Verdict, *, measured: bool) -> str:
     if pace.low > 0 and pace.high > WIDE_PACE * pace.low:
         # of ends far apart the first line says what narrows them
         is_said = verdict.can_run and not units.is_telling(pace.low, pace.high)
-        narrows = _narrows(verdict, measured=measured) and not is_said
+        narrows = _measuring_narrows(verdict, measured=measured) and not is_said
         parts.append("a guess: --measure narrows it" if narrows else "a guess")
     return ", ".join(parts)
 
 
-def _narrows(verdict: Verdict, *, measured: bool) -> bool:
+def _measuring_narrows(verdict: Verdict, *, measured: bool) -> bool:
     """Whether measuring the memory bandwidth would narrow the pace."""
     on_card = verdict.needs is not None and verdict.needs.placement == "accelerator"
     return is_here(verdict.machine) and not (on_card or measured)
+
+
+def _what_narrows(verdict: Verdict, *, measured: bool) -> str:
+    """What to do for a narrower range of the pace; empty where nothing is known to help."""
+    if _measuring_narrows(verdict, measured=measured):
+        return "run with --measure"
+    machine = verdict.machine
+    on_card = verdict.needs is None or verdict.needs.placement == "accelerator"
+    if not machine.planning or on_card or machine.memory_bandwidth_bytes_per_second is not None:
+        return ""
+    from ..machine.products import fact_to_type
+
+    fact = fact_to_type(machine)
+    if fact is None:
+        return "state the bandwidth of its RAM (--set bandwidth=51.2GB/s)"
+    return f"state {fact[0]} (--machine '… {fact[1]}')"
 
 
 def _was_busy(verdict: Verdict) -> bool:

@@ -173,20 +173,21 @@ def pace_cell(pace: PaceRange | None) -> str:
     return "-" if pace is None else units.likely_pace(pace.low, pace.likely, pace.high)
 
 
-def pace_words(pace: PaceRange, *, measure: bool = False, busy: bool = False) -> str:
+def pace_words(pace: PaceRange, *, narrows: str = "", busy: bool = False) -> str:
     """`about 12 tokens/s, faster than you read`; below reading speed how long an answer takes.
 
-    Where the ends are too far apart for one figure both are told; `measure`: so is what narrows
-    them on this machine. `busy`: other programs used the memory while its bandwidth was read.
+    Where the ends are too far apart for one figure both stand beside it, and what `narrows` them.
+    `busy`: other programs used the memory while its bandwidth was read.
     """
     if not units.is_telling(pace.low, pace.high):
-        speed = f"somewhere {units.between(pace.low, pace.high)}"
+        likely = units.speed(pace.likely, pace.likely)
+        speed = f"perhaps {likely} ({units.pace(pace.low, pace.high)}, a guess)"
         if pace.low >= 2 * READING_TOKENS_PER_SECOND:
             speed += ", faster than you read"
         if busy:
-            again = "run with --measure" if measure else "run it again"
+            again = narrows or "run it again"
             return f"{speed}; other programs kept the memory busy: {again} when they are quiet"
-        return f"{speed}; run with --measure for a narrower range" if measure else speed
+        return f"{speed}; {narrows} for a narrower range" if narrows else speed
     speed = f"about {units.speed(pace.likely, pace.likely)}"
     if pace.likely >= 2 * READING_TOKENS_PER_SECOND:
         return f"{speed}, faster than you read"

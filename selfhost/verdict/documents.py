@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from ..catalogue.spec import Architecture
-from ..machine.gpus import capability_by_name, generation_of, has_hbm, pace_of
+from ..machine.record import Machine
 from .compute import Power, added, inverse
+from .graphics import pace_of_device
+from .processor import apple_chip_in
 from .speed import PaceRange, Speed
 
 UNIT = "documents_per_second"
@@ -20,7 +22,10 @@ _OPERATIONS = 17
 
 
 def pace_of_documents(
-    power: Power | None, architecture: Architecture | None, parameters: int | None
+    machine: Machine,
+    power: Power | None,
+    architecture: Architecture | None,
+    parameters: int | None,
 ) -> Speed:
     """Documents of 512 tokens a second, one after the other."""
     if architecture is None or parameters is None:
@@ -30,7 +35,7 @@ def pace_of_documents(
     tokens = min(DOCUMENT_TOKENS, architecture.context_tokens or DOCUMENT_TOKENS)
     operations = document_operations(architecture, parameters, tokens)
     shares = _PROCESSOR_SHARES if power.device is None else GPU_SHARES
-    launched = _launched_seconds(power, architecture)
+    launched = _launched_seconds(machine, power, architecture)
     low, likely, high = inverse(
         added(power.seconds(operations, shares), (launched, launched, launched))
     )
@@ -57,18 +62,11 @@ def document_operations(architecture: Architecture, parameters: int, tokens: int
     return float(tokens * (2 * met + attention))
 
 
-def _launched_seconds(power: Power, architecture: Architecture) -> float:
+def _launched_seconds(machine: Machine, power: Power, architecture: Architecture) -> float:
     """What launching the operations of all layers takes on a GPU; 0 on a processor."""
-    device = power.device
-    if device is None:
+    if power.device is None:
         return 0.0
-    pace = pace_of(
-        device.vendor.lower(),
-        bool(device.unified),
-        device.compute_capability or capability_by_name(device.name),
-        has_hbm(device.name),
-        generation_of(device.name),
-    )
+    pace, _ = pace_of_device(power.device, apple_chip_in(machine))
     return architecture.layers * _OPERATIONS * pace.operation_seconds
 
 

@@ -118,13 +118,7 @@ def gpu_of(device: Accelerator) -> Gpu | None:
 
 def gpu_with(device: Accelerator, peak: Peak, chip: gpus.AppleChip | None = None) -> Gpu:
     """The same with a peak that is known otherwise, and the chip of Apple's that it is part of."""
-    pace, cycles = _pace_of(
-        device.vendor.lower(),
-        device.name,
-        bool(device.unified),
-        device.compute_capability,
-        chip is not None and chip.joined_dies > 1,
-    )
+    pace, cycles = pace_of_device(device, chip)
     unpacks_per_second = None
     if chip is not None and chip.unpacked_gb_per_s is not None:
         unpacks_per_second = chip.unpacked_gb_per_s * units.GB
@@ -133,12 +127,27 @@ def gpu_with(device: Accelerator, peak: Peak, chip: gpus.AppleChip | None = None
     return Gpu(name=device.name, peak=peak, pace=pace, unpacks_per_second=unpacks_per_second)
 
 
+def pace_of_device(
+    device: Accelerator, chip: gpus.AppleChip | None
+) -> tuple[gpus.Pace, float | None]:
+    """How a GPU, part of that chip, computes, and its cycles per second where its kernels depend on
+    them.
+    """
+    return _pace_of(
+        device.vendor.lower(),
+        device.name,
+        bool(device.unified),
+        device.compute_capability,
+        chip is not None and chip.joined_dies > 1,
+    )
+
+
 # the cards of a fleet have few names
 @lru_cache(maxsize=4096)
 def _pace_of(
     vendor: str, name: str, unified: bool, capability: str | None, joined: bool
 ) -> tuple[gpus.Pace, float | None]:
-    """How such a card computes, and its cycles per second where its kernels depend on them."""
+    """As `pace_of_device`; `joined`: it spans several dies."""
     pace = gpus.pace_of(
         vendor,
         unified,

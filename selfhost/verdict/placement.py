@@ -36,6 +36,9 @@ TIGHT = 1.25
 # of the RAM, Metal lets the GPU use two thirds on a Mac with 16 GB to five sixths on one with 128
 # GB (AlexsJones/llmfit#570, antirez/ds4#893); iogpu.wired_limit_mb changes it
 METAL_SHARE = (0.66, 0.85)
+# of the RAM, what the drivers of AMD's lend the GPU: half (Linux: drivers/gpu/drm/ttm/ttm_device.c;
+# Windows: shared GPU memory), up to all of it where ttm.pages_limit or the firmware gives more
+_AMD_SHARE = (0.5, 1.0)
 # grow with the number of layers, so a share of them can lie elsewhere; the repacked copy is a CPU's
 # layout of the weights
 _BY_LAYER = ("weights", "repacked_weights", "kv_cache", "recurrent_state", "adapter")
@@ -267,6 +270,20 @@ def _metal(machine: Machine) -> Accelerator | None:
     )
 
 
+def _limits_on_shared(machine: Machine) -> tuple[int, int] | None:
+    """Bytes of the RAM that a GPU sharing it may use, least and most; None where nothing limits it
+    or tells.
+    """
+    device = _metal(machine)
+    if device is not None:
+        return metal_limits(device, machine)
+    cards, total = machine.accelerators or (), machine.memory_total_bytes
+    if total is None or not any(card.unified and card.vendor == "amd" for card in cards):
+        return None
+    least, most = (int(total * share) for share in _AMD_SHARE)
+    return least, most
+
+
 def share_on_shared(
     needs: Needs, machine: Machine, layers: int | None
 ) -> tuple[float, float, float]:
@@ -276,8 +293,7 @@ def share_on_shared(
     The rest of a runtime that shares layers out is computed by the processor, as llama.cpp's fitter
     does; whole layers move.
     """
-    device = _metal(machine)
-    limits = None if device is None else metal_limits(device, machine)
+    limits = _limits_on_shared(machine)
     if limits is None or needs.memory is None or not layers:
         return 1.0, 1.0, 1.0
     host = [term for term in needs.memory.terms if term.where == "host"]

@@ -26,8 +26,8 @@ from .speed import (
     depth_of_short_chat,
     foreign_to_rules,
     is_in_whole,
-    may_use_shared_gpu,
     predict_step,
+    shared_makers,
     shares_of,
     strength_of,
     uses_shared_gpu,
@@ -913,7 +913,7 @@ def _laid_out(
     RAM.
     """
     way = laid_out(placed, machine, question.runtime, question.spec.architecture, question.workload)
-    return way.replace(on_shared_gpu=True) if as_measured else way
+    return way.replace(on_shared_gpu=shared_makers(None)) if as_measured else way
 
 
 def laid_out(
@@ -927,7 +927,7 @@ def laid_out(
     layers = _layers_shared_out(program, architecture)
     return LaidOut(
         context_tokens=workload.context_tokens,
-        on_shared_gpu=may_use_shared_gpu(program),
+        on_shared_gpu=shared_makers(program),
         offloaded=shares_of(placed) if placed.placement != "host" else None,
         at_once=program is not None and bool(program.tensor_parallel_option),
         operations_share=1.0 if program is None else program.operations_share,

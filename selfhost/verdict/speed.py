@@ -142,9 +142,8 @@ def with_draft(alone: Speed, drafted_tokens: int) -> Speed:
 _PROMPT_DENSE, _PROMPT_EXPERTS = (0.45, 1.0, 1.4), (0.1, 0.45, 1.2)
 
 
-# builds of programs use the GPU beside the RAM where it is one of these makers', if `on_shared_gpu`
-# is true of them; of other GPUs and programs it is not known
-_SHARED_VENDORS = ("apple", "nvidia")
+# the makers of GPUs beside the RAM that builds of the program measured use, as `RuntimeSpec` has it
+_SHARED_MAKERS = ("apple", "nvidia", "amd")
 # the program whose runs were measured: its rules hold for those that compute with its code
 _MEASURED = "llama.cpp"
 
@@ -157,8 +156,8 @@ LEAST_READ_BYTES = 1 << 20
 class LaidOut(Record):
     """How a model lies on a machine, and how a program computes it there.
 
-    `context_tokens`: for how many there is room; `on_shared_gpu`: the program uses a GPU that
-    shares the RAM, as in `RuntimeSpec`.
+    `context_tokens`: for how many there is room; `on_shared_gpu`: makers of the GPUs
+    sharing the RAM that the program uses, as in `RuntimeSpec`.
     `offloaded`: number of an accelerator in the machine's list -> share of the layers that lie on
     it (`shares_of`); the rest is in RAM. `at_once`: the runtime gives each of several a part of
     every layer, instead of whole layers. `operations_share`: of the graph's operations, those that
@@ -170,7 +169,7 @@ class LaidOut(Record):
     """
 
     context_tokens: int | None = None
-    on_shared_gpu: bool = True
+    on_shared_gpu: tuple[str, ...] = _SHARED_MAKERS
     offloaded: Mapping[int, float] | None = None
     at_once: bool = False
     operations_share: float = 1.0
@@ -200,8 +199,8 @@ def predict(
     {} gives no range. `operations` are those of the step's graph (`graphs.operations`). Without an
     architecture the cost of layers and context is not known and the slow end is lower.
     """
-    if not may_use_shared_gpu(runtime):
-        way = way.replace(on_shared_gpu=False)
+    if runtime is not None:
+        way = way.replace(on_shared_gpu=shared_makers(runtime))
     if depth_tokens is None:
         depth_tokens = depth_of_short_chat(way.context_tokens)
     step = Step(
@@ -224,9 +223,9 @@ def foreign_to_rules(runtime: RuntimeSpec | None) -> str | None:
     return None if runtime is None or runtime.computes_with == _MEASURED else runtime.id
 
 
-def may_use_shared_gpu(runtime: RuntimeSpec | None) -> bool:
-    """Whether its builds compute on a GPU that shares the RAM; None: as the program measured."""
-    return runtime is None or runtime.on_shared_gpu
+def shared_makers(runtime: RuntimeSpec | None) -> tuple[str, ...]:
+    """Whose GPUs sharing the RAM its builds compute on; None: as the program measured."""
+    return _SHARED_MAKERS if runtime is None else runtime.on_shared_gpu
 
 
 def predict_step(machine: Machine, step: Step, way: LaidOut) -> Speed:
@@ -294,7 +293,9 @@ def _strength_of_accelerators(
 
 
 @lru_cache(maxsize=4096)
-def _strength_in_ram(machine: Machine, on_shared_gpu: bool) -> tuple[str, tuple[float, ...]] | None:
+def _strength_in_ram(
+    machine: Machine, on_shared_gpu: tuple[str, ...]
+) -> tuple[str, tuple[float, ...]] | None:
     shared = _shared_gpu(machine, on_shared_gpu)
     if shared is not None and shared.used:
         return "shared", shared.gpu.strength
@@ -630,9 +631,11 @@ class _SharedGpu(Record):
     used: bool
 
 
-def _shared_gpu(machine: Machine, on_shared_gpu: bool = True) -> _SharedGpu | None:
-    """The GPU beside the RAM, which the program computes on if `on_shared_gpu`; None where there is
-    none, or nothing tells how fast the memory is.
+def _shared_gpu(
+    machine: Machine, on_shared_gpu: tuple[str, ...] = _SHARED_MAKERS
+) -> _SharedGpu | None:
+    """The GPU beside the RAM, which the program computes on if its maker is among these; None where
+    there is none, or nothing tells how fast the memory is.
     """
     device = next(
         (accelerator for accelerator in machine.accelerators or () if accelerator.unified), None
@@ -642,12 +645,7 @@ def _shared_gpu(machine: Machine, on_shared_gpu: bool = True) -> _SharedGpu | No
     peak = _shared_peak(machine, device)
     if peak is None:
         return None
-    used = (
-        device is not None
-        and device.vendor.lower() in _SHARED_VENDORS
-        and on_shared_gpu
-        and not is_guest(machine)
-    )
+    used = device is not None and device.vendor.lower() in on_shared_gpu and not is_guest(machine)
     from .graphics import gpu_with
 
     gpu = gpu_with(device or _APPLE_GPU, peak, apple_chip_in(machine))
@@ -664,7 +662,7 @@ def shared_gpu_of(machine: Machine) -> Gpu | None:
 
 def uses_shared_gpu(machine: Machine, runtime: RuntimeSpec | None) -> bool:
     """Whether a model in RAM is computed by a GPU that shares it; None: by the program measured."""
-    shared = _shared_gpu(machine, may_use_shared_gpu(runtime))
+    shared = _shared_gpu(machine, shared_makers(runtime))
     return shared is not None and shared.used
 
 
@@ -860,7 +858,7 @@ def _times_as_long(
     """
     empty = Step(architecture=architecture, read_bytes=FrozenDict(read_bytes))
     full = empty.at(context_tokens)
-    shared, memory = _shared_gpu(machine, may_use_shared_gpu(runtime)), bandwidth(machine)
+    shared, memory = _shared_gpu(machine, shared_makers(runtime)), bandwidth(machine)
     if shared is not None and shared.used:
         return shared.gpu.seconds(full)[1] / shared.gpu.seconds(empty)[1]
     if memory is None:

@@ -111,6 +111,26 @@ def test_words_that_tell_nothing_of_pace_leave_processor_gpu_and_ram() -> None:
     assert answers == wanted
 
 
+@pytest.mark.parametrize(
+    ("text", "gb_per_s"),
+    [
+        # transfers a second x 8 bytes x channels
+        ("rtx 3060 12gb 32gb ddr4-3200", 51.2),
+        ("rtx 3060 12gb 32gb of ddr5 6000 mhz", 96.0),
+        ("ryzen 5600 rtx 3060 32gb ddr4 2666", 42.656),
+        ("ryzen threadripper 3970x rtx 3090 128gb ddr4-3200", 102.4),
+        ("i5-12400 32gb ddr4-3200", 51.2),
+        ("legion 5 3060 32gb ddr5-4800", 76.8),
+        # how many channels is not known
+        ("rtx a6000 256gb ddr4-3200", None),
+        ("rtx 3060 12gb 32gb ddr4", None),
+    ],
+)
+def test_the_rate_of_the_ram_tells_its_bandwidth(text: str, gb_per_s: float | None) -> None:
+    rate = machine_named(text).memory_bandwidth_bytes_per_second
+    assert (rate and rate / 1e9) == pytest.approx(gb_per_s)
+
+
 def test_a_system_that_is_named_is_that_of_the_machine() -> None:
     assert machine_named("ryzen 5600 rtx 3060 32gb windows 11").system == "windows"
     assert machine_named("i5-8250u 16gb win10").system == "windows"

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers import report_samples as samples
-from selfhost import check
+from selfhost import Workload, check
 from selfhost.catalogue import openness
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.catalogue.provider_names import provider_name
@@ -440,17 +440,36 @@ def test_a_wide_range_is_called_a_guess() -> None:
 
 
 def test_a_figure_that_is_hardly_known_is_nowhere_stated_alone() -> None:
-    """Ends that are more than three times apart are told instead of a figure between them."""
+    """Of ends that are more than three times apart the figure between them is told beside them, as a guess, or not at all."""
     speed = Speed(decode=PaceRange(low=0.6, likely=3.8, high=13.0), prompt=None, how="a guess")
     unsure = samples.local().replace(speed=speed)
     text = plain(check_text.check_document([unsure]))
-    assert "somewhere between 0.6 and 13 tokens/s; run with --measure" in text
-    assert "0.6-13 tokens/s" in text
+    assert "perhaps 3.8 tokens/s (0.6-13, a guess); run with --measure" in text
+    assert re.search(r"~3\.8 tokens/s +0\.6-13, a guess", text)
+    assert "3.8 tokens/s (0.6-13, a guess)" in unsure.summary
     several = plain(check_text.check_document([unsure, samples.api()]))
     assert "0.6-13" in several
     compared = plain(compare_text.compare_document([unsure, samples.api()]))
-    for told in (text, several, compared, repr(unsure), unsure.summary):
+    for told in (several, compared, repr(unsure)):
         assert "3.8" not in told, told
+
+
+@pytest.mark.parametrize(
+    ("name", "fact"),
+    [("rtx 3060 12gb 32gb ram", "ddr4-3200"), ("rtx 4070 laptop 32gb", "i7-12700h")],
+)
+def test_what_is_said_to_narrow_a_pace_can_be_typed_and_narrows_it(name: str, fact: str) -> None:
+    asked = Workload(runtime="llama.cpp", quantization="Q4_K_M")
+    guessed, told = (
+        check("qwen3-30b-a3b", asked, machine=text) for text in (name, f"{name} {fact}")
+    )
+    assert f"--machine '… {fact}'" in plain(check_text.check_document([guessed]))
+    wide, narrow = (
+        verdict.speed.decode.high / verdict.speed.decode.low
+        for verdict in (guessed, told)
+        if verdict.speed is not None and verdict.speed.decode is not None
+    )
+    assert narrow < 0.85 * wide
 
 
 def test_a_measurement_that_failed_is_told_and_not_advised_again() -> None:
@@ -817,7 +836,7 @@ def test_columns_stay_aligned_in_a_pipe() -> None:
     """Without a width nothing is cut or wrapped, and a column starts at the same place in every row."""
     lines = plain(check_text.check_document([samples.api()])).splitlines()
     start = next(line.index("41.2 of") for line in lines if line.startswith("  memory "))
-    for row in ("41.2 of 22.9 GiB", "42.5 of 181 GB", "0.08-1.6 tokens/s", "llama-3.3  "):
+    for row in ("41.2 of 22.9 GiB", "42.5 of 181 GB", "~0.6 tokens/s", "llama-3.3  "):
         assert any(line.startswith("  ") and line[start:].startswith(row) for line in lines)
     for finding in samples.api().findings:
         if finding.outcome is Outcome.FAIL:

@@ -159,6 +159,24 @@ def test_documents_are_bound_by_arithmetic() -> None:
     assert 50 < verdict.speed.work.likely < verdict.speed.work.high < 530
 
 
+def test_a_document_waits_longer_for_joined_dies() -> None:
+    """An M2 Ultra computes twice as fast as an M2 Max; its two dies take twice as long for each of 6 × 17 operations."""
+
+    def seconds(name: str) -> float:
+        gpu = Accelerator(vendor="apple", name=name, unified=True)
+        mac = machine_with(
+            system="macos", architecture="aarch64", cpu_model=name, accelerators=(gpu,)
+        )
+        speed = seen("all-minilm-l6-v2", mac).speed
+        assert speed is not None
+        assert speed.work is not None
+        return 1 / speed.work.likely
+
+    an_operation = gpus.pace_of("apple", True, None).operation_seconds
+    waits = seconds("Apple M2 Ultra") - seconds("Apple M2 Max") / 2
+    assert waits == pytest.approx((2 - 1 / 2) * 6 * 17 * an_operation, rel=0.1)
+
+
 @pytest.mark.parametrize(
     ("model", "asked", "outcome"),
     [

@@ -2,10 +2,10 @@
 
 import pytest
 
-from selfhost import Machine
+from selfhost import Machine, Workload, check
 from selfhost.machine.record import Accelerator
 from selfhost.verdict.processor import bandwidth, named_processor
-from selfhost.verdict.speed import shared_gpu_of
+from selfhost.verdict.speed import PaceRange, shared_gpu_of
 
 GB = 10**9
 BANDWIDTH = "memory_bandwidth_bytes_per_second"
@@ -49,6 +49,35 @@ def test_a_stated_peak_counts_more_than_what_is_usual() -> None:
     )
     usual = ends(cpu_model="Intel(R) Core(TM) i5-8250U CPU @ 1.60GHz")
     assert usual[1] == pytest.approx(2 * one_stick[1])
+
+
+def pace_on_strix_halo(model: str, memory_gib: float = 124) -> PaceRange:
+    memory_bytes = int(memory_gib * 2**30)
+    facts: dict[str, object] = {
+        "cpu_model": "AMD RYZEN AI MAX+ 395 w/ Radeon 8060S",
+        "accelerators": (Accelerator(vendor="amd", name="AMD Radeon 8060S", unified=True),),
+        "memory_total_bytes": memory_bytes,
+        "memory_limit_bytes": memory_bytes,
+        "memory_available_bytes": memory_bytes,
+    }
+    speed = check(model, Workload(runtime="llama.cpp"), machine=machine(**facts)).speed
+    assert speed is not None
+    assert speed.decode is not None
+    return speed.decode
+
+
+def test_the_builds_that_are_named_use_the_gpu_of_a_strix_halo() -> None:
+    """Llama 3.1 8B in Q4_K_M: 41.6 tokens/s (deseven/strixhalo-homelab#11), in llama.cpp with Vulkan."""
+    pace = pace_on_strix_halo("llama-3.1-8b-instruct")
+    assert pace.likely == pytest.approx(41.6, rel=0.1)
+    assert pace.high / pace.low < 2.1
+
+
+def test_what_its_driver_does_not_lend_the_gpu_is_left_to_the_cores() -> None:
+    """A model of 40 GiB: half of 64 GiB is lent without a setting, all of it with one."""
+    whole, half = (pace_on_strix_halo("llama-3.3-70b-instruct", gib) for gib in (124, 62))
+    assert half.low < 0.8 * whole.low
+    assert half.high == whole.high
 
 
 def card(name: str) -> Accelerator:

@@ -211,9 +211,8 @@ def _how_long(speed: Speed) -> str:
     """`: about 12 minutes for an hour of audio (6 minutes to 40 minutes)`."""
     if speed.work is None:
         return f". How long is not known: {speed.how}"
-    if not units.is_telling(speed.work.low, speed.work.high):
-        return f": {units.work_between(speed.work.low, speed.work.high, speed.unit)}"
-    ends = units.work_ends(speed.work.low, speed.work.high, speed.unit)
+    low, high = speed.work.low, speed.work.high
+    ends = f"{units.work_ends(low, high, speed.unit)}{units.guess(low, high)}"
     return f": about {units.work(speed.work.likely, speed.unit)} ({ends})"
 
 
@@ -239,13 +238,10 @@ def _without_pace(wanted: float, how: str, *, stated: bool) -> Finding:
 
 
 def _expected(pace: PaceRange) -> str:
-    """The likely speed, and its range where that prints otherwise; the ends alone where they are
-    too far apart for one figure.
-    """
-    if not units.is_telling(pace.low, pace.high):
-        return units.between(pace.low, pace.high)
+    """The likely speed, and its range where that prints otherwise."""
     likely, span = units.speed(pace.likely, pace.likely), units.speed(pace.low, pace.high)
-    return f"about {likely if span == likely else f'{likely} ({units.pace(pace.low, pace.high)})'}"
+    ends = f"{units.pace(pace.low, pace.high)}{units.guess(pace.low, pace.high)}"
+    return f"about {likely if span == likely else f'{likely} ({ends})'}"
 
 
 def _finding(
