@@ -4,10 +4,10 @@ plain line is parsed.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 
+from ..core.reading import can_be_passed_on
 from ..core.workload import (
     FINETUNE_METHODS,
     KV_CACHE_TYPES,
@@ -16,7 +16,6 @@ from ..core.workload import (
     PRICE_SOURCES,
     TASKS,
 )
-from .output import columns
 
 TYPE_CHECKING = False
 
@@ -25,11 +24,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .full_parser import FullParser
-
-
-def help_width() -> int:
-    """Columns of what `--help` prints."""
-    return max(40, min(100, columns()))
 
 
 class Option:
@@ -191,16 +185,6 @@ def _take_format_from_output(
     formats = (own.settings.get("choices", ()) for own in parser.options if own.dest == "format")
     if suffix in next(formats, ()):
         options.format = suffix
-
-
-def can_be_passed_on(text: str) -> bool:
-    """False for what a system call refuses: a NUL, or half of a surrogate pair that stands for
-    no byte.
-    """
-    try:
-        return b"\0" not in os.fsencode(text)
-    except UnicodeEncodeError:
-        return False
 
 
 def add_workload(parser: Parser) -> None:

@@ -7,15 +7,17 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from .arguments import Parser, can_be_passed_on, help_width
+from ..core.reading import can_be_passed_on
 from .errors import UsageError
-from .output import write
+from .output import help_width, write
 from .texts import COMMANDS, EXAMPLES, exit_codes, folded
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any, NoReturn
+
+    from .arguments import Parser
 
 # argparse asks for a translation of its own words, of which none ship: looking for one loads locale
 # and a dozen files that are not there

@@ -152,7 +152,7 @@ def _module(command: str) -> Any:
 
 
 def _overview() -> str:
-    from .arguments import help_width
+    from .output import help_width
 
     width = max(map(len, COMMANDS))
     lines = "".join(f"  {name:<{width}}  {job}\n" for name, job in COMMANDS.items())
