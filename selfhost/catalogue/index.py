@@ -608,12 +608,11 @@ def checksum_of(folder: str, files: Iterable[str]) -> int:
     from binascii import crc32
 
     checksum = 0
+    # a thousand small files: half the time of a file object, and a third of `os.path.join`
+    start, flags = os.path.join(folder, ""), os.O_RDONLY | getattr(os, "O_BINARY", 0)
     for relative in files:
         try:
-            # hundreds of small files: half the time of a file object
-            number = os.open(
-                os.path.join(folder, relative), os.O_RDONLY | getattr(os, "O_BINARY", 0)
-            )
+            number = os.open(start + relative, flags)
             try:
                 content = part = os.read(number, 1 << 16)
                 while len(part) == 1 << 16:
