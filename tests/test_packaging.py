@@ -182,7 +182,7 @@ def test_an_installed_wheel_answers_without_parsing_toml(installed: Path) -> Non
         "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
         "from selfhost.cli.main import main\n"
         "main(['check', 'mistral-7b', '--no-measure'])\n"
-        "print(sorted({'json', 'tomllib', 'typing', 'rich'} & set(sys.modules)))"
+        "print(sorted({'argparse', 'json', 'tomllib', 'typing', 'rich'} & set(sys.modules)))"
     )
     said = run(sys.executable, "-I", "-S", "-c", code, str(installed), cwd=installed.parent)
     # each takes milliseconds to load, of which a check has some fifty

@@ -421,10 +421,9 @@ class _Folder:
 
     def __init__(self, path: str, subfolders: Sequence[str]) -> None:
         self.path = path
-        self._files: dict[str, tuple[str, ...]] = {}
+        self._files: dict[str, frozenset[str]] = {}
         for sub in subfolders:
             self._files[sub] = _list(os.path.join(path, sub) if sub else path, must_exist=not sub)
-        self._ids = frozenset(self._files[""])
         self._names: Names | None = None
         self._spellings: tuple[str, ...] = ()
         self._outlines: tuple[Outline, ...] | None = None
@@ -437,19 +436,17 @@ class _Folder:
 
     def _relative(self) -> list[str]:
         return [
-            f"{sub}/{name}.toml" if sub else f"{name}.toml"
-            for sub, names in self._files.items()
-            for name in names
+            f"{sub}/{name}" if sub else name for sub, names in self._files.items() for name in names
         ]
 
     def ids(self) -> tuple[str, ...]:
         return self.names_in("")
 
     def __contains__(self, id: str) -> bool:
-        return id in self._ids
+        return f"{id}.toml" in self._files[""]
 
     def names_in(self, sub: str) -> tuple[str, ...]:
-        return tuple(sorted(self._files[sub]))
+        return tuple(sorted(name[:-5] for name in self._files[sub]))
 
     def file(self, id: str) -> str:
         return os.path.join(self.path, f"{id}.toml")
@@ -611,12 +608,11 @@ def checksum_of(folder: str, files: Iterable[str]) -> int:
     from binascii import crc32
 
     checksum = 0
+    # a thousand small files: half the time of a file object, and a third of `os.path.join`
+    start, flags = os.path.join(folder, ""), os.O_RDONLY | getattr(os, "O_BINARY", 0)
     for relative in files:
         try:
-            # hundreds of small files: half the time of a file object
-            number = os.open(
-                os.path.join(folder, relative), os.O_RDONLY | getattr(os, "O_BINARY", 0)
-            )
+            number = os.open(start + relative, flags)
             try:
                 content = part = os.read(number, 1 << 16)
                 while len(part) == 1 << 16:
@@ -633,15 +629,13 @@ def checksum_of(folder: str, files: Iterable[str]) -> int:
     return checksum
 
 
-def _list(path: str, *, must_exist: bool) -> tuple[str, ...]:
-    """The names of the TOML files in a folder, without the ending, as the system lists them;
-    hidden files are left out.
-    """
+def _list(path: str, *, must_exist: bool) -> frozenset[str]:
+    """The names of the TOML files in a folder; hidden files are left out."""
     try:
         listed = os.listdir(path)
     except OSError as error:
         if not must_exist:
-            return ()
+            return frozenset()
         if isinstance(error, FileNotFoundError):
             message, remedy = (
                 "there is no such folder of specs",
@@ -662,16 +656,16 @@ def _list(path: str, *, must_exist: bool) -> tuple[str, ...]:
                 )
             ]
         ) from error
-    names = [name[:-5] for name in listed if name.endswith(".toml") and name[0] != "."]
+    names = [name for name in listed if name.endswith(".toml") and name[0] != "."]
     if INDEX_FILE not in listed:
         # not a package's own folder: a fifo would block whoever opens it; isfile follows links and
         # is false for dead ones
-        names = [name for name in names if os.path.isfile(os.path.join(path, f"{name}.toml"))]
+        names = [name for name in names if os.path.isfile(os.path.join(path, name))]
     if len(names) > MAX_FILES:
         raise SpecError(
             [Problem(file=_shown(path), message=f"holds more than {MAX_FILES:,} specs")]
         )
-    return tuple(names)
+    return frozenset(names)
 
 
 def misnamed(id: str, file: str) -> tuple[str, str]:

@@ -44,25 +44,26 @@ def parser() -> Parser:
     add_machine(parser, "list")
     parser.set_defaults(tokens_per_day=None, watts=None, electricity=None)
     _add_view(parser)
-    group = parser.add_argument_group("filters")
-    group.add_argument("--family", metavar="NAME", help="only this family")
-    group.add_argument("--modality", choices=MODALITIES, metavar="KIND", help=", ".join(MODALITIES))
-    group.add_argument(
+    parser.add_argument("--family", metavar="NAME", help="only this family")
+    parser.add_argument(
+        "--modality", choices=MODALITIES, metavar="KIND", help=", ".join(MODALITIES)
+    )
+    parser.add_argument(
         "--use", choices=USES, metavar="USE", help="only models made for this, as chat or code"
     )
-    group.add_argument(
+    parser.add_argument(
         "--openness",
         choices=OPENNESS,
         metavar="HOW",
         help=f"of the weights: {', '.join(OPENNESS)}",
     )
-    group.add_argument(
+    parser.add_argument(
         "--route",
         choices=tuple(route.value for route in Route),
         metavar="ANSWER",
         help="only local, api, neither or unknown",
     )
-    group.add_argument(
+    parser.add_argument(
         "--max-size",
         type=kind(size_bytes),
         metavar="SIZE",
@@ -78,13 +79,12 @@ _SORTS = ("best", "speed", "memory", "download", "parameters", "released", "name
 
 
 def _add_view(parser: Parser) -> None:
-    view = parser.add_argument_group("rows and columns of the text")
-    view.add_argument(
+    parser.add_argument(
         "--top", type=kind(whole), metavar="N", help="how many models to show (default: 20)"
     )
-    view.add_argument("--all", action="store_true", help="with those that do not run here")
-    view.add_argument("-v", "--wide", action="store_true", help="more columns")
-    view.add_argument(
+    parser.add_argument("--all", action="store_true", help="with those that do not run here")
+    parser.add_argument("-v", "--wide", action="store_true", help="more columns")
+    parser.add_argument(
         "--sort",
         choices=_SORTS,
         default="best",

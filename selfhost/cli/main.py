@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .arguments import Parser
+    from .full_parser import FullParser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -139,10 +140,10 @@ def _looks_like_a_model(word: str) -> bool:
     return id_of(word, open_catalogue()) is not None
 
 
-def parser_of(command: str) -> Parser:
+def parser_of(command: str) -> FullParser:
     """The parser of one command, from which shell completion reads its options."""
-    parser: Parser = _module(command).parser()
-    return parser
+    declared: Parser = _module(command).parser()
+    return declared.full()
 
 
 def _module(command: str) -> Any:
@@ -151,7 +152,7 @@ def _module(command: str) -> Any:
 
 
 def _overview() -> str:
-    from .arguments import help_width
+    from .output import help_width
 
     width = max(map(len, COMMANDS))
     lines = "".join(f"  {name:<{width}}  {job}\n" for name, job in COMMANDS.items())

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from ..core.workload import Load, Workload
     from ..machine.reader import Glancing
     from ..machine.record import Machine
-    from ..verdict.record import Verdict
+    from ..verdict.record import Judged, Verdict
+    from ..verdict.speed import PaceRange
 
 
 def workload_of(options: argparse.Namespace) -> Workload:
@@ -209,7 +210,9 @@ def judge_each(
 
     by_machine: list[list[Verdict]] = []
     for machine in machines:
-        if glancing is not None and _tells_of_others(names, catalogue):
+        if glancing is not None and (
+            _tells_of_others(names, catalogue) or _is_one_vague(names, workload, machine, catalogue)
+        ):
             by_machine.append(judge(glancing.seen()))
             continue
         judged = judge(machine)
@@ -239,6 +242,23 @@ def _tells_of_others(names: Sequence[str], catalogue: Catalogue) -> bool:
     return False
 
 
+def _is_one_vague(
+    names: Sequence[str], workload: Workload, machine: Machine, catalogue: Catalogue
+) -> bool:
+    """Some name's own pace needs the glance: what is told beside it is worked out once, after
+    that.
+    """
+    from ..answers.verdicts import judged_alone
+
+    for name in names:
+        try:
+            if _is_wide(judged_alone(catalogue, name, workload, machine)):
+                return True
+        except SelfhostError:
+            continue
+    return False
+
+
 def begun_glance(options: argparse.Namespace, machines: Sequence[Machine]) -> Glancing | None:
     """A glance at this machine's memory whose slow part runs while the rest is loaded and judged;
     None where it may not be needed: what fits a GPU rests on no RAM.
@@ -264,13 +284,20 @@ def is_vague(verdict: Verdict) -> bool:
     """A pace rests on the RAM's bandwidth and spans more than a factor of two: its own, or on a
     machine without accelerators that of a model proposed in its place.
     """
-    on_accelerator = verdict.needs is not None and verdict.needs.placement == "accelerator"
-    own = verdict.speed.decode if verdict.speed is not None and not on_accelerator else None
+    # a model proposed in its place may run on the RAM only where there is nothing else
     others = () if verdict.machine.accelerators else verdict.alternatives
-    return any(
-        pace is not None and pace.high > 2 * pace.low
-        for pace in (own, *(other.decode for other in others))
-    )
+    return _is_wide(verdict) or any(map(_spans_a_factor_of_two, (each.decode for each in others)))
+
+
+def _is_wide(answer: Verdict | Judged) -> bool:
+    """Its own pace rests on the RAM's bandwidth and spans more than a factor of two."""
+    on_accelerator = answer.needs is not None and answer.needs.placement == "accelerator"
+    own = answer.speed.decode if answer.speed is not None and not on_accelerator else None
+    return _spans_a_factor_of_two(own)
+
+
+def _spans_a_factor_of_two(pace: PaceRange | None) -> bool:
+    return pace is not None and pace.high > 2 * pace.low
 
 
 def options_to_repeat(options: argparse.Namespace) -> str:

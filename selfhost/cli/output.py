@@ -157,3 +157,8 @@ def columns() -> int:
         return os.get_terminal_size(sys.stdout.fileno()).columns or 80
     except (OSError, ValueError, AttributeError):
         return 80
+
+
+def help_width() -> int:
+    """Columns of what `--help` prints."""
+    return max(40, min(100, columns()))

@@ -632,3 +632,13 @@ def _record_too_large(window: _Window, max_bytes: int) -> Unreadable:
     return Unreadable(
         f"has a record of more than {max_bytes:,} bytes", line=window.line_at(window.at), kind=LARGE
     )
+
+
+def can_be_passed_on(text: str) -> bool:
+    """False for what a system call refuses: a NUL, or half of a surrogate pair that stands for
+    no byte.
+    """
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False

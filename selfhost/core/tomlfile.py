@@ -207,6 +207,12 @@ class Document:
         return self._lines.of(path)
 
 
+def _in_one_line(text: str) -> str:
+    # what is printable has no blank but the plain one
+    is_so = text.isprintable() and "  " not in text and text.strip() == text
+    return text if is_so else " ".join(text.split())
+
+
 class Table:
     """One table: typed getters that note a problem and return None where the value is missing or
     wrong.
@@ -219,7 +225,8 @@ class Table:
         self.document = document
         self.path = path
         self.values = values
-        self._known: list[str] = []
+        # as a set that keeps its order
+        self._known: dict[str, None] = {}
 
     def __contains__(self, key: str) -> bool:
         return key in self.values
@@ -234,7 +241,7 @@ class Table:
         )
 
     def _get(self, key: str, required: bool, example: str | None = None) -> Any:
-        self._known.append(key)
+        self._known[key] = None
         if key not in self.values:
             if required:
                 self.problem(key, "is missing", example and f"write {key} = {example}")
@@ -254,7 +261,7 @@ class Table:
         what to write where it is missing.
         """
         if required and choices is not None and key not in self.values:
-            self._known.append(key)
+            self._known[key] = None
             self.problem(key, "is missing", f"one of {', '.join(choices)}")
             return None
         value = self._get(key, required, example and f'"{example}"')
@@ -366,14 +373,14 @@ class Table:
         """A sentence for people: line breaks and runs of blanks become one blank."""
         value = self._get(key, required)
         if isinstance(value, str):
-            value = " ".join(value.split())
+            value = _in_one_line(value)
         return self._string(key, value)
 
     def texts(self, key: str) -> tuple[str, ...]:
         """A list of sentences."""
         values = self._list(key, False)
         return self._strings(
-            key, [" ".join(value.split()) if isinstance(value, str) else value for value in values]
+            key, [_in_one_line(value) if isinstance(value, str) else value for value in values]
         )
 
     def strings(
@@ -490,7 +497,7 @@ class Table:
         """
         unknown = [key for key in self.values if key not in self._known]
         for key in unknown:
-            guess = self.document.guess(key, self._known)
+            guess = self.document.guess(key, tuple(self._known))
             self.problem(
                 key,
                 "is not a known key",

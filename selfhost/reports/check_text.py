@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from ..catalogue.provider_names import provider_name
 from ..core import units
 from ..machine.record import AT_LEAST
-from ..verdict.documents import DOCUMENT_TOKENS
 from ..verdict.findings import WIDE_PACE
 from ..verdict.findings.memory import host_low
 from ..verdict.record import Alternative, Finding, OpenAlternative, Outcome, Room, Route, Verdict
@@ -179,6 +178,9 @@ def _work_words(verdict: Verdict) -> str:
         return ""
     work, of_what = speed.work, ""
     if speed.unit == "documents_per_second":
+        # loaded with what it computes, which other models do not need
+        from ..verdict.documents import DOCUMENT_TOKENS
+
         architecture = verdict.model.architecture
         longest = architecture.context_tokens if architecture is not None else None
         of_what = f", of {units.tokens(min(DOCUMENT_TOKENS, longest or DOCUMENT_TOKENS))} each"

@@ -10,6 +10,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 
 import jsonschema
@@ -199,6 +200,28 @@ def test_any_line_is_answered_or_refused(
     if code == 2:
         assert out == ""
         assert err
+
+
+@st.composite
+def plain_lines(draw: st.DrawFn) -> list[str]:
+    """Of one command, words of its own options and values that many of them take."""
+    command = draw(st.sampled_from(sorted(COMMANDS)))
+    flags = [flag for flag in cli.parser_of(command)._option_string_actions if flag != "--help"]
+    value = st.sampled_from(["8k", "2", "json", "full", "f16", "total", "a b", "", "-", "-1", "--"])
+    word = st.sampled_from(["gpt2", "bash", "check", "opt 1.3b"])
+    part = word | st.sampled_from(flags) | st.tuples(st.sampled_from(flags), value).map("=".join)
+    parts = part.map(lambda each: [each]) | st.tuples(st.sampled_from(flags), value).map(list)
+    return [command, *(each for own in draw(st.lists(parts, max_size=5)) for each in own)]
+
+
+@given(line=plain_lines())
+@settings(max_examples=500)
+def test_a_plain_line_means_what_argparse_says(line: list[str]) -> None:
+    """A line that is parsed without argparse is one that argparse takes, and has the same values."""
+    declared = import_module(f"selfhost.cli.{line[0]}").parser()
+    plain = declared.parsed(line[1:])
+    if plain is not None:
+        assert vars(plain) == vars(declared.full().parse(line[1:]))
 
 
 # ------------------------------------------------------------------ no memory

@@ -1,0 +1,243 @@
+"""The whole parser of a command, from its declared options: for its help, and for a line that is
+wrong or unusual. argparse and what it loads take four milliseconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from ..core.reading import can_be_passed_on
+from .errors import UsageError
+from .output import help_width, write
+from .texts import COMMANDS, EXAMPLES, exit_codes, folded
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from .arguments import Parser
+
+# argparse asks for a translation of its own words, of which none ship: looking for one loads locale
+# and a dozen files that are not there
+vars(argparse)["_"] = str
+
+
+# options that other programs have
+_QUIET = "the exit code is the answer: send the text to /dev/null, or read one field of --json"
+_VERSION = "`selfhost --version` prints the version"
+_INSTEAD = {"-q": _QUIET, "--quiet": _QUIET, "-V": _VERSION, "--version": _VERSION}
+
+# what other programs call an option -> what it is called here
+_MEANT = {
+    "--users": "--parallel",
+    "--concurrency": "--parallel",
+    "--max-num-seqs": "--parallel",
+    "--ctx-size": "--context",
+    "--max-model-len": "--context",
+}
+
+# what people call a choice -> the choice
+_CHOICE_MEANT = {
+    "ocr": "document-reading",
+    "asr": "speech-recognition",
+    "stt": "speech-recognition",
+    "tts": "speech-synthesis",
+    "roleplaying": "roleplay",
+}
+
+_MISSING = {
+    "check": "name a model, or several",
+    "show": "name a model",
+    "plan": "name a model",
+    "size": "name a model, or several",
+    "compare": "name two models or more",
+    "verify": "name a log, or the id of a process",
+    "spec": "say what to do, check or new, and name a file",
+    "completion": "name a shell: bash, zsh or fish",
+}
+
+# the options that most questions need, in the order that `--help` has them; a command with few
+# options has no others
+_COMMON = (
+    "--top", "--all", "--wide", "--sort", "--use", "--users", "--context", "--quant", "--runtime",
+    "--min-speed", "--machine", "--gpu", "--set", "--measure", "--private", "--commercial",
+    "--license", "--tokens-per-day", "--format", "--verbose", "--help",
+)  # fmt: skip
+_FEW_OPTIONS = 14
+# where the text beside an option begins
+_HELP_COLUMN = 27
+
+
+def _help_formatter(prog: str) -> argparse.HelpFormatter:
+    """argparse loads shutil to ask for the width, once for each option that is added."""
+    return argparse.RawDescriptionHelpFormatter(
+        prog, max_help_position=_HELP_COLUMN, width=help_width()
+    )
+
+
+class FullParser(argparse.ArgumentParser):
+    """Raises UsageError where argparse would print and exit."""
+
+    def __init__(self, declared: Parser) -> None:
+        job = COMMANDS[declared.command]
+        super().__init__(
+            prog=f"selfhost {declared.command}",
+            description=job[0].upper() + job[1:] + ".",
+            formatter_class=_help_formatter,
+            allow_abbrev=False,
+        )
+        self.command = declared.command
+        self.register("action", "once", _Once)
+        self.set_defaults(**declared.defaults)
+        for option in declared.options:
+            settings = {**option.settings}
+            if settings.get("help", "") is None:
+                settings["help"] = argparse.SUPPRESS
+            self.add_argument(*option.names, **settings)
+
+    def parse(self, words: Sequence[str]) -> argparse.Namespace:
+        """The options of a command line; `UsageError` for what makes no sense."""
+        _refuse_empty_values(self, words)
+        options, extra = self.parse_known_args(words)
+        # only names after an option need the slower way, which also says what is wrong with the
+        # rest
+        return self.parse_intermixed_args(words) if extra else options
+
+    def format_help(self) -> str:
+        """The usage on one line, the options that most questions need, the others, examples, and
+        the exit codes of this command.
+        """
+        positional = [action for action in self._actions if not action.option_strings]
+        options = [action for action in self._actions if action.option_strings]
+        common = [action for name in _COMMON for action in options if name in action.option_strings]
+        if len(options) <= _FEW_OPTIONS:
+            common = options
+        formatter = self._get_formatter()
+        formatter.add_text(self.description)
+        for title, actions in (
+            ("arguments", positional),
+            ("options", common),
+            ("more options", [action for action in options if action not in common]),
+        ):
+            formatter.start_section(title)
+            formatter.add_arguments(actions)
+            formatter.end_section()
+        words = " ".join(_shown(action) for action in positional)
+        usage = f"usage: {self.prog} [OPTIONS] {words}".rstrip()
+        epilog = f"{EXAMPLES[self.command]}\n{exit_codes(self.command)}"
+        return folded(f"{usage}\n\n{formatter.format_help()}\n{epilog}", help_width())
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """argparse's own, with the choice that was perhaps meant."""
+        if action.choices is None or value in action.choices:
+            return
+        from ..core.spelling import alike
+
+        flag = action.option_strings[0] if action.option_strings else str(action.metavar or "")
+        choices = list(map(str, action.choices))
+        meant = _CHOICE_MEANT.get(str(value).lower())
+        guess = meant if meant in choices else alike(str(value), choices)
+        remedy = (
+            f"did you mean {f'{flag} {guess}'.strip()}?" if guess else f"see `{self.prog} --help`"
+        )
+        shown = _cut(repr(value))
+        raise UsageError(f"{flag}: {shown} is not one of {', '.join(choices)}", remedy=remedy)
+
+    def print_help(self, file: Any = None) -> None:
+        """argparse says nothing where it cannot be written."""
+        write(self.format_help())
+
+    def _nearest_flags(self, unknown: Sequence[str]) -> list[str]:
+        """The options that these words perhaps meant."""
+        from ..core.spelling import nearest
+
+        flags = [
+            flag.removeprefix("--")
+            for action in self._actions
+            for flag in action.option_strings
+            if flag.startswith("--")
+        ]
+        # the dashes, which all have, would make unlike words look alike
+        names = [word.partition("=")[0].lstrip("-") for word in unknown if word[:1] == "-"]
+        guesses = [_meant(name, flags) or nearest(name, flags) for name in names]
+        return list(dict.fromkeys(f"--{guess}" for guess in guesses if guess))
+
+    def error(self, message: str) -> NoReturn:
+        remedy = f"see `{self.prog} --help`"
+        if message.startswith("the following arguments are required: "):
+            message = _MISSING.get(self.command, message)
+            example = EXAMPLES[self.command].splitlines()[1].strip()
+            remedy = f"for example `{example.partition('  ')[0]}`"
+        if message.startswith("unrecognized arguments: "):
+            unknown = message.partition(": ")[2].split() or ["an empty word"]
+            guesses = self._nearest_flags(unknown)
+            message = (
+                f"unknown option {' '.join(unknown)}"
+                if unknown[0].startswith("-")
+                else f"unexpected {' '.join(unknown)}"
+            )
+            remedy = f"did you mean {' '.join(guesses)}?" if guesses else remedy
+            remedy = next((_INSTEAD[word] for word in unknown if word in _INSTEAD), remedy)
+        raise UsageError(_cut(message.removeprefix("argument ")), remedy=_cut(remedy))
+
+
+def _meant(name: str, flags: Sequence[str]) -> str | None:
+    """The option that other programs call so, where this command has it."""
+    meant = _MEANT.get(f"--{name}", "").removeprefix("--")
+    return meant if meant in flags else None
+
+
+def _shown(action: argparse.Action) -> str:
+    """A positional word as the usage has it: `MODEL…`, `[POLICY]`."""
+    name = str(action.metavar or "|".join(action.choices or ()) or action.dest)
+    more = "…" if action.nargs in ("+", "*") else ""
+    return f"[{name}{more}]" if action.nargs in ("?", "*") else f"{name}{more}"
+
+
+# a word of any length may be typed; nobody reads more of it
+_MOST_SHOWN = 2_000
+
+
+def _cut(text: str) -> str:
+    return (
+        text
+        if len(text) <= _MOST_SHOWN
+        else f"{text[: _MOST_SHOWN // 2]} … {text[-_MOST_SHOWN // 4 :]}"
+    )
+
+
+class _Once(argparse.Action):
+    """An option that the last one given would silently replace."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option: str | None = None,
+    ) -> None:
+        if getattr(namespace, self.dest) is not None:
+            parser.error(f"{option} is given twice: name one, or a folder of records")
+        setattr(namespace, self.dest, values)
+
+
+def _refuse_empty_values(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+    """An option that is given nothing says so: argparse takes `--today=` for a value, and
+    `--today=--` for an empty list or for `--`.
+    """
+    takes_value = {
+        flag for action in parser._actions if action.nargs != 0 for flag in action.option_strings
+    }
+    for word, following in zip(words, [*words[1:], None], strict=False):
+        if word == "--":
+            return
+        flag, sign, value = word.partition("=")
+        if flag not in takes_value or (not sign and following is None):
+            continue
+        text = value if sign else following or ""
+        if not text.strip() or (sign and text == "--"):
+            parser.error(f"argument {flag}: expected a value, not {text!r}")
+        if not can_be_passed_on(text):
+            parser.error(f"argument {flag}: {text!r} holds a character that no file or name has")
