@@ -13,6 +13,7 @@ from ..cache import cache_groups
 from ..parts import Asked, Subject, term
 from ..quantization import BLOCKS, base_type, row_bytes
 from ..records import How, Term
+from ..tensors import ArchitectureRow
 from . import buffers as llamacpp
 from .header import tokenizer_kind
 from .load import Load, load_of
@@ -95,6 +96,21 @@ def program_term(load: Load, scratch: tuple[int, str]) -> tuple[Term, int]:
         how = How.ASSUMED
     program_and_copies = term("runtime", measured + counted, how, source, line, low=low, high=high)
     return program_and_copies, low - copies + min(copies, one_short)
+
+
+def longest_alike(load: Load) -> Load:
+    """The same with the longest context for which compute buffer and program take the same: that of
+    the same cells, where a prompt is longer than a batch and than all that is copied of it.
+    """
+    workload, row = load.workload, load.row
+    if workload.used_tokens or row.encoder:
+        return load
+    _, windows = _copied(load.architecture, row, workload.key_type, workload.value_type)
+    longest_window = max((window for window, _ in windows), default=0)
+    if workload.context_tokens <= longest_window + max(_BEFORE_THE_END):
+        return load
+    longest = workload.replace(context_tokens=llamacpp.padded(workload.context_tokens))
+    return load.replace(workload=longest)
 
 
 def _short_prompt(load: Load) -> int:
