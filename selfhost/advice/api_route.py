@@ -11,6 +11,7 @@ from ..catalogue.index import Catalogue, Outline
 from ..catalogue.offers import Offer, offers_of, snapshot_day
 from ..catalogue.spec import Architecture, ModelSpec
 from ..core.errors import SelfhostError
+from ..core.records import remembered
 from ..core.workload import Workload
 from ..verdict.findings import Finding, Outcome, license_check, openness_check
 from ..verdict.record import Judged, Question
@@ -275,24 +276,8 @@ def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[tuple[str, str]
     size = spec.parameters.total
     if size is None:
         return
-    larger = [
-        outline
-        for outline in catalogue.open_by_size()
-        if (outline.parameters_total or 0) >= size and outline.modality == spec.modality
-    ]
-    # the sizes ascend, and sorting keeps their order
     bases = catalogue.base_ids()
-
-    def apart(outline: Outline) -> tuple[bool, bool, bool, bool]:
-        tuning = (outline.id in bases) != (spec.id in bases)
-        return (
-            outline.superseded_by is not None,
-            outline.purpose != purpose,
-            tuning,
-            outline.family != spec.family,
-        )
-
-    for outline in sorted(larger, key=apart):
+    for outline in _as_large(spec.id, spec.family, spec.modality, size, purpose, catalogue):
         if outline.id not in seen:
             why = "the next larger open-weight model"
             if outline.parameters_total == size:
@@ -302,6 +287,31 @@ def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[tuple[str, str]
             if outline.id in bases and spec.id not in bases:
                 why += ", a base model without instruction tuning"
             yield outline.id, f"{why}{_made_for(outline, purpose)}"
+
+
+@remembered(256)
+def _as_large(
+    model_id: str, family: str | None, modality: str, size: int, purpose: str, catalogue: Catalogue
+) -> list[Outline]:
+    """Open models as large as `size` parameters or larger, in the order in which they stand in."""
+    larger = [
+        outline
+        for outline in catalogue.open_by_size()
+        if (outline.parameters_total or 0) >= size and outline.modality == modality
+    ]
+    # the sizes ascend, and sorting keeps their order
+    bases = catalogue.base_ids()
+
+    def apart(outline: Outline) -> tuple[bool, bool, bool, bool]:
+        tuning = (outline.id in bases) != (model_id in bases)
+        return (
+            outline.superseded_by is not None,
+            outline.purpose != purpose,
+            tuning,
+            outline.family != family,
+        )
+
+    return sorted(larger, key=apart)
 
 
 def _made_for(outline: Outline, purpose: str) -> str:

@@ -33,6 +33,11 @@ def _wishes(workload: Workload) -> object:
 _MOST_EXPLAINED = 1_000
 # questions that are kept for entries that differ in amounts alone
 _MOST_ASKED = 4_096
+_OTHER_THAN_AMOUNTS = [
+    name
+    for name in Workload._fields
+    if name not in ("context_tokens", "min_tokens_per_second")
+]
 
 
 class FleetJudge:
@@ -94,14 +99,8 @@ class FleetJudge:
         """
         workload = understood.workload
         context, pace = workload.context_tokens, workload.min_tokens_per_second
-        key = (
-            understood.spec.id,
-            understood.asked,
-            workload.replace(
-                context_tokens=None if context is None else 1,
-                min_tokens_per_second=None if pace is None else 1.0,
-            ),
-        )
+        others = tuple([getattr(workload, name) for name in _OTHER_THAN_AMOUNTS])
+        key = understood.spec.id, understood.asked, context is None, pace is None, others
         earlier = self._asked.get(key)
         if earlier is not None and earlier[0] is machine:
             question = asked_for_amounts(earlier[1], context, pace, self._catalogue)

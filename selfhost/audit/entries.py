@@ -263,7 +263,10 @@ class Place:
 
     def workload(self, wanted: Wanted) -> Workload:
         """As `Policy.workload`."""
-        return wanted.asked.replace(memory_basis=self._memory_basis)
+        asked = wanted.asked
+        if asked.memory_basis == self._memory_basis:
+            return asked
+        return asked.replace(memory_basis=self._memory_basis)
 
     def selects(self, selectors: Sequence[Selector]) -> bool | None:
         """As `Policy.selects`."""

@@ -55,6 +55,8 @@ def verdicts_on(
             tell(place)
             verdicts.append(alone(place))
         return verdicts
+    # what is read for the first question the other processes find read
+    alone(0)
     # what a process has learned of a model serves the model's other entries
     order = sorted(range(len(questions)), key=lambda place: questions[place][0].name)
     shares = [order[start : start + _AT_ONCE] for start in range(0, len(order), _AT_ONCE)]

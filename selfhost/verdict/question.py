@@ -132,16 +132,17 @@ def asked_for_amounts(
         question.workload,
         question.needs,
     )
-    if context_tokens is not None and context_tokens != workload.context_tokens:
-        if runtime is None or needs is None or spec.needs is not None or question.companions:
-            return None
-        workload = workload.replace(context_tokens=context_tokens)
-        needs = need.at_context(needs, spec, runtime, workload, architectures(catalogue))
-        if needs is None:
-            return None
-    if pace is not None and pace != workload.min_tokens_per_second:
-        workload = workload.replace(min_tokens_per_second=pace)
-    return question.replace(workload=workload, needs=needs)
+    if pace is None:
+        pace = workload.min_tokens_per_second
+    if context_tokens in (None, workload.context_tokens):
+        if pace == workload.min_tokens_per_second:
+            return question
+        return question.replace(workload=workload.replace(min_tokens_per_second=pace))
+    if runtime is None or needs is None or spec.needs is not None or question.companions:
+        return None
+    workload = workload.replace(context_tokens=context_tokens, min_tokens_per_second=pace)
+    needs = need.at_context(needs, spec, runtime, workload, architectures(catalogue))
+    return None if needs is None else question.replace(workload=workload, needs=needs)
 
 
 def _with_parts(question: Question, catalogue: Catalogue) -> Question:

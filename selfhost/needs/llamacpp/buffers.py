@@ -39,7 +39,6 @@ class Cells(Record):
     batch: int
     sequences: int
     unified: bool
-    asked: int
     whole_windows: bool = False
 
     @property
@@ -93,7 +92,6 @@ def cells(
         batch=micro_batch,
         sequences=sequences,
         unified=unified,
-        asked=context_tokens // sequences,
         whole_windows=whole_windows,
     )
 

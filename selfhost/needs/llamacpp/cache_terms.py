@@ -146,12 +146,15 @@ def with_slots(item: Term, load: Load) -> Term:
     runtime = load.runtime
     if runtime.slots <= load.workload.parallel:
         return item
-    size = of_slots(item.name, load)
-    if size == item.bytes:
-        return item
-    return item.replace(
-        arithmetic=f"{item.arithmetic}; {size:,} bytes without -np, for {runtime.slots} sequences"
-    )
+    fields = {name: getattr(item, name) for name in Term._fields if name != "arithmetic"}
+
+    def line() -> str:
+        size = of_slots(item.name, load)
+        if size == item.bytes:
+            return item.arithmetic
+        return f"{item.arithmetic}; {size:,} bytes without -np, for {runtime.slots} sequences"
+
+    return Term.told(fields, line)
 
 
 def of_slots(name: str, load: Load) -> int:

@@ -45,7 +45,7 @@ def compute_term(load: Load, scratch: int) -> tuple[Term, int]:
     `scratch`: bytes of the work buffer, which is counted with the program.
     """
     used = _used(load)
-    short = _one_batch(used, encoder=load.row.encoder)
+    short = _one_batch(load, used)
     scores, score_lines = _scores(load, used, scratch)
     prompt = _Prompt(
         used=used,
@@ -200,10 +200,10 @@ def _used(load: Load) -> llamacpp.Cells:
     """The cells that come into use: all, or those of the largest product of tokens in a batch
     and cells that they look at.
     """
-    room, used_tokens = load.room, load.workload.used_tokens
-    if not used_tokens or load.row.encoder:
+    room = load.room
+    if not load.workload.used_tokens or load.row.encoder:
         return room
-    longest = min(max(used_tokens), room.asked)
+    longest = _longest_prompt(load)
     rest = longest % llamacpp.MICRO_BATCH_TOKENS
     cells = max(
         llamacpp.padded(longest - rest),
@@ -215,13 +215,19 @@ def _used(load: Load) -> llamacpp.Cells:
     return used.replace(full=cells)
 
 
-def _one_batch(room: llamacpp.Cells, *, encoder: bool) -> llamacpp.Cells:
+def _longest_prompt(load: Load) -> int:
+    """Tokens that come into the context of one sequence, at most."""
+    workload = load.workload
+    return min(max(workload.used_tokens, default=workload.context_tokens), workload.context_tokens)
+
+
+def _one_batch(load: Load, room: llamacpp.Cells) -> llamacpp.Cells:
     """The cells in use once each sequence has had one batch; of an encoder, which rounds a
     batch up, once one sequence had its text.
     """
-    if encoder:
-        return llamacpp.cells(room.asked, micro_batch=room.batch)
-    first = min(room.asked, llamacpp.MICRO_BATCH_TOKENS)
+    if load.row.encoder:
+        return llamacpp.cells(load.workload.context_tokens, micro_batch=room.batch)
+    first = min(_longest_prompt(load), llamacpp.MICRO_BATCH_TOKENS)
     return llamacpp.cells(
         first * room.sequences, sequences=room.sequences, whole_windows=room.whole_windows
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from ...catalogue.spec import RuntimeSpec
 from ...core import units
@@ -13,8 +14,8 @@ from ..records import How, SizedWeights, Term, summed
 from .cache_terms import cache_term, of_slots, state_term, with_slots
 from .compute_term import compute_term
 from .files import size_of
-from .load import load_of
-from .program import program_term, scratch_of
+from .load import Load, load_of
+from .program import longest_alike, program_term, scratch_of
 from .projector import projector_term, reading_pictures
 from .weights import own_block_terms, weights_terms
 
@@ -144,14 +145,20 @@ def _growing(
     cache = cache_term(load)
     terms = [] if isinstance(cache, Unread) else [*cache]
     terms = [with_slots(item, load) for item in (*terms, *state_term(load))]
-    scratch = scratch_of(load.architecture, load.room, quantization)
-    compute, touched = compute_term(load, scratch[0])
-    program, kept = program_term(load, scratch)
+    compute, touched, program, kept = _buffers(longest_alike(load), quantization)
     terms += [compute, program]
     if workload.companions.own_block:
         terms += own_block_terms(load, quantization, compute)
     uses = [("runtime", kept, program.high_bytes), ("compute", touched, compute.high_bytes)]
     return terms, uses, cache if isinstance(cache, Unread) else None
+
+
+# a policy may ask for thousands of contexts, hundreds of which have the same cells
+@lru_cache(maxsize=512)
+def _buffers(load: Load, quantization: str) -> tuple[Term, int, Term, int]:
+    """The terms of the buffer and of the program, each with the least of it."""
+    scratch = scratch_of(load.architecture, load.room, quantization)
+    return *compute_term(load, scratch[0]), *program_term(load, scratch)
 
 
 def more_in_slots(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> int:

@@ -8,11 +8,12 @@ from collections import Counter
 from collections.abc import Mapping
 
 from ...catalogue.spec import Architecture, RuntimeSpec
-from ...core.records import Record
+from ...core.records import Record, remembered
 from ..cache import cache_groups
 from ..parts import Asked, Subject, term
 from ..quantization import BLOCKS, base_type, row_bytes
 from ..records import How, Term
+from ..tensors import ArchitectureRow
 from . import buffers as llamacpp
 from .header import tokenizer_kind
 from .load import Load, load_of
@@ -95,6 +96,21 @@ def program_term(load: Load, scratch: tuple[int, str]) -> tuple[Term, int]:
         how = How.ASSUMED
     program_and_copies = term("runtime", measured + counted, how, source, line, low=low, high=high)
     return program_and_copies, low - copies + min(copies, one_short)
+
+
+def longest_alike(load: Load) -> Load:
+    """The same with the longest context for which compute buffer and program take the same: that of
+    the same cells, where a prompt is longer than a batch and than all that is copied of it.
+    """
+    workload, row = load.workload, load.row
+    if workload.used_tokens or row.encoder:
+        return load
+    _, windows = _copied(load.architecture, row, workload.key_type, workload.value_type)
+    longest_window = max((window for window, _ in windows), default=0)
+    if workload.context_tokens <= longest_window + max(_BEFORE_THE_END):
+        return load
+    longest = workload.replace(context_tokens=llamacpp.padded(workload.context_tokens))
+    return load.replace(workload=longest)
 
 
 def _short_prompt(load: Load) -> int:
@@ -200,18 +216,28 @@ def _checkpoint(load: Load, tokens: int) -> int:
 
     Of what it completes alone: a text to embed leaves none (SERVER_TASK_TYPE_COMPLETION).
     """
-    architecture, row, workload = load.architecture, load.row, load.workload
-    if row.encoder or load.embeds:
+    if load.row.encoder or load.embeds:
         return 0
-    size = llamacpp.state_bytes(architecture, 1)
+    workload = load.workload
+    states, windows = _copied(load.architecture, load.row, workload.key_type, workload.value_type)
+    return states + sum([min(window, tokens) * size for window, size in windows])
+
+
+@remembered(256)
+def _copied(
+    architecture: Architecture, row: ArchitectureRow, key_type: str, value_type: str
+) -> tuple[int, tuple[tuple[int, int], ...]]:
+    """Bytes of a sequence's states, and of each group of layers with a window its length in tokens
+    and the bytes of one token.
+    """
+    windows = []
     for group in cache_groups(architecture, row):
         window = llamacpp.window_of(architecture, row, group)
         if window is not None:
-            per_token = row_bytes(workload.key_type, group.key_elements) + row_bytes(
-                workload.value_type, group.value_elements
-            )
-            size += min(window, tokens) * group.layers * per_token
-    return size
+            size = row_bytes(key_type, group.key_elements)
+            size += row_bytes(value_type, group.value_elements)
+            windows.append((window, group.layers * size))
+    return llamacpp.state_bytes(architecture, 1), tuple(windows)
 
 
 def scratch_of(
