@@ -162,7 +162,7 @@ def test_the_range_holds_the_truth_in_19_of_20_measured_runs(kind: str, least_ru
 
 
 def test_prompts_on_zen_4_take_about_twice_as_long() -> None:
-    """Its AVX-512 works on half as many bits at once: all runs measured there lie in its own range, and outside Zen 5's."""
+    """Its AVX-512 works on half as many bits at once: all runs measured there lie in its own range, and at 0.35 to 0.7 of Zen 5's likely pace."""
     machine = recorded(2, instruction_sets=("avx2", "avx512_bf16", "avx512f"))
     runs = rows("measured_zen4")
     assert len(runs) >= 20
@@ -172,20 +172,21 @@ def test_prompts_on_zen_4_take_about_twice_as_long() -> None:
         other = prediction_of(run)
         assert found is not None
         assert found.low <= run["tokens_per_second"] <= found.high, run
-        assert run["tokens_per_second"] < other.low, run
+        assert 0.35 * other.likely < run["tokens_per_second"] < 0.7 * other.likely, run
 
 
-def test_other_processors_with_avx512_get_a_wide_range() -> None:
-    """A Xeon with the same instruction sets was not measured: it may be as slow as half of Zen 4."""
-    xeon = recorded(2, cpu_model="Intel(R) Xeon(R) Platinum 8481C CPU @ 2.70GHz")
-    zen = recorded(2, instruction_sets=("avx2", "avx512_bf16", "avx512f"))
-    wide, narrow = (
-        predicted(at, "llama-3.2-1b-instruct", "Q4_K_M", runtime="llama.cpp").prompt
-        for at in (xeon, zen)
-    )
-    assert wide is not None
-    assert narrow is not None
-    assert wide.low < narrow.low < narrow.high < wide.high
+@pytest.mark.parametrize(
+    "sets", [("avx2",), ("avx2", "avx512f"), ("amx_tile", "avx2", "avx512_bf16", "avx512f")]
+)
+def test_a_processor_that_only_its_instruction_sets_tell_has_a_usable_prompt_pace(
+    sets: tuple[str, ...],
+) -> None:
+    """Intel's, whose name tells nothing, as guests show it: four times from end to end at most, and 3.2 where the cores are no guest's."""
+    guest = recorded(2, cpu_model="Intel(R) Xeon(R) Processor", instruction_sets=sets)
+    for machine, most in ((guest, 4.0), (guest.replace(scope="host"), 3.2)):
+        pace = predicted(machine, "llama-3.2-1b-instruct", "Q4_K_M", runtime="llama.cpp").prompt
+        assert pace is not None
+        assert pace.high / pace.low <= most
 
 
 def test_decode_is_within_a_fifth_and_the_range_no_wider_than_30_percent() -> None:
@@ -285,11 +286,20 @@ def by_name(run: dict[str, Any]) -> bool:
     )
 
 
+def of_an_older_layout(run: dict[str, Any]) -> bool:
+    """A prompt on a build before Q4_K was laid out for ARM's dot product (ggml-org/llama.cpp#17494)."""
+    return run["kind"] == "prompt" and run["machine"] == "radxa-dragon-Q6A"
+
+
 @each(
     "run",
     # ranges of named processors hold 9 in 10 runs, which is the next law: an i3-1315U with one
     # module of two lies outside
-    [run for run in rows("published") if not on_gpu(run) and not by_name(run)],
+    [
+        run
+        for run in rows("published")
+        if not on_gpu(run) and not by_name(run) and not of_an_older_layout(run)
+    ],
     ids=lambda run: f"{run['machine']}-{run['model']}-{run['kind']}-{run['depth']}",
 )
 def test_what_others_measured_lies_inside_the_assumed_range(run: dict[str, Any]) -> None:

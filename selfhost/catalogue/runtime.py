@@ -270,6 +270,10 @@ class RuntimeSpec(Record):
     that is not known. `unpacked_option` has it read the weights as they lie in
     the file, where it would lay them out anew for the processor.
 
+    On a processor: `default_threads`, how many it computes with at most unless its command says
+    more; None for one on each core. `multiplies_rows`: it is built without the kernels that compute
+    blocks of a product, as llama.cpp has them, and multiplies row by row.
+
     `shown_with`: the runtime whose command stands beside its own, where one line says it all.
     `projector_apart`: the image encoder of a model that sees is a file of its own beside the text.
 
@@ -377,6 +381,8 @@ class RuntimeSpec(Record):
     projector_apart: bool = read_by(Table.boolean, default=False)
     most_sequences: int | None = read_by(Table.integer, minimum=1, default=None)
     slots: int = read_by(Table.integer, minimum=1, default=0)
+    default_threads: int | None = read_by(Table.integer, minimum=1, default=None)
+    multiplies_rows: bool = read_by(Table.boolean, default=False)
     flash_attention: bool = read_by(Table.boolean, default=True)
     logits_rows: str = read_by(Table.string, choices=("sequence", "batch"), default="sequence")
     whole_windows: bool = read_by(Table.boolean, default=False)

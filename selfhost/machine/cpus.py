@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # names without a number tell a series only where they have one of these words; the file is not read
 # for others, such as those that virtual machines show (`Intel Xeon Processor`)
 _WITHOUT_NUMBER = frozenset(("altra", "axion", "snapdragon"))
+# what cores compute, by `vectors`, of a row that does not say more
+_CORE_OF = {"none": "avx", "avx2": "avx2", "avx512": "avx512", "arm": "arm"}
 
 
 class Share(Record):
@@ -34,6 +36,16 @@ class Share(Record):
     devices: int
 
 
+class Core(Record):
+    """What one core computes while all of them work: operations a cycle on prompts, and its clock
+    in GHz; each slow end, likely, fast end. `wide`: on vectors of 512 bits.
+    """
+
+    prompt: tuple[float, float, float]
+    ghz: tuple[float, float, float]
+    wide: bool
+
+
 class Processor(Record):
     """A series of processors with one memory specification: a row of the table.
 
@@ -42,6 +54,8 @@ class Processor(Record):
     each; 0 of a client, that has one socket. `kind`: client, hybrid, server, board or phone.
     `vectors`: avx512, avx2, none or arm. `cache_mb` is what the second and third caches hold,
     `bits` how wide one channel is.
+    `core` is what its cores compute (`core_called`), `ghz` their clock with all of them at work,
+    in the middle of the series; None where only the GPU in it is known.
     """
 
     name: str
@@ -57,6 +71,8 @@ class Processor(Record):
     threads: int = 1
     cache_mb: float = 24.0
     bits: int = 64
+    core: str | None = None
+    ghz: float | None = None
 
 
 class ProcessorClass(Record):
@@ -189,7 +205,22 @@ def _processor(row: Mapping[str, Any]) -> Processor:
         threads=row.get("threads", 1),
         cache_mb=row.get("cache_mb", 24.0),
         bits=row.get("bits", 64),
+        core=row.get("core", core_of_vectors(row.get("vectors", "avx2"))),
+        ghz=row["ghz"],
     )
+
+
+def core_of_vectors(vectors: str) -> str:
+    """The row of `core` of a processor of which only what it computes with is known."""
+    return _CORE_OF[vectors]
+
+
+def core_called(name: str, ghz: float | None) -> Core:
+    """What the cores of that name compute, at the clock of a series where that is known."""
+    row = next(each for each in _table()["core"] if each["core"] == name)
+    low, likely, high = _table()["clock"]
+    clock = row["ghz"] if ghz is None else (low * ghz, likely * ghz, high * ghz)
+    return Core(prompt=tuple(row["prompt"]), ghz=tuple(clock), wide=row.get("wide", False))
 
 
 def share_of(kind: str) -> Share:

@@ -32,7 +32,7 @@ class Chip(Record):
 
     `kind` is how its cores read it, a row of `share` in cpus.toml; None where that is not known.
     `link`: so many cores share one that gives so many GB/s; None where the memory is the bound.
-    `cache_mb` is what its caches hold.
+    `cache_mb` is what its caches hold; `core` and `ghz` as of `cpus.Processor`.
     """
 
     name: str
@@ -41,6 +41,8 @@ class Chip(Record):
     kind: str | None = None
     link: tuple[int, float] | None = None
     cache_mb: float = 0.0
+    core: str | None = None
+    ghz: float | None = None
 
 
 class Card(Record):
@@ -495,6 +497,8 @@ def soldered_chip(words: frozenset[str]) -> Chip | None:
                 kind=row.get("kind"),
                 link=(row["cores"], row["cores_gb_per_s"]) if "cores" in row else None,
                 cache_mb=row.get("cache_mb", 0.0),
+                core=row.get("core"),
+                ghz=row.get("ghz"),
             )
     return None
 

@@ -7,17 +7,17 @@ llama.cpp computed on prompts (`speed.PROMPT_FLOPS`), of which other programs re
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import exp, log, prod, sqrt
+from collections.abc import Mapping, Sequence
 
 from ..core import units
 from ..core.records import Record
 from ..machine import gpus
 from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs
+from .cores import core_rate, has_wide_vectors
 from .graphics import device_bandwidth
-from .processor import chip_of, is_guest, kind_of, on_apple_gpu, threads_of
-from .speed import PROMPT_FLOPS
+from .processor import chip_of, is_guest, on_apple_gpu, threads_of
+from .ranges import Range, inverse, product
 
 TYPE_CHECKING = False
 
@@ -27,51 +27,51 @@ if TYPE_CHECKING:
 # operations for each byte a second of the memory, of GPUs whose name tells nothing: from 24 (Radeon
 # RX 580) to 304 (RX 9070 XT), 128 of an RX 7900 XTX, 76 of an RTX 3090
 _A_BYTE = (25.0, 90.0, 300.0)
-# of what a processor computed on prompts, what PyTorch reaches. Stable Diffusion 1.5 in float32, 20
-# steps: 32.3 seconds on 32 cores of a Sapphire Rapids, 45 on as many of an Ice Lake
-# (huggingface.co/blog/stable-diffusion-inference-intel), 0.34 and 0.25 of the likely figure; 25
-# steps in 600 seconds on 28 cores of Broadwell (z4ng1ew/Stable-diffusion-local-inference@0eb354de),
-# 0.22 of the least
-PROCESSOR_SHARES = (0.15, 0.3, 0.6)
+# of what a processor computes on prompts, what PyTorch reaches in float32. Stable Diffusion 1.5: 20
+# steps in 32.3 seconds on 32 cores of a Sapphire Rapids and in 45 on as many of an Ice Lake
+# (huggingface.co/blog/stable-diffusion-inference-intel), 0.34 and 0.33 of the likely figure; 75 in
+# half an hour on a Ryzen 5 3400G (easydiffusion/easydiffusion#291), 0.45. Outside lies a machine
+# with two sockets of Broadwell (0.05)
+PROCESSOR_SHARES = (0.18, 0.35, 0.6)
+# and what a program does that multiplies row by row, by stored type, on vectors of 512 bits and on
+# others: matrices of 2,048 rows and 256 columns on one core of a Granite Rapids (ggml of
+# ggml-org/whisper.cpp@233fe1fc, of 132 and 93 x 10^9 operations a second with Q4_K laid out anew):
+# F16 0.47 and 0.32, F32 0.26 and 0.32, Q8_0 0.31 and 0.45, Q5_0 0.28 and 0.33, Q4_K 0.44 and 0.63.
+# Whisper's encoder reached 0.44 and 0.36. The slow end holds what whisper.cpp did in 2023
+_OF_ROWS: Mapping[str, tuple[float, float]] = {
+    "F16": (0.45, 0.34), "F32": (0.26, 0.32), "Q8_0": (0.31, 0.45), "Q4_K": (0.44, 0.63),
+}  # fmt: skip
+_OF_OTHER_ROWS = (0.29, 0.36)
+_ROWS_ENDS = (0.66, 1.0, 1.35)
+
+
+def shares_on_cores(machine: Machine, runtime: RuntimeSpec | None, quantization: str) -> Range:
+    """Of what a processor computes on prompts, what a program reaches with weights of that type."""
+    if runtime is None or not runtime.multiplies_rows:
+        return PROCESSOR_SHARES
+    name = next((name for name in _OF_ROWS if quantization.startswith(name)), "")
+    wide, narrow = _OF_ROWS.get(name, _OF_OTHER_ROWS)
+    share = wide if has_wide_vectors(machine) else narrow
+    low, likely, high = (end * share for end in _ROWS_ENDS)
+    return low, likely, high
+
+
 # Metal and CUDA use the GPU that shares the RAM; of other makers it is not known
 _SHARED_VENDORS = ("apple", "nvidia")
 
 
-# the low end, the likely figure, the high end of a number
-Range = tuple[float, float, float]
-
-
-def product(*ranges: Range) -> Range:
-    """Of factors that have nothing to do with each other: the ends are as far as the root of the
-    sum of their squares, in logarithms.
-    """
-    likely = prod(each[1] for each in ranges)
-    below = sqrt(sum(log(each[1] / each[0]) ** 2 for each in ranges))
-    above = sqrt(sum(log(each[2] / each[1]) ** 2 for each in ranges))
-    return likely * exp(-below), likely, likely * exp(above)
-
-
-def added(*ranges: Range) -> Range:
-    """Of parts that come one after the other."""
-    low, likely, high = (sum(each[end] for each in ranges) for end in range(3))
-    return low, likely, high
-
-
-def inverse(each: Range) -> Range:
-    """Seconds of a rate, and the other way round."""
-    return 1 / each[2], 1 / each[1], 1 / each[0]
-
-
 class Power(Record):
-    """Operations per second, 16 bits: slow end, likely, fast end. Of a GPU the peak.
+    """Operations per second: slow end, likely, fast end. Of a GPU the peak in 16 bits, of a
+    processor what its cores compute on prompts.
 
-    `device` is None for the processor. `how` names it, in words.
+    `device` is None for the processor, of which `threads` work. `how` names it, in words.
     """
 
     slow: float
     likely: float
     fast: float
     device: Accelerator | None = None
+    threads: float = 0.0
     how: str
 
     def seconds(self, operations: float, shares: Range) -> Range:
@@ -93,7 +93,7 @@ def power_of(
         return None
     devices = devices_of(machine, placed, runtime, quantization)
     if not devices:
-        return _of_processor(machine)
+        return _of_processor(machine, runtime)
     powers = [power for device in devices if (power := _of_gpu(device, machine)) is not None]
     if len(powers) < len(devices):
         return None
@@ -160,14 +160,14 @@ def _of_gpu(device: Accelerator, machine: Machine) -> Power | None:
     return Power(slow=low, likely=likely, fast=high, device=device, how=how)
 
 
-def _of_processor(machine: Machine) -> Power | None:
-    """What the cores computed on prompts, by the kind of processor."""
+def _of_processor(machine: Machine, runtime: RuntimeSpec | None) -> Power | None:
+    """What the cores that the program uses compute on prompts."""
     if machine.cpu_cores_usable is None and machine.cpu_cores_physical is None:
         return None
-    threads = threads_of(machine)
-    low, likely, high = (share * threads * PROMPT_FLOPS["F16"] for share in kind_of(machine).prompt)
+    threads = threads_of(machine, runtime)
+    low, likely, high = (threads * rate for rate in core_rate(machine))
     how = f"{units.cores(threads)} of the processor (about {_tflops(likely)})"
-    return Power(slow=low, likely=likely, fast=high, how=how)
+    return Power(slow=low, likely=likely, fast=high, threads=threads, how=how)
 
 
 def _tflops(rate: float) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from ..catalogue.spec import Architecture
 from ..machine.record import Machine
-from .compute import Power, added, inverse
+from .compute import Power
 from .graphics import pace_of_device
 from .processor import apple_chip_in
+from .ranges import added, inverse
 from .speed import PaceRange, Speed
 
 UNIT = "documents_per_second"
@@ -15,8 +16,9 @@ DOCUMENT_TOKENS = 512
 # 30 and 40 (`prompt_tflops` of the table); encoders are smaller, and no public figure of them
 # states the length of its documents. The slow end and the likely share are guesses
 GPU_SHARES = (0.12, 0.45, 0.9)
-# a processor reads documents as it reads prompts; PyTorch reaches less of it
-_PROCESSOR_SHARES = (0.5, 0.8, 1.0)
+# of what a processor computes on prompts: from what PyTorch reaches on pictures in 32 bits
+# (`compute.PROCESSOR_SHARES`) to what llama.cpp does in 16 (`speed.PROMPT_SHARES`)
+_PROCESSOR_SHARES = (0.3, 0.55, 0.9)
 # operations of a layer, launched one by one
 _OPERATIONS = 17
 

@@ -41,6 +41,7 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
             spec.denoising,
             pixels=spec.native_pixels,
             quantization=quantization,
+            runtime=question.runtime,
             offload=placed.offload,
             moved_bytes=_moved_bytes(spec, placed),
         )
@@ -57,6 +58,7 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
             spec.architecture,
             parameter_bytes=_parameter_bytes(question, placed),
             quantization=quantization,
+            runtime=question.runtime,
         )
     return None
 

@@ -7,8 +7,14 @@ from ..core.units import GB
 from ..machine.gpus import capability_by_name, sums_at_half_rate
 from ..machine.record import Accelerator, Machine
 from ..needs.quantization import BASE_TYPES
-from .compute import PROCESSOR_SHARES, Power, Range, product
+from .compute import Power, shares_on_cores
+from .ranges import Range, product
 from .speed import PaceRange, Speed
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from ..catalogue.runtime import RuntimeSpec
 
 UNIT = "seconds_per_image"
 # of the peak of a GPU in 16 bits: FLUX.1 [dev], 50 steps, 0.46 on an A100 (26 seconds,
@@ -26,8 +32,9 @@ HALF_RATE_SHARES = (0.12, 0.45, 0.9)
 # and with multiplications in 8 bits, which these have: 0.96 on an RTX 4080 (16 seconds, #4545),
 # 1.58 on an RTX 4090 (3.5 steps a second, Comfy-Org/ComfyUI#4528)
 _LEAST_WITH_FLOAT8, _FLOAT8_FAST = (8, 9), 1.6
-# as many times as long as with 16 bits, by type: least, likely, most. nf4 28 seconds where bfloat16
-# took 26 (FLUX.1 [dev], A100, matiasbattaglia.com); int8 of bitsandbytes and 32 bits are guesses
+# as many times as long as with 16 bits on a GPU, by type: least, likely, most. nf4 28 seconds where
+# bfloat16 took 26 (FLUX.1 [dev], A100, matiasbattaglia.com); int8 of bitsandbytes and 32 bits are
+# guesses
 _LONGER = {"nf4": (1.0, 1.1, 1.5), "int8": (1.0, 1.5, 3.0), "float32": (1.0, 2.5, 8.0)}
 # of GGUF files, which are unpacked at every step: 45 seconds where the published weights took 27
 # (FLUX.1 [dev], A40, ChrisGoringe/MixedQuantFlux); the ends are guesses
@@ -50,6 +57,7 @@ def pace_of_pictures(
     *,
     pixels: int | None,
     quantization: str,
+    runtime: RuntimeSpec | None,
     offload: str | None,
     moved_bytes: float = 0,
 ) -> Speed:
@@ -64,10 +72,15 @@ def pace_of_pictures(
     operations = float(
         denoising.steps * denoising.passes * denoising.step_operations + denoising.decode_operations
     )
-    shares = PROCESSOR_SHARES if power.device is None else _gpu_shares(power.device)
+    on_gpu = power.device is not None
     computing = product(
-        power.seconds(operations, shares),
-        _UNPACKED if quantization in BASE_TYPES else _LONGER.get(quantization, _SAME),
+        power.seconds(
+            operations,
+            _gpu_shares(power.device)
+            if power.device is not None
+            else shares_on_cores(machine, runtime, quantization),
+        ),
+        _longer(quantization) if on_gpu else _SAME,
         _SAME if quantization != "bfloat16" or _has_bfloat16(machine, power) else _WITHOUT_BFLOAT16,
     )
     moving = _SECONDS_A_MOVED_GB.get(offload or "", (0.0, 0.0, 0.0))
@@ -86,6 +99,11 @@ def pace_of_pictures(
         unit=UNIT,
         how=how,
     )
+
+
+def _longer(quantization: str) -> Range:
+    """As many times as long as with 16 bits, on a GPU; on a processor the type is in the share."""
+    return _UNPACKED if quantization in BASE_TYPES else _LONGER.get(quantization, _SAME)
 
 
 def _gpu_shares(device: Accelerator) -> Range:

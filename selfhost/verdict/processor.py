@@ -14,6 +14,11 @@ from ..core.records import Record
 from ..machine import cpus, gpus
 from ..machine.record import AT_LEAST, AT_MOST, Machine
 
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from ..catalogue.runtime import RuntimeSpec
+
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
 # share of the read bandwidth that reaches the weights (54 runs of llama-bench here)
 BANDWIDTH_SHARE = 0.86
@@ -62,32 +67,26 @@ class Bandwidth(Record):
 
 
 class ProcessorKind(Record):
-    """How a processor compares with the one measured on: its use of a measured bandwidth, its
-    cores in decoding, and on prompts.
+    """How a processor compares with the one measured on: its use of a measured bandwidth, and its
+    cores in decoding. What they compute on prompts is in `cores`.
     """
 
     memory: tuple[float, float]
     cores: tuple[float, float, float]
-    prompt: tuple[float, float, float]
 
 
-# From runs that others published (tests/truth/speed.json). Prompts: of the rates above, four cores
-# of a Core i5-1135G7 reached 0.37, a Core i3-14100 0.47, an N100 0.09, a Threadripper 3970X 0.28;
-# the eight of a Radxa Dragon Q8B 0.2, of a Q6A 0.03. Decode: of its memory a Core i5-6500 used what
-# the rule says less 11 %; a Raspberry Pi 4 and a Core 2 about half The ends of _ZEN5: 53 of 54 runs
+# From runs that others published (tests/truth/speed.json): of its memory a Core i5-6500 used what
+# the rule says less 11 %; a Raspberry Pi 4 and a Core 2 about half. The ends of _ZEN: 53 of 54 runs
 # lay within a fifth. On Zen 4 (2 vCPUs of a server) decoding went 7 to 15 % faster than predicted
-# while neighbours left the bandwidth as it was, 46 % faster to 32 % slower when they did not;
-# prompts at 0.36 to 0.65 of the rates above (26 runs, 12 quantizations): its vector units work on
-# half as many bits at once
-_ZEN5 = ProcessorKind(memory=(0.75, 1.3), cores=(0.75, 1.0, 1.3), prompt=(0.75, 1.0, 1.3))
-_ZEN4 = ProcessorKind(memory=(0.75, 1.3), cores=(0.75, 1.0, 1.3), prompt=(0.33, 0.48, 0.7))
-_AVX512 = ProcessorKind(memory=(0.7, 1.2), cores=(0.35, 0.7, 1.2), prompt=(0.15, 0.5, 1.3))
-_AVX2 = ProcessorKind(memory=(0.7, 1.2), cores=(0.35, 0.7, 1.2), prompt=(0.06, 0.3, 0.8))
-_AT_LEAST_AVX2 = ProcessorKind(memory=(0.7, 1.2), cores=(0.35, 0.7, 1.2), prompt=(0.06, 0.3, 1.3))
-_ARM = ProcessorKind(memory=(0.6, 1.25), cores=(0.2, 0.5, 1.5), prompt=(0.015, 0.15, 0.8))
-_OLD = ProcessorKind(memory=(0.35, 1.2), cores=(0.05, 0.2, 0.6), prompt=(0.005, 0.05, 0.2))
-_SCALAR = ProcessorKind(memory=(0.1, 1.1), cores=(0.02, 0.1, 0.6), prompt=(0.001, 0.02, 0.2))
-_UNREAD = ProcessorKind(memory=(0.35, 1.2), cores=(0.1, 0.5, 1.2), prompt=(0.01, 0.2, 1.3))
+# while neighbours left the bandwidth as it was, 46 % faster to 32 % slower when they did not
+_ZEN = ProcessorKind(memory=(0.75, 1.3), cores=(0.75, 1.0, 1.3))
+_AVX512 = ProcessorKind(memory=(0.7, 1.2), cores=(0.35, 0.7, 1.2))
+_AVX2 = ProcessorKind(memory=(0.7, 1.2), cores=(0.35, 0.7, 1.2))
+_AT_LEAST_AVX2 = ProcessorKind(memory=(0.7, 1.2), cores=(0.35, 0.7, 1.2))
+_ARM = ProcessorKind(memory=(0.6, 1.25), cores=(0.2, 0.5, 1.5))
+_OLD = ProcessorKind(memory=(0.35, 1.2), cores=(0.05, 0.2, 0.6))
+_SCALAR = ProcessorKind(memory=(0.1, 1.1), cores=(0.02, 0.1, 0.6))
+_UNREAD = ProcessorKind(memory=(0.35, 1.2), cores=(0.1, 0.5, 1.2))
 
 # of a record that names the processor and no instruction sets: `vectors` of its row
 _BY_VECTORS = {"avx512": _AVX512, "avx2": _AVX2, "none": _OLD, "arm": _ARM}
@@ -550,6 +549,16 @@ def _words(machine: Machine) -> frozenset[str]:
     return gpus.words_of(machine.cpu_model or "")
 
 
+def is_amd(machine: Machine) -> bool:
+    """Whether the processor's name says that AMD made it."""
+    return not _ZEN_WORDS.isdisjoint(_words(machine))
+
+
+def chip_in(machine: Machine) -> gpus.Chip | None:
+    """The chip with its memory soldered beside it; None where its name means none."""
+    return gpus.soldered_chip(_words(machine))
+
+
 def is_guest(machine: Machine) -> bool:
     return machine.scope in ("vm", "container")
 
@@ -634,17 +643,16 @@ def kind_of(machine: Machine) -> ProcessorKind:
         return _ARM if "asimddp" in sets else _UNREAD
     if machine.architecture == "aarch64":
         return _ARM if "asimddp" in sets else _OLD
-    if "avx512_bf16" in sets and _words(machine) & _ZEN_WORDS:
-        # of AMD's, those from Zen 5 on have AVX-VNNI beside AVX-512
-        return _ZEN5 if "avx_vnni" in sets else _ZEN4
+    if "avx512_bf16" in sets and is_amd(machine):
+        return _ZEN
     if "avx512f" in sets:
         return _AVX512
     return _AVX2 if "avx2" in sets else _OLD
 
 
-def threads_of(machine: Machine) -> float:
+def threads_of(machine: Machine, runtime: RuntimeSpec | None = None) -> float:
     """Cores that work at once: runtimes take one thread per physical core of the fastest kind
-    (llama.cpp: common_cpu_get_num_math).
+    (llama.cpp: common_cpu_get_num_math), but no more than they take by default.
     """
     usable, physical = (
         machine.cpu_cores_usable,
@@ -654,4 +662,5 @@ def threads_of(machine: Machine) -> float:
         # of a record that states a bandwidth and no cores; the slow end of an unread processor
         # covers fewer
         return 4.0
-    return min(value for value in (usable, physical) if value is not None)
+    most = None if runtime is None else runtime.default_threads
+    return min(value for value in (usable, physical, most) if value is not None)

@@ -9,10 +9,16 @@ from __future__ import annotations
 from ..catalogue.spec import Architecture, Audio
 from ..core.records import FrozenDict, Record
 from ..machine.record import Machine
-from .compute import Power, Range, added, product
+from .compute import Power, shares_on_cores
 from .graphics import gpu_of
+from .ranges import Range, added, product
 from .speed import PaceRange, Speed, seconds_on_processor, shared_gpu_of
 from .step import Step
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from ..catalogue.runtime import RuntimeSpec
 
 UNIT = "seconds_per_audio_minute"
 # of the peak of a GPU, what the encoder reached with whisper.cpp (scripts/bench-all-gg.txt of
@@ -21,22 +27,29 @@ UNIT = "seconds_per_audio_minute"
 # on Apple's (M1 Pro, M2 Ultra, M4 Max), 0.27 to 0.36 on an M5 Max; without flash attention half of
 # it, and of tiny and base from 0.07 on
 GPU_SHARES = (0.08, 0.3, 0.6)
-# of what a processor computed on prompts of text. whisper.cpp's AVX2 cores reached 14 to 25 GFLOPS
-# each on 4 threads (Core i7-8700, 8750H, 11850H, 2022), 0.24 to 0.43 of the likely figure, a
-# Raspberry Pi 4 1.0
-PROCESSOR_SHARES = (0.8, 0.4, 0.7)
+# of what a processor computes on prompts of text, what CTranslate2 reaches: faster-whisper small,
+# five beams, in int8 0.5 on a Ryzen 5 5600G (6.5 minutes of audio in 54 seconds, 4 threads,
+# SYSTRAN/faster-whisper#1073), in float32 0.14 on a Core i7-12700K (13 minutes in 157, 8 threads,
+# its README)
+PROCESSOR_SHARES = (0.18, 0.3, 0.5)
 # of that, what a program that computes in 8 bits gains: faster-whisper small on a Core i7-12700K,
 # 13 minutes of audio in 157 seconds with float32 and 102 with int8 (its README)
 _IN_8_BITS = 1.5
-# tokens written for a minute: of 115 words at 1.3 tokens a word, of 150 words with time stamps, and
-# as many as may be (`needs.whisper`)
-_TOKENS = (150.0, 210.0, 440.0)
+# tokens written for a minute: of 115 words at 1.3 tokens a word, of 150 words with time stamps, of
+# 200 words with time stamps at 1.5, as other languages than English take
+_TOKENS = (150.0, 210.0, 340.0)
 # half minutes that a minute of audio takes, for each begins where the last sentence ended
 _WINDOWS = (2.0, 2.2, 2.6)
-# several texts are followed at once (5 beams): a step of five took 1.2 to 1.6 times one of one
+# several texts are followed at once: a step of five took 1.2 to 1.6 times one of one on GPUs
 # (whisper.cpp's bench, Bch5 beside Dec.), on cores up to five times
 _BEAMS = (1.2, 1.5, 2.2)
-_BEAMS_ON_CORES = (1.3, 2.0, 5.0)
+_BEAMS_ON_CORES = (1.4, 2.0, 3.3)
+# how many, unless asked for others: whisper.cpp (examples/cli/cli.cpp) and faster-whisper
+_BEAM_COUNT = 5
+# of one core, attending to the audio for one token at a time, whose heads are read row by row:
+# tiny steps of five tokens beside steps of one of base and small on a Granite Rapids, 1.5 with
+# AVX-512 and 4.6 with AVX2 alone (ggml-org/whisper.cpp@233fe1fc, flash attention)
+_LISTENING_FLOPS = (1.5e9, 2.6e9, 4.6e9)
 # operations of a layer of the decoder, that attends to text and to audio: whisper.cpp's graph
 _OPERATIONS = 35
 # of a program that reads the audio, computes its spectrum and follows the beams beside it: a guess
@@ -44,10 +57,13 @@ _BESIDE = (0.05, 0.2, 1.0)
 
 
 class Decoder(Record):
-    """What a step of the decoder reads: parameters, and bytes of what it keeps of the audio."""
+    """What a step of the decoder reads: parameters, and bytes of what it keeps of the audio; the
+    operations of one token with these keys and values.
+    """
 
     parameters: int
     audio_bytes: int
+    audio_operations: int
 
 
 def encoder_operations(audio: Audio, decoder: Architecture) -> float:
@@ -69,6 +85,7 @@ def decoder_of(audio: Audio, decoder: Architecture) -> Decoder:
     return Decoder(
         parameters=decoder.layers * layer + width * (decoder.vocabulary or 0),
         audio_bytes=decoder.layers * 2 * 2 * audio.positions * width,
+        audio_operations=decoder.layers * 2 * 2 * audio.positions * width,
     )
 
 
@@ -79,6 +96,7 @@ def pace_of_speech(
     *,
     parameter_bytes: float | None,
     quantization: str,
+    runtime: RuntimeSpec | None = None,
 ) -> Speed:
     """Seconds for a minute of audio: the least, likely, the most.
 
@@ -90,15 +108,13 @@ def pace_of_speech(
     if power is None:
         return _unpaced("nothing tells how fast what it runs on computes")
     audio = architecture.audio
-    shares = PROCESSOR_SHARES if power.device is None else GPU_SHARES
-    if power.device is None and parameter_bytes < 1.5:
-        shares = (shares[0], shares[1] * _IN_8_BITS, shares[2] * _IN_8_BITS)
+    shares = _shares(machine, power, runtime, parameter_bytes, quantization)
     encoded = power.seconds(encoder_operations(audio, architecture), shares)
     token = _token_seconds(machine, power, architecture, parameter_bytes, quantization)
     if token is None:
         return _unpaced("nothing tells how fast the memory is that it is read from")
-    beams = _BEAMS_ON_CORES if power.device is None else _BEAMS
-    low, likely, high = added(product(_WINDOWS, encoded), product(_TOKENS, beams, token), _BESIDE)
+    step = _step_of_beams(power, decoder_of(audio, architecture), runtime, shares, token)
+    low, likely, high = added(product(_WINDOWS, encoded), product(_TOKENS, step), _BESIDE)
     how = (
         f"on {power.how}; the encoder reads half a minute at a time"
         f" ({encoder_operations(audio, architecture) / 1e12:.2g} × 10^12 operations), and"
@@ -109,6 +125,44 @@ def pace_of_speech(
         unit=UNIT,
         how=how,
     )
+
+
+def _shares(
+    machine: Machine,
+    power: Power,
+    runtime: RuntimeSpec | None,
+    parameter_bytes: float,
+    quantization: str,
+) -> Range:
+    """Of what computes it, what the encoder reaches."""
+    if power.device is not None:
+        return GPU_SHARES
+    if runtime is not None and runtime.multiplies_rows:
+        return shares_on_cores(machine, runtime, quantization)
+    low, likely, high = PROCESSOR_SHARES
+    return (
+        (low, likely * _IN_8_BITS, high * _IN_8_BITS)
+        if parameter_bytes < 1.5
+        else (low, likely, high)
+    )
+
+
+def _step_of_beams(
+    power: Power, decoder: Decoder, runtime: RuntimeSpec | None, shares: Range, token: Range
+) -> Range:
+    """Seconds of a step that follows all beams, where one of them takes `token`.
+
+    A program that multiplies row by row computes each beam for itself, and attends to the audio
+    far below the pace of its products.
+    """
+    if power.device is not None:
+        return product(_BEAMS, token)
+    if runtime is None or not runtime.multiplies_rows:
+        return product(_BEAMS_ON_CORES, token)
+    products = power.seconds(2.0 * _BEAM_COUNT * decoder.parameters, shares)
+    attended = float(_BEAM_COUNT * decoder.audio_operations)
+    low, likely, high = (attended / (rate * power.threads) for rate in reversed(_LISTENING_FLOPS))
+    return added(token, products, (low, likely, high))
 
 
 def _token_seconds(

@@ -18,13 +18,13 @@ from ..core.records import FrozenDict, Record
 from ..machine import gpus
 from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs
+from .cores import core_rate, has_wide_vectors
 from .processor import (
     ANY_APPLE,
     BANDWIDTH_SHARE,
     CLIENT_PEAKS,
     LEAST_APPLE_PEAK,
     Bandwidth,
-    ProcessorKind,
     apple_chip_in,
     bandwidth,
     chip_of,
@@ -60,13 +60,16 @@ _NO_REST = 1e-6
 # of one core, attending to a filled context (flash attention, f16 cache): compute, not memory, is
 # what it takes
 ATTENTION_FLOPS = 12e9
-# of one core on a long prompt, by type, in the layout that llama.cpp gives the weights by default;
-# half of it for experts, that see few tokens each (Qwen3 30B-A3B; that run is not among the
-# recorded ones)
-PROMPT_FLOPS: Mapping[str, float] = {
-    "Q4_0": 280e9, "Q4_K": 242e9, "Q2_K": 214e9, "Q3_K": 299e9, "Q5_K": 358e9, "Q6_K": 318e9,
-    "Q8_0": 155e9, "F16": 193e9,
-    "IQ4_XS": 391e9, "IQ4_NL": 280e9, "MXFP4": 31e9, "Q5_0": 125e9, "Q5_1": 125e9,
+# of what a core computes on a long prompt with weights of Q4_K, by type, in the layout that
+# llama.cpp gives them by default: on vectors of 512 bits (242 x 10^9 operations a second on Zen 5;
+# a Granite Rapids within a fifth but for Q4_0 and IQ4_NL), and on others (the same Granite Rapids
+# without AVX-512, tests/truth/compute.json). Half of it for experts, that see few tokens each
+# (Qwen3 30B-A3B; that run is not among the recorded ones)
+PROMPT_SHARES: Mapping[str, tuple[float, float]] = {
+    "Q4_0": (1.16, 0.78), "Q4_K": (1.0, 1.0), "Q2_K": (0.88, 0.92), "Q3_K": (1.24, 1.04),
+    "Q5_K": (1.48, 0.97), "Q6_K": (1.31, 1.05), "Q8_0": (0.66, 0.72), "F16": (0.8, 0.67),
+    "IQ4_XS": (1.62, 0.92), "IQ4_NL": (1.16, 0.78), "MXFP4": (0.128, 0.1),
+    "Q5_0": (0.52, 0.52), "Q5_1": (0.52, 0.52),
 }  # fmt: skip
 EXPERT_PROMPT_SHARE = 0.5
 
@@ -372,7 +375,7 @@ def _prompt_beside(machine: Machine, shared: _SharedGpu | None, step: Step) -> P
     """A prompt on the processor, up to the pace of a GPU beside it that may be used instead."""
     if step.foreign or on_apple_gpu(machine):
         return None
-    prompt = _prompt(step, threads_of(machine), kind_of(machine))
+    prompt = _prompt(step, machine)
     if prompt is None or shared is None:
         return prompt
     beside = _gpu_prompt(step, {shared.name: 1.0})
@@ -944,16 +947,17 @@ def _prompt_parameters(step: Step) -> dict[str, float]:
     return left
 
 
-def _prompt(step: Step, threads: float, kind: ProcessorKind) -> PaceRange | None:
+def _prompt(step: Step, machine: Machine) -> PaceRange | None:
     """A prompt of some hundred tokens, on the processor."""
-    taken = 0.0
+    operations = 0.0
     for name, count in _prompt_parameters(step).items():
+        wide, narrow = PROMPT_SHARES.get(name, PROMPT_SHARES["F16"])
         share = EXPERT_PROMPT_SHARE if step.has_experts and name != "MXFP4" else 1.0
-        taken += 2 * count / (PROMPT_FLOPS.get(name, PROMPT_FLOPS["F16"]) * share * threads)
-    if taken <= 0:
+        operations += 2 * count / ((wide if has_wide_vectors(machine) else narrow) * share)
+    if operations <= 0:
         return None
-    low, likely, high = kind.prompt
-    return PaceRange(low=low / taken, likely=likely / taken, high=high / taken)
+    low, likely, high = (threads_of(machine) * rate / operations for rate in core_rate(machine))
+    return PaceRange(low=low, likely=likely, high=high)
 
 
 def _gpu_prompt(step: Step, shares: Mapping[str, float]) -> PaceRange | None:

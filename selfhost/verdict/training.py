@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..core.units import TRAINED
-from .compute import PROCESSOR_SHARES, Power, inverse, product
+from .compute import PROCESSOR_SHARES, Power
+from .ranges import inverse, product
 from .speed import PaceRange, SecondsRange, Speed
 
 # of the peak of a GPU in 16 bits, LoRA at 4 operations a parameter, 6 where activations are

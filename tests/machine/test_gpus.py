@@ -52,6 +52,8 @@ KEYS = {
         "cores",
         "cores_gb_per_s",
         "cache_mb",
+        "core",
+        "ghz",
         "source",
     },
     "apple": {

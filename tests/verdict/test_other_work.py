@@ -241,7 +241,7 @@ def test_what_moves_to_a_gpu_adds_its_time(
     power = Power(slow=312e12, likely=312e12, fast=312e12, device=a100, how="an A100")
     pace = pictures.pace_of_pictures(
         machine_with("NVIDIA A100-SXM4-80GB", 80), power, flux.denoising.replace(steps=50),
-        pixels=1024, quantization=quantization, offload=offload, moved_bytes=moved_gb * 1e9,
+        pixels=1024, quantization=quantization, runtime=None, offload=offload, moved_bytes=moved_gb * 1e9,
     ).work  # fmt: skip
     assert pace is not None
     assert pace.low <= seconds <= pace.high

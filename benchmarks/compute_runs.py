@@ -1,0 +1,188 @@
+"""Runs that are bound by compute on a processor, beside the ranges that are predicted for them: prompts, speech, pictures.
+
+The runs are those of tests/truth/compute.json and the prompts on processors of tests/truth/speed.json. `speed_residuals.py` prints them.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+import test_speed as earlier
+from selfhost import Machine, Workload, check
+from selfhost.catalogue.opened import open_catalogue
+from selfhost.verdict import cores
+from selfhost.verdict.compute import shares_on_cores
+from selfhost.verdict.ranges import inverse, product
+from selfhost.verdict.speech import encoder_operations
+
+PUBLIC = Path(__file__).parents[1] / "tests" / "truth" / "compute.json"
+# since then whisper.cpp has the products that it has now
+_CURRENT_ENCODER = "2023"
+# of speed.json: its build is older than the layout of Q4_K for processors with the dot product
+# (ggml-org/llama.cpp#17494); and a run on two threads, which stands in compute.json
+_ELSEWHERE = ("radxa-dragon-Q6A", "i3-1315U")
+
+
+class Run(NamedTuple):
+    """A published rate, higher is faster, and the range that was predicted for it."""
+
+    work: str
+    core: str
+    device: str
+    model: str
+    seen: float
+    low: float
+    likely: float
+    high: float
+
+    @property
+    def is_inside(self) -> bool:
+        return self.low <= self.seen <= self.high
+
+
+def all_runs() -> list[Run]:
+    """Every run, by kind of work."""
+    return [*_prompts(), *_encodes(), *_audio(), *_pictures()]
+
+
+def truth() -> Any:
+    return json.loads(PUBLIC.read_text(encoding="utf-8"))
+
+
+def rows(part: str) -> list[dict[str, Any]]:
+    document = truth()
+    return [dict(zip(document[f"{part}_columns"], row, strict=True)) for row in document[part]]
+
+
+def machine_of(name: str, threads: float | None = None) -> Machine:
+    """The machine of a run, of which so many cores worked."""
+    facts = dict(truth()["machines"][name])
+    facts["instruction_sets"] = tuple(facts["instruction_sets"])
+    if threads is not None:
+        facts["cpu_cores_usable"] = float(threads)
+        facts["cpu_cores_physical"] = int(threads)
+    return Machine(**facts)
+
+
+def _core_of(machine: Machine) -> str:
+    return cores.core_and_clock(machine)[0]
+
+
+def _prompts() -> Iterator[Run]:
+    asked: list[tuple[str, Machine, str, str, float]] = [
+        (
+            row["machine"],
+            machine_of(row["machine"], row["threads"]),
+            row["model"],
+            row["quantization"],
+            row["tokens_per_second"],
+        )
+        for row in rows("prompt")
+    ]
+    asked += [
+        (
+            row["machine"],
+            earlier.published(row["machine"]),
+            row["model"],
+            row["quantization"],
+            row["tokens_per_second"],
+        )
+        for row in earlier.rows("published")
+        if row["kind"] == "prompt"
+        and row["runtime"] == "llama.cpp"
+        and row["machine"] not in _ELSEWHERE
+    ]
+    for part, device, sets in (
+        ("measured", "zen-5-guest", ("avx2", "avx512_bf16", "avx512f", "avx_vnni")),
+        ("measured_zen4", "zen-4-guest", ("avx2", "avx512_bf16", "avx512f")),
+    ):
+        asked += [
+            (
+                device,
+                earlier.recorded(row["threads"], instruction_sets=sets),
+                earlier.SPEC_OF[row["model"]],
+                row["quantization"],
+                row["tokens_per_second"],
+            )
+            for row in earlier.rows(part)
+            if row.get("kind", "prompt") == "prompt" and row.get("repack", 1)
+        ]
+    for device, machine, model, quantization, seen in asked:
+        if machine.accelerators or (machine.cpu_model is not None and "Apple" in machine.cpu_model):
+            continue
+        pace = earlier.predicted(
+            machine, earlier.SPEC_OF.get(model, model), quantization, runtime="llama.cpp"
+        ).prompt
+        if pace is not None:
+            yield Run(
+                "prompt", _core_of(machine), device, f"{model} {quantization}",
+                seen, pace.low, pace.likely, pace.high,
+            )  # fmt: skip
+
+
+def _encodes() -> Iterator[Run]:
+    """Half minutes of audio encoded in a second."""
+    shelf = open_catalogue()
+    program = shelf.runtime("whisper.cpp")
+    for row in rows("encode"):
+        machine = machine_of(row["machine"], row["threads"])
+        architecture = shelf.spec(row["model"]).architecture
+        assert architecture is not None
+        assert architecture.audio is not None
+        rate = product(
+            cores.core_rate(machine),
+            shares_on_cores(machine, program, "F16"),
+            (row["threads"] / encoder_operations(architecture.audio, architecture),) * 3,
+        )
+        when = "" if row["build"] >= _CURRENT_ENCODER else " of 2022"
+        yield Run(
+            f"whisper.cpp encoder{when}", _core_of(machine), row["machine"], row["model"],
+            1 / row["seconds"], *rate,
+        )  # fmt: skip
+
+
+def _work(machine: Machine, model: str, workload: Workload) -> tuple[float, float, float] | None:
+    speed = check(model, workload, machine=machine).speed
+    work = speed.work if speed is not None else None
+    return None if work is None else inverse((work.low, work.likely, work.high))
+
+
+def _with_memory(machine: Machine) -> Machine:
+    """With 64 GiB, so that it holds whatever is asked."""
+    size = 64 << 30
+    return machine.replace(memory_total_bytes=size, memory_limit_bytes=size)
+
+
+def _audio() -> Iterator[Run]:
+    """Minutes of audio in a second."""
+    for row in rows("audio"):
+        machine = _with_memory(machine_of(row["machine"], row["threads"]))
+        asked = Workload(runtime=row["runtime"], quantization=row["quantization"])
+        rate = _work(machine, row["model"], asked)
+        if rate is not None:
+            yield Run(
+                f"audio, {row['runtime']}", _core_of(machine), row["machine"], row["model"],
+                1 / row["seconds_per_audio_minute"], *rate,
+            )  # fmt: skip
+
+
+def _pictures() -> Iterator[Run]:
+    """Pictures in a second, with the steps that the model's card names."""
+    shelf = open_catalogue()
+    for row in rows("pictures"):
+        machine = _with_memory(machine_of(row["machine"]))
+        denoising = shelf.spec(row["model"]).denoising
+        assert denoising is not None
+        asked = Workload(runtime=row["runtime"], quantization=row["quantization"])
+        rate = _work(machine, row["model"], asked)
+        if rate is not None:
+            yield Run(
+                f"pictures, {row['runtime']}", _core_of(machine), row["machine"], row["model"],
+                row["steps"] / denoising.steps / row["seconds"], *rate,
+            )  # fmt: skip

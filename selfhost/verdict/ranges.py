@@ -1,0 +1,29 @@
+"""Numbers of which only a range is known, and how such ranges combine."""
+
+from __future__ import annotations
+
+from math import exp, log, prod, sqrt
+
+# the low end, the likely figure, the high end of a number
+Range = tuple[float, float, float]
+
+
+def product(*ranges: Range) -> Range:
+    """Of factors that have nothing to do with each other: the ends are as far as the root of the
+    sum of their squares, in logarithms.
+    """
+    likely = prod(each[1] for each in ranges)
+    below = sqrt(sum(log(each[1] / each[0]) ** 2 for each in ranges))
+    above = sqrt(sum(log(each[2] / each[1]) ** 2 for each in ranges))
+    return likely * exp(-below), likely, likely * exp(above)
+
+
+def added(*ranges: Range) -> Range:
+    """Of parts that come one after the other."""
+    low, likely, high = (sum(each[end] for each in ranges) for end in range(3))
+    return low, likely, high
+
+
+def inverse(each: Range) -> Range:
+    """Seconds of a rate, and the other way round."""
+    return 1 / each[2], 1 / each[1], 1 / each[0]
