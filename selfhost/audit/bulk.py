@@ -88,21 +88,28 @@ def hardest_hit(
             for short, of_short in shorts.items():
                 if short[0] in checks and (common := of_short & own):
                     lacking[short] = lacking.get(short, 0) | common
-    hit = [(0.0, -lowest(bits))]
-    for (_, form, constant), common in lacking.items():
+    hit = 0.0, -lowest(bits)
+    # questions about pace take longest: they come last, and lack no more than is wanted
+    for (_, form, most), common in sorted(lacking.items(), key=_is_of_pace):
+        amount, number = most, 0
+        if form and not isinstance(form, Asked):
+            amount -= population.cut(form).values[0]
+        if amount < hit[0]:
+            continue
         if isinstance(form, Asked):
             amount, number = form.hardest_hit(common)
         elif form:
-            cut = population.cut(form)
-            if constant - cut.values[0] < max(hit)[0]:
-                continue
             # the lower the form, the more is lacking
-            number = cut.first_of(common)
-            amount = constant - population.form_of(number, form)
+            number = population.cut(form).first_of(common)
+            amount = most - population.form_of(number, form)
         else:
-            amount, number = constant, lowest(common)
-        hit.append((amount, -number))
-    return -max(hit)[1]
+            number = lowest(common)
+        hit = max(hit, (amount, -number))
+    return -hit[1]
+
+
+def _is_of_pace(lacking: tuple[Short, int]) -> bool:
+    return isinstance(lacking[0][1], Asked)
 
 
 class Selections:

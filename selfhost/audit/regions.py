@@ -5,6 +5,7 @@ otherwise, until none is left.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import inf
 
 from ..verdict.findings import CHECKS, Finding, Outcome
 from .asked import Asked
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 # the findings that are no pass, or that decide, as (place of the check, check, code, outcome)
 Signature = tuple[tuple[int, str, str, Outcome], ...]
 # a check, the form as which what it lacks falls, or the question about pace that tells it, and how
-# much that is where the form is () or 0
+# much that is where the form is () or 0, or at most
 Short = tuple[str, Form | Asked, float]
 _PLACES = {check: place for place, check in enumerate(CHECKS)}
 
@@ -113,7 +114,8 @@ def _shorts(findings: Sequence[Finding], trace: Trace) -> Iterator[Short]:
         elif trace.reads_bandwidth:
             yield each.check, ((BANDWIDTH, 1),), 0
         elif short > 0 and (asked := trace.asked_of(each)) is not None:
-            yield each.check, asked, 0
+            # a pace lacks no more than is wanted
+            yield each.check, asked, inf if each.needs is None else float(each.needs)
         else:
             yield each.check, (), float(short)
 
