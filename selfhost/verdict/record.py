@@ -985,7 +985,19 @@ def laid_out(
     workload: Workload,
 ) -> LaidOut:
     """How that program computes what is placed so; None: one that shares layers out."""
-    layers = _layers_shared_out(program, architecture)
+    way = _laid_out_anywhere(placed, program, architecture, workload)
+    on_shared = share_on_shared(placed, machine, _layers_shared_out(program, architecture))
+    return way if on_shared == way.on_shared else way.replace(on_shared=on_shared)
+
+
+@remembered(128)
+def _laid_out_anywhere(
+    placed: Needs,
+    program: RuntimeSpec | None,
+    architecture: Architecture | None,
+    workload: Workload,
+) -> LaidOut:
+    """As `laid_out`, wherever nothing limits a GPU that shares the RAM."""
     return LaidOut(
         context_tokens=workload.context_tokens,
         on_shared_gpu=may_use_shared_gpu(program),
@@ -993,8 +1005,7 @@ def laid_out(
         at_once=program is not None and bool(program.tensor_parallel_option),
         operations_share=1.0 if program is None else program.operations_share,
         experts_apart=program is not None and program.leaves_experts,
-        on_shared=share_on_shared(placed, machine, layers),
-        filled=share_if_filled(placed, layers),
+        filled=share_if_filled(placed, _layers_shared_out(program, architecture)),
     )
 
 
@@ -1025,33 +1036,50 @@ def _pace_key(
         return False, (
             deciding, id(spec), question.workload, runtime, placed.placement, placed.offload, held,
         )  # fmt: skip
-    shares = shares_of(placed) if placed.placement != "host" else {}
-    is_whole = is_in_whole(shares) and placed.placement == "accelerator"
-    computing: Any = share_on_shared(placed, machine, _layers_of(question))
-    if is_whole:
-        cards = machine.accelerators or ()
-        computing = (
-            machine.emulated_on,
-            tuple([_rated(cards[number]) for number in shares if number < len(cards)]),
+    is_whole, asked, numbers = _pace_asked(question, placed, deciding)
+    if not is_whole:
+        return False, (asked, share_on_shared(placed, machine, _layers_of(question)))
+    cards = machine.accelerators or ()
+    rated = tuple([_rated(cards[number]) for number in numbers if number < len(cards)])
+    return True, (asked, machine.emulated_on, rated)
+
+
+class _Asked(Record):
+    """All that a pace depends on beside the machine, hashed once."""
+
+    of: tuple[Any, ...]
+
+
+@remembered(128)
+def _pace_asked(
+    question: Question, placed: Needs, deciding: bool
+) -> tuple[bool, _Asked, tuple[int, ...]]:
+    """Of a text: whether accelerators hold it whole, what its pace depends on beside the machine,
+    and the numbers of those accelerators.
+    """
+    spec, runtime = question.spec, question.runtime
+    way = _laid_out_anywhere(placed, runtime, spec.architecture, question.workload)
+    is_whole = is_in_whole(way.offloaded or {}) and placed.placement == "accelerator"
+    asked = _Asked(
+        of=(
+            deciding,
+            spec.modality,
+            question.read_bytes,
+            question.operations,
+            runtime,
+            question.workload,
+            question.speed_stated,
+            0 if question.companions is None else question.companions.drafted_tokens,
+            spec.architecture,
+            spec.parameters.active,
+            placed.placement,
+            placed.offload,
+            placed.memory is None,
+            tuple((way.offloaded or {}).items()),
+            way.filled,
         )
-    return is_whole, (
-        deciding,
-        spec.modality,
-        question.read_bytes,
-        question.operations,
-        runtime,
-        question.workload,
-        question.speed_stated,
-        0 if question.companions is None else question.companions.drafted_tokens,
-        spec.architecture,
-        spec.parameters.active,
-        placed.placement,
-        placed.offload,
-        placed.memory is None,
-        tuple(shares.items()),
-        computing,
-        share_if_filled(placed, _layers_of(question)),
     )
+    return is_whole, asked, tuple(way.offloaded or ())
 
 
 def _rated(card: Accelerator) -> tuple[Any, ...]:
