@@ -180,7 +180,8 @@ class _Wider:
         self._population, self._part, self._trace = population, part, trace
         self._counted, self._layout = counted, layout
         self._signature = self._signature_of(findings)
-        self._decides = any(each.decides for each in findings)
+        # what a machine lacks differs from one to the next
+        self._lacks = any(each.short is not None for each in counted.of(findings) if each.decides)
         # the kinds that hypothetical machines stand for
         self._kinds = trace.kinds
 
@@ -195,8 +196,7 @@ class _Wider:
         """
         if self._layout == "nowhere":
             return self._of_all_cards(bits)
-        if self._decides:
-            # what a machine lacks of the RAM differs from one to the next
+        if self._lacks:
             return 0
         if self._layout == "split":
             return self._of_one_card(bits) or self._of_all_cards(bits)
