@@ -112,6 +112,13 @@ class FleetJudge:
         self._asked[key] = machine, question
         return question
 
+    def likeness(self, model: Beside) -> tuple[int, str]:
+        """Models with the same may well take the same: their parameters and modality. Raises as
+        `check`.
+        """
+        spec = self._meaning_of(model).spec
+        return spec.parameters.total or 0, spec.modality
+
     def questions(
         self, models: Sequence[Beside], machines: Sequence[Machine]
     ) -> list[list[Question]]:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 # answers of kinds, and questions, that are kept: beyond, all are forgotten together. A question
 # holds sets of machines
-_MOST_STEPS = 30_000
-_MOST_QUESTIONS = 2_000
+_MOST_STEPS = 6_000
+_MOST_QUESTIONS = 400
 
 
 class _Bounds:

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     class FleetJudge(Protocol):
         """What judges many machines at once, see `answers.fleet.FleetJudge`."""
 
+        def likeness(self, model: Beside) -> tuple[int, str]:
+            """Models with the same may well take the same."""
+
         def questions(
             self, models: Sequence[Beside], machines: Sequence[Machine]
         ) -> list[list[Question]]:
@@ -42,6 +45,8 @@ if TYPE_CHECKING:
 
 # parts that several questions share: those of the layouts of one model, and some that models share
 _MOST_KEPT = 64
+# entries of one process in a row: a policy may state thousands for one model
+_MOST_IN_FAMILY = 16
 
 
 class Alike:
@@ -83,21 +88,28 @@ def hardest_hit(
             for short, of_short in shorts.items():
                 if short[0] in checks and (common := of_short & own):
                     lacking[short] = lacking.get(short, 0) | common
-    hit = [(0.0, -lowest(bits))]
-    for (_, form, constant), common in lacking.items():
+    hit = 0.0, -lowest(bits)
+    # questions about pace take longest: they come last, and lack no more than is wanted
+    for (_, form, most), common in sorted(lacking.items(), key=_is_of_pace):
+        amount, number = most, 0
+        if form and not isinstance(form, Asked):
+            amount -= population.cut(form).values[0]
+        if amount < hit[0]:
+            continue
         if isinstance(form, Asked):
             amount, number = form.hardest_hit(common)
         elif form:
-            cut = population.cut(form)
-            if constant - cut.values[0] < max(hit)[0]:
-                continue
             # the lower the form, the more is lacking
-            number = cut.first_of(common)
-            amount = constant - population.form_of(number, form)
+            number = population.cut(form).first_of(common)
+            amount = most - population.form_of(number, form)
         else:
-            amount, number = constant, lowest(common)
-        hit.append((amount, -number))
-    return -max(hit)[1]
+            number = lowest(common)
+        hit = max(hit, (amount, -number))
+    return -hit[1]
+
+
+def _is_of_pace(lacking: tuple[Short, int]) -> bool:
+    return isinstance(lacking[0][1], Asked)
 
 
 class Selections:
@@ -235,6 +247,25 @@ class Bulk:
                 return groups, error
         return groups, None
 
+    def families(self, entries: Sequence[Wanted]) -> list[list[int]]:
+        """The places of entries whose models may take the same, so that what is found of one is at
+        hand for the next; the largest first.
+        """
+        by_likeness: dict[object, list[list[int]]] = {}
+        for place in sorted(range(len(entries)), key=lambda place: self._likeness(entries[place])):
+            families = by_likeness.setdefault(self._likeness(entries[place]), [[]])
+            if len(families[-1]) >= _MOST_IN_FAMILY:
+                families.append([])
+            families[-1].append(place)
+        return [family for families in by_likeness.values() for family in families]
+
+    def _likeness(self, wanted: Wanted) -> tuple[int, str]:
+        try:
+            parameters, modality = self._judge.likeness(asked_by(wanted, wanted.asked)[0])
+        except SelfhostError:
+            return 0, ""
+        return -parameters, modality
+
     def _questions(
         self, models: Sequence[Beside], bits: int
     ) -> Iterator[tuple[tuple[Question, ...], int]]:
@@ -291,22 +322,26 @@ class Bulk:
         return bits & ~self._none if part.accelerators else bits & self._none
 
     def _found(self, part: Part, bits: int) -> dict[Signature, SameFindings]:
-        population, deciding = self.population, self._deciding
-        if part.key is None:
+        """What is found of machines of a set, and maybe of others: of all that a part is for where
+        other questions ask the same.
+        """
+        is_of_all = part.key is not None and part.accelerators is None
+        meant = self.population.all if is_of_all else self._meant(part, bits)
+        key = (part.key, meant)
+        by_signature = None if part.key is None else self._by_key.get(key)
+        if by_signature is None:
             layers = None
             if part.layered is not None:
                 limits = None if part.free_limits is None else part.free_limits()
                 layers = Layers(part.layered, limits)
-            meant = self._meant(part, bits)
-            return found_by(population, part.find, meant, deciding=deciding, layers=layers)
-        if part.key not in self._by_key:
-            if len(self._by_key) >= _MOST_KEPT:
-                del self._by_key[next(iter(self._by_key))]
-            # other questions ask the same of all
-            self._by_key[part.key] = found_by(
-                population, part.find, population.all, deciding=deciding
+            by_signature = found_by(
+                self.population, part.find, meant, deciding=self._deciding, layers=layers
             )
-        return self._by_key[part.key]
+            if part.key is not None:
+                if len(self._by_key) >= _MOST_KEPT:
+                    del self._by_key[next(iter(self._by_key))]
+                self._by_key[key] = by_signature
+        return by_signature
 
 
 def _union(sets: Iterator[int]) -> int:

@@ -149,10 +149,23 @@ class _Large:
         from .workers import in_shares
 
         entries = self._policy.models
-        by_place = in_shares(len(entries), self._entry, self._tell)
+        first, *families = self._bulk.families(entries)
+        # what it looks up of the machines is at hand in every process
+        done = {place: self._entry(place) for place in first}
+
+        def of_family(number: int) -> list[_Entry]:
+            return [self._entry(place) for place in families[number]]
+
+        def tell(number: int) -> None:
+            self._tell(sum(map(len, families[:number])) + len(first))
+
+        shares = in_shares(len(families), of_family, tell)
+        for family, answers in zip(families, shares, strict=True):
+            done.update(zip(family, answers, strict=True))
         self._forget()
         groups = []
-        for wanted, answer in zip(entries, by_place, strict=True):
+        for place, wanted in enumerate(entries):
+            answer = done[place]
             self._count(wanted, answer)
             for fields, count, names, hit in answer.groups:
                 row = self._row_of_hardest_hit(wanted, {**fields, "wanted": wanted}, hit)

@@ -30,7 +30,7 @@ Form = tuple[tuple[Slot, int], ...]
 BANDWIDTH: Slot = ("memory_bandwidth_bytes_per_second",)
 # of the sets that a form is cut into, the ones kept: between them bits are set one by one. They
 # may take so many bytes for each form, but are never fewer than the least
-_MARKS_BYTES = 4 << 20
+_MARKS_BYTES = 2 << 20
 _LEAST_MARKS = 64
 _LEAST_STEP = 128
 _MOST_KEPT = 2048

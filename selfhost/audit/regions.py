@@ -5,6 +5,7 @@ otherwise, until none is left.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import inf
 
 from ..verdict.findings import CHECKS, Finding, Outcome
 from .asked import Asked
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 # the findings that are no pass, or that decide, as (place of the check, check, code, outcome)
 Signature = tuple[tuple[int, str, str, Outcome], ...]
 # a check, the form as which what it lacks falls, or the question about pace that tells it, and how
-# much that is where the form is () or 0
+# much that is where the form is () or 0, or at most
 Short = tuple[str, Form | Asked, float]
 _PLACES = {check: place for place, check in enumerate(CHECKS)}
 
@@ -113,7 +114,8 @@ def _shorts(findings: Sequence[Finding], trace: Trace) -> Iterator[Short]:
         elif trace.reads_bandwidth:
             yield each.check, ((BANDWIDTH, 1),), 0
         elif short > 0 and (asked := trace.asked_of(each)) is not None:
-            yield each.check, asked, 0
+            # a pace lacks no more than is wanted
+            yield each.check, asked, inf if each.needs is None else float(each.needs)
         else:
             yield each.check, (), float(short)
 
@@ -178,7 +180,8 @@ class _Wider:
         self._population, self._part, self._trace = population, part, trace
         self._counted, self._layout = counted, layout
         self._signature = self._signature_of(findings)
-        self._decides = any(each.decides for each in findings)
+        # what a machine lacks differs from one to the next
+        self._lacks = any(each.short is not None for each in counted.of(findings) if each.decides)
         # the kinds that hypothetical machines stand for
         self._kinds = trace.kinds
 
@@ -193,8 +196,7 @@ class _Wider:
         """
         if self._layout == "nowhere":
             return self._of_all_cards(bits)
-        if self._decides:
-            # what a machine lacks of the RAM differs from one to the next
+        if self._lacks:
             return 0
         if self._layout == "split":
             return self._of_one_card(bits) or self._of_all_cards(bits)

@@ -7,12 +7,12 @@ from functools import cached_property
 
 from ..catalogue.offers import Offer
 from ..catalogue.quality import Quality
-from ..catalogue.spec import Architecture, ModelSpec, QuantizationRule, RuntimeSpec
+from ..catalogue.spec import Architecture, ModelSpec, Parameters, QuantizationRule, RuntimeSpec
 from ..core import units
 from ..core.records import Record, remembered
 from ..core.workload import Workload
 from ..machine.record import Accelerator, Machine
-from ..needs.records import Needs, Term
+from ..needs.records import MemoryNeed, Needs, Term
 from . import findings as check
 from .findings import Finding, Outcome
 from .placement import emptied, free_limits, placements, share_if_filled, share_on_shared
@@ -491,10 +491,18 @@ def model_findings(question: Question) -> list[Finding]:
     return [finding for finding in about if finding is not None]
 
 
-def disk_finding(question: Question, needs: Needs, machine: Machine) -> Finding:
+def disk_finding(
+    question: Question, needs: Needs, machine: Machine, *, deciding: bool = False
+) -> Finding:
+    """`deciding`: see `parts_of`."""
     purpose = question.runtime.store if question.runtime else "huggingface"
     return check.disk_check(
-        needs, machine, purpose, missing_bytes=question.missing_bytes, here=question.here
+        needs,
+        machine,
+        purpose,
+        missing_bytes=question.missing_bytes,
+        here=question.here,
+        deciding=deciding,
     )
 
 
@@ -536,7 +544,7 @@ class Part(Record):
     """
 
     find: Callable[[Machine], Sequence[Finding]]
-    key: tuple[Any, ...] | None = None
+    key: object = None
     accelerators: bool | None = None
     layered: Callable[[Machine], tuple[Sequence[Finding], str | None]] | None = None
     free_limits: Callable[[], tuple[int, int] | None] | None = None
@@ -555,24 +563,10 @@ def parts_of(question: Question, *, deciding: bool = False) -> tuple[Part, ...]:
         return Part(find=lambda _: about), runtime
     return (
         Part(find=lambda _: about),
+        *_held_and_paced(question, needs, deciding),
         Part(
-            find=lambda machine: (disk_finding(question, needs, machine),),
+            find=lambda machine: (disk_finding(question, needs, machine, deciding=deciding),),
             key=_disk_key(question, needs),
-        ),
-        Part(
-            find=lambda machine: _placed(question, needs, machine, deciding)[0],
-            accelerators=True,
-            layered=lambda machine: _placed(question, needs, machine, deciding),
-            free_limits=lambda: free_limits(needs, _layers_of(question)),
-        ),
-        Part(
-            find=lambda machine: _in_ram(question, needs, machine, deciding)[0],
-            accelerators=False,
-            layered=lambda machine: _in_ram(question, needs, machine, deciding),
-        ),
-        Part(
-            find=lambda machine: _listed(pace_and_finding(question, needs, machine, deciding)[1]),
-            accelerators=False,
         ),
         Part(
             find=lambda machine: (check.cpu_check(needs.cpu, machine, question.runtime),),
@@ -580,6 +574,73 @@ def parts_of(question: Question, *, deciding: bool = False) -> tuple[Part, ...]:
         ),
         runtime,
     )
+
+
+def _held_and_paced(question: Question, needs: Needs, deciding: bool) -> Iterator[Part]:
+    """The parts of memory, accelerator and speed. Models that take the same are told apart by
+    nothing there.
+    """
+    key = None
+    if question.read_bytes is not None and question.workload.task == "generate":
+        key = question = _without_words(question, needs)
+        needs = question.needs or needs
+    yield Part(
+        find=lambda machine: _placed(question, needs, machine, deciding)[0],
+        key=key and ("held", key),
+        accelerators=True,
+        layered=lambda machine: _placed(question, needs, machine, deciding),
+        free_limits=lambda: free_limits(needs, _layers_of(question)),
+    )
+    yield Part(
+        find=lambda machine: _in_ram(question, needs, machine, deciding)[0],
+        key=key and ("in RAM", key),
+        accelerators=False,
+        layered=lambda machine: _in_ram(question, needs, machine, deciding),
+    )
+    yield Part(
+        find=lambda machine: _listed(pace_and_finding(question, needs, machine, deciding)[1]),
+        key=key and ("pace", key),
+        accelerators=False,
+    )
+
+
+def _without_words(question: Question, needs: Needs) -> Question:
+    """The same of a model of text, without its name, its sources and what only other parts ask: all
+    that memory, accelerator and speed rest on.
+    """
+    spec, memory = question.spec, needs.memory
+    if memory is not None:
+        terms = tuple([_unsourced(term) for term in memory.terms])
+        memory = MemoryNeed(terms=terms, evictable_bytes=memory.evictable_bytes)
+    return question.replace(
+        spec=ModelSpec(
+            id="",
+            name="",
+            modality=spec.modality,
+            parameters=Parameters(active=spec.parameters.active),
+            architecture=spec.architecture,
+        ),
+        needs=needs.replace(memory=memory, download_how=None, download_source=None),
+        loads=None,
+        mend=None,
+        unfamiliar=None,
+        context_asked=False,
+        rewriting=None,
+        opened=None,
+        license_guessed=None,
+        kept_by=None,
+        chosen=None,
+        requires_runtime=False,
+    )
+
+
+def _unsourced(term: Term) -> Term:
+    others = {
+        name: _unsourced(other)
+        for name in ("on_device", "beside", "on_large")
+        if (other := getattr(term, name)) is not None
+    }
+    return term.replace(source="", arithmetic="", **others)
 
 
 def _disk_key(question: Question, needs: Needs) -> tuple[Any, ...] | None:
@@ -924,7 +985,19 @@ def laid_out(
     workload: Workload,
 ) -> LaidOut:
     """How that program computes what is placed so; None: one that shares layers out."""
-    layers = _layers_shared_out(program, architecture)
+    way = _laid_out_anywhere(placed, program, architecture, workload)
+    on_shared = share_on_shared(placed, machine, _layers_shared_out(program, architecture))
+    return way if on_shared == way.on_shared else way.replace(on_shared=on_shared)
+
+
+@remembered(128)
+def _laid_out_anywhere(
+    placed: Needs,
+    program: RuntimeSpec | None,
+    architecture: Architecture | None,
+    workload: Workload,
+) -> LaidOut:
+    """As `laid_out`, wherever nothing limits a GPU that shares the RAM."""
     return LaidOut(
         context_tokens=workload.context_tokens,
         on_shared_gpu=shared_makers(program),
@@ -932,8 +1005,7 @@ def laid_out(
         at_once=program is not None and bool(program.tensor_parallel_option),
         operations_share=1.0 if program is None else program.operations_share,
         experts_apart=program is not None and program.leaves_experts,
-        on_shared=share_on_shared(placed, machine, layers),
-        filled=share_if_filled(placed, layers),
+        filled=share_if_filled(placed, _layers_shared_out(program, architecture)),
     )
 
 
@@ -964,33 +1036,50 @@ def _pace_key(
         return False, (
             deciding, id(spec), question.workload, runtime, placed.placement, placed.offload, held,
         )  # fmt: skip
-    shares = shares_of(placed) if placed.placement != "host" else {}
-    is_whole = is_in_whole(shares) and placed.placement == "accelerator"
-    computing: Any = share_on_shared(placed, machine, _layers_of(question))
-    if is_whole:
-        cards = machine.accelerators or ()
-        computing = (
-            machine.emulated_on,
-            tuple([_rated(cards[number]) for number in shares if number < len(cards)]),
+    is_whole, asked, numbers = _pace_asked(question, placed, deciding)
+    if not is_whole:
+        return False, (asked, share_on_shared(placed, machine, _layers_of(question)))
+    cards = machine.accelerators or ()
+    rated = tuple([_rated(cards[number]) for number in numbers if number < len(cards)])
+    return True, (asked, machine.emulated_on, rated)
+
+
+class _Asked(Record):
+    """All that a pace depends on beside the machine, hashed once."""
+
+    of: tuple[Any, ...]
+
+
+@remembered(128)
+def _pace_asked(
+    question: Question, placed: Needs, deciding: bool
+) -> tuple[bool, _Asked, tuple[int, ...]]:
+    """Of a text: whether accelerators hold it whole, what its pace depends on beside the machine,
+    and the numbers of those accelerators.
+    """
+    spec, runtime = question.spec, question.runtime
+    way = _laid_out_anywhere(placed, runtime, spec.architecture, question.workload)
+    is_whole = is_in_whole(way.offloaded or {}) and placed.placement == "accelerator"
+    asked = _Asked(
+        of=(
+            deciding,
+            spec.modality,
+            question.read_bytes,
+            question.operations,
+            runtime,
+            question.workload,
+            question.speed_stated,
+            0 if question.companions is None else question.companions.drafted_tokens,
+            spec.architecture,
+            spec.parameters.active,
+            placed.placement,
+            placed.offload,
+            placed.memory is None,
+            tuple((way.offloaded or {}).items()),
+            way.filled,
         )
-    return is_whole, (
-        deciding,
-        spec.modality,
-        question.read_bytes,
-        question.operations,
-        runtime,
-        question.workload,
-        question.speed_stated,
-        0 if question.companions is None else question.companions.drafted_tokens,
-        spec.architecture,
-        spec.parameters.active,
-        placed.placement,
-        placed.offload,
-        placed.memory is None,
-        tuple(shares.items()),
-        computing,
-        share_if_filled(placed, _layers_of(question)),
     )
+    return is_whole, asked, tuple(way.offloaded or ())
 
 
 def _rated(card: Accelerator) -> tuple[Any, ...]:

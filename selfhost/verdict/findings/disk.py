@@ -37,13 +37,15 @@ def disk_check(
     *,
     missing_bytes: int | None = None,
     here: Here | None = None,
+    deciding: bool = False,
 ) -> Finding:
     """Do the files that are missing, and what the work itself writes, fit where that runtime would
     store them?
 
     `missing_bytes` are those still to be downloaded where some of the files are `here`; None: all
     of them. Free space that is assumed gives a `warn`; only what was stated, such as the size of
-    the disk, may rule the model out.
+    the disk, may rule the model out. `deciding`: a finding that decides nothing may be another
+    that decides nothing.
     """
     storing = _Storing(needs, machine, purpose, missing_bytes, here)
     finding = (
@@ -55,7 +57,7 @@ def disk_check(
         or _slow_or_volatile(storing)
         or _quota_unread(storing)
         or _medium_unread(storing)
-        or _by_margin(storing)
+        or _by_margin(storing, deciding=deciding)
     )
     facts = ("disks", f"disks.{purpose}", f"disks.{purpose}.free_bytes")
     if finding.code in _OF_FREE_SPACE and any(map(machine.assumes, facts)):
@@ -298,12 +300,12 @@ def _medium_unread(storing: _Storing) -> Finding | None:
     return storing.finding(Outcome.WARN, "disk-slow-or-volatile", reason, why.remedy)
 
 
-def _by_margin(storing: _Storing) -> Finding:
-    """Of a size that fits: whether enough stays free beside it."""
+def _by_margin(storing: _Storing, *, deciding: bool) -> Finding:
+    """Of a size that fits: whether enough stays free beside it, which decides nothing."""
     size, free = storing.size, storing.free
     assert size is not None
     assert free is not None
-    margin = disk_margin_bytes(storing.total)
+    margin = 0 if deciding else disk_margin_bytes(storing.total)
     if size + margin > free:
         return storing.worded_when_read(
             Outcome.WARN,
