@@ -8,7 +8,7 @@ from ..catalogue.provider_names import provider_name
 from ..core import units
 from ..machine.record import AT_LEAST
 from ..verdict.documents import DOCUMENT_TOKENS
-from ..verdict.findings import WIDE_PACE
+from ..verdict.findings import HOURS_SECONDS, WIDE_PACE
 from ..verdict.findings.memory import host_low
 from ..verdict.record import Alternative, Finding, OpenAlternative, Outcome, Room, Route, Verdict
 from .layout import Bar, Block, Column, Document, Span, Table
@@ -31,6 +31,7 @@ from .words import (
     reason_blocks,
     say,
     section,
+    takes_hours,
     tight_finding,
 )
 
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 _ROWS = ("memory", "accelerator", "disk", "speed")
 # what a row or a step of "To run it" says already
 _SAID_BY_ROW = ("memory-too-small", "memory-close", "disk-too-small", "accelerator-too-small",
-                "accelerator-tight", "speed-slow", "speed-too-slow")  # fmt: skip
+                "accelerator-tight", "speed-slow", "speed-too-slow", "speed-hours")  # fmt: skip
 _STEPS = ("runtime-not-installed", "weights-gated")
 _COMMERCIAL = {
     "yes": "allows commercial use",
@@ -183,6 +184,8 @@ def _wait_words(wait: SecondsRange) -> str:
 def _work_words(verdict: Verdict) -> str:
     """`about 12 minutes for an hour of audio`; empty where no such pace is told."""
     speed = verdict.speed if verdict.can_run else None
+    if verdict.can_run and takes_hours(verdict):
+        return _hours_words(verdict)
     if speed is None or speed.work is None:
         return ""
     work, of_what = speed.work, ""
@@ -193,6 +196,18 @@ def _work_words(verdict: Verdict) -> str:
     if not units.is_telling(work.low, work.high):
         return f"somewhere {units.work_between(work.low, work.high, speed.unit)}{of_what}"
     return f"about {units.work(work.likely, speed.unit)}{of_what}"
+
+
+def _hours_words(verdict: Verdict) -> str:
+    """`each picture takes hours: use a GPU that holds the model, or an API`; how many hours stands
+    in the table.
+    """
+    finding, speed = verdict.finding("speed"), verdict.speed
+    remedy = f": {finding.remedy}" if finding is not None and finding.remedy else ""
+    if speed is None or speed.work is None:
+        return f"each {verdict.model.modality} takes hours to days{remedy}"
+    takes = "takes" if speed.work.low >= HOURS_SECONDS else "likely takes"
+    return f"each picture {takes} hours{remedy}"
 
 
 def _load_words(verdict: Verdict) -> str:

@@ -61,9 +61,7 @@ def pace_of_pictures(
         return _unpaced("the arithmetic of one step is not known")
     if power is None:
         return _unpaced("nothing tells how fast what it runs on computes")
-    operations = float(
-        denoising.steps * denoising.passes * denoising.step_operations + denoising.decode_operations
-    )
+    operations = picture_operations(denoising)
     shares = PROCESSOR_SHARES if power.device is None else _gpu_shares(power.device)
     computing = product(
         power.seconds(operations, shares),
@@ -86,6 +84,12 @@ def pace_of_pictures(
         unit=UNIT,
         how=how,
     )
+
+
+def picture_operations(denoising: Denoising) -> float:
+    """Of all steps, and of turning what they made into a picture."""
+    steps = denoising.steps * denoising.passes * denoising.step_operations
+    return float(steps + denoising.decode_operations)
 
 
 def _gpu_shares(device: Accelerator) -> Range:
