@@ -15,8 +15,10 @@ from .commands import (
     ByTag,
     by_tag,
     commands,
+    devices_used,
     downloads,
     has_other_byte_order,
+    is_one_of_several,
     lines_of_made_file,
 )
 
@@ -57,6 +59,7 @@ def steps(
         *_instead(question, runtime),
         *_split(question, runtime, judged),
         *_for_metal(judged, machine),
+        *_numbered(runtime, judged, machine),
         *_login(runtime, judged, machine),
     )
     if question.workload.task == "finetune":
@@ -207,9 +210,9 @@ def _otherwise(runtime: RuntimeSpec, places: list[str], machine: Machine) -> tup
     """Comments on how else the runtime is had; () where nothing is known."""
     if is_built_from_source(machine, runtime):
         return ()
-    texts = runtime.install_otherwise
-    other = next((texts[key] for key in places if key in texts), None)
-    return tuple(f"# {line}" for line in (other or "").splitlines())
+    ways = runtime.install_otherwise
+    others = next((ways[key] for key in places if key in ways), ())
+    return tuple(f"# {line}" for line in others)
 
 
 def _places(judged: Judged, machine: Machine) -> list[str]:
@@ -246,6 +249,20 @@ def _for_metal(judged: Judged, machine: Machine) -> tuple[str, ...]:
     line = more_for_metal(judged.needs, machine) if judged.needs is not None and is_partly else None
     why = "# until the next start of the Mac; without it a part runs on the CPU, more slowly"
     return () if line is None else (why, line)
+
+
+def _numbered(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[str, ...]:
+    """A comment on which of unlike accelerators is meant, for programs number them each their own
+    way; () where they are alike.
+    """
+    cards = machine.accelerators or ()
+    if not (runtime.devices_listed and is_one_of_several(judged, machine)):
+        return ()
+    name = cards[devices_used(judged)[0]].name
+    is_alike = len({card.name for card in cards}) == 1
+    return (
+        () if is_alike else (f"# the number below is that of {name} in: {runtime.devices_listed}",)
+    )
 
 
 def _before(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[str, ...]:
