@@ -18,7 +18,7 @@ from ..machine.record import Machine
 from ..verdict.bracket import OPEN, RUNS, may_bracket, outlook, tells_pace
 from ..verdict.defaults import follows_a_list, judge_for_machine, suit
 from ..verdict.question import ask
-from ..verdict.record import Answer, Judged, Outcome, Question, found_for, judge
+from ..verdict.record import Answer, Judged, Outcome, Question, answer_for, judge
 from .api_route import meets, offers_for
 from .compiled import Questions
 from .ranking import (
@@ -250,7 +250,7 @@ def _judge_all(
             if ready is None or offered is None:
                 offered = bool(offers_for(catalogue, question, judged, day, met))
         route = judged.route(bool(offered))
-        answers.append(Answer(**found_for(question, judged, route)))
+        answers.append(answer_for(question, judged, route))
     standings = Standings(catalogue, None if ready is None else ready.standings)
     beside = has_accelerator(machine)
     answers.sort(key=lambda answer: list_key(answer, standings, beside=beside))
@@ -295,7 +295,7 @@ def _questions(
 
 def _local(question: Question, judged: Judged) -> Answer:
     """Where nobody looks at what an API offers."""
-    return Answer(**found_for(question, judged, judged.route(offered=False)))
+    return answer_for(question, judged, judged.route(offered=False))
 
 
 def _is_ruled_out(judged: Judged) -> bool:

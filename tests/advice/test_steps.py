@@ -382,7 +382,7 @@ def test_each_way_to_get_a_program_is_a_line() -> None:
     verdict = check(
         "qwen2.5-7b",
         Workload(runtime="llama.cpp"),
-        machine=apply(machine("desktop-rtx3060-12gb"), {}),
+        machine=machine("desktop-rtx3060-12gb"),
     )
     ways = [line for line in verdict.setup if "https://" in line or "docker run" in line]
     assert len(ways) == 2
