@@ -74,7 +74,7 @@ def steps(
         is_listed = _is_listed(question)
         note = () if is_listed else (_UNVERIFIED,)
         return Steps(
-            setup=(*first, *note, *downloads(question)),
+            setup=(*first, *note, *downloads(question), *_answers_at(runtime)),
             commands=lines,
             commands_class=LISTED if is_listed else UNLISTED,
         )
@@ -95,7 +95,9 @@ def steps(
         return Steps()
     instead = (_in_another_type(tagged),) if tagged is not None else ()
     return Steps(
-        setup=(*instead, *first, *conversion.lines), commands=lines, commands_class=UNLISTED
+        setup=(*instead, *first, *conversion.lines, *_answers_at(runtime)),
+        commands=lines,
+        commands_class=UNLISTED,
     )
 
 
@@ -249,6 +251,14 @@ def _for_metal(judged: Judged, machine: Machine) -> tuple[str, ...]:
     line = more_for_metal(judged.needs, machine) if judged.needs is not None and is_partly else None
     why = "# until the next start of the Mac; without it a part runs on the CPU, more slowly"
     return () if line is None else (why, line)
+
+
+def _answers_at(runtime: RuntimeSpec) -> tuple[str, ...]:
+    """A comment on where the server that the line starts is found; () where it starts none."""
+    if runtime.service is None or not runtime.serves_api:
+        return ()
+    address = f"http://127.0.0.1:{runtime.service.port}"
+    return (f"# answers at {address}, OpenAI's API under {runtime.serves_api}",)
 
 
 def _numbered(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[str, ...]:

@@ -229,7 +229,8 @@ class RuntimeSpec(Record):
     `tensor_parallel_option` what is appended to the command where several accelerators compute
     every layer together, with `{devices}`, empty where they take turns; `one_device_option` what
     keeps the model on the accelerator `{device}` alone where it would be spread over several that
-    are there, and `devices_listed` the command that numbers them. `operations_share`: of the
+    are there, and `devices_listed` the command that numbers them; `serves_api` the path of OpenAI's
+    API where the command starts a server, at the port of `service`. `operations_share`: of the
     operations in llama.cpp's graph of a step, those that it launches on a GPU; it fuses the rest.
 
     Where the workload departs from the runtime's default, by ASKED_OF_RUNTIME: `options` are
@@ -369,6 +370,7 @@ class RuntimeSpec(Record):
     tensor_parallel_option: str = read_by(Table.string, default="")
     one_device_option: str = read_by(Table.string, default="")
     devices_listed: str = read_by(Table.string, default="")
+    serves_api: str = read_by(Table.string, default="")
     operations_share: float = read_by(Table.number, minimum=0.05, maximum=1, default=1.0)
     companions: tuple[str, ...] = read_by(Table.strings, choices=COMPANIONS, default=())
     kv_cache_types: tuple[str, ...] = read_by(Table.strings, choices=KV_CACHE_TYPES, default=())

@@ -508,7 +508,7 @@ def _spare(verdict: Verdict) -> str:
     if room is None:
         return ""
     parts = [
-        f"{words} ({_CLOSED})" if name in room.not_now else words
+        _once_closed(words) if name in room.not_now else words
         for name, words in _spare_parts(verdict, room).items()
     ]
     if not parts:
@@ -516,6 +516,13 @@ def _spare(verdict: Verdict) -> str:
     placement = (verdict.needs.placement if verdict.needs is not None else None) or "host"
     listed = " or ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
     return f"Also fits{_PLACES[placement]}: {listed}."
+
+
+def _once_closed(words: str) -> str:
+    """In one pair of brackets that it takes other programs to be closed."""
+    if words.endswith(")"):
+        return f"{words[:-1]}, {_CLOSED})"
+    return f"{words} ({_CLOSED})"
 
 
 def _spare_parts(verdict: Verdict, room: Room) -> dict[str, str]:
