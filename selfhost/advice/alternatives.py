@@ -597,7 +597,7 @@ def _best_quantization(
 
 
 def _is_as_large(question: Question, quantization: str, catalogue: Catalogue) -> bool:
-    """Its files are no larger than those that were judged, but for their headers: BF16 beside F16."""
+    """Its files are no larger than those judged, but for their headers: BF16 beside F16."""
     workload, rows = question.workload, architectures(catalogue)
     sizes = [
         need.weights_bytes(question.spec, workload.format or "", name, rows)
