@@ -9,6 +9,7 @@ from ..catalogue.index import Catalogue, Outline
 from ..catalogue.quality import quality_of
 from ..catalogue.spec import ModelSpec
 from ..core.errors import SelfhostError, SpecError, WorkloadError
+from ..core.records import Unread
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.records import Needs
@@ -590,8 +591,20 @@ def _best_quantization(
             catalogue,
             stored=True,
         ):
-            return quantization
+            is_larger = not _is_as_large(question, quantization, catalogue)
+            return quantization if is_larger else question.workload.quantization
     return None
+
+
+def _is_as_large(question: Question, quantization: str, catalogue: Catalogue) -> bool:
+    """Its files are no larger than those judged, but for their headers: BF16 beside F16."""
+    workload, rows = question.workload, architectures(catalogue)
+    sizes = [
+        need.weights_bytes(question.spec, workload.format or "", name, rows)
+        for name in (quantization, workload.quantization or quantization)
+    ]
+    one, other = (None if isinstance(size, Unread) else size.bytes for size in sizes)
+    return one is not None and other is not None and one <= 1.02 * other
 
 
 def _beyond_any_quantization(question: Question, machine: Machine) -> bool:

@@ -59,8 +59,8 @@ def commands(
     if circumstances.scaled and not _yarn(question.spec):
         # how else to switch a scaling on differs from model to model: the publisher says it
         return ()
-    parallel = _tensor_parallel(runtime, judged)
-    lines = [line + parallel for line in _lines(runtime, question, circumstances, tag=tag)]
+    on_devices = _devices_option(runtime, judged, machine)
+    lines = [line + on_devices for line in _lines(runtime, question, circumstances, tag=tag)]
     # alone they are no other way to run it: `by_tag` has them with what installs that program
     if lines and runtime.shown_with and question.missing_bytes != 0:
         other = catalogue.runtime(runtime.shown_with)
@@ -245,13 +245,30 @@ def device_of(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> str | N
     return devices.get(vendors.pop()) if len(vendors) == 1 else devices.get("several")
 
 
-def _tensor_parallel(runtime: RuntimeSpec, judged: Judged) -> str:
-    """The option for several accelerators; empty for one, and where the runtime has none."""
+def _devices_option(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> str:
+    """What has the program use the accelerators that the model was judged on: several together, or
+    one of several; empty where it does by itself.
+    """
+    used = devices_used(judged)
+    if len(used) > 1 and runtime.tensor_parallel_option:
+        return f" {runtime.tensor_parallel_option.replace('{devices}', str(len(used)))}"
+    if len(used) == 1 and is_one_of_several(judged, machine) and runtime.one_device_option:
+        return f" {runtime.one_device_option.replace('{device}', str(used[0]))}"
+    return ""
+
+
+def devices_used(judged: Judged) -> list[int]:
+    """The accelerators with memory of their own that hold a part of the model, by number."""
     memory = judged.needs.memory if judged.needs else None
     places = {term.where for term in memory.terms if term.where != "host"} if memory else set()
-    if len(places) < 2 or not runtime.tensor_parallel_option:
-        return ""
-    return f" {runtime.tensor_parallel_option.replace('{devices}', str(len(places)))}"
+    return sorted(int(place.partition(":")[2]) for place in places)
+
+
+def is_one_of_several(judged: Judged, machine: Machine) -> bool:
+    """One accelerator holds all of the model, and the machine has more of them."""
+    placement = judged.needs.placement if judged.needs is not None else None
+    is_whole = placement == "accelerator" and len(devices_used(judged)) == 1
+    return is_whole and len(machine.accelerators or ()) > 1
 
 
 def _has_build(runtime: RuntimeSpec, machine: Machine) -> bool:

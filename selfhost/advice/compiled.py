@@ -257,8 +257,9 @@ class Questions:
     def program(self, number: int) -> Program:
         """What the sketches of that number follow from."""
         if number not in self._sketched:
-            workload, runtime, cpu, asked = self._sketched_by[number]
+            modality, workload, runtime, cpu, asked = self._sketched_by[number]
             self._sketched[number] = Program(
+                modality=modality,
                 workload=self._workload(self._asked, workload),
                 speed_stated=self._asked.min_tokens_per_second is not None,
                 runtime=self._runtime(runtime),
@@ -713,6 +714,7 @@ def _sketched(question: Question, values: dict[str, tuple[int, Any]]) -> list[An
     """The numbers of what the findings of its program follow from."""
     program = program_of(question)
     return [
+        program.modality,
         *_asked_numbers(question, values),
         _number(values, _packed(program.cpu, values)),
         None if program.asked is None else {**program.asked},

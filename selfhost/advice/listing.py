@@ -15,10 +15,10 @@ from ..core.errors import SpecError, WorkloadError
 from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import Machine
-from ..verdict.bracket import OPEN, RUNS, may_bracket, outlook
+from ..verdict.bracket import OPEN, RUNS, may_bracket, outlook, tells_pace
 from ..verdict.defaults import follows_a_list, judge_for_machine, suit
 from ..verdict.question import ask
-from ..verdict.record import Answer, Judged, Outcome, Question, found_for, judge
+from ..verdict.record import Answer, Judged, Outcome, Question, answer_for, judge
 from .api_route import meets, offers_for
 from .compiled import Questions
 from .ranking import (
@@ -152,7 +152,14 @@ def _bracketed(
     }
     for name, answer in outlook(others, ready.program, machine, is_too_slow).items():
         id = name.partition(" ")[0]
-        left[id] = min(left[id], answer)
+        if answer[0] < left[id][0]:
+            left[id] = answer
+
+    # how fast speech goes is not sketched
+    unpaced = {
+        id for id, (worst, _) in left.items() if worst == RUNS and not tells_pace(sketches[id])
+    }
+    left = {id: answer for id, answer in left.items() if id not in unpaced}
 
     def judged(ids: Iterable[str]) -> list[Answer]:
         questions = _questions(catalogue, ids, workload, machine, ready)
@@ -161,7 +168,7 @@ def _bracketed(
         )
         return [_local(question, judged) for question, judged in judgements]
 
-    apart = judged(sorted(whole))
+    apart = judged(sorted(whole | unpaced))
     counts = count_rows(apart)
     running = {id: slow for id, (worst, slow) in left.items() if worst == RUNS}
     return _Counted(
@@ -243,7 +250,7 @@ def _judge_all(
             if ready is None or offered is None:
                 offered = bool(offers_for(catalogue, question, judged, day, met))
         route = judged.route(bool(offered))
-        answers.append(Answer(**found_for(question, judged, route)))
+        answers.append(answer_for(question, judged, route))
     standings = Standings(catalogue, None if ready is None else ready.standings)
     beside = has_accelerator(machine)
     answers.sort(key=lambda answer: list_key(answer, standings, beside=beside))
@@ -286,7 +293,7 @@ def _questions(
 
 def _local(question: Question, judged: Judged) -> Answer:
     """Where nobody looks at what an API offers."""
-    return Answer(**found_for(question, judged, judged.route(offered=False)))
+    return answer_for(question, judged, judged.route(offered=False))
 
 
 def _is_ruled_out(judged: Judged) -> bool:

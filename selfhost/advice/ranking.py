@@ -19,6 +19,7 @@ from ..core import units
 from ..core.records import Record
 from ..core.workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND
 from ..machine.record import Machine
+from ..verdict.findings import takes_long
 from ..verdict.record import Answer, Judged, Outcome, Route
 
 TYPE_CHECKING = False
@@ -204,10 +205,14 @@ def day_of(catalogue: Catalogue, released: Iterable[str | None]) -> str | None:
 
 
 def is_too_slow(judged: Answer | Judged, wanted: float | None) -> bool:
-    """Its likely pace is below the wanted one; False where no pace is known."""
+    """Its likely pace is below the wanted one, of other work than text beyond what its finding of
+    speed takes for slow, or it makes video without a GPU; False where no pace is known.
+    """
     pace = judged.speed.decode if judged.speed is not None else None
-    least = DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted
-    return pace is not None and pace.likely < least
+    if pace is not None:
+        return pace.likely < (DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted)
+    finding = next((each for each in judged.findings if each.check == "speed"), None)
+    return finding is not None and takes_long(finding)
 
 
 def is_slow(judged: Answer | Judged, wanted: float | None) -> bool:
@@ -241,7 +246,8 @@ def is_slow_picture(judged: Answer | Judged) -> bool:
     with a GPU that holds the model, or each of its parts.
     """
     by_parts = judged.needs is not None and judged.needs.offload == "model"
-    return not by_parts and any(finding.code == "speed-picture" for finding in judged.findings)
+    codes = {finding.code for finding in judged.findings}
+    return "speed-hours" in codes or (not by_parts and "speed-picture" in codes)
 
 
 def is_whole_on_accelerator(judged: Answer | Judged) -> bool:
@@ -264,7 +270,7 @@ def share_on(judged: Answer | Judged, *, beside: bool) -> float:
     whole = is_whole_on_accelerator(judged) or not beside
     share *= 1 if whole else NOT_WHOLE
     codes = [finding.code for finding in judged.findings]
-    if "speed-picture" in codes:
+    if "speed-picture" in codes or "speed-hours" in codes:
         share = PICTURE_SHARES[judged.needs.offload if judged.needs is not None else None]
     waits = any(code.endswith("-not-now") for code in codes)
     share *= UNLICENSED if "license-not-known" in codes else 1

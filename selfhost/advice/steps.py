@@ -16,8 +16,10 @@ from .commands import (
     ByTag,
     by_tag,
     commands,
+    devices_used,
     downloads,
     has_other_byte_order,
+    is_one_of_several,
     lines_of_made_file,
 )
 
@@ -58,6 +60,7 @@ def steps(
         *_instead(question, runtime),
         *_split(question, runtime, judged),
         *_for_metal(judged, machine),
+        *_numbered(runtime, judged, machine),
         *_login(runtime, judged, machine),
     )
     if question.workload.task == "finetune":
@@ -72,7 +75,7 @@ def steps(
         is_listed = _is_listed(question)
         note = () if is_listed else (_UNVERIFIED,)
         return Steps(
-            setup=(*first, *note, *downloads(question)),
+            setup=(*first, *note, *downloads(question), *_answers_at(runtime)),
             commands=lines,
             commands_class=LISTED if is_listed else UNLISTED,
         )
@@ -93,7 +96,9 @@ def steps(
         return Steps()
     instead = (_in_another_type(tagged),) if tagged is not None else ()
     return Steps(
-        setup=(*instead, *first, *conversion.lines), commands=lines, commands_class=UNLISTED
+        setup=(*instead, *first, *conversion.lines, *_answers_at(runtime)),
+        commands=lines,
+        commands_class=UNLISTED,
     )
 
 
@@ -208,9 +213,9 @@ def _otherwise(runtime: RuntimeSpec, places: list[str], machine: Machine) -> tup
     """Comments on how else the runtime is had; () where nothing is known."""
     if is_built_from_source(machine, runtime):
         return ()
-    texts = runtime.install_otherwise
-    other = next((texts[key] for key in places if key in texts), None)
-    return tuple(f"# {line}" for line in (other or "").splitlines())
+    ways = runtime.install_otherwise
+    others = next((ways[key] for key in places if key in ways), ())
+    return tuple(f"# {line}" for line in others)
 
 
 def _places(judged: Judged, runtime: RuntimeSpec, machine: Machine) -> list[str]:
@@ -247,6 +252,28 @@ def _for_metal(judged: Judged, machine: Machine) -> tuple[str, ...]:
     line = more_for_metal(judged.needs, machine) if judged.needs is not None and is_partly else None
     why = "# until the next start of the Mac; without it a part runs on the CPU, more slowly"
     return () if line is None else (why, line)
+
+
+def _answers_at(runtime: RuntimeSpec) -> tuple[str, ...]:
+    """A comment on where the server that the line starts is found; () where it starts none."""
+    if runtime.service is None or not runtime.serves_api:
+        return ()
+    address = f"http://127.0.0.1:{runtime.service.port}"
+    return (f"# answers at {address}, OpenAI's API under {runtime.serves_api}",)
+
+
+def _numbered(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[str, ...]:
+    """A comment on which of unlike accelerators is meant, for programs number them each their own
+    way; () where they are alike.
+    """
+    cards = machine.accelerators or ()
+    if not (runtime.devices_listed and is_one_of_several(judged, machine)):
+        return ()
+    name = cards[devices_used(judged)[0]].name
+    is_alike = len({card.name for card in cards}) == 1
+    return (
+        () if is_alike else (f"# the number below is that of {name} in: {runtime.devices_listed}",)
+    )
 
 
 def _before(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from ..core.workload import Workload
 from ..machine.reader import Machine
 from ..needs.repack import KINDS, kind_of
 from ..verdict.question import asked_for_amounts
-from ..verdict.record import Judged, Question, Route, Verdict, found_for, judge
+from ..verdict.record import Judged, Question, Route, Verdict, answer_for, judge
 from ..verdict.speed import instruction_sets_for_layout
 from .together import Beside
 from .understood import Understood, of_name, question_of, understand
@@ -34,9 +34,7 @@ _MOST_EXPLAINED = 1_000
 # questions that are kept for entries that differ in amounts alone
 _MOST_ASKED = 4_096
 _OTHER_THAN_AMOUNTS = [
-    name
-    for name in Workload._fields
-    if name not in ("context_tokens", "min_tokens_per_second")
+    name for name in Workload._fields if name not in ("context_tokens", "min_tokens_per_second")
 ]
 
 
@@ -69,7 +67,7 @@ class FleetJudge:
         judged = judge(question, machine)
         route = self.routes([model], [question])(judged)
         return Verdict(
-            **found_for(question, judged, route), asked=understood.asked, machine=machine
+            **vars(answer_for(question, judged, route)), asked=understood.asked, machine=machine
         )
 
     def _meaning_of(self, model: Beside) -> Understood:

@@ -28,10 +28,9 @@ from ..catalogue.spec import ModelSpec
 from ..core import dates
 from ..core.workload import FLAGS, Workload
 from ..machine.reader import Machine
-from ..needs import is_cast
 from ..verdict.defaults import Asker
 from ..verdict.question import GENERATING
-from ..verdict.record import Judged, Question, Verdict, considered, found_for, judge
+from ..verdict.record import Judged, Question, Verdict, answer_for, considered, judge
 from .understood import Understood, question_of, understand
 
 
@@ -118,17 +117,15 @@ def answer(
         elsewhere = lies_elsewhere(catalogue, question, machine)
         notes += () if elsewhere is None else (elsewhere,)
     if question.chosen is not None:
-        # how long the examples are decides what is learned, and the type is not the published one
-        workload = question.workload
-        cast = is_cast(question.spec, question.runtime, workload.quantization or "")
-        is_told = workload.task == "finetune" or cast
-        (notes if is_told else fine_print).append(question.chosen)
+        # how long the examples are decides what is learned, so a shorter length is not fine print
+        is_trained = question.workload.task == "finetune"
+        (notes if is_trained else fine_print).append(question.chosen)
     if not understood.tag:
         fine_print += about_files(question, fits=judged.fits)
     if instead and (more := slots(catalogue, question, judged, to_type.commands)) is not None:
         (fine_print if tells_sequences(to_type.commands) else notes).append(more)
     verdict = Verdict(
-        **found_for(question, judged, judged.route(bool(offers))),
+        **vars(answer_for(question, judged, judged.route(bool(offers)))),
         asked=understood.asked,
         machine=machine,
         api_offers=offers,

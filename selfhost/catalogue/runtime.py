@@ -228,7 +228,10 @@ class RuntimeSpec(Record):
     mixture that accelerators do not hold it leaves experts in RAM instead of whole layers;
     `splits_layers` where part of the layers can be on an accelerator and the rest in RAM;
     `tensor_parallel_option` what is appended to the command where several accelerators compute
-    every layer together, with `{devices}`, empty where they take turns. `operations_share`: of the
+    every layer together, with `{devices}`, empty where they take turns; `one_device_option` what
+    keeps the model on the accelerator `{device}` alone where it would be spread over several that
+    are there, and `devices_listed` the command that numbers them; `serves_api` the path of OpenAI's
+    API where the command starts a server, at the port of `service`. `operations_share`: of the
     operations in llama.cpp's graph of a step, those that it launches on a GPU; it fuses the rest.
 
     Where the workload departs from the runtime's default, by ASKED_OF_RUNTIME: `options` are
@@ -330,7 +333,7 @@ class RuntimeSpec(Record):
     distributions: tuple[str, ...] = read_by(Table.strings, default=())
     install: Mapping[str, str] = read_by(texts, default={})
     install_first: Mapping[str, str] = read_by(texts, default={})
-    install_otherwise: Mapping[str, str] = read_by(texts, default={})
+    install_otherwise: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
     install_not_for: tuple[str, ...] = read_by(Table.strings, default=())
     install_with: Mapping[str, str] = read_by(texts, default={})
     split_mixture: str = read_by(Table.string, default="")
@@ -370,6 +373,9 @@ class RuntimeSpec(Record):
     splits_layers: bool = read_by(Table.boolean, default=False)
     leaves_experts: bool = read_by(Table.boolean, default=False)
     tensor_parallel_option: str = read_by(Table.string, default="")
+    one_device_option: str = read_by(Table.string, default="")
+    devices_listed: str = read_by(Table.string, default="")
+    serves_api: str = read_by(Table.string, default="")
     operations_share: float = read_by(Table.number, minimum=0.05, maximum=1, default=1.0)
     companions: tuple[str, ...] = read_by(Table.strings, choices=COMPANIONS, default=())
     kv_cache_types: tuple[str, ...] = read_by(Table.strings, choices=KV_CACHE_TYPES, default=())

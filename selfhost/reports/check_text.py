@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from ..catalogue.provider_names import provider_name
 from ..core import units
 from ..machine.record import AT_LEAST
-from ..verdict.findings import WIDE_PACE
+from ..verdict.findings import HOURS_SECONDS, WIDE_PACE
 from ..verdict.findings.memory import host_low
 from ..verdict.record import Alternative, Finding, OpenAlternative, Outcome, Room, Route, Verdict
 from .layout import Bar, Block, Column, Document, Span, Table
@@ -30,6 +30,7 @@ from .words import (
     reason_blocks,
     say,
     section,
+    takes_hours,
     tight_finding,
 )
 
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 _ROWS = ("memory", "accelerator", "disk", "speed")
 # what a row or a step of "To run it" says already
 _SAID_BY_ROW = ("memory-too-small", "memory-close", "disk-too-small", "accelerator-too-small",
-                "accelerator-tight", "speed-slow", "speed-too-slow")  # fmt: skip
+                "accelerator-tight", "speed-slow", "speed-too-slow", "speed-hours")  # fmt: skip
 _STEPS = ("runtime-not-installed", "weights-gated")
 _COMMERCIAL = {
     "yes": "allows commercial use",
@@ -174,6 +175,8 @@ def _wait_words(wait: SecondsRange) -> str:
 def _work_words(verdict: Verdict) -> str:
     """`about 12 minutes for an hour of audio`; empty where no such pace is told."""
     speed = verdict.speed if verdict.can_run else None
+    if verdict.can_run and takes_hours(verdict):
+        return _hours_words(verdict)
     if speed is None or speed.work is None:
         return ""
     work, of_what = speed.work, ""
@@ -188,6 +191,18 @@ def _work_words(verdict: Verdict) -> str:
     if units.is_telling(work.low, work.high):
         return f"about {likely}"
     return f"perhaps {likely} ({units.work_ends(work.low, work.high, speed.unit)}, a guess)"
+
+
+def _hours_words(verdict: Verdict) -> str:
+    """`each picture takes hours: use a GPU that holds the model, or an API`; how many hours stands
+    in the table.
+    """
+    finding, speed = verdict.finding("speed"), verdict.speed
+    remedy = f": {finding.remedy}" if finding is not None and finding.remedy else ""
+    if speed is None or speed.work is None:
+        return f"each {verdict.model.modality} takes hours to days{remedy}"
+    takes = "takes" if speed.work.low >= HOURS_SECONDS else "likely takes"
+    return f"each picture {takes} hours{remedy}"
 
 
 def _load_words(verdict: Verdict) -> str:
@@ -500,7 +515,7 @@ def _spare(verdict: Verdict) -> str:
     if room is None:
         return ""
     parts = [
-        f"{words} ({_CLOSED})" if name in room.not_now else words
+        _once_closed(words) if name in room.not_now else words
         for name, words in _spare_parts(verdict, room).items()
     ]
     if not parts:
@@ -508,6 +523,13 @@ def _spare(verdict: Verdict) -> str:
     placement = (verdict.needs.placement if verdict.needs is not None else None) or "host"
     listed = " or ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
     return f"Also fits{_PLACES[placement]}: {listed}."
+
+
+def _once_closed(words: str) -> str:
+    """In one pair of brackets that it takes other programs to be closed."""
+    if words.endswith(")"):
+        return f"{words[:-1]}, {_CLOSED})"
+    return f"{words} ({_CLOSED})"
 
 
 def _spare_parts(verdict: Verdict, room: Room) -> dict[str, str]:

@@ -507,13 +507,15 @@ def _stacked(
     indent: int,
 ) -> list[Line]:
     """Each row as a list: the first cell and those without a title on one line, under it the
-    others, each after its title.
+    others, each after its title. What a sign stands before is on its line.
     """
     lines: list[Line] = []
     step = min(2, room // 10)
     for row in cells:
         filled = [number for number in numbers if _size(row[number])]
         head = list(row[numbers[0]])
+        if _size(head) == 1 and len(filled) > 1:
+            head += [(" ", ""), *row[filled.pop(1)]]
         for number in filled:
             if number != numbers[0] and not titles[number]:
                 head.extend(

@@ -40,8 +40,7 @@ def _in_short(blocks: list[Block], machine: Machine) -> None:
         for label, cells in _short_rows(machine)
         for number, cell in enumerate(cells)
     ]
-    # the room that a narrow terminal has is the value's
-    blocks.append(Table(columns=(Column(), Column(cut=_LEAST_VALUE)), rows=tuple(rows)))
+    blocks.append(Table(columns=(Column(), Column(wrap=True)), rows=tuple(rows)))
     if machine.unread:
         section(blocks, "Not read")
     labels = {fact: label for label, fact, _ in _facts(machine)}
@@ -51,10 +50,6 @@ def _in_short(blocks: list[Block], machine: Machine) -> None:
     if len(machine.unread) > _FIRST_UNREAD:
         blocks.append(say(f"{len(machine.unread) - _FIRST_UNREAD} more: -v", indent=2))
     blocks += [BLANK, say("What runs on it: selfhost list · sources of each fact: -v")]
-
-
-# characters of a value that stay however narrow the terminal is
-_LEAST_VALUE = 16
 
 
 def _short_rows(machine: Machine) -> Iterator[tuple[str, list[str]]]:

@@ -142,7 +142,7 @@ def _least(blocks: list[Block], plan: Plan, least: Least, *, verbose: bool) -> N
         (Span(text=label), Span(text=figure, style="strong"), Span(text=why))
         for label, figure, why in rows
     )
-    why = Column(wrap=True) if verbose else Column(drop=1, cut=24)
+    why = Column(wrap=True, drop=0 if verbose else 1)
     blocks += [BLANK, Table(columns=(Column(), Column(), why), rows=cells)]
 
 

@@ -101,6 +101,8 @@ def answer_cell(answer: Answer, *, here: bool) -> Span:
         words = "RULED OUT"
     elif not answer.can_run:
         words = _words_of_a_no(answer) or words
+    elif takes_hours(answer):
+        words, style = "TAKES HOURS", Outcome.WARN
     elif is_slow(answer, answer.workload.min_tokens_per_second):
         words, style = "RUNS SLOWLY", Outcome.WARN
     elif may_be_slow(answer, answer.workload.min_tokens_per_second):
@@ -108,6 +110,12 @@ def answer_cell(answer: Answer, *, here: bool) -> Span:
     elif tight_finding(answer) is not None:
         words, style = "LIKELY RUNS", Outcome.WARN
     return Span(text=f"{sign} {words}", style=style)
+
+
+def takes_hours(answer: Answer) -> bool:
+    """One picture or video does."""
+    finding = answer.finding("speed")
+    return finding is not None and finding.code == "speed-hours"
 
 
 def _words_of_a_no(answer: Answer) -> str | None:

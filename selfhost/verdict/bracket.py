@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from ..catalogue.spec import ModelSpec, RuntimeSpec
+from ..catalogue.spec import Denoising, ModelSpec, RuntimeSpec
 from ..core.records import FrozenDict, Record
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.records import CpuNeed, MemoryNeed, Needs
 from . import findings as check
+from .compute import power_of
 from .findings import Finding, Outcome
 from .record import (
     Judged,
@@ -25,7 +26,7 @@ from .record import (
     runtime_asked,
     ways_held,
 )
-from .speed import LEAST_READ_BYTES
+from .speed import LEAST_READ_BYTES, Speed
 from .step import Step
 
 TYPE_CHECKING = False
@@ -34,8 +35,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     # what the findings of the model itself leave, the number of its program, then figures: of the
-    # memory (the most, the least, evictable), of the disk (to store, the largest file) and of a
-    # step (`_OF_STEP`), empty where nothing is found of that. None has to be judged whole
+    # memory (the most, the least, evictable), of the disk (to store, the largest file) and of the
+    # work: of text of a step (`_OF_STEP`), of pictures and vectors the operations of one. Empty
+    # where nothing is found of that. None has to be judged whole
     Sketch = tuple[int, int, tuple[float, ...], tuple[float, ...], tuple[float, ...]] | None
 
 # nothing rules it out, something that decides is not known, something rules it out
@@ -50,6 +52,7 @@ _OF_STEP = (
 class Program(Record):
     """What of a question the findings of its program follow from."""
 
+    modality: str
     workload: Workload
     speed_stated: bool
     runtime: RuntimeSpec | None
@@ -61,6 +64,7 @@ class Program(Record):
 def program_of(question: Question) -> Program:
     """That of a question."""
     return Program(
+        modality=question.spec.modality,
         workload=question.workload,
         speed_stated=question.speed_stated,
         runtime=question.runtime,
@@ -78,19 +82,40 @@ def sketch_of(question: Question, number: int) -> Sketch:
     wants_gpu = runtime is not None and runtime.wants_gpu(question.workload.quantization)
     if memory is None or needs.disk_bytes is None or wants_gpu:
         return None
-    of_step: tuple[float, ...] = ()
+    of_work: tuple[float, ...]
     if question.read_bytes is not None:
         step = question.step
         if step.weights_bytes < LEAST_READ_BYTES:
             return None
-        of_step = (*[getattr(step, name) for name in _OF_STEP], *step.operation_counts)
+        of_work = (*[getattr(step, name) for name in _OF_STEP], *step.operation_counts)
+    else:
+        of_work = _operations(question.spec)
     return (
         left,
         number,
         (memory.high_bytes, memory.low_bytes, memory.evictable_bytes),
         (needs.disk_bytes, needs.largest_file_bytes or 0),
-        of_step,
+        of_work,
     )
+
+
+def _operations(spec: ModelSpec) -> tuple[float, ...]:
+    """Of one picture or document; of what nothing counts none, and () of speech."""
+    architecture, parameters = spec.architecture, spec.parameters.active
+    if spec.modality == "image" and spec.denoising is not None:
+        from .pictures import picture_operations
+
+        return (picture_operations(spec.denoising),)
+    if spec.modality == "embedding" and architecture is not None and parameters is not None:
+        from .documents import tokens_and_operations
+
+        return (tokens_and_operations(architecture, parameters)[1],)
+    return () if spec.modality == "speech" else (0,)
+
+
+def tells_pace(sketch: Sketch) -> bool:
+    """Whether how fast the work goes follows from it."""
+    return sketch is not None and bool(sketch[-1])
 
 
 def may_bracket(machine: Machine, workload: Workload) -> bool:
@@ -114,7 +139,7 @@ def outlook(
     slow: set[str] = set()
     for own, members in alike.values():
         checks = _Checks(own, machine, is_slow)
-        for column, judged in enumerate((checks.memory, checks.disk, checks.step)):
+        for column, judged in enumerate((checks.memory, checks.disk, checks.work)):
             figures = {
                 id: each[column]
                 for id, each in members.items()
@@ -142,14 +167,17 @@ def _left_and_alike(
         if sketch is None:
             continue
         about, number, *figures_of_parts = sketch
-        memory, _, step = figures_of_parts
+        memory, _, work = figures_of_parts
         own = program(number)
         if number not in of_program:
             of_program[number] = _left_by(_of_program(own, machine))
         left[id] = max(about, of_program[number])
         if left[id] != FAILS and memory:
-            wanted = own.workload.min_tokens_per_second if step else None
-            key = (own.runtime and own.runtime.id, wanted, bool(step))
+            of_text = len(work) >= len(_OF_STEP)
+            wanted = own.workload.min_tokens_per_second if of_text else None
+            # the time of other work depends on the type that is computed in
+            kind = None if of_text else (own.modality, own.workload.quantization, len(work))
+            key = (own.runtime and own.runtime.id, wanted, kind)
             alike.setdefault(key, (own, {}))[1][id] = figures_of_parts
     return left, alike
 
@@ -161,6 +189,7 @@ class _Checks:
         self, program: Program, machine: Machine, is_slow: Callable[[Judged, float | None], bool]
     ) -> None:
         self._machine, self._is_slow = machine, is_slow
+        self._modality = program.modality
         self._wanted = program.workload.min_tokens_per_second
         self._question = Question(
             # of a model whose layers are not asked for
@@ -182,8 +211,43 @@ class _Checks:
         finding = disk_finding(self._question, _needs_of((0, 0, 0), figures), self._machine)
         return _left_by([finding]), False
 
-    def step(self, figures: Sequence[float]) -> tuple[int, bool]:
-        """Of `Sketch`'s figures of a step, with whether that is too slow."""
+    def work(self, figures: Sequence[float]) -> tuple[int, bool]:
+        """Of `Sketch`'s figures of the work, with whether that is too slow."""
+        return self._step(figures) if len(figures) >= len(_OF_STEP) else self._other(*figures)
+
+    def _other(self, operations: float) -> tuple[int, bool]:
+        """Of work that is no text: its pace decides nothing."""
+        from .documents import UNIT, documents_a_second
+        from .pictures import pace_of_pictures
+
+        machine, workload, runtime = self._machine, self._question.workload, self._question.runtime
+        kind = workload.quantization or ""
+        if self._modality in check.MADE:
+            finding = check.made_on_processor_check(self._modality)
+        elif not operations:
+            return RUNS, False
+        else:
+            power = power_of(machine, _needs_of((0, 0, 0), (0, 0)), runtime, kind)
+            if self._modality == "image":
+                one = Denoising(
+                    steps=1, passes=1, step_operations=int(operations), decode_operations=0
+                )
+                speed = pace_of_pictures(
+                    machine,
+                    power,
+                    one,
+                    pixels=None,
+                    quantization=kind,
+                    runtime=runtime,
+                    offload=None,
+                )
+            else:
+                pace = None if power is None else documents_a_second(power, operations)
+                speed = Speed(work=pace, unit=UNIT, how="")
+            finding = check.work_check(speed, offload=None, on_processor=True)
+        return RUNS, self._is_slow(Judged(findings=(finding,), needs=None, speed=None), None)
+
+    def _step(self, figures: Sequence[float]) -> tuple[int, bool]:
         named = dict(zip(_OF_STEP, figures, strict=False))
         counts = tuple(figures[len(_OF_STEP) :])
         step = Step.partly({**named, "operation_counts": counts, **_NO_STEP})

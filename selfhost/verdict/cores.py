@@ -41,7 +41,8 @@ def _together(machine: Machine) -> float:
     count = machine.cpu_cores_physical or machine.cpu_cores_usable or 1
     series = named_processor(machine)
     sockets = 1 if series is None else sockets_of(machine, series)
-    return min(1.0, (_SCALE_WELL / count) ** _FALL) / sockets
+    together: float = (_SCALE_WELL / count) ** _FALL
+    return min(1.0, together) / sockets
 
 
 def _may_have_threads_for_cores(machine: Machine) -> bool:

@@ -34,22 +34,30 @@ def pace_of_documents(
         return _unpaced("the shape of the model is not known")
     if power is None:
         return _unpaced("nothing tells how fast what it runs on computes")
-    tokens = min(DOCUMENT_TOKENS, architecture.context_tokens or DOCUMENT_TOKENS)
-    operations = document_operations(architecture, parameters, tokens)
-    shares = _PROCESSOR_SHARES if power.device is None else GPU_SHARES
-    launched = _launched_seconds(machine, power, architecture)
-    low, likely, high = inverse(
-        added(power.seconds(operations, shares), (launched, launched, launched))
-    )
+    tokens, operations = tokens_and_operations(architecture, parameters)
     how = (
         f"on {power.how}; documents of {tokens} tokens, {operations / 1e9:,.0f} × 10^9 operations"
         " each; shorter ones go faster in proportion"
     )
     return Speed(
-        work=PaceRange(low=low, likely=likely, high=high),
+        work=documents_a_second(power, operations, _launched_seconds(machine, power, architecture)),
         unit=UNIT,
         how=how,
     )
+
+
+def documents_a_second(power: Power, operations: float, launched_seconds: float = 0) -> PaceRange:
+    """Of documents that take so many operations each, launched in so many seconds."""
+    shares = _PROCESSOR_SHARES if power.device is None else GPU_SHARES
+    launched = (launched_seconds, launched_seconds, launched_seconds)
+    low, likely, high = inverse(added(power.seconds(operations, shares), launched))
+    return PaceRange(low=low, likely=likely, high=high)
+
+
+def tokens_and_operations(architecture: Architecture, parameters: int) -> tuple[int, float]:
+    """How long a document is, and what it takes."""
+    tokens = min(DOCUMENT_TOKENS, architecture.context_tokens or DOCUMENT_TOKENS)
+    return tokens, document_operations(architecture, parameters, tokens)
 
 
 def document_operations(architecture: Architecture, parameters: int, tokens: int) -> float:

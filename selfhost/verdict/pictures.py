@@ -69,9 +69,7 @@ def pace_of_pictures(
         return _unpaced("the arithmetic of one step is not known")
     if power is None:
         return _unpaced("nothing tells how fast what it runs on computes")
-    operations = float(
-        denoising.steps * denoising.passes * denoising.step_operations + denoising.decode_operations
-    )
+    operations = picture_operations(denoising)
     on_gpu = power.device is not None
     computing = product(
         power.seconds(
@@ -104,6 +102,12 @@ def pace_of_pictures(
 def _longer(quantization: str) -> Range:
     """As many times as long as with 16 bits, on a GPU; on a processor the type is in the share."""
     return _UNPACKED if quantization in BASE_TYPES else _LONGER.get(quantization, _SAME)
+
+
+def picture_operations(denoising: Denoising) -> float:
+    """Of all steps, and of turning what they made into a picture."""
+    steps = denoising.steps * denoising.passes * denoising.step_operations
+    return float(steps + denoising.decode_operations)
 
 
 def _gpu_shares(device: Accelerator) -> Range:

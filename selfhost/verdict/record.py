@@ -38,22 +38,11 @@ from .step import Step
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any, TypedDict
+    from typing import Any
 
     from ..needs.parts import Companions
     from ..needs.tensors import ArchitectureRow
     from .costs import MonthlyCost
-
-    class Found(TypedDict):
-        """The fields of an `Answer`, which those of a `Verdict` begin with."""
-
-        model: ModelSpec
-        workload: Workload
-        route: Route
-        needs: Needs | None
-        speed: Speed | None
-        findings: tuple[Finding, ...]
-        here: Here | None
 
 
 __all__ = [
@@ -71,8 +60,8 @@ __all__ = [
     "Size",
     "Speed",
     "Verdict",
+    "answer_for",
     "exit_code",
-    "found_for",
     "judge",
     "place",
 ]
@@ -281,19 +270,6 @@ class Judged(Record):
         return Route.UNKNOWN if self.unknown else Route.LOCAL
 
 
-def found_for(question: Question, judged: Judged, route: Route) -> Found:
-    """The fields of an `Answer` or `Verdict`: what was found for that question."""
-    return {
-        "model": question.spec,
-        "workload": question.workload,
-        "route": route,
-        "needs": judged.needs,
-        "speed": judged.speed,
-        "findings": judged.findings,
-        "here": question.here,
-    }
-
-
 class Answer(Record):
     """What was found for one model on one machine, and nothing beyond: of the whole catalogue
     `list` prints these.
@@ -366,6 +342,19 @@ class Answer(Record):
             place = _PLACES.get(self.needs.placement or "", "memory")
             parts.append(f"{units.binary(memory.high_bytes)} of {place}")
         return f"<{type(self)._kind.__name__} {self.model.id}: {', '.join(parts)}>"
+
+
+def answer_for(question: Question, judged: Judged, route: Route) -> Answer:
+    """What was found for that question."""
+    return Answer(
+        model=question.spec,
+        workload=question.workload,
+        route=route,
+        needs=judged.needs,
+        speed=judged.speed,
+        findings=judged.findings,
+        here=question.here,
+    )
 
 
 _PLACES = {"host": "RAM", "accelerator": "GPU memory", "split": "GPU memory and RAM"}

@@ -104,7 +104,7 @@ def pace_of_speech(
     known.
     """
     if architecture is None or architecture.audio is None or parameter_bytes is None:
-        return _unpaced("the shape of its encoder is not known")
+        return _unpaced("what it computes for a second of sound is not known")
     if power is None:
         return _unpaced("nothing tells how fast what it runs on computes")
     audio = architecture.audio

@@ -370,3 +370,34 @@ def test_a_tag_that_only_ollama_has_is_run_by_ollama_alone(gpu: str) -> None:
     assert not any(word in line for line in lines for word in ("llama.cpp", "hf ", "convert")), (
         lines
     )
+
+
+def test_one_gpu_of_several_is_named_in_the_line() -> None:
+    """llama.cpp spreads the layers over all that it sees, and the answer was of one (docs/multi-gpu.md). Of unlike ones it says by whose
+    numbers; on one, and where two are needed, the line is as short as ever."""
+    asked = Workload(runtime="llama.cpp", quantization="Q4_K_M")
+    lines = {
+        gpus: check("qwen2.5-14b", asked, machine=machine_named(gpus))
+        for gpus in ("2x RTX 3090", "RTX 3090", "2x RTX 3060 8gb", "RTX 3060 + RTX 3090")
+    }
+    (alike,) = lines["2x RTX 3090"].commands
+    assert alike.endswith(" -sm none -mg 0")
+    assert not any("--list-devices" in line for line in lines["2x RTX 3090"].setup)
+    for gpus in ("RTX 3090", "2x RTX 3060 8gb"):
+        assert "-mg" not in lines[gpus].commands[0]
+    unlike = lines["RTX 3060 + RTX 3090"]
+    assert unlike.commands[0].endswith(" -sm none -mg 1")
+    (note,) = (line for line in unlike.setup if "--list-devices" in line)
+    assert "RTX 3090" in note
+
+
+def test_each_way_to_get_a_program_is_a_line() -> None:
+    """Folded, two comments in one line read as one address."""
+    verdict = check(
+        "qwen2.5-7b",
+        Workload(runtime="llama.cpp"),
+        machine=machine("desktop-rtx3060-12gb"),
+    )
+    ways = [line for line in verdict.setup if "https://" in line or "docker run" in line]
+    assert len(ways) == 2
+    assert all(line.startswith("# ") and line.count("# ") == 1 for line in ways)

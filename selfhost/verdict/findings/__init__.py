@@ -24,12 +24,14 @@ from .openness import OPEN_PURPOSES, open_for, open_purposes, openness_check, wo
 from .record import CHECKS, CODES, Finding, Outcome
 from .runtime import runtime_check
 from .speed import (
+    HOURS_SECONDS,
     MADE,
     WIDE_PACE,
     made_by_parts_check,
     made_on_accelerator_check,
     made_on_processor_check,
     speed_check,
+    takes_long,
     work_check,
 )
 from .weights import kept_elsewhere, weights_check
@@ -38,6 +40,7 @@ __all__ = [
     "CHECKS",
     "CODES",
     "OPEN_PURPOSES",
+    "HOURS_SECONDS",
     "MADE",
     "WIDE_PACE",
     "Finding",
@@ -68,6 +71,7 @@ __all__ = [
     "runtime_check",
     "speed_check",
     "stored_in_memory",
+    "takes_long",
     "weights_check",
     "work_check",
     "worst_of",

@@ -122,6 +122,7 @@ CODES: Mapping[str, str] = {
     "speed-slow": "below reading speed, or perhaps below the minimum",
     "speed-assumed": "fast enough if the assumed memory bandwidth or core count is right",
     "speed-picture": "a picture takes minutes to hours on a CPU, or longer by parts on a GPU",
+    "speed-hours": "a picture likely takes an hour or more, or a video is made without a GPU",
     "speed-not-known": "the speed cannot be estimated, and no minimum was stated",
     "speed-no-basis": "the speed cannot be estimated, and a minimum was stated",
     "speed-close": "the stated minimum is above the likely speed and within the range",

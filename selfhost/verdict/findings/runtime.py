@@ -200,7 +200,7 @@ def _not_installed(machine: Machine, runtime: RuntimeSpec) -> Finding:
     remedy = f"run `{line}`" if line else None
     places = {f"{machine.system}-{gpu.vendor}" for gpu in machine.accelerators or ()}
     if len(places) == 1 and (place := places.pop()) in runtime.install_not_for:
-        remedy = runtime.install_otherwise.get(place, remedy)
+        remedy = next(iter(runtime.install_otherwise.get(place, ())), remedy)
     no_package = ""
     if is_built_from_source(machine, runtime):
         outcome = Outcome.WARN
