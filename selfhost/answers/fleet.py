@@ -147,7 +147,7 @@ class FleetJudge:
 
         of_kind: dict[str, Question] = {}
         of_files: dict[Any, Question] = {}
-        asked = []
+        questions = []
         for machine, kind in zip(machines, self._kinds_of(machines), strict=True):
             if kind not in of_kind:
                 # of a machine without models only this decides what is asked
@@ -162,16 +162,16 @@ class FleetJudge:
                     own = question_on(machine)
                     of_files[key] = question if own.here is None else own
                 question = of_files[key]
-            asked.append(question)
-        return asked
+            questions.append(question)
+        return questions
 
     def _kinds_of(self, machines: Sequence[Machine]) -> list[str]:
         """How each machine's processor has the weights laid out, by the names of `needs.repack`."""
         # the same objects as before compare in no time
-        asked = tuple(machines)
-        if self._layouts[0] != asked:
-            kinds = [kind_of(instruction_sets_for_layout(machine)) for machine in asked]
-            self._layouts = asked, kinds
+        in_order = tuple(machines)
+        if self._layouts[0] != in_order:
+            kinds = [kind_of(instruction_sets_for_layout(machine)) for machine in in_order]
+            self._layouts = in_order, kinds
         return self._layouts[1]
 
     def routes(

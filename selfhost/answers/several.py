@@ -87,13 +87,13 @@ def ranking(answers: Sequence[Answer], machine: Machine, listing: Listing) -> Ra
 
 
 def _ranked(answer: Answer, why: str | None) -> Ranked:
-    needs, asked = answer.needs, answer.workload
+    needs, workload = answer.needs, answer.workload
     return Ranked(
         model=answer.model,
         route=answer.route,
-        quantization=asked.quantization,
-        runtime=asked.runtime,
-        context_tokens=asked.context_tokens,
+        quantization=workload.quantization,
+        runtime=workload.runtime,
+        context_tokens=workload.context_tokens,
         memory_high_bytes=needs.memory.high_bytes if needs and needs.memory else None,
         download_bytes=needs.download_bytes if needs else None,
         decode_tokens_per_second=answer.speed.decode if answer.speed else None,

@@ -140,7 +140,7 @@ def of_name(
     """What a name means. Raises `UnknownModelError`, which says why and what is near unless
     `explains` is False.
     """
-    resolved, asked = resolve(typed, catalogue, explains=explains), workload
+    resolved, stated = resolve(typed, catalogue, explains=explains), workload
     quantization, notes = resolved.quantization, resolved.notes
     loaded = _loaded_by_tag(typed, workload, catalogue) if quantization is None else None
     if loaded is not None:
@@ -162,8 +162,8 @@ def of_name(
     plain = catalogue.spec(resolved.spec_id)
     spec = _with_typed_files(plain, resolved, catalogue)
     otherwise = None
-    if resolved.runtime is not None and asked.runtime is None and asked.quantization is None:
-        otherwise = Understood(spec=plain, asked=typed, workload=asked, notes=resolved.notes)
+    if resolved.runtime is not None and stated.runtime is None and stated.quantization is None:
+        otherwise = Understood(spec=plain, asked=typed, workload=stated, notes=resolved.notes)
     return Understood(
         spec=spec, asked=typed, workload=workload, notes=notes, tag=tag, otherwise=otherwise
     )

@@ -321,7 +321,7 @@ class Asked:
         if self._question.strength is None:
             return list(numbers)
         unknown: list[int] = []
-        known: list[tuple[Strength, int]] = []
+        ranked: list[tuple[Strength, int]] = []
         for number in numbers:
             try:
                 strength = self._weakest_of(kinds[number], None)
@@ -330,13 +330,13 @@ class Asked:
             if strength is None:
                 unknown.append(number)
             else:
-                known.append((strength, number))
-        known.sort()
-        order, parts = unknown, [(0, len(known))]
+                ranked.append((strength, number))
+        ranked.sort()
+        order, parts = unknown, [(0, len(ranked))]
         for start, stop in parts:
             if start < stop:
                 middle = (start + stop) // 2
-                order.append(known[middle][1])
+                order.append(ranked[middle][1])
                 parts += [(start, middle), (middle + 1, stop)]
         return order
 

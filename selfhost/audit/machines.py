@@ -290,18 +290,18 @@ class _Gathering:
                 line, machine = self._first
                 self._first = None
                 self._add(file, line, machine.replace(name=f"{stem}:{line or 1}"), faults)
-            made = self._machine_of(entry, file, faults)
-            if made is None:
+            machine_read = self._machine_of(entry, file, faults)
+            if machine_read is None:
                 continue
-            self.has_unnamed = self.has_unnamed or made.name == _UNNAMED
-            if made.name != _UNNAMED:
-                self._add(file, entry.line, made, faults, entry.text, entry.place)
+            self.has_unnamed = self.has_unnamed or machine_read.name == _UNNAMED
+            if machine_read.name != _UNNAMED:
+                self._add(file, entry.line, machine_read, faults, entry.text, entry.place)
             elif count == 1:
-                self._first = (None if entry.place else entry.line), made
+                self._first = (None if entry.place else entry.line), machine_read
             else:
                 # items of a list may stand in one line
                 number = count if entry.place else entry.line or count
-                named = made.replace(name=f"{stem}:{number}")
+                named = machine_read.replace(name=f"{stem}:{number}")
                 self._add(file, entry.line, named, faults)
         if self._first is not None:
             line, machine = self._first

@@ -164,7 +164,7 @@ def _is_one(own: str, wanted: str) -> bool:
 _Version = tuple[tuple[int, str], ...]
 
 
-def _read(one: str) -> tuple[str, _Version, bool]:
+def _read(expression: str) -> tuple[str, _Version, bool]:
     """The family of a license, its version, and whether any later version may be taken in its
     place.
 
@@ -172,7 +172,7 @@ def _read(one: str) -> tuple[str, _Version, bool]:
     same name, and the same words after the number, with a higher number. A license without a
     version has no later one.
     """
-    license_id, _, exception = one.partition(" with ")
+    license_id, _, exception = expression.partition(" with ")
     later = license_id.endswith(("+", "-or-later"))
     plain = license_id.removesuffix("+").removesuffix("-or-later").removesuffix("-only")
     # what a LicenseRef calls a version is its author's business

@@ -136,11 +136,11 @@ def _still_other(offer: Offer, into: float, out: float | None) -> tuple[OtherPri
     )
 
 
-def _differ(one: float | None, other: float | None) -> bool:
+def _differ(first: float | None, other: float | None) -> bool:
     return (
-        one is not None
+        first is not None
         and other is not None
-        and abs(one - other) > MOST_DIFFERENCE * max(one, other)
+        and abs(first - other) > MOST_DIFFERENCE * max(first, other)
     )
 
 

@@ -100,18 +100,18 @@ def with_notes(
     standard error is often thrown away. Of several it is told among how their names were
     understood.
     """
-    told = options.notes
+    notes = options.notes
     count = sum(map(len, by_machine))
-    if not told or not count:
+    if not notes or not count:
         return [list(part) for part in by_machine]
     options.notes = ()
     if count == 1:
         return [
-            [verdict.replace(notes=(*verdict.notes, *told)) for verdict in part]
+            [verdict.replace(notes=(*verdict.notes, *notes)) for verdict in part]
             for part in by_machine
         ]
     return [
-        [verdict.replace(understood_as=(*verdict.understood_as, *told)) for verdict in part]
+        [verdict.replace(understood_as=(*verdict.understood_as, *notes)) for verdict in part]
         for part in by_machine
     ]
 

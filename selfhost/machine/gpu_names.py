@@ -180,7 +180,7 @@ def _parts(text: str) -> Iterator[_Typed]:
         raise UnknownGpuError(f"{_shown(text)!r} is no GPU's name", remedy=_EXAMPLES)
     for part in _BETWEEN.split(text):
         part = _counted(part)
-        counted = next((found for way in _COUNTS if (found := way.fullmatch(part.strip()))), None)
+        counted = next((match for way in _COUNTS if (match := way.fullmatch(part.strip()))), None)
         name, count = (counted["name"], int(counted["count"])) if counted else (part, 1)
         sizes = {float(size) for size in _SIZE.findall(name)}
         words = _words(_SIZE.sub(" ", name))
@@ -263,8 +263,8 @@ def _namesakes(words: frozenset[str]) -> list[gpus.Card]:
     return cards if len(cards) > 1 else []
 
 
-def _laptop(found: re.Match[str]) -> str:
-    return f"{found[1]} laptop" if found[2].lower() == "m" else found[0]
+def _laptop(match: re.Match[str]) -> str:
+    return f"{match[1]} laptop" if match[2].lower() == "m" else match[0]
 
 
 def _means(words: frozenset[str], card: gpus.Card) -> bool:

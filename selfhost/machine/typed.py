@@ -103,9 +103,9 @@ def _gib(number: str, unit: str) -> float:
     return float(number) * (_GIB_OF_TB if unit.lower() == "t" else 1.0)
 
 
-def _not_a_disk(found: re.Match[str]) -> str:
+def _not_a_disk(match: re.Match[str]) -> str:
     """The sizes around the words for a disk, but for the larger, which is the disk's."""
-    before, after = ((found[at], found[at + 1]) if found[at] is not None else None for at in (1, 3))
+    before, after = ((match[at], match[at + 1]) if match[at] is not None else None for at in (1, 3))
     sizes = [size for size in (before, after) if size is not None]
     largest = max(sizes, key=lambda size: _gib(*size), default=None)
     if largest is not None and _gib(*largest) >= _LEAST_DISK_GIB:

@@ -429,11 +429,11 @@ def _doubled(key: str, line: int | None) -> Unreadable:
     return Unreadable(f'has "{shown(key[:60])}" twice in one object', "keep one", line=line)
 
 
-def _entry(line: int | None, told: RecordOrFault, place: str = "") -> Entry:
-    line, place = told.line or line, told.place or place
-    if told.fault is None:
-        return Entry(line, told.record, place=place or None)
-    return Entry(line, None, Unreadable(told.fault, told.remedy), place=place or None)
+def _entry(line: int | None, answer: RecordOrFault, place: str = "") -> Entry:
+    line, place = answer.line or line, answer.place or place
+    if answer.fault is None:
+        return Entry(line, answer.record, place=place or None)
+    return Entry(line, None, Unreadable(answer.fault, answer.remedy), place=place or None)
 
 
 # of one document; more than machines.MAX_FAULTY, beyond which its file is refused whole

@@ -137,13 +137,13 @@ def cache_bytes(host: Host) -> int | None:
         return None
     last: dict[str, tuple[int, int]] = {}
     # those that share a cache which was read already: a server has hundreds
-    told: set[int] = set()
+    cpus_counted: set[int] = set()
     for cpu in sorted(host.affinity() or ()):
-        cache = None if cpu in told else _last_level(host, cpu)
+        cache = None if cpu in cpus_counted else _last_level(host, cpu)
         if cache is not None:
             level, size_bytes, shared = cache
             last[shared] = level, size_bytes
-            told |= parse_list(shared) or frozenset()
+            cpus_counted |= parse_list(shared) or frozenset()
     if not last:
         return None
     top = max(level for level, _ in last.values())
