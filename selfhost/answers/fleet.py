@@ -34,9 +34,7 @@ _MOST_EXPLAINED = 1_000
 # questions that are kept for entries that differ in amounts alone
 _MOST_ASKED = 4_096
 _OTHER_THAN_AMOUNTS = [
-    name
-    for name in Workload._fields
-    if name not in ("context_tokens", "min_tokens_per_second")
+    name for name in Workload._fields if name not in ("context_tokens", "min_tokens_per_second")
 ]
 
 

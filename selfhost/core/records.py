@@ -293,16 +293,21 @@ def _rebuild(kind: type[Record], values: dict[str, Any]) -> Record:
     return kind(**values)
 
 
+# what a cache takes for the same only where it is one object
+_SAME = (Record, dict)
+
+
 def remembered(most: int) -> Callable[[Make], Make]:
-    """As `lru_cache`, of at most `most` calls, for functions of records. Records are the same only
-    where they are one object: to hash a large one takes longer than most of what is made of it.
+    """As `lru_cache`, of at most `most` calls, for functions of records. Records and dicts are the
+    same only where they are one object: to hash a large one takes longer than most of what is made
+    of it.
     """
 
     def decorate(make: Any) -> Any:
         kept: dict[tuple[Any, ...], tuple[Any, tuple[Any, ...]]] = {}
 
         def call(*arguments: Any) -> Any:
-            key = tuple([id(each) if isinstance(each, Record) else each for each in arguments])
+            key = tuple([id(each) if isinstance(each, _SAME) else each for each in arguments])
             entry = kept.get(key)
             if entry is None:
                 if len(kept) >= most:
