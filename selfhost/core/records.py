@@ -262,6 +262,10 @@ class Record(metaclass=_RecordType):
             {name: getattr(self, name) for name in type(self)._fields},
         )
 
+    def all_but(self, names: tuple[str, ...]) -> tuple[Any, ...]:
+        """The values of the other fields, in the order of the class."""
+        return tuple([getattr(self, name) for name in type(self)._fields if name not in names])
+
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed; of a record that is known in part no more is asked
         for.
