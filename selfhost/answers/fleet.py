@@ -33,9 +33,6 @@ def _wishes(workload: Workload) -> object:
 _MOST_EXPLAINED = 1_000
 # questions that are kept for entries that differ in amounts alone
 _MOST_ASKED = 4_096
-_OTHER_THAN_AMOUNTS = [
-    name for name in Workload._fields if name not in ("context_tokens", "min_tokens_per_second")
-]
 
 
 class FleetJudge:
@@ -97,7 +94,7 @@ class FleetJudge:
         """
         workload = understood.workload
         context, pace = workload.context_tokens, workload.min_tokens_per_second
-        others = tuple([getattr(workload, name) for name in _OTHER_THAN_AMOUNTS])
+        others = workload.all_but(("context_tokens", "min_tokens_per_second"))
         key = understood.spec.id, understood.asked, context is None, pace is None, others
         earlier = self._asked.get(key)
         if earlier is not None and earlier[0] is machine:

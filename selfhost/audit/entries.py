@@ -263,10 +263,10 @@ class Place:
 
     def workload(self, wanted: Wanted) -> Workload:
         """As `Policy.workload`."""
-        asked = wanted.asked
-        if asked.memory_basis == self._memory_basis:
-            return asked
-        return asked.replace(memory_basis=self._memory_basis)
+        workload = wanted.asked
+        if workload.memory_basis == self._memory_basis:
+            return workload
+        return workload.replace(memory_basis=self._memory_basis)
 
     def selects(self, selectors: Sequence[Selector]) -> bool | None:
         """As `Policy.selects`."""

@@ -113,7 +113,7 @@ class _Judging:
     def rows_on(self, number: int, machine: Machine) -> tuple[Row, ...]:
         """The rows of one machine, in the order of the policy's models; `number` counts from 0."""
         place = Place(self._policy, machine)
-        asked: list[tuple[Wanted, object]] = []
+        entries: list[tuple[Wanted, object]] = []
         # entries may differ in severity or in machines alone
         questions: dict[object, Asked] = {}
         for wanted in self._policy.models:
@@ -127,11 +127,11 @@ class _Judging:
                 workload = place.workload(wanted)
                 key = wanted.name, wanted.members, wanted.require_runtime, workload
                 questions.setdefault(key, (wanted, workload))
-            asked.append((wanted, key))
+            entries.append((wanted, key))
         verdicts = self._verdicts(number, machine, questions)
         rows: list[Row] = []
         exceptions = self._exceptions.at(machine, place)
-        for wanted, key in asked:
+        for wanted, key in entries:
             verdict = verdicts.get(key)
             if verdict is None:
                 rows.append(unplaced_row(self._policy, wanted, machine))

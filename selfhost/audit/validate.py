@@ -72,12 +72,9 @@ def _kind(wanted: Wanted) -> object:
     """What entries share that differ in amounts alone; members of a `[[together]]` have none of
     their own.
     """
-    asked = wanted.asked
-    return (
-        wanted.name,
-        wanted.members,
-        asked.replace(**{name: None if getattr(asked, name) is None else 1 for name in _AMOUNTS}),
-    )
+    workload = wanted.asked
+    stated = tuple([getattr(workload, name) is not None for name in _AMOUNTS])
+    return wanted.name, wanted.members, stated, workload.all_but(_AMOUNTS)
 
 
 def _extremes(alike: Sequence[Wanted]) -> list[Wanted]:

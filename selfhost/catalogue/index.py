@@ -305,7 +305,8 @@ class Catalogue:
         Each maps a kind of name, then a name as `canonical` writes it, to the id of its spec;
         several ids are joined by `/`.
         """
-        return tuple(folder.names() for folder in self._folders)
+        # asked for several times a name
+        return tuple([folder.names() for folder in self._folders])
 
     def spellings(self) -> tuple[str, ...]:
         """Every id and alias as its spec writes it, sorted."""

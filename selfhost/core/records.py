@@ -262,6 +262,10 @@ class Record(metaclass=_RecordType):
             {name: getattr(self, name) for name in type(self)._fields},
         )
 
+    def all_but(self, names: tuple[str, ...]) -> tuple[Any, ...]:
+        """The values of the other fields, in the order of the class."""
+        return tuple([getattr(self, name) for name in type(self)._fields if name not in names])
+
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed; of a record that is known in part no more is asked
         for.
@@ -293,16 +297,21 @@ def _rebuild(kind: type[Record], values: dict[str, Any]) -> Record:
     return kind(**values)
 
 
+# what a cache takes for the same only where it is one object
+_SAME = (Record, dict)
+
+
 def remembered(most: int) -> Callable[[Make], Make]:
-    """As `lru_cache`, of at most `most` calls, for functions of records. Records are the same only
-    where they are one object: to hash a large one takes longer than most of what is made of it.
+    """As `lru_cache`, of at most `most` calls, for functions of records. Records and dicts are the
+    same only where they are one object: to hash a large one takes longer than most of what is made
+    of it.
     """
 
     def decorate(make: Any) -> Any:
         kept: dict[tuple[Any, ...], tuple[Any, tuple[Any, ...]]] = {}
 
         def call(*arguments: Any) -> Any:
-            key = tuple([id(each) if isinstance(each, Record) else each for each in arguments])
+            key = tuple([id(each) if isinstance(each, _SAME) else each for each in arguments])
             entry = kept.get(key)
             if entry is None:
                 if len(kept) >= most:

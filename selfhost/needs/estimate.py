@@ -11,7 +11,7 @@ from functools import lru_cache
 from ..catalogue.quantization_names import MLX_QUANTIZATIONS, canonical_packed, mlx_scheme
 from ..catalogue.spec import CTRANSLATE2_TYPES, PACKED, Architecture, ModelSpec, RuntimeSpec
 from ..core import units
-from ..core.records import Unread
+from ..core.records import Unread, remembered
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
 from .cache import why_not_known
 from .llamacpp import files as gguf_files
@@ -625,6 +625,7 @@ def _read_of_tensors(architecture: Architecture, tensors: Iterable[Stored]) -> d
 # ------------------------------------------------------------------ parts of the answer
 
 
+@remembered(512)
 def _subject(
     spec: ModelSpec, architectures: Mapping[str, Any], format: str = "gguf", runtime: str = ""
 ) -> Subject:
