@@ -9,7 +9,7 @@ a package from a compiled copy.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from ..core.errors import Problem, SpecError
@@ -91,11 +91,14 @@ def offers_of(path: str, model_id: str, *, today: str) -> tuple[Offer, ...]:
 # a list with needs asks for the same stand-ins again and again
 @lru_cache(maxsize=4096)
 def _offers_of(path: str, changed: int, size: int, model_id: str, today: str) -> tuple[Offer, ...]:
-    lines, days, places = _parsed(path, changed, size)
-    number = places.get(b'{"model": "%s"' % model_id.encode("utf-8", "replace"))
-    if number is None:
+    content, days = _parsed(path, changed, size)
+    # of two lines of one model the first counts
+    place = content.find(b'\n{"model": "%s",' % model_id.encode("utf-8", "replace")) + 1
+    if not place:
         return ()
-    row = _object(path, number, lines[number - 1])
+    number = content.count(b"\n", 0, place) + 1
+    end = content.find(b"\n", place)
+    row = _object(path, number, content[place : end if end > 0 else None])
     items = row.get("offers")
     if row.get("model") != model_id or not isinstance(items, list):
         raise _damaged(path, number, 'is not {"model": …, "offers": […]}')
@@ -168,7 +171,7 @@ def end_days(path: str) -> tuple[str, ...]:
     """The days on which some offer of the file at `path` ends, sorted. Raises `SpecError` for a
     damaged line.
     """
-    lines = _parsed(path, *_state(path))[0]
+    lines = _parsed(path, *_state(path))[0].split(b"\n")
     days = {
         item.get("ends")
         for number, line in enumerate(lines[1:], 2)
@@ -276,12 +279,12 @@ def _counted_providers(path: str, changed: int, size: int) -> Mapping[str, int]:
     import re
 
     named = re.compile(rb'"provider": "([^"]+)"')
-    lines, _, places = _parsed(path, changed, size)
+    content, _ = _parsed(path, changed, size)
     start = b'{"model": "'
     return {
-        begins[len(start) : -1].decode(): len(set(named.findall(lines[number - 1])))
-        for begins, number in places.items()
-        if begins.startswith(start)
+        _beginning(line)[len(start) : -1].decode(): len(set(named.findall(line)))
+        for line in reversed(content.split(b"\n")[1:])
+        if line.startswith(start)
     }
 
 
@@ -324,17 +327,10 @@ def _state(path: str) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=2)
-def _parsed(
-    path: str, _changed: int, _size: int
-) -> tuple[Sequence[bytes], Mapping[str, str], Mapping[bytes, int]]:
-    """The lines, the days of the sources, and by how it begins, up to the first comma, the
-    number of each model's line.
-    """
+def _parsed(path: str, _changed: int, _size: int) -> tuple[bytes, Mapping[str, str]]:
+    """The content, and the days of the sources."""
     content = _read(path)
-    lines = content.split(b"\n")
-    # of two lines of one model the first counts
-    places = {_beginning(lines[number - 1]): number for number in range(len(lines), 1, -1)}
-    return lines, _days(path, lines[0]), places
+    return content, _days(path, content.partition(b"\n")[0])
 
 
 def _read(path: str) -> bytes:

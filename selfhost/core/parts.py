@@ -105,15 +105,19 @@ def joined(
 
 def _dumped(value: Any, *, frozen: bool) -> bytes:
     """As the marshal of every version of Python reads it. It writes down who else holds an
-    object as well, so that it gets a copy.
+    object as well, so that it gets a copy that nobody does.
     """
     import json
     from marshal import dumps
+    from sys import intern
 
-    def freeze(part: Any) -> Any:
+    def copied(part: Any) -> Any:
         if isinstance(part, dict):
-            return {key: freeze(own) for key, own in part.items()}
-        return tuple([freeze(own) for own in part]) if isinstance(part, list) else part
+            return {copied(key): copied(own) for key, own in part.items()}
+        if isinstance(part, list):
+            parts = [copied(own) for own in part]
+            return tuple(parts) if frozen else parts
+        # Python has one object of each letter, which is interned or not by who used it before
+        return intern(part) if isinstance(part, str) and len(part) < 2 else part
 
-    copy = json.loads(json.dumps(value))
-    return dumps(freeze(copy) if frozen else copy, 4)
+    return dumps(copied(json.loads(json.dumps(value))), 4)

@@ -642,20 +642,18 @@ def _runtime(
     if not formats and spec.quantized is not None:
         formats = (spec.quantized.format,)
     names = dict.fromkeys((*spec.runtimes, *RUNTIMES_BY_MODALITY[spec.modality]))
-    usual = [catalogue.runtime(name) for name in names]
-    loading = [runtime for runtime in usual if need.why_not_loaded(spec, runtime) is None]
-    first = loading[0] if loading else usual[0]
-    if not formats:
-        return first
     # files in a format of their own go before what the modality usually runs in
-    packed = (
-        runtime
-        for runtime in map(catalogue.runtime, PACKED_RUNTIMES)
-        if need.why_not_loaded(spec, runtime) is None
-    )
-    return next(
-        (runtime for runtime in (*loading, *packed) if set(formats) & set(runtime.formats)), first
-    )
+    every = dict.fromkeys((*names, *(PACKED_RUNTIMES if formats else ())))
+    first: RuntimeSpec | None = None
+    for name in every:
+        runtime = catalogue.runtime(name)
+        if need.why_not_loaded(spec, runtime) is not None:
+            continue
+        if not formats or set(formats) & set(runtime.formats):
+            return runtime
+        if first is None and name in names:
+            first = runtime
+    return first or catalogue.runtime(next(iter(names)))
 
 
 def _named_runtime(typed: str, catalogue: Catalogue) -> RuntimeSpec:
