@@ -162,7 +162,7 @@ def _form(words: tuple[str, ...], written: str, account: str, is_tag: bool) -> F
     narrow = [name for name in types.values() if name and name not in _WIDE]
     if len(words) == 1 and words[0] in _SHORT and not account:
         meant = _SHORT[words[0]]
-        note = f"{written} is taken as {meant}, which most load."
+        note = f"{written} is read as {meant}, which most load."
         return Form(written=written, quantization=meant, notes=(note,))
     if narrow and (narrow[0] != "MXFP4" or not _others(types)):
         is_qat = "qat" in kinds and narrow[0] == "Q4_0"
