@@ -9,6 +9,7 @@ from ..catalogue.index import Catalogue, spec_in
 from ..catalogue.names import Resolution, is_path, resolve
 from ..catalogue.published import PublishedFiles
 from ..catalogue.spec import SIZE_OF, ModelSpec
+from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.reader import Machine
@@ -21,8 +22,8 @@ from ..verdict.record import Question
 
 class Understood(Record):
     """What the caller named: the spec, how it was written, the workload with what the name
-    itself says, sentences about it. `otherwise`: the same without the program that the name
-    implies; None where it implies none.
+    itself says, sentences about it. `otherwise`: the same without the program and the
+    quantization that the name implies; None where it implies neither.
     """
 
     spec: ModelSpec
@@ -57,18 +58,40 @@ def understand(
     `SpecError` for a faulty file.
     """
     understood = _as_named(catalogue, model, workload)
-    otherwise, name = understood.otherwise, understood.workload.runtime
-    if machine is None or otherwise is None or name is None:
+    otherwise = understood.otherwise
+    if machine is None or otherwise is None:
         return understood
-    runtime = catalogue.runtime(name)
-    if runtime_check(machine, runtime, loads=None).code != "runtime-no-build":
-        return understood
-    why = (
+    why = _why_not_built(catalogue, understood, machine) or _why_not_in_it(
+        catalogue, understood, machine
+    )
+    return understood if why is None else otherwise.replace(notes=(*otherwise.notes, why))
+
+
+def _why_not_built(catalogue: Catalogue, understood: Understood, machine: Machine) -> str | None:
+    """Why the program that a name implies is not judged; None where it is, or none is implied."""
+    name = understood.workload.runtime
+    runtime = None if name is None else catalogue.runtime(name)
+    if runtime is None or runtime_check(machine, runtime, loads=None).code != "runtime-no-build":
+        return None
+    return (
         f"{understood.asked} is a name of files for {runtime.name}, which is not judged for"
         f" {machine.system or 'this system'}. This answer is for other files of the model:"
         f" --runtime {runtime.id} judges those."
     )
-    return otherwise.replace(notes=(*otherwise.notes, why))
+
+
+def _why_not_in_it(catalogue: Catalogue, understood: Understood, machine: Machine) -> str | None:
+    """Why the model is not judged in the quantization that a name states; None where it is."""
+    try:
+        question_of(catalogue, understood, machine)
+    except WorkloadError as error:
+        about = [problem for problem in error.problems if problem.key == "quantization"]
+        if len(about) == len(error.problems):
+            return (
+                f"{understood.asked}: {about[0].message}. This answer is for other files of the"
+                " model."
+            )
+    return None
 
 
 def _as_named(
@@ -162,7 +185,8 @@ def of_name(
     plain = catalogue.spec(resolved.spec_id)
     spec = _with_typed_files(plain, resolved, catalogue)
     otherwise = None
-    if resolved.runtime is not None and stated.runtime is None and stated.quantization is None:
+    implies = resolved.runtime or resolved.quantization
+    if implies and stated.runtime is None and stated.quantization is None:
         otherwise = Understood(spec=plain, asked=typed, workload=stated, notes=resolved.notes)
     return Understood(
         spec=spec, asked=typed, workload=workload, notes=notes, tag=tag, otherwise=otherwise

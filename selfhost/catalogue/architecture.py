@@ -45,6 +45,7 @@ ROW_FLAGS = (
     "token_types",
     "positions",
     "pooler",
+    "output_in_gguf",
 )
 ROPE_FACTORS = ("freqs", "long_short")
 GATES = ("split", "fused", "none")

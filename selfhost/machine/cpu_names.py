@@ -19,7 +19,7 @@ from .typed import memory_gib, typed, without_sizes
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
 _MOST_LETTERS = 120
@@ -78,17 +78,23 @@ def machine_with(text: str, *, class_is_enough: bool = False) -> Described | Non
 
 
 def _has_number(name: str, around: cpus.ProcessorClass) -> bool:
-    """Whether it has a number beside the words that tell its class: `i5` alone has none."""
-    others = words_of(name) - around.words
-    return any(any(map(str.isdecimal, word)) for word in others)
+    """Whether it has a number beside the words that tell its class, or as one of them: `i5` alone
+    has none, `n305` has.
+    """
+    words = words_of(name)
+    others = any(any(map(str.isdecimal, word)) for word in words - around.words)
+    return others or _most_digits(words) > 1
+
+
+def _most_digits(words: Iterable[str]) -> int:
+    return max((sum(map(str.isdecimal, word)) for word in words), default=0)
 
 
 def names_a_class_alone(text: str) -> bool:
     """Whether the text has a word that tells a processor's class, and nothing that tells which."""
     name = without_sizes(typed(text[: 2 * _MOST_LETTERS]).names)
     around = cpus.class_of(name)
-    numbers = (sum(map(str.isdecimal, word)) for word in words_of(name))
-    return around is not None and max(numbers, default=0) < 2
+    return around is not None and _most_digits(words_of(name)) < 2
 
 
 def _note(text: str, series: cpus.Processor | None, gib: float, is_stated: bool) -> str:

@@ -17,7 +17,7 @@ from .record import Machine
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
 _ANY_CASE = re.IGNORECASE | re.ASCII
 _STICKS = re.compile(
-    r"(?<![\w.])(?P<count>\d)\s*[x×*]\s*(?P<size>\d+)\s*gi?b(?=\s*(?:of )?(?:lp)?(?:ddr|ram))",
+    r"(?<![\w.])(?P<count>\d{1,2})\s*[x×*]\s*(?P<size>\d+)\s*gi?b(?=\s*(?:of )?(?:lp)?(?:ddr|ram))",
     re.IGNORECASE,
 )
 # 3600, 2133 and 6400 are rates; 3090 and 4070 GPUs
@@ -201,11 +201,12 @@ def _series_of(machine: Machine) -> cpus.Processor | None:
 
 def _rate_of(ram: StatedRam, channels: _Channels) -> int | None:
     """The rate that is stated, of servers no more than the processor takes; else of the kind the
-    one nearest to what is usual. None where the processor takes no such memory.
+    one nearest to what is usual, the slowest where only the class is known. None where the
+    processor takes no such memory.
     """
     kind = None if ram.kind is None else _rates_of_kind().get(ram.kind)
     if channels.mts is None:
-        return ram.mts or (None if kind is None else kind[1])
+        return ram.mts or (None if kind is None else kind[0])
     slowest, usual, fastest = channels.mts
     if ram.mts is not None and channels.is_server:
         return min(ram.mts, fastest)

@@ -64,6 +64,7 @@ class ArchitectureRow(Row):
     embedding_norm: bool = False
     narrow_tables: bool = False
     wide_qat_table: bool = False
+    output_in_gguf: bool = False
     projection_bias: bool = False
     rope_factors: str = ""
     layer_scale: bool = False
@@ -433,9 +434,11 @@ class _Builder:
         return self.architecture.vocabulary_gguf or tokens if self.gguf else tokens
 
     def output(self, table: int) -> None:
-        """The output matrix; a tied one may have a bias of its own. `table`: its width."""
+        """The output matrix; a tied one may have a bias of its own, or be written into GGUF files
+        beside the table. `table`: its width.
+        """
         row = self.row
-        if not self.architecture.tied_embeddings:
+        if not self.architecture.tied_embeddings or (self.gguf and row.output_in_gguf):
             rows = row.spoken_vocabulary or self.vocabulary
             self.add("output", table, rows, bias=row.output_bias)
         elif row.output_bias:

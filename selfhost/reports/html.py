@@ -100,7 +100,7 @@ def catalogue_page(
             f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>"
             for name, value in (
                 *_facts(machine, asked, dates),
-                *(("taken so", note) for note in notes),
+                *(("read as", note) for note in notes),
             )
         ),
         "legend": "\n".join(

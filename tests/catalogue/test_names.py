@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from helpers.each import each
 from helpers.paths import TESTS
+from selfhost.api import check
 from selfhost.catalogue import names
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.names import CONVERTERS, complete, id_of, is_path, resolve
@@ -1141,3 +1142,17 @@ def test_a_kind_that_is_not_covered_is_named() -> None:
     with pytest.raises(UnknownModelError) as caught:
         resolve("chronos-hermes-13b", CATALOGUE)
     assert "time series" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "word"),
+    [
+        ("llama3.2-vision:11b-instruct-q4_K_M", "Q4_K_M"),
+        ("cpatonn/GLM-4.5-Air-AWQ-4bit", "AutoAWQ"),
+    ],
+)
+def test_a_form_that_is_not_judged_leaves_the_model_judged(typed: str, word: str) -> None:
+    """The person typed a name, no --quant: an error on that option answers nothing."""
+    verdict = check(typed, machine="desktop-rtx4090-24gb")
+    assert verdict.needs is not None
+    assert any(word in note and "other files" in note for note in verdict.understood_as)

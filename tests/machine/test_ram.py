@@ -21,6 +21,7 @@ PLAIN = "memory_bandwidth_bytes_per_second"
         ("xeon 4 channel ddr4", "ddr4", None, 4, None),
         ("5600g dual channel", None, None, 2, None),
         ("i5-12400 2x16gb ddr4 3600 cl16", "ddr4", 3600, None, 2),
+        ("epyc 9354 12x32gb ddr5-4800", "ddr5", 4800, None, 12),
         # no rates: GPUs, and their own memory
         ("i5-12400 32gb ddr5 3090", "ddr5", None, None, None),
         ("rtx 3090 24gb gddr6x", None, None, None, None),
@@ -48,6 +49,8 @@ def test_what_is_read_of_a_description(
         ("i5-12400 32gb ddr4", 2, 3200),
         # of a class alone what is said counts, of clients two
         ("xeon 64gb octa-channel ddr5-4800", 8, 4800),
+        # ark.intel.com: Core i3-N305, one channel, DDR5-4800
+        ("n305 32gb ddr5", 1, 4800),
         ("ryzen rtx 3090 64gb ddr4-3600", 2, 3600),
         ("rtx 3090 64gb ddr4-3600 dual channel", 2, 3600),
     ],

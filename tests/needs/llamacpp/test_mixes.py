@@ -94,3 +94,21 @@ def test_a_mix_is_judged_as_a_guess_with_its_source() -> None:
     weights = next(term for term in verdict.needs.memory.terms if term.name == "weights")
     assert weights.low_bytes < weights.bytes < weights.high_bytes
     assert "published UD- files" in weights.source
+
+
+@pytest.mark.parametrize(
+    ("id", "published"),
+    [
+        # josh/ollama-models-nix@b962467: the manifests of exaone3.5:2.4b and exaone-deep:2.4b
+        ("exaone-3.5-2.4b-instruct", 1_644_918_560),
+        ("exaone-deep-2.4b", 1_644_918_944),
+    ],
+)
+def test_an_output_matrix_beside_the_table_is_counted_in_every_type(
+    id: str, published: int
+) -> None:
+    """The rule alone gives the published file, so that types without a listing are right, too."""
+    spec = CATALOGUE.spec(id).replace(files=())
+    size = weights_bytes(spec, "gguf", "Q4_K_M", CATALOGUE.common("architectures"))
+    assert isinstance(size, SizedWeights)
+    assert abs(size.bytes / published - 1) < 0.001
