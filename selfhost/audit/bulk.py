@@ -251,20 +251,15 @@ class Bulk:
         """The places of entries whose models may take the same, so that what is found of one is at
         hand for the next; the largest first.
         """
+        judge = self._judge
         by_likeness: dict[object, list[list[int]]] = {}
-        for place in sorted(range(len(entries)), key=lambda place: self._likeness(entries[place])):
-            families = by_likeness.setdefault(self._likeness(entries[place]), [[]])
+        likeness = [judge.likeness(asked_by(wanted, wanted.asked)[0]) for wanted in entries]
+        for place in sorted(range(len(entries)), key=likeness.__getitem__, reverse=True):
+            families = by_likeness.setdefault(likeness[place], [[]])
             if len(families[-1]) >= _MOST_IN_FAMILY:
                 families.append([])
             families[-1].append(place)
         return [family for families in by_likeness.values() for family in families]
-
-    def _likeness(self, wanted: Wanted) -> tuple[int, str]:
-        try:
-            parameters, modality = self._judge.likeness(asked_by(wanted, wanted.asked)[0])
-        except SelfhostError:
-            return 0, ""
-        return -parameters, modality
 
     def _questions(
         self, models: Sequence[Beside], bits: int
