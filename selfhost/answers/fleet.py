@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from ..advice.api_route import meets, offers_for
 from ..catalogue.index import Catalogue
 from ..catalogue.names import is_path
-from ..core.errors import UnknownModelError
+from ..core.errors import SelfhostError, UnknownModelError
 from ..core.workload import Workload
 from ..machine.reader import Machine
 from ..needs.repack import KINDS, kind_of
@@ -108,10 +108,15 @@ class FleetJudge:
         return question
 
     def likeness(self, model: Beside) -> tuple[int, str]:
-        """Models with the same may well take the same: their parameters and modality. Raises as
-        `check`.
+        """Models with the same may well take the same: their parameters and modality; 0 and "" of
+        what is no name of a model.
         """
-        spec = self._meaning_of(model).spec
+        if not isinstance(model.model, str) or is_path(model.model):
+            return 0, ""
+        try:
+            spec = of_name(self._catalogue, model.model, model.workload, explains=False).spec
+        except SelfhostError:
+            return 0, ""
         return spec.parameters.total or 0, spec.modality
 
     def questions(

@@ -251,20 +251,15 @@ class Bulk:
         """The places of entries whose models may take the same, so that what is found of one is at
         hand for the next; the largest first.
         """
+        judge = self._judge
         by_likeness: dict[object, list[list[int]]] = {}
-        for place in sorted(range(len(entries)), key=lambda place: self._likeness(entries[place])):
-            families = by_likeness.setdefault(self._likeness(entries[place]), [[]])
+        likeness = [judge.likeness(asked_by(wanted, wanted.asked)[0]) for wanted in entries]
+        for place in sorted(range(len(entries)), key=likeness.__getitem__, reverse=True):
+            families = by_likeness.setdefault(likeness[place], [[]])
             if len(families[-1]) >= _MOST_IN_FAMILY:
                 families.append([])
             families[-1].append(place)
         return [family for families in by_likeness.values() for family in families]
-
-    def _likeness(self, wanted: Wanted) -> tuple[int, str]:
-        try:
-            parameters, modality = self._judge.likeness(asked_by(wanted, wanted.asked)[0])
-        except SelfhostError:
-            return 0, ""
-        return -parameters, modality
 
     def _questions(
         self, models: Sequence[Beside], bits: int
@@ -327,21 +322,24 @@ class Bulk:
         """
         is_of_all = part.key is not None and part.accelerators is None
         meant = self.population.all if is_of_all else self._meant(part, bits)
-        key = (part.key, meant)
-        by_signature = None if part.key is None else self._by_key.get(key)
+        if part.key is None:
+            return self._found_by(part, meant)
+        key = part.key, meant
+        by_signature = self._by_key.pop(key, None)
         if by_signature is None:
-            layers = None
-            if part.layered is not None:
-                limits = None if part.free_limits is None else part.free_limits()
-                layers = Layers(part.layered, limits)
-            by_signature = found_by(
-                self.population, part.find, meant, deciding=self._deciding, layers=layers
-            )
-            if part.key is not None:
-                if len(self._by_key) >= _MOST_KEPT:
-                    del self._by_key[next(iter(self._by_key))]
-                self._by_key[key] = by_signature
+            by_signature = self._found_by(part, meant)
+            if len(self._by_key) >= _MOST_KEPT:
+                del self._by_key[next(iter(self._by_key))]
+        # the last that was asked for stands last
+        self._by_key[key] = by_signature
         return by_signature
+
+    def _found_by(self, part: Part, bits: int) -> dict[Signature, SameFindings]:
+        layers = None
+        if part.layered is not None:
+            limits = None if part.free_limits is None else part.free_limits()
+            layers = Layers(part.layered, limits)
+        return found_by(self.population, part.find, bits, deciding=self._deciding, layers=layers)
 
 
 def _union(sets: Iterator[int]) -> int:

@@ -150,7 +150,7 @@ SPLITTING = (
     "aws-g4dn.12xlarge", "laptop-rtx4060-16gb", "github-windows-4-core-gpu", "mac-mini-m4-pro-24gb",
     "desktop-ryzen-5600-16gb", "gcp-e2-standard-4",
 )  # fmt: skip
-# dense, experts, too large for most, a stated pace, planning, other work
+# dense, experts, too large for most and two that take the same, a stated pace, planning, other work
 SPLIT_MODELS = """
 schema = 1
 [[class]]
@@ -164,6 +164,10 @@ name = "mixtral-8x7b"
 min_tokens_per_second = 9
 [[model]]
 name = "llama-3.3-70b"
+[[model]]
+name = "hermes-4-70b"
+[[model]]
+name = "deepseek-r1-distill-llama-70b"
 [[model]]
 name = "olmo-3.1-32b-instruct"
 machines = ["label:site=s[0-2]"]
@@ -186,7 +190,7 @@ expires = 2027-01-01
 
 def splitting_fleet(count: int) -> str:
     """Machines that differ in what is free of their accelerators and of the RAM, and in its
-    bandwidth; of some the limit or the bandwidth was not read, or the limit is below the total.
+    bandwidth; of some the memory, its limit or its bandwidth was not read, or the limit is below the total.
     """
     rng = random.Random(11)
     known = [load(name).machine.to_json() for name in SPLITTING]
@@ -213,6 +217,9 @@ def splitting_fleet(count: int) -> str:
         if rng.random() < 0.6:
             usual = record["memory_bandwidth_bytes_per_second"] or 40 * 10**9
             record["memory_bandwidth_bytes_per_second"] = int(usual * rng.uniform(0.3, 1.3))
+        if rng.random() < 0.15:
+            sizes = ("memory_total_bytes", "memory_limit_bytes", "memory_available_bytes")
+            record.update(dict.fromkeys(sizes))
         lines.append(json.dumps(record))
     return "\n".join(lines)
 
