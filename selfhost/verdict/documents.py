@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from ..catalogue.spec import Architecture
 from ..machine.gpus import capability_by_name, generation_of, has_hbm, pace_of
-from .compute import Power
+from ..machine.record import Machine
+from .compute import Power, shares_on_cores
 from .ranges import added, inverse
 from .speed import PaceRange, Speed
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from ..catalogue.runtime import RuntimeSpec
 
 UNIT = "documents_per_second"
 DOCUMENT_TOKENS = 512
@@ -14,15 +20,18 @@ DOCUMENT_TOKENS = 512
 # 30 and 40 (`prompt_tflops` of the table); encoders are smaller, and no public figure of them
 # states the length of its documents. The slow end and the likely share are guesses
 GPU_SHARES = (0.12, 0.45, 0.9)
-# of what a processor computes on prompts: from what PyTorch reaches on pictures in 32 bits
-# (`compute.PROCESSOR_SHARES`) to what llama.cpp does in 16 (`speed.PROMPT_SHARES`)
-_PROCESSOR_SHARES = (0.3, 0.55, 0.9)
 # operations of a layer, launched one by one
 _OPERATIONS = 17
 
 
 def pace_of_documents(
-    power: Power | None, architecture: Architecture | None, parameters: int | None
+    machine: Machine,
+    power: Power | None,
+    architecture: Architecture | None,
+    parameters: int | None,
+    *,
+    quantization: str,
+    runtime: RuntimeSpec | None,
 ) -> Speed:
     """Documents of 512 tokens a second, one after the other."""
     if architecture is None or parameters is None:
@@ -31,7 +40,8 @@ def pace_of_documents(
         return _unpaced("nothing tells how fast what it runs on computes")
     tokens = min(DOCUMENT_TOKENS, architecture.context_tokens or DOCUMENT_TOKENS)
     operations = document_operations(architecture, parameters, tokens)
-    shares = _PROCESSOR_SHARES if power.device is None else GPU_SHARES
+    on_cores = power.device is None
+    shares = shares_on_cores(machine, runtime, quantization) if on_cores else GPU_SHARES
     launched = _launched_seconds(power, architecture)
     low, likely, high = inverse(
         added(power.seconds(operations, shares), (launched, launched, launched))
