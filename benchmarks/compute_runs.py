@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from math import exp, log
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -22,6 +24,8 @@ from selfhost.verdict.ranges import inverse, product
 from selfhost.verdict.speech import encoder_operations
 
 PUBLIC = Path(__file__).parents[1] / "tests" / "truth" / "compute.json"
+# fewer do not tell how far they lie apart
+_LEAST_LEFT_OUT = 4
 # since then whisper.cpp has the products that it has now
 _CURRENT_ENCODER = "2023"
 # of speed.json: its build is older than the layout of Q4_K for processors with the dot product
@@ -49,6 +53,72 @@ class Run(NamedTuple):
 def all_runs() -> list[Run]:
     """Every run, by kind of work."""
     return [*_prompts(), *_encodes(), *_audio(), *_pictures()]
+
+
+def print_tables(*, with_devices: bool) -> None:
+    """One line a kind of work and core; then each kind with every device left out in turn.
+
+    Left out: the range is moved by the median of the other devices with such a core, of three or
+    more, else of all others; the device counts as inside where half of its runs are.
+    """
+    runs = all_runs()
+    print(f"\ncompute.json and prompts of speed.json: {len(runs)} runs bound by compute")
+    print(f"{'':34} {'core':8} runs devices  error  inside  high/low  seen/likely")
+    for work in dict.fromkeys(run.work for run in runs):
+        of_work = [run for run in runs if run.work == work]
+        for core in sorted({run.core for run in of_work}):
+            of_core = [run for run in of_work if run.core == core]
+            _line(work, core, of_core)
+            for device in sorted({run.device for run in of_core}) if with_devices else ():
+                _line("  " + device, "", [run for run in of_core if run.device == device])
+        _line(work, "all", of_work)
+    print("\neach device left out: the others of its core, else of that work, move the range")
+    print(f"{'':34} devices  error  inside  high/low")
+    for work in dict.fromkeys(run.work for run in runs):
+        _left_out(work, [run for run in runs if run.work == work])
+
+
+def _line(name: str, core: str, runs: list[Run]) -> None:
+    error = median(abs(run.likely / run.seen - 1) for run in runs)
+    inside = sum(run.is_inside for run in runs) / len(runs)
+    width = median(run.high / run.low for run in runs)
+    bias = median(run.seen / run.likely for run in runs)
+    devices = len({run.device for run in runs})
+    print(
+        f"{name[:34]:34} {core:8} {len(runs):4} {devices:7}  {error:5.0%}  {inside:6.0%}"
+        f"  {width:8.2f}  {bias:11.2f}"
+        f"{'  one device' if devices == 1 and not name.startswith(' ') else ''}"
+    )
+
+
+def _left_out(work: str, runs: list[Run]) -> None:
+    devices = list(dict.fromkeys(run.device for run in runs))
+    if len(devices) < _LEAST_LEFT_OUT:
+        print(f"{work[:34]:34} {len(devices):7}  too few to leave one out")
+        return
+    errors, inside, widths = [], 0, []
+    for device in devices:
+        own = [run for run in runs if run.device == device]
+        others = [run for run in runs if run.device != device]
+        alike = [run for run in others if run.core == own[0].core]
+        enough = len({run.device for run in alike}) + 1 >= _LEAST_LEFT_OUT
+        moved = exp(_middle(alike if enough else others))
+        errors.append(median(abs(run.likely * moved / run.seen - 1) for run in own))
+        held = sum(run.low * moved <= run.seen <= run.high * moved for run in own)
+        inside += 2 * held >= len(own)
+        widths.append(median(run.high / run.low for run in own))
+    print(
+        f"{work[:34]:34} {len(devices):7}  {median(errors):5.0%}"
+        f"  {inside / len(devices):6.0%}  {median(widths):8.2f}"
+    )
+
+
+def _middle(runs: list[Run]) -> float:
+    """The median of the devices' medians of what was seen beside the likely figure, as logarithm."""
+    return median(
+        median(log(run.seen / run.likely) for run in runs if run.device == device)
+        for device in dict.fromkeys(run.device for run in runs)
+    )
 
 
 def truth() -> Any:

@@ -1,10 +1,11 @@
-"""How far predicted decoding speeds are from published ones: error, share inside the range, width.
+"""How far predicted speeds are from published ones: error, share inside the range, width.
 
     python benchmarks/speed_residuals.py             # one line a class of devices
     python benchmarks/speed_residuals.py --devices   # and one a device; shares of processors anew
     python benchmarks/speed_residuals.py --misses    # and each run outside its range
 
-The runs are those of tests/truth/speed_public.json and tests/truth/speed.json. Each is asked of
+The runs are those of tests/truth/speed_public.json and tests/truth/speed.json, which decode, and
+those of `compute_runs`, which are bound by compute. Each is asked of
 `selfhost.check` as a user would ask it, on a machine of that device.
 
 A run that at one token a step would read a tenth more than its device's memory gives takes several tokens a
@@ -26,6 +27,8 @@ from statistics import median
 from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from compute_runs import print_tables
 
 import test_speed as earlier
 from selfhost import Machine, Workload, check
@@ -83,6 +86,7 @@ def main() -> int:
                     )
     if options.devices:
         _processors_left_out()
+    print_tables(with_devices=options.devices)
     return 0
 
 
@@ -138,26 +142,32 @@ def _processors_left_out() -> None:
 
 # fewer do not tell how far they lie apart
 _LEAST_DEVICES = 3
-# of a standard normal, and of its absolute value: the 95th percentile and the median
+
+
+# of a standard normal the 95th percentile, and of its absolute value the median
 _Z, _MEDIAN_OF_NORMAL = 1.645, 0.6745
 
 
-def _fitted(runs: list[Share], devices: list[str]) -> tuple[float, float, float]:
-    """The median of the devices, and ends that hold the next device in 9 of 10 cases if their
-    logarithms are normal but for outliers: Student's t by Fisher's expansion, the spread by the
-    median deviation.
+def _next_of_ten(logarithms: list[float]) -> tuple[float, float, float]:
+    """The median, and ends that hold the next one in nine of ten cases if they are normal but for
+    outliers: Student's t by Fisher's expansion, the spread by the median deviation.
     """
-    reached = [
-        log(median(run.reached for run in runs if run.device == device)) for device in devices
-    ]
-    middle = median(reached)
-    spread = median(abs(each - middle) for each in reached) / _MEDIAN_OF_NORMAL
-    freedom = max(1, len(reached) - 1)
+    middle = median(logarithms)
+    spread = median(abs(each - middle) for each in logarithms) / _MEDIAN_OF_NORMAL
+    freedom = max(1, len(logarithms) - 1)
     student = (
         _Z + (_Z**3 + _Z) / (4 * freedom) + (5 * _Z**5 + 16 * _Z**3 + 3 * _Z) / (96 * freedom**2)
     )
-    away = student * spread * (1 + 1 / len(reached)) ** 0.5
-    return exp(middle - away), exp(middle), exp(middle + away)
+    away = student * spread * (1 + 1 / len(logarithms)) ** 0.5
+    return middle - away, middle, middle + away
+
+
+def _fitted(runs: list[Share], devices: list[str]) -> tuple[float, float, float]:
+    """The median of the devices, and ends that hold the next device in 9 of 10 cases."""
+    low, likely, high = _next_of_ten(
+        [log(median(run.reached for run in runs if run.device == device)) for device in devices]
+    )
+    return exp(low), exp(likely), exp(high)
 
 
 def _shares() -> dict[str, list[Share]]:

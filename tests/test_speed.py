@@ -288,7 +288,7 @@ def by_name(run: dict[str, Any]) -> bool:
 
 def of_an_older_layout(run: dict[str, Any]) -> bool:
     """A prompt on a build before Q4_K was laid out for ARM's dot product (ggml-org/llama.cpp#17494)."""
-    return bool(run["kind"] == "prompt" and run["machine"] == "radxa-dragon-Q6A")
+    return (run["kind"], run["machine"]) == ("prompt", "radxa-dragon-Q6A")
 
 
 @each(

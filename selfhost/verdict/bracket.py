@@ -217,7 +217,7 @@ class _Checks:
 
     def _other(self, operations: float) -> tuple[int, bool]:
         """Of work that is no text: its pace decides nothing."""
-        from .documents import UNIT, documents_a_second
+        from .documents import UNIT, documents_a_second, shares_of_documents
         from .pictures import pace_of_pictures
 
         machine, workload, runtime = self._machine, self._question.workload, self._question.runtime
@@ -242,7 +242,10 @@ class _Checks:
                     offload=None,
                 )
             else:
-                pace = None if power is None else documents_a_second(power, operations)
+                pace = None
+                if power is not None:
+                    shares = shares_of_documents(machine, power, runtime, kind)
+                    pace = documents_a_second(power, operations, shares)
                 speed = Speed(work=pace, unit=UNIT, how="")
             finding = check.work_check(speed, offload=None, on_processor=True)
         return RUNS, self._is_slow(Judged(findings=(finding,), needs=None, speed=None), None)

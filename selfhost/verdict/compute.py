@@ -18,6 +18,7 @@ from .cores import core_rate, has_wide_vectors
 from .graphics import device_bandwidth
 from .processor import chip_of, is_guest, on_apple_gpu, threads_of
 from .ranges import Range, inverse, product
+from .speed import MEASURED, PROMPT_SHARES
 
 TYPE_CHECKING = False
 
@@ -43,16 +44,23 @@ _OF_ROWS: Mapping[str, tuple[float, float]] = {
 }  # fmt: skip
 _OF_OTHER_ROWS = (0.29, 0.36)
 _ROWS_ENDS = (0.66, 1.0, 1.35)
+# of prompts by type (`speed.PROMPT_SHARES`), matrices of encoders, which are smaller: a guess
+_BLOCKS_ENDS = (0.65, 0.9, 1.1)
 
 
 def shares_on_cores(machine: Machine, runtime: RuntimeSpec | None, quantization: str) -> Range:
     """Of what a processor computes on prompts, what a program reaches with weights of that type."""
-    if runtime is None or not runtime.multiplies_rows:
+    if runtime is None or not (runtime.multiplies_rows or runtime.computes_with == MEASURED):
         return PROCESSOR_SHARES
-    name = next((name for name in _OF_ROWS if quantization.startswith(name)), "")
-    wide, narrow = _OF_ROWS.get(name, _OF_OTHER_ROWS)
+    table, others, ends = (
+        (_OF_ROWS, _OF_OTHER_ROWS, _ROWS_ENDS)
+        if runtime.multiplies_rows
+        else (PROMPT_SHARES, PROMPT_SHARES["F16"], _BLOCKS_ENDS)
+    )
+    name = next((name for name in table if quantization.startswith(name)), "")
+    wide, narrow = table.get(name, others)
     share = wide if has_wide_vectors(machine) else narrow
-    low, likely, high = (end * share for end in _ROWS_ENDS)
+    low, likely, high = (end * share for end in ends)
     return low, likely, high
 
 

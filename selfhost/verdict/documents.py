@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from ..catalogue.spec import Architecture
 from ..machine.record import Machine
-from .compute import Power
+from .compute import Power, shares_on_cores
 from .graphics import pace_of_device
 from .processor import apple_chip_in
-from .ranges import added, inverse
+from .ranges import Range, added, inverse
 from .speed import PaceRange, Speed
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from ..catalogue.runtime import RuntimeSpec
 
 UNIT = "documents_per_second"
 DOCUMENT_TOKENS = 512
@@ -16,9 +21,6 @@ DOCUMENT_TOKENS = 512
 # 30 and 40 (`prompt_tflops` of the table); encoders are smaller, and no public figure of them
 # states the length of its documents. The slow end and the likely share are guesses
 GPU_SHARES = (0.12, 0.45, 0.9)
-# of what a processor computes on prompts: from what PyTorch reaches on pictures in 32 bits
-# (`compute.PROCESSOR_SHARES`) to what llama.cpp does in 16 (`speed.PROMPT_SHARES`)
-_PROCESSOR_SHARES = (0.3, 0.55, 0.9)
 # operations of a layer, launched one by one
 _OPERATIONS = 17
 
@@ -28,6 +30,9 @@ def pace_of_documents(
     power: Power | None,
     architecture: Architecture | None,
     parameters: int | None,
+    *,
+    quantization: str,
+    runtime: RuntimeSpec | None,
 ) -> Speed:
     """Documents of 512 tokens a second, one after the other."""
     if architecture is None or parameters is None:
@@ -35,20 +40,30 @@ def pace_of_documents(
     if power is None:
         return _unpaced("nothing tells how fast what it runs on computes")
     tokens, operations = tokens_and_operations(architecture, parameters)
+    shares = shares_of_documents(machine, power, runtime, quantization)
+    launched = _launched_seconds(machine, power, architecture)
     how = (
         f"on {power.how}; documents of {tokens} tokens, {operations / 1e9:,.0f} × 10^9 operations"
         " each; shorter ones go faster in proportion"
     )
     return Speed(
-        work=documents_a_second(power, operations, _launched_seconds(machine, power, architecture)),
+        work=documents_a_second(power, operations, shares, launched),
         unit=UNIT,
         how=how,
     )
 
 
-def documents_a_second(power: Power, operations: float, launched_seconds: float = 0) -> PaceRange:
+def shares_of_documents(
+    machine: Machine, power: Power, runtime: RuntimeSpec | None, quantization: str
+) -> Range:
+    """Of what the machine computes, what a program reaches on documents."""
+    return shares_on_cores(machine, runtime, quantization) if power.device is None else GPU_SHARES
+
+
+def documents_a_second(
+    power: Power, operations: float, shares: Range, launched_seconds: float = 0
+) -> PaceRange:
     """Of documents that take so many operations each, launched in so many seconds."""
-    shares = _PROCESSOR_SHARES if power.device is None else GPU_SHARES
     launched = (launched_seconds, launched_seconds, launched_seconds)
     low, likely, high = inverse(added(power.seconds(operations, shares), launched))
     return PaceRange(low=low, likely=likely, high=high)

@@ -48,7 +48,14 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
     if spec.modality == "embedding":
         from .documents import pace_of_documents
 
-        return pace_of_documents(machine, power, spec.architecture, spec.parameters.active)
+        return pace_of_documents(
+            machine,
+            power,
+            spec.architecture,
+            spec.parameters.active,
+            quantization=quantization,
+            runtime=question.runtime,
+        )
     if spec.modality == "speech":
         from .speech import pace_of_speech
 

@@ -148,7 +148,7 @@ _PROMPT_DENSE, _PROMPT_EXPERTS = (0.45, 1.0, 1.4), (0.1, 0.45, 1.2)
 # the makers of GPUs beside the RAM that builds of the program measured use, as `RuntimeSpec` has it
 _SHARED_MAKERS = ("apple", "nvidia", "amd")
 # the program whose runs were measured: its rules hold for those that compute with its code
-_MEASURED = "llama.cpp"
+MEASURED = "llama.cpp"
 
 
 # the smallest model measured reads over 100 times as much; below, what a program does beside it
@@ -223,7 +223,7 @@ def depth_of_short_chat(context_tokens: int | None) -> float:
 
 def foreign_to_rules(runtime: RuntimeSpec | None) -> str | None:
     """The runtime's id, where it computes with other code than was measured."""
-    return None if runtime is None or runtime.computes_with == _MEASURED else runtime.id
+    return None if runtime is None or runtime.computes_with == MEASURED else runtime.id
 
 
 def shared_makers(runtime: RuntimeSpec | None) -> tuple[str, ...]:

@@ -10,10 +10,12 @@ import pytest
 
 from helpers.paths import TRUTH
 from selfhost import Machine, Workload, check
+from selfhost import needs as need
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.machine import cpus
+from selfhost.verdict import speed as pace
 from selfhost.verdict.cores import core_and_clock, core_rate
 from selfhost.verdict.processor import threads_of
-from test_speed import predicted, program, shelf
 
 DOCUMENT: Any = json.loads((TRUTH / "compute.json").read_text(encoding="utf-8"))
 
@@ -33,6 +35,16 @@ def machine_of(name: str, threads: int) -> Machine:
     )
 
 
+def prompt_of(machine: Machine, model: str, quantization: str) -> pace.PaceRange | None:
+    """How fast llama.cpp would read a prompt."""
+    shelf = open_catalogue()
+    spec = shelf.spec(model)
+    read = need.decode_bytes_by_type(
+        spec, None, "gguf", quantization, shelf.common("architectures")
+    )
+    return pace.predict(machine, spec.architecture, read, runtime=shelf.runtime("llama.cpp")).prompt
+
+
 def test_nine_in_ten_published_prompts_lie_inside_ranges_that_are_of_use() -> None:
     """Each device with the same weight: half of the likely paces within 25 %, half of the ranges within a factor of 3."""
     inside, errors, widths = [], [], []
@@ -40,17 +52,14 @@ def test_nine_in_ten_published_prompts_lie_inside_ranges_that_are_of_use() -> No
         runs = [row for row in rows("prompt") if row["machine"] == device]
         paces = []
         for run in runs:
-            pace = predicted(
-                machine_of(device, run["threads"]),
-                run["model"],
-                run["quantization"],
-                runtime="llama.cpp",
-            ).prompt
-            assert pace is not None, run
-            paces.append((run["tokens_per_second"], pace))
-        inside += [pace.low <= seen <= pace.high for seen, pace in paces]
-        errors.append(median(abs(pace.likely / seen - 1) for seen, pace in paces))
-        widths.append(median(pace.high / pace.low for _, pace in paces))
+            prompt = prompt_of(
+                machine_of(device, run["threads"]), run["model"], run["quantization"]
+            )
+            assert prompt is not None, run
+            paces.append((run["tokens_per_second"], prompt))
+        inside += [prompt.low <= seen <= prompt.high for seen, prompt in paces]
+        errors.append(median(abs(prompt.likely / seen - 1) for seen, prompt in paces))
+        widths.append(median(prompt.high / prompt.low for _, prompt in paces))
     assert len(errors) >= 9
     assert sum(inside) >= 0.9 * len(inside)
     assert median(errors) <= 0.25
@@ -74,11 +83,12 @@ def test_audio_on_processors_takes_as_long_as_published_runs(row: dict[str, Any]
 
 def test_a_program_takes_no_more_threads_than_it_does_by_default() -> None:
     """whisper.cpp takes four of sixteen cores (examples/cli/cli.cpp), and two of two."""
-    whisper = program("whisper.cpp")
+    shelf = open_catalogue()
+    whisper = shelf.runtime("whisper.cpp")
     many, few = machine_of("ryzen-9-7950X", 16), machine_of("granite-rapids-guest", 2)
     assert threads_of(many, whisper) == 4
     assert threads_of(few, whisper) == 2
-    assert threads_of(many, program("llama.cpp")) == 16
+    assert threads_of(many, shelf.runtime("llama.cpp")) == 16
 
 
 @pytest.mark.parametrize(
@@ -134,7 +144,6 @@ def test_whisper_counts_the_beams_that_it_follows() -> None:
     one = machine_of("granite-rapids-guest", 1).replace(
         memory_total_bytes=size, memory_limit_bytes=size
     )
-    assert shelf().spec("whisper-small").architecture is not None
     speed = check("whisper-small", Workload(runtime="whisper.cpp"), machine=one).speed
     assert speed is not None
     assert speed.work is not None
