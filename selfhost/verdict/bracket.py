@@ -229,11 +229,11 @@ class _Checks:
         else:
             power = power_of(machine, _needs_of((0, 0, 0), (0, 0)), runtime, kind)
             if self._modality == "image":
-                one = Denoising(
+                picture = Denoising(
                     steps=1, passes=1, step_operations=int(operations), decode_operations=0
                 )
                 speed = pace_of_pictures(
-                    machine, power, one, pixels=None, quantization=kind, offload=None
+                    machine, power, picture, pixels=None, quantization=kind, offload=None
                 )
             else:
                 pace = None if power is None else documents_a_second(power, operations)
