@@ -597,14 +597,14 @@ def _best_quantization(
 
 
 def _is_as_large(question: Question, quantization: str, catalogue: Catalogue) -> bool:
-    """Its files are no larger than those judged, but for their headers: BF16 beside F16."""
+    """Its files are as large as those judged, but for their headers: BF16 beside F16."""
     workload, rows = question.workload, architectures(catalogue)
     sizes = [
         need.weights_bytes(question.spec, workload.format or "", name, rows)
         for name in (quantization, workload.quantization or quantization)
     ]
-    one, other = (None if isinstance(size, Unread) else size.bytes for size in sizes)
-    return one is not None and other is not None and one <= 1.02 * other
+    own, judged = (None if isinstance(size, Unread) else size.bytes for size in sizes)
+    return own is not None and judged is not None and abs(own - judged) <= 0.02 * judged
 
 
 def _beyond_any_quantization(question: Question, machine: Machine) -> bool:

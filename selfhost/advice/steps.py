@@ -75,7 +75,7 @@ def steps(
         is_listed = _is_listed(question)
         note = () if is_listed else (_UNVERIFIED,)
         return Steps(
-            setup=(*first, *note, *downloads(question), *_answers_at(runtime)),
+            setup=(*first, *_answers_at(runtime), *note, *downloads(question)),
             commands=lines,
             commands_class=LISTED if is_listed else UNLISTED,
         )
@@ -259,7 +259,7 @@ def _answers_at(runtime: RuntimeSpec) -> tuple[str, ...]:
     if runtime.service is None or not runtime.serves_api:
         return ()
     address = f"http://127.0.0.1:{runtime.service.port}"
-    return (f"# answers at {address}, OpenAI's API under {runtime.serves_api}",)
+    return (f"# answers at {address}, the OpenAI API under {runtime.serves_api}",)
 
 
 def _numbered(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[str, ...]:

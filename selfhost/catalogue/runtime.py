@@ -278,6 +278,9 @@ class RuntimeSpec(Record):
     blocks of a product, as llama.cpp has them, and multiplies row by row.
 
     `shown_with`: the runtime whose command stands beside its own, where one line says it all.
+    `keeps_read_text`: it is known to keep keys and values of a text that an encoder read beside
+    those of the answer; of a program without it that is not known.
+    `fast_prompts`: a sentence on why its own log may tell a prompt faster than it was read.
     `projector_apart`: the image encoder of a model that sees is a file of its own beside the text.
 
     Of the programs that run llama.cpp's code: `flash_attention`, False where it is off unless asked
@@ -385,6 +388,8 @@ class RuntimeSpec(Record):
     unpacked_option: str = read_by(Table.string, default="")
     shown_with: str = read_by(Table.string, default="")
     projector_apart: bool = read_by(Table.boolean, default=False)
+    fast_prompts: str = read_by(Table.string, default="")
+    keeps_read_text: bool = read_by(Table.boolean, default=False)
     most_sequences: int | None = read_by(Table.integer, minimum=1, default=None)
     slots: int = read_by(Table.integer, minimum=1, default=0)
     default_threads: int | None = read_by(Table.integer, minimum=1, default=None)

@@ -146,4 +146,5 @@ def _compared(options: argparse.Namespace, seen: Run) -> Comparison:
         is_public=catalogue.is_shipped(verdict.model.id),
         speed_at=speed_at(verdict, runtime, architectures(catalogue)),
         notes=(*([identity.note] if identity.note else []), *notes),
+        fast_prompts="" if runtime is None else runtime.fast_prompts,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from ..catalogue.spec import Architecture, Attention, Recurrent
+from ..catalogue.spec import Architecture, Attention, Recurrent, RuntimeSpec
 from ..core.records import Record, remembered
 from .tensors import ArchitectureRow
 
@@ -147,17 +147,17 @@ def keeps_compressed(architecture: Architecture) -> bool:
     return any(group.kind == "compressed" for group in architecture.attention)
 
 
-def why_not_known(architecture: Architecture, row: ArchitectureRow, runtime: str) -> str | None:
+def why_not_known(
+    architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec | None
+) -> str | None:
     """Why it is not known what a program other than llama.cpp keeps; None where it is."""
     if keeps_compressed(architecture):
         return "how much memory compressed attention needs outside llama.cpp is not known"
     if any("rwkv" in group.kind for group in architecture.recurrent):
         return "how much memory RWKV needs outside llama.cpp is not known"
-    if row.rewrites and runtime != "transformers":
-        return (
-            "what a program other than llama.cpp and transformers keeps of the text that the"
-            " encoder read is not known"
-        )
+    if row.rewrites and (runtime is None or not runtime.keeps_read_text):
+        program = "this program" if runtime is None else runtime.name
+        return f"what {program} keeps of the text that the encoder read is not known"
     return None
 
 

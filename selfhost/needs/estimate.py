@@ -88,7 +88,7 @@ def needs_of(
     usual_format, usual_quantization = default_format_and_quantization(spec, runtime)
     format = workload.format or usual_format
     quantization = workload.quantization or usual_quantization
-    subject = _subject(spec, architectures, format, runtime.id)
+    subject = _subject(spec, architectures, format, runtime)
     wanted = _asked(spec, workload, quantization, companions or Companions(), subject.row)
     wanted = wanted.replace(used_tokens=used_tokens, instruction_sets=instruction_sets)
     alone = subject.replace(text_alone=takes_text_alone(spec, runtime))
@@ -627,7 +627,10 @@ def _read_of_tensors(architecture: Architecture, tensors: Iterable[Stored]) -> d
 
 @remembered(512)
 def _subject(
-    spec: ModelSpec, architectures: Mapping[str, Any], format: str = "gguf", runtime: str = ""
+    spec: ModelSpec,
+    architectures: Mapping[str, Any],
+    format: str = "gguf",
+    runtime: RuntimeSpec | None = None,
 ) -> Subject:
     architecture = spec.architecture
     row = row_of(architecture, architectures) if architecture is not None else None

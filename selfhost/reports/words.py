@@ -102,7 +102,7 @@ def answer_cell(answer: Answer, *, here: bool) -> Span:
     elif not answer.can_run:
         words = _words_of_a_no(answer) or words
     elif takes_hours(answer):
-        words, style = "TAKES HOURS", Outcome.WARN
+        words, style = "RUNS, TAKES HOURS", Outcome.WARN
     elif is_slow(answer, answer.workload.min_tokens_per_second):
         words, style = "RUNS SLOWLY", Outcome.WARN
     elif may_be_slow(answer, answer.workload.min_tokens_per_second):

@@ -229,17 +229,17 @@ class _Checks:
         else:
             power = power_of(machine, _needs_of((0, 0, 0), (0, 0)), runtime, kind)
             if self._modality == "image":
-                one = Denoising(
+                picture = Denoising(
                     steps=1, passes=1, step_operations=int(operations), decode_operations=0
                 )
                 speed = pace_of_pictures(
                     machine,
                     power,
-                    one,
-                    pixels=None,
+                    picture,
+                    pixels=Npicture,
                     quantization=kind,
                     runtime=runtime,
-                    offload=None,
+                    offload=Npicture,
                 )
             else:
                 pace = None

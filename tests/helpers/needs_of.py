@@ -94,7 +94,7 @@ def in_llamacpp_alone(spec: ModelSpec) -> bool:
     return (
         spec.architecture is not None
         and row is not None
-        and why_not_known(spec.architecture, row, "mlx") is not None
+        and why_not_known(spec.architecture, row, runtime("mlx")) is not None
     )
 
 

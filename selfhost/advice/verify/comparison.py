@@ -131,9 +131,10 @@ def compare(
     is_public: bool,
     speed_at: Callable[[int | None], Speed | None],
     notes: Sequence[str] = (),
+    fast_prompts: str = "",
 ) -> Comparison:
     """Every figure of the run beside the prediction. `speed_at` gives the pace with so many tokens
-    in the context, None: of a short chat.
+    in the context, None: of a short chat. `fast_prompts` as of the runtime.
     """
     memory = verdict.needs.memory if verdict.needs is not None else None
     rows = [_of_memory(seen, memory, run) for seen in _in_places(run.memory, verdict.machine)]
@@ -146,7 +147,7 @@ def compare(
         by=by,
         is_public=is_public,
         differences=tuple(rows),
-        notes=(*notes, *run.notes, *_unseen(run, verdict), *_causes(rows, run)),
+        notes=(*notes, *run.notes, *_unseen(run, verdict), *_causes(rows, fast_prompts)),
     )
 
 
@@ -336,7 +337,7 @@ _PREDICTED: Mapping[str, Any] = {
 # ------------------------------------------------------------------ causes
 
 
-def _causes(rows: Sequence[Difference], run: Run) -> list[str]:
+def _causes(rows: Sequence[Difference], fast_prompts: str) -> list[str]:
     """What most often explains a figure outside its range."""
     outside = [row for row in rows if row.inside is False]
     lines = []
@@ -345,11 +346,8 @@ def _causes(rows: Sequence[Difference], run: Run) -> list[str]:
             "A run is slower than its range while other programs use the cores or the memory: try"
             " again on a quiet machine."
         )
-    if run.runtime == "ollama" and any(
-        row.term == "prompt" and row.seen > (row.high or 0) for row in outside
-    ):
-        # pull request 12742
-        lines.append("Ollama timed only the last batch of a long prompt until October 2025.")
+    if any(row.term == "prompt" and row.seen > (row.high or 0) for row in outside):
+        lines += [fast_prompts] if fast_prompts else []
     of_process = [row for row in outside if row.term in (MODEL_FILE, EVERYTHING_ELSE, ALL_MEMORY)]
     if any(row.seen < (row.low or 0) for row in of_process):
         lines.append(

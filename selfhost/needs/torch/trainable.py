@@ -96,7 +96,7 @@ def why_not_computed(subject: Subject, runtime: RuntimeSpec) -> tuple[str, str |
         return f"what training a {spec.modality} model takes is not computed", None
     if architecture is None or row is None:
         return NO_TENSORS
-    if row.rewrites or why_not_known(architecture, row, runtime.id) is not None:
+    if row.rewrites or why_not_known(architecture, row, runtime) is not None:
         return f"what training {architecture.row} takes is not computed", None
     if not subject.whole:
         return NO_TENSORS

@@ -25,7 +25,13 @@ def held(
     machine, notes = machine_of(run, machine)
     verdict = check_with(open_catalogue(), model, workload_of(run), machine, instead=False)
     return compare(
-        run, verdict, by="typed", is_public=True, speed_at=lambda _depth: speed, notes=notes
+        run,
+        verdict,
+        by="typed",
+        is_public=True,
+        speed_at=lambda _depth: speed,
+        notes=notes,
+        fast_prompts=open_catalogue().runtime(run.runtime).fast_prompts,
     )
 
 

@@ -68,7 +68,7 @@ def trainable() -> tuple[ModelSpec, ...]:
         if spec.architecture is not None
         and spec.modality in ("text", "vision", "embedding")
         and (row := row_of(spec.architecture, rows()))
-        and why_not_known(spec.architecture, row, "transformers") is None
+        and why_not_known(spec.architecture, row, shelf().runtime("transformers")) is None
         # what training an encoder with a decoder takes is not computed, and said to be unknown
         and not row.rewrites
     )
