@@ -64,7 +64,8 @@ def machine_with(text: str) -> Described | None:
     if stated.ram_mts is not None:
         rate = cpus.bytes_per_second_at(stated.ram_mts, name, (), memory_bytes)
         values |= {} if rate is None else {_BANDWIDTH: rate}
-    told = [fact for fact in ("cpu_model", _BANDWIDTH) if fact != _BANDWIDTH or fact in values]
+    unstated = () if _BANDWIDTH in values else (_BANDWIDTH,)
+    stated_facts = {"cpu_model", _BANDWIDTH} - {*unstated}
     why = "assumed: the processor's name does not tell it"
     machine = Machine(
         **values,
@@ -72,10 +73,10 @@ def machine_with(text: str) -> Described | None:
         scope="host",
         cpu_model=name,
         confidence="low",
-        assumed=(*assumed, *(() if _BANDWIDTH in told else (_BANDWIDTH,))),
+        assumed=(*assumed, *unstated),
         sources={
             **dict.fromkeys(assumed, why),
-            **dict.fromkeys(told, f'"{text.strip()}"'),
+            **dict.fromkeys(sorted(stated_facts), f'"{text.strip()}"'),
         },
     )
     return Described(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from ..core import units
@@ -259,14 +259,19 @@ def _described(text: str, named: _Named) -> Described:
     more = f" Otherwise name it: {', '.join(others)}." if others and not is_stated else ""
     assumed = "" if is_stated or len(sizes) == 1 else ", assumed"
     note = f'"{text}" is judged as {what}, {gib:g} GB of RAM{assumed}.{more}'
-    if processor is None and not row:
-        note += " Its processor is assumed."
+    note += "".join(_remarks(named, machine))
+    return Described(machine=machine.replace(name=what), title=what, note=note)
+
+
+def _remarks(named: _Named, machine: Machine) -> Iterator[str]:
+    """What else was made of the words, a sentence each behind a blank."""
+    if machine.cpu_model is None and named.row is None:
+        yield " Its processor is assumed."
     rate = machine.memory_bandwidth_bytes_per_second
     if named.mts is not None and rate is not None:
-        note += f" Its RAM is taken for {units.decimal(rate)}/s, with every channel filled."
+        yield f" Its RAM is taken for {units.decimal(rate)}/s, with every channel filled."
     if named.aside:
-        note += f" Nothing is known by: {', '.join(named.aside)}."
-    return Described(machine=machine.replace(name=what), title=what, note=note)
+        yield f" Nothing is known by: {', '.join(named.aside)}."
 
 
 def _memory_with(processor: str | None) -> float:
