@@ -8,9 +8,10 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 COMPILED_FILES = (
-    "index.jsonl",
+    "index.bin",
     "questions.bin",
-    *(f"common/{name}.json" for name in ("cloud_types", "cpus", "gpus", "providers")),
+    "common/offers.bin",
+    *(f"common/{name}.bin" for name in ("cloud_types", "cpus", "gpus", "providers")),
 )
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -45,19 +46,23 @@ def _write_compiled(folder: str) -> None:
     try:
         from selfhost.advice.compiled import QUESTIONS_FILE, compile_questions
         from selfhost.catalogue.index import INDEX_FILE, compile_index
+        from selfhost.catalogue.offers import compile_offers
         from selfhost.core.tables import COMPILED, compile_table, compiled_path
     finally:
         sys.path.remove(HERE)
-    for name, content in (
-        (INDEX_FILE, compile_index(folder).encode()),
-        (QUESTIONS_FILE, compile_questions(folder)),
-    ):
-        with open(os.path.join(folder, name), "wb") as file:
-            file.write(content)
+    common = os.path.join(folder, "common")
+    offers = os.path.join(common, "offers.jsonl")
+    contents = {
+        os.path.join(folder, INDEX_FILE): compile_index(folder),
+        os.path.join(folder, QUESTIONS_FILE): compile_questions(folder),
+        compiled_path(offers): compile_offers(offers),
+    }
     for name in COMPILED:
-        table = os.path.join(folder, "common", f"{name}.toml")
-        with open(compiled_path(table), "w", encoding="utf-8", newline="\n") as file:
-            file.write(compile_table(table))
+        table = os.path.join(common, f"{name}.toml")
+        contents[compiled_path(table)] = compile_table(table)
+    for path, content in contents.items():
+        with open(path, "wb") as file:
+            file.write(content)
 
 
 setup(cmdclass={"build_py": BuildWithIndex})

@@ -18,6 +18,7 @@ import pytest
 from helpers.paths import ROOT, SPECS
 from selfhost.advice.compiled import QUESTIONS_FILE, compile_questions
 from selfhost.catalogue.index import INDEX_FILE, compile_index
+from selfhost.catalogue.offers import compile_offers
 from selfhost.core.tables import COMPILED, compile_table, compiled_path
 
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
@@ -140,7 +141,9 @@ def test_the_wheel_holds_the_specs_of_the_checkout(built: tuple[Path, Path], pac
     for name in COMPILED:
         table = f"common/{name}.toml"
         copy = held.pop(compiled_path(table))
-        assert copy.decode() == compile_table(str(SPECS / table))
+        assert copy == compile_table(str(SPECS / table))
+    offers = "common/offers.jsonl"
+    assert held.pop(compiled_path(offers)) == compile_offers(str(SPECS / offers))
     assert held == source_tree(SPECS)
     assert "selfhost/py.typed" in others
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in others)
@@ -163,8 +166,7 @@ def test_the_sdist_builds_by_itself(built: tuple[Path, Path]) -> None:
         names = {name.partition("/")[2] for name in sdist.getnames()}
     assert {f"specs/{name}" for name in source_tree(SPECS)} <= names
     assert {"setup.py", "pyproject.toml", "LICENSE", "README.md"} <= names
-    compiled = (INDEX_FILE, QUESTIONS_FILE, *(f"{name}.json" for name in COMPILED))
-    assert not [name for name in names if name.endswith(compiled)]
+    assert not [name for name in names if name.startswith("specs/") and name.endswith(".bin")]
 
 
 def test_an_installed_wheel_answers_without_parsing_toml(installed: Path) -> None:
@@ -180,7 +182,7 @@ def test_an_installed_wheel_answers_without_parsing_toml(installed: Path) -> Non
         "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
         "from selfhost.cli.main import main\n"
         "main(['check', 'mistral-7b', '--no-measure'])\n"
-        "print(sorted({'tomllib', 'typing', 'rich'} & set(sys.modules)))"
+        "print(sorted({'json', 'tomllib', 'typing', 'rich'} & set(sys.modules)))"
     )
     said = run(sys.executable, "-I", "-S", "-c", code, str(installed), cwd=installed.parent)
     # each takes milliseconds to load, of which a check has some fifty
@@ -250,10 +252,10 @@ def test_an_install_from_the_checkout_is_the_same(
         for path, content in source_tree(installed / "selfhost").items()
         if not path.startswith("specs/") or (copy / path).exists()
     }
-    expected[f"specs/{INDEX_FILE}"] = compile_index(str(few)).encode()
+    expected[f"specs/{INDEX_FILE}"] = compile_index(str(few))
     expected[f"specs/{QUESTIONS_FILE}"] = compile_questions(str(few))
-    for name in COMPILED:
-        file = compiled_path(f"specs/common/{name}.toml")
+    for name in (*(f"{table}.toml" for table in COMPILED), "offers.jsonl"):
+        file = compiled_path(f"specs/common/{name}")
         expected[file] = (installed / "selfhost" / file).read_bytes()
     left = copy / "build" / "lib" / "selfhost" / "specs"
     left.mkdir(parents=True)

@@ -4,15 +4,14 @@ would run something else is left out.
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Mapping
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
+from ..catalogue.quantization_names import TRAINED_FOR
 from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core.errors import WorkloadError
-from ..core.records import Record
+from ..core.records import Record, pattern
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..verdict.question import architectures, ask
@@ -369,10 +368,12 @@ def _in_shell(path: str, circumstances: Circumstances) -> str:
             if _PLAIN_ON_WINDOWS.fullmatch(rest)
             else home + "'" + rest.replace("'", "''") + "'"
         )
-    return home + shlex.quote(rest)
+    from shlex import quote
+
+    return home + quote(rest)
 
 
-_PLAIN_ON_WINDOWS = re.compile(r"[\w:./\\+=~-]+")
+_PLAIN_ON_WINDOWS = pattern(r"[\w:./\\+=~-]+")
 
 
 def _lines(
@@ -454,7 +455,7 @@ def _untagged(
     rule = runtime.rule_of(question.workload.quantization)
     if rule is not None and rule.command and not values.get("quantized"):
         return rule.command
-    line = named or _command(runtime, question.spec)
+    line = named or runtime.command_of(question.spec.family, question.spec.uses)
     is_cast = need.is_cast(question.spec, runtime, question.workload.quantization or "")
     # a line that loads the files as they are is another
     return line if "{cast}" in line or not is_cast else ""
@@ -593,7 +594,9 @@ def _file_values(question: Question, runtime: RuntimeSpec) -> Mapping[str, str |
     return {
         "repository": quantized or (None if elsewhere else spec.repository),
         "quantized": quantized if rule is not None else None,
-        "quantization": named or workload.quantization or _stated_type(spec),
+        "quantization": (named or workload.quantization or _stated_type(spec) or "").removeprefix(
+            TRAINED_FOR
+        ),
         "file_name": file_name if quantized else None,
     }
 
@@ -641,12 +644,6 @@ def _steps(runtime: RuntimeSpec, spec: ModelSpec) -> str:
     if spec.denoising is None:
         return ""
     return runtime.steps_option.replace("{count}", str(spec.denoising.steps))
-
-
-def _command(runtime: RuntimeSpec, spec: ModelSpec) -> str:
-    """The runtime's command for models of that family, or of that main use, or for any."""
-    of_use = runtime.commands.get(spec.uses[0]) if spec.uses else None
-    return runtime.commands.get(spec.family or "") or of_use or runtime.command
 
 
 def _parts(question: Question, runtime: RuntimeSpec) -> str | None:

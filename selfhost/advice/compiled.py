@@ -40,6 +40,7 @@ from ..catalogue.spec import (
     Upkeep,
 )
 from ..core.errors import SelfhostError
+from ..core.parts import UNREADABLE, Parts, joined
 from ..core.records import FrozenDict, Record, Unread
 from ..core.shipped import PACKAGE_FOLDER
 from ..core.workload import Workload
@@ -47,7 +48,7 @@ from ..machine.record import Machine
 from ..needs.records import CpuNeed, How, MemoryNeed, Needs, Offload, Offloaded, Term
 from ..needs.repack import KINDS, kind_of
 from ..verdict.bracket import Program, program_of, sketch_of
-from ..verdict.defaults import Asker, from_a_list
+from ..verdict.defaults import Asker, follows_a_list, from_a_list, other_ways
 from ..verdict.findings import (
     OPEN_PURPOSES,
     Finding,
@@ -75,7 +76,7 @@ if TYPE_CHECKING:
     from ..verdict.bracket import Sketch
 
 QUESTIONS_FILE = "questions.bin"
-_VERSION = 13
+_VERSION = 14
 # of the workload, what is held against the machine or the model or has a price, not what the model
 # takes
 _JUDGED_BY = (
@@ -154,63 +155,11 @@ def _default_but(workload: Workload, fields: tuple[str, ...]) -> bool:
     )
 
 
-class _Parts:
-    """A file of `compile_questions`; each part is read when it is asked for.
-
-    Raises `OSError`, `EOFError`, `ValueError`, `KeyError` or `TypeError` for a file that is none.
-    """
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        # it stays open: what an upgrade puts in its place meanwhile has other parts
-        self._file = open(path, "rb", buffering=0)  # noqa: SIM115
-        lengths = self._file.read(8)
-        size = int.from_bytes(lengths[4:], "little")
-        header = self._file.read(size)
-        whole = os.fstat(self._file.fileno()).st_size
-        self._start = 8 + size
-        self.header: Mapping[str, Any] = _checked(header, int.from_bytes(lengths[:4], "little"))
-        if self.header["version"] != _VERSION:
-            raise ValueError("of another version")
-        self._places: Mapping[str, tuple[int, int, int]] = self.header["parts"]
-        if whole != self._start + max(place + size for place, size, _ in self._places.values()):
-            raise ValueError("cut short")
-
-    def __getitem__(self, name: str) -> Any:
-        place, size, checksum = self._places[name]
-        self._file.seek(self._start + place)
-        return _checked(self._file.read(size), checksum)
-
-    def __del__(self) -> None:
-        file = vars(self).get("_file")
-        if file is not None:
-            file.close()
-
-    def later(self, name: str) -> Any:
-        """As by `[]`, once the other parts are in use. Raises `SelfhostError` alone."""
-        try:
-            return self[name]
-        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
-            raise SelfhostError(
-                f"{self._path} is damaged", remedy="install selfhost again"
-            ) from error
-
-
-def _checked(content: bytes, checksum: int) -> Any:
-    """What `marshal` wrote. `ValueError` where it is not what was written."""
-    from binascii import crc32
-    from marshal import loads
-
-    if crc32(content) != checksum:
-        raise ValueError("damaged")
-    return loads(content)
-
-
 class Questions:
     """The questions of one catalogue's shipped models; made by `open`."""
 
     def __init__(
-        self, catalogue: Catalogue, machine: Machine, workload: Workload, parts: _Parts
+        self, catalogue: Catalogue, machine: Machine, workload: Workload, parts: Parts
     ) -> None:
         """What machine and workload do not ask for of `parts` stays unread."""
         header = parts.header
@@ -244,9 +193,9 @@ class Questions:
         if not _default_but(workload, (*_JUDGED_BY, *_WISHES, _GROWING_WITH)):
             return None
         try:
-            parts = _Parts(os.path.join(catalogue.folder, QUESTIONS_FILE))
+            parts = Parts(os.path.join(catalogue.folder, QUESTIONS_FILE), _VERSION)
             return cls(catalogue, machine, workload, parts)
-        except (OSError, EOFError, ValueError, KeyError, TypeError):
+        except UNREADABLE:
             return None
 
     def question(self, id: str, workload: Workload) -> Question | None:
@@ -297,6 +246,12 @@ class Questions:
     def sketches(self) -> Mapping[str, Sketch]:
         """By id what decides of each question, where nothing is asked that is not judged by."""
         sketches: Mapping[str, Sketch] = self._parts.later(f"sketches {self._kind}")
+        return sketches
+
+    @cached_property
+    def other_sketches(self) -> Mapping[str, Sequence[Sketch]]:
+        """By id of what follows a list, those of the ways that are tried beside its own."""
+        sketches: Mapping[str, Sequence[Sketch]] = self._parts.later("sketches of other ways")
         return sketches
 
     def program(self, number: int) -> Program:
@@ -606,10 +561,9 @@ def compile_questions(directory: str) -> bytes:
     """The content of `QUESTIONS_FILE` for a folder of specs; the same files and the same program
     always give the same.
 
-    Four bytes of checksum, four of the header's size, then as `marshal` writes them the header and
-    its parts: the rows by model, the values that rows share, the memory by model for each of KINDS,
-    the openness by model, the texts of all terms, and what `verdict.bracket` and `ranking` ask of
-    all models.
+    A file of `core.parts`: the rows by model, the values that rows share, the memory by model for
+    each of KINDS, the openness by model, the texts of all terms, and what `verdict.bracket` and
+    `ranking` ask of all models.
     """
     catalogue = Catalogue.open(shipped=directory)
     values: dict[str, tuple[int, Any]] = {}
@@ -620,6 +574,7 @@ def compile_questions(directory: str) -> bytes:
     opened: dict[str, Any] = {}
     memory: dict[str, dict[str, Any]] = {name: {} for name in KINDS}
     sketches: dict[str, dict[str, Any]] = {name: {} for name in KINDS}
+    others: dict[str, list[Sketch]] = {}
     sketched_by: dict[str, tuple[int, Any]] = {}
     served: dict[str, str | None] = {}
     guessed: dict[str, tuple[bool, bool]] = {}
@@ -644,67 +599,32 @@ def compile_questions(directory: str) -> bytes:
             needs = question.needs
             if needs is not None and (needs.memory is not None or needs.known_terms):
                 memory[name][spec.id] = _memory(needs, texts)
-            number = _number(sketched_by, _sketched(question, rows[spec.id], values))
+            number = _number(sketched_by, _sketched(question, values))
             sketches[name][spec.id] = sketch_of(question, number)
+        # of pictures nothing depends on the kind of processor
+        ways = other_ways(questions[""], catalogue) if follows_a_list(spec, Workload()) else ()
+        others[spec.id] = [
+            sketch_of(way, _number(sketched_by, _sketched(way, values))) for way in ways
+        ]
     numbered = {"values": values, "texts": texts, "architectures": shapes, "programs": programs}
     by_name: dict[str, Any] = {
         "rows": rows,
         "opened": opened,
         **{f"memory {name}": needs_of_spec for name, needs_of_spec in memory.items()},
         **{f"sketches {name}": own for name, own in sketches.items()},
+        "sketches of other ways": {name: own for name, own in others.items() if own},
         "sketched by": [value for _, value in sketched_by.values()],
         "standings": _standings(catalogue),
         **{name: [value for _, value in table.values()] for name, table in numbered.items()},
     }
-    return _joined(catalogue, by_name, served, guessed, kept_by)
-
-
-def _joined(
-    catalogue: Catalogue,
-    by_name: Mapping[str, Any],
-    served: Mapping[str, str | None],
-    guessed: Mapping[str, tuple[bool, bool]],
-    kept_by: Mapping[str, str | None],
-) -> bytes:
-    """Header and parts as one file, the checksum and the size of the header first."""
-    from binascii import crc32
-
-    written: dict[bytes, tuple[int, int, int]] = {}
-    places: dict[str, tuple[int, int, int]] = {}
-    end = 0
-    for name, part in by_name.items():
-        content = _dumped(part)
-        if content not in written:
-            # what two kinds of processors have in common is written once
-            written[content] = end, len(content), crc32(content)
-            end += len(content)
-        places[name] = written[content]
-    header = _dumped({
-        "version": _VERSION,
+    header = {
         "made_of": _made_of(catalogue),
-        "parts": places,
         "as_of": day_of(catalogue, (spec.released for spec in catalogue.specs())),
         "served_until": {name: until for name, until in served.items() if until != ""},
         "license_guessed": {name: pair for name, pair in guessed.items() if any(pair)},
         "kept_by": {name: repository for name, repository in kept_by.items() if repository},
-    })  # fmt: skip
-    lengths = crc32(header).to_bytes(4, "little") + len(header).to_bytes(4, "little")
-    return b"".join((lengths, header, *written))
-
-
-def _dumped(value: Any) -> bytes:
-    """As the marshal of every version of Python reads it. It writes down who else holds an
-    object as well, so that it gets a copy.
-    """
-    import json
-    from marshal import dumps
-
-    def frozen(part: Any) -> Any:
-        if isinstance(part, dict):
-            return {key: frozen(own) for key, own in part.items()}
-        return tuple([frozen(own) for own in part]) if isinstance(part, list) else part
-
-    return dumps(frozen(json.loads(json.dumps(value))), 4)
+    }
+    return joined(_VERSION, header, by_name, frozen=True)
 
 
 # the packages whose code decides what a question holds
@@ -758,7 +678,7 @@ def _row(
             return part(own, names)
         return number(own) if name in _SHARED else own
 
-    spec, needs, filled = question.spec, question.needs, question.workload
+    spec, needs = question.spec, question.needs
     of_spec = [
         spec_field(name, names, own)
         for name, names in _OF_SPEC.items()
@@ -774,19 +694,12 @@ def _row(
         ]
         of_needs += [number(needs.download_source), number(needs.cpu), number(needs.unknown)]
         of_needs.append(number(needs.offloaded))
+    workload, runtime = _asked_numbers(question, values)
     return [
         of_spec,
-        number(
-            FrozenDict(
-                {
-                    name: value
-                    for name in Workload._fields
-                    if (value := getattr(filled, name)) != Workload._defaults[name]
-                }
-            )
-        ),
+        workload,
         _offered_until(question, _RULED_OUT, catalogue),
-        number(None if question.runtime is None else question.runtime.replace(origin="")),
+        runtime,
         question.loads,
         number(question.read_bytes),
         of_needs,
@@ -796,18 +709,27 @@ def _row(
     ]
 
 
-def _sketched(
-    question: Question, row: Sequence[Any], values: dict[str, tuple[int, Any]]
-) -> list[Any]:
-    """The numbers of what the findings of its program follow from; `row` is that of `_row`."""
+def _sketched(question: Question, values: dict[str, tuple[int, Any]]) -> list[Any]:
+    """The numbers of what the findings of its program follow from."""
     program = program_of(question)
-    cpu = _number(values, _packed(program.cpu, values))
     return [
-        row[_WORKLOAD],
-        row[_RUNTIME],
-        cpu,
+        *_asked_numbers(question, values),
+        _number(values, _packed(program.cpu, values)),
         None if program.asked is None else {**program.asked},
     ]
+
+
+def _asked_numbers(question: Question, values: dict[str, tuple[int, Any]]) -> tuple[int, int]:
+    """The numbers of its workload, by what is not at its default, and of its program."""
+    changed = FrozenDict(
+        {
+            name: value
+            for name in Workload._fields
+            if (value := getattr(question.workload, name)) != Workload._defaults[name]
+        }
+    )
+    runtime = None if question.runtime is None else question.runtime.replace(origin="")
+    return _number(values, _packed(changed, values)), _number(values, _packed(runtime, values))
 
 
 def _standings(catalogue: Catalogue) -> dict[str, list[Any]]:

@@ -143,10 +143,23 @@ def _bracketed(
     whole = {id for id in ids if ready.sketches.get(id) is None or ready.may_be_here(id)}
     sketches = {id: ready.sketches[id] for id in ids if id not in whole}
     left = outlook(sketches, ready.program, machine, is_too_slow)
+    # what takes too much by its own default may run in another type or program
+    others = {
+        f"{id} {number}": sketch
+        for id, (worst, _) in left.items()
+        if worst != RUNS
+        for number, sketch in enumerate(ready.other_sketches.get(id, ()))
+    }
+    for name, answer in outlook(others, ready.program, machine, is_too_slow).items():
+        id = name.partition(" ")[0]
+        left[id] = min(left[id], answer)
 
     def judged(ids: Iterable[str]) -> list[Answer]:
         questions = _questions(catalogue, ids, workload, machine, ready)
-        return [_local(question, judge(question, machine)) for question in questions]
+        judgements = (
+            judge_for_machine(question, workload, catalogue, machine) for question in questions
+        )
+        return [_local(question, judged) for question, judged in judgements]
 
     apart = judged(sorted(whole))
     counts = count_rows(apart)
@@ -255,15 +268,10 @@ def _questions(
     """
     none_comes = True
     refused: WorkloadError | None = None
-    if ready is None:
-        catalogue.expect_all()
     for spec_id in ids:
         try:
             question = ready.question(spec_id, workload) if ready is not None else None
-            # what follows the machine is asked of the whole spec
-            if question is None or (
-                machine.accelerators and follows_a_list(question.spec, workload)
-            ):
+            if question is None:
                 question = ask(catalogue.spec(spec_id), workload, catalogue, machine)
         except SpecError:
             continue

@@ -169,24 +169,37 @@ def of_name(
     )
 
 
+# GGUF types that most who convert models publish
+_USUAL_GGUF = ("Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0")
+
+
 def _with_typed_files(spec: ModelSpec, resolved: Resolution, catalogue: Catalogue) -> ModelSpec:
-    """The spec with the files of the typed repository, where its program would else download
-    the original's and quantize them while loading.
+    """The spec with the files of the typed repository: those of GGUF, and such as its program would
+    else quantize while loading the original's.
     """
     repository, quantization = resolved.repository, resolved.quantization
-    if repository is None or quantization is None or resolved.runtime is None:
+    if repository is None:
         return spec
-    runtime = catalogue.runtime(resolved.runtime)
-    rule, format = runtime.rule_of(quantization), runtime.formats[0]
-    if rule is None or not rule.at_load or spec.repository_of(format, quantization) is not None:
+    if resolved.runtime is None:
+        format, unsized = "gguf", (quantization,) if quantization else _USUAL_GGUF
+        if repository in {files.repository for files in spec.files} and quantization is None:
+            return spec
+    elif quantization is None:
         return spec
+    else:
+        runtime = catalogue.runtime(resolved.runtime)
+        rule, format, unsized = runtime.rule_of(quantization), runtime.formats[0], (quantization,)
+        if rule is None or not rule.at_load or spec.repository_of(format, quantization):
+            return spec
     files = PublishedFiles(
         format=format,
         repository=repository,
         source=f"the name of {repository}",
-        unsized=(quantization,),
+        unsized=unsized,
+        listed=quantization is not None,
     )
-    return spec.replace(files=(*spec.files, files))
+    # of two that hold a type the first is told: the one that was typed
+    return spec.replace(files=(files, *spec.files))
 
 
 def _sized_by_a_file(spec: ModelSpec) -> tuple[str, ...]:

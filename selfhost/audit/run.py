@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..core.errors import (
     Problem,
@@ -19,12 +19,14 @@ from .policy import Place, Policy, Wanted
 from .record import Audit, Row
 from .refit import refit
 from .rows import row_of, unplaced_row
+from .verdicts import verdicts_on
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from .bulk import FleetJudge
     from .progress import Progress
+    from .verdicts import Asked
 
 # fewer verdicts are given one by one
 LEAST_AT_ONCE = 500
@@ -110,35 +112,47 @@ class _Judging:
 
     def rows_on(self, number: int, machine: Machine) -> tuple[Row, ...]:
         """The rows of one machine, in the order of the policy's models; `number` counts from 0."""
-        rows: list[Row] = []
         place = Place(self._policy, machine)
-        exceptions = self._exceptions.at(machine, place)
-        models = len(self._policy.models)
+        asked: list[tuple[Wanted, object]] = []
         # entries may differ in severity or in machines alone
-        verdicts: dict[object, Verdict] = {}
+        questions: dict[object, Asked] = {}
         for wanted in self._policy.models:
-            if self._progress is not None:
-                self._progress.judge(number, self._machines, wanted.index, models)
             selected = place.selects(wanted.machines)
             if selected is not False:
                 self._placed.add(wanted.index)
             if selected is False or wanted.index in self._refused:
                 continue
-            if selected is None:
-                rows.append(unplaced_row(self._policy, wanted, machine))
-                continue
-            workload = place.workload(wanted)
-            asked = (wanted.name, wanted.members, wanted.require_runtime, workload)
-            verdict = verdicts.get(asked)
+            key: object = None
+            if selected:
+                workload = place.workload(wanted)
+                key = wanted.name, wanted.members, wanted.require_runtime, workload
+                questions.setdefault(key, (wanted, workload))
+            asked.append((wanted, key))
+        verdicts = self._verdicts(number, machine, questions)
+        rows: list[Row] = []
+        exceptions = self._exceptions.at(machine, place)
+        for wanted, key in asked:
+            verdict = verdicts.get(key)
             if verdict is None:
-                try:
-                    verdict = verdicts[asked] = self._judge(wanted, workload, machine)
-                except SelfhostError as error:
-                    self._refused[wanted.index] = (wanted, error)
-                    continue
-            rows.append(row_of(self._policy, wanted, machine, verdict, exceptions))
+                rows.append(unplaced_row(self._policy, wanted, machine))
+            elif isinstance(verdict, SelfhostError):
+                self._refused[wanted.index] = (wanted, verdict)
+            else:
+                rows.append(row_of(self._policy, wanted, machine, verdict, exceptions))
         exceptions.count()
         return tuple(rows)
+
+    def _verdicts(
+        self, number: int, machine: Machine, questions: Mapping[object, Asked]
+    ) -> dict[object, Verdict | SelfhostError]:
+        """By the keys of the questions."""
+
+        def tell(place: int) -> None:
+            if self._progress is not None:
+                self._progress.judge(number, self._machines, place, len(questions))
+
+        judged = verdicts_on(machine, list(questions.values()), self._judge, tell)
+        return dict(zip(questions, judged, strict=True))
 
     def problems(self, machines: int) -> Iterator[Problem]:
         """What is wrong with the entries; `machines` is how many were judged."""

@@ -64,6 +64,10 @@ _TRAINED_FOR_IT = (
     " may keep the table of words in 16 bits: those of Gemma 3 are 15 to 40 % larger than stated"
     " here, and need as much more memory."
 )
+QAT_AS_PUBLISHED = (
+    "Its weights were trained further for 4 bits (QAT): same layers, other values. Google and"
+    " Ollama publish them with the table of words in 16 bits, which is counted."
+)
 _MIXED = "Its publisher keeps some layers in more bits, so the download is larger than stated here."
 _WITH_PROGRAM = (
     "A llamafile holds the program beside the weights, some hundred megabytes at most; this answer"
@@ -102,6 +106,8 @@ class Form(Record):
     is_sized: bool = True
     # only words of CONTAINERS: the name alone is no evidence of whose weights these are
     is_container: bool = False
+    # trained for 4 bits, in the type of 4 bits that the trainer publishes
+    is_qat: bool = False
 
 
 def gguf_name(text: str) -> str:
@@ -153,7 +159,8 @@ def _form(words: tuple[str, ...], written: str, account: str, is_tag: bool) -> F
     types = {word: _gguf_type(word) for word in words}
     narrow = [name for name in types.values() if name and name not in _WIDE]
     if narrow and (narrow[0] != "MXFP4" or not _others(types)):
-        return Form(written=written, quantization=narrow[0], notes=notes)
+        is_qat = "qat" in kinds and narrow[0] == "Q4_0"
+        return Form(written=written, quantization=narrow[0], notes=notes, is_qat=is_qat)
     if kinds & _UNSIZED or any(word.endswith("bpw") for word in words):
         return Form(written=written, is_sized=False)
     if "cloud" in kinds or not _others(types):
@@ -163,7 +170,7 @@ def _form(words: tuple[str, ...], written: str, account: str, is_tag: bool) -> F
     if _others(types) <= {"qat", "unquantized"}:
         # the files that Google publishes of such weights are of this type
         stated = None if "unquantized" in kinds else "Q4_0"
-        return Form(written=written, quantization=stated, notes=notes)
+        return Form(written=written, quantization=stated, notes=notes, is_qat=stated is not None)
     return _packed(words, written, notes)
 
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
+from ..core.parts import UNREADABLE, Parts, joined
 from ..core.reading import Unreadable, read_file
 from ..core.records import Record, pattern
 from ..core.shipped import shipped_folder
@@ -27,14 +28,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-INDEX_FILE = "index.jsonl"
+INDEX_FILE = "index.bin"
 MAX_FILES = 10_000
-_VERSION = 5
+_VERSION = 6
 _SUBFOLDERS = ("", "common", "runtimes")
 
 # what a name may be, from the most to the least certain; see `Names`
 Names = Mapping[str, Mapping[str, str]]
 _KINDS = ("ids", "aliases", "titles", "repositories")
+# the parts of the index beside those of the files, whose names end in `.toml`
+_SPELLINGS, _OUTLINES = "spellings", "outlines"
+_NAMES_OF = {kind: f"names {kind}" for kind in _KINDS}
+_OF_ALL = (_SPELLINGS, _OUTLINES, *_NAMES_OF.values())
 
 # accounts of Hugging Face that were renamed; the old names still lead there
 _OLD_ACCOUNTS = {"coherelabs": "CohereForAI", "zai-org": "THUDM"}
@@ -177,7 +182,6 @@ class Catalogue:
 
     def specs(self) -> Iterator[ModelSpec]:
         """Every spec that can be read, by id; `broken` has the others."""
-        self.expect_all()
         for spec_id in self.ids():
             try:
                 yield self.spec(spec_id)
@@ -189,10 +193,6 @@ class Catalogue:
         return tuple(
             sorted({spec.license.id for spec in self.specs() if spec.license and spec.license.id})
         )
-
-    def expect_all(self) -> None:
-        """Many specs are about to be asked for: read the index as a whole."""
-        self._shipped.expect_all()
 
     def runtime(self, id: str) -> RuntimeSpec:
         """The runtime with exactly this id. Raises `WorkloadError` where there is none,
@@ -443,13 +443,13 @@ class _Folder:
         ]
 
     def ids(self) -> tuple[str, ...]:
-        return self._files[""]
+        return self.names_in("")
 
     def __contains__(self, id: str) -> bool:
         return id in self._ids
 
     def names_in(self, sub: str) -> tuple[str, ...]:
-        return self._files[sub]
+        return tuple(sorted(self._files[sub]))
 
     def file(self, id: str) -> str:
         return os.path.join(self.path, f"{id}.toml")
@@ -464,7 +464,7 @@ class _Folder:
             ) from error
 
     def checksum(self) -> int:
-        return checksum_of(self.path, [*self._relative(), "common/offers.jsonl"])
+        return checksum_of(self.path, [*sorted(self._relative()), "common/offers.jsonl"])
 
     def _document(self, relative: str, *, compiled: bool = True) -> Document:
         content = self._content(relative)
@@ -498,11 +498,6 @@ class _Folder:
         if spec is None or not document.ok:
             raise SpecError(document.problems)
         return spec
-
-    def expect_all(self) -> None:
-        """Read the index as a whole: many of its lines are about to be asked for."""
-        if self._index is not None:
-            self._index.read_whole()
 
     def runtime(self, id: str) -> RuntimeSpec:
         from .spec import read_runtime_spec
@@ -639,27 +634,11 @@ def checksum_of(folder: str, files: Iterable[str]) -> int:
 
 
 def _list(path: str, *, must_exist: bool) -> tuple[str, ...]:
-    """The names of the TOML files in a folder, without the ending, sorted; hidden files are
-    left out.
+    """The names of the TOML files in a folder, without the ending, as the system lists them;
+    hidden files are left out.
     """
-    names = []
     try:
-        with os.scandir(path) as entries:
-            for entry in entries:
-                # a fifo would block whoever opens it; is_file follows links and is false for dead
-                # ones
-                name = entry.name
-                if name.endswith(".toml") and name[0] != "." and entry.is_file():
-                    names.append(name[:-5])
-                    if len(names) > MAX_FILES:
-                        raise SpecError(
-                            [
-                                Problem(
-                                    file=_shown(path),
-                                    message=f"holds more than {MAX_FILES:,} specs",
-                                )
-                            ]
-                        )
+        listed = os.listdir(path)
     except OSError as error:
         if not must_exist:
             return ()
@@ -683,7 +662,16 @@ def _list(path: str, *, must_exist: bool) -> tuple[str, ...]:
                 )
             ]
         ) from error
-    return tuple(sorted(names))
+    names = [name[:-5] for name in listed if name.endswith(".toml") and name[0] != "."]
+    if INDEX_FILE not in listed:
+        # not a package's own folder: a fifo would block whoever opens it; isfile follows links and
+        # is false for dead ones
+        names = [name for name in names if os.path.isfile(os.path.join(path, f"{name}.toml"))]
+    if len(names) > MAX_FILES:
+        raise SpecError(
+            [Problem(file=_shown(path), message=f"holds more than {MAX_FILES:,} specs")]
+        )
+    return tuple(names)
 
 
 def misnamed(id: str, file: str) -> tuple[str, str]:
@@ -700,111 +688,105 @@ def _shown(path: str) -> str:
 
 
 class _Index:
-    """The compiled copy of a folder.
+    """The compiled copy of a folder, a file of `core.parts`.
 
-    One line of JSON describes the others: `files` has size, checksum, offset and length of every
-    file's line; then come the spellings, a line of names a kind and one of `[path, values]` a
-    file. Only the lines that are asked for are read.
+    A part holds size, checksum and values of each file of the folder, by its path; others hold the
+    spellings, the outlines, and the names of each kind.
     """
 
-    def __init__(self, path: str, body: int, header: Mapping[str, Any]) -> None:
-        self._path = path
-        self._body = body
-        self._whole: bytes | None = None
-        self._files: Mapping[str, Sequence[int]] = header["files"]
-        self._spellings: Sequence[int] = header["spellings"]
-        self._outlines: Sequence[int] = header["outlines"]
-        self._names: Mapping[str, Sequence[int]] = header["names"]
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
 
     @classmethod
     def load(cls, folder: str, files: Sequence[str]) -> _Index | None:
         """None without an index, or where it does not list exactly these files."""
-        path = os.path.join(folder, INDEX_FILE)
         try:
-            with open(path, "rb", buffering=1 << 17) as file:
-                import json
-
-                line = file.readline()
-                header = json.loads(line)
-            if header["version"] != _VERSION or header["files"].keys() != set(files):
-                return None
-            return cls(path, len(line), header)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            parts = Parts(os.path.join(folder, INDEX_FILE), _VERSION)
+            return cls(parts) if parts.places.keys() == {*files, *_OF_ALL} else None
+        except UNREADABLE:
             return None
 
     def is_current(self, relative: str, content: bytes) -> bool:
-        from binascii import crc32
-
-        size, checksum = self._files[relative][:2]
-        return len(content) == size and crc32(content) == checksum
+        """Whether the file has that content since the index was made."""
+        return self._entry(relative, content) is not None
 
     def values(self, relative: str, content: bytes) -> Mapping[str, Any] | None:
         """None where the file has changed since, or where it was no TOML then."""
-        if not self.is_current(relative, content):
-            return None
-        line = self._line(self._files[relative][2:])
-        return (
-            line[1]
-            if isinstance(line, list)
-            and len(line) == 2
-            and line[0] == relative
-            and isinstance(line[1], dict)
-            else None
-        )
+        entry = self._entry(relative, content)
+        return None if entry is None else entry[2]
+
+    def _entry(self, relative: str, content: bytes) -> Sequence[Any] | None:
+        from binascii import crc32
+
+        entry: Sequence[Any] | None = self._part(relative)
+        is_current = entry is not None and entry[:2] == [len(content), crc32(content)]
+        return entry if is_current else None
 
     def names_of(self, kind: str) -> Mapping[str, str] | None:
         """The names of one kind; None where they cannot be read."""
-        line = self._line(self._names[kind])
-        return line if isinstance(line, dict) else None
+        text: str | None = self._part(_NAMES_OF[kind])
+        return None if text is None else _NamesInText(text)
 
     def spellings(self) -> tuple[str, ...] | None:
-        line = self._line(self._spellings)
-        return (
-            tuple(line)
-            if isinstance(line, list) and all(isinstance(name, str) for name in line)
-            else None
-        )
+        names: Sequence[str] | None = self._part(_SPELLINGS)
+        return None if names is None else tuple(names)
 
     def outlines(self) -> tuple[Outline, ...] | None:
-        line = self._line(self._outlines)
+        outlines: Sequence[dict[str, Any]] | None = self._part(_OUTLINES)
+        if outlines is None:
+            return None
+        for values in outlines:
+            values["uses"] = values["uses"] and tuple(values["uses"])
+        return tuple([Outline.partly(values) for values in outlines])
+
+    def _part(self, name: str) -> Any:
+        """None for one that was damaged since the index was opened."""
         try:
-            for values in line:
-                values["uses"] = values["uses"] and tuple(values["uses"])
-                if values.keys() != Outline._names:
-                    return None
-            return tuple([Outline.partly(values) for values in line])
-        except (TypeError, KeyError):
+            return self._parts[name]
+        except UNREADABLE:
             return None
 
-    def read_whole(self) -> None:
-        """One read instead of one a line, and the file as it was then; what cannot be read is
-        met line by line.
+
+class _NamesInText(Mapping[str, str]):
+    """Names as the index has them: a tab between a name and its ids, each pair on a line of its
+    own. One name is searched for: thousands of which would take a millisecond to tell apart.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    @staticmethod
+    def text_of(names: Mapping[str, str]) -> str:
+        """No name and no id holds a tab or the end of a line: both are words of `canonical`, or
+        the names of files.
         """
-        if self._whole is None:
-            try:
-                with open(self._path, "rb") as file:
-                    self._whole = file.read()
-            except (OSError, ValueError):
-                return
+        return "\n".join(["", *(f"{name}\t{ids}" for name, ids in names.items()), ""])
 
-    def _line(self, place: Sequence[int]) -> Any:
-        import json
+    def __getitem__(self, name: str) -> str:
+        before = f"\n{name}\t"
+        place = self._text.find(before)
+        if place < 0:
+            raise KeyError(name)
+        return self._text[place + len(before) : self._text.index("\n", place + 1)]
 
-        offset, length = place
-        try:
-            if self._whole is not None:
-                start = self._body + offset
-                return json.loads(self._whole[start : start + length])
-            with open(self._path, "rb") as file:
-                file.seek(self._body + offset)
-                return json.loads(file.read(length))
-        except (OSError, ValueError):
-            return None
+    @cached_property
+    def _all(self) -> Mapping[str, str]:
+        pairs = (line.partition("\t") for line in self._text.split("\n")[1:-1])
+        return {name: ids for name, _, ids in pairs}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def items(self) -> ItemsView[str, str]:
+        return self._all.items()
 
 
 class _NamesByKind(Mapping[str, Mapping[str, str]]):
-    """The names of a folder with an index, each kind read when it is asked for: a quarter of a
-    megabyte in all, of which most names that people type need a half.
+    """The names of a folder with an index, each kind read when it is asked for: most names that
+    people type need a few of a quarter of a megabyte.
     """
 
     def __init__(self, index: _Index, scanned: Callable[[], Names]) -> None:
@@ -827,44 +809,29 @@ class _NamesByKind(Mapping[str, Mapping[str, str]]):
         return len(_KINDS)
 
 
-def compile_index(directory: str) -> str:
-    """The text of `INDEX_FILE` for a folder of specs; the same files always give the same text."""
-    import json
+def compile_index(directory: str) -> bytes:
+    """The content of `INDEX_FILE` for a folder of specs; the same files always give the same."""
     from binascii import crc32
 
     folder = _Folder(directory, _SUBFOLDERS)
     folder._index = None
-    files: dict[str, list[int]] = {}
     models: list[tuple[str, Mapping[str, Any]]] = []
-    lines: list[str] = []
-    place = 0
-
-    def write(value: object) -> list[int]:
-        nonlocal place
-        text = json.dumps(value, separators=(",", ":"))
-        lines.append(text)
-        offset, place = place, place + len(text) + 1
-        return [offset, len(text)]
-
-    for relative in folder._relative():
+    parts: dict[str, Any] = {}
+    for relative in sorted(folder._relative()):
         content = folder._content(relative)
         document = Document.parse(relative, content)
         values = None if document.problems else _plain(document.values)
-        files[relative] = [len(content), crc32(content), *write([relative, values])]
+        parts[relative] = [len(content), crc32(content), values]
         if "/" not in relative:
             models.append((relative[:-5], document.values))
     names, spellings = _name_map(models)
     outlines = [_outline(spec_id, _plain(values)) for spec_id, values in models]
-    header = {
-        "version": _VERSION,
-        "files": files,
-        "spellings": write(spellings),
-        "outlines": write(
-            [{name: getattr(outline, name) for name in Outline._fields} for outline in outlines]
-        ),
-        "names": {kind: write(names[kind]) for kind in _KINDS},
-    }
-    return "\n".join([json.dumps(header, separators=(",", ":")), *lines, ""])
+    parts[_SPELLINGS] = spellings
+    parts[_OUTLINES] = [
+        {name: getattr(outline, name) for name in Outline._fields} for outline in outlines
+    ]
+    parts.update((_NAMES_OF[kind], _NamesInText.text_of(names[kind])) for kind in _KINDS)
+    return joined(_VERSION, {}, parts, frozen=False)
 
 
 def _plain(value: Any) -> Any:

@@ -313,12 +313,24 @@ def _understood(typed: str, catalogue: Catalogue) -> Resolution | None:
     if candidate is None:
         candidate = _snapshot(name, catalogue) or _after_maker(name, catalogue)
     if candidate is not None:
-        return Resolution(spec_id=candidate[0], quantization=quantization, notes=candidate[1])
+        return Resolution(
+            spec_id=candidate[0],
+            quantization=quantization,
+            notes=candidate[1],
+            repository=_gguf_repository(name),
+        )
     return (
         _in_file(name, catalogue)
         or _in_form(name, quantization, catalogue)
         or _of_speech(name, catalogue)
     )
+
+
+def _gguf_repository(name: str) -> str | None:
+    """The repository of a name that says that it holds GGUF files; None of any other name."""
+    repository = re.sub(r"(?i)(?<=gguf):.*", "", name)
+    is_one = _REPOSITORY.fullmatch(repository) and repository.lower().endswith("gguf")
+    return repository if is_one else None
 
 
 def _in_file(name: str, catalogue: Catalogue) -> Resolution | None:
@@ -338,7 +350,8 @@ def _in_file(name: str, catalogue: Catalogue) -> Resolution | None:
             or _find(base, catalogue)
         )
         if candidate is not None and form.runtime is None and form.is_sized:
-            return _in(form, candidate)
+            account = name.rpartition("/")[0]
+            return _in(form, candidate, account, catalogue)
     return None
 
 
@@ -367,13 +380,32 @@ def _of_speech(name: str, catalogue: Catalogue) -> Resolution | None:
     )
 
 
-def _in(form: Form, candidate: _Found) -> Resolution:
+def _in(form: Form, candidate: _Found, account: str, catalogue: Catalogue) -> Resolution:
+    if form.is_qat and account.lower() in ("", "google") and _is_wide(candidate[0], catalogue):
+        from .forms import QAT_AS_PUBLISHED
+
+        return Resolution(
+            spec_id=candidate[0],
+            quantization="QAT-Q4_0",
+            notes=(*candidate[1], QAT_AS_PUBLISHED),
+        )
     return Resolution(
         spec_id=candidate[0],
         quantization=form.quantization,
         runtime=form.runtime,
         notes=(*candidate[1], *form.notes),
     )
+
+
+def _is_wide(spec_id: str, catalogue: Catalogue) -> bool:
+    """Whether weights of that architecture that were trained for 4 bits are published with the
+    token table in 16.
+    """
+    spec = catalogue.spec(spec_id)
+    row = spec.architecture and catalogue.common("architectures")["architecture"].get(
+        spec.architecture.row
+    )
+    return bool(row and row.get("wide_qat_table"))
 
 
 def _in_form(name: str, quantization: str | None, catalogue: Catalogue) -> Resolution | None:
@@ -383,9 +415,11 @@ def _in_form(name: str, quantization: str | None, catalogue: Catalogue) -> Resol
     split = _split(name, catalogue)
     if split is None or not split[1].is_sized:
         return None
-    resolution = _in(split[1], split[0])
+    resolution = _in(split[1], split[0], name.rpartition("/")[0], catalogue)
     if resolution.runtime and not quantization and _REPOSITORY.fullmatch(name):
         return resolution.replace(repository=name)
+    if resolution.runtime is None:
+        resolution = resolution.replace(repository=_gguf_repository(name))
     return resolution.replace(quantization=quantization) if quantization else resolution
 
 
@@ -431,7 +465,7 @@ def _without_address(typed: str) -> tuple[str, str | None]:
     """A web address of a model or of a file in its repository, or the name of such a file in the
     cache of llama.cpp -> the name, and the quantization that the file name states.
     """
-    cached = _IN_CACHE.fullmatch(typed)
+    cached = _IN_CACHE.fullmatch(typed) if ".gguf" in typed.lower() else None
     if cached:
         return f"{cached[1]}/{cached[2]}", _quantization_of_file(cached[3])
     match = _HOST.fullmatch(typed) if "/" in typed else None

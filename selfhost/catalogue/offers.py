@@ -2,8 +2,8 @@
 
 The file has a header, `{"schema": 1, "as_of": …, "sources": {NAME: {"as_of": …, "what": …}},
 "left_out": […]}`, then one line per model, `{"model": ID, "offers": […]}`. `left_out` says which
-offers of the sources are not taken over, and why. Only the line of the model asked for is parsed:
-one question needs one line of some fifty.
+offers of the sources are not taken over, and why. Only the line of the model asked for is read, in
+a package from a compiled copy.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from ..core.errors import Problem, SpecError
+from ..core.parts import UNREADABLE, Parts, joined
 from ..core.records import Record
+from ..core.tables import compiled_path
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN
 
 TYPE_CHECKING = False
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 SCHEMA = 1
+_COPY_VERSION = 1
 MAX_BYTES = 16 << 20
 # a header has a few thousand bytes; a first line longer than this is none
 _MAX_HEADER_BYTES = 1 << 16
@@ -330,7 +333,7 @@ def _parsed(
     content = _read(path)
     lines = content.split(b"\n")
     # of two lines of one model the first counts
-    places = {lines[number - 1].partition(b",")[0]: number for number in range(len(lines), 1, -1)}
+    places = {_beginning(lines[number - 1]): number for number in range(len(lines), 1, -1)}
     return lines, _days(path, lines[0]), places
 
 
@@ -343,7 +346,61 @@ def _read(path: str) -> bytes:
         raise _damaged(path, None, f"the price snapshot {error.reason}") from None
 
 
+def compile_offers(path: str) -> bytes:
+    """The compiled copy of the snapshot, a file of `core.parts` that lies where `compiled_path`
+    says: what each line holds, by how it begins, beside the line's size and checksum.
+
+    The same snapshot always gives the same. Raises `SpecError` for a damaged line.
+    """
+    lines = _read(path).split(b"\n")
+    parts = {
+        _beginning(line).decode(): [*_mark(line), _parsed_object(path, number, line)]
+        for number, line in enumerate(lines, start=1)
+        if line
+    }
+    return joined(_COPY_VERSION, {}, parts, frozen=False)
+
+
+def _beginning(line: bytes) -> bytes:
+    """What tells a line from the others: of a model's, its id."""
+    return line.partition(b",")[0]
+
+
+def _mark(line: bytes) -> list[int]:
+    from binascii import crc32
+
+    return [len(line), crc32(line)]
+
+
+@lru_cache(maxsize=2)
+def _copy_of(path: str) -> Parts | None:
+    """The compiled copy, of which each line is compared with the snapshot's; None without one."""
+    try:
+        return Parts(compiled_path(path), _COPY_VERSION)
+    except UNREADABLE:
+        return None
+
+
 def _object(path: str, number: int, line: bytes) -> Mapping[str, Any]:
+    # without a copy the parser is loaded, which takes a millisecond
+    copied = _copied(path, line)
+    return _parsed_object(path, number, line) if copied is None else copied
+
+
+def _copied(path: str, line: bytes) -> Mapping[str, Any] | None:
+    """What the compiled copy has for the line; None without one, or where it is of another."""
+    copy = _copy_of(path)
+    if copy is None:
+        return None
+    try:
+        size, checksum, values = copy[_beginning(line).decode()]
+    except UNREADABLE:
+        return None
+    is_same = [size, checksum] == _mark(line) and isinstance(values, dict)
+    return values if is_same else None
+
+
+def _parsed_object(path: str, number: int, line: bytes) -> Mapping[str, Any]:
     import json
 
     def constant(name: str) -> float:

@@ -69,6 +69,9 @@ QUANTIZATIONS: Mapping[str, tuple[str, ...]] = {
     "mlx": (*APART, "fp16", "4bit-mxfp4", "MXFP4-Q8"),
 }
 
+# in front of the type of weights that were trained for it; files and their tags have the type alone
+TRAINED_FOR = "QAT-"
+
 # awq, gptq-8bit, gptq-3bit-32g, gptq-4bit-channel, w4a16; groups of 128 weights and 4 bits where
 # the name does not say
 _NAME = (

@@ -16,7 +16,7 @@ from .spec_values import MODALITIES, identifier, schema_is_read, string_lists, t
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
 HOW = ("exact", "computed", "measured", "stated", "assumed")
@@ -68,7 +68,8 @@ def _quantization_rules(root: Table, key: str) -> dict[str, QuantizationRule]:
         values = line.fields(QuantizationRule)
         line.close()
         capability = values["compute_capability"]
-        if capability is not None and not re.fullmatch(r"\d+\.\d", capability):
+        major, _, minor = (capability or "1.0").partition(".")
+        if not (major.isdecimal() and minor.isdecimal() and len(minor) == 1):
             line.problem(
                 "compute_capability",
                 "must be a number as NVIDIA writes it",
@@ -418,6 +419,11 @@ class RuntimeSpec(Record):
         """True where it has no CPU kernel, at all or for that quantization."""
         rule = self.rule_of(quantization)
         return self.gpu_only or (rule is not None and rule.gpu_only)
+
+    def command_of(self, family: str | None, uses: Sequence[str] | None) -> str:
+        """The command for models of that family, or of that main use, or for any."""
+        of_use = self.commands.get(uses[0]) if uses else None
+        return self.commands.get(family or "") or of_use or self.command
 
     def named(self, text: str) -> str | None:
         """The quantization that people call so with this program: `4bit` is nf4 with

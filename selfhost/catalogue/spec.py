@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..core.records import Record, pattern, read_by
+from ..core.records import Record, read_by
 from ..core.tomlfile import Document, Table, shortened
 from .architecture import (
     MAX_BEAMS,
@@ -128,9 +128,9 @@ _OF_WEIGHTS = (
 )
 # what the bytes of a model are computed from
 _COMPUTED_FROM = ("architecture", "components")
-_ALIAS = pattern(r"[\w.:/+ -]+")
-_LICENSE_WORD = pattern(r"[()]|[^\s()]+")
-_LICENSE_ID = pattern(r"[A-Za-z0-9][A-Za-z0-9.:+-]*")
+# beside letters and digits
+_IN_ALIAS = "_.:/+ -"
+_IN_LICENSE_ID = ".:+-"
 
 
 class License(Record):
@@ -277,7 +277,7 @@ def _aliases(root: Table, key: str) -> tuple[str, ...]:
     aliases = root.strings(key)
     written = root.values.get(key)
     for index, alias in enumerate(written if isinstance(written, list) else ()):
-        if alias in aliases and not _ALIAS.fullmatch(alias):
+        if alias in aliases and not all(sign.isalnum() or sign in _IN_ALIAS for sign in alias):
             root.document.add(
                 (key, index),
                 f'"{shortened(alias)}" has a character that no name has',
@@ -306,12 +306,15 @@ def is_license_expression(text: str) -> bool:
         return False
     ids = depth = 0
     before = "AND"
-    for word in _LICENSE_WORD.findall(text):
+    for word in text.replace("(", " ( ").replace(")", " ) ").split():
         kind = word.upper() if word.upper() in _MAY_FOLLOW else "id"
         if before not in _MAY_FOLLOW[kind]:
             return False
         if kind == "id":
-            if _LICENSE_ID.fullmatch(word) is None:
+            signs = word.isascii() and all(
+                sign.isalnum() or sign in _IN_LICENSE_ID for sign in word
+            )
+            if not (signs and word[0].isalnum()):
                 return False
             ids += 1
             # an exception takes no exception of its own

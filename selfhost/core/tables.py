@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from .errors import SpecError
+from .parts import UNREADABLE, Parts, joined
 from .shipped import shipped_folder
 from .tomlfile import Document
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 # the tables that are compiled when the package is built
 COMPILED = ("cloud_types", "cpus", "gpus", "providers")
+_VERSION = 1
 
 
 def shipped_table(name: str) -> Mapping[str, Any]:
@@ -35,39 +37,36 @@ def shipped_table(name: str) -> Mapping[str, Any]:
 
 
 def compiled_path(path: str) -> str:
-    """Where the compiled copy of a table lies."""
-    return f"{path.removesuffix('.toml')}.json"
+    """Where the compiled copy of a table lies, or of the prices."""
+    return f"{path.rpartition('.')[0]}.bin"
 
 
-def compile_table(path: str) -> str:
-    """The text of the compiled copy; the same file always gives the same text. Raises `OSError`,
-    and `ValueError` for a file that is no TOML.
+def compile_table(path: str) -> bytes:
+    """The content of the compiled copy, a file of `core.parts`; the same file always gives the
+    same. Raises `OSError`, and `ValueError` for a file that is no TOML.
     """
-    import json
     import tomllib
 
     with open(path, "rb") as file:
         content = file.read()
     values = tomllib.loads(content.decode())
-    return json.dumps([*_mark(content), values], separators=(",", ":")) + "\n"
+    return joined(_VERSION, {"of": _mark(content)}, {"values": values}, frozen=False)
 
 
-def _mark(content: bytes) -> list[int]:
+def _mark(content: bytes) -> tuple[int, int]:
     """What tells one content of the file from another."""
     from binascii import crc32
 
-    return [len(content), crc32(content)]
+    return len(content), crc32(content)
 
 
 def _compiled(path: str) -> Mapping[str, Any] | None:
     """The compiled values; None without a copy, or where it is of another content."""
-    import json
-
     try:
-        with open(compiled_path(path), "rb") as file:
-            size, checksum, values = json.loads(file.read())
+        parts = Parts(compiled_path(path), _VERSION)
         with open(path, "rb") as file:
             content = file.read()
-    except (OSError, ValueError, TypeError, RecursionError):
+        values: Mapping[str, Any] = parts["values"]
+    except UNREADABLE:
         return None
-    return values if [size, checksum] == _mark(content) and isinstance(values, dict) else None
+    return values if parts.header["of"] == _mark(content) else None

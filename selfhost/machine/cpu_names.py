@@ -34,9 +34,10 @@ class Described(Record):
     note: str
 
 
-def machine_with(text: str) -> Described | None:
+def machine_with(text: str, *, class_is_enough: bool = False) -> Described | None:
     """A machine with the processor that the text names, and with the RAM that it states or else
-    what most such machines have. None where it names no processor.
+    what most such machines have. None where it names no processor, unless `class_is_enough`: that
+    it names a kind of them.
     """
     stated = typed(text[: 2 * _MOST_LETTERS])
     name = " ".join(without_sizes(stated.names).replace(",", " ").split())
@@ -44,7 +45,7 @@ def machine_with(text: str) -> Described | None:
         return None
     around = cpus.class_of(name)
     series = cpus.processor_of(name)
-    if around is None or (series is None and not _has_number(name, around)):
+    if around is None or not (series or class_is_enough or _has_number(name, around)):
         return None
     stated_gib = memory_gib(stated, is_server=cpus.is_server(name))
     gib = stated_gib or around.memory_gib
@@ -61,11 +62,6 @@ def machine_with(text: str) -> Described | None:
         "memory_total_bytes": memory_bytes,
         "memory_limit_bytes": memory_bytes,
     }
-    if stated.ram_mts is not None:
-        rate = cpus.bytes_per_second_at(stated.ram_mts, name, (), memory_bytes)
-        values |= {} if rate is None else {_BANDWIDTH: rate}
-    unstated = () if _BANDWIDTH in values else (_BANDWIDTH,)
-    stated_facts = {"cpu_model", _BANDWIDTH} - {*unstated}
     why = "assumed: the processor's name does not tell it"
     machine = Machine(
         **values,
@@ -73,16 +69,11 @@ def machine_with(text: str) -> Described | None:
         scope="host",
         cpu_model=name,
         confidence="low",
-        assumed=(*assumed, *unstated),
-        sources={
-            **dict.fromkeys(assumed, why),
-            **dict.fromkeys(sorted(stated_facts), f'"{text.strip()}"'),
-        },
+        assumed=(*assumed, _BANDWIDTH),
+        sources={**dict.fromkeys(assumed, why), "cpu_model": f'"{text.strip()}"'},
     )
     return Described(
-        machine=planned(machine),
-        title=name,
-        note=_note(text, series, values.get(_BANDWIDTH), gib, stated_gib is not None),
+        machine=planned(machine), title=name, note=_note(text, series, gib, stated_gib is not None)
     )
 
 
@@ -92,16 +83,20 @@ def _has_number(name: str, around: cpus.ProcessorClass) -> bool:
     return any(any(map(str.isdecimal, word)) for word in others)
 
 
-def _note(
-    text: str, series: cpus.Processor | None, rate: int | None, gib: float, is_stated: bool
-) -> str:
+def names_a_class_alone(text: str) -> bool:
+    """Whether the text has a word that tells a processor's class, and nothing that tells which."""
+    name = without_sizes(typed(text[: 2 * _MOST_LETTERS]).names)
+    around = cpus.class_of(name)
+    numbers = (sum(map(str.isdecimal, word)) for word in words_of(name))
+    return around is not None and max(numbers, default=0) < 2
+
+
+def _note(text: str, series: cpus.Processor | None, gib: float, is_stated: bool) -> str:
     of_series = (
         "its series is not listed, so that its speed is a wide guess by its class"
         if series is None
         else f"its memory is that of the series {series.name}"
     )
-    if rate is not None:
-        of_series = f"its RAM is taken for {units.decimal(rate)}/s, with every channel filled"
     ram = "" if is_stated else f", {gib:g} GiB of RAM"
     return (
         f'"{text.strip()}" is a processor: {of_series}. No GPU{ram} and the rest of the machine are'

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
-from ..core import units
 from ..core.records import Record
 from ..core.tables import shipped_table
-from .gpus import bytes_per_second, computer_around, shared_memory, words_of
+from .gpus import bytes_per_second, shared_memory, words_of
 
 TYPE_CHECKING = False
 
@@ -41,7 +40,8 @@ class Processor(Record):
     `least`, `usual` and `most` are bytes per second of one socket with every channel filled, with
     the slowest, the usual and the fastest memory. `cores` of the largest socket and `threads` of
     each; 0 of a client, that has one socket. `kind`: client, hybrid, server, board or phone.
-    `vectors`: avx512, avx2, none or arm. `cache_mb` is what the second and third caches hold.
+    `vectors`: avx512, avx2, none or arm. `cache_mb` is what the second and third caches hold,
+    `bits` how wide one channel is.
     """
 
     name: str
@@ -56,17 +56,20 @@ class Processor(Record):
     cores: int = 0
     threads: int = 1
     cache_mb: float = 24.0
+    bits: int = 64
 
 
 class ProcessorClass(Record):
     """What processors are whose series has no row, and what most machines with one have: GiB of
-    RAM, and a system. `words`: one of them is in the name.
+    RAM, and a system. `words`: one of them is in the name. `channels` of 64 bits; None where they
+    differ.
     """
 
     words: frozenset[str]
     architecture: str
     system: str
     memory_gib: int
+    channels: int | None
 
 
 def class_of(name: str) -> ProcessorClass | None:
@@ -79,6 +82,7 @@ def class_of(name: str) -> ProcessorClass | None:
                 architecture=row["architecture"],
                 system=row["system"],
                 memory_gib=row["memory_gib"],
+                channels=row.get("channels"),
             )
     return None
 
@@ -89,24 +93,6 @@ def processor_of(name: str) -> Processor | None:
         return None
     rows = rows_of(name)
     return _processor(rows[0]) if rows else None
-
-
-def bytes_per_second_at(
-    mts: int, processor: str | None, cards: tuple[str, ...], memory_bytes: int
-) -> int | None:
-    """What memory gives with so many millions of transfers a second on every channel that a
-    processor of that name has, or without one the computer around the cards; None where neither
-    tells the channels.
-    """
-    rows = rows_of(processor) if processor is not None else []
-    around = None if processor is not None else computer_around(cards, memory_bytes)
-    if rows:
-        bits: int = rows[0]["channels"] * rows[0].get("bits", 64)
-    elif around is not None:
-        bits = around.channels * 64
-    else:
-        return None
-    return bits * mts * units.MB // 8
 
 
 def is_server(name: str) -> bool:
@@ -130,6 +116,7 @@ def processor_with(graphics: str) -> Processor | None:
         kind=memory.kind,
         share=share_of(memory.kind),
         vectors=memory.vectors,
+        bits=memory.bits,
     )
 
 
@@ -158,7 +145,7 @@ def _rank(row: Mapping[str, Any], words: frozenset[str]) -> tuple[int, int] | No
     if shapes is None:
         return len(wanted), 0
     signs = [
-        sum(shape.count(sign) for sign in "#?*")
+        sum(shape.count(sign) for sign in "#+?*")
         for shape in shapes
         if any(_fits(word, shape) for word in words)
     ]
@@ -175,7 +162,12 @@ def _fits(word: str, shape: str) -> bool:
             return False
         word = word[: len(shape)]
     return len(word) == len(shape) and all(
-        sign == "?" or (letter.isdecimal() if sign == "#" else sign == letter)
+        sign == "?"
+        or (
+            letter.isdecimal() and (sign == "#" or letter != "0")
+            if sign in "#+"
+            else sign == letter
+        )
         for letter, sign in zip(word, shape, strict=True)
     )
 
@@ -196,6 +188,7 @@ def _processor(row: Mapping[str, Any]) -> Processor:
         cores=row.get("cores", 0),
         threads=row.get("threads", 1),
         cache_mb=row.get("cache_mb", 24.0),
+        bits=row.get("bits", 64),
     )
 
 

@@ -84,9 +84,10 @@ class TypedWords(Record):
 
 
 class SharedMemory(Record):
-    """The memory of the processors that have a GPU in them: its name, the channels, and bytes per
-    second with all of them filled, with the slowest, the usual and the fastest memory. `vectors`
-    is what the cores beside it compute with, `kind` how they read the memory.
+    """The memory of the processors that have a GPU in them: its name, the channels of so many
+    `bits`, and bytes per second with all of them filled, with the slowest, the usual and the
+    fastest memory. `vectors` is what the cores beside it compute with, `kind` how they read the
+    memory.
     """
 
     name: str
@@ -96,6 +97,7 @@ class SharedMemory(Record):
     most: float
     vectors: str
     kind: str
+    bits: int
 
 
 class Computer(Record):
@@ -426,6 +428,7 @@ def shared_memory(name: str) -> SharedMemory | None:
         most=most,
         vectors=memory.get("vectors", "avx2"),
         kind=memory.get("kind", "client"),
+        bits=memory.get("bits", 64),
     )
 
 

@@ -11,7 +11,7 @@ from ..core.records import Record
 from ..core.spelling import canonical
 from . import gpus
 from .changes import planned
-from .cpu_names import Described, machine_with, rented
+from .cpu_names import Described, machine_with, names_a_class_alone, rented
 from .gpu_names import (
     NamedCards,
     PartOfMachineError,
@@ -33,6 +33,7 @@ from .profiles import (
     needed_words,
     size_of,
 )
+from .ram import StatedRam, stated_ram, with_ram, without_kind
 from .record import Machine
 
 TYPE_CHECKING = False
@@ -49,7 +50,7 @@ _LEAST_LETTERS = 3
 
 
 class NotOneMachineError(UnknownMachineError):
-    """The name is known, but it is that of a GPU or of several machines."""
+    """The name is known, but it is that of several machines."""
 
 
 class NamedProfile(Record):
@@ -60,54 +61,63 @@ class NamedProfile(Record):
 
 
 def machine_named(text: str) -> Machine:
-    """The machine that a name means: a profile's, or a typical desktop with the named GPUs.
-
-    A GPU's name does not tell the rest of the machine. A profile of a desktop that has just these
-    GPUs stands for it, the one with the least memory; where there is none, a Linux machine of
-    `ASSUMED_MEMORY_BYTES` of RAM, of which all but the GPUs is marked as assumed. What else an
-    ambiguous name can mean stands in `machine.sources`. Raises `UnknownMachineError`, whose
-    `nearest` are names of machines, and `MachineFileError` for a profile's faulty file.
-    """
-    cards = _cards(text)
-    if cards is None:
-        try:
-            named = profile_named(text)
-        except NotOneMachineError:
-            cards = _cards(text, listed_only=False)
-            if cards is None:
-                raise
-            return _assumed_around(cards)
-        if named.note is None:
-            return named.profile.machine
-        machine = named.profile.machine
-        sources = {**machine.sources, "memory_total_bytes": _with(machine, named.note)}
-        return machine.replace(sources=sources)
-    desktop = _desktop_with(cards)
-    return _assumed_around(cards) if desktop is None else desktop.machine
+    """The machine of `profile_named`; its note stands in `machine.sources`."""
+    named = profile_named(text)
+    machine = named.profile.machine
+    if named.note is None:
+        return machine
+    sources = {**machine.sources, "memory_total_bytes": _with(machine, named.note)}
+    return machine.replace(sources=sources)
 
 
 def profile_named(text: str) -> NamedProfile:
-    """The profile that `text` means: by its name, else by words of its name; else a machine around
-    the processor that it names or of the type that a cloud rents; else by words of a title, a
-    processor or accelerators, every one of which must be there.
+    """The machine that `text` means: a profile by its name or words of it; a desktop with the GPUs
+    that it names; a machine around the processor that it names or of the type that a cloud rents;
+    else a profile by words of a title, a processor or accelerators, every one of which is there.
 
-    Of several that differ only in memory the smallest is taken. Raises `UnknownMachineError` where
-    none is left or several are, and for a GPU's name, which is no machine.
+    A GPU's name does not tell the rest of the machine. A profile of a desktop that has just these
+    GPUs stands for it, the one with the least memory; where there is none, a Linux machine of
+    `ASSUMED_MEMORY_BYTES` of RAM, of which all but the GPUs is marked as assumed. Of several that
+    differ only in memory the smallest is taken. Raises `UnknownMachineError` where none is left or
+    several are, and `MachineFileError` for a profile's faulty file.
     """
     try:
-        profile = load(text)
-        label = None if _is_name_of(profile, text) else label_named(text)
-        note = None if label is None else f'"{text}": {label.note}'
-        return NamedProfile(profile=profile, note=note)
+        return _exactly(text)
     except UnknownMachineError as error:
         unknown = error
-    cards = _cards(text)
-    if cards is not None:
-        raise _is_a_gpu(text, cards)
+    ram = stated_ram(text)
+    try:
+        named = _exactly(without_kind(ram.text))
+    except UnknownMachineError:
+        named = _by_its_parts(ram, unknown)
+    machine, of_memory = with_ram(named.profile.machine, ram)
+    # the commands in it are those of what was typed
+    of_name = named.note and named.note.replace(ram.text, text.strip())
+    return NamedProfile(
+        profile=named.profile.replace(machine=machine),
+        note=" ".join(filter(None, (of_name, of_memory))) or None,
+    )
+
+
+def _exactly(text: str) -> NamedProfile:
+    """The profile of this name. Raises `UnknownMachineError`."""
+    profile = load(text)
+    label = None if _is_name_of(profile, text) else label_named(text)
+    return NamedProfile(profile=profile, note=None if label is None else f'"{text}": {label.note}')
+
+
+def _by_its_parts(ram: StatedRam, unknown: UnknownMachineError) -> NamedProfile:
+    """What is no profile's whole name."""
+    text = ram.text
+    described = _around(text, _cards(text))
+    if described is not None:
+        return _as_profile(described)
     whole = with_its_size(with_whole_words(text))
     if whole != text:
         return profile_named(whole)
-    matches = _by_names(text) or _described_or_by_texts(text, unknown)
+    matches = (
+        _by_names(text) or _by_names(without_kind(text)) or _described_or_by_texts(ram, unknown)
+    )
     if isinstance(matches, Described):
         return _as_profile(matches)
     if len({_without_sizes(profile.name) for profile in matches}) > 1:
@@ -120,32 +130,35 @@ def profile_named(text: str) -> NamedProfile:
             f'"{text}" can be machines of several sizes. Judged as {first.name}, the smallest;'
             f" otherwise name {other_names}."
         )
+    elif names_a_class_alone(text):
+        note = (
+            f'"{text}" tells only the kind of processor. Judged as {first.name},'
+            f" {first.machine.cpu_model or first.title}; otherwise name the processor:"
+            " --machine 'i5-8250U 16GB'."
+        )
     return NamedProfile(profile=first, note=note)
 
 
-def _described_or_by_texts(text: str, unknown: UnknownMachineError) -> list[Profile] | Described:
+def _described_or_by_texts(
+    ram: StatedRam, unknown: UnknownMachineError
+) -> list[Profile] | Described:
     """What no profile's name has: a machine by its parts, else the profiles that have the words in
-    their texts, else a Mac by its chip. Raises `UnknownMachineError`, and where it is a GPU alone.
+    their texts, else a Mac by its chip. Raises `UnknownMachineError`.
     """
+    text = ram.text
     described = rented(text) or product_named(text)
     lead = None if described is not None else lead_to_its_parts(text)
     if described is None and lead is None:
         # of a text with a GPU this would leave the GPU out
-        described = machine_with(text)
+        described = machine_with(text, class_is_enough=bool(ram.mts or ram.channels))
+        # what its maker's name tells the class of
+        described = described or _around(text, _cards(text, listed_only=False))
     if described is not None and gpus.soldered_chip(gpus.words_of(text)) is None:
         return described
-    if described is None and lead is None:
-        # a GPU's name alone is no machine that has it
-        cards = _cards(text, listed_only=False)
-        if cards is not None:
-            raise _is_a_gpu(text, cards)
-    matches = _by_texts(text)
-    if matches:
-        return matches
-    described = described or mac_with(text)
-    if described is None:
+    matches = _by_texts(text) or described or mac_with(text)
+    if not matches:
         raise _of_its_chip(text, lead or _near(text) or unknown)
-    return described
+    return matches
 
 
 def _as_profile(described: Described) -> NamedProfile:
@@ -309,18 +322,6 @@ def _with(machine: Machine, note: str) -> str:
     return f"{machine.sources.get('memory_total_bytes', machine.name)} ({note})"
 
 
-def _is_a_gpu(text: str, cards: NamedCards) -> NotOneMachineError:
-    desktop = _desktop_with(cards)
-    remedy = f'--gpu "{text.strip()}" puts it into this machine'
-    if desktop is not None:
-        remedy += f"; --machine {desktop.name} is a desktop that has it"
-    return NotOneMachineError(
-        f"{text!r} is a GPU, not a machine",
-        remedy=remedy,
-        nearest=() if desktop is None else (desktop.name,),
-    )
-
-
 def _several(text: str, candidates: Sequence[str]) -> NotOneMachineError:
     shown = sorted(candidates)[:_CANDIDATES]
     more = len(candidates) - len(shown)
@@ -331,6 +332,25 @@ def _several(text: str, candidates: Sequence[str]) -> NotOneMachineError:
 
 
 # ------------------------------------------------------------------ a machine around GPUs
+
+
+def _around(text: str, cards: NamedCards | None) -> Described | None:
+    """A desktop with the GPUs that the text names; None where it names none."""
+    if cards is None:
+        return None
+    desktop = _desktop_with(cards)
+    what = (
+        f"a desktop with it and {units.binary(ASSUMED_MEMORY_BYTES)} of RAM, assumed"
+        if desktop is None
+        else f"{desktop.name}, a desktop that has it"
+    )
+    card = text.strip()
+    note = f"\"{card}\" is a GPU: judged as {what}. --gpu '{card}' puts it into this machine."
+    return Described(
+        machine=_assumed_around(cards) if desktop is None else desktop.machine,
+        title=f"a machine with {cards.label}" if desktop is None else desktop.title,
+        note=" ".join([note, *cards.notes]),
+    )
 
 
 def _desktop_with(cards: NamedCards) -> Profile | None:

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from ..core import units
 from ..core.records import Record
 from ..core.tables import shipped_table
-from . import cpus, gpus
+from . import cpus
 from .changes import planned
 from .cpu_names import Described
 from .gpu_names import NamedCards, UnknownGpuError, cards_named, has_listed_names
 from .gpus import vendor_of
 from .profiles import UnknownMachineError
+from .ram import computer_of, without_kind
 from .record import Accelerator, Machine
 from .typed import Typed, memory_gib, sizes_gib, typed, with_plain_sizes
 
@@ -33,6 +34,7 @@ _MOST_WORDS = 20
 _MOST_WORDS_OF_ONE = 8
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
 _TYPED = "the names that were typed"
+_SAYS_RAM = re.compile(r"\bram\b", re.IGNORECASE)
 # a model's number without its maker's words, `7840u`, `e5-2690 v4`
 _BRANDS = ("ryzen", "core i5", "core i7")
 _FAMILIES = {"e3": ("xeon",), "e5": ("xeon",), "e7": ("xeon",)}
@@ -41,15 +43,14 @@ _USUAL_GIB = 32.0
 
 
 class _Named(Record):
-    """What a text names: a row, a processor, GPUs, GiB of RAM, its rate and a system; None for what
-    it does not. `aside`: words that say nothing that is known.
+    """What a text names: a row, a processor, GPUs, GiB of RAM and a system; None for what it does
+    not. `aside`: words that say nothing that is known.
     """
 
     row: Mapping[str, Any] | None
     processor: str | None
     cards: NamedCards | None
     gib: float | None
-    mts: int | None
     system: str | None
     aside: tuple[str, ...] = ()
 
@@ -65,7 +66,7 @@ def product_named(text: str) -> Described | None:
     GPU is named. Raises `UnknownMachineError` for a product that is sold with several processors,
     where none is named, and where a GPU stands beside what is no processor's name.
     """
-    stated = typed(text)
+    stated = _stated(text)
     words = _words(stated.names)
     if not words or len(words) > _MOST_WORDS:
         return None
@@ -78,6 +79,19 @@ def product_named(text: str) -> Described | None:
     if row is None and named.processor is None and (named.gib is None or named.aside):
         return None
     return _described(text.strip(), named)
+
+
+def _stated(text: str) -> Typed:
+    """What the text states. A size alone is that of the GPU before it which is sold so, also where
+    only a kind of RAM follows: `a100 80gb ddr5`.
+    """
+    plain = without_kind(text)
+    words = _words(plain)
+    is_of_card = sum(bool(sizes_gib(word)) for word in words) == 1 and any(
+        sizes_gib(words[end - 1]) and not sizes_gib(words[start]) and _card(words[start:end], {})
+        for start, end in _runs(words)
+    )
+    return typed(plain if is_of_card and not _SAYS_RAM.search(text) else text)
 
 
 def _words(text: str) -> list[str]:
@@ -110,6 +124,7 @@ def _read(
     Raises `UnknownMachineError` where they name a GPU and something else that has a number.
     """
     names, pieces = _cards_and_rest(words, row or {})
+    _ask_of_number(text, names, words)
     others = [
         other
         for piece in pieces
@@ -132,10 +147,34 @@ def _read(
         processor=processor,
         cards=cards,
         gib=gib,
-        mts=stated.ram_mts,
         system=stated.system,
         aside=tuple(unread),
     )
+
+
+def _ask_of_number(text: str, names: Sequence[str], words: Sequence[str]) -> None:
+    """Raises `UnknownMachineError` where a GPU's bare number stands where a processor's would:
+    `i7 3070` may be a slip for an i7-3770.
+    """
+    for name in names:
+        kind = _kind_before(name, words) if name.isdecimal() else ""
+        if kind:
+            label = re.sub(r" \d+ GB$", "", cards_named(name).label)
+            whole = text.strip().replace(name, label)
+            raise UnknownMachineError(
+                f"{text.strip()!r}: there is no {kind} {name}, and {name} can be the GPU {label}",
+                remedy=f"name the GPU whole, --machine '{whole}', or the processor's number:"
+                " --machine 'i5-12400 16GB'",
+            )
+
+
+def _kind_before(number: str, words: Sequence[str]) -> str:
+    """The processors that a number is said to be one of, `ryzen 7`; empty where none are."""
+    at = words.index(number) if number in words else 0
+    start = at - 1 - words[at - 1].isdecimal() if at else 0
+    kind = words[start:at]
+    is_kind = kind and cpus.class_of(kind[0]) is not None and _digits("".join(kind)) < 2
+    return " ".join(kind) if is_kind else ""
 
 
 def _cards_and_rest(
@@ -259,19 +298,11 @@ def _described(text: str, named: _Named) -> Described:
     more = f" Otherwise name it: {', '.join(others)}." if others and not is_stated else ""
     assumed = "" if is_stated or len(sizes) == 1 else ", assumed"
     note = f'"{text}" is judged as {what}, {gib:g} GB of RAM{assumed}.{more}'
-    note += "".join(_remarks(named, machine))
-    return Described(machine=machine.replace(name=what), title=what, note=note)
-
-
-def _remarks(named: _Named, machine: Machine) -> Iterator[str]:
-    """What else was made of the words, a sentence each behind a blank."""
-    if machine.cpu_model is None and named.row is None:
-        yield " Its processor is assumed."
-    rate = machine.memory_bandwidth_bytes_per_second
-    if named.mts is not None and rate is not None:
-        yield f" Its RAM is taken for {units.decimal(rate)}/s, with every channel filled."
+    if processor is None and not row:
+        note += " Its processor is assumed."
     if named.aside:
-        yield f" Nothing is known by: {', '.join(named.aside)}."
+        note += f" Nothing is known by: {', '.join(named.aside)}."
+    return Described(machine=machine.replace(name=what), title=what, note=note)
 
 
 def _memory_with(processor: str | None) -> float:
@@ -301,10 +332,6 @@ def _machine(named: _Named, processor: str | None, cards: NamedCards | None, gib
         facts["cpu_cores_physical"] = row["physical"]
     if own and "gb_per_s" in row:
         facts[_BANDWIDTH] = round(row["gb_per_s"] * units.GB)
-    if named.mts is not None:
-        card_names = () if cards is None else tuple([card.name for card in cards.accelerators])
-        rate = cpus.bytes_per_second_at(named.mts, processor, card_names, memory)
-        facts |= {} if rate is None else {_BANDWIDTH: rate}
     source = _table()["sources"][row["source"]] if row else _TYPED
     assumed = [] if is_stated else ["memory_total_bytes"]
     assumed += [] if _BANDWIDTH in facts else [_BANDWIDTH]
@@ -325,15 +352,12 @@ def fact_to_type(machine: Machine) -> tuple[str, str] | None:
     """
     if machine.sources.get("accelerators") != _TYPED:
         return None
-    names = tuple([card.name for card in machine.accelerators or ()])
-    memory_bytes = int(machine.memory_total_bytes or 0)
-    around = None if machine.cpu_model else gpus.computer_around(names, memory_bytes)
+    around = None if machine.cpu_model else computer_of(machine)
     if around is not None and len(around.kinds) > 1:
         # how the cores read the memory differs more than the memory does
         return "its processor", "i7-12700h"
-    if cpus.bytes_per_second_at(3200, machine.cpu_model, names, memory_bytes) is None:
-        return None
-    return "the rate of its RAM", "ddr4-3200"
+    is_listed = machine.cpu_model is not None and cpus.processor_of(machine.cpu_model) is not None
+    return ("the rate of its RAM", "ddr4-3200") if around is not None or is_listed else None
 
 
 def _accelerators(row: Mapping[str, Any], cards: NamedCards | None) -> tuple[Accelerator, ...]:

@@ -1,5 +1,5 @@
-"""What a description of a machine states beside names: RAM and its rate, and a system. What
-tells nothing of pace or memory is left aside: `64gb ddr5-6000 2tb nvme windows 11 850w`.
+"""What a description of a machine states beside names: its RAM, its system, and what tells nothing
+of pace or memory, which is left aside: `64gb ddr5-6000 2tb nvme windows 11 850w`.
 """
 
 from __future__ import annotations
@@ -21,14 +21,7 @@ _SPELLED = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s*([gt])i?b(?!\w)", _ANY_CASE)
 _SHORT = re.compile(r"(?<![\w.])(\d{1,3})g(?!\w)", _ANY_CASE)
 _PLAIN = r"(?<![\w.])(\d+(?:\.\d+)?)([gt])b(?!\w)"
 _SIZE = re.compile(_PLAIN, re.ASCII)
-_STICKS = re.compile(
-    r"(?<![\w.])(\d)\s*[x×*]\s*(\d+)\s*gi?b(?=\s*(?:of )?(?:lp)?(?:ddr|ram))", re.I
-)
-# 3600, 2133 and 6400 are rates; 3090 and 4070 GPUs
-_RATE = r"(?:\d\d(?:00|33|66|67)|1\d{4})"
-_KIND_OF_RAM = re.compile(
-    rf"(?<!\w)(?:lp)?ddr\d\w?(?:[ -]*({_RATE})(?!\w|\s*gb))?(?:\s*(?:mhz|mt/s|mts)\b)?", _ANY_CASE
-)
+_KIND_OF_RAM = re.compile(r"(?<!\w)(?:lp)?ddr\d\w?(?!\w)", _ANY_CASE)
 _RAM = re.compile(
     rf"{_PLAIN}[\s,]*(?:of )?(?:system )?ram\b(?!\s+\d\d?gb)|\bram[\s:=]+{_PLAIN}", _ANY_CASE
 )
@@ -37,8 +30,8 @@ _DISK = re.compile(
     _ANY_CASE,
 )
 _ASIDE = re.compile(
-    r"(?<!\w)(?:gddr\d\w?|\d{3,5}\s*(?:mhz|mt/s|mts)|cl\d\d|\d{3,4}w|\d+ watts?|psu|power supply)"
-    r"(?!\w)",
+    r"(?<!\w)(?:gddr\d\w?|\d{3,5}\s*mhz|cl\d\d|registered|r?dimms?|so-?dimms?|ecc|\d{3,4}w"
+    r"|\d+ watts?|psu|power supply)(?!\w)",
     _ANY_CASE,
 )
 _VERSION = r"(?:\s+\d{1,2}(?:\.\d+)?(?!\w|\s*x\b))?(?:\s+(?:pro|home|lts))?"
@@ -46,22 +39,19 @@ _VERSION = r"(?:\s+\d{1,2}(?:\.\d+)?(?!\w|\s*x\b))?(?:\s+(?:pro|home|lts))?"
 
 class Typed(Record):
     """`names` is the text without what stands in the others. `ram_gib` is None where no size is
-    said to be that of RAM; other sizes stand in `names` as `16gb`. `ram_mts`: its millions of
-    transfers a second, as `ddr4-3200` states them. `system`: linux or windows.
+    said to be that of RAM; other sizes stand in `names` as `16gb`. `system`: linux or windows.
     """
 
     names: str
     ram_gib: float | None
-    ram_mts: int | None
     system: str | None
 
 
 def typed(text: str) -> Typed:
-    """What a description states beside names of processors, GPUs and products."""
-    plain = _STICKS.sub(lambda sticks: f"{int(sticks[1]) * int(sticks[2])}gb", text)
-    plain = with_plain_sizes(plain)
-    rates = [int(rate) for rate in _KIND_OF_RAM.findall(plain) if rate]
-    plain = _KIND_OF_RAM.sub(" ram ", plain)
+    """What a description states beside names of processors, GPUs and products. `ram.stated_ram`
+    reads the rate of its RAM and the channels before.
+    """
+    plain = _KIND_OF_RAM.sub(" ram ", with_plain_sizes(text))
     stated = [_gib(*filter(None, match.groups())) for match in _RAM.finditer(plain)]
     plain = re.sub(r"\bram\b", " ", _RAM.sub(" ", plain), flags=_ANY_CASE)
     plain = _ASIDE.sub(" ", _DISK.sub(_not_a_disk, plain))
@@ -70,7 +60,6 @@ def typed(text: str) -> Typed:
     return Typed(
         names=" ".join(pattern.sub(" ", plain).split()),
         ram_gib=max(stated, default=None),
-        ram_mts=min(rates, default=None),
         system=named[-1] if named else None,
     )
 

@@ -343,7 +343,7 @@ def quantizations_of(
         names += tuple(runtime.quantizations)
     else:
         casts = tuple(name for name in runtime.casts if is_cast(spec, runtime, name))
-        names = (default, *casts, *_quantized_for(spec, runtime), *listed)
+        names = (name_of(spec.architecture), *casts, *_quantized_for(spec, runtime), *listed)
     if format == "gguf" and (
         spec.parameters.total is not None or _subject(spec, architectures).whole
     ):
@@ -355,7 +355,10 @@ def quantizations_of(
         if isinstance(
             # the published files are downloaded for what they are cast to
             weights_bytes(
-                spec, format, default if is_cast(spec, runtime, name) else name, architectures
+                spec,
+                format,
+                name_of(spec.architecture) if is_cast(spec, runtime, name) else name,
+                architectures,
             ),
             SizedWeights,
         )
@@ -423,7 +426,19 @@ def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tu
         return format, "4bit"
     if spec.components:
         return format, components_type(spec)
-    return format, name_of(spec.architecture)
+    return format, _default_type(spec, runtime)
+
+
+def _default_type(spec: ModelSpec, runtime: RuntimeSpec) -> str:
+    """The type of the checkpoint, but of files in float32 that write text the first that the
+    program's command casts them to: half the memory at the same quality. Vectors stay as published,
+    for they are compared with those that others made.
+    """
+    narrow = next((name for name in runtime.casts if is_cast(spec, runtime, name)), None)
+    can_say = "{cast}" in runtime.command_of(spec.family, spec.uses)
+    if narrow is None or not can_say or spec.modality == "embedding":
+        return name_of(spec.architecture)
+    return narrow
 
 
 @lru_cache(maxsize=1)
@@ -447,7 +462,7 @@ def canonical_quantization(text: str) -> str | None:
         # repositories write the group as 4bit-gs32, or name the usual one
         spelled = re.sub(r"-(?:gs?)?(\d+)g?$", r"-\1g", lower).removesuffix("-64g")
         canonical = spelled if mlx_scheme(spelled) is not None else None
-    if canonical is None and lower.startswith("ud"):
+    if canonical is None:
         from .llamacpp.mixes import canonical_mix
 
         canonical = canonical_mix(text)

@@ -63,6 +63,7 @@ class ArchitectureRow(Row):
     token_types: bool = False
     embedding_norm: bool = False
     narrow_tables: bool = False
+    wide_qat_table: bool = False
     projection_bias: bool = False
     rope_factors: str = ""
     layer_scale: bool = False

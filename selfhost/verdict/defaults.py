@@ -124,8 +124,7 @@ def from_a_list(
     """The question that `ask` gave for that workload; with the defaults that suit the machine best
     where the route depends on them.
     """
-    # the lists are of what accelerators hold
-    if not machine.accelerators or not follows_a_list(question.spec, workload):
+    if not follows_a_list(question.spec, workload):
         return question
     return _suited(question, workload, catalogue, machine, {})
 
@@ -143,13 +142,31 @@ def suit(
     question: Question, judged: Judged, workload: Workload, catalogue: Catalogue, machine: Machine
 ) -> tuple[Question, Judged]:
     """As `judge_for_machine`, of what was `judged` already."""
-    # without accelerators nothing that counts follows the machine, and specs are not read
-    if not machine.accelerators:
+    by_list = follows_a_list(question.spec, workload)
+    if not (judged.fits or by_list):
         return question, judged
-    if not (judged.fits or follows_a_list(question.spec, workload)):
+    # without accelerators nothing else that counts follows the machine, and specs are not read
+    if not machine.accelerators and (judged.fits or not by_list):
         return question, judged
+    if by_list:
+        # what is compiled lacks what other ways take
+        question = ask(catalogue.spec(question.spec.id), workload, catalogue, machine)
     suited = _suited(question, workload, catalogue, machine, {}, judged)
     return suited, judged if suited is question else judge(suited, machine)
+
+
+def other_ways(question: Question, catalogue: Catalogue) -> Iterator[Question]:
+    """Of pictures and video the ways that are tried beside that of `question`, of which nothing was
+    asked, on a machine without accelerators. Of their programs the list of files is left out.
+    """
+    if question.runtime is None or question.needs is None:
+        return
+    machine = Machine(accelerators=())
+    own = _Way(question=question, judged=judge(question, machine))
+    ways, _ = _Search(own, Workload(), catalogue, machine, {}).picture_ways(question.runtime)
+    for way in ways:
+        runtime = way.question.runtime
+        yield way.question.replace(runtime=runtime and runtime.replace(parts=()))
 
 
 class Asker:
@@ -240,18 +257,7 @@ class _Search:
         question = self._question
         runtime, own = question.runtime, question.workload.quantization
         assert runtime is not None
-        names = [name for name in runtime.on_accelerators if self._comes_in(name, runtime)]
-        # what is tried first is judged already where it is the model's own
-        is_first = own in names[:1]
-        changes = [{"quantization": name} for name in names[is_first:]]
-        ways = list(self._ways(iter(changes)))
-        is_whole = any(_place(way.judged) == _ON_ACCELERATORS for way in (self._own, *ways))
-        others = []
-        if self._workload.runtime is None and not is_whole:
-            others = self._in_other_programs(runtime)
-        if others:
-            # in files of fewer bits the parts are smaller, and so is the download
-            ways, is_first = [*others, *ways], False
+        ways, is_first = self.picture_ways(runtime)
         way = self._first_that_fits(ways, own_first=is_first or not ways)
         if way is None or way.question.runtime is None:
             return question
@@ -275,10 +281,30 @@ class _Search:
             return question
         return way.question.replace(
             chosen=(
-                f"{taken}: the first of {', '.join(names)} that {fits} {where}."
+                f"{taken}: the first of {', '.join(self._listed(runtime))} that {fits}"
+                f" {where}."
                 f" `--quant {own}` judges its usual type."
             )
         )
+
+    def picture_ways(self, runtime: RuntimeSpec) -> tuple[list[_Way], bool]:
+        """The ways that are tried beside the default, the preferred one first; whether the default
+        comes before them.
+        """
+        names = self._listed(runtime)
+        # what is tried first is judged already where it is the model's own
+        is_first = self._question.workload.quantization in names[:1]
+        ways = list(self._ways({"quantization": name} for name in names[is_first:]))
+        is_whole = any(_place(way.judged) == _ON_ACCELERATORS for way in (self._own, *ways))
+        others = []
+        if self._workload.runtime is None and not is_whole:
+            others = self._in_other_programs(runtime)
+        # in files of fewer bits the parts are smaller, and so is the download
+        return [*others, *ways], is_first and not others
+
+    def _listed(self, runtime: RuntimeSpec) -> list[str]:
+        """The types of the program's list that the model comes in."""
+        return [name for name in runtime.on_accelerators if self._comes_in(name, runtime)]
 
     def _in_other_programs(self, usual: RuntimeSpec) -> list[_Way]:
         """The types of the other programs of its kind that load the model, best first; those that

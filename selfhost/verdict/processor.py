@@ -223,6 +223,7 @@ def _at_most(machine: Machine, bytes_per_second: int) -> Bandwidth:
 
 def _stated(machine: Machine, bytes_per_second: int) -> Bandwidth:
     low, likely, high = STATED_SHARE
+    series = named_processor(machine)
     how = f"{_rate(bytes_per_second)} (stated); processors reach a third to all of it"
     cores = machine.cpu_cores_usable
     share = _share_of_stated(machine)
@@ -247,6 +248,7 @@ def _stated(machine: Machine, bytes_per_second: int) -> Bandwidth:
         high=bytes_per_second * high,
         measured=False,
         how=how,
+        kept_bytes=(0.0, 0.0) if series is None else _kept(series.cache_mb),
     )
 
 

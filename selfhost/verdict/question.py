@@ -763,11 +763,7 @@ def _no_quantization(typed: str, spec: ModelSpec) -> tuple[str, str | None]:
             "use Q4_0: llama.cpp converts it to that layout while loading",
         )
     own = re.fullmatch(r"(?:UD_)?((?:I?Q|TQ)\d_?[A-Z0-9_]*?)(?:_(?:X?L|XXL))?", name)
-    if own is not None and (
-        name.startswith("UD_")
-        or name.endswith(("_XL", "_XXL"))
-        or name in ("Q2_K_L", "Q4_K_L", "Q5_K_L", "Q6_K_L")
-    ):
+    if own is not None and (name.startswith("UD_") or name.endswith(("_XL", "_XXL"))):
         base = need.canonical_quantization(own[1]) or need.canonical_quantization(f"{own[1]}_M")
         like = f", or use llama.cpp's nearest recipe: --quant {base}" if base else ""
         return (

@@ -9,7 +9,7 @@ import pytest
 
 from helpers.paths import MACHINES as RECORDED
 from helpers.paths import RECORDS
-from selfhost import Workload
+from selfhost import Workload, can_run
 from selfhost.advice import compiled as questions
 from selfhost.advice.compiled import QUESTIONS_FILE, Questions, compile_questions
 from selfhost.advice.listing import Listing, first_rows, judge_all
@@ -182,6 +182,14 @@ def test_models_are_counted_as_if_each_were_judged(shipped: Catalogue) -> None:
             expected = FAILS if judged.failed else OPEN if judged.unknown else RUNS
             slow = is_too_slow(judged, question.workload.min_tokens_per_second)
             assert left[id] == (expected, slow and not judged.failed), (machine.name, id)
+
+
+@pytest.mark.parametrize("machine", ["desktop-i3-8gb-no-gpu", "small server", "macbook-air-m2-8gb"])
+def test_the_list_counts_what_check_finds(shipped: Catalogue, machine: str) -> None:
+    """Of every model: those in float32 that are cast, and pictures whose own type is too large while another type or program fits."""
+    here = MACHINES[machine]
+    running = sum(can_run(id, machine=here) for id in shipped.ids())
+    assert first_rows(shipped, Workload(), here, 5).counts.running == running
 
 
 @pytest.fixture(scope="module")

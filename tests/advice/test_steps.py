@@ -345,6 +345,20 @@ def test_what_llama_quantize_refuses_is_not_told_to_be_made() -> None:
     assert sizes[-1] < 1.1 * sizes[0]
 
 
+@pytest.mark.parametrize(
+    ("typed", "fetched"),
+    [
+        ("unsloth/Qwen3-8B-GGUF:UD-Q4_K_XL", "unsloth/Qwen3-8B-GGUF:UD-Q4_K_XL"),
+        ("bartowski/Qwen3-8B-GGUF:Q4_K_M", "bartowski/Qwen3-8B-GGUF:Q4_K_M"),
+        # its tag has the type alone
+        ("google/gemma-3-4b-it-qat-q4_0-gguf", "google/gemma-3-4b-it-qat-q4_0-gguf:Q4_0"),
+    ],
+)
+def test_a_repository_that_was_typed_is_the_one_that_is_fetched(typed: str, fetched: str) -> None:
+    lines = check(typed, machine=machine_named("RTX 4090")).commands
+    assert any(f"-hf {fetched} " in line for line in lines), lines
+
+
 @pytest.mark.parametrize("gpu", ["RTX 3060", "RTX 4090"])
 def test_a_tag_that_only_ollama_has_is_run_by_ollama_alone(gpu: str) -> None:
     """ollama.com/library/gemma3: the -qat tags need no account and no other program."""

@@ -621,8 +621,9 @@ def test_a_quantized_repository_leads_to_its_quantization(
     ("typed", "model", "quantization", "runtime", "word"),
     [
         # Google's weights trained further for 4 bits, which it publishes as Q4_0
-        ("gemma3:12b-it-qat", "gemma-3-12b-it", "Q4_0", None, "QAT"),
-        ("google/gemma-3-12b-it-qat-q4_0-gguf", "gemma-3-12b-it", "Q4_0", None, "QAT"),
+        ("gemma3:12b-it-qat", "gemma-3-12b-it", "QAT-Q4_0", None, "QAT"),
+        ("google/gemma-3-12b-it-qat-q4_0-gguf", "gemma-3-12b-it", "QAT-Q4_0", None, "QAT"),
+        ("unsloth/gemma-3-12b-it-qat-GGUF", "gemma-3-12b-it", "Q4_0", None, "QAT"),
         ("gemma-4-E2B-it-QAT-Q4_0.gguf", "gemma-4-e2b-it", "Q4_0", None, "QAT"),
         # one digest: auditomatic/ollama-models-registry@31464bb lists gemma4:12b-mlx and :12b-nvfp4 as 117d0d84cf2a
         ("gemma4:12b-mlx", "gemma-4-12b-it", "nvfp4", "mlx", "nvfp4"),
@@ -649,6 +650,24 @@ def test_what_else_was_done_to_the_files_is_told(
         runtime,
     )
     assert word in " ".join(resolution.notes)
+
+
+@pytest.mark.parametrize(
+    ("typed", "repository"),
+    [
+        ("unsloth/Qwen3-8B-GGUF:UD-Q4_K_XL", "unsloth/Qwen3-8B-GGUF"),
+        (
+            "hf.co/bartowski/Llama-3.2-3B-Instruct-GGUF:Q6_K_L",
+            "bartowski/Llama-3.2-3B-Instruct-GGUF",
+        ),
+        ("google/gemma-3-4b-it-qat-q4_0-gguf", "google/gemma-3-4b-it-qat-q4_0-gguf"),
+        ("Qwen3-8B-GGUF", None),
+        ("Qwen/Qwen3-8B", None),
+    ],
+)
+def test_the_repository_that_was_typed_is_kept(typed: str, repository: str | None) -> None:
+    """Whoever names the files wants a line that fetches those."""
+    assert resolve(typed, CATALOGUE).repository == repository
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def pack(factory: pytest.TempPathFactory) -> Path:
     if not folder.exists():
         own = factory.mktemp("packed") / "specs"
         shutil.copytree(shipped_folder(), own)
-        (own / INDEX_FILE).write_text(compile_index(str(own)), encoding="utf-8", newline="\n")
+        (own / INDEX_FILE).write_bytes(compile_index(str(own)))
         (own / QUESTIONS_FILE).write_bytes(compile_questions(str(own)))
         try:
             os.rename(own, folder)

@@ -101,7 +101,9 @@ def written(row: dict[str, Any], digits: str, letter: str) -> list[str]:
     for shape in row.get("models", [""]):
         model = shape.replace("*", letter)
         for digit in digits:
-            model = re.sub(r"[#?]", digit, model, count=1)
+            sign = re.search(r"[#+?]", model)
+            filled = "1" if sign and sign[0] == "+" and digit == "0" else digit
+            model = re.sub(r"[#+?]", filled, model, count=1)
         names.append(f"{words} {model}".strip())
     return names
 

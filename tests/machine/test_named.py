@@ -6,7 +6,6 @@ from helpers.each import each
 from selfhost.machine import profiles
 from selfhost.machine.named import (
     ASSUMED_MEMORY_BYTES,
-    NotOneMachineError,
     machine_named,
     profile_named,
 )
@@ -88,11 +87,28 @@ def test_what_means_no_one_machine_has_candidates(text: str, near: str) -> None:
     assert near in str(caught.value.remedy)
 
 
-@pytest.mark.parametrize("text", ["RTX 4090", "rtx 4060 laptop", "3x H200", "mi50"])
-def test_a_gpu_is_no_profile(text: str) -> None:
-    with pytest.raises(NotOneMachineError) as caught:
-        profile_named(text)
-    assert f'--gpu "{text}"' in str(caught.value.remedy)
+@pytest.mark.parametrize("text", ["RTX 4090", "rtx 3090", "rtx 4060 laptop", "3x H200", "mi50"])
+def test_a_gpu_is_a_desktop_with_it_for_the_command_and_for_python(text: str) -> None:
+    """The same machine; and a note tells how to put the GPU into one's own."""
+    named = profile_named(text)
+    assert f"--gpu '{text}'" in str(named.note)
+    machine = machine_named(text)
+    assert machine.accelerators
+    assert machine.replace(sources={}) == named.profile.machine.replace(sources={})
+
+
+def test_a_kind_of_processor_alone_says_what_it_was_taken_for() -> None:
+    named = profile_named("intel i5 16gb")
+    assert str(named.profile.machine.cpu_model) in str(named.note)
+
+
+@pytest.mark.parametrize("text", ["a100 80gb ddr5", "rtx 4090 24gb ddr5"])
+def test_a_size_that_the_gpu_is_sold_with_is_no_ram(text: str) -> None:
+    machine = machine_named(text)
+    (card,) = machine.accelerators or ()
+    gib = int(text.split()[-2].removesuffix("gb"))
+    assert (card.memory_total_bytes or 0) > 0.95 * gib * GIB
+    assert machine.memory_total_bytes != gib * GIB
 
 
 @pytest.mark.parametrize("text", ["", "  ", "nonsense", "none", "gb", "-", "2", "x" * 5000])

@@ -331,7 +331,7 @@ def test_an_apple_gpu_is_no_cuda_gpu() -> None:
     [
         ("UD-IQ4_XS", ("own mix", "IQ4_XS")),
         ("UD-TQ1_0", ("own mix", "TQ1_0")),
-        ("Q3_K_XL", ("own mix", "Q3_K_M")),
+        ("Q3_K_XXL", ("own mix", "Q3_K_M")),
         ("Q4_0_4_4", ("no longer loads", "Q4_0")),
         ("Q4_0_8_8", ("no longer loads", "Q4_0")),
         ("exl2", ("is not a quantization", "Q4_K_M", "selfhost show")),

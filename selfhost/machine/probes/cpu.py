@@ -768,7 +768,7 @@ def _hypervisor(host: Host) -> str | None:
     tree = f"{DEVICE_TREE}/compatible"
     if (host.read_text(tree) or "").strip("\0\n ") in _VIRTUAL_TREES:
         return tree
-    if host.listdir(DEVICE_TREE, ".*fw-cfg"):
+    if host.listdir(DEVICE_TREE, lambda name: "fw-cfg" in name):
         return f"{DEVICE_TREE}: QEMU's fw-cfg"
     # a logical partition of POWER has no hypervisor node
     if host.exists(f"{DEVICE_TREE}/ibm,partition-name") and host.exists(

@@ -84,7 +84,11 @@ LXC_NAME = r"(lxc[/.]|lxc\.payload[/.]|/machine-)[^/\s:]+"
 # what every match of these holds one of
 _OF_PEOPLES, _OF_SERVERS, _OF_LXC = ("/home", "Users", "media"), ("//", "\\\\"), ("lxc", "machine-")
 _OF_KERNELS = ("/proc", "/sys", "memory.", "cpu", "cgroup.")
-_OF_ADDRESSES = (".", ":", "@")
+# what every match of ADDRESSES holds, and how often
+_OF_ADDRESSES = ((".", 3), (":", 3), ("@", 1))
+# the signs of which ID has that many in a row, and a blank for any other
+_OF_ID = {code: " " for code in range(128) if chr(code) not in "0123456789abcdef_-"}
+_ID_SIGNS = 12
 
 # NAME_MAX of Linux (limits.h) and of macOS
 MAX_NAME_BYTES = 255
@@ -176,16 +180,41 @@ class Found:
         return fact in self.values or fact in self.unread
 
 
-def _holds(text: str, parts: Sequence[str]) -> bool:
-    """Whether a pattern of which each match holds one of these can match at all: most texts need
-    no pattern, and each takes long to compile.
-    """
-    return any([part in text for part in parts])  # noqa: C419 - quicker for so few
+# Whether a pattern can match a text, or a longer one with it in: most texts need no pattern, and
+# each takes long to compile.
+if TYPE_CHECKING:
+    MayMatch = Callable[[str], bool]
+    # with what stands in for a match
+    Mask = tuple[MayMatch, re.Pattern[str], Any]
+
+
+def _masked(text: str, masks: Sequence[Mask]) -> str:
+    for may_match, mask, stand_in in masks:
+        if may_match(text):
+            text = mask.sub(stand_in, text)
+    return text
+
+
+def _holding(*parts: str) -> MayMatch:
+    """Of a pattern of which each match holds one of these."""
+    return lambda text: any([part in text for part in parts])  # noqa: C419 - quicker for so few
+
+
+def _counting(part: str, least: int) -> MayMatch:
+    """Of a pattern of which each match holds `part` that often."""
+    return lambda text: text.count(part) >= least
+
+
+def _may_hold_an_id(text: str) -> bool:
+    return any([len(word) >= _ID_SIGNS for word in text.translate(_OF_ID).split()])  # noqa: C419
+
+
+_may_hold_kernels = _holding(*_OF_KERNELS)
 
 
 def outside_kernel(text: str, change: Callable[[str], str]) -> str:
     """`text` with `change` made to all of it but the names that the kernel gives."""
-    if not _holds(text, _OF_KERNELS) or _KERNELS.search(text) is None:
+    if not _may_hold_kernels(text) or _KERNELS.search(text) is None:
         return change(text)
     return "".join(
         part if number % 2 else change(part) for number, part in enumerate(_KERNELS.split(text))
@@ -196,21 +225,23 @@ def _without_name(match: re.Match[str]) -> str:
     return match[0] if match[2] in COMMON_NAMES else f"{match[1]}USER"
 
 
+def _spellings(name: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((name, name.replace("-", r"\x2d"))))
+
+
 def name_pattern(name: str, system: str) -> re.Pattern[str]:
     """An account's name in a path, an address or the name of a unit, where systemd writes `-`
     as `\\x2d`.
     """
-    written = "|".join(
-        dict.fromkeys(re.escape(spelling) for spelling in (name, name.replace("-", r"\x2d")))
-    )
-    return re.compile(
+    written = "|".join(map(re.escape, _spellings(name)))
+    return pattern(
         rf"(?<=[/\\@.=:~_-])(?:{written})(?![^\W_])", re.IGNORECASE if system == "windows" else 0
     )
 
 
 def home_pattern(home: str, system: str) -> re.Pattern[str]:
     """The home folder in a path; Windows takes any case for the same."""
-    return re.compile(
+    return pattern(
         r"(?<![\w.~-])" + re.escape(home) + r"(?![\w.-])",
         re.IGNORECASE if system == "windows" else 0,
     )
@@ -220,7 +251,7 @@ def host_pattern(host: str) -> re.Pattern[str]:
     """What the computer calls itself, in a path or the name of a unit: it may be a word that
     sentences are made of.
     """
-    return re.compile(r"(?:(?<=[/\\@.=:~_-])|^)" + re.escape(host) + r"(?![^\W_])")
+    return pattern(r"(?:(?<=[/\\@.=:~_-])|^)" + re.escape(host) + r"(?![^\W_])")
 
 
 def unescape(text: str) -> str:
@@ -267,7 +298,7 @@ class Host:
         self._why: dict[str, str] = {}
         self._texts: dict[str, str | None] = {}
         self._mounts: tuple[Mount, ...] | None = None
-        self._masks: list[tuple[Sequence[str], re.Pattern[str], Any]] | None = None
+        self._masks: list[Mask] | None = None
         self._names: set[str] = set()
         self._psutil: ModuleType | None = None
         self._hung = False
@@ -338,15 +369,17 @@ class Host:
         """
         return self.read_text(path) is None and self._why.get(path) == "is not there"
 
-    def listdir(self, path: str, pattern: str = "") -> list[str] | None:
-        """The names in a folder that `pattern` matches from their beginning, sorted; None where
-        it cannot be listed.
+    def listdir(
+        self, path: str, is_wanted: Callable[[str], bool] | None = None
+    ) -> list[str] | None:
+        """The names in a folder, sorted, where `is_wanted` is given those for which it is true;
+        None where it cannot be listed.
         """
         try:
             names = os.listdir(self.real(path))
         except (OSError, ValueError):
             return None
-        return sorted(filter(re.compile(pattern).match, names) if pattern else names)
+        return sorted(names if is_wanted is None else filter(is_wanted, names))
 
     def sizes(
         self, path: str, start: str = "", ends: tuple[str, ...] = ()
@@ -893,17 +926,13 @@ class Host:
         """`text` without what says who or where: the home folder as `~`, user and host names,
         container ids; one printable line.
         """
-        shown = outside_kernel(text, self._masked)
+        masks = self._masks
+        if masks is None:
+            masks = self._masks = self._make_masks()
+        if any([may_match(text) for may_match, _, _ in masks]):  # noqa: C419
+            text = outside_kernel(text, lambda part: _masked(part, masks))
         # what is printable for Python holds none of them
-        return (shown if shown.isprintable() else UNPRINTABLE.sub("?", shown))[:1000]
-
-    def _masked(self, text: str) -> str:
-        if self._masks is None:
-            self._masks = self._make_masks()
-        for parts, mask, stand_in in self._masks:
-            if not parts or _holds(text, parts):
-                text = mask.sub(stand_in, text)
-        return text
+        return (text if text.isprintable() else UNPRINTABLE.sub("?", text))[:1000]
 
     def hide(self, name: str) -> None:
         """Keeps another account's name out of what is shown."""
@@ -930,22 +959,26 @@ class Host:
             if len(name) > 2 and name not in COMMON_NAMES
         ]
 
-    def _make_masks(self) -> list[tuple[Sequence[str], re.Pattern[str], Any]]:
-        """Each with what every match of it holds one of (`_holds`), and what stands in for it."""
-        masks: list[tuple[Sequence[str], re.Pattern[str], Any]] = []
+    def _make_masks(self) -> list[Mask]:
+        masks: list[Mask] = []
+
+        def may_hold(*parts: str) -> MayMatch:
+            # of accounts and their folders Windows takes any case for the same
+            return _holding("") if self.system == "windows" else _holding(*parts)
+
         home = self.home()
         if home and len(home) > 1:
-            masks.append(((), home_pattern(home, self.system), "~"))
+            masks.append((may_hold(home), home_pattern(home, self.system), "~"))
         for name in sorted(self.names(), key=len, reverse=True):
-            masks.append(((), name_pattern(name, self.system), "USER"))
-        masks += [((), host_pattern(host), "HOST") for host in self.host_names()]
-        masks.append((_OF_PEOPLES, PEOPLES, _without_name))
-        masks.append((_OF_SERVERS, SERVER, r"\1HOST"))
-        masks.append(((), pattern(ID), "ID"))
-        masks.append((_OF_LXC, pattern(LXC_NAME), r"\1ID"))
+            masks.append((may_hold(*_spellings(name)), name_pattern(name, self.system), "USER"))
+        masks += [(_holding(host), host_pattern(host), "HOST") for host in self.host_names()]
+        masks.append((_holding(*_OF_PEOPLES), PEOPLES, _without_name))
+        masks.append((_holding(*_OF_SERVERS), SERVER, r"\1HOST"))
+        masks.append((_may_hold_an_id, pattern(ID), "ID"))
+        masks.append((_holding(*_OF_LXC), pattern(LXC_NAME), r"\1ID"))
         masks.extend(
-            (part, pattern(address), "ADDRESS")
-            for part, address in zip(_OF_ADDRESSES, ADDRESSES, strict=True)
+            (_counting(*of_address), pattern(address), "ADDRESS")
+            for of_address, address in zip(_OF_ADDRESSES, ADDRESSES, strict=True)
         )
         return masks
 

@@ -175,7 +175,8 @@ def _of_overlay(host: Host, mount: Mount, path: str | None, above: tuple[Mount, 
 
 def _device(mount: Mount) -> str | None:
     """The folder of sysfs that describes the block device below a mount; None without one."""
-    if re.fullmatch(r"[1-9]\d*:\d+", mount.device):
+    major, _, minor = mount.device.partition(":")
+    if major.isdecimal() and minor.isdecimal() and not major.startswith("0"):
         return f"/sys/dev/block/{mount.device}"
     # btrfs gives a number of its own
     named = re.fullmatch(r"/dev/((?!\.)[\w.-]+)", mount.source)
@@ -187,7 +188,7 @@ def _of_device(host: Host, device: str | None, above: tuple[Mount, ...]) -> Medi
     if device is None:
         return None
     name = device.rpartition("/")[2]
-    if name.startswith(_RAM_DISK) or re.fullmatch(r"ram\d+", name):
+    if name.startswith(_RAM_DISK) or (name.startswith("ram") and name[3:].isdecimal()):
         return Medium(in_memory=True, backing="brd")
     if host.exists(f"{device}/comp_algorithm"):
         return Medium(in_memory=True, backing="zram")

@@ -56,7 +56,11 @@ class Nodes(Record):
 
 def _online(host: Host) -> frozenset[int]:
     listed = parse_list(host.read_text(f"{NODES}/online") or "") or frozenset()
-    return listed | {int(name[4:]) for name in host.listdir(NODES, r"node\d{1,5}$") or ()}
+    return listed | {int(name[4:]) for name in host.listdir(NODES, _is_node) or ()}
+
+
+def _is_node(name: str) -> bool:
+    return name.startswith("node") and name[4:].isdecimal() and len(name) <= len("node12345")
 
 
 def node_memory(host: Host, node: int) -> dict[str, int]:

@@ -24,7 +24,6 @@ WSL_LIBRARY = "/usr/lib/wsl/lib/libnvidia-ml.so.1"
 _UNIFIED_CHIP = r"(?i)\b(GB10|Orin|Xavier|Thor|Tegra|Jetson)\b"
 _SHARES = "the GPU shares the machine's RAM and has none of its own"
 _NOT_SUPPORTED = 3
-_NODE = r"nvidia\d+$"
 _LOOK = "see whether `nvidia-smi` answers, and restart the machine if it does not"
 
 # NVML's error numbers (nvml.h, nvmlReturn_t) that people meet -> why, and what to do about it
@@ -92,12 +91,17 @@ def memory_bandwidth(clock_mhz: int, bus_width_bits: int) -> int:
     return 2 * clock_mhz * 1_000_000 * bus_width_bits // 8
 
 
+def _is_node(name: str) -> bool:
+    """The device of a GPU, as `nvidia0`."""
+    return name.startswith("nvidia") and name[len("nvidia") :].isdecimal()
+
+
 def driver_present(host: Host) -> bool:
     """Whether files show a driver that could answer."""
     if host.system == "windows":
         folder = host.env.get("SystemRoot") or r"C:\Windows"
         return host.exists(folder + r"\System32\nvml.dll")
-    nodes = bool(host.listdir("/dev", _NODE))
+    nodes = bool(host.listdir("/dev", _is_node))
     return nodes or host.exists(VERSION) or (host.exists("/dev/dxg") and host.exists(WSL_LIBRARY))
 
 
@@ -141,7 +145,7 @@ def _without_driver(host: Host, slots: Sequence[str]) -> Read | None:
 
 def _from_files(host: Host, slots: Sequence[str], answer: Mapping[str, Any]) -> Read:
     """How many there are, and names where files give them: the library did not answer."""
-    nodes = host.listdir("/dev", _NODE) or []
+    nodes = host.listdir("/dev", _is_node) or []
     reason, remedy = _why_silent(answer)
     source = _seen_in(host, nodes, slots)
     return _unread(host, slots, len(nodes) or len(slots) or 1, source, reason, remedy)

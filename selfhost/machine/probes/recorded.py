@@ -115,15 +115,13 @@ class RecordedHost(Host):
         self._fail(path)
         return super().read_bytes(path, limit)
 
-    def listdir(self, path: str, pattern: str = "") -> list[str] | None:
-        if path in self._at("errors"):
+    def listdir(
+        self, path: str, is_wanted: Callable[[str], bool] | None = None
+    ) -> list[str] | None:
+        names = None if path in self._at("errors") else super().listdir(path)
+        if names is None:
             return None
-        names = super().listdir(path)
-        return (
-            None
-            if names is None
-            else sorted(name for name in map(_listed, names) if re.match(pattern, name))
-        )
+        return sorted(name for name in map(_listed, names) if is_wanted is None or is_wanted(name))
 
     def sizes(
         self, path: str, start: str = "", ends: tuple[str, ...] = ()

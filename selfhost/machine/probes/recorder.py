@@ -213,8 +213,10 @@ class Recorder(Host):
             self.files[path] = raw
         return raw
 
-    def listdir(self, path: str, pattern: str = "") -> list[str] | None:
-        names = self._ask(path, lambda: self.inner.listdir(path, pattern))
+    def listdir(
+        self, path: str, is_wanted: Callable[[str], bool] | None = None
+    ) -> list[str] | None:
+        names = self._ask(path, lambda: self.inner.listdir(path, is_wanted))
         if names is not None:
             self.folders.add(path)
             self.there.update(self.paths.join(path, name) for name in names)

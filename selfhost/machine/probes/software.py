@@ -29,12 +29,6 @@ DISTRIBUTIONS = {
     "piper-tts": "piper", "pocket-tts": "pocket-tts", "pyannote-audio": "pyannote-audio",
     "qwen-asr": "qwen-asr", "qwen-tts": "qwen-tts", "supertonic": "supertonic", "voxcpm": "voxcpm",
 }  # fmt: skip
-# most folders have hundreds of names, and few of these
-_DIST_INFO = (
-    "(?i)(?:"
-    + "|".join(name.replace("-", "[-_.]+") for name in DISTRIBUTIONS)
-    + r")-[^-]*\.dist-info$"
-)
 _USUAL = {
     "linux": (
         "/usr/local/bin",
@@ -64,7 +58,7 @@ _PACKAGES = {
     "ollama": ("ollama",),
     "whisper.cpp": ("whisper.cpp", "whisper-cpp"),
 }
-_PACMAN = "(?:" + "|".join(re.escape(name) for names in _PACKAGES.values() for name in names) + ")-"
+_PACMAN = tuple(f"{name}-" for names in _PACKAGES.values() for name in names)
 # dpkg's list of packages has 1 to 5 MB
 _MAX_STATUS_BYTES = 2**24
 
@@ -89,7 +83,17 @@ def parse_distribution(folder: str) -> tuple[str, str] | None:
     if not folder.endswith(".dist-info"):
         return None
     name, dash, version = folder[: -len(".dist-info")].partition("-")
-    return (re.sub(r"[-_.]+", "-", name).lower(), version) if dash and version else None
+    if not (dash and version):
+        return None
+    # each run of marks counts as one
+    words = name.lower().replace("_", "-").replace(".", "-").split("-")
+    inner = [word for word in words[1:-1] if word]
+    return "-".join([words[0], *inner, *words[1:][-1:]]), version
+
+
+def _is_known(folder: str) -> bool:
+    distribution = parse_distribution(folder)
+    return distribution is not None and distribution[0] in DISTRIBUTIONS
 
 
 def version_in_path(path: str) -> str | None:
@@ -130,7 +134,7 @@ def _packaged(host: Host, runtime: str, path: str) -> str | None:
         return version_line[1] if version_line else None
     if not path.startswith("/usr/bin/"):
         return None
-    for folder in host.listdir("/var/lib/pacman/local", _PACMAN) or ():
+    for folder in host.listdir("/var/lib/pacman/local", _of_pacman) or ():
         name, _, rest = folder.rpartition("-")
         name, _, version = name.rpartition("-")
         if name in names and rest:
@@ -157,12 +161,16 @@ def _bundle_version(host: Host, app: str) -> str | None:
     return version_entry[1] if version_entry else None
 
 
+def _is_python(name: str) -> bool:
+    return name.startswith("python3")
+
+
 def _packages_of(host: Host, prefix: str) -> list[str]:
     """The folders that a Python environment imports packages from."""
     if host.system == "windows":
         return [str(host.paths.join(prefix, "Lib", "site-packages"))]
     library = str(host.paths.join(prefix, "lib"))
-    versions = host.listdir(library, "python3") or ()
+    versions = host.listdir(library, _is_python) or ()
     return [str(host.paths.join(library, name, "site-packages")) for name in versions]
 
 
@@ -196,14 +204,19 @@ def _environments(host: Host) -> Iterator[str]:
 
 def _distributions(host: Host, folder: str) -> Iterator[tuple[str, str, str]]:
     """Runtime, version and path of each that is installed in a folder of packages."""
-    for name in host.listdir(folder, _DIST_INFO) or ():
+    # most folders have hundreds of names, and few of these
+    for name in host.listdir(folder, _is_known) or ():
         distribution = parse_distribution(name)
-        if distribution is not None and distribution[0] in DISTRIBUTIONS:
+        if distribution is not None:
             yield (
                 DISTRIBUTIONS[distribution[0]],
                 host.clean(distribution[1]),
                 host.clean(host.paths.join(folder, name)),
             )
+
+
+def _of_pacman(folder: str) -> bool:
+    return folder.startswith(_PACMAN)
 
 
 def _version_of(host: Host, runtime: str, path: str) -> str | None:

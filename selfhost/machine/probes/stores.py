@@ -42,6 +42,8 @@ def _expand(host: Host, text: str) -> str:
     home = host.home()
     if home and (text == "~" or text.startswith(("~/", "~\\"))):
         text = home + text[1:]
+    if "$" not in text:
+        return text
     return re.sub(
         r"\$(\w+|\{\w+\})", lambda match: host.env.get(match[1].strip("{}"), match[0]), text
     )
@@ -110,6 +112,10 @@ def _home_of(host: Host, account: str) -> str | None:
     return None
 
 
+def _is_drop_in(name: str) -> bool:
+    return name.endswith(".conf")
+
+
 def ollama(host: Host) -> Place | None:
     """The server's folder: as a service it has its own account and variables, which this shell
     does not see (ollama/ollama#2676).
@@ -119,7 +125,7 @@ def ollama(host: Host) -> Place | None:
             text = host.read_text(f"{folder}/ollama.service")
             if text is None:
                 continue
-            for drop in host.listdir(f"{folder}/ollama.service.d", r".*\.conf$") or ():
+            for drop in host.listdir(f"{folder}/ollama.service.d", _is_drop_in) or ():
                 text += "\n" + (host.read_text(f"{folder}/ollama.service.d/{drop}") or "")
             unit = parse_unit(text)
             account = unit.get("User", "root")

@@ -1,9 +1,11 @@
-"""What a publisher's own mix of types weighs: Unsloth's `UD-` files, made by rules that are not
-published.
+"""What a publisher's own mix of types weighs: bartowski's `_L` files, Google's Q4_0 of weights
+trained for it, and Unsloth's `UD-` files, made by rules that are not published.
 
-Each weighs about as much as the file of one of llama-quantize's recipes. How much less or more was
-read from the headers of 33 published files (llamafit 0.1.1, 2026), and follows how the model is
-made. Where no file of a kind was measured, the range is wider.
+Of the first two, the token table and the output matrix alone are of another type than in the file
+of llama-quantize's recipe. Of Unsloth's each weighs about as much as the file of one of
+llama-quantize's recipes. How much less or more was read from the headers of 33 published files
+(llamafit 0.1.1, 2026), and follows how the model is made. Where no file of a kind was measured, the
+range is wider.
 """
 
 from __future__ import annotations
@@ -11,7 +13,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...catalogue.spec import Architecture
+from ..quantization import stored, tensor_bytes
 from ..records import How, SizedWeights
+from ..tensors import ArchitectureRow
 
 SOURCE = (
     "sizes of 33 published UD- files against llama-quantize's recipes (headers read by llamafit"
@@ -47,17 +51,37 @@ _MIXES: Mapping[str, tuple[str, Mapping[str, _Range]]] = {
 _OF_FOUR_BIT_EXPERTS = "MXFP4", (0.972, 1.053)
 _KEEPS_FOUR_BITS = ("UD-Q8_K_XL", "UD-Q6_K_XL", "UD-Q5_K_XL", "UD-Q4_K_XL")
 
-MIXES = tuple(_MIXES)
+# the recipe that a mix keeps but for its tables, and their type. `_L`: bartowski's cards, `Q8_0 for
+# embed and output weights` (Llama 3.1 70B: Q4_K_L 43.30 GB beside a Q4_K_M of 42.52). QAT: Google's
+# files of Gemma 3 keep the table in F16, 8.07 GB for 6.89 (card of
+# stduhpf/google-gemma-3-12b-it-qat-q4_0-gguf-small)
+_TABLES_APART: Mapping[str, tuple[str, str]] = {
+    "Q2_K_L": ("Q2_K", "Q8_0"),
+    "Q3_K_XL": ("Q3_K_L", "Q8_0"),
+    "Q4_K_L": ("Q4_K_M", "Q8_0"),
+    "Q5_K_L": ("Q5_K_M", "Q8_0"),
+    "Q6_K_L": ("Q6_K", "Q8_0"),
+    "QAT-Q4_0": ("Q4_0", "F16"),
+}
+_TABLES = ("token_embd.weight", "output.weight")
+SOURCE_OF_TABLES = (
+    "llama-quantize's rules but for the token table and the output matrix, whose type the"
+    " publisher states on the model's card"
+)
+
+MIXES = (*_TABLES_APART, *_MIXES)
 
 
 def canonical_mix(text: str) -> str | None:
-    """`ud-q4_k_xl` -> `UD-Q4_K_XL`; None for a name of no mix with a known range."""
+    """`ud-q4_k_xl` -> `UD-Q4_K_XL`; None for a name of no mix with a known size."""
     name = text.strip().upper().replace("_", "-").replace(".", "-")
     return next((mix for mix in MIXES if mix.replace("_", "-") == name), None)
 
 
 def recipe_of(mix: str, architecture: Architecture | None) -> str | None:
     """The quantization of llama-quantize that a mix is nearest to; None for a name of no mix."""
+    if mix in _TABLES_APART:
+        return _TABLES_APART[mix][0]
     if mix not in _MIXES:
         return None
     keeps = architecture is not None and architecture.expert_dtype == "mxfp4"
@@ -74,10 +98,14 @@ def _kinds(architecture: Architecture) -> tuple[str, ...]:
     return (*kinds, _EVERY)
 
 
-def mixed(mix: str, architecture: Architecture, recipe: SizedWeights) -> SizedWeights:
-    """The file of a mix, as a range that published files of such models lie in; `recipe` is the
-    file of `recipe_of` for the same model.
+def mixed(
+    mix: str, architecture: Architecture, row: ArchitectureRow, recipe: SizedWeights
+) -> SizedWeights:
+    """The file of a mix: computed where only its tables are apart, else the range that published
+    files of such models lie in. `recipe` is the file of `recipe_of` for the same model.
     """
+    if mix in _TABLES_APART:
+        return _with_tables_apart(mix, architecture, row, recipe)
     like, ranges = _MIXES[mix]
     name = recipe_of(mix, architecture)
     least, most = (
@@ -93,4 +121,24 @@ def mixed(mix: str, architecture: Architecture, recipe: SizedWeights) -> SizedWe
         how=How.ASSUMED,
         source=SOURCE,
         arithmetic=f"{least:g} to {most:g} × {name} of {recipe.bytes:,} bytes",
+    )
+
+
+def _with_tables_apart(
+    mix: str, architecture: Architecture, row: ArchitectureRow, recipe: SizedWeights
+) -> SizedWeights:
+    like, type = _TABLES_APART[mix]
+    tables = [
+        table
+        for table in stored(architecture, row, like, importance_matrix=False)
+        if table.name in _TABLES
+    ]
+    more = sum(tensor_bytes(type, table.shape) * table.count - table.bytes for table in tables)
+    return SizedWeights(
+        bytes=recipe.bytes + more,
+        low_bytes=recipe.low_bytes + more,
+        high_bytes=recipe.high_bytes + more,
+        how=How.COMPUTED,
+        source=SOURCE_OF_TABLES,
+        arithmetic=f"{like} of {recipe.bytes:,} bytes {more:+,} for tables in {type}",
     )

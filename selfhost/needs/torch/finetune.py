@@ -15,7 +15,7 @@ from ...core.records import Unread
 from ...core.workload import DEFAULT_LORA_RANK, Workload
 from ..checkpoint_files import download_of, size_of
 from ..loaded import overhead
-from ..parts import Subject, name_of, term, times
+from ..parts import Subject, is_cast, name_of, term, times
 from ..records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term
 from ..tensors import ArchitectureRow, row_of
 from .activations import activations
@@ -83,7 +83,11 @@ def finetune_needs(
     if refused is not None or subject.architecture is None or subject.row is None:
         reason, remedy = refused or NO_TENSORS
         return _needs(cpu, files, None, _unread(reason, remedy, "disk_bytes", "memory"))
-    training = Training(spec=spec, architecture=subject.architecture, row=subject.row, plan=plan)
+    architecture = subject.architecture
+    if method != "full" and is_cast(spec, runtime, kind := workload.quantization or ""):
+        # the lines for adapters say in which type the frozen weights are loaded (--dtype of trl)
+        architecture = architecture.replace(dtype=kind)
+    training = Training(spec=spec, architecture=architecture, row=subject.row, plan=plan)
     activation_term = activations(training)
     terms = (*states(training, activation_term.low_bytes), activation_term, overhead(runtime))
     needs = _needs(cpu, files, MemoryNeed(terms=terms), ())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from time import sleep
 from typing import Any
 
@@ -41,7 +41,9 @@ class Files(Host):
     def _read_text(self, path: str, limit: int = 0) -> str | None:
         return self.files.get(path)
 
-    def listdir(self, path: str, pattern: str = "") -> list[str] | None:
+    def listdir(
+        self, path: str, is_wanted: Callable[[str], bool] | None = None
+    ) -> list[str] | None:
         inside = {
             name[len(path) + 1 :].split("/")[0]
             for name in self.files

@@ -51,6 +51,26 @@ def test_a_published_file_lies_in_the_range(id: str, mix: str, published: int) -
     assert abs(size.bytes / published - 1) < (0.05 if mix.startswith("UD-Q") else 0.08)
 
 
+@pytest.mark.parametrize(
+    ("id", "mix", "gigabytes"),
+    [
+        # bartowski's card of Llama 3.1 Nemotron 70B, as ozeki.chat quotes it: Q8_0 for the token table and the output
+        ("llama-3.1-70b-instruct", "Q5_K_L", 50.60),
+        ("llama-3.1-70b-instruct", "Q4_K_L", 43.30),
+        ("llama-3.1-70b-instruct", "Q3_K_XL", 38.06),
+        # the cards of stduhpf/google-gemma-3-*-it-qat-q4_0-gguf-small, of Google's files
+        ("gemma-3-1b-it", "QAT-Q4_0", 1.00),
+        ("gemma-3-4b-it", "QAT-Q4_0", 3.16),
+        ("gemma-3-12b-it", "QAT-Q4_0", 8.07),
+    ],
+)
+def test_a_mix_with_tables_of_another_type_is_computed(id: str, mix: str, gigabytes: float) -> None:
+    """To a hundredth of a gigabyte, as the cards have it."""
+    size = size_of(id, mix)
+    assert abs(size.bytes / 1e9 - gigabytes) < 0.01
+    assert size.low_bytes <= size.bytes <= size.high_bytes
+
+
 @pytest.mark.parametrize("mix", ["UD-Q3_K_XL", "UD-Q4_K_XL", "UD-Q5_K_XL"])
 def test_the_range_of_a_dense_model_is_four_percent_to_either_side(mix: str) -> None:
     """The mixes that most people load are told within 4 % of the middle where files were measured."""

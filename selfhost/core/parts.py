@@ -1,0 +1,119 @@
+"""A file of many parts, of which each is read when it is asked for: what a build compiles of the
+specs, in the form that Python reads fastest.
+
+Four bytes of checksum, four of the header's size, then as `marshal` writes them the header and the
+parts. A part that was damaged, or belongs to a file put in place meanwhile, fails its checksum.
+"""
+
+from __future__ import annotations
+
+import os
+from _thread import allocate_lock
+
+from .errors import SelfhostError
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+# what a file of parts that is none, or damaged, raises when it is opened or read
+UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError)
+
+
+class Parts:
+    """A file of `joined`. Opening it, and `[]`, raise one of `UNREADABLE` for a file that is none,
+    or is of another version.
+    """
+
+    def __init__(self, path: str, version: int) -> None:
+        self._path = path
+        # it stays open: what an upgrade puts in its place meanwhile has other parts
+        self._file = open(path, "rb", buffering=0)  # noqa: SIM115
+        self._lock = allocate_lock()
+        lengths = self._file.read(8)
+        size = int.from_bytes(lengths[4:], "little")
+        header = self._file.read(size)
+        whole = os.fstat(self._file.fileno()).st_size
+        self._start = 8 + size
+        self.header: Mapping[str, Any] = _checked(header, int.from_bytes(lengths[:4], "little"))
+        if self.header["version"] != version:
+            raise ValueError("of another version")
+        # by name its place, its size and its checksum
+        self.places: Mapping[str, tuple[int, int, int]] = self.header["parts"]
+        if whole != self._start + self.header["bytes"]:
+            raise ValueError("cut short")
+
+    def __getitem__(self, name: str) -> Any:
+        place, size, checksum = self.places[name]
+        with self._lock:
+            self._file.seek(self._start + place)
+            content = self._file.read(size)
+        return _checked(content, checksum)
+
+    def __del__(self) -> None:
+        file = vars(self).get("_file")
+        if file is not None:
+            file.close()
+
+    def later(self, name: str) -> Any:
+        """As by `[]`, once the other parts are in use. Raises `SelfhostError` alone."""
+        try:
+            return self[name]
+        except UNREADABLE as error:
+            raise SelfhostError(
+                f"{self._path} is damaged", remedy="install selfhost again"
+            ) from error
+
+
+def _checked(content: bytes, checksum: int) -> Any:
+    """What `marshal` wrote. `ValueError` where it is not what was written."""
+    from binascii import crc32
+    from marshal import loads
+
+    if crc32(content) != checksum:
+        raise ValueError("damaged")
+    return loads(content)
+
+
+def joined(
+    version: int, header: Mapping[str, Any], by_name: Mapping[str, Any], *, frozen: bool
+) -> bytes:
+    """The content of a file of parts, the same for the same values. Header and parts are of plain
+    values, as JSON has them; `frozen`: lists come back as tuples.
+    """
+    from binascii import crc32
+
+    written: dict[bytes, tuple[int, int, int]] = {}
+    places: dict[str, tuple[int, int, int]] = {}
+    end = 0
+    for name, part in by_name.items():
+        content = _dumped(part, frozen=frozen)
+        if content not in written:
+            # what two parts have in common is written once
+            written[content] = end, len(content), crc32(content)
+            end += len(content)
+        places[name] = written[content]
+    whole = _dumped(
+        {"version": version, "bytes": end, "parts": places, **header},
+        frozen=True,
+    )
+    lengths = crc32(whole).to_bytes(4, "little") + len(whole).to_bytes(4, "little")
+    return b"".join((lengths, whole, *written))
+
+
+def _dumped(value: Any, *, frozen: bool) -> bytes:
+    """As the marshal of every version of Python reads it. It writes down who else holds an
+    object as well, so that it gets a copy.
+    """
+    import json
+    from marshal import dumps
+
+    def freeze(part: Any) -> Any:
+        if isinstance(part, dict):
+            return {key: freeze(own) for key, own in part.items()}
+        return tuple([freeze(own) for own in part]) if isinstance(part, list) else part
+
+    copy = json.loads(json.dumps(value))
+    return dumps(freeze(copy) if frozen else copy, 4)

@@ -1,0 +1,215 @@
+"""What a description of a machine states of its RAM beside the size: `32gb ddr5-6000`, `quad
+channel`, `2x16gb`; and the memory bandwidth that follows of the processor's channels.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+from ..core import units
+from ..core.records import Record
+from ..core.tables import shipped_table
+from . import cpus, gpus
+from .record import Machine
+
+_BANDWIDTH = "memory_bandwidth_bytes_per_second"
+_ANY_CASE = re.IGNORECASE | re.ASCII
+_STICKS = re.compile(
+    r"(?<![\w.])(?P<count>\d)\s*[x×*]\s*(?P<size>\d+)\s*gi?b(?=\s*(?:of )?(?:lp)?(?:ddr|ram))",
+    re.IGNORECASE,
+)
+# 3600, 2133 and 6400 are rates; 3090 and 4070 GPUs
+_RATE = r"(?:\d\d(?:00|33|66|67)|1\d{4})"
+_UNIT = r"\s*(?:mhz|mt/s|mts)(?!\w)"
+_KIND = re.compile(
+    rf"(?<!\w)(?P<kind>(?:lp)?ddr\dx?)l?(?:[ -]*@?[ ]*(?P<rate>\d{{3,5}}{_UNIT}|{_RATE}(?!\w))"
+    r"|-(?P<joined>\d{4,5})(?!\w))?",
+    _ANY_CASE,
+)
+_RATE_ALONE = re.compile(rf"(?<![\w.])(?P<rate>\d{{4,5}}){_UNIT}", _ANY_CASE)
+_CHANNELS = re.compile(
+    r"(?<!\w)(?P<count>single|dual|triple|quad|hexa|octa|six|eight|twelve|\d{1,2})[ -]*"
+    r"(?:channels?|ch)(?!\w)",
+    _ANY_CASE,
+)
+_COUNT_OF_WORD = {
+    "single": 1, "dual": 2, "triple": 3, "quad": 4, "hexa": 6, "six": 6, "octa": 8, "eight": 8,
+    "twelve": 12,
+}  # fmt: skip
+# memory is sold for overclocking up to a third above the fastest of the table (DDR5-8400 beside
+# 6400, DDR4-4800 beside 3600), and runs at no less than half of the slowest
+_RATES_BESIDE = (0.5, 1.35)
+
+
+class StatedRam(Record):
+    """`text` without what stands in the others, but for the kind. `mts`: millions of transfers a
+    second; `sticks`: how many modules. None for what is not stated.
+    """
+
+    text: str
+    kind: str | None
+    mts: int | None
+    channels: int | None
+    sticks: int | None
+
+
+def stated_ram(text: str) -> StatedRam:
+    """What a description states of its RAM."""
+    sticks = _STICKS.search(text)
+    plain = _STICKS.sub(lambda each: f"{int(each['count']) * int(each['size'])}gb", text)
+    kind, channels = _KIND.search(plain), _CHANNELS.search(plain)
+    rate = (kind["rate"] or kind["joined"]) if kind else None
+    if rate is None and (alone := _RATE_ALONE.search(plain)):
+        rate = alone["rate"]
+    plain = _KIND.sub(lambda each: each["kind"], plain)
+    plain = " ".join(_CHANNELS.sub(" ", _RATE_ALONE.sub(" ", plain)).split())
+    return StatedRam(
+        text=plain,
+        kind=kind["kind"].lower() if kind else None,
+        mts=None if rate is None else int(re.match(r"\d+", rate)[0]),  # type: ignore[index]
+        channels=None if channels is None else _count(channels["count"]),
+        sticks=None if sticks is None else int(sticks["count"]),
+    )
+
+
+def without_kind(text: str) -> str:
+    """The text without a kind of RAM, which is in few machines' names."""
+    return " ".join(_KIND.sub(" ", text).split())
+
+
+def _count(word: str) -> int:
+    return _COUNT_OF_WORD.get(word.lower()) or int(word)
+
+
+def with_ram(machine: Machine, ram: StatedRam) -> tuple[Machine, str | None]:
+    """The machine with the memory bandwidth that its RAM has as stated, and a note on it; the same
+    and None where nothing is stated that is not assumed anyway, or the chip's memory is known.
+    """
+    is_stated = ram.kind or ram.mts or ram.channels or ram.sticks
+    if not is_stated or machine.scope != "host" or _has_its_own(machine):
+        return machine, None
+    channels = _channels_of(machine, ram.channels)
+    if channels is None:
+        why = "how many memory channels the processor has is not known"
+        remedy = "Name the processor, or say 'dual channel'."
+        written = _written(ram.kind, ram.mts)
+        return machine, f"{written} is left aside: {why}. {remedy}" if ram.mts else None
+    mts = _rate_of(ram, channels)
+    if mts is None:
+        written = _written(ram.kind, ram.mts)
+        return machine, f"{written} is left aside: {machine.cpu_model} takes no such memory."
+    used = min(filter(None, (channels.count, ram.channels, ram.sticks)))
+    if ram.mts is None and (used, mts) == (channels.count, channels.usual_mts):
+        return machine, None
+    return _with_bandwidth(machine, ram, used * channels.bits // 8 * mts * units.MB, used, mts)
+
+
+def _with_bandwidth(
+    machine: Machine, ram: StatedRam, bandwidth: int, used: int, mts: int
+) -> tuple[Machine, str]:
+    count = "1 channel" if used == 1 else f"{used} channels"
+    rate = "" if ram.mts else ", at the rate that is usual"
+    what = f"{count} of {_written(ram.kind, mts)}{rate}"
+    machine = machine.replace(
+        memory_bandwidth_bytes_per_second=bandwidth,
+        sources={**machine.sources, _BANDWIDTH: f"{what}, as its description says"},
+        assumed=tuple(fact for fact in machine.assumed if fact != _BANDWIDTH or not ram.mts),
+        unread=tuple(each for each in machine.unread if each.fact != _BANDWIDTH),
+    )
+    return machine, f"Its memory: {what}, {units.decimal(bandwidth)}/s at most."
+
+
+def _has_its_own(machine: Machine) -> bool:
+    """Whether its memory is sold with its chip, or known and of no series that is listed."""
+    if gpus.soldered_chip(gpus.words_of(machine.cpu_model or "")) is not None:
+        return True
+    if machine.memory_bandwidth_bytes_per_second is None:
+        return False
+    series = _series_of(machine)
+    return series is None or series.memory == "soldered"
+
+
+def _written(kind: str | None, mts: int | None) -> str:
+    """`LPDDR5x-7500`, `DDR4`, or `RAM at 3600 MT/s`."""
+    if kind is None:
+        return f"RAM at {mts} MT/s"
+    name = kind.upper().removesuffix("X") + "X" * kind.endswith("x")
+    return name if mts is None else f"{name}-{mts}"
+
+
+class _Channels(Record):
+    """The memory channels of a processor, each so many bits wide, and its slowest, usual and
+    fastest rate; None where only its class is known.
+    """
+
+    count: int
+    bits: int
+    mts: tuple[int, int, int] | None
+    is_server: bool = False
+
+    @property
+    def usual_mts(self) -> int | None:
+        return None if self.mts is None else self.mts[1]
+
+
+def _channels_of(machine: Machine, stated: int | None) -> _Channels | None:
+    """Those of the series, else as many as stated, else those of the class or of the computer that
+    its cards tell; None where nothing tells them.
+    """
+    name = machine.cpu_model or ""
+    inside = (cpus.processor_with(card.name) for card in machine.accelerators or () if card.unified)
+    series = cpus.processor_of(name) or next(filter(None, inside), None)
+    if series is not None:
+        bytes_at_once = series.channels * series.bits / 8
+        slowest, usual, fastest = (
+            round(rate / bytes_at_once / units.MB)
+            for rate in (series.least, series.usual, series.most)
+        )
+        return _Channels(
+            count=series.channels,
+            bits=series.bits,
+            mts=(slowest, usual, fastest),
+            is_server=series.kind == "server",
+        )
+    around = cpus.class_of(machine.cpu_model or "")
+    count = stated or (around and around.channels)
+    computer = computer_of(machine)
+    if computer is not None and not count:
+        count = computer.channels
+    return _Channels(count=count, bits=64, mts=None) if count else None
+
+
+def computer_of(machine: Machine) -> gpus.Computer | None:
+    """The computer that its cards tell; None where a server may have them."""
+    names = tuple([card.name for card in machine.accelerators or () if not card.unified])
+    return gpus.computer_around(names, int(machine.memory_total_bytes or 0))
+
+
+def _series_of(machine: Machine) -> cpus.Processor | None:
+    """The series of its processor, by its name or that of the GPU in it."""
+    inside = (cpus.processor_with(card.name) for card in machine.accelerators or () if card.unified)
+    return cpus.processor_of(machine.cpu_model or "") or next(filter(None, inside), None)
+
+
+def _rate_of(ram: StatedRam, channels: _Channels) -> int | None:
+    """The rate that is stated, of servers no more than the processor takes; else of the kind the
+    one nearest to what is usual. None where the processor takes no such memory.
+    """
+    kind = None if ram.kind is None else _rates_of_kind().get(ram.kind)
+    if channels.mts is None:
+        return ram.mts or (None if kind is None else kind[1])
+    slowest, usual, fastest = channels.mts
+    if ram.mts is not None and channels.is_server:
+        return min(ram.mts, fastest)
+    nearest = usual if kind is None else max(kind[0], min(usual, kind[1]))
+    mts = ram.mts or nearest
+    least, most = _RATES_BESIDE
+    return mts if least * slowest <= mts <= most * fastest else None
+
+
+@lru_cache(1)
+def _rates_of_kind() -> Mapping[str, Sequence[int]]:
+    """Of each kind of memory the slowest and the fastest rate that most machines have."""
+    return {row["kind"]: row["mts"] for row in shipped_table("cpus")["ram"]}

@@ -1,0 +1,76 @@
+"""The memory bandwidth that a description of RAM states."""
+
+import pytest
+
+from selfhost.machine.named import machine_named, profile_named
+from selfhost.machine.ram import stated_ram
+
+MB = 10**6
+PLAIN = "memory_bandwidth_bytes_per_second"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "mts", "channels", "sticks"),
+    [
+        ("i5-12400 32gb ddr4-3200", "ddr4", 3200, None, None),
+        ("ryzen 7950x 64gb DDR5 6000", "ddr5", 6000, None, None),
+        ("7840u 32gb lpddr5x-7500", "lpddr5x", 7500, None, None),
+        ("155h lpddr5x 7467 MT/s", "lpddr5x", 7467, None, None),
+        ("i9-13900k 64gb 6400mhz", None, 6400, None, None),
+        ("epyc 9654 octa-channel ddr5", "ddr5", None, 8, None),
+        ("xeon 4 channel ddr4", "ddr4", None, 4, None),
+        ("5600g dual channel", None, None, 2, None),
+        ("i5-12400 2x16gb ddr4 3600 cl16", "ddr4", 3600, None, 2),
+        # no rates: GPUs, and their own memory
+        ("i5-12400 32gb ddr5 3090", "ddr5", None, None, None),
+        ("rtx 3090 24gb gddr6x", None, None, None, None),
+    ],
+)
+def test_what_is_read_of_a_description(
+    text: str, kind: str | None, mts: int | None, channels: int | None, sticks: int | None
+) -> None:
+    ram = stated_ram(text)
+    assert (ram.kind, ram.mts, ram.channels, ram.sticks) == (kind, mts, channels, sticks)
+
+
+@pytest.mark.parametrize(
+    ("text", "channels", "mts"),
+    [
+        # channels and memory as ark.intel.com and amd.com have them; a transfer is of 8 bytes
+        ("i5-12400 32gb ddr4-3200", 2, 3200),
+        ("ryzen 9 7950x 128gb ddr5-3600", 2, 3600),
+        ("i5-12400 1x16gb ddr4-3200", 1, 3200),
+        ("n100 16gb ddr4-3200", 1, 3200),
+        ("epyc 7282 128gb 4 channel ddr4-3200", 4, 3200),
+        # more than the processor takes runs at what it takes
+        ("xeon e5-2690 v4 256gb ddr4-3200", 4, 2400),
+        # a kind alone: JEDEC's usual rate
+        ("i5-12400 32gb ddr4", 2, 3200),
+        # of a class alone what is said counts, of clients two
+        ("xeon 64gb octa-channel ddr5-4800", 8, 4800),
+        ("ryzen rtx 3090 64gb ddr4-3600", 2, 3600),
+        ("rtx 3090 64gb ddr4-3600 dual channel", 2, 3600),
+    ],
+)
+def test_the_rate_and_the_channels_are_the_bandwidth(text: str, channels: int, mts: int) -> None:
+    named = profile_named(text)
+    machine = named.profile.machine
+    assert machine.memory_bandwidth_bytes_per_second == channels * 8 * mts * MB
+    assert "at most" in str(named.note)
+    # without a rate it stays an assumption
+    assert machine.assumes(PLAIN) == (str(mts) not in text and "e5" not in text)
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [("i7-4770 16gb ddr5-6000", "takes no such memory"), ("rtx 3090 64gb ddr5-6000", "channels")],
+)
+def test_what_cannot_be_is_left_aside_and_said_so(text: str, note: str) -> None:
+    named = profile_named(text)
+    assert note in str(named.note)
+
+
+@pytest.mark.parametrize("text", ["strix halo 128gb lpddr5x-8000", "macbook pro m3 max 64gb ddr5"])
+def test_a_chip_with_its_memory_beside_it_keeps_that(text: str) -> None:
+    plain = " ".join(text.split()[:-1])
+    assert machine_named(text).replace(sources={}) == machine_named(plain).replace(sources={})
