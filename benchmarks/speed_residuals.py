@@ -1,7 +1,7 @@
 """How far predicted speeds are from published ones: error, share inside the range, width.
 
     python benchmarks/speed_residuals.py             # one line a class of devices
-    python benchmarks/speed_residuals.py --devices   # and one a device; shares of processors anew
+    python benchmarks/speed_residuals.py --devices   # and one a device; constants fitted anew, each left out
     python benchmarks/speed_residuals.py --misses    # and each run outside its range
 
 The runs are those of tests/truth/speed_public.json and tests/truth/speed.json, which decode, and
@@ -24,7 +24,7 @@ from functools import partial
 from math import exp, log
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -35,10 +35,11 @@ from selfhost import Machine, Workload, check
 from selfhost import needs as need
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.errors import SelfhostError
-from selfhost.machine import cpus
+from selfhost.core.records import Record
+from selfhost.machine import cpus, gpus
 from selfhost.machine.gpus import vendor_of
 from selfhost.machine.record import Accelerator
-from selfhost.verdict import processor
+from selfhost.verdict import graphics, processor
 from selfhost.verdict.graphics import device_bandwidth
 from selfhost.verdict.record import Verdict
 
@@ -86,6 +87,7 @@ def main() -> int:
                     )
     if options.devices:
         _processors_left_out()
+        _radeons_left_out()
     print_tables(with_devices=options.devices)
     return 0
 
@@ -200,6 +202,115 @@ def _shares() -> dict[str, list[Share]]:
     return shares
 
 
+class Launch(Record):
+    """A run on a GPU: `seconds` of a token are `beside + by_memory / share + operations x` the time
+    of an operation. `slow` and `fast` are the ends of its class.
+    """
+
+    device: str
+    seconds: float
+    beside: float
+    by_memory: float
+    operations: float
+    slow: float
+    fast: float
+
+    def likely(self, share: float, operation_seconds: float) -> float:
+        """Seconds by those constants."""
+        return self.beside + self.by_memory / share + self.operations * operation_seconds
+
+
+# shares and seconds of an operation that cover the rows of `pace` in specs/common/gpus.toml
+_GRID = [(share / 100, us / 1e7) for share in range(50, 98, 2) for us in range(0, 122, 4)]
+
+
+def _radeons_left_out() -> None:
+    """The share and the time of an operation of AMD's in specs/common/gpus.toml, fitted on all GPUs
+    and on all but the one asked; the ends are those of the row.
+    """
+    print("\nshare of the peak and microseconds an operation, AMD's GPUs; each left out in turn")
+    print(f"{'':24} devices runs  fitted share us | left out: error  inside  high/low")
+    for group, runs in sorted(_launches("amd").items()):
+        devices = sorted({run.device for run in runs})
+        share, seconds = _constants(runs)
+        errors, inside, widths = [], [], []
+        for left_out in devices:
+            others = _constants([run for run in runs if run.device != left_out])
+            for run in runs:
+                if run.device == left_out:
+                    seen_over_likely = run.likely(*others) / run.seconds
+                    errors.append(abs(1 / seen_over_likely - 1))
+                    inside.append(run.slow <= seen_over_likely <= run.fast)
+                    widths.append(run.fast / run.slow)
+        print(
+            f"{group:24} {len(devices):7} {len(runs):4} {share:13.2f} {1e6 * seconds:4.1f} |"
+            f" {median(errors):15.0%}  {sum(inside) / len(inside):6.0%}  {median(widths):8.2f}"
+        )
+
+
+def _constants(runs: list[Launch]) -> tuple[float, float]:
+    """The share and the seconds of an operation whose error, the median of each device, is least
+    on average: each device has the same weight, and no run that is far off draws them.
+    """
+    devices = {run.device for run in runs}
+
+    def error(constants: tuple[float, float]) -> float:
+        return sum(
+            median(
+                abs(log(run.likely(*constants) / run.seconds))
+                for run in runs
+                if run.device == device
+            )
+            for device in devices
+        )
+
+    return min(_GRID, key=error)
+
+
+def _launches(maker: str) -> dict[str, list[Launch]]:
+    """Each run that a GPU of that maker computes whole, by class. None of its rows has a bound on
+    unpacking, so that seconds are linear in both constants.
+    """
+    real, ends = gpus.pace_of, {}
+
+    def fixed(vendor: str, unified: bool, *about: Any, **constants: float) -> gpus.Pace:
+        pace = real(vendor, unified, *about)
+        if vendor == maker:
+            ends[unified] = pace.slow, pace.fast
+        return pace.replace(**constants)
+
+    rows = []
+    for share, operation_seconds in ((0.4, 0.0), (0.8, 0.0), (0.8, 1e-6)):
+        gpus.pace_of = partial(fixed, share=share, operation_seconds=operation_seconds)
+        _forget_gpus()
+        rows.append([*of_reports(maker), *of_earlier(maker)])
+    gpus.pace_of = real
+    _forget_gpus()
+    launches: dict[str, list[Launch]] = {}
+    for slow, fast, launched in zip(*rows, strict=True):
+        if slow.group not in (maker, f"{maker}, shares the RAM"):
+            continue
+        by_memory = (1 / slow.likely - 1 / fast.likely) / (1 / 0.4 - 1 / 0.8)
+        lowest, highest = ends[slow.group != maker]
+        launches.setdefault(slow.group, []).append(
+            Launch(
+                device=slow.device,
+                seconds=1 / slow.seen,
+                beside=1 / fast.likely - by_memory / 0.8,
+                by_memory=by_memory,
+                operations=(1 / launched.likely - 1 / fast.likely) / 1e-6,
+                slow=lowest,
+                fast=highest,
+            )
+        )
+    return launches
+
+
+def _forget_gpus() -> None:
+    graphics._pace_of.cache_clear()
+    graphics.gpu_of.cache_clear()
+
+
 def _sockets(device: str) -> int:
     """How many sockets a device has: the fast end of its range is that of all."""
     if device not in earlier.truth()["machines"]:
@@ -238,11 +349,13 @@ def _line(name: str, runs: list[Run]) -> None:
     )
 
 
-def of_reports() -> Iterator[Run]:
-    """The public reports, asked of `check`."""
+def of_reports(maker: str | None = None) -> Iterator[Run]:
+    """The public reports, asked of `check`; of a maker's GPUs alone where one is named."""
     document = json.loads(PUBLIC.read_text(encoding="utf-8"))
     for values in document["rows"]:
         row = dict(zip(document["columns"], values, strict=True))
+        if maker is not None and maker != vendor_of_device(row["device"]):
+            continue
         machine = machine_of(row["device"], row["kind"], row["memory_gb"])
         try:
             verdict = check(
@@ -288,13 +401,17 @@ def _reads_too_much(verdict: Verdict, machine: Machine, tokens_per_second: float
     return peak is not None and sum(read.values()) * tokens_per_second > _BEYOND_DOUBT * peak
 
 
-def of_earlier() -> Iterator[Run]:
-    """The runs that were collected before, with the depth that each states."""
+def of_earlier(maker: str | None = None) -> Iterator[Run]:
+    """The runs that were collected before, with the depth that each states; of a maker's GPUs alone
+    where one is named.
+    """
     for row in earlier.rows("published"):
         if row["kind"] != "decode":
             continue
         spec_id = earlier.SPEC_OF.get(row["model"], row["model"])
         machine = earlier.published(row["machine"])
+        if maker is not None and maker not in {card.vendor for card in machine.accelerators or ()}:
+            continue
         shares = {0: 1.0} if any(not card.unified for card in machine.accelerators or ()) else None
         pace = earlier.predicted(
             machine,

@@ -14,13 +14,13 @@ from functools import lru_cache
 from ..core import units
 from ..core.records import Record
 from ..core.tables import shipped_table
-from . import cpus, gpus, ram
+from . import cpus
 from .changes import planned
 from .cpu_names import Described
 from .gpu_names import NamedCards, UnknownGpuError, cards_named, has_listed_names
 from .gpus import vendor_of
 from .profiles import UnknownMachineError
-from .ram import without_kind
+from .ram import are_channels_known, computer_of, without_kind
 from .record import Accelerator, Machine
 from .typed import Typed, memory_gib, sizes_gib, typed, with_plain_sizes
 
@@ -352,13 +352,11 @@ def fact_to_type(machine: Machine) -> tuple[str, str] | None:
     """
     if machine.sources.get("accelerators") != _TYPED:
         return None
-    names = tuple([card.name for card in machine.accelerators or ()])
-    memory_bytes = int(machine.memory_total_bytes or 0)
-    around = None if machine.cpu_model else gpus.computer_around(names, memory_bytes)
+    around = None if machine.cpu_model else computer_of(machine)
     if around is not None and len(around.kinds) > 1:
         # how the cores read the memory differs more than the memory does
         return "its processor", "i7-12700h"
-    if not ram.are_channels_known(machine):
+    if not are_channels_known(machine):
         return None
     return "the rate of its RAM", "ddr4-3200"
 

@@ -174,12 +174,10 @@ def _channels_of(machine: Machine, stated: int | None) -> _Channels | None:
             mts=_rates_of(series, series.channels * series.bits),
             is_server=series.kind == "server",
         )
-    if not name and stated is None:
-        cards = tuple([card.name for card in machine.accelerators or ()])
-        computer = gpus.computer_around(cards, int(machine.memory_total_bytes or 0))
-        if computer is not None:
-            bits = computer.channels * 64
-            return _Channels(count=computer.channels, bits=64, mts=_rates_of(computer, bits))
+    computer = None if name or stated is not None else computer_of(machine)
+    if computer is not None:
+        rates = _rates_of(computer, computer.channels * 64)
+        return _Channels(count=computer.channels, bits=64, mts=rates)
     around = cpus.class_of(machine.cpu_model or "")
     count = stated or (around and around.channels)
     return _Channels(count=count, bits=64, mts=None) if count else None
@@ -191,6 +189,12 @@ def _rates_of(memory: cpus.Processor | gpus.Computer, bits: int) -> tuple[int, i
         round(rate * 8 / bits / units.MB) for rate in (memory.least, memory.usual, memory.most)
     )
     return slowest, usual, fastest
+
+
+def computer_of(machine: Machine) -> gpus.Computer | None:
+    """The computer that its cards tell; None where a server may have them."""
+    names = tuple([card.name for card in machine.accelerators or () if not card.unified])
+    return gpus.computer_around(names, int(machine.memory_total_bytes or 0))
 
 
 def _series_of(machine: Machine) -> cpus.Processor | None:

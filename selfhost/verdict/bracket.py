@@ -236,10 +236,10 @@ class _Checks:
                     machine,
                     power,
                     picture,
-                    pixels=Npicture,
+                    pixels=None,
                     quantization=kind,
                     runtime=runtime,
-                    offload=Npicture,
+                    offload=None,
                 )
             else:
                 pace = None

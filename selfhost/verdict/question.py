@@ -17,7 +17,8 @@ from ..needs.records import Needs, SizedWeights
 from .findings import kept_elsewhere, license_guessed, openness_check
 from .present import Here, here
 from .record import Question
-from .speed import instruction_sets_for_layout
+from .speed import depth_of_short_chat, foreign_to_rules, instruction_sets_for_layout
+from .step import Step
 
 TYPE_CHECKING = False
 
@@ -229,6 +230,26 @@ def _with_needs(
         needs=needs,
         read_bytes=_read_bytes(spec, runtime, workload, architectures(catalogue)),
         operations=_operations(spec, architectures(catalogue)),
+        drafting=_drafting(question, architectures(catalogue)),
+    )
+
+
+def _drafting(question: Question, rows: Mapping[str, Any]) -> Step | None:
+    """One step of the draft; None without one, or where what it reads is not known."""
+    companions, runtime = question.companions, question.runtime
+    draft = None if companions is None else companions.draft
+    if companions is None or draft is None:
+        return None
+    workload = question.workload.replace(quantization=companions.draft_quantization)
+    read_bytes = _read_bytes(draft, runtime, workload, rows)
+    if not read_bytes:
+        return None
+    return Step(
+        architecture=draft.architecture,
+        read_bytes=read_bytes,
+        operations=_operations(draft, rows),
+        depth_tokens=depth_of_short_chat(question.workload.context_tokens),
+        foreign=foreign_to_rules(runtime),
     )
 
 

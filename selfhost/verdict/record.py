@@ -31,7 +31,6 @@ from .speed import (
     shares_of,
     strength_of,
     uses_shared_gpu,
-    with_draft,
 )
 from .step import Step
 
@@ -169,6 +168,7 @@ class Question(Record):
         `runtime` is None for a closed model and for a spec that names none; `read_bytes` are the
     weights read for one token by stored type, {} where that is not known and None where a pace
     makes no sense; `operations` are those of one step, None where no graph is written down;
+    `drafting` is a step of the draft, None without one;
     `loads` is the sentence why `runtime` does not load the model, None when it does, and `mend`
     what to do where no other would; `unfamiliar` an architecture that no row describes.
     `context_asked`: the context was given, not taken by default; `speed_stated`: so was the lowest
@@ -190,6 +190,7 @@ class Question(Record):
     needs: Needs | None = None
     read_bytes: Mapping[str, int] | None = None
     operations: int | None = None
+    drafting: Step | None = None
     unfamiliar: str | None = None
     context_asked: bool = False
     speed_stated: bool = False
@@ -929,12 +930,11 @@ def _burden(question: Question) -> tuple[tuple[Any, ...], tuple[float, ...]] | N
     any end of the range. None where nothing such is known.
     """
     step, workload, runtime = question.step, question.workload, question.runtime
-    if step.weights_bytes < LEAST_READ_BYTES:
+    if step.weights_bytes < LEAST_READ_BYTES or _drafted_tokens(question):
         return None
-    drafted = 0 if question.companions is None else question.companions.drafted_tokens
     words = (
         workload.runtime, None if runtime is None else runtime.id, workload.min_tokens_per_second,
-        question.speed_stated, drafted, step.is_vague,
+        question.speed_stated, step.is_vague,
     )  # fmt: skip
     return words, step.burdens
 
@@ -951,7 +951,7 @@ def _lacking_seconds(
 
 def _strength(question: Question, placed: Needs) -> Callable[[Machine], Any] | None:
     """Of a pace of text what gives `strength_of` a machine."""
-    if question.read_bytes is None or placed.memory is None:
+    if question.read_bytes is None or placed.memory is None or _drafted_tokens(question):
         return None
     return lambda machine: strength_of(machine, _laid_out(question, placed, machine))
 
@@ -1058,7 +1058,8 @@ def _pace_asked(
             runtime,
             question.workload,
             question.speed_stated,
-            0 if question.companions is None else question.companions.drafted_tokens,
+            _drafted_tokens(question),
+            question.drafting,
             spec.architecture,
             spec.parameters.active,
             placed.placement,
@@ -1206,6 +1207,29 @@ def _pace_at(
     )
 
 
+def _drafted_tokens(question: Question) -> int:
+    return 0 if question.companions is None else question.companions.drafted_tokens
+
+
+def _with_draft(question: Question, placed: Needs, machine: Machine, pace: Speed) -> Speed:
+    """The pace with a draft, laid out as the model is."""
+    from .batch import experts_of
+    from .drafting import with_draft
+
+    draft = None
+    if question.drafting is not None:
+        way = _laid_out(question, placed, machine).replace(experts_apart=False)
+        draft = predict_step(machine, question.drafting, way).decode
+    return with_draft(
+        pace,
+        _pace_at(question, placed, machine, 0).decode,
+        _drafted_tokens(question),
+        draft,
+        on_processor=placed.placement == "host" and not uses_shared_gpu(machine, question.runtime),
+        experts=experts_of(question.spec.architecture, question.spec.parameters.active),
+    )
+
+
 def _has_shared_gpu(machine: Machine) -> bool:
     return any(device.unified for device in machine.accelerators or ())
 
@@ -1222,9 +1246,8 @@ def _predicted(question: Question, placed: Needs, machine: Machine) -> tuple[Spe
     if question.read_bytes is None:
         return None, why
     pace = _pace_at(question, placed, machine, None)
-    drafted = question.companions.drafted_tokens if question.companions is not None else 0
-    if drafted:
-        return with_draft(pace, drafted), why
+    if _drafted_tokens(question):
+        return _with_draft(question, placed, machine, pace), why
     return _with_whole_answer(question, placed, machine, pace), why
 
 

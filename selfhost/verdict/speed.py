@@ -114,30 +114,6 @@ class Speed(Record):
     parallel_total: PaceRange | None = None
 
 
-# a guess: the draft's own work and the check of tokens that are then thrown away cost no more than
-# the model's own step again
-_DRAFTING_IN_VAIN = 0.5
-
-
-def with_draft(alone: Speed, drafted_tokens: int) -> Speed:
-    """The same with `drafted_tokens` proposed for each step: none or all of them are accepted, and
-    one more comes with them.
-
-    Leviathan et al. 2023, arXiv:2211.17192, section 3: between 1 and `drafted_tokens + 1` tokens a
-    step.
-    """
-    if alone.decode is None:
-        return alone
-    decode = alone.decode.replace(
-        low=alone.decode.low * _DRAFTING_IN_VAIN, high=alone.decode.high * (1 + drafted_tokens)
-    )
-    how = (
-        f"{alone.how}; with a draft, from half of that speed (no drafted token is accepted) to"
-        f" {1 + drafted_tokens} times (all are)"
-    )
-    return alone.replace(decode=decode, how=how)
-
-
 # of that in the table of GPUs, slow end, likely, fast end: of a prompt of 8,192 tokens 0.55 of one
 # of 512 (RTX 4090), of a build of 2023 half, of weights in 16 bits 1.1 to 1.35 times. Experts see
 # few tokens of a prompt each: of a GB10's rate gpt-oss and Qwen3 30B got 0.25 on 512 tokens, 0.55

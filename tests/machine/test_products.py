@@ -123,7 +123,6 @@ def test_words_that_tell_nothing_of_pace_leave_processor_gpu_and_ram() -> None:
         ("legion 5 3060 32gb ddr5-4800", 76.8),
         # how many channels is not known
         ("rtx a6000 256gb ddr4-3200", None),
-        ("rtx 3060 12gb 32gb ddr4", None),
     ],
 )
 def test_the_rate_of_the_ram_tells_its_bandwidth(text: str, gb_per_s: float | None) -> None:

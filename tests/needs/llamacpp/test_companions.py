@@ -191,16 +191,16 @@ def test_vllm_loads_the_own_block_beside_the_model() -> None:
     )
 
 
-def test_a_draft_widens_the_speed_to_none_and_all_accepted() -> None:
-    """Leviathan et al. 2023: between 1 and 4 tokens a step with 3 drafted; the answer never counts on luck."""
+def test_a_draft_gives_no_more_than_all_that_it_drafts() -> None:
+    """Leviathan et al. 2023: between 1 and 4 tokens a step with 3 drafted, and both models take their time."""
     alone = check("llama-3.3-70b-instruct", machine=MACHINE).speed
     drafted = check("llama-3.3-70b-instruct", Workload(draft="llama-3.2-1b"), machine=MACHINE).speed
     assert alone is not None
     assert drafted is not None
     assert alone.decode is not None
     assert drafted.decode is not None
-    assert drafted.decode.high == pytest.approx(4 * alone.decode.high)
-    assert drafted.decode.low < alone.decode.low
+    assert drafted.decode.high < 4 * alone.decode.high
+    assert drafted.decode.low < alone.decode.likely < drafted.decode.high
 
 
 def adapter(
