@@ -151,7 +151,7 @@ class _Large:
         entries = self._policy.models
         first, *families = self._bulk.families(entries)
         # what it looks up of the machines is at hand in every process
-        done = {place: self._entry(place) for place in first}
+        by_place = {place: self._entry(place) for place in first}
 
         def of_family(number: int) -> list[_Entry]:
             return [self._entry(place) for place in families[number]]
@@ -161,11 +161,11 @@ class _Large:
 
         shares = in_shares(len(families), of_family, tell)
         for family, answers in zip(families, shares, strict=True):
-            done.update(zip(family, answers, strict=True))
+            by_place.update(zip(family, answers, strict=True))
         self._forget()
         groups = []
         for place, wanted in enumerate(entries):
-            answer = done[place]
+            answer = by_place[place]
             self._count(wanted, answer)
             for fields, count, names, hit in answer.groups:
                 row = self._row_of_hardest_hit(wanted, {**fields, "wanted": wanted}, hit)

@@ -1025,12 +1025,12 @@ def _pace_key(
         return False, (
             deciding, id(spec), question.workload, runtime, placed.placement, placed.offload, held,
         )  # fmt: skip
-    is_whole, asked, numbers = _pace_asked(question, placed, deciding)
+    is_whole, step_key, numbers = _pace_asked(question, placed, deciding)
     if not is_whole:
-        return False, (asked, share_on_shared(placed, machine, _layers_of(question)))
+        return False, (step_key, share_on_shared(placed, machine, _layers_of(question)))
     cards = machine.accelerators or ()
     rated = tuple([_rated(cards[number]) for number in numbers if number < len(cards)])
-    return True, (asked, machine.emulated_on, rated)
+    return True, (step_key, machine.emulated_on, rated)
 
 
 class _Asked(Record):
@@ -1049,7 +1049,7 @@ def _pace_asked(
     spec, runtime = question.spec, question.runtime
     way = _laid_out_anywhere(placed, runtime, spec.architecture, question.workload)
     is_whole = is_in_whole(way.offloaded or {}) and placed.placement == "accelerator"
-    asked = _Asked(
+    step_key = _Asked(
         of=(
             deciding,
             spec.modality,
@@ -1069,7 +1069,7 @@ def _pace_asked(
             way.filled,
         )
     )
-    return is_whole, asked, tuple(way.offloaded or ())
+    return is_whole, step_key, tuple(way.offloaded or ())
 
 
 def _rated(card: Accelerator) -> tuple[Any, ...]:
