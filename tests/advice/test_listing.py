@@ -105,12 +105,12 @@ def test_only_what_is_shown_is_judged(few: Catalogue, monkeypatch: pytest.Monkey
     from selfhost.advice import listing
 
     judged: list[str] = []
-    whole = vars(listing)["judge"]
+    whole = vars(listing)["judge_for_machine"]
 
     def counted(question: object, *rest: object) -> object:
         judged.append(question.spec.id)  # type: ignore[attr-defined]
         return whole(question, *rest)
 
-    monkeypatch.setattr(listing, "judge", counted)
+    monkeypatch.setattr(listing, "judge_for_machine", counted)
     assert len(first_rows(few, Workload(), SERVER, 1).answers) == 1
     assert 0 < len(judged) < len(MODELS) / 2
