@@ -298,6 +298,11 @@ _MAY_FOLLOW = {
 }
 
 
+def _is_license_id(word: str) -> bool:
+    is_ascii = word.isascii() and word[0].isalnum()
+    return is_ascii and all(sign.isalnum() or sign in _IN_LICENSE_ID for sign in word)
+
+
 def is_license_expression(text: str) -> bool:
     """True for ids joined by AND, OR and WITH in balanced parentheses. Whether SPDX has the ids
     is `speccheck`'s.
@@ -311,10 +316,7 @@ def is_license_expression(text: str) -> bool:
         if before not in _MAY_FOLLOW[kind]:
             return False
         if kind == "id":
-            signs = word.isascii() and all(
-                sign.isalnum() or sign in _IN_LICENSE_ID for sign in word
-            )
-            if not (signs and word[0].isalnum()):
+            if not _is_license_id(word):
                 return False
             ids += 1
             # an exception takes no exception of its own
