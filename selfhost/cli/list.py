@@ -128,8 +128,9 @@ def run(words: list[str]) -> int:
 
         deliver(options, json.dumps(json.listing(rows, machine, listing, notes=notes)))
     elif options.format == "html":
-        asked = workload.options()
-        deliver(options, _page(rows, machine, catalogue, asked, listing.ruled_out, notes))
+        beside_defaults = workload.options()
+        page = _page(rows, machine, catalogue, beside_defaults, listing.ruled_out, notes)
+        deliver(options, page)
     else:
         near = () if counts.models else _near(options.words, catalogue)
         present(options, _document(options, rows, machine, listing, counts, near=near, notes=notes))
