@@ -86,7 +86,7 @@ def test_an_encoder_and_a_decoder_have_the_parameters_of_their_class(
     assert again(spec).architecture == spec.architecture
     verdict = check(
         str(tmp_path / "config.json"),
-        Workload(runtime="transformers", context_tokens=128),
+        Workload(runtime="transformers", context_tokens=128, quantization="float32"),
         machine=WITHOUT_GPU,
     )
     assert verdict.needs is not None
