@@ -231,16 +231,21 @@ def answered(
 ) -> tuple[Needs, dict[str, Term]]:
     """What the user is told: the context is the measured prompt."""
     tokens = run.get("prompt_tokens") or run["tokens"]
-    # in the type of the files, since that is how the models were saved
-    workload = Workload(
-        runtime="transformers", format="safetensors", context_tokens=tokens, parallel=run["batch"]
-    )
     # no tokenizer lay beside the weights
-    made, runtime = (
+    stored, runtime = (
         spec(run["model"]).replace(tokenizer=False),
         Catalogue.open().runtime("transformers"),
     )
-    answer = needs.needs_of(made, runtime, workload, rows(), instruction_sets=instruction_sets)
+    # in the type of the files, since that is how the models were saved; 32 bits have to be asked for
+    is_wide = stored.architecture is not None and stored.architecture.dtype == "float32"
+    workload = Workload(
+        runtime="transformers",
+        format="safetensors",
+        quantization="float32" if is_wide else None,
+        context_tokens=tokens,
+        parallel=run["batch"],
+    )
+    answer = needs.needs_of(stored, runtime, workload, rows(), instruction_sets=instruction_sets)
     assert answer.memory is not None
     return answer, {term.name: term for term in answer.memory.terms}
 
@@ -527,6 +532,7 @@ def rewritten(run: dict[str, Any]) -> MemoryNeed:
     workload = Workload(
         runtime="transformers",
         format="safetensors",
+        quantization=told.architecture.dtype if told.architecture else None,
         context_tokens=run["prompt_tokens"] + run["new_tokens"],
         parallel=run["batch"],
     )
