@@ -105,6 +105,7 @@ def test_a_variant_is_never_taken_for_the_plain_card(card: gpus.Card, variant: s
         ("4090D", "NVIDIA GeForce RTX 4090 D", 24),
         ("RTX 3060 12GB", "NVIDIA GeForce RTX 3060", 12),
         ("RTX 3060, 12 GB", "NVIDIA GeForce RTX 3060", 12),
+        ("rtx_3060_12gb", "NVIDIA GeForce RTX 3060", 12),
         ("geforce rtx 4060 ti 16 gb", "NVIDIA GeForce RTX 4060 Ti", 16),
         ("4070TiSUPER", "NVIDIA GeForce RTX 4070 Ti SUPER", 16),
         ("4070 TiS", "NVIDIA GeForce RTX 4070 Ti SUPER", 16),
