@@ -63,14 +63,21 @@ def machine_with(text: str, *, class_is_enough: bool = False) -> Described | Non
         "memory_limit_bytes": memory_bytes,
     }
     why = "assumed: the processor's name does not tell it"
+    sources = {**dict.fromkeys(assumed, why), "cpu_model": f'"{text.strip()}"'}
+    unread = [*assumed, _BANDWIDTH]
+    if series is not None and series.memory == "soldered" and series.least == series.most:
+        # the chip comes with one memory, whatever the machine around it
+        unread.remove(_BANDWIDTH)
+        values[_BANDWIDTH] = round(series.usual)
+        sources[_BANDWIDTH] = f"the series {series.name} is sold with this memory alone"
     machine = Machine(
         **values,
         name=f"a machine with {name}",
         scope="host",
         cpu_model=name,
         confidence="low",
-        assumed=(*assumed, _BANDWIDTH),
-        sources={**dict.fromkeys(assumed, why), "cpu_model": f'"{text.strip()}"'},
+        assumed=tuple(unread),
+        sources=sources,
     )
     return Described(
         machine=planned(machine), title=name, note=_note(text, series, gib, stated_gib is not None)

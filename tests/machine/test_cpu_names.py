@@ -44,6 +44,26 @@ def test_a_processor_stands_for_a_machine_around_it(text: str, architecture: str
     assert machine_named(text).cpu_model == machine.cpu_model
 
 
+@pytest.mark.parametrize(
+    ("text", "gb_per_s"),
+    [
+        # LPDDR5X-8533 on the package, 128 bits (Intel ARK)
+        ("core ultra 7 258v 32gb", 136.5),
+        # LPDDR5X-8448, 128 bits (Qualcomm's product brief: 135 GB/s)
+        ("snapdragon x elite 16gb", 135.2),
+        # LPDDR5X-7467 or DDR5-5600 (Intel ARK), as its machine has it
+        ("core ultra 7 155h 32gb", None),
+        ("ryzen 9 7950x", None),
+    ],
+)
+def test_the_memory_on_a_chip_is_known_by_its_name(text: str, gb_per_s: float | None) -> None:
+    """So nobody is asked to state its bandwidth."""
+    machine = machine_named(text)
+    rate = machine.memory_bandwidth_bytes_per_second
+    assert machine.assumes("memory_bandwidth_bytes_per_second") == (gb_per_s is None)
+    assert (rate is None) if gb_per_s is None else (rate == pytest.approx(gb_per_s * GB, rel=0.001))
+
+
 @pytest.mark.parametrize("text", ["i9-99999", "Ryzen 7 9999X", "Xeon 99-9999"])
 def test_a_made_up_processor_is_one_of_its_class(text: str) -> None:
     """A wide range, said to be a guess: more than four times from end to end."""
