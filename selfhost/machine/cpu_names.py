@@ -13,6 +13,7 @@ from ..core.tables import shipped_table
 from . import cpus
 from .changes import planned
 from .gpus import words_of
+from .profiles import UnknownMachineError
 from .record import Machine
 from .typed import memory_gib, typed, without_sizes
 
@@ -37,12 +38,13 @@ class Described(Record):
 def machine_with(text: str, *, class_is_enough: bool = False) -> Described | None:
     """A machine with the processor that the text names, and with the RAM that it states or else
     what most such machines have. None where it names no processor, unless `class_is_enough`: that
-    it names a kind of them.
+    it names a kind of them. Raises `UnknownMachineError` for a number of several processors.
     """
     stated = typed(text[: 2 * _MOST_LETTERS])
     name = " ".join(without_sizes(stated.names).replace(",", " ").split())
     if not name or len(name) > _MOST_LETTERS or not name.isprintable():
         return None
+    name = _with_its_maker(name, text)
     around = cpus.class_of(name)
     series = cpus.processor_of(name)
     if around is None or not (series or class_is_enough or _has_number(name, around)):
@@ -82,6 +84,17 @@ def machine_with(text: str, *, class_is_enough: bool = False) -> Described | Non
     return Described(
         machine=planned(machine), title=name, note=_note(text, series, gib, stated_gib is not None)
     )
+
+
+def _with_its_maker(name: str, text: str) -> str:
+    """A bare model number with its maker's words; any other name as it is."""
+    whole = cpus.names_of_number(name)
+    if len(whole) > 1:
+        examples = [f"--machine '{text.lower().replace(name.lower(), each)}'" for each in whole]
+        raise UnknownMachineError(
+            f"{text.strip()!r} can be several processors", remedy=f"name one: {', '.join(examples)}"
+        )
+    return whole[0] if whole else name
 
 
 def _has_number(name: str, around: cpus.ProcessorClass) -> bool:
