@@ -12,7 +12,7 @@ from ..core.records import Record
 from ..core.tables import shipped_table
 from . import cpus
 from .changes import planned
-from .gpus import words_of
+from .gpus import typed_words, words_of
 from .profiles import UnknownMachineError
 from .record import Machine
 from .typed import memory_gib, typed, without_sizes
@@ -124,11 +124,23 @@ def _note(text: str, series: cpus.Processor | None, gib: float, is_stated: bool)
         else f"its memory is that of the series {series.name}"
     )
     ram = "" if is_stated else f", {gib:g} GiB of RAM"
+    # two Xeon E5 gave such programs no more than one did (`verdict.processor`)
+    one_of_them = (
+        " Of several processors the memory of one is counted: programs that ignore NUMA nodes get"
+        " no more."
+    )
     return (
         f'"{text.strip()}" is a processor: {of_series}. No GPU{ram} and the rest of the machine are'
         f" assumed; state them: --machine '{text.strip()}"
         f"{'' if is_stated else f' {2 * gib:g}GB'}' --gpu NAME --set cores=8."
+        f"{one_of_them if _counts_several(text) else ''}"
     )
+
+
+def _counts_several(text: str) -> bool:
+    """Whether its first word says that there are several: `dual xeon`, `2x epyc 7763`."""
+    first = text.lower().split()[0]
+    return typed_words().counts.get(first, 0) > 1 or re.fullmatch(r"[2-8]x", first) is not None
 
 
 # ------------------------------------------------------------------ what clouds rent

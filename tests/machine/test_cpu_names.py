@@ -45,6 +45,19 @@ def test_a_processor_stands_for_a_machine_around_it(text: str, architecture: str
 
 
 @pytest.mark.parametrize(
+    ("text", "is_told"),
+    [
+        ("dual xeon e5-2690 v4", True),
+        ("2x epyc 7763 512gb", True),
+        ("xeon e5-2690 v4", False),
+        ("2x16gb i5-12400", False),
+    ],
+)
+def test_of_two_sockets_one_is_said_to_count(text: str, is_told: bool) -> None:
+    assert ("NUMA" in str(profile_named(text).note)) == is_told
+
+
+@pytest.mark.parametrize(
     ("text", "whole"),
     [
         # Ryzen 9 7950X, Ryzen 7 7840HS, Core i7-12700K and so on: the makers' lists
