@@ -250,7 +250,7 @@ def _for_metal(judged: Judged, machine: Machine) -> tuple[str, ...]:
     """What lets a Mac's GPU hold all of the model; () where it does."""
     is_partly = any(finding.code == "accelerator-partly" for finding in judged.findings)
     line = more_for_metal(judged.needs, machine) if judged.needs is not None and is_partly else None
-    why = "# until the next start of the Mac; without it a part runs on the CPU, more slowly"
+    why = "# until the next start of the Mac; without it a part may run on the CPU, more slowly"
     return () if line is None else (why, line)
 
 

@@ -12,7 +12,8 @@ from ..core.records import Record
 from ..core.tables import shipped_table
 from . import cpus
 from .changes import planned
-from .gpus import words_of
+from .gpus import typed_words, words_of
+from .profiles import UnknownMachineError
 from .record import Machine
 from .typed import memory_gib, typed, without_sizes
 
@@ -37,12 +38,13 @@ class Described(Record):
 def machine_with(text: str, *, class_is_enough: bool = False) -> Described | None:
     """A machine with the processor that the text names, and with the RAM that it states or else
     what most such machines have. None where it names no processor, unless `class_is_enough`: that
-    it names a kind of them.
+    it names a kind of them. Raises `UnknownMachineError` for a number of several processors.
     """
     stated = typed(text[: 2 * _MOST_LETTERS])
     name = " ".join(without_sizes(stated.names).replace(",", " ").split())
     if not name or len(name) > _MOST_LETTERS or not name.isprintable():
         return None
+    name = _with_its_maker(name, text)
     around = cpus.class_of(name)
     series = cpus.processor_of(name)
     if around is None or not (series or class_is_enough or _has_number(name, around)):
@@ -63,18 +65,36 @@ def machine_with(text: str, *, class_is_enough: bool = False) -> Described | Non
         "memory_limit_bytes": memory_bytes,
     }
     why = "assumed: the processor's name does not tell it"
+    sources = {**dict.fromkeys(assumed, why), "cpu_model": f'"{text.strip()}"'}
+    unread = [*assumed, _BANDWIDTH]
+    if series is not None and series.memory == "soldered" and series.least == series.most:
+        # the chip comes with one memory, whatever the machine around it
+        unread.remove(_BANDWIDTH)
+        values[_BANDWIDTH] = round(series.usual)
+        sources[_BANDWIDTH] = f"the series {series.name} is sold with this memory alone"
     machine = Machine(
         **values,
         name=f"a machine with {name}",
         scope="host",
         cpu_model=name,
         confidence="low",
-        assumed=(*assumed, _BANDWIDTH),
-        sources={**dict.fromkeys(assumed, why), "cpu_model": f'"{text.strip()}"'},
+        assumed=tuple(unread),
+        sources=sources,
     )
     return Described(
         machine=planned(machine), title=name, note=_note(text, series, gib, stated_gib is not None)
     )
+
+
+def _with_its_maker(name: str, text: str) -> str:
+    """A bare model number with its maker's words; any other name as it is."""
+    whole = cpus.names_of_number(name)
+    if len(whole) > 1:
+        examples = [f"--machine '{text.lower().replace(name.lower(), each)}'" for each in whole]
+        raise UnknownMachineError(
+            f"{text.strip()!r} can be several processors", remedy=f"name one: {', '.join(examples)}"
+        )
+    return whole[0] if whole else name
 
 
 def _has_number(name: str, around: cpus.ProcessorClass) -> bool:
@@ -104,11 +124,23 @@ def _note(text: str, series: cpus.Processor | None, gib: float, is_stated: bool)
         else f"its memory is that of the series {series.name}"
     )
     ram = "" if is_stated else f", {gib:g} GiB of RAM"
+    # two Xeon E5 gave such programs no more than one did (`verdict.processor`)
+    one_of_them = (
+        " Of several processors the memory of one is counted: programs that ignore NUMA nodes get"
+        " no more."
+    )
     return (
         f'"{text.strip()}" is a processor: {of_series}. No GPU{ram} and the rest of the machine are'
         f" assumed; state them: --machine '{text.strip()}"
         f"{'' if is_stated else f' {2 * gib:g}GB'}' --gpu NAME --set cores=8."
+        f"{one_of_them if _counts_several(text) else ''}"
     )
+
+
+def _counts_several(text: str) -> bool:
+    """Whether its first word says that there are several: `dual xeon`, `2x epyc 7763`."""
+    first = text.lower().split()[0]
+    return typed_words().counts.get(first, 0) > 1 or re.fullmatch(r"[2-8]x", first) is not None
 
 
 # ------------------------------------------------------------------ what clouds rent

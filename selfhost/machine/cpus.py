@@ -5,6 +5,7 @@ The file is read when a processor is looked up, once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -109,6 +110,21 @@ def processor_of(name: str) -> Processor | None:
         return None
     rows = rows_of(name)
     return _processor(rows[0]) if rows else None
+
+
+def names_of_number(number: str) -> tuple[str, ...]:
+    """A bare model number with its maker's words, `core i7 12700k`; several where it is that of a
+    processor of several series, none where it is of none that is listed.
+    """
+    names: dict[str, str] = {}
+    for row in _table()["number"]:
+        name = f"{row['words']} {number.lower()}"
+        if re.fullmatch(row["shape"], number.lower(), re.ASCII) is None:
+            continue
+        series = processor_of(name)
+        if series is not None:
+            names.setdefault(series.name, name)
+    return tuple(names.values())
 
 
 def is_server(name: str) -> bool:

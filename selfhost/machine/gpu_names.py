@@ -178,7 +178,7 @@ def _parts(text: str) -> Iterator[_Typed]:
     """Each name of a list of them. Raises `UnknownGpuError` for what is none."""
     if len(text) > _MOST_LETTERS:
         raise UnknownGpuError(f"{_shown(text)!r} is no GPU's name", remedy=_EXAMPLES)
-    for part in _BETWEEN.split(text):
+    for part in _BETWEEN.split(text.replace("_", " ")):
         part = _counted(part)
         counted = next((match for way in _COUNTS if (match := way.fullmatch(part.strip()))), None)
         name, count = (counted["name"], int(counted["count"])) if counted else (part, 1)

@@ -520,6 +520,17 @@ def apple_chip(chip: str, variant: str) -> AppleChip | None:
     return None
 
 
+def metal_share(ram_bytes: int) -> tuple[float, float]:
+    """Of a Mac's RAM, what macOS lets the GPU use unless somebody set it, least and most."""
+    row = next(
+        each
+        for each in _table()["metal"]
+        if ram_bytes <= each.get("up_to_gib", ram_bytes) * units.GIB
+    )
+    least, most = row["share"]
+    return least, most
+
+
 def apple_chip_of(words: frozenset[str]) -> AppleChip | None:
     """The chip of Apple's that the words of a name mean; None where they do not say."""
     named = [

@@ -85,7 +85,7 @@ def profile_named(text: str) -> NamedProfile:
         return _exactly(text)
     except UnknownMachineError as error:
         unknown = error
-    ram = stated_ram(text)
+    ram = stated_ram(_with_spaces(text))
     try:
         named = _exactly(without_kind(ram.text))
     except UnknownMachineError:
@@ -97,6 +97,11 @@ def profile_named(text: str) -> NamedProfile:
         profile=named.profile.replace(machine=machine),
         note=" ".join(filter(None, (of_name, of_memory))) or None,
     )
+
+
+def _with_spaces(text: str) -> str:
+    """The text with spaces for underscores, but for a cloud's name, which has them itself."""
+    return text.replace("_", " ") if "_" in text and rented(text) is None else text
 
 
 def _exactly(text: str) -> NamedProfile:

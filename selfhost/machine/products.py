@@ -35,9 +35,8 @@ _MOST_WORDS_OF_ONE = 8
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
 _SAYS_RAM = re.compile(r"\bram\b", re.IGNORECASE)
 _TYPED = "the names that were typed"
-# a model's number without its maker's words, `7840u`, `e5-2690 v4`
-_BRANDS = ("ryzen", "core i5", "core i7")
-_FAMILIES = {"e3": ("xeon",), "e5": ("xeon",), "e7": ("xeon",)}
+# of Xeons, before their numbers: `e5-2690 v4`
+_FAMILIES = ("e3", "e5", "e7")
 # of a machine of which nothing tells it
 _USUAL_GIB = 32.0
 
@@ -271,10 +270,10 @@ def _processor(words: Sequence[str]) -> str | None:
     name = " ".join(words)
     if cpus.class_of(name) is not None:
         return name
-    is_model = len(words) == 1 and name[:1].isdecimal() and not name.isdecimal()
-    brands = _BRANDS if is_model else _FAMILIES.get(name[:2], ())
-    branded = [brand for brand in brands if cpus.processor_of(f"{brand} {name}") is not None]
-    return f"{branded[0]} {name}" if branded else None
+    branded = cpus.names_of_number(name)
+    if not branded and name[:2] in _FAMILIES and cpus.processor_of(f"xeon {name}") is not None:
+        branded = (f"xeon {name}",)
+    return branded[0] if branded else None
 
 
 def _described(text: str, named: _Named) -> Described:

@@ -9,6 +9,7 @@ from ..core import units
 from ..machine.record import AT_LEAST
 from ..verdict.findings import HOURS_SECONDS, WIDE_PACE
 from ..verdict.findings.memory import host_low
+from ..verdict.placement import is_metal, metal_limits
 from ..verdict.record import Alternative, Finding, OpenAlternative, Outcome, Room, Route, Verdict
 from .layout import Bar, Block, Column, Document, Span, Table
 from .offer_text import offers_blocks, price_words
@@ -279,11 +280,24 @@ def _amount(finding: Finding, verdict: Verdict) -> str:
     if finding.code == "accelerator-tight" and (memory := _on_accelerators(verdict)):
         return _of(units.binary(memory[1]), _quantity(finding.has, finding))
     needs, has = _quantity(finding.needs, finding), _quantity(finding.has, finding)
+    if limits := _metal_range(finding, verdict):
+        return _of(needs, units.binary_range(*limits))
     if needs == has and finding.short:
         # what is short of another does not print like it
         needs = _quantity(finding.needs, finding, more=1)
         has = _quantity(finding.has, finding, more=1)
     return _of(needs, has) if needs and has else needs
+
+
+def _metal_range(finding: Finding, verdict: Verdict) -> tuple[int, int] | None:
+    """Least and most bytes that a Mac's GPU may use, where the finding is of that and it is not
+    known better.
+    """
+    cards = verdict.machine.accelerators or ()
+    if finding.code != "accelerator-partly" or not cards or not is_metal(cards[0]):
+        return None
+    limits = metal_limits(cards[0], verdict.machine)
+    return limits if limits is not None and limits[0] < limits[1] else None
 
 
 def _of(needs: str, has: str) -> str:
@@ -350,7 +364,10 @@ def _bar_words(finding: Finding, verdict: Verdict) -> str:
         low = host_low(verdict.needs)
         if low is not None and isinstance(finding.needs, int) and low < finding.needs:
             return f"from {units.binary(low)}: too close"
-    return f"{_quantity(finding.short, finding)} short" if finding.short else ""
+    if not finding.short:
+        return ""
+    up_to = "up to " if _metal_range(finding, verdict) else ""
+    return f"{up_to}{_quantity(finding.short, finding)} short"
 
 
 def _pace_note(finding: Finding, verdict: Verdict, *, measured: bool) -> str:

@@ -7,7 +7,7 @@ from functools import partial
 
 from ..core.records import Record, remembered
 from ..core.units import GIB
-from ..machine.gpus import capability_by_name, works_on_few_tokens
+from ..machine.gpus import capability_by_name, metal_share, works_on_few_tokens
 from ..machine.record import Accelerator, Machine
 from ..needs.records import (
     SHARED_OUT,
@@ -33,9 +33,6 @@ LARGE_DEVICE_BYTES = 70 * GIB
 # how far beyond an accelerator's room the most of training may lie where the likely need fits; of a
 # wider range the likely figure says too little (assumed)
 TIGHT = 1.25
-# of the RAM, Metal lets the GPU use two thirds on a Mac with 16 GB to five sixths on one with 128
-# GB (AlexsJones/llmfit#570, antirez/ds4#893); iogpu.wired_limit_mb changes it
-METAL_SHARE = (0.66, 0.85)
 # of the RAM, what the drivers of AMD's lend the GPU: half (Linux: drivers/gpu/drm/ttm/ttm_device.c;
 # Windows: shared GPU memory), up to all of it where ttm.pages_limit or the firmware gives more
 _AMD_SHARE = (0.5, 1.0)
@@ -245,29 +242,30 @@ def _offloaded(needs: Needs, candidates: Sequence[Place]) -> Iterator[Needs]:
 
 
 def metal_limits(device: Accelerator, machine: Machine) -> tuple[int, int] | None:
-    """Bytes of the RAM that macOS lets the GPU use, least and most; None where nothing tells.
-    Equal where it was read or set.
+    """Bytes of the RAM that macOS lets the GPU use, least and most (`gpus.metal_share`); None where
+    nothing tells. Equal where it was read or set.
     """
     if device.memory_total_bytes is not None:
         return device.memory_total_bytes, device.memory_total_bytes
     least, most = (
-        machine.worked_out(("metal", share), partial(_metal_limit, share=share))
-        for share in METAL_SHARE
+        machine.worked_out(("metal", end), partial(_metal_limit, end=end)) for end in (0, 1)
     )
     return None if least is None or most is None else (least, most)
 
 
-def _metal_limit(machine: Machine, share: float) -> int | None:
+def _metal_limit(machine: Machine, end: int) -> int | None:
     total = machine.memory_total_bytes if _metal(machine) is not None else None
-    return None if total is None else int(total * share)
+    return None if total is None else int(total * metal_share(total)[end])
 
 
 def _metal(machine: Machine) -> Accelerator | None:
     """The GPU of a Mac, which shares the RAM."""
-    return next(
-        (card for card in machine.accelerators or () if card.unified and card.vendor == "apple"),
-        None,
-    )
+    return next(filter(is_metal, machine.accelerators or ()), None)
+
+
+def is_metal(card: Accelerator) -> bool:
+    """Whether it is the GPU of a Mac that shares the RAM."""
+    return bool(card.unified) and card.vendor == "apple"
 
 
 def _limits_on_shared(machine: Machine) -> tuple[int, int] | None:

@@ -44,6 +44,80 @@ def test_a_processor_stands_for_a_machine_around_it(text: str, architecture: str
     assert machine_named(text).cpu_model == machine.cpu_model
 
 
+@pytest.mark.parametrize(
+    ("text", "is_told"),
+    [
+        ("dual xeon e5-2690 v4", True),
+        ("2x epyc 7763 512gb", True),
+        ("xeon e5-2690 v4", False),
+        ("2x16gb i5-12400", False),
+    ],
+)
+def test_of_two_sockets_one_is_said_to_count(text: str, is_told: bool) -> None:
+    assert ("NUMA" in str(profile_named(text).note)) == is_told
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        # Ryzen 9 7950X, Ryzen 7 7840HS, Core i7-12700K and so on: the makers' lists
+        ("7950x 64gb", "ryzen 7950x 64gb"),
+        ("7840HS", "ryzen 7840hs"),
+        ("9800x3d 64gb", "ryzen 9800x3d 64gb"),
+        ("12700k 32gb", "core i7 12700k 32gb"),
+        ("14900k", "core i9 14900k"),
+        ("12400f", "core i5 12400f"),
+        ("2600k", "core i7 2600k"),
+        ("1135g7", "core i5 1135g7"),
+        ("258v 32gb", "core ultra 258v 32gb"),
+        ("5995wx", "threadripper 5995wx"),
+    ],
+)
+def test_a_number_that_one_processor_has_needs_no_maker(text: str, whole: str) -> None:
+    machine = machine_named(text)
+    assert machine.cpu_model is not None
+    assert processor_of(machine.cpu_model) is not None
+    assert machine.cpu_model == machine_named(whole).cpu_model
+    assert machine.memory_total_bytes == machine_named(whole).memory_total_bytes
+
+
+@pytest.mark.parametrize(
+    ("text", "ryzen", "core"),
+    [
+        # Ryzen 5 5500U and i7-5500U, Ryzen 9 7900X and i9-7900X, Threadripper and i7-3970X
+        ("5500u 16gb", "ryzen 5500u 16gb", "core i7 5500u 16gb"),
+        ("7900X", "ryzen 7900x", "core i9 7900x"),
+        ("3970x", "threadripper 3970x", "core i7 3970x"),
+    ],
+)
+def test_a_number_that_two_processors_have_is_asked_for(text: str, ryzen: str, core: str) -> None:
+    with pytest.raises(UnknownMachineError, match="several processors") as caught:
+        machine_named(text)
+    for name in (ryzen, core):
+        assert f"--machine '{name}'" in str(caught.value.remedy)
+        assert machine_named(name).cpu_model is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "gb_per_s"),
+    [
+        # LPDDR5X-8533 on the package, 128 bits (Intel ARK)
+        ("core ultra 7 258v 32gb", 136.5),
+        # LPDDR5X-8448, 128 bits (Qualcomm's product brief: 135 GB/s)
+        ("snapdragon x elite 16gb", 135.2),
+        # LPDDR5X-7467 or DDR5-5600 (Intel ARK), as its machine has it
+        ("core ultra 7 155h 32gb", None),
+        ("ryzen 9 7950x", None),
+    ],
+)
+def test_the_memory_on_a_chip_is_known_by_its_name(text: str, gb_per_s: float | None) -> None:
+    """So nobody is asked to state its bandwidth."""
+    machine = machine_named(text)
+    rate = machine.memory_bandwidth_bytes_per_second
+    assert machine.assumes("memory_bandwidth_bytes_per_second") == (gb_per_s is None)
+    assert (rate is None) if gb_per_s is None else (rate == pytest.approx(gb_per_s * GB, rel=0.001))
+
+
 @pytest.mark.parametrize("text", ["i9-99999", "Ryzen 7 9999X", "Xeon 99-9999"])
 def test_a_made_up_processor_is_one_of_its_class(text: str) -> None:
     """A wide range, said to be a guess: more than four times from end to end."""

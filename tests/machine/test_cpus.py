@@ -28,6 +28,9 @@ NAMED = [
     ("AMD Ryzen 3 7320U with Radeon Graphics", 44.0),
     ("AMD Ryzen Threadripper 3970X 32-Core Processor", 102.4),
     ("AMD Ryzen Threadripper PRO 7995WX 96-Cores", 332.8),
+    # as people type them
+    ("threadripper 3970x", 102.4),
+    ("threadripper 7995wx", 332.8),
     ("AMD EPYC 9554 64-Core Processor", 460.8),
     ("AMD EPYC 7R13 Processor", 204.8),
     ("AMD EPYC 7B12", 204.8),

@@ -57,11 +57,27 @@ def test_a_name_without_a_size_means_the_usual_or_the_smallest(card: gpus.Card) 
         assert cards_named(name).accelerators[0].name == card.name
 
 
-def test_most_cards_have_the_memory_that_a_name_alone_means() -> None:
-    """The RTX 3060 came with 12 GB; the one with 8 GB followed 20 months later."""
-    named = cards_named("RTX 3060")
-    assert named.label == "RTX 3060 12 GB"
-    assert [note.count("RTX 3060 8 GB") for note in named.notes] == [1]
+@pytest.mark.parametrize(
+    ("text", "label", "other", "which"),
+    [
+        # it came with 12 GB; the one with 8 GB followed 20 months later
+        ("RTX 3060", "RTX 3060 12 GB", "RTX 3060 8 GB", "the usual one"),
+        # Intel's own card has 16 GB (Intel ARK)
+        ("arc a770", "Arc A770 16 GB", "Arc A770 8 GB", "the usual one"),
+        # 16 GB followed two months later
+        ("rtx 4060 ti", "RTX 4060 Ti 8 GB", "RTX 4060 Ti 16 GB", "the usual one"),
+        # both came at once
+        ("rx 9060 xt", "Radeon RX 9060 XT 8 GB", "Radeon RX 9060 XT 16 GB", "the smallest"),
+    ],
+)
+def test_most_cards_have_the_memory_that_a_name_alone_means(
+    text: str, label: str, other: str, which: str
+) -> None:
+    named = cards_named(text)
+    assert named.label == label
+    (note,) = named.notes
+    assert which in note
+    assert other in note
 
 
 @pytest.mark.parametrize("card", SHARED, ids=lambda card: card.name)
@@ -105,6 +121,7 @@ def test_a_variant_is_never_taken_for_the_plain_card(card: gpus.Card, variant: s
         ("4090D", "NVIDIA GeForce RTX 4090 D", 24),
         ("RTX 3060 12GB", "NVIDIA GeForce RTX 3060", 12),
         ("RTX 3060, 12 GB", "NVIDIA GeForce RTX 3060", 12),
+        ("rtx_3060_12gb", "NVIDIA GeForce RTX 3060", 12),
         ("geforce rtx 4060 ti 16 gb", "NVIDIA GeForce RTX 4060 Ti", 16),
         ("4070TiSUPER", "NVIDIA GeForce RTX 4070 Ti SUPER", 16),
         ("4070 TiS", "NVIDIA GeForce RTX 4070 Ti SUPER", 16),

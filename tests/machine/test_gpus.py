@@ -68,6 +68,7 @@ KEYS = {
         "joined_dies",
         "source",
     },
+    "metal": {"up_to_gib", "share"},
     "computer": {"name", "names", "cards", "memory_gib", "channels", "mts", "kinds"},
     "prompt": {
         "vendor",
@@ -107,6 +108,21 @@ def test_a_row_has_no_other_keys_and_names_a_source(table: str) -> None:
         figures = [row, *row.get("other", ()), *([row["smaller"]] if "smaller" in row else [])]
         if table in ("gpu", "chip", "apple"):
             assert all(figure["source"] in TABLE["sources"] for figure in figures), row
+
+
+@pytest.mark.parametrize(
+    ("ram_gib", "read_gib"),
+    [
+        (16, 10.67), (16, 11.84), (32, 21.33), (64, 48.0), (96, 72.0), (128, 96.0), (128, 107.52), (192, 144.0), (256, 238)
+    ],
+)  # fmt: skip
+def test_what_metal_was_read_to_give_lies_in_its_range(ram_gib: int, read_gib: float) -> None:
+    """recommendedMaxWorkingSetSize of Macs (`sources.metal` of the table names each): on 64 GB and more none is told less than three quarters."""
+    least, most = gpus.metal_share(ram_gib * 2**30)
+    assert least <= round(read_gib / ram_gib, 3) <= most
+    assert most < 1.3 * least
+    if ram_gib > 36:
+        assert least == 0.75
 
 
 def test_every_gpu_has_a_pace() -> None:

@@ -49,6 +49,28 @@ def test_words_in_any_order(text: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "4x rtx 3060 12gb",
+        "rtx 3090 x2",
+        "dual rtx 3090",
+        "rtx 3060 12gb 64gb ram",
+        # its 64gb were once no memory
+        "ryzen 9 7950x 64gb",
+        "i5 8250u 16gb ddr4",
+        "macbook pro m2 16gb",
+    ],
+)
+def test_underscores_are_spaces(text: str) -> None:
+    """What is typed shows in the note as it was."""
+    whole, joined = profile_named(text), profile_named(text.replace(" ", "_"))
+    assert joined.profile.machine.memory_total_bytes == whole.profile.machine.memory_total_bytes
+    assert joined.profile.machine.accelerators == whole.profile.machine.accelerators
+    assert joined.profile.machine.cpu_model == whole.profile.machine.cpu_model
+    assert (joined.note or "").replace("_", " ") == (whole.note or "")
+
+
+@pytest.mark.parametrize(
     ("text", "name", "others"),
     [
         ("macbook air m2", "macbook-air-m2-8gb", ["macbook-air-m2-16gb"]),

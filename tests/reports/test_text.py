@@ -22,6 +22,7 @@ from selfhost.core.errors import MachineFileError, Problem, SelfhostError, Unkno
 from selfhost.core.records import Unread
 from selfhost.core.units import GIB
 from selfhost.machine.changes import apply
+from selfhost.machine.named import machine_named
 from selfhost.machine.profiles import load
 from selfhost.machine.record import Machine
 from selfhost.reports import check_text, compare_text, list_text, machine_text, show_text, text
@@ -1073,3 +1074,13 @@ def test_a_list_of_one_other_kind_of_work_tells_its_pace() -> None:
     for line in shown.splitlines():
         if line.startswith("✓"):
             assert re.search(r"\d-[\d,]+ ", line), line
+
+
+def test_what_a_mac_lets_its_gpu_use_is_a_range() -> None:
+    """Two versions of macOS differ (48.0 of 64 GiB: ggml-org/llama.cpp#1870); one figure would be told as a fact."""
+    asked = Workload(quantization="Q5_K_M", runtime="llama.cpp")
+    verdict = check("llama-3.3-70b", asked, machine=machine_named("m1 max 64gb"))
+    lines = plain(check_text.check_document([verdict])).splitlines()
+    (row,) = [line for line in lines if line.split()[:1] == ["GPU"]]
+    assert "of 48.0 to 53.8 GiB" in row
+    assert "up to" in row.partition("GiB")[2]

@@ -202,8 +202,8 @@ def _beyond_metal(device: Accelerator, needs: Needs, machine: Machine) -> Findin
         if least != most:
             gives = f"about {binary_range(least, most)} of the RAM by default"
         return (
-            f"It needs up to {binary(high)}; macOS lets the GPU use {gives}. The rest runs on the"
-            " CPU, more slowly."
+            f"It needs up to {binary(high)}; macOS lets the GPU use {gives}. The rest"
+            f" {'may run' if high <= most else 'runs'} on the CPU, more slowly."
         )
 
     def remedy() -> str:

@@ -173,6 +173,36 @@ def test_metal_gives_the_gpu_a_share_of_the_ram(needed: int, limit: int | None, 
         assert f"iogpu.wired_limit_mb={needed * 1024}" in (finding.remedy or "")
 
 
+@pytest.mark.parametrize(
+    ("ram", "needed", "code"),
+    [
+        # 48.0 of 64 (ggml-org/llama.cpp#1870), 72.0 of 96 (#3213), 107.5 of 128 (antirez/ds4#893)
+        (64, 47, "accelerator-fits"),
+        (96, 67, "accelerator-fits"),
+        (128, 95, "accelerator-fits"),
+        (128, 100, "accelerator-partly"),
+        (128, 110, "accelerator-partly"),
+    ],
+)
+def test_a_large_mac_gives_its_gpu_three_quarters_at_least(
+    ram: int, needed: int, code: str
+) -> None:
+    machine = MAC.replace(memory_total_bytes=ram * GIB, memory_limit_bytes=ram * GIB)
+    asked = question(
+        needs=needs_of(
+            needed * GIB,
+            needed * GIB,
+            cpu=CpuNeed(architectures=("aarch64",), instruction_sets={}, recommended={}),
+        ),
+        runtime=None,
+    )
+    finding = found("accelerator", asked, machine)
+    assert finding.code == code
+    if code == "accelerator-partly":
+        assert "about 96.0 to 108 GiB" in finding.reason
+        assert f"iogpu.wired_limit_mb={needed * 1024}" in (finding.remedy or "")
+
+
 def test_no_setting_gives_metal_more_than_the_ram() -> None:
     """For 20 GiB on a Mac with 16, `sysctl` is no remedy."""
     asked = question(
