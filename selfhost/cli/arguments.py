@@ -449,7 +449,7 @@ def add_output(parser: Parser, command: str) -> None:
             action="append",
             default=[],
             metavar="NAME[=FILE]",
-            help=f"{', '.join(names)} or {last}; =FILE writes it there",
+            help=f"{', '.join(names)} or {last} (--json for short); =FILE writes it there",
         )
         parser.add_argument(
             "--json",

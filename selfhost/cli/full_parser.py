@@ -138,15 +138,15 @@ class FullParser(argparse.ArgumentParser):
             return
         from ..core.spelling import alike
 
-        flag = action.option_strings[0] if action.option_strings else str(action.metavar or "")
+        flag = action.option_strings[0] if action.option_strings else ""
         choices = list(map(str, action.choices))
         meant = _CHOICE_MEANT.get(str(value).lower())
         guess = meant if meant in choices else alike(str(value), choices)
         remedy = (
             f"did you mean {f'{flag} {guess}'.strip()}?" if guess else f"see `{self.prog} --help`"
         )
-        shown = _cut(repr(value))
-        raise UsageError(f"{flag}: {shown} is not one of {', '.join(choices)}", remedy=remedy)
+        shown = f"{flag}: {_cut(repr(value))}" if flag else _cut(repr(value))
+        raise UsageError(f"{shown} is not one of {', '.join(choices)}", remedy=remedy)
 
     def print_help(self, file: Any = None) -> None:
         """argparse says nothing where it cannot be written."""
@@ -183,7 +183,14 @@ class FullParser(argparse.ArgumentParser):
             )
             remedy = f"did you mean {' '.join(guesses)}?" if guesses else remedy
             remedy = next((_INSTEAD[word] for word in unknown if word in _INSTEAD), remedy)
+        flag, is_valued, text = message.removeprefix("argument ").partition(_VALUE_OF_FLAG)
+        if is_valued:
+            message, remedy = f"{flag} takes no value, not {text}", f"write {flag} alone"
         raise UsageError(_cut(message.removeprefix("argument ")), remedy=_cut(remedy))
+
+
+# what argparse says of `--json=1`
+_VALUE_OF_FLAG = ": ignored explicit argument "
 
 
 def _meant(name: str, flags: Sequence[str]) -> str | None:

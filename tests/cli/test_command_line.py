@@ -70,6 +70,54 @@ def test_an_option_without_a_value_is_never_a_value(
         assert (code, out) == (2, ""), words
 
 
+@each(
+    ("command", "flag"),
+    [
+        (command, flag)
+        for command in COMMANDS
+        for action in cli.parser_of(command)._actions
+        if action.nargs == 0
+        for flag in action.option_strings
+        if flag.startswith("--") and flag != "--help"
+    ],
+)
+def test_a_flag_says_that_it_takes_no_value(
+    command: str, flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(capsys, command, *NEEDED.get(command, []), f"{flag}=1")
+    assert (code, out) == (2, "")
+    assert re.match(rf"(error: )?(-v/)?{flag} takes no value", error_message(err))
+
+
+def error_message(err: str) -> str:
+    return str(json.loads(err)["message"]) if err.startswith("{") else err
+
+
+@each("words", [["completion", "tcsh"], ["spec", "foo", "x"]], ids=" ".join)
+def test_a_wrong_word_is_told_without_an_option(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`error: : 'tcsh' is …` named nothing before its colon."""
+    code, out, err = run(capsys, *words)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: '{words[1]}' is not one of ")
+
+
+@each("count", ["0", "-1"])
+def test_a_list_has_at_least_one_row(count: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """-1 printed a header without rows and exit 0; 0 was taken for the default."""
+    code, out, err = run(capsys, "list", "--top", count)
+    assert (code, out) == (2, "")
+    assert f"--top: must be at least 1, not {count}" in err
+
+
+def test_each_command_that_takes_json_for_short_says_so() -> None:
+    for command in COMMANDS:
+        parser = cli.parser_of(command)
+        if any("--json" in action.option_strings for action in parser._actions):
+            assert "--json for short" in " ".join(parser.format_help().split()), command
+
+
 # options of which several count together, each with two values that it takes
 ADDING_UP = {
     "--gpu": ("RTX 4090", "RTX 3090"),
