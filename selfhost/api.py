@@ -57,7 +57,9 @@ def check(
     to type instead.
     """
     _one_of("prices", prices, PRICE_SOURCES)
-    return check_with(*_given(model, workload, machine, specs), prices=prices)
+    machine, notes = _understood(machine)
+    verdict = check_with(*_given(model, workload, machine, specs), prices=prices)
+    return _with_notes(verdict, notes)
 
 
 def check_together(
@@ -80,6 +82,7 @@ def check_together(
         expect_type("model", model, _MODEL)
     expect_type("workloads", workloads, (Workload, list, tuple, type(None)))
     for_all = workloads if isinstance(workloads, Workload) or workloads is None else None
+    machine, notes = _understood(machine)
     catalogue, shared, machine = _surroundings(for_all, machine, specs)
     each = [shared] * len(models) if not isinstance(workloads, Sequence) else list(workloads)
     for workload in each:
@@ -91,7 +94,8 @@ def check_together(
     besides = [
         Beside(model=model, workload=workload) for model, workload in zip(models, each, strict=True)
     ]
-    return check_together_with(catalogue, besides, machine, follows_machine=False)
+    verdict = check_together_with(catalogue, besides, machine, follows_machine=False)
+    return _with_notes(verdict, notes)
 
 
 def can_run(
@@ -131,6 +135,7 @@ def rank(
         _one_of("use", use, USES)
     if modality is not None:
         _one_of("modality", modality, MODALITIES)
+    machine, notes = _understood(machine)
     catalogue, workload, machine = _surroundings(workload, machine, specs)
     from .advice.listing import judge_all
     from .answers.several import ranking
@@ -142,7 +147,7 @@ def rank(
         if (use is None or use in (answer.model.uses or ()))
         and modality in (None, answer.model.modality)
     ]
-    return ranking(chosen, machine, listing)
+    return ranking(chosen, machine, listing).replace(notes=notes)
 
 
 def plan(
@@ -188,6 +193,7 @@ def compare(
     if len(models) < 2:
         raise InputError(f"models must be two or more, not {len(models)}")
     _one_of("prices", prices, PRICE_SOURCES)
+    machine, notes = _understood(machine)
     catalogue, workload, machine = _surroundings(workload, machine, specs)
     verdicts: list[Verdict] = []
     errors: list[SelfhostError] = []
@@ -203,10 +209,17 @@ def compare(
         raise errors[0]
     from .answers.several import comparison
 
-    return comparison(verdicts)
+    return comparison(
+        [verdict.replace(understood_as=(*verdict.understood_as, *notes)) for verdict in verdicts]
+    )
 
 
 _MODEL = (str, os.PathLike, ModelSpec)
+
+
+def _with_notes(verdict: Verdict, notes: Sequence[str]) -> Verdict:
+    """The verdict with sentences on the machine's name."""
+    return verdict.replace(notes=(*verdict.notes, *notes)) if notes else verdict
 
 
 def _given(
@@ -226,12 +239,10 @@ def _surroundings(
 ) -> tuple[Catalogue, Workload, Machine]:
     """What a model is judged with, defaults filled in. Raises `WrongTypeError`."""
     expect_type("workload", workload, (Workload, type(None)))
-    expect_type("machine", machine, (Machine, str, type(None)))
+    machine, _ = _understood(machine)
     expect_type("specs", specs, (list, tuple))
     for folder in specs:
         expect_type("each of specs", folder, (str, os.PathLike))
-    if isinstance(machine, str):
-        machine = machine_named(machine)
     return open_catalogue(specs), workload or Workload(), machine or Machine.read()
 
 
@@ -249,11 +260,23 @@ def machine_named(text: str) -> Machine:
     Raises `UnknownMachineError`, whose text has the nearest names, or for a file of a record what
     reads it.
     """
-    from .machine.named import machine_named as named
+    machine, _ = _machine_and_notes(text)
+    return machine
+
+
+def _understood(machine: Machine | str | None) -> tuple[Machine | None, tuple[str, ...]]:
+    """The machine, where one is given, and what else its name can mean."""
+    expect_type("machine", machine, (Machine, str, type(None)))
+    return _machine_and_notes(machine) if isinstance(machine, str) else (machine, ())
+
+
+def _machine_and_notes(text: str) -> tuple[Machine, tuple[str, ...]]:
+    """As `machine_named`, with the sentences on what else the name can mean."""
+    from .machine.named import noted_machine, profile_named
     from .machine.profiles import UnknownMachineError
 
     try:
-        return named(text)
+        named = profile_named(text)
     except UnknownMachineError as error:
         is_file = text.endswith((".json", ".jsonl")) or os.path.lexists(text)
         if is_file:
@@ -262,6 +285,7 @@ def machine_named(text: str) -> Machine:
             remedy = error.remedy
         message = f"{error.message}; {remedy}" if remedy else error.message
         raise UnknownMachineError(message, remedy=remedy, nearest=error.nearest) from None
+    return noted_machine(named), () if named.note is None else (named.note,)
 
 
 def size(

@@ -158,6 +158,28 @@ def written(command: str, *words: str, capsys: pytest.CaptureFixture[str]) -> di
 MAC = "macbook-air-m2-16gb"
 
 
+@pytest.mark.parametrize("name", ["rtx 3090", "i5-8250U 16GB", "macbook air m2"])
+def test_a_machine_s_name_is_noted_as_the_commands_note_it(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a GPU's name is judged as decides the answer, so a program is told it, too."""
+
+    def notes(document: dict[str, Any]) -> list[Any]:
+        rows = [row["verdict"] for row in document.get("models", ()) if "verdict" in row]
+        return [answer["notes"] for answer in (document, *rows) if "notes" in answer]
+
+    def command_notes(*words: str) -> list[Any]:
+        return notes(written(*words, "--machine", name, capsys=capsys))
+
+    assert any(f'"{name}"' in note for note in command_notes("check", "gpt2")[0])
+    for words, answer in (
+        (("check", "gpt2"), check("gpt2", machine=name)),
+        (("list",), rank(machine=name)),
+        (("compare", "gpt2", "opt-1.3b"), compare(["gpt2", "opt-1.3b"], machine=name)),
+    ):
+        assert command_notes(*words) == notes(answer.to_json()), words
+
+
 def test_functions_give_what_the_commands_write(capsys: pytest.CaptureFixture[str]) -> None:
     """`to_json()` is a dict, equal to what `check`, `list`, `plan` and `compare` print as JSON."""
 
