@@ -12,7 +12,14 @@ from .answers.verdicts import check_with
 from .catalogue.index import Catalogue
 from .catalogue.opened import open_catalogue
 from .catalogue.spec import MODALITIES, USES, ModelSpec
-from .core.errors import Problem, SelfhostError, WorkloadError
+from .core.errors import (
+    InputError,
+    Problem,
+    SelfhostError,
+    WorkloadError,
+    WrongTypeError,
+    expect_type,
+)
 from .core.workload import PRICE_SOURCES, Workload
 from .machine.reader import Machine
 from .verdict.record import Route, Verdict, judge
@@ -50,7 +57,9 @@ def check(
     to type instead.
     """
     _one_of("prices", prices, PRICE_SOURCES)
-    return check_with(*_given(model, workload, machine, specs), prices=prices)
+    machine, notes = _understood(machine)
+    verdict = check_with(*_given(model, workload, machine, specs), prices=prices)
+    return _with_notes(verdict, notes)
 
 
 def check_together(
@@ -65,23 +74,28 @@ def check_together(
     `workloads` is one for all, or one for each. Defaults are each model's own, for what would suit
     it best on a machine of its own may not leave room for the others. See `check_together_with` for
     what the verdict holds. The other arguments are those of `check`, and so is what it raises;
-    `ValueError` where there are fewer than two models, or not as many workloads.
+    `InputError` where there are fewer than two models, or not as many workloads.
     """
     if isinstance(models, str | os.PathLike) or not isinstance(models, Sequence):
-        raise TypeError(f"models must be a list of models, not {type(models).__name__}")
+        raise WrongTypeError(f"models must be a list of models, not {type(models).__name__}")
     for model in models:
-        _expect("model", model, _MODEL)
+        expect_type("model", model, _MODEL)
+    expect_type("workloads", workloads, (Workload, list, tuple, type(None)))
     for_all = workloads if isinstance(workloads, Workload) or workloads is None else None
+    machine, notes = _understood(machine)
     catalogue, shared, machine = _surroundings(for_all, machine, specs)
     each = [shared] * len(models) if not isinstance(workloads, Sequence) else list(workloads)
+    for workload in each:
+        expect_type("each of workloads", workload, (Workload,))
     if len(models) < 2 or len(each) != len(models):
-        raise ValueError(f"{len(models)} models and {len(each)} workloads: two or more of both")
+        raise InputError(f"{len(models)} models and {len(each)} workloads: two or more of both")
     from .answers.together import Beside, check_together_with
 
     besides = [
         Beside(model=model, workload=workload) for model, workload in zip(models, each, strict=True)
     ]
-    return check_together_with(catalogue, besides, machine, follows_machine=False)
+    verdict = check_together_with(catalogue, besides, machine, follows_machine=False)
+    return _with_notes(verdict, notes)
 
 
 def can_run(
@@ -121,6 +135,7 @@ def rank(
         _one_of("use", use, USES)
     if modality is not None:
         _one_of("modality", modality, MODALITIES)
+    machine, notes = _understood(machine)
     catalogue, workload, machine = _surroundings(workload, machine, specs)
     from .advice.listing import judge_all
     from .answers.several import ranking
@@ -132,7 +147,7 @@ def rank(
         if (use is None or use in (answer.model.uses or ()))
         and modality in (None, answer.model.modality)
     ]
-    return ranking(chosen, machine, listing)
+    return ranking(chosen, machine, listing).replace(notes=notes)
 
 
 def plan(
@@ -164,25 +179,26 @@ def compare(
     `selfhost compare` does.
 
     The arguments are those of `check`, and so is what it raises; of several wrong names the first
-    is raised, and its notes (`__notes__`) are the others. `ValueError` where there are fewer than
+    is raised, and its notes (`__notes__`) are the others. `InputError` where there are fewer than
     two models.
     """
     if isinstance(models, str | os.PathLike) or not isinstance(models, Sequence):
         # compare("a", "b") is what people try first
         names = [str(name) for name in (models, workload) if isinstance(name, str)]
         example = names if len(names) > 1 else ["mistral-7b", "phi-4"]
-        raise TypeError(
+        raise WrongTypeError(
             f"models must be a list of models, not {type(models).__name__}:"
             f" write compare({example!r})"
         )
     if len(models) < 2:
-        raise ValueError(f"models must be two or more, not {len(models)}")
+        raise InputError(f"models must be two or more, not {len(models)}")
     _one_of("prices", prices, PRICE_SOURCES)
+    machine, notes = _understood(machine)
     catalogue, workload, machine = _surroundings(workload, machine, specs)
     verdicts: list[Verdict] = []
     errors: list[SelfhostError] = []
     for model in models:
-        _expect("model", model, _MODEL)
+        expect_type("model", model, _MODEL)
         try:
             verdicts.append(check_with(catalogue, model, workload, machine, prices=prices))
         except SelfhostError as error:
@@ -193,10 +209,17 @@ def compare(
         raise errors[0]
     from .answers.several import comparison
 
-    return comparison(verdicts)
+    return comparison(
+        [verdict.replace(understood_as=(*verdict.understood_as, *notes)) for verdict in verdicts]
+    )
 
 
 _MODEL = (str, os.PathLike, ModelSpec)
+
+
+def _with_notes(verdict: Verdict, notes: Sequence[str]) -> Verdict:
+    """The verdict with sentences on the machine's name."""
+    return verdict.replace(notes=(*verdict.notes, *notes)) if notes else verdict
 
 
 def _given(
@@ -206,7 +229,7 @@ def _given(
     specs: Sequence[PathLike],
 ) -> tuple[Catalogue, str | os.PathLike[str] | ModelSpec, Workload, Machine]:
     """The arguments with their defaults. Raises as `_surroundings`."""
-    _expect("model", model, _MODEL)
+    expect_type("model", model, _MODEL)
     catalogue, workload, machine = _surroundings(workload, machine, specs)
     return catalogue, model, workload, machine
 
@@ -214,21 +237,13 @@ def _given(
 def _surroundings(
     workload: Workload | None, machine: Machine | str | None, specs: Sequence[PathLike]
 ) -> tuple[Catalogue, Workload, Machine]:
-    """What a model is judged with, defaults filled in. Raises `TypeError` for an argument of
-    another type, which would else fail far from here.
-    """
-    _expect("workload", workload, (Workload, type(None)))
-    _expect("machine", machine, (Machine, str, type(None)))
-    _expect("specs", specs, (list, tuple))
-    if isinstance(machine, str):
-        machine = machine_named(machine)
+    """What a model is judged with, defaults filled in. Raises `WrongTypeError`."""
+    expect_type("workload", workload, (Workload, type(None)))
+    machine, _ = _understood(machine)
+    expect_type("specs", specs, (list, tuple))
+    for folder in specs:
+        expect_type("each of specs", folder, (str, os.PathLike))
     return open_catalogue(specs), workload or Workload(), machine or Machine.read()
-
-
-def _expect(name: str, value: object, kinds: tuple[type, ...]) -> None:
-    if not isinstance(value, kinds):
-        wanted = " or ".join("None" if kind is type(None) else kind.__name__ for kind in kinds)
-        raise TypeError(f"{name} must be {wanted}, not {type(value).__name__}")
 
 
 def _one_of(name: str, value: str, choices: Sequence[str]) -> None:
@@ -245,11 +260,23 @@ def machine_named(text: str) -> Machine:
     Raises `UnknownMachineError`, whose text has the nearest names, or for a file of a record what
     reads it.
     """
-    from .machine.named import machine_named as named
+    machine, _ = _machine_and_notes(text)
+    return machine
+
+
+def _understood(machine: Machine | str | None) -> tuple[Machine | None, tuple[str, ...]]:
+    """The machine, where one is given, and what else its name can mean."""
+    expect_type("machine", machine, (Machine, str, type(None)))
+    return _machine_and_notes(machine) if isinstance(machine, str) else (machine, ())
+
+
+def _machine_and_notes(text: str) -> tuple[Machine, tuple[str, ...]]:
+    """As `machine_named`, with the sentences on what else the name can mean."""
+    from .machine.named import noted_machine, profile_named
     from .machine.profiles import UnknownMachineError
 
     try:
-        return named(text)
+        named = profile_named(text)
     except UnknownMachineError as error:
         is_file = text.endswith((".json", ".jsonl")) or os.path.lexists(text)
         if is_file:
@@ -258,6 +285,7 @@ def machine_named(text: str) -> Machine:
             remedy = error.remedy
         message = f"{error.message}; {remedy}" if remedy else error.message
         raise UnknownMachineError(message, remedy=remedy, nearest=error.nearest) from None
+    return noted_machine(named), () if named.note is None else (named.note,)
 
 
 def size(
@@ -278,5 +306,8 @@ def size(
     from .advice.sizes import node
     from .answers.sized import size_with
 
+    expect_type("prompt_cache_bytes", prompt_cache_bytes, (int, type(None)))
+    if prompt_cache_bytes is not None and prompt_cache_bytes < 0:
+        raise InputError(f"prompt_cache_bytes must be at least 0, not {prompt_cache_bytes}")
     catalogue, model, workload, machine = _given(model, workload, machine or node(), specs)
     return size_with(catalogue, model, workload, machine, prompt_cache_bytes=prompt_cache_bytes)

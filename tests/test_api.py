@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from json import dumps, loads
 from pathlib import Path
@@ -19,6 +20,7 @@ from helpers.paths import CONFIGS, RECORDS
 from selfhost import (
     Machine,
     Route,
+    SelfhostError,
     SpecError,
     UnknownMachineError,
     UnknownModelError,
@@ -26,9 +28,11 @@ from selfhost import (
     WorkloadError,
     can_run,
     check,
+    check_together,
     compare,
     plan,
     rank,
+    size,
 )
 from selfhost.advice.listing import judge_all
 from selfhost.advice.ranking import Standings, is_too_slow
@@ -98,6 +102,52 @@ def test_a_machine_is_named_as_people_name_it() -> None:
         check("mistral-7b", machine=3)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("call", "arguments", "keywords"),
+    [
+        (check, [None], {"machine": VM}),
+        (check, [["gpt2"]], {"machine": VM}),
+        (check, ["gpt2"], {"machine": 5}),
+        (check, ["gpt2", {"context_tokens": 4096}], {"machine": VM}),
+        (check, ["gpt2"], {"machine": VM, "specs": [5]}),
+        (can_run, [None], {"machine": VM}),
+        (plan, [None], {}),
+        (size, ["gpt2"], {"prompt_cache_bytes": "1GB"}),
+        (compare, ["gpt2"], {"machine": VM}),
+        (compare, [[None, "gpt2"]], {"machine": VM}),
+        (check_together, ["gpt2"], {"machine": VM}),
+        (check_together, [["gpt2", "gpt2"], 5], {"machine": VM}),
+        (check_together, [["gpt2", "gpt2"], [5, 6]], {"machine": VM}),
+        (Machine.from_file, [None], {}),
+        (Machine.read, [], {"root": 5}),
+    ],
+)
+def test_an_argument_of_a_wrong_type_is_an_error_of_both_kinds(
+    call: Callable[..., object], arguments: list[Any], keywords: dict[str, Any]
+) -> None:
+    """`except SelfhostError` catches it, and so does whoever expects Python's own."""
+    with pytest.raises(SelfhostError, match="must be") as wrong:
+        call(*arguments, **keywords)
+    assert isinstance(wrong.value, TypeError)
+
+
+@pytest.mark.parametrize(
+    ("call", "arguments", "keywords"),
+    [
+        (compare, [["mistral-7b"]], {"machine": VM}),
+        (check_together, [["mistral-7b"]], {"machine": VM}),
+        (check_together, [["gpt2", "gpt2"], [Workload()]], {"machine": VM}),
+        (size, ["gpt2"], {"prompt_cache_bytes": -1}),
+    ],
+)
+def test_too_few_or_too_little_is_an_error_of_both_kinds(
+    call: Callable[..., object], arguments: list[Any], keywords: dict[str, Any]
+) -> None:
+    with pytest.raises(SelfhostError) as wrong:
+        call(*arguments, **keywords)
+    assert isinstance(wrong.value, ValueError)
+
+
 def written(command: str, *words: str, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     """The JSON that the command line writes."""
     cli.main([command, *words, "--format", "json"])
@@ -106,6 +156,28 @@ def written(command: str, *words: str, capsys: pytest.CaptureFixture[str]) -> di
 
 
 MAC = "macbook-air-m2-16gb"
+
+
+@pytest.mark.parametrize("name", ["rtx 3090", "i5-8250U 16GB", "macbook air m2"])
+def test_a_machine_s_name_is_noted_as_the_commands_note_it(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a GPU's name is judged as decides the answer, so a program is told it, too."""
+
+    def notes(document: dict[str, Any]) -> list[Any]:
+        rows = [row["verdict"] for row in document.get("models", ()) if "verdict" in row]
+        return [answer["notes"] for answer in (document, *rows) if "notes" in answer]
+
+    def command_notes(*words: str) -> list[Any]:
+        return notes(written(*words, "--machine", name, capsys=capsys))
+
+    assert any(f'"{name}"' in note for note in command_notes("check", "gpt2")[0])
+    for words, answer in (
+        (("check", "gpt2"), check("gpt2", machine=name)),
+        (("list",), rank(machine=name)),
+        (("compare", "gpt2", "opt-1.3b"), compare(["gpt2", "opt-1.3b"], machine=name)),
+    ):
+        assert command_notes(*words) == notes(answer.to_json()), words
 
 
 def test_functions_give_what_the_commands_write(capsys: pytest.CaptureFixture[str]) -> None:

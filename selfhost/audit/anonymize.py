@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..core.errors import Problem
 from ..core.records import Record
@@ -62,18 +62,18 @@ class Pseudonyms:
         """The pseudonym of a machine's name."""
         return self._of.get(name) or self._hash("machine", name)
 
-    def in_text(self, text: str, named: str = "") -> str:
+    def in_text(self, text: str, *named: str) -> str:
         """The text with every name in it replaced, also within a path or behind a colon, and with
-        the files of the folder that was `named`.
+        the files of the folders that were `named`.
         """
         if text in self._of:
             return self._of[text]
-        folder = named.rstrip("/")
-        if folder and f"{folder}/" in text:
+        folders = [folder for folder in _folders(named) if f"{folder}/" in text]
+        if folders:
             # a name of a file may hold blanks: it ends where its line's number or the text does
-            inside = re.escape(folder) + r"/.*?(?=:\d+\b|$)"
+            inside = rf"(?:{'|'.join(map(re.escape, folders))})/.*?(?=:\d+\b|$)"
             return "".join(
-                self.in_file(piece, named) if number % 2 else self.in_text(piece)
+                self.in_file(piece, *named) if number % 2 else self.in_text(piece)
                 for number, piece in enumerate(re.split(f"({inside})", text))
             )
         if self._words:
@@ -82,10 +82,11 @@ class Pseudonyms:
             text = self._loose.sub(lambda match: self._of[match[0]], text)
         return _WORD.sub(lambda match: self._in_word(match[0]), text)
 
-    def in_file(self, path: str, named: str) -> str:
-        """A file's path: what lies in the folder that was `named` may be called as its host."""
-        folder = named.rstrip("/")
-        if not folder or not path.startswith(f"{folder}/"):
+    def in_file(self, path: str, *named: str) -> str:
+        """A file's path: what lies in a folder that was `named` may be called as its host."""
+        holding = (folder for folder in _folders(named) if path.startswith(f"{folder}/"))
+        folder = next(holding, None)
+        if folder is None:
             return self.in_text(path)
         return f"{folder}/{self._hash('file', path[len(folder) + 1 :])}"
 
@@ -106,8 +107,14 @@ class Pseudonyms:
         return self._of[bare] + match[0][len(bare) :] if self._is_name(bare) else match[0]
 
 
-def anonymous(record: Kind, pseudonyms: Pseudonyms, named: str = "") -> Kind:
-    """The record with all names replaced in all its texts; `named` is the folder of the machines'
+def _folders(named: Iterable[str]) -> list[str]:
+    """The folders, a folder before what holds it."""
+    folders = {folder for name in named if (folder := name.rstrip("/"))}
+    return sorted(folders, key=len, reverse=True)
+
+
+def anonymous(record: Kind, pseudonyms: Pseudonyms, *named: str) -> Kind:
+    """The record with all names replaced in all its texts; `named` are the folders of the machines'
     records, whose files' names are replaced, too.
     """
     replaced: Kind = _replaced(record, pseudonyms, named)
@@ -122,9 +129,11 @@ _TEXTS = frozenset((
 ))  # fmt: skip
 
 
-def _replaced(value: Any, pseudonyms: Pseudonyms, named: str, *, is_text: bool = False) -> Any:
+def _replaced(
+    value: Any, pseudonyms: Pseudonyms, named: Sequence[str], *, is_text: bool = False
+) -> Any:
     if isinstance(value, str):
-        return pseudonyms.in_text(value, named) if is_text else value
+        return pseudonyms.in_text(value, *named) if is_text else value
     if isinstance(value, tuple):
         return tuple(_replaced(item, pseudonyms, named, is_text=is_text) for item in value)
     if isinstance(value, Mapping):
@@ -141,7 +150,7 @@ class _Rows:
     judged only when somebody reads it stays so.
     """
 
-    def __init__(self, rows: Iterable[Row], pseudonyms: Pseudonyms, named: str) -> None:
+    def __init__(self, rows: Iterable[Row], pseudonyms: Pseudonyms, named: Sequence[str]) -> None:
         self._rows, self._pseudonyms, self._named = rows, pseudonyms, named
 
     def __iter__(self) -> Iterator[Row]:
@@ -172,17 +181,17 @@ class _Rows:
         return _replaced(value, self._pseudonyms, self._named)
 
 
-def _replaced_record(record: Record, pseudonyms: Pseudonyms, named: str) -> Record:
+def _replaced_record(record: Record, pseudonyms: Pseudonyms, named: Sequence[str]) -> Record:
     changes: dict[str, Any] = {}
     for field in type(record)._fields:
         before: Any = getattr(record, field)
         after: Any
         if isinstance(record, Problem) and field == "file":
-            after = pseudonyms.in_file(before, named)
+            after = pseudonyms.in_file(before, *named)
         elif isinstance(record, Problem) and field == "message" and NOT_JUDGED in before:
             # it is of no machine of the audit, so that nothing else knows its name
             name, _, why = before.partition(NOT_JUDGED)
-            after = f"{pseudonyms.of(name)}{NOT_JUDGED}{pseudonyms.in_text(why, named)}"
+            after = f"{pseudonyms.of(name)}{NOT_JUDGED}{pseudonyms.in_text(why, *named)}"
         elif isinstance(record, Audit) and field == "rows" and not isinstance(before, tuple):
             after = _Rows(before, pseudonyms, named)
         else:

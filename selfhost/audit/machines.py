@@ -40,31 +40,35 @@ class Fleet(Record):
 
 
 def load_machines(
-    path: str, *, stdin: bytes | None = None, progress: Progress | None = None
+    *paths: str, stdin: bytes | None = None, progress: Progress | None = None
 ) -> Fleet:
-    """Recorded machines from a file (one record, a list of them, or one per line), every `*.json`
-    and `*.jsonl` of a folder, or `-`.
+    """Recorded machines of all paths: of a file (one record, a list of them, or one per line),
+    every `*.json` and `*.jsonl` of a folder, or `-`. A path that is named again adds nothing.
 
     `-` reads standard input, or the bytes `stdin` instead. Nothing raises: what cannot be used is
     in `problems`, at most MAX_PROBLEMS of them and a count of the rest. A record without a name of
     its own takes its file's name, and its line's number where the file holds several.
     `progress` is told how far it is.
     """
-    try:
-        system, path = systems.named(path)
-    except systems.UnknownSystemError as error:
-        problem = Problem(file=path, message=error.message, remedy=error.remedy)
-        return Fleet(machines=Machines(), problems=(problem,))
-    fleet = _Gathering("standard input" if path == "-" else path, progress, system)
-    if path == "-" and stdin is not None:
-        fleet.add_stream("standard input", BytesIO(stdin))
-    elif path == "-":
-        fleet.add_file("/dev/stdin", "standard input")
-    elif os.path.isdir(path):
-        for name in _records_in(path, fleet):
-            fleet.add_file(os.path.join(path, name))
-    else:
-        fleet.add_file(path)
+    fleet = _Gathering(
+        ", ".join("standard input" if path == "-" else path for path in paths), progress
+    )
+    for typed in dict.fromkeys(paths):
+        try:
+            system, path = systems.named(typed)
+        except systems.UnknownSystemError as error:
+            fleet.faults.append(Problem(file=typed, message=error.message, remedy=error.remedy))
+            continue
+        fleet.read_as(system)
+        if path == "-" and stdin is not None:
+            fleet.add_stream("standard input", BytesIO(stdin))
+        elif path == "-":
+            fleet.add_file("/dev/stdin", "standard input")
+        elif os.path.isdir(path):
+            for name in _records_in(path, fleet):
+                fleet.add_file(os.path.join(path, name))
+        else:
+            fleet.add_file(path)
     fleet.add_rest()
     return Fleet(machines=fleet.machines, problems=fleet.faults.problems)
 
@@ -167,11 +171,9 @@ class _Gathering:
     must differ between them.
     """
 
-    def __init__(
-        self, file: str, progress: Progress | None = None, system: str | None = None
-    ) -> None:
+    def __init__(self, file: str, progress: Progress | None = None) -> None:
         self.progress = progress
-        self.reader = systems.Reader(system)
+        self.reader = systems.Reader()
         self.machines = Machines()
         self.has_unnamed = False
         # files called as an address
@@ -182,6 +184,12 @@ class _Gathering:
         # where the machines of each file begin, and the line of each machine, 0 where it has none
         self._files: list[tuple[int, str]] = []
         self.machine_lines = array("l")
+
+    def read_as(self, system: str | None) -> None:
+        """What comes next is of that system, or of any where it is None."""
+        if system != self.reader.system:
+            self.add_rest()
+            self.reader = systems.Reader(system)
 
     def add_file(self, path: str, shown: str | None = None) -> None:
         """The records of one file, which problems call `shown`."""

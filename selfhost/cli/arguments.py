@@ -57,9 +57,8 @@ class _Unusual(Exception):
 
 
 class Parser:
-    """What a command takes. `add_argument` and `set_defaults` are as argparse has them, with the
-    action `once` for an option that is given once, and `help=None` for one that the help leaves
-    out.
+    """What a command takes. `add_argument` and `set_defaults` are as argparse has them, with
+    `help=None` for an option that the help leaves out.
     """
 
     def __init__(self, command: str) -> None:
@@ -117,6 +116,9 @@ class Parser:
             option = by_name.get(name)
             if option is None or "nargs" in option.settings:
                 raise _Unusual
+            if option.dest in given and option.action != "append":
+                raise _Unusual
+            given.add(option.dest)
             if option.action in ("store_true", "store_const") and not sign:
                 values[option.dest] = option.settings.get("const", True)
                 continue
@@ -124,19 +126,16 @@ class Parser:
                 text = next(left, "")
                 if text.startswith("-"):
                     raise _Unusual
-            _set_value(option, text, values, given)
+            _set_value(option, text, values)
         return others
 
 
-def _set_value(option: Option, text: str, values: dict[str, Any], given: set[str]) -> None:
-    """Put the value of an option into `values`; `given` are those that were given before."""
-    if option.action not in ("store", "append", "once"):
+def _set_value(option: Option, text: str, values: dict[str, Any]) -> None:
+    """Put the value of an option into `values`."""
+    if option.action not in ("store", "append"):
         raise _Unusual
     if not text.strip() or text == "--" or not can_be_passed_on(text):
         raise _Unusual
-    if option.action == "once" and option.dest in given:
-        raise _Unusual
-    given.add(option.dest)
     value = option.read(text)
     if option.action == "append":
         value = [*(values[option.dest] or ()), value]
@@ -378,7 +377,6 @@ def add_machine(parser: Parser, command: str) -> None:
 def _add_named_machine(parser: Parser) -> None:
     parser.add_argument(
         "--machine",
-        action="once",
         metavar="NAME|FILE",
         help="a machine by words of its name, or a record's file",
     )
@@ -451,7 +449,7 @@ def add_output(parser: Parser, command: str) -> None:
             action="append",
             default=[],
             metavar="NAME[=FILE]",
-            help=f"{', '.join(names)} or {last}; =FILE writes it there",
+            help=f"{', '.join(names)} or {last} (--json for short); =FILE writes it there",
         )
         parser.add_argument(
             "--json",

@@ -36,9 +36,11 @@ def parser() -> Parser:
     )
     parser.add_argument(
         "--machines",
+        action="append",
+        default=[],
         metavar="FILE|DIR|-",
-        help="machines to judge instead of this one: records, or what another system knows of"
-        " them (kubernetes:nodes.json)",
+        help="machines to judge instead of this one (repeatable): records, or what another"
+        " system knows of them (kubernetes:nodes.json)",
     )
     parser.add_argument(
         "--anonymize", action="store_true", help="hash the machines' names in every report"
@@ -165,7 +167,7 @@ def _run(words: list[str]) -> int:
         from ..audit.anonymize import Pseudonyms, anonymous
 
         names = Pseudonyms(names_of(machines))
-        audit = anonymous(audit, names, options.machines or "")
+        audit = anonymous(audit, names, *options.machines)
     code = _answer(options, outputs, audit)
     tell_left_aside(catalogue)
     return code
@@ -271,15 +273,15 @@ def _progress(words: list[str]) -> Progress | None:
 
 
 def _machines(
-    path: str | None, progress: Progress | None
+    paths: Sequence[str], progress: Progress | None
 ) -> tuple[Sequence[Machine], tuple[Problem, ...]]:
     """The machines to judge, and what is wrong with other records; without a path this machine."""
     from ..audit.machines import load_machines
     from ..machine.reader import Machine
 
-    if path is None:
+    if not paths:
         return (Machine.read(),), ()
-    fleet = load_machines(path, progress=progress)
+    fleet = load_machines(*paths, progress=progress)
     return fleet.machines, fleet.problems
 
 

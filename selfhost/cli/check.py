@@ -27,6 +27,8 @@ def parser() -> Parser:
     add_machine(parser, "check")
     parser.add_argument(
         "--machines",
+        action="append",
+        default=[],
         metavar="FILE|DIR",
         help="recorded machines, for --spread",
     )
@@ -53,7 +55,7 @@ def _in_one_command(words: list[str]) -> list[str]:
 
 def run(words: list[str]) -> int:
     options = parse(parser(), words)
-    if options.spread is not None or options.machines is not None:
+    if options.spread is not None or options.machines:
         return _spread(options)
     names = list(dict.fromkeys(_in_one_command(options.models)))
     by_machine, errors = judge_each(options, names, machines_of(options))

@@ -58,6 +58,9 @@ _MISSING = {
     "completion": "name a shell: bash, zsh or fish",
 }
 
+# what to do instead of giving an option a second value
+_SEVERAL = {"--machine": "name one, or a folder of records"}
+
 # the options that most questions need, in the order that `--help` has them; a command with few
 # options has no others
 _COMMON = (
@@ -89,7 +92,6 @@ class FullParser(argparse.ArgumentParser):
             allow_abbrev=False,
         )
         self.command = declared.command
-        self.register("action", "once", _Once)
         self.set_defaults(**declared.defaults)
         for option in declared.options:
             settings = {**option.settings}
@@ -100,6 +102,7 @@ class FullParser(argparse.ArgumentParser):
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
         """The options of a command line; `UsageError` for what makes no sense."""
         _refuse_empty_values(self, words)
+        _refuse_repeated(self, words)
         options, extra = self.parse_known_args(words)
         # only names after an option need the slower way, which also says what is wrong with the
         # rest
@@ -135,15 +138,15 @@ class FullParser(argparse.ArgumentParser):
             return
         from ..core.spelling import alike
 
-        flag = action.option_strings[0] if action.option_strings else str(action.metavar or "")
+        flag = action.option_strings[0] if action.option_strings else ""
         choices = list(map(str, action.choices))
         meant = _CHOICE_MEANT.get(str(value).lower())
         guess = meant if meant in choices else alike(str(value), choices)
         remedy = (
             f"did you mean {f'{flag} {guess}'.strip()}?" if guess else f"see `{self.prog} --help`"
         )
-        shown = _cut(repr(value))
-        raise UsageError(f"{flag}: {shown} is not one of {', '.join(choices)}", remedy=remedy)
+        shown = f"{flag}: {_cut(repr(value))}" if flag else _cut(repr(value))
+        raise UsageError(f"{shown} is not one of {', '.join(choices)}", remedy=remedy)
 
     def print_help(self, file: Any = None) -> None:
         """argparse says nothing where it cannot be written."""
@@ -180,7 +183,14 @@ class FullParser(argparse.ArgumentParser):
             )
             remedy = f"did you mean {' '.join(guesses)}?" if guesses else remedy
             remedy = next((_INSTEAD[word] for word in unknown if word in _INSTEAD), remedy)
+        flag, is_valued, text = message.removeprefix("argument ").partition(_VALUE_OF_FLAG)
+        if is_valued:
+            message, remedy = f"{flag} takes no value, not {text}", f"write {flag} alone"
         raise UsageError(_cut(message.removeprefix("argument ")), remedy=_cut(remedy))
+
+
+# what argparse says of `--json=1`
+_VALUE_OF_FLAG = ": ignored explicit argument "
 
 
 def _meant(name: str, flags: Sequence[str]) -> str | None:
@@ -208,21 +218,6 @@ def _cut(text: str) -> str:
     )
 
 
-class _Once(argparse.Action):
-    """An option that the last one given would silently replace."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Any,
-        option: str | None = None,
-    ) -> None:
-        if getattr(namespace, self.dest) is not None:
-            parser.error(f"{option} is given twice: name one, or a folder of records")
-        setattr(namespace, self.dest, values)
-
-
 def _refuse_empty_values(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
     """An option that is given nothing says so: argparse takes `--today=` for a value, and
     `--today=--` for an empty list or for `--`.
@@ -241,3 +236,39 @@ def _refuse_empty_values(parser: argparse.ArgumentParser, words: Sequence[str]) 
             parser.error(f"argument {flag}: expected a value, not {text!r}")
         if not can_be_passed_on(text):
             parser.error(f"argument {flag}: {text!r} holds a character that no file or name has")
+
+
+def _refuse_repeated(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+    """An option that keeps one value is given it once: of several, argparse drops all but the last
+    without a word.
+    """
+    keeping_one = {
+        flag: action
+        for action in parser._actions
+        if isinstance(action, argparse._StoreAction | argparse._StoreConstAction)
+        for flag in action.option_strings
+    }
+    # by what it sets, the option that came first and its value
+    first: dict[str, tuple[str, Any]] = {}
+    for word, following in zip(words, [*words[1:], None], strict=False):
+        if word == "--":
+            return
+        flag, sign, text = word.partition("=")
+        action = keeping_one.get(flag)
+        if action is None:
+            continue
+        value = text if sign else following
+        if action.nargs == 0:
+            value = action.const
+        if action.dest not in first:
+            first[action.dest] = flag, value
+            continue
+        earlier_flag, earlier = first[action.dest]
+        if flag == earlier_flag and action.nargs != 0:
+            remedy = _SEVERAL.get(flag, "name one")
+            raise UsageError(f"{flag} is given twice", remedy=remedy)
+        if value != earlier:
+            raise UsageError(
+                f"{earlier_flag} and {flag} contradict each other",
+                remedy="leave one of them out",
+            )

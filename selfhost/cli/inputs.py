@@ -31,9 +31,9 @@ def check_targets(
                     f"{target} lies in {folder}, the recorded tree",
                     remedy="name a file outside it for the report",
                 )
-    for folder in (getattr(options, "machine", None), getattr(options, "machines", None)):
+    for folder in _machine_paths(options):
         for target in targets:
-            if folder and _is_new_record(target, folder):
+            if _is_new_record(target, folder):
                 raise UsageError(
                     f"{target} lies in {folder}, whose records are judged: the next run would take"
                     " the report for one of them",
@@ -89,11 +89,7 @@ def inputs(options: argparse.Namespace) -> list[str]:
     """Every file that this run reads because it was named, or lies in a folder that was."""
     given = vars(options)
     # where an option is not there, or has no value, there is nothing to read
-    records = [
-        "/dev/stdin" if name == "-" else name
-        for key in ("machine", "machines")
-        if (name := given.get(key))
-    ]
+    records = ["/dev/stdin" if name == "-" else name for name in _machine_paths(options)]
     specs = [*given.get("specs", ()), *os.environ.get("SELFHOST_SPECS", "").split(os.pathsep)]
     models = [*given.get("models", ()), *given.get("others", ())]
     models += [name for key in ("model", "draft") if (name := given.get(key))]
@@ -107,6 +103,12 @@ def inputs(options: argparse.Namespace) -> list[str]:
     for path in filter(None, specs):
         files += _held(path, (".toml",))
     return [*files, *_files_of_models(models), *_model_files([*adapters, *given.get("files", ())])]
+
+
+def _machine_paths(options: argparse.Namespace) -> list[str]:
+    """What was named as a machine, or as several."""
+    given = vars(options)
+    return [name for name in (given.get("machine"), *given.get("machines", ())) if name]
 
 
 def _held(folder: str, endings: tuple[str, ...]) -> list[str]:

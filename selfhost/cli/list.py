@@ -80,7 +80,7 @@ _SORTS = ("best", "speed", "memory", "download", "parameters", "released", "name
 
 def _add_view(parser: Parser) -> None:
     parser.add_argument(
-        "--top", type=kind(whole), metavar="N", help="how many models to show (default: 20)"
+        "--top", type=kind(_row_count), metavar="N", help="how many models to show (default: 20)"
     )
     parser.add_argument("--all", action="store_true", help="with those that do not run here")
     parser.add_argument("-v", "--wide", action="store_true", help="more columns")
@@ -91,6 +91,13 @@ def _add_view(parser: Parser) -> None:
         metavar="COLUMN",
         help=f"{', '.join(_SORTS[:4])} ... (default: best)",
     )
+
+
+def _row_count(text: str) -> int:
+    rows = whole(text)
+    if rows < 1:
+        raise ValueError(f"must be at least 1, not {rows}")
+    return rows
 
 
 def run(words: list[str]) -> int:

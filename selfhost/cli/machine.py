@@ -65,7 +65,10 @@ def run(words: list[str]) -> int:
             raise UsageError(
                 f"--label {text!r} is no KEY=VALUE", remedy="write for example --label site=berlin"
             )
-        labels[checked_name(key.strip(), "label")] = checked_name(value.strip(), "label")
+        key = checked_name(key.strip(), "label")
+        if key in labels:
+            raise UsageError(f"--label {key} is given twice", remedy="give each key one value")
+        labels[key] = checked_name(value.strip(), "label")
     if options.measure and (options.root is not None or options.record is not None):
         remedy = (
             "leave --measure out; `selfhost machine --measure --format json` keeps what was"

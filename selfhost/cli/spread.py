@@ -28,7 +28,7 @@ def run_spread(options: argparse.Namespace) -> int:
     catalogue = open_catalogue(options.specs)
     engine = engine_named(options.spread, catalogue)
     _require_runtime(options, engine)
-    fleet = load_machines(options.machines)
+    fleet = load_machines(*options.machines)
     if fleet.problems:
         raise MachineFileError(fleet.problems)
     (model,) = options.models
@@ -54,7 +54,7 @@ def _require(options: argparse.Namespace) -> None:
             "--machines names machines that share a model, and --spread does not say by what",
             remedy=f"{EXAMPLE}; --machine DIR judges the model on each by itself",
         )
-    if options.machines is None:
+    if not options.machines:
         raise UsageError("--spread needs machines", remedy=EXAMPLE)
     if len(options.models) > 1:
         raise UsageError("--spread takes one model", remedy=EXAMPLE)

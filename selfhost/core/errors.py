@@ -179,6 +179,17 @@ class InputError(SelfhostError, ValueError):
         self.all_problems = tuple(all_problems) or listed
 
 
+class WrongTypeError(SelfhostError, TypeError):
+    """An argument of a type that the function does not take."""
+
+
+def expect_type(name: str, value: object, types: tuple[type, ...]) -> None:
+    """`WrongTypeError` for an argument of another type, which would else fail far from its call."""
+    if not isinstance(value, types):
+        wanted = " or ".join("None" if kind is type(None) else kind.__name__ for kind in types)
+        raise WrongTypeError(f"{name} must be {wanted}, not {type(value).__name__}")
+
+
 class SpecError(InputError):
     """A spec file cannot be used."""
 

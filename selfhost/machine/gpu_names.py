@@ -77,8 +77,9 @@ def cards_named(text: str, *, listed_only: bool = False) -> NamedCards:
     several cards, the one with the least memory is taken, and of those the slowest; of a card's
     sizes the usual one where the table has it, else the least. A GPU of a processor has no memory
     of its own: the machine's RAM is its memory. A name that is not listed, but whose maker it
-    tells, is a card of its class, unless `listed_only`. Raises `UnknownGpuError`, and
-    `PartOfMachineError` for one that comes with its machine.
+    tells, is a card of its class, unless `listed_only`, or unless it is like a listed one's and
+    states no memory. Raises `UnknownGpuError`, and `PartOfMachineError` for one that comes with
+    its machine.
     """
     if text.strip().lower() == "none":
         return NamedCards(accelerators=(), label="no GPU", notes=(), source="--gpu none")
@@ -180,8 +181,7 @@ def _parts(text: str) -> Iterator[_Typed]:
         raise UnknownGpuError(f"{_shown(text)!r} is no GPU's name", remedy=_EXAMPLES)
     for part in _BETWEEN.split(text.replace("_", " ")):
         part = _counted(part)
-        counted = next((match for way in _COUNTS if (match := way.fullmatch(part.strip()))), None)
-        name, count = (counted["name"], int(counted["count"])) if counted else (part, 1)
+        name, count = _name_and_count(part)
         sizes = {float(size) for size in _SIZE.findall(name)}
         words = _words(_SIZE.sub(" ", name))
         if len(sizes) > 1 or not words or not 1 <= count <= MOST_CARDS:
@@ -189,6 +189,11 @@ def _parts(text: str) -> Iterator[_Typed]:
         yield _Typed(
             text=part.strip(), count=count, words=words, memory_gib=max(sizes, default=None)
         )
+
+
+def _name_and_count(part: str) -> tuple[str, int]:
+    counted = next((match for way in _COUNTS if (match := way.fullmatch(part.strip()))), None)
+    return (counted["name"], int(counted["count"])) if counted else (part, 1)
 
 
 def _counted(part: str) -> str:
@@ -295,7 +300,8 @@ _SAME_PEAK = 1.1
 
 def _of_class(typed: _Typed) -> NamedCards | None:
     """A card that is not listed, with the least memory of those like it; None where the name does
-    not tell its maker, or has no number.
+    not tell its maker, or has no number. Raises `UnknownGpuError` for what is perhaps a slip and
+    states no memory: a guess of both would answer for a card that nobody has.
 
     Without a bandwidth of its own it has the range of its maker's cards with as much memory.
     """
@@ -317,16 +323,19 @@ def _of_class(typed: _Typed) -> NamedCards | None:
         return None
     least_gib = min(size for card in kin for size in card.memory_gib)
     memory_gib = least_gib if typed.memory_gib is None else typed.memory_gib
-    name = spelled(_SIZE.sub(" ", typed.text)).strip()
+    name = spelled(_SIZE.sub(" ", _name_and_count(typed.text)[0])).strip()
     near = _nearest(typed)
     note = f'No GPU called "{_shown(name)}" is listed: its speed is a wide guess by its class.'
+    if near and typed.memory_gib is None:
+        sizes_gib = (gib for card in inside for gib in card.memory_gib)
+        raise _like_a_listed_one(typed, near, max(sizes_gib, default=2 * least_gib))
     if typed.memory_gib is None:
         note = (
             f'No GPU called "{_shown(name)}" is listed. Judged by {what}: {memory_gib:g} GB, the'
             f" least that they have; --gpu '{_shown(name)} {2 * memory_gib:g}GB' states another"
             " size."
         )
-    if near:
+    elif near:
         note += f" Or did you mean {' or '.join(near)}?"
     card = Accelerator(
         vendor=maker,
@@ -472,6 +481,16 @@ def _unknown(typed: _Typed) -> UnknownGpuError:
     )
     remedy = f"did you mean {', '.join(near)}? Else {other}" if near else other
     return UnknownGpuError(f"no GPU is called {_shown(typed.text)!r}", nearest=near, remedy=remedy)
+
+
+def _like_a_listed_one(typed: _Typed, near: Sequence[str], example_gib: float) -> UnknownGpuError:
+    """What is perhaps a slip; `example_gib` is a memory with which it would be judged."""
+    return UnknownGpuError(
+        f"no GPU is called {_shown(typed.text)!r}",
+        nearest=near,
+        remedy=f"did you mean {', '.join(near)}? Else state its memory:"
+        f" --gpu '{_shown(typed.text)} {example_gib:g}GB'",
+    )
 
 
 def _part_of_machine(label: str) -> PartOfMachineError:

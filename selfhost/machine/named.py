@@ -62,7 +62,11 @@ class NamedProfile(Record):
 
 def machine_named(text: str) -> Machine:
     """The machine of `profile_named`; its note stands in `machine.sources`."""
-    named = profile_named(text)
+    return noted_machine(profile_named(text))
+
+
+def noted_machine(named: NamedProfile) -> Machine:
+    """The profile's machine, with the note in its sources."""
     machine = named.profile.machine
     if named.note is None:
         return machine

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 
+from ..core.errors import expect_type
 from .record import MAX_TEXT, UNNAMED, UNPRINTABLE, Machine
 
 TYPE_CHECKING = False
@@ -40,6 +41,8 @@ def read(
     """
     from .probes import read_machine
 
+    for name, folder in (("root", root), ("record", record)):
+        expect_type(name, folder, (str, os.PathLike, type(None)))
     if root is not None or record is not None:
         return _from_tree(root, record, known)
     machine = read_machine().replace(is_this_one=True)

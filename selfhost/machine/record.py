@@ -4,17 +4,17 @@ why it could not be.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
-from ..core.errors import Faults, MachineFileError, Problem
+from ..core.errors import Faults, MachineFileError, Problem, expect_type
 from ..core.records import Record, Unread, pattern
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    import os
     from typing import Any
 
 SCHEMA = "selfhost.machine/1"
@@ -370,6 +370,7 @@ class Machine(Record):
         `MachineFileError` carries the problems, as `from_json` has them, with the line where that
         is certain.
         """
+        expect_type("path", path, (str, os.PathLike))
         return _from_file(path)
 
     def to_json(self) -> dict[str, Any]:

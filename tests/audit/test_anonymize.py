@@ -43,6 +43,15 @@ def test_a_problem_names_no_file_that_is_called_as_a_host() -> None:
     assert "web-1" not in shown
 
 
+def test_files_of_several_folders_are_hidden() -> None:
+    """The folders of a repeated --machines; one may lie in another."""
+    problem = Problem(file="here/in/web-1.json", message='is also "x" of there/web-2.json:3')
+    shown = anonymous(problem, Pseudonyms([]), "here", "there/", "here/in")
+    assert shown.file.startswith("here/in/file-")
+    assert "there/file-" in shown.message
+    assert "web" not in f"{shown.file} {shown.message}"
+
+
 def test_a_file_named_within_a_message_is_hidden() -> None:
     """A duplicate names the file of the other machine, which may be called as its host."""
     names = Pseudonyms(["vm"], key=b"k")

@@ -749,6 +749,41 @@ def test_a_folder_of_records(tmp_path: Path) -> None:
     assert fleet.machines[1].memory_total_bytes == 2**34
 
 
+def test_several_paths_are_one_fleet(tmp_path: Path) -> None:
+    """A second file adds to the first, is told where it is missing, and may be of a system of its own; a path named again adds nothing."""
+    (tmp_path / "a.json").write_text(record(name="a"), encoding="utf-8")
+    (tmp_path / "b.json").write_text(record(name="b"), encoding="utf-8")
+    paths = [str(tmp_path / name) for name in ("a.json", "missing.json", "b.json", "a.json")]
+    nodes = DATA / "fleet/kubernetes/nodes_list_4.json"
+    fleet = load_machines(*paths, f"kubernetes:{nodes}")
+    alone = load_machines(str(nodes)).machines
+    assert len(alone) > 1
+    names = [machine.name for machine in fleet.machines]
+    assert names == ["a", "b", *(machine.name for machine in alone)]
+    assert [problem.file for problem in fleet.problems] == [paths[1]]
+
+
+def test_an_audit_of_several_files_judges_them_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that is missing is no answer for the whole, wherever it stands."""
+    (tmp_path / "p.toml").write_text('schema = 1\n[[model]]\nname = "gpt2"\n', encoding="utf-8")
+    for name in ("a", "b"):
+        text = (RECORDS / "vm-24gib.json").read_text(encoding="utf-8")
+        named = json.dumps({**json.loads(text), "name": name})
+        (tmp_path / f"{name}.json").write_text(named, encoding="utf-8")
+    first, second, missing = (str(tmp_path / f"{name}.json") for name in ("a", "b", "nothere"))
+
+    def audited(*paths: str) -> tuple[int, int]:
+        words = [word for path in paths for word in ("--machines", path)]
+        code = cli.main(["audit", str(tmp_path / "p.toml"), *words, "--format", "json"])
+        out, _ = capsys.readouterr()
+        return code, json.loads(out)["machines"]
+
+    assert audited(first, second) == (0, 2)
+    assert audited(missing, first) == (2, 1)
+
+
 def test_all_records_that_cannot_be_used_are_told(tmp_path: Path) -> None:
     """One broken record hides neither the others' faults nor the machines that are good."""
     (tmp_path / "1.json").write_text(record(name="good"), encoding="utf-8")

@@ -1101,7 +1101,7 @@ def test_a_closed_model_fits_the_first_screen(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("--gpu", "rtx 6090"), 'No GPU called "rtx 6090" is listed'),
+        (("--gpu", "rtx 6090 32GB"), 'No GPU called "rtx 6090" is listed'),
         (("--machine", "i9-99999k"), "its series is not listed"),
         (("--machine", "macos-14"), "every arm64 macOS label has this machine"),
     ],

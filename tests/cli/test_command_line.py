@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from helpers.each import each
 from helpers.paths import CONFIGS, EXAMPLES, RECORDS, SCHEMAS
 from selfhost.cli import main as cli
+from selfhost.cli.arguments import parse
 from selfhost.cli.texts import COMMANDS
 from selfhost.core.lastwords import no_memory
 
@@ -67,6 +68,98 @@ def test_an_option_without_a_value_is_never_a_value(
         assert f"{flag}: expected a value" in err
         code, out, err = run(capsys, command, *words, *needed)
         assert (code, out) == (2, ""), words
+
+
+@each(
+    ("command", "flag"),
+    [
+        (command, flag)
+        for command in COMMANDS
+        for action in cli.parser_of(command)._actions
+        if action.nargs == 0
+        for flag in action.option_strings
+        if flag.startswith("--") and flag != "--help"
+    ],
+)
+def test_a_flag_says_that_it_takes_no_value(
+    command: str, flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(capsys, command, *NEEDED.get(command, []), f"{flag}=1")
+    assert (code, out) == (2, "")
+    assert re.match(rf"(error: )?(-v/)?{flag} takes no value", error_message(err))
+
+
+def error_message(err: str) -> str:
+    return str(json.loads(err)["message"]) if err.startswith("{") else err
+
+
+@each("words", [["completion", "tcsh"], ["spec", "foo", "x"]], ids=" ".join)
+def test_a_wrong_word_is_told_without_an_option(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`error: : 'tcsh' is …` named nothing before its colon."""
+    code, out, err = run(capsys, *words)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: '{words[1]}' is not one of ")
+
+
+@each("count", ["0", "-1"])
+def test_a_list_has_at_least_one_row(count: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """-1 printed a header without rows and exit 0; 0 was taken for the default."""
+    code, out, err = run(capsys, "list", "--top", count)
+    assert (code, out) == (2, "")
+    assert f"--top: must be at least 1, not {count}" in err
+
+
+def test_each_command_that_takes_json_for_short_says_so() -> None:
+    for command in COMMANDS:
+        parser = cli.parser_of(command)
+        if any("--json" in action.option_strings for action in parser._actions):
+            assert "--json for short" in " ".join(parser.format_help().split()), command
+
+
+# options of which several count together, each with two values that it takes
+ADDING_UP = {
+    "--gpu": ("RTX 4090", "RTX 3090"),
+    "--set": ("cores=8", "memory=16GiB"),
+    "--specs": ("a", "b"),
+    "--label": ("a=1", "b=2"),
+    "--machines": ("a.json", "b.json"),
+}
+
+
+@each(("command", "flag"), OPTIONS, ids=[" ".join(option) for option in OPTIONS])
+def test_a_repeated_option_drops_nothing_silently(
+    command: str, flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """argparse keeps the last of two values: a CI job that names two fleets or baselines would judge one and pass."""
+    if flag in ADDING_UP or (command, flag) == ("audit", "--format"):
+        pair = ADDING_UP.get(flag, ("csv=a.csv", "json=b.json"))
+        declared = import_module(f"selfhost.cli.{command}").parser()
+        needed = NEEDED.get(command, ["x"] if command in ("size", "verify") else [])
+        words = [*needed, *(word for value in pair for word in (flag, value))]
+        for options in (parse(declared, words), declared.full().parse(words)):
+            assert getattr(options, flag.lstrip("-")) == list(pair)
+        return
+    for words in ([flag, "1", flag, "2"], [f"{flag}=1", flag, "2"], [f"{flag}=1", f"{flag}=1"]):
+        code, out, err = run(capsys, command, *NEEDED.get(command, []), *words)
+        assert (code, out) == (2, ""), words
+        assert f"{flag} is given twice" in err
+
+
+def test_options_that_set_the_same_and_a_label_with_two_values_are_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for words in (
+        ["check", "gpt2", "--json", "--format", "text"],
+        ["list", "--format", "html", "--json"],
+    ):
+        code, out, err = run(capsys, *words)
+        assert (code, out) == (2, "")
+        assert "contradict each other" in err
+    code, out, err = run(capsys, "machine", "--label", "site=a", "--label", "site=b")
+    assert (code, out) == (2, "")
+    assert "--label site is given twice" in err
 
 
 @each(("command", "flag"), OPTIONS, ids=[" ".join(option) for option in OPTIONS])

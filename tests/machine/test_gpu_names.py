@@ -230,11 +230,10 @@ def test_letters_alike_make_no_near_name(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "vendor", "gib", "near"),
     [
-        # shares its number with the XT and the mobile one, both of 4 GB
-        ("RX 6500", "amd", 4, "RX 6500 XT"),
-        ("RTX 490", "nvidia", 4, "RTX 4090"),
-        ("gtx 4090", "nvidia", 16, "RTX 4090"),
-        ("RX 7900 XTZ", "amd", 16, "RX 7900 XT"),
+        ("RX 6500 8GB", "amd", 8, "RX 6500 XT"),
+        ("RTX 490 6GB", "nvidia", 6, "RTX 4090"),
+        ("gtx 4090 24GB", "nvidia", 24, "RTX 4090"),
+        ("RX 7900 XTZ 32GB", "amd", 32, "RX 7900 XT"),
         ("RTX 6090 48GB", "nvidia", 48, ""),
         ("Arc B990", "intel", 4, ""),
     ],
@@ -252,6 +251,36 @@ def test_an_absent_name_with_a_maker_is_a_card_of_its_class(
     assert gpu_of(card) is not None
     with pytest.raises(UnknownGpuError):
         cards_named(text, listed_only=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "nearest"),
+    [
+        ("RTX 309", "RTX 3090"),
+        ("rtx 9090", "RTX 5090"),
+        ("2x RTX 40900", "RTX 4090"),
+        ("gtx 4090", "RTX 4090"),
+        ("RX 6500", "Radeon RX 6500 XT"),
+        ("RTX 5090 Ti", "RTX 5070 Ti"),
+    ],
+)
+def test_a_slip_without_a_memory_is_no_card(text: str, nearest: str) -> None:
+    """`RTX 309` was judged with 4 GB. What the remedy types instead is judged, with that memory."""
+    with pytest.raises(UnknownGpuError) as caught:
+        cards_named(text)
+    assert nearest in caught.value.nearest
+    remedy = str(caught.value.remedy)
+    assert f"did you mean {caught.value.nearest[0]}" in remedy
+    _, stated, _ = remedy.split("'")
+    card, *_ = cards_named(stated).accelerators
+    assert card.memory_total_bytes is not None
+    assert f"{round(card.memory_total_bytes / GIB)}GB" in stated
+
+
+def test_a_count_is_no_part_of_an_absent_name() -> None:
+    named_cards = cards_named("2x RTX 6090 48GB")
+    assert named_cards.label == "2x RTX 6090"
+    assert [card.name for card in named_cards.accelerators] == ["RTX 6090"] * 2
 
 
 def test_the_class_of_an_absent_card_gives_a_wide_range() -> None:
