@@ -125,7 +125,7 @@ def rank(
     from .advice.listing import judge_all
     from .answers.several import ranking
 
-    listing = judge_all(catalogue, workload, machine)
+    listing = judge_all(catalogue, workload, machine, use=use)
     chosen = [
         answer
         for answer in listing.answers
