@@ -20,7 +20,14 @@ from ..core.workload import READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from .placement import metal_limits, room_of
 from .present import Here
-from .question import GENERATING, PACKED_RUNTIMES, RUNTIMES_BY_MODALITY, architectures, ask
+from .question import (
+    GENERATING,
+    PACKED_RUNTIMES,
+    RUNTIMES_BY_MODALITY,
+    architectures,
+    ask,
+    loads_by_tag,
+)
 from .record import Judged, Question, judge
 from .speed import uses_shared_gpu
 
@@ -620,16 +627,10 @@ def tagged_runtime(
     is known; None where there is none with a build for the machine.
     """
     spec, workload = question.spec, question.workload
-    tag = next((alias for alias in spec.aliases if ":" in alias), None)
-    if tag is None or workload.format != "gguf" or workload.task != "generate":
-        return None
+    library = catalogue.runtime("ollama")
     if spec.repository_of("gguf", workload.quantization or "") is not None:
         return None
-    library = catalogue.runtime("ollama")
-    if spec.modality not in library.modalities or "{tag}" not in library.command:
-        return None
-    default = need.default_format_and_quantization(spec, library)[1]
-    if library.tags.get(tag, default) != workload.quantization:
+    if not loads_by_tag(spec, library, workload):
         return None
     unread = machine.system is None or machine.architecture is None
     has_build = unread or f"{machine.system}-{machine.architecture}" in library.systems
