@@ -192,6 +192,23 @@ def first_of_list(question: Question, workload: Workload, catalogue: Catalogue) 
     return workload.replace(quantization=first)
 
 
+def smallest_of_list(question: Question, workload: Workload, catalogue: Catalogue) -> Workload:
+    """The workload that `question` was asked under, with the type and program of least memory of
+    those that are tried for pictures and video; as it is where none are.
+    """
+    if not takes_first_of_list(question, workload):
+        return workload
+    ways = [question, *other_ways(question, workload, catalogue)]
+    smallest = min(ways, key=_memory_bytes).workload
+    return workload.replace(runtime=smallest.runtime, quantization=smallest.quantization)
+
+
+def _memory_bytes(question: Question) -> float:
+    """The most memory that it takes; infinite where that is not known."""
+    memory = question.needs.memory if question.needs is not None else None
+    return float("inf") if memory is None else memory.high_bytes
+
+
 def from_a_list(
     question: Question, workload: Workload, catalogue: Catalogue, machine: Machine
 ) -> Question:
@@ -229,15 +246,16 @@ def suit(
     return suited, judged if suited is question else judge(suited, machine)
 
 
-def other_ways(question: Question, catalogue: Catalogue) -> Iterator[Question]:
-    """Of pictures and video the ways that are tried beside that of `question`, of which nothing was
-    asked, on a machine without accelerators. Of their programs the list of files is left out.
+def other_ways(question: Question, workload: Workload, catalogue: Catalogue) -> Iterator[Question]:
+    """Of pictures and video the ways that are tried beside that of `question`, which was asked
+    under `workload`, on a machine without accelerators. Of their programs the list of files is
+    left out.
     """
     if question.runtime is None or question.needs is None:
         return
     machine = Machine(accelerators=())
     own = _Way(question=question, judged=judge(question, machine))
-    variants = _Variants(question, Workload(), catalogue, machine, {})
+    variants = _Variants(question, workload, catalogue, machine, {})
     ways, _ = _Search(own, variants, machine).picture_ways(question.runtime)
     for way in ways:
         runtime = way.question.runtime
