@@ -308,27 +308,34 @@ def make_plan(
         known=tuple(outcomes),
         notes=(
             *notes,
-            *_in_the_first(question, spec, workload, catalogue),
+            *_in_other_types(question, spec, workload, catalogue),
             *_instead(spec, workload, catalogue, outcomes),
         ),
     )
 
 
-def _in_the_first(
+def _in_other_types(
     planned: Question, spec: ModelSpec, workload: Workload, catalogue: Catalogue
 ) -> Iterator[str]:
-    """What the first type that is tried takes, where the least machine is for a smaller one."""
-    first = first_of_list(ask(spec, workload, catalogue, _vast()), workload, catalogue)
-    question, _, least = _least_in(spec, first, catalogue)
-    if least is None or planned.workload == question.workload:
-        return
-    takes = []
-    if not least.accelerator_required:
-        takes.append(f"{units.binary_at_least(least.memory_bytes)} of RAM")
-    if least.accelerator_bytes is not None:
-        takes.append(f"a GPU of {units.binary_at_least(least.accelerator_bytes)}")
-    quantization, program = question.workload.quantization, question.workload.runtime
-    yield f"{quantization} in {program}, which is tried first, takes {' or '.join(takes)}."
+    """What the first type that is tried takes, and the smallest on a GPU, where the least machine
+    is for another.
+    """
+    question = ask(spec, workload, catalogue, _vast())
+    first = first_of_list(question, workload, catalogue)
+    smallest = smallest_of_list(question, workload, catalogue, in_ram=False)
+    seen = {planned.workload}
+    for other in (first, smallest):
+        question, _, least = _least_in(spec, other, catalogue)
+        if least is None or question.workload in seen:
+            continue
+        seen.add(question.workload)
+        takes = []
+        if not least.accelerator_required:
+            takes.append(f"{units.binary_at_least(least.memory_bytes)} of RAM")
+        if least.accelerator_bytes is not None:
+            takes.append(f"a GPU of {units.binary_at_least(least.accelerator_bytes)}")
+        named = question.workload
+        yield f"{named.quantization} in {named.runtime} takes {' or '.join(takes)}."
 
 
 def _instead(
@@ -362,7 +369,8 @@ def _least(
     there is none. Of types and programs that follow the machine it is the smallest.
     """
     question = ask(spec, workload, catalogue, _vast())
-    return _least_in(spec, smallest_of_list(question, workload, catalogue), catalogue)
+    smallest = smallest_of_list(question, workload, catalogue, in_ram=True)
+    return _least_in(spec, smallest, catalogue)
 
 
 def _vast() -> Machine:

@@ -192,13 +192,20 @@ def first_of_list(question: Question, workload: Workload, catalogue: Catalogue) 
     return workload.replace(quantization=first)
 
 
-def smallest_of_list(question: Question, workload: Workload, catalogue: Catalogue) -> Workload:
+def smallest_of_list(
+    question: Question, workload: Workload, catalogue: Catalogue, *, in_ram: bool
+) -> Workload:
     """The workload that `question` was asked under, with the type and program of least memory of
-    those that are tried for pictures and video; as it is where none are.
+    those that are tried for pictures and video; as it is where none are. `in_ram`: of those that
+    need no accelerator.
     """
     if not takes_first_of_list(question, workload):
         return workload
-    ways = [question, *other_ways(question, workload, catalogue)]
+    ways = [question]
+    for way in other_ways(question, workload, catalogue):
+        runtime, quantization = way.runtime, way.workload.quantization
+        if not (in_ram and runtime is not None and runtime.wants_gpu(quantization)):
+            ways.append(way)
     smallest = min(ways, key=_memory_bytes).workload
     return workload.replace(runtime=smallest.runtime, quantization=smallest.quantization)
 

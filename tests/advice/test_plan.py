@@ -523,4 +523,9 @@ def test_pictures_are_planned_in_the_smallest_type_that_check_takes() -> None:
     stated = plan("flux.1-dev", Workload(runtime="diffusers", quantization="bfloat16"))
     assert stated.least is not None
     assert stated.least.memory_bytes > smallest.least.memory_bytes
+    # types that need a GPU do not hide that the model runs in RAM
+    in_ram = plan("sd3.5-large")
+    assert in_ram.least is not None
+    assert not in_ram.least.accelerator_required
+    assert any(note.startswith("nf4 in diffusers takes a GPU of") for note in in_ram.notes)
     assert plan("sdxl", Workload(quantization="float32")).workload.quantization == "float32"
