@@ -271,7 +271,8 @@ def size(
     """The memory request and limit, disk and accelerators of a container or service that serves
     the model, as `selfhost size` does.
 
-    `machine` gives processor and accelerators alone; it defaults to Linux on x86-64 without an
+    `machine` gives processor and accelerators, of pictures and video also the memory that says
+    which type fits (none stated: the smallest); it defaults to Linux on x86-64 without an
     accelerator, whatever this one is. `workload.parallel` are the users at once. Takes and raises
     what `check` does, and raises `SelfhostError` where the memory is not known.
     """

@@ -11,12 +11,12 @@ from ..core.errors import SelfhostError, UnknownModelError
 from ..core.workload import Workload
 from ..machine.reader import Machine
 from ..needs.repack import KINDS, kind_of
-from ..verdict.defaults import FirstOfList, from_a_list, takes_first_of_list
+from ..verdict.defaults import FirstOfList, from_a_list
 from ..verdict.question import asked_for_amounts
 from ..verdict.record import Judged, Question, Route, Verdict, answer_for, judge
 from ..verdict.speed import instruction_sets_for_layout
 from .together import Beside
-from .understood import Understood, of_name, question_of, understand
+from .understood import Understood, has_ways, of_name, question_of, understand
 
 TYPE_CHECKING = False
 
@@ -27,13 +27,6 @@ if TYPE_CHECKING:
 def _wishes(workload: Workload) -> object:
     """What is asked of a model's license and openness."""
     return workload.license, workload.commercial, workload.modify, workload.auditable
-
-
-def _has_ways(understood: Understood, question: Question) -> bool:
-    """Whether the type and the program are those of the machine that is judged."""
-    if understood.is_one_file or understood.formats or understood.part is not None:
-        return False
-    return not understood.files_here and takes_first_of_list(question, understood.workload)
 
 
 # names without a model that are explained, of a policy: as many as its faults are listed for a
@@ -70,7 +63,7 @@ class FleetJudge:
         question = self._question_alone(understood, machine)
         if model.requires_runtime:
             question = question.replace(requires_runtime=True)
-        if _has_ways(understood, question):
+        if has_ways(understood, question):
             question = from_a_list(question, understood.workload, self._catalogue, machine)
         judged = judge(question, machine)
         route = self.routes([model], [question])(judged)
@@ -125,7 +118,7 @@ class FleetJudge:
         stands for every machine. `machine` is one of those that `questions` gave the question for.
         """
         understood = self._meaning_of(model)
-        if not _has_ways(understood, question):
+        if not has_ways(understood, question):
             return None
         return FirstOfList(question, understood.workload, self._catalogue, machine).judge
 
@@ -164,7 +157,7 @@ class FleetJudge:
             if requires_runtime:
                 question = question.replace(requires_runtime=True)
             # other ways than the question's may be here in part
-            for earlier in () if _has_ways(understood, question) else distinct:
+            for earlier in () if has_ways(understood, question) else distinct:
                 if earlier == question:
                     return earlier
             distinct.append(question)
@@ -185,7 +178,7 @@ class FleetJudge:
                 key = (kind, machine.models_present, places)
                 if key not in of_files:
                     own = question_on(machine)
-                    is_same = own.here is None and not _has_ways(understood, own)
+                    is_same = own.here is None and not has_ways(understood, own)
                     of_files[key] = question if is_same else own
                 question = of_files[key]
             questions.append(question)
