@@ -140,7 +140,7 @@ def rank(
     from .advice.listing import judge_all
     from .answers.several import ranking
 
-    listing = judge_all(catalogue, workload, machine)
+    listing = judge_all(catalogue, workload, machine, use=use)
     chosen = [
         answer
         for answer in listing.answers
@@ -299,7 +299,8 @@ def size(
     """The memory request and limit, disk and accelerators of a container or service that serves
     the model, as `selfhost size` does.
 
-    `machine` gives processor and accelerators alone; it defaults to Linux on x86-64 without an
+    `machine` gives processor and accelerators, of pictures and video also the memory that says
+    which type fits (none stated: the smallest); it defaults to Linux on x86-64 without an
     accelerator, whatever this one is. `workload.parallel` are the users at once. Takes and raises
     what `check` does, and raises `SelfhostError` where the memory is not known.
     """

@@ -603,7 +603,8 @@ def compile_questions(directory: str) -> bytes:
             number = _number(sketched_by, _sketched(question, values))
             sketches[name][spec.id] = sketch_of(question, number)
         # of pictures nothing depends on the kind of processor
-        ways = other_ways(questions[""], catalogue) if follows_a_list(spec, Workload()) else ()
+        asked, plain = questions[""], Workload()
+        ways = other_ways(asked, plain, catalogue) if follows_a_list(spec, plain) else ()
         others[spec.id] = [
             sketch_of(way, _number(sketched_by, _sketched(way, values))) for way in ways
         ]

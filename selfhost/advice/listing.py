@@ -62,15 +62,16 @@ def judge_all(
     *,
     today: str | None = None,
     ready: Questions | None = None,
+    use: str | None = None,
 ) -> Listing:
-    """Every model of the catalogue on one machine, in the order of `advice.ranking`.
+    """Every model of the catalogue on one machine, in the order of `advice.ranking` for that use.
 
     Models that do not come as asked (another quantization, another runtime), and those whose
     license or openness is not what was asked, are left out. `ready` are the compiled questions,
     where they are open already.
     """
     ready = ready or Questions.open(catalogue, workload, machine)
-    return _judge_all(catalogue, workload, machine, ready, today or dates.utc_today())
+    return _judge_all(catalogue, workload, machine, ready, today or dates.utc_today(), use)
 
 
 def first_rows(
@@ -230,7 +231,12 @@ def _judged_by_default(
 
 
 def _judge_all(
-    catalogue: Catalogue, workload: Workload, machine: Machine, ready: Questions | None, day: str
+    catalogue: Catalogue,
+    workload: Workload,
+    machine: Machine,
+    ready: Questions | None,
+    day: str,
+    use: str | None = None,
 ) -> Listing:
     judgements = [
         judge_for_machine(question, workload, catalogue, machine)
@@ -253,7 +259,7 @@ def _judge_all(
         answers.append(answer_for(question, judged, route))
     standings = Standings(catalogue, None if ready is None else ready.standings)
     beside = has_accelerator(machine)
-    answers.sort(key=lambda answer: list_key(answer, standings, beside=beside))
+    answers.sort(key=lambda answer: list_key(answer, standings, beside=beside, use=use))
     return Listing(
         answers=tuple(answers),
         counts=count_rows(answers),

@@ -14,7 +14,7 @@ from ..core.workload import Workload
 from ..machine.profiles import Profile, size_of
 from ..machine.record import PURPOSES, Accelerator, Disk, Machine
 from ..needs.records import MemoryNeed, Needs
-from ..verdict.defaults import first_of_list, from_a_list
+from ..verdict.defaults import first_of_list, from_a_list, smallest_of_list
 from ..verdict.findings import Finding, Outcome, disk_margin_bytes, reserve_of
 from ..verdict.placement import DEVICE_MARGIN_BYTES, on_one, smallest_device_bytes
 from ..verdict.question import ask
@@ -306,8 +306,36 @@ def make_plan(
             if finding.outcome in stopping and finding.check != "speed"
         ),
         known=tuple(outcomes),
-        notes=(*notes, *_instead(spec, workload, catalogue, outcomes)),
+        notes=(
+            *notes,
+            *_in_other_types(question, spec, workload, catalogue),
+            *_instead(spec, workload, catalogue, outcomes),
+        ),
     )
+
+
+def _in_other_types(
+    planned: Question, spec: ModelSpec, workload: Workload, catalogue: Catalogue
+) -> Iterator[str]:
+    """What the first type that is tried takes, and the smallest on a GPU, where the least machine
+    is for another.
+    """
+    question = ask(spec, workload, catalogue, _vast())
+    first = first_of_list(question, workload, catalogue)
+    smallest = smallest_of_list(question, workload, catalogue, in_ram=False)
+    seen = {planned.workload}
+    for other in (first, smallest):
+        question, _, least = _least_in(spec, other, catalogue)
+        if least is None or question.workload in seen:
+            continue
+        seen.add(question.workload)
+        takes = []
+        if not least.accelerator_required:
+            takes.append(f"{units.binary_at_least(least.memory_bytes)} of RAM")
+        if least.accelerator_bytes is not None:
+            takes.append(f"a GPU of {units.binary_at_least(least.accelerator_bytes)}")
+        named = question.workload
+        yield f"{named.quantization} in {named.runtime} takes {' or '.join(takes)}."
 
 
 def _instead(
@@ -338,13 +366,26 @@ def _least(
     spec: ModelSpec, workload: Workload, catalogue: Catalogue
 ) -> tuple[Question, Judged, Least | None]:
     """The question, judged on the least machine, and that machine; on one without limits where
-    there is none.
+    there is none. Of types and programs that follow the machine it is the smallest.
     """
-    vast = _machine("linux", "x86_64", 2**50, 2**60)
+    question = ask(spec, workload, catalogue, _vast())
+    smallest = smallest_of_list(question, workload, catalogue, in_ram=True)
+    return _least_in(spec, smallest, catalogue)
+
+
+def _vast() -> Machine:
+    """A machine without limits."""
+    return _machine("linux", "x86_64", 2**50, 2**60)
+
+
+def _least_in(
+    spec: ModelSpec, workload: Workload, catalogue: Catalogue
+) -> tuple[Question, Judged, Least | None]:
+    """As `_least`, of the model's own defaults where nothing is stated."""
+    vast = _vast()
     question = ask(spec, workload, catalogue, vast)
     if question.needs is None:
         return question, judge(question, vast), None
-    workload = first_of_list(question, workload, catalogue)
     system, architecture = _platform(question.needs, question.runtime)
     vast = _machine(system, architecture, 2**50, 2**60, _sets(question.needs, architecture))
     question = ask(spec, workload, catalogue, vast)

@@ -48,8 +48,9 @@ NOT_NOW = 0.5
 NAMED = 2.0
 # nobody can say whether you may use it
 UNLICENSED = 0.5
-# sections of `Standing`
+# sections of `Standing`; before all of them comes what is made for a use that was asked for
 GENERAL, SPECIAL, LAST = 0, 1, 2
+_MADE_FOR_IT = -1
 
 _ROUTES = (Route.LOCAL, Route.UNKNOWN, Route.API, Route.NEITHER)
 # a model that sees answers text too, so the two are one kind
@@ -82,6 +83,14 @@ class Standing(Record):
     def is_adopted(self) -> bool:
         """There is a sourced sign that people use it."""
         return self.is_in_ollama or self.api_providers >= ADOPTED_PROVIDERS
+
+    def section_for(self, use: str | None) -> int:
+        """The section where models for that use are asked for, None for any: a model for one kind
+        of work comes first where that is the work.
+        """
+        if use is not None and self.section == SPECIAL and self.uses[0] == use:
+            return _MADE_FOR_IT
+        return self.section
 
     @property
     def worth(self) -> float:
@@ -277,8 +286,8 @@ def share_on(judged: Answer | Judged, *, beside: bool) -> float:
     return share * (NOT_NOW if waits else 1)
 
 
-def list_key(answer: Answer, standings: Standings, *, beside: bool) -> Key:
-    """The place of one model in the list of all; smaller is better.
+def list_key(answer: Answer, standings: Standings, *, beside: bool, use: str | None = None) -> Key:
+    """The place of one model in the list of all, or of those for that use; smaller is better.
 
     The route, the kind of model, whether it is too slow, what it is for, whether it is as open as
     was asked, then its worth on that machine; where it does not run, its worth alone.
@@ -292,7 +301,7 @@ def list_key(answer: Answer, standings: Standings, *, beside: bool) -> Key:
         _ROUTES.index(answer.route),
         standing.kind,
         runs and is_slow(answer, answer.workload.min_tokens_per_second),
-        standing.section,
+        standing.section_for(use),
         opened is not None and opened.outcome is not Outcome.PASS,
         -standing.worth * (share_on(answer, beside=beside) if runs else 1),
         answer.model.id,

@@ -11,11 +11,12 @@ from ..core.errors import SelfhostError, UnknownModelError
 from ..core.workload import Workload
 from ..machine.reader import Machine
 from ..needs.repack import KINDS, kind_of
+from ..verdict.defaults import FirstOfList, from_a_list
 from ..verdict.question import asked_for_amounts
 from ..verdict.record import Judged, Question, Route, Verdict, answer_for, judge
 from ..verdict.speed import instruction_sets_for_layout
 from .together import Beside
-from .understood import Understood, of_name, question_of, understand
+from .understood import Understood, has_ways, of_name, question_of, understand
 
 TYPE_CHECKING = False
 
@@ -38,7 +39,8 @@ _MOST_ASKED = 4_096
 class FleetJudge:
     """Judges the models of a policy on all machines of a fleet at once, by the models' own
     defaults and without alternatives: each question is asked once for all machines that it does
-    not depend on.
+    not depend on. Pictures and video are judged in the first type and program that run on each
+    machine, as `check` does.
     """
 
     def __init__(self, catalogue: Catalogue, today: str) -> None:
@@ -61,6 +63,8 @@ class FleetJudge:
         question = self._question_alone(understood, machine)
         if model.requires_runtime:
             question = question.replace(requires_runtime=True)
+        if has_ways(understood, question):
+            question = from_a_list(question, understood.workload, self._catalogue, machine)
         judged = judge(question, machine)
         route = self.routes([model], [question])(judged)
         return Verdict(
@@ -107,6 +111,17 @@ class FleetJudge:
         self._asked[key] = machine, question
         return question
 
+    def suited(
+        self, model: Beside, question: Question, machine: Machine
+    ) -> Callable[[Machine], Judged] | None:
+        """What judges a model whose type and program follow the machine; None where `question`
+        stands for every machine. `machine` is one of those that `questions` gave the question for.
+        """
+        understood = self._meaning_of(model)
+        if not has_ways(understood, question):
+            return None
+        return FirstOfList(question, understood.workload, self._catalogue, machine).judge
+
     def likeness(self, model: Beside) -> tuple[int, str]:
         """Models with the same may well take the same: their parameters and modality; 0 and "" of
         what is no name of a model.
@@ -141,7 +156,8 @@ class FleetJudge:
             question = question_of(self._catalogue, understood, machine, follows_machine=False)
             if requires_runtime:
                 question = question.replace(requires_runtime=True)
-            for earlier in distinct:
+            # other ways than the question's may be here in part
+            for earlier in () if has_ways(understood, question) else distinct:
                 if earlier == question:
                     return earlier
             distinct.append(question)
@@ -162,7 +178,8 @@ class FleetJudge:
                 key = (kind, machine.models_present, places)
                 if key not in of_files:
                     own = question_on(machine)
-                    of_files[key] = question if own.here is None else own
+                    is_same = own.here is None and not has_ways(understood, own)
+                    of_files[key] = question if is_same else own
                 question = of_files[key]
             questions.append(question)
         return questions

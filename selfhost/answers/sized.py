@@ -9,8 +9,10 @@ from ..catalogue.spec import ModelSpec
 from ..core.errors import SelfhostError
 from ..core.workload import Workload
 from ..machine.reader import Machine
+from ..verdict.defaults import smallest_of_list
 from ..verdict.question import ask
 from ..verdict.record import Outcome
+from .understood import has_ways, question_of, understand
 from .verdicts import check_with
 
 TYPE_CHECKING = False
@@ -59,6 +61,7 @@ def size_with(
 
     # any pace will do: how fast it is says `check`
     workload = workload.replace(min_tokens_per_second=0)
+    workload = _as_checked(catalogue, model, workload, machine)
     place = without_bounds(machine)
     verdict = check_with(catalogue, model, workload, place, instead=False)
     card = with_card(verdict, catalogue)
@@ -74,6 +77,35 @@ def size_with(
         remedy = f"{count} of these GPUs would hold it"
         remedy += f"; or {error.remedy}" if error.remedy else ""
         raise SelfhostError(error.message, remedy=remedy) from error
+
+
+def _as_checked(
+    catalogue: Catalogue,
+    model: str | os.PathLike[str] | ModelSpec,
+    workload: Workload,
+    machine: Machine,
+) -> Workload:
+    """The workload with the type and program of pictures or video that `check` takes where the
+    memory or the accelerators are stated, else the smallest that needs no accelerator.
+    """
+    from ..advice.sizes import without_bounds
+
+    place = without_bounds(machine)
+    understood = understand(catalogue, model, workload, place)
+    question = question_of(catalogue, understood, place, follows_machine=False)
+    if not has_ways(understood, question):
+        return workload
+    if machine.memory_total_bytes is None and not machine.accelerators:
+        taken = smallest_of_list(question, understood.workload, catalogue, in_ram=True)
+    else:
+        if machine.memory_total_bytes is not None:
+            place = place.replace(
+                memory_total_bytes=machine.memory_total_bytes,
+                memory_limit_bytes=machine.memory_limit_bytes,
+                memory_available_bytes=machine.memory_available_bytes,
+            )
+        taken = question_of(catalogue, understood, place).workload
+    return workload.replace(runtime=taken.runtime, quantization=taken.quantization)
 
 
 # GPUs that one server holds (HGX and DGX systems of NVIDIA)

@@ -13,7 +13,7 @@ from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.reader import Machine
-from ..verdict.defaults import ask_for_machine
+from ..verdict.defaults import ask_for_machine, takes_first_of_list
 from ..verdict.findings.runtime import runtime_check
 from ..verdict.present import Here
 from ..verdict.question import ask
@@ -258,6 +258,13 @@ def _loaded_by_tag(typed: str, workload: Workload, catalogue: Catalogue) -> str 
     ):
         return None
     return ollama.tags.get(typed.strip().lower().removeprefix("library/").removesuffix(":latest"))
+
+
+def has_ways(understood: Understood, question: Question) -> bool:
+    """Whether the type and the program are those of the machine that is judged."""
+    if understood.is_one_file or understood.formats or understood.part is not None:
+        return False
+    return not understood.files_here and takes_first_of_list(question, understood.workload)
 
 
 def question_of(

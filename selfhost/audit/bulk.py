@@ -37,6 +37,11 @@ if TYPE_CHECKING:
         ) -> list[list[Question]]:
             """Of each model the question that is asked of each machine."""
 
+        def suited(
+            self, model: Beside, question: Question, machine: Machine
+        ) -> Callable[[Machine], Judged] | None:
+            """What judges a model whose type and program follow the machine; else None."""
+
         def routes(
             self, models: Sequence[Beside], questions: Sequence[Question]
         ) -> Callable[[Judged], Route]:
@@ -238,11 +243,14 @@ class Bulk:
                 models = asked_by(wanted, workload)
                 # what is offered is the same wherever the same is asked of the same models
                 routes: dict[Any, Callable[[Judged], Route]] = {}
-                for questions, asked in self._questions(models, bits & selected):
+                for questions, asked, template in self._questions(models, bits & selected):
                     key = tuple([(question.spec.id, question.workload) for question in questions])
                     if key not in routes:
                         routes[key] = self._judge.routes(models, questions)
-                    groups += self._judged(questions, asked, routes[key])
+                    suited = None
+                    if len(models) == 1:
+                        suited = self._judge.suited(models[0], questions[0], template)
+                    groups += self._judged(questions, asked, routes[key], suited)
             except SelfhostError as error:
                 return groups, error
         return groups, None
@@ -263,27 +271,36 @@ class Bulk:
 
     def _questions(
         self, models: Sequence[Beside], bits: int
-    ) -> Iterator[tuple[tuple[Question, ...], int]]:
-        """The questions, one of each model, with the machines that they are asked of."""
+    ) -> Iterator[tuple[tuple[Question, ...], int, Machine]]:
+        """The questions, one of each model, with the machines that they are asked of, and one of
+        their kinds.
+        """
         if not bits:
             return
-        by_questions: dict[tuple[int, ...], tuple[tuple[Question, ...], int]] = {}
+        by_questions: dict[tuple[int, ...], tuple[tuple[Question, ...], int, Machine]] = {}
         of_models = self._judge.questions(models, self._templates)
         for questions, kind in zip(
             zip(*of_models, strict=True), self.population.kinds, strict=True
         ):
             key = tuple(map(id, questions))
-            _, asked = by_questions.get(key, (questions, 0))
-            by_questions[key] = questions, asked | (kind.bits & bits)
-        for questions, asked in by_questions.values():
+            _, asked, template = by_questions.get(key, (questions, 0, kind.template))
+            by_questions[key] = questions, asked | (kind.bits & bits), template
+        for questions, asked, template in by_questions.values():
             if asked:
-                yield questions, asked
+                yield questions, asked, template
 
     def _judged(
-        self, questions: Sequence[Question], bits: int, route_of: Callable[[Judged], Route]
+        self,
+        questions: Sequence[Question],
+        bits: int,
+        route_of: Callable[[Judged], Route],
+        suited: Callable[[Machine], Judged] | None,
     ) -> Iterator[Alike]:
         groups: Groups = {(): Alike(bits, (), Route.UNKNOWN)}
-        if len(questions) == 1:
+        if suited is not None:
+            groups = _cut_by(self._found_suited(suited, bits), groups, bits)
+            spec = questions[0].spec
+        elif len(questions) == 1:
             for part in parts_of(questions[0], deciding=self._deciding):
                 groups = _cut_by(self._found(part, bits), groups, self._meant(part, bits))
             spec = questions[0].spec
@@ -294,6 +311,18 @@ class Bulk:
             findings = tuple(sorted(alike.findings or (), key=place_of))
             route = route_of(Judged(findings=findings, needs=None, speed=None))
             yield Alike(alike.bits, findings, route, alike.shorts, spec)
+
+    def _found_suited(
+        self, suited: Callable[[Machine], Judged], bits: int
+    ) -> dict[Signature, SameFindings]:
+        """What is found of a model whose type and program follow the machine: a better place may be
+        a slower one, so each bandwidth is judged by itself.
+        """
+
+        def find(machine: Machine) -> Sequence[Finding]:
+            return suited(machine).findings
+
+        return found_by(self.population, find, bits, deciding=self._deciding, each_bandwidth=True)
 
     def _found_together(
         self, questions: Sequence[Question], bits: int

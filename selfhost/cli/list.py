@@ -126,7 +126,7 @@ def run(words: list[str]) -> int:
         listing = first_rows(catalogue, workload, machine, most, ready)
         rows, counts = list(listing.answers), listing.counts
     else:
-        listing = judge_all(catalogue, workload, machine, ready=ready)
+        listing = judge_all(catalogue, workload, machine, ready=ready, use=options.use)
         rows = _sorted([row for row in listing.answers if _matches(row, options)], options.sort)
         counts = count_rows(rows)
     notes, options.notes = options.notes, ()

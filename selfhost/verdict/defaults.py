@@ -20,7 +20,14 @@ from ..core.workload import READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from .placement import metal_limits, room_of
 from .present import Here
-from .question import GENERATING, PACKED_RUNTIMES, RUNTIMES_BY_MODALITY, architectures, ask
+from .question import (
+    GENERATING,
+    PACKED_RUNTIMES,
+    RUNTIMES_BY_MODALITY,
+    architectures,
+    ask,
+    loads_by_tag,
+)
 from .record import Judged, Question, judge
 from .speed import uses_shared_gpu
 
@@ -41,6 +48,73 @@ class _Way(Record):
 
     question: Question
     judged: Judged
+
+
+class _Variants:
+    """What is asked of one model when something else than in `own` is asked for: each once."""
+
+    def __init__(
+        self,
+        own: Question,
+        workload: Workload,
+        catalogue: Catalogue,
+        machine: Machine,
+        files: Mapping[str, Any],
+    ) -> None:
+        self.own, self.workload, self.catalogue = own, workload, catalogue
+        self._machine, self._files = machine, files
+        self._asked: dict[tuple[tuple[str, Any], ...], Question | None] = {}
+
+    def changed(self, change: Mapping[str, Any]) -> Question | None:
+        """The question under the workload with that change; None where the program refuses it."""
+        key = tuple(change.items())
+        if key not in self._asked:
+            self._asked[key] = self._ask(change)
+        return self._asked[key]
+
+    def _ask(self, change: Mapping[str, Any]) -> Question | None:
+        workload = self.workload.replace(**change)
+        try:
+            question = ask(self.own.spec, workload, self.catalogue, self._machine, **self._files)
+        except WorkloadError:
+            return None
+        if question.needs is None:
+            return None
+        return question.replace(requires_runtime=self.own.requires_runtime)
+
+
+class FirstOfList:
+    """Judges a model of several components on machines of which the same is asked: in the first
+    type and program that run there, as `ask_for_machine` takes them. Each way is asked about once.
+    """
+
+    def __init__(
+        self, own: Question, workload: Workload, catalogue: Catalogue, machine: Machine
+    ) -> None:
+        """`own` is what `ask` gave for that workload on `machine`, which lays weights out as the
+        others do and has the same files.
+        """
+        self._variants = _Variants(own, workload, catalogue, machine, {})
+
+    def judge(self, machine: Machine) -> Judged:
+        """What is found of the way that the machine takes."""
+        own = self._variants.own
+        way = _Way(question=own, judged=judge(own, machine))
+        assert own.runtime is not None
+        taken = _Search(way, self._variants, machine).picture_way(own.runtime)
+        return (taken or way).judged
+
+
+def takes_first_of_list(question: Question, workload: Workload) -> bool:
+    """True where pictures or video are asked for in no stated type, the program is free or has a
+    list, and no files decide it.
+    """
+    if question.needs is None or question.runtime is None or question.here is not None:
+        return False
+    if workload.runtime is not None and not question.runtime.parts:
+        return False
+    is_free = workload.task == "generate" and workload.quantization is None
+    return is_free and question.spec.modality in _OF_PARTS
 
 
 def ask_for_machine(
@@ -83,14 +157,14 @@ def _suited(
     if workload.runtime is not None and not question.runtime.parts:
         return question
     own = _Way(question=question, judged=judged or judge(question, machine))
-    search = _Search(own, workload, catalogue, machine, files)
+    search = _Search(own, _Variants(question, workload, catalogue, machine, files), machine)
     if workload.task == "finetune":
         return search.first_method(question.runtime)
     has_files = any(files.get(key) for key in ("local_files", "formats", "part"))
     if has_files or question.here is not None:
         return question
     suited = question
-    if question.spec.modality in _OF_PARTS and workload.quantization is None:
+    if takes_first_of_list(question, workload):
         suited = search.first_picture_type()
     elif question.spec.modality in GENERATING and workload.quantization is None:
         suited = search.larger()
@@ -116,6 +190,30 @@ def first_of_list(question: Question, workload: Workload, catalogue: Catalogue) 
     names = need.quantizations_of(spec, runtime, architectures(catalogue))
     first = next((name for name in runtime.on_accelerators if name in names), None)
     return workload.replace(quantization=first)
+
+
+def smallest_of_list(
+    question: Question, workload: Workload, catalogue: Catalogue, *, in_ram: bool
+) -> Workload:
+    """The workload that `question` was asked under, with the type and program of least memory of
+    those that are tried for pictures and video; as it is where none are. `in_ram`: of those that
+    need no accelerator.
+    """
+    if not takes_first_of_list(question, workload):
+        return workload
+    ways = [question]
+    for way in other_ways(question, workload, catalogue):
+        runtime, quantization = way.runtime, way.workload.quantization
+        if not (in_ram and runtime is not None and runtime.wants_gpu(quantization)):
+            ways.append(way)
+    smallest = min(ways, key=_memory_bytes).workload
+    return workload.replace(runtime=smallest.runtime, quantization=smallest.quantization)
+
+
+def _memory_bytes(question: Question) -> float:
+    """The most memory that it takes; infinite where that is not known."""
+    memory = question.needs.memory if question.needs is not None else None
+    return float("inf") if memory is None else memory.high_bytes
 
 
 def from_a_list(
@@ -155,15 +253,17 @@ def suit(
     return suited, judged if suited is question else judge(suited, machine)
 
 
-def other_ways(question: Question, catalogue: Catalogue) -> Iterator[Question]:
-    """Of pictures and video the ways that are tried beside that of `question`, of which nothing was
-    asked, on a machine without accelerators. Of their programs the list of files is left out.
+def other_ways(question: Question, workload: Workload, catalogue: Catalogue) -> Iterator[Question]:
+    """Of pictures and video the ways that are tried beside that of `question`, which was asked
+    under `workload`, on a machine without accelerators. Of their programs the list of files is
+    left out.
     """
     if question.runtime is None or question.needs is None:
         return
     machine = Machine(accelerators=())
     own = _Way(question=question, judged=judge(question, machine))
-    ways, _ = _Search(own, Workload(), catalogue, machine, {}).picture_ways(question.runtime)
+    variants = _Variants(question, workload, catalogue, machine, {})
+    ways, _ = _Search(own, variants, machine).picture_ways(question.runtime)
     for way in ways:
         runtime = way.question.runtime
         yield way.question.replace(runtime=runtime and runtime.replace(parts=()))
@@ -195,22 +295,15 @@ class Asker:
 
 
 class _Search:
-    """Looks for better defaults than those of `own`, which was asked under `workload`."""
+    """Looks for better defaults than those of `own` on one machine."""
 
-    def __init__(
-        self,
-        own: _Way,
-        workload: Workload,
-        catalogue: Catalogue,
-        machine: Machine,
-        files: Mapping[str, Any],
-    ) -> None:
+    def __init__(self, own: _Way, variants: _Variants, machine: Machine) -> None:
         self._own = own
         self._question = own.question
-        self._workload = workload
-        self._catalogue = catalogue
+        self._variants = variants
+        self._workload = variants.workload
+        self._catalogue = variants.catalogue
         self._machine = machine
-        self._files = files
 
     # -------------------------------------------------------------- the first of a list
 
@@ -257,8 +350,7 @@ class _Search:
         question = self._question
         runtime, own = question.runtime, question.workload.quantization
         assert runtime is not None
-        ways, is_first = self.picture_ways(runtime)
-        way = self._first_that_fits(ways, own_first=is_first or not ways)
+        way = self.picture_way(runtime)
         if way is None or way.question.runtime is None:
             return question
         taken = way.question.workload.quantization
@@ -286,6 +378,11 @@ class _Search:
                 f" `--quant {own}` judges its usual type."
             )
         )
+
+    def picture_way(self, runtime: RuntimeSpec) -> _Way | None:
+        """The way that is taken; None for the default."""
+        ways, is_first = self.picture_ways(runtime)
+        return self._first_that_fits(ways, own_first=is_first or not ways)
 
     def picture_ways(self, runtime: RuntimeSpec) -> tuple[list[_Way], bool]:
         """The ways that are tried beside the default, the preferred one first; whether the default
@@ -454,18 +551,8 @@ class _Search:
 
     def _ways(self, changes: Iterator[Mapping[str, Any]]) -> Iterator[_Way]:
         """Each change of what was asked, judged; without those that the program refuses."""
-        for change in changes:
-            try:
-                question = ask(
-                    self._question.spec,
-                    self._workload.replace(**change),
-                    self._catalogue,
-                    self._machine,
-                    **self._files,
-                )
-            except WorkloadError:
-                continue
-            if question.needs is not None:
+        for question in map(self._variants.changed, changes):
+            if question is not None:
                 yield _Way(question=question, judged=judge(question, self._machine))
 
     def _may_hold(self, quantization: str, runtime: RuntimeSpec) -> bool:
@@ -565,16 +652,10 @@ def tagged_runtime(
     is known; None where there is none with a build for the machine.
     """
     spec, workload = question.spec, question.workload
-    tag = next((alias for alias in spec.aliases if ":" in alias), None)
-    if tag is None or workload.format != "gguf" or workload.task != "generate":
-        return None
+    library = catalogue.runtime("ollama")
     if spec.repository_of("gguf", workload.quantization or "") is not None:
         return None
-    library = catalogue.runtime("ollama")
-    if spec.modality not in library.modalities or "{tag}" not in library.command:
-        return None
-    default = need.default_format_and_quantization(spec, library)[1]
-    if library.tags.get(tag, default) != workload.quantization:
+    if not loads_by_tag(spec, library, workload):
         return None
     unread = machine.system is None or machine.architecture is None
     has_build = unread or f"{machine.system}-{machine.architecture}" in library.systems

@@ -304,11 +304,26 @@ def _with_files(
         kept_by = parts.files[0].repository
     elif spec.gated:
         kept_by = kept_elsewhere(spec, workload.format, workload.quantization)
+        if kept_by is None and runtime is not None and loads_by_tag(spec, runtime, workload):
+            kept_by = f"{runtime.name}'s library"
     return question.replace(
         here=part,
         kept_by=(kept_by,),
         beside_bytes=max(0, (needs.download_bytes or 0) - download),
     )
+
+
+def loads_by_tag(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> bool:
+    """Whether the program's own library has what is asked under a tag of the model: it is fetched
+    without a login.
+    """
+    tag = next((alias for alias in spec.aliases if ":" in alias), None)
+    if tag is None or workload.format != "gguf" or workload.task != "generate":
+        return False
+    if spec.modality not in runtime.modalities or "{tag}" not in runtime.command:
+        return False
+    default = need.default_format_and_quantization(spec, runtime)[1]
+    return runtime.tags.get(tag, default) == workload.quantization
 
 
 def _understood(

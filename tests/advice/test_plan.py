@@ -44,6 +44,9 @@ CASES: dict[str, tuple[str, Workload]] = {
         "whisper-large-v3",
         Workload(runtime="faster-whisper", quantization="float16"),
     ),
+    "pictures": ("flux.1-dev", Workload()),
+    "pictures in one type": ("flux.1-dev", Workload(runtime="diffusers", quantization="bfloat16")),
+    "video": ("wan2.1-t2v-14b", Workload()),
     "fine-tuning": ("gpt2", Workload(task="finetune")),
     "a reserve": ("mistral-7b", Workload(reserve_bytes=4 * GIB)),
     "any pace": ("mistral-7b", Workload(min_tokens_per_second=0)),
@@ -509,10 +512,20 @@ def test_what_only_servers_run_comes_with_what_runs_at_home() -> None:
     assert not any("runs instead" in note for note in plan("mistral-7b").notes)
 
 
-@pytest.mark.parametrize(
-    ("model", "quantization"), [("sdxl", "float16"), ("flux.1-dev", "bfloat16")]
-)
-def test_pictures_are_planned_in_the_first_type_of_the_list(model: str, quantization: str) -> None:
-    """Contract: bfloat16 or float16 comes first; what is asked for is not changed."""
-    assert plan(model).workload.quantization == quantization
+def test_pictures_are_planned_in_the_smallest_type_that_check_takes() -> None:
+    """The plan asked for 37.6 GiB of GPU and named an 8 GB laptop that runs it; what is asked for is not changed."""
+    smallest = plan("flux.1-dev")
+    assert smallest.least is not None
+    running = [known.profile.machine for known in smallest.fitting]
+    sizes = [size for each in running if (size := each.memory_total_bytes) is not None]
+    assert smallest.least.memory_bytes <= min(sizes)
+    assert any(note.startswith("bfloat16 in diffusers") for note in smallest.notes)
+    stated = plan("flux.1-dev", Workload(runtime="diffusers", quantization="bfloat16"))
+    assert stated.least is not None
+    assert stated.least.memory_bytes > smallest.least.memory_bytes
+    # types that need a GPU do not hide that the model runs in RAM
+    in_ram = plan("sd3.5-large")
+    assert in_ram.least is not None
+    assert not in_ram.least.accelerator_required
+    assert any(note.startswith("nf4 in diffusers takes a GPU of") for note in in_ram.notes)
     assert plan("sdxl", Workload(quantization="float32")).workload.quantization == "float32"

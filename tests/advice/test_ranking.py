@@ -6,9 +6,15 @@ from typing import Any
 
 import pytest
 
-from selfhost import Workload, check
+from selfhost import Workload, check, rank
 from selfhost.advice.listing import judge_all
-from selfhost.advice.ranking import Standing, Standings, has_accelerator, is_too_slow, share_on
+from selfhost.advice.ranking import (
+    Standing,
+    Standings,
+    has_accelerator,
+    is_too_slow,
+    share_on,
+)
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.machine.profiles import load
 from selfhost.verdict.findings import Finding
@@ -128,6 +134,27 @@ def test_the_first_models_of_the_list_are_worth_an_evening(profile: str) -> None
             assert answer.needs is not None
             assert answer.needs.placement == "accelerator"
         assert listing.why[answer.model.id]
+
+
+def test_who_asks_for_a_use_gets_what_is_made_for_it_first() -> None:
+    """`list --use code` put general chat tunes that also write code before Qwen3-Coder and Devstral."""
+    ranking = rank(use="code", machine="desktop-rtx4090-24gb")
+    paces = {each.model.id: each.decode_tokens_per_second for each in ranking.models}
+    # what is too slow to read comes last, whatever it is made for
+    ids = [name for name, pace in paces.items() if pace is not None and pace.likely >= 5]
+    coders = ("qwen3-coder-30b-a3b-instruct", "devstral-small-2507")
+    general = ("dolphin3.0-llama3.1-8b", "openchat-3.5-0106")
+    assert max(map(ids.index, coders)) < min(map(ids.index, general))
+
+
+def test_a_general_use_changes_no_section() -> None:
+    """Who asks for chat still gets no superseded chat model, nor one of another work, first."""
+    superseded = standing(section=2)
+    coder = standing(uses=("code", "chat"), section=1)
+    embedder = standing(uses=("embedding",), section=0)
+    assert [each.section_for("chat") for each in (superseded, coder, embedder)] == [2, 1, 0]
+    assert coder.section_for("code") < standing(uses=("chat", "code")).section_for("code")
+    assert standing(uses=("code",), section=2).section_for("code") == 2
 
 
 def test_gpt_4o_on_a_large_gpu_is_answered_with_models_that_the_gpu_holds() -> None:

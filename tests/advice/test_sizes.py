@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from helpers.paths import TRUTH
-from selfhost import Machine, SelfhostError, Workload
+from selfhost import Machine, SelfhostError, Workload, check
 from selfhost.advice.sizes import ContainerSize, node
 from selfhost.api import size
 from selfhost.machine.changes import apply
@@ -264,3 +264,25 @@ def test_a_file_of_ones_own_lies_in_the_models_folder() -> None:
     listed = size_of("mistral-7b", Workload(runtime="llama.cpp"))
     assert not listed.files_are_yours
     assert listed.arguments[0] == "-hf"
+
+
+@pytest.mark.parametrize("memory", ["16GiB", "28GiB", "64GiB"])
+def test_pictures_are_sized_in_the_type_that_check_takes(memory: str) -> None:
+    """`check` ran FLUX.1 in 20 GiB of a node's RAM, and its container requested 33.7 GiB, which no such node gives."""
+    machine = apply(node(), [f"memory={memory}"], [])
+    checked = check("flux.1-dev", machine=machine).workload
+    sized = size("flux.1-dev", machine=machine)
+    assert (sized.workload.quantization, sized.workload.runtime) == (
+        checked.quantization,
+        checked.runtime,
+    )
+    total = machine.memory_total_bytes
+    assert total is not None
+    assert sized.request_bytes <= total
+
+
+def test_pictures_of_no_stated_node_get_the_smallest_container() -> None:
+    """No node is stated, so that no memory says how much there is for more; what is asked for is not changed."""
+    stated = size("flux.1-dev", Workload(runtime="diffusers", quantization="bfloat16"))
+    assert stated.workload.quantization == "bfloat16"
+    assert size("flux.1-dev").request_bytes < stated.request_bytes

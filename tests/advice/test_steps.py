@@ -154,6 +154,16 @@ def test_a_gate_counts_only_where_the_files_are_behind_it() -> None:
     assert "hf auth login" not in gguf.setup
 
 
+def test_no_gate_stands_before_the_library_of_a_program() -> None:
+    """Ollama's library asks nobody for Meta's terms or a login at Hugging Face, which its own line for Llama 3.1 405B named."""
+    machine = load("server-8x-h100").machine
+    by_library = check("llama-3.1-405b", Workload(runtime="ollama"), machine=machine)
+    assert not any("hf auth login" in line for line in (*by_library.commands, *by_library.setup))
+    of_publisher = check("llama-3.1-405b", Workload(runtime="vllm"), machine=machine)
+    codes = [each.finding("weights").code for each in (by_library, of_publisher)]  # type: ignore[union-attr]
+    assert codes == ["weights-published", "weights-gated"]
+
+
 @pytest.mark.parametrize(
     ("name", "device"),
     [

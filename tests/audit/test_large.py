@@ -470,3 +470,32 @@ def test_each_list_of_machines_gets_its_own_questions() -> None:
     judge.questions(asked, changing)
     changing[:] = [bare]
     assert judge.questions(asked, changing)[0] == [other]
+
+
+# a card that holds no usual type of it, RAM alone, one that holds it whole, and one too small for all
+PICTURE_MACHINES = (
+    "desktop-rtx3060-12gb", "desktop-ryzen-5600-16gb", "desktop-rtx5090-32gb", "laptop-ddr4-8gb",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("model", ["flux.1-dev", "wan2.1-t2v-14b"])
+def test_an_audit_judges_pictures_and_video_in_the_type_and_program_that_check_takes(
+    model: str,
+) -> None:
+    """`check` runs FLUX.1 on an RTX 3060 and an audit failed it there for the memory of a type nobody would load."""
+    judge = FleetJudge(catalogue(), TODAY)
+    for name in PICTURE_MACHINES:
+        machine = load(name).machine
+        own = judge.verdict(Beside(model=model, workload=Workload()), machine)
+        checked = check_with(catalogue(), model, Workload(), machine, instead=False, today=TODAY)
+        assert own.findings == checked.findings, name
+        assert own.workload == checked.workload, name
+
+
+def test_an_audit_judges_pictures_as_asked_where_a_type_is_stated() -> None:
+    """A policy that states a type means that type, whatever else the machine would run."""
+    stated = Workload(runtime="diffusers", quantization="bfloat16")
+    machine = load("desktop-rtx3060-12gb").machine
+    judge = FleetJudge(catalogue(), TODAY)
+    own = judge.verdict(Beside(model="flux.1-dev", workload=stated), machine)
+    assert (own.workload.runtime, own.workload.quantization) == ("diffusers", "bfloat16")
