@@ -796,6 +796,12 @@ def _gpu_only(question: Question) -> bool:
     )
 
 
+def _least_capability(question: Question) -> str | None:
+    if question.runtime is None:
+        return None
+    return question.runtime.capability_for(question.workload.quantization)
+
+
 def _rule(question: Question) -> QuantizationRule | None:
     return (
         question.runtime.rule_of(question.workload.quantization)
@@ -840,6 +846,7 @@ def ways_held(
         layers,
         splits=splits,
         gpu_only=_gpu_only(question),
+        least_capability=_least_capability(question),
         gathered=whole,
         may_be_tight=when_tight is not None,
     ):

@@ -276,7 +276,7 @@ def test_experts_stay_wide_where_the_library_leaves_them() -> None:
         ("Tesla T4", "nvidia", "fp8", "accelerator-fits"),
         ("Tesla V100-PCIE-16GB", "nvidia", "fp8", "accelerator-unsuitable"),
         ("Tesla V100-PCIE-16GB", "nvidia", "awq", "accelerator-unsuitable"),
-        ("Tesla V100-PCIE-16GB", "nvidia", "gptq", "accelerator-fits"),
+        ("Tesla V100-PCIE-16GB", "nvidia", "gptq", "accelerator-unsuitable"),
         ("AMD Instinct MI300X", "amd", "awq", "accelerator-unsuitable"),
         ("AMD Instinct MI300X", "amd", "fp8", "accelerator-fits"),
         ("Some new card", "nvidia", "awq", "accelerator-unread"),
@@ -285,7 +285,7 @@ def test_experts_stay_wide_where_the_library_leaves_them() -> None:
     ],
 )
 def test_kernels_ask_for_a_card(card: str, vendor: str, quantization: str, code: str) -> None:
-    """vLLM's table of supported hardware: a card without kernels is a clear no, one that is not known an unknown."""
+    """vLLM's table of supported hardware, and 7.5 whatever the kernel: a card without is a clear no, one that is not known an unknown."""
     verdict = check(
         "llama-3.2-3b-instruct",
         Workload(runtime="vllm", quantization=quantization),
