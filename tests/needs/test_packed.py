@@ -130,6 +130,19 @@ def test_more_bits_never_take_less() -> None:
     assert computed("llama-3.1-8b-instruct", "mlx", "4bit-32g").bytes > mlx[2]
 
 
+def test_a_padded_feed_forward_is_downloaded() -> None:
+    """Qwen2.5 72B in GPTQ has 128 columns more in three matrices of 80 layers; an input takes 4 bits, and 20 a group of 128."""
+    spec = CATALOGUE.spec("qwen2.5-72b-instruct")
+    assert spec.architecture is not None
+    (feeding,) = spec.architecture.feed_forward
+    assert feeding.padded_length == 232 * 128
+    unpadded = spec.architecture.replace(feed_forward=(feeding.replace(padded_length=None),))
+    before = weights_bytes(spec.replace(architecture=unpadded), "safetensors", "gptq", ROWS)
+    assert isinstance(before, SizedWeights)
+    more = computed("qwen2.5-72b-instruct", "safetensors", "gptq").bytes - before.bytes
+    assert more == pytest.approx(80 * 3 * 8192 * 128 * (4 + 20 / 128) / 8, rel=0.02)
+
+
 def test_experts_widen_the_range() -> None:
     """What quantizers leave in 16 bits differs for mixtures of experts, and the range says so."""
     dense, mixed = (
