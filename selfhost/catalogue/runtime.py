@@ -234,7 +234,9 @@ class RuntimeSpec(Record):
     `tensor_parallel_option` what is appended to the command where several accelerators compute
     every layer together, with `{devices}`, empty where they take turns; `one_device_option` what
     keeps the model on the accelerator `{device}` alone where it would be spread over several that
-    are there, and `devices_listed` the command that numbers them; `serves_api` the path of OpenAI's
+    are there, `some_devices_option` on the `{devices}` named, `device_names` how its build for
+    `SYSTEM-ARCHITECTURE-VENDOR` names the one of that `{number}` among its vendor's, and
+    `devices_listed` the command that lists them; `serves_api` the path of OpenAI's
     API where the command starts a server, at the port of `service`. `operations_share`: of the
     operations in llama.cpp's graph of a step, those that it launches on a GPU; it fuses the rest.
 
@@ -382,6 +384,8 @@ class RuntimeSpec(Record):
     leaves_experts: bool = read_by(Table.boolean, default=False)
     tensor_parallel_option: str = read_by(Table.string, default="")
     one_device_option: str = read_by(Table.string, default="")
+    some_devices_option: str = read_by(Table.string, default="")
+    device_names: Mapping[str, str] = read_by(texts, default={})
     devices_listed: str = read_by(Table.string, default="")
     serves_api: str = read_by(Table.string, default="")
     operations_share: float = read_by(Table.number, minimum=0.05, maximum=1, default=1.0)

@@ -16,6 +16,7 @@ from ..catalogue.index import Catalogue
 from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core.errors import WorkloadError
 from ..core.records import Record, Unread
+from ..core.units import counted
 from ..core.workload import READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from .placement import metal_limits, room_of
@@ -551,11 +552,7 @@ class _Search:
         cards = self._machine.accelerators or ()
         places = dict.fromkeys(term.where for term in memory.terms) if memory else {}
         numbers = [int(place.partition(":")[2]) for place in places if place != "host"] or [0]
-        names = [cards[number].name for number in numbers]
-        return " and ".join(
-            f"{names.count(name)} × {name}" if names.count(name) > 1 else name
-            for name in dict.fromkeys(names)
-        )
+        return " and ".join(counted([cards[number].name for number in numbers]))
 
 
 def tagged_runtime(

@@ -267,12 +267,8 @@ class _Held:
     @property
     def name(self) -> str:
         """The accelerators in use, equal ones counted."""
-        names = [device.name for device in self.devices]
-        counted = [
-            f"{names.count(name)} × {name}" if names.count(name) > 1 else name
-            for name in dict.fromkeys(names)
-        ]
-        return " and ".join(counted) or "the accelerator"
+        names = units.counted([device.name for device in self.devices])
+        return " and ".join(names) or "the accelerator"
 
     def finding(
         self,
