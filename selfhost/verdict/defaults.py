@@ -410,12 +410,14 @@ class _Search:
             in_types = (None, *runtime.on_accelerators)
             for way in self._ways({"runtime": name, "quantization": kind} for kind in in_types):
                 if self._is_as_good(way, own) and not _needs_install(way, own):
-                    usual = own.question.runtime
+                    usual, taken = own.question.runtime, way.question.workload.quantization or ""
+                    bits = need.loaded_bits(runtime, way.question.spec, taken)
+                    type = taken if bits is None else f"{bits} bits"
                     return way.question.replace(
                         chosen=(
                             f"{runtime.name} rather than {usual.name if usual else 'the usual'}:"
                             f" {self._where(way)} of the {number} GPUs here holds it in"
-                            f" {way.question.workload.quantization}, and {runtime.name} serves"
+                            f" {type}, and {runtime.name} serves"
                             " many requests at once."
                             f" `--runtime {own.question.workload.runtime}` judges the usual"
                             " program."

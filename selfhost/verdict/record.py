@@ -374,6 +374,7 @@ class Verdict(Answer):
     `fine_print` those that explain it, `advice` what measurements say would make it faster
     here, `quality` what the quantization costs. `monthly_cost` is None where the workload states no
     load. `rewrites`: an encoder with a decoder, whose context is what is read and written together.
+    `loaded_bits`: what a number takes once loaded, None where that is as in the files.
     """
 
     asked: str
@@ -393,6 +394,7 @@ class Verdict(Answer):
     fine_print: tuple[str, ...] = ()
     quality: Quality | None = None
     rewrites: bool = False
+    loaded_bits: int | None = None
 
     @property
     def trained_tokens(self) -> int | None:
