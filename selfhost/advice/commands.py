@@ -247,14 +247,33 @@ def device_of(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> str | N
 
 def _devices_option(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> str:
     """What has the program use the accelerators that the model was judged on: several together, or
-    one of several; empty where it does by itself.
+    some of those that are there; empty where it does by itself, or their names are not known.
     """
     used = devices_used(judged)
     if len(used) > 1 and runtime.tensor_parallel_option:
         return f" {runtime.tensor_parallel_option.replace('{devices}', str(len(used)))}"
     if len(used) == 1 and is_one_of_several(judged, machine) and runtime.one_device_option:
         return f" {runtime.one_device_option.replace('{device}', str(used[0]))}"
-    return ""
+    names = names_of_some(runtime, judged, machine)
+    return f" {runtime.some_devices_option.replace('{devices}', ','.join(names))}" if names else ""
+
+
+def names_of_some(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[str, ...]:
+    """What the program calls the accelerators that hold the model, where they are several and the
+    machine has more; () elsewhere, or where its build is not known.
+    """
+    cards = machine.accelerators or ()
+    if not is_some_of_several(judged, machine):
+        return ()
+    names = []
+    for index in devices_used(judged):
+        vendor = cards[index].vendor
+        name = runtime.device_names.get(f"{machine.system}-{machine.architecture}-{vendor}")
+        if name is None or cards[index].is_part:
+            return ()
+        number = sum(card.vendor == vendor for card in cards[:index])
+        names.append(name.replace("{number}", str(number)))
+    return tuple(names)
 
 
 def devices_used(judged: Judged) -> list[int]:
@@ -269,6 +288,13 @@ def is_one_of_several(judged: Judged, machine: Machine) -> bool:
     placement = judged.needs.placement if judged.needs is not None else None
     is_whole = placement == "accelerator" and len(devices_used(judged)) == 1
     return is_whole and len(machine.accelerators or ()) > 1
+
+
+def is_some_of_several(judged: Judged, machine: Machine) -> bool:
+    """Several accelerators hold all of the model, and the machine has more of them."""
+    placement = judged.needs.placement if judged.needs is not None else None
+    some = 1 < len(devices_used(judged)) < len(machine.accelerators or ())
+    return placement == "accelerator" and some
 
 
 def _has_build(runtime: RuntimeSpec, machine: Machine) -> bool:

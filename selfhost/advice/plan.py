@@ -471,7 +471,9 @@ def _card(question: Question, memory_bytes: int) -> Accelerator:
         name="the accelerator",
         memory_total_bytes=memory_bytes,
         unified=False,
-        compute_capability=rule.compute_capability if rule is not None else None,
+        compute_capability=(
+            runtime.capability_for(question.workload.quantization) if runtime is not None else None
+        ),
     )
 
 

@@ -6,6 +6,7 @@ from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.spec import RuntimeSpec
 from ..core.records import Record
+from ..core.units import counted
 from ..machine.record import Machine
 from ..verdict.findings.accelerator import more_for_metal
 from ..verdict.findings.runtime import install_line, is_built_from_source, runtime_check
@@ -20,7 +21,9 @@ from .commands import (
     downloads,
     has_other_byte_order,
     is_one_of_several,
+    is_some_of_several,
     lines_of_made_file,
+    names_of_some,
 )
 
 # the repository and the file come from a sourced listing, or the file is here
@@ -264,16 +267,22 @@ def _answers_at(runtime: RuntimeSpec) -> tuple[str, ...]:
 
 def _numbered(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[str, ...]:
     """A comment on which of unlike accelerators is meant, for programs number them each their own
-    way; () where they are alike.
+    way, or on how to name those that suffice; () where the line says it.
     """
-    cards = machine.accelerators or ()
-    if not (runtime.devices_listed and is_one_of_several(judged, machine)):
+    cards, used = machine.accelerators or (), devices_used(judged)
+    is_one, is_some = is_one_of_several(judged, machine), is_some_of_several(judged, machine)
+    listed = runtime.devices_listed
+    if not (listed and (is_one or is_some)):
         return ()
-    name = cards[devices_used(judged)[0]].name
-    is_alike = len({card.name for card in cards}) == 1
-    return (
-        () if is_alike else (f"# the number below is that of {name} in: {runtime.devices_listed}",)
-    )
+    if is_some and not names_of_some(runtime, judged, machine):
+        option = runtime.some_devices_option.replace("{devices}", "NAMES")
+        return (f"# {len(used)} GPUs suffice; {option} keeps to those you name, from: {listed}",)
+    if len({card.name for card in cards}) == 1:
+        return ()
+    if is_one:
+        return (f"# the number below is that of {cards[used[0]].name} in: {listed}",)
+    named = " and ".join(counted([cards[index].name for index in used]))
+    return (f"# the devices below are {named} in: {listed}",)
 
 
 def _before(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[str, ...]:

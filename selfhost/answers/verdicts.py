@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from .. import needs as need
 from ..advice.alternatives import alternatives, open_alternatives, room
 from ..advice.api_route import offers_for
 from ..advice.commands import about_files
@@ -137,12 +138,20 @@ def answer(
         fine_print=tuple(fine_print),
         quality=quality_for(question.workload, catalogue, question.spec),
         rewrites=question.rewriting is not None,
+        loaded_bits=_loaded_bits(question),
     )
     if not instead:
         return verdict
     return _with_what_else(
         verdict, catalogue, question, understood.workload, judged, lambda *of: priced(*of)[0]
     )
+
+
+def _loaded_bits(question: Question) -> int | None:
+    workload = question.workload
+    if workload.quantization is None or workload.format == "gguf" or workload.task != "generate":
+        return None
+    return need.loaded_bits(question.runtime, question.spec, workload.quantization)
 
 
 def _with_what_else(

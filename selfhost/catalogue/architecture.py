@@ -141,6 +141,17 @@ class Architecture(Record):
     audio: Audio | None = read_by(Table.record, kind=Audio, default=None)
     tensors: tuple[TensorGroup, ...] = ()
 
+    def packed_with(self, method: str) -> Architecture:
+        """As it is in files of a quantization by that method: some AWQ and GPTQ files have longer
+        feed-forwards.
+        """
+        if method not in ("awq", "gptq"):
+            return self
+        longer = tuple(
+            group.replace(length=group.padded_length or group.length) for group in self.feed_forward
+        )
+        return self if longer == self.feed_forward else self.replace(feed_forward=longer)
+
     def misfits(self) -> Iterator[Misfit]:
         """As those of a part of a layer; theirs are not among them."""
         yield from unsized(self)

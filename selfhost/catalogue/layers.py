@@ -188,7 +188,8 @@ class Recurrent(LayerPart):
 
 class FeedForward(LayerPart):
     """Layers with the same feed-forward. With `experts`, `length` is that of one expert;
-    `shared_length` the total of the shared ones.
+    `shared_length` the total of the shared ones. `padded_length` is that of the AWQ and GPTQ files
+    whose publisher filled it up with zeros, so that devices share whole groups.
     """
 
     layers: tuple[int, ...]
@@ -201,6 +202,7 @@ class FeedForward(LayerPart):
     beside_dense: int | None = None
     groups: int | None = None
     groups_used: int | None = None
+    padded_length: int | None = None
 
     def misfits(self, width: int | None) -> Iterator[Misfit]:
         """Groups share the experts out evenly, two or more in each, for a group is ranked by
@@ -520,6 +522,7 @@ def read_feed_forward(line: Table, at: tuple[int, ...] | None) -> FeedForward | 
     latent_length = line.integer("latent_length", minimum=1)
     router_bias = line.boolean("router_bias")
     beside_dense = line.integer("beside_dense", minimum=1)
+    padded_length = line.integer("padded_length", minimum=1)
     groups = line.integer("groups", required="groups_used" in line, minimum=2, maximum=MAX_EXPERTS)
     groups_used = line.integer(
         "groups_used", required="groups" in line, minimum=1, maximum=MAX_EXPERTS
@@ -536,6 +539,8 @@ def read_feed_forward(line: Table, at: tuple[int, ...] | None) -> FeedForward | 
     note_meaningless(line, only, "experts" in line or "used" in line, "experts")
     if experts is not None and used is not None and used > experts:
         line.problem("used", f"is {used:,}, more than the {experts:,} experts")
+    if padded_length is not None and length is not None and padded_length <= length:
+        line.problem("padded_length", f"is {padded_length:,}, not above the length, {length:,}")
     if at is None or length is None:
         return None
     part = FeedForward(
@@ -549,6 +554,7 @@ def read_feed_forward(line: Table, at: tuple[int, ...] | None) -> FeedForward | 
         beside_dense=beside_dense,
         groups=groups,
         groups_used=groups_used,
+        padded_length=padded_length,
     )
     return _fitting(line, part, None)
 

@@ -67,17 +67,20 @@ def _quantization_rules(root: Table, key: str) -> dict[str, QuantizationRule]:
             continue
         values = line.fields(QuantizationRule)
         line.close()
-        capability = values["compute_capability"]
-        major, _, minor = (capability or "1.0").partition(".")
-        if not (major.isdecimal() and minor.isdecimal() and len(minor) == 1):
-            line.problem(
-                "compute_capability",
-                "must be a number as NVIDIA writes it",
-                'write for example "8.0"',
-            )
+        _check_capability(line, values)
         rules[name] = QuantizationRule(**values)
     table.close()
     return rules
+
+
+def _check_capability(table: Table, values: Mapping[str, Any]) -> None:
+    major, _, minor = (values["compute_capability"] or "1.0").partition(".")
+    if not (major.isdecimal() and minor.isdecimal() and len(minor) == 1):
+        table.problem(
+            "compute_capability",
+            "must be a number as NVIDIA writes it",
+            'write for example "8.0"',
+        )
 
 
 class Conversion(Record):
@@ -224,13 +227,16 @@ class RuntimeSpec(Record):
     same for one `{file}` on this machine; `offload_commands` the same where the parts lie in RAM
     and come to an accelerator in turn, by way of `needs.records.Offloaded`; `conversion` is how to
     make a file that nobody published; `token_variable` the environment variable from which it reads
-    the token of a login; `gpu_only` where it cannot run on a CPU; `leaves_experts` where of a
-    mixture that accelerators do not hold it leaves experts in RAM instead of whole layers;
+    the token of a login; `gpu_only` where it cannot run on a CPU; `compute_capability` the least of
+    an NVIDIA GPU that it runs on, whatever the quantization; `leaves_experts` where of a mixture
+    that accelerators do not hold it leaves experts in RAM instead of whole layers;
     `splits_layers` where part of the layers can be on an accelerator and the rest in RAM;
     `tensor_parallel_option` what is appended to the command where several accelerators compute
     every layer together, with `{devices}`, empty where they take turns; `one_device_option` what
     keeps the model on the accelerator `{device}` alone where it would be spread over several that
-    are there, and `devices_listed` the command that numbers them; `serves_api` the path of OpenAI's
+    are there, `some_devices_option` on the `{devices}` named, `device_names` how its build for
+    `SYSTEM-ARCHITECTURE-VENDOR` names the one of that `{number}` among its vendor's, and
+    `devices_listed` the command that lists them; `serves_api` the path of OpenAI's
     API where the command starts a server, at the port of `service`. `operations_share`: of the
     operations in llama.cpp's graph of a step, those that it launches on a GPU; it fuses the rest.
 
@@ -373,10 +379,13 @@ class RuntimeSpec(Record):
     minimum_versions: Mapping[str, str] = read_by(texts, default={})
     minimum_builds: Mapping[str, str] = read_by(texts, default={})
     gpu_only: bool = read_by(Table.boolean, default=False)
+    compute_capability: str | None = read_by(Table.string, default=None)
     splits_layers: bool = read_by(Table.boolean, default=False)
     leaves_experts: bool = read_by(Table.boolean, default=False)
     tensor_parallel_option: str = read_by(Table.string, default="")
     one_device_option: str = read_by(Table.string, default="")
+    some_devices_option: str = read_by(Table.string, default="")
+    device_names: Mapping[str, str] = read_by(texts, default={})
     devices_listed: str = read_by(Table.string, default="")
     serves_api: str = read_by(Table.string, default="")
     operations_share: float = read_by(Table.number, minimum=0.05, maximum=1, default=1.0)
@@ -437,6 +446,17 @@ class RuntimeSpec(Record):
         rule = self.rule_of(quantization)
         return self.gpu_only or (rule is not None and rule.gpu_only)
 
+    def capability_for(self, quantization: str | None) -> str | None:
+        """The least compute capability of an NVIDIA GPU on which it runs that quantization; None
+        where none is needed.
+        """
+        needed = [
+            kind.compute_capability
+            for kind in (self, self.rule_of(quantization))
+            if kind is not None and kind.compute_capability is not None
+        ]
+        return max(needed, key=lambda text: [int(part) for part in text.split(".")], default=None)
+
     def command_of(self, family: str | None, uses: Sequence[str] | None) -> str:
         """The command for models of that family, or of that main use, or for any."""
         of_use = self.commands.get(uses[0]) if uses else None
@@ -492,6 +512,7 @@ def _check_systems(document: Document, values: Mapping[str, Any]) -> None:
 
 def _check_whole(root: Table, values: Mapping[str, Any]) -> None:
     """What no key can tell alone."""
+    _check_capability(root, values)
     if values["builds_from_source"] and not values["source_build"]:
         root.problem(
             "source_build",

@@ -9,6 +9,11 @@ import re
 
 from .records import pattern
 
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 KIB, MIB, GIB, TIB = 2**10, 2**20, 2**30, 2**40
 KB, MB, GB, TB = 10**3, 10**6, 10**9, 10**12
 
@@ -23,6 +28,14 @@ _UNITS = {
     "k": KIB, "kib": KIB, "m": MIB, "mib": MIB, "g": GIB, "gib": GIB, "t": TIB, "tib": TIB,
     "kb": KB, "mb": MB, "gb": GB, "tb": TB,
 }  # fmt: skip
+
+
+def counted(names: Sequence[str]) -> list[str]:
+    """Each name once, `2 × RTX 3090` where it stands twice."""
+    return [
+        f"{names.count(name)} × {name}" if names.count(name) > 1 else name
+        for name in dict.fromkeys(names)
+    ]
 
 
 def _ungrouped(text: str) -> str:

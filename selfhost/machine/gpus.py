@@ -387,6 +387,19 @@ def capability_by_name(name: str) -> str | None:
     return None
 
 
+def reaches_capability(capability: str | None, least: str | None) -> bool | None:
+    """Whether an NVIDIA GPU of that compute capability reaches the least one that is needed, None
+    for no need; None where its own is not known.
+    """
+    if least is None:
+        return True
+    return None if capability is None else _numbers(capability) >= _numbers(least)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) if part.isdecimal() else 0 for part in version.split("."))
+
+
 def works_on_few_tokens(name: str, capability: str | None) -> bool:
     """Whether vLLM counts a GPU of that name, or of that compute capability, among the small ones
     whatever its memory.

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         why_adapter_differs,
         why_no_own_block,
     )
+    from .loaded import loaded_bits
     from .parts import (
         Companions,
         from_sixteen_bits,
@@ -65,6 +66,7 @@ __all__ = [
     "is_cast",
     "lacking",
     "largest_picture",
+    "loaded_bits",
     "loads_sixteen_bits",
     "more_in_conversation",
     "more_in_slots",
@@ -95,7 +97,7 @@ _HOME = {
     "weights_bytes": "estimate", "tensor_names": "estimate", "why_cache_type_refused": "estimate",
     "trained_in_mxfp4": "estimate",
     "why_not_loaded": "estimate", "from_sixteen_bits": "parts", "loads_sixteen_bits": "parts",
-    "is_cast": "parts",
+    "is_cast": "parts", "loaded_bits": "loaded",
     "published": "parts", "parts_of": "parts",
     "Companions": "parts",
     "OWN_BLOCK": "llamacpp.companions", "adapter_of_rank": "llamacpp.companions",

@@ -248,7 +248,7 @@ def _as_loaded(
     stored, loaded = loaded_type(runtime, subject.spec, quantization)
     if stored == loaded:
         return size, low, high, line
-    note = f"it loads {stored} weights as {loaded} (dtype auto)"
+    note = f"it loads {stored} weights in {DTYPES[loaded]:g} bits (dtype auto)"
     total = subject.spec.parameters.total
     if total and stored not in PLAIN_DTYPES:
         # some of them are wider in the files already

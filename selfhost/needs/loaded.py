@@ -108,7 +108,8 @@ def loaded_type(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str)
     that of config.json, whatever the files hold.
 
     transformers 5: `dtype` is "auto" (modeling_utils.py, from_pretrained); vLLM's --dtype auto
-    makes 32 bits 16 (vllm/config/model.py).
+    makes 32 bits 16 (vllm/config/model.py, _resolve_auto_dtype): bfloat16, but float16 for models
+    that pool and below compute capability 8.0 (vllm/platforms/cuda.py, supported_dtypes).
     """
     architecture = spec.architecture
     stated = architecture.dtype if architecture is not None else None
@@ -126,6 +127,13 @@ def loaded_type(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str)
         quantization,
         "bfloat16" if runtime.computes_with == "vllm" and stated == "float32" else stated,
     )
+
+
+def loaded_bits(runtime: RuntimeSpec | None, spec: ModelSpec, quantization: str) -> int | None:
+    """Bits of a plain weight as it is loaded by default; None where they are those of the files."""
+    stored, loaded = loaded_type(runtime, spec, quantization)
+    bits = DTYPES.get(loaded)
+    return None if stored == loaded or bits is None or bits == DTYPES[stored] else int(bits)
 
 
 def casts_float8(spec: ModelSpec, quantization: str) -> bool:

@@ -230,7 +230,7 @@ def size_of(subject: Subject, name: str) -> SizedWeights | Unread:
         return _unread_layout(name, "its layout is not known")
     if subject.architecture is None or subject.row is None or not subject.whole:
         return _unread_layout(name, "which layers it has is not known")
-    layers = layers_of(subject.architecture, subject.row)
+    layers = layers_of(subject.architecture.packed_with(scheme.method), subject.row)
     refused = _why_not_packed(layers, scheme)
     if refused is not None:
         return refused

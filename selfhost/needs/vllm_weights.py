@@ -27,9 +27,9 @@ _REPLICATED = (
 
 def devices_of(architecture: Architecture, quantization: str) -> tuple[int, ...]:
     """Over how many devices vLLM can divide the model, beside one."""
-    return tuple(
-        number for number in _TENSOR_PARALLEL if _divides(number, architecture, quantization)
-    )
+    scheme = scheme_of(quantization)
+    packed = architecture if scheme is None else architecture.packed_with(scheme.method)
+    return tuple(number for number in _TENSOR_PARALLEL if _divides(number, packed, quantization))
 
 
 def _divides(number: int, architecture: Architecture, quantization: str) -> bool:

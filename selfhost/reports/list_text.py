@@ -239,10 +239,7 @@ def _room(machine: Machine, workload: Workload) -> str:
     parts = list(_memory_given(machine, workload))
     # of a simulated machine they stand in its name
     names = [] if machine.planning else [device.name for device in machine.accelerators or ()]
-    parts += [
-        f"{names.count(name)} × {name}" if names.count(name) > 1 else name
-        for name in dict.fromkeys(names)
-    ]
+    parts += units.counted(names)
     return ", ".join(part for part in parts if part)
 
 

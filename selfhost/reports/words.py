@@ -249,6 +249,8 @@ def asked_words(verdict: Verdict) -> str:
     """What was judged, every default named, and what would be downloaded."""
     workload = verdict.workload
     how, rules = tuple(_run_parts(workload)), tuple(_rule_parts(workload))
+    if verdict.loaded_bits is not None:
+        how = (how[0], f"loaded in {verdict.loaded_bits} bits", *how[1:])
     if not any(how) and rules:
         return f"You asked for: {', '.join(rules)}"
     where = "in RAM, by the CPU" if _is_beside_gpu(verdict) else ""

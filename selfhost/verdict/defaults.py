@@ -16,6 +16,7 @@ from ..catalogue.index import Catalogue
 from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core.errors import WorkloadError
 from ..core.records import Record, Unread
+from ..core.units import counted
 from ..core.workload import READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from .placement import metal_limits, room_of
@@ -506,12 +507,14 @@ class _Search:
             in_types = (None, *runtime.on_accelerators)
             for way in self._ways({"runtime": name, "quantization": kind} for kind in in_types):
                 if self._is_as_good(way, own) and not _needs_install(way, own):
-                    usual = own.question.runtime
+                    usual, taken = own.question.runtime, way.question.workload.quantization or ""
+                    bits = need.loaded_bits(runtime, way.question.spec, taken)
+                    type = taken if bits is None else f"{bits} bits"
                     return way.question.replace(
                         chosen=(
                             f"{runtime.name} rather than {usual.name if usual else 'the usual'}:"
                             f" {self._where(way)} of the {number} GPUs here holds it in"
-                            f" {way.question.workload.quantization}, and {runtime.name} serves"
+                            f" {type}, and {runtime.name} serves"
                             " many requests at once."
                             f" `--runtime {own.question.workload.runtime}` judges the usual"
                             " program."
@@ -638,11 +641,7 @@ class _Search:
         cards = self._machine.accelerators or ()
         places = dict.fromkeys(term.where for term in memory.terms) if memory else {}
         numbers = [int(place.partition(":")[2]) for place in places if place != "host"] or [0]
-        names = [cards[number].name for number in numbers]
-        return " and ".join(
-            f"{names.count(name)} × {name}" if names.count(name) > 1 else name
-            for name in dict.fromkeys(names)
-        )
+        return " and ".join(counted([cards[number].name for number in numbers]))
 
 
 def tagged_runtime(

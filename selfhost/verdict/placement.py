@@ -7,7 +7,12 @@ from functools import partial
 
 from ..core.records import Record, remembered
 from ..core.units import GIB
-from ..machine.gpus import capability_by_name, metal_share, works_on_few_tokens
+from ..machine.gpus import (
+    capability_by_name,
+    metal_share,
+    reaches_capability,
+    works_on_few_tokens,
+)
 from ..machine.record import Accelerator, Machine
 from ..needs.records import (
     SHARED_OUT,
@@ -101,6 +106,7 @@ def placements(
     *,
     splits: bool,
     gpu_only: bool = False,
+    least_capability: str | None = None,
     gathered: Term | None = None,
     may_be_tight: bool = False,
 ) -> Iterator[Needs]:
@@ -109,7 +115,8 @@ def placements(
 
     Before the unread come the accelerators once others have left them. `splits`: the runtime shares
     layers out, over several accelerators and with the RAM. `gpu_only`: it runs on accelerators
-    alone, one or several alike. `gathered`: what each of several accelerators holds whole where
+    alone, one or several alike, and where there are any on those of `least_capability` or more.
+    `gathered`: what each of several accelerators holds whole where
     training shares the rest out. `may_be_tight`: an accelerator that holds the likely need counts,
     whatever the most is.
     """
@@ -117,7 +124,7 @@ def placements(
         yield needs
         return
     if gpu_only:
-        yield from _gpu_only(needs, needs.memory, machine)
+        yield from _gpu_only(needs, needs.memory, machine, least_capability)
         return
     now = places(machine)
     shared_out = layers if splits else None
@@ -383,7 +390,9 @@ def _with_share(high_bytes: int) -> int:
     return size
 
 
-def _gpu_only(needs: Needs, memory: MemoryNeed, machine: Machine) -> Iterator[Needs]:
+def _gpu_only(
+    needs: Needs, memory: MemoryNeed, machine: Machine, least_capability: str | None
+) -> Iterator[Needs]:
     """All of it on one accelerator, else on as many as it can be divided over by tensor
     parallelism, then where nothing was read; the RAM last.
 
@@ -395,7 +404,7 @@ def _gpu_only(needs: Needs, memory: MemoryNeed, machine: Machine) -> Iterator[Ne
     least: int | None = None
     for cards in (owned, emptied(owned)):
         most: list[Place] = []
-        for chosen, lacking in _groups(needs, memory, machine, cards):
+        for chosen, lacking in _groups(needs, memory, machine, cards, least_capability):
             if lacking <= 0:
                 most = chosen
             elif least is None or lacking < least:
@@ -434,15 +443,22 @@ def _offloaded_gpu_only(needs: Needs, machine: Machine) -> Iterator[Needs]:
 
 
 def _groups(
-    needs: Needs, memory: MemoryNeed, machine: Machine, cards: Sequence[Accelerator]
+    needs: Needs,
+    memory: MemoryNeed,
+    machine: Machine,
+    cards: Sequence[Accelerator],
+    least_capability: str | None,
 ) -> Iterator[tuple[list[Place], int]]:
     """The largest accelerators in each number that may share the model in equal parts, and the
     bytes that the tightest of them lacks, 0 or less where it fits. `cards` says what each can give.
+    Those below `least_capability` are left out where there are others.
     """
     owned = machine.accelerators or ()
+    candidates = places(machine)
+    recent = [place for place in candidates if _is_recent(owned[place.index], least_capability)]
     rooms = [
         (place, room_of(cards[place.index], gpu_only=True))
-        for place in places(machine)
+        for place in recent or candidates
         if owned[place.index].unified is False
     ]
     largest_first = sorted(
@@ -457,6 +473,14 @@ def _groups(
                 [place for place, _ in chosen],
                 max(_held(memory, owned[place.index], number) - room for place, room in chosen),
             )
+
+
+def _is_recent(device: Accelerator, least_capability: str | None) -> bool:
+    """It is not known to be an NVIDIA GPU below that compute capability."""
+    if device.vendor != "nvidia":
+        return True
+    capability = device.compute_capability or capability_by_name(device.name)
+    return reaches_capability(capability, least_capability) is not False
 
 
 def _devices_of(chosen: Sequence[Place], machine: Machine) -> list[tuple[str, Accelerator | None]]:

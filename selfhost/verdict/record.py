@@ -374,6 +374,7 @@ class Verdict(Answer):
     `fine_print` those that explain it, `advice` what measurements say would make it faster
     here, `quality` what the quantization costs. `monthly_cost` is None where the workload states no
     load. `rewrites`: an encoder with a decoder, whose context is what is read and written together.
+    `loaded_bits`: what a number takes once loaded, None where that is as in the files.
     """
 
     asked: str
@@ -393,6 +394,7 @@ class Verdict(Answer):
     fine_print: tuple[str, ...] = ()
     quality: Quality | None = None
     rewrites: bool = False
+    loaded_bits: int | None = None
 
     @property
     def trained_tokens(self) -> int | None:
@@ -796,6 +798,12 @@ def _gpu_only(question: Question) -> bool:
     )
 
 
+def _least_capability(question: Question) -> str | None:
+    if question.runtime is None:
+        return None
+    return question.runtime.capability_for(question.workload.quantization)
+
+
 def _rule(question: Question) -> QuantizationRule | None:
     return (
         question.runtime.rule_of(question.workload.quantization)
@@ -840,6 +848,7 @@ def ways_held(
         layers,
         splits=splits,
         gpu_only=_gpu_only(question),
+        least_capability=_least_capability(question),
         gathered=whole,
         may_be_tight=when_tight is not None,
     ):

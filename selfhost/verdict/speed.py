@@ -576,12 +576,8 @@ def _tensor_parallel(
     decode = PaceRange(low=min(slow, likely), likely=likely, high=max(likely, fast))
 
     def whole() -> Speed:
-        names = [_rated_gpu(gpu) for _, gpu in parts]
-        counted = " and ".join(
-            f"{names.count(name)} × {name}" if names.count(name) > 1 else name
-            for name in dict.fromkeys(names)
-        )
-        how = f"on {counted}, each of which reads its part of every layer at the same time"
+        names = " and ".join(units.counted([_rated_gpu(gpu) for _, gpu in parts]))
+        how = f"on {names}, each of which reads its part of every layer at the same time"
         if step.architecture is not None:
             how += _in_context(step, context, lambda at: 1 / seconds(at)[1])
         return Speed(decode=decode, prompt=None, how=how)

@@ -401,6 +401,26 @@ def test_one_gpu_of_several_is_named_in_the_line() -> None:
     assert "RTX 3090" in note
 
 
+def test_some_gpus_of_several_are_named_in_the_line() -> None:
+    """llama.cpp takes all that it sees, and the answer was of three of four (docs/multi-gpu.md). A build of CUDA is meant for NVIDIA's
+    alone: of others a comment says how to name them."""
+    asked = Workload(runtime="llama.cpp", quantization="Q6_K")
+    lines = {
+        gpus: check("llama3.3:70b", asked, machine=machine_named(gpus))
+        for gpus in ("4x RTX 3090", "3x RTX 3090", "3x RTX 3090 + GTX 1080 Ti", "4x RX 7900 XTX")
+    }
+    assert lines["4x RTX 3090"].commands[0].endswith(" -dev CUDA0,CUDA1,CUDA2")
+    assert not any("--list-devices" in line for line in lines["4x RTX 3090"].setup)
+    assert "-dev" not in lines["3x RTX 3090"].commands[0]
+    unlike = lines["3x RTX 3090 + GTX 1080 Ti"]
+    assert unlike.commands[0].count("CUDA") == 3
+    (note,) = (line for line in unlike.setup if "--list-devices" in line)
+    assert "3 × NVIDIA GeForce RTX 3090" in note
+    amd = lines["4x RX 7900 XTX"]
+    assert "-dev" not in amd.commands[0]
+    assert any("3 GPUs suffice; -dev NAMES" in line for line in amd.setup)
+
+
 def test_each_way_to_get_a_program_is_a_line() -> None:
     """Folded, two comments in one line read as one address."""
     verdict = check(

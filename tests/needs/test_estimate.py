@@ -8,7 +8,7 @@ import pytest
 
 from helpers.needs_of import asked, catalogue, in_gguf, memory, rows, runtime, specs
 from helpers.paths import CONFIGS
-from selfhost import needs
+from selfhost import check, needs
 from selfhost.catalogue.spec import (
     Parameters,
     PublishedFiles,
@@ -17,6 +17,7 @@ from selfhost.core.records import Unread
 from selfhost.core.workload import Workload
 from selfhost.modelfiles import read_local
 from selfhost.needs.records import How, SizedWeights, Term
+from selfhost.reports.words import asked_words
 
 
 def test_ollama_reserves_the_logits_of_a_whole_batch() -> None:
@@ -248,6 +249,15 @@ def test_vllm_reads_a_32_bit_model_as_16_bits() -> None:
         spec, runtime("transformers"), "safetensors", "float32", rows()
     )
     assert whole["float32"] == pytest.approx(4 * 124_439_808, rel=0.01)
+
+
+def test_a_32_bit_model_is_said_to_be_loaded_in_16_bits() -> None:
+    """Which of the two 16-bit types is of the GPU (vllm/platforms/cuda.py, supported_dtypes); models in bfloat16 are loaded as they are."""
+    asked = Workload(runtime="vllm")
+    for gpu in ("4x rtx 3090", "tesla t4"):
+        words = asked_words(check("gpt-j-6b", asked, machine=gpu))
+        assert words.startswith("float32 in vllm, loaded in 16 bits, 2,048 tokens"), words
+    assert "loaded in" not in asked_words(check("qwen2.5-7b", asked, machine="rtx 3090"))
 
 
 def test_of_narrow_experts_a_token_reads_those_it_uses() -> None:

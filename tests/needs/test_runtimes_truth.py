@@ -1103,6 +1103,9 @@ def test_activations_and_program_are_whole_on_every_device() -> None:
         ),  # 10 KV heads: four devices can neither divide nor repeat them
         ("deepseek-v3", None, (2, 4, 8)),  # 128 heads, experts of 2,048 in blocks of 128
         ("qwen2.5-14b-instruct", "gptq", (2, 4)),  # 13,824 = 108 groups of 128
+        ("qwen2.5-72b-instruct", "awq", (2, 4, 8)),  # 29,696 = 232 groups, for 231 of 29,568
+        ("qwen2-vl-72b-instruct", "gptq-8bit", (2, 4, 8)),
+        ("qwen2.5-72b-instruct", "w4a16", ()),  # others quantize the length as it is
     ],
 )
 def test_vllm_divides_what_it_can(

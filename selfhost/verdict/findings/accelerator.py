@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from ...catalogue.spec import QuantizationRule, RuntimeSpec
 from ...core import units
 from ...core.units import MIB, binary, binary_range
-from ...machine.gpus import capability_by_name
+from ...machine.gpus import capability_by_name, reaches_capability
 from ...machine.record import Accelerator, Machine
 from ...needs.records import Needs
 from ..placement import TIGHT, emptied, free_bytes, metal_limits, room_of
@@ -267,12 +267,8 @@ class _Held:
     @property
     def name(self) -> str:
         """The accelerators in use, equal ones counted."""
-        names = [device.name for device in self.devices]
-        counted = [
-            f"{names.count(name)} × {name}" if names.count(name) > 1 else name
-            for name in dict.fromkeys(names)
-        ]
-        return " and ".join(counted) or "the accelerator"
+        names = units.counted([device.name for device in self.devices])
+        return " and ".join(names) or "the accelerator"
 
     def finding(
         self,
@@ -460,19 +456,23 @@ def _reworded(finding: Finding, words: Words) -> Finding:
     return Finding.worded_when_read({name: getattr(finding, name) for name in fields}, words)
 
 
-# ------------------------------------------------------------------ kernels of a quantization
+# ------------------------------------------------------------------ what the runtime runs on
 
 
 def _without_kernels(
     runtime: RuntimeSpec | None, rule: QuantizationRule | None, devices: Sequence[Accelerator]
 ) -> Finding | None:
-    """That a device runs no kernel of that quantization, or that it cannot be told; None where
-    each does.
+    """That the runtime does not run on a device, or has no kernel of that quantization for it, or
+    that it cannot be told; None where each will do.
     """
-    if runtime is None or rule is None:
+    if runtime is None:
         return None
     for device in devices:
-        finding = _without_vendor(runtime, rule, device) or _below_capability(runtime, rule, device)
+        finding = _too_old(runtime, device)
+        if finding is None and rule is not None:
+            finding = _without_vendor(runtime, rule, device) or _below_capability(
+                runtime, rule, device
+            )
         if finding is not None:
             return finding
     return None
@@ -494,30 +494,49 @@ def _without_vendor(
     return _uncounted(Outcome.FAIL, "accelerator-unsuitable", reason, _choose_another(rule))
 
 
+def _too_old(runtime: RuntimeSpec, device: Accelerator) -> Finding | None:
+    least = runtime.compute_capability
+    if least is None:
+        return None
+    source = runtime.sources.get("compute_capability", "")
+    return _against_least(
+        device,
+        least,
+        f"{runtime.name} needs compute capability {least};",
+        f"leave out --runtime to use one that runs on it, or choose another GPU ({source})",
+    )
+
+
 def _below_capability(
     runtime: RuntimeSpec, rule: QuantizationRule, device: Accelerator
 ) -> Finding | None:
     least = rule.compute_capability
-    if least is None or device.vendor != "nvidia":
+    if least is None:
+        return None
+    needs = f"{runtime.name} needs compute capability {least} for that quantization;"
+    return _against_least(device, least, needs, _choose_another(rule))
+
+
+def _against_least(device: Accelerator, least: str, needs: str, remedy: str) -> Finding | None:
+    """That the device lacks that compute capability, or that it cannot be told; None where it has
+    it, or is not NVIDIA's.
+    """
+    if device.vendor != "nvidia":
         return None
     has = device.compute_capability or capability_by_name(device.name)
-    needs = f"{runtime.name} needs compute capability {least} for that quantization;"
     if has is None:
         reason = f"{needs} that of {device.name} is not known."
         remedy = "look it up at https://developer.nvidia.com/cuda-gpus"
         return _uncounted(Outcome.UNKNOWN, "accelerator-unread", reason, remedy)
-    if _version(has) >= _version(least):
+    if reaches_capability(has, least):
         return None
-    reason = f"{needs} {device.name} has {has}."
-    return _uncounted(Outcome.FAIL, "accelerator-unsuitable", reason, _choose_another(rule))
+    return _uncounted(
+        Outcome.FAIL, "accelerator-unsuitable", f"{needs} {device.name} has {has}.", remedy
+    )
 
 
 def _choose_another(rule: QuantizationRule) -> str:
     return f"choose another --quant, or another GPU ({rule.source})"
-
-
-def _version(text: str) -> tuple[int, ...]:
-    return tuple(int(part) if part.isdecimal() else 0 for part in text.split("."))
 
 
 def _counted(

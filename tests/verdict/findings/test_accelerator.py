@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from helpers.paths import RECORDS
-from selfhost import check
+from selfhost import Workload, check
 from selfhost.core.records import Unread
 from selfhost.core.units import speed
 from selfhost.machine.changes import apply
@@ -240,6 +240,32 @@ def test_a_runtime_that_needs_a_gpu_takes_one_that_shares_the_ram() -> None:
         accelerators=(GPU.replace(unified=True, memory_total_bytes=None, memory_free_bytes=None),)
     )
     assert judge(question(runtime=GPU_ONLY), inside).route(offered=True) is Route.LOCAL
+
+
+@pytest.mark.parametrize("machine", ["4x gtx 1080 ti", "4x tesla p40", "4x tesla v100"])
+def test_vllm_is_not_chosen_for_gpus_that_it_does_not_support(machine: str) -> None:
+    """vLLM's documentation asks for compute capability 7.5; these have 6.1 and 7.0."""
+    for model in ("gpt-j-6b", "llama3.1:8b"):
+        assert check(model, machine=machine).workload.runtime != "vllm"
+    refused = check("llama3.1:8b", Workload(runtime="vllm"), machine=machine)
+    assert refused.route is not Route.LOCAL
+    assert [finding.code for finding in refused.findings if finding.check == "accelerator"] == [
+        "accelerator-unsuitable"
+    ]
+    assert check("llama3.1:8b", Workload(runtime="vllm"), machine="4x tesla t4").can_run
+
+
+def test_a_gpu_that_the_runtime_supports_is_taken_beside_one_that_it_does_not() -> None:
+    """A larger card below the least capability is left idle, not judged."""
+    recent = GPU.replace(name="Tesla T4", compute_capability="7.5", memory_total_bytes=16 * GIB)
+    old = GPU.replace(name="Tesla P40", compute_capability="6.1")
+    runtime = GPU_ONLY.replace(compute_capability="7.5")
+    machine = MACHINE.replace(accelerators=(old, recent))
+    judged = judge(question(runtime=runtime, needs=needs_of(4 * GIB, 4 * GIB)), machine)
+    assert not judged.failed
+    assert judged.needs is not None
+    assert judged.needs.memory is not None
+    assert {term.where for term in judged.needs.memory.terms} <= {"host", "accelerator:1"}
 
 
 def test_what_would_fit_a_gpu_whole_is_counted() -> None:
