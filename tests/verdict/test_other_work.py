@@ -324,3 +324,24 @@ def test_the_command_takes_the_steps_that_the_time_stands_for() -> None:
         denoising = open_catalogue().spec(parts.model).denoising
         if denoising is not None:
             assert f"--steps {denoising.steps} " in parts.options
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "remedy"),
+    [
+        ("orpheus-3b-0.1-ft", {}, "use a machine with a GPU"),
+        # the only program that is known for it
+        ("orpheus-3b-0.1-ft", {"runtime": "orpheus-speech"}, "use a machine with a GPU"),
+        ("llama-3.1-8b-instruct", {"runtime": "vllm"},
+         "leave out --runtime to use one that runs on a CPU"),
+    ],
+)  # fmt: skip
+def test_leaving_out_the_runtime_is_advised_where_it_helps(
+    model: str, asked: dict[str, str], remedy: str
+) -> None:
+    """What needs the GPU is the program: the model alone would run on a processor, slowly."""
+    finding = check(model, Workload(**asked), machine=machine_with()).finding("accelerator")
+    assert finding is not None
+    assert finding.code == "accelerator-missing"
+    assert finding.reason.startswith("The program ")
+    assert finding.remedy == remedy
