@@ -28,8 +28,8 @@ GPU_SHARES = (0.12, 0.38, 0.7)
 # of cards that sum in 32 bits at half their rate: FLUX.1 [dev], 20 steps, 0.70 on an RTX 4080 (22
 # seconds with 8-bit weights, Comfy-Org/ComfyUI#4545). Programs that multiply in 8 bits or sum in 16
 # go beyond that peak (ComfyUI's --fast: 0.96 there, 1.58 on an RTX 4090, #4528, a quarter more on
-# an RTX 3090, #6453). Diffusers does neither, and of stable-diffusion.cpp no run beyond it is known:
-# the fast end stays below
+# an RTX 3090, #6453). Diffusers does neither, and of stable-diffusion.cpp no run beyond it is
+# known: the fast end stays below
 HALF_RATE_SHARES = (0.12, 0.45, 0.9)
 # as many times as long as with 16 bits on a GPU, by type: least, likely, most. nf4 28 seconds where
 # bfloat16 took 26 (FLUX.1 [dev], A100, matiasbattaglia.com); int8 of bitsandbytes and 32 bits are
