@@ -337,7 +337,7 @@ def test_the_command_takes_the_steps_that_the_time_stands_for() -> None:
     ],
 )  # fmt: skip
 def test_leaving_out_the_runtime_is_advised_where_it_helps(
-    model: str, asked: dict[str, str], remedy: str
+    model: str, asked: dict[str, Any], remedy: str
 ) -> None:
     """What needs the GPU is the program: the model alone would run on a processor, slowly."""
     finding = check(model, Workload(**asked), machine=machine_with()).finding("accelerator")
