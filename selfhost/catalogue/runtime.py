@@ -160,7 +160,8 @@ class ModelParts(Record):
     """The files from which a program loads one model, by its id: `quantizations` that they come in,
     best first; `options` of the command, beside those of the files. `denoise_bytes` and
     `decode_bytes` are the buffers that the program reserves for the size in `options`: for a pass
-    of the denoiser, and for one tile of the decoder. They are never held at once.
+    of the denoiser, and for one tile of the decoder. They are never held at once. `buffers_like`:
+    they were not measured, but follow from those of that model.
     """
 
     model: str = read_by(identifier, name="model")
@@ -168,6 +169,7 @@ class ModelParts(Record):
     options: str = read_by(Table.string, default="")
     denoise_bytes: int = read_by(Table.integer, required=True)
     decode_bytes: int = read_by(Table.integer, required=True)
+    buffers_like: str = read_by(Table.string, default="")
     files: tuple[ComponentFile, ...] = ()
 
 

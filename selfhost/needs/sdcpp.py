@@ -82,8 +82,9 @@ def needs_of_parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> P
         source=_SOURCE,
         arithmetic=line,
     )
-    denoising = compute_term(parts.denoise_bytes, "a pass of the denoiser", runtime)
-    decoding = compute_term(parts.decode_bytes, "a tile of the decoder", runtime)
+    how = How.ASSUMED if parts.buffers_like else How.MEASURED
+    denoising = compute_term(parts.denoise_bytes, "a pass of the denoiser", runtime, how)
+    decoding = compute_term(parts.decode_bytes, "a tile of the decoder", runtime, how)
     # one after the other: the buffer of one is given back before the other is reserved
     compute = max(denoising, decoding, key=lambda each: each.bytes)
     weights = term(
@@ -113,12 +114,12 @@ def _together(pair: tuple[Term, ...]) -> int:
     return sum(each.bytes for each in pair)
 
 
-def compute_term(size: int, of: str, runtime: RuntimeSpec) -> Term:
+def compute_term(size: int, of: str, runtime: RuntimeSpec, how: How = How.MEASURED) -> Term:
     """The buffer that the program reserves for a graph."""
     high = int(size * _OTHER_VERSION)
     source = runtime.sources.get("parts", "")
     line = f"{size:,} bytes reserved for {of}"
-    return term("compute", size, How.MEASURED, source, line, low=size, high=high)
+    return term("compute", size, how, source, line, low=size, high=high)
 
 
 def _segment(largest_bytes: int) -> Term:

@@ -100,7 +100,7 @@ def answer_cell(answer: Answer, *, here: bool) -> Span:
     if is_ruled_out(answer):
         words = "RULED OUT"
     elif not answer.can_run:
-        words = _words_of_a_no(answer) or words
+        words = _words_of_a_no(answer, here=here) or words
     elif takes_hours(answer):
         words, style = "RUNS, TAKES HOURS", Outcome.WARN
     elif is_slow(answer, answer.workload.min_tokens_per_second):
@@ -118,13 +118,15 @@ def takes_hours(answer: Answer) -> bool:
     return finding is not None and finding.code == "speed-hours"
 
 
-def _words_of_a_no(answer: Answer) -> str | None:
+def _words_of_a_no(answer: Answer, *, here: bool) -> str | None:
     """Where those of its route alone would say too much or too little."""
     if is_closed(answer) and answer.workload.private:
         return "NO API ALLOWED"
     if answer.route is Route.NEITHER and not answer.workload.private:
         # that no offer is known does not show that there is none
-        return "NO KNOWN WAY"
+        if is_closed(answer):
+            return "NO OFFER KNOWN"
+        return "NOT HERE" if here else "DOES NOT RUN"
     if is_closed(answer) and answer.route is Route.API and _has_no_api(answer):
         return "USE ANOTHER MODEL"
     return None

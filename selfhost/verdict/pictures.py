@@ -26,12 +26,11 @@ UNIT = "seconds_per_image"
 # Figures beyond the peak were left out. The fast end is a guess
 GPU_SHARES = (0.12, 0.38, 0.7)
 # of cards that sum in 32 bits at half their rate: FLUX.1 [dev], 20 steps, 0.70 on an RTX 4080 (22
-# seconds with 8-bit weights, Comfy-Org/ComfyUI#4545); a quarter more on an RTX 3090 with sums in 16
-# bits (--fast, Comfy-Org/ComfyUI#6453)
+# seconds with 8-bit weights, Comfy-Org/ComfyUI#4545). Programs that multiply in 8 bits or sum in 16
+# go beyond that peak (ComfyUI's --fast: 0.96 there, 1.58 on an RTX 4090, #4528, a quarter more on
+# an RTX 3090, #6453). Diffusers does neither, and of stable-diffusion.cpp no run beyond it is
+# known: the fast end stays below
 HALF_RATE_SHARES = (0.12, 0.45, 0.9)
-# and with multiplications in 8 bits, which these have: 0.96 on an RTX 4080 (16 seconds, #4545),
-# 1.58 on an RTX 4090 (3.5 steps a second, Comfy-Org/ComfyUI#4528)
-_LEAST_WITH_FLOAT8, _FLOAT8_FAST = (8, 9), 1.6
 # as many times as long as with 16 bits on a GPU, by type: least, likely, most. nf4 28 seconds where
 # bfloat16 took 26 (FLUX.1 [dev], A100, matiasbattaglia.com); int8 of bitsandbytes and 32 bits are
 # guesses
@@ -113,15 +112,7 @@ def picture_operations(denoising: Denoising) -> float:
 def _gpu_shares(device: Accelerator) -> Range:
     """Of the peak of a GPU, what steps reach."""
     capability = device.compute_capability or capability_by_name(device.name)
-    if not sums_at_half_rate(device.name, capability):
-        return GPU_SHARES
-    low, likely, high = HALF_RATE_SHARES
-    return low, likely, _FLOAT8_FAST if _at_least(capability, _LEAST_WITH_FLOAT8) else high
-
-
-def _at_least(capability: str | None, wanted: tuple[int, int]) -> bool:
-    """Whether a compute capability is that or a later one."""
-    return capability is not None and tuple(map(int, capability.split("."))) >= wanted
+    return HALF_RATE_SHARES if sums_at_half_rate(device.name, capability) else GPU_SHARES
 
 
 def _has_bfloat16(machine: Machine, power: Power) -> bool:
@@ -132,7 +123,7 @@ def _has_bfloat16(machine: Machine, power: Power) -> bool:
     capability = power.device.compute_capability or capability_by_name(power.device.name)
     if capability is None:
         return True
-    return _at_least(capability, _LEAST_WITH_BFLOAT16)
+    return tuple(map(int, capability.split("."))) >= _LEAST_WITH_BFLOAT16
 
 
 def _unpaced(why: str) -> Speed:

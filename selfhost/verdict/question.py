@@ -84,6 +84,7 @@ def ask(
         speed_stated=workload.min_tokens_per_second is not None,
         opened=openness_check(spec, workload),
         license_guessed=license_guessed(spec) if asks_license else None,
+        has_other_runtime=_has_other_runtime(spec, workload, runtime, catalogue, formats),
     )
     if spec.closed:
         bare = workload.replace(runtime=None, format=None, quantization=None, kv_cache_type=None)
@@ -678,6 +679,20 @@ def _runtime(
     if not formats and spec.quantized is not None:
         formats = (spec.quantized.format,)
     return _first_that_loads(spec, catalogue, formats)
+
+
+def _has_other_runtime(
+    spec: ModelSpec,
+    workload: Workload,
+    runtime: RuntimeSpec | None,
+    catalogue: Catalogue,
+    formats: tuple[str, ...],
+) -> bool:
+    """As `Question.has_other_runtime`."""
+    if runtime is None or workload.runtime is None or not runtime.gpu_only:
+        return False
+    other = _runtime(spec, workload.replace(runtime=None), catalogue, formats)
+    return other is not None and not other.gpu_only
 
 
 def _first_that_loads(

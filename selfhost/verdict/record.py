@@ -180,6 +180,8 @@ class Question(Record):
     if it was asked; `kept_by` holds what `kept_elsewhere` gives. `chosen`: the sentence why
     runtime, quantization or method are others than the model's own defaults; None where they are
     not (`defaults.ask_for_machine`). `requires_runtime`: the runtime must be installed already.
+    `has_other_runtime`: the runtime was named, and without its name one is judged that needs no
+    GPU.
     """
 
     spec: ModelSpec
@@ -205,6 +207,7 @@ class Question(Record):
     kept_by: tuple[str | None] | None = None
     chosen: str | None = None
     requires_runtime: bool = False
+    has_other_runtime: bool = False
 
     @cached_property
     def step(self) -> Step:
@@ -860,6 +863,7 @@ def ways_held(
             now_only=basis == "available",
             alone=alone,
             when_tight=when_tight,
+            has_other_runtime=question.has_other_runtime,
         )
         yield (
             candidate,

@@ -39,7 +39,7 @@ from selfhost.reports.layout import (
     plain,
 )
 from selfhost.reports.terminal import print_document
-from selfhost.reports.words import command_line
+from selfhost.reports.words import answer_cell, command_line
 from selfhost.verdict.findings import CHECKS
 from selfhost.verdict.record import Outcome, PaceRange, Route, Speed, Verdict
 
@@ -399,7 +399,8 @@ def test_where_nothing_may_leave_the_machine_no_api_is_named() -> None:
     told = plain(check_text.check_document([open_to_apis]))
     assert "By API: this catalogue knows no offer." in told
     # a gap in the catalogue shows no impossibility
-    assert told.startswith("✗ NO KNOWN WAY  ")
+    assert told.startswith("✗ NOT HERE  ")
+    assert answer_cell(open_to_apis, here=False).text == "✗ DOES NOT RUN"
     stated = open_to_apis.replace(workload=open_to_apis.workload.replace(commercial=True))
     assert "no offer that meets your conditions" in plain(check_text.check_document([stated]))
 

@@ -39,18 +39,20 @@ def accelerator_check(
     now_only: bool = False,
     alone: tuple[str, str] | None = None,
     when_tight: str | None = None,
+    has_other_runtime: bool = False,
 ) -> Finding:
     """Is an accelerator needed, and do those that `needs` names as places hold their share?
 
     `rule`: how the runtime takes the quantization, where it has kernels for some accelerators
     alone. `now_only`: what others hold of an accelerator does not count, even if they may leave it.
     `alone`: why it is not shared out over several, and what would be. `when_tight`: what to lower
-    where it takes the most, if one that holds the likely need alone counts.
+    where it takes the most, if one that holds the likely need alone counts. `has_other_runtime`:
+    the runtime was named, and the one that is judged without a name needs no GPU.
     """
     if runtime is not None and (runtime.gpu_only or (rule is not None and rule.gpu_only)):
         if needs.placement == "host":
             return _shared_and_needed(needs, machine, runtime, rule) or _missing(
-                needs, machine, runtime, rule
+                needs, machine, runtime, rule, has_other=has_other_runtime
             )
         held = _Held(needs, machine, runtime, gpu_only=True)
     else:
@@ -126,7 +128,12 @@ def _shared_and_needed(
 
 
 def _missing(
-    needs: Needs, machine: Machine, runtime: RuntimeSpec, rule: QuantizationRule | None
+    needs: Needs,
+    machine: Machine,
+    runtime: RuntimeSpec,
+    rule: QuantizationRule | None,
+    *,
+    has_other: bool,
 ) -> Finding:
     """The runtime works on accelerators alone, and it is not known to have one."""
     largest = max(
@@ -148,8 +155,10 @@ def _missing(
     return _uncounted(
         Outcome.FAIL,
         "accelerator-missing",
-        f"{runtime.name} needs a GPU, and no GPU was detected.",
-        "leave out --runtime to use one that runs on a CPU",
+        f"The program {runtime.name} needs a GPU, and no GPU was detected.",
+        "leave out --runtime to use one that runs on a CPU"
+        if has_other
+        else "use a machine with a GPU",
     )
 
 
