@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         why_adapter_differs,
         why_no_own_block,
     )
+    from .llamacpp.mixes import files_of_maker
     from .parts import (
         Companions,
         from_sixteen_bits,
@@ -60,6 +61,7 @@ __all__ = [
     "decode_bytes_by_type",
     "default_format_and_quantization",
     "every_quantization",
+    "files_of_maker",
     "freed_outputs",
     "from_sixteen_bits",
     "is_cast",
@@ -102,7 +104,7 @@ _HOME = {
     "vocabularies_differ": "llamacpp.companions",
     "why_no_own_block": "llamacpp.companions",
     "why_adapter_differs": "llamacpp.companions", "ArchitectureRow": "tensors", "row_of": "tensors",
-    "lacking": "tensors", "trained_tokens": "tensors",
+    "files_of_maker": "llamacpp.mixes", "lacking": "tensors", "trained_tokens": "tensors",
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...catalogue.spec import Architecture
+from ...catalogue.spec import Architecture, ModelSpec, PublishedFiles
 from ..quantization import stored, tensor_bytes
 from ..records import How, SizedWeights
 from ..tensors import ArchitectureRow
@@ -71,11 +71,34 @@ SOURCE_OF_TABLES = (
 
 MIXES = (*_TABLES_APART, *_MIXES)
 
+# who makes the `UD-` files, and how the account names its repositories: so are 157 of 162 that this
+# catalogue lists; of the others three differ in a word
+_MAKER, _NAMED = "unsloth", "unsloth/{model}-GGUF"
+
 
 def canonical_mix(text: str) -> str | None:
     """`ud-q4_k_xl` -> `UD-Q4_K_XL`; None for a name of no mix with a known size."""
     name = text.strip().upper().replace("_", "-").replace(".", "-")
     return next((mix for mix in MIXES if mix.replace("_", "-") == name), None)
+
+
+def files_of_maker(spec: ModelSpec, mix: str) -> PublishedFiles | None:
+    """Where the one who makes that mix offers it: the repository that the spec knows of that
+    account, else the one by its naming, which no listing shows. None for a mix of no one maker,
+    and of a model that lies in no repository.
+    """
+    if mix not in _MIXES or not spec.repository:
+        return None
+    repositories = (files.repository for files in spec.files if files.format == "gguf")
+    own = next((name for name in repositories if name and name.startswith(f"{_MAKER}/")), None)
+    by_naming = _NAMED.format(model=spec.repository.rpartition("/")[2])
+    return PublishedFiles(
+        format="gguf",
+        repository=own or by_naming,
+        source=f"{_MAKER} makes the {mix} files, and names its repositories {_NAMED}",
+        unsized=(mix,),
+        listed=False,
+    )
 
 
 def recipe_of(mix: str, architecture: Architecture | None) -> str | None:
