@@ -163,12 +163,17 @@ def test_what_is_read_again_tells_memory_from_cache(
     assert result.bytes_per_second == pytest.approx(21 * GB, rel=0.02)
 
 
-def test_each_pass_but_the_first_tells_what_the_cache_gives() -> None:
+def test_each_pass_but_the_first_tells_what_the_cache_gives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """One interruption of a single pass of 8 MiB would make the cache look as slow as memory."""
     parts = object.__new__(glance_threads.Parts)
     read: list[tuple[int, int]] = []
-    parts._dropped = True
-    parts._search = lambda address, _, size: read.append((address, size))
+
+    def search(address: int, _: int, size: int) -> None:
+        read.append((address, size))
+
+    monkeypatch.setattr(parts, "_search", search, raising=False)
     trace = parts._run_again(1000)
     size = glance_threads._AGAIN_BYTES
     assert sum(count for _, count in read) == glance_threads._AGAIN_TIMES * size
