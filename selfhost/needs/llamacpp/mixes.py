@@ -85,7 +85,7 @@ SOURCE_OF_TABLES = (
 MIXES = (*_TABLES_APART, *_MIXES)
 
 # who makes the `UD-` files, and how the account names its repositories: so are 157 of 162 that this
-# catalogue lists; of the others three differ in a word
+# catalogue lists; the others differ in case or in a word
 _MAKER, _NAMED = "unsloth", "unsloth/{model}-GGUF"
 
 
