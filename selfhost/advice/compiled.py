@@ -76,7 +76,7 @@ if TYPE_CHECKING:
     from ..verdict.bracket import Sketch
 
 QUESTIONS_FILE = "questions.bin"
-_VERSION = 14
+_VERSION = 15
 # of the workload, what is held against the machine or the model or has a price, not what the model
 # takes
 _JUDGED_BY = (
@@ -419,13 +419,14 @@ class Questions:
 
     def _needs(self, row: Sequence[Any], memory: Sequence[Any] | None) -> Needs:
         values = self._values
-        download, disk, largest, how, source, cpu, unknown, offloaded = row
+        download, disk, largest, how, ends, source, cpu, unknown, offloaded = row
         return Needs.partly({
             "download_bytes": download,
             "disk_bytes": disk,
             "largest_file_bytes": largest,
             "download_how": _HOW[how],
             "download_source": values[source],
+            "download_range": None if ends is None else tuple(ends),
             "cpu": values[cpu],
             "memory": None if memory is None or memory[0] is None else self._memory_need(*memory),
             "known_terms": tuple([self._term(*term) for term in memory[-1]]) if memory is not None and memory[0] is None else (),  # noqa: E501
@@ -693,6 +694,7 @@ def _row(
             needs.disk_bytes,
             needs.largest_file_bytes,
             needs.download_how,
+            needs.download_range,
         ]
         of_needs += [number(needs.download_source), number(needs.cpu), number(needs.unknown)]
         of_needs.append(number(needs.offloaded))

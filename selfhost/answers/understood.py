@@ -87,10 +87,11 @@ def _why_not_in_it(catalogue: Catalogue, understood: Understood, machine: Machin
     except WorkloadError as error:
         about = [problem for problem in error.problems if problem.key == "quantization"]
         if len(about) == len(error.problems):
-            return (
-                f"{understood.asked}: {about[0].message}. This answer is for other files of the"
-                " model."
-            )
+            library = catalogue.runtime("ollama") if understood.is_one_file else None
+            refusal = need.why_not_loaded(understood.spec, library) if library else None
+            why = f"a tag of Ollama's. {refusal}" if refusal else f"{about[0].message}."
+            joint = " is " if refusal else ": "
+            return f"{understood.asked}{joint}{why} This answer is for other files of the model."
     return None
 
 

@@ -255,7 +255,15 @@ def binary(count: int, *, more: int = 0) -> str:
 
 def binary_range(least: int, most: int) -> str:
     """`4.71 to 4.74 GiB`, `980 MiB to 1.02 GiB`; one figure where both print alike."""
-    first, last = binary(least), binary(most)
+    return _joined(binary(least), binary(most))
+
+
+def decimal_range(least: int, most: int) -> str:
+    """As `binary_range`, of downloads: `132 to 181 GB`."""
+    return _joined(decimal(least), decimal(most))
+
+
+def _joined(first: str, last: str) -> str:
     if first == last:
         return last
     number, _, unit = first.partition(" ")

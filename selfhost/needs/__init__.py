@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         why_adapter_differs,
         why_no_own_block,
     )
+    from .llamacpp.mixes import files_of_maker
     from .loaded import loaded_bits
     from .parts import (
         Companions,
@@ -61,6 +62,7 @@ __all__ = [
     "decode_bytes_by_type",
     "default_format_and_quantization",
     "every_quantization",
+    "files_of_maker",
     "freed_outputs",
     "from_sixteen_bits",
     "is_cast",
@@ -104,7 +106,7 @@ _HOME = {
     "vocabularies_differ": "llamacpp.companions",
     "why_no_own_block": "llamacpp.companions",
     "why_adapter_differs": "llamacpp.companions", "ArchitectureRow": "tensors", "row_of": "tensors",
-    "lacking": "tensors", "trained_tokens": "tensors",
+    "files_of_maker": "llamacpp.mixes", "lacking": "tensors", "trained_tokens": "tensors",
 }  # fmt: skip
 
 

@@ -149,6 +149,7 @@ def _needs_of_parts(spec: ModelSpec, cpu: CpuNeed, parts: Parts) -> Needs:
         largest_file_bytes=parts.largest_file_bytes,
         download_how=files.how if files else None,
         download_source=files.source if files else None,
+        download_range=_range_of_guess(files) if files else None,
         cpu=cpu,
         memory=None if missing else total,
         known_terms=parts.terms if missing else (),
@@ -159,6 +160,11 @@ def _needs_of_parts(spec: ModelSpec, cpu: CpuNeed, parts: Parts) -> Needs:
             for entry in parts.unknown
         ),
     )
+
+
+def _range_of_guess(files: SizedWeights) -> tuple[int, int] | None:
+    """The least and the most that files weigh whose size is a guess; None of any others."""
+    return (files.low_bytes, files.high_bytes) if files.how is How.ASSUMED else None
 
 
 def _with_the_rest(entry: Unread, terms: tuple[Term, ...]) -> Unread:

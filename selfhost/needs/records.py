@@ -240,7 +240,8 @@ class Needs(Record):
 
     `download_bytes` is what travels, `disk_bytes` what it occupies, `largest_file_bytes` the
     largest single file (file systems have limits), `download_how` how that size is known,
-    `download_source` where from. `tensor_parallel`: over how many devices the runtime can divide
+    `download_source` where from. `download_range`: the least and the most of a size that is a
+    guess, else None. `tensor_parallel`: over how many devices the runtime can divide
     it, beside one. `offloaded`: the ways to keep it in RAM and compute it on an accelerator, the
     fastest first; `offload` is the `way` of the one that this placement takes, else None.
     `known_terms`: those that are known of a memory that is not in all its terms.
@@ -251,6 +252,7 @@ class Needs(Record):
     largest_file_bytes: int | None = None
     download_how: How | None = None
     download_source: str | None = None
+    download_range: tuple[int, int] | None = None
     cpu: CpuNeed
     placement: str = "host"
     memory: MemoryNeed | None

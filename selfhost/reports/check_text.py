@@ -286,6 +286,10 @@ def _amount(finding: Finding, verdict: Verdict) -> str:
         # what is short of another does not print like it
         needs = _quantity(finding.needs, finding, more=1)
         has = _quantity(finding.has, finding, more=1)
+    if finding.check == "disk" and verdict.needs is not None:
+        ends = verdict.needs.download_range
+        is_download = finding.needs == verdict.needs.download_bytes
+        needs = units.decimal_range(*ends) if ends is not None and is_download else needs
     return _of(needs, has) if needs and has else needs
 
 

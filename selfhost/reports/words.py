@@ -332,7 +332,9 @@ def _download_words(verdict: Verdict) -> str:
         if seconds is not None and rate
         else ""
     )
-    return f"{units.decimal(size)}{part} to download{took}"
+    ends = verdict.needs.download_range if verdict.needs is not None else None
+    amount = units.decimal_range(*ends) if ends is not None else units.decimal(size)
+    return f"{amount}{part} to download{took}"
 
 
 def reason_blocks(blocks: list[Block], topic: str, reason: str, remedy: str | None) -> None:

@@ -113,8 +113,9 @@ def ask(
                 local_files=local_files,
             )
         workload = _in_format(spec, workload, runtime, quantization, catalogue, local=local_files)
+        spec = _with_files_of_maker(spec, workload)
     question = question.replace(
-        workload=workload, runtime=runtime, local_files=local_files, in_memory=in_memory
+        spec=spec, workload=workload, runtime=runtime, local_files=local_files, in_memory=in_memory
     )
     question = _with_parts(question, catalogue)
     is_cache_asked = workload.kv_cache_type is not None
@@ -189,6 +190,15 @@ def _in_format(
     return workload.replace(
         runtime=runtime.id, format=file_format, quantization=quantization or default
     )
+
+
+def _with_files_of_maker(spec: ModelSpec, workload: Workload) -> ModelSpec:
+    """The spec with the place where the maker of a mix of types offers it, if it knows of none."""
+    quantization = workload.quantization or ""
+    if workload.format != "gguf" or spec.files_of("gguf", quantization) is not None:
+        return spec
+    files = need.files_of_maker(spec, quantization)
+    return spec if files is None else spec.replace(files=(*spec.files, files))
 
 
 def _unfamiliar(spec: ModelSpec, rows: Mapping[str, Any]) -> str | None:

@@ -791,7 +791,7 @@ def _to_come(question: Question, needs: Needs) -> Needs:
     return (
         needs
         if question.missing_bytes is None
-        else needs.replace(download_bytes=question.missing_bytes)
+        else needs.replace(download_bytes=question.missing_bytes, download_range=None)
     )
 
 

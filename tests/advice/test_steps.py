@@ -369,6 +369,27 @@ def test_a_repository_that_was_typed_is_the_one_that_is_fetched(typed: str, fetc
     assert any(f"-hf {fetched} " in line for line in lines), lines
 
 
+@pytest.mark.parametrize(
+    ("typed", "fetched"),
+    [
+        # the repository that a listing has of that account
+        ("gemma-4-12b-it-UD-Q4_K_XL.gguf", "unsloth/gemma-4-12b-it-GGUF:UD-Q4_K_XL"),
+        ("gpt-oss-20b-UD-Q4_K_XL.gguf", "unsloth/gpt-oss-20b-GGUF:UD-Q4_K_XL"),
+        # the repository by its naming
+        ("Qwen3-8B-UD-Q4_K_XL.gguf", "unsloth/Qwen3-8B-GGUF:UD-Q4_K_XL"),
+        (
+            "Qwen3-30B-A3B-Instruct-2507-UD-Q4_K_XL.gguf",
+            "unsloth/Qwen3-30B-A3B-Instruct-2507-GGUF:UD-Q4_K_XL",
+        ),
+    ],
+)
+def test_a_file_of_a_makers_own_mix_is_fetched_from_its_maker(typed: str, fetched: str) -> None:
+    """UD- files are Unsloth's (huggingface.co/unsloth), and no listing shows each of them: the line says so."""
+    verdict = check(typed, machine=machine_named("RTX 4090"))
+    assert any(f"-hf {fetched} " in line for line in verdict.commands), verdict.commands
+    assert any(line.startswith("# not verified") for line in verdict.setup), verdict.setup
+
+
 @pytest.mark.parametrize("gpu", ["RTX 3060", "RTX 4090"])
 def test_a_tag_that_only_ollama_has_is_run_by_ollama_alone(gpu: str) -> None:
     """ollama.com/library/gemma3: the -qat tags need no account and no other program."""

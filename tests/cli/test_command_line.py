@@ -281,7 +281,9 @@ def test_any_line_is_answered_or_refused(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """No traceback, no bug, nothing that could steer a terminal; a refusal leaves standard output empty."""
+    """No traceback, no bug, nothing that could steer a terminal. A refusal leaves standard output empty but for the other
+    names of the line, which are judged (contract.md, "Several at once").
+    """
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.json").write_bytes(RECORD.read_bytes())
     (tmp_path / "p.toml").write_text('schema = 1\n[[model]]\nname = "gpt2"\n')
@@ -291,8 +293,17 @@ def test_any_line_is_answered_or_refused(
     assert "Traceback" not in err
     assert all(character == "\n" or character.isprintable() for character in out + err), line
     if code == 2:
-        assert out == ""
         assert err
+        names = [word for word in line[1:] if not word.startswith("-")]
+        assert not out or any(run(capsys, line[0], name)[0] != 2 for name in names), line
+
+
+def test_a_name_that_is_none_does_not_stop_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    """The other is judged and printed, the exit is 2 (contract.md, "Several at once")."""
+    alone = run(capsys, "check", "gpt2", "--no-measure", "--machine", str(RECORD))
+    code, out, err = run(capsys, "check", "", "gpt2", "--no-measure", "--machine", str(RECORD))
+    assert (code, out) == (2, alone[1])
+    assert "no model was named" in err
 
 
 @st.composite

@@ -239,6 +239,17 @@ def test_every_default_taken_is_stated(verdict: Verdict) -> None:
     assert verdict.needs is None or "to download" in top
 
 
+def test_a_size_that_is_a_guess_is_shown_with_its_ends() -> None:
+    """A single figure of three digits reads as counted, as the size by llama-quantize's own rules is."""
+    mix, counted = (
+        plain(check_text.check_document([check("glm-4.6", Workload(quantization=kind))]))
+        for kind in ("UD-IQ1_S", "Q4_K_M")
+    )
+    assert re.search(r"context, [\d.]+ to [\d.]+ GB to download", mix), mix
+    assert re.search(r"disk +[\d.]+ to [\d.]+ of ", mix), mix
+    assert re.search(r"context, \d+ GB to download", counted), counted
+
+
 @each_verdict
 def test_what_to_type_next_is_there_and_whole(verdict: Verdict) -> None:
     """A command stands alone on its line, unbroken even on a narrow terminal; one is that of the first proposal, and every proposal is named."""

@@ -82,7 +82,7 @@ def _mix_of(subject: Subject, quantization: str) -> SizedWeights | None:
         return None
     row = as_published(row, subject.spec.released)
     file = computed_file(architecture, row, recipe, typed_earlier(subject.spec.released))
-    return mixed(quantization, architecture, row, file)
+    return mixed(quantization, architecture, row, file, subject.spec.released)
 
 
 @lru_cache(maxsize=512)

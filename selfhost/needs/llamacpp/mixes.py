@@ -4,29 +4,35 @@ trained for it, and Unsloth's `UD-` files, made by rules that are not published.
 Of the first two, the token table and the output matrix alone are of another type than in the file
 of llama-quantize's recipe. Of Unsloth's each weighs about as much as the file of one of
 llama-quantize's recipes. How much less or more was read from the headers of 33 published files
-(llamafit 0.1.1, 2026), and follows how the model is made. Where no file of a kind was measured, the
-range is wider.
+(llamafit 0.1.1, 2026) and from what listings state of 42 more, and follows how the model is made:
+the tables of Unsloth's guides to DeepSeek R1, R1-0528, GLM-4.6 and Grok 2, its repositories of
+Qwen3 0.6B and Gemma 4 E2B and E4B, and GLM-5.2. Where no file of a kind was measured, the range is
+wider. Of one to two bits it is wide where many were: what lies beside the experts keeps more bits,
+and later files are smaller.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...catalogue.spec import Architecture
+from ...catalogue.spec import Architecture, ModelSpec, PublishedFiles
 from ..quantization import stored, tensor_bytes
 from ..records import How, SizedWeights
 from ..tensors import ArchitectureRow
 
 SOURCE = (
-    "sizes of 33 published UD- files against llama-quantize's recipes (headers read by llamafit"
-    " 0.1.1, 2026); the publisher's rules are not published"
+    "sizes of 75 published UD- files against llama-quantize's recipes (33 headers read by llamafit"
+    " 0.1.1, 2026; 42 listed sizes); the publisher's rules are not published"
 )
 
 # by the recipe that the mix is like: the least and the most of its size, by how the model is made
 _Range = tuple[float, float]
 _EVERY = "any"
+# mixtures that were out before Unsloth mixed the types of every tensor (Dynamic 2.0, its
+# announcement): some files are of before, some of after
+_FIRST, _SECOND_SINCE = "experts, first rules", "2025-04-24"
 _MIXES: Mapping[str, tuple[str, Mapping[str, _Range]]] = {
-    "UD-Q8_K_XL": ("Q8_0", {_EVERY: (1.0, 1.3)}),
+    "UD-Q8_K_XL": ("Q8_0", {_EVERY: (1.0, 1.34)}),
     "UD-Q6_K_XL": ("Q6_K", {"experts": (1.02, 1.1), "delta": (1.07, 1.16), _EVERY: (1.0, 1.17)}),
     "UD-Q5_K_XL": ("Q5_K_M", {"delta": (0.98, 1.12), _EVERY: (0.965, 1.045)}),
     "UD-Q4_K_XL": ("Q4_K_M", {
@@ -38,13 +44,20 @@ _MIXES: Mapping[str, tuple[str, Mapping[str, _Range]]] = {
         _EVERY: (0.975, 1.055),
     }),
     "UD-Q2_K_XL": ("Q2_K", {
-        "delta": (0.9, 0.98), "mamba2": (0.957, 1.037), _EVERY: (1.02, 1.11),
+        "delta": (0.9, 0.98), "mamba2": (0.957, 1.037), "per-layer tables": (0.79, 0.87),
+        _FIRST: (0.92, 1.14), "experts": (1.01, 1.14), _EVERY: (1.0, 1.11),
     }),
-    "UD-IQ3_XXS": ("IQ3_XXS", {_EVERY: (0.98, 1.2)}),
-    "UD-IQ2_M": ("IQ2_M", {"mamba2": (1.006, 1.09), _EVERY: (0.98, 1.2)}),
-    "UD-IQ2_XXS": ("IQ2_XXS", {_EVERY: (0.99, 1.27)}),
-    "UD-IQ1_M": ("IQ1_M", {_EVERY: (0.99, 1.35)}),
-    "UD-IQ1_S": ("IQ1_S", {_EVERY: (0.99, 1.35)}),
+    "UD-IQ3_XXS": ("IQ3_XXS", {
+        "delta": (0.98, 1.2), "mamba2": (0.98, 1.2), "experts": (1.03, 1.14), _EVERY: (0.98, 1.2),
+    }),
+    "UD-IQ2_M": ("IQ2_M", {
+        "mamba2": (1.006, 1.09), "per-layer tables": (0.85, 0.94), _EVERY: (0.98, 1.2),
+    }),
+    "UD-IQ2_XXS": ("IQ2_XXS", {
+        _FIRST: (1.1, 1.27), "experts": (1.15, 1.4), _EVERY: (0.99, 1.27),
+    }),
+    "UD-IQ1_M": ("IQ1_M", {_FIRST: (1.1, 1.36), "experts": (1.15, 1.54), _EVERY: (0.99, 1.35)}),
+    "UD-IQ1_S": ("IQ1_S", {_FIRST: (1.03, 1.4), "experts": (1.15, 1.6), _EVERY: (0.99, 1.35)}),
 }  # fmt: skip
 # of models whose experts are published in 4 bits: every mix of four bits and more leaves those as
 # they are
@@ -71,11 +84,34 @@ SOURCE_OF_TABLES = (
 
 MIXES = (*_TABLES_APART, *_MIXES)
 
+# who makes the `UD-` files, and how the account names its repositories: so are 157 of 162 that this
+# catalogue lists; the others differ in case or in a word
+_MAKER, _NAMED = "unsloth", "unsloth/{model}-GGUF"
+
 
 def canonical_mix(text: str) -> str | None:
     """`ud-q4_k_xl` -> `UD-Q4_K_XL`; None for a name of no mix with a known size."""
     name = text.strip().upper().replace("_", "-").replace(".", "-")
     return next((mix for mix in MIXES if mix.replace("_", "-") == name), None)
+
+
+def files_of_maker(spec: ModelSpec, mix: str) -> PublishedFiles | None:
+    """Where the one who makes that mix offers it: the repository that the spec knows of that
+    account, else the one by its naming, which no listing shows. None for a mix of no one maker,
+    and of a model that lies in no repository.
+    """
+    if mix not in _MIXES or not spec.repository:
+        return None
+    repositories = (files.repository for files in spec.files if files.format == "gguf")
+    own = next((name for name in repositories if name and name.startswith(f"{_MAKER}/")), None)
+    by_naming = _NAMED.format(model=spec.repository.rpartition("/")[2])
+    return PublishedFiles(
+        format="gguf",
+        repository=own or by_naming,
+        source=f"{_MAKER} makes the {mix} files, and names its repositories {_NAMED}",
+        unsized=(mix,),
+        listed=False,
+    )
 
 
 def recipe_of(mix: str, architecture: Architecture | None) -> str | None:
@@ -88,21 +124,27 @@ def recipe_of(mix: str, architecture: Architecture | None) -> str | None:
     return _OF_FOUR_BIT_EXPERTS[0] if keeps and mix in _KEEPS_FOUR_BITS else _MIXES[mix][0]
 
 
-def _kinds(architecture: Architecture) -> tuple[str, ...]:
+def _kinds(architecture: Architecture, released: str | None) -> tuple[str, ...]:
     """How the model is made, as far as a mix depends on it; what tells most first."""
     kinds = [part.kind for part in architecture.recurrent]
     if architecture.per_layer_embedding_length:
         kinds.append("per-layer tables")
     if any(part.experts for part in architecture.feed_forward):
+        kinds += [_FIRST] if released is not None and released < _SECOND_SINCE else []
         kinds.append("experts")
     return (*kinds, _EVERY)
 
 
 def mixed(
-    mix: str, architecture: Architecture, row: ArchitectureRow, recipe: SizedWeights
+    mix: str,
+    architecture: Architecture,
+    row: ArchitectureRow,
+    recipe: SizedWeights,
+    released: str | None,
 ) -> SizedWeights:
     """The file of a mix: computed where only its tables are apart, else the range that published
-    files of such models lie in. `recipe` is the file of `recipe_of` for the same model.
+    files of such models lie in. `recipe` is the file of `recipe_of` for the same model, which was
+    `released` on that date.
     """
     if mix in _TABLES_APART:
         return _with_tables_apart(mix, architecture, row, recipe)
@@ -111,7 +153,7 @@ def mixed(
     least, most = (
         _OF_FOUR_BIT_EXPERTS[1]
         if name != like
-        else next(ranges[kind] for kind in _kinds(architecture) if kind in ranges)
+        else next(ranges[kind] for kind in _kinds(architecture, released) if kind in ranges)
     )
     low, high = int(recipe.bytes * least), int(recipe.bytes * most)
     return SizedWeights(

@@ -163,6 +163,24 @@ def test_what_is_read_again_tells_memory_from_cache(
     assert result.bytes_per_second == pytest.approx(21 * GB, rel=0.02)
 
 
+def test_each_pass_but_the_first_tells_what_the_cache_gives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One interruption of a single pass of 8 MiB would make the cache look as slow as memory."""
+    parts = object.__new__(glance_threads.Parts)
+    read: list[tuple[int, int]] = []
+
+    def search(address: int, _: int, size: int) -> None:
+        read.append((address, size))
+
+    monkeypatch.setattr(parts, "_search", search, raising=False)
+    trace = parts._run_again(1000)
+    size = glance_threads._AGAIN_BYTES
+    assert sum(count for _, count in read) == glance_threads._AGAIN_TIMES * size
+    assert len(trace.done) * trace.chunk_bytes == (glance_threads._AGAIN_TIMES - 1) * size
+    assert {address for address, _ in read} <= set(range(1000, 1000 + size, trace.chunk_bytes))
+
+
 @pytest.mark.parametrize(
     ("busy", "share", "quiet"),
     [((), 1.0, True), (("the load is 10",), 1.0, False), ((), 0.4, False)],

@@ -35,6 +35,24 @@ PUBLISHED = [
     ("qwen3.6-35b-a3b", "UD-Q4_K_XL", 22_360_456_160),
     ("qwen3.6-35b-a3b", "UD-Q6_K_XL", 31_843_777_504),
 ]
+# as listings state them, in GB
+LISTED = [
+    # Unsloth's guides to each model; that to R1 counts in GiB, as Ollama's copies of 140 and 169 GB show (milkey/deepseek-r1-UD)
+    ("deepseek-r1-0528", {"IQ1_S": 185, "IQ1_M": 200, "IQ2_XXS": 216, "Q2_K_XL": 251}),
+    ("deepseek-r1-0528", {"IQ3_XXS": 273, "Q3_K_XL": 296, "Q4_K_XL": 384, "Q5_K_XL": 481}),
+    ("glm-4.6", {"IQ1_S": 96, "IQ1_M": 107, "IQ2_XXS": 115, "Q2_K_XL": 135}),
+    ("glm-4.6", {"IQ3_XXS": 145, "Q3_K_XL": 158, "Q4_K_XL": 204, "Q5_K_XL": 252}),
+    ("grok-2", {"IQ1_S": 88.9, "IQ1_M": 94.5, "IQ2_XXS": 99.3, "Q2_K_XL": 112}),
+    ("grok-2", {"IQ3_XXS": 117, "Q3_K_XL": 126, "Q4_K_XL": 155, "Q5_K_XL": 191}),
+    ("deepseek-r1", {"IQ1_S": 140.7, "IQ1_M": 169.7, "IQ2_XXS": 196.5, "Q2_K_XL": 227.6}),
+    ("glm-5.2", {"IQ1_S": 176}),
+    # files of unsloth/Qwen3-0.6B-GGUF, unsloth/gemma-4-E2B-it-GGUF and -E4B-
+    ("qwen3-0.6b", {"IQ1_S": 0.2146, "IQ1_M": 0.2208, "IQ2_XXS": 0.2341, "IQ2_M": 0.2687}),
+    ("qwen3-0.6b", {"IQ3_XXS": 0.2821, "Q2_K_XL": 0.3017, "Q3_K_XL": 0.3566, "Q5_K_XL": 0.4464}),
+    ("qwen3-0.6b", {"Q6_K_XL": 0.5765, "Q8_K_XL": 0.8443}),
+    ("gemma-4-e2b-it", {"Q2_K_XL": 2.404, "IQ2_M": 2.291}),
+    ("gemma-4-e4b-it", {"Q2_K_XL": 3.757}),
+]
 
 
 def size_of(id: str, mix: str) -> SizedWeights:
@@ -49,6 +67,14 @@ def test_a_published_file_lies_in_the_range(id: str, mix: str, published: int) -
     size = size_of(id, mix)
     assert size.low_bytes <= published <= size.high_bytes
     assert abs(size.bytes / published - 1) < (0.05 if mix.startswith("UD-Q") else 0.08)
+
+
+@pytest.mark.parametrize(("id", "sizes"), LISTED)
+def test_a_listed_size_lies_in_the_range(id: str, sizes: dict[str, float]) -> None:
+    """Of few bits, too, where files of two models differ most."""
+    for mix, gigabytes in sizes.items():
+        size = size_of(id, f"UD-{mix}")
+        assert size.low_bytes <= gigabytes * 1e9 <= size.high_bytes, mix
 
 
 @pytest.mark.parametrize(
