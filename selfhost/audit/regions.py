@@ -215,9 +215,10 @@ class _Wider:
             return 0
         cut = population.cut(((_FREE, 1),))
         bits &= cut.at_least(limits[0]) & ~cut.at_least(limits[1])
-        own = population.value_of(self._trace.number, _FREE)
         if not bits >> self._trace.number & 1:
+            # the cut leaves out a machine of which the free memory is not known
             return 0
+        own = population.value_of(self._trace.number, _FREE)
         kinds = population.fact(("of one card", _FREE), _is_of_one_card)[self._trace.kind][1]
         kinds = population.kinds_within(kinds & self._trace.among, bits)
         bits &= population.of_kinds(kinds)

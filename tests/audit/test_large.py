@@ -190,7 +190,7 @@ expires = 2027-01-01
 
 def splitting_fleet(count: int) -> str:
     """Machines that differ in what is free of their accelerators and of the RAM, and in its
-    bandwidth; of some the memory, its limit or its bandwidth was not read, or the limit is below the total.
+    bandwidth; of some the memory, its limit, its bandwidth or what is free of a card was not read, or the limit is below the total.
     """
     rng = random.Random(11)
     known = [load(name).machine.to_json() for name in SPLITTING]
@@ -208,8 +208,13 @@ def splitting_fleet(count: int) -> str:
             memory_available_bytes=int(limit * rng.uniform(0.05, 0.97)),
         )
         used = rng.choice([0, 0, 450 << 20, rng.randrange(12 << 30)])
+        # what another system records has no free memory
+        is_read = rng.random() < 0.85
         record["accelerators"] = [
-            {**card, "memory_free_bytes": max(0, card["memory_total_bytes"] - used)}
+            {
+                **card,
+                "memory_free_bytes": max(0, card["memory_total_bytes"] - used) if is_read else None,
+            }
             if card["memory_total_bytes"] and not card["unified"]
             else card
             for card in record["accelerators"]
