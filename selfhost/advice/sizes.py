@@ -212,6 +212,7 @@ def with_card(verdict: Verdict, catalogue: Catalogue) -> Accelerator | None:
         name="",
         memory_total_bytes=smallest_device_bytes(needs.memory),
         unified=False,
+        compute_capability=runtime.capability_for(verdict.workload.quantization),
     )
 
 

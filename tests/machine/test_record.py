@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from helpers.paths import SCHEMAS
-from selfhost.core.errors import MachineFileError, Problem
+from selfhost.core.errors import MachineFileError, Problem, SelfhostError
 from selfhost.core.records import Unread
 from selfhost.machine import record
 from selfhost.machine.changes import apply
@@ -660,10 +660,12 @@ def test_a_pipe_does_not_hang(tmp_path: Path) -> None:
     assert "is a device" in fault("/dev/null").message
 
 
-@pytest.mark.parametrize("path", ["", b""])
-def test_no_path(path: Any) -> None:
-    """An empty name is no missing file: nothing was named."""
-    assert "no file was named" in str(fault(path))
+def test_no_path() -> None:
+    """An empty name is no missing file: nothing was named. Bytes are no name of a file here."""
+    assert "no file was named" in str(fault(""))
+    path: Any = b""
+    with pytest.raises(SelfhostError, match="not bytes"):
+        Machine.from_file(path)
 
 
 @pytest.mark.skipif(
