@@ -172,12 +172,17 @@ def test_a_machine_s_name_is_noted_as_the_commands_note_it(
         return notes(written(*words, "--machine", name, capsys=capsys))
 
     assert any(f'"{name}"' in note for note in command_notes("check", "gpt2")[0])
-    for words, answer in (
-        (("check", "gpt2"), check("gpt2", machine=name)),
-        (("list",), rank(machine=name)),
-        (("compare", "gpt2", "opt-1.3b"), compare(["gpt2", "opt-1.3b"], machine=name)),
-    ):
-        assert command_notes(*words) == notes(answer.to_json()), words
+    assert command_notes("check", "gpt2") == notes(check("gpt2", machine=name).to_json())
+    two = ("gpt2", "opt-1.3b")
+    assert command_notes("compare", *two) == notes(compare(two, machine=name).to_json())
+
+
+def test_a_ranking_notes_a_machine_s_name_as_list_does(capsys: pytest.CaptureFixture[str]) -> None:
+    """The same for the whole list, once: it judges every model."""
+    document = written("list", "--machine", "macbook air m2", capsys=capsys)
+    noted = document["notes"]
+    assert noted == rank(machine="macbook air m2").to_json()["notes"]
+    assert any("macbook air m2" in note for note in noted)
 
 
 def test_functions_give_what_the_commands_write(capsys: pytest.CaptureFixture[str]) -> None:
