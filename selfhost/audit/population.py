@@ -21,7 +21,7 @@ from .lines import Slot
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any, TypeVar
+    from typing import Any, NoReturn, TypeVar
 
     T = TypeVar("T")
 
@@ -245,8 +245,10 @@ def _without_numbers(
         )
     if BANDWIDTH in columns and bandwidth is not None:
         own[BANDWIDTH[0]] = bandwidth
-    if _TOTAL in columns and (total is not None or len(set(columns[_TOTAL])) == 1):
-        own[_TOTAL[0]] = columns[_TOTAL][0] if total is None else total
+    if _TOTAL in columns:
+        least, most = min(columns[_TOTAL]), max(columns[_TOTAL])
+        differing = least if least == most else _Between(least, most)
+        own[_TOTAL[0]] = differing if total is None else total
     machine = Machine.partly({**own, "name": "the machine", "labels": FrozenDict()}, _refuse)
     return _alone(machine)
 
@@ -291,6 +293,44 @@ def _unions(entries: list[tuple[int, int]]) -> tuple[list[int], list[int]]:
     for _, bits in entries:
         unions.append(unions[-1] | bits)
     return [value for value, _ in entries], unions
+
+
+class _Between:
+    """A number in which the machines of a kind differ: it answers a comparison that all of them
+    answer alike, and raises `DiffersError` for all else that is asked of it.
+    """
+
+    __slots__ = ("_least", "_most")
+
+    def __init__(self, least: int, most: int) -> None:
+        self._least, self._most = least, most
+
+    def _reaches(self, bound: float) -> bool:
+        if self._least < bound <= self._most:
+            raise DiffersError
+        return self._least >= bound
+
+    def __ge__(self, other: int) -> bool:
+        return self._reaches(other)
+
+    def __lt__(self, other: int) -> bool:
+        return not self._reaches(other)
+
+    def __gt__(self, other: int) -> bool:
+        return self._reaches(other + 1)
+
+    def __le__(self, other: int) -> bool:
+        return not self._reaches(other + 1)
+
+    def __bool__(self) -> bool:
+        return self._reaches(1)
+
+    def _refuse(self, *_: object) -> NoReturn:
+        raise DiffersError
+
+    __eq__ = __hash__ = __int__ = __index__ = __float__ = _refuse
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _refuse
+    __truediv__ = __rtruediv__ = __floordiv__ = __mod__ = __neg__ = _refuse
 
 
 class DiffersError(Exception):

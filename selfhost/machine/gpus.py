@@ -6,7 +6,7 @@ The file is read when a GPU is looked up, once. A machine without one does not p
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from ..core import units
@@ -447,17 +447,29 @@ def shared_memory(name: str) -> SharedMemory | None:
     )
 
 
+def may_tell_computer(names: tuple[str, ...]) -> bool:
+    """Whether cards of those names tell the computer that they sit in, of some amount of RAM."""
+    return bool(_computers_with(names))
+
+
+@lru_cache(1024)
+def _computers_with(names: tuple[str, ...]) -> Sequence[Mapping[str, Any]]:
+    """The rows of computers that have so many cards of those names."""
+    whole = [(_of_row(name, _rows("name")) or name).lower() for name in names]
+    fitting = []
+    for row in _table()["computer"] if names else ():
+        pattern = rf"\b(?:{'|'.join(row['names'])})\b"
+        if all(re.search(pattern, name) for name in whole) and len(whole) <= row["cards"]:
+            fitting.append(row)
+    return fitting
+
+
 def computer_around(names: tuple[str, ...], memory_bytes: int | None) -> Computer | None:
     """The computer that cards of those names sit in, where nothing else tells; None where these
     cards, so many of them or so much RAM may be a server's.
     """
-    if not names:
-        return None
-    whole = [(_of_row(name, _rows("name")) or name).lower() for name in names]
-    for row in _table()["computer"]:
-        pattern = rf"\b(?:{'|'.join(row['names'])})\b"
-        fits = all(re.search(pattern, name) for name in whole) and len(whole) <= row["cards"]
-        if fits and (memory_bytes or 0) <= row["memory_gib"] * units.GIB:
+    for row in _computers_with(names):
+        if (memory_bytes or 0) <= row["memory_gib"] * units.GIB:
             least, usual, most = bytes_per_second(row)
             return Computer(
                 name=row["name"],

@@ -375,8 +375,10 @@ def _computer_of(machine: Machine) -> gpus.Computer | None:
     if not is_client_by_class(machine) or machine.emulated_on is not None:
         return None
     cards = tuple([card.name for card in machine.accelerators or () if not card.unified])
-    memory_bytes = machine.memory_total_bytes
-    return gpus.computer_around(cards, None if memory_bytes is None else int(memory_bytes))
+    if not gpus.may_tell_computer(cards):
+        # its memory is not read: a fleet's answers hold for any then
+        return None
+    return gpus.computer_around(cards, machine.memory_total_bytes)
 
 
 def _share_of_kinds(kinds: tuple[str, ...]) -> cpus.Share:
