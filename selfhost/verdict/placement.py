@@ -275,15 +275,18 @@ def is_metal(card: Accelerator) -> bool:
     return bool(card.unified) and card.vendor == "apple"
 
 
-def _limits_on_shared(machine: Machine) -> tuple[int, int] | None:
+def _limits_on_shared(machine: Machine, needed_bytes: int) -> tuple[int, int] | None:
     """Bytes of the RAM that a GPU sharing it may use, least and most; None where nothing limits it
-    or tells.
+    to less than is needed, or nothing tells.
     """
     device = _metal(machine)
     if device is not None:
         return metal_limits(device, machine)
     cards, total = machine.accelerators or (), machine.memory_total_bytes
     if total is None or not any(card.unified and card.vendor == "amd" for card in cards):
+        return None
+    if total >= needed_bytes / _AMD_SHARE[0]:
+        # a comparison holds for many machines of a fleet, the limits for one
         return None
     least, most = (int(total * share) for share in _AMD_SHARE)
     return least, most
@@ -298,10 +301,12 @@ def share_on_shared(
     The rest of a runtime that shares layers out is computed by the processor, as llama.cpp's fitter
     does; whole layers move.
     """
-    limits = _limits_on_shared(machine)
-    if limits is None or needs.memory is None or not layers:
+    if needs.memory is None or not layers:
         return 1.0, 1.0, 1.0
     host = [term for term in needs.memory.terms if term.where == "host"]
+    limits = _limits_on_shared(machine, sum([term.high_bytes for term in host]))
+    if limits is None:
+        return 1.0, 1.0, 1.0
 
     def share(end: str, limit: int, times: int = 1) -> float:
         over = times * sum([getattr(term, end) for term in host]) - limit
