@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import ge, le
 
 from ..machine.record import Machine
-from .population import BANDWIDTH, DiffersError, Kind, Population, lowest, members
+from .population import BANDWIDTH, TOTAL, DiffersError, Kind, Population, Span, lowest, members
 
 TYPE_CHECKING = False
 
@@ -151,22 +151,22 @@ class Asked:
         self._best = _Bounds()
         self._worst = _Bounds()
         # of kinds with the least of their bandwidths
-        self._strengths: dict[tuple[int, int | None], Strength | None] = {}
+        self._strengths: dict[tuple[int, Span | None], Strength | None] = {}
 
     def answer_of(
-        self, number: int, bandwidth: int | None, total: int | None = None
+        self, number: int, bandwidth: int | None, totals: Span | None = None
     ) -> tuple[Any, Any]:
-        """What a machine of that kind answers, and what of it counts. Without a total this raises
-        `DiffersError` where it depends on that, and machines of the kind differ in it.
+        """What a machine of that kind answers, with as much memory as `totals`, and what of it
+        counts. Raises `DiffersError` where that is not the same of all such machines.
         """
-        starts, answers = self._steps_of(number, total)
+        starts, answers = self._steps_of(number, totals)
         if bandwidth is None:
             return answers[0]
         return answers[max(0, bisect_right(starts, bandwidth) - 1)]
 
-    def bounds_of(self, number: int, bandwidth: int | None, total: int | None) -> list[int]:
+    def bounds_of(self, number: int, bandwidth: int | None, totals: Span) -> list[int]:
         """The bandwidths between which that answer holds: from the one, and below the other."""
-        starts, _ = self._steps_of(number, total)
+        starts, _ = self._steps_of(number, totals)
         if bandwidth is None:
             return []
         place = bisect_right(starts, bandwidth)
@@ -190,10 +190,10 @@ class Asked:
         bandwidth = (
             self._answers.population.bandwidth_of(number) if BANDWIDTH in kind.columns else None
         )
-        total = None
-        if kind.varies_in_total:
-            total = self._answers.population.value_of(number, ("memory_total_bytes",))
-        finding = self._question.ask(kind.asked(bandwidth, total))[1]
+        totals = None
+        if len(kind.totals) > 1:
+            totals = (self._answers.population.value_of(number, TOTAL),) * 2
+        finding = self._question.ask(kind.asked(bandwidth, totals))[1]
         return 0.0 if finding is None else finding.short or 0.0
 
     def hardest_hit(self, bits: int) -> tuple[float, int]:
@@ -253,31 +253,31 @@ class Asked:
             self._kinds[said] = self._kinds.get(said, 0) | 1 << number
             self._others[said] = self._others.get(said, 0) | kind.bits & ~own
 
-    def _steps_of(self, number: int, total: int | None) -> Steps:
+    def _steps_of(self, number: int, totals: Span | None) -> Steps:
         kind = self._answers.population.kinds[number]
-        at_any = kind.asked(kind.slowest, total)
+        at_any = kind.asked(kind.slowest, totals)
         is_whole, own = self._question.key(at_any)
-        key = own if is_whole else (number, total, own)
+        key = own if is_whole else (number, totals, own)
         steps = self._answers.steps.get(key)
         if steps is None:
-            steps = self._answers.steps[key] = self._asked(kind, at_any, is_whole, total)
+            steps = self._answers.steps[key] = self._asked(kind, at_any, is_whole, totals)
         return steps
 
-    def _weakest_of(self, kind: Kind, total: int | None) -> Strength | None:
-        key = kind.number, total
+    def _weakest_of(self, kind: Kind, totals: Span | None) -> Strength | None:
+        key = kind.number, totals
         if key not in self._strengths:
-            self._strengths[key] = self._strength_of(kind.asked(kind.slowest, total))
+            self._strengths[key] = self._strength_of(kind.asked(kind.slowest, totals))
         return self._strengths[key]
 
-    def _asked(self, kind: Kind, at_any: Machine, is_whole: bool, total: int | None) -> Steps:
-        question, weakest = self._question, self._weakest_of(kind, total)
+    def _asked(self, kind: Kind, at_any: Machine, is_whole: bool, totals: Span | None) -> Steps:
+        question, weakest = self._question, self._weakest_of(kind, totals)
         steps = self._shared_best(weakest) or self._best.below(weakest)
         if steps is not None:
             return steps
         strongest = weakest
         is_wide = not is_whole and kind.bandwidths is not None and len(kind.bandwidths) > 1
         if is_wide and kind.bandwidths is not None:
-            strongest = self._strength_of(kind.asked(kind.bandwidths[-1], total))
+            strongest = self._strength_of(kind.asked(kind.bandwidths[-1], totals))
         steps = self._shared_worst(strongest) or self._worst.above(strongest)
         if steps is not None:
             return steps
@@ -285,7 +285,7 @@ class Asked:
             answer = question.ask(at_any)
             steps = [0], [(answer, question.alike(answer))]
         else:
-            steps = self._ask_along(kind, total)
+            steps = self._ask_along(kind, totals)
         if len(steps[1]) == 1:
             answer = steps[1][0][0]
             if question.best(answer):
@@ -340,13 +340,13 @@ class Asked:
                 parts += [(start, middle), (middle + 1, stop)]
         return order
 
-    def _ask_along(self, kind: Kind, total: int | None) -> Steps:
+    def _ask_along(self, kind: Kind, totals: Span | None) -> Steps:
         """Where the answer changes along the bandwidth: more of it makes no pace slower, so that
         where two have the same answer, all between have it.
         """
 
         def at(bandwidth: int | None) -> tuple[Any, Any]:
-            answer = self._question.ask(kind.asked(bandwidth, total))
+            answer = self._question.ask(kind.asked(bandwidth, totals))
             return answer, self._question.alike(answer)
 
         if kind.bandwidths is None:

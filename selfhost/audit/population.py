@@ -8,7 +8,7 @@ hundred thousand machines are joined and cut in a microsecond, without a library
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 # a sum of slots, each with its factor, in a fixed order
 Form = tuple[tuple[Slot, int], ...]
 BANDWIDTH: Slot = ("memory_bandwidth_bytes_per_second",)
+TOTAL: Slot = ("memory_total_bytes",)
+# the least and the most of some numbers
+Span = tuple[int, int]
 # of the sets that a form is cut into, the ones kept: between them bits are set one by one. They
 # may take so many bytes for each form, but are never fewer than the least
 _MARKS_BYTES = 2 << 20
@@ -174,7 +177,7 @@ class Kind:
 
     __slots__ = (
         "_asked", "bandwidths", "bare", "bits", "columns", "members", "number", "template",
-        "varies_in_total",
+        "totals",
     )  # fmt: skip
 
     def __init__(
@@ -191,8 +194,9 @@ class Kind:
         bandwidths = self.columns.get(BANDWIDTH)
         # those that its machines have, ascending
         self.bandwidths = None if bandwidths is None else sorted(set(bandwidths))
-        self.varies_in_total = len(set(self.columns.get(_TOTAL, ()))) > 1
-        self._asked: dict[tuple[int | None, int | None], Machine] = {}
+        # the amounts of memory that its machines have, ascending
+        self.totals = sorted(set(self.columns.get(TOTAL, ())))
+        self._asked: dict[tuple[int | None, Span | None], Machine] = {}
         self._add_totals(len(columns[0]) if columns else 0)
 
     @property
@@ -207,24 +211,39 @@ class Kind:
                 slot = ("accelerators", str(index), "memory_total_bytes")
                 self.columns[slot] = array("q", [card.memory_total_bytes]) * count
 
-    def asked(self, bandwidth: int | None, total: int | None = None) -> Machine:
-        """One of its machines with that bandwidth, and that memory where they differ in it. It has
-        no other number in which they differ: asked for one it raises `DiffersError`.
+    def asked(self, bandwidth: int | None, totals: Span | None = None) -> Machine:
+        """One of its machines with that bandwidth, and as much memory as `totals`; None: as any of
+        them has. It has no other number in which they differ: asked for one it raises
+        `DiffersError`.
         """
-        machine = self._asked.get((bandwidth, total))
+        machine = self._asked.get((bandwidth, totals))
         if machine is None:
+            total = None
+            if self.totals:
+                least, most = totals or (self.totals[0], self.totals[-1])
+                total = least if least == most else _Between(least, most)
             machine = _without_numbers(self.template, self.columns, bandwidth, total)
             if len(self._asked) > 256:
                 self._asked.clear()
-            self._asked[bandwidth, total] = machine
+            self._asked[bandwidth, totals] = machine
         return machine
 
-
-_TOTAL: Slot = ("memory_total_bytes",)
+    def half_with(self, total: int, totals: Span | None) -> Span | None:
+        """Of the amounts of memory within `totals` (None: all of them) those of the half that
+        `total` is in; None where there is one alone.
+        """
+        least, most = totals or (self.totals[0], self.totals[-1])
+        first, behind = bisect_left(self.totals, least), bisect_right(self.totals, most)
+        if behind - first < 2:
+            return None
+        middle = (first + behind) // 2
+        if total < self.totals[middle]:
+            return self.totals[first], self.totals[middle - 1]
+        return self.totals[middle], self.totals[behind - 1]
 
 
 def _without_numbers(
-    template: Machine, columns: Mapping[Slot, Any], bandwidth: int | None, total: int | None
+    template: Machine, columns: Mapping[Slot, Any], bandwidth: int | None, total: Any
 ) -> Machine:
     own = {name: getattr(template, name) for name in Machine._fields}
     for name in ("name", "labels", "read_at", "disks", *(slot[0] for slot in columns)):
@@ -245,10 +264,8 @@ def _without_numbers(
         )
     if BANDWIDTH in columns and bandwidth is not None:
         own[BANDWIDTH[0]] = bandwidth
-    if _TOTAL in columns:
-        least, most = min(columns[_TOTAL]), max(columns[_TOTAL])
-        differing = least if least == most else _Between(least, most)
-        own[_TOTAL[0]] = differing if total is None else total
+    if total is not None:
+        own[TOTAL[0]] = total
     machine = Machine.partly({**own, "name": "the machine", "labels": FrozenDict()}, _refuse)
     return _alone(machine)
 
@@ -296,8 +313,8 @@ def _unions(entries: list[tuple[int, int]]) -> tuple[list[int], list[int]]:
 
 
 class _Between:
-    """A number in which the machines of a kind differ: it answers a comparison that all of them
-    answer alike, and raises `DiffersError` for all else that is asked of it.
+    """A number in which the machines of a kind differ: it answers what all of them answer alike,
+    comparisons and what is `rising`, and raises `DiffersError` for all else that is asked of it.
     """
 
     __slots__ = ("_least", "_most")
@@ -324,6 +341,13 @@ class _Between:
 
     def __bool__(self) -> bool:
         return self._reaches(1)
+
+    def rising(self, of: Callable[[int], T]) -> T:
+        """As `machine.record.rising`."""
+        answer = of(self._least)
+        if answer != of(self._most):
+            raise DiffersError
+        return answer
 
     def _refuse(self, *_: object) -> NoReturn:
         raise DiffersError

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from operator import attrgetter
@@ -19,12 +20,24 @@ from ..machine.record import Accelerator, Machine
 from ..verdict.findings import Finding
 from .asked import Answers, Asked, Question
 from .lines import Slot
-from .population import BANDWIDTH, DiffersError, Form, Kind, Population, lowest, members
+from .population import (
+    BANDWIDTH,
+    TOTAL,
+    DiffersError,
+    Form,
+    Kind,
+    Population,
+    Span,
+    lowest,
+    members,
+)
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
 
 
 class Number:
@@ -70,6 +83,10 @@ class Number:
         self._trace.is_at_least(self.form, value, value)
         self._trace.is_at_least(self.form, value + 1, value)
         return self.value
+
+    def rising(self, of: Callable[[int], T]) -> T:
+        """As `machine.record.rising`: the answer holds for all whose own is the same."""
+        return self._trace.rising(self.form, self.constant, of, self.value)
 
     def __mul__(self, other: Any) -> Any:
         return self.pinned * other
@@ -220,30 +237,46 @@ class Trace:
             population.answers = Answers(population)
         kind = population.kinds[self.kind]
         bandwidth = self.value_of(BANDWIDTH) if kind.bandwidths is not None else None
-        total = None
-        try:
-            # the key is the same at any bandwidth
-            asked = population.answers.of(question, kind.asked(kind.slowest))
-            answer, said = asked.answer_of(self.kind, bandwidth)
-        except DiffersError:
-            own_total = self.number_of(("memory_total_bytes",))
-            total = None if own_total is None else int(own_total)
-            asked = population.answers.of(question, kind.asked(kind.slowest, total))
-            answer, said = asked.answer_of(self.kind, bandwidth, total)
-        if (alone and not self._instead) or total is not None:
+        totals = None
+        while True:
+            try:
+                # the key is the same at any bandwidth
+                asked = population.answers.of(question, kind.asked(kind.slowest, totals))
+                answer, said = asked.answer_of(self.kind, bandwidth, totals)
+                break
+            except DiffersError:
+                totals = self._fewer_totals(totals)
+        if (alone and not self._instead) or totals is not None:
             self.kinds &= 1 << self.kind
         else:
             self.kinds &= self._reaching()
         asked.answered |= self.kinds
-        if total is None:
+        if totals is None:
             kinds, others = asked.alike(said, self.kinds)
             self.kinds &= kinds
             self.others |= others
         else:
-            for bound in asked.bounds_of(self.kind, bandwidth, total):
+            for bound in asked.bounds_of(self.kind, bandwidth, totals):
                 self.is_at_least(((BANDWIDTH, 1),), bound, self.value_of(BANDWIDTH))
         self.asked.append((answer, asked))
         return answer
+
+    def _fewer_totals(self, totals: Span | None) -> Span:
+        """Of the amounts of memory of the machine's kind the half that its own is in: from then on
+        the answer holds for no others. Raises the `DiffersError` that is being handled where there
+        is no more to leave out.
+        """
+        kind = self._population.kinds[self.kind]
+        if not kind.totals:
+            raise DiffersError
+        own = self.value_of(TOTAL)
+        half = kind.half_with(own, totals)
+        if half is None:
+            raise DiffersError
+        form: Form = ((TOTAL, 1),)
+        self.is_at_least(form, half[0], own)
+        self.is_at_least(form, half[1] + 1, own)
+        return half
 
     def _reaching(self) -> int:
         """The kinds of which some machine may have answered each comparison alike: no other has to
@@ -296,6 +329,22 @@ class Trace:
             # -x >= b where x < 1 - b
             return not self.is_at_least(negated(form), 1 - bound, -value)
         answer = self.bounds[form, bound] = value >= bound
+        return answer
+
+    def rising(self, form: Form, constant: int, of: Callable[[int], T], value: int) -> T:
+        """`of` a form and a constant, with the value that they have; see `Number.rising`."""
+        answer = of(value)
+        values = self._population.cut(form).values
+        own = bisect_left(values, value - constant)
+
+        def is_same(each: int) -> bool:
+            return of(each + constant) == answer
+
+        first = bisect_left(values, True, 0, own, key=is_same)
+        last = bisect_left(values, True, own, key=lambda each: not is_same(each))
+        self.is_at_least(form, values[first], value - constant)
+        if last < len(values):
+            self.is_at_least(form, values[last], value - constant)
         return answer
 
     def value_of(self, slot: Slot) -> int:

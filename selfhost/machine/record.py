@@ -15,7 +15,9 @@ from ..core.records import Record, Unread, pattern
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
 
 SCHEMA = "selfhost.machine/1"
 # the name of a machine that nobody named; of another's record it says nothing
@@ -394,6 +396,15 @@ class Machine(Record):
             if disk.purpose == purpose:
                 return disk
         return None
+
+
+def rising(of: Callable[[int], T], number: int) -> T:
+    """`of` a machine's number, which nowhere falls as the number grows: a word that comes back
+    means that it was the same between. A number that stands for many is asked for its steps alone.
+    """
+    steps = getattr(number, "rising", None)
+    answer: T = of(number) if steps is None else steps(of)
+    return answer
 
 
 def _plain(value: Any) -> Any:

@@ -13,7 +13,7 @@ from ..machine.gpus import (
     reaches_capability,
     works_on_few_tokens,
 )
-from ..machine.record import Accelerator, Machine
+from ..machine.record import Accelerator, Machine, rising
 from ..needs.records import (
     SHARED_OUT,
     How,
@@ -262,7 +262,19 @@ def metal_limits(device: Accelerator, machine: Machine) -> tuple[int, int] | Non
 
 def _metal_limit(machine: Machine, end: int) -> int | None:
     total = machine.memory_total_bytes if _metal(machine) is not None else None
-    return None if total is None else int(total * metal_share(total)[end])
+    return None if total is None else _metal_limits(total)[end]
+
+
+def _metal_limits(total_bytes: int) -> tuple[int, int]:
+    """Of so much RAM, what macOS lets the GPU use, least and most."""
+    least, most = metal_share(total_bytes)
+    return int(total_bytes * least), int(total_bytes * most)
+
+
+def _amd_limits(total_bytes: int) -> tuple[int, int]:
+    """Of so much RAM, what the drivers of AMD's lend the GPU, least and most."""
+    least, most = _AMD_SHARE
+    return int(total_bytes * least), int(total_bytes * most)
 
 
 def _metal(machine: Machine) -> Accelerator | None:
@@ -270,26 +282,15 @@ def _metal(machine: Machine) -> Accelerator | None:
     return next(filter(is_metal, machine.accelerators or ()), None)
 
 
+def _amd(machine: Machine) -> Accelerator | None:
+    """A GPU by AMD that shares the RAM."""
+    cards = machine.accelerators or ()
+    return next((card for card in cards if card.unified and card.vendor == "amd"), None)
+
+
 def is_metal(card: Accelerator) -> bool:
     """Whether it is the GPU of a Mac that shares the RAM."""
     return bool(card.unified) and card.vendor == "apple"
-
-
-def _limits_on_shared(machine: Machine, needed_bytes: int) -> tuple[int, int] | None:
-    """Bytes of the RAM that a GPU sharing it may use, least and most; None where nothing limits it
-    to less than is needed, or nothing tells.
-    """
-    device = _metal(machine)
-    if device is not None:
-        return metal_limits(device, machine)
-    cards, total = machine.accelerators or (), machine.memory_total_bytes
-    if total is None or not any(card.unified and card.vendor == "amd" for card in cards):
-        return None
-    if total >= needed_bytes / _AMD_SHARE[0]:
-        # a comparison holds for many machines of a fleet, the limits for one
-        return None
-    least, most = (int(total * share) for share in _AMD_SHARE)
-    return least, most
 
 
 def share_on_shared(
@@ -301,12 +302,30 @@ def share_on_shared(
     The rest of a runtime that shares layers out is computed by the processor, as llama.cpp's fitter
     does; whole layers move.
     """
-    if needs.memory is None or not layers:
-        return 1.0, 1.0, 1.0
+    shared = _metal(machine) or _amd(machine)
+    if needs.memory is None or not layers or shared is None:
+        return _ALL_THERE
+    of_ram = machine.memory_total_bytes
+    limit_bytes = shared.memory_total_bytes if is_metal(shared) else None
     host = [term for term in needs.memory.terms if term.where == "host"]
-    limits = _limits_on_shared(machine, sum([term.high_bytes for term in host]))
-    if limits is None:
-        return 1.0, 1.0, 1.0
+
+    def within(limits: tuple[int, int]) -> tuple[float, float, float]:
+        return _shares_within(host, layers, limits)
+
+    # more of it never leaves room for fewer layers
+    if limit_bytes is not None:
+        return rising(lambda limit: within((limit, limit)), limit_bytes)
+    limits_of = _metal_limits if is_metal(shared) else _amd_limits
+    return _ALL_THERE if of_ram is None else rising(lambda ram: within(limits_of(ram)), of_ram)
+
+
+_ALL_THERE = 1.0, 1.0, 1.0
+
+
+def _shares_within(
+    host: Sequence[Term], layers: int, limits: tuple[int, int]
+) -> tuple[float, float, float]:
+    """As `share_on_shared`, with the least and the most that the GPU may use."""
 
     def share(end: str, limit: int, times: int = 1) -> float:
         over = times * sum([getattr(term, end) for term in host]) - limit
