@@ -15,7 +15,7 @@ from ..core.errors import SpecError, WorkloadError
 from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import Machine
-from ..verdict.bracket import OPEN, RUNS, may_bracket, outlook, tells_pace
+from ..verdict.bracket import OPEN, RUNS, may_bracket, outlook
 from ..verdict.defaults import follows_a_list, judge_for_machine, suit
 from ..verdict.question import ask
 from ..verdict.record import Answer, Judged, Outcome, Question, answer_for, judge
@@ -156,12 +156,6 @@ def _bracketed(
         if answer[0] < left[id][0]:
             left[id] = answer
 
-    # how fast speech goes is not sketched
-    unpaced = {
-        id for id, (worst, _) in left.items() if worst == RUNS and not tells_pace(sketches[id])
-    }
-    left = {id: answer for id, answer in left.items() if id not in unpaced}
-
     def judged(ids: Iterable[str]) -> list[Answer]:
         questions = _questions(catalogue, ids, workload, machine, ready)
         judgements = (
@@ -169,7 +163,7 @@ def _bracketed(
         )
         return [_local(question, judged) for question, judged in judgements]
 
-    apart = judged(sorted(whole | unpaced))
+    apart = judged(sorted(whole))
     counts = count_rows(apart)
     running = {id: slow for id, (worst, slow) in left.items() if worst == RUNS}
     return _Counted(

@@ -36,8 +36,9 @@ if TYPE_CHECKING:
 
     # what the findings of the model itself leave, the number of its program, then figures: of the
     # memory (the most, the least, evictable), of the disk (to store, the largest file) and of the
-    # work: of text of a step (`_OF_STEP`), of pictures and vectors the operations of one. Empty
-    # where nothing is found of that. None has to be judged whole
+    # work: of text of a step (`_figures_of`), of pictures and vectors the operations of one, of
+    # speech `_OF_SPEECH` and of a step. Empty where nothing is found of that. None has to be judged
+    # whole
     Sketch = tuple[int, int, tuple[float, ...], tuple[float, ...], tuple[float, ...]] | None
 
 # nothing rules it out, something that decides is not known, something rules it out
@@ -47,6 +48,8 @@ _OF_STEP = (
     "weights_bytes", "unpacking_core_seconds", "alone_core_seconds", "layers", "attention_flops",
     "is_vague", "choosing_seconds",
 )  # fmt: skip
+# of `speech.SpeechWork`, all that its pace follows from beside the step
+_OF_SPEECH = ("encoder_operations", "decoder_parameters", "audio_operations", "parameter_bytes")
 
 
 class Program(Record):
@@ -87,9 +90,9 @@ def sketch_of(question: Question, number: int) -> Sketch:
         step = question.step
         if step.weights_bytes < LEAST_READ_BYTES:
             return None
-        of_work = (*[getattr(step, name) for name in _OF_STEP], *step.operation_counts)
+        of_work = _figures_of(step)
     else:
-        of_work = _operations(question.spec)
+        of_work = _of_other_work(question, needs)
     return (
         left,
         number,
@@ -99,8 +102,20 @@ def sketch_of(question: Question, number: int) -> Sketch:
     )
 
 
-def _operations(spec: ModelSpec) -> tuple[float, ...]:
-    """Of one picture or document; of what nothing counts none, and () of speech."""
+def _figures_of(step: Step) -> tuple[float, ...]:
+    return (*[getattr(step, name) for name in _OF_STEP], *step.operation_counts)
+
+
+def _step_of(figures: Sequence[float]) -> Step:
+    """One that takes as much."""
+    named = dict(zip(_OF_STEP, figures, strict=False))
+    counts = tuple(figures[len(_OF_STEP) :])
+    return Step.partly({**named, "operation_counts": counts, **_NO_STEP})
+
+
+def _of_other_work(question: Question, needs: Needs) -> tuple[float, ...]:
+    """Of speech, or the operations of one picture or document; of what nothing counts (0,)."""
+    spec = question.spec
     architecture, parameters = spec.architecture, spec.parameters.active
     if spec.modality == "image" and spec.denoising is not None:
         from .pictures import picture_operations
@@ -110,12 +125,13 @@ def _operations(spec: ModelSpec) -> tuple[float, ...]:
         from .documents import tokens_and_operations
 
         return (tokens_and_operations(architecture, parameters)[1],)
-    return () if spec.modality == "speech" else (0,)
+    if spec.modality == "speech":
+        from .speech import speech_work
 
-
-def tells_pace(sketch: Sketch) -> bool:
-    """Whether how fast the work goes follows from it."""
-    return sketch is not None and bool(sketch[-1])
+        work = speech_work(spec, needs, question.workload.quantization or "")
+        if work is not None:
+            return (*[getattr(work, name) for name in _OF_SPEECH], *_figures_of(work.step))
+    return (0,)
 
 
 def may_bracket(machine: Machine, workload: Workload) -> bool:
@@ -173,13 +189,18 @@ def _left_and_alike(
             of_program[number] = _left_by(_of_program(own, machine))
         left[id] = max(about, of_program[number])
         if left[id] != FAILS and memory:
-            of_text = len(work) >= len(_OF_STEP)
-            wanted = own.workload.min_tokens_per_second if of_text else None
-            # the time of other work depends on the type that is computed in
-            kind = None if of_text else (own.modality, own.workload.quantization, len(work))
+            wanted, kind = own.workload.min_tokens_per_second, None
+            if not _is_text(work):
+                # the time of other work depends on the type that is computed in
+                wanted, kind = None, (own.modality, own.workload.quantization, len(work))
             key = (own.runtime and own.runtime.id, wanted, kind)
             alike.setdefault(key, (own, {}))[1][id] = figures_of_parts
     return left, alike
+
+
+def _is_text(work: Sequence[float]) -> bool:
+    """Whether those figures of the work are of a step alone."""
+    return len(work) == _STEP_FIGURES
 
 
 class _Checks:
@@ -213,53 +234,64 @@ class _Checks:
 
     def work(self, figures: Sequence[float]) -> tuple[int, bool]:
         """Of `Sketch`'s figures of the work, with whether that is too slow."""
-        return self._step(figures) if len(figures) >= len(_OF_STEP) else self._other(*figures)
+        return self._step(figures) if _is_text(figures) else self._other(figures)
 
-    def _other(self, operations: float) -> tuple[int, bool]:
+    def _other(self, figures: Sequence[float]) -> tuple[int, bool]:
         """Of work that is no text: its pace decides nothing."""
-        from .documents import UNIT, documents_a_second, shares_of_documents
-        from .pictures import pace_of_pictures
-
-        machine, workload, runtime = self._machine, self._question.workload, self._question.runtime
-        kind = workload.quantization or ""
         if self._modality in check.MADE:
             finding = check.made_on_processor_check(self._modality)
-        elif not operations:
+        elif not any(figures):
             return RUNS, False
         else:
-            power = power_of(machine, _needs_of((0, 0, 0), (0, 0)), runtime, kind)
-            if self._modality == "image":
-                picture = Denoising(
-                    steps=1, passes=1, step_operations=int(operations), decode_operations=0
-                )
-                speed = pace_of_pictures(
-                    machine,
-                    power,
-                    picture,
-                    pixels=None,
-                    quantization=kind,
-                    runtime=runtime,
-                    offload=None,
-                )
-            else:
-                pace = None
-                if power is not None:
-                    shares = shares_of_documents(machine, power, runtime, kind)
-                    pace = documents_a_second(power, operations, shares)
-                speed = Speed(work=pace, unit=UNIT, how="")
+            speed = self._pace_of_other(figures)
             finding = check.work_check(speed, offload=None, on_processor=True)
         return RUNS, self._is_slow(Judged(findings=(finding,), needs=None, speed=None), None)
 
+    def _pace_of_other(self, figures: Sequence[float]) -> Speed:
+        machine, workload, runtime = self._machine, self._question.workload, self._question.runtime
+        kind = workload.quantization or ""
+        power = power_of(machine, _needs_of((0, 0, 0), (0, 0)), runtime, kind)
+        if self._modality == "speech":
+            from .speech import SpeechWork, pace_of_speech
+
+            work = SpeechWork.partly(
+                {
+                    **dict(zip(_OF_SPEECH, figures, strict=False)),
+                    "step": _step_of(figures[len(_OF_SPEECH) :]),
+                }
+            )
+            return pace_of_speech(machine, power, work, quantization=kind, runtime=runtime)
+        (operations,) = figures
+        if self._modality == "image":
+            from .pictures import pace_of_pictures
+
+            return pace_of_pictures(
+                machine,
+                power,
+                Denoising(steps=1, passes=1, step_operations=int(operations), decode_operations=0),
+                pixels=None,
+                quantization=kind,
+                runtime=runtime,
+                offload=None,
+            )
+        from .documents import UNIT, documents_a_second, shares_of_documents
+
+        pace = None
+        if power is not None:
+            shares = shares_of_documents(machine, power, runtime, kind)
+            pace = documents_a_second(power, operations, shares)
+        return Speed(work=pace, unit=UNIT, how="")
+
     def _step(self, figures: Sequence[float]) -> tuple[int, bool]:
-        named = dict(zip(_OF_STEP, figures, strict=False))
-        counts = tuple(figures[len(_OF_STEP) :])
-        step = Step.partly({**named, "operation_counts": counts, **_NO_STEP})
+        step = _step_of(figures)
         question = Question.partly({**vars(self._question), "step": step})
         pace, finding = pace_and_finding(question, _needs_of((0, 0, 0), (0, 0)), self._machine)
         too_slow = self._is_slow(Judged(findings=(), needs=None, speed=pace), self._wanted)
         return _left_by(() if finding is None else (finding,)), too_slow
 
 
+# with the least, the likely and the most operations
+_STEP_FIGURES = len(_OF_STEP) + 3
 _NO_STEP = {"architecture": None, "read_bytes": FrozenDict()}
 _ANY_CPU = CpuNeed(architectures=(), instruction_sets={})
 
