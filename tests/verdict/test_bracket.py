@@ -12,6 +12,7 @@ from selfhost.verdict.bracket import (
     FAILS,
     OPEN,
     RUNS,
+    arranged,
     may_bracket,
     outlook,
     program_of,
@@ -29,9 +30,10 @@ MACHINE = Machine(
 )  # fmt: skip
 QUESTIONS = [ask(open_catalogue().spec(id), Workload(), open_catalogue(), MACHINE) for id in MODELS]
 PROGRAMS = [program_of(question) for question in QUESTIONS]
-SKETCHES = {
-    question.spec.id: sketch_of(question, number) for number, question in enumerate(QUESTIONS)
-}
+SKETCHES = arranged(
+    {question.spec.id: sketch_of(question, number) for number, question in enumerate(QUESTIONS)},
+    PROGRAMS.__getitem__,
+)
 
 
 @given(
