@@ -40,14 +40,14 @@ from ..catalogue.spec import (
     Upkeep,
 )
 from ..core.errors import SelfhostError
-from ..core.parts import UNREADABLE, Parts, joined
+from ..core.parts import UNREADABLE, Parts, joined, value_of
 from ..core.records import FrozenDict, Record, Unread
 from ..core.shipped import PACKAGE_FOLDER
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.records import CpuNeed, How, MemoryNeed, Needs, Offload, Offloaded, Term
 from ..needs.repack import KINDS, kind_of
-from ..verdict.bracket import Program, program_of, sketch_of
+from ..verdict.bracket import Program, arranged, program_of, sketch_of
 from ..verdict.defaults import Asker, follows_a_list, from_a_list, other_ways
 from ..verdict.findings import (
     OPEN_PURPOSES,
@@ -73,10 +73,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..needs.tensors import ArchitectureRow
-    from ..verdict.bracket import Sketch
+    from ..verdict.bracket import Sketch, Sketches
 
 QUESTIONS_FILE = "questions.bin"
-_VERSION = 15
+_VERSION = 16
 # of the workload, what is held against the machine or the model or has a price, not what the model
 # takes
 _JUDGED_BY = (
@@ -174,8 +174,9 @@ class Questions:
         self._guessed: Mapping[str, Sequence[bool]] = header["license_guessed"]
         self._kept_by: Mapping[str, str] = header["kept_by"]
         self._kind = kind_of(instruction_sets_for_layout(machine))
-        self._rows: Mapping[str, Sequence[Any]] = parts["rows"]
-        self._memory: Mapping[str, Sequence[Any]] = parts[f"memory {self._kind}"]
+        # of these each value is read when it is asked for
+        self._rows: Mapping[str, bytes] = parts["rows"]
+        self._memory: Mapping[str, bytes] = parts[f"memory {self._kind}"]
         self._values = _Values(parts["values"])
         self._asked = workload
         self._purposes = open_purposes(workload)
@@ -202,7 +203,7 @@ class Questions:
         """As `asking.ask` gives it, and raises; None for a model that is not among them.
         `workload` is as in `open`.
         """
-        row = self._rows.get(id) if self._catalogue.is_shipped(id) else None
+        row = self._row(id)
         if row is None:
             return None
         of_spec, number, _, program, loads, read, needed, _, operations, rewrites = row
@@ -212,11 +213,14 @@ class Questions:
             self._values,
         )
         runtime = self._runtime(program)
-        needs = None if needed is None else self._needs(needed, self._memory.get(id))
+        needs = None
+        if needed is not None:
+            memory = self._memory.get(id)
+            needs = self._needs(needed, None if memory is None else value_of(memory))
         if needs is not None and runtime is not None and workload.context_tokens is not None:
             from ..needs import at_context
 
-            self._remember_program(spec)
+            self._remember_program(spec, row[_PROGRAM])
             needs = at_context(needs, spec, runtime, filled, architectures(self._catalogue))
             if needs is None:
                 return None
@@ -236,22 +240,24 @@ class Questions:
             "context_asked": workload.context_tokens is not None,
             "speed_stated": workload.min_tokens_per_second is not None,
             "here": copy_here,
-            "opened": worst_of([Finding.partly(self._opened[id][purpose]) for purpose in purposes]) if purposes else None,  # noqa: E501
+            "opened": self._openness(id, purposes),
             "license_guessed": tuple(self._guessed.get(id, (False,
             False))) if filled.commercial or filled.license else None,
             "kept_by": (self._kept_by.get(id),) if needs is not None else None,
         })  # fmt: skip
 
     @cached_property
-    def sketches(self) -> Mapping[str, Sketch]:
-        """By id what decides of each question, where nothing is asked that is not judged by."""
-        sketches: Mapping[str, Sketch] = self._parts.later(f"sketches {self._kind}")
+    def sketches(self) -> Sketches:
+        """What decides of each question, where nothing is asked that is not judged by."""
+        sketches: Sketches = self._parts.later(f"sketches {self._kind}")
         return sketches
 
     @cached_property
-    def other_sketches(self) -> Mapping[str, Sequence[Sketch]]:
-        """By id of what follows a list, those of the ways that are tried beside its own."""
-        sketches: Mapping[str, Sequence[Sketch]] = self._parts.later("sketches of other ways")
+    def other_sketches(self) -> Sketches:
+        """Of what follows a list, those of the ways that are tried beside its own, by the id, a
+        space and a number.
+        """
+        sketches: Sketches = self._parts.later("sketches of other ways")
         return sketches
 
     def program(self, number: int) -> Program:
@@ -289,8 +295,8 @@ class Questions:
 
     def may_be_here(self, id: str) -> bool:
         """Whether files of the model, as it is asked for, may lie on the machine."""
-        row, machine = self._rows[id], self._machine
-        if not machine.models_present:
+        row, machine = self._row(id), self._machine
+        if row is None or not machine.models_present:
             return False
         kind = row[_RUNTIME], row[_WORKLOAD]
         if kind not in self._may_hold:
@@ -311,16 +317,29 @@ class Questions:
         """That of a question, what is beyond it read from its file when asked for; None for a
         model that is not among them.
         """
-        row = self._rows.get(id) if self._catalogue.is_shipped(id) else None
+        row = self._row(id)
         return None if row is None else self._spec(id, row[0])
 
+    def _row(self, id: str) -> Sequence[Any] | None:
+        row = self._rows.get(id) if self._catalogue.is_shipped(id) else None
+        return None if row is None else value_of(row)
+
+    def _openness(self, id: str, purposes: Sequence[str]) -> Finding | None:
+        """The worst finding of the model's openness for those purposes; None without any."""
+        if not purposes:
+            return None
+        by_purpose = value_of(self._opened[id])
+        return worst_of(
+            [
+                Finding.partly({**values, "outcome": Outcome(values["outcome"])})
+                for values in map(by_purpose.__getitem__, purposes)
+            ]
+        )
+
     @cached_property
-    def _opened(self) -> Mapping[str, Mapping[str, dict[str, Any]]]:
-        """By model and purpose the finding of its openness, for whoever asks for openness."""
-        findings: Mapping[str, Mapping[str, dict[str, Any]]] = self._parts.later("opened")
-        for purposes in findings.values():
-            for values in purposes.values():
-                values["outcome"] = Outcome(values["outcome"])
+    def _opened(self) -> Mapping[str, bytes]:
+        """By model, by purpose the finding of its openness, for whoever asks for openness."""
+        findings: Mapping[str, bytes] = self._parts.later("opened")
         return findings
 
     def offered(
@@ -340,7 +359,7 @@ class Questions:
         if workload.private:
             return False
         if not self._has_wishes:
-            _, _, until, *_ = self._rows[spec.id]
+            _, _, until, *_ = value_of(self._rows[spec.id])
             return until is None or today < until
 
         def serves(model_id: str) -> bool:
@@ -376,13 +395,13 @@ class Questions:
 
     def _whole(self, name: str, place: str | int) -> Any:
         if isinstance(place, int):
-            return self._values.revived(self._architectures[place])
+            return self._values.revived(value_of(self._architectures[place]))
         return getattr(self._catalogue.shipped_spec(place), name)
 
     @cached_property
-    def _architectures(self) -> Sequence[Any]:
+    def _architectures(self) -> Sequence[bytes]:
         """For whoever asks for more of an architecture than most do."""
-        architectures: Sequence[Any] = self._parts.later("architectures")
+        architectures: Sequence[bytes] = self._parts.later("architectures")
         return architectures
 
     def _runtime(self, number: int) -> RuntimeSpec | None:
@@ -474,7 +493,7 @@ class Questions:
         on_device = self._term(*device) if device else None
 
         def whole() -> Term:
-            how, source, line = self._texts[number]
+            how, source, line = value_of(self._texts[number])
             term = Term(
                 name=name,
                 bytes=size,
@@ -495,12 +514,12 @@ class Questions:
         }
         return Term.partly({**fields, "offload": parts, "on_device": on_device}, whole)
 
-    def _remember_program(self, spec: ModelSpec) -> None:
+    def _remember_program(self, spec: ModelSpec, number: int) -> None:
         """Its graph, where it is at hand, for the size of its compute buffer."""
         from ..needs.llamacpp.graphs import remember
 
         architecture = spec.architecture
-        packed = None if architecture is None else self._programs[self._rows[spec.id][_PROGRAM]]
+        packed = None if architecture is None else value_of(self._programs[number])
         row = None if packed is None else self._row_of(spec)
         if architecture is not None and packed is not None and row is not None:
             remember(architecture, row, packed)
@@ -518,14 +537,14 @@ class Questions:
         return self._of_rows[named]
 
     @cached_property
-    def _programs(self) -> Sequence[Any]:
-        programs: Sequence[Any] = self._parts.later("programs")
+    def _programs(self) -> Sequence[bytes]:
+        programs: Sequence[bytes] = self._parts.later("programs")
         return programs
 
     @cached_property
-    def _texts(self) -> Sequence[Sequence[str]]:
+    def _texts(self) -> Sequence[bytes]:
         """How a term is known, its source and its arithmetic: read when the first is asked for."""
-        texts: Sequence[Sequence[str]] = self._parts.later("texts")
+        texts: Sequence[bytes] = self._parts.later("texts")
         return texts
 
 
@@ -576,8 +595,8 @@ def compile_questions(directory: str) -> bytes:
     opened: dict[str, Any] = {}
     memory: dict[str, dict[str, Any]] = {name: {} for name in KINDS}
     sketches: dict[str, dict[str, Any]] = {name: {} for name in KINDS}
-    others: dict[str, list[Sketch]] = {}
-    sketched_by: dict[str, tuple[int, Any]] = {}
+    others: dict[str, Sketch] = {}
+    programs_sketched = _Sketched(values)
     served: dict[str, str | None] = {}
     guessed: dict[str, tuple[bool, bool]] = {}
     kept_by: dict[str, str | None] = {}
@@ -601,22 +620,23 @@ def compile_questions(directory: str) -> bytes:
             needs = question.needs
             if needs is not None and (needs.memory is not None or needs.known_terms):
                 memory[name][spec.id] = _memory(needs, texts)
-            number = _number(sketched_by, _sketched(question, values))
-            sketches[name][spec.id] = sketch_of(question, number)
+            sketches[name][spec.id] = programs_sketched.sketch(question)
         # of pictures nothing depends on the kind of processor
         asked, plain = questions[""], Workload()
         ways = other_ways(asked, plain, catalogue) if follows_a_list(spec, plain) else ()
-        others[spec.id] = [
-            sketch_of(way, _number(sketched_by, _sketched(way, values))) for way in ways
-        ]
+        for number, way in enumerate(ways):
+            others[f"{spec.id} {number}"] = programs_sketched.sketch(way)
     numbered = {"values": values, "texts": texts, "architectures": shapes, "programs": programs}
     by_name: dict[str, Any] = {
         "rows": rows,
         "opened": opened,
         **{f"memory {name}": needs_of_spec for name, needs_of_spec in memory.items()},
-        **{f"sketches {name}": own for name, own in sketches.items()},
-        "sketches of other ways": {name: own for name, own in others.items() if own},
-        "sketched by": [value for _, value in sketched_by.values()],
+        **{
+            f"sketches {name}": arranged(own, programs_sketched.programs.__getitem__)
+            for name, own in sketches.items()
+        },
+        "sketches of other ways": arranged(others, programs_sketched.programs.__getitem__),
+        "sketched by": programs_sketched.packed,
         "standings": _standings(catalogue),
         **{name: [value for _, value in table.values()] for name, table in numbered.items()},
     }
@@ -627,7 +647,8 @@ def compile_questions(directory: str) -> bytes:
         "license_guessed": {name: pair for name, pair in guessed.items() if any(pair)},
         "kept_by": {name: repository for name, repository in kept_by.items() if repository},
     }
-    return joined(_VERSION, header, by_name, frozen=True)
+    apart = ("rows", "opened", *[f"memory {name}" for name in memory], *numbered)
+    return joined(_VERSION, header, by_name, frozen=True, apart=apart)
 
 
 # the packages whose code decides what a question holds
@@ -713,15 +734,27 @@ def _row(
     ]
 
 
-def _sketched(question: Question, values: dict[str, tuple[int, Any]]) -> list[Any]:
-    """The numbers of what the findings of its program follow from."""
-    program = program_of(question)
-    return [
-        program.modality,
-        *_asked_numbers(question, values),
-        _number(values, _packed(program.cpu, values)),
-        None if program.asked is None else {**program.asked},
-    ]
+class _Sketched:
+    """The programs of sketches, by number: as they are, and as they are kept."""
+
+    def __init__(self, values: dict[str, tuple[int, Any]]) -> None:
+        self.programs: list[Program] = []
+        self.packed: list[list[Any]] = []
+        self._values = values
+
+    def sketch(self, question: Question) -> Sketch:
+        """That of a question, whose program gets a number."""
+        program = program_of(question)
+        packed = [
+            program.modality,
+            *_asked_numbers(question, self._values),
+            _number(self._values, _packed(program.cpu, self._values)),
+            None if program.asked is None else {**program.asked},
+        ]
+        if packed not in self.packed:
+            self.packed.append(packed)
+            self.programs.append(program)
+        return sketch_of(question, self.packed.index(packed))
 
 
 def _asked_numbers(question: Question, values: dict[str, tuple[int, Any]]) -> tuple[int, int]:
@@ -889,12 +922,12 @@ class _Values(dict[int, "Any"]):
     for many times.
     """
 
-    def __init__(self, packed: Sequence[Any]) -> None:
+    def __init__(self, packed: Sequence[bytes]) -> None:
         super().__init__()
         self._packed = packed
 
     def __missing__(self, number: int) -> Any:
-        packed = self._packed[number]
+        packed = value_of(self._packed[number])
         value = packed if type(packed) not in (dict, tuple) else self.revived(packed)
         self[number] = value
         return value
@@ -904,8 +937,9 @@ class _Values(dict[int, "Any"]):
     ) -> Any:
         """A record that is known in part; `whole` gives all of it, by the place where it is."""
         record = self.get(number)
-        if record is None and self._packed[number] is not None:
-            place, *packed = self._packed[number]
+        whole_row = None if record is not None else value_of(self._packed[number])
+        if whole_row is not None:
+            place, *packed = whole_row
             values = dict(
                 zip(
                     names,

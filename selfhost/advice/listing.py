@@ -15,7 +15,7 @@ from ..core.errors import SpecError, WorkloadError
 from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import Machine
-from ..verdict.bracket import OPEN, RUNS, may_bracket, outlook, tells_pace
+from ..verdict.bracket import OPEN, RUNS, may_bracket, outlook
 from ..verdict.defaults import follows_a_list, judge_for_machine, suit
 from ..verdict.question import ask
 from ..verdict.record import Answer, Judged, Outcome, Question, answer_for, judge
@@ -141,26 +141,14 @@ def _bracketed(
 ) -> _Counted:
     """By `verdict.bracket`, but for models whose files may be here or whose sketch lacks a part."""
     ids = catalogue.ids()
-    whole = {id for id in ids if ready.sketches.get(id) is None or ready.may_be_here(id)}
-    sketches = {id: ready.sketches[id] for id in ids if id not in whole}
-    left = outlook(sketches, ready.program, machine, is_too_slow)
+    left = outlook(ready.sketches, ready.program, machine, is_too_slow)
     # what takes too much by its own default may run in another type or program
-    others = {
-        f"{id} {number}": sketch
-        for id, (worst, _) in left.items()
-        if worst != RUNS
-        for number, sketch in enumerate(ready.other_sketches.get(id, ()))
-    }
-    for name, answer in outlook(others, ready.program, machine, is_too_slow).items():
+    for name, answer in outlook(ready.other_sketches, ready.program, machine, is_too_slow).items():
         id = name.partition(" ")[0]
-        if answer[0] < left[id][0]:
+        if id in left and answer[0] < left[id][0]:
             left[id] = answer
-
-    # how fast speech goes is not sketched
-    unpaced = {
-        id for id, (worst, _) in left.items() if worst == RUNS and not tells_pace(sketches[id])
-    }
-    left = {id: answer for id, answer in left.items() if id not in unpaced}
+    whole = {id for id in ids if id not in left or ready.may_be_here(id)}
+    left = {id: answer for id, answer in left.items() if id not in whole}
 
     def judged(ids: Iterable[str]) -> list[Answer]:
         questions = _questions(catalogue, ids, workload, machine, ready)
@@ -169,7 +157,7 @@ def _bracketed(
         )
         return [_local(question, judged) for question, judged in judgements]
 
-    apart = judged(sorted(whole | unpaced))
+    apart = judged(sorted(whole))
     counts = count_rows(apart)
     running = {id: slow for id, (worst, slow) in left.items() if worst == RUNS}
     return _Counted(

@@ -15,7 +15,7 @@ from .errors import SelfhostError
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from typing import Any
 
 # what a file of parts that is none, or damaged, raises when it is opened or read
@@ -78,10 +78,17 @@ def _checked(content: bytes, checksum: int) -> Any:
 
 
 def joined(
-    version: int, header: Mapping[str, Any], by_name: Mapping[str, Any], *, frozen: bool
+    version: int,
+    header: Mapping[str, Any],
+    by_name: Mapping[str, Any],
+    *,
+    frozen: bool,
+    apart: Collection[str] = (),
 ) -> bytes:
     """The content of a file of parts, the same for the same values. Header and parts are of plain
-    values, as JSON has them; `frozen`: lists come back as tuples.
+    values, as JSON has them; `frozen`: lists come back as tuples. Of the parts named in `apart`,
+    lists or mappings, each value comes back as bytes that `value_of` reads: most are never asked
+    for.
     """
     from binascii import crc32
 
@@ -89,7 +96,7 @@ def joined(
     places: dict[str, tuple[int, int, int]] = {}
     end = 0
     for name, part in by_name.items():
-        content = _dumped(part, frozen=frozen)
+        content = _dumped(part, frozen=frozen, apart=name in apart)
         if content not in written:
             # what two parts have in common is written once
             written[content] = end, len(content), crc32(content)
@@ -103,7 +110,14 @@ def joined(
     return b"".join((lengths, whole, *written))
 
 
-def _dumped(value: Any, *, frozen: bool) -> bytes:
+def value_of(content: bytes) -> Any:
+    """A value of a part that was written `apart`; the part's checksum held."""
+    from marshal import loads
+
+    return loads(content)
+
+
+def _dumped(value: Any, *, frozen: bool, apart: bool = False) -> bytes:
     """As the marshal of every version of Python reads it. It writes down who else holds an
     object as well, so that it gets a copy that nobody does.
     """
@@ -120,4 +134,9 @@ def _dumped(value: Any, *, frozen: bool) -> bytes:
         # Python has one object of each letter, which is interned or not by who used it before
         return intern(part) if isinstance(part, str) and len(part) < 2 else part
 
-    return dumps(copied(json.loads(json.dumps(value))), 4)
+    def each(part: Any) -> Any:
+        if isinstance(part, dict):
+            return {copied(key): dumps(copied(own), 4) for key, own in part.items()}
+        return tuple([dumps(copied(own), 4) for own in part])
+
+    return dumps((each if apart else copied)(json.loads(json.dumps(value))), 4)

@@ -36,9 +36,17 @@ if TYPE_CHECKING:
 
     # what the findings of the model itself leave, the number of its program, then figures: of the
     # memory (the most, the least, evictable), of the disk (to store, the largest file) and of the
-    # work: of text of a step (`_OF_STEP`), of pictures and vectors the operations of one. Empty
-    # where nothing is found of that. None has to be judged whole
+    # work: of text of a step (`_figures_of`), of pictures and vectors the operations of one, of
+    # speech `_OF_SPEECH` and of a step. Empty where nothing is found of that. None has to be judged
+    # whole
     Sketch = tuple[int, int, tuple[float, ...], tuple[float, ...], tuple[float, ...]] | None
+    Figures = tuple[float, ...]
+    # the least and the most of some figures, the figures by id where they are few, else two halves
+    Tree = tuple[Figures, Figures, Mapping[str, Figures], Sequence["Tree"]]
+    # sketches of which many are answered at once. First by what is found without figures: what the
+    # findings of the model leave, the number of a program and the ids. Then by figures: which they
+    # are, of `_COLUMNS`, the number of a program that stands for all, and the tree
+    Sketches = tuple[Sequence[tuple[int, int, Sequence[str]]], Sequence[tuple[int, int, Tree]]]
 
 # nothing rules it out, something that decides is not known, something rules it out
 RUNS, OPEN, FAILS = range(3)
@@ -47,6 +55,8 @@ _OF_STEP = (
     "weights_bytes", "unpacking_core_seconds", "alone_core_seconds", "layers", "attention_flops",
     "is_vague", "choosing_seconds",
 )  # fmt: skip
+# of `speech.SpeechWork`, all that its pace follows from beside the step
+_OF_SPEECH = ("encoder_operations", "decoder_parameters", "audio_operations", "parameter_bytes")
 
 
 class Program(Record):
@@ -87,9 +97,9 @@ def sketch_of(question: Question, number: int) -> Sketch:
         step = question.step
         if step.weights_bytes < LEAST_READ_BYTES:
             return None
-        of_work = (*[getattr(step, name) for name in _OF_STEP], *step.operation_counts)
+        of_work = _figures_of(step)
     else:
-        of_work = _operations(question.spec)
+        of_work = _of_other_work(question, needs)
     return (
         left,
         number,
@@ -99,8 +109,20 @@ def sketch_of(question: Question, number: int) -> Sketch:
     )
 
 
-def _operations(spec: ModelSpec) -> tuple[float, ...]:
-    """Of one picture or document; of what nothing counts none, and () of speech."""
+def _figures_of(step: Step) -> tuple[float, ...]:
+    return (*[getattr(step, name) for name in _OF_STEP], *step.operation_counts)
+
+
+def _step_of(figures: Sequence[float]) -> Step:
+    """One that takes as much."""
+    named = dict(zip(_OF_STEP, figures, strict=False))
+    counts = tuple(figures[len(_OF_STEP) :])
+    return Step.partly({**named, "operation_counts": counts, **_NO_STEP})
+
+
+def _of_other_work(question: Question, needs: Needs) -> tuple[float, ...]:
+    """Of speech, or the operations of one picture or document; of what nothing counts (0,)."""
+    spec = question.spec
     architecture, parameters = spec.architecture, spec.parameters.active
     if spec.modality == "image" and spec.denoising is not None:
         from .pictures import picture_operations
@@ -110,12 +132,13 @@ def _operations(spec: ModelSpec) -> tuple[float, ...]:
         from .documents import tokens_and_operations
 
         return (tokens_and_operations(architecture, parameters)[1],)
-    return () if spec.modality == "speech" else (0,)
+    if spec.modality == "speech":
+        from .speech import speech_work
 
-
-def tells_pace(sketch: Sketch) -> bool:
-    """Whether how fast the work goes follows from it."""
-    return sketch is not None and bool(sketch[-1])
+        work = speech_work(spec, needs, question.workload.quantization or "")
+        if work is not None:
+            return (*[getattr(work, name) for name in _OF_SPEECH], *_figures_of(work.step))
+    return (0,)
 
 
 def may_bracket(machine: Machine, workload: Workload) -> bool:
@@ -126,8 +149,65 @@ def may_bracket(machine: Machine, workload: Workload) -> bool:
     return machine.accelerators == () and limits == (None, None) and workload.prompt_tokens is None
 
 
+# the findings of figures, as they stand in a `Sketch`
+_COLUMNS = ("memory", "disk", "work")
+
+
+def arranged(sketches: Mapping[str, Sketch], program: Callable[[int], Program]) -> Sketches:
+    """By id those that need not be judged whole, in groups that are asked for alike."""
+    plain: dict[Any, tuple[int, int, list[str]]] = {}
+    alike: dict[Any, tuple[int, int, dict[str, Figures]]] = {}
+    for id, sketch in sketches.items():
+        if sketch is None:
+            continue
+        about, number, *figures_of_parts = sketch
+        own = program(number)
+        key: tuple[Any, ...] = (about, own.runtime, own.cpu, repr(own.asked))
+        plain.setdefault(key, (about, number, []))[2].append(id)
+        for column, figures in enumerate(figures_of_parts):
+            if figures:
+                key = (column, *_asked_alike(own, column, figures))
+                alike.setdefault(key, (column, number, {}))[2][id] = figures
+    return (
+        tuple(plain.values()),
+        tuple([(column, number, _tree(own)) for column, number, own in alike.values()]),
+    )
+
+
+def _asked_alike(program: Program, column: int, figures: Figures) -> tuple[Any, ...]:
+    """What the finding of such figures follows from beside them and the machine."""
+    runtime = program.runtime
+    if _COLUMNS[column] == "disk":
+        return (None if runtime is None else runtime.store,)
+    id = None if runtime is None else runtime.id
+    if _COLUMNS[column] == "memory":
+        return (id,)
+    if _is_text(figures):
+        return id, program.workload.min_tokens_per_second
+    # the time of other work depends on the type that is computed in
+    return id, program.modality, program.workload.quantization, len(figures)
+
+
+# of few the halves are made when they are asked for: most never are
+_FEW = 16
+
+
+def _tree(figures: Mapping[str, Figures]) -> Tree:
+    columns = list(zip(*figures.values(), strict=True))
+    least, most = tuple(map(min, columns)), tuple(map(max, columns))
+    if len(figures) <= _FEW:
+        return least, most, figures, ()
+    return least, most, {}, _halves(figures)
+
+
+def _halves(figures: Mapping[str, Figures]) -> list[Tree]:
+    ids = sorted(figures, key=figures.__getitem__)
+    middle = len(ids) // 2
+    return [_tree({id: figures[id] for id in part}) for part in (ids[:middle], ids[middle:])]
+
+
 def outlook(
-    sketches: Mapping[str, Sketch],
+    sketches: Sketches,
     program: Callable[[int], Program],
     machine: Machine,
     is_slow: Callable[[Judged, float | None], bool],
@@ -135,51 +215,24 @@ def outlook(
     """By id RUNS, OPEN or FAILS, and where it does not fail whether it `is_slow` for the pace
     wanted. Only for what `may_bracket`, where the machine holds none of the files.
     """
-    left, alike = _left_and_alike(sketches, program, machine)
+    by_program, by_figures = sketches
+    left: dict[str, int] = {}
     slow: set[str] = set()
-    for own, members in alike.values():
-        checks = _Checks(own, machine, is_slow)
-        for column, judged in enumerate((checks.memory, checks.disk, checks.work)):
-            figures = {
-                id: each[column]
-                for id, each in members.items()
-                if each[column] and left[id] != FAILS
-            }
-            for id, (worst, is_too_slow) in _spread(figures, judged):
-                left[id] = max(left[id], worst)
-                if is_too_slow:
-                    slow.add(id)
+    for about, number, ids in by_program:
+        worst = about if about == FAILS else max(about, _left_by_program(program(number), machine))
+        left.update(dict.fromkeys(ids, worst))
+    for column, number, tree in by_figures:
+        judged = getattr(_Checks(program(number), machine, is_slow), _COLUMNS[column])
+        for id, (worst, is_too_slow) in _spread(tree, judged):
+            left[id] = max(left[id], worst)
+            if is_too_slow:
+                slow.add(id)
     return {id: (worst, worst != FAILS and id in slow) for id, worst in left.items()}
 
 
-# models that are asked for alike: of each its figures, by id
-_Alike = tuple[Program, dict[str, Sequence[tuple[float, ...]]]]
-
-
-def _left_and_alike(
-    sketches: Mapping[str, Sketch], program: Callable[[int], Program], machine: Machine
-) -> tuple[dict[str, int], dict[tuple[Any, ...], _Alike]]:
-    """What is left by the model itself and by its program, and the models whose figures decide."""
-    left: dict[str, int] = {}
-    of_program: dict[int, int] = {}
-    alike: dict[tuple[Any, ...], _Alike] = {}
-    for id, sketch in sketches.items():
-        if sketch is None:
-            continue
-        about, number, *figures_of_parts = sketch
-        memory, _, work = figures_of_parts
-        own = program(number)
-        if number not in of_program:
-            of_program[number] = _left_by(_of_program(own, machine))
-        left[id] = max(about, of_program[number])
-        if left[id] != FAILS and memory:
-            of_text = len(work) >= len(_OF_STEP)
-            wanted = own.workload.min_tokens_per_second if of_text else None
-            # the time of other work depends on the type that is computed in
-            kind = None if of_text else (own.modality, own.workload.quantization, len(work))
-            key = (own.runtime and own.runtime.id, wanted, kind)
-            alike.setdefault(key, (own, {}))[1][id] = figures_of_parts
-    return left, alike
+def _is_text(work: Sequence[float]) -> bool:
+    """Whether those figures of the work are of a step alone."""
+    return len(work) == _STEP_FIGURES
 
 
 class _Checks:
@@ -213,53 +266,64 @@ class _Checks:
 
     def work(self, figures: Sequence[float]) -> tuple[int, bool]:
         """Of `Sketch`'s figures of the work, with whether that is too slow."""
-        return self._step(figures) if len(figures) >= len(_OF_STEP) else self._other(*figures)
+        return self._step(figures) if _is_text(figures) else self._other(figures)
 
-    def _other(self, operations: float) -> tuple[int, bool]:
+    def _other(self, figures: Sequence[float]) -> tuple[int, bool]:
         """Of work that is no text: its pace decides nothing."""
-        from .documents import UNIT, documents_a_second, shares_of_documents
-        from .pictures import pace_of_pictures
-
-        machine, workload, runtime = self._machine, self._question.workload, self._question.runtime
-        kind = workload.quantization or ""
         if self._modality in check.MADE:
             finding = check.made_on_processor_check(self._modality)
-        elif not operations:
+        elif not any(figures):
             return RUNS, False
         else:
-            power = power_of(machine, _needs_of((0, 0, 0), (0, 0)), runtime, kind)
-            if self._modality == "image":
-                picture = Denoising(
-                    steps=1, passes=1, step_operations=int(operations), decode_operations=0
-                )
-                speed = pace_of_pictures(
-                    machine,
-                    power,
-                    picture,
-                    pixels=None,
-                    quantization=kind,
-                    runtime=runtime,
-                    offload=None,
-                )
-            else:
-                pace = None
-                if power is not None:
-                    shares = shares_of_documents(machine, power, runtime, kind)
-                    pace = documents_a_second(power, operations, shares)
-                speed = Speed(work=pace, unit=UNIT, how="")
+            speed = self._pace_of_other(figures)
             finding = check.work_check(speed, offload=None, on_processor=True)
         return RUNS, self._is_slow(Judged(findings=(finding,), needs=None, speed=None), None)
 
+    def _pace_of_other(self, figures: Sequence[float]) -> Speed:
+        machine, workload, runtime = self._machine, self._question.workload, self._question.runtime
+        kind = workload.quantization or ""
+        power = power_of(machine, _needs_of((0, 0, 0), (0, 0)), runtime, kind)
+        if self._modality == "speech":
+            from .speech import SpeechWork, pace_of_speech
+
+            work = SpeechWork.partly(
+                {
+                    **dict(zip(_OF_SPEECH, figures, strict=False)),
+                    "step": _step_of(figures[len(_OF_SPEECH) :]),
+                }
+            )
+            return pace_of_speech(machine, power, work, quantization=kind, runtime=runtime)
+        (operations,) = figures
+        if self._modality == "image":
+            from .pictures import pace_of_pictures
+
+            return pace_of_pictures(
+                machine,
+                power,
+                Denoising(steps=1, passes=1, step_operations=int(operations), decode_operations=0),
+                pixels=None,
+                quantization=kind,
+                runtime=runtime,
+                offload=None,
+            )
+        from .documents import UNIT, documents_a_second, shares_of_documents
+
+        pace = None
+        if power is not None:
+            shares = shares_of_documents(machine, power, runtime, kind)
+            pace = documents_a_second(power, operations, shares)
+        return Speed(work=pace, unit=UNIT, how="")
+
     def _step(self, figures: Sequence[float]) -> tuple[int, bool]:
-        named = dict(zip(_OF_STEP, figures, strict=False))
-        counts = tuple(figures[len(_OF_STEP) :])
-        step = Step.partly({**named, "operation_counts": counts, **_NO_STEP})
+        step = _step_of(figures)
         question = Question.partly({**vars(self._question), "step": step})
         pace, finding = pace_and_finding(question, _needs_of((0, 0, 0), (0, 0)), self._machine)
         too_slow = self._is_slow(Judged(findings=(), needs=None, speed=pace), self._wanted)
         return _left_by(() if finding is None else (finding,)), too_slow
 
 
+# with the least, the likely and the most operations
+_STEP_FIGURES = len(_OF_STEP) + 3
 _NO_STEP = {"architecture": None, "read_bytes": FrozenDict()}
 _ANY_CPU = CpuNeed(architectures=(), instruction_sets={})
 
@@ -288,11 +352,13 @@ def _needs_of(memory: Sequence[float], disk: Sequence[float]) -> Needs:
     )
 
 
-def _of_program(program: Program, machine: Machine) -> Iterator[Finding]:
+def _left_by_program(program: Program, machine: Machine) -> int:
+    findings = []
     if program.cpu is not None:
-        yield check.cpu_check(program.cpu, machine, program.runtime)
+        findings.append(check.cpu_check(program.cpu, machine, program.runtime))
     if program.asked is not None:
-        yield check.runtime_check(machine, program.runtime, **program.asked)
+        findings.append(check.runtime_check(machine, program.runtime, **program.asked))
+    return _left_by(findings)
 
 
 def _left_by(findings: Iterable[Finding]) -> int:
@@ -306,26 +372,35 @@ def _left_by(findings: Iterable[Finding]) -> int:
     return worst
 
 
-def _spread(
-    figures: Mapping[str, tuple[float, ...]], judged: Callable[[tuple[float, ...]], Any]
-) -> Iterator[tuple[str, Any]]:
-    """By id what is `judged` of its figures, asked only where the least and the most of some differ
-    in it.
-    """
-    answers: dict[tuple[float, ...], Any] = {}
+# of figures that rule nothing out, leave nothing open and are fast enough
+_NOTHING = RUNS, False
 
-    def answer(corner: tuple[float, ...]) -> Any:
+
+def _spread(
+    tree: Tree, judged: Callable[[Figures], tuple[int, bool]]
+) -> Iterator[tuple[str, tuple[int, bool]]]:
+    """By id what is `judged` of its figures, but for `_NOTHING`: asked only where the least and the
+    most of some differ in it.
+    """
+    answers: dict[Figures, tuple[int, bool]] = {}
+
+    def answer(corner: Figures) -> tuple[int, bool]:
         if corner not in answers:
             answers[corner] = judged(corner)
         return answers[corner]
 
-    waiting: list[Sequence[str]] = [sorted(figures, key=figures.__getitem__)] if figures else []
+    waiting = [tree]
     while waiting:
-        ids = waiting.pop()
-        columns = list(zip(*[figures[id] for id in ids], strict=True))
-        least = answer(tuple(map(min, columns)))
-        if len(ids) == 1 or least == answer(tuple(map(max, columns))):
-            yield from ((id, least) for id in ids)
-        else:
-            middle = len(ids) // 2
-            waiting += [ids[:middle], ids[middle:]]
+        part = waiting.pop()
+        least, most, few, halves = part
+        of_all = answer(least)
+        if of_all != answer(most):
+            waiting += halves or _halves(few)
+        elif of_all != _NOTHING:
+            yield from [(id, of_all) for id in _ids(part)]
+
+
+def _ids(tree: Tree) -> list[str]:
+    """All that are in it."""
+    _, _, few, halves = tree
+    return [*few, *(id for half in halves for id in _ids(half))]

@@ -57,13 +57,12 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
             runtime=question.runtime,
         )
     if spec.modality == "speech":
-        from .speech import pace_of_speech
+        from .speech import pace_of_speech, speech_work
 
         return pace_of_speech(
             machine,
             power,
-            spec.architecture,
-            parameter_bytes=_parameter_bytes(question, placed),
+            speech_work(spec, placed, quantization),
             quantization=quantization,
             runtime=question.runtime,
         )
@@ -80,11 +79,3 @@ def _moved_bytes(spec: ModelSpec, placed: Needs) -> float:
         return held
     denoiser = held * max(spec.components.values()) / sum(spec.components.values())
     return held + denoiser * (spec.denoising.steps * spec.denoising.passes - 1)
-
-
-def _parameter_bytes(question: Question, placed: Needs) -> float | None:
-    """What one parameter takes while the program computes; None where that is not known."""
-    total = question.spec.parameters.total
-    terms = placed.memory.terms if placed.memory else ()
-    weights = sum(term.bytes for term in terms if term.name in ("weights", "embeddings"))
-    return weights / total if total and weights else None

@@ -6,9 +6,10 @@ bound by the memory and by launching operations, as text generation is (`speed`)
 
 from __future__ import annotations
 
-from ..catalogue.spec import Architecture, Audio
+from ..catalogue.spec import Architecture, Audio, ModelSpec
 from ..core.records import FrozenDict, Record
 from ..machine.record import Machine
+from ..needs.records import Needs
 from .compute import Power, shares_on_cores
 from .graphics import gpu_of
 from .ranges import Range, added, product
@@ -56,14 +57,47 @@ _OPERATIONS = 35
 _BESIDE = (0.05, 0.2, 1.0)
 
 
-class Decoder(Record):
-    """What a step of the decoder reads: parameters, and bytes of what it keeps of the audio; the
-    operations of one token with these keys and values.
+class SpeechWork(Record):
+    """What speech takes, whatever computes it: none takes less time where each of its numbers is
+    larger.
+
+    `encoder_operations`: of half a minute. `parameter_bytes`: what one parameter takes while the
+    program computes. `step`: one token of one text; it reads `decoder_parameters`, and attends to
+    the audio in `audio_operations`.
     """
 
-    parameters: int
-    audio_bytes: int
+    encoder_operations: float
+    decoder_parameters: int
     audio_operations: int
+    parameter_bytes: float
+    step: Step
+
+
+def speech_work(spec: ModelSpec, needs: Needs, quantization: str) -> SpeechWork | None:
+    """That of a model; None where its layers or what they take is not known."""
+    decoder, total = spec.architecture, spec.parameters.total
+    terms = needs.memory.terms if needs.memory else ()
+    weights = sum(term.bytes for term in terms if term.name in ("weights", "embeddings"))
+    if decoder is None or decoder.audio is None or not total or not weights:
+        return None
+    audio, parameter_bytes = decoder.audio, weights / total
+    parameters = decoder_parameters(decoder)
+    read = {quantization: int(parameters * parameter_bytes)}
+    # of each layer what it keeps of the audio, keys and values of 16 bits
+    kept = decoder.layers * 2 * 2 * audio.positions * decoder.embedding_length
+    read["F16"] = read.get("F16", 0) + kept
+    return SpeechWork(
+        encoder_operations=encoder_operations(audio, decoder),
+        decoder_parameters=parameters,
+        # of each value kept, which takes two bytes, a multiplication and an addition
+        audio_operations=kept,
+        parameter_bytes=parameter_bytes,
+        step=Step(
+            architecture=decoder,
+            read_bytes=FrozenDict(read),
+            operations=_OPERATIONS * decoder.layers,
+        ),
+    )
 
 
 def encoder_operations(audio: Audio, decoder: Architecture) -> float:
@@ -76,48 +110,38 @@ def encoder_operations(audio: Audio, decoder: Architecture) -> float:
     return float(layers + convolutions + crossed)
 
 
-def decoder_of(audio: Audio, decoder: Architecture) -> Decoder:
-    """The part of the model that is read for each token."""
+def decoder_parameters(decoder: Architecture) -> int:
+    """Those that are read for each token."""
     width = decoder.embedding_length
     length = max((group.length or 0 for group in decoder.feed_forward), default=4 * width)
     # four matrices for the text, two for the audio, whose keys and values are computed once
     layer = 6 * width * width + 2 * width * length
-    return Decoder(
-        parameters=decoder.layers * layer + width * (decoder.vocabulary or 0),
-        audio_bytes=decoder.layers * 2 * 2 * audio.positions * width,
-        audio_operations=decoder.layers * 2 * 2 * audio.positions * width,
-    )
+    return decoder.layers * layer + width * (decoder.vocabulary or 0)
 
 
 def pace_of_speech(
     machine: Machine,
     power: Power | None,
-    architecture: Architecture | None,
+    work: SpeechWork | None,
     *,
-    parameter_bytes: float | None,
     quantization: str,
-    runtime: RuntimeSpec | None = None,
+    runtime: RuntimeSpec | None,
 ) -> Speed:
-    """Seconds for a minute of audio: the least, likely, the most.
-
-    `parameter_bytes`: what one parameter takes while the program computes, None where that is not
-    known.
-    """
-    if architecture is None or architecture.audio is None or parameter_bytes is None:
+    """Seconds for a minute of audio: the least, likely, the most."""
+    if work is None:
         return _unpaced("what it computes for a second of sound is not known")
     if power is None:
         return _unpaced("nothing tells how fast what it runs on computes")
-    audio = architecture.audio
-    shares = _shares(machine, power, runtime, parameter_bytes, quantization)
-    encoded = power.seconds(encoder_operations(audio, architecture), shares)
-    token = _token_seconds(machine, power, architecture, parameter_bytes, quantization)
+    shares = _shares(machine, power, runtime, work.parameter_bytes, quantization)
+    encoded = power.seconds(work.encoder_operations, shares)
+    token = _token_seconds(machine, power, work.step)
     if token is None:
         return _unpaced("nothing tells how fast the memory is that it is read from")
-    step = _step_of_beams(power, decoder_of(audio, architecture), runtime, shares, token)
+    step = _step_of_beams(power, work, runtime, shares, token)
     low, likely, high = added(product(_WINDOWS, encoded), product(_TOKENS, step), _BESIDE)
     how = (
         f"on {power.how}; the encoder reads half a minute at a time"
-        f" ({encoder_operations(audio, architecture) / 1e12:.2g} × 10^12 operations), and"
+        f" ({work.encoder_operations / 1e12:.2g} × 10^12 operations), and"
         f" {_TOKENS[0]:g} to {_TOKENS[2]:g} tokens of text are written for a minute of speech"
     )
     return Speed(
@@ -148,7 +172,7 @@ def _shares(
 
 
 def _step_of_beams(
-    power: Power, decoder: Decoder, runtime: RuntimeSpec | None, shares: Range, token: Range
+    power: Power, work: SpeechWork, runtime: RuntimeSpec | None, shares: Range, token: Range
 ) -> Range:
     """Seconds of a step that follows all beams, where one of them takes `token`.
 
@@ -159,31 +183,14 @@ def _step_of_beams(
         return product(_BEAMS, token)
     if runtime is None or not runtime.multiplies_rows:
         return product(_BEAMS_ON_CORES, token)
-    products = power.seconds(2.0 * _BEAM_COUNT * decoder.parameters, shares)
-    attended = float(_BEAM_COUNT * decoder.audio_operations)
+    products = power.seconds(2.0 * _BEAM_COUNT * work.decoder_parameters, shares)
+    attended = float(_BEAM_COUNT * work.audio_operations)
     low, likely, high = (attended / (rate * power.threads) for rate in reversed(_LISTENING_FLOPS))
     return added(token, products, (low, likely, high))
 
 
-def _token_seconds(
-    machine: Machine,
-    power: Power,
-    architecture: Architecture,
-    parameter_bytes: float,
-    quantization: str,
-) -> Range | None:
+def _token_seconds(machine: Machine, power: Power, step: Step) -> Range | None:
     """Of one token; None where no bandwidth is known."""
-    if architecture.audio is None:
-        return None
-    decoder = decoder_of(architecture.audio, architecture)
-    weights = int(decoder.parameters * parameter_bytes)
-    read = {quantization: weights}
-    read["F16"] = read.get("F16", 0) + decoder.audio_bytes
-    step = Step(
-        architecture=architecture,
-        read_bytes=FrozenDict(read),
-        operations=_OPERATIONS * architecture.layers,
-    )
     if power.device is None:
         taken = seconds_on_processor(machine, step)
     else:
