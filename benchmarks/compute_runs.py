@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from math import exp, log
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from residuals import Run, print_line
 
 import test_speed as earlier
 from selfhost import Machine, Workload, check
@@ -33,23 +35,6 @@ _CURRENT_ENCODER = "2023"
 _ELSEWHERE = ("radxa-dragon-Q6A", "i3-1315U")
 
 
-class Run(NamedTuple):
-    """A published rate, higher is faster, and the range that was predicted for it."""
-
-    work: str
-    core: str
-    device: str
-    model: str
-    seen: float
-    low: float
-    likely: float
-    high: float
-
-    @property
-    def is_inside(self) -> bool:
-        return self.low <= self.seen <= self.high
-
-
 def all_runs() -> list[Run]:
     """Every run, by kind of work."""
     return [*_prompts(), *_encodes(), *_audio(), *_pictures()]
@@ -64,31 +49,18 @@ def print_tables(*, with_devices: bool) -> None:
     runs = all_runs()
     print(f"\ncompute.json and prompts of speed.json: {len(runs)} runs bound by compute")
     print(f"{'':34} {'core':8} runs devices  error  inside  high/low  seen/likely")
-    for work in dict.fromkeys(run.work for run in runs):
-        of_work = [run for run in runs if run.work == work]
+    for work in dict.fromkeys(run.group for run in runs):
+        of_work = [run for run in runs if run.group == work]
         for core in sorted({run.core for run in of_work}):
             of_core = [run for run in of_work if run.core == core]
-            _line(work, core, of_core)
+            print_line(work, of_core, core)
             for device in sorted({run.device for run in of_core}) if with_devices else ():
-                _line("  " + device, "", [run for run in of_core if run.device == device])
-        _line(work, "all", of_work)
+                print_line("  " + device, [run for run in of_core if run.device == device], "")
+        print_line(work, of_work, "all")
     print("\neach device left out: the others of its core, else of that work, move the range")
     print(f"{'':34} devices  error  inside  high/low")
-    for work in dict.fromkeys(run.work for run in runs):
-        _left_out(work, [run for run in runs if run.work == work])
-
-
-def _line(name: str, core: str, runs: list[Run]) -> None:
-    error = median(abs(run.likely / run.seen - 1) for run in runs)
-    inside = sum(run.is_inside for run in runs) / len(runs)
-    width = median(run.high / run.low for run in runs)
-    bias = median(run.seen / run.likely for run in runs)
-    devices = len({run.device for run in runs})
-    print(
-        f"{name[:34]:34} {core:8} {len(runs):4} {devices:7}  {error:5.0%}  {inside:6.0%}"
-        f"  {width:8.2f}  {bias:11.2f}"
-        f"{'  one device' if devices == 1 and not name.startswith(' ') else ''}"
-    )
+    for work in dict.fromkeys(run.group for run in runs):
+        _left_out(work, [run for run in runs if run.group == work])
 
 
 def _left_out(work: str, runs: list[Run]) -> None:
@@ -191,8 +163,8 @@ def _prompts() -> Iterator[Run]:
         ).prompt
         if pace is not None:
             yield Run(
-                "prompt", _core_of(machine), device, f"{model} {quantization}",
-                seen, pace.low, pace.likely, pace.high,
+                "prompt", device, f"{model} {quantization}",
+                seen, pace.low, pace.likely, pace.high, _core_of(machine),
             )  # fmt: skip
 
 
@@ -212,8 +184,8 @@ def _encodes() -> Iterator[Run]:
         )
         when = "" if row["build"] >= _CURRENT_ENCODER else " of 2022"
         yield Run(
-            f"whisper.cpp encoder{when}", _core_of(machine), row["machine"], row["model"],
-            1 / row["seconds"], *rate,
+            f"whisper.cpp encoder{when}", row["machine"], row["model"],
+            1 / row["seconds"], *rate, _core_of(machine),
         )  # fmt: skip
 
 
@@ -237,8 +209,8 @@ def _audio() -> Iterator[Run]:
         rate = _work(machine, row["model"], asked)
         if rate is not None:
             yield Run(
-                f"audio, {row['runtime']}", _core_of(machine), row["machine"], row["model"],
-                1 / row["seconds_per_audio_minute"], *rate,
+                f"audio, {row['runtime']}", row["machine"], row["model"],
+                1 / row["seconds_per_audio_minute"], *rate, _core_of(machine),
             )  # fmt: skip
 
 
@@ -253,6 +225,6 @@ def _pictures() -> Iterator[Run]:
         rate = _work(machine, row["model"], asked)
         if rate is not None:
             yield Run(
-                f"pictures, {row['runtime']}", _core_of(machine), row["machine"], row["model"],
-                row["steps"] / denoising.steps / row["seconds"], *rate,
+                f"pictures, {row['runtime']}", row["machine"], row["model"],
+                row["steps"] / denoising.steps / row["seconds"], *rate, _core_of(machine),
             )  # fmt: skip

@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from compute_runs import print_tables
+from residuals import Run, print_line
 
 import test_speed as earlier
 from selfhost import Machine, Workload, check
@@ -48,23 +49,6 @@ GIB = 1 << 30
 SEVERAL = ", several tokens a step"
 # a conversion's weights are known to some percent
 _BEYOND_DOUBT = 1.1
-
-
-class Run(NamedTuple):
-    """A published figure and the range that was predicted for it, in tokens per second."""
-
-    source: str
-    group: str
-    device: str
-    model: str
-    seen: float
-    low: float
-    likely: float
-    high: float
-
-    @property
-    def is_inside(self) -> bool:
-        return self.low <= self.seen <= self.high
 
 
 def main() -> int:
@@ -329,24 +313,10 @@ def _named(device: str) -> str:
 def _table(runs: list[Run], with_devices: bool) -> None:
     for group in sorted({run.group for run in runs}):
         members = [run for run in runs if run.group == group]
-        _line(group, members)
+        print_line(group, members)
         for device in sorted({run.device for run in members}) if with_devices else ():
-            _line("  " + device, [run for run in members if run.device == device])
-    _line("all", [run for run in runs if not run.group.endswith(SEVERAL)])
-
-
-def _line(name: str, runs: list[Run]) -> None:
-    if not runs:
-        return
-    error = median(abs(run.likely / run.seen - 1) for run in runs)
-    inside = sum(run.is_inside for run in runs) / len(runs)
-    width = median(run.high / run.low for run in runs)
-    bias = median(run.seen / run.likely for run in runs)
-    devices = len({run.device for run in runs})
-    print(
-        f"{name[:34]:34} {len(runs):4} {devices:7}  {error:5.0%}  {inside:6.0%}  {width:8.2f}"
-        f"  {bias:11.2f}{'  one device' if devices == 1 and not name.startswith(' ') else ''}"
-    )
+            print_line("  " + device, [run for run in members if run.device == device])
+    print_line("all", [run for run in runs if not run.group.endswith(SEVERAL)])
 
 
 def of_reports(maker: str | None = None) -> Iterator[Run]:
@@ -378,7 +348,7 @@ def of_reports(maker: str | None = None) -> Iterator[Run]:
         elif _reads_too_much(verdict, machine, row["tokens_per_second"]):
             group += SEVERAL
         yield Run(
-            "speed_public", group, row["device"], row["model"],
+            group, row["device"], row["model"],
             row["tokens_per_second"], pace.low, pace.likely, pace.high,
         )  # fmt: skip
 
@@ -429,7 +399,7 @@ def of_earlier(maker: str | None = None) -> Iterator[Run]:
         if card is not None and card.unified:
             group += ", shares the RAM"
         yield Run(
-            "speed", group, row["machine"], row["model"],
+            group, row["machine"], row["model"],
             row["tokens_per_second"], pace.low, pace.likely, pace.high,
         )  # fmt: skip
 

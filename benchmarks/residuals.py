@@ -1,0 +1,45 @@
+"""Published rates beside the ranges predicted for them, and the line that sums up several."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import NamedTuple
+
+
+class Run(NamedTuple):
+    """A published rate, higher is faster, and the range predicted for it, in the same unit.
+
+    `group` is the kind of work or the class of devices that is summed up; `core` is the kind of
+    processor core, where the group holds several.
+    """
+
+    group: str
+    device: str
+    model: str
+    seen: float
+    low: float
+    likely: float
+    high: float
+    core: str = ""
+
+    @property
+    def is_inside(self) -> bool:
+        return self.low <= self.seen <= self.high
+
+
+def print_line(name: str, runs: list[Run], core: str | None = None) -> None:
+    """Runs, devices, median error, share inside, median width and bias; a name that begins with a
+    space is that of a device.
+    """
+    if not runs:
+        return
+    error = median(abs(run.likely / run.seen - 1) for run in runs)
+    inside = sum(run.is_inside for run in runs) / len(runs)
+    width = median(run.high / run.low for run in runs)
+    bias = median(run.seen / run.likely for run in runs)
+    devices = len({run.device for run in runs})
+    kind = "" if core is None else f" {core:8}"
+    print(
+        f"{name[:34]:34}{kind} {len(runs):4} {devices:7}  {error:5.0%}  {inside:6.0%}  {width:8.2f}"
+        f"  {bias:11.2f}{'  one device' if devices == 1 and not name.startswith(' ') else ''}"
+    )
