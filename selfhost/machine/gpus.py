@@ -139,8 +139,8 @@ class Pace(Record):
     `share` and `cache_share` are shares of the peak of the memory; `unpacked_per_cycle` bytes that
     one multiprocessor unpacks in one cycle, None where no such bound was seen; `sum_seconds` of a
     layer in tensor parallelism, slow end, likely, fast end; `slow` and `fast`
-    the ends of the range as shares of the likely pace. `devices`: on how many they were fitted, 0
-    of a guess.
+    the ends of the range as shares of the likely pace; `plain_slow` that slow end of weights in 16
+    bits. `devices`: on how many they were fitted, 0 of a guess.
     """
 
     share: float
@@ -149,6 +149,18 @@ class Pace(Record):
     operation_seconds: float
     sum_seconds: tuple[float, ...]
     slow: float
+    fast: float
+    plain_slow: float
+    devices: int
+
+
+class HostShares(Record):
+    """Of the pace beside an x86-64 processor, what a card reaches beside another: slow end, likely,
+    fast end, and the devices that it was seen on.
+    """
+
+    slow: float
+    likely: float
     fast: float
     devices: int
 
@@ -205,9 +217,21 @@ def pace_of(
                 sum_seconds=tuple(each / 1e6 for each in row["sum_us"]),
                 slow=row["slow"],
                 fast=row["fast"],
+                plain_slow=row.get("plain_slow", row["slow"]),
                 devices=row["devices"],
             )
     raise LookupError("the table has no row for all other GPUs")
+
+
+def host_shares(vendor: str, architecture: str | None) -> HostShares | None:
+    """What a maker's card loses beside a processor of that architecture; None where it loses
+    nothing that was seen.
+    """
+    for row in _table()["host"]:
+        if vendor in row["vendors"] and architecture in row["architectures"]:
+            slow, likely, fast = row["share"]
+            return HostShares(slow=slow, likely=likely, fast=fast, devices=row["devices"])
+    return None
 
 
 def _version(text: str | None) -> tuple[int, ...]:
