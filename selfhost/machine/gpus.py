@@ -32,12 +32,15 @@ class Chip(Record):
 
     `kind` is how its cores read it, a row of `share` in cpus.toml; None where that is not known.
     `link`: so many cores share one that gives so many GB/s; None where the memory is the bound.
-    `cache_mb` is what its caches hold; `core` and `ghz` as of `cpus.Processor`.
+    `cache_mb` is what its caches hold; `core` and `ghz` as of `cpus.Processor`. `gpu` is the whole
+    name of its GPU and `memory_gib` what most machines with it have; None where not stated.
     """
 
     name: str
     gb_per_s: float
     least_gb_per_s: float
+    gpu: str | None = None
+    memory_gib: int | None = None
     kind: str | None = None
     link: tuple[int, float] | None = None
     cache_mb: float = 0.0
@@ -543,6 +546,8 @@ def soldered_chip(words: frozenset[str]) -> Chip | None:
                 name=row["name"],
                 gb_per_s=row["gb_per_s"],
                 least_gb_per_s=row["least_gb_per_s"],
+                gpu=row.get("gpu"),
+                memory_gib=row.get("memory_gib"),
                 kind=row.get("kind"),
                 link=(row["cores"], row["cores_gb_per_s"]) if "cores" in row else None,
                 cache_mb=row.get("cache_mb", 0.0),

@@ -48,6 +48,8 @@ KEYS = {
         "words",
         "gb_per_s",
         "least_gb_per_s",
+        "gpu",
+        "memory_gib",
         "kind",
         "cores",
         "cores_gb_per_s",
