@@ -4,8 +4,9 @@
     python benchmarks/speed_residuals.py --devices   # and one a device; constants fitted anew, each left out
     python benchmarks/speed_residuals.py --misses    # and each run outside its range
 
-The runs are those of tests/truth/speed_public.json and tests/truth/speed.json, which decode, and
-those of `compute_runs`, which are bound by compute. Each is asked of
+The runs are those of tests/truth/speed_public.json, tests/truth/speed.json and
+tests/truth/speed_backends.json, which decode, and those of `compute_runs`, which are bound by
+compute. Each is asked of
 `selfhost.check` as a user would ask it, on a machine of that device.
 
 A run that at one token a step would read a tenth more than its device's memory gives takes several tokens a
@@ -44,7 +45,9 @@ from selfhost.verdict import graphics, processor
 from selfhost.verdict.graphics import device_bandwidth
 from selfhost.verdict.record import Verdict
 
-PUBLIC = Path(__file__).parents[1] / "tests" / "truth" / "speed_public.json"
+TRUTH = Path(__file__).parents[1] / "tests" / "truth"
+PUBLIC = TRUTH / "speed_public.json"
+BACKENDS = TRUTH / "speed_backends.json"
 GIB = 1 << 30
 SEVERAL = ", several tokens a step"
 # a conversion's weights are known to some percent
@@ -58,8 +61,13 @@ def main() -> int:
     parser.add_argument("--devices", action="store_true", help="one line a device too")
     parser.add_argument("--misses", action="store_true", help="each run outside its range too")
     options = parser.parse_args()
-    for source, runs in (("speed_public", list(of_reports())), ("speed", list(of_earlier()))):
-        print(f"\n{source}.json: {len(runs)} runs")
+    for source, runs in (
+        ("speed_public.json", list(of_reports())),
+        ("speed.json", list(of_earlier())),
+        ("speed_backends.json, fitted", list(of_backends("fitted"))),
+        ("speed_backends.json, kept out of the fit", list(of_backends("kept"))),
+    ):
+        print(f"\n{source}: {len(runs)} runs")
         print(f"{'':34} runs devices  error  inside  high/low  seen/likely")
         _table(runs, options.devices)
         if options.misses:
@@ -267,7 +275,7 @@ def _launches(maker: str) -> dict[str, list[Launch]]:
     for share, operation_seconds in ((0.4, 0.0), (0.8, 0.0), (0.8, 1e-6)):
         gpus.pace_of = partial(fixed, share=share, operation_seconds=operation_seconds)
         _forget_gpus()
-        rows.append([*of_reports(maker), *of_earlier(maker)])
+        rows.append([*of_reports(maker), *of_earlier(maker), *of_backends(None, maker)])
     gpus.pace_of = real
     _forget_gpus()
     launches: dict[str, list[Launch]] = {}
@@ -402,6 +410,54 @@ def of_earlier(maker: str | None = None) -> Iterator[Run]:
             group, row["machine"], row["model"],
             row["tokens_per_second"], pace.low, pace.likely, pace.high,
         )  # fmt: skip
+
+
+def of_backends(use: str | None, maker: str | None = None) -> Iterator[Run]:
+    """The runs whose backend and host are stated, of that use or of all; of a maker's GPUs alone
+    where one is named.
+    """
+    document = json.loads(BACKENDS.read_text(encoding="utf-8"))
+    for values in document["rows"]:
+        row = dict(zip(document["columns"], values, strict=True))
+        if row["use"] != (use or row["use"]):
+            continue
+        if maker is not None and maker != vendor_of_device(row["device"]):
+            continue
+        machine = machine_of(row["device"], row["kind"], row["memory_gb"])
+        if row["host"] is not None:
+            machine = machine.replace(
+                cpu_model=row["host"], architecture=_architecture_of(row["host"])
+            )
+        verdict = check(
+            row["spec"],
+            Workload(quantization=row["quantization"], runtime=row["runtime"]),
+            machine=machine,
+        )
+        pace = verdict.speed.decode if verdict.speed is not None else None
+        if pace is None or verdict.needs is None:
+            print(f"  without a pace: {row['spec']} on {row['device']}", file=sys.stderr)
+            continue
+        group = vendor_of_device(row["device"])
+        if gpus.generation_of(row["device"]) is not None:
+            group += f", {gpus.generation_of(row['device'])}"
+        if row["kind"] == "unified":
+            group += ", shares the RAM"
+        if verdict.needs.placement == "split":
+            group += ", partly in RAM"
+        elif machine.architecture != "x86_64" and row["kind"] == "card":
+            group += ", beside no x86-64"
+        yield Run(
+            "speed_backends", group, row["device"],
+            f"{row['spec']} {row['quantization']} {row['backend']}",
+            row["tokens_per_second"], pace.low, pace.likely, pace.high,
+        )  # fmt: skip
+
+
+def _architecture_of(host: str) -> str:
+    """Of a processor of speed_backends.json."""
+    if "Cortex" in host or "Altra" in host:
+        return "aarch64"
+    return "riscv64" if "P550" in host else "x86_64"
 
 
 def vendor_of_device(name: str) -> str:

@@ -12,9 +12,9 @@ from ..core.records import Record
 from ..core.tables import shipped_table
 from . import cpus
 from .changes import planned
-from .gpus import typed_words, words_of
+from .gpus import Chip, soldered_chip, typed_words, vendor_of, words_of
 from .profiles import UnknownMachineError
-from .record import Machine
+from .record import Accelerator, Machine
 from .typed import memory_gib, typed, without_sizes
 
 TYPE_CHECKING = False
@@ -50,9 +50,14 @@ def machine_with(text: str, *, class_is_enough: bool = False) -> Described | Non
     if around is None or not (series or class_is_enough or _has_number(name, around)):
         return None
     stated_gib = memory_gib(stated, is_server=cpus.is_server(name))
-    gib = stated_gib or around.memory_gib
+    chip = soldered_chip(words_of(name))
+    gib = stated_gib or (chip and chip.memory_gib) or around.memory_gib
     memory_bytes = round(gib * units.GIB)
     assumed: dict[str, Any] = {"accelerators": ()}
+    if chip is not None and chip.gpu is not None:
+        assumed["accelerators"] = (
+            Accelerator(vendor=vendor_of(chip.gpu), name=chip.gpu, unified=True),
+        )
     if stated.system is None:
         assumed["system"] = around.system
     if stated_gib is None:
@@ -82,7 +87,9 @@ def machine_with(text: str, *, class_is_enough: bool = False) -> Described | Non
         sources=sources,
     )
     return Described(
-        machine=planned(machine), title=name, note=_note(text, series, gib, stated_gib is not None)
+        machine=planned(machine),
+        title=name,
+        note=_note(text, series, chip, gib, stated_gib is not None),
     )
 
 
@@ -117,12 +124,15 @@ def names_a_class_alone(text: str) -> bool:
     return around is not None and _most_digits(words_of(name)) < 2
 
 
-def _note(text: str, series: cpus.Processor | None, gib: float, is_stated: bool) -> str:
-    of_series = (
-        "its series is not listed, so that its speed is a wide guess by its class"
-        if series is None
-        else f"its memory is that of the series {series.name}"
-    )
+def _note(
+    text: str, series: cpus.Processor | None, chip: Chip | None, gib: float, is_stated: bool
+) -> str:
+    of_series = "its series is not listed, so that its speed is a wide guess by its class"
+    if series is not None:
+        of_series = f"its memory is that of the series {series.name}"
+    if chip is not None:
+        of_series = f"its memory is that of the {chip.name}"
+    inside = chip.gpu if chip is not None else None
     ram = "" if is_stated else f", {gib:g} GiB of RAM"
     # two Xeon E5 gave such programs no more than one did (`verdict.processor`)
     one_of_them = (
@@ -130,11 +140,15 @@ def _note(text: str, series: cpus.Processor | None, gib: float, is_stated: bool)
         " no more."
     )
     return (
-        f'"{text.strip()}" is a processor: {of_series}. No GPU{ram} and the rest of the machine are'
-        f" assumed; state them: --machine '{text.strip()}"
+        f'"{text.strip()}" is a processor: {of_series}. {_assumed_gpu(inside)}{ram} and the rest of'
+        f" the machine are assumed; state them: --machine '{text.strip()}"
         f"{'' if is_stated else f' {2 * gib:g}GB'}' --gpu NAME --set cores=8."
         f"{one_of_them if _counts_several(text) else ''}"
     )
+
+
+def _assumed_gpu(inside: str | None) -> str:
+    return "No GPU" if inside is None else f"Its {inside}"
 
 
 def _counts_several(text: str) -> bool:

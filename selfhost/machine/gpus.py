@@ -32,12 +32,15 @@ class Chip(Record):
 
     `kind` is how its cores read it, a row of `share` in cpus.toml; None where that is not known.
     `link`: so many cores share one that gives so many GB/s; None where the memory is the bound.
-    `cache_mb` is what its caches hold; `core` and `ghz` as of `cpus.Processor`.
+    `cache_mb` is what its caches hold; `core` and `ghz` as of `cpus.Processor`. `gpu` is the whole
+    name of its GPU and `memory_gib` what most machines with it have; None where not stated.
     """
 
     name: str
     gb_per_s: float
     least_gb_per_s: float
+    gpu: str | None = None
+    memory_gib: int | None = None
     kind: str | None = None
     link: tuple[int, float] | None = None
     cache_mb: float = 0.0
@@ -139,8 +142,8 @@ class Pace(Record):
     `share` and `cache_share` are shares of the peak of the memory; `unpacked_per_cycle` bytes that
     one multiprocessor unpacks in one cycle, None where no such bound was seen; `sum_seconds` of a
     layer in tensor parallelism, slow end, likely, fast end; `slow` and `fast`
-    the ends of the range as shares of the likely pace. `devices`: on how many they were fitted, 0
-    of a guess.
+    the ends of the range as shares of the likely pace; `plain_slow` that slow end of weights in 16
+    bits. `devices`: on how many they were fitted, 0 of a guess.
     """
 
     share: float
@@ -149,6 +152,18 @@ class Pace(Record):
     operation_seconds: float
     sum_seconds: tuple[float, ...]
     slow: float
+    fast: float
+    plain_slow: float
+    devices: int
+
+
+class HostShares(Record):
+    """Of the pace beside an x86-64 processor, what a card reaches beside another: slow end, likely,
+    fast end, and the devices that it was seen on.
+    """
+
+    slow: float
+    likely: float
     fast: float
     devices: int
 
@@ -205,9 +220,21 @@ def pace_of(
                 sum_seconds=tuple(each / 1e6 for each in row["sum_us"]),
                 slow=row["slow"],
                 fast=row["fast"],
+                plain_slow=row.get("plain_slow", row["slow"]),
                 devices=row["devices"],
             )
     raise LookupError("the table has no row for all other GPUs")
+
+
+def host_shares(vendor: str, architecture: str | None) -> HostShares | None:
+    """What a maker's card loses beside a processor of that architecture; None where it loses
+    nothing that was seen.
+    """
+    for row in _table()["host"]:
+        if vendor in row["vendors"] and architecture in row["architectures"]:
+            slow, likely, fast = row["share"]
+            return HostShares(slow=slow, likely=likely, fast=fast, devices=row["devices"])
+    return None
 
 
 def _version(text: str | None) -> tuple[int, ...]:
@@ -519,6 +546,8 @@ def soldered_chip(words: frozenset[str]) -> Chip | None:
                 name=row["name"],
                 gb_per_s=row["gb_per_s"],
                 least_gb_per_s=row["least_gb_per_s"],
+                gpu=row.get("gpu"),
+                memory_gib=row.get("memory_gib"),
                 kind=row.get("kind"),
                 link=(row["cores"], row["cores_gb_per_s"]) if "cores" in row else None,
                 cache_mb=row.get("cache_mb", 0.0),

@@ -40,13 +40,19 @@ class Peak(Record):
 
 class Gpu(Record):
     """A GPU as far as decoding needs it. `unpacks_per_second`: bytes of packed weights that it
-    unpacks; None where no such bound is known.
+    unpacks; None where no such bound is known. `host`: what it loses beside its processor.
     """
 
     name: str
     peak: Peak
     pace: gpus.Pace
     unpacks_per_second: float | None = None
+    host: gpus.HostShares | None = None
+
+    def beside(self, architecture: str | None, vendor: str) -> Gpu:
+        """The same card of that maker beside a processor of that architecture."""
+        host = gpus.host_shares(vendor, architecture)
+        return self if host is None else self.replace(host=host)
 
     @cached_property
     def strength(self) -> tuple[float, ...]:
@@ -55,8 +61,14 @@ class Gpu(Record):
         unpacks = float("inf") if self.unpacks_per_second is None else self.unpacks_per_second
         return (
             peak.slow, peak.likely, peak.fast, unpacks, pace.share, pace.cache_share, pace.slow,
-            pace.fast, -pace.operation_seconds, *(-each for each in pace.sum_seconds),
+            pace.fast, pace.plain_slow, -pace.operation_seconds, *self._on_host,
+            *(-each for each in pace.sum_seconds),
         )  # fmt: skip
+
+    @cached_property
+    def _on_host(self) -> tuple[float, float, float]:
+        host = self.host
+        return (1.0, 1.0, 1.0) if host is None else (host.slow, host.likely, host.fast)
 
     @cached_property
     def is_in_order(self) -> bool:
@@ -83,6 +95,14 @@ class Gpu(Record):
         launched = operations * step.launched_share * self.pace.operation_seconds
         return share * read + launched
 
+    def _more_of_plain(self, step: Step) -> float:
+        """Seconds more at the slow end for weights in 16 bits, where a program has no kernel for
+        them.
+        """
+        pace = self.pace
+        read = (step.weights_bytes - step.packed_bytes) / (self.peak.slow * pace.share)
+        return read * (1 / pace.plain_slow - 1 / pace.slow)
+
     def seconds(self, step: Step) -> tuple[float, float, float]:
         """Of one step: slow end, likely, fast end."""
         return self.seconds_of_part(step, 1.0, summed=False)
@@ -95,8 +115,12 @@ class Gpu(Record):
         layers = step.architecture.layers if summed and step.architecture is not None else 0
         sums = [layers * each for each in self.pace.sum_seconds]
         slow = self._seconds(self.peak.slow, step, most, share) / self.pace.slow + sums[0]
+        slow += share * self._more_of_plain(step)
         likely = self._seconds(self.peak.likely, step, likely_operations, share) + sums[1]
         fast = self._seconds(self.peak.fast, step, fewest, share) / self.pace.fast + sums[2]
+        slow, likely, fast = (
+            taken / part for taken, part in zip((slow, likely, fast), self._on_host, strict=True)
+        )
         if step.is_vague:
             slow *= self.pace.slow / min(self.pace.slow, _FOREIGN_SLOW)
             fast *= self.pace.fast / max(self.pace.fast, _FOREIGN_FAST)

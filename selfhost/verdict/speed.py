@@ -514,8 +514,19 @@ class _Split(Record):
         return (
             f"on {how}; {_published(gpus_used)} read weights at"
             f" {_percent(min(shares), max(shares))} of that, beside the time to launch each"
-            " operation"
+            f" operation{_lost_on_host(gpus_used)}"
         )
+
+
+def _lost_on_host(gpus_used: Iterable[Gpu]) -> str:
+    """What the processor beside them leaves of the pace, as a clause."""
+    for host in (gpu.host for gpu in gpus_used):
+        if host is not None:
+            return (
+                f"; beside a processor that is no x86-64 {host.devices} such cards reached"
+                f" {_percent(host.slow, host.fast)} of that pace"
+            )
+    return ""
 
 
 def _with_experts_in_ram(
@@ -553,7 +564,8 @@ def _parts(machine: Machine, offloaded: Mapping[int, float]) -> list[tuple[float
         if gpu is None:
             name = devices[number].name if number < len(devices) else "the accelerator"
             return Speed(how=f"the memory bandwidth of {name} is not known")
-        parts.append((share, gpu))
+        vendor = devices[number].vendor.lower()
+        parts.append((share, gpu.beside(machine.architecture, vendor)))
     return parts
 
 

@@ -196,3 +196,14 @@ def test_what_no_cloud_rents_is_none(text: str) -> None:
 def test_any_text_is_answered_or_refused(text: str) -> None:
     for found in (machine_with(text), rented(text)):
         assert found is None or found.machine.planning
+
+
+@pytest.mark.parametrize("text", ["ryzen ai max 395", "ryzen ai max 395 128gb", "ryzen ai max 385"])
+def test_a_processor_with_a_large_gpu_and_its_memory_brings_that_gpu(text: str) -> None:
+    """AMD sells the Ryzen AI Max with Radeon 8060S or 8050S and soldered memory of 256 GB/s: a machine named by it decodes on that GPU, as the profile of one does (about 45 tokens/s of Mistral 7B, not the 9 of its cores)."""
+    described = machine_with(text)
+    assert described is not None
+    gpus_inside = described.machine.accelerators or ()
+    assert [(gpu.vendor, gpu.unified) for gpu in gpus_inside] == [("amd", True)]
+    assert "80" in gpus_inside[0].name
+    assert "No GPU" not in described.note

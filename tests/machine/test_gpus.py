@@ -48,6 +48,8 @@ KEYS = {
         "words",
         "gb_per_s",
         "least_gb_per_s",
+        "gpu",
+        "memory_gib",
         "kind",
         "cores",
         "cores_gb_per_s",
@@ -94,10 +96,12 @@ KEYS = {
         "sum_us",
         "slow",
         "fast",
+        "plain_slow",
         "runs",
         "devices",
         "median_error",
     },
+    "host": {"vendors", "architectures", "share", "runs", "devices"},
 }
 
 
@@ -134,7 +138,7 @@ def test_every_gpu_has_a_pace() -> None:
             pace = gpus.pace_of(vendor, unified, "gfx1100")
             assert 0.3 < pace.share < 0.95
             assert pace.slow < 1 < pace.fast
-    assert all(row["runs"] >= row["devices"] for row in TABLE["pace"])
+    assert all(row["runs"] >= row["devices"] for row in (*TABLE["pace"], *TABLE["host"]))
 
 
 @pytest.mark.parametrize(
@@ -160,8 +164,8 @@ def test_clocks_are_those_of_the_whole_gpu() -> None:
     assert gpus.cycles_per_second("AMD Radeon RX 7900 XT") is None
 
 
-def test_a_generation_without_published_runs_is_a_wide_guess() -> None:
-    """Nothing measured on RDNA is told of the cards before it, nor of the data centre's."""
+def test_a_generation_with_few_published_runs_is_a_wide_guess() -> None:
+    """Nothing measured on RDNA is told of the cards before it, of which one was seen, nor of the data centre's."""
     of_rdna = gpus.pace_of(
         "amd", False, None, generation=gpus.generation_of("AMD Radeon RX 7900 XTX")
     )
@@ -173,7 +177,7 @@ def test_a_generation_without_published_runs_is_a_wide_guess() -> None:
         "AMD Instinct MI300X",
     ):
         pace = gpus.pace_of("amd", False, None, generation=gpus.generation_of(name))
-        assert pace.devices == 0
+        assert pace.devices <= 1
         assert pace.share < of_rdna.share
         assert pace.fast / pace.slow > 3
 
