@@ -205,13 +205,26 @@ def _resolve(typed: str, catalogue: Catalogue, *, explains: bool = True) -> Reso
     if candidate is not None:
         return candidate
     name = _without_address(_routed(typed.strip(), catalogue))[0].removeprefix("library/")
-    untuned = _untuned(name, catalogue)
-    if untuned is None:
+    resolution = _untuned(name, catalogue) or _begun(name, catalogue)
+    if resolution is None:
         # what to say of it takes longer to find than that it is unknown
         if not explains:
             raise UnknownModelError(f"{_shown(typed)} is not in the catalogue", remedy=_REMEDY)
         raise _unknown(typed, name, catalogue)
-    return untuned
+    return resolution
+
+
+def _begun(name: str, catalogue: Catalogue) -> Resolution | None:
+    """A model whose name somebody left the end off, in the quantization that the name states."""
+    base, quantization = _stated(name)
+    if "/" in base or ":" in base or _no_model_facts(name, catalogue) is not None:
+        return None
+    from .beginnings import model_begun
+
+    candidate = model_begun(base, catalogue)
+    if candidate is None:
+        return None
+    return Resolution(spec_id=candidate[0], quantization=quantization, notes=candidate[1])
 
 
 # how hard a hosted model is asked to think, behind its name: `gpt-oss-120b (high)`
@@ -756,13 +769,15 @@ def _unknown(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
     known.
     """
     key = canonical(name)
-    things = catalogue.common_tables("things", "thing")
-    facts = (things.get(key) or things.get(canonical(name.rpartition("/")[2])) or ("", None))[1]
+    facts = _no_model_facts(name, catalogue)
     if facts is not None:
         return _no_model(typed, facts, catalogue)
     uncovered = _of_uncovered_kind(typed, name, catalogue)
     if uncovered is not None:
         return uncovered
+    hosted = _hosted(typed, name, catalogue)
+    if hosted is not None:
+        return hosted
     if _ANY_MODELS_FILE.fullmatch(name):
         return UnknownModelError(
             f"{_shown(typed)} is no file here, and most models have one of that name",
@@ -815,6 +830,52 @@ def _of_uncovered_kind(typed: str, name: str, catalogue: Catalogue) -> UnknownMo
             ),
         )
     return None
+
+
+# words for tunes on what a hosted model wrote, such as GPT4-x-Alpaca; others state their size
+_OF_TUNES = frozenset(("alpaca", "distill", "distilled", "llama", "qwen", "vicuna"))
+
+
+def _hosted(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
+    """The error for a name by which only a hosted API serves a model: one of a line whose weights
+    are not published, or whatever is the `latest` of a name; None for any other.
+    """
+    from .beginnings import newest_begun
+
+    owner, _, rest = name.rpartition("/")
+    key = canonical(rest)
+    message = f"{_shown(typed)} is not in the catalogue"
+    for maker, line in (catalogue.common("things").get("hosted") or {}).items():
+        starts = "|".join(
+            ".+".join(re.escape(canonical(part)) for part in start.split("*"))
+            for start in _strings(line.get("names"))
+        )
+        match = re.fullmatch(rf"(?:{starts})(?:-(.*))?", key)
+        own = set((match[1] or "").split("-")) if match else set()
+        is_tune = bool(_SIZE.search(key) or own & _OF_TUNES)
+        if match and not is_tune and _letters(maker).startswith(_letters(owner.partition("-")[0])):
+            return UnknownModelError(
+                f"{message}: by its name it is of a line of {maker} that is offered through an API"
+                " alone, without weights",
+                nearest=lambda: _nearest(key, catalogue),
+                remedy=_WHAT_IS_COVERED,
+            )
+    newest = newest_begun(rest[: -len("-latest")], catalogue) if key.endswith("-latest") else None
+    if newest is None:
+        return None
+    return UnknownModelError(
+        f"{message}: under such names an API serves its newest model; weights have names of their"
+        " own",
+        nearest=(newest,),
+        remedy=f"the newest of that name here: selfhost check {newest}",
+    )
+
+
+def _no_model_facts(name: str, catalogue: Catalogue) -> Mapping[str, Any] | None:
+    """What is recorded of a program, a service or another thing that is no model."""
+    things = catalogue.common_tables("things", "thing")
+    entry = things.get(canonical(name)) or things.get(canonical(name.rpartition("/")[2]))
+    return entry[1] if entry is not None else None
 
 
 def _no_model(typed: str, facts: Mapping[str, Any], catalogue: Catalogue) -> NotAModelError:
@@ -1090,10 +1151,12 @@ def _made_of(message: str, name: str, catalogue: Catalogue) -> UnknownModelError
         beside = "-".join(words[:start]), "-".join(words[end:])
         if original is not None and not _states_another_size(original, beside, catalogue):
             own = [*words[:start], *words[end:]]
+            # the type in the name of a part is that of the part
+            stated = "" if _PARTS.intersection(own) else options
             return UnknownModelError(
                 f"{message}: {_relation(original, own)}",
                 nearest=(original,),
-                remedy=f"selfhost check {original}{options}",
+                remedy=f"selfhost check {original}{stated}",
             )
     return None
 

@@ -5,13 +5,21 @@ reader.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from ..core.records import Record, read_by
 from ..core.tomlfile import Document, Table
 from ..core.workload import FINETUNE_METHODS, KV_CACHE_TYPES
 from .quantization_names import FORMATS, PLAIN_DTYPES
 from .service import Service
-from .spec_values import MODALITIES, identifier, schema_is_read, string_lists, texts
+from .spec_values import (
+    MODALITIES,
+    identifier,
+    schema_is_read,
+    size_in_bytes,
+    string_lists,
+    texts,
+)
 
 TYPE_CHECKING = False
 
@@ -139,10 +147,21 @@ def _shares(root: Table, key: str) -> dict[str, float]:
     return shares
 
 
+def _listed_sizes(root: Table, key: str) -> dict[str, int]:
+    """A table of bytes by type."""
+    sizes_table = root.table(key)
+    if sizes_table is None:
+        return {}
+    sizes = {name: size_in_bytes(sizes_table, name) or 0 for name in sizes_table.values}
+    sizes_table.close()
+    return sizes
+
+
 class ComponentFile(Record):
     """One file of a model that comes in several: the component of the spec that it holds, the
     option of the command that takes it, and where it lies. `type` is how it is stored; empty for
-    the quantization asked for, which `{quantization}` of `file` stands for.
+    the quantization asked for, which `{quantization}` of `file` stands for. `bytes`: sizes that
+    are listed somewhere, by type.
     """
 
     component: str = read_by(Table.string, required=True)
@@ -150,6 +169,7 @@ class ComponentFile(Record):
     repository: str = read_by(Table.string, required=True)
     file: str = read_by(Table.string, required=True)
     type: str = read_by(Table.string, default="")
+    bytes: Mapping[str, int] = read_by(_listed_sizes, default={})
 
     def named(self, quantization: str) -> str:
         """The file in its repository, in that quantization."""

@@ -7,7 +7,7 @@ last layers and of one-dimensional tensors a publisher keeps 16 or 32 bits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ..catalogue.runtime import ComponentFile, ModelParts, RuntimeSpec
 from ..core.records import Record, Unread
@@ -16,14 +16,33 @@ from .parts import Asked, Parts, Subject, parts_of, term
 from .quantization import BASE_TYPES, BLOCKS
 from .records import How, Offloaded, SizedWeights, Term
 
-# published files over parameters × bits: 1.002 to 1.006 in Q8_0 and Q6_K, 1.017 to 1.057 in Q4_K_S,
-# 1.08 for a text encoder in Q4_K_M
-_ROUNDING, _LIKELY_ROUNDING = 1.1, 1.03
+# Published files over parameters × bits of the base type, by the mix: the least, the middle and the
+# most, a hundredth further, of those in `bytes` of the runtime's record, and of
+# z_image_turbo-Q8_0.gguf (6,577,440,704) and Chroma1-HD-Q4_0.gguf (5,432,053,920). A Q4_K_M is 1.04
+# of it for FLUX.1 and 1.22 for Wan 2.2 5B, whose layers get more bits.
+_ROUNDING = {
+    "Q8_0": (1, 1.01, 1.035),
+    "Q6_K": (1, 1.02, 1.05),
+    "Q5_K_M": (1.02, 1.07, 1.12),
+    "Q5_K_S": (1, 1.02, 1.05),
+    "Q5_1": (1, 1.02, 1.045),
+    "Q5_0": (1.015, 1.04, 1.07),
+    "Q4_K_M": (1.025, 1.13, 1.235),
+    "Q4_K_S": (1, 1.05, 1.12),
+    "Q4_1": (1, 1.02, 1.055),
+    "Q4_0": (1, 1.05, 1.1),
+    "Q3_K_M": (1.04, 1.12, 1.2),
+    "Q3_K_S": (1.01, 1.06, 1.15),
+    "Q2_K": (1.02, 1.09, 1.23),
+}
+# of a type that no listed file has
+_WIDEST = (1, 1.1, 1.235)
+# a text encoder in Q4_K_M: 1.00 (Qwen2.5-VL 7B, whose eyes lie in another file) to 1.08
 _SOURCE = (
-    "parameters × bits of the type; published files are up to 6 % larger: qwen-image-Q8_0.gguf"
-    " 21,761,817,120 bytes, -Q6_K 16,824,990,240, -Q4_K_S 12,140,608,032 (city96), z_image_turbo-"
-    "Q8_0.gguf 6,577,440,704 (leejet), flux1-dev-Q4_K_S.gguf 6.81 GB (city96)"
+    "parameters × bits of the type, and the share that listed files are larger by, which depends on"
+    " the mix and the model: 0 to 3 % in Q8_0, 4 to 22 % in Q4_K_M"
 )
+_LISTED = "sizes in bytes that programs which download the files list"
 # kept free for graphs while it computes a segment at a time, beside a tenth of the denoiser
 # (leejet/stable-diffusion.cpp, docs/performance.md: 512 MiB of scratch); the tenth is a guess
 _SCRATCH_BYTES = 512 * 2**20
@@ -38,15 +57,15 @@ DEFAULT_QUANTIZATION = "Q4_K_S"
 """What people take on the GPUs that need such a file; Q4_0 where a publisher has no Q4_K_S."""
 
 
-class _Sizes(Record):
-    """Bytes of the files: of all, and of the largest component that works alone."""
+class FileSizes(Record):
+    """Bytes of a file, or of several together."""
 
     low: int
     likely: int
     high: int
 
-    def plus(self, other: _Sizes) -> _Sizes:
-        return _Sizes(
+    def plus(self, other: FileSizes) -> FileSizes:
+        return FileSizes(
             low=self.low + other.low, likely=self.likely + other.likely, high=self.high + other.high
         )
 
@@ -67,19 +86,20 @@ def needs_of_parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> P
         why = f"no files of {spec.name} are known for {runtime.name}"
         unknown = Unread(fact="download_bytes", reason=why, remedy="leave out --runtime")
         return Parts(files=unknown, unknown=(unknown, unknown.replace(fact="memory.weights")))
-    sizes = [_size_of(each, spec.components, workload.quantization) for each in parts.files]
+    sizes = [size_of(each, spec.components, workload.quantization) for each in parts.files]
     lines = [_line(each, spec.components, workload.quantization) for each in parts.files]
     total = sizes[0]
     for size in sizes[1:]:
         total = total.plus(size)
     largest = max(sizes, key=lambda size: size.likely)
     line = " + ".join(lines)
+    source = _source(parts.files, workload.quantization)
     files = SizedWeights(
         bytes=total.likely,
         low_bytes=total.low,
         high_bytes=total.high,
         how=How.COMPUTED,
-        source=_SOURCE,
+        source=source,
         arithmetic=line,
     )
     how = How.ASSUMED if parts.buffers_like else How.MEASURED
@@ -88,7 +108,7 @@ def needs_of_parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> P
     # one after the other: the buffer of one is given back before the other is reserved
     compute = max(denoising, decoding, key=lambda each: each.bytes)
     weights = term(
-        "weights", total.likely, How.COMPUTED, _SOURCE, line, low=total.low, high=total.high,
+        "weights", total.likely, How.COMPUTED, source, line, low=total.low, high=total.high,
     )  # fmt: skip
     alone = _alone(lines[sizes.index(largest)], largest)
     part = _segment(largest.likely)
@@ -132,31 +152,61 @@ def _segment(largest_bytes: int) -> Term:
     return term("weights", size, How.ASSUMED, _SOURCE, line)
 
 
-def _alone(line: str, size: _Sizes) -> Term:
+def _alone(line: str, size: FileSizes) -> Term:
     """The weights of one file on the accelerator, while the others are in RAM."""
     line = f"{line}; alone, the others in RAM"
     return term("weights", size.likely, How.COMPUTED, _SOURCE, line, low=size.low, high=size.high)
 
 
 def _with_decoder(
-    parts: ModelParts, sizes: list[_Sizes], lines: list[str], decoding: Term
+    parts: ModelParts, sizes: list[FileSizes], lines: list[str], decoding: Term
 ) -> tuple[Term, Term]:
     """The decoder's weights and what a tile of it takes."""
     place = next(number for number, file in enumerate(parts.files) if file.component == DECODER)
     return _alone(lines[place], sizes[place]), decoding
 
 
-def _size_of(file: ComponentFile, components: Mapping[str, int], quantization: str) -> _Sizes:
+def size_of(file: ComponentFile, components: Mapping[str, int], quantization: str) -> FileSizes:
+    """The bytes of one file of a model with these components."""
+    listed = _listed(file, quantization)
+    if listed is not None:
+        return FileSizes(low=listed, likely=listed, high=listed)
     weights, size = BLOCKS[BASE_TYPES[file.type or quantization]]
     plain = components.get(file.component, 0) * size / weights
-    if weights == 1:
-        return _Sizes(low=int(plain), likely=int(plain), high=int(plain))
-    return _Sizes(
-        low=int(plain), likely=round(plain * _LIKELY_ROUNDING), high=int(plain * _ROUNDING)
-    )
+    least, likely, high = _rounding(file, quantization)
+    return FileSizes(low=int(plain * least), likely=round(plain * likely), high=int(plain * high))
 
 
 def _line(file: ComponentFile, components: Mapping[str, int], quantization: str) -> str:
+    listed = _listed(file, quantization)
+    if listed is not None:
+        return f"{listed:,} bytes of {file.component}"
     weights, size = BLOCKS[BASE_TYPES[file.type or quantization]]
     line = f"{components.get(file.component, 0):,} {file.component} × {size}/{weights} bytes"
-    return line if weights == 1 else f"{line} × {_LIKELY_ROUNDING:g}"
+    _, likely, _ = _rounding(file, quantization)
+    return line if likely == 1 else f"{line} × {likely:g}"
+
+
+def _listed(file: ComponentFile, quantization: str) -> int | None:
+    """The size of the file where one is listed."""
+    return file.bytes.get(file.type or quantization)
+
+
+def _rounding(file: ComponentFile, quantization: str) -> tuple[float, float, float]:
+    """What the bits of the type are multiplied by: at least, likely and at most."""
+    if _is_plain(file, quantization):
+        return 1, 1, 1
+    least, likely, most = _ROUNDING.get(file.type or quantization, _WIDEST)
+    return (1 if file.type else least), likely, most
+
+
+def _is_plain(file: ComponentFile, quantization: str) -> bool:
+    """Whether every weight takes whole bytes, as in F16."""
+    return BLOCKS[BASE_TYPES[file.type or quantization]][0] == 1
+
+
+def _source(files: Iterable[ComponentFile], quantization: str) -> str:
+    """Where the sizes of these files come from."""
+    mixes = [file for file in files if not _is_plain(file, quantization)]
+    are_listed = [_listed(file, quantization) is not None for file in mixes]
+    return "; ".join([_LISTED] * any(are_listed) + [_SOURCE] * (not all(are_listed)))

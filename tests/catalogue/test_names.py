@@ -832,10 +832,82 @@ def test_a_tune_of_an_image_model_leads_to_its_base() -> None:
 
 
 def test_a_name_of_common_words_leads_to_those_that_begin_with_it() -> None:
-    """e5-small was followed by e5-small-v2."""
+    """e5-small was followed by e5-small-v2, which has its layers."""
+    resolution = resolve("e5-small", CATALOGUE)
+    assert resolution.spec_id == "e5-small-v2"
+    assert "begins a longer name" in resolution.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("typed", "spec_id", "others"),
+    [
+        ("kimi linear", "kimi-linear-48b-a3b-instruct", "the only one"),
+        ("llama-3.3-nemotron-super-49b", "llama-3.3-nemotron-super-49b-v1", "the only one"),
+        # two of one size, of 2024-08 and 2025-03 by AI21's announcements
+        ("jamba mini", "jamba-mini-1.6", "also jamba-mini-1.5"),
+    ],
+)
+def test_a_name_without_its_end_is_the_newest_of_one_size(
+    typed: str, spec_id: str, others: str
+) -> None:
+    resolution = resolve(f"{typed} Q4_K_M", CATALOGUE)
+    assert (resolution.spec_id, resolution.quantization) == (spec_id, "Q4_K_M")
+    assert spec_id in resolution.notes[0]
+    assert others in resolution.notes[0]
+
+
+# a Voyage 4 is no Voyage 4 nano, and Meta's Llama 3.1 comes in three sizes
+@pytest.mark.parametrize("typed", ["voyage-4", "mimo v2", "qwen3-vl-instruct", "sd"])
+def test_a_name_that_may_be_another_model_is_not_filled_up(typed: str) -> None:
+    with pytest.raises(UnknownModelError):
+        resolve(typed, CATALOGUE)
+
+
+@pytest.mark.parametrize(
+    ("typed", "spec_id"),
+    [
+        ("granite 4 h tiny", "granite-4.0-h-tiny"),
+        ("exaone 4 32b", "exaone-4.0-32b"),
+        ("llama 2.0 7b chat", "llama-2-7b-chat"),
+        ("gemini 2 flash", "gemini-2.0-flash"),
+    ],
+)
+def test_a_version_is_known_with_and_without_point_zero(typed: str, spec_id: str) -> None:
+    assert resolve(typed, CATALOGUE).spec_id == spec_id
+
+
+@pytest.mark.parametrize(
+    ("typed", "maker"),
+    [
+        ("gpt-5.1-codex", "OpenAI"),
+        ("openai/gpt-4o-mini-tts", "OpenAI"),
+        ("gemini-embedding-001", "Google"),
+        ("qwen3-max", "Alibaba"),
+    ],
+)
+def test_a_name_of_a_hosted_line_is_said_to_have_no_weights(typed: str, maker: str) -> None:
+    with pytest.raises(UnknownModelError, match=f"a line of {maker} .* without weights"):
+        resolve(typed, CATALOGUE)
+
+
+@pytest.mark.parametrize("typed", ["gpt4-alpaca-13b", "gpt4-x-alpaca", "someone/claude-x"])
+def test_a_tune_named_for_a_hosted_model_is_none_of_its_line(typed: str) -> None:
     with pytest.raises(UnknownModelError) as caught:
-        resolve("e5-small", CATALOGUE)
-    assert "e5-small-v2" in caught.value.nearest
+        resolve(typed, CATALOGUE)
+    assert "without weights" not in str(caught.value)
+
+
+def test_the_latest_of_a_name_leads_to_the_newest_weights() -> None:
+    """Mistral's API serves its newest model of a line under such a name."""
+    with pytest.raises(UnknownModelError, match="an API serves its newest") as caught:
+        resolve("mistral-small-latest", CATALOGUE)
+    assert (caught.value.remedy or "").endswith("selfhost check mistral-small-4-119b-2603")
+
+
+def test_the_type_of_a_projector_is_not_that_of_its_model() -> None:
+    with pytest.raises(UnknownModelError) as caught:
+        resolve("Qwen2.5-VL-7B-Instruct-mmproj-f16.gguf", CATALOGUE)
+    assert caught.value.remedy == "selfhost check qwen2.5-vl-7b-instruct"
 
 
 @pytest.mark.parametrize("typed", ["Qwen/Qwen2.5-7B-AWQ", "unsloth/llama-3-8b-bnb-4bit"])

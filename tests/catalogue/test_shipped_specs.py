@@ -275,6 +275,7 @@ def test_what_a_file_refers_to_exists() -> None:
         assert facts["names"]
         assert facts["answer"]
         assert set(facts["try_instead"]) <= set(IDS)
+    assert all(line["names"] for line in common("things")["hosted"].values())
     for facts in common("things")["thing"].values():
         assert facts["try_instead"] or "this catalogue has no" in facts["answer"]
         assert set(facts["try_instead"]) <= set(IDS)
