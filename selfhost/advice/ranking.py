@@ -15,7 +15,6 @@ from math import sqrt
 from ..catalogue.index import Catalogue, Outline
 from ..catalogue.offers import day_by_header, providers_by_model
 from ..catalogue.spec import MODALITIES
-from ..core import units
 from ..core.records import Record
 from ..core.workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND
 from ..machine.record import Machine
@@ -231,23 +230,6 @@ def is_slow(judged: Answer | Judged, wanted: float | None) -> bool:
     if finding is None or pace is not None:
         return is_too_slow(judged, wanted)
     return finding.code == "speed-slow" or is_slow_picture(judged)
-
-
-def may_be_slow(judged: Answer | Judged, wanted: float | None) -> bool:
-    """Its pace is told by both ends, too far apart for one figure, and the slow one is below the
-    wanted pace; of other work beyond what its finding of speed takes for slow.
-    """
-    speed = judged.speed
-    if speed is not None and speed.work is not None:
-        finding = next((each for each in judged.findings if each.check == "speed"), None)
-        limit = finding.needs if finding is not None else None
-        low, high = speed.work.low, speed.work.high
-        if not isinstance(limit, int | float) or units.is_telling(low, high):
-            return False
-        return high > limit if speed.unit.startswith("seconds") else low < limit
-    pace = speed.decode if speed is not None else None
-    least = DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted
-    return pace is not None and pace.low < least and not units.is_telling(pace.low, pace.high)
 
 
 def is_slow_picture(judged: Answer | Judged) -> bool:

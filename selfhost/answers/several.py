@@ -42,7 +42,7 @@ class Ranked(Record):
         pace, memory = self.decode_tokens_per_second, self.memory_high_bytes
         parts: list[str] = [self.route]
         if pace is not None:
-            parts.append(f"{units.likely_pace(pace.low, pace.likely, pace.high)} tokens/s")
+            parts.append(units.likely_pace(pace.low, pace.likely, pace.high, " tokens/s"))
         if memory is not None:
             parts.append(units.binary(memory))
         return f"<Ranked {self.model.id}: {', '.join(parts)}>"

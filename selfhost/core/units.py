@@ -348,11 +348,12 @@ def is_telling(low: float, high: float) -> bool:
     return high <= TELLING_RATIO * low
 
 
-def likely_pace(low: float, likely: float, high: float) -> str:
-    """The likely speed under a heading that names the unit, `~3.8`; both ends where they are too
-    far apart for one figure: `0.6-13`.
+def likely_pace(low: float, likely: float, high: float, unit: str = "") -> str:
+    """The likely speed, `~3.8`, or `~3.8 tokens/s` with ` tokens/s` for a unit; with both ends
+    where they are too far apart for one figure: `~3.8 (0.6-13)`.
     """
-    return f"~{pace(likely, likely)}" if is_telling(low, high) else pace(low, high)
+    ends = "" if is_telling(low, high) else f" ({pace(low, high)})"
+    return f"~{_pace(likely)}{unit}{ends}"
 
 
 def guess(low: float, high: float) -> str:
@@ -405,11 +406,11 @@ def work_cell(likely: float, unit: str) -> str:
 
 
 def work_ends(low: float, high: float, unit: str) -> str:
-    """The ends around what `work_cell` tells: `3 seconds to 9 seconds`, `0.1-1.2`."""
+    """The ends around what `work_cell` tells: `13 to 75 minutes`, `0.1-1.2`."""
     if not unit.startswith("seconds"):
         return pace(low, high)
     first, last, _ = _ends_of_work(low, high, unit)
-    return f"{first} to {last}"
+    return _joined(first, last)
 
 
 # the unit of training's pace
@@ -427,9 +428,13 @@ def _ends_of_work(low: float, high: float, unit: str) -> tuple[str, str, str]:
 
 
 def _seconds(seconds: float) -> str:
-    """A wait with no more digits than a guess deserves; below ten seconds with a decimal."""
+    """A wait with no more digits than a guess deserves: with a decimal below ten seconds, and from
+    two to ten hours.
+    """
     if seconds < 9.5:
         return f"{seconds:.1f} seconds" if seconds >= 0.095 else "0.1 seconds"
+    if 7_200 <= seconds < 9.95 * 3600:
+        return f"{seconds / 3600:.1f} hours".replace(".0 ", " ")
     return duration(float(f"{seconds:.2g}"))
 
 

@@ -99,6 +99,7 @@ def _single(
             pace,
             narrows=_what_narrows(verdict, measured="--measure" in carry.split()),
             busy=_was_busy(verdict),
+            ends=verdict.finding("speed") is None,
         ),
         *_answer_words(verdict),
         _load_words(verdict),
@@ -191,7 +192,7 @@ def _work_words(verdict: Verdict) -> str:
     likely = f"{units.work(work.likely, speed.unit)}{of_what}"
     if units.is_telling(work.low, work.high):
         return f"about {likely}"
-    return f"perhaps {likely} ({units.work_ends(work.low, work.high, speed.unit)}, a guess)"
+    return f"perhaps {likely}, a guess"
 
 
 def _hours_words(verdict: Verdict) -> str:
@@ -235,7 +236,7 @@ def _comparison(blocks: list[Block], verdict: Verdict, *, measured: bool) -> Non
         allows = Span(text=_COMMERCIAL[license.commercial_use])
         rows.append(_row("license", license.id.replace("LicenseRef-", ""), allows, Outcome.PASS))
     if rows:
-        columns = (Column(), Column(wrap=True), Column(wrap=True))
+        columns = (Column(), Column(wrap=True), Column(wrap=True, joins=True))
         blocks += [BLANK, Table(columns=columns, rows=tuple(rows))]
     if measured and verdict.machine.memory_bandwidth_bytes_per_second is None:
         why = verdict.machine.why_unread("memory_bandwidth_bytes_per_second")
@@ -379,7 +380,8 @@ def _pace_note(finding: Finding, verdict: Verdict, *, measured: bool) -> str:
     pace = verdict.speed.decode if verdict.speed is not None else None
     if verdict.speed is not None and verdict.speed.work is not None:
         work = verdict.speed.work
-        guess = ", a guess" if work.high > WIDE_PACE * work.low else ""
+        is_said = _says_guess(verdict, work.low, work.high)
+        guess = ", a guess" if work.high > WIDE_PACE * work.low and not is_said else ""
         return f"{units.work_ends(work.low, work.high, verdict.speed.unit)}{guess}"
     if pace is None:
         return ""
@@ -389,12 +391,17 @@ def _pace_note(finding: Finding, verdict: Verdict, *, measured: bool) -> str:
     wanted = verdict.workload.min_tokens_per_second
     if finding.outcome is not Outcome.PASS and wanted and pace.likely < wanted:
         parts.append(f"you need {wanted:g}")
-    if pace.low > 0 and pace.high > WIDE_PACE * pace.low:
-        # of ends far apart the first line says what narrows them
-        is_said = verdict.can_run and not units.is_telling(pace.low, pace.high)
-        narrows = _measuring_narrows(verdict, measured=measured) and not is_said
+    is_said = _says_guess(verdict, pace.low, pace.high)
+    if pace.low > 0 and pace.high > WIDE_PACE * pace.low and not is_said:
+        narrows = _measuring_narrows(verdict, measured=measured)
         parts.append("a guess: --measure narrows it" if narrows else "a guess")
     return ", ".join(parts)
+
+
+def _says_guess(verdict: Verdict, low: float, high: float) -> bool:
+    """Whether the second line says of ends far apart that they are a guess, and what narrows it."""
+    is_told = verdict.can_run and not takes_hours(verdict)
+    return is_told and not units.is_telling(low, high)
 
 
 def _measuring_narrows(verdict: Verdict, *, measured: bool) -> bool:
@@ -584,7 +591,7 @@ def _instead(blocks: list[Block], verdict: Verdict, carry: str, *, verbose: bool
         columns = (
             Column(),
             Column(right=True),
-            Column(right=True, drop=1),
+            Column(drop=1),
             Column(drop=3, cut=18),
             Column(cut=20, drop=2),
         )

@@ -26,6 +26,7 @@ from .words import (
     is_here,
     line,
     memory_of,
+    pace_cell,
     planned_words,
     say,
     speed_of,
@@ -167,8 +168,7 @@ def _speed_range(verdict: Verdict) -> str:
     pace = verdict.speed.decode if verdict.speed is not None else None
     if pace is None:
         return ""
-    ends = units.pace(pace.low, pace.high)
-    return f"{speed_of(verdict)} ({ends if units.is_telling(pace.low, pace.high) else 'a guess'})"
+    return f"{pace_cell(pace, always_ends=True)}{units.guess(pace.low, pace.high)}"
 
 
 def _longest(verdict: Verdict) -> str:

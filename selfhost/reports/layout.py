@@ -32,6 +32,13 @@ _GAP = 2
 # begin a line; `##[` is GitHub's and `##vso[` Azure's wherever they stand
 _CI_COMMAND = pattern(r"(?<!\S)::(?=[A-Za-z])|##(?=\w*\[)")
 
+# a number is not parted from its unit at a line's end: `22.0 GiB`, `~3.8 tokens/s`, `$2.50 in`
+_NUMBER = pattern(r"[(~$]*\d[\d.,]*(?:-[\d.,]+)?")
+_UNIT = pattern(
+    r"(?:[KMGT]i?B(?:/s)?|kB|bytes?|tokens(?:/s)?|(?:second|minute|hour|day|core|GPU|sequence)s?|kWh"
+    r"|in|out|cores?|models?|machines?)[.,;:)]*"
+)
+
 Line = list[tuple[str, str]]
 _END = "\n", ""
 
@@ -78,6 +85,8 @@ class Column(Record):
     column. `wrap`: its cells may wrap. `cut`: its cells may be cut to so
     many characters, and end in an ellipsis; 0 for never. `most`: longer cells wrap at so many
     characters everywhere, so that one of them does not push the next column away; 0 for never.
+    `joins`: where there is no room for it, its cells follow those of the column before, after a
+    comma and without a bar.
     """
 
     title: str = ""
@@ -86,6 +95,7 @@ class Column(Record):
     drop: int = 0
     cut: int = 0
     most: int = 0
+    joins: bool = False
 
 
 class Table(Record):
@@ -226,7 +236,8 @@ def _wrap(pieces: Line, first: int, rest: int) -> list[Line]:
     """Pieces broken at spaces into lines of `first`, then `rest` characters; a longer word stands
     alone.
 
-    A command between backquotes stays on one line where one line can hold it.
+    A command between backquotes stays on one line where one line can hold it, and a number beside
+    its unit.
     """
     lines: list[Line] = []
     line: Line = []
@@ -240,12 +251,16 @@ def _wrap(pieces: Line, first: int, rest: int) -> list[Line]:
                 word = word[1:]
                 size = _size(word)
         if line:
-            # one style across a space keeps a coloured phrase in one piece
-            line.append((" ", word[0][1] if word[0][1] == line[-1][1] else ""))
+            line.append(_space(line[-1], word[0]))
             used += 1
         line.extend(word)
         used += size
     return [*lines, line]
+
+
+def _space(before: tuple[str, str], after: tuple[str, str]) -> tuple[str, str]:
+    """A space between two words: one style across it keeps a coloured phrase in one piece."""
+    return " ", before[1] if before[1] == after[1] else ""
 
 
 def _words(pieces: Line, longest: int) -> list[Line]:
@@ -269,7 +284,19 @@ def _words(pieces: Line, longest: int) -> list[Line]:
                     word.append((gap, ""))
                 gap = ""
                 word.append((part, style))
-    return [*words, *_glued([*quoted, word] if word else quoted, longest)]
+    words += _glued([*quoted, word] if word else quoted, longest)
+    return _with_units(words, longest)
+
+
+def _with_units(words: list[Line], longest: int) -> list[Line]:
+    """The same with each unit glued to the number before it."""
+    kept: list[Line] = []
+    for word in words:
+        if kept and _UNIT.fullmatch(word[0][0]) and _NUMBER.fullmatch(kept[-1][-1][0]):
+            kept[-1:] = _glued([kept[-1], word], longest)
+        else:
+            kept.append(word)
+    return kept
 
 
 def _glued(words: list[Line], longest: int) -> list[Line]:
@@ -278,7 +305,7 @@ def _glued(words: list[Line], longest: int) -> list[Line]:
         return words
     whole = words[0]
     for word in words[1:]:
-        whole = [*whole, (" ", ""), *word]
+        whole = [*whole, _space(whole[-1], word[0]), *word]
     return [whole]
 
 
@@ -288,6 +315,8 @@ def _table(table: Table, width: int | None, encoding: str | None, bars: bool) ->
     cells = _cells(table, encoding, _bar_width(table, room) if bars else 0)
     titles = [clean(column.title, encoding) for column in table.columns]
     sizes = _widths(table, cells, titles)
+    if room is not None and table.columns[-1].joins and _least_total(table, sizes) > room:
+        return _table(_with_joined_cells(table), width, encoding, bars)
     if room is not None:
         _fit(table, sizes, cells, room, encoding)
         if _total(sizes) > room:
@@ -302,6 +331,26 @@ def _table(table: Table, width: int | None, encoding: str | None, bars: bool) ->
         else:
             lines.extend(_row(table, sizes, row, indent))
     return lines
+
+
+def _least_total(table: Table, sizes: Mapping[int, int]) -> int:
+    """The width of a row whose wrapping cells are as narrow as is comfortable."""
+    least = {
+        number: min(size, _COMFORTABLE) if table.columns[number].wrap else size
+        for number, size in sizes.items()
+    }
+    return _total(least)
+
+
+def _with_joined_cells(table: Table) -> Table:
+    """The table with its last column in the one before."""
+    rows = []
+    for *cells, before, last in table.rows:
+        text = last.label if isinstance(last, Bar) else last.text
+        assert isinstance(before, Span)
+        joined = ", ".join(filter(None, (before.text, text)))
+        rows.append((*cells, before.replace(text=joined)))
+    return table.replace(columns=table.columns[:-1], rows=tuple(rows))
 
 
 def _bar_width(table: Table, room: int | None) -> int:

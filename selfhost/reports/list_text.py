@@ -120,7 +120,7 @@ def _table(rows: Sequence[Answer], why: Mapping[str, str], *, wide: bool) -> Tab
         Column(),
         Column(title="model"),
         Column(title="GPU +RAM" if shares_out else "memory", right=True, drop=2),
-        Column(title=_pace_title(rows), right=True, drop=1),
+        Column(title=_pace_title(rows), drop=1),
         Column(title="download", right=True, drop=3),
         Column(title="license", drop=4, cut=18),
     ]
@@ -128,7 +128,6 @@ def _table(rows: Sequence[Answer], why: Mapping[str, str], *, wide: bool) -> Tab
         columns += [
             Column(title="parameters", right=True, drop=6),
             Column(title="quantization", drop=5),
-            Column(title="range", right=True, drop=8),
             Column(title="released", drop=7),
             Column(title="why", drop=9),
         ]
@@ -141,10 +140,9 @@ def _table(rows: Sequence[Answer], why: Mapping[str, str], *, wide: bool) -> Tab
     signs = {route: Span(text=sign, style=route) for route, sign in _SIGNS.items()}
     cells = []
     for row in rows:
-        pace = row.speed.decode if row.speed is not None else None
         texts = [
             memory_words(row),
-            _pace_of(row),
+            _pace_of(row, wide=wide),
             download_of(row),
             license_words(row.model),
         ]
@@ -153,7 +151,6 @@ def _table(rows: Sequence[Answer], why: Mapping[str, str], *, wide: bool) -> Tab
             texts += [
                 units.count(total) if total is not None else "-",
                 row.workload.quantization or "-",
-                units.pace(pace.low, pace.high) if pace is not None else "-",
                 row.model.released or "-",
                 why.get(row.model.id, "") if row.can_run else causes(row),
             ]
@@ -179,11 +176,11 @@ def _pace_title(rows: Sequence[Answer]) -> str:
     return _OF_WORK.get(kinds.pop() or "", "pace")
 
 
-def _pace_of(row: Answer) -> str:
-    """The pace as `pace_cell` has it; of other work its ends."""
+def _pace_of(row: Answer, *, wide: bool) -> str:
+    """The pace as `pace_cell` has it; of other work its ends. `wide`: always with its ends."""
     work = row.speed.work if row.speed is not None else None
     if row.speed is None or work is None:
-        return pace_cell(row.speed.decode if row.speed is not None else None)
+        return pace_cell(row.speed.decode if row.speed is not None else None, always_ends=wide)
     return units.work_ends(work.low, work.high, row.speed.unit)
 
 

@@ -234,11 +234,10 @@ def _known_table(plan: Plan, shown: Sequence[Known], *, verbose: bool) -> Table:
         Column(title="machine"),
         Column(title="RAM", right=True),
         Column(title="GPU memory", right=True, drop=1),
-        Column(title="tokens/s", right=True),
+        Column(title="tokens/s"),
         Column(title="kind", drop=4),
         Column(title="where", drop=3),
-        *((Column(title="range", right=True, drop=5), Column(title="confidence", drop=2))
-          if verbose else ()),
+        *((Column(title="confidence", drop=2),) if verbose else ()),
     )  # fmt: skip
     rows = []
     for candidate in shown:
@@ -246,12 +245,12 @@ def _known_table(plan: Plan, shown: Sequence[Known], *, verbose: bool) -> Table:
         is_sure = plan.fast_enough(candidate) or _is_slow_work(candidate)
         texts = [
             *_memory(machine),
-            "slow" if _is_slow_work(candidate) else pace_cell(pace),
+            "slow" if _is_slow_work(candidate) else pace_cell(pace, always_ends=verbose),
             candidate.profile.kind,
             _where(candidate),
         ]
         if verbose:
-            texts += [units.pace(pace.low, pace.high) if pace else "-", machine.confidence or ""]
+            texts.append(machine.confidence or "")
         sign = Span(text="✓", style=Route.LOCAL) if is_sure else Span(text="?", style=Route.UNKNOWN)
         name = Span(text=candidate.profile.name, style="strong")
         rows.append((sign, name, *(Span(text=text) for text in texts)))

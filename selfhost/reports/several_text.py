@@ -66,7 +66,7 @@ def _overview(verdicts: Sequence[Verdict]) -> Table:
         Column(),
         Column(title="model", cut=24),
         Column(title="memory", right=True, drop=2),
-        Column(title="tokens/s", right=True, drop=1),
+        Column(title="tokens/s", drop=1),
         Column(title="judged as", drop=3),
     )
     here = is_here(verdicts[0].machine)

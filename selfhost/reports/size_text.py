@@ -159,7 +159,8 @@ def _table(rows: Sequence[tuple[str, str, str]]) -> Table:
         (Span(text=label), Span(text=figure, style="strong"), Span(text=why))
         for label, figure, why in rows
     )
-    return Table(columns=(Column(), Column(), Column(wrap=True)), rows=cells)
+    columns = (Column(), Column(), Column(wrap=True, joins=True))
+    return Table(columns=columns, rows=cells)
 
 
 def _to_start(blocks: list[Block], size: ContainerSize) -> None:

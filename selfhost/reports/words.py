@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ..advice.ranking import has_accelerator, is_slow, may_be_slow
+from ..advice.ranking import has_accelerator, is_slow
 from ..core import units
 from ..core.workload import ANSWER_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
@@ -26,7 +26,7 @@ MACHINE = (*DECIDING, "context", "cpu", "runtime")
 ORDER = (*MACHINE, "weights", "license", "openness")
 WHY_NOT = {
     "memory": "too little memory", "accelerator": "no accelerator that suits",
-    "disk": "no place on disk", "speed": "too slow",
+    "disk": "too little disk space", "speed": "too slow",
     "context": "too long a context", "cpu": "the CPU does not suit",
     "runtime": "no runtime loads it",
     "runtime-not-installed": "runtime not installed",
@@ -36,6 +36,8 @@ WHY_NOT = {
     "accelerator-too-small": "too little GPU memory",
     "license-not-accepted": "its license is not one you accept",
 }  # fmt: skip
+# what is short is told in one: `too little memory and disk space`
+_TOO_LITTLE = "too little "
 PLACED = {
     "host": ", in RAM",
     "accelerator": ", on the accelerator",
@@ -105,8 +107,6 @@ def answer_cell(answer: Answer, *, here: bool) -> Span:
         words, style = "RUNS, TAKES HOURS", Outcome.WARN
     elif is_slow(answer, answer.workload.min_tokens_per_second):
         words, style = "RUNS SLOWLY", Outcome.WARN
-    elif may_be_slow(answer, answer.workload.min_tokens_per_second):
-        words, style = "RUNS, MAYBE SLOWLY", Outcome.WARN
     elif tight_finding(answer) is not None:
         words, style = "LIKELY RUNS", Outcome.WARN
     return Span(text=f"{sign} {words}", style=style)
@@ -169,29 +169,35 @@ def _ruled_out(answer: Answer, where: str) -> str:
 
 
 def likely_speed(pace: PaceRange) -> str:
-    """`~2.8 tokens/s`; `0.6-13 tokens/s` where the ends are too far apart for one figure."""
-    return f"{units.likely_pace(pace.low, pace.likely, pace.high)} tokens/s"
+    """`~2.8 tokens/s`; `~3.8 tokens/s (0.6-13)` where the ends are too far apart for one figure."""
+    return units.likely_pace(pace.low, pace.likely, pace.high, " tokens/s")
 
 
 def speed_of(answer: Answer) -> str:
-    """The pace as a column holds it, `~2.8` or `0.6-13`; a dash where none is known."""
+    """The pace as a column holds it, `~2.8` or `~3.8 (0.6-13)`; a dash where none is known."""
     return pace_cell(answer.speed.decode if answer.speed is not None else None)
 
 
-def pace_cell(pace: PaceRange | None) -> str:
-    """As `speed_of`, of a pace."""
-    return "-" if pace is None else units.likely_pace(pace.low, pace.likely, pace.high)
+def pace_cell(pace: PaceRange | None, *, always_ends: bool = False) -> str:
+    """As `speed_of`, of a pace; with `always_ends` both ends stand beside any figure."""
+    if pace is None:
+        return "-"
+    if always_ends:
+        return f"~{units.pace(pace.likely, pace.likely)} ({units.pace(pace.low, pace.high)})"
+    return units.likely_pace(pace.low, pace.likely, pace.high)
 
 
-def pace_words(pace: PaceRange, *, narrows: str = "", busy: bool = False) -> str:
+def pace_words(pace: PaceRange, *, narrows: str = "", busy: bool = False, ends: bool = True) -> str:
     """`about 12 tokens/s, faster than you read`; below reading speed how long an answer takes.
 
-    Where the ends are too far apart for one figure both stand beside it, and what `narrows` them.
-    `busy`: other programs used the memory while its bandwidth was read.
+    Where the ends are too far apart for one figure it is a guess, with what `narrows` it, and with
+    both ends unless a row beside it has them (`ends` False). `busy`: other programs used the memory
+    while its bandwidth was read.
     """
     if not units.is_telling(pace.low, pace.high):
         likely = units.speed(pace.likely, pace.likely)
-        speed = f"perhaps {likely} ({units.pace(pace.low, pace.high)}, a guess)"
+        range_words = f" ({units.pace(pace.low, pace.high)}, a guess)" if ends else ", a guess"
+        speed = f"perhaps {likely}{range_words}"
         if pace.low >= 2 * READING_TOKENS_PER_SECOND:
             speed += ", faster than you read"
         if busy:
@@ -216,12 +222,13 @@ def causes(answer: Answer) -> str:
     if answer.route is Route.LOCAL:
         return ""
     if answer.route is Route.UNKNOWN:
-        close = [finding.check for finding in answer.findings if finding.code == "memory-close"]
-        missing = [check for check in undecided_checks(answer) if check not in close]
+        undecided = [finding for finding in ordered(answer) if finding.leaves_open]
+        close = [finding.check for finding in undecided if finding.code.endswith("-close")]
+        missing = [finding.check for finding in undecided if finding.check not in close]
         return "; ".join(
             [
                 *([f"{', '.join(missing)} not known"] if missing else []),
-                *(["memory too close to call"] if close else []),
+                *([f"{' and '.join(close)} too close to call"] if close else []),
             ]
         )
     return why_not(answer)
@@ -244,7 +251,11 @@ def failed_words(codes: Iterable[str]) -> str:
     checks = sorted(
         ((code.partition("-")[0], code) for code in codes), key=lambda pair: ORDER.index(pair[0])
     )
-    return ", ".join(WHY_NOT.get(code) or WHY_NOT[check] for check, code in checks)
+    reasons = [WHY_NOT.get(code) or WHY_NOT[check] for check, code in checks]
+    short = [reason for reason in reasons if reason.startswith(_TOO_LITTLE)]
+    together = _TOO_LITTLE + " and ".join(reason.removeprefix(_TOO_LITTLE) for reason in short)
+    others = [reason for reason in reasons if reason not in short]
+    return ", ".join([together, *others] if short else others)
 
 
 def asked_words(verdict: Verdict) -> str:
@@ -431,15 +442,6 @@ def ordered(verdict: Answer) -> list[Finding]:
         verdict.findings,
         key=lambda finding: ORDER.index(finding.check) if finding.check in ORDER else len(ORDER),
     )
-
-
-def checks_with(verdict: Answer, outcome: Outcome) -> list[str]:
-    return [finding.check for finding in ordered(verdict) if finding.outcome is outcome]
-
-
-def undecided_checks(verdict: Answer) -> list[str]:
-    """The unknowns behind the route `unknown`; an unknown speed is not among them."""
-    return [check for check in checks_with(verdict, Outcome.UNKNOWN) if check != "speed"]
 
 
 def is_here(machine: Machine) -> bool:

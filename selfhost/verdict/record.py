@@ -341,7 +341,7 @@ class Answer(Record):
         memory = self.needs.memory if self.needs is not None else None
         parts: list[str] = [self.route]
         if pace is not None:
-            parts.append(f"{units.likely_pace(pace.low, pace.likely, pace.high)} tokens/s")
+            parts.append(units.likely_pace(pace.low, pace.likely, pace.high, " tokens/s"))
         if self.needs is not None and memory is not None:
             place = _PLACES.get(self.needs.placement or "", "memory")
             parts.append(f"{units.binary(memory.high_bytes)} of {place}")

@@ -995,8 +995,8 @@ def test_the_first_screen_of_a_fleet_says_on_how_many_machines_and_what_to_do() 
     lines = [" ".join(line.split()) for line in shown.splitlines()]
     start = lines.index("model runs on machines where not")
     assert [line.partition(" ")[2] for line in lines[start + 1 : start + 4]] == [
-        "b 2 of 5 too little memory: 2, no place on disk: 1, disk not known: 1",
-        "mistral-7b 4 of 5 no place on disk: 1",
+        "b 2 of 5 too little memory: 2, too little disk space: 1, disk not known: 1",
+        "mistral-7b 4 of 5 too little disk space: 1",
         "c 4 of 5 too little memory: 1; not counted",
     ]
     # of one machine counted once, whatever number of models lack it; what is not counted asks for nothing

@@ -140,7 +140,7 @@ def test_colour_is_there_when_asked_for() -> None:
 
 
 def test_the_first_line_agrees_with_the_pace_below_it() -> None:
-    """Ends too far apart for one figure are both told; where the slow one is below the wanted pace, the head says that it may be slow."""
+    """The head follows the likely pace alone: how far apart the ends are differs from run to run of one machine."""
     machine = load("laptop-ryzen-7840u-32gb").machine
     verdict = check("mistral-7b", machine=machine)
     heads = {}
@@ -149,7 +149,7 @@ def test_the_first_line_agrees_with_the_pace_below_it() -> None:
         paced = verdict.replace(speed=Speed(decode=pace, prompt=None, how="test"))
         first = plain(check_text.check_document([paced])).splitlines()[0]
         heads[low] = first.partition("  ")[0].removeprefix("✓ ")
-    assert heads == {3: "RUNS", 0.5: "RUNS, MAYBE SLOWLY", 1.5: "RUNS", 0.1: "RUNS SLOWLY"}
+    assert heads == {3: "RUNS", 0.5: "RUNS", 1.5: "RUNS", 0.1: "RUNS SLOWLY"}
 
 
 @each_verdict
@@ -453,18 +453,26 @@ def test_a_wide_range_is_called_a_guess() -> None:
 
 
 def test_a_figure_that_is_hardly_known_is_nowhere_stated_alone() -> None:
-    """Of ends that are more than three times apart the figure between them is told beside them, as a guess, or not at all."""
+    """Of ends that are more than three times apart the figure between them is told beside them, as a guess."""
     speed = Speed(decode=PaceRange(low=0.6, likely=3.8, high=13.0), prompt=None, how="a guess")
     unsure = samples.local().replace(speed=speed)
     text = plain(check_text.check_document([unsure]))
-    assert "perhaps 3.8 tokens/s (0.6-13, a guess); run with --measure" in text
-    assert re.search(r"~3\.8 tokens/s +0\.6-13, a guess", text)
+    assert "perhaps 3.8 tokens/s, a guess; run with --measure" in text
+    assert re.search(r"~3\.8 tokens/s +0\.6-13$", text, re.MULTILINE)
     assert "3.8 tokens/s (0.6-13, a guess)" in unsure.summary
     several = plain(check_text.check_document([unsure, samples.api()]))
-    assert "0.6-13" in several
     compared = plain(compare_text.compare_document([unsure, samples.api()]))
-    for told in (several, compared, repr(unsure)):
-        assert "3.8" not in told, told
+    for told in (several, compared):
+        assert "~3.8 (0.6-13)" in told, told
+    assert "~3.8 tokens/s (0.6-13)" in repr(unsure)
+
+
+@pytest.mark.parametrize("width", [30, 40, 60])
+@each_verdict
+def test_no_unit_stands_without_its_number(verdict: Verdict, width: int) -> None:
+    """At 40 columns `GiB` stood alone on a line under `4.74 of 22.0`."""
+    for line in plain(check_text.check_document([verdict]), width).splitlines():
+        assert not re.match(r"\s*(GiB|GB|MiB|tokens/s)\b", line), line
 
 
 @pytest.mark.parametrize(
