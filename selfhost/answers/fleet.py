@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from ..advice.api_route import meets, offers_for
 from ..catalogue.index import Catalogue
@@ -112,15 +113,17 @@ class FleetJudge:
         return question
 
     def suited(
-        self, model: Beside, question: Question, machine: Machine
+        self, model: Beside, question: Question, machine: Machine, *, deciding: bool
     ) -> Callable[[Machine], Judged] | None:
         """What judges a model whose type and program follow the machine; None where `question`
         stands for every machine. `machine` is one of those that `questions` gave the question for.
+        `deciding`: by what the route rests on.
         """
         understood = self._meaning_of(model)
         if not has_ways(understood, question):
             return None
-        return FirstOfList(question, understood.workload, self._catalogue, machine).judge
+        ways = FirstOfList(question, understood.workload, self._catalogue, machine)
+        return partial(ways.judge, deciding=deciding)
 
     def likeness(self, model: Beside) -> tuple[int, str]:
         """Models with the same may well take the same: their parameters and modality; 0 and "" of

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
             """Of each model the question that is asked of each machine."""
 
         def suited(
-            self, model: Beside, question: Question, machine: Machine
+            self, model: Beside, question: Question, machine: Machine, *, deciding: bool
         ) -> Callable[[Machine], Judged] | None:
             """What judges a model whose type and program follow the machine; else None."""
 
@@ -249,7 +249,9 @@ class Bulk:
                         routes[key] = self._judge.routes(models, questions)
                     suited = None
                     if len(models) == 1:
-                        suited = self._judge.suited(models[0], questions[0], template)
+                        suited = self._judge.suited(
+                            models[0], questions[0], template, deciding=self._deciding
+                        )
                     groups += self._judged(questions, asked, routes[key], suited)
             except SelfhostError as error:
                 return groups, error

@@ -39,6 +39,8 @@ _LEAST_STEP = 128
 _MOST_KEPT = 2048
 # sets of which the kinds are kept: those that entries are for
 _MOST_SETS = 32
+# rules that were worked out of machines
+_MOST_WORKED_OUT = 256
 # a float holds every whole number below
 _WHOLE_FLOATS = 1 << 53
 
@@ -416,7 +418,7 @@ class Population:
         self._by_bandwidth: dict[int, array[int]] = {}
         # of questions about pace: `asked.Answers`
         self.answers: Any = None
-        # what was worked out of all machines, by its name
+        # what was worked out of machines, by its name: `tracing.Worked`
         self.worked_out: dict[Any, Any] = {}
 
     def kind_of(self, number: int) -> tuple[int, int]:
@@ -435,6 +437,15 @@ class Population:
                 same[answer] = same.get(answer, 0) | 1 << number
             known = self.facts[key] = [(answer, same[answer]) for answer in answers]
         return known
+
+    def keep_worked_out(self, key: Any, worked: Any) -> Any:
+        """Keep what is worked out by that name; words that were asked for first are forgotten."""
+        if len(self.worked_out) >= _MOST_WORKED_OUT:
+            self.worked_out = {
+                name: each for name, each in self.worked_out.items() if each.has_numbers
+            }
+        self.worked_out[key] = worked
+        return worked
 
     def by_labels(self) -> Iterator[tuple[Mapping[str, str], int]]:
         """The machines by their labels; sets of labels that are equal may come apart."""

@@ -207,8 +207,8 @@ class Trace:
         self.kinds = self.among
         # (form, bound) -> whether it is reached
         self.bounds: dict[tuple[Form, int], bool] = {}
-        # machines of those kinds that answered otherwise
-        self.others = 0
+        # machines of those kinds that answered otherwise, and the ones that did not
+        self.others, self.within = 0, population.all
         # the questions about pace with the own answers
         self.asked: list[tuple[Any, Asked]] = []
         self.reads_bandwidth = False
@@ -292,12 +292,15 @@ class Trace:
         population = self._population
         worked = population.worked_out.get(key)
         if worked is None:
-            worked = population.worked_out[key] = _work_out(population, key, of)
-        answers = worked.answers
-        if answers is None or not worked.slots.isdisjoint(self._instead):
+            worked = population.keep_worked_out(key, Worked(population, key, of))
+        if self._instead and not worked.slots_of_all().isdisjoint(self._instead):
             return of(view)
-        answer = self.fact(("worked out", key), lambda kind: answers[kind.number])
-        return self.number_of(worked.slot) if answer is Number else answer
+        word, machines, kinds = worked.of_machine(self.number)
+        if word is MIXED:
+            return of(view)
+        self.within &= machines
+        self.kinds &= kinds
+        return self.number_of(worked.slot) if word is Number else word
 
     def asked_of(self, finding: Finding) -> Asked | None:
         """The question that was answered with that finding."""
@@ -356,7 +359,7 @@ class Trace:
 
     def region(self) -> int:
         """The machines that would have answered the same, whatever bandwidth was read of them."""
-        bits = self._population.of_kinds(self.kinds) & ~self.others
+        bits = self._population.of_kinds(self.kinds) & ~self.others & self.within
         for form, (low, high) in _tightest(self.bounds).items():
             cut = self._population.cut(form)
             # most bounds are reached by all or by none
@@ -367,42 +370,89 @@ class Trace:
         return bits
 
 
-class _Worked:
-    """What was worked out of all machines: by the number of a kind the answer, `Number` where it is
-    one that stands in the columns as `slot`. It depends on the numbers `slots`. `answers` is None
-    where machines of one kind have answers that are no numbers, and differ.
+# of a kind whose machines have a number, some of them, and some have not
+MIXED = object()
+
+
+class Worked:
+    """What is worked out of machines by one rule, when it is first asked of them: words as sets of
+    the machines that have them, numbers as a column, `slot`.
     """
 
-    def __init__(self, slot: Slot, answers: list[Any] | None, slots: frozenset[Slot]) -> None:
-        self.slot, self.answers, self.slots = slot, answers, slots
+    def __init__(self, population: Population, key: Any, of: Callable[[Any], Any]) -> None:
+        self._population, self._key, self._of = population, key, of
+        # by a word, or `Number`, the machines that have it and their kinds
+        self._words: dict[Any, tuple[int, int]] = {}
+        self._known = 0
+        # the numbers that it depends on
+        self._slots: set[Slot] = set()
+        self._columns: dict[int, array[int]] = {}
 
+    @property
+    def slot(self) -> Slot:
+        """The name of the column that numbers stand in."""
+        return "worked out", repr(self._key)
 
-def _work_out(population: Population, key: Any, of: Callable[[Any], Any]) -> _Worked:
-    slot: Slot = ("worked out", repr(key))
-    answers: list[Any] = [None] * len(population.kinds)
-    columns: dict[int, array[int]] = {}
-    slots: set[Slot] = set()
-    done: dict[int, set[object]] = {}
-    bits = population.all
-    while bits:
-        trace = Trace(population, lowest(bits))
-        value = of(trace.view)
-        region = trace.region() & bits
-        bits &= ~region
-        slots.update(each for form, _ in trace.bounds for each, _ in form)
-        is_number = type(value) is Number or type(value) is int
-        for number in members(population.kinds_of(region)):
-            answers[number] = Number if is_number else value
-            done.setdefault(number, set()).add(answers[number])
-            if is_number:
-                _fill(population, number, columns, region, value)
-        if type(value) is Number:
-            slots.update(each for each, _ in value.form)
-    if any(len(values) > 1 for values in done.values()):
-        return _Worked(slot, None, frozenset(slots))
-    for number, column in columns.items():
-        population.kinds[number].columns[slot] = column
-    return _Worked(slot, answers, frozenset(slots))
+    @property
+    def has_numbers(self) -> bool:
+        """Whether some machines have a number, and no word."""
+        return Number in self._words
+
+    def slots_of_all(self) -> set[Slot]:
+        """The numbers that it depends on, for any machine."""
+        self._learn(self._population.all & ~self._known)
+        return self._slots
+
+    def of_machine(self, number: int) -> tuple[Any, int, int]:
+        """A machine's word, `Number` or `MIXED`, the machines that have it, as far as is known, and
+        their kinds.
+        """
+        bit = 1 << number
+        if not self._known & bit:
+            self._learn(bit)
+        return next(
+            (word, bits, kinds) for word, (bits, kinds) in self._words.items() if bits & bit
+        )
+
+    def _learn(self, bits: int) -> None:
+        """Work it out of all machines of a set; of all there are where some have a number."""
+        while bits:
+            trace = Trace(self._population, lowest(bits))
+            answer = self._of(trace.view)
+            region = trace.region() & ~self._known
+            own_kinds = self._population.kinds_within(trace.kinds, region)
+            self._known |= region
+            self._slots.update(each for form, _ in trace.bounds for each, _ in form)
+            word = answer
+            if type(answer) is Number or type(answer) is int:
+                word = Number
+                for kind in members(own_kinds):
+                    _fill(self._population, kind, self._columns, region, answer)
+                if type(answer) is Number:
+                    self._slots.update(each for each, _ in answer.form)
+                # a column is of use only as a whole
+                bits = self._population.all
+            earlier, kinds = self._words.get(word, (0, 0))
+            self._words[word] = earlier | region, kinds | own_kinds
+            bits &= ~self._known
+        if self._columns:
+            self._put_columns()
+
+    def _put_columns(self) -> None:
+        """Put the numbers of whole kinds into their columns."""
+        population, kinds = self._population, self._words[Number][1]
+        mixed = 0
+        for word, (_, others) in self._words.items():
+            mixed |= 0 if word is Number else kinds & others
+        if mixed:
+            them = population.of_kinds(mixed)
+            for word, (bits, kinds) in self._words.items():
+                self._words[word] = bits & ~them, kinds & ~mixed
+            self._words[MIXED] = them, mixed
+        for kind, column in self._columns.items():
+            if not mixed >> kind & 1:
+                population.kinds[kind].columns[self.slot] = column
+        self._columns = {}
 
 
 def _fill(

@@ -9,7 +9,9 @@ is data of the runtimes (`on_accelerators`, `preferred_from_accelerators`, `fine
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from operator import attrgetter
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -19,6 +21,8 @@ from ..core.records import Record, Unread
 from ..core.units import counted
 from ..core.workload import READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
+from ..needs.records import Needs
+from .findings import Finding
 from .placement import metal_limits, room_of
 from .present import Here
 from .question import (
@@ -29,7 +33,17 @@ from .question import (
     ask,
     loads_by_tag,
 )
-from .record import Judged, Question, judge
+from .record import (
+    Judged,
+    Question,
+    decided_by_disk,
+    decided_by_program,
+    disk_finding,
+    held,
+    judge,
+    judge_with_disk,
+    without_words,
+)
 from .speed import uses_shared_gpu
 
 TYPE_CHECKING = False
@@ -45,10 +59,56 @@ _METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
 
 
 class _Way(Record):
-    """One way to run the model, judged on the machine."""
+    """One way to run the model on a machine, judged when somebody looks at it."""
 
     question: Question
-    judged: Judged
+    machine: Machine
+    judged_before: Judged | None = None
+
+    @cached_property
+    def judged(self) -> Judged:
+        """Every finding."""
+        return self.judged_before or judge(self.question, self.machine)
+
+    @cached_property
+    def judged_with_disk(self) -> Judged:
+        """The findings if the disk had room, those right that decide."""
+        return judge_with_disk(self.question, self._needs, self.machine)
+
+    @cached_property
+    def place(self) -> int:
+        """Where it runs."""
+        is_held = self.place_with_disk != _NOWHERE
+        lacks_disk = is_held and decided_by_disk(self.question, self._needs, self.machine)
+        return _NOWHERE if lacks_disk else self.place_with_disk
+
+    @cached_property
+    def place_with_disk(self) -> int:
+        """Where it would run if the disk had room."""
+        question, needs = self.question, self._needs
+        if decided_by_program(question, needs, self.machine):
+            return _NOWHERE
+
+        def place(machine: Machine) -> tuple[int]:
+            return (_place(held(question, needs, machine)),)
+
+        (own,) = self.machine.worked_out(("place", without_words(question, needs)), place)
+        return int(own)
+
+    def decided(self) -> Judged:
+        """The findings that decide, and maybe others."""
+        findings: tuple[Finding, ...] = ()
+        if self.place_with_disk == _NOWHERE:
+            findings = self.judged_with_disk.findings
+        if self.place == _NOWHERE:
+            disk = disk_finding(self.question, self._needs, self.machine, deciding=True)
+            findings = (*findings, disk)
+        return Judged(findings=findings, needs=None, speed=None)
+
+    @property
+    def _needs(self) -> Needs:
+        assert self.question.needs is not None
+        return self.question.needs
 
 
 class _Variants:
@@ -97,13 +157,13 @@ class FirstOfList:
         """
         self._variants = _Variants(own, workload, catalogue, machine, {})
 
-    def judge(self, machine: Machine) -> Judged:
-        """What is found of the way that the machine takes."""
+    def judge(self, machine: Machine, *, deciding: bool = False) -> Judged:
+        """What is found of the way that the machine takes; `deciding`: that the route rests on."""
         own = self._variants.own
-        way = _Way(question=own, judged=judge(own, machine))
         assert own.runtime is not None
-        taken = _Search(way, self._variants, machine).picture_way(own.runtime)
-        return (taken or way).judged
+        way = _Way(question=own, machine=machine)
+        taken = _Search(way, self._variants, machine).picture_way(own.runtime) or way
+        return taken.decided() if deciding else taken.judged
 
 
 def takes_first_of_list(question: Question, workload: Workload) -> bool:
@@ -157,7 +217,7 @@ def _suited(
         return question
     if workload.runtime is not None and not question.runtime.parts:
         return question
-    own = _Way(question=question, judged=judged or judge(question, machine))
+    own = _Way(question=question, machine=machine, judged_before=judged)
     search = _Search(own, _Variants(question, workload, catalogue, machine, files), machine)
     if workload.task == "finetune":
         return search.first_method(question.runtime)
@@ -262,7 +322,7 @@ def other_ways(question: Question, workload: Workload, catalogue: Catalogue) -> 
     if question.runtime is None or question.needs is None:
         return
     machine = Machine(accelerators=())
-    own = _Way(question=question, judged=judge(question, machine))
+    own = _Way(question=question, machine=machine)
     variants = _Variants(question, workload, catalogue, machine, {})
     ways, _ = _Search(own, variants, machine).picture_ways(question.runtime)
     for way in ways:
@@ -338,7 +398,7 @@ class _Search:
             after += f" with {taken.context_tokens:,} tokens"
             options += f" --context {own.context_tokens}"
         why = f"{before}, which is tried first, does not fit {self._where(way)}"
-        if not way.judged.fits:
+        if way.place == _NOWHERE:
             why = _LACKS_LEAST
         return way.question.replace(
             context_asked=False, chosen=f"{after}: {why}. `{options}` judges {before}."
@@ -355,7 +415,7 @@ class _Search:
         if way is None or way.question.runtime is None:
             return question
         taken = way.question.workload.quantization
-        if not way.judged.fits:
+        if way.place == _NOWHERE:
             usual = f"--runtime {runtime.id} --quant {own}"
             return way.question.replace(
                 chosen=f"{taken} in {way.question.runtime.name}: {_LACKS_LEAST}. `{usual}` judges"
@@ -382,6 +442,12 @@ class _Search:
 
     def picture_way(self, runtime: RuntimeSpec) -> _Way | None:
         """The way that is taken; None for the default."""
+        own = self._own
+        is_first = own.question.workload.quantization in self._listed(runtime)[:1]
+        if own.place != _NOWHERE and not self._machine.accelerators:
+            return None
+        if is_first and own.place == _ON_ACCELERATORS:
+            return None
         ways, is_first = self.picture_ways(runtime)
         return self._first_that_fits(ways, own_first=is_first or not ways)
 
@@ -393,7 +459,7 @@ class _Search:
         # what is tried first is judged already where it is the model's own
         is_first = self._question.workload.quantization in names[:1]
         ways = list(self._ways({"quantization": name} for name in names[is_first:]))
-        is_whole = any(_place(way.judged) == _ON_ACCELERATORS for way in (self._own, *ways))
+        is_whole = any(way.place == _ON_ACCELERATORS for way in (self._own, *ways))
         others = []
         if self._workload.runtime is None and not is_whole:
             others = self._in_other_programs(runtime)
@@ -419,7 +485,7 @@ class _Search:
             rest = [kind for kind in kinds if kind not in other.on_accelerators]
             for tier in (better, rest):
                 ways += self._ways({"runtime": name, "quantization": kind} for kind in tier)
-                if any(_place(_with_disk(way).judged) <= _BY_PARTS for way in ways):
+                if any(way.place_with_disk <= _BY_PARTS for way in ways):
                     break
         return ways
 
@@ -429,24 +495,25 @@ class _Search:
 
         `own_first`: the default is tried before the others. In RAM it always is.
         """
-        judged = list(ways)
-        if self._own.judged.fits or any(way.judged.fits for way in judged):
-            return self._best_place(judged, self._own, own_first=own_first)
-        # where it would lie is chosen alike, so that what is short is the disk alone
-        judged, own = [_with_disk(way) for way in judged], _with_disk(self._own)
-        if own.judged.fits or any(way.judged.fits for way in judged):
-            return self._best_place(judged, own, own_first=own_first)
-        return _least_lacking(judged, own)
+        tried = list(ways)
+        # where none fits, it is chosen alike, so that what is short is the disk alone
+        for place_of in (_place_of, _place_with_disk_of):
+            if any(place_of(way) != _NOWHERE for way in (self._own, *tried)):
+                return self._best_place(tried, place_of, own_first=own_first)
+        return _least_lacking(tried, self._own)
 
-    def _best_place(self, ways: list[_Way], own: _Way, *, own_first: bool) -> _Way | None:
-        own_place = _place(own.judged)
+    def _best_place(
+        self, ways: Sequence[_Way], place_of: Callable[[_Way], int], *, own_first: bool
+    ) -> _Way | None:
+        own_place = place_of(self._own)
         best, best_place = None, _NOWHERE
-        if own.judged.fits and (own_first or own_place == _IN_RAM):
+        if own_first or own_place == _IN_RAM:
             best_place = own_place
-        if best_place == _ON_ACCELERATORS or (own.judged.fits and not self._machine.accelerators):
+        fits = own_place != _NOWHERE
+        if best_place == _ON_ACCELERATORS or (fits and not self._machine.accelerators):
             return None
         for way in ways:
-            place = _place(way.judged)
+            place = place_of(way)
             if place < best_place:
                 best, best_place = way, place
             if place == _ON_ACCELERATORS:
@@ -553,10 +620,10 @@ class _Search:
         return None
 
     def _ways(self, changes: Iterator[Mapping[str, Any]]) -> Iterator[_Way]:
-        """Each change of what was asked, judged; without those that the program refuses."""
+        """Each change of what was asked, on the machine; without those that the program refuses."""
         for question in map(self._variants.changed, changes):
             if question is not None:
-                yield _Way(question=question, judged=judge(question, self._machine))
+                yield _Way(question=question, machine=self._machine)
 
     def _may_hold(self, quantization: str, runtime: RuntimeSpec) -> bool:
         """The files alone are no larger than what accelerators, or the RAM that they share, give
@@ -675,22 +742,21 @@ def _place(judged: Judged) -> int:
     return _ON_ACCELERATORS if _on_accelerator(judged) else _PLACES[_offload(judged)]
 
 
+_place_of, _place_with_disk_of = attrgetter("place"), attrgetter("place_with_disk")
+
+
 def _least_lacking(ways: Iterable[_Way], own: _Way) -> _Way | None:
     """Of ways of which none surely fits the one that lacks least memory; None for `own`, and where
     more memory would not make that run. What is too close to call lacks nothing.
     """
-    best, least = None, own.judged.lacking_bytes if own.judged.failed else None
+    judged = own.judged_with_disk
+    best, least = None, judged.lacking_bytes if judged.failed else None
     for way in ways:
-        lacking = way.judged.lacking_bytes if way.judged.failed else 0
+        judged = way.judged_with_disk
+        lacking = judged.lacking_bytes if judged.failed else 0
         if least is not None and lacking is not None and lacking < least:
             best, least = way, lacking
     return best
-
-
-def _with_disk(way: _Way) -> _Way:
-    """The way as it is judged where the disk has room."""
-    findings = tuple(finding for finding in way.judged.findings if finding.check != "disk")
-    return way.replace(judged=way.judged.replace(findings=findings))
 
 
 def _offload(judged: Judged) -> str | None:

@@ -527,6 +527,45 @@ def runtime_asked(question: Question) -> Mapping[str, Any] | None:
     }
 
 
+def decided_by_disk(question: Question, needs: Needs, machine: Machine) -> bool:
+    """Whether the route rests on the disk."""
+
+    def decides(each: Machine) -> bool:
+        return disk_finding(question, needs, each, deciding=True).decides
+
+    key = _disk_key(question, needs)
+    return decides(machine) if key is None else bool(machine.worked_out(key, decides))
+
+
+def decided_by_program(question: Question, needs: Needs, machine: Machine) -> bool:
+    """Whether the route rests on the model itself, the processor or the program."""
+
+    def decides(each: Machine) -> bool:
+        return any(finding.decides for finding in _of_program(question, needs, each))
+
+    if any(finding.decides for finding in model_findings(question)):
+        return True
+    return bool(machine.worked_out((needs.cpu, _runtime_key(question)), decides))
+
+
+def _of_program(question: Question, needs: Needs, machine: Machine) -> Iterator[Finding]:
+    yield check.cpu_check(needs.cpu, machine, question.runtime)
+    yield from _runtime(question, machine)
+
+
+def held(question: Question, needs: Needs, machine: Machine) -> Judged:
+    """The findings of memory and accelerator, deciding as in `parts_of`, and where it would lie."""
+    chosen = _first_without_a_fail(question, needs, machine, deciding=True)
+    return Judged(findings=(*chosen.held, *_listed(chosen.speed)), needs=chosen.placed, speed=None)
+
+
+def judge_with_disk(question: Question, needs: Needs, machine: Machine) -> Judged:
+    """What `judge` finds if the disk has room, deciding as in `parts_of`."""
+    judged = held(question, needs, machine)
+    others = (*model_findings(question), *_of_program(question, needs, machine))
+    return judged.replace(findings=(*others, *judged.findings))
+
+
 class Part(Record):
     """One part of what `judge` finds, which asks nothing of the others: an audit of many machines
     holds each against all of them at once.
@@ -577,7 +616,7 @@ def _held_and_paced(question: Question, needs: Needs, deciding: bool) -> Iterato
     """
     key = None
     if question.read_bytes is not None and question.workload.task == "generate":
-        key = question = _without_words(question, needs)
+        key = question = without_words(question, needs)
         needs = question.needs or needs
     yield Part(
         find=lambda machine: _placed(question, needs, machine, deciding)[0],
@@ -599,9 +638,10 @@ def _held_and_paced(question: Question, needs: Needs, deciding: bool) -> Iterato
     )
 
 
-def _without_words(question: Question, needs: Needs) -> Question:
-    """The same of a model of text, without its name, its sources and what only other parts ask: all
-    that memory, accelerator and speed rest on.
+@remembered(128)
+def without_words(question: Question, needs: Needs) -> Question:
+    """The same without the model's name, its sources and what only other parts ask: all that memory
+    and accelerator rest on, and a pace that follows from a step.
     """
     spec, memory = question.spec, needs.memory
     if memory is not None:
