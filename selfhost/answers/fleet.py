@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from ..advice.api_route import meets, offers_for
 from ..catalogue.index import Catalogue
-from ..catalogue.names import is_path
+from ..catalogue.paths import is_path
 from ..core.errors import SelfhostError, UnknownModelError
 from ..core.workload import Workload
 from ..machine.reader import Machine
