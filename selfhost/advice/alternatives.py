@@ -411,11 +411,17 @@ def _fits(spec: ModelSpec, workload: Workload, asker: Asker) -> _Fit | None:
 
 def _fits_less(spec: ModelSpec, workload: Workload, asker: Asker) -> tuple[_Fit, str] | None:
     """The same in the best smaller quantization worth having, and what that costs."""
-    try:
-        question = asker.ask(spec, workload)
-    except WorkloadError:
-        return None
-    return _fits_smaller(question, workload, asker.machine, asker.catalogue, worth_having=True)
+    key = spec.id, workload
+    if key not in asker.derived:
+        try:
+            question = asker.ask(spec, workload)
+        except WorkloadError:
+            return None
+        asker.derived[key] = _fits_smaller(
+            question, workload, asker.machine, asker.catalogue, worth_having=True
+        )
+    fit: tuple[_Fit, str] | None = asker.derived[key]
+    return fit
 
 
 def _typed(spec: ModelSpec, catalogue: Catalogue) -> str:

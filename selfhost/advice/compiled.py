@@ -295,8 +295,9 @@ class Questions:
 
     def may_be_here(self, id: str) -> bool:
         """Whether files of the model, as it is asked for, may lie on the machine."""
-        row, machine = self._row(id), self._machine
-        if row is None or not machine.models_present:
+        machine = self._machine
+        row = self._row(id) if machine.models_present else None
+        if row is None:
             return False
         kind = row[_RUNTIME], row[_WORKLOAD]
         if kind not in self._may_hold:

@@ -7,7 +7,7 @@ from functools import partial
 
 from ..advice.api_route import meets, offers_for
 from ..catalogue.index import Catalogue
-from ..catalogue.names import is_path
+from ..catalogue.paths import is_path
 from ..core.errors import SelfhostError, UnknownModelError
 from ..core.workload import Workload
 from ..machine.reader import Machine

@@ -7,7 +7,6 @@ digit may be another model.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -15,6 +14,7 @@ from ..core.errors import NotAModelError, SelfhostError, SpecError, UnknownModel
 from ..core.records import Record, pattern
 from ..core.spelling import canonical
 from .index import Catalogue, Outline
+from .paths import HOST, is_bare_weights
 
 TYPE_CHECKING = False
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .forms import Form
     from .spec import ModelSpec
 
-__all__ = ["CONVERTERS", "Resolution", "canonical", "complete", "is_path", "resolve"]
+__all__ = ["CONVERTERS", "Resolution", "canonical", "complete", "resolve"]
 
 # the longest repository id that Hugging Face allows has 96 + 1 + 96 characters; an address of a
 # file in it adds a few dozen
@@ -51,10 +51,6 @@ CONVERTERS = (
 )
 _CONVERTERS = frozenset(name.lower() for name in CONVERTERS)
 
-_HOST = pattern(
-    r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co|ollama\.com/library|ollama\.com|registry\.ollama\.ai/library)/(.*)",
-    re.IGNORECASE,
-)
 _IN_REPOSITORY = pattern(
     r"([^/]+/[^/]+)/(?:tree|blob|resolve|raw)/[^/]+(?:/.*?([^/]*))?", re.IGNORECASE
 )
@@ -74,8 +70,6 @@ _SNAPSHOT = (
 
 # of a user's own specs that are wrong
 _FILES_NAMED = 5
-_WEIGHTS_ENDINGS = (".gguf", ".safetensors")
-_PATH_ENDINGS = (*_WEIGHTS_ENDINGS, ".json", ".toml")
 # what transformers, diffusers, peft and Mistral call their files, whatever the model
 _ANY_MODELS_FILE = pattern(
     r"(?:(?:diffusion_)?(?:pytorch_)?model|consolidated|adapter_model)"
@@ -102,31 +96,6 @@ class Resolution(Record):
     notes: tuple[str, ...] = ()
     runtime: str | None = None
     repository: str | None = None
-
-
-def is_path(typed: str) -> bool:
-    """True if the string names a file or folder rather than a model: by a separator that leads
-    to something, or by its ending.
-
-    The bare name of a file of weights is a model's where no such file lies here.
-    """
-    separators = [separator for separator in ("/", os.sep, os.altsep) if separator]
-    if (
-        any(separator in typed for separator in separators)
-        and len(typed) < 10_000
-        and os.path.exists(typed)
-    ):
-        return True
-    if not typed.lower().endswith(_PATH_ENDINGS):
-        return False
-    if _is_bare_weights(typed):
-        return os.path.exists(typed)
-    return "://" not in typed and not _HOST.fullmatch(typed.strip())
-
-
-def _is_bare_weights(name: str) -> bool:
-    """True for the name of a file of weights without a folder in front."""
-    return name.lower().endswith(_WEIGHTS_ENDINGS) and not any(sign in name for sign in "/\\")
 
 
 def resolve(typed: str, catalogue: Catalogue, *, explains: bool = True) -> Resolution:
@@ -489,7 +458,7 @@ def _without_address(typed: str) -> tuple[str, str | None]:
     cached = _IN_CACHE.fullmatch(typed) if ".gguf" in typed.lower() else None
     if cached:
         return f"{cached[1]}/{cached[2]}", _quantization_of_file(cached[3])
-    match = _HOST.fullmatch(typed) if "/" in typed else None
+    match = HOST.fullmatch(typed) if "/" in typed else None
     if match:
         typed = re.split(r"[?#]", match[1], maxsplit=1)[0].rstrip("/")
         if "ollama" in match[0][: match.start(1)].lower() and "/" not in typed:
@@ -785,7 +754,7 @@ def _unknown(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
             + _REMEDY,
         )
     message = f"{_shown(typed)} is not in the catalogue{_left_aside(catalogue)}"
-    if _is_bare_weights(name):
+    if is_bare_weights(name):
         message = f"{_shown(typed)} does not exist here and{message.removeprefix(_shown(typed))}"
     rest = name.rpartition("/")[2]
     if rest.lower().endswith(".gguf"):

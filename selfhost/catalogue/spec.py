@@ -43,6 +43,7 @@ from .runtime import COMPANIONS, QuantizationRule, RuntimeSpec, read_runtime_spe
 from .spec_values import (
     INPUTS,
     MODALITIES,
+    OPENNESS,
     SCHEMA,
     USES,
     chosen,
@@ -113,7 +114,6 @@ __all__ = [
 # any model's license has
 MAX_LICENSE_IDS = 20
 MAX_LICENSE_LETTERS = 1000
-OPENNESS = ("published", "partial", "closed", "unknown")
 ANSWERS = ("yes", "no", "conditional")
 # what people type; a quote, $ or ` of an alias would reach the shell through its completion
 # what a closed model cannot state

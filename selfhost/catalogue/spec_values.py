@@ -24,6 +24,8 @@ USES = (
     "speech-recognition", "speech-synthesis", "image-generation", "video-generation",
     "music-generation",
 )  # fmt: skip
+# of the weights, the code or the data, what was published
+OPENNESS = ("published", "partial", "closed", "unknown")
 INPUTS = ("text", "image", "audio", "video", "document")
 # the word of `tuned_from` for a model that was trained from random weights
 SCRATCH = "scratch"

@@ -133,7 +133,7 @@ _MODEL_FILES = (
 
 def _files_of_models(names: Iterable[str]) -> list[str]:
     """What is read of those models that are named by a path."""
-    from ..catalogue.names import is_path
+    from ..catalogue.paths import is_path
 
     return _model_files(filter(is_path, names))
 

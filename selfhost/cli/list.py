@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..catalogue.spec import MODALITIES, OPENNESS, USES
-from ..verdict.record import Route
+from ..catalogue.spec_values import MODALITIES, OPENNESS, USES
+from ..verdict.route import Route
 from .arguments import (
     Parser,
     add_machine,

@@ -187,7 +187,7 @@ def judge_each(
     """
     workload = workload_of(options)
     # what is read of a file takes memory beside
-    from ..catalogue.names import is_path
+    from ..catalogue.paths import is_path
 
     glancing = None if any(map(is_path, names)) else begun_glance(options, machines)
     from ..answers.verdicts import check_with
@@ -230,7 +230,8 @@ def _tells_of_others(names: Sequence[str], catalogue: Catalogue) -> bool:
     """Some name is of a model without published weights: to search twice for what runs in its
     place would take longer than a glance.
     """
-    from ..catalogue.names import is_path, resolve
+    from ..catalogue.names import resolve
+    from ..catalogue.paths import is_path
 
     for name in names:
         try:

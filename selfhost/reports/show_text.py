@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Sequence
 from shlex import quote
 
 from ..catalogue import openness
-from ..catalogue.names import is_path
 from ..catalogue.offers import Offer
+from ..catalogue.paths import is_path
 from ..catalogue.provider_names import provider_name
 from ..catalogue.spec import Architecture, Attention, ModelSpec
 from ..core import units

@@ -338,6 +338,8 @@ class Asker:
     def __init__(self, catalogue: Catalogue, machine: Machine) -> None:
         self.catalogue = catalogue
         self.machine = machine
+        # what others worked out of a model under a workload, to be worked out once
+        self.derived: dict[tuple[str, Workload], Any] = {}
 
     def spec(self, id: str, workload: Workload) -> ModelSpec:
         """The spec of that id, to be asked about under that workload. Raises as

@@ -559,7 +559,8 @@ def _draft(
     in_quantization: str | None,
     catalogue: Catalogue,
 ) -> need.Companions:
-    from ..catalogue.names import is_path, resolve
+    from ..catalogue.names import resolve
+    from ..catalogue.paths import is_path
 
     if is_path(typed):
         from ..modelfiles import read_local

@@ -17,7 +17,8 @@ from helpers.paths import TESTS
 from selfhost.api import check
 from selfhost.catalogue import names
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.names import CONVERTERS, complete, id_of, is_path, resolve
+from selfhost.catalogue.names import CONVERTERS, complete, id_of, resolve
+from selfhost.catalogue.paths import is_path
 from selfhost.core.errors import NotAModelError, UnknownModelError
 from selfhost.core.spelling import canonical
 
