@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,18 +49,30 @@ CALLS = {
 }
 
 
+@pytest.fixture(scope="session")
+def source_environment(source_environment: dict[str, str]) -> dict[str, str]:
+    """Python itself writes nothing either: what it compiles would be seen."""
+    return {**source_environment, "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def watched(environment: dict[str, str], *words: str, watch: str = WATCH) -> tuple[int, list[Any]]:
+    """The exit code of a command and what the hook saw."""
+    done = subprocess.run(
+        [sys.executable, "-c", watch, *words],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    code, seen = json.loads(done.stderr.rpartition("WATCHED ")[2])
+    return code, seen
+
+
 @pytest.mark.parametrize("name", CALLS)
 def test_nothing_but_reading(name: str, source_environment: dict[str, str]) -> None:
     """An audit hook sees every file opened for writing, every socket and every process of the interpreter: there are none."""
     words, codes = CALLS[name]
-    done = subprocess.run(
-        [sys.executable, "-c", WATCH, *words],
-        capture_output=True,
-        text=True,
-        env=source_environment,
-        check=False,
-    )
-    code, seen = json.loads(done.stderr.rpartition("WATCHED ")[2])
+    code, seen = watched(source_environment, *words)
     assert seen == []
     assert code in codes
 
@@ -67,14 +80,7 @@ def test_nothing_but_reading(name: str, source_environment: dict[str, str]) -> N
 def test_the_watch_sees_a_write(tmp_path: Path, source_environment: dict[str, str]) -> None:
     """The proof can fail: --output is a write that a user asked for, and the hook reports it."""
     words = ["check", "gpt2", "--machine", str(RECORD), "--output", str(tmp_path / "x")]
-    done = subprocess.run(
-        [sys.executable, "-c", WATCH, *words],
-        capture_output=True,
-        text=True,
-        env=source_environment,
-        check=False,
-    )
-    _, seen = json.loads(done.stderr.rpartition("WATCHED ")[2])
+    _, seen = watched(source_environment, *words)
     assert [event for event, _ in seen] == ["open", "os.rename"]
 
 
@@ -89,11 +95,7 @@ def test_a_driver_is_asked_by_one_process_alone(source_environment: dict[str, st
     watch = WATCH.replace(
         "from selfhost.cli.main import main\n", DRIVEN + "from selfhost.cli.main import main\n"
     )
-    command = [sys.executable, "-c", watch, "machine"]
-    done = subprocess.run(
-        command, capture_output=True, text=True, env=source_environment, check=False
-    )
-    code, seen = json.loads(done.stderr.rpartition("WATCHED ")[2])
+    code, seen = watched(source_environment, "machine", watch=watch)
     assert code == 0
     started = [arguments for event, arguments in seen if event == "subprocess.Popen"]
     assert len(started) == 1

@@ -4,8 +4,10 @@ one thing.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 
 from selfhost import api
@@ -23,7 +25,7 @@ from selfhost.core.workload import Workload
 from selfhost.machine.record import Accelerator, Disk, Machine, PresentRuntime
 from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
 from selfhost.needs.tensors import ArchitectureRow
-from selfhost.verdict.findings import CODES, Finding, openness_check
+from selfhost.verdict.findings import CODES, Finding, Outcome, openness_check
 from selfhost.verdict.record import Question, Verdict, judge
 
 GIB = 2**30
@@ -203,14 +205,28 @@ def of_llama_cpp(architecture: str, **changes: Any) -> Verdict:
     return api.check("mistral-7b", machine=machine.replace(**changes))
 
 
-def holds_cell(finding: Finding, check: str, outcome: str, code: str) -> None:
-    """What the contract says of a cell; where it warns or fails the user can do something."""
-    assert (finding.check, finding.outcome.value, finding.code) == (check, outcome, code)
-    assert finding.reason.endswith(".")
-    if outcome in ("warn", "fail") and code not in ("weights-closed", "license-forbids"):
-        assert finding.remedy
+def cell_tests(
+    check: str,
+    cells: Mapping[tuple[str, str], Callable[[], Finding]],
+    outcomes: Iterable[str] = tuple(Outcome),
+) -> tuple[Callable[[tuple[str, str]], None], Callable[[], None]]:
+    """Two tests of a row of the contract, of which `cells` has a situation for each outcome and code."""
 
+    @pytest.mark.parametrize("cell", cells, ids="-".join)
+    def test_cell(cell: tuple[str, str]) -> None:
+        """Each situation gives the outcome of its cell; where it warns or fails the user can do something."""
+        outcome, code = cell
+        finding = cells[cell]()
+        assert (finding.check, finding.outcome.value, finding.code) == (check, outcome, code)
+        assert finding.reason.endswith(".")
+        if outcome in ("warn", "fail") and code not in ("weights-closed", "license-forbids"):
+            assert finding.remedy
 
-def codes_of(check: str) -> set[str]:
-    """The reason codes of one check."""
-    return {code for code in CODES if code.startswith(f"{check}-")}
+    def test_every_code_is_walked() -> None:
+        """The list of reason codes is closed: the table reaches each of this check, and its outcomes."""
+        assert {code for _, code in cells} == {
+            code for code in CODES if code.startswith(f"{check}-")
+        }
+        assert {outcome for outcome, _ in cells} == set(outcomes)
+
+    return test_cell, test_every_code_is_walked

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import pytest
-
-from selfhost.verdict.findings import Finding, Outcome
+from selfhost.verdict.findings import Finding
 from verdict.small import (
     SPEC,
     T5,
     WORK,
     arch,
-    codes_of,
+    cell_tests,
     found,
-    holds_cell,
     question,
     work,
 )
@@ -42,13 +39,4 @@ CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
 }
 
 
-@pytest.mark.parametrize("cell", CELLS, ids="-".join)
-def test_cell(cell: tuple[str, str]) -> None:
-    """Each situation gives the outcome of its cell."""
-    holds_cell(CELLS[cell](), "context", *cell)
-
-
-def test_every_cell_and_every_code_is_walked() -> None:
-    """The list of reason codes is closed: the table reaches each of this check, and all outcomes."""
-    assert {code for _, code in CELLS} == codes_of("context")
-    assert {outcome for outcome, _ in CELLS} == set(Outcome)
+test_cell, test_every_cell_and_every_code_is_walked = cell_tests("context", CELLS)

@@ -15,9 +15,8 @@ from verdict.small import (
     GB,
     MACHINE,
     RUNTIME,
-    codes_of,
+    cell_tests,
     found,
-    holds_cell,
     needs_of,
     question,
     sizes,
@@ -45,16 +44,7 @@ CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
 }
 
 
-@pytest.mark.parametrize("cell", CELLS, ids="-".join)
-def test_cell(cell: tuple[str, str]) -> None:
-    """Each situation gives the outcome of its cell."""
-    holds_cell(CELLS[cell](), "disk", *cell)
-
-
-def test_every_cell_and_every_code_is_walked() -> None:
-    """The list of reason codes is closed: the table reaches each of this check, and all outcomes."""
-    assert {code for _, code in CELLS} == codes_of("disk")
-    assert {outcome for outcome, _ in CELLS} == set(Outcome)
+test_cell, test_every_cell_and_every_code_is_walked = cell_tests("disk", CELLS)
 
 
 def test_nothing_missing_comes_before_every_other_disk_cell() -> None:

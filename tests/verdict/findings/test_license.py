@@ -14,9 +14,8 @@ from selfhost.verdict.findings import Finding, Outcome
 from verdict.small import (
     SPEC,
     WORK,
-    codes_of,
+    cell_tests,
     found,
-    holds_cell,
     question,
     spec,
     work,
@@ -59,16 +58,7 @@ CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
 }
 
 
-@pytest.mark.parametrize("cell", CELLS, ids="-".join)
-def test_cell(cell: tuple[str, str]) -> None:
-    """Each situation gives the outcome of its cell."""
-    holds_cell(CELLS[cell](), "license", *cell)
-
-
-def test_every_cell_and_every_code_is_walked() -> None:
-    """The list of reason codes is closed: the table reaches each of this check, and all outcomes."""
-    assert {code for _, code in CELLS} == codes_of("license")
-    assert {outcome for outcome, _ in CELLS} == set(Outcome)
+test_cell, test_every_cell_and_every_code_is_walked = cell_tests("license", CELLS)
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,8 @@ from verdict.small import (
     GIB,
     MACHINE,
     WORK,
-    codes_of,
+    cell_tests,
     found,
-    holds_cell,
     needs_of,
     question,
     sizes,
@@ -58,16 +57,7 @@ CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
 }
 
 
-@pytest.mark.parametrize("cell", CELLS, ids="-".join)
-def test_cell(cell: tuple[str, str]) -> None:
-    """Each situation gives the outcome of its cell."""
-    holds_cell(CELLS[cell](), "memory", *cell)
-
-
-def test_every_cell_and_every_code_is_walked() -> None:
-    """The list of reason codes is closed: the table reaches each of this check, and all outcomes."""
-    assert {code for _, code in CELLS} == codes_of("memory")
-    assert {outcome for outcome, _ in CELLS} == set(Outcome)
+test_cell, test_every_cell_and_every_code_is_walked = cell_tests("memory", CELLS)
 
 
 def test_a_desktop_that_is_left_little_is_told_so() -> None:

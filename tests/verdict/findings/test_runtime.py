@@ -16,9 +16,8 @@ from verdict.small import (
     MACHINE,
     RUNTIME,
     SPEC,
-    codes_of,
+    cell_tests,
     found,
-    holds_cell,
     of_llama_cpp,
     question,
 )
@@ -53,16 +52,10 @@ CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
 }
 
 
-@pytest.mark.parametrize("cell", CELLS, ids="-".join)
-def test_cell(cell: tuple[str, str]) -> None:
-    """Each situation gives the outcome of its cell."""
-    holds_cell(CELLS[cell](), "runtime", *cell)
-
-
-def test_every_code_has_its_cell() -> None:
-    """The list of reason codes is closed: the table reaches each of this check."""
-    assert {code for _, code in CELLS} == codes_of("runtime")
-    assert {outcome for outcome, _ in CELLS} == {"pass", "warn", "fail"}
+# what runs a model is always known
+test_cell, test_every_cell_and_every_code_is_walked = cell_tests(
+    "runtime", CELLS, outcomes=("pass", "warn", "fail")
+)
 
 
 @pytest.mark.parametrize("runtimes", [(), None])

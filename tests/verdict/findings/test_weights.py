@@ -21,9 +21,8 @@ from verdict.small import (
     MACHINE,
     SPEC,
     WORK,
-    codes_of,
+    cell_tests,
     found,
-    holds_cell,
     question,
     spec,
 )
@@ -50,16 +49,7 @@ CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
 }
 
 
-@pytest.mark.parametrize("cell", CELLS, ids="-".join)
-def test_cell(cell: tuple[str, str]) -> None:
-    """Each situation gives the outcome of its cell."""
-    holds_cell(CELLS[cell](), "weights", *cell)
-
-
-def test_every_cell_and_every_code_is_walked() -> None:
-    """The list of reason codes is closed: the table reaches each of this check, and all outcomes."""
-    assert {code for _, code in CELLS} == codes_of("weights")
-    assert {outcome for outcome, _ in CELLS} == set(Outcome)
+test_cell, test_every_cell_and_every_code_is_walked = cell_tests("weights", CELLS)
 
 
 def test_files_already_here_make_the_weights_finding_pass_and_pickle_is_still_named() -> None:
