@@ -41,6 +41,7 @@ from selfhost.core.records import Record
 from selfhost.machine import cpus, gpus
 from selfhost.machine.gpus import vendor_of
 from selfhost.machine.record import Accelerator
+from selfhost.needs import parts
 from selfhost.verdict import graphics, processor
 from selfhost.verdict.graphics import device_bandwidth
 from selfhost.verdict.record import Verdict
@@ -48,6 +49,7 @@ from selfhost.verdict.record import Verdict
 TRUTH = Path(__file__).parents[1] / "tests" / "truth"
 PUBLIC = TRUTH / "speed_public.json"
 BACKENDS = TRUTH / "speed_backends.json"
+DRAFTS = TRUTH / "speed_drafts.json"
 GIB = 1 << 30
 SEVERAL = ", several tokens a step"
 # a conversion's weights are known to some percent
@@ -66,6 +68,7 @@ def main() -> int:
         ("speed.json", list(of_earlier())),
         ("speed_backends.json, fitted", list(of_backends("fitted"))),
         ("speed_backends.json, kept out of the fit", list(of_backends("kept"))),
+        ("speed_drafts.json", list(of_drafts())),
     ):
         print(f"\n{source}: {len(runs)} runs")
         print(f"{'':34} runs devices  error  inside  high/low  seen/likely")
@@ -451,6 +454,30 @@ def of_backends(use: str | None, maker: str | None = None) -> Iterator[Run]:
             f"{row['spec']} {row['quantization']} {row['backend']}",
             row["tokens_per_second"], pace.low, pace.likely, pace.high,
         )  # fmt: skip
+
+
+def of_drafts() -> Iterator[Run]:
+    """The runs with the model's own block, as many tokens at once as the source used."""
+    document = json.loads(DRAFTS.read_text(encoding="utf-8"))
+    asked = parts.DRAFTED_TOKENS
+    for values in document["rows"]:
+        row = dict(zip(document["columns"], values, strict=True))
+        parts.DRAFTED_TOKENS = row["drafted"]
+        verdict = check(
+            row["spec"],
+            Workload(quantization=row["quantization"], runtime="llama.cpp", draft="mtp"),
+            machine=machine_of(row["device"], row["kind"], row["memory_gb"]),
+        )
+        pace = verdict.speed.decode if verdict.speed is not None else None
+        if pace is None or verdict.needs is None or verdict.needs.placement == "split":
+            print(f"  left out: {row['spec']} on {row['device']}", file=sys.stderr)
+            continue
+        yield Run(
+            "speed_drafts", f"{vendor_of_device(row['device'])}, own block", row["device"],
+            f"{row['spec']} {row['quantization']}, {row['drafted']} at once",
+            row["with_draft"], pace.low, pace.likely, pace.high,
+        )  # fmt: skip
+    parts.DRAFTED_TOKENS = asked
 
 
 def _architecture_of(host: str) -> str:

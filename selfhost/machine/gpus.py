@@ -143,7 +143,8 @@ class Pace(Record):
     one multiprocessor unpacks in one cycle, None where no such bound was seen; `sum_seconds` of a
     layer in tensor parallelism, slow end, likely, fast end; `slow` and `fast`
     the ends of the range as shares of the likely pace; `plain_slow` that slow end of weights in 16
-    bits. `devices`: on how many they were fitted, 0 of a guess.
+    bits. `more_token`: of a step, what each token more of it takes at least. `devices`: on how many
+    they were fitted, 0 of a guess.
     """
 
     share: float
@@ -154,6 +155,7 @@ class Pace(Record):
     slow: float
     fast: float
     plain_slow: float
+    more_token: float
     devices: int
 
 
@@ -221,6 +223,7 @@ def pace_of(
                 slow=row["slow"],
                 fast=row["fast"],
                 plain_slow=row.get("plain_slow", row["slow"]),
+                more_token=row.get("more_token", 0.0),
                 devices=row["devices"],
             )
     raise LookupError("the table has no row for all other GPUs")

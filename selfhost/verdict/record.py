@@ -27,6 +27,7 @@ from .speed import (
     foreign_to_rules,
     is_in_whole,
     predict_step,
+    shared_gpu_of,
     shared_makers,
     shares_of,
     strength_of,
@@ -1273,13 +1274,16 @@ def _with_draft(question: Question, placed: Needs, machine: Machine, pace: Speed
     if question.drafting is not None:
         way = _laid_out(question, placed, machine).replace(experts_apart=False)
         draft = predict_step(machine, question.drafting, way).decode
+    on_processor = placed.placement == "host" and not uses_shared_gpu(machine, question.runtime)
+    shared = shared_gpu_of(machine) if placed.placement == "host" else None
     return with_draft(
         pace,
         _pace_at(question, placed, machine, 0).decode,
         _drafted_tokens(question),
         draft,
-        on_processor=placed.placement == "host" and not uses_shared_gpu(machine, question.runtime),
+        on_processor=on_processor,
         experts=experts_of(question.spec.architecture, question.spec.parameters.active),
+        more_token=0.0 if shared is None or on_processor else shared.pace.more_token,
     )
 
 

@@ -97,6 +97,7 @@ KEYS = {
         "slow",
         "fast",
         "plain_slow",
+        "more_token",
         "runs",
         "devices",
         "median_error",
