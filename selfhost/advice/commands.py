@@ -591,6 +591,7 @@ def _values(
         | {
             "variant": _variant(runtime, spec, workload.quantization or ""),
             "steps": _steps(runtime, spec),
+            "guidance": runtime.guidance_options.get(spec.family or "", ""),
             "cast": _cast(question, runtime),
             **_as_stated(question, runtime, circumstances),
             "remote_code": runtime.remote_code_option if spec.safety.remote_code else "",

@@ -125,6 +125,7 @@ def answer(
         fine_print += about_files(question, fits=judged.fits)
     if instead and (more := slots(catalogue, question, judged, to_type.commands)) is not None:
         (fine_print if tells_sequences(to_type.commands) else notes).append(more)
+    loaded_bits = _loaded_bits(question)
     verdict = Verdict(
         **vars(answer_for(question, judged, judged.route(bool(offers)))),
         asked=understood.asked,
@@ -136,9 +137,11 @@ def answer(
         understood_as=understood.notes,
         notes=tuple(notes),
         fine_print=tuple(fine_print),
-        quality=quality_for(question.workload, catalogue, question.spec),
+        quality=quality_for(
+            question.workload, catalogue, question.spec, is_halved=loaded_bits == 16
+        ),
         rewrites=question.rewriting is not None,
-        loaded_bits=_loaded_bits(question),
+        loaded_bits=loaded_bits,
     )
     if not instead:
         return verdict

@@ -140,10 +140,17 @@ def _measured_quality(
     )
 
 
-def quality_for(workload: Workload, catalogue: Catalogue, spec: ModelSpec) -> Quality | None:
-    """That of the weights which the task computes with; None where the workload names none."""
+def quality_for(
+    workload: Workload, catalogue: Catalogue, spec: ModelSpec, *, is_halved: bool = False
+) -> Quality | None:
+    """That of the weights which the task computes with; None where the workload names none.
+
+    `is_halved`: files of 32 bits are loaded in 16.
+    """
     method = workload.finetune_method if workload.task == "finetune" else None
     quantization = _TRAINED_THROUGH.get(method or "", workload.quantization)
+    if is_halved:
+        quantization = "bfloat16"
     return (
         quality_of(quantization, catalogue, spec)
         if quantization is not None and workload.quantization is not None

@@ -236,10 +236,10 @@ class RuntimeSpec(Record):
     family, or by main use, the same where another line is needed; `inputs` by model, by first
     input and modality (`image-to-video`) or by modality what fills `{input}` of it;
     `steps_option` what fills `{steps}` where a spec states its steps (`{count}`), which a program
-    does not take by itself; `tiled_option` fills `{tiled}`, but not where a spec states a way that
-    is taken without, and `result_option` `{result}` of one (`{height}`, …);
-    `casts` are types that
-    it loads float32 files in if told, by `cast_option`, which fills `{cast}`; `remote_code_option`
+    does not take by itself; `guidance_options` by family what fills `{guidance}` of models whose
+    second pass is left out unless asked for; `tiled_option` fills `{tiled}`, but not where a spec
+    states a way that is taken without, and `result_option` `{result}` of one (`{height}`, …);
+    `casts` are types that it loads float32 files in if told, by `cast_option`, which fills `{cast}`; `remote_code_option`
     what fills `{remote_code}` where the repository's own code
     has to be trusted (else it is empty); `variants` by quantization the repositories that hold
     files of their own for it, which `variant_options` fills `{variant}` with (else it is empty);
@@ -389,6 +389,7 @@ class RuntimeSpec(Record):
     result_option: str = read_by(Table.string, default="")
     variants: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
     variant_options: Mapping[str, str] = read_by(texts, default={})
+    guidance_options: Mapping[str, str] = read_by(texts, default={})
     options: Mapping[str, str] = read_by(_workload_texts, default={})
     settings: Mapping[str, str] = read_by(_workload_texts, default={})
     serve: str = read_by(Table.string, default="")

@@ -203,10 +203,16 @@ def offer(listed: Offer) -> dict[str, Any]:
     }
 
 
+def _ends(ends: tuple[int, int] | None) -> dict[str, int] | None:
+    """The least and the most of a size; None where it is no range."""
+    return None if ends is None else {"low_bytes": ends[0], "high_bytes": ends[1]}
+
+
 def _needs(needs: Needs, architecture: str | None) -> dict[str, Any]:
     sets = needs.cpu.instruction_sets
     return {
         "download_bytes": needs.download_bytes,
+        "download_range": _ends(needs.download_range),
         "download_how": needs.download_how.value if needs.download_how else None,
         "download_source": needs.download_source,
         "disk_bytes": needs.disk_bytes,

@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     # what the findings of the model itself leave, the number of its program, then figures: of the
-    # memory (the most, the least, evictable), of the disk (to store, the largest file) and of the
-    # work: of text of a step (`_figures_of`), of pictures and vectors the operations of one, of
-    # speech `_OF_SPEECH` and of a step. Empty where nothing is found of that. None has to be judged
-    # whole
+    # memory (the most, the least, evictable), of the disk (to store at least, the largest file) and
+    # of the work: of text of a step (`_figures_of`), of pictures and vectors the operations of one,
+    # of speech `_OF_SPEECH` and of a step. Empty where nothing is found of that. None has to be
+    # judged whole
     Sketch = tuple[int, int, tuple[float, ...], tuple[float, ...], tuple[float, ...]] | None
     Figures = tuple[float, ...]
     # the least and the most of some figures, the figures by id where they are few, else two halves
@@ -90,7 +90,8 @@ def sketch_of(question: Question, number: int) -> Sketch:
         return left, number, (), (), ()
     memory, runtime = needs.memory, question.runtime
     wants_gpu = runtime is not None and runtime.wants_gpu(question.workload.quantization)
-    if memory is None or needs.disk_bytes is None or wants_gpu:
+    stored, _ = check.ends_to_store(needs, None)
+    if memory is None or stored is None or wants_gpu:
         return None
     of_work: tuple[float, ...]
     if question.read_bytes is not None:
@@ -104,7 +105,7 @@ def sketch_of(question: Question, number: int) -> Sketch:
         left,
         number,
         (memory.high_bytes, memory.low_bytes, memory.evictable_bytes),
-        (needs.disk_bytes, needs.largest_file_bytes or 0),
+        (stored, needs.largest_file_bytes or 0),
         of_work,
     )
 

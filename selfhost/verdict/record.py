@@ -688,6 +688,7 @@ def _disk_key(question: Question, needs: Needs) -> tuple[Any, ...] | None:
         question.runtime.store if question.runtime else None,
         question.missing_bytes,
         needs.download_bytes,
+        needs.download_range,
         needs.disk_bytes,
         needs.largest_file_bytes,
         needs.unknown,

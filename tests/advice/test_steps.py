@@ -452,3 +452,24 @@ def test_each_way_to_get_a_program_is_a_line() -> None:
     ways = [line for line in verdict.setup if "https://" in line or "docker run" in line]
     assert len(ways) == 2
     assert all(line.startswith("# ") and line.count("# ") == 1 for line in ways)
+
+
+@pytest.mark.parametrize(
+    "spec_id", ["qwen-image", "qwen-image-2512", "qwen-image-edit-2511", "qwen-image-layered"]
+)
+def test_a_second_pass_that_is_counted_is_asked_for(spec_id: str) -> None:
+    """Qwen-Image's pipelines leave out the pass of the guidance without a negative prompt
+    (diffusers 0.42.1, do_true_cfg); its README gives a blank one.
+    """
+    verdict = on("server-8x-h100", spec_id, runtime="diffusers")
+    denoising = verdict.model.denoising
+    assert denoising is not None
+    assert denoising.passes == 2
+    assert "negative_prompt=' '" in verdict.commands[0]
+
+
+def test_float32_that_is_loaded_in_16_bits_is_not_told_as_published() -> None:
+    verdict = on("server-8x-h100", "starcoder", runtime="vllm")
+    assert verdict.loaded_bits == 16
+    assert verdict.quality is not None
+    assert "published in this type" not in verdict.quality.text

@@ -268,10 +268,6 @@ def test_what_moves_to_a_gpu_adds_its_time(
     assert seconds / 2 < pace.likely < 2 * seconds
 
 
-# not counted yet
-_UNCOUNTED = {"hunyuandit-v1.2", "qwen-image-layered"}
-
-
 def test_every_picture_of_known_parts_has_a_pace() -> None:
     """Who asks for a picture waits minutes or days: a spec that states its denoiser states its steps."""
     specs = [open_catalogue().spec(id) for id in open_catalogue().ids()]
@@ -280,7 +276,7 @@ def test_every_picture_of_known_parts_has_a_pace() -> None:
         for spec in specs
         if spec.modality == "image" and spec.components and spec.denoising is None
     }
-    assert silent == _UNCOUNTED
+    assert silent == set()
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...core.records import Unread
-from ...core.units import GIB, decimal
+from ...core.units import GIB, decimal, decimal_range
 from ...machine.record import Machine
 from ...needs.records import Needs
 from ..present import Here, unseen
@@ -74,6 +74,7 @@ class _Storing:
         self.machine, self.purpose, self.here = machine, purpose, here
         self.is_in_part_here = bool(missing)
         self.size = bytes_to_store(needs, missing)
+        self.low, self.high = ends_to_store(needs, missing)
         self.largest_file = needs.largest_file_bytes
         if missing is not None and self.largest_file is not None:
             self.largest_file = min(self.largest_file, missing)
@@ -86,6 +87,11 @@ class _Storing:
             self.what = "The download"
         else:
             self.what = "Everything stored"
+
+    @property
+    def amount(self) -> str:
+        """What it takes, in words: a range where the size is one."""
+        return decimal_range(self.low or 0, self.high or 0)
 
     @property
     def where(self) -> str:
@@ -119,7 +125,7 @@ class _Storing:
 
     def worded_when_read(self, outcome: Outcome, code: str, words: Words) -> Finding:
         """As `finding`, for the outcomes that most models have."""
-        size, free = self.size, self.free
+        size, least, free = self.size, self.low, self.free
         return Finding.worded_when_read(
             {
                 "check": "disk",
@@ -127,7 +133,7 @@ class _Storing:
                 "code": code,
                 "needs": size,
                 "has": free,
-                "short": None if size is None or free is None else max(0, size - free),
+                "short": None if least is None or free is None else max(0, least - free),
                 "unit": "bytes",
                 "reserve_bytes": None,
             },
@@ -200,31 +206,32 @@ def _file_too_large(storing: _Storing) -> Finding | None:
 
 
 def _too_small(storing: _Storing) -> Finding | None:
-    size, free, total = storing.size, storing.free, storing.total
-    if size is None:
+    low, free, total = storing.low, storing.free, storing.total
+    if low is None:
         return None
-    if free is not None and size > free:
+    if free is not None and low > free:
 
         def words() -> tuple[str, str]:
-            short = decimal(size - free)
+            short = decimal(low - free)
+            least = "" if low == storing.high else "at least "
             reason = (
-                f"{storing.what} needs {decimal(size)}; {storing.where} has {decimal(free)}"
-                f" free{storing.under_quota}: {short} short.{storing.perhaps_here}"
+                f"{storing.what} needs {storing.amount}; {storing.where} has {decimal(free)}"
+                f" free{storing.under_quota}: {least}{short} short.{storing.perhaps_here}"
             )
             return reason, f"free {short}, or {_move_store(storing.purpose)}"
 
         return storing.worded_when_read(Outcome.FAIL, "disk-too-small", words)
-    if free is None and total is not None and size > total:
+    if free is None and total is not None and low > total:
 
         def words_of_total() -> tuple[str, str]:
             reason = (
-                f"{storing.what} needs {decimal(size)}; {storing.where} has only {decimal(total)}"
+                f"{storing.what} needs {storing.amount}; {storing.where} has only {decimal(total)}"
                 f" in total{storing.under_quota}.{storing.perhaps_here}"
             )
             return reason, _move_store(storing.purpose)
 
         finding = storing.worded_when_read(Outcome.FAIL, "disk-too-small", words_of_total)
-        return finding.replace(has=total, short=size - total)
+        return finding.replace(has=total, short=low - total)
     return None
 
 
@@ -275,8 +282,7 @@ def _slow_or_volatile(storing: _Storing) -> Finding | None:
 
 
 def _quota_unread(storing: _Storing) -> Finding | None:
-    size, free, prefix = storing.size, storing.free, f"disks.{storing.purpose}.quota"
-    assert size is not None
+    free, prefix = storing.free, f"disks.{storing.purpose}.quota"
     assert free is not None
     quota = storing.machine.unread_about(prefix)
     if quota is None:
@@ -284,7 +290,7 @@ def _quota_unread(storing: _Storing) -> Finding | None:
 
     def words() -> tuple[str, str | None]:
         reason = (
-            f"{storing.what} needs {decimal(size)}; {storing.where} has {decimal(free)}"
+            f"{storing.what} needs {storing.amount}; {storing.where} has {decimal(free)}"
             f" free, but a quota may leave you less: {quota.reason}."
         )
         return reason, quota.remedy
@@ -302,24 +308,34 @@ def _medium_unread(storing: _Storing) -> Finding | None:
 
 def _by_margin(storing: _Storing, *, deciding: bool) -> Finding:
     """Of a size that fits: whether enough stays free beside it, which decides nothing."""
-    size, free = storing.size, storing.free
-    assert size is not None
+    high, free = storing.high, storing.free
+    assert high is not None
     assert free is not None
-    margin = 0 if deciding else disk_margin_bytes(storing.total)
-    if size + margin > free:
+    if high > free:
         return storing.worded_when_read(
             Outcome.WARN,
             "disk-tight",
             lambda: (
-                f"{storing.what} fits, but leaves only {decimal(free - size)} free in"
+                f"{storing.what} needs {storing.amount}, and may not fit: {storing.where} has"
+                f" {decimal(free)} free{storing.under_quota}.",
+                f"free {decimal(high - free)} more to be sure",
+            ),
+        )
+    margin = 0 if deciding else disk_margin_bytes(storing.total)
+    if high + margin > free:
+        return storing.worded_when_read(
+            Outcome.WARN,
+            "disk-tight",
+            lambda: (
+                f"{storing.what} fits, but leaves only {decimal(free - high)} free in"
                 f" {storing.where}.",
-                f"free {decimal(size + margin - free)} more to keep a safety margin",
+                f"free {decimal(high + margin - free)} more to keep a safety margin",
             ),
         )
 
     def words() -> tuple[str, None]:
         reason = (
-            f"{storing.what} needs {decimal(size)} of the {decimal(free)} free in"
+            f"{storing.what} needs {storing.amount} of the {decimal(free)} free in"
             f" {storing.where}{storing.under_quota}."
         )
         if storing.is_in_part_here and storing.here:
@@ -333,12 +349,13 @@ def _on_assumed_space(storing: _Storing, finding: Finding) -> Finding:
     """What was found with free space that is assumed: a `warn`, unless the whole disk is too
     small.
     """
-    machine, place, total, size = storing.machine, storing.place, storing.total, storing.size
-    if size is None or (total is not None and size > total):
+    machine, place, total = storing.machine, storing.place, storing.total
+    low, high = storing.low, storing.high
+    if low is None or high is None or (total is not None and low > total):
         return finding
 
     def words() -> tuple[str, str]:
-        reason = f"{storing.what} needs {decimal(size)}; the free space is assumed"
+        reason = f"{storing.what} needs {storing.amount}; the free space is assumed"
         if place is not None and total is not None:
             reason += (
                 f": {place.shown} has {decimal(total)} in total, and how much of it is free is not"
@@ -349,7 +366,7 @@ def _on_assumed_space(storing: _Storing, finding: Finding) -> Finding:
         margin = disk_margin_bytes(total)
         return (
             reason + profile_doubt(machine),
-            f"check that {decimal(size + margin)} are free there",
+            f"check that {decimal(high + margin)} are free there",
         )
 
     return Finding.worded_when_read(
@@ -380,6 +397,15 @@ def bytes_to_store(needs: Needs, missing: int | None) -> int | None:
     if missing is None:
         return needs.disk_bytes
     return missing + max(0, (needs.disk_bytes or 0) - (needs.download_bytes or 0))
+
+
+def ends_to_store(needs: Needs, missing: int | None) -> tuple[int | None, int | None]:
+    """The least and the most of `bytes_to_store`; the same twice where the size is no range."""
+    size = bytes_to_store(needs, missing)
+    ends = needs.download_range if missing is None else None
+    if size is None or ends is None or needs.download_bytes is None:
+        return size, size
+    return size - needs.download_bytes + ends[0], size - needs.download_bytes + ends[1]
 
 
 def _move_store(purpose: str, which: str = "on a larger disk") -> str:

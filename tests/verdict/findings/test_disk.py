@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -95,3 +96,26 @@ def test_a_larger_download_never_fits_better(need: int, more: int, free: int) ->
         for size in (need, need + more)
     )
     assert small <= large
+
+
+@pytest.mark.parametrize(
+    ("free_gb", "outcome", "words"),
+    [
+        (7, Outcome.FAIL, "needs 8.00 to 12.0 GB; .* at least 1.00 GB short"),
+        # the middle fits, and so may the rest
+        (11, Outcome.WARN, "needs 8.00 to 12.0 GB, and may not fit"),
+        (9, Outcome.WARN, "may not fit"),
+        (13, Outcome.WARN, "leaves only 1.00 GB"),
+        (100, Outcome.PASS, "needs 8.00 to 12.0 GB of the 100 GB"),
+    ],
+)
+def test_a_size_that_is_a_range_fails_by_its_least(
+    free_gb: int, outcome: Outcome, words: str
+) -> None:
+    """What surely does not fit rules a model out; what may not fit is told."""
+    needs = needs_of(disk=10 * GB).replace(
+        download_bytes=10 * GB, download_range=(8 * GB, 12 * GB), largest_file_bytes=GB
+    )
+    finding = found("disk", question(needs=needs), with_disk(free_bytes=free_gb * GB))
+    assert finding.outcome is outcome
+    assert re.search(words, finding.reason)
