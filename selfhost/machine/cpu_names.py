@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _MOST_LETTERS = 120
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
+_COUNT = re.compile(r"[2-8]x|x[2-8]")
 
 
 class Described(Record):
@@ -113,34 +114,35 @@ def _most_digits(words: Iterable[str]) -> int:
 def names_a_class_alone(text: str) -> bool:
     """Whether the text has a word that tells a processor's class, and nothing that tells which."""
     name = without_sizes(typed(text[: 2 * _MOST_LETTERS]).names)
-    around = cpus.class_of(name)
-    return around is not None and _most_digits(words_of(name)) < 2
+    is_class = cpus.class_of(name) is not None and cpus.processor_of(name) is None
+    return is_class and _most_digits(words_of(name)) < 2
 
 
 def _note(text: str, series: cpus.Processor | None, gib: float, is_stated: bool) -> str:
     of_series = (
-        "its series is not listed, so that its speed is a wide guess by its class"
+        "Its series is not listed, so that its speed is a wide guess by its class."
         if series is None
-        else f"its memory is that of the series {series.name}"
+        else f"Its memory channels are those of the {series.name}."
     )
-    ram = "" if is_stated else f", {gib:g} GiB of RAM"
+    ram = f"{gib:g} GB of RAM" if is_stated else f"{gib:g} GB of RAM, assumed,"
     # two Xeon E5 gave such programs no more than one did (`verdict.processor`)
     one_of_them = (
         " Of several processors the memory of one is counted: programs that ignore NUMA nodes get"
         " no more."
     )
+    name = text.strip()
     return (
-        f'"{text.strip()}" is a processor: {of_series}. No GPU{ram} and the rest of the machine are'
-        f" assumed; state them: --machine '{text.strip()}"
+        f'"{name}" is judged as a machine with this processor, {ram} and no GPU. {of_series}'
+        f"{one_of_them if _counts_several(name) else ''} State the rest: --machine '{name}"
         f"{'' if is_stated else f' {2 * gib:g}GB'}' --gpu NAME --set cores=8."
-        f"{one_of_them if _counts_several(text) else ''}"
     )
 
 
 def _counts_several(text: str) -> bool:
-    """Whether its first word says that there are several: `dual xeon`, `2x epyc 7763`."""
-    first = text.lower().split()[0]
-    return typed_words().counts.get(first, 0) > 1 or re.fullmatch(r"[2-8]x", first) is not None
+    """Whether a word says that there are several: `dual xeon`, `2x epyc 7763`, `epyc 7763 x2`."""
+    words = text.lower().replace("×", "x").split()
+    counts = typed_words().counts
+    return any(counts.get(word, 0) > 1 or _COUNT.fullmatch(word) for word in words)
 
 
 # ------------------------------------------------------------------ what clouds rent
