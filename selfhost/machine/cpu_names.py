@@ -12,6 +12,7 @@ from ..core.records import Record
 from ..core.tables import shipped_table
 from . import cpus
 from .changes import planned
+from .gpu_names import NamedCards, UnknownGpuError, cards_named
 from .gpus import typed_words, words_of
 from .profiles import UnknownMachineError
 from .record import Machine
@@ -150,30 +151,52 @@ def _counts_several(text: str) -> bool:
 
 def rented(text: str) -> Described | None:
     """The machine that a cloud's name for a type means, `m6a.xlarge`, `n2-standard-8`,
-    `Standard_D4s_v5`; None for any other text. Raises `SpecError` where the table is missing.
+    `Standard_D4s_v5`, with GPUs that are named behind it, `n1-standard-8 + t4`; None for any other
+    text. Raises `SpecError` where the table is missing.
     """
-    plain = text.strip().lower()
+    plain = text.strip()
     if len(plain) > _MOST_LETTERS or not any(map(str.isdecimal, plain)):
         return None
     table = shipped_table("cloud_types")
     provider, _, after = plain.partition(" ")
-    if provider in {row["provider"].lower() for row in table["type"]}:
+    if provider.lower() in {row["provider"].lower() for row in table["type"]}:
         plain = after.strip()
+    name, _, beside = plain.partition(" ")
+    added = _cards_beside(beside)
     for row in table["type"]:
-        match = re.fullmatch(row["types"], plain, re.ASCII)
+        match = re.fullmatch(
+            row["types"], plain.lower() if added is None else name.lower(), re.ASCII
+        )
         if match is None:
             continue
         gib = row["gib"].get(match["kind"])
-        processors = _processors(match["size"], table["sizes"])
+        processors = _processors(match["size"], row, table["sizes"])
         if gib is not None and processors:
-            return _rented(
-                text.strip()[-len(plain) :], row, gib, processors, table["sources"][row["source"]]
-            )
+            cards = added or _cards_of_type(row, processors)
+            return _rented(plain, row, gib, processors, cards, table["sources"][row["source"]])
     return None
 
 
-def _processors(size: str, sizes: Mapping[str, int]) -> int:
+def _cards_beside(text: str) -> NamedCards | None:
+    """The GPUs behind the name of a type; None where none are named."""
+    try:
+        return cards_named(text.lstrip("+, ").removeprefix("with "), listed_only=True)
+    except UnknownGpuError:
+        return None
+
+
+def _cards_of_type(row: Mapping[str, Any], processors: int) -> NamedCards | None:
+    """The GPUs that a type of the series has; None for a series without."""
+    if "gpu" not in row:
+        return None
+    return cards_named(f"{row['gpus'].get(str(processors), 1)}x {row['gpu']}")
+
+
+def _processors(size: str, row: Mapping[str, Any], sizes: Mapping[str, int]) -> int:
     """The virtual processors of a size; 0 for a word that is none."""
+    if "processors" in row:
+        of_size: int = row["processors"].get(size, 0)
+        return of_size
     if size.isdecimal():
         return int(size)
     word = size.lstrip("0123456789")
@@ -181,7 +204,12 @@ def _processors(size: str, sizes: Mapping[str, int]) -> int:
 
 
 def _rented(
-    text: str, row: Mapping[str, Any], gib: float, processors: int, source: str
+    text: str,
+    row: Mapping[str, Any],
+    gib: float,
+    processors: int,
+    cards: NamedCards | None,
+    source: str,
 ) -> Described:
     around = cpus.class_of(row["cpu"])
     memory = round(gib * processors * units.GIB)
@@ -193,7 +221,7 @@ def _rented(
         "cpu_model": row["cpu"],
         "cpu_cores_usable": float(processors),
         "cpu_cores_physical": max(1, processors // row["threads"]),
-        "accelerators": (),
+        "accelerators": () if cards is None else cards.accelerators,
     }
     machine = Machine(
         **facts,
@@ -204,8 +232,7 @@ def _rented(
         sources=dict.fromkeys(facts, source),
     )
     title = f"{row['provider']} {text}"
-    note = (
-        f"{title}: {units.binary(memory)} and {processors} virtual processors of"
-        f" {row['cpu']}, {source.partition(';')[0]}."
-    )
+    parts = [units.binary(memory), f"{processors} virtual processors of {row['cpu']}"]
+    parts += [] if cards is None else [cards.label]
+    note = f"{title}: {', '.join(parts)}."
     return Described(machine=planned(machine), title=title, note=note)

@@ -166,6 +166,21 @@ def test_an_absent_gpu_is_asked_for_its_memory_in_both(text: str) -> None:
         assert f"--gpu '{text} 24GB'".lower() in str(caught.value.remedy).lower()
 
 
+@pytest.mark.parametrize(
+    ("text", "processor", "gib"),
+    [
+        ("strix halo 96gb", "AMD RYZEN AI MAX+ 395 w/ Radeon 8060S", 96),
+        ("asus rog flow z13 64gb", "AMD RYZEN AI MAX+ 395 w/ Radeon 8060S", 64),
+        # 1 GB: it was judged with 8
+        ("raspberry pi 3b+", "Cortex-A53 (Raspberry Pi 3 Model B)", 1),
+    ],
+)
+def test_a_product_has_its_processor_and_memory(text: str, processor: str, gib: int) -> None:
+    machine = machine_named(text)
+    assert machine.cpu_model == processor
+    assert machine.memory_total_bytes == gib * GIB
+
+
 def test_a_number_of_two_processors_is_told_beside_a_gpu() -> None:
     """A 7900X is a Ryzen 9 and was a Core i9; alone it is asked for."""
     note = str(profile_named("7900x rtx 4090").note)
