@@ -450,7 +450,7 @@ def of_backends(use: str | None, maker: str | None = None) -> Iterator[Run]:
         elif machine.architecture != "x86_64" and row["kind"] == "card":
             group += ", beside no x86-64"
         yield Run(
-            "speed_backends", group, row["device"],
+            group, row["device"],
             f"{row['spec']} {row['quantization']} {row['backend']}",
             row["tokens_per_second"], pace.low, pace.likely, pace.high,
         )  # fmt: skip
@@ -473,7 +473,7 @@ def of_drafts() -> Iterator[Run]:
             print(f"  left out: {row['spec']} on {row['device']}", file=sys.stderr)
             continue
         yield Run(
-            "speed_drafts", f"{vendor_of_device(row['device'])}, own block", row["device"],
+            f"{vendor_of_device(row['device'])}, own block", row["device"],
             f"{row['spec']} {row['quantization']}, {row['drafted']} at once",
             row["with_draft"], pace.low, pace.likely, pace.high,
         )  # fmt: skip

@@ -12,6 +12,7 @@ from ..core.records import Record
 from ..core.tables import shipped_table
 from . import cpus
 from .changes import planned
+from .gpu_names import NamedCards, UnknownGpuError, cards_named
 from .gpus import Chip, soldered_chip, typed_words, vendor_of, words_of
 from .profiles import UnknownMachineError
 from .record import Accelerator, Machine
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _MOST_LETTERS = 120
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
+_COUNT = re.compile(r"[2-8]x|x[2-8]")
 
 
 class Described(Record):
@@ -120,41 +122,38 @@ def _most_digits(words: Iterable[str]) -> int:
 def names_a_class_alone(text: str) -> bool:
     """Whether the text has a word that tells a processor's class, and nothing that tells which."""
     name = without_sizes(typed(text[: 2 * _MOST_LETTERS]).names)
-    around = cpus.class_of(name)
-    return around is not None and _most_digits(words_of(name)) < 2
+    is_class = cpus.class_of(name) is not None and cpus.processor_of(name) is None
+    return is_class and _most_digits(words_of(name)) < 2
 
 
 def _note(
     text: str, series: cpus.Processor | None, chip: Chip | None, gib: float, is_stated: bool
 ) -> str:
-    of_series = "its series is not listed, so that its speed is a wide guess by its class"
+    of_series = "Its series is not listed, so that its speed is a wide guess by its class."
     if series is not None:
-        of_series = f"its memory is that of the series {series.name}"
+        of_series = f"Its memory channels are those of the {series.name}."
     if chip is not None:
-        of_series = f"its memory is that of the {chip.name}"
-    inside = chip.gpu if chip is not None else None
-    ram = "" if is_stated else f", {gib:g} GiB of RAM"
+        of_series = f"Its memory is that of the {chip.name}."
+    inside = "no GPU" if chip is None or chip.gpu is None else f"its {chip.gpu}"
+    ram = f"{gib:g} GB of RAM" if is_stated else f"{gib:g} GB of RAM, assumed,"
     # two Xeon E5 gave such programs no more than one did (`verdict.processor`)
     one_of_them = (
         " Of several processors the memory of one is counted: programs that ignore NUMA nodes get"
         " no more."
     )
+    name = text.strip()
     return (
-        f'"{text.strip()}" is a processor: {of_series}. {_assumed_gpu(inside)}{ram} and the rest of'
-        f" the machine are assumed; state them: --machine '{text.strip()}"
+        f'"{name}" is judged as a machine with this processor, {ram} and {inside}. {of_series}'
+        f"{one_of_them if _counts_several(name) else ''} State the rest: --machine '{name}"
         f"{'' if is_stated else f' {2 * gib:g}GB'}' --gpu NAME --set cores=8."
-        f"{one_of_them if _counts_several(text) else ''}"
     )
 
 
-def _assumed_gpu(inside: str | None) -> str:
-    return "No GPU" if inside is None else f"Its {inside}"
-
-
 def _counts_several(text: str) -> bool:
-    """Whether its first word says that there are several: `dual xeon`, `2x epyc 7763`."""
-    first = text.lower().split()[0]
-    return typed_words().counts.get(first, 0) > 1 or re.fullmatch(r"[2-8]x", first) is not None
+    """Whether a word says that there are several: `dual xeon`, `2x epyc 7763`, `epyc 7763 x2`."""
+    words = text.lower().replace("×", "x").split()
+    counts = typed_words().counts
+    return any(counts.get(word, 0) > 1 or _COUNT.fullmatch(word) for word in words)
 
 
 # ------------------------------------------------------------------ what clouds rent
@@ -162,30 +161,52 @@ def _counts_several(text: str) -> bool:
 
 def rented(text: str) -> Described | None:
     """The machine that a cloud's name for a type means, `m6a.xlarge`, `n2-standard-8`,
-    `Standard_D4s_v5`; None for any other text. Raises `SpecError` where the table is missing.
+    `Standard_D4s_v5`, with GPUs that are named behind it, `n1-standard-8 + t4`; None for any other
+    text. Raises `SpecError` where the table is missing.
     """
-    plain = text.strip().lower()
+    plain = text.strip()
     if len(plain) > _MOST_LETTERS or not any(map(str.isdecimal, plain)):
         return None
     table = shipped_table("cloud_types")
     provider, _, after = plain.partition(" ")
-    if provider in {row["provider"].lower() for row in table["type"]}:
+    if provider.lower() in {row["provider"].lower() for row in table["type"]}:
         plain = after.strip()
+    name, _, beside = plain.partition(" ")
+    added = _cards_beside(beside)
     for row in table["type"]:
-        match = re.fullmatch(row["types"], plain, re.ASCII)
+        match = re.fullmatch(
+            row["types"], plain.lower() if added is None else name.lower(), re.ASCII
+        )
         if match is None:
             continue
         gib = row["gib"].get(match["kind"])
-        processors = _processors(match["size"], table["sizes"])
+        processors = _processors(match["size"], row, table["sizes"])
         if gib is not None and processors:
-            return _rented(
-                text.strip()[-len(plain) :], row, gib, processors, table["sources"][row["source"]]
-            )
+            cards = added or _cards_of_type(row, processors)
+            return _rented(plain, row, gib, processors, cards, table["sources"][row["source"]])
     return None
 
 
-def _processors(size: str, sizes: Mapping[str, int]) -> int:
+def _cards_beside(text: str) -> NamedCards | None:
+    """The GPUs behind the name of a type; None where none are named."""
+    try:
+        return cards_named(text.lstrip("+, ").removeprefix("with "), listed_only=True)
+    except UnknownGpuError:
+        return None
+
+
+def _cards_of_type(row: Mapping[str, Any], processors: int) -> NamedCards | None:
+    """The GPUs that a type of the series has; None for a series without."""
+    if "gpu" not in row:
+        return None
+    return cards_named(f"{row['gpus'].get(str(processors), 1)}x {row['gpu']}")
+
+
+def _processors(size: str, row: Mapping[str, Any], sizes: Mapping[str, int]) -> int:
     """The virtual processors of a size; 0 for a word that is none."""
+    if "processors" in row:
+        of_size: int = row["processors"].get(size, 0)
+        return of_size
     if size.isdecimal():
         return int(size)
     word = size.lstrip("0123456789")
@@ -193,7 +214,12 @@ def _processors(size: str, sizes: Mapping[str, int]) -> int:
 
 
 def _rented(
-    text: str, row: Mapping[str, Any], gib: float, processors: int, source: str
+    text: str,
+    row: Mapping[str, Any],
+    gib: float,
+    processors: int,
+    cards: NamedCards | None,
+    source: str,
 ) -> Described:
     around = cpus.class_of(row["cpu"])
     memory = round(gib * processors * units.GIB)
@@ -205,7 +231,7 @@ def _rented(
         "cpu_model": row["cpu"],
         "cpu_cores_usable": float(processors),
         "cpu_cores_physical": max(1, processors // row["threads"]),
-        "accelerators": (),
+        "accelerators": () if cards is None else cards.accelerators,
     }
     machine = Machine(
         **facts,
@@ -216,8 +242,7 @@ def _rented(
         sources=dict.fromkeys(facts, source),
     )
     title = f"{row['provider']} {text}"
-    note = (
-        f"{title}: {units.binary(memory)} and {processors} virtual processors of"
-        f" {row['cpu']}, {source.partition(';')[0]}."
-    )
+    parts = [units.binary(memory), f"{processors} virtual processors of {row['cpu']}"]
+    parts += [] if cards is None else [cards.label]
+    note = f"{title}: {', '.join(parts)}."
     return Described(machine=planned(machine), title=title, note=note)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from ..core import units
 from ..core.errors import SelfhostError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 # as of a profile
 MOST_CARDS = 64
 _MOST_LETTERS = 200
+_USUAL_RAM_GIB = 32
 _SUGGESTED = 3
 
 
@@ -40,6 +42,14 @@ class NamedCards(Record):
     label: str
     notes: tuple[str, ...]
     source: str
+
+    @property
+    def usual_ram_gib(self) -> int:
+        """What a machine with them has at least: of the 26 profiles whose GPUs hold more than
+        `_USUAL_RAM_GIB` 24 have as much RAM, and of the desktops most have that.
+        """
+        sizes = (card.memory_total_bytes or 0 for card in self.accelerators)
+        return max(_USUAL_RAM_GIB, round(sum(sizes) / units.GIB))
 
 
 class _Typed(Record):
@@ -76,10 +86,9 @@ def cards_named(text: str, *, listed_only: bool = False) -> NamedCards:
     A count stands before a name or after it: `2x RTX 3090`, `RTX 3090 x2`. Where a name can mean
     several cards, the one with the least memory is taken, and of those the slowest; of a card's
     sizes the usual one where the table has it, else the least. A GPU of a processor has no memory
-    of its own: the machine's RAM is its memory. A name that is not listed, but whose maker it
-    tells, is a card of its class, unless `listed_only`, or unless it is like a listed one's and
-    states no memory. Raises `UnknownGpuError`, and `PartOfMachineError` for one that comes with
-    its machine.
+    of its own: the machine's RAM is its memory. A name that is not listed, but tells its maker and
+    states its memory, is a card of its class, unless `listed_only`. Raises `UnknownGpuError`, and
+    `PartOfMachineError` for one that comes with its machine.
     """
     if text.strip().lower() == "none":
         return NamedCards(accelerators=(), label="no GPU", notes=(), source="--gpu none")
@@ -233,10 +242,9 @@ def _choices(typed: _Typed, matches: list[gpus.Card]) -> list[_Choice]:
     ]
     if not choices:
         raise _not_sold_so(typed, matches)
-    is_one_card = len(matches) == 1
 
     def place(choice: _Choice) -> tuple[bool, float, float]:
-        is_rare = is_one_card and choice.card.usual_gib not in (None, choice.memory_gib)
+        is_rare = choice.card.usual_gib not in (None, choice.memory_gib)
         return is_rare, choice.memory_gib, choice.gb_per_s
 
     return sorted(choices, key=place)
@@ -294,14 +302,16 @@ def _exact(
 # ------------------------------------------------------------------ by class
 
 
-# peaks of cards that share a number are one figure where they differ by less
-_SAME_PEAK = 1.1
+# a new card brings a new word or none, `RX 7900 XTZ`: what has more describes something else
+_MOST_NEW_WORDS = 1
+# behind other words: `supermicro 4x a100` is no name
+_COUNT = re.compile(r"\d{1,2}x")
 
 
 def _of_class(typed: _Typed) -> NamedCards | None:
-    """A card that is not listed, with the least memory of those like it; None where the name does
-    not tell its maker, or has no number. Raises `UnknownGpuError` for what is perhaps a slip and
-    states no memory: a guess of both would answer for a card that nobody has.
+    """A card that is not listed, with the memory that its name states; None where the name does not
+    tell its maker, has no number, or has words that no GPU's name has. Raises `UnknownGpuError`
+    where it states no memory: a guess of both would answer for a card that nobody has.
 
     Without a bandwidth of its own it has the range of its maker's cards with as much memory.
     """
@@ -313,39 +323,37 @@ def _of_class(typed: _Typed) -> NamedCards | None:
     if inside and not set(numbers) <= {word for card in inside for word in card.words}:
         # a card's name beside another one's, as a processor's
         return None
+    new_words = typed.words - set(numbers) - _words_of_names()
+    if len(new_words) > _MOST_NEW_WORDS or any(map(_COUNT.fullmatch, numbers)):
+        return None
     if inside and typed.memory_gib not in (
         None,
         *(gib for card in inside for gib in card.memory_gib),
     ):
         raise _not_sold_so(typed, inside)
-    kin, what = _kin(typed.words, numbers, maker)
-    if not kin:
-        return None
-    least_gib = min(size for card in kin for size in card.memory_gib)
-    memory_gib = least_gib if typed.memory_gib is None else typed.memory_gib
-    name = spelled(_SIZE.sub(" ", _name_and_count(typed.text)[0])).strip()
     near = _nearest(typed)
-    note = f'No GPU called "{_shown(name)}" is listed: its speed is a wide guess by its class.'
-    if near and typed.memory_gib is None:
-        sizes_gib = (gib for card in inside for gib in card.memory_gib)
-        raise _like_a_listed_one(typed, near, max(sizes_gib, default=2 * least_gib))
     if typed.memory_gib is None:
-        note = (
-            f'No GPU called "{_shown(name)}" is listed. Judged by {what}: {memory_gib:g} GB, the'
-            f" least that they have; --gpu '{_shown(name)} {2 * memory_gib:g}GB' states another"
-            " size."
-        )
-    elif near:
+        raise _without_memory(typed, near)
+    name = spelled(_SIZE.sub(" ", _name_and_count(typed.text)[0])).strip()
+    note = f'No GPU called "{_shown(name)}" is listed: its speed is a wide guess by its class.'
+    if near:
         note += f" Or did you mean {' or '.join(near)}?"
     card = Accelerator(
         vendor=maker,
         name=name,
-        memory_total_bytes=round(memory_gib * units.GIB),
+        memory_total_bytes=round(typed.memory_gib * units.GIB),
         unified=False,
-        memory_bandwidth_bytes_per_second=_common_peak(kin) if typed.memory_gib is None else None,
     )
-    source = f"{name}: not listed, by {what}"
+    source = f"{name}: not listed, by its maker's cards with as much memory"
     return NamedCards(accelerators=(card,), label=name, notes=(note,), source=source)
+
+
+@lru_cache(1)
+def _words_of_names() -> frozenset[str]:
+    """Every word that a listed name has."""
+    typed = gpus.typed_words()
+    listed = frozenset(word for card in gpus.cards() for word in card.named)
+    return listed | typed.left_out | typed.forms
 
 
 def _has_a_processor(words: frozenset[str]) -> bool:
@@ -369,51 +377,8 @@ def _inside(words: frozenset[str]) -> list[gpus.Card]:
     ]
 
 
-def _kin(words: frozenset[str], numbers: Sequence[str], maker: str) -> tuple[list[gpus.Card], str]:
-    """The cards that a name is most like, and what they are: those with its number, else those of
-    its line with the same rank, else those of its line, else all of its maker.
-    """
-    cards = [
-        card for card in gpus.cards() if not card.unified and gpus.vendor_of(card.name) == maker
-    ]
-    line = words & gpus.typed_words().left_out
-    own_digits = {_digits(number) for number in numbers}
-    ranks = {(len(digits), digits[-2:]) for digits in own_digits if len(digits) > 2}
-
-    def digits_of(card: gpus.Card) -> set[str]:
-        return {_digits(word) for word in card.words} - {""}
-
-    of_line = [card for card in cards if line & card.named]
-    same_number = [card for card in cards if own_digits & digits_of(card)]
-    same_rank = [
-        card
-        for card in of_line
-        if ranks & {(len(digits), digits[-2:]) for digits in digits_of(card)}
-    ]
-    if same_number:
-        return same_number, f"the cards that share its number ({_listed(same_number)})"
-    if same_rank:
-        return same_rank, f"the cards of its rank ({_listed(same_rank)})"
-    return of_line or cards, "all cards of its line" if of_line else "all cards of its maker"
-
-
-def _listed(kin: Sequence[gpus.Card]) -> str:
-    labels = [card.label for card in kin]
-    more = f" and {len(labels) - _SUGGESTED} more" if len(labels) > _SUGGESTED else ""
-    return ", ".join(labels[:_SUGGESTED]) + more
-
-
 def _digits(word: str) -> str:
     return "".join(filter(str.isdecimal, word))
-
-
-def _common_peak(kin: Sequence[gpus.Card]) -> int | None:
-    """The peak of all of them, the least; None where they differ."""
-    peaks = [
-        _Choice(card=card, memory_gib=size).gb_per_s for card in kin for size in card.memory_gib
-    ]
-    least = min(peaks, default=0.0)
-    return round(least * units.GB) if least and max(peaks) < _SAME_PEAK * least else None
 
 
 # ------------------------------------------------------------------ a listed card
@@ -447,12 +412,12 @@ def _notes(typed: _Typed, choices: Sequence[_Choice]) -> Iterator[str]:
     if not others:
         return
     names = " or ".join(f'"{name}"' for name in dict.fromkeys(map(_telling, others)))
+    which = "the usual one" if taken.card.usual_gib else "the smallest"
     if len({choice.card.name for choice in choices}) == 1:
-        which = "the usual one" if taken.card.usual_gib else "the smallest"
         yield f"Judged as {taken.label}, {which}; otherwise name {names}."
     else:
         yield (
-            f'"{typed.text}" can be several GPUs. Judged as {_telling(taken)}, the smallest;'
+            f'"{typed.text}" can be several GPUs. Judged as {_telling(taken)}, {which};'
             f" otherwise name {names}."
         )
 
@@ -483,13 +448,13 @@ def _unknown(typed: _Typed) -> UnknownGpuError:
     return UnknownGpuError(f"no GPU is called {_shown(typed.text)!r}", nearest=near, remedy=remedy)
 
 
-def _like_a_listed_one(typed: _Typed, near: Sequence[str], example_gib: float) -> UnknownGpuError:
-    """What is perhaps a slip; `example_gib` is a memory with which it would be judged."""
+def _without_memory(typed: _Typed, near: Sequence[str]) -> UnknownGpuError:
+    """What is a slip, or a card that is not listed."""
+    meant = f"did you mean {', '.join(near)}? Else state" if near else "state"
     return UnknownGpuError(
         f"no GPU is called {_shown(typed.text)!r}",
         nearest=near,
-        remedy=f"did you mean {', '.join(near)}? Else state its memory:"
-        f" --gpu '{_shown(typed.text)} {example_gib:g}GB'",
+        remedy=f"{meant} its memory: --gpu '{_shown(typed.text)} 24GB'",
     )
 
 

@@ -24,6 +24,10 @@ REMEDY = (
 )
 _MOST_LETTERS = 120
 _BARE_SIZE = re.compile(r"(?<=\s)(\d{2,3})\s*$", re.ASCII)
+# a screen, `macbook pro 16 m3 max`, and the year
+_ASIDE = re.compile(
+    r"\b(?:(?:1[3-6]|2[47])(?: ?inch\b|(?= (?:20[12]\d )?m\d))|20[12]\d|late|mid|early)\b", re.ASCII
+)
 _CHIP = re.compile(r"\bm(\d{1,2})(?:\s*(pro|max|ultra))?\b", re.ASCII)
 
 
@@ -36,7 +40,7 @@ def mac_with(text: str) -> Described | None:
     if len(text) > _MOST_LETTERS or len(chips) != 1 or len(sizes) > 1:
         return None
     number, variant = chips[0]
-    others = frozenset(_CHIP.sub(" ", without_sizes(plain)).split()) - {"apple"}
+    others = frozenset(_CHIP.sub(" ", _ASIDE.sub(" ", without_sizes(plain))).split()) - {"apple"}
     for row in shipped_table("macs")["mac"]:
         is_chip = (row["chip"], row["variant"]) == (f"m{number}", variant)
         is_product = any(others <= frozenset(product.split()) for product in row["products"])

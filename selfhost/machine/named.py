@@ -39,11 +39,9 @@ from .record import Machine
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
-# of the desktops with a GPU among the profiles most have it
-ASSUMED_MEMORY_BYTES = 32 * units.GIB
 _CANDIDATES = 8
 # less is looked for in names alone
 _LEAST_LETTERS = 3
@@ -80,8 +78,8 @@ def profile_named(text: str) -> NamedProfile:
     else a profile by words of a title, a processor or accelerators, every one of which is there.
 
     A GPU's name does not tell the rest of the machine. A profile of a desktop that has just these
-    GPUs stands for it, the one with the least memory; where there is none, a Linux machine of
-    `ASSUMED_MEMORY_BYTES` of RAM, of which all but the GPUs is marked as assumed. Of several that
+    GPUs stands for it, the one with the least memory, else that of a server; where there is none, a
+    Linux machine of which all but the GPUs is marked as assumed. Of several that
     differ only in memory the smallest is taken. Raises `UnknownMachineError` where none is left or
     several are, and `MachineFileError` for a profile's faulty file.
     """
@@ -132,20 +130,23 @@ def _by_its_parts(ram: StatedRam, unknown: UnknownMachineError) -> NamedProfile:
     if len({_without_sizes(profile.name) for profile in matches}) > 1:
         raise _several(text, [profile.name for profile in matches])
     first, *others = sorted(matches, key=lambda profile: size_of(profile.machine))
-    note = None
-    if others:
-        other_names = " or ".join(profile.name for profile in others)
-        note = (
-            f'"{text}" can be machines of several sizes. Judged as {first.name}, the smallest;'
-            f" otherwise name {other_names}."
-        )
-    elif names_a_class_alone(text):
-        note = (
+    return NamedProfile(profile=first, note=" ".join(_notes_on(text, first, others)) or None)
+
+
+def _notes_on(text: str, first: Profile, others: Sequence[Profile]) -> Iterator[str]:
+    """What else than the first the text can mean."""
+    if names_a_class_alone(text):
+        yield (
             f'"{text}" tells only the kind of processor. Judged as {first.name},'
             f" {first.machine.cpu_model or first.title}; otherwise name the processor:"
             " --machine 'i5-8250U 16GB'."
         )
-    return NamedProfile(profile=first, note=note)
+    if others:
+        other_names = " or ".join(profile.name for profile in others)
+        yield (
+            f'"{text}" can be machines of several sizes. Judged as {first.name}, the smallest;'
+            f" otherwise name {other_names}."
+        )
 
 
 def _described_or_by_texts(
@@ -160,8 +161,8 @@ def _described_or_by_texts(
     if described is None and lead is None:
         # of a text with a GPU this would leave the GPU out
         described = machine_with(text, class_is_enough=bool(ram.mts or ram.channels))
-        # what its maker's name tells the class of
-        described = described or _around(text, _cards(text, listed_only=False))
+    # what its maker's name tells the class of
+    described = described or _around(text, _cards(text, listed_only=False))
     if described is not None and gpus.soldered_chip(gpus.words_of(text)) is None:
         return described
     matches = _by_texts(text) or described or mac_with(text)
@@ -344,43 +345,44 @@ def _several(text: str, candidates: Sequence[str]) -> NotOneMachineError:
 
 
 def _around(text: str, cards: NamedCards | None) -> Described | None:
-    """A desktop with the GPUs that the text names; None where it names none."""
+    """A machine with the GPUs that the text names; None where it names none."""
     if cards is None:
         return None
-    desktop = _desktop_with(cards)
+    profile = _profile_with(cards)
     what = (
-        f"a desktop with it and {units.binary(ASSUMED_MEMORY_BYTES)} of RAM, assumed"
-        if desktop is None
-        else f"{desktop.name}, a desktop that has it"
+        f"a machine with it and {cards.usual_ram_gib:,} GB of RAM, assumed"
+        if profile is None
+        else f"{profile.name}, which has it"
     )
     card = text.strip()
     note = f"\"{card}\" is a GPU: judged as {what}. --gpu '{card}' puts it into this machine."
     return Described(
-        machine=_assumed_around(cards) if desktop is None else desktop.machine,
-        title=f"a machine with {cards.label}" if desktop is None else desktop.title,
+        machine=_assumed_around(cards) if profile is None else profile.machine,
+        title=f"a machine with {cards.label}" if profile is None else profile.title,
         note=" ".join([note, *cards.notes]),
     )
 
 
-def _desktop_with(cards: NamedCards) -> Profile | None:
-    """The profile of a desktop that has just these GPUs, the one with the least memory."""
+def _profile_with(cards: NamedCards) -> Profile | None:
+    """The desktop that has just these GPUs, the one with the least memory, else the server."""
     wanted = [(card.name, card.memory_total_bytes) for card in cards.accelerators]
     for profile in _profiles():
         own = [(card.name, card.memory_total_bytes) for card in profile.machine.accelerators or ()]
-        if wanted and profile.kind == "desktop" and own == wanted:
+        if wanted and profile.kind in ("desktop", "server") and own == wanted:
             return profile
     return None
 
 
 def _assumed_around(cards: NamedCards) -> Machine:
-    """A Linux desktop around the GPUs, of which nothing else is known."""
+    """A Linux machine around the GPUs, of which nothing else is known."""
+    memory_bytes = cards.usual_ram_gib * units.GIB
     assumed: dict[str, Any] = {
         "system": "linux",
         "architecture": "x86_64",
-        "memory_total_bytes": ASSUMED_MEMORY_BYTES,
-        "memory_limit_bytes": ASSUMED_MEMORY_BYTES,
+        "memory_total_bytes": memory_bytes,
+        "memory_limit_bytes": memory_bytes,
     }
-    why = "assumed, as most desktops with a GPU have it: the GPU's name does not tell it"
+    why = "assumed, as most machines with such GPUs have it: the GPU's name does not tell it"
     machine = Machine(
         **assumed,
         name=f"a machine with {cards.label}",

@@ -37,13 +37,13 @@ _SAYS_RAM = re.compile(r"\bram\b", re.IGNORECASE)
 _TYPED = "the names that were typed"
 # of Xeons, before their numbers: `e5-2690 v4`
 _FAMILIES = ("e3", "e5", "e7")
-# of a machine of which nothing tells it
-_USUAL_GIB = 32.0
+# a machine with a GPU is another one where it is a laptop
+_LAPTOPS = frozenset(("laptop", "notebook"))
 
 
 class _Named(Record):
     """What a text names: a row, a processor, GPUs, GiB of RAM and a system; None for what it does
-    not. `aside`: words that say nothing that is known.
+    not. `aside`: words that say nothing that is known; `others`: processors with the same number.
     """
 
     row: Mapping[str, Any] | None
@@ -52,6 +52,7 @@ class _Named(Record):
     gib: float | None
     system: str | None
     aside: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 def with_whole_words(text: str) -> str:
@@ -75,7 +76,11 @@ def product_named(text: str) -> Described | None:
     named = _read(text, row, _without(words, row) if row else words, stated)
     if named is None or (row is None and named.cards is None):
         return None
-    if row is None and named.processor is None and (named.gib is None or named.aside):
+    if (
+        row is None
+        and named.processor is None
+        and (named.aside or (named.gib is None and not _LAPTOPS.isdisjoint(words)))
+    ):
         return None
     return _described(text.strip(), named)
 
@@ -141,6 +146,8 @@ def _read(
     processor = next(iter(processors), None)
     left = stated.replace(names=" ".join(word for piece in pieces for word in piece))
     gib = memory_gib(left, is_server=processor is not None and cpus.is_server(processor))
+    if len(names) == 1 and gib is not None and stated.ram_gib is None and not _is_of_ram(gib):
+        _ask_of_size(text, names[0], gib)
     return _Named(
         row=row,
         processor=processor,
@@ -148,7 +155,29 @@ def _read(
         gib=gib,
         system=stated.system,
         aside=tuple(unread),
+        others=tuple(name for piece in others for name in _same_number(piece, processor)),
     )
+
+
+def _is_of_ram(gib: float) -> bool:
+    """Whether modules of RAM make such a size."""
+    return gib % 4 == 0 or gib in (1, 2, 3, 6)
+
+
+def _ask_of_size(text: str, card: str, gib: float) -> None:
+    """Raises `UnknownMachineError` where a size is none of RAM, and none of the card before it:
+    `2080ti 22gb` is a card that somebody changed.
+    """
+    try:
+        cards_named(f"{card} {gib:g}GB", listed_only=True)
+    except UnknownGpuError as error:
+        raise UnknownMachineError(f"{text.strip()!r}: {error}", remedy=error.remedy) from error
+
+
+def _same_number(words: Sequence[str], taken: str | None) -> list[str]:
+    """Processors of other series with the bare number that was typed."""
+    names = cpus.names_of_number(" ".join(words))
+    return [name for name in names if name != taken] if taken in names else []
 
 
 def _ask_of_number(text: str, names: Sequence[str], words: Sequence[str]) -> None:
@@ -284,19 +313,21 @@ def _described(text: str, named: _Named) -> Described:
         cards = cards_named(row["gpu"])
     if cards is None and processor is None and "shared" not in row:
         raise _ask(text, row)
-    sizes = row.get("gib", [_USUAL_GIB])
+    sizes = row["gib"] if row else [_memory_with(processor, cards)]
     is_stated = named.gib is not None
-    gib = named.gib or (sizes[0] if row else _memory_with(processor))
-    parts = [] if processor is None else [processor]
-    title = row.get("title") or " with ".join(["a machine", *parts])
+    gib = named.gib or sizes[0]
+    title = row.get("title", "a machine")
     machine = _machine(named, processor, cards, gib)
-    beside = [] if cards is None else [cards.label]
-    beside += [] if named.processor is None or not row else [named.processor]
-    what = title + (f" with {' and '.join(beside)}" if beside else "")
+    # of a product the processor is its own, unless it was typed
+    beside = [processor if not row else named.processor, None if cards is None else cards.label]
+    parts = [part for part in beside if part is not None]
+    what = title + (f" with {' and '.join(parts)}" if parts else "")
     others = [f"{size:g} GB" for size in sizes if size != gib]
     more = f" Otherwise name it: {', '.join(others)}." if others and not is_stated else ""
-    assumed = "" if is_stated or len(sizes) == 1 else ", assumed"
+    assumed = "" if is_stated or (row and len(sizes) == 1) else ", assumed"
     note = f'"{text}" is judged as {what}, {gib:g} GB of RAM{assumed}.{more}'
+    if named.others:
+        note += f" The number is that of {' and '.join(named.others)}, too."
     if processor is None and not row:
         note += " Its processor is assumed."
     if named.aside:
@@ -304,9 +335,11 @@ def _described(text: str, named: _Named) -> Described:
     return Described(machine=machine.replace(name=what), title=what, note=note)
 
 
-def _memory_with(processor: str | None) -> float:
+def _memory_with(processor: str | None, cards: NamedCards | None) -> float:
+    """GiB of RAM that most machines with such a processor and such GPUs have."""
     around = None if processor is None else cpus.class_of(processor)
-    return _USUAL_GIB if around is None else max(_USUAL_GIB, float(around.memory_gib))
+    of_processor = 0 if around is None else around.memory_gib
+    return float(max(of_processor, 0 if cards is None else cards.usual_ram_gib))
 
 
 def _machine(named: _Named, processor: str | None, cards: NamedCards | None, gib: float) -> Machine:
@@ -406,17 +439,20 @@ def _not_known(text: str, name: str, cards: NamedCards | None) -> UnknownMachine
     """The error for a text of which a part with a number is not known."""
     if _has_a_card(name.split()):
         try:
-            cards_named(name, listed_only=True)
+            cards_named(_from_its_card(name))
         except UnknownGpuError as error:
-            return UnknownMachineError(
-                f"{text.strip()!r} names a GPU that is not known: {error}",
-                remedy=f"leave it out and state it: --gpu NAME; {error.remedy}",
-            )
+            return UnknownMachineError(f"{text.strip()!r}: {error}", remedy=error.remedy)
     beside = "" if cards is None else f" beside {cards.label}"
     return UnknownMachineError(
         f"{text.strip()!r}: nothing is known by {name!r}{beside}",
         remedy="leave it out, or name the GPU apart: --machine 'i5-12400 32GB' --gpu 'RTX 3090'",
     )
+
+
+def _from_its_card(name: str) -> str:
+    """The words from the first on that is of GPUs' names, `rtx 9999`."""
+    words, names = name.split(), _table()["card"]
+    return " ".join(itertools.dropwhile(lambda word: word not in names, words))
 
 
 def _no_computer(text: str) -> UnknownMachineError:

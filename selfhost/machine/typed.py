@@ -23,7 +23,7 @@ _PLAIN = r"(?<![\w.])(\d+(?:\.\d+)?)([gt])b(?!\w)"
 _SIZE = re.compile(_PLAIN, re.ASCII)
 _KIND_OF_RAM = re.compile(r"(?<!\w)(?:lp)?ddr\d\w?(?!\w)", _ANY_CASE)
 _RAM = re.compile(
-    rf"{_PLAIN}[\s,]*(?:of )?(?:system )?ram\b(?!\s+\d\d?gb)|\bram[\s:=]+{_PLAIN}", _ANY_CASE
+    rf"{_PLAIN}[\s,]*(?:of )?(?:system )?ram\b(?!\s+\d{{1,3}}gb)|\bram[\s:=]+{_PLAIN}", _ANY_CASE
 )
 _DISK = re.compile(
     rf"(?:{_PLAIN}\s+)?(?:\b(?:nvme|ssd|hdd|m\.2|sata|disk|drive|storage)s?\b\s*)+(?::?{_PLAIN})?",

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from selfhost.core.tables import shipped_table
 from selfhost.machine.cpu_names import machine_with, rented
-from selfhost.machine.cpus import processor_of
+from selfhost.machine.cpus import class_of, processor_of
 from selfhost.machine.named import machine_named, profile_named
 from selfhost.machine.profiles import UnknownMachineError
 from selfhost.verdict.processor import bandwidth
@@ -36,7 +36,7 @@ def test_a_processor_stands_for_a_machine_around_it(text: str, architecture: str
     assert machine.planning
     assert machine.assumes("memory_total_bytes") == ("GB" not in text and "GiB" not in text)
     assert found.note is not None
-    assert "is a processor" in found.note
+    assert "a machine with this processor" in found.note
     memory = bandwidth(machine)
     assert memory is not None
     # laptops with two kinds of cores lie furthest apart
@@ -49,6 +49,7 @@ def test_a_processor_stands_for_a_machine_around_it(text: str, architecture: str
     [
         ("dual xeon e5-2690 v4", True),
         ("2x epyc 7763 512gb", True),
+        ("xeon platinum 8480+ x2 1tb", True),
         ("xeon e5-2690 v4", False),
         ("2x16gb i5-12400", False),
     ],
@@ -184,7 +185,29 @@ def test_every_row_of_the_clouds_names_a_source_and_a_class() -> None:
     table = shipped_table("cloud_types")
     for row in table["type"]:
         assert row["source"] in table["sources"]
-        assert machine_with(row["cpu"]) is not None, row["cpu"]
+        assert class_of(row["cpu"]) is not None, row["cpu"]
+
+
+@pytest.mark.parametrize(
+    ("text", "gib", "processors", "cards"),
+    [
+        # meta-pytorch/torchx pull 969; rapidsai/deployment, source/cloud/aws/index.md; docs.cnap.tech
+        ("g6e.4xlarge", 128, 16, ["NVIDIA L40S"]),
+        ("aws g5.24xlarge", 384, 96, ["NVIDIA A10G"] * 4),
+        ("g6.48xlarge", 768, 192, ["NVIDIA L4"] * 8),
+        ("n1-standard-8 + t4", 30, 8, ["Tesla T4"]),
+        ("n1-standard-8 with 2x T4", 30, 8, ["Tesla T4"] * 2),
+        ("hetzner cax31", 16, 8, []),
+        ("cx43", 16, 8, []),
+    ],
+)
+def test_a_rented_machine_has_its_gpus(
+    text: str, gib: int, processors: int, cards: list[str]
+) -> None:
+    machine = profile_named(text).profile.machine
+    assert machine.memory_total_bytes == gib * GIB
+    assert machine.cpu_cores_usable == processors
+    assert [card.name for card in machine.accelerators or ()] == cards
 
 
 @pytest.mark.parametrize("text", ["m5.huge", "m5.0xlarge", "n2-standard-0", "x9.large", "D4", "-"])

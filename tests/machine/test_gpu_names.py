@@ -235,13 +235,13 @@ def test_letters_alike_make_no_near_name(text: str) -> None:
         ("gtx 4090 24GB", "nvidia", 24, "RTX 4090"),
         ("RX 7900 XTZ 32GB", "amd", 32, "RX 7900 XT"),
         ("RTX 6090 48GB", "nvidia", 48, ""),
-        ("Arc B990", "intel", 4, ""),
+        ("Arc B990 24GB", "intel", 24, ""),
     ],
 )
 def test_an_absent_name_with_a_maker_is_a_card_of_its_class(
     text: str, vendor: str, gib: int, near: str
 ) -> None:
-    """With the least memory of those like it, unless it states its own, and the note says so."""
+    """With the memory that it states, and the note says so."""
     named_cards = cards_named(text)
     (card,) = named_cards.accelerators
     assert (card.vendor, card.unified) == (vendor, False)
@@ -275,6 +275,13 @@ def test_a_slip_without_a_memory_is_no_card(text: str, nearest: str) -> None:
     card, *_ = cards_named(stated).accelerators
     assert card.memory_total_bytes is not None
     assert f"{round(card.memory_total_bytes / GIB)}GB" in stated
+
+
+@pytest.mark.parametrize("text", ["linode g2-gpu-rtx4000a1-s", "my new rtx 6090 24gb card"])
+def test_words_that_no_gpu_has_make_no_card(text: str) -> None:
+    """The first was judged with 16 GB, for a 2 that it shares with an A2."""
+    with pytest.raises(UnknownGpuError):
+        cards_named(text)
 
 
 def test_a_count_is_no_part_of_an_absent_name() -> None:
