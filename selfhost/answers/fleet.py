@@ -14,7 +14,15 @@ from ..machine.reader import Machine
 from ..needs.repack import KINDS, kind_of
 from ..verdict.defaults import FirstOfList, from_a_list
 from ..verdict.question import asked_for_amounts
-from ..verdict.record import Judged, Question, Route, Verdict, answer_for, judge
+from ..verdict.record import (
+    Judged,
+    Question,
+    Route,
+    Verdict,
+    answer_for,
+    judge,
+    judge_at_pace,
+)
 from ..verdict.speed import instruction_sets_for_layout
 from .together import Beside
 from .understood import Understood, has_ways, of_name, question_of, understand
@@ -37,6 +45,17 @@ _MOST_EXPLAINED = 1_000
 _MOST_ASKED = 4_096
 
 
+class _Asked:
+    """A question that was asked of a machine, what was found, and what gives the route of that."""
+
+    __slots__ = ("judged", "machine", "question", "route")
+
+    def __init__(
+        self, machine: Machine, question: Question, judged: Judged, route: Callable[[Judged], Route]
+    ) -> None:
+        self.machine, self.question, self.judged, self.route = machine, question, judged, route
+
+
 class FleetJudge:
     """Judges the models of a policy on all machines of a fleet at once, by the models' own
     defaults and without alternatives: each question is asked once for all machines that it does
@@ -54,23 +73,16 @@ class FleetJudge:
         # a policy may state thousands of entries that differ in an amount alone
         self._meanings: dict[object, Understood] = {}
         self._unknown = 0
-        self._asked: dict[object, tuple[Machine, Question]] = {}
+        self._asked: dict[object, _Asked] = {}
 
     def verdict(self, model: Beside, machine: Machine) -> Verdict:
         """What `check_with` finds of one model on one machine, and its route: without offers,
         commands and notes. Raises as `check`.
         """
         understood = self._meaning_of(model)
-        question = self._question_alone(understood, machine)
-        if model.requires_runtime:
-            question = question.replace(requires_runtime=True)
-        if has_ways(understood, question):
-            question = from_a_list(question, understood.workload, self._catalogue, machine)
-        judged = judge(question, machine)
-        route = self.routes([model], [question])(judged)
-        return Verdict(
-            **vars(answer_for(question, judged, route)), asked=understood.asked, machine=machine
-        )
+        asked = self._asked_alone(understood, model, machine)
+        answer = answer_for(asked.question, asked.judged, asked.route(asked.judged))
+        return Verdict(**vars(answer), asked=understood.asked, machine=machine)
 
     def _meaning_of(self, model: Beside) -> Understood:
         """As `understand`; a name is looked up once, whatever amounts it is asked with."""
@@ -93,23 +105,48 @@ class FleetJudge:
             workload = workload.replace(quantization=own.quantization, runtime=own.runtime)
         return meaning.replace(workload=workload)
 
-    def _question_alone(self, understood: Understood, machine: Machine) -> Question:
-        """As `question_of` by the model's own defaults; of an earlier one that differs in amounts
-        alone, all but these is taken.
+    def _asked_alone(self, understood: Understood, model: Beside, machine: Machine) -> _Asked:
+        """One question on one machine, by the model's own defaults, and what is found. Of earlier
+        ones that differ in context or pace alone, all that does not depend on these is taken.
         """
         workload = understood.workload
         context, pace = workload.context_tokens, workload.min_tokens_per_second
         others = workload.all_but(("context_tokens", "min_tokens_per_second"))
-        key = understood.spec.id, understood.asked, context is None, pace is None, others
-        earlier = self._asked.get(key)
-        if earlier is not None and earlier[0] is machine:
-            question = asked_for_amounts(earlier[1], context, pace, self._catalogue)
+        own = understood.spec.id, understood.asked, model.requires_runtime
+        family = *own, context is None, pace is None, others
+        alike = self._asked.get((*family, context))
+        if alike is not None and alike.machine is machine:
+            question = asked_for_amounts(alike.question, context, pace, self._catalogue)
+            if question is not None:
+                judged = judge_at_pace(question, alike.judged, machine) or judge(question, machine)
+                return _Asked(machine, question, judged, alike.route)
+        question = self._question_alone(understood, model, machine, self._asked.get(family))
+        judged = judge(question, machine)
+        asked = _Asked(machine, question, judged, self.routes([model], [question]))
+        if not has_ways(understood, question):
+            if len(self._asked) >= _MOST_ASKED:
+                self._asked.clear()
+            self._asked[family] = self._asked[*family, context] = asked
+        return asked
+
+    def _question_alone(
+        self, understood: Understood, model: Beside, machine: Machine, earlier: _Asked | None
+    ) -> Question:
+        workload = understood.workload
+        if earlier is not None and earlier.machine is machine:
+            question = asked_for_amounts(
+                earlier.question,
+                workload.context_tokens,
+                workload.min_tokens_per_second,
+                self._catalogue,
+            )
             if question is not None:
                 return question
         question = question_of(self._catalogue, understood, machine, follows_machine=False)
-        if len(self._asked) >= _MOST_ASKED:
-            self._asked.clear()
-        self._asked[key] = machine, question
+        if model.requires_runtime:
+            question = question.replace(requires_runtime=True)
+        if has_ways(understood, question):
+            question = from_a_list(question, workload, self._catalogue, machine)
         return question
 
     def suited(

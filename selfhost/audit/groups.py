@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ..verdict.findings import Outcome
 from .record import MachineGroup, Row
@@ -22,20 +22,26 @@ def grouped(by_machine: Iterable[tuple[Row, ...]]) -> tuple[MachineGroup, ...]:
         MachineGroup(
             names=tuple(rows[0].machine for rows in members[:NAMES_SHOWN]),
             count=len(members),
-            rows=tuple(max(column, key=shortfall) for column in zip(*members, strict=True)),
+            rows=tuple(_hardest_hit(column) for column in zip(*members, strict=True)),
         )
         for members in alike.values()
     )
+
+
+def _hardest_hit(rows: Sequence[Row]) -> Row:
+    # what a row lacks may have to be judged
+    return rows[0] if len(rows) == 1 else max(rows, key=shortfall)
 
 
 def _signature(row: Row) -> object:
     """What makes two rows alike: all but the figures."""
     not_passed = tuple(
         (each.check, each.code, each.outcome)
-        for each in row.findings
+        for each in row.marks
         if each.outcome is not Outcome.PASS
     )
-    without_check = tuple(reason.text for reason in row.reasons if reason.check is None)
+    # reasons of no check: of a route, which is compared, or of a row without a verdict
+    without_check = () if row.marks else tuple(reason.text for reason in row.reasons)
     return (
         row.wanted.index,
         row.result,

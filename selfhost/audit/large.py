@@ -311,7 +311,9 @@ class _Large:
             return unplaced_row(self._policy, wanted, machine)
         verdict = self._judge(wanted, place.workload(wanted), machine)
         uncounted = Exceptions(self._policy.exceptions, self._today)
-        return row_of(self._policy, wanted, machine, verdict, uncounted.at(machine, place))
+        return row_of(
+            self._policy, wanted, machine, verdict, verdict.findings, uncounted.at(machine, place)
+        )
 
     def column(self, wanted: Wanted, start: int, count: int) -> tuple[list[_Same], array[int]]:
         """The groups of `count` machines from `start` on, and of each machine the number of its

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from ..core.errors import Problem
 from ..core.records import Record
-from ..verdict.findings import Finding
+from ..verdict.findings import Finding, Mark
 from ..verdict.record import Route, Verdict, exit_code
 from .policy import Exemption, Policy, Wanted
 
@@ -79,6 +79,7 @@ class Row(Record):
     failed: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()
     excepted: tuple[tuple[str, Exemption], ...] = ()
+    marks: tuple[Mark, ...] = ()
     reasons: tuple[Reason, ...] = ()
     change: Change | None = None
 

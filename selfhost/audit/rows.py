@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ..machine.record import Machine
-from ..verdict.findings import Finding, Outcome
+from ..verdict.findings import Finding, Mark, Outcome
 from ..verdict.record import Route, Verdict
 from .exceptions import ExceptionsHere
 from .policy import Exemption, FailOn, OnUnknown, Policy, Severity, Wanted
@@ -18,17 +18,22 @@ if TYPE_CHECKING:
 
 
 def row_of(
-    policy: Policy, wanted: Wanted, machine: Machine, verdict: Verdict, exceptions: ExceptionsHere
+    policy: Policy,
+    wanted: Wanted,
+    machine: Machine,
+    verdict: Verdict,
+    marks: tuple[Mark, ...],
+    exceptions: ExceptionsHere,
 ) -> Row:
-    """What the policy says of a verdict."""
+    """What the policy says of a verdict, of whose findings `marks` are."""
     exceptions.expect(wanted.name)
     return weighed(
         policy,
         wanted,
-        verdict.findings,
+        marks,
         verdict.route,
         lambda check: exceptions.cover(wanted.name, check),
-    ).row(machine.name, verdict)
+    ).row(machine.name, verdict, marks)
 
 
 class Weighed:
@@ -40,8 +45,8 @@ class Weighed:
         self,
         wanted: Wanted,
         route: Route,
-        failed: list[Finding],
-        undecided: list[Finding],
+        failed: list[Mark],
+        undecided: list[Mark],
         excepted: list[tuple[str, Exemption]],
     ) -> None:
         self.wanted, self.route = wanted, route
@@ -58,12 +63,19 @@ class Weighed:
         else:
             self.result = Result.UNKNOWN if route is Route.UNKNOWN else Result.FAIL
 
-    def row(self, machine: str, verdict: Verdict) -> Row:
-        """The row of a machine with that verdict."""
-        reasons = [_reason(finding) for finding in (*self.failed, *self.undecided)]
-        if not reasons and self.result in (Result.FAIL, Result.UNKNOWN):
-            reasons.append(Reason(check=None, text=f"the route is {self.route}"))
-        return Row(**self.fields(), machine=machine, verdict=verdict, reasons=tuple(reasons))
+    def row(self, machine: str, verdict: Verdict, marks: tuple[Mark, ...]) -> Row:
+        """The row of a machine with that verdict. Its reasons are worded when they are read."""
+        fields = {
+            **self.fields(), "machine": machine, "verdict": verdict, "marks": marks, "change": None
+        }  # fmt: skip
+        decided = [mark.check for mark in (*self.failed, *self.undecided)]
+        if decided:
+            return Row.partly(
+                {**fields}, lambda: Row(**fields, reasons=_reasons(verdict.findings, decided))
+            )
+        if self.result in (Result.FAIL, Result.UNKNOWN):
+            fields["reasons"] = (Reason(check=None, text=f"the route is {self.route}"),)
+        return Row.partly(fields)
 
     def fields(self) -> dict[str, Any]:
         """The fields of a row that are the same for all machines with these findings."""
@@ -80,13 +92,13 @@ class Weighed:
 def weighed(
     policy: Policy,
     wanted: Wanted,
-    findings: Sequence[Finding],
+    findings: Sequence[Mark],
     route: Route,
     cover: Callable[[str], Exemption | None],
 ) -> Weighed:
     """`cover` gives the exception in force for a check that fails or is open."""
-    failed: list[Finding] = []
-    undecided: list[Finding] = []
+    failed: list[Mark] = []
+    undecided: list[Mark] = []
     excepted: list[tuple[str, Exemption]] = []
     for finding in findings if route is not Route.LOCAL else ():
         fails = finding.outcome is Outcome.FAIL
@@ -131,9 +143,12 @@ def unplaced_row(policy: Policy, wanted: Wanted, machine: Machine) -> Row:
     )
 
 
-def _reason(finding: Finding) -> Reason:
-    return Reason(
-        check=finding.check, text=finding.reason, remedy=finding.remedy, short=finding.short
+def _reasons(findings: Sequence[Finding], decided: Sequence[str]) -> tuple[Reason, ...]:
+    by_check = {each.check: each for each in findings}
+    return tuple(
+        Reason(check=check, text=each.reason, remedy=each.remedy, short=each.short)
+        for check in decided
+        for each in (by_check[check],)
     )
 
 

@@ -9,7 +9,6 @@ from ..core.errors import (
     SelfhostError,
 )
 from ..machine.record import Machine
-from ..verdict.record import Verdict
 from .exceptions import Exceptions
 from .fleet import Machines
 from .groups import grouped
@@ -24,9 +23,10 @@ from .verdicts import verdicts_on
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from .brackets import Asked
     from .bulk import FleetJudge
     from .progress import Progress
-    from .verdicts import Asked
+    from .verdicts import Marked
 
 # fewer verdicts are given one by one
 LEAST_AT_ONCE = 500
@@ -44,6 +44,7 @@ def run_audit(
     progress: Progress | None = None,
     at_once: FleetJudge | None = None,
     now: str | None = None,
+    in_full: bool = True,
 ) -> Audit:
     """Judge each model on each machine that the policy names for it: machines in the order given,
     models in the policy's.
@@ -54,7 +55,8 @@ def run_audit(
     Machines have different names. `progress` is told how far it is. `at_once` gives the same
     verdicts for many machines at once; where it is given, `machines` of a fleet are judged by it.
     `now` is the time (UTC, `YYYY-MM-DDThh:mm:ssZ`) that the age of records is told at; None: the
-    end of that day.
+    end of that day. Without `in_full` rows are judged as `verdicts_on` says: what few read of them
+    is worked out when it is read.
     """
     from datetime import date
 
@@ -69,7 +71,7 @@ def run_audit(
         audit = large_audit(policy, machines, judge, at_once, today, of_records, progress)
         return audit.replace(notes=fitted.notes) if fitted.notes else audit
     exceptions = Exceptions(policy.exceptions, today)
-    judging = _Judging(policy, judge, exceptions, len(machines), progress)
+    judging = _Judging(policy, judge, exceptions, len(machines), progress, in_full=in_full)
     by_machine = [judging.rows_on(number, machine) for number, machine in enumerate(machines)]
     own_problems = [*judging.problems(len(machines))]
     if not machines and not of_records:
@@ -101,8 +103,11 @@ class _Judging:
         exceptions: Exceptions,
         machines: int,
         progress: Progress | None,
+        *,
+        in_full: bool,
     ) -> None:
         self._policy = policy
+        self._in_full = in_full
         self._judge = judge
         self._exceptions = exceptions
         self._machines = machines
@@ -132,26 +137,28 @@ class _Judging:
         rows: list[Row] = []
         exceptions = self._exceptions.at(machine, place)
         for wanted, key in entries:
-            verdict = verdicts.get(key)
-            if verdict is None:
+            answer = verdicts.get(key)
+            if answer is None:
                 rows.append(unplaced_row(self._policy, wanted, machine))
-            elif isinstance(verdict, SelfhostError):
-                self._refused[wanted.index] = (wanted, verdict)
+            elif isinstance(answer, SelfhostError):
+                self._refused[wanted.index] = (wanted, answer)
             else:
-                rows.append(row_of(self._policy, wanted, machine, verdict, exceptions))
+                rows.append(row_of(self._policy, wanted, machine, *answer, exceptions))
         exceptions.count()
         return tuple(rows)
 
     def _verdicts(
         self, number: int, machine: Machine, questions: Mapping[object, Asked]
-    ) -> dict[object, Verdict | SelfhostError]:
+    ) -> dict[object, Marked | SelfhostError]:
         """By the keys of the questions."""
 
         def tell(place: int) -> None:
             if self._progress is not None:
                 self._progress.judge(number, self._machines, place, len(questions))
 
-        judged = verdicts_on(machine, list(questions.values()), self._judge, tell)
+        judged = verdicts_on(
+            machine, list(questions.values()), self._judge, tell, in_full=self._in_full
+        )
         return dict(zip(questions, judged, strict=True))
 
     def problems(self, machines: int) -> Iterator[Problem]:

@@ -4,109 +4,162 @@ processors.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate, chain
 
 from ..catalogue.spec import ModelSpec
 from ..core.errors import SelfhostError
-from ..core.workload import Workload
 from ..machine.record import Machine
-from ..verdict.findings import Finding
-from ..verdict.record import Route, Verdict
+from ..verdict.findings import Finding, Mark
+from ..verdict.record import Verdict
+from .brackets import by_brackets, families_of, in_short
 from .judged_entries import Judge
-from .policy import Wanted
-from .workers import in_shares, processors
+from .workers import in_shares
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeVar
 
-    # an entry, with the workload that holds on the machine
-    Asked = tuple[Wanted, Workload]
-    # of a verdict the model's id, the route, and its findings by their place in a list; None where
-    # the entry was refused
-    Packed = tuple[str, Route, tuple[int, ...]] | None
+    from .brackets import Asked, Short
+
+    T = TypeVar("T")
+    # a verdict, and the marks of its findings
+    Marked = tuple[Verdict, tuple[Mark, ...]]
+    # the values of marks, and of each verdict the model's id, the route and the places of its marks
+    # among them; None where the entry was refused
+    Packed = tuple[list[tuple[Any, ...]], list[tuple[Any, Any, tuple[int, ...]] | None]]
 
 # fewer questions take less time than another process does
 _LEAST_TO_SHARE = 500
-# questions of one model that one process is given at a time
+# questions of one model, and families of them, that one process is given at a time
 _AT_ONCE = 64
+_FAMILIES_AT_ONCE = 16
 
 
 def verdicts_on(
-    machine: Machine, questions: Sequence[Asked], judge: Judge, tell: Callable[[int], None]
-) -> list[Verdict | SelfhostError]:
+    machine: Machine,
+    questions: Sequence[Asked],
+    judge: Judge,
+    tell: Callable[[int], None],
+    *,
+    in_full: bool,
+) -> list[Marked | SelfhostError]:
     """The verdict of each question on the machine, or why it is refused. `tell` is told the place
     of the one that is judged next.
 
-    Of many questions a verdict has the model's id, the route and the findings: for the rest the
-    question is judged once more, when somebody reads it.
+    Of many questions a verdict has the model's id, the route and, `in_full`, the findings: for the
+    rest the question is judged once more, when somebody reads it. Without `in_full` a question
+    between two that get the same marks is not judged before that.
     """
 
-    def alone(place: int) -> Verdict | SelfhostError:
+    judging = _Judging(machine, questions, judge)
+    if len(questions) < _LEAST_TO_SHARE:
+        answers = []
+        for place in range(len(questions)):
+            tell(place)
+            answers.append(judging.answer(place))
+        return answers
+    # what is read for the first question the other processes find read
+    judging.alone(0)
+    if in_full:
+        # what a process has learned of a model serves the model's other entries
+        order = sorted(range(len(questions)), key=lambda place: questions[place][0].name)
+        shares = _batches(order, _AT_ONCE)
+        return judging.shared_out(
+            shares, lambda number: map(in_short, map(judging.alone, shares[number])), Finding, tell
+        )
+    families = _batches(families_of(questions), _FAMILIES_AT_ONCE)
+    return judging.shared_out(
+        [list(chain(*group)) for group in families],
+        lambda number: by_brackets(families[number], questions, judge, machine),
+        Mark,
+        tell,
+    )
+
+
+class _Judging:
+    """Questions on one machine."""
+
+    def __init__(self, machine: Machine, questions: Sequence[Asked], judge: Judge) -> None:
+        self._machine, self._questions, self._judge = machine, questions, judge
+
+    def alone(self, place: int) -> Verdict | SelfhostError:
+        """One question, judged."""
         try:
-            return judge(*questions[place], machine)
+            return self._judge(*self._questions[place], self._machine)
         except SelfhostError as error:
             return error
 
-    if len(questions) < _LEAST_TO_SHARE or processors() == 1:
-        verdicts = []
-        for place in range(len(questions)):
-            tell(place)
-            verdicts.append(alone(place))
-        return verdicts
-    # what is read for the first question the other processes find read
-    alone(0)
-    # what a process has learned of a model serves the model's other entries
-    order = sorted(range(len(questions)), key=lambda place: questions[place][0].name)
-    shares = [order[start : start + _AT_ONCE] for start in range(0, len(order), _AT_ONCE)]
-    judged = in_shares(
-        len(shares),
-        lambda number: _packed([alone(place) for place in shares[number]]),
-        lambda number: tell(number * _AT_ONCE),
-    )
-    by_place: dict[int, Verdict | SelfhostError] = {}
-    for places, (findings, packed) in zip(shares, judged, strict=True):
-        shared = [
-            Finding.partly(dict(zip(Finding._fields, values, strict=True))) for values in findings
-        ]
-        for place, each in zip(places, packed, strict=True):
-            # an error is no thing to send from one process to another
-            by_place[place] = (
-                alone(place)
-                if each is None
-                else _unpacked(each, shared, lambda place=place: judge(*questions[place], machine))  # type: ignore[misc]
-            )
-    return [by_place[place] for place in range(len(questions))]
+    def answer(self, place: int, short: Short | None = None) -> Marked | SelfhostError:
+        """One answer, of which `short` is known."""
+        if short is not None:
+            return _unpacked(short, lambda: _sure(self.alone(place))), short[2]
+        verdict = self.alone(place)
+        return verdict if isinstance(verdict, SelfhostError) else (verdict, verdict.findings)
+
+    def shared_out(
+        self,
+        shares: Sequence[Sequence[int]],
+        work: Callable[[int], Iterable[Short | None]],
+        kind: type[Mark],
+        tell: Callable[[int], None],
+    ) -> list[Marked | SelfhostError]:
+        """The answers of all places, whichever process has given them. `work` gives those of a
+        share, with marks of that kind.
+        """
+        starts = [0, *accumulate(map(len, shares))]
+        judged = in_shares(
+            len(shares),
+            lambda number: _packed(work(number)),
+            lambda number: tell(starts[number]),
+        )
+        by_place: dict[int, Marked | SelfhostError] = {}
+        for places, (values, packed) in zip(shares, judged, strict=True):
+            marks = [kind.partly(dict(zip(kind._fields, each, strict=True))) for each in values]
+            for place, each in zip(places, packed, strict=True):
+                if each is None:
+                    # an error is no thing to send from one process to another
+                    by_place[place] = self.answer(place)
+                else:
+                    model_id, route, numbers = each
+                    own = tuple([marks[number] for number in numbers])
+                    by_place[place] = self.answer(place, (model_id, route, own))
+        return [by_place[place] for place in range(len(self._questions))]
 
 
-def _packed(
-    verdicts: Sequence[Verdict | SelfhostError],
-) -> tuple[list[tuple[Any, ...]], list[Packed]]:
-    """Verdicts as one process can send them to another, after the findings that they share."""
+def _batches(values: Sequence[T], most: int) -> list[Sequence[T]]:
+    return [values[start : start + most] for start in range(0, len(values), most)]
+
+
+def _packed(answers: Iterable[Short | None]) -> Packed:
+    """Answers as one process can send them to another, after the marks that they share."""
     numbers: dict[tuple[Any, ...], int] = {}
-    packed: list[Packed] = []
-    for verdict in verdicts:
-        if isinstance(verdict, SelfhostError):
+    packed: list[tuple[Any, Any, tuple[int, ...]] | None] = []
+    for answer in answers:
+        if answer is None:
             packed.append(None)
             continue
-        values = [type(finding)._values(finding) for finding in verdict.findings]
+        model_id, route, marks = answer
+        values = [type(mark)._kind._values(mark) for mark in marks]
         own = tuple([numbers.setdefault(each, len(numbers)) for each in values])
-        packed.append((verdict.model.id, verdict.route, own))
+        packed.append((model_id, route, own))
     return list(numbers), packed
 
 
-def _unpacked(
-    packed: tuple[str, Route, tuple[int, ...]],
-    findings: Sequence[Finding],
-    whole: Callable[[], Verdict],
-) -> Verdict:
-    model_id, route, own = packed
-    return Verdict.partly(
-        {
-            "model": ModelSpec.partly({"id": model_id}, lambda: whole().model),
-            "route": route,
-            "findings": tuple([findings[number] for number in own]),
-        },
-        whole,
-    )
+def _sure(verdict: Verdict | SelfhostError) -> Verdict:
+    """Of a question that was answered before."""
+    if isinstance(verdict, SelfhostError):
+        raise verdict
+    return verdict
+
+
+def _unpacked(short: Short, whole: Callable[[], Verdict]) -> Verdict:
+    model_id, route, marks = short
+    fields: dict[str, Any] = {
+        "model": ModelSpec.partly({"id": model_id}, lambda: whole().model),
+        "route": route,
+    }
+    if marks and isinstance(marks[0], Finding):
+        fields["findings"] = marks
+    return Verdict.partly(fields, whole)

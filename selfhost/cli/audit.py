@@ -158,6 +158,9 @@ def _run(words: list[str]) -> int:
         progress=progress,
         at_once=FleetJudge(catalogue, today),
         now=utc_now() if options.today is None else None,
+        in_full=options.anonymize
+        or options.verbose
+        or not all(map(_tells_outcomes_alone, outputs)),
     )
     if baseline is not None:
         from ..audit.baseline import since
@@ -230,6 +233,12 @@ def _outputs(options: argparse.Namespace) -> list[Output]:
         )
     _check_binary(outputs, options.output)
     return outputs
+
+
+def _tells_outcomes_alone(output: Output) -> bool:
+    """Whether a report tells no figures or reasons; text does so only where it goes to a file."""
+    name, path = output
+    return FORMATS[name].has_outcomes_alone or (name == "text" and path is None)
 
 
 def _check_binary(outputs: list[Output], output: str | None) -> None:

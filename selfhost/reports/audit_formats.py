@@ -25,7 +25,7 @@ class Format(Record):
     `shows_problems`: the report goes to standard output even where nothing was judged. It then
     shows what is wrong as errors, and nobody can take it for an answer. `suffix`: the end of
     --output that chooses the format, None where no end is its own. `is_binary`: it gives bytes, for
-    a file alone.
+    a file alone. `has_outcomes_alone`: it tells no figures or reasons of what was judged.
     """
 
     module: str
@@ -34,14 +34,25 @@ class Format(Record):
     shows_problems: bool = True
     suffix: str | None = None
     is_binary: bool = False
+    has_outcomes_alone: bool = False
 
 
 FORMATS: Mapping[str, Format] = {
     "text": Format(module="audit_text", shows_problems=False),
     "json": Format(module="audit_json", function="dumps", shows_problems=False, suffix="json"),
-    "jsonl": Format(module="audit_json", function="lines", shows_problems=False, suffix="jsonl"),
+    "jsonl": Format(
+        module="audit_json",
+        function="lines",
+        shows_problems=False,
+        suffix="jsonl",
+        has_outcomes_alone=True,
+    ),
     "parquet": Format(
-        module="audit_parquet", shows_problems=False, suffix="parquet", is_binary=True
+        module="audit_parquet",
+        shows_problems=False,
+        suffix="parquet",
+        is_binary=True,
+        has_outcomes_alone=True,
     ),
     "markdown": Format(module="audit_markdown", suffix="md"),
     "html": Format(module="audit_html", suffix="html"),
@@ -51,7 +62,7 @@ FORMATS: Mapping[str, Format] = {
     "gitlab": Format(module="audit_gitlab"),
     "sarif": Format(module="audit_sarif", suffix="sarif"),
     "prometheus": Format(module="audit_prometheus", is_stamped=True, suffix="prom"),
-    "nagios": Format(module="audit_nagios"),
+    "nagios": Format(module="audit_nagios", has_outcomes_alone=True),
 }
 # the format whose reader wants exit codes of its own
 MONITORING = "nagios"

@@ -84,7 +84,7 @@ def why(row: Row) -> str:
     """What decided the row in a few words."""
     failed = failed_words(
         finding.code
-        for finding in row.findings
+        for finding in row.marks
         if finding.check in row.failed and finding.outcome is Outcome.FAIL
     )
     unsure = f"{', '.join(row.undecided)} not known" if row.undecided else ""
@@ -105,7 +105,7 @@ def causes(row: Row) -> list[str]:
     """What decided the row, a few words for each check; [] for one that passes."""
     failing = [
         finding.code
-        for finding in row.findings
+        for finding in row.marks
         if finding.check in row.failed and finding.outcome is Outcome.FAIL
     ]
     words = [failed_words([code]) for code in failing]
@@ -116,12 +116,12 @@ def causes(row: Row) -> list[str]:
 
 def warnings(row: Row) -> str:
     """The checks that warn."""
-    return ", ".join(finding.check for finding in row.findings if finding.outcome is Outcome.WARN)
+    return ", ".join(finding.check for finding in row.marks if finding.outcome is Outcome.WARN)
 
 
 def fails(row: Row, check: str) -> bool:
     """Whether that check fails in the row, excepted or not; else it is not known."""
-    return any(each.check == check and each.outcome is Outcome.FAIL for each in row.findings)
+    return any(each.check == check and each.outcome is Outcome.FAIL for each in row.marks)
 
 
 def excepted_words(row: Row, check: str, exemption: Exemption) -> str:

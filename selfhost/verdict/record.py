@@ -463,6 +463,31 @@ def judge(question: Question, machine: Machine) -> Judged:
     return Judged(findings=findings, needs=_to_come(question, chosen.placed), speed=chosen.pace)
 
 
+def judge_at_pace(question: Question, earlier: Judged, machine: Machine) -> Judged | None:
+    """As `judge`, where `earlier` answers a question that differs in its lowest pace alone; None
+    where another pace may have the model laid out otherwise.
+    """
+    pace, needs, wanted = earlier.speed, earlier.needs, question.workload.min_tokens_per_second
+    place = next((at for at, each in enumerate(earlier.findings) if each.check == "speed"), None)
+    is_text = question.read_bytes is not None and question.spec.modality not in check.MADE
+    if place is None or needs is None or pace is None or pace.decode is None or not is_text:
+        return None
+    before = earlier.findings[place]
+    # a pace rules a layout out, and another is tried, only where the memory is there
+    is_kept = _failed(each for each in earlier.findings if each.check in _HELD) or (
+        wanted is not None
+        and isinstance(before.needs, int | float)
+        and before.outcome is not Outcome.FAIL
+        and before.needs <= wanted <= pace.decode.high
+    )
+    if not is_kept and machine.accelerators != ():
+        return None
+    finding = _of_pace(question, needs, machine, pace, "")
+    findings = list(earlier.findings)
+    findings[place : place + 1] = _listed(finding)
+    return Judged(findings=tuple(findings), needs=needs, speed=pace)
+
+
 def model_findings(question: Question) -> list[Finding]:
     """What is found of the model itself, on any machine."""
     spec, workload = question.spec, question.workload
@@ -1197,11 +1222,18 @@ def _paced(
         on_processor = placed.placement == "host" and not _has_shared_gpu(machine)
         return work, check.work_check(work, offload=placed.offload, on_processor=on_processor)
     pace, why = _predicted(question, placed, machine)
+    return pace, _of_pace(question, placed, machine, pace, why)
+
+
+def _of_pace(
+    question: Question, placed: Needs, machine: Machine, pace: Speed | None, why: str
+) -> Finding | None:
+    """What is found of the pace of text; `why` there is none."""
     if pace is not None and pace.decode is None:
         # `how` takes long to word: it is asked for only where there is no pace
         why = pace.how
     in_ram = placed.placement != "accelerator"
-    finding = check.speed_check(
+    return check.speed_check(
         None if pace is None else pace.decode,
         question.workload,
         why,
@@ -1209,7 +1241,6 @@ def _paced(
         assumed=in_ram and any(machine.assumes(fact) for fact in _PACE_SETTING),
         measure=_how_to_measure(machine) if in_ram else None,
     )
-    return pace, finding
 
 
 def _with_whole_answer(question: Question, placed: Needs, machine: Machine, pace: Speed) -> Speed:

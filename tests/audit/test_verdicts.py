@@ -1,5 +1,5 @@
-"""Thousands of entries on one machine: shared out over processes they get the verdicts that they
-get one by one.
+"""Thousands of entries on one machine: shared out over processes, and judged by a few of those that
+differ in amounts alone, they get the verdicts that they get one by one.
 """
 
 from __future__ import annotations
@@ -10,16 +10,19 @@ from functools import cache
 import pytest
 
 from selfhost.audit import verdicts, workers
+from selfhost.audit.brackets import by_brackets, families_of
 from selfhost.audit.judging import judge_with
-from selfhost.audit.policy import read_policy
+from selfhost.audit.policy import Wanted, read_policy
 from selfhost.audit.record import Audit
 from selfhost.audit.run import run_audit
 from selfhost.catalogue.opened import open_catalogue
-from selfhost.core.errors import MAX_PROBLEMS
+from selfhost.core.errors import MAX_PROBLEMS, SelfhostError
 from selfhost.core.tomlfile import Document
+from selfhost.core.workload import Workload
 from selfhost.machine.profiles import load
 from selfhost.machine.record import Machine
 from selfhost.reports.audit_formats import FORMATS, render
+from selfhost.verdict.record import Verdict
 
 TODAY = "2026-11-21"
 MODELS = (
@@ -49,21 +52,32 @@ def policy_of(count: int, *more: str) -> str:
     return "".join(["schema = 1\n", *entries, *more])
 
 
-def audited(text: str, machine: Machine, processes: int, monkeypatch: pytest.MonkeyPatch) -> Audit:
-    for module in (verdicts, workers):
-        monkeypatch.setattr(module, "processors", lambda: processes)
+def audited(
+    text: str,
+    machine: Machine,
+    processes: int,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    in_full: bool = True,
+) -> Audit:
+    """By so many processes; by 0 one entry after the other."""
+    monkeypatch.setattr(workers, "processors", lambda: processes)
+    monkeypatch.setattr(verdicts, "_LEAST_TO_SHARE", 500 if processes else 1_000_000)
     policy = read_policy(Document.parse("audit.toml", text.encode()))
-    return run_audit(policy, [machine], judge_with(catalogue(), TODAY), today=TODAY)
+    judge = judge_with(catalogue(), TODAY)
+    return run_audit(policy, [machine], judge, today=TODAY, in_full=in_full)
 
 
+@pytest.mark.parametrize("in_full", [True, False])
 @pytest.mark.parametrize("profile", ["aws-m7i.2xlarge", "desktop-rx9070xt-16gb"])
 def test_entries_shared_out_are_judged_as_one_by_one(
-    profile: str, monkeypatch: pytest.MonkeyPatch
+    profile: str, in_full: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every report of text is the same to the byte, the words of each finding with it."""
     text = policy_of(700, EXCEPTION)
     machine = load(profile).machine
-    shared, alone = (audited(text, machine, count, monkeypatch) for count in (2, 1))
+    alone = audited(text, machine, 0, monkeypatch)
+    shared = audited(text, machine, 2, monkeypatch, in_full=in_full)
     results = {row.result for row in alone.groups[0].rows}
     assert {"pass", "fail", "excepted"} <= results
     for name, form in FORMATS.items():
@@ -74,7 +88,7 @@ def test_entries_shared_out_are_judged_as_one_by_one(
 def test_of_a_verdict_that_was_shared_out_all_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """What no report shows, the needs and the pace, is judged once more when somebody asks."""
     machine = load("aws-m7i.2xlarge").machine
-    shared, alone = (audited(policy_of(600), machine, count, monkeypatch) for count in (2, 1))
+    shared, alone = (audited(policy_of(600), machine, count, monkeypatch) for count in (2, 0))
     for one, other in zip([*shared.rows][::97], [*alone.rows][::97], strict=True):
         assert one.verdict == other.verdict
 
@@ -88,7 +102,71 @@ def test_entries_that_are_refused_are_refused_in_shares_too(
         for number in range(60)
     )
     text, machine = policy_of(500, faulty), load("aws-m7i.2xlarge").machine
-    shared, alone = (audited(text, machine, count, monkeypatch) for count in (2, 1))
+    shared, alone = (audited(text, machine, count, monkeypatch) for count in (2, 0))
     assert len(alone.problems) > MAX_PROBLEMS
     assert shared.problems == alone.problems
     assert render("json", shared, 0.0) == render("json", alone, 0.0)
+
+
+def _entries(*amounts: str) -> str:
+    entries = (f'[[model]]\nname = "mistral-7b"\n{each}\n' for each in amounts)
+    return "".join(["schema = 1\n", *entries])
+
+
+@pytest.mark.parametrize(
+    ("entries", "most"),
+    [
+        # each end of an answer is looked for by halving, and there are at most ten ends
+        ([f"context_tokens = {number + 1}" for number in range(3000)], 120),
+        ([f"min_tokens_per_second = {number / 20}" for number in range(3000)], 120),
+    ],
+    ids=["contexts", "paces"],
+)
+@pytest.mark.parametrize("profile", ["aws-m7i.2xlarge", "desktop-rx9070xt-16gb"])
+def test_few_of_the_entries_that_differ_in_an_amount_are_judged(
+    entries: list[str], most: int, profile: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "processors", lambda: 1)
+    policy = read_policy(Document.parse("audit.toml", _entries(*entries).encode()))
+    judge, asked = judge_with(catalogue(), TODAY), []
+
+    def counted(wanted: Wanted, workload: Workload, machine: Machine) -> Verdict:
+        asked.append(workload)
+        return judge(wanted, workload, machine)
+
+    audit = run_audit(policy, [load(profile).machine], counted, today=TODAY, in_full=False)
+    assert audit.tally.results.keys() >= {"pass"}
+    assert len(asked) <= most
+
+
+def test_entries_between_two_that_fare_alike_fare_as_they_do() -> None:
+    """Every model, under contexts and paces by chance, has the marks it has when judged alone."""
+    rng = random.Random(11)
+    judge = judge_with(catalogue(), TODAY)
+    for profile in ("aws-m7i.2xlarge", "desktop-rx9070xt-16gb", "macbook-pro-m4-max-48gb"):
+        machine = load(profile).machine
+        questions = [
+            (
+                Wanted(index=0, name=name, label=name, asked=Workload()),
+                Workload(
+                    context_tokens=int(2 ** rng.uniform(7, 18)),
+                    min_tokens_per_second=rng.choice((None, 0, 2, rng.uniform(0, 40))),
+                ),
+            )
+            for name in rng.sample(catalogue().ids(), 40)
+            for _ in range(12)
+        ]
+        families = families_of(questions)
+        order = [place for family in families for place in family]
+        for place, answer in zip(
+            order, by_brackets(families, questions, judge, machine), strict=True
+        ):
+            try:
+                verdict = judge(*questions[place], machine)
+            except SelfhostError:
+                assert answer is None, questions[place]
+                continue
+            assert answer is not None, questions[place]
+            signs = [(each.check, each.outcome, each.code) for each in answer[2]]
+            assert signs == [(each.check, each.outcome, each.code) for each in verdict.findings]
+            assert answer[:2] == (verdict.model.id, verdict.route), questions[place]

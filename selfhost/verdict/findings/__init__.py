@@ -22,7 +22,7 @@ from .disk import (
 from .license import license_check, license_guessed
 from .memory import given_bytes, host_high, host_low, memory_check, reserve_of
 from .openness import OPEN_PURPOSES, open_for, open_purposes, openness_check, worst_of
-from .record import CHECKS, CODES, Finding, Outcome
+from .record import CHECKS, CODES, Finding, Mark, Outcome
 from .runtime import runtime_check
 from .speed import (
     HOURS_SECONDS,
@@ -45,6 +45,7 @@ __all__ = [
     "MADE",
     "WIDE_PACE",
     "Finding",
+    "Mark",
     "Outcome",
     "accelerator_check",
     "bytes_to_store",

@@ -131,24 +131,12 @@ CODES: Mapping[str, str] = {
 """The closed list of reason codes; the README's table is compared with it."""
 
 
-class Finding(Record):
-    """One comparison, need against machine.
-
-    `needs` and `has` are numbers in `unit` or, with `unit` None, text; `short` is how much is
-    missing, 0 when nothing is and None where there is no amount. `code` is one of CODES, else
-    `ValueError`. `reserve_bytes` is set for memory only.
-    """
+class Mark(Record):
+    """What of a finding decides: the check, its outcome, and one of CODES."""
 
     check: str
     outcome: Outcome
     code: str
-    needs: int | float | str | None = None
-    has: int | float | str | None = None
-    short: int | float | None = None
-    unit: str | None = None
-    reserve_bytes: int | None = None
-    reason: str
-    remedy: str | None = None
 
     @property
     def severity(self) -> int:
@@ -164,6 +152,23 @@ class Finding(Record):
     def decides(self) -> bool:
         """Whether the route rests on it: a fail, or an unknown that leaves it open."""
         return self.outcome is Outcome.FAIL or self.leaves_open
+
+
+class Finding(Mark):
+    """One comparison, need against machine.
+
+    `needs` and `has` are numbers in `unit` or, with `unit` None, text; `short` is how much is
+    missing, 0 when nothing is and None where there is no amount. `code` is one of CODES, else
+    `ValueError`. `reserve_bytes` is set for memory only.
+    """
+
+    needs: int | float | str | None = None
+    has: int | float | str | None = None
+    short: int | float | None = None
+    unit: str | None = None
+    reserve_bytes: int | None = None
+    reason: str
+    remedy: str | None = None
 
     def _check(self) -> None:
         _check_code(self.code)

@@ -1,0 +1,133 @@
+"""Entries of a policy that differ in context and lowest pace alone, judged by a few of them.
+
+The more of either is asked, the less a machine does: no finding gets better, and none that has left
+a code comes back to it. So what lies between two questions that get the same marks gets them too.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+
+from ..core.errors import SelfhostError
+from ..machine.record import Machine
+from ..verdict.findings import Mark
+from ..verdict.record import Verdict
+from .judged_entries import Judge
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from ..core.workload import Workload
+    from ..verdict.record import Route
+    from .policy import Wanted
+
+    # an entry, with the workload that holds on the machine
+    Asked = tuple[Wanted, Workload]
+    # of a verdict the model's id, the route, and the marks of its findings
+    Short = tuple[str, Route, tuple[Mark, ...]]
+    # the context and the lowest pace of a question, and its place
+    Point = tuple[int, float, int]
+    # points in their order, and the ends of their contexts
+    Box = tuple[Sequence[Point], int, int]
+
+_AMOUNTS = ("context_tokens", "min_tokens_per_second")
+
+
+def families_of(questions: Sequence[Asked]) -> list[list[int]]:
+    """The places of the questions, by what else than context and pace is asked, models in order of
+    their names.
+    """
+    families: dict[object, list[int]] = {}
+    for place, (wanted, workload) in enumerate(questions):
+        is_stated = [getattr(workload, name) is not None for name in _AMOUNTS]
+        key = wanted.name, wanted.members, wanted.require_runtime, *is_stated
+        families.setdefault((key, workload.all_but(_AMOUNTS)), []).append(place)
+    return sorted(families.values(), key=lambda places: questions[places[0]][0].name)
+
+
+def by_brackets(
+    families: Iterable[Sequence[int]], questions: Sequence[Asked], judge: Judge, machine: Machine
+) -> list[Short | None]:
+    """The answer to each question of each family, in their order; None where it is refused."""
+    answers: list[Short | None] = []
+    for places in families:
+        by_place = _Family(places, questions, judge, machine).answers()
+        answers += [by_place[place] for place in places]
+    return answers
+
+
+def in_short(verdict: Verdict | SelfhostError) -> Short | None:
+    """What is kept of a verdict; None of an error."""
+    if isinstance(verdict, SelfhostError):
+        return None
+    return verdict.model.id, verdict.route, verdict.findings
+
+
+class _Family:
+    """One model on one machine."""
+
+    def __init__(
+        self, places: Sequence[int], questions: Sequence[Asked], judge: Judge, machine: Machine
+    ) -> None:
+        self._wanted, self._workload = questions[places[0]]
+        self._judge, self._machine = judge, machine
+        self._points: list[Point] = []
+        for place in places:
+            amounts = [getattr(questions[place][1], name) for name in _AMOUNTS]
+            tokens, pace = (0 if amount is None else amount for amount in amounts)
+            self._points.append((tokens, pace, place))
+        self._known: dict[tuple[int, float], Short | None] = {}
+
+    def answers(self) -> dict[int, Short | None]:
+        """By place."""
+        by_place: dict[int, Short | None] = {}
+        tokens = [point[0] for point in self._points]
+        boxes: list[Box] = [(sorted(self._points), min(tokens), max(tokens))]
+        while boxes:
+            points, fewest, most = boxes.pop()
+            paces = sorted({pace for _, pace, _ in points})
+            least = self._answer(fewest, paces[0])
+            if (fewest, paces[0]) == (most, paces[-1]) or (
+                least is not None and least == self._answer(most, paces[-1])
+            ):
+                by_place.update((place, least) for *_, place in points)
+            elif len(paces) > 1:
+                # another pace takes less to judge than another context
+                middle = paces[len(paces) // 2]
+                slower = [point for point in points if point[1] < middle]
+                faster = [point for point in points if point[1] >= middle]
+                boxes += [(slower, fewest, most), (faster, fewest, most)]
+            else:
+                boxes += _halves(points)
+        return by_place
+
+    def _answer(self, context_tokens: int, pace: float) -> Short | None:
+        key = context_tokens, pace
+        if key not in self._known:
+            amounts = dict(zip(_AMOUNTS, key, strict=True))
+            stated = {
+                name: amount
+                for name, amount in amounts.items()
+                if getattr(self._workload, name) is not None
+            }
+            try:
+                verdict = self._judge(self._wanted, self._workload.replace(**stated), self._machine)
+                marks = tuple(
+                    [
+                        Mark(check=each.check, outcome=each.outcome, code=each.code)
+                        for each in verdict.findings
+                    ]
+                )
+                self._known[key] = verdict.model.id, verdict.route, marks
+            except SelfhostError:
+                self._known[key] = None
+        return self._known[key]
+
+
+def _halves(points: Sequence[Point]) -> list[Box]:
+    """Points cut between two contexts."""
+    tokens = sorted({point[0] for point in points})
+    cut = bisect_left(points, (tokens[len(tokens) // 2],))
+    parts = [part for part in (points[:cut], points[cut:]) if part]
+    return [(part, part[0][0], part[-1][0]) for part in parts]
