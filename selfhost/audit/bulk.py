@@ -15,7 +15,7 @@ from .asked import Asked
 from .judging import asked_by
 from .policy import Policy, Selector, Wanted
 from .population import Population, bits_of, lowest
-from .regions import Layers, SameFindings, Short, Signature, found_by, place_of
+from .regions import Lacking, Layers, SameFindings, Short, Signature, found_by, place_of
 from .tracing import Trace
 
 TYPE_CHECKING = False
@@ -97,11 +97,11 @@ def hardest_hit(
     # questions about pace take longest: they come last, and lack no more than is wanted
     for (_, form, most), common in sorted(lacking.items(), key=_is_of_pace):
         amount, number = most, 0
-        if form and not isinstance(form, Asked):
+        if form and not isinstance(form, Asked | Lacking):
             amount -= population.cut(form).values[0]
         if amount < hit[0]:
             continue
-        if isinstance(form, Asked):
+        if isinstance(form, Asked | Lacking):
             amount, number = form.hardest_hit(common)
         elif form:
             # the lower the form, the more is lacking
@@ -114,7 +114,7 @@ def hardest_hit(
 
 
 def _is_of_pace(lacking: tuple[Short, int]) -> bool:
-    return isinstance(lacking[0][1], Asked)
+    return isinstance(lacking[0][1], Asked | Lacking)
 
 
 class Selections:

@@ -10,7 +10,7 @@ from math import inf
 from ..verdict.findings import CHECKS, Finding, Outcome
 from .asked import Asked
 from .lines import Slot
-from .population import BANDWIDTH, Form, Kind, Population, lowest, members
+from .population import BANDWIDTH, Form, Kind, Population, Span, lowest, members
 from .tracing import Number, Trace, negated
 
 TYPE_CHECKING = False
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 # the findings that are no pass, or that decide, as (place of the check, check, code, outcome)
 Signature = tuple[tuple[int, str, str, Outcome], ...]
-# a check, the form as which what it lacks falls, or the question about pace that tells it, and how
-# much that is where the form is () or 0, or at most
-Short = tuple[str, Form | Asked, float]
+# a check, the form as which what it lacks falls, or what tells it of each machine, and how much
+# that is where the form is () or 0, or at most
+Short = tuple[str, "Form | Asked | Lacking", float]
 _PLACES = {check: place for place, check in enumerate(CHECKS)}
 
 
@@ -71,13 +71,14 @@ def found_by(
     by_signature: dict[Signature, SameFindings] = {}
     counted = _Counted(deciding)
     regions = _regions(population, find, bits, counted, each_bandwidth, layers)
-    for findings, region, trace in regions:
+    for findings, region, trace, lacking in regions:
         signature = counted.signature_of(findings)
         same = by_signature.get(signature)
         if same is None:
             same = by_signature[signature] = SameFindings(counted.of(findings))
         same.bits |= region
-        for short in _shorts(counted.of(findings), trace):
+        shorts = _shorts(counted.of(findings), trace) if lacking is None else lacking.shorts()
+        for short in shorts:
             same.shorts[short] = same.shorts.get(short, 0) | region
     return by_signature
 
@@ -127,16 +128,19 @@ def _regions(
     counted: _Counted,
     each_bandwidth: bool,
     layers: Layers | None,
-) -> Iterator[tuple[Sequence[Finding], int, Trace]]:
-    """Parts of a set whose machines have the same findings."""
+) -> Iterator[tuple[Sequence[Finding], int, Trace, _Pooled | None]]:
+    """Parts of a set whose machines have the same findings; of those that lack amounts in several
+    layouts what tells these.
+    """
     among = population.kinds_of(bits)
     while bits:
         trace = Trace(population, lowest(bits), among=among)
         findings, layout = (find(trace.view), None) if layers is None else layers.find(trace.view)
-        region = trace.region() & bits
+        region, pooled = trace.region() & bits, None
         if layers is not None and layout is not None and not trace.reads_bandwidth:
             wider = _Wider(population, layers, trace, counted, findings, layout)
             region |= wider.region(bits) & bits
+            pooled = wider.pooled
         elif trace.reads_bandwidth and each_bandwidth:
             own = population.bandwidth_of(trace.number)
             cut = population.cut(((BANDWIDTH, 1),))
@@ -148,12 +152,14 @@ def _regions(
         # kinds of which no machine is left are not asked any more
         left = population.kinds_within(trace.kinds, bits)
         among &= ~trace.kinds | left
-        yield findings, region, trace
+        yield findings, region, trace, pooled
 
 
 _FREE: Slot = ("accelerators", "0", "memory_free_bytes")
 # hypothetical machines asked for one region
-_MOST_TRIED = 6
+_MOST_TRIED = 4
+# fewer machines are judged one by one
+_LEAST_POOLED = 4
 
 
 class _Wider:
@@ -165,7 +171,8 @@ class _Wider:
     direction, for it is the sum of the layers' times; of several accelerators alike the sum is the
     same whichever has them. So where machines with the least and with the most free have the same
     findings, each in the same layout, those between have them too. Where no layout holds the model
-    with the most free, none does with less.
+    with the most free, none does with less; the split lacks less with more free, so that where it
+    lacks least of all at both ends, it does between.
     """
 
     def __init__(
@@ -184,6 +191,8 @@ class _Wider:
         self._lacks = any(each.short is not None for each in counted.of(findings) if each.decides)
         # the kinds that hypothetical machines stand for
         self._kinds = trace.kinds
+        # what tells the amounts that machines lack which are told together, where they lack some
+        self.pooled: _Pooled | None = None
 
     def _signature_of(self, findings: Sequence[Finding]) -> object:
         if self._counted.deciding:
@@ -196,10 +205,11 @@ class _Wider:
         """
         if self._layout == "nowhere":
             return self._of_all_cards(bits)
+        if self._layout in ("split", "short split"):
+            region = self._of_one_card(bits)
+            return region if region or self._lacks else self._of_all_cards(bits)
         if self._lacks:
             return 0
-        if self._layout == "split":
-            return self._of_one_card(bits) or self._of_all_cards(bits)
         if self._layout == "accelerator" and self._has_several:
             return self._of_all_cards(bits)
         return 0
@@ -222,9 +232,9 @@ class _Wider:
         kinds = population.fact(("of one card", _FREE), _is_of_one_card)[self._trace.kind][1]
         kinds = population.kinds_within(kinds & self._trace.among, bits)
         bits &= population.of_kinds(kinds)
-        least, most = (
-            population.value_of(number, _FREE) for number in population.ends(bits, _FREE)
-        )
+        if self._lacks:
+            return self._that_lack(bits & population.kinds[self._trace.kind].bits, own)
+        least, most = self._span(bits)
         above = self._corner({_FREE: most}, kinds)
         if above is None:
             return 0
@@ -234,6 +244,46 @@ class _Wider:
             if below is not None:
                 return bits & above & below & cut.at_least(lowest_free)
         return 0
+
+    def _span(self, bits: int) -> Span:
+        """What is free of the one accelerator of machines of a set, the least and the most."""
+        least, most = (
+            self._population.value_of(number, _FREE)
+            for number in self._population.ends(bits, _FREE)
+        )
+        return least, most
+
+    def _that_lack(self, bits: int, own: int) -> int:
+        """Of machines of one kind those with these findings, which lack something: how much RAM is
+        too little depends on what is free, so that those of other kinds are seldom alike.
+        """
+        if bits.bit_count() < _LEAST_POOLED:
+            return 0
+        cut, (least, most) = self._population.cut(((_FREE, 1),)), self._span(bits)
+        most, above = self._furthest(own, most)
+        least, below = self._furthest(own, least)
+        if above is None or below is None:
+            return 0
+        self.pooled = _Pooled(self._population, self._part, self._counted, self._worst)
+        return bits & above & below & cut.at_least(least) & ~cut.at_least(most + 1)
+
+    def _furthest(self, own: int, end: int) -> tuple[int, int | None]:
+        """How much may be free, towards `end`, for the same findings of this machine, as far as
+        halving tells; and the machines of its kind that would answer as it does then.
+        """
+        alike, beyond, tried = own, end, end
+        region: int | None = None
+        for _ in range(_MOST_TRIED):
+            answering = self._corner({_FREE: tried}, 1 << self._trace.kind)
+            if answering is None:
+                beyond = tried
+            else:
+                alike, region = tried, answering
+                self._worst = self._last
+            if alike in (beyond, end):
+                break
+            tried = (alike + beyond) // 2
+        return alike, region
 
     def _of_all_cards(self, bits: int) -> int:
         """Machines of the same kinds with one accelerator or several alike."""
@@ -286,8 +336,74 @@ class _Wider:
         among = self._kinds if kinds is None else kinds
         trace = Trace(self._population, self._trace.number, instead, among)
         findings, layout = self._part.find(trace.view)
+        self._last = trace, findings
         is_same = (layout, self._signature_of(findings)) == (self._layout, self._signature)
         return trace.region() if is_same and not trace.reads_bandwidth else None
+
+
+class _Pooled:
+    """What machines lack that are told together, though layers lie apart in other ways: `worst`
+    is the one with the least free of its accelerator, and its findings.
+    """
+
+    def __init__(
+        self,
+        population: Population,
+        part: Layers,
+        counted: _Counted,
+        worst: tuple[Trace, Sequence[Finding]],
+    ) -> None:
+        self._population, self._part, self._counted, self._worst = population, part, counted, worst
+
+    def shorts(self) -> Iterator[Short]:
+        """By each finding."""
+        trace, findings = self._worst
+        for each in self._counted.of(findings):
+            for check, form, most in _shorts([each], trace):
+                if isinstance(form, tuple) and form:
+                    bound = most - self._population.cut(form).values[0]
+                    yield check, Lacking(self._population, self._part.find, check, form), bound
+                else:
+                    own: Form = ((BANDWIDTH, 1),)
+                    bound = float(most) if form else inf
+                    yield check, Lacking(self._population, self._part.find, check, own), bound
+
+
+class Lacking:
+    """What each machine of a region lacks: never more than another of its kind that has as much or
+    less free of its accelerator, and of the form.
+    """
+
+    def __init__(self, population: Population, find: Layered, check: str, form: Form) -> None:
+        self._population, self._find, self._check, self._form = population, find, check, form
+
+    def hardest_hit(self, bits: int) -> tuple[float, int]:
+        """The most that a machine of a set lacks, and one that lacks as much: the first of those
+        with the same numbers.
+        """
+        hit: tuple[float, int] = 0.0, -lowest(bits)
+        by_kind: dict[int, list[tuple[int, int, int]]] = {}
+        for number in members(bits):
+            kind = self._population.kind_of(number)[0]
+            by_kind.setdefault(kind, []).append((*self._numbers_of(kind, number), number))
+        for rows in by_kind.values():
+            least_free = None
+            for _, free, number in sorted(rows):
+                if least_free is None or free < least_free:
+                    least_free = free
+                    hit = max(hit, (self._short_of(number), -number))
+        return hit[0], -hit[1]
+
+    def _numbers_of(self, kind: int, number: int) -> tuple[int, int]:
+        columns, population = self._population.kinds[kind].columns, self._population
+        has_form = all(slot in columns for slot, _ in self._form)
+        value = population.form_of(number, self._form) if has_form else 0
+        return value, population.value_of(number, _FREE)
+
+    def _short_of(self, number: int) -> float:
+        findings, _ = self._find(Trace(self._population, number).view)
+        short: Any = next((each.short for each in findings if each.check == self._check), None)
+        return float(short.value if type(short) is Number else short or 0)
 
 
 def _is_of_one_card(kind: Kind) -> bool:

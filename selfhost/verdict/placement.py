@@ -184,9 +184,11 @@ def _on_accelerators(
     machine: Machine,
     candidates: Sequence[Place],
     layers: int | None,
+    *,
+    only_all: bool = False,
 ) -> Iterator[Needs]:
     """All of it on the one with most room, else its `layers` shared out; nothing where neither
-    holds a layer.
+    holds a layer. `only_all`: nothing where they do not hold all layers.
     """
     sized = [place for place in candidates if place.room_bytes is not None]
     if not sized:
@@ -201,12 +203,12 @@ def _on_accelerators(
             for place in sized
             if machine.accelerators and machine.accelerators[place.index].is_part
         ]
-        yield from _shared_out(
-            needs,
-            memory,
-            [largest] if largest in parts else [place for place in sized if place not in parts],
-            layers,
-        )
+        among = [largest] if largest in parts else [place for place in sized if place not in parts]
+        # to count layers tells apart machines for which they lie alike
+        if not only_all or len(among) > 1 or _holds_layers(memory, among[0]):
+            for shared in _shared_out(needs, memory, among, layers):
+                if not only_all or shared.placement == "accelerator":
+                    yield shared
 
 
 def _trained(
@@ -770,6 +772,13 @@ def _layers_by_place(
             shares.append((place.where, count))
             left -= count
     return shares, left
+
+
+def _holds_layers(memory: MemoryNeed, place: Place) -> bool:
+    """Whether one place takes all layers."""
+    taken = _taken_by(memory)
+    room = (place.room_bytes or 0) - taken.each_bytes - taken.first_bytes
+    return sum(term.high_bytes for term in taken.by_layer) <= room
 
 
 def _most_layers(terms: Sequence[Term], left: int, layers: int, room: int) -> int:

@@ -758,18 +758,22 @@ def _placed(
 def _layout(chosen: _Chosen) -> str | None:
     """Where nothing fails in the first way that is tried: `split` where some layers lie on an
     accelerator and the rest in RAM, so that the time of a token is the sum of theirs, else
-    `accelerator` or `host`. `nowhere` where no place holds the model, and it is judged in RAM,
-    because no accelerator takes a layer. Else None.
+    `accelerator` or `host`. Where no place holds the model: `nowhere` where it is judged in RAM,
+    because no accelerator takes a layer; `short split` where it is judged in the first way, a
+    split, which lacks least. Else None.
     """
     placed = chosen.placed
+    # in order, each end of the range is that of one sum
+    is_split = _is_rare(placed) and _is_in_order((chosen.pace, chosen.speed))
     if _failed(chosen.held):
-        return "nowhere" if placed.placement == "host" else None
+        if placed.placement == "host":
+            return "nowhere"
+        return "short split" if is_split and chosen.is_first else None
     if not chosen.is_first or _failed([chosen.speed]):
         return None
     if not _is_rare(placed):
         return None if placed.offload is not None else placed.placement
-    # in order, each end of the range is that of one sum
-    return "split" if _is_in_order((chosen.pace, chosen.speed)) else None
+    return "split" if is_split else None
 
 
 def place(question: Question, needs: Needs, machine: Machine) -> tuple[Needs, list[Finding]]:
@@ -1389,13 +1393,12 @@ def _first_without_a_fail(
             if is_beside and machine.accelerators:
                 held = [held[0], _once_idle(question, machine, candidate, held[1], every)]
             return _Chosen(candidate, held, paced, is_first=len(seen) == 1)
-        slow = slow or _Chosen(candidate, held, paced, is_first=False)
+        slow = slow or _Chosen(candidate, held, paced, is_first=len(seen) == 1)
     if slow is not None:
         return slow
     candidate, held = _least_bad(question, seen)
-    return _Chosen(
-        candidate, held, pace_and_finding(question, candidate, machine, deciding), is_first=False
-    )
+    paced = pace_and_finding(question, candidate, machine, deciding)
+    return _Chosen(candidate, held, paced, is_first=candidate is seen[0][0])
 
 
 def _once_idle(

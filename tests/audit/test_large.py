@@ -6,6 +6,7 @@ import json
 import random
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,8 +25,10 @@ from selfhost.audit.groups import shortfall
 from selfhost.audit.judging import judge_with
 from selfhost.audit.machines import load_machines
 from selfhost.audit.policy import Policy, read_policy
+from selfhost.audit.population import Population
 from selfhost.audit.record import Audit, Row
 from selfhost.audit.run import run_audit
+from selfhost.audit.tracing import Trace
 from selfhost.audit.workers import in_shares
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.tomlfile import Document
@@ -504,3 +507,62 @@ def test_an_audit_judges_pictures_as_asked_where_a_type_is_stated() -> None:
     judge = FleetJudge(catalogue(), TODAY)
     own = judge.verdict(Beside(model="flux.1-dev", workload=stated), machine)
     assert (own.workload.runtime, own.workload.quantization) == ("diffusers", "bfloat16")
+
+
+# a GPU that shares the RAM, one card, several, none
+KINDS = ("strix-halo-64gb", "desktop-rtx3060-12gb", "aws-g5.12xlarge", "laptop-ddr4-8gb")
+
+
+def alike_but_in_numbers(count: int) -> str:
+    """Machines of four kinds: firmware keeps some of the RAM, others hold some of each card."""
+    rng = random.Random(5)
+    known = [load(name).machine.to_json() for name in KINDS]
+    lines = []
+    for number in range(count):
+        record = {**known[number % len(known)], "name": f"m-{number:04d}", "planning": False}
+        total = record["memory_total_bytes"] - rng.randrange(0, 2**24, 4096)
+        record["memory_total_bytes"] = record["memory_limit_bytes"] = total
+        record["memory_available_bytes"] = int(total * rng.uniform(0.2, 0.95))
+        record["memory_bandwidth_bytes_per_second"] = rng.randrange(30, 60) * 10**9
+        free = rng.randrange(10**10, 10**12)
+        own = {"purpose": "huggingface", "path": "~/.cache", "filesystem": "ext4", "writable": True}
+        record["disks"] = [{**own, "total_bytes": 10**12, "free_bytes": free}]
+        record["accelerators"] = [
+            {**card, "memory_free_bytes": card["memory_total_bytes"] - rng.randrange(2**22, 2**32)}
+            if card["memory_total_bytes"] and not card["unified"]
+            else card
+            for card in record["accelerators"] or ()
+        ]
+        lines.append(json.dumps(record))
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("model", ["flux.1-dev", "qwen2.5-72b", "gpt-oss-120b", "mistral-7b"])
+def test_more_machines_of_the_same_kinds_take_no_more_judgements(
+    model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What sets machines of a kind apart are bounds of the model, a few for each way to lay it out, however many machines there are: eight times the machines are met by the same bounds, of which a small fleet may miss some."""
+    judged: list[int] = []
+    make = Trace.__init__
+
+    def counted(
+        self: Trace, population: Population, number: int, *others: Any, **named: Any
+    ) -> None:
+        judged.append(number)
+        make(self, population, number, *others, **named)
+
+    monkeypatch.setattr(Trace, "__init__", counted)
+    monkeypatch.setattr(large_module, "MOST_TOGETHER", 0)
+    policy = read_policy(
+        Document.parse("audit.toml", f'schema = 1\n[[model]]\nname = "{model}"\n'.encode())
+    )
+    counts = []
+    for count in (500, 4000):
+        machines = load_machines("-", stdin=alike_but_in_numbers(count).encode()).machines
+        judged.clear()
+        judge = FleetJudge(catalogue(), TODAY)
+        one = judge_with(catalogue(), TODAY)
+        run_audit(policy, machines, one, today=TODAY, at_once=judge)
+        counts.append(len(judged))
+    few, many = counts
+    assert many < 2 * few, counts
