@@ -300,3 +300,43 @@ def test_every_public_name_resolves_and_nothing_else() -> None:
     assert set(selfhost.__all__) <= set(dir(selfhost))
     with pytest.raises(AttributeError, match="nonsense"):
         _ = selfhost.nonsense
+
+
+@pytest.mark.parametrize("words", [["check", "mistral-7b"], ["list"]], ids=" ".join)
+def test_a_glance_fills_memory_while_the_catalogue_is_loaded(words: list[str]) -> None:
+    """To fill it takes 20 ms, and to load the catalogue and what judges as long: neither waits for the other."""
+    modules = loaded(
+        "import os, sys, selfhost.cli.main, selfhost.cli.options as options\n"
+        "def begun(*_):\n"
+        "    print('\\n'.join(sys.modules), flush=True)\n"
+        "    os._exit(0)\n"
+        "options.begun_glance = begun\n"
+        f"selfhost.cli.main.main({words})"
+    )
+    assert "selfhost.machine.probes" in modules
+    assert not modules & {
+        f"selfhost.{name}"
+        for name in ("catalogue.spec", "catalogue.index", "needs", "verdict.record")
+    }
+
+
+def test_a_check_loads_what_it_needs() -> None:
+    """Each module takes a fifth of a millisecond to load, and what runs here asks nothing of other models."""
+    modules = {
+        name
+        for name in loaded(
+            "import os, selfhost.cli.main\n"
+            "selfhost.cli.main.main(['check', 'mistral-7b', '--machine', 'desktop-i3-8gb-no-gpu', '--output', os.devnull])"
+        )
+        if name.startswith("selfhost.")
+    }
+    others = (
+        "advice.compiled",
+        "advice.listing",
+        "verdict.bracket",
+        "verdict.speech",
+        "verdict.pictures",
+        "cli.full_parser",
+    )
+    assert not modules & {f"selfhost.{name}" for name in others}
+    assert len(modules) < 130

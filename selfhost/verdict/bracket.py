@@ -95,10 +95,7 @@ def sketch_of(question: Question, number: int) -> Sketch:
         return None
     of_work: tuple[float, ...]
     if question.read_bytes is not None:
-        step = question.step
-        if step.weights_bytes < LEAST_READ_BYTES:
-            return None
-        of_work = _figures_of(step)
+        of_work = _figures_of(question.step)
     else:
         of_work = _of_other_work(question, needs)
     return (
@@ -184,7 +181,9 @@ def _asked_alike(program: Program, column: int, figures: Figures) -> tuple[Any, 
     if _COLUMNS[column] == "memory":
         return (id,)
     if _is_text(figures):
-        return id, program.workload.min_tokens_per_second
+        # what reads next to nothing has no pace, so that more is not slower
+        is_paced = figures[0] >= LEAST_READ_BYTES
+        return id, program.workload.min_tokens_per_second, is_paced
     # the time of other work depends on the type that is computed in
     return id, program.modality, program.workload.quantization, len(figures)
 

@@ -6,7 +6,6 @@ from ..catalogue.spec import Denoising
 from ..core.units import GB
 from ..machine.gpus import capability_by_name, sums_at_half_rate
 from ..machine.record import Accelerator, Machine
-from ..needs.quantization import BASE_TYPES
 from .compute import Power, shares_on_cores
 from .ranges import Range, product
 from .speed import PaceRange, Speed
@@ -100,6 +99,9 @@ def pace_of_pictures(
 
 def _longer(quantization: str) -> Range:
     """As many times as long as with 16 bits, on a GPU; on a processor the type is in the share."""
+    # a list on a processor asks for nothing of it
+    from ..needs.quantization import BASE_TYPES
+
     return _UNPACKED if quantization in BASE_TYPES else _LONGER.get(quantization, _SAME)
 
 

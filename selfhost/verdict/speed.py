@@ -344,7 +344,7 @@ def _on_processor(machine: Machine, shared: _SharedGpu | None, step: Step, conte
         return Speed(decode=decode, prompt=prompt, how=how + _by_llama(step.foreign))
 
     # hundreds of models are judged at once, and of few somebody asks for more
-    return Speed.partly({"decode": decode}, whole)
+    return Speed.partly({"decode": decode, "work": None}, whole)
 
 
 def _prompt_beside(machine: Machine, shared: _SharedGpu | None, step: Step) -> PaceRange | None:
@@ -470,7 +470,7 @@ def _with_accelerators(
         prompt = None if step.foreign or memory is not None else _gpu_prompt(step, held)
         return Speed(decode=decode, prompt=prompt, how=how + _by_llama(step.foreign))
 
-    return Speed.partly({"decode": decode}, whole)
+    return Speed.partly({"decode": decode, "work": None}, whole)
 
 
 class _Split(Record):
@@ -594,7 +594,7 @@ def _tensor_parallel(
             how += _in_context(step, context, lambda at: 1 / seconds(at)[1])
         return Speed(decode=decode, prompt=None, how=how)
 
-    return Speed.partly({"decode": decode}, whole)
+    return Speed.partly({"decode": decode, "work": None}, whole)
 
 
 def _rated_gpu(gpu: Gpu) -> str:
@@ -756,7 +756,7 @@ def _on_shared_gpu(
         )
         return Speed(decode=decode, prompt=prompt, how=how + _by_llama(step.foreign))
 
-    return Speed.partly({"decode": decode}, whole_speed)
+    return Speed.partly({"decode": decode, "work": None}, whole_speed)
 
 
 def _published(gpus_used: Iterable[Gpu]) -> str:
