@@ -56,32 +56,10 @@ def test_own_spec_in_a_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
     """The example spec is valid and is judged by what it states."""
     folder = EXAMPLES / "specs"
     assert cli.main(["spec", "check", *map(str, folder.glob("*.toml"))]) == 0
-    assert (
-        cli.main(
-            [
-                "check",
-                "my-model",
-                "--specs",
-                str(folder),
-                "--machine",
-                str(RECORDS / "vm-24gib.json"),
-            ]
-        )
-        == 0
-    )
-    assert (
-        cli.main(
-            [
-                "check",
-                "my-model",
-                "--specs",
-                str(folder),
-                "--machine",
-                str(RECORDS / "container-2gib.json"),
-            ]
-        )
-        == 1
-    )
+    for record, code in (("vm-24gib", 0), ("container-2gib", 1)):
+        machine = str(RECORDS / f"{record}.json")
+        words = ["check", "my-model", "--specs", str(folder), "--machine", machine]
+        assert cli.main(words) == code
     assert "My fine-tuned 7B" in capsys.readouterr().out
 
 

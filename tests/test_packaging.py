@@ -60,6 +60,14 @@ def run(*command: str, cwd: Path) -> str:
     return done.stdout
 
 
+def install(target: Path, *words: str) -> None:
+    """Into a folder of its own, without what it depends on; nothing is compiled to bytecode, which
+    no test here reads.
+    """
+    pip = (sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-compile")
+    run(*pip, "--target", str(target), *words, cwd=target.parent)
+
+
 def ask(target: Path, *names: str) -> dict[str, Any]:
     """What the selfhost installed in `target` answers, asked in a process that knows no other site folder."""
     answer: dict[str, Any] = json.loads(
@@ -112,18 +120,7 @@ def built(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
 def installed(built: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, installed without a network. Tests that change it take a copy."""
     target = tmp_path_factory.mktemp("installed") / "site"
-    run(
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "-q",
-        "--no-deps",
-        "--target",
-        str(target),
-        str(built[0]),
-        cwd=target.parent,
-    )
+    install(target, str(built[0]))
     return target
 
 
@@ -265,19 +262,7 @@ def test_an_install_from_the_checkout_is_the_same(
     left.mkdir(parents=True)
     (left / "removed-9b.toml").write_text("schema = 1\n")
     target = tmp_path / "site"
-    run(
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "-q",
-        "--no-deps",
-        "--no-build-isolation",
-        "--target",
-        str(target),
-        str(copy),
-        cwd=tmp_path,
-    )
+    install(target, "--no-build-isolation", str(copy))
     assert source_tree(target / "selfhost") == expected
 
 
@@ -286,20 +271,7 @@ def test_an_editable_install_reads_the_checkout(checkout: Path, tmp_path: Path) 
     copy = tmp_path / "checkout"
     shutil.copytree(checkout, copy, ignore=IGNORED)
     target = tmp_path / "site"
-    run(
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "-q",
-        "--no-deps",
-        "--no-build-isolation",
-        "--target",
-        str(target),
-        "-e",
-        str(copy),
-        cwd=tmp_path,
-    )
+    install(target, "--no-build-isolation", "-e", str(copy))
     answer = ask(target, "mistral-7b")
     assert Path(answer["folder"]) == copy / "specs"
     assert answer["asked"] == [["mistral-7b-instruct-v0.3", 7_248_023_552]]

@@ -21,16 +21,14 @@ from selfhost.catalogue.spec import (
     Architecture,
     ModelSpec,
     RuntimeSpec,
-    read_model_spec,
-    read_runtime_spec,
 )
 from selfhost.core.spelling import canonical
-from selfhost.core.tomlfile import Document
 from selfhost.needs import default_format_and_quantization
 from selfhost.needs.cache import cache_groups
 from selfhost.needs.tensors import checkpoint_tensors, count, row_of
 
 CONFIGS = DATA / "configs"
+SHELF = Catalogue.open()
 IDS = sorted(path.stem for path in SPECS.glob("*.toml"))
 RUNTIMES = sorted(path.name.removesuffix(".toml") for path in (SPECS / "runtimes").glob("*.toml"))
 
@@ -139,22 +137,12 @@ BITS = {
 }
 
 
-@cache
 def spec_of(id: str) -> ModelSpec:
-    path = SPECS / f"{id}.toml"
-    document = Document.parse(path.name, path.read_bytes())
-    spec = read_model_spec(document, path.name)
-    assert spec is not None, "\n".join(map(str, document.problems))
-    return spec
+    return SHELF.spec(id)
 
 
-@cache
 def runtime_of(id: str) -> RuntimeSpec:
-    path = SPECS / "runtimes" / f"{id}.toml"
-    document = Document.parse(path.name, path.read_bytes())
-    spec = read_runtime_spec(document, path.name)
-    assert spec is not None, "\n".join(map(str, document.problems))
-    return spec
+    return SHELF.runtime(id)
 
 
 @cache
@@ -699,12 +687,11 @@ def test_first_releases_are_of_known_architectures(name: str) -> None:
 
 def test_tags_are_names_of_models_in_another_type() -> None:
     """Each tag is a name that somebody may type, and its quantization none that would be taken anyway."""
-    shelf = Catalogue.open()
-    ollama = shelf.runtime("ollama")
+    ollama = runtime_of("ollama")
     assert ollama.tags
     assert "tags" in ollama.sources
     for tag, quantization in ollama.tags.items():
-        spec = shelf.spec(resolve(tag, shelf).spec_id)
+        spec = spec_of(resolve(tag, SHELF).spec_id)
         assert quantization in QUANTIZATIONS["gguf"]
         assert quantization != default_format_and_quantization(spec, ollama)[1], tag
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import threading
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 import jsonschema
 
 from helpers.paths import MACHINES, SCHEMAS
+from selfhost.machine.probes import Host
+from selfhost.machine.probes.host import DEADLINE_SECONDS, Mount, Space
 from selfhost.machine.probes.recorded import RecordedHost
 from selfhost.machine.reader import Machine
 from selfhost.machine.record import FACTS
@@ -191,3 +195,21 @@ def place(machine: Machine, purpose: str) -> Any:
 
 
 SPACE = {"/": {"free_bytes": 50, "total_bytes": 100, "read_only": False}}
+
+
+class DeadVolume(Host):
+    """A live host with a network mount that never answers; its deadline is short."""
+
+    def __init__(self, never: threading.Event) -> None:
+        super().__init__(env={"HOME": "/"})
+        self.never = never
+
+    def mounts(self) -> tuple[Mount, ...]:
+        return (Mount(root="/", point="/", filesystem="nfs4", options="", read_only=False),)
+
+    def space(self, path: str) -> Space | None:
+        self.never.wait(30)
+        return None
+
+    def within(self, work: Callable[[], Any], seconds: float = DEADLINE_SECONDS) -> Any:
+        return super().within(work, 0.25 if seconds == DEADLINE_SECONDS else seconds)

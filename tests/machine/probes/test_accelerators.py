@@ -17,19 +17,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.recordings import LINUX
 from selfhost.machine.probes import Host, accelerators, child, nvidia, read_machine
 from selfhost.machine.probes.recorded import RecordedHost, file_name
 from selfhost.machine.probes.recorder import Recorder
 from selfhost.machine.record import Accelerator, Machine
 
 MIB, GIB = 2**20, 2**30
-LINUX = {
-    "system": "linux",
-    "machine": "x86_64",
-    "pointer_bits": 64,
-    "page_bytes": 4096,
-    "affinity": [0, 1, 2, 3],
-}
 DRIVER = {
     "/proc/driver/nvidia/version": "NVRM version: NVIDIA UNIX x86_64 Kernel Module  590.48.01  Wed Oct 1 00:00:00 UTC 2025\n"
 }

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from helpers.recordings import LINUX, ROOT_MOUNT
 from selfhost import Outcome, check
 from selfhost.machine.changes import apply
 from selfhost.machine.probes import Host, quota, quota_groups, read_machine
@@ -25,15 +26,7 @@ from selfhost.verdict.findings import Finding
 
 GIB = 2**30
 Build = Callable[..., RecordedHost]
-FACTS = {
-    "system": "linux",
-    "machine": "x86_64",
-    "pointer_bits": 64,
-    "page_bytes": 4096,
-    "affinity": [0, 1, 2, 3],
-}
 LIMITS = "Max data size             unlimited            unlimited            bytes\n"
-ROOT = "22 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw\n"
 # the machine's RAM: a group of 7 GiB of it decides nothing about where files lie
 MEMINFO = "MemTotal: 7340032 kB\nMemFree: 7340032 kB\nMemAvailable: 7240032 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n"
 # what llama.cpp makes copies of the weights for
@@ -70,7 +63,7 @@ def build(tmp_path: Path) -> Build:
         (folder / "env.json").write_text(
             json.dumps({"HOME": "/", "HF_HOME": "/models", "LLAMA_CACHE": "/models", **(env or {})})
         )
-        whole = {"space": {"/models": SMALL}, "writable": {"/": True}, **FACTS, **facts}
+        whole = {"space": {"/models": SMALL}, "writable": {"/": True}, **LINUX, **facts}
         (folder / "facts.json").write_text(json.dumps(whole))
         return RecordedHost(str(folder))
 
@@ -180,7 +173,7 @@ def test_what_holds_the_bytes(build: Build, tmp_path: Path, name: str) -> None:
     A record answers the same and keeps no name of a layer.
     """
     mounts, files, in_memory, backing = MEDIA[name]
-    first, second, text = again(build(ROOT + mounts, files), tmp_path / "record")
+    first, second, text = again(build(ROOT_MOUNT + mounts, files), tmp_path / "record")
     for machine in (first, second):
         found = disk_of(machine)
         assert (found.in_memory, found.backing) == (in_memory is True, backing)
@@ -203,21 +196,21 @@ def test_what_holds_the_bytes(build: Build, tmp_path: Path, name: str) -> None:
 def test_an_overlay_over_tmpfs_is_judged_as_the_tmpfs(build: Build) -> None:
     """A live system's root: what is downloaded there takes RAM, as on the tmpfs itself, which `df` shows as its size."""
     tmpfs = "40 22 0:41 / /models rw - tmpfs tmpfs rw,size=7g\n"
-    plain = seven_gib(build(ROOT + tmpfs))
-    layered = seven_gib(build(ROOT + RUN + OVERLAY.format("/run/acme/up"), UPPER))
+    plain = seven_gib(build(ROOT_MOUNT + tmpfs))
+    layered = seven_gib(build(ROOT_MOUNT + RUN + OVERLAY.format("/run/acme/up"), UPPER))
     for machine in (plain, layered):
         assert finding(machine, "memory").code == "memory-too-small"
         assert "files that would lie in RAM" in finding(machine, "memory").reason
     assert finding(layered, "memory") == finding(plain, "memory")
     assert "overlay over tmpfs: files there use RAM" in finding(layered, "disk").reason
     # on a disk it is no matter
-    assert finding(seven_gib(build(ROOT)), "memory").code == "memory-fits"
+    assert finding(seven_gib(build(ROOT_MOUNT)), "memory").code == "memory-fits"
 
 
 def test_a_layer_that_cannot_be_seen_may_be_ram(build: Build) -> None:
     """The files join the most that it may take, and not the least: too close to call where they decide, a pass where they do not."""
-    hidden = seven_gib(build(ROOT + OVERLAY.format("/gone/up")))
-    on_disk = seven_gib(build(ROOT))
+    hidden = seven_gib(build(ROOT_MOUNT + OVERLAY.format("/gone/up")))
+    on_disk = seven_gib(build(ROOT_MOUNT))
     told, plain = finding(hidden, "memory"), finding(on_disk, "memory")
     assert isinstance(told.needs, int)
     assert isinstance(plain.needs, int)
@@ -294,7 +287,9 @@ def test_a_file_lies_in_the_first_layer_that_has_it(
     build: Build, files: dict[str, str], in_memory: bool | None
 ) -> None:
     """Documentation/filesystems/overlayfs.rst: the upper object is the visible one; else that of the topmost lower layer."""
-    host = build(ROOT + RUN + OVERLAY.format("/run/acme/up"), {"/models/sub/m.gguf": "", **files})
+    host = build(
+        ROOT_MOUNT + RUN + OVERLAY.format("/run/acme/up"), {"/models/sub/m.gguf": "", **files}
+    )
     found = medium_of_file(host, "/models/sub/m.gguf")
     assert found is not None
     assert found.in_memory is in_memory
@@ -307,7 +302,7 @@ def test_a_file_lies_in_the_first_layer_that_has_it(
 def test_a_size_that_is_not_told_is_not_zero(build: Build, tmp_path: Path, kind: str) -> None:
     """statvfs of a ramfs, of `tmpfs size=0` and of a FUSE program without statfs gives no blocks at all: unread, with what to do."""
     host = build(
-        ROOT + f"40 22 0:40 / /models rw - {kind} none rw\n", space={"/models": space(0, 0)}
+        ROOT_MOUNT + f"40 22 0:40 / /models rw - {kind} none rw\n", space={"/models": space(0, 0)}
     )
     for machine in again(host, tmp_path / "record")[:2]:
         found = disk_of(machine)
@@ -328,7 +323,7 @@ def test_a_file_system_without_inodes_takes_no_file(
 ) -> None:
     """`mount -o nr_inodes=1`: every byte is free, and no file can be made (ENOSPC). A file system without such a limit tells none."""
     told = space() if free_files is None else space(free_files=free_files)
-    machines = again(build(ROOT, space={"/models": told}), tmp_path / "record")[:2]
+    machines = again(build(ROOT_MOUNT, space={"/models": told}), tmp_path / "record")[:2]
     for machine in (*machines, Machine.from_json(json.loads(json.dumps(machines[0].to_json())))):
         found = finding(machine, "disk", "qwen3-0.6b")
         assert disk_of(machine).free_files == free_files
@@ -394,7 +389,7 @@ def test_quotas_are_asked_for_where_the_mount_says_nothing(
 ) -> None:
     """`quotaon` after a mount without options holds an account all the same (1.92 GB were told, writing stopped at 419 MB)."""
     host = build(
-        ROOT + HOME.format(filesystem), space={"/models": space()}, quotas={"/models": quotas}
+        ROOT_MOUNT + HOME.format(filesystem), space={"/models": space()}, quotas={"/models": quotas}
     )
     first, second, _ = again(host, tmp_path / "record")
     for machine in (first, second):
@@ -407,7 +402,7 @@ def test_quotas_that_were_turned_off_are_none(build: Build) -> None:
     """`quotaoff` leaves the mount's options as they are: the kernel then says ENOSYS, which is an answer and no lack of one."""
     stated = HOME.format("ext4").replace(" rw\n", " rw,usrjquota=aquota.user,jqfmt=vfsv1\n")
     machine = read_machine(
-        build(ROOT + stated, space={"/models": space()}, quotas={"/models": "ENOSYS"})
+        build(ROOT_MOUNT + stated, space={"/models": space()}, quotas={"/models": "ENOSYS"})
     )
     assert reason(machine, "quota") is None
     assert finding(machine, "disk").code == "disk-fits"
@@ -416,7 +411,11 @@ def test_quotas_that_were_turned_off_are_none(build: Build) -> None:
 def test_quotas_that_may_not_be_asked_are_said_so(build: Build) -> None:
     """In a container quotactl is forbidden: a doubt where options state quotas, a word beside the figure where none does."""
     machine = read_machine(
-        build(ROOT + HOME.format("ext4"), space={"/models": space()}, quotas={"/models": "EPERM"})
+        build(
+            ROOT_MOUNT + HOME.format("ext4"),
+            space={"/models": space()},
+            quotas={"/models": "EPERM"},
+        )
     )
     assert finding(machine, "disk").code == "disk-fits"
     assert (
@@ -434,7 +433,7 @@ def test_a_services_quota_is_unread_where_one_is_on(
         "/etc/systemd/system/ollama.service": "[Service]\nUser=ollama\nEnvironment=OLLAMA_MODELS=/models\n"
     }
     host = build(
-        ROOT + HOME.format("ext4"),
+        ROOT_MOUNT + HOME.format("ext4"),
         unit,
         space={"/models": space()},
         quotas={"/models": []},
@@ -456,7 +455,7 @@ def test_a_quota_group_above_may_hold(
         [limit("subvolume", own * 10**9)] if own else []
     )
     host = build(
-        ROOT + HOME.format("btrfs"), space={"/models": space()}, quotas={"/models": quotas}
+        ROOT_MOUNT + HOME.format("btrfs"), space={"/models": space()}, quotas={"/models": quotas}
     )
     for machine in again(host, tmp_path / "record")[:2]:
         assert disk_of(machine).free_bytes == (own or 100) * 10**9

@@ -4,35 +4,13 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
-from helpers.recordings import place
+from helpers.recordings import DeadVolume, place
 from selfhost.machine.probes import (
-    Host,
     read_machine,
 )
-from selfhost.machine.probes.host import Mount, Space
-
-
-class DeadVolume(Host):
-    """A live host with a network mount that never answers."""
-
-    def __init__(self, never: threading.Event) -> None:
-        super().__init__(env={"HOME": "/"})
-        self.never = never
-
-    def mounts(self) -> tuple[Mount, ...]:
-        return (Mount(root="/", point="/", filesystem="nfs4", options="", read_only=False),)
-
-    def space(self, path: str) -> Space | None:
-        self.never.wait(30)
-        return None
-
-    def within(self, work: Callable[[], Any], seconds: float = 0.25) -> Any:
-        return super().within(work, seconds)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="replaces Linux' mounts")

@@ -17,11 +17,12 @@ import pytest
 
 from helpers.goldens import Golden
 from helpers.paths import MACHINES
+from helpers.recordings import DeadVolume
 from selfhost.cli import main as cli
 from selfhost.cli.machine import public_models
 from selfhost.core.errors import MachineFileError
 from selfhost.machine.probes import Host, read_machine, recorder
-from selfhost.machine.probes.host import DEADLINE_SECONDS, Mount, Space
+from selfhost.machine.probes.host import Space
 from selfhost.machine.probes.recorded import RecordedHost, file_name
 from selfhost.machine.probes.recorder import Recorder
 from selfhost.machine.reader import Machine
@@ -643,24 +644,6 @@ def test_a_tree_as_it_lies_on_disk_is_read(tmp_path: Path) -> None:
     assert host.listdir("/sys/bus/pci/devices") == ["0000:00:1f.0", "0000:00:20.0"]
     # a processor's own graphics, on bus 00
     assert read_machine(host).accelerators == ()
-
-
-class DeadVolume(Host):
-    """A network mount that never answers."""
-
-    def __init__(self, never: threading.Event) -> None:
-        super().__init__(env={"HOME": "/"})
-        self.never = never
-
-    def mounts(self) -> tuple[Mount, ...]:
-        return (Mount(root="/", point="/", filesystem="nfs4", options="", read_only=False),)
-
-    def space(self, path: str) -> Space | None:
-        self.never.wait(30)
-        return None
-
-    def within(self, work: Callable[[], Any], seconds: float = DEADLINE_SECONDS) -> Any:
-        return super().within(work, 0.25 if seconds == DEADLINE_SECONDS else seconds)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="replaces Linux' mounts")

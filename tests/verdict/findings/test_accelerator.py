@@ -16,7 +16,7 @@ from selfhost.machine.changes import apply
 from selfhost.machine.record import Accelerator, Machine
 from selfhost.needs.records import CpuNeed
 from selfhost.verdict.findings import Finding, Outcome
-from selfhost.verdict.record import Route, judge
+from selfhost.verdict.record import Question, Route, judge
 from verdict.small import (
     BIG,
     FP8_ONLY,
@@ -133,6 +133,12 @@ def test_a_busy_accelerator_that_would_hold_it_is_told() -> None:
     )
 
 
+def on_a_mac(needed_gib: int) -> Question:
+    """A model that takes so much and runs on a processor of Apple's."""
+    cpu = CpuNeed(architectures=("aarch64",), instruction_sets={}, recommended={})
+    return question(needs=needs_of(needed_gib * GIB, needed_gib * GIB, cpu=cpu), runtime=None)
+
+
 @pytest.mark.parametrize(
     ("needed", "limit", "code"),
     [
@@ -148,14 +154,7 @@ def test_metal_gives_the_gpu_a_share_of_the_ram(needed: int, limit: int | None, 
     machine = MAC.replace(
         accelerators=(card.replace(memory_total_bytes=None if limit is None else limit * GIB),)
     )
-    asked = question(
-        needs=needs_of(
-            needed * GIB,
-            needed * GIB,
-            cpu=CpuNeed(architectures=("aarch64",), instruction_sets={}, recommended={}),
-        ),
-        runtime=None,
-    )
+    asked = on_a_mac(needed)
     finding = found("accelerator", asked, machine)
     assert finding.code == code
     assert not judge(asked, machine).failed
@@ -178,14 +177,7 @@ def test_a_large_mac_gives_its_gpu_three_quarters_at_least(
     ram: int, needed: int, code: str
 ) -> None:
     machine = MAC.replace(memory_total_bytes=ram * GIB, memory_limit_bytes=ram * GIB)
-    asked = question(
-        needs=needs_of(
-            needed * GIB,
-            needed * GIB,
-            cpu=CpuNeed(architectures=("aarch64",), instruction_sets={}, recommended={}),
-        ),
-        runtime=None,
-    )
+    asked = on_a_mac(needed)
     finding = found("accelerator", asked, machine)
     assert finding.code == code
     if code == "accelerator-partly":
@@ -195,14 +187,7 @@ def test_a_large_mac_gives_its_gpu_three_quarters_at_least(
 
 def test_no_setting_gives_metal_more_than_the_ram() -> None:
     """For 20 GiB on a Mac with 16, `sysctl` is no remedy."""
-    asked = question(
-        needs=needs_of(
-            20 * GIB,
-            20 * GIB,
-            cpu=CpuNeed(architectures=("aarch64",), instruction_sets={}, recommended={}),
-        ),
-        runtime=None,
-    )
+    asked = on_a_mac(20)
     finding = found("accelerator", asked, MAC)
     assert finding.code == "accelerator-partly"
     assert "sysctl" not in (finding.remedy or "")
