@@ -421,6 +421,8 @@ def _ends_of_work(low: float, high: float, unit: str) -> tuple[str, str, str]:
     """Both ends in words, and of what they are."""
     if unit == "seconds_per_image":
         return _seconds(low), _seconds(high), " a picture"
+    if unit == "seconds_per_video":
+        return _seconds(low), _seconds(high), " a clip"
     if unit == "seconds_per_audio_minute":
         return _seconds(60 * low), _seconds(60 * high), " for an hour of audio"
     of_what = " documents/s" if unit == "documents_per_second" else " tokens/s"

@@ -161,6 +161,7 @@ def _table(rows: Sequence[Answer], why: Mapping[str, str], *, wide: bool) -> Tab
 # what the pace of other work than text is of, by its unit
 _OF_WORK = {
     "seconds_per_image": "a picture",
+    "seconds_per_video": "a clip",
     "seconds_per_audio_minute": "an hour of audio",
     "documents_per_second": "documents/s",
     units.TRAINED: "trained tokens/s",

@@ -17,18 +17,19 @@ from .speed import PaceRange, Speed
 _ACCEPTED = (0.4, 0.65, 0.9)
 # and of one that the model's own block proposes: of two at once 56 to 82 % were accepted, of four
 # 55 to 66 %, which is 0.6 to 0.87 of each (16 of the runs below)
-_OWN_ACCEPTED = 0.8
+_OWN_ACCEPTED = 0.78
 # the gain beside what that gives, slow end and fast end: 40 runs on 12 GPUs with CUDA, ROCm and
 # Vulkan, each beside the same without a draft, 1 to 6 tokens at once
-# (tests/truth/speed_drafts.json), lay from 0.66 to 1.25; with Metal, whose steps of a few tokens
-# take `more_token` of a step for each, 0.8 to 1.1. Free text is at the slow end, code at the fast
-_OWN_GAIN = (0.66, 1.25)
+# (tests/truth/speed_drafts.json), lay from 0.72 to 1.18; with Metal, whose steps of a few tokens
+# take `more_token` of a step for each, 0.95 to 1.12. Free text is at the slow end, code at the fast
+_OWN_GAIN = (0.7, 1.2)
 # what a model's own block takes for a token, as a share of a step: one layer of 30 to 60 and the
 # output matrix. A guess
 _OWN_BLOCK = 0.06
-# the steps that checking takes where nothing tells how fast prompts are read: at most one a token,
-# at least one; the likely figure is a guess
-_CHECKED = (float("inf"), 1.5, 1.0)
+# the steps that checking takes beside reading more experts, where nothing tells how fast prompts
+# are read: at most one a token, at least one; likely by those of the runs below whose files are a
+# publisher's mix
+_CHECKED = (float("inf"), 1.2, 1.0)
 _ENDS = ("low", "likely", "high")
 _LIKELY = _ENDS.index("likely")
 
@@ -58,7 +59,10 @@ def with_draft(
     if decode is None:
         return alone
     steps = [1 / getattr(decode, end) for end in _ENDS]
-    checks = [min(drafted + 1, most) * step for most, step in zip(_CHECKED, steps, strict=True)]
+    grown = experts.growth(drafted + 1) - 1
+    checks = [
+        min(drafted + 1, most + grown) * step for most, step in zip(_CHECKED, steps, strict=True)
+    ]
     if prompt is not None and empty is not None:
         slower = ON_PROCESSOR if on_processor else ON_GPU
         together = parallel_total(

@@ -32,7 +32,7 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
             devices=len(devices_of(machine, placed, question.runtime, workload.quantization)),
             dataset_tokens=workload.dataset_tokens,
         )
-    if spec.modality == "image":
+    if spec.modality in ("image", "video"):
         from .pictures import pace_of_pictures
 
         return pace_of_pictures(

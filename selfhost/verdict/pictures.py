@@ -1,4 +1,4 @@
-"""How long a picture takes: steps of the denoiser, bound by arithmetic."""
+"""How long a picture or a clip of video takes: steps of the denoiser, bound by arithmetic."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..catalogue.runtime import RuntimeSpec
 
-UNIT = "seconds_per_image"
+UNIT, UNIT_OF_VIDEO = "seconds_per_image", "seconds_per_video"
 # of the peak of a GPU in 16 bits: FLUX.1 [dev], 50 steps, 0.46 on an A100 (26 seconds,
 # matiasbattaglia.com) and, 512 pixels, 0.35 on an L40S (8.7 seconds, pruna.ai, 2025-02-17); 20
 # steps, 0.4 on an RX 7900 XTX (30 seconds, patientx/ComfyUI-Zluda#159); SDXL, 30 steps, 0.40 on an
@@ -30,6 +30,14 @@ GPU_SHARES = (0.12, 0.38, 0.7)
 # an RTX 3090, #6453). Diffusers does neither, and of stable-diffusion.cpp no run beyond it is
 # known: the fast end stays below
 HALF_RATE_SHARES = (0.12, 0.45, 0.9)
+# of video, whose attention over tens of thousands of tokens is what takes the time, on cards of
+# whole and of half rate: Wan 2.1 1.3B, 81 frames of 480p, 50 steps, 0.66 on an RTX 4090 (four
+# minutes, Wan-Video/Wan2.1, README.md), Wan 2.1 14B 0.69 on an RTX 3090 (68 seconds a step,
+# Wan2GP#28) and 0.40 on an H100 (6 to 7 minutes, bytedance/ATI#7); Wan 2.2 A14B, 81 frames of 720p,
+# 40 steps, 0.61 on an A100 (2,736 seconds, Wan-Video/Wan2.2#284) and 0.33 on an H800 with
+# offloading (1,600 seconds, #88); HunyuanVideo, 129 frames of 720p, 50 steps, 0.60 on an A100 and
+# 0.38 on an H100 (an hour and half an hour, Tencent-Hunyuan/HunyuanVideo#74). The ends are guesses
+VIDEO_SHARES, HALF_RATE_VIDEO_SHARES = (0.2, 0.45, 0.75), (0.3, 0.6, 0.9)
 # as many times as long as with 16 bits on a GPU, by type: least, likely, most. nf4 28 seconds where
 # bfloat16 took 26 (FLUX.1 [dev], A100, matiasbattaglia.com); int8 of bitsandbytes and 32 bits are
 # guesses
@@ -59,7 +67,7 @@ def pace_of_pictures(
     offload: str | None,
     moved_bytes: float = 0,
 ) -> Speed:
-    """Seconds for one picture of the model's own size, with its usual number of steps.
+    """Seconds for one picture or clip of the model's own size, with its usual number of steps.
 
     `moved_bytes`: weights that move to the GPU for one picture, the way `offload`.
     """
@@ -72,7 +80,7 @@ def pace_of_pictures(
     computing = product(
         power.seconds(
             operations,
-            _gpu_shares(power.device)
+            _gpu_shares(power.device, of_video=denoising.frames is not None)
             if power.device is not None
             else shares_on_cores(machine, runtime, quantization),
         ),
@@ -84,6 +92,8 @@ def pace_of_pictures(
         seconds + moved_bytes / GB * each for seconds, each in zip(computing, moving, strict=True)
     )
     side = "" if pixels is None else f", {pixels} × {pixels} pixels"
+    if denoising.frames is not None:
+        side = f", {denoising.frames} frames of {denoising.width} × {denoising.height} pixels"
     how = (
         f"on {power.how}; {denoising.steps} steps{side},"
         f" {operations / 1e12:,.0f} × 10^12 operations in all"
@@ -92,7 +102,7 @@ def pace_of_pictures(
         how += "; its parts move to the GPU in turn"
     return Speed(
         work=PaceRange(low=low, likely=likely, high=high),
-        unit=UNIT,
+        unit=UNIT if denoising.frames is None else UNIT_OF_VIDEO,
         how=how,
     )
 
@@ -111,10 +121,12 @@ def picture_operations(denoising: Denoising) -> float:
     return float(steps + denoising.decode_operations)
 
 
-def _gpu_shares(device: Accelerator) -> Range:
+def _gpu_shares(device: Accelerator, *, of_video: bool = False) -> Range:
     """Of the peak of a GPU, what steps reach."""
     capability = device.compute_capability or capability_by_name(device.name)
-    return HALF_RATE_SHARES if sums_at_half_rate(device.name, capability) else GPU_SHARES
+    if sums_at_half_rate(device.name, capability):
+        return HALF_RATE_VIDEO_SHARES if of_video else HALF_RATE_SHARES
+    return VIDEO_SHARES if of_video else GPU_SHARES
 
 
 def _has_bfloat16(machine: Machine, power: Power) -> bool:

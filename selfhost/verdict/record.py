@@ -1211,7 +1211,7 @@ def _is_comfortable(paced: tuple[Speed | None, Finding | None]) -> bool:
 def _paced(
     question: Question, placed: Needs, machine: Machine
 ) -> tuple[Speed | None, Finding | None]:
-    if question.spec.modality in check.MADE:
+    if question.spec.modality in check.MADE and not _is_clip_on_gpu(question, placed):
         if placed.offload is not None:
             return None, check.made_by_parts_check(placed.offload, question.spec.modality)
         if placed.placement == "host" and not _has_shared_gpu(machine):
@@ -1245,6 +1245,14 @@ def _of_pace(
         assumed=in_ram and any(machine.assumes(fact) for fact in _PACE_SETTING),
         measure=_how_to_measure(machine) if in_ram else None,
     )
+
+
+def _is_clip_on_gpu(question: Question, placed: Needs) -> bool:
+    """Whether a GPU holds all of a model whose steps are counted: what its parts in turn, or a
+    processor, take for a clip nobody has published.
+    """
+    is_whole = placed.placement == "accelerator" and placed.offload is None
+    return is_whole and question.spec.denoising is not None
 
 
 def _with_whole_answer(question: Question, placed: Needs, machine: Machine, pace: Speed) -> Speed:

@@ -341,3 +341,35 @@ def test_leaving_out_the_runtime_is_advised_where_it_helps(
     assert finding.code == "accelerator-missing"
     assert finding.reason.startswith("The program ")
     assert finding.remedy == remedy
+
+
+# what others published of a whole GPU that makes a clip, in seconds a step with guidance: model,
+# GPU, GB, seconds (see `VIDEO_SHARES`): 50 steps of 240 s; a step; 50 steps of 6.5 minutes; 50 of an
+# hour and of half an hour
+CLIPS = [
+    ("wan2.1-t2v-1.3b", "NVIDIA GeForce RTX 4090", 24, 240 / 50),
+    ("wan2.1-t2v-14b", "NVIDIA H100 80GB HBM3", 80, 390 / 50),
+    ("hunyuanvideo", "NVIDIA A100-SXM4-80GB", 80, 3600 / 50),
+    ("hunyuanvideo", "NVIDIA H100 80GB HBM3", 80, 1800 / 50),
+]
+
+
+@pytest.mark.parametrize(("model", "gpu", "gb", "seconds"), CLIPS)
+def test_clips_on_a_gpu_take_what_others_published(
+    model: str, gpu: str, gb: int, seconds: float
+) -> None:
+    """Inside a range of five times, of 50 steps with the clip's size told."""
+    verdict = check(model, Workload(runtime="diffusers"), machine=machine_with(gpu, gb))
+    speed = verdict.speed
+    assert speed is not None
+    assert speed.work is not None
+    assert speed.unit == "seconds_per_video"
+    assert speed.work.low <= 50 * seconds <= speed.work.high
+    assert speed.work.high < 5 * speed.work.low
+    assert "frames of" in speed.how
+
+
+def test_a_clip_on_a_processor_has_no_figure() -> None:
+    """Nobody has published one: hours to days, as for a model whose steps nothing counts."""
+    verdict = check("wan2.1-t2v-1.3b", machine=machine_with())
+    assert verdict.speed is None or verdict.speed.work is None

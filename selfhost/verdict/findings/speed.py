@@ -78,10 +78,12 @@ def speed_check(
     return finding(Outcome.PASS, "speed-comfortable")
 
 
-# from here on work is a matter of hours: a picture in ten minutes, audio slower than it is heard, a
-# document of 512 tokens slower than a person reads it, a million tokens of training in a day
+# from here on work is a matter of hours: a picture in ten minutes, a clip in an hour, audio slower
+# than it is heard, a document of 512 tokens slower than a person reads it, a million tokens of
+# training in a day
 _SLOW: Mapping[str, tuple[float, str, str]] = {
     "seconds_per_image": (600, "speed-picture", "use a GPU that holds the model, or an API"),
+    "seconds_per_video": (3600, "speed-picture", "use a faster GPU, or an API"),
     "seconds_per_audio_minute": (60, "speed-slow", "choose a smaller model, or use a GPU"),
     "documents_per_second": (
         READING_TOKENS_PER_SECOND / 512,
