@@ -239,9 +239,9 @@ class RuntimeSpec(Record):
     does not take by itself; `guidance_options` by family what fills `{guidance}` of models whose
     second pass is left out unless asked for; `tiled_option` fills `{tiled}`, but not where a spec
     states a way that is taken without, and `result_option` `{result}` of one (`{height}`, …);
-    `casts` are types that it loads float32 files in if told, by `cast_option`, which fills `{cast}`; `remote_code_option`
-    what fills `{remote_code}` where the repository's own code
-    has to be trusted (else it is empty); `variants` by quantization the repositories that hold
+    `casts` are types that it loads float32 files in if told, by `cast_option`, which fills
+    `{cast}`; `remote_code_option` what fills `{remote_code}` where the repository's own code has
+    to be trusted (else it is empty); `variants` by quantization the repositories that hold
     files of their own for it, which `variant_options` fills `{variant}` with (else it is empty);
     `devices` what fills `{device}`, by vendor of the accelerator, for `host` and for `several`, and
     `VENDOR-unified` for a GPU that shares the RAM; `repository_command` the same where no tag names
