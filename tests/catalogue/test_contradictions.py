@@ -97,6 +97,23 @@ def test_no_tag_is_older_than_its_model() -> None:
     assert wrong == []
 
 
+def test_nothing_is_older_than_what_it_was_tuned_from() -> None:
+    """The day a repository was made may be weeks before the weights were public: a tune of others'
+    weights is no older than these. mteb dates all of a library by its paper.
+    """
+    wrong = []
+    for spec in OPEN:
+        base = spec.tuned_from
+        started = CATALOGUE.spec(base).released if base and base in CATALOGUE else None
+        if (
+            started
+            and spec.released
+            and str(spec.released) < str(started)[: len(str(spec.released))]
+        ):
+            wrong.append((spec.id, spec.released, base, started))
+    assert wrong == []
+
+
 def test_what_comes_after_a_model_is_later() -> None:
     """A model is superseded by a later one, and retired after its release."""
     wrong = []
