@@ -13,6 +13,11 @@ from collections.abc import Iterator, Mapping
 from ..core.records import Record, pattern
 from .quantization_names import MLX_MODES, canonical_packed
 
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from .spec import ModelSpec
+
 # names of GGUF types as llama.cpp writes them, `UD-` of unsloth and the `_L`, `_XL` of bartowski
 # included
 _GGUF_TYPE = (
@@ -43,7 +48,7 @@ _WORD = (
     r"|onnx|openvino|llamafile|jangtq?|optiq|ud|mtp|cloud|oq[2-8]e?|q[4568]"
     r"|int[248]|mxfp4-q[48]|(?:nv|mx)?fp[48]|nvfp4a16|dynamic|block|quantized|unquantized"
     r"|w[48]a(?:8|16)(?:-fp8)?|[2-8]-?bits?|gs?(?:32|64|128)|(?:32|64|128)g"
-    r"|scaled|e4m3fn?|e5m2|emaonly|pruned|\d(?:\.\d{1,2})?-?bpw)$"
+    r"|h[68]|scaled|e4m3fn?|e5m2|emaonly|pruned|\d(?:\.\d{1,2})?-?bpw)$"
 )
 # what holds the weights, or how they were found, says nothing about which weights they are
 CONTAINERS = frozenset({
@@ -110,6 +115,32 @@ class Form(Record):
     is_container: bool = False
     # trained for 4 bits, in the type of 4 bits that the trainer publishes
     is_qat: bool = False
+
+
+# of the layers by `-b`, of the output matrix by `-hb`, 6 unless told otherwise: doc/convert.md of
+# turboderp/exllamav2, convert.py of turboderp-org/exllamav3; the table of words stays in 16 bits
+_BITS_OF_LAYERS = pattern(r"(\d(?:\.\d{1,2})?)-?bpw", re.IGNORECASE)
+_BITS_OF_HEAD = pattern(r"(?:^|[-_.])h([68])(?![a-z0-9])", re.IGNORECASE)
+_USUAL_BITS, _USUAL_BITS_OF_HEAD = (4.0, 6.0), 6
+
+
+def exllama_sizes(written: str, spec: ModelSpec) -> tuple[tuple[float, int], ...]:
+    """Bits a weight and bytes of the files in EXL2 or EXL3, of the bits that the name states or of
+    usual ones; empty for any other format, and where the model's layers are not known.
+    """
+    model, total = spec.architecture, spec.parameters.total
+    if "exl" not in written.lower() or model is None or total is None:
+        return ()
+    if not model.vocabulary or not model.embedding_length:
+        return ()
+    table, encoders = model.vocabulary * model.embedding_length, spec.parameters.encoders or 0
+    layers = total - encoders - table * (1 if model.tied_embeddings else 2)
+    stated, head = _BITS_OF_LAYERS.search(written), _BITS_OF_HEAD.search(written)
+    head_bits = int(head[1]) if head else _USUAL_BITS_OF_HEAD
+    return tuple(
+        (bits, round(2 * (table + encoders) + (table * head_bits + layers * bits) / 8))
+        for bits in ((float(stated[1]),) if stated else _USUAL_BITS)
+    )
 
 
 def gguf_name(text: str) -> str:

@@ -881,10 +881,18 @@ def _in_other_format(message: str, name: str, catalogue: Catalogue) -> UnknownMo
     split = _split(name, catalogue)
     if split is None:
         return None
+    from ..core.units import decimal
+    from .forms import exllama_sizes
+
     (spec_id, _), form = split
+    sizes = " or ".join(
+        f"{decimal(size)} at {bits:g} bits a weight"
+        for bits, size in exllama_sizes(form.written, catalogue.spec(spec_id))
+    )
+    told = f"of about {sizes}; the memory that it takes" if sizes else "whose size"
     return UnknownModelError(
         f"{message}: its name says that it holds {spec_id} in another format ({form.written}),"
-        " whose size is not known",
+        f" {told} is not known",
         nearest=(spec_id,),
         remedy=f"for the known formats: selfhost check {spec_id}",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections.abc import Iterable
 from fractions import Fraction
 from functools import cache
 from typing import Any
@@ -96,6 +97,23 @@ def test_no_tag_is_older_than_its_model() -> None:
     assert wrong == []
 
 
+def test_nothing_is_older_than_what_it_was_tuned_from() -> None:
+    """The day a repository was made may be weeks before the weights were public: a tune of others'
+    weights is no older than these. mteb dates all of a library by its paper.
+    """
+    wrong = []
+    for spec in OPEN:
+        base = spec.tuned_from
+        started = CATALOGUE.spec(base).released if base and base in CATALOGUE else None
+        if (
+            started
+            and spec.released
+            and str(spec.released) < str(started)[: len(str(spec.released))]
+        ):
+            wrong.append((spec.id, spec.released, base, started))
+    assert wrong == []
+
+
 def test_what_comes_after_a_model_is_later() -> None:
     """A model is superseded by a later one, and retired after its release."""
     wrong = []
@@ -143,6 +161,46 @@ def test_the_scaled_context_is_longer_than_the_trained_one() -> None:
         ):
             wrong.append(spec.id)
     assert wrong == []
+
+
+# a number of parameters (`8x7b`, `450m`) and a version (`2.5`) as names of repositories state them
+SIZE = re.compile(r"(?<![\w.])(?:\d+x)?\d+(?:\.\d+)?[bm](?![a-z0-9])", re.IGNORECASE)
+VERSION = re.compile(r"(?<![\d.])\d+\.\d+(?![\d.bm])", re.IGNORECASE)
+
+
+def stated_in(names: Iterable[str], shape: re.Pattern[str]) -> set[str]:
+    """What the names state in that shape, in lower case."""
+    return {match[0].lower() for name in names for match in shape.finditer(name)}
+
+
+def test_files_are_those_of_the_model() -> None:
+    """A repository of files states no other size and no other version than the model's names: LFM2-VL
+    450M had the repository of LFM2.5-VL 1.6B.
+    """
+    wrong = []
+    for spec in OPEN:
+        own = {spec.id, spec.name, spec.repository or "", *spec.aliases}
+        for files in spec.files:
+            named = [(files.repository or "").rpartition("/")[2], *files.names.values()]
+            sizes, versions = stated_in(named, SIZE), stated_in(named, VERSION)
+            if (sizes and stated_in(own, SIZE) and not sizes & stated_in(own, SIZE)) or (
+                versions - stated_in(own, VERSION)
+            ):
+                wrong.append((spec.id, named))
+    assert wrong == []
+
+
+def test_components_are_the_whole() -> None:
+    """What a pipeline is made of adds up to what is said of it: a part built without its options
+    is too small.
+    """
+    assert [
+        (spec.id, sum(spec.components.values()), spec.parameters.total)
+        for spec in OPEN
+        if spec.components
+        and spec.parameters.total is not None
+        and not 0.995 < sum(spec.components.values()) / spec.parameters.total < 1.005
+    ] == []
 
 
 BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}

@@ -566,12 +566,10 @@ def test_no_unrelated_model_is_offered(typed: str) -> None:
 def test_another_format_of_a_known_model_is_named_as_such(
     typed: str, model: str, format: str
 ) -> None:
-    """A repository of another format is no unknown model: the error says which model, which format, and that its size is not known."""
+    """A repository of another format is no unknown model: the error says which model, which format, and that not all is known of it."""
     with pytest.raises(UnknownModelError) as caught:
         resolve(typed, CATALOGUE)
-    assert f"holds {model} in another format ({format}), whose size is not known" in str(
-        caught.value
-    )
+    assert f"holds {model} in another format ({format}), " in str(caught.value)
     assert caught.value.nearest == (model,)
 
 
@@ -909,6 +907,26 @@ def test_the_type_of_a_projector_is_not_that_of_its_model() -> None:
     with pytest.raises(UnknownModelError) as caught:
         resolve("Qwen2.5-VL-7B-Instruct-mmproj-f16.gguf", CATALOGUE)
     assert caught.value.remedy == "selfhost check qwen2.5-vl-7b-instruct"
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        # 6,979,588,096 weights of layers at 4 bits, 525,336,576 of the head at 6 and as many of the
+        # table at 16: Llama 3.1 8B's shapes, and ExLlamaV2's doc/convert.md
+        (
+            "turboderp/Llama-3.1-8B-Instruct-exl2",
+            "about 4.93 GB at 4 bits a weight or 6.68 GB at 6",
+        ),
+        ("someone/Llama-3.1-8B-Instruct-4.0bpw-h8-exl2", "about 5.07 GB at 4 bits a weight;"),
+        ("someone/Llama-3.1-8B-Instruct-exl3-4.0bpw", "about 4.93 GB at 4 bits a weight;"),
+    ],
+)
+def test_exl2_and_exl3_have_a_size_by_their_bits(typed: str, words: str) -> None:
+    with pytest.raises(UnknownModelError) as caught:
+        resolve(typed, CATALOGUE)
+    assert words in str(caught.value)
+    assert "the memory that it takes is not known" in str(caught.value)
 
 
 @pytest.mark.parametrize("typed", ["Qwen/Qwen2.5-7B-AWQ", "unsloth/llama-3-8b-bnb-4bit"])

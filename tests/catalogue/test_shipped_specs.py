@@ -134,6 +134,11 @@ BITS = {
     "bfloat16": (16, 32),
     # one scale of 16 bits for 32 weights; what is not in the experts keeps 16 bits
     "int4_32": (4.5, 6),
+    # Unsloth's mixes go below the type in their names, to IQ1_S of 1.56 bits
+    **dict.fromkeys(("UD-IQ1_S", "UD-IQ1_M", "UD-IQ2_XXS", "UD-IQ2_M"), (1.56, 3.5)),
+    **dict.fromkeys(("UD-IQ3_XXS", "UD-Q2_K_XL", "UD-Q3_K_XL"), (2.6, 4.5)),
+    **dict.fromkeys(("UD-Q4_K_XL", "UD-Q5_K_XL"), (4.3, 6.6)),
+    **dict.fromkeys(("UD-Q6_K_XL", "UD-Q8_K_XL"), (6.5, 11)),
 }
 
 

@@ -8,7 +8,8 @@ llama-quantize's recipes. How much less or more was read from the headers of 33 
 the tables of Unsloth's guides to DeepSeek R1, R1-0528, GLM-4.6 and Grok 2, its repositories of
 Qwen3 0.6B and Gemma 4 E2B and E4B, and GLM-5.2. Where no file of a kind was measured, the range is
 wider. Of one to two bits it is wide where many were: what lies beside the experts keeps more bits,
-and later files are smaller.
+and later files are smaller. Held against 41 more listed sizes of nine models, 14 lay outside, all
+of hybrids and of the third rules; the ranges are wider since (tests/needs/llamacpp/test_mixes.py).
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from ..records import How, SizedWeights
 from ..tensors import ArchitectureRow
 
 SOURCE = (
-    "sizes of 75 published UD- files against llama-quantize's recipes (33 headers read by llamafit"
-    " 0.1.1, 2026; 42 listed sizes); the publisher's rules are not published"
+    "sizes of 116 published UD- files against llama-quantize's recipes (33 headers read by llamafit"
+    " 0.1.1, 2026; 83 listed sizes); the publisher's rules are not published"
 )
 
 # by the recipe that the mix is like: the least and the most of its size, by how the model is made
@@ -31,33 +32,50 @@ _EVERY = "any"
 # mixtures that were out before Unsloth mixed the types of every tensor (Dynamic 2.0, its
 # announcement): some files are of before, some of after
 _FIRST, _SECOND_SINCE = "experts, first rules", "2025-04-24"
+# of models that were out about when Dynamic 3.0 came (2026-08-19), or later: files of both rules
+_THIRD, _THIRD_SINCE = "third rules", "2026-08-01"
+_MIXED_DELTA = "delta, experts"
 _MIXES: Mapping[str, tuple[str, Mapping[str, _Range]]] = {
     "UD-Q8_K_XL": ("Q8_0", {_EVERY: (1.0, 1.34)}),
-    "UD-Q6_K_XL": ("Q6_K", {"experts": (1.02, 1.1), "delta": (1.07, 1.16), _EVERY: (1.0, 1.17)}),
-    "UD-Q5_K_XL": ("Q5_K_M", {"delta": (0.98, 1.12), _EVERY: (0.965, 1.045)}),
+    "UD-Q6_K_XL": ("Q6_K", {
+        _THIRD: (1.0, 1.19), "experts": (1.02, 1.1), "delta": (1.07, 1.19), _EVERY: (1.0, 1.17),
+    }),
+    "UD-Q5_K_XL": ("Q5_K_M", {
+        _THIRD: (0.92, 1.12), "delta": (0.98, 1.12), _EVERY: (0.965, 1.045),
+    }),
     "UD-Q4_K_XL": ("Q4_K_M", {
-        "delta": (1.0, 1.08), "per-layer tables": (0.91, 0.98), "experts": (0.91, 0.985),
-        "mamba2": (0.945, 1.03), _EVERY: (0.97, 1.05),
+        _THIRD: (0.92, 1.1), "delta": (1.0, 1.1), "per-layer tables": (0.91, 0.98),
+        "experts": (0.91, 0.985), "mamba2": (0.945, 1.03), _EVERY: (0.97, 1.05),
     }),
     "UD-Q3_K_XL": ("Q3_K_M", {
-        "delta": (0.95, 1.03), "experts": (0.9, 0.985), "mamba2": (0.9, 1.03),
+        _THIRD: (0.88, 1.1), _MIXED_DELTA: (0.95, 1.03), "delta": (0.95, 1.11),
+        "experts": (0.9, 0.985), "mamba2": (0.9, 1.03),
         _EVERY: (0.975, 1.055),
     }),
     "UD-Q2_K_XL": ("Q2_K", {
-        "delta": (0.9, 0.98), "mamba2": (0.957, 1.037), "per-layer tables": (0.79, 0.87),
-        _FIRST: (0.92, 1.14), "experts": (1.01, 1.14), _EVERY: (1.0, 1.11),
+        _THIRD: (0.86, 1.14), "delta": (0.9, 0.98), "mamba2": (0.957, 1.037),
+        "per-layer tables": (0.79, 0.87), _FIRST: (0.92, 1.14), "experts": (1.01, 1.14),
+        _EVERY: (1.0, 1.11),
     }),
     "UD-IQ3_XXS": ("IQ3_XXS", {
-        "delta": (0.98, 1.2), "mamba2": (0.98, 1.2), "experts": (1.03, 1.14), _EVERY: (0.98, 1.2),
+        _THIRD: (0.9, 1.2), _MIXED_DELTA: (0.88, 1.1), "delta": (0.98, 1.2), "mamba2": (0.98, 1.2),
+        "experts": (1.03, 1.14), _EVERY: (0.98, 1.2),
     }),
     "UD-IQ2_M": ("IQ2_M", {
-        "mamba2": (1.006, 1.09), "per-layer tables": (0.85, 0.94), _EVERY: (0.98, 1.2),
+        _THIRD: (0.88, 1.2), _MIXED_DELTA: (0.93, 1.06), "mamba2": (1.006, 1.09),
+        "per-layer tables": (0.85, 0.94), "experts": (0.93, 1.2), _EVERY: (0.98, 1.2),
     }),
     "UD-IQ2_XXS": ("IQ2_XXS", {
-        _FIRST: (1.1, 1.27), "experts": (1.15, 1.4), _EVERY: (0.99, 1.27),
+        _THIRD: (0.82, 1.4), _MIXED_DELTA: (1.05, 1.2), _FIRST: (1.1, 1.27), "experts": (1.15, 1.4),
+        _EVERY: (0.99, 1.27),
     }),
-    "UD-IQ1_M": ("IQ1_M", {_FIRST: (1.1, 1.36), "experts": (1.15, 1.54), _EVERY: (0.99, 1.35)}),
-    "UD-IQ1_S": ("IQ1_S", {_FIRST: (1.03, 1.4), "experts": (1.15, 1.6), _EVERY: (0.99, 1.35)}),
+    "UD-IQ1_M": ("IQ1_M", {
+        _THIRD: (0.84, 1.54), _MIXED_DELTA: (1.1, 1.33), _FIRST: (1.1, 1.36),
+        "experts": (1.15, 1.54), _EVERY: (0.99, 1.35),
+    }),
+    "UD-IQ1_S": ("IQ1_S", {
+        _THIRD: (0.83, 1.6), _FIRST: (1.03, 1.4), "experts": (1.15, 1.6), _EVERY: (0.99, 1.35),
+    }),
 }  # fmt: skip
 # of models whose experts are published in 4 bits: every mix of four bits and more leaves those as
 # they are
@@ -127,9 +145,14 @@ def recipe_of(mix: str, architecture: Architecture | None) -> str | None:
 def _kinds(architecture: Architecture, released: str | None) -> tuple[str, ...]:
     """How the model is made, as far as a mix depends on it; what tells most first."""
     kinds = [part.kind for part in architecture.recurrent]
+    has_experts = any(part.experts for part in architecture.feed_forward)
+    if "delta" in kinds and has_experts:
+        kinds.insert(0, _MIXED_DELTA)
+    if released is not None and released >= _THIRD_SINCE:
+        kinds.insert(0, _THIRD)
     if architecture.per_layer_embedding_length:
         kinds.append("per-layer tables")
-    if any(part.experts for part in architecture.feed_forward):
+    if has_experts:
         kinds += [_FIRST] if released is not None and released < _SECOND_SINCE else []
         kinds.append("experts")
     return (*kinds, _EVERY)
