@@ -411,13 +411,14 @@ def works_on_few_tokens(name: str, capability: str | None) -> bool:
     )
 
 
-def bytes_per_second(memory: Mapping[str, Any]) -> tuple[float, float, float]:
-    """What memory gives with all `channels` of so many `bits` (64 where left out) filled, at each
-    of the three rates in `mts`, millions of transfers a second: slowest, usual, fastest.
+def channels_and_rates(memory: Mapping[str, Any]) -> dict[str, Any]:
+    """`channels`, and what memory gives in bytes per second with all of them of so many `bits` (64
+    where left out) filled, at each of the three rates in `mts`, millions of transfers a second:
+    `least`, `usual` and `most`. Fields of `SharedMemory`, `Computer` and `cpus.Processor`.
     """
     bytes_at_once = memory["channels"] * memory.get("bits", 64) / 8
-    slowest, usual, fastest = (bytes_at_once * rate * units.MB for rate in memory["mts"])
-    return slowest, usual, fastest
+    least, usual, most = (bytes_at_once * rate * units.MB for rate in memory["mts"])
+    return {"channels": memory["channels"], "least": least, "usual": usual, "most": most}
 
 
 @lru_cache(maxsize=256)
@@ -434,13 +435,9 @@ def shared_memory(name: str) -> SharedMemory | None:
     if row is None or "integrated" not in row:
         return None
     memory = row["integrated"]
-    least, usual, most = bytes_per_second(memory)
     return SharedMemory(
         name=row["name"],
-        channels=memory["channels"],
-        least=least,
-        usual=usual,
-        most=most,
+        **channels_and_rates(memory),
         vectors=memory.get("vectors", "avx2"),
         kind=memory.get("kind", "client"),
         bits=memory.get("bits", 64),
@@ -470,15 +467,8 @@ def computer_around(names: tuple[str, ...], memory_bytes: int | None) -> Compute
     """
     for row in _computers_with(names):
         if (memory_bytes or 0) <= row["memory_gib"] * units.GIB:
-            least, usual, most = bytes_per_second(row)
-            return Computer(
-                name=row["name"],
-                channels=row["channels"],
-                least=least,
-                usual=usual,
-                most=most,
-                kinds=tuple(row["kinds"]),
-            )
+            kinds = tuple(row["kinds"])
+            return Computer(name=row["name"], **channels_and_rates(row), kinds=kinds)
     return None
 
 
