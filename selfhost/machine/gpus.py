@@ -337,13 +337,14 @@ def bandwidth_source(name: str, memory_gib: float) -> str | None:
 @lru_cache(1)
 def cards() -> tuple[Card, ...]:
     """Every GPU of the table."""
-    idle = typed_words().idle
+    idle, former = typed_words().idle, _table()["typed"]["former"]
     return tuple(
         Card(
             name=row["name"],
             words=frozenset(row["words"].split()),
             named=words_of(
                 f"{row['name']} {row['words']} {row.get('also', '')} {vendor_of(row['name'])}"
+                f" {' '.join(former.get(vendor_of(row['name']), ()))}"
             ),
             called=tuple(words_of(name) - idle for name in row.get("called", ())),
             memory_gib=tuple(row.get("memory_gib", ())),

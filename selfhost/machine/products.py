@@ -331,7 +331,9 @@ def _described(text: str, named: _Named) -> Described:
     what = title + (f" with {' and '.join(parts)}" if parts else "")
     others = [f"{size:g} GB" for size in sizes if size != gib]
     more = f" Otherwise name it: {', '.join(others)}." if others and not is_stated else ""
-    assumed = "" if is_stated or (row and len(sizes) == 1) else ", assumed"
+    # of a product that is sold with several processors the RAM is a guess, too
+    is_known = len(sizes) == 1 and not {"processor", "shared"}.isdisjoint(row)
+    assumed = "" if is_stated or is_known else ", assumed"
     note = f'"{text}" is judged as {what}, {gib:g} GB of RAM{assumed}.{more}'
     if named.others:
         note += f" The number is that of {' and '.join(named.others)}, too."
