@@ -310,5 +310,7 @@ def size(
     expect_type("prompt_cache_bytes", prompt_cache_bytes, (int, type(None)))
     if prompt_cache_bytes is not None and prompt_cache_bytes < 0:
         raise InputError(f"prompt_cache_bytes must be at least 0, not {prompt_cache_bytes}")
+    machine, notes = _understood(machine)
     catalogue, model, workload, machine = _given(model, workload, machine or node(), specs)
-    return size_with(catalogue, model, workload, machine, prompt_cache_bytes=prompt_cache_bytes)
+    size = size_with(catalogue, model, workload, machine, prompt_cache_bytes=prompt_cache_bytes)
+    return size.replace(notes=(*size.notes, *notes))

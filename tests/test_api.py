@@ -177,6 +177,11 @@ def test_a_machine_s_name_is_noted_as_the_commands_note_it(
     assert command_notes("compare", *two) == notes(compare(two, machine=name).to_json())
 
 
+def test_a_size_notes_what_a_machine_s_name_was_read_as() -> None:
+    notes = size("mistral-7b", machine="2x epyc 7763").notes
+    assert any("judged as a machine with this processor" in note for note in notes)
+
+
 def test_a_ranking_notes_a_machine_s_name_as_list_does(capsys: pytest.CaptureFixture[str]) -> None:
     """The same for the whole list, once: it judges every model."""
     document = written("list", "--machine", "macbook air m2", capsys=capsys)

@@ -61,7 +61,12 @@ def understand(
     understood = _as_named(catalogue, model, workload)
     otherwise = understood.otherwise
     if machine is None or otherwise is None:
-        return understood
+        refusal = _refused_by_its_library(catalogue, understood)
+        return (
+            understood
+            if refusal is None
+            else understood.replace(notes=(*understood.notes, refusal))
+        )
     why = _why_not_built(catalogue, understood, machine) or _why_not_in_it(
         catalogue, understood, machine
     )
@@ -88,12 +93,29 @@ def _why_not_in_it(catalogue: Catalogue, understood: Understood, machine: Machin
     except WorkloadError as error:
         about = [problem for problem in error.problems if problem.key == "quantization"]
         if len(about) == len(error.problems):
-            library = catalogue.runtime("ollama") if understood.is_one_file else None
-            refusal = need.why_not_loaded(understood.spec, library) if library else None
-            why = f"a tag of Ollama's. {refusal}" if refusal else f"{about[0].message}."
-            joint = " is " if refusal else ": "
-            return f"{understood.asked}{joint}{why} This answer is for other files of the model."
+            return _refused_by_its_library(catalogue, understood) or (
+                f"{understood.asked}: {about[0].message}. This answer is for other files of the"
+                " model."
+            )
     return None
+
+
+def _refused_by_its_library(catalogue: Catalogue, understood: Understood) -> str | None:
+    """That Ollama does not load what was typed as its tag; None where it does, or another program
+    was named.
+    """
+    if not understood.is_one_file or understood.workload.runtime is not None:
+        return None
+    refusal = need.why_not_loaded(understood.spec, catalogue.runtime("ollama"))
+    if refusal is None:
+        return None
+    if understood.spec.architecture is None:
+        # that it is a tag says that it is loaded
+        refusal = "The file that it loads is not described here."
+    return (
+        f"{understood.asked} is a tag of Ollama's. {refusal} This answer is for other files of the"
+        " model."
+    )
 
 
 def _as_named(

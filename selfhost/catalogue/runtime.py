@@ -318,6 +318,7 @@ class RuntimeSpec(Record):
     (states, sliding windows) while it reads one prompt, at most; `kept_checkpoints`, how many such
     copies a sequence keeps as more prompts follow.
 
+    `last_versions` by architecture row: the last release that loads it, where it loads it no more;
     `minimum_versions` by architecture row: the first release that knows it, which not every model
     of it can do with; what is missing is not known. `minimum_builds`: a build that knew it, the
     first one or a later. `command_version` is the first release that takes the commands as they
@@ -400,6 +401,7 @@ class RuntimeSpec(Record):
     parts_elsewhere: str = read_by(Table.string, default="")
     parts: tuple[ModelParts, ...] = read_by(_model_parts, default=())
     minimum_versions: Mapping[str, str] = read_by(texts, default={})
+    last_versions: Mapping[str, str] = read_by(texts, default={})
     minimum_builds: Mapping[str, str] = read_by(texts, default={})
     gpu_only: bool = read_by(Table.boolean, default=False)
     compute_capability: str | None = read_by(Table.string, default=None)

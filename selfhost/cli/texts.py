@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from ..core.records import pattern
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 DESCRIPTION = "Can this machine run that open-weight model, or is an API the practical route?"
 
 
@@ -103,14 +110,25 @@ def _folded_row(row: str, width: int) -> list[str]:
 
 
 def filled(text: str, width: int) -> list[str]:
-    """Words in lines; one that is longer stands alone."""
+    """Words in lines; one that is longer stands alone. What is quoted stays on one line, where one
+    line can hold it.
+    """
     lines = [""]
-    for word in text.split():
+    for word in _words(text, width):
         if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
             lines.append(word)
         else:
             lines[-1] = f"{lines[-1]} {word}".strip()
     return lines
+
+
+# a command between backquotes, or a name that has spaces: `--gpu 'RTX 4090'`
+_WORD = pattern(r"`[^`]+`\S*|'[^'\s][^']*'(?!\w)\S*|\S+")
+
+
+def _words(text: str, width: int) -> Iterator[str]:
+    for word in _WORD.findall(text):
+        yield from [word] if len(word) <= width else word.split()
 
 
 EXIT_CODES = """\

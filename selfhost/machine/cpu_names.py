@@ -5,6 +5,7 @@ A processor's name tells its memory channels, not the machine around it; the res
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from ..core import units
@@ -167,23 +168,32 @@ def rented(text: str) -> Described | None:
     plain = text.strip()
     if len(plain) > _MOST_LETTERS or not any(map(str.isdecimal, plain)):
         return None
+    own = _without_provider(plain)
+    # a disk and a system beside it tell nothing of the type
+    return _rented_as(own) or _rented_as(" ".join(typed(own).names.split()))
+
+
+def _without_provider(text: str) -> str:
+    """The text without the words for who rents it out: `aws`, `google cloud`."""
+    providers = shipped_table("cloud_types")["providers"]
+    words = text.split()
+    return " ".join(itertools.dropwhile(lambda word: word.lower() in providers, words))
+
+
+def _rented_as(text: str) -> Described | None:
+    """As `rented`, of the name of a type and of GPUs behind it alone."""
     table = shipped_table("cloud_types")
-    provider, _, after = plain.partition(" ")
-    if provider.lower() in {row["provider"].lower() for row in table["type"]}:
-        plain = after.strip()
-    name, _, beside = plain.partition(" ")
+    name, _, beside = text.partition(" ")
     added = _cards_beside(beside)
     for row in table["type"]:
-        match = re.fullmatch(
-            row["types"], plain.lower() if added is None else name.lower(), re.ASCII
-        )
+        match = re.fullmatch(row["types"], (text if added is None else name).lower(), re.ASCII)
         if match is None:
             continue
         gib = row["gib"].get(match["kind"])
         processors = _processors(match["size"], row, table["sizes"])
         if gib is not None and processors:
             cards = added or _cards_of_type(row, processors)
-            return _rented(plain, row, gib, processors, cards, table["sources"][row["source"]])
+            return _rented(text, row, gib, processors, cards, table["sources"][row["source"]])
     return None
 
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from ..core.records import Record
 from ..core.tables import shipped_table
-from .gpus import bytes_per_second, shared_memory, words_of
+from .gpus import channels_and_rates, shared_memory, words_of
 
 TYPE_CHECKING = False
 
@@ -205,14 +205,10 @@ def _fits(word: str, shape: str) -> bool:
 
 
 def _processor(row: Mapping[str, Any]) -> Processor:
-    least, usual, most = bytes_per_second(row)
     kind = row.get("kind", "client")
     return Processor(
         name=row["name"],
-        channels=row["channels"],
-        least=least,
-        usual=usual,
-        most=most,
+        **channels_and_rates(row),
         memory=row.get("memory", "slots"),
         kind=kind,
         share=share_of(kind),

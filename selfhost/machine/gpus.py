@@ -367,13 +367,14 @@ def bandwidth_source(name: str, memory_gib: float) -> str | None:
 @lru_cache(1)
 def cards() -> tuple[Card, ...]:
     """Every GPU of the table."""
-    idle = typed_words().idle
+    idle, former = typed_words().idle, _table()["typed"]["former"]
     return tuple(
         Card(
             name=row["name"],
             words=frozenset(row["words"].split()),
             named=words_of(
                 f"{row['name']} {row['words']} {row.get('also', '')} {vendor_of(row['name'])}"
+                f" {' '.join(former.get(vendor_of(row['name']), ()))}"
             ),
             called=tuple(words_of(name) - idle for name in row.get("called", ())),
             memory_gib=tuple(row.get("memory_gib", ())),
@@ -441,13 +442,14 @@ def works_on_few_tokens(name: str, capability: str | None) -> bool:
     )
 
 
-def bytes_per_second(memory: Mapping[str, Any]) -> tuple[float, float, float]:
-    """What memory gives with all `channels` of so many `bits` (64 where left out) filled, at each
-    of the three rates in `mts`, millions of transfers a second: slowest, usual, fastest.
+def channels_and_rates(memory: Mapping[str, Any]) -> dict[str, Any]:
+    """`channels`, and what memory gives in bytes per second with all of them of so many `bits` (64
+    where left out) filled, at each of the three rates in `mts`, millions of transfers a second:
+    `least`, `usual` and `most`. Fields of `SharedMemory`, `Computer` and `cpus.Processor`.
     """
     bytes_at_once = memory["channels"] * memory.get("bits", 64) / 8
-    slowest, usual, fastest = (bytes_at_once * rate * units.MB for rate in memory["mts"])
-    return slowest, usual, fastest
+    least, usual, most = (bytes_at_once * rate * units.MB for rate in memory["mts"])
+    return {"channels": memory["channels"], "least": least, "usual": usual, "most": most}
 
 
 @lru_cache(maxsize=256)
@@ -464,13 +466,9 @@ def shared_memory(name: str) -> SharedMemory | None:
     if row is None or "integrated" not in row:
         return None
     memory = row["integrated"]
-    least, usual, most = bytes_per_second(memory)
     return SharedMemory(
         name=row["name"],
-        channels=memory["channels"],
-        least=least,
-        usual=usual,
-        most=most,
+        **channels_and_rates(memory),
         vectors=memory.get("vectors", "avx2"),
         kind=memory.get("kind", "client"),
         bits=memory.get("bits", 64),
@@ -500,15 +498,8 @@ def computer_around(names: tuple[str, ...], memory_bytes: int | None) -> Compute
     """
     for row in _computers_with(names):
         if (memory_bytes or 0) <= row["memory_gib"] * units.GIB:
-            least, usual, most = bytes_per_second(row)
-            return Computer(
-                name=row["name"],
-                channels=row["channels"],
-                least=least,
-                usual=usual,
-                most=most,
-                kinds=tuple(row["kinds"]),
-            )
+            kinds = tuple(row["kinds"])
+            return Computer(name=row["name"], **channels_and_rates(row), kinds=kinds)
     return None
 
 

@@ -37,6 +37,8 @@ _SAYS_RAM = re.compile(r"\bram\b", re.IGNORECASE)
 _TYPED = "the names that were typed"
 # of Xeons, before their numbers: `e5-2690 v4`
 _FAMILIES = ("e3", "e5", "e7")
+# of GPUs together: more are in workstations and servers
+_MOST_OF_A_DESKTOP_GIB = 48
 # a machine with a GPU is another one where it is a laptop
 _LAPTOPS = frozenset(("laptop", "notebook"))
 
@@ -72,6 +74,11 @@ def product_named(text: str) -> Described | None:
         return None
     if not set(words).isdisjoint(_table()["others"]):
         raise _no_computer(text)
+    if chips := {word.partition(".")[0] for word in words} & set(_table()["chips"]):
+        raise UnknownMachineError(
+            f"{text.strip()!r}: no program that is judged here computes on {min(chips)} chips",
+            remedy="name a machine with a GPU or a processor: --machine g6e.xlarge",
+        )
     row = _row(words)
     named = _read(text, row, _without(words, row) if row else words, stated)
     if named is None or (row is None and named.cards is None):
@@ -324,7 +331,9 @@ def _described(text: str, named: _Named) -> Described:
     what = title + (f" with {' and '.join(parts)}" if parts else "")
     others = [f"{size:g} GB" for size in sizes if size != gib]
     more = f" Otherwise name it: {', '.join(others)}." if others and not is_stated else ""
-    assumed = "" if is_stated or (row and len(sizes) == 1) else ", assumed"
+    # of a product that is sold with several processors the RAM is a guess, too
+    is_known = len(sizes) == 1 and not {"processor", "shared"}.isdisjoint(row)
+    assumed = "" if is_stated or is_known else ", assumed"
     note = f'"{text}" is judged as {what}, {gib:g} GB of RAM{assumed}.{more}'
     if named.others:
         note += f" The number is that of {' and '.join(named.others)}, too."
@@ -422,15 +431,28 @@ def lead_to_its_parts(text: str) -> UnknownMachineError | None:
     # a short number may be that of anything
     if not any(_digits(word) > 2 for name in names for word in name.split()):
         return None
-    label = cards_named(" + ".join(names)).label
+    return _of_a_card_alone(text, cards_named(" + ".join(names)))
+
+
+def _of_a_card_alone(text: str, cards: NamedCards) -> UnknownMachineError:
+    """The error for a GPU beside words that say nothing that is known."""
+    label, message = cards.label, f"no machine is called {text.strip()!r}, though"
+    if all(card.unified for card in cards.accelerators):
+        return UnknownMachineError(
+            f"{message} {label} is the GPU of a processor",
+            remedy="name the processor and the RAM: --machine 'core ultra 7 258v 32GB'",
+        )
     laptop = (
         f" (--gpu '{label} laptop' its form for laptops)" if _card([label, "laptop"], {}) else ""
     )
+    # what such GPUs are sold with
+    is_small = cards.usual_ram_gib <= _MOST_OF_A_DESKTOP_GIB
+    example = f"{'i5-12400' if is_small else 'epyc 9354'} {label} {2 * cards.usual_ram_gib}GB"
     return UnknownMachineError(
-        f"no machine is called {text.strip()!r}, though {label} is a GPU",
+        f"{message} {label} is a GPU",
         remedy=(
             f"--gpu '{label}' puts it into this machine{laptop}; with a processor and the RAM it"
-            f" is another machine: --machine 'i5-12400 {label} 32GB'"
+            f" is another machine: --machine '{example}'"
         ),
     )
 

@@ -92,8 +92,15 @@ class Label(Record):
 
 
 def label_named(typed: str) -> Label | None:
-    """What a label of hosted runners means, such as `ubuntu-latest`; None where it is none."""
-    return _labels().get(canonical(typed))
+    """What a label of hosted runners means, such as `ubuntu-latest`, also behind the words for who
+    hosts them, `github actions ubuntu-latest`; None where it is none.
+    """
+    label = _labels().get(canonical(typed))
+    if label is None and len(words := typed.split()) > 1:
+        behind = _labels().get(canonical(words[-1]))
+        is_of_host = behind is not None and behind.profile.startswith(f"{words[0].lower()}-")
+        label = behind if is_of_host else None
+    return label
 
 
 def needed_words() -> frozenset[str]:

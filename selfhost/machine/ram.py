@@ -194,7 +194,10 @@ def _rates_of(memory: cpus.Processor | gpus.Computer, bits: int) -> tuple[int, i
 def computer_of(machine: Machine) -> gpus.Computer | None:
     """The computer that its cards tell; None where a server may have them."""
     names = tuple([card.name for card in machine.accelerators or () if not card.unified])
-    return gpus.computer_around(names, int(machine.memory_total_bytes or 0))
+    if not gpus.may_tell_computer(names):
+        # its memory is not read: a fleet's answers hold for any then
+        return None
+    return gpus.computer_around(names, machine.memory_total_bytes)
 
 
 def _series_of(machine: Machine) -> cpus.Processor | None:

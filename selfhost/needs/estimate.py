@@ -529,7 +529,11 @@ def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
         _has_format(spec, format) for format in runtime.formats
     ):
         if "gguf" in runtime.formats:
-            return f"{runtime.name} has no support for the architecture {spec.architecture.row}."
+            architecture = spec.architecture.row
+            last = runtime.last_versions.get(architecture)
+            if last is not None:
+                return f"{runtime.name} loaded the architecture {architecture} up to {last}."
+            return f"{runtime.name} has no support for the architecture {architecture}."
         return (
             f"The weights do not come in a format that {runtime.name} loads"
             f" ({', '.join(runtime.formats)})."

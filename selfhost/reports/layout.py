@@ -39,6 +39,8 @@ _UNIT = pattern(
     r"|in|out|cores?|models?|machines?)[.,;:)]*"
 )
 
+_QUOTE_END = pattern(r"'[.,;:)]*$")
+
 Line = list[tuple[str, str]]
 _END = "\n", ""
 
@@ -285,7 +287,23 @@ def _words(pieces: Line, longest: int) -> list[Line]:
                 gap = ""
                 word.append((part, style))
     words += _glued([*quoted, word] if word else quoted, longest)
-    return _with_units(words, longest)
+    return _with_units(_with_quotes(words, longest), longest)
+
+
+def _with_quotes(words: list[Line], longest: int) -> list[Line]:
+    """The same with what stands between single quotes in one, `--gpu 'RTX 4090'`."""
+    kept: list[Line] = []
+    for word in words:
+        start = next((at for at, each in enumerate(kept) if _opens_quote(each)), None)
+        kept.append(word)
+        if start is not None and _QUOTE_END.search(word[-1][0]):
+            kept[start:] = _glued(kept[start:], longest)
+    return kept
+
+
+def _opens_quote(word: Line) -> bool:
+    """Whether a quote begins with the word, and does not end in it."""
+    return word[0][0].startswith("'") and not _QUOTE_END.search(word[-1][0])
 
 
 def _with_units(words: list[Line], longest: int) -> list[Line]:

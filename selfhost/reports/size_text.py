@@ -54,7 +54,7 @@ def _single(blocks: list[Block], size: ContainerSize, *, verbose: bool) -> None:
     blocks += [BLANK, _table(rows)]
     growing = list(_growing(size))
     if growing:
-        section(blocks, "What may be added, and what bounds it")
+        section(blocks, "What can grow, and what bounds it")
         blocks.append(_table(growing))
     if verbose:
         _arithmetic(blocks, size)
@@ -105,7 +105,7 @@ def _about_cache(size: ContainerSize) -> str:
 
 
 def _about_limit(size: ContainerSize) -> str:
-    return "the request (both), and all that may be added"
+    return "the request (both), and all that can grow"
 
 
 def _disk_rows(size: ContainerSize) -> Iterator[tuple[str, str, str]]:
@@ -167,7 +167,7 @@ def _to_start(blocks: list[Block], size: ContainerSize) -> None:
     """The command that holds it to these figures."""
     if size.image is None:
         return
-    section(blocks, "To stay within it")
+    section(blocks, "Start it with")
     settings = [f"{name}={value}" for name, value in size.environment.items()]
     blocks.append(command_line(" ".join([*settings, *map(shlex.quote, size.program)])))
     if size.fetch:

@@ -1241,8 +1241,9 @@ def test_a_kind_that_is_not_covered_is_named() -> None:
         # error loading model: unknown model architecture: 'mllama' (ollama/ollama#16490, 0.30.4)
         (
             "llama3.2-vision:11b-instruct-q4_K_M",
-            "Ollama has no support for the architecture mllama",
+            "Ollama loaded the architecture mllama up to 0.24.0",
         ),
+        ("llama3.2-vision:11b", "Ollama loaded the architecture mllama up to 0.24.0"),
         ("cpatonn/GLM-4.5-Air-AWQ-4bit", "AutoAWQ"),
     ],
 )

@@ -678,12 +678,13 @@ def test_first_releases_are_of_known_architectures(name: str) -> None:
         "architecture"
     ]
     runtime = tomllib.loads((SPECS / "runtimes" / f"{name}.toml").read_text(encoding="utf-8"))
-    for table in ("minimum_versions", "minimum_builds"):
+    for table in ("minimum_versions", "last_versions", "minimum_builds"):
         assert set(runtime.get(table, {})) <= set(rows)
         assert (table in runtime) == (table in runtime["sources"])
     assert ("command_version" in runtime) == ("command_version" in runtime["sources"])
     for version in (
         *runtime.get("minimum_versions", {}).values(),
+        *runtime.get("last_versions", {}).values(),
         runtime.get("command_version", "0"),
     ):
         Version(version)

@@ -77,7 +77,7 @@ def test_memory_of_the_card_is_called_so(capsys: pytest.CaptureFixture[str]) -> 
     """2 × 32 layers × 8 KV heads × 128 × 2 bytes × 4,096 tokens lie on the card, beside figures of RAM."""
     _, out, _ = run(capsys, "mistral-7b", "--gpu", "RTX 4090")
     assert re.search(r"another user +512 MiB +of GPU memory", out)
-    assert "512 MiB GPU libraries" in out.partition("What may be added")[0]
+    assert "512 MiB GPU libraries" in out.partition("What can grow")[0]
 
 
 def test_a_node_that_is_too_small_is_said(capsys: pytest.CaptureFixture[str]) -> None:

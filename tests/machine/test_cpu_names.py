@@ -198,6 +198,9 @@ def test_every_row_of_the_clouds_names_a_source_and_a_class() -> None:
         ("n1-standard-8 + t4", 30, 8, ["Tesla T4"]),
         ("n1-standard-8 with 2x T4", 30, 8, ["Tesla T4"] * 2),
         ("hetzner cax31", 16, 8, []),
+        ("google cloud n2-standard-8", 32, 8, []),
+        ("gcp n2-standard-8", 32, 8, []),
+        ("m5.xlarge 100gb ssd ubuntu", 16, 4, []),
         ("cx43", 16, 8, []),
     ],
 )

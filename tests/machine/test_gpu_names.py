@@ -277,6 +277,28 @@ def test_a_slip_without_a_memory_is_no_card(text: str, nearest: str) -> None:
     assert f"{round(card.memory_total_bytes / GIB)}GB" in stated
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        # NVIDIA dropped Tesla in 2020 and Quadro in 2020, AMD the Radeon of Instinct with the MI100
+        ("tesla l4", "NVIDIA L4"),
+        ("quadro rtx a6000", "NVIDIA RTX A6000"),
+        ("radeon instinct mi60", "AMD Instinct MI60"),
+        ("rtx a6000 ada", "NVIDIA RTX 6000 Ada Generation"),
+        ("quadro rtx 6000", "Quadro RTX 6000"),
+    ],
+)
+def test_a_former_line_before_a_name_changes_nothing(text: str, name: str) -> None:
+    (card,) = cards_named(text).accelerators
+    assert card.name == name
+
+
+@pytest.mark.parametrize(("text", "gib"), [("p100", 16), ("rx 580", 8), ("rx 580 4gb", 4)])
+def test_the_usual_size_counts_where_none_is_stated(text: str, gib: int) -> None:
+    (card,) = cards_named(text).accelerators
+    assert card.memory_total_bytes == gib * GIB
+
+
 @pytest.mark.parametrize("text", ["linode g2-gpu-rtx4000a1-s", "my new rtx 6090 24gb card"])
 def test_words_that_no_gpu_has_make_no_card(text: str) -> None:
     """The first was judged with 16 GB, for a 2 that it shares with an A2."""

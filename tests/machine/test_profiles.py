@@ -21,6 +21,7 @@ from selfhost.machine.profiles import (
     UnknownMachineError,
     all_profiles,
     find,
+    label_named,
     load,
     names,
     read_profile,
@@ -409,3 +410,10 @@ def test_the_list_fits_the_terminal(width: int) -> None:
     """No line is wider than the terminal, but one that is a name: it stays whole to be copied."""
     lines = plain(profiles_document(ALL), width).splitlines()
     assert [line for line in lines if len(line) > width and line.strip(" ,") not in names()] == []
+
+
+def test_a_label_is_known_behind_its_host() -> None:
+    label = label_named("github actions ubuntu-latest")
+    assert label is not None
+    assert label == label_named("ubuntu-latest")
+    assert label_named("gitlab ubuntu-latest") is None

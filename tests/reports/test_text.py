@@ -18,6 +18,7 @@ from selfhost.catalogue import openness
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.catalogue.provider_names import provider_name
 from selfhost.catalogue.spec import License
+from selfhost.cli.texts import filled
 from selfhost.core.errors import MachineFileError, Problem, SelfhostError, UnknownModelError
 from selfhost.core.records import Unread
 from selfhost.core.units import GIB
@@ -39,7 +40,7 @@ from selfhost.reports.layout import (
     plain,
 )
 from selfhost.reports.terminal import print_document
-from selfhost.reports.words import answer_cell, command_line
+from selfhost.reports.words import answer_cell, command_line, say
 from selfhost.verdict.findings import CHECKS
 from selfhost.verdict.record import Outcome, PaceRange, Route, Speed, Verdict
 
@@ -465,6 +466,15 @@ def test_a_figure_that_is_hardly_known_is_nowhere_stated_alone() -> None:
     for told in (several, compared):
         assert "~3.8 (0.6-13)" in told, told
     assert "~3.8 tokens/s (0.6-13)" in repr(unsure)
+
+
+@pytest.mark.parametrize("width", range(40, 80, 3))
+def test_what_is_quoted_is_on_one_line(width: int) -> None:
+    """`--gpu 'rtx` at the end of a line is no command, in an error or in a report."""
+    text = "RTX 5090 or Ollama's tag? Else state its memory: --gpu 'rtx 6090 24GB', or 'a b'."
+    for lines in (filled(text, width), plain(Document(blocks=(say(text),)), width).splitlines()):
+        assert " ".join(line.strip() for line in lines) == text
+        assert all("'rtx 6090 24GB'," in line for line in lines if "rtx" in line)
 
 
 @pytest.mark.parametrize("width", [30, 40, 60])
