@@ -20,6 +20,15 @@ SCHEMA = "selfhost.audit/1"
 
 def render(audit: Audit) -> dict[str, Any]:
     """Plain dicts and lists, ready for `json.dumps`."""
+    document = _document(audit)
+    return {
+        key: list(value) if isinstance(value, Iterator) else value
+        for key, value in document.items()
+    }
+
+
+def _document(audit: Audit) -> dict[str, Any]:
+    """As `render`; what has an entry for each row comes one by one."""
     return {
         "schema": SCHEMA,
         "selfhost_version": __version__,
@@ -30,7 +39,7 @@ def render(audit: Audit) -> dict[str, Any]:
             {"name": group.name, "count": group.count, "names": list(group.names)}
             for group in audit.groups
         ],
-        "verdicts": [_verdict(group, row) for group in audit.groups for row in group.rows],
+        "verdicts": (_verdict(group, row) for group in audit.groups for row in group.rows),
         "exceptions": {
             use.value: [_exception(each) for each in audit.exceptions if each.use is use]
             for use in Use
@@ -44,11 +53,11 @@ def render(audit: Audit) -> dict[str, Any]:
     }
 
 
-def dumps(audit: Audit) -> str:
+def pieces(audit: Audit) -> Iterator[str]:
     """The document as text."""
-    from .json import dumps as as_text
+    from .json import pieces as in_pieces
 
-    return as_text(render(audit))
+    return in_pieces(_document(audit))
 
 
 def jsonl(audit: Audit) -> str:
