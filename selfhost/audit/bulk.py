@@ -8,6 +8,7 @@ from fnmatch import translate
 from ..answers.together import Beside, joined_spec
 from ..catalogue.spec import ModelSpec
 from ..core.errors import SelfhostError
+from ..core.workload import Workload
 from ..machine.record import Machine
 from ..verdict.findings import Finding
 from ..verdict.record import Judged, Part, Question, Route, parts_of
@@ -59,10 +60,11 @@ class Alike:
 
     `findings` are those that are no pass, in the order of CHECKS and without their words; None
     where it is not known whether the entry is for these machines. `shorts` tells which of them lack
-    most, see `SameFindings`.
+    most, see `SameFindings`. `workload` is the one that was judged, None where it follows the
+    machine.
     """
 
-    __slots__ = ("bits", "findings", "model", "route", "shorts")
+    __slots__ = ("bits", "findings", "model", "route", "shorts", "workload")
 
     def __init__(
         self,
@@ -71,13 +73,14 @@ class Alike:
         route: Route,
         shorts: Sequence[dict[Short, int]] = (),
         model: ModelSpec | None = None,
+        workload: Workload | None = None,
     ) -> None:
         self.bits, self.findings, self.route, self.shorts = bits, findings, route, shorts
-        self.model = model
+        self.model, self.workload = model, workload
 
     def with_bits(self, bits: int) -> Alike:
         """Some of the machines."""
-        return Alike(bits, self.findings, self.route, self.shorts, self.model)
+        return Alike(bits, self.findings, self.route, self.shorts, self.model, self.workload)
 
 
 def hardest_hit(
@@ -299,18 +302,19 @@ class Bulk:
         groups: Groups = {(): Alike(bits, (), Route.UNKNOWN)}
         if suited is not None:
             groups = _cut_by(self._found_suited(suited, bits), groups, bits)
-            spec = questions[0].spec
+            spec, workload = questions[0].spec, None
         elif len(questions) == 1:
             for part in parts_of(questions[0], deciding=self._deciding):
                 groups = _cut_by(self._found(part, bits), groups, self._meant(part, bits))
-            spec = questions[0].spec
+            spec, workload = questions[0].spec, questions[0].workload
         else:
             groups = _cut_by(self._found_together(questions, bits), groups, bits)
             spec = joined_spec([question.spec for question in questions])
+            workload = Workload()
         for alike in groups.values():
             findings = tuple(sorted(alike.findings or (), key=place_of))
             route = route_of(Judged(findings=findings, needs=None, speed=None))
-            yield Alike(alike.bits, findings, route, alike.shorts, spec)
+            yield Alike(alike.bits, findings, route, alike.shorts, spec, workload)
 
     def _found_suited(
         self, suited: Callable[[Machine], Judged], bits: int

@@ -105,6 +105,7 @@ def _line(row: Row) -> dict[str, Any]:
         "asked": row.wanted.name,
         "label": row.wanted.label,
         "model": None if row.verdict is None else row.verdict.model.id,
+        **_judged_as(row),
         "route": row.route.value,
         "failed": list(row.failed),
         "excepted": [check for check, _ in row.excepted],
@@ -116,12 +117,25 @@ def _line(row: Row) -> dict[str, Any]:
     }
 
 
+def _judged_as(row: Row) -> dict[str, str | None]:
+    """What would be loaded by what; None of several models at once, and where that is not known."""
+    workload = None if row.verdict is None else row.verdict.workload
+    return {
+        "runtime": None if workload is None else workload.runtime,
+        "format": None if workload is None else workload.format,
+        "quantization": None if workload is None else workload.quantization,
+    }
+
+
 # a line that is of no machine has the same keys
 _OF_NO_MACHINE: Mapping[str, Any] = {
     "machine": None,
     "asked": None,
     "label": None,
     "model": None,
+    "runtime": None,
+    "format": None,
+    "quantization": None,
     "route": None,
     "failed": [],
     "excepted": [],
@@ -191,6 +205,7 @@ def _verdict(group: MachineGroup, row: Row) -> dict[str, Any]:
         "asked": row.wanted.name,
         "label": row.wanted.label,
         "model": None if row.verdict is None else row.verdict.model.id,
+        **_judged_as(row),
         "severity": row.wanted.severity.value,
         "route": row.route.value,
         "result": row.result.value,
