@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import re
     from typing import Any, Protocol
 
+    from ..verdict.defaults import FirstOfList
+
     Groups = dict[Signature, "Alike"]
 
     class FleetJudge(Protocol):
@@ -38,10 +40,8 @@ if TYPE_CHECKING:
         ) -> list[list[Question]]:
             """Of each model the question that is asked of each machine."""
 
-        def suited(
-            self, model: Beside, question: Question, machine: Machine
-        ) -> Callable[[Machine], Judged] | None:
-            """What judges a model whose type and program follow the machine; else None."""
+        def suited(self, model: Beside, question: Question, machine: Machine) -> FirstOfList | None:
+            """What asks about a model whose type and program follow the machine; else None."""
 
         def routes(
             self, models: Sequence[Beside], questions: Sequence[Question]
@@ -250,9 +250,10 @@ class Bulk:
                     key = tuple([(question.spec.id, question.workload) for question in questions])
                     if key not in routes:
                         routes[key] = self._judge.routes(models, questions)
-                    suited = None
-                    if len(models) == 1:
-                        suited = self._judge.suited(models[0], questions[0], template)
+                    suited = [
+                        self._judge.suited(model, question, template)
+                        for model, question in zip(models, questions, strict=True)
+                    ]
                     groups += self._judged(questions, asked, routes[key], suited)
             except SelfhostError as error:
                 return groups, error
@@ -297,18 +298,18 @@ class Bulk:
         questions: Sequence[Question],
         bits: int,
         route_of: Callable[[Judged], Route],
-        suited: Callable[[Machine], Judged] | None,
+        suited: Sequence[FirstOfList | None],
     ) -> Iterator[Alike]:
         groups: Groups = {(): Alike(bits, (), Route.UNKNOWN)}
-        if suited is not None:
-            groups = _cut_by(self._found_suited(suited, bits), groups, bits)
+        if len(questions) == 1 and suited[0] is not None:
+            groups = _cut_by(self._found_suited(suited[0], bits), groups, bits)
             spec, workload = questions[0].spec, None
         elif len(questions) == 1:
             for part in parts_of(questions[0], deciding=self._deciding):
                 groups = _cut_by(self._found(part, bits), groups, self._meant(part, bits))
             spec, workload = questions[0].spec, questions[0].workload
         else:
-            groups = _cut_by(self._found_together(questions, bits), groups, bits)
+            groups = _cut_by(self._found_together(questions, suited, bits), groups, bits)
             spec = joined_spec([question.spec for question in questions])
             workload = Workload()
         for alike in groups.values():
@@ -316,20 +317,18 @@ class Bulk:
             route = route_of(Judged(findings=findings, needs=None, speed=None))
             yield Alike(alike.bits, findings, route, alike.shorts, spec, workload)
 
-    def _found_suited(
-        self, suited: Callable[[Machine], Judged], bits: int
-    ) -> dict[Signature, SameFindings]:
+    def _found_suited(self, suited: FirstOfList, bits: int) -> dict[Signature, SameFindings]:
         """What is found of a model whose type and program follow the machine: a better place may be
         a slower one, so each bandwidth is judged by itself.
         """
 
         def find(machine: Machine) -> Sequence[Finding]:
-            return suited(machine).findings
+            return suited.judge(machine).findings
 
         return found_by(self.population, find, bits, deciding=self._deciding, each_bandwidth=True)
 
     def _found_together(
-        self, questions: Sequence[Question], bits: int
+        self, questions: Sequence[Question], suited: Sequence[FirstOfList | None], bits: int
     ) -> dict[Signature, SameFindings]:
         """What is found of models side by side. Which of them goes first may depend on pace, so
         that more bandwidth need not be better: each bandwidth is judged by itself.
@@ -339,7 +338,11 @@ class Bulk:
         names = [question.spec.id for question in questions]
 
         def find(machine: Machine) -> Sequence[Finding]:
-            return judge_together(questions, names, machine).findings
+            taken = [
+                question if each is None else each.question(machine)
+                for question, each in zip(questions, suited, strict=True)
+            ]
+            return judge_together(taken, names, machine).findings
 
         return found_by(self.population, find, bits, deciding=self._deciding, each_bandwidth=True)
 

@@ -99,11 +99,17 @@ class FirstOfList:
 
     def judge(self, machine: Machine) -> Judged:
         """What is found of the way that the machine takes."""
+        return self._way(machine).judged
+
+    def question(self, machine: Machine) -> Question:
+        """The way that the machine takes."""
+        return self._way(machine).question
+
+    def _way(self, machine: Machine) -> _Way:
         own = self._variants.own
         way = _Way(question=own, judged=judge(own, machine))
         assert own.runtime is not None
-        taken = _Search(way, self._variants, machine).picture_way(own.runtime)
-        return (taken or way).judged
+        return _Search(way, self._variants, machine).picture_way(own.runtime) or way
 
 
 def takes_first_of_list(question: Question, workload: Workload) -> bool:
