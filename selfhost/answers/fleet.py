@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from ..advice.api_route import meets, offers_for
 from ..catalogue.index import Catalogue
@@ -149,18 +148,14 @@ class FleetJudge:
             question = from_a_list(question, workload, self._catalogue, machine)
         return question
 
-    def suited(
-        self, model: Beside, question: Question, machine: Machine, *, deciding: bool
-    ) -> Callable[[Machine], Judged] | None:
-        """What judges a model whose type and program follow the machine; None where `question`
+    def suited(self, model: Beside, question: Question, machine: Machine) -> FirstOfList | None:
+        """What asks about a model whose type and program follow the machine; None where `question`
         stands for every machine. `machine` is one of those that `questions` gave the question for.
-        `deciding`: by what the route rests on.
         """
         understood = self._meaning_of(model)
         if not has_ways(understood, question):
             return None
-        ways = FirstOfList(question, understood.workload, self._catalogue, machine)
-        return partial(ways.judge, deciding=deciding)
+        return FirstOfList(question, understood.workload, self._catalogue, machine)
 
     def likeness(self, model: Beside) -> tuple[int, str]:
         """Models with the same may well take the same: their parameters and modality; 0 and "" of

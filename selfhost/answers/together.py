@@ -12,8 +12,9 @@ from ..core import dates
 from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.reader import Machine
+from ..verdict.defaults import from_a_list
 from ..verdict.record import Verdict
-from .understood import question_of, understand
+from .understood import has_ways, question_of, understand
 
 
 class Beside(Record):
@@ -35,20 +36,21 @@ def check_together_with(
     """One verdict for several models at once on one machine: see `verdict.together`.
 
     Its model's id and name join theirs, its needs are the sums, its `speed` is None and its
-    `workload` states the basis of memory alone. The route is `api` where an API serves each of
-    them. Raises as `check` does, for the first model that is wrong.
+    `workload` states the basis of memory alone. Without `follows_machine` each is judged in its own
+    defaults, but pictures and video in what the machine takes of them alone. The route is `api`
+    where an API serves each of them. Raises as `check` does, for the first model that is wrong.
     """
     from ..verdict.together import judge_together
 
     # every name is looked up before anything is worked out
     suiting = machine if follows_machine else None
     understood = [understand(catalogue, each.model, each.workload, suiting) for each in models]
-    questions = [
-        question_of(catalogue, meant, machine, follows_machine=follows_machine).replace(
-            requires_runtime=each.requires_runtime
-        )
-        for each, meant in zip(models, understood, strict=True)
-    ]
+    questions = []
+    for each, meant in zip(models, understood, strict=True):
+        question = question_of(catalogue, meant, machine, follows_machine=follows_machine)
+        if not follows_machine and has_ways(meant, question):
+            question = from_a_list(question, meant.workload, catalogue, machine)
+        questions.append(question.replace(requires_runtime=each.requires_runtime))
     judged = judge_together(questions, [meant.asked for meant in understood], machine)
     day = today or dates.utc_today()
     is_offered = judged.failed and all(

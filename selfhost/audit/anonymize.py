@@ -172,9 +172,8 @@ class _Rows:
         given = row.verdict
         fields["verdict"] = None
         if given is not None:
-            fields["verdict"] = Verdict.partly(
-                {"model": given.model, "route": given.route}, lambda: self._replaced(given)
-            )
+            told = {"model": given.model, "route": given.route, "workload": given.workload}
+            fields["verdict"] = Verdict.partly(told, lambda: self._replaced(given))
         return Row.partly(fields, lambda: self._replaced(row))
 
     def _replaced(self, value: Any) -> Any:

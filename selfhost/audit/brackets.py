@@ -24,13 +24,15 @@ if TYPE_CHECKING:
 
     # an entry, with the workload that holds on the machine
     Asked = tuple[Wanted, Workload]
-    # of a verdict the model's id, the route, and the marks of its findings
-    Short = tuple[str, Route, tuple[Mark, ...]]
+    # of a verdict the model's id, the route, what is loaded by what, and the marks of its findings
+    Short = tuple[str, Route, tuple[str | None, ...], tuple[Mark, ...]]
     # the context and the lowest pace of a question, and its place
     Point = tuple[int, float, int]
     # points in their order, and the ends of their contexts
     Box = tuple[Sequence[Point], int, int]
 
+# of the workload that was judged, what is loaded by what
+JUDGED_AS = ("runtime", "format", "quantization")
 _AMOUNTS = ("context_tokens", "min_tokens_per_second")
 
 
@@ -61,7 +63,12 @@ def in_short(verdict: Verdict | SelfhostError) -> Short | None:
     """What is kept of a verdict; None of an error."""
     if isinstance(verdict, SelfhostError):
         return None
-    return verdict.model.id, verdict.route, verdict.findings
+    return _short(verdict, verdict.findings)
+
+
+def _short(verdict: Verdict, marks: tuple[Mark, ...]) -> Short:
+    judged_as = tuple([getattr(verdict.workload, name) for name in JUDGED_AS])
+    return verdict.model.id, verdict.route, judged_as, marks
 
 
 class _Family:
@@ -119,7 +126,7 @@ class _Family:
                         for each in verdict.findings
                     ]
                 )
-                self._known[key] = verdict.model.id, verdict.route, marks
+                self._known[key] = _short(verdict, marks)
             except SelfhostError:
                 self._known[key] = None
         return self._known[key]

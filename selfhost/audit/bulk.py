@@ -8,6 +8,7 @@ from fnmatch import translate
 from ..answers.together import Beside, joined_spec
 from ..catalogue.spec import ModelSpec
 from ..core.errors import SelfhostError
+from ..core.workload import Workload
 from ..machine.record import Machine
 from ..verdict.findings import Finding
 from ..verdict.record import Judged, Part, Question, Route, parts_of
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     import re
     from typing import Any, Protocol
 
+    from ..verdict.defaults import FirstOfList
+
     Groups = dict[Signature, "Alike"]
 
     class FleetJudge(Protocol):
@@ -37,10 +40,8 @@ if TYPE_CHECKING:
         ) -> list[list[Question]]:
             """Of each model the question that is asked of each machine."""
 
-        def suited(
-            self, model: Beside, question: Question, machine: Machine, *, deciding: bool
-        ) -> Callable[[Machine], Judged] | None:
-            """What judges a model whose type and program follow the machine; else None."""
+        def suited(self, model: Beside, question: Question, machine: Machine) -> FirstOfList | None:
+            """What asks about a model whose type and program follow the machine; else None."""
 
         def routes(
             self, models: Sequence[Beside], questions: Sequence[Question]
@@ -59,10 +60,11 @@ class Alike:
 
     `findings` are those that are no pass, in the order of CHECKS and without their words; None
     where it is not known whether the entry is for these machines. `shorts` tells which of them lack
-    most, see `SameFindings`.
+    most, see `SameFindings`. `workload` is the one that was judged, None where it follows the
+    machine.
     """
 
-    __slots__ = ("bits", "findings", "model", "route", "shorts")
+    __slots__ = ("bits", "findings", "model", "route", "shorts", "workload")
 
     def __init__(
         self,
@@ -71,13 +73,14 @@ class Alike:
         route: Route,
         shorts: Sequence[dict[Short, int]] = (),
         model: ModelSpec | None = None,
+        workload: Workload | None = None,
     ) -> None:
         self.bits, self.findings, self.route, self.shorts = bits, findings, route, shorts
-        self.model = model
+        self.model, self.workload = model, workload
 
     def with_bits(self, bits: int) -> Alike:
         """Some of the machines."""
-        return Alike(bits, self.findings, self.route, self.shorts, self.model)
+        return Alike(bits, self.findings, self.route, self.shorts, self.model, self.workload)
 
 
 def hardest_hit(
@@ -247,11 +250,10 @@ class Bulk:
                     key = tuple([(question.spec.id, question.workload) for question in questions])
                     if key not in routes:
                         routes[key] = self._judge.routes(models, questions)
-                    suited = None
-                    if len(models) == 1:
-                        suited = self._judge.suited(
-                            models[0], questions[0], template, deciding=self._deciding
-                        )
+                    suited = [
+                        self._judge.suited(model, question, template)
+                        for model, question in zip(models, questions, strict=True)
+                    ]
                     groups += self._judged(questions, asked, routes[key], suited)
             except SelfhostError as error:
                 return groups, error
@@ -296,38 +298,37 @@ class Bulk:
         questions: Sequence[Question],
         bits: int,
         route_of: Callable[[Judged], Route],
-        suited: Callable[[Machine], Judged] | None,
+        suited: Sequence[FirstOfList | None],
     ) -> Iterator[Alike]:
         groups: Groups = {(): Alike(bits, (), Route.UNKNOWN)}
-        if suited is not None:
-            groups = _cut_by(self._found_suited(suited, bits), groups, bits)
-            spec = questions[0].spec
+        if len(questions) == 1 and suited[0] is not None:
+            groups = _cut_by(self._found_suited(suited[0], bits), groups, bits)
+            spec, workload = questions[0].spec, None
         elif len(questions) == 1:
             for part in parts_of(questions[0], deciding=self._deciding):
                 groups = _cut_by(self._found(part, bits), groups, self._meant(part, bits))
-            spec = questions[0].spec
+            spec, workload = questions[0].spec, questions[0].workload
         else:
-            groups = _cut_by(self._found_together(questions, bits), groups, bits)
+            groups = _cut_by(self._found_together(questions, suited, bits), groups, bits)
             spec = joined_spec([question.spec for question in questions])
+            workload = Workload()
         for alike in groups.values():
             findings = tuple(sorted(alike.findings or (), key=place_of))
             route = route_of(Judged(findings=findings, needs=None, speed=None))
-            yield Alike(alike.bits, findings, route, alike.shorts, spec)
+            yield Alike(alike.bits, findings, route, alike.shorts, spec, workload)
 
-    def _found_suited(
-        self, suited: Callable[[Machine], Judged], bits: int
-    ) -> dict[Signature, SameFindings]:
+    def _found_suited(self, suited: FirstOfList, bits: int) -> dict[Signature, SameFindings]:
         """What is found of a model whose type and program follow the machine: a better place may be
         a slower one, so each bandwidth is judged by itself.
         """
 
         def find(machine: Machine) -> Sequence[Finding]:
-            return suited(machine).findings
+            return suited.judge(machine, deciding=self._deciding).findings
 
         return found_by(self.population, find, bits, deciding=self._deciding, each_bandwidth=True)
 
     def _found_together(
-        self, questions: Sequence[Question], bits: int
+        self, questions: Sequence[Question], suited: Sequence[FirstOfList | None], bits: int
     ) -> dict[Signature, SameFindings]:
         """What is found of models side by side. Which of them goes first may depend on pace, so
         that more bandwidth need not be better: each bandwidth is judged by itself.
@@ -337,7 +338,11 @@ class Bulk:
         names = [question.spec.id for question in questions]
 
         def find(machine: Machine) -> Sequence[Finding]:
-            return judge_together(questions, names, machine).findings
+            taken = [
+                question if each is None else each.question(machine)
+                for question, each in zip(questions, suited, strict=True)
+            ]
+            return judge_together(taken, names, machine).findings
 
         return found_by(self.population, find, bits, deciding=self._deciding, each_bandwidth=True)
 

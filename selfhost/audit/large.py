@@ -341,9 +341,10 @@ class _Large:
                 assert judged is not None
                 return judged
 
-            fields["verdict"] = Verdict.partly(
-                {"model": alike.model, "route": alike.route}, verdict
-            )
+            told: dict[str, Any] = {"model": alike.model, "route": alike.route}
+            if alike.workload is not None:
+                told["workload"] = alike.workload
+            fields["verdict"] = Verdict.partly(told, verdict)
         return Row.partly(fields, whole)
 
 

@@ -9,15 +9,15 @@ from itertools import combinations
 from math import ceil
 
 from ..catalogue.index import Catalogue
-from ..catalogue.spec import ModelSpec, RuntimeSpec
+from ..catalogue.spec import ModelSpec, QuantizationRule, RuntimeSpec
 from ..core import units
 from ..core.errors import Problem, SelfhostError, WorkloadError
 from ..core.records import Record
 from ..core.spelling import canonical
 from ..core.workload import Workload
-from ..machine.record import Machine
+from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs, Term
-from ..verdict.findings import Outcome, cpu_check, reserve_of
+from ..verdict.findings import Outcome, cpu_check, reserve_of, without_kernels
 from ..verdict.placement import free_bytes, is_large, metal_limits, room_of
 from ..verdict.question import ask
 from ..verdict.record import Route, exit_code
@@ -284,6 +284,10 @@ class _Search:
             yield _FREE_DISK
         if cpu_check(self._needs.cpu, machine, self._runtime).outcome is Outcome.UNKNOWN:
             yield "the processor"
+        if self._engine.memory == "accelerators" and any(
+            self._unsuited(card) is Outcome.UNKNOWN for card in machine.accelerators or ()
+        ):
+            yield "the compute capability"
 
     def _doubts_of(self, room: Room, *, is_first: bool) -> tuple[str, ...]:
         """What was not read of a machine in that place."""
@@ -314,12 +318,26 @@ class _Search:
         cards = [card for card in machine.accelerators if not card.unified]
         if not cards:
             return LeftOut(machine=machine.name, reason="it has no GPU with memory of its own")
-        sizes = [room_of(card, gpu_only=True) for card in cards]
+        suited = [card for card in cards if self._unsuited(card) is not Outcome.FAIL]
+        if not suited:
+            finding = without_kernels(self._runtime, self._rule, cards)
+            assert finding is not None
+            return LeftOut(machine=machine.name, reason=finding.reason.rstrip("."))
+        sizes = [room_of(card, gpu_only=True) for card in suited]
         if None in sizes:
             why = "the memory of its accelerators was not read"
             return LeftOut(machine=machine.name, reason=why, unread=True)
         devices = tuple(size for size in sizes if size is not None)
         return Room(name=machine.name, devices=devices, in_ram=False, ram_bytes=ram)
+
+    @property
+    def _rule(self) -> QuantizationRule | None:
+        return self._runtime.rule_of(self._workload.quantization) if self._runtime else None
+
+    def _unsuited(self, card: Accelerator) -> Outcome | None:
+        """Whether the program does not run that quantization on it; None where it does."""
+        finding = without_kernels(self._runtime, self._rule, [card])
+        return None if finding is None else finding.outcome
 
     def _ram(self, machine: Machine) -> int | None:
         """What the RAM can give: what is free now, or all but the reserve where planning."""
@@ -464,7 +482,12 @@ class _Search:
             return None
         if devices > 1 and devices not in needs.tensor_parallel:
             return None
-        cards = [card for room in rooms for card in self._machines[room.name].accelerators or ()]
+        cards = [
+            card
+            for room in rooms
+            for card in self._machines[room.name].accelerators or ()
+            if self._unsuited(card) is not Outcome.FAIL
+        ]
         large = any(is_large(card) for card in cards)
         terms = [(term.on_large or term) if large else term for term in memory.terms]
         parts = [term.on_one_of(devices) for term in terms]

@@ -9,10 +9,11 @@ from itertools import accumulate, chain
 
 from ..catalogue.spec import ModelSpec
 from ..core.errors import SelfhostError
+from ..core.workload import Workload
 from ..machine.record import Machine
 from ..verdict.findings import Finding, Mark
-from ..verdict.record import Verdict
-from .brackets import by_brackets, families_of, in_short
+from ..verdict.record import Route, Verdict
+from .brackets import JUDGED_AS, by_brackets, families_of, in_short
 from .judged_entries import Judge
 from .workers import in_shares
 
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
     T = TypeVar("T")
     # a verdict, and the marks of its findings
     Marked = tuple[Verdict, tuple[Mark, ...]]
-    # the values of marks, and of each verdict the model's id, the route and the places of its marks
-    # among them; None where the entry was refused
-    Packed = tuple[list[tuple[Any, ...]], list[tuple[Any, Any, tuple[int, ...]] | None]]
+    # the values of marks, and of each verdict what is kept of it, with the places of its marks;
+    # None where the entry was refused
+    Kept = tuple[str, Route, tuple[str | None, ...], tuple[int, ...]]
+    Packed = tuple[list[tuple[Any, ...]], list[Kept | None]]
 
 # fewer questions take less time than another process does
 _LEAST_TO_SHARE = 500
@@ -94,7 +96,7 @@ class _Judging:
     def answer(self, place: int, short: Short | None = None) -> Marked | SelfhostError:
         """One answer, of which `short` is known."""
         if short is not None:
-            return _unpacked(short, lambda: _sure(self.alone(place))), short[2]
+            return _unpacked(short, lambda: _sure(self.alone(place))), short[-1]
         verdict = self.alone(place)
         return verdict if isinstance(verdict, SelfhostError) else (verdict, verdict.findings)
 
@@ -122,9 +124,8 @@ class _Judging:
                     # an error is no thing to send from one process to another
                     by_place[place] = self.answer(place)
                 else:
-                    model_id, route, numbers = each
-                    own = tuple([marks[number] for number in numbers])
-                    by_place[place] = self.answer(place, (model_id, route, own))
+                    own = tuple([marks[number] for number in each[-1]])
+                    by_place[place] = self.answer(place, (*each[:-1], own))
         return [by_place[place] for place in range(len(self._questions))]
 
 
@@ -135,15 +136,15 @@ def _batches(values: Sequence[T], most: int) -> list[Sequence[T]]:
 def _packed(answers: Iterable[Short | None]) -> Packed:
     """Answers as one process can send them to another, after the marks that they share."""
     numbers: dict[tuple[Any, ...], int] = {}
-    packed: list[tuple[Any, Any, tuple[int, ...]] | None] = []
+    packed: list[Kept | None] = []
     for answer in answers:
         if answer is None:
             packed.append(None)
             continue
-        model_id, route, marks = answer
+        marks = answer[-1]
         values = [type(mark)._kind._values(mark) for mark in marks]
         own = tuple([numbers.setdefault(each, len(numbers)) for each in values])
-        packed.append((model_id, route, own))
+        packed.append((*answer[:-1], own))
     return list(numbers), packed
 
 
@@ -155,10 +156,13 @@ def _sure(verdict: Verdict | SelfhostError) -> Verdict:
 
 
 def _unpacked(short: Short, whole: Callable[[], Verdict]) -> Verdict:
-    model_id, route, marks = short
+    model_id, route, judged_as, marks = short
     fields: dict[str, Any] = {
         "model": ModelSpec.partly({"id": model_id}, lambda: whole().model),
         "route": route,
+        "workload": Workload.partly(
+            dict(zip(JUDGED_AS, judged_as, strict=True)), lambda: whole().workload
+        ),
     }
     if marks and isinstance(marks[0], Finding):
         fields["findings"] = marks

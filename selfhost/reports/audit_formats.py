@@ -39,7 +39,7 @@ class Format(Record):
 
 FORMATS: Mapping[str, Format] = {
     "text": Format(module="audit_text", shows_problems=False),
-    "json": Format(module="audit_json", function="dumps", shows_problems=False, suffix="json"),
+    "json": Format(module="audit_json", function="pieces", shows_problems=False, suffix="json"),
     "jsonl": Format(
         module="audit_json",
         function="lines",

@@ -25,6 +25,7 @@ from .audit_words import (
     excepted_words,
     exception_fate,
     exception_name,
+    judged_as,
     many,
     remarks,
     results,
@@ -168,8 +169,12 @@ def _line(matrix: _Matrix, entry: int) -> str:
         group.count for group, row in rows if row is not None and row.result is Result.PASS
     )
     cells = "".join(_cell(matrix, entry, place) for place in range(len(matrix.groups)))
+    ways = "".join(
+        f"<small>{text(way)}</small>"
+        for way in judged_as(row for _, row in rows if row is not None)
+    )
     share = f'<td class="n">{running:,} of {machines:,}</td>'
-    return f'<tr><th scope="row">{_name(label)}</th>{share}{cells}</tr>\n'
+    return f'<tr><th scope="row">{_name(label)}{ways}</th>{share}{cells}</tr>\n'
 
 
 def _cell(matrix: _Matrix, entry: int, place: int) -> str:
@@ -248,6 +253,8 @@ def _part(matrix: _Matrix, entry: int, place: int) -> str:
 
 
 def _inside(group: MachineGroup, row: Row) -> Iterator[str]:
+    if ways := judged_as([row]):
+        yield f"<p>Judged as {text(ways[0])}.</p>"
     if group.count > 1:
         which = "one of them" if row.result is Result.PASS else "the one that lacks most"
         yield f"<p>Figures of {_name(row.machine)}, {which}.</p>"

@@ -20,6 +20,15 @@ SCHEMA = "selfhost.audit/1"
 
 def render(audit: Audit) -> dict[str, Any]:
     """Plain dicts and lists, ready for `json.dumps`."""
+    document = _document(audit)
+    return {
+        key: list(value) if isinstance(value, Iterator) else value
+        for key, value in document.items()
+    }
+
+
+def _document(audit: Audit) -> dict[str, Any]:
+    """As `render`; what has an entry for each row comes one by one."""
     return {
         "schema": SCHEMA,
         "selfhost_version": __version__,
@@ -30,7 +39,7 @@ def render(audit: Audit) -> dict[str, Any]:
             {"name": group.name, "count": group.count, "names": list(group.names)}
             for group in audit.groups
         ],
-        "verdicts": [_verdict(group, row) for group in audit.groups for row in group.rows],
+        "verdicts": (_verdict(group, row) for group in audit.groups for row in group.rows),
         "exceptions": {
             use.value: [_exception(each) for each in audit.exceptions if each.use is use]
             for use in Use
@@ -44,11 +53,11 @@ def render(audit: Audit) -> dict[str, Any]:
     }
 
 
-def dumps(audit: Audit) -> str:
+def pieces(audit: Audit) -> Iterator[str]:
     """The document as text."""
-    from .json import dumps as as_text
+    from .json import pieces as in_pieces
 
-    return as_text(render(audit))
+    return in_pieces(_document(audit))
 
 
 def jsonl(audit: Audit) -> str:
@@ -96,6 +105,7 @@ def _line(row: Row) -> dict[str, Any]:
         "asked": row.wanted.name,
         "label": row.wanted.label,
         "model": None if row.verdict is None else row.verdict.model.id,
+        **_judged_as(row),
         "route": row.route.value,
         "failed": list(row.failed),
         "excepted": [check for check, _ in row.excepted],
@@ -107,12 +117,25 @@ def _line(row: Row) -> dict[str, Any]:
     }
 
 
+def _judged_as(row: Row) -> dict[str, str | None]:
+    """What would be loaded by what; None of several models at once, and where that is not known."""
+    workload = None if row.verdict is None else row.verdict.workload
+    return {
+        "runtime": None if workload is None else workload.runtime,
+        "format": None if workload is None else workload.format,
+        "quantization": None if workload is None else workload.quantization,
+    }
+
+
 # a line that is of no machine has the same keys
 _OF_NO_MACHINE: Mapping[str, Any] = {
     "machine": None,
     "asked": None,
     "label": None,
     "model": None,
+    "runtime": None,
+    "format": None,
+    "quantization": None,
     "route": None,
     "failed": [],
     "excepted": [],
@@ -182,6 +205,7 @@ def _verdict(group: MachineGroup, row: Row) -> dict[str, Any]:
         "asked": row.wanted.name,
         "label": row.wanted.label,
         "model": None if row.verdict is None else row.verdict.model.id,
+        **_judged_as(row),
         "severity": row.wanted.severity.value,
         "route": row.route.value,
         "result": row.result.value,

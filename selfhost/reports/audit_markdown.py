@@ -20,6 +20,7 @@ from .audit_words import (
     excepted_words,
     exception_fate,
     exception_name,
+    judged_as,
     many,
     remarks,
     results,
@@ -90,8 +91,10 @@ def _models(audit: Audit) -> Iterator[str]:
     """A row for each model of the policy: on how many machines it has which result."""
     counts: dict[int, dict[Result, int]] = {}
     labels: dict[int, str] = {}
+    rows: dict[int, list[Row]] = {}
     for group in audit.groups:
         for row in group.rows:
+            rows.setdefault(row.wanted.index, []).append(row)
             of_model = counts.setdefault(row.wanted.index, dict.fromkeys(WORST_FIRST, 0))
             of_model[row.result] += group.count
             labels[row.wanted.index] = row.wanted.label
@@ -99,14 +102,15 @@ def _models(audit: Audit) -> Iterator[str]:
         return
     yield from ("", "### Models, by number of machines", "")
     yield (
-        "| Model | "
+        "| Model | Judged as | "
         + " | ".join(f"{SIGNS[each]} {RESULT_WORDS[each]}" for each in WORST_FIRST)
         + " |"
     )
-    yield "| --- |" + " ---: |" * len(WORST_FIRST)
+    yield "| --- | --- |" + " ---: |" * len(WORST_FIRST)
     for index in sorted(counts, key=lambda each: (_rank(counts[each]), each)):
         cells = (f"{counts[index][each]:,}" if counts[index][each] else "" for each in WORST_FIRST)
-        yield f"| {_name(labels[index])} | {' | '.join(cells)} |"
+        ways = _joined(map(_text, judged_as(rows[index])))
+        yield f"| {_name(labels[index])} | {ways} | {' | '.join(cells)} |"
 
 
 def _rank(counts: dict[Result, int]) -> int:

@@ -64,7 +64,8 @@ def _schema(arrow: Any) -> Any:
         ("remedy", text),
     ])  # fmt: skip
     return arrow.schema([
-        ("machine", text), ("asked", text), ("label", text), ("model", text), ("route", text),
+        ("machine", text), ("asked", text), ("label", text), ("model", text), ("runtime", text),
+        ("format", text), ("quantization", text), ("route", text),
         ("failed", texts), ("excepted", texts), ("result", text), ("severity", text),
         ("change", text), ("problem", problem), ("exception", exception),
     ])  # fmt: skip

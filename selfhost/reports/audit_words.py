@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ..audit.policy import Exemption
 from ..audit.record import Audit, ExemptionUse, Result, Row, Use
 from ..verdict.findings import Outcome
 from .layout import clean
-from .words import failed_words
+from .words import failed_words, format_words
 
 SIGNS: Mapping[Result, str] = {
     Result.FAIL: "✗",
@@ -78,6 +78,12 @@ def shortened(text: str, most: int, *, raw: bool = False) -> str:
 
     digest = sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:_DIGITS]
     return f"{shown[: most - _DIGITS - 1]}…{digest}"
+
+
+def judged_as(rows: Iterable[Row]) -> list[str]:
+    """What would be loaded by what, `Q4_K_M in llama.cpp`: of rows that say so, each once."""
+    words = (format_words(row.verdict.workload) for row in rows if row.verdict is not None)
+    return list(dict.fromkeys(filter(None, words)))
 
 
 def why(row: Row) -> str:

@@ -159,11 +159,18 @@ class FirstOfList:
 
     def judge(self, machine: Machine, *, deciding: bool = False) -> Judged:
         """What is found of the way that the machine takes; `deciding`: that the route rests on."""
+        way = self._way(machine)
+        return way.decided() if deciding else way.judged
+
+    def question(self, machine: Machine) -> Question:
+        """The way that the machine takes."""
+        return self._way(machine).question
+
+    def _way(self, machine: Machine) -> _Way:
         own = self._variants.own
         assert own.runtime is not None
         way = _Way(question=own, machine=machine)
-        taken = _Search(way, self._variants, machine).picture_way(own.runtime) or way
-        return taken.decided() if deciding else taken.judged
+        return _Search(way, self._variants, machine).picture_way(own.runtime) or way
 
 
 def takes_first_of_list(question: Question, workload: Workload) -> bool:

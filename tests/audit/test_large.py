@@ -72,6 +72,9 @@ machines = ["label:site=s[12]"]
 [[together]]
 models = ["mistral-7b", "bge-m3"]
 machines = ["label:site=s3"]
+[[together]]
+models = ["bge-m3", "flux.1-dev"]
+machines = ["label:site=s[12]"]
 [[exception]]
 model = "mistral-7b"
 rule = "memory"

@@ -182,6 +182,33 @@ def test_vllm_over_machines() -> None:
     assert ask("vllm", [two[0], one[0]]).route is Route.NEITHER
 
 
+def test_vllm_takes_no_gpu_that_it_does_not_run_on() -> None:
+    """vLLM's page of requirements: compute capability 7.5 or higher; a P100 has 6.0 and a T4 7.5 (NVIDIA)."""
+
+    def node(name: str, *gpus: str) -> Machine:
+        owned = tuple(
+            Accelerator(vendor="nvidia", name=gpu, memory_total_bytes=16 * GIB, unified=False)
+            for gpu in gpus
+        )
+        return machine(name, 64, accelerators=owned)
+
+    old = [node(f"old{number}", "Tesla P100-PCIE-16GB") for number in (1, 2)]
+    answer = ask("vllm", old, "mistral-7b")
+    assert answer.route is Route.NEITHER
+    assert "compute capability 7.5" in answer.left_out[0].reason
+    assert "P100" in answer.left_out[0].reason
+    assert "6.0" in answer.left_out[0].reason
+    new = [node(f"new{number}", "Tesla T4") for number in (1, 2)]
+    taken = ask("vllm", [*old, *new], "mistral-7b")
+    assert taken.route is Route.LOCAL
+    assert {share.machine for share in taken.shares} <= {"new1", "new2"}
+    mixed = ask("vllm", [node(f"m{number}", "Tesla T4", "Tesla P100-PCIE-16GB") for number in (1, 2)], "mistral-7b")  # fmt: skip
+    assert [share.devices for share in mixed.shares] == [1, 1]
+    strange = ask("vllm", [node(f"m{number}", "NVIDIA of tomorrow") for number in (1, 2)], "mistral-7b")  # fmt: skip
+    assert strange.route is Route.UNKNOWN
+    assert "compute capability" in strange.reason
+
+
 def test_what_was_not_read_is_unknown() -> None:
     """A machine without a figure is left out, and where it could decide the answer is unknown."""
     answer = ask("rpc", fleet(24, None))

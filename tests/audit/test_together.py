@@ -14,7 +14,7 @@ from selfhost.answers.together import Beside, check_together_with
 from selfhost.answers.verdicts import check_with
 from selfhost.api import machine_named
 from selfhost.audit.judging import judge_with
-from selfhost.audit.policy import Severity, read_policy
+from selfhost.audit.policy import Severity, Wanted, read_policy
 from selfhost.audit.record import Audit, Result
 from selfhost.audit.run import run_audit
 from selfhost.catalogue.opened import open_catalogue
@@ -376,3 +376,21 @@ def test_the_report_names_the_members(tmp_path: Path) -> None:
         ("mistral-7b", [], True),
         ("mistral-7b + bge-m3", ["mistral-7b", "bge-m3"], False),
     ]
+
+
+def test_pictures_beside_another_model_are_in_the_type_that_they_take_alone() -> None:
+    """As `[[model]]` and `check` have them: FLUX.1 [dev] of a GPU with 24 GB is no longer judged in
+    16 bits, whose 23.8 GB of weights leave no room there (black-forest-labs/FLUX.1-dev, file list).
+    """
+    machine = machine_named("rtx 4090")
+    both = together("flux.1-dev", "bge-m3", machine=machine)
+    judge = judge_with(open_catalogue(), TODAY)
+    entries = {
+        name: judge(Wanted(index=0, name=name, label=name, asked=Workload()), Workload(), machine)
+        for name in ("flux.1-dev", "bge-m3")
+    }
+    assert entries["flux.1-dev"].route is Route.LOCAL
+    assert entries["flux.1-dev"].workload.quantization not in (None, "bfloat16")
+    downloads = [each.needs.download_bytes for each in entries.values() if each.needs]
+    assert both.needs is not None
+    assert both.needs.download_bytes == sum(size or 0 for size in downloads)

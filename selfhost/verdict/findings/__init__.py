@@ -7,7 +7,7 @@ the worst one wins, so each check looks for `fail` first. Every figure a person 
 `units`.
 """
 
-from .accelerator import accelerator_check, once_idle
+from .accelerator import accelerator_check, once_idle, without_kernels
 from .context import context_check
 from .cpu import cpu_check
 from .disk import (
@@ -76,6 +76,7 @@ __all__ = [
     "stored_in_memory",
     "takes_long",
     "weights_check",
+    "without_kernels",
     "work_check",
     "worst_of",
 ]

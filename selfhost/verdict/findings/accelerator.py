@@ -61,7 +61,7 @@ def accelerator_check(
         held = _Held(needs, machine, runtime, gpu_only=False)
     return (
         _unread_held(held, machine)
-        or _without_kernels(runtime, rule, held.devices)
+        or without_kernels(runtime, rule, held.devices)
         or _tight(held, when_tight)
         or _too_small(held, now_only=now_only, alone=alone if _has_others(held, machine) else None)
         or _fits(held, needs, machine)
@@ -124,7 +124,7 @@ def _shared_and_needed(
     ]
     if not sharing:
         return None
-    return _without_kernels(runtime, rule, sharing[:1]) or _shared(sharing, needs, machine)
+    return without_kernels(runtime, rule, sharing[:1]) or _shared(sharing, needs, machine)
 
 
 def _missing(
@@ -140,7 +140,7 @@ def _missing(
         machine.accelerators or (), key=lambda device: free_bytes(device) or 0, default=None
     )
     if needs.memory is None and largest is not None and largest.unified is False:
-        return _without_kernels(runtime, rule, [largest]) or _uncounted(
+        return without_kernels(runtime, rule, [largest]) or _uncounted(
             Outcome.UNKNOWN,
             "accelerator-unread",
             f"How much memory it needs on {largest.name} is not known.",
@@ -468,7 +468,7 @@ def _reworded(finding: Finding, words: Words) -> Finding:
 # ------------------------------------------------------------------ what the runtime runs on
 
 
-def _without_kernels(
+def without_kernels(
     runtime: RuntimeSpec | None, rule: QuantizationRule | None, devices: Sequence[Accelerator]
 ) -> Finding | None:
     """That the runtime does not run on a device, or has no kernel of that quantization for it, or
