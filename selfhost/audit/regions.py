@@ -172,7 +172,8 @@ class _Wider:
     same whichever has them. So where machines with the least and with the most free have the same
     findings, each in the same layout, those between have them too. Where no layout holds the model
     with the most free, none does with less; the split lacks less with more free, so that where it
-    lacks least of all at both ends, it does between.
+    lacks least of all at both ends, it does between. What is free now changes no other way than the
+    split: where every way is too slow at both ends, it is between.
     """
 
     def __init__(
@@ -205,7 +206,7 @@ class _Wider:
         """
         if self._layout == "nowhere":
             return self._of_all_cards(bits)
-        if self._layout in ("split", "short split"):
+        if self._layout in ("split", "short split", "slow split"):
             region = self._of_one_card(bits)
             return region if region or self._lacks else self._of_all_cards(bits)
         if self._lacks:

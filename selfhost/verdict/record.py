@@ -760,7 +760,8 @@ def _layout(chosen: _Chosen) -> str | None:
     accelerator and the rest in RAM, so that the time of a token is the sum of theirs, else
     `accelerator` or `host`. Where no place holds the model: `nowhere` where it is judged in RAM,
     because no accelerator takes a layer; `short split` where it is judged in the first way, a
-    split, which lacks least. Else None.
+    split, which lacks least. `slow split`: that is the first that has the memory, and every way is
+    too slow. Else None.
     """
     placed = chosen.placed
     # in order, each end of the range is that of one sum
@@ -769,8 +770,10 @@ def _layout(chosen: _Chosen) -> str | None:
         if placed.placement == "host":
             return "nowhere"
         return "short split" if is_split and chosen.is_first else None
-    if not chosen.is_first or _failed([chosen.speed]):
+    if not chosen.is_first:
         return None
+    if _failed([chosen.speed]):
+        return "slow split" if is_split else None
     if not _is_rare(placed):
         return None if placed.offload is not None else placed.placement
     return "split" if is_split else None
