@@ -152,7 +152,7 @@ _COLUMNS = ("memory", "disk", "work")
 
 
 def arranged(sketches: Mapping[str, Sketch], program: Callable[[int], Program]) -> Sketches:
-    """By id those that need not be judged whole, in groups that are asked for alike."""
+    """Sketches in groups that are answered alike, without those that have to be judged whole."""
     plain: dict[Any, tuple[int, int, list[str]]] = {}
     alike: dict[Any, tuple[int, int, dict[str, Figures]]] = {}
     for id, sketch in sketches.items():
