@@ -9,6 +9,7 @@ from functools import cache
 
 import pytest
 
+from helpers.audits import exception
 from selfhost.audit import verdicts, workers
 from selfhost.audit.judging import judge_with
 from selfhost.audit.policy import read_policy
@@ -26,14 +27,6 @@ MODELS = (
     "mistral-7b", "gemma-3-12b", "granite-4.0-h-small", "deepseek-r1", "bge-m3", "whisper-large-v3",
     "gpt-4o", "stable-diffusion-1.5",
 )  # fmt: skip
-EXCEPTION = """
-[[exception]]
-model = "deepseek-r1"
-rule = "memory"
-reason = "a larger machine comes"
-owner = "ops"
-expires = 2027-01-01
-"""
 catalogue = cache(open_catalogue)
 
 
@@ -61,7 +54,7 @@ def test_entries_shared_out_are_judged_as_one_by_one(
     profile: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every report of text is the same to the byte, the words of each finding with it."""
-    text = policy_of(700, EXCEPTION)
+    text = policy_of(700, exception("deepseek-r1"))
     machine = load(profile).machine
     shared, alone = (audited(text, machine, count, monkeypatch) for count in (2, 1))
     results = {row.result for row in alone.groups[0].rows}
