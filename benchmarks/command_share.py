@@ -11,7 +11,11 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from helpers.machines import USUAL
 from selfhost.advice.steps import steps
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.workload import Workload
@@ -19,19 +23,10 @@ from selfhost.machine.profiles import load
 from selfhost.verdict.question import ask
 from selfhost.verdict.record import judge
 
-MACHINES = (
-    "desktop-rtx3060-12gb",
-    "desktop-rtx4090-24gb",
-    "macbook-air-m2-16gb",
-    "macbook-pro-m4-max-48gb",
-    "server-8x-h100",
-    "laptop-ddr4-16gb",
-)
-
 
 def main(arguments: list[str]) -> None:
     """Print one line a machine."""
-    names = [name for name in arguments if not name.startswith("--")] or MACHINES
+    names = [name for name in arguments if not name.startswith("--")] or USUAL
     catalogue = open_catalogue()
     for name in names:
         machine = load(name).machine

@@ -36,6 +36,9 @@ ENVIRONMENT = {
     "PYTHONDONTWRITEBYTECODE": "1",
 }
 
+# to build takes many times as long on a machine that is busy with other work; no test waits for it
+PATIENCE_SECONDS = 900
+
 ASK = """
 import json, site, sys
 site.addsitedir(sys.argv[1])
@@ -54,7 +57,12 @@ json.dump({
 
 def run(*command: str, cwd: Path) -> str:
     done = subprocess.run(
-        command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=120
+        command,
+        cwd=cwd,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from helpers.machines import USUAL
 from selfhost import Workload, check, rank
 from selfhost.advice.listing import judge_all
 from selfhost.advice.ranking import (
@@ -105,17 +106,7 @@ def test_what_nobody_can_say_the_license_of_counts_for_less() -> None:
     assert share_on(unlicensed, beside=False) < share_on(free, beside=False)
 
 
-PROFILES = (
-    "desktop-rtx3060-12gb",
-    "desktop-rtx4090-24gb",
-    "macbook-air-m2-16gb",
-    "macbook-pro-m4-max-48gb",
-    "server-8x-h100",
-    "laptop-ddr4-16gb",
-)
-
-
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", USUAL)
 def test_the_first_models_of_the_list_are_worth_an_evening(profile: str) -> None:
     """The first five answer a chat, are not superseded, were made in the last two years, are as fast as the least that is useful, and where there is a GPU lie on it whole."""
     catalogue = open_catalogue()

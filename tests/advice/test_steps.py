@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from helpers.machines import USUAL
 from helpers.paths import TESTS
 from selfhost import Machine, Verdict, Workload, check
 from selfhost.advice.commands import Circumstances, lines_of_a_file
@@ -21,14 +22,6 @@ from selfhost.machine.profiles import load
 from selfhost.verdict.question import ask
 from selfhost.verdict.record import judge
 
-MACHINES = (
-    "desktop-rtx3060-12gb",
-    "desktop-rtx4090-24gb",
-    "macbook-air-m2-16gb",
-    "macbook-pro-m4-max-48gb",
-    "server-8x-h100",
-    "laptop-ddr4-16gb",
-)
 FLAGS = tomllib.loads((TESTS / "advice" / "flags.toml").read_text(encoding="utf-8"))
 
 
@@ -41,7 +34,7 @@ def machine(name: str) -> Machine:
 def all_steps(name: str) -> dict[str, Steps]:
     """Of every third model, where it runs on that machine: each model is that of two machines."""
     catalogue, lines = open_catalogue(), {}
-    for spec_id in list(catalogue.ids())[MACHINES.index(name) % 3 :: 3]:
+    for spec_id in list(catalogue.ids())[USUAL.index(name) % 3 :: 3]:
         question = ask(catalogue.spec(spec_id), Workload(), catalogue, machine(name))
         judged = judge(question, machine(name))
         if judged.fits:
@@ -68,7 +61,7 @@ def programs(line: str) -> list[list[str]]:
     return [command for command in commands if command and command[0] != "sh"]
 
 
-@pytest.mark.parametrize("name", MACHINES)
+@pytest.mark.parametrize("name", USUAL)
 def test_nearly_every_model_that_runs_has_a_command_of_known_flags(name: str) -> None:
     of_models = all_steps(name)
     missing = [spec_id for spec_id, found in of_models.items() if not found.commands]

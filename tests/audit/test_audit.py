@@ -20,6 +20,7 @@ from junitparser import JUnitXml
 from lxml import etree
 
 from helpers import report_samples as samples
+from helpers.audits import verdict_of
 from helpers.paths import DATA, EXAMPLES, RECORDS, SCHEMAS
 from selfhost import __version__
 from selfhost.audit.judged_entries import Judge
@@ -28,7 +29,6 @@ from selfhost.audit.policy import MachineClass, Wanted, read_policy
 from selfhost.audit.progress import Progress
 from selfhost.audit.record import Audit, Result, Use
 from selfhost.audit.run import run_audit
-from selfhost.catalogue.spec import ModelSpec
 from selfhost.cli import main as cli
 from selfhost.core.errors import (
     MAX_PROBLEMS,
@@ -82,16 +82,7 @@ def verdict(
     route = Route.LOCAL if not outcomes & {FAIL, UNKNOWN} else Route.UNKNOWN
     if FAIL in outcomes:
         route = Route.API if offered else Route.NEITHER
-    return Verdict(
-        asked=asked,
-        model=ModelSpec(id=f"{asked}-id", name=asked),
-        workload=workload,
-        machine=machine,
-        route=route,
-        needs=None,
-        speed=None,
-        findings=findings,
-    )
+    return verdict_of(asked, workload, machine, route, findings)
 
 
 def judging(table: Mapping[tuple[str, str], Outcomes]) -> Judge:

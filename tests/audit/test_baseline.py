@@ -12,13 +12,13 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from helpers import report_samples as samples
+from helpers.audits import verdict_of
 from helpers.paths import RECORDS, SCHEMAS
 from selfhost.audit.baseline import Baseline, read_baseline
 from selfhost.audit.baseline import since as since_with
 from selfhost.audit.policy import Wanted, read_policy
 from selfhost.audit.record import Audit, Change, Result
 from selfhost.audit.run import run_audit
-from selfhost.catalogue.spec import ModelSpec
 from selfhost.cli import main as cli
 from selfhost.core.errors import MAX_PROBLEMS, InputError, Problem
 from selfhost.core.tomlfile import Document
@@ -58,16 +58,7 @@ def audit(found: Findings, text: str = ONE) -> Audit:
         if findings:
             fails = any(each.outcome is Outcome.FAIL for each in findings)
             route = Route.NEITHER if fails else Route.UNKNOWN
-        return Verdict(
-            asked=wanted.name,
-            model=ModelSpec(id=wanted.name, name=wanted.name),
-            workload=workload,
-            machine=machine,
-            route=route,
-            needs=None,
-            speed=None,
-            findings=findings,
-        )
+        return verdict_of(wanted.name, workload, machine, route, findings)
 
     policy = read_policy(Document.parse("audit.toml", text.encode()))
     machines = [Machine(name=name) for name in found]

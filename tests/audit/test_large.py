@@ -294,21 +294,17 @@ def test_a_large_audit_is_held_against_a_baseline_and_hides_names(tmp_path: Path
 
     earlier = tmp_path / "earlier.jsonl"
     earlier.write_text(render("jsonl", audited(before, large=True), 0))
-    large, small = (
-        since(audited(policy, large=each), read_baseline(str(earlier)), fleet_of.machines.names)
-        for each in (True, False)
-    )
+    audits = [audited(policy, large=each) for each in (True, False)]
+    baseline, names = read_baseline(str(earlier)), fleet_of.machines.names
+    large, small = (since(audit, baseline, names) for audit in audits)
     assert large.since == small.since
     assert large.since is not None
     assert large.since.new
     assert large.since.unchanged
     assert list(map(said, large.rows)) == list(map(said, small.rows))
-    names = fleet_of.machines.names
-    hidden = anonymous(audited(policy, large=True), Pseudonyms(names, b"key"))
+    hidden, alone = (anonymous(audit, Pseudonyms(names, b"key")) for audit in audits)
     lines = render("jsonl", hidden, 0)
-    assert lines == render(
-        "jsonl", anonymous(audited(policy, large=False), Pseudonyms(names, b"key")), 0
-    )
+    assert lines == render("jsonl", alone, 0)
     assert not any(name in lines for name in names)
     assert not any(name in render("json", hidden, 0) for name in names if name != "m-004")
 

@@ -9,6 +9,7 @@ from functools import cache
 
 import pytest
 
+from helpers.audits import exception
 from selfhost.audit import verdicts, workers
 from selfhost.audit.brackets import by_brackets, families_of
 from selfhost.audit.judging import judge_with
@@ -29,14 +30,6 @@ MODELS = (
     "mistral-7b", "gemma-3-12b", "granite-4.0-h-small", "deepseek-r1", "bge-m3", "whisper-large-v3",
     "gpt-4o", "stable-diffusion-1.5",
 )  # fmt: skip
-EXCEPTION = """
-[[exception]]
-model = "deepseek-r1"
-rule = "memory"
-reason = "a larger machine comes"
-owner = "ops"
-expires = 2027-01-01
-"""
 catalogue = cache(open_catalogue)
 
 
@@ -74,7 +67,7 @@ def test_entries_shared_out_are_judged_as_one_by_one(
     profile: str, in_full: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every report of text is the same to the byte, the words of each finding with it."""
-    text = policy_of(700, EXCEPTION)
+    text = policy_of(700, exception("deepseek-r1"))
     machine = load(profile).machine
     alone = audited(text, machine, 0, monkeypatch)
     shared = audited(text, machine, 2, monkeypatch, in_full=in_full)

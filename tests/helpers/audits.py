@@ -45,6 +45,26 @@ def finding(check: str, outcome: Outcome, said: str = "", number: int = 0) -> Fi
     )
 
 
+def verdict_of(
+    asked: str,
+    workload: Workload,
+    machine: Machine,
+    route: Route,
+    findings: tuple[Finding, ...],
+) -> Verdict:
+    """Of a model of which nothing is known but its name, `NAME-id`."""
+    return Verdict(
+        asked=asked,
+        model=ModelSpec(id=f"{asked}-id", name=asked),
+        workload=workload,
+        machine=machine,
+        route=route,
+        needs=None,
+        speed=None,
+        findings=findings,
+    )
+
+
 def audit(
     text: str,
     names: Sequence[str] = ("m1",),
@@ -76,16 +96,7 @@ def audit(
         route = Route.NEITHER if Outcome.FAIL in seen else Route.LOCAL
         if route is Route.LOCAL and any(each.leaves_open for each in findings):
             route = Route.UNKNOWN
-        return Verdict(
-            asked=asked,
-            model=ModelSpec(id=f"{asked}-id", name=asked),
-            workload=workload,
-            machine=machine,
-            route=route,
-            needs=None,
-            speed=None,
-            findings=findings,
-        )
+        return verdict_of(asked, workload, machine, route, findings)
 
     machines = [Machine(name=name) for name in names]
     return run_audit(policy, machines, judge, today=today, problems=problems)

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from selfhost import Machine, Outcome, Verdict, check
+
 GIB, MIB = 2**30, 2**20
 V1 = {name: Path("/sys/fs/cgroup") / name for name in ("memory", "cpu", "cpuset")}
 V2 = Path("/sys/fs/cgroup")
@@ -411,7 +413,7 @@ def disk_of(found: dict[str, Any]) -> dict[str, Any]:
     return next(disk for disk in found["disks"] if disk["purpose"] == "huggingface")
 
 
-def test_a_cache_in_memory(read: Read, tmp_path: Path, source_environment: dict[str, str]) -> None:
+def test_a_cache_in_memory(read: Read, tmp_path: Path) -> None:
     """A tmpfs of 64 MiB is RAM and small: nothing of size fits, and the finding says what it is."""
     _alone()
     mount = f'mount -t tmpfs -o size=64m tmpfs "{tmp_path}"'
@@ -420,31 +422,12 @@ def test_a_cache_in_memory(read: Read, tmp_path: Path, source_environment: dict[
     assert (disk["filesystem"], disk["total_bytes"], disk["writable"]) == ("tmpfs", 64 * MIB, True)
     assert 60 * MIB < disk["free_bytes"] <= 64 * MIB
     assert "which is RAM" in found["sources"]["disks.huggingface"]
-    checked = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "selfhost",
-            "check",
-            "qwen3-0.6b",
-            "--machine",
-            "-",
-            "--format",
-            "json",
-        ],
-        input=json.dumps(found),
-        capture_output=True,
-        text=True,
-        check=False,
-        env=source_environment,
-    )
-    finding = next(one for one in json.loads(checked.stdout)["findings"] if one["check"] == "disk")
-    assert finding["outcome"] == "fail"
+    finding = check("qwen3-0.6b", machine=Machine.from_json(found)).finding("disk")
+    assert finding is not None
+    assert finding.outcome is Outcome.FAIL
 
 
-def test_files_in_memory_join_the_memory_need(
-    read: Read, tmp_path: Path, source_environment: dict[str, str]
-) -> None:
+def test_files_in_memory_join_the_memory_need(read: Read, tmp_path: Path) -> None:
     """On a tmpfs that holds the file, the file is RAM as well: the memory needed is more than on a disk, by at least its size."""
     _alone()
     ram = read(
@@ -452,34 +435,20 @@ def test_files_in_memory_join_the_memory_need(
         env={"HF_HOME": str(tmp_path)},
         wrap=("unshare", "-m"),
     )
-    needs = []
-    for found in (ram, read(env={"HF_HOME": "/"})):
-        checked = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "selfhost",
-                "check",
-                "qwen3-0.6b",
-                "--machine",
-                "-",
-                "--format",
-                "json",
-            ],
-            input=json.dumps(found),
-            capture_output=True,
-            text=True,
-            check=False,
-            env=source_environment,
-        )
-        verdict = json.loads(checked.stdout)
-        needs.append(
-            (
-                next(one["needs"] for one in verdict["findings"] if one["check"] == "memory"),
-                verdict["needs"]["download_bytes"],
-            )
-        )
-    assert needs[0][0] - needs[1][0] >= needs[0][1] * 0.99
+    in_ram, on_disk = (
+        check("qwen3-0.6b", machine=Machine.from_json(record))
+        for record in (ram, read(env={"HF_HOME": "/"}))
+    )
+
+    def needed(verdict: Verdict) -> int:
+        finding = verdict.finding("memory")
+        assert finding is not None
+        assert isinstance(finding.needs, int)
+        return finding.needs
+
+    assert in_ram.needs is not None
+    assert in_ram.needs.download_bytes is not None
+    assert needed(in_ram) - needed(on_disk) >= in_ram.needs.download_bytes * 0.99
 
 
 def test_a_read_only_volume(read: Read, tmp_path: Path) -> None:

@@ -295,19 +295,22 @@ def test_a_rank_that_is_none_is_refused_as_a_rank(rank: str) -> None:
         needs_of("llama-3.2-1b-instruct", adapter=f"rank={rank}")
 
 
-def test_peft_writes_safetensors_and_llama_cpp_wants_gguf(tmp_path: Path) -> None:
-    header = json.dumps(
-        {
-            "base_model.model.lora_A.weight": {
-                "dtype": "F32",
-                "shape": [16, 2048],
-                "data_offsets": [0, 131072],
-            }
-        }
-    ).encode()
-    (tmp_path / "adapter_model.safetensors").write_bytes(
-        pack("<Q", len(header)) + header + bytes(131072)
+def write_safetensors(folder: Path, header: dict[str, Any], data_bytes: int) -> None:
+    """As peft names the file; its tensors are zeros."""
+    content = json.dumps(header).encode()
+    (folder / "adapter_model.safetensors").write_bytes(
+        pack("<Q", len(content)) + content + bytes(data_bytes)
     )
+
+
+def write_adapter(folder: Path, tensor: str) -> None:
+    """One matrix of rank 16 in 131,072 bytes."""
+    entry = {"dtype": "F32", "shape": [16, 2048], "data_offsets": [0, 131072]}
+    write_safetensors(folder, {tensor: entry}, 131072)
+
+
+def test_peft_writes_safetensors_and_llama_cpp_wants_gguf(tmp_path: Path) -> None:
+    write_adapter(tmp_path, "base_model.model.lora_A.weight")
     with pytest.raises(WorkloadError, match="gguf"):
         needs_of("llama-3.2-1b-instruct", adapter=str(tmp_path))
     found = terms("llama-3.2-1b-instruct", adapter=str(tmp_path), runtime="transformers")["adapter"]
@@ -339,10 +342,7 @@ def peft(
             name = f"base_model.model.model.layers.{layer}.{module}.{matrix}.weight"
             header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [end, end + size]}
             end += size
-    content = json.dumps(header).encode()
-    (folder / "adapter_model.safetensors").write_bytes(
-        pack("<Q", len(content)) + content + bytes(end)
-    )
+    write_safetensors(folder, header, end)
     stated = {
         "peft_type": "LORA",
         "r": 16,
@@ -421,18 +421,7 @@ def test_what_peft_trained_on_another_model_is_refused(
 
 def test_half_a_pair_is_a_damaged_adapter(tmp_path: Path) -> None:
     """One matrix without the other changes nothing."""
-    header = json.dumps(
-        {
-            "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight": {
-                "dtype": "F32",
-                "shape": [16, 2048],
-                "data_offsets": [0, 131072],
-            }
-        }
-    ).encode()
-    (tmp_path / "adapter_model.safetensors").write_bytes(
-        pack("<Q", len(header)) + header + bytes(131072)
-    )
+    write_adapter(tmp_path, "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight")
     with pytest.raises(SpecError, match="not the other matrix"):
         needs_of("llama-3.2-1b-instruct", adapter=str(tmp_path), runtime="transformers")
 
