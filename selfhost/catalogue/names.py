@@ -889,7 +889,7 @@ def _in_other_format(message: str, name: str, catalogue: Catalogue) -> UnknownMo
         f"{decimal(size)} at {bits:g} bits a weight"
         for bits, size in exllama_sizes(form.written, catalogue.spec(spec_id))
     )
-    told = f"of about {sizes}; the memory that it takes" if sizes else "whose size"
+    told = f"of about {sizes}; its memory" if sizes else "whose size"
     return UnknownModelError(
         f"{message}: its name says that it holds {spec_id} in another format ({form.written}),"
         f" {told} is not known",

@@ -926,7 +926,7 @@ def test_exl2_and_exl3_have_a_size_by_their_bits(typed: str, words: str) -> None
     with pytest.raises(UnknownModelError) as caught:
         resolve(typed, CATALOGUE)
     assert words in str(caught.value)
-    assert "the memory that it takes is not known" in str(caught.value)
+    assert "its memory is not known" in str(caught.value)
 
 
 @pytest.mark.parametrize("typed", ["Qwen/Qwen2.5-7B-AWQ", "unsloth/llama-3-8b-bnb-4bit"])
