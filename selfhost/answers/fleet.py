@@ -70,7 +70,7 @@ class FleetJudge:
         # of the machines that were asked about last
         self._layouts: tuple[tuple[Machine, ...], list[str]] = (), []
         # a policy may state thousands of entries that differ in an amount alone
-        self._meanings: dict[object, Understood] = {}
+        self._meanings: dict[object, Understood | UnknownModelError] = {}
         self._unknown = 0
         self._asked: dict[object, _Asked] = {}
 
@@ -90,12 +90,15 @@ class FleetJudge:
             return understand(self._catalogue, named, workload)
         key = named, workload.quantization, workload.runtime, workload.task
         meaning = self._meanings.get(key)
+        if isinstance(meaning, UnknownModelError):
+            raise meaning.with_traceback(None)
         if meaning is None:
             explains = self._unknown < _MOST_EXPLAINED
             try:
                 meaning = of_name(self._catalogue, named, workload, explains=explains)
-            except UnknownModelError:
+            except UnknownModelError as error:
                 self._unknown += 1
+                self._meanings[key] = error
                 raise
             self._meanings[key] = meaning
             return meaning

@@ -89,6 +89,14 @@ def read_policy(document: Document) -> Policy:
             each.replace(remedy=INIT) if each.line is None and not each.remedy else each
             for each in document.problems
         )
+    policy = what_is_read(document)
+    if not document.ok:
+        raise PolicyError(document.problems, all_problems=document.all_problems)
+    return policy
+
+
+def what_is_read(document: Document) -> Policy:
+    """As `read_policy`; of a file with faults, which `document` keeps, the rest."""
     root = document.root
     version = root.integer("schema", required=True, example=SCHEMA)
     if version is not None and version != SCHEMA:
@@ -114,8 +122,6 @@ def read_policy(document: Document) -> Policy:
             "names no model, so there is nothing to judge",
             'add [[model]] with name = "mistral-7b"',
         )
-    if not document.ok:
-        raise PolicyError(document.problems, all_problems=document.all_problems)
     return Policy(
         file=document.file,
         text=document.text or "",

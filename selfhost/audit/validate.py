@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 
 from ..answers.fleet import FleetJudge
 from ..core.dates import utc_today
-from ..core.errors import PolicyError, Problem, SelfhostError
+from ..core.errors import Faults, PolicyError, Problem, SelfhostError, UnknownModelError
 from ..core.tomlfile import Document
 from ..machine.record import Machine
 from .judged_entries import entry_problems
 from .judging import asked_by
-from .policy import MAX_POLICY_BYTES, Policy, Wanted, read_policy
+from .policy import MAX_POLICY_BYTES, Policy, Wanted, read_policy, what_is_read
 
 TYPE_CHECKING = False
 
@@ -29,12 +29,36 @@ def problems_of(path: str, catalogue: Catalogue) -> tuple[Problem, ...]:
     faults; a model that some machine cannot run is none, and neither are expired exceptions. Raises
     `InputError` for a file that cannot be read.
     """
+    document = Document.read(path, max_bytes=MAX_POLICY_BYTES)
     try:
-        policy = read_policy(Document.read(path, max_bytes=MAX_POLICY_BYTES))
+        policy = read_policy(document)
     except PolicyError as error:
-        return error.problems
+        return with_refused(error, document, catalogue).problems
     refused = dict(_refused(policy, FleetJudge(catalogue, utc_today())))
     return tuple(entry_problems(policy, 0, refused, ()))
+
+
+def with_refused(error: PolicyError, document: Document, catalogue: Catalogue) -> PolicyError:
+    """The faults of a policy with those of its models that do not exist, or cannot be had as they
+    are asked for, so that one run tells all. Of an entry with other faults the name alone is held
+    against the catalogue, for the rest of it may not be what was meant.
+    """
+    if document.text is None or document.values == {}:
+        return error
+    policy = what_is_read(Document.parse(document.file, document.text.encode()))
+    # of an entry by itself: where it is judged is no part of what is asked
+    keys = [each.key.split(".") for each in error.all_problems if each.key is not None]
+    faulty = {key[0] for key in keys if not key[-1].startswith(("machines", "severity"))}
+    refused = {
+        index: (wanted, why)
+        for index, (wanted, why) in _refused(policy, FleetJudge(catalogue, utc_today()))
+        if isinstance(why, UnknownModelError) or f"model[{wanted.index}]" not in faulty
+    }
+    more = tuple(entry_problems(policy, 0, refused, ()))
+    if not more:
+        return error
+    problems = sorted((*error.all_problems, *more), key=lambda each: (each.line is None, each.line))
+    return PolicyError(Faults(document.file, problems).problems, all_problems=problems)
 
 
 def _refused(

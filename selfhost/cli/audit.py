@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..audit.baseline import Baseline
     from ..audit.progress import Progress
     from ..audit.record import Audit
+    from ..core.tomlfile import Document
     from ..machine.record import Machine
 
 
@@ -131,13 +132,11 @@ def _run(words: list[str]) -> int:
     today = utc_today() if options.today is None else options.today
     if not _is_date(today):
         raise UsageError(f"--today {today!r} is no date", remedy="write YYYY-MM-DD")
+    document = Document.read(options.policy, max_bytes=MAX_POLICY_BYTES)
     try:
-        policy = read_policy(Document.read(options.policy, max_bytes=MAX_POLICY_BYTES))
+        policy = read_policy(document)
     except PolicyError as error:
-        from ..reports.audit_formats import without_answer
-
-        faults = without_answer(error.all_problems, policy=options.policy, today=today)
-        return _answer(options, outputs, faults, error)
+        return _faulty(options, outputs, error, document, today)
     check_targets_of_policy(targets, policy)
     baseline = _baseline(options.baseline)
     from ..answers.fleet import FleetJudge
@@ -174,6 +173,23 @@ def _run(words: list[str]) -> int:
     code = _answer(options, outputs, audit)
     tell_left_aside(catalogue)
     return code
+
+
+def _faulty(
+    options: argparse.Namespace,
+    outputs: list[Output],
+    error: PolicyError,
+    document: Document,
+    today: str,
+) -> int:
+    """Report what is wrong with the policy, in every format."""
+    from ..audit.validate import with_refused
+    from ..catalogue.opened import open_catalogue
+    from ..reports.audit_formats import without_answer
+
+    error = with_refused(error, document, open_catalogue(options.specs))
+    faults = without_answer(error.all_problems, policy=options.policy, today=today)
+    return _answer(options, outputs, faults, error)
 
 
 def _init(path: str) -> int:
