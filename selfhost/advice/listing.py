@@ -148,7 +148,7 @@ def _bracketed(
         if id in left and answer[0] < left[id][0]:
             left[id] = answer
     whole = {id for id in ids if id not in left or ready.may_be_here(id)}
-    left = {id: answer for id, answer in left.items() if id not in whole}
+    left = {id: left[id] for id in ids if id not in whole}
 
     def judged(ids: Iterable[str]) -> list[Answer]:
         questions = _questions(catalogue, ids, workload, machine, ready)
