@@ -20,8 +20,8 @@ from selfhost.advice.steps import steps
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.workload import Workload
 from selfhost.machine.profiles import load
+from selfhost.verdict.judging import judge
 from selfhost.verdict.question import ask
-from selfhost.verdict.record import judge
 
 
 def main(arguments: list[str]) -> None:

@@ -22,7 +22,8 @@ from .core.errors import (
 )
 from .core.workload import PRICE_SOURCES, Workload
 from .machine.reader import Machine
-from .verdict.record import Route, Verdict, judge
+from .verdict.judging import judge
+from .verdict.record import Route, Verdict
 
 TYPE_CHECKING = False
 

@@ -22,10 +22,11 @@ from ..verdict.findings import (
     host_high,
     openness_check,
 )
+from ..verdict.judging import judge, place
 from ..verdict.placement import places
 from ..verdict.present import here
 from ..verdict.question import GENERATING, architectures, needs_under
-from ..verdict.record import Alternative, Judged, OpenAlternative, Question, Room, judge, place
+from ..verdict.record import Alternative, Judged, OpenAlternative, Question, Room
 from .ranking import (
     NAMED,
     Standings,

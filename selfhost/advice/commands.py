@@ -14,8 +14,9 @@ from ..core.errors import WorkloadError
 from ..core.records import Record, pattern
 from ..core.workload import Workload
 from ..machine.record import Machine
+from ..verdict.judging import judge
 from ..verdict.question import architectures, ask
-from ..verdict.record import Judged, Question, judge
+from ..verdict.record import Judged, Question
 
 # from 23 GiB of GPU memory in all on, Ollama takes a longer context than 4,096 tokens by itself
 # (general knowledge; docs/context-length.mdx of ollama@fb307609 says 24 GiB); a GPU of 24 GB

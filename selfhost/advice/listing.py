@@ -17,8 +17,9 @@ from ..core.workload import Workload
 from ..machine.record import Machine
 from ..verdict.bracket import OPEN, RUNS, may_bracket, outlook
 from ..verdict.defaults import follows_a_list, judge_for_machine, suit
+from ..verdict.judging import judge
 from ..verdict.question import ask
-from ..verdict.record import Answer, Judged, Outcome, Question, answer_for, judge
+from ..verdict.record import Answer, Judged, Outcome, Question, answer_for
 from .api_route import meets, offers_for
 from .compiled import Questions
 from .ranking import (

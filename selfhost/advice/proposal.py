@@ -11,8 +11,9 @@ from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..verdict.costs import MonthlyCost
+from ..verdict.judging import judge
 from ..verdict.question import ask
-from ..verdict.record import Alternative, Judged, Outcome, Question, judge
+from ..verdict.record import Alternative, Judged, Outcome, Question
 from .costs import Proposal, monthly_cost
 from .risks import risks
 

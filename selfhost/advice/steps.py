@@ -10,8 +10,9 @@ from ..core.units import counted
 from ..machine.record import Machine
 from ..verdict.findings.accelerator import more_for_metal
 from ..verdict.findings.runtime import install_line, is_built_from_source, runtime_check
+from ..verdict.judging import judge
 from ..verdict.question import ask
-from ..verdict.record import Judged, Question, judge
+from ..verdict.record import Judged, Question
 from ..verdict.speed import uses_shared_gpu
 from .commands import (
     ByTag,

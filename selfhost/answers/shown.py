@@ -11,8 +11,9 @@ from ..catalogue.spec import RuntimeSpec
 from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.reader import Machine
+from ..verdict.judging import judge
 from ..verdict.question import architectures, beyond
-from ..verdict.record import Outcome, Question, Size, Verdict, judge
+from ..verdict.record import Outcome, Question, Size, Verdict
 from .understood import Understood, question_of, understand
 from .verdicts import answer
 

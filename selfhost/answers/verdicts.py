@@ -30,8 +30,9 @@ from ..core import dates
 from ..core.workload import FLAGS, Workload
 from ..machine.reader import Machine
 from ..verdict.defaults import Asker
+from ..verdict.judging import considered, judge
 from ..verdict.question import GENERATING
-from ..verdict.record import Judged, Question, Verdict, answer_for, considered, judge
+from ..verdict.record import Judged, Question, Verdict, answer_for
 from .understood import Understood, question_of, understand
 
 

@@ -11,7 +11,8 @@ from ..core.errors import SelfhostError
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..verdict.findings import Finding
-from ..verdict.record import Judged, Part, Question, Route, parts_of
+from ..verdict.parts import Part, parts_of
+from ..verdict.record import Judged, Question, Route
 from .asked import Asked
 from .judging import asked_by
 from .policy import Policy, Selector, Wanted

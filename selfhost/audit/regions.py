@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     Find = Callable[[Any], Sequence[Finding]]
-    # the findings and the layout: see `verdict.record.Part`
+    # the findings and the layout: see `verdict.parts.Part`
     Layered = Callable[[Any], tuple[Sequence[Finding], str | None]]
 
 # the findings that are no pass, or that decide, as (place of the check, check, code, outcome)

@@ -17,15 +17,9 @@ from ..needs.records import CpuNeed, MemoryNeed, Needs
 from . import findings as check
 from .compute import power_of
 from .findings import Finding, Outcome
-from .record import (
-    Judged,
-    Question,
-    disk_finding,
-    model_findings,
-    pace_and_finding,
-    runtime_asked,
-    ways_held,
-)
+from .judging import disk_finding, model_findings, runtime_asked, ways_held
+from .pacing import pace_and_finding
+from .record import Judged, Question
 from .speed import LEAST_READ_BYTES, Speed
 from .step import Step
 

@@ -23,6 +23,8 @@ from ..core.workload import READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from ..needs.records import Needs
 from .findings import Finding
+from .judging import disk_finding, judge
+from .parts import decided_by_disk, decided_by_program, held, judge_with_disk, without_words
 from .placement import metal_limits, room_of
 from .present import Here
 from .question import (
@@ -33,17 +35,7 @@ from .question import (
     ask,
     loads_by_tag,
 )
-from .record import (
-    Judged,
-    Question,
-    decided_by_disk,
-    decided_by_program,
-    disk_finding,
-    held,
-    judge,
-    judge_with_disk,
-    without_words,
-)
+from .record import Judged, Question
 from .speed import uses_shared_gpu
 
 TYPE_CHECKING = False

@@ -19,8 +19,9 @@ from ..machine.record import Accelerator, Machine
 from ..needs.records import MemoryNeed, Needs, Term
 from . import findings as check
 from .findings import CHECKS, Finding, Outcome
+from .judging import files_in_memory, judge, without_others
 from .placement import is_large
-from .record import Judged, Question, files_in_memory, judge, without_others
+from .record import Judged, Question
 
 # findings that are made of the sums; the others are the worst of the members'
 _OF_SUMS = ("disk", "memory", "accelerator")

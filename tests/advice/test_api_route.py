@@ -15,8 +15,8 @@ from selfhost.catalogue.offers import Offer
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.machine.profiles import load
+from selfhost.verdict.judging import judge
 from selfhost.verdict.question import ask
-from selfhost.verdict.record import judge
 
 TODAY = "2026-11-20"
 CONFIGS = DATA / "configs"

@@ -30,8 +30,8 @@ from selfhost.reports.layout import plain
 from selfhost.reports.list_text import list_document
 from selfhost.verdict.bracket import FAILS, OPEN, RUNS, may_bracket, outlook
 from selfhost.verdict.defaults import ask_for_machine
+from selfhost.verdict.judging import judge
 from selfhost.verdict.question import ask
-from selfhost.verdict.record import judge
 
 DAY = "2026-06-01"
 GIB = 2**30

@@ -19,8 +19,8 @@ from selfhost.catalogue.opened import open_catalogue
 from selfhost.machine.changes import apply
 from selfhost.machine.named import machine_named
 from selfhost.machine.profiles import load
+from selfhost.verdict.judging import judge
 from selfhost.verdict.question import ask
-from selfhost.verdict.record import judge
 
 FLAGS = tomllib.loads((TESTS / "advice" / "flags.toml").read_text(encoding="utf-8"))
 

@@ -26,7 +26,8 @@ from selfhost.machine.record import Accelerator, Disk, Machine, PresentRuntime
 from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
 from selfhost.needs.tensors import ArchitectureRow
 from selfhost.verdict.findings import CODES, Finding, Outcome, openness_check
-from selfhost.verdict.record import Question, Verdict, judge
+from selfhost.verdict.judging import judge
+from selfhost.verdict.record import Question, Verdict
 
 GIB = 2**30
 GB = 10**9

@@ -18,8 +18,8 @@ from selfhost.verdict.bracket import (
     program_of,
     sketch_of,
 )
+from selfhost.verdict.judging import judge
 from selfhost.verdict.question import ask
-from selfhost.verdict.record import judge
 
 GIB = 2**30
 MODELS = ("gpt-4o", "gpt2", "mistral-7b-instruct-v0.3", "mixtral-8x7b-instruct-v0.1", "opt-125m", "whisper-base",

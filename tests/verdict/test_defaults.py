@@ -15,8 +15,8 @@ from selfhost.machine.named import machine_named as named_machine
 from selfhost.machine.profiles import all_profiles, load
 from selfhost.machine.record import Disk, Machine, PresentModel
 from selfhost.verdict.defaults import Asker, ask_for_machine, follows_a_list
+from selfhost.verdict.judging import judge
 from selfhost.verdict.question import ask
-from selfhost.verdict.record import judge
 
 CATALOGUE = open_catalogue()
 GIB = 2**30

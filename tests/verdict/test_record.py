@@ -10,7 +10,8 @@ from selfhost import api
 from selfhost.machine.profiles import load
 from selfhost.machine.record import Accelerator, Machine
 from selfhost.verdict.findings import Finding
-from selfhost.verdict.record import Route, Verdict, exit_code, judge
+from selfhost.verdict.judging import judge
+from selfhost.verdict.record import Route, Verdict, exit_code
 from verdict.small import (
     BIG,
     CLOSED,

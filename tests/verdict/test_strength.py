@@ -11,8 +11,8 @@ from selfhost.catalogue.spec import Architecture
 from selfhost.core.units import GB
 from selfhost.machine import profiles
 from selfhost.machine.record import Machine
+from selfhost.verdict.judging import judge
 from selfhost.verdict.placement import free_limits
-from selfhost.verdict.record import judge
 from selfhost.verdict.speed import LaidOut, predict, strength_of
 from verdict.small import GIB, GPU, MACHINE, needs_of, question
 

@@ -8,7 +8,8 @@ from ... import needs as need
 from ...catalogue.spec import RuntimeSpec
 from ...needs.llamacpp.graphs import operations
 from ...needs.tensors import row_of
-from ...verdict.record import Verdict, laid_out
+from ...verdict.pacing import laid_out
+from ...verdict.record import Verdict
 from ...verdict.speed import Speed, predict
 
 TYPE_CHECKING = False

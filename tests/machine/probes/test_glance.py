@@ -19,8 +19,9 @@ from selfhost.machine.probes.host import Host
 from selfhost.machine.probes.plan import FACT, Plan
 from selfhost.machine.probes.traces import Trace
 from selfhost.machine.reader import Machine
+from selfhost.verdict.judging import judge
 from selfhost.verdict.processor import bandwidth
-from selfhost.verdict.record import Route, judge
+from selfhost.verdict.record import Route
 from verdict.small import MACHINE, WORK, question
 
 GB = 10**9

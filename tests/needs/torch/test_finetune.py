@@ -37,8 +37,9 @@ from selfhost.needs.tensors import row_of
 from selfhost.needs.torch.adapters import adapters
 from selfhost.needs.torch.finetune import finetune_needs, gathered
 from selfhost.needs.torch.model_states import experts_by_trainer
+from selfhost.verdict.judging import judge
 from selfhost.verdict.question import ask as asked_of
-from selfhost.verdict.record import Judged, Verdict, judge
+from selfhost.verdict.record import Judged, Verdict
 
 GIB = 2**30
 MEASURED: dict[str, Any] = json.loads((TRUTH / "finetune.json").read_text(encoding="utf-8"))

@@ -16,7 +16,8 @@ from selfhost.machine.changes import apply
 from selfhost.machine.record import Accelerator, Machine
 from selfhost.needs.records import CpuNeed
 from selfhost.verdict.findings import Finding, Outcome
-from selfhost.verdict.record import Question, Route, judge
+from selfhost.verdict.judging import judge
+from selfhost.verdict.record import Question, Route
 from verdict.small import (
     BIG,
     FP8_ONLY,

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from selfhost.core.records import Unread
 from selfhost.core.workload import Workload
 from selfhost.verdict.findings import Finding, Outcome, speed_check
-from selfhost.verdict.record import Route, judge
+from selfhost.verdict.judging import judge
+from selfhost.verdict.record import Route
 from selfhost.verdict.speed import PaceRange
 from verdict.small import GB, MACHINE, WORK, found, question
 

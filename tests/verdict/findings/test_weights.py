@@ -13,8 +13,9 @@ from selfhost.catalogue.spec import (  # fmt: skip
     StatedNeeds,
 )
 from selfhost.verdict.findings import Finding, Outcome
+from selfhost.verdict.judging import judge
 from selfhost.verdict.present import Here
-from selfhost.verdict.record import Answer, Route, judge
+from selfhost.verdict.record import Answer, Route
 from verdict.small import (
     BIG,
     CLOSED,

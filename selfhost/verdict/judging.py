@@ -1,0 +1,396 @@
+"""Needs held against a machine: every finding, and the placement that is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from ..catalogue.spec import QuantizationRule
+from ..core.records import remembered
+from ..machine.record import Machine
+from ..needs.records import Needs, Term
+from . import findings as check
+from .findings import Finding, Outcome
+from .pacing import faster_there, finding_of_pace, pace_and_finding
+from .placement import emptied, placements
+from .record import HELD, Judged, Placement, Question, any_fails, lacking_bytes
+from .speed import Speed
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def judge(question: Question, machine: Machine) -> Judged:
+    """Every finding for that question on that machine.
+
+    A closed model gets only `weights` and the findings that were asked for, one that the runtime
+    does not load `runtime` too. The placement judged is the first of accelerator, split, host
+    without a `fail` of memory, accelerator or speed, then an accelerator that others hold now, then
+    one that is unread; where all fail, the first that has the memory, else the one that lacks
+    least of it.
+    """
+    needs = question.needs
+    if needs is None:
+        about = (*model_findings(question), *runtime_findings(question, machine))
+        return Judged(findings=about, needs=None, speed=None)
+    chosen = first_without_a_fail(question, needs, machine)
+    findings = (
+        *model_findings(question),
+        disk_finding(question, needs, machine),
+        *chosen.held,
+        check.cpu_check(needs.cpu, machine, question.runtime),
+        *runtime_findings(question, machine),
+        *listed(chosen.speed),
+    )
+    return Judged(findings=findings, needs=_to_come(question, chosen.placed), speed=chosen.pace)
+
+
+def judge_at_pace(question: Question, earlier: Judged, machine: Machine) -> Judged | None:
+    """As `judge`, where `earlier` answers a question that differs in its lowest pace alone; None
+    where another pace may have the model laid out otherwise.
+    """
+    pace, needs, wanted = earlier.speed, earlier.needs, question.workload.min_tokens_per_second
+    place = next((at for at, each in enumerate(earlier.findings) if each.check == "speed"), None)
+    is_text = question.read_bytes is not None and question.spec.modality not in check.MADE
+    if place is None or needs is None or pace is None or pace.decode is None or not is_text:
+        return None
+    before = earlier.findings[place]
+    # a pace rules a layout out, and another is tried, only where the memory is there
+    is_kept = any_fails(each for each in earlier.findings if each.check in HELD) or (
+        wanted is not None
+        and isinstance(before.needs, int | float)
+        and before.outcome is not Outcome.FAIL
+        and before.needs <= wanted <= pace.decode.high
+    )
+    if not is_kept and machine.accelerators != ():
+        return None
+    finding = finding_of_pace(question, needs, machine, pace, "")
+    findings = list(earlier.findings)
+    findings[place : place + 1] = listed(finding)
+    return Judged(findings=tuple(findings), needs=needs, speed=pace)
+
+
+def model_findings(question: Question) -> list[Finding]:
+    """What is found of the model itself, on any machine."""
+    spec, workload = question.spec, question.workload
+    about = [
+        check.weights_check(
+            spec,
+            format=workload.format,
+            quantization=workload.quantization,
+            local_files=question.local_files,
+            here=question.here,
+            kept_by=question.kept_by,
+        ),
+        check.license_check(spec, workload, question.license_guessed),
+        question.opened,
+    ]
+    if question.needs is not None:
+        about.append(
+            check.context_check(
+                spec, workload, context_asked=question.context_asked, row=question.rewriting
+            )
+        )
+    return [finding for finding in about if finding is not None]
+
+
+def disk_finding(
+    question: Question, needs: Needs, machine: Machine, *, deciding: bool = False
+) -> Finding:
+    """`deciding`: see `parts_of`."""
+    purpose = question.runtime.store if question.runtime else "huggingface"
+    return check.disk_check(
+        needs,
+        machine,
+        purpose,
+        missing_bytes=question.missing_bytes,
+        here=question.here,
+        deciding=deciding,
+    )
+
+
+def runtime_findings(question: Question, machine: Machine) -> list[Finding]:
+    """What is found of the program; nothing for a model that no program was asked to load."""
+    asked = runtime_asked(question)
+    return [] if asked is None else [check.runtime_check(machine, question.runtime, **asked)]
+
+
+def runtime_asked(question: Question) -> Mapping[str, Any] | None:
+    """What `runtime_check` is asked of the program, beside the machine and the runtime; None for a
+    model that no program was asked to load.
+    """
+    spec, architecture = question.spec, None
+    if question.needs is None:
+        if question.loads is None:
+            return None
+    elif spec.architecture is not None and not spec.safety.remote_code:
+        # code that comes with the model needs no release that knows it
+        architecture = spec.architecture.row
+    return {
+        "loads": question.loads,
+        "remedy": question.mend if question.needs is None else None,
+        "unfamiliar": question.unfamiliar if question.needs is not None else None,
+        "architecture": architecture,
+        "is_required": question.requires_runtime and question.needs is not None,
+    }
+
+
+def listed(finding: Finding | None) -> tuple[Finding, ...]:
+    return () if finding is None else (finding,)
+
+
+def place(question: Question, needs: Needs, machine: Machine) -> tuple[Needs, list[Finding]]:
+    """Where the memory would lie, however fast, and the findings of memory and accelerator for
+    that place.
+    """
+    seen = []
+    for candidate, held in ways_held(question, needs, machine):
+        if not any_fails(held):
+            return candidate, held
+        seen.append((candidate, held))
+    return _least_bad(question, seen)
+
+
+def _least_bad(
+    question: Question, seen: Sequence[tuple[Needs, list[Finding]]]
+) -> tuple[Needs, list[Finding]]:
+    """Of placements that all fail the one that lacks least memory; where that is not known, the
+    host's, else the first, and the last of a runtime that works on accelerators alone.
+    """
+    hosts = [placed for placed in seen if placed[0].placement == "host"]
+    best = seen[-1] if _gpu_only(question) else (hosts or seen)[-1 if hosts else 0]
+    least = lacking_bytes(best[1])
+    if least is None:
+        # no memory would mend it
+        return best
+    for placed in seen:
+        lacking = lacking_bytes(placed[1])
+        if lacking is not None and lacking < least:
+            best, least = placed, lacking
+    return best
+
+
+def considered(question: Question, judged: Judged, machine: Machine) -> tuple[Placement, ...]:
+    """Every way to lay it out, the judged one marked; () where there is no choice."""
+    if question.needs is None:
+        return ()
+    ways = []
+    for candidate, held in ways_held(question, question.needs, machine):
+        pace, speed = pace_and_finding(question, candidate, machine)
+        outcomes = {
+            finding.outcome
+            for finding in (*held, speed)
+            if finding is not None and finding.code != "speed-not-known"
+        }
+        terms = candidate.memory.terms if candidate.memory else ()
+        places = dict.fromkeys(term.where for term in terms if term.where != "host")
+        ways.append(
+            Placement(
+                placement=candidate.placement,
+                accelerators=tuple(int(where.partition(":")[2]) for where in places),
+                accelerator_high_bytes=sum(
+                    term.high_bytes for term in terms if term.where != "host"
+                ),
+                host_high_bytes=sum(term.high_bytes for term in terms if term.where == "host"),
+                decode=pace.decode if pace else None,
+                fits=_allows(outcomes),
+                judged=_to_come(question, candidate) == judged.needs,
+            )
+        )
+    return tuple(ways) if len(ways) > 1 else ()
+
+
+def _allows(outcomes: set[Outcome]) -> bool | None:
+    """Whether findings of these outcomes let it run; None where that cannot be told."""
+    if Outcome.FAIL in outcomes:
+        return False
+    return None if Outcome.UNKNOWN in outcomes else True
+
+
+def _to_come(question: Question, needs: Needs) -> Needs:
+    """The needs with what still has to be downloaded, where some of the files are here."""
+    return (
+        needs
+        if question.missing_bytes is None
+        else needs.replace(download_bytes=question.missing_bytes, download_range=None)
+    )
+
+
+def _gpu_only(question: Question) -> bool:
+    return question.runtime is not None and question.runtime.wants_gpu(
+        question.workload.quantization
+    )
+
+
+def _least_capability(question: Question) -> str | None:
+    if question.runtime is None:
+        return None
+    return question.runtime.capability_for(question.workload.quantization)
+
+
+def _rule(question: Question) -> QuantizationRule | None:
+    return (
+        question.runtime.rule_of(question.workload.quantization)
+        if question.runtime is not None
+        else None
+    )
+
+
+def ways_held(
+    question: Question, needs: Needs, machine: Machine, *, deciding: bool = False
+) -> Iterator[tuple[Needs, list[Finding]]]:
+    """Each placement with the findings of memory and accelerator. Planning is for accelerators
+    that nothing else holds. `deciding`: see `parts_of`.
+    """
+    basis = question.workload.memory_basis
+    machine = without_others(machine, basis)
+    layers = question.spec.architecture.layers if question.spec.architecture else None
+    splits = (
+        question.runtime is not None
+        and question.runtime.splits_layers
+        and question.workload.task == "generate"
+    )
+    stored, kept, surely = files_in_memory(question, needs, machine)
+    whole: Term | None = None
+    alone: tuple[str, str] | None = None
+    when_tight: str | None = None
+    if question.workload.task == "finetune":
+        from ..needs.torch.finetune import gathered, what_to_lower, why_not_shared_out
+
+        whole, alone, when_tight = (
+            gathered(question.spec, question.workload),
+            why_not_shared_out(question.workload),
+            what_to_lower(question.workload),
+        )
+    for candidate in placements(
+        needs,
+        machine,
+        layers,
+        splits=splits,
+        gpu_only=_gpu_only(question),
+        least_capability=_least_capability(question),
+        gathered=whole,
+        may_be_tight=when_tight is not None,
+    ):
+        accelerator = check.accelerator_check(
+            candidate,
+            machine,
+            question.runtime,
+            _rule(question),
+            now_only=basis == "available",
+            alone=alone,
+            when_tight=when_tight,
+            has_other_runtime=question.has_other_runtime,
+        )
+        yield (
+            candidate,
+            [
+                check.memory_check(
+                    candidate,
+                    machine,
+                    question.workload,
+                    stored,
+                    kept,
+                    surely=surely,
+                    deciding=deciding,
+                ),
+                accelerator,
+            ],
+        )
+
+
+# of hundreds of models the machine is the same
+@remembered(32)
+def without_others(machine: Machine, basis: str) -> Machine:
+    """The machine on that memory basis: where it is planned for, nothing else holds its
+    accelerators.
+    """
+    if machine.accelerators and (basis == "total" or (basis == "default" and machine.planning)):
+        return machine.replace(accelerators=emptied(machine.accelerators))
+    return machine
+
+
+def files_in_memory(question: Question, needs: Needs, machine: Machine) -> tuple[int, int, bool]:
+    """Bytes of files that would lie in RAM once they are downloaded, bytes of those that do or may
+    already, and whether that is sure.
+    """
+    purpose = question.runtime.store if question.runtime else "huggingface"
+    stored = check.stored_in_memory(needs, machine, purpose, missing_bytes=question.missing_bytes)
+    held = check.held_in_memory(question.here, machine, purpose)
+    in_memory = [question.in_memory]
+    if stored:
+        in_memory.append(check.lies_in_memory(machine, purpose))
+    if question.here is not None and held:
+        in_memory.append(check.lies_in_memory(machine, question.here.store or purpose))
+    if question.in_memory is not False:
+        held += max(0, (needs.download_bytes or 0) - question.beside_bytes)
+    return stored, held, None not in in_memory
+
+
+class Chosen:
+    """The way that a model is laid out: the findings of memory and accelerator, the pace and its
+    finding. `is_first`: no other was tried before.
+    """
+
+    __slots__ = ("held", "is_first", "pace", "placed", "speed")
+
+    def __init__(
+        self,
+        placed: Needs,
+        held: Sequence[Finding],
+        paced: tuple[Speed | None, Finding | None],
+        *,
+        is_first: bool,
+    ) -> None:
+        self.placed, self.held, self.is_first = placed, held, is_first
+        self.pace, self.speed = paced
+
+
+def first_without_a_fail(
+    question: Question, needs: Needs, machine: Machine, *, deciding: bool = False
+) -> Chosen:
+    slow: Chosen | None = None
+    seen = []
+    every = ways_held(question, needs, machine, deciding=deciding)
+    for candidate, held in every:
+        seen.append((candidate, held))
+        if any_fails(held):
+            continue
+        paced = pace_and_finding(question, candidate, machine, deciding)
+        if not any_fails([paced[1]]):
+            # which is told of, one that is idle or one that is not needed, decides nothing
+            is_beside = candidate.placement in ("host", "split") and not deciding
+            if is_beside and machine.accelerators:
+                held = [held[0], _once_idle(question, machine, candidate, held[1], every)]
+            return Chosen(candidate, held, paced, is_first=len(seen) == 1)
+        slow = slow or Chosen(candidate, held, paced, is_first=len(seen) == 1)
+    if slow is not None:
+        return slow
+    candidate, held = _least_bad(question, seen)
+    paced = pace_and_finding(question, candidate, machine, deciding)
+    return Chosen(candidate, held, paced, is_first=candidate is seen[0][0])
+
+
+def _once_idle(
+    question: Question,
+    machine: Machine,
+    placed: Needs,
+    chosen: Finding,
+    others: Iterator[tuple[Needs, list[Finding]]],
+) -> Finding:
+    """The accelerator's finding of what is `placed`, with what an accelerator that others hold now
+    would give, where that is faster.
+    """
+    for candidate, held in others:
+        if (
+            held[1].code == "accelerator-not-now"
+            and candidate.placement == "accelerator"
+            and not any_fails(held)
+        ):
+            decode, is_faster = faster_there(question, candidate, placed, machine)
+            if is_faster:
+                return check.once_idle(
+                    chosen, held[1], (decode.low, decode.high) if decode else None
+                )
+    return chosen

@@ -1,0 +1,450 @@
+"""How fast a model goes where it is placed, the finding of that, and all that it depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..catalogue.spec import Architecture, RuntimeSpec
+from ..core.records import Record, remembered
+from ..core.workload import Workload
+from ..machine.record import Accelerator, Machine
+from ..needs.records import Needs
+from . import findings as check
+from .findings import Finding, Outcome
+from .placement import share_if_filled, share_on_shared
+from .record import Question
+from .speed import (
+    LEAST_READ_BYTES,
+    LaidOut,
+    PaceRange,
+    Speed,
+    is_in_whole,
+    predict_step,
+    shared_gpu_of,
+    shared_makers,
+    shares_of,
+    strength_of,
+    uses_shared_gpu,
+)
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
+
+# facts that the pace in RAM rests on
+_PACE_SETTING = ("memory_bandwidth_bytes_per_second", "cpu_cores_usable")
+
+
+def pace_and_finding(
+    question: Question, placed: Needs, machine: Machine, deciding: bool = False
+) -> tuple[Speed | None, Finding | None]:
+    """How fast it would go, laid out like that, and the finding of it."""
+    if deciding and not _may_pace_decide(question):
+        return None, None
+    said = _decided_by_pace if deciding else _said_of_pace
+    paced: tuple[Speed | None, Finding | None] = machine.answer(
+        lambda each: _paced(question, placed, each),
+        lambda each: _pace_key(question, placed, each, deciding),
+        (lambda answer: (said(answer), is_in_order(answer))) if is_rare(placed) else said,
+        _decides_nothing if deciding else _is_comfortable,
+        alone=is_rare(placed),
+        strength=_strength(question, placed) if deciding else None,
+        worst=_rules_out,
+        lacking=lambda answer: _lacking_seconds(question, answer),
+        burden=(lambda: _burden(question)) if deciding and not is_rare(placed) else None,
+    )
+    return paced
+
+
+def _may_pace_decide(question: Question) -> bool:
+    """Whether the route may rest on the pace: on that of text, where some is wanted."""
+    is_text = question.read_bytes is not None and question.spec.modality not in check.MADE
+    return is_text and bool(question.workload.min_tokens_per_second)
+
+
+def _burden(question: Question) -> tuple[tuple[Any, ...], tuple[float, ...]] | None:
+    """What is asked of a machine's pace, as words, and the numbers of a step: of two questions with
+    the same words the one whose numbers are all as small or smaller takes no longer anywhere, at
+    any end of the range. None where nothing such is known.
+    """
+    step, workload, runtime = question.step, question.workload, question.runtime
+    if step.weights_bytes < LEAST_READ_BYTES or _drafted_tokens(question):
+        return None
+    words = (
+        workload.runtime, None if runtime is None else runtime.id, workload.min_tokens_per_second,
+        question.speed_stated, step.is_vague,
+    )  # fmt: skip
+    return words, step.burdens
+
+
+def _lacking_seconds(
+    question: Question, paced: tuple[Speed | None, Finding | None]
+) -> float | None:
+    """By how much the time of a token at the fast end is longer than what is wanted."""
+    wanted, pace = question.workload.min_tokens_per_second, paced[0]
+    if not wanted or pace is None or pace.decode is None:
+        return None
+    return 1 / pace.decode.high - 1 / wanted
+
+
+def _strength(question: Question, placed: Needs) -> Callable[[Machine], Any] | None:
+    """Of a pace of text what gives `strength_of` a machine."""
+    if question.read_bytes is None or placed.memory is None or _drafted_tokens(question):
+        return None
+    return lambda machine: strength_of(machine, _laid_out(question, placed, machine))
+
+
+def _laid_out(
+    question: Question, placed: Needs, machine: Machine, *, as_measured: bool = False
+) -> LaidOut:
+    """As `laid_out`; `as_measured`: as the program that was measured uses a GPU that shares the
+    RAM.
+    """
+    way = laid_out(placed, machine, question.runtime, question.spec.architecture, question.workload)
+    return way.replace(on_shared_gpu=shared_makers(None)) if as_measured else way
+
+
+def laid_out(
+    placed: Needs,
+    machine: Machine,
+    program: RuntimeSpec | None,
+    architecture: Architecture | None,
+    workload: Workload,
+) -> LaidOut:
+    """How that program computes what is placed so; None: one that shares layers out."""
+    way = _laid_out_anywhere(placed, program, architecture, workload)
+    on_shared = share_on_shared(placed, machine, _layers_shared_out(program, architecture))
+    return way if on_shared == way.on_shared else way.replace(on_shared=on_shared)
+
+
+@remembered(128)
+def _laid_out_anywhere(
+    placed: Needs,
+    program: RuntimeSpec | None,
+    architecture: Architecture | None,
+    workload: Workload,
+) -> LaidOut:
+    """As `laid_out`, wherever nothing limits a GPU that shares the RAM."""
+    return LaidOut(
+        context_tokens=workload.context_tokens,
+        on_shared_gpu=shared_makers(program),
+        offloaded=shares_of(placed) if placed.placement != "host" else None,
+        at_once=program is not None and bool(program.tensor_parallel_option),
+        operations_share=1.0 if program is None else program.operations_share,
+        experts_apart=program is not None and program.leaves_experts,
+        filled=share_if_filled(placed, _layers_shared_out(program, architecture)),
+    )
+
+
+def _rules_out(paced: tuple[Speed | None, Finding | None]) -> bool:
+    """Whether it is a pace that rules a local run out."""
+    return paced[1] is not None and paced[1].outcome is Outcome.FAIL
+
+
+def is_rare(placed: Needs) -> bool:
+    """Whether few machines lay it out like that: how many layers lie where differs from one to the
+    next.
+    """
+    return placed.placement == "split" and placed.offload is None
+
+
+def _pace_key(
+    question: Question, placed: Needs, machine: Machine, deciding: bool = False
+) -> tuple[bool, Any]:
+    """All that the pace depends on beside the machine, and whether that holds what it depends on of
+    the machine, too: of a text that accelerators hold whole, nothing else computes it. `deciding`:
+    so much of the answer counts.
+    """
+    spec, runtime = question.spec, question.runtime
+    if question.read_bytes is None:
+        terms = placed.memory.terms if placed.memory is not None else ()
+        held = tuple([(term.name, term.where, term.bytes) for term in terms])
+        # of other work than text many fields of the spec count
+        return False, (
+            deciding, id(spec), question.workload, runtime, placed.placement, placed.offload, held,
+        )  # fmt: skip
+    is_whole, step_key, numbers = _pace_asked(question, placed, deciding)
+    if not is_whole:
+        return False, (step_key, share_on_shared(placed, machine, layers_of(question)))
+    cards = machine.accelerators or ()
+    rated = tuple([_rated(cards[number]) for number in numbers if number < len(cards)])
+    return True, (step_key, machine.emulated_on, rated)
+
+
+class _Asked(Record):
+    """All that a pace depends on beside the machine, hashed once."""
+
+    of: tuple[Any, ...]
+
+
+@remembered(128)
+def _pace_asked(
+    question: Question, placed: Needs, deciding: bool
+) -> tuple[bool, _Asked, tuple[int, ...]]:
+    """Of a text: whether accelerators hold it whole, what its pace depends on beside the machine,
+    and the numbers of those accelerators.
+    """
+    spec, runtime = question.spec, question.runtime
+    way = _laid_out_anywhere(placed, runtime, spec.architecture, question.workload)
+    is_whole = is_in_whole(way.offloaded or {}) and placed.placement == "accelerator"
+    step_key = _Asked(
+        of=(
+            deciding,
+            spec.modality,
+            question.read_bytes,
+            question.operations,
+            runtime,
+            question.workload,
+            question.speed_stated,
+            _drafted_tokens(question),
+            question.drafting,
+            spec.architecture,
+            spec.parameters.active,
+            placed.placement,
+            placed.offload,
+            placed.memory is None,
+            tuple((way.offloaded or {}).items()),
+            way.filled,
+        )
+    )
+    return is_whole, step_key, tuple(way.offloaded or ())
+
+
+def _rated(card: Accelerator) -> tuple[Any, ...]:
+    """What of an accelerator tells how fast it is."""
+    return (
+        card.vendor, card.name, card.memory_total_bytes, card.unified, card.compute_capability,
+        card.memory_bandwidth_bytes_per_second,
+    )  # fmt: skip
+
+
+def layers_of(question: Question) -> int | None:
+    return _layers_shared_out(question.runtime, question.spec.architecture)
+
+
+def _layers_shared_out(
+    program: RuntimeSpec | None, architecture: Architecture | None
+) -> int | None:
+    """How many layers there are, where only a part of them may be computed by a GPU."""
+    splits = program is None or program.splits_layers
+    return architecture.layers if splits and architecture is not None else None
+
+
+def _said_of_pace(paced: tuple[Speed | None, Finding | None]) -> Any:
+    """All of a pace that what is found depends on."""
+    pace, finding = paced
+    is_told = pace is not None and pace.decode is not None
+    return None if finding is None else (finding.code, finding.outcome), is_told
+
+
+def _decided_by_pace(paced: tuple[Speed | None, Finding | None]) -> Any:
+    """Of a pace all that the route and what it rests on depend on."""
+    finding = paced[1]
+    return None if finding is None or not finding.decides else finding.outcome
+
+
+def _decides_nothing(paced: tuple[Speed | None, Finding | None]) -> bool:
+    """Whether it is a pace that rules nothing out, and leaves nothing open."""
+    return _decided_by_pace(paced) is None
+
+
+def is_in_order(paced: tuple[Speed | None, Finding | None]) -> bool:
+    """What `_layout` asks of a pace."""
+    decode = None if paced[0] is None else paced[0].decode
+    return decode is not None and decode.low < decode.likely < decode.high
+
+
+def _is_comfortable(paced: tuple[Speed | None, Finding | None]) -> bool:
+    """Whether a faster machine would be told nothing better."""
+    pace, finding = paced
+    if finding is None or pace is None or pace.decode is None:
+        return False
+    return finding.outcome is Outcome.PASS or finding.code == "speed-assumed"
+
+
+def _paced(
+    question: Question, placed: Needs, machine: Machine
+) -> tuple[Speed | None, Finding | None]:
+    if question.spec.modality in check.MADE and not _is_clip_on_gpu(question, placed):
+        if placed.offload is not None:
+            return None, check.made_by_parts_check(placed.offload, question.spec.modality)
+        if placed.placement == "host" and not _has_shared_gpu(machine):
+            return None, check.made_on_processor_check(question.spec.modality)
+        return None, check.made_on_accelerator_check(question.spec.modality)
+    if question.read_bytes is None:
+        from .other_work import pace_of_work
+
+        work = pace_of_work(question, placed, machine)
+        if work is None:
+            return None, None
+        on_processor = placed.placement == "host" and not _has_shared_gpu(machine)
+        return work, check.work_check(work, offload=placed.offload, on_processor=on_processor)
+    pace, why = _predicted(question, placed, machine)
+    return pace, finding_of_pace(question, placed, machine, pace, why)
+
+
+def finding_of_pace(
+    question: Question, placed: Needs, machine: Machine, pace: Speed | None, why: str
+) -> Finding | None:
+    """What is found of the pace of text; `why` there is none."""
+    if pace is not None and pace.decode is None:
+        # `how` takes long to word: it is asked for only where there is no pace
+        why = pace.how
+    in_ram = placed.placement != "accelerator"
+    return check.speed_check(
+        None if pace is None else pace.decode,
+        question.workload,
+        why,
+        stated=question.speed_stated,
+        assumed=in_ram and any(machine.assumes(fact) for fact in _PACE_SETTING),
+        measure=_how_to_measure(machine) if in_ram else None,
+    )
+
+
+def _is_clip_on_gpu(question: Question, placed: Needs) -> bool:
+    """Whether a GPU holds all of a model whose steps are counted, and the program makes the clip
+    that they are counted of: what its parts in turn, or a processor, take nobody has published.
+    """
+    runtime = question.runtime
+    is_that_clip = runtime is not None and bool(runtime.steps_option)
+    is_whole = placed.placement == "accelerator" and placed.offload is None
+    return is_that_clip and is_whole and question.spec.denoising is not None
+
+
+def _with_whole_answer(question: Question, placed: Needs, machine: Machine, pace: Speed) -> Speed:
+    """The pace with the time to the first token, and of all sequences together, where they were
+    asked for and can be told.
+    """
+    workload = question.workload
+    if workload.prompt_tokens is None and workload.parallel == 1:
+        return pace
+    from .batch import with_whole_answer
+
+    def at(depth_tokens: float | None, *, as_measured: bool = False) -> Speed:
+        return _pace_at(question, placed, machine, depth_tokens, as_measured=as_measured)
+
+    in_ram = placed.placement == "host" and not uses_shared_gpu(machine, question.runtime)
+    return with_whole_answer(
+        pace,
+        workload,
+        at,
+        on_processor=in_ram,
+        architecture=question.spec.architecture,
+        active_parameters=question.spec.parameters.active,
+    )
+
+
+# types of safetensors files by their names in GGUF
+_STORED_AS = {"bfloat16": "BF16", "float16": "F16", "float32": "F32"}
+
+
+def _pace_at(
+    question: Question,
+    placed: Needs,
+    machine: Machine,
+    depth_tokens: float | None,
+    *,
+    as_measured: bool = False,
+) -> Speed:
+    """The pace of one sequence with so many tokens in its context, None: of a short chat.
+    `as_measured`: by the rules of the program that was measured, whichever is asked about.
+    """
+    step = question.step
+    if as_measured:
+        # that program has other names for the types
+        stored = {_STORED_AS.get(name, name): size for name, size in step.read_bytes.items()}
+        step = step.replace(read_bytes=stored, foreign=None)
+    if depth_tokens is not None:
+        step = step.at(depth_tokens)
+    return predict_step(
+        machine, step, _laid_out(question, placed, machine, as_measured=as_measured)
+    )
+
+
+def _drafted_tokens(question: Question) -> int:
+    return 0 if question.companions is None else question.companions.drafted_tokens
+
+
+def _with_draft(question: Question, placed: Needs, machine: Machine, pace: Speed) -> Speed:
+    """The pace with a draft, laid out as the model is."""
+    from .batch import experts_of
+    from .drafting import with_draft
+
+    draft = None
+    if question.drafting is not None:
+        way = _laid_out(question, placed, machine).replace(experts_apart=False)
+        draft = predict_step(machine, question.drafting, way).decode
+    on_processor = placed.placement == "host" and not uses_shared_gpu(machine, question.runtime)
+    shared = shared_gpu_of(machine) if placed.placement == "host" else None
+    return with_draft(
+        pace,
+        _pace_at(question, placed, machine, 0).decode,
+        _drafted_tokens(question),
+        draft,
+        on_processor=on_processor,
+        experts=experts_of(question.spec.architecture, question.spec.parameters.active),
+        more_token=0.0 if shared is None or on_processor else shared.pace.more_token,
+    )
+
+
+def _has_shared_gpu(machine: Machine) -> bool:
+    return any(device.unified for device in machine.accelerators or ())
+
+
+def _predicted(question: Question, placed: Needs, machine: Machine) -> tuple[Speed | None, str]:
+    """The pace; None with the reason where there is nothing to estimate it from."""
+    why = "how many bytes each token reads is not known"
+    if placed.memory is None and (
+        machine.accelerators is None
+        or any(card.unified is not True for card in machine.accelerators)
+    ):
+        # an accelerator with memory of its own may hold what does not say how much it takes
+        return None, "where it would run is not known, because its memory need is not"
+    if question.read_bytes is None:
+        return None, why
+    pace = _pace_at(question, placed, machine, None)
+    if _drafted_tokens(question):
+        return _with_draft(question, placed, machine, pace), why
+    return _with_whole_answer(question, placed, machine, pace), why
+
+
+def _how_to_measure(machine: Machine) -> str | None:
+    """How to measure the memory bandwidth; None where it is known, or measuring is no remedy."""
+    if machine.planning or machine.memory_bandwidth_bytes_per_second is not None:
+        return None
+    # where it was tried in vain the remedy is another
+    why = machine.why_unread("memory_bandwidth_bytes_per_second")
+    if "--measure" not in (why.remedy or ""):
+        return None
+    if machine.is_this_one:
+        return "run with --measure (about a second)"
+    return "record it there with `selfhost machine --measure --format json`"
+
+
+def faster_there(
+    question: Question, there: Needs, here: Needs, machine: Machine
+) -> tuple[PaceRange | None, bool]:
+    """The pace laid out like the one, and whether that is, or may be, faster than the other."""
+    compared: tuple[PaceRange | None, bool] = machine.answer(
+        lambda each: _compared(question, there, here, each),
+        lambda each: (
+            False,
+            tuple(_pace_key(question, way, each) for way in (there, here)),
+        ),
+        lambda answer: answer[1],
+        lambda answer: not answer[1],
+        alone=is_rare(here),
+    )
+    return compared
+
+
+def _compared(
+    question: Question, there: Needs, here: Needs, machine: Machine
+) -> tuple[PaceRange | None, bool]:
+    other, own = (_paced(question, way, machine)[0] for way in (there, here))
+    decode = other.decode if other else None
+    if decode is None or own is None or own.decode is None:
+        return decode, True
+    return decode, decode.likely > own.decode.likely
