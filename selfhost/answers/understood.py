@@ -6,7 +6,8 @@ import os
 
 from .. import needs as need
 from ..catalogue.index import Catalogue, spec_in
-from ..catalogue.names import Resolution, resolve
+from ..catalogue.lookup import Resolution
+from ..catalogue.names import resolve
 from ..catalogue.paths import is_path
 from ..catalogue.published import PublishedFiles
 from ..catalogue.spec import SIZE_OF, ModelSpec

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from helpers.each import each
 from helpers.paths import TESTS
 from selfhost.api import check
-from selfhost.catalogue import names
+from selfhost.catalogue import unknown_names
 from selfhost.catalogue.index import Catalogue
-from selfhost.catalogue.names import CONVERTERS, complete, id_of, resolve
+from selfhost.catalogue.lookup import CONVERTERS
+from selfhost.catalogue.names import complete, id_of, resolve
 from selfhost.catalogue.paths import is_path
 from selfhost.core.errors import NotAModelError, UnknownModelError
 from selfhost.core.spelling import canonical
@@ -1018,13 +1019,13 @@ def test_a_part_and_another_kind_need_not_as_much_as_the_model_in_their_name() -
 def test_near_names_are_looked_for_when_somebody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     """The search compares the whole catalogue: a name that is only counted costs none, one that is shown twice costs one."""
     calls: list[str] = []
-    search = names._nearest
+    search = unknown_names._nearest
 
     def counted(key: str, catalogue: Catalogue) -> tuple[str, ...]:
         calls.append(key)
         return search(key, catalogue)
 
-    monkeypatch.setattr(names, "_nearest", counted)
+    monkeypatch.setattr(unknown_names, "_nearest", counted)
     with pytest.raises(UnknownModelError) as caught:
         resolve("mistrl-7b", CATALOGUE)
     assert not calls

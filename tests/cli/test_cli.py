@@ -21,7 +21,7 @@ import pytest
 
 from helpers.goldens import Golden
 from helpers.paths import BAD_SPECS, CONFIGS, EXAMPLES, RECORDS, SCHEMAS, SPECS
-from selfhost.catalogue import names
+from selfhost.catalogue import unknown_names
 from selfhost.catalogue.index import Catalogue
 from selfhost.cli import main as cli
 from selfhost.cli.texts import COMMANDS
@@ -457,13 +457,13 @@ def test_of_thousands_of_wrong_names_a_few_are_listed_and_the_rest_counted(
 ) -> None:
     """Near names, which cost far more than all else, are looked for once a listed name: the work does not grow with the others."""
     calls: list[str] = []
-    search = names._nearest
+    search = unknown_names._nearest
 
     def counted(key: str, catalogue: Catalogue) -> tuple[str, ...]:
         calls.append(key)
         return search(key, catalogue)
 
-    monkeypatch.setattr(names, "_nearest", counted)
+    monkeypatch.setattr(unknown_names, "_nearest", counted)
     wrong = [f"qwen{number}-no-such" for number in range(500)]
     code, out, err = run(capsys, "check", "gpt2", *wrong, *ON_RECORD, "--format", "json")
     answer = json.loads(out)

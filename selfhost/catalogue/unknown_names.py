@@ -1,0 +1,635 @@
+"""What is told of a name that no model has: what it is, what it is made of, what is near to it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from ..core.errors import NotAModelError, UnknownModelError
+from ..core.records import pattern
+from ..core.spelling import canonical
+from .index import Catalogue, Outline
+from .lookup import (
+    MOST_NAMED,
+    SEE_NAMES,
+    after_maker,
+    cut_short,
+    find_id,
+    letters_of,
+    look_up,
+    name_and_quantization,
+    named_directly,
+    no_model_facts,
+    sizes_in,
+    split_form,
+    texts_in,
+)
+from .paths import is_bare_weights
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
+
+# of a user's own specs that are wrong
+_FILES_NAMED = 5
+
+
+# what transformers, diffusers, peft and Mistral call their files, whatever the model
+_ANY_MODELS_FILE = pattern(
+    r"(?:(?:diffusion_)?(?:pytorch_)?model|consolidated|adapter_model)"
+    r"(?:[-_.](?:fp16|bf16|\d+(?:-of-\d+)?))*\.(?:gguf|safetensors|bin|pth)",
+    re.IGNORECASE,
+)
+
+
+_WHAT_IS_COVERED = "all names in the catalogue: selfhost list --all"
+
+
+def unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
+    """The error for a name that no model goes by: a thing that is no model, or nothing that is
+    known.
+    """
+    key = canonical(name)
+    facts = no_model_facts(name, catalogue)
+    if facts is not None:
+        return _no_model(typed, facts, catalogue)
+    uncovered = _of_uncovered_kind(typed, name, catalogue)
+    if uncovered is not None:
+        return uncovered
+    hosted = _hosted(typed, name, catalogue)
+    if hosted is not None:
+        return hosted
+    if _ANY_MODELS_FILE.fullmatch(name):
+        return UnknownModelError(
+            f"{cut_short(typed)} is no file here, and most models have one of that name",
+            remedy="the model by its repository:              selfhost check OWNER/NAME\n"
+            + SEE_NAMES,
+        )
+    message = f"{cut_short(typed)} is not in the catalogue{_left_aside(catalogue)}"
+    if is_bare_weights(name):
+        message = (
+            f"{cut_short(typed)} does not exist here and{message.removeprefix(cut_short(typed))}"
+        )
+    rest = name.rpartition("/")[2]
+    if rest.lower().endswith(".gguf"):
+        rest = name_and_quantization(rest)[0]
+        own_name = rest.partition("_")[2]
+        rest = own_name if own_name[:1].isalpha() else rest
+    # the whole catalogue is compared: only if somebody reads the answer
+    return (
+        _in_other_format(message, name, catalogue)
+        or _in_other_repository(message, name, catalogue)
+        or _made_of(message, name, catalogue)
+        or _tagged(message, name, catalogue)
+        or _of_short_family(message, name, catalogue)
+        or _listed_alike(message, name, catalogue)
+        or _of_whisper(message, name, catalogue)
+        or _of_its_size(message, name, catalogue)
+        or UnknownModelError(
+            f"{message}{_size_alone(name, catalogue)}",
+            nearest=lambda: _nearest(canonical(rest) or key, catalogue),
+            remedy=SEE_NAMES,
+        )
+    )
+
+
+def _of_uncovered_kind(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
+    """The error for a model of a kind that the catalogue does not judge; None for any other name.
+
+    `names` are what the names of such models begin with, `whole` those that begin others' too.
+    """
+    key = canonical(name.rpartition("/")[2])
+    for kind, facts in (catalogue.common("things").get("uncovered") or {}).items():
+        is_whole = key in map(canonical, texts_in(facts.get("whole")))
+        starts = [re.escape(canonical(start)) for start in texts_in(facts.get("names"))]
+        # a version follows with or without a sign between: yolov8, YOLO11n
+        if not is_whole and not re.fullmatch(rf"(?:{'|'.join(starts)})(?:-?\d.*|-.*)?", key):
+            continue
+        instead = [model for model in texts_in(facts.get("try_instead")) if model in catalogue]
+        return UnknownModelError(
+            f"{cut_short(typed)} is a model for {kind}: {facts['answer']}",
+            remedy=(
+                f"one of that kind: selfhost check {instead[0]}" if instead else _WHAT_IS_COVERED
+            ),
+        )
+    return None
+
+
+# words for tunes on what a hosted model wrote, such as GPT4-x-Alpaca; others state their size
+_OF_TUNES = frozenset(("alpaca", "distill", "distilled", "llama", "qwen", "vicuna"))
+
+
+def _hosted(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
+    """The error for a name by which only a hosted API serves a model: one of a line whose weights
+    are not published, or whatever is the `latest` of a name; None for any other.
+    """
+    from .beginnings import newest_begun
+
+    owner, _, rest = name.rpartition("/")
+    key = canonical(rest)
+    message = f"{cut_short(typed)} is not in the catalogue"
+    for maker, line in (catalogue.common("things").get("hosted") or {}).items():
+        starts = "|".join(
+            ".+".join(re.escape(canonical(part)) for part in start.split("*"))
+            for start in texts_in(line.get("names"))
+        )
+        match = re.fullmatch(rf"(?:{starts})(?:-(.*))?", key)
+        own = set((match[1] or "").split("-")) if match else set()
+        is_tune = bool(_SIZE.search(key) or own & _OF_TUNES)
+        if (
+            match
+            and not is_tune
+            and letters_of(maker).startswith(letters_of(owner.partition("-")[0]))
+        ):
+            return UnknownModelError(
+                f"{message}: by its name it is of a line of {maker} that is offered through an API"
+                " alone, without weights",
+                nearest=lambda: _nearest(key, catalogue),
+                remedy=_WHAT_IS_COVERED,
+            )
+    newest = newest_begun(rest[: -len("-latest")], catalogue) if key.endswith("-latest") else None
+    if newest is None:
+        return None
+    return UnknownModelError(
+        f"{message}: under such names an API serves its newest model; weights have names of their"
+        " own",
+        nearest=(newest,),
+        remedy=f"the newest of that name here: selfhost check {newest}",
+    )
+
+
+def _no_model(typed: str, facts: Mapping[str, Any], catalogue: Catalogue) -> NotAModelError:
+    """The error for the name of a program, a device or another thing."""
+    kind = str(facts.get("kind") or "thing")
+    instead = [model for model in texts_in(facts.get("try_instead")) if model in catalogue]
+    message = f"{cut_short(typed)} is not a model"
+    if facts.get("answer"):
+        message = f"{cut_short(typed)} is not a model but a {kind}: {facts['answer']}"
+    return NotAModelError(
+        message,
+        kind=kind,
+        nearest=instead,
+        remedy=f"selfhost check {instead[0]}" if instead else SEE_NAMES,
+    )
+
+
+def _left_aside(catalogue: Catalogue) -> str:
+    """A clause on the person's own files that are wrong: the model may be in one of them."""
+    wrong = list(catalogue.own_faults_by_file)
+    if not wrong:
+        return ""
+    more = f" and {len(wrong) - _FILES_NAMED:,} more" if len(wrong) > _FILES_NAMED else ""
+    return (
+        f"; {'files' if len(wrong) > 1 else 'a file'} of yours with faults"
+        f" {'were' if len(wrong) > 1 else 'was'} ignored: {', '.join(wrong[:_FILES_NAMED])}{more}"
+    )
+
+
+def _in_other_format(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
+    """The error for a repository that by its name holds a model in another format; None where the
+    name says none.
+    """
+    split = split_form(name, catalogue)
+    if split is None:
+        return None
+    from ..core.units import decimal
+    from .forms import exllama_sizes
+
+    (spec_id, _), form = split
+    sizes = " or ".join(
+        f"{decimal(size)} at {bits:g} bits a weight"
+        for bits, size in exllama_sizes(form.written, catalogue.spec(spec_id))
+    )
+    told = f"of about {sizes}; its memory" if sizes else "whose size"
+    return UnknownModelError(
+        f"{message}: its name says that it holds {spec_id} in another format ({form.written}),"
+        f" {told} is not known",
+        nearest=(spec_id,),
+        remedy=f"for the known formats: selfhost check {spec_id}",
+    )
+
+
+def _with_options(name: str) -> tuple[str, str]:
+    """A name without the form at its end, and that form as options of the command line."""
+    from .forms import Form, published_file, splits
+
+    file = published_file(name)
+    forms = [(file[0], Form(written="", quantization=file[1]))] if file else splits(name)
+    base, options = name, ""
+    for shorter, form in forms:
+        if form.quantization is not None:
+            runtime = f" --runtime {form.runtime}" if form.runtime else ""
+            base, options = shorter, f"{runtime} --quant {form.quantization}"
+        elif form.is_container:
+            base = shorter
+    return base, options
+
+
+def _in_other_repository(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
+    """The error for a repository with the name of a model in an account that may hold other
+    weights; None for any other name.
+    """
+    owner, slash, rest = name.rpartition("/")
+    if not slash:
+        return None
+    try:
+        same = find_id(rest, catalogue) or after_maker(rest, catalogue)
+    except UnknownModelError:
+        return None
+    if same is None:
+        return None
+    return UnknownModelError(
+        f"{message}: this repository of {cut_short(owner)} may hold other weights than {same[0]}",
+        nearest=(same[0],),
+        remedy=f"if it holds the same weights: selfhost check {same[0]}",
+    )
+
+
+def _nearest(key: str, catalogue: Catalogue) -> tuple[str, ...]:
+    """Names of models of the same family and kind, closest first."""
+    from .near_names import nearest_names
+
+    families = [name for name, _ in catalogue.common_tables("families", "family").values()]
+    accounts = frozenset(
+        name.partition("-")[0] for names in catalogue.names() for name in names["repositories"]
+    )
+
+    def model_of(name: str) -> str | None:
+        candidate = named_directly(canonical(name), name, catalogue)
+        return candidate[0] if candidate is not None else None
+
+    return nearest_names(key, (*catalogue.spellings(), *families), accounts, model_of)
+
+
+def _listed_alike(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
+    """The error for a model whose config.json or file was read: it has the layers of a catalogued
+    one.
+    """
+    base, options = _with_options(name.rpartition("/")[2].removesuffix(":latest"))
+    key = re.sub(r"(?:-i-1)?-gguf$", "", canonical(base))
+    models, shorter = _alike(base[-1:].lower(), catalogue)
+    model = models.get(key)
+    if model is not None:
+        return UnknownModelError(
+            f"{message}: it has the layers of {model}, so it needs as much",
+            nearest=(model,),
+            remedy=f"selfhost check {model}{options}",
+        )
+    # tunes of one name come in sizes, of which the listed ones are not all
+    listed = {model: own for own, model in shorter.get(key, {}).items()}
+    if not listed:
+        return None
+    told = [f"{own} has the layers of {model}" for model, own in listed.items()]
+    layers = " and ".join(told[:MOST_NAMED])
+    is_single = len(listed) == 1
+    return UnknownModelError(
+        f"{message} without its size: {layers}; another size needs more or less",
+        nearest=tuple(listed),
+        remedy=(
+            f"if you mean that one: selfhost check {next(iter(listed))}{options}"
+            if is_single
+            else "type its name with the size"
+        ),
+    )
+
+
+# what people leave off at the end of a name: `Midnight-Miqu-70B-v1.5`, `Fimbulvetr-11B-v2`
+_VERSION = pattern(r"[-_.]v?\d+(?:\.\d+)*$", re.IGNORECASE)
+
+
+_SIZE_AT_END = pattern(r"(?<=[a-z]{4})[-_.]\d+(?:\.\d+)?b$", re.IGNORECASE)
+
+
+_Alike = tuple[Mapping[str, str], Mapping[str, Mapping[str, str]]]
+
+
+def _alike(letter: str, catalogue: Catalogue) -> _Alike:
+    """The model whose layers a repository has, by the repository's name as `canonical` writes it,
+    with its account and without, whole and without its version; and by a name without its size, or
+    one that tunes of different models have, the model of each repository called so. Of the names
+    that end in that letter.
+    """
+    alike: _Alike | None = catalogue.derived.get(f"alike {letter}")
+    if alike is not None:
+        return alike
+    # most names differ in their last letter, and to rewrite all of them takes far longer
+    models: dict[str, str] = {}
+    unversioned: dict[str, dict[str, str]] = {}
+    unsized: dict[str, dict[str, str]] = {}
+    for model, repositories in catalogue.common("alike")["alike"].items():
+        for repository in repositories:
+            own = repository.rpartition("/")[2]
+            if own[-1:].lower() == letter:
+                models.setdefault(canonical(repository), model)
+                models.setdefault(canonical(own), model)
+            plain = _VERSION.sub("", own)
+            stem = _SIZE_AT_END.sub("", plain)
+            if plain != own and plain[-1:].lower() == letter:
+                unversioned.setdefault(canonical(plain), {})[own] = model
+            if stem != plain and stem[-1:].lower() == letter:
+                unsized.setdefault(canonical(stem), {})[own] = model
+    for plain, named in unversioned.items():
+        if len(set(named.values())) == 1:
+            models.setdefault(plain, next(iter(named.values())))
+        else:
+            unsized.setdefault(plain, {}).update(named)
+    catalogue.derived[f"alike {letter}"] = models, unsized
+    return models, unsized
+
+
+# of a name's words: a number of parameters in billions or millions
+_SIZE = pattern(r"(?:^|-)\d+-[bm](?:-|$)")
+
+
+def _made_of(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
+    """The error for a name that holds that of a catalogued model, size and all, as those of
+    fine-tunes do; None for any other name.
+    """
+    base, options = _with_options(name.rpartition("/")[2])
+    words = re.sub(r"-gguf$", "", canonical(base)).split("-")[:40]
+    runs = (
+        (start, start + count)
+        for count in range(len(words) - 1, 1, -1)
+        for start in range(len(words) - count + 1)
+    )
+    for start, end in runs:
+        original = _original("-".join(words[start:end]), count=end - start, catalogue=catalogue)
+        if original is not None and _is_of_another_kind(original, words, end):
+            continue
+        beside = "-".join(words[:start]), "-".join(words[end:])
+        if original is not None and not _states_another_size(original, beside, catalogue):
+            own = [*words[:start], *words[end:]]
+            # the type in the name of a part is that of the part
+            stated = "" if _PARTS.intersection(own) else options
+            return UnknownModelError(
+                f"{message}: {_relation(original, own)}",
+                nearest=(original,),
+                remedy=f"selfhost check {original}{stated}",
+            )
+    return None
+
+
+# as `canonical` writes what a model makes of what: i2v, ti2v
+_FROM_TO = pattern(r"(?:^|-)(t?[ti]-2-[iv])(?=-|$)")
+
+
+def _is_of_another_kind(original: str, words: Sequence[str], end: int) -> bool:
+    """Whether the words of a name say that it is no tune of this model, whose name ends before
+    `end`: a GLM-4.5V sees, and has other layers than the GLM-4.5; an I2V starts from a picture.
+    """
+    if words[end : end + 1] == ["v"] and words[end - 1].isdecimal():
+        return True
+    stated = set(_FROM_TO.findall("-".join(words)))
+    return bool(stated) and stated.isdisjoint(_FROM_TO.findall(canonical(original)))
+
+
+def _states_another_size(original: str, beside: Iterable[str], catalogue: Catalogue) -> bool:
+    """Whether words beside the name of a model state a number of parameters that is not its own."""
+    stated = [size for words in beside for size in sizes_in(words)]
+    total = next(
+        (each.parameters_total for each in catalogue.outlines() if each.id == original), None
+    )
+    return any(total is None or not _is_about(size, total) for size in stated)
+
+
+def _is_about(size: str, total: int) -> bool:
+    """Whether a size as `sizes_in` writes it (`1-7-b`) is how many parameters it has, rounded."""
+    number, unit = size[:-2].replace("-", ".", 1), size[-1]
+    exact = total / (10**9 if unit == "b" else 10**6)
+    return number.count(".") < 2 and "-" not in number and abs(float(number) - exact) <= exact / 20
+
+
+# words for files that a program loads beside a model: drafts, adapters, parts
+_PARTS = frozenset((
+    "adapter", "controlnet", "dflash", "draft", "drafter", "dspark", "eagle", "lora", "loras",
+    "mmproj", "projector", "sae", "speculator", "tokenizer", "vae",
+))  # fmt: skip
+
+
+# of `says_kind`, those of models that have an encoder or a decoder of their own beside the layers
+_WITH_MORE = frozenset((
+    "asr", "audio", "omni", "speech", "tts", "video", "vision", "vl", "voice",
+))  # fmt: skip
+
+
+# and those of plain language models
+_LANGUAGE_ALONE = frozenset((
+    "embed", "embedding", "guard", "mt", "rerank", "reranker", "sql", "translate",
+))  # fmt: skip
+
+
+def _relation(original: str, own: list[str]) -> str:
+    """What a name with that of a known model in it says of the two, by its `own` words beside."""
+    part = next((word for word in own if word in _PARTS), None)
+    if part is not None:
+        return (
+            f"by its name it is loaded beside {original} ({part}), and needs memory of its own"
+            " beyond what that model needs"
+        )
+    kind = next((word for word in own if word in _WITH_MORE), None)
+    if kind is not None and kind not in canonical(original).split("-"):
+        return (
+            f"by its name it may be built on {original} with parts for {kind} beside it: then it"
+            " needs more than that model does"
+        )
+    return f"if it is made from {original}, as its name says, it needs as much"
+
+
+# a number of parameters as a name states it: `70b`, not the active ones of `30B-A3B`
+_BILLIONS = pattern(r"(?<![\w.])(\d{1,4}(?:\.\d{1,2})?)b(?![a-z0-9])", re.IGNORECASE)
+
+
+# how many words at the end of a family's name a tune may have of its own
+_OWN_WORDS = 3
+
+
+def _tagged(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
+    """The error for somebody's own model in Ollama, whose name adds words to a family's and whose
+    tag states the size, or which has no tag: `huihui_ai/qwen3-abliterated:8b`; None for any other.
+    """
+    from .near_names import says_kind
+
+    owner, _, rest = name.rpartition("/")
+    base, options = _with_options(rest)
+    family, _, size = base.partition(":")
+    words = re.split(r"[-_]", family)
+    if not owner or not (sizes_in(size) or (not size and "_" in owner)):
+        return None
+    for count in range(1, min(_OWN_WORDS, len(words) - 1) + 1):
+        if any(says_kind(word) for word in words[-count:]):
+            return None
+        try:
+            original = find_id(f"{'-'.join(words[:-count])}:{size or 'latest'}", catalogue)
+        except UnknownModelError:
+            return None
+        if original is not None and not catalogue.is_closed(original[0]):
+            says = "as its name says" if size else f"as Ollama's {'-'.join(words[:-count])} is"
+            return UnknownModelError(
+                f"{message}: if it is made from {original[0]}, {says}, it needs as much",
+                nearest=(original[0],),
+                remedy=f"selfhost check {original[0]}{options}",
+            )
+    return None
+
+
+def _of_short_family(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
+    """The error for a tune or merge whose name has its family in short and states the size:
+    `L3.3-Nevoria-R1-70b`; None for any other name.
+    """
+    base, options = _with_options(name.rpartition("/")[2])
+    words, sizes = re.split(r"[-_ ]", base.lower()), _BILLIONS.findall(base)
+    families: Mapping[str, str] = catalogue.common("families").get("short") or {}
+    family = next((families[word] for word in words[:2] if word in families), None)
+    if family is None or len(sizes) != 1:
+        return None
+    try:
+        original = find_id(f"{family}-{sizes[0]}b", catalogue)
+    except UnknownModelError:
+        return None
+    if original is None or catalogue.is_closed(original[0]):
+        return None
+    return UnknownModelError(
+        f"{message}: if it is made from {original[0]}, as the short name in front says, it needs as"
+        " much",
+        nearest=original[:1],
+        remedy=f"selfhost check {original[0]}{options}",
+    )
+
+
+# a version and a size (Ornstein-3.6-27b), or a size and what is used of it (Darwin-35B-A3B), as
+# `canonical` writes them
+_SHAPE = r"(?:^|-)((?:\d+-)*\d+-b(?:-a-(?:\d+-)+b)?)(?=-|$)"
+
+
+def _of_its_size(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
+    """The error for a name of another family that states the version and the size, or the size
+    and the active size, of open models that need alike; None for any other name.
+    """
+    base, options = _with_options(name.rpartition("/")[2])
+    key = canonical(base)
+    shapes = re.findall(_SHAPE, key)
+    if len(shapes) != 1:
+        return None
+    # a Llama 4.1 8B that is not there is no Granite 4.1 8B
+    is_known = key.partition("-")[0] in _families(catalogue)
+    same = () if is_known else _alike_in_size(shapes[0], catalogue)
+    if not same:
+        return None
+    newest = max(same, key=lambda outline: outline.released or "").id
+    return UnknownModelError(
+        f"{message}: by the size in its name it may be made from"
+        f" {' or '.join(outline.id for outline in same)}",
+        nearest=(newest,),
+        remedy=f"if so, it needs as much: selfhost check {newest}{options}",
+    )
+
+
+def _families(catalogue: Catalogue) -> set[str]:
+    """The words that the names of the catalogue's models begin with, versions left off."""
+    return {outline.id.partition("-")[0].rstrip(".0123456789") for outline in catalogue.outlines()}
+
+
+# faster-whisper and openai-whisper call their models so: `tiny.en`, `large-v3`, `distil-small.en`
+_OF_WHISPER = pattern(
+    r"(?:distil-)?(?:tiny|base|small|medium|large)(?:-v\d(?:\.\d)?)?(?:[.-](?:en|turbo))?|turbo",
+    re.IGNORECASE,
+)
+
+
+def _of_whisper(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
+    """The error for what programs call a Whisper where no other model is meant; None for any
+    other name.
+    """
+    if not _OF_WHISPER.fullmatch(name):
+        return None
+    whisper = find_id(f"whisper-{name}", catalogue) or find_id(
+        f"whisper-large-v3-{name}", catalogue
+    )
+    whisper = whisper or find_id(f"{name.replace('distil-', 'distil-whisper-')}", catalogue)
+    if whisper is None:
+        return None
+    return UnknownModelError(
+        f"{message}; programs for speech recognition call {whisper[0]} so",
+        nearest=(whisper[0],),
+        remedy=f"if you mean that: selfhost check {whisper[0]}",
+    )
+
+
+# Gigabytes of weights a billion parameters: the least and the most of nine in ten of the published
+# Q4_K_M files of models of 2 billion and more (`files` of the specs).
+_Q4_K_M_GB = 0.60, 0.66
+
+
+# what names of models for pictures and videos state: T2V, I2V-480P
+_OF_PICTURES = pattern(r"(?:^|[-_. ])(?:t?[tiv]2[iv]|\d{3,4}p)(?=[-_. ]|$)", re.IGNORECASE)
+
+
+def _size_alone(name: str, catalogue: Catalogue) -> str:
+    """A clause on what the number of parameters in a name means for its weights, for the name of a
+    language model whose family nobody knows; empty for any other name.
+    """
+    from .near_names import is_family, says_kind
+
+    base = _with_options(name.rpartition("/")[2])[0]
+    words = canonical(base).split("-")
+    stated = _BILLIONS.findall(base)
+    is_other = bool(_OF_PICTURES.search(base)) or any(
+        (says_kind(word) and word not in _LANGUAGE_ALONE) or word in _PARTS for word in words
+    )
+    billions = float(stated[0]) if len(stated) == 1 else 0.0
+    of_family = any(is_family(words[0], family) for family in _families(catalogue))
+    if not billions or is_other or of_family:
+        return ""
+    low, high = (round(billions * share, 1 if billions < 16 else None) for share in _Q4_K_M_GB)
+    return (
+        f": {billions:g} billion parameters, as its name says, are about {low:g} to {high:g} GB of"
+        f" weights in Q4_K_M and {2 * billions:g} GB in 16 bits, cache and buffers not counted"
+    )
+
+
+def _alike_in_size(shape: str, catalogue: Catalogue) -> tuple[Outline, ...]:
+    """The open models whose ids end in that version and size, if they need alike; a number in
+    front of a size with an active size may be the version of another family.
+    """
+    if shape.count("-") > 2 and (same := _open_models(shape, in_full=True, catalogue=catalogue)):
+        return same
+    numbers = shape.split("-")
+    while "a" in numbers and numbers[1].isdigit():
+        del numbers[0]
+        if same := _open_models("-".join(numbers), in_full=False, catalogue=catalogue):
+            return same
+    return ()
+
+
+def _open_models(end: str, *, in_full: bool, catalogue: Catalogue) -> tuple[Outline, ...]:
+    """Those whose ids end so, or with `in_full` are so behind the family's name, where they need
+    alike; else none.
+    """
+    same = tuple(
+        outline
+        for outline in catalogue.outlines()
+        if not outline.closed
+        and outline.parameters_total is not None
+        and (outline.tuned_from is None or outline.tuned_from not in catalogue)
+        and (name := canonical(outline.id)).endswith(f"-{end}")
+        and (not in_full or name.partition("-")[2] == end)
+    )
+    sizes = {(outline.parameters_total, outline.parameters_active) for outline in same}
+    return same if len(sizes) == 1 else ()
+
+
+def _original(run: str, count: int, catalogue: Catalogue) -> str | None:
+    """The open model that `count` words of a longer name are the whole name of; without a size only
+    an id of three words, for an alias or a shorter id may be the name of a family.
+    """
+    is_sized = _SIZE.search(run) is not None
+    if count < 3:
+        return None
+    kinds = ("ids", "repositories", "titles", "aliases") if is_sized else ("ids",)
+    try:
+        original = look_up(run, kinds, run, catalogue)
+    except UnknownModelError:
+        return None
+    return original[0] if original is not None and not catalogue.is_closed(original[0]) else None
