@@ -24,10 +24,10 @@ def wants_json(words: Sequence[str]) -> bool:
 
 
 def is_lack_of_memory(error: Exception) -> bool:
-    """Whether the error is one, or says in the loader's words that no room is left for a library
-    (glibc 2.36, elf/dl-load.c).
+    """Whether the error is one, or says that the system has none (ENOMEM, 12 on every system), or
+    in the loader's words that no room is left for a library (glibc 2.36, elf/dl-load.c).
     """
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == 12):
         return True
     said = str(error)
     return isinstance(error, ImportError) and any(

@@ -387,10 +387,11 @@ class _Config(Keys):
         feed_forward: list[FeedForward | None] = [None] * self.layers
         incomplete = None
         try:
-            feed_forward = [
+            of_layers = [
                 self.at(number, feed_forward_of, kind, width) for number, kind in enumerate(kinds)
             ]
-            self.refuse_misfits(dict.fromkeys(feed_forward), width)
+            self.refuse_misfits(dict.fromkeys(of_layers), width)
+            feed_forward = of_layers
         except Unclear as why:
             incomplete = str(why)
         if odd := self.not_followed():

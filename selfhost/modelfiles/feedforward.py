@@ -199,7 +199,8 @@ def _by_period(config: Keys, number: int, lead: int) -> bool | None:
     if period:
         return number % period == offset
     if isinstance(frequency, list):
-        return (config.switches(config.stated(_FREQUENCY)) or [])[number]
+        switches = config.switches(config.stated(_FREQUENCY))
+        return None if switches is None else switches[number]
     every = config.number(*_FREQUENCY) or 1
     return number >= lead and number % every == 0 if every > 1 else None
 

@@ -33,13 +33,34 @@ _GAP = 2
 _CI_COMMAND = pattern(r"(?<!\S)::(?=[A-Za-z])|##(?=\w*\[)")
 
 # a number is not parted from its unit at a line's end: `22.0 GiB`, `~3.8 tokens/s`, `$2.50 in`
-_NUMBER = pattern(r"[(~$]*\d[\d.,]*(?:-[\d.,]+)?")
-_UNIT = pattern(
-    r"(?:[KMGT]i?B(?:/s)?|kB|bytes?|tokens(?:/s)?|(?:second|minute|hour|day|core|GPU|sequence)s?|kWh"
-    r"|in|out|cores?|models?|machines?)[.,;:)]*"
+_BYTES = ("kB", "MB", "GB", "TB", "KiB", "MiB", "GiB", "TiB")
+_COUNTED = (
+    "byte",
+    "token",
+    "second",
+    "minute",
+    "hour",
+    "day",
+    "core",
+    "GPU",
+    "sequence",
+    "model",
+    "machine",
 )
-
-_QUOTE_END = pattern(r"'[.,;:)]*$")
+_UNITS = frozenset(
+    (
+        *_BYTES,
+        *(f"{unit}/s" for unit in _BYTES),
+        *_COUNTED,
+        *(f"{unit}s" for unit in _COUNTED),
+        "tokens/s",
+        "kWh",
+        "in",
+        "out",
+    )
+)
+# what may follow a unit or a quote
+_CLOSING = ".,;:)"
 
 Line = list[tuple[str, str]]
 _END = "\n", ""
@@ -296,25 +317,39 @@ def _with_quotes(words: list[Line], longest: int) -> list[Line]:
     for word in words:
         start = next((at for at, each in enumerate(kept) if _opens_quote(each)), None)
         kept.append(word)
-        if start is not None and _QUOTE_END.search(word[-1][0]):
+        if start is not None and _ends_quote(word):
             kept[start:] = _glued(kept[start:], longest)
     return kept
 
 
 def _opens_quote(word: Line) -> bool:
     """Whether a quote begins with the word, and does not end in it."""
-    return word[0][0].startswith("'") and not _QUOTE_END.search(word[-1][0])
+    return word[0][0].startswith("'") and not _ends_quote(word)
+
+
+def _ends_quote(word: Line) -> bool:
+    return word[-1][0].rstrip(_CLOSING).endswith("'")
 
 
 def _with_units(words: list[Line], longest: int) -> list[Line]:
     """The same with each unit glued to the number before it."""
     kept: list[Line] = []
     for word in words:
-        if kept and _UNIT.fullmatch(word[0][0]) and _NUMBER.fullmatch(kept[-1][-1][0]):
+        if kept and _is_unit(word[0][0]) and _is_number(kept[-1][-1][0]):
             kept[-1:] = _glued([kept[-1], word], longest)
         else:
             kept.append(word)
     return kept
+
+
+def _is_unit(word: str) -> bool:
+    return word.rstrip(_CLOSING) in _UNITS
+
+
+def _is_number(word: str) -> bool:
+    """Whether it is a number or two ends, `~3.8`, `($2.50`, `0.6-13`."""
+    digits = word.lstrip("(~$")
+    return digits[:1].isdigit() and not digits.strip("0123456789.,-")
 
 
 def _glued(words: list[Line], longest: int) -> list[Line]:

@@ -118,11 +118,14 @@ def test_an_edited_spec_is_read_anew(folder: Path, new: str) -> None:
 
 def test_an_edited_alias_is_found(folder: Path) -> None:
     """Names follow the files: a new alias resolves, a removed one does not."""
+    path = folder / "alpha-7b.toml"
+    path.write_text(spec("alpha-7b", 'aliases = ["psi"]'))
     build_index(folder)
-    (folder / "alpha-7b.toml").write_text(spec("alpha-7b", 'aliases = ["omega"]'))
+    assert resolve("psi", open_folder(folder)).spec_id == "alpha-7b"
+    path.write_text(spec("alpha-7b", 'aliases = ["omega"]'))
     assert resolve("omega", open_folder(folder)).spec_id == "alpha-7b"
     with pytest.raises(UnknownModelError):
-        resolve("alpha", open_folder(folder))
+        resolve("psi", open_folder(folder))
 
 
 @pytest.mark.parametrize(

@@ -348,6 +348,7 @@ START = "import sys\nfrom selfhost.__main__ import start\n"
         ("selfhost.cli.main", "MemoryError"),
         ("selfhost.catalogue.index", "MemoryError"),
         ("selfhost.verdict.record", "MemoryError"),
+        ("selfhost.catalogue.index", "OSError(12, 'Cannot allocate memory')"),
         ("selfhost.cli.main", "ImportError('math.so: failed to map segment from shared object')"),
         (
             "selfhost.core.records",

@@ -261,6 +261,15 @@ def test_a_number_of_the_weights_that_is_none_is_named(
     assert key in spec.unknown["parameters.total"]
 
 
+def test_layers_whose_experts_do_not_fit_are_left_out_of_the_spec(tmp_path: Path) -> None:
+    """More groups used than there are: what is written of the model can be read again, an empty list of layers with experts too."""
+    experts = {"n_routed_experts": 8, "num_experts_per_tok": 2, "n_group": 2, "topk_group": 4}
+    path = config(tmp_path, model_type="deepseek_v3", moe_layer_freq=[], **experts)
+    spec = read_local(path, ROWS).spec
+    assert "topk_group" in spec.unknown["parameters.total"]
+    assert again(spec).unknown == spec.unknown
+
+
 @pytest.mark.parametrize("runtime", ["llama.cpp", "transformers", None])
 def test_a_config_without_a_key_is_unknown_and_not_unsupported(
     runtime: str | None, tmp_path: Path
