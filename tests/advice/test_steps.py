@@ -137,7 +137,8 @@ def test_a_widely_loaded_conversion_needs_no_repository_typed(
     typed = check(repository, Workload(runtime="vllm"), machine=where)
     assert named.commands[0].startswith(f"vllm serve {repository} --max-model-len 4096")
     assert named.commands == typed.commands
-    assert named.needs is not None and typed.needs is not None
+    assert named.needs is not None
+    assert typed.needs is not None
     assert named.needs.memory == typed.needs.memory
 
 
