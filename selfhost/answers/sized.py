@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 
 from ..catalogue.index import Catalogue
-from ..catalogue.spec import ModelSpec
+from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.errors import SelfhostError
 from ..core.workload import Workload
 from ..machine.reader import Machine
+from ..needs import quantizations_of
 from ..verdict.defaults import smallest_of_list
-from ..verdict.question import ask
-from ..verdict.record import Outcome
+from ..verdict.question import architectures, ask
+from ..verdict.record import Outcome, Verdict
 from .understood import has_ways, question_of, understand
 from .verdicts import check_with
 
@@ -68,15 +69,45 @@ def size_with(
     if card is not None:
         place = place.replace(accelerators=(card,))
         verdict = check_with(catalogue, model, workload, place, instead=False)
+    verdict = _from_your_folder(verdict, catalogue, workload, place)
     try:
         return size_of(verdict, catalogue, prompt_cache_bytes=prompt_cache_bytes)
     except SelfhostError as error:
+        smaller = _quantization_that_fits(catalogue, verdict, workload, place)
         count = _cards_that_hold(catalogue, model, workload, place)
-        if count is None:
-            raise
-        remedy = f"{count} of these GPUs would hold it"
-        remedy += f"; or {error.remedy}" if error.remedy else ""
-        raise SelfhostError(error.message, remedy=remedy) from error
+        ways = (
+            f"`--quant {smaller}` fits" if smaller else None,
+            f"{count} of these GPUs would hold it" if count is not None else None,
+            error.remedy,
+        )
+        remedy = "; or ".join(way for way in ways if way)
+        raise SelfhostError(error.message, remedy=remedy or None) from error
+
+
+def _from_your_folder(
+    verdict: Verdict, catalogue: Catalogue, workload: Workload, place: Machine
+) -> Verdict:
+    """The verdict with the command for files that you put into `MODELS_FOLDER`, all its options
+    included, where no repository of them is known and the runtime takes a folder in its place.
+    """
+    from ..advice.sizes import MODELS_FOLDER
+
+    judged = verdict.workload
+    if verdict.commands or judged.runtime is None or not judged.quantization:
+        return verdict
+    service = catalogue.runtime(judged.runtime).service
+    if service is None or not service.model_option or not judged.format:
+        return verdict
+    folder = PublishedFiles(
+        format=judged.format,
+        repository=f"{MODELS_FOLDER}/{verdict.model.id}",
+        source="yours",
+        unsized=(judged.quantization,),
+    )
+    spec = verdict.model.replace(files=(folder, *verdict.model.files))
+    said = workload.replace(runtime=judged.runtime, quantization=judged.quantization)
+    yours = check_with(catalogue, spec, said, place, instead=False)
+    return verdict.replace(commands=yours.commands)
 
 
 def _as_checked(
@@ -106,6 +137,26 @@ def _as_checked(
             )
         taken = question_of(catalogue, understood, place).workload
     return workload.replace(runtime=taken.runtime, quantization=taken.quantization)
+
+
+def _quantization_that_fits(
+    catalogue: Catalogue, verdict: Verdict, workload: Workload, place: Machine
+) -> str | None:
+    """The best quantization that runs on the accelerators of `place` with the program that was
+    judged, and has a command; None where one was asked for, or none does.
+    """
+    judged = verdict.workload
+    if workload.quantization is not None or judged.runtime is None or not place.accelerators:
+        return None
+    runtime = catalogue.runtime(judged.runtime)
+    for name in quantizations_of(verdict.model, runtime, architectures(catalogue)):
+        said = workload.replace(runtime=judged.runtime, quantization=name)
+        smaller = check_with(catalogue, verdict.model, said, place, instead=False)
+        if smaller.commands and all(
+            finding.outcome is not Outcome.FAIL for finding in smaller.findings
+        ):
+            return name
+    return None
 
 
 # GPUs that one server holds (HGX and DGX systems of NVIDIA)

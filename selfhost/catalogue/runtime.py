@@ -258,7 +258,8 @@ class RuntimeSpec(Record):
     keeps the model on the accelerator `{device}` alone where it would be spread over several that
     are there, `some_devices_option` on the `{devices}` named, `device_names` how its build for
     `SYSTEM-ARCHITECTURE-VENDOR` names the one of that `{number}` among its vendor's, and
-    `devices_listed` the command that lists them; `serves_api` the path of OpenAI's
+    `devices_listed` the command that lists them; `lean_option` has it take less memory of an
+    accelerator than is counted, and compute slower; `serves_api` the path of OpenAI's
     API where the command starts a server, at the port of `service`. `operations_share`: of the
     operations in llama.cpp's graph of a step, those that it launches on a GPU; it fuses the rest.
 
@@ -409,6 +410,7 @@ class RuntimeSpec(Record):
     leaves_experts: bool = read_by(Table.boolean, default=False)
     tensor_parallel_option: str = read_by(Table.string, default="")
     one_device_option: str = read_by(Table.string, default="")
+    lean_option: str = read_by(Table.string, default="")
     some_devices_option: str = read_by(Table.string, default="")
     device_names: Mapping[str, str] = read_by(texts, default={})
     devices_listed: str = read_by(Table.string, default="")

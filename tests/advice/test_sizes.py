@@ -266,6 +266,30 @@ def test_a_file_of_ones_own_lies_in_the_models_folder() -> None:
     assert listed.arguments[0] == "-hf"
 
 
+@pytest.mark.parametrize(
+    ("model", "quantization", "gpu", "count"),
+    [
+        ("qwen2.5-72b", "AWQ", "4x RTX 3090", 4),
+        ("qwen2.5-32b", "GPTQ", "2x RTX 3090", 2),
+        ("llama-3.3-70b", "AWQ", "4x H100 SXM", 1),
+    ],
+)
+def test_a_folder_of_ones_own_is_served_with_all_that_was_counted(
+    model: str, quantization: str, gpu: str, count: int
+) -> None:
+    """Without them vLLM loads all on one GPU (--tensor-parallel-size is 1 unless told) and takes
+    the model's whole context: `vllm serve --help`."""
+    unlisted = check(model).model.replace(files=())
+    workload = Workload(runtime="vllm", quantization=quantization, context_tokens=4096)
+    sized = size(unlisted, workload, machine=apply(node(), [], [gpu]))
+    assert sized.arguments[0] == f"/models/{unlisted.id}"
+    assert len(sized.accelerators) == count
+    options = " ".join(sized.arguments)
+    assert "--max-model-len 4096" in options
+    assert ("--tensor-parallel-size" in options) == (count > 1)
+    assert count == 1 or f"--tensor-parallel-size {count}" in options
+
+
 @pytest.mark.parametrize("memory", ["16GiB", "28GiB", "64GiB"])
 def test_pictures_are_sized_in_the_type_that_check_takes(memory: str) -> None:
     """`check` ran FLUX.1 in 20 GiB of a node's RAM, and its container requested 33.7 GiB, which no such node gives."""

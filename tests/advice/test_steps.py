@@ -116,6 +116,39 @@ def test_a_path_is_one_word_to_the_shell(system: str, quoted: str) -> None:
     assert "-m ~/models/plain.gguf -c" in line
 
 
+# repositories that public code loads, read in 2026-11
+WIDELY_LOADED = [
+    ("qwen2.5-7b", "AWQ", "Qwen/Qwen2.5-7B-Instruct-AWQ"),
+    ("qwen2.5-32b", "GPTQ", "Qwen/Qwen2.5-32B-Instruct-GPTQ-Int4"),
+    ("qwen2.5-72b", "AWQ", "Qwen/Qwen2.5-72B-Instruct-AWQ"),
+    ("qwen3-14b", "AWQ", "Qwen/Qwen3-14B-AWQ"),
+    ("mistral-7b-instruct-v0.2", "AWQ", "TheBloke/Mistral-7B-Instruct-v0.2-AWQ"),
+    ("llama-3.3-70b", "AWQ", "casperhansen/llama-3.3-70b-instruct-awq"),
+]
+
+
+@pytest.mark.parametrize(("model", "quantization", "repository"), WIDELY_LOADED)
+def test_a_widely_loaded_conversion_needs_no_repository_typed(
+    model: str, quantization: str, repository: str
+) -> None:
+    """The model's own name with --quant has the command of the repository's name."""
+    where = machine_named("4x RTX 3090")
+    named = check(model, Workload(runtime="vllm", quantization=quantization), machine=where)
+    typed = check(repository, Workload(runtime="vllm"), machine=where)
+    assert named.commands[0].startswith(f"vllm serve {repository} --max-model-len 4096")
+    assert named.commands == typed.commands
+    assert named.needs is not None
+    assert typed.needs is not None
+    assert named.needs.memory == typed.needs.memory
+
+
+def test_a_program_that_was_asked_for_loads_the_file_that_is_published() -> None:
+    """TheBloke's Q4_0 of Llama 2 7B Chat; it was run by Ollama alone."""
+    asked = {"runtime": "llama.cpp", "quantization": "Q4_0"}
+    (line,) = on("strix-halo-128gb", "llama-2-7b", **asked).commands[:1]
+    assert line.startswith("llama-server -hf TheBloke/Llama-2-7B-Chat-GGUF:Q4_0 ")
+
+
 def test_what_no_listing_shows_is_said() -> None:
     asked = {"runtime": "llama.cpp", "quantization": "Q4_K_M"}
     listed = on("desktop-rtx3060-12gb", "mistral-7b-instruct-v0.3", **asked)

@@ -165,6 +165,10 @@ def test_a_remedy_can_be_typed(capsys: pytest.CaptureFixture[str]) -> None:
     count = int(re.findall(r"(\d+) of these GPUs would hold it", err)[0])
     assert run(capsys, *words, f"{count}x H100")[0] == 0
     assert run(capsys, *words, f"{count - 1}x H100")[0] == 2
+    # the quantization that fits is named, where none was asked for
+    named = re.findall(r"`--quant (\w+)` fits", err)[0]
+    assert run(capsys, *words, "2x H100", "--quant", named)[0] == 0
+    assert "--quant" not in run(capsys, *words, "RTX 3090", "--quant", "fp8")[2]
 
 
 def test_the_examples_of_the_help_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -246,14 +246,18 @@ class _Held:
         self, needs: Needs, machine: Machine, runtime: RuntimeSpec | None, *, gpu_only: bool
     ) -> None:
         self.program = runtime.name if runtime else "The runtime"
+        self.lean_option = runtime.lean_option if runtime else ""
         self.gpu_only = gpu_only
         self.terms = (
             [term for term in needs.memory.terms if term.where != "host"] if needs.memory else []
         )
         sizes: dict[str, int] = {}
+        least: dict[str, int] = {}
         for term in self.terms:
             sizes[term.where] = sizes.get(term.where, 0) + term.high_bytes
-        self.low = sum(term.low_bytes for term in self.terms)
+            least[term.where] = least.get(term.where, 0) + term.low_bytes
+        self.least = list(least.values())
+        self.low = sum(self.least)
         self.likely = sum(term.bytes for term in self.terms)
         self.sizes = list(sizes.values())
         self.share = sum(self.sizes)
@@ -380,7 +384,21 @@ def _too_small(held: _Held, *, now_only: bool, alone: tuple[str, str] | None) ->
         Outcome.FAIL,
         "accelerator-too-small",
         small,
-        lambda: alone[1] if alone is not None else what_is_smaller(held.terms, held.has),
+        lambda: _what_takes_less(held, rooms, alone),
+    )
+
+
+def _what_takes_less(held: _Held, rooms: list[int], alone: tuple[str, str] | None) -> str:
+    """What to change so that it fits: first the option that makes the program itself take less,
+    where the least that it may need is there.
+    """
+    otherwise = alone[1] if alone is not None else what_is_smaller(held.terms, held.has)
+    is_close = all(least <= room for least, room in zip(held.least, rooms, strict=True))
+    if not held.lean_option or not is_close:
+        return otherwise
+    return (
+        f"start it with `{held.lean_option}`, which may fit ({binary(held.low)} or more);"
+        f" or {otherwise}"
     )
 
 

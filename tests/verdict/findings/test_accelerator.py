@@ -85,6 +85,32 @@ test_cell, test_every_cell_and_every_code_is_walked = cell_tests("accelerator", 
 
 
 @pytest.mark.parametrize(
+    ("model", "quantization", "gpu"),
+    [
+        ("mistral-small-24b", "AWQ", "2x RTX 3060"),
+        ("llama-3.3-70b", "AWQ", "2x RTX 3090"),
+        ("qwen2.5-32b", "AWQ", "RTX 3090"),
+    ],
+)
+def test_what_may_just_fit_is_told_the_option_that_takes_less(
+    model: str, quantization: str, gpu: str
+) -> None:
+    """People serve these with --enforce-eager, which makes no CUDA graphs (vllm-project/vllm#3872,
+    #17327; vLLM documentation, conserving memory); of what is far too large it changes nothing."""
+    close = Workload(runtime="vllm", quantization=quantization)
+    wide = close.replace(quantization="bfloat16")
+    remedies = [
+        next(each for each in verdict.findings if each.check == "accelerator").remedy or ""
+        for verdict in (
+            check(model, asked, machine=apply(MACHINE, [], [gpu])) for asked in (close, wide)
+        )
+    ]
+    assert remedies[0].startswith("start it with `--enforce-eager`")
+    assert "smaller quantization" in remedies[0]
+    assert "--enforce-eager" not in remedies[1]
+
+
+@pytest.mark.parametrize(
     "changes", [{"memory_total_bytes": None, "memory_free_bytes": None}, {"unified": None}]
 )
 def test_an_unread_accelerator_is_not_said_to_be_needless(changes: Mapping[str, Any]) -> None:
