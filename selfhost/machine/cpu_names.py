@@ -148,13 +148,17 @@ def _note(
     name = text.strip()
     return (
         f'"{name}" is judged as a machine with this processor, {ram} and {inside}. {of_series}'
-        f"{one_of_them if _counts_several(name) else ''} State the rest: --machine '{name}"
+        f"{one_of_them if _counts_several(name, series) else ''} State the rest: --machine '{name}"
         f"{'' if is_stated else f' {2 * gib:g}GB'}' --gpu NAME --set cores=8."
     )
 
 
-def _counts_several(text: str) -> bool:
-    """Whether a word says that there are several: `dual xeon`, `2x epyc 7763`, `epyc 7763 x2`."""
+def _counts_several(text: str, series: cpus.Processor | None) -> bool:
+    """Whether a word says that there are several: `dual xeon`, `2x epyc 7763`, `epyc 7763 x2`. Of a
+    series that has one socket such a number counts cores: `phenom ii x6`.
+    """
+    if series is not None and series.kind != "server":
+        return False
     words = text.lower().replace("×", "x").split()
     counts = typed_words().counts
     return any(counts.get(word, 0) > 1 or _COUNT.fullmatch(word) for word in words)

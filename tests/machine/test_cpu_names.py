@@ -52,6 +52,11 @@ def test_a_processor_stands_for_a_machine_around_it(text: str, architecture: str
         ("xeon platinum 8480+ x2 1tb", True),
         ("xeon e5-2690 v4", False),
         ("2x16gb i5-12400", False),
+        # one chip with so many cores
+        ("Phenom II X6", False),
+        ("Athlon II X4 640", False),
+        ("Athlon 64 X2 5000+", False),
+        ("2x opteron 6276", True),
     ],
 )
 def test_of_two_sockets_one_is_said_to_count(text: str, is_told: bool) -> None:
