@@ -142,6 +142,16 @@ def test_an_old_class_has_no_memory_of_a_new_one(text: str, most_gb_per_s: float
     assert memory.high <= 1.2 * most_gb_per_s * GB
 
 
+@pytest.mark.parametrize("text", ["FX-8350", "fx 8350", "FX-8350 16GB", "fx-6300"])
+def test_an_fx_needs_no_maker(text: str) -> None:
+    """AMD lists DDR3-1866 on two channels of it."""
+    model = machine_named(text).cpu_model
+    assert model is not None
+    series = processor_of(model)
+    assert series is not None
+    assert series.usual == 2 * 8 * 1866 * 10**6
+
+
 @pytest.mark.parametrize(
     ("text", "gb_per_s"),
     [
