@@ -54,7 +54,8 @@ def machine_with(text: str, *, class_is_enough: bool = False) -> Described | Non
         return None
     stated_gib = memory_gib(stated, is_server=cpus.is_server(name))
     chip = soldered_chip(words_of(name))
-    gib = stated_gib or (chip and chip.memory_gib) or around.memory_gib
+    of_series = series and series.memory_gib
+    gib = stated_gib or (chip and chip.memory_gib) or of_series or around.memory_gib
     memory_bytes = round(gib * units.GIB)
     assumed: dict[str, Any] = {"accelerators": ()}
     if chip is not None and chip.gpu is not None:
@@ -68,7 +69,7 @@ def machine_with(text: str, *, class_is_enough: bool = False) -> Described | Non
     values: dict[str, Any] = {
         "system": stated.system,
         **assumed,
-        "architecture": around.architecture,
+        "architecture": (series and series.architecture) or around.architecture,
         "memory_total_bytes": memory_bytes,
         "memory_limit_bytes": memory_bytes,
     }
@@ -133,6 +134,8 @@ def _note(
     of_series = "Its series is not listed, so that its speed is a wide guess by its class."
     if series is not None:
         of_series = f"Its memory channels are those of the {series.name}."
+        if series.architecture == "i686":
+            of_series += " It runs 32-bit programs alone: no 64-bit system or build starts on it."
     if chip is not None:
         of_series = f"Its memory is that of the {chip.name}."
     inside = "no GPU" if chip is None or chip.gpu is None else f"its {chip.gpu}"
@@ -145,13 +148,17 @@ def _note(
     name = text.strip()
     return (
         f'"{name}" is judged as a machine with this processor, {ram} and {inside}. {of_series}'
-        f"{one_of_them if _counts_several(name) else ''} State the rest: --machine '{name}"
+        f"{one_of_them if _counts_several(name, series) else ''} State the rest: --machine '{name}"
         f"{'' if is_stated else f' {2 * gib:g}GB'}' --gpu NAME --set cores=8."
     )
 
 
-def _counts_several(text: str) -> bool:
-    """Whether a word says that there are several: `dual xeon`, `2x epyc 7763`, `epyc 7763 x2`."""
+def _counts_several(text: str, series: cpus.Processor | None) -> bool:
+    """Whether a word says that there are several: `dual xeon`, `2x epyc 7763`, `epyc 7763 x2`. Of a
+    series that has one socket such a number counts cores: `phenom ii x6`.
+    """
+    if series is not None and series.kind != "server":
+        return False
     words = text.lower().replace("×", "x").split()
     counts = typed_words().counts
     return any(counts.get(word, 0) > 1 or _COUNT.fullmatch(word) for word in words)

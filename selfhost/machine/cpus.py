@@ -57,6 +57,7 @@ class Processor(Record):
     `bits` how wide one channel is.
     `core` is what its cores compute (`core_called`), `ghz` their clock with all of them at work,
     in the middle of the series; None where only the GPU in it is known.
+    `architecture` and `memory_gib`: as of `ProcessorClass`, None where its class tells them.
     """
 
     name: str
@@ -74,12 +75,14 @@ class Processor(Record):
     bits: int = 64
     core: str | None = None
     ghz: float | None = None
+    architecture: str | None = None
+    memory_gib: int | None = None
 
 
 class ProcessorClass(Record):
     """What processors are whose series has no row, and what most machines with one have: GiB of
     RAM, and a system. `words`: one of them is in the name. `channels` of 64 bits; None where they
-    differ.
+    differ. `most_gb_per_s`: the peak of the fastest of a class that is no longer made, else None.
     """
 
     words: frozenset[str]
@@ -87,6 +90,7 @@ class ProcessorClass(Record):
     system: str
     memory_gib: int
     channels: int | None
+    most_gb_per_s: float | None
 
 
 def class_of(name: str) -> ProcessorClass | None:
@@ -100,6 +104,7 @@ def class_of(name: str) -> ProcessorClass | None:
                 system=row["system"],
                 memory_gib=row["memory_gib"],
                 channels=row.get("channels"),
+                most_gb_per_s=row.get("most_gb_per_s"),
             )
     return None
 
@@ -219,6 +224,8 @@ def _processor(row: Mapping[str, Any]) -> Processor:
         bits=row.get("bits", 64),
         core=row.get("core", core_of_vectors(row.get("vectors", "avx2"))),
         ghz=row["ghz"],
+        architecture=row.get("architecture"),
+        memory_gib=row.get("memory_gib"),
     )
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _CHIP_HINTS = frozenset(("max", "x925", "raspberry"))
 
 
+# the maker of a GPU whose name tells none
+UNKNOWN = "unknown"
 _APPLE_VARIANTS = frozenset(("pro", "max", "ultra"))
 
 
@@ -256,8 +258,8 @@ def cycles_per_second(name: str) -> float | None:
 
 @lru_cache(maxsize=256)
 def peaks_with_memory(vendor: str, memory_bytes: int) -> tuple[float, float] | None:
-    """The least and the most GB/s of the cards that a maker sells with that much memory; None
-    where the table has none.
+    """The least and the most GB/s of the cards that a maker sells with that much memory, of
+    `unknown` those of any maker; None where the table has none.
     """
     sold_gib = memory_bytes / units.GIB
     peaks = [
@@ -265,7 +267,7 @@ def peaks_with_memory(vendor: str, memory_bytes: int) -> tuple[float, float] | N
         for row in _table()["gpu"]
         if "gb_per_s" in row
         and not row.get("unified")
-        and vendor_of(row["name"]) == vendor
+        and vendor in (UNKNOWN, vendor_of(row["name"]))
         and any(abs(size - sold_gib) < 0.1 * size for size in row.get("memory_gib", ()))
     ]
     return (min(peaks), max(peaks)) if peaks else None
@@ -527,7 +529,7 @@ def maker_of(words: frozenset[str]) -> str | None:
 def vendor_of(name: str) -> str:
     """nvidia, amd, intel or qualcomm by the words of a GPU's name; `unknown` where none says."""
     words = frozenset(re.split(r"[^a-z0-9]+", name.lower()))
-    return maker_of(words) or "unknown"
+    return maker_of(words) or UNKNOWN
 
 
 def soldered_chip(words: frozenset[str]) -> Chip | None:

@@ -200,7 +200,9 @@ def device_bandwidth(device: Accelerator) -> float | None:
 
 
 def _peak_by_class(device: Accelerator) -> Peak | None:
-    """From the least to the most of its maker's cards with as much memory."""
+    """From the least to the most of its maker's cards with as much memory; of all makers' where
+    its maker is not known.
+    """
     if device.unified or not device.memory_total_bytes:
         return None
     ends = gpus.peaks_with_memory(device.vendor.lower(), int(device.memory_total_bytes))
@@ -208,9 +210,10 @@ def _peak_by_class(device: Accelerator) -> Peak | None:
         return None
     low, high = (end * units.GB for end in ends)
     gib = round(device.memory_total_bytes / units.GIB)
+    makers = "all makers'" if device.vendor == gpus.UNKNOWN else f"{device.vendor}'s"
     return Peak(
         slow=low,
         likely=(low * high) ** 0.5,
         fast=high,
-        how=f"a guess by {device.vendor}'s cards with {gib} GiB",
+        how=f"a guess by {makers} cards with {gib} GiB",
     )

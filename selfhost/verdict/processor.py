@@ -486,9 +486,9 @@ def assumed_bandwidth(machine: Machine) -> tuple[int, int, str] | None:
     high = _CORE_HIGH * cores
     count = units.cores(cores)
     if _is_server(machine) or is_guest(machine):
-        return _of_server_or_guest(machine, cores)
+        return _no_more_than_class(machine, _of_server_or_guest(machine, cores))
     if machine.architecture == "x86_64":
-        return _of_x86(machine, cores)
+        return _no_more_than_class(machine, _of_x86(machine, cores))
     if machine.architecture in ("aarch64", "armv7l", "armv6l"):
         # a Raspberry Pi 3 has 3.6 GB/s at most (LPDDR2-900 on 32 bits), a Snapdragon X Elite 135
         # (LPDDR5X-8448 on 128)
@@ -500,6 +500,16 @@ def assumed_bandwidth(machine: Machine) -> tuple[int, int, str] | None:
         int(min(high, _SOCKETS_HIGH)),
         f"{count} of a computer of this kind",
     )
+
+
+def _no_more_than_class(machine: Machine, guess: tuple[int, int, str]) -> tuple[int, int, str]:
+    """The guess, of a class that is no longer made with no more than its fastest has."""
+    around = cpus.class_of(machine.cpu_model or "")
+    if around is None or around.most_gb_per_s is None:
+        return guess
+    low, high, what = guess
+    most = int(around.most_gb_per_s * _GB)
+    return min(low, most), min(high, most), f"{what}, of a series that is no longer made"
 
 
 def _is_server(machine: Machine) -> bool:

@@ -52,6 +52,11 @@ def test_a_processor_stands_for_a_machine_around_it(text: str, architecture: str
         ("xeon platinum 8480+ x2 1tb", True),
         ("xeon e5-2690 v4", False),
         ("2x16gb i5-12400", False),
+        # one chip with so many cores
+        ("Phenom II X6", False),
+        ("Athlon II X4 640", False),
+        ("Athlon 64 X2 5000+", False),
+        ("2x opteron 6276", True),
     ],
 )
 def test_of_two_sockets_one_is_said_to_count(text: str, is_told: bool) -> None:
@@ -97,6 +102,54 @@ def test_a_number_that_two_processors_have_is_asked_for(text: str, ryzen: str, c
     for name in (ryzen, core):
         assert f"--machine '{name}'" in str(caught.value.remedy)
         assert machine_named(name).cpu_model is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "architecture"),
+    [
+        # Intel and AMD list no 64-bit instructions of these
+        ("Pentium 4", "i686"),
+        ("Atom N270", "i686"),
+        ("Athlon XP 2600+", "i686"),
+        ("Core Duo T2400", "i686"),
+        # and list them (EM64T, AMD64) of these
+        ("Pentium 4 640", "x86_64"),
+        ("Core 2 Duo", "x86_64"),
+        ("Atom D510", "x86_64"),
+        ("Athlon 64 X2 5000+", "x86_64"),
+    ],
+)
+def test_a_processor_of_32_bits_is_said_to_be_one(text: str, architecture: str) -> None:
+    named = profile_named(text)
+    assert named.profile.machine.architecture == architecture
+    assert ("32-bit programs alone" in str(named.note)) == (architecture == "i686")
+
+
+@pytest.mark.parametrize(
+    ("text", "most_gb_per_s"),
+    [
+        # DDR3-1333 on two channels, the fastest that Intel and AMD listed for their time
+        ("Core2 9999", 21.3),
+        ("Sempron 9999", 21.3),
+        # DDR3-1866 on four channels of each of two sockets
+        ("Opteron 9999 64GB", 119.4),
+    ],
+)
+def test_an_old_class_has_no_memory_of_a_new_one(text: str, most_gb_per_s: float) -> None:
+    memory = bandwidth(profile_named(text).profile.machine)
+    assert memory is not None
+    # the rule adds a fifth
+    assert memory.high <= 1.2 * most_gb_per_s * GB
+
+
+@pytest.mark.parametrize("text", ["FX-8350", "fx 8350", "FX-8350 16GB", "fx-6300"])
+def test_an_fx_needs_no_maker(text: str) -> None:
+    """AMD lists DDR3-1866 on two channels of it."""
+    model = machine_named(text).cpu_model
+    assert model is not None
+    series = processor_of(model)
+    assert series is not None
+    assert series.usual == 2 * 8 * 1866 * 10**6
 
 
 @pytest.mark.parametrize(

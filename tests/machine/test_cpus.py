@@ -61,6 +61,16 @@ NAMED = [
     ("Intel(R) Xeon(R) Platinum 8375C CPU @ 2.90GHz", 204.8),
     ("INTEL(R) XEON(R) PLATINUM 8581C CPU @ 2.10GHz", 358.4),
     ("Intel(R) Xeon(R) 6975P-C", 614.4),
+    # a front-side bus of 8 bytes: 1,066 of the Q8400, 1,333 of the E5450, 800 of the Pentium 4 (Intel)
+    ("Intel(R) Core(TM)2 Quad CPU Q8400 @ 2.66GHz", 8.528),
+    ("Intel(R) Xeon(R) CPU E5450 @ 3.00GHz", 10.664),
+    ("Intel(R) Pentium(R) 4 CPU 3.00GHz", 6.4),
+    # one channel of DDR2-667, two of DDR3-1333, four of DDR3-1600, two of DDR2-800 (the makers)
+    ("Intel(R) Atom(TM) CPU D510 @ 1.66GHz", 5.336),
+    ("AMD Phenom(tm) II X6 1090T Processor", 21.328),
+    ("AMD Opteron(tm) Processor 6276", 51.2),
+    ("AMD Athlon(tm) 64 X2 Dual Core Processor 5600+", 12.8),
+    ("AMD FX(tm)-8350 Eight-Core Processor", 29.856),
     ("Neoverse-N1", 204.8),
     ("Arm Neoverse-V2", 537.6),
     ("Ampere-1A", 332.8),
@@ -84,7 +94,7 @@ def test_a_name_tells_the_peak_of_the_memory(name: str, peak: float) -> None:
     [
         "", "AMD EPYC", "AMD EPYC Processor", "Intel(R) Xeon(R) Processor", "Intel(R) Xeon(R) CPU @ 2.20GHz",
         "Intel Xeon Processor (Skylake, IBRS)", "QEMU Virtual CPU version 2.5+", "Common KVM processor", "unknown",
-        "AMD Ryzen 7 99999X", "Intel(R) Core(TM)2 Quad CPU Q8400 @ 2.66GHz", "Apple M2 Pro", "Cortex-A53", "VirtualApple @ 2.50GHz",
+        "AMD Ryzen 7 99999X", "AMD Sempron(tm) 2650 APU", "Apple M2 Pro", "Cortex-A53", "VirtualApple @ 2.50GHz",
         "7840HS", "Radeon 780M", "Intel(R) Core(TM) i7", "AMD Ryzen", "\x00 ryzen \u202e", "i7-\u0663\u0663\u0663\u0663",
     ],
 )  # fmt: skip

@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 
 from helpers.each import each
 from selfhost.machine import gpus
+from selfhost.machine.changes import apply
 from selfhost.machine.gpu_names import (
     PartOfMachineError,
     UnknownGpuError,
     cards_named,
 )
+from selfhost.machine.record import Machine
 from selfhost.verdict.graphics import gpu_of
 
 GIB, GB = 2**30, 10**9
@@ -318,6 +320,17 @@ def test_the_class_of_an_absent_card_gives_a_wide_range() -> None:
     assert gpu is not None
     assert gpu.peak.how is not None
     assert gpu.peak.fast > 2 * gpu.peak.slow
+
+
+def test_a_gpu_of_which_only_the_memory_is_stated_has_the_range_of_all_makers() -> None:
+    """From NVIDIA's L4 (300 GB/s) to AMD's RX 7900 XTX (960 GB/s) by their makers' pages."""
+    card, other = apply(Machine(), ["gpu=2x24GiB"]).accelerators or ()
+    assert card == other
+    gpu = gpu_of(card)
+    assert gpu is not None
+    assert gpu.peak.slow <= 300 * GB
+    assert gpu.peak.fast >= 960 * GB
+    assert gpu.peak.how == "a guess by all makers' cards with 24 GiB"
 
 
 @pytest.mark.parametrize(
