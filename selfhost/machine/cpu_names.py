@@ -88,6 +88,7 @@ def machine_with(text: str, *, class_is_enough: bool = False) -> Described | Non
         cpu_model=name,
         confidence="low",
         assumed=tuple(unread),
+        memory_most_bytes=around.most_gib * units.GIB if stated_gib is None else None,
         sources=sources,
     )
     return Described(

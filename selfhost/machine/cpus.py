@@ -81,14 +81,16 @@ class Processor(Record):
 
 class ProcessorClass(Record):
     """What processors are whose series has no row, and what most machines with one have: GiB of
-    RAM, and a system. `words`: one of them is in the name. `channels` of 64 bits; None where they
-    differ. `most_gb_per_s`: the peak of the fastest of a class that is no longer made, else None.
+    RAM, and a system; `most_gib` is the most that a machine with one takes. `words`: one of them is
+    in the name. `channels` of 64 bits; None where they differ. `most_gb_per_s`: the peak of the
+    fastest of a class that is no longer made, else None.
     """
 
     words: frozenset[str]
     architecture: str
     system: str
     memory_gib: int
+    most_gib: int
     channels: int | None
     most_gb_per_s: float | None
 
@@ -103,6 +105,7 @@ def class_of(name: str) -> ProcessorClass | None:
                 architecture=row["architecture"],
                 system=row["system"],
                 memory_gib=row["memory_gib"],
+                most_gib=row["most_gib"],
                 channels=row.get("channels"),
                 most_gb_per_s=row.get("most_gb_per_s"),
             )

@@ -64,6 +64,20 @@ def with_its_size(text: str) -> str:
     return sized if is_sold else text
 
 
+def sizes_sold(text: str) -> tuple[int, ...]:
+    """GiB of RAM that Macs with the chip that the text names are sold with; empty where it names
+    none, several, or states the size.
+    """
+    plain = _plain(text)
+    rows = [
+        row
+        for number, variant in _CHIP.findall(plain)
+        for row in shipped_table("macs")["mac"]
+        if (row["chip"], row["variant"]) == (f"m{number}", variant)
+    ]
+    return tuple(rows[0]["gib"]) if len(rows) == 1 and not sizes_gib(plain) else ()
+
+
 def is_a_mac(text: str) -> bool:
     """Whether a word of it is of the name of a Mac alone, `macbook`, or a chip of Apple's."""
     words = frozenset(_plain(text).split())
@@ -116,6 +130,7 @@ def _described(text: str, row: Mapping[str, Any], stated_gib: int | None) -> Des
         scope="host",
         confidence="medium",
         assumed=() if stated_gib else ("memory_total_bytes",),
+        memory_most_bytes=None if stated_gib else max(row["gib"]) * units.GIB,
         sources=dict.fromkeys(facts, "Apple's technical specifications, general knowledge"),
     )
     return Described(machine=planned(machine), title=title, note=note)

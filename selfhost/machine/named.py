@@ -20,7 +20,7 @@ from .gpu_names import (
     spelled,
     written_out,
 )
-from .macs import REMEDY, has_its_chip, is_a_mac, mac_with, with_its_size
+from .macs import REMEDY, has_its_chip, is_a_mac, mac_with, sizes_sold, with_its_size
 from .products import lead_to_its_parts, product_named, with_whole_words
 from .profiles import (
     KINDS,
@@ -130,7 +130,26 @@ def _by_its_parts(ram: StatedRam, unknown: UnknownMachineError) -> NamedProfile:
     if len({_without_sizes(profile.name) for profile in matches}) > 1:
         raise _several(text, [profile.name for profile in matches])
     first, *others = sorted(matches, key=lambda profile: size_of(profile.machine))
-    return NamedProfile(profile=first, note=" ".join(_notes_on(text, first, others)) or None)
+    return NamedProfile(
+        profile=first.replace(machine=_of_several_sizes(first, others, sizes_sold(text))),
+        note=" ".join(_notes_on(text, first, others)) or None,
+    )
+
+
+def _of_several_sizes(
+    first: Profile, others: Sequence[Profile], sizes_gib: Sequence[int]
+) -> Machine:
+    """The first profile's machine; its RAM is assumed where others of its name have more, or it is
+    sold with more, as `sizes_gib` say.
+    """
+    machine = first.machine
+    own = machine.memory_total_bytes or 0
+    sizes = [each.machine.memory_total_bytes or 0 for each in others]
+    most = max((*sizes, *(gib * units.GIB for gib in sizes_gib)), default=own)
+    if most <= own:
+        return machine
+    assumed = (*machine.assumed, "memory_total_bytes")
+    return machine.replace(assumed=assumed, memory_most_bytes=most)
 
 
 def _notes_on(text: str, first: Profile, others: Sequence[Profile]) -> Iterator[str]:
@@ -146,6 +165,16 @@ def _notes_on(text: str, first: Profile, others: Sequence[Profile]) -> Iterator[
         yield (
             f'"{text}" can be machines of several sizes. Judged as {first.name}, the smallest;'
             f" otherwise name {other_names}."
+        )
+    other_sizes = [
+        f"{gib} GB"
+        for gib in sizes_sold(text)
+        if gib * units.GIB != first.machine.memory_total_bytes
+    ]
+    if other_sizes and not others:
+        yield (
+            f'The RAM of {first.name} is assumed: "{text}" does not tell it. Otherwise name it:'
+            f" {', '.join(other_sizes)}."
         )
 
 

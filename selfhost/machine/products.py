@@ -325,15 +325,15 @@ def _described(text: str, named: _Named) -> Described:
     gib = named.gib or sizes[0]
     title = row.get("title", "a machine")
     machine = _machine(named, processor, cards, gib)
+    if not is_stated:
+        machine = machine.replace(memory_most_bytes=_most_bytes(row, processor))
     # of a product the processor is its own, unless it was typed
     beside = [processor if not row else named.processor, None if cards is None else cards.label]
     parts = [part for part in beside if part is not None]
     what = title + (f" with {' and '.join(parts)}" if parts else "")
     others = [f"{size:g} GB" for size in sizes if size != gib]
     more = f" Otherwise name it: {', '.join(others)}." if others and not is_stated else ""
-    # of a product that is sold with several processors the RAM is a guess, too
-    is_known = len(sizes) == 1 and not {"processor", "shared"}.isdisjoint(row)
-    assumed = "" if is_stated or is_known else ", assumed"
+    assumed = "" if is_stated or _has_one_memory(row) else ", assumed"
     note = f'"{text}" is judged as {what}, {gib:g} GB of RAM{assumed}.{more}'
     if named.others:
         note += f" The number is that of {' and '.join(named.others)}, too."
@@ -349,6 +349,22 @@ def _memory_with(processor: str | None, cards: NamedCards | None) -> float:
     around = None if processor is None else cpus.class_of(processor)
     of_processor = 0 if around is None else around.memory_gib
     return float(max(of_processor, 0 if cards is None else cards.usual_ram_gib))
+
+
+def _has_one_memory(row: Mapping[str, Any]) -> bool:
+    """Of a product that is sold with several processors the RAM is a guess, too."""
+    return len(row.get("gib", ())) == 1 and not {"processor", "shared"}.isdisjoint(row)
+
+
+def _most_bytes(row: Mapping[str, Any], processor: str | None) -> int | None:
+    """The most RAM that it is sold with, or that a machine with such a processor takes; None is not
+    known.
+    """
+    sizes_gib: Sequence[float] = row.get("gib", ())
+    if len(sizes_gib) > 1 or _has_one_memory(row):
+        return round(max(sizes_gib) * units.GIB)
+    around = None if processor is None else cpus.class_of(processor)
+    return None if around is None else around.most_gib * units.GIB
 
 
 def _machine(named: _Named, processor: str | None, cards: NamedCards | None, gib: float) -> Machine:

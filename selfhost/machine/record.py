@@ -237,7 +237,9 @@ class Machine(Record):
     `instruction_sets` are Linux kernel names. `accelerators` is None when it is not known whether
     there are any, () when there are none. `planning`: a profile, or changed by --set, so its memory
     is judged as a whole. `assumed` names facts that were neither read nor stated, but taken from
-    the machine's class: a finding that rests on one is at least a `warn`. `confidence` says how
+    the machine's class: a finding that rests on one is at least a `warn`. `memory_most_bytes` is
+    the most RAM that such a machine is sold with, where its RAM is assumed; None where that is not
+    known. It is no part of the JSON object. `confidence` says how
     sure the figures of a profile are, one of CONFIDENCES; None for any other machine. A None always
     has an `Unread` of the same name in `unread`; a value has its entry in `sources`. Making one
     adds the entries that are missing ("the record does not say"), drops those of facts that have a
@@ -272,6 +274,7 @@ class Machine(Record):
     runtimes: tuple[PresentRuntime, ...] | None = None
     planning: bool = False
     assumed: tuple[str, ...] = ()
+    memory_most_bytes: int | None = None
     confidence: str | None = None
     sources: Mapping[str, str] = {}
     unread: tuple[Unread, ...] = ()
@@ -417,14 +420,15 @@ def _plain(value: Any) -> Any:
     return value
 
 
-# what is told of the computer that asks alone
-_NOT_IN_JSON = ("is_this_one",)
+# what is told of the computer that asks alone, or of one that was only named
+_NOT_IN_JSON = ("is_this_one", "memory_most_bytes")
 # facts whose None always has an Unread; that of the others says that there is none
 _NO_FACTS = (
     "emulated_on",
     "address_space_bytes",
     "private_memory_bytes",
     "file_size_limit_bytes",
+    "memory_most_bytes",
     "confidence",
 )
 FACTS = tuple(
@@ -1044,6 +1048,7 @@ _FIELDS: dict[str, _Field] = {
     "runtimes": _listed(PresentRuntime, _Reader.runtime),
     "planning": _Flag(),
     "assumed": _Tuple(str, _Reader.names),
+    "memory_most_bytes": _MEMORY,
     "confidence": _Text(CONFIDENCES),
     "sources": _Strings(),
     "unread": _listed(Unread, _Reader.unread, optional=False),

@@ -365,6 +365,8 @@ def _bar_words(finding: Finding, verdict: Verdict) -> str:
         return f"{units.binary_range(memory[0], memory[2])}: tight"
     if finding.code == "memory-tight":
         return "tight"
+    if finding.code == "memory-assumed":
+        return "its RAM is assumed"
     if finding.code == "memory-close" and verdict.needs is not None:
         low = host_low(verdict.needs)
         if low is not None and isinstance(finding.needs, int) and low < finding.needs:
@@ -472,7 +474,11 @@ def _unsaid(verdict: Verdict) -> list[Finding]:
         if finding.outcome is outcome
         and (finding.code not in said or _is_of_the_shell(finding, verdict))
         # what is assumed of a simulated machine stands in one sentence above
-        and not (verdict.machine.planning and finding.code.endswith("-assumed"))
+        and not (
+            verdict.machine.planning
+            and finding.outcome is Outcome.WARN
+            and finding.code.endswith("-assumed")
+        )
         and (finding.check != "license" or _license_matters(verdict, finding))
     ]
 

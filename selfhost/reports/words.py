@@ -224,11 +224,15 @@ def causes(answer: Answer) -> str:
     if answer.route is Route.UNKNOWN:
         undecided = [finding for finding in ordered(answer) if finding.leaves_open]
         close = [finding.check for finding in undecided if finding.code.endswith("-close")]
-        missing = [finding.check for finding in undecided if finding.check not in close]
+        assumed = [finding.check for finding in undecided if finding.code == "memory-assumed"]
+        missing = [
+            finding.check for finding in undecided if finding.check not in (*close, *assumed)
+        ]
         return "; ".join(
             [
                 *([f"{', '.join(missing)} not known"] if missing else []),
                 *([f"{' and '.join(close)} too close to call"] if close else []),
+                *(["its RAM is assumed"] if assumed else []),
             ]
         )
     return why_not(answer)

@@ -25,11 +25,9 @@ def test_every_profile_is_found_by_its_name(name: str) -> None:
     [
         ("macbook air m2 16GB", "macbook-air-m2-16gb"),
         ("m2 macbook air 16 gb", "macbook-air-m2-16gb"),
-        ("mac mini m4", "mac-mini-m4-16gb"),
         ("m4 pro mini 64gb", "mac-mini-m4-pro-64gb"),
         ("m4 max 128", "mac-studio-m4-max-128gb"),
         ("ec2 p4d.24xlarge", "aws-p4d.24xlarge"),
-        ("macbook pro m5", "macbook-pro-m5-16gb"),
         ("laptop rtx 4060", "laptop-rtx4060-16gb"),
         ("desktop rtx 4070", "desktop-rtx4070-12gb"),
         ("rtx 4070 ti super desktop", "desktop-rtx4070tis-16gb"),
@@ -45,6 +43,19 @@ def test_every_profile_is_found_by_its_name(name: str) -> None:
 def test_words_in_any_order(text: str, name: str) -> None:
     found = profile_named(text)
     assert (found.profile.name, found.note) == (name, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("mac mini m4", "mac-mini-m4-16gb"), ("macbook pro m5", "macbook-pro-m5-16gb")],
+)
+def test_a_mac_without_its_memory_has_that_of_its_profile_assumed(text: str, name: str) -> None:
+    """The M4 and the M5 are sold with 16, 24 and 32 GB."""
+    named = profile_named(text)
+    assert named.profile.name == name
+    assert named.profile.machine.assumes("memory_total_bytes")
+    assert "Otherwise name it: 24 GB, 32 GB." in (named.note or "")
+    assert not profile_named(name).profile.machine.assumes("memory_total_bytes")
 
 
 @pytest.mark.parametrize(

@@ -276,7 +276,8 @@ def _need_not_known(sums: _Sums, needs: Needs) -> Finding | None:
     is_host_alone = cards is not None and all(card.unified for card in cards)
     known_bytes = sum(term.low_bytes for term in needs.known_terms)
     most = min(sums.capacities, default=None)
-    if is_host_alone and most is not None and known_bytes > most and why is not None:
+    is_beyond = is_host_alone and most is not None and known_bytes > most
+    if is_beyond and most is not None and why is not None and not _may_hold(sums, known_bytes):
         said = why.reason
         return sums.finding(
             Outcome.FAIL,
@@ -324,6 +325,8 @@ def _too_small(sums: _Sums) -> Finding | None:
     assert high is not None
     if has is None or low <= has:
         return None
+    if _may_hold(sums, low):
+        return _on_assumed_ram(sums, has)
 
     def reason() -> str:
         limit = sums.limit
@@ -347,6 +350,38 @@ def _too_small(sums: _Sums) -> Finding | None:
         return f"{binary(high - has)} more of RAM or of GPU memory would do; or {sums.smaller}"
 
     return sums.finding(Outcome.FAIL, "memory-too-small", has, reason, remedy)
+
+
+def _may_hold(sums: _Sums, need_bytes: int) -> bool:
+    """Whether the RAM is assumed, and such a machine may have enough for that need."""
+    if not sums.machine.assumes("memory_total_bytes"):
+        return False
+    most = sums.machine.memory_most_bytes
+    return most is None or need_bytes <= most - sums.reserve
+
+
+def _on_assumed_ram(sums: _Sums, has: int) -> Finding:
+    """It is beyond what is assumed, and within what such a machine may have."""
+    total, high = sums.total, sums.high
+    most = sums.machine.memory_most_bytes
+    assert total is not None
+    assert high is not None
+    # an example: the next power of two
+    enough_gib = 1
+    while enough_gib * GIB < high + sums.reserve:
+        enough_gib *= 2
+    if most is not None:
+        enough_gib = min(enough_gib, most // GIB)
+    return sums.finding(
+        Outcome.UNKNOWN,
+        "memory-assumed",
+        has,
+        lambda: (
+            f"{sums.takes}{sums.beside}; {sums.giver} can give {binary(has)}, but its RAM is"
+            f" assumed: {binary(total)}, and it may have more."
+        ),
+        lambda: f"state the RAM that it has, such as `--set memory={enough_gib}GiB`",
+    )
 
 
 def _available_now(sums: _Sums) -> Finding | None:
@@ -383,6 +418,8 @@ def _too_close(sums: _Sums) -> Finding | None:
     assert high is not None
     if high <= ceiling:
         return None
+    if _may_hold(sums, high):
+        return _on_assumed_ram(sums, ceiling)
     return sums.finding(
         Outcome.UNKNOWN,
         "memory-close",

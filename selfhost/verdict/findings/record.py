@@ -85,6 +85,9 @@ CODES: Mapping[str, str] = {
     "memory-tight": "the memory is enough, but little is left to the system and other programs",
     "memory-not-now": "the machine has it, but not free now",
     "memory-close": "what the machine can give lies inside the range of the need",
+    "memory-assumed": (
+        "it does not fit the assumed RAM, and would fit what such a machine may have"
+    ),
     "memory-unread": "the memory could not be read",
     "memory-need-not-known": "how much memory the model needs is not known",
     "memory-too-small": "the machine can never give that much",

@@ -12,6 +12,7 @@ from helpers.each import each
 from helpers.paths import RECORDS
 from selfhost import Workload, check
 from selfhost.machine.changes import apply
+from selfhost.machine.named import machine_named
 from selfhost.machine.record import Machine
 from selfhost.needs.records import MemoryNeed
 from selfhost.verdict.findings import Finding, Outcome
@@ -50,6 +51,11 @@ CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
     ("unknown", "memory-unread"): lambda: found(
         "memory", machine=MACHINE.replace(memory_limit_bytes=None, memory_available_bytes=None)
     ),
+    ("unknown", "memory-assumed"): lambda: found(
+        "memory",
+        BIG,
+        MACHINE.replace(planning=True, assumed=("memory_total_bytes",)),
+    ),
     ("unknown", "memory-need-not-known"): lambda: found(
         "memory", question(needs=needs_of().replace(memory=None))
     ),
@@ -58,6 +64,35 @@ CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
 
 
 test_cell, test_every_cell_and_every_code_is_walked = cell_tests("memory", CELLS)
+
+
+@pytest.mark.parametrize(
+    ("model", "machine", "code", "outcome"),
+    [
+        ("qwen3-30b-a3b", "Ryzen 9 9950X", "memory-assumed", "unknown"),
+        ("llama-3.1-8b", "ThinkPad T480", "memory-assumed", "unknown"),
+        # sold with 8 and with 16 GB
+        ("llama-3.1-8b", "macbook air m1", "memory-assumed", "unknown"),
+        ("llama-3.3-70b", "macbook air m1", "memory-too-small", "fail"),
+        # a desktop takes 256 GB
+        ("deepseek-r1", "Ryzen 9 9950X", "memory-too-small", "fail"),
+        ("qwen3-30b-a3b", "Ryzen 9 9950X 16GB", "memory-too-small", "fail"),
+        ("llama-3.1-8b", "macbook-air-m1-8gb", "memory-too-small", "fail"),
+    ],
+)
+def test_ram_that_a_name_does_not_tell_rules_nothing_out_that_more_would_hold(
+    model: str, machine: str, code: str, outcome: str
+) -> None:
+    """ "What is not known stays unknown": 16 GB that were assumed are no answer to a model of 18 GiB, unless no such machine is sold with enough. What to state is said."""
+    finding = check(model, Workload(quantization="Q4_K_M"), machine=machine).finding("memory")
+    assert finding is not None
+    assert (finding.code, finding.outcome) == (code, outcome)
+    if code == "memory-assumed":
+        assert "its RAM is assumed" in finding.reason
+        settings = (finding.remedy or "").split("`")[1].removeprefix("--set ")
+        enough = apply(machine_named(machine), [settings])
+        stated = check(model, Workload(quantization="Q4_K_M"), machine=enough)
+        assert stated.finding("memory").outcome is Outcome.PASS  # type: ignore[union-attr]
 
 
 def test_a_desktop_that_is_left_little_is_told_so() -> None:
