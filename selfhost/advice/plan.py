@@ -40,7 +40,7 @@ _OF_THE_MODEL = ("weights", "license", "openness", "context", "runtime")
 
 
 # classes of machine that people have at home or at work
-_PERSONAL = ("laptop", "desktop", "mac")
+_KIND_NAMES = {"laptop": "laptop", "desktop": "desktop", "mac": "Mac"}
 
 CHECK_YOURS = "check your configuration"
 
@@ -351,7 +351,7 @@ def _instead(
     """
     if workload.task != "generate":
         return
-    for kind in _PERSONAL:
+    for kind, name in _KIND_NAMES.items():
         machines = [outcome for outcome in outcomes if outcome.kind == kind]
         if not machines or any(outcome.route is Route.LOCAL for outcome in machines):
             continue
@@ -364,7 +364,11 @@ def _instead(
         other = next((each for each in others if each.id != spec.id), None)
         if other is not None:
             why = f": {other.why}" if other.why else ""
-            yield f"On {outcome.name}, {other.id} runs instead{why}."
+            may_run = any(each.route is Route.UNKNOWN for each in machines)
+            yield (
+                f"No known {name} runs it{' for sure' if may_run else ''}. On one of middle size,"
+                f" {outcome.name}, {other.id} runs instead{why}."
+            )
 
 
 def _least(

@@ -512,11 +512,18 @@ def test_a_limit_is_not_shown_as_all_of_the_memory() -> None:
 
 
 def test_what_only_servers_run_comes_with_what_runs_at_home() -> None:
-    """Issue 18: in `plan` a smaller model of the same use is proposed, by the rank of `list`."""
-    instead = [note for note in plan("llama-3.1-405b").notes if "runs instead" in note]
+    """Issue 18: in `plan` a smaller model of the same use is proposed, by the rank of `list`; and why that machine is named, which nobody asked about."""
+    made = plan("llama-3.1-405b")
+    instead = [note for note in made.notes if "runs instead" in note]
     assert len(instead) == 2
     for note in instead:
-        machine, model = note.removeprefix("On ").split(" runs instead")[0].split(", ")
+        kind, machine, model = re.findall(
+            r"^No known (\w+) runs it(?: for sure)?\. On one of middle size, (\S+), (\S+) runs instead",
+            note,
+        )[0]
+        of_kind = [known for known in made.known if known.kind == kind.lower()]
+        assert machine in {known.name for known in of_kind}
+        assert not any(known.route is Route.LOCAL for known in of_kind)
         verdict = check(model, machine=machine)
         assert verdict.route is Route.LOCAL
         assert model == check("llama-3.1-405b", machine=machine).alternatives[0].id
