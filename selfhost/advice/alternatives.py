@@ -323,15 +323,15 @@ def _candidates(
     """Models that may take its place: whether each is for other work, its worth, and its spec, the
     best first.
 
-    But for those that its spec names, they have less than `at_most` times its parameters, base
-    models come only for a base model, and what is superseded does not come. Where openness is asked
+    But for those that its spec names, they have less than `at_most` times its parameters, do its
+    work as `_does_its_work` has it, and what is superseded does not come. Where openness is asked
     for, what is open in part comes last, and what is not open does not come. Only specs that come
     into question are read.
     """
     catalogue = asker.catalogue
     named = _named(spec, catalogue)
     most_parameters = _most_parameters(asker.machine, LEAST_BYTES_BY_DEFAULT)
-    answers, is_general = standings.answers(spec.uses), standings.is_general(spec.uses)
+    is_general = standings.is_general(spec.uses)
     main_use = spec.uses[:1] if spec.uses else None
     ordered: list[tuple[bool, float, str]] = []
     for outline in catalogue.outlines():
@@ -340,7 +340,7 @@ def _candidates(
             outline, spec, named, at_most, most_parameters
         ):
             continue
-        if not is_named and answers and not standings.answers(outline.uses):
+        if not is_named and not _does_its_work(spec.uses, outline.uses, standings):
             continue
         same_work = (standing.is_general and is_general) or standing.uses[:1] == main_use
         # of those that the spec names the nearest comes first
@@ -358,6 +358,19 @@ def _candidates(
         elif opened.outcome is Outcome.WARN:
             in_part.append((True, -worth, other))
     yield from in_part
+
+
+def _does_its_work(
+    own: tuple[str, ...] | None, other: tuple[str, ...] | None, standings: Standings
+) -> bool:
+    """Whether a model with the uses `other` can do what one with the uses `own` is for.
+
+    What answers in words is replaced by what answers in words, on whatever subject; all else, such
+    as a recognizer of speech or a reranker, by what has the same main use among its uses.
+    """
+    if standings.answers(own):
+        return standings.answers(other)
+    return own is not None and own[0] in (other or ())
 
 
 def _comes_into_question(

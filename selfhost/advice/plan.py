@@ -20,7 +20,7 @@ from ..verdict.judging import judge
 from ..verdict.placement import DEVICE_MARGIN_BYTES, on_one, smallest_device_bytes
 from ..verdict.question import ask
 from ..verdict.record import Judged, Question, Route, exit_code
-from ..verdict.speed import PaceRange, uses_shared_gpu
+from ..verdict.speed import PaceRange, Speed, uses_shared_gpu
 from .alternatives import alternatives
 from .compiled import ReadyAsker
 from .ranking import is_slow
@@ -40,7 +40,7 @@ _OF_THE_MODEL = ("weights", "license", "openness", "context", "runtime")
 
 
 # classes of machine that people have at home or at work
-_PERSONAL = ("laptop", "desktop", "mac")
+_KIND_NAMES = {"laptop": "laptop", "desktop": "desktop", "mac": "Mac"}
 
 CHECK_YOURS = "check your configuration"
 
@@ -112,8 +112,8 @@ class Least(Record):
 
 
 class Known(Record):
-    """A profile that was judged. `placement` is host, accelerator or split; `pace` is None where it
-    cannot be told.
+    """A profile that was judged. `placement` is host, accelerator or split; `speed` is None where
+    it cannot be told.
 
     `is_slow`: text is likely slower than wanted, or other work takes minutes to days.
     `by_shared_gpu`: a GPU that shares the RAM computes it.
@@ -123,7 +123,7 @@ class Known(Record):
     route: Route
     findings: tuple[Finding, ...]
     placement: str | None
-    pace: PaceRange | None
+    speed: Speed | None
     is_slow: bool = False
     by_shared_gpu: bool = False
 
@@ -169,8 +169,13 @@ class Known(Record):
         return sum(card.memory_total_bytes or 0 for card in cards if not card.unified)
 
     @property
+    def pace(self) -> PaceRange | None:
+        """The pace of text, None where it cannot be told and for other work."""
+        return self.speed.decode if self.speed is not None else None
+
+    @property
     def decode_tokens_per_second(self) -> PaceRange | None:
-        """The pace, None where it cannot be told."""
+        """The pace, by its name in JSON."""
         return self.pace
 
     @property
@@ -273,7 +278,6 @@ def make_plan(
         judged_here = judge(here, profile.machine)
         route = judged_here.route(offered=False)
         placement = judged_here.needs.placement if judged_here.needs else None
-        pace = judged_here.speed.decode if judged_here.speed else None
         shared = placement == "host" and uses_shared_gpu(profile.machine, here.runtime)
         outcomes.append(
             Known(
@@ -281,7 +285,7 @@ def make_plan(
                 route=route,
                 findings=judged_here.findings,
                 placement=placement,
-                pace=pace,
+                speed=judged_here.speed,
                 is_slow=is_slow(judged_here, here.workload.min_tokens_per_second),
                 by_shared_gpu=shared,
             )
@@ -347,7 +351,7 @@ def _instead(
     """
     if workload.task != "generate":
         return
-    for kind in _PERSONAL:
+    for kind, name in _KIND_NAMES.items():
         machines = [outcome for outcome in outcomes if outcome.kind == kind]
         if not machines or any(outcome.route is Route.LOCAL for outcome in machines):
             continue
@@ -360,7 +364,11 @@ def _instead(
         other = next((each for each in others if each.id != spec.id), None)
         if other is not None:
             why = f": {other.why}" if other.why else ""
-            yield f"On {outcome.name}, {other.id} runs instead{why}."
+            may_run = any(each.route is Route.UNKNOWN for each in machines)
+            yield (
+                f"No known {name} runs it{' for sure' if may_run else ''}. On one of middle size,"
+                f" {outcome.name}, {other.id} runs instead{why}."
+            )
 
 
 def _least(

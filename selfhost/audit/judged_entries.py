@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
 from ..core.errors import (
     MAX_PROBLEMS,
@@ -16,6 +16,7 @@ from ..core.errors import (
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..verdict.record import Verdict
+from .groups import NAMES_SHOWN
 from .policy import Fault, Policy, Wanted
 
 # gives the verdict of one entry, under the workload that holds there, on one machine
@@ -33,9 +34,42 @@ def entry_problems(
     """
     refused = refused_by_index.values()
     yield from Faults(policy.file, _of_other_files(refused)).problems
-    unplaced = [wanted for wanted in policy.models if machines and wanted.index not in placed]
+    others = entries_of_others(policy, machines, placed)
+    unplaced = [
+        wanted
+        for wanted in policy.models
+        if machines and wanted.index not in placed and wanted not in others
+    ]
     if faults := [*_refusals(refused), *_selecting_none(unplaced, machines)]:
         yield from policy.problems(faults)
+
+
+def entries_of_others(policy: Policy, machines: int, placed: Container[int]) -> list[Wanted]:
+    """The entries for classes to which the one machine that is judged does not belong: where a
+    fleet's policy is held against one of its machines they are no fault, as long as another entry
+    is judged there. That a class exists was seen when the policy was read, so that none is a
+    misspelt name, as that of a host may be.
+    """
+    if machines != 1 or not any(wanted.index in placed for wanted in policy.models):
+        return []
+    return [
+        wanted
+        for wanted in policy.models
+        if wanted.index not in placed
+        and any(selector.kind == "class" for selector in wanted.machines)
+    ]
+
+
+def not_asked_here(entries: Sequence[Wanted]) -> tuple[str, ...]:
+    """The sentence of the report on entries that are for other machines."""
+    if not entries:
+        return ()
+    named = [
+        f"{wanted.name} ({' '.join(map(str, wanted.machines))})" for wanted in entries[:NAMES_SHOWN]
+    ]
+    more = [f"{len(entries) - len(named):,} more"] if len(entries) > len(named) else []
+    listed = ", ".join((*named, *more))
+    return (f"not asked of this machine, which is of another class: {listed}",)
 
 
 def _of_other_files(refused: Iterable[tuple[Wanted, SelfhostError]]) -> list[Problem]:

@@ -12,7 +12,7 @@ from ..machine.record import Machine
 from .exceptions import Exceptions
 from .fleet import Machines
 from .groups import grouped
-from .judged_entries import Judge, entry_problems
+from .judged_entries import Judge, entries_of_others, entry_problems, not_asked_here
 from .machines import RECORD_IT
 from .policy import Place, Policy, Wanted
 from .record import Audit, Row
@@ -87,7 +87,7 @@ def run_audit(
         groups=grouped(by_machine),
         exceptions=exceptions.uses(),
         problems=(*of_records, *own_problems),
-        notes=fitted.notes,
+        notes=(*fitted.notes, *judging.notes(len(machines))),
     )
 
 
@@ -164,3 +164,7 @@ class _Judging:
     def problems(self, machines: int) -> Iterator[Problem]:
         """What is wrong with the entries; `machines` is how many were judged."""
         return entry_problems(self._policy, machines, self._refused, self._placed)
+
+    def notes(self, machines: int) -> tuple[str, ...]:
+        """Which entries are for other machines, where one was judged."""
+        return not_asked_here(entries_of_others(self._policy, machines, self._placed))

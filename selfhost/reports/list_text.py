@@ -20,7 +20,8 @@ from .words import (
     is_tight_on_card,
     memory_of,
     on_machine,
-    pace_cell,
+    pace_of,
+    pace_title,
     planned_words,
     say,
 )
@@ -120,7 +121,7 @@ def _table(rows: Sequence[Answer], why: Mapping[str, str], *, wide: bool) -> Tab
         Column(),
         Column(title="model"),
         Column(title="GPU +RAM" if shares_out else "memory", right=True, drop=2),
-        Column(title=_pace_title(rows), drop=1),
+        Column(title=pace_title(row.speed for row in rows), drop=1),
         Column(title="download", right=True, drop=3),
         Column(title="license", drop=4, cut=18),
     ]
@@ -142,7 +143,7 @@ def _table(rows: Sequence[Answer], why: Mapping[str, str], *, wide: bool) -> Tab
     for row in rows:
         texts = [
             memory_words(row),
-            _pace_of(row, wide=wide),
+            pace_of(row.speed, always_ends=wide),
             download_of(row),
             license_words(row.model),
         ]
@@ -156,33 +157,6 @@ def _table(rows: Sequence[Answer], why: Mapping[str, str], *, wide: bool) -> Tab
             ]
         cells.append((signs[row.route], Span(text=row.model.id, style="strong"), *map(cell, texts)))
     return Table(columns=tuple(columns), rows=tuple(cells), indent=0)
-
-
-# what the pace of other work than text is of, by its unit
-_OF_WORK = {
-    "seconds_per_image": "a picture",
-    "seconds_per_video": "a clip",
-    "seconds_per_audio_minute": "an hour of audio",
-    "documents_per_second": "documents/s",
-    units.TRAINED: "trained tokens/s",
-}
-
-
-def _pace_title(rows: Sequence[Answer]) -> str:
-    """`tokens/s`; where all that have a pace do one other kind of work, what it is of."""
-    speeds = [row.speed for row in rows if row.speed is not None]
-    kinds = {speed.unit for speed in speeds if speed.work is not None}
-    if any(speed.decode is not None for speed in speeds) or len(kinds) != 1:
-        return "tokens/s"
-    return _OF_WORK.get(kinds.pop() or "", "pace")
-
-
-def _pace_of(row: Answer, *, wide: bool) -> str:
-    """The pace as `pace_cell` has it; of other work its ends. `wide`: always with its ends."""
-    work = row.speed.work if row.speed is not None else None
-    if row.speed is None or work is None:
-        return pace_cell(row.speed.decode if row.speed is not None else None, always_ends=wide)
-    return units.work_ends(work.low, work.high, row.speed.unit)
 
 
 def _is_on_cards(row: Answer) -> bool:

@@ -17,7 +17,8 @@ from .words import (
     context_words,
     format_words,
     line,
-    pace_cell,
+    pace_of,
+    pace_title,
     reason_blocks,
     say,
     section,
@@ -25,6 +26,8 @@ from .words import (
 
 # machines of the first screen
 _SHOWN = 6
+# in the place of a pace
+_SLOW = "slow"
 _SYSTEM_NAMES = {"linux": "Linux", "macos": "macOS", "windows": "Windows"}
 # beyond so many there is hardly a processor that would not do
 _FEW_ARCHITECTURES = 2
@@ -111,6 +114,11 @@ def _count(plan: Plan) -> str:
 def _is_slow_work(candidate: Known) -> bool:
     """It takes minutes to days for work that is no text."""
     return candidate.pace is None and candidate.is_slow
+
+
+def _is_told_slow(candidate: Known) -> bool:
+    """It is slow at such work, and how slow is not known."""
+    return _is_slow_work(candidate) and (candidate.speed is None or candidate.speed.work is None)
 
 
 def _asked(plan: Plan) -> str:
@@ -205,8 +213,8 @@ def _known(blocks: list[Block], plan: Plan, verbose: bool) -> None:
     blocks += [BLANK, _known_table(plan, shown, verbose=verbose)]
     rest = len(plan.fitting) - len(shown)
     hints = [f"{rest} more: -v"] if rest else []
-    if any(map(_is_slow_work, shown)):
-        hints.append("slow: minutes to days there")
+    if any(map(_is_told_slow, shown)):
+        hints.append(f"{_SLOW}: minutes to days there")
     if any(not (plan.fast_enough(each) or _is_slow_work(each)) for each in shown):
         hints.append("?: at its slow end it is below the speed you need")
     if hints:
@@ -234,18 +242,18 @@ def _known_table(plan: Plan, shown: Sequence[Known], *, verbose: bool) -> Table:
         Column(title="machine"),
         Column(title="RAM", right=True),
         Column(title="GPU memory", right=True, drop=1),
-        Column(title="tokens/s"),
+        Column(title=pace_title(candidate.speed for candidate in shown)),
         Column(title="kind", drop=4),
         Column(title="where", drop=3),
         *((Column(title="confidence", drop=2),) if verbose else ()),
     )  # fmt: skip
     rows = []
     for candidate in shown:
-        machine, pace = candidate.profile.machine, candidate.pace
+        machine = candidate.profile.machine
         is_sure = plan.fast_enough(candidate) or _is_slow_work(candidate)
         texts = [
             *_memory(machine),
-            "slow" if _is_slow_work(candidate) else pace_cell(pace, always_ends=verbose),
+            _SLOW if _is_told_slow(candidate) else pace_of(candidate.speed, always_ends=verbose),
             candidate.profile.kind,
             _where(candidate),
         ]

@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..catalogue.openness import Row
-    from ..verdict.speed import PaceRange
+    from ..verdict.speed import PaceRange, Speed
 
 # what decides comes first; the other findings are rows only where they are not `pass`
 DECIDING = ("memory", "accelerator", "disk", "speed")
@@ -185,6 +185,32 @@ def pace_cell(pace: PaceRange | None, *, always_ends: bool = False) -> str:
     if always_ends:
         return f"~{units.pace(pace.likely, pace.likely)} ({units.pace(pace.low, pace.high)})"
     return units.likely_pace(pace.low, pace.likely, pace.high)
+
+
+# what the pace of other work than text is of, by its unit
+_OF_WORK = {
+    "seconds_per_image": "a picture",
+    "seconds_per_video": "a clip",
+    "seconds_per_audio_minute": "an hour of audio",
+    "documents_per_second": "documents/s",
+    units.TRAINED: "trained tokens/s",
+}
+
+
+def pace_title(speeds: Iterable[Speed | None]) -> str:
+    """`tokens/s`; where all that have a pace do one other kind of work, what it is of."""
+    stated = [speed for speed in speeds if speed is not None]
+    kinds = {speed.unit for speed in stated if speed.work is not None}
+    if any(speed.decode is not None for speed in stated) or len(kinds) != 1:
+        return "tokens/s"
+    return _OF_WORK.get(kinds.pop(), "pace")
+
+
+def pace_of(speed: Speed | None, *, always_ends: bool = False) -> str:
+    """The pace as `pace_cell` has it; of other work its ends."""
+    if speed is None or speed.work is None:
+        return pace_cell(speed.decode if speed is not None else None, always_ends=always_ends)
+    return units.work_ends(speed.work.low, speed.work.high, speed.unit)
 
 
 def pace_words(pace: PaceRange, *, narrows: str = "", busy: bool = False, ends: bool = True) -> str:

@@ -291,6 +291,27 @@ def test_which_other_models_are_left_out(name: str) -> None:
         assert (outline.parameters_total or 0) < (spec.parameters.total or 0), id
 
 
+@pytest.mark.parametrize(
+    ("name", "profile", "use"),
+    [
+        ("orpheus-3b", "raspberry-pi-5-8gb", "speech-synthesis"),
+        ("higgs-audio-v2", "raspberry-pi-5-8gb", "speech-synthesis"),
+        ("whisper-large-v3", "raspberry-pi-4-2gb", "speech-recognition"),
+        ("qwen3-reranker-8b", "raspberry-pi-4-2gb", "reranking"),
+        ("qwen3-embedding-8b", "raspberry-pi-4-2gb", "embedding"),
+        ("llama-guard-3-8b", "raspberry-pi-4-2gb", "safety"),
+    ],
+)
+def test_what_runs_instead_does_the_same_work(name: str, profile: str, use: str) -> None:
+    """Who wants a text read aloud is not helped by what writes down speech, nor who ranks by what embeds."""
+    others = check(name, machine=profile).alternatives
+    assert others
+    for other in others:
+        outline = open_catalogue().outline(other.id)
+        assert outline is not None
+        assert use in (outline.uses or ()), other.id
+
+
 def test_a_context_that_is_too_long_is_proposed_shorter() -> None:
     """Mistral 7B caches 128 KiB a token, so 32,768 tokens take 4 GiB: beside 4 GB of weights a machine of 7 GiB holds some of them."""
     machine = VM.replace(

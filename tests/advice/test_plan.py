@@ -17,6 +17,7 @@ from selfhost.advice.plan import Least, Plan, make_plan
 from selfhost.catalogue.names import resolve
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.cli import main as cli
+from selfhost.core import units
 from selfhost.machine.changes import apply
 from selfhost.machine.profiles import all_profiles
 from selfhost.machine.record import Accelerator, Machine
@@ -511,15 +512,45 @@ def test_a_limit_is_not_shown_as_all_of_the_memory() -> None:
 
 
 def test_what_only_servers_run_comes_with_what_runs_at_home() -> None:
-    """Issue 18: in `plan` a smaller model of the same use is proposed, by the rank of `list`."""
-    instead = [note for note in plan("llama-3.1-405b").notes if "runs instead" in note]
+    """Issue 18: in `plan` a smaller model of the same use is proposed, by the rank of `list`; and why that machine is named, which nobody asked about."""
+    made = plan("llama-3.1-405b")
+    instead = [note for note in made.notes if "runs instead" in note]
     assert len(instead) == 2
     for note in instead:
-        machine, model = note.removeprefix("On ").split(" runs instead")[0].split(", ")
+        kind, machine, model = re.findall(
+            r"^No known (\w+) runs it(?: for sure)?\. On one of middle size, (\S+), (\S+) runs instead",
+            note,
+        )[0]
+        of_kind = [known for known in made.known if known.kind == kind.lower()]
+        assert machine in {known.name for known in of_kind}
+        assert not any(known.route is Route.LOCAL for known in of_kind)
         verdict = check(model, machine=machine)
         assert verdict.route is Route.LOCAL
         assert model == check("llama-3.1-405b", machine=machine).alternatives[0].id
     assert not any("runs instead" in note for note in plan("mistral-7b").notes)
+
+
+@pytest.mark.parametrize(
+    ("model", "title"),
+    [
+        ("sdxl", "a picture"),
+        ("whisper-large-v3", "an hour of audio"),
+        ("bge-m3", "documents/s"),
+        ("mistral-7b", "tokens/s"),
+    ],
+)
+def test_the_pace_of_other_work_is_told_in_its_own_unit(model: str, title: str) -> None:
+    """The column said tokens/s for pictures and had no figure in it; it has the ends that `check` tells there."""
+    made = plan(model)
+    shown = plain(plan_document(made))
+    header = next(line for line in shown.splitlines() if " machine " in line)
+    assert title in header
+    name = "aws-g4dn.xlarge"
+    speed = check(model, machine=name).speed
+    assert speed is not None
+    if speed.work is not None:
+        ends = units.work_ends(speed.work.low, speed.work.high, speed.unit)
+        assert ends in rows_of(plain(plan_document(made, verbose=True)))[name]
 
 
 def test_pictures_are_planned_in_the_smallest_type_that_check_takes() -> None:

@@ -213,6 +213,40 @@ def test_a_model_that_no_machine_is_selected_for_is_no_answer() -> None:
     )
 
 
+BIG = '[[model]]\nname = "gpt2"\nmachines = ["class:big"]\n[[class]]\nname = "big"\nmatch = { memory_total = ">=64GiB" }\n'
+
+
+def small(policy: str, outcome: Outcome = PASS) -> Audit:
+    """The policy on one machine of 8 GiB, where the first model fares so."""
+    table = {("mistral-7b", "m0"): {"memory": outcome}}
+    read = read_policy(Document.parse("audit.toml", f"schema = 1\n{policy}".encode()))
+    machine = Machine(name="m0", memory_total_bytes=8 << 30)
+    return run_audit(read, [machine], judging(table), today=TODAY)
+
+
+@pytest.mark.parametrize(("outcome", "code"), [(PASS, 0), (FAIL, 1), (UNKNOWN, 3)])
+def test_one_machine_is_judged_by_its_part_of_a_fleets_policy(outcome: Outcome, code: int) -> None:
+    """A CI job that runs on one machine gets the answer for it; what the policy wants of a class elsewhere is noted."""
+    made = small(ONE + BIG, outcome)
+    assert (made.exit_code, made.problems) == (code, ())
+    assert [row.wanted.name for row in made.rows] == ["mistral-7b"]
+    assert any("gpt2 (class:big)" in note for note in checked_json(made)["notes"])
+    assert "gpt2 (class:big)" in audit_text.render(made)
+
+
+def test_where_no_entry_is_for_the_one_machine_there_is_no_answer() -> None:
+    """Nothing judged is never green, though each entry is for a class of other machines."""
+    made = small(BIG)
+    assert (made.exit_code, len(made.problems), made.notes) == (2, 1, ())
+
+
+def test_a_misspelt_host_is_a_fault_on_one_machine_too() -> None:
+    """No entry of another class hides it."""
+    made = small(ONE + BIG + '[[model]]\nname = "opt-125m"\nmachines = ["host:mO"]\n')
+    (problem,) = made.problems
+    assert (made.exit_code, problem.message) == (2, "does not select the machine")
+
+
 @pytest.mark.parametrize(
     ("error", "message", "remedy"),
     [
