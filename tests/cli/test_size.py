@@ -155,6 +155,17 @@ def test_a_request_means_one_thing(capsys: pytest.CaptureFixture[str]) -> None:
         assert text in run(capsys, "mistral-7b", "--format", block)[1]
 
 
+def test_files_that_are_yours_to_get_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """The comment above a block says which and where; what is downloaded by itself has none."""
+    words = ("--runtime", "vllm", "--gpu", "H100 SXM", "--format", "docker", "--quant", "AWQ")
+    out = run(capsys, "gemma-3-27b-it", *words)[1]
+    page = "https://huggingface.co/models?other=base_model:quantized:google/gemma-3-27b-it"
+    assert any(
+        line.startswith("#") and "awq files" in line and page in line for line in out.splitlines()
+    )
+    assert "awq files" not in run(capsys, "qwen2.5-32b", *words)[1]
+
+
 def test_a_remedy_can_be_typed(capsys: pytest.CaptureFixture[str]) -> None:
     """Users are --users here; cards that are too small or too few are counted up to what would do."""
     _, _, err = run(capsys, "mistral-7b", "--users", "1000000")
