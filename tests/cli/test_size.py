@@ -166,6 +166,19 @@ def test_files_that_are_yours_to_get_are_named(capsys: pytest.CaptureFixture[str
     assert "awq files" not in run(capsys, "qwen2.5-32b", *words)[1]
 
 
+def test_no_block_starts_a_server_otherwise_than_it_was_counted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """How vLLM is told a scaled context differs from model to model: without it the trained one would be served."""
+    words = ("qwen2.5-7b", "--runtime", "vllm", "--gpu", "H100 SXM", "--context", "100000")
+    code, out, _ = run(capsys, *words)
+    assert code == 0
+    assert "vllm serve" not in out
+    code, out, err = run(capsys, *words, "--format", "docker")
+    assert (code, out) == (2, "")
+    assert "--context" in err
+
+
 def test_a_remedy_can_be_typed(capsys: pytest.CaptureFixture[str]) -> None:
     """Users are --users here; cards that are too small or too few are counted up to what would do."""
     _, _, err = run(capsys, "mistral-7b", "--users", "1000000")
