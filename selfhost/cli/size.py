@@ -196,7 +196,7 @@ def _refuse_without_image(sizes: list[ContainerSize], options: argparse.Namespac
         if size.image is not None and not size.program:
             raise UsageError(
                 f"--format {options.format}: no command is known with which {size.runtime.name}"
-                f" serves {size.model.name} as asked",
+                f" serves {size.model.name} with these options",
                 remedy="leave out what you asked beyond its defaults, such as --context",
             )
         if size.image is not None:
