@@ -342,11 +342,7 @@ def _on_a_computed_size(spec: ModelSpec, runtime: RuntimeSpec, quantization: str
     parts = need.parts_of(spec, runtime)
     if parts is not None and quantization in parts.quantizations:
         return "The size is computed: the catalogue names the files, not their sizes."
-    where = (
-        f": https://huggingface.co/models?other=base_model:quantized:{spec.repository}"
-        if spec.repository
-        else ""
-    )
+    where = f": {spec.conversions_page}" if spec.conversions_page else ""
     return (
         f"The size is computed: this catalogue knows of no {quantization} file of {spec.name}."
         f" Hugging Face lists the conversions{where}"

@@ -568,6 +568,9 @@ def _to_start(
         return (), {}, ""
     words = _words(verdict, runtime, service)
     environment = dict(service.environment)
+    if not words and not runtime.settings:
+        # options without a model would serve another one
+        return (), environment, ""
     arguments: list[str] = []
     if runtime.settings:
         # such a server is told by its environment, and by another command what to load
@@ -626,13 +629,11 @@ def _words(verdict: Verdict, runtime: RuntimeSpec, service: Service) -> list[str
 
 
 def _words_of_a_file(verdict: Verdict, runtime: RuntimeSpec, service: Service) -> list[str]:
-    """The same for a file or folder that you put into `MODELS_FOLDER`; [] where the runtime takes
-    none.
-    """
+    """The same for a file that you put into `MODELS_FOLDER`; [] where the runtime takes none."""
     workload = verdict.workload
     path = f"{MODELS_FOLDER}/{verdict.model.id}"
     if not runtime.file_command:
-        return [path] if service.model_option else []
+        return []
     values = {
         "file": f"{path}-{workload.quantization}.gguf",
         "total_context_tokens": str((workload.context_tokens or 0) * workload.parallel),

@@ -550,6 +550,15 @@ class ModelSpec(Record):
         files = self.files_of(format, quantization)
         return files.repository if files is not None else None
 
+    @property
+    def conversions_page(self) -> str:
+        """Where Hugging Face lists what was made of the published weights; "" where these lie
+        nowhere that is known.
+        """
+        if not self.repository:
+            return ""
+        return f"https://huggingface.co/models?other=base_model:quantized:{self.repository}"
+
     def files_of(self, format: str, quantization: str) -> PublishedFiles | None:
         """The first that hold that quantization, by any case of its name, those that a listing
         shows before others; None where this catalogue knows of none.

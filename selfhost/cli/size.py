@@ -186,11 +186,19 @@ def _refuse_idle_settings(settings: Sequence[str]) -> None:
 
 
 def _refuse_without_image(sizes: list[ContainerSize], options: argparse.Namespace) -> None:
-    """`UsageError` for a runtime that nobody publishes an image of, with those that would do."""
+    """`UsageError` for a runtime that nobody publishes an image of, with those that would do, and
+    for a model that no known command serves as it was asked for.
+    """
     from ..catalogue.opened import open_catalogue
 
     catalogue = open_catalogue(options.specs)
     for size in sizes:
+        if size.image is not None and not size.program:
+            raise UsageError(
+                f"--format {options.format}: no command is known with which {size.runtime.name}"
+                f" serves {size.model.name} with these options",
+                remedy="leave out what you asked beyond its defaults, such as --context",
+            )
         if size.image is not None:
             continue
         runtimes = map(catalogue.runtime, catalogue.runtime_ids())

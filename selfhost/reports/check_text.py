@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..catalogue.provider_names import provider_name
+from ..catalogue.quantization_names import canonical_packed
 from ..core import units
 from ..machine.record import AT_LEAST
 from ..verdict.findings import HOURS_SECONDS, WIDE_PACE
@@ -520,8 +521,18 @@ def _to_run(blocks: list[Block], verdict: Verdict) -> None:
 
 
 def _without_lines(verdict: Verdict) -> str:
-    """That nobody wrote down what to type, and where it may be read."""
-    repository, runtime = verdict.model.repository, verdict.workload.runtime
+    """That nobody wrote down what to type, and where it may be read; of a conversion whose files
+    this catalogue does not have, where some are listed.
+    """
+    model, quantization = verdict.model, verdict.workload.quantization or ""
+    is_scaled = any(finding.code == "context-scaled" for finding in verdict.findings)
+    is_whole = verdict.workload.task == "generate" and not model.components and not is_scaled
+    if is_whole and canonical_packed(quantization) and model.conversions_page:
+        return (
+            f"The catalogue names no {quantization} files of it. Hugging Face lists some:"
+            f" {model.conversions_page}. Checked by its repository's name, one has a command."
+        )
+    repository, runtime = model.repository, verdict.workload.runtime
     with_it = f" with {runtime}" if runtime is not None else ""
     page = f" See https://huggingface.co/{repository}." if repository else ""
     return f"No command is known that does this{with_it}.{page}"

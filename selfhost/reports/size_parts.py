@@ -92,10 +92,17 @@ def heading(sizes: Sequence[ContainerSize]) -> list[str]:
         parts = f"{held} cannot be reclaimed, {cache} are page cache, {grown} may be added"
         lines += [f"{size.model.name}: {parts}", *size.notes]
         if size.files_are_yours:
-            lines.append("put the model's file where its arguments name it")
+            lines.append(_to_put_there(size))
         if size.fetch:
             lines.append(f"once it runs, in its container: {size.fetch}")
     return [f"# {clean(text)}" for text in lines]
+
+
+def _to_put_there(size: ContainerSize) -> str:
+    """Which files are yours to get, and where they are listed."""
+    page = size.model.conversions_page
+    listed = f"; conversions: {page}" if page else ""
+    return f"put the {size.workload.quantization} files where its arguments name them{listed}"
 
 
 def token_variable(size: ContainerSize) -> str | None:

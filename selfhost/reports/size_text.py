@@ -165,7 +165,7 @@ def _table(rows: Sequence[tuple[str, str, str]]) -> Table:
 
 def _to_start(blocks: list[Block], size: ContainerSize) -> None:
     """The command that holds it to these figures."""
-    if size.image is None:
+    if size.image is None or not size.program:
         return
     section(blocks, "Start it with")
     settings = [f"{name}={value}" for name, value in size.environment.items()]

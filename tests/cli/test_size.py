@@ -155,6 +155,30 @@ def test_a_request_means_one_thing(capsys: pytest.CaptureFixture[str]) -> None:
         assert text in run(capsys, "mistral-7b", "--format", block)[1]
 
 
+def test_files_that_are_yours_to_get_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """The comment above a block says which and where; what is downloaded by itself has none."""
+    words = ("--runtime", "vllm", "--gpu", "H100 SXM", "--format", "docker", "--quant", "AWQ")
+    out = run(capsys, "gemma-3-27b-it", *words)[1]
+    page = "https://huggingface.co/models?other=base_model:quantized:google/gemma-3-27b-it"
+    assert any(
+        line.startswith("#") and "awq files" in line and page in line for line in out.splitlines()
+    )
+    assert "awq files" not in run(capsys, "qwen2.5-32b", *words)[1]
+
+
+def test_no_block_starts_a_server_otherwise_than_it_was_counted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """How vLLM is told a scaled context differs from model to model: without it the trained one would be served."""
+    words = ("qwen2.5-7b", "--runtime", "vllm", "--gpu", "H100 SXM", "--context", "100000")
+    code, out, _ = run(capsys, *words)
+    assert code == 0
+    assert "vllm serve" not in out
+    code, out, err = run(capsys, *words, "--format", "docker")
+    assert (code, out) == (2, "")
+    assert "--context" in err
+
+
 def test_a_remedy_can_be_typed(capsys: pytest.CaptureFixture[str]) -> None:
     """Users are --users here; cards that are too small or too few are counted up to what would do."""
     _, _, err = run(capsys, "mistral-7b", "--users", "1000000")

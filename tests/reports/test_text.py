@@ -353,6 +353,22 @@ def test_layers_that_are_alike_are_told_once() -> None:
     assert "63 mamba layers, whose state" in told["jamba-large-1.5"]
 
 
+def test_a_conversion_without_a_known_repository_says_where_some_are() -> None:
+    """Instead of the page of the unconverted weights; of a scaled context no file is what lacks."""
+    page = "https://huggingface.co/models?other=base_model:quantized:google/gemma-3-27b-it"
+    where = machine_named("H100 SXM")
+    asked = Workload(runtime="vllm", quantization="AWQ")
+    verdict = check("gemma-3-27b-it", asked, machine=where)
+    shown = _words(plain(check_text.check_document([verdict])))
+    assert "names no awq files of it" in shown
+    assert page in shown
+    scaled = asked.replace(context_tokens=100_000)
+    verdict = check("qwen2.5-7b", scaled, machine=where)
+    shown = _words(plain(check_text.check_document([verdict])))
+    assert "No command is known" in shown
+    assert "awq files" not in shown
+
+
 def test_a_list_counts_memory_as_check_does() -> None:
     """Of a planned 4 GiB the system keeps 1: the list says what is left for models, the figure that check holds them against."""
     machine = apply(samples.LAPTOP, ["memory=4GiB"])
