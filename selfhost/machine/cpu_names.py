@@ -134,7 +134,8 @@ def _note(
 ) -> str:
     of_series = "Its series is not listed, so that its speed is a wide guess by its class."
     if series is not None:
-        of_series = f"Its memory channels are those of the {series.name}."
+        what = "front-side bus is that" if series.memory == "bus" else "memory channels are those"
+        of_series = f"Its {what} of the {series.name}."
         if series.architecture == "i686":
             of_series += " It runs 32-bit programs alone: no 64-bit system or build starts on it."
     if chip is not None:

@@ -112,9 +112,19 @@ def class_of(name: str) -> ProcessorClass | None:
     return None
 
 
+def most_of_class(name: str) -> float | None:
+    """The GB/s of the fastest of the name's class, where that is no longer made; else None."""
+    around = class_of(name) if _may_be_listed(name) else None
+    return None if around is None else around.most_gb_per_s
+
+
+def _may_be_listed(name: str) -> bool:
+    return any(map(str.isdecimal, name)) or not _WITHOUT_NUMBER.isdisjoint(words_of(name))
+
+
 def processor_of(name: str) -> Processor | None:
     """The series that a processor's name means; None for one without a row."""
-    if not any(map(str.isdecimal, name)) and _WITHOUT_NUMBER.isdisjoint(words_of(name)):
+    if not _may_be_listed(name):
         return None
     rows = rows_of(name)
     return _processor(rows[0]) if rows else None

@@ -83,13 +83,18 @@ def _count(word: str) -> int:
     return _COUNT_OF_WORD.get(word.lower()) or int(word)
 
 
+_NO_FASTER = (
+    "The rate and channels of its RAM are left aside: the processor reads it over a front-side bus."
+)
+
+
 def with_ram(machine: Machine, ram: StatedRam) -> tuple[Machine, str | None]:
     """The machine with the memory bandwidth that its RAM has as stated, and a note on it; the same
     and None where nothing is stated that is not assumed anyway, or the chip's memory is known.
     """
     is_stated = ram.kind or ram.mts or ram.channels or ram.sticks
     if not is_stated or machine.scope != "host" or _has_its_own(machine):
-        return machine, None
+        return machine, _NO_FASTER if is_stated and _is_behind_bus(machine) else None
     channels = _channels_of(machine, ram.channels)
     if channels is None:
         why = "how many memory channels the processor has is not known"
@@ -122,9 +127,19 @@ def _with_bandwidth(
     return machine, f"Its memory: {what}, {units.decimal(bandwidth)}/s at most."
 
 
+def _is_behind_bus(machine: Machine) -> bool:
+    """Whether its processor reads memory over a front-side bus, which no memory makes faster."""
+    series = cpus.processor_of(machine.cpu_model or "")
+    return series is not None and series.memory == "bus"
+
+
 def _has_its_own(machine: Machine) -> bool:
-    """Whether its memory is sold with its chip, or known and of no series that is listed."""
+    """Whether its memory is sold with its chip, behind a bus, or known and of no series that is
+    listed.
+    """
     if gpus.soldered_chip(gpus.words_of(machine.cpu_model or "")) is not None:
+        return True
+    if _is_behind_bus(machine):
         return True
     if machine.memory_bandwidth_bytes_per_second is None:
         return False

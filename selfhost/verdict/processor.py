@@ -504,11 +504,11 @@ def assumed_bandwidth(machine: Machine) -> tuple[int, int, str] | None:
 
 def _no_more_than_class(machine: Machine, guess: tuple[int, int, str]) -> tuple[int, int, str]:
     """The guess, of a class that is no longer made with no more than its fastest has."""
-    around = cpus.class_of(machine.cpu_model or "")
-    if around is None or around.most_gb_per_s is None:
+    most_gb_per_s = cpus.most_of_class(machine.cpu_model or "")
+    if most_gb_per_s is None:
         return guess
     low, high, what = guess
-    most = int(around.most_gb_per_s * _GB)
+    most = int(most_gb_per_s * _GB)
     return min(low, most), min(high, most), f"{what}, of a series that is no longer made"
 
 

@@ -112,6 +112,7 @@ def test_a_number_that_two_processors_have_is_asked_for(text: str, ryzen: str, c
         ("Atom N270", "i686"),
         ("Athlon XP 2600+", "i686"),
         ("Core Duo T2400", "i686"),
+        ("Celeron M 420", "i686"),
         # and list them (EM64T, AMD64) of these
         ("Pentium 4 640", "x86_64"),
         ("Core 2 Duo", "x86_64"),
@@ -123,6 +124,16 @@ def test_a_processor_of_32_bits_is_said_to_be_one(text: str, architecture: str) 
     named = profile_named(text)
     assert named.profile.machine.architecture == architecture
     assert ("32-bit programs alone" in str(named.note)) == (architecture == "i686")
+
+
+@pytest.mark.parametrize("ram", ["ddr2-800", "dual channel ddr3", "2x4gb ddr2"])
+def test_no_memory_is_faster_than_a_front_side_bus(ram: str) -> None:
+    """Of 1,333 MT/s and 8 bytes in a Core 2 Duo E8400 (Intel)."""
+    named = profile_named(f"Core 2 Duo E8400 {ram}")
+    assert "front-side bus" in str(named.note)
+    memory = bandwidth(named.profile.machine)
+    assert memory is not None
+    assert memory.high <= 1333 * 8 * 10**6
 
 
 @pytest.mark.parametrize(
