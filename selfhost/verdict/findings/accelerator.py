@@ -11,7 +11,7 @@ from ...machine.gpus import capability_by_name, reaches_capability
 from ...machine.record import Accelerator, Machine
 from ...needs.records import Needs
 from ..placement import TIGHT, emptied, free_bytes, metal_limits, room_of
-from .memory import host_high, what_is_smaller
+from .memory import desktop_bytes, host_high, what_is_smaller
 from .record import Finding, Outcome, profile_doubt
 
 TYPE_CHECKING = False
@@ -218,7 +218,7 @@ def _beyond_metal(device: Accelerator, needs: Needs, machine: Machine) -> Findin
     def remedy() -> str:
         setting = more_for_metal(needs, machine)
         if setting is not None:
-            return f"let the GPU use more: `{setting}`"
+            return f"let the GPU use more: `{setting}`{left_by_metal(needs, machine)}"
         return what_is_smaller(needs.memory.terms if needs.memory is not None else (), least)
 
     return _counted(high, least, Outcome.WARN, "accelerator-partly", reason, remedy)
@@ -234,6 +234,14 @@ def more_for_metal(needs: Needs, machine: Machine) -> str | None:
     if high is None or limits is None or high <= limits[0] or (total is not None and high > total):
         return None
     return f"sudo sysctl iogpu.wired_limit_mb={-(-high // MIB)}"
+
+
+def left_by_metal(needs: Needs, machine: Machine) -> str:
+    """What `more_for_metal` leaves to macOS, where that is little, as a sentence goes on."""
+    high, total = host_high(needs), machine.memory_total_bytes
+    if high is None or total is None or total - high >= desktop_bytes(machine):
+        return ""
+    return f"; it leaves macOS {binary(total - high)}: close other programs first"
 
 
 # ------------------------------------------------------------------ judged on accelerators

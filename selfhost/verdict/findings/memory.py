@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 CONTAINER_RESERVE_BYTES = 64 * MIB
 SYSTEM_RESERVE_BYTES = {"linux": 1 * GIB, "macos": 3 * GIB, "windows": 3 * GIB}
 # What a desktop with its programs needs beside a model: Ubuntu Desktop 24.04 and Windows 11 ask for
-# 4 GB of memory. A guest serves no desktop; of a small machine it is at most a quarter, assumed.
-DESKTOP_BYTES = 4 * GB
+# 4 GB of memory. A Mac of 64 GB takes 4 GB without a desktop (jundot/omlx#1533, where a runtime
+# leaves it 8). A guest serves no desktop; of a small machine it is at most a quarter, assumed.
+DESKTOP_BYTES = {"linux": 4 * GB, "macos": 8 * GB, "windows": 4 * GB}
 # what glibc sets aside for the stack of each thread: the usual soft limit of the stack
 # (pthread_create(3)). Both limits count all of it: 14 more threads of llama-bench took 118 and 121
 # MiB more (llama.cpp 0c1e5709, measured by bisection).
@@ -467,8 +468,9 @@ def _tight(sums: _Sums) -> Finding | None:
     if not is_assumed or limit is None or sums.machine.scope != "host":
         return None
     total = sums.total
-    if total is None or limit < total or limit - high >= min(DESKTOP_BYTES, total // 4):
+    if total is None or limit < total or limit - high >= desktop_bytes(sums.machine):
         return None
+    desktop = DESKTOP_BYTES.get(sums.machine.system or "", 4 * GB)
     return sums.finding(
         Outcome.PASS,
         "memory-tight",
@@ -478,7 +480,7 @@ def _tight(sums: _Sums) -> Finding | None:
             f" tight: {binary(limit - high)} are left to the system and all other programs."
         ),
         lambda: (
-            f"close other programs (a desktop with its programs takes {binary(DESKTOP_BYTES)} or"
+            f"close other programs (a desktop with its programs takes {binary(desktop)} or"
             f" more), or {sums.smaller}"
         ),
     )
@@ -549,6 +551,13 @@ def _least_ceiling(machine: Machine, workload: Workload, basis: str, held: int) 
     if ceiling is not None and (basis != "default" or limit is not None):
         ceilings = [ceiling, *ceilings]
     return min(ceilings, default=None)
+
+
+def desktop_bytes(machine: Machine) -> int:
+    """What a desktop with its programs needs of that machine's RAM beside a model."""
+    needed = DESKTOP_BYTES.get(machine.system or "", 4 * GB)
+    total = machine.memory_total_bytes
+    return needed if total is None else min(needed, total // 4)
 
 
 def reserve_of(machine: Machine, workload: Workload) -> tuple[int, str]:

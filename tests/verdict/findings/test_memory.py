@@ -110,6 +110,23 @@ def test_a_desktop_that_is_left_little_is_told_so() -> None:
     assert found("memory", large, free).code == "memory-fits"
 
 
+@pytest.mark.parametrize("machine", ["Mac Studio M4 Max 64GB", "strix-halo-64gb"])
+def test_a_shared_memory_that_leaves_the_system_little_is_tight(machine: str) -> None:
+    """gpt-oss 120B takes 59.5 of 64 GiB: as on a Raspberry Pi the rest is little for a desktop. A Mac of 64 GB takes 4 GB without one (jundot/omlx#1533); what raises the limit of its GPU says what it leaves."""
+    verdict = check("gpt-oss-120b", machine=machine)
+    memory = verdict.finding("memory")
+    assert verdict.can_run
+    assert memory is not None
+    assert memory.code == "memory-tight"
+    lines = [line for line in verdict.setup if "next start of the Mac" in line]
+    assert all("leaves macOS 4.47 GiB: close other programs" in line for line in lines)
+    assert bool(lines) == (verdict.machine.system == "macos")
+    # half the model leaves half of the RAM
+    small = check("gpt-oss-20b", machine=machine)
+    assert small.finding("memory").code == "memory-fits"  # type: ignore[union-attr]
+    assert not any("leaves macOS" in line for line in small.setup)
+
+
 def test_memory_holds_c_against_available_or_limit_less_reserve() -> None:
     """C = max(available, limit - reserve): a machine without a reserve to spare still gives what is free now."""
     tight = MACHINE.replace(
