@@ -61,6 +61,9 @@ def nearest_names(
         for spelling in _sharing_a_word(key, spellings)
         if _near_in_meaning(key, words, spelling)
     ]
+    # another family that has the word later in its name is told only where none begins with it
+    of_family = [spelling for spelling in candidates if _begins_alike(words, spelling)]
+    candidates = of_family or candidates
     slips = [spelling for spelling in candidates if _slip_of(key, spelling)]
     chosen: dict[str, str] = {}
     for spelling in _closest_first(key, slips or candidates):
@@ -119,6 +122,12 @@ def _near_in_meaning(typed: str, words: list[str], name: str) -> bool:
     if not (words and others):
         return _slip_of(typed, name)
     return is_family(words[0], others[0]) or set(words) <= set(others) or _slip_of(typed, name)
+
+
+def _begins_alike(words: list[str], name: str) -> bool:
+    """The first telling word of the name is that of the typed `words`."""
+    others = _words(name)
+    return bool(words and others) and is_family(words[0], others[0])
 
 
 def is_family(typed: str, name: str) -> bool:

@@ -139,8 +139,18 @@ class UnknownModelError(SelfhostError, LookupError):
     """
 
     def __str__(self) -> str:
-        unsaid = [name for name in self.nearest if name not in self.message]
+        unsaid = self.unsaid
         return f"{self.message}. Did you mean: {', '.join(unsaid)}?" if unsaid else self.message
+
+    @property
+    def unsaid(self) -> tuple[str, ...]:
+        """The nearest names that the message does not have: `step3` in it is not `step`."""
+        import re
+
+        def is_said(name: str) -> bool:
+            return bool(re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", self.message))
+
+        return tuple(name for name in self.nearest if not is_said(name))
 
 
 class NotAModelError(UnknownModelError):

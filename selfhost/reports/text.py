@@ -38,9 +38,7 @@ def error_text(error: SelfhostError, *, encoding: str | None = None) -> str:
         text = problems_text(error.problems, encoding=encoding)
     else:
         text = clean(f"error: {error.message}", encoding) + "\n"
-    near = error.nearest if isinstance(error, UnknownModelError) else ()
-    unsaid = [name for name in near if name not in error.message]
-    if unsaid:
+    if isinstance(error, UnknownModelError) and (unsaid := error.unsaid):
         text += clean(f"  did you mean: {', '.join(unsaid)}", encoding) + "\n"
     if error.remedy:
         text += "".join(f"{line}\n" for line in _remedy_lines(error.remedy, encoding))

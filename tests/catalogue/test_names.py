@@ -433,6 +433,14 @@ def test_what_is_not_known_stays_unknown(typed: str) -> None:
     assert caught.value.remedy
 
 
+def test_a_family_of_that_name_is_meant_and_none_that_has_it_later() -> None:
+    """StepFun's Step3 writes text: ACE-Step, which makes music, is not near to it."""
+    with pytest.raises(UnknownModelError, match="Did you mean: step") as caught:
+        resolve("step3", CATALOGUE)
+    near = [resolve(name, CATALOGUE).spec_id for name in caught.value.nearest]
+    assert near == ["step-3.5-flash"]
+
+
 @pytest.mark.parametrize(
     ("typed", "wanted"),
     [
