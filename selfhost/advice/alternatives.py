@@ -109,7 +109,9 @@ def _of_itself(
     else:
         yield from _smaller(question, asked_workload, machine, catalogue, worth_having=True)
     longest = _longest_context(question, None, machine, catalogue)
-    if longest is not None and SHORTEST_CONTEXT_TOKENS <= longest < (workload.context_tokens or 0):
+    if longest is not None and _shortest_context(workload) <= longest < (
+        workload.context_tokens or 0
+    ):
         shorter = asked_workload.replace(
             runtime=question.runtime.id, quantization=workload.quantization, context_tokens=longest
         )
@@ -515,6 +517,11 @@ def room(question: Question, judged: Judged, machine: Machine, catalogue: Catalo
         most_parallel=most,
         not_now=tuple(not_now),
     )
+
+
+def _shortest_context(workload: Workload) -> int:
+    """Tokens of the shortest context that is worth a proposal: it holds the prompt."""
+    return max(SHORTEST_CONTEXT_TOKENS, workload.prompt_tokens or 0)
 
 
 def _longest_context(

@@ -60,7 +60,7 @@ from ..verdict.findings import (
     worst_of,
 )
 from ..verdict.present import here, may_be_here
-from ..verdict.question import architectures, ask
+from ..verdict.question import GENERATING, architectures, ask, is_context_stated
 from ..verdict.record import Judged, Question
 from ..verdict.speed import instruction_sets_for_layout
 from .api_route import usable_offers, whose_offers
@@ -155,6 +155,12 @@ def _default_but(workload: Workload, fields: tuple[str, ...]) -> bool:
     )
 
 
+def _holds_prompt(spec: ModelSpec, filled: Workload, asked: Workload) -> bool:
+    """Whether the default context holds the prompt that was asked for."""
+    with_prompt = asked.tokens_with_prompt or 0
+    return spec.modality not in GENERATING or (filled.context_tokens or 0) >= with_prompt
+
+
 class Questions:
     """The questions of one catalogue's shipped models; made by `open`."""
 
@@ -212,6 +218,8 @@ class Questions:
             self._workload(workload, number),
             self._values,
         )
+        if not _holds_prompt(spec, filled, workload):
+            return None
         runtime = self._runtime(program)
         needs = None
         if needed is not None:
@@ -237,7 +245,7 @@ class Questions:
             "read_bytes": values[read],
             "operations": operations,
             "rewriting": self._row_of(spec) if rewrites else None,
-            "context_asked": workload.context_tokens is not None,
+            "context_asked": is_context_stated(workload),
             "speed_stated": workload.min_tokens_per_second is not None,
             "here": copy_here,
             "opened": self._openness(id, purposes),

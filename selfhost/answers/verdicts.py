@@ -26,7 +26,7 @@ from ..catalogue.offers import Offer, at_context, cheapest_first
 from ..catalogue.opened import left_aside
 from ..catalogue.quality import quality_for
 from ..catalogue.spec import ModelSpec
-from ..core import dates
+from ..core import dates, units
 from ..core.workload import FLAGS, Workload
 from ..machine.reader import Machine
 from ..verdict.defaults import Asker
@@ -208,6 +208,12 @@ def _notes(
         yield f"Fine-tuning at {served.provider}: {served.fine_tuning}."
     if doubt := spec.unknown.get("availability.retired"):
         yield f"Whether it is still served is not known: {doubt}."
+    asked, taken = understood.workload, question.workload.context_tokens
+    if asked.tokens_with_prompt == taken and taken is not None and spec.modality in GENERATING:
+        yield (
+            f"The context is {units.tokens(taken)}, for the prompt and an answer: --context states"
+            " another."
+        )
     if question.workload.draft and question.companions is not None:
         yield DRAFT_NOTE
     if aside := _aside(understood.workload, question):

@@ -183,10 +183,11 @@ class Workload(Record):
     `min_tokens_per_second` is the lowest useful decode speed; 0 switches it off. `audio_seconds` is
     the length of one recording that a speech model hears. `reserve_bytes` is the memory kept for
     the system itself. `prompt_tokens` is the length of a prompt whose time to the first token is
-    told. `download_bytes_per_second` is the connection's: it decides nothing, and
-    gives the download's time. `draft` is a smaller model that proposes tokens (speculative
-    decoding), named as on the command line, or `mtp` for the block that the model itself brings;
-    `adapter` a LoRA adapter to load: its file, or `rank=16` for one on every linear layer.
+    told; without a context it and an answer are the least that is taken.
+    `download_bytes_per_second` is the connection's: it decides nothing, and gives the download's
+    time. `draft` is a smaller model that proposes tokens (speculative decoding), named as on the
+    command line, or `mtp` for the block that the model itself brings; `adapter` a LoRA adapter to
+    load: its file, or `rank=16` for one on every linear layer.
     `private`: nothing may leave the machine, so an API is no answer. `license` is an SPDX
     expression that the model's license must meet.
 
@@ -245,6 +246,14 @@ class Workload(Record):
                 shown += "B/s" if key == "download_bytes_per_second" else ""
                 text += f" {flag} '{shown}'" if " " in shown else f" {flag} {shown}"
         return text
+
+    @property
+    def tokens_with_prompt(self) -> int | None:
+        """The context that the prompt and an answer take; None where a context is stated."""
+        if self.prompt_tokens is None or self.context_tokens is not None:
+            return None
+        # what llama.cpp rounds a context up to
+        return -(-(self.prompt_tokens + ANSWER_TOKENS) // 256) * 256
 
     def seconds_to_download(self, size_bytes: int | None) -> float | None:
         """How long that takes at the speed that was stated; None where no speed was, or the

@@ -160,9 +160,7 @@ def _answer_words(verdict: Verdict) -> Iterator[str]:
             f" {_wait_words(wait)}"
         )
     elif workload.prompt_tokens is not None:
-        is_longer = workload.prompt_tokens > (workload.context_tokens or workload.prompt_tokens)
-        why = "it is longer than the context: add --context" if is_longer else "see -v"
-        yield f"when the first word of the answer comes is not known ({why})"
+        yield "when the first word of the answer comes is not known (see -v)"
     if total is not None:
         likely, ends = units.speed(total.likely, total.likely), units.pace(total.low, total.high)
         guess = units.guess(total.low, total.high) or ", an estimate"

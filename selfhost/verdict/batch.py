@@ -160,14 +160,12 @@ def with_whole_answer(
     total: PaceRange | None = None
     how = pace.how
     wanted = workload.prompt_tokens
-    if wanted is not None and wanted <= (workload.context_tokens or wanted):
+    if wanted is not None:
         after, middle = at(wanted).decode, at(wanted / 2).decode
         if after is not None and middle is not None:
             attending = middle if on_processor else None
             seconds = first_token(wanted, prompt, after, attending, empty)
             how += f"; a prompt of {units.tokens(wanted)} and one step until the first token"
-    elif wanted is not None:
-        how += f"; a prompt of {units.tokens(wanted)} is longer than the context"
     if workload.parallel > 1:
         total = parallel_total(
             pace.decode,

@@ -75,12 +75,13 @@ def ask(
     not exist or that this model does not come in, a cache type of a model without a cache, a
     license expression that is none.
     """
+    _refuse_longer_prompt(spec, workload)
     workload, runtime, quantization = _understood(spec, workload, catalogue, formats)
     asks_license = workload.commercial or workload.license
     question = Question(
         spec=spec,
         workload=workload,
-        context_asked=workload.context_tokens is not None,
+        context_asked=is_context_stated(workload),
         speed_stated=workload.min_tokens_per_second is not None,
         opened=openness_check(spec, workload),
         license_guessed=license_guessed(spec) if asks_license else None,
@@ -121,6 +122,25 @@ def ask(
     is_cache_asked = workload.kv_cache_type is not None
     question = _with_needs(question, catalogue, machine, is_cache_asked=is_cache_asked)
     return _with_files(question, part, catalogue, machine)
+
+
+def is_context_stated(workload: Workload) -> bool:
+    """Whether the context was given, or a prompt that takes more than the default."""
+    stated_tokens = workload.context_tokens
+    return stated_tokens is not None or (workload.tokens_with_prompt or 0) > DEFAULT_CONTEXT_TOKENS
+
+
+def _refuse_longer_prompt(spec: ModelSpec, workload: Workload) -> None:
+    """Raises `WorkloadError` for a prompt that the stated context cannot hold."""
+    prompt, context = workload.prompt_tokens, workload.context_tokens
+    if prompt is None or context is None or prompt <= context or spec.modality not in GENERATING:
+        return
+    least = workload.replace(context_tokens=None).tokens_with_prompt
+    raise _problem(
+        "prompt_tokens",
+        f"a prompt of {prompt:,} tokens is longer than the context of {context:,}",
+        f"--context {least} holds it and an answer; without --context as much is taken",
+    )
 
 
 def asked_for_amounts(
@@ -464,7 +484,9 @@ def _in_tokens(spec: ModelSpec, row: need.ArchitectureRow | None, workload: Work
     if architecture is not None and spec.modality in (*GENERATING, "embedding"):
         if workload.context_tokens is None:
             trained = need.trained_tokens(architecture, row) or DEFAULT_CONTEXT_TOKENS
-            workload = workload.replace(context_tokens=min(DEFAULT_CONTEXT_TOKENS, trained))
+            with_prompt = workload.tokens_with_prompt if generates else None
+            usual = min(DEFAULT_CONTEXT_TOKENS, trained)
+            workload = workload.replace(context_tokens=max(usual, with_prompt or 0))
         if generates and workload.kv_cache_type is None and workload.task == "generate":
             workload = workload.replace(kv_cache_type="f16")
     if workload.task == "finetune":

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.paths import RECORDS
-from selfhost.api import check
+from selfhost.api import check, rank
+from selfhost.core.errors import WorkloadError
 from selfhost.core.workload import Workload
 from selfhost.machine.reader import Machine
 from selfhost.verdict.batch import ON_GPU, ON_PROCESSOR, Experts, first_token, parallel_total
@@ -156,10 +157,31 @@ def test_vllm_on_a_gpu_has_a_total() -> None:
     assert speed.parallel_total.likely > 3 * speed.decode.likely
 
 
-def test_a_prompt_beyond_the_context_has_no_time() -> None:
-    """It cannot be read."""
-    wanted = Workload(prompt_tokens=8000, context_tokens=4096)
-    speed = check("mistral-7b", wanted, machine=MACHINE).speed
+def test_a_prompt_beyond_the_stated_context_is_refused() -> None:
+    """It cannot be read; a context that holds it is named, and is accepted."""
+    with pytest.raises(WorkloadError, match="longer than the context of 4,096") as caught:
+        check("mistral-7b", Workload(prompt_tokens=8000, context_tokens=4096), machine=MACHINE)
+    remedy = caught.value.problems[0].remedy or ""
+    enough = Workload(prompt_tokens=8000, context_tokens=int(remedy.split()[1]))
+    speed = check("mistral-7b", enough, machine=MACHINE).speed
     assert speed is not None
-    assert speed.first_token_seconds is None
-    assert "longer than the context" in speed.how
+    assert speed.first_token_seconds is not None
+
+
+def test_a_prompt_takes_the_context_that_it_needs() -> None:
+    """Without a context the default grows with the prompt and an answer, and the answer says so; Mistral 7B v0.3 was trained for 32,768 tokens, so that 100,000 are beyond it."""
+    verdict = check("mistral-7b", Workload(prompt_tokens=8000), machine=MACHINE)
+    assert 8000 + 360 <= (verdict.workload.context_tokens or 0) < 8000 + 360 + 256
+    assert verdict.speed is not None
+    assert verdict.speed.first_token_seconds is not None
+    assert any("for the prompt and an answer" in note for note in verdict.notes)
+    short = check("mistral-7b", Workload(prompt_tokens=2000), machine=MACHINE)
+    assert short.workload.context_tokens == 4096
+    beyond = check("mistral-7b", Workload(prompt_tokens=100_000), machine=MACHINE)
+    context = beyond.finding("context")
+    assert context is not None
+    assert context.code == "context-too-long"
+    assert not beyond.can_run
+    rows = rank(Workload(prompt_tokens=8000), machine=MACHINE).models
+    listed = [row.context_tokens for row in rows if row.model.id == beyond.model.id]
+    assert listed == [verdict.workload.context_tokens]
