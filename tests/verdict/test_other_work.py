@@ -325,6 +325,14 @@ def test_the_command_takes_the_steps_that_the_time_stands_for() -> None:
     assert speed is None or speed.work is None
 
 
+def test_orpheus_on_a_mac_names_the_program_that_runs_it_there() -> None:
+    """Its publisher's page and orpheus-cpp 0.0.3 (both README.md) run it by llama.cpp without an NVIDIA GPU: that nothing loads it there is not said."""
+    finding = check("orpheus-3b", machine="macbook-pro-m2-max-64gb").finding("runtime")
+    assert finding is not None
+    assert "pip install orpheus-cpp" in finding.reason
+    assert "no build" not in finding.reason
+
+
 @pytest.mark.parametrize(
     ("model", "asked", "remedy"),
     [
