@@ -26,11 +26,15 @@ def context_check(
     if wanted is None:
         return None
     if architecture is None:
-        return _of_decoder(wanted, None, None, context_asked)
+        return _of_decoder(wanted, None, None, context_asked, workload.prompt_tokens)
     if row is not None and architecture.context_tokens is not None:
         return _of_rewriter(wanted, architecture.context_tokens, bounded=row.bounds_texts)
     return _of_decoder(
-        wanted, architecture.context_tokens, architecture.scaled_context_tokens, context_asked
+        wanted,
+        architecture.context_tokens,
+        architecture.scaled_context_tokens,
+        context_asked,
+        workload.prompt_tokens,
     )
 
 
@@ -70,7 +74,11 @@ def _of_rewriter(wanted: int, each: int, *, bounded: bool) -> Finding:
 # many models were trained for as much
 @lru_cache(maxsize=256)
 def _of_decoder(
-    wanted: int, trained: int | None, scaled: int | None, context_asked: bool
+    wanted: int,
+    trained: int | None,
+    scaled: int | None,
+    context_asked: bool,
+    prompt_tokens: int | None,
 ) -> Finding:
     limits = [limit for limit in (trained, scaled) if limit is not None]
     most = max(limits, default=None)
@@ -92,6 +100,10 @@ def _of_decoder(
         outcome, code = Outcome.FAIL, "context-too-long"
         reason = f"{units.tokens(wanted)} exceeds the {units.tokens(most)} the model can use."
         remedy = f"--context {most}"
+        if prompt_tokens is not None and prompt_tokens >= most:
+            remedy = (
+                f"shorten the prompt to less than {units.tokens(most)}, or choose another model"
+            )
     elif context_asked:
         outcome, code = Outcome.UNKNOWN, "context-not-known"
         reason = (

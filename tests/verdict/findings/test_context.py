@@ -40,3 +40,11 @@ CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
 
 
 test_cell, test_every_cell_and_every_code_is_walked = cell_tests("context", CELLS)
+
+
+def test_a_prompt_beyond_the_model_is_not_told_to_take_a_context_that_does_not_hold_it() -> None:
+    """The remedy for a long context is a shorter one, for a long prompt a shorter prompt."""
+    stated = found("context", work(context_tokens=65536))
+    asked = found("context", work(context_tokens=65536, prompt_tokens=60000))
+    assert (stated.remedy or "").startswith("--context ")
+    assert (asked.remedy or "").startswith("shorten the prompt")
