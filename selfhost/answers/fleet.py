@@ -72,8 +72,8 @@ class FleetJudge:
         commands and notes. Raises as `check`.
         """
         understood = self._meaning_of(model)
-        asked = self._asked_alone(understood, model, machine)
-        answer = answer_for(asked.question, asked.judged, asked.route(asked.judged))
+        alone = self._asked_alone(understood, model, machine)
+        answer = answer_for(alone.question, alone.judged, alone.route(alone.judged))
         return Verdict(**vars(answer), asked=understood.asked, machine=machine)
 
     def _meaning_of(self, model: Beside) -> Understood:
@@ -117,12 +117,12 @@ class FleetJudge:
                 return _Asked(machine, question, judged, alike.route)
         question = self._question_alone(understood, model, machine, self._asked.get(family))
         judged = judge(question, machine)
-        asked = _Asked(machine, question, judged, self.routes([model], [question]))
+        alone = _Asked(machine, question, judged, self.routes([model], [question]))
         if not has_ways(understood, question):
             if len(self._asked) >= _MOST_ASKED:
                 self._asked.clear()
-            self._asked[family] = self._asked[*family, context] = asked
-        return asked
+            self._asked[family] = self._asked[*family, context] = alone
+        return alone
 
     def _question_alone(
         self, understood: Understood, model: Beside, machine: Machine, earlier: _Asked | None

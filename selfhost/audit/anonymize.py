@@ -172,8 +172,8 @@ class _Rows:
         given = row.verdict
         fields["verdict"] = None
         if given is not None:
-            told = {"model": given.model, "route": given.route, "workload": given.workload}
-            fields["verdict"] = Verdict.partly(told, lambda: self._replaced(given))
+            kept = {"model": given.model, "route": given.route, "workload": given.workload}
+            fields["verdict"] = Verdict.partly(kept, lambda: self._replaced(given))
         return Row.partly(fields, lambda: self._replaced(row))
 
     def _replaced(self, value: Any) -> Any:

@@ -341,10 +341,10 @@ class _Large:
                 assert judged is not None
                 return judged
 
-            told: dict[str, Any] = {"model": alike.model, "route": alike.route}
+            kept: dict[str, Any] = {"model": alike.model, "route": alike.route}
             if alike.workload is not None:
-                told["workload"] = alike.workload
-            fields["verdict"] = Verdict.partly(told, verdict)
+                kept["workload"] = alike.workload
+            fields["verdict"] = Verdict.partly(kept, verdict)
         return Row.partly(fields, whole)
 
 

@@ -65,9 +65,9 @@ def _by_beginning(catalogue: Catalogue) -> _Begun:
     """Models by their ids without `.0`, as `canonical` writes them, and by what is left of an id
     without words that people leave off at its end.
     """
-    known: _Begun | None = catalogue.derived.get("by_beginning")
-    if known is not None:
-        return known
+    by_beginning: _Begun | None = catalogue.derived.get("by_beginning")
+    if by_beginning is not None:
+        return by_beginning
     whole: dict[str, Outline] = {}
     begun: dict[str, list[Outline]] = {}
     for outline in catalogue.outlines():

@@ -202,10 +202,10 @@ def _in_other_format(message: str, name: str, catalogue: Catalogue) -> UnknownMo
         f"{decimal(size)} at {bits:g} bits a weight"
         for bits, size in exllama_sizes(form.written, catalogue.spec(spec_id))
     )
-    told = f"of about {sizes}; its memory" if sizes else "whose size"
+    size = f"of about {sizes}; its memory" if sizes else "whose size"
     return UnknownModelError(
         f"{message}: its name says that it holds {spec_id} in another format ({form.written}),"
-        f" {told} is not known",
+        f" {size} is not known",
         nearest=(spec_id,),
         remedy=f"for the known formats: selfhost check {spec_id}",
     )
@@ -281,8 +281,8 @@ def _listed_alike(message: str, name: str, catalogue: Catalogue) -> UnknownModel
     listed = {model: own for own, model in shorter.get(key, {}).items()}
     if not listed:
         return None
-    told = [f"{own} has the layers of {model}" for model, own in listed.items()]
-    layers = " and ".join(told[:MOST_NAMED])
+    same_layers = [f"{own} has the layers of {model}" for model, own in listed.items()]
+    layers = " and ".join(same_layers[:MOST_NAMED])
     is_single = len(listed) == 1
     return UnknownModelError(
         f"{message} without its size: {layers}; another size needs more or less",

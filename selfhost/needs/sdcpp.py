@@ -19,7 +19,8 @@ from .records import How, Offloaded, SizedWeights, Term
 # Published files over parameters × bits of the base type, by the mix: the least, the middle and the
 # most, a hundredth further, of those in `bytes` of the runtime's record, and of
 # z_image_turbo-Q8_0.gguf (6,577,440,704) and Chroma1-HD-Q4_0.gguf (5,432,053,920). A Q4_K_M is 1.04
-# of it for FLUX.1 and 1.22 for Wan 2.2 5B, whose layers get more bits.
+# of it for FLUX.1 and 1.22 for Wan 2.2 5B, whose layers get more bits. Text encoders in Q4_K_M:
+# 1.00 (Qwen2.5-VL 7B, whose eyes lie in another file) to 1.08.
 _ROUNDING = {
     "Q8_0": (1, 1.01, 1.035),
     "Q6_K": (1, 1.02, 1.05),
@@ -37,7 +38,6 @@ _ROUNDING = {
 }
 # of a type that no listed file has
 _WIDEST = (1, 1.1, 1.235)
-# a text encoder in Q4_K_M: 1.00 (Qwen2.5-VL 7B, whose eyes lie in another file) to 1.08
 _SOURCE = (
     "parameters × bits of the type, and the share that listed files are larger by, which depends on"
     " the mix and the model: 0 to 3 % in Q8_0, 4 to 22 % in Q4_K_M"

@@ -77,7 +77,7 @@ def with_draft(
         gain = tokens_of_step(drafted, _OWN_ACCEPTED) / (
             checks[_LIKELY] / steps[_LIKELY] + drafted * _OWN_BLOCK
         )
-        told = f"{_OWN_ACCEPTED:.0%}, as in 43 published runs on GPUs"
+        share = f"{_OWN_ACCEPTED:.0%}, as in 43 published runs on GPUs"
         pace = _times(decode, gain)
     else:
         proposals = [1 / getattr(draft, end) for end in _ENDS]
@@ -85,10 +85,10 @@ def with_draft(
             tokens_of_step(drafted, accepted) / (check + drafted * proposal)
             for accepted, check, proposal in zip(_ACCEPTED, checks, proposals, strict=True)
         )
-        told = f"{_ACCEPTED[0]:.0%} to {_ACCEPTED[2]:.0%} (a guess around published runs)"
+        share = f"{_ACCEPTED[0]:.0%} to {_ACCEPTED[2]:.0%} (a guess around published runs)"
         pace = PaceRange(low=min(low, likely), likely=likely, high=max(likely, high))
     how = (
-        f"{alone.how}; with {drafted} tokens drafted at once, of which the model accepts {told}:"
+        f"{alone.how}; with {drafted} tokens drafted at once, of which the model accepts {share}:"
         " code more, free text less"
     )
     return alone.replace(decode=pace, how=how)

@@ -112,8 +112,10 @@ def disk_finding(
 
 def runtime_findings(question: Question, machine: Machine) -> list[Finding]:
     """What is found of the program; nothing for a model that no program was asked to load."""
-    asked = runtime_asked(question)
-    return [] if asked is None else [check.runtime_check(machine, question.runtime, **asked)]
+    of_program = runtime_asked(question)
+    if of_program is None:
+        return []
+    return [check.runtime_check(machine, question.runtime, **of_program)]
 
 
 def runtime_asked(question: Question) -> Mapping[str, Any] | None:
