@@ -4,6 +4,7 @@ stand-in.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from functools import partial
 
@@ -294,11 +295,9 @@ def _as_large(
     model_id: str, family: str | None, modality: str, size: int, purpose: str, catalogue: Catalogue
 ) -> list[Outline]:
     """Open models as large as `size` parameters or larger, in the order in which they stand in."""
-    larger = [
-        outline
-        for outline in catalogue.open_by_size()
-        if (outline.parameters_total or 0) >= size and outline.modality == modality
-    ]
+    by_size = catalogue.open_by_size()
+    first = bisect_left(by_size, size, key=lambda outline: outline.parameters_total or 0)
+    larger = [outline for outline in by_size[first:] if outline.modality == modality]
     # the sizes ascend, and sorting keeps their order
     bases = catalogue.base_ids()
 

@@ -605,7 +605,8 @@ def compile_questions(directory: str) -> bytes:
     memory: dict[str, dict[str, Any]] = {name: {} for name in KINDS}
     sketches: dict[str, dict[str, Any]] = {name: {} for name in KINDS}
     others: dict[str, Sketch] = {}
-    programs_sketched = _Sketched(values)
+    numbered_asks = _Asked(values)
+    programs_sketched = _Sketched(numbered_asks)
     served: dict[str, str | None] = {}
     guessed: dict[str, tuple[bool, bool]] = {}
     kept_by: dict[str, str | None] = {}
@@ -619,7 +620,7 @@ def compile_questions(directory: str) -> bytes:
         except SelfhostError:
             # no row: whoever asks meets the same error
             continue
-        rows[spec.id] = _row(questions[""], catalogue, values, shapes, programs)
+        rows[spec.id] = _row(questions[""], catalogue, numbered_asks, shapes, programs)
         guessed[spec.id] = license_guessed(spec)
         if spec.gated:
             filled = questions[""].workload
@@ -690,7 +691,7 @@ def _made_of(catalogue: Catalogue) -> list[int]:
 def _row(
     question: Question,
     catalogue: Catalogue,
-    values: dict[str, tuple[int, Any]],
+    asked: _Asked,
     shapes: dict[str, tuple[int, Any]],
     programs: dict[str, tuple[int, Any]],
 ) -> list[Any]:
@@ -711,7 +712,7 @@ def _row(
             return part(own, names)
         return number(own) if name in _SHARED else own
 
-    spec, needs = question.spec, question.needs
+    spec, needs, values = question.spec, question.needs, asked.values
     of_spec = [
         spec_field(name, names, own)
         for name, names in _OF_SPEC.items()
@@ -728,7 +729,7 @@ def _row(
         ]
         of_needs += [number(needs.download_source), number(needs.cpu), number(needs.unknown)]
         of_needs.append(number(needs.offloaded))
-    workload, runtime = _asked_numbers(question, values)
+    workload, runtime = asked.numbers(question)
     return [
         of_spec,
         workload,
@@ -746,18 +747,18 @@ def _row(
 class _Sketched:
     """The programs of sketches, by number: as they are, and as they are kept."""
 
-    def __init__(self, values: dict[str, tuple[int, Any]]) -> None:
+    def __init__(self, asked: _Asked) -> None:
         self.programs: list[Program] = []
         self.packed: list[list[Any]] = []
-        self._values = values
+        self._asked = asked
 
     def sketch(self, question: Question) -> Sketch:
         """That of a question, whose program gets a number."""
         program = program_of(question)
         packed = [
             program.modality,
-            *_asked_numbers(question, self._values),
-            _number(self._values, _packed(program.cpu, self._values)),
+            *self._asked.numbers(question),
+            self._asked.number(program.cpu),
             None if program.asked is None else {**program.asked},
         ]
         if packed not in self.packed:
@@ -766,17 +767,32 @@ class _Sketched:
         return sketch_of(question, self.packed.index(packed))
 
 
-def _asked_numbers(question: Question, values: dict[str, tuple[int, Any]]) -> tuple[int, int]:
-    """The numbers of its workload, by what is not at its default, and of its program."""
-    changed = FrozenDict(
-        {
-            name: value
-            for name in Workload._fields
-            if (value := getattr(question.workload, name)) != Workload._defaults[name]
-        }
-    )
-    runtime = None if question.runtime is None else question.runtime.replace(origin="")
-    return _number(values, _packed(changed, values)), _number(values, _packed(runtime, values))
+class _Asked:
+    """The numbers of what questions ask, among the values that all share. What stays the same
+    from question to question is packed once.
+    """
+
+    def __init__(self, values: dict[str, tuple[int, Any]]) -> None:
+        self.values = values
+        self._numbers: dict[Record | None, int] = {}
+
+    def number(self, record: Record | None) -> int:
+        """That of one of a few records."""
+        if record not in self._numbers:
+            self._numbers[record] = _number(self.values, _packed(record, self.values))
+        return self._numbers[record]
+
+    def numbers(self, question: Question) -> tuple[int, int]:
+        """Those of its workload, by what is not at its default, and of its program."""
+        changed = FrozenDict(
+            {
+                name: value
+                for name in Workload._fields
+                if (value := getattr(question.workload, name)) != Workload._defaults[name]
+            }
+        )
+        runtime = None if question.runtime is None else question.runtime.replace(origin="")
+        return _number(self.values, _packed(changed, self.values)), self.number(runtime)
 
 
 def _standings(catalogue: Catalogue) -> dict[str, list[Any]]:
