@@ -371,8 +371,8 @@ def _too_small(held: _Held, *, now_only: bool, alone: tuple[str, str] | None) ->
         def busy() -> str:
             free = sum(device.memory_free_bytes or 0 for device in devices)
             return (
-                f"{_names(devices)} has room for the {binary(share)} it needs there, but only {binary(free)}"
-                " are free now."
+                f"{_names(devices)} has room for the {binary(share)} it needs there, but only"
+                f" {binary(free)} are free now."
             )
 
         return _counted(
