@@ -187,8 +187,9 @@ class FleetJudge:
             question = question_of(self._catalogue, understood, machine, follows_machine=False)
             if requires_runtime:
                 question = question.replace(requires_runtime=True)
-            # other ways than the question's may be here in part
-            for earlier in () if has_ways(understood, question) else distinct:
+            # where models are present, other ways than the question's may be here in part
+            is_alone = bool(machine.models_present) and has_ways(understood, question)
+            for earlier in () if is_alone else distinct:
                 if earlier == question:
                     return earlier
             distinct.append(question)

@@ -409,7 +409,7 @@ class Worked:
         """
         bit = 1 << number
         if not self._known & bit:
-            self._learn(bit)
+            self._learn(self._population.all)
         return next(
             (word, bits, kinds) for word, (bits, kinds) in self._words.items() if bits & bit
         )
@@ -646,6 +646,17 @@ class _Card(_Part):
             return getattr(cards[place], fact) if place < len(cards) else None
 
         return self._trace.fact(("accelerators", place, fact), of)
+
+    def told(self, key: Any, of: Callable[[Accelerator], T]) -> T:
+        """As `Accelerator.told`."""
+        place = self._place
+
+        def of_kind(kind: Kind) -> T | None:
+            cards = kind.template.accelerators or ()
+            return of(cards[place]) if place < len(cards) else None
+
+        answer: T = self._trace.fact(("accelerators", place, key), of_kind)
+        return answer
 
     def replace(self, **changes: Any) -> _Card:
         """As `Accelerator.replace`."""

@@ -71,8 +71,7 @@ class _Way(Record):
     def place(self) -> int:
         """Where it runs."""
         is_held = self.place_with_disk != _NOWHERE
-        lacks_disk = is_held and decided_by_disk(self.question, self._needs, self.machine)
-        return _NOWHERE if lacks_disk else self.place_with_disk
+        return _NOWHERE if is_held and self._lacks_disk else self.place_with_disk
 
     @cached_property
     def place_with_disk(self) -> int:
@@ -87,12 +86,17 @@ class _Way(Record):
         (own,) = self.machine.worked_out(("place", without_words(question, needs)), place)
         return int(own)
 
+    @cached_property
+    def _lacks_disk(self) -> bool:
+        """Whether it rests on the disk."""
+        return decided_by_disk(self.question, self._needs, self.machine)
+
     def decided(self) -> Judged:
         """The findings that decide, and maybe others."""
         findings: tuple[Finding, ...] = ()
         if self.place_with_disk == _NOWHERE:
             findings = self.judged_with_disk.findings
-        if self.place == _NOWHERE:
+        if self._lacks_disk:
             disk = disk_finding(self.question, self._needs, self.machine, deciding=True)
             findings = (*findings, disk)
         return Judged(findings=findings, needs=None, speed=None)
@@ -117,6 +121,14 @@ class _Variants:
         self.own, self.workload, self.catalogue = own, workload, catalogue
         self._machine, self._files = machine, files
         self._asked: dict[tuple[tuple[str, Any], ...], Question | None] = {}
+        self._types: dict[str, tuple[str, ...]] = {}
+
+    def types(self, runtime: RuntimeSpec) -> tuple[str, ...]:
+        """The types that the model comes in for that program."""
+        if runtime.id not in self._types:
+            rows = architectures(self.catalogue)
+            self._types[runtime.id] = tuple(need.quantizations_of(self.own.spec, runtime, rows))
+        return self._types[runtime.id]
 
     def changed(self, change: Mapping[str, Any]) -> Question | None:
         """The question under the workload with that change; None where the program refuses it."""
@@ -475,13 +487,12 @@ class _Search:
         """The types of the other programs of its kind that load the model, best first; those that
         lose visibly only where no other comes to an accelerator a component at a time.
         """
-        rows = architectures(self._catalogue)
         ways: list[_Way] = []
         for name in RUNTIMES_BY_MODALITY[self._question.spec.modality]:
             other = self._catalogue.runtime(name)
             if name == usual.id or need.why_not_loaded(self._question.spec, other) is not None:
                 continue
-            kinds = need.quantizations_of(self._question.spec, other, rows)
+            kinds = self._variants.types(other)
             better = [kind for kind in kinds if kind in other.on_accelerators]
             rest = [kind for kind in kinds if kind not in other.on_accelerators]
             for tier in (better, rest):
@@ -653,9 +664,7 @@ class _Search:
         )
 
     def _comes_in(self, quantization: str, runtime: RuntimeSpec) -> bool:
-        return quantization in need.quantizations_of(
-            self._question.spec, runtime, architectures(self._catalogue)
-        )
+        return quantization in self._variants.types(runtime)
 
     def _keeps_the_file(self, quantization: str) -> bool:
         """A file of it is known, or none of the default is: the command to type stays as sure."""

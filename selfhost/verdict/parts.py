@@ -64,8 +64,11 @@ def held(question: Question, needs: Needs, machine: Machine) -> Judged:
 
 
 def judge_with_disk(question: Question, needs: Needs, machine: Machine) -> Judged:
-    """What `judge` finds if the disk has room, deciding as in `parts_of`."""
+    """What of the findings of `judge` decides, and maybe others, if the disk has room."""
     judged = held(question, needs, machine)
+    if not decided_by_program(question, needs, machine):
+        # what it does not rest on is not asked: machines are not set apart by it
+        return judged
     others = (*model_findings(question), *_of_program(question, needs, machine))
     return judged.replace(findings=(*others, *judged.findings))
 

@@ -503,10 +503,20 @@ def _groups(
 
 def _is_recent(device: Accelerator, least_capability: str | None) -> bool:
     """It is not known to be an NVIDIA GPU below that compute capability."""
-    if device.vendor != "nvidia":
-        return True
-    capability = device.compute_capability or capability_by_name(device.name)
-    return reaches_capability(capability, least_capability) is not False
+    return least_capability is None or reaches(device, least_capability) is not False
+
+
+def reaches(device: Accelerator, least_capability: str) -> bool | None:
+    """Whether it has that compute capability, or is not NVIDIA's; None where that is not known."""
+
+    def of(card: Accelerator) -> bool | None:
+        if card.vendor != "nvidia":
+            return True
+        return reaches_capability(
+            card.compute_capability or capability_by_name(card.name), least_capability
+        )
+
+    return device.told(("reaches", least_capability), of)
 
 
 def _devices_of(chosen: Sequence[Place], machine: Machine) -> list[tuple[str, Accelerator | None]]:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from ...catalogue.spec import QuantizationRule, RuntimeSpec
 from ...core import units
 from ...core.units import MIB, binary, binary_range
-from ...machine.gpus import capability_by_name, reaches_capability
+from ...machine.gpus import capability_by_name
 from ...machine.record import Accelerator, Machine
 from ...needs.records import Needs
-from ..placement import TIGHT, emptied, free_bytes, metal_limits, room_of
+from ..placement import TIGHT, emptied, free_bytes, metal_limits, reaches, room_of
 from .memory import desktop_bytes, host_high, what_is_smaller
 from .record import Finding, Outcome, profile_doubt
 
@@ -288,8 +288,7 @@ class _Held:
     @property
     def name(self) -> str:
         """The accelerators in use, equal ones counted."""
-        names = units.counted([device.name for device in self.devices])
-        return " and ".join(names) or "the accelerator"
+        return _names(self.devices)
 
     def finding(
         self,
@@ -300,6 +299,11 @@ class _Held:
     ) -> Finding:
         """A finding of their whole share."""
         return _counted(self.share, self.has, outcome, code, reason, remedy)
+
+
+def _names(devices: Sequence[Accelerator]) -> str:
+    """Equal ones counted."""
+    return " and ".join(units.counted([device.name for device in devices])) or "the accelerator"
 
 
 def _unread_held(held: _Held, machine: Machine) -> Finding | None:
@@ -355,20 +359,20 @@ def _too_small(held: _Held, *, now_only: bool, alone: tuple[str, str] | None) ->
         return None
     idle = [room_of(device, gpu_only=held.gpu_only) or 0 for device in emptied(held.devices)]
     could = all(size <= room for size, room in zip(held.sizes, idle, strict=True))
-    share, devices, name = held.share, held.devices, held.name
+    share, devices = held.share, held.devices
     on = "a GPU" if len(held.devices) == 1 else f"{len(held.devices)} GPUs"
     if share <= has:
         # the sums say nothing: of the one that is to hold most beyond what it may
         worst = lacking.index(max(lacking))
         share, has, devices = held.sizes[worst], rooms[worst], [held.devices[worst]]
-        name, on = devices[0].name, f"one of {on}"
+        on = f"one of {on}"
     if could and not now_only:
 
         def busy() -> str:
             free = sum(device.memory_free_bytes or 0 for device in devices)
             return (
-                f"{name} has room for the {binary(share)} it needs there, but only {binary(free)}"
-                " are free now."
+                f"{_names(devices)} has room for the {binary(share)} it needs there, but only"
+                f" {binary(free)} are free now."
             )
 
         return _counted(
@@ -383,7 +387,8 @@ def _too_small(held: _Held, *, now_only: bool, alone: tuple[str, str] | None) ->
     def small() -> str:
         why = f", and {alone[0]}" if alone is not None else ""
         return (
-            f"{held.program} needs {binary(share)} on {on}; {name} has {binary(has)} for it{why}."
+            f"{held.program} needs {binary(share)} on {on}; {_names(devices)} has {binary(has)}"
+            f" for it{why}."
         )
 
     return _counted(
@@ -519,14 +524,21 @@ def _without_vendor(
     if not rule.vendors or device.vendor in rule.vendors:
         return None
     if device.vendor == "unknown":
-        reason = (
-            f"{runtime.name} runs that quantization only on GPUs by {' and '.join(rule.vendors)},"
-            f" and the maker of {device.name} is not known."
+        return _worded_when_read(
+            Outcome.UNKNOWN,
+            "accelerator-unread",
+            lambda: (
+                f"{runtime.name} runs that quantization only on GPUs by"
+                f" {' and '.join(rule.vendors)}, and the maker of {device.name} is not known."
+            ),
+            "give the GPU's full name (`--set gpu=24GiB:NAME`), or choose another --quant",
         )
-        remedy = "give the GPU's full name (`--set gpu=24GiB:NAME`), or choose another --quant"
-        return _uncounted(Outcome.UNKNOWN, "accelerator-unread", reason, remedy)
-    reason = f"{runtime.name} does not run that quantization on {device.name}."
-    return _uncounted(Outcome.FAIL, "accelerator-unsuitable", reason, _choose_another(rule))
+    return _worded_when_read(
+        Outcome.FAIL,
+        "accelerator-unsuitable",
+        lambda: f"{runtime.name} does not run that quantization on {device.name}.",
+        _choose_another(rule),
+    )
 
 
 def _too_old(runtime: RuntimeSpec, device: Accelerator) -> Finding | None:
@@ -556,18 +568,21 @@ def _against_least(device: Accelerator, least: str, needs: str, remedy: str) -> 
     """That the device lacks that compute capability, or that it cannot be told; None where it has
     it, or is not NVIDIA's.
     """
-    if device.vendor != "nvidia":
+    if (is_reached := reaches(device, least)) is None:
+        return _worded_when_read(
+            Outcome.UNKNOWN,
+            "accelerator-unread",
+            lambda: f"{needs} that of {device.name} is not known.",
+            "look it up at https://developer.nvidia.com/cuda-gpus",
+        )
+    if is_reached:
         return None
-    has = device.compute_capability or capability_by_name(device.name)
-    if has is None:
-        reason = f"{needs} that of {device.name} is not known."
-        remedy = "look it up at https://developer.nvidia.com/cuda-gpus"
-        return _uncounted(Outcome.UNKNOWN, "accelerator-unread", reason, remedy)
-    if reaches_capability(has, least):
-        return None
-    return _uncounted(
-        Outcome.FAIL, "accelerator-unsuitable", f"{needs} {device.name} has {has}.", remedy
-    )
+
+    def reason() -> str:
+        has = device.compute_capability or capability_by_name(device.name)
+        return f"{needs} {device.name} has {has}."
+
+    return _worded_when_read(Outcome.FAIL, "accelerator-unsuitable", reason, remedy)
 
 
 def _choose_another(rule: QuantizationRule) -> str:
