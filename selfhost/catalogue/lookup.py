@@ -118,6 +118,8 @@ def understood_name(typed: str, catalogue: Catalogue) -> Resolution | None:
 
 def _gguf_repository(name: str) -> str | None:
     """The repository of a name that says that it holds GGUF files; None of any other name."""
+    if "gguf" not in name.lower():
+        return None
     repository = re.sub(r"(?i)(?<=gguf):.*", "", name)
     is_one = _REPOSITORY.fullmatch(repository) and repository.lower().endswith("gguf")
     return repository if is_one else None

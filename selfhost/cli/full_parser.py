@@ -8,9 +8,10 @@ import argparse
 from collections.abc import Sequence
 
 from ..core.reading import can_be_passed_on
+from . import COMMANDS
 from .errors import UsageError
 from .output import help_width, write
-from .texts import COMMANDS, EXAMPLES, exit_codes, folded
+from .texts import EXAMPLES, exit_codes, folded
 
 TYPE_CHECKING = False
 

@@ -12,21 +12,6 @@ if TYPE_CHECKING:
 DESCRIPTION = "Can this machine run that open-weight model, or is an API the practical route?"
 
 
-COMMANDS = {
-    "check": "can a model run here, or is an API the practical route",
-    "list": "what runs on this machine, best first",
-    "show": "what is known of a model: license, openness, sizes, needs",
-    "compare": "models side by side",
-    "plan": "find the smallest machine that can run a model",
-    "size": "memory request, limit and flags of a container or service",
-    "verify": "hold a prediction against a run: a log, or a process of yours",
-    "machine": "what was read of this machine, and the machines known by name",
-    "audit": "for CI: judge machines against a policy file",
-    "spec": "validate specs of your own, or make one from a model file",
-    "completion": "print a completion script for bash, zsh or fish",
-}
-
-
 _NO_ANSWER = "bad usage, or an unknown name"
 _ANSWERED = ((0, "answered"), (2, _NO_ANSWER))
 # what each command's exit code says; 70 is a bug, 130 an interrupt

@@ -18,6 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .record import Machine
+
 # Every row of `chip` has one of these words. A name without them is not looked up, and the file is
 # not read for it
 _CHIP_HINTS = frozenset(("max", "x925", "raspberry"))
@@ -503,6 +505,15 @@ def computer_around(names: tuple[str, ...], memory_bytes: int | None) -> Compute
             kinds = tuple(row["kinds"])
             return Computer(name=row["name"], **channels_and_rates(row), kinds=kinds)
     return None
+
+
+def computer_of(machine: Machine) -> Computer | None:
+    """The computer that its cards tell; None where a server may have them."""
+    names = tuple([card.name for card in machine.accelerators or () if not card.unified])
+    if not may_tell_computer(names):
+        # its memory is not read: a fleet's answers hold for any then
+        return None
+    return computer_around(names, machine.memory_total_bytes)
 
 
 def has_hbm(name: str) -> bool:

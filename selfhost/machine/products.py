@@ -18,9 +18,9 @@ from . import cpus
 from .changes import planned
 from .cpu_names import Described
 from .gpu_names import NamedCards, UnknownGpuError, cards_named, has_listed_names
-from .gpus import vendor_of
+from .gpus import computer_of, vendor_of
 from .profiles import UnknownMachineError
-from .ram import are_channels_known, computer_of, without_kind
+from .ram import are_channels_known, without_kind
 from .record import Accelerator, Machine
 from .typed import Typed, memory_gib, sizes_gib, typed, with_plain_sizes
 

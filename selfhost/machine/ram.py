@@ -9,27 +9,27 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from ..core import units
-from ..core.records import Record
+from ..core.records import Record, pattern
 from ..core.tables import shipped_table
 from . import cpus, gpus
 from .record import Machine
 
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
 _ANY_CASE = re.IGNORECASE | re.ASCII
-_STICKS = re.compile(
+_STICKS = pattern(
     r"(?<![\w.])(?P<count>\d{1,2})\s*[x×*]\s*(?P<size>\d+)\s*gi?b(?=\s*(?:of )?(?:lp)?(?:ddr|ram))",
     re.IGNORECASE,
 )
 # 3600, 2133 and 6400 are rates; 3090 and 4070 GPUs
 _RATE = r"(?:\d\d(?:00|33|66|67)|1\d{4})"
 _UNIT = r"\s*(?:mhz|mt/s|mts)(?!\w)"
-_KIND = re.compile(
+_KIND = pattern(
     rf"(?<!\w)(?P<kind>(?:lp)?ddr\dx?)l?(?:[ -]*@?[ ]*(?P<rate>\d{{3,5}}{_UNIT}|{_RATE}(?!\w))"
     r"|-(?P<joined>\d{4,5})(?!\w))?",
     _ANY_CASE,
 )
-_RATE_ALONE = re.compile(rf"(?<![\w.])(?P<rate>\d{{4,5}}){_UNIT}", _ANY_CASE)
-_CHANNELS = re.compile(
+_RATE_ALONE = pattern(rf"(?<![\w.])(?P<rate>\d{{4,5}}){_UNIT}", _ANY_CASE)
+_CHANNELS = pattern(
     r"(?<!\w)(?P<count>single|dual|triple|quad|hexa|octa|six|eight|twelve|\d{1,2})[ -]*"
     r"(?:channels?|ch)(?!\w)",
     _ANY_CASE,
@@ -189,7 +189,7 @@ def _channels_of(machine: Machine, stated: int | None) -> _Channels | None:
             mts=_rates_of(series, series.channels * series.bits),
             is_server=series.kind == "server",
         )
-    computer = None if name or stated is not None else computer_of(machine)
+    computer = None if name or stated is not None else gpus.computer_of(machine)
     if computer is not None:
         rates = _rates_of(computer, computer.channels * 64)
         return _Channels(count=computer.channels, bits=64, mts=rates)
@@ -204,15 +204,6 @@ def _rates_of(memory: cpus.Processor | gpus.Computer, bits: int) -> tuple[int, i
         round(rate * 8 / bits / units.MB) for rate in (memory.least, memory.usual, memory.most)
     )
     return slowest, usual, fastest
-
-
-def computer_of(machine: Machine) -> gpus.Computer | None:
-    """The computer that its cards tell; None where a server may have them."""
-    names = tuple([card.name for card in machine.accelerators or () if not card.unified])
-    if not gpus.may_tell_computer(names):
-        # its memory is not read: a fleet's answers hold for any then
-        return None
-    return gpus.computer_around(names, machine.memory_total_bytes)
 
 
 def _series_of(machine: Machine) -> cpus.Processor | None:

@@ -24,7 +24,6 @@ from ..machine.record import Machine
 from ..needs.records import Needs
 from .findings import Finding
 from .judging import disk_finding, judge
-from .parts import decided_by_disk, decided_by_program, held, judge_with_disk, without_words
 from .placement import metal_limits, room_of
 from .present import Here
 from .question import (
@@ -65,17 +64,24 @@ class _Way(Record):
     @cached_property
     def judged_with_disk(self) -> Judged:
         """The findings if the disk had room, those right that decide."""
+        from .parts import judge_with_disk
+
         return judge_with_disk(self.question, self._needs, self.machine)
 
     @cached_property
     def place(self) -> int:
         """Where it runs."""
+        from .parts import decided_by_disk
+
         is_held = self.place_with_disk != _NOWHERE
         return _NOWHERE if is_held and self._lacks_disk else self.place_with_disk
 
     @cached_property
     def place_with_disk(self) -> int:
         """Where it would run if the disk had room."""
+        # most models run as they are: no other way is looked at
+        from .parts import decided_by_program, held, without_words
+
         question, needs = self.question, self._needs
         if decided_by_program(question, needs, self.machine):
             return _NOWHERE

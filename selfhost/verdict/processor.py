@@ -12,7 +12,6 @@ from math import prod
 from ..core import units
 from ..core.records import Record
 from ..machine import cpus, gpus
-from ..machine.ram import computer_of
 from ..machine.record import AT_LEAST, AT_MOST, PART_OF_CACHE, Machine
 
 TYPE_CHECKING = False
@@ -377,7 +376,7 @@ def _computer_of(machine: Machine) -> gpus.Computer | None:
     """The kind of computer, by its cards; None where it may be a server or a guest."""
     if not is_client_by_class(machine) or machine.emulated_on is not None:
         return None
-    return computer_of(machine)
+    return gpus.computer_of(machine)
 
 
 def _share_of_kinds(kinds: tuple[str, ...]) -> cpus.Share:

@@ -23,8 +23,8 @@ from helpers.goldens import Golden
 from helpers.paths import BAD_SPECS, CONFIGS, EXAMPLES, RECORDS, SCHEMAS, SPECS
 from selfhost.catalogue import unknown_names
 from selfhost.catalogue.index import Catalogue
+from selfhost.cli import COMMANDS
 from selfhost.cli import main as cli
-from selfhost.cli.texts import COMMANDS
 from selfhost.core.errors import MAX_PROBLEMS
 from selfhost.verdict.findings import license_guessed
 

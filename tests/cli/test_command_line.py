@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 
 from helpers.each import each
 from helpers.paths import CONFIGS, EXAMPLES, RECORDS, SCHEMAS
+from selfhost.cli import COMMANDS
 from selfhost.cli import main as cli
 from selfhost.cli.arguments import parse
-from selfhost.cli.texts import COMMANDS
 from selfhost.core.lastwords import no_memory
 
 RECORD = RECORDS / "vm-24gib.json"

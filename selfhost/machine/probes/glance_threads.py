@@ -30,8 +30,10 @@ ENOUGH_BYTES = 64 * units.MIB
 FILL_BYTES = 8 * units.MIB
 # of its processor, what a thread fills for; from the beginning, how long it is waited for
 FILL_SECONDS = 0.021
-# 4, 5 and 7 ms gave the same medians and spread, of 25 glances each (measured, Granite Rapids)
-READ_SECONDS = 0.005
+# of 4, 5 and 7 ms the medians and spreads were the same, of 25 glances each (measured, Granite
+# Rapids). On a busy machine the longer ones come to memory that they have read before: of 60 each
+# in turn, 8, 38 and 50 could not be told from the caches
+READ_SECONDS = 0.004
 # from when the threads begin to read: when one that was interrupted stops, and when nobody waits
 # for it any longer
 LAST_SECONDS, DEADLINE_SECONDS = 0.009, 0.015
