@@ -283,6 +283,16 @@ def prompt_share(name: str) -> tuple[float, float, float]:
     """Of a GPU's peak (`peak_flops`), what prompts reach: slow end, likely, fast end. By its maker,
     generation and kind; the header of `prompt` in the table explains each key.
     """
+    return _share_of_peak("prompt", name)
+
+
+def picture_share(name: str) -> tuple[float, float, float]:
+    """The same of the steps of a picture: `picture` of the table."""
+    return _share_of_peak("picture", name)
+
+
+def _share_of_peak(table: str, name: str) -> tuple[float, float, float]:
+    """The share of the first row of `prompt` or `picture` that fits the GPU of that name."""
     capability, chip = capability_by_name(name), apple_chip_of(words_of(name))
     facts = {
         "vendor": vendor_of(name) if chip is None else "apple",
@@ -290,7 +300,7 @@ def prompt_share(name: str) -> tuple[float, float, float]:
         "generation": generation_of(name),
         "neural": chip is not None and chip.neural,
     }
-    for row in _table()["prompt"]:
+    for row in _table()[table]:
         is_of_kind = all(row.get(key, value) == value for key, value in facts.items())
         is_new_enough = _version(row.get("least_capability")) <= _version(capability)
         most = row.get("most_flops")

@@ -82,6 +82,7 @@ KEYS = {
         "share",
         "devices",
     },
+    "picture": {"vendor", "least_capability", "most_flops", "share", "devices"},
     "pace": {
         "vendor",
         "unified",
