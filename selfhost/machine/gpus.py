@@ -126,15 +126,15 @@ class AppleChip(Record):
     """GB/s of its memory, and the share of it that decoding has been seen to use at least.
 
     `smaller` is the same chip with narrower memory: its cores and its GB/s; None where there is
-    only one width. `unpacked_gb_per_s`: what its GPU unpacks of packed weights, None where the
-    memory is the bound. `tflops` is the peak of its largest GPU, None where that is not known;
+    only one width. `unpacked_gb_per_s`: what its GPU unpacks of weights whose scales are packed
+    too, and of other packed ones; None where the memory is the bound. `tflops` is the peak of its largest GPU, None where that is not known;
     `neural`: its cores have matrix units. `joined_dies`: on how many dies they lie.
     """
 
     gb_per_s: float
     least_share: float
     smaller: tuple[int, float] | None
-    unpacked_gb_per_s: float | None = None
+    unpacked_gb_per_s: tuple[float, float] | None = None
     tflops: float | None = None
     neural: bool = False
     joined_dies: int = 1
@@ -285,6 +285,16 @@ def prompt_share(name: str) -> tuple[float, float, float]:
     """Of a GPU's peak (`peak_flops`), what prompts reach: slow end, likely, fast end. By its maker,
     generation and kind; the header of `prompt` in the table explains each key.
     """
+    return _share_of_peak("prompt", name)
+
+
+def picture_share(name: str) -> tuple[float, float, float]:
+    """The same of the steps of a picture: `picture` of the table."""
+    return _share_of_peak("picture", name)
+
+
+def _share_of_peak(table: str, name: str) -> tuple[float, float, float]:
+    """The share of the first row of `prompt` or `picture` that fits the GPU of that name."""
     capability, chip = capability_by_name(name), apple_chip_of(words_of(name))
     facts = {
         "vendor": vendor_of(name) if chip is None else "apple",
@@ -292,7 +302,7 @@ def prompt_share(name: str) -> tuple[float, float, float]:
         "generation": generation_of(name),
         "neural": chip is not None and chip.neural,
     }
-    for row in _table()["prompt"]:
+    for row in _table()[table]:
         is_of_kind = all(row.get(key, value) == value for key, value in facts.items())
         is_new_enough = _version(row.get("least_capability")) <= _version(capability)
         most = row.get("most_flops")
@@ -568,12 +578,12 @@ def apple_chip(chip: str, variant: str) -> AppleChip | None:
     """`("m1", "max")`; the variant is empty for the plain chip. None for one without a row."""
     for row in _table()["apple"]:
         if (row["chip"], row["variant"]) == (chip, variant):
-            smaller = row.get("smaller")
+            smaller, unpacked = row.get("smaller"), row.get("unpacked_gb_per_s")
             return AppleChip(
                 gb_per_s=row["gb_per_s"],
                 least_share=row["least_share"],
                 smaller=(smaller["cores"], smaller["gb_per_s"]) if smaller else None,
-                unpacked_gb_per_s=row.get("unpacked_gb_per_s"),
+                unpacked_gb_per_s=(unpacked[0], unpacked[1]) if unpacked else None,
                 tflops=row.get("tflops"),
                 neural=row.get("neural", False),
                 joined_dies=row.get("joined_dies", 1),

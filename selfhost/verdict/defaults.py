@@ -189,7 +189,7 @@ def takes_first_of_list(question: Question, workload: Workload) -> bool:
     """
     if question.needs is None or question.runtime is None or question.here is not None:
         return False
-    if workload.runtime is not None and not question.runtime.parts:
+    if workload.runtime is not None and not question.runtime.on_accelerators:
         return False
     is_free = workload.task == "generate" and workload.quantization is None
     return is_free and question.spec.modality in _OF_PARTS
@@ -232,7 +232,7 @@ def _suited(
     """
     if question.needs is None or question.runtime is None:
         return question
-    if workload.runtime is not None and not question.runtime.parts:
+    if workload.runtime is not None and not takes_first_of_list(question, workload):
         return question
     own = _Way(question=question, machine=machine, judged_before=judged)
     search = _Search(own, _Variants(question, workload, catalogue, machine, files), machine)

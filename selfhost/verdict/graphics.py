@@ -40,13 +40,14 @@ class Peak(Record):
 
 class Gpu(Record):
     """A GPU as far as decoding needs it. `unpacks_per_second`: bytes of packed weights that it
-    unpacks; None where no such bound is known. `host`: what it loses beside its processor.
+    unpacks, of those whose scales are packed too and of the others; None where no such bound is
+    known. `host`: what it loses beside its processor.
     """
 
     name: str
     peak: Peak
     pace: gpus.Pace
-    unpacks_per_second: float | None = None
+    unpacks_per_second: tuple[float, float] | None = None
     host: gpus.HostShares | None = None
 
     def beside(self, architecture: str | None, vendor: str) -> Gpu:
@@ -58,9 +59,9 @@ class Gpu(Record):
     def strength(self) -> tuple[float, ...]:
         """Numbers of which no step takes longer where each is larger."""
         peak, pace = self.peak, self.pace
-        unpacks = float("inf") if self.unpacks_per_second is None else self.unpacks_per_second
+        unpacks = self.unpacks_per_second or (float("inf"),) * 2
         return (
-            peak.slow, peak.likely, peak.fast, unpacks, pace.share, pace.cache_share, pace.slow,
+            peak.slow, peak.likely, peak.fast, *unpacks, pace.share, pace.cache_share, pace.slow,
             pace.fast, pace.plain_slow, -pace.operation_seconds, *self._on_host,
             *(-each for each in pace.sum_seconds),
         )  # fmt: skip
@@ -80,16 +81,18 @@ class Gpu(Record):
         # the least that `seconds_of_part` lets the fast end take
         return is_ordered and peak.likely * pace.share <= peak.fast * _MOST_OF_PEAK
 
-    def reads_per_second(self, peak: float) -> float:
-        """Bytes of packed weights per second with that peak: bound by the memory or by
-        unpacking.
+    def reads_per_second(self, peak: float) -> tuple[float, float]:
+        """Bytes of packed weights per second with that peak, of those whose scales are packed too
+        and of the others: bound by the memory or by unpacking.
         """
         by_memory = peak * self.pace.share
-        return min(by_memory, self.unpacks_per_second or by_memory)
+        nested, other = self.unpacks_per_second or (by_memory, by_memory)
+        return min(by_memory, nested), min(by_memory, other)
 
     def _seconds(self, peak: float, step: Step, operations: int, share: float) -> float:
-        packed = step.packed_bytes
-        read = packed / self.reads_per_second(peak)
+        packed, nested = step.packed_bytes, step.nested_bytes
+        nested_rate, other_rate = self.reads_per_second(peak)
+        read = nested / nested_rate + (packed - nested) / other_rate
         read += (step.weights_bytes - packed) / (peak * self.pace.share)
         read += step.cache_bytes / (peak * self.pace.cache_share)
         launched = operations * step.launched_share * self.pace.operation_seconds
@@ -145,9 +148,10 @@ def gpu_with(device: Accelerator, peak: Peak, chip: gpus.AppleChip | None = None
     pace, cycles = pace_of_device(device, chip)
     unpacks_per_second = None
     if chip is not None and chip.unpacked_gb_per_s is not None:
-        unpacks_per_second = chip.unpacked_gb_per_s * units.GB
+        nested, other = chip.unpacked_gb_per_s
+        unpacks_per_second = nested * units.GB, other * units.GB
     if cycles is not None and pace.unpacked_per_cycle is not None:
-        unpacks_per_second = cycles * pace.unpacked_per_cycle
+        unpacks_per_second = (cycles * pace.unpacked_per_cycle,) * 2
     return Gpu(name=device.name, peak=peak, pace=pace, unpacks_per_second=unpacks_per_second)
 
 

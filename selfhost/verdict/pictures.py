@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..catalogue.spec import Denoising
 from ..core.units import GB
-from ..machine.gpus import capability_by_name, sums_at_half_rate
+from ..machine.gpus import capability_by_name, picture_share, sums_at_half_rate
 from ..machine.record import Accelerator, Machine
 from .compute import Power, shares_on_cores
 from .ranges import Range, product
@@ -16,20 +16,11 @@ if TYPE_CHECKING:
     from ..catalogue.runtime import RuntimeSpec
 
 UNIT, UNIT_OF_VIDEO = "seconds_per_image", "seconds_per_video"
-# of the peak of a GPU in 16 bits: FLUX.1 [dev], 50 steps, 0.46 on an A100 (26 seconds,
-# matiasbattaglia.com) and, 512 pixels, 0.35 on an L40S (8.7 seconds, pruna.ai, 2025-02-17); 20
-# steps, 0.4 on an RX 7900 XTX (30 seconds, patientx/ComfyUI-Zluda#159); SDXL, 30 steps, 0.40 on an
-# A100 (3.31 seconds, diffusers documentation, accelerate inference); Stable Diffusion 1.5, 0.33 on
-# an RTX 3060 (25 steps in 5 seconds), 0.2 on an RTX 3090 (50 in 5.83, nod-ai/AMD-SHARK-Studio#603),
-# 0.13 on an RTX 4090 (13.5 steps a second, 2023, AUTOMATIC1111/stable-diffusion-webui#2449).
-# Figures beyond the peak were left out. The fast end is a guess
-GPU_SHARES = (0.12, 0.38, 0.7)
-# of cards that sum in 32 bits at half their rate: FLUX.1 [dev], 20 steps, 0.70 on an RTX 4080 (22
-# seconds with 8-bit weights, Comfy-Org/ComfyUI#4545). Programs that multiply in 8 bits or sum in 16
-# go beyond that peak (ComfyUI's --fast: 0.96 there, 1.58 on an RTX 4090, #4528, a quarter more on
-# an RTX 3090, #6453). Diffusers does neither, and of stable-diffusion.cpp no run beyond it is
-# known: the fast end stays below
-HALF_RATE_SHARES = (0.12, 0.45, 0.9)
+# of a step on a GPU, what Python takes to launch it, whatever the GPU: least, likely, most. Stable
+# Diffusion 1.5, 512 pixels, the fewest operations of all: 32 ms on an A100 (50 steps in 1.59
+# seconds, fal-ai/stable-diffusion-benchmarks), 30 on an RTX 4090 and 25 on an H200
+# (vladmandic/sd-data, 2025), 74 on an RTX 4090 in 2023 (AUTOMATIC1111/stable-diffusion-webui#2449)
+LAUNCHED_STEP_SECONDS = (0.02, 0.03, 0.075)
 # of video, whose attention over tens of thousands of tokens is what takes the time, on cards of
 # whole and of half rate: Wan 2.1 1.3B, 81 frames of 480p, 50 steps, 0.66 on an RTX 4090 (four
 # minutes, Wan-Video/Wan2.1, README.md), Wan 2.1 14B 0.69 on an RTX 3090 (68 seconds a step,
@@ -88,8 +79,10 @@ def pace_of_pictures(
         _SAME if quantization != "bfloat16" or _has_bfloat16(machine, power) else _WITHOUT_BFLOAT16,
     )
     moving = _SECONDS_A_MOVED_GB.get(offload or "", (0.0, 0.0, 0.0))
+    launched = LAUNCHED_STEP_SECONDS if on_gpu else (0.0, 0.0, 0.0)
     low, likely, high = (
-        seconds + moved_bytes / GB * each for seconds, each in zip(computing, moving, strict=True)
+        max(seconds, denoising.steps * step) + moved_bytes / GB * each
+        for seconds, step, each in zip(computing, launched, moving, strict=True)
     )
     side = "" if pixels is None else f", {pixels} × {pixels} pixels"
     if denoising.frames is not None:
@@ -123,10 +116,11 @@ def picture_operations(denoising: Denoising) -> float:
 
 def _gpu_shares(device: Accelerator, *, of_video: bool = False) -> Range:
     """Of the peak of a GPU, what steps reach."""
+    if not of_video:
+        return picture_share(device.name)
     capability = device.compute_capability or capability_by_name(device.name)
-    if sums_at_half_rate(device.name, capability):
-        return HALF_RATE_VIDEO_SHARES if of_video else HALF_RATE_SHARES
-    return VIDEO_SHARES if of_video else GPU_SHARES
+    half_rate = sums_at_half_rate(device.name, capability)
+    return HALF_RATE_VIDEO_SHARES if half_rate else VIDEO_SHARES
 
 
 def _has_bfloat16(machine: Machine, power: Power) -> bool:

@@ -510,7 +510,7 @@ class _Split(Record):
             )
         if self.memory is not None:
             return f"{1 - in_ram:.0%} on {how}, the rest in RAM: {self.memory.how}"
-        shares = [gpu.reads_per_second(gpu.peak.likely) / gpu.peak.likely for gpu in gpus_used]
+        shares = [gpu.reads_per_second(gpu.peak.likely)[0] / gpu.peak.likely for gpu in gpus_used]
         return (
             f"on {how}; {_published(gpus_used)} read weights at"
             f" {_percent(min(shares), max(shares))} of that, beside the time to launch each"

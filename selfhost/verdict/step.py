@@ -20,6 +20,13 @@ _PLAIN = frozenset((
 ))  # fmt: skip
 
 
+# types in blocks of 256 values, whose scales are packed like the values: two steps to unpack one
+_NESTED = frozenset((
+    "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S",
+    "IQ3_XXS", "IQ3_S", "IQ4_XS",
+))  # fmt: skip
+
+
 # bytes per second that one core unpacks, by type; for the others no limit was seen
 UNPACKED_PER_SECOND: Mapping[str, float] = {
     "Q5_K": 99e9, "Q3_K": 41e9, "Q2_K": 41e9, "IQ4_XS": 41e9, "IQ4_NL": 41e9, "Q5_0": 41e9,
@@ -98,6 +105,11 @@ class Step(Record):
         return sum(size for name, size in self.read_bytes.items() if name not in _PLAIN)
 
     @cached_property
+    def nested_bytes(self) -> int:
+        """Of `packed_bytes` those of weights whose scales are packed too."""
+        return sum(size for name, size in self.read_bytes.items() if name in _NESTED)
+
+    @cached_property
     def is_vague(self) -> bool:
         """Its pace is known less well than that of the programs measured."""
         return self.architecture is None or self.foreign is not None
@@ -161,9 +173,9 @@ class Step(Record):
     @cached_property
     def burdens(self) -> tuple[float, ...]:
         """Numbers of which nothing takes less time where each is larger, whatever computes it."""
-        packed = self.packed_bytes
+        packed, nested = self.packed_bytes, self.nested_bytes
         return (
-            packed, self.weights_bytes - packed, self.cache_bytes, self.layers,
+            nested, packed - nested, self.weights_bytes - packed, self.cache_bytes, self.layers,
             self.unpacking_core_seconds, self.alone_core_seconds, self.attention_flops,
             *self.operation_counts,
         )  # fmt: skip

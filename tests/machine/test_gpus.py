@@ -82,6 +82,7 @@ KEYS = {
         "share",
         "devices",
     },
+    "picture": {"vendor", "least_capability", "most_flops", "share", "devices"},
     "pace": {
         "vendor",
         "unified",
@@ -188,7 +189,7 @@ def test_a_newer_data_centre_gpu_is_bound_by_what_it_unpacks() -> None:
     for name in ("NVIDIA H200", "NVIDIA B200", "NVIDIA B300 SXM6 AC"):
         gpu = gpu_of(Accelerator(vendor="nvidia", name=name, memory_total_bytes=180 * 10**9))
         assert gpu is not None
-        assert gpu.reads_per_second(gpu.peak.likely) < 0.4 * gpu.peak.likely, name
+        assert max(gpu.reads_per_second(gpu.peak.likely)) < 0.4 * gpu.peak.likely, name
 
 
 @each("row", TABLE["gpu"], ids=lambda row: row["words"])

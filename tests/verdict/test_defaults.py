@@ -93,7 +93,7 @@ def test_lora_falls_back_to_qlora_on_the_gpu_before_the_cpu() -> None:
         ("mistral-7b", {"quantization": "Q4_K_M"}),
         ("mistral-7b", {"runtime": "llama.cpp"}),
         ("sdxl", {"quantization": "float32"}),
-        ("sdxl", {"runtime": "diffusers"}),
+        ("sdxl", {"runtime": "diffusers", "quantization": "float32"}),
     ],
 )
 @pytest.mark.parametrize("machine", ["desktop-rtx4090-24gb", "server-8x-h100"])
@@ -108,6 +108,14 @@ def test_what_is_asked_for_is_never_changed(
         own.needs,
         own.findings,
     )
+
+
+def test_naming_the_usual_program_of_pictures_changes_nothing() -> None:
+    """The guides of Diffusers load SDXL in float16 on a GPU, whoever names Diffusers or does not."""
+    machine = profile("desktop-rtx4090-24gb")
+    named = check("sdxl", Workload(runtime="diffusers"), machine=machine)
+    assert named.workload.quantization == "float16"
+    assert named.speed == check("sdxl", machine=machine).speed
 
 
 def test_the_reason_is_in_the_answer_and_in_json() -> None:
