@@ -185,13 +185,13 @@ def test_a_remedy_can_be_typed(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--users 256" in err
     assert "--parallel" not in err
     words = ("llama-3.3-70b", "--runtime", "vllm", "--gpu")
-    err = run(capsys, *words, "2x H100")[2]
+    err = run(capsys, *words, "2x L40S")[2]
     count = int(re.findall(r"(\d+) of these GPUs would hold it", err)[0])
-    assert run(capsys, *words, f"{count}x H100")[0] == 0
-    assert run(capsys, *words, f"{count - 1}x H100")[0] == 2
+    assert run(capsys, *words, f"{count}x L40S")[0] == 0
+    assert run(capsys, *words, f"{count - 1}x L40S")[0] == 2
     # the quantization that fits is named, where none was asked for
     named = re.findall(r"`--quant (\w+)` fits", err)[0]
-    assert run(capsys, *words, "2x H100", "--quant", named)[0] == 0
+    assert run(capsys, *words, "2x L40S", "--quant", named)[0] == 0
     assert "--quant" not in run(capsys, *words, "RTX 3090", "--quant", "fp8")[2]
 
 
