@@ -145,7 +145,7 @@ class Circumstances(Record):
     `scaled`: the context is longer than the trained one; `batch_tokens`: those that an encoder
     reads at once; `checkpoints`: to how many copies of a conversation the server is held, None
     where it is not; `bounds` and `environment`: options and environment variables that hold a
-    server of texts to embed to what is counted; `device`: the runtime's word for where the model
+    server to what is counted; `device`: the runtime's word for where the model
     is placed; `offload`: the way by which its parts come to an accelerator in turn, None where they
     do not; `is_windows`: environment variables are set as PowerShell does.
     """
@@ -174,7 +174,7 @@ def _circumstances(
         scaled=any(finding.code == "context-scaled" for finding in judged.findings),
         batch_tokens=need.batch_tokens(question.spec, question.workload, architectures(catalogue)),
         checkpoints=_checkpoints(question, judged, catalogue),
-        bounds=_cache_bound(question, runtime, judged),
+        bounds=(*_cache_bound(question, runtime, judged), *_lean(runtime, judged)),
         environment=_buffers_bound(question, runtime, judged, machine, catalogue),
         device=device_of(runtime, judged, machine),
         offload=judged.needs.offload if judged.needs is not None else None,
@@ -192,6 +192,12 @@ def _checkpoints(question: Question, judged: Judged, catalogue: Catalogue) -> in
     )
     is_worth_it = more_bytes and more_bytes >= WORTH_BOUNDING * memory.high_bytes
     return runtime.context_checkpoints if is_worth_it else None
+
+
+def _lean(runtime: RuntimeSpec, judged: Judged) -> tuple[str, ...]:
+    """The option that has the program take less, where the model was judged with it."""
+    is_lean = judged.needs is not None and judged.needs.is_lean and runtime.lean_option
+    return (runtime.lean_option,) if is_lean else ()
 
 
 def _cache_bound(question: Question, runtime: RuntimeSpec, judged: Judged) -> tuple[str, ...]:

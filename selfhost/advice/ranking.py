@@ -41,8 +41,10 @@ NOT_WHOLE = 0.125
 # of a picture by how the model is offloaded, None in RAM: 1.4 to 2.2 times as long as with all of
 # it on a GPU, 12 times, and 600 seconds against 5 (verdict/findings/speed.py)
 PICTURE_SHARES: Mapping[str | None, float] = {"model": 0.5, "sequential": 1 / 12, None: 1 / 120}
-# it fits only once other programs are closed
-NOT_NOW = 0.5
+# it fits only once other programs are closed, or leaves them so little that they should be
+CROWDED = 0.5
+_TIGHT_CODES = ("memory-tight", "accelerator-tight")
+_CROWDED_CODES = ("memory-not-now", "accelerator-not-now", *_TIGHT_CODES)
 # the spec of a closed model names it as the nearest
 NAMED = 2.0
 # nobody can say whether you may use it
@@ -254,7 +256,7 @@ def has_accelerator(machine: Machine) -> bool:
 def share_on(judged: Answer | Judged, *, beside: bool) -> float:
     """Which share of its worth a model has on that machine, at most 1: less in proportion below the
     pace at which one reads, where an accelerator beside the RAM (`beside`) holds but a part of it,
-    and where other programs must be closed first; of a picture by the time that it takes.
+    and where other programs must or should be closed first; of a picture by the time that it takes.
     """
     pace = judged.speed.decode if judged.speed is not None else None
     share = 1.0 if pace is None else min(1.0, pace.likely / READING_TOKENS_PER_SECOND)
@@ -263,9 +265,9 @@ def share_on(judged: Answer | Judged, *, beside: bool) -> float:
     codes = [finding.code for finding in judged.findings]
     if "speed-picture" in codes or "speed-hours" in codes:
         share = PICTURE_SHARES[judged.needs.offload if judged.needs is not None else None]
-    waits = any(code.endswith("-not-now") for code in codes)
+    is_crowded = any(code in _CROWDED_CODES for code in codes)
     share *= UNLICENSED if "license-not-known" in codes else 1
-    return share * (NOT_NOW if waits else 1)
+    return share * (CROWDED if is_crowded else 1)
 
 
 def list_key(answer: Answer, standings: Standings, *, beside: bool, use: str | None = None) -> Key:
@@ -337,4 +339,6 @@ def reasons(judged: Answer | Judged, standing: Standing | None) -> str:
         parts.append(f"{standing.api_providers} API providers")
     if is_whole_on_accelerator(judged):
         parts.append("fits the GPU")
+    if any(finding.code in _TIGHT_CODES for finding in judged.findings):
+        parts.append("tight")
     return ", ".join(part for part in parts if part)

@@ -333,9 +333,11 @@ def _unsized(verdict: Verdict) -> SelfhostError:
 
 
 def _refuse_what_fails(verdict: Verdict) -> None:
-    """`SelfhostError` with the first reason why it runs in no such container, however large."""
+    """`SelfhostError` with the first reason why it runs in no such container, however large, or may
+    not.
+    """
     for finding in verdict.findings:
-        if finding.outcome is Outcome.FAIL:
+        if finding.outcome is Outcome.FAIL or finding.code == "accelerator-close":
             raise SelfhostError(
                 f"{verdict.model.name} has no container: {finding.reason}", remedy=finding.remedy
             )

@@ -7,6 +7,7 @@ import os
 from ..catalogue.index import Catalogue
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.errors import SelfhostError
+from ..core.units import counted
 from ..core.workload import Workload
 from ..machine.reader import Machine
 from ..needs import quantizations_of
@@ -73,15 +74,18 @@ def size_with(
     try:
         return size_of(verdict, catalogue, prompt_cache_bytes=prompt_cache_bytes)
     except SelfhostError as error:
-        smaller = _quantization_that_fits(catalogue, verdict, workload, place)
         count = _cards_that_hold(catalogue, model, workload, place)
-        ways = (
-            f"`--quant {smaller}` fits" if smaller else None,
-            f"{count} of these GPUs would hold it" if count is not None else None,
-            error.remedy,
-        )
-        remedy = "; or ".join(way for way in ways if way)
-        raise SelfhostError(error.message, remedy=remedy or None) from error
+        smaller = _that_fits(catalogue, verdict, workload, place)
+        if smaller is None:
+            more = f"{count} of these GPUs would hold it" if count is not None else None
+            remedy = "; or ".join(way for way in (more, error.remedy) if way)
+            raise SelfhostError(error.message, remedy=remedy or None) from error
+        size = size_of(smaller, catalogue, prompt_cache_bytes=prompt_cache_bytes)
+        cards = " and ".join(counted([card.name for card in place.accelerators or ()]))
+        taken, usual = smaller.workload.quantization, verdict.workload.quantization
+        note = f"{taken} rather than {usual}, which {cards} cannot surely hold"
+        note += f"; {count} of these GPUs would hold {usual}" if count is not None else ""
+        return size.replace(asked=verdict.asked, notes=(*verdict.understood_as, note))
 
 
 def _from_your_folder(
@@ -139,24 +143,28 @@ def _as_checked(
     return workload.replace(runtime=taken.runtime, quantization=taken.quantization)
 
 
-def _quantization_that_fits(
+def _that_fits(
     catalogue: Catalogue, verdict: Verdict, workload: Workload, place: Machine
-) -> str | None:
-    """The best quantization that runs on the accelerators of `place` with the program that was
-    judged, and has a command; None where one was asked for, or none does.
+) -> Verdict | None:
+    """Of the best quantization that runs on the accelerators of `place` with the program that was
+    judged, and has a command, one that is not tight first; None where one was asked for, or none
+    does.
     """
     judged = verdict.workload
     if workload.quantization is not None or judged.runtime is None or not place.accelerators:
         return None
-    runtime = catalogue.runtime(judged.runtime)
+    runtime, tight = catalogue.runtime(judged.runtime), None
     for name in quantizations_of(verdict.model, runtime, architectures(catalogue)):
         said = workload.replace(runtime=judged.runtime, quantization=name)
         smaller = check_with(catalogue, verdict.model, said, place, instead=False)
-        if smaller.commands and all(
-            finding.outcome is not Outcome.FAIL for finding in smaller.findings
+        if not smaller.commands or any(
+            finding.outcome is Outcome.FAIL for finding in smaller.findings
         ):
-            return name
-    return None
+            continue
+        if all(finding.code != "accelerator-tight" for finding in smaller.findings):
+            return smaller
+        tight = tight or smaller
+    return tight
 
 
 # GPUs that one server holds (HGX and DGX systems of NVIDIA)

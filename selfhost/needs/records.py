@@ -101,7 +101,8 @@ class Term(Record):
     and never reads. `beside` is what of such a term stays in RAM, and of a program that runs on
     devices alone what it takes of the RAM. `on_large` is the term on a device of
     `placement.is_large`. `high_cut` is the cut of `high_bytes` where that is another. `joined`: the
-    least, likely and most that each of several devices holds of it more.
+    least, likely and most that each of several devices holds of it more. `lean` is the term where
+    the runtime is started with its `lean_option`.
     """
 
     name: str
@@ -119,6 +120,7 @@ class Term(Record):
     beside: Term | None = None
     on_large: Term | None = None
     joined: tuple[int, int, int] = (0, 0, 0)
+    lean: Term | None = None
 
     @classmethod
     def told(cls, fields: Mapping[str, Any], line: Callable[[], str]) -> Term:
@@ -244,7 +246,8 @@ class Needs(Record):
     guess, else None. `tensor_parallel`: over how many devices the runtime can divide
     it, beside one. `offloaded`: the ways to keep it in RAM and compute it on an accelerator, the
     fastest first; `offload` is the `way` of the one that this placement takes, else None.
-    `known_terms`: those that are known of a memory that is not in all its terms.
+    `is_lean`: it counts with the runtime's `lean_option`. `known_terms`: those that are known of a
+    memory that is not in all its terms.
     """
 
     download_bytes: int | None
@@ -260,4 +263,5 @@ class Needs(Record):
     tensor_parallel: tuple[int, ...] = ()
     offloaded: tuple[Offloaded, ...] = ()
     offload: str | None = None
+    is_lean: bool = False
     unknown: tuple[Unread, ...] = ()

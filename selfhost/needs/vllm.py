@@ -217,9 +217,18 @@ def program(architecture: Architecture, host: Term, *, encodes: bool) -> Term:
         f"{times(layers, 'layer')} × {by_layer[1]:,} bytes of CUDA graphs + {_BESIDE_TORCH[1]:,}"
         " bytes beside PyTorch"
     )
-    note = f"; --enforce-eager makes no graphs: {_BESIDE_TORCH[1]:,} bytes"
-    program_term = term("runtime", likely, how, _SOURCE, line + note, low=low, high=high).replace(
-        beside=host, joined=_TOGETHER
+    low_beside, beside, high_beside = _BESIDE_TORCH
+    lean = term(
+        "runtime",
+        beside,
+        How.STATED,
+        _SOURCE,
+        f"{beside:,} bytes beside PyTorch; --enforce-eager makes no graphs",
+        low=low_beside,
+        high=high_beside,
+    ).replace(beside=host, joined=_TOGETHER)
+    program_term = term("runtime", likely, how, _SOURCE, line, low=low, high=high).replace(
+        beside=host, joined=_TOGETHER, lean=lean
     )
     widest = max(
         (
@@ -233,7 +242,5 @@ def program(architecture: Architecture, host: Term, *, encodes: bool) -> Term:
         return program_term
     parts = _SPLITS * _GRAPH_TOKENS * widest * 4
     line += f" + {_SPLITS} × {_GRAPH_TOKENS} tokens × {widest:,} × 4 bytes for parts of attention"
-    large = program_term.replace(
-        bytes=likely + parts, high_bytes=high + parts, arithmetic=line + note
-    )
+    large = program_term.replace(bytes=likely + parts, high_bytes=high + parts, arithmetic=line)
     return program_term.replace(high_bytes=high + parts, on_large=large)

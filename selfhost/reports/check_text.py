@@ -366,6 +366,8 @@ def _bar_words(finding: Finding, verdict: Verdict) -> str:
         return "tight"
     if finding.code == "memory-assumed":
         return "its RAM is assumed"
+    if finding.code == "accelerator-close" and (memory := _on_accelerators(verdict)):
+        return f"from {units.binary(memory[0])}: too close"
     if finding.code == "memory-close" and verdict.needs is not None:
         low = host_low(verdict.needs)
         if low is not None and isinstance(finding.needs, int) and low < finding.needs:

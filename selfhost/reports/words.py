@@ -43,6 +43,7 @@ PLACED = {
     "accelerator": ", on the accelerator",
     "split": ", on the accelerator and in RAM",
 }
+_GPU_MEMORY = "GPU memory"
 BLANK = Blank()
 ANSWER_STYLES = {
     "yes": Outcome.PASS,
@@ -249,15 +250,18 @@ def causes(answer: Answer) -> str:
         return ""
     if answer.route is Route.UNKNOWN:
         undecided = [finding for finding in ordered(answer) if finding.leaves_open]
-        close = [finding.check for finding in undecided if finding.code.endswith("-close")]
+        close = [finding for finding in undecided if finding.code.endswith("-close")]
         assumed = [finding.check for finding in undecided if finding.code == "memory-assumed"]
         missing = [
-            finding.check for finding in undecided if finding.check not in (*close, *assumed)
+            finding.check
+            for finding in undecided
+            if finding not in close and finding.check not in assumed
         ]
+        names = [_GPU_MEMORY if each.check == "accelerator" else each.check for each in close]
         return "; ".join(
             [
                 *([f"{', '.join(missing)} not known"] if missing else []),
-                *([f"{' and '.join(close)} too close to call"] if close else []),
+                *([f"{' and '.join(names)} too close to call"] if names else []),
                 *(["its RAM is assumed"] if assumed else []),
             ]
         )

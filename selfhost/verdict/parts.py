@@ -181,7 +181,7 @@ def without_words(question: Question, needs: Needs) -> Question:
 def _unsourced(term: Term) -> Term:
     others = {
         name: _unsourced(other)
-        for name in ("on_device", "beside", "on_large")
+        for name in ("on_device", "beside", "on_large", "lean")
         if (other := getattr(term, name)) is not None
     }
     return term.replace(source="", arithmetic="", **others)

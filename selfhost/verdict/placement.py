@@ -422,8 +422,9 @@ def _gpu_only(
     """All of it on one accelerator, else on as many as it can be divided over by tensor
     parallelism, then where nothing was read; the RAM last.
 
-    Where it fits on none, on the number of them that lack least: more context never looks as if it
-    took less.
+    Where it surely fits on none, on the number of them that lack least: more context never looks as
+    if it took less. There the program is started with the option that makes it take less, where
+    that may fit.
     """
     owned = machine.accelerators or ()
     nearest: list[Place] = []
@@ -442,6 +443,9 @@ def _gpu_only(
             # parallelism and scaling: as many as the machine has)
             yield _tensor_parallel(needs, memory, _devices_of(most, machine))
             return
+    lean = _lean(needs, memory, machine, nearest)
+    if lean is not None:
+        yield lean
     yield from _offloaded_gpu_only(needs, machine)
     if machine.accelerators is None:
         yield _tensor_parallel(needs, memory, [("accelerator:0", None)])
@@ -501,6 +505,31 @@ def _groups(
             )
 
 
+def _lean(
+    needs: Needs, memory: MemoryNeed, machine: Machine, chosen: Sequence[Place]
+) -> Needs | None:
+    """On those devices with the option by which the program takes less; None where there is none,
+    or the least would not fit either.
+    """
+    terms = [_lean_of(term) for term in memory.terms]
+    if not chosen or all(term is each for term, each in zip(terms, memory.terms, strict=True)):
+        return None
+    owned = machine.accelerators or ()
+    less = memory.replace(terms=tuple(terms))
+    placed = _tensor_parallel(needs, less, _devices_of(chosen, machine)).replace(is_lean=True)
+    assert placed.memory is not None
+    for place in chosen:
+        least = sum(term.low_bytes for term in placed.memory.terms if term.where == place.where)
+        (idle,) = emptied([owned[place.index]])
+        if least > (room_of(idle, gpu_only=True) or 0):
+            return None
+    return placed
+
+
+def _lean_of(term: Term) -> Term:
+    return term.lean or term
+
+
 def _is_recent(device: Accelerator, least_capability: str | None) -> bool:
     """It is not known to be an NVIDIA GPU below that compute capability."""
     return least_capability is None or reaches(device, least_capability) is not False
@@ -546,7 +575,8 @@ def _tensor_parallel(
         if term in _of_devices(memory):
             for where, device in devices:
                 there = term if device is None else _for(term, device)
-                terms.append(there.on_one_of(number).replace(where=where, beside=None))
+                each = there.on_one_of(number)
+                terms.append(each.replace(where=where, beside=None, lean=None))
     return _placed(needs, "accelerator", terms, 0)
 
 

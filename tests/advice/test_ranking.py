@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from helpers.machines import USUAL
-from selfhost import Workload, check, rank
+from helpers.paths import RECORDS
+from selfhost import Machine, Workload, check, rank
 from selfhost.advice.listing import judge_all
 from selfhost.advice.ranking import (
     Standing,
@@ -17,6 +18,7 @@ from selfhost.advice.ranking import (
     share_on,
 )
 from selfhost.catalogue.opened import open_catalogue
+from selfhost.core.units import GIB
 from selfhost.machine.profiles import load
 from selfhost.verdict.findings import Finding
 from selfhost.verdict.record import Judged, Outcome
@@ -104,6 +106,30 @@ def test_what_nobody_can_say_the_license_of_counts_for_less() -> None:
     )
     unlicensed = free.replace(findings=(finding,))
     assert share_on(unlicensed, beside=False) < share_on(free, beside=False)
+
+
+@pytest.mark.parametrize("code", ["memory-tight", "accelerator-tight", "memory-not-now"])
+def test_what_leaves_little_room_counts_for_less(code: str) -> None:
+    roomy = judged(9)
+    finding = Finding(
+        check=code.partition("-")[0], outcome=Outcome.PASS, code=code, reason="Little is left."
+    )
+    crowded = roomy.replace(findings=(finding,))
+    assert share_on(crowded, beside=False) < share_on(roomy, beside=False)
+
+
+def test_no_model_that_leaves_nothing_free_is_proposed_first() -> None:
+    """On 24 GiB with 22 free a model of 21.7 GiB stood first, as if nothing else ever ran."""
+    machine = Machine.from_file(RECORDS / "vm-24gib.json").replace(
+        memory_available_bytes=int(22.2 * GIB)
+    )
+    first, *others = check("gpt-4o", machine=machine).alternatives
+    assert first.memory_bytes is not None
+    assert first.memory_bytes <= 21 * GIB
+    assert others
+    best = rank(machine=machine).models[0]
+    assert best.memory_high_bytes is not None
+    assert best.memory_high_bytes <= 21 * GIB
 
 
 @pytest.mark.parametrize("profile", USUAL)

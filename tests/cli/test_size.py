@@ -185,14 +185,32 @@ def test_a_remedy_can_be_typed(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--users 256" in err
     assert "--parallel" not in err
     words = ("llama-3.3-70b", "--runtime", "vllm", "--gpu")
-    err = run(capsys, *words, "2x H100")[2]
+    err = run(capsys, *words, "RTX 4090")[2]
     count = int(re.findall(r"(\d+) of these GPUs would hold it", err)[0])
-    assert run(capsys, *words, f"{count}x H100")[0] == 0
-    assert run(capsys, *words, f"{count - 1}x H100")[0] == 2
-    # the quantization that fits is named, where none was asked for
-    named = re.findall(r"`--quant (\w+)` fits", err)[0]
-    assert run(capsys, *words, "2x H100", "--quant", named)[0] == 0
+    assert run(capsys, *words, f"{count}x RTX 4090")[0] == 0
+    assert run(capsys, *words, "RTX 3090", "--quant", "fp8")[0] == 2
     assert "--quant" not in run(capsys, *words, "RTX 3090", "--quant", "fp8")[2]
+
+
+@pytest.mark.parametrize(
+    ("model", "gpu", "quantization"),
+    [("llama-3.1-8b", "RTX 4080", "fp8"), ("llama-3.3-70b", "RTX A6000", "AWQ")],
+)
+def test_vllm_is_sized_in_the_best_quantization_that_the_cards_hold(
+    capsys: pytest.CaptureFixture[str], model: str, gpu: str, quantization: str
+) -> None:
+    """Its default is the model's own 16 bits; 16 GB of them for a card of 16 is no size that anyone asked for."""
+    words = (model, "--runtime", "vllm", "--gpu", gpu)
+    code, out, _ = run(capsys, *words, "--format", "json")
+    (sized,) = json.loads(out)["containers"]
+    assert code == 0
+    assert sized["workload"]["quantization"].lower() == quantization.lower()
+    assert "rather than bfloat16" in sized["notes"][0]
+    # what is asked for is never changed
+    assert run(capsys, *words, "--quant", "bfloat16")[0] == 2
+    named = run(capsys, *words, "--quant", quantization, "--format", "json")
+    (alone,) = json.loads(named[1])["containers"]
+    assert alone["limit_bytes"] == sized["limit_bytes"]
 
 
 def test_the_examples_of_the_help_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

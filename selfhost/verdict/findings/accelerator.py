@@ -63,6 +63,7 @@ def accelerator_check(
         _unread_held(held, machine)
         or without_kernels(runtime, rule, held.devices)
         or _tight(held, when_tight)
+        or _lean(held, now_only=now_only)
         or _too_small(held, now_only=now_only, alone=alone if _has_others(held, machine) else None)
         or _fits(held, needs, machine)
     )
@@ -254,19 +255,20 @@ class _Held:
         self, needs: Needs, machine: Machine, runtime: RuntimeSpec | None, *, gpu_only: bool
     ) -> None:
         self.program = runtime.name if runtime else "The runtime"
-        self.lean_option = runtime.lean_option if runtime else ""
+        self.lean_option = runtime.lean_option if runtime and needs.is_lean else ""
+        self.share_option = runtime.share_option if runtime else ""
         self.gpu_only = gpu_only
         self.terms = (
             [term for term in needs.memory.terms if term.where != "host"] if needs.memory else []
         )
         sizes: dict[str, int] = {}
-        least: dict[str, int] = {}
+        likely: dict[str, int] = {}
         for term in self.terms:
             sizes[term.where] = sizes.get(term.where, 0) + term.high_bytes
-            least[term.where] = least.get(term.where, 0) + term.low_bytes
-        self.least = list(least.values())
-        self.low = sum(self.least)
-        self.likely = sum(term.bytes for term in self.terms)
+            likely[term.where] = likely.get(term.where, 0) + term.bytes
+        self.low = sum(term.low_bytes for term in self.terms)
+        self.likely_sizes = list(likely.values())
+        self.likely = sum(self.likely_sizes)
         self.sizes = list(sizes.values())
         self.share = sum(self.sizes)
         by_place = {
@@ -343,6 +345,65 @@ def _tight(held: _Held, when_tight: str | None) -> Finding | None:
     )
 
 
+def _lean(held: _Held, *, now_only: bool) -> Finding | None:
+    """It is judged with the option by which the program takes less: without it the most does not
+    fit. None where that option is not given, or other programs hold too much of it.
+    """
+    has = held.has
+    if not held.lean_option or has is None:
+        return None
+    cards = held.devices if now_only else emptied(held.devices)
+    rooms = [room_of(device, gpu_only=held.gpu_only) or 0 for device in cards]
+    need = f"{binary_range(held.low, held.share)}, likely {binary(held.likely)}"
+    with_it = f"With `{held.lean_option}`, which is slower, {held.program} needs {need}"
+    there = f"{held.name} has {binary(has)} for it"
+    without = "without the option it may not fit"
+    if _within(held.sizes, rooms):
+        if not _within(held.sizes, [room or 0 for room in held.rooms]):
+            return None
+        return held.finding(
+            Outcome.WARN,
+            "accelerator-lean",
+            lambda: f"{with_it}; {there}, and {without}.",
+            lambda: f"start it with `{held.lean_option}`",
+        )
+    smaller = what_is_smaller(held.terms, has)
+    if _within(held.likely_sizes, rooms):
+        return held.finding(
+            Outcome.WARN,
+            "accelerator-tight",
+            lambda: f"{with_it}; {there}: it likely fits, but it is tight, and {without}.",
+            lambda: f"start it with {_options(held, held.sizes)}, or {smaller}",
+        )
+    return held.finding(
+        Outcome.UNKNOWN,
+        "accelerator-close",
+        lambda: f"{with_it}; {there}: too close to call.",
+        lambda: f"try {_options(held, held.likely_sizes)}; to be safe, {smaller}",
+    )
+
+
+# of a GPU that nothing else uses; what a process takes before its share is counted lies outside of
+# it: 0.3 to 0.5 GiB (assumed)
+_MOST_SHARE = 95
+
+
+def _options(held: _Held, sizes: Sequence[int]) -> str:
+    """The option that has the program take less, and where that may hold so much of each device the
+    one that lets it take more.
+    """
+    lean = f"`{held.lean_option}`"
+    totals = [device.memory_total_bytes or 0 for device in held.devices]
+    if not held.share_option or 0 in totals or len(totals) != len(sizes):
+        return lean
+    percent = max(-(-100 * size // total) for size, total in zip(sizes, totals, strict=True))
+    return f"{lean} and `{held.share_option} {percent / 100:g}`" if percent <= _MOST_SHARE else lean
+
+
+def _within(sizes: Sequence[int], rooms: Sequence[int]) -> bool:
+    return all(size <= room for size, room in zip(sizes, rooms, strict=True))
+
+
 def _has_others(held: _Held, machine: Machine) -> bool:
     """One accelerator is in use, and there are more."""
     return len(held.places) == 1 and len(machine.accelerators or ()) > 1
@@ -397,21 +458,7 @@ def _too_small(held: _Held, *, now_only: bool, alone: tuple[str, str] | None) ->
         Outcome.FAIL,
         "accelerator-too-small",
         small,
-        lambda: _what_takes_less(held, rooms, alone),
-    )
-
-
-def _what_takes_less(held: _Held, rooms: list[int], alone: tuple[str, str] | None) -> str:
-    """What to change so that it fits: first the option that makes the program itself take less,
-    where the least that it may need is there.
-    """
-    otherwise = alone[1] if alone is not None else what_is_smaller(held.terms, held.has)
-    is_close = all(least <= room for least, room in zip(held.least, rooms, strict=True))
-    if not held.lean_option or not is_close:
-        return otherwise
-    return (
-        f"start it with `{held.lean_option}`, which may fit ({binary(held.low)} or more);"
-        f" or {otherwise}"
+        lambda: alone[1] if alone is not None else what_is_smaller(held.terms, held.has),
     )
 
 

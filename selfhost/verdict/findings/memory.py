@@ -30,6 +30,8 @@ SYSTEM_RESERVE_BYTES = {"linux": 1 * GIB, "macos": 3 * GIB, "windows": 3 * GIB}
 # 4 GB of memory. A Mac of 64 GB takes 4 GB without a desktop (jundot/omlx#1533, where a runtime
 # leaves it 8). A guest serves no desktop; of a small machine it is at most a quarter, assumed.
 DESKTOP_BYTES = {"linux": 4 * GB, "macos": 8 * GB, "windows": 4 * GB}
+# what of a small machine's memory is to stay free at most: one part in so many (assumed)
+_MARGIN_PART = 16
 # what glibc sets aside for the stack of each thread: the usual soft limit of the stack
 # (pthread_create(3)). Both limits count all of it: 14 more threads of llama-bench took 118 and 121
 # MiB more (llama.cpp 0c1e5709, measured by bisection).
@@ -64,6 +66,7 @@ def memory_check(
         _need_not_known(sums, needs)
         or (_surely_fits(sums) if deciding else None)
         or _too_small(sums)
+        or (None if deciding else _tight_now(sums))
         or _available_now(sums)
         or _unread(sums)
         or _too_close(sums)
@@ -383,6 +386,33 @@ def _on_assumed_ram(sums: _Sums, has: int) -> Finding:
         ),
         lambda: f"state the RAM that it has, such as `--set memory={enough_gib}GiB`",
     )
+
+
+def _tight_now(sums: _Sums) -> Finding | None:
+    """It fits what is free now, and leaves less of it than the system itself needs; None where it
+    was asked how much stays free.
+    """
+    now, high = sums.now, sums.high
+    assert high is not None
+    if sums.basis == "total" or sums.is_reserve_asked or now is None or high > now:
+        return None
+    if now - high >= _margin(sums):
+        return None
+    return sums.finding(
+        Outcome.PASS,
+        "memory-tight",
+        now,
+        lambda: (
+            f"{sums.takes}; {binary(now)} are available now. It is tight: {binary(now - high)} stay"
+            " free for anything else."
+        ),
+        lambda: f"close other programs, or {sums.smaller}",
+    )
+
+
+def _margin(sums: _Sums) -> int:
+    """What is to stay free beside a model: the reserve, of a small machine a part of its memory."""
+    return sums.reserve if sums.total is None else min(sums.reserve, sums.total // _MARGIN_PART)
 
 
 def _available_now(sums: _Sums) -> Finding | None:

@@ -95,7 +95,9 @@ CODES: Mapping[str, str] = {
     "accelerator-not-now": "the accelerator can hold it, but not what is free of it now",
     "accelerator-not-needed": "the model runs without an accelerator",
     "accelerator-partly": "some layers fit, or one part at a time; the rest stays in RAM",
-    "accelerator-tight": "training likely fits on the accelerator, but its most does not",
+    "accelerator-lean": "it fits with the runtime's option that takes less, and is slower",
+    "accelerator-tight": "it likely fits on the accelerator, but its most does not",
+    "accelerator-close": "what the accelerator gives lies inside the range of the need",
     "accelerator-shared-out": (
         "it fits only split across several accelerators, as FSDP or ZeRO-3 train"
     ),

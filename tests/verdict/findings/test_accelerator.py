@@ -14,7 +14,9 @@ from selfhost.core.records import Unread
 from selfhost.core.units import speed
 from selfhost.machine.changes import apply
 from selfhost.machine.record import Accelerator, Machine
-from selfhost.needs.records import CpuNeed
+from selfhost.needs.records import CpuNeed, MemoryNeed
+from selfhost.reports.check_text import check_document
+from selfhost.reports.layout import plain
 from selfhost.verdict.findings import Finding, Outcome
 from selfhost.verdict.judging import judge
 from selfhost.verdict.record import Question, Route
@@ -32,8 +34,19 @@ from verdict.small import (
     found,
     needs_of,
     question,
+    term,
     training,
 )
+
+
+def leaner(low: int, high: int) -> Question:
+    """30 GiB on a GPU, or so many where the program is started to take less."""
+    beside = term(GIB, GIB, "runtime")
+    less = term(low * GIB, high * GIB, "runtime").replace(beside=beside)
+    whole = term(30 * GIB, 30 * GIB, "runtime").replace(beside=beside, lean=less)
+    needs = needs_of().replace(memory=MemoryNeed(terms=(whole,)))
+    return question(runtime=GPU_ONLY.replace(lean_option="--lean"), needs=needs)
+
 
 # (outcome, code) -> the situation of that cell
 CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
@@ -60,6 +73,12 @@ CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
     ("warn", "accelerator-shared-out"): lambda: found(
         "accelerator", training(), MACHINE.replace(accelerators=(GPU,) * 4)
     ),
+    ("warn", "accelerator-lean"): lambda: found(
+        "accelerator", leaner(20, 21), MACHINE.replace(accelerators=(GPU,))
+    ),
+    ("unknown", "accelerator-close"): lambda: found(
+        "accelerator", leaner(20, 30), MACHINE.replace(accelerators=(GPU,))
+    ),
     ("unknown", "accelerator-unread"): lambda: found(
         "accelerator",
         BIG,
@@ -85,29 +104,69 @@ test_cell, test_every_cell_and_every_code_is_walked = cell_tests("accelerator", 
 
 
 @pytest.mark.parametrize(
-    ("model", "quantization", "gpu"),
+    ("model", "gpu"),
     [
-        ("mistral-small-24b", "AWQ", "2x RTX 3060"),
-        ("llama-3.3-70b", "AWQ", "2x RTX 3090"),
-        ("qwen2.5-32b", "AWQ", "RTX 3090"),
+        ("mistral-small-24b", "2x RTX 3060"),
+        ("llama-3.3-70b", "2x RTX 3090"),
+        ("qwen2.5-32b", "RTX 3090"),
     ],
 )
-def test_what_may_just_fit_is_told_the_option_that_takes_less(
-    model: str, quantization: str, gpu: str
-) -> None:
-    """People serve these with --enforce-eager, which makes no CUDA graphs (vllm-project/vllm#3872,
+def test_what_people_serve_with_less_memory_runs_so(model: str, gpu: str) -> None:
+    """People serve these in AWQ with --enforce-eager, which makes no CUDA graphs (vllm-project/vllm#3872,
     #17327; vLLM documentation, conserving memory); of what is far too large it changes nothing."""
-    close = Workload(runtime="vllm", quantization=quantization)
-    wide = close.replace(quantization="bfloat16")
-    remedies = [
-        next(each for each in verdict.findings if each.check == "accelerator").remedy or ""
-        for verdict in (
-            check(model, asked, machine=apply(MACHINE, [], [gpu])) for asked in (close, wide)
-        )
-    ]
-    assert remedies[0].startswith("start it with `--enforce-eager`")
-    assert "smaller quantization" in remedies[0]
-    assert "--enforce-eager" not in remedies[1]
+    machine = apply(MACHINE, [], [gpu])
+    asked = Workload(runtime="vllm", quantization="AWQ")
+    runs = check(model, asked, machine=machine)
+    assert runs.route is Route.LOCAL
+    assert "--enforce-eager" in runs.commands[-1]
+    finding = runs.finding("accelerator")
+    assert finding is not None
+    assert finding.code in ("accelerator-lean", "accelerator-tight")
+    assert "--enforce-eager" in (finding.remedy or "")
+    # what it takes with the option is what is told of the need
+    assert runs.needs is not None
+    assert runs.needs.memory is not None
+    likely = sum(term.bytes for term in runs.needs.memory.terms if term.where != "host")
+    cards = len(machine.accelerators or ())
+    assert likely <= 0.92 * sum(card.memory_total_bytes or 0 for card in machine.accelerators or ())
+    assert f"--tensor-parallel-size {cards}" in runs.commands[-1] or cards == 1
+    refused = check(model, asked.replace(quantization="bfloat16"), machine=machine)
+    wide = refused.finding("accelerator")
+    assert wide is not None
+    assert wide.code == "accelerator-too-small"
+    assert "--enforce-eager" not in f"{wide.reason} {wide.remedy}"
+
+
+def test_a_need_whose_range_holds_the_limit_of_a_gpu_is_too_close_to_call() -> None:
+    """Of 12k of context the least fits 2x RTX 3090 and the likely need does not: neither yes nor no."""
+    asked = Workload(runtime="vllm", quantization="AWQ", context_tokens=12_288)
+    verdict = check("llama-3.3-70b", asked, machine=apply(MACHINE, [], ["2x RTX 3090"]))
+    assert (verdict.route, verdict.exit_code) == (Route.UNKNOWN, 3)
+    text = plain(check_document([verdict]))
+    assert "GPU memory too close to call" in text
+    assert "--enforce-eager" in text
+    assert "a shorter context" in text
+    assert "vllm serve" not in text
+
+
+@pytest.mark.parametrize(
+    ("free", "lean", "code"),
+    [
+        (24, (20, 21), "accelerator-lean"),
+        (24, (20, 23), "accelerator-tight"),
+        (24, (20, 30), "accelerator-close"),
+        (24, (23, 30), "accelerator-too-small"),
+        # others hold it now: once they leave it, it fits no worse
+        (8, (20, 21), "accelerator-not-now"),
+        (8, (20, 23), "accelerator-tight"),
+    ],
+)
+def test_the_option_is_judged_by_the_range_that_it_leaves(
+    free: int, lean: tuple[int, int], code: str
+) -> None:
+    card = GPU.replace(memory_free_bytes=free * GIB)
+    finding = found("accelerator", leaner(*lean), MACHINE.replace(accelerators=(card,)))
+    assert finding.code == code
 
 
 @pytest.mark.parametrize(

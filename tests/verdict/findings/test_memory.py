@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -108,6 +109,46 @@ def test_a_desktop_that_is_left_little_is_told_so() -> None:
     assert found("memory", stated, desk).code == "memory-fits"
     free = MACHINE.replace(scope="host", memory_available_bytes=15 * GIB)
     assert found("memory", large, free).code == "memory-fits"
+
+
+@pytest.mark.parametrize(
+    ("available", "changes", "code"),
+    [
+        # of 16 GiB a model of 14 leaves 0.1 GiB of what is free now, then a gigabyte
+        (14.1, {}, "memory-tight"),
+        (15, {}, "memory-fits"),
+        # a container keeps what its other processes take, a Mac as much as a gigabyte of 16
+        (14.6, {"memory_limit_bytes": 15 * GIB}, "memory-fits"),
+        (14.6, {"system": "macos"}, "memory-tight"),
+    ],
+)
+def test_what_leaves_nearly_nothing_of_what_is_free_now_is_tight(
+    available: float, changes: Mapping[str, Any], code: str
+) -> None:
+    """Who runs models at home keeps a gigabyte free: the next tab would have the system swap."""
+    large = question(needs=needs_of(14 * GIB, 14 * GIB))
+    machine = MACHINE.replace(memory_available_bytes=int(available * GIB), **changes)
+    assert found("memory", large, machine).code == code
+    # what was said to stay free, stays free
+    kept = large.replace(workload=WORK.replace(reserve_bytes=0))
+    assert found("memory", kept, machine).code == "memory-fits"
+    strict = large.replace(workload=WORK.replace(memory_basis="available"))
+    assert found("memory", strict, machine).code == code
+
+
+def test_the_share_of_a_small_machine_that_stays_free() -> None:
+    """A Raspberry Pi of 4 GiB with 3.3 free runs a model of 2.5: 0.8 GiB stay, which is much there."""
+    board = MACHINE.replace(
+        memory_total_bytes=4 * GIB,
+        memory_limit_bytes=4 * GIB,
+        memory_available_bytes=33 * GIB // 10,
+    )
+    assert (
+        found("memory", question(needs=needs_of(GIB, 25 * GIB // 10)), board).code == "memory-fits"
+    )
+    assert (
+        found("memory", question(needs=needs_of(GIB, 32 * GIB // 10)), board).code == "memory-tight"
+    )
 
 
 @pytest.mark.parametrize("machine", ["Mac Studio M4 Max 64GB", "strix-halo-64gb"])
