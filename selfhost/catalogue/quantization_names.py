@@ -58,7 +58,9 @@ _GGUF_QUANTIZATIONS = (
     "IQ1_M", "IQ1_S", "TQ1_0", "TQ2_0", "MXFP4", "MXFP4_MOE", "F16", "BF16", "F32",
     "Q2_K_L", "Q3_K_XL", "Q4_K_L", "Q5_K_L", "Q6_K_L",
     "UD-Q2_K_XL", "UD-Q3_K_XL", "UD-Q4_K_XL", "UD-Q5_K_XL", "UD-Q6_K_XL", "UD-Q8_K_XL", "UD-IQ1_S",
-    "UD-IQ1_M", "UD-IQ2_XXS", "UD-IQ2_M", "UD-IQ3_XXS",
+    "UD-IQ1_M", "UD-IQ2_XXS", "UD-IQ2_M", "UD-IQ3_XXS", "UD-IQ3_S", "UD-Q3_K_S", "UD-Q3_K_M",
+    "UD-IQ4_XS", "UD-IQ4_NL", "UD-Q4_K_S", "UD-Q4_K_M", "UD-Q5_K_S", "UD-Q5_K_M", "UD-Q6_K",
+    "UD-TQ1_0",
 )  # fmt: skip
 QUANTIZATIONS: Mapping[str, tuple[str, ...]] = {
     "gguf": _GGUF_QUANTIZATIONS,

@@ -361,8 +361,7 @@ def test_nvfp4_of_others_lies_in_the_range(id: str, gigabytes: float) -> None:
 @pytest.mark.parametrize(
     ("quantization", "words"),
     [
-        ("UD-IQ4_XS", ("own mix", "IQ4_XS")),
-        ("UD-TQ1_0", ("own mix", "TQ1_0")),
+        ("UD-IQ4_NL_XL", ("own mix", "IQ4_NL")),
         ("Q3_K_XXL", ("own mix", "Q3_K_M")),
         ("Q4_0_4_4", ("no longer loads", "Q4_0")),
         ("Q4_0_8_8", ("no longer loads", "Q4_0")),

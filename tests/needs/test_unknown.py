@@ -128,7 +128,7 @@ def test_a_closed_model_needs_nothing_here() -> None:
 def test_a_publishers_own_mix_is_stated_or_unknown() -> None:
     """A mix of which no file was measured follows no known recipe: without a listed size it is unknown, not computed."""
     sized = needs.weights_bytes(
-        catalogue().spec("llama-3.1-8b-instruct"), "gguf", "UD-IQ4_XS", rows()
+        catalogue().spec("llama-3.1-8b-instruct"), "gguf", "UD-IQ4_NL_XL", rows()
     )
     assert isinstance(sized, Unread)
     assert sized.reason

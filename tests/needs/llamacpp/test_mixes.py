@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from helpers.paths import TRUTH
 from selfhost import Workload, check
 from selfhost.catalogue.index import Catalogue
 from selfhost.needs import canonical_quantization, weights_bytes
@@ -117,6 +120,30 @@ def test_a_listed_size_lies_in_the_range(id: str, sizes: dict[str, float]) -> No
     for mix, gigabytes in sizes.items():
         size = size_of(id, f"UD-{mix}")
         assert size.low_bytes <= gigabytes * 1e9 <= size.high_bytes, mix
+
+
+# files of other rules than those of their time, or of types that their recipe does not fit
+UNLIKE = {
+    "unsloth/DeepSeek-R1-Distill-Qwen-1.5B-GGUF",
+    "unsloth/ERNIE-4.5-0.3B-PT-GGUF",
+    "unsloth/DeepSeek-V3.2-GGUF",
+}
+
+
+def test_sizes_of_a_year_of_listings_lie_in_the_ranges() -> None:
+    """Of 77 shapes; most are told within 4 % of the middle, and those that a few models break are named."""
+    near, every = 0, 0
+    for listed in json.loads((TRUTH / "unsloth_sizes.json").read_text())["files"]:
+        for mix, (gibibytes, half_digit) in listed["gib"].items():
+            size = size_of(listed["model"], f"UD-{mix}")
+            low, high = size.low_bytes / 2**30 - half_digit, size.high_bytes / 2**30 + half_digit
+            assert low <= gibibytes <= high or listed["repository"] in UNLIKE, (
+                listed["model"],
+                mix,
+            )
+            near += (size.high_bytes - size.low_bytes) / 2 <= 0.041 * size.bytes
+            every += 1
+    assert near > 0.7 * every
 
 
 @pytest.mark.parametrize(
