@@ -69,9 +69,15 @@ class _Gguf(FileFormat):
     def quantizations(
         self, spec: ModelSpec, runtime: RuntimeSpec, listed: Sequence[str], default: str
     ) -> tuple[str, ...]:
-        """Those that only its publisher names come last."""
-        own = {canonical_gguf(name) or name for name in listed}
-        beyond = tuple(name for name in own if name not in GGUF_QUANTIZATIONS)
+        """Those that only its publisher names come last, the largest first."""
+        sizes = {
+            canonical_gguf(name) or name: size
+            for files in spec.files
+            if files.format == self.name
+            for name, size in files.bytes.items()
+        }
+        own = set(sizes)
+        beyond = sorted(own - set(GGUF_QUANTIZATIONS), key=lambda name: (-sizes[name], name))
         if trained_in_mxfp4(spec):
             # experts that were published in 4 bits gain nothing from another type
             wanted = {default, *own}
