@@ -352,20 +352,17 @@ class Table:
         value = self._get(key, required, "YYYY-MM-DD, without quotes")
         if value is None:
             return None
-        if hasattr(value, "isoformat") and hasattr(value, "year") and not hasattr(value, "hour"):
+        is_day, has_time = hasattr(value, "year"), hasattr(value, "hour")
+        if is_day and not has_time:
             return str(value)
-        is_compiled = self.document.text is None
-        if (
-            isinstance(value, str)
-            and (is_compiled or (partial and value.count("-") < 2))
-            and _is_date(value)
-        ):
-            return value
+        if isinstance(value, str) and _is_date(value):
+            is_day = value.count("-") == 2
+            # in compiled files every date is a string
+            if self.document.text is None or (partial and not is_day):
+                return value
         less = ', or "2024" where only the year is known' if partial else ""
-        has_time = hasattr(value, "hour") and hasattr(value, "year")
-        is_day = has_time or (isinstance(value, str) and value.count("-") == 2 and _is_date(value))
         day = str(value)[: len("YYYY-MM-DD")] if is_day else "YYYY-MM-DD"
-        how = "without a time" if has_time else f"without quotes{less}"
+        how = "without a time" if is_day and has_time else f"without quotes{less}"
         self.problem(key, f"must be a date, not {kind_of(value)}", f"write {key} = {day}, {how}")
         return None
 

@@ -78,6 +78,12 @@ _LOAD_BOUNDS = (
 )
 
 
+def _is_within(value: object, kinds: type | tuple[type, ...], least: float, most: float) -> bool:
+    """Whether it is a number of one of these types, which True and False are not, in that range."""
+    is_number = isinstance(value, kinds) and not isinstance(value, bool)
+    return is_number and least <= value <= most  # type: ignore[operator]
+
+
 class Load(Record):
     """What a day brings, for the cost of a month: it never changes the route.
 
@@ -144,28 +150,19 @@ class Load(Record):
         return text
 
     def _check(self) -> None:
-        problems: list[tuple[str, str]] = []
-        for key in ("input_tokens_per_day", "output_tokens_per_day"):
-            value = getattr(self, key)
-            if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 10**15:
-                problems.append(
-                    (key, f"must be a whole number of tokens from 0 to 10**15, not {value!r}")
-                )
+        problems = [
+            (key, f"must be a whole number of tokens from 0 to 10**15, not {value!r}")
+            for key in ("input_tokens_per_day", "output_tokens_per_day")
+            if not _is_within(value := getattr(self, key), int, 0, 10**15)
+        ]
         if not problems and not self.input_tokens_per_day + self.output_tokens_per_day:
             problems.append(("input_tokens_per_day", "must be more than no tokens"))
-        for key, least, most in _LOAD_BOUNDS:
-            value = getattr(self, key)
-            if value is not None and (
-                isinstance(value, bool)
-                or not isinstance(value, int | float)
-                or not least <= value <= most
-            ):
-                problems.append(
-                    (
-                        key,
-                        f"must be a number from {units.plain(least)} to {most:,.0f}, not {value!r}",
-                    )
-                )
+        problems += [
+            (key, f"must be a number from {units.plain(least)} to {most:,.0f}, not {value!r}")
+            for key, least, most in _LOAD_BOUNDS
+            if (value := getattr(self, key)) is not None
+            and not _is_within(value, (int, float), least, most)
+        ]
         if self.hardware_life_years is not None and self.hardware_price is None:
             problems.append(
                 ("hardware_life_years", "is for the hardware's price, and none is stated")
@@ -346,9 +343,7 @@ def _faults_of_numbers(workload: Workload) -> Iterator[_Fault]:
         elif value > most:
             yield key, f"must be at most {most:,}", None
     pace = workload.min_tokens_per_second
-    if pace is not None and (
-        isinstance(pace, bool) or not isinstance(pace, int | float) or not 0 <= pace < 1e9
-    ):
+    if pace is not None and not (_is_within(pace, (int, float), 0, 1e9) and pace < 1e9):
         yield (
             "min_tokens_per_second",
             f"must be a number of at least 0, not {pace!r}",

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
         quantizations_of,
         takes_text_alone,
         tensor_names,
-        trained_in_mxfp4,
         weights_bytes,
         why_cache_type_refused,
         why_not_loaded,
     )
+    from .file_formats import trained_in_mxfp4
     from .llamacpp.companions import (
         OWN_BLOCK,
         adapter_of_rank,
@@ -97,7 +97,7 @@ _HOME = {
     "largest_picture": "estimate", "more_in_conversation": "estimate", "more_in_slots": "estimate",
     "quantizations_of": "estimate", "takes_text_alone": "estimate",
     "weights_bytes": "estimate", "tensor_names": "estimate", "why_cache_type_refused": "estimate",
-    "trained_in_mxfp4": "estimate",
+    "trained_in_mxfp4": "file_formats",
     "why_not_loaded": "estimate", "from_sixteen_bits": "parts", "loads_sixteen_bits": "parts",
     "is_cast": "parts", "loaded_bits": "loaded",
     "published": "parts", "parts_of": "parts",

@@ -9,36 +9,20 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from ..catalogue.quantization_names import MLX_QUANTIZATIONS, canonical_packed, mlx_scheme
-from ..catalogue.spec import CTRANSLATE2_TYPES, PACKED, Architecture, ModelSpec, RuntimeSpec
+from ..catalogue.spec import PACKED, Architecture, ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.records import Unread, remembered
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
 from .cache import why_not_known
+from .file_formats import comes_in, file_format
 from .llamacpp import files as gguf_files
 from .llamacpp import memory as gguf
 from .llamacpp.buffers import MICRO_BATCH_TOKENS, batch_of, cached_groups
 from .llamacpp.cache_terms import PLAIN_CACHE_TYPES, why_cache_refused
 from .llamacpp.program import freed_outputs as freed_outputs_of
 from .llamacpp.program import more_in_conversation as copies_in_conversation
-from .parts import (
-    Asked,
-    Companions,
-    Encoder,
-    Parts,
-    Subject,
-    components_type,
-    from_sixteen_bits,
-    is_cast,
-    name_of,
-    parts_of,
-)
-from .quantization import (
-    GGUF_QUANTIZATIONS,
-    TERNARY_QUANTIZATIONS,
-    Stored,
-    canonical_gguf,
-    typed_earlier,
-)
+from .parts import Asked, Companions, Encoder, Parts, Subject, is_cast, name_of, parts_of
+from .quantization import GGUF_QUANTIZATIONS, Stored, canonical_gguf, typed_earlier
 from .records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term, middle_of
 from .tensors import ArchitectureRow, checkpoint_tensors, count, idle, row_of, trained_tokens
 
@@ -46,11 +30,6 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
-
-
-WHISPER_QUANTIZATIONS = ("F16", "Q8_0", "Q5_1", "Q5_0")
-
-_FORMATS = ("gguf", "ggml", "ctranslate2", "mlx", "safetensors", "pickle")
 
 
 def needs_of(
@@ -92,11 +71,9 @@ def needs_of(
     wanted = _asked(spec, workload, quantization, companions or Companions(), subject.row)
     wanted = wanted.replace(used_tokens=used_tokens, instruction_sets=instruction_sets)
     alone = subject.replace(text_alone=takes_text_alone(spec, runtime))
-    parts = _parts(alone, runtime, format, wanted, instruction_sets)
+    parts = _parts(alone, runtime, format, wanted)
     if companions is not None:
-        parts = _with_companions(
-            parts, subject, runtime, format, wanted, architectures, instruction_sets
-        )
+        parts = _with_companions(parts, subject, runtime, format, wanted, architectures)
     return _needs_of_parts(spec, cpu, parts)
 
 
@@ -142,24 +119,27 @@ def _needs_of_parts(spec: ModelSpec, cpu: CpuNeed, parts: Parts) -> Needs:
     stated = _stated(spec, cpu, files) if missing or not parts.terms else None
     if stated is not None:
         return stated.replace(offloaded=parts.offloaded)
-    total = MemoryNeed(terms=parts.terms, evictable_bytes=parts.evictable_bytes)
-    return Needs(
-        download_bytes=files.bytes if files else None,
-        disk_bytes=files.bytes if files else None,
+    needs = Needs(
+        download_bytes=None,
+        disk_bytes=None,
         largest_file_bytes=parts.largest_file_bytes,
-        download_how=files.how if files else None,
-        download_source=files.source if files else None,
-        download_range=_range_of_guess(files) if files else None,
         cpu=cpu,
-        memory=None if missing else total,
-        known_terms=parts.terms if missing else (),
+        memory=None,
         tensor_parallel=parts.tensor_parallel,
-        offloaded=() if missing else parts.offloaded,
-        unknown=tuple(
-            _with_the_rest(entry, parts.terms) if entry in missing[:1] else entry
-            for entry in parts.unknown
-        ),
+        unknown=parts.unknown,
     )
+    if files is not None:
+        needs = needs.replace(
+            download_bytes=files.bytes,
+            disk_bytes=files.bytes,
+            download_how=files.how,
+            download_source=files.source,
+            download_range=_range_of_guess(files),
+        )
+    if missing:
+        return needs.replace(known_terms=parts.terms, unknown=_with_the_known(parts))
+    total = MemoryNeed(terms=parts.terms, evictable_bytes=parts.evictable_bytes)
+    return needs.replace(memory=total, offloaded=parts.offloaded)
 
 
 def _range_of_guess(files: SizedWeights) -> tuple[int, int] | None:
@@ -167,14 +147,14 @@ def _range_of_guess(files: SizedWeights) -> tuple[int, int] | None:
     return (files.low_bytes, files.high_bytes) if files.how is How.ASSUMED else None
 
 
-def _with_the_rest(entry: Unread, terms: tuple[Term, ...]) -> Unread:
-    """Why the memory is not known, and what is known of it."""
-    least = units.binary(sum(term.low_bytes for term in terms))
-    return (
-        entry.replace(reason=f"{entry.reason}; the known parts need at least {least}")
-        if terms
-        else entry
-    )
+def _with_the_known(parts: Parts) -> tuple[Unread, ...]:
+    """What is not known; the first part of the memory among it says how much is."""
+    if not parts.terms:
+        return parts.unknown
+    least = units.binary(sum(term.low_bytes for term in parts.terms))
+    first = next(entry for entry in parts.unknown if entry.fact.startswith("memory"))
+    with_least = first.replace(reason=f"{first.reason}; the known parts need at least {least}")
+    return tuple(with_least if entry == first else entry for entry in parts.unknown)
 
 
 def at_context(
@@ -275,24 +255,7 @@ def weights_bytes(
     """The files of one format and quantization, as downloaded, without the projector of a
     vision model.
     """
-    subject = _subject(spec, architectures)
-    if format == "gguf":
-        return gguf_files.size_of(subject, canonical_gguf(quantization) or quantization)
-    if format == "ggml":
-        from .whisper import size_of
-
-        return size_of(subject, quantization)
-    if format == "ctranslate2":
-        from .ctranslate2 import size_of
-
-        return size_of(subject, quantization)
-    if spec.components:
-        from .diffusers import size_of
-
-        return size_of(subject, quantization)
-    from . import checkpoint_files
-
-    return checkpoint_files.size_of(subject, format, quantization)
+    return file_format(format, spec).size_of(_subject(spec, architectures), quantization)
 
 
 def counted_parameters(spec: ModelSpec, architectures: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -330,73 +293,24 @@ def quantizations_of(
     """
     if (parts := parts_of(spec, runtime)) is not None:
         return parts.quantizations
-    format, default = default_format_and_quantization(spec, runtime)
-    listed = [name for files in spec.files if files.format == format for name in files.bytes]
-    names: tuple[str, ...]
-    if format == "gguf":
-        names = _gguf_quantizations(spec, listed, default)
-    elif format == "ggml":
-        names = WHISPER_QUANTIZATIONS
-    elif format == "ctranslate2":
-        names = CTRANSLATE2_TYPES
-    elif format == "mlx":
-        names = (
-            *MLX_QUANTIZATIONS,
-            *(name for name in listed if name not in MLX_QUANTIZATIONS),
-        )
-    elif spec.components:
-        names = ("float32", "float16") if default == "float32" else (default,)
-        names += tuple(runtime.quantizations)
-    else:
-        casts = tuple(name for name in runtime.casts if is_cast(spec, runtime, name))
-        names = (name_of(spec.architecture), *casts, *_quantized_for(spec, runtime), *listed)
-    if format == "gguf" and (
-        spec.parameters.total is not None or _subject(spec, architectures).whole
-    ):
-        # every recipe can be followed, so none of them has to be
+    format_name, default = default_format_and_quantization(spec, runtime)
+    format = file_format(format_name, spec)
+    listed = [name for files in spec.files if files.format == format.name for name in files.bytes]
+    names = format.quantizations(spec, runtime, listed, default)
+    subject = _subject(spec, architectures)
+    if format.has_every_size(subject):
         return names
     return tuple(
         name
         for name in dict.fromkeys(names)
+        # the published files are downloaded for what they are cast to
         if isinstance(
-            # the published files are downloaded for what they are cast to
-            weights_bytes(
-                spec,
-                format,
-                name_of(spec.architecture) if is_cast(spec, runtime, name) else name,
-                architectures,
+            format.size_of(
+                subject, name_of(spec.architecture) if is_cast(spec, runtime, name) else name
             ),
             SizedWeights,
         )
     )
-
-
-def _gguf_quantizations(spec: ModelSpec, listed: list[str], default: str) -> tuple[str, ...]:
-    """What its files may be stored in, those that only its publisher names last."""
-    own = {canonical_gguf(name) or name for name in listed}
-    beyond = tuple(name for name in own if name not in GGUF_QUANTIZATIONS)
-    if trained_in_mxfp4(spec):
-        # experts that were published in 4 bits gain nothing from another type
-        wanted = {default, *own}
-        return (*(name for name in GGUF_QUANTIZATIONS if name in wanted), *beyond)
-    architecture = spec.architecture
-    left = {"F32"}
-    if architecture is None or not any(group.experts for group in architecture.feed_forward):
-        left.add("MXFP4")
-    if architecture is None or architecture.matrix_dtype != "ternary":
-        left.update(TERNARY_QUANTIZATIONS)
-    left -= own
-    return (*(name for name in GGUF_QUANTIZATIONS if name not in left), *beyond)
-
-
-def _quantized_for(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, ...]:
-    """What the runtime takes beside the published type; it makes them itself from 16-bit
-    weights alone.
-    """
-    if spec.modality not in ("text", "vision") or not from_sixteen_bits(spec.architecture):
-        # weights that are narrow already lose twice by being quantized again
-        return ()
-    return tuple(runtime.quantizations)
 
 
 def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tuple[str, str]:
@@ -410,41 +324,9 @@ def default_format_and_quantization(spec: ModelSpec, runtime: RuntimeSpec) -> tu
         from .sdcpp import default_quantization
 
         return runtime.formats[0], default_quantization(parts)
-    format = (
-        next(
-            (name for name in runtime.formats if name in _FORMATS and _has_format(spec, name)), None
-        )
-        or runtime.formats[0]
-    )
-    if format == "gguf":
-        if trained_in_mxfp4(spec):
-            return format, "MXFP4"
-        if spec.architecture is not None and spec.architecture.matrix_dtype == "ternary":
-            # holds what was trained; any wider type adds nothing
-            return format, "TQ2_0"
-        return format, "F16" if spec.modality == "embedding" else "Q4_K_M"
-    if format == "ggml":
-        return format, "F16"
-    if format == "ctranslate2":
-        # of the types that a CPU computes in, the one that the program's own README takes there
-        return format, "int8"
-    if format == "mlx":
-        return format, "4bit"
-    if spec.components:
-        return format, components_type(spec)
-    return format, _default_type(spec, runtime)
-
-
-def _default_type(spec: ModelSpec, runtime: RuntimeSpec) -> str:
-    """The type of the checkpoint, but of files in float32 that write text the first that the
-    program's command casts them to: half the memory at the same quality. Vectors stay as published,
-    for they are compared with those that others made.
-    """
-    narrow = next((name for name in runtime.casts if is_cast(spec, runtime, name)), None)
-    can_say = "{cast}" in runtime.command_of(spec.family, spec.uses)
-    if narrow is None or not can_say or spec.modality == "embedding":
-        return name_of(spec.architecture)
-    return narrow
+    usual = (name for name in runtime.formats if comes_in(spec, name))
+    format = file_format(next(usual, runtime.formats[0]), spec)
+    return format.name, format.default_quantization(spec, runtime)
 
 
 @lru_cache(maxsize=1)
@@ -514,31 +396,34 @@ def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
         return f"{spec.name} runs with {usual}; no source says that {runtime.name} loads it."
     if spec.modality not in runtime.modalities and not takes_text_alone(spec, runtime):
         return f"{runtime.name} does not serve {spec.modality} models."
-    if (
-        runtime.computes_with == "transformers"
-        and spec.architecture is not None
-        and spec.architecture.quantizer == "modelopt"
-    ):
-        # transformers 5.23.0: no "modelopt" in AUTO_QUANTIZATION_CONFIG_MAPPING, and
-        # supports_quant_method then skips it
-        return (
-            f"{runtime.name} does not apply ModelOpt's quantization: it ignores the scales of the"
-            " weights, or stops."
-        )
-    if spec.architecture is not None and not any(
-        _has_format(spec, format) for format in runtime.formats
-    ):
-        if "gguf" in runtime.formats:
-            architecture = spec.architecture.row
-            last = runtime.last_versions.get(architecture)
-            if last is not None:
-                return f"{runtime.name} loaded the architecture {architecture} up to {last}."
-            return f"{runtime.name} has no support for the architecture {architecture}."
-        return (
-            f"The weights do not come in a format that {runtime.name} loads"
-            f" ({', '.join(runtime.formats)})."
-        )
-    return None
+    if spec.architecture is None:
+        return None
+    return _why_quantizer_refused(spec.architecture, runtime) or _why_no_format(spec, runtime)
+
+
+def _why_quantizer_refused(architecture: Architecture, runtime: RuntimeSpec) -> str | None:
+    if runtime.computes_with != "transformers" or architecture.quantizer != "modelopt":
+        return None
+    # transformers 5.23.0: no "modelopt" in AUTO_QUANTIZATION_CONFIG_MAPPING, and
+    # supports_quant_method then skips it
+    return (
+        f"{runtime.name} does not apply ModelOpt's quantization: it ignores the scales of the"
+        " weights, or stops."
+    )
+
+
+def _why_no_format(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
+    """Why the model comes in none of the runtime's formats."""
+    if spec.architecture is None or any(comes_in(spec, name) for name in runtime.formats):
+        return None
+    if "gguf" not in runtime.formats:
+        formats = ", ".join(runtime.formats)
+        return f"The weights do not come in a format that {runtime.name} loads ({formats})."
+    architecture = spec.architecture.row
+    last = runtime.last_versions.get(architecture)
+    if last is not None:
+        return f"{runtime.name} loaded the architecture {architecture} up to {last}."
+    return f"{runtime.name} has no support for the architecture {architecture}."
 
 
 def why_cache_type_refused(
@@ -707,29 +592,12 @@ def _parts(
     runtime: RuntimeSpec,
     format: str,
     workload: Asked,
-    instruction_sets: tuple[str, ...] | None,
 ) -> Parts:
     if runtime.parts:
         from .sdcpp import needs_of_parts
 
         return needs_of_parts(subject, runtime, workload)
-    if format == "gguf":
-        return gguf.parts(subject, runtime, workload, instruction_sets)
-    if format == "ggml":
-        from .whisper import parts
-
-        return parts(subject, runtime, workload)
-    if format == "ctranslate2":
-        from .ctranslate2 import parts
-
-        return parts(subject, runtime, workload)
-    if subject.spec.components:
-        from .diffusers import parts
-
-        return parts(subject, runtime, workload)
-    from .checkpoint import parts as checkpoint_parts
-
-    return checkpoint_parts(subject, runtime, format, workload)
+    return file_format(format, subject.spec).parts(subject, runtime, workload)
 
 
 def _with_companions(
@@ -739,7 +607,6 @@ def _with_companions(
     format: str,
     workload: Asked,
     architectures: Mapping[str, Any],
-    instruction_sets: tuple[str, ...] | None,
 ) -> Parts:
     from .llamacpp.companions import joined
 
@@ -755,7 +622,7 @@ def _with_companions(
         draft = _subject(workload.companions.draft, architectures, format).replace(
             text_alone=takes_text_alone(workload.companions.draft, runtime)
         )
-        beside = _parts(draft, runtime, format, alone, instruction_sets)
+        beside = _parts(draft, runtime, format, alone)
     return joined(subject, model_parts, beside, workload, runtime, format)
 
 
@@ -766,29 +633,6 @@ def _describes(spec: ModelSpec) -> bool:
         or bool(spec.components)
         or spec.parameters.total is not None
         or bool(spec.files)
-    )
-
-
-def _has_format(spec: ModelSpec, format: str) -> bool:
-    if any(files.format == format for files in spec.files):
-        return True
-    architecture = spec.architecture
-    if format == "gguf":
-        return architecture.runs_in_gguf if architecture is not None else not spec.components
-    if format == "ggml":
-        return architecture is not None and architecture.audio is not None
-    if format == "ctranslate2":
-        # nobody but a publisher converts to it
-        return False
-    if spec.safety.formats and format in ("safetensors", "pickle"):
-        return format in spec.safety.formats
-    return format != "pickle" and not (format == "mlx" and spec.components)
-
-
-def trained_in_mxfp4(spec: ModelSpec) -> bool:
-    """Its experts were published in MXFP4, which llama-quantize makes no other type of."""
-    return spec.architecture is not None and (spec.architecture.expert_dtype or "").startswith(
-        "mxfp4"
     )
 
 

@@ -39,7 +39,7 @@ from .words import (
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from ..verdict.speed import SecondsRange
+    from ..verdict.speed import SecondsRange, Speed
 
 # always in the table where there are figures: they decide, and people compare them
 _ROWS = ("memory", "accelerator", "disk", "speed")
@@ -218,18 +218,11 @@ def _comparison(blocks: list[Block], verdict: Verdict, *, measured: bool) -> Non
     """Need against machine, a row a fact: those that always decide, and what did not pass."""
     rows = []
     for finding in ordered(verdict):
-        passes = finding.outcome is Outcome.PASS
-        if finding.check not in MACHINE or (passes and finding.check not in _ROWS):
-            continue
-        if finding.check in ("accelerator", "speed") and _is_without_program(verdict):
-            # nothing computes there
-            continue
-        if finding.check == "memory" and passes and _is_beside_the_gpu(finding, verdict):
-            continue
-        amount = _amount(finding, verdict)
-        if amount and (finding.check != "accelerator" or finding.needs):
-            rows.append(_row(_NAMES.get(finding.check, finding.check), amount, _note(
-                finding, verdict, measured=measured), finding.outcome))  # fmt: skip
+        amount = _amount(finding, verdict) if _has_a_row(finding, verdict) else ""
+        if amount:
+            name = _NAMES.get(finding.check, finding.check)
+            note = _note(finding, verdict, measured=measured)
+            rows.append(_row(name, amount, note, finding.outcome))
     license = verdict.model.license
     if rows and license is not None and license.id is not None:
         allows = Span(text=_COMMERCIAL[license.commercial_use])
@@ -245,6 +238,19 @@ def _comparison(blocks: list[Block], verdict: Verdict, *, measured: bool) -> Non
 _NAMES = {"accelerator": "GPU"}
 # of the RAM: what takes less, beside a GPU that holds the model, decides nothing
 _LITTLE = 0.25
+
+
+def _has_a_row(finding: Finding, verdict: Verdict) -> bool:
+    """It is of the machine, and decides or did not pass."""
+    check, passes = finding.check, finding.outcome is Outcome.PASS
+    if check not in MACHINE or (passes and check not in _ROWS):
+        return False
+    if check in ("accelerator", "speed") and _is_without_program(verdict):
+        # nothing computes there
+        return False
+    if check == "accelerator":
+        return bool(finding.needs)
+    return not (check == "memory" and passes and _is_beside_the_gpu(finding, verdict))
 
 
 def _is_without_program(verdict: Verdict) -> bool:
@@ -271,12 +277,7 @@ def _row(
 def _amount(finding: Finding, verdict: Verdict) -> str:
     """`4.74 of 23.0 GiB`, `~2.8 tokens/s`; empty where there are no figures."""
     if finding.check == "speed":
-        pace = verdict.speed.decode if verdict.speed is not None else None
-        if verdict.speed is not None and verdict.speed.work is not None:
-            return units.work_cell(verdict.speed.work.likely, verdict.speed.unit)
-        if pace is None or finding.unit != "tokens_per_second":
-            return ""
-        return f"~{units.speed(pace.likely, pace.likely)}"
+        return "" if verdict.speed is None else _pace(verdict.speed, finding.unit)
     if finding.code == "accelerator-tight" and (memory := _on_accelerators(verdict)):
         return _of(units.binary(memory[1]), _quantity(finding.has, finding))
     needs, has = _quantity(finding.needs, finding), _quantity(finding.has, finding)
@@ -291,6 +292,14 @@ def _amount(finding: Finding, verdict: Verdict) -> str:
         is_download = finding.needs == verdict.needs.download_bytes
         needs = units.decimal_range(*ends) if ends is not None and is_download else needs
     return _of(needs, has) if needs and has else needs
+
+
+def _pace(speed: Speed, unit: str | None) -> str:
+    if speed.work is not None:
+        return units.work_cell(speed.work.likely, speed.unit)
+    if speed.decode is None or unit != "tokens_per_second":
+        return ""
+    return f"~{units.speed(speed.decode.likely, speed.decode.likely)}"
 
 
 def _metal_range(finding: Finding, verdict: Verdict) -> tuple[int, int] | None:

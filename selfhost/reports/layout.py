@@ -374,16 +374,9 @@ def _table(table: Table, width: int | None, encoding: str | None, bars: bool) ->
         _fit(table, sizes, cells, room, encoding)
         if _total(sizes) > room:
             return _stacked(list(sizes), _cells(table, encoding, 0), titles, room, indent)
-    lines: list[Line] = []
     if any(titles[number] for number in sizes):
-        lines.extend(_row(table, sizes, [[(title, "")] for title in titles], indent))
-    in_one_line = room is None and not any(column.most for column in table.columns)
-    for row in cells:
-        if in_one_line:
-            lines.append(_row_line(table, sizes, row, indent))
-        else:
-            lines.extend(_row(table, sizes, row, indent))
-    return lines
+        cells = [[[(title, "")] for title in titles], *cells]
+    return [line for row in cells for line in _row(table, sizes, row, indent)]
 
 
 def _least_total(table: Table, sizes: Mapping[int, int]) -> int:

@@ -60,11 +60,10 @@ def list_document(
     aged = aged_words(as_of, today)
     counts = counts or count_rows(rows)
     if not counts.models:
-        ruled = f" {ruled_out:,} are ruled out by your conditions." if ruled_out else ""
-        meant = f" Did you mean {' or '.join(near)}?" if near else ""
-        hint = "" if ruled else " `selfhost list --all` has every model."
-        return Document(blocks=(say(f"No model matches.{ruled}{meant or hint}"), *aged))
-    candidates = [row for row in rows if row.can_run] if only_running else list(rows)
+        return Document(blocks=(say(_no_match(ruled_out, near)), *aged))
+    candidates, listed = list(rows), counts.models
+    if only_running:
+        candidates, listed = [row for row in rows if row.can_run], counts.running
     workload = rows[0].workload if rows else Workload()
     head: list[Block] = [say(summary(counts, machine, workload, ruled_out=ruled_out), hang=2)]
     if planned := planned_words(machine):
@@ -73,25 +72,33 @@ def list_document(
 
     def document(shown: Sequence[Answer], gap: Sequence[Block]) -> Document:
         table = [_table(shown, why or {}, wide=wide)] if shown else []
-        listed = counts.running if only_running else counts.models
         foot = _foot(shown, listed, counts.models, wide=wide, only=only_running)
         return Document(blocks=(*head, *gap, *table, *gap, *foot, *aged))
 
     shown = candidates if top is None else candidates[:top]
     loose = document(shown, [BLANK])
-    if screen is None or not shown:
-        return loose
-    width, height = screen
-    # the last line of the terminal is the prompt's
-    if len(lay_out(loose, width)) < height:
+    if screen is None or not shown or _lines_over(loose, screen) <= 0:
         return loose
     dense = document(shown, [])
-    over = len(lay_out(dense, width)) - (height - 1)
+    over = _lines_over(dense, screen)
     return document(shown[: max(_LEAST_ROWS, len(shown) - over)], []) if over > 0 else dense
 
 
 # of a terminal so low that even they do not fit
 _LEAST_ROWS = 5
+
+
+def _lines_over(document: Document, screen: tuple[int, int]) -> int:
+    """Lines that a terminal cannot show above its prompt."""
+    width, height = screen
+    return len(lay_out(document, width)) - (height - 1)
+
+
+def _no_match(ruled_out: int, near: Sequence[str]) -> str:
+    ruled = f" {ruled_out:,} are ruled out by your conditions." if ruled_out else ""
+    meant = f" Did you mean {' or '.join(near)}?" if near else ""
+    hint = "" if ruled else " `selfhost list --all` has every model."
+    return f"No model matches.{ruled}{meant or hint}"
 
 
 def _foot(

@@ -219,8 +219,12 @@ def _known(blocks: list[Block], plan: Plan, verbose: bool) -> None:
         hints.append("?: at its slow end it is below the speed you need")
     if hints:
         blocks.append(say(" · ".join(hints)))
-    if not verbose:
-        return
+    if verbose:
+        _caveats(blocks, shown)
+
+
+def _caveats(blocks: list[Block], shown: Sequence[Known]) -> None:
+    """What is unsure of the profiles of these machines."""
     confidences = {candidate.profile.machine.confidence or "" for candidate in shown}
     if unsure := sorted(confidences & {"medium", "low"}, reverse=True):
         blocks.append(say(f"Of {' and '.join(unsure)} confidence: check your configuration."))

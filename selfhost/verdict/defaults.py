@@ -24,7 +24,7 @@ from ..machine.record import Machine
 from ..needs.records import Needs
 from .findings import Finding
 from .judging import disk_finding, judge
-from .placement import metal_limits, room_of
+from .placement import index_of, metal_limits, room_of
 from .present import Here
 from .question import (
     GENERATING,
@@ -71,8 +71,6 @@ class _Way(Record):
     @cached_property
     def place(self) -> int:
         """Where it runs."""
-        from .parts import decided_by_disk
-
         is_held = self.place_with_disk != _NOWHERE
         return _NOWHERE if is_held and self._lacks_disk else self.place_with_disk
 
@@ -95,6 +93,8 @@ class _Way(Record):
     @cached_property
     def _lacks_disk(self) -> bool:
         """Whether it rests on the disk."""
+        from .parts import decided_by_disk
+
         return decided_by_disk(self.question, self._needs, self.machine)
 
     def decided(self) -> Judged:
@@ -705,10 +705,10 @@ class _Search:
         gpu_only = way.question.runtime is not None and way.question.runtime.gpu_only
         if needs.placement == "accelerator":
             terms = [term for term in needs.memory.terms if term.where != "host"]
-            used = {int(term.where.partition(":")[2]) for term in terms}
-            rooms = [room_of(cards[number], gpu_only=gpu_only) for number in used]
+            used = dict.fromkeys(term.where for term in terms)
+            rooms = [room_of(cards[index_of(where)], gpu_only=gpu_only) for where in used]
             taken = sum(term.high_bytes for term in terms)
-            return None not in rooms and taken <= share * sum(room or 0 for room in rooms)
+            return None not in rooms and taken <= share * sum(filter(None, rooms))
         if not uses_shared_gpu(self._machine, way.question.runtime):
             return False
         limits = metal_limits(cards[0], self._machine)
@@ -723,7 +723,7 @@ class _Search:
         memory = way.judged.needs.memory if way.judged.needs is not None else None
         cards = self._machine.accelerators or ()
         places = dict.fromkeys(term.where for term in memory.terms) if memory else {}
-        numbers = [int(place.partition(":")[2]) for place in places if place != "host"] or [0]
+        numbers = [index_of(place) for place in places if place != "host"] or [0]
         return " and ".join(counted([cards[number].name for number in numbers]))
 
 

@@ -11,7 +11,7 @@ from ..needs.records import Needs, Term
 from . import findings as check
 from .findings import Finding, Outcome
 from .pacing import faster_there, finding_of_pace, pace_and_finding
-from .placement import emptied, placements
+from .placement import emptied, index_of, placements
 from .record import HELD, Judged, Placement, Question, any_fails, lacking_bytes
 from .speed import Speed
 
@@ -190,7 +190,7 @@ def considered(question: Question, judged: Judged, machine: Machine) -> tuple[Pl
         ways.append(
             Placement(
                 placement=candidate.placement,
-                accelerators=tuple(int(where.partition(":")[2]) for where in places),
+                accelerators=tuple(index_of(where) for where in places),
                 accelerator_high_bytes=sum(
                     term.high_bytes for term in terms if term.where != "host"
                 ),

@@ -63,6 +63,11 @@ class Place(Record):
         return f"accelerator:{self.index}"
 
 
+def index_of(where: str) -> int:
+    """Of the name of a place in a term the number in the machine's list."""
+    return int(where.partition(":")[2])
+
+
 def places(machine: Machine) -> tuple[Place, ...]:
     """The accelerators that are no part of the RAM, in the machine's order.
 
@@ -178,6 +183,15 @@ def _in_turn(needs: Needs, place: Place, most_bytes: int | None = None) -> Itera
             yield needs.replace(placement="split", memory=memory, offload=way.way)
 
 
+def _beside_each_other(sized: Sequence[Place], largest: Place, machine: Machine) -> list[Place]:
+    """The accelerators among which a program shares layers out: it gets one instance of MIG, and no
+    other beside it.
+    """
+    cards = machine.accelerators
+    parts = [place for place in sized if cards and cards[place.index].is_part]
+    return [largest] if largest in parts else [place for place in sized if place not in parts]
+
+
 def _on_accelerators(
     needs: Needs,
     memory: MemoryNeed,
@@ -197,13 +211,7 @@ def _on_accelerators(
     if _taken_by(memory).whole_bytes <= (largest.room_bytes or 0):
         yield on_one(needs, largest.where)
     elif layers:
-        # a program gets one instance of MIG, and no other accelerator beside it
-        parts = [
-            place
-            for place in sized
-            if machine.accelerators and machine.accelerators[place.index].is_part
-        ]
-        among = [largest] if largest in parts else [place for place in sized if place not in parts]
+        among = _beside_each_other(sized, largest, machine)
         # to count layers tells apart machines for which they lie alike
         if not only_all or len(among) > 1 or _holds_layers(memory, among[0]):
             for shared in _shared_out(needs, memory, among, layers):

@@ -327,21 +327,26 @@ def _with_files(
         part = part.replace(missing_bytes=download - part.size_bytes)
     if part is None and runtime is not None and not question.local_files:
         part = here(question.spec, runtime, workload, alone, machine, catalogue)
-    spec = question.spec
-    kept_by = None
-    parts = None if runtime is None else need.parts_of(spec, runtime)
-    if parts is not None:
-        # the files are another publisher's, and not behind the gate of the model's own
-        kept_by = parts.files[0].repository
-    elif spec.gated:
-        kept_by = kept_elsewhere(spec, workload.format, workload.quantization)
-        if kept_by is None and runtime is not None and loads_by_tag(spec, runtime, workload):
-            kept_by = f"{runtime.name}'s library"
     return question.replace(
         here=part,
-        kept_by=(kept_by,),
+        kept_by=(_kept_by(question.spec, runtime, workload),),
         beside_bytes=max(0, (needs.download_bytes or 0) - download),
     )
+
+
+def _kept_by(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload) -> str | None:
+    """Who has the files beside the publisher, whose gate does not keep them; None where nobody
+    does, or where there is no gate.
+    """
+    parts = None if runtime is None else need.parts_of(spec, runtime)
+    if parts is not None:
+        return parts.files[0].repository
+    if not spec.gated:
+        return None
+    publisher = kept_elsewhere(spec, workload.format, workload.quantization)
+    if publisher is None and runtime is not None and loads_by_tag(spec, runtime, workload):
+        return f"{runtime.name}'s library"
+    return publisher
 
 
 def loads_by_tag(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> bool:
@@ -357,40 +362,44 @@ def loads_by_tag(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> b
     return runtime.tags.get(tag, default) == workload.quantization
 
 
+class _Problems(list[Problem]):
+    """Collects the problems of every `WorkloadError` that is raised under `with`."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        if isinstance(error, WorkloadError):
+            self.extend(error.problems)
+        return isinstance(error, WorkloadError)
+
+
+def _with_canonical_license(workload: Workload, catalogue: Catalogue) -> Workload:
+    if workload.license is None:
+        return workload
+    from ..catalogue.licenses import canonical_expression
+
+    return workload.replace(license=canonical_expression(workload.license, catalogue.license_ids))
+
+
 def _understood(
     spec: ModelSpec, workload: Workload, catalogue: Catalogue, formats: tuple[str, ...]
 ) -> tuple[Workload, RuntimeSpec | None, str | None]:
     """The workload under canonical names, its runtime and its quantization; raises
     `WorkloadError` with everything that makes no sense.
     """
-    problems: list[Problem] = []
+    problems = _Problems()
     runtime: RuntimeSpec | None = None
     quantization: str | None = None
-    try:
-        if workload.license is not None:
-            from ..catalogue.licenses import canonical_expression
-
-            workload = workload.replace(
-                license=canonical_expression(workload.license, catalogue.license_ids)
-            )
-    except WorkloadError as error:
-        problems += error.problems
-    try:
+    with problems:
+        workload = _with_canonical_license(workload, catalogue)
+    with problems:
         runtime = _runtime(spec, workload, catalogue, formats)
-    except WorkloadError as error:
-        problems += error.problems
-    try:
+    with problems:
         quantization = _known_quantization(spec, workload, runtime)
-    except WorkloadError as error:
-        problems += error.problems
-    if (
-        quantization in PACKED
-        and workload.runtime is None
-        and runtime is not None
-        and runtime.rule_of(quantization) is None
-    ):
-        runtime = _runtime_for(spec, quantization, catalogue) or runtime
     if quantization is not None and workload.runtime is None and runtime is not None:
+        if quantization in PACKED and runtime.rule_of(quantization) is None:
+            runtime = _runtime_for(spec, quantization, catalogue) or runtime
         runtime = _of_parts_in(spec, quantization, runtime, catalogue)
     if runtime is not None and workload.task == "generate":
         problems += beyond(workload, runtime, catalogue)

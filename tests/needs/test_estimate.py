@@ -165,6 +165,16 @@ def test_choices_come_best_first() -> None:
     assert names.index("Q8_0") < names.index("Q4_K_M") < names.index("Q3_K_M") < names.index("Q2_K")
 
 
+def test_a_publishers_own_types_come_largest_first() -> None:
+    """Nothing else orders names such as UD-IQ1_M, and what is tried first must not depend on chance."""
+    spec = catalogue().spec("qwen3.8-27b")
+    sizes = {name: size for files in spec.files for name, size in files.bytes.items()}
+    names = needs.quantizations_of(spec, runtime("llama.cpp"), rows())
+    own = [name for name in names if name.startswith("UD-")]
+    assert len(own) > 5
+    assert own == sorted(own, key=lambda name: -sizes[name])
+
+
 def test_models_published_in_four_bits_come_in_no_other_type() -> None:
     """gpt-oss was trained in MXFP4: other quantizations would be larger and no better."""
     assert needs.quantizations_of(

@@ -28,12 +28,7 @@ _BEFORE = ("weights", "repacked_weights")
 _OTHER_USES = 0.08
 
 
-def parts(
-    subject: Subject,
-    runtime: RuntimeSpec,
-    workload: Asked,
-    instruction_sets: tuple[str, ...] | None,
-) -> Parts:
+def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
     """Files and memory. Weights and cache are judged apart: one may be known without the other."""
     quantization = canonical_gguf(workload.quantization) or workload.quantization
     files = size_of(subject, quantization, own_block=workload.companions.own_block)
@@ -45,7 +40,7 @@ def parts(
             *(() if unread is None else [unread]),
         )
         return Parts(files=files, terms=tuple(growing), unknown=missing)
-    weights, evictable = weights_terms(subject, quantization, files, instruction_sets)
+    weights, evictable = weights_terms(subject, quantization, files, workload.instruction_sets)
     projector = None if subject.text_alone else projector_term(subject)
     no_encoders = None if subject.text_alone else why_no_encoders(subject.spec)
     terms, unknown = [*weights, *growing], [] if unread is None else [unread]

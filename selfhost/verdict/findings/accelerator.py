@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 
 from ...catalogue.spec import QuantizationRule, RuntimeSpec
 from ...core import units
+from ...core.records import Record
 from ...core.units import MIB, binary, binary_range
 from ...machine.gpus import capability_by_name
 from ...machine.record import Accelerator, Machine
-from ...needs.records import Needs
+from ...needs.records import Needs, Term
 from ..placement import TIGHT, emptied, free_bytes, metal_limits, reaches, room_of
 from .memory import desktop_bytes, host_high, what_is_smaller
 from .record import Finding, Outcome, profile_doubt
@@ -248,8 +249,41 @@ def left_by_metal(needs: Needs, machine: Machine) -> str:
 # ------------------------------------------------------------------ judged on accelerators
 
 
+class _Share(Record):
+    """What one accelerator is to hold. `device` is None for one that is assumed to be there;
+    `room_bytes` is what it can give, None where that is not known, or not its own to give.
+    """
+
+    device: Accelerator | None
+    low_bytes: int
+    likely_bytes: int
+    high_bytes: int
+    room_bytes: int | None
+
+
+def _shares(terms: Sequence[Term], machine: Machine, *, gpu_only: bool) -> list[_Share]:
+    """What each accelerator is to hold of these terms."""
+    accelerators = enumerate(machine.accelerators or ())
+    devices = {f"accelerator:{index}": device for index, device in accelerators}
+    shares = []
+    for where in dict.fromkeys(term.where for term in terms):
+        device, room_bytes = devices.get(where), None
+        if device is not None and device.unified is False:
+            room_bytes = room_of(device, gpu_only=gpu_only)
+        shares.append(
+            _Share(
+                device=device,
+                low_bytes=sum(term.low_bytes for term in terms if term.where == where),
+                likely_bytes=sum(term.bytes for term in terms if term.where == where),
+                high_bytes=sum(term.high_bytes for term in terms if term.where == where),
+                room_bytes=room_bytes,
+            )
+        )
+    return shares
+
+
 class _Held:
-    """What each accelerator in use is to hold, and what it can give."""
+    """What the accelerators in use are to hold, and what they can give."""
 
     def __init__(
         self, needs: Needs, machine: Machine, runtime: RuntimeSpec | None, *, gpu_only: bool
@@ -258,34 +292,23 @@ class _Held:
         self.lean_option = runtime.lean_option if runtime and needs.is_lean else ""
         self.share_option = runtime.share_option if runtime else ""
         self.gpu_only = gpu_only
-        self.terms = (
-            [term for term in needs.memory.terms if term.where != "host"] if needs.memory else []
-        )
-        sizes: dict[str, int] = {}
-        likely: dict[str, int] = {}
-        for term in self.terms:
-            sizes[term.where] = sizes.get(term.where, 0) + term.high_bytes
-            likely[term.where] = likely.get(term.where, 0) + term.bytes
-        self.low = sum(term.low_bytes for term in self.terms)
-        self.likely_sizes = list(likely.values())
-        self.likely = sum(self.likely_sizes)
-        self.sizes = list(sizes.values())
-        self.share = sum(self.sizes)
-        by_place = {
-            f"accelerator:{index}": device
-            for index, device in enumerate(machine.accelerators or ())
-        }
-        # None for one that is assumed to be there
-        self.places = [by_place.get(where) for where in sizes]
-        self.devices = [device for device in self.places if device is not None]
-        self.rooms = [
-            room_of(device, gpu_only=gpu_only)
-            if device is not None and device.unified is False
-            else None
-            for device in self.places
-        ]
-        stated_rooms = [room for room in self.rooms if room is not None]
-        self.has = sum(stated_rooms) if len(stated_rooms) == len(self.rooms) else None
+        terms = needs.memory.terms if needs.memory else ()
+        self.terms = [term for term in terms if term.where != "host"]
+        self.shares = _shares(self.terms, machine, gpu_only=gpu_only)
+        self.devices = [share.device for share in self.shares if share.device is not None]
+        self.low = sum(share.low_bytes for share in self.shares)
+        self.likely = sum(term.bytes for term in self.terms)
+        self.share = sum(share.high_bytes for share in self.shares)
+        rooms = [share.room_bytes for share in self.shares]
+        self.has = None if None in rooms else sum(room or 0 for room in rooms)
+
+    def idle_rooms(self) -> list[int]:
+        """What each can give once other programs use none of them."""
+        return [room_of(device, gpu_only=self.gpu_only) or 0 for device in emptied(self.devices)]
+
+    def fit_when_idle(self) -> bool:
+        """Whether each can hold its share once other programs use none of them."""
+        return _within([share.high_bytes for share in self.shares], self.idle_rooms())
 
     @property
     def name(self) -> str:
@@ -329,7 +352,7 @@ def _unread_held(held: _Held, machine: Machine) -> Finding | None:
 def _tight(held: _Held, when_tight: str | None) -> Finding | None:
     """The one accelerator holds the likely need and not the most."""
     has = held.has
-    if when_tight is None or has is None or len(held.sizes) != 1:
+    if when_tight is None or has is None or len(held.shares) != 1:
         return None
     if not held.likely <= has < held.share <= TIGHT * has:
         return None
@@ -352,14 +375,16 @@ def _lean(held: _Held, *, now_only: bool) -> Finding | None:
     has = held.has
     if not held.lean_option or has is None:
         return None
-    cards = held.devices if now_only else emptied(held.devices)
-    rooms = [room_of(device, gpu_only=held.gpu_only) or 0 for device in cards]
+    rooms_now = [share.room_bytes or 0 for share in held.shares]
+    rooms = rooms_now if now_only else held.idle_rooms()
+    most = [share.high_bytes for share in held.shares]
+    likely = [share.likely_bytes for share in held.shares]
     need = f"{binary_range(held.low, held.share)}, likely {binary(held.likely)}"
     with_it = f"With `{held.lean_option}`, which is slower, {held.program} needs {need}"
     there = f"{held.name} has {binary(has)} for it"
     without = "without the option it may not fit"
-    if _within(held.sizes, rooms):
-        if not _within(held.sizes, [room or 0 for room in held.rooms]):
+    if _within(most, rooms):
+        if not _within(most, rooms_now):
             return None
         return held.finding(
             Outcome.WARN,
@@ -368,18 +393,18 @@ def _lean(held: _Held, *, now_only: bool) -> Finding | None:
             lambda: f"start it with `{held.lean_option}`",
         )
     smaller = what_is_smaller(held.terms, has)
-    if _within(held.likely_sizes, rooms):
+    if _within(likely, rooms):
         return held.finding(
             Outcome.WARN,
             "accelerator-tight",
             lambda: f"{with_it}; {there}: it likely fits, but it is tight, and {without}.",
-            lambda: f"start it with {_options(held, held.sizes)}, or {smaller}",
+            lambda: f"start it with {_options(held, most)}, or {smaller}",
         )
     return held.finding(
         Outcome.UNKNOWN,
         "accelerator-close",
         lambda: f"{with_it}; {there}: too close to call.",
-        lambda: f"try {_options(held, held.likely_sizes)}; to be safe, {smaller}",
+        lambda: f"try {_options(held, likely)}; to be safe, {smaller}",
     )
 
 
@@ -406,7 +431,7 @@ def _within(sizes: Sequence[int], rooms: Sequence[int]) -> bool:
 
 def _has_others(held: _Held, machine: Machine) -> bool:
     """One accelerator is in use, and there are more."""
-    return len(held.places) == 1 and len(machine.accelerators or ()) > 1
+    return len(held.shares) == 1 and len(machine.accelerators or ()) > 1
 
 
 def _too_small(held: _Held, *, now_only: bool, alone: tuple[str, str] | None) -> Finding | None:
@@ -414,25 +439,22 @@ def _too_small(held: _Held, *, now_only: bool, alone: tuple[str, str] | None) ->
     `alone`: why the others do not take a part, and what would let them.
     """
     has = held.has
-    rooms = [room or 0 for room in held.rooms]
-    lacking = [size - room for size, room in zip(held.sizes, rooms, strict=True)]
-    if has is None or max(lacking, default=0) <= 0:
+    worst = max(held.shares, key=_lacking_bytes, default=None)
+    if has is None or worst is None or _lacking_bytes(worst) <= 0:
         return None
-    idle = [room_of(device, gpu_only=held.gpu_only) or 0 for device in emptied(held.devices)]
-    could = all(size <= room for size, room in zip(held.sizes, idle, strict=True))
-    share, devices = held.share, held.devices
+    share, devices, name = held.share, held.devices, held.name
     on = "a GPU" if len(held.devices) == 1 else f"{len(held.devices)} GPUs"
     if share <= has:
         # the sums say nothing: of the one that is to hold most beyond what it may
-        worst = lacking.index(max(lacking))
-        share, has, devices = held.sizes[worst], rooms[worst], [held.devices[worst]]
-        on = f"one of {on}"
-    if could and not now_only:
+        assert worst.device is not None
+        share, has, devices = worst.high_bytes, worst.room_bytes or 0, [worst.device]
+        name, on = worst.device.name, f"one of {on}"
+    if not now_only and held.fit_when_idle():
 
         def busy() -> str:
             free = sum(device.memory_free_bytes or 0 for device in devices)
             return (
-                f"{_names(devices)} has room for the {binary(share)} it needs there, but only"
+                f"{name} has room for the {binary(share)} it needs there, but only"
                 f" {binary(free)} are free now."
             )
 
@@ -448,8 +470,7 @@ def _too_small(held: _Held, *, now_only: bool, alone: tuple[str, str] | None) ->
     def small() -> str:
         why = f", and {alone[0]}" if alone is not None else ""
         return (
-            f"{held.program} needs {binary(share)} on {on}; {_names(devices)} has {binary(has)}"
-            f" for it{why}."
+            f"{held.program} needs {binary(share)} on {on}; {name} has {binary(has)} for it{why}."
         )
 
     return _counted(
@@ -462,6 +483,10 @@ def _too_small(held: _Held, *, now_only: bool, alone: tuple[str, str] | None) ->
     )
 
 
+def _lacking_bytes(share: _Share) -> int:
+    return share.high_bytes - (share.room_bytes or 0)
+
+
 def _fits(held: _Held, needs: Needs, machine: Machine) -> Finding:
     assert held.has is not None
     if any(term.name == "gathered" for term in held.terms):
@@ -469,8 +494,9 @@ def _fits(held: _Held, needs: Needs, machine: Machine) -> Finding:
             Outcome.WARN,
             "accelerator-shared-out",
             lambda: (
-                f"No single accelerator holds it. Split across {len(held.places)} with FSDP or"
-                f" ZeRO-3, it needs up to {binary(max(held.sizes))} on each."
+                f"No single accelerator holds it. Split across {len(held.shares)} with FSDP or"
+                f" ZeRO-3, it needs up to"
+                f" {binary(max(share.high_bytes for share in held.shares))} on each."
             ),
             lambda: (
                 "train with `accelerate launch` and FSDP:"

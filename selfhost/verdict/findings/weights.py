@@ -35,16 +35,12 @@ def weights_check(
         return _finding(
             spec, Outcome.PASS, "weights-here", "The files are already on this machine."
         )
-    if here is not None and here.missing_files:
-        return _in_part_here(spec, here)
-    is_whole_here = here is not None and here.missing_bytes == 0
-    if (
-        spec.openness.weights == "unknown"
-        and not _states_needs_alone(spec)
-        and not spec.files
-        and not is_whole_here
-        and not _is_lone_config(spec)
-    ):
+    whole = None
+    if here is not None:
+        if here.missing_files:
+            return _in_part_here(spec, here)
+        whole = here if here.missing_bytes == 0 else None
+    if whole is None and _is_unheard_of(spec):
         return _not_known(spec)
     if (danger := _danger(spec, format)) is not None:
         state = "yours to get" if _is_lone_config(spec) else "published"
@@ -52,16 +48,25 @@ def weights_check(
             spec,
             Outcome.WARN,
             "weights-unsafe",
-            f"The weights are {'here' if is_whole_here else state}, but {danger}.",
+            f"The weights are {state if whole is None else 'here'}, but {danger}.",
             "load them only in a sandbox and from a publisher you trust",
         )
-    if here is not None and is_whole_here:
+    if whole is not None:
         return _finding(
-            spec, Outcome.PASS, "weights-here", f"The files are already there: {here.path}."
+            spec, Outcome.PASS, "weights-here", f"The files are already there: {whole.path}."
         )
-    if spec.gated and kept_by is None:
-        kept_by = (kept_elsewhere(spec, format, quantization),)
-    return _published(spec, kept_by[0] if kept_by else None)
+    (keeper,) = kept_by or (kept_elsewhere(spec, format, quantization),)
+    return _published(spec, keeper)
+
+
+def _is_unheard_of(spec: ModelSpec) -> bool:
+    """Nothing says whether the weights can be had."""
+    return (
+        spec.openness.weights == "unknown"
+        and not spec.files
+        and not _states_needs_alone(spec)
+        and not _is_lone_config(spec)
+    )
 
 
 def _closed(spec: ModelSpec) -> Finding:
