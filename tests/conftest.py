@@ -111,6 +111,15 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return pack(tmp_path_factory)
 
 
+@pytest.fixture
+def few_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every eighth model is listed: for laws of any list, which need not judge a thousand models. A
+    name still means any of them.
+    """
+    ids = catalogue.Catalogue.ids
+    monkeypatch.setattr(catalogue.Catalogue, "ids", lambda own: ids(own)[::8])
+
+
 @pytest.fixture(scope="session")
 def source_environment() -> dict[str, str]:
     """Environment for child processes: this checkout first. What they import is compiled once: half of
