@@ -69,8 +69,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name not in _LONGEST)
 
 
+def pytest_collectstart() -> None:
+    """Collecting makes no garbage to speak of, and to look for it takes a tenth of the time."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
     """What thousands of collected tests hold is never looked through for garbage again."""
+    gc.enable()
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
