@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import selfhost
+from helpers.each import each
 from helpers.machines import GIB, IDS, VM
 from helpers.paths import CONFIGS, RECORDS
 from selfhost import (
@@ -48,6 +49,9 @@ from selfhost.machine.record import Accelerator
 from selfhost.reports import json
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
+
+# what is said of a list is said of any
+pytestmark = pytest.mark.usefixtures("few_listed")
 
 SMALL = Machine.from_file(RECORDS / "container-2gib.json")
 
@@ -162,7 +166,7 @@ MAC = "macbook-air-m2-16gb"
 
 @cache
 def ranking_on_mac() -> Ranking:
-    """For the tests that only read it: it judges every model."""
+    """For the tests that only read it."""
     return rank(machine=MAC)
 
 
@@ -191,7 +195,7 @@ def test_a_size_notes_what_a_machine_s_name_was_read_as() -> None:
 
 
 def test_a_ranking_notes_a_machine_s_name_as_list_does(capsys: pytest.CaptureFixture[str]) -> None:
-    """The same for the whole list, once: it judges every model."""
+    """The same for the whole list, once."""
     document = written("list", "--machine", "macbook air m2", capsys=capsys)
     noted = document["notes"]
     assert noted == rank(machine="macbook air m2").to_json()["notes"]
@@ -427,7 +431,7 @@ def test_a_better_machine_never_gets_a_worse_route(name: str, memory: int, more:
     assert runs(memory + more) >= runs(memory)
 
 
-@pytest.mark.parametrize("name", IDS)
+@each("name", IDS)
 def test_every_shipped_model_is_judged(name: str) -> None:
     """Each gets a verdict with a reason for every finding; a closed one is never local."""
     verdict = check(name, machine=VM)

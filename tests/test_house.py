@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -68,9 +69,10 @@ def package(module: str) -> str:
     return first
 
 
-def imports(path: Path) -> Iterator[tuple[str, str, bool]]:
+@cache
+def imports(path: Path) -> tuple[tuple[str, str, bool], ...]:
     """(kind, name, inside a function) for every import of a file: kind `own` names a package, `other` a top-level module."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = figures.trees()[path]
     folder = path.relative_to(PACKAGE).parts[:-1]
 
     def own(node: ast.ImportFrom) -> Iterator[str]:
@@ -94,12 +96,12 @@ def imports(path: Path) -> Iterator[tuple[str, str, bool]]:
                     yield "other", alias.name.split(".")[0], deeper
             yield from walk(child, deeper)
 
-    yield from walk(tree, False)
+    return tuple(walk(tree, False))
 
 
 def files_imported(path: Path) -> Iterator[Path]:
     """The files of the package that a file imports at run time; a package stands for its `__init__`."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = figures.trees()[path]
     folder = path.relative_to(PACKAGE).parts[:-1]
     for_types = {
         id(inner)
@@ -208,11 +210,10 @@ def test_a_module_has_a_test_module_of_its_name(path: Path) -> None:
 def test_no_test_module_imports_another() -> None:
     """What several test modules share lies in `tests/helpers`."""
     for path in TESTS.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            assert not [name for name in names if "test_" in name], path
+        text = path.read_text(encoding="utf-8")
+        assert not re.findall(r"^\s*(?:from\s+\S*test_|import\s.*test_).*", text, re.MULTILINE), (
+            path
+        )
 
 
 def test_functions_stay_short_and_simple() -> None:

@@ -49,6 +49,7 @@ def commands(page: str) -> list[str]:
 @pytest.mark.parametrize(
     ("page", "least"), [(section("Use"), 5), (USAGE, 15)], ids=["README", "usage"]
 )
+@pytest.mark.usefixtures("few_listed")
 def test_commands_run(
     page: str,
     least: int,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from helpers.machines import USUAL
 from helpers.paths import RECORDS
 from selfhost import Machine, Workload, check, rank
-from selfhost.advice.listing import judge_all
+from selfhost.advice.listing import first_rows
 from selfhost.advice.ranking import (
     Standing,
     Standings,
@@ -17,14 +18,13 @@ from selfhost.advice.ranking import (
     is_too_slow,
     share_on,
 )
+from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.units import GIB
 from selfhost.machine.profiles import load
 from selfhost.verdict.findings import Finding
 from selfhost.verdict.record import Judged, Outcome
 from selfhost.verdict.speed import PaceRange, Speed
-
-DAY = "2026-11-20"
 
 
 def standing(**fields: Any) -> Standing:
@@ -133,13 +133,14 @@ def test_no_model_that_leaves_nothing_free_is_proposed_first() -> None:
 
 
 @pytest.mark.parametrize("profile", USUAL)
-def test_the_first_models_of_the_list_are_worth_an_evening(profile: str) -> None:
+def test_the_first_models_of_the_list_are_worth_an_evening(profile: str, packed: Path) -> None:
     """The first five answer a chat, are not superseded, were made in the last two years, are as fast as the least that is useful, and where there is a GPU lie on it whole."""
-    catalogue = open_catalogue()
+    catalogue = Catalogue.open(shipped=str(packed))
     machine = load(profile).machine
-    listing = judge_all(catalogue, Workload(), machine, today=DAY)
+    listing = first_rows(catalogue, Workload(), machine, 5)
     standings = Standings(catalogue)
-    for answer in listing.answers[:5]:
+    assert len(listing.answers) == 5
+    for answer in listing.answers:
         outline = catalogue.outline(answer.model.id)
         assert outline is not None
         assert answer.can_run
@@ -153,14 +154,15 @@ def test_the_first_models_of_the_list_are_worth_an_evening(profile: str) -> None
         assert listing.why[answer.model.id]
 
 
-def test_who_asks_for_a_use_gets_what_is_made_for_it_first() -> None:
+def test_who_asks_for_a_use_gets_what_is_made_for_it_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """`list --use code` put general chat tunes that also write code before Qwen3-Coder and Devstral."""
+    coders = ("qwen3-coder-30b-a3b-instruct", "devstral-small-2507")
+    general = ("dolphin3.0-llama3.1-8b", "openchat-3.5-0106")
+    monkeypatch.setattr(Catalogue, "ids", lambda _: tuple(sorted((*coders, *general))))
     ranking = rank(use="code", machine="desktop-rtx4090-24gb")
     paces = {each.model.id: each.decode_tokens_per_second for each in ranking.models}
     # what is too slow to read comes last, whatever it is made for
     ids = [name for name, pace in paces.items() if pace is not None and pace.likely >= 5]
-    coders = ("qwen3-coder-30b-a3b-instruct", "devstral-small-2507")
-    general = ("dolphin3.0-llama3.1-8b", "openchat-3.5-0106")
     assert max(map(ids.index, coders)) < min(map(ids.index, general))
 
 

@@ -285,7 +285,7 @@ def test_a_large_audit_is_held_against_a_baseline_and_hides_names(tmp_path: Path
     """What changed since, and pseudonyms: the same rows as of an audit one by one, and no name is left."""
     text = POLICY.replace("min_tokens_per_second = 6", "min_tokens_per_second = 40")
     before, policy = (read_policy(Document.parse("a", each.encode())) for each in (POLICY, text))
-    fleet_of = load_machines("-", stdin=fleet(90).encode())
+    fleet_of = load_machines("-", stdin=fleet(40).encode())
     one = judge_with(catalogue(), TODAY)
 
     def audited(of: Policy, *, large: bool) -> Audit:

@@ -508,6 +508,7 @@ INFORMATIVE = {
 
 
 @pytest.mark.parametrize("name", INFORMATIVE)
+@pytest.mark.usefixtures("few_listed")
 def test_informative_json_keeps_its_schema(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """list, show, compare, machine and spec check have a schema each, and answer 0."""
     code, out, err = run(capsys, *INFORMATIVE[name], "--format", "json")
@@ -536,6 +537,7 @@ def test_the_day_of_the_catalogue_is_that_of_its_newest_fact(
     assert day == max({*released, header["as_of"]})
 
 
+@pytest.mark.usefixtures("few_listed")
 def test_list_filters_narrow_together(capsys: pytest.CaptureFixture[str]) -> None:
     """Each filter keeps exactly the models that the whole list says it should, alone and with others."""
 
@@ -665,6 +667,7 @@ def test_a_recorded_machine_gets_the_verdict_it_gets_at_home(
         assert not any("this machine" in f"{one.reason} {one.remedy}" for one in there.findings)
 
 
+@pytest.mark.usefixtures("few_listed")
 def test_the_record_of_another_computer_is_never_this_machine(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -697,6 +700,7 @@ def test_a_folder_named_like_a_model_changes_nothing(
     assert run(capsys, "check", "mistral-7b", *ON_RECORD)[0] == 0
 
 
+@pytest.mark.usefixtures("few_listed")
 def test_of_thousands_of_broken_specs_a_few_are_told(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -712,6 +716,7 @@ def test_of_thousands_of_broken_specs_a_few_are_told(
     assert "more faults, not listed" in err
 
 
+@pytest.mark.usefixtures("few_listed")
 def test_a_broken_spec_stops_no_other_answer(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -836,12 +841,12 @@ def test_an_interrupt_is_130(
 
 
 def test_a_closed_pipe_is_quiet(source_environment: dict[str, str]) -> None:
-    """`selfhost list | head -0`: no traceback, nothing on standard error."""
+    """`selfhost machine --profiles | head -0`: no traceback, nothing on standard error."""
     reader, writer = os.pipe()
     os.close(reader)
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "selfhost", "list", *ON_RECORD],
+            [sys.executable, "-m", "selfhost", "machine", "--profiles"],
             stdout=writer,
             stderr=subprocess.PIPE,
             env=source_environment,
@@ -1108,6 +1113,7 @@ def test_a_closed_model_fits_the_first_screen(
         (("--machine", "macos-14"), "every arm64 macOS label has this machine"),
     ],
 )
+@pytest.mark.usefixtures("few_listed")
 def test_what_a_name_can_mean_stands_in_the_answer(
     capsys: pytest.CaptureFixture[str], words: Sequence[str], told: str
 ) -> None:

@@ -663,6 +663,7 @@ def test_a_wrong_choice_names_the_near_one(
     assert len(err) < 400
 
 
+@pytest.mark.usefixtures("few_listed")
 def test_a_list_of_nothing_names_what_was_perhaps_meant(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

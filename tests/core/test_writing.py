@@ -81,12 +81,12 @@ UNCOMPILED = {"PYTHONDONTWRITEBYTECODE": "1"}
 
 def test_a_full_disk_leaves_the_old_report(place: Path, source_environment: dict[str, str]) -> None:
     """A file may grow to 1,000 bytes and no further: exit 2 says so, and the old report is whole."""
-    (place / "list.json").write_text(OLD)
+    (place / "check.json").write_text(OLD)
 
     def small() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 
-    words = ["list", "--machine", "a.json", "--format", "json", "--output", "list.json"]
+    words = ["check", "gpt2", "--machine", "a.json", "--format", "json", "--output", "check.json"]
     done = subprocess.run(
         [sys.executable, "-m", "selfhost", *words],
         capture_output=True,
@@ -96,9 +96,9 @@ def test_a_full_disk_leaves_the_old_report(place: Path, source_environment: dict
         preexec_fn=small,
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert "cannot write list.json: File too large" in done.stderr
-    assert (place / "list.json").read_text() == OLD
-    assert names(place) == ["a.json", "list.json", "p.toml"]
+    assert "cannot write check.json: File too large" in done.stderr
+    assert (place / "check.json").read_text() == OLD
+    assert names(place) == ["a.json", "check.json", "p.toml"]
 
 
 WAITING = """
