@@ -430,7 +430,8 @@ class Worked:
 
     def _learn(self, bits: int) -> None:
         """Work it out of all machines of a set; of all there are where some have a number."""
-        self._of_kind.clear()
+        if bits:
+            self._of_kind.clear()
         while bits:
             trace = Trace(self._population, lowest(bits))
             answer = self._of(trace.view)
