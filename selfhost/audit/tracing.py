@@ -295,7 +295,7 @@ class Trace:
             worked = population.keep_worked_out(key, Worked(population, key, of))
         if self._instead and not worked.slots_of_all().isdisjoint(self._instead):
             return of(view)
-        word, machines, kinds = worked.of_machine(self.number)
+        word, machines, kinds = worked.of_machine(self.number, self.kind, self.among)
         if word is MIXED:
             return of(view)
         self.within &= machines
@@ -384,6 +384,8 @@ class Worked:
         # by a word, or `Number`, the machines that have it and their kinds
         self._words: dict[Any, tuple[int, int]] = {}
         self._known = 0
+        # of kinds whose machines are all known, the words that they have
+        self._of_kind: dict[int, list[tuple[Any, int, int]]] = {}
         # the numbers that it depends on
         self._slots: set[Slot] = set()
         self._columns: dict[int, array[int]] = {}
@@ -403,19 +405,33 @@ class Worked:
         self._learn(self._population.all & ~self._known)
         return self._slots
 
-    def of_machine(self, number: int) -> tuple[Any, int, int]:
+    def of_machine(self, number: int, kind: int, among: int) -> tuple[Any, int, int]:
         """A machine's word, `Number` or `MIXED`, the machines that have it, as far as is known, and
-        their kinds.
+        their kinds. `kind` is its own, of `among`: the kinds of which it will be asked.
         """
+        own = self._of_kind.get(kind)
+        if own is None:
+            own = self._of_kind[kind] = self._words_of(kind, among)
+        if len(own) == 1:
+            return own[0]
         bit = 1 << number
-        if not self._known & bit:
-            self._learn(self._population.all)
-        return next(
-            (word, bits, kinds) for word, (bits, kinds) in self._words.items() if bits & bit
-        )
+        return next(each for each in own if each[1] & bit)
+
+    def _words_of(self, kind: int, among: int) -> list[tuple[Any, int, int]]:
+        """The words that the machines of a kind have, as `of_machine`."""
+        bits = self._population.kinds[kind].bits
+        if bits & ~self._known:
+            self._learn(self._population.of_kinds(among) & ~self._known)
+        return [
+            (word, machines, kinds)
+            for word, (machines, kinds) in self._words.items()
+            if machines & bits
+        ]
 
     def _learn(self, bits: int) -> None:
         """Work it out of all machines of a set; of all there are where some have a number."""
+        if bits:
+            self._of_kind.clear()
         while bits:
             trace = Trace(self._population, lowest(bits))
             answer = self._of(trace.view)
