@@ -881,7 +881,7 @@ def _options(command: str) -> tuple[argparse.Action, ...]:
 def command_line(draw: Draw, folder: Path) -> Case:
     """Any command with options and words that suit, or do not."""
     chance = draw.chance
-    from selfhost.cli.texts import COMMANDS
+    from selfhost.cli import COMMANDS
 
     shutil.copy(machines()[0], folder / "m.json")
     shutil.copy(REPOSITORY / "examples" / "audit.toml", folder / "audit.toml")
