@@ -38,7 +38,7 @@ from selfhost import (
     size,
 )
 from selfhost.advice.listing import judge_all
-from selfhost.advice.ranking import Standings, is_too_slow
+from selfhost.advice.ranking import Standings
 from selfhost.answers.shown import describe
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.cli import main as cli
@@ -49,6 +49,7 @@ from selfhost.machine.record import Accelerator
 from selfhost.reports import json
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
+from selfhost.verdict.findings.speed import is_too_slow
 
 # what is said of a list is said of any
 pytestmark = pytest.mark.usefixtures("few_listed")

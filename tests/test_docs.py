@@ -16,7 +16,7 @@ from selfhost.audit.policy import read_policy
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.names import resolve
 from selfhost.catalogue.openness import DEFINITION_SOURCES
-from selfhost.cli import COMMANDS as EACH_COMMAND
+from selfhost.cli import COMMANDS as SUBCOMMANDS
 from selfhost.cli import main as cli
 from selfhost.core.tomlfile import Document
 from selfhost.core.workload import FLAGS
@@ -84,8 +84,8 @@ def block(language: str) -> str:
 def test_the_contract_names_every_command_and_only_options_that_exist() -> None:
     """Whoever writes a script by the page finds each command, and no option that a later issue may bring."""
     section = CONTRACT.split("## Command line\n")[1].split("\n## ")[0]
-    assert set(re.findall(r"^\| `selfhost (\w+)", section, re.MULTILINE)) == set(EACH_COMMAND)
-    parsers = [cli.parser_of(command) for command in EACH_COMMAND]
+    assert set(re.findall(r"^\| `selfhost (\w+)", section, re.MULTILINE)) == set(SUBCOMMANDS)
+    parsers = [cli.parser_of(command) for command in SUBCOMMANDS]
     flags = {
         flag for parser in parsers for action in parser._actions for flag in action.option_strings
     }

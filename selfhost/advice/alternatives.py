@@ -1,40 +1,29 @@
-"""What would fit where the question does not, and how far one could go where it does."""
+"""What would fit where the question does not."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from .. import needs as need
 from ..catalogue.index import Catalogue, Outline
 from ..catalogue.quality import quality_of
 from ..catalogue.spec import ModelSpec
 from ..core.errors import SelfhostError, SpecError, WorkloadError
-from ..core.records import Unread
 from ..core.workload import Workload
-from ..machine.record import Machine
+from ..machine.record import Machine, has_accelerator
 from ..needs.records import Needs
 from ..verdict.defaults import Asker
-from ..verdict.findings import (
-    Finding,
-    Outcome,
-    disk_check,
-    given_bytes,
-    host_high,
-    openness_check,
-)
-from ..verdict.judging import judge, place
-from ..verdict.placement import places
-from ..verdict.present import here
-from ..verdict.question import GENERATING, architectures, needs_under
-from ..verdict.record import Alternative, Judged, OpenAlternative, Question, Room
-from .ranking import (
-    NAMED,
-    Standings,
-    has_accelerator,
-    is_slow_picture,
-    is_too_slow,
-    reasons,
-    share_on,
+from ..verdict.findings import Outcome, host_high, openness_check
+from ..verdict.findings.speed import is_slow_picture, is_too_slow
+from ..verdict.judging import judge
+from ..verdict.question import architectures
+from ..verdict.record import Alternative, Judged, OpenAlternative, Question
+from .ranking import NAMED, Standings, reasons, share_on
+from .room import (
+    is_beyond_any_quantization,
+    longest_context,
+    parameters_that_may_fit,
+    shortest_context,
 )
 
 TYPE_CHECKING = False
@@ -42,7 +31,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-SHORTEST_CONTEXT_TOKENS = 1024
 MOST_ALTERNATIVES = 3
 # where it is not the machine that rules a model out, one up to this many times as large is alike
 # (assumed: 7 and 8 B are one class)
@@ -52,17 +40,6 @@ _AS_GOOD_AS = {"text": ("text", "vision")}
 _OF_THE_MODEL = ("weights", "license", "openness", "runtime")
 # no default quantization stores less than 4 bits a parameter, so a model above this cannot fit
 LEAST_BYTES_BY_DEFAULT = 0.5
-# below every type: the smallest, IQ1_S, stores 256 parameters in 50 bytes (llama.cpp
-# ggml/src/ggml-common.h)
-LEAST_BYTES_PER_PARAMETER = 0.18
-# how near to the accelerators a placement is
-_NEARNESS = {"host": 0, "split": 1, "accelerator": 2}
-# of what fits once other programs are closed
-_NOT_NOW = ("memory-not-now", "accelerator-not-now")
-# terms of which every sequence has its own
-_OF_EACH_SEQUENCE = ("kv_cache", "recurrent_state")
-# nobody serves more at once from one machine, and the search needs an end
-MOST_PARALLEL = 4096
 
 
 def alternatives(
@@ -108,8 +85,8 @@ def _of_itself(
                 yield _alternative(fit, catalogue, "same model, tuned with QLoRA")
     else:
         yield from _smaller(question, asked_workload, machine, catalogue, worth_having=True)
-    longest = _longest_context(question, None, machine, catalogue)
-    if longest is not None and _shortest_context(workload) <= longest < (
+    longest = longest_context(question, None, machine, catalogue)
+    if longest is not None and shortest_context(workload) <= longest < (
         workload.context_tokens or 0
     ):
         shorter = asked_workload.replace(
@@ -158,7 +135,7 @@ def _fits_smaller(
     if spec.closed or runtime is None or question.needs is None or workload.task == "finetune":
         return None
     order = need.quantizations_of(spec, runtime, architectures(catalogue))
-    if workload.quantization not in order or _beyond_any_quantization(question, machine):
+    if workload.quantization not in order or is_beyond_any_quantization(question, machine):
         return None
     for quantization in order[order.index(workload.quantization) + 1 :]:
         quality = quality_of(quantization, catalogue, spec)
@@ -332,7 +309,7 @@ def _candidates(
     """
     catalogue = asker.catalogue
     named = _named(spec, catalogue)
-    most_parameters = _most_parameters(asker.machine, LEAST_BYTES_BY_DEFAULT)
+    most_parameters = parameters_that_may_fit(asker.machine, LEAST_BYTES_BY_DEFAULT)
     is_general = standings.is_general(spec.uses)
     main_use = spec.uses[:1] if spec.uses else None
     ordered: list[tuple[bool, float, str]] = []
@@ -395,21 +372,6 @@ def _comes_into_question(
     if most_parameters is not None and total > most_parameters:
         return False
     return outline.superseded_by is None and (own is None or total < own * at_most)
-
-
-def _most_parameters(machine: Machine, bytes_per_parameter: float) -> float | None:
-    """More than this cannot fit in all memory of the machine together; None where that was not
-    read.
-    """
-    if machine.memory_limit_bytes is None or machine.accelerators is None:
-        return None
-    rooms = [place.room_bytes for place in places(machine)]
-    read = [size for size in rooms if size is not None]
-    return (
-        None
-        if len(read) < len(rooms)
-        else (machine.memory_limit_bytes + sum(read)) / bytes_per_parameter
-    )
 
 
 _Fit = tuple[Question, Judged, Workload]
@@ -484,238 +446,3 @@ def _alternative(fit: _Fit, catalogue: Catalogue, why: str) -> Alternative:
         why=why,
         command=f"selfhost check {_typed(question.spec, catalogue)}{fit[2].options()}",
     )
-
-
-# ------------------------------------------------------------------ how far one could go
-
-
-def room(question: Question, judged: Judged, machine: Machine, catalogue: Catalogue) -> Room | None:
-    """The longest context, the best quantization and the most sequences that fit, each with
-    everything else as judged.
-    """
-    runs = judged if judged.fits else None
-    if question.needs is None or question.runtime is None:
-        return None
-    longest = _longest_context(question, runs, machine, catalogue)
-    best = _best_quantization(question, runs, machine, catalogue)
-    most = _most_parallel(question, runs, machine, catalogue)
-    not_now = []
-    for name, key, value in (
-        ("longest_context_tokens", "context_tokens", longest),
-        ("best_quantization", "quantization", best),
-        ("most_parallel", "parallel", most),
-    ):
-        if value is not None:
-            held = _held_under(
-                question, runs, question.workload.replace(**{key: value}), machine, catalogue
-            )
-            if any(finding.code in _NOT_NOW for finding in held or ()):
-                not_now.append(name)
-    return Room(
-        longest_context_tokens=longest,
-        best_quantization=best,
-        most_parallel=most,
-        not_now=tuple(not_now),
-    )
-
-
-def _shortest_context(workload: Workload) -> int:
-    """Tokens of the shortest context that is worth a proposal: it holds the prompt."""
-    return max(SHORTEST_CONTEXT_TOKENS, workload.prompt_tokens or 0)
-
-
-def _longest_context(
-    question: Question, runs: Judged | None, machine: Machine, catalogue: Catalogue
-) -> int | None:
-    """Tokens per sequence, at most what the model can use; None where tokens make no sense or
-    not even one fits.
-    """
-    architecture = question.spec.architecture
-    if architecture is None or not _grows(question):
-        return None
-    row, asked_tokens = question.rewriting, question.workload.context_tokens or 1
-    most = max(
-        need.trained_tokens(architecture, row) or asked_tokens,
-        architecture.scaled_context_tokens or 0,
-    )
-    if row is not None and not row.bounds_texts:
-        # what was asked for is judged all the same
-        most = max(most, asked_tokens)
-    return _largest(
-        most,
-        lambda tokens: _holds(
-            question, runs, question.workload.replace(context_tokens=tokens), machine, catalogue
-        ),
-    )
-
-
-def _most_parallel(
-    question: Question, runs: Judged | None, machine: Machine, catalogue: Catalogue
-) -> int | None:
-    if not _grows(question):
-        return None
-
-    def fits(number: int) -> bool:
-        return _holds(
-            question, runs, question.workload.replace(parallel=number), machine, catalogue
-        )
-
-    most = (question.runtime.most_sequences if question.runtime else None) or MOST_PARALLEL
-    return _largest(most, fits, guess=_parallel_by_slope(question, machine, catalogue))
-
-
-def _parallel_by_slope(question: Question, machine: Machine, catalogue: Catalogue) -> int:
-    """Where the search is best begun: the need grows nearly in proportion to the sequences, and
-    mostly by what is kept of each.
-    """
-    now = question.workload.parallel
-    memory = question.needs.memory if question.needs is not None else None
-    if memory is None:
-        return now
-    # what is free beside the model; on accelerators the search corrects the guess
-    left = (given_bytes(machine, question.workload) or 0) - memory.high_bytes
-
-    def reached(each: float) -> int:
-        return max(1, min(MOST_PARALLEL, now + int(left / each))) if each > 0 else 2 * now
-
-    kept = sum(term.high_bytes for term in memory.terms if term.name in _OF_EACH_SEQUENCE)
-    # far from what is asked: near to it, what grows in steps would mislead
-    probe = reached(kept / now)
-    if probe <= now:
-        return probe
-    then = needs_under(question, question.workload.replace(parallel=probe), catalogue, machine)
-    if then.memory is None:
-        return now
-    each = (then.memory.high_bytes - memory.high_bytes) / (probe - now)
-    return reached(each) if each > 0 else now
-
-
-def _grows(question: Question) -> bool:
-    """The need grows with the tokens: there is a cache or a state of each sequence, or
-    activations to train.
-    """
-    workload = question.workload
-    return workload.context_tokens is not None and (
-        question.spec.modality in GENERATING or workload.task == "finetune"
-    )
-
-
-def _best_quantization(
-    question: Question, runs: Judged | None, machine: Machine, catalogue: Catalogue
-) -> str | None:
-    if question.runtime is None or question.workload.task == "finetune" or question.local_files:
-        return None
-    if _beyond_any_quantization(question, machine):
-        return None
-    for quantization in need.quantizations_of(
-        question.spec, question.runtime, architectures(catalogue)
-    ):
-        if _holds(
-            question,
-            runs,
-            question.workload.replace(quantization=quantization),
-            machine,
-            catalogue,
-            stored=True,
-        ):
-            is_larger = not _is_as_large(question, quantization, catalogue)
-            return quantization if is_larger else question.workload.quantization
-    return None
-
-
-def _is_as_large(question: Question, quantization: str, catalogue: Catalogue) -> bool:
-    """Its files are as large as those judged, but for their headers: BF16 beside F16."""
-    workload, rows = question.workload, architectures(catalogue)
-    sizes = [
-        need.weights_bytes(question.spec, workload.format or "", name, rows)
-        for name in (quantization, workload.quantization or quantization)
-    ]
-    own, judged = (None if isinstance(size, Unread) else size.bytes for size in sizes)
-    return own is not None and judged is not None and abs(own - judged) <= 0.02 * judged
-
-
-def _beyond_any_quantization(question: Question, machine: Machine) -> bool:
-    """The weights in the fewest bits are more than all memory together: no need to try each."""
-    parameters, most = (
-        question.spec.parameters.total,
-        _most_parameters(machine, LEAST_BYTES_PER_PARAMETER),
-    )
-    return parameters is not None and most is not None and parameters > most
-
-
-def _largest(most: int, fits: Callable[[int], bool], guess: int | None = None) -> int | None:
-    """The largest number from 1 to `most` for which it fits; the need never shrinks as the number
-    grows.
-
-    With a `guess` near the answer few tries are needed.
-    """
-    if guess is None and fits(most):
-        return most
-    # low fits or is 0, high does not or is beyond
-    low, high, step, at = 0, most + 1, 1, min(most, guess or 1)
-    while low < at < high:
-        if fits(at):
-            low, at = at, min(most, at + step)
-        else:
-            high, at = at, max(1, at - step)
-        step *= 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        if fits(middle):
-            low = middle
-        else:
-            high = middle
-    return low or None
-
-
-def _holds(
-    question: Question,
-    runs: Judged | None,
-    workload: Workload,
-    machine: Machine,
-    catalogue: Catalogue,
-    *,
-    stored: bool = False,
-) -> bool:
-    """Memory fits under that workload, and the files where they are `stored`.
-
-    What `runs` on the accelerators, all of it or a part, does not leave them.
-    """
-    held = _held_under(question, runs, workload, machine, catalogue, stored=stored)
-    return held is not None and all(finding.outcome in ("pass", "warn") for finding in held)
-
-
-def _held_under(
-    question: Question,
-    runs: Judged | None,
-    workload: Workload,
-    machine: Machine,
-    catalogue: Catalogue,
-    *,
-    stored: bool = False,
-) -> Sequence[Finding] | None:
-    """Findings of memory and accelerator, and of the disk where it is asked what can be `stored`;
-    None where it would leave the accelerators.
-    """
-    needs = needs_under(question, workload, catalogue, machine)
-    changed = question.replace(workload=workload, needs=needs)
-    placed, held = place(changed, needs, machine)
-    placement_before = runs.needs.placement if runs is not None and runs.needs is not None else None
-    if _NEARNESS.get(placed.placement or "host", 0) < _NEARNESS.get(placement_before or "host", 0):
-        return None
-    if stored and question.runtime is not None:
-        copy_here, missing = question.here, question.missing_bytes
-        if workload.quantization != question.workload.quantization:
-            alone = question.companions is None
-            copy_here = (
-                here(question.spec, question.runtime, workload, needs, machine, catalogue)
-                if alone
-                else None
-            )
-            missing = copy_here.missing_bytes if copy_here else None
-        held.append(
-            disk_check(
-                needs, machine, question.runtime.store, missing_bytes=missing, here=copy_here
-            )
-        )
-    return held

@@ -14,9 +14,10 @@ from ..core import dates
 from ..core.errors import SpecError, WorkloadError
 from ..core.records import Record
 from ..core.workload import Workload
-from ..machine.record import Machine
+from ..machine.record import Machine, has_accelerator
 from ..verdict.bracket import OPEN, RUNS, may_bracket, outlook
 from ..verdict.defaults import follows_a_list, judge_for_machine, suit
+from ..verdict.findings.speed import is_too_slow
 from ..verdict.judging import judge
 from ..verdict.question import ask
 from ..verdict.record import Answer, Judged, Outcome, Question, answer_for
@@ -28,8 +29,6 @@ from .ranking import (
     best_key,
     count_rows,
     day_of,
-    has_accelerator,
-    is_too_slow,
     list_key,
     reasons,
 )

@@ -16,6 +16,7 @@ from ..machine.record import PURPOSES, Accelerator, Disk, Machine
 from ..needs.records import MemoryNeed, Needs
 from ..verdict.defaults import first_of_list, from_a_list, smallest_of_list
 from ..verdict.findings import Finding, Outcome, disk_margin_bytes, reserve_of
+from ..verdict.findings.speed import is_slow
 from ..verdict.judging import judge
 from ..verdict.placement import DEVICE_MARGIN_BYTES, on_one, smallest_device_bytes
 from ..verdict.question import ask
@@ -23,7 +24,6 @@ from ..verdict.record import Judged, Question, Route, exit_code
 from ..verdict.speed import PaceRange, Speed, uses_shared_gpu
 from .alternatives import alternatives
 from .compiled import ReadyAsker
-from .ranking import is_slow
 
 TYPE_CHECKING = False
 

@@ -16,9 +16,8 @@ from ..catalogue.index import Catalogue, Outline
 from ..catalogue.offers import day_by_header, providers_by_model
 from ..catalogue.spec import MODALITIES
 from ..core.records import Record
-from ..core.workload import DEFAULT_MIN_TOKENS_PER_SECOND, READING_TOKENS_PER_SECOND
-from ..machine.record import Machine
-from ..verdict.findings import takes_long
+from ..core.workload import READING_TOKENS_PER_SECOND
+from ..verdict.findings.speed import is_slow, is_too_slow
 from ..verdict.record import Answer, Judged, Outcome, Route
 
 TYPE_CHECKING = False
@@ -214,43 +213,9 @@ def day_of(catalogue: Catalogue, released: Iterable[str | None]) -> str | None:
     return max((*days, day_by_header(catalogue.offers_path) or ""), default="") or None
 
 
-def is_too_slow(judged: Answer | Judged, wanted: float | None) -> bool:
-    """Its likely pace is below the wanted one, of other work than text beyond what its finding of
-    speed takes for slow, or it makes video without a GPU; False where no pace is known.
-    """
-    pace = judged.speed.decode if judged.speed is not None else None
-    if pace is not None:
-        return pace.likely < (DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted)
-    finding = next((each for each in judged.findings if each.check == "speed"), None)
-    return finding is not None and takes_long(finding)
-
-
-def is_slow(judged: Answer | Judged, wanted: float | None) -> bool:
-    """Text likely comes more slowly than was wanted, or other work takes minutes to days."""
-    pace = judged.speed.decode if judged.speed is not None else None
-    finding = next((each for each in judged.findings if each.check == "speed"), None)
-    if finding is None or pace is not None:
-        return is_too_slow(judged, wanted)
-    return finding.code == "speed-slow" or is_slow_picture(judged)
-
-
-def is_slow_picture(judged: Answer | Judged) -> bool:
-    """A picture on a CPU, or with every layer moved to a GPU at each step: many times as long as
-    with a GPU that holds the model, or each of its parts.
-    """
-    by_parts = judged.needs is not None and judged.needs.offload == "model"
-    codes = {finding.code for finding in judged.findings}
-    return "speed-hours" in codes or (not by_parts and "speed-picture" in codes)
-
-
 def is_whole_on_accelerator(judged: Answer | Judged) -> bool:
     """All of its memory that can lie on accelerators does."""
     return judged.needs is not None and judged.needs.placement == "accelerator"
-
-
-def has_accelerator(machine: Machine) -> bool:
-    """Whether it has one with memory of its own: what shares the RAM holds no part less."""
-    return any(card.unified is not True for card in machine.accelerators or ())
 
 
 def share_on(judged: Answer | Judged, *, beside: bool) -> float:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from .. import needs as need
-from ..advice.alternatives import alternatives, open_alternatives, room
 from ..advice.api_route import offers_for
 from ..advice.commands import about_files
 from ..advice.remarks import (
@@ -20,6 +19,7 @@ from ..advice.remarks import (
     training_note,
     which_trainer,
 )
+from ..advice.room import room
 from ..advice.steps import steps
 from ..catalogue.index import Catalogue
 from ..catalogue.offers import Offer, at_context, cheapest_first
@@ -29,10 +29,9 @@ from ..catalogue.spec import ModelSpec
 from ..core import dates, units
 from ..core.workload import FLAGS, Workload
 from ..machine.reader import Machine
-from ..verdict.defaults import Asker
 from ..verdict.judging import considered, judge
 from ..verdict.question import GENERATING
-from ..verdict.record import Judged, Question, Verdict, answer_for
+from ..verdict.record import Alternative, Judged, OpenAlternative, Question, Verdict, answer_for
 from .understood import Understood, question_of, understand
 
 
@@ -168,13 +167,7 @@ def _with_what_else(
 ) -> Verdict:
     """With the room left, other placements, other models, and what a month costs."""
     machine = verdict.machine
-    asker = Asker(catalogue, machine)
-    if not judged.fits:
-        from ..advice.compiled import ReadyAsker
-
-        # other models are asked about
-        asker = ReadyAsker(catalogue, machine)
-    others = alternatives(question, asked, judged, asker)
+    others, named = _others(catalogue, question, asked, judged, machine)
     cost = None
     if question.workload.load is not None:
         from ..advice.proposal import Costed, month
@@ -185,10 +178,28 @@ def _with_what_else(
         placements=considered(question, judged, machine),
         room=room(question, judged, machine, catalogue),
         alternatives=others,
-        open_alternatives=open_alternatives(question.spec, asked, asker),
+        open_alternatives=named,
         monthly_cost=cost,
         advice=faster_ways(question, judged, machine),
     )
+
+
+def _others(
+    catalogue: Catalogue, question: Question, asked: Workload, judged: Judged, machine: Machine
+) -> tuple[tuple[Alternative, ...], tuple[OpenAlternative, ...]]:
+    """What would run in its place, and the open-weight models that a closed one's spec names."""
+    if judged.fits and question.spec.availability is None:
+        return (), ()
+    from ..advice.alternatives import alternatives, open_alternatives
+    from ..verdict.defaults import Asker
+
+    asker = Asker(catalogue, machine)
+    if not judged.fits:
+        from ..advice.compiled import ReadyAsker
+
+        asker = ReadyAsker(catalogue, machine)
+    others = alternatives(question, asked, judged, asker)
+    return others, open_alternatives(question.spec, asked, asker)
 
 
 def _notes(

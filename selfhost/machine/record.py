@@ -1157,3 +1157,8 @@ def _from_file(path: str | os.PathLike[str]) -> Machine:
         ) from None
     reader.doubled(decoder.doubled, decoder.more_doubled)
     return reader.machine(data)
+
+
+def has_accelerator(machine: Machine) -> bool:
+    """Whether it has one with memory of its own: what shares the RAM holds no part less."""
+    return any(card.unified is not True for card in machine.accelerators or ())

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ..advice.ranking import has_accelerator, is_slow
 from ..core import units
 from ..core.workload import ANSWER_TOKENS, READING_TOKENS_PER_SECOND, Workload
-from ..machine.record import Machine
+from ..machine.record import Machine, has_accelerator
 from ..needs.records import MemoryNeed, Needs
+from ..verdict.findings.speed import is_slow
 from ..verdict.record import Answer, Finding, Outcome, Route, Verdict
 from .layout import Blank, Block, Paragraph, Span
 

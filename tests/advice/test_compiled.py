@@ -13,7 +13,6 @@ from selfhost import Route, Workload
 from selfhost.advice import compiled as questions
 from selfhost.advice.compiled import QUESTIONS_FILE, Questions, compile_questions
 from selfhost.advice.listing import Listing, first_rows, judge_all
-from selfhost.advice.ranking import is_too_slow
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import SelfhostError
@@ -30,6 +29,7 @@ from selfhost.reports.layout import plain
 from selfhost.reports.list_text import list_document
 from selfhost.verdict.bracket import FAILS, OPEN, RUNS, may_bracket, outlook
 from selfhost.verdict.defaults import ask_for_machine
+from selfhost.verdict.findings.speed import is_too_slow
 from selfhost.verdict.judging import judge
 from selfhost.verdict.question import ask
 

@@ -11,18 +11,14 @@ from helpers.machines import USUAL
 from helpers.paths import RECORDS
 from selfhost import Machine, Workload, check, rank
 from selfhost.advice.listing import first_rows
-from selfhost.advice.ranking import (
-    Standing,
-    Standings,
-    has_accelerator,
-    is_too_slow,
-    share_on,
-)
+from selfhost.advice.ranking import Standing, Standings, share_on
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.units import GIB
 from selfhost.machine.profiles import load
+from selfhost.machine.record import has_accelerator
 from selfhost.verdict.findings import Finding
+from selfhost.verdict.findings.speed import is_too_slow
 from selfhost.verdict.record import Judged, Outcome
 from selfhost.verdict.speed import PaceRange, Speed
 

@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfhost import Machine, Workload
-from selfhost.advice.ranking import is_too_slow
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.verdict.bracket import (
     FAILS,
@@ -18,6 +17,7 @@ from selfhost.verdict.bracket import (
     program_of,
     sketch_of,
 )
+from selfhost.verdict.findings.speed import is_too_slow
 from selfhost.verdict.judging import judge
 from selfhost.verdict.question import ask
 

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ...core import units
-from ...core.workload import ANSWER_TOKENS, READING_TOKENS_PER_SECOND, Workload
+from ...core.workload import (
+    ANSWER_TOKENS,
+    DEFAULT_MIN_TOKENS_PER_SECOND,
+    READING_TOKENS_PER_SECOND,
+    Workload,
+)
 from .record import Finding, Outcome
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from ..record import Answer, Judged
     from ..speed import PaceRange, Speed
     from .record import Words
 
@@ -275,3 +281,32 @@ def _finding(
         },
         words,
     )
+
+
+def is_too_slow(judged: Answer | Judged, wanted: float | None) -> bool:
+    """Its likely pace is below the wanted one, of other work than text beyond what its finding of
+    speed takes for slow, or it makes video without a GPU; False where no pace is known.
+    """
+    pace = judged.speed.decode if judged.speed is not None else None
+    if pace is not None:
+        return pace.likely < (DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted)
+    finding = next((each for each in judged.findings if each.check == "speed"), None)
+    return finding is not None and takes_long(finding)
+
+
+def is_slow(judged: Answer | Judged, wanted: float | None) -> bool:
+    """Text likely comes more slowly than was wanted, or other work takes minutes to days."""
+    pace = judged.speed.decode if judged.speed is not None else None
+    finding = next((each for each in judged.findings if each.check == "speed"), None)
+    if finding is None or pace is not None:
+        return is_too_slow(judged, wanted)
+    return finding.code == "speed-slow" or is_slow_picture(judged)
+
+
+def is_slow_picture(judged: Answer | Judged) -> bool:
+    """A picture on a CPU, or with every layer moved to a GPU at each step: many times as long as
+    with a GPU that holds the model, or each of its parts.
+    """
+    by_parts = judged.needs is not None and judged.needs.offload == "model"
+    codes = {finding.code for finding in judged.findings}
+    return "speed-hours" in codes or (not by_parts and "speed-picture" in codes)
