@@ -8,7 +8,6 @@ from ..catalogue.spec import RuntimeSpec
 from ..core.records import Record
 from ..core.units import counted
 from ..machine.record import Machine
-from ..verdict.findings.accelerator import left_by_metal, more_for_metal
 from ..verdict.findings.runtime import install_line, is_built_from_source, runtime_check
 from ..verdict.judging import judge
 from ..verdict.question import ask
@@ -254,8 +253,12 @@ def _for_metal(judged: Judged, machine: Machine) -> tuple[str, ...]:
     """What lets a Mac's GPU hold all of the model; () where it does."""
     is_partly = any(finding.code == "accelerator-partly" for finding in judged.findings)
     needs = judged.needs
-    line = more_for_metal(needs, machine) if needs is not None and is_partly else None
-    if needs is None or line is None:
+    if needs is None or not is_partly:
+        return ()
+    from ..verdict.findings.accelerators import left_by_metal, more_for_metal
+
+    line = more_for_metal(needs, machine)
+    if line is None:
         return ()
     why = "# until the next start of the Mac; without it a part may run on the CPU, more slowly"
     return why + left_by_metal(needs, machine), line

@@ -392,7 +392,7 @@ def _once_idle(
         ):
             decode, is_faster = faster_there(question, candidate, placed, machine)
             if is_faster:
-                return check.once_idle(
-                    chosen, held[1], (decode.low, decode.high) if decode else None
-                )
+                from .findings.accelerators import once_idle
+
+                return once_idle(chosen, held[1], (decode.low, decode.high) if decode else None)
     return chosen

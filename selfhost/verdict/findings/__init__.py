@@ -7,7 +7,7 @@ the worst one wins, so each check looks for `fail` first. Every figure a person 
 `units`.
 """
 
-from .accelerator import accelerator_check, once_idle, without_kernels
+from .accelerator import accelerator_check
 from .context import context_check
 from .cpu import cpu_check
 from .disk import (
@@ -66,7 +66,6 @@ __all__ = [
     "made_on_accelerator_check",
     "made_on_processor_check",
     "memory_check",
-    "once_idle",
     "open_for",
     "open_purposes",
     "openness_check",
@@ -76,7 +75,6 @@ __all__ = [
     "stored_in_memory",
     "takes_long",
     "weights_check",
-    "without_kernels",
     "work_check",
     "worst_of",
 ]

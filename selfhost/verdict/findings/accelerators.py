@@ -1,4 +1,4 @@
-"""Is an accelerator needed, and does it hold its share?"""
+"""Do the accelerators of a machine hold their share of a model, and what would they change?"""
 
 from __future__ import annotations
 
@@ -23,15 +23,9 @@ if TYPE_CHECKING:
 # what AMD's own graphics share the RAM and are among the chips that vLLM is built for (its page on
 # installing for ROCm)
 _BUILT_FOR = frozenset(("gfx942", "gfx950", "gfx1150", "gfx1151"))
-_NONE_NEEDED = Finding(
-    check="accelerator",
-    outcome=Outcome.PASS,
-    code="accelerator-not-needed",
-    reason="No accelerator is needed: the model runs in RAM.",
-)
 
 
-def accelerator_check(
+def held_check(
     needs: Needs,
     machine: Machine,
     runtime: RuntimeSpec | None,
@@ -42,13 +36,8 @@ def accelerator_check(
     when_tight: str | None = None,
     has_other_runtime: bool = False,
 ) -> Finding:
-    """Is an accelerator needed, and do those that `needs` names as places hold their share?
-
-    `rule`: how the runtime takes the quantization, where it has kernels for some accelerators
-    alone. `now_only`: what others hold of an accelerator does not count, even if they may leave it.
-    `alone`: why it is not shared out over several, and what would be. `when_tight`: what to lower
-    where it takes the most, if one that holds the likely need alone counts. `has_other_runtime`:
-    the runtime was named, and the one that is judged without a name needs no GPU.
+    """What `accelerator_check` finds where there are accelerators, or one is needed. The arguments
+    are its own.
     """
     if runtime is not None and (runtime.gpu_only or (rule is not None and rule.gpu_only)):
         if needs.placement == "host":
@@ -78,8 +67,6 @@ def _in_ram(
 ) -> Finding:
     """Of a runtime that works without one: what the accelerators there are would change."""
     devices = machine.accelerators or ()
-    if not devices:
-        return _NONE_NEEDED
     if (unread := _unread_memory(machine)) is not None:
         return unread
     sharing = [device for device in devices if device.unified]

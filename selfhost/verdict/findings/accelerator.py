@@ -1,0 +1,56 @@
+"""Is an accelerator needed, and does it hold its share?"""
+
+from __future__ import annotations
+
+from .record import Finding, Outcome
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from ...catalogue.spec import QuantizationRule, RuntimeSpec
+    from ...machine.record import Machine
+    from ...needs.records import Needs
+
+_NONE_NEEDED = Finding(
+    check="accelerator",
+    outcome=Outcome.PASS,
+    code="accelerator-not-needed",
+    reason="No accelerator is needed: the model runs in RAM.",
+)
+
+
+def accelerator_check(
+    needs: Needs,
+    machine: Machine,
+    runtime: RuntimeSpec | None,
+    rule: QuantizationRule | None = None,
+    *,
+    now_only: bool = False,
+    alone: tuple[str, str] | None = None,
+    when_tight: str | None = None,
+    has_other_runtime: bool = False,
+) -> Finding:
+    """Is an accelerator needed, and do those that `needs` names as places hold their share?
+
+    `rule`: how the runtime takes the quantization, where it has kernels for some accelerators
+    alone. `now_only`: what others hold of an accelerator does not count, even if they may leave it.
+    `alone`: why it is not shared out over several, and what would be. `when_tight`: what to lower
+    where it takes the most, if one that holds the likely need alone counts. `has_other_runtime`:
+    the runtime was named, and the one that is judged without a name needs no GPU.
+    """
+    needs_gpu = runtime is not None and (runtime.gpu_only or (rule is not None and rule.gpu_only))
+    if needs.placement == "host" and not needs_gpu and not machine.accelerators:
+        return _NONE_NEEDED
+    # many machines have none
+    from .accelerators import held_check
+
+    return held_check(
+        needs,
+        machine,
+        runtime,
+        rule,
+        now_only=now_only,
+        alone=alone,
+        when_tight=when_tight,
+        has_other_runtime=has_other_runtime,
+    )
