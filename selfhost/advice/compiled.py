@@ -48,7 +48,7 @@ from ..machine.record import Machine
 from ..needs.records import CpuNeed, How, MemoryNeed, Needs, Offload, Offloaded, Term
 from ..needs.repack import KINDS, kind_of
 from ..verdict.bracket import Program, arranged, program_of, sketch_of
-from ..verdict.defaults import Asker, follows_a_list, from_a_list, other_ways
+from ..verdict.defaults import Asker, follows_a_list, from_a_list
 from ..verdict.findings import (
     OPEN_PURPOSES,
     Finding,
@@ -63,6 +63,7 @@ from ..verdict.present import here, may_be_here
 from ..verdict.question import GENERATING, architectures, ask, is_context_stated
 from ..verdict.record import Judged, Question
 from ..verdict.speed import instruction_sets_for_layout
+from ..verdict.ways import other_ways
 from .api_route import usable_offers, whose_offers
 from .ranking import Standings, day_of
 

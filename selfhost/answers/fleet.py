@@ -11,11 +11,12 @@ from ..core.errors import SelfhostError, UnknownModelError
 from ..core.workload import Workload
 from ..machine.reader import Machine
 from ..needs.repack import KINDS, kind_of
-from ..verdict.defaults import FirstOfList, from_a_list
+from ..verdict.defaults import from_a_list
 from ..verdict.judging import judge, judge_at_pace
 from ..verdict.question import asked_for_amounts
 from ..verdict.record import Judged, Question, Route, Verdict, answer_for
 from ..verdict.speed import instruction_sets_for_layout
+from ..verdict.ways import FirstOfList
 from .together import Beside
 from .understood import Understood, has_ways, of_name, question_of, understand
 

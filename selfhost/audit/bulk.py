@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import re
     from typing import Any, Protocol
 
-    from ..verdict.defaults import FirstOfList
+    from ..verdict.ways import FirstOfList
 
     Groups = dict[Signature, "Alike"]
 
