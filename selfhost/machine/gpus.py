@@ -125,8 +125,9 @@ class AppleChip(Record):
 
     `smaller` is the same chip with narrower memory: its cores and its GB/s; None where there is
     only one width. `unpacked_gb_per_s`: what its GPU unpacks of weights whose scales are packed
-    too, and of other packed ones; None where the memory is the bound. `tflops` is the peak of its largest GPU, None where that is not known;
-    `neural`: its cores have matrix units. `joined_dies`: on how many dies they lie.
+    too, and of other packed ones; None where the memory is the bound. `tflops` is the peak of its
+    largest GPU, None where that is not known; `neural`: its cores have matrix units. `joined_dies`:
+    on how many dies they lie.
     """
 
     gb_per_s: float
