@@ -220,8 +220,9 @@ def _stated_guest(text: str) -> Described | None:
         sources=dict.fromkeys(facts, f'"{text}"'),
     )
     note = (
-        f'"{text}" is judged as a virtual machine with {processors} processors, {gib:g} GB of RAM and'
-        " no GPU. Its host's processor is not told, so that its speed is a wide guess by its class."
+        f'"{text}" is judged as a virtual machine with {processors} processors, {gib:g} GB of RAM'
+        " and no GPU. Its host's processor is not told, so that its speed is a wide guess by its"
+        " class."
     )
     return Described(machine=planned(machine), title=text, note=note)
 
