@@ -42,11 +42,11 @@ _TOKENS = (150.0, 210.0, 340.0)
 # half minutes that a minute of audio takes, for each begins where the last sentence ended
 _WINDOWS = (2.0, 2.2, 2.6)
 # several texts are followed at once, and chosen among: a step of five takes 1.2 to 1.6 times one of
-# one on GPUs (whisper.cpp's bench, Bch5 beside Dec.), on cores up to five times. Whole programs take
-# longer, for they choose on the processor or launch each operation by itself: 13 minutes of audio in
-# 63 and 65 seconds with large-v2 on an RTX 3070 Ti (README of SYSTRAN/faster-whisper, whisper.cpp
-# beside it), on a 2080 Ti in 52 with large-v3, 19 with turbo, 26 with distil-large-v3 (#1030): 0.76
-# to 1.7 times the likely figure
+# one on GPUs (whisper.cpp's bench, Bch5 beside Dec.), on cores up to five times. Whole programs
+# take longer, for they choose on the processor or launch each operation by itself: 13 minutes of
+# audio in 63 and 65 seconds with large-v2 on an RTX 3070 Ti (README of SYSTRAN/faster-whisper,
+# whisper.cpp beside it), on a 2080 Ti in 52 with large-v3, 19 with turbo, 26 with distil-large-v3
+# (#1030): 0.76 to 1.7 times the likely figure
 _BEAMS = (1.5, 2.3, 2.8)
 _BEAMS_ON_CORES = (1.4, 2.0, 3.3)
 # how many, unless asked for others: whisper.cpp (examples/cli/cli.cpp) and faster-whisper
