@@ -506,7 +506,6 @@ def machine_of(device: str, kind: str, memory_gb: float | None) -> Machine:
                 name=device,
                 unified=not is_card,
                 memory_total_bytes=size if is_card else None,
-                memory_free_bytes=size - GIB // 2 if is_card else None,
             ),
         )
     return Machine(

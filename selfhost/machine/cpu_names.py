@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _MOST_LETTERS = 120
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
 _COUNT = re.compile(r"[2-8]x|x[2-8]")
+_SAYS_NOTHING = frozenset(("with", "ram", "machine", "server", "and"))
+_PROCESSORS = re.compile(r"(?<![\w.])(\d{1,3})\s*-?(v?cpus?|v?cores?)(?!\w)", re.ASCII)
 
 
 class Described(Record):
@@ -179,7 +181,50 @@ def rented(text: str) -> Described | None:
         return None
     own = _without_provider(plain)
     # a disk and a system beside it tell nothing of the type
-    return _rented_as(own) or _rented_as(" ".join(typed(own).names.split()))
+    return _rented_as(own) or _rented_as(" ".join(typed(own).names.split())) or _stated_guest(plain)
+
+
+def _stated_guest(text: str) -> Described | None:
+    """The virtual machine of which a text tells processors and memory, `vps 4 vcpu 8gb`; None for
+    any other text.
+    """
+    table = shipped_table("cloud_types")["stated"]
+    stated = typed(text)
+    gib = memory_gib(stated, is_server=True)
+    names = without_sizes(stated.names).replace(",", " ").lower()
+    count = _PROCESSORS.search(names)
+    if gib is None or count is None:
+        return None
+    rest = set(f"{names[: count.start()]} {names[count.end() :]}".split())
+    says_so = "v" in count[2] or not rest.isdisjoint(table["words"])
+    if not says_so or not rest <= {*table["words"], *_SAYS_NOTHING}:
+        return None
+    processors = int(count[1])
+    memory = round(gib * units.GIB)
+    facts: dict[str, Any] = {
+        "system": stated.system or "linux",
+        "architecture": "x86_64",
+        "memory_total_bytes": memory,
+        "memory_limit_bytes": memory,
+        "cpu_model": table["cpu"],
+        "cpu_cores_usable": float(processors),
+        "cpu_cores_physical": processors,
+        "accelerators": (),
+    }
+    machine = Machine(
+        **facts,
+        name=f"a virtual machine with {processors} processors",
+        scope="vm",
+        confidence="low",
+        assumed=("architecture", "accelerators", _BANDWIDTH),
+        sources=dict.fromkeys(facts, f'"{text}"'),
+    )
+    note = (
+        f'"{text}" is judged as a virtual machine with {processors} processors, {gib:g} GB of RAM'
+        " and no GPU. Its host's processor is not told, so that its speed is a wide guess by its"
+        " class."
+    )
+    return Described(machine=planned(machine), title=text, note=note)
 
 
 def _without_provider(text: str) -> str:

@@ -136,9 +136,10 @@ def names_of_number(number: str) -> tuple[str, ...]:
     """
     names: dict[str, str] = {}
     for row in _table()["number"]:
-        name = f"{row['words']} {number.lower()}"
-        if re.fullmatch(row["shape"], number.lower(), re.ASCII) is None:
+        match = re.fullmatch(row["shape"], number.lower(), re.ASCII)
+        if match is None:
             continue
+        name = f"{row['words']} {match.groupdict().get('number', match[0])}"
         series = processor_of(name)
         if series is not None:
             names.setdefault(series.name, name)

@@ -41,9 +41,13 @@ _IN_8_BITS = 1.5
 _TOKENS = (150.0, 210.0, 340.0)
 # half minutes that a minute of audio takes, for each begins where the last sentence ended
 _WINDOWS = (2.0, 2.2, 2.6)
-# several texts are followed at once: a step of five took 1.2 to 1.6 times one of one on GPUs
-# (whisper.cpp's bench, Bch5 beside Dec.), on cores up to five times
-_BEAMS = (1.2, 1.5, 2.2)
+# several texts are followed at once, and chosen among: a step of five takes 1.2 to 1.6 times one of
+# one on GPUs (whisper.cpp's bench, Bch5 beside Dec.), on cores up to five times. Whole programs
+# take longer, for they choose on the processor or launch each operation by itself: 13 minutes of
+# audio in 63 and 65 seconds with large-v2 on an RTX 3070 Ti (README of SYSTRAN/faster-whisper,
+# whisper.cpp beside it), on a 2080 Ti in 52 with large-v3, 19 with turbo, 26 with distil-large-v3
+# (#1030): 0.76 to 1.7 times the likely figure
+_BEAMS = (1.5, 2.3, 2.8)
 _BEAMS_ON_CORES = (1.4, 2.0, 3.3)
 # how many, unless asked for others: whisper.cpp (examples/cli/cli.cpp) and faster-whisper
 _BEAM_COUNT = 5
@@ -55,6 +59,7 @@ _LISTENING_FLOPS = (1.5e9, 2.6e9, 4.6e9)
 _OPERATIONS = 35
 # of a program that reads the audio, computes its spectrum and follows the beams beside it: a guess
 _BESIDE = (0.05, 0.2, 1.0)
+_BESIDE_A_GPU = (0.15, 0.5, 1.0)
 
 
 class SpeechWork(Record):
@@ -138,7 +143,8 @@ def pace_of_speech(
     if token is None:
         return _unpaced("nothing tells how fast the memory is that it is read from")
     step = _step_of_beams(power, work, runtime, shares, token)
-    low, likely, high = added(product(_WINDOWS, encoded), product(_TOKENS, step), _BESIDE)
+    beside = _BESIDE if power.device is None else _BESIDE_A_GPU
+    low, likely, high = added(product(_WINDOWS, encoded), product(_TOKENS, step), beside)
     how = (
         f"on {power.how}; the encoder reads half a minute at a time"
         f" ({work.encoder_operations / 1e12:.2g} × 10^12 operations), and"

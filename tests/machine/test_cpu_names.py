@@ -153,7 +153,7 @@ def test_an_old_class_has_no_memory_of_a_new_one(text: str, most_gb_per_s: float
     assert memory.high <= 1.2 * most_gb_per_s * GB
 
 
-@pytest.mark.parametrize("text", ["FX-8350", "fx 8350", "FX-8350 16GB", "fx-6300"])
+@pytest.mark.parametrize("text", ["FX-8350", "fx 8350", "FX8350", "FX-8350 16GB", "fx-6300"])
 def test_an_fx_needs_no_maker(text: str) -> None:
     """AMD lists DDR3-1866 on two channels of it."""
     model = machine_named(text).cpu_model
@@ -275,6 +275,26 @@ def test_a_rented_machine_has_its_gpus(
     assert machine.memory_total_bytes == gib * GIB
     assert machine.cpu_cores_usable == processors
     assert [card.name for card in machine.accelerators or ()] == cards
+
+
+@pytest.mark.parametrize(
+    ("text", "gib", "processors"),
+    [
+        ("vps 4 vcpu 8gb", 8, 4),
+        ("VPS, 2 cores, 4 GB RAM", 4, 2),
+        ("cloud server 8 vCPUs 32GB", 32, 8),
+        ("4 vcpu 16gb", 16, 4),
+    ],
+)
+def test_a_virtual_machine_of_a_stated_size_is_one(text: str, gib: int, processors: int) -> None:
+    """Which processor is under it nobody said, so that its pace is a wide range."""
+    machine = machine_named(text)
+    assert machine.scope == "vm"
+    assert machine.memory_total_bytes == gib * GIB
+    assert machine.cpu_cores_usable == processors
+    memory = bandwidth(machine)
+    assert memory is not None
+    assert memory.high > 5 * memory.low
 
 
 @pytest.mark.parametrize("text", ["m5.huge", "m5.0xlarge", "n2-standard-0", "x9.large", "D4", "-"])

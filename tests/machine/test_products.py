@@ -177,6 +177,10 @@ def test_an_absent_gpu_is_asked_for_its_memory_in_both(text: str) -> None:
         ("asus rog flow z13 64gb", "AMD RYZEN AI MAX+ 395 w/ Radeon 8060S", 64),
         # 1 GB: it was judged with 8
         ("raspberry pi 3b+", "Cortex-A53 (Raspberry Pi 3 Model B)", 1),
+        # ark.intel.com: what these computers of offices came with
+        ("ThinkPad X1 Carbon Gen 12 32GB", "Intel(R) Core(TM) Ultra 7 155U", 32),
+        ("HP EliteBook 840 G8 16GB", "11th Gen Intel(R) Core(TM) i5-1135G7", 16),
+        ("HPE ProLiant DL380 Gen9 128GB", "Intel(R) Xeon(R) CPU E5-2680 v3 @ 2.50GHz", 128),
     ],
 )
 def test_a_product_has_its_processor_and_memory(text: str, processor: str, gib: int) -> None:

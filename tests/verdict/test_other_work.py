@@ -42,6 +42,11 @@ def holds(verdict: Verdict, figure: float, most_wide: float) -> bool:
         ("whisper-small", machine_with(), {}, 125 / 13),
         ("whisper-small", machine_with(), {"runtime": "faster-whisper", "quantization": "int8"},
          102 / 13),
+        # SYSTRAN/faster-whisper#1030: the same minutes on an RTX 2080 Ti
+        ("whisper-large-v3", machine_with("NVIDIA GeForce RTX 2080 Ti", 11),
+         {"runtime": "faster-whisper", "quantization": "float16"}, 52 / 13),
+        ("whisper-large-v3-turbo", machine_with("NVIDIA GeForce RTX 2080 Ti", 11),
+         {"runtime": "faster-whisper", "quantization": "float16"}, 19.2 / 13),
         # x2q.net, 2026: large-v3-turbo at 56 times real time on an RTX 4070 Ti
         ("whisper-large-v3-turbo", machine_with("NVIDIA GeForce RTX 4070 Ti", 12),
          {"runtime": "faster-whisper"}, 60 / 56),
