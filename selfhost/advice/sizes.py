@@ -85,8 +85,8 @@ class ContainerSize(Record):
     `per_user_accelerator_bytes` of all accelerators together; 0 where nothing is kept.
     `disk_bytes` is the most that the files may take, None where that is not known. `image` is None
     where no publisher offers one. `arguments` go behind the image's own program: see
-    `image_arguments` and `program`. `fetch` is the line that downloads the model once it runs, "" where it does so by
-    itself.
+    `image_arguments` and `program`. `fetch` is the line that downloads the model once it runs, ""
+    where it does so by itself.
     """
 
     asked: str
