@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ import pytest
 from helpers.paths import DATA, EXAMPLES, RECORDS, ROOT
 from selfhost import Machine
 from selfhost.cli import main as cli
+from selfhost.cli import texts
 
 
 def run(name: str, source_environment: dict[str, str], *words: str) -> str:
@@ -78,9 +82,6 @@ def test_audit_policy(capsys: pytest.CaptureFixture[str]) -> None:
     assert code in (0, 1, 3), capsys.readouterr().err
 
 
-# ------------------------------------------------------------------ continuous integration
-
-
 def yaml(text: str) -> Any:
     ruamel = pytest.importorskip(
         "ruamel.yaml", reason="check-jsonschema brings it: the extra `test`"
@@ -96,6 +97,99 @@ def assert_schema(name: str, path: Path) -> None:
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
+
+ROLE = EXAMPLES / "ansible" / "roles" / "selfhost_machine"
+
+
+# ------------------------------------------------------------------ every file
+
+FILES = sorted(path for path in EXAMPLES.rglob("*") if path.is_file() and path.suffix != ".pyc")
+# `… selfhost audit WORDS` up to what a shell, a comment or a quotation ends it with
+LINES = re.compile(
+    r"""(?:^|[\s'"`/])(?:selfhost|\$\{?SELFHOST(?::-selfhost\})?)"?[ ]"""
+    rf"""((?:{"|".join(texts.COMMANDS)})[ ][^`#\n|>)]*)""",
+    re.MULTILINE,
+)
+
+
+def is_shell(path: Path) -> bool:
+    return path.read_text(encoding="utf-8").startswith("#!/bin/sh")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(EXAMPLES).as_posix())
+def test_each_file_is_valid(path: Path) -> None:
+    """A file of a kind that nothing here reads is no example yet."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix in (".yml", ".yaml"):
+        for document in re.split(r"^---$", text, flags=re.MULTILINE):
+            yaml(document)
+    elif path.suffix == ".toml":
+        tomllib.loads(text)
+    elif path.suffix == ".py":
+        compile(text, path.name, "exec")
+    elif is_shell(path):
+        if shutil.which("sh") is None:
+            pytest.skip("no sh")
+        # what Ansible fills in is one word
+        filled = re.sub(r"\{\{.*?\}\}", "words", text)
+        done = subprocess.run(
+            ["sh", "-n"], input=filled, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+    else:
+        assert path.name == "Jenkinsfile", "say how this kind of file is checked"
+        assert text.count("{") == text.count("}")
+
+
+def test_each_line_of_the_examples_parses() -> None:
+    """Every `selfhost …` that an example types is accepted by that command's own parser."""
+    parsed: dict[str, int] = {}
+    for path in FILES:
+        for line in LINES.findall(path.read_text(encoding="utf-8")):
+            # an input that may be empty stands as it does where it is given
+            line = re.sub(r"\$\{\w+:\+(.*?)\}", r"\1", line)
+            command, *words = shlex.split(line.strip().rstrip("'\\"), posix=True)
+            words = [word for word in words if word not in ("2", "2>&1", "\\")]
+            cli.parser_of(command).parse_args(words)
+            parsed[path.relative_to(EXAMPLES).as_posix()] = parsed.get(path.name, 0) + 1
+    # of Ansible the words stand in a list
+    (listed,) = re.findall(
+        r"selfhost_machine_program, (.*?), inventory_hostname",
+        (ROLE / "vars" / "main.yml").read_text(encoding="utf-8"),
+    )
+    command, *words = re.findall(r"'([^']+)'", listed)
+    cli.parser_of(command).parse_args([*words, "host-1", "--label", "site=s1"])
+    assert set(parsed) >= {
+        "audit_gitlab.yml",
+        "audit_machine.yml",
+        "audit.toml",
+        "ansible/gather.yml",
+        "gitlab/templates/selfhost.yml",
+        "jenkins/Jenkinsfile",
+        "kubernetes/machines.yaml",
+        "kubernetes/reader.yaml",
+        "slurm/gather.sh",
+        "slurm/selfhost-healthcheck",
+        "specs/my-model.toml",
+    }
+
+
+def test_what_an_example_names_of_this_folder_exists() -> None:
+    """Paths of examples/ in comments, documents and templates that tasks and includes name."""
+    pages = [*FILES, *(ROOT / "docs").glob("*.md"), ROOT / "README.md"]
+    for page in pages:
+        for name in re.findall(
+            r"(?<![\w/])examples/[\w./-]*[\w-]", page.read_text(encoding="utf-8")
+        ):
+            assert (ROOT / name).exists(), f"{page.name}: {name}"
+    for tasks in (ROLE / "tasks").glob("*.yml"):
+        for template in re.findall(r"^\s+src: (\S+\.j2)$", tasks.read_text("utf-8"), re.MULTILINE):
+            assert (ROLE / "templates" / template).is_file()
+    for mode in ("push", "facts"):
+        assert (ROLE / "tasks" / f"{mode}.yml").is_file()
+
+
+# ------------------------------------------------------------------ continuous integration
 
 ACTION = EXAMPLES / "github" / "action.yml"
 COMPONENT = EXAMPLES / "gitlab" / "templates" / "selfhost.yml"
@@ -134,15 +228,21 @@ def test_no_input_is_text_of_a_script() -> None:
     assert re.findall(r"""sh\s*\(?\s*"|script:\s*\"""", groovy) == []
 
 
-def shell(script: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run as a runner does, with `selfhost` on the path and in `.selfhost/bin`."""
+# as the runners of pipelines start it
+OF_RUNNERS = ("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c")
+
+
+def shell(
+    script: str, folder: Path, *, by: Sequence[str] = OF_RUNNERS, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run with `selfhost` on the path and in `.selfhost/bin`."""
     place = folder / ".selfhost" / "bin"
     place.mkdir(parents=True, exist_ok=True)
     program = place / "selfhost"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m selfhost "$@"\n', encoding="utf-8")
     program.chmod(0o755)
     return subprocess.run(
-        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
+        [*by, script],
         capture_output=True,
         text=True,
         check=False,
@@ -291,3 +391,47 @@ def test_the_pod_logs_one_line(tmp_path: Path, source_environment: dict[str, str
     assert container["workingDir"] == "/models"
     assert {path for path in paths if path != "." and not path.startswith(str(tmp_path))} == set()
     assert not (tmp_path / "broken").exists()
+
+
+@pytest.mark.skipif(shutil.which("timeout") is None, reason="no timeout(1)")
+@pytest.mark.parametrize(
+    ("model", "drains", "state"),
+    [
+        ("gpt2", True, ""),
+        ("llama-3.1-405b", True, "drain"),
+        ("llama-3.1-405b", False, ""),
+        ("no-such-model", True, ""),
+    ],
+)
+def test_the_health_check_drains_for_a_broken_policy_alone(
+    model: str, drains: bool, state: str, tmp_path: Path, source_environment: dict[str, str]
+) -> None:
+    """One line; a policy that is at fault takes no node away. Slurm itself is in tests/integration."""
+    write_policy(tmp_path, "audit.toml", model)
+    programs = tmp_path / ".selfhost" / "bin"
+    programs.mkdir(parents=True)
+    for name, text in (("sinfo", "echo idle"), ("scontrol", f'echo "$@" > "{tmp_path}/drained"')):
+        (programs / name).write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+        (programs / name).chmod(0o755)
+    settings = (
+        f"SELFHOST_POLICY={tmp_path}/audit.toml\nSELFHOST_DRAIN={'yes' if drains else 'no'}\n"
+    )
+    (tmp_path / "slurm.conf").write_text(settings, encoding="utf-8")
+    script = (EXAMPLES / "slurm" / "selfhost-healthcheck").read_text(encoding="utf-8")
+    done = shell(
+        script,
+        tmp_path,
+        by=("sh", "-c"),
+        **source_environment,
+        SELFHOST_CONFIG=str(tmp_path / "slurm.conf"),
+        SLURMD_NODENAME="n1",
+    )
+    (line,) = done.stdout.splitlines()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert line.startswith("SELFHOST ")
+    drained = tmp_path / "drained"
+    assert drained.exists() is bool(state)
+    if state:
+        words = drained.read_text(encoding="utf-8")
+        assert "NodeName=n1 State=DRAIN Reason=SELFHOST CRITICAL" in words
+        assert "|" not in words

@@ -15,7 +15,7 @@ from ..machine.profiles import Profile, size_of
 from ..machine.record import PURPOSES, Accelerator, Disk, Machine
 from ..needs.records import MemoryNeed, Needs
 from ..verdict.defaults import first_of_list, from_a_list, smallest_of_list
-from ..verdict.findings import Finding, Outcome, disk_margin_bytes, reserve_of
+from ..verdict.findings import Finding, Outcome, disk_margin_bytes, ends_to_store, reserve_of
 from ..verdict.findings.speed import is_slow
 from ..verdict.judging import judge
 from ..verdict.placement import DEVICE_MARGIN_BYTES, on_one, smallest_device_bytes
@@ -413,7 +413,8 @@ def _least_in(
         cards = (Accelerator(vendor="apple", name="Apple GPU", unified=True),)
     elif gpu_only:
         cards = (_card(question, on_card),)
-    disk = None if needs.disk_bytes is None else _least_disk(needs.disk_bytes)
+    _, most_stored = ends_to_store(needs, None)
+    disk = None if most_stored is None else _least_disk(most_stored)
     machine = _machine(system, architecture, memory, disk, _sets(needs, architecture), cards)
     cores = sure = perhaps = None
     if in_ram and question.workload.min_tokens_per_second:

@@ -27,6 +27,7 @@ from ..machine.record import (
     Machine,
 )
 from ..needs.records import MemoryNeed, Needs, Term
+from ..verdict.findings import ends_to_store
 from ..verdict.placement import smallest_device_bytes
 from ..verdict.question import GENERATING, architectures
 from ..verdict.record import Outcome, Verdict
@@ -82,10 +83,10 @@ class ContainerSize(Record):
     `accelerator_host_bytes` of those that cannot be reclaimed are the accelerator's libraries. One
     more user takes `per_user_bytes` of RAM beside a conversation in the prompt cache, and
     `per_user_accelerator_bytes` of all accelerators together; 0 where nothing is kept.
-    `disk_bytes` is None where the size of the files is not known. `image` is None where no
-    publisher offers one. `arguments` go behind the image's own program: see `image_arguments` and
-    `program`. `fetch` is the line that downloads the model once it runs, "" where it does so by
-    itself.
+    `disk_bytes` is the most that the files may take, None where that is not known. `image` is None
+    where no publisher offers one. `arguments` go behind the image's own program: see
+    `image_arguments` and `program`. `fetch` is the line that downloads the model once it runs, ""
+    where it does so by itself.
     """
 
     asked: str
@@ -260,7 +261,7 @@ def size_of(
         accelerator_host_bytes=libraries,
         per_user_bytes=server.conversation_bytes - server.accelerator_state_bytes,
         per_user_accelerator_bytes=server.accelerator_state_bytes,
-        disk_bytes=needs.disk_bytes,
+        disk_bytes=ends_to_store(needs, None)[1],
         accelerators=accelerators,
         shared_memory_bytes=0 if shared is None else shared.bytes,
         image=None if service is None else service.images.get(vendor, service.image),
@@ -273,7 +274,8 @@ def size_of(
 
 
 def on_node(size: ContainerSize, stated: Machine) -> ContainerSize:
-    """The size, with a note where the node's memory holds its request but not its limit.
+    """The size, with a note where the node's memory holds its request but not its limit, or its
+    disk the least that the files may take but not the most.
 
     Raises `SelfhostError` where the memory or the disk that was stated of the node is too small;
     what was not stated bounds nothing.
@@ -286,17 +288,23 @@ def on_node(size: ContainerSize, stated: Machine) -> ContainerSize:
             f"{name} does not fit on a node of {given}: it requests {needed} of memory",
             remedy="name a smaller quantization with --quant, or fewer users",
         )
-    if free is not None and size.disk_bytes is not None and size.disk_bytes > free:
-        needed, given = units.decimal(size.disk_bytes), units.decimal(free)
+    least, _ = ends_to_store(size.needs, None)
+    if free is not None and least is not None and least > free:
+        needed, given = units.decimal(least), units.decimal(free)
         raise SelfhostError(
             f"{name} does not fit on a node with {given} of disk: its files take {needed}",
             remedy="name a smaller quantization with --quant",
         )
-    if memory is None or size.limit_bytes <= memory:
-        return size
-    most, given = units.binary_at_least(size.limit_bytes), units.binary(memory)
-    note = f"its limit of {most} is above the node's memory of {given}: it may be killed there"
-    return size.replace(notes=(*size.notes, note))
+    notes = []
+    if free is not None and size.disk_bytes is not None and size.disk_bytes > free:
+        most, given = units.decimal(size.disk_bytes), units.decimal(free)
+        notes.append(f"its files may take up to {most}, more than the {given} of disk")
+    if memory is not None and size.limit_bytes > memory:
+        most, given = units.binary_at_least(size.limit_bytes), units.binary(memory)
+        notes.append(
+            f"its limit of {most} is above the node's memory of {given}: it may be killed there"
+        )
+    return size.replace(notes=(*size.notes, *notes))
 
 
 def _mapped_and_kept(memory: MemoryNeed, service: Service | None) -> tuple[list[Term], list[Term]]:

@@ -15,7 +15,7 @@ from .groups import grouped
 from .judged_entries import Judge, entries_of_others, entry_problems, not_asked_here
 from .machines import RECORD_IT
 from .policy import Place, Policy, Wanted
-from .record import Audit, Row
+from .record import Audit, Result, Row
 from .refit import refit
 from .rows import row_of, unplaced_row
 from .verdicts import verdicts_on
@@ -69,7 +69,7 @@ def run_audit(
         from .large import large_audit
 
         audit = large_audit(policy, machines, judge, at_once, today, of_records, progress)
-        return audit.replace(notes=fitted.notes) if fitted.notes else audit
+        return _with_blindness(audit.replace(notes=fitted.notes) if fitted.notes else audit)
     exceptions = Exceptions(policy.exceptions, today)
     judging = _Judging(policy, judge, exceptions, len(machines), progress, in_full=in_full)
     by_machine = [judging.rows_on(number, machine) for number, machine in enumerate(machines)]
@@ -79,16 +79,39 @@ def run_audit(
             file=policy.file, message="there is no machine to judge", remedy=RECORD_IT
         )
         own_problems.insert(0, nothing)
-    return Audit(
-        policy=policy,
-        today=today,
-        machines=len(machines),
-        rows=tuple(row for rows in by_machine for row in rows),
-        groups=grouped(by_machine),
-        exceptions=exceptions.uses(),
-        problems=(*of_records, *own_problems),
-        notes=(*fitted.notes, *judging.notes(len(machines))),
+    return _with_blindness(
+        Audit(
+            policy=policy,
+            today=today,
+            machines=len(machines),
+            rows=tuple(row for rows in by_machine for row in rows),
+            groups=grouped(by_machine),
+            exceptions=exceptions.uses(),
+            problems=(*of_records, *own_problems),
+            notes=(*fitted.notes, *judging.notes(len(machines))),
+        )
     )
+
+
+# a row is judged where one of them was held against the machine
+_SIZES = frozenset(("memory", "disk"))
+
+
+def _with_blindness(audit: Audit) -> Audit:
+    """The audit, with a problem where a policy that lets unknown pass would be green though neither
+    memory nor disk of any machine was read: nothing judged is never green.
+    """
+    if audit.exit_code != 0 or set(audit.tally.results) != {Result.UNKNOWN}:
+        return audit
+    rows = (row for group in audit.groups for row in group.rows)
+    if any(row.verdict is not None and not {*row.undecided} >= _SIZES for row in rows):
+        return audit
+    nothing = Problem(
+        file=audit.policy.file,
+        message="nothing was judged: of no machine the memory or the disk was read",
+        remedy=RECORD_IT,
+    )
+    return audit.replace(problems=(nothing,))
 
 
 class _Judging:

@@ -8,7 +8,7 @@ from ..advice.plan import Known, Least, Plan
 from ..core import units
 from ..machine.profiles import Profile
 from ..machine.record import Machine
-from ..verdict.findings import Outcome, disk_margin_bytes
+from ..verdict.findings import Outcome, disk_margin_bytes, ends_to_store
 from ..verdict.record import Route
 from .layout import Block, Column, Document, Paragraph, Span, Table
 from .words import (
@@ -53,7 +53,7 @@ def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Docu
             reason_blocks(blocks, finding.check, finding.reason, finding.remedy)
     if plan.fitting:
         _known(blocks, plan, verbose)
-        best = next(filter(plan.fast_enough, plan.fitting), plan.fitting[0])
+        best = _best(plan, plan.fitting)
         command = f"selfhost check {plan.model.id}{carry} --machine {best.profile.name}"
         blocks += [BLANK, command_line(command)]
     return Document(blocks=tuple(blocks))
@@ -166,7 +166,7 @@ def _memory_rows(least: Least) -> list[_Row]:
 
 
 def _disk_row(plan: Plan, least: Least) -> _Row:
-    size = plan.needs.disk_bytes if plan.needs is not None else None
+    size = ends_to_store(plan.needs, None)[1] if plan.needs is not None else None
     if least.disk_bytes is None or size is None:
         return "disk", "not known", "the size of the files is not known"
     anywhere = units.decimal_at_least(size + disk_margin_bytes(None))
@@ -215,6 +215,8 @@ def _known(blocks: list[Block], plan: Plan, verbose: bool) -> None:
     hints = [f"{rest} more: -v"] if rest else []
     if any(map(_is_told_slow, shown)):
         hints.append(f"{_SLOW}: minutes to days there")
+    if any(not (_has_pace(each) or _is_told_slow(each)) for each in shown):
+        hints.append("-: how fast it is there is not known")
     if any(not (plan.fast_enough(each) or _is_slow_work(each)) for each in shown):
         hints.append("?: at its slow end it is below the speed you need")
     if hints:
@@ -277,15 +279,27 @@ def _where(candidate: Known) -> str:
 
 
 def _some_of_each(plan: Plan) -> list[Known]:
-    """The smallest of each kind that is fast enough for sure, or else the smallest."""
+    """The best of each kind, smallest first; those of which the pace is known come before."""
     kept = {}
     for kind in dict.fromkeys(candidate.profile.kind for candidate in plan.fitting):
-        own = [candidate for candidate in plan.fitting if candidate.profile.kind == kind]
-        best = next(filter(plan.fast_enough, own), own[0])
+        best = _best(plan, [each for each in plan.fitting if each.profile.kind == kind])
         kept[best.profile.name] = not plan.fast_enough(best)
     # those that do it for sure first
     names = sorted(kept, key=lambda name: kept[name])[:_SHOWN]
-    return [candidate for candidate in plan.fitting if candidate.profile.name in names]
+    shown = [candidate for candidate in plan.fitting if candidate.profile.name in names]
+    return sorted(shown, key=lambda candidate: not _has_pace(candidate))
+
+
+def _best(plan: Plan, among: Sequence[Known]) -> Known:
+    """The smallest that is fast enough, of known pace first; the smallest where none is."""
+    enough = list(filter(plan.fast_enough, among))
+    return next(filter(_has_pace, enough), (*enough, *among)[0])
+
+
+def _has_pace(candidate: Known) -> bool:
+    """How long the work takes there is known."""
+    speed = candidate.speed
+    return speed is not None and (speed.decode is not None or speed.work is not None)
 
 
 def _limited(machine: Machine) -> bool:

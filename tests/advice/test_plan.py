@@ -574,3 +574,38 @@ def test_pictures_are_planned_in_the_smallest_type_that_check_takes() -> None:
     assert not in_ram.least.accelerator_required
     assert any(note.startswith("nf4 in diffusers takes a GPU of") for note in in_ram.notes)
     assert plan("sdxl", Workload(quantization="float32")).workload.quantization == "float32"
+
+
+def test_the_disk_holds_the_most_of_a_size_that_is_a_range() -> None:
+    """A `UD-` file of Qwen3 8B may be larger than the middle of its range: `check` warns of a disk that the middle just fits, and `plan` told such a one."""
+    name, workload = "qwen3-8b", Workload(quantization="UD-Q4_K_XL")
+    planned = plan_of(name, workload)
+    assert planned.needs is not None
+    assert planned.needs.download_range is not None
+    assert planned.least is not None
+    most = planned.needs.download_range[1]
+    assert planned.least.disk_bytes is not None
+    assert planned.least.disk_bytes > most > (planned.needs.disk_bytes or 0)
+    assert outcome(judged(name, workload, planned.least.machine), "disk")[0] is Outcome.PASS
+    assert outcome(judged(name, workload, with_disk(planned, most - 1)), "disk")[0] is Outcome.WARN
+
+
+def with_disk(planned: Plan, free_bytes: int) -> Machine:
+    """The least machine with another disk."""
+    assert planned.least is not None
+    machine = planned.least.machine
+    disks = [disk.replace(free_bytes=free_bytes) for disk in machine.disks or ()]
+    return machine.replace(disks=tuple(disks))
+
+
+@pytest.mark.parametrize("model", ["sdxl", "wan-2.1-1.3b"])
+def test_the_machine_that_is_proposed_has_a_pace_where_any_has(model: str) -> None:
+    """Of a Jetson nobody measured pictures: it stood first, and its pace was a dash that nothing explained."""
+    planned = plan_of(model, Workload())
+    shown = plain(plan_document(planned))
+    proposed = shown.rpartition("--machine ")[2].strip()
+    known = {candidate.name: candidate.speed for candidate in planned.known}
+    assert known[proposed] is not None
+    assert known[proposed].work is not None  # type: ignore[union-attr]
+    assert next(iter(rows_of(shown))) == proposed
+    assert "how fast it is there is not known" in shown

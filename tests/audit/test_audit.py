@@ -163,6 +163,31 @@ def test_exit_codes(policy: str, outcomes: Outcomes, code: int, result: str) -> 
 
 
 @pytest.mark.parametrize(
+    ("policy", "code"),
+    [
+        ("", 3),
+        ('on_unknown = "error"\n', 1),
+        ('on_unknown = "warning"\n', 2),
+        ('on_unknown = "ignore"\n', 2),
+        ('fail_on = "never"\n', 2),
+    ],
+)
+def test_a_policy_that_lets_unknown_pass_is_not_green_where_nothing_was_read(
+    policy: str, code: int
+) -> None:
+    """An agent that reads neither memory nor disk judged nothing: green would hide it (nothing judged is exit 2)."""
+    nothing = {"memory": UNKNOWN, "disk": UNKNOWN}
+    blind = one(policy, nothing)
+    assert (blind.exit_code, bool(blind.problems)) == (code, code == 2)
+    assert checked_json(blind)["exit_code"] == code
+    if code == 2:
+        # one machine that was read is an answer, and so is a fact that was
+        table = {("mistral-7b", "m1"): nothing, ("mistral-7b", "m2"): {}}
+        assert audit(policy + ONE, 2, table).exit_code == 0
+        assert one(policy, {"disk": UNKNOWN}).exit_code == 0
+
+
+@pytest.mark.parametrize(
     ("policy", "outcomes", "code"),
     [
         ("", {"memory": FAIL}, 0),

@@ -192,6 +192,23 @@ def test_a_remedy_can_be_typed(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--quant" not in run(capsys, *words, "RTX 3090", "--quant", "fp8")[2]
 
 
+def test_the_disk_is_for_the_most_of_a_size_that_is_a_range(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A `UD-` file of Qwen3 8B takes 4.88 to 5.28 GB, as `check` says: the middle is no size of a volume."""
+    words = ("qwen3-8b", "--quant", "UD-Q4_K_XL")
+    checked = ["check", *words, "--gpu", "RTX 4090", "--format", "json"]
+    cli.main(checked)
+    ends = json.loads(capsys.readouterr().out)["needs"]["download_range"]
+    (sized,) = json.loads(run(capsys, *words, "--format", "json")[1])["containers"]
+    assert sized["disk_bytes"] == ends["high_bytes"]
+    between = (ends["low_bytes"] + ends["high_bytes"]) // 2
+    code, out, _ = run(capsys, *words, "--set", f"disk={between}B")
+    assert code == 0
+    assert "may take up to" in out
+    assert run(capsys, *words, "--set", f"disk={ends['low_bytes'] - 1}B")[0] == 2
+
+
 @pytest.mark.parametrize(
     ("model", "gpu", "quantization"),
     [("llama-3.1-8b", "RTX 4080", "fp8"), ("llama-3.3-70b", "RTX A6000", "AWQ")],
