@@ -26,7 +26,7 @@ from .findings import Finding
 from .judging import disk_finding, judge
 from .parts import decided_by_disk, decided_by_program, held, judge_with_disk, without_words
 from .placement import index_of, metal_limits, room_of
-from .present import Here
+from .present import NO_FILES, NamedFiles
 from .question import (
     GENERATING,
     PACKED_RUNTIMES,
@@ -112,7 +112,7 @@ class _Variants:
         workload: Workload,
         catalogue: Catalogue,
         machine: Machine,
-        files: Mapping[str, Any],
+        files: NamedFiles,
     ) -> None:
         self.own, self.workload, self.catalogue = own, workload, catalogue
         self._machine, self._files = machine, files
@@ -128,7 +128,7 @@ class _Variants:
     def _ask(self, change: Mapping[str, Any]) -> Question | None:
         workload = self.workload.replace(**change)
         try:
-            question = ask(self.own.spec, workload, self.catalogue, self._machine, **self._files)
+            question = ask(self.own.spec, workload, self.catalogue, self._machine, self._files)
         except WorkloadError:
             return None
         if question.needs is None:
@@ -147,7 +147,7 @@ class FirstOfList:
         """`own` is what `ask` gave for that workload on `machine`, which lays weights out as the
         others do and has the same files.
         """
-        self._variants = _Variants(own, workload, catalogue, machine, {})
+        self._variants = _Variants(own, workload, catalogue, machine, NO_FILES)
 
     def judge(self, machine: Machine, *, deciding: bool = False) -> Judged:
         """What is found of the way that the machine takes; `deciding`: that the route rests on."""
@@ -182,22 +182,12 @@ def ask_for_machine(
     workload: Workload,
     catalogue: Catalogue,
     machine: Machine,
-    *,
-    local_files: bool = False,
-    formats: tuple[str, ...] = (),
-    part: Here | None = None,
-    in_memory: bool | None = False,
+    files: NamedFiles = NO_FILES,
 ) -> Question:
     """As `ask`, with the defaults that suit the machine best; `Question.chosen` says why they are
     others than the model's own. Raises as `ask`.
     """
-    files: Mapping[str, Any] = {
-        "local_files": local_files,
-        "formats": formats,
-        "part": part,
-        "in_memory": in_memory,
-    }
-    question = ask(spec, workload, catalogue, machine, **files)
+    question = ask(spec, workload, catalogue, machine, files)
     return _suited(question, workload, catalogue, machine, files)
 
 
@@ -206,7 +196,7 @@ def _suited(
     workload: Workload,
     catalogue: Catalogue,
     machine: Machine,
-    files: Mapping[str, Any],
+    files: NamedFiles,
     judged: Judged | None = None,
 ) -> Question:
     """The question that `ask` gave for that workload and those files, with the defaults that suit
@@ -220,7 +210,7 @@ def _suited(
     search = _Search(own, _Variants(question, workload, catalogue, machine, files), machine)
     if workload.task == "finetune":
         return search.first_method(question.runtime)
-    has_files = any(files.get(key) for key in ("local_files", "formats", "part"))
+    has_files = files.are_here or files.formats or files.part is not None
     if has_files or question.here is not None:
         return question
     suited = question
@@ -284,7 +274,7 @@ def from_a_list(
     """
     if not follows_a_list(question.spec, workload):
         return question
-    return _suited(question, workload, catalogue, machine, {})
+    return _suited(question, workload, catalogue, machine, NO_FILES)
 
 
 def judge_for_machine(
@@ -309,7 +299,7 @@ def suit(
     if by_list:
         # what is compiled lacks what other ways take
         question = ask(catalogue.spec(question.spec.id), workload, catalogue, machine)
-    suited = _suited(question, workload, catalogue, machine, {}, judged)
+    suited = _suited(question, workload, catalogue, machine, NO_FILES, judged)
     return suited, judged if suited is question else judge(suited, machine)
 
 
@@ -322,7 +312,7 @@ def other_ways(question: Question, workload: Workload, catalogue: Catalogue) -> 
         return
     machine = Machine(accelerators=())
     own = _Way(question=question, machine=machine)
-    variants = _Variants(question, workload, catalogue, machine, {})
+    variants = _Variants(question, workload, catalogue, machine, NO_FILES)
     ways, _ = _Search(own, variants, machine).picture_ways(question.runtime)
     for way in ways:
         runtime = way.question.runtime
