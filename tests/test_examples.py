@@ -19,8 +19,8 @@ import pytest
 
 from helpers.paths import DATA, EXAMPLES, RECORDS, ROOT
 from selfhost import Machine
+from selfhost.cli import COMMANDS
 from selfhost.cli import main as cli
-from selfhost.cli import texts
 
 
 def run(name: str, source_environment: dict[str, str], *words: str) -> str:
@@ -107,7 +107,7 @@ FILES = sorted(path for path in EXAMPLES.rglob("*") if path.is_file() and path.s
 # `… selfhost audit WORDS` up to what a shell, a comment or a quotation ends it with
 LINES = re.compile(
     r"""(?:^|[\s'"`/])(?:selfhost|\$\{?SELFHOST(?::-selfhost\})?)"?[ ]"""
-    rf"""((?:{"|".join(texts.COMMANDS)})[ ][^`#\n|>)]*)""",
+    rf"""((?:{"|".join(COMMANDS)})[ ][^`#\n|>)]*)""",
     re.MULTILINE,
 )
 

@@ -108,8 +108,9 @@ def _sizes(
         ):
             variant = understood.workload.replace(quantization=quantization, runtime=runtime.id)
             # a GGUF file holds one quantization
-            held = understood.files_here and (
-                "gguf" not in understood.formats or quantization == understood.workload.quantization
+            held = understood.files.are_here and (
+                "gguf" not in understood.files.formats
+                or quantization == understood.workload.quantization
             )
             of_variant = understood.replace(workload=variant, files_here=held)
             size = _size(catalogue, question_of(catalogue, of_variant, machine), machine)

@@ -17,14 +17,14 @@ from ..core.workload import Workload
 from ..machine.reader import Machine
 from ..verdict.defaults import ask_for_machine, takes_first_of_list
 from ..verdict.findings.runtime import runtime_check
-from ..verdict.present import Here
+from ..verdict.present import NO_FILES, Here, NamedFiles
 from ..verdict.question import ask
 from ..verdict.record import Question
 
 
 class Understood(Record):
     """What the caller named: the spec, how it was written, the workload with what the name
-    itself says, sentences about it. `otherwise`: the same without the program and the
+    itself says, sentences about it, its files. `otherwise`: the same without the program and the
     quantization that the name implies; None where it implies neither.
     """
 
@@ -32,10 +32,7 @@ class Understood(Record):
     asked: str
     workload: Workload
     notes: tuple[str, ...] = ()
-    files_here: bool = False
-    formats: tuple[str, ...] = ()
-    part: Here | None = None
-    in_memory: bool | None = False
+    files: NamedFiles = NO_FILES
     tag: str | None = None
     otherwise: Understood | None = None
 
@@ -175,10 +172,12 @@ def _of_file(catalogue: Catalogue, typed: str, workload: Workload) -> Understood
         asked=typed,
         workload=workload,
         notes=notes,
-        files_here=local.files_here,
-        formats=(local.format,) if local.files_here or local.missing else (),
-        part=part,
-        in_memory=local.in_memory,
+        files=NamedFiles(
+            are_here=local.files_here,
+            formats=(local.format,) if local.files_here or local.missing else (),
+            part=part,
+            in_memory=local.in_memory,
+        ),
     )
 
 
@@ -287,9 +286,9 @@ def _loaded_by_tag(typed: str, workload: Workload, catalogue: Catalogue) -> str 
 
 def has_ways(understood: Understood, question: Question) -> bool:
     """Whether the type and the program are those of the machine that is judged."""
-    if understood.is_one_file or understood.formats or understood.part is not None:
+    if understood.is_one_file or understood.files.formats or understood.files.part is not None:
         return False
-    return not understood.files_here and takes_first_of_list(question, understood.workload)
+    return not understood.files.are_here and takes_first_of_list(question, understood.workload)
 
 
 def question_of(
@@ -302,14 +301,12 @@ def question_of(
     """The question with its defaults: those that suit the machine best, or the model's own. A name
     that stands for one file keeps the model's own.
     """
+    files = understood.files
     ask_it = ask_for_machine if follows_machine and not understood.is_one_file else ask
     return ask_it(
         understood.spec,
         understood.workload,
         catalogue,
         machine,
-        local_files=understood.files_here,
-        formats=understood.formats,
-        part=understood.part,
-        in_memory=understood.in_memory if machine.is_this_one else False,
+        files if machine.is_this_one else files.replace(in_memory=False),
     )

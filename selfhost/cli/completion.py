@@ -100,16 +100,15 @@ def candidates(
     # a bare name of a model is a check
     command = words[0] if words[0] in commands else "check"
     actions = parser_of(command)._actions
+    by_flag = {flag: action for action in actions for flag in action.option_strings}
+    taking = {flag: action for flag, action in by_flag.items() if action.nargs != 0}
     flag, sign, value = typed.partition("=")
-    for action in actions:
-        if action.nargs == 0:
-            continue
-        if sign and flag in action.option_strings:
-            return tuple(f"{flag}={each}" for each in _values(action, value, command))
-        if words[-2] in action.option_strings:
-            return _values(action, typed, command)
+    if sign and flag in taking:
+        return tuple(f"{flag}={each}" for each in _values(taking[flag], value, command))
+    if words[-2] in taking:
+        return _values(taking[words[-2]], typed, command)
     if typed.startswith("-"):
-        return _beginning(typed, (flag for action in actions for flag in action.option_strings))
+        return _beginning(typed, by_flag)
     positional = [action for action in actions if not action.option_strings]
     fixed = [str(choice) for action in positional for choice in action.choices or ()]
     if fixed:

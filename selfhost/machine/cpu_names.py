@@ -46,51 +46,40 @@ def machine_with(text: str, *, class_is_enough: bool = False) -> Described | Non
     it names a kind of them. Raises `UnknownMachineError` for a number of several processors.
     """
     stated = typed(text[: 2 * _MOST_LETTERS])
-    name = " ".join(without_sizes(stated.names).replace(",", " ").split())
+    name = _with_its_maker(" ".join(without_sizes(stated.names).replace(",", " ").split()), text)
     if not name or len(name) > _MOST_LETTERS or not name.isprintable():
         return None
-    name = _with_its_maker(name, text)
     around = cpus.class_of(name)
     series = cpus.processor_of(name)
     if around is None or not (series or class_is_enough or _has_number(name, around)):
         return None
     stated_gib = memory_gib(stated, is_server=cpus.is_server(name))
     chip = soldered_chip(words_of(name))
-    of_series = series and series.memory_gib
-    gib = stated_gib or (chip and chip.memory_gib) or of_series or around.memory_gib
-    memory_bytes = round(gib * units.GIB)
-    assumed: dict[str, Any] = {"accelerators": ()}
-    if chip is not None and chip.gpu is not None:
-        assumed["accelerators"] = (
-            Accelerator(vendor=vendor_of(chip.gpu), name=chip.gpu, unified=True),
-        )
-    if stated.system is None:
-        assumed["system"] = around.system
-    if stated_gib is None:
-        assumed["memory_total_bytes"] = memory_bytes
-    values: dict[str, Any] = {
-        "system": stated.system,
-        **assumed,
-        "architecture": (series and series.architecture) or around.architecture,
-        "memory_total_bytes": memory_bytes,
-        "memory_limit_bytes": memory_bytes,
-    }
+    gib = stated_gib or _usual_gib(chip, series, around)
+    stated_facts = {"accelerators": None, "system": stated.system, "memory_total_bytes": stated_gib}
+    assumed = [fact for fact, value in stated_facts.items() if value is None]
     why = "assumed: the processor's name does not tell it"
     sources = {**dict.fromkeys(assumed, why), "cpu_model": f'"{text.strip()}"'}
-    unread = [*assumed, _BANDWIDTH]
+    bandwidth = None
     if series is not None and series.memory == "soldered" and series.least == series.most:
         # the chip comes with one memory, whatever the machine around it
-        unread.remove(_BANDWIDTH)
-        values[_BANDWIDTH] = round(series.usual)
+        bandwidth = round(series.usual)
         sources[_BANDWIDTH] = f"the series {series.name} is sold with this memory alone"
+    else:
+        assumed.append(_BANDWIDTH)
     machine = Machine(
-        **values,
         name=f"a machine with {name}",
         scope="host",
+        system=stated.system or around.system,
+        architecture=(series.architecture if series else None) or around.architecture,
         cpu_model=name,
-        confidence="low",
-        assumed=tuple(unread),
+        memory_total_bytes=round(gib * units.GIB),
+        memory_limit_bytes=round(gib * units.GIB),
         memory_most_bytes=around.most_gib * units.GIB if stated_gib is None else None,
+        memory_bandwidth_bytes_per_second=bandwidth,
+        accelerators=_graphics_of(chip),
+        confidence="low",
+        assumed=tuple(assumed),
         sources=sources,
     )
     return Described(
@@ -98,6 +87,22 @@ def machine_with(text: str, *, class_is_enough: bool = False) -> Described | Non
         title=name,
         note=_note(text, series, chip, gib, stated_gib is not None),
     )
+
+
+def _usual_gib(
+    chip: Chip | None, series: cpus.Processor | None, around: cpus.ProcessorClass
+) -> float:
+    """GiB of RAM of most machines with that processor: by its chip, its series, else its class."""
+    of_chip = None if chip is None else chip.memory_gib
+    of_series = None if series is None else series.memory_gib
+    return of_chip or of_series or around.memory_gib
+
+
+def _graphics_of(chip: Chip | None) -> tuple[Accelerator, ...]:
+    """The GPU in the chip, which shares its memory."""
+    if chip is None or chip.gpu is None:
+        return ()
+    return (Accelerator(vendor=vendor_of(chip.gpu), name=chip.gpu, unified=True),)
 
 
 def _with_its_maker(name: str, text: str) -> str:

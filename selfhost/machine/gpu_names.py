@@ -315,21 +315,11 @@ def _of_class(typed: _Typed) -> NamedCards | None:
 
     Without a bandwidth of its own it has the range of its maker's cards with as much memory.
     """
-    maker = gpus.maker_of(typed.words)
-    numbers = [word for word in typed.words if any(map(str.isdecimal, word))]
-    if maker is None or not numbers or _apple_chip(typed.words) or _has_a_processor(typed.words):
+    maker, inside = gpus.maker_of(typed.words), _inside(typed.words)
+    if maker is None or not _may_name_a_card(typed.words, inside):
         return None
-    inside = _inside(typed.words)
-    if inside and not set(numbers) <= {word for card in inside for word in card.words}:
-        # a card's name beside another one's, as a processor's
-        return None
-    new_words = typed.words - set(numbers) - _words_of_names()
-    if len(new_words) > _MOST_NEW_WORDS or any(map(_COUNT.fullmatch, numbers)):
-        return None
-    if inside and typed.memory_gib not in (
-        None,
-        *(gib for card in inside for gib in card.memory_gib),
-    ):
+    sizes_gib = {gib for card in inside for gib in card.memory_gib}
+    if inside and typed.memory_gib is not None and typed.memory_gib not in sizes_gib:
         raise _not_sold_so(typed, inside)
     near = _nearest(typed)
     if typed.memory_gib is None:
@@ -346,6 +336,19 @@ def _of_class(typed: _Typed) -> NamedCards | None:
     )
     source = f"{name}: not listed, by its maker's cards with as much memory"
     return NamedCards(accelerators=(card,), label=name, notes=(note,), source=source)
+
+
+def _may_name_a_card(words: frozenset[str], inside: list[gpus.Card]) -> bool:
+    """Whether one card may be called so, and nothing else; `inside`: listed ones in the name."""
+    numbers = {word for word in words if any(map(str.isdecimal, word))}
+    if not numbers or any(map(_COUNT.fullmatch, numbers)):
+        return False
+    if _apple_chip(words) or _has_a_processor(words):
+        return False
+    if inside and not numbers <= {word for card in inside for word in card.words}:
+        # a card's name beside another one's, as a processor's
+        return False
+    return len(words - numbers - _words_of_names()) <= _MOST_NEW_WORDS
 
 
 @lru_cache(1)

@@ -15,6 +15,5 @@ class Process(Record):
     anonymous_bytes: int
     file_bytes: int
     swapped_bytes: int = 0
-    peak_bytes: int | None = None
     model_file: str | None = None
     model_bytes: int = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from ..core import units
@@ -136,34 +136,48 @@ def _read(
     """
     names, pieces = _cards_and_rest(words, row or {})
     _ask_of_number(text, names, words)
-    others = [
-        other
-        for piece in pieces
-        for is_size, part in itertools.groupby(piece, lambda word: bool(sizes_gib(word)))
-        if not is_size and (other := _telling(part))
-    ]
-    processors = [name for piece in others if (name := _processor(piece))]
-    unread = [" ".join(piece) for piece in others if not _processor(piece)]
+    others = _others(pieces)
+    processors = [name for _, name in others if name]
+    unread = [" ".join(telling) for telling, name in others if not name]
     cards = cards_named(" + ".join(names)) if names else None
-    strange = [name for piece in others if (name := _unread(piece))]
+    strange = next(filter(None, (_unread(telling) for telling, _ in others)), None)
     if strange and (processors or (row and cards)):
-        raise _not_known(text, strange[0], cards)
+        raise _not_known(text, strange, cards)
     if len(processors) > 1 or (unread and cards is None):
         return None
-    processor = next(iter(processors), None)
-    left = stated.replace(names=" ".join(word for piece in pieces for word in piece))
-    gib = memory_gib(left, is_server=processor is not None and cpus.is_server(processor))
-    if len(names) == 1 and gib is not None and stated.ram_gib is None and not _is_of_ram(gib):
-        _ask_of_size(text, names[0], gib)
+    processor = processors[0] if processors else None
+    left = stated.replace(names=" ".join(itertools.chain(*pieces)))
+    is_server = processor is not None and cpus.is_server(processor)
     return _Named(
         row=row,
         processor=processor,
         cards=cards,
-        gib=gib,
+        gib=_ram_gib(text, left, names, is_server=is_server),
         system=stated.system,
         aside=tuple(unread),
-        others=tuple(name for piece in others for name in _same_number(piece, processor)),
+        others=tuple(name for telling, _ in others for name in _same_number(telling, processor)),
     )
+
+
+def _others(pieces: Iterable[Sequence[str]]) -> list[tuple[list[str], str | None]]:
+    """The words between sizes that tell something, and the processor that they name."""
+    runs = (
+        run
+        for piece in pieces
+        for is_size, run in itertools.groupby(piece, lambda word: bool(sizes_gib(word)))
+        if not is_size
+    )
+    return [(telling, _processor(telling)) for run in runs if (telling := _telling(run))]
+
+
+def _ram_gib(text: str, left: Typed, names: Sequence[str], *, is_server: bool) -> float | None:
+    """GiB of RAM by the words beside the names of GPUs. Raises `UnknownMachineError` for a size
+    that is of neither.
+    """
+    gib = memory_gib(left, is_server=is_server)
+    if len(names) == 1 and gib is not None and left.ram_gib is None:
+        _ask_of_size(text, names[0], gib)
+    return gib
 
 
 def _is_of_ram(gib: float) -> bool:
@@ -175,6 +189,8 @@ def _ask_of_size(text: str, card: str, gib: float) -> None:
     """Raises `UnknownMachineError` where a size is none of RAM, and none of the card before it:
     `2080ti 22gb` is a card that somebody changed.
     """
+    if _is_of_ram(gib):
+        return
     try:
         cards_named(f"{card} {gib:g}GB", listed_only=True)
     except UnknownGpuError as error:
@@ -321,32 +337,46 @@ def _described(text: str, named: _Named) -> Described:
     if cards is None and processor is None and "shared" not in row:
         raise _ask(text, row)
     sizes = row["gib"] if row else [_memory_with(processor, cards)]
-    is_stated = named.gib is not None
     gib = named.gib or sizes[0]
-    title = row.get("title", "a machine")
     machine = _machine(named, processor, cards, gib)
-    if not is_stated:
+    if named.gib is None:
         machine = machine.replace(memory_most_bytes=_most_bytes(row, processor))
+    title = row.get("title", "a machine")
     # of a product the processor is its own, unless it was typed
-    beside = [processor if not row else named.processor, None if cards is None else cards.label]
-    parts = [part for part in beside if part is not None]
-    what = title + (f" with {' and '.join(parts)}" if parts else "")
-    others = [f"{size:g} GB" for size in sizes if size != gib]
-    more = f" Otherwise name it: {', '.join(others)}." if others and not is_stated else ""
-    assumed = "" if is_stated or _has_one_memory(row) else ", assumed"
-    note = f'"{text}" is judged as {what}, {gib:g} GB of RAM{assumed}.{more}'
+    parts = [named.processor if row else processor, cards.label if cards is not None else None]
+    if any(parts):
+        title += f" with {' and '.join(filter(None, parts))}"
+    judged = f'"{text}" is judged as {title}, {gib:g} GB of RAM'
+    note = " ".join((f"{judged}{_of_memory(named, gib, sizes)}.", *_doubts(named)))
+    return Described(machine=machine.replace(name=title), title=title, note=note)
+
+
+def _of_memory(named: _Named, gib: float, sizes: Sequence[float]) -> str:
+    """How sure the RAM is, as a sentence goes on, and what else it may be."""
+    if named.gib is not None:
+        return ""
+    others = ", ".join(f"{size:g} GB" for size in sizes if size != gib)
+    assumed = "" if _has_one_memory(named.row or {}) else ", assumed"
+    return assumed + (f". Otherwise name it: {others}" if others else "")
+
+
+def _doubts(named: _Named) -> Iterator[str]:
+    """Sentences on what the names leave open."""
     if named.others:
-        note += f" The number is that of {' and '.join(named.others)}, too."
-    if processor is None and not row:
-        note += " Its processor is assumed."
+        yield f"The number is that of {' and '.join(named.others)}, too."
+    if named.processor is None and named.row is None:
+        yield "Its processor is assumed."
     if named.aside:
-        note += f" Nothing is known by: {', '.join(named.aside)}."
-    return Described(machine=machine.replace(name=what), title=what, note=note)
+        yield f"Nothing is known by: {', '.join(named.aside)}."
+
+
+def _class_of(processor: str | None) -> cpus.ProcessorClass | None:
+    return None if processor is None else cpus.class_of(processor)
 
 
 def _memory_with(processor: str | None, cards: NamedCards | None) -> float:
     """GiB of RAM that most machines with such a processor and such GPUs have."""
-    around = None if processor is None else cpus.class_of(processor)
+    around = _class_of(processor)
     of_processor = 0 if around is None else around.memory_gib
     return float(max(of_processor, 0 if cards is None else cards.usual_ram_gib))
 
@@ -363,20 +393,20 @@ def _most_bytes(row: Mapping[str, Any], processor: str | None) -> int | None:
     sizes_gib: Sequence[float] = row.get("gib", ())
     if len(sizes_gib) > 1 or _has_one_memory(row):
         return round(max(sizes_gib) * units.GIB)
-    around = None if processor is None else cpus.class_of(processor)
+    around = _class_of(processor)
     return None if around is None else around.most_gib * units.GIB
 
 
 def _machine(named: _Named, processor: str | None, cards: NamedCards | None, gib: float) -> Machine:
     row, is_stated = named.row or {}, named.gib is not None
     memory = round(gib * units.GIB)
-    around = None if processor is None else cpus.class_of(processor)
+    system, architecture = "linux", "x86_64"
+    if (around := _class_of(processor)) is not None:
+        system = system if row else around.system
+        architecture = around.architecture
     facts: dict[str, Any] = {
-        "system": named.system
-        or row.get("system", "linux" if row or around is None else around.system),
-        "architecture": row.get(
-            "architecture", "x86_64" if around is None else around.architecture
-        ),
+        "system": named.system or row.get("system", system),
+        "architecture": row.get("architecture", architecture),
         "memory_total_bytes": memory,
         "memory_limit_bytes": memory,
         "accelerators": _accelerators(row, cards),

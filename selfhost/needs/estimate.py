@@ -12,7 +12,7 @@ from ..catalogue.quantization_names import MLX_QUANTIZATIONS, canonical_packed, 
 from ..catalogue.spec import PACKED, Architecture, ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.records import Unread, remembered
-from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
+from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
 from .cache import why_not_known
 from .file_formats import comes_in, file_format
 from .llamacpp import files as gguf_files
@@ -21,7 +21,7 @@ from .llamacpp.buffers import MICRO_BATCH_TOKENS, batch_of, cached_groups
 from .llamacpp.cache_terms import PLAIN_CACHE_TYPES, why_cache_refused
 from .llamacpp.program import freed_outputs as freed_outputs_of
 from .llamacpp.program import more_in_conversation as copies_in_conversation
-from .parts import Asked, Companions, Encoder, Parts, Subject, is_cast, name_of, parts_of
+from .parts import Asked, Companions, Encoder, Parts, Subject, cpu_of, is_cast, name_of, parts_of
 from .quantization import GGUF_QUANTIZATIONS, Stored, canonical_gguf, typed_earlier
 from .records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term, middle_of
 from .tensors import ArchitectureRow, checkpoint_tensors, count, idle, row_of, trained_tokens
@@ -99,17 +99,7 @@ def _of_training(
         )
     from .torch.finetune import finetune_needs
 
-    training = workload.with_finetuning_defaults()
-    return finetune_needs(
-        spec,
-        runtime,
-        training,
-        architectures,
-        method=training.finetune_method or "lora",
-        rank=training.lora_rank or DEFAULT_LORA_RANK,
-        optimizer=training.optimizer or "adamw",
-        checkpointing=bool(training.checkpointing),
-    )
+    return finetune_needs(spec, runtime, workload, architectures)
 
 
 def _needs_of_parts(spec: ModelSpec, cpu: CpuNeed, parts: Parts) -> Needs:
@@ -640,13 +630,7 @@ def _cpu(spec: ModelSpec, runtime: RuntimeSpec | None) -> CpuNeed:
     if runtime is None:
         sets = spec.needs.instruction_sets if spec.needs else ()
         return CpuNeed(architectures=(), instruction_sets={"x86_64": sets} if sets else {})
-    systems = (*runtime.systems, *runtime.builds_from_source)
-    names = tuple(dict.fromkeys(system.split("-", 1)[1] for system in systems if "-" in system))
-    return CpuNeed(
-        architectures=names,
-        instruction_sets=runtime.instruction_sets,
-        recommended=runtime.recommended_instruction_sets,
-    )
+    return cpu_of(runtime)
 
 
 def _of_class(

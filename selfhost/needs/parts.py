@@ -8,7 +8,7 @@ from ..catalogue.quantization_names import PLAIN_DTYPES
 from ..catalogue.runtime import ModelParts, RuntimeSpec
 from ..catalogue.spec import Architecture, ModelSpec, PublishedFiles
 from ..core.records import Record, Unread
-from .records import How, Offloaded, SizedWeights, Term
+from .records import CpuNeed, How, Offloaded, SizedWeights, Term
 from .tensors import ArchitectureRow
 
 PLAIN_PICTURE_PIXELS = 1008
@@ -245,6 +245,17 @@ def loads_sixteen_bits(
 def parts_of(spec: ModelSpec, runtime: RuntimeSpec) -> ModelParts | None:
     """The files that the program loads the model from; None where none are known."""
     return next((parts for parts in runtime.parts if parts.model == spec.id), None)
+
+
+def cpu_of(runtime: RuntimeSpec) -> CpuNeed:
+    """The processors that the program has builds for, or can be built for."""
+    systems = (*runtime.systems, *runtime.builds_from_source)
+    names = tuple(dict.fromkeys(system.split("-", 1)[1] for system in systems if "-" in system))
+    return CpuNeed(
+        architectures=names,
+        instruction_sets=runtime.instruction_sets,
+        recommended=runtime.recommended_instruction_sets,
+    )
 
 
 def stated_size(size_and_files: tuple[int, PublishedFiles]) -> SizedWeights:

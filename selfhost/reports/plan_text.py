@@ -307,7 +307,7 @@ def _limited(machine: Machine) -> bool:
     return (machine.memory_limit_bytes or 0) < (machine.memory_total_bytes or 0)
 
 
-def _limits(blocks: list[Block], shown: Sequence[Profile], *, indent: int = 0) -> None:
+def _limits(blocks: list[Block], shown: Sequence[Profile]) -> None:
     """What a star behind the RAM means."""
     for profile in shown:
         if _limited(profile.machine):
@@ -315,7 +315,7 @@ def _limits(blocks: list[Block], shown: Sequence[Profile], *, indent: int = 0) -
                 "* what a limit leaves to programs, of"
                 f" {units.binary(profile.machine.memory_total_bytes or 0)}: {profile.name}"
             )
-            blocks.append(say(remark, indent=indent, hang=2))
+            blocks.append(say(remark, hang=2))
 
 
 def _memory(machine: Machine) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core.workload import Workload
 from ..machine.record import Machine
 from .judging import judge
-from .present import Here
+from .present import NO_FILES, NamedFiles
 from .question import GENERATING, architectures, ask, loads_by_tag
 from .record import Judged, Question
 
@@ -47,22 +47,12 @@ def ask_for_machine(
     workload: Workload,
     catalogue: Catalogue,
     machine: Machine,
-    *,
-    local_files: bool = False,
-    formats: tuple[str, ...] = (),
-    part: Here | None = None,
-    in_memory: bool | None = False,
+    files: NamedFiles = NO_FILES,
 ) -> Question:
     """As `ask`, with the defaults that suit the machine best; `Question.chosen` says why they are
     others than the model's own. Raises as `ask`.
     """
-    files: Mapping[str, Any] = {
-        "local_files": local_files,
-        "formats": formats,
-        "part": part,
-        "in_memory": in_memory,
-    }
-    question = ask(spec, workload, catalogue, machine, **files)
+    question = ask(spec, workload, catalogue, machine, files)
     return _suited(question, workload, catalogue, machine, files)
 
 
@@ -71,7 +61,7 @@ def _suited(
     workload: Workload,
     catalogue: Catalogue,
     machine: Machine,
-    files: Mapping[str, Any],
+    files: NamedFiles,
     judged: Judged | None = None,
 ) -> Question:
     """The question that `ask` gave for that workload and those files, with the defaults that suit
@@ -82,7 +72,7 @@ def _suited(
     if workload.runtime is not None and not takes_first_of_list(question, workload):
         return question
     is_trained = workload.task == "finetune"
-    has_files = any(files.get(key) for key in ("local_files", "formats", "part"))
+    has_files = files.are_here or files.formats or files.part is not None
     if not is_trained and (has_files or question.here is not None):
         return question
     by_list = takes_first_of_list(question, workload)
@@ -163,7 +153,7 @@ def from_a_list(
     """
     if not follows_a_list(question.spec, workload):
         return question
-    return _suited(question, workload, catalogue, machine, {})
+    return _suited(question, workload, catalogue, machine, NO_FILES)
 
 
 def judge_for_machine(
@@ -188,7 +178,7 @@ def suit(
     if by_list:
         # what is compiled lacks what other ways take
         question = ask(catalogue.spec(question.spec.id), workload, catalogue, machine)
-    suited = _suited(question, workload, catalogue, machine, {}, judged)
+    suited = _suited(question, workload, catalogue, machine, NO_FILES, judged)
     return suited, judged if suited is question else judge(suited, machine)
 
 

@@ -198,11 +198,9 @@ def _on_accelerators(
     machine: Machine,
     candidates: Sequence[Place],
     layers: int | None,
-    *,
-    only_all: bool = False,
 ) -> Iterator[Needs]:
     """All of it on the one with most room, else its `layers` shared out; nothing where neither
-    holds a layer. `only_all`: nothing where they do not hold all layers.
+    holds a layer.
     """
     sized = [place for place in candidates if place.room_bytes is not None]
     if not sized:
@@ -211,12 +209,7 @@ def _on_accelerators(
     if _taken_by(memory).whole_bytes <= (largest.room_bytes or 0):
         yield on_one(needs, largest.where)
     elif layers:
-        among = _beside_each_other(sized, largest, machine)
-        # to count layers tells apart machines for which they lie alike
-        if not only_all or len(among) > 1 or _holds_layers(memory, among[0]):
-            for shared in _shared_out(needs, memory, among, layers):
-                if not only_all or shared.placement == "accelerator":
-                    yield shared
+        yield from _shared_out(needs, memory, _beside_each_other(sized, largest, machine), layers)
 
 
 def _trained(
@@ -820,13 +813,6 @@ def _layers_by_place(
             shares.append((place.where, count))
             left -= count
     return shares, left
-
-
-def _holds_layers(memory: MemoryNeed, place: Place) -> bool:
-    """Whether one place takes all layers."""
-    taken = _taken_by(memory)
-    room = (place.room_bytes or 0) - taken.each_bytes - taken.first_bytes
-    return sum(term.high_bytes for term in taken.by_layer) <= room
 
 
 def _most_layers(terms: Sequence[Term], left: int, layers: int, room: int) -> int:

@@ -15,7 +15,7 @@ from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECON
 from ..machine.record import Machine
 from ..needs.records import Needs, SizedWeights
 from .findings import kept_elsewhere, license_guessed, openness_check
-from .present import Here, here
+from .present import NO_FILES, Here, NamedFiles, here
 from .record import Question
 from .speed import depth_of_short_chat, foreign_to_rules, instruction_sets_for_layout
 from .step import Step
@@ -61,21 +61,16 @@ def ask(
     workload: Workload,
     catalogue: Catalogue,
     machine: Machine,
-    *,
-    local_files: bool = False,
-    formats: tuple[str, ...] = (),
-    part: Here | None = None,
-    in_memory: bool | None = False,
+    files: NamedFiles = NO_FILES,
 ) -> Question:
-    """The question with every default filled in. `formats` are those the files on this machine
-    have, where they are here; `part` is what there is of files that were named and are here in
-    part. `in_memory`: files that were named lie on a volume that is RAM.
+    """The question with every default filled in.
 
     Raises `WorkloadError` with everything that makes no sense: a runtime or quantization that does
     not exist or that this model does not come in, a cache type of a model without a cache, a
     license expression that is none.
     """
     _refuse_longer_prompt(spec, workload)
+    local_files, formats = files.are_here, files.formats
     workload, runtime, quantization = _understood(spec, workload, catalogue, formats)
     asks_license = workload.commercial or workload.license
     question = Question(
@@ -116,12 +111,16 @@ def ask(
         workload = _in_format(spec, workload, runtime, quantization, catalogue, local=local_files)
         spec = _with_files_of_maker(spec, workload)
     question = question.replace(
-        spec=spec, workload=workload, runtime=runtime, local_files=local_files, in_memory=in_memory
+        spec=spec,
+        workload=workload,
+        runtime=runtime,
+        local_files=local_files,
+        in_memory=files.in_memory,
     )
     question = _with_parts(question, catalogue)
     is_cache_asked = workload.kv_cache_type is not None
     question = _with_needs(question, catalogue, machine, is_cache_asked=is_cache_asked)
-    return _with_files(question, part, catalogue, machine)
+    return _with_files(question, files.part, catalogue, machine)
 
 
 def is_context_stated(workload: Workload) -> bool:

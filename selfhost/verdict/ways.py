@@ -22,6 +22,7 @@ from .findings import Finding
 from .judging import disk_finding, judge
 from .parts import decided_by_disk, decided_by_program, held, judge_with_disk, without_words
 from .placement import index_of, metal_limits, room_of
+from .present import NO_FILES, NamedFiles
 from .question import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY, architectures, ask
 from .record import Judged, Question
 from .speed import uses_shared_gpu
@@ -102,7 +103,7 @@ class Variants:
         workload: Workload,
         catalogue: Catalogue,
         machine: Machine,
-        files: Mapping[str, Any],
+        files: NamedFiles,
     ) -> None:
         self.own, self.workload, self.catalogue = own, workload, catalogue
         self._machine, self._files = machine, files
@@ -126,7 +127,7 @@ class Variants:
     def _ask(self, change: Mapping[str, Any]) -> Question | None:
         workload = self.workload.replace(**change)
         try:
-            question = ask(self.own.spec, workload, self.catalogue, self._machine, **self._files)
+            question = ask(self.own.spec, workload, self.catalogue, self._machine, self._files)
         except WorkloadError:
             return None
         if question.needs is None:
@@ -145,7 +146,7 @@ class FirstOfList:
         """`own` is what `ask` gave for that workload on `machine`, which lays weights out as the
         others do and has the same files.
         """
-        self._variants = Variants(own, workload, catalogue, machine, {})
+        self._variants = Variants(own, workload, catalogue, machine, NO_FILES)
 
     def judge(self, machine: Machine, *, deciding: bool = False) -> Judged:
         """What is found of the way that the machine takes; `deciding`: that the route rests on."""
@@ -520,7 +521,7 @@ def other_ways(question: Question, workload: Workload, catalogue: Catalogue) -> 
         return
     machine = Machine(accelerators=())
     own = Way(question=question, machine=machine)
-    variants = Variants(question, workload, catalogue, machine, {})
+    variants = Variants(question, workload, catalogue, machine, NO_FILES)
     ways, _ = Search(own, variants, machine).picture_ways(question.runtime)
     for way in ways:
         runtime = way.question.runtime

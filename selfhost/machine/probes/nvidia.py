@@ -350,21 +350,25 @@ def select(gpus: Sequence[_Gpu], count: int, mask: str, *, by_bus: bool) -> list
     need no order.
     """
     kinds = {(gpu.card.name, gpu.card.memory_total_bytes) for gpu in gpus}
-    sure = by_bus or count == 1 or len(kinds) <= 1
-    words = [part.strip() for part in mask.split(",")]
-    numbers = {word.lstrip("0") or "0" for word in words[:count] if word}
-    if not sure and numbers == set(map(str, range(count))):
+    is_order_known = by_bus or count == 1 or len(kinds) <= 1
+    words = list(map(str.strip, mask.split(",")))
+    if not is_order_known and _names_all(words[:count], count):
         return list(gpus)
     chosen: list[_Gpu] = []
     for word in words:
         is_number = word.isdecimal() and word.isascii()
         meant = _by_number(gpus, word, count) if is_number else _by_uuid(gpus, word)
-        if is_number and meant is not None and not sure:
+        if is_number and meant is not None and not is_order_known:
             return None
         if not meant or any(gpu in chosen for gpu in meant):
             break
         chosen += meant
     return chosen
+
+
+def _names_all(words: Sequence[str], count: int) -> bool:
+    """Whether these are the numbers of all GPUs, in whatever order."""
+    return {word.lstrip("0") or "0" for word in words if word} == set(map(str, range(count)))
 
 
 def _by_number(gpus: Sequence[_Gpu], word: str, count: int) -> list[_Gpu] | None:

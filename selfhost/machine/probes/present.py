@@ -7,6 +7,7 @@ stated as unread.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import monotonic
@@ -231,22 +232,18 @@ def _whole(search: _Search, files: Mapping[str, _File]) -> _Set | None:
     weights, indices = _weights_of(files)
     if not weights and not indices:
         return None
-    wanted = {part for name in weights for part in _parts_of(name)}
-    total, are_indices_read = 0, True
+    wanted = set(itertools.chain.from_iterable(map(_parts_of, weights)))
+    stated_bytes, complete = 0, _is_described(files, weights)
     for index in indices:
         if not _base(index).startswith(_NOT_THE_MODEL):
             names, bytes_in_all = _index(search, files[index])
             wanted |= {index.removesuffix(_base(index)) + name for name in names}
-            total += bytes_in_all or 0
-            are_indices_read = are_indices_read and bool(names)
+            stated_bytes += bytes_in_all or 0
+            complete = complete and bool(names)
     sizes = [files[name].size if name in files else 0 for name in wanted]
-    complete = (
-        are_indices_read
-        and _is_described(files, weights)
-        and all(sizes)
-        and _pipeline_is_whole(search, files, wanted)
-    )
-    return None, sum(sizes), complete, total if total > sum(sizes) and not complete else None
+    complete = complete and all(sizes) and _pipeline_is_whole(search, files, wanted)
+    is_more_stated = stated_bytes > sum(sizes) and not complete
+    return None, sum(sizes), complete, stated_bytes if is_more_stated else None
 
 
 def _is_described(files: Mapping[str, _File], weights: set[str]) -> bool:

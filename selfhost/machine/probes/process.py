@@ -36,7 +36,6 @@ def read_process(number: str, host: Host) -> Process | None:
         anonymous_bytes=own + (_bytes(status, "RssShmem") or 0),
         file_bytes=files,
         swapped_bytes=_bytes(status, "VmSwap") or 0,
-        peak_bytes=_bytes(status, "VmHWM"),
         model_file=model_file,
         model_bytes=model_bytes,
     )

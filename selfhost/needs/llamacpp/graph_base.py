@@ -27,6 +27,19 @@ class Shared(Record):
     key_block: int
 
 
+class Batch(Record):
+    """What a graph is built for: `tokens` of `sequences`, whose caches lie in `streams`. `flash`:
+    attention without stored scores. `stored`: of keys and values in the cache, "quantized",
+    "32 bits" or "16 bits".
+    """
+
+    tokens: int
+    streams: int
+    sequences: int
+    flash: bool
+    stored: tuple[str, str]
+
+
 class Layer:
     """What one layer is made of. `deep`: which slice of the embeddings it adds, -1 for none.
     `cached`: it has a cache of its own.
@@ -82,23 +95,13 @@ class Graph:
         model: Architecture,
         row: ArchitectureRow,
         style: Style,
-        tokens: int,
-        streams: int,
-        sequences: int,
-        flash: bool,
-        stored: tuple[str, str],
+        batch: Batch,
     ) -> None:
-        """`stored`: of keys and values in the cache, "quantized", "32 bits", or "16 bits"."""
         if row.norms_after:
             row = row.replace(norms=("post_attention_norm", "post_ffw_norm"))
         self.model, self.row, self.style = model, row, style
-        self.tokens, self.streams, self.sequences, self.flash, self.stored = (
-            tokens,
-            streams,
-            sequences,
-            flash,
-            stored,
-        )
+        self.tokens, self.streams, self.sequences = batch.tokens, batch.streams, batch.sequences
+        self.flash, self.stored = batch.flash and not style.unfused, batch.stored
         self.width = model.embedding_length
         # some converters of some years join the three matrices
         self.fused = row.fused_qkv or (
@@ -109,10 +112,10 @@ class Graph:
             )
         )
         self.record = Recorder()
-        self.positions = self.record.input(tokens * style.positions)
-        self.temperature = self.record.input(tokens) if style.temperature else None
+        self.positions = self.record.input(batch.tokens * style.positions)
+        self.temperature = self.record.input(batch.tokens) if style.temperature else None
         self.rows = self.record.input(LOGITS_ROWS)
-        self.states = self.record.input(sequences)
+        self.states = self.record.input(batch.sequences)
         groups = [group for group in model.recurrent if group.layers]
         self.memories = {
             id(group): state for group, state in zip(groups, states(model), strict=True)

@@ -14,6 +14,7 @@ from ...catalogue.spec import Architecture
 from ..tensors import ArchitectureRow
 from .allocator import Peak, Program
 from .buffers import MICRO_BATCH_TOKENS, Cells, Compute, padded, window_of
+from .graph_base import Batch
 from .layers import Alternating, Builder, Streams
 from .style import Style
 
@@ -47,7 +48,9 @@ _STORED = {"f16": "16 bits", "bf16": "16 bits", "f32": "32 bits"}
 # of models that were shipped the graph of one whole batch of one sequence, by model and row, as
 # `Program.packed` writes it
 _PACKED: dict[tuple[Architecture, ArchitectureRow], Sequence[Any]] = {}
-_WHOLE_BATCH = MICRO_BATCH_TOKENS, 1, 1, True, ("16 bits", "16 bits")
+_WHOLE_BATCH = Batch(
+    tokens=MICRO_BATCH_TOKENS, streams=1, sequences=1, flash=True, stored=("16 bits", "16 bits")
+)
 
 
 def _builder(name: str) -> type[Builder]:
@@ -62,7 +65,7 @@ def _builder(name: str) -> type[Builder]:
 
 def packed_program(model: Architecture, row: ArchitectureRow) -> list[Any] | None:
     """The program that `remember` takes; None where the architecture has no graph here."""
-    written = None if row.encoder else _program(model, row, *_WHOLE_BATCH)
+    written = None if row.encoder else _program(model, row, _WHOLE_BATCH)
     return None if written is None else written[0].packed()
 
 
@@ -79,48 +82,28 @@ def operations(model: Architecture, row: ArchitectureRow) -> int | None:
 
     Views are not counted: nothing is launched for them.
     """
-    program = None if row.encoder else _for_peaks(model, row, *_WHOLE_BATCH)
+    program = None if row.encoder else _for_peaks(model, row, _WHOLE_BATCH)
     return None if program is None else program.operations
 
 
 @lru_cache(maxsize=1024)
-def _for_peaks(
-    model: Architecture,
-    row: ArchitectureRow,
-    tokens: int,
-    streams: int,
-    sequences: int,
-    flash: bool,
-    stored: tuple[str, str],
-) -> Program | None:
+def _for_peaks(model: Architecture, row: ArchitectureRow, batch: Batch) -> Program | None:
     """The graph. It does not support `Program.alive`."""
-    packed = (
-        _PACKED.get((model, row))
-        if (tokens, streams, sequences, flash, stored) == _WHOLE_BATCH
-        else None
-    )
+    packed = _PACKED.get((model, row)) if batch == _WHOLE_BATCH else None
     if packed is not None:
         return Program.unpacked(packed)
-    written = _program(model, row, tokens, streams, sequences, flash, stored)
+    written = _program(model, row, batch)
     return None if written is None else written[0]
 
 
 @lru_cache(maxsize=1024)
 def _program(
-    model: Architecture,
-    row: ArchitectureRow,
-    tokens: int,
-    streams: int,
-    sequences: int,
-    flash: bool,
-    stored: tuple[str, str],
+    model: Architecture, row: ArchitectureRow, batch: Batch
 ) -> tuple[Program, list[str]] | None:
     style = row.graph
     if style is None or not _covered(model, row, style):
         return None
-    return _builder(style.builder)(
-        model, row, style, tokens, streams, sequences, flash and not style.unfused, stored
-    ).program()
+    return _builder(style.builder)(model, row, style, batch).program()
 
 
 # programs and types of the cache that make the same graph ask for the same replay
@@ -214,7 +197,7 @@ def exact_compute_bytes(
     the context is full.
     """
     batch = _batch_of(row, room, flash_attention, key_type, value_type)
-    program = _for_peaks(model, row, *batch)
+    program = _for_peaks(model, row, batch)
     if program is None:
         return None
     return _peak(program, _lengths(model, row, room, logits_rows, empty)).bytes
@@ -235,18 +218,18 @@ def exact_compute(
     A second replay of the graph names them. It runs only when the arithmetic is read.
     """
     batch = _batch_of(row, room, flash_attention, key_type, value_type)
-    program = _for_peaks(model, row, *batch)
+    program = _for_peaks(model, row, batch)
     if program is None:
         return None
     lengths = _lengths(model, row, room, logits_rows)
     peak = _peak(program, lengths)
 
     def whole() -> Compute:
-        written = _program(model, row, *batch)
+        written = _program(model, row, batch)
         assert written is not None
         return Compute(
             bytes=peak.bytes,
-            arithmetic=_arithmetic(*written, lengths, peak, batch[0], model.layers),
+            arithmetic=_arithmetic(*written, lengths, peak, batch.tokens, model.layers),
         )
 
     return Compute.partly({"bytes": peak.bytes}, whole)
@@ -335,6 +318,11 @@ def _lengths(
 
 def _batch_of(
     row: ArchitectureRow, room: Cells, flash_attention: bool, key_type: str, value_type: str
-) -> tuple[int, int, int, bool, tuple[str, str]]:
-    stored = _STORED.get(key_type, "quantized"), _STORED.get(value_type, "quantized")
-    return _tokens(row, room), room.streams, room.sequences, flash_attention, stored
+) -> Batch:
+    return Batch(
+        tokens=_tokens(row, room),
+        streams=room.streams,
+        sequences=room.sequences,
+        flash=flash_attention,
+        stored=(_STORED.get(key_type, "quantized"), _STORED.get(value_type, "quantized")),
+    )

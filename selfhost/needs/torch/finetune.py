@@ -12,10 +12,10 @@ from collections.abc import Mapping
 
 from ...catalogue.spec import ModelSpec, RuntimeSpec
 from ...core.records import Unread
-from ...core.workload import DEFAULT_LORA_RANK, Workload
+from ...core.workload import Workload
 from ..checkpoint_files import download_of, size_of
 from ..loaded import overhead
-from ..parts import Subject, is_cast, name_of, term, times
+from ..parts import Subject, cpu_of, is_cast, name_of, term, times
 from ..records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term
 from ..tensors import ArchitectureRow, row_of
 from .activations import activations
@@ -29,49 +29,27 @@ if TYPE_CHECKING:
     from typing import Any
 
 # a Trainer that keeps one checkpoint writes the new one before it removes the old one
-DEFAULT_KEPT_CHECKPOINTS = 2
+_KEPT_CHECKPOINTS = 2
 # save_pretrained of the Trainer cuts files at 5 GB
 _SHARD_BYTES = 5_000_000_000
 
 
 def finetune_needs(
-    spec: ModelSpec,
-    runtime: RuntimeSpec,
-    workload: Workload,
-    architectures: Mapping[str, Any],
-    *,
-    method: str = "lora",
-    rank: int = DEFAULT_LORA_RANK,
-    optimizer: str = "adamw",
-    checkpointing: bool = True,
-    batch: int | None = None,
-    kept_checkpoints: int = DEFAULT_KEPT_CHECKPOINTS,
+    spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, architectures: Mapping[str, Any]
 ) -> Needs:
     """What one training step and the checkpoints of a run take: weights, gradients, optimizer,
     activations, runtime.
 
-    Sequences are `workload.context_tokens` long and `batch` are trained at once, None for
-    `workload.parallel`. `checkpointing` keeps one input per layer and computes the rest again, as
-    TRL does by default. `rank` is of LoRA and QLoRA, and adapters count as weights. `disk_bytes` is
-    the published checkpoint, which all three methods download, and `kept_checkpoints` of the run:
-    what is trained, and the optimizer's state. Memory is None with a reason where the model's
-    tensors are not known, for speech and images, and for a runtime that does not train. Raises
-    `WorkloadError` with every argument that makes no sense.
+    Sequences are `workload.context_tokens` long and `workload.parallel` are trained at once.
+    Adapters count as weights. `disk_bytes` is the published checkpoint, which all three methods
+    download, and the checkpoints that a run keeps: what is trained, and the optimizer's state.
+    Memory is None with a reason where the model's tensors are not known, for speech and images, and
+    for a runtime that does not train.
     """
-    plan = plan_of(
-        spec,
-        workload,
-        method=method,
-        rank=rank,
-        optimizer=optimizer,
-        checkpointing=checkpointing,
-        batch=batch,
-        kept_checkpoints=kept_checkpoints,
-    )
-    cpu = _cpu(runtime)
+    plan, cpu = plan_of(spec, workload), cpu_of(runtime)
     if spec.closed:
         return _nothing(cpu, "the weights were never published", None)
-    if runtime.id != "transformers":
+    if not runtime.finetune_methods:
         return _nothing(
             cpu,
             f"{runtime.name} does not train models; selfhost covers only transformers with peft",
@@ -84,7 +62,7 @@ def finetune_needs(
         reason, remedy = refused or NO_TENSORS
         return _needs(cpu, files, None, _unread(reason, remedy, "disk_bytes", "memory"))
     architecture = subject.architecture
-    if method != "full" and is_cast(spec, runtime, kind := workload.quantization or ""):
+    if not plan.trains_all and is_cast(spec, runtime, kind := workload.quantization or ""):
         # the lines for adapters say in which type the frozen weights are loaded (--dtype of trl)
         architecture = architecture.replace(dtype=kind)
     training = Training(spec=spec, architecture=architecture, row=subject.row, plan=plan)
@@ -92,15 +70,6 @@ def finetune_needs(
     terms = (*states(training, activation_term.low_bytes), activation_term, overhead(runtime))
     needs = _needs(cpu, files, MemoryNeed(terms=terms), ())
     return _with_checkpoints(needs, training)
-
-
-def _cpu(runtime: RuntimeSpec) -> CpuNeed:
-    names = (system.split("-", 1)[1] for system in runtime.systems if "-" in system)
-    return CpuNeed(
-        architectures=tuple(dict.fromkeys(names)),
-        instruction_sets=runtime.instruction_sets,
-        recommended=runtime.recommended_instruction_sets,
-    )
 
 
 def _subject(spec: ModelSpec, architectures: Mapping[str, Any]) -> Subject:
@@ -151,19 +120,19 @@ def _with_checkpoints(needs: Needs, training: Training) -> Needs:
     """The needs with the files that a run keeps: what is trained, and the optimizer's state."""
     assert needs.memory is not None
     bytes_of = {item.name: item.bytes for item in needs.memory.terms}
-    state, kept = bytes_of.get("optimizer", 0), training.plan.kept_checkpoints
+    state = bytes_of.get("optimizer", 0)
     if training.plan.trains_all:
         trained, what = bytes_of["weights"], "weights"
     else:
         trained, what = 4 * training.adapters.parameters, "adapters"
-    largest = max(state, min(trained, _SHARD_BYTES)) if kept else 0
+    largest = max(state, min(trained, _SHARD_BYTES))
     download = needs.download_bytes
     if download is None:
         return needs.replace(largest_file_bytes=largest)
-    line = f"{times(kept, 'checkpoint')} of {trained:,} bytes of {what}"
+    line = f"{times(_KEPT_CHECKPOINTS, 'checkpoint')} of {trained:,} bytes of {what}"
     line += f" and {state:,} bytes of optimizer state" if state else ""
     return needs.replace(
-        disk_bytes=download + kept * (trained + state),
+        disk_bytes=download + _KEPT_CHECKPOINTS * (trained + state),
         largest_file_bytes=max(largest, min(download, _SHARD_BYTES)),
         download_source=f"{needs.download_source}; on disk also {line}",
     )

@@ -139,7 +139,7 @@ def test_layers_that_were_looked_up_change_nothing(
     cells = llamacpp.cells(context, sequences=sequences)
     made = row(model)
     found = graphs._program(
-        architecture(model), made, *graphs._batch_of(made, cells, True, key_type, "f16")
+        architecture(model), made, graphs._batch_of(made, cells, True, key_type, "f16")
     )
     assert found is not None
     lengths = graphs._lengths(architecture(model), made, cells, rows)
@@ -157,7 +157,7 @@ def test_a_packed_graph_has_the_peak_of_the_whole_one(model: str) -> None:
     for context in (512, 8192, 131_072):
         cells = llamacpp.cells(context)
         found = graphs._program(
-            architecture(model), made, *graphs._batch_of(made, cells, True, "f16", "f16")
+            architecture(model), made, graphs._batch_of(made, cells, True, "f16", "f16")
         )
         assert found is not None
         lengths = graphs._lengths(architecture(model), made, cells, 1)

@@ -25,7 +25,6 @@ from selfhost.catalogue.spec import (
     Parameters,
     RuntimeSpec,
 )
-from selfhost.core.errors import WorkloadError
 from selfhost.core.units import binary
 from selfhost.core.workload import FINETUNE_METHODS, OPTIMIZERS, Workload
 from selfhost.machine.profiles import load
@@ -133,13 +132,8 @@ LLAMA_1 = {
 
 def ask(spec: ModelSpec, context_tokens: int = 512, **options: Any) -> Needs:
     longest = (spec.architecture.context_tokens if spec.architecture else None) or context_tokens
-    return finetune_needs(
-        spec,
-        transformers(),
-        Workload(context_tokens=min(context_tokens, longest)),
-        rows(),
-        **options,
-    )
+    workload = Workload(task="finetune", context_tokens=min(context_tokens, longest), **options)
+    return finetune_needs(spec, transformers(), workload, rows())
 
 
 def memory(answer: Needs) -> MemoryNeed:
@@ -217,7 +211,7 @@ def test_adapters_of_experts_are_those_of_their_tensors() -> None:
         7168 + 2048
     )
     assert found.frozen_experts == 58 * 256 * 3 * 7168 * 2048
-    gradients = terms(spec, rank=1)["gradients"]
+    gradients = terms(spec, lora_rank=1)["gradients"]
     assert (gradients.low_bytes, gradients.bytes) == (
         4 * found.linear_parameters,
         4 * found.parameters,
@@ -240,7 +234,7 @@ def test_a_layer_saves_what_autograd_saves(record: dict[str, Any]) -> None:
                 layers, record["hidden"], record["inner"], record["heads"], record["key"], **made
             ),
             256,
-            method=record["method"],
+            finetune_method=record["method"],
             checkpointing=False,
         )["activations"]
         for layers in (1, 3)
@@ -262,7 +256,9 @@ def test_a_layer_saves_what_autograd_saves(record: dict[str, Any]) -> None:
 def test_the_peak_of_a_step_is_as_measured(record: dict[str, Any]) -> None:
     """Activations at the peak of a real training step, with and without checkpointing: within 6 %, and inside the range."""
     spec = llama(4, 512, 1408, 8, 64, record["vocabulary"])
-    term = terms(spec, 512, method="full", checkpointing=record["checkpointing"])["activations"]
+    term = terms(spec, 512, finetune_method="full", checkpointing=record["checkpointing"])[
+        "activations"
+    ]
     assert term.bytes == pytest.approx(record["bytes"], rel=0.06)
     # the low end is what must be alive at that peak, not what is left of it beside gradients
     assert record["bytes"] * 6 // 10 <= term.low_bytes <= record["bytes"] <= term.high_bytes
@@ -274,7 +270,9 @@ def test_the_peak_of_a_step_is_as_measured(record: dict[str, Any]) -> None:
 def test_adapters_on_experts_take_a_copy_of_them(record: dict[str, Any]) -> None:
     """peft adds adapters to all experts of a layer for its turn: within a tenth, and the low end has adapters on attention alone."""
     spec = llama(record["layers"], 512, 1792, 8, 64, 1000, kv_heads=2, experts=8, used=2)
-    found = terms(spec, 256, method="lora", checkpointing=record["checkpointing"])["activations"]
+    found = terms(spec, 256, finetune_method="lora", checkpointing=record["checkpointing"])[
+        "activations"
+    ]
     assert found.low_bytes <= record["linear"]
     assert found.bytes == pytest.approx(record["all"], rel=0.1)
     assert found.high_bytes >= record["all"]
@@ -287,7 +285,10 @@ def test_gradients_and_activations_are_never_whole_at_once(
 ) -> None:
     """Backward makes the one while it lets the other go, so at the least both take what the larger takes alone."""
     found = terms(
-        shelf().spec("qwen2.5-0.5b-instruct"), length, method="full", checkpointing=checkpointing
+        shelf().spec("qwen2.5-0.5b-instruct"),
+        length,
+        finetune_method="full",
+        checkpointing=checkpointing,
     )
     gradients, activations = found["gradients"], found["activations"]
     larger = max(gradients.bytes, activations.low_bytes)
@@ -305,7 +306,7 @@ def test_whole_processes_lie_inside_the_range(record: dict[str, Any]) -> None:
         ask(
             llama(12, 1024, 2816, 16, 64),
             1024,
-            method=record["method"],
+            finetune_method=record["method"],
             checkpointing=record["checkpointing"],
         )
     )
@@ -321,17 +322,14 @@ def test_whole_processes_lie_inside_the_range(record: dict[str, Any]) -> None:
 def test_published_runs_lie_inside_the_range(record: dict[str, Any]) -> None:
     """Whole runs that others measured, whichever gigabyte they meant; the best figure is within a fifth of them."""
     spec = LLAMA_1.get(record["model"]) or shelf().spec(record["model"])
-    workload = Workload(context_tokens=record["context_tokens"])
-    answer = finetune_needs(
-        spec,
-        transformers(),
-        workload,
-        rows(),
-        method=record["method"],
-        rank=record["rank"],
-        batch=record["batch"],
+    workload = Workload(
+        task="finetune",
+        context_tokens=record["context_tokens"],
+        finetune_method=record["method"],
+        lora_rank=record["rank"],
+        parallel=record["batch"],
     )
-    found = memory(answer)
+    found = memory(finetune_needs(spec, transformers(), workload, rows()))
     for unit in (2**30,) if record["unit"] == "GiB" else (10**9, 2**30):
         assert found.low_bytes <= record["size"] * unit <= found.high_bytes
     assert found.total_bytes == pytest.approx(record["size"] * 2**30, rel=0.2)
@@ -339,7 +337,7 @@ def test_published_runs_lie_inside_the_range(record: dict[str, Any]) -> None:
 
 def test_training_every_weight_takes_sixteen_bytes_per_parameter() -> None:
     """ZeRO, section 3.1: 2 for weights, 2 for gradients, 12 for Adam; 108 GB for LLaMA 7B before any activation."""
-    found = terms(shelf().spec("llama-2-7b-chat"), method="full")
+    found = terms(shelf().spec("llama-2-7b-chat"), finetune_method="full")
     assert {name: found[name].bytes for name in ("weights", "gradients", "optimizer")} == {
         "weights": 2 * 6_738_415_616,
         "gradients": 2 * 6_738_415_616,
@@ -361,21 +359,21 @@ def test_states_of_the_optimizer_have_the_type_of_what_is_trained() -> None:
         (float32, "adamw", 12 * parameters, 12 * parameters),
         (spec, "adamw_8bit", parameters * 65 // 32, parameters * 193 // 32 + 6 * tables),
     ):
-        found = terms(model, method="full", optimizer=optimizer)["optimizer"]
+        found = terms(model, finetune_method="full", optimizer=optimizer)["optimizer"]
         assert (found.low_bytes, found.bytes) == (low, bytes)
     # without a state: 2 bytes where all is in 16 bits, else a copy in float32 beside them
-    plain = terms(spec, method="full", optimizer="sgd")
+    plain = terms(spec, finetune_method="full", optimizer="sgd")
     assert "optimizer" not in plain
     assert (plain["weights"].low_bytes, plain["weights"].bytes) == (2 * parameters, 6 * parameters)
     # peft makes adapters in float32 (autocast_adapter_dtype); the QLoRA paper trains them in 16 bits
     for method, least in (("lora", 8), ("qlora", 4)):
-        found = terms(spec, method=method)["optimizer"]
+        found = terms(spec, finetune_method=method)["optimizer"]
         assert (found.low_bytes, found.bytes) == (least * 39_976_960, 8 * 39_976_960)
 
 
 def test_nf4_is_4_127_bits() -> None:
     """QLoRA, section 3: with double quantization a weight of a linear layer takes 4.127 bits; embeddings stay wide."""
-    found = terms(shelf().spec("llama-2-7b-chat"), method="qlora")["weights"]
+    found = terms(shelf().spec("llama-2-7b-chat"), finetune_method="qlora")["weights"]
     tables = 2 * 32_000 * 4096 + (2 * 32 + 1) * 4096
     quantized = found.bytes - 4 * tables - 4 * 39_976_960
     assert quantized * 8 / (6_738_415_616 - tables) == pytest.approx(4.127, abs=0.0005)
@@ -412,19 +410,17 @@ def test_show_lists_what_is_trained_alone(method: str, quantization: str) -> Non
 
 
 def test_a_checkpoint_on_disk_is_weights_and_two_states() -> None:
-    """A Trainer's optimizer file has 8 bytes per trained parameter beside 4 of weights: so the files of a LoRA checkpoint."""
+    """A Trainer's optimizer file has 8 bytes per trained parameter beside 4 of weights: so the files of a LoRA checkpoint.
+
+    It writes the new one before it removes the old one, so that two are there.
+    """
     published = MEASURED["checkpoint"]
     assert published["optimizer.pt"] / published["model.safetensors"] == pytest.approx(2, rel=0.001)
     spec = shelf().spec("llama-2-7b-chat")
-    one, two = ask(spec, kept_checkpoints=1), ask(spec, kept_checkpoints=2)
-    assert one.disk_bytes is not None
-    assert two.disk_bytes is not None
-    assert one.download_bytes is not None
-    assert (
-        two.disk_bytes - one.disk_bytes
-        == one.disk_bytes - one.download_bytes
-        == 39_976_960 * (4 + 8)
-    )
+    answer = ask(spec)
+    assert answer.disk_bytes is not None
+    assert answer.download_bytes is not None
+    assert answer.disk_bytes - answer.download_bytes == 2 * 39_976_960 * (4 + 8)
 
 
 # ------------------------------------------------------------------ laws
@@ -440,9 +436,12 @@ def test_more_training_never_takes_less(
 ) -> None:
     """Full ≥ LoRA in every figure, and LoRA ≥ QLoRA at the least: where tables outweigh layers, peft's float32 copy of them counts."""
     spec = shelf().spec(model)
-    full, lora, qlora = (
-        memory(ask(spec, length, method=method, rank=rank, checkpointing=checkpointing))
-        for method in ("full", "lora", "qlora")
+    full = memory(ask(spec, length, finetune_method="full", checkpointing=checkpointing))
+    lora, qlora = (
+        memory(
+            ask(spec, length, finetune_method=method, lora_rank=rank, checkpointing=checkpointing)
+        )
+        for method in ("lora", "qlora")
     )
     states = ("weights", "gradients", "optimizer")
     assert sum(term.bytes for term in full.terms if term.name in states) >= sum(
@@ -466,7 +465,9 @@ def test_more_training_never_takes_less(
 def test_the_three_methods_are_far_apart(model: str) -> None:
     """For dense models of 7 B and more, by the ranges: QLoRA's most is below LoRA's least, LoRA's most below full's least."""
     spec = shelf().spec(model)
-    full, lora, qlora = (memory(ask(spec, method=method)) for method in ("full", "lora", "qlora"))
+    full, lora, qlora = (
+        memory(ask(spec, finetune_method=method)) for method in ("full", "lora", "qlora")
+    )
     assert qlora.high_bytes < lora.low_bytes
     assert lora.high_bytes < full.low_bytes
 
@@ -479,7 +480,7 @@ def test_longer_sequences_never_take_less(
     """In every figure of the memory; the disk does not depend on it."""
     spec = shelf().spec(model)
     short, long = (
-        ask(spec, length, method=method, checkpointing=checkpointing)
+        ask(spec, length, finetune_method=method, checkpointing=checkpointing)
         for length in sorted((one, other))
     )
     for figure in ("total_bytes", "low_bytes", "high_bytes"):
@@ -493,7 +494,7 @@ def test_checkpointing_never_takes_more(model: str, length: int, method: str) ->
     """In every figure: computing layers again is what it is for."""
     spec = shelf().spec(model)
     kept, again = (
-        memory(ask(spec, length, method=method, checkpointing=checkpointing))
+        memory(ask(spec, length, finetune_method=method, checkpointing=checkpointing))
         for checkpointing in (False, True)
     )
     for figure in ("total_bytes", "low_bytes", "high_bytes"):
@@ -503,26 +504,22 @@ def test_checkpointing_never_takes_more(model: str, length: int, method: str) ->
 @settings(max_examples=60, deadline=None)
 @given(MODELS, st.integers(1, 512), st.integers(1, 512), st.sampled_from(("lora", "qlora")))
 def test_a_higher_rank_takes_more(model: str, one: int, other: int, method: str) -> None:
-    """Memory and disk grow with the rank; for training every weight it means nothing."""
+    """Memory and disk grow with the rank."""
     spec = shelf().spec(model)
-    lower, higher = (ask(spec, method=method, rank=rank) for rank in sorted((one, other)))
+    lower, higher = (
+        ask(spec, finetune_method=method, lora_rank=rank) for rank in sorted((one, other))
+    )
     assert memory(lower).total_bytes <= memory(higher).total_bytes
     assert (lower.disk_bytes or 0) <= (higher.disk_bytes or 0)
-    assert ask(spec, method="full", rank=one) == ask(spec, method="full", rank=other)
 
 
 @settings(max_examples=40, deadline=None)
 @given(MODELS, st.integers(1, 8), st.sampled_from(FINETUNE_METHODS))
 def test_sequences_at_once_count_as_tokens(model: str, batch: int, method: str) -> None:
-    """A batch takes the activations of as many sequences and nothing else; without one, `parallel` is the batch."""
+    """A batch takes the activations of as many sequences and nothing else."""
     spec = shelf().spec(model)
-    workload = Workload(context_tokens=128, parallel=batch)
-    asked = finetune_needs(
-        spec, transformers(), Workload(context_tokens=128), rows(), method=method, batch=batch
-    )
-    assert asked == finetune_needs(spec, transformers(), workload, rows(), method=method)
-    alone = {term.name: term for term in memory(ask(spec, 128, method=method)).terms}
-    for term in memory(asked).terms:
+    alone = {term.name: term for term in memory(ask(spec, 128, finetune_method=method)).terms}
+    for term in memory(ask(spec, 128, finetune_method=method, parallel=batch)).terms:
         assert (
             term.bytes == alone[term.name].bytes
             if term.name != "activations"
@@ -535,7 +532,9 @@ def test_sequences_at_once_count_as_tokens(model: str, batch: int, method: str) 
 def test_optimizers_that_keep_less_take_less(method: str, optimizers: tuple[str, str]) -> None:
     """32-bit Adam, 8-bit Adam, plain SGD: memory and checkpoints shrink in that order."""
     spec = shelf().spec("llama-3.2-1b-instruct")
-    more, less = (ask(spec, method=method, optimizer=optimizer) for optimizer in optimizers)
+    more, less = (
+        ask(spec, finetune_method=method, optimizer=optimizer) for optimizer in optimizers
+    )
     assert memory(less).high_bytes < memory(more).high_bytes
     assert (less.disk_bytes or 0) < (more.disk_bytes or 0)
 
@@ -558,7 +557,9 @@ def test_every_term_can_be_checked_with_a_calculator(method: str, checkpointing:
     """Each term of each model encloses its best figure, names its source, and its line gives its bytes."""
     for spec in trainable():
         for optimizer in OPTIMIZERS:
-            answer = ask(spec, method=method, checkpointing=checkpointing, optimizer=optimizer)
+            answer = ask(
+                spec, finetune_method=method, checkpointing=checkpointing, optimizer=optimizer
+            )
             names = [term.name for term in memory(answer).terms]
             assert names == [
                 name
@@ -580,7 +581,7 @@ def test_every_term_can_be_checked_with_a_calculator(method: str, checkpointing:
 def test_every_model_downloads_the_same_files_whatever_the_method() -> None:
     """The published checkpoint is read by all three; what a run saves comes on top."""
     for spec in trainable():
-        answers = [ask(spec, method=method) for method in FINETUNE_METHODS]
+        answers = [ask(spec, finetune_method=method) for method in FINETUNE_METHODS]
         assert len({answer.download_bytes for answer in answers}) == 1
         for answer in answers:
             assert answer.download_bytes is not None
@@ -595,12 +596,12 @@ def test_all_experts_are_held_and_trained() -> None:
     spec = shelf().spec("mixtral-8x7b-instruct-v0.1")
     total = spec.parameters.total
     assert total is not None
-    assert terms(spec, method="full")["gradients"].bytes == 2 * total
-    assert terms(spec, method="lora")["weights"].bytes > 2 * total
+    assert terms(spec, finetune_method="full")["gradients"].bytes == 2 * total
+    assert terms(spec, finetune_method="lora")["weights"].bytes > 2 * total
     # bitsandbytes replaces linear layers only, so the least has experts in 4 bits and the best in 16
     assert (
-        terms(spec, method="qlora")["weights"].bytes
-        > 2 * terms(spec, method="qlora")["weights"].low_bytes
+        terms(spec, finetune_method="qlora")["weights"].bytes
+        > 2 * terms(spec, finetune_method="qlora")["weights"].low_bytes
     )
 
 
@@ -612,7 +613,7 @@ def test_the_trainer_decides_how_wide_experts_lie() -> None:
     assert found is not None
     assert found[1:] == (2 * experts, 4 * experts)
     assert found[0] * 8 / experts == pytest.approx(4.127, abs=0.0005)
-    weights = terms(spec, method="qlora")["weights"]
+    weights = terms(spec, finetune_method="qlora")["weights"]
     assert weights.low_bytes < 14 * 10**9
     # what else differs between the ends is what is no expert: 1.8 of 20.9 B parameters, at most 4 bytes each
     assert weights.bytes - weights.low_bytes == pytest.approx(
@@ -730,7 +731,7 @@ def test_what_is_gathered_lies_beside_the_shares() -> None:
 
 
 def judged_alone() -> MemoryNeed:
-    return memory(ask(shelf().spec("llama-3.1-8b-instruct"), 4096, method="full"))
+    return memory(ask(shelf().spec("llama-3.1-8b-instruct"), 4096, finetune_method="full"))
 
 
 def test_the_fewest_cards_are_taken_and_too_few_are_said() -> None:
@@ -800,29 +801,6 @@ def test_a_model_without_tensors_is_unknown_but_its_download() -> None:
     assert answer.memory is None
     assert answer.download_bytes is not None
     assert {"memory", "disk_bytes"} <= {entry.fact for entry in answer.unknown}
-
-
-def test_every_wrong_argument_is_named() -> None:
-    """Method, optimizer, rank, batch and checkpoints are all checked in one go."""
-    with pytest.raises(WorkloadError) as raised:
-        finetune_needs(
-            shelf().spec("gpt2"),
-            transformers(),
-            Workload(),
-            rows(),
-            method="dora",
-            rank=0,
-            optimizer="lion",
-            batch=0,
-            kept_checkpoints=-1,
-        )
-    assert {problem.key for problem in raised.value.problems} == {
-        "method",
-        "optimizer",
-        "lora_rank",
-        "batch",
-        "kept_checkpoints",
-    }
 
 
 # ------------------------------------------------------------------ weights that are quantized already
