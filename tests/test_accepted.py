@@ -340,6 +340,7 @@ def test_a_record_that_is_read_is_judged(
 
 
 @pytest.mark.parametrize("seed", ["deepseek-r1-0528", "falcon-h1-3b-instruct"])
+@pytest.mark.usefixtures("few_listed")
 def test_a_spec_of_sizes_that_do_not_divide_spoils_no_other(
     seed: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -37,6 +37,8 @@ def rows() -> Any:
 
 def read(config: dict[str, Any], folder: Path) -> ConfigRead:
     path = folder / "config.json"
+    # a file system may wait for its disk before it empties a file
+    path.unlink(missing_ok=True)
     path.write_text(json.dumps(config), encoding="utf-8")
     return read_config(str(path), rows())
 

@@ -159,13 +159,17 @@ def test_more_is_never_less(data: st.DataObject) -> None:
         assert then >= 0.98 * whole, (spec.id, program.id, part)
 
 
-@pytest.mark.parametrize("chain", CHAINS)
-@pytest.mark.parametrize("case", [0, 1])
-def test_more_bits_never_need_less(case: int, chain: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("case", "program", "chain"),
+    [
+        (case, program, chain)
+        for case, (program, chain) in enumerate(product(("llama.cpp", "ollama"), CHAINS))
+    ],
+)
+def test_more_bits_never_need_less(case: int, program: str, chain: tuple[str, ...]) -> None:
     """Along the mixes of one kind (M, or S), more bits per weight never make a smaller file, smaller memory or fewer bytes per token.
-    Half of the models are asked in llama.cpp, the others in Ollama."""
-    program = ("llama.cpp", "ollama")[case]
-    for spec in shared_out(in_gguf(), case, cases=2, each_in=1):
+    A quarter of the models is asked for of each kind in each of two programs."""
+    for spec in shared_out(in_gguf(), case, cases=4, each_in=1):
         if spec.architecture is not None and spec.architecture.expert_dtype:
             continue
         # rows that are no multiple of 256 are stored in other types, larger or smaller

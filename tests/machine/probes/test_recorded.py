@@ -114,12 +114,12 @@ DAMAGE: dict[str, bytes | OSError | None] = {
 
 @pytest.mark.parametrize(
     ("folder", "damage"),
-    # a file of each machine is gone, and spoilt in two of the five other ways
+    # a file of each machine is gone, and spoilt in one of the five other ways
     [
         pytest.param(folder, damage, id=f"{folder.name}-{damage}")
         for row, folder in enumerate(CASES)
         for column, damage in enumerate(DAMAGE)
-        if damage == "gone" or (row + column) % 5 < 2
+        if damage == "gone" or (row + column) % 5 == 0
     ],
 )
 def test_a_file_that_is_gone_takes_facts_away_and_changes_none(folder: Path, damage: str) -> None:
