@@ -13,7 +13,7 @@ from ..machine.reader import Machine
 from ..needs.repack import KINDS, kind_of
 from ..verdict.defaults import from_a_list
 from ..verdict.judging import judge, judge_at_pace
-from ..verdict.question import asked_for_amounts
+from ..verdict.question import asked_for_amounts, needs_under
 from ..verdict.record import Judged, Question, Route, Verdict, answer_for
 from ..verdict.speed import instruction_sets_for_layout
 from ..verdict.ways import FirstOfList
@@ -47,6 +47,41 @@ class _Asked:
         self, machine: Machine, question: Question, judged: Judged, route: Callable[[Judged], Route]
     ) -> None:
         self.machine, self.question, self.judged, self.route = machine, question, judged, route
+
+
+class _Distinct:
+    """What is asked of one model, the same object where the same is asked."""
+
+    def __init__(self, ask: Callable[[Machine], Question], catalogue: Catalogue) -> None:
+        self._ask, self._catalogue = ask, catalogue
+        self._questions: list[Question] = []
+        self._of_kind: dict[str, Question] = {}
+
+    def shared(self, question: Question) -> Question:
+        """The same one that was asked before, where there is one."""
+        for earlier in self._questions:
+            if earlier == question:
+                return earlier
+        self._questions.append(question)
+        return question
+
+    def of_kind(self, kind: str) -> Question:
+        """That of a machine without models which lays weights out so, by the names of
+        `needs.repack`: of what is asked, only what the model takes follows from that.
+        """
+        if kind not in self._of_kind:
+            machine = Machine(instruction_sets=KINDS[kind], accelerators=(), models_present=())
+            self._of_kind[kind] = self._of_machine(machine)
+        return self._of_kind[kind]
+
+    def _of_machine(self, machine: Machine) -> Question:
+        if not self._questions:
+            return self.shared(self._ask(machine))
+        first = self._questions[0]
+        if first.needs is None:
+            return first
+        needs = needs_under(first, first.workload, self._catalogue, machine)
+        return self.shared(first.replace(needs=needs))
 
 
 class FleetJudge:
@@ -182,37 +217,25 @@ class FleetJudge:
     def _of_model(
         self, understood: Understood, requires_runtime: bool, machines: Sequence[Machine]
     ) -> list[Question]:
-        distinct: list[Question] = []
-
-        def question_on(machine: Machine) -> Question:
+        def ask(machine: Machine) -> Question:
             question = question_of(self._catalogue, understood, machine, follows_machine=False)
-            if requires_runtime:
-                question = question.replace(requires_runtime=True)
-            # where models are present, other ways than the question's may be here in part
-            is_alone = bool(machine.models_present) and has_ways(understood, question)
-            for earlier in () if is_alone else distinct:
-                if earlier == question:
-                    return earlier
-            distinct.append(question)
-            return question
+            return question.replace(requires_runtime=True) if requires_runtime else question
 
-        of_kind: dict[str, Question] = {}
+        distinct = _Distinct(ask, self._catalogue)
         of_files: dict[Any, Question] = {}
         questions = []
         for machine, kind in zip(machines, self._kinds_of(machines), strict=True):
-            if kind not in of_kind:
-                # of a machine without models only this decides what is asked
-                of_kind[kind] = question_on(
-                    Machine(instruction_sets=KINDS[kind], accelerators=(), models_present=())
-                )
-            question = of_kind[kind]
+            question = distinct.of_kind(kind)
             if machine.models_present:
                 places = tuple((disk.purpose, disk.path) for disk in machine.disks or ())
                 key = (kind, machine.models_present, places)
                 if key not in of_files:
-                    own = question_on(machine)
-                    is_same = own.here is None and not has_ways(understood, own)
-                    of_files[key] = question if is_same else own
+                    own = ask(machine)
+                    # other ways than the question's may be here in part
+                    if has_ways(understood, own):
+                        of_files[key] = own
+                    else:
+                        of_files[key] = question if own.here is None else distinct.shared(own)
                 question = of_files[key]
             questions.append(question)
         return questions

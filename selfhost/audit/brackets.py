@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
-from ..core.errors import SelfhostError
+from ..core.errors import SelfhostError, UnexplainedNameError
 from ..machine.record import Machine
 from ..verdict.findings import Mark
 from ..verdict.record import Verdict
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     Asked = tuple[Wanted, Workload]
     # of a verdict the model's id, the route, what is loaded by what, and the marks of its findings
     Short = tuple[str, Route, tuple[str | None, ...], tuple[Mark, ...]]
+    # that of an entry: None where it is refused, but for a name of which no more is said
+    Answer = Short | UnexplainedNameError | None
     # the context and the lowest pace of a question, and its place
     Point = tuple[int, float, int]
     # points in their order, and the ends of their contexts
@@ -50,19 +52,19 @@ def families_of(questions: Sequence[Asked]) -> list[list[int]]:
 
 def by_brackets(
     families: Iterable[Sequence[int]], questions: Sequence[Asked], judge: Judge, machine: Machine
-) -> list[Short | None]:
-    """The answer to each question of each family, in their order; None where it is refused."""
-    answers: list[Short | None] = []
+) -> list[Answer]:
+    """The answer to each question of each family, in their order."""
+    answers: list[Answer] = []
     for places in families:
         by_place = _Family(places, questions, judge, machine).answers()
         answers += [by_place[place] for place in places]
     return answers
 
 
-def in_short(verdict: Verdict | SelfhostError) -> Short | None:
-    """What is kept of a verdict; None of an error."""
+def in_short(verdict: Verdict | SelfhostError) -> Answer:
+    """What is kept of a verdict."""
     if isinstance(verdict, SelfhostError):
-        return None
+        return verdict if isinstance(verdict, UnexplainedNameError) else None
     return _short(verdict, verdict.findings)
 
 
@@ -84,19 +86,21 @@ class _Family:
             amounts = [getattr(questions[place][1], name) for name in _AMOUNTS]
             tokens, pace = (0 if amount is None else amount for amount in amounts)
             self._points.append((tokens, pace, place))
-        self._known: dict[tuple[int, float], Short | None] = {}
+        self._known: dict[tuple[int, float], Answer] = {}
 
-    def answers(self) -> dict[int, Short | None]:
+    def answers(self) -> dict[int, Answer]:
         """By place."""
-        by_place: dict[int, Short | None] = {}
+        by_place: dict[int, Answer] = {}
         tokens = [point[0] for point in self._points]
         boxes: list[Box] = [(sorted(self._points), min(tokens), max(tokens))]
         while boxes:
             points, fewest, most = boxes.pop()
             paces = sorted({pace for _, pace, _ in points})
             least = self._answer(fewest, paces[0])
-            if (fewest, paces[0]) == (most, paces[-1]) or (
-                least is not None and least == self._answer(most, paces[-1])
+            if (
+                isinstance(least, UnexplainedNameError)
+                or (fewest, paces[0]) == (most, paces[-1])
+                or (least is not None and least == self._answer(most, paces[-1]))
             ):
                 by_place.update((place, least) for *_, place in points)
             elif len(paces) > 1:
@@ -109,7 +113,7 @@ class _Family:
                 boxes += _halves(points)
         return by_place
 
-    def _answer(self, context_tokens: int, pace: float) -> Short | None:
+    def _answer(self, context_tokens: int, pace: float) -> Answer:
         key = context_tokens, pace
         if key not in self._known:
             amounts = dict(zip(_AMOUNTS, key, strict=True))
@@ -127,8 +131,8 @@ class _Family:
                     ]
                 )
                 self._known[key] = _short(verdict, marks)
-            except SelfhostError:
-                self._known[key] = None
+            except SelfhostError as error:
+                self._known[key] = in_short(error)
         return self._known[key]
 
 

@@ -33,16 +33,23 @@ TOTAL: Slot = ("memory_total_bytes",)
 Span = tuple[int, int]
 # of the sets that a form is cut into, the ones kept: between them bits are set one by one. They
 # may take so many bytes for each form, but are never fewer than the least
-_MARKS_BYTES = 2 << 20
+_MARKS_BYTES = 1 << 20
 _LEAST_MARKS = 64
 _LEAST_STEP = 128
-_MOST_KEPT = 2048
+# sets that are kept once they were asked for: of each sort so many bytes, but never fewer
+_KEPT_BYTES = 16 << 20
+_LEAST_KEPT = 256
 # sets of which the kinds are kept: those that entries are for
 _MOST_SETS = 32
 # rules that were worked out of machines
 _MOST_WORKED_OUT = 256
 # a float holds every whole number below
 _WHOLE_FLOATS = 1 << 53
+
+
+def most_kept(set_bytes: int) -> int:
+    """How many sets of that size are kept of one sort."""
+    return max(_LEAST_KEPT, _KEPT_BYTES // max(1, set_bytes))
 
 
 def bits_of(numbers: Sequence[int], size: int) -> int:
@@ -160,7 +167,7 @@ class _Cut:
                 start = (len(self._marks) - 1) * self._step
                 self._marks.append(self._with(self._marks[-1], start, start + self._step))
             bits = self._with(self._marks[mark], mark * self._step, rank)
-            if len(self._kept) > _MOST_KEPT:
+            if len(self._kept) > most_kept(self._bytes):
                 self._kept.clear()
             self._kept[key] = bits
         return bits
@@ -483,7 +490,7 @@ class Population:
             bits = 0
             for number in members(kinds):
                 bits |= self.kinds[number].bits
-            if len(self._unions) > 4096:
+            if len(self._unions) > most_kept(self.size >> 3):
                 self._unions.clear()
             self._unions[kinds] = bits
         return bits

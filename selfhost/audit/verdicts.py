@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate, chain
 
 from ..catalogue.spec import ModelSpec
-from ..core.errors import SelfhostError
+from ..core.errors import SelfhostError, UnexplainedNameError
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..verdict.findings import Finding, Mark
@@ -22,15 +22,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeVar
 
-    from .brackets import Asked, Short
+    from .brackets import Answer, Asked, Short
 
     T = TypeVar("T")
     # a verdict, and the marks of its findings
     Marked = tuple[Verdict, tuple[Mark, ...]]
     # the values of marks, and of each verdict what is kept of it, with the places of its marks;
-    # None where the entry was refused
+    # as `brackets.Answer` where the entry was refused
     Kept = tuple[str, Route, tuple[str | None, ...], tuple[int, ...]]
-    Packed = tuple[list[tuple[Any, ...]], list[Kept | None]]
+    Packed = tuple[list[tuple[Any, ...]], list[Kept | UnexplainedNameError | None]]
 
 # fewer questions take less time than another process does
 _LEAST_TO_SHARE = 500
@@ -103,7 +103,7 @@ class _Judging:
     def shared_out(
         self,
         shares: Sequence[Sequence[int]],
-        work: Callable[[int], Iterable[Short | None]],
+        work: Callable[[int], Iterable[Answer]],
         kind: type[Mark],
         tell: Callable[[int], None],
     ) -> list[Marked | SelfhostError]:
@@ -120,8 +120,10 @@ class _Judging:
         for places, (values, packed) in zip(shares, judged, strict=True):
             marks = [kind.partly(dict(zip(kind._fields, each, strict=True))) for each in values]
             for place, each in zip(places, packed, strict=True):
-                if each is None:
-                    # an error is no thing to send from one process to another
+                if isinstance(each, UnexplainedNameError):
+                    by_place[place] = each
+                elif each is None:
+                    # other errors are no thing to send from one process to another
                     by_place[place] = self.answer(place)
                 else:
                     own = tuple([marks[number] for number in each[-1]])
@@ -133,13 +135,13 @@ def _batches(values: Sequence[T], most: int) -> list[Sequence[T]]:
     return [values[start : start + most] for start in range(0, len(values), most)]
 
 
-def _packed(answers: Iterable[Short | None]) -> Packed:
+def _packed(answers: Iterable[Answer]) -> Packed:
     """Answers as one process can send them to another, after the marks that they share."""
     numbers: dict[tuple[Any, ...], int] = {}
-    packed: list[Kept | None] = []
+    packed: list[Kept | UnexplainedNameError | None] = []
     for answer in answers:
-        if answer is None:
-            packed.append(None)
+        if answer is None or isinstance(answer, UnexplainedNameError):
+            packed.append(answer)
             continue
         marks = answer[-1]
         values = [type(mark)._kind._values(mark) for mark in marks]

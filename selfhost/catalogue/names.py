@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from ..core.errors import SelfhostError, UnknownModelError
+from ..core.errors import SelfhostError, UnexplainedNameError, UnknownModelError
 from ..core.records import pattern
 from ..core.spelling import canonical
 from .index import Catalogue
@@ -119,7 +119,8 @@ def _resolve(typed: str, catalogue: Catalogue, *, explains: bool = True) -> Reso
     if resolution is None:
         # what to say of it takes longer to find than that it is unknown
         if not explains:
-            raise UnknownModelError(f"{cut_short(typed)} is not in the catalogue", remedy=SEE_NAMES)
+            message = f"{cut_short(typed)} is not in the catalogue"
+            raise UnexplainedNameError(message, remedy=SEE_NAMES)
         # most names need nothing of that module
         from .unknown_names import unknown_name
 

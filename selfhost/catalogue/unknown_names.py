@@ -528,7 +528,12 @@ def _of_its_size(message: str, name: str, catalogue: Catalogue) -> UnknownModelE
 
 def _families(catalogue: Catalogue) -> set[str]:
     """The words that the names of the catalogue's models begin with, versions left off."""
-    return {outline.id.partition("-")[0].rstrip(".0123456789") for outline in catalogue.outlines()}
+    families: set[str] | None = catalogue.derived.get("families")
+    if families is None:
+        ids = [outline.id for outline in catalogue.outlines()]
+        families = {id.partition("-")[0].rstrip(".0123456789") for id in ids}
+        catalogue.derived["families"] = families
+    return families
 
 
 # faster-whisper and openai-whisper call their models so: `tiny.en`, `large-v3`, `distil-small.en`
@@ -579,8 +584,9 @@ def _size_alone(name: str, catalogue: Catalogue) -> str:
         (says_kind(word) and word not in _LANGUAGE_ALONE) or word in _PARTS for word in words
     )
     billions = float(stated[0]) if len(stated) == 1 else 0.0
-    of_family = any(is_family(words[0], family) for family in _families(catalogue))
-    if not billions or is_other or of_family:
+    if not billions or is_other:
+        return ""
+    if any(is_family(words[0], family) for family in _families(catalogue)):
         return ""
     low, high = (round(billions * share, 1 if billions < 16 else None) for share in _Q4_K_M_GB)
     return (
