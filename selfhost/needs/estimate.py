@@ -15,11 +15,8 @@ from ..core.records import Unread, remembered
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_LORA_RANK, Workload
 from .cache import why_not_known
 from .llamacpp import files as gguf_files
-from .llamacpp import memory as gguf
 from .llamacpp.buffers import MICRO_BATCH_TOKENS, batch_of, cached_groups
 from .llamacpp.cache_terms import PLAIN_CACHE_TYPES, why_cache_refused
-from .llamacpp.program import freed_outputs as freed_outputs_of
-from .llamacpp.program import more_in_conversation as copies_in_conversation
 from .parts import (
     Asked,
     Companions,
@@ -198,6 +195,8 @@ def at_context(
         return None
     subject = _subject(spec, architectures)
     gguf_workload = _asked(spec, workload, workload.quantization, Companions(), subject.row)
+    from .llamacpp import memory as gguf
+
     terms = gguf.at_context(earlier_needs.memory.terms, subject, runtime, gguf_workload)
     return (
         None
@@ -221,7 +220,9 @@ def more_in_conversation(
     ):
         return 0
     subject, asked = _alone(spec, workload, architectures)
-    return copies_in_conversation(subject, runtime, asked)
+    from .llamacpp import program
+
+    return program.more_in_conversation(subject, runtime, asked)
 
 
 def freed_outputs(
@@ -233,7 +234,9 @@ def freed_outputs(
     if workload.format != "gguf" or workload.task != "generate":
         return 0
     subject, asked = _alone(spec, workload, architectures)
-    return freed_outputs_of(subject, runtime, asked)
+    from .llamacpp import program
+
+    return program.freed_outputs(subject, runtime, asked)
 
 
 def more_in_slots(
@@ -245,6 +248,8 @@ def more_in_slots(
     if workload.format != "gguf" or workload.task != "generate" or not runtime.slots:
         return 0
     subject, asked = _alone(spec, workload, architectures)
+    from .llamacpp import memory as gguf
+
     return gguf.more_in_slots(subject, runtime, asked)
 
 
@@ -714,6 +719,9 @@ def _parts(
 
         return needs_of_parts(subject, runtime, workload)
     if format == "gguf":
+        # of hundreds of models that are proposed most needs are at hand
+        from .llamacpp import memory as gguf
+
         return gguf.parts(subject, runtime, workload, instruction_sets)
     if format == "ggml":
         from .whisper import parts
