@@ -21,6 +21,7 @@ from ..verdict.record import Alternative, Judged, OpenAlternative, Question
 from .ranking import NAMED, Standings, reasons, share_on
 from .room import (
     is_beyond_any_quantization,
+    is_surely_beyond,
     longest_context,
     parameters_that_may_fit,
     shortest_context,
@@ -140,6 +141,8 @@ def _fits_smaller(
     for quantization in order[order.index(workload.quantization) + 1 :]:
         quality = quality_of(quantization, catalogue, spec)
         if quality.worth_having is not worth_having:
+            continue
+        if is_surely_beyond(question, quantization, machine):
             continue
         fit = _fits(
             spec,

@@ -153,6 +153,8 @@ def _best_quantization(
     for quantization in need.quantizations_of(
         question.spec, question.runtime, architectures(catalogue)
     ):
+        if is_surely_beyond(question, quantization, machine):
+            continue
         if _holds(
             question,
             runs,
@@ -184,6 +186,17 @@ def is_beyond_any_quantization(question: Question, machine: Machine) -> bool:
         parameters_that_may_fit(machine, LEAST_BYTES_PER_PARAMETER),
     )
     return parameters is not None and most is not None and parameters > most
+
+
+def is_surely_beyond(question: Question, quantization: str, machine: Machine) -> bool:
+    """A GGUF file of that quantization takes more than all memory of a machine that has RAM alone:
+    no need to count what else it takes.
+    """
+    least = None
+    if question.workload.format == "gguf" and machine.accelerators == ():
+        least = need.least_bytes(question.spec, quantization)
+    sizes = machine.memory_total_bytes, machine.memory_limit_bytes, machine.memory_available_bytes
+    return least is not None and None not in sizes and least > max(filter(None, sizes), default=0)
 
 
 def _largest(most: int, fits: Callable[[int], bool], guess: int | None = None) -> int | None:

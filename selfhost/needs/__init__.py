@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         why_adapter_differs,
         why_no_own_block,
     )
+    from .llamacpp.files import least_bytes
     from .llamacpp.mixes import files_of_maker
     from .loaded import loaded_bits
     from .parts import (
@@ -68,6 +69,7 @@ __all__ = [
     "is_cast",
     "lacking",
     "largest_picture",
+    "least_bytes",
     "loaded_bits",
     "loads_sixteen_bits",
     "more_in_conversation",
@@ -106,6 +108,7 @@ _HOME = {
     "vocabularies_differ": "llamacpp.companions",
     "why_no_own_block": "llamacpp.companions",
     "why_adapter_differs": "llamacpp.companions", "ArchitectureRow": "tensors", "row_of": "tensors",
+    "least_bytes": "llamacpp.files",
     "files_of_maker": "llamacpp.mixes", "lacking": "tensors", "trained_tokens": "tensors",
 }  # fmt: skip
 

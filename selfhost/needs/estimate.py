@@ -16,11 +16,8 @@ from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
 from .cache import why_not_known
 from .file_formats import comes_in, file_format
 from .llamacpp import files as gguf_files
-from .llamacpp import memory as gguf
 from .llamacpp.buffers import MICRO_BATCH_TOKENS, batch_of, cached_groups
 from .llamacpp.cache_terms import PLAIN_CACHE_TYPES, why_cache_refused
-from .llamacpp.program import freed_outputs as freed_outputs_of
-from .llamacpp.program import more_in_conversation as copies_in_conversation
 from .parts import Asked, Companions, Encoder, Parts, Subject, cpu_of, is_cast, name_of, parts_of
 from .quantization import GGUF_QUANTIZATIONS, Stored, canonical_gguf, typed_earlier
 from .records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term, middle_of
@@ -168,6 +165,8 @@ def at_context(
         return None
     subject = _subject(spec, architectures)
     gguf_workload = _asked(spec, workload, workload.quantization, Companions(), subject.row)
+    from .llamacpp import memory as gguf
+
     terms = gguf.at_context(earlier_needs.memory.terms, subject, runtime, gguf_workload)
     return (
         None
@@ -191,7 +190,9 @@ def more_in_conversation(
     ):
         return 0
     subject, asked = _alone(spec, workload, architectures)
-    return copies_in_conversation(subject, runtime, asked)
+    from .llamacpp import program
+
+    return program.more_in_conversation(subject, runtime, asked)
 
 
 def freed_outputs(
@@ -203,7 +204,9 @@ def freed_outputs(
     if workload.format != "gguf" or workload.task != "generate":
         return 0
     subject, asked = _alone(spec, workload, architectures)
-    return freed_outputs_of(subject, runtime, asked)
+    from .llamacpp import program
+
+    return program.freed_outputs(subject, runtime, asked)
 
 
 def more_in_slots(
@@ -215,6 +218,8 @@ def more_in_slots(
     if workload.format != "gguf" or workload.task != "generate" or not runtime.slots:
         return 0
     subject, asked = _alone(spec, workload, architectures)
+    from .llamacpp import memory as gguf
+
     return gguf.more_in_slots(subject, runtime, asked)
 
 

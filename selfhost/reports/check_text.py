@@ -148,19 +148,21 @@ def _answer_words(verdict: Verdict) -> Iterator[str]:
     speed, workload = verdict.speed, verdict.workload
     if speed is None or not verdict.can_run:
         return
-    wait, total = speed.first_token_seconds, speed.parallel_total
-    if speed.dataset_seconds is not None and workload.dataset_tokens is not None:
+    # what was not asked for is not worked out: a pace tells the rest of itself when it is asked
+    if workload.dataset_tokens is not None and speed.dataset_seconds is not None:
         yield (
             f"{units.tokens(workload.dataset_tokens)} are trained on in"
             f" {_wait_words(speed.dataset_seconds)}"
         )
-    if wait is not None and workload.prompt_tokens is not None:
+    if workload.prompt_tokens is not None:
+        wait = speed.first_token_seconds
         yield (
-            f"first word of the answer to a prompt of {units.tokens(workload.prompt_tokens)} after"
-            f" {_wait_words(wait)}"
+            "when the first word of the answer comes is not known (see -v)"
+            if wait is None
+            else f"first word of the answer to a prompt of {units.tokens(workload.prompt_tokens)}"
+            f" after {_wait_words(wait)}"
         )
-    elif workload.prompt_tokens is not None:
-        yield "when the first word of the answer comes is not known (see -v)"
+    total = speed.parallel_total if workload.parallel > 1 else None
     if total is not None:
         likely, ends = units.speed(total.likely, total.likely), units.pace(total.low, total.high)
         guess = units.guess(total.low, total.high) or ", an estimate"

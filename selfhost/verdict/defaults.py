@@ -18,7 +18,7 @@ from ..core.workload import Workload
 from ..machine.record import Machine
 from .judging import judge
 from .present import NO_FILES, NamedFiles
-from .question import GENERATING, architectures, ask, loads_by_tag
+from .question import architectures, ask, loads_by_tag
 from .record import Judged, Question
 
 TYPE_CHECKING = False
@@ -76,26 +76,14 @@ def _suited(
     if not is_trained and (has_files or question.here is not None):
         return question
     by_list = takes_first_of_list(question, workload)
-    by_room = question.spec.modality in GENERATING and workload.quantization is None
-    may_differ = is_trained or by_list or (by_room and bool(machine.accelerators))
-    if not may_differ and tagged_runtime(question, catalogue, machine) is None:
+    library = None if is_trained else tagged_runtime(question, catalogue, machine)
+    if not (is_trained or by_list or library or machine.accelerators):
         return question
     # most models run as they are: no other way is looked at
-    from .ways import Search, Variants, Way
+    from .ways import Variants, best_way
 
-    own = Way(question=question, machine=machine, judged_before=judged)
-    search = Search(own, Variants(question, workload, catalogue, machine, files), machine)
-    if is_trained:
-        return search.first_method(question.runtime)
-    suited = question
-    if by_list:
-        suited = search.first_picture_type()
-    elif by_room:
-        suited = search.larger()
-    if suited is not question:
-        return suited
-    library = tagged_runtime(question, catalogue, machine)
-    return question if library is None else search.by_tag(library) or question
+    variants = Variants(question, workload, catalogue, machine, files)
+    return best_way(variants, machine, judged, by_list=by_list, library=library)
 
 
 def follows_a_list(spec: ModelSpec, workload: Workload) -> bool:

@@ -23,7 +23,7 @@ from .judging import disk_finding, judge
 from .parts import decided_by_disk, decided_by_program, held, judge_with_disk, without_words
 from .placement import index_of, metal_limits, room_of
 from .present import NO_FILES, NamedFiles
-from .question import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY, architectures, ask
+from .question import GENERATING, PACKED_RUNTIMES, RUNTIMES_BY_MODALITY, architectures, ask
 from .record import Judged, Question
 from .speed import uses_shared_gpu
 
@@ -133,6 +133,35 @@ class Variants:
         if question.needs is None:
             return None
         return question.replace(requires_runtime=self.own.requires_runtime)
+
+
+def best_way(
+    variants: Variants,
+    machine: Machine,
+    judged: Judged | None,
+    *,
+    by_list: bool,
+    library: RuntimeSpec | None,
+) -> Question:
+    """The question with the defaults that suit the machine best. `judged` is it judged on the
+    machine, where that was done; `by_list`: its type is the first of a list that fits; `library`:
+    the program whose library has the file, where no known repository has.
+    """
+    question, workload = variants.own, variants.workload
+    search = Search(
+        Way(question=question, machine=machine, judged_before=judged), variants, machine
+    )
+    if workload.task == "finetune":
+        assert question.runtime is not None
+        return search.first_method(question.runtime)
+    suited = question
+    if by_list:
+        suited = search.first_picture_type()
+    elif question.spec.modality in GENERATING and workload.quantization is None:
+        suited = search.larger()
+    if suited is not question or library is None:
+        return suited
+    return search.by_tag(library) or question
 
 
 class FirstOfList:

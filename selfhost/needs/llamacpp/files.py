@@ -8,7 +8,15 @@ from functools import lru_cache
 from ...catalogue.spec import Architecture, ModelSpec
 from ...core.records import Unread
 from ..parts import Subject, published, stated_size, unread_size
-from ..quantization import BITS_PER_WEIGHT, Stored, has_fused, stored, typed_earlier
+from ..quantization import (
+    BASE_TYPES,
+    BITS_PER_WEIGHT,
+    Stored,
+    has_fused,
+    stored,
+    tensor_bytes,
+    typed_earlier,
+)
 from ..records import How, SizedWeights
 from ..tensors import ArchitectureRow
 from .header import header_bytes
@@ -22,6 +30,25 @@ RECIPE_ERROR = 0.002
 # bits, where tables and odd rows weigh more still
 _BITS_LOW, _SMALL, _FEW_BITS = 0.89, 3_000_000_000, 4.3
 _BITS_HIGH, _BITS_HIGH_SMALL = (1.28, 1.65), (1.51, 2.1)
+
+
+def least_bytes(spec: ModelSpec, quantization: str) -> int | None:
+    """No more than a GGUF file of that quantization takes, told without its tensors: what computes
+    those takes a millisecond. None for a name that llama-quantize does not know.
+
+    Of 23,123 files of the catalogue the smallest has 0.945 of what it would if all tensors had the
+    type of most (DeepSeek R1 in IQ3_XS).
+    """
+    base, total = BASE_TYPES.get(quantization), spec.parameters.total
+    experts = spec.architecture.expert_dtype if spec.architecture is not None else None
+    if base is None or total is None:
+        return None
+    weights = (total - (spec.parameters.encoders or 0),)
+    size = tensor_bytes(base, weights)
+    if experts is not None and experts.startswith("mxfp4"):
+        # experts that were published so stay so in files of more bits
+        size = min(size, tensor_bytes("MXFP4", weights))
+    return int(size * _BITS_LOW)
 
 
 def size_of(
