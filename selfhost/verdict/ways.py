@@ -501,7 +501,7 @@ class Search:
         pace = way.judged.speed.decode if way.judged.speed is not None else None
         if not way.judged.fits or pace is None or pace.likely < READING_TOKENS_PER_SECOND:
             return False
-        if not self._is_whole(way):
+        if not self._is_whole(way) or _is_tight(way.judged) > _is_tight(own.judged):
             return False
         before = {finding.check: finding.severity for finding in own.judged.findings}
         return all(
@@ -569,6 +569,11 @@ def _place(judged: Judged) -> int:
     if any(finding.code == "accelerator-tight" for finding in judged.findings):
         return _TIGHT
     return _ON_ACCELERATORS if _on_accelerator(judged) else _PLACES[_offload(judged)]
+
+
+def _is_tight(judged: Judged) -> bool:
+    """The RAM leaves little to anything else."""
+    return any(finding.code == "memory-tight" for finding in judged.findings)
 
 
 _place_of, _place_with_disk_of = attrgetter("place"), attrgetter("place_with_disk")

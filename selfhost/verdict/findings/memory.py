@@ -488,8 +488,8 @@ def _not_now(sums: _Sums) -> Finding | None:
 
 
 def _tight(sums: _Sums) -> Finding | None:
-    """It fits by a reserve that is assumed, and leaves less than a desktop with its programs
-    takes.
+    """It fits by a reserve that is assumed, and leaves less than a desktop with its programs takes,
+    or hardly more than that reserve.
     """
     ceiling, high, limit = sums.ceiling, sums.high, sums.limit
     assert ceiling is not None
@@ -498,9 +498,14 @@ def _tight(sums: _Sums) -> Finding | None:
     if not is_assumed or limit is None or sums.machine.scope != "host":
         return None
     total = sums.total
-    if total is None or limit < total or limit - high >= desktop_bytes(sums.machine):
+    if total is None or limit < total:
+        return None
+    if limit - high >= max(desktop_bytes(sums.machine), sums.reserve + _margin(sums)):
         return None
     desktop = DESKTOP_BYTES.get(sums.machine.system or "", 4 * GB)
+    # of a small machine that much is never left
+    takes = f" (a desktop with its programs takes {binary(desktop)} or more)"
+    takes = takes if desktop_bytes(sums.machine) == desktop else ""
     return sums.finding(
         Outcome.PASS,
         "memory-tight",
@@ -509,10 +514,7 @@ def _tight(sums: _Sums) -> Finding | None:
             f"{sums.takes}; {sums.giver} can give {binary(ceiling)} ({sums.kept_back}). It is"
             f" tight: {binary(limit - high)} are left to the system and all other programs."
         ),
-        lambda: (
-            f"close other programs (a desktop with its programs takes {binary(desktop)} or"
-            f" more), or {sums.smaller}"
-        ),
+        lambda: f"close other programs{takes}, or {sums.smaller}",
     )
 
 

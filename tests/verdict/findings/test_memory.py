@@ -168,6 +168,18 @@ def test_a_shared_memory_that_leaves_the_system_little_is_tight(machine: str) ->
     assert not any("leaves macOS" in line for line in small.setup)
 
 
+@pytest.mark.parametrize("machine", ["macbook air m2 8gb", "laptop-ddr4-8gb"])
+def test_a_laptop_of_8_gb_is_full_with_what_leaves_nothing_of_its_5(machine: str) -> None:
+    """A 7B takes 4.8 of the 5 GiB that the system leaves: it runs once all else is closed. No larger
+    quantization is taken that would fill the memory."""
+    full = check("qwen2.5-coder:7b", machine=machine).finding("memory")
+    assert full is not None
+    assert full.code == "memory-tight"
+    assert full.outcome is Outcome.PASS
+    roomy = check("qwen3.5-4b", machine=machine)
+    assert roomy.finding("memory").code == "memory-fits"  # type: ignore[union-attr]
+
+
 def test_memory_holds_c_against_available_or_limit_less_reserve() -> None:
     """C = max(available, limit - reserve): a machine without a reserve to spare still gives what is free now."""
     tight = MACHINE.replace(
