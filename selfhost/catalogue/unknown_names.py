@@ -438,7 +438,7 @@ def _relation(original: str, own: list[str]) -> str:
 
 
 # a number of parameters as a name states it: `70b`, not the active ones of `30B-A3B`
-_BILLIONS = pattern(r"(?<![\w.])(\d{1,4}(?:\.\d{1,2})?)b(?![a-z0-9])", re.IGNORECASE)
+_BILLIONS = pattern(r"(?<![a-z0-9.])(\d{1,4}(?:\.\d{1,2})?)b(?![a-z0-9])", re.IGNORECASE)
 
 
 # how many words at the end of a family's name a tune may have of its own

@@ -211,7 +211,7 @@ def answer_to(name: str) -> tuple[str, ...]:
     return (resolution.spec_id, resolution.quantization or "", resolution.runtime or "")
 
 
-@pytest.mark.parametrize("group", ["reports", "kinds", "strangers", "asked", "fresh"])
+@pytest.mark.parametrize("group", ["reports", "kinds", "strangers", "asked", "fresh", "listed"])
 def test_public_names_are_answered_as_judged_by_eye(group: str) -> None:
     """The names of public reports, and well-known names of models that write no text, with the answer that is right for each."""
     names = tomllib.loads(PUBLIC_NAMES.read_text(encoding="utf-8"))[group]
