@@ -410,6 +410,8 @@ class RuntimeSpec(Record):
     overhead_source: str = read_by(Table.string, empty=True, default="")
     # the context it takes unless told; None where the command says it, or the model's own is taken
     default_context_tokens: int | None = read_by(Table.integer, minimum=1, default=None)
+    # tokens for which it makes room in the cache at a time
+    cache_step_tokens: int = read_by(Table.integer, minimum=1, default=1)
     # it maps the files of weights unless told otherwise, so that several processes share one copy
     maps_files: bool = read_by(Table.boolean, default=False)
     # how many it can serve at once; None where nothing bounds them but memory
