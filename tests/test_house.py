@@ -259,6 +259,22 @@ def test_the_files_that_contributing_names_are_there() -> None:
     assert not {path for path in paths if not any((folder / path).exists() for folder in folders)}
 
 
+def test_the_modules_that_sources_and_docs_name_are_there() -> None:
+    """A figure's source or a page that names `selfhost/….py` names a file of today."""
+    texts = [
+        path.read_text(encoding="utf-8")
+        for folder, pattern in (
+            (PACKAGE, "*.py"),
+            (ROOT / "specs", "*.toml"),
+            (ROOT / "docs", "*.md"),
+        )
+        for path in folder.rglob(pattern)
+    ]
+    named = {word for text in texts for word in re.findall(r"\bselfhost/[\w/]+\.py\b", text)}
+    assert named
+    assert not {path for path in named if not (ROOT / path).exists()}
+
+
 def loaded(code: str) -> set[str]:
     done = subprocess.run(
         [sys.executable, "-c", f"{code}\nimport sys\nprint('\\n'.join(sys.modules))"],

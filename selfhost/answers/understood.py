@@ -198,14 +198,8 @@ def of_name(
     elif resolved.runtime and workload.runtime is None and workload.quantization is None:
         workload = workload.replace(runtime=resolved.runtime)
     # what Ollama itself calls it, quantization and all, is the line to type
-    tag = (
-        typed
-        if quantization
-        and quantization == workload.quantization
-        and ":" in typed
-        and "/" not in typed
-        else None
-    )
+    is_tag = ":" in typed and "/" not in typed
+    tag = typed if is_tag and quantization and quantization == workload.quantization else None
     plain = catalogue.spec(resolved.spec_id)
     spec = _with_typed_files(plain, resolved, catalogue)
     otherwise = None

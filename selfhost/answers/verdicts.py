@@ -227,12 +227,18 @@ def _notes(
         )
     if question.workload.draft and question.companions is not None:
         yield DRAFT_NOTE
-    if aside := _aside(understood.workload, question):
+    yield from _without_effect(question, understood.workload)
+
+
+def _without_effect(question: Question, stated: Workload) -> Iterator[str]:
+    """Sentences on what was asked to no effect."""
+    spec = question.spec
+    if aside := _aside(stated, question):
         yield (
             f"{' and '.join(aside)} {'has' if len(aside) == 1 else 'have'} no effect: {spec.name}"
             " writes no tokens."
         )
-    cache_type = understood.workload.kv_cache_type
+    cache_type = stated.kv_cache_type
     if (
         cache_type is not None
         and question.workload.kv_cache_type is None

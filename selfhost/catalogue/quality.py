@@ -20,7 +20,7 @@ NOT_MEASURED, AS_PUBLISHED = "not measured", "as published"
 
 
 # what bitsandbytes makes of the frozen weights at load, whatever they were published in; as counted
-# in needs/finetune.py
+# in needs/torch/finetune.py
 _TRAINED_THROUGH = {"qlora": "nf4-double"}
 
 # a stored type under the names of other formats that hold it as it is

@@ -209,248 +209,261 @@ def _model_parts(root: Table, key: str) -> tuple[ModelParts, ...]:
 
 
 class RuntimeSpec(Record):
-    """One program that loads models: `specs/runtimes/<id>.toml`.
+    """One program that loads models: the keys of `specs/runtimes/<id>.toml`, each explained where
+    it stands.
 
-    `library`: the runtime whose code it computes with, so that the rules of that one for memory
-    and pace hold; empty where it is the program itself. `beside_library_bytes` is what importing
-    it takes beside that library. `named_alone`: it loads no models but those whose spec names it
-    under `runtimes`.
-
-    `formats` in order of preference; `systems` as `linux-x86_64`, `macos-aarch64`, …; `modalities`
-    it can serve; `text_part`: by architecture row, or `*`, the families (all where none is named)
-    of models that see, of which it runs the text alone; `instruction_sets` by architecture: the
-    ones without which its shipped build crashes; `store` names the disk place (`Disk.purpose`) its
-    downloads land in; `present` are command names or Python distributions that show it is
-    installed; `install` is the line that gets it by system, or for `any`; `install_needs` what must
-    be there first; `install_otherwise` how else it is had, by system, or `SYSTEM-VENDOR` or
-    `SYSTEM-accelerator` where the model is on one; `install_not_for` names those of them for which
-    the line gets a build that is slower there, so that `install_otherwise` stands in its place;
-    `install_with` by the same what the line wants that not everyone has, so that
-    `install_otherwise` is named before it; `install_first` by vendor what comes before;
-    `split_mixture` who places the experts that an accelerator does not hold;
-    `other_programs` by architecture row what its users run instead;
-    `builds` where releases can be downloaded; `command` the line that
-    downloads and runs a model, with `{repository}`, `{quantization}`, `{context_tokens}` (per
-    sequence), `{total_context_tokens}`, `{parallel}`, `{kv_cache_type}`, `{tag}`, `{draft}` (a
-    repository, with `:{quantization}` for GGUF), `{adapter}` (a file) to fill in; `commands` by
-    family, or by main use, the same where another line is needed; `inputs` by model, by first
-    input and modality (`image-to-video`) or by modality what fills `{input}` of it;
-    `steps_option` what fills `{steps}` where a spec states its steps (`{count}`), which a program
-    does not take by itself; `guidance_options` by family what fills `{guidance}` of models whose
-    second pass is left out unless asked for; `tiled_option` fills `{tiled}`, but not where a spec
-    states a way that is taken without, and `result_option` `{result}` of one (`{height}`, …);
-    `casts` are types that it loads float32 files in if told, by `cast_option`, which fills
-    `{cast}`; `remote_code_option` what fills `{remote_code}` where the repository's own code has to
-    be trusted (else it is empty); `variants` by quantization the repositories that hold files of
-    their own for it, which `variant_options` fills `{variant}` with (else it is empty);
-    `devices` what fills `{device}`, by vendor of the accelerator, for `host` and for `several`, and
-    `VENDOR-unified` for a GPU that shares the RAM; `repository_command` the same where no tag names
-    the model; `named_command` the same where the `{file_name}` holds no tag; `file_command` the
-    same for one `{file}` on this machine; `offload_commands` the same where the parts lie in RAM
-    and come to an accelerator in turn, by way of `needs.records.Offloaded`; `conversion` is how to
-    make a file that nobody published; `token_variable` the environment variable from which it reads
-    the token of a login; `gpu_only` where it cannot run on a CPU; `compute_capability` the least of
-    an NVIDIA GPU that it runs on, whatever the quantization; `leaves_experts` where of a mixture
-    that accelerators do not hold it leaves experts in RAM instead of whole layers;
-    `splits_layers` where part of the layers can be on an accelerator and the rest in RAM;
-    `tensor_parallel_option` what is appended to the command where several accelerators compute
-    every layer together, with `{devices}`, empty where they take turns; `one_device_option` what
-    keeps the model on the accelerator `{device}` alone where it would be spread over several that
-    are there, `some_devices_option` on the `{devices}` named, `device_names` how its build for
-    `SYSTEM-ARCHITECTURE-VENDOR` names the one of that `{number}` among its vendor's, and
-    `devices_listed` the command that lists them; `lean_option` has it take less memory of an
-    accelerator than is counted, and compute slower; `serves_api` the path of OpenAI's
-    API where the command starts a server, at the port of `service`. `operations_share`: of the
-    operations in llama.cpp's graph of a step, those that it launches on a GPU; it fuses the rest.
-
-    Where the workload departs from the runtime's default, by ASKED_OF_RUNTIME: `options` are
-    appended to the command (`whole_batch`: for an encoder, which reads a text in one batch,
-    `{batch_tokens}` of them; `embedding`: for any model that embeds, where the runtime has to be
-    told); `settings` are environment variables, `NAME=value` with a space between two, for `serve`,
-    the command that starts the server. A key in neither is in `command`, or cannot be asked for.
-    `server_address` is the variable that gives that server an address of its own, where one may run
-    already; it stands on both lines. `default_context_tokens` is the context it takes unless told;
-    None where the command says it, or the model's own is taken.
-
-    `elsewhere` is the clause that tells how it runs on systems that it is not judged on, where it
-    does. `builds_from_source`: systems without a published build on which its source is known to
-    build; `source_build` is where that is described. `big_endian_systems`: those whose build loads
-    big-endian GGUF files alone, while published ones are little-endian.
-
-    `parts`: the models that it loads from several files, each with what it is in; where there are
-    any, it loads no others. They fill `{parts}` of a command. `parts_elsewhere` is how other
-    programs use the same files.
-
-    `tags`: the quantization that the runtime's own name of a model loads, where it is not the one
-    that selfhost takes by default.
-
-    `companions` is what it can load beside a model, of COMPANIONS: a draft model, the model's own
-    multi-token-prediction block, an adapter.
-
-    `kv_cache_types` are those that it can be asked for beside the type it takes by itself, of
-    workload.KV_CACHE_TYPES.
-
-    `maps_files`: it maps the files of weights unless told otherwise, so that several processes
-    share one copy in the page cache. `share_option` sets what share of an accelerator it takes at
-    its start, whatever the model needs; empty where it takes what it needs.
-
-    `most_sequences` is how many it can serve at once; None where nothing bounds them but memory.
-    `slots`: how many it makes room for unless its command says how many, all in one cache; 0 where
-    it makes room for one.
-
-    `on_shared_gpu`: makers of the GPUs sharing the RAM that its builds compute on; of other makers
-    that is not known. `unpacked_option` has it read the weights as they lie in
-    the file, where it would lay them out anew for the processor.
-
-    On a processor: `default_threads`, how many it computes with at most unless its command says
-    more; None for one on each core. `multiplies_rows`: it is built without the kernels that compute
-    blocks of a product, as llama.cpp has them, and multiplies row by row.
-
-    `shown_with`: the runtime whose command stands beside its own, where one line says it all.
-    `keeps_read_text`: it is known to keep keys and values of a text that an encoder read beside
-    those of the answer; of a program without it that is not known.
-    `fast_prompts`: a sentence on why its own log may tell a prompt faster than it was read.
-    `projector_apart`: the image encoder of a model that sees is a file of its own beside the text.
-
-    Of the programs that run llama.cpp's code: `flash_attention`, False where it is off unless asked
-    for; `logits_rows`, for which tokens it reserves logits: the last of each "sequence", or of a
-    whole "batch"; `whole_windows`, True where layers with a sliding window cache the whole context
-    all the same; `context_checkpoints`, how often it copies what a cache cannot be rolled back to
-    (states, sliding windows) while it reads one prompt, at most; `kept_checkpoints`, how many such
-    copies a sequence keeps as more prompts follow.
-
-    `last_versions` by architecture row: the last release that loads it, where it loads it no more;
-    `minimum_versions` by architecture row: the first release that knows it, which not every model
-    of it can do with; what is missing is not known. `minimum_builds`: a build that knew it, the
-    first one or a later. `command_version` is the first release that takes the commands as they
-    stand here, whatever the model.
-
-    `overhead_low_bytes`/`overhead_high_bytes` is what the program itself takes, with `overhead_how`
-    (exact, measured, stated, assumed) and `overhead_source`.
-
-    `service` is how it runs in a container; None where its publisher offers no image.
-
-    `quantizations`: by name, those it takes beside a model's own stored type.
-
-    What a default may become on a machine (`verdict/defaults.py`): `on_accelerators`, by name and
-    best first, the quantizations that are tried where accelerators hold all of a model, each with
-    the share of their memory that it takes at most; `preferred_from_accelerators`, from how many
-    accelerators on the program is taken before the usual one of the modality, 0 for never;
-    `finetune_methods`, the methods that are tried in turn where none is asked for;
-    `finetune_contexts`, the lengths in tokens that are tried with the last of them, longest first.
-
-    `finetune_commands` by method: the line that trains, with `{repository}`, `{lora_rank}`,
-    `{context_tokens}` and `{parallel}` to fill in; DATASET is for the reader to fill in.
-    `finetune_options` is what an optimizer or a word of `devices` adds to it, and
-    `keeps_activations` what switches gradient checkpointing off. `finetune_packages` by method or
-    optimizer: what else it needs.
+    A text that is a line to type has places in braces, which `advice/commands.py` fills in:
+    `{repository}`, `{quantization}`, `{file}` (on this machine), `{file_name}`, `{context_tokens}`
+    (per sequence), `{total_context_tokens}`, `{parallel}`, `{kv_cache_type}`, `{tag}`, `{draft}` (a
+    repository, with `:{quantization}` for GGUF), `{adapter}` (a file), and those that a key below
+    names. A key of systems takes `linux-x86_64`, `macos-aarch64` and so on.
     """
+
+    # ---- what it is
 
     id: str = read_by(identifier)
     name: str = read_by(Table.string, required=True)
+    # the runtime whose code it computes with, so that the rules of that one for memory and pace
+    # hold; empty where it is the program itself
     library: str = read_by(Table.string, default="")
+    # what importing it takes beside that library
     beside_library_bytes: int = read_by(Table.integer, minimum=1, default=0)
+    # it loads no models but those whose spec names it under `runtimes`
     named_alone: bool = read_by(Table.boolean, default=False)
+    # in order of preference
     formats: tuple[str, ...] = read_by(Table.strings, required=True, choices=FORMATS)
-    systems: tuple[str, ...] = read_by(Table.strings, required=True)
-    elsewhere: str | None = read_by(Table.text, default=None)
-    builds_from_source: tuple[str, ...] = read_by(Table.strings, default=())
-    source_build: str = read_by(Table.string, default="")
-    big_endian_systems: tuple[str, ...] = read_by(Table.strings, default=())
     modalities: tuple[str, ...] = read_by(Table.strings, required=True, choices=MODALITIES)
+    # by architecture row, or `*`: the families (none: all) of models that see, of which it runs the
+    # text alone
     text_part: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
-    instruction_sets: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
-    recommended_instruction_sets: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
-    store: str = read_by(Table.string, required=True)
-    present: tuple[str, ...] = read_by(Table.strings, default=())
-    distributions: tuple[str, ...] = read_by(Table.strings, default=())
-    install: Mapping[str, str] = read_by(texts, default={})
-    install_first: Mapping[str, str] = read_by(texts, default={})
-    install_otherwise: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
-    install_not_for: tuple[str, ...] = read_by(Table.strings, default=())
-    install_with: Mapping[str, str] = read_by(texts, default={})
-    split_mixture: str = read_by(Table.string, default="")
-    other_programs: Mapping[str, str] = read_by(texts, default={})
-    install_needs: str = read_by(Table.string, default="")
-    builds: str = read_by(Table.string, default="")
-    command: str = read_by(Table.string, empty=True, default="")
-    commands: Mapping[str, str] = read_by(texts, default={})
-    repository_command: str = read_by(Table.string, default="")
-    named_command: str = read_by(Table.string, default="")
-    file_command: str = read_by(Table.string, default="")
-    offload_commands: Mapping[str, str] = read_by(texts, default={})
-    conversion: Conversion | None = read_by(_conversion, default=None)
-    token_variable: str = read_by(Table.string, default="")
-    devices: Mapping[str, str] = read_by(texts, default={})
-    inputs: Mapping[str, str] = read_by(texts, default={})
-    remote_code_option: str = read_by(Table.string, default="")
-    casts: tuple[str, ...] = read_by(Table.strings, choices=PLAIN_DTYPES, default=())
-    cast_option: str = read_by(Table.string, default="")
-    steps_option: str = read_by(Table.string, default="")
-    tiled_option: str = read_by(Table.string, default="")
-    result_option: str = read_by(Table.string, default="")
-    variants: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
-    variant_options: Mapping[str, str] = read_by(texts, default={})
-    guidance_options: Mapping[str, str] = read_by(texts, default={})
-    options: Mapping[str, str] = read_by(_workload_texts, default={})
-    settings: Mapping[str, str] = read_by(_workload_texts, default={})
-    serve: str = read_by(Table.string, default="")
-    server_address: str = read_by(Table.string, default="")
-    default_context_tokens: int | None = read_by(Table.integer, minimum=1, default=None)
-    command_version: str | None = read_by(Table.string, default=None)
-    tags: Mapping[str, str] = read_by(texts, default={})
-    parts_elsewhere: str = read_by(Table.string, default="")
+    # models that it loads from several files, each with what it is in; where there are any, it
+    # loads no others. They fill `{parts}`
     parts: tuple[ModelParts, ...] = read_by(_model_parts, default=())
-    minimum_versions: Mapping[str, str] = read_by(texts, default={})
-    last_versions: Mapping[str, str] = read_by(texts, default={})
-    minimum_builds: Mapping[str, str] = read_by(texts, default={})
-    gpu_only: bool = read_by(Table.boolean, default=False)
-    compute_capability: str | None = read_by(Table.string, default=None)
-    splits_layers: bool = read_by(Table.boolean, default=False)
-    leaves_experts: bool = read_by(Table.boolean, default=False)
-    tensor_parallel_option: str = read_by(Table.string, default="")
-    one_device_option: str = read_by(Table.string, default="")
-    lean_option: str = read_by(Table.string, default="")
-    some_devices_option: str = read_by(Table.string, default="")
-    device_names: Mapping[str, str] = read_by(texts, default={})
-    devices_listed: str = read_by(Table.string, default="")
-    serves_api: str = read_by(Table.string, default="")
-    operations_share: float = read_by(Table.number, minimum=0.05, maximum=1, default=1.0)
-    companions: tuple[str, ...] = read_by(Table.strings, choices=COMPANIONS, default=())
-    kv_cache_types: tuple[str, ...] = read_by(Table.strings, choices=KV_CACHE_TYPES, default=())
-    share_option: str = read_by(Table.string, default="")
-    maps_files: bool = read_by(Table.boolean, default=False)
-    on_shared_gpu: tuple[str, ...] = read_by(Table.strings, default=())
-    unpacked_option: str = read_by(Table.string, default="")
-    shown_with: str = read_by(Table.string, default="")
-    projector_apart: bool = read_by(Table.boolean, default=False)
-    fast_prompts: str = read_by(Table.string, default="")
-    keeps_read_text: bool = read_by(Table.boolean, default=False)
-    most_sequences: int | None = read_by(Table.integer, minimum=1, default=None)
-    slots: int = read_by(Table.integer, minimum=1, default=0)
-    default_threads: int | None = read_by(Table.integer, minimum=1, default=None)
-    multiplies_rows: bool = read_by(Table.boolean, default=False)
-    flash_attention: bool = read_by(Table.boolean, default=True)
-    logits_rows: str = read_by(Table.string, choices=("sequence", "batch"), default="sequence")
-    whole_windows: bool = read_by(Table.boolean, default=False)
-    context_checkpoints: int = read_by(Table.integer, minimum=1, default=0)
-    kept_checkpoints: int = read_by(Table.integer, minimum=1, default=0)
+    # how other programs use the same files
+    parts_elsewhere: str = read_by(Table.string, default="")
+    # beside a model's own stored type, by name
     quantizations: Mapping[str, QuantizationRule] = read_by(
         _quantization_rules, name="quantization", default={}
     )
-    on_accelerators: Mapping[str, float] = read_by(_shares, default={})
-    preferred_from_accelerators: int = read_by(Table.integer, minimum=1, default=0)
-    finetune_methods: tuple[str, ...] = read_by(Table.strings, choices=FINETUNE_METHODS, default=())
-    finetune_contexts: tuple[int, ...] = read_by(Table.integers, default=())
-    finetune_commands: Mapping[str, str] = read_by(texts, default={})
-    finetune_options: Mapping[str, str] = read_by(texts, default={})
-    finetune_packages: Mapping[str, str] = read_by(texts, default={})
+    # types that it loads files in float32 in, if told by `cast_option`, which fills `{cast}`
+    casts: tuple[str, ...] = read_by(Table.strings, choices=PLAIN_DTYPES, default=())
+    cast_option: str = read_by(Table.string, default="")
+    # those that it can be asked for beside the type it takes by itself
+    kv_cache_types: tuple[str, ...] = read_by(Table.strings, choices=KV_CACHE_TYPES, default=())
+    # what it can load beside a model: a draft model, the model's own block that predicts more
+    # tokens, an adapter
+    companions: tuple[str, ...] = read_by(Table.strings, choices=COMPANIONS, default=())
+    # by architecture row: the first release that knows it, which not every model of it can do with;
+    # what is missing is not known
+    minimum_versions: Mapping[str, str] = read_by(texts, default={})
+    # by architecture row: the last release that loads it, where it loads it no more
+    last_versions: Mapping[str, str] = read_by(texts, default={})
+    # by architecture row: a build that knew it, the first one or a later
+    minimum_builds: Mapping[str, str] = read_by(texts, default={})
+    # by architecture row: what its users run instead
+    other_programs: Mapping[str, str] = read_by(texts, default={})
+
+    # ---- where it runs
+
+    systems: tuple[str, ...] = read_by(Table.strings, required=True)
+    # how it runs on systems that it is not judged on, as a clause
+    elsewhere: str | None = read_by(Table.text, default=None)
+    # systems without a published build on which its source is known to build, and where that is
+    # described
+    builds_from_source: tuple[str, ...] = read_by(Table.strings, default=())
+    source_build: str = read_by(Table.string, default="")
+    # those whose build loads big-endian GGUF files alone; published ones are little-endian
+    big_endian_systems: tuple[str, ...] = read_by(Table.strings, default=())
+    # by architecture of the processor: without these its shipped build crashes, or is slow
+    instruction_sets: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
+    recommended_instruction_sets: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
+    # it cannot run on a CPU
+    gpu_only: bool = read_by(Table.boolean, default=False)
+    # the least of an NVIDIA GPU that it runs on, whatever the quantization
+    compute_capability: str | None = read_by(Table.string, default=None)
+    # makers of the GPUs sharing the RAM that its builds compute on; of others that is not known
+    on_shared_gpu: tuple[str, ...] = read_by(Table.strings, default=())
+
+    # ---- how it is got, and seen to be there
+
+    # the disk place (`Disk.purpose`) that its downloads land in
+    store: str = read_by(Table.string, required=True)
+    # command names, and Python distributions, that show it is installed; `machine/probes` looks for
+    # them by a table of its own (`software.py`)
+    present: tuple[str, ...] = read_by(Table.strings, default=())
+    distributions: tuple[str, ...] = read_by(Table.strings, default=())
+    # the line that gets it, by system or for `any`
+    install: Mapping[str, str] = read_by(texts, default={})
+    # what must be there first; by vendor of the accelerator, what comes before
+    install_needs: str = read_by(Table.string, default="")
+    install_first: Mapping[str, str] = read_by(texts, default={})
+    # how else it is had, by system, or by SYSTEM-VENDOR or SYSTEM-accelerator where the model is on
+    # one
+    install_otherwise: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
+    # those of them for which `install` gets a slower build: `install_otherwise` takes its place
+    install_not_for: tuple[str, ...] = read_by(Table.strings, default=())
+    # by the same: what `install` wants that not everyone has; `install_otherwise` is named first
+    install_with: Mapping[str, str] = read_by(texts, default={})
+    # where releases can be downloaded
+    builds: str = read_by(Table.string, default="")
+    # the first release that takes the commands as they stand here, whatever the model
+    command_version: str | None = read_by(Table.string, default=None)
+    # the environment variable from which it reads the token of a login
+    token_variable: str = read_by(Table.string, default="")
+    # how it runs in a container; None where its publisher offers no image
+    service: Service | None = read_by(Table.record, kind=Service, default=None)
+
+    # ---- the lines to type
+
+    # downloads and runs a model
+    command: str = read_by(Table.string, empty=True, default="")
+    # the same by family, or by main use, where another line is needed
+    commands: Mapping[str, str] = read_by(texts, default={})
+    # the same where no tag names the model
+    repository_command: str = read_by(Table.string, default="")
+    # the same where the `{file_name}` holds no tag
+    named_command: str = read_by(Table.string, default="")
+    # the same for one `{file}` on this machine
+    file_command: str = read_by(Table.string, default="")
+    # the same where the parts lie in RAM and come to an accelerator in turn, by the way of
+    # `needs.records.Offloaded`
+    offload_commands: Mapping[str, str] = read_by(texts, default={})
+    # how to make a file that nobody published
+    conversion: Conversion | None = read_by(_conversion, default=None)
+    # the quantization that its own name of a model loads, where selfhost takes another by default
+    tags: Mapping[str, str] = read_by(texts, default={})
+    # fills `{device}`: by vendor of the accelerator, `VENDOR-unified` for a GPU that shares the
+    # RAM, `host`, `several`
+    devices: Mapping[str, str] = read_by(texts, default={})
+    # fills `{input}`: by model, by first input and modality (`image-to-video`), or by modality
+    inputs: Mapping[str, str] = read_by(texts, default={})
+    # fills `{remote_code}` where the repository's own code has to be trusted
+    remote_code_option: str = read_by(Table.string, default="")
+    # fills `{steps}` where a spec states its steps (`{count}`), which it does not take by itself
+    steps_option: str = read_by(Table.string, default="")
+    # fills `{tiled}`, but not where a spec states a way that is taken without
+    tiled_option: str = read_by(Table.string, default="")
+    # fills `{result}` of a spec that states such a way (`{height}`, …)
+    result_option: str = read_by(Table.string, default="")
+    # by quantization: the repositories that hold files of their own for it, and what then fills
+    # `{variant}`
+    variants: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
+    variant_options: Mapping[str, str] = read_by(texts, default={})
+    # fills `{guidance}`, by family, of models that leave out a second pass unless asked for it
+    guidance_options: Mapping[str, str] = read_by(texts, default={})
+    # where the workload departs from the program's default, by ASKED_OF_RUNTIME: `options` are
+    # appended to the command (`whole_batch`: for an encoder, which reads a text in one batch of
+    # `{batch_tokens}`; `embedding`: for a model that embeds, where the program has to be told);
+    # `settings` are environment variables for `serve`, the command that starts the server,
+    # `NAME=value` with a space between two. A key in neither is in `command`, or cannot be asked
+    # for
+    options: Mapping[str, str] = read_by(_workload_texts, default={})
+    settings: Mapping[str, str] = read_by(_workload_texts, default={})
+    serve: str = read_by(Table.string, default="")
+    # the variable that gives that server an address of its own, where one may run already
+    server_address: str = read_by(Table.string, default="")
+    # the path of OpenAI's API where the command starts a server, at the port of `service`
+    serves_api: str = read_by(Table.string, default="")
+    # the runtime whose command stands beside its own, where one line says it all
+    shown_with: str = read_by(Table.string, default="")
+    # the image encoder of a model that sees is a file of its own beside the text
+    projector_apart: bool = read_by(Table.boolean, default=False)
+    # has it read the weights as they lie in the file, where it would lay them out anew
+    unpacked_option: str = read_by(Table.string, default="")
+    # a sentence on why its own log may tell a prompt faster than it was read
+    fast_prompts: str = read_by(Table.string, default="")
+
+    # ---- accelerators
+
+    # part of the layers can be on an accelerator and the rest in RAM
+    splits_layers: bool = read_by(Table.boolean, default=False)
+    # of a mixture that accelerators do not hold it leaves experts in RAM instead of whole layers,
+    # and who places them
+    leaves_experts: bool = read_by(Table.boolean, default=False)
+    split_mixture: str = read_by(Table.string, default="")
+    # appended where several accelerators (`{devices}`) compute every layer together; empty where
+    # they take turns
+    tensor_parallel_option: str = read_by(Table.string, default="")
+    # keeps the model on the accelerator `{device}`, or on `{devices}`, where it would be spread
+    # over all that are there
+    one_device_option: str = read_by(Table.string, default="")
+    some_devices_option: str = read_by(Table.string, default="")
+    # how its build for SYSTEM-ARCHITECTURE-VENDOR names the one of that `{number}` among its
+    # vendor's, and the command that lists them
+    device_names: Mapping[str, str] = read_by(texts, default={})
+    devices_listed: str = read_by(Table.string, default="")
+    # has it take less memory of an accelerator than is counted, and compute slower
+    lean_option: str = read_by(Table.string, default="")
+    # sets what share of an accelerator it takes at its start, whatever the model needs; empty where
+    # it takes what it needs
+    share_option: str = read_by(Table.string, default="")
+    # of the operations in llama.cpp's graph of a step, those that it launches on a GPU; it fuses
+    # the rest
+    operations_share: float = read_by(Table.number, minimum=0.05, maximum=1, default=1.0)
+
+    # ---- memory and pace
+
+    # what the program itself takes
     overhead_low_bytes: int = read_by(Table.integer, default=0)
     overhead_high_bytes: int = read_by(Table.integer, default=0)
     overhead_how: str = read_by(Table.string, choices=HOW, default="assumed")
     overhead_source: str = read_by(Table.string, empty=True, default="")
-    service: Service | None = read_by(Table.record, kind=Service, default=None)
+    # the context it takes unless told; None where the command says it, or the model's own is taken
+    default_context_tokens: int | None = read_by(Table.integer, minimum=1, default=None)
+    # tokens for which it makes room in the cache at a time
+    cache_step_tokens: int = read_by(Table.integer, minimum=1, default=1)
+    # it maps the files of weights unless told otherwise, so that several processes share one copy
+    maps_files: bool = read_by(Table.boolean, default=False)
+    # how many it can serve at once; None where nothing bounds them but memory
+    most_sequences: int | None = read_by(Table.integer, minimum=1, default=None)
+    # how many it makes room for unless its command says how many, all in one cache; 0: for one
+    slots: int = read_by(Table.integer, minimum=1, default=0)
+    # the most threads on a processor unless its command says more; None: one on each core
+    default_threads: int | None = read_by(Table.integer, minimum=1, default=None)
+    # built without llama.cpp's kernels that compute blocks of a product: it multiplies row by row
+    multiplies_rows: bool = read_by(Table.boolean, default=False)
+    # it is known to keep keys and values of a text that an encoder read beside those of the answer;
+    # of a program without it that is not known
+    keeps_read_text: bool = read_by(Table.boolean, default=False)
+
+    # ---- programs that run llama.cpp's code
+
+    # False where it is off unless asked for
+    flash_attention: bool = read_by(Table.boolean, default=True)
+    # for which tokens it reserves logits: the last of each sequence, or of a whole batch
+    logits_rows: str = read_by(Table.string, choices=("sequence", "batch"), default="sequence")
+    # layers with a sliding window cache the whole context all the same
+    whole_windows: bool = read_by(Table.boolean, default=False)
+    # how often it copies what a cache cannot be rolled back to (states, sliding windows) while it
+    # reads one prompt, at most; and how many such copies a sequence keeps as more prompts follow
+    context_checkpoints: int = read_by(Table.integer, minimum=1, default=0)
+    kept_checkpoints: int = read_by(Table.integer, minimum=1, default=0)
+
+    # ---- what a default may become on a machine (`verdict/defaults.py`)
+
+    # quantizations that are tried where accelerators hold all of a model, best first, each with the
+    # share of their memory that it takes at most
+    on_accelerators: Mapping[str, float] = read_by(_shares, default={})
+    # from how many accelerators on it is taken before the usual one of the modality; 0: never
+    preferred_from_accelerators: int = read_by(Table.integer, minimum=1, default=0)
+    # methods that are tried in turn where none is asked for; none: it does not train
+    finetune_methods: tuple[str, ...] = read_by(Table.strings, choices=FINETUNE_METHODS, default=())
+    # lengths in tokens that are tried with the last of them, longest first
+    finetune_contexts: tuple[int, ...] = read_by(Table.integers, default=())
+
+    # ---- the lines that train
+
+    # by method, with `{lora_rank}`; DATASET is for the reader to fill in
+    finetune_commands: Mapping[str, str] = read_by(texts, default={})
+    # what an optimizer or a word of `devices` adds; `keeps_activations` switches checkpointing off
+    finetune_options: Mapping[str, str] = read_by(texts, default={})
+    # by method or optimizer: what else it needs
+    finetune_packages: Mapping[str, str] = read_by(texts, default={})
+
+    # ---- where all this is from
+
     sources: Mapping[str, str] = read_by(texts, default={})
+    # the file it was read from
     origin: str = ""
 
     @property

@@ -109,6 +109,11 @@ def candidates(
         return _values(taking[words[-2]], typed, command)
     if typed.startswith("-"):
         return _beginning(typed, by_flag)
+    return _without_option(actions, typed, command)
+
+
+def _without_option(actions: Sequence[Action], typed: str, command: str) -> tuple[str, ...]:
+    """What may stand where no option does."""
     positional = [action for action in actions if not action.option_strings]
     fixed = [str(choice) for action in positional for choice in action.choices or ()]
     if fixed:

@@ -61,8 +61,7 @@ def machine_with(text: str, *, class_is_enough: bool = False) -> Described | Non
     why = "assumed: the processor's name does not tell it"
     sources = {**dict.fromkeys(assumed, why), "cpu_model": f'"{text.strip()}"'}
     bandwidth = None
-    if series is not None and series.memory == "soldered" and series.least == series.most:
-        # the chip comes with one memory, whatever the machine around it
+    if series is not None and _has_one_memory(series):
         bandwidth = round(series.usual)
         sources[_BANDWIDTH] = f"the series {series.name} is sold with this memory alone"
     else:
@@ -87,6 +86,11 @@ def machine_with(text: str, *, class_is_enough: bool = False) -> Described | Non
         title=name,
         note=_note(text, series, chip, gib, stated_gib is not None),
     )
+
+
+def _has_one_memory(series: cpus.Processor) -> bool:
+    """Whether the chip comes with one memory, whatever the machine around it."""
+    return series.memory == "soldered" and series.least == series.most
 
 
 def _usual_gib(

@@ -140,9 +140,8 @@ def _read(
     processors = [name for _, name in others if name]
     unread = [" ".join(telling) for telling, name in others if not name]
     cards = cards_named(" + ".join(names)) if names else None
-    strange = next(filter(None, (_unread(telling) for telling, _ in others)), None)
-    if strange and (processors or (row and cards)):
-        raise _not_known(text, strange, cards)
+    if processors or (row and cards):
+        _ask_of_strange(text, others, cards)
     if len(processors) > 1 or (unread and cards is None):
         return None
     processor = processors[0] if processors else None
@@ -157,6 +156,15 @@ def _read(
         aside=tuple(unread),
         others=tuple(name for telling, _ in others for name in _same_number(telling, processor)),
     )
+
+
+def _ask_of_strange(
+    text: str, others: Iterable[tuple[Sequence[str], str | None]], cards: NamedCards | None
+) -> None:
+    """Raises `UnknownMachineError` where words have a number and name no processor."""
+    for telling, _ in others:
+        if strange := _unread(telling):
+            raise _not_known(text, strange, cards)
 
 
 def _others(pieces: Iterable[Sequence[str]]) -> list[tuple[list[str], str | None]]:

@@ -342,9 +342,7 @@ class _Config(Keys):
         incomplete = incompleteness(self, layers.incomplete, row, sizes["vocabulary"], tied)
         attends = any(layers.attention)
         refuse_unknown_cache(self, incomplete, row, encoder=encoder, attends=attends)
-        name = gguf or self.type.row or self.kind or "unnamed"
-        if incomplete is not None:
-            name = self.incomplete_name(name, incomplete)
+        name = self.row_name(gguf, incomplete)
         if context is None:
             self.unknown["architecture.context_tokens"] = "config.json does not say"
         architecture = Architecture(
@@ -425,12 +423,12 @@ class _Config(Keys):
         groups = layer_groups(self)
         mtp = mtp_layers(self)
         counts_mtp = in_gguf or self.outer_type.mtp_layers is not None
-        left, rows_in_gguf = self.type.unused_positions, self.type.rows_in_gguf
+        rows_in_gguf = self.type.rows_in_gguf
         is_padded = bool(rows_in_gguf) and vocabulary == rows_in_gguf[0]
         return {
             "vocabulary": vocabulary,
             "vocabulary_gguf": rows_in_gguf[1] if is_padded else None,
-            "context_tokens": context - left if context and context > left else context or None,
+            "context_tokens": self.usable_context(context),
             "table_length": table_length,
             "positions": positions,
             "token_types": token_types if row is not None and row.get("token_types") else None,
@@ -441,6 +439,11 @@ class _Config(Keys):
             "mtp_layers": mtp if mtp and counts_mtp and not self.type.mtp_ignored else None,
             "audio": audio,
         }
+
+    def usable_context(self, context: int | None) -> int | None:
+        """Tokens of the context less the positions that the model leaves unused."""
+        left = self.type.unused_positions
+        return context - left if context and context > left else context or None
 
     def types(self, stored: Stored, layers: _Layers) -> dict[str, Any]:
         """The types of weights and cache, as fields of `Architecture`."""
@@ -455,8 +458,13 @@ class _Config(Keys):
             "quantizer": quantizer_of(quantization) if quantized else None,
         }
 
-    def incomplete_name(self, name: str, incomplete: str) -> str:
-        """Notes why the weights do not follow. Returns the name that the architecture then has."""
+    def row_name(self, gguf: str | None, incomplete: str | None) -> str:
+        """The name that the architecture has. Notes why the weights do not follow, where they are
+        `incomplete`.
+        """
+        name = gguf or self.type.row or self.kind or "unnamed"
+        if incomplete is None:
+            return name
         if "architecture.attention" in self.unknown:
             raise Unclear(f"{self.unknown.pop('architecture.attention')}; and {incomplete}")
         self.unknown["parameters.total"] = f"the weights do not follow from the file: {incomplete}"

@@ -254,7 +254,7 @@ def _architecture(model: GgufModel) -> Architecture:
         stored_layers=model.layers if loops > 1 else None,
         per_layer_embedding_length=model.size("embedding_length_per_layer_input"),
         altup_inputs=model.size("altup.num_inputs") or model.size("hyper_connection.count"),
-        deepstack_layers=min(model.number("n_deepstack_layers") or 0, model.layers) or None,
+        deepstack_layers=_deepstack(model),
         mtp_layers=predicting or None,
     )
     for key, message, _ in architecture.misfits():
@@ -312,6 +312,11 @@ def _cache_layers(model: GgufModel) -> int | None:
     if shared >= layers:
         model.damaged(f"all {layers:,} layers read the cache of an earlier one")
     return layers - shared if shared else None
+
+
+def _deepstack(model: GgufModel) -> int | None:
+    """Layers that add a slice of the pictures' embeddings; None where none does."""
+    return min(model.number("n_deepstack_layers") or 0, model.layers) or None
 
 
 def _loops(model: GgufModel) -> int:

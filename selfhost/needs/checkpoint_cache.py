@@ -12,10 +12,6 @@ from .parts import Asked, by_layers, name_of, term
 from .records import How, Term
 from .tensors import ArchitectureRow
 
-# cells are handed out in steps: vllm/config/cache.py block size; mlx_lm/models/cache.py step;
-# transformers grows token by token
-_STEPS = {"vllm": 16, "mlx": 256}
-
 
 def kept_terms(
     architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, workload: Asked
@@ -67,7 +63,7 @@ def _notes(caches: list[Cached], runtime: RuntimeSpec) -> list[str]:
         for each in caches
         if runtime.computes_with == "mlx" and each.reach > each.kept
     ]
-    step = _STEPS.get(runtime.id, 1)
+    step = runtime.cache_step_tokens
     return [*dict.fromkeys(reading), *([] if step == 1 else [f"in steps of {step} tokens"])]
 
 
@@ -113,7 +109,7 @@ def cached(
     architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, workload: Asked
 ) -> Iterator[Cached]:
     """What each group of layers keeps of keys and values."""
-    width, step = _cache_width(architecture, runtime, workload), _STEPS.get(runtime.id, 1)
+    width, step = _cache_width(architecture, runtime, workload), runtime.cache_step_tokens
     tokens = -(-workload.context_tokens // step) * step
     for group in _groups(architecture, row, runtime):
         kept, reach = _kept(architecture, row, group, runtime, tokens)
@@ -182,6 +178,6 @@ def _kept(
         from .mlx.memory import PROMPT_STEP
 
         return min(tokens, window), min(tokens, before + PROMPT_STEP)
-    step = _STEPS.get(runtime.id, 1)
+    step = runtime.cache_step_tokens
     # vLLM may give every layer the room of the longest
     return min(tokens, -(-window // step) * step), tokens

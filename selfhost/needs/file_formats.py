@@ -25,8 +25,8 @@ class FileFormat:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def is_made_of(self, spec: ModelSpec) -> bool:
-        """Whether a model comes in this format although its spec lists no such files."""
+    def can_hold(self, spec: ModelSpec) -> bool:
+        """Whether a model can be had in this format although its spec lists no such files."""
         raise NotImplementedError
 
     def default_quantization(self, spec: ModelSpec, runtime: RuntimeSpec) -> str:
@@ -52,7 +52,7 @@ class FileFormat:
 
 
 class _Gguf(FileFormat):
-    def is_made_of(self, spec: ModelSpec) -> bool:
+    def can_hold(self, spec: ModelSpec) -> bool:
         if spec.architecture is None:
             return not spec.components
         return spec.architecture.runs_in_gguf
@@ -107,7 +107,7 @@ class _Gguf(FileFormat):
 class _Ggml(FileFormat):
     """Of whisper.cpp."""
 
-    def is_made_of(self, spec: ModelSpec) -> bool:
+    def can_hold(self, spec: ModelSpec) -> bool:
         return spec.architecture is not None and spec.architecture.audio is not None
 
     def default_quantization(self, spec: ModelSpec, runtime: RuntimeSpec) -> str:
@@ -130,7 +130,7 @@ class _Ggml(FileFormat):
 
 
 class _CTranslate2(FileFormat):
-    def is_made_of(self, spec: ModelSpec) -> bool:
+    def can_hold(self, spec: ModelSpec) -> bool:
         # nobody but a publisher converts to it
         return False
 
@@ -157,7 +157,7 @@ class _CTranslate2(FileFormat):
 class _Checkpoint(FileFormat):
     """The layers as Python classes store them."""
 
-    def is_made_of(self, spec: ModelSpec) -> bool:
+    def can_hold(self, spec: ModelSpec) -> bool:
         return self.name in (spec.safety.formats or ("safetensors",))
 
     def default_quantization(self, spec: ModelSpec, runtime: RuntimeSpec) -> str:
@@ -189,7 +189,7 @@ class _Checkpoint(FileFormat):
 
 
 class _Mlx(_Checkpoint):
-    def is_made_of(self, spec: ModelSpec) -> bool:
+    def can_hold(self, spec: ModelSpec) -> bool:
         return not spec.components
 
     def default_quantization(self, spec: ModelSpec, runtime: RuntimeSpec) -> str:
@@ -247,7 +247,7 @@ def file_format(name: str, spec: ModelSpec) -> FileFormat:
 
 def comes_in(spec: ModelSpec, name: str) -> bool:
     """Whether the model is published in that format, or can be converted to it."""
-    return any(files.format == name for files in spec.files) or file_format(name, spec).is_made_of(
+    return any(files.format == name for files in spec.files) or file_format(name, spec).can_hold(
         spec
     )
 

@@ -2,7 +2,7 @@
 (audio, pictures, documents, training), as ranges.
 
 A GPU is told by its peak, of which each kind of work reaches a share; a processor by what
-llama.cpp computed on prompts (`speed.PROMPT_FLOPS`), of which other programs reach a share too.
+llama.cpp computed on prompts, of which other programs reach a share too.
 """
 
 from __future__ import annotations

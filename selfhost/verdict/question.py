@@ -203,9 +203,7 @@ def _in_format(
         return workload.replace(runtime=runtime.id, format=file_format)
     if quantization is not None and not local:
         # of files that are here the type is a fact; where its size cannot be told the needs say so
-        quantization = _had_in(
-            spec, runtime, file_format, quantization, architectures(catalogue), catalogue
-        )
+        quantization = _had_in(spec, runtime, file_format, quantization, catalogue)
     return workload.replace(
         runtime=runtime.id, format=file_format, quantization=quantization or default
     )
@@ -886,12 +884,12 @@ def _had_in(
     runtime: RuntimeSpec,
     file_format: str,
     quantization: str,
-    rows: Mapping[str, Any],
     catalogue: Catalogue,
 ) -> str:
     """The name under which that runtime's format has the quantization. `WorkloadError` where
     its size cannot be told.
     """
+    rows = architectures(catalogue)
     listed = need.quantizations_of(spec, runtime, rows)
     own = need.default_format_and_quantization(spec, runtime)[1]
     if quantization in _FLOAT8 and own in _FLOAT8:
@@ -908,7 +906,7 @@ def _had_in(
             and _makes(spec, runtime, name)
         ):
             return name
-    raise _not_had_in(spec, runtime, file_format, quantization, rows, catalogue)
+    raise _not_had_in(spec, runtime, file_format, quantization, catalogue)
 
 
 def _names_in_formats(quantization: str) -> tuple[str, ...]:
@@ -923,10 +921,10 @@ def _not_had_in(
     runtime: RuntimeSpec,
     file_format: str,
     quantization: str,
-    rows: Mapping[str, Any],
     catalogue: Catalogue,
 ) -> WorkloadError:
     """That the model does not come in it for that runtime, and what to type instead."""
+    rows = architectures(catalogue)
     message = f"{spec.name} is not available in {quantization} for {runtime.name}"
     if runtime.rule_of(quantization) is not None:
         size = need.weights_bytes(spec, file_format, quantization, rows)

@@ -58,17 +58,9 @@ def _of_rewriter(wanted: int, each: int, *, bounded: bool) -> Finding:
             f"{both} exceeds the {limit} it was trained for: {stacks}. The model itself sets no"
             " limit."
         )
-    return Finding(
-        check="context",
-        outcome=outcome,
-        code=code,
-        needs=wanted,
-        has=most,
-        short=max(0, wanted - most) if bounded else 0,
-        unit="tokens",
-        reason=reason,
-        remedy=remedy,
-    )
+    finding = _finding(outcome, code, wanted, most, reason, remedy)
+    # nothing is short of what sets no bound
+    return finding if bounded else finding.replace(short=0)
 
 
 # many models were trained for as much
@@ -116,6 +108,13 @@ def _of_decoder(
         reason = (
             f"Checked with the default of {units.tokens(wanted)}; its trained context is not known."
         )
+    return _finding(outcome, code, wanted, most, reason, remedy)
+
+
+def _finding(
+    outcome: Outcome, code: str, wanted: int, most: int | None, reason: str, remedy: str | None
+) -> Finding:
+    """`most`: tokens that the model can use; None is not known."""
     return Finding(
         check="context",
         outcome=outcome,
