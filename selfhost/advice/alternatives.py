@@ -165,7 +165,7 @@ def _other_models(
     spec, catalogue = question.spec, asker.catalogue
     named = _named(spec, catalogue)
     plain = _of_any_model(asked_workload)
-    standings = Standings(catalogue, asker.standings(plain))
+    standings = Standings.of_catalogue(catalogue, asker.standings(plain))
     beside = has_accelerator(asker.machine)
     proposals: list[tuple[tuple[bool, bool, float], _Fit, str]] = []
     for for_other_work, worth, other in (

@@ -93,7 +93,7 @@ def first_rows(
         counted = _judged_by_default(catalogue, workload, machine, ready)
     if not counted.counts.running:
         return _judge_all(catalogue, workload, machine, ready, dates.utc_today())
-    standings = Standings(catalogue, None if ready is None else ready.standings)
+    standings = Standings.of_catalogue(catalogue, None if ready is None else ready.standings)
     beside = has_accelerator(machine)
     # each by a place that is no worse than its own; once it is the best that is left it is judged
     waiting: list[tuple[Key, Answer | None]] = [
@@ -245,7 +245,7 @@ def _judge_all(
                 offered = bool(offers_for(catalogue, question, judged, day, met))
         route = judged.route(bool(offered))
         answers.append(answer_for(question, judged, route))
-    standings = Standings(catalogue, None if ready is None else ready.standings)
+    standings = Standings.of_catalogue(catalogue, None if ready is None else ready.standings)
     beside = has_accelerator(machine)
     answers.sort(key=lambda answer: list_key(answer, standings, beside=beside, use=use))
     return Listing(

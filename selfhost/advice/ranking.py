@@ -111,6 +111,16 @@ class Standings:
         self._by_uses: dict[tuple[str, ...] | None, list[Mapping[str, object]]] = {}
         self._of: dict[str, Standing] = {}
 
+    @classmethod
+    def of_catalogue(
+        cls, catalogue: Catalogue, ready: Mapping[str, Sequence[Any]] | None = None
+    ) -> Standings:
+        """Those of a catalogue, which are made once, however many answers are ranked."""
+        standings: Standings | None = catalogue.derived.get("standings")
+        if standings is None:
+            standings = catalogue.derived["standings"] = cls(catalogue, ready)
+        return standings
+
     @cached_property
     def _providers(self) -> Mapping[str, int]:
         return providers_by_model(self._catalogue.offers_path)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from ..core import units
 from ..core.errors import MachineFileError, SelfhostError
@@ -209,7 +209,11 @@ def load(typed: str) -> Profile:
     """The profile that `typed` means. Raises `UnknownMachineError`, and `MachineFileError` with
     every fault of its file.
     """
-    name = find(typed)
+    return _profile(find(typed))
+
+
+@cache
+def _profile(name: str) -> Profile:
     return read_profile(os.path.join(_folder(), f"{name}.toml"), name)
 
 
@@ -217,10 +221,9 @@ def all_profiles() -> tuple[Profile, ...]:
     """Every profile, by kind and from the smallest to the largest memory. Raises
     `MachineFileError`.
     """
-    profiles = [read_profile(os.path.join(_folder(), f"{name}.toml"), name) for name in names()]
     return tuple(
         sorted(
-            profiles,
+            map(_profile, names()),
             key=lambda profile: (
                 KINDS.index(profile.kind),
                 *size_of(profile.machine),

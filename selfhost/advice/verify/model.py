@@ -78,7 +78,7 @@ def _of_shape(run: Run, catalogue: Catalogue) -> str | None:
         if outline.parameters_total
         and abs(outline.parameters_total / run.parameters - 1) < _SAME_COUNT
     }
-    standings = Standings(catalogue)
+    standings = Standings.of_catalogue(catalogue)
     for spec_id in sorted(near, key=lambda id: (near[id], _by_use(standings.of(id)))):
         architecture = catalogue.spec(spec_id).architecture
         if architecture is not None and architecture.row == run.architecture:
