@@ -150,6 +150,8 @@ class Disk(Record):
 # how the source of a measured or glanced bandwidth ends where it is one end of what is there
 AT_LEAST = "busy, so a lower bound"
 AT_MOST = "the caches may have answered, so an upper bound"
+# neither end: memory gives a part of it at least
+PART_OF_CACHE = "busy, and the caches may have answered"
 
 
 class Accelerator(Record):

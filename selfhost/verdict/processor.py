@@ -12,7 +12,7 @@ from math import prod
 from ..core import units
 from ..core.records import Record
 from ..machine import cpus, gpus
-from ..machine.record import AT_LEAST, AT_MOST, Machine
+from ..machine.record import AT_LEAST, AT_MOST, PART_OF_CACHE, Machine
 
 TYPE_CHECKING = False
 
@@ -133,6 +133,8 @@ def bandwidth(machine: Machine) -> Bandwidth | None:
         return _at_least(machine, bytes_per_second)
     if source.endswith(AT_MOST):
         return _at_most(machine, bytes_per_second)
+    if source.endswith(PART_OF_CACHE):
+        return _at_least(machine, int(bytes_per_second * _OF_CACHE[0]))
     if source.startswith("measured"):
         return _measured(machine, bytes_per_second)
     if source.startswith("glanced at"):

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 from ...core import units
 from ...core.records import Record, Unread
-from ..record import AT_LEAST, AT_MOST, Machine
+from ..record import AT_LEAST, AT_MOST, PART_OF_CACHE, Machine
 from .activity import disturbances, read_activity
 from .glance_threads import LEAST_FILLED, READ_SECONDS, Parts, parts_for
 from .host import Host
@@ -37,7 +37,8 @@ _FAILURES = (OSError, MemoryError, RuntimeError, ValueError, AttributeError)
 
 class Glance(Record):
     """Bytes read per second by `threads` together. Where the machine was not `quiet` more may be
-    there: the figure is a lower bound. Where it `may_be_cached` less may be there.
+    there: the figure is a lower bound. Where it `may_be_cached` less may be there. Where both hold
+    it bounds nothing, but memory gives a part of it at least.
     """
 
     bytes_per_second: int
@@ -51,9 +52,10 @@ class Glance(Record):
     def source(self) -> str:
         """How it is known, as it stands in a machine's `sources`."""
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
-        state = "quiet" if self.quiet else AT_LEAST
         if self.may_be_cached:
-            state = AT_MOST
+            state = AT_MOST if self.quiet else PART_OF_CACHE
+        else:
+            state = "quiet" if self.quiet else AT_LEAST
         failed = f" ({self.failure})" if self.failure else ""
         return f"{SOURCE}: {threads} for {1000 * READ_SECONDS:.0f} ms{failed}, {state}"
 
@@ -124,7 +126,8 @@ class Glancing:
         finally:
             parts.drop()
         plan = plan.replace(busy=disturbances(before, read_activity(self._host)))
-        reads, again = [first for first, _ in passes], [again for _, again in passes]
+        reads = [first for first, _ in passes]
+        again = [second for _, second in passes if second is not None]
         return judged(plan, self._caches, reads, again, parts.failure)
 
     def seen(self) -> Machine:
@@ -157,28 +160,25 @@ def judged(
     again: Sequence[Trace],
     failure: str = "",
 ) -> Glance | Unread:
-    """What the traces tell: `reads` of each thread's own memory, `again` of its last few MiB.
+    """What the traces tell: `reads` of each thread's own memory, `again` of its last few MiB, of
+    the threads that came to it.
     `failure`: why there is none of some thread.
     """
     together = rate(reads) if len(reads) == plan.threads else None
     # where they never ran at once, all together have no less than one of them
     figure, threads = (best_of_one(reads), 1) if together is None else (together, plan.threads)
-    cached = best_of_one(again)
-    if figure is None or cached is None:
+    if figure is None:
         return _unread(failure or "the threads hardly ran")
     may_be_cached = sum(trace.chunk_bytes * len(trace.done) for trace in reads) < (
         _LEAST_CACHES * caches
     )
-    if may_be_cached:
+    cached = best_of_one(again)
+    if may_be_cached and cached is not None:
         figure, may_be_cached = _beside_cache(reads, figure, threads, cached)
-    quiet = together is not None and _is_alone(plan, reads)
-    if may_be_cached and not quiet:
-        # less may be there, and more: it is no bound
-        return _unread("other programs had a part of the memory")
     return Glance(
         bytes_per_second=int(figure),
         threads=threads,
-        quiet=quiet,
+        quiet=together is not None and _is_alone(plan, reads),
         may_be_cached=may_be_cached,
         failure=failure,
     )

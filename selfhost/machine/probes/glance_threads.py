@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    Passes = tuple[Trace, Trace]
+    Passes = tuple[Trace, Trace | None]
 
 # what has to be filled of a part: a core's own caches hold a few MiB
 LEAST_FILLED = 8 * units.MIB
@@ -187,8 +187,9 @@ class Parts:
     # reading
 
     def read(self) -> list[Passes]:
-        """What each thread read of its part, and read again of the last of it. `failure` says why
-        that of a thread is missing; `RuntimeError` where all are.
+        """What each thread read of its part, and read again of the last of it; None where it came
+        to that too late. `failure` says why that of a thread is missing; `RuntimeError` where all
+        are.
         """
         readable = [part for part in self._parts if part.filled >= LEAST_FILLED]
         if len(readable) < len(self._parts):
@@ -216,7 +217,7 @@ class Parts:
                 os.sched_setaffinity(0, {part.cpu})
             run.meet(number)
             whole = part.filled - part.filled % _READ_BYTES
-            first = self._run_over(part.address, whole, run)
+            first = self._run_over(part.address, whole, run, number)
             passes = first, self._run_again(part.address + whole - _AGAIN_BYTES)
         except BaseException as error:
             self._fail(error)
@@ -224,11 +225,12 @@ class Parts:
             run.give(number, passes)
             part.leave()
 
-    def _run_over(self, address: int, size: int, run: _Run) -> Trace:
+    def _run_over(self, address: int, size: int, run: _Run, number: int) -> Trace:
         """Read for `READ_SECONDS`; a thread that was interrupted goes on until `LAST_SECONDS`."""
         offset = 0
         done: list[float] = []
         began = now = perf_counter()
+        run.begin(number, began, done)
         used = thread_time()
         until, last = began + READ_SECONDS, run.began + LAST_SECONDS
         while now < until or (now < last and thread_time() - used < READ_SECONDS / 2):
@@ -260,6 +262,8 @@ class _Run:
         self.began = perf_counter()
         self._ready = [False] * threads
         self._passes: list[Passes | None] = [None] * threads
+        # when each began to read, and when each of its chunks was done so far
+        self._begun: list[tuple[float, list[float]] | None] = [None] * threads
         # held until each has its result: looking at the clock meanwhile would interrupt them
         self._running = [allocate_lock() for _ in range(threads)]
         for lock in self._running:
@@ -271,13 +275,27 @@ class _Run:
         while not all(self._ready) and perf_counter() < self.began + READ_SECONDS / 2:
             sleep(0.0001)
 
+    def begin(self, number: int, began: float, done: list[float]) -> None:
+        """A reader begins, and adds to `done` as it goes on."""
+        self._begun[number] = began, done
+
     def give(self, number: int, passes: Passes | None) -> None:
         """What a reader read; None where it failed."""
         self._passes[number], self._ready[number] = passes, True
         self._running[number].release()
 
     def wait(self) -> list[Passes]:
-        """What those have read that are done in time."""
+        """What those have read that are done in time, and what the others have read so far."""
         for lock in self._running:
             lock.acquire(timeout=max(0.0, self.began + DEADLINE_SECONDS - perf_counter()))
-        return [passes for passes in self._passes if passes is not None]
+        in_time = [self._so_far(number) for number in range(len(self._passes))]
+        return [passes for passes in in_time if passes is not None]
+
+    def _so_far(self, number: int) -> Passes | None:
+        passes, begun = self._passes[number], self._begun[number]
+        if passes is not None or begun is None or not begun[1]:
+            return passes
+        began, done = begun
+        # nobody but the thread itself can tell what it had of its processor: it was held up
+        first = Trace(began=began, done=tuple(done), chunk_bytes=_READ_BYTES, cpu_share=0.0)
+        return first, None
