@@ -28,7 +28,7 @@ _BARE_SIZE = re.compile(r"(?<=\s)(\d{2,3})\s*$", re.ASCII)
 _ASIDE = re.compile(
     r"\b(?:(?:1[3-6]|2[47])(?: ?inch\b|(?= (?:20[12]\d )?m\d))|20[12]\d|late|mid|early)\b", re.ASCII
 )
-_CHIP = re.compile(r"\bm(\d{1,2})(?:\s*(pro|max|ultra))?\b", re.ASCII)
+_CHIP = re.compile(r"\b(m\d{1,2}|a18)(?:\s*(pro|max|ultra))?\b", re.ASCII)
 
 
 def mac_with(text: str) -> Described | None:
@@ -39,10 +39,9 @@ def mac_with(text: str) -> Described | None:
     chips, sizes = _CHIP.findall(plain), {int(size) for size in sizes_gib(plain)}
     if len(text) > _MOST_LETTERS or len(chips) != 1 or len(sizes) > 1:
         return None
-    number, variant = chips[0]
     others = frozenset(_CHIP.sub(" ", _ASIDE.sub(" ", without_sizes(plain))).split()) - {"apple"}
     for row in shipped_table("macs")["mac"]:
-        is_chip = (row["chip"], row["variant"]) == (f"m{number}", variant)
+        is_chip = (row["chip"], row["variant"]) == chips[0]
         is_product = any(others <= frozenset(product.split()) for product in row["products"])
         if is_chip and is_product and sizes <= set(row["gib"]):
             return _described(text.strip(), row, max(sizes, default=None))
@@ -56,9 +55,8 @@ def with_its_size(text: str) -> str:
     sized = _BARE_SIZE.sub(r"\1GB", text)
     plain = _plain(sized)
     is_sold = any(
-        (row["chip"], row["variant"]) == (f"m{number}", variant)
-        and set(sizes_gib(plain)) <= set(row["gib"])
-        for number, variant in _CHIP.findall(plain)
+        (row["chip"], row["variant"]) == chip and set(sizes_gib(plain)) <= set(row["gib"])
+        for chip in _CHIP.findall(plain)
         for row in shipped_table("macs")["mac"]
     )
     return sized if is_sold else text
@@ -71,9 +69,9 @@ def sizes_sold(text: str) -> tuple[int, ...]:
     plain = _plain(text)
     rows = [
         row
-        for number, variant in _CHIP.findall(plain)
+        for chip in _CHIP.findall(plain)
         for row in shipped_table("macs")["mac"]
-        if (row["chip"], row["variant"]) == (f"m{number}", variant)
+        if (row["chip"], row["variant"]) == chip
     ]
     return tuple(rows[0]["gib"]) if len(rows) == 1 and not sizes_gib(plain) else ()
 
@@ -98,7 +96,13 @@ def has_its_chip(name: str, text: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    return " ".join(re.sub(r"[^a-z0-9.]+", " ", with_plain_sizes(text).lower()).split())
+    """Its words, and behind a product that has always had one chip that chip."""
+    plain = " ".join(re.sub(r"[^a-z0-9.]+", " ", with_plain_sizes(text).lower()).split())
+    for row in shipped_table("macs")["mac"]:
+        product = row.get("only_in", "")
+        if product and re.search(rf"\b{product}\b", plain) and not _CHIP.search(plain):
+            return plain.replace(product, f"{product} {row['chip']} {row['variant']}")
+    return plain
 
 
 def _described(text: str, row: Mapping[str, Any], stated_gib: int | None) -> Described:

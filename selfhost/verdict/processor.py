@@ -594,9 +594,8 @@ def _is_client(machine: Machine) -> bool:
 
 def _apple_words(words: frozenset[str]) -> tuple[str, str]:
     """The chip and its variant, as `("m1", "max")`; empty where the words do not say."""
-    chip = next(
-        (word for word in words if len(word) == 2 and word[0] == "m" and word[1].isdecimal()), ""
-    )
+    chips = {chip for chip, _ in gpus.apple_chips()}
+    chip = next((word for word in words if word in chips), "")
     return chip, next((word for word in ("ultra", "max", "pro") if word in words), "")
 
 

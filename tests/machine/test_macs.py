@@ -24,6 +24,9 @@ GB, GIB = 10**9, 2**30
         # the size that comes with the narrower memory alone
         ("m3 max 96 GB", "Apple M3 Max", 96, 300),
         ("m2 ultra 192gb", "Apple M2 Ultra", 192, 800),
+        # the one Mac whose name alone tells its chip
+        ("MacBook Neo", "Apple A18 Pro", 8, 60),
+        ("macbook neo a18 pro 8gb", "Apple A18 Pro", 8, 60),
     ],
 )
 def test_a_mac_has_the_chip_that_was_named(text: str, chip: str, gib: int, gb_per_s: float) -> None:
