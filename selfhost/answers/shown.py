@@ -112,7 +112,9 @@ def _sizes(
                 "gguf" not in understood.files.formats
                 or quantization == understood.workload.quantization
             )
-            of_variant = understood.replace(workload=variant, files_here=held)
+            of_variant = understood.replace(
+                workload=variant, files=understood.files.replace(are_here=held)
+            )
             size = _size(catalogue, question_of(catalogue, of_variant, machine), machine)
             if size is None:
                 continue
