@@ -10,7 +10,6 @@ from ..catalogue.quantization_names import MLX_QUANTIZATIONS
 from ..catalogue.spec import CTRANSLATE2_TYPES, ModelSpec, RuntimeSpec
 from ..core.records import Unread
 from .llamacpp import files as gguf_files
-from .llamacpp import memory as gguf_memory
 from .parts import Asked, Parts, Subject, components_type, from_sixteen_bits, is_cast, name_of
 from .quantization import GGUF_QUANTIZATIONS, TERNARY_QUANTIZATIONS, canonical_gguf
 from .records import SizedWeights
@@ -99,7 +98,9 @@ class _Gguf(FileFormat):
         return gguf_files.size_of(subject, canonical_gguf(quantization) or quantization)
 
     def parts(self, subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
-        return gguf_memory.parts(subject, runtime, workload)
+        from .llamacpp import memory
+
+        return memory.parts(subject, runtime, workload)
 
 
 class _Ggml(FileFormat):

@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 
 from ...catalogue.spec import QuantizationRule, RuntimeSpec
 from ...core import units
-from ...core.records import Record
 from ...core.units import MIB, binary, binary_range
 from ...machine.gpus import capability_by_name, reaches_capability
 from ...machine.record import Accelerator, Machine
-from ...needs.records import Needs, Term
+from ...needs.records import Needs
 from ..placement import TIGHT, emptied, free_bytes, metal_limits, room_of
 from .memory import desktop_bytes, host_high, what_is_smaller
 from .record import Finding, Outcome, profile_doubt
@@ -248,39 +247,8 @@ def left_by_metal(needs: Needs, machine: Machine) -> str:
 # ------------------------------------------------------------------ judged on accelerators
 
 
-class _Share(Record):
-    """What one accelerator is to hold. `device` is None for one that is assumed to be there;
-    `room_bytes` is what it can give, None where that is not known, or not its own to give.
-    """
-
-    device: Accelerator | None
-    low_bytes: int
-    high_bytes: int
-    room_bytes: int | None
-
-
-def _shares(terms: Sequence[Term], machine: Machine, *, gpu_only: bool) -> list[_Share]:
-    """What each accelerator is to hold of these terms."""
-    accelerators = enumerate(machine.accelerators or ())
-    devices = {f"accelerator:{index}": device for index, device in accelerators}
-    shares = []
-    for where in dict.fromkeys(term.where for term in terms):
-        device, room_bytes = devices.get(where), None
-        if device is not None and device.unified is False:
-            room_bytes = room_of(device, gpu_only=gpu_only)
-        shares.append(
-            _Share(
-                device=device,
-                low_bytes=sum(term.low_bytes for term in terms if term.where == where),
-                high_bytes=sum(term.high_bytes for term in terms if term.where == where),
-                room_bytes=room_bytes,
-            )
-        )
-    return shares
-
-
 class _Held:
-    """What the accelerators in use are to hold, and what they can give."""
+    """What each accelerator in use is to hold, and what it can give."""
 
     def __init__(
         self, needs: Needs, machine: Machine, runtime: RuntimeSpec | None, *, gpu_only: bool
@@ -288,20 +256,34 @@ class _Held:
         self.program = runtime.name if runtime else "The runtime"
         self.lean_option = runtime.lean_option if runtime else ""
         self.gpu_only = gpu_only
-        terms = needs.memory.terms if needs.memory else ()
-        self.terms = [term for term in terms if term.where != "host"]
-        self.shares = _shares(self.terms, machine, gpu_only=gpu_only)
-        self.devices = [share.device for share in self.shares if share.device is not None]
-        self.low = sum(share.low_bytes for share in self.shares)
+        self.terms = (
+            [term for term in needs.memory.terms if term.where != "host"] if needs.memory else []
+        )
+        sizes: dict[str, int] = {}
+        least: dict[str, int] = {}
+        for term in self.terms:
+            sizes[term.where] = sizes.get(term.where, 0) + term.high_bytes
+            least[term.where] = least.get(term.where, 0) + term.low_bytes
+        self.least = list(least.values())
+        self.low = sum(self.least)
         self.likely = sum(term.bytes for term in self.terms)
-        self.share = sum(share.high_bytes for share in self.shares)
-        rooms = [share.room_bytes for share in self.shares]
-        self.has = None if None in rooms else sum(room or 0 for room in rooms)
-
-    def fit_when_idle(self) -> bool:
-        """Whether each can hold its share once other programs use none of them."""
-        rooms = [room_of(device, gpu_only=self.gpu_only) or 0 for device in emptied(self.devices)]
-        return all(share.high_bytes <= room for share, room in zip(self.shares, rooms, strict=True))
+        self.sizes = list(sizes.values())
+        self.share = sum(self.sizes)
+        by_place = {
+            f"accelerator:{index}": device
+            for index, device in enumerate(machine.accelerators or ())
+        }
+        # None for one that is assumed to be there
+        self.places = [by_place.get(where) for where in sizes]
+        self.devices = [device for device in self.places if device is not None]
+        self.rooms = [
+            room_of(device, gpu_only=gpu_only)
+            if device is not None and device.unified is False
+            else None
+            for device in self.places
+        ]
+        stated_rooms = [room for room in self.rooms if room is not None]
+        self.has = sum(stated_rooms) if len(stated_rooms) == len(self.rooms) else None
 
     @property
     def name(self) -> str:
@@ -341,7 +323,7 @@ def _unread_held(held: _Held, machine: Machine) -> Finding | None:
 def _tight(held: _Held, when_tight: str | None) -> Finding | None:
     """The one accelerator holds the likely need and not the most."""
     has = held.has
-    if when_tight is None or has is None or len(held.shares) != 1:
+    if when_tight is None or has is None or len(held.sizes) != 1:
         return None
     if not held.likely <= has < held.share <= TIGHT * has:
         return None
@@ -359,7 +341,7 @@ def _tight(held: _Held, when_tight: str | None) -> Finding | None:
 
 def _has_others(held: _Held, machine: Machine) -> bool:
     """One accelerator is in use, and there are more."""
-    return len(held.shares) == 1 and len(machine.accelerators or ()) > 1
+    return len(held.places) == 1 and len(machine.accelerators or ()) > 1
 
 
 def _too_small(held: _Held, *, now_only: bool, alone: tuple[str, str] | None) -> Finding | None:
@@ -367,17 +349,20 @@ def _too_small(held: _Held, *, now_only: bool, alone: tuple[str, str] | None) ->
     `alone`: why the others do not take a part, and what would let them.
     """
     has = held.has
-    worst = max(held.shares, key=_lacking_bytes, default=None)
-    if has is None or worst is None or _lacking_bytes(worst) <= 0:
+    rooms = [room or 0 for room in held.rooms]
+    lacking = [size - room for size, room in zip(held.sizes, rooms, strict=True)]
+    if has is None or max(lacking, default=0) <= 0:
         return None
+    idle = [room_of(device, gpu_only=held.gpu_only) or 0 for device in emptied(held.devices)]
+    could = all(size <= room for size, room in zip(held.sizes, idle, strict=True))
     share, devices, name = held.share, held.devices, held.name
     on = "a GPU" if len(held.devices) == 1 else f"{len(held.devices)} GPUs"
     if share <= has:
         # the sums say nothing: of the one that is to hold most beyond what it may
-        assert worst.device is not None
-        share, has, devices = worst.high_bytes, worst.room_bytes or 0, [worst.device]
-        name, on = worst.device.name, f"one of {on}"
-    if not now_only and held.fit_when_idle():
+        worst = lacking.index(max(lacking))
+        share, has, devices = held.sizes[worst], rooms[worst], [held.devices[worst]]
+        name, on = devices[0].name, f"one of {on}"
+    if could and not now_only:
 
         def busy() -> str:
             free = sum(device.memory_free_bytes or 0 for device in devices)
@@ -407,20 +392,16 @@ def _too_small(held: _Held, *, now_only: bool, alone: tuple[str, str] | None) ->
         Outcome.FAIL,
         "accelerator-too-small",
         small,
-        lambda: _what_takes_less(held, alone),
+        lambda: _what_takes_less(held, rooms, alone),
     )
 
 
-def _lacking_bytes(share: _Share) -> int:
-    return share.high_bytes - (share.room_bytes or 0)
-
-
-def _what_takes_less(held: _Held, alone: tuple[str, str] | None) -> str:
+def _what_takes_less(held: _Held, rooms: list[int], alone: tuple[str, str] | None) -> str:
     """What to change so that it fits: first the option that makes the program itself take less,
     where the least that it may need is there.
     """
     otherwise = alone[1] if alone is not None else what_is_smaller(held.terms, held.has)
-    is_close = all(share.low_bytes <= (share.room_bytes or 0) for share in held.shares)
+    is_close = all(least <= room for least, room in zip(held.least, rooms, strict=True))
     if not held.lean_option or not is_close:
         return otherwise
     return (
@@ -436,9 +417,8 @@ def _fits(held: _Held, needs: Needs, machine: Machine) -> Finding:
             Outcome.WARN,
             "accelerator-shared-out",
             lambda: (
-                f"No single accelerator holds it. Split across {len(held.shares)} with FSDP or"
-                f" ZeRO-3, it needs up to"
-                f" {binary(max(share.high_bytes for share in held.shares))} on each."
+                f"No single accelerator holds it. Split across {len(held.places)} with FSDP or"
+                f" ZeRO-3, it needs up to {binary(max(held.sizes))} on each."
             ),
             lambda: (
                 "train with `accelerate launch` and FSDP:"
