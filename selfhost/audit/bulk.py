@@ -247,14 +247,10 @@ class Bulk:
                 models = asked_by(wanted, workload)
                 # what is offered is the same wherever the same is asked of the same models
                 routes: dict[Any, Callable[[Judged], Route]] = {}
-                for questions, asked, template in self._questions(models, bits & selected):
+                for questions, asked, suited in self._asked_of(models, bits & selected):
                     key = tuple([(question.spec.id, question.workload) for question in questions])
                     if key not in routes:
                         routes[key] = self._judge.routes(models, questions)
-                    suited = [
-                        self._judge.suited(model, question, template)
-                        for model, question in zip(models, questions, strict=True)
-                    ]
                     groups += self._judged(questions, asked, routes[key], suited)
             except SelfhostError as error:
                 return groups, error
@@ -273,6 +269,35 @@ class Bulk:
                 families.append([])
             families[-1].append(place)
         return [family for families in by_likeness.values() for family in families]
+
+    def _asked_of(
+        self, models: Sequence[Beside], bits: int
+    ) -> Iterator[tuple[Sequence[Question], int, Sequence[FirstOfList | None]]]:
+        """The questions, one of each model, with the machines that they are asked of. Of models
+        side by side also what asks about those whose type and program follow the machine.
+        """
+        for questions, asked, template in self._questions(models, bits):
+            suited = [
+                self._judge.suited(model, question, template)
+                for model, question in zip(models, questions, strict=True)
+            ]
+            if len(questions) == 1 and suited[0] is not None:
+                for question, own in self._by_way(suited[0], asked):
+                    yield (question,), own, (None,)
+            else:
+                yield questions, asked, suited
+
+    def _by_way(self, suited: FirstOfList, bits: int) -> Iterator[tuple[Question, int]]:
+        """The ways that machines of a set take, each with its machines."""
+        by_way: dict[int, tuple[Question, int]] = {}
+        while bits:
+            trace = Trace(self.population, lowest(bits), among=self.population.kinds_of(bits))
+            question = suited.question(trace.view)
+            region = trace.region_of_its_bandwidth() & bits
+            _, own = by_way.get(id(question), (question, 0))
+            by_way[id(question)] = question, own | region
+            bits &= ~region
+        yield from by_way.values()
 
     def _questions(
         self, models: Sequence[Beside], bits: int
@@ -302,10 +327,7 @@ class Bulk:
         suited: Sequence[FirstOfList | None],
     ) -> Iterator[Alike]:
         groups: Groups = {(): Alike(bits, (), Route.UNKNOWN)}
-        if len(questions) == 1 and suited[0] is not None:
-            groups = _cut_by(self._found_suited(suited[0], bits), groups, bits)
-            spec, workload = questions[0].spec, None
-        elif len(questions) == 1:
+        if len(questions) == 1:
             for part in parts_of(questions[0], deciding=self._deciding):
                 groups = _cut_by(self._found(part, bits), groups, self._meant(part, bits))
             spec, workload = questions[0].spec, questions[0].workload
@@ -317,16 +339,6 @@ class Bulk:
             findings = tuple(sorted(alike.findings or (), key=place_of))
             route = route_of(Judged(findings=findings, needs=None, speed=None))
             yield Alike(alike.bits, findings, route, alike.shorts, spec, workload)
-
-    def _found_suited(self, suited: FirstOfList, bits: int) -> dict[Signature, SameFindings]:
-        """What is found of a model whose type and program follow the machine: a better place may be
-        a slower one, so each bandwidth is judged by itself.
-        """
-
-        def find(machine: Machine) -> Sequence[Finding]:
-            return suited.judge(machine, deciding=self._deciding).findings
-
-        return found_by(self.population, find, bits, deciding=self._deciding, each_bandwidth=True)
 
     def _found_together(
         self, questions: Sequence[Question], suited: Sequence[FirstOfList | None], bits: int

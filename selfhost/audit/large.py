@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from .bulk import FleetJudge
     from .progress import Progress
 
+    # the fields of rows, and machines that have them
+    _Alone = tuple[dict[str, Any], Alike]
+
 # rows of groups that a report by class can hold; where groups of machines that fare alike under
 # every model would have more, machines are grouped by one model each
 MOST_ROWS = 5_000
@@ -315,21 +318,26 @@ class _Large:
             self._policy, wanted, machine, verdict, verdict.findings, uncounted.at(machine, place)
         )
 
-    def column(self, wanted: Wanted, start: int, count: int) -> tuple[list[_Same], array[int]]:
+    def column(self, wanted: Wanted, start: int, count: int) -> tuple[list[_Alone], array[int]]:
         """The groups of `count` machines from `start` on, and of each machine the number of its
         group, from 1; 0 where the entry is not for it.
         """
-        same = self._same(wanted, ((1 << count) - 1) << start)
+        groups = [
+            (same.fields, alike)
+            for same in self._same(wanted, ((1 << count) - 1) << start)
+            for alike in same.alike
+        ]
         column = array("H", bytes(2 * count))
-        for number, each in enumerate(same, 1):
-            for machine in members(each.bits >> start):
+        for number, (_, alike) in enumerate(groups, 1):
+            for machine in members(alike.bits >> start):
                 column[machine] = number
-        return same, column
+        return groups, column
 
-    def light_row(self, wanted: Wanted, same: _Same, number: int) -> Row:
+    def light_row(self, wanted: Wanted, group: _Alone, number: int) -> Row:
         """The row of one machine of a group."""
-        alike = same.alike[0]
-        fields = {**same.fields, "machine": self._machines.names[number], "verdict": None}
+        own_fields, alike = group
+        fields = {**own_fields, "machine": self._machines.names[number]}
+        fields.update(verdict=None, change=None)
 
         def whole() -> Row:
             return self.row(wanted, number)
@@ -421,6 +429,6 @@ class _Rows:
                 (wanted, *large.column(wanted, start, count)) for wanted in self._policy.models
             ]
             for place in range(count):
-                for wanted, same, column in columns:
+                for wanted, groups, column in columns:
                     if column[place]:
-                        yield large.light_row(wanted, same[column[place] - 1], start + place)
+                        yield large.light_row(wanted, groups[column[place] - 1], start + place)

@@ -142,9 +142,7 @@ def _regions(
             region |= wider.region(bits) & bits
             pooled = wider.pooled
         elif trace.reads_bandwidth and each_bandwidth:
-            own = population.bandwidth_of(trace.number)
-            cut = population.cut(((BANDWIDTH, 1),))
-            region &= cut.at_least(own) & ~cut.at_least(own + 1)
+            region &= trace.region_of_its_bandwidth()
         elif trace.reads_bandwidth and region & (region - 1):
             along = _Along(population, find, counted)
             findings, region = along.region(region, trace.number, findings)

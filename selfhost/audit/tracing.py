@@ -369,6 +369,14 @@ class Trace:
                 bits &= ~cut.at_least(high)
         return bits
 
+    def region_of_its_bandwidth(self) -> int:
+        """The machines that would have answered the same: of its bandwidth, if that was read."""
+        region = self.region()
+        if self.reads_bandwidth:
+            own, cut = self.value_of(BANDWIDTH), self._population.cut(((BANDWIDTH, 1),))
+            region &= cut.at_least(own) & ~cut.at_least(own + 1)
+        return region
+
 
 # of a kind whose machines have a number, some of them, and some have not
 MIXED = object()

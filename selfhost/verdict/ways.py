@@ -18,8 +18,7 @@ from ..core.units import counted
 from ..core.workload import READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from ..needs.records import Needs
-from .findings import Finding
-from .judging import disk_finding, judge
+from .judging import judge
 from .parts import decided_by_disk, decided_by_program, held, judge_with_disk, without_words
 from .placement import index_of, metal_limits, room_of
 from .present import NO_FILES, NamedFiles
@@ -58,7 +57,8 @@ class Way(Record):
     def place(self) -> int:
         """Where it runs."""
         is_held = self.place_with_disk != _NOWHERE
-        return _NOWHERE if is_held and self._lacks_disk else self.place_with_disk
+        lacks_disk = is_held and decided_by_disk(self.question, self._needs, self.machine)
+        return _NOWHERE if lacks_disk else self.place_with_disk
 
     @cached_property
     def place_with_disk(self) -> int:
@@ -72,21 +72,6 @@ class Way(Record):
 
         (own,) = self.machine.worked_out(("place", without_words(question, needs)), place)
         return int(own)
-
-    @cached_property
-    def _lacks_disk(self) -> bool:
-        """Whether it rests on the disk."""
-        return decided_by_disk(self.question, self._needs, self.machine)
-
-    def decided(self) -> Judged:
-        """The findings that decide, and maybe others."""
-        findings: tuple[Finding, ...] = ()
-        if self.place_with_disk == _NOWHERE:
-            findings = self.judged_with_disk.findings
-        if self._lacks_disk:
-            disk = disk_finding(self.question, self._needs, self.machine, deciding=True)
-            findings = (*findings, disk)
-        return Judged(findings=findings, needs=None, speed=None)
 
     @property
     def _needs(self) -> Needs:
@@ -165,8 +150,9 @@ def best_way(
 
 
 class FirstOfList:
-    """Judges a model of several components on machines of which the same is asked: in the first
-    type and program that run there, as `ask_for_machine` takes them. Each way is asked about once.
+    """Asks of a model of several components, on machines of which the same is asked, about the
+    first type and program that run there, as `ask_for_machine` takes them. Each way is asked about
+    once.
     """
 
     def __init__(
@@ -177,20 +163,12 @@ class FirstOfList:
         """
         self._variants = Variants(own, workload, catalogue, machine, NO_FILES)
 
-    def judge(self, machine: Machine, *, deciding: bool = False) -> Judged:
-        """What is found of the way that the machine takes; `deciding`: that the route rests on."""
-        way = self._way(machine)
-        return way.decided() if deciding else way.judged
-
     def question(self, machine: Machine) -> Question:
         """The way that the machine takes."""
-        return self._way(machine).question
-
-    def _way(self, machine: Machine) -> Way:
         own = self._variants.own
         assert own.runtime is not None
         way = Way(question=own, machine=machine)
-        return Search(way, self._variants, machine).picture_way(own.runtime) or way
+        return (Search(way, self._variants, machine).picture_way(own.runtime) or way).question
 
 
 class Search:

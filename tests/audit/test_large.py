@@ -36,7 +36,10 @@ from selfhost.core.workload import Workload
 from selfhost.machine.profiles import load
 from selfhost.machine.reader import read
 from selfhost.machine.record import Machine, PresentModel
+from selfhost.needs.repack import KINDS as LAYOUTS
 from selfhost.reports.audit_formats import render
+from selfhost.reports.audit_json import jsonl
+from selfhost.verdict.question import ask
 
 TODAY = "2026-11-21"
 # its specs are read once for all tests
@@ -536,11 +539,10 @@ def alike_but_in_numbers(count: int) -> str:
     return "\n".join(lines)
 
 
-@pytest.mark.parametrize("model", ["flux.1-dev", "qwen2.5-72b", "gpt-oss-120b", "mistral-7b"])
-def test_more_machines_of_the_same_kinds_take_no_more_judgements(
-    model: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What sets machines of a kind apart are bounds of the model, a few for each way to lay it out, however many machines there are: eight times the machines are met by the same bounds, of which a small fleet may miss some."""
+def judgements_of(
+    policy: Policy, machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> tuple[int, Audit]:
+    """How often a machine stands for others in the report by model, and the audit."""
     judged: list[int] = []
     make = Trace.__init__
 
@@ -550,18 +552,92 @@ def test_more_machines_of_the_same_kinds_take_no_more_judgements(
         judged.append(number)
         make(self, population, number, *others, **named)
 
-    monkeypatch.setattr(Trace, "__init__", counted)
-    monkeypatch.setattr(large_module, "MOST_TOGETHER", 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(Trace, "__init__", counted)
+        patch.setattr(large_module, "MOST_TOGETHER", 0)
+        judge = FleetJudge(catalogue(), TODAY)
+        one = judge_with(catalogue(), TODAY)
+        audit = run_audit(policy, machines, one, today=TODAY, at_once=judge)
+    return len(judged), audit
+
+
+@pytest.mark.parametrize("model", ["flux.1-dev", "qwen2.5-72b", "gpt-oss-120b", "mistral-7b"])
+def test_more_machines_of_the_same_kinds_take_no_more_judgements(
+    model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What sets machines of a kind apart are bounds of the model, a few for each way to lay it out, however many machines there are: eight times the machines are met by the same bounds, of which a small fleet may miss some."""
     policy = read_policy(
         Document.parse("audit.toml", f'schema = 1\n[[model]]\nname = "{model}"\n'.encode())
     )
     counts = []
     for count in (500, 4000):
         machines = load_machines("-", stdin=alike_but_in_numbers(count).encode()).machines
-        judged.clear()
-        judge = FleetJudge(catalogue(), TODAY)
-        one = judge_with(catalogue(), TODAY)
-        run_audit(policy, machines, one, today=TODAY, at_once=judge)
-        counts.append(len(judged))
+        counts.append(judgements_of(policy, machines, monkeypatch)[0])
     few, many = counts
     assert many < 2 * few, counts
+
+
+# cards of 12 GB, all of them newer than any program asks for
+CARDS = (
+    "NVIDIA GeForce RTX 3060", "NVIDIA GeForce RTX 3080 Ti", "NVIDIA GeForce RTX 4070",
+    "NVIDIA GeForce RTX 4070 SUPER", "NVIDIA GeForce RTX 4070 Ti", "NVIDIA GeForce RTX 5070",
+)  # fmt: skip
+
+
+def test_cards_that_differ_in_name_alone_take_no_more_judgements(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whether memory holds pictures does not hang on what the card is called: six cards of as much memory are one."""
+    base = load("desktop-rtx3060-12gb").machine
+    (card,) = base.accelerators or ()
+    policy = read_policy(
+        Document.parse("audit.toml", b'schema = 1\n[[model]]\nname = "wan2.1-t2v-14b"\n')
+    )
+    counts = []
+    for names in (CARDS[:1], CARDS):
+        fleet = [
+            base.replace(
+                name=f"m-{place:03d}",
+                planning=False,
+                accelerators=(card.replace(name=names[place % len(names)]),),
+            )
+            for place in range(600)
+        ]
+        count, audit = judgements_of(policy, Machines.of(fleet), monkeypatch)
+        assert len(audit.groups) == 1
+        counts.append(count)
+    one, six = counts
+    assert six == one, counts
+
+
+def test_lines_of_a_large_fleet_are_written_without_judging_each_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A line names the type and program: those of pictures follow the machine, and each of 3,000 machines was judged once more for them."""
+    machines = load_machines("-", stdin=alike_but_in_numbers(600).encode()).machines
+    text = 'schema = 1\n[[model]]\nname = "flux.1-dev"\n[[model]]\nname = "mistral-7b"\n'
+    policy = read_policy(Document.parse("audit.toml", text.encode()))
+    judge, one = FleetJudge(catalogue(), TODAY), judge_with(catalogue(), TODAY)
+    alone = jsonl(run_audit(policy, machines[::50], one, today=TODAY))
+
+    def never(*_: object) -> None:
+        raise AssertionError("a machine was judged by itself")
+
+    audit = run_audit(policy, machines, never, today=TODAY, at_once=judge)  # type: ignore[arg-type]
+    lines = jsonl(audit).splitlines()
+    assert len(lines) == 1200
+    names = {machine.name for machine in machines[::50]}
+    assert [line for line in lines if json.loads(line)["machine"] in names] == alone.splitlines()
+
+
+@pytest.mark.parametrize("model", ["flux.1-dev", "falcon3-3b-instruct", "flan-t5-xxl", "bge-m3"])
+def test_a_fleet_asks_what_each_layout_of_weights_is_asked(model: str) -> None:
+    """A processor's layout changes what the model takes and nothing else, of pictures not even that."""
+    fleet_judge = FleetJudge(catalogue(), TODAY)
+    bare = Machine(accelerators=(), models_present=())
+    machines = [bare.replace(instruction_sets=sets) for sets in LAYOUTS.values()]
+    (asked,) = fleet_judge.questions([Beside(model=model, workload=Workload())], machines)
+    spec = catalogue().spec(model)
+    assert asked == [ask(spec, Workload(), catalogue(), machine) for machine in machines]
+    if spec.modality == "image":
+        assert len({id(question) for question in asked}) == 1
