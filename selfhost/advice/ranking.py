@@ -312,8 +312,10 @@ def reasons(judged: Answer | Judged, standing: Standing | None) -> str:
         parts.append("in Ollama's library")
     elif standing.is_adopted:
         parts.append(f"{standing.api_providers} API providers")
+    codes = {finding.code for finding in judged.findings}
     if is_whole_on_accelerator(judged):
-        parts.append("fits the GPU")
-    if any(finding.code in _TIGHT_CODES for finding in judged.findings):
+        fits = "likely fits" if "accelerator-tight" in codes else "fits"
+        parts.append(f"{fits} the GPU")
+    if not codes.isdisjoint(_TIGHT_CODES):
         parts.append("tight")
     return ", ".join(part for part in parts if part)

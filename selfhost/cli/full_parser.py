@@ -37,6 +37,8 @@ _MEANT = {
     "--max-num-seqs": "--parallel",
     "--ctx-size": "--context",
     "--max-model-len": "--context",
+    "--for": "--use",
+    "--purpose": "--use",
 }
 
 # what people call a choice -> the choice
@@ -143,11 +145,18 @@ class FullParser(argparse.ArgumentParser):
         choices = list(map(str, action.choices))
         meant = _CHOICE_MEANT.get(str(value).lower())
         guess = meant if meant in choices else alike(str(value), choices)
-        remedy = (
-            f"did you mean {f'{flag} {guess}'.strip()}?" if guess else f"see `{self.prog} --help`"
-        )
+        remedy = f"did you mean {f'{flag} {guess}'.strip()}?"
+        if not guess:
+            remedy = self._under_another_flag(str(value)) or f"see `{self.prog} --help`"
         shown = f"{flag}: {_cut(repr(value))}" if flag else _cut(repr(value))
         raise UsageError(f"{shown} is not one of {', '.join(choices)}", remedy=remedy)
+
+    def _under_another_flag(self, value: str) -> str:
+        """The option that has such a choice, as a remedy; empty where none has."""
+        for action in self._actions:
+            if action.option_strings and value in map(str, action.choices or ()):
+                return f"did you mean {action.option_strings[0]} {value}?"
+        return ""
 
     def print_help(self, file: Any = None) -> None:
         """argparse says nothing where it cannot be written."""

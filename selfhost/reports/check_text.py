@@ -106,6 +106,7 @@ def _single(
         _load_words(verdict),
         asked_words(verdict),
         planned_words(verdict.machine),
+        _around_the_cards(verdict),
         _closed_words(verdict),
         *verdict.understood_as,
     ):
@@ -235,6 +236,21 @@ def _comparison(blocks: list[Block], verdict: Verdict, *, measured: bool) -> Non
     if measured and verdict.machine.memory_bandwidth_bytes_per_second is None:
         why = verdict.machine.why_unread("memory_bandwidth_bytes_per_second")
         reason_blocks(blocks, "memory bandwidth", why.reason, why.remedy)
+
+
+def _around_the_cards(verdict: Verdict) -> str:
+    """How to ask about a machine that has such GPUs, where the rest of this computer decides; empty
+    where it does not, or no GPU was stated.
+    """
+    machine = verdict.machine
+    cards = [card for card in machine.accelerators or () if not card.unified]
+    codes = {"disk-too-small", "memory-too-small", "memory-close"}
+    decides = any(finding.code in codes for finding in verdict.findings)
+    fits = verdict.finding("accelerator")
+    holds = fits is not None and fits.outcome in (Outcome.PASS, Outcome.WARN)
+    if not (machine.planning and machine.is_this_one and cards and decides and holds):
+        return ""
+    return "Asked with --machine instead of --gpu, the rest is of a machine with such GPUs."
 
 
 _NAMES = {"accelerator": "GPU"}

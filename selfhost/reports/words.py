@@ -498,6 +498,8 @@ def planned_words(machine: Machine) -> str:
         if machine.confidence in (None, "high")
         else f" Its figures are of {machine.confidence} confidence."
     )
+    if machine.is_this_one:
+        return "Simulated machine: what is not stated of it is this computer's."
     return f"Simulated machine: what is not stated of it is assumed.{doubt}"
 
 

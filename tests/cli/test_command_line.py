@@ -687,3 +687,19 @@ def test_an_error_on_a_terminal_breaks_between_words(
     shown = run(capsys, "check", "mistrall", "--no-color")[2]
     assert max(map(len, shown.splitlines())) <= 50 < max(map(len, piped.splitlines()))
     assert shown.split() == piped.split()
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (("list", "--use", "vision"), "--modality vision"),
+        (("list", "--use", "coding"), "--use code"),
+        (("list", "--for", "code"), "--use"),
+    ],
+)
+def test_a_use_in_other_words_is_told_the_option(
+    words: tuple[str, ...], meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """People ask for a model "for vision"; that is a modality here."""
+    assert cli.main(list(words)) == 2
+    assert f"did you mean {meant}?" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers import report_samples as samples
+from helpers.paths import RECORDS
 from selfhost import Workload, check
 from selfhost.catalogue import openness
 from selfhost.catalogue.opened import open_catalogue
@@ -1130,3 +1131,20 @@ def test_what_a_mac_lets_its_gpu_use_is_a_range() -> None:
     (row,) = [line for line in lines if line.split()[:1] == ["GPU"]]
     assert "of 48.0 to 53.8 GiB" in row
     assert "up to" in row.partition("GiB")[2]
+
+
+def test_a_laptop_is_no_server_because_of_its_gpus() -> None:
+    """Who asks about eight H200 at a laptop means a server: that the laptop's disk is too small is said to be the laptop's, with how to ask."""
+    here = Machine.from_file(RECORDS / "vm-24gib.json").replace(is_this_one=True)
+    changed = apply(here, [], ["8x H200"])
+    text = plain(check_text.check_document([check("kimi-k2", machine=changed)]))
+    assert "too little disk space" in text
+    assert "what is not stated of it is this computer's" in text
+    assert "Asked with --machine instead of --gpu" in text
+    # the advice holds, and where nothing else decides it is not given
+    assert check("kimi-k2", machine="8x H200").can_run
+    assert "--machine instead" not in plain(
+        check_text.check_document([check("gpt2", machine=changed)])
+    )
+    record = plain(check_text.check_document([check("gpt2", machine="8x H200")]))
+    assert "what is not stated of it is assumed" in record

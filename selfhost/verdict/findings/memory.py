@@ -495,17 +495,19 @@ def _tight(sums: _Sums) -> Finding | None:
     assert ceiling is not None
     assert high is not None
     is_assumed = sums.basis == "total" and not sums.is_reserve_asked
-    if not is_assumed or limit is None or sums.machine.scope != "host":
+    if not is_assumed or limit is None:
         return None
     total = sums.total
     if total is None or limit < total:
         return None
-    if limit - high >= max(desktop_bytes(sums.machine), sums.reserve + _margin(sums)):
+    # a guest serves no desktop
+    by_desktop = desktop_bytes(sums.machine) if sums.machine.scope == "host" else 0
+    if limit - high >= max(by_desktop, sums.reserve + _margin(sums)):
         return None
     desktop = DESKTOP_BYTES.get(sums.machine.system or "", 4 * GB)
     # of a small machine that much is never left
     takes = f" (a desktop with its programs takes {binary(desktop)} or more)"
-    takes = takes if desktop_bytes(sums.machine) == desktop else ""
+    takes = takes if by_desktop == desktop else ""
     return sums.finding(
         Outcome.PASS,
         "memory-tight",
