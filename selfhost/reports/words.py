@@ -250,14 +250,12 @@ def causes(answer: Answer) -> str:
         return ""
     if answer.route is Route.UNKNOWN:
         undecided = [finding for finding in ordered(answer) if finding.leaves_open]
-        close = [finding for finding in undecided if finding.code.endswith("-close")]
+        close = [finding.check for finding in undecided if finding.code.endswith("-close")]
         assumed = [finding.check for finding in undecided if finding.code == "memory-assumed"]
         missing = [
-            finding.check
-            for finding in undecided
-            if finding not in close and finding.check not in assumed
+            finding.check for finding in undecided if finding.check not in (*close, *assumed)
         ]
-        names = [_GPU_MEMORY if each.check == "accelerator" else each.check for each in close]
+        names = [_GPU_MEMORY if check == "accelerator" else check for check in close]
         return "; ".join(
             [
                 *([f"{', '.join(missing)} not known"] if missing else []),
