@@ -243,6 +243,49 @@ def test_the_package_has_few_modules_at_its_top() -> None:
     assert len(modules) <= 4, modules
 
 
+@cache
+def fields() -> dict[str, set[str]]:
+    """By the name of a class what it annotates, with its bases."""
+    own: dict[str, set[str]] = {}
+    bases: dict[str, set[str]] = {}
+    for node in figures.nodes():
+        if isinstance(node, ast.ClassDef):
+            annotated = [line.target for line in node.body if isinstance(line, ast.AnnAssign)]
+            names = {target.id for target in annotated if isinstance(target, ast.Name)}
+            own.setdefault(node.name, set()).update(names)
+            above = {base.id for base in node.bases if isinstance(base, ast.Name)}
+            bases.setdefault(node.name, set()).update(above - {node.name})
+
+    def whole(name: str) -> set[str]:
+        return own.get(name, set()).union(*map(whole, bases.get(name, ())))
+
+    return {name: whole(name) for name in own}
+
+
+def test_replace_names_fields_that_a_record_has() -> None:
+    """No type checker holds the keywords of `replace`: one of a field that is gone stops whoever comes by.
+    Of an argument its own class has them, of anything else some class."""
+    surely = 0
+    for function in figures.nodes():
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        arguments = [*function.args.args, *function.args.kwonlyargs]
+        kinds = {each.arg: ast.unparse(each.annotation) for each in arguments if each.annotation}
+        for call in ast.walk(function):
+            if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+                continue
+            keywords = {each.arg for each in call.keywords if each.arg}
+            # a time zone is the standard library's
+            if call.func.attr != "replace" or not keywords - {"tzinfo"}:
+                continue
+            record = ast.unparse(call.func.value)
+            kind = kinds.get(record, "").removesuffix(" | None")
+            of_kind = [fields()[kind]] if kind in fields() else fields().values()
+            assert any(keywords <= names for names in of_kind), f"{record}.replace({keywords})"
+            surely += kind in fields()
+    assert surely > 100
+
+
 def test_the_files_that_contributing_names_are_there() -> None:
     """Each path of the map, the walks and the recipes, from the top of the checkout or of the package."""
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")

@@ -255,7 +255,7 @@ def _for_metal(judged: Judged, machine: Machine) -> tuple[str, ...]:
     needs = judged.needs
     if needs is None or not is_partly:
         return ()
-    from ..verdict.findings.accelerators import left_by_metal, more_for_metal
+    from ..verdict.findings.accelerator_share import left_by_metal, more_for_metal
 
     line = more_for_metal(needs, machine)
     if line is None:

@@ -18,7 +18,7 @@ from ..core.workload import Workload
 from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs, Term
 from ..verdict.findings import Outcome, cpu_check, reserve_of
-from ..verdict.findings.accelerators import without_kernels
+from ..verdict.findings.accelerator_share import without_kernels
 from ..verdict.placement import free_bytes, is_large, metal_limits, room_of
 from ..verdict.question import ask
 from ..verdict.record import Route, exit_code

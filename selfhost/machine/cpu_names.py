@@ -202,7 +202,7 @@ def _stated_guest(text: str) -> Described | None:
     gib = memory_gib(stated, is_server=True)
     names = without_sizes(stated.names).replace(",", " ").lower()
     count = _PROCESSORS.search(names)
-    if gib is None or count is None:
+    if not gib or count is None or not int(count[1]):
         return None
     rest = set(f"{names[: count.start()]} {names[count.end() :]}".split())
     says_so = "v" in count[2] or not rest.isdisjoint(table["words"])

@@ -392,7 +392,7 @@ def _once_idle(
         ):
             decode, is_faster = faster_there(question, candidate, placed, machine)
             if is_faster:
-                from .findings.accelerators import once_idle
+                from .findings.accelerator_share import once_idle
 
                 return once_idle(chosen, held[1], (decode.low, decode.high) if decode else None)
     return chosen

@@ -584,15 +584,22 @@ CARDS = (
 )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        'name = "wan2.1-t2v-14b"',
+        # fits with an option of vLLM at most
+        'name = "qwen2.5-14b-instruct"\nruntime = "vllm"\nquantization = "AWQ"',
+    ],
+)
 def test_cards_that_differ_in_name_alone_take_no_more_judgements(
+    entry: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whether memory holds pictures does not hang on what the card is called: six cards of as much memory are one."""
+    """Whether memory holds a model does not hang on what the card is called: six cards of as much memory are one."""
     base = load("desktop-rtx3060-12gb").machine
     (card,) = base.accelerators or ()
-    policy = read_policy(
-        Document.parse("audit.toml", b'schema = 1\n[[model]]\nname = "wan2.1-t2v-14b"\n')
-    )
+    policy = read_policy(Document.parse("audit.toml", f"schema = 1\n[[model]]\n{entry}\n".encode()))
     counts = []
     for names in (CARDS[:1], CARDS):
         fleet = [

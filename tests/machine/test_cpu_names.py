@@ -297,7 +297,13 @@ def test_a_virtual_machine_of_a_stated_size_is_one(text: str, gib: int, processo
     assert memory.high > 5 * memory.low
 
 
-@pytest.mark.parametrize("text", ["m5.huge", "m5.0xlarge", "n2-standard-0", "x9.large", "D4", "-"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "m5.huge", "m5.0xlarge", "n2-standard-0", "x9.large", "D4", "-", "vps 0 vcpu 8gb",
+        "vps 4 vcpu 0gb",
+    ],
+)  # fmt: skip
 def test_what_no_cloud_rents_is_none(text: str) -> None:
     assert rented(text) is None
 

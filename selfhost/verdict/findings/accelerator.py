@@ -1,4 +1,4 @@
-"""Is an accelerator needed, and does it hold its share?"""
+"""Is an accelerator needed? Where one is, or is there, `accelerator_share` finds what it holds."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def accelerator_check(
     if needs.placement == "host" and not needs_gpu and not machine.accelerators:
         return _NONE_NEEDED
     # many machines have none
-    from .accelerators import held_check
+    from .accelerator_share import held_check
 
     return held_check(
         needs,

@@ -366,9 +366,6 @@ def _lean(held: _Held, *, now_only: bool) -> Finding | None:
     rooms = rooms_now if now_only else held.idle_rooms()
     most = [share.high_bytes for share in held.shares]
     likely = [share.likely_bytes for share in held.shares]
-    need = f"{binary_range(held.low, held.share)}, likely {binary(held.likely)}"
-    with_it = f"With `{held.lean_option}`, which is slower, {held.program} needs {need}"
-    there = f"{held.name} has {binary(has)} for it"
     without = "without the option it may not fit"
     if _within(most, rooms):
         if not _within(most, rooms_now):
@@ -376,7 +373,7 @@ def _lean(held: _Held, *, now_only: bool) -> Finding | None:
         return held.finding(
             Outcome.WARN,
             "accelerator-lean",
-            lambda: f"{with_it}; {there}, and {without}.",
+            lambda: f"{_with_option(held, has)}, and {without}.",
             lambda: f"start it with `{held.lean_option}`",
         )
     smaller = what_is_smaller(held.terms, has)
@@ -384,14 +381,23 @@ def _lean(held: _Held, *, now_only: bool) -> Finding | None:
         return held.finding(
             Outcome.WARN,
             "accelerator-tight",
-            lambda: f"{with_it}; {there}: it likely fits, but it is tight, and {without}.",
+            lambda: f"{_with_option(held, has)}: it likely fits, but it is tight, and {without}.",
             lambda: f"start it with {_options(held, most)}, or {smaller}",
         )
     return held.finding(
         Outcome.UNKNOWN,
         "accelerator-close",
-        lambda: f"{with_it}; {there}: too close to call.",
+        lambda: f"{_with_option(held, has)}: too close to call.",
         lambda: f"try {_options(held, likely)}; to be safe, {smaller}",
+    )
+
+
+def _with_option(held: _Held, has: int) -> str:
+    """What it needs with the option, and what is there, as a sentence begins."""
+    return (
+        f"With `{held.lean_option}`, which is slower, {held.program} needs"
+        f" {binary_range(held.low, held.share)}, likely {binary(held.likely)};"
+        f" {held.name} has {binary(has)} for it"
     )
 
 
@@ -429,19 +435,19 @@ def _too_small(held: _Held, *, now_only: bool, alone: tuple[str, str] | None) ->
     worst = max(held.shares, key=_lacking_bytes, default=None)
     if has is None or worst is None or _lacking_bytes(worst) <= 0:
         return None
-    share, devices, name = held.share, held.devices, held.name
+    share, devices = held.share, held.devices
     on = "a GPU" if len(held.devices) == 1 else f"{len(held.devices)} GPUs"
     if share <= has:
         # the sums say nothing: of the one that is to hold most beyond what it may
         assert worst.device is not None
         share, has, devices = worst.high_bytes, worst.room_bytes or 0, [worst.device]
-        name, on = worst.device.name, f"one of {on}"
+        on = f"one of {on}"
     if not now_only and held.fit_when_idle():
 
         def busy() -> str:
             free = sum(device.memory_free_bytes or 0 for device in devices)
             return (
-                f"{name} has room for the {binary(share)} it needs there, but only"
+                f"{_names(devices)} has room for the {binary(share)} it needs there, but only"
                 f" {binary(free)} are free now."
             )
 
@@ -457,7 +463,8 @@ def _too_small(held: _Held, *, now_only: bool, alone: tuple[str, str] | None) ->
     def small() -> str:
         why = f", and {alone[0]}" if alone is not None else ""
         return (
-            f"{held.program} needs {binary(share)} on {on}; {name} has {binary(has)} for it{why}."
+            f"{held.program} needs {binary(share)} on {on}; {_names(devices)} has {binary(has)}"
+            f" for it{why}."
         )
 
     return _counted(
