@@ -13,6 +13,7 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache, partial
 
+from ..catalogue.denoising import Denoising
 from ..catalogue.index import Catalogue, checksum_of
 from ..catalogue.licenses import canonical_expression
 from ..catalogue.offers import end_days, offers_of
@@ -23,7 +24,6 @@ from ..catalogue.spec import (
     Attention,
     Audio,
     Availability,
-    Denoising,
     FeedForward,
     License,
     ModelSpec,

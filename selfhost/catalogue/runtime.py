@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from ..core.records import Record, read_by
 from ..core.tomlfile import Document, Table
 from ..core.workload import FINETUNE_METHODS, KV_CACHE_TYPES
+from .denoising import Denoising
 from .quantization_names import FORMATS, PLAIN_DTYPES
 from .service import Service
 from .spec_values import (
@@ -181,7 +182,8 @@ class ModelParts(Record):
     best first; `options` of the command, beside those of the files. `denoise_bytes` and
     `decode_bytes` are the buffers that the program reserves for the size in `options`: for a pass
     of the denoiser, and for one tile of the decoder. They are never held at once. `buffers_like`:
-    they were not measured, but follow from those of that model.
+    they were not measured, but follow from those of that model. `denoising`: of the clip that
+    `options` make, where that is another than the one of the model's spec.
     """
 
     model: str = read_by(identifier, name="model")
@@ -190,6 +192,7 @@ class ModelParts(Record):
     denoise_bytes: int = read_by(Table.integer, required=True)
     decode_bytes: int = read_by(Table.integer, required=True)
     buffers_like: str = read_by(Table.string, default="")
+    denoising: Denoising | None = read_by(Table.record, kind=Denoising, default=None)
     files: tuple[ComponentFile, ...] = ()
 
 

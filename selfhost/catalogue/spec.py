@@ -19,6 +19,7 @@ from .architecture import (
     TensorGroup,
     read_architecture,
 )
+from .denoising import Denoising
 from .layers import MAX_LAYERS, Attention, FeedForward, LayerPart, Recurrent
 from .published import (
     INCOMPLETE,
@@ -259,23 +260,6 @@ class Availability(Record):
         if not self.api:
             clauses.append(f"{self.provider} offers no public API for it")
         return tuple(f"{clause[:1].upper()}{clause[1:]}." for clause in clauses)
-
-
-class Denoising(Record):
-    """How a model makes one picture, or one clip of video, of its own size. `steps` as its
-    publisher or its pipeline sets them; `passes` through the denoiser a step, 2 with
-    classifier-free guidance; operations (multiplications and additions) of one pass, and of
-    decoding the picture or clip. `frames`, and `height` and `width` in pixels, of a clip; None of a
-    picture.
-    """
-
-    steps: int = read_by(Table.integer, required=True, minimum=1)
-    passes: int = read_by(Table.integer, required=True, minimum=1)
-    step_operations: int = read_by(Table.integer, required=True, minimum=1)
-    decode_operations: int = read_by(Table.integer, required=True, minimum=1)
-    frames: int | None = read_by(Table.integer, minimum=1, default=None)
-    height: int | None = read_by(Table.integer, minimum=1, default=None)
-    width: int | None = read_by(Table.integer, minimum=1, default=None)
 
 
 def _aliases(root: Table, key: str) -> tuple[str, ...]:

@@ -289,13 +289,13 @@ def prompt_share(name: str) -> tuple[float, float, float]:
     return _share_of_peak("prompt", name)
 
 
-def picture_share(name: str) -> tuple[float, float, float]:
-    """The same of the steps of a picture: `picture` of the table."""
-    return _share_of_peak("picture", name)
+def picture_share(name: str, *, in_ggml: bool = False) -> tuple[float, float, float]:
+    """The same of the steps of a picture: `picture` of the table, or `picture_ggml`."""
+    return _share_of_peak("picture_ggml" if in_ggml else "picture", name)
 
 
 def _share_of_peak(table: str, name: str) -> tuple[float, float, float]:
-    """The share of the first row of `prompt` or `picture` that fits the GPU of that name."""
+    """The share of the first row of that table that fits the GPU of that name."""
     capability, chip = capability_by_name(name), apple_chip_of(words_of(name))
     facts = {
         "vendor": vendor_of(name) if chip is None else "apple",

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from ..catalogue.spec import Denoising, ModelSpec, RuntimeSpec
+from ..catalogue.denoising import Denoising
+from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core.records import FrozenDict, Record
 from ..core.workload import Workload
 from ..machine.record import Machine

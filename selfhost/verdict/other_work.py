@@ -33,12 +33,12 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
             dataset_tokens=workload.dataset_tokens,
         )
     if spec.modality in ("image", "video"):
-        from .pictures import pace_of_pictures
+        from .pictures import denoising_of, pace_of_pictures
 
         return pace_of_pictures(
             machine,
             power,
-            spec.denoising,
+            denoising_of(spec, question.runtime),
             pixels=spec.native_pixels,
             quantization=quantization,
             runtime=question.runtime,

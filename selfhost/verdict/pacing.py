@@ -304,13 +304,13 @@ def finding_of_pace(
 
 
 def _is_clip_on_gpu(question: Question, placed: Needs) -> bool:
-    """Whether a GPU holds all of a model whose steps are counted, and the program makes the clip
-    that they are counted of: what its parts in turn, or a processor, take nobody has published.
+    """Whether a GPU holds all of a model, and the steps of the clip that the program makes are
+    counted: what its parts in turn, or a processor, take nobody has published.
     """
-    runtime = question.runtime
-    is_that_clip = runtime is not None and bool(runtime.steps_option)
+    from .pictures import denoising_of
+
     is_whole = placed.placement == "accelerator" and placed.offload is None
-    return is_that_clip and is_whole and question.spec.denoising is not None
+    return is_whole and denoising_of(question.spec, question.runtime) is not None
 
 
 def _with_whole_answer(question: Question, placed: Needs, machine: Machine, pace: Speed) -> Speed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..catalogue.spec import Denoising
+from ..catalogue.denoising import Denoising
 from ..core.units import GB
 from ..machine.gpus import capability_by_name, picture_share, sums_at_half_rate
 from ..machine.record import Accelerator, Machine
@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..catalogue.runtime import RuntimeSpec
+    from ..catalogue.spec import ModelSpec
 
 UNIT, UNIT_OF_VIDEO = "seconds_per_image", "seconds_per_video"
 # of a step on a GPU, what Python takes to launch it, whatever the GPU: least, likely, most. Stable
@@ -33,9 +34,6 @@ VIDEO_SHARES, HALF_RATE_VIDEO_SHARES = (0.2, 0.45, 0.75), (0.3, 0.6, 0.9)
 # bfloat16 took 26 (FLUX.1 [dev], A100, matiasbattaglia.com); int8 of bitsandbytes and 32 bits are
 # guesses
 _LONGER = {"nf4": (1.0, 1.1, 1.5), "int8": (1.0, 1.5, 3.0), "float32": (1.0, 2.5, 8.0)}
-# of GGUF files, which are unpacked at every step: 45 seconds where the published weights took 27
-# (FLUX.1 [dev], A40, ChrisGoringe/MixedQuantFlux); the ends are guesses
-_UNPACKED = (1.0, 1.6, 2.5)
 # bfloat16 on a GPU or a processor without instructions for it: a guess
 _WITHOUT_BFLOAT16 = (1.0, 2.0, 6.0)
 _LEAST_WITH_BFLOAT16 = (8, 0)
@@ -68,14 +66,19 @@ def pace_of_pictures(
         return _unpaced("nothing tells how fast what it runs on computes")
     operations = picture_operations(denoising)
     on_gpu = power.device is not None
+    # a list on a processor asks for nothing of it
+    from ..needs.quantization import BASE_TYPES
+
+    in_ggml = quantization in BASE_TYPES
     computing = product(
         power.seconds(
             operations,
-            _gpu_shares(power.device, of_video=denoising.frames is not None)
+            _gpu_shares(power.device, of_video=denoising.frames is not None, in_ggml=in_ggml)
             if power.device is not None
             else shares_on_cores(machine, runtime, quantization),
         ),
-        _longer(quantization) if on_gpu else _SAME,
+        # on a processor the type is in the share
+        _LONGER.get(quantization, _SAME) if on_gpu else _SAME,
         _SAME if quantization != "bfloat16" or _has_bfloat16(machine, power) else _WITHOUT_BFLOAT16,
     )
     moving = _SECONDS_A_MOVED_GB.get(offload or "", (0.0, 0.0, 0.0))
@@ -100,12 +103,16 @@ def pace_of_pictures(
     )
 
 
-def _longer(quantization: str) -> Range:
-    """As many times as long as with 16 bits, on a GPU; on a processor the type is in the share."""
-    # a list on a processor asks for nothing of it
-    from ..needs.quantization import BASE_TYPES
+def denoising_of(spec: ModelSpec, runtime: RuntimeSpec | None) -> Denoising | None:
+    """How the printed command makes a picture or a clip; None where that is not counted."""
+    from ..needs.parts import parts_of
 
-    return _UNPACKED if quantization in BASE_TYPES else _LONGER.get(quantization, _SAME)
+    parts = None if runtime is None else parts_of(spec, runtime)
+    if parts is not None and parts.denoising is not None:
+        return parts.denoising
+    is_clip = spec.denoising is not None and spec.denoising.frames is not None
+    makes_that_clip = runtime is not None and bool(runtime.steps_option)
+    return spec.denoising if makes_that_clip or not is_clip else None
 
 
 def picture_operations(denoising: Denoising) -> float:
@@ -114,10 +121,12 @@ def picture_operations(denoising: Denoising) -> float:
     return float(steps + denoising.decode_operations)
 
 
-def _gpu_shares(device: Accelerator, *, of_video: bool = False) -> Range:
-    """Of the peak of a GPU, what steps reach."""
-    if not of_video:
-        return picture_share(device.name)
+def _gpu_shares(device: Accelerator, *, of_video: bool = False, in_ggml: bool = False) -> Range:
+    """Of the peak of a GPU, what steps reach; `in_ggml`: with GGUF files, whose clips nobody timed,
+    so that the share is that of pictures.
+    """
+    if in_ggml or not of_video:
+        return picture_share(device.name, in_ggml=in_ggml)
     capability = device.compute_capability or capability_by_name(device.name)
     half_rate = sums_at_half_rate(device.name, capability)
     return HALF_RATE_VIDEO_SHARES if half_rate else VIDEO_SHARES

@@ -1,5 +1,6 @@
 """The pace of work that is no text, beside runs that others published."""
 
+import re
 from typing import Any
 
 import pytest
@@ -224,6 +225,65 @@ def test_a_geforce_draws_as_fast_as_comfyui_users_report() -> None:
     assert other[1] < shares[1]
 
 
+# what a step takes in stable-diffusion.cpp, and its operations: weights that work on a token, and
+# attention. Z-Image: 5.7 x 10^9 weights, Qwen-Image 6.8, 60 layers 3,072 wide, FLUX.1 6.45, 57
+# layers; 64 tokens of text, of FLUX.1 256
+_Z_IMAGE_512 = 2 * 5.7e9 * 1088 + 4 * 1088**2 * 3840 * 30
+_FLUX_512 = 2 * 6.45e9 * 1280 + 4 * 1280**2 * 3072 * 57
+
+
+@pytest.mark.parametrize(
+    ("card", "operations", "seconds"),
+    [
+        # leejet/stable-diffusion.cpp#1228, CUDA, bfloat16 and Q8_0 (two passes)
+        ("NVIDIA GeForce RTX 4090", _Z_IMAGE_512, 1 / 5.97),
+        ("NVIDIA GeForce RTX 4090", 2 * (2 * 6.8e9 * 1088 + 4 * 1088**2 * 3072 * 60), 1 / 2.27),
+        # #386 and #474, CUDA, Q4_K and Q3_K, 512 and 768 pixels
+        ("NVIDIA GeForce RTX 2070 Laptop GPU", _FLUX_512, 1.54),
+        ("NVIDIA GeForce RTX 2070 Laptop GPU", _FLUX_512, 1.69),
+        (
+            "NVIDIA GeForce RTX 2070 Laptop GPU",
+            2 * 6.45e9 * 2560 + 4 * 2560**2 * 3072 * 57,
+            3.29,
+        ),
+        # #1145, Q3_K: the size is not stated, 512 pixels are the program's own
+        ("NVIDIA RTX 1000 Ada Generation Laptop GPU", _Z_IMAGE_512, 2),
+        ("Apple M1", _Z_IMAGE_512, 20),
+        # #291, Vulkan, Q2_K; #880, Vulkan, SDXL at 1,024 x 1,536
+        ("AMD Radeon RX 5700 XT", _FLUX_512, 6),
+        ("AMD Radeon RX 7600 XT", 10.5e12, 3.75),
+        ("AMD Radeon RX 9070 XT", 10.5e12, 1 / 1.2),
+        ("Intel Arc B580 Graphics", 10.5e12, 5.75),
+    ],
+)
+def test_a_step_of_gguf_takes_what_users_of_stable_diffusion_cpp_report(
+    card: str, operations: float, seconds: float
+) -> None:
+    peak = gpus.peak_flops(card, gpus.capability_by_name(card))
+    assert peak is not None
+    low, likely, high = gpus.picture_share(card, in_ggml=True)
+    reached = operations / seconds / peak
+    assert low < reached < high
+    # no run is twice as fast or slow as the likely figure
+    assert likely / 2 < reached < likely * 2
+
+
+def test_a_clip_is_that_of_the_printed_command() -> None:
+    """stable-diffusion.cpp makes 33 frames in 20 steps where Diffusers makes 81 in 50: 3.3 times fewer operations a step."""
+    card = machine_with("NVIDIA RTX PRO 6000 Blackwell Workstation Edition", 96)
+    clips = {
+        runtime: seen("wan2.1-t2v-14b", card, runtime=runtime).speed
+        for runtime in ("diffusers", "stable-diffusion.cpp")
+    }
+    for speed in clips.values():
+        assert speed is not None
+        assert speed.work is not None
+    short = clips["stable-diffusion.cpp"]
+    assert short is not None
+    assert "20 steps, 33 frames" in short.how
+    assert "20,5" in short.how  # x 10^12: 20 x 2 x 505, and the decoder
+
+
 @pytest.mark.parametrize(
     ("model", "card", "memory_gb", "steps", "seconds"),
     # fal-ai/stable-diffusion-benchmarks and the documentation of Diffusers (accelerate inference),
@@ -343,15 +403,22 @@ def test_a_heavier_picture_takes_longer_on_a_processor() -> None:
 
 
 def test_the_command_takes_the_steps_that_the_time_stands_for() -> None:
-    """sd-cli takes 20 steps where none are named; its clips are shorter than those that are counted, and have no figure."""
+    """sd-cli takes 20 steps where none are named, those of high noise beside them, and two passes with guidance."""
     runtime = open_catalogue().runtime("stable-diffusion.cpp")
     for parts in runtime.parts:
-        denoising = open_catalogue().spec(parts.model).denoising
-        if denoising is not None and denoising.frames is None:
-            assert f"--steps {denoising.steps} " in parts.options
-    asked = Workload(runtime="stable-diffusion.cpp")
-    speed = check("wan2.1-t2v-14b", asked, machine=machine_with("NVIDIA GeForce RTX 4090")).speed
-    assert speed is None or speed.work is None
+        spec = open_catalogue().spec(parts.model)
+        denoising = pictures.denoising_of(spec, runtime)
+        assert denoising is not None
+        options = dict(re.findall(r"(--?[\w-]+) ([^-]\S*)", parts.options))
+        steps = int(options.get("--steps", 20)) + int(options.get("--high-noise-steps", 0))
+        assert denoising.steps == steps
+        assert denoising.passes == (1 if float(options["--cfg-scale"]) == 1 else 2)
+        if spec.modality == "video":
+            assert denoising.frames == int(options["--video-frames"])
+            assert (denoising.width, denoising.height) == (
+                int(options["-W"]),
+                int(options["-H"]),
+            )
 
 
 def test_orpheus_on_a_mac_names_the_program_that_runs_it_there() -> None:
