@@ -159,7 +159,10 @@ def _run(words: list[str]) -> int:
         now=utc_now() if options.today is None else None,
         in_full=options.anonymize
         or options.verbose
-        or not all(map(_tells_outcomes_alone, outputs)),
+        or not all(
+            _leaves_figures_out(name, path or options.output, len(machines))
+            for name, path in outputs
+        ),
     )
     if baseline is not None:
         from ..audit.baseline import since
@@ -251,10 +254,12 @@ def _outputs(options: argparse.Namespace) -> list[Output]:
     return outputs
 
 
-def _tells_outcomes_alone(output: Output) -> bool:
-    """Whether a report tells no figures or reasons; text does so only where it goes to a file."""
-    name, path = output
-    return FORMATS[name].has_outcomes_alone or (name == "text" and path is None)
+def _leaves_figures_out(name: str, path: str | None, machines: int) -> bool:
+    """Whether a report of so many machines tells figures and reasons of few rows or of none; text
+    in a file tells all.
+    """
+    amount = "few" if name == "text" and path is None else FORMATS[name].in_full
+    return amount == "none" or (amount == "few" and machines == 1)
 
 
 def _check_binary(outputs: list[Output], output: str | None) -> None:

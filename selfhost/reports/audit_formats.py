@@ -14,6 +14,8 @@ from ..core.records import Record
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from typing import Literal
+
     from ..audit.record import Audit
     from ..core.errors import Problem
 
@@ -25,7 +27,8 @@ class Format(Record):
     `shows_problems`: the report goes to standard output even where nothing was judged. It then
     shows what is wrong as errors, and nobody can take it for an answer. `suffix`: the end of
     --output that chooses the format, None where no end is its own. `is_binary`: it gives bytes, for
-    a file alone. `has_outcomes_alone`: it tells no figures or reasons of what was judged.
+    a file alone. `in_full`: of how many of thousands of rows it tells figures and reasons; of few
+    where one machine is judged, for what is to be done first on several takes those of all.
     """
 
     module: str
@@ -34,7 +37,7 @@ class Format(Record):
     shows_problems: bool = True
     suffix: str | None = None
     is_binary: bool = False
-    has_outcomes_alone: bool = False
+    in_full: Literal["all", "few", "none"] = "all"
 
 
 FORMATS: Mapping[str, Format] = {
@@ -45,24 +48,24 @@ FORMATS: Mapping[str, Format] = {
         function="lines",
         shows_problems=False,
         suffix="jsonl",
-        has_outcomes_alone=True,
+        in_full="none",
     ),
     "parquet": Format(
         module="audit_parquet",
         shows_problems=False,
         suffix="parquet",
         is_binary=True,
-        has_outcomes_alone=True,
+        in_full="none",
     ),
     "markdown": Format(module="audit_markdown", suffix="md"),
-    "html": Format(module="audit_html", suffix="html"),
+    "html": Format(module="audit_html", suffix="html", in_full="few"),
     "junit": Format(module="junit", suffix="xml"),
     "tap": Format(module="audit_tap", suffix="tap"),
     "github": Format(module="audit_github"),
     "gitlab": Format(module="audit_gitlab"),
     "sarif": Format(module="audit_sarif", suffix="sarif"),
     "prometheus": Format(module="audit_prometheus", is_stamped=True, suffix="prom"),
-    "nagios": Format(module="audit_nagios", has_outcomes_alone=True),
+    "nagios": Format(module="audit_nagios", in_full="none"),
 }
 # the format whose reader wants exit codes of its own
 MONITORING = "nagios"
