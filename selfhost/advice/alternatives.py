@@ -10,7 +10,7 @@ from ..catalogue.quality import quality_of
 from ..catalogue.spec import ModelSpec
 from ..core.errors import SelfhostError, SpecError, WorkloadError
 from ..core.workload import Workload
-from ..machine.record import Machine, has_accelerator
+from ..machine.record import Machine
 from ..needs.records import Needs
 from ..verdict.defaults import Asker
 from ..verdict.findings import Outcome, host_high, openness_check
@@ -166,7 +166,6 @@ def _other_models(
     named = _named(spec, catalogue)
     plain = _of_any_model(asked_workload)
     standings = Standings.of_catalogue(catalogue, asker.standings(plain))
-    beside = has_accelerator(asker.machine)
     proposals: list[tuple[tuple[bool, bool, float], _Fit, str]] = []
     for for_other_work, worth, other in (
         _candidates(spec, plain, _most_times(judged), asker, standings) if most else ()
@@ -179,7 +178,7 @@ def _other_models(
             fit, cost = _fits_less(other, plain, asker) or (None, "")
         if fit is None or _likely_short(fit):
             continue
-        on_machine = worth * share_on(fit[1], beside=beside)
+        on_machine = worth * share_on(fit[1])
         place = (for_other_work, is_slow_picture(fit[1]), -on_machine)
         proposals.append((place, fit, cost))
         proposals.sort(key=lambda proposal: proposal[0])
