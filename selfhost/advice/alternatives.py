@@ -11,7 +11,6 @@ from ..catalogue.spec import ModelSpec
 from ..core.errors import SelfhostError, SpecError, WorkloadError
 from ..core.workload import Workload
 from ..machine.record import Machine
-from ..needs.records import Needs
 from ..verdict.defaults import Asker
 from ..verdict.findings import Outcome, host_high, openness_check
 from ..verdict.findings.speed import is_slow_picture, is_too_slow
@@ -20,6 +19,7 @@ from ..verdict.question import architectures
 from ..verdict.record import Alternative, Judged, OpenAlternative, Question
 from .ranking import NAMED, Standings, reasons, share_on
 from .room import (
+    exceeds_accelerator,
     is_beyond_any_quantization,
     is_surely_beyond,
     longest_context,
@@ -130,7 +130,7 @@ def _fits_smaller(
     worth_having: bool,
 ) -> tuple[_Fit, str] | None:
     """The best quantization below the one judged that fits, and what it costs: of those worth
-    having, or of the others.
+    having, or of the others. One whose files are known comes before one that is to be made.
     """
     spec, workload, runtime = question.spec, question.workload, question.runtime
     if spec.closed or runtime is None or question.needs is None or workload.task == "finetune":
@@ -138,7 +138,12 @@ def _fits_smaller(
     order = need.quantizations_of(spec, runtime, architectures(catalogue))
     if workload.quantization not in order or is_beyond_any_quantization(question, machine):
         return None
-    for quantization in order[order.index(workload.quantization) + 1 :]:
+    smaller = order[order.index(workload.quantization) + 1 :]
+    if any(spec.repository_of(workload.format or "", name) for name in smaller):
+        smaller = tuple(
+            sorted(smaller, key=lambda name: not spec.repository_of(workload.format or "", name))
+        )
+    for quantization in smaller:
         quality = quality_of(quantization, catalogue, spec)
         if quality.worth_having is not worth_having:
             continue
@@ -419,11 +424,23 @@ def _typed(spec: ModelSpec, catalogue: Catalogue) -> str:
     return quote(spec.origin)
 
 
-def _on_cards(needs: Needs | None) -> dict[str, Any]:
-    """What stays in RAM where accelerators hold the model or a part of it."""
-    if needs is None or needs.placement == "host":
+def _sizes(judged: Judged) -> dict[str, Any]:
+    """The memory that it takes, and what of it stays in RAM where accelerators hold the model or a
+    part of it: the most; what is likely where that alone fits, by which it was judged.
+    """
+    needs = judged.needs
+    if needs is None or needs.memory is None:
         return {}
+    memory = needs.memory
+    total_bytes = memory.high_bytes
+    if exceeds_accelerator(judged.findings):
+        total_bytes = host_high(needs) + sum(
+            term.bytes for term in memory.terms if term.where != "host"
+        )
+    if needs.placement == "host":
+        return {"memory_bytes": total_bytes}
     return {
+        "memory_bytes": total_bytes,
         "host_bytes": host_high(needs),
         "is_whole_on_card": needs.placement == "accelerator",
     }
@@ -432,7 +449,6 @@ def _on_cards(needs: Needs | None) -> dict[str, Any]:
 def _alternative(fit: _Fit, catalogue: Catalogue, why: str) -> Alternative:
     question, judged, _ = fit
     needs, speed = judged.needs, judged.speed
-    memory = needs.memory if needs is not None else None
     return Alternative(
         id=question.spec.id,
         name=question.spec.name,
@@ -441,8 +457,7 @@ def _alternative(fit: _Fit, catalogue: Catalogue, why: str) -> Alternative:
         runtime=question.workload.runtime,
         finetune_method=question.workload.finetune_method,
         license=question.spec.license.id if question.spec.license else None,
-        memory_bytes=memory.high_bytes if memory is not None else None,
-        **_on_cards(needs),
+        **_sizes(judged),
         download_bytes=needs.download_bytes if needs is not None else None,
         decode=speed.decode if speed is not None else None,
         why=why,
