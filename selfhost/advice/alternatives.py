@@ -11,7 +11,7 @@ from ..catalogue.spec import ModelSpec
 from ..core.errors import SelfhostError, SpecError, WorkloadError
 from ..core.workload import Workload
 from ..machine.record import Machine
-from ..verdict.defaults import Asker
+from ..verdict.defaults import Asker, suit
 from ..verdict.findings import Outcome, host_high, openness_check
 from ..verdict.findings.speed import is_slow_picture, is_too_slow
 from ..verdict.judging import judge
@@ -73,6 +73,7 @@ def _of_itself(
             asked_workload.replace(runtime=None, format=None, quantization=None),
             Asker(catalogue, machine),
         )
+        other = other and _as_its_command(other, Asker(catalogue, machine))
         if other and other[0].runtime:
             yield _alternative(other, catalogue, f"same model with {other[0].runtime.name}")
     if spec.closed or question.runtime is None or question.needs is None:
@@ -188,7 +189,9 @@ def _other_models(
         proposals.append((place, fit, cost))
         proposals.sort(key=lambda proposal: proposal[0])
     return tuple(
-        _other_model(question, asked_workload, catalogue, fit, cost, standings)
+        _other_model(
+            question, asked_workload, catalogue, _as_its_command(fit, asker), cost, standings
+        )
         for _, fit, cost in proposals[:most]
     )
 
@@ -392,6 +395,12 @@ def _fits(spec: ModelSpec, workload: Workload, asker: Asker) -> _Fit | None:
         return None
     judged = judge(question, asker.machine)
     return (question, judged, workload) if judged.fits else None
+
+
+def _as_its_command(fit: _Fit, asker: Asker) -> _Fit:
+    """With the defaults that suit the machine best, as its command judges it."""
+    question, judged, workload = fit
+    return (*suit(question, judged, workload, asker.catalogue, asker.machine), workload)
 
 
 def _fits_less(spec: ModelSpec, workload: Workload, asker: Asker) -> tuple[_Fit, str] | None:

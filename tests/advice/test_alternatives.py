@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 import pytest
 
@@ -157,6 +158,37 @@ def test_nothing_is_proposed_that_takes_more_than_is_there(
     for other in judged.alternatives:
         on_cards = (other.memory_bytes or 0) - (other.host_bytes or 0)
         assert on_cards <= (accelerator.has or 0), other
+
+
+@pytest.mark.parametrize(
+    ("model", "machine", "workload"),
+    [
+        ("gpt-4o", "desktop-rtx3060-12gb", Workload()),
+        ("gpt-4o", "macbook-air-m2-16gb", Workload()),
+        ("llama-3.1-405b", "desktop-rtx4090-24gb", Workload()),
+        ("qwen3-14b", "rtx 3060", Workload(runtime="vllm")),
+    ],
+)
+def test_a_proposal_has_the_figures_that_its_command_gives(
+    model: str, machine: str, workload: Workload
+) -> None:
+    """Gemma 4 12B was proposed with 7.79 GiB and 33 tokens/s, and its command said Q6_K, 10.0 GiB and 25."""
+    proposed = check(model, workload, machine=machine).alternatives
+    assert proposed
+    for other in proposed:
+        typed = shlex.split(other.command)[2:]
+        assert "--gpu" not in typed
+        options = dict(zip(typed[1::2], typed[2::2], strict=True))
+        asked = Workload(runtime=options.get("--runtime"), quantization=options.get("--quant"))
+        judged = check(other.id, asked, machine=machine)
+        assert judged.needs is not None
+        assert judged.needs.memory is not None
+        assert judged.workload.quantization == other.quantization
+        assert judged.workload.runtime == other.runtime
+        if all(finding.code != "accelerator-tight" for finding in judged.findings):
+            assert judged.needs.memory.high_bytes == other.memory_bytes
+        assert judged.speed is not None
+        assert judged.speed.decode == other.decode
 
 
 @pytest.mark.parametrize(
