@@ -10,9 +10,8 @@ from ..catalogue.quality import quality_of
 from ..catalogue.spec import ModelSpec
 from ..core.errors import SelfhostError, SpecError, WorkloadError
 from ..core.workload import Workload
-from ..machine.record import Machine, has_accelerator
-from ..needs.records import Needs
-from ..verdict.defaults import Asker
+from ..machine.record import Machine
+from ..verdict.defaults import Asker, suit
 from ..verdict.findings import Outcome, host_high, openness_check
 from ..verdict.findings.speed import is_slow_picture, is_too_slow
 from ..verdict.judging import judge
@@ -20,6 +19,7 @@ from ..verdict.question import architectures
 from ..verdict.record import Alternative, Judged, OpenAlternative, Question
 from .ranking import NAMED, Standings, reasons, share_on
 from .room import (
+    exceeds_accelerator,
     is_beyond_any_quantization,
     is_surely_beyond,
     longest_context,
@@ -73,6 +73,7 @@ def _of_itself(
             asked_workload.replace(runtime=None, format=None, quantization=None),
             Asker(catalogue, machine),
         )
+        other = other and _as_its_command(other, Asker(catalogue, machine))
         if other and other[0].runtime:
             yield _alternative(other, catalogue, f"same model with {other[0].runtime.name}")
     if spec.closed or question.runtime is None or question.needs is None:
@@ -130,7 +131,7 @@ def _fits_smaller(
     worth_having: bool,
 ) -> tuple[_Fit, str] | None:
     """The best quantization below the one judged that fits, and what it costs: of those worth
-    having, or of the others.
+    having, or of the others. One whose files are known comes before one that is to be made.
     """
     spec, workload, runtime = question.spec, question.workload, question.runtime
     if spec.closed or runtime is None or question.needs is None or workload.task == "finetune":
@@ -138,7 +139,12 @@ def _fits_smaller(
     order = need.quantizations_of(spec, runtime, architectures(catalogue))
     if workload.quantization not in order or is_beyond_any_quantization(question, machine):
         return None
-    for quantization in order[order.index(workload.quantization) + 1 :]:
+    smaller = order[order.index(workload.quantization) + 1 :]
+    if any(spec.repository_of(workload.format or "", name) for name in smaller):
+        smaller = tuple(
+            sorted(smaller, key=lambda name: not spec.repository_of(workload.format or "", name))
+        )
+    for quantization in smaller:
         quality = quality_of(quantization, catalogue, spec)
         if quality.worth_having is not worth_having:
             continue
@@ -166,7 +172,6 @@ def _other_models(
     named = _named(spec, catalogue)
     plain = _of_any_model(asked_workload)
     standings = Standings.of_catalogue(catalogue, asker.standings(plain))
-    beside = has_accelerator(asker.machine)
     proposals: list[tuple[tuple[bool, bool, float], _Fit, str]] = []
     for for_other_work, worth, other in (
         _candidates(spec, plain, _most_times(judged), asker, standings) if most else ()
@@ -179,12 +184,14 @@ def _other_models(
             fit, cost = _fits_less(other, plain, asker) or (None, "")
         if fit is None or _likely_short(fit):
             continue
-        on_machine = worth * share_on(fit[1], beside=beside)
+        on_machine = worth * share_on(fit[1])
         place = (for_other_work, is_slow_picture(fit[1]), -on_machine)
         proposals.append((place, fit, cost))
         proposals.sort(key=lambda proposal: proposal[0])
     return tuple(
-        _other_model(question, asked_workload, catalogue, fit, cost, standings)
+        _other_model(
+            question, asked_workload, catalogue, _as_its_command(fit, asker), cost, standings
+        )
         for _, fit, cost in proposals[:most]
     )
 
@@ -390,6 +397,12 @@ def _fits(spec: ModelSpec, workload: Workload, asker: Asker) -> _Fit | None:
     return (question, judged, workload) if judged.fits else None
 
 
+def _as_its_command(fit: _Fit, asker: Asker) -> _Fit:
+    """With the defaults that suit the machine best, as its command judges it."""
+    question, judged, workload = fit
+    return (*suit(question, judged, workload, asker.catalogue, asker.machine), workload)
+
+
 def _fits_less(spec: ModelSpec, workload: Workload, asker: Asker) -> tuple[_Fit, str] | None:
     """The same in the best smaller quantization worth having, and what that costs."""
     key = spec.id, workload
@@ -420,11 +433,23 @@ def _typed(spec: ModelSpec, catalogue: Catalogue) -> str:
     return quote(spec.origin)
 
 
-def _on_cards(needs: Needs | None) -> dict[str, Any]:
-    """What stays in RAM where accelerators hold the model or a part of it."""
-    if needs is None or needs.placement == "host":
+def _sizes(judged: Judged) -> dict[str, Any]:
+    """The memory that it takes, and what of it stays in RAM where accelerators hold the model or a
+    part of it: the most; what is likely where that alone fits, by which it was judged.
+    """
+    needs = judged.needs
+    if needs is None or needs.memory is None:
         return {}
+    memory = needs.memory
+    total_bytes = memory.high_bytes
+    if exceeds_accelerator(judged.findings):
+        total_bytes = host_high(needs) + sum(
+            term.bytes for term in memory.terms if term.where != "host"
+        )
+    if needs.placement == "host":
+        return {"memory_bytes": total_bytes}
     return {
+        "memory_bytes": total_bytes,
         "host_bytes": host_high(needs),
         "is_whole_on_card": needs.placement == "accelerator",
     }
@@ -433,7 +458,6 @@ def _on_cards(needs: Needs | None) -> dict[str, Any]:
 def _alternative(fit: _Fit, catalogue: Catalogue, why: str) -> Alternative:
     question, judged, _ = fit
     needs, speed = judged.needs, judged.speed
-    memory = needs.memory if needs is not None else None
     return Alternative(
         id=question.spec.id,
         name=question.spec.name,
@@ -442,8 +466,7 @@ def _alternative(fit: _Fit, catalogue: Catalogue, why: str) -> Alternative:
         runtime=question.workload.runtime,
         finetune_method=question.workload.finetune_method,
         license=question.spec.license.id if question.spec.license else None,
-        memory_bytes=memory.high_bytes if memory is not None else None,
-        **_on_cards(needs),
+        **_sizes(judged),
         download_bytes=needs.download_bytes if needs is not None else None,
         decode=speed.decode if speed is not None else None,
         why=why,

@@ -14,7 +14,7 @@ from ..core import dates
 from ..core.errors import SpecError, WorkloadError
 from ..core.records import Record
 from ..core.workload import Workload
-from ..machine.record import Machine, has_accelerator
+from ..machine.record import Machine
 from ..verdict.bracket import OPEN, RUNS, may_bracket, outlook
 from ..verdict.defaults import follows_a_list, judge_for_machine, suit
 from ..verdict.findings.speed import is_too_slow
@@ -94,12 +94,9 @@ def first_rows(
     if not counted.counts.running:
         return _judge_all(catalogue, workload, machine, ready, dates.utc_today())
     standings = Standings.of_catalogue(catalogue, None if ready is None else ready.standings)
-    beside = has_accelerator(machine)
     # each by a place that is no worse than its own; once it is the best that is left it is judged
     waiting: list[tuple[Key, Answer | None]] = [
-        (list_key(answer, standings, beside=beside), answer)
-        for answer in counted.answers
-        if answer.can_run
+        (list_key(answer, standings), answer) for answer in counted.answers if answer.can_run
     ]
     waiting += [
         (best_key(standings.of(id), id, is_slow=slow), None) for id, slow in counted.running.items()
@@ -110,7 +107,7 @@ def first_rows(
         key, judged = waiting[0]
         if judged is None:
             answer = counted.judged(str(key[-1]))
-            heapreplace(waiting, (list_key(answer, standings, beside=beside), answer))
+            heapreplace(waiting, (list_key(answer, standings), answer))
         else:
             answers.append(judged)
             heappop(waiting)
@@ -246,8 +243,7 @@ def _judge_all(
         route = judged.route(bool(offered))
         answers.append(answer_for(question, judged, route))
     standings = Standings.of_catalogue(catalogue, None if ready is None else ready.standings)
-    beside = has_accelerator(machine)
-    answers.sort(key=lambda answer: list_key(answer, standings, beside=beside, use=use))
+    answers.sort(key=lambda answer: list_key(answer, standings, use=use))
     return Listing(
         answers=tuple(answers),
         counts=count_rows(answers),

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from math import sqrt
 
 from ..catalogue.index import Catalogue, Outline
 from ..catalogue.offers import day_by_header, providers_by_model
@@ -27,16 +26,22 @@ if TYPE_CHECKING:
 
 # so many providers by API are a sign that a model is used
 ADOPTED_PROVIDERS = 3
-# guesses, all of these: how much a sign weighs beside size. A model of that age counts as one of
-# half its size: twice the 3.5 months that the densing law (Xiao et al. 2024, arXiv:2412.04315) has
-# for benchmark scores, because use outlives scores
+# guesses, all of these: how much a sign weighs beside size. Of a mixture the weight of its total
+# parameters, 1 less that of its active ones: Qwen3's mixtures equal its dense models of five times
+# their active parameters (arXiv:2505.09388, 3.3), which is 0.68 for 235B-A22B and 0.72 for 30B-A3B
+TOTAL_WEIGHT = 0.7
+# 15 providers are worth twice what none is: they still sell it, though newer ones are there
+# (0.15 to 0.35)
+PROVIDERS_EXPONENT = 0.25
+# a model of that age counts as one of half its size: twice the 3.5 months that the densing law
+# (Xiao et al. 2024, arXiv:2412.04315) has for benchmark scores, because use outlives scores
 HALVING_MONTHS = 7.0
 # nobody is known to use it
 UNADOPTED = 0.25
 # its maker, or whoever packs it, names what follows it
 SUPERSEDED = 0.5
-# a part of it lies in RAM, though there is an accelerator
-NOT_WHOLE = 0.125
+# it is slower than one reads: one of half its worth that is not comes before it
+BELOW_READING = 0.5
 # of a picture by how the model is offloaded, None in RAM: 1.4 to 2.2 times as long as with all of
 # it on a GPU, 12 times, and 600 seconds against 5 (verdict/findings/speed.py)
 PICTURE_SHARES: Mapping[str | None, float] = {"model": 0.5, "sequential": 1 / 12, None: 1 / 120}
@@ -63,9 +68,9 @@ class Standing(Record):
     """The sourced facts of one model that its rank rests on.
 
     `section` is 0 for what a chat is asked of, 1 for one kind of work, 2 for base models and
-    superseded chat models. `size` is the geometric mean of all and of the active parameters, which
-    is how mixtures are commonly set beside dense models, discounted by age; 0 where it is not
-    known. `api_providers` is how many sell it. `released` is `YYYY-MM-DD`, possibly cut short.
+    superseded chat models. `size` is the parameters of a dense model as good, discounted by age; 0
+    where it is not known. `api_providers` is how many sell it. `released` is `YYYY-MM-DD`, possibly
+    cut short.
     """
 
     id: str
@@ -96,6 +101,7 @@ class Standing(Record):
     def worth(self) -> float:
         """What it counts for before the machine has a say; more is better."""
         adopted = self.size * (1 if self.is_adopted else UNADOPTED)
+        adopted *= float((1 + self.api_providers) ** PROVIDERS_EXPONENT)
         return adopted * (SUPERSEDED if self.is_superseded else 1)
 
 
@@ -151,7 +157,8 @@ class Standings:
 
     def _standing(self, outline: Outline) -> Standing:
         uses = outline.uses or ()
-        total, active = outline.parameters_total or 0, outline.parameters_active
+        total = outline.parameters_total or 0
+        active = outline.parameters_active or total
         month = _months(self._knows_since(outline))
         age = self._newest - month if month is not None else 0
         return Standing(
@@ -164,7 +171,7 @@ class Standings:
             api_providers=self._providers.get(outline.id, 0),
             released=outline.released,
             is_superseded=outline.superseded_by is not None,
-            size=sqrt(total * (active or total)) * 0.5 ** (age / HALVING_MONTHS),
+            size=total**TOTAL_WEIGHT * active ** (1 - TOTAL_WEIGHT) * 0.5 ** (age / HALVING_MONTHS),
         )
 
     def _knows_since(self, outline: Outline) -> str | None:
@@ -228,15 +235,21 @@ def is_whole_on_accelerator(judged: Answer | Judged) -> bool:
     return judged.needs is not None and judged.needs.placement == "accelerator"
 
 
-def share_on(judged: Answer | Judged, *, beside: bool) -> float:
-    """Which share of its worth a model has on that machine, at most 1: less in proportion below the
-    pace at which one reads, where an accelerator beside the RAM (`beside`) holds but a part of it,
-    and where other programs must or should be closed first; of a picture by the time that it takes.
+def share_of_pace(tokens_per_second: float) -> float:
+    """Which share of its worth a model has that answers so fast, below 1: half at the pace at which
+    one reads, since a model that thinks is waited for longer, and at once far less below that.
+    """
+    share = tokens_per_second / (tokens_per_second + READING_TOKENS_PER_SECOND)
+    return share * (BELOW_READING if tokens_per_second < READING_TOKENS_PER_SECOND else 1)
+
+
+def share_on(judged: Answer | Judged) -> float:
+    """Which share of its worth a model has on that machine, at most 1: by its pace, wherever it
+    lies, as at reading speed where none is known; less where other programs must or should be
+    closed first; of a picture by the time that it takes.
     """
     pace = judged.speed.decode if judged.speed is not None else None
-    share = 1.0 if pace is None else min(1.0, pace.likely / READING_TOKENS_PER_SECOND)
-    whole = is_whole_on_accelerator(judged) or not beside
-    share *= 1 if whole else NOT_WHOLE
+    share = share_of_pace(READING_TOKENS_PER_SECOND if pace is None else pace.likely)
     codes = [finding.code for finding in judged.findings]
     if "speed-picture" in codes or "speed-hours" in codes:
         share = PICTURE_SHARES[judged.needs.offload if judged.needs is not None else None]
@@ -245,7 +258,7 @@ def share_on(judged: Answer | Judged, *, beside: bool) -> float:
     return share * (CROWDED if is_crowded else 1)
 
 
-def list_key(answer: Answer, standings: Standings, *, beside: bool, use: str | None = None) -> Key:
+def list_key(answer: Answer, standings: Standings, *, use: str | None = None) -> Key:
     """The place of one model in the list of all, or of those for that use; smaller is better.
 
     The route, the kind of model, whether it is too slow, what it is for, whether it is as open as
@@ -262,7 +275,7 @@ def list_key(answer: Answer, standings: Standings, *, beside: bool, use: str | N
         runs and is_slow(answer, answer.workload.min_tokens_per_second),
         standing.section_for(use),
         opened is not None and opened.outcome is not Outcome.PASS,
-        -standing.worth * (share_on(answer, beside=beside) if runs else 1),
+        -standing.worth * (share_on(answer) if runs else 1),
         answer.model.id,
     )
 

@@ -235,10 +235,20 @@ def _holds(
 ) -> bool:
     """Memory fits under that workload, and the files where they are `stored`.
 
-    What `runs` on the accelerators, all of it or a part, does not leave them.
+    What `runs` on the accelerators, all of it or a part, does not leave them, and what they hold
+    the most of stays so.
     """
     held = _held_under(question, runs, workload, machine, catalogue, stored=stored)
-    return held is not None and all(finding.outcome in ("pass", "warn") for finding in held)
+    if held is None or any(finding.outcome not in ("pass", "warn") for finding in held):
+        return False
+    return not exceeds_accelerator(held) or (
+        runs is not None and exceeds_accelerator(runs.findings)
+    )
+
+
+def exceeds_accelerator(findings: Sequence[Finding]) -> bool:
+    """The likely need fits on the accelerator, and the most that it may take does not."""
+    return any(finding.code == "accelerator-tight" for finding in findings)
 
 
 def _held_under(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 import pytest
 
@@ -132,6 +133,79 @@ def test_a_named_model_is_not_said_to_be_forbidden_where_its_license_was_not_ask
     }
     assert "license-not-accepted" in named["gpt-oss-20b"].failed
     assert check("gpt-2", machine=VM).open_alternatives == ()
+
+
+@pytest.mark.parametrize(
+    ("model", "machine", "workload"),
+    [
+        ("llama-3.3-70b", "2x rtx 3090", Workload(runtime="vllm")),
+        ("qwen3-14b", "rtx 3060", Workload(runtime="vllm")),
+        (
+            "llama-3.1-8b",
+            "rtx 3090",
+            Workload(runtime="vllm", quantization="awq", parallel=32, context_tokens=4096),
+        ),
+    ],
+)
+def test_nothing_is_proposed_that_takes_more_than_is_there(
+    model: str, machine: str, workload: Workload
+) -> None:
+    """Of 44.2 GiB `w4a16` of 44.5 was proposed, of 22.1 a shorter context of 22.4."""
+    judged = check(model, workload, machine=machine)
+    accelerator = judged.finding("accelerator")
+    assert accelerator is not None
+    assert judged.alternatives
+    for other in judged.alternatives:
+        on_cards = (other.memory_bytes or 0) - (other.host_bytes or 0)
+        assert on_cards <= (accelerator.has or 0), other
+
+
+@pytest.mark.parametrize(
+    ("model", "machine", "workload"),
+    [
+        ("gpt-4o", "desktop-rtx3060-12gb", Workload()),
+        ("gpt-4o", "macbook-air-m2-16gb", Workload()),
+        ("llama-3.1-405b", "desktop-rtx4090-24gb", Workload()),
+        ("qwen3-14b", "rtx 3060", Workload(runtime="vllm")),
+    ],
+)
+def test_a_proposal_has_the_figures_that_its_command_gives(
+    model: str, machine: str, workload: Workload
+) -> None:
+    """Gemma 4 12B was proposed with 7.79 GiB and 33 tokens/s, and its command said Q6_K, 10.0 GiB and 25."""
+    proposed = check(model, workload, machine=machine).alternatives
+    assert proposed
+    for other in proposed:
+        typed = shlex.split(other.command)[2:]
+        assert "--gpu" not in typed
+        options = dict(zip(typed[1::2], typed[2::2], strict=True))
+        asked = Workload(runtime=options.get("--runtime"), quantization=options.get("--quant"))
+        judged = check(other.id, asked, machine=machine)
+        assert judged.needs is not None
+        assert judged.needs.memory is not None
+        assert judged.workload.quantization == other.quantization
+        assert judged.workload.runtime == other.runtime
+        if all(finding.code != "accelerator-tight" for finding in judged.findings):
+            assert judged.needs.memory.high_bytes == other.memory_bytes
+        assert judged.speed is not None
+        assert judged.speed.decode == other.decode
+
+
+@pytest.mark.parametrize(
+    ("model", "machine"), [("llama-3.3-70b", "2x rtx 3090"), ("qwen3-14b", "rtx 3060")]
+)
+def test_what_has_files_is_proposed_before_what_is_to_be_made(model: str, machine: str) -> None:
+    """Everybody loads the AWQ files that lie on Hugging Face; nobody makes a w4a16 to try a model."""
+    judged = check(model, Workload(runtime="vllm"), machine=machine)
+    own = [
+        other
+        for other in judged.alternatives
+        if other.id == judged.model.id and other.runtime == "vllm"
+    ]
+    assert own
+    for other in own:
+        asked = Workload(runtime="vllm", quantization=other.quantization)
+        assert check(model, asked, machine=machine).commands
 
 
 def test_what_runs_needs_no_alternative() -> None:

@@ -15,8 +15,9 @@ from selfhost.advice.ranking import Standing, Standings, share_on
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.units import GIB
+from selfhost.core.workload import READING_TOKENS_PER_SECOND
+from selfhost.machine.named import machine_named
 from selfhost.machine.profiles import load
-from selfhost.machine.record import has_accelerator
 from selfhost.verdict.findings import Finding
 from selfhost.verdict.findings.speed import is_too_slow
 from selfhost.verdict.record import Judged, Outcome
@@ -49,20 +50,93 @@ def test_a_model_that_people_use_counts_for_more() -> None:
     """An Ollama entry or three providers are signs of use; two providers are none."""
     used, sold = standing(), standing(is_in_ollama=False, api_providers=3)
     unused = standing(is_in_ollama=False, api_providers=2)
-    assert used.worth == sold.worth > unused.worth
+    assert sold.worth >= used.worth > unused.worth
+
+
+def test_a_model_that_many_providers_still_sell_counts_for_more() -> None:
+    """31 sell gpt-oss-120b a year after it came out, and nobody most of its age."""
+    assert standing(api_providers=30).worth > standing(api_providers=3).worth
 
 
 @pytest.mark.parametrize(("slower", "faster"), [(1.0, 2.0), (2.5, 4.9)])
 def test_below_reading_speed_a_faster_model_counts_for_more(slower: float, faster: float) -> None:
-    assert share_on(judged(slower), beside=False) < share_on(judged(faster), beside=False)
+    assert share_on(judged(slower)) < share_on(judged(faster))
 
 
-def test_above_reading_speed_the_pace_no_longer_counts() -> None:
-    assert share_on(judged(6), beside=False) == share_on(judged(600), beside=False) == 1
+@pytest.mark.parametrize(("slow", "readable"), [(4.9, 5.0), (3.0, 6.0)])
+def test_below_reading_speed_a_model_of_half_the_worth_that_is_not_comes_first(
+    slow: float, readable: float
+) -> None:
+    """Nobody waits for a 70B at 3 tokens/s who has a model of its class at a pace that is read."""
+    assert share_on(judged(slow)) < share_on(judged(readable)) / 2 + 1e-9
 
 
-def test_what_an_accelerator_holds_in_part_counts_for_less() -> None:
-    assert share_on(judged(9), beside=True) < share_on(judged(9), beside=False)
+def test_far_above_reading_speed_the_pace_hardly_counts() -> None:
+    """People read no faster; a model that thinks is waited for at 8 tokens/s, not at 100."""
+    assert share_on(judged(8)) < 0.8 * share_on(judged(100))
+    assert share_on(judged(100)) > 0.9 * share_on(judged(600))
+
+
+def test_an_unknown_pace_gains_nothing() -> None:
+    assert share_on(judged(None)) < share_on(judged(20))
+
+
+@pytest.mark.parametrize(
+    ("mixture", "dense"),
+    [("qwen3-30b-a3b", "qwen3-14b"), ("qwen3-235b-a22b", "llama-3.3-70b-instruct")],
+)
+def test_a_mixture_counts_as_a_dense_model_of_about_five_times_its_active_parameters(
+    mixture: str, dense: str
+) -> None:
+    """Qwen3's report sets 30B-A3B and 235B-A22B beside dense models of five times what they compute with (arXiv:2505.09388, 3.3): some 16 and 110 B."""
+    standings = Standings(open_catalogue())
+    sparse, whole = standings.of(mixture), standings.of(dense)
+    assert sparse is not None
+    assert whole is not None
+    assert sparse.size > whole.size
+
+
+# what self-hosters run on these machines (llama.cpp's discussion 15396 of gpt-oss): mixtures, where
+# the card is small with their experts in RAM, and on much shared memory the large ones; how far
+# down they may stand is a guess
+WELL_LIKED = [
+    ("rtx 3060 12gb 32gb", "qwen3.6-35b-a3b", 5),
+    ("rtx 3060 12gb 32gb", "gemma-4-26b-a4b-it", 5),
+    ("rtx 3060 12gb 32gb", "gpt-oss-20b", 12),
+    ("ryzen ai max 395 128gb", "gpt-oss-120b", 5),
+    ("ryzen ai max 395 128gb", "qwen3.5-122b-a10b", 5),
+    ("rtx 4090 64gb", "gpt-oss-120b", 10),
+    ("macbook air m2 16gb", "gpt-oss-20b", 5),
+]
+
+
+@pytest.mark.parametrize(("machine", "model", "place"), WELL_LIKED)
+def test_what_people_buy_a_machine_for_stands_near_the_top(
+    machine: str, model: str, place: int, packed: Path
+) -> None:
+    catalogue = Catalogue.open(shipped=str(packed))
+    listing = first_rows(catalogue, Workload(), machine_named(machine), place)
+    assert model in [answer.model.id for answer in listing.answers]
+
+
+@pytest.mark.parametrize("machine", ["rtx 3060 12gb 32gb", "ryzen ai max 395 128gb"])
+def test_nothing_below_reading_speed_stands_before_its_equal_above_it(
+    machine: str, packed: Path
+) -> None:
+    """Dense 70B models at 3 tokens/s stood before gpt-oss-120b at 50."""
+    catalogue = Catalogue.open(shipped=str(packed))
+    listing = first_rows(catalogue, Workload(), machine_named(machine), 60)
+    standings = Standings(catalogue)
+    slow_worths: list[float] = []
+    for answer in listing.answers:
+        standing_of_it = standings.of(answer.model.id)
+        pace = answer.speed.decode if answer.speed is not None else None
+        if standing_of_it is None or pace is None or standing_of_it.section != 0:
+            continue
+        if pace.likely < READING_TOKENS_PER_SECOND:
+            slow_worths.append(standing_of_it.worth)
+        elif not any(finding.code.endswith(("tight", "not-known")) for finding in answer.findings):
+            assert all(worth > standing_of_it.worth for worth in slow_worths), answer.model.id
 
 
 @pytest.mark.parametrize(
@@ -101,7 +175,7 @@ def test_what_nobody_can_say_the_license_of_counts_for_less() -> None:
         check="license", outcome=Outcome.UNKNOWN, code="license-not-known", reason="It states none."
     )
     unlicensed = free.replace(findings=(finding,))
-    assert share_on(unlicensed, beside=False) < share_on(free, beside=False)
+    assert share_on(unlicensed) < share_on(free)
 
 
 @pytest.mark.parametrize("code", ["memory-tight", "accelerator-tight", "memory-not-now"])
@@ -111,7 +185,7 @@ def test_what_leaves_little_room_counts_for_less(code: str) -> None:
         check=code.partition("-")[0], outcome=Outcome.PASS, code=code, reason="Little is left."
     )
     crowded = roomy.replace(findings=(finding,))
-    assert share_on(crowded, beside=False) < share_on(roomy, beside=False)
+    assert share_on(crowded) < share_on(roomy)
 
 
 def test_no_model_that_leaves_nothing_free_is_proposed_first() -> None:
@@ -130,7 +204,7 @@ def test_no_model_that_leaves_nothing_free_is_proposed_first() -> None:
 
 @pytest.mark.parametrize("profile", USUAL)
 def test_the_first_models_of_the_list_are_worth_an_evening(profile: str, packed: Path) -> None:
-    """The first five answer a chat, are not superseded, were made in the last two years, are as fast as the least that is useful, and where there is a GPU lie on it whole."""
+    """The first five answer a chat, are not superseded, were made in the last two years, and are as fast as the least that is useful."""
     catalogue = Catalogue.open(shipped=str(packed))
     machine = load(profile).machine
     listing = first_rows(catalogue, Workload(), machine, 5)
@@ -144,9 +218,6 @@ def test_the_first_models_of_the_list_are_worth_an_evening(profile: str, packed:
         assert outline.superseded_by is None
         assert (outline.released or "") >= "2024-11"
         assert not is_too_slow(answer, None)
-        if has_accelerator(machine):
-            assert answer.needs is not None
-            assert answer.needs.placement == "accelerator"
         assert listing.why[answer.model.id]
 
 
@@ -172,14 +243,13 @@ def test_a_general_use_changes_no_section() -> None:
     assert standing(uses=("code",), section=2).section_for("code") == 2
 
 
-def test_gpt_4o_on_a_large_gpu_is_answered_with_models_that_the_gpu_holds() -> None:
+def test_gpt_4o_on_a_large_gpu_is_answered_with_models_at_reading_speed() -> None:
     """A 70B at 1 to 3 tokens/s must not come before what runs on the GPU at a pace that people read."""
     verdict = check("gpt-4o", machine=load("desktop-rtx4090-24gb").machine)
     assert verdict.alternatives
     for other in verdict.alternatives:
         assert other.decode is not None
         assert other.decode.likely >= 5
-    assert verdict.alternatives[0].why.endswith("fits the GPU")
 
 
 def test_an_auditable_model_in_place_of_gpt_4_follows_instructions() -> None:
