@@ -11,15 +11,15 @@ from ..catalogue.spec import ModelSpec
 from ..core.errors import SelfhostError, SpecError, WorkloadError
 from ..core.workload import Workload
 from ..machine.record import Machine
+from ..needs.records import Needs
 from ..verdict.defaults import Asker, suit
-from ..verdict.findings import Outcome, host_high, openness_check
+from ..verdict.findings import Outcome, host_high, on_cards, openness_check
 from ..verdict.findings.speed import is_slow_picture, is_too_slow
 from ..verdict.judging import judge
 from ..verdict.question import architectures
 from ..verdict.record import Alternative, Judged, OpenAlternative, Question
 from .ranking import NAMED, Standings, reasons, share_on
 from .room import (
-    exceeds_accelerator,
     is_beyond_any_quantization,
     is_surely_beyond,
     longest_context,
@@ -67,7 +67,18 @@ def _of_itself(
     question: Question, asked_workload: Workload, machine: Machine, catalogue: Catalogue
 ) -> Iterator[Alternative]:
     spec, workload = question.spec, question.workload
-    if asked_workload.runtime is not None and not spec.closed:
+    if spec.closed:
+        return
+    is_needed = question.runtime is not None and question.needs is not None
+    if is_needed and workload.task == "finetune" and workload.finetune_method != "qlora":
+        fit = _fits(
+            spec, asked_workload.replace(finetune_method="qlora"), Asker(catalogue, machine)
+        )
+        if fit:
+            yield _alternative(fit, catalogue, "same model, tuned with QLoRA")
+    # with the program that was asked for, before another one
+    yield from _smaller(question, asked_workload, machine, catalogue, worth_having=True)
+    if asked_workload.runtime is not None:
         other = _fits(
             spec,
             asked_workload.replace(runtime=None, format=None, quantization=None),
@@ -76,17 +87,8 @@ def _of_itself(
         other = other and _as_its_command(other, Asker(catalogue, machine))
         if other and other[0].runtime:
             yield _alternative(other, catalogue, f"same model with {other[0].runtime.name}")
-    if spec.closed or question.runtime is None or question.needs is None:
+    if question.runtime is None or question.needs is None:
         return
-    if workload.task == "finetune":
-        if workload.finetune_method != "qlora":
-            fit = _fits(
-                spec, asked_workload.replace(finetune_method="qlora"), Asker(catalogue, machine)
-            )
-            if fit:
-                yield _alternative(fit, catalogue, "same model, tuned with QLoRA")
-    else:
-        yield from _smaller(question, asked_workload, machine, catalogue, worth_having=True)
     longest = longest_context(question, None, machine, catalogue)
     if longest is not None and shortest_context(workload) <= longest < (
         workload.context_tokens or 0
@@ -131,7 +133,8 @@ def _fits_smaller(
     worth_having: bool,
 ) -> tuple[_Fit, str] | None:
     """The best quantization below the one judged that fits, and what it costs: of those worth
-    having, or of the others. One whose files are known comes before one that is to be made.
+    having, or of the others. What there is a command for comes first: files that the catalogue
+    names, and what the runtime makes while loading.
     """
     spec, workload, runtime = question.spec, question.workload, question.runtime
     if spec.closed or runtime is None or question.needs is None or workload.task == "finetune":
@@ -140,11 +143,7 @@ def _fits_smaller(
     if workload.quantization not in order or is_beyond_any_quantization(question, machine):
         return None
     smaller = order[order.index(workload.quantization) + 1 :]
-    if any(spec.repository_of(workload.format or "", name) for name in smaller):
-        smaller = tuple(
-            sorted(smaller, key=lambda name: not spec.repository_of(workload.format or "", name))
-        )
-    for quantization in smaller:
+    for quantization in sorted(smaller, key=lambda name: not _can_be_had(question, name)):
         quality = quality_of(quantization, catalogue, spec)
         if quality.worth_having is not worth_having:
             continue
@@ -158,6 +157,14 @@ def _fits_smaller(
         if fit:
             return fit, quality.text
     return None
+
+
+def _can_be_had(question: Question, quantization: str) -> bool:
+    """Whether the catalogue names such files of the model, or the runtime makes them."""
+    spec, runtime, format = question.spec, question.runtime, question.workload.format or ""
+    if spec.repository_of(format, quantization) is not None:
+        return True
+    return runtime is not None and need.loads_sixteen_bits(spec, runtime, format, quantization)
 
 
 def _other_models(
@@ -433,24 +440,18 @@ def _typed(spec: ModelSpec, catalogue: Catalogue) -> str:
     return quote(spec.origin)
 
 
-def _sizes(judged: Judged) -> dict[str, Any]:
-    """The memory that it takes, and what of it stays in RAM where accelerators hold the model or a
-    part of it: the most; what is likely where that alone fits, by which it was judged.
+def _memory(needs: Needs | None, *, is_tight: bool) -> dict[str, Any]:
+    """What it takes in all, and what stays in RAM where accelerators hold the model or a part. Of
+    accelerators that hold it only just it is what is likely, as `check` tells it.
     """
-    needs = judged.needs
     if needs is None or needs.memory is None:
-        return {}
-    memory = needs.memory
-    total_bytes = memory.high_bytes
-    if exceeds_accelerator(judged.findings):
-        total_bytes = host_high(needs) + sum(
-            term.bytes for term in memory.terms if term.where != "host"
-        )
+        return {"memory_bytes": None}
+    in_ram = host_high(needs) or 0
     if needs.placement == "host":
-        return {"memory_bytes": total_bytes}
+        return {"memory_bytes": in_ram}
     return {
-        "memory_bytes": total_bytes,
-        "host_bytes": host_high(needs),
+        "memory_bytes": in_ram + (on_cards(needs, likely=is_tight) or 0),
+        "host_bytes": in_ram,
         "is_whole_on_card": needs.placement == "accelerator",
     }
 
@@ -458,6 +459,7 @@ def _sizes(judged: Judged) -> dict[str, Any]:
 def _alternative(fit: _Fit, catalogue: Catalogue, why: str) -> Alternative:
     question, judged, _ = fit
     needs, speed = judged.needs, judged.speed
+    is_tight = any(finding.code == "accelerator-tight" for finding in judged.findings)
     return Alternative(
         id=question.spec.id,
         name=question.spec.name,
@@ -466,9 +468,9 @@ def _alternative(fit: _Fit, catalogue: Catalogue, why: str) -> Alternative:
         runtime=question.workload.runtime,
         finetune_method=question.workload.finetune_method,
         license=question.spec.license.id if question.spec.license else None,
-        **_sizes(judged),
+        **_memory(needs, is_tight=is_tight),
         download_bytes=needs.download_bytes if needs is not None else None,
         decode=speed.decode if speed is not None else None,
-        why=why,
+        why=f"{why}, tight" if is_tight else why,
         command=f"selfhost check {_typed(question.spec, catalogue)}{fit[2].options()}",
     )

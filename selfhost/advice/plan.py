@@ -18,7 +18,12 @@ from ..verdict.defaults import first_of_list, from_a_list, smallest_of_list
 from ..verdict.findings import Finding, Outcome, disk_margin_bytes, ends_to_store, reserve_of
 from ..verdict.findings.speed import is_slow
 from ..verdict.judging import judge
-from ..verdict.placement import DEVICE_MARGIN_BYTES, on_one, smallest_device_bytes
+from ..verdict.placement import (
+    DEVICE_MARGIN_BYTES,
+    on_one,
+    smallest_device_bytes,
+    smallest_lean_device_bytes,
+)
 from ..verdict.question import ask
 from ..verdict.record import Judged, Question, Route, exit_code
 from ..verdict.speed import PaceRange, Speed, uses_shared_gpu
@@ -72,7 +77,10 @@ class Least(Record):
     of RAM, measured, reaches the wanted speed for sure, and `bandwidth_perhaps_bytes_per_second`
     perhaps; `cores` is the number that goes with them. The three are None where no speed is wanted,
     it cannot be told, or no RAM is that fast. `accelerator_bytes` is the memory of one accelerator
-    that holds all of it, and `memory_beside_accelerator_bytes` the RAM that is then enough.
+    that `check` takes to hold all of it, started with `lean_option` where that is not "";
+    `accelerator_sure_bytes` surely does without. `accelerator_parts` are a number of accelerators
+    that may share it and the memory of each, None where it cannot be shared.
+    `memory_beside_accelerator_bytes` is the RAM that is then enough.
     `machine` has all that, and no more; `is_slow`: it does other work than text in minutes to days.
     """
 
@@ -89,6 +97,9 @@ class Least(Record):
     accelerator_bytes: int
     memory_beside_accelerator_bytes: int
     accelerator_required: bool
+    accelerator_sure_bytes: int
+    lean_option: str = ""
+    accelerator_parts: tuple[int, int] | None = None
     is_slow: bool = False
 
     @property
@@ -427,6 +438,7 @@ def _least_in(
         for finding in judged.findings
     ):
         return question, judged, None
+    sure_bytes = smallest_device_bytes(needs.memory) if gpu_only else on_card
     least = Least(
         machine=machine,
         memory_bytes=memory,
@@ -441,6 +453,9 @@ def _least_in(
         accelerator_bytes=on_card,
         memory_beside_accelerator_bytes=beside + reserve,
         accelerator_required=gpu_only,
+        accelerator_sure_bytes=sure_bytes,
+        lean_option=runtime.lean_option if runtime is not None and on_card < sure_bytes else "",
+        accelerator_parts=_shared_by(needs, needs.memory) if gpu_only else None,
         is_slow=not question.workload.min_tokens_per_second and is_slow(judged, None),
     )
     return question, judged, least
@@ -467,9 +482,17 @@ def _parted(needs: Needs, memory: MemoryNeed, *, gpu_only: bool) -> tuple[int, i
     terms = placed.terms if placed is not None else ()
     beside = sum(term.high_bytes for term in terms if term.where == "host")
     if gpu_only:
-        return smallest_device_bytes(memory), beside
+        return smallest_lean_device_bytes(memory), beside
     on_card = sum(term.high_bytes for term in terms if term.where != "host")
     return on_card + DEVICE_MARGIN_BYTES, beside
+
+
+def _shared_by(needs: Needs, memory: MemoryNeed) -> tuple[int, int] | None:
+    """The fewest accelerators over which tensor parallelism divides it, and the memory of each."""
+    if not needs.tensor_parallel:
+        return None
+    number = min(needs.tensor_parallel)
+    return number, smallest_lean_device_bytes(memory, number)
 
 
 def _card(question: Question, memory_bytes: int) -> Accelerator:

@@ -387,6 +387,8 @@ class RuntimeSpec(Record):
     # appended where several accelerators (`{devices}`) compute every layer together; empty where
     # they take turns
     tensor_parallel_option: str = read_by(Table.string, default="")
+    # gives whole layers to each of `{devices}` accelerators, which no need counts
+    pipeline_parallel_option: str = read_by(Table.string, default="")
     # keeps the model on the accelerator `{device}`, or on `{devices}`, where it would be spread
     # over all that are there
     one_device_option: str = read_by(Table.string, default="")

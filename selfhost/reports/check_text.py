@@ -375,14 +375,19 @@ def _note(finding: Finding, verdict: Verdict, *, measured: bool) -> Span | Bar:
 
 
 def _cards_words(finding: Finding, verdict: Verdict) -> str:
-    """`2 of 4 GPUs suffice` where fewer hold it than are there; the figure is of those."""
+    """`2 of 4 GPUs suffice` where fewer hold it than are there; the figure is of those. Of what
+    they do not surely hold `on 2 of 3 GPUs`.
+    """
     memory = verdict.needs.memory if verdict.needs is not None else None
-    if finding.check != "accelerator" or finding.outcome is not Outcome.PASS or memory is None:
+    if finding.check != "accelerator" or memory is None:
         return ""
     used = len({term.where for term in memory.terms if term.where != "host"})
     cards = sum(card.unified is not True for card in verdict.machine.accelerators or ())
-    suffice = "suffices" if used == 1 else "suffice"
-    return f"{used} of {cards} GPUs {suffice}" if 0 < used < cards else ""
+    if not 0 < used < cards:
+        return ""
+    if finding.outcome is not Outcome.PASS:
+        return f"on {used} of {cards} GPUs"
+    return f"{used} of {cards} GPUs {'suffices' if used == 1 else 'suffice'}"
 
 
 def _bar_words(finding: Finding, verdict: Verdict) -> str:

@@ -9,7 +9,7 @@ from ..catalogue.spec import ModelSpec
 from ..core import units
 from ..core.workload import Workload
 from ..machine.record import Machine
-from ..verdict.findings import given_bytes, host_high
+from ..verdict.findings import given_bytes, host_high, on_cards
 from ..verdict.record import Answer, Route
 from .layout import Block, Column, Document, Span, Table, lay_out
 from .words import (
@@ -181,8 +181,7 @@ def _shares_of(row: Answer) -> str:
         return "-"
     if not _is_on_cards(row):
         return f"+{units.binary(in_ram)}"
-    ends = needs.memory.total_bytes if is_tight_on_card(row) else needs.memory.high_bytes
-    on_card = units.binary(max(0, ends - in_ram))
+    on_card = units.binary(on_cards(needs, likely=is_tight_on_card(row)) or 0)
     if needs.placement == "accelerator":
         return on_card
     return f"{on_card} +{units.binary(in_ram)}".replace(" GiB", "")

@@ -161,8 +161,20 @@ def _memory_rows(least: Least) -> list[_Row]:
     gpu = units.binary_at_least(least.accelerator_bytes)
     ram = units.binary_at_least(least.memory_bytes)
     if _needs_card(least):
-        return [("GPU memory", gpu, "on one GPU, which the runtime needs"), ("RAM", ram, kept)]
+        return [("GPU memory", gpu, _on_which_gpus(least)), ("RAM", ram, kept)]
     return [("RAM", ram, kept), ("or GPU memory", gpu, f"on one GPU, with {beside} of RAM")]
+
+
+def _on_which_gpus(least: Least) -> str:
+    """How the runtime takes that little of a GPU, and what it takes of each of several."""
+    how = "which the runtime needs"
+    if least.lean_option:
+        sure = units.binary_at_least(least.accelerator_sure_bytes)
+        how = f"likely with `{least.lean_option}`, {sure} for sure"
+    if least.accelerator_parts is None:
+        return f"on one GPU, {how}"
+    number, each = least.accelerator_parts
+    return f"on one GPU, {how}; or {units.binary_at_least(each)} on each of {number}"
 
 
 def _disk_row(plan: Plan, least: Least) -> _Row:

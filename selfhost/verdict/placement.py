@@ -400,12 +400,30 @@ def _for(term: Term, device: Accelerator) -> Term:
     return term.on_large if term.on_large is not None and is_large(device) else term
 
 
-def smallest_device_bytes(memory: MemoryNeed) -> int:
-    """The least memory of one device on which a runtime that needs it all finds room."""
+def smallest_device_bytes(memory: MemoryNeed, number: int = 1) -> int:
+    """The least memory of each of so many devices on which a runtime that needs it all surely finds
+    room.
+    """
+    return _least_device(memory, number, "high_bytes")
+
+
+def smallest_lean_device_bytes(memory: MemoryNeed, number: int = 1) -> int:
+    """The least memory of each of so many devices that is judged to do: with the option by which
+    the program takes less the likely need has room there.
+    """
+    terms = tuple(map(_lean_of, memory.terms))
+    if not _takes_less(terms, memory):
+        return smallest_device_bytes(memory, number)
+    return _least_device(memory.replace(terms=terms), number, "bytes")
+
+
+def _least_device(memory: MemoryNeed, number: int, end: str) -> int:
+    """As `smallest_device_bytes`, of that end of each term's range."""
     there = [term.on_device or term for term in _of_devices(memory)]
-    size = _with_share(sum(term.high_bytes for term in there))
+    size = _with_share(sum(getattr(term.on_one_of(number), end) for term in there))
     if size >= LARGE_DEVICE_BYTES:
-        size = _with_share(sum((term.on_large or term).high_bytes for term in there))
+        large = [(term.on_large or term).on_one_of(number) for term in there]
+        size = _with_share(sum(getattr(term, end) for term in large))
     return size
 
 
@@ -512,11 +530,11 @@ def _lean(
     """On those devices with the option by which the program takes less; None where there is none,
     or the least would not fit either.
     """
-    terms = [_lean_of(term) for term in memory.terms]
-    if not chosen or all(term is each for term, each in zip(terms, memory.terms, strict=True)):
+    terms = tuple(map(_lean_of, memory.terms))
+    if not chosen or not _takes_less(terms, memory):
         return None
     owned = machine.accelerators or ()
-    less = memory.replace(terms=tuple(terms))
+    less = memory.replace(terms=terms)
     placed = _tensor_parallel(needs, less, _devices_of(chosen, machine)).replace(is_lean=True)
     assert placed.memory is not None
     for place in chosen:
@@ -529,6 +547,11 @@ def _lean(
 
 def _lean_of(term: Term) -> Term:
     return term.lean or term
+
+
+def _takes_less(terms: Sequence[Term], memory: MemoryNeed) -> bool:
+    """Whether the program has an option that makes some term smaller."""
+    return any(term is not each for term, each in zip(terms, memory.terms, strict=True))
 
 
 def _is_recent(device: Accelerator, least_capability: str | None) -> bool:

@@ -53,8 +53,8 @@ class Alternative(Record):
     """Something that would fit instead: the same model smaller or with a shorter context, or
     another model.
 
-    `memory_bytes` is the most that it takes in all, of an accelerator that holds the likely need
-    alone that; `host_bytes` the part of it in RAM where accelerators hold the rest, else None;
+    `memory_bytes` is the most that it takes in all, of accelerators that hold it only just what it
+    likely takes; `host_bytes` the part of it in RAM where accelerators hold the rest, else None;
     `is_whole_on_card` where they hold all layers. `command` asks about it with everything that was
     asked before.
     """

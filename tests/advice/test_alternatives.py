@@ -17,6 +17,7 @@ from selfhost import (
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
+from selfhost.reports.list_text import list_document
 
 
 def test_what_is_proposed_instead_does_run() -> None:
@@ -273,3 +274,27 @@ def test_a_context_that_is_too_long_is_proposed_shorter() -> None:
     assert 1024 <= context_tokens < 32_768
     again = check("mistral-7b", wanted.replace(context_tokens=context_tokens), machine=machine)
     assert again.route is Route.LOCAL
+
+
+@pytest.mark.parametrize(
+    ("model", "machine"), [("llama-3.3-70b", "2x rtx 3090"), ("qwen3-14b", "rtx 3060")]
+)
+def test_with_a_stated_program_a_smaller_type_of_known_files_comes_first(
+    model: str, machine: str
+) -> None:
+    """Contract: a smaller quantization that fits is the first alternative. vLLM serves these in AWQ on these cards (issue 22.2), of files
+    that can be named; w4a16 was proposed, larger than the cards and without a command, and llama.cpp before it."""
+    first = check(model, Workload(runtime="vllm"), machine=machine).alternatives[0]
+    assert (first.runtime, first.quantization) == ("vllm", "awq")
+    assert first.command.endswith("--runtime vllm --quant awq")
+    again = check(model, Workload(runtime="vllm", quantization="awq"), machine=machine)
+    assert again.route is Route.LOCAL
+    assert again.commands
+    finding = again.finding("accelerator")
+    assert finding is not None
+    assert isinstance(finding.has, int)
+    assert (first.memory_bytes or 0) - (first.host_bytes or 0) <= finding.has
+    row = plain(list_document([again], again.machine)).splitlines()[-3]
+    told = re.search(r"GPU +([\d.]+) of", plain(check_document([again])))
+    assert told is not None
+    assert f" {told[1]} GiB" in row

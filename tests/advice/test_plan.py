@@ -40,6 +40,10 @@ CASES: dict[str, tuple[str, Workload]] = {
     "transformers": ("opt-1.3b", Workload()),
     "a runtime for one system": ("mistral-7b", Workload(runtime="mlx")),
     "a runtime for GPUs": ("mistral-7b", Workload(runtime="vllm")),
+    "a large one for GPUs": (
+        "llama-3.3-70b-instruct",
+        Workload(runtime="vllm", quantization="awq"),
+    ),
     "a quantization for GPUs": ("qwen3-8b", Workload(runtime="transformers", quantization="fp8")),
     "16 bits in faster-whisper": (
         "whisper-large-v3",
@@ -112,6 +116,29 @@ def test_the_least_machine_runs_it_and_one_byte_less_does_not(case: str) -> None
         Outcome.WARN,
         "disk-tight",
     )
+
+
+@pytest.mark.parametrize(
+    "case", ["a runtime for GPUs", "a quantization for GPUs", "a large one for GPUs"]
+)
+def test_the_least_gpu_is_what_check_accepts_and_one_byte_less_is_not(case: str) -> None:
+    """vLLM takes its least with an option, on one card or in equal parts on several; nobody is told
+    a card that `check` refuses, or a larger one than a machine of the list has.
+    """
+    model, workload = CASES[case]
+    least = least_of(model, workload)
+    (card,) = least.machine.accelerators or ()
+    parts = [(1, least.accelerator_bytes)]
+    if least.accelerator_parts is not None:
+        parts.append(least.accelerator_parts)
+    for number, size in parts:
+        for missing in (0, 1):
+            cards = (card.replace(memory_total_bytes=size - missing),) * number
+            there = least.machine.replace(
+                accelerators=cards, memory_total_bytes=2**40, memory_limit_bytes=2**40
+            )
+            is_local = judged(model, workload, there).route is Route.LOCAL
+            assert is_local is not bool(missing), (number, size)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from .disk import (
     stored_in_memory,
 )
 from .license import license_check, license_guessed
-from .memory import given_bytes, host_high, host_low, memory_check, reserve_of
+from .memory import given_bytes, host_high, host_low, memory_check, on_cards, reserve_of
 from .openness import OPEN_PURPOSES, open_for, open_purposes, openness_check, worst_of
 from .record import CHECKS, CODES, Finding, Mark, Outcome
 from .runtime import runtime_check
@@ -66,6 +66,7 @@ __all__ = [
     "made_on_accelerator_check",
     "made_on_processor_check",
     "memory_check",
+    "on_cards",
     "open_for",
     "open_purposes",
     "openness_check",

@@ -269,6 +269,26 @@ def _shares(terms: Sequence[Term], machine: Machine, *, gpu_only: bool) -> list[
     return shares
 
 
+def _left_out(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> str:
+    """That the program cannot divide the model over all accelerators that are there, as a sentence
+    of its own behind a space, with the option that may; "" where it can.
+    """
+    terms = needs.memory.terms if needs.memory is not None else ()
+    used = len({term.where for term in terms} - {"host"})
+    cards = sum(not (card.unified or card.is_part) for card in machine.accelerators or ())
+    if runtime is None or not used < cards or cards in needs.tensor_parallel:
+        return ""
+    if not runtime.tensor_parallel_option:
+        return ""
+    parts = " or ".join(map(str, needs.tensor_parallel))
+    text = f" {runtime.name} is judged on {used} of the {cards} GPUs"
+    text += f", as it divides this model into {parts or 'no'} equal parts"
+    if not runtime.pipeline_parallel_option:
+        return f"{text}."
+    option = runtime.pipeline_parallel_option.replace("{devices}", str(cards))
+    return f"{text}; `{option}`, which gives whole layers to each, is not judged."
+
+
 class _Held:
     """What the accelerators in use are to hold, and what they can give."""
 
@@ -278,6 +298,7 @@ class _Held:
         self.program = runtime.name if runtime else "The runtime"
         self.lean_option = runtime.lean_option if runtime and needs.is_lean else ""
         self.share_option = runtime.share_option if runtime else ""
+        self.left_out = _left_out(needs, machine, runtime)
         self.gpu_only = gpu_only
         terms = needs.memory.terms if needs.memory else ()
         self.terms = [term for term in terms if term.where != "host"]
@@ -367,28 +388,36 @@ def _lean(held: _Held, *, now_only: bool) -> Finding | None:
     most = [share.high_bytes for share in held.shares]
     likely = [share.likely_bytes for share in held.shares]
     without = "without the option it may not fit"
+    smaller = what_is_smaller(held.terms, has)
     if _within(most, rooms):
         if not _within(most, rooms_now):
             return None
         return held.finding(
             Outcome.WARN,
             "accelerator-lean",
-            lambda: f"{_with_option(held, has)}, and {without}.",
-            lambda: f"start it with `{held.lean_option}`",
+            lambda: f"{_with_option(held, has)}, and {without}.{held.left_out}",
+            lambda: f"to run it without the option, faster, {smaller}",
         )
-    smaller = what_is_smaller(held.terms, has)
     if _within(likely, rooms):
         return held.finding(
             Outcome.WARN,
             "accelerator-tight",
-            lambda: f"{_with_option(held, has)}: it likely fits, but it is tight, and {without}.",
-            lambda: f"start it with {_options(held, most)}, or {smaller}",
+            lambda: (
+                f"{_with_option(held, has)}: it likely fits, but it is tight, and {without}."
+                f"{held.left_out}"
+            ),
+            lambda: ", or ".join(
+                filter(None, (_in_code("add {}", _more_share(held, most)), smaller))
+            ),
         )
     return held.finding(
         Outcome.UNKNOWN,
         "accelerator-close",
-        lambda: f"{_with_option(held, has)}: too close to call.",
-        lambda: f"try {_options(held, likely)}; to be safe, {smaller}",
+        lambda: f"{_with_option(held, has)}: too close to call.{held.left_out}",
+        lambda: (
+            f"try `{held.lean_option}`{_in_code(' and {}', _more_share(held, likely))};"
+            f" to be safe, {smaller}"
+        ),
     )
 
 
@@ -406,16 +435,20 @@ def _with_option(held: _Held, has: int) -> str:
 _MOST_SHARE = 95
 
 
-def _options(held: _Held, sizes: Sequence[int]) -> str:
-    """The option that has the program take less, and where that may hold so much of each device the
-    one that lets it take more.
+def _more_share(held: _Held, sizes: Sequence[int]) -> str:
+    """The option that lets the program take more of each device, where that may hold so much; "" in
+    other cases.
     """
-    lean = f"`{held.lean_option}`"
     totals = [device.memory_total_bytes or 0 for device in held.devices]
     if not held.share_option or 0 in totals or len(totals) != len(sizes):
-        return lean
+        return ""
     percent = max(-(-100 * size // total) for size, total in zip(sizes, totals, strict=True))
-    return f"{lean} and `{held.share_option} {percent / 100:g}`" if percent <= _MOST_SHARE else lean
+    return f"{held.share_option} {percent / 100:g}" if percent <= _MOST_SHARE else ""
+
+
+def _in_code(words: str, option: str) -> str:
+    """The words with the option in them; "" where there is none."""
+    return words.format(f"`{option}`") if option else ""
 
 
 def _within(sizes: Sequence[int], rooms: Sequence[int]) -> bool:
@@ -464,7 +497,7 @@ def _too_small(held: _Held, *, now_only: bool, alone: tuple[str, str] | None) ->
         why = f", and {alone[0]}" if alone is not None else ""
         return (
             f"{held.program} needs {binary(share)} on {on}; {_names(devices)} has {binary(has)}"
-            f" for it{why}."
+            f" for it{why}.{held.left_out}"
         )
 
     return _counted(

@@ -642,6 +642,14 @@ def host_high(needs: Needs) -> int | None:
     return sum(term.high_bytes for term in needs.memory.terms if term.where == "host")
 
 
+def on_cards(needs: Needs, *, likely: bool) -> int | None:
+    """Memory of the terms that lie on accelerators, the most of it or what is likely."""
+    if needs.memory is None:
+        return None
+    there = [term for term in needs.memory.terms if term.where != "host"]
+    return sum(term.bytes if likely else term.high_bytes for term in there)
+
+
 def _stacks(machine: Machine) -> tuple[int, int]:
     """Bytes of threads' stacks, low and high: one thread a core computes; a server has as many
     again and OTHER_THREADS.

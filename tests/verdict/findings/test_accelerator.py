@@ -122,7 +122,9 @@ def test_what_people_serve_with_less_memory_runs_so(model: str, gpu: str) -> Non
     finding = runs.finding("accelerator")
     assert finding is not None
     assert finding.code in ("accelerator-lean", "accelerator-tight")
-    assert "--enforce-eager" in (finding.remedy or "")
+    # the command has the option already: what is left to do is told (issue 22.19)
+    assert "--enforce-eager" in finding.reason
+    assert "--enforce-eager" not in (finding.remedy or "")
     # what it takes with the option is what is told of the need
     assert runs.needs is not None
     assert runs.needs.memory is not None
@@ -135,6 +137,21 @@ def test_what_people_serve_with_less_memory_runs_so(model: str, gpu: str) -> Non
     assert wide is not None
     assert wide.code == "accelerator-too-small"
     assert "--enforce-eager" not in f"{wide.reason} {wide.remedy}"
+
+
+def test_cards_that_vllm_cannot_divide_a_model_over_are_told_of() -> None:
+    """64 heads over 8 KV heads are not divided by 3: two of three cards compute (vLLM documentation,
+    parallelism and scaling), so that a user of 66 GiB is told why 44 count."""
+    for quantization in ("AWQ", "bfloat16"):
+        asked = Workload(runtime="vllm", quantization=quantization)
+        verdict = check("llama-3.3-70b", asked, machine=apply(MACHINE, [], ["3x RTX 3090"]))
+        finding = verdict.finding("accelerator")
+        assert finding is not None
+        assert "2 of the 3 GPUs" in finding.reason
+        assert "--pipeline-parallel-size 3" in finding.reason
+        assert "on 2 of 3 GPUs" in plain(check_document([verdict]))
+        both = check("llama-3.3-70b", asked, machine=apply(MACHINE, [], ["2x RTX 3090"]))
+        assert "of the" not in (both.finding("accelerator") or finding).reason
 
 
 def test_a_need_whose_range_holds_the_limit_of_a_gpu_is_too_close_to_call() -> None:
