@@ -177,9 +177,9 @@ class Parameters(Record):
 
 
 class StatedWay(Record):
-    """What somebody states that a pipeline takes of a GPU in one type, with its components moved
-    there in turn, and of what result: so many `frames` of `height` × `width` pixels, None where it
-    is the usual one. `is_tiled`: it is decoded a tile at a time.
+    """What a pipeline takes of a GPU in one type, as somebody states it or as it was counted, with
+    its components moved there in turn, and of what result: so many `frames` of `height` × `width`
+    pixels, None where it is the usual one. `is_tiled`: it is decoded a tile at a time.
     """
 
     quantization: str = read_by(Table.string, required=True)

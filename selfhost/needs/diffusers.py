@@ -64,6 +64,8 @@ _RESERVED_SOURCE = (
 # _OFFLOAD_SOURCE), 2.8 at most in that of 9 GiB
 _ENCODING = (93_000_000, 140_000_000, 500_000_000)
 _DENOISING = (490_000_000, 2_000_000_000, 2_800_000_000)
+# what components that read the prompt or its picture are called
+_INPUT_ENCODERS = ("text_encoder", "image_encoder")
 # a denoiser of convolutions: SDXL's on a CPU (tests/truth/diffusers.json); the rest is a guess
 _DENOISING_BY_CONVOLUTIONS = (332_000_000, 664_000_000, 1_500_000_000)
 # a layer at a time: 2 GB at the peak, FLUX.1 [dev] in bfloat16
@@ -188,8 +190,9 @@ def _stated_whole() -> Unread:
 
 
 def _offloaded_as_stated(subject: Subject, workload: Asked, program: Term) -> tuple[Offloaded, ...]:
-    """A component at a time on the accelerator; the weights in RAM. What it holds is stated, else a
-    guess: beside the largest lies what the stated most has over all weights.
+    """A component at a time on the accelerator, then a layer at a time; the weights in RAM. What it
+    holds is stated, else a guess: beside the denoiser, and beside what decodes, lies what is stated
+    over all weights, and beside an encoder of the input what encoders take.
     """
     way = _way_stated(subject, workload.quantization)
     if way is not None:
@@ -198,19 +201,32 @@ def _offloaded_as_stated(subject: Subject, workload: Asked, program: Term) -> tu
     if stated is None or stated.high_bytes is None or bits != 16:
         return ()
     sizes = {name: number * 2 for name, number in subject.spec.components.items()}
-    total, (name, largest) = sum(sizes.values()), max(sizes.items(), key=lambda item: item[1])
-    beside = max(0, stated.high_bytes - total)
+    total = sum(sizes.values())
+    most = max(0, stated.high_bytes - total)
+    stages = [
+        _Stage(
+            component=name,
+            weights_bytes=size,
+            beside_bytes=_ENCODING if name.startswith(_INPUT_ENCODERS) else (most // 2, most, most),
+        )
+        for name, size in sizes.items()
+    ]
     line = " + ".join(f"{size:,} {part}" for part, size in sizes.items())
-    source = f"{stated.source or 'the spec'}, less all weights"
-    weights_line = f"{largest:,} bytes; the {name}, the largest"
-    beside_line = f"{beside:,} bytes; the most that is stated, less the weights"
-    host = term("weights", total, How.COMPUTED, "parameters of the components", line)
-    device = (
-        term("weights", largest, How.COMPUTED, _OFFLOAD_SOURCE, weights_line),
-        term("activations", beside, How.ASSUMED, source, beside_line, low=beside // 2),
+    host = (
+        term("weights", total, How.COMPUTED, "parameters of the components", line),
+        program.on_device or program,
     )
-    host_terms = (host, program.on_device or program)
-    return (Offloaded(way="model", host=host_terms, device=device),)
+    source = f"{stated.source or 'the spec'}, less all weights"
+    beside_line = f"{most:,} bytes; the most that is stated, less the weights"
+    layer_line = f"{_SEQUENTIAL_BYTES:,} bytes at the peak, a layer at a time"
+    layers = (
+        term("weights", _SEQUENTIAL_BYTES, How.ASSUMED, _OFFLOAD_SOURCE, layer_line),
+        term("activations", most, How.ASSUMED, source, beside_line, low=most // 2),
+    )
+    return (
+        Offloaded(way="model", host=host, device=_held_by(stages, source)),
+        Offloaded(way="sequential", host=host, device=layers),
+    )
 
 
 def _way_stated(subject: Subject, quantization: str) -> StatedWay | None:
@@ -355,11 +371,17 @@ def _at_peak(sizes: Mapping[str, int], pixels: int, decoder: Term) -> tuple[Term
         )
         for name, size in sizes.items()
     ]
+    return _held_by(stages, _OFFLOAD_SOURCE, rounding=_ROUNDING)
+
+
+def _held_by(stages: list[_Stage], source: str, rounding: float = 1.0) -> tuple[Term, ...]:
+    """Weights and activations of the stage that takes most; the source is that of the activations,
+    and the rounding what PyTorch reserves beyond weights, where what is stated does not hold it.
+    """
     stage = max(stages, key=lambda stage: stage.weights_bytes + stage.beside_bytes[2])
     low, likely, high = stage.beside_bytes
     line = f"{likely:,} bytes beside the {stage.component}; {low:,} to {high:,}"
     weights_line = f"{stage.weights_bytes:,} bytes; the {stage.component}, which takes most"
-    most_bytes = int(stage.weights_bytes * _ROUNDING)
     return (
         term(
             "weights",
@@ -367,9 +389,9 @@ def _at_peak(sizes: Mapping[str, int], pixels: int, decoder: Term) -> tuple[Term
             How.COMPUTED,
             _OFFLOAD_SOURCE,
             weights_line,
-            high=most_bytes,
+            high=int(stage.weights_bytes * rounding),
         ),
-        term("activations", likely, How.ASSUMED, _OFFLOAD_SOURCE, line, low=low, high=high),
+        term("activations", likely, How.ASSUMED, source, line, low=low, high=high),
     )
 
 

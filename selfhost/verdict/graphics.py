@@ -41,13 +41,15 @@ class Peak(Record):
 class Gpu(Record):
     """A GPU as far as decoding needs it. `unpacks_per_second`: bytes of packed weights that it
     unpacks, of those whose scales are packed too and of the others; None where no such bound is
-    known. `host`: what it loses beside its processor.
+    known. `unpacks_by_program`: the bound is one of the measured program's kernels, and not of
+    others. `host`: what it loses beside its processor.
     """
 
     name: str
     peak: Peak
     pace: gpus.Pace
     unpacks_per_second: tuple[float, float] | None = None
+    unpacks_by_program: bool = False
     host: gpus.HostShares | None = None
 
     def beside(self, architecture: str | None, vendor: str) -> Gpu:
@@ -81,17 +83,19 @@ class Gpu(Record):
         # the least that `seconds_of_part` lets the fast end take
         return is_ordered and peak.likely * pace.share <= peak.fast * _MOST_OF_PEAK
 
-    def reads_per_second(self, peak: float) -> tuple[float, float]:
+    def reads_per_second(self, peak: float, *, foreign: bool = False) -> tuple[float, float]:
         """Bytes of packed weights per second with that peak, of those whose scales are packed too
-        and of the others: bound by the memory or by unpacking.
+        and of the others: bound by the memory or by unpacking. `foreign`: by another program.
         """
         by_memory = peak * self.pace.share
-        nested, other = self.unpacks_per_second or (by_memory, by_memory)
+        if self.unpacks_per_second is None or (foreign and self.unpacks_by_program):
+            return by_memory, by_memory
+        nested, other = self.unpacks_per_second
         return min(by_memory, nested), min(by_memory, other)
 
     def _seconds(self, peak: float, step: Step, operations: int, share: float) -> float:
         packed, nested = step.packed_bytes, step.nested_bytes
-        nested_rate, other_rate = self.reads_per_second(peak)
+        nested_rate, other_rate = self.reads_per_second(peak, foreign=step.foreign is not None)
         read = nested / nested_rate + (packed - nested) / other_rate
         read += (step.weights_bytes - packed) / (peak * self.pace.share)
         read += step.cache_bytes / (peak * self.pace.cache_share)
@@ -152,7 +156,13 @@ def gpu_with(device: Accelerator, peak: Peak, chip: gpus.AppleChip | None = None
         unpacks_per_second = nested * units.GB, other * units.GB
     if cycles is not None and pace.unpacked_per_cycle is not None:
         unpacks_per_second = (cycles * pace.unpacked_per_cycle,) * 2
-    return Gpu(name=device.name, peak=peak, pace=pace, unpacks_per_second=unpacks_per_second)
+    return Gpu(
+        name=device.name,
+        peak=peak,
+        pace=pace,
+        unpacks_per_second=unpacks_per_second,
+        unpacks_by_program=chip is None,
+    )
 
 
 def pace_of_device(

@@ -456,7 +456,7 @@ def _with_accelerators(
     decode = PaceRange(low=min(slow, likely), likely=likely, high=max(likely, fast))
 
     def whole() -> Speed:
-        how = split.how(rest, left)
+        how = split.how(rest, left, foreign=step.foreign is not None)
         if filled and memory is not None:
             how += (
                 f"; at the fast end with {1 - rest * (1 - filled):.0%} there, where somebody fills"
@@ -499,7 +499,7 @@ class _Split(Record):
         # builds without --fit, and -ngl, share whole layers out
         return [max(apart[0], by_layers[0]), *apart[1:]]
 
-    def how(self, in_ram: float, left: Left | None) -> str:
+    def how(self, in_ram: float, left: Left | None, *, foreign: bool) -> str:
         """What the pace rests on, where that share or those experts lie in RAM."""
         gpus_used = [gpu for _, gpu in self.parts]
         how = " and ".join(map(_rated_gpu, gpus_used))
@@ -510,7 +510,10 @@ class _Split(Record):
             )
         if self.memory is not None:
             return f"{1 - in_ram:.0%} on {how}, the rest in RAM: {self.memory.how}"
-        shares = [gpu.reads_per_second(gpu.peak.likely)[0] / gpu.peak.likely for gpu in gpus_used]
+        shares = [
+            gpu.reads_per_second(gpu.peak.likely, foreign=foreign)[0] / gpu.peak.likely
+            for gpu in gpus_used
+        ]
         return (
             f"on {how}; {_published(gpus_used)} read weights at"
             f" {_percent(min(shares), max(shares))} of that, beside the time to launch each"

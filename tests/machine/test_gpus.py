@@ -14,6 +14,7 @@ from helpers.paths import COMMON
 from selfhost.machine import gpus
 from selfhost.machine.record import Accelerator
 from selfhost.verdict.graphics import gpu_of
+from selfhost.verdict.step import Step
 
 TABLE: dict[str, Any] = tomllib.loads((COMMON / "gpus.toml").read_text(encoding="utf-8"))
 KEYS = {
@@ -190,6 +191,57 @@ def test_a_newer_data_centre_gpu_is_bound_by_what_it_unpacks() -> None:
         gpu = gpu_of(Accelerator(vendor="nvidia", name=name, memory_total_bytes=180 * 10**9))
         assert gpu is not None
         assert max(gpu.reads_per_second(gpu.peak.likely)) < 0.4 * gpu.peak.likely, name
+
+
+def _compute(name: str, capability: str | None) -> float | None:
+    """Cycles of all multiprocessors a second, which bound unpacking; else the peak of 16 bits."""
+    return gpus.cycles_per_second(name) or gpus.peak_flops(name, capability)
+
+
+@pytest.mark.parametrize("program", [None, "vllm"])
+@pytest.mark.parametrize("quantization", ["Q8_0", "Q4_K", "awq", "F16"])
+def test_more_bandwidth_and_more_compute_are_never_slower(
+    quantization: str, program: str | None
+) -> None:
+    """Of two GPUs of one maker and generation, for the same model, weights and program."""
+    step = Step(architecture=None, read_bytes={quantization: 8 * 10**9}, foreign=program)
+    by_generation: dict[tuple[str, str | None], list[tuple[str, float, float, float]]] = {}
+    for name in {row["name"] for row in TABLE["gpu"] if not row.get("unified")}:
+        maker, capability = gpus.vendor_of(name), gpus.capability_by_name(name)
+        gpu, compute = (
+            gpu_of(Accelerator(vendor=maker, name=name)),
+            _compute(name, capability),
+        )
+        if gpu is None or compute is None:
+            continue
+        rated = (name, gpu.peak.likely, compute, gpu.seconds(step)[1])
+        generation = capability or gpus.generation_of(name)
+        by_generation.setdefault((maker, generation), []).append(rated)
+    compared = 0
+    for members in by_generation.values():
+        for name, rate, compute, seconds in members:
+            for other, more_rate, more_compute, other_seconds in members:
+                if other != name and more_rate >= rate and more_compute >= compute:
+                    assert other_seconds <= seconds * 1.000001, (other, name)
+                    compared += 1
+    assert compared > 1000
+
+
+def test_each_data_centre_gpu_has_what_bounds_its_unpacking() -> None:
+    """A GH200 without it was nearly twice an H200, whose memory is faster and whose die it has."""
+    names = [row["name"] for row in TABLE["gpu"] if gpus.has_hbm(row["name"])]
+    assert "NVIDIA GH200 480GB" in names
+    assert not [name for name in names if gpus.cycles_per_second(name) is None]
+
+
+def test_what_awq_kernels_read_is_bound_by_the_memory_alone() -> None:
+    """An A100 reads a 70B in four bits, 40 GB, at up to 51 tokens a second by its 2.04 TB/s: the
+    bound of llama.cpp's kernels, 0.8 TB/s there, is none of vLLM's.
+    """
+    gpu = gpu_of(Accelerator(vendor="nvidia", name="NVIDIA A100-SXM4-80GB"))
+    assert gpu is not None
+    awq = Step(architecture=None, read_bytes={"awq": 40 * 10**9}, foreign="vllm")
+    assert 35 < 1 / gpu.seconds(awq)[1] < 51
 
 
 @each("row", TABLE["gpu"], ids=lambda row: row["words"])

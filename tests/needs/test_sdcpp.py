@@ -119,6 +119,7 @@ SHAPES = {
     "qwen-image-edit-2511": ("qwen-image-edit pixels=1024", "wan2.1, a picture pixels=256"),
     "z-image-turbo": ("z-image-turbo pixels=1024", "flux pixels=256"),
     "wan2.1-t2v-14b": ("wan2.1-t2v-14b 832x480 frames=33", "wan2.1, a tile of 256 frames=33"),
+    "wan2.1-t2v-1.3b": ("wan2.1-t2v-1.3b 832x480 frames=33", "wan2.1, a tile of 256 frames=33"),
     "wan2.2-t2v-a14b": ("wan2.1-t2v-14b 832x480 frames=33", "wan2.1, a tile of 256 frames=33"),
     "wan2.2-i2v-a14b": ("wan2.2-i2v-a14b 832x480 frames=33", "wan2.1, a tile of 256 frames=33"),
     "wan2.2-ti2v-5b": ("wan2.2-ti2v-5b 832x480 frames=33", "wan2.2, a tile of 256 frames=33"),

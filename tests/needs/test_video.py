@@ -64,6 +64,28 @@ def test_a_pipeline_runs_on_the_gpus_on_which_people_run_it(
     assert all(part in line for part in told), line
 
 
+@pytest.mark.parametrize(
+    ("model", "machine", "told"),
+    [
+        # 8.19 GB with the text encoder elsewhere, as the publisher states (arXiv:2503.20314)
+        ("wan2.1-t2v-1.3b", "desktop-rtx3060-12gb", "sd-cli"),
+        ("wan2.1-t2v-1.3b", "desktop-rtx4060-8gb", "sd-cli"),
+        # T5-XXL takes 9.5 GB in 16 bits, alone on the GPU
+        ("ltx-video-2b", "desktop-rtx3060-12gb", "enable_model_cpu_offload"),
+        # diffusers documentation, ltx2.md
+        ("ltx-2", "desktop-rtx4090-24gb", "enable_sequential_cpu_offload"),
+    ],
+)
+def test_a_video_model_uses_the_gpu_that_holds_it_by_parts(
+    model: str, machine: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = _answer(capsys, model, "--machine", machine)
+    assert answer["route"] == "local"
+    assert told in str(answer["commands"][-1])  # type: ignore[index]
+    memory = answer["needs"]["memory"]  # type: ignore[index]
+    assert [place for place in memory["places"] if place["where"] != "host"]
+
+
 # bytes on one GPU with all of it there, as publishers state them: README.md of CogVideo, HunyuanVideo
 # and Wan 2.2, the card of Allegro, arXiv:2503.20314 with the text encoder of 11.36 GB added
 PUBLISHED = {
