@@ -51,9 +51,11 @@ def steps(
     machine: Machine,
     *,
     tag: str | None = None,
+    by_tag_first: bool = False,
 ) -> Steps:
     """All lines for a model that runs; no line at all where it would not run here, or where no
-    command is known. `tag` is what Ollama calls the model, where that was typed.
+    command is known. `tag` is what Ollama calls the model in the judged quantization, where that
+    was typed; with `by_tag_first` the lines are Ollama's, where its library has what was judged.
     """
     runtime = question.runtime
     if runtime is None:
@@ -73,6 +75,11 @@ def steps(
         if not lines:
             return Steps()
         return Steps(setup=(*first, *trainer), commands=lines, commands_class=LISTED)
+    has_other_order = has_other_byte_order(judged)
+    if by_tag_first and not has_other_order:
+        tagged = by_tag(question, judged, catalogue, machine, typed=tag)
+        if tagged is not None and tagged.lines:
+            return _steps_by_tag(question, judged, tagged, catalogue, machine)
     lines = commands(question, judged, catalogue, machine, tag=tag)
     if lines:
         is_listed = _is_listed(question)
@@ -82,7 +89,7 @@ def steps(
             commands=lines,
             commands_class=LISTED if is_listed else UNLISTED,
         )
-    if has_other_byte_order(judged):
+    if has_other_order:
         return Steps()
     tagged = by_tag(question, judged, catalogue, machine, typed=tag)
     if tagged is not None and tagged.lines:
@@ -117,10 +124,17 @@ def _steps_by_tag(
             why,
             *_runtime_lines(ollama, finding.code, machine),
             *_for_metal(judged, machine),
+            *_server_of_its_own(tagged),
         ),
         commands=tagged.lines,
         commands_class=LISTED if "aliases" in question.spec.sources else UNLISTED,
     )
+
+
+def _server_of_its_own(tagged: ByTag) -> tuple[str, ...]:
+    """A comment on why a server is started beside the service; () where the lines start none."""
+    starts_one = len(tagged.lines) > 1
+    return ("# the service has settings of its own; this server has the judged ones",) * starts_one
 
 
 def _in_published_type(question: Question, catalogue: Catalogue, machine: Machine) -> Steps:

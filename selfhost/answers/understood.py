@@ -7,7 +7,7 @@ import os
 from .. import needs as need
 from ..catalogue.index import Catalogue, spec_in
 from ..catalogue.lookup import Resolution
-from ..catalogue.names import resolve
+from ..catalogue.names import library_tag, named_in_command, resolve
 from ..catalogue.paths import is_path
 from ..catalogue.published import PublishedFiles
 from ..catalogue.spec import SIZE_OF, ModelSpec
@@ -43,7 +43,8 @@ class Understood(Record):
         """
         if self.workload.task != "generate":
             return False
-        return ":" in self.asked and not any(sign in self.asked for sign in "/\\")
+        name = self.asked.removeprefix("library/")
+        return ":" in name and not any(sign in name for sign in "/\\")
 
 
 def understand(
@@ -201,6 +202,11 @@ def of_name(
     is_tag = ":" in typed and "/" not in typed
     tag = typed if is_tag and quantization and quantization == workload.quantization else None
     plain = catalogue.spec(resolved.spec_id)
+    own_tag = library_tag(named_in_command(typed) or typed, plain, catalogue)
+    if own_tag is not None:
+        # of several tags the first is told: the one that was typed
+        others = [alias for alias in plain.aliases if alias != own_tag]
+        plain = plain.replace(aliases=(own_tag, *others))
     spec = _with_typed_files(plain, resolved, catalogue)
     otherwise = None
     implies = resolved.runtime or resolved.quantization

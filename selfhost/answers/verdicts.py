@@ -109,7 +109,14 @@ def answer(
     judged = judge(question, machine)
     priced = partial(_priced, catalogue, today=today or dates.utc_today(), prices=prices)
     offers, newer = priced(question, judged) if instead or judged.failed else ((), [])
-    to_type = steps(question, judged, catalogue, machine, tag=understood.tag)
+    to_type = steps(
+        question,
+        judged,
+        catalogue,
+        machine,
+        tag=understood.tag,
+        by_tag_first=understood.is_one_file and understood.workload.runtime is None,
+    )
     notes = list(_notes(catalogue, question, understood, offers))
     fine_print = [*newer, *_notes_of_asking(catalogue, question, understood)]
     if instead:

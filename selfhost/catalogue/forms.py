@@ -237,7 +237,9 @@ def _is_mlx(words: tuple[str, ...], account: str, is_tag: bool) -> bool:
         return True
     if is_tag:
         return bool(kinds & {"mxfp8", "nvfp4"})
-    return not account and len(kinds) == 1 and re.fullmatch(r"[2-8]-?bit", words[0]) is not None
+    # trained for 4 bits, the weights are MLX's as others are
+    own = kinds - {"qat"}
+    return not account and len(own) == 1 and re.fullmatch(r"[2-8]-?bit", min(own)) is not None
 
 
 def _of_mlx(words: tuple[str, ...], written: str, notes: tuple[str, ...], *, is_tag: bool) -> Form:

@@ -28,6 +28,11 @@ from .lookup import (
     without_address,
 )
 
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from .spec import ModelSpec
+
 __all__ = [
     "canonical",
     "complete",
@@ -162,12 +167,33 @@ def _respelled(typed: str, catalogue: Catalogue) -> Resolution | None:
     """
     name = _IN_BRACKETS.sub(r"-\1-20\2", _EFFORT.sub("", _routed(typed, catalogue)))
     candidate = understood_name(name, catalogue) if name != typed else None
-    if candidate is None:
-        base, quantization = name_and_quantization(name)
-        versioned = _without_v(catalogue).get(_PLAIN_V.sub("-", canonical(base)))
-        if versioned is not None and "/" not in versioned:
-            candidate = Resolution(spec_id=versioned, quantization=quantization)
-    return candidate
+    return candidate or _otherwise_joined(name, catalogue)
+
+
+def _otherwise_joined(name: str, catalogue: Catalogue) -> Resolution | None:
+    """The model of a name that is known with its words joined in another way, or without the `v`
+    of a version: `gptoss:20b`, `unsloth/Qwen-2.5VL-7B-GGUF`. None where several models are.
+
+    No repository: none of the typed spelling is known.
+    """
+    from .forms import splits
+
+    owner, slash, rest = name.rpartition("/")
+    is_copied = owner.lower() in (*CONVERTER_ACCOUNTS, "library")
+    stated = name_and_quantization(rest)[0]
+    bases = dict.fromkeys((rest, stated, *(base for base, _ in splits(rest, owner))))
+    for base in bases:
+        beside = f"{owner}{slash}" if is_copied else ""
+        keys = _by_letters(catalogue).get(_letters(base if is_copied else f"{owner}/{base}"), ())
+        ends = rest[len(base) :] if rest.startswith(base) else ""
+        candidates = {}
+        for spelling in keys:
+            candidate = understood_name(f"{beside}{spelling}{ends}", catalogue)
+            if candidate is not None:
+                candidates[candidate.spec_id] = candidate
+        if len(candidates) == 1:
+            return candidates.popitem()[1].replace(repository=None)
+    return None
 
 
 def _routed(typed: str, catalogue: Catalogue) -> str:
@@ -189,25 +215,45 @@ def _routed(typed: str, catalogue: Catalogue) -> str:
     return own[1] if own is not None else rest
 
 
-# `llama-v3.1` and `llama-3.1`, as `canonical` writes them
-_PLAIN_V = pattern(r"-v-(?=\d)")
+# what says nothing in a name as `canonical` writes it: the `v` of `llama-v3.1`, and signs but
+# between numbers, where 1-3 and 13 differ
+_SIGNS = pattern(r"-v-(?=\d)|(?<!\d)-|-(?!\d)")
 
 
-def _without_v(catalogue: Catalogue) -> Mapping[str, str]:
-    """By a name without the `v` of its version, as `canonical` writes it: the model's id, or those
-    of several with slashes between them.
+def _letters(name: str) -> str:
+    """A name without the signs between its words."""
+    return _SIGNS.sub("", canonical(name))
+
+
+def _by_letters(catalogue: Catalogue) -> Mapping[str, set[str]]:
+    """By a name without the signs between its words: the known names that are spelt so, tags as
+    Ollama writes them.
     """
-    names: dict[str, str] | None = catalogue.derived.get("without_v")
+    names: dict[str, set[str]] | None = catalogue.derived.get("by_letters")
     if names is None:
-        names = catalogue.derived["without_v"] = {}
-        for layer in catalogue.names():
-            for kind in ("ids", "repositories", "titles", "aliases"):
-                for key, ids in layer[kind].items():
-                    plain = _PLAIN_V.sub("-", key)
-                    known = names.setdefault(plain, ids)
-                    if known != ids:
-                        names[plain] = f"{known}/{ids}"
+        names = catalogue.derived["by_letters"] = {}
+        keys = {
+            key: key
+            for layer in catalogue.names()
+            for kind in ("ids", "repositories", "titles", "aliases")
+            for key in layer[kind]
+        }
+        for table in ("family", "tag"):
+            for key, (spelling, _) in catalogue.common_tables("families", table).items():
+                keys[key] = spelling
+        for key, spelling in keys.items():
+            names.setdefault(_SIGNS.sub("", key), set()).add(spelling)
     return names
+
+
+def library_tag(typed: str, spec: ModelSpec, catalogue: Catalogue) -> str | None:
+    """What was typed, as Ollama's library writes that tag of the model; None for any other name."""
+    name = _letters(typed.strip().removeprefix("library/")) if ":" in typed else ""
+    tags = [alias for alias in spec.aliases if ":" in alias]
+    for spelling, facts in catalogue.common_tables("families", "tag").values():
+        if facts.get("loads") == spec.id:
+            tags.append(spelling)
+    return next((tag for tag in tags if _letters(tag) == name), None)
 
 
 # the model in a line that runs or downloads one: `ollama run llama3.2`, `vllm serve REPO`,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 
 from ..core.errors import UnknownModelError
 from ..core.spelling import canonical
+from .lookup import sizes_in
 
 # words of a name that say nothing about which model it is
 _COMMON_WORDS = frozenset((
@@ -48,8 +49,9 @@ def nearest_names(
     """Those of `names` that are of the family of `key`, a name as `canonical` writes it, closest
     first; one name a model, which `model_of` tells. `accounts` are first words of repositories.
 
-    Where some differ by slips alone (every number the same, every word alike), only those: `gtp2`
-    is gpt2 and no other GPT.
+    Where some differ by slips alone (every number the same, every word alike), or in signs, only
+    those: `gtp2` is gpt2 and no other GPT, `llama31` a Llama 3.1. Else, where some have every size
+    of it, only those.
     """
     spellings = {canonical(name): name for name in names}
     words = _words(key)
@@ -64,9 +66,17 @@ def nearest_names(
     # another family that has the word later in its name is told only where none begins with it
     of_family = [spelling for spelling in candidates if _begins_alike(words, spelling)]
     candidates = of_family or candidates
-    slips = [spelling for spelling in candidates if _slip_of(key, spelling)]
+    letters = key.replace("-", "")
+    slips = [
+        spelling
+        for spelling in candidates
+        if _slip_of(key, spelling) or spelling.replace("-", "") == letters
+    ]
+    sizes = sizes_in(key)
+    # who states a size means a model of that size, if the family has one
+    of_size = [spelling for spelling in candidates if sizes and sizes <= sizes_in(spelling)]
     chosen: dict[str, str] = {}
-    for spelling in _closest_first(key, slips or candidates):
+    for spelling in _closest_first(key, slips or of_size or candidates):
         try:
             model = model_of(spellings[spelling])
         except UnknownModelError:

@@ -341,9 +341,9 @@ def test_a_large_image_model_runs_from_gguf_on_24_gb(model: str) -> None:
 def test_a_split_mixture_says_who_leaves_its_experts_in_ram() -> None:
     """llama.cpp: --fit is on unless told (common/arg.cpp), so the line needs no --n-cpu-moe."""
     machine = apply(machine_named("RTX 3090"), ["disk=500GB", "memory=64GiB"])
-    split = check("gpt-oss:120b", machine=machine)
+    split = check("gpt-oss-120b", machine=machine)
     assert any("--fit" in line and "--n-cpu-moe" in line for line in split.setup), split.setup
-    whole = check("gpt-oss:20b", machine=machine)
+    whole = check("gpt-oss-20b", machine=machine)
     assert not any("--fit" in line for line in whole.setup), whole.setup
 
 
@@ -499,3 +499,33 @@ def test_float32_that_is_loaded_in_16_bits_is_not_told_as_published() -> None:
     assert verdict.loaded_bits == 16
     assert verdict.quality is not None
     assert "published in this type" not in verdict.quality.text
+
+
+@pytest.mark.parametrize(
+    ("typed", "tag"),
+    [
+        ("qwen3:30b", "qwen3:30b"),
+        ("qwen3:30b-a3b", "qwen3:30b-a3b"),
+        ("library/qwen3:30b", "qwen3:30b"),
+        ("ollama run qwen3:30b", "qwen3:30b"),
+        ("gptoss:20b", "gpt-oss:20b"),
+        ("llama3.1:8b", "llama3.1:8b"),
+    ],
+)
+def test_who_types_a_tag_of_ollama_is_given_ollamas_line(typed: str, tag: str) -> None:
+    """As Ollama's library spells it, whatever else has the model; another program that was asked
+    for keeps its own line.
+    """
+    machine = machine_named("desktop-rtx3060-12gb")
+    assert check(typed, machine=machine).commands == (f"ollama run {tag}",)
+    own = check(typed, Workload(runtime="llama.cpp"), machine=machine).commands
+    assert own[0].startswith("llama-server ")
+
+
+def test_a_server_beside_ollamas_service_says_why() -> None:
+    """From 24 GB of GPU memory on the service takes a longer context than was judged."""
+    answer = check("qwen3:30b", machine=machine_named("desktop-rtx4090-24gb"))
+    serve, run = answer.commands
+    assert "OLLAMA_CONTEXT_LENGTH=4096" in serve
+    assert run.endswith("ollama run qwen3:30b")
+    assert answer.setup[-1].startswith("# the service has settings of its own")

@@ -833,7 +833,7 @@ def test_a_line_that_runs_a_model_means_the_model() -> None:
 
 def test_a_tune_of_an_image_model_leads_to_its_base() -> None:
     """The makers of these say that they are tunes of SDXL."""
-    for typed in ("pony", "juggernautxl", "Lykon/dreamshaper-xl-1-0"):
+    for typed in ("pony", "Lykon/dreamshaper-xl-1-0"):
         with pytest.raises(UnknownModelError) as caught:
             resolve(typed, CATALOGUE)
         assert caught.value.remedy == "selfhost check sdxl-base-1.0", typed
@@ -903,6 +903,48 @@ def test_a_tune_named_for_a_hosted_model_is_none_of_its_line(typed: str) -> None
     with pytest.raises(UnknownModelError) as caught:
         resolve(typed, CATALOGUE)
     assert "without weights" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "spec_id", "quantization"),
+    [
+        # tags of Ollama's library and repositories of Hugging Face, their words joined otherwise
+        ("gptoss:20b", "gpt-oss-20b", None),
+        ("gptoss-120b", "gpt-oss-120b", None),
+        ("library/gptoss:20b", "gpt-oss-20b", None),
+        ("openai/gptoss-20b", "gpt-oss-20b", None),
+        ("unsloth/gptoss-20b-GGUF:Q4_K_M", "gpt-oss-20b", "Q4_K_M"),
+        ("deepseekr1:14b", "deepseek-r1-distill-qwen-14b", None),
+        ("qwen3vl:8b", "qwen3-vl-8b-thinking", None),
+        ("embedding gemma 300m", "embeddinggemma-300m", None),
+        ("juggernautxl", "juggernaut-xl-v9", None),
+    ],
+    ids=str,
+)
+def test_a_name_with_its_words_joined_otherwise_is_the_same_model(
+    typed: str, spec_id: str, quantization: str | None
+) -> None:
+    """It differs in no letter and no digit from a name that is known; a command names no
+    repository of that spelling.
+    """
+    resolution = resolve(typed, CATALOGUE)
+    assert (resolution.spec_id, resolution.quantization) == (spec_id, quantization)
+    assert resolution.repository is None
+
+
+@pytest.mark.parametrize("typed", ["qwen25-7b", "llama31-8b", "somebody/gptoss-20b"])
+def test_joined_numbers_and_other_accounts_are_no_spelling_of_a_model(typed: str) -> None:
+    """31 is no 3.1, and an account of its own may hold other weights."""
+    with pytest.raises(UnknownModelError):
+        resolve(typed, CATALOGUE)
+
+
+def test_bits_behind_qat_are_mlxs_with_and_without_the_account() -> None:
+    """mlx-community publishes gemma-3-12b-it-qat-4bit; people leave its account off."""
+    for typed in ("gemma-3-12b-it-qat-4bit", "mlx-community/gemma-3-12b-it-qat-4bit"):
+        resolution = resolve(typed, CATALOGUE)
+        assert resolution.spec_id == "gemma-3-12b-it"
+        assert (resolution.runtime, resolution.quantization) == ("mlx", "4bit")
 
 
 def test_the_latest_of_a_name_leads_to_the_newest_weights() -> None:

@@ -44,3 +44,17 @@ def test_a_slip_is_the_only_hint() -> None:
 def test_another_kind_is_no_hint() -> None:
     """Who asks for a reranker is not shown a chat model."""
     assert near("whisper-reranker") == ()
+
+
+def test_a_stated_size_that_the_family_has_is_the_only_hint() -> None:
+    """Who asks for Nemotron 49B is shown that one, not the 70B of the same maker."""
+    names = ("nemotron:70b", "nemotron-mini-4b", "nemotron-super-49b")
+    hints = nearest_names(canonical("nemotron 49b"), names, frozenset(), lambda name: name)
+    assert hints == ("nemotron-super-49b",)
+
+
+def test_a_left_out_point_of_a_version_is_the_only_hint() -> None:
+    """It is no other number: `llama31` may not be answered by itself, but what it means is clear."""
+    names = ("llama3.1:8b", "llama3:8b", "llama3.1:70b")
+    hints = nearest_names(canonical("llama31-8b"), names, frozenset(), lambda name: name)
+    assert hints == ("llama3.1:8b",)
