@@ -19,6 +19,7 @@ from ..catalogue.licenses import canonical_expression
 from ..catalogue.offers import end_days, offers_of
 from ..catalogue.runtime import Conversion
 from ..catalogue.service import Service
+from ..catalogue.sound import Sound
 from ..catalogue.spec import (
     Architecture,
     Attention,
@@ -100,7 +101,7 @@ _OF_SPEC: Mapping[str, tuple[str, ...]] = {
         "id", "name", "family", "developer", "released", "modality", "uses", "tuned_from",
         "runtimes", "repository", "gated", "aliases",
         "parameters", "needs", "upkeep", "safety",
-        "availability", "overrides", "quantized", "denoising", "native_pixels",
+        "availability", "overrides", "quantized", "denoising", "sound", "native_pixels",
     ), ()),
     # of these a part
     "license": ("id", "url", "commercial_use", "conditions"),
@@ -112,7 +113,16 @@ _OF_SPEC: Mapping[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 # of those, what is kept once for all models that have the same
-_SHARED = ("parameters", "needs", "upkeep", "safety", "availability", "quantized", "denoising")
+_SHARED = (
+    "parameters",
+    "needs",
+    "upkeep",
+    "safety",
+    "availability",
+    "quantized",
+    "denoising",
+    "sound",
+)
 _IN_PART: Mapping[str, type[Record]] = {
     "license": License,
     "openness": Openness,
@@ -125,7 +135,7 @@ _KINDS: Mapping[str, type[Record]] = {
         License,
         Offloaded, Openness,
         Parameters, QuantizationRule, Quantized,
-        Recurrent, RuntimeSpec, Safety, Service, StatedNeeds, StatedWay,
+        Recurrent, RuntimeSpec, Safety, Service, Sound, StatedNeeds, StatedWay,
         TensorGroup, Term, Unread, Upkeep,
     )
 }  # fmt: skip

@@ -41,6 +41,7 @@ from .quantization_names import (
     QUANTIZATIONS,
 )
 from .runtime import COMPANIONS, QuantizationRule, RuntimeSpec, read_runtime_spec
+from .sound import Sound
 from .spec_values import (
     INPUTS,
     MODALITIES,
@@ -508,6 +509,7 @@ class ModelSpec(Record):
     components_dtype: str | None = read_by(Table.string, choices=PLAIN_DTYPES, default=None)
     native_pixels: int | None = read_by(Table.integer, minimum=1, default=None)
     denoising: Denoising | None = read_by(Table.record, kind=Denoising, default=None)
+    sound: Sound | None = read_by(Table.record, kind=Sound, default=None)
     embedding_length: int | None = read_by(_embedding, name="embedding", default=None)
     files: tuple[PublishedFiles, ...] = read_by(_files, default=())
     quantized: Quantized | None = read_by(quantized, default=None)

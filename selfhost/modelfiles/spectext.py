@@ -71,6 +71,7 @@ def spec_text(model: ModelSpec) -> str:
         *_table("parameters", model.parameters, defaults=True),
         *_section("components", model.components.items()),
         *_table("denoising", model.denoising, defaults=True),
+        *_table("sound", model.sound),
         *_section("embedding", () if length is None else (("length", length),)),
         *(() if model.architecture is None else _architecture(model.architecture)),
         *_table("needs", model.needs),

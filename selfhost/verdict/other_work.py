@@ -57,12 +57,15 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
             runtime=question.runtime,
         )
     if spec.modality == "speech":
-        from .speech import pace_of_speech, speech_work
+        from .speech import pace_of_sound, pace_of_speech, speech_work
 
+        work = speech_work(spec, placed, quantization)
+        if work is None and spec.sound is not None:
+            return pace_of_sound(machine, power, spec.sound)
         return pace_of_speech(
             machine,
             power,
-            speech_work(spec, placed, quantization),
+            work,
             quantization=quantization,
             runtime=question.runtime,
         )

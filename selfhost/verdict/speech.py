@@ -6,6 +6,9 @@ bound by the memory and by launching operations, as text generation is (`speed`)
 
 from __future__ import annotations
 
+from math import sqrt
+
+from ..catalogue.sound import Sound
 from ..catalogue.spec import Architecture, Audio, ModelSpec
 from ..core.records import FrozenDict, Record
 from ..machine.record import Machine
@@ -60,6 +63,12 @@ _OPERATIONS = 35
 # of a program that reads the audio, computes its spectrum and follows the beams beside it: a guess
 _BESIDE = (0.05, 0.2, 1.0)
 _BESIDE_A_GPU = (0.15, 0.5, 1.0)
+
+
+# as many times as long as reading the weights, of a step of a voice: Orpheus 3B in vLLM 55 tokens/s
+# on an A10G (canopyai/Orpheus-TTS#53), a little below its 83 on an RTX A6000 (#16): it streams each
+# token through Python. The ends are guesses
+_VOICE_STEP = (0.95, 1.25, 1.7)
 
 
 class SpeechWork(Record):
@@ -155,6 +164,38 @@ def pace_of_speech(
         unit=UNIT,
         how=how,
     )
+
+
+def pace_of_sound(machine: Machine, power: Power | None, sound: Sound) -> Speed:
+    """Seconds for a minute of sound, of a model whose layers no rule describes: by its tokens, or
+    what others published.
+    """
+    if power is None:
+        return _unpaced("nothing tells how fast what it runs on computes")
+    if sound.tokens_per_second and sound.step_parameters:
+        # 16 bits, as its program loads it
+        read = FrozenDict({"BF16": 2 * sound.step_parameters})
+        token = _token_seconds(machine, power, Step(architecture=None, read_bytes=read))
+        if token is None:
+            return _unpaced("nothing tells how fast the memory is that it is read from")
+        tokens = 60.0 * sound.tokens_per_second
+        how = f"on {power.how}; a second of speech is {sound.tokens_per_second} tokens"
+        return _of_sound(product((tokens, tokens, tokens), _VOICE_STEP, token), how)
+    on_card = power.device is not None and not power.device.unified
+    low, high = (
+        (sound.card_seconds_low, sound.card_seconds_high)
+        if on_card
+        else (sound.processor_seconds_low, sound.processor_seconds_high)
+    )
+    if not low or not high or (power.device is not None and not on_card):
+        return _unpaced("no run of it was found on a machine like this")
+    kind = "graphics cards" if on_card else "processors"
+    return _of_sound((low, sqrt(low * high), high), f"as published runs took on {kind}")
+
+
+def _of_sound(seconds: Range, how: str) -> Speed:
+    low, likely, high = seconds
+    return Speed(work=PaceRange(low=low, likely=likely, high=high), unit=UNIT, how=how)
 
 
 def _shares(

@@ -430,6 +430,54 @@ def test_orpheus_on_a_mac_names_the_program_that_runs_it_there() -> None:
 
 
 @pytest.mark.parametrize(
+    ("model", "card", "memory_gb", "seconds_per_minute"),
+    [
+        # canopyai/Orpheus-TTS#53: 32.77 seconds in 51.3
+        ("orpheus-3b-0.1-ft", "NVIDIA A10G", 24, 94),
+        # huggingface/speech-to-speech#189: 12 seconds in 51 milliseconds
+        ("parakeet-tdt-0.6b-v2", "NVIDIA GeForce RTX 4090", 24, 0.26),
+        # remsky/Kokoro-FastAPI: 35 to 100 times as fast as it is heard
+        ("kokoro-82m", "NVIDIA GeForce RTX 4060 Ti", 16, 1),
+        # vllm-project/vllm-omni#1896
+        ("qwen3-tts-12hz-1.7b-customvoice", "NVIDIA A100-SXM4-40GB", 40, 84),
+    ],
+)
+def test_sound_takes_what_others_published(
+    model: str, card: str, memory_gb: int, seconds_per_minute: float
+) -> None:
+    verdict = check(model, machine=machine_with(card, memory_gb))
+    assert verdict.speed is not None
+    assert verdict.speed.work is not None
+    assert verdict.speed.unit == "seconds_per_audio_minute"
+    assert verdict.speed.work.low <= seconds_per_minute <= verdict.speed.work.high
+
+
+def test_a_voice_of_tokens_is_as_fast_as_the_memory_of_the_card() -> None:
+    """An A10G reads 600 GB/s, an RTX 4090 1,008."""
+    slow, fast = (
+        check("orpheus-3b-0.1-ft", machine=machine_with(card, 24)).speed
+        for card in ("NVIDIA A10G", "NVIDIA GeForce RTX 4090")
+    )
+    assert slow is not None
+    assert slow.work is not None
+    assert fast is not None
+    assert fast.work is not None
+    assert slow.work.likely / fast.work.likely == pytest.approx(1008 / 600, rel=0.25)
+
+
+def test_what_nobody_timed_on_a_kind_of_machine_has_no_figure_there() -> None:
+    """Parakeet's runs are of graphics cards; sketches of lists take no voice on a processor for slow."""
+    speed = check("parakeet-tdt-0.6b-v2", machine=machine_with()).speed
+    assert speed is not None
+    assert speed.work is None
+    assert "no run" in speed.how
+    for spec in map(open_catalogue().spec, open_catalogue().ids()):
+        sound = spec.sound
+        if sound is not None and sound.processor_seconds_low and sound.processor_seconds_high:
+            assert sound.processor_seconds_low * sound.processor_seconds_high < 60**2
+
+
+@pytest.mark.parametrize(
     ("model", "asked", "remedy"),
     [
         ("orpheus-3b-0.1-ft", {}, "use a machine with a GPU"),
