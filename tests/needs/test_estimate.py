@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from helpers.desktops import machine_with
 from helpers.needs_of import asked, catalogue, in_gguf, memory, rows, runtime, specs
 from helpers.paths import CONFIGS
 from selfhost import check, needs
@@ -20,17 +21,35 @@ from selfhost.needs.records import How, SizedWeights, Term
 from selfhost.reports.words import asked_words
 
 
-def test_ollama_reserves_the_logits_of_a_whole_batch() -> None:
-    """512 rows of logits instead of one: 4 bytes × 511 × vocabulary more on a device, and in RAM none of it is touched."""
+def test_logits_are_reserved_for_a_batch_or_a_sequence() -> None:
+    """llama-cpp-python reserves 512 rows of logits, 4 bytes × 512 × vocabulary; llama-server, which Ollama starts, one a sequence."""
     spec = catalogue().spec("llama-3.2-1b-instruct")
-    vocabulary = 128_256
+    rows_bytes = 4 * 512 * 128_256
     ours = {
         id: next(term for term in memory(asked(spec, runtime(id))).terms if term.name == "compute")
-        for id in ("llama.cpp", "ollama")
+        for id in ("llama.cpp", "ollama", "llama-cpp-python")
     }
-    assert ours["ollama"].on_device is not None
-    assert ours["ollama"].on_device.bytes >= 4 * 512 * vocabulary
-    assert ours["llama.cpp"].bytes == ours["ollama"].bytes < 4 * 512 * vocabulary // 2
+    devices = {id: term.on_device for id, term in ours.items()}
+    assert devices["llama-cpp-python"] is not None
+    assert devices["llama-cpp-python"].bytes >= rows_bytes
+    assert devices["ollama"] is not None
+    assert devices["llama.cpp"] is not None
+    assert devices["ollama"].bytes == devices["llama.cpp"].bytes < rows_bytes // 2
+
+
+def test_gpt_oss_lies_whole_on_a_card_of_12_gb_in_ollama() -> None:
+    """geerlingguy/ai-benchmarks: 84 tokens/s on an RTX 3060 and 163 on an RTX 4070 Ti, more than a part in RAM allows."""
+    for card, tokens_per_second in (("RTX 3060", 83.96), ("RTX 4070 Ti", 163.14)):
+        verdict = check(
+            "gpt-oss-20b",
+            Workload(runtime="ollama"),
+            machine=machine_with(f"NVIDIA GeForce {card}", 12),
+        )
+        assert verdict.needs is not None
+        assert verdict.needs.placement == "accelerator"
+        assert verdict.speed is not None
+        assert verdict.speed.decode is not None
+        assert verdict.speed.decode.low < tokens_per_second < verdict.speed.decode.high
 
 
 def test_windows_that_llama_cpp_ignores_are_cached_in_full() -> None:
