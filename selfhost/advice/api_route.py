@@ -235,12 +235,7 @@ def _long_enough(question: Question, spec: ModelSpec, offers: Sequence[Offer]) -
     wanted = question.workload.context_tokens if question.context_asked else None
     if wanted is None:
         return tuple(offers)
-    architecture = spec.architecture
-    longest = (
-        max(architecture.context_tokens or 0, architecture.scaled_context_tokens or 0)
-        if architecture
-        else 0
-    )
+    longest = _longest_context(spec)
     if longest and wanted > longest:
         return ()
     return tuple(
@@ -248,6 +243,27 @@ def _long_enough(question: Question, spec: ModelSpec, offers: Sequence[Offer]) -
         for offer in offers
         if offer.context_tokens is not None and offer.context_tokens >= wanted
     )
+
+
+def _longest_context(spec: ModelSpec) -> int:
+    """The most tokens that the model can use; 0 where that is not known."""
+    architecture = spec.architecture
+    if architecture is None:
+        return 0
+    return max(architecture.context_tokens or 0, architecture.scaled_context_tokens or 0)
+
+
+def longest_served(spec: ModelSpec, offers: Sequence[Offer], catalogue: Catalogue) -> int:
+    """The most tokens of context up to which one of the offers for a model, or for what stands in
+    for it, counts; -1 where none states any.
+    """
+    longest = -1
+    for offer in offers:
+        if offer.context_tokens is not None:
+            served = _read(catalogue, offer.model) if offer.stands_in else spec
+            most = 0 if served is None else _longest_context(served)
+            longest = max(longest, min(offer.context_tokens, most or offer.context_tokens))
+    return longest
 
 
 def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[tuple[str, str]]:

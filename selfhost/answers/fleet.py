@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 
-from ..advice.api_route import meets, offers_for
+from ..advice.api_route import longest_served, meets, offers_for
 from ..catalogue.index import Catalogue
 from ..catalogue.paths import is_path
 from ..core.errors import SelfhostError, UnknownModelError
@@ -96,6 +97,8 @@ class FleetJudge:
         self._today = today
         # whether a model meets the license and openness asked for, by what was asked
         self._met: dict[object, dict[str, bool]] = {}
+        # the longest context found to be served, and the shortest found not to be
+        self._served: dict[object, tuple[int, float]] = {}
         # of the machines that were asked about last
         self._layouts: tuple[tuple[Machine, ...], list[str]] = (), []
         # a policy may state thousands of entries that differ in an amount alone
@@ -262,15 +265,29 @@ class FleetJudge:
             is_met = meets(judged.findings)
             if is_met not in by_own:
                 by_own[is_met] = all(
-                    offers_for(
-                        self._catalogue,
-                        question,
-                        judged,
-                        self._today,
-                        self._met.setdefault(_wishes(each.workload), {}),
-                    )
+                    self._is_offered(_wishes(each.workload), question, judged, is_met=is_met)
                     for each, question in zip(models, questions, strict=True)
                 )
             return judged.route(by_own[is_met])
 
         return route
+
+    def _is_offered(
+        self, wishes: object, question: Question, judged: Judged, *, is_met: bool
+    ) -> bool:
+        """Whether an API is offered for a model that fails here. What serves a context serves a
+        shorter one, so that few contexts of one model are looked up.
+        """
+        spec, workload = question.spec, question.workload
+        tokens = workload.context_tokens if question.context_asked else None
+        context = -1 if tokens is None else tokens
+        key = spec.id, spec.origin, wishes, workload.private, workload.task, is_met
+        longest, too_long = self._served.get(key, (-2, inf))
+        if longest < context < too_long:
+            met = self._met.setdefault(wishes, {})
+            if offers := offers_for(self._catalogue, question, judged, self._today, met):
+                longest = max(context, longest_served(spec, offers, self._catalogue))
+            else:
+                too_long = context
+            self._served[key] = longest, too_long
+        return context <= longest

@@ -34,11 +34,11 @@ def entry_problems(
     """
     refused = refused_by_index.values()
     yield from Faults(policy.file, _of_other_files(refused)).problems
-    others = entries_of_others(policy, machines, placed)
+    others = {wanted.index for wanted in entries_of_others(policy, machines, placed)}
     unplaced = [
         wanted
         for wanted in policy.models
-        if machines and wanted.index not in placed and wanted not in others
+        if machines and wanted.index not in placed and wanted.index not in others
     ]
     if faults := [*_refusals(refused), *_selecting_none(unplaced, machines)]:
         yield from policy.problems(faults)

@@ -164,3 +164,28 @@ def test_entries_between_two_that_fare_alike_fare_as_they_do() -> None:
             signs = [(each.check, each.outcome, each.code) for each in answer[-1]]
             assert signs == [(each.check, each.outcome, each.code) for each in verdict.findings]
             assert answer[:2] == (verdict.model.id, verdict.route), questions[place]
+
+
+@pytest.mark.parametrize("name", ["deepseek-r1", "llama-3.1-405b", "gpt-4o", "dbrx-instruct"])
+def test_a_route_does_not_follow_from_what_was_asked_before(name: str) -> None:
+    machine = load("raspberry-pi-5-8gb").machine
+    judge = judge_with(catalogue(), TODAY)
+    contexts = (
+        None,
+        4_096,
+        40_000,
+        131_072,
+        163_840,
+        163_841,
+        9_000_000,
+        2_048,
+        1_000_000,
+        1_048_577,
+    )
+    for context in contexts:
+        workload = Workload(context_tokens=context)
+        wanted = Wanted(index=0, name=name, label=name, asked=workload)
+        alone = judge_with(catalogue(), TODAY)
+        assert judge(wanted, workload, machine).route is alone(wanted, workload, machine).route, (
+            context
+        )
