@@ -17,7 +17,7 @@ from ..verdict.findings.speed import is_slow_picture, is_too_slow
 from ..verdict.judging import judge
 from ..verdict.question import architectures
 from ..verdict.record import Alternative, Judged, OpenAlternative, Question
-from .ranking import NAMED, Standings, reasons, share_on
+from .ranking import NAMED, Standings, is_practical, reasons, share_on
 from .room import (
     exceeds_accelerator,
     is_beyond_any_quantization,
@@ -273,6 +273,7 @@ def open_alternatives(
             less = _fits_less(other, plain, asker)
         if less is not None:
             fits, failed = True, ()
+            judged = less[0][1]
         quantization = less[0][0].workload.quantization if less else None
         others.append(
             OpenAlternative(
@@ -282,6 +283,7 @@ def open_alternatives(
                 fits=fits,
                 failed=failed,
                 quantization=quantization,
+                practical=fits and is_practical(judged, plain.min_tokens_per_second),
             )
         )
     return tuple(
@@ -443,8 +445,9 @@ def _sizes(judged: Judged) -> dict[str, Any]:
     memory = needs.memory
     total_bytes = memory.high_bytes
     if exceeds_accelerator(judged.findings):
-        total_bytes = host_high(needs) + sum(
-            term.bytes for term in memory.terms if term.where != "host"
+        on_cards = sum(term.bytes for term in memory.terms if term.where != "host")
+        total_bytes = on_cards + sum(
+            term.high_bytes for term in memory.terms if term.where == "host"
         )
     if needs.placement == "host":
         return {"memory_bytes": total_bytes}

@@ -80,7 +80,8 @@ class OpenAlternative(Record):
 
     `fits` is None where that cannot be told, `failed` are the reason codes of what rules it out;
     `license` is None where it is not known. `quantization` is the one that it fits in where its
-    default does not.
+    default does not. `practical`: it also answers as fast as is wanted and leaves other programs
+    room; None where `fits` is.
     """
 
     id: str
@@ -89,6 +90,7 @@ class OpenAlternative(Record):
     fits: bool | None
     failed: tuple[str, ...] = ()
     quantization: str | None = None
+    practical: bool | None = None
 
 
 class Room(Record):
