@@ -589,12 +589,15 @@ def _spare(verdict: Verdict) -> str:
     parts = [
         _once_closed(words) if name in room.not_now else words
         for name, words in _spare_parts(verdict, room).items()
+        if name not in room.too_slow
     ]
     if not parts:
         return ""
     placement = (verdict.needs.placement if verdict.needs is not None else None) or "host"
     listed = " or ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
-    return f"Also fits{_PLACES[placement]}: {listed}."
+    longer = room.longer_with_cache_type
+    more = f" `--kv-cache {longer}` makes room for a longer context." if longer else ""
+    return f"Also fits{_PLACES[placement]}: {listed}.{more}"
 
 
 def _once_closed(words: str) -> str:
