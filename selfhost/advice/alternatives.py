@@ -18,7 +18,7 @@ from ..verdict.findings.speed import is_slow_picture, is_too_slow
 from ..verdict.judging import judge
 from ..verdict.question import architectures
 from ..verdict.record import Alternative, Judged, OpenAlternative, Question
-from .ranking import NAMED, Standings, reasons, share_on
+from .ranking import NAMED, Standings, is_practical, reasons, share_on
 from .room import (
     is_beyond_any_quantization,
     is_surely_beyond,
@@ -280,6 +280,7 @@ def open_alternatives(
             less = _fits_less(other, plain, asker)
         if less is not None:
             fits, failed = True, ()
+            judged = less[0][1]
         quantization = less[0][0].workload.quantization if less else None
         others.append(
             OpenAlternative(
@@ -289,6 +290,7 @@ def open_alternatives(
                 fits=fits,
                 failed=failed,
                 quantization=quantization,
+                practical=fits and is_practical(judged, plain.min_tokens_per_second),
             )
         )
     return tuple(

@@ -258,6 +258,12 @@ def share_on(judged: Answer | Judged) -> float:
     return share * (CROWDED if is_crowded else 1)
 
 
+def is_practical(judged: Judged, wanted: float | None) -> bool:
+    """It likely answers as fast as is wanted, and leaves other programs room."""
+    crowded = any(finding.code in _CROWDED_CODES for finding in judged.findings)
+    return not crowded and not is_too_slow(judged, wanted)
+
+
 def list_key(answer: Answer, standings: Standings, *, use: str | None = None) -> Key:
     """The place of one model in the list of all, or of those for that use; smaller is better.
 

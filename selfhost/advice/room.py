@@ -12,10 +12,11 @@ from ..core.records import Unread
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..verdict.findings import Finding, disk_check, given_bytes
-from ..verdict.judging import place
+from ..verdict.findings.speed import is_too_slow
+from ..verdict.judging import judge, place
 from ..verdict.placement import places
 from ..verdict.present import here
-from ..verdict.question import GENERATING, architectures, needs_under
+from ..verdict.question import GENERATING, architectures, ask, needs_under
 from ..verdict.record import Judged, Question, Room
 
 SHORTEST_CONTEXT_TOKENS = 1024
@@ -42,7 +43,7 @@ def room(question: Question, judged: Judged, machine: Machine, catalogue: Catalo
     longest = longest_context(question, runs, machine, catalogue)
     best = _best_quantization(question, runs, machine, catalogue)
     most = _most_parallel(question, runs, machine, catalogue)
-    not_now = []
+    not_now, too_slow = [], []
     for name, key, value in (
         ("longest_context_tokens", "context_tokens", longest),
         ("best_quantization", "quantization", best),
@@ -54,12 +55,61 @@ def room(question: Question, judged: Judged, machine: Machine, catalogue: Catalo
             )
             if any(finding.code in _NOT_NOW for finding in held or ()):
                 not_now.append(name)
+            if runs is not None and _is_too_slow(question, runs, key, value, machine, catalogue):
+                too_slow.append(name)
     return Room(
         longest_context_tokens=longest,
         best_quantization=best,
         most_parallel=most,
         not_now=tuple(not_now),
+        too_slow=tuple(too_slow),
+        longer_with_cache_type=_smaller_cache(question, longest),
     )
+
+
+def _is_too_slow(
+    question: Question,
+    runs: Judged,
+    key: str,
+    value: int | str,
+    machine: Machine,
+    catalogue: Catalogue,
+) -> bool:
+    """With that it is likely slower than is wanted; a longer context only where it is so already,
+    since a pace is told for a short chat.
+    """
+    wanted = question.workload.min_tokens_per_second
+    if is_too_slow(runs, wanted):
+        return True
+    if getattr(question.workload, key) == value or key == "context_tokens":
+        return False
+    workload = question.workload.replace(**{key: value})
+    if key == "quantization":
+        changed = ask(question.spec, workload, catalogue, machine)
+    else:
+        needs = needs_under(question, workload, catalogue, machine)
+        changed = question.replace(workload=workload, needs=needs)
+    return is_too_slow(judge(changed, machine), wanted)
+
+
+def _smaller_cache(question: Question, longest: int | None) -> str | None:
+    """The type of cache that the program has and that loses least, where memory ends the context
+    in 16 bits; None where none would lengthen it.
+    """
+    runtime, workload, architecture = (
+        question.runtime,
+        question.workload,
+        question.spec.architecture,
+    )
+    memory = question.needs.memory if question.needs is not None else None
+    if runtime is None or architecture is None or memory is None or longest is None:
+        return None
+    trained = need.trained_tokens(architecture, question.rewriting)
+    has_cache = any(term.name == "kv_cache" for term in memory.terms)
+    if not has_cache or workload.task == "finetune" or longest >= (trained or longest):
+        return None
+    is_plain = workload.kv_cache_type in (None, "f16")
+    return next(iter(runtime.kv_cache_types), None) if is_plain else None
 
 
 def shortest_context(workload: Workload) -> int:

@@ -594,12 +594,15 @@ def _spare(verdict: Verdict) -> str:
     parts = [
         _once_closed(words) if name in room.not_now else words
         for name, words in _spare_parts(verdict, room).items()
+        if name not in room.too_slow
     ]
     if not parts:
         return ""
     placement = (verdict.needs.placement if verdict.needs is not None else None) or "host"
     listed = " or ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
-    return f"Also fits{_PLACES[placement]}: {listed}."
+    longer = room.longer_with_cache_type
+    more = f" `--kv-cache {longer}` makes room for a longer context." if longer else ""
+    return f"Also fits{_PLACES[placement]}: {listed}.{more}"
 
 
 def _once_closed(words: str) -> str:
@@ -654,19 +657,23 @@ def _instead(blocks: list[Block], verdict: Verdict, carry: str, *, verbose: bool
 
 def _named_by_the_spec(blocks: list[Block], verdict: Verdict, where: str, *, verbose: bool) -> None:
     """The open-weight models that the spec of a closed one names and that are not proposed above:
-    a line for those that run, and one for each of the others, which are told only with `verbose`,
-    or where nothing is proposed.
+    a line for those that run well, and one for each of the others, which are told only with
+    `verbose`, or where nothing is proposed.
     """
     proposed = {other.id for other in verdict.alternatives}
     if not proposed and verdict.open_alternatives:
         section(blocks, "The nearest open-weight models")
     others = [named for named in verdict.open_alternatives if named.id not in proposed]
-    if too := [_in_brackets(named) for named in others if named.fits]:
+    if too := [_in_brackets(named) for named in others if named.practical]:
         runs = "run" if len(too) > 1 else "runs"
         blocks.append(say(f"{', '.join(too)} {runs} {where} too", indent=2, hang=2))
-    state = {False: f"does not run {where}", None: f"not known whether it runs {where}"}
+    state = {
+        True: f"runs {where}, slowly or with nothing else",
+        False: f"does not run {where}",
+        None: f"not known whether it runs {where}",
+    }
     for named in others:
-        if named.fits or not (verbose or not proposed):
+        if named.practical or not (verbose or not proposed):
             continue
         why = f": {failed_words(named.failed)}" if named.fits is False and named.failed else ""
         text = f"{named.id} {state[named.fits]}{why} ({_license_words(named)})"

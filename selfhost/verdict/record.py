@@ -80,7 +80,8 @@ class OpenAlternative(Record):
 
     `fits` is None where that cannot be told, `failed` are the reason codes of what rules it out;
     `license` is None where it is not known. `quantization` is the one that it fits in where its
-    default does not.
+    default does not. `practical`: it also answers as fast as is wanted and leaves other programs
+    room; None where `fits` is.
     """
 
     id: str
@@ -89,6 +90,7 @@ class OpenAlternative(Record):
     fits: bool | None
     failed: tuple[str, ...] = ()
     quantization: str | None = None
+    practical: bool | None = None
 
 
 class Room(Record):
@@ -96,16 +98,20 @@ class Room(Record):
     makes no sense or nothing fits.
 
     Where it runs, none of that moves it off the accelerators: what it takes there must fit there.
-    The pace is not asked again. `longest_context_tokens` is per sequence and at most what the model
+    `longest_context_tokens` is per sequence and at most what the model
     can use: one token more does not fit or is beyond that. `best_quantization` is the one that
     keeps most quality, `most_parallel` the number of sequences at once. `not_now` are those of
-    these fields that take more than is free now: other programs would have to be closed.
+    these fields that take more than is free now: other programs would have to be closed; `too_slow`
+    those with which it is likely slower than is wanted. `longer_with_cache_type`: the type of cache
+    that lengthens a context which memory ends, None where none does.
     """
 
     longest_context_tokens: int | None = None
     best_quantization: str | None = None
     most_parallel: int | None = None
     not_now: tuple[str, ...] = ()
+    too_slow: tuple[str, ...] = ()
+    longer_with_cache_type: str | None = None
 
 
 class Placement(Record):

@@ -15,7 +15,7 @@ from ..catalogue.spec import RuntimeSpec
 from ..core.errors import WorkloadError
 from ..core.records import Record, Unread
 from ..core.units import counted
-from ..core.workload import READING_TOKENS_PER_SECOND, Workload
+from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from ..needs.records import Needs
 from .judging import judge
@@ -31,6 +31,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+# a chat grows to it and a program that writes code needs it: a guess between the 4,096 and the
+# 32,768 tokens that Ollama sets below and from 24 GiB (docs/context-length.mdx@948f6933)
+GROWN_CONTEXT_TOKENS = 16_384
 _LACKS_LEAST = "no way surely fits, and this one lacks the least memory"
 # how people write the methods of training
 _METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
@@ -420,7 +423,8 @@ class Search:
         for way in self._ways({"quantization": name} for name in names):
             taken = way.question.workload.quantization or ""
             share = runtime.on_accelerators[taken]
-            if self._is_as_good(way, own) and self._is_whole(way, share):
+            is_whole = self._is_as_good(way, own) and self._is_whole(way, share)
+            if is_whole and self._leaves_context(taken):
                 return way.question.replace(
                     chosen=(
                         f"{taken} rather than {usual}: {self._where(way)} holds all of it, at"
@@ -505,6 +509,20 @@ class Search:
             return False
         limits = metal_limits(cards[0], self._machine)
         return limits is not None and needs.memory.high_bytes <= share * limits[0]
+
+    def _leaves_context(self, quantization: str) -> bool:
+        """Accelerators hold all of it in that type with `GROWN_CONTEXT_TOKENS`, or what it was
+        trained for; what was stated is all that is wanted.
+        """
+        spec, row = self._question.spec, self._question.rewriting
+        if self._variants.workload.context_tokens is not None or spec.architecture is None:
+            return True
+        tokens = min(
+            need.trained_tokens(spec.architecture, row) or DEFAULT_CONTEXT_TOKENS,
+            GROWN_CONTEXT_TOKENS,
+        )
+        change = {"quantization": quantization, "context_tokens": tokens}
+        return any(self._is_whole(way) for way in self._ways(iter([change])))
 
     def _where(self, way: Way) -> str:
         """The accelerators that hold it, or a part of it, equal ones counted; the RAM where none

@@ -15,6 +15,7 @@ from selfhost import (
     check,
 )
 from selfhost.catalogue.opened import open_catalogue
+from selfhost.machine.profiles import load
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
 from selfhost.reports.list_text import list_document
@@ -105,6 +106,17 @@ def test_a_closed_models_nearest_open_weights_are_named_with_their_license(
     licenses = [open_catalogue().spec(other.id).license for other in verdict.alternatives]
     stated = [license and license.id for license in licenses]
     assert [other.license for other in verdict.alternatives] == stated
+
+
+def test_what_runs_too_slowly_to_use_is_not_said_to_run_too() -> None:
+    """Nobody advises a 70B that takes 30.6 of 31.0 GiB and answers at 1.7 tokens/s in place of GPT-4o."""
+    verdict = check("gpt-4o", machine=load("desktop-rtx3060-12gb").machine)
+    named = {other.id: other for other in verdict.open_alternatives}
+    assert named["llama-3.3-70b-instruct"].practical is False
+    assert named["gpt-oss-20b"].practical is True
+    told = plain(check_document([verdict], verbose=False))
+    assert "gpt-oss-20b" in told
+    assert "llama-3.3-70b" not in told
 
 
 def test_a_named_model_is_judged_as_asking_for_it_is() -> None:

@@ -73,6 +73,31 @@ def test_a_machine_gets_the_way_that_suits_it(
     assert judged_as(model, machine) == expected
 
 
+@pytest.mark.parametrize(
+    ("model", "machine"),
+    [
+        ("gemma-3-27b", "desktop-rtx3090-24gb"),
+        ("qwen2.5-coder-32b", "desktop-rtx4090-24gb"),
+        ("llama-3.1-8b", "desktop-rtx3060-12gb"),
+        ("qwen3-14b", "macbook-air-m2-16gb"),
+    ],
+)
+def test_a_larger_file_is_taken_only_where_a_chat_can_grow(model: str, machine: str) -> None:
+    """Q6_K of Gemma 3 27B took 22.7 of the 23.0 GiB of a card on which everybody loads Q4_K_M with 16k to 32k of context."""
+    verdict = check(model, machine=profile(machine))
+    assert verdict.route is Route.LOCAL
+    if verdict.workload.quantization != "Q4_K_M":
+        assert verdict.room is not None
+        assert (verdict.room.longest_context_tokens or 0) >= 8192
+
+
+def test_a_stated_context_is_all_that_a_larger_file_has_to_leave() -> None:
+    """Who wants 4,096 tokens of a 32B on 24 GB gets the larger file that holds them."""
+    model, machine = "qwen2.5-coder-32b", "desktop-rtx4090-24gb"
+    assert judged_as(model, machine)[1] == "Q4_K_M"
+    assert judged_as(model, machine, context_tokens=4096)[1] != "Q4_K_M"
+
+
 def test_lora_falls_back_to_qlora_on_the_gpu_before_the_cpu() -> None:
     """Contract: of fine-tuning the first of LoRA, then QLoRA, that fits; the GPU first."""
     machine = profile("desktop-rtx3060-12gb")
