@@ -1132,3 +1132,15 @@ def test_what_a_name_can_mean_stands_in_the_answer(
         _, out, err = run(capsys, *command, *words, "--format", "json")
         assert told in json.dumps(json.loads(out), ensure_ascii=False).replace('\\"', '"'), command
         assert told not in err, command
+
+
+def test_what_is_proposed_for_an_unknown_name_keeps_the_options(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A fine-tune by its name, asked about on another machine: the line to type is about that machine too (issue 22.23)."""
+    name = "Qwen3.6-35B-A3B-uncensored"
+    words = ("--quant", "Q4_K_M", "--machine", "rtx 3090")
+    _, _, err = run(capsys, "check", name, *words)
+    assert err.splitlines()[-1].endswith(
+        "selfhost check qwen3.6-35b-a3b --quant Q4_K_M --machine 'rtx 3090'"
+    )
