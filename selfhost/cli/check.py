@@ -62,7 +62,9 @@ def run(words: list[str]) -> int:
         return _spread(options)
     names = list(dict.fromkeys(_in_one_command(options.models)))
     by_machine, errors = judge_each(options, names, machines_of(options))
-    errors = {name: _as_asked(error, options) for name, error in errors.items()}
+    if len(errors) == 1:
+        # of several names none is proposed as a line to type
+        errors = {name: _as_asked(error, options) for name, error in errors.items()}
     by_machine = with_notes(options, by_machine)
     verdicts = [verdict for part in by_machine for verdict in part]
     if not verdicts:
@@ -97,7 +99,6 @@ def _as_asked(error: SelfhostError, options: argparse.Namespace) -> SelfhostErro
     that is nearest, with the options of this call.
     """
     _, _, proposed = (error.remedy or "").rpartition("selfhost check ")
-    # of many names the nearest are not looked for in vain
     if type(error) is not UnknownModelError or not proposed or len(error.nearest) != 1:
         return error
     if proposed.partition(" ")[0] != error.nearest[0]:
