@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ..core.workload import in_policy_words
 from ..machine.record import Machine
 from ..verdict.findings import Finding, Mark, Outcome
 from ..verdict.record import Route, Verdict
@@ -146,7 +147,12 @@ def unplaced_row(policy: Policy, wanted: Wanted, machine: Machine) -> Row:
 def _reasons(findings: Sequence[Finding], decided: Sequence[str]) -> tuple[Reason, ...]:
     by_check = {each.check: each for each in findings}
     return tuple(
-        Reason(check=check, text=each.reason, remedy=each.remedy, short=each.short)
+        Reason(
+            check=check,
+            text=each.reason,
+            remedy=each.remedy and in_policy_words(each.remedy),
+            short=each.short,
+        )
         for check in decided
         for each in (by_check[check],)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..core.errors import UnknownModelError
 from ..verdict.route import exit_code
 from .arguments import Parser, add_cost, add_machine, add_output, add_specs, add_workload, parse
 from .errors import complain, together
@@ -12,6 +13,8 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     import argparse
+
+    from ..core.errors import SelfhostError
 
 
 def parser() -> Parser:
@@ -59,6 +62,9 @@ def run(words: list[str]) -> int:
         return _spread(options)
     names = list(dict.fromkeys(_in_one_command(options.models)))
     by_machine, errors = judge_each(options, names, machines_of(options))
+    if len(errors) == 1:
+        # of several names none is proposed as a line to type
+        errors = {name: _as_asked(error, options) for name, error in errors.items()}
     by_machine = with_notes(options, by_machine)
     verdicts = [verdict for part in by_machine for verdict in part]
     if not verdicts:
@@ -86,6 +92,23 @@ def run(words: list[str]) -> int:
         flush()
         complain(together(errors), code, options.format == "json", no_color=options.no_color)
     return code
+
+
+def _as_asked(error: SelfhostError, options: argparse.Namespace) -> SelfhostError:
+    """The error of a name that was not understood; where it proposes to ask about the one model
+    that is nearest, with the options of this call.
+    """
+    _, _, proposed = (error.remedy or "").rpartition("selfhost check ")
+    if type(error) is not UnknownModelError or not proposed or len(error.nearest) != 1:
+        return error
+    if proposed.partition(" ")[0] != error.nearest[0]:
+        return error
+    workload = workload_of(options)
+    if "--quant " in proposed:
+        # the name said it
+        workload = workload.replace(quantization=None)
+    again = f"{error.remedy}{workload.options()}{options_to_repeat(options)}"
+    return UnknownModelError(error.message, nearest=error.nearest, remedy=again)
 
 
 def _spread(options: argparse.Namespace) -> int:

@@ -23,12 +23,13 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from ..advice.listing import Listing
     from ..advice.ranking import Counts
     from ..catalogue.index import Catalogue
     from ..catalogue.spec import ModelSpec
+    from ..core.workload import Workload
     from ..machine.record import Machine
     from ..reports.layout import Document
     from ..verdict.record import Answer
@@ -129,7 +130,7 @@ def run(words: list[str]) -> int:
         listing = judge_all(catalogue, workload, machine, ready=ready, use=options.use)
         rows = _sorted([row for row in listing.answers if _matches(row, options)], options.sort)
         counts = count_rows(rows)
-    notes, options.notes = options.notes, ()
+    notes, options.notes = (*options.notes, *_in_fewer_bits(workload, machine, catalogue)), ()
     if options.format == "json":
         from ..reports import json
 
@@ -143,6 +144,21 @@ def run(words: list[str]) -> int:
         present(options, _document(options, rows, machine, listing, counts, near=near, notes=notes))
     tell_left_aside(catalogue)
     return 0
+
+
+def _in_fewer_bits(workload: Workload, machine: Machine, catalogue: Catalogue) -> Iterator[str]:
+    """How to list what fits accelerators in 4 bits, with a program that takes each model's own type
+    unless told. `check` answers for that type, so the list does.
+    """
+    if workload.runtime is None or workload.quantization is not None or not machine.accelerators:
+        return
+    runtime = catalogue.runtime(workload.runtime)
+    name = next((name for name, rule in runtime.quantizations.items() if "4bit" in rule.also), None)
+    if name is not None and "text" in runtime.modalities and workload.task == "generate":
+        yield (
+            f"{runtime.name} is judged with each model's own type: --quant {name} lists what fits"
+            " in 4 bits."
+        )
 
 
 def _document(

@@ -119,7 +119,10 @@ def run(words: list[str]) -> int:
 
 def _sizes(options: argparse.Namespace) -> tuple[list[ContainerSize], dict[str, SelfhostError]]:
     """Each model's container, and by the name that was typed why one has none."""
-    workload = workload_of(options)
+    try:
+        workload = workload_of(options)
+    except WorkloadError as error:
+        raise _in_own_flags(error) from error
     from ..advice.sizes import on_node
     from ..answers.sized import size_with
     from ..catalogue.opened import open_catalogue

@@ -68,6 +68,31 @@ LOAD_FLAGS = {
     "hardware_life_years": "--hardware-life",
     "currency_per_usd": "--dollar-price",
 }
+
+
+# those that are no key of a policy's models and needs
+_NO_POLICY_KEYS = ("task", "prompt_tokens", "memory_basis", "finetune_method", "optimizer", "load")
+
+
+def in_policy_words(text: str) -> str:
+    """The same with the keys of a policy where it has options of a command line:
+    `min_tokens_per_second = 0` for `--min-speed 0`. What stands in backticks is to be typed.
+    """
+    if "--" not in text:
+        return text
+    import re
+
+    keys = {flag: key for key, flag in FLAGS.items() if key not in _NO_POLICY_KEYS}
+
+    def written(option: re.Match[str]) -> str:
+        key, number = keys.get(option[1] or ""), option[2]
+        if key is None:
+            return option[0]
+        return key if number is None else f"{key} = {number}"
+
+    return re.sub(r"`[^`]*`|(--[a-z]+(?:-[a-z]+)*)(?: (\d[\w.]*))?", written, text)
+
+
 # the number of each, from the least to the most that it may be
 _LOAD_BOUNDS = (
     ("watts", 0.1, 1e6),

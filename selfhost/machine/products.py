@@ -20,7 +20,7 @@ from .cpu_names import Described
 from .gpu_names import NamedCards, UnknownGpuError, cards_named, has_listed_names
 from .gpus import computer_of, vendor_of
 from .profiles import UnknownMachineError
-from .ram import are_channels_known, without_kind
+from .ram import are_channels_known, usual_ram, without_kind
 from .record import Accelerator, Machine
 from .typed import Typed, memory_gib, sizes_gib, typed, with_plain_sizes
 
@@ -453,7 +453,7 @@ def fact_to_type(machine: Machine) -> tuple[str, str] | None:
         return "its processor", "i7-12700h"
     if not are_channels_known(machine):
         return None
-    return "the rate of its RAM", "ddr4-3200"
+    return "the rate of its RAM", usual_ram(machine)
 
 
 def _accelerators(row: Mapping[str, Any], cards: NamedCards | None) -> tuple[Accelerator, ...]:

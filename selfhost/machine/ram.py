@@ -160,6 +160,23 @@ def are_channels_known(machine: Machine) -> bool:
     return not _has_its_own(machine) and _channels_of(machine, None) is not None
 
 
+def usual_ram(machine: Machine) -> str:
+    """The kind and rate of RAM that its processor usually has, as `stated_ram` reads them:
+    `ddr5-5200`. Where nothing tells it, a common one.
+    """
+    channels = _channels_of(machine, None)
+    usual_mts = channels.usual_mts if channels is not None else None
+    if usual_mts is None:
+        return "ddr4-3200"
+
+    def distance(kind: str) -> int:
+        slowest, fastest = _rates_of_kind()[kind]
+        return max(slowest - usual_mts, usual_mts - fastest, 0)
+
+    # of kinds that have the rate alike, modules come before what is soldered
+    return f"{min(_rates_of_kind(), key=distance)}-{usual_mts}"
+
+
 class _Channels(Record):
     """The memory channels of a processor, each so many bits wide, and its slowest, usual and
     fastest rate; None where only its class is known.

@@ -11,7 +11,7 @@ from ..needs.records import Needs, Term
 from . import findings as check
 from .findings import Finding, Outcome
 from .pacing import faster_there, finding_of_pace, pace_and_finding
-from .placement import emptied, index_of, placements
+from .placement import devices_for_parts, emptied, index_of, placements
 from .record import HELD, Judged, Placement, Question, any_fails, lacking_bytes
 from .speed import Speed
 
@@ -258,13 +258,21 @@ def ways_held(
     alone: tuple[str, str] | None = None
     when_tight: str | None = None
     if question.workload.task == "finetune":
-        from ..needs.torch.finetune import gathered, what_to_lower, why_not_shared_out
+        from ..needs.torch.finetune import (
+            gathered,
+            how_to_offload,
+            what_to_lower,
+            why_not_shared_out,
+        )
 
         whole, alone, when_tight = (
             gathered(question.spec, question.workload),
             why_not_shared_out(question.workload),
             what_to_lower(question.workload),
         )
+        devices = devices_for_parts(needs, machine)
+        if alone is None and devices:
+            alone = how_to_offload(question.workload, devices)
     for candidate in placements(
         needs,
         machine,

@@ -631,7 +631,12 @@ def _sharded(needs: Needs, memory: MemoryNeed, machine: Machine, gathered: Term)
     parts (ZeRO, arXiv 1910.02054, section 5), the rest whole on each, and a process in RAM for
     each.
     """
-    chosen = _fewest_that_hold(memory, machine, gathered)
+    beside = sum(
+        term.high_bytes
+        for term in memory.terms
+        if term.name not in SHARED_OUT and not term.is_program
+    )
+    chosen = _fewest_that_hold(memory, machine, gathered.high_bytes + beside)
     if not chosen:
         return
     terms: list[Term] = []
@@ -647,9 +652,11 @@ def _sharded(needs: Needs, memory: MemoryNeed, machine: Machine, gathered: Term)
     yield _placed(needs, "accelerator", terms, 0)
 
 
-def _fewest_that_hold(memory: MemoryNeed, machine: Machine, gathered: Term) -> list[Place]:
-    """The fewest accelerators, largest first, that hold training in parts; [] where all together
-    do not.
+def _fewest_that_hold(
+    memory: MemoryNeed, machine: Machine, whole_bytes: int, end: str = "high_bytes"
+) -> list[Place]:
+    """The fewest accelerators, largest first, that hold training in parts, with so many bytes on
+    each beside its part; [] where all together do not. `end`: of the range of what is shared out.
     """
     owned = machine.accelerators or ()
     sized = [
@@ -658,16 +665,20 @@ def _fewest_that_hold(memory: MemoryNeed, machine: Machine, gathered: Term) -> l
         if place.room_bytes is not None and not owned[place.index].is_part
     ]
     sized.sort(key=lambda place: -(place.room_bytes or 0))
-    shared = sum(term.high_bytes for term in memory.terms if term.name in SHARED_OUT)
-    whole = gathered.high_bytes + sum(
-        term.high_bytes
-        for term in memory.terms
-        if term.name not in SHARED_OUT and not term.is_program
-    )
+    shared = sum(getattr(term, end) for term in memory.terms if term.name in SHARED_OUT)
     for number in range(2, len(sized) + 1):
-        if -(-shared // number) + whole <= (sized[number - 1].room_bytes or 0):
+        if -(-shared // number) + whole_bytes <= (sized[number - 1].room_bytes or 0):
             return sized[:number]
     return []
+
+
+def devices_for_parts(needs: Needs, machine: Machine) -> int:
+    """The fewest accelerators that may hold weights, gradients and optimizer of a training in equal
+    parts, whatever lies beside these; 0 where they surely do not.
+    """
+    if needs.memory is None:
+        return 0
+    return len(_fewest_that_hold(needs.memory, machine, 0, "low_bytes"))
 
 
 def _equal_part(term: Term, place: Place, index: int, number: int) -> Term:

@@ -1132,3 +1132,28 @@ def test_what_a_name_can_mean_stands_in_the_answer(
         _, out, err = run(capsys, *command, *words, "--format", "json")
         assert told in json.dumps(json.loads(out), ensure_ascii=False).replace('\\"', '"'), command
         assert told not in err, command
+
+
+def test_what_is_proposed_for_an_unknown_name_keeps_the_options(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A fine-tune by its name, asked about on another machine: the line to type is about that machine too (issue 22.23)."""
+    name = "Qwen3.6-35B-A3B-uncensored"
+    words = ("--quant", "Q4_K_M", "--machine", "rtx 3090")
+    _, _, err = run(capsys, "check", name, *words)
+    assert err.splitlines()[-1].endswith(
+        "selfhost check qwen3.6-35b-a3b --quant Q4_K_M --machine 'rtx 3090'"
+    )
+
+
+@pytest.mark.parametrize(("runtime", "is_told"), [("vllm", True), ("llama.cpp", False)])
+def test_a_list_of_a_program_in_16_bits_says_how_to_list_4_bits(
+    runtime: str, is_told: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """vLLM is judged with each model's own type, as `check` does: of 2 cards of 24 GB no 70B is listed but with --quant awq (issue 22.2)."""
+    words = ("list", "llama-3.3-70b", "--machine", "2x rtx 3090", "--runtime", runtime)
+    _, out, _ = run(capsys, *words)
+    assert ("--quant awq lists" in out) is is_told
+    _, out, _ = run(capsys, *words, "--quant", "awq" if is_told else "Q4_K_M")
+    assert "✓  llama-3.3-70b-instruct" in out
+    assert "--quant awq lists" not in out

@@ -250,3 +250,12 @@ def test_verbose_has_the_arithmetic(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, "mistral-7b", "-v")
     assert "536,870,912 bytes a conversation × 1" in out
     assert "2 × 32 layers × 8 KV heads × 128 × 2 bytes × 4,096 tokens" in out
+
+
+def test_faults_are_told_under_the_options_of_size(capsys: pytest.CaptureFixture[str]) -> None:
+    """`size` has --users, and no --parallel that could be at fault (issue 22.23)."""
+    for words in (("--users", "0"), ("--users", "100000")):
+        code, _, err = run(capsys, "mistral-7b", *words)
+        assert code == 2
+        assert err.startswith("error: --users:")
+        assert "--parallel" not in err

@@ -3,6 +3,7 @@
 import pytest
 
 from selfhost.machine.named import machine_named, profile_named
+from selfhost.machine.products import fact_to_type
 from selfhost.machine.ram import stated_ram
 
 MB = 10**6
@@ -77,3 +78,20 @@ def test_what_cannot_be_is_left_aside_and_said_so(text: str, note: str) -> None:
 def test_a_chip_with_its_memory_beside_it_keeps_that(text: str) -> None:
     plain = " ".join(text.split()[:-1])
     assert machine_named(text).replace(sources={}) == machine_named(plain).replace(sources={})
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        # AM5 takes no DDR4 (amd.com, Ryzen 9 7950X: system memory type DDR5)
+        ("ryzen 9 7950x 96gb rtx 3090", "ddr5"),
+        ("ryzen 9 5950x 64gb rtx 3090", "ddr4"),
+        ("i7-4770k 32gb rtx 3060", "ddr3"),
+    ],
+)
+def test_the_memory_to_state_is_what_the_processor_takes(text: str, kind: str) -> None:
+    """Issue 22.23: `state the rate of its RAM (… ddr4-3200)` was said of a DDR5 board; what is said is understood."""
+    fact = fact_to_type(machine_named(text))
+    assert fact is not None
+    assert fact[1].startswith(f"{kind}-")
+    assert machine_named(f"{text} {fact[1]}").memory_bandwidth_bytes_per_second

@@ -156,6 +156,27 @@ def why_not_shared_out(workload: Workload) -> tuple[str, str] | None:
     )
 
 
+def how_to_offload(workload: Workload, devices: int) -> tuple[str, str] | None:
+    """Why a training of which `devices` hold the parts is not judged on them, and how people do it;
+    None for other methods than QLoRA.
+
+    Answer.AI train 70B on two cards of 24 GB so, with `--use_cpu_offload` (AnswerDotAI/fsdp_qlora,
+    README.md); what lies in RAM then, and how fast that is, nothing measured here tells.
+    """
+    if workload.finetune_method != "qlora":
+        return None
+    return (
+        (
+            f"FSDP across {devices} GPUs, which may train it with a part offloaded to the RAM, is"
+            " not judged"
+        ),
+        (
+            "try FSDP with QLoRA and CPU offload:"
+            " https://huggingface.co/docs/bitsandbytes/main/en/fsdp_qlora"
+        ),
+    )
+
+
 def what_to_lower(workload: Workload) -> str | None:
     """What makes training take less of an accelerator; None where nothing is trained."""
     if workload.task != "finetune":

@@ -919,3 +919,23 @@ def judge_stored(stored: str, method: str, folder: Path) -> Verdict:
         Workload(task="finetune", finetune_method=method),
         machine=load("aws-p5.48xlarge").machine,
     )
+
+
+@pytest.mark.parametrize(
+    ("model", "machine", "is_named"),
+    [
+        # Answer.AI train Llama 2 70B so on two cards of 24 GB (AnswerDotAI/fsdp_qlora, README.md)
+        ("llama-3.3-70b", "2x rtx 3090", True),
+        ("llama-3.3-70b", "rtx 3090", False),
+        ("llama-3.1-405b", "2x rtx 3090", False),
+    ],
+)
+def test_what_people_do_and_nothing_judges_is_named(
+    model: str, machine: str, is_named: bool
+) -> None:
+    """Judged by the CPU, at days for a million tokens: FSDP with QLoRA and CPU offload is named where the cards may hold their parts."""
+    asked = Workload(task="finetune", finetune_method="qlora")
+    finding = check(model, asked, machine=machine).finding("accelerator")
+    assert finding is not None
+    assert ("fsdp_qlora" in (finding.remedy or "")) is is_named
+    assert ("FSDP across 2 GPUs" in finding.reason) is is_named
