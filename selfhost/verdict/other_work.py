@@ -65,6 +65,7 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
             speech_work(spec, placed, quantization),
             quantization=quantization,
             runtime=question.runtime,
+            audio_seconds=workload.audio_seconds,
         )
     return None
 
