@@ -250,3 +250,13 @@ def test_verbose_has_the_arithmetic(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, "mistral-7b", "-v")
     assert "536,870,912 bytes a conversation × 1" in out
     assert "2 × 32 layers × 8 KV heads × 128 × 2 bytes × 4,096 tokens" in out
+
+
+def test_a_published_image_that_serves_nothing_by_itself_is_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """ghcr.io/ggml-org/whisper.cpp is published (its docker.yml); a shell is its entry."""
+    assert cli.main(["size", "whisper-large-v3-turbo", "--format", "compose"]) == 2
+    error = capsys.readouterr().err
+    assert "ghcr.io/ggml-org/whisper.cpp:main" in error
+    assert "is published that" not in error

@@ -472,20 +472,18 @@ def test_a_wide_range_is_called_a_guess() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "options"),
+    ("model", "asked"),
     [
-        ("qwen3-32b", {"runtime": "vllm", "quantization": "awq"}),
-        ("stable-diffusion-xl-base-1.0", {}),
-        ("whisper-large-v3-turbo", {}),
-        ("bge-m3", {}),
+        ("qwen3-32b", Workload(runtime="vllm", quantization="awq")),
+        ("stable-diffusion-xl-base-1.0", Workload()),
+        ("whisper-large-v3-turbo", Workload()),
+        ("bge-m3", Workload()),
     ],
 )
 @pytest.mark.parametrize("machine", ["desktop-rtx3090-24gb", "desktop-rtx3060-12gb"])
-def test_a_figure_is_either_likely_or_a_guess(
-    machine: str, model: str, options: dict[str, str]
-) -> None:
+def test_a_figure_is_either_likely_or_a_guess(machine: str, model: str, asked: Workload) -> None:
     """One rule for all words of an answer: `about` stands beside no `a guess`, `perhaps` does."""
-    verdict = check(model, Workload(**options), machine=machine)
+    verdict = check(model, asked, machine=machine)
     document = check_text.check_document([verdict], verbose=True)
     paces = ("tokens/s", "documents/s", "a picture", "of audio")
     lines = [line for line in plain(document).splitlines() if any(map(line.__contains__, paces))]
