@@ -25,6 +25,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..verdict.speed import Speed
+
 # so many providers by API are a sign that a model is used
 ADOPTED_PROVIDERS = 3
 # guesses, all of these: how much a sign weighs beside size. A model of that age counts as one of
@@ -40,6 +42,9 @@ NOT_WHOLE = 0.125
 # of a picture by how the model is offloaded, None in RAM: 1.4 to 2.2 times as long as with all of
 # it on a GPU, 12 times, and 600 seconds against 5 (verdict/findings/speed.py)
 PICTURE_SHARES: Mapping[str | None, float] = {"model": 0.5, "sequential": 1 / 12, None: 1 / 120}
+# documents a second: a search's words are answered within the second in which a thought is kept
+# (Nielsen 1993, Usability Engineering, response times), and 3,600 documents are indexed in an hour
+DOCUMENTS_PER_SECOND = 1.0
 # it fits only once other programs are closed, or leaves them so little that they should be
 CROWDED = 0.5
 _TIGHT_CODES = ("memory-tight", "accelerator-tight")
@@ -231,10 +236,10 @@ def is_whole_on_accelerator(judged: Answer | Judged) -> bool:
 def share_on(judged: Answer | Judged, *, beside: bool) -> float:
     """Which share of its worth a model has on that machine, at most 1: less in proportion below the
     pace at which one reads, where an accelerator beside the RAM (`beside`) holds but a part of it,
-    and where other programs must or should be closed first; of a picture by the time that it takes.
+    and where other programs must or should be closed first; of a picture by the time that it takes,
+    of documents below one a second.
     """
-    pace = judged.speed.decode if judged.speed is not None else None
-    share = 1.0 if pace is None else min(1.0, pace.likely / READING_TOKENS_PER_SECOND)
+    share = _share_of_pace(judged.speed)
     whole = is_whole_on_accelerator(judged) or not beside
     share *= 1 if whole else NOT_WHOLE
     codes = [finding.code for finding in judged.findings]
@@ -243,6 +248,17 @@ def share_on(judged: Answer | Judged, *, beside: bool) -> float:
     is_crowded = any(code in _CROWDED_CODES for code in codes)
     share *= UNLICENSED if "license-not-known" in codes else 1
     return share * (CROWDED if is_crowded else 1)
+
+
+def _share_of_pace(speed: Speed | None) -> float:
+    """At most 1, where the pace is comfortable or not known."""
+    if speed is None:
+        return 1.0
+    if speed.decode is not None:
+        return min(1.0, speed.decode.likely / READING_TOKENS_PER_SECOND)
+    if speed.work is not None and speed.unit == "documents_per_second":
+        return min(1.0, speed.work.likely / DOCUMENTS_PER_SECOND)
+    return 1.0
 
 
 def list_key(answer: Answer, standings: Standings, *, beside: bool, use: str | None = None) -> Key:
