@@ -24,6 +24,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..verdict.speed import Speed
+
 # so many providers by API are a sign that a model is used
 ADOPTED_PROVIDERS = 3
 # guesses, all of these: how much a sign weighs beside size. Of a mixture the weight of its total
@@ -45,6 +47,9 @@ BELOW_READING = 0.5
 # of a picture by how the model is offloaded, None in RAM: 1.4 to 2.2 times as long as with all of
 # it on a GPU, 12 times, and 600 seconds against 5 (verdict/findings/speed.py)
 PICTURE_SHARES: Mapping[str | None, float] = {"model": 0.5, "sequential": 1 / 12, None: 1 / 120}
+# documents a second: a search's words are answered within the second in which a thought is kept
+# (Nielsen 1993, Usability Engineering, response times), and 3,600 documents are indexed in an hour
+DOCUMENTS_PER_SECOND = 1.0
 # it fits only once other programs are closed, or leaves them so little that they should be
 CROWDED = 0.5
 _TIGHT_CODES = ("memory-tight", "accelerator-tight")
@@ -246,10 +251,9 @@ def share_of_pace(tokens_per_second: float) -> float:
 def share_on(judged: Answer | Judged) -> float:
     """Which share of its worth a model has on that machine, at most 1: by its pace, wherever it
     lies, as at reading speed where none is known; less where other programs must or should be
-    closed first; of a picture by the time that it takes.
+    closed first; of a picture by the time that it takes, of documents below one a second.
     """
-    pace = judged.speed.decode if judged.speed is not None else None
-    share = share_of_pace(READING_TOKENS_PER_SECOND if pace is None else pace.likely)
+    share = _share_of_speed(judged.speed)
     codes = [finding.code for finding in judged.findings]
     if "speed-picture" in codes or "speed-hours" in codes:
         share = PICTURE_SHARES[judged.needs.offload if judged.needs is not None else None]
@@ -262,6 +266,15 @@ def is_practical(judged: Judged, wanted: float | None) -> bool:
     """It likely answers as fast as is wanted, and leaves other programs room."""
     crowded = any(finding.code in _CROWDED_CODES for finding in judged.findings)
     return not crowded and not is_too_slow(judged, wanted)
+
+
+def _share_of_speed(speed: Speed | None) -> float:
+    """At most 1, where the pace is comfortable."""
+    if speed is not None and speed.decode is not None:
+        return share_of_pace(speed.decode.likely)
+    if speed is not None and speed.work is not None and speed.unit == "documents_per_second":
+        return min(1.0, speed.work.likely / DOCUMENTS_PER_SECOND)
+    return share_of_pace(READING_TOKENS_PER_SECOND)
 
 
 def list_key(answer: Answer, standings: Standings, *, use: str | None = None) -> Key:

@@ -315,6 +315,8 @@ class RuntimeSpec(Record):
     token_variable: str = read_by(Table.string, default="")
     # how it runs in a container; None where its publisher offers no image
     service: Service | None = read_by(Table.record, kind=Service, default=None)
+    # an image of its publisher that starts no server by itself, for a container of one's own
+    bare_image: str = read_by(Table.string, default="")
 
     # ---- the lines to type
 

@@ -211,8 +211,14 @@ def _refuse_without_image(sizes: list[ContainerSize], options: argparse.Namespac
             if runtime.service is not None and size.model.modality in runtime.modalities
         ]
         own = f"put the figures of `selfhost size {size.asked}` into a container of your own"
+        if size.runtime.bare_image:
+            own += f", from {size.runtime.bare_image}"
+            why = f"the image of {size.runtime.name} starts no server and holds no model,"
+            why += " so no file is written for it"
+        else:
+            why = f"no image of {size.runtime.name} is published that {size.model.name} could be"
+            why += " served from"
         raise UsageError(
-            f"--format {options.format}: no image of {size.runtime.name} is published that"
-            f" {size.model.name} could be served from",
+            f"--format {options.format}: {why}",
             remedy=f"name another with --runtime: {', '.join(others)}" if others else own,
         )

@@ -356,6 +356,11 @@ def likely_pace(low: float, likely: float, high: float, unit: str = "") -> str:
     return f"~{_pace(likely)}{unit}{ends}"
 
 
+def about(low: float, high: float) -> str:
+    """The word before a likely figure between such ends: `about`, of a guess `perhaps`."""
+    return "about" if is_telling(low, high) else "perhaps"
+
+
 def guess(low: float, high: float) -> str:
     """`, a guess` behind ends that are too far apart for one figure to stand for itself."""
     return "" if is_telling(low, high) else ", a guess"
@@ -390,26 +395,26 @@ def wait(seconds: float) -> str:
     return f"{max(0.1, seconds):.1f} seconds" if seconds < 9.95 else duration(seconds)
 
 
-def work(likely: float, unit: str) -> str:
+def work(likely: float, unit: str, audio_seconds: int | None = None) -> str:
     """The likely pace of work that is no text: `4.2 seconds a picture`, `12 minutes for an hour of
-    audio`.
+    audio`, or for as much audio as is stated.
     """
-    figure, _, of_what = _ends_of_work(likely, likely, unit)
+    figure, _, of_what = _ends_of_work(likely, likely, unit, audio_seconds)
     for_a_million = f" in training, {_seconds(1e6 / likely)} for a million"
     return f"{figure}{of_what}{for_a_million if unit == TRAINED else ''}"
 
 
-def work_cell(likely: float, unit: str) -> str:
+def work_cell(likely: float, unit: str, audio_seconds: int | None = None) -> str:
     """As `work` in a table: the pace alone, `~12 minutes a picture`."""
-    figure, _, of_what = _ends_of_work(likely, likely, unit)
+    figure, _, of_what = _ends_of_work(likely, likely, unit, audio_seconds)
     return f"~{figure}{of_what}"
 
 
-def work_ends(low: float, high: float, unit: str) -> str:
+def work_ends(low: float, high: float, unit: str, audio_seconds: int | None = None) -> str:
     """The ends around what `work_cell` tells: `13 to 75 minutes`, `0.1-1.2`."""
     if not unit.startswith("seconds"):
         return pace(low, high)
-    first, last, _ = _ends_of_work(low, high, unit)
+    first, last, _ = _ends_of_work(low, high, unit, audio_seconds)
     return _joined(first, last)
 
 
@@ -417,14 +422,23 @@ def work_ends(low: float, high: float, unit: str) -> str:
 TRAINED = "trained_tokens_per_second"
 
 
-def _ends_of_work(low: float, high: float, unit: str) -> tuple[str, str, str]:
+def length_of_audio(audio_seconds: int | None) -> str:
+    """`an hour of audio` where no length was asked about, `2 hours of audio`."""
+    return f"{duration(audio_seconds) if audio_seconds else 'an hour'} of audio"
+
+
+def _ends_of_work(
+    low: float, high: float, unit: str, audio_seconds: int | None
+) -> tuple[str, str, str]:
     """Both ends in words, and of what they are."""
     if unit == "seconds_per_image":
         return _seconds(low), _seconds(high), " a picture"
     if unit == "seconds_per_video":
         return _seconds(low), _seconds(high), " a clip"
     if unit == "seconds_per_audio_minute":
-        return _seconds(60 * low), _seconds(60 * high), " for an hour of audio"
+        minutes = (audio_seconds or 3600) / 60
+        ends = _seconds(minutes * low), _seconds(minutes * high)
+        return *ends, f" for {length_of_audio(audio_seconds)}"
     of_what = " documents/s" if unit == "documents_per_second" else " tokens/s"
     return _pace(low), _pace(high), of_what
 

@@ -39,7 +39,7 @@ from .words import (
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from ..verdict.speed import SecondsRange, Speed
+    from ..verdict.speed import PaceRange, SecondsRange, Speed
 
 # always in the table where there are figures: they decide, and people compare them
 _ROWS = ("memory", "accelerator", "disk", "speed")
@@ -167,13 +167,15 @@ def _answer_words(verdict: Verdict) -> Iterator[str]:
     if total is not None:
         likely, ends = units.speed(total.likely, total.likely), units.pace(total.low, total.high)
         guess = units.guess(total.low, total.high) or ", an estimate"
-        yield f"{workload.parallel:,} sequences at once: about {likely} in all ({ends}{guess})"
+        word = units.about(total.low, total.high)
+        yield f"{workload.parallel:,} sequences at once: {word} {likely} in all ({ends}{guess})"
 
 
 def _wait_words(wait: SecondsRange) -> str:
     """`about 4 seconds (2.0 seconds to 6.0 seconds)`."""
     ends = f"{units.wait(wait.low)} to {units.wait(wait.high)}"
-    return f"about {units.wait(wait.likely)} ({ends}{units.guess(wait.low, wait.high)})"
+    word, guess = units.about(wait.low, wait.high), units.guess(wait.low, wait.high)
+    return f"{word} {units.wait(wait.likely)} ({ends}{guess})"
 
 
 def _work_words(verdict: Verdict) -> str:
@@ -191,7 +193,7 @@ def _work_words(verdict: Verdict) -> str:
         architecture = verdict.model.architecture
         longest = architecture.context_tokens if architecture is not None else None
         of_what = f", of {units.tokens(min(DOCUMENT_TOKENS, longest or DOCUMENT_TOKENS))} each"
-    likely = f"{units.work(work.likely, speed.unit)}{of_what}"
+    likely = f"{units.work(work.likely, speed.unit, speed.audio_seconds)}{of_what}"
     if units.is_telling(work.low, work.high):
         return f"about {likely}"
     return f"perhaps {likely}, a guess"
@@ -314,7 +316,7 @@ def _amount(finding: Finding, verdict: Verdict) -> str:
 
 def _pace(speed: Speed, unit: str | None) -> str:
     if speed.work is not None:
-        return units.work_cell(speed.work.likely, speed.unit)
+        return units.work_cell(speed.work.likely, speed.unit, speed.audio_seconds)
     if speed.decode is None or unit != "tokens_per_second":
         return ""
     return f"~{units.speed(speed.decode.likely, speed.decode.likely)}"
@@ -413,11 +415,11 @@ def _bar_words(finding: Finding, verdict: Verdict) -> str:
 def _pace_note(finding: Finding, verdict: Verdict, *, measured: bool) -> str:
     """The range, that it is a guess where it is wide, what narrows it, and what was needed."""
     pace = verdict.speed.decode if verdict.speed is not None else None
-    if verdict.speed is not None and verdict.speed.work is not None:
-        work = verdict.speed.work
-        is_said = _says_guess(verdict, work.low, work.high)
-        guess = ", a guess" if work.high > WIDE_PACE * work.low and not is_said else ""
-        return f"{units.work_ends(work.low, work.high, verdict.speed.unit)}{guess}"
+    speed = verdict.speed
+    if speed is not None and speed.work is not None:
+        low, high = speed.work.low, speed.work.high
+        guess = "" if _says_guess(verdict, low, high) else units.guess(low, high)
+        return f"{units.work_ends(low, high, speed.unit, speed.audio_seconds)}{guess}"
     if pace is None:
         return ""
     parts = [units.pace(pace.low, pace.high)]
@@ -426,11 +428,19 @@ def _pace_note(finding: Finding, verdict: Verdict, *, measured: bool) -> str:
     wanted = verdict.workload.min_tokens_per_second
     if finding.outcome is not Outcome.PASS and wanted and pace.likely < wanted:
         parts.append(f"you need {wanted:g}")
-    is_said = _says_guess(verdict, pace.low, pace.high)
-    if pace.low > 0 and pace.high > WIDE_PACE * pace.low and not is_said:
-        narrows = _measuring_narrows(verdict, measured=measured)
-        parts.append("a guess: --measure narrows it" if narrows else "a guess")
+    if pace.low > 0 and not _says_guess(verdict, pace.low, pace.high):
+        parts.extend(_why_wide(verdict, pace, measured=measured))
     return ", ".join(parts)
+
+
+def _why_wide(verdict: Verdict, pace: PaceRange, *, measured: bool) -> Iterator[str]:
+    """That a range is a guess, by the rule of the second line, and what narrows a wide one."""
+    guess = "" if units.is_telling(pace.low, pace.high) else "a guess"
+    is_wide = pace.high > WIDE_PACE * pace.low
+    narrows = is_wide and _measuring_narrows(verdict, measured=measured)
+    words = ": ".join(filter(None, (guess, "--measure narrows it" if narrows else "")))
+    if words:
+        yield words
 
 
 def _says_guess(verdict: Verdict, low: float, high: float) -> bool:

@@ -192,7 +192,6 @@ def pace_cell(pace: PaceRange | None, *, always_ends: bool = False) -> str:
 _OF_WORK = {
     "seconds_per_image": "a picture",
     "seconds_per_video": "a clip",
-    "seconds_per_audio_minute": "an hour of audio",
     "documents_per_second": "documents/s",
     units.TRAINED: "trained tokens/s",
 }
@@ -204,14 +203,16 @@ def pace_title(speeds: Iterable[Speed | None]) -> str:
     kinds = {speed.unit for speed in stated if speed.work is not None}
     if any(speed.decode is not None for speed in stated) or len(kinds) != 1:
         return "tokens/s"
-    return _OF_WORK.get(kinds.pop(), "pace")
+    lengths = {units.length_of_audio(speed.audio_seconds) for speed in stated}
+    of_work = {**_OF_WORK, "seconds_per_audio_minute": min(lengths)}
+    return of_work.get(kinds.pop(), "pace")
 
 
 def pace_of(speed: Speed | None, *, always_ends: bool = False) -> str:
     """The pace as `pace_cell` has it; of other work its ends."""
     if speed is None or speed.work is None:
         return pace_cell(speed.decode if speed is not None else None, always_ends=always_ends)
-    return units.work_ends(speed.work.low, speed.work.high, speed.unit)
+    return units.work_ends(speed.work.low, speed.work.high, speed.unit, speed.audio_seconds)
 
 
 def pace_words(pace: PaceRange, *, narrows: str = "", busy: bool = False, ends: bool = True) -> str:

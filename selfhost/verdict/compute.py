@@ -48,6 +48,12 @@ _ROWS_ENDS = (0.66, 1.0, 1.35)
 _BLOCKS_ENDS = (0.65, 0.9, 1.1)
 
 
+# as many times as long on a GPU as in 16 bits, with weights in 32: least, likely, most. A guess:
+# PyTorch leaves its matrix units aside for them unless told otherwise, and a GeForce without those
+# has half its peak, an A100 a sixteenth
+FLOAT32_LONGER = (1.0, 2.5, 8.0)
+
+
 def shares_on_cores(machine: Machine, runtime: RuntimeSpec | None, quantization: str) -> Range:
     """Of what a processor computes on prompts, what a program reaches with weights of that type."""
     if runtime is None or not (runtime.multiplies_rows or runtime.computes_with == MEASURED):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ..catalogue.spec import Architecture
 from ..machine.record import Machine
-from .compute import Power, shares_on_cores
+from .compute import FLOAT32_LONGER, Power, shares_on_cores
 from .graphics import pace_of_device
 from .processor import apple_chip_in
-from .ranges import Range, added, inverse
+from .ranges import Range, added, inverse, product
 from .speed import PaceRange, Speed
 
 TYPE_CHECKING = False
@@ -57,7 +57,11 @@ def shares_of_documents(
     machine: Machine, power: Power, runtime: RuntimeSpec | None, quantization: str
 ) -> Range:
     """Of what the machine computes, what a program reaches on documents."""
-    return shares_on_cores(machine, runtime, quantization) if power.device is None else GPU_SHARES
+    if power.device is None:
+        return shares_on_cores(machine, runtime, quantization)
+    if quantization == "float32":
+        return product(GPU_SHARES, inverse(FLOAT32_LONGER))
+    return GPU_SHARES
 
 
 def documents_a_second(

@@ -68,6 +68,7 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
             work,
             quantization=quantization,
             runtime=question.runtime,
+            audio_seconds=workload.audio_seconds,
         )
     return None
 

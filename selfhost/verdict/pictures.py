@@ -6,7 +6,7 @@ from ..catalogue.denoising import Denoising
 from ..core.units import GB
 from ..machine.gpus import capability_by_name, picture_share, sums_at_half_rate
 from ..machine.record import Accelerator, Machine
-from .compute import Power, shares_on_cores
+from .compute import FLOAT32_LONGER, Power, shares_on_cores
 from .ranges import Range, product
 from .speed import PaceRange, Speed
 
@@ -31,9 +31,8 @@ LAUNCHED_STEP_SECONDS = (0.02, 0.03, 0.075)
 # 0.38 on an H100 (an hour and half an hour, Tencent-Hunyuan/HunyuanVideo#74). The ends are guesses
 VIDEO_SHARES, HALF_RATE_VIDEO_SHARES = (0.2, 0.45, 0.75), (0.3, 0.6, 0.9)
 # as many times as long as with 16 bits on a GPU, by type: least, likely, most. nf4 28 seconds where
-# bfloat16 took 26 (FLUX.1 [dev], A100, matiasbattaglia.com); int8 of bitsandbytes and 32 bits are
-# guesses
-_LONGER = {"nf4": (1.0, 1.1, 1.5), "int8": (1.0, 1.5, 3.0), "float32": (1.0, 2.5, 8.0)}
+# bfloat16 took 26 (FLUX.1 [dev], A100, matiasbattaglia.com); int8 of bitsandbytes is a guess
+_LONGER = {"nf4": (1.0, 1.1, 1.5), "int8": (1.0, 1.5, 3.0), "float32": FLOAT32_LONGER}
 # bfloat16 on a GPU or a processor without instructions for it: a guess
 _WITHOUT_BFLOAT16 = (1.0, 2.0, 6.0)
 _LEAST_WITH_BFLOAT16 = (8, 0)

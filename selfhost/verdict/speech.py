@@ -140,8 +140,11 @@ def pace_of_speech(
     *,
     quantization: str,
     runtime: RuntimeSpec | None,
+    audio_seconds: int | None = None,
 ) -> Speed:
-    """Seconds for a minute of audio: the least, likely, the most."""
+    """Seconds for a minute of audio: the least, likely, the most. `audio_seconds`: the length of
+    the recording that is asked about.
+    """
     if work is None:
         return _unpaced("what it computes for a second of sound is not known")
     if power is None:
@@ -163,6 +166,7 @@ def pace_of_speech(
         work=PaceRange(low=low, likely=likely, high=high),
         unit=UNIT,
         how=how,
+        audio_seconds=audio_seconds,
     )
 
 

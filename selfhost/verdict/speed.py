@@ -100,8 +100,8 @@ class Speed(Record):
 
     `first_token_seconds` is the time to the answer's first token, for the prompt that was
     asked about; `dataset_seconds` the time to train on the tokens that were asked about;
-    `parallel_total` the pace of all sequences together, where several were asked for. None: not
-    asked, or not known.
+    `parallel_total` the pace of all sequences together, where several were asked for;
+    `audio_seconds` the length of the recording that was asked about. None: not asked, or not known.
     """
 
     decode: PaceRange | None = None
@@ -112,6 +112,7 @@ class Speed(Record):
     first_token_seconds: SecondsRange | None = None
     dataset_seconds: SecondsRange | None = None
     parallel_total: PaceRange | None = None
+    audio_seconds: int | None = None
 
 
 # of that in the table of GPUs, slow end, likely, fast end: of a prompt of 8,192 tokens 0.55 of one

@@ -295,7 +295,7 @@ def test_a_context_that_is_too_long_is_proposed_shorter() -> None:
 def test_with_a_stated_program_a_smaller_type_of_known_files_comes_first(
     model: str, machine: str
 ) -> None:
-    """Contract: a smaller quantization that fits is the first alternative. vLLM serves these in AWQ on these cards (issue 22.2), of files
+    """Contract: a smaller quantization that fits is the first alternative. vLLM serves these in AWQ on these cards, of files
     that can be named; w4a16 was proposed, larger than the cards and without a command, and llama.cpp before it."""
     first = check(model, Workload(runtime="vllm"), machine=machine).alternatives[0]
     assert (first.runtime, first.quantization) == ("vllm", "awq")

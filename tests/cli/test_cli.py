@@ -1137,7 +1137,7 @@ def test_what_a_name_can_mean_stands_in_the_answer(
 def test_what_is_proposed_for_an_unknown_name_keeps_the_options(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A fine-tune by its name, asked about on another machine: the line to type is about that machine too (issue 22.23)."""
+    """A fine-tune by its name, asked about on another machine: the line to type is about that machine too."""
     name = "Qwen3.6-35B-A3B-uncensored"
     words = ("--quant", "Q4_K_M", "--machine", "rtx 3090")
     _, _, err = run(capsys, "check", name, *words)
@@ -1150,7 +1150,7 @@ def test_what_is_proposed_for_an_unknown_name_keeps_the_options(
 def test_a_list_of_a_program_in_16_bits_says_how_to_list_4_bits(
     runtime: str, is_told: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """vLLM is judged with each model's own type, as `check` does: of 2 cards of 24 GB no 70B is listed but with --quant awq (issue 22.2)."""
+    """vLLM is judged with each model's own type, as `check` does: of 2 cards of 24 GB no 70B is listed but with --quant awq."""
     words = ("list", "llama-3.3-70b", "--machine", "2x rtx 3090", "--runtime", runtime)
     _, out, _ = run(capsys, *words)
     assert ("--quant awq lists" in out) is is_told

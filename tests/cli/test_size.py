@@ -253,9 +253,19 @@ def test_verbose_has_the_arithmetic(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_faults_are_told_under_the_options_of_size(capsys: pytest.CaptureFixture[str]) -> None:
-    """`size` has --users, and no --parallel that could be at fault (issue 22.23)."""
+    """`size` has --users, and no --parallel that could be at fault."""
     for words in (("--users", "0"), ("--users", "100000")):
         code, _, err = run(capsys, "mistral-7b", *words)
         assert code == 2
         assert err.startswith("error: --users:")
         assert "--parallel" not in err
+
+
+def test_a_published_image_that_serves_nothing_by_itself_is_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """ghcr.io/ggml-org/whisper.cpp is published (its docker.yml); a shell is its entry."""
+    assert cli.main(["size", "whisper-large-v3-turbo", "--format", "compose"]) == 2
+    error = capsys.readouterr().err
+    assert "ghcr.io/ggml-org/whisper.cpp:main" in error
+    assert "is published that" not in error

@@ -20,6 +20,7 @@ from selfhost.catalogue.opened import open_catalogue
 from selfhost.catalogue.provider_names import provider_name
 from selfhost.catalogue.spec import License
 from selfhost.cli.texts import filled
+from selfhost.core import units
 from selfhost.core.errors import MachineFileError, Problem, SelfhostError, UnknownModelError
 from selfhost.core.records import Unread
 from selfhost.core.units import GIB
@@ -459,14 +460,52 @@ def test_what_is_short_does_not_look_equal() -> None:
 
 
 def test_a_wide_range_is_called_a_guess() -> None:
-    """A speed known within a factor of two needs no caution; a wider one has both ends, is called a guess, and says how to narrow it."""
+    """A speed known within a factor of two needs no caution; a wider one has both ends and says how to narrow it."""
     narrow = samples.local()
     assert "--measure" not in plain(check_text.check_document([narrow]))
     wide = narrow.replace(
         speed=Speed(decode=PaceRange(low=4.0, likely=8.0, high=11.0), prompt=None, how="a guess")
     )
     assert re.search(
-        r"~8\.0 tokens/s.* 4\.0-11, a guess: --measure", plain(check_text.check_document([wide]))
+        r"~8\.0 tokens/s.* 4\.0-11, --measure narrows it", plain(check_text.check_document([wide]))
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "asked"),
+    [
+        ("qwen3-32b", Workload(runtime="vllm", quantization="awq")),
+        ("stable-diffusion-xl-base-1.0", Workload()),
+        ("whisper-large-v3-turbo", Workload()),
+        ("bge-m3", Workload()),
+    ],
+)
+@pytest.mark.parametrize("machine", ["desktop-rtx3090-24gb", "desktop-rtx3060-12gb"])
+def test_a_figure_is_either_likely_or_a_guess(machine: str, model: str, asked: Workload) -> None:
+    """One rule for all words of an answer: `about` stands beside no `a guess`, `perhaps` does."""
+    verdict = check(model, asked, machine=machine)
+    document = check_text.check_document([verdict], verbose=True)
+    paces = ("tokens/s", "documents/s", "a picture", "of audio")
+    lines = [line for line in plain(document).splitlines() if any(map(line.__contains__, paces))]
+    assert lines
+    words = " ".join(lines)
+    assert not ("about " in words and "a guess" in words), words
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(600, "10 minutes"), (7200, "2 hours")])
+def test_the_pace_of_audio_is_that_of_the_recording_asked_about(seconds: int, said: str) -> None:
+    """Twelve recordings of ten minutes take as long as one of two hours."""
+    verdict = check(
+        "whisper-large-v3-turbo", Workload(audio_seconds=seconds), machine="desktop-rtx3060-12gb"
+    )
+    text = plain(check_text.check_document([verdict]))
+    assert f"for {said} of audio" in text
+    assert "an hour of audio" not in text
+    assert verdict.speed is not None
+    assert verdict.speed.work is not None
+    likely = verdict.speed.work.likely * seconds / 60
+    assert units.work(verdict.speed.work.likely, verdict.speed.unit, seconds).startswith(
+        units.duration(float(f"{likely:.2g}"))
     )
 
 

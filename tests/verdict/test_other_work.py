@@ -165,6 +165,18 @@ def test_documents_are_bound_by_arithmetic() -> None:
     assert 50 < verdict.speed.work.likely < verdict.speed.work.high < 530
 
 
+def test_documents_in_32_bits_take_longer_on_a_gpu_than_in_16() -> None:
+    """BGE M3 and its reranker have the same layers; an RTX 3090 has 71 TFLOPS in 16 bits, 36 in 32."""
+    card = machine_with("NVIDIA GeForce RTX 3090", 24)
+    half = seen("bge-m3", card, quantization="F16")
+    single = seen("bge-reranker-v2-m3", card, quantization="float32")
+    assert half.speed is not None
+    assert single.speed is not None
+    assert half.speed.work is not None
+    assert single.speed.work is not None
+    assert 2 < half.speed.work.likely / single.speed.work.likely < 4
+
+
 def test_a_document_waits_longer_for_joined_dies() -> None:
     """An M2 Ultra computes twice as fast as an M2 Max; its two dies take twice as long for each of 6 × 17 operations."""
 

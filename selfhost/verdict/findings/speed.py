@@ -226,8 +226,9 @@ def _how_long(speed: Speed) -> str:
     if speed.work is None:
         return f". How long is not known: {speed.how}"
     low, high = speed.work.low, speed.work.high
-    ends = f"{units.work_ends(low, high, speed.unit)}{units.guess(low, high)}"
-    return f": about {units.work(speed.work.likely, speed.unit)} ({ends})"
+    words = units.work_ends(low, high, speed.unit, speed.audio_seconds)
+    likely = units.work(speed.work.likely, speed.unit, speed.audio_seconds)
+    return f": {units.about(low, high)} {likely} ({words}{units.guess(low, high)})"
 
 
 def takes_long(finding: Finding) -> bool:
@@ -261,7 +262,8 @@ def _expected(pace: PaceRange) -> str:
     """The likely speed, and its range where that prints otherwise."""
     likely, span = units.speed(pace.likely, pace.likely), units.speed(pace.low, pace.high)
     ends = f"{units.pace(pace.low, pace.high)}{units.guess(pace.low, pace.high)}"
-    return f"about {likely if span == likely else f'{likely} ({ends})'}"
+    word = units.about(pace.low, pace.high)
+    return f"{word} {likely if span == likely else f'{likely} ({ends})'}"
 
 
 def _finding(

@@ -122,7 +122,7 @@ def test_what_people_serve_with_less_memory_runs_so(model: str, gpu: str) -> Non
     finding = runs.finding("accelerator")
     assert finding is not None
     assert finding.code in ("accelerator-lean", "accelerator-tight")
-    # the command has the option already: what is left to do is told (issue 22.19)
+    # the command has the option already: what is left to do is told
     assert "--enforce-eager" in finding.reason
     assert "--enforce-eager" not in (finding.remedy or "")
     # what it takes with the option is what is told of the need
