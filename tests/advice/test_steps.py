@@ -529,3 +529,23 @@ def test_a_server_beside_ollamas_service_says_why() -> None:
     assert "OLLAMA_CONTEXT_LENGTH=4096" in serve
     assert run.endswith("ollama run qwen3:30b")
     assert answer.setup[-1].startswith("# the service has settings of its own")
+
+
+@pytest.mark.parametrize(
+    ("model", "quantization", "repository"),
+    [
+        # huggingface.co: the publishers' own repositories, and those that Red Hat validated
+        ("qwen2.5-vl-3b", "awq", "Qwen/Qwen2.5-VL-3B-Instruct-AWQ"),
+        ("qwen2.5-vl-7b", "awq", "Qwen/Qwen2.5-VL-7B-Instruct-AWQ"),
+        ("qwen3-vl-8b", "fp8", "Qwen/Qwen3-VL-8B-Instruct-FP8"),
+        ("qwen2.5-coder-7b", "gptq-int8", "Qwen/Qwen2.5-Coder-7B-Instruct-GPTQ-Int8"),
+        ("phi-4", "w4a16", "RedHatAI/phi-4-quantized.w4a16"),
+    ],
+)
+def test_a_publishers_quantized_repository_is_the_one_to_type(
+    model: str, quantization: str, repository: str
+) -> None:
+    """vLLM loads it as it is, so nobody has to look for one."""
+    workload = Workload(runtime="vllm", quantization=quantization)
+    (line,) = check(model, workload, machine=machine_named("rtx 4090")).commands
+    assert line.startswith(f"vllm serve {repository} ")
