@@ -7,7 +7,7 @@ import os
 from .. import needs as need
 from ..catalogue.index import Catalogue, spec_in
 from ..catalogue.lookup import Resolution
-from ..catalogue.names import library_tag, named_in_command, resolve
+from ..catalogue.names import canonical, library_tag, named_in_command, resolve
 from ..catalogue.paths import is_path
 from ..catalogue.published import PublishedFiles
 from ..catalogue.spec import SIZE_OF, ModelSpec
@@ -222,8 +222,8 @@ _USUAL_GGUF = ("Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0")
 
 
 def _with_typed_files(spec: ModelSpec, resolved: Resolution, catalogue: Catalogue) -> ModelSpec:
-    """The spec with the files of the typed repository: those of GGUF, and such as no known
-    repository holds, which its program would else make of the original's while loading.
+    """The spec with the files of the typed repository in front: those of GGUF, and those of a
+    repository that it does not name.
     """
     repository, quantization = resolved.repository, resolved.quantization
     if repository is None:
@@ -237,7 +237,9 @@ def _with_typed_files(spec: ModelSpec, resolved: Resolution, catalogue: Catalogu
     else:
         runtime = catalogue.runtime(resolved.runtime)
         rule, format, unsized = runtime.rule_of(quantization), runtime.formats[0], (quantization,)
-        if rule is None or spec.repository_of(format, quantization) is not None:
+        held_in = [files.repository for files in spec.files if files.format == format]
+        is_known = canonical(repository) in {canonical(name) for name in held_in if name}
+        if rule is None or is_known:
             return spec
     files = PublishedFiles(
         format=format,

@@ -53,13 +53,16 @@ def machine_with(text: str, *, class_is_enough: bool = False) -> Described | Non
     series = cpus.processor_of(name)
     if around is None or not (series or class_is_enough or _has_number(name, around)):
         return None
-    stated_gib = memory_gib(stated, is_server=cpus.is_server(name))
+    on_package_gib = series.on_package_gib if series is not None else None
+    stated_gib = memory_gib(stated, is_server=cpus.is_server(name)) or on_package_gib
     chip = soldered_chip(words_of(name))
     gib = stated_gib or _usual_gib(chip, series, around)
     stated_facts = {"accelerators": None, "system": stated.system, "memory_total_bytes": stated_gib}
     assumed = [fact for fact, value in stated_facts.items() if value is None]
     why = "assumed: the processor's name does not tell it"
     sources = {**dict.fromkeys(assumed, why), "cpu_model": f'"{text.strip()}"'}
+    if series is not None and on_package_gib is not None and stated_gib == on_package_gib:
+        sources["memory_total_bytes"] = f"the package of the {series.name} holds it"
     bandwidth = None
     if series is not None and _has_one_memory(series):
         bandwidth = round(series.usual)

@@ -57,7 +57,8 @@ class Processor(Record):
     `bits` how wide one channel is.
     `core` is what its cores compute (`core_called`), `ghz` their clock with all of them at work,
     in the middle of the series; None where only the GPU in it is known.
-    `architecture` and `memory_gib`: as of `ProcessorClass`, None where its class tells them.
+    `architecture` and `memory_gib`: as of `ProcessorClass`, None where its class tells them;
+    `on_package_gib`: RAM that is part of the processor, None where the machine around it has it.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Processor(Record):
     ghz: float | None = None
     architecture: str | None = None
     memory_gib: int | None = None
+    on_package_gib: int | None = None
 
 
 class ProcessorClass(Record):
@@ -240,6 +242,7 @@ def _processor(row: Mapping[str, Any]) -> Processor:
         ghz=row["ghz"],
         architecture=row.get("architecture"),
         memory_gib=row.get("memory_gib"),
+        on_package_gib=row.get("on_package_gib"),
     )
 
 

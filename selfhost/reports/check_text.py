@@ -577,6 +577,8 @@ def _without_lines(verdict: Verdict) -> str:
     repository, runtime = model.repository, verdict.workload.runtime
     with_it = f" with {runtime}" if runtime is not None else ""
     page = f" See https://huggingface.co/{repository}." if repository else ""
+    if verdict.workload.format == "gguf" and model.conversions_page:
+        page = f" Hugging Face lists conversions: {model.conversions_page}"
     return f"No command is known that does this{with_it}.{page}"
 
 

@@ -16,6 +16,7 @@ from selfhost import Machine, Verdict, Workload, check
 from selfhost.advice.commands import Circumstances, lines_of_a_file
 from selfhost.advice.steps import Steps, steps
 from selfhost.catalogue.opened import open_catalogue
+from selfhost.core.errors import WorkloadError
 from selfhost.machine.changes import apply
 from selfhost.machine.named import machine_named
 from selfhost.machine.profiles import load
@@ -529,3 +530,55 @@ def test_a_server_beside_ollamas_service_says_why() -> None:
     assert "OLLAMA_CONTEXT_LENGTH=4096" in serve
     assert run.endswith("ollama run qwen3:30b")
     assert answer.setup[-1].startswith("# the service has settings of its own")
+
+
+@pytest.mark.parametrize(
+    ("model", "quantization", "repository"),
+    [
+        # huggingface.co: the publishers' own repositories, and those that Red Hat validated
+        ("qwen2.5-vl-3b", "awq", "Qwen/Qwen2.5-VL-3B-Instruct-AWQ"),
+        ("qwen2.5-vl-7b", "awq", "Qwen/Qwen2.5-VL-7B-Instruct-AWQ"),
+        ("qwen3-vl-8b", "fp8", "Qwen/Qwen3-VL-8B-Instruct-FP8"),
+        ("qwen2.5-coder-7b", "gptq-int8", "Qwen/Qwen2.5-Coder-7B-Instruct-GPTQ-Int8"),
+        ("phi-4", "w4a16", "RedHatAI/phi-4-quantized.w4a16"),
+    ],
+)
+def test_a_publishers_quantized_repository_is_the_one_to_type(
+    model: str, quantization: str, repository: str
+) -> None:
+    """vLLM loads it as it is, so nobody has to look for one."""
+    workload = Workload(runtime="vllm", quantization=quantization)
+    (line,) = check(model, workload, machine=machine_named("rtx 4090")).commands
+    assert line.startswith(f"vllm serve {repository} ")
+
+
+@pytest.mark.parametrize(
+    ("typed", "fetched"),
+    [
+        # the card of the repository lists both
+        ("Meta-Llama-3.1-70B-Instruct-IQ2_M.gguf", "Meta-Llama-3.1-70B-Instruct-GGUF:IQ2_M"),
+        ("Meta-Llama-3.1-70B-Instruct-Q3_K_M.gguf", "Meta-Llama-3.1-70B-Instruct-GGUF:Q3_K_M"),
+    ],
+)
+def test_a_file_is_fetched_from_who_makes_files_of_its_type(typed: str, fetched: str) -> None:
+    """Nobody needs to make it of 141 GB of 16-bit weights."""
+    answer = check(typed, machine=machine_named("strix halo 128gb"))
+    assert any(f"-hf bartowski/{fetched} " in line for line in answer.commands), answer.commands
+
+
+def test_no_gguf_file_is_looked_for_where_none_lies() -> None:
+    """A line that names a GGUF type names a repository of GGUF files (Hugging Face: all that the
+    catalogue knows have the format in their name), never the publisher's 16-bit weights.
+    """
+    machine = apply(machine_named("server-8x-h100"), ["disk=9TB"])
+    for outline in open_catalogue().outlines()[::29]:
+        for quantization in ("IQ2_M", "Q3_K_M", "Q4_K_M"):
+            if outline.closed or outline.modality not in ("text", "vision"):
+                continue
+            try:
+                answer = check(outline.id, Workload(quantization=quantization), machine=machine)
+            except WorkloadError:
+                continue
+            for line in answer.commands:
+                named = re.search(r"-hf (\S+?):", line)
+                assert named is None or "gguf" in named[1].lower(), line

@@ -183,6 +183,26 @@ def test_the_memory_on_a_chip_is_known_by_its_name(text: str, gb_per_s: float | 
     assert (rate is None) if gb_per_s is None else (rate == pytest.approx(gb_per_s * GB, rel=0.001))
 
 
+@pytest.mark.parametrize(
+    ("text", "gib"),
+    [
+        # Intel ARK: 32 GB in the package where the model's last digit is 8, 16 where it is 6
+        ("core ultra 5 226v", 16),
+        ("core ultra 7 256v", 16),
+        ("Intel(R) Core(TM) Ultra 7 266V", 16),
+        ("core ultra 5 238v", 32),
+        ("intel core ultra 7 258v", 32),
+        ("core ultra 7 268v", 32),
+        ("core ultra 9 288v", 32),
+    ],
+)
+def test_ram_in_the_package_of_a_processor_is_known_by_its_name(text: str, gib: int) -> None:
+    """No machine with it has another size, so none is assumed."""
+    machine = machine_named(text)
+    assert machine.memory_total_bytes == gib * GIB
+    assert not machine.assumes("memory_total_bytes")
+
+
 @pytest.mark.parametrize("text", ["i9-99999", "Ryzen 7 9999X", "Xeon 99-9999"])
 def test_a_made_up_processor_is_one_of_its_class(text: str) -> None:
     """A wide range, said to be a guess: more than four times from end to end."""
