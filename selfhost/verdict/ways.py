@@ -17,6 +17,7 @@ from ..core.records import Record, Unread
 from ..core.units import counted
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
+from ..needs.quantization import BLOCKS
 from ..needs.records import Needs
 from .judging import judge
 from .parts import decided_by_disk, decided_by_program, held, judge_with_disk, without_words
@@ -278,10 +279,13 @@ class Search:
         # what is tried first is judged already where it is the model's own
         is_first = self._question.workload.quantization in names[:1]
         ways = list(self._ways({"quantization": name} for name in names[is_first:]))
-        is_whole = any(way.place == _ON_ACCELERATORS for way in (self._own, *ways))
+        whole = [way for way in (self._own, *ways) if way.place == _ON_ACCELERATORS]
         others = []
-        if self._workload.runtime is None and not is_whole:
+        if self._workload.runtime is None and not whole:
             others = self._in_other_programs(runtime)
+        elif self._workload.runtime is None and all(map(_is_in_four_bits, whole)):
+            # the 8 bits of another program come before 4 of this one
+            others = list(filter(_is_whole_in_eight_bits, self._in_other_programs(runtime)))
         # in files of fewer bits the parts are smaller, and so is the download
         return [*others, *ways], is_first and not others
 
@@ -565,6 +569,19 @@ def _place(judged: Judged) -> int:
     if any(finding.code == "accelerator-tight" for finding in judged.findings):
         return _TIGHT
     return _ON_ACCELERATORS if _on_accelerator(judged) else _PLACES[_offload(judged)]
+
+
+def _is_in_four_bits(way: Way) -> bool:
+    """Its program makes 4 bits of the weights while loading."""
+    runtime = way.question.runtime
+    rule = None if runtime is None else runtime.rule_of(way.question.workload.quantization)
+    return rule is not None and "4bit" in rule.also
+
+
+def _is_whole_in_eight_bits(way: Way) -> bool:
+    """Accelerators hold all of a file of 8 bits a weight or more."""
+    elements, size = BLOCKS.get(way.question.workload.quantization or "", (1, 0))
+    return size >= elements and way.place == _ON_ACCELERATORS
 
 
 def _is_tight(judged: Judged) -> bool:
