@@ -257,7 +257,7 @@ def test_what_has_no_size_says_why() -> None:
 
 def test_a_file_of_ones_own_lies_in_the_models_folder() -> None:
     """Where nobody published the file, the arguments name the one that you make; a listed one is downloaded."""
-    made = size_of("mistral-7b", Workload(quantization="Q3_K_S", runtime="llama.cpp"))
+    made = size_of("mistral-7b", Workload(quantization="Q5_1", runtime="llama.cpp"))
     assert made.files_are_yours
     assert made.arguments[0] == "-m"
     assert made.arguments[1].startswith("/models/mistral-7b")
