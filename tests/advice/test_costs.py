@@ -681,14 +681,16 @@ def test_what_runs_in_the_place_of_a_closed_model_is_costed_beside_it() -> None:
     load = Load.parse(
         "2M:500k", electricity_per_kwh=0.3, hardware_price=2000, hardware_life_years=4
     )
-    verdict = check("gpt-4o", Workload(load=load), machine=CARD)
+    # with 32 GB of RAM the first lies on the card whole, whose power is stated
+    machine = CARD.replace(memory_total_bytes=32 * 2**30, memory_limit_bytes=32 * 2**30)
+    verdict = check("gpt-4o", Workload(load=load), machine=machine)
     cost = verdict.monthly_cost
     assert cost is not None
     assert cost.here is None
     assert cost.instead is not None
     first = verdict.alternatives[0]
     assert (cost.instead.id, cost.instead.quantization) == (first.id, first.quantization)
-    same = check(first.id, Workload(load=load, quantization=first.quantization), machine=CARD)
+    same = check(first.id, Workload(load=load, quantization=first.quantization), machine=machine)
     assert same.monthly_cost is not None
     assert same.monthly_cost.here == cost.instead.here
     assert same.monthly_cost.offers == cost.instead.offers

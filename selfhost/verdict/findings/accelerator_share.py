@@ -230,7 +230,10 @@ def left_by_metal(needs: Needs, machine: Machine) -> str:
     high, total = host_high(needs), machine.memory_total_bytes
     if high is None or total is None or total - high >= desktop_bytes(machine):
         return ""
-    return f"; it leaves macOS {binary(total - high)}: close other programs first"
+    return (
+        f"; it leaves macOS {binary(total - high)}, and a desktop with its programs takes"
+        f" {binary(desktop_bytes(machine))} or more: close all other programs first"
+    )
 
 
 # ------------------------------------------------------------------ judged on accelerators
