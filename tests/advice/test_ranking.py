@@ -11,7 +11,7 @@ from helpers.machines import USUAL
 from helpers.paths import RECORDS
 from selfhost import Machine, Workload, check, rank
 from selfhost.advice.listing import first_rows
-from selfhost.advice.ranking import Standing, Standings, share_on
+from selfhost.advice.ranking import Key, Standing, Standings, list_key, share_on
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.units import GIB
@@ -261,3 +261,15 @@ def test_an_auditable_model_in_place_of_gpt_4_follows_instructions() -> None:
         standing_of_it = standings.of(other.id)
         assert standing_of_it is not None
         assert standings.answers(standing_of_it.uses)
+
+
+def test_of_embedders_one_of_half_a_minute_a_document_comes_after_one_of_a_second() -> None:
+    """On a laptop without a GPU, where 1.5 billion parameters take ten seconds a document and more."""
+    machine = load("laptop-ddr4-8gb").machine
+    standings = Standings.of_catalogue(open_catalogue())
+
+    def place(model: str) -> Key:
+        return list_key(check(model, machine=machine), standings, beside=False)
+
+    assert place("embeddinggemma-300m") < place("jina-code-embeddings-1.5b")
+    assert place("embeddinggemma-300m") < place("qwen3-vl-embedding-2b")
