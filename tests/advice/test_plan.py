@@ -96,7 +96,11 @@ def test_the_least_machine_runs_it_and_one_byte_less_does_not(case: str) -> None
     least = least_of(model, workload)
     verdict = judged(model, workload, least.machine)
     assert verdict.route is Route.LOCAL
-    assert outcome(verdict, "memory") == (Outcome.PASS, "memory-fits")
+    # what just holds it leaves little beside it
+    assert outcome(verdict, "memory") in (
+        (Outcome.PASS, "memory-fits"),
+        (Outcome.PASS, "memory-tight"),
+    )
     assert outcome(verdict, "disk") == (Outcome.PASS, "disk-fits")
     size = least.memory_bytes - 1
     # of training the method is stated: without it a smaller machine gets the next of the list

@@ -269,7 +269,7 @@ def test_of_embedders_one_of_half_a_minute_a_document_comes_after_one_of_a_secon
     standings = Standings.of_catalogue(open_catalogue())
 
     def place(model: str) -> Key:
-        return list_key(check(model, machine=machine), standings, beside=False)
+        return list_key(check(model, machine=machine), standings)
 
     assert place("embeddinggemma-300m") < place("jina-code-embeddings-1.5b")
     assert place("embeddinggemma-300m") < place("qwen3-vl-embedding-2b")
