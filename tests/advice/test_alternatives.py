@@ -290,17 +290,19 @@ def test_a_context_that_is_too_long_is_proposed_shorter() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "machine"), [("llama-3.3-70b", "2x rtx 3090"), ("qwen3-14b", "rtx 3060")]
+    ("model", "machine", "quantization"),
+    # RedHatAI/Llama-3.3-70B-Instruct-quantized.w4a16; Qwen/Qwen3-14B-AWQ
+    [("llama-3.3-70b", "2x rtx 3090", "w4a16"), ("qwen3-14b", "rtx 3060", "awq")],
 )
 def test_with_a_stated_program_a_smaller_type_of_known_files_comes_first(
-    model: str, machine: str
+    model: str, machine: str, quantization: str
 ) -> None:
-    """Contract: a smaller quantization that fits is the first alternative. vLLM serves these in AWQ on these cards, of files
-    that can be named; w4a16 was proposed, larger than the cards and without a command, and llama.cpp before it."""
+    """Contract: a smaller quantization that fits is the first alternative. vLLM serves these in 4 bits on these cards, of files
+    that can be named; one larger than the cards and without a command was proposed, and llama.cpp before it."""
     first = check(model, Workload(runtime="vllm"), machine=machine).alternatives[0]
-    assert (first.runtime, first.quantization) == ("vllm", "awq")
-    assert first.command.endswith("--runtime vllm --quant awq")
-    again = check(model, Workload(runtime="vllm", quantization="awq"), machine=machine)
+    assert (first.runtime, first.quantization) == ("vllm", quantization)
+    assert first.command.endswith(f"--runtime vllm --quant {quantization}")
+    again = check(model, Workload(runtime="vllm", quantization=quantization), machine=machine)
     assert again.route is Route.LOCAL
     assert again.commands
     finding = again.finding("accelerator")

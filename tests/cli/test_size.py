@@ -211,7 +211,7 @@ def test_the_disk_is_for_the_most_of_a_size_that_is_a_range(
 
 @pytest.mark.parametrize(
     ("model", "gpu", "quantization"),
-    [("llama-3.1-8b", "RTX 4080", "fp8"), ("llama-3.3-70b", "RTX A6000", "AWQ")],
+    [("llama-3.1-8b", "RTX 4080", "fp8"), ("llama-3.3-70b", "RTX A6000", "w4a16")],
 )
 def test_vllm_is_sized_in_the_best_quantization_that_the_cards_hold(
     capsys: pytest.CaptureFixture[str], model: str, gpu: str, quantization: str

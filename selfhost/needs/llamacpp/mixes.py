@@ -15,7 +15,6 @@ next wider type, so their share is a term. It stays wider where rows fill no blo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from ...catalogue.spec import Architecture, ModelSpec, PublishedFiles
 from ..quantization import Stored, stored, tensor_bytes
@@ -28,16 +27,16 @@ SOURCE = (
 )
 
 
-class _Ratio(NamedTuple):
+class _Ratio:
     """The size of a mix over that of its recipe: `least` to `most`, and on top `layers` over the
     number of layers and `tables` times the share that token table and output matrix have in the
     recipe's bytes.
     """
 
-    least: float
-    most: float
-    layers: float = 0.0
-    tables: float = 0.0
+    __slots__ = ("layers", "least", "most", "tables")
+
+    def __init__(self, least: float, most: float, layers: float = 0.0, tables: float = 0.0) -> None:
+        self.least, self.most, self.layers, self.tables = least, most, layers, tables
 
     def bounds(self, layers: int, tables: float) -> tuple[float, float]:
         more = self.layers / layers + self.tables * tables
