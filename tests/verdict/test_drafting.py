@@ -9,10 +9,13 @@ import pytest
 
 from helpers.desktops import machine_with
 from helpers.paths import TRUTH
-from selfhost import Machine, Workload, check
+from selfhost import Machine, Workload
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.machine.record import Accelerator
 from selfhost.needs import parts
 from selfhost.verdict.drafting import tokens_of_step
+from selfhost.verdict.judging import judge
+from selfhost.verdict.question import ask
 from selfhost.verdict.speed import PaceRange
 
 RTX_4090 = machine_with("NVIDIA GeForce RTX 4090")
@@ -25,7 +28,8 @@ def pace(
     quantization: str = "Q4_K_M",
 ) -> PaceRange:
     asked = Workload(runtime="llama.cpp", quantization=quantization, draft=draft)
-    speed = check(model, asked, machine=machine).speed
+    catalogue = open_catalogue()
+    speed = judge(ask(catalogue.spec(model), asked, catalogue, machine), machine).speed
     assert speed is not None
     assert speed.decode is not None
     return speed.decode
