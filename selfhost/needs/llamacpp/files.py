@@ -101,6 +101,8 @@ def size_of(
 
 def _mix_of(subject: Subject, quantization: str) -> SizedWeights | None:
     """The file of a publisher's own mix; None for a name of none, and without an architecture."""
+    if quantization in BITS_PER_WEIGHT:
+        return None
     from .mixes import mixed, recipe_of
 
     architecture, row = subject.architecture, subject.row
