@@ -396,7 +396,7 @@ def _tight_now(sums: _Sums) -> Finding | None:
     assert high is not None
     if sums.basis == "total" or sums.is_reserve_asked or now is None or high > now:
         return None
-    if now - high >= _margin(sums):
+    if _leaves_margin(sums, now - high):
         return None
     return sums.finding(
         Outcome.PASS,
@@ -410,9 +410,14 @@ def _tight_now(sums: _Sums) -> Finding | None:
     )
 
 
-def _margin(sums: _Sums) -> int:
-    """What is to stay free beside a model: the reserve, of a small machine a part of its memory."""
-    return sums.reserve if sums.total is None else min(sums.reserve, sums.total // _MARGIN_PART)
+def _leaves_margin(sums: _Sums, left_bytes: int) -> bool:
+    """Whether as much is left as is to stay free beside a model: the reserve, of a small machine a
+    whole part of its memory.
+    """
+    if left_bytes >= sums.reserve:
+        return True
+    # a fleet is asked in multiples: a quotient would be that of one machine alone
+    return sums.total is not None and _MARGIN_PART * (left_bytes + 1) > sums.total
 
 
 def _available_now(sums: _Sums) -> Finding | None:
@@ -502,7 +507,8 @@ def _tight(sums: _Sums) -> Finding | None:
         return None
     # a guest serves no desktop
     by_desktop = desktop_bytes(sums.machine) if sums.machine.scope == "host" else 0
-    if limit - high >= max(by_desktop, sums.reserve + _margin(sums)):
+    left_bytes = limit - high
+    if left_bytes >= by_desktop and _leaves_margin(sums, left_bytes - sums.reserve):
         return None
     desktop = DESKTOP_BYTES.get(sums.machine.system or "", 4 * GB)
     # of a small machine that much is never left
