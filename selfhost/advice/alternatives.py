@@ -20,6 +20,7 @@ from ..verdict.question import architectures
 from ..verdict.record import Alternative, Judged, OpenAlternative, Question
 from .ranking import NAMED, Standings, is_practical, reasons, share_on
 from .room import (
+    exceeds_accelerator,
     is_beyond_any_quantization,
     is_surely_beyond,
     longest_context,
@@ -461,7 +462,7 @@ def _memory(needs: Needs | None, *, is_tight: bool) -> dict[str, Any]:
 def _alternative(fit: _Fit, catalogue: Catalogue, why: str) -> Alternative:
     question, judged, _ = fit
     needs, speed = judged.needs, judged.speed
-    is_tight = any(finding.code == "accelerator-tight" for finding in judged.findings)
+    is_tight = exceeds_accelerator(judged.findings)
     return Alternative(
         id=question.spec.id,
         name=question.spec.name,
