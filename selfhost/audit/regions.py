@@ -11,7 +11,7 @@ from ..verdict.findings import CHECKS, Finding, Outcome
 from .asked import Asked
 from .lines import Slot
 from .population import BANDWIDTH, Form, Kind, Population, Span, lowest, members
-from .tracing import Number, Trace, negated
+from .tracing import Number, Trace, scaled
 
 TYPE_CHECKING = False
 
@@ -111,7 +111,7 @@ def _shorts(findings: Sequence[Finding], trace: Trace) -> Iterator[Short]:
             continue
         short: Any = each.short
         if type(short) is Number:
-            yield each.check, negated(short.form), short.constant
+            yield each.check, scaled(short.form, -1), short.constant
         elif trace.reads_bandwidth:
             yield each.check, ((BANDWIDTH, 1),), 0
         elif short > 0 and (asked := trace.asked_of(each)) is not None:

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
+# the largest factor of a number in a form: columns hold whole numbers of 63 bits
+_MOST_FACTOR = 1024
+
 
 class Number:
     """A machine's number, or a sum of several: it keeps its value, and tells its trace each
@@ -52,11 +55,11 @@ class Number:
 
     def _sum(self, other: Any, sign: int, own: int = 1) -> Any:
         if type(other) is int:
-            form = self.form if own > 0 else _scaled(self.form, -1)
+            form = scaled(self.form, own)
             constant = own * self.constant + sign * other
             return Number(self._trace, form, constant, own * self.value + sign * other)
         if type(other) is Number:
-            form = _added(_scaled(self.form, own), _scaled(other.form, sign))
+            form = _added(scaled(self.form, own), scaled(other.form, sign))
             constant = own * self.constant + sign * other.constant
             value = own * self.value + sign * other.value
             return Number(self._trace, form, constant, value) if form else constant
@@ -89,10 +92,11 @@ class Number:
         return self._trace.rising(self.form, self.constant, of, self.value)
 
     def __mul__(self, other: Any) -> Any:
+        if type(other) is int and 0 < other <= _MOST_FACTOR:
+            return self._sum(0, 1, other)
         return self.pinned * other
 
-    def __rmul__(self, other: Any) -> Any:
-        return other * self.pinned
+    __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> Any:
         return self.pinned / other
@@ -166,13 +170,9 @@ class Number:
 
 
 @lru_cache(maxsize=4096)
-def negated(form: Form) -> Form:
-    """The form with each factor's sign turned."""
-    return tuple([(slot, -each) for slot, each in form])
-
-
-def _scaled(form: Form, sign: int) -> Form:
-    return form if sign == 1 else negated(form)
+def scaled(form: Form, by: int) -> Form:
+    """So many times the form; -1 turns each factor's sign."""
+    return form if by == 1 else tuple([(slot, by * each) for slot, each in form])
 
 
 @lru_cache(maxsize=4096)
@@ -330,7 +330,12 @@ class Trace:
         """Whether the machine's value of a form reaches a bound."""
         if form[0][1] < 0:
             # -x >= b where x < 1 - b
-            return not self.is_at_least(negated(form), 1 - bound, -value)
+            return not self.is_at_least(scaled(form, -1), 1 - bound, -value)
+        if form[0][1] > 1 and len(form) == 1:
+            # n * x >= b where x >= b / n, rounded up
+            bound = -(-bound // form[0][1])
+            value //= form[0][1]
+            form = ((form[0][0], 1),)
         answer = self.bounds[form, bound] = value >= bound
         return answer
 

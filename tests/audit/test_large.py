@@ -540,9 +540,15 @@ def alike_but_in_numbers(count: int) -> str:
 
 
 def judgements_of(
-    policy: Policy, machines: Machines, monkeypatch: pytest.MonkeyPatch
+    policy: Policy,
+    machines: Machines,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_by_model: bool = True,
 ) -> tuple[int, Audit]:
-    """How often a machine stands for others in the report by model, and the audit."""
+    """How often a machine stands for others in the report by model, and the audit. The report under
+    all models tells warnings too.
+    """
     judged: list[int] = []
     make = Trace.__init__
 
@@ -554,25 +560,27 @@ def judgements_of(
 
     with monkeypatch.context() as patch:
         patch.setattr(Trace, "__init__", counted)
-        patch.setattr(large_module, "MOST_TOGETHER", 0)
+        patch.setattr(large_module, "MOST_TOGETHER", 0 if is_by_model else 24)
         judge = FleetJudge(catalogue(), TODAY)
         one = judge_with(catalogue(), TODAY)
         audit = run_audit(policy, machines, one, today=TODAY, at_once=judge)
     return len(judged), audit
 
 
+@pytest.mark.parametrize("is_by_model", [True, False])
 @pytest.mark.parametrize("model", ["flux.1-dev", "qwen2.5-72b", "gpt-oss-120b", "mistral-7b"])
 def test_more_machines_of_the_same_kinds_take_no_more_judgements(
-    model: str, monkeypatch: pytest.MonkeyPatch
+    model: str, is_by_model: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What sets machines of a kind apart are bounds of the model, a few for each way to lay it out, however many machines there are: eight times the machines are met by the same bounds, of which a small fleet may miss some."""
+    """What sets machines of a kind apart are bounds of the model, a few for each way to lay it out, however many machines there are: eight times the machines are met by the same bounds, of which a small fleet may miss some. A quotient of the RAM, which told what is tight, set each machine apart."""
     policy = read_policy(
         Document.parse("audit.toml", f'schema = 1\n[[model]]\nname = "{model}"\n'.encode())
     )
     counts = []
     for count in (500, 4000):
         machines = load_machines("-", stdin=alike_but_in_numbers(count).encode()).machines
-        counts.append(judgements_of(policy, machines, monkeypatch)[0])
+        count, _ = judgements_of(policy, machines, monkeypatch, is_by_model=is_by_model)
+        counts.append(count)
     few, many = counts
     assert many < 2 * few, counts
 
