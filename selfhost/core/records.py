@@ -94,39 +94,48 @@ class _RecordType(type):
         fields: dict[str, None] = {}
         defaults: dict[str, Any] = {}
         keys: dict[str, FileKey] = {}
+        mappings: dict[str, None] = {}
+        is_checked = bool(bases) and "_check" in body
         for base in bases:
-            fields.update(dict.fromkeys(getattr(base, "_fields", ())))
-            defaults.update(getattr(base, "_defaults", {}))
-            keys.update(getattr(base, "_keys", {}))
-        for field in body.get("__annotations__", {}):
-            if not field.startswith("_"):
-                fields[field] = None
-                if field not in body:
+            if isinstance(base, _RecordType):
+                fields.update(dict.fromkeys(base._fields))
+                defaults.update(base._defaults)
+                keys.update(base._keys)
+                mappings.update(dict.fromkeys(base._mappings))
+                is_checked = is_checked or base._is_checked
+        for field, annotation in body.get("__annotations__", {}).items():
+            if field[0] == "_":
+                continue
+            fields[field] = None
+            if "Mapping" in str(annotation):
+                mappings[field] = None
+            if field not in body:
+                continue
+            value = body.pop(field)
+            if type(value) is FileKey:
+                keys[field] = value
+                if value.is_required:
                     continue
-                value = body.pop(field)
-                if type(value) is FileKey:
-                    keys[field] = value
-                    if value.is_required:
-                        continue
-                    value = value.default
-                defaults[field] = FrozenDict(value) if type(value) is dict else value
-        mappings = {name for base in bases for name in getattr(base, "_mappings", ())}
-        mappings.update(
-            field
-            for field, kind in body.get("__annotations__", {}).items()
-            if "Mapping" in str(kind)
+                value = value.default
+            defaults[field] = FrozenDict(value) if type(value) is dict else value
+        # in the body: to set each on the class takes longer
+        body.update(
+            _fields=tuple(fields),
+            _names=frozenset(fields),
+            _defaults=defaults,
+            _keys=keys,
+            _mappings=tuple(mappings),
+            _is_checked=is_checked,
+            _in_part={},
+            # of one name attrgetter gives no tuple
+            _values=(
+                attrgetter(*fields)
+                if len(fields) > 1
+                else lambda record: tuple([getattr(record, name) for name in fields])
+            ),
         )
         kind = super().__new__(cls, name, bases, body)
-        kind._fields, kind._names, kind._defaults = tuple(fields), frozenset(fields), defaults
-        kind._mappings, kind._kind, kind._in_part = tuple(mappings), kind, {}
-        kind._keys = keys
-        # of one name attrgetter gives no tuple
-        kind._values = (
-            attrgetter(*fields)
-            if len(fields) > 1
-            else lambda record: tuple([getattr(record, name) for name in fields])
-        )
-        kind._is_checked = any("_check" in base.__dict__ for base in kind.__mro__[:-2])
+        kind._kind = kind
         return kind
 
 
