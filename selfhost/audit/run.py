@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .brackets import Asked
     from .bulk import FleetJudge
     from .progress import Progress
-    from .verdicts import Marked
+    from .verdicts import Extent, Marked
 
 # fewer verdicts are given one by one
 LEAST_AT_ONCE = 500
@@ -44,7 +44,7 @@ def run_audit(
     progress: Progress | None = None,
     at_once: FleetJudge | None = None,
     now: str | None = None,
-    in_full: bool = True,
+    in_full: Extent = "all",
 ) -> Audit:
     """Judge each model on each machine that the policy names for it: machines in the order given,
     models in the policy's.
@@ -55,8 +55,8 @@ def run_audit(
     Machines have different names. `progress` is told how far it is. `at_once` gives the same
     verdicts for many machines at once; where it is given, `machines` of a fleet are judged by it.
     `now` is the time (UTC, `YYYY-MM-DDThh:mm:ssZ`) that the age of records is told at; None: the
-    end of that day. Without `in_full` rows are judged as `verdicts_on` says: what few read of them
-    is worked out when it is read.
+    end of that day. `in_full` says which rows' findings are worked out now, as `verdicts_on` does;
+    those of the others are when somebody reads them.
     """
     from datetime import date
 
@@ -127,7 +127,7 @@ class _Judging:
         machines: int,
         progress: Progress | None,
         *,
-        in_full: bool,
+        in_full: Extent,
     ) -> None:
         self._policy = policy
         self._in_full = in_full

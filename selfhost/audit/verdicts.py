@@ -20,11 +20,13 @@ from .workers import in_shares
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any, TypeVar
+    from typing import Any, Literal, TypeVar
 
     from .brackets import Answer, Asked, Short
 
     T = TypeVar("T")
+    # of how many of many verdicts the findings are read: "failing" of those that are not `local`
+    Extent = Literal["all", "failing", "few"]
     # a verdict, and the marks of its findings
     Marked = tuple[Verdict, tuple[Mark, ...]]
     # the values of marks, and of each verdict what is kept of it, with the places of its marks;
@@ -45,14 +47,14 @@ def verdicts_on(
     judge: Judge,
     tell: Callable[[int], None],
     *,
-    in_full: bool,
+    in_full: Extent,
 ) -> list[Marked | SelfhostError]:
     """The verdict of each question on the machine, or why it is refused. `tell` is told the place
     of the one that is judged next.
 
-    Of many questions a verdict has the model's id, the route and, `in_full`, the findings: for the
-    rest the question is judged once more, when somebody reads it. Without `in_full` a question
-    between two that get the same marks is not judged before that.
+    Of many questions a verdict has the model's id, the route and, where it is `in_full`, the
+    findings: for the rest the question is judged once more, when somebody reads it. A question that
+    is not in full and lies between two that get the same marks is not judged before that.
     """
 
     judging = _Judging(machine, questions, judge)
@@ -64,20 +66,19 @@ def verdicts_on(
         return answers
     # what is read for the first question the other processes find read
     judging.alone(0)
-    if in_full:
-        # what a process has learned of a model serves the model's other entries
-        order = sorted(range(len(questions)), key=lambda place: questions[place][0].name)
-        shares = _batches(order, _AT_ONCE)
-        return judging.shared_out(
-            shares, lambda number: map(in_short, map(judging.alone, shares[number])), Finding, tell
-        )
-    families = _batches(families_of(questions), _FAMILIES_AT_ONCE)
-    return judging.shared_out(
-        [list(chain(*group)) for group in families],
-        lambda number: by_brackets(families[number], questions, judge, machine),
-        Mark,
-        tell,
-    )
+    everywhere = range(len(questions))
+    if in_full == "all":
+        by_place = judging.in_full(everywhere, tell)
+    else:
+        by_place = judging.in_brackets(tell)
+    if in_full == "failing":
+        failing = [place for place in everywhere if _fails(by_place[place])]
+        by_place |= judging.in_full(failing, tell)
+    return [by_place[place] for place in everywhere]
+
+
+def _fails(answer: Marked | SelfhostError) -> bool:
+    return not isinstance(answer, SelfhostError) and answer[0].route is not Route.LOCAL
 
 
 class _Judging:
@@ -100,15 +101,38 @@ class _Judging:
         verdict = self.alone(place)
         return verdict if isinstance(verdict, SelfhostError) else (verdict, verdict.findings)
 
-    def shared_out(
+    def in_full(
+        self, places: Iterable[int], tell: Callable[[int], None]
+    ) -> dict[int, Marked | SelfhostError]:
+        """By place, the answers with their findings."""
+        # what a process has learned of a model serves the model's other entries
+        order = sorted(places, key=lambda place: self._questions[place][0].name)
+        shares = _batches(order, _AT_ONCE)
+        return self._shared_out(
+            shares, lambda number: map(in_short, map(self.alone, shares[number])), Finding, tell
+        )
+
+    def in_brackets(self, tell: Callable[[int], None]) -> dict[int, Marked | SelfhostError]:
+        """By place, the answers to all questions, with marks alone."""
+        families = _batches(families_of(self._questions), _FAMILIES_AT_ONCE)
+        return self._shared_out(
+            [list(chain(*group)) for group in families],
+            lambda number: by_brackets(
+                families[number], self._questions, self._judge, self._machine
+            ),
+            Mark,
+            tell,
+        )
+
+    def _shared_out(
         self,
         shares: Sequence[Sequence[int]],
         work: Callable[[int], Iterable[Answer]],
         kind: type[Mark],
         tell: Callable[[int], None],
-    ) -> list[Marked | SelfhostError]:
-        """The answers of all places, whichever process has given them. `work` gives those of a
-        share, with marks of that kind.
+    ) -> dict[int, Marked | SelfhostError]:
+        """The answers by place, whichever process has given them. `work` gives those of a share,
+        with marks of that kind.
         """
         starts = [0, *accumulate(map(len, shares))]
         judged = in_shares(
@@ -128,7 +152,7 @@ class _Judging:
                 else:
                     own = tuple([marks[number] for number in each[-1]])
                     by_place[place] = self.answer(place, (*each[:-1], own))
-        return [by_place[place] for place in range(len(self._questions))]
+        return by_place
 
 
 def _batches(values: Sequence[T], most: int) -> list[Sequence[T]]:

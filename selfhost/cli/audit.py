@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..audit.baseline import Baseline
     from ..audit.progress import Progress
     from ..audit.record import Audit
+    from ..audit.verdicts import Extent
     from ..core.tomlfile import Document
     from ..machine.record import Machine
 
@@ -157,12 +158,7 @@ def _run(words: list[str]) -> int:
         progress=progress,
         at_once=FleetJudge(catalogue, today),
         now=utc_now() if options.today is None else None,
-        in_full=options.anonymize
-        or options.verbose
-        or not all(
-            _leaves_figures_out(name, path or options.output, len(machines))
-            for name, path in outputs
-        ),
+        in_full=_in_full(options, outputs, len(machines)),
     )
     if baseline is not None:
         from ..audit.baseline import since
@@ -254,12 +250,17 @@ def _outputs(options: argparse.Namespace) -> list[Output]:
     return outputs
 
 
-def _leaves_figures_out(name: str, path: str | None, machines: int) -> bool:
-    """Whether a report of so many machines tells figures and reasons of few rows or of none; text
-    in a file tells all.
-    """
-    amount = "few" if name == "text" and path is None else FORMATS[name].in_full
-    return amount == "none" or (amount == "few" and machines == 1)
+def _in_full(options: argparse.Namespace, outputs: list[Output], machines: int) -> Extent:
+    """Of which rows the reports tell figures and reasons, the most that one of them does."""
+    if options.anonymize:
+        return "all"
+    # of several machines that fare alike the one that lacks most is shown
+    extents: set[Extent] = {"failing"} if options.verbose or machines > 1 else set()
+    for name, path in outputs:
+        # a terminal gets the first rows, a file all
+        is_first_screen = name == "text" and path is None and options.output is None
+        extents.add("few" if is_first_screen else FORMATS[name].in_full)
+    return next(each for each in ("all", "failing", "few") if each in extents)
 
 
 def _check_binary(outputs: list[Output], output: str | None) -> None:
