@@ -192,6 +192,8 @@ def _of_pace(
         why = "no pace is predicted for it"
         if speed is not None and speed.decode is None:
             why = speed.how
+    elif seen.drafted and seen.kind == "decode":
+        why = "the run drafts tokens, so that a step gives several: compare one without a draft"
     elif seen.tokens is not None and seen.tokens < least:
         why = f"{units.tokens(seen.tokens)} are too few to compare: take {least} or more"
     inside = None

@@ -12,7 +12,7 @@ class SeenPace(Record):
     """Tokens per second that a run reached: `kind` is decode or prompt. `tokens` were timed, of
     several requests on average, with `depth_tokens` in the context on average (of a prompt: before
     it); either is None where the run does not tell. `sequences` decoded at once, all together at
-    that pace.
+    that pace. `drafted`: steps that give several tokens are among them.
     """
 
     kind: str
@@ -20,6 +20,7 @@ class SeenPace(Record):
     tokens: int | None = None
     depth_tokens: int | None = None
     sequences: int = 1
+    drafted: bool = False
 
 
 class SeenMemory(Record):

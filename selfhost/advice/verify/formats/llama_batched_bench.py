@@ -1,4 +1,6 @@
-"""llama-batched-bench of llama.cpp: its table, and `--output-format jsonl`."""
+"""llama-batched-bench of llama.cpp, its table and `--output-format jsonl`, and llama-sweep-bench of
+ik_llama.cpp, whose table has the same columns for one sequence.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from ....core.records import pattern
 from ..run import Run, SeenPace
 from .words import positive, whole
 
+_SWEEP_HEAD = ["PP", "TG", "N_KV", "T_PP s", "S_PP t/s", "T_TG s", "S_TG t/s"]
 _HEAD = ["PP", "TG", "B", "N_KV", "T_PP s", "S_PP t/s", "T_TG s", "S_TG t/s", "T s", "S t/s"]
 # of the table -> of a record
 _NAMES = {"PP": "pp", "TG": "tg", "B": "pl", "S_PP t/s": "speed_pp", "S_TG t/s": "speed_tg"}
@@ -20,9 +23,9 @@ _Row = Mapping[str, str]
 
 def read(text: str) -> Run | None:
     """One sequence alone, and the most that decoded at once."""
-    rows = [row for row in _of_table(text) or _records(text) if whole(row["pl"])]
+    rows = [row for row in _of_table(text, _HEAD) or _records(text) if whole(row["pl"])]
     if not rows:
-        return None
+        return _sweep(text)
     alone = next((row for row in rows if whole(row["pl"]) == 1), None)
     most = max(rows, key=lambda row: whole(row["pl"]) or 0)
     shown = [row for row in rows if row is alone or row is most]
@@ -38,16 +41,31 @@ def read(text: str) -> Run | None:
     )
 
 
-def _of_table(text: str) -> list[_Row]:
+def _sweep(text: str) -> Run | None:
+    """The first row and the last, whose prompt and answer stand behind `N_KV` tokens."""
+    rows = _of_table(text, _SWEEP_HEAD)
+    if not rows:
+        return None
+    shown = rows if len(rows) < 3 else [rows[0], rows[-1]]
+    note = f"Rows between the first and the last are left out: {len(rows) - len(shown):,}."
+    return Run(
+        tool="llama-sweep-bench",
+        paces=tuple([pace for row in shown for pace in _paces(row)]),
+        notes=(note,) if len(rows) > len(shown) else (),
+    )
+
+
+def _of_table(text: str, head: list[str]) -> list[_Row]:
     rows: list[_Row] = []
     is_below = False
     for line in text.splitlines():
         cells = [cell.strip() for cell in line[:400].strip().strip("|").split("|")]
-        if cells == _HEAD:
+        if cells == head:
             is_below = True
-        elif is_below and len(cells) == len(_HEAD) and len(rows) < _MOST_ROWS:
-            named = dict(zip(_HEAD, cells, strict=True))
-            rows.append({_NAMES[key]: value for key, value in named.items() if key in _NAMES})
+        elif is_below and len(cells) == len(head) and whole(cells[0]) and len(rows) < _MOST_ROWS:
+            named = dict(zip(head, cells, strict=True))
+            row = {_NAMES[key]: value for key, value in named.items() if key in _NAMES}
+            rows.append(row if "B" in head else row | {"pl": "1", "depth": named["N_KV"]})
     return rows
 
 
@@ -70,15 +88,16 @@ def _paces(row: _Row) -> Iterable[SeenPace]:
     """Of decoding, and of a prompt where one was read alone."""
     sequences = whole(row["pl"]) or 1
     read, written = whole(row["pp"]) or 0, whole(row["tg"]) or 0
+    before = whole(row.get("depth", "0")) or 0
     rate = positive(row["speed_pp"])
     if sequences == 1 and read and rate is not None:
-        yield SeenPace(kind="prompt", tokens_per_second=rate, tokens=read, depth_tokens=0)
+        yield SeenPace(kind="prompt", tokens_per_second=rate, tokens=read, depth_tokens=before)
     rate = positive(row["speed_tg"])
     if written and rate is not None:
         yield SeenPace(
             kind="decode",
             tokens_per_second=rate,
             tokens=written,
-            depth_tokens=read + written // 2,
+            depth_tokens=before + read + written // 2,
             sequences=sequences,
         )

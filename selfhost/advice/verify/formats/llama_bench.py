@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ....core.reading import Decoder, NoJSON, Unreadable
+from ....core.reading import Decoder, Unreadable
 from ....core.records import pattern
 from ..run import Run, SeenPace
 from .words import bytes_of, count_of, positive, quantization, whole
@@ -14,7 +14,8 @@ _KEYS = ("model_filename", "n_prompt", "n_gen", "avg_ts")
 # more rows than any benchmark has
 _MOST_ROWS = 10_000
 # pp512, tg128, pp512+tg128, each with @ d4096
-_TEST = pattern(r"(pp|tg)(\d{1,9})(?: @ d(\d{1,9}))?")
+# builds of 2023 and 2024 write pp 512
+_TEST = pattern(r"(pp|tg) ?(\d{1,9})(?: @ d(\d{1,9}))?")
 _BUILD = pattern(r"^build: ([0-9a-f]{4,40}) \(\d+\)", 8)
 # INSERT INTO llama_bench (build_commit, …) VALUES ('0c1e570', …); nothing in a value is escaped
 _INSERTED = pattern(r"^INSERT INTO \w{1,80} \(([\w, ]{1,4000})\) VALUES \((.{1,40000})\);$")
@@ -32,14 +33,7 @@ def read(text: str) -> Run | None:
 
 def _records(text: str) -> list[_Row]:
     """The objects of JSON or JSON lines, their values as text."""
-    stripped = text.lstrip()
-    values: list[object] = []
-    if stripped.startswith("["):
-        try:
-            parsed = Decoder().parse(stripped)
-        except NoJSON:
-            parsed = None
-        values = parsed if isinstance(parsed, list) else []
+    values = _array(text)
     if not values:
         decoder = Decoder()
         for line in text.splitlines():
@@ -53,6 +47,20 @@ def _records(text: str) -> list[_Row]:
         for row in values[:_MOST_ROWS]
         if isinstance(row, dict) and all(key in row for key in _KEYS)
     ]
+
+
+def _array(text: str) -> list[object]:
+    """The array of `-o json`, behind what its backends print of their devices; [] where there is
+    none.
+    """
+    lines = text.strip().splitlines()
+    first = next((number for number, line in enumerate(lines) if line.startswith("[")), 0)
+    last = next((number for number, line in enumerate(lines) if line == "]"), len(lines))
+    try:
+        parsed = Decoder().parse("\n".join(lines[first : last + 1]))
+    except Unreadable:
+        return []
+    return parsed if isinstance(parsed, list) else []
 
 
 def _text(value: object) -> str:
@@ -166,8 +174,8 @@ def _of_table(text: str) -> Run | None:
             continue
         if "test" in cells and "t/s" in cells and "model" in cells:
             head = cells
-        elif head and len(cells) == len(head) and len(rows) < _MOST_ROWS:
-            rows.append(dict(zip(head, cells, strict=True)))
+        elif len(cells) >= len(head) > 0 and len(rows) < _MOST_ROWS:
+            rows.append(_row(head, cells))
     tests = [row for row in rows if _TEST.fullmatch(row["test"])]
     if not tests:
         return None
@@ -175,12 +183,23 @@ def _of_table(text: str) -> Run | None:
     return _of_tests(tests, None if build is None else build[1])
 
 
+def _row(head: list[str], cells: list[str]) -> dict[str, str]:
+    """The cells by their names. Of a row with more cells than the head has, as ik_llama.cpp wrote,
+    those whose place is sure: which columns were left out is not known.
+    """
+    if len(cells) > len(head):
+        sure = ("model", "size", "params", "backend", "ngl")
+        named = {key: cell for key, cell in zip(head, cells, strict=False) if key in sure}
+        return named | {"test": cells[-2], "t/s": cells[-1]}
+    return dict(zip(head, cells, strict=True))
+
+
 def _of_tests(tests: list[dict[str, str]], version: str | None) -> Run:
     first = tests[0]
     apart = [key for key in first if key not in ("test", "t/s")]
     same = [row for row in tests if all(row[key] == first[key] for key in apart)]
-    words = first["model"].split()
-    layers = first.get("ngl", "")
+    words = first["model"].lower().split()
+    layers = first.get("ngl", first.get("n_gpu_layers", ""))
     cache_type = first.get("type_k", "f16")
     return Run(
         tool="llama-bench",

@@ -15,7 +15,17 @@ _TERMS = {"KV": "kv_cache", "RS": "recurrent_state", "compute": "compute"}
 _REPACKED = pattern(r"_(?:REPACK|AARCH64|AMX)$|^CPU_(?:REPACK|AARCH64|AMX)")
 _TIMING = pattern(
     r"(prompt eval|[ :|]eval) time += +(\d{1,12}(?:\.\d{1,4})?) ms / +(\d{1,9}) (?:tokens|runs)"
+    r"(?: +\( *\d{1,9}\.\d{2} ms per token, +(\d{1,9}\.\d{2}) tokens per second)?"
 )
+# llama-server tells how far it is every few seconds
+_SO_FAR = pattern(
+    r"print_timing: .{1,60} \| n_(?:decoded|gen) = +(\d{1,9}), tg = +(\d{1,9}\.\d{2}) t/s"
+)
+_READ_SO_FAR = pattern(
+    r"prompt processing, n_tokens = +(\d{1,9}), .{1,60} / +(\d{1,9}\.\d{2}) tokens per second"
+)
+# builds of 2024 and before
+_WEIGHTS = pattern(r"llm_load_tensors: +(\S{1,40}) buffer size = +(\d{1,9}(?:\.\d{1,4})?) MiB")
 # [ Prompt: 63.8 t/s | Generation: 13.5 t/s ]
 _RATES = pattern(r"\[ Prompt: (\d{1,9}\.\d) t/s \| Generation: (\d{1,9}\.\d) t/s \]")
 _OFFLOADED = pattern(r"offloaded (\d{1,5})/(\d{1,5}) layers to GPU")
@@ -39,7 +49,10 @@ _FACTS = {
     "kv_unified": "kv_unified",
     "n_outputs_max": "n_outputs_max",
 }
-_FACT = pattern(r"(?:print_info|llm_load_print_meta|llama_context|llama_new_context_with_model): ([\w. ]{1,40}?) *= (.{0,200})$")  # fmt: skip # noqa: E501
+_FACT = pattern(
+    r"(?:print_info|llm_load_print_meta|llama_context|llama_new_context_with_model"
+    r"|llama_init_from_model): ([\w. ]{1,40}?) *= (.{0,200})$"
+)
 _SLOTS = pattern(r"n_slots = (\d{1,6}), n_ctx_slot = (\d{1,9}), kv_unified = '(true|false)'")
 _RUNNER = ("ollama runner", "starting go runner", "llama runner started", " ollama[")
 
@@ -50,10 +63,13 @@ class _Log:
     def __init__(self) -> None:
         self.facts: dict[str, str] = {}
         self.buffers: dict[tuple[str, str, str], int] = {}
-        # kind -> milliseconds, tokens and requests
+        # kind -> milliseconds, the tokens that took them, requests, and all tokens of these
         self.times: dict[str, list[float]] = {}
         self.depths: list[int] = []
         self.rates: dict[str, float] = {}
+        # kind -> of the request that is under way, tokens per second and tokens
+        self.so_far: dict[str, tuple[float, int]] = {}
+        self.drafts = False
         self.file: str | None = None
         self.offloaded: tuple[int, int] | None = None
 
@@ -67,18 +83,27 @@ class _Log:
             self._take_banner(shown[1], shown[2])
         if "offloaded " in line and (layers := _OFFLOADED.search(line)) is not None:
             self.offloaded = int(layers[1]), int(layers[2])
+        if "draft acceptance" in line:
+            self.drafts = True
         if "Generation: " in line and (rates := _RATES.search(line)) is not None:
             self.rates = {"prompt": float(rates[1]), "decode": float(rates[2])}
 
     def _take_value(self, line: str) -> None:
-        buffer = _BUFFER.search(line) if "buffer size" in line else None
-        if buffer is not None:
-            if buffer[2] == "model" and any(kind == "compute" for _, kind, _ in self.buffers):
+        if "buffer size" in line and (buffer := _buffer(line)) is not None:
+            device, kind, size = buffer
+            if kind == "model" and any(kind == "compute" for _, kind, _ in self.buffers):
                 self.buffers = {}
-            self._take_buffer(buffer[1], buffer[2], round(float(buffer[3]) * MIB))
+            self._take_buffer(device, kind, size)
             return
         if " time " in line and (timing := _TIMING.search(line)) is not None:
-            self._take_time(timing[1].strip(" :|"), float(timing[2]), int(timing[3]))
+            rate = float(timing[4] or 0)
+            self._take_time(timing[1].strip(" :|"), float(timing[2]), int(timing[3]), rate)
+            return
+        if ", tg = " in line and (written := _SO_FAR.search(line)) is not None:
+            self.so_far["decode"] = float(written[2]), int(written[1])
+            return
+        if "prompt processing" in line and (read := _READ_SO_FAR.search(line)) is not None:
+            self.so_far["prompt"] = float(read[2]), int(read[1])
             return
         fact = _FACT.search(line)
         if fact is not None and fact[1] in _FACTS:
@@ -108,12 +133,16 @@ class _Log:
         else:
             self.buffers[key] = size
 
-    def _take_time(self, kind: str, milliseconds: float, tokens: int) -> None:
+    def _take_time(self, kind: str, milliseconds: float, tokens: int, rate: float) -> None:
         name = "prompt" if kind == "prompt eval" else "decode"
         if milliseconds <= 0 or not tokens:
             return
-        before = self.times.get(name, [0.0, 0.0, 0.0])
-        self.times[name] = [before[0] + milliseconds, before[1] + tokens, before[2] + 1]
+        # builds of 2026 count the first token, and not its time
+        printed = rate * milliseconds / 1000
+        is_first_left_out = printed and abs(printed - (tokens - 1)) < abs(printed - tokens)
+        before = self.times.get(name, [0.0, 0.0, 0.0, 0.0])
+        request = (milliseconds, tokens - 1 if is_first_left_out else tokens, 1, tokens)
+        self.times[name] = [sum(pair) for pair in zip(before, request, strict=True)]
         if name == "prompt":
             self.depths.append(tokens)
 
@@ -135,25 +164,35 @@ class _Log:
     def paces(self) -> tuple[SeenPace, ...]:
         """Over all requests together."""
         if not self.times:
+            under_way = {kind: (rate, None) for kind, rate in self.rates.items()} or self.so_far
             return tuple(
-                SeenPace(kind=kind, tokens_per_second=rate)
-                for kind, rate in self.rates.items()
+                SeenPace(kind=kind, tokens_per_second=rate, tokens=tokens, drafted=self.drafts)
+                for kind, (rate, tokens) in under_way.items()
                 if rate > 0
             )
         requests = len(self.depths)
         depth: int | None = None
         if requests:
-            written = int(self.times.get("decode", (0, 0))[1])
+            written = int(self.times.get("decode", (0, 0, 0, 0))[3])
             depth = (sum(self.depths) + written // 2) // requests
         return tuple(
             SeenPace(
                 kind=kind,
-                tokens_per_second=1000 * tokens / milliseconds,
+                tokens_per_second=1000 * timed / milliseconds,
                 tokens=round(tokens / count),
                 depth_tokens=0 if kind == "prompt" else depth,
+                drafted=self.drafts,
             )
-            for kind, (milliseconds, tokens, count) in sorted(self.times.items())
+            for kind, (milliseconds, timed, count, tokens) in sorted(self.times.items())
         )
+
+
+def _buffer(line: str) -> tuple[str, str, int] | None:
+    """Its device, its kind and its bytes."""
+    buffer, weights = _BUFFER.search(line), _WEIGHTS.search(line)
+    if buffer is not None:
+        return buffer[1], buffer[2], round(float(buffer[3]) * MIB)
+    return None if weights is None else (weights[1], "model", round(float(weights[2]) * MIB))
 
 
 def read(text: str) -> Run | None:
@@ -189,8 +228,18 @@ def read(text: str) -> Run | None:
         output_tokens=whole(facts.get("n_outputs_max", "")),
         paces=paces,
         memory=memory,
-        notes=() if memory else ("The log shows no buffers: -lv 4 makes llama-server print them.",),
+        notes=(*_no_buffers(memory), *_under_way(log)),
     )
+
+
+def _no_buffers(memory: tuple[SeenMemory, ...]) -> tuple[str, ...]:
+    return () if memory else ("The log shows no buffers: -lv 4 makes llama-server print them.",)
+
+
+def _under_way(log: _Log) -> tuple[str, ...]:
+    if log.times or log.rates or not log.so_far:
+        return ()
+    return ("The log ends before the answer does: its pace is the one until then.",)
 
 
 def _room(facts: dict[str, str]) -> tuple[int | None, int | None]:
