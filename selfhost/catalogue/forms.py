@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # included
 _GGUF_TYPE = (
     r"(?:ud-)?(?:i?q[1-8][-_.](?:0|1|k(?:[-_.](?:xxs|xs|s|m|l|xl|xxl))?|xxs|xs|s|m|nl)"
-    r"|tq[12][-_.]0|bf16|fp?16|fp?32|mxfp4(?:[-_.]moe)?)"
+    r"|i?q[2-6](?:k[sml]?|xxs|xs|nl)|tq[12][-_.]0|bf16|fp?16|fp?32|mxfp4(?:[-_.]moe)?)"
 )
 _AT_END = pattern(rf"(?:^|[-_.:/@\s])({_GGUF_TYPE})$", re.IGNORECASE)
 # llama.cpp's quantize takes the short forms for the medium mixes; Ollama calls F16 fp16
@@ -44,7 +44,7 @@ _SHORT = {"q4": "Q4_K_M", "q5": "Q5_K_M"}
 _WORD = (
     r"(?i)(?:^|[-_.:@\s])("
     rf"{_GGUF_TYPE}|gguf|ggml|safetensors|i1|imatrix|imat"
-    r"|awq|gptq|gptqmodel|auto-?round|exl[23]|hqq|aqlm|eetq|marlin|bnb|nf4|unsloth|mlx|dwq|dq|qat"
+    r"|awq|gptq-[2348]b|gptq|gptqmodel|auto-?round|exl[23]|hqq|aqlm|eetq|marlin|bnb|nf4|unsloth|mlx|dwq|dq|qat"
     r"|onnx|openvino|llamafile|jangtq?|optiq|ud|mtp|cloud|oq[2-8]e?|q[4568]"
     r"|int[248]|mxfp4-q[48]|(?:nv|mx)?fp[48]|nvfp4a16|dynamic|block|quantized|unquantized"
     r"|w[48]a(?:8|16)(?:-fp8)?|[2-8]-?bits?|gs?(?:32|64|128)|(?:32|64|128)g"
@@ -147,6 +147,8 @@ def gguf_name(text: str) -> str:
     """A GGUF type in any spelling, as llama.cpp writes it: `q4-k` is `Q4_K_M`."""
     prefix, name = ("UD-", text[3:]) if text.lower().startswith("ud-") else ("", text)
     name = re.sub(r"[-.]", "_", name.upper())
+    # the signs left out: q4km
+    name = re.sub(r"^(I?Q\d)(K|XXS|XS|NL)([SML]?)$", r"\1_\2_\3", name).rstrip("_")
     return prefix + _OTHER_NAMES.get(name, name)
 
 

@@ -120,7 +120,9 @@ def _resolve(typed: str, catalogue: Catalogue, *, explains: bool = True) -> Reso
     if candidate is not None:
         return candidate
     name = without_address(_routed(typed.strip(), catalogue))[0].removeprefix("library/")
-    resolution = _untuned(name, catalogue) or _begun(name, catalogue)
+    resolution = (
+        _untuned(name, catalogue) or _begun(name, catalogue) or _with_point(name, catalogue)
+    )
     if resolution is None:
         # what to say of it takes longer to find than that it is unknown
         if not explains:
@@ -144,6 +146,33 @@ def _begun(name: str, catalogue: Catalogue) -> Resolution | None:
     if candidate is None:
         return None
     return Resolution(spec_id=candidate[0], quantization=quantization, notes=candidate[1])
+
+
+# two digits that no unit follows, which may be a version whose point was left out: `qwen25-7b`;
+# 27b is a size, 8x22b too
+_TWO_DIGITS = pattern(
+    r"(?<![\d.])(\d)(\d)(?![\d.]|[-_ ]?(?:[bmk]|bit)(?![a-z])|x\d)", re.IGNORECASE
+)
+
+
+def _with_point(name: str, catalogue: Catalogue) -> Resolution | None:
+    """The only model of a name that has a point between two digits of this one, with a note that
+    says so; None for any other name.
+    """
+    candidates = {}
+    for match in list(_TWO_DIGITS.finditer(name))[:4]:
+        pointed = f"{name[: match.start()]}{match[1]}.{match[2]}{name[match.end() :]}"
+        candidate = (
+            understood_name(pointed, catalogue)
+            or _otherwise_joined(pointed, catalogue)
+            or _begun(pointed, catalogue)
+        )
+        if candidate is not None:
+            note = f"{name} is read as {pointed}."
+            candidates[candidate.spec_id] = candidate.replace(
+                repository=None, notes=(note, *candidate.notes)
+            )
+    return candidates.popitem()[1] if len(candidates) == 1 else None
 
 
 # how hard a hosted model is asked to think, behind its name: `gpt-oss-120b (high)`

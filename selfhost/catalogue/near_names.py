@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ..core.errors import UnknownModelError
+from ..core.records import pattern
 from ..core.spelling import canonical
 from .lookup import sizes_in
 
@@ -37,6 +38,23 @@ _KINDS_OF_MODEL = frozenset((
 def says_kind(word: str) -> bool:
     """True for a word that says what kind of model a name asks for: `guard`, `embedding`."""
     return word.lower() in _KINDS_OF_MODEL
+
+
+# as `canonical` writes what a model makes of what: i2v, ti2v
+_FROM_TO = pattern(r"(?:^|-)(t?[ti]-2-[iv])(?=-|$)")
+
+
+def makes_the_same(typed: str, name: str) -> bool:
+    """False where a name says what the model makes of what, and the other does not say the same:
+    an I2V starts from a picture. Names as `canonical` writes them.
+    """
+    stated = set(_FROM_TO.findall(typed))
+    return not stated or not stated.isdisjoint(_FROM_TO.findall(name))
+
+
+def is_common_word(word: str) -> bool:
+    """True for a word that many models have in their names, each for one of its kinds: `coder`."""
+    return word.lower() in _COMMON_WORDS or says_kind(word)
 
 
 def nearest_names(
@@ -90,10 +108,10 @@ def nearest_names(
 
 def _sharing_a_word(key: str, spellings: Iterable[str]) -> set[str]:
     """Those with a telling word of this name, give or take a slip; of a name without one, those
-    that begin with all of it.
+    that begin or end with all of it.
     """
     if not _words(key) and "-" in key:
-        return {spelling for spelling in spellings if spelling.startswith(f"{key}-")}
+        return {spelling for spelling in spellings if _holds_at_end(spelling, key)}
     by_word: dict[str, set[str]] = {}
     for spelling in spellings:
         for word in _words(spelling):
@@ -104,6 +122,11 @@ def _sharing_a_word(key: str, spellings: Iterable[str]) -> set[str]:
             if _alike(word, indexed_word):
                 sharing |= names
     return sharing
+
+
+def _holds_at_end(name: str, key: str) -> bool:
+    """Begins or ends with all of it, and has more: `oss-20b` is the end of gpt-oss-20b."""
+    return name.startswith(f"{key}-") or name.endswith(f"-{key}")
 
 
 def _closest_first(key: str, candidates: Iterable[str]) -> list[str]:
@@ -120,13 +143,15 @@ def _closest_first(key: str, candidates: Iterable[str]) -> list[str]:
 
 
 def _near_in_meaning(typed: str, words: list[str], name: str) -> bool:
-    """Of one kind, and of one family: it begins with what was typed, or the first telling word is
-    the same, give or take a slip of one letter, or every one of the typed `words` is in the name;
-    or the whole name is a slip.
+    """Of one kind, and of one family: it begins or ends with what was typed, or the first telling
+    word is the same, give or take a slip of one letter, or every one of the typed `words` is in the
+    name; or the whole name is a slip.
     """
     if _KINDS_OF_MODEL.intersection(typed.split("-")) - set(name.split("-")):
         return False
-    if "-" in typed and name.startswith(f"{typed}-"):
+    if not makes_the_same(typed, name):
+        return False
+    if "-" in typed and _holds_at_end(name, typed):
         return True
     others = _words(name)
     if not (words and others):

@@ -156,6 +156,7 @@ def canonical_packed(text: str) -> str | None:
     name = re.sub(r"^([2348])-?bit-(awq|gptq)\b", r"\2-\1bit", re.sub(r"(\d)-bit", r"\1bit", name))
     name = _OTHER_SPELLINGS.get(name, name)
     name = re.sub(r"^(awq|w4a16)-4bit", r"\1", name)
+    name = re.sub(r"^gptq-([2348])b\b", r"gptq-\1bit", name)
     name = re.sub(r"^gptq-4bit", "gptq", name)
     name = re.sub(r"-128g?$", "", name)
     return name if scheme_of(name) is not None else None

@@ -83,6 +83,7 @@ def unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelErr
         or _in_other_repository(message, name, catalogue)
         or _made_of(message, name, catalogue)
         or _tagged(message, name, catalogue)
+        or _scattered(message, name, catalogue)
         or _of_short_family(message, name, catalogue)
         or _listed_alike(message, name, catalogue)
         or _of_whisper(message, name, catalogue)
@@ -371,18 +372,15 @@ def _made_of(message: str, name: str, catalogue: Catalogue) -> UnknownModelError
     return None
 
 
-# as `canonical` writes what a model makes of what: i2v, ti2v
-_FROM_TO = pattern(r"(?:^|-)(t?[ti]-2-[iv])(?=-|$)")
-
-
 def _is_of_another_kind(original: str, words: Sequence[str], end: int) -> bool:
     """Whether the words of a name say that it is no tune of this model, whose name ends before
     `end`: a GLM-4.5V sees, and has other layers than the GLM-4.5; an I2V starts from a picture.
     """
+    from .near_names import makes_the_same
+
     if words[end : end + 1] == ["v"] and words[end - 1].isdecimal():
         return True
-    stated = set(_FROM_TO.findall("-".join(words)))
-    return bool(stated) and stated.isdisjoint(_FROM_TO.findall(canonical(original)))
+    return not makes_the_same("-".join(words), canonical(original))
 
 
 def _states_another_size(original: str, beside: Iterable[str], catalogue: Catalogue) -> bool:
@@ -472,6 +470,40 @@ def _tagged(message: str, name: str, catalogue: Catalogue) -> UnknownModelError 
                 remedy=f"selfhost check {original[0]}{options}",
             )
     return None
+
+
+def _scattered(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
+    """The error for a tune whose own words stand between the name of a catalogued model and its
+    size: `huihui qwen3 abliterated 14b`; None for any other name.
+    """
+    from .near_names import is_common_word
+
+    base, options = _with_options(name.rpartition("/")[2])
+    words, sizes = re.split(r"[-_ ]", base.lower()), _BILLIONS.findall(base)
+    places = [place for place, word in enumerate(words) if _BILLIONS.fullmatch(word)]
+    if len(sizes) != 1 or not places:
+        return None
+    originals = set()
+    for end in range(1, places[0]):
+        # a version or a common word may make another model of it: a Qwen3 Coder is no Qwen3
+        between = words[end : places[0]]
+        if any(not word.isalpha() or is_common_word(word) for word in between):
+            continue
+        for start in range(end):
+            try:
+                original = find_id(f"{'-'.join(words[start:end])}-{sizes[0]}b", catalogue)
+            except UnknownModelError:
+                continue
+            if original is not None and not catalogue.is_closed(original[0]):
+                originals.add(original[0])
+    if len(originals) != 1:
+        return None
+    original_id = originals.pop()
+    return UnknownModelError(
+        f"{message}: if it is made from {original_id}, as its name says, it needs as much",
+        nearest=(original_id,),
+        remedy=f"selfhost check {original_id}{options}",
+    )
 
 
 def _of_short_family(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
@@ -573,7 +605,7 @@ _OF_PICTURES = pattern(r"(?:^|[-_. ])(?:t?[tiv]2[iv]|\d{3,4}p)(?=[-_. ]|$)", re.
 
 def _size_alone(name: str, catalogue: Catalogue) -> str:
     """A clause on what the number of parameters in a name means for its weights, for the name of a
-    language model whose family nobody knows; empty for any other name.
+    language model whose family nobody knows, or has none of that size; empty for any other name.
     """
     from .near_names import is_family, says_kind
 
@@ -586,7 +618,11 @@ def _size_alone(name: str, catalogue: Catalogue) -> str:
     billions = float(stated[0]) if len(stated) == 1 else 0.0
     if not billions or is_other:
         return ""
-    if any(is_family(words[0], family) for family in _families(catalogue)):
+    same_family = tuple(family for family in _families(catalogue) if is_family(words[0], family))
+    if same_family and any(
+        outline.id.startswith(same_family) and stated[0] in _BILLIONS.findall(outline.id)
+        for outline in catalogue.outlines()
+    ):
         return ""
     low, high = (round(billions * share, 1 if billions < 16 else None) for share in _Q4_K_M_GB)
     return (

@@ -69,9 +69,13 @@ def test_a_published_file_is_a_name_and_a_type() -> None:
 
 def test_types_have_one_spelling() -> None:
     """llama.cpp's, whatever case and separators a publisher uses; `Q4_K` alone is its medium mix."""
-    assert [gguf_name(text) for text in ("q4-k", "ud-q4_k_xl", "fp16", "iq4.xs")] == [
+    assert [
+        gguf_name(text) for text in ("q4-k", "ud-q4_k_xl", "fp16", "iq4.xs", "q4km", "iq2xxs")
+    ] == [
         "Q4_K_M",
         "UD-Q4_K_XL",
         "F16",
         "IQ4_XS",
+        "Q4_K_M",
+        "IQ2_XXS",
     ]

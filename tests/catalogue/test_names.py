@@ -385,7 +385,10 @@ def test_the_names_that_others_print_are_understood(
         "opt-130b",
         "opt-131b",
         "llama-3.1-9b",
-        "llama-31-8b",
+        "llama-27b",  # two digits with a unit behind are a size
+        "qwen34b",
+        "gemma-27",  # no family has that version
+        "llama-3.9-8b",
         "mistral-7b-instruct-v0.4",
         "mistral-77b",
         "mistrall-7b",
@@ -604,6 +607,12 @@ def test_another_format_of_a_known_model_is_named_as_such(
         ),
         ("hugging-quants/Meta-Llama-3.1-8B-Instruct-AWQ-INT4", LLAMA, "--runtime vllm --quant awq"),
         # AutoRound packs 4 bits as GPTQ does
+        # a card of Hugging Face that writes the bits so
+        (
+            "ISTA-DASLab/gemma-3-27b-it-GPTQ-4b-128g",
+            "gemma-3-27b-it",
+            "--runtime vllm --quant gptq",
+        ),
         ("Lorbus/Qwen3.6-27B-int4-AutoRound", "qwen3.6-27b", "--runtime vllm --quant gptq"),
         (
             "unsloth/Meta-Llama-3.1-8B-Instruct-bnb-4bit",
@@ -932,11 +941,66 @@ def test_a_name_with_its_words_joined_otherwise_is_the_same_model(
     assert resolution.repository is None
 
 
-@pytest.mark.parametrize("typed", ["qwen25-7b", "llama31-8b", "somebody/gptoss-20b"])
-def test_joined_numbers_and_other_accounts_are_no_spelling_of_a_model(typed: str) -> None:
-    """31 is no 3.1, and an account of its own may hold other weights."""
+def test_a_name_in_another_account_is_no_spelling_of_a_model() -> None:
+    """An account of its own may hold other weights."""
     with pytest.raises(UnknownModelError):
+        resolve("somebody/gptoss-20b", CATALOGUE)
+
+
+@pytest.mark.parametrize(
+    ("typed", "spec_id"),
+    [
+        ("qwen25-7b", "qwen2.5-7b-instruct"),
+        ("llama31-8b", LLAMA),
+        ("llama-31-8b", LLAMA),
+        ("qwen25-coder-7b", "qwen2.5-coder-7b-instruct"),
+        ("deepseek-v31", "deepseek-v3.1"),
+        ("glm45-air", "glm-4.5-air"),
+    ],
+)
+def test_a_version_without_its_point_is_read_and_said(typed: str, spec_id: str) -> None:
+    """Names of functions and folders take no point. No model has version 31."""
+    resolution = resolve(typed, CATALOGUE)
+    assert resolution.spec_id == spec_id
+    assert resolution.notes[0].startswith(f"{typed} is read as ")
+
+
+@pytest.mark.parametrize(
+    ("typed", "near"),
+    [
+        ("oss-20b", "gpt-oss-20b"),
+        ("wan 2.1 i2v 14b", "wan2.2-i2v-a14b"),
+    ],
+)
+def test_a_hint_has_the_end_of_the_name_and_makes_the_same(typed: str, near: str) -> None:
+    """What begins with another word may end alike; what starts from a picture is no text-to-video."""
+    with pytest.raises(UnknownModelError) as caught:
         resolve(typed, CATALOGUE)
+    nearest = [resolve(name, CATALOGUE).spec_id for name in caught.value.nearest]
+    assert near in nearest
+    assert not any("t2v" in name for name in nearest)
+
+
+@pytest.mark.parametrize(
+    ("typed", "base"),
+    [
+        ("huihui qwen3 abliterated 14b", "qwen3-14b"),
+        ("gemma3-uncensored-27b", "gemma-3-27b-it"),
+    ],
+)
+def test_words_of_a_tune_between_family_and_size_hide_neither(typed: str, base: str) -> None:
+    with pytest.raises(UnknownModelError) as caught:
+        resolve(typed, CATALOGUE)
+    assert list(caught.value.nearest) == [base]
+
+
+def test_a_size_is_told_where_the_family_has_no_model_of_it() -> None:
+    """anthracite-org/magnum-v3-34b: its card says 34B, Magnum v4 72B is more than twice as large."""
+    with pytest.raises(UnknownModelError, match="34 billion parameters"):
+        resolve("magnum-v3-34b", CATALOGUE)
+    with pytest.raises(UnknownModelError) as caught:
+        resolve("llama-3.9-8b", CATALOGUE)
+    assert "billion" not in str(caught.value)
 
 
 def test_bits_behind_qat_are_mlxs_with_and_without_the_account() -> None:
