@@ -89,6 +89,13 @@ def is_a_mac(text: str) -> bool:
     return not words.isdisjoint(named)
 
 
+def names_a_chip_alone(text: str) -> bool:
+    """Whether it names a chip of Apple's and its memory at most: `m5 pro` is no MacBook Pro with an
+    M5.
+    """
+    return _CHIP.fullmatch(without_sizes(_plain(text)).removeprefix("apple ")) is not None
+
+
 def has_its_chip(name: str, text: str) -> bool:
     """Whether a machine's name has the chip that the text names; any has where it names none."""
     wanted = _CHIP.findall(_plain(text))

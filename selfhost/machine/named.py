@@ -20,8 +20,16 @@ from .gpu_names import (
     spelled,
     written_out,
 )
-from .macs import REMEDY, has_its_chip, is_a_mac, mac_with, sizes_sold, with_its_size
-from .products import lead_to_its_parts, product_named, with_whole_words
+from .macs import (
+    REMEDY,
+    has_its_chip,
+    is_a_mac,
+    mac_with,
+    names_a_chip_alone,
+    sizes_sold,
+    with_its_size,
+)
+from .products import lead_to_its_parts, plain_computer, product_named, with_whole_words
 from .profiles import (
     KINDS,
     Profile,
@@ -116,7 +124,7 @@ def _exactly(text: str) -> NamedProfile:
 def _by_its_parts(ram: StatedRam, unknown: UnknownMachineError) -> NamedProfile:
     """What is no profile's whole name."""
     text = ram.text
-    described = _around(text, _cards(text))
+    described = _around(text, _cards(text)) or plain_computer(text)
     if described is not None:
         return _as_profile(described)
     whole = with_its_size(with_whole_words(text))
@@ -128,6 +136,8 @@ def _by_its_parts(ram: StatedRam, unknown: UnknownMachineError) -> NamedProfile:
     if isinstance(matches, Described):
         return _as_profile(matches)
     if len({_without_sizes(profile.name) for profile in matches}) > 1:
+        if names_a_chip_alone(text) and (mac := mac_with(text)) is not None:
+            return _as_profile(mac)
         raise _several(text, [profile.name for profile in matches])
     first, *others = sorted(matches, key=lambda profile: size_of(profile.machine))
     return NamedProfile(
