@@ -247,10 +247,12 @@ def _stated_guest(text: str) -> Described | None:
 
 
 def _without_provider(text: str) -> str:
-    """The text without the words for who rents it out: `aws`, `google cloud`."""
+    """The text without the words for who rents it out, before it or behind: `google cloud`."""
     providers = shipped_table("cloud_types")["providers"]
-    words = text.split()
-    return " ".join(itertools.dropwhile(lambda word: word.lower() in providers, words))
+    words = list(itertools.dropwhile(lambda word: word.lower() in providers, text.split()))
+    while len(words) > 1 and words[-1].lower() in providers:
+        words.pop()
+    return " ".join(words)
 
 
 def _rented_as(text: str) -> Described | None:

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 _MOST_WORDS = 20
 # of a GPU's name
 _MOST_WORDS_OF_ONE = 8
+_CORES = re.compile(
+    r"(?<!\w)(\d{1,3}|dual|quad|six|hexa|octa|eight)[ -]?cores?(?: cpu)?(?!\w)", re.I
+)
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
 _SAYS_RAM = re.compile(r"\bram\b", re.IGNORECASE)
 _TYPED = "the names that were typed"
@@ -108,9 +111,11 @@ def product_named(text: str) -> Described | None:
 def plain_computer(text: str) -> Described | None:
     """A computer of which the RAM alone is told, `16gb laptop no gpu`; None for any other text."""
     stated, table = typed(text), _table()["plain"]
-    words = _words(stated.names)
+    cores = _CORES.search(stated.names)
+    words = _words(_CORES.sub(" ", stated.names))
     gib = memory_gib(stated, is_server=False)
-    if gib is None or set(words).isdisjoint((*table["forms"], *table["without"])):
+    says_so = cores is not None or not set(words).isdisjoint((*table["forms"], *table["without"]))
+    if gib is None or not says_so:
         return None
     if not set(_telling(words)) <= set(table["without"]):
         return None
@@ -124,6 +129,10 @@ def plain_computer(text: str) -> Described | None:
         f" speed is a wide guess. Name it: --machine 'i5-8250U {gib:g}GB'."
     )
     machine = described.machine.replace(name=title, system=system)
+    if cores is not None:
+        count = table["counts"].get(cores[1].lower()) or int(cores[1])
+        assumed = tuple(fact for fact in machine.assumed if fact != "cpu_cores_usable")
+        machine = machine.replace(cpu_cores_usable=float(count), assumed=assumed)
     return Described(machine=machine, title=title, note=note)
 
 
@@ -222,8 +231,12 @@ def _others(
 def _model_first(words: Iterable[str]) -> tuple[list[str], list[str]]:
     """The words before the first that tells a processor, and the others; all where none does."""
     words = list(words)
-    at = next((at for at, word in enumerate(words) if cpus.class_of(word) is not None), 0)
+    at = next((at for at, word in enumerate(words) if _tells_a_processor(word)), 0)
     return words[:at], words[at:]
+
+
+def _tells_a_processor(word: str) -> bool:
+    return cpus.class_of(word) is not None or len(cpus.names_of_number(word)) == 1
 
 
 def _ram_gib(text: str, left: Typed, names: Sequence[str], *, is_server: bool) -> float | None:
@@ -568,9 +581,8 @@ def _of_a_card_alone(text: str, cards: NamedCards) -> UnknownMachineError:
             f"{message} {label} is the GPU of a processor",
             remedy="name the processor and the RAM: --machine 'core ultra 7 258v 32GB'",
         )
-    laptop = (
-        f" (--gpu '{label} laptop' its form for laptops)" if _card([label, "laptop"], {}) else ""
-    )
+    has_form = "laptop" not in label.lower() and _card([label, "laptop"], {}) is not None
+    laptop = f" (--gpu '{label} laptop' its form for laptops)" if has_form else ""
     # what such GPUs are sold with
     is_small = cards.usual_ram_gib <= _MOST_OF_A_DESKTOP_GIB
     example = f"{'i5-12400' if is_small else 'epyc 9354'} {label} {2 * cards.usual_ram_gib}GB"

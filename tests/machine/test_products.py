@@ -187,6 +187,10 @@ def test_an_absent_gpu_is_asked_for_its_memory_in_both(text: str) -> None:
         ("dell optiplex 3080 micro 16gb", "Intel(R) Core(TM) i5-10500 CPU @ 3.10GHz", 16),
         ("mac pro 2013 64gb", "Intel(R) Xeon(R) CPU E5-1620 v2 @ 3.70GHz", 64),
         ("MacBook Pro 15 inch 2015", "Intel(R) Core(TM) i7-4770HQ CPU @ 2.20GHz", 16),
+        ("raspberry pi 400", "Cortex-A72 (Raspberry Pi 4 Model B)", 4),
+        ("asus zenbook 14 oled ultra 7 155h 32gb", "core ultra 155h", 32),
+        ("n1x laptop 64gb", "Cortex-X925 Cortex-A725 (NVIDIA N1X)", 64),
+        ("Ryzen 5 7600 32 gigs", "Ryzen 5 7600", 32),
         # a kind of processor does not hide which the product has
         ("dell poweredge r720 dual xeon 128gb", "Intel(R) Xeon(R) CPU E5-2670 0 @ 2.60GHz", 128),
         ("nuc 11 i7 16gb", "11th Gen Intel(R) Core(TM) i5-1135G7", 16),
@@ -244,6 +248,9 @@ def test_what_a_name_leaves_open_is_asked(text: str, lead: str) -> None:
         ("office pc 16gb", 16),
         ("32gb ddr5 no gpu", 32),
         ("old pc 8gb ddr3", 8),
+        ("32 gigs of ram laptop", 32),
+        # eight cores are no processor's name
+        ("8 core cpu 16gb ram", 16),
     ],
 )
 def test_a_computer_of_which_the_ram_alone_is_told_has_a_wide_range(text: str, gib: int) -> None:
