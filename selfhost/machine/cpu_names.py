@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _MOST_LETTERS = 120
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
 _COUNT = re.compile(r"[2-8]x|x[2-8]")
+# a guess: DigitalOcean, Linode and Hetzner rent 2 GB with one and 8 GB with four
+_USUAL_GIB_OF_A_PROCESSOR = 2
 _SAYS_NOTHING = frozenset(("with", "ram", "machine", "server", "and"))
 _PROCESSORS = re.compile(r"(?<![\w.])(\d{1,3})\s*-?(v?cpus?|v?cores?)(?!\w)", re.ASCII)
 
@@ -46,7 +48,9 @@ def machine_with(text: str, *, class_is_enough: bool = False) -> Described | Non
     it names a kind of them. Raises `UnknownMachineError` for a number of several processors.
     """
     stated = typed(text[: 2 * _MOST_LETTERS])
-    name = _with_its_maker(" ".join(without_sizes(stated.names).replace(",", " ").split()), text)
+    words = without_sizes(stated.names).replace(",", " ").split()
+    boxes = shipped_table("products")["boxes"]
+    name = _with_its_maker(" ".join(word for word in words if word.lower() not in boxes), text)
     if not name or len(name) > _MOST_LETTERS or not name.isprintable():
         return None
     around = cpus.class_of(name)
@@ -205,13 +209,15 @@ def _stated_guest(text: str) -> Described | None:
     gib = memory_gib(stated, is_server=True)
     names = without_sizes(stated.names).replace(",", " ").lower()
     count = _PROCESSORS.search(names)
-    if not gib or count is None or not int(count[1]):
+    if not gib or (count is not None and not int(count[1])):
         return None
-    rest = set(f"{names[: count.start()]} {names[count.end() :]}".split())
-    says_so = "v" in count[2] or not rest.isdisjoint(table["words"])
-    if not says_so or not rest <= {*table["words"], *_SAYS_NOTHING}:
+    rest = set(_PROCESSORS.sub(" ", names, count=1).split())
+    says_so = (count is not None and "v" in count[2]) or not rest.isdisjoint(table["words"])
+    if not says_so or not rest <= {*table["words"], *_SAYS_NOTHING, *table["hosts"]}:
         return None
-    processors = int(count[1])
+    # clouds rent half as many as GiB of memory where nothing else is said
+    processors = int(count[1]) if count else max(1, round(gib / _USUAL_GIB_OF_A_PROCESSOR))
+    unsaid = () if count else ("cpu_cores_usable", "cpu_cores_physical")
     memory = round(gib * units.GIB)
     facts: dict[str, Any] = {
         "system": stated.system or "linux",
@@ -223,27 +229,30 @@ def _stated_guest(text: str) -> Described | None:
         "cpu_cores_physical": processors,
         "accelerators": (),
     }
+    count_of = "1 processor" if processors == 1 else f"{processors} processors"
     machine = Machine(
         **facts,
-        name=f"a virtual machine with {processors} processors",
+        name=f"a virtual machine with {count_of}",
         scope="vm",
         confidence="low",
-        assumed=("architecture", "accelerators", _BANDWIDTH),
+        assumed=("architecture", "accelerators", _BANDWIDTH, *unsaid),
         sources=dict.fromkeys(facts, f'"{text}"'),
     )
     note = (
-        f'"{text}" is judged as a virtual machine with {processors} processors, {gib:g} GB of RAM'
-        " and no GPU. Its host's processor is not told, so that its speed is a wide guess by its"
-        " class."
+        f'"{text}" is judged as a virtual machine with {count_of}{", assumed" if unsaid else ""},'
+        f" {gib:g} GB of RAM and no GPU. Its host's processor is not told, so that its speed is a"
+        " wide guess by its class."
     )
     return Described(machine=planned(machine), title=text, note=note)
 
 
 def _without_provider(text: str) -> str:
-    """The text without the words for who rents it out: `aws`, `google cloud`."""
+    """The text without the words for who rents it out, before it or behind: `google cloud`."""
     providers = shipped_table("cloud_types")["providers"]
-    words = text.split()
-    return " ".join(itertools.dropwhile(lambda word: word.lower() in providers, words))
+    words = list(itertools.dropwhile(lambda word: word.lower() in providers, text.split()))
+    while len(words) > 1 and words[-1].lower() in providers:
+        words.pop()
+    return " ".join(words)
 
 
 def _rented_as(text: str) -> Described | None:

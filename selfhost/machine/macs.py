@@ -28,6 +28,8 @@ _BARE_SIZE = re.compile(r"(?<=\s)(\d{2,3})\s*$", re.ASCII)
 _ASIDE = re.compile(
     r"\b(?:(?:1[3-6]|2[47])(?: ?inch\b|(?= (?:20[12]\d )?m\d))|20[12]\d|late|mid|early)\b", re.ASCII
 )
+# said of any
+_ANY_MAC = frozenset(("apple", "mac", "chip", "silicon"))
 _CHIP = re.compile(r"\b(m\d{1,2}|a18)(?:\s*(pro|max|ultra))?\b", re.ASCII)
 
 
@@ -39,7 +41,7 @@ def mac_with(text: str) -> Described | None:
     chips, sizes = _CHIP.findall(plain), {int(size) for size in sizes_gib(plain)}
     if len(text) > _MOST_LETTERS or len(chips) != 1 or len(sizes) > 1:
         return None
-    others = frozenset(_CHIP.sub(" ", _ASIDE.sub(" ", without_sizes(plain))).split()) - {"apple"}
+    others = frozenset(_CHIP.sub(" ", _ASIDE.sub(" ", without_sizes(plain))).split()) - _ANY_MAC
     for row in shipped_table("macs")["mac"]:
         is_chip = (row["chip"], row["variant"]) == chips[0]
         is_product = any(others <= frozenset(product.split()) for product in row["products"])
@@ -87,6 +89,14 @@ def is_a_mac(text: str) -> bool:
         if "mac" in word or word == row["chip"]
     }
     return not words.isdisjoint(named)
+
+
+def names_a_chip_alone(text: str) -> bool:
+    """Whether it names a chip of Apple's and its memory at most: `m5 pro` is no MacBook Pro with an
+    M5.
+    """
+    words = without_sizes(_plain(text)).split()
+    return _CHIP.fullmatch(" ".join(word for word in words if word not in _ANY_MAC)) is not None
 
 
 def has_its_chip(name: str, text: str) -> bool:

@@ -20,8 +20,16 @@ from .gpu_names import (
     spelled,
     written_out,
 )
-from .macs import REMEDY, has_its_chip, is_a_mac, mac_with, sizes_sold, with_its_size
-from .products import lead_to_its_parts, product_named, with_whole_words
+from .macs import (
+    REMEDY,
+    has_its_chip,
+    is_a_mac,
+    mac_with,
+    names_a_chip_alone,
+    sizes_sold,
+    with_its_size,
+)
+from .products import lead_to_its_parts, plain_computer, product_named, with_whole_words
 from .profiles import (
     KINDS,
     Profile,
@@ -35,6 +43,7 @@ from .profiles import (
 )
 from .ram import StatedRam, stated_ram, with_ram, without_kind
 from .record import Machine
+from .typed import tells_ram
 
 TYPE_CHECKING = False
 
@@ -116,7 +125,7 @@ def _exactly(text: str) -> NamedProfile:
 def _by_its_parts(ram: StatedRam, unknown: UnknownMachineError) -> NamedProfile:
     """What is no profile's whole name."""
     text = ram.text
-    described = _around(text, _cards(text))
+    described = _around(text, _cards(text)) or rented(text) or plain_computer(text)
     if described is not None:
         return _as_profile(described)
     whole = with_its_size(with_whole_words(text))
@@ -127,7 +136,14 @@ def _by_its_parts(ram: StatedRam, unknown: UnknownMachineError) -> NamedProfile:
     )
     if isinstance(matches, Described):
         return _as_profile(matches)
-    if len({_without_sizes(profile.name) for profile in matches}) > 1:
+    is_several = len({_without_sizes(profile.name) for profile in matches}) > 1
+    least_gib = min(size_of(profile.machine)[0] for profile in matches) / units.GIB
+    is_sold_smaller = any(gib < least_gib for gib in sizes_sold(text))
+    if names_a_chip_alone(text) and (is_several or is_sold_smaller):
+        mac = mac_with(text)
+        if mac is not None:
+            return _as_profile(mac)
+    if is_several:
         raise _several(text, [profile.name for profile in matches])
     first, *others = sorted(matches, key=lambda profile: size_of(profile.machine))
     return NamedProfile(
@@ -194,7 +210,12 @@ def _described_or_by_texts(
     described = described or _around(text, _cards(text, listed_only=False))
     if described is not None and gpus.soldered_chip(gpus.words_of(text)) is None:
         return described
-    matches = _by_texts(text) or described or mac_with(text)
+    matches = (
+        _by_texts(text)
+        or described
+        or mac_with(text)
+        or (machine_with(text, class_is_enough=True) if tells_ram(text) else None)
+    )
     if not matches:
         raise _of_its_chip(text, lead or _near(text) or unknown)
     return matches

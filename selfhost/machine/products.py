@@ -14,9 +14,9 @@ from functools import lru_cache
 from ..core import units
 from ..core.records import Record
 from ..core.tables import shipped_table
-from . import cpus
+from . import cpus, gpus
 from .changes import planned
-from .cpu_names import Described
+from .cpu_names import Described, machine_with
 from .gpu_names import NamedCards, UnknownGpuError, cards_named, has_listed_names
 from .gpus import computer_of, vendor_of
 from .profiles import UnknownMachineError
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 _MOST_WORDS = 20
 # of a GPU's name
 _MOST_WORDS_OF_ONE = 8
+_CORES = re.compile(
+    r"(?<!\w)(\d{1,3}|dual|quad|six|hexa|octa|eight)[ -]?cores?(?: cpu)?(?!\w)", re.I
+)
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
 _SAYS_RAM = re.compile(r"\bram\b", re.IGNORECASE)
 _TYPED = "the names that were typed"
@@ -39,6 +42,10 @@ _TYPED = "the names that were typed"
 _FAMILIES = ("e3", "e5", "e7")
 # of GPUs together: more are in workstations and servers
 _MOST_OF_A_DESKTOP_GIB = 48
+# of a model, not of a part: `zephyrus g14 2023`
+_YEAR = re.compile(r"20(?:0[5-9]|[12]\d)")
+# a card that somebody changed has twice the memory: RTX 4090 with 48 GB
+_TIMES_OF_A_CHANGED_CARD = 2
 # a machine with a GPU is another one where it is a laptop
 _LAPTOPS = frozenset(("laptop", "notebook"))
 
@@ -56,6 +63,15 @@ class _Named(Record):
     aside: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
 
+    @property
+    def may_be_changed(self) -> bool:
+        """Whether the size may be that of the one card, which is then no longer as it was sold."""
+        cards = self.cards.accelerators if self.cards is not None else ()
+        if len(cards) != 1 or self.gib is None or self.processor is not None:
+            return False
+        sold_gib = round((cards[0].memory_total_bytes or 0) / units.GIB)
+        return self.gib == _TIMES_OF_A_CHANGED_CARD * sold_gib
+
 
 def with_whole_words(text: str) -> str:
     """A machine's name with the words that others use for short ones: `rpi 5`, `mbp m1`."""
@@ -72,15 +88,15 @@ def product_named(text: str) -> Described | None:
     words = _words(stated.names)
     if not words or len(words) > _MOST_WORDS:
         return None
-    if not set(words).isdisjoint(_table()["others"]):
+    row = _row(words)
+    if set(_without(words, row or {})) & set(_table()["others"]):
         raise _no_computer(text)
     if chips := {word.partition(".")[0] for word in words} & set(_table()["chips"]):
         raise UnknownMachineError(
             f"{text.strip()!r}: no program that is judged here computes on {min(chips)} chips",
             remedy="name a machine with a GPU or a processor: --machine g6e.xlarge",
         )
-    row = _row(words)
-    named = _read(text, row, _without(words, row) if row else words, stated)
+    named = _read(text, row, _without(words, row or {}), stated)
     if named is None or (row is None and named.cards is None):
         return None
     if (
@@ -90,6 +106,34 @@ def product_named(text: str) -> Described | None:
     ):
         return None
     return _described(text.strip(), named)
+
+
+def plain_computer(text: str) -> Described | None:
+    """A computer of which the RAM alone is told, `16gb laptop no gpu`; None for any other text."""
+    stated, table = typed(text), _table()["plain"]
+    cores = _CORES.search(stated.names)
+    words = _words(_CORES.sub(" ", stated.names))
+    gib = memory_gib(stated, is_server=False)
+    says_so = cores is not None or not set(words).isdisjoint((*table["forms"], *table["without"]))
+    if gib is None or not says_so:
+        return None
+    if not set(_telling(words)) <= set(table["without"]):
+        return None
+    described = machine_with(f"{table['processor']} {gib:g}GB", class_is_enough=True)
+    if described is None:
+        return None
+    title = f"a computer with {gib:g} GB of RAM"
+    system = stated.system or described.machine.system
+    note = (
+        f'"{text.strip()}" is judged as {title} and no GPU. Its processor is not told, so that its'
+        f" speed is a wide guess. Name it: --machine 'i5-8250U {gib:g}GB'."
+    )
+    machine = described.machine.replace(name=title, system=system)
+    if cores is not None:
+        count = table["counts"].get(cores[1].lower()) or int(cores[1])
+        assumed = tuple(fact for fact in machine.assumed if fact != "cpu_cores_usable")
+        machine = machine.replace(cpu_cores_usable=float(count), assumed=assumed)
+    return Described(machine=machine, title=title, note=note)
 
 
 def _stated(text: str) -> Typed:
@@ -120,7 +164,7 @@ def _row(words: Sequence[str]) -> Mapping[str, Any] | None:
 
 def _of_row(row: Mapping[str, Any]) -> set[str]:
     """The words that a row's name has, and those that may stand in it."""
-    return {*row["words"].split(), *row.get("also", "").split()}
+    return {*row.get("words", "").split(), *row.get("also", "").split()}
 
 
 def _without(words: Sequence[str], row: Mapping[str, Any]) -> list[str]:
@@ -136,13 +180,14 @@ def _read(
     """
     names, pieces = _cards_and_rest(words, row or {})
     _ask_of_number(text, names, words)
-    others = _others(pieces)
+    is_line = bool(row and row.get("laptop"))
+    others = _others(pieces, is_line=is_line)
     processors = [name for _, name in others if name]
     unread = [" ".join(telling) for telling, name in others if not name]
     cards = cards_named(" + ".join(names)) if names else None
-    if processors or (row and cards):
+    if (processors or (row and cards)) and not is_line:
         _ask_of_strange(text, others, cards)
-    if len(processors) > 1 or (unread and cards is None):
+    if len(processors) > 1 or (unread and cards is None and not is_line):
         return None
     processor = processors[0] if processors else None
     left = stated.replace(names=" ".join(itertools.chain(*pieces)))
@@ -167,15 +212,31 @@ def _ask_of_strange(
             raise _not_known(text, strange, cards)
 
 
-def _others(pieces: Iterable[Sequence[str]]) -> list[tuple[list[str], str | None]]:
-    """The words between sizes that tell something, and the processor that they name."""
+def _others(
+    pieces: Iterable[Sequence[str]], *, is_line: bool
+) -> list[tuple[list[str], str | None]]:
+    """The words between sizes that tell something, and the processor that they name. `is_line`: of
+    a line of laptops, where a model may stand before the processor, `e14 ryzen 5 5625u`.
+    """
     runs = (
         run
         for piece in pieces
         for is_size, run in itertools.groupby(piece, lambda word: bool(sizes_gib(word)))
         if not is_size
     )
-    return [(telling, _processor(telling)) for run in runs if (telling := _telling(run))]
+    parts = (part for run in runs for part in (_model_first(run) if is_line else (run,)))
+    return [(telling, _processor(telling)) for part in parts if (telling := _telling(part))]
+
+
+def _model_first(words: Iterable[str]) -> tuple[list[str], list[str]]:
+    """The words before the first that tells a processor, and the others; all where none does."""
+    words = list(words)
+    at = next((at for at, word in enumerate(words) if _tells_a_processor(word)), 0)
+    return words[:at], words[at:]
+
+
+def _tells_a_processor(word: str) -> bool:
+    return cpus.class_of(word) is not None or len(cpus.names_of_number(word)) == 1
 
 
 def _ram_gib(text: str, left: Typed, names: Sequence[str], *, is_server: bool) -> float | None:
@@ -322,7 +383,11 @@ def _has_a_card(words: Sequence[str]) -> bool:
 
 def _telling(words: Iterable[str]) -> list[str]:
     idle = _table()["idle"]
-    return [word for word in words if word not in idle and not sizes_gib(word)]
+    return [
+        word
+        for word in words
+        if word not in idle and not sizes_gib(word) and not _YEAR.fullmatch(word)
+    ]
 
 
 def _processor(words: Sequence[str]) -> str | None:
@@ -338,7 +403,7 @@ def _processor(words: Sequence[str]) -> str | None:
 
 def _described(text: str, named: _Named) -> Described:
     row = named.row or {}
-    processor = named.processor or row.get("processor")
+    processor = _own_or_named(row, named.processor)
     cards = named.cards
     if cards is None and "gpu" in row:
         cards = cards_named(row["gpu"])
@@ -351,12 +416,26 @@ def _described(text: str, named: _Named) -> Described:
         machine = machine.replace(memory_most_bytes=_most_bytes(row, processor))
     title = row.get("title", "a machine")
     # of a product the processor is its own, unless it was typed
-    parts = [named.processor if row else processor, cards.label if cards is not None else None]
+    is_own = processor == row.get("processor")
+    parts = [None if row and is_own else processor, cards.label if cards is not None else None]
     if any(parts):
         title += f" with {' and '.join(filter(None, parts))}"
     judged = f'"{text}" is judged as {title}, {gib:g} GB of RAM'
     note = " ".join((f"{judged}{_of_memory(named, gib, sizes)}.", *_doubts(named)))
     return Described(machine=machine.replace(name=title), title=title, note=note)
+
+
+def _own_or_named(row: Mapping[str, Any], named: str | None) -> str | None:
+    """The processor that was named; that of the row where words tell only that it is of its kind,
+    `r720 dual xeon`, `nuc 11 i7`.
+    """
+    own: str | None = row.get("processor")
+    if named is None or own is None:
+        return named or own
+    words = frozenset(named.split())
+    brand = next((brand for brand in _table()["brands"] if not words.isdisjoint(brand)), ())
+    is_its_kind = words <= {*brand} and not gpus.words_of(own).isdisjoint(brand)
+    return own if is_its_kind else named
 
 
 def _of_memory(named: _Named, gib: float, sizes: Sequence[float]) -> str:
@@ -374,6 +453,12 @@ def _doubts(named: _Named) -> Iterator[str]:
         yield f"The number is that of {' and '.join(named.others)}, too."
     if named.processor is None and named.row is None:
         yield "Its processor is assumed."
+    if named.may_be_changed:
+        label = re.sub(r" \d+ GB$", "", named.cards.label) if named.cards else ""
+        yield (
+            f"The {named.gib:g} GB are read as RAM. A card that was changed to have them:"
+            f" --set gpu={named.gib:g}GiB:'{label}'."
+        )
     if named.aside:
         yield f"Nothing is known by: {', '.join(named.aside)}."
 
@@ -496,9 +581,8 @@ def _of_a_card_alone(text: str, cards: NamedCards) -> UnknownMachineError:
             f"{message} {label} is the GPU of a processor",
             remedy="name the processor and the RAM: --machine 'core ultra 7 258v 32GB'",
         )
-    laptop = (
-        f" (--gpu '{label} laptop' its form for laptops)" if _card([label, "laptop"], {}) else ""
-    )
+    has_form = "laptop" not in label.lower() and _card([label, "laptop"], {}) is not None
+    laptop = f" (--gpu '{label} laptop' its form for laptops)" if has_form else ""
     # what such GPUs are sold with
     is_small = cards.usual_ram_gib <= _MOST_OF_A_DESKTOP_GIB
     example = f"{'i5-12400' if is_small else 'epyc 9354'} {label} {2 * cards.usual_ram_gib}GB"
@@ -541,8 +625,8 @@ def _no_computer(text: str) -> UnknownMachineError:
 
 def _ask(text: str, row: Mapping[str, Any]) -> UnknownMachineError:
     title = row["title"]
-    part = "GPU" if row.get("guest") or row.get("laptop") else "processor"
-    example = "4060" if part == "GPU" else "i5-1240P"
+    part = "processor" if "beside" in row else "GPU"
+    example = row.get("beside", "4060")
     return UnknownMachineError(
         f"{text!r} can be several machines: {title} comes with more than one {part}",
         remedy=f"name the {part} beside it: --machine '{text} {example}'",

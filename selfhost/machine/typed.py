@@ -17,7 +17,9 @@ _LEAST_DISK_GIB = 100.0
 # of two sizes that nothing tells apart, `16gb 512gb`, such a one is the disk's
 _LEAST_DISK_OF_TWO_GIB = 240.0
 _ANY_CASE = re.IGNORECASE | re.ASCII
-_SPELLED = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s*([gt])i?b(?!\w)", _ANY_CASE)
+_SPELLED = re.compile(
+    r"(?<![\w.])(\d+(?:\.\d+)?)\s*([gt])(?:i?b|igs?|iga?bytes?|era?bytes?)(?!\w)", _ANY_CASE
+)
 _SHORT = re.compile(r"(?<![\w.])(\d{1,3})g(?!\w)", _ANY_CASE)
 _PLAIN = r"(?<![\w.])(\d+(?:\.\d+)?)([gt])b(?!\w)"
 _SIZE = re.compile(_PLAIN, re.ASCII)
@@ -97,6 +99,11 @@ def memory_gib(stated: Typed, *, is_server: bool) -> float | None:
     small = [size for size in sizes if size < _LEAST_DISK_OF_TWO_GIB]
     large = [size for size in sizes if is_server or size < _GIB_OF_TB]
     return max(small) if small else min(large, default=None)
+
+
+def tells_ram(text: str) -> bool:
+    """Whether it states a size that may be that of RAM."""
+    return memory_gib(typed(text), is_server=True) is not None
 
 
 def _gib(number: str, unit: str) -> float:

@@ -252,6 +252,12 @@ def test_nonsense_says_how_a_machine_is_stated() -> None:
         ("Standard_E8as_v5", 64, 8),
         ("D2ps v6", 8, 2),
         ("Standard_F16s_v2", 32, 16),
+        ("t3.micro", 1, 2),
+        ("t4g.small", 2, 2),
+        ("t2.micro", 1, 1),
+        ("e2-small", 2, 2),
+        ("Standard_B2s", 4, 2),
+        ("azure b2ms", 8, 2),
     ],
 )
 def test_a_clouds_type_has_its_size(text: str, gib: int, processors: int) -> None:
@@ -279,6 +285,12 @@ def test_every_row_of_the_clouds_names_a_source_and_a_class() -> None:
         ("g6e.4xlarge", 128, 16, ["NVIDIA L40S"]),
         ("aws g5.24xlarge", 384, 96, ["NVIDIA A10G"] * 4),
         ("g6.48xlarge", 768, 192, ["NVIDIA L4"] * 8),
+        # MicrosoftDocs/azure-compute-docs, sizes/gpu-accelerated
+        ("Standard_NC16as_T4_v3", 110, 16, ["Tesla T4"]),
+        ("NC48ads A100 v4", 440, 48, ["NVIDIA A100 80GB PCIe"] * 2),
+        ("Standard_NC24s_v3", 448, 24, ["Tesla V100-SXM2"] * 4),
+        ("azure nv36ads a10 v5", 440, 36, ["NVIDIA A10"]),
+        ("p3.8xlarge", 244, 32, ["Tesla V100-SXM2"] * 4),
         ("n1-standard-8 + t4", 30, 8, ["Tesla T4"]),
         ("n1-standard-8 with 2x T4", 30, 8, ["Tesla T4"] * 2),
         ("hetzner cax31", 16, 8, []),
@@ -304,6 +316,9 @@ def test_a_rented_machine_has_its_gpus(
         ("VPS, 2 cores, 4 GB RAM", 4, 2),
         ("cloud server 8 vCPUs 32GB", 32, 8),
         ("4 vcpu 16gb", 16, 4),
+        # without a count one for each 2 GB, assumed
+        ("vps 4gb", 4, 2),
+        ("digitalocean 2gb droplet", 2, 1),
     ],
 )
 def test_a_virtual_machine_of_a_stated_size_is_one(text: str, gib: int, processors: int) -> None:

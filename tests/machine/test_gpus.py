@@ -354,3 +354,30 @@ def test_the_peak_of_16_bit_arithmetic_is_the_makers(name: str, tflops: float) -
     peak = gpus.peak_flops(name, gpus.capability_by_name(name))
     assert peak is not None
     assert peak / 1e12 == pytest.approx(tflops, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "capability"),
+    [
+        # developer.nvidia.com/cuda-gpus: one number, four generations
+        ("Quadro RTX 4000", "7.5"),
+        ("Quadro RTX 5000", "7.5"),
+        ("NVIDIA RTX A5000", "8.6"),
+        ("NVIDIA RTX 5000 Ada Generation", "8.9"),
+        ("NVIDIA RTX 5000 Ada Generation Laptop GPU", "8.9"),
+        ("NVIDIA RTX PRO 5000 Blackwell", "12.0"),
+        ("NVIDIA GeForce RTX 5090", "12.0"),
+        ("NVIDIA GeForce RTX 4090", "8.9"),
+        ("NVIDIA Jetson AGX Xavier", "7.2"),
+        ("NVIDIA Thor", "11.0"),
+    ],
+)
+def test_a_number_of_several_generations_has_the_capability_of_its_own(
+    name: str, capability: str
+) -> None:
+    assert gpus.capability_by_name(name) == capability
+
+
+def test_an_arc_whose_number_nvidia_has_too_is_intels() -> None:
+    assert gpus.vendor_of("Intel Arc Pro A40 Graphics") == "intel"
+    assert gpus.vendor_of("A40") == "nvidia"

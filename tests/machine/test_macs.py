@@ -20,6 +20,12 @@ GB, GIB = 10**9, 2**30
         ("imac m1", "Apple M1", 8, 68.25),
         ("mac mini m2", "Apple M2", 8, 100),
         ("mac studio m1 max", "Apple M1 Max", 32, 400),
+        # a chip alone is that chip, whatever has it: `m5 pro` could be a MacBook Pro with an M5
+        ("m4", "Apple M4", 16, 120),
+        ("m5 pro", "Apple M5 Pro", 24, 307),
+        # the least that Apple sells, not the least that happens to be a profile
+        ("m1 mac", "Apple M1", 8, 68.25),
+        ("m3 ultra", "Apple M3 Ultra", 96, 819),
         ("m3 max 128gb", "Apple M3 Max", 128, 400),
         # the size that comes with the narrower memory alone
         ("m3 max 96 GB", "Apple M3 Max", 96, 300),

@@ -9,12 +9,13 @@ from selfhost.machine.gpu_names import UnknownGpuError, cards_named
 from selfhost.machine.named import machine_named, profile_named
 from selfhost.machine.profiles import UnknownMachineError
 from selfhost.machine.record import Machine
+from selfhost.verdict.processor import bandwidth
 
 GIB = 2**30
 TABLE = shipped_table("products")
 KEYS = {
     "words", "also", "title", "processor", "gib", "cores", "physical", "system", "architecture", "gpu", "sold", "shared",
-    "gb_per_s", "laptop", "guest", "source",
+    "gb_per_s", "laptop", "beside", "guest", "source",
 }  # fmt: skip
 
 
@@ -180,6 +181,19 @@ def test_an_absent_gpu_is_asked_for_its_memory_in_both(text: str) -> None:
         # ark.intel.com: what these computers of offices came with
         ("ThinkPad X1 Carbon Gen 12 32GB", "Intel(R) Core(TM) Ultra 7 155U", 32),
         ("HP EliteBook 840 G8 16GB", "11th Gen Intel(R) Core(TM) i5-1135G7", 16),
+        # what else is sold under a name that has no part's number, or one that a GPU has too
+        ("ThinkPad X220 8GB", "Intel(R) Core(TM) i5-2520M CPU @ 2.50GHz", 8),
+        ("hp z840 64gb", "Intel(R) Xeon(R) CPU E5-2680 v3 @ 2.50GHz", 64),
+        ("dell optiplex 3080 micro 16gb", "Intel(R) Core(TM) i5-10500 CPU @ 3.10GHz", 16),
+        ("mac pro 2013 64gb", "Intel(R) Xeon(R) CPU E5-1620 v2 @ 3.70GHz", 64),
+        ("MacBook Pro 15 inch 2015", "Intel(R) Core(TM) i7-4770HQ CPU @ 2.20GHz", 16),
+        ("raspberry pi 400", "Cortex-A72 (Raspberry Pi 4 Model B)", 4),
+        ("asus zenbook 14 oled ultra 7 155h 32gb", "core ultra 155h", 32),
+        ("n1x laptop 64gb", "Cortex-X925 Cortex-A725 (NVIDIA N1X)", 64),
+        ("Ryzen 5 7600 32 gigs", "Ryzen 5 7600", 32),
+        # a kind of processor does not hide which the product has
+        ("dell poweredge r720 dual xeon 128gb", "Intel(R) Xeon(R) CPU E5-2670 0 @ 2.60GHz", 128),
+        ("nuc 11 i7 16gb", "11th Gen Intel(R) Core(TM) i5-1135G7", 16),
         ("HPE ProLiant DL380 Gen9 128GB", "Intel(R) Xeon(R) CPU E5-2680 v3 @ 2.50GHz", 128),
     ],
 )
@@ -207,11 +221,13 @@ def test_of_two_sizes_the_one_behind_a_gpu_is_its_memory() -> None:
     [
         ("nuc", "name the processor"),
         ("dell xps 15", "name the GPU"),
-        ("8gb ram laptop", "'i5-8250U 8GB'"),
-        ("vps 4gb", "'i5-8250U 4GB'"),
+        ("8gb ram", "'i5-8250U 8GB'"),
+        # it has no other GPU than its processor's
+        ("framework 13", "name the processor"),
+        ("rog zephyrus g14 2023", "name the GPU"),
         ("dell precision 3090", "--gpu 'RTX 3090' puts it into this machine"),
         ("2x RTX 3090 laptop", "--gpu '2x RTX 3090' puts it into this machine"),
-        ("msi katana 4070", "RTX 4070 laptop"),
+        ("frobnicator 4070", "RTX 4070 laptop"),
         ("iphone 15 pro", "name a computer"),
         # Intel's numbers and AMD's never have a 0 there, NVIDIA's do
         ("i7 3070 16gb", "--machine 'i7 RTX 3070 16gb'"),
@@ -222,3 +238,55 @@ def test_what_a_name_leaves_open_is_asked(text: str, lead: str) -> None:
     with pytest.raises(UnknownMachineError) as caught:
         machine_named(text)
     assert lead in str(caught.value.remedy)
+
+
+@pytest.mark.parametrize(
+    ("text", "gib"),
+    [
+        ("16gb ram laptop no gpu", 16),
+        ("laptop 8gb ram integrated graphics", 8),
+        ("office pc 16gb", 16),
+        ("32gb ddr5 no gpu", 32),
+        ("old pc 8gb ddr3", 8),
+        ("32 gigs of ram laptop", 32),
+        # eight cores are no processor's name
+        ("8 core cpu 16gb ram", 16),
+    ],
+)
+def test_a_computer_of_which_the_ram_alone_is_told_has_a_wide_range(text: str, gib: int) -> None:
+    """From one module of DDR3 to two of DDR5: more than three times, and the name is asked for."""
+    named = profile_named(text)
+    machine = named.profile.machine
+    assert machine.memory_total_bytes == gib * GIB
+    assert machine.accelerators == ()
+    assert "wide guess" in str(named.note)
+    memory = bandwidth(machine)
+    assert memory is not None
+    assert memory.high > 3 * memory.low
+
+
+@pytest.mark.parametrize(
+    ("text", "card", "aside"),
+    [
+        ("asus tuf a15 rtx 4060", "NVIDIA GeForce RTX 4060 Laptop GPU", "a15"),
+        ("razer blade 15 3080", "NVIDIA GeForce RTX 3080 Laptop GPU", ""),
+        ("legion pro 7i 4090", "NVIDIA GeForce RTX 4090 Laptop GPU", ""),
+    ],
+)
+def test_the_model_of_a_line_of_laptops_is_left_aside_and_said(
+    text: str, card: str, aside: str
+) -> None:
+    named = profile_named(text)
+    assert [each.name for each in named.profile.machine.accelerators or ()] == [card]
+    assert ("Nothing is known by" in str(named.note)) == bool(aside)
+    assert aside in str(named.note)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_told"),
+    [("rtx 4090 48gb", True), ("rtx 3080 20gb", True), ("gaming pc 3070 32gb", False)],
+)
+def test_twice_a_cards_memory_is_said_to_be_read_as_ram(text: str, is_told: bool) -> None:
+    """Cards are sold that somebody gave twice their memory."""
+    named = profile_named(text)
+    assert ("--set gpu=" in str(named.note)) == is_told
