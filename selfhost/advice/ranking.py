@@ -42,8 +42,8 @@ HALVING_MONTHS = 7.0
 UNADOPTED = 0.25
 # its maker, or whoever packs it, names what follows it
 SUPERSEDED = 0.5
-# a model is worth half at this pace, a guess (8 to 15): guides by self-hosters call 5 tokens/s slow,
-# 10 sluggish, 20 usable and 40 comfortable, and more is hardly noticed
+# a model is worth half at this pace, a guess (8 to 15): guides by self-hosters call 5 tokens/s
+# slow, 10 sluggish, 20 usable and 40 comfortable, and more is hardly noticed
 # (mljourney.com/how-many-tokens-per-second-is-good-for-local-llms). It is twice the pace at which
 # one reads, since a model thinks before it answers
 HALF_WORTH_TOKENS_PER_SECOND = 2 * READING_TOKENS_PER_SECOND
