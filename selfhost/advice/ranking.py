@@ -42,8 +42,11 @@ HALVING_MONTHS = 7.0
 UNADOPTED = 0.25
 # its maker, or whoever packs it, names what follows it
 SUPERSEDED = 0.5
-# it is slower than one reads: one of half its worth that is not comes before it
-BELOW_READING = 0.5
+# a model is worth half at this pace, a guess (8 to 15): guides by self-hosters call 5 tokens/s
+# slow, 10 sluggish, 20 usable and 40 comfortable, and more is hardly noticed
+# (mljourney.com/how-many-tokens-per-second-is-good-for-local-llms). It is twice the pace at which
+# one reads, since a model thinks before it answers
+HALF_WORTH_TOKENS_PER_SECOND = 2 * READING_TOKENS_PER_SECOND
 # of a picture by how the model is offloaded, None in RAM: 1.4 to 2.2 times as long as with all of
 # it on a GPU, 12 times, and 600 seconds against 5 (verdict/findings/speed.py)
 PICTURE_SHARES: Mapping[str | None, float] = {"model": 0.5, "sequential": 1 / 12, None: 1 / 120}
@@ -241,16 +244,16 @@ def is_whole_on_accelerator(judged: Answer | Judged) -> bool:
 
 
 def share_of_pace(tokens_per_second: float) -> float:
-    """Which share of its worth a model has that answers so fast, below 1: half at the pace at which
-    one reads, since a model that thinks is waited for longer, and at once far less below that.
+    """Which share of its worth a model has that answers so fast, below 1: half at
+    HALF_WORTH_TOKENS_PER_SECOND, at half that pace a fifth, at twice four fifths.
     """
-    share = tokens_per_second / (tokens_per_second + READING_TOKENS_PER_SECOND)
-    return share * (BELOW_READING if tokens_per_second < READING_TOKENS_PER_SECOND else 1)
+    squared = (tokens_per_second / HALF_WORTH_TOKENS_PER_SECOND) ** 2
+    return squared / (1 + squared)
 
 
 def share_on(judged: Answer | Judged) -> float:
     """Which share of its worth a model has on that machine, at most 1: by its pace, wherever it
-    lies, as at reading speed where none is known; less where other programs must or should be
+    lies, half where none is known; less where other programs must or should be
     closed first; of a picture by the time that it takes, of documents below one a second.
     """
     share = _share_of_speed(judged.speed)
@@ -274,7 +277,7 @@ def _share_of_speed(speed: Speed | None) -> float:
         return share_of_pace(speed.decode.likely)
     if speed is not None and speed.work is not None and speed.unit == "documents_per_second":
         return min(1.0, speed.work.likely / DOCUMENTS_PER_SECOND)
-    return share_of_pace(READING_TOKENS_PER_SECOND)
+    return share_of_pace(HALF_WORTH_TOKENS_PER_SECOND)
 
 
 def list_key(answer: Answer, standings: Standings, *, use: str | None = None) -> Key:

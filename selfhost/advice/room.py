@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
+from ..catalogue.quality import quality_of
 from ..core.records import Unread
-from ..core.workload import Workload
+from ..core.workload import READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from ..verdict.findings import Finding, disk_check, given_bytes
 from ..verdict.findings.speed import is_too_slow
@@ -75,8 +76,8 @@ def _is_too_slow(
     machine: Machine,
     catalogue: Catalogue,
 ) -> bool:
-    """With that it is likely slower than is wanted; a longer context only where it is so already,
-    since a pace is told for a short chat.
+    """With that it is likely slower than is wanted, or than one reads where nothing was stated; a
+    longer context only where it is too slow already, since a pace is told for a short chat.
     """
     wanted = question.workload.min_tokens_per_second
     if is_too_slow(runs, wanted):
@@ -89,7 +90,12 @@ def _is_too_slow(
     else:
         needs = needs_under(question, workload, catalogue, machine)
         changed = question.replace(workload=workload, needs=needs)
-    return is_too_slow(judge(changed, machine), wanted)
+    usable = wanted if question.speed_stated else READING_TOKENS_PER_SECOND
+    then = judge(changed, machine)
+    total = then.speed.parallel_total if then.speed is not None else None
+    if total is not None and usable is not None and total.likely < usable * workload.parallel:
+        return True
+    return is_too_slow(then, usable)
 
 
 def _smaller_cache(question: Question, longest: int | None) -> str | None:
@@ -200,9 +206,8 @@ def _best_quantization(
         return None
     if is_beyond_any_quantization(question, machine):
         return None
-    for quantization in need.quantizations_of(
-        question.spec, question.runtime, architectures(catalogue)
-    ):
+    order = need.quantizations_of(question.spec, question.runtime, architectures(catalogue))
+    for quantization in _without_idle_bits(question, order, catalogue):
         if is_surely_beyond(question, quantization, machine):
             continue
         if _holds(
@@ -216,6 +221,20 @@ def _best_quantization(
             is_larger = not _is_as_large(question, quantization, catalogue)
             return quantization if is_larger else question.workload.quantization
     return None
+
+
+def _without_idle_bits(
+    question: Question, order: Sequence[str], catalogue: Catalogue
+) -> Sequence[str]:
+    """These quantizations, the best first, from the smallest that has no noticeable loss on: more
+    bits gain nothing.
+    """
+    lossless = [
+        place
+        for place, name in enumerate(order)
+        if quality_of(name, catalogue, question.spec).is_lossless
+    ]
+    return order[max(lossless, default=0) :]
 
 
 def _is_as_large(question: Question, quantization: str, catalogue: Catalogue) -> bool:

@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-NOT_MEASURED, AS_PUBLISHED = "not measured", "as published"
+NOT_MEASURED, AS_PUBLISHED, NEGLIGIBLE = "not measured", "as published", "negligible"
 
 
 # what bitsandbytes makes of the frozen weights at load, whatever they were published in; as counted
@@ -52,6 +52,11 @@ class Quality(Record):
     figure: str | None = None
     source: str | None = None
     worth_having: bool = True
+
+    @property
+    def is_lossless(self) -> bool:
+        """Nobody notices a loss."""
+        return self.cost in (AS_PUBLISHED, NEGLIGIBLE)
 
 
 def quality_of(quantization: str, catalogue: Catalogue, spec: ModelSpec | None = None) -> Quality:

@@ -155,10 +155,9 @@ Order: what runs comes first, then what cannot be told; text and vision before
 the other kinds; likely 2 tokens/s (or --min-speed) before slower; general chat
 models before specialised ones, base and superseded ones last. Then the larger
 before the smaller; of a mixture the active parameters count, too. Size counts
-for less with age and with a slower pace, for half as much again below reading
-speed (5 tokens/s), and where no entry in Ollama's library or three API providers
-show that the model is used; for more with each provider. No benchmark score
-counts.
+for less with age, with a slower pace (half at 10 tokens/s, a fifth at 5), and
+where no entry in Ollama's library or three API providers show that the model is
+used; for more with each provider. No benchmark score counts.
 """
     ),
     "show": (

@@ -100,9 +100,10 @@ class Room(Record):
     Where it runs, none of that moves it off the accelerators: what it takes there must fit there.
     `longest_context_tokens` is per sequence and at most what the model
     can use: one token more does not fit or is beyond that. `best_quantization` is the one that
-    keeps most quality, `most_parallel` the number of sequences at once. `not_now` are those of
-    these fields that take more than is free now: other programs would have to be closed; `too_slow`
-    those with which it is likely slower than is wanted. `longer_with_cache_type`: the type of cache
+    keeps most quality, of those without noticeable loss the smallest; `most_parallel` the number of
+    sequences at once. `not_now` are those of these fields that take more than is free now: other
+    programs would have to be closed; `too_slow` those with which it is likely slower than was
+    stated, or where nothing was, than one reads. `longer_with_cache_type`: the type of cache
     that lengthens a context which memory ends, None where none does.
     """
 

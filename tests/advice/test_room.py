@@ -80,8 +80,8 @@ def test_a_limit_that_counts_more_than_is_free_says_so(gib: int) -> None:
         if line.startswith("Also fits")
     ]
     assert room.not_now or gib == 24
-    assert ("other programs closed" in line) is bool(room.not_now)
     shown = set(room.not_now) - set(room.too_slow)
+    assert ("other programs closed" in line) is bool(shown)
     assert line.count("other programs closed") in (0, 1, len(shown))
     for workload, planned in (
         (Workload(memory_basis="available"), machine),
@@ -97,6 +97,11 @@ def test_a_limit_that_counts_more_than_is_free_says_so(gib: int) -> None:
     [
         # 65 GB of weights on a card of 24 GB
         ("qwen3-32b", Workload(parallel=8, context_tokens=8192), "rtx 3090", "BF16"),
+        # 8.5 GB without a noticeable loss are 16 GB of the same answers
+        ("llama-3.1-8b", Workload(), "rtx 4090", "BF16"),
+        # 4 tokens/s are hardly enough for one
+        ("qwen3-4b", Workload(), "raspberry pi 5 8gb", "sequences"),
+        ("qwen3-4b", Workload(), "raspberry pi 5 8gb", "Q8_0"),
         # it is below 2 tokens/s as asked
         ("deepseek-r1:70b", Workload(), "rtx 3060", "sequences"),
         (
