@@ -1,11 +1,11 @@
-"""What a GGUF file weighs."""
+"""What a GGUF file weighs, and who makes it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
 
-from ...catalogue.spec import Architecture, ModelSpec
+from ...catalogue.spec import Architecture, ModelSpec, PublishedFiles
 from ...core.records import Unread
 from ..parts import Subject, published, stated_size, unread_size
 from ..quantization import (
@@ -30,6 +30,21 @@ RECIPE_ERROR = 0.002
 # bits, where tables and odd rows weigh more still
 _BITS_LOW, _SMALL, _FEW_BITS = 0.89, 3_000_000_000, 4.3
 _BITS_HIGH, _BITS_HIGH_SMALL = (1.28, 1.65), (1.51, 2.1)
+
+# who makes the `UD-` files, and how the account names its repositories: so are 157 of 162 that this
+# catalogue lists; the others differ in case or in a word
+_MAKER, _NAMED = "unsloth", "unsloth/{model}-GGUF"
+
+# who makes nearly every type of llama-quantize of each model; of small ones no narrower than these
+_LADDER_MAKER = "bartowski"
+_LADDER = frozenset({
+    "Q8_0", "Q6_K_L", "Q6_K", "Q5_K_L", "Q5_K_M", "Q5_K_S", "Q4_K_L", "Q4_K_M", "Q4_K_S", "IQ4_XS",
+    "Q3_K_XL", "Q3_K_L", "Q3_K_M", "IQ3_M", "Q3_K_S", "IQ3_XS", "Q2_K_L", "Q2_K", "IQ2_M",
+})  # fmt: skip
+_LADDER_SOURCE = (
+    "the types on the card of bartowski/Meta-Llama-3.1-70B-Instruct-GGUF, which the account makes"
+    " of most models: general knowledge, not verified of this one"
+)
 
 
 def least_bytes(spec: ModelSpec, quantization: str) -> int | None:
@@ -227,3 +242,38 @@ def by_type(tensors: Iterable[Stored]) -> str:
         f"{size:,} bytes of {type}"
         for type, size in sorted(sizes.items(), key=lambda item: -item[1])
     )
+
+
+def files_of_maker(spec: ModelSpec, mix: str) -> PublishedFiles | None:
+    """Where the one who makes that mix or type offers it: the repository that the spec knows of
+    that account, else of a mix the one by its naming, which no listing shows. None for what has no
+    one maker, and of a model that lies in no repository.
+    """
+    if mix in _LADDER:
+        ladder = _repository_of_account(spec, _LADDER_MAKER)
+        if ladder is None:
+            return None
+        return PublishedFiles(
+            format="gguf", repository=ladder, source=_LADDER_SOURCE, unsized=(mix,), listed=False
+        )
+    if mix in BITS_PER_WEIGHT or not spec.repository:
+        return None
+    from .mixes import UD_MIXES
+
+    if mix not in UD_MIXES:
+        return None
+    own = _repository_of_account(spec, _MAKER)
+    by_naming = _NAMED.format(model=spec.repository.rpartition("/")[2])
+    return PublishedFiles(
+        format="gguf",
+        repository=own or by_naming,
+        source=f"{_MAKER} makes the {mix} files, and names its repositories {_NAMED}",
+        unsized=(mix,),
+        listed=False,
+    )
+
+
+def _repository_of_account(spec: ModelSpec, account: str) -> str | None:
+    """The repository of GGUF files that the spec knows of an account."""
+    repositories = (files.repository for files in spec.files if files.format == "gguf")
+    return next((name for name in repositories if name and name.startswith(f"{account}/")), None)
