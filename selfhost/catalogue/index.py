@@ -422,9 +422,12 @@ class _Folder:
 
     def __init__(self, path: str, subfolders: Sequence[str]) -> None:
         self.path = path
-        self._files: dict[str, frozenset[str]] = {}
-        for sub in subfolders:
-            self._files[sub] = _list(os.path.join(path, sub) if sub else path, must_exist=not sub)
+        top, is_package = _list(path, must_exist=True)
+        self._files: dict[str, frozenset[str]] = {"": top}
+        for sub in subfolders[1:]:
+            self._files[sub], _ = _list(
+                os.path.join(path, sub), must_exist=False, is_package=is_package
+            )
         self._names: Names | None = None
         self._spellings: tuple[str, ...] = ()
         self._outlines: tuple[Outline, ...] | None = None
@@ -630,13 +633,17 @@ def checksum_of(folder: str, files: Iterable[str]) -> int:
     return checksum
 
 
-def _list(path: str, *, must_exist: bool) -> frozenset[str]:
-    """The names of the TOML files in a folder; hidden files are left out."""
+def _list(
+    path: str, *, must_exist: bool, is_package: bool = False
+) -> tuple[frozenset[str], bool]:
+    """The names of the TOML files in a folder, without hidden files; and whether it is a package's
+    own, which has an index.
+    """
     try:
         listed = os.listdir(path)
     except OSError as error:
         if not must_exist:
-            return frozenset()
+            return frozenset(), is_package
         if isinstance(error, FileNotFoundError):
             message, remedy = (
                 "there is no such folder of specs",
@@ -658,15 +665,15 @@ def _list(path: str, *, must_exist: bool) -> frozenset[str]:
             ]
         ) from error
     names = [name for name in listed if name.endswith(".toml") and name[0] != "."]
-    if INDEX_FILE not in listed:
-        # not a package's own folder: a fifo would block whoever opens it; isfile follows links and
-        # is false for dead ones
+    is_package = is_package or INDEX_FILE in listed
+    if not is_package:
+        # a fifo would block whoever opens it; isfile follows links and is false for dead ones
         names = [name for name in names if os.path.isfile(os.path.join(path, name))]
     if len(names) > MAX_FILES:
         raise SpecError(
             [Problem(file=_shown(path), message=f"holds more than {MAX_FILES:,} specs")]
         )
-    return frozenset(names)
+    return frozenset(names), is_package
 
 
 def misnamed(id: str, file: str) -> tuple[str, str]:
