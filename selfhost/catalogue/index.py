@@ -254,11 +254,11 @@ class Catalogue:
         """The price snapshot that ships with the specs."""
         return os.path.join(self._shipped.path, "common", "offers.jsonl")
 
-    def checksum(self) -> int:
-        """One number of the name and content of every shipped file that an answer rests on,
-        prices included.
+    def shipped_files(self) -> tuple[str, ...]:
+        """The names, below `folder`, of every shipped file that an answer rests on, prices
+        included.
         """
-        return self._shipped.checksum()
+        return self._shipped.all_files()
 
     def is_shipped(self, id: str) -> bool:
         """Whether the spec `id` is the shipped one: no folder of the user's has another."""
@@ -464,8 +464,8 @@ class _Folder:
                 [Problem(file=_shown(path), message=error.reason, remedy=error.remedy)]
             ) from error
 
-    def checksum(self) -> int:
-        return checksum_of(self.path, [*sorted(self._relative()), "common/offers.jsonl"])
+    def all_files(self) -> tuple[str, ...]:
+        return (*sorted(self._relative()), "common/offers.jsonl")
 
     def _document(self, relative: str, *, compiled: bool = True) -> Document:
         content = self._content(relative)
@@ -605,37 +605,7 @@ _OUTLINED: Mapping[bytes, tuple[bytes, ...]] = {
 }
 
 
-def checksum_of(folder: str, files: Iterable[str]) -> int:
-    """One number of some files' names, as they are written here, and contents; a file that
-    cannot be read is none of them.
-    """
-    from binascii import crc32
-
-    checksum = 0
-    # a thousand small files: half the time of a file object, and a third of `os.path.join`
-    start, flags = os.path.join(folder, ""), os.O_RDONLY | getattr(os, "O_BINARY", 0)
-    for relative in files:
-        try:
-            number = os.open(start + relative, flags)
-            try:
-                content = part = os.read(number, 1 << 16)
-                while len(part) == 1 << 16:
-                    part = os.read(number, 1 << 16)
-                    content += part
-            finally:
-                os.close(number)
-        except (OSError, ValueError):
-            continue
-        checksum = crc32(
-            content,
-            crc32(f"{relative} {len(content)} ".encode("utf-8", "backslashreplace"), checksum),
-        )
-    return checksum
-
-
-def _list(
-    path: str, *, must_exist: bool, is_package: bool = False
-) -> tuple[frozenset[str], bool]:
+def _list(path: str, *, must_exist: bool, is_package: bool = False) -> tuple[frozenset[str], bool]:
     """The names of the TOML files in a folder, without hidden files; and whether it is a package's
     own, which has an index.
     """
