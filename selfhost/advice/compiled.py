@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache, partial
 
 from ..catalogue.denoising import Denoising
-from ..catalogue.index import Catalogue, checksum_of
+from ..catalogue.index import Catalogue
 from ..catalogue.licenses import canonical_expression
 from ..catalogue.offers import end_days, offers_of
 from ..catalogue.runtime import Conversion
@@ -41,6 +41,7 @@ from ..catalogue.spec import (
     Upkeep,
 )
 from ..core.errors import SelfhostError
+from ..core.installed import contents_of, sizes_if_as_installed, sizes_of
 from ..core.parts import UNREADABLE, Parts, joined, value_of
 from ..core.records import FrozenDict, Record, Unread
 from ..core.shipped import PACKAGE_FOLDER
@@ -74,11 +75,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from ..core.installed import Files
     from ..needs.tensors import ArchitectureRow
     from ..verdict.bracket import Sketch, Sketches
 
 QUESTIONS_FILE = "questions.bin"
-_VERSION = 16
+_VERSION = 17
 # of the workload, what is held against the machine or the model or has a price, not what the model
 # takes
 _JUDGED_BY = (
@@ -180,7 +182,7 @@ class Questions:
     ) -> None:
         """What machine and workload do not ask for of `parts` stays unread."""
         header = parts.header
-        if header["made_of"] != tuple(_made_of(catalogue)):
+        if not _is_made_of(_files_behind(catalogue), header):
             raise ValueError("made of something else")
         self._parts = parts
         self._catalogue = catalogue
@@ -661,8 +663,10 @@ def compile_questions(directory: str) -> bytes:
         "standings": _standings(catalogue),
         **{name: [value for _, value in table.values()] for name, table in numbered.items()},
     }
+    behind = _files_behind(catalogue)
     header = {
-        "made_of": _made_of(catalogue),
+        "sizes": sizes_of(behind),
+        "contents": contents_of(behind),
         "as_of": day_of(catalogue, (spec.released for spec in catalogue.specs())),
         "served_until": {name: until for name, until in served.items() if until != ""},
         "license_guessed": {name: pair for name, pair in guessed.items() if any(pair)},
@@ -687,8 +691,8 @@ _FOLDERS = (
 )
 
 
-def _made_of(catalogue: Catalogue) -> list[int]:
-    """Checksums of the catalogue, and of the program that makes questions of it."""
+def _files_behind(catalogue: Catalogue) -> Files:
+    """Those of the catalogue, and of the program that makes questions of it."""
     package = PACKAGE_FOLDER
     modules = []
     for folder in _FOLDERS:
@@ -696,7 +700,17 @@ def _made_of(catalogue: Catalogue) -> list[int]:
             modules += sorted(
                 f"{folder}/{entry.name}" for entry in entries if entry.name.endswith(".py")
             )
-    return [catalogue.checksum(), checksum_of(package, modules)]
+    return (catalogue.folder, catalogue.shipped_files()), (package, modules)
+
+
+def _is_made_of(files: Files, header: Mapping[str, Any]) -> bool:
+    """Whether a file with that header was made of these."""
+    folder, _ = files[0]
+    is_installed = os.path.dirname(folder) == PACKAGE_FOLDER
+    sizes = sizes_if_as_installed(files) if is_installed else None
+    if sizes is not None:
+        return bool(sizes == header["sizes"])
+    return bool(contents_of(files) == header["contents"])
 
 
 def _row(

@@ -254,11 +254,11 @@ class Catalogue:
         """The price snapshot that ships with the specs."""
         return os.path.join(self._shipped.path, "common", "offers.jsonl")
 
-    def checksum(self) -> int:
-        """One number of the name and content of every shipped file that an answer rests on,
-        prices included.
+    def shipped_files(self) -> tuple[str, ...]:
+        """The names, below `folder`, of every shipped file that an answer rests on, prices
+        included.
         """
-        return self._shipped.checksum()
+        return self._shipped.all_files()
 
     def is_shipped(self, id: str) -> bool:
         """Whether the spec `id` is the shipped one: no folder of the user's has another."""
@@ -422,9 +422,12 @@ class _Folder:
 
     def __init__(self, path: str, subfolders: Sequence[str]) -> None:
         self.path = path
-        self._files: dict[str, frozenset[str]] = {}
-        for sub in subfolders:
-            self._files[sub] = _list(os.path.join(path, sub) if sub else path, must_exist=not sub)
+        top, is_package = _list(path, must_exist=True)
+        self._files: dict[str, frozenset[str]] = {"": top}
+        for sub in subfolders[1:]:
+            self._files[sub], _ = _list(
+                os.path.join(path, sub), must_exist=False, is_package=is_package
+            )
         self._names: Names | None = None
         self._spellings: tuple[str, ...] = ()
         self._outlines: tuple[Outline, ...] | None = None
@@ -461,8 +464,8 @@ class _Folder:
                 [Problem(file=_shown(path), message=error.reason, remedy=error.remedy)]
             ) from error
 
-    def checksum(self) -> int:
-        return checksum_of(self.path, [*sorted(self._relative()), "common/offers.jsonl"])
+    def all_files(self) -> tuple[str, ...]:
+        return (*sorted(self._relative()), "common/offers.jsonl")
 
     def _document(self, relative: str, *, compiled: bool = True) -> Document:
         content = self._content(relative)
@@ -602,41 +605,15 @@ _OUTLINED: Mapping[bytes, tuple[bytes, ...]] = {
 }
 
 
-def checksum_of(folder: str, files: Iterable[str]) -> int:
-    """One number of some files' names, as they are written here, and contents; a file that
-    cannot be read is none of them.
+def _list(path: str, *, must_exist: bool, is_package: bool = False) -> tuple[frozenset[str], bool]:
+    """The names of the TOML files in a folder, without hidden files; and whether it is a package's
+    own, which has an index.
     """
-    from binascii import crc32
-
-    checksum = 0
-    # a thousand small files: half the time of a file object, and a third of `os.path.join`
-    start, flags = os.path.join(folder, ""), os.O_RDONLY | getattr(os, "O_BINARY", 0)
-    for relative in files:
-        try:
-            number = os.open(start + relative, flags)
-            try:
-                content = part = os.read(number, 1 << 16)
-                while len(part) == 1 << 16:
-                    part = os.read(number, 1 << 16)
-                    content += part
-            finally:
-                os.close(number)
-        except (OSError, ValueError):
-            continue
-        checksum = crc32(
-            content,
-            crc32(f"{relative} {len(content)} ".encode("utf-8", "backslashreplace"), checksum),
-        )
-    return checksum
-
-
-def _list(path: str, *, must_exist: bool) -> frozenset[str]:
-    """The names of the TOML files in a folder; hidden files are left out."""
     try:
         listed = os.listdir(path)
     except OSError as error:
         if not must_exist:
-            return frozenset()
+            return frozenset(), is_package
         if isinstance(error, FileNotFoundError):
             message, remedy = (
                 "there is no such folder of specs",
@@ -658,15 +635,15 @@ def _list(path: str, *, must_exist: bool) -> frozenset[str]:
             ]
         ) from error
     names = [name for name in listed if name.endswith(".toml") and name[0] != "."]
-    if INDEX_FILE not in listed:
-        # not a package's own folder: a fifo would block whoever opens it; isfile follows links and
-        # is false for dead ones
+    is_package = is_package or INDEX_FILE in listed
+    if not is_package:
+        # a fifo would block whoever opens it; isfile follows links and is false for dead ones
         names = [name for name in names if os.path.isfile(os.path.join(path, name))]
     if len(names) > MAX_FILES:
         raise SpecError(
             [Problem(file=_shown(path), message=f"holds more than {MAX_FILES:,} specs")]
         )
-    return frozenset(names)
+    return frozenset(names), is_package
 
 
 def misnamed(id: str, file: str) -> tuple[str, str]:

@@ -277,7 +277,9 @@ def _by_letters(catalogue: Catalogue) -> Mapping[str, set[str]]:
 
 def library_tag(typed: str, spec: ModelSpec, catalogue: Catalogue) -> str | None:
     """What was typed, as Ollama's library writes that tag of the model; None for any other name."""
-    name = _letters(typed.strip().removeprefix("library/")) if ":" in typed else ""
+    if ":" not in typed:
+        return None
+    name = _letters(typed.strip().removeprefix("library/"))
     tags = [alias for alias in spec.aliases if ":" in alias]
     for spelling, facts in catalogue.common_tables("families", "tag").values():
         if facts.get("loads") == spec.id:

@@ -117,14 +117,12 @@ def day_by_header(path: str) -> str | None:
     """The same by the first line alone, for who reads no offer; None where that is damaged, which
     whoever reads an offer is told.
     """
-    import json
-
     try:
         with open(path, "rb") as file:
-            header = json.loads(file.readline(_MAX_HEADER_BYTES))
-    except (OSError, ValueError, RecursionError):
+            line = file.readline(_MAX_HEADER_BYTES)
+        day = _object(path, 1, line.removesuffix(b"\n")).get("as_of")
+    except (OSError, ValueError, SpecError):
         return None
-    day = header.get("as_of") if isinstance(header, dict) else None
     return str(day) if _is_date(day) else None
 
 

@@ -37,8 +37,7 @@ if TYPE_CHECKING:
         why_adapter_differs,
         why_no_own_block,
     )
-    from .llamacpp.files import least_bytes
-    from .llamacpp.mixes import files_of_maker
+    from .llamacpp.files import files_of_maker, least_bytes
     from .loaded import loaded_bits
     from .parts import (
         Companions,
@@ -109,7 +108,7 @@ _HOME = {
     "why_no_own_block": "llamacpp.companions",
     "why_adapter_differs": "llamacpp.companions", "ArchitectureRow": "tensors", "row_of": "tensors",
     "least_bytes": "llamacpp.files",
-    "files_of_maker": "llamacpp.mixes", "lacking": "tensors", "trained_tokens": "tensors",
+    "files_of_maker": "llamacpp.files", "lacking": "tensors", "trained_tokens": "tensors",
 }  # fmt: skip
 
 

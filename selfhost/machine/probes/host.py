@@ -298,6 +298,7 @@ class Host:
         self._why: dict[str, str] = {}
         self._texts: dict[str, str | None] = {}
         self._mounts: tuple[Mount, ...] | None = None
+        self._quotas_on: dict[int, tuple[str, ...]] = {}
         self._masks: list[Mask] | None = None
         self._names: set[str] = set()
         self._psutil: ModuleType | None = None
@@ -610,7 +611,7 @@ class Host:
             return ask_groups(path)
         from .quota import ask
 
-        return ask(path)
+        return ask(path, self._quotas_on)
 
     def quotas_on(self, path: str) -> tuple[str, ...]:
         """Which quotas of accounts are enforced where an existing folder lies: `user`, `group`.

@@ -71,9 +71,10 @@ def _kinds_on(number: int, device: int) -> tuple[str, ...]:
     return tuple(kind for kind, _, enforced in _KINDS if flags & enforced)
 
 
-def ask(folder: str) -> tuple[Quota, ...]:
+def ask(folder: str, enforced_on: dict[int, tuple[str, ...]]) -> tuple[Quota, ...]:
     """The limits that hold for what this account stores in an existing folder; () where none does.
-    `OSError` from the system.
+    `OSError` from the system. `enforced_on` keeps which are enforced by file system, each of which
+    is asked once.
 
     A file gets the group of a folder that hands its group on, else the account's.
     """
@@ -81,7 +82,9 @@ def ask(folder: str) -> tuple[Quota, ...]:
     ids = os.geteuid(), status.st_gid if status.st_mode & stat.S_ISGID else os.getegid()
     number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        enforced = _kinds_on(number, status.st_dev)
+        enforced = enforced_on.get(status.st_dev)
+        if enforced is None:
+            enforced = enforced_on[status.st_dev] = _kinds_on(number, status.st_dev)
         limits = []
         for (kind, place, _), own in zip(_KINDS, ids, strict=True):
             if kind not in enforced:

@@ -1,11 +1,12 @@
-"""What a GGUF file weighs."""
+"""What a GGUF file weighs, and who makes it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from ...catalogue.spec import Architecture, ModelSpec
+from ...catalogue.spec import Architecture, ModelSpec, PublishedFiles
 from ...core.records import Unread
 from ..parts import Subject, published, stated_size, unread_size
 from ..quantization import (
@@ -30,6 +31,45 @@ RECIPE_ERROR = 0.002
 # bits, where tables and odd rows weigh more still
 _BITS_LOW, _SMALL, _FEW_BITS = 0.89, 3_000_000_000, 4.3
 _BITS_HIGH, _BITS_HIGH_SMALL = (1.28, 1.65), (1.51, 2.1)
+
+# who makes the `UD-` files, and how the account names its repositories: so are 157 of 162 that this
+# catalogue lists; the others differ in case or in a word
+_MAKER, _NAMED = "unsloth", "unsloth/{model}-GGUF"
+
+# who makes nearly every type of llama-quantize of each model, the widest choice first: how its
+# repositories are named, and the types. bartowski: of small models no narrower than these. Of the
+# listings in janhq/model-catalog@5410b10c, 11 of 12 of bartowski's, 8 of 8 of mradermacher's
+# `-i1-`, 2 of 2 of its others and 20 or more of 29 of Unsloth's hold them
+_LADDERS: Sequence[tuple[str, frozenset[str]]] = (
+    ("bartowski/.+", frozenset({
+        "Q8_0", "Q6_K_L", "Q6_K", "Q5_K_L", "Q5_K_M", "Q5_K_S", "Q4_K_L", "Q4_K_M", "Q4_K_S",
+        "IQ4_XS", "Q3_K_XL", "Q3_K_L", "Q3_K_M", "IQ3_M", "Q3_K_S", "IQ3_XS", "Q2_K_L", "Q2_K",
+        "IQ2_M",
+    })),
+    ("mradermacher/.+-i1-GGUF", frozenset({
+        "Q6_K", "Q5_K_M", "Q5_K_S", "Q4_1", "Q4_K_M", "Q4_K_S", "Q4_0", "IQ4_XS", "Q3_K_L",
+        "Q3_K_M", "IQ3_M", "IQ3_S", "Q3_K_S", "IQ3_XS", "IQ3_XXS", "Q2_K", "Q2_K_S", "IQ2_M",
+        "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_M", "IQ1_S",
+    })),
+    ("mradermacher/(?!.+-i1-).+", frozenset({
+        "Q8_0", "Q6_K", "Q5_K_M", "Q5_K_S", "Q4_K_M", "Q4_K_S", "IQ4_XS", "Q3_K_L", "Q3_K_M",
+        "Q3_K_S", "Q2_K",
+    })),
+    ("unsloth/.+", frozenset({
+        "Q8_0", "Q6_K", "Q5_K_M", "Q5_K_S", "Q4_1", "Q4_K_M", "Q4_K_S", "Q4_0", "IQ4_XS", "IQ4_NL",
+        "Q3_K_M", "Q3_K_S",
+    })),
+)  # fmt: skip
+# of these nobody makes a file without bartowski's recipe or an importance matrix. Models before the
+# first date are older than the account's work; since the second its repositories begin with the
+# publisher's account: so are 189 of 205 that this catalogue lists
+_MADE_BY_NONE_ELSE = frozenset({
+    "Q6_K_L", "Q5_K_L", "Q4_K_L", "Q3_K_XL", "IQ3_M", "IQ3_XS", "Q2_K_L", "IQ2_M",
+})  # fmt: skip
+_BARTOWSKI_SINCE, _WITH_PUBLISHER_SINCE = "2024-04", "2025-02"
+_LADDER_SOURCE = (
+    "the types that {account} makes of most models: general knowledge, not verified of this one"
+)
 
 
 def least_bytes(spec: ModelSpec, quantization: str) -> int | None:
@@ -227,3 +267,57 @@ def by_type(tensors: Iterable[Stored]) -> str:
         f"{size:,} bytes of {type}"
         for type, size in sorted(sizes.items(), key=lambda item: -item[1])
     )
+
+
+def files_of_maker(spec: ModelSpec, mix: str) -> PublishedFiles | None:
+    """Where the one who makes that mix or type offers it: the repository that the spec knows of
+    that account, else of a mix the one by its naming, which no listing shows. None for what has no
+    one maker, and of a model that lies in no repository.
+    """
+    ladder = _repository_with(spec, mix)
+    if ladder is not None:
+        return PublishedFiles(
+            format="gguf",
+            repository=ladder,
+            source=_LADDER_SOURCE.format(account=ladder.partition("/")[0]),
+            unsized=(mix,),
+            listed=False,
+        )
+    if mix in BITS_PER_WEIGHT or not spec.repository:
+        return None
+    from .mixes import UD_MIXES
+
+    if mix not in UD_MIXES:
+        return None
+    own = _repository_named(spec, f"{_MAKER}/.+")
+    by_naming = _NAMED.format(model=spec.repository.rpartition("/")[2])
+    return PublishedFiles(
+        format="gguf",
+        repository=own or by_naming,
+        source=f"{_MAKER} makes the {mix} files, and names its repositories {_NAMED}",
+        unsized=(mix,),
+        listed=False,
+    )
+
+
+def _repository_with(spec: ModelSpec, quantization: str) -> str | None:
+    """The repository that the spec knows of an account which makes that type of most models, else
+    by its naming that of the one who alone makes it; None where there is none.
+    """
+    for named, types in _LADDERS:
+        name = _repository_named(spec, named) if quantization in types else None
+        if name is not None:
+            return name
+    date = spec.released or ""
+    if quantization not in _MADE_BY_NONE_ELSE or not spec.repository or date < _BARTOWSKI_SINCE:
+        return None
+    if spec.modality not in ("text", "vision"):
+        return None
+    account, _, model = spec.repository.partition("/")
+    return f"bartowski/{f'{account}_' if date >= _WITH_PUBLISHER_SINCE else ''}{model}-GGUF"
+
+
+def _repository_named(spec: ModelSpec, named: str) -> str | None:
+    """The first repository of GGUF files that the spec knows whose name matches."""
+    repositories = (files.repository for files in spec.files if files.format == "gguf")
+    return next((name for name in repositories if name and re.fullmatch(named, name)), None)
