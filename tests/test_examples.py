@@ -393,6 +393,29 @@ def test_the_pod_logs_one_line(tmp_path: Path, source_environment: dict[str, str
     assert not (tmp_path / "broken").exists()
 
 
+def stand_ins(folder: Path, **programs: str) -> Path:
+    """The folder of programs that `shell` finds there: Slurm's, and others by name and text."""
+    place = folder / ".selfhost" / "bin"
+    place.mkdir(parents=True)
+    slurm = {"sinfo": "echo idle", "scontrol": f'echo "$@" > "{folder}/drained"'}
+    for name, text in {**slurm, **programs}.items():
+        (place / name).write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+        (place / name).chmod(0o755)
+    return place
+
+
+def health_check(folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """The health check of a node, by `slurm.conf` in the folder."""
+    return shell(
+        (EXAMPLES / "slurm" / "selfhost-healthcheck").read_text(encoding="utf-8"),
+        folder,
+        by=("sh", "-c"),
+        **environment,
+        SELFHOST_CONFIG=str(folder / "slurm.conf"),
+        SLURMD_NODENAME="n1",
+    )
+
+
 @pytest.mark.skipif(shutil.which("timeout") is None, reason="no timeout(1)")
 @pytest.mark.parametrize(
     ("model", "drains", "state"),
@@ -408,24 +431,12 @@ def test_the_health_check_drains_for_a_broken_policy_alone(
 ) -> None:
     """One line; a policy that is at fault takes no node away. Slurm itself is in tests/integration."""
     write_policy(tmp_path, "audit.toml", model)
-    programs = tmp_path / ".selfhost" / "bin"
-    programs.mkdir(parents=True)
-    for name, text in (("sinfo", "echo idle"), ("scontrol", f'echo "$@" > "{tmp_path}/drained"')):
-        (programs / name).write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
-        (programs / name).chmod(0o755)
+    stand_ins(tmp_path)
     settings = (
         f"SELFHOST_POLICY={tmp_path}/audit.toml\nSELFHOST_DRAIN={'yes' if drains else 'no'}\n"
     )
     (tmp_path / "slurm.conf").write_text(settings, encoding="utf-8")
-    script = (EXAMPLES / "slurm" / "selfhost-healthcheck").read_text(encoding="utf-8")
-    done = shell(
-        script,
-        tmp_path,
-        by=("sh", "-c"),
-        **source_environment,
-        SELFHOST_CONFIG=str(tmp_path / "slurm.conf"),
-        SLURMD_NODENAME="n1",
-    )
+    done = health_check(tmp_path, source_environment)
     (line,) = done.stdout.splitlines()
     assert (done.returncode, done.stderr) == (0, "")
     assert line.startswith("SELFHOST ")
@@ -435,3 +446,31 @@ def test_the_health_check_drains_for_a_broken_policy_alone(
         words = drained.read_text(encoding="utf-8")
         assert "NodeName=n1 State=DRAIN Reason=SELFHOST CRITICAL" in words
         assert "|" not in words
+
+
+@pytest.mark.skipif(shutil.which("timeout") is None, reason="no timeout(1)")
+@pytest.mark.parametrize(
+    ("program", "line", "is_drained"),
+    [
+        (
+            "echo 'judged 3 of 9 models' >&2; echo 'SELFHOST CRITICAL: no room | a=1'; exit 2",
+            "SELFHOST CRITICAL: no room | a=1",
+            True,
+        ),
+        ("echo 'no such policy' >&2; echo 'see --help' >&2; exit 3", "no such policy", False),
+    ],
+    ids=["slow", "silent"],
+)
+def test_the_health_check_finds_the_answer_among_other_lines(
+    program: str,
+    line: str,
+    is_drained: bool,
+    tmp_path: Path,
+    source_environment: dict[str, str],
+) -> None:
+    """Progress on standard error comes before the answer where the node is busy."""
+    selfhost = stand_ins(tmp_path, audits=program) / "audits"
+    (tmp_path / "slurm.conf").write_text(f"SELFHOST={selfhost}\nSELFHOST_DRAIN=yes\n", "utf-8")
+    done = health_check(tmp_path, source_environment)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{line}\n", "")
+    assert (tmp_path / "drained").exists() is is_drained

@@ -50,6 +50,9 @@ def plan_with(
     )
 
 
+_SMALLEST = "The smallest that needs no GPU; for a node's best, --set memory=SIZE or --gpu."
+
+
 def size_with(
     catalogue: Catalogue,
     model: str | os.PathLike[str] | ModelSpec,
@@ -63,7 +66,7 @@ def size_with(
 
     # any pace will do: how fast it is says `check`
     workload = workload.replace(min_tokens_per_second=0)
-    workload = _as_checked(catalogue, model, workload, machine)
+    stated, workload = workload, _as_checked(catalogue, model, workload, machine)
     place = without_bounds(machine)
     verdict = check_with(catalogue, model, workload, place, instead=False)
     card = with_card(verdict, catalogue)
@@ -72,7 +75,9 @@ def size_with(
         verdict = check_with(catalogue, model, workload, place, instead=False)
     verdict = _from_your_folder(verdict, catalogue, workload, place)
     try:
-        return size_of(verdict, catalogue, prompt_cache_bytes=prompt_cache_bytes)
+        size = size_of(verdict, catalogue, prompt_cache_bytes=prompt_cache_bytes)
+        is_smallest = workload.quantization != stated.quantization and not _tells_memory(machine)
+        return size.replace(notes=(*size.notes, _SMALLEST)) if is_smallest else size
     except SelfhostError as error:
         count = _cards_that_hold(catalogue, model, workload, place)
         smaller = _that_fits(catalogue, verdict, workload, place)
@@ -130,7 +135,7 @@ def _as_checked(
     question = question_of(catalogue, understood, place, follows_machine=False)
     if not has_ways(understood, question):
         return workload
-    if machine.memory_total_bytes is None and not machine.accelerators:
+    if not _tells_memory(machine):
         taken = smallest_of_list(question, understood.workload, catalogue, in_ram=True)
     else:
         if machine.memory_total_bytes is not None:
@@ -141,6 +146,11 @@ def _as_checked(
             )
         taken = question_of(catalogue, understood, place).workload
     return workload.replace(runtime=taken.runtime, quantization=taken.quantization)
+
+
+def _tells_memory(machine: Machine) -> bool:
+    """Whether a type can be chosen by what fits there."""
+    return machine.memory_total_bytes is not None or bool(machine.accelerators)
 
 
 def _that_fits(

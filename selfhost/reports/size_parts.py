@@ -85,12 +85,18 @@ def gibibytes(size: int) -> int:
 
 def heading(sizes: Sequence[ContainerSize]) -> list[str]:
     """Comments above a block: how the figures are made up, and what is left to you."""
-    lines = [f"selfhost {__version__}: request and limit include the page cache"]
+    is_cached = any(size.page_cache_bytes for size in sizes)
+    included = (
+        "request and limit include the page cache" if is_cached else "no page cache is needed"
+    )
+    lines = [f"selfhost {__version__}: {included}"]
     for size in sizes:
-        held, cache = units.binary(size.unreclaimable_bytes), units.binary(size.page_cache_bytes)
-        grown = units.binary(sum(growth.bytes for growth in size.growths))
-        parts = f"{held} cannot be reclaimed, {cache} are page cache, {grown} may be added"
-        lines += [f"{size.model.name}: {parts}", *size.notes]
+        parts = [f"{units.binary(size.unreclaimable_bytes)} cannot be reclaimed"]
+        if size.page_cache_bytes:
+            parts.append(f"{units.binary(size.page_cache_bytes)} are page cache")
+        grown = sum(growth.bytes for growth in size.growths)
+        parts.append(f"{units.binary(grown)} may be added")
+        lines += [f"{size.model.name}: {', '.join(parts)}", *size.notes]
         if size.files_are_yours:
             lines.append(_to_put_there(size))
         if size.fetch:

@@ -105,7 +105,8 @@ def _about_cache(size: ContainerSize) -> str:
 
 
 def _about_limit(size: ContainerSize) -> str:
-    return "the request (both), and all that can grow"
+    both = " (both)" if size.page_cache_bytes else ""
+    return f"the request{both}, and all that can grow"
 
 
 def _disk_rows(size: ContainerSize) -> Iterator[tuple[str, str, str]]:
@@ -199,7 +200,9 @@ def _several(blocks: list[Block], sizes: Sequence[ContainerSize]) -> None:
     blocks += [BLANK, *(say(note, hang=2) for note in notes)]
     if any(size.page_cache_bytes for size in sizes):
         blocks.append(say(_CACHE_COUNTS))
-    blocks.append(say("Options and figures: -v; to paste: --format kubernetes, compose, docker …"))
+    to_paste = "; to paste: --format kubernetes, compose, docker …"
+    is_served = all(size.image is not None for size in sizes)
+    blocks.append(say(f"Options and figures: -v{to_paste if is_served else ''}"))
 
 
 def _arithmetic(blocks: list[Block], size: ContainerSize) -> None:

@@ -269,3 +269,30 @@ def test_a_published_image_that_serves_nothing_by_itself_is_named(
     error = capsys.readouterr().err
     assert "ghcr.io/ggml-org/whisper.cpp:main" in error
     assert "is published that" not in error
+
+
+def test_the_smallest_type_of_a_picture_model_is_said_to_be_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Without a node the type follows nothing; one that is stated, or asked for, needs no word."""
+    words = "The smallest that needs no GPU"
+    for more in ([], ["--set", "memory=64GiB"], ["--gpu", "RTX 4090"], ["--quant", "int8"]):
+        code, out, _ = run(capsys, "flux.1-schnell", *more)
+        assert (code, words in out) == (0, not more), more
+
+
+def test_a_page_cache_is_spoken_of_where_there_is_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """vLLM maps no weights."""
+    for model, has_cache in (("mistral-7b", True), ("qwen3-8b", False)):
+        words = [model, *([] if has_cache else ["--runtime", "vllm"])]
+        assert ("the request (both)" in run(capsys, *words)[1]) is has_cache
+        block = run(capsys, *words, "--format", "docker")[1]
+        assert ("are page cache" in block) is has_cache
+        assert ("no page cache is needed" in block) is not has_cache
+
+
+def test_a_block_is_offered_where_all_have_an_image(capsys: pytest.CaptureFixture[str]) -> None:
+    for models, code in ((["mistral-7b", "bge-m3"], 0), (["mistral-7b", "whisper-large-v3"], 2)):
+        assert ("to paste" in run(capsys, *models)[1]) is (code == 0)
+        assert cli.main(["size", *models, "--format", "compose"]) == code
+        capsys.readouterr()
