@@ -375,6 +375,8 @@ class RuntimeSpec(Record):
     projector_apart: bool = read_by(Table.boolean, default=False)
     # has it read the weights as they lie in the file, where it would lay them out anew
     unpacked_option: str = read_by(Table.string, default="")
+    # has it spread threads and memory over the sockets of a machine
+    numa_option: str = read_by(Table.string, default="")
     # a sentence on why its own log may tell a prompt faster than it was read
     fast_prompts: str = read_by(Table.string, default="")
 
