@@ -270,7 +270,7 @@ def _paced(
     if question.spec.modality in check.MADE and not _is_counted(question, placed):
         if placed.offload is not None:
             return None, check.made_by_parts_check(placed.offload, question.spec.modality)
-        if placed.placement == "host" and not _has_shared_gpu(machine):
+        if _is_on_processor(question, placed, machine):
             return None, check.made_on_processor_check(question.spec.modality)
         return None, check.made_on_accelerator_check(question.spec.modality)
     if question.read_bytes is None:
@@ -279,7 +279,7 @@ def _paced(
         work = pace_of_work(question, placed, machine)
         if work is None:
             return None, None
-        on_processor = placed.placement == "host" and not _has_shared_gpu(machine)
+        on_processor = _is_on_processor(question, placed, machine)
         return work, check.work_check(
             work,
             offload=placed.offload,
@@ -411,8 +411,12 @@ def _with_draft(question: Question, placed: Needs, machine: Machine, pace: Speed
     )
 
 
-def _has_shared_gpu(machine: Machine) -> bool:
-    return any(device.unified for device in machine.accelerators or ())
+def _is_on_processor(question: Question, placed: Needs, machine: Machine) -> bool:
+    """Whether no GPU computes it, nor one that shares the RAM."""
+    if question.runtime is not None and question.runtime.cpu_only:
+        return True
+    shares_ram = any(device.unified for device in machine.accelerators or ())
+    return placed.placement == "host" and not shares_ram
 
 
 def _predicted(question: Question, placed: Needs, machine: Machine) -> tuple[Speed | None, str]:
