@@ -5,9 +5,10 @@
     python benchmarks/speed_residuals.py --misses    # and each run outside its range
 
 The runs are those of tests/truth/speed_public.json, tests/truth/speed.json and
-tests/truth/speed_backends.json, which decode, and those of `compute_runs`, which are bound by
-compute. Each is asked of
-`selfhost.check` as a user would ask it, on a machine of that device.
+tests/truth/speed_backends.json, which decode, tests/truth/speed_drafts.json, which draft,
+tests/truth/speed_batches.json, which compute several tokens at once, and those of `compute_runs`,
+which are bound by compute. Each is asked of `selfhost.check` as a user would ask it, on a machine
+of that device.
 
 A run that at one token a step would read a tenth more than its device's memory gives takes several tokens a
 step: its program drafts them, as Ollama from 0.31 on does by itself with some models on Apple chips
@@ -50,6 +51,7 @@ TRUTH = Path(__file__).parents[1] / "tests" / "truth"
 PUBLIC = TRUTH / "speed_public.json"
 BACKENDS = TRUTH / "speed_backends.json"
 DRAFTS = TRUTH / "speed_drafts.json"
+BATCHES = TRUTH / "speed_batches.json"
 GIB = 1 << 30
 SEVERAL = ", several tokens a step"
 # a conversion's weights are known to some percent
@@ -69,6 +71,7 @@ def main() -> int:
         ("speed_backends.json, fitted", list(of_backends("fitted"))),
         ("speed_backends.json, kept out of the fit", list(of_backends("kept"))),
         ("speed_drafts.json", list(of_drafts())),
+        ("speed_batches.json, several at once", list(of_batches())),
     ):
         print(f"\n{source}: {len(runs)} runs")
         print(f"{'':34} runs devices  error  inside  high/low  seen/likely")
@@ -478,6 +481,33 @@ def of_drafts() -> Iterator[Run]:
             row["with_draft"], pace.low, pace.likely, pace.high,
         )  # fmt: skip
     parts.DRAFTED_TOKENS = asked
+
+
+def of_batches() -> Iterator[Run]:
+    """The runs of several tokens at once, as that many sequences together."""
+    document = json.loads(BATCHES.read_text(encoding="utf-8"))
+    for values in document["rows"]:
+        row = dict(zip(document["columns"], values, strict=True))
+        verdict = check(
+            row["spec"],
+            Workload(
+                quantization=row["quantization"],
+                runtime="llama.cpp",
+                parallel=row["at_once"],
+                context_tokens=512,
+            ),
+            machine=machine_of(row["device"], row["kind"], row["memory_gb"]),
+        )
+        total = verdict.speed.parallel_total if verdict.speed is not None else None
+        if total is None:
+            print(f"  without a pace: {row['spec']} on {row['device']}", file=sys.stderr)
+            continue
+        when = "2023" if row["built"] < "2024" else "since 2024"
+        yield Run(
+            f"{vendor_of_device(row['device'])}, {when}", row["device"],
+            f"{row['spec']} {row['quantization']}, {row['at_once']} at once",
+            row["tokens_per_second"], total.low, total.likely, total.high,
+        )  # fmt: skip
 
 
 def _architecture_of(host: str) -> str:

@@ -353,16 +353,26 @@ def test_guests_get_a_part_of_the_socket() -> None:
     assert paces[-1] == span(predicted(host, *model), "decode")
 
 
-def test_a_second_socket_raises_the_fast_end_alone() -> None:
-    """Programs that ignore NUMA nodes got one socket's pace (two Xeon E5), with their options both (two EPYC 9175F); the name says how many cores one has."""
+def test_a_second_socket_widens_both_ends() -> None:
+    """Programs that ignore NUMA nodes got one socket's pace (two Xeon E5) or half of it (two Xeon 5218, mozilla-ai/llamafile#765), with their options both (two EPYC 9175F); the name says how many cores one has."""
     one = named("AMD EPYC 9175F 16-Core Processor", cpu_cores_physical=16, cpu_cores_usable=32.0)
     both = one.replace(cpu_cores_physical=32, cpu_cores_usable=64.0)
     alone, pair = (processor.bandwidth(machine) for machine in (one, both))
     assert alone is not None
     assert pair is not None
-    assert (pair.low, pair.likely) == (alone.low, alone.likely)
+    assert pair.low == pytest.approx(alone.low / 2)
+    assert pair.likely == alone.likely
     assert pair.high == 2 * alone.high
     assert "NUMA" in pair.how
+
+
+def test_several_sockets_are_told_the_option_that_reads_from_all() -> None:
+    """llama.cpp's --numa distribute; one socket has nothing to spread."""
+    one = named("AMD EPYC 9175F 16-Core Processor", cpu_cores_physical=16, cpu_cores_usable=32.0)
+    both = one.replace(cpu_cores_physical=32, cpu_cores_usable=64.0)
+    for machine, is_told in ((one, False), (both, True)):
+        lines = speed.advice(machine, None, {}, context_tokens=None, runtime=program("llama.cpp"))
+        assert any("--numa distribute" in line for line in lines) == is_told
 
 
 def test_a_named_processor_says_what_its_figure_rests_on() -> None:

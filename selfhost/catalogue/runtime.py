@@ -282,6 +282,8 @@ class RuntimeSpec(Record):
     recommended_instruction_sets: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
     # it cannot run on a CPU
     gpu_only: bool = read_by(Table.boolean, default=False)
+    # as installed and called it computes on the processor, whatever the machine has
+    cpu_only: bool = read_by(Table.boolean, default=False)
     # the least of an NVIDIA GPU that it runs on, whatever the quantization
     compute_capability: str | None = read_by(Table.string, default=None)
     # makers of the GPUs sharing the RAM that its builds compute on; of others that is not known
@@ -375,6 +377,8 @@ class RuntimeSpec(Record):
     projector_apart: bool = read_by(Table.boolean, default=False)
     # has it read the weights as they lie in the file, where it would lay them out anew
     unpacked_option: str = read_by(Table.string, default="")
+    # has it spread threads and memory over the sockets of a machine
+    numa_option: str = read_by(Table.string, default="")
     # a sentence on why its own log may tell a prompt faster than it was read
     fast_prompts: str = read_by(Table.string, default="")
 

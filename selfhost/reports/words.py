@@ -192,6 +192,7 @@ def pace_cell(pace: PaceRange | None, *, always_ends: bool = False) -> str:
 _OF_WORK = {
     "seconds_per_image": "a picture",
     "seconds_per_video": "a clip",
+    "seconds_per_music_minute": "a minute of music",
     "documents_per_second": "documents/s",
     units.TRAINED: "trained tokens/s",
 }

@@ -17,12 +17,14 @@ from ..core.workload import Workload
 from .speed import PaceRange, SecondsRange, Speed
 
 # how much longer a token of a small batch takes to compute than one of a prompt: slow end, likely,
-# fast end, from llama-batched-bench as published in llama.cpp. Processor: Mistral 7B Q4_0 on 16
-# vCPUs of a c5.4xlarge, 2 to 4 sequences (issue 3478): 0.9 to 1.1. GPU: Gemma 3 4B and Qwen2 7B in
-# Q8_0 on an M2 Ultra, 2 and 4 sequences (pull requests 15916 and 16894): 2 to 4; Llama 7B F16 in
-# 2023, 2 to 32 sequences (pull request 3545): 1.7 to 18
+# fast end, from runs published in llama.cpp. Processor: Mistral 7B Q4_0 on 16 vCPUs of a
+# c5.4xlarge, llama-batched-bench, 2 to 4 sequences (issue 3478): 0.9 to 1.1. GPU: of batches of 2
+# to 32 tokens beside one, Llama 8B and 1B in Q4_0 on an RTX 4090 1.1 to 6.3 (pull requests 7676 and
+# 20586), 8B in Q4_0 and F16 on an RTX 3090 1.2 to 5 (7716, 14262, 15131), 7B in Q4_0 and Q2_K on it
+# 2.4 to 5.4 (5351), Qwen2 7B and Gemma 3 4B in Q8_0 on an M2 Ultra 2 to 4 (16894, 15916). Before
+# 2024 Metal took up to 18 times as long (3545), which is left out
 ON_PROCESSOR = (1.6, 1.1, 0.8)
-ON_GPU = (10.0, 3.0, 1.0)
+ON_GPU = (6.5, 3.0, 1.0)
 # attending to the prompt itself on a processor, as a share of what decoding takes in the middle of
 # it. One pair of runs of llama.cpp 0c1e570 (SmolLM2 135M, a thread of a Xeon with AVX-512, prompts
 # of 256 and 3,072 tokens): 0.85; the ends are a guess

@@ -86,7 +86,8 @@ def sketch_of(question: Question, number: int) -> Sketch:
     memory, runtime = needs.memory, question.runtime
     wants_gpu = runtime is not None and runtime.wants_gpu(question.workload.quantization)
     stored, _ = check.ends_to_store(needs, None)
-    if memory is None or stored is None or wants_gpu:
+    # what a minute of sound takes is in no figure of a sketch
+    if memory is None or stored is None or wants_gpu or question.spec.sound is not None:
         return None
     of_work: tuple[float, ...]
     if question.read_bytes is not None:

@@ -143,6 +143,8 @@ def _that_share_the_ram(
     owned: Sequence[Accelerator], runtime: RuntimeSpec | None, quantization: str | None
 ) -> list[Accelerator]:
     """Those for which the runtime has kernels of that type."""
+    if runtime is not None and runtime.cpu_only:
+        return []
     rule = runtime.rule_of(quantization) if runtime is not None else None
     kernels = rule.vendors if rule is not None else ()
     return [

@@ -279,6 +279,7 @@ def ways_held(
         layers,
         splits=splits,
         gpu_only=_gpu_only(question),
+        cpu_only=question.runtime is not None and question.runtime.cpu_only,
         least_capability=_least_capability(question),
         gathered=whole,
         may_be_tight=when_tight is not None,

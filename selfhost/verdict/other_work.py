@@ -56,12 +56,18 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
             quantization=quantization,
             runtime=question.runtime,
         )
-    if spec.modality == "speech":
-        from .speech import pace_of_sound, pace_of_speech, speech_work
+    if spec.modality in ("speech", "music"):
+        from .speech import UNIT, UNIT_OF_MUSIC, pace_of_sound, pace_of_speech, speech_work
 
         work = speech_work(spec, placed, quantization)
         if work is None and spec.sound is not None:
-            return pace_of_sound(machine, power, spec.sound)
+            return pace_of_sound(
+                machine,
+                power,
+                spec.sound,
+                unit=UNIT if spec.modality == "speech" else UNIT_OF_MUSIC,
+                audio_seconds=workload.audio_seconds,
+            )
         return pace_of_speech(
             machine,
             power,

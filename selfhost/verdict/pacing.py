@@ -267,10 +267,10 @@ def _is_comfortable(paced: tuple[Speed | None, Finding | None]) -> bool:
 def _paced(
     question: Question, placed: Needs, machine: Machine
 ) -> tuple[Speed | None, Finding | None]:
-    if question.spec.modality in check.MADE and not _is_clip_on_gpu(question, placed):
+    if question.spec.modality in check.MADE and not _is_counted(question, placed):
         if placed.offload is not None:
             return None, check.made_by_parts_check(placed.offload, question.spec.modality)
-        if placed.placement == "host" and not _has_shared_gpu(machine):
+        if _is_on_processor(question, placed, machine):
             return None, check.made_on_processor_check(question.spec.modality)
         return None, check.made_on_accelerator_check(question.spec.modality)
     if question.read_bytes is None:
@@ -279,10 +279,26 @@ def _paced(
         work = pace_of_work(question, placed, machine)
         if work is None:
             return None, None
-        on_processor = placed.placement == "host" and not _has_shared_gpu(machine)
-        return work, check.work_check(work, offload=placed.offload, on_processor=on_processor)
+        on_processor = _is_on_processor(question, placed, machine)
+        return work, check.work_check(
+            work,
+            offload=placed.offload,
+            on_processor=on_processor,
+            is_large=_takes_long_to_hear(question),
+        )
     pace, why = _predicted(question, placed, machine)
     return pace, finding_of_pace(question, placed, machine, pace, why)
+
+
+# Whisper large, of 1.5 x 10^9 parameters, takes about as long on eight cores as what it hears; a
+# voice of as many longer
+_LARGE_TO_HEAR = 1_000_000_000
+
+
+def _takes_long_to_hear(question: Question) -> bool:
+    """Of a model of speech: so large that on a CPU it commonly takes longer than the sound."""
+    spec = question.spec
+    return spec.modality == "speech" and (spec.parameters.total or 0) >= _LARGE_TO_HEAR
 
 
 def finding_of_pace(
@@ -301,6 +317,12 @@ def finding_of_pace(
         assumed=in_ram and any(machine.assumes(fact) for fact in _PACE_SETTING),
         measure=_how_to_measure(machine) if in_ram else None,
     )
+
+
+def _is_counted(question: Question, placed: Needs) -> bool:
+    """Whether something tells how long that takes: the steps of a clip, or of music."""
+    is_music = question.spec.sound is not None and placed.offload is None
+    return is_music or _is_clip_on_gpu(question, placed)
 
 
 def _is_clip_on_gpu(question: Question, placed: Needs) -> bool:
@@ -389,8 +411,12 @@ def _with_draft(question: Question, placed: Needs, machine: Machine, pace: Speed
     )
 
 
-def _has_shared_gpu(machine: Machine) -> bool:
-    return any(device.unified for device in machine.accelerators or ())
+def _is_on_processor(question: Question, placed: Needs, machine: Machine) -> bool:
+    """Whether no GPU computes it, nor one that shares the RAM."""
+    if question.runtime is not None and question.runtime.cpu_only:
+        return True
+    shares_ram = any(device.unified for device in machine.accelerators or ())
+    return placed.placement == "host" and not shares_ram
 
 
 def _predicted(question: Question, placed: Needs, machine: Machine) -> tuple[Speed | None, str]:

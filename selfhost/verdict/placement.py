@@ -111,6 +111,7 @@ def placements(
     *,
     splits: bool,
     gpu_only: bool = False,
+    cpu_only: bool = False,
     least_capability: str | None = None,
     gathered: Term | None = None,
     may_be_tight: bool = False,
@@ -120,12 +121,13 @@ def placements(
 
     Before the unread come the accelerators once others have left them. `splits`: the runtime shares
     layers out, over several accelerators and with the RAM. `gpu_only`: it runs on accelerators
-    alone, one or several alike, and where there are any on those of `least_capability` or more.
+    alone, one or several alike, and where there are any on those of `least_capability` or more;
+    `cpu_only`: on none.
     `gathered`: what each of several accelerators holds whole where
     training shares the rest out. `may_be_tight`: an accelerator that holds the likely need counts,
     whatever the most is.
     """
-    if needs.memory is None:
+    if needs.memory is None or cpu_only:
         yield needs
         return
     if gpu_only:

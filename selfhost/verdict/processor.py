@@ -420,15 +420,22 @@ def _kept(cache_mb: float) -> tuple[float, float]:
     return likely, most
 
 
+# of several sockets: programs that ignore NUMA nodes got one socket's pace at most (two Xeon E5),
+# with --numa distribute twice as much (two EPYC 9175F). Threads of both that read weights which lie
+# beside one, or cold, got half of what one socket gave alone (two Xeon 5218,
+# mozilla-ai/llamafile#765) or both once they were warm (ggml-org/llama.cpp#27986, #11744: 0.49 and
+# 0.56), and 0.7 (two Xeon 4514Y, ggml-org/llama.cpp@11b753e7)
+_ACROSS_SOCKETS = 0.5
+
+
 def _of_machine(machine: Machine, processor: cpus.Processor) -> tuple[float, float, float]:
     """Bytes per second, slow end, likely, fast end: of its sockets, or of a guest's part of one."""
     share = processor.share
     low, likely = processor.usual * share.low, processor.usual * share.likely
     high = max(processor.usual * share.high, processor.most * share.likely)
     if not is_guest(machine):
-        # programs that ignore NUMA nodes got no more from two sockets than from one (two Xeon E5),
-        # with their options twice as much (two EPYC 9175F)
-        return low, likely, high * sockets_of(machine, processor)
+        sockets = sockets_of(machine, processor)
+        return low if sockets == 1 else low * _ACROSS_SOCKETS, likely, high * sockets
     part = _part_of_socket(machine, processor)
     if part is None:
         return low * _GUEST_SHARE, likely, high
@@ -442,6 +449,12 @@ def sockets_of(machine: Machine, processor: cpus.Processor) -> int:
     if not processor.cores or machine.cpu_cores_physical is None:
         return 1
     return max(1, -(-machine.cpu_cores_physical // _cores_of_socket(machine, processor)))
+
+
+def has_sockets(machine: Machine) -> bool:
+    """Whether its cores are surely those of several processors."""
+    series = named_processor(machine)
+    return series is not None and not is_guest(machine) and sockets_of(machine, series) > 1
 
 
 def _cores_of_socket(machine: Machine, processor: cpus.Processor) -> int:
@@ -466,7 +479,7 @@ def _which_part(machine: Machine, processor: cpus.Processor) -> str:
     part = _part_of_socket(machine, processor) if is_guest(machine) else None
     if part is not None and part < 1:
         return f", and this guest has {units.cores(machine.cpu_cores_usable or 0)} of it"
-    if not is_guest(machine) and sockets_of(machine, processor) > 1:
+    if has_sockets(machine):
         return ", and programs that ignore NUMA nodes get one socket's"
     if processor.channels == 1:
         return ""

@@ -10,9 +10,11 @@ from math import sqrt
 
 from ..catalogue.sound import Sound
 from ..catalogue.spec import Architecture, Audio, ModelSpec
+from ..core import units
 from ..core.records import FrozenDict, Record
 from ..machine.record import Machine
 from ..needs.records import Needs
+from .compute import PROCESSOR_SHARES as IN_PYTORCH
 from .compute import Power, shares_on_cores
 from .graphics import gpu_of
 from .ranges import Range, added, product
@@ -24,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..catalogue.runtime import RuntimeSpec
 
-UNIT = "seconds_per_audio_minute"
+UNIT, UNIT_OF_MUSIC = "seconds_per_audio_minute", "seconds_per_music_minute"
 # of the peak of a GPU, what the encoder reached with whisper.cpp (scripts/bench-all-gg.txt of
 # ggml-org/whisper.cpp, flash attention, 16 bits, each GPU left out in turn): of models from small
 # to large 0.15 to 0.24 on a V100, 0.18 to 0.20 on a GB10, 0.33 to 0.50 on an RTX 5090, 0.42 to 0.56
@@ -69,6 +71,19 @@ _BESIDE_A_GPU = (0.15, 0.5, 1.0)
 # on an A10G (canopyai/Orpheus-TTS#53), a little below its 83 on an RTX A6000 (#16): it streams each
 # token through Python. The ends are guesses
 _VOICE_STEP = (0.95, 1.25, 1.7)
+# of one layer that PyTorch launches from Python, operation by operation, whatever the card: from
+# seconds a minute of voices and their layers. Bark (4,800 layers a second) 0.34 ms on an RTX 4060
+# Ti (suno-ai/bark#525), 0.45 on an RTX 4090 and 1.6 on an RTX 3060 (#378); CSM (1,750) 0.34 on an
+# RTX 4070 Ti (SesameAILabs/csm#44), 1.1 on an RTX 3060 (#78), 2.0 on an RTX 3090
+# (phildougherty/sesame_csm_openai#7); Dia (1,550) 0.43 on an RTX 4090 (nari-labs/dia, README.md)
+# and 1.8 on a T4 (#153); Qwen3-TTS (1,290) 0.5 to 1.7 in five runs; Parler-TTS mini (2,060) 1.0
+# (huggingface/parler-tts#86). On Apple's GPUs Bark 3.3 (M1 Pro, suno-ai/bark#357) and Parler-TTS
+# 4.8 (M3, huggingface/parler-tts#190); the ends of those are a guess
+_LAYER, _LAYER_ON_APPLE = (0.0003, 0.0008, 0.002), (0.001, 0.004, 0.007)
+# as many times as long as reading the weights in 32 bits, of such a step on a processor: Qwen3-TTS
+# about 1 on a Ryzen 8745HS (QwenLM/Qwen3-TTS#171), Bark 8 on an M1 Pro (suno-ai/bark#357, 0.1
+# seconds a step); with weights in 16 bits half, a guess
+_STEP_ON_CORES = (0.5, 2.0, 8.0)
 
 
 class SpeechWork(Record):
@@ -170,36 +185,90 @@ def pace_of_speech(
     )
 
 
-def pace_of_sound(machine: Machine, power: Power | None, sound: Sound) -> Speed:
-    """Seconds for a minute of sound, of a model whose layers no rule describes: by its tokens, or
-    what others published.
+def pace_of_sound(
+    machine: Machine,
+    power: Power | None,
+    sound: Sound,
+    *,
+    unit: str = UNIT,
+    audio_seconds: int | None = None,
+) -> Speed:
+    """Seconds for a minute of sound, of a model whose layers no rule describes: what others
+    published, else by its steps and operations.
     """
     if power is None:
-        return _unpaced("nothing tells how fast what it runs on computes")
-    if sound.tokens_per_second and sound.step_parameters:
-        # 16 bits, as its program loads it
-        read = FrozenDict({"BF16": 2 * sound.step_parameters})
-        token = _token_seconds(machine, power, Step(architecture=None, read_bytes=read))
-        if token is None:
-            return _unpaced("nothing tells how fast the memory is that it is read from")
-        tokens = 60.0 * sound.tokens_per_second
-        how = f"on {power.how}; a second of speech is {sound.tokens_per_second} tokens"
-        return _of_sound(product((tokens, tokens, tokens), _VOICE_STEP, token), how)
+        return _unpaced("nothing tells how fast what it runs on computes", unit)
     on_card = power.device is not None and not power.device.unified
     low, high = (
         (sound.card_seconds_low, sound.card_seconds_high)
         if on_card
         else (sound.processor_seconds_low, sound.processor_seconds_high)
     )
-    if not low or not high or (power.device is not None and not on_card):
-        return _unpaced("no run of it was found on a machine like this")
-    kind = "graphics cards" if on_card else "processors"
-    return _of_sound((low, sqrt(low * high), high), f"as published runs took on {kind}")
-
-
-def _of_sound(seconds: Range, how: str) -> Speed:
+    seconds: Range | None
+    if low and high and (on_card or power.device is None):
+        kind = "graphics cards" if on_card else "processors"
+        seconds, how = (low, sqrt(low * high), high), f"as published runs took on {kind}"
+    else:
+        seconds, how = _of_steps(machine, power, sound), _how_stepped(power, sound)
+    if seconds is None:
+        return _unpaced("no run of it was found on a machine like this", unit)
     low, likely, high = seconds
-    return Speed(work=PaceRange(low=low, likely=likely, high=high), unit=UNIT, how=how)
+    return Speed(
+        work=PaceRange(low=low, likely=likely, high=high),
+        unit=unit,
+        how=how,
+        audio_seconds=audio_seconds,
+    )
+
+
+def _of_steps(machine: Machine, power: Power, sound: Sound) -> Range | None:
+    """Seconds of a minute, by what its steps read and launch, and what is computed beside them."""
+    seconds: Range | None = None
+    if sound.operations_per_second:
+        shares = GPU_SHARES if power.device is not None else IN_PYTORCH
+        computed = power.seconds(60 * sound.operations_per_second, shares)
+        seconds = added(computed, _BESIDE if power.device is None else _BESIDE_A_GPU)
+    if sound.step_parameters:
+        step = _step_of_sound(machine, power, sound.step_parameters, sound.step_layers or 0)
+        if step is None:
+            return None
+        steps = 60 * (sound.tokens_per_second or 0)
+        stepped = product(step, (steps, steps, steps) if steps else _TOKENS)
+        seconds = stepped if seconds is None else added(seconds, stepped)
+    return seconds
+
+
+def _step_of_sound(machine: Machine, power: Power, parameters: int, layers: int) -> Range | None:
+    """Of one step: on a GPU the longer of reading and launching, in 16 bits."""
+    if power.device is None:
+        read = FrozenDict({"F32": 4 * parameters})
+        token = _token_seconds(machine, power, Step(architecture=None, read_bytes=read))
+        return None if token is None else product(_STEP_ON_CORES, token)
+    read = FrozenDict({"BF16": 2 * parameters})
+    token = _token_seconds(machine, power, Step(architecture=None, read_bytes=read))
+    if token is None:
+        return None
+    layer = _LAYER_ON_APPLE if power.device.vendor.lower() == "apple" else _LAYER
+    low, likely, high = (
+        max(reading, layers * launching)
+        for reading, launching in zip(product(_VOICE_STEP, token), layer, strict=True)
+    )
+    return low, likely, high
+
+
+def _how_stepped(power: Power, sound: Sound) -> str:
+    """What a pace by steps rests on."""
+    how = f"on {power.how}"
+    if sound.operations_per_second:
+        how += f"; {sound.operations_per_second / 1e9:,.3g} × 10^9 operations a second of sound"
+    if not sound.step_parameters:
+        return how
+    of_step = f"{units.count(sound.step_parameters)} parameters"
+    if sound.step_layers and power.device is not None:
+        of_step += f", {sound.step_layers} layers launched one by one"
+    if sound.tokens_per_second:
+        return f"{how}; a second is {sound.tokens_per_second:g} steps of {of_step}"
+    return f"{how}; {_TOKENS[0]:g} to {_TOKENS[2]:g} tokens a minute, each of {of_step}"
 
 
 def _shares(
@@ -250,5 +319,5 @@ def _token_seconds(machine: Machine, power: Power, step: Step) -> Range | None:
     return None if taken is None else (min(taken[1:]), taken[1], max(taken[:2]))
 
 
-def _unpaced(why: str) -> Speed:
-    return Speed(unit=UNIT, how=why)
+def _unpaced(why: str, unit: str = UNIT) -> Speed:
+    return Speed(unit=unit, how=why)

@@ -634,6 +634,7 @@ def test_runtime_is_usable(id: str) -> None:
         "library",
         "on_shared_gpu",
         "unpacked_option",
+        "numa_option",
         "projector_apart",
     }
     assert {

@@ -452,6 +452,19 @@ def test_orpheus_on_a_mac_names_the_program_that_runs_it_there() -> None:
         ("kokoro-82m", "NVIDIA GeForce RTX 4060 Ti", 16, 1),
         # vllm-project/vllm-omni#1896
         ("qwen3-tts-12hz-1.7b-customvoice", "NVIDIA A100-SXM4-40GB", 40, 84),
+        # suno-ai/bark#525: 738 characters, about 49 seconds, in 80
+        ("bark", "NVIDIA GeForce RTX 4060 Ti", 16, 98),
+        # SesameAILabs/csm#44 and #78: 143 characters in 5.7 seconds, and "a couple of seconds" a second
+        ("csm-1b", "NVIDIA GeForce RTX 4070 Ti", 12, 36),
+        ("csm-1b", "NVIDIA GeForce RTX 3060", 12, 120),
+        # nari-labs/dia#153: 7 seconds in 20
+        ("dia-1.6b", "Tesla T4", 16, 171),
+        # huggingface/parler-tts#86: 68 characters in 9 seconds, of a card that is not named
+        ("parler-tts-mini-v1", "Tesla T4", 16, 120),
+        # SWivid/F5-TTS#81: 0.63 of real time with the default of 32 steps
+        ("f5-tts", "NVIDIA A100-SXM4-40GB", 40, 38),
+        # pyannote/pyannote-audio#1452: 50 minutes in 3.5
+        ("speaker-diarization-3.1", "NVIDIA A100-SXM4-40GB", 40, 4.2),
     ],
 )
 def test_sound_takes_what_others_published(
@@ -478,15 +491,64 @@ def test_a_voice_of_tokens_is_as_fast_as_the_memory_of_the_card() -> None:
 
 
 def test_what_nobody_timed_on_a_kind_of_machine_has_no_figure_there() -> None:
-    """Parakeet's runs are of graphics cards; sketches of lists take no voice on a processor for slow."""
+    """Parakeet's runs are of graphics cards."""
     speed = check("parakeet-tdt-0.6b-v2", machine=machine_with()).speed
     assert speed is not None
     assert speed.work is None
     assert "no run" in speed.how
-    for spec in map(open_catalogue().spec, open_catalogue().ids()):
-        sound = spec.sound
-        if sound is not None and sound.processor_seconds_low and sound.processor_seconds_high:
-            assert sound.processor_seconds_low * sound.processor_seconds_high < 60**2
+
+
+def test_a_step_that_python_launches_takes_as_long_on_a_faster_card() -> None:
+    """MusicGen's 24 small layers, 50 times a second: what reads five times as fast waits for Python."""
+    slow, fast = (
+        check("musicgen-small", machine=machine_with(card, 24)).speed
+        for card in ("NVIDIA GeForce RTX 3060", "NVIDIA GeForce RTX 5090")
+    )
+    assert slow is not None
+    assert fast is not None
+    assert slow.unit == "seconds_per_music_minute"
+    assert slow.work == fast.work
+
+
+def test_bark_on_a_mac_is_as_slow_as_published() -> None:
+    """suno-ai/bark#357: 14.8 seconds in 219 with Metal on an M1 Pro."""
+    speed = check("bark", machine="macbook-pro-m1-pro-16gb").speed
+    assert speed is not None
+    assert speed.work is not None
+    assert speed.work.low <= 60 * 219 / 14.8 <= speed.work.high
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        # by their steps
+        "voxtral-mini-3b-2507",
+        "bark",
+        "csm-1b",
+        "musicgen-medium",
+        # nothing tells their pace there
+        "cohere-transcribe-03-2026",
+        "yue-s1-7b-anneal-en-cot",
+        "ace-step-v1-3.5b",
+        "stable-audio-open-1.0",
+    ],
+)
+def test_what_takes_hours_on_a_processor_is_no_plain_yes(model: str) -> None:
+    """A model that takes longer than its sound on a CPU is said to run slowly, known or not."""
+    finding = check(model, machine="desktop-ryzen-7700-32gb").finding("speed")
+    assert finding is not None
+    assert finding.outcome is Outcome.WARN
+
+
+@pytest.mark.parametrize(
+    "model", ["moonshine-tiny", "piper-en-us-lessac-medium", "canary-1b-flash"]
+)
+def test_what_is_made_for_processors_is_quick_on_one(model: str) -> None:
+    """Each is published as faster than real time on a CPU."""
+    speed = check(model, machine="desktop-ryzen-7700-32gb").speed
+    assert speed is not None
+    assert speed.work is not None
+    assert speed.work.likely < 60
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,7 @@ _SLOW: Mapping[str, tuple[float, str, str]] = {
     "seconds_per_image": (600, "speed-picture", "use a GPU that holds the model, or an API"),
     "seconds_per_video": (3600, "speed-picture", "use a faster GPU, or an API"),
     "seconds_per_audio_minute": (60, "speed-slow", "choose a smaller model, or use a GPU"),
+    "seconds_per_music_minute": (600, "speed-picture", "choose a smaller model, or use a GPU"),
     "documents_per_second": (
         READING_TOKENS_PER_SECOND / 512,
         "speed-slow",
@@ -177,11 +178,26 @@ def made_on_processor_check(modality: str) -> Finding:
     )
 
 
-def work_check(speed: Speed, *, offload: str | None, on_processor: bool) -> Finding:
+# work of which a CPU takes long, whatever the model, where nothing tells how long
+_UNKNOWN_ON_CPU = {
+    units.TRAINED: "How long training takes on a CPU is not known, commonly days",
+    "seconds_per_music_minute": "How long a piece of music takes on a CPU is not known: minutes to"
+    " hours",
+}
+_UNKNOWN_OF_SOUND = (
+    "How long this takes on a CPU is not known, of a model this large commonly longer than the"
+    " sound itself"
+)
+
+
+def work_check(
+    speed: Speed, *, offload: str | None, on_processor: bool, is_large: bool = False
+) -> Finding:
     """Of work that is no text: a warning where it takes hours, and of pictures where no GPU holds
     all of the model; an unknown that never decides where nothing tells the pace.
 
-    `offload` as of `needs.records.Offloaded`; `on_processor`: no GPU computes it.
+    `offload` as of `needs.records.Offloaded`; `on_processor`: no GPU computes it. `is_large`: a
+    model of sound that commonly takes longer on a CPU than the sound lasts.
     """
     way = offload or ("processor" if on_processor else "")
     of_picture = speed.unit == "seconds_per_image" and way in _HOW_LONG
@@ -206,10 +222,9 @@ def work_check(speed: Speed, *, offload: str | None, on_processor: bool) -> Find
         if speed.work is not None and speed.work.likely >= HOURS_SECONDS:
             code = "speed-hours"
         return finding(Outcome.WARN, code, lambda: f"{_HOW_LONG[way]}{_how_long(speed)}.", remedy)
-    if speed.work is None and on_processor and speed.unit == units.TRAINED:
-        # on processors that are known it takes days
-        reason = f"How long training takes on a CPU is not known, commonly days: {speed.how}."
-        return finding(Outcome.WARN, code, lambda: reason, remedy)
+    if speed.work is None and on_processor and (is_large or speed.unit in _UNKNOWN_ON_CPU):
+        what = _UNKNOWN_ON_CPU.get(speed.unit, _UNKNOWN_OF_SOUND)
+        return finding(Outcome.WARN, code, lambda: f"{what}: {speed.how}.", remedy)
     if speed.work is None:
         return finding(
             Outcome.UNKNOWN,
