@@ -28,8 +28,8 @@ DISTRIBUTIONS = {
     "nemo-toolkit": "nemo", "neutts": "neutts", "omnivoice": "omnivoice",
     "orpheus-speech": "orpheus-speech", "outetts": "outetts", "parler-tts": "parler-tts",
     "piper-tts": "piper", "pocket-tts": "pocket-tts", "pyannote-audio": "pyannote-audio",
-    "qwen-asr": "qwen-asr", "qwen-tts": "qwen-tts", "supertonic": "supertonic", "vibevoice": "vibevoice",
-    "voxcpm": "voxcpm", "zonos": "zonos",
+    "qwen-asr": "qwen-asr", "qwen-tts": "qwen-tts", "supertonic": "supertonic",
+    "vibevoice": "vibevoice", "voxcpm": "voxcpm", "zonos": "zonos",
 }  # fmt: skip
 _USUAL = {
     "linux": (
