@@ -19,6 +19,7 @@ COMMANDS = {
     "sd-cli": "stable-diffusion.cpp", "whisper-cli": "whisper.cpp", "whisper-server": "whisper.cpp",
 }  # fmt: skip
 DISTRIBUTIONS = {
+    "ace-step": "ace-step", "indextts": "index-tts",
     "transformers": "transformers", "vllm": "vllm", "mlx-lm": "mlx", "diffusers": "diffusers",
     "faster-whisper": "faster-whisper",
     "llama-cpp-python": "llama-cpp-python", "sentence-transformers": "sentence-transformers",
@@ -27,7 +28,8 @@ DISTRIBUTIONS = {
     "nemo-toolkit": "nemo", "neutts": "neutts", "omnivoice": "omnivoice",
     "orpheus-speech": "orpheus-speech", "outetts": "outetts", "parler-tts": "parler-tts",
     "piper-tts": "piper", "pocket-tts": "pocket-tts", "pyannote-audio": "pyannote-audio",
-    "qwen-asr": "qwen-asr", "qwen-tts": "qwen-tts", "supertonic": "supertonic", "voxcpm": "voxcpm",
+    "qwen-asr": "qwen-asr", "qwen-tts": "qwen-tts", "supertonic": "supertonic",
+    "vibevoice": "vibevoice", "voxcpm": "voxcpm", "zonos": "zonos",
 }  # fmt: skip
 _USUAL = {
     "linux": (
