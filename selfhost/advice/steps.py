@@ -310,8 +310,10 @@ def _before(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[str
     """Comments on what the accelerator in use wants installed before the program."""
     if not _uses_accelerator(judged):
         return ()
-    texts = runtime.install_first
-    return tuple(f"# {texts[vendor]}" for vendor in _vendors(machine) if vendor in texts)
+    texts, cards = runtime.install_first, machine.accelerators or ()
+    used = dict.fromkeys(cards[index].vendor for index in devices_used(judged) if cards)
+    vendors = used or _vendors(machine)
+    return tuple(f"# {texts[vendor]}" for vendor in vendors if vendor in texts)
 
 
 def _vendors(machine: Machine) -> list[str]:

@@ -286,6 +286,9 @@ class RuntimeSpec(Record):
     cpu_only: bool = read_by(Table.boolean, default=False)
     # the least of an NVIDIA GPU that it runs on, whatever the quantization
     compute_capability: str | None = read_by(Table.string, default=None)
+    # the GPUs of AMD's that its builds are made for: regular expressions of whole words of their
+    # names, in small letters; empty: not told
+    amd_gpus: tuple[str, ...] = read_by(Table.strings, default=())
     # makers of the GPUs sharing the RAM that its builds compute on; of others that is not known
     on_shared_gpu: tuple[str, ...] = read_by(Table.strings, default=())
 

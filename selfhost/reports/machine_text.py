@@ -45,11 +45,26 @@ def _in_short(blocks: list[Block], machine: Machine) -> None:
         section(blocks, "Not read")
     labels = {fact: label for label, fact, _ in _facts(machine)}
     for entry in sorted(machine.unread, key=_place)[:_FIRST_UNREAD]:
-        label = labels.get(entry.fact, entry.fact.replace("_", " "))
+        label = labels.get(entry.fact) or _part_of(entry.fact)
         reason_blocks(blocks, label, entry.reason, entry.remedy)
     if len(machine.unread) > _FIRST_UNREAD:
         blocks.append(say(f"{len(machine.unread) - _FIRST_UNREAD} more: -v", indent=2))
     blocks += [BLANK, say("What runs on it: selfhost list · sources of each fact: -v")]
+
+
+def _part_of(fact: str) -> str:
+    """A fact of a part in a reader's words: `disks.ollama.free_bytes` is of the disk of ollama,
+    and its reason says which.
+    """
+    kind, _, rest = fact.partition(".")
+    if kind == "disks" and rest:
+        part, _, key = rest.rpartition(".")
+        return f"disk of {part if key in _OF_A_DISK else rest}"
+    words = rest.removesuffix("_bytes").removesuffix("_total").replace("_", " ")
+    return f"GPU {words}" if kind == "accelerators" and rest else fact.replace("_", " ")
+
+
+_OF_A_DISK = frozenset(Disk.__annotations__)
 
 
 def _short_rows(machine: Machine) -> Iterator[tuple[str, list[str]]]:
@@ -98,7 +113,7 @@ def _memory_lines(machine: Machine) -> list[str]:
         lines.append(units.binary(most))
     if limit is not None and total is not None and limit < total:
         source = machine.sources.get("memory_limit_bytes", "")
-        by_what = source if "limited by" in source else "limited to that"
+        by_what = source if "limited by" in source else f"limited: {source or 'not said by what'}"
         lines.append(f"{by_what}; the hardware has {units.binary(total)}")
     if rate is not None:
         lines.append(f"read at {units.decimal(rate)}/s")
@@ -338,7 +353,7 @@ def unread_blocks(blocks: list[Block], machine: Machine) -> None:
         for entry in machine.unread:
             reason_blocks(
                 blocks,
-                labels.get(entry.fact, entry.fact.replace("_", " ")),
+                labels.get(entry.fact) or _part_of(entry.fact),
                 entry.reason,
                 entry.remedy,
             )

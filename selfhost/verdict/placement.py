@@ -517,13 +517,28 @@ def _groups(
     )
     # a program gets one instance of MIG, and no other accelerator beside it
     whole_cards = [item for item in largest_first if not owned[item[0].index].is_part]
+    alike = _of_one_maker(whole_cards, machine)
     for number in (1, *needs.tensor_parallel):
-        chosen = (largest_first if number == 1 else whole_cards)[:number]
-        if len(chosen) == number:
+        for cards_of_group in [largest_first] if number == 1 else alike:
+            chosen = cards_of_group[:number]
+            if len(chosen) < number:
+                continue
             yield (
                 [place for place, _ in chosen],
                 max(_held(memory, owned[place.index], number) - room for place, room in chosen),
             )
+
+
+def _of_one_maker(
+    rooms: Sequence[tuple[Place, int]], machine: Machine
+) -> list[list[tuple[Place, int]]]:
+    """The accelerators of each maker, the one with the largest last: a build of PyTorch computes on
+    those of one.
+    """
+    owned = machine.accelerators or ()
+    makers = dict.fromkeys(owned[place.index].vendor for place, _ in rooms)
+    groups = [[item for item in rooms if owned[item[0].index].vendor == maker] for maker in makers]
+    return groups[::-1]
 
 
 def _lean(
@@ -662,15 +677,19 @@ def _fewest_that_hold(
     """
     owned = machine.accelerators or ()
     sized = [
-        place
+        (place, place.room_bytes)
         for place in places(machine)
         if place.room_bytes is not None and not owned[place.index].is_part
     ]
-    sized.sort(key=lambda place: -(place.room_bytes or 0))
+    sized.sort(key=lambda item: -item[1])
+    alike = _of_one_maker(sized, machine)
     shared = sum(getattr(term, end) for term in memory.terms if term.name in SHARED_OUT)
     for number in range(2, len(sized) + 1):
-        if -(-shared // number) + whole_bytes <= (sized[number - 1].room_bytes or 0):
-            return sized[:number]
+        for group in reversed(alike):
+            if len(group) < number:
+                continue
+            if -(-shared // number) + whole_bytes <= group[number - 1][1]:
+                return [place for place, _ in group[:number]]
     return []
 
 

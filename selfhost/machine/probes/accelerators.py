@@ -10,24 +10,16 @@ from collections.abc import Callable, Mapping, Sequence
 from ..record import Accelerator
 from .host import FILL_IN, Found, Host
 from .nvidia import Read, driver_present, read_nvidia
+from .pci_names import MAX_NAMES_BYTES, PCI, name_on_bus, word_of
 
 ACCELERATORS, MEMORY = "accelerators", "accelerators.memory_total_bytes"
-PCI = "/sys/bus/pci/devices"
 DRM, KFD = "/sys/class/drm", "/sys/class/kfd/kfd/topology/nodes"
 NVIDIA, AMD, INTEL = "0x10de", "0x1002", "0x8086"
 UNIFIED = f"{ACCELERATORS}.unified"
-# names of AMD's cards by device and revision, of libdrm; names of all devices, of the package
-# hwdata or pciutils
+# names of AMD's cards by device and revision, of libdrm
 AMD_NAMES = ("/usr/share/libdrm/amdgpu.ids", "/opt/amdgpu/share/libdrm/amdgpu.ids")
-PCI_NAMES = ("/usr/share/hwdata/pci.ids", "/usr/share/misc/pci.ids")
-_MAX_NAMES_BYTES = 4 * 2**20
 _MAX_BYTES = 2**50
 _MIB = 2**20
-
-
-def _word(host: Host, path: str) -> str | None:
-    text = host.read_text(path, 256)
-    return text.strip().lower() if text else None
 
 
 def _display_devices(host: Host) -> tuple[list[tuple[str, str]], str | None]:
@@ -40,7 +32,7 @@ def _display_devices(host: Host) -> tuple[list[tuple[str, str]], str | None]:
         return [], None if host.listdir("/sys/bus") is not None else f"{PCI} cannot be listed"
     devices, why = [], None
     for slot in names:
-        kind, vendor = _word(host, f"{PCI}/{slot}/class"), _word(host, f"{PCI}/{slot}/vendor")
+        kind, vendor = word_of(host, f"{PCI}/{slot}/class"), word_of(host, f"{PCI}/{slot}/vendor")
         if kind is None and vendor in (None, NVIDIA, AMD):
             why = host.why(f"{PCI}/{slot}/class")
         elif kind is not None and kind.startswith(("0x03", "0x1200")):
@@ -144,7 +136,7 @@ def _index_of(word: str, names: Sequence[str | None]) -> int:
 
 
 def _size(host: Host, path: str) -> int | None:
-    word = _word(host, path)
+    word = word_of(host, path)
     return (
         int(word)
         if word and word.isdecimal() and word.isascii() and 0 < int(word) <= _MAX_BYTES
@@ -235,13 +227,13 @@ def _amd_cards(host: Host, ram_bytes: int | None) -> list[tuple[int, Accelerator
     seen: list[tuple[int, Accelerator, str | None]] = []
     for name in host.listdir(DRM) or ():
         folder = f"{DRM}/{name}/device"
-        if not re.fullmatch(r"card\d+", name) or _word(host, f"{folder}/vendor") != AMD:
+        if not re.fullmatch(r"card\d+", name) or word_of(host, f"{folder}/vendor") != AMD:
             continue
         match = re.search(
             r"^PCI_SLOT_NAME=(\S+)$", host.read_text(f"{folder}/uevent") or "", re.MULTILINE
         )
         number, node = nodes.get(match[1].lower() if match else "", (len(nodes) + len(seen), {}))
-        code = _word(host, f"{folder}/unique_id")
+        code = word_of(host, f"{folder}/unique_id")
         seen.append(
             (
                 number,
@@ -281,35 +273,16 @@ def _amd_card(host: Host, folder: str, node: dict[str, int], ram_bytes: int | No
 def _amd_name(host: Host, folder: str) -> str:
     """As its driver gives it, else as libdrm's list has it, else by its number."""
     name = (host.read_text(f"{folder}/product_name", 256) or "").strip()
-    device = _word(host, f"{folder}/device") or ""
-    revision = _word(host, f"{folder}/revision") or ""
+    device = word_of(host, f"{folder}/device") or ""
+    revision = word_of(host, f"{folder}/revision") or ""
     for path in AMD_NAMES if not name and device else ():
         name = (
-            parse_amd_names(host.read_text(path, _MAX_NAMES_BYTES) or "", device, revision) or name
+            parse_amd_names(host.read_text(path, MAX_NAMES_BYTES) or "", device, revision) or name
         )
     return name or f"AMD GPU {device}".strip()
 
 
 # ------------------------------------------------------------------ Intel
-
-
-def parse_pci_name(text: str, vendor: str, device: str) -> str | None:
-    """pci.ids -> what people call a device: `Arc B580` of `Battlemage G21 [Arc B580]`."""
-    inside = False
-    head, own = (
-        vendor.removeprefix("0x").lower() + " ",
-        "\t" + device.removeprefix("0x").lower() + " ",
-    )
-    for line in text.splitlines():
-        if not line.startswith(("\t", "#")):
-            if inside:
-                break
-            inside = line.lower().startswith(head)
-        elif inside and line.lower().startswith(own):
-            title = line[len(own) :].strip()
-            bracket = re.search(r"\[([^\]]+)\]", title)
-            return bracket[1] if bracket else title or None
-    return None
 
 
 def _intel(host: Host, devices: list[tuple[str, str]]) -> Read | None:
@@ -322,12 +295,7 @@ def _intel(host: Host, devices: list[tuple[str, str]]) -> Read | None:
     ]
     cards = []
     for slot in slots:
-        name = None
-        device = _word(host, f"{PCI}/{slot}/device")
-        for path in PCI_NAMES if device else ():
-            name = name or parse_pci_name(
-                host.read_text(path, _MAX_NAMES_BYTES) or "", INTEL, device or ""
-            )
+        name = name_on_bus(host, slot, INTEL)
         total = _intel_memory(host, f"{PCI}/{slot}")
         cards.append(
             Accelerator(
@@ -372,7 +340,7 @@ def _intel_memory(host: Host, folder: str) -> int | None:
 
 def _size_of(host: Host, path: str) -> int | None:
     """A size in decimal or with 0x."""
-    word = _word(host, path)
+    word = word_of(host, path)
     if word and re.fullmatch(r"0x[0-9a-f]{1,16}", word):
         number = int(word, 16)
         return number if 0 < number <= _MAX_BYTES else None

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ...core.records import Record
 from ..record import MAX_MEMORY_BYTES, Accelerator, normal_architecture
 from .host import FILL_IN, Host
+from .pci_names import name_on_bus
 
 TYPE_CHECKING = False
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 UNNAMED = "NVIDIA GPU"
+_VENDOR = "0x10de"
 VERSION, GPUS = "/proc/driver/nvidia/version", "/proc/driver/nvidia/gpus"
 WSL_LIBRARY = "/usr/lib/wsl/lib/libnvidia-ml.so.1"
 # the chips that have no memory of their own: Grace Blackwell of the DGX Spark, and Jetson boards
@@ -183,9 +185,7 @@ def _unread(
 ) -> Read:
     version = host.read_text(VERSION)
     driver = parse_driver(version) if version else None
-    names = [
-        parse_information(host.read_text(f"{GPUS}/{slot}/information") or "") for slot in slots
-    ]
+    names = [_name_in(host, slot) for slot in slots]
     seen = [name for name in names if name]
     cards = []
     if len(seen) < count:
@@ -201,6 +201,14 @@ def _unread(
             Accelerator(vendor="nvidia", name=host.clean(name), driver=driver, unified=unified)
         )
     return Read(cards=tuple(cards), source=source, reason=reason, remedy=remedy)
+
+
+def _name_in(host: Host, slot: str) -> str | None:
+    """The name by the driver's files, else by the list of the bus's devices."""
+    name = parse_information(host.read_text(f"{GPUS}/{slot}/information") or "")
+    if name is None and (listed := name_on_bus(host, slot, _VENDOR)) is not None:
+        name = f"NVIDIA {listed}"
+    return name
 
 
 # ------------------------------------------------------------------ what the library says

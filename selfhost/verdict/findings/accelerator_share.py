@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from ...catalogue.spec import QuantizationRule, RuntimeSpec
@@ -611,7 +612,7 @@ def without_kernels(
     if runtime is None:
         return None
     for device in devices:
-        finding = _too_old(runtime, device)
+        finding = _too_old(runtime, device) or _not_built_for(runtime, device)
         if finding is None and rule is not None:
             finding = _without_vendor(runtime, rule, device) or _below_capability(
                 runtime, rule, device
@@ -653,6 +654,29 @@ def _too_old(runtime: RuntimeSpec, device: Accelerator) -> Finding | None:
         device,
         least,
         f"{runtime.name} needs compute capability {least};",
+        f"leave out --runtime to use one that runs on it, or choose another GPU ({source})",
+    )
+
+
+def _not_built_for(runtime: RuntimeSpec, device: Accelerator) -> Finding | None:
+    """That its builds are not made for this GPU of AMD's; None for others, and where they are."""
+    if device.vendor != "amd" or not runtime.amd_gpus:
+        return None
+    name = device.name.lower()
+    if re.search(rf"\b(?:{'|'.join(runtime.amd_gpus)})\b", name):
+        return None
+    source = runtime.sources.get("amd_gpus", "")
+    if not any(map(str.isdecimal, name)) or "0x" in name:
+        return _worded_when_read(
+            Outcome.UNKNOWN,
+            "accelerator-unread",
+            lambda: f"{runtime.name} is built for some GPUs of AMD's; which this is, is not known.",
+            f"give the GPU's full name (`--set gpu=24GiB:NAME`) ({source})",
+        )
+    return _worded_when_read(
+        Outcome.FAIL,
+        "accelerator-unsuitable",
+        lambda: f"{runtime.name} is not built for {device.name}.",
         f"leave out --runtime to use one that runs on it, or choose another GPU ({source})",
     )
 

@@ -51,6 +51,19 @@ def test_an_nvidia_gpu_is_seen_and_its_memory_unread(build: Callable[..., Record
     assert "no driver" in bare.why_unread("accelerators.memory_total_bytes").reason
 
 
+def test_a_card_without_a_driver_has_the_name_of_the_bus(
+    build: Callable[..., RecordedHost],
+) -> None:
+    """`lspci` names it; which card a driver is missing for is what its owner looks for first."""
+    files = pci(s01=("0x030200", "0x10de"))
+    slot = next(iter(files)).split("/")[5]
+    files[f"/sys/bus/pci/devices/{slot}/device"] = "0x1b38\n"
+    files["/usr/share/misc/pci.ids"] = "10de  NVIDIA Corporation\n\t1b38  GP102GL [Tesla P40]\n"
+    machine = read_machine(build(files, machine="x86_64"))
+    assert [card.name for card in machine.accelerators or ()] == ["NVIDIA Tesla P40"]
+    assert "no driver" in machine.why_unread("accelerators.memory_total_bytes").reason
+
+
 @pytest.mark.parametrize(
     ("word", "name", "unified"),
     [

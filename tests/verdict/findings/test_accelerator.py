@@ -342,6 +342,40 @@ def test_vllm_is_not_chosen_for_gpus_that_it_does_not_support(machine: str) -> N
     assert check("llama3.1:8b", Workload(runtime="vllm"), machine="4x tesla t4").can_run
 
 
+@pytest.mark.parametrize(
+    ("cards", "runs"),
+    [
+        # vLLM's documentation, installation, GPU, requirements: gfx90a, 942, 950, 1100, 1101, 1200, 1201
+        ("rx 7900 xtx", True),
+        ("rx 9070 xt", None),
+        ("mi300x", True),
+        # gfx906, gfx1030 and gfx803
+        ("mi50 32gb", False),
+        ("rx 6800 xt", False),
+        ("rx 580 8gb", False),
+    ],
+)
+def test_vllm_is_refused_on_gpus_of_amds_that_it_is_not_built_for(
+    cards: str, runs: bool | None
+) -> None:
+    verdict = check("llama3.1:8b", Workload(runtime="vllm"), machine=f"i5-12400 64gb {cards}")
+    codes = [finding.code for finding in verdict.findings if finding.check == "accelerator"]
+    assert (codes == ["accelerator-unsuitable"]) == (runs is False)
+    assert runs is None or verdict.can_run == runs
+    assert check("llama3.1:8b", machine=f"i5-12400 64gb {cards}").can_run
+
+
+def test_vllm_divides_no_model_over_gpus_of_two_makers() -> None:
+    """Its builds compute on NVIDIA's or on AMD's: 12 GB of each are not 24, of one maker they are."""
+    asked = Workload(runtime="vllm")
+    mixed = check("llama3.1:8b", asked, machine="i5-12400 64gb rtx 3060 12gb + rx 7700 xt")
+    assert not mixed.can_run
+    assert check("llama3.1:8b", asked, machine="i5-12400 64gb 2x rtx 3060 12gb").can_run
+    beside = check("llama3.1:8b", asked, machine="i5-12400 64gb rx 6800 + rtx 3090")
+    assert beside.can_run
+    assert not any("ROCm" in line for line in beside.commands)
+
+
 def test_a_gpu_that_the_runtime_supports_is_taken_beside_one_that_it_does_not() -> None:
     """A larger card below the least capability is left idle, not judged."""
     recent = GPU.replace(name="Tesla T4", compute_capability="7.5", memory_total_bytes=16 * GIB)
