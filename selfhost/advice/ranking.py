@@ -55,6 +55,7 @@ PICTURE_SHARES: Mapping[str | None, float] = {"model": 0.5, "sequential": 1 / 12
 DOCUMENTS_PER_SECOND = 1.0
 # it fits only once other programs are closed, or leaves them so little that they should be
 CROWDED = 0.5
+TIGHT = "tight"
 _TIGHT_CODES = ("memory-tight", "accelerator-tight")
 _CROWDED_CODES = ("memory-not-now", "accelerator-not-now", *_TIGHT_CODES)
 # the spec of a closed model names it as the nearest
@@ -265,6 +266,11 @@ def share_on(judged: Answer | Judged) -> float:
     return share * (CROWDED if is_crowded else 1)
 
 
+def leaves_little(judged: Answer | Judged) -> bool:
+    """It fits, and leaves the system or the accelerator little."""
+    return any(finding.code in _TIGHT_CODES for finding in judged.findings)
+
+
 def is_practical(judged: Judged, wanted: float | None) -> bool:
     """It likely answers as fast as is wanted, and leaves other programs room."""
     crowded = any(finding.code in _CROWDED_CODES for finding in judged.findings)
@@ -351,6 +357,6 @@ def reasons(judged: Answer | Judged, standing: Standing | None) -> str:
     if is_whole_on_accelerator(judged):
         fits = "likely fits" if "accelerator-tight" in codes else "fits"
         parts.append(f"{fits} the GPU")
-    if not codes.isdisjoint(_TIGHT_CODES):
-        parts.append("tight")
+    if leaves_little(judged):
+        parts.append(TIGHT)
     return ", ".join(part for part in parts if part)
