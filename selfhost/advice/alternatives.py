@@ -12,13 +12,21 @@ from ..core.errors import SelfhostError, SpecError, WorkloadError
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.records import Needs
-from ..verdict.defaults import Asker, suit
+from ..verdict.defaults import Asker, ask_for_machine, suit, tagged_runtime
 from ..verdict.findings import Outcome, host_high, on_cards, openness_check
 from ..verdict.findings.speed import is_slow_picture, is_too_slow
 from ..verdict.judging import judge
 from ..verdict.question import architectures
 from ..verdict.record import Alternative, Judged, OpenAlternative, Question
-from .ranking import NAMED, Standings, is_practical, reasons, share_on
+from .ranking import (
+    NAMED,
+    TIGHT,
+    Standings,
+    is_practical,
+    leaves_little,
+    reasons,
+    share_on,
+)
 from .room import (
     exceeds_accelerator,
     is_beyond_any_quantization,
@@ -410,7 +418,13 @@ def _fits(spec: ModelSpec, workload: Workload, asker: Asker) -> _Fit | None:
 def _as_its_command(fit: _Fit, asker: Asker) -> _Fit:
     """With the defaults that suit the machine best, as its command judges it."""
     question, judged, workload = fit
-    return (*suit(question, judged, workload, asker.catalogue, asker.machine), workload)
+    machine, catalogue = asker.machine, asker.catalogue
+    suited, judged = suit(question, judged, workload, catalogue, machine)
+    if suited is question and tagged_runtime(question, catalogue, machine) is not None:
+        # nobody's repository has the file, and Ollama's library does
+        suited = ask_for_machine(question.spec, workload, catalogue, machine)
+        judged = judge(suited, machine)
+    return suited, judged, workload
 
 
 def _fits_less(spec: ModelSpec, workload: Workload, asker: Asker) -> tuple[_Fit, str] | None:
@@ -463,6 +477,8 @@ def _alternative(fit: _Fit, catalogue: Catalogue, why: str) -> Alternative:
     question, judged, _ = fit
     needs, speed = judged.needs, judged.speed
     is_tight = exceeds_accelerator(judged.findings)
+    # `reasons` says so of other models
+    is_said = TIGHT in why.split(", ")
     return Alternative(
         id=question.spec.id,
         name=question.spec.name,
@@ -474,6 +490,6 @@ def _alternative(fit: _Fit, catalogue: Catalogue, why: str) -> Alternative:
         **_memory(needs, is_tight=is_tight),
         download_bytes=needs.download_bytes if needs is not None else None,
         decode=speed.decode if speed is not None else None,
-        why=f"{why}, tight" if is_tight else why,
+        why=f"{why}, {TIGHT}" if leaves_little(judged) and not is_said else why,
         command=f"selfhost check {_typed(question.spec, catalogue)}{fit[2].options()}",
     )

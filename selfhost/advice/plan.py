@@ -14,7 +14,7 @@ from ..core.workload import Workload
 from ..machine.profiles import Profile, size_of
 from ..machine.record import PURPOSES, Accelerator, Disk, Machine
 from ..needs.records import MemoryNeed, Needs
-from ..verdict.defaults import first_of_list, from_a_list, smallest_of_list
+from ..verdict.defaults import first_of_list, follows_a_list, from_a_list, smallest_of_list
 from ..verdict.findings import Finding, Outcome, disk_margin_bytes, ends_to_store, reserve_of
 from ..verdict.findings.speed import is_slow
 from ..verdict.judging import judge
@@ -204,7 +204,8 @@ class Plan(Record):
     """The answer. `least` is None where nothing of any size would do or it cannot be told;
     `reasons` say why.
 
-    `known` are all profiles, those that do it first, from the smallest.
+    `known` are all profiles, those that do it first, from the smallest. `options` ask `check` for
+    what they were judged with, as a command line's end.
     """
 
     asked: str
@@ -215,6 +216,7 @@ class Plan(Record):
     reasons: tuple[Finding, ...]
     known: tuple[Known, ...]
     notes: tuple[str, ...] = ()
+    options: str = ""
 
     @property
     def machines(self) -> tuple[Known, ...]:
@@ -310,6 +312,8 @@ def make_plan(
         )
     )
     stopping = (Outcome.FAIL, Outcome.UNKNOWN)
+    # but for what is judged in the first type that fits, one machine's own default may be larger
+    quantization = None if follows_a_list(spec, workload) else question.workload.quantization
     return Plan(
         asked=asked or spec.id,
         model=spec,
@@ -327,6 +331,7 @@ def make_plan(
             *_in_other_types(question, spec, workload, catalogue),
             *_instead(spec, workload, catalogue, outcomes),
         ),
+        options=workload.replace(quantization=workload.quantization or quantization).options(),
     )
 
 

@@ -50,11 +50,15 @@ HALF_WORTH_TOKENS_PER_SECOND = 2 * READING_TOKENS_PER_SECOND
 # of a picture by how the model is offloaded, None in RAM: 1.4 to 2.2 times as long as with all of
 # it on a GPU, 12 times, and 600 seconds against 5 (verdict/findings/speed.py)
 PICTURE_SHARES: Mapping[str | None, float] = {"model": 0.5, "sequential": 1 / 12, None: 1 / 120}
+# a picture is worth half that takes as long, a guess (1 to 4 minutes): hosted models answer with
+# one within a minute
+HALF_WORTH_SECONDS_PER_IMAGE = 120
 # documents a second: a search's words are answered within the second in which a thought is kept
 # (Nielsen 1993, Usability Engineering, response times), and 3,600 documents are indexed in an hour
 DOCUMENTS_PER_SECOND = 1.0
 # it fits only once other programs are closed, or leaves them so little that they should be
 CROWDED = 0.5
+TIGHT = "tight"
 _TIGHT_CODES = ("memory-tight", "accelerator-tight")
 _CROWDED_CODES = ("memory-not-now", "accelerator-not-now", *_TIGHT_CODES)
 # the spec of a closed model names it as the nearest
@@ -247,8 +251,12 @@ def share_of_pace(tokens_per_second: float) -> float:
     """Which share of its worth a model has that answers so fast, below 1: half at
     HALF_WORTH_TOKENS_PER_SECOND, at half that pace a fifth, at twice four fifths.
     """
-    squared = (tokens_per_second / HALF_WORTH_TOKENS_PER_SECOND) ** 2
-    return squared / (1 + squared)
+    return _share_by_pace(tokens_per_second / HALF_WORTH_TOKENS_PER_SECOND)
+
+
+def _share_by_pace(paces: float) -> float:
+    """Which share counts at so many times the pace at which half does."""
+    return paces**2 / (1 + paces**2)
 
 
 def share_on(judged: Answer | Judged) -> float:
@@ -258,11 +266,18 @@ def share_on(judged: Answer | Judged) -> float:
     """
     share = _share_of_speed(judged.speed)
     codes = [finding.code for finding in judged.findings]
-    if "speed-picture" in codes or "speed-hours" in codes:
+    if share is None and ("speed-picture" in codes or "speed-hours" in codes):
         share = PICTURE_SHARES[judged.needs.offload if judged.needs is not None else None]
+    if share is None:
+        share = share_of_pace(HALF_WORTH_TOKENS_PER_SECOND)
     is_crowded = any(code in _CROWDED_CODES for code in codes)
     share *= UNLICENSED if "license-not-known" in codes else 1
     return share * (CROWDED if is_crowded else 1)
+
+
+def leaves_little(judged: Answer | Judged) -> bool:
+    """It fits, and leaves the system or the accelerator little."""
+    return any(finding.code in _TIGHT_CODES for finding in judged.findings)
 
 
 def is_practical(judged: Judged, wanted: float | None) -> bool:
@@ -271,13 +286,19 @@ def is_practical(judged: Judged, wanted: float | None) -> bool:
     return not crowded and not is_too_slow(judged, wanted)
 
 
-def _share_of_speed(speed: Speed | None) -> float:
-    """At most 1, where the pace is comfortable."""
+def _share_of_speed(speed: Speed | None) -> float | None:
+    """At most 1, where the pace is comfortable; None where it is not known or counts for nothing
+    here.
+    """
     if speed is not None and speed.decode is not None:
         return share_of_pace(speed.decode.likely)
-    if speed is not None and speed.work is not None and speed.unit == "documents_per_second":
+    if speed is None or speed.work is None:
+        return None
+    if speed.unit == "documents_per_second":
         return min(1.0, speed.work.likely / DOCUMENTS_PER_SECOND)
-    return share_of_pace(HALF_WORTH_TOKENS_PER_SECOND)
+    if speed.unit == "seconds_per_image":
+        return _share_by_pace(HALF_WORTH_SECONDS_PER_IMAGE / speed.work.likely)
+    return None
 
 
 def list_key(answer: Answer, standings: Standings, *, use: str | None = None) -> Key:
@@ -351,6 +372,6 @@ def reasons(judged: Answer | Judged, standing: Standing | None) -> str:
     if is_whole_on_accelerator(judged):
         fits = "likely fits" if "accelerator-tight" in codes else "fits"
         parts.append(f"{fits} the GPU")
-    if not codes.isdisjoint(_TIGHT_CODES):
-        parts.append("tight")
+    if leaves_little(judged):
+        parts.append(TIGHT)
     return ", ".join(part for part in parts if part)

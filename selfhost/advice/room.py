@@ -58,10 +58,14 @@ def room(question: Question, judged: Judged, machine: Machine, catalogue: Catalo
                 not_now.append(name)
             if runs is not None and _is_too_slow(question, runs, key, value, machine, catalogue):
                 too_slow.append(name)
+    at_pace = most
+    if most is not None and runs is not None and "most_parallel" in too_slow:
+        at_pace = _parallel_at_pace(question, runs, most, machine, catalogue)
     return Room(
         longest_context_tokens=longest,
         best_quantization=best,
         most_parallel=most,
+        parallel_at_pace=at_pace,
         not_now=tuple(not_now),
         too_slow=tuple(too_slow),
         longer_with_cache_type=_smaller_cache(question, longest),
@@ -96,6 +100,23 @@ def _is_too_slow(
     if total is not None and usable is not None and total.likely < usable * workload.parallel:
         return True
     return is_too_slow(then, usable)
+
+
+def _parallel_at_pace(
+    question: Question, runs: Judged, most: int, machine: Machine, catalogue: Catalogue
+) -> int | None:
+    """The most sequences up to `most` that are each as fast as is useful; None where already those
+    judged are not.
+    """
+    now = question.workload.parallel
+
+    def is_useful(number: int) -> bool:
+        return number <= now or not _is_too_slow(
+            question, runs, "parallel", number, machine, catalogue
+        )
+
+    most_useful = _largest(most, is_useful)
+    return None if most_useful is None or most_useful <= now else most_useful
 
 
 def _smaller_cache(question: Question, longest: int | None) -> str | None:

@@ -249,7 +249,7 @@ def _add_work(parser: Parser) -> None:
         "--min-speed",
         type=kind(number),
         metavar="N",
-        help="lowest useful tokens/s (default: 2; 0: any)",
+        help="tokens/s it must likely reach (0: any)",
     )
 
 

@@ -38,6 +38,6 @@ def run(words: list[str]) -> int:
     else:
         from ..reports.plan_text import plan_document
 
-        carry = workload.options() + options_to_repeat(options)
+        carry = options_to_repeat(options)
         present(options, plan_document(plan, verbose=options.verbose, carry=carry))
     return plan.exit_code

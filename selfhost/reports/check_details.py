@@ -118,7 +118,10 @@ def _topic(name: str, text: str) -> Paragraph:
 def _sources(blocks: list[Block], machine: Machine) -> None:
     from .machine_text import unread_blocks
 
+    facts: dict[str, list[str]] = {}
+    for fact, source in machine.sources.items():
+        facts.setdefault(source, []).append(fact)
     blocks.extend(
-        say(f"{fact}: {source}", indent=2, hang=2) for fact, source in machine.sources.items()
+        say(f"{', '.join(names)}: {source}", indent=2, hang=2) for source, names in facts.items()
     )
     unread_blocks(blocks, machine)

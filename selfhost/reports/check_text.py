@@ -606,7 +606,7 @@ def _spare(verdict: Verdict) -> str:
     parts = [
         _once_closed(words) if name in room.not_now else words
         for name, words in _spare_parts(verdict, room).items()
-        if name not in room.too_slow
+        if name not in room.too_slow or name == "most_parallel"
     ]
     if not parts:
         return ""
@@ -627,7 +627,7 @@ def _once_closed(words: str) -> str:
 def _spare_parts(verdict: Verdict, room: Room) -> dict[str, str]:
     """Each limit beyond what was judged, in words, by its field."""
     judged, architecture = verdict.workload, verdict.model.architecture
-    longest, parallel = room.longest_context_tokens, room.most_parallel
+    longest, parallel = room.longest_context_tokens, room.parallel_at_pace
     parts: dict[str, str] = {}
     if longest is not None and longest > (judged.context_tokens or 0):
         limit_words = {

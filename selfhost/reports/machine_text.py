@@ -350,10 +350,9 @@ def unread_blocks(blocks: list[Block], machine: Machine) -> None:
     if machine.unread:
         section(blocks, "Not read")
         labels = {fact: label for label, fact, _ in _facts(machine)}
+        facts: dict[tuple[str, str | None], list[str]] = {}
         for entry in machine.unread:
-            reason_blocks(
-                blocks,
-                labels.get(entry.fact) or _part_of(entry.fact),
-                entry.reason,
-                entry.remedy,
-            )
+            label = labels.get(entry.fact) or _part_of(entry.fact)
+            facts.setdefault((entry.reason, entry.remedy), []).append(label)
+        for (reason, remedy), names in facts.items():
+            reason_blocks(blocks, ", ".join(names), reason, remedy)

@@ -39,7 +39,8 @@ def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Docu
     """The least machine, what rules it out where none would do, then the known machines: the
     smallest of each kind, or with `verbose` all.
 
-    `carry` goes behind the `selfhost check …` that is proposed.
+    `carry` goes behind the `selfhost check …` that is proposed: the options that are no part of the
+    workload.
     """
     blocks: list[Block] = [_headline(plan)]
     blocks += [say(words, indent=2) for words in (_count(plan), _asked(plan)) if words]
@@ -54,7 +55,8 @@ def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Docu
     if plan.fitting:
         _known(blocks, plan, verbose)
         best = _best(plan, plan.fitting)
-        command = f"selfhost check {plan.model.id}{carry} --machine {best.profile.name}"
+        question = f"{plan.model.id}{plan.options}{carry}"
+        command = f"selfhost check {question} --machine {best.profile.name}"
         blocks += [BLANK, command_line(command)]
     return Document(blocks=tuple(blocks))
 

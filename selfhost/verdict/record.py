@@ -103,13 +103,15 @@ class Room(Record):
     keeps most quality, of those without noticeable loss the smallest; `most_parallel` the number of
     sequences at once. `not_now` are those of these fields that take more than is free now: other
     programs would have to be closed; `too_slow` those with which it is likely slower than was
-    stated, or where nothing was, than one reads. `longer_with_cache_type`: the type of cache
+    stated, or where nothing was, than one reads. `parallel_at_pace` are the most sequences at that
+    pace, None where it is only those judged or none. `longer_with_cache_type`: the type of cache
     that lengthens a context which memory ends, None where none does.
     """
 
     longest_context_tokens: int | None = None
     best_quantization: str | None = None
     most_parallel: int | None = None
+    parallel_at_pace: int | None = None
     not_now: tuple[str, ...] = ()
     too_slow: tuple[str, ...] = ()
     longer_with_cache_type: str | None = None

@@ -77,6 +77,18 @@ def test_beyond_a_comfortable_pace_more_hardly_counts() -> None:
     assert share_on(judged(100)) > 0.95 * share_on(judged(600))
 
 
+def test_a_picture_in_seconds_comes_before_one_in_many_minutes() -> None:
+    """SDXL-Turbo, of a quarter of the size, before FLUX.1 at half an hour a picture."""
+
+    def drawn(seconds: float) -> Judged:
+        work = PaceRange(low=seconds / 2, likely=seconds, high=seconds * 2)
+        speed = Speed(work=work, unit="seconds_per_image", how="made up")
+        return Judged(findings=(), needs=None, speed=speed)
+
+    assert share_on(drawn(30)) > 4 * share_on(drawn(1800))
+    assert share_on(drawn(4)) < 1.1 * share_on(drawn(10))
+
+
 def test_an_unknown_pace_gains_nothing() -> None:
     assert share_on(judged(None)) < share_on(judged(20))
 

@@ -80,7 +80,8 @@ def test_a_limit_that_counts_more_than_is_free_says_so(gib: int) -> None:
         if line.startswith("Also fits")
     ]
     assert room.not_now or gib == 24
-    shown = set(room.not_now) - set(room.too_slow)
+    at_pace = {"most_parallel"} if room.parallel_at_pace else set()
+    shown = set(room.not_now) - (set(room.too_slow) - at_pace)
     assert ("other programs closed" in line) is bool(shown)
     assert line.count("other programs closed") in (0, 1, len(shown))
     for workload, planned in (
@@ -118,6 +119,22 @@ def test_what_would_be_too_slow_is_not_said_to_fit(
     told = plain(check_document([check(model, workload, machine=machine)]))
     lines = [line for line in told.splitlines() if line.startswith("Also fits")]
     assert all(useless not in line for line in lines)
+
+
+def test_the_sequences_that_are_told_are_read_as_fast_as_they_come() -> None:
+    """121 sequences fit an A100 beside gpt-oss-120b and get 4 tokens/s each: fewer are named, and no more than fit."""
+    model, machine = "gpt-oss-120b", "a100 80gb"
+    room = check(model, machine=machine).room
+    assert room is not None
+    number = room.parallel_at_pace
+    assert number is not None
+    assert room.most_parallel is not None
+    assert 1 < number < room.most_parallel
+    for sequences, is_read in ((number, True), (number + 1, False)):
+        speed = check(model, Workload(parallel=sequences), machine=machine).speed
+        assert speed is not None
+        assert speed.parallel_total is not None
+        assert (speed.parallel_total.likely / sequences >= 5) is is_read
 
 
 def test_a_limit_that_is_told_is_as_fast_as_is_wanted() -> None:

@@ -232,8 +232,8 @@ def left_by_metal(needs: Needs, machine: Machine) -> str:
     if high is None or total is None or total - high >= desktop_bytes(machine):
         return ""
     return (
-        f"; it leaves macOS {binary(total - high)}, and a desktop with its programs takes"
-        f" {binary(desktop_bytes(machine))} or more: close all other programs first"
+        f"; the {binary(total - high)} left are enough for macOS alone: close all other programs"
+        " first"
     )
 
 

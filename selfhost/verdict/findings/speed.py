@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # where the fast end is more than this times the slow one, a measurement narrows the range
 WIDE_PACE = 2
 _FASTER = "choose a smaller model"
+_UNSTATED = "leave out --min-speed: a stated minimum must likely be reached"
 
 
 def speed_check(
@@ -70,7 +71,7 @@ def speed_check(
     if likely < wanted:
         but = f", likely below the {wanted:g} you need"
         if stated:
-            return finding(Outcome.UNKNOWN, "speed-close", but, faster)
+            return finding(Outcome.UNKNOWN, "speed-close", but, f"{faster}, or {_UNSTATED}")
         return finding(Outcome.WARN, "speed-slow", but, faster)
     if likely < READING_TOKENS_PER_SECOND:
         but = f", slower than reading ({READING_TOKENS_PER_SECOND:g} tokens/s)"

@@ -172,3 +172,15 @@ def test_where_measuring_would_tell_it_is_advised_first() -> None:
     # `--measure` beside `--machine` is refused: another machine is measured where it stands
     there = found("speed", slow, MACHINE.replace(unread=(unread,), name="gb")).remedy or ""
     assert there.startswith("record it there with `selfhost machine --measure --format json`")
+
+
+def test_a_minimum_that_may_be_missed_says_why_it_decides_when_typed() -> None:
+    """`--min-speed 2` is the speed that counts where none is stated, and yet decides: the remedy says what leaving it out changes."""
+    pace = PaceRange(low=1.0, likely=1.5, high=3.0)
+    typed = speed_check(pace, Workload(min_tokens_per_second=2.0), "", stated=True)
+    unstated = speed_check(pace, Workload(min_tokens_per_second=2.0), "", stated=False)
+    assert typed is not None
+    assert unstated is not None
+    assert (typed.outcome, unstated.outcome) == (Outcome.UNKNOWN, Outcome.WARN)
+    assert "leave out --min-speed" in (typed.remedy or "")
+    assert "--min-speed" not in (unstated.remedy or "")
