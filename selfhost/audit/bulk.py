@@ -313,9 +313,10 @@ class Bulk:
             zip(*of_models, strict=True), self.population.kinds, strict=True
         ):
             key = tuple(map(id, questions))
-            _, asked, template = by_questions.get(key, (questions, 0, kind.template))
-            by_questions[key] = questions, asked | (kind.bits & bits), template
-        for questions, asked, template in by_questions.values():
+            _, kinds, template = by_questions.get(key, (questions, 0, kind.template))
+            by_questions[key] = questions, kinds | 1 << kind.number, template
+        for questions, kinds, template in by_questions.values():
+            asked = self.population.of_kinds(kinds) & bits
             if asked:
                 yield questions, asked, template
 

@@ -1,5 +1,5 @@
-"""Work in equal shares, one for each processor: the results are in the order of the work, however
-many there are.
+"""Work that processes share, one for each processor, each of which takes the next piece when it has
+done one: the results are in the order of the work, however many there are.
 
 The other processes are copies of this one, made by `fork`, so that what was read is shared and not
 sent. Where there is no `fork`, or one processor alone, all of it is done here.
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import pickle
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 TYPE_CHECKING = False
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 # fewer pieces of work are not worth a process
 LEAST_TO_SHARE = 16
 MOST_PROCESSES = 8
+# pieces are taken by numbers of so many bytes, as many as the smallest pipe holds; beyond, each
+# number stands for several pieces
+_NUMBER_BYTES = 4
+_MOST_NUMBERS = 1024
 
 
 def in_shares(
@@ -39,9 +43,10 @@ def in_shares(
     if processes is None:
         processes = processors() if count >= LEAST_TO_SHARE else 1
     results: dict[int, T] = {}
-    helpers = [_Helper(share, count, processes, work) for share in range(1, processes)]
+    pieces = _Pieces(count) if processes > 1 else range(count)
+    helpers = [_Helper(pieces, work) for _ in range(1, processes)]
     try:
-        for place in range(0, count, processes):
+        for place in pieces:
             tell(place)
             results[place] = work(place)
         for helper in helpers:
@@ -74,16 +79,33 @@ def processors() -> int:
     return min(count, MOST_PROCESSES)
 
 
-class _Helper:
-    """Another process that does one share of the work."""
+class _Pieces:
+    """The places of the work, each for the process that comes to it first."""
 
-    def __init__(self, share: int, count: int, shares: int, work: Callable[[int], T]) -> None:
+    def __init__(self, count: int) -> None:
+        self._count, self._numbers = count, min(count, _MOST_NUMBERS)
+        self._reading, writing = os.pipe()
+        for number in range(self._numbers):
+            os.write(writing, number.to_bytes(_NUMBER_BYTES, "little"))
+        # once all are taken a process reads the end
+        os.close(writing)
+
+    def __iter__(self) -> Iterator[int]:
+        with os.fdopen(self._reading, "rb", buffering=0) as stream:
+            while number := stream.read(_NUMBER_BYTES):
+                yield from range(int.from_bytes(number, "little"), self._count, self._numbers)
+
+
+class _Helper:
+    """Another process that does a share of the work."""
+
+    def __init__(self, pieces: Iterable[int], work: Callable[[int], T]) -> None:
         self._ended = False
         self._reading, writing = os.pipe()
         self._process = os.fork()
         if self._process == 0:
             os.close(self._reading)
-            _do_and_exit(writing, range(share, count, shares), work)
+            _do_and_exit(writing, pieces, work)
         os.close(writing)
 
     def results(self) -> dict[int, T]:
@@ -111,7 +133,7 @@ class _Helper:
             os.waitpid(self._process, 0)
 
 
-def _do_and_exit(writing: int, places: range, work: Callable[[int], T]) -> None:
+def _do_and_exit(writing: int, places: Iterable[int], work: Callable[[int], T]) -> None:
     """Never returns: what this process was about before is the other's."""
     code = 1
     try:
