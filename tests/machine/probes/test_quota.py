@@ -165,6 +165,6 @@ def test_quotas_as_the_kernel_lays_them_out() -> None:
 def test_a_file_system_without_quotas_has_none() -> None:
     """procfs has none: the kernel says ENOSYS, as of one whose quotas were turned off (fs/quota/quota.c). A container may be refused."""
     try:
-        assert quota.ask("/proc") == quota.kinds_on("/proc") == ()
+        assert quota.ask("/proc", {}) == quota.kinds_on("/proc") == ()
     except PermissionError:
         pytest.skip("quotas may not be asked here")
