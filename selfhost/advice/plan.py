@@ -10,7 +10,7 @@ from ..catalogue.index import Catalogue
 from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.records import Record
-from ..core.workload import Workload
+from ..core.workload import READING_TOKENS_PER_SECOND, Workload
 from ..machine.profiles import Profile, size_of
 from ..machine.record import PURPOSES, Accelerator, Disk, Machine
 from ..needs.records import MemoryNeed, Needs
@@ -259,6 +259,14 @@ class Plan(Record):
         if machine.pace is None and machine.is_slow:
             return False
         return not wanted or (machine.pace is not None and machine.pace.low >= wanted)
+
+    def is_comfortable(self, machine: Known) -> bool:
+        """It is fast enough, and text likely comes as fast as one reads, which nobody buys less
+        than.
+        """
+        if not self.fast_enough(machine):
+            return False
+        return machine.pace is None or machine.pace.likely >= READING_TOKENS_PER_SECOND
 
     @property
     def exit_code(self) -> int:

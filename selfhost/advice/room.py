@@ -247,15 +247,17 @@ def _best_quantization(
 def _without_idle_bits(
     question: Question, order: Sequence[str], catalogue: Catalogue
 ) -> Sequence[str]:
-    """These quantizations, the best first, from the smallest that has no noticeable loss on: more
-    bits gain nothing.
+    """These quantizations, the best first, from the smallest that has no noticeable loss on, or the
+    judged one where that has more bits: even more gain nothing.
     """
+    judged = question.workload.quantization
     lossless = [
         place
         for place, name in enumerate(order)
         if quality_of(name, catalogue, question.spec).is_lossless
     ]
-    return order[max(lossless, default=0) :]
+    first = max(lossless, default=0)
+    return order[min(first, order.index(judged)) if judged in order else first :]
 
 
 def _is_as_large(question: Question, quantization: str, catalogue: Catalogue) -> bool:

@@ -305,9 +305,13 @@ def _some_of_each(plan: Plan) -> list[Known]:
 
 
 def _best(plan: Plan, among: Sequence[Known]) -> Known:
-    """The smallest that is fast enough, of known pace first; the smallest where none is."""
+    """The smallest at a comfortable pace, else that is fast enough, of known pace first; the
+    smallest where none is.
+    """
+    comfortable = filter(plan.is_comfortable, among)
     enough = list(filter(plan.fast_enough, among))
-    return next(filter(_has_pace, enough), (*enough, *among)[0])
+    timed = filter(_has_pace, (*comfortable, *enough))
+    return next(timed, (*enough, *among)[0])
 
 
 def _has_pace(candidate: Known) -> bool:

@@ -480,6 +480,20 @@ def test_the_text_names_some_of_each_kind_and_says_how_sure_it_is() -> None:
     assert "check your configuration" in full
 
 
+def test_no_machine_below_reading_speed_is_named_where_its_kind_has_a_faster_one() -> None:
+    """Nobody buys a desktop for 3 tokens/s of Gemma 3 27B who can have one with a GPU."""
+    planned = plan("gemma-3-27b")
+    rows = rows_of(plain(plan_document(planned), 200))
+    shown = [known for known in planned.fitting if known.name in rows]
+    read = {
+        known.kind for known in planned.fitting if known.pace is not None and known.pace.low >= 5
+    }
+    assert {"cloud", "desktop"} <= read
+    for known in shown:
+        assert known.pace is not None
+        assert known.pace.likely >= 5 or known.kind not in read, known.name
+
+
 @pytest.mark.parametrize("model", ["mistral-7b", "qwen3-14b", "gpt2"])
 def test_what_the_text_says_is_enough_is(model: str) -> None:
     """The figures as printed, given to `check` with --set, pass; of disks, the one for a large disk where the disk is large."""

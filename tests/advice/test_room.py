@@ -100,6 +100,8 @@ def test_a_limit_that_counts_more_than_is_free_says_so(gib: int) -> None:
         ("qwen3-32b", Workload(parallel=8, context_tokens=8192), "rtx 3090", "BF16"),
         # 8.5 GB without a noticeable loss are 16 GB of the same answers
         ("llama-3.1-8b", Workload(), "rtx 4090", "BF16"),
+        # of a model that runs in 16 bits fewer are no more
+        ("opt-2.7b", Workload(), "rtx 4090", "int8"),
         # 4 tokens/s are hardly enough for one
         ("qwen3-4b", Workload(), "raspberry pi 5 8gb", "sequences"),
         ("qwen3-4b", Workload(), "raspberry pi 5 8gb", "Q8_0"),
