@@ -16,7 +16,7 @@ from ..core.records import Record
 from ..core.tables import shipped_table
 from . import cpus, gpus
 from .changes import planned
-from .cpu_names import Described, machine_with
+from .cpu_names import Described, is_guest_without_size, machine_with
 from .gpu_names import NamedCards, UnknownGpuError, cards_named, has_listed_names
 from .gpus import computer_of, maker_of, vendor_of
 from .profiles import UnknownMachineError
@@ -589,6 +589,11 @@ def lead_to_its_parts(text: str) -> UnknownMachineError | None:
         return UnknownMachineError(
             f"{text.strip()!r} tells a machine's memory, but not its processor",
             remedy=f"name the processor beside it: --machine 'i5-8250U {size:g}GB'",
+        )
+    if is_guest_without_size(text):
+        return UnknownMachineError(
+            f"{text.strip()!r} tells a virtual machine, but not how large it is",
+            remedy="name its processors and its memory: --machine 'vps 4 vcpu 8gb'",
         )
     names, pieces = _cards_and_rest(words, {})
     unlisted = next((" ".join(piece) for piece in pieces if _has_a_card(piece)), None)

@@ -233,6 +233,7 @@ def test_of_two_sizes_the_one_behind_a_gpu_is_its_memory() -> None:
         ("nuc", "name the processor"),
         ("dell xps 15", "name the GPU"),
         ("8gb ram", "'i5-8250U 8GB'"),
+        ("ovh vps", "'vps 4 vcpu 8gb'"),
         # it has no other GPU than its processor's
         ("framework 13", "name the processor"),
         ("rog zephyrus g14 2023", "name the GPU"),
