@@ -76,7 +76,7 @@ def machine_with(text: str, *, class_is_enough: bool = False) -> Described | Non
     machine = Machine(
         name=f"a machine with {name}",
         scope="host",
-        system=stated.system or around.system,
+        system=stated.system or _system_of(series, around),
         architecture=(series.architecture if series else None) or around.architecture,
         cpu_model=name,
         memory_total_bytes=round(gib * units.GIB),
@@ -93,6 +93,11 @@ def machine_with(text: str, *, class_is_enough: bool = False) -> Described | Non
         title=name,
         note=_note(text, series, chip, gib, stated_gib is not None),
     )
+
+
+def _system_of(series: cpus.Processor | None, around: cpus.ProcessorClass) -> str:
+    """The system of most machines with one; programs on a phone run in Termux, which is Linux."""
+    return "linux" if series is not None and series.kind == "phone" else around.system
 
 
 def _has_one_memory(series: cpus.Processor) -> bool:
@@ -244,6 +249,13 @@ def _stated_guest(text: str) -> Described | None:
         " wide guess by its class."
     )
     return Described(machine=planned(machine), title=text, note=note)
+
+
+def is_guest_without_size(text: str) -> bool:
+    """Whether it tells a virtual machine and nothing of its size, `ovh vps`."""
+    table = shipped_table("cloud_types")["stated"]
+    words = set(text.lower().replace(",", " ").split())
+    return not words.isdisjoint(table["words"]) and words <= {*table["words"], *table["hosts"]}
 
 
 def _without_provider(text: str) -> str:

@@ -29,7 +29,13 @@ from .macs import (
     sizes_sold,
     with_its_size,
 )
-from .products import lead_to_its_parts, plain_computer, product_named, with_whole_words
+from .products import (
+    lead_to_its_parts,
+    plain_computer,
+    product_named,
+    with_whole_words,
+    without_unused,
+)
 from .profiles import (
     KINDS,
     Profile,
@@ -96,6 +102,13 @@ def profile_named(text: str) -> NamedProfile:
         return _exactly(text)
     except UnknownMachineError as error:
         unknown = error
+    plain, unused = without_unused(text)
+    if unused and plain:
+        named = profile_named(plain)
+        left = (
+            f"No program that is judged here computes on {' and '.join(unused)}: it is left aside."
+        )
+        return named.replace(note=" ".join(filter(None, (named.note, left))))
     ram = stated_ram(_with_spaces(text))
     try:
         named = _exactly(without_kind(ram.text))

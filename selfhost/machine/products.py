@@ -16,9 +16,9 @@ from ..core.records import Record
 from ..core.tables import shipped_table
 from . import cpus, gpus
 from .changes import planned
-from .cpu_names import Described, machine_with
+from .cpu_names import Described, is_guest_without_size, machine_with
 from .gpu_names import NamedCards, UnknownGpuError, cards_named, has_listed_names
-from .gpus import computer_of, vendor_of
+from .gpus import computer_of, maker_of, vendor_of
 from .profiles import UnknownMachineError
 from .ram import are_channels_known, usual_ram, without_kind
 from .record import Accelerator, Machine
@@ -77,6 +77,16 @@ def with_whole_words(text: str) -> str:
     """A machine's name with the words that others use for short ones: `rpi 5`, `mbp m1`."""
     same = _table()["same"]
     return " ".join(same.get(word.lower(), word) for word in text.split())
+
+
+def without_unused(text: str) -> tuple[str, tuple[str, ...]]:
+    """The text without the accelerators that no program computes on, and these: `pi 5 hailo-8l`."""
+    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(_table()['unused'])})(?!\w)", re.IGNORECASE)
+    names = tuple(match[0] for match in pattern.finditer(text))
+    if not names:
+        return text, ()
+    plain = re.sub(r"\s+(?:with|and|\+)?\s*$", "", pattern.sub(" ", text))
+    return " ".join(plain.strip(" +,").split()), names
 
 
 def product_named(text: str) -> Described | None:
@@ -318,11 +328,26 @@ def _runs(words: Sequence[str]) -> list[tuple[int, int]]:
         (start, end)
         for start in range(len(words))
         for end in range(start + 1, min(start + _MOST_WORDS_OF_ONE, len(words)) + 1)
-        if (any(map(_is_telling, words[start:end])) or _has_a_card(words[start:end]))
-        # `7600 rx 7600` is a processor's number and a card
-        and len(set(words[start:end])) == end - start
+        if any(map(_is_telling, words[start:end]))
+        or _has_a_card(words[start:end])
+        or _is_a_card_without_number(words[start:end])
     ]
+    # `7600 rx 7600` is a processor's number and a card
+    spans = [(start, end) for start, end in spans if len({*words[start:end]}) == end - start]
     return sorted(spans, key=lambda span: (span[0] - span[1], -span[0]))
+
+
+def _is_a_card_without_number(words: Sequence[str]) -> bool:
+    """Whether it is the whole name of a card that has none: `titan v`, `radeon vii`."""
+    if len(words) < 2 or maker_of(frozenset(words[:1])) is None:
+        return False
+    name = " ".join(words)
+    if not has_listed_names(name):
+        return False
+    try:
+        return not any(card.unified for card in cards_named(name, listed_only=True).accelerators)
+    except UnknownGpuError:
+        return False
 
 
 def _is_telling(word: str) -> bool:
@@ -341,10 +366,12 @@ def _card(words: Sequence[str], row: Mapping[str, Any]) -> str | None:
         if not has_listed_names(named):
             continue
         try:
-            cards_named(named, listed_only=True)
+            cards = cards_named(named, listed_only=True)
         except UnknownGpuError:
             continue
-        return named
+        # a size behind one that shares the RAM is the RAM's
+        if not (any(map(sizes_gib, words)) and all(card.unified for card in cards.accelerators)):
+            return named
     return None
 
 
@@ -562,6 +589,11 @@ def lead_to_its_parts(text: str) -> UnknownMachineError | None:
         return UnknownMachineError(
             f"{text.strip()!r} tells a machine's memory, but not its processor",
             remedy=f"name the processor beside it: --machine 'i5-8250U {size:g}GB'",
+        )
+    if is_guest_without_size(text):
+        return UnknownMachineError(
+            f"{text.strip()!r} tells a virtual machine, but not how large it is",
+            remedy="name its processors and its memory: --machine 'vps 4 vcpu 8gb'",
         )
     names, pieces = _cards_and_rest(words, {})
     unlisted = next((" ".join(piece) for piece in pieces if _has_a_card(piece)), None)

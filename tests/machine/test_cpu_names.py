@@ -358,3 +358,9 @@ def test_a_processor_with_a_large_gpu_and_its_memory_brings_that_gpu(text: str) 
     assert [(gpu.vendor, gpu.unified) for gpu in gpus_inside] == [("amd", True)]
     assert "80" in gpus_inside[0].name
     assert "No GPU" not in described.note
+
+
+def test_a_phones_chip_is_no_windows_machine() -> None:
+    """Its programs run in Termux, which is read as Linux; a laptop's chip of the same maker runs Windows."""
+    assert machine_named("snapdragon 8 gen 3 12gb").system == "linux"
+    assert machine_named("snapdragon x elite 16gb").system == "windows"

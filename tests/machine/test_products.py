@@ -74,6 +74,17 @@ def test_a_product_is_found_by_its_words_and_knows_its_memory(row: dict[str, obj
         ("ryzen 5 7600 rx 7600 32gb", "ryzen 5 7600", ["AMD Radeon RX 7600"], 32),
         ("rtx 3060 12gb ram 32gb i5-12400", "i5 12400", ["NVIDIA GeForce RTX 3060"], 32),
         ("i5-8250u 16gb 512gb", "i5-8250u", [], 16),
+        # cards whose names have no number, or the number of anything
+        ("i5-12400 titan v 64gb", "i5 12400", ["NVIDIA TITAN V"], 64),
+        ("ryzen 5950x titan rtx 64gb", "5950x", ["NVIDIA TITAN RTX"], 64),
+        ("i5-12400 radeon vii 64gb", "i5 12400", ["AMD Radeon VII"], 64),
+        ("i5-12400 rx vega 64 32gb", "i5 12400", ["AMD Radeon RX Vega 64"], 32),
+        # the RAM is no memory of a GPU that shares it
+        ("ryzen 5 3400g vega 11 16gb", "3400g", ["AMD Radeon Vega 11 Graphics"], 16),
+        ("7840u radeon 780m 32gb", "7840u", ["AMD Radeon 780M Graphics"], 32),
+        # accelerators that no program computes on are left aside
+        ("raspberry pi 5 8gb with hailo-8l", "Raspberry Pi 5", [], 8),
+        ("core ultra 7 155h npu 32gb", "core ultra 7 155h", [], 32),
         # short words
         ("rpi5 8gb", "Raspberry Pi 5", [], 8),
         ("mbp m3 pro 18gb", "Apple M3 Pro", ["Apple M3 Pro GPU"], 18),
@@ -222,6 +233,7 @@ def test_of_two_sizes_the_one_behind_a_gpu_is_its_memory() -> None:
         ("nuc", "name the processor"),
         ("dell xps 15", "name the GPU"),
         ("8gb ram", "'i5-8250U 8GB'"),
+        ("ovh vps", "'vps 4 vcpu 8gb'"),
         # it has no other GPU than its processor's
         ("framework 13", "name the processor"),
         ("rog zephyrus g14 2023", "name the GPU"),
@@ -290,3 +302,7 @@ def test_twice_a_cards_memory_is_said_to_be_read_as_ram(text: str, is_told: bool
     """Cards are sold that somebody gave twice their memory."""
     named = profile_named(text)
     assert ("--set gpu=" in str(named.note)) == is_told
+
+
+def test_an_accelerator_that_no_program_computes_on_is_said_to_be_left_aside() -> None:
+    assert "computes on coral tpu" in str(profile_named("pi 5 coral tpu 8gb").note)

@@ -142,10 +142,15 @@ def _missing(
             f"{runtime.name} needs a GPU for that quantization, and no GPU was detected.",
             "leave out --quant to use a quantization that runs on a CPU",
         )
+    what = (
+        "no GPU was detected"
+        if largest is None
+        else f"is not known to compute on {largest.name}, which shares the RAM"
+    )
     return _uncounted(
         Outcome.FAIL,
         "accelerator-missing",
-        f"The program {runtime.name} needs a GPU, and no GPU was detected.",
+        f"The program {runtime.name} needs a GPU, and {what}.",
         "leave out --runtime to use one that runs on a CPU"
         if has_other
         else "use a machine with a GPU",
