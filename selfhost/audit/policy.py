@@ -280,17 +280,16 @@ def _read_models(root: Table, classes: _Names, needs: Workload) -> list[Wanted]:
             require_runtime=bool(table.boolean("require_runtime")),
         )
         table.close()
-        if name is None:
-            continue
+        # one without a name, a fault that was told, keeps its place: the others go by theirs
+        kept.append(wanted)
         same = (name, asked, wanted.require_runtime, frozenset(map(str, wanted.machines)))
         earlier = seen.setdefault(same, wanted.index)
-        if earlier != wanted.index:
+        if name and earlier != wanted.index:
             table.problem(
                 "name",
                 f'"{name}" is wanted under the same conditions by model[{earlier}]',
                 "remove one of the two",
             )
-        kept.append(wanted)
     return kept
 
 

@@ -70,7 +70,9 @@ def _refused(
     machine = Machine()
     by_kind: dict[object, list[Wanted]] = {}
     for wanted in policy.models:
-        by_kind.setdefault(_kind(wanted), []).append(wanted)
+        # that an entry names no model is told by whoever read it
+        if wanted.name:
+            by_kind.setdefault(_kind(wanted), []).append(wanted)
     refused: dict[int, SelfhostError] = {}
 
     def put(wanted: Wanted) -> None:

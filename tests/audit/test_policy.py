@@ -687,3 +687,27 @@ def test_one_run_tells_the_faults_of_a_policy_and_those_of_its_models(
     assert 'did you mean "mistral' in capsys.readouterr().err
     assert cli.main(["audit", "--validate", str(tmp_path / "audit.toml")]) == 2
     assert "audit.toml:4: model[0].name" in capsys.readouterr().err
+
+
+def test_an_entry_without_a_name_keeps_the_lines_of_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What it is refused for is told once; an unknown name behind it is told at its own line."""
+    path = tmp_path / "audit.toml"
+    path.write_text(
+        'schema = 1\n[[model]]\nname = ""\n[[model]]\ncontext_tokens = 3\n'
+        '[[model]]\nname = "gpt2"\nquantization = "Q99"\n'
+        '[[together]]\nmodels = []\n[[together]]\nmodels = ["gpt2", "no-such-model"]\n',
+        encoding="utf-8",
+    )
+    report = tmp_path / "report.json"
+    assert cli.main(["audit", str(path), "--format", f"json={report}"]) == 2
+    problems = json.loads(report.read_text())["problems"]
+    assert [(each["line"], each["key"]) for each in problems] == [
+        (3, "model[0].name"),
+        (4, "model[1].name"),
+        (8, "model[2].quantization"),
+        (10, "together[0].models"),
+        (12, "together[1].models"),
+    ]
+    assert "no model was named" not in capsys.readouterr().err
