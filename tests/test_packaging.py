@@ -95,7 +95,7 @@ def source_tree(folder: Path) -> dict[str, bytes]:
 
 # asked for by name below; of the other models every twentieth is enough, for no file is packed by
 # its name, and what is compiled of all of them `test_compiled.py` and `test_index.py` hold
-ASKED = {"mistral-7b-instruct-v0.3.toml", "opt-125m.toml"}
+ASKED = {"mistral-7b-instruct-v0.3.toml", "opt-125m.toml", "gpt-4o.toml"}
 
 
 @pytest.fixture(scope="session")
@@ -195,18 +195,23 @@ def test_an_installed_wheel_answers_without_parsing_toml(installed: Path, checko
     assert answer["asked"] == [["mistral-7b-instruct-v0.3", 7_248_023_552]]
     assert answer["ids"] == sorted(path.stem for path in checkout.glob("specs/*.toml"))
     assert answer["read"] == answer["ids"]
+
+
+@pytest.mark.parametrize(
+    "words", [["check", "mistral-7b"], ["list"], ["check", "gpt-4o"], ["machine"]], ids=" ".join
+)
+def test_an_installed_wheel_starts_without_parsers(installed: Path, words: list[str]) -> None:
+    """Each takes milliseconds to load, of which a check has some fifty; a pattern takes a tenth of one to compile."""
     code = (
         "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
         "from selfhost.cli.main import main\n"
-        "main(['check', 'mistral-7b', '--no-measure'])\n"
-        "unwanted = {'argparse', 'json', 'tomllib', 'typing', 'rich', 'selfhost.verdict.documents'}\n"
+        f"main({[*words, '--no-measure'] if words != ['machine'] else words})\n"
+        "unwanted = {'argparse', 'json', 'tomllib', 'typing', 'rich', 'selfhost.needs.llamacpp.mixes'}\n"
         "import re; print(len(re._cache)); print(sorted(unwanted & set(sys.modules)))"
     )
     said = run(sys.executable, "-I", "-S", "-c", code, str(installed), cwd=installed.parent)
-    # each takes milliseconds to load, of which a check has some fifty
     assert said.splitlines()[-1] == "[]"
-    # a pattern takes a tenth of one to compile; of the home folder, the host and the account there
-    # are some
+    # of the home folder, the host and the account there are some
     assert int(said.splitlines()[-2]) <= 8
 
 

@@ -3,8 +3,8 @@ built.
 
 What a model takes does not depend on the machine, but for the kinds of processors of
 `needs.repack`: it is computed once, by `asking.ask`, and kept beside the specs. `list` then only
-holds it against the machine, by `verdict.judge` as ever. The file names the checksum of all it was
-made from, specs, runtimes, prices and this program; where that is another, it is left aside.
+holds it against the machine, by `verdict.judge` as ever. The file names sizes and checksum of all
+it was made from, specs, runtimes, prices and this program; of other files it is left aside.
 """
 
 from __future__ import annotations

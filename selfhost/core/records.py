@@ -98,11 +98,13 @@ class _RecordType(type):
         is_checked = bool(bases) and "_check" in body
         for base in bases:
             if isinstance(base, _RecordType):
-                fields.update(dict.fromkeys(base._fields))
-                defaults.update(base._defaults)
-                keys.update(base._keys)
-                mappings.update(dict.fromkeys(base._mappings))
                 is_checked = is_checked or base._is_checked
+                # most have the one base that states none
+                if base._fields:
+                    fields.update(dict.fromkeys(base._fields))
+                    defaults.update(base._defaults)
+                    keys.update(base._keys)
+                    mappings.update(dict.fromkeys(base._mappings))
         for field, annotation in body.get("__annotations__", {}).items():
             if field[0] == "_":
                 continue

@@ -168,3 +168,21 @@ def test_a_file_system_without_quotas_has_none() -> None:
         assert quota.ask("/proc", {}) == quota.kinds_on("/proc") == ()
     except PermissionError:
         pytest.skip("quotas may not be asked here")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="quotas are asked of Linux alone")
+def test_a_file_system_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several places of models lie on one; each asks with its own folder's group."""
+    asked: list[int] = []
+
+    def counted(_number: int, device: int) -> tuple[str, ...]:
+        asked.append(device)
+        return ()
+
+    monkeypatch.setattr(quota, "_kinds_on", counted)
+    folders = [tmp_path / name for name in ("hub", "ollama", "hub/models")]
+    enforced_on: dict[int, tuple[str, ...]] = {}
+    for folder in folders:
+        folder.mkdir()
+        assert quota.ask(str(folder), enforced_on) == ()
+    assert asked == [tmp_path.stat().st_dev]
