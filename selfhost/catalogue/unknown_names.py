@@ -86,6 +86,7 @@ def unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelErr
         or _scattered(message, name, catalogue)
         or _of_short_family(message, name, catalogue)
         or _listed_alike(message, name, catalogue)
+        or _listed_by_words(message, name, catalogue)
         or _of_whisper(message, name, catalogue)
         or _of_its_size(message, name, catalogue)
         or UnknownModelError(
@@ -293,6 +294,36 @@ def _listed_alike(message: str, name: str, catalogue: Catalogue) -> UnknownModel
             if is_single
             else "type its name with the size"
         ),
+    )
+
+
+def _listed_by_words(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
+    """The error for a tune that is typed by its own words and its size, where the repositories that
+    have all of them need as much as one model: `mag mell 12b` of MN-12B-Mag-Mell-R1.
+    """
+    base, options = _with_options(name.rpartition("/")[2])
+    words = frozenset(re.split(r"[-_ ]+", base.lower()))
+    own = {word for word in words if len(word) > 3 and word.isalpha()} - _families(catalogue)
+    if not own or not _BILLIONS.search(base):
+        return None
+    listed: dict[str, str] = {}
+    for model, repositories in catalogue.common("alike")["alike"].items():
+        for repository in sorted(repositories, key=len, reverse=True):
+            if words <= set(re.split(r"[-_]", repository.rpartition("/")[2].lower())):
+                listed[model] = repository
+    sizes = {
+        (outline.parameters_total, outline.parameters_active)
+        for outline in catalogue.outlines()
+        if outline.id in listed
+    }
+    if len(sizes) != 1:
+        return None
+    # of models that need alike, that of the tune with the fewest words more
+    model = min(listed, key=lambda id: (len(listed[id]), id))
+    return UnknownModelError(
+        f"{message}: tunes of that name and size have the layers of {model}, so they need as much",
+        nearest=(model,),
+        remedy=f"selfhost check {model}{options}",
     )
 
 

@@ -994,6 +994,20 @@ def test_words_of_a_tune_between_family_and_size_hide_neither(typed: str, base: 
     assert list(caught.value.nearest) == [base]
 
 
+@pytest.mark.parametrize(
+    ("typed", "base"),
+    [
+        # config.json of inflatebot/MN-12B-Mag-Mell-R1 and Steelskull/L3.3-MS-Nevoria-70b
+        ("mag mell 12b", "mistral-nemo-instruct-2407"),
+        ("nevoria 70b", "llama-3.3-70b-instruct"),
+    ],
+)
+def test_a_tune_is_known_by_its_own_words_and_its_size(typed: str, base: str) -> None:
+    with pytest.raises(UnknownModelError) as caught:
+        resolve(typed, CATALOGUE)
+    assert caught.value.nearest == (base,)
+
+
 def test_a_size_is_told_where_the_family_has_no_model_of_it() -> None:
     """anthracite-org/magnum-v3-34b: its card says 34B, Magnum v4 72B is more than twice as large."""
     with pytest.raises(UnknownModelError, match="34 billion parameters"):
