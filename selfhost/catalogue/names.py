@@ -121,7 +121,10 @@ def _resolve(typed: str, catalogue: Catalogue, *, explains: bool = True) -> Reso
         return candidate
     name = without_address(_routed(typed.strip(), catalogue))[0].removeprefix("library/")
     resolution = (
-        _untuned(name, catalogue) or _begun(name, catalogue) or _with_point(name, catalogue)
+        _untuned(name, catalogue)
+        or _begun(name, catalogue)
+        or _with_point(name, catalogue)
+        or _without_tuned(name, catalogue)
     )
     if resolution is None:
         # what to say of it takes longer to find than that it is unknown
@@ -146,6 +149,30 @@ def _begun(name: str, catalogue: Catalogue) -> Resolution | None:
     if candidate is None:
         return None
     return Resolution(spec_id=candidate[0], quantization=quantization, notes=candidate[1])
+
+
+# how publishers mark a model that follows instructions
+_TUNED = pattern(r"[-_ ](?:instruct|chat|it)$", re.IGNORECASE)
+
+
+def _without_tuned(name: str, catalogue: Catalogue) -> Resolution | None:
+    """The model that follows instructions and whose name has no word for it: `qwen3-8b-instruct`
+    is Qwen3 8B. None for what an account made, which may be any tune.
+    """
+    stated, quantization = name_and_quantization(name)
+    rest = _TUNED.sub("", stated)
+    # a family without a size has several that do
+    if rest == stated or "/" in name or not sizes_in(rest):
+        return None
+    candidate = understood_name(rest, catalogue) or _otherwise_joined(rest, catalogue)
+    if candidate is None or "chat" not in (catalogue.spec(candidate.spec_id).uses or ()):
+        return None
+    note = f"{name} is read as {candidate.spec_id}, which follows instructions."
+    return candidate.replace(
+        repository=None,
+        quantization=quantization or candidate.quantization,
+        notes=(note, *candidate.notes),
+    )
 
 
 # two digits that no unit follows, which may be a version whose point was left out: `qwen25-7b`;

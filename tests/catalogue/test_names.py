@@ -966,6 +966,31 @@ def test_a_version_without_its_point_is_read_and_said(typed: str, spec_id: str) 
 
 
 @pytest.mark.parametrize(
+    ("typed", "id", "quantization"),
+    [
+        ("qwen3-8b-instruct", "qwen3-8b", None),
+        ("Qwen 3 8B Instruct", "qwen3-8b", None),
+        ("gpt-oss-20b-instruct", "gpt-oss-20b", None),
+        ("gemma-3-27b-instruct", "gemma-3-27b-it", None),
+        ("llama-3.1-8b-chat-Q5_K_M", "llama-3.1-8b-instruct", "Q5_K_M"),
+    ],
+)
+def test_the_word_for_a_tuned_model_may_stand_where_its_name_has_none(
+    typed: str, id: str, quantization: str | None
+) -> None:
+    """Publishers stopped writing it: Qwen3 8B follows instructions, and no other model is called Qwen3 8B Instruct."""
+    resolution = resolve(typed, CATALOGUE)
+    assert (resolution.spec_id, resolution.quantization) == (id, quantization)
+    assert "follows instructions" in resolution.notes[0]
+
+
+@pytest.mark.parametrize("typed", ["acme/qwen3-8b-instruct", "bge-m3-instruct"])
+def test_a_tune_of_somebody_and_what_follows_no_instructions_are_not_read_so(typed: str) -> None:
+    with pytest.raises(UnknownModelError):
+        resolve(typed, CATALOGUE)
+
+
+@pytest.mark.parametrize(
     ("typed", "near"),
     [
         ("oss-20b", "gpt-oss-20b"),
