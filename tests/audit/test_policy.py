@@ -711,3 +711,16 @@ def test_an_entry_without_a_name_keeps_the_lines_of_the_others(
         (12, "together[1].models"),
     ]
     assert "no model was named" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["audit"], ["audit", "--validate"]])
+def test_an_entry_that_is_refused_leaves_the_next_its_own_fault(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A misspelt key in the first entry, an unknown model in the second: both are told, with their lines, and that is exit 2."""
+    path = tmp_path / "audit.toml"
+    path.write_text('schema = 1\n[[model]]\nnam = "a"\n[[model]]\nname = "nosuch"\n')
+    assert cli.main([*words, str(path)]) == 2
+    told = capsys.readouterr().err
+    assert "audit.toml:3: model[0].nam: is not a known key" in told
+    assert 'audit.toml:5: model[1].name: "nosuch" is not in the catalogue' in told
