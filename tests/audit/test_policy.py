@@ -388,9 +388,24 @@ def test_a_starter_goes_to_standard_output_where_that_is_named(
 ) -> None:
     """`-` is standard output, as of --output, and no file of that name."""
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["audit", "--init", "-"]) == 0
-    read_policy(Document.parse("-", capsys.readouterr().out.encode()))
-    assert list(tmp_path.iterdir()) == []
+    for words in (["-"], ["--output", "-"]):
+        assert cli.main(["audit", "--init", *words]) == 0
+        read_policy(Document.parse("-", capsys.readouterr().out.encode()))
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_starter_goes_where_output_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--output names the file as POLICY does, and overwrites none; two names, or a report's format, are refused before anything is written."""
+    monkeypatch.chdir(tmp_path)
+    for words in (["a.toml", "--output", "b.toml"], ["--json"], ["--output", "a.json"]):
+        assert cli.main(["audit", "--init", *words]) == 2
+        assert list(tmp_path.iterdir()) == []
+    assert cli.main(["audit", "--init", "--output", "other.toml"]) == 0
+    assert "selfhost audit other.toml" in capsys.readouterr().out
+    assert [path.name for path in tmp_path.iterdir()] == ["other.toml"]
+    assert cli.main(["audit", "--init", "--output", "other.toml"]) == 2
 
 
 def test_a_policy_may_be_larger_than_a_spec() -> None:
