@@ -462,12 +462,12 @@ def _memory(needs: Needs | None, *, is_tight: bool) -> dict[str, Any]:
     accelerators that hold it only just it is what is likely, as `check` tells it.
     """
     if needs is None or needs.memory is None:
-        return {"memory_bytes": None}
+        return {"memory_high_bytes": None}
     in_ram = host_high(needs) or 0
     if needs.placement == "host":
-        return {"memory_bytes": in_ram}
+        return {"memory_high_bytes": in_ram}
     return {
-        "memory_bytes": in_ram + (on_cards(needs, likely=is_tight) or 0),
+        "memory_high_bytes": in_ram + (on_cards(needs, likely=is_tight) or 0),
         "host_bytes": in_ram,
         "is_whole_on_card": needs.placement == "accelerator",
     }
@@ -489,7 +489,7 @@ def _alternative(fit: _Fit, catalogue: Catalogue, why: str) -> Alternative:
         license=question.spec.license.id if question.spec.license else None,
         **_memory(needs, is_tight=is_tight),
         download_bytes=needs.download_bytes if needs is not None else None,
-        decode=speed.decode if speed is not None else None,
+        decode_tokens_per_second=speed.decode if speed is not None else None,
         why=f"{why}, {TIGHT}" if leaves_little(judged) and not is_said else why,
         command=f"selfhost check {_typed(question.spec, catalogue)}{fit[2].options()}",
     )

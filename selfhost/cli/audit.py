@@ -196,17 +196,18 @@ def _faulty(
 
 def _starter_path(options: argparse.Namespace) -> str:
     """Where `--init` writes: POLICY and --output both name it."""
+    path: str = options.output or options.policy
     if options.format:
         raise UsageError(
             "--init writes a policy, which is TOML, and no report",
             remedy="leave --format out, and name a file that ends in .toml",
         )
-    if options.output and options.policy not in (_POLICY, options.output):
+    if options.output and options.policy not in (_POLICY, path):
         raise UsageError(
             f"--init writes one policy: {options.policy} and {options.output} are named",
             remedy=f"name it once: `selfhost audit --init {options.output}`",
         )
-    return options.output or options.policy
+    return path
 
 
 def _init(path: str) -> int:

@@ -397,7 +397,7 @@ def test_an_alternative_on_a_gpu_tells_what_the_gpu_holds() -> None:
     gib = 2**30
     short = samples.api()
     (first, *_) = short.alternatives
-    parts = first.replace(memory_bytes=24 * gib, host_bytes=3 * gib)
+    parts = first.replace(memory_high_bytes=24 * gib, host_bytes=3 * gib)
 
     def told(whole: bool) -> str:
         answer = short.replace(alternatives=(parts.replace(is_whole_on_card=whole),))
