@@ -366,6 +366,10 @@ def test_nvfp4_of_others_lies_in_the_range(id: str, gigabytes: float) -> None:
         ("Q4_0_4_4", ("no longer loads", "Q4_0")),
         ("Q4_0_8_8", ("no longer loads", "Q4_0")),
         ("exl2", ("is not a quantization", "Q4_K_M", "selfhost show")),
+        ("4bit", ("did you mean Q4_K_M?", "--runtime transformers or vllm or mlx")),
+        ("8bit", ("did you mean Q8_0?", "--runtime transformers or vllm or mlx")),
+        ("int8", ("did you mean Q8_0?", "--runtime transformers or vllm or mlx")),
+        ("int4", ("did you mean Q4_K_M?",)),
     ],
 )
 def test_what_no_rule_gives_is_answered(quantization: str, words: tuple[str, ...]) -> None:
