@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from .. import needs as need
 from ..catalogue.index import Catalogue, Outline
@@ -65,11 +65,22 @@ def alternatives(
     if judged.fits:
         return ()
     machine, catalogue = asker.machine, asker.catalogue
-    own = list(_of_itself(question, workload, machine, catalogue))
+    own = _without_repeats(_of_itself(question, workload, machine, catalogue))
     others = _other_models(question, workload, judged, asker, MOST_ALTERNATIVES - min(len(own), 1))
     if not own and not others:
         own = list(_smaller(question, workload, machine, catalogue, worth_having=False))
     return (*own[:MOST_ALTERNATIVES], *others)
+
+
+def _without_repeats(alternatives: Iterable[Alternative]) -> list[Alternative]:
+    """The first of those that are the same weights in the same program: a smaller quantization may
+    be what the program takes by itself.
+    """
+    by_weights: dict[tuple[object, ...], Alternative] = {}
+    for each in alternatives:
+        weights = each.runtime, each.quantization, each.context_tokens, each.finetune_method
+        by_weights.setdefault(weights, each)
+    return list(by_weights.values())
 
 
 def _of_itself(

@@ -165,6 +165,28 @@ def test_a_named_model_is_not_said_to_be_forbidden_where_its_license_was_not_ask
     ("model", "machine", "workload"),
     [
         ("llama-3.3-70b", "2x rtx 3090", Workload(runtime="vllm")),
+        ("llama-3.3-70b", "4x h100", Workload(runtime="vllm", parallel=64, context_tokens=8192)),
+        (
+            "llama-3.1-8b",
+            "rtx 3090",
+            Workload(runtime="vllm", quantization="awq", parallel=32, context_tokens=4096),
+        ),
+    ],
+)
+def test_nothing_is_proposed_twice(model: str, machine: str, workload: Workload) -> None:
+    """FP8 of Llama 3.3 70B was "same model, smaller" and "same model with vLLM", in two rows."""
+    proposed = [
+        (other.id, other.runtime, other.quantization, other.context_tokens)
+        for other in check(model, workload, machine=machine).alternatives
+    ]
+    assert proposed
+    assert len(set(proposed)) == len(proposed)
+
+
+@pytest.mark.parametrize(
+    ("model", "machine", "workload"),
+    [
+        ("llama-3.3-70b", "2x rtx 3090", Workload(runtime="vllm")),
         ("qwen3-14b", "rtx 3060", Workload(runtime="vllm")),
         (
             "llama-3.1-8b",
