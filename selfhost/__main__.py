@@ -47,7 +47,8 @@ def start() -> NoReturn:
     """The whole process: it ends with the command's exit code, at once.
 
     What is in memory goes with the process: to take it apart first, object by object, took as long
-    as to judge a hundred models. An interrupt at any moment is 130, without a traceback.
+    as to judge a hundred models. An interrupt at any moment is 130, without a traceback. An error
+    that nobody caught is a bug, 70: what cannot be imported, or any under SELFHOST_DEBUG.
     """
     code = 130
     try:
@@ -63,6 +64,10 @@ def start() -> NoReturn:
                 pass
     except KeyboardInterrupt:
         code = 130
+    except Exception:
+        code = 70
+        # the process ends below, before Python would say it
+        sys.excepthook(*sys.exc_info())
     finally:
         _leave_nothing()
         os._exit(code)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from .. import needs as need
 from ..catalogue.index import Catalogue, Outline
@@ -65,11 +65,22 @@ def alternatives(
     if judged.fits:
         return ()
     machine, catalogue = asker.machine, asker.catalogue
-    own = list(_of_itself(question, workload, machine, catalogue))
+    own = _without_repeats(_of_itself(question, workload, machine, catalogue))
     others = _other_models(question, workload, judged, asker, MOST_ALTERNATIVES - min(len(own), 1))
     if not own and not others:
         own = list(_smaller(question, workload, machine, catalogue, worth_having=False))
     return (*own[:MOST_ALTERNATIVES], *others)
+
+
+def _without_repeats(alternatives: Iterable[Alternative]) -> list[Alternative]:
+    """The first of those that are the same weights in the same program: a smaller quantization may
+    be what the program takes by itself.
+    """
+    by_weights: dict[tuple[object, ...], Alternative] = {}
+    for each in alternatives:
+        weights = each.runtime, each.quantization, each.context_tokens, each.finetune_method
+        by_weights.setdefault(weights, each)
+    return list(by_weights.values())
 
 
 def _of_itself(
@@ -462,12 +473,12 @@ def _memory(needs: Needs | None, *, is_tight: bool) -> dict[str, Any]:
     accelerators that hold it only just it is what is likely, as `check` tells it.
     """
     if needs is None or needs.memory is None:
-        return {"memory_bytes": None}
+        return {"memory_high_bytes": None}
     in_ram = host_high(needs) or 0
     if needs.placement == "host":
-        return {"memory_bytes": in_ram}
+        return {"memory_high_bytes": in_ram}
     return {
-        "memory_bytes": in_ram + (on_cards(needs, likely=is_tight) or 0),
+        "memory_high_bytes": in_ram + (on_cards(needs, likely=is_tight) or 0),
         "host_bytes": in_ram,
         "is_whole_on_card": needs.placement == "accelerator",
     }
@@ -489,7 +500,7 @@ def _alternative(fit: _Fit, catalogue: Catalogue, why: str) -> Alternative:
         license=question.spec.license.id if question.spec.license else None,
         **_memory(needs, is_tight=is_tight),
         download_bytes=needs.download_bytes if needs is not None else None,
-        decode=speed.decode if speed is not None else None,
+        decode_tokens_per_second=speed.decode if speed is not None else None,
         why=f"{why}, {TIGHT}" if leaves_little(judged) and not is_said else why,
         command=f"selfhost check {_typed(question.spec, catalogue)}{fit[2].options()}",
     )

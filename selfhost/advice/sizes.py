@@ -62,13 +62,13 @@ class Growth(Record):
 
 
 class Held(Record):
-    """What one accelerator holds: `bytes` of its memory at most; `vendor` and `name` are of the
+    """What one accelerator holds: `memory_bytes` at most; `vendor` and `name` are of the
     card, "" where none was named.
     """
 
     vendor: str
     name: str
-    bytes: int
+    memory_bytes: int
 
 
 class ContainerSize(Record):
@@ -558,7 +558,7 @@ def _accelerators(memory: MemoryNeed, machine: Machine) -> tuple[Held, ...]:
     cards = machine.accelerators or ()
     numbered = [(int(where.partition(":")[2]), size) for where, size in sorted(held.items())]
     return tuple(
-        Held(vendor=cards[number].vendor, name=cards[number].name, bytes=size)
+        Held(vendor=cards[number].vendor, name=cards[number].name, memory_bytes=size)
         for number, size in numbered
         if number < len(cards)
     )

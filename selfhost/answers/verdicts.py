@@ -240,6 +240,8 @@ def _notes(
 def _without_effect(question: Question, stated: Workload) -> Iterator[str]:
     """Sentences on what was asked to no effect."""
     spec = question.spec
+    if stated.quantization is not None and (sentence := _for_experts_alone(question)):
+        yield sentence
     if aside := _aside(stated, question):
         yield (
             f"{' and '.join(aside)} {'has' if len(aside) == 1 else 'have'} no effect: {spec.name}"
@@ -255,6 +257,21 @@ def _without_effect(question: Question, stated: Workload) -> Iterator[str]:
             f"--kv-cache {cache_type} has no effect: {spec.name} keeps no KV cache in"
             f" {question.runtime.name}."
         )
+
+
+def _for_experts_alone(question: Question) -> str | None:
+    """A sentence where the quantization is one of experts alone, and the model has none."""
+    from ..needs.quantization import OF_EXPERTS
+
+    quantization, stored = question.workload.quantization or "", question.read_bytes
+    rest = OF_EXPERTS.get(quantization)
+    if question.workload.format != "gguf" or not rest or not stored or quantization in stored:
+        return None
+    return (
+        f"{quantization} is no smaller than {rest} here: llama-quantize stores experts alone in it,"
+        f" of which {question.spec.name} has none, and all else in {rest}. For 4 bits a weight:"
+        " --quant Q4_K_M."
+    )
 
 
 # what is asked of weights, and says nothing where there are none

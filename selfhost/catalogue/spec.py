@@ -529,6 +529,21 @@ class ModelSpec(Record):
         """True for a model whose weights were never published."""
         return self.openness.weights == "closed"
 
+    @property
+    def weights_published(self) -> bool | None:
+        """In whole or in part; None where it is not known."""
+        return None if self.openness.weights == "unknown" else not self.closed
+
+    @property
+    def parameters_total(self) -> int | None:
+        """All of them; None where not known."""
+        return self.parameters.total
+
+    @property
+    def parameters_active(self) -> int | None:
+        """Those that one token takes; None where not known."""
+        return self.parameters.active
+
     def repository_of(self, format: str, quantization: str) -> str | None:
         """Where files of that quantization lie, by any case of its name; None where this
         catalogue knows of none.

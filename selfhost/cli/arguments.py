@@ -158,7 +158,8 @@ def _set_positional(option: Option, words: Sequence[str], values: dict[str, Any]
 def parse(parser: Parser, words: Sequence[str]) -> argparse.Namespace:
     """The options of a command line; `UsageError` for what makes no sense."""
     options = parser.parsed(words) or parser.full().parse(words)
-    if getattr(options, "output", None) == "-":
+    # of `audit --init` it names the policy to write
+    if getattr(options, "output", None) == "-" and not getattr(options, "init", False):
         options.output = None
     _take_format_from_output(parser, options, words)
     # the audit has targets of its own, and looks at all of them at once

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from ..core.tomlfile import Document
     from ..machine.record import Machine
 
+# the policy where none is named
+_POLICY = "audit.toml"
+
 
 def parser() -> Parser:
     """The policy, the machines and the day."""
@@ -32,9 +35,9 @@ def parser() -> Parser:
     parser.add_argument(
         "policy",
         nargs="?",
-        default="audit.toml",
+        default=_POLICY,
         metavar="POLICY",
-        help="the policy file (default: ./audit.toml)",
+        help=f"the policy file (default: ./{_POLICY})",
     )
     parser.add_argument(
         "--machines",
@@ -110,7 +113,7 @@ def _monitored(words: list[str]) -> int:
 def _run(words: list[str]) -> int:
     options = parse(parser(), words)
     if options.init:
-        return _init(options.policy)
+        return _init(_starter_path(options))
     if options.validate is not None:
         if options.format or options.output:
             raise UsageError(
@@ -189,6 +192,22 @@ def _faulty(
     error = with_refused(error, document, open_catalogue(options.specs))
     faults = without_answer(error.all_problems, policy=options.policy, today=today)
     return _answer(options, outputs, faults, error)
+
+
+def _starter_path(options: argparse.Namespace) -> str:
+    """Where `--init` writes: POLICY and --output both name it."""
+    path: str = options.output or options.policy
+    if options.format:
+        raise UsageError(
+            "--init writes a policy, which is TOML, and no report",
+            remedy="leave --format out, and name a file that ends in .toml",
+        )
+    if options.output and options.policy not in (_POLICY, path):
+        raise UsageError(
+            f"--init writes one policy: {options.policy} and {options.output} are named",
+            remedy=f"name it once: `selfhost audit --init {options.output}`",
+        )
+    return path
 
 
 def _init(path: str) -> int:
@@ -378,7 +397,7 @@ def _show(options: argparse.Namespace, name: str, audit: Audit, now: float) -> N
 def _named_policy(path: str) -> str:
     import shlex
 
-    return "" if path == "audit.toml" else f" {shlex.quote(path)}"
+    return "" if path == _POLICY else f" {shlex.quote(path)}"
 
 
 def _is_date(text: str) -> bool:

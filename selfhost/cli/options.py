@@ -287,7 +287,8 @@ def is_vague(verdict: Verdict) -> bool:
     """
     # a model proposed in its place may run on the RAM only where there is nothing else
     others = () if verdict.machine.accelerators else verdict.alternatives
-    return _is_wide(verdict) or any(map(_spans_a_factor_of_two, (each.decode for each in others)))
+    paces = [each.decode_tokens_per_second for each in others]
+    return _is_wide(verdict) or any(map(_spans_a_factor_of_two, paces))
 
 
 def _is_wide(answer: Verdict | Judged) -> bool:

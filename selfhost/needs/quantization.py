@@ -48,6 +48,9 @@ GGUF_QUANTIZATIONS = tuple(BASE_TYPES)
 TERNARY_QUANTIZATIONS = ("TQ2_0", "TQ1_0")
 """For models trained with ternary weights alone; any other they destroy."""
 
+OF_EXPERTS = {"MXFP4": "Q8_0"}
+"""Types that llama-quantize gives to experts alone, with that of all else."""
+
 _ALIASES = {
     "Q4_K": "Q4_K_M",
     "Q5_K": "Q5_K_M",
@@ -315,8 +318,8 @@ class _Recipe:
         table = name in ("token_embd.weight", "per_layer_token_embd.weight")
         if name == "output.weight" or (self.tied and table):
             return self.last_type(group.shape[0])
-        if quantization == "MXFP4":
-            return "MXFP4" if _is_of_experts(group) else "Q8_0"
+        if quantization in OF_EXPERTS:
+            return base if _is_of_experts(group) else OF_EXPERTS[quantization]
         if table:
             return self.table_type()
         if "attn_k.weight" in name and self.experts == 8:

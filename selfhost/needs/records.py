@@ -191,6 +191,16 @@ class SizedWeights(Record):
     arithmetic: str
 
 
+class PlaceNeed(Record):
+    """What lies in one place: `where` is "host" or "accelerator:N"."""
+
+    where: str
+    total_bytes: int
+    low_bytes: int
+    high_bytes: int
+    evictable_bytes: int
+
+
 class MemoryNeed(Record):
     """The sum of the terms. `evictable_bytes` may be dropped by the system at no harm and is
     outside the total.
@@ -213,6 +223,23 @@ class MemoryNeed(Record):
     def high_bytes(self) -> int:
         """The most it can be: what a verdict is held against."""
         return sum(term.high_bytes for term in self.terms)
+
+    @property
+    def places(self) -> tuple[PlaceNeed, ...]:
+        """The sums of each place that holds a term, in the order of the terms."""
+        by_place: dict[str, list[Term]] = {}
+        for term in self.terms:
+            by_place.setdefault(term.where, []).append(term)
+        return tuple(
+            PlaceNeed(
+                where=where,
+                total_bytes=sum(term.bytes for term in terms),
+                low_bytes=sum(term.low_bytes for term in terms),
+                high_bytes=sum(term.high_bytes for term in terms),
+                evictable_bytes=self.evictable_bytes if where == "host" else 0,
+            )
+            for where, terms in (by_place or {"host": []}).items()
+        )
 
 
 class CpuNeed(Record):

@@ -709,7 +709,11 @@ def _alternative_row(verdict: Verdict, other: Alternative) -> tuple[Span, ...]:
     if context is not None and judged is not None and context != judged:
         how.append(units.tokens(context))
     name = " ".join(part for part in ([other.id, *how] if own else how) if part)
-    pace = likely_speed(other.decode) if other.decode is not None else ""
+    pace = (
+        likely_speed(other.decode_tokens_per_second)
+        if other.decode_tokens_per_second is not None
+        else ""
+    )
     return (
         Span(text=name, style="strong"),
         Span(text=_alternative_size(other)),
@@ -724,11 +728,11 @@ def _alternative_size(other: Alternative) -> str:
 
     What a program keeps in RAM beside a GPU that holds the model decides nothing.
     """
-    if other.memory_bytes is None:
+    if other.memory_high_bytes is None:
         return ""
     if other.host_bytes is None:
-        return units.binary(other.memory_bytes)
-    on_card = units.binary(max(0, other.memory_bytes - other.host_bytes))
+        return units.binary(other.memory_high_bytes)
+    on_card = units.binary(max(0, other.memory_high_bytes - other.host_bytes))
     if other.is_whole_on_card:
         return on_card
     return f"{on_card} + {units.binary(other.host_bytes)} RAM"

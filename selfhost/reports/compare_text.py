@@ -225,6 +225,7 @@ def _download(verdict: Verdict) -> str:
 
 
 _ROWS: dict[str, Words] = {
+    "judged as": lambda verdict: verdict.workload.quantization or "",
     "memory": memory_of,
     "tokens/s": speed_of,
     "download": _download,

@@ -106,7 +106,9 @@ def _local_rows(local: LocalCost, cost: MonthlyCost, place: str) -> Iterator[tup
 
 
 def _energy_row(local: LocalCost, cost: MonthlyCost, place: str) -> tuple[Span, ...]:
-    """The likely bill with its range, or where no price is stated the energy."""
+    """The likely bill with its range, or where no price is stated the energy; both ends where
+    none is likely.
+    """
     fast, likely, slow = (
         getattr(local, f"kwh_per_month_{end}") for end in ("low", "likely", "high")
     )
@@ -115,17 +117,17 @@ def _energy_row(local: LocalCost, cost: MonthlyCost, place: str) -> tuple[Span, 
     if slow is None:
         watts += "; the slow end does not get through the day"
     spent = units.energy(fast, slow if slow is not None else fast)
-    bill = local.electricity_per_month_likely
-    if likely is None:
-        bill = local.electricity_per_month_high
-    if bill is None and slow is None:
-        bill = local.electricity_per_month_low
-    if bill is None:
-        best = next((hours for hours in (likely, slow) if hours is not None), fast)
-        row = units.energy(best, best)
-        return _cost_row(f"{place}: energy", row, f"{spent}{most} {watts}; --electricity prices it")
+    if local.electricity_per_month_low is None:
+        note = f"{most} {watts}; --electricity prices it".strip()
+        if likely is None:
+            return _cost_row(f"{place}: energy", spent, note)
+        return _cost_row(f"{place}: energy", units.energy(likely, likely), f"{spent} {note}")
+    ends = local.electricity_per_month_low, local.electricity_per_month_high
+    if local.electricity_per_month_likely is not None:
+        ends = (local.electricity_per_month_likely,) * 2
+    bills = dict.fromkeys(_money(bill, cost) for bill in ends if bill is not None)
     own = "" if cost.currency_per_usd == 1 else " (your currency)"
-    return _cost_row(f"{place}: energy", _money(bill, cost), f"{spent}{most} {watts}{own}")
+    return _cost_row(f"{place}: energy", " to ".join(bills), f"{spent}{most} {watts}{own}")
 
 
 def _money(amount: float, cost: MonthlyCost) -> str:
@@ -134,17 +136,25 @@ def _money(amount: float, cost: MonthlyCost) -> str:
 
 
 def _time_row(local: LocalCost, place: str) -> tuple[Span, ...]:
+    """The likely hours with their range; where none are likely the range alone."""
     likely = local.hours_per_day_likely
     low, high = local.hours_per_day_low or 0, local.hours_per_day_high or 0
-    best = likely if likely is not None else high
+    perhaps = "perhaps it does not keep"
+    if likely is not None:
+        perhaps = f"it likely {'keeps' if likely <= HOURS_PER_DAY else 'does not keep'}"
     keeps = {
         True: "it keeps up",
         False: "it does not keep up, a day has 24",
-        None: f"it likely {'keeps' if best <= HOURS_PER_DAY else 'does not keep'} up, a day has 24",
+        None: f"{perhaps} up, a day has 24",
     }[local.keeps_up]
-    range_words = f"{units.hours(low, high)} a day{' at most' if local.hours_are_bounds else ''}"
-    used = f", {_share(best / HOURS_PER_DAY)} of the day" if local.keeps_up else ""
-    return _cost_row(f"{place}: time", units.hours(best, best), f"{range_words}: {keeps}{used}")
+    most, hours = " at most" if local.hours_are_bounds else "", units.hours(low, high)
+    if likely is None:
+        used = f", up to {_share(high / HOURS_PER_DAY)} of the day" if local.keeps_up else ""
+        return _cost_row(f"{place}: time", hours, f"a day{most}: {keeps}{used}")
+    used = f", {_share(likely / HOURS_PER_DAY)} of the day" if local.keeps_up else ""
+    return _cost_row(
+        f"{place}: time", units.hours(likely, likely), f"{hours} a day{most}: {keeps}{used}"
+    )
 
 
 def _meeting_rows(verdict: Verdict, cost: MonthlyCost) -> Iterator[tuple[Span, ...]]:

@@ -161,9 +161,9 @@ def _alternative(other: Alternative) -> dict[str, Any]:
         "quantization": other.quantization,
         "context_tokens": other.context_tokens,
         "license": other.license,
-        "memory_high_bytes": other.memory_bytes,
+        "memory_high_bytes": other.memory_high_bytes,
         "download_bytes": other.download_bytes,
-        "decode_tokens_per_second": _pace(other.decode),
+        "decode_tokens_per_second": _pace(other.decode_tokens_per_second),
         "why": other.why,
         "command": other.command,
     }
@@ -171,17 +171,16 @@ def _alternative(other: Alternative) -> dict[str, Any]:
 
 def model_summary(spec: ModelSpec) -> dict[str, Any]:
     """The `model` object of a verdict."""
-    state = spec.openness.weights
     return {
         "id": spec.id,
         "name": spec.name,
         "family": spec.family,
         "developer": spec.developer,
         "modality": spec.modality,
-        "weights_published": None if state == "unknown" else state != "closed",
+        "weights_published": spec.weights_published,
         "license": spec.license.id if spec.license else None,
-        "parameters_total": spec.parameters.total,
-        "parameters_active": spec.parameters.active,
+        "parameters_total": spec.parameters_total,
+        "parameters_active": spec.parameters_active,
     }
 
 
@@ -283,22 +282,12 @@ def _needs(needs: Needs, architecture: str | None) -> dict[str, Any]:
 
 
 def _memory(memory: MemoryNeed) -> dict[str, Any]:
-    places = list(dict.fromkeys(term.where for term in memory.terms)) or ["host"]
     return {
         "total_bytes": memory.total_bytes,
         "low_bytes": memory.low_bytes,
         "high_bytes": memory.high_bytes,
         "evictable_bytes": memory.evictable_bytes,
-        "places": [
-            {
-                "where": where,
-                "total_bytes": sum(term.bytes for term in memory.terms if term.where == where),
-                "low_bytes": sum(term.low_bytes for term in memory.terms if term.where == where),
-                "high_bytes": sum(term.high_bytes for term in memory.terms if term.where == where),
-                "evictable_bytes": memory.evictable_bytes if where == "host" else 0,
-            }
-            for where in places
-        ],
+        "places": [record(place) for place in memory.places],
         "terms": [_term(term) for term in memory.terms],
     }
 

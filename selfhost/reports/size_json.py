@@ -64,7 +64,7 @@ def container(size: ContainerSize) -> dict[str, Any]:
         "disk_bytes": size.disk_bytes,
         "disk_update_bytes": size.disk_update_bytes,
         "accelerators": [
-            {"vendor": held.vendor, "name": held.name, "memory_bytes": held.bytes}
+            {"vendor": held.vendor, "name": held.name, "memory_bytes": held.memory_bytes}
             for held in size.accelerators
         ],
         "shared_memory_bytes": size.shared_memory_bytes,

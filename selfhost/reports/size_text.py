@@ -121,7 +121,7 @@ def _accelerator_rows(size: ContainerSize) -> Iterator[tuple[str, str, str]]:
     held = size.accelerators
     if not held:
         return
-    each = _up(max(card.bytes for card in held))
+    each = _up(max(card.memory_bytes for card in held))
     kind = held[0].name or "GPU"
     yield "accelerator", f"{len(held)} × {each}" if len(held) > 1 else each, f"of {kind}"
 

@@ -43,8 +43,8 @@ def _model(comparison: Comparison) -> dict[str, Any]:
         "layers": architecture.layers if architecture else None,
         "embedding_length": architecture.embedding_length if architecture else None,
         "vocabulary": architecture.vocabulary if architecture else None,
-        "parameters_total": spec.parameters.total,
-        "parameters_active": spec.parameters.active,
+        "parameters_total": spec.parameters_total,
+        "parameters_active": spec.parameters_active,
         "runtime": verdict.workload.runtime,
         "quantization": verdict.workload.quantization,
     }

@@ -4,7 +4,7 @@ a machine.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -710,7 +710,7 @@ def _runtime(
     spec names no files at all.
     """
     if workload.runtime is not None:
-        return _named_runtime(workload.runtime, catalogue)
+        return _named_runtime(workload.runtime, spec.modality, catalogue)
     if spec.closed or (_states_needs_alone(spec) and not spec.runtimes):
         return None
     if workload.task == "finetune":
@@ -755,13 +755,26 @@ def _first_that_loads(
     return first or catalogue.runtime(next(iter(names)))
 
 
-def _named_runtime(typed: str, catalogue: Catalogue) -> RuntimeSpec:
+def _named_runtime(typed: str, modality: str, catalogue: Catalogue) -> RuntimeSpec:
     ids, wanted = catalogue.runtime_ids(), typed.strip().lower()
     if wanted in ids:
         return catalogue.runtime(wanted)
-    from ..core.spelling import nearest
+    from ..catalogue.lookup import texts_in
+    from ..core.spelling import canonical, nearest
 
-    guess = nearest(wanted, ids)
+    thing, facts = catalogue.common_tables("things", "thing").get(canonical(wanted), ("", {}))
+    # llama-server is llama.cpp, too
+    guess = thing if thing in ids else nearest(wanted, ids)
+    if facts and guess != thing:
+        # what to type in place of a model stands behind
+        what = facts["answer"].partition(";")[0]
+        if inside := texts_in(facts.get("runs_with")):
+            message = f'"{typed}" is not judged by itself: {what}'
+            raise _problem("runtime", message, f"use --runtime {' or '.join(inside)} in its place")
+        others = [each for each in ids if modality in catalogue.runtime(each).modalities]
+        raise _problem(
+            "runtime", f'"{typed}" is not judged: {what}', f"judged are {', '.join(others)}"
+        )
     raise _problem(
         "runtime",
         f'"{typed}" is not one of {", ".join(ids)}',
@@ -850,25 +863,23 @@ def _no_quantization(typed: str, spec: ModelSpec) -> tuple[str, str | None]:
                 f" [[files]] in a spec{like}"
             ),
         )
-    bits = re.fullmatch(r"(?:int|q|iq)?([2-8])(?:-?bits?|b)?", typed.strip().lower())
-    mix = f"Q{bits[1]}_K_M" if bits else ""
-    guess = (
-        next(
-            (
-                name
-                for name in (mix, f"Q{bits[1]}_K", f"Q{bits[1]}_0")
-                if name in need.every_quantization()
-            ),
-            None,
-        )
-        if bits
-        else None
-    )
-    guess = guess or nearest(typed, need.every_quantization())
+    every = need.every_quantization()
+    guess = _of_bits(typed, every) or nearest(typed, every)
     return (
         f'"{typed}" is not a quantization',
         f"did you mean {guess}?" if guess else _those_of(spec),
     )
+
+
+def _of_bits(typed: str, names: Collection[str]) -> str | None:
+    """Of those names GGUF's usual one with as many bits as `4bit`, `int8` or `Q5` says; None where
+    there is none, or no number of bits alone was typed.
+    """
+    import re
+
+    bits = re.fullmatch(r"(?:int|q|iq)?([2-8])(?:-?bits?|b)?", typed.strip().lower())
+    usual = [f"Q{bits[1]}_{rest}" for rest in ("K_M", "K", "0")] if bits else []
+    return next((name for name in usual if name in names), None)
 
 
 def _those_of(spec: ModelSpec) -> str:
@@ -936,9 +947,14 @@ def _not_had_in(
         if name != runtime.id and _had_with(spec, catalogue.runtime(name), quantization, rows)
     ]
     listed = need.quantizations_of(spec, runtime, rows)
+    elsewhere = f"use --runtime {' or '.join(others)}" if others else ""
+    guess = _of_bits(quantization, listed)
+    if guess is not None:
+        remedy = f"did you mean {guess}?" + (f" Else {elsewhere}" if others else "")
+        return _problem("quantization", message, remedy)
     remedy = f"available: {', '.join(listed)}" if listed else "leave out --quant"
     if others:
-        remedy = f"use --runtime {' or '.join(others)}; with {runtime.name}, {remedy}"
+        remedy = f"{elsewhere}; with {runtime.name}, {remedy}"
     return _problem("quantization", message, remedy)
 
 

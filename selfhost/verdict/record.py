@@ -53,10 +53,10 @@ class Alternative(Record):
     """Something that would fit instead: the same model smaller or with a shorter context, or
     another model.
 
-    `memory_bytes` is the most that it takes in all, of accelerators that hold it only just what it
-    likely takes; `host_bytes` the part of it in RAM where accelerators hold the rest, else None;
-    `is_whole_on_card` where they hold all layers. `command` asks about it with everything that was
-    asked before.
+    `memory_high_bytes` is the most that it takes in all, of accelerators that hold it only just
+    what it likely takes; `host_bytes` the part of it in RAM where accelerators hold the rest, else
+    None; `is_whole_on_card` where they hold all layers. `command` asks about it with everything
+    that was asked before.
     """
 
     id: str
@@ -66,11 +66,11 @@ class Alternative(Record):
     runtime: str | None = None
     finetune_method: str | None = None
     license: str | None = None
-    memory_bytes: int | None = None
+    memory_high_bytes: int | None = None
     host_bytes: int | None = None
     is_whole_on_card: bool = False
     download_bytes: int | None = None
-    decode: PaceRange | None = None
+    decode_tokens_per_second: PaceRange | None = None
     why: str
     command: str
 

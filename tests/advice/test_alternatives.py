@@ -165,6 +165,28 @@ def test_a_named_model_is_not_said_to_be_forbidden_where_its_license_was_not_ask
     ("model", "machine", "workload"),
     [
         ("llama-3.3-70b", "2x rtx 3090", Workload(runtime="vllm")),
+        ("llama-3.3-70b", "4x h100", Workload(runtime="vllm", parallel=64, context_tokens=8192)),
+        (
+            "llama-3.1-8b",
+            "rtx 3090",
+            Workload(runtime="vllm", quantization="awq", parallel=32, context_tokens=4096),
+        ),
+    ],
+)
+def test_nothing_is_proposed_twice(model: str, machine: str, workload: Workload) -> None:
+    """FP8 of Llama 3.3 70B was "same model, smaller" and "same model with vLLM", in two rows."""
+    proposed = [
+        (other.id, other.runtime, other.quantization, other.context_tokens)
+        for other in check(model, workload, machine=machine).alternatives
+    ]
+    assert proposed
+    assert len(set(proposed)) == len(proposed)
+
+
+@pytest.mark.parametrize(
+    ("model", "machine", "workload"),
+    [
+        ("llama-3.3-70b", "2x rtx 3090", Workload(runtime="vllm")),
         ("qwen3-14b", "rtx 3060", Workload(runtime="vllm")),
         (
             "llama-3.1-8b",
@@ -183,7 +205,7 @@ def test_nothing_is_proposed_that_takes_more_than_is_there(
     assert isinstance(accelerator.has, int)
     assert judged.alternatives
     for other in judged.alternatives:
-        on_cards = (other.memory_bytes or 0) - (other.host_bytes or 0)
+        on_cards = (other.memory_high_bytes or 0) - (other.host_bytes or 0)
         assert on_cards <= accelerator.has, other
 
 
@@ -216,9 +238,9 @@ def test_a_proposal_has_the_figures_that_its_command_gives(
         assert judged.workload.quantization == other.quantization
         assert judged.workload.runtime == other.runtime
         if all(finding.code != "accelerator-tight" for finding in judged.findings):
-            assert judged.needs.memory.high_bytes == other.memory_bytes
+            assert judged.needs.memory.high_bytes == other.memory_high_bytes
         assert judged.speed is not None
-        assert judged.speed.decode == other.decode
+        assert judged.speed.decode == other.decode_tokens_per_second
 
 
 @pytest.mark.parametrize(
@@ -324,7 +346,7 @@ def test_with_a_stated_program_a_smaller_type_of_known_files_comes_first(
     finding = again.finding("accelerator")
     assert finding is not None
     assert isinstance(finding.has, int)
-    assert (first.memory_bytes or 0) - (first.host_bytes or 0) <= finding.has
+    assert (first.memory_high_bytes or 0) - (first.host_bytes or 0) <= finding.has
     row = plain(list_document([again], again.machine)).splitlines()[-3]
     told = re.search(r"GPU +([\d.]+) of", plain(check_document([again])))
     assert told is not None

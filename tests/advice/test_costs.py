@@ -15,6 +15,7 @@ from selfhost import Load, Machine, Workload, WorkloadError, check
 from selfhost.advice.costs import monthly_cost, tokens_of
 from selfhost.catalogue.offers import Offer
 from selfhost.cli.arguments import years
+from selfhost.core import units
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
 from selfhost.verdict.costs import MonthlyCost
@@ -304,7 +305,15 @@ def test_hours_are_bounds_where_how_fast_prompts_are_read_is_not_estimated() -> 
     assert verdict.monthly_cost.here is not None
     assert "reading in no time" in verdict.monthly_cost.here.arithmetic[1]
     assert verdict.monthly_cost.here.hours_are_bounds
-    assert "a day at most" in plain(check_document([verdict]))
+    text = plain(check_document([verdict]))
+    assert "a day at most" in text
+    # nothing between the ends is likely: neither end stands for the answer by itself
+    here = verdict.monthly_cost.here
+    assert here.hours_per_day_low is not None
+    assert here.hours_per_day_high is not None
+    figure = next(row for row in text.splitlines() if ": time" in row)
+    assert units.hours(here.hours_per_day_low, here.hours_per_day_high) in figure
+    assert "likely" not in figure
 
 
 def test_hours_are_no_bounds_where_both_speeds_are_estimated() -> None:

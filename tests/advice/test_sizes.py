@@ -208,14 +208,14 @@ def test_vllm_gets_an_accelerator_and_shared_memory_for_several() -> None:
     """Where no card is named it is the smallest that holds the model; --swap-space is gone since 0.18."""
     alone = size_of("llama-3.1-8b", Workload(runtime="vllm"))
     assert [(card.vendor, card.name) for card in alone.accelerators] == [("nvidia", "")]
-    assert alone.accelerators[0].bytes > 16 * 10**9
+    assert alone.accelerators[0].memory_bytes > 16 * 10**9
     assert alone.shared_memory_bytes == 0
     assert alone.image_arguments[:2] == ("--model", "meta-llama/Llama-3.1-8B-Instruct")
     several = size_of("llama-3.3-70b", Workload(runtime="vllm"), "4x H100 SXM")
     assert len(several.accelerators) == 4
     assert several.shared_memory_bytes == 2 * GIB
     assert several.limit_bytes >= memory_of(several).high_bytes - sum(
-        card.bytes for card in several.accelerators
+        card.memory_bytes for card in several.accelerators
     )
 
 
@@ -231,7 +231,7 @@ def test_a_card_takes_the_weights_and_leaves_the_prompts_in_ram() -> None:
     assert users == (512 * MIB, 0)
     users = (sized.per_user_bytes, sized.per_user_accelerator_bytes)
     assert users == (0, 512 * MIB)
-    assert sized.accelerators[0].bytes > 4 * GIB
+    assert sized.accelerators[0].memory_bytes > 4 * GIB
     other = size_of("llama-3.1-8b", Workload(quantization="Q4_K_M"), "RX 7900 XTX")
     assert other.image == "ghcr.io/ggml-org/llama.cpp:server-rocm"
 

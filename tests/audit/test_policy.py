@@ -388,9 +388,24 @@ def test_a_starter_goes_to_standard_output_where_that_is_named(
 ) -> None:
     """`-` is standard output, as of --output, and no file of that name."""
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["audit", "--init", "-"]) == 0
-    read_policy(Document.parse("-", capsys.readouterr().out.encode()))
-    assert list(tmp_path.iterdir()) == []
+    for words in (["-"], ["--output", "-"]):
+        assert cli.main(["audit", "--init", *words]) == 0
+        read_policy(Document.parse("-", capsys.readouterr().out.encode()))
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_starter_goes_where_output_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--output names the file as POLICY does, and overwrites none; two names, or a report's format, are refused before anything is written."""
+    monkeypatch.chdir(tmp_path)
+    for words in (["a.toml", "--output", "b.toml"], ["--json"], ["--output", "a.json"]):
+        assert cli.main(["audit", "--init", *words]) == 2
+        assert list(tmp_path.iterdir()) == []
+    assert cli.main(["audit", "--init", "--output", "other.toml"]) == 0
+    assert "selfhost audit other.toml" in capsys.readouterr().out
+    assert [path.name for path in tmp_path.iterdir()] == ["other.toml"]
+    assert cli.main(["audit", "--init", "--output", "other.toml"]) == 2
 
 
 def test_a_policy_may_be_larger_than_a_spec() -> None:
@@ -711,3 +726,16 @@ def test_an_entry_without_a_name_keeps_the_lines_of_the_others(
         (12, "together[1].models"),
     ]
     assert "no model was named" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["audit"], ["audit", "--validate"]])
+def test_an_entry_that_is_refused_leaves_the_next_its_own_fault(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A misspelt key in the first entry, an unknown model in the second: both are told, with their lines, and that is exit 2."""
+    path = tmp_path / "audit.toml"
+    path.write_text('schema = 1\n[[model]]\nnam = "a"\n[[model]]\nname = "nosuch"\n')
+    assert cli.main([*words, str(path)]) == 2
+    told = capsys.readouterr().err
+    assert "audit.toml:3: model[0].nam: is not a known key" in told
+    assert 'audit.toml:5: model[1].name: "nosuch" is not in the catalogue' in told

@@ -16,6 +16,7 @@ from helpers.paths import COMMON, DATA, SPECS
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.licenses import canonical_expression
 from selfhost.catalogue.names import resolve
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.catalogue.spec import (
     QUANTIZATIONS,
     Architecture,
@@ -274,6 +275,9 @@ def test_what_a_file_refers_to_exists() -> None:
         assert set(facts["try_instead"]) <= set(IDS)
         assert facts["kind"]
         assert facts["answer"]
+        # what computes inside a program was read somewhere, and can be judged
+        assert set(facts.get("runs_with", ())) <= set(open_catalogue().runtime_ids())
+        assert "runs_with" not in facts or facts["source"]
 
 
 def test_whether_it_is_current_is_known_of_what_many_people_use() -> None:

@@ -439,6 +439,51 @@ def test_the_last_words_need_no_standard_error(monkeypatch: pytest.MonkeyPatch) 
         os.dup2(os.open(os.devnull, os.O_WRONLY), full.fileno())
 
 
+# ------------------------------------------------------------------ a bug
+
+
+@pytest.mark.parametrize("words", [["audit", "p.toml"], ["check", "gpt2", "--json"]])
+def test_a_traceback_is_there_for_whoever_asks(
+    words: Sequence[str], source_environment: dict[str, str]
+) -> None:
+    """A bug is exit 70 with and without SELFHOST_DEBUG, which its message recommends and which shows the lines that led to it."""
+    broken = (
+        "import selfhost.cli.audit as audit, selfhost.cli.check as check\n"
+        "def run(words): raise IndexError('out of range')\n"
+        f"audit.run = check.run = run\nsys.argv[1:] = {words!r}\nstart()\n"
+    )
+
+    def ended(**debug: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", START + broken],
+            capture_output=True,
+            text=True,
+            env=source_environment | debug,
+            check=False,
+        )
+
+    plain, traced = ended(), ended(SELFHOST_DEBUG="1")
+    assert (plain.returncode, traced.returncode) == (70, 70)
+    assert "SELFHOST_DEBUG=1" in plain.stderr
+    assert "Traceback" not in plain.stderr
+    assert traced.stderr.startswith("Traceback")
+    assert traced.stderr.endswith("IndexError: out of range\n")
+
+
+def test_what_cannot_be_imported_is_told(source_environment: dict[str, str]) -> None:
+    """Of a broken installation the missing module is named, and the exit is that of a bug, not of an interrupt."""
+    missing = "sys.modules['selfhost.cli.main'] = None\nsys.argv[1:] = ['list']\nstart()\n"
+    done = subprocess.run(
+        [sys.executable, "-c", START + missing],
+        capture_output=True,
+        text=True,
+        env=source_environment,
+        check=False,
+    )
+    assert done.returncode == 70
+    assert "selfhost.cli.main" in done.stderr
+
+
 # ------------------------------------------------------------------ interrupted
 
 INTERRUPT = """

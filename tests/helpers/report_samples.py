@@ -540,13 +540,13 @@ def api() -> Verdict:
         alternatives=(
             Alternative(
                 id="llama-3.3-70b-instruct", name="Llama 3.3 70B Instruct", quantization="IQ2_XXS", context_tokens=2048,
-                memory_bytes=19 * GIB + 600 * 2**20, decode=PaceRange(low=1.0, likely=2.1, high=4.0), download_bytes=19_100_000_000,
+                memory_high_bytes=19 * GIB + 600 * 2**20, decode_tokens_per_second=PaceRange(low=1.0, likely=2.1, high=4.0), download_bytes=19_100_000_000,
                 why="same model, smaller: a loss that you will notice",
                 command="selfhost check llama-3.3-70b-instruct --quant IQ2_XXS --context 2048",
             ),
             Alternative(
                 id="qwen3-30b-a3b", name="Qwen3 30B A3B", quantization="Q4_K_M", context_tokens=4096,
-                memory_bytes=17 * GIB + 900 * 2**20, decode=PaceRange(low=3.0, likely=6.8, high=12.0), download_bytes=18_600_000_000,
+                memory_high_bytes=17 * GIB + 900 * 2**20, decode_tokens_per_second=PaceRange(low=3.0, likely=6.8, high=12.0), download_bytes=18_600_000_000,
                 license="Apache-2.0", why="from 2025-04, in Ollama's library",
                 command="selfhost check qwen3-30b-a3b",
             ),

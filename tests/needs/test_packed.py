@@ -366,6 +366,10 @@ def test_nvfp4_of_others_lies_in_the_range(id: str, gigabytes: float) -> None:
         ("Q4_0_4_4", ("no longer loads", "Q4_0")),
         ("Q4_0_8_8", ("no longer loads", "Q4_0")),
         ("exl2", ("is not a quantization", "Q4_K_M", "selfhost show")),
+        ("4bit", ("did you mean Q4_K_M?", "--runtime transformers or vllm or mlx")),
+        ("8bit", ("did you mean Q8_0?", "--runtime transformers or vllm or mlx")),
+        ("int8", ("did you mean Q8_0?", "--runtime transformers or vllm or mlx")),
+        ("int4", ("did you mean Q4_K_M?",)),
     ],
 )
 def test_what_no_rule_gives_is_answered(quantization: str, words: tuple[str, ...]) -> None:
@@ -374,6 +378,22 @@ def test_what_no_rule_gives_is_answered(quantization: str, words: tuple[str, ...
         check("llama-3.1-8b-instruct", Workload(quantization=quantization), machine=MACHINE)
     (problem,) = caught.value.problems
     assert all(word in f"{problem.message} {problem.remedy}" for word in words)
+
+
+def test_a_type_of_experts_is_told_of_a_model_without() -> None:
+    """llama-quantize's recipe MXFP4_MOE narrows experts alone (src/llama-quant.cpp): of a dense model it is a Q8_0, and that is said where it is asked for."""
+
+    def notes(model: str, quantization: str) -> str:
+        workload = Workload(quantization=quantization, runtime="llama.cpp")
+        return " ".join(check(model, workload, machine=MACHINE).notes)
+
+    for spelling in ("mxfp4", "MXFP4_MOE"):
+        told = notes("llama-3.1-8b-instruct", spelling)
+        assert "no smaller than Q8_0" in told
+        assert "--quant Q4_K_M" in told
+    assert "no smaller" not in notes("gpt-oss-20b", "MXFP4")
+    assert "no smaller" not in notes("qwen3-30b-a3b", "MXFP4")
+    assert "no smaller" not in notes("llama-3.1-8b-instruct", "Q4_K_M")
 
 
 def test_narrow_weights_are_not_quantized_again() -> None:

@@ -397,7 +397,7 @@ def test_an_alternative_on_a_gpu_tells_what_the_gpu_holds() -> None:
     gib = 2**30
     short = samples.api()
     (first, *_) = short.alternatives
-    parts = first.replace(memory_bytes=24 * gib, host_bytes=3 * gib)
+    parts = first.replace(memory_high_bytes=24 * gib, host_bytes=3 * gib)
 
     def told(whole: bool) -> str:
         answer = short.replace(alternatives=(parts.replace(is_whole_on_card=whole),))
@@ -1187,3 +1187,12 @@ def test_a_laptop_is_no_server_because_of_its_gpus() -> None:
     )
     record = plain(check_text.check_document([check("gpt2", machine="8x H200")]))
     assert "what is not stated of it is assumed" in record
+
+
+def test_models_side_by_side_say_in_which_quantization_each_is_judged() -> None:
+    """A model of 9 B in Q4_0 with the smallest download beside one of 7 B in Q6_K is no wonder once both are named."""
+    verdict = samples.local()
+    other = verdict.replace(workload=verdict.workload.replace(quantization="Q4_0"))
+    text = plain(compare_text.compare_document([verdict, other]))
+    (row,) = [line for line in text.splitlines() if line.startswith("judged as")]
+    assert row.split()[2:] == [verdict.workload.quantization, "Q4_0"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from helpers.machines import VM
-from selfhost import Workload
+from selfhost import Workload, check
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.errors import WorkloadError
 from selfhost.verdict.question import ask
@@ -102,3 +102,33 @@ def test_an_encoder_is_asked_for_no_pace() -> None:
     pace = asked("mistral-7b-instruct-v0.3").workload.min_tokens_per_second
     assert pace is not None
     assert pace > 0
+
+
+@pytest.mark.parametrize(
+    ("typed", "told", "remedy"),
+    [
+        # their own pages say that llama.cpp computes in them
+        (
+            "llamafile",
+            "not judged by itself: a program that is llama.cpp",
+            "--runtime llama.cpp in",
+        ),
+        ("KoboldCpp", "not judged by itself", "--runtime llama.cpp in"),
+        ("jan", "not judged by itself", "--runtime llama.cpp in"),
+        ("lmstudio", "not judged by itself", "--runtime llama.cpp or mlx in"),
+        ("LM Studio", "not judged by itself", "--runtime llama.cpp or mlx in"),
+        # formats of its own: nothing that is judged reads them
+        ("exllamav2", "is not judged: a library that runs EXL2", ", llama.cpp, "),
+        ("llama-server", "is not one of", "did you mean llama.cpp?"),
+        ("vlm", "is not one of", "did you mean vllm?"),
+    ],
+)
+def test_a_program_that_is_not_judged_is_told_what_it_is(
+    typed: str, told: str, remedy: str
+) -> None:
+    """Whoever runs models in a program of another name learns which runtime's figures hold for it, or that none do."""
+    with pytest.raises(WorkloadError) as refused:
+        check("llama-3.1-8b", Workload(runtime=typed), machine=VM)
+    (problem,) = refused.value.problems
+    assert told in problem.message
+    assert remedy in str(problem.remedy)
