@@ -340,6 +340,21 @@ def test_experts_count_only_as_far_as_a_token_uses_them(tmp_path: Path) -> None:
     assert parameters.active == 12_879_925_248
 
 
+def test_a_file_with_a_tensor_an_expert_is_refused(tmp_path: Path) -> None:
+    """As TheBloke's Mixtral 8x7B of December 2023: "missing tensor 'blk.0.ffn_down_exps.weight'" (ggml-org/llama.cpp#10244)."""
+    model = measured()["mixtral-8x7b"]
+    tensors = [
+        (name.replace("_exps.", f".{expert}."), shape[:2] if expert is not None else shape, type)
+        for name, shape, type in placed(model)
+        for expert in (range(shape[2]) if "_exps." in name else (None,))
+    ]
+    path = write(tmp_path / "x.gguf", *gguf(metadata("x", model), tensors))
+    verdict = check(str(path), Workload(private=True), machine=load("aws-m7i.2xlarge").machine)
+    (finding,) = (entry for entry in verdict.findings if entry.outcome == "fail")
+    assert finding.code == "runtime-cannot-load"
+    assert "a tensor of its own" in finding.reason
+
+
 def test_an_unknown_architecture_keeps_its_tensors(tmp_path: Path) -> None:
     """Weights stay exact by the file's own table; whether llama.cpp loads it, and what it would keep, nobody here knows: neither of the
     file nor of a spec made of it."""
