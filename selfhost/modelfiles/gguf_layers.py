@@ -430,7 +430,7 @@ def feed_forward(model: GgufModel, width: int) -> list[FeedForward | None]:
         elif mixed is not None:
             by_layer.append(FeedForward(layers=(), length=mixed[-1]))
         elif model.has(layer, "ffn_down.0.weight"):
-            # merged since ggml-org/llama.cpp#6387; refused since c5b0f4b5 (ggml-org/llama.cpp#10244)
+            # merged since ggml-org/llama.cpp#6387, refused since its c5b0f4b5 (#10244)
             raise Refused(
                 "each of its experts is a tensor of its own, as converters wrote them until April"
                 " 2024, and llama.cpp stopped loading such files in October 2024"

@@ -393,7 +393,11 @@ def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
         return f"{runtime.name} does not serve {spec.modality} models."
     if spec.architecture is None:
         return None
-    return _why_quantizer_refused(spec.architecture, runtime) or _why_no_format(spec, runtime)
+    return (
+        runtime.unserved_architectures.get(spec.architecture.row)
+        or _why_quantizer_refused(spec.architecture, runtime)
+        or _why_no_format(spec, runtime)
+    )
 
 
 def _why_quantizer_refused(architecture: Architecture, runtime: RuntimeSpec) -> str | None:

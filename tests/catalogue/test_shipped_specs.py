@@ -679,7 +679,7 @@ def test_first_releases_are_of_known_architectures(name: str) -> None:
         "architecture"
     ]
     runtime = tomllib.loads((SPECS / "runtimes" / f"{name}.toml").read_text(encoding="utf-8"))
-    for table in ("minimum_versions", "last_versions", "minimum_builds"):
+    for table in ("minimum_versions", "last_versions", "minimum_builds", "unserved_architectures"):
         assert set(runtime.get(table, {})) <= set(rows)
         assert (table in runtime) == (table in runtime["sources"])
     assert ("command_version" in runtime) == ("command_version" in runtime["sources"])

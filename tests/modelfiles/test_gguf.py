@@ -221,6 +221,11 @@ def test_the_weights_of_a_file_are_its_tensors(name: str, tmp_path: Path) -> Non
         WITHOUT_GPU,
         instead=False,
     )
+    if model["architecture"] in shipped_catalogue().runtime(program).unserved_architectures:
+        assert [entry.code for entry in verdict.findings if entry.outcome == "fail"] == [
+            "runtime-cannot-load"
+        ]
+        return
     assert verdict.needs is not None
     assert verdict.needs.memory is not None
     terms = [term for term in verdict.needs.memory.terms if term.name in WEIGHTS]
