@@ -261,9 +261,10 @@ class RuntimeSpec(Record):
     minimum_versions: Mapping[str, str] = read_by(texts, default={})
     # by architecture row: the last release that loads it, where it loads it no more
     last_versions: Mapping[str, str] = read_by(texts, default={})
-    # by architecture row: why its program gives no answer with a model whose files it loads, as a
-    # sentence
+    # why its program gives no answer with a model whose files it loads, as a sentence: by
+    # architecture row, and by main use
     unserved_architectures: Mapping[str, str] = read_by(texts, default={})
+    unserved_uses: Mapping[str, str] = read_by(texts, default={})
     # by architecture row: a build that knew it, the first one or a later
     minimum_builds: Mapping[str, str] = read_by(texts, default={})
     # by architecture row: what its users run instead

@@ -281,6 +281,17 @@ def test_a_t5_runs_with_transformers_alone() -> None:
             assert "encoder" in str(needs.why_not_loaded(spec, runtime(program)))
 
 
+def test_ollama_ranks_no_documents() -> None:
+    """It has no endpoint for it (ollama/ollama#3368, #13183); llama-server has /rerank. A model that embeds too is served as one."""
+    rankers = [spec for spec in specs() if (spec.uses or ())[:1] == ("reranking",)]
+    assert len(rankers) > 20
+    assert None not in [needs.why_not_loaded(spec, runtime("ollama")) for spec in rankers]
+    ranker, both = (catalogue().spec(id) for id in ("bge-reranker-v2-m3", "lfm2-colbert-350m"))
+    assert "ranks" in str(needs.why_not_loaded(ranker, runtime("ollama")))
+    assert needs.why_not_loaded(ranker, runtime("llama.cpp")) is None
+    assert "ranks" not in str(needs.why_not_loaded(both, runtime("ollama")))
+
+
 def test_vllm_reads_a_32_bit_model_as_16_bits() -> None:
     """vLLM's --dtype auto loads float32 checkpoints in bfloat16: of GPT-2's 124,439,808 published parameters 2 bytes each are read."""
     spec = catalogue().spec("gpt2")
