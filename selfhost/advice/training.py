@@ -13,12 +13,16 @@ def training_lines(
     question: Question, judged: Judged, machine: Machine
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Lines that install the trainer, and the line that trains; both () where it would not run
-    here, or where no command is known for the method.
+    here, or where no command is known for the method. Where no command trains such models, the
+    first is a comment that says what does.
     """
     runtime, workload, repository = question.runtime, question.workload, question.spec.repository
     command = "" if runtime is None else runtime.finetune_commands.get(_method(workload), "")
     if runtime is None or not command or not judged.fits or repository is None:
         return (), ()
+    elsewhere = runtime.finetune_elsewhere.get(question.spec.modality)
+    if elsewhere is not None:
+        return (f"# {elsewhere}",), ()
     values = {
         "repository": repository,
         "lora_rank": workload.lora_rank or DEFAULT_LORA_RANK,

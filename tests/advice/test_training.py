@@ -38,3 +38,14 @@ def test_training_comes_with_the_trainer_and_its_line() -> None:
     for verdict in (lora, qlora):
         flags = {word for word in verdict.commands[0].split() if word.startswith("--")}
         assert flags <= set(flags_of_trl["flags"])
+
+
+def test_no_command_of_a_trainer_of_writers_stands_by_an_embedder() -> None:
+    """SFTTrainer trains causal language models: an embedder, a ranker and an encoder have trainers of their own."""
+    for spec_id in ("bge-m3", "bert-base-uncased", "bge-reranker-v2-m3", "qwen3-embedding-0.6b"):
+        verdict = on("desktop-rtx4090-24gb", spec_id, task="finetune")
+        assert verdict.can_run
+        assert verdict.commands == ()
+        assert len(verdict.setup) == 1
+        assert "sentence-transformers" in verdict.setup[0]
+        assert verdict.setup[0].startswith("# ")
