@@ -475,7 +475,7 @@ class RuntimeSpec(Record):
     finetune_commands: Mapping[str, str] = read_by(texts, default={})
     # what an optimizer or a word of `devices` adds; `keeps_activations` switches checkpointing off
     finetune_options: Mapping[str, str] = read_by(texts, default={})
-    # by modality that the commands do not train: what does, as a sentence
+    # by modality that the commands do not train: what to do instead, as a clause
     finetune_elsewhere: Mapping[str, str] = read_by(texts, default={})
     # by method or optimizer: what else it needs
     finetune_packages: Mapping[str, str] = read_by(texts, default={})
