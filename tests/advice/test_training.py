@@ -10,6 +10,7 @@ import pytest
 from helpers.paths import TESTS
 from selfhost import Verdict, Workload, check
 from selfhost.machine.profiles import load
+from selfhost.reports.words import asked_words
 
 
 def on(name: str, spec_id: str, **workload: Any) -> Verdict:
@@ -64,3 +65,6 @@ def test_what_other_programs_train_is_not_told(spec_id: str) -> None:
     assert verdict.commands == ()
     (reason,) = {entry.reason for entry in verdict.findings if entry.check == "memory"}
     assert "does not compute what training takes" in reason
+    # where it would be computed is not known, and how fast neither
+    assert verdict.speed is None or verdict.speed.work is None
+    assert "by the CPU" not in asked_words(verdict)
