@@ -5,8 +5,9 @@ from __future__ import annotations
 from ..catalogue.spec import RuntimeSpec
 from ..core.workload import DEFAULT_LORA_RANK, Workload
 from ..machine.record import Machine
+from ..needs.records import GATHERED
 from ..verdict.record import Judged, Question
-from .commands import device_of
+from .commands import device_of, devices_used
 
 
 def training_lines(
@@ -31,7 +32,7 @@ def training_lines(
     }
     for key, value in values.items():
         command = command.replace("{" + key + "}", str(value))
-    options = _options(runtime, workload, device_of(runtime, judged, machine))
+    options = _options(runtime, workload, device_of(runtime, judged, machine), _shards(judged))
     return _install(runtime, workload), (" ".join((command, *options)),)
 
 
@@ -39,13 +40,26 @@ def _method(workload: Workload) -> str:
     return workload.finetune_method or "lora"
 
 
-def _options(runtime: RuntimeSpec, workload: Workload, device: str | None) -> list[str]:
+def _shards(judged: Judged) -> int:
+    """Over how many accelerators weights, gradients and optimizer are shared out; 0: each holds all
+    of them.
+    """
+    memory = judged.needs.memory if judged.needs is not None else None
+    is_sharded = memory is not None and any(term.name == GATHERED for term in memory.terms)
+    return len(devices_used(judged)) if is_sharded else 0
+
+
+def _options(
+    runtime: RuntimeSpec, workload: Workload, device: str | None, shards: int
+) -> list[str]:
     """What the trainer would not do by itself."""
     departures = [device or "", workload.optimizer or ""]
     if not workload.checkpointing:
         departures.append("keeps_activations")
+    if shards:
+        departures += ["sharded", f"sharded_{_method(workload)}"]
     texts = runtime.finetune_options
-    return [texts[key] for key in departures if key in texts]
+    return [texts[key].replace("{devices}", str(shards)) for key in departures if key in texts]
 
 
 def _install(runtime: RuntimeSpec, workload: Workload) -> tuple[str, ...]:

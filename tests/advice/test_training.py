@@ -68,3 +68,18 @@ def test_what_other_programs_train_is_not_told(spec_id: str) -> None:
     # where it would be computed is not known, and how fast neither
     assert verdict.speed is None or verdict.speed.work is None
     assert "by the CPU" not in asked_words(verdict)
+
+
+def test_a_model_that_no_accelerator_holds_alone_is_trained_in_parts() -> None:
+    """Without a configuration of FSDP each process holds a whole copy, which runs out of memory: trl's own file of it, a process for each GPU
+    that was counted."""
+    asked = {"task": "finetune", "context_tokens": 2048}
+    whole = on("server-8x-h100", "llama-3.1-8b-instruct", finetune_method="full", **asked)
+    used = {term.where for term in whole.needs.memory.terms} - {"host"}  # type: ignore[union-attr]
+    words = whole.commands[0].split()
+    assert words[words.index("--accelerate_config") + 1] == "fsdp2"
+    assert words[words.index("--num_processes") + 1] == str(len(used))
+    assert len(used) > 1
+
+    alone = on("server-8x-h100", "llama-3.1-8b-instruct", finetune_method="lora", **asked)
+    assert "--accelerate_config" not in alone.commands[0]
