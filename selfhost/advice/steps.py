@@ -73,7 +73,7 @@ def steps(
 
         trainer, lines = training_lines(question, judged, machine)
         if not lines:
-            return Steps()
+            return Steps(setup=trainer)
         return Steps(setup=(*first, *trainer), commands=lines, commands_class=LISTED)
     has_other_order = has_other_byte_order(judged)
     if by_tag_first and not has_other_order:

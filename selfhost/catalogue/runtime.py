@@ -261,6 +261,10 @@ class RuntimeSpec(Record):
     minimum_versions: Mapping[str, str] = read_by(texts, default={})
     # by architecture row: the last release that loads it, where it loads it no more
     last_versions: Mapping[str, str] = read_by(texts, default={})
+    # why its program gives no answer with a model whose files it loads, as a sentence: by
+    # architecture row, and by main use
+    unserved_architectures: Mapping[str, str] = read_by(texts, default={})
+    unserved_uses: Mapping[str, str] = read_by(texts, default={})
     # by architecture row: a build that knew it, the first one or a later
     minimum_builds: Mapping[str, str] = read_by(texts, default={})
     # by architecture row: what its users run instead
@@ -469,8 +473,12 @@ class RuntimeSpec(Record):
 
     # by method, with `{lora_rank}`; DATASET is for the reader to fill in
     finetune_commands: Mapping[str, str] = read_by(texts, default={})
-    # what an optimizer or a word of `devices` adds; `keeps_activations` switches checkpointing off
+    # what an optimizer or a word of `devices` adds; `keeps_activations` switches checkpointing off;
+    # `sharded` shares weights, gradients and optimizer out over `{devices}`, `sharded_METHOD` is
+    # what a method wants beside it
     finetune_options: Mapping[str, str] = read_by(texts, default={})
+    # by modality that the commands do not train: what to do instead, as a clause
+    finetune_elsewhere: Mapping[str, str] = read_by(texts, default={})
     # by method or optimizer: what else it needs
     finetune_packages: Mapping[str, str] = read_by(texts, default={})
 

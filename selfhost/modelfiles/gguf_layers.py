@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from math import prod
 
 from ..catalogue.spec import Attention, FeedForward, Recurrent
-from .gguf_header import MAX_KEPT
-from .gguf_values import MAX_NUMBER, GgufModel, Unclear
+from .gguf_values import MAX_NUMBER, GgufModel, Refused, Unclear
 from .naming import clean, plamo2_rank
 
 _RWKV6_RANKS = ("time_mix_extra_dim", "time_decay_extra_dim")
@@ -422,7 +421,6 @@ def feed_forward(model: GgufModel, width: int) -> list[FeedForward | None]:
     by_layer: list[FeedForward | None] = []
     for layer in range(model.layers):
         experts = model.shapes.get(f"blk.{layer}.ffn_down_exps.weight", ())
-        first_expert = model.shapes.get(f"blk.{layer}.ffn_down.0.weight")
         dense = model.shapes.get(f"blk.{layer}.ffn_down.weight")
         mixed = model.shapes.get(f"blk.{layer}.channel_mix_key.weight")
         if len(experts) == 3 and used:
@@ -431,8 +429,12 @@ def feed_forward(model: GgufModel, width: int) -> list[FeedForward | None]:
             by_layer.append(FeedForward(layers=(), length=dense[0]))
         elif mixed is not None:
             by_layer.append(FeedForward(layers=(), length=mixed[-1]))
-        elif first_expert is not None and used:
-            by_layer.append(_routed_apart(model, layer, first_expert[0], used))
+        elif model.has(layer, "ffn_down.0.weight"):
+            # merged since ggml-org/llama.cpp#6387, refused since its c5b0f4b5 (#10244)
+            raise Refused(
+                "each of its experts is a tensor of its own, as converters wrote them until April"
+                " 2024, and llama.cpp stopped loading such files in October 2024"
+            )
         else:
             by_layer.append(None)
     return by_layer
@@ -454,11 +456,3 @@ def _routed(model: GgufModel, layer: int, width: int, used: int, groups: int) ->
         groups=groups if groups > 1 else None,
         groups_used=model.needed("expert_group_used_count") if groups > 1 else None,
     )
-
-
-def _routed_apart(model: GgufModel, layer: int, length: int, used: int) -> FeedForward:
-    """Before April 2024 every expert was a tensor of its own."""
-    experts = sum(
-        f"blk.{layer}.ffn_down.{expert}.weight" in model.shapes for expert in range(MAX_KEPT)
-    )
-    return FeedForward(layers=(), length=length, experts=experts, used=min(used, experts))

@@ -25,7 +25,7 @@ _OPTIONAL = re.compile(
 )
 # One of these in a block stands for several others: merged while converting, or apart in files of
 # before 2025.
-_INSTEAD = ("attn_qkv", "attn_kv_b", "ffn_gate_up_exps", "ffn_down.0")
+_INSTEAD = ("attn_qkv", "attn_kv_b", "ffn_gate_up_exps")
 # tensors that have another name in some architectures (Hy3), or models of one (Grok 1 and 2)
 _TWO_NAMES: Mapping[str, str] = {
     "blk.*.exp_probs_b.bias": "blk.*.exp_probs_b",

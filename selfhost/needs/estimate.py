@@ -391,9 +391,14 @@ def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
         return f"{spec.name} runs with {usual}; no source says that {runtime.name} loads it."
     if spec.modality not in runtime.modalities and not takes_text_alone(spec, runtime):
         return f"{runtime.name} does not serve {spec.modality} models."
-    if spec.architecture is None:
-        return None
-    return _why_quantizer_refused(spec.architecture, runtime) or _why_no_format(spec, runtime)
+    unserved = runtime.unserved_uses.get(spec.uses[0]) if spec.uses else None
+    if spec.architecture is None or unserved is not None:
+        return unserved
+    return (
+        runtime.unserved_architectures.get(spec.architecture.row)
+        or _why_quantizer_refused(spec.architecture, runtime)
+        or _why_no_format(spec, runtime)
+    )
 
 
 def _why_quantizer_refused(architecture: Architecture, runtime: RuntimeSpec) -> str | None:

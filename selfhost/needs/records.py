@@ -28,6 +28,8 @@ class How(StrEnum):
 
 # terms that FSDP shares out over devices in training; activations are of each device's own batch
 SHARED_OUT = ("weights", "gradients", "optimizer")
+# the term of the layers that each device then gathers for their turn
+GATHERED = "gathered"
 
 
 def summed(*lines: str) -> str:

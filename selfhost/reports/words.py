@@ -305,9 +305,11 @@ def asked_words(verdict: Verdict) -> str:
 
 
 def _is_beside_gpu(verdict: Verdict) -> bool:
-    """There is a GPU with memory of its own, and no part of the model is on it."""
+    """There is a GPU with memory of its own, and no part of the model is on it; False where what
+    the model takes is not known.
+    """
     needs = verdict.needs
-    is_in_ram = needs is not None and needs.placement == "host"
+    is_in_ram = needs is not None and needs.memory is not None and needs.placement == "host"
     return is_in_ram and has_accelerator(verdict.machine)
 
 

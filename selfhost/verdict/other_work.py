@@ -22,8 +22,10 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
     quantization = workload.quantization or ""
     power = power_of(machine, placed, question.runtime, workload.quantization)
     if workload.task == "finetune":
-        from .training import pace_of_training
+        from .training import pace_of_training, unpaced
 
+        if placed.memory is None:
+            return unpaced("what computes it is not known, because what it takes is not")
         return pace_of_training(
             power,
             spec.parameters.active,

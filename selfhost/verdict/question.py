@@ -438,6 +438,9 @@ def _refusal(
             f"{runtime.name} does not train models; selfhost covers only transformers with peft.",
             remedy,
         )
+    if spec.refused is None and not _trains_kind(spec, runtime):
+        # other programs train such models; what that takes is not computed (`why_not_computed`)
+        return None, None
     if loads is not None:
         # no other program is judged for training
         requantized = spec.architecture is not None and spec.architecture.quantizer is not None
@@ -450,6 +453,14 @@ def _refusal(
     from ..needs.torch.trainable import why_not_trained
 
     return why_not_trained(spec, workload.finetune_method or "lora") or (None, remedy)
+
+
+def _trains_kind(spec: ModelSpec, trainer: RuntimeSpec) -> bool:
+    """False for a model of a modality, or of a program of its own, that the trainer has no part
+    in.
+    """
+    own_program = bool(spec.runtimes) and spec.architecture is None
+    return spec.modality in trainer.modalities and (not own_program or trainer.id in spec.runtimes)
 
 
 def _why_files_not_loaded(

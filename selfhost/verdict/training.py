@@ -43,9 +43,9 @@ def pace_of_training(
     that a token meets.
     """
     if parameters is None:
-        return _unpaced("the number of parameters that a token meets is not known")
+        return unpaced("the number of parameters that a token meets is not known")
     if power is None:
-        return _unpaced("nothing tells how fast what it runs on computes")
+        return unpaced("nothing tells how fast what it runs on computes")
     operations = operations_a_token(method, parameters, checkpointing=checkpointing)
     shares = PROCESSOR_SHARES if power.device is None else GPU_SHARES
     same = (1.0, 1.0, 1.0)
@@ -72,5 +72,6 @@ def pace_of_training(
     )
 
 
-def _unpaced(why: str) -> Speed:
+def unpaced(why: str) -> Speed:
+    """No pace, and why."""
     return Speed(unit=TRAINED, how=why)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import tomllib
 from typing import Any
 
+import pytest
+
 from helpers.paths import TESTS
 from selfhost import Verdict, Workload, check
 from selfhost.machine.profiles import load
+from selfhost.reports.words import asked_words
 
 
 def on(name: str, spec_id: str, **workload: Any) -> Verdict:
@@ -38,3 +41,45 @@ def test_training_comes_with_the_trainer_and_its_line() -> None:
     for verdict in (lora, qlora):
         flags = {word for word in verdict.commands[0].split() if word.startswith("--")}
         assert flags <= set(flags_of_trl["flags"])
+
+
+def test_no_command_of_a_trainer_of_writers_stands_by_an_embedder() -> None:
+    """SFTTrainer trains causal language models: an embedder, a ranker and an encoder have trainers of their own."""
+    for spec_id in ("bge-m3", "bert-base-uncased", "bge-reranker-v2-m3", "qwen3-embedding-0.6b"):
+        verdict = on("desktop-rtx4090-24gb", spec_id, task="finetune")
+        assert verdict.can_run
+        assert verdict.commands == ()
+        assert len(verdict.setup) == 1
+        assert "sentence-transformers" in verdict.setup[0]
+        assert verdict.setup[0].startswith("# ")
+
+
+@pytest.mark.parametrize(
+    "spec_id", ["sdxl-base-1.0", "flux.1-dev", "musicgen-small", "whisper-small"]
+)
+def test_what_other_programs_train_is_not_told(spec_id: str) -> None:
+    """LoRA of SDXL is trained daily on such cards, by Diffusers' scripts and others: what that takes is not known here, and "does not run" is
+    wrong."""
+    verdict = on("desktop-rtx4090-24gb", spec_id, task="finetune")
+    assert (verdict.route, verdict.exit_code) == ("unknown", 3)
+    assert verdict.commands == ()
+    (reason,) = {entry.reason for entry in verdict.findings if entry.check == "memory"}
+    assert "does not compute what training takes" in reason
+    # where it would be computed is not known, and how fast neither
+    assert verdict.speed is None or verdict.speed.work is None
+    assert "by the CPU" not in asked_words(verdict)
+
+
+def test_a_model_that_no_accelerator_holds_alone_is_trained_in_parts() -> None:
+    """Without a configuration of FSDP each process holds a whole copy, which runs out of memory: trl's own file of it, a process for each GPU
+    that was counted."""
+    asked = {"task": "finetune", "context_tokens": 2048}
+    whole = on("server-8x-h100", "llama-3.1-8b-instruct", finetune_method="full", **asked)
+    used = {term.where for term in whole.needs.memory.terms} - {"host"}  # type: ignore[union-attr]
+    words = whole.commands[0].split()
+    assert words[words.index("--accelerate_config") + 1] == "fsdp2"
+    assert words[words.index("--num_processes") + 1] == str(len(used))
+    assert len(used) > 1
+
+    alone = on("server-8x-h100", "llama-3.1-8b-instruct", finetune_method="lora", **asked)
+    assert "--accelerate_config" not in alone.commands[0]

@@ -190,6 +190,17 @@ def test_files_are_those_of_the_model() -> None:
     assert wrong == []
 
 
+def test_no_file_has_a_tensor_an_expert() -> None:
+    """llama.cpp refuses a mixture converted before April 2024 (ggml-org/llama.cpp#10244); TheBloke published nothing since (February 2024)."""
+    assert [
+        (spec.id, files.repository)
+        for spec in OPEN
+        if spec.architecture and any(part.experts for part in spec.architecture.feed_forward)
+        for files in spec.files
+        if files.format == "gguf" and (files.repository or "").startswith("TheBloke/")
+    ] == []
+
+
 def test_components_are_the_whole() -> None:
     """What a pipeline is made of adds up to what is said of it: a part built without its options
     is too small.

@@ -23,6 +23,7 @@ from selfhost.catalogue.spec import (
     ModelSpec,
     RuntimeSpec,
 )
+from selfhost.catalogue.spec_values import USES
 from selfhost.core.spelling import canonical
 from selfhost.needs import default_format_and_quantization
 from selfhost.needs.cache import cache_groups
@@ -683,9 +684,11 @@ def test_first_releases_are_of_known_architectures(name: str) -> None:
         "architecture"
     ]
     runtime = tomllib.loads((SPECS / "runtimes" / f"{name}.toml").read_text(encoding="utf-8"))
-    for table in ("minimum_versions", "last_versions", "minimum_builds"):
+    for table in ("minimum_versions", "last_versions", "minimum_builds", "unserved_architectures"):
         assert set(runtime.get(table, {})) <= set(rows)
         assert (table in runtime) == (table in runtime["sources"])
+    assert set(runtime.get("unserved_uses", {})) <= set(USES)
+    assert ("unserved_uses" in runtime) == ("unserved_uses" in runtime["sources"])
     assert ("command_version" in runtime) == ("command_version" in runtime["sources"])
     for version in (
         *runtime.get("minimum_versions", {}).values(),

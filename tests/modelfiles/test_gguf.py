@@ -221,6 +221,11 @@ def test_the_weights_of_a_file_are_its_tensors(name: str, tmp_path: Path) -> Non
         WITHOUT_GPU,
         instead=False,
     )
+    if model["architecture"] in shipped_catalogue().runtime(program).unserved_architectures:
+        assert [entry.code for entry in verdict.findings if entry.outcome == "fail"] == [
+            "runtime-cannot-load"
+        ]
+        return
     assert verdict.needs is not None
     assert verdict.needs.memory is not None
     terms = [term for term in verdict.needs.memory.terms if term.name in WEIGHTS]
@@ -338,6 +343,21 @@ def test_experts_count_only_as_far_as_a_token_uses_them(tmp_path: Path) -> None:
     parameters = read_local(make(tmp_path, "mixtral-8x7b"), ROWS).spec.parameters
     assert parameters.total == 46_702_792_704
     assert parameters.active == 12_879_925_248
+
+
+def test_a_file_with_a_tensor_an_expert_is_refused(tmp_path: Path) -> None:
+    """As TheBloke's Mixtral 8x7B of December 2023: "missing tensor 'blk.0.ffn_down_exps.weight'" (ggml-org/llama.cpp#10244)."""
+    model = measured()["mixtral-8x7b"]
+    tensors = [
+        (name.replace("_exps.", f".{expert}."), shape[:2] if expert is not None else shape, type)
+        for name, shape, type in placed(model)
+        for expert in (range(shape[2]) if "_exps." in name else (None,))
+    ]
+    path = write(tmp_path / "x.gguf", *gguf(metadata("x", model), tensors))
+    verdict = check(str(path), Workload(private=True), machine=load("aws-m7i.2xlarge").machine)
+    (finding,) = (entry for entry in verdict.findings if entry.outcome == "fail")
+    assert finding.code == "runtime-cannot-load"
+    assert "a tensor of its own" in finding.reason
 
 
 def test_an_unknown_architecture_keeps_its_tensors(tmp_path: Path) -> None:

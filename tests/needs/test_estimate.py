@@ -268,6 +268,30 @@ def test_a_model_that_sees_does_not_run_where_nothing_loads_it(id: str, program:
     assert needs.why_not_loaded(catalogue().spec(id), runtime(program)) is not None
 
 
+def test_a_t5_runs_with_transformers_alone() -> None:
+    """llama-server, Ollama that starts it, and llama-cpp-python never call llama_encode (ggml-org/llama.cpp#26565, ollama/ollama#10666,
+    abetlen/llama-cpp-python#1681): every T5, for a server that answers with noise runs nothing."""
+    models = [
+        spec for spec in catalogue().specs() if spec.architecture and spec.architecture.row == "t5"
+    ]
+    assert len(models) > 10
+    for spec in models:
+        assert needs.why_not_loaded(spec, runtime("transformers")) is None
+        for program in ("llama.cpp", "ollama", "llama-cpp-python"):
+            assert "encoder" in str(needs.why_not_loaded(spec, runtime(program)))
+
+
+def test_ollama_ranks_no_documents() -> None:
+    """It has no endpoint for it (ollama/ollama#3368, #13183); llama-server has /rerank. A model that embeds too is served as one."""
+    rankers = [spec for spec in specs() if (spec.uses or ())[:1] == ("reranking",)]
+    assert len(rankers) > 20
+    assert None not in [needs.why_not_loaded(spec, runtime("ollama")) for spec in rankers]
+    ranker, both = (catalogue().spec(id) for id in ("bge-reranker-v2-m3", "lfm2-colbert-350m"))
+    assert "ranks" in str(needs.why_not_loaded(ranker, runtime("ollama")))
+    assert needs.why_not_loaded(ranker, runtime("llama.cpp")) is None
+    assert "ranks" not in str(needs.why_not_loaded(both, runtime("ollama")))
+
+
 def test_vllm_reads_a_32_bit_model_as_16_bits() -> None:
     """vLLM's --dtype auto loads float32 checkpoints in bfloat16: of GPT-2's 124,439,808 published parameters 2 bytes each are read."""
     spec = catalogue().spec("gpt2")

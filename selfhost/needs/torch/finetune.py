@@ -16,7 +16,7 @@ from ...core.workload import Workload
 from ..checkpoint_files import download_of, size_of
 from ..loaded import overhead
 from ..parts import Subject, cpu_of, is_cast, name_of, term, times
-from ..records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term
+from ..records import GATHERED, CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term
 from ..tensors import ArchitectureRow, row_of
 from .activations import activations
 from .model_states import states
@@ -213,7 +213,7 @@ def gathered(spec: ModelSpec, workload: Workload) -> Term | None:
     layer = -(-max(0, total - root) // architecture.layers)
     widest = max(root, layer)
     return term(
-        "gathered",
+        GATHERED,
         2 * (root + 2 * layer) + 6 * widest,
         How.COMPUTED,
         "FSDP, a layer at a time and the next ahead; measured with fully_shard of PyTorch 2.13.0 on"

@@ -92,8 +92,10 @@ def why_not_computed(subject: Subject, runtime: RuntimeSpec) -> tuple[str, str |
     """
     spec, architecture, row = subject.spec, subject.architecture, subject.row
     hears = architecture is not None and architecture.audio is not None
-    if spec.components or spec.modality in ("speech", "image") or hears:
-        return f"what training a {spec.modality} model takes is not computed", None
+    if spec.components or spec.modality not in ("text", "vision", "embedding") or hears:
+        kind = spec.modality if spec.modality != "text" else "audio"
+        why = f"selfhost does not compute what training takes for {kind} models"
+        return why, runtime.finetune_elsewhere.get(spec.modality)
     if architecture is None or row is None:
         return NO_TENSORS
     if row.rewrites or why_not_known(architecture, row, runtime) is not None:

@@ -11,7 +11,7 @@ from ...core.records import Record
 from ...core.units import MIB, binary, binary_range
 from ...machine.gpus import capability_by_name
 from ...machine.record import Accelerator, Machine
-from ...needs.records import Needs, Term
+from ...needs.records import GATHERED, Needs, Term
 from ..placement import TIGHT, emptied, free_bytes, metal_limits, reaches, room_of
 from .memory import desktop_bytes, host_high, what_is_smaller
 from .record import Finding, Outcome, profile_doubt
@@ -525,7 +525,7 @@ def _lacking_bytes(share: _Share) -> int:
 
 def _fits(held: _Held, needs: Needs, machine: Machine) -> Finding:
     assert held.has is not None
-    if any(term.name == "gathered" for term in held.terms):
+    if any(term.name == GATHERED for term in held.terms):
         return held.finding(
             Outcome.WARN,
             "accelerator-shared-out",
@@ -534,10 +534,7 @@ def _fits(held: _Held, needs: Needs, machine: Machine) -> Finding:
                 f" ZeRO-3, it needs up to"
                 f" {binary(max(share.high_bytes for share in held.shares))} on each."
             ),
-            lambda: (
-                "train with `accelerate launch` and FSDP:"
-                " https://huggingface.co/docs/transformers/fsdp"
-            ),
+            lambda: "train with FSDP: https://huggingface.co/docs/transformers/fsdp",
         )
     if needs.offload is not None:
         return held.finding(
