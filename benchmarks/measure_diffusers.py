@@ -118,6 +118,7 @@ DENOISERS: dict[str, tuple[str, dict[str, Any], tuple[int, ...], tuple[int, ...]
     "ltx-video-2b": ("LTXVideoTransformer3DModel", {}, (2, 21 * 16 * 22, 128), (2, 128, 4096), "mask frames"),
     "allegro": ("AllegroTransformer3DModel", {}, (2, 4, 22, 90, 160), (2, 512, 4096), "mask everywhere"),
     "hunyuanvideo": ("HunyuanVideoTransformer3DModel", {}, (1, 16, 33, 90, 160), (1, 256, 4096), "mask pooled"),
+    "stable-video-diffusion": ("UNetSpatioTemporalConditionModel", {}, (2, 25, 8, 72, 128), (2, 1, 1024), "motion"),
 }  # fmt: skip
 # the type that a pipeline is saved in
 _SAVED = {"sd15": "float32", "sdxl": "bfloat16", "sd3": "bfloat16", "flux": "bfloat16"}
@@ -178,6 +179,7 @@ def cases() -> list[dict[str, Any]]:
         decode("mochi", 163, 480, 848),
         decode("allegro", 88, 720, 1280, tiling=True),
         decode("stable-video-diffusion", 25, 576, 1024),
+        decode("stable-video-diffusion", 2, 576, 1024),
         decode("wan2.1", 5, 128, 128, run=True),
         decode("hunyuanvideo", 5, 128, 128, run=True),
         run("sd15", 256),
@@ -314,8 +316,9 @@ def _component(case: dict[str, Any], torch: Any) -> tuple[Any, dict[str, Any]]:
     else:
         kind, values, latents, prompt, more = DENOISERS[case["model"]]
         module = getattr(diffusers, kind)(**values).eval()
+        name = "sample" if more == "motion" else "hidden_states"
         given = {
-            "hidden_states": torch.randn(*latents),
+            name: torch.randn(*latents),
             "encoder_hidden_states": torch.randn(*prompt),
             "timestep": torch.full(latents[:1], 500),
             **_more_given(torch, latents, prompt, more.split()),
@@ -340,6 +343,8 @@ def _more_given(
         "everywhere": {
             "attention_mask": torch.ones(latents[0], *latents[2:], dtype=torch.bool), "image_rotary_emb": None,
         },
+        # frames a second, motion and noise; one time for the whole batch
+        "motion": {"added_time_ids": torch.randn(latents[0], 3), "timestep": torch.tensor(500.0)},
         "pooled": {"pooled_projections": torch.randn(1, 768), "guidance": torch.full((1,), 6000.0)},
     }  # fmt: skip
     return {key: value for name in wanted for key, value in choices[name].items()}

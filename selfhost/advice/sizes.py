@@ -36,7 +36,7 @@ from .commands import WORTH_BOUNDING
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
 # memory that maps memory: an entry of 8 bytes for each page of 4,096 (x86-64 and arm64; arch/x86 of
@@ -629,13 +629,21 @@ def _words(verdict: Verdict, runtime: RuntimeSpec, service: Service) -> list[str
     """What follows the program in the command that was judged, or in one of a file that you put
     into `MODELS_FOLDER` where no command is known.
     """
-    program = service.program.split()
-    for line in verdict.commands:
+    words = words_behind(service.program, verdict.commands)
+    if words is not None:
+        return _in_container(words, runtime)
+    return _words_of_a_file(verdict, runtime, service)
+
+
+def words_behind(program: str, lines: Sequence[str]) -> list[str] | None:
+    """What follows the program in the first of the lines that starts it; None where none does."""
+    beginning = program.split()
+    for line in lines:
         words = shlex.split(line)
         for start in range(len(words)):
-            if words[start : start + len(program)] == program:
-                return _in_container(words[start + len(program) :], runtime)
-    return _words_of_a_file(verdict, runtime, service)
+            if words[start : start + len(beginning)] == beginning:
+                return words[start + len(beginning) :]
+    return None
 
 
 def _words_of_a_file(verdict: Verdict, runtime: RuntimeSpec, service: Service) -> list[str]:

@@ -64,7 +64,7 @@ def steps(
         *_install(question, runtime, judged, machine),
         *_instead(question, runtime),
         *_split(question, runtime, judged),
-        *_for_metal(judged, machine),
+        *_for_shared(judged, machine),
         *_numbered(runtime, judged, machine),
         *_login(runtime, judged, machine),
     )
@@ -123,7 +123,7 @@ def _steps_by_tag(
         setup=(
             why,
             *_runtime_lines(ollama, finding.code, machine),
-            *_for_metal(judged, machine),
+            *_for_shared(judged, machine),
             *_server_of_its_own(tagged),
         ),
         commands=tagged.lines,
@@ -263,19 +263,21 @@ def _split(question: Question, runtime: RuntimeSpec, judged: Judged) -> tuple[st
     return (f"# {runtime.split_mixture}",) if is_told and runtime.split_mixture else ()
 
 
-def _for_metal(judged: Judged, machine: Machine) -> tuple[str, ...]:
-    """What lets a Mac's GPU hold all of the model; () where it does."""
+def _for_shared(judged: Judged, machine: Machine) -> tuple[str, ...]:
+    """What lets a GPU that shares the RAM hold all of the model; () where it does."""
     is_partly = any(finding.code == "accelerator-partly" for finding in judged.findings)
     needs = judged.needs
     if needs is None or not is_partly:
         return ()
-    from ..verdict.findings.accelerator_share import left_by_metal, more_for_metal
+    from ..verdict.findings.accelerator_share import left_by_metal, more_for_shared
 
-    line = more_for_metal(needs, machine)
+    line = more_for_shared(needs, machine)
     if line is None:
         return ()
-    why = "# until the next start of the Mac; without it a part may run on the CPU, more slowly"
-    return why + left_by_metal(needs, machine), line
+    without = "without it a part may run on the CPU, more slowly"
+    if machine.system == "linux":
+        return f"# then restart, if it is not raised already; {without}", line
+    return f"# until the next start of the Mac; {without}{left_by_metal(needs, machine)}", line
 
 
 def _answers_at(runtime: RuntimeSpec) -> tuple[str, ...]:

@@ -73,6 +73,7 @@ def size_with(
     if card is not None:
         place = place.replace(accelerators=(card,))
         verdict = check_with(catalogue, model, workload, place, instead=False)
+    verdict = _by_its_commands(verdict, catalogue, model, workload, place)
     verdict = _from_your_folder(verdict, catalogue, workload, place)
     try:
         size = size_of(verdict, catalogue, prompt_cache_bytes=prompt_cache_bytes)
@@ -91,6 +92,34 @@ def size_with(
         note = f"{taken} rather than {usual}, which {cards} cannot surely hold"
         note += f"; {count} of these GPUs would hold {usual}" if count is not None else ""
         return size.replace(asked=verdict.asked, notes=(*verdict.understood_as, note))
+
+
+def _by_its_commands(
+    verdict: Verdict,
+    catalogue: Catalogue,
+    model: str | os.PathLike[str] | ModelSpec,
+    workload: Workload,
+    place: Machine,
+) -> Verdict:
+    """The verdict with the program that its commands start, where that is another than was judged
+    and none was asked for: one whose library has the file that no repository is known of.
+    """
+    from ..advice.sizes import words_behind
+
+    if workload.runtime is not None:
+        return verdict
+    started = [
+        runtime.id
+        for runtime in map(catalogue.runtime, catalogue.runtime_ids())
+        if runtime.service is not None
+        and words_behind(runtime.service.program, verdict.commands) is not None
+    ]
+    if not started or verdict.workload.runtime in started:
+        return verdict
+    said = workload.replace(runtime=started[0])
+    other = check_with(catalogue, model, said, place, instead=False)
+    fails = any(finding.outcome is Outcome.FAIL for finding in other.findings)
+    return verdict if fails else other
 
 
 def _from_your_folder(

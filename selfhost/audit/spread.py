@@ -19,7 +19,7 @@ from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs, Term
 from ..verdict.findings import Outcome, cpu_check, reserve_of
 from ..verdict.findings.accelerator_share import without_kernels
-from ..verdict.placement import free_bytes, is_large, metal_limits, room_of
+from ..verdict.placement import free_bytes, is_large, room_of, shared_limits
 from ..verdict.question import ask
 from ..verdict.record import Route, exit_code
 from .shares import (
@@ -308,7 +308,7 @@ class _Search:
         if ram is None:
             why = "its memory was not read"
             return LeftOut(machine=machine.name, reason=why, unread=True)
-        limits = metal_limits(shared, machine) if shared and shared.vendor == "apple" else None
+        limits = shared_limits(shared, machine) if shared and shared.vendor == "apple" else None
         size = min(ram, limits[0]) if limits else ram
         return Room(name=machine.name, devices=(max(0, size),), in_ram=True, ram_bytes=ram)
 

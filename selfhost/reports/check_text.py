@@ -10,7 +10,7 @@ from ..core import units
 from ..machine.record import AT_LEAST, PART_OF_CACHE
 from ..verdict.findings import HOURS_SECONDS, WIDE_PACE
 from ..verdict.findings.memory import host_low
-from ..verdict.placement import is_metal, metal_limits
+from ..verdict.placement import shared_limits
 from ..verdict.record import Alternative, Finding, OpenAlternative, Outcome, Room, Route, Verdict
 from .layout import Bar, Block, Column, Document, Span, Table
 from .offer_text import offers_blocks, price_words
@@ -301,7 +301,7 @@ def _amount(finding: Finding, verdict: Verdict) -> str:
     if finding.code == "accelerator-tight" and (memory := _on_accelerators(verdict)):
         return _of(units.binary(memory[1]), _quantity(finding.has, finding))
     needs, has = _quantity(finding.needs, finding), _quantity(finding.has, finding)
-    if limits := _metal_range(finding, verdict):
+    if limits := _shared_range(finding, verdict):
         return _of(needs, units.binary_range(*limits))
     if needs == has and finding.short:
         # what is short of another does not print like it
@@ -322,14 +322,14 @@ def _pace(speed: Speed, unit: str | None) -> str:
     return f"~{units.speed(speed.decode.likely, speed.decode.likely)}"
 
 
-def _metal_range(finding: Finding, verdict: Verdict) -> tuple[int, int] | None:
-    """Least and most bytes that a Mac's GPU may use, where the finding is of that and it is not
-    known better.
+def _shared_range(finding: Finding, verdict: Verdict) -> tuple[int, int] | None:
+    """Least and most bytes that a GPU may use of the RAM that it shares, where the finding is of
+    that and it is not known better.
     """
     cards = verdict.machine.accelerators or ()
-    if finding.code != "accelerator-partly" or not cards or not is_metal(cards[0]):
+    if finding.code != "accelerator-partly" or not cards or not cards[0].unified:
         return None
-    limits = metal_limits(cards[0], verdict.machine)
+    limits = shared_limits(cards[0], verdict.machine)
     return limits if limits is not None and limits[0] < limits[1] else None
 
 
@@ -408,7 +408,7 @@ def _bar_words(finding: Finding, verdict: Verdict) -> str:
             return f"from {units.binary(low)}: too close"
     if not finding.short:
         return ""
-    up_to = "up to " if _metal_range(finding, verdict) else ""
+    up_to = "up to " if _shared_range(finding, verdict) else ""
     return f"{up_to}{_quantity(finding.short, finding)} short"
 
 

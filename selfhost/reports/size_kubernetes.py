@@ -35,18 +35,41 @@ def block(sizes: Sequence[ContainerSize]) -> str:
     """One document for each model. Memory and accelerators are reserved before a pod starts, so an
     update takes the old pod down first.
     """
-    parts = ["\n".join([*heading(sizes), _STORE, *map(_start, sizes)]) + "\n"]
-    for name, size in zip(names_of(sizes), sizes, strict=True):
-        parts.append(yaml.dumps(_deployment(name, size)))
-    return parts[0] + "---\n".join(parts[1:])
+    named = list(zip(names_of(sizes), sizes, strict=True))
+    claims = [_claim_is_yours(name, size) for name, size in named if size.files_are_yours]
+    store = [] if all(size.files_are_yours for size in sizes) else [_STORE]
+    comments = [*heading(sizes), *claims, *store, *map(_start, sizes)]
+    documents = [yaml.dumps(_deployment(name, size)) for name, size in named]
+    return "\n".join(comments) + "\n" + "---\n".join(documents)
+
+
+def _claim(name: str) -> str:
+    """What the claim is called that holds your own files; an emptyDir is new with each pod, so
+    that nobody could fill it before the server looks for them.
+    """
+    return f"{name}-{MODEL_VOLUME}"
+
+
+def _claim_is_yours(name: str, size: ContainerSize) -> str:
+    """That the claim must be made and filled first: the pod stays pending until there is one."""
+    disk = size.disk_bytes
+    room = f" of {gibibytes(disk)}Gi or more" if disk is not None else ""
+    return (
+        f"# first make the PersistentVolumeClaim {_claim(name)}{room} and put the files there: the"
+        f" pod waits for the claim, and has it as {folder_of(size)}"
+    )
 
 
 def _start(size: ContainerSize) -> str:
-    """How long the startup probe waits, and at what download speed that is enough."""
+    """How long the startup probe waits, and at what speed of the download, or of your volume, that
+    is enough.
+    """
     stated = size.workload.download_bytes_per_second
     rate = units.decimal(stated or ASSUMED_RATE)
     whence = "as stated" if stated else "assumed: --download-speed states yours"
     name, wait = clean(size.model.name), f"{size.seconds_to_start:,} s"
+    if size.files_are_yours:
+        return f"# {name}: startupProbe waits {wait}, for a volume read at {rate}/s, and loading"
     return f"# {name}: startupProbe waits {wait}, for a download at {rate}/s ({whence}) and loading"
 
 
@@ -62,7 +85,7 @@ def _deployment(name: str, size: ContainerSize) -> dict[str, Any]:
             "selector": {"matchLabels": labels},
             "template": {
                 "metadata": {"labels": labels},
-                "spec": {"containers": [_container(size)], "volumes": _volumes(size)},
+                "spec": {"containers": [_container(size)], "volumes": _volumes(name, size)},
             },
         },
     }
@@ -106,7 +129,9 @@ def _environment(size: ContainerSize) -> list[dict[str, Any]]:
 def _resources(size: ContainerSize) -> dict[str, Any]:
     requests = {"memory": f"{mebibytes(size.request_bytes)}Mi"}
     limits = {"memory": f"{mebibytes(size.limit_bytes)}Mi"}
-    if size.disk_bytes is not None and size.disk_update_bytes is not None:
+    if size.files_are_yours:
+        requests["ephemeral-storage"] = limits["ephemeral-storage"] = f"{_WRITABLE_MEBIBYTES}Mi"
+    elif size.disk_bytes is not None and size.disk_update_bytes is not None:
         requests["ephemeral-storage"] = f"{mebibytes(size.disk_bytes) + _WRITABLE_MEBIBYTES}Mi"
         most = mebibytes(size.disk_update_bytes) + _WRITABLE_MEBIBYTES
         limits["ephemeral-storage"] = f"{most}Mi"
@@ -116,11 +141,15 @@ def _resources(size: ContainerSize) -> dict[str, Any]:
     return {"requests": requests, "limits": limits}
 
 
-def _volumes(size: ContainerSize) -> list[dict[str, Any]]:
+def _volumes(name: str, size: ContainerSize) -> list[dict[str, Any]]:
     store: dict[str, Any] = {}
-    if size.disk_update_bytes is not None:
-        store["sizeLimit"] = f"{gibibytes(size.disk_update_bytes)}Gi"
-    volumes: list[dict[str, Any]] = [{"name": MODEL_VOLUME, "emptyDir": store}]
+    if size.files_are_yours:
+        store["persistentVolumeClaim"] = {"claimName": _claim(name)}
+    else:
+        most = size.disk_update_bytes
+        limit = {} if most is None else {"sizeLimit": f"{gibibytes(most)}Gi"}
+        store["emptyDir"] = limit
+    volumes: list[dict[str, Any]] = [{"name": MODEL_VOLUME, **store}]
     if size.shared_memory_bytes:
         shared = {"medium": "Memory", "sizeLimit": f"{gibibytes(size.shared_memory_bytes)}Gi"}
         volumes.append({"name": "shared-memory", "emptyDir": shared})

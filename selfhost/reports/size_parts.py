@@ -112,8 +112,9 @@ def _to_put_there(size: ContainerSize) -> str:
 
 
 def token_variable(size: ContainerSize) -> str | None:
-    """The variable that holds the token of a login; None where the files need none."""
-    return (size.runtime.token_variable or "HF_TOKEN") if size.needs_login else None
+    """The variable that holds the token of a login; None where nothing is downloaded with it."""
+    needs_token = size.needs_login and not size.files_are_yours
+    return (size.runtime.token_variable or "HF_TOKEN") if needs_token else None
 
 
 def folder_of(size: ContainerSize) -> str:

@@ -38,8 +38,9 @@ LARGE_DEVICE_BYTES = 70 * GIB
 # how far beyond an accelerator's room the most of training may lie where the likely need fits; of a
 # wider range the likely figure says too little (assumed)
 TIGHT = 1.25
-# of the RAM, what the drivers of AMD's lend the GPU: half (Linux: drivers/gpu/drm/ttm/ttm_device.c;
-# Windows: shared GPU memory), up to all of it where ttm.pages_limit or the firmware gives more
+# of the RAM, what the drivers of AMD's lend the GPU: half (Linux: drivers/gpu/drm/ttm/ttm_device.c
+# and superm1/amd-debug-tools, docs/amd-ttm.md; Windows: shared GPU memory), up to all of it where
+# ttm.pages_limit or the firmware gives more
 _AMD_SHARE = (0.5, 1.0)
 # grow with the number of layers, so a share of them can lie elsewhere; the repacked copy is a CPU's
 # layout of the weights
@@ -253,21 +254,26 @@ def _offloaded(needs: Needs, candidates: Sequence[Place]) -> Iterator[Needs]:
     yield from _in_turn(needs, largest, largest.room_bytes or 0)
 
 
-def metal_limits(device: Accelerator, machine: Machine) -> tuple[int, int] | None:
-    """Bytes of the RAM that macOS lets the GPU use, least and most (`gpus.metal_share`); None where
-    nothing tells. Equal where it was read or set.
+def shared_limits(device: Accelerator, machine: Machine) -> tuple[int, int] | None:
+    """Bytes of the RAM that macOS (`gpus.metal_share`) or Linux's driver for AMD lets a GPU use
+    that shares it, least and most; None where nothing tells. Equal where it was read or set.
     """
     if device.memory_total_bytes is not None:
         return device.memory_total_bytes, device.memory_total_bytes
     least, most = (
-        machine.worked_out(("metal", end), partial(_metal_limit, end=end)) for end in (0, 1)
+        machine.worked_out(("shared", end), partial(_shared_limit, end=end)) for end in (0, 1)
     )
     return None if least is None or most is None else (least, most)
 
 
-def _metal_limit(machine: Machine, end: int) -> int | None:
-    total = machine.memory_total_bytes if _metal(machine) is not None else None
-    return None if total is None else _metal_limits(total)[end]
+def _shared_limit(machine: Machine, end: int) -> int | None:
+    total = machine.memory_total_bytes
+    if total is None:
+        return None
+    if _metal(machine) is not None:
+        return _metal_limits(total)[end]
+    is_known = machine.system == "linux" and _amd(machine) is not None
+    return _amd_limits(total)[end] if is_known else None
 
 
 def _metal_limits(total_bytes: int) -> tuple[int, int]:
@@ -311,7 +317,7 @@ def share_on_shared(
     if needs.memory is None or not layers or shared is None:
         return _ALL_THERE
     of_ram = machine.memory_total_bytes
-    limit_bytes = shared.memory_total_bytes if is_metal(shared) else None
+    limit_bytes = shared.memory_total_bytes
     host = [term for term in needs.memory.terms if term.where == "host"]
 
     def within(limits: tuple[int, int]) -> tuple[float, float, float]:

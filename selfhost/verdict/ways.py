@@ -21,7 +21,7 @@ from ..needs.quantization import BLOCKS
 from ..needs.records import Needs
 from .judging import judge
 from .parts import decided_by_disk, decided_by_program, held, judge_with_disk, without_words
-from .placement import index_of, metal_limits, room_of
+from .placement import index_of, is_metal, room_of, shared_limits
 from .present import NO_FILES, NamedFiles
 from .question import GENERATING, PACKED_RUNTIMES, RUNTIMES_BY_MODALITY, architectures, ask
 from .record import Judged, Question
@@ -511,7 +511,8 @@ class Search:
             return None not in rooms and taken <= share * sum(filter(None, rooms))
         if not uses_shared_gpu(self._machine, way.question.runtime):
             return False
-        limits = metal_limits(cards[0], self._machine)
+        # of AMD's nobody knows what its owner let it use
+        limits = shared_limits(cards[0], self._machine) if is_metal(cards[0]) else None
         return limits is not None and needs.memory.high_bytes <= share * limits[0]
 
     def _leaves_context(self, quantization: str) -> bool:

@@ -36,6 +36,7 @@ CASES = {
     "ollama on amd": ("llama-3.1-8b", "ollama", "RX 7900 XTX"),
     "vllm": ("qwen3-8b", "vllm", ""),
     "vllm on four": ("llama-3.3-70b", "vllm", "4x H100 SXM"),
+    "own file": ("gemma2:9b", "llama.cpp", "L4"),
 }
 UNITS = {"m": 2**20, "M": 2**20, "Mi": 2**20, "Gi": 2**30}
 
@@ -87,7 +88,8 @@ def test_a_pod_is_given_the_printed_sizes(case: str) -> None:
     requests, limits = container["resources"]["requests"], container["resources"]["limits"]
     assert is_within_a_mebibyte(requests["memory"], about.request_bytes)
     assert is_within_a_mebibyte(limits["memory"], about.limit_bytes)
-    assert in_bytes(limits["ephemeral-storage"]) >= 2 * (about.disk_bytes or 0)
+    if not about.files_are_yours:
+        assert in_bytes(limits["ephemeral-storage"]) >= 2 * (about.disk_bytes or 0)
     cards = {key: value for key, value in limits.items() if "/" in key}
     assert cards == {key: value for key, value in requests.items() if "/" in key}
     wanted = {"amd": {"amd.com/gpu": "1"}, "nvidia": {"nvidia.com/gpu": "1"}}
@@ -99,6 +101,30 @@ def test_a_pod_is_given_the_printed_sizes(case: str) -> None:
     assert container["image"] == about.image
     assert container.get("args", []) == list(about.image_arguments)
     assert container["startupProbe"]["failureThreshold"] * 10 >= about.seconds_to_start
+
+
+def test_no_pod_looks_for_your_file_in_an_empty_directory() -> None:
+    """An emptyDir is new with each pod (kubernetes.io, Volumes), so that nobody could fill it; a pod whose claim does
+    not exist is not scheduled. Nothing is downloaded, so no token is asked for."""
+    about = sized("own file")
+    assert about.files_are_yours
+    text = block("kubernetes", about)
+    (document,) = yaml.safe_load_all(text)
+    pod = document["spec"]["template"]["spec"]
+    claim = "gemma-2-9b-it-models"
+    assert pod["volumes"] == [{"name": "models", "persistentVolumeClaim": {"claimName": claim}}]
+    assert f"PersistentVolumeClaim {claim} of 6Gi" in text  # 5.44 GB of files
+    assert "emptyDir" not in text
+    assert "HF_TOKEN" not in text
+
+
+def test_a_tag_of_ollama_is_served_by_its_image() -> None:
+    """Its library has the file of which no repository is known; another program is judged only where it is named."""
+    about = size("gemma2:9b", Workload(), machine=apply(node(), [], ["L4"]))
+    assert about.image == "ollama/ollama:latest"
+    assert about.fetch == "ollama pull gemma2:9b"
+    assert about.workload.quantization == "Q4_0"
+    assert not about.files_are_yours
 
 
 def test_how_long_a_pod_may_start_has_its_reason() -> None:
@@ -204,7 +230,7 @@ def test_docker_takes_the_line(case: str) -> None:
     assert is_within_a_mebibyte(options["--memory"][0], about.limit_bytes)
     assert options["--memory-swap"] == options["--memory"]
     assert is_within_a_mebibyte(options["--memory-reservation"][0], about.request_bytes)
-    assert ("--gpus" in options) is (case in ("nvidia", "vllm", "vllm on four"))
+    assert ("--gpus" in options) is (case in ("nvidia", "vllm", "vllm on four", "own file"))
     assert ("--device" in options) is ("amd" in case)
     assert len(lines) == (2 if about.fetch else 1)
 

@@ -258,7 +258,8 @@ def _amd_card(host: Host, folder: str, node: dict[str, int], ram_bytes: int | No
         borrowed = min(_size(host, f"{folder}/mem_info_gtt_total") or 0, ram_bytes or 2**60)
         own = (total or 0) <= borrowed
         if own:
-            total = used = None
+            # what it may use of the RAM (ttm.pages_limit, half of it by default)
+            total, used = borrowed or None, None
     free = max(0, total - used) if total is not None and used is not None else None
     return Accelerator(
         vendor="amd",

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from ...catalogue.spec import QuantizationRule, RuntimeSpec
 from ...core import units
 from ...core.records import Record
-from ...core.units import MIB, binary, binary_range
+from ...core.units import GIB, MIB, binary, binary_range
 from ...machine.gpus import capability_by_name
 from ...machine.record import Accelerator, Machine
 from ...needs.records import GATHERED, Needs, Term
-from ..placement import TIGHT, emptied, free_bytes, metal_limits, reaches, room_of
+from ..placement import TIGHT, emptied, free_bytes, reaches, room_of, shared_limits
 from .memory import desktop_bytes, host_high, what_is_smaller
 from .record import Finding, Outcome, profile_doubt
 
@@ -48,7 +48,7 @@ def held_check(
         held = _Held(needs, machine, runtime, gpu_only=True)
     else:
         if needs.placement == "host":
-            return _in_ram(needs, machine, alone, when_tight)
+            return _in_ram(needs, machine, runtime, alone, when_tight)
         held = _Held(needs, machine, runtime, gpu_only=False)
     return (
         _unread_held(held, machine)
@@ -64,7 +64,11 @@ def held_check(
 
 
 def _in_ram(
-    needs: Needs, machine: Machine, alone: tuple[str, str] | None, when_tight: str | None
+    needs: Needs,
+    machine: Machine,
+    runtime: RuntimeSpec | None,
+    alone: tuple[str, str] | None,
+    when_tight: str | None,
 ) -> Finding:
     """Of a runtime that works without one: what the accelerators there are would change."""
     devices = machine.accelerators or ()
@@ -72,7 +76,7 @@ def _in_ram(
         return unread
     sharing = [device for device in devices if device.unified]
     if sharing:
-        return _shared(sharing, needs, machine)
+        return _shared(sharing, needs, machine, runtime)
     unused = max(devices, key=lambda device: free_bytes(device) or 0)
     if alone is not None and needs.memory is not None and len(devices) > 1:
         why, remedy = alone
@@ -114,7 +118,7 @@ def _shared_and_needed(
     ]
     if not sharing:
         return None
-    return without_kernels(runtime, rule, sharing[:1]) or _shared(sharing, needs, machine)
+    return without_kernels(runtime, rule, sharing[:1]) or _shared(sharing, needs, machine, runtime)
 
 
 def _missing(
@@ -157,14 +161,25 @@ def _missing(
     )
 
 
-def _shared(sharing: Sequence[Accelerator], needs: Needs, machine: Machine) -> Finding:
-    metal = next((device for device in sharing if device.vendor == "apple"), None)
-    beyond = _beyond_metal(metal, needs, machine) if metal is not None else None
+def _shared(
+    sharing: Sequence[Accelerator], needs: Needs, machine: Machine, runtime: RuntimeSpec | None
+) -> Finding:
+    limited = next((device for device in sharing if _is_limited(device, runtime)), None)
+    beyond = _beyond_limit(limited, needs, machine) if limited is not None else None
     return beyond or _worded_when_read(
         Outcome.PASS,
         "accelerator-fits",
         lambda: f"{sharing[0].name} shares the RAM, so only the RAM has to suffice.",
     )
+
+
+def _is_limited(device: Accelerator, runtime: RuntimeSpec | None) -> bool:
+    """Whether the system lets the GPU use a part of the RAM alone, and the program computes on it:
+    on Apple's all do.
+    """
+    if device.vendor == "apple" or runtime is None:
+        return device.vendor in ("apple", "amd")
+    return device.vendor == "amd" and (runtime.gpu_only or "amd" in runtime.on_shared_gpu)
 
 
 def _unread_memory(machine: Machine) -> Finding | None:
@@ -192,47 +207,62 @@ def _unread_memory(machine: Machine) -> Finding | None:
     return None
 
 
-def _beyond_metal(device: Accelerator, needs: Needs, machine: Machine) -> Finding | None:
-    """Where Metal may not let the GPU use as much of the RAM; None where it surely does, or
+def _beyond_limit(device: Accelerator, needs: Needs, machine: Machine) -> Finding | None:
+    """Where the system may not let the GPU use as much of the RAM; None where it surely does, or
     nothing can be said.
     """
-    high, limits = host_high(needs), metal_limits(device, machine)
+    high, limits = host_high(needs), shared_limits(device, machine)
     if high is None or limits is None or high <= limits[0]:
         return None
     least, most = limits
+    is_metal = device.vendor == "apple"
 
     def reason() -> str:
-        gives = f"{binary(least)} of the RAM"
-        if least != most:
-            gives = f"about {binary_range(least, most)} of the RAM by default"
-        return (
-            f"It needs up to {binary(high)}; macOS lets the GPU use {gives}. The rest"
-            f" {'may run' if high <= most else 'runs'} on the CPU, more slowly."
-        )
+        gives = f"{'macOS' if is_metal else 'Linux'} lets the GPU use"
+        if least == most:
+            gives += f" {binary(least)} of the RAM"
+        elif is_metal:
+            gives += f" about {binary_range(least, most)} of the RAM by default"
+        else:
+            gives += f" {binary(least)} of the RAM by default"
+        rest = f"The rest {'may run' if high <= most else 'runs'} on the CPU, more slowly."
+        if machine.planning and not is_metal and least < high <= most:
+            rest = "That is assumed to be raised; the slow end of the pace is without."
+        return f"It needs up to {binary(high)}; {gives}. {rest}"
 
     def remedy() -> str:
-        setting = more_for_metal(needs, machine)
+        setting = more_for_shared(needs, machine)
         if setting is not None:
-            return f"let the GPU use more: `{setting}`{left_by_metal(needs, machine)}"
+            after = left_by_metal(needs, machine) if is_metal else ", then restart"
+            return f"let the GPU use more: `{setting}`{after}"
         return what_is_smaller(needs.memory.terms if needs.memory is not None else (), least)
 
     return _counted(high, least, Outcome.WARN, "accelerator-partly", reason, remedy)
 
 
-def more_for_metal(needs: Needs, machine: Machine) -> str | None:
-    """The line that lets a Mac's GPU use as much of the RAM as it takes; None where macOS surely
-    does, nothing can be said, or the machine has not as much.
+def more_for_shared(needs: Needs, machine: Machine) -> str | None:
+    """The line that lets a GPU of Apple's or AMD's use as much of the RAM as it takes; None where
+    the system surely does, nothing can be said, or the machine has not as much.
+
+    On Linux it holds from the next start on; whole GiB in pages of 4 KiB
+    (superm1/amd-debug-tools, docs/amd-ttm.md).
     """
-    device = next((card for card in machine.accelerators or () if card.vendor == "apple"), None)
-    limits = None if device is None or not device.unified else metal_limits(device, machine)
+    cards = machine.accelerators or ()
+    device = next((card for card in cards if card.unified and _is_limited(card, None)), None)
+    limits = None if device is None else shared_limits(device, machine)
     high, total = host_high(needs), machine.memory_total_bytes
-    if high is None or limits is None or high <= limits[0] or (total is not None and high > total):
+    if device is None or high is None or limits is None or high <= limits[0]:
         return None
-    return f"sudo sysctl iogpu.wired_limit_mb={-(-high // MIB)}"
+    if total is not None and high > total:
+        return None
+    if device.vendor == "apple":
+        return f"sudo sysctl iogpu.wired_limit_mb={-(-high // MIB)}"
+    pages = -(-high // GIB) * (GIB // 4096)
+    return f"echo options ttm pages_limit={pages} | sudo tee /etc/modprobe.d/ttm.conf"
 
 
 def left_by_metal(needs: Needs, machine: Machine) -> str:
-    """What `more_for_metal` leaves to macOS, where that is little, as a sentence goes on."""
+    """What `more_for_shared` leaves to macOS, where that is little, as a sentence goes on."""
     high, total = host_high(needs), machine.memory_total_bytes
     if high is None or total is None or total - high >= desktop_bytes(machine):
         return ""

@@ -13,6 +13,7 @@ from selfhost import Workload, check
 from selfhost.core.records import Unread
 from selfhost.core.units import speed
 from selfhost.machine.changes import apply
+from selfhost.machine.profiles import load
 from selfhost.machine.record import Accelerator, Machine
 from selfhost.needs.records import CpuNeed, MemoryNeed
 from selfhost.reports.check_text import check_document
@@ -295,6 +296,38 @@ def test_a_setting_that_leaves_less_than_a_desktop_takes_says_so() -> None:
     assert "the 4.00 GiB left are enough for macOS alone" in little
     assert "close all other programs first" in little
     assert "left are enough" not in (found("accelerator", on_a_mac(55), machine).remedy or "")
+
+
+@pytest.mark.parametrize(
+    ("needed", "limit", "short"),
+    [(30, None, None), (50, None, 19), (50, 64, None), (50, 40, 10), (200, None, 169)],
+)
+def test_linux_gives_amds_graphics_half_of_the_ram(
+    needed: int, limit: int | None, short: int | None
+) -> None:
+    """62.82 of 125.65 GiB unless ttm.pages_limit says otherwise: 26,214,400 pages are 100 GiB (superm1/amd-debug-tools,
+    docs/amd-ttm.md). The driver's figure counts where it was read."""
+    strix = load("strix-halo-64gb").machine
+    (card,) = strix.accelerators or ()
+    machine = strix.replace(
+        memory_total_bytes=62 * GIB,
+        memory_limit_bytes=62 * GIB,
+        accelerators=(card.replace(memory_total_bytes=None if limit is None else limit * GIB),),
+    )
+    asked = question(needs=needs_of(needed * GIB, needed * GIB), runtime=None)
+    finding = found("accelerator", asked, machine)
+    assert finding.outcome is (Outcome.PASS if short is None else Outcome.WARN)
+    assert finding.short == (None if short is None else short * GIB)
+    if short is None:
+        return
+    assert ("assumed to be raised" in finding.reason) is (needed < 62 and limit is None)
+    is_settable = needed < 62
+    assert (f"pages_limit={needed * 262_144} " in (finding.remedy or "")) is is_settable
+    # a program that computes on the processor there has all of the RAM
+    runtime = question().runtime
+    assert runtime is not None
+    on_processor = asked.replace(runtime=runtime.replace(on_shared_gpu=("apple",)))
+    assert found("accelerator", on_processor, machine).code == "accelerator-fits"
 
 
 def test_no_setting_gives_metal_more_than_the_ram() -> None:
