@@ -15,7 +15,7 @@ from ..machine.profiles import Profile, size_of
 from ..machine.record import PURPOSES, Accelerator, Disk, Machine
 from ..needs.records import MemoryNeed, Needs
 from ..verdict.defaults import first_of_list, follows_a_list, from_a_list, smallest_of_list
-from ..verdict.findings import Finding, Outcome, disk_margin_bytes, ends_to_store, reserve_of
+from ..verdict.findings import Finding, Outcome, disk_margin_bytes, ends_to_store, reserve_beside
 from ..verdict.findings.speed import is_slow
 from ..verdict.judging import judge
 from ..verdict.placement import (
@@ -428,10 +428,11 @@ def _least_in(
     runtime = question.runtime
     gpu_only = runtime is not None and runtime.wants_gpu(question.workload.quantization)
     on_card, beside = _parted(needs, needs.memory, gpu_only=gpu_only)
-    reserve, _ = reserve_of(vast, workload)
     unified = system == "macos" and architecture == "aarch64"
     in_ram = not gpu_only or unified
-    memory = reserve + (needs.memory.high_bytes if in_ram else beside)
+    held = needs.memory.high_bytes if in_ram else beside
+    reserve = reserve_beside(held, vast, workload)
+    memory = reserve + held
     cards: tuple[Accelerator, ...] = ()
     if unified:
         cards = (Accelerator(vendor="apple", name="Apple GPU", unified=True),)
@@ -464,7 +465,7 @@ def _least_in(
         bandwidth_bytes_per_second=sure,
         bandwidth_perhaps_bytes_per_second=perhaps,
         accelerator_bytes=on_card,
-        memory_beside_accelerator_bytes=beside + reserve,
+        memory_beside_accelerator_bytes=beside + reserve_beside(beside, vast, workload),
         accelerator_required=gpu_only,
         accelerator_sure_bytes=sure_bytes,
         lean_option=runtime.lean_option if runtime is not None and on_card < sure_bytes else "",

@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 
 from ..core.errors import Problem, SelfhostError
-from ..verdict.findings import Outcome
+from ..verdict.findings import Mark, Outcome
 from ..verdict.record import Verdict
 from .bulk import Alike, Bulk, hardest_hit
 from .exceptions import Exceptions, ExceptionsOfAll
@@ -186,6 +186,9 @@ class _Large:
             )
             fields = {name: value for name, value in same.fields.items() if name != "wanted"}
             hit = self._hardest_hit(same, same.bits)
+            if fields["failed"] or fields["undecided"]:
+                # reports read why: here several processes judge it
+                fields.update(self._why(wanted, hit))
             groups.append((fields, same.bits.bit_count(), names, hit))
         exceptions = self._exceptions
         return _Entry(
@@ -200,6 +203,12 @@ class _Large:
                 if is_concerned
             ],
         )
+
+    def _why(self, wanted: Wanted, number: int) -> dict[str, Any]:
+        """What decides the row of one machine, as one process can send it to another."""
+        row = self.row(wanted, number)
+        marks = [Mark(check=each.check, outcome=each.outcome, code=each.code) for each in row.marks]
+        return {"marks": tuple(marks), "reasons": row.reasons}
 
     def _count(self, wanted: Wanted, entry: _Entry) -> None:
         """Take what an entry comes to into the whole."""

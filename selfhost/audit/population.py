@@ -481,7 +481,15 @@ class Population:
 
     def kinds_within(self, kinds: int, bits: int) -> int:
         """Those of some kinds that machines of a set are of."""
-        return sum([1 << number for number in members(kinds) if self.kinds[number].bits & bits])
+        held = bits.to_bytes((self.size >> 3) + 1, "little")
+        within = 0
+        for number in members(kinds):
+            kind = self.kinds[number]
+            last = kind.members[-1]
+            # of most kinds one machine tells
+            if held[last >> 3] >> (last & 7) & 1 or kind.bits & bits:
+                within |= 1 << number
+        return within
 
     def of_kinds(self, kinds: int) -> int:
         """The machines of those kinds."""

@@ -109,9 +109,11 @@ def why(row: Row) -> str:
 
 def causes(row: Row) -> list[str]:
     """What decided the row, a few words for each check; [] for one that passes."""
+    # the row may have to be judged for its marks
+    marks = row.marks if row.failed else ()
     failing = [
         finding.code
-        for finding in row.marks
+        for finding in marks
         if finding.check in row.failed and finding.outcome is Outcome.FAIL
     ]
     words = [failed_words([code]) for code in failing]

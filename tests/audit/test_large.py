@@ -330,6 +330,8 @@ def test_a_machine_that_is_kept_with_others_is_the_same(tmp_path: Path) -> None:
         ({"name": "m\x07"}, "holds control characters"),
         ({"name": "m-000"}, "is also the name of"),
         ({"read_at": "yesterday"}, "not a time"),
+        ({"read_at": "9999-99-99T99:99:99Z"}, "not a time"),
+        ({"read_at": "２０２６-10-01T12:00:00Z"}, "not a time"),
         ({"labels": {"site": ""}}, "is empty"),
     ],
 )

@@ -20,7 +20,15 @@ from .disk import (
     stored_in_memory,
 )
 from .license import license_check, license_guessed
-from .memory import given_bytes, host_high, host_low, memory_check, on_cards, reserve_of
+from .memory import (
+    given_bytes,
+    host_high,
+    host_low,
+    memory_check,
+    on_cards,
+    reserve_beside,
+    reserve_of,
+)
 from .openness import OPEN_PURPOSES, open_for, open_purposes, openness_check, worst_of
 from .record import CHECKS, CODES, Finding, Mark, Outcome
 from .runtime import runtime_check
@@ -70,6 +78,7 @@ __all__ = [
     "open_for",
     "open_purposes",
     "openness_check",
+    "reserve_beside",
     "reserve_of",
     "runtime_check",
     "speed_check",

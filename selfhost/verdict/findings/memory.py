@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 # processes in there.
 CONTAINER_RESERVE_BYTES = 64 * MIB
 SYSTEM_RESERVE_BYTES = {"linux": 1 * GIB, "macos": 3 * GIB, "windows": 3 * GIB}
+# What serves without a desktop keeps of a small machine one part in so many at most: Debian 12's
+# installation guide asks for 256 MB without a desktop, and boards and instances of 1 GiB run it.
+_RESERVE_PART = {"linux": 4}
 # What a desktop with its programs needs beside a model: Ubuntu Desktop 24.04 and Windows 11 ask for
 # 4 GB of memory. A Mac of 64 GB takes 4 GB without a desktop (jundot/omlx#1533, where a runtime
 # leaves it 8). A guest serves no desktop; of a small machine it is at most a quarter, assumed.
@@ -609,6 +612,9 @@ def reserve_of(machine: Machine, workload: Workload) -> tuple[int, str]:
         # a budget such as Dask's and Ray's is what was left when the system had its share
         return CONTAINER_RESERVE_BYTES, "assumed for other processes inside the limit"
     amount = SYSTEM_RESERVE_BYTES.get(machine.system or "", GIB)
+    part = _RESERVE_PART.get(machine.system or "")
+    if part is not None and total is not None and total < part * amount:
+        amount = total // part
     if total is not None and limit is not None and limit < total:
         # what lies outside the limit serves the system already
         return (
@@ -616,6 +622,16 @@ def reserve_of(machine: Machine, workload: Workload) -> tuple[int, str]:
             "assumed for other processes inside the limit",
         )
     return amount, f"assumed for {machine.system or 'the system'} itself"
+
+
+def reserve_beside(need_bytes: int, machine: Machine, workload: Workload) -> int:
+    """What the smallest machine of that system keeps which gives a model so many bytes."""
+    reserve, _ = reserve_of(machine, workload)
+    part = _RESERVE_PART.get(machine.system or "")
+    if workload.reserve_bytes is not None or part is None:
+        return reserve
+    # of a memory of which it is one part, rounded down, the others hold the model
+    return min(reserve, max(0, need_bytes - 1) // (part - 1))
 
 
 # terms that a shorter context makes smaller

@@ -16,7 +16,7 @@ from selfhost.machine.changes import apply
 from selfhost.machine.named import machine_named
 from selfhost.machine.record import Machine
 from selfhost.needs.records import MemoryNeed
-from selfhost.verdict.findings import Finding, Outcome
+from selfhost.verdict.findings import Finding, Outcome, reserve_beside, reserve_of
 from selfhost.verdict.present import Here
 from verdict.small import (
     BIG,
@@ -210,6 +210,34 @@ def test_where_an_assumed_reserve_alone_decides_it_is_named() -> None:
     assert found("memory", machine=small).code == "memory-too-small"
     assert "--reserve" not in found("memory", machine=small).reason
     assert "--reserve SIZE" not in found("memory", work(reserve_bytes=GIB), tight).reason
+
+
+def kept_bytes(system: str, size: int) -> int:
+    """What is kept for the system of a machine of that memory."""
+    machine = MACHINE.replace(
+        system=system,
+        memory_total_bytes=size,
+        memory_limit_bytes=size,
+        memory_available_bytes=None,
+    )
+    return reserve_of(machine, Workload())[0]
+
+
+def test_of_a_small_machine_a_quarter_is_kept() -> None:
+    """Debian serves on 256 MB: a board of 1 GiB is not kept whole, and of 4 GiB and more it is 1 GiB. macOS does not become small."""
+    sizes = (GIB // 2, GIB, 2 * GIB, 4 * GIB, 64 * GIB)
+    kept = [kept_bytes("linux", size) for size in sizes]
+    assert kept == [GIB // 8, GIB // 4, GIB // 2, GIB, GIB]
+    assert kept_bytes("macos", 8 * GIB) == 3 * GIB
+
+
+@given(need_bytes=st.integers(min_value=2, max_value=2**36))
+def test_the_smallest_machine_gives_what_it_is_to_give(need_bytes: int) -> None:
+    """What it keeps is what is kept of a machine of that size; one of a byte less gives too little."""
+    linux = MACHINE.replace(system="linux", memory_total_bytes=None, memory_limit_bytes=None)
+    size = need_bytes + reserve_beside(need_bytes, linux, Workload())
+    assert size - kept_bytes("linux", size) >= need_bytes
+    assert size - 1 - kept_bytes("linux", size - 1) < need_bytes
 
 
 @pytest.mark.parametrize("basis", ["default", "available", "total"])
