@@ -6,8 +6,8 @@
 
 The runs are those of tests/truth/speed_public.json, tests/truth/speed.json and
 tests/truth/speed_backends.json, which decode, tests/truth/speed_drafts.json, which draft,
-tests/truth/speed_batches.json, which compute several tokens at once, and those of `compute_runs`,
-which are bound by compute. Each is asked of `selfhost.check` as a user would ask it, on a machine
+tests/truth/speed_batches.json, which compute several tokens at once, tests/truth/speed_transformers.json,
+which Transformers decodes, and those of `compute_runs`, which are bound by compute. Each is asked of `selfhost.check` as a user would ask it, on a machine
 of that device.
 
 A run that at one token a step would read a tenth more than its device's memory gives takes several tokens a
@@ -52,6 +52,7 @@ PUBLIC = TRUTH / "speed_public.json"
 BACKENDS = TRUTH / "speed_backends.json"
 DRAFTS = TRUTH / "speed_drafts.json"
 BATCHES = TRUTH / "speed_batches.json"
+TRANSFORMERS = TRUTH / "speed_transformers.json"
 GIB = 1 << 30
 SEVERAL = ", several tokens a step"
 # a conversion's weights are known to some percent
@@ -72,6 +73,8 @@ def main() -> int:
         ("speed_backends.json, kept out of the fit", list(of_backends("kept"))),
         ("speed_drafts.json", list(of_drafts())),
         ("speed_batches.json, several at once", list(of_batches())),
+        ("speed_transformers.json, fitted", list(of_transformers("fitted"))),
+        ("speed_transformers.json, kept out of the fit", list(of_transformers("kept"))),
     ):
         print(f"\n{source}: {len(runs)} runs")
         print(f"{'':34} runs devices  error  inside  high/low  seen/likely")
@@ -507,6 +510,30 @@ def of_batches() -> Iterator[Run]:
             f"{vendor_of_device(row['device'])}, {when}", row["device"],
             f"{row['spec']} {row['quantization']}, {row['at_once']} at once",
             row["tokens_per_second"], total.low, total.likely, total.high,
+        )  # fmt: skip
+
+
+def of_transformers(use: str) -> Iterator[Run]:
+    """The runs of Transformers, of that use, on as many GPUs as the source used."""
+    document = json.loads(TRANSFORMERS.read_text(encoding="utf-8"))
+    for values in document["rows"]:
+        row = dict(zip(document["columns"], values, strict=True))
+        if row["use"] != use:
+            continue
+        machine = machine_of(row["device"], "card", row["memory_gb"])
+        verdict = check(
+            row["spec"],
+            Workload(quantization=row["quantization"], runtime="transformers", context_tokens=2048),
+            machine=machine.replace(accelerators=row["gpus"] * (machine.accelerators or ())),
+        )
+        pace = verdict.speed.decode if verdict.speed is not None else None
+        if pace is None or verdict.needs is None or verdict.needs.placement != "accelerator":
+            print(f"  left out: {row['spec']} {row['quantization']}", file=sys.stderr)
+            continue
+        yield Run(
+            row["quantization"],
+            row["device"], f"{row['spec']} {row['quantization']}",
+            row["tokens_per_second"], pace.low, pace.likely, pace.high,
         )  # fmt: skip
 
 

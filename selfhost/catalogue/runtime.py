@@ -48,9 +48,10 @@ class QuantizationRule(Record):
 
     `also`: what people type for it with this program (`4bit`); `at_load`: it downloads the 16-bit
     files and quantizes them itself; `gpu_only`: there is no CPU kernel; `compute_capability`: the
-    least of an NVIDIA GPU; `vendors`: GPUs it has kernels for; `needs`: packages beside the
-    program; `command` and `offload_commands` the lines that load it right, as those of
-    `RuntimeSpec`.
+    least of an NVIDIA GPU; `vendors`: GPUs it has kernels for; `launched_percent`: of a
+    program that launches layers from Python, what launching one takes beside one in 16 bits, least,
+    likely, most; `needs`: packages beside the program; `command` and `offload_commands` the lines
+    that load it right, as those of `RuntimeSpec`.
     """
 
     also: tuple[str, ...] = read_by(Table.strings, default=())
@@ -58,6 +59,7 @@ class QuantizationRule(Record):
     gpu_only: bool = read_by(Table.boolean, default=False)
     compute_capability: str | None = read_by(Table.string, default=None)
     vendors: tuple[str, ...] = read_by(Table.strings, default=())
+    launched_percent: tuple[int, ...] = read_by(Table.integers, minimum=10, default=(100,) * 3)
     needs: str = read_by(Table.string, default="")
     command: str = read_by(Table.string, default="")
     offload_commands: Mapping[str, str] = read_by(texts, default={})
@@ -418,6 +420,8 @@ class RuntimeSpec(Record):
     # of the operations in llama.cpp's graph of a step, those that it launches on a GPU; it fuses
     # the rest
     operations_share: float = read_by(Table.number, minimum=0.05, maximum=1, default=1.0)
+    # on a GPU Python launches the operations of each layer one by one, instead of a graph of all
+    launches_layers: bool = read_by(Table.boolean, default=False)
 
     # ---- memory and pace
 

@@ -146,10 +146,11 @@ class Pace(Record):
 
     `share` and `cache_share` are shares of the peak of the memory; `unpacked_per_cycle` bytes that
     one multiprocessor unpacks in one cycle, None where no such bound was seen; `sum_seconds` of a
-    layer in tensor parallelism, slow end, likely, fast end; `slow` and `fast`
-    the ends of the range as shares of the likely pace; `plain_slow` that slow end of weights in 16
-    bits. `more_token`: of a step, what each token more of it takes at least. `devices`: on how many
-    they were fitted, 0 of a guess.
+    layer in tensor parallelism, slow end, likely, fast end; `layer_seconds` the same of a layer
+    that PyTorch launches from Python (`launch` of the table); `slow` and `fast` the ends of the
+    range as shares of the likely pace; `plain_slow` that slow end of weights in 16 bits.
+    `more_token`: of a step, what each token more of it takes at least. `devices`: on how many they
+    were fitted, 0 of a guess.
     """
 
     share: float
@@ -157,6 +158,7 @@ class Pace(Record):
     unpacked_per_cycle: float | None
     operation_seconds: float
     sum_seconds: tuple[float, ...]
+    layer_seconds: tuple[float, ...]
     slow: float
     fast: float
     plain_slow: float
@@ -225,12 +227,25 @@ def pace_of(
                 unpacked_per_cycle=row.get("unpacked_gb_per_s"),
                 operation_seconds=row["operation_us"] / 1e6,
                 sum_seconds=tuple(each / 1e6 for each in row["sum_us"]),
+                layer_seconds=_layer_seconds(vendor, capability, hbm),
                 slow=row["slow"],
                 fast=row["fast"],
                 plain_slow=row.get("plain_slow", row["slow"]),
                 more_token=row.get("more_token", 0.0),
                 devices=row["devices"],
             )
+    raise LookupError("the table has no row for all other GPUs")
+
+
+def _layer_seconds(vendor: str, capability: str | None, hbm: bool) -> tuple[float, ...]:
+    """What PyTorch takes to launch a layer from Python: slow end, likely, fast end."""
+    for row in _table()["launch"]:
+        if (
+            row.get("vendor", vendor) == vendor
+            and row.get("hbm", hbm) == hbm
+            and _version(row.get("least_capability")) <= _version(capability)
+        ):
+            return tuple(each / 1e3 for each in row["layer_ms"])
     raise LookupError("the table has no row for all other GPUs")
 
 

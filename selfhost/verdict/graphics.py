@@ -65,7 +65,7 @@ class Gpu(Record):
         return (
             peak.slow, peak.likely, peak.fast, *unpacks, pace.share, pace.cache_share, pace.slow,
             pace.fast, pace.plain_slow, -pace.operation_seconds, *self._on_host,
-            *(-each for each in pace.sum_seconds),
+            *(-each for each in (*pace.sum_seconds, *pace.layer_seconds)),
         )  # fmt: skip
 
     @cached_property
@@ -110,6 +110,22 @@ class Gpu(Record):
         read = (step.weights_bytes - step.packed_bytes) / (self.peak.slow * pace.share)
         return read * (1 / pace.plain_slow - 1 / pace.slow)
 
+    def _launched_from_python(
+        self, step: Step, layers: tuple[float, ...], share: float
+    ) -> list[float]:
+        """Seconds to read a share of every layer while Python launches them, the longer of the two:
+        slow end, likely, fast end.
+        """
+        peak, pace = self.peak, self.pace
+        read = [
+            self._seconds(rate, step, 0, share) / end
+            for rate, end in zip(
+                (peak.slow, peak.likely, peak.fast), (pace.slow, 1, pace.fast), strict=True
+            )
+        ]
+        launched = [count * each for count, each in zip(layers, pace.layer_seconds, strict=True)]
+        return [max(ends) for ends in zip(read, launched, strict=True)]
+
     def seconds(self, step: Step) -> tuple[float, float, float]:
         """Of one step: slow end, likely, fast end."""
         return self.seconds_of_part(step, 1.0, summed=False)
@@ -118,6 +134,17 @@ class Gpu(Record):
         self, step: Step, share: float, *, summed: bool = True
     ) -> tuple[float, float, float]:
         """Of a `share` of every layer, and of adding its parts up: slow end, likely, fast end."""
+        if step.launched_layers is None:
+            ends = self._launched_as_graph(step, share, summed)
+        else:
+            ends = self._launched_from_python(step, step.launched_layers, share)
+        slow, likely, fast = (taken / part for taken, part in zip(ends, self._on_host, strict=True))
+        # no run reads faster than the memory gives
+        least = share * step.weights_bytes / (self.peak.fast * _MOST_OF_PEAK)
+        return slow, likely, max(fast, least)
+
+    def _launched_as_graph(self, step: Step, share: float, summed: bool) -> list[float]:
+        """As `seconds_of_part`, of a program that launches the graph of the step itself."""
         most, likely_operations, fewest = step.operation_counts
         layers = step.architecture.layers if summed and step.architecture is not None else 0
         sums = [layers * each for each in self.pace.sum_seconds]
@@ -125,15 +152,10 @@ class Gpu(Record):
         slow += share * self._more_of_plain(step)
         likely = self._seconds(self.peak.likely, step, likely_operations, share) + sums[1]
         fast = self._seconds(self.peak.fast, step, fewest, share) / self.pace.fast + sums[2]
-        slow, likely, fast = (
-            taken / part for taken, part in zip((slow, likely, fast), self._on_host, strict=True)
-        )
         if step.is_vague:
             slow *= self.pace.slow / min(self.pace.slow, _FOREIGN_SLOW)
             fast *= self.pace.fast / max(self.pace.fast, _FOREIGN_FAST)
-        # no run reads faster than the memory gives
-        least = share * step.weights_bytes / (self.peak.fast * _MOST_OF_PEAK)
-        return slow, likely, max(fast, least)
+        return [slow, likely, fast]
 
 
 # an audit asks the cards of a fleet's kinds in turn

@@ -74,7 +74,7 @@ def _burden(question: Question) -> tuple[tuple[Any, ...], tuple[float, ...]] | N
         return None
     words = (
         workload.runtime, None if runtime is None else runtime.id, workload.min_tokens_per_second,
-        question.speed_stated, step.is_vague,
+        question.speed_stated, step.is_vague, step.launched_layers is None,
     )  # fmt: skip
     return words, step.burdens
 
@@ -377,7 +377,7 @@ def _pace_at(
     if as_measured:
         # that program has other names for the types
         stored = {_STORED_AS.get(name, name): size for name, size in step.read_bytes.items()}
-        step = step.replace(read_bytes=stored, foreign=None)
+        step = step.replace(read_bytes=stored, foreign=None, launched_layers=None)
     if depth_tokens is not None:
         step = step.at(depth_tokens)
     return predict_step(

@@ -18,7 +18,7 @@ from .findings import kept_elsewhere, license_guessed, openness_check
 from .present import NO_FILES, Here, NamedFiles, here
 from .record import Question
 from .speed import depth_of_short_chat, foreign_to_rules, instruction_sets_for_layout
-from .step import Step
+from .step import Step, launched_layers
 
 TYPE_CHECKING = False
 
@@ -278,6 +278,7 @@ def _drafting(question: Question, rows: Mapping[str, Any]) -> Step | None:
         operations=_operations(draft, rows),
         depth_tokens=depth_of_short_chat(question.workload.context_tokens),
         foreign=foreign_to_rules(runtime),
+        launched_layers=launched_layers(draft.architecture, runtime, workload.quantization),
     )
 
 

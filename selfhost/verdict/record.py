@@ -17,7 +17,7 @@ from .findings import Finding, Outcome
 from .present import Here
 from .route import Route, exit_code
 from .speed import PaceRange, Speed, depth_of_short_chat, foreign_to_rules
-from .step import Step
+from .step import Step, launched_layers
 
 TYPE_CHECKING = False
 
@@ -211,6 +211,9 @@ class Question(Record):
             operations=self.operations,
             depth_tokens=depth_of_short_chat(self.workload.context_tokens),
             foreign=foreign_to_rules(self.runtime),
+            launched_layers=launched_layers(
+                self.spec.architecture, self.runtime, self.workload.quantization
+            ),
         )
 
     @property

@@ -16,7 +16,7 @@ from ..machine.record import Machine
 from ..needs.records import Needs
 from .compute import PROCESSOR_SHARES as IN_PYTORCH
 from .compute import Power, shares_on_cores
-from .graphics import gpu_of
+from .graphics import gpu_of, pace_of_device
 from .ranges import Range, added, product
 from .speed import PaceRange, Speed, seconds_on_processor, shared_gpu_of
 from .step import Step
@@ -71,15 +71,6 @@ _BESIDE_A_GPU = (0.15, 0.5, 1.0)
 # on an A10G (canopyai/Orpheus-TTS#53), a little below its 83 on an RTX A6000 (#16): it streams each
 # token through Python. The ends are guesses
 _VOICE_STEP = (0.95, 1.25, 1.7)
-# of one layer that PyTorch launches from Python, operation by operation, whatever the card: from
-# seconds a minute of voices and their layers. Bark (4,800 layers a second) 0.34 ms on an RTX 4060
-# Ti (suno-ai/bark#525), 0.45 on an RTX 4090 and 1.6 on an RTX 3060 (#378); CSM (1,750) 0.34 on an
-# RTX 4070 Ti (SesameAILabs/csm#44), 1.1 on an RTX 3060 (#78), 2.0 on an RTX 3090
-# (phildougherty/sesame_csm_openai#7); Dia (1,550) 0.43 on an RTX 4090 (nari-labs/dia, README.md)
-# and 1.8 on a T4 (#153); Qwen3-TTS (1,290) 0.5 to 1.7 in five runs; Parler-TTS mini (2,060) 1.0
-# (huggingface/parler-tts#86). On Apple's GPUs Bark 3.3 (M1 Pro, suno-ai/bark#357) and Parler-TTS
-# 4.8 (M3, huggingface/parler-tts#190); the ends of those are a guess
-_LAYER, _LAYER_ON_APPLE = (0.0003, 0.0008, 0.002), (0.001, 0.004, 0.007)
 # as many times as long as reading the weights in 32 bits, of such a step on a processor: Qwen3-TTS
 # about 1 on a Ryzen 8745HS (QwenLM/Qwen3-TTS#171), Bark 8 on an M1 Pro (suno-ai/bark#357, 0.1
 # seconds a step); with weights in 16 bits half, a guess
@@ -248,10 +239,10 @@ def _step_of_sound(machine: Machine, power: Power, parameters: int, layers: int)
     token = _token_seconds(machine, power, Step(architecture=None, read_bytes=read))
     if token is None:
         return None
-    layer = _LAYER_ON_APPLE if power.device.vendor.lower() == "apple" else _LAYER
+    layer = pace_of_device(power.device, None)[0].layer_seconds
     low, likely, high = (
         max(reading, layers * launching)
-        for reading, launching in zip(product(_VOICE_STEP, token), layer, strict=True)
+        for reading, launching in zip(product(_VOICE_STEP, token), reversed(layer), strict=True)
     )
     return low, likely, high
 

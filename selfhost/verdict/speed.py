@@ -343,7 +343,7 @@ def _on_processor(machine: Machine, shared: _SharedGpu | None, step: Step, conte
             )
         if shared is not None:
             how += f"; up to the speed of {shared.name}, if it is used"
-        return Speed(decode=decode, prompt=prompt, how=how + _by_llama(step.foreign))
+        return Speed(decode=decode, prompt=prompt, how=how + _by_llama(step, True))
 
     # hundreds of models are judged at once, and of few somebody asks for more
     return Speed.partly({"decode": decode, "work": None}, whole)
@@ -384,8 +384,11 @@ def _in_context(step: Step, context: float, pace_of: Callable[[Step], float]) ->
     return how
 
 
-def _by_llama(foreign: str | None) -> str:
-    return f"; by the rules of llama.cpp, because {foreign} was not measured" if foreign else ""
+def _by_llama(step: Step, on_processor: bool) -> str:
+    """That the rules are another program's: on a processor, or where it launches a graph too."""
+    if not step.foreign or (step.launched_layers is not None and not on_processor):
+        return ""
+    return f"; by the rules of llama.cpp, because {step.foreign} was not measured"
 
 
 def shares_of(needs: Needs) -> dict[int, float]:
@@ -458,7 +461,7 @@ def _with_accelerators(
     decode = PaceRange(low=min(slow, likely), likely=likely, high=max(likely, fast))
 
     def whole() -> Speed:
-        how = split.how(rest, left, foreign=step.foreign is not None)
+        how = split.how(rest, left, step)
         if filled and memory is not None:
             how += (
                 f"; at the fast end with {1 - rest * (1 - filled):.0%} there, where somebody fills"
@@ -470,7 +473,7 @@ def _with_accelerators(
         for share, gpu in parts:
             held[gpu.name] = held.get(gpu.name, 0.0) + share
         prompt = None if step.foreign or memory is not None else _gpu_prompt(step, held)
-        return Speed(decode=decode, prompt=prompt, how=how + _by_llama(step.foreign))
+        return Speed(decode=decode, prompt=prompt, how=how + _by_llama(step, memory is not None))
 
     return Speed.partly({"decode": decode, "work": None}, whole)
 
@@ -501,7 +504,7 @@ class _Split(Record):
         # builds without --fit, and -ngl, share whole layers out
         return [max(apart[0], by_layers[0]), *apart[1:]]
 
-    def how(self, in_ram: float, left: Left | None, *, foreign: bool) -> str:
+    def how(self, in_ram: float, left: Left | None, step: Step) -> str:
         """What the pace rests on, where that share or those experts lie in RAM."""
         gpus_used = [gpu for _, gpu in self.parts]
         how = " and ".join(map(_rated_gpu, gpus_used))
@@ -513,14 +516,27 @@ class _Split(Record):
         if self.memory is not None:
             return f"{1 - in_ram:.0%} on {how}, the rest in RAM: {self.memory.how}"
         shares = [
-            gpu.reads_per_second(gpu.peak.likely, foreign=foreign)[0] / gpu.peak.likely
+            gpu.reads_per_second(gpu.peak.likely, foreign=step.foreign is not None)[0]
+            / gpu.peak.likely
             for gpu in gpus_used
         ]
         return (
             f"on {how}; {_published(gpus_used)} read weights at"
-            f" {_percent(min(shares), max(shares))} of that, beside the time to launch each"
-            f" operation{_lost_on_host(gpus_used)}"
+            f" {_percent(min(shares), max(shares))} of that{_how_launched(step, gpus_used)}"
+            f"{_lost_on_host(gpus_used)}"
         )
+
+
+def _how_launched(step: Step, gpus_used: Iterable[Gpu]) -> str:
+    """What a step on those GPUs takes beside reading the weights, as a clause."""
+    if step.launched_layers is None:
+        return ", beside the time to launch each operation"
+    layers = [gpu.pace.layer_seconds for gpu in gpus_used]
+    least, most = min(each[-1] for each in layers), max(each[0] for each in layers)
+    return (
+        ", unless Python takes longer to launch the operations: in published runs"
+        f" {1e3 * least:g} to {1e3 * most:g} ms a dense layer in 16 bits"
+    )
 
 
 def _lost_on_host(gpus_used: Iterable[Gpu]) -> str:
@@ -751,7 +767,7 @@ def _on_shared_gpu(
     decode = PaceRange(low=min(slow, likely), likely=likely, high=max(likely, fast))
 
     def whole_speed() -> Speed:
-        how = _how_on_shared(shared, memory, held)
+        how = _how_on_shared(shared, memory, held, step)
         if step.architecture is not None:
             how += _in_context(step, context, lambda at: paces(at)[1])
         prompt = (
@@ -759,7 +775,7 @@ def _on_shared_gpu(
             if step.foreign or memory is not None
             else _gpu_prompt(step, {shared.gpu.name: 1.0})
         )
-        return Speed(decode=decode, prompt=prompt, how=how + _by_llama(step.foreign))
+        return Speed(decode=decode, prompt=prompt, how=how + _by_llama(step, memory is not None))
 
     return Speed.partly({"decode": decode, "work": None}, whole_speed)
 
@@ -773,7 +789,7 @@ def _published(gpus_used: Iterable[Gpu]) -> str:
 
 
 def _how_on_shared(
-    shared: _SharedGpu, memory: Bandwidth | None, held: tuple[float, float, float]
+    shared: _SharedGpu, memory: Bandwidth | None, held: tuple[float, float, float], step: Step
 ) -> str:
     """What the pace on a GPU that shares the RAM rests on."""
     peak = shared.gpu.peak
@@ -784,7 +800,7 @@ def _how_on_shared(
     )
     how = (
         f"on {shared.name}, which shares the RAM ({rate} at most); {_published([shared.gpu])} read"
-        f" weights at {shared.gpu.pace.share:.0%} of that, beside the time to launch each operation"
+        f" weights at {shared.gpu.pace.share:.0%} of that{_how_launched(step, [shared.gpu])}"
     )
     if memory is None:
         return how

@@ -8,6 +8,11 @@ from functools import cached_property
 from ..catalogue.spec import Architecture
 from ..core.records import Record
 
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from ..catalogue.runtime import RuntimeSpec
+
 # operations a layer, counted over the graphs of the catalogue: 10 (Nemotron Nano 2) to 57 (Kimi
 # Linear), 17 in most dense models, 34 in most with experts
 _FEWEST, _FEW, _WITH_EXPERTS, _MOST = 10, 17, 34, 57
@@ -56,12 +61,38 @@ ALONE_PER_SECOND: Mapping[str, float] = {
 CHOOSING_SECONDS = 8e-9
 
 
+# launched from Python, what an expert takes of a dense layer: 0.07 to 0.11 where all are called in
+# turn (Qwen1.5-MoE of 60, Qwen2-57B of 64, Qwen3-30B of 128: tests/truth/speed_transformers.json)
+_EXPERT = 0.1
+# and a layer whose experts are computed together, as transformers does since 5.0 (its
+# documentation, Experts backends): a guess
+_GROUPED_EXPERTS = 2.0
+
+
+def launched_layers(
+    architecture: Architecture | None, runtime: RuntimeSpec | None, quantization: str | None
+) -> tuple[float, ...] | None:
+    """`Step.launched_layers` of a program; None where it launches no layer by itself."""
+    if architecture is None or runtime is None or not runtime.launches_layers:
+        return None
+    mixed = [group for group in architecture.feed_forward if group.experts]
+    grouped = (_GROUPED_EXPERTS - 1) * sum(len(group.layers) for group in mixed)
+    in_turn = _EXPERT * sum(len(group.layers) * (group.experts or 0) for group in mixed)
+    layers = architecture.layers
+    rule = runtime.rule_of(quantization)
+    percent = (100, 100, 100) if rule is None else rule.launched_percent
+    counts = (layers + max(grouped, in_turn), layers + grouped, float(layers))
+    return tuple(count * each / 100 for count, each in zip(counts, reversed(percent), strict=True))
+
+
 class Step(Record):
     """One step: what it reads and how much it launches.
 
     `read_bytes`: the weights read, by stored type. `operations` of llama.cpp's graph; None where
     none is written down; `launched_share` of them are launched on a GPU, the rest is fused with
-    others. `depth_tokens` are in the context before it. Without an `architecture`
+    others. `launched_layers`: where Python launches the operations instead, layer by layer, the
+    layers of a dense model in 16 bits that take as long to launch: slow end, likely, fast end.
+    `depth_tokens` are in the context before it. Without an `architecture`
     neither layers nor context count. `foreign`: another program than those that were measured.
     """
 
@@ -69,6 +100,7 @@ class Step(Record):
     read_bytes: Mapping[str, int]
     operations: int | None = None
     launched_share: float = 1.0
+    launched_layers: tuple[float, ...] | None = None
     depth_tokens: float = 0
     foreign: str | None = None
 
@@ -177,7 +209,7 @@ class Step(Record):
         return (
             nested, packed - nested, self.weights_bytes - packed, self.cache_bytes, self.layers,
             self.unpacking_core_seconds, self.alone_core_seconds, self.attention_flops,
-            *self.operation_counts,
+            *self.operation_counts, *(self.launched_layers or (0.0, 0.0, 0.0)),
         )  # fmt: skip
 
     @cached_property

@@ -1,0 +1,82 @@
+"""Text that Python launches layer by layer on a GPU: published runs of Transformers, and laws."""
+
+from __future__ import annotations
+
+import json
+from statistics import median
+from typing import Any
+
+import pytest
+
+from helpers.desktops import machine_with
+from helpers.paths import TRUTH
+from selfhost.api import check
+from selfhost.core.workload import Workload
+from selfhost.machine.record import Machine
+from selfhost.verdict.speed import PaceRange
+
+
+def rows(use: str) -> list[dict[str, Any]]:
+    """Those of truth/speed_transformers.json."""
+    document = json.loads((TRUTH / "speed_transformers.json").read_text("utf-8"))
+    read = [dict(zip(document["columns"], values, strict=True)) for values in document["rows"]]
+    return [row for row in read if row["use"] == use]
+
+
+def pace(machine: Machine, model: str, quantization: str, runtime: str) -> PaceRange:
+    workload = Workload(quantization=quantization, runtime=runtime, context_tokens=2048)
+    verdict = check(model, workload, machine=machine)
+    assert verdict.speed is not None
+    assert verdict.speed.decode is not None
+    return verdict.speed.decode
+
+
+def test_runs_that_are_in_no_fit_lie_inside() -> None:
+    """Nine in ten of 51, of 17 models on an A100, an H20 and a T4; half within a quarter of the likely figure."""
+    errors, inside = [], []
+    for row in rows("kept"):
+        machine = machine_with(row["device"], row["memory_gb"])
+        machine = machine.replace(accelerators=row["gpus"] * (machine.accelerators or ()))
+        told = pace(machine, row["spec"], row["quantization"], "transformers")
+        errors.append(abs(told.likely / row["tokens_per_second"] - 1))
+        inside.append(told.low <= row["tokens_per_second"] <= told.high)
+    assert sum(inside) >= 0.9 * len(inside)
+    assert median(errors) <= 0.25
+
+
+def test_no_model_of_a_device_is_fitted_and_kept() -> None:
+    fitted, kept = (
+        {(row["spec"], row["device"]) for row in rows(use)} for use in ("fitted", "kept")
+    )
+    assert not fitted & kept
+    assert len(kept) >= (len(fitted) + len(kept)) / 3
+
+
+def test_python_takes_as_long_for_small_layers_as_for_large() -> None:
+    """24 layers of 0.5B beside 28 of 7B on an H200, whose memory would read the small in a tenth of the time."""
+    machine = machine_with("NVIDIA H200", 141)
+    small, large = (
+        pace(machine, f"qwen2.5-{size}-instruct", "bfloat16", "transformers")
+        for size in ("0.5b", "7b")
+    )
+    assert small.likely / large.likely == pytest.approx(28 / 24)
+
+
+@pytest.mark.parametrize("quantization", ["int8", "nf4-double", "nf4"])
+def test_weights_of_bitsandbytes_are_slower_than_16_bits_on_a_large_gpu(quantization: str) -> None:
+    """Llama 3.1 8B on an H100: 41 tokens/s in BF16, 30 in NF4, 24 with double quantization, 12 in INT8 (bitsandbytes, benchmarking/README.md)."""
+    machine = machine_with("NVIDIA H100 80GB HBM3", 80)
+    plain, packed = (
+        pace(machine, "llama-3.1-8b-instruct", each, "transformers")
+        for each in ("bfloat16", quantization)
+    )
+    assert packed.likely < plain.likely
+
+
+def test_vllm_launches_a_graph() -> None:
+    """Qwen2.5 0.5B in BF16 on an A100: six times as fast in vLLM as in Transformers, 312 and 47 tokens/s (its speed benchmark)."""
+    machine = machine_with("NVIDIA A100-SXM4-80GB", 80)
+    vllm = pace(machine, "qwen2.5-0.5b-instruct", "bfloat16", "vllm")
+    python = pace(machine, "qwen2.5-0.5b-instruct", "bfloat16", "transformers")
+    assert python.low <= 47.4 <= python.high
+    assert vllm.likely / python.likely > 6
