@@ -7,7 +7,7 @@
 The runs are those of tests/truth/speed_public.json, tests/truth/speed.json and
 tests/truth/speed_backends.json, which decode, tests/truth/speed_drafts.json, which draft,
 tests/truth/speed_batches.json, which compute several tokens at once, tests/truth/speed_transformers.json,
-which Transformers decodes, and those of `compute_runs`, which are bound by compute. Each is asked of `selfhost.check` as a user would ask it, on a machine
+which Transformers decodes, tests/truth/speed_pictures.json, which make a picture, and those of `compute_runs`, which are bound by compute. Each is asked of `selfhost.check` as a user would ask it, on a machine
 of that device.
 
 A run that at one token a step would read a tenth more than its device's memory gives takes several tokens a
@@ -44,7 +44,9 @@ from selfhost.machine.gpus import vendor_of
 from selfhost.machine.record import Accelerator
 from selfhost.needs import parts
 from selfhost.verdict import graphics, processor
+from selfhost.verdict.compute import power_of
 from selfhost.verdict.graphics import device_bandwidth
+from selfhost.verdict.pictures import pace_of_pictures
 from selfhost.verdict.record import Verdict
 
 TRUTH = Path(__file__).parents[1] / "tests" / "truth"
@@ -53,6 +55,7 @@ BACKENDS = TRUTH / "speed_backends.json"
 DRAFTS = TRUTH / "speed_drafts.json"
 BATCHES = TRUTH / "speed_batches.json"
 TRANSFORMERS = TRUTH / "speed_transformers.json"
+PICTURES = TRUTH / "speed_pictures.json"
 GIB = 1 << 30
 SEVERAL = ", several tokens a step"
 # a conversion's weights are known to some percent
@@ -75,6 +78,7 @@ def main() -> int:
         ("speed_batches.json, several at once", list(of_batches())),
         ("speed_transformers.json, fitted", list(of_transformers("fitted"))),
         ("speed_transformers.json, kept out of the fit", list(of_transformers("kept"))),
+        ("speed_pictures.json", list(of_pictures())),
     ):
         print(f"\n{source}: {len(runs)} runs")
         print(f"{'':34} runs devices  error  inside  high/low  seen/likely")
@@ -534,6 +538,37 @@ def of_transformers(use: str) -> Iterator[Run]:
             row["quantization"],
             row["device"], f"{row['spec']} {row['quantization']}",
             row["tokens_per_second"], pace.low, pace.likely, pace.high,
+        )  # fmt: skip
+
+
+def of_pictures() -> Iterator[Run]:
+    """Pictures a second, with the steps and passes of the source."""
+    document, shelf = json.loads(PICTURES.read_text(encoding="utf-8")), Catalogue.open()
+    runtime, quantization = shelf.runtime("diffusers"), "float16"
+    for values in document["rows"]:
+        row = dict(zip(document["columns"], values, strict=True))
+        machine = machine_of(row["device"], "card", row["memory_gb"])
+        asked = Workload(quantization=quantization, runtime=runtime.id)
+        placed, denoising = (
+            check(row["spec"], asked, machine=machine).needs,
+            shelf.spec(row["spec"]).denoising,
+        )
+        assert placed is not None
+        assert denoising is not None
+        work = pace_of_pictures(
+            machine,
+            power_of(machine, placed, runtime, quantization),
+            denoising.replace(steps=row["steps"], passes=row["passes"]),
+            pixels=None,
+            quantization=quantization,
+            runtime=runtime,
+            offload=None,
+        ).work
+        assert work is not None
+        yield Run(
+            f"{row['use']}, {'few' if row['steps'] < 10 else 'many'} steps",
+            row["device"], f"{row['spec']}, {row['steps']} steps",
+            1 / row["seconds"], 1 / work.high, 1 / work.likely, 1 / work.low,
         )  # fmt: skip
 
 

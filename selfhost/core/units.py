@@ -446,11 +446,13 @@ def _ends_of_work(
 
 
 def _seconds(seconds: float) -> str:
-    """A wait with no more digits than a guess deserves: with a decimal below ten seconds, and from
-    two to ten hours.
+    """A wait with no more digits than a guess deserves: two below a second, a decimal below ten,
+    and from two to ten hours.
     """
+    if seconds < 0.995:
+        return f"{float(f'{seconds:.2g}'):g} seconds"
     if seconds < 9.5:
-        return f"{seconds:.1f} seconds" if seconds >= 0.095 else "0.1 seconds"
+        return f"{seconds:.1f} seconds"
     if 7_200 <= seconds < 9.95 * 3600:
         return f"{seconds / 3600:.1f} hours".replace(".0 ", " ")
     return duration(float(f"{seconds:.2g}"))

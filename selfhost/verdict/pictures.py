@@ -7,7 +7,7 @@ from ..core.units import GB
 from ..machine.gpus import capability_by_name, picture_share, sums_at_half_rate
 from ..machine.record import Accelerator, Machine
 from .compute import FLOAT32_LONGER, Power, shares_on_cores
-from .ranges import Range, product
+from .ranges import Range, added, product
 from .speed import PaceRange, Speed
 
 TYPE_CHECKING = False
@@ -17,11 +17,23 @@ if TYPE_CHECKING:
     from ..catalogue.spec import ModelSpec
 
 UNIT, UNIT_OF_VIDEO = "seconds_per_image", "seconds_per_video"
-# of a step on a GPU, what Python takes to launch it, whatever the GPU: least, likely, most. Stable
-# Diffusion 1.5, 512 pixels, the fewest operations of all: 32 ms on an A100 (50 steps in 1.59
-# seconds, fal-ai/stable-diffusion-benchmarks), 30 on an RTX 4090 and 25 on an H200
-# (vladmandic/sd-data, 2025), 74 on an RTX 4090 in 2023 (AUTOMATIC1111/stable-diffusion-webui#2449)
-LAUNCHED_STEP_SECONDS = (0.02, 0.03, 0.075)
+# of a step on a GPU, what Python takes to launch a block, whatever the GPU: least, likely, most (a
+# layer of text takes about as long, `launch` in gpus.toml). Stable Diffusion 1.5, 512 pixels, 38
+# blocks: 32 ms on an A100 (50 steps in 1.59 seconds, fal-ai/stable-diffusion-benchmarks), 30 on an
+# RTX 4090 and 25 on an H200 (vladmandic/sd-data, 2025), 74 on an RTX 4090 in 2023
+# (AUTOMATIC1111/stable-diffusion-webui#2449); SDXL, of 87, in SDXL Turbo 67 on an A100 (Stability
+# AI's announcement)
+_LAUNCHED_BLOCK_SECONDS = (0.00053, 0.0008, 0.002)
+# of a denoiser whose blocks are not counted, those of Stable Diffusion 1.5
+_FEWEST_BLOCKS = 38
+# of the share of a GPU's peak that steps reach, the decoder's, whose pictures are large: least,
+# likely, most. Of 0.56 on six GeForces 0.77 to 1.07 in 16 bits, and 0.44 to 0.6 in 32, as SDXL
+# has it (hybrid_inference/vae_decode.md of huggingface/diffusers); of 0.38 on an A100 0.39 and on
+# an H100 0.22 (TensorRT, huggingface.co/stabilityai/sdxl-turbo-tensorrt)
+_DECODER = (0.2, 0.5, 1.1)
+# for the text encoders and what Python does once a picture on a GPU: of SDXL Turbo's 207 ms on an
+# A100 what the step and the decoder leave, 86 ms. The ends are a guess
+_BESIDE_STEPS = (0.04, 0.1, 0.3)
 # of video, whose attention over tens of thousands of tokens is what takes the time, on cards of
 # whole and of half rate: Wan 2.1 1.3B, 81 frames of 480p, 50 steps, 0.66 on an RTX 4090 (four
 # minutes, Wan-Video/Wan2.1, README.md), Wan 2.1 14B 0.69 on an RTX 3090 (68 seconds a step,
@@ -63,35 +75,24 @@ def pace_of_pictures(
         return _unpaced("the arithmetic of one step is not known")
     if power is None:
         return _unpaced("nothing tells how fast what it runs on computes")
-    operations = picture_operations(denoising)
-    on_gpu = power.device is not None
-    # a list on a processor asks for nothing of it
-    from ..needs.quantization import BASE_TYPES
-
-    in_ggml = quantization in BASE_TYPES
-    computing = product(
-        power.seconds(
-            operations,
-            _gpu_shares(power.device, of_video=denoising.frames is not None, in_ggml=in_ggml)
-            if power.device is not None
-            else shares_on_cores(machine, runtime, quantization),
-        ),
-        # on a processor the type is in the share
-        _LONGER.get(quantization, _SAME) if on_gpu else _SAME,
-        _SAME if quantization != "bfloat16" or _has_bfloat16(machine, power) else _WITHOUT_BFLOAT16,
-    )
+    if power.device is None:
+        # the type is in the share
+        shares = shares_on_cores(machine, runtime, quantization)
+        computing = power.seconds(picture_operations(denoising), shares)
+    else:
+        computing = _seconds_on_gpu(power, power.device, denoising, quantization)
+    if quantization == "bfloat16" and not _has_bfloat16(machine, power):
+        computing = product(computing, _WITHOUT_BFLOAT16)
     moving = _SECONDS_A_MOVED_GB.get(offload or "", (0.0, 0.0, 0.0))
-    launched = LAUNCHED_STEP_SECONDS if on_gpu else (0.0, 0.0, 0.0)
     low, likely, high = (
-        max(seconds, denoising.steps * step) + moved_bytes / GB * each
-        for seconds, step, each in zip(computing, launched, moving, strict=True)
+        seconds + moved_bytes / GB * each for seconds, each in zip(computing, moving, strict=True)
     )
     side = "" if pixels is None else f", {pixels} × {pixels} pixels"
     if denoising.frames is not None:
         side = f", {denoising.frames} frames of {denoising.width} × {denoising.height} pixels"
     how = (
         f"on {power.how}; {denoising.steps} steps{side},"
-        f" {operations / 1e12:,.0f} × 10^12 operations in all"
+        f" {picture_operations(denoising) / 1e12:,.0f} × 10^12 operations in all"
     )
     if offload is not None:
         how += "; its parts move to the GPU in turn"
@@ -100,6 +101,30 @@ def pace_of_pictures(
         unit=UNIT if denoising.frames is None else UNIT_OF_VIDEO,
         how=how,
     )
+
+
+def _seconds_on_gpu(
+    power: Power, device: Accelerator, denoising: Denoising, quantization: str
+) -> Range:
+    """Of the steps, the longer of computing and launching, of decoding what they made, and of the
+    prompt.
+    """
+    from ..needs.quantization import BASE_TYPES
+
+    is_clip = denoising.frames is not None
+    shares = _gpu_shares(device, of_video=is_clip, in_ggml=quantization in BASE_TYPES)
+    # clips were timed as a whole
+    of_decoder = shares if is_clip else product((shares[1],) * 3, _DECODER)
+    longer = _LONGER.get(quantization, _SAME)
+    computing = product(power.seconds(_operations_of_steps(denoising), shares), longer)
+    decoding = product(power.seconds(denoising.decode_operations, of_decoder), longer)
+    blocks = denoising.steps * (denoising.blocks or _FEWEST_BLOCKS)
+    stepping = [
+        max(seconds, blocks * each)
+        for seconds, each in zip(computing, _LAUNCHED_BLOCK_SECONDS, strict=True)
+    ]
+    beside = (0.0, 0.0, 0.0) if is_clip else _BESIDE_STEPS
+    return added((stepping[0], stepping[1], stepping[2]), decoding, beside)
 
 
 def denoising_of(spec: ModelSpec, runtime: RuntimeSpec | None) -> Denoising | None:
@@ -116,8 +141,11 @@ def denoising_of(spec: ModelSpec, runtime: RuntimeSpec | None) -> Denoising | No
 
 def picture_operations(denoising: Denoising) -> float:
     """Of all steps, and of turning what they made into a picture."""
-    steps = denoising.steps * denoising.passes * denoising.step_operations
-    return float(steps + denoising.decode_operations)
+    return _operations_of_steps(denoising) + denoising.decode_operations
+
+
+def _operations_of_steps(denoising: Denoising) -> float:
+    return float(denoising.steps * denoising.passes * denoising.step_operations)
 
 
 def _gpu_shares(device: Accelerator, *, of_video: bool = False, in_ggml: bool = False) -> Range:

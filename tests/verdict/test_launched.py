@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import permutations
 from statistics import median
 from typing import Any
 
@@ -11,9 +12,12 @@ import pytest
 from helpers.desktops import machine_with
 from helpers.paths import TRUTH
 from selfhost.api import check
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.workload import Workload
 from selfhost.machine.record import Machine
+from selfhost.verdict.graphics import gpu_of
 from selfhost.verdict.speed import PaceRange
+from selfhost.verdict.step import Step, launched_layers
 
 
 def rows(use: str) -> list[dict[str, Any]]:
@@ -80,3 +84,40 @@ def test_vllm_launches_a_graph() -> None:
     python = pace(machine, "qwen2.5-0.5b-instruct", "bfloat16", "transformers")
     assert python.low <= 47.4 <= python.high
     assert vllm.likely / python.likely > 6
+
+
+def steps_of(model: str, parameters: int) -> list[Step]:
+    """One token of a model with so many active parameters, in three quantizations of Transformers."""
+    shelf = open_catalogue()
+    architecture, runtime = shelf.spec(model).architecture, shelf.runtime("transformers")
+    return [
+        Step(
+            architecture=architecture,
+            read_bytes={quantization: int(size * parameters)},
+            foreign=runtime.id,
+            launched_layers=launched_layers(architecture, runtime, quantization),
+        )
+        for quantization, size in (("bfloat16", 2), ("nf4", 0.55), ("int8", 1))
+    ]
+
+
+def test_neither_a_stronger_gpu_nor_a_smaller_step_takes_longer() -> None:
+    """What an audit skips cards and models by, for text that Python launches: dense, and of 128 experts."""
+    cards = [
+        machine_with(name, 24).accelerators or ()
+        for name in ("NVIDIA A100-SXM4-80GB", "NVIDIA GeForce RTX 4090", "Tesla T4", "NVIDIA L40S")
+    ]
+    gpus = [gpu for (card,) in cards if (gpu := gpu_of(card)) is not None]
+    steps = steps_of("qwen2.5-0.5b-instruct", 494_032_768) + steps_of("qwen3-30b-a3b", 3 * 10**9)
+    assert len(gpus) == len(cards)
+    for gpu in gpus:
+        for step in steps:
+            slow, likely, fast = gpu.seconds(step)
+            assert slow >= likely >= fast
+        for less, more in permutations(steps, 2):
+            if all(a <= b for a, b in zip(less.burdens, more.burdens, strict=True)):
+                assert all(map(float.__le__, gpu.seconds(less), gpu.seconds(more)))
+    for weak, strong in permutations(gpus, 2):
+        if all(a <= b for a, b in zip(weak.strength, strong.strength, strict=True)):
+            for step in steps:
+                assert all(map(float.__ge__, weak.seconds(step), strong.seconds(step)))

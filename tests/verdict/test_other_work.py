@@ -9,6 +9,7 @@ from helpers.desktops import machine_with
 from selfhost import Machine, Workload, check
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.errors import WorkloadError
+from selfhost.core.units import work_ends
 from selfhost.machine import gpus
 from selfhost.machine.record import Accelerator
 from selfhost.verdict import pictures
@@ -602,3 +603,40 @@ def test_a_clip_on_a_processor_has_no_figure() -> None:
     """Nobody has published one: hours to days, as for a model whose steps nothing counts."""
     verdict = check("wan2.1-t2v-1.3b", machine=machine_with())
     assert verdict.speed is None or verdict.speed.work is None
+
+
+@pytest.mark.parametrize(
+    ("model", "card", "memory_gb", "seconds"),
+    [
+        # Stability AI's announcement: 207 ms with the prompt and the decoder, 67 of them the step
+        ("sdxl-turbo", "NVIDIA A100-SXM4-80GB", 80, 0.207),
+        # fal-ai/stable-diffusion-benchmarks, Diffusers with SDPA
+        ("stable-diffusion-1.5", "NVIDIA A100-SXM4-80GB", 80, 1.591),
+        ("sdxl-base-1.0", "NVIDIA A100-SXM4-80GB", 80, 5.933),
+    ],
+)
+def test_a_picture_takes_what_others_published(
+    model: str, card: str, memory_gb: int, seconds: float
+) -> None:
+    speed = check(model, machine=machine_with(card, memory_gb)).speed
+    assert speed is not None
+    assert speed.work is not None
+    assert speed.work.low <= seconds <= speed.work.high
+    assert speed.work.likely == pytest.approx(seconds, rel=0.1)
+
+
+def test_what_a_picture_takes_beside_its_steps_is_computed_once() -> None:
+    """SDXL on an A100 in one step takes more than a fiftieth of what it takes in fifty."""
+    machine = machine_with("NVIDIA A100-SXM4-80GB", 80)
+    turbo, base = (check(model, machine=machine).speed for model in ("sdxl-turbo", "sdxl-base-1.0"))
+    assert turbo is not None
+    assert turbo.work is not None
+    assert base is not None
+    assert base.work is not None
+    assert turbo.work.likely > 1.5 * base.work.likely / 50
+
+
+def test_ends_below_a_second_are_told_apart() -> None:
+    assert work_ends(0.106, 0.58, "seconds_per_image") == "0.11 to 0.58 seconds"
+    assert work_ends(0.02, 0.075, "seconds_per_image") == "0.02 to 0.075 seconds"
+    assert work_ends(0.98, 1.02, "seconds_per_image") == "0.98 to 1.0 seconds"
