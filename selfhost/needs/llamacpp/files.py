@@ -306,7 +306,7 @@ def _repository_with(spec: ModelSpec, quantization: str) -> str | None:
     """
     for named, types in _LADDERS:
         name = _repository_named(spec, named) if quantization in types else None
-        if name is not None:
+        if name is not None and not _has_mix_instead(spec, quantization):
             return name
     date = spec.released or ""
     if quantization not in _MADE_BY_NONE_ELSE or not spec.repository or date < _BARTOWSKI_SINCE:
@@ -315,6 +315,12 @@ def _repository_with(spec: ModelSpec, quantization: str) -> str | None:
         return None
     account, _, model = spec.repository.partition("/")
     return f"bartowski/{f'{account}_' if date >= _WITH_PUBLISHER_SINCE else ''}{model}-GGUF"
+
+
+def _has_mix_instead(spec: ModelSpec, quantization: str) -> bool:
+    """A listing has Unsloth's mix of that name, which it then makes in place of the type."""
+    mix = f"UD-{quantization}"
+    return any(mix in files.bytes or mix in files.unsized for files in spec.files if files.listed)
 
 
 def _repository_named(spec: ModelSpec, named: str) -> str | None:
