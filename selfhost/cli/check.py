@@ -66,6 +66,12 @@ def run(words: list[str]) -> int:
         # of several names none is proposed as a line to type
         errors = {name: _as_asked(error, options) for name, error in errors.items()}
     by_machine = with_notes(options, by_machine)
+    if len(names) > 1:
+        from ..answers.beside import on_own_ports
+        from ..catalogue.opened import open_catalogue
+
+        catalogue = open_catalogue(options.specs)
+        by_machine = [on_own_ports(part, catalogue) for part in by_machine]
     verdicts = [verdict for part in by_machine for verdict in part]
     if not verdicts:
         raise together(errors)

@@ -132,6 +132,16 @@ def processor_of(name: str) -> Processor | None:
     return _processor(rows[0]) if rows else None
 
 
+def cores_of(name: str) -> int | None:
+    """The cores of one processor of that name; None where the table does not list its number."""
+    series = processor_of(name)
+    words = words_of(name)
+    by_count = _table()["model_cores"].get(series.name, {}) if series is not None else {}
+    return next(
+        (int(count) for count, numbers in by_count.items() if not words.isdisjoint(numbers)), None
+    )
+
+
 def names_of_number(number: str) -> tuple[str, ...]:
     """A bare model number with its maker's words, `core i7 12700k`; several where it is that of a
     processor of several series, none where it is of none that is listed.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from ..answers.beside import sums
 from ..catalogue.provider_names import provider_name
+from ..core import units
 from ..verdict.record import Outcome, Route, Verdict
 from .cost_text import months_table
 from .layout import Block, Column, Span, Table
@@ -47,6 +49,7 @@ def several_blocks(
     if planned := planned_words(verdicts[0].machine):
         blocks.append(say(planned))
     blocks += [BLANK, _overview(verdicts)]
+    blocks.extend(say(text, hang=2) for text in _beside(verdicts))
     _notes(blocks, verdicts, verbose=verbose)
     _warnings(blocks, verdicts)
     _to_run(blocks, verdicts)
@@ -81,6 +84,28 @@ def _overview(verdicts: Sequence[Verdict]) -> Table:
         for verdict in verdicts
     )
     return Table(columns=columns, rows=rows, indent=0)
+
+
+_MEMORY_OF = {"memory": "RAM", "accelerator": "GPU memory"}
+
+
+def _beside(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """That each was judged as if it were alone, and what those that run take side by side."""
+    if sum(verdict.can_run for verdict in verdicts) < 2:
+        return
+    each_sum = list(sums(verdicts))
+    shares = [
+        f"{units.binary(each.bytes)} of {units.binary(each.limit_bytes)} of"
+        f" {_MEMORY_OF[each.check]}"
+        for each in each_sum
+    ]
+    together = f" Side by side they take up to {' and '.join(shares)}." if shares else ""
+    yield f"Each is judged alone.{together}"
+    if not all(each.fits for each in each_sum):
+        yield (
+            "That may be more than is there: run them one after another. A [[together]] in the"
+            " policy of `selfhost audit` judges them at once."
+        )
 
 
 def _judged(verdict: Verdict) -> str:

@@ -1,12 +1,14 @@
 """Machines by the name of their processor, and by what clouds call their types."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from selfhost.core.tables import shipped_table
 from selfhost.machine.cpu_names import machine_with, rented
-from selfhost.machine.cpus import class_of, processor_of
+from selfhost.machine.cpus import class_of, cores_of, processor_of
 from selfhost.machine.named import machine_named, profile_named
 from selfhost.machine.profiles import UnknownMachineError
 from selfhost.verdict.processor import bandwidth
@@ -364,3 +366,53 @@ def test_a_phones_chip_is_no_windows_machine() -> None:
     """Its programs run in Termux, which is read as Linux; a laptop's chip of the same maker runs Windows."""
     assert machine_named("snapdragon 8 gen 3 12gb").system == "linux"
     assert machine_named("snapdragon x elite 16gb").system == "windows"
+
+
+@pytest.mark.parametrize(
+    ("text", "cores"),
+    [
+        # as their makers list them
+        ("epyc 7742", 64),
+        ("epyc 7742 256gb", 64),
+        ("2x epyc 7763 1tb", 128),
+        ("epyc 7313p 64gb", 16),
+        ("xeon gold 6248 384gb", 20),
+        ("xeon e5-2680 v4 128gb", 14),
+        ("xeon e5-2680 v2 128gb", 10),
+        ("dual xeon e5-2690 v4 128gb", 28),
+    ],
+)
+def test_a_number_that_is_listed_tells_its_cores(text: str, cores: int) -> None:
+    """Whatever RAM stands beside it: an EPYC 7742 had 16 cores with 64 GB and 64 with 256."""
+    described = machine_with(text)
+    assert described is not None
+    assert described.machine.cpu_cores_physical == cores
+    assert described.machine.cpu_cores_usable == 2 * cores
+    assert "cpu_cores_usable" not in described.machine.assumed
+    assert f"{cores} cores," in described.note
+    assert "--set cores" not in described.note
+
+
+def test_cores_that_are_assumed_are_told() -> None:
+    """Of a processor whose number is not listed the note has the count, what it rests on, and how to state another."""
+    described = machine_with("xeon platinum 8999 128gb") or machine_with("i7-8700 32gb")
+    assert described is not None
+    assert "cpu_cores_usable" in described.machine.assumed
+    assert f"{described.machine.cpu_cores_usable:g} cores (assumed:" in described.note
+    assert "--set cores=" in described.note
+
+
+def test_every_listed_number_is_one_of_its_series() -> None:
+    """The table of cores and that of series agree: each number leads to its series, which has no smaller processor as its largest."""
+    table = shipped_table("cpus")
+    rows = {row["name"]: row for row in table["cpu"]}
+    for series, by_count in table["model_cores"].items():
+        first, *others = rows[series]["words"].split()
+        kinds = [word.split("|") for word in others]
+        for count, numbers in by_count.items():
+            assert int(count) <= rows[series]["cores"]
+            for number in numbers:
+                names = (" ".join([first, *words, number]) for words in itertools.product(*kinds))
+                assert {cores_of(name) for name in names} == {int(count)}, number
+        listed = [number for numbers in by_count.values() for number in numbers]
+        assert len(set(listed)) == len(listed)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import pytest
 
+from selfhost import Workload, check, check_together
+from selfhost.answers.beside import sums
+from selfhost.cli import main as cli
 from selfhost.machine.record import Accelerator
 from selfhost.needs.records import Needs
 from selfhost.verdict.findings import Finding, Outcome
@@ -187,3 +191,39 @@ def test_a_closed_model_fails_the_whole_without_a_sum() -> None:
     assert answer.failed
     assert answer.needs is None
     assert found(answer, "weights").reason.startswith("closed: ")
+
+
+def test_what_models_take_side_by_side_is_what_one_verdict_for_all_says() -> None:
+    """The sums beside verdicts of single models are at least what `check_together` counts, at most a program's shared files more, and whether they fit is its answer."""
+    for models, machine in (
+        (["llama-3.1-8b", "mistral-7b"], "rtx 4090"),
+        (["llama-3.1-8b", "qwen3-14b"], "macbook air m2 16gb"),
+    ):
+        asked = Workload(quantization="Q4_K_M")
+        alone = [check(model, asked, machine=machine) for model in models]
+        assert all(verdict.can_run for verdict in alone)
+        together = check_together(models, [asked] * len(models), machine=machine)
+        each_sum = list(sums(alone))
+        assert all(each.fits for each in each_sum) is together.can_run
+        for each in each_sum:
+            finding = together.finding(each.check)
+            assert finding is not None
+            assert isinstance(finding.needs, int)
+            assert finding.needs <= each.bytes <= finding.needs + GIB / 2
+
+
+def test_servers_side_by_side_have_ports_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
+    """Three lines of llama-server, which takes 8080 unless told otherwise; the comment above names the port of the line."""
+    models = ["llama-3.1-8b", "bge-m3", "whisper-small", "mistral-7b"]
+    assert cli.main(["check", *models, "--machine", "rtx 4090", "--json"]) == 0
+    verdicts = json.loads(capsys.readouterr().out)["verdicts"]
+    lines = [verdict["commands"][0] for verdict in verdicts]
+    servers = [line for line in lines if line.startswith("llama-server ")]
+    ports = [line.partition("--port ")[2].split(" ")[0] or "8080" for line in servers]
+    assert ports == ["8080", "8081", "8082"]
+    for verdict in verdicts:
+        own = verdict["commands"][0].partition("--port ")[2] or "8080"
+        told = [line for line in verdict["setup"] if "answers at" in line]
+        assert all(f"http://127.0.0.1:{own}," in line for line in told)
+    assert cli.main(["check", "llama-3.1-8b", "mistral-7b", "--machine", "rtx 4090"]) == 0
+    assert "Each is judged alone. Side by side they take up to" in capsys.readouterr().out
