@@ -330,11 +330,9 @@ def _unsized(verdict: Verdict) -> SelfhostError:
         )
     unknown = verdict.needs.unknown if verdict.needs is not None else ()
     why = next((entry for entry in unknown if entry.fact.startswith("memory")), None)
-    failed = next((each for each in verdict.findings if each.outcome is Outcome.FAIL), None)
-    if why is not None:
-        reason = why.reason
-    else:
-        reason = failed.reason if failed is not None else "its spec states no needs"
+    if why is None:
+        _refuse_what_fails(verdict)
+    reason = "its spec states no needs" if why is None else why.reason
     return SelfhostError(
         f"the memory of {name} is not known: {reason}", remedy=why.remedy if why else None
     )

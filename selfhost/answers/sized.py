@@ -80,7 +80,8 @@ def size_with(
         is_smallest = workload.quantization != stated.quantization and not _tells_memory(machine)
         return size.replace(notes=(*size.notes, _SMALLEST)) if is_smallest else size
     except SelfhostError as error:
-        count = _cards_that_hold(catalogue, model, workload, place)
+        is_known = verdict.needs is not None and verdict.needs.memory is not None
+        count = _cards_that_hold(catalogue, model, workload, place) if is_known else None
         smaller = _that_fits(catalogue, verdict, workload, place)
         if smaller is None:
             more = f"{count} of these GPUs would hold it" if count is not None else None

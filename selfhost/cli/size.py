@@ -141,6 +141,15 @@ def _sizes(options: argparse.Namespace) -> tuple[list[ContainerSize], dict[str, 
     return sizes, errors
 
 
+def _is_sized(model: str, runtime: str, options: argparse.Namespace) -> bool:
+    """Whether the same line with that runtime has an answer."""
+    from copy import copy
+
+    other = copy(options)
+    other.models, other.runtime = [model], runtime
+    return bool(_sizes(other)[0])
+
+
 def _in_own_flags(error: WorkloadError) -> WorkloadError:
     """The same faults under the options of this command, where users are what others call parallel
     sequences.
@@ -204,11 +213,10 @@ def _refuse_without_image(sizes: list[ContainerSize], options: argparse.Namespac
             )
         if size.image is not None:
             continue
-        runtimes = map(catalogue.runtime, catalogue.runtime_ids())
         others = [
-            runtime.id
-            for runtime in runtimes
-            if runtime.service is not None and size.model.modality in runtime.modalities
+            name
+            for name in catalogue.runtime_ids()
+            if catalogue.runtime(name).service is not None and _is_sized(size.asked, name, options)
         ]
         own = f"put the figures of `selfhost size {size.asked}` into a container of your own"
         if size.runtime.bare_image:

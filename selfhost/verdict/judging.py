@@ -257,18 +257,21 @@ def ways_held(
     whole: Term | None = None
     alone: tuple[str, str] | None = None
     when_tight: str | None = None
+    when_close: str | None = None
     if question.workload.task == "finetune":
         from ..needs.torch.finetune import (
             gathered,
             how_to_offload,
             what_to_lower,
+            which_holds_less,
             why_not_shared_out,
         )
 
-        whole, alone, when_tight = (
+        whole, alone, when_tight, when_close = (
             gathered(question.spec, question.workload),
             why_not_shared_out(question.workload),
             what_to_lower(question.workload),
+            which_holds_less(question.spec, question.workload),
         )
         devices = devices_for_parts(needs, machine)
         if alone is None and devices:
@@ -283,6 +286,7 @@ def ways_held(
         least_capability=_least_capability(question),
         gathered=whole,
         may_be_tight=when_tight is not None,
+        may_be_close=when_close is not None,
     ):
         accelerator = check.accelerator_check(
             candidate,
@@ -292,6 +296,7 @@ def ways_held(
             now_only=basis == "available",
             alone=alone,
             when_tight=when_tight,
+            when_close=when_close,
             has_other_runtime=question.has_other_runtime,
         )
         yield (

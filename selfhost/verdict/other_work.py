@@ -25,7 +25,7 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
         from .training import pace_of_training, unpaced
 
         if placed.memory is None:
-            return unpaced("what computes it is not known, because what it takes is not")
+            return unpaced("where it would be trained is not known, because its memory need is not")
         return pace_of_training(
             power,
             spec.parameters.active,

@@ -116,6 +116,7 @@ def placements(
     least_capability: str | None = None,
     gathered: Term | None = None,
     may_be_tight: bool = False,
+    may_be_close: bool = False,
 ) -> Iterator[Needs]:
     """The same needs with their terms placed, in the order they are to be judged: accelerators,
     split, host, unread accelerator; last the largest accelerator where it must hold all and cannot.
@@ -126,7 +127,7 @@ def placements(
     `cpu_only`: on none.
     `gathered`: what each of several accelerators holds whole where
     training shares the rest out. `may_be_tight`: an accelerator that holds the likely need counts,
-    whatever the most is.
+    whatever the most is; `may_be_close`: one that holds the least does.
     """
     if needs.memory is None or cpu_only:
         yield needs
@@ -138,7 +139,9 @@ def placements(
     shared_out = layers if splits else None
     at_once = list(_on_accelerators(needs, needs.memory, machine, now, shared_out))
     if not at_once:
-        at_once = list(_trained(needs, needs.memory, machine, now, gathered, may_be_tight))
+        at_once = list(_sharded(needs, needs.memory, machine, gathered))
+    if not at_once and may_be_tight:
+        at_once = list(_on_likely(needs, needs.memory, now, may_be_close=may_be_close))
     yield from at_once
     if not at_once:
         yield from _offloaded(needs, now)
@@ -215,31 +218,19 @@ def _on_accelerators(
         yield from _shared_out(needs, memory, _beside_each_other(sized, largest, machine), layers)
 
 
-def _trained(
-    needs: Needs,
-    memory: MemoryNeed,
-    machine: Machine,
-    candidates: Sequence[Place],
-    gathered: Term | None,
-    may_be_tight: bool,
+def _on_likely(
+    needs: Needs, memory: MemoryNeed, candidates: Sequence[Place], *, may_be_close: bool
 ) -> Iterator[Needs]:
-    """What no accelerator surely holds alone: shared out over several, else on one where the likely
-    need fits.
+    """All of it on the accelerator with most room, where that holds the likely need, or the least
+    where that counts.
     """
-    parts = [] if gathered is None else list(_sharded(needs, memory, machine, gathered))
-    if parts or not may_be_tight:
-        yield from parts
-    else:
-        yield from _tight(needs, memory, candidates)
-
-
-def _tight(needs: Needs, memory: MemoryNeed, candidates: Sequence[Place]) -> Iterator[Needs]:
-    """All of it on the accelerator with most room, where that holds the likely need."""
     there = [term.on_device or term for term in memory.terms if not term.is_program]
     largest = max(candidates, key=lambda place: place.room_bytes or 0, default=None)
     room_bytes = 0 if largest is None else largest.room_bytes or 0
     is_near = sum(term.high_bytes for term in there) <= TIGHT * room_bytes
-    if largest is not None and is_near and sum(term.bytes for term in there) <= room_bytes:
+    is_tight = is_near and sum(term.bytes for term in there) <= room_bytes
+    is_close = may_be_close and sum(term.low_bytes for term in there) <= room_bytes
+    if largest is not None and (is_tight or is_close):
         yield on_one(needs, largest.where)
 
 
@@ -649,11 +640,15 @@ def _processes(term: Term, number: int) -> Term:
     return term.replace(arithmetic=share_of(f"{number} processes", term.arithmetic), **together)
 
 
-def _sharded(needs: Needs, memory: MemoryNeed, machine: Machine, gathered: Term) -> Iterator[Needs]:
+def _sharded(
+    needs: Needs, memory: MemoryNeed, machine: Machine, gathered: Term | None
+) -> Iterator[Needs]:
     """Training on the fewest accelerators that hold it: weights, gradients and optimizer in equal
     parts (ZeRO, arXiv 1910.02054, section 5), the rest whole on each, and a process in RAM for
-    each.
+    each. Nothing where `gathered` is None.
     """
+    if gathered is None:
+        return
     beside = sum(
         term.high_bytes
         for term in memory.terms

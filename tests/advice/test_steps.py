@@ -125,6 +125,8 @@ WIDELY_LOADED = [
     ("qwen3-14b", "AWQ", "Qwen/Qwen3-14B-AWQ"),
     ("mistral-7b-instruct-v0.2", "AWQ", "TheBloke/Mistral-7B-Instruct-v0.2-AWQ"),
     ("llama-3.3-70b", "AWQ", "casperhansen/llama-3.3-70b-instruct-awq"),
+    ("llama-3.1-70b", "fp8", "RedHatAI/Meta-Llama-3.1-70B-Instruct-FP8"),
+    ("llama-3.1-405b", "fp8", "meta-llama/Llama-3.1-405B-Instruct-FP8"),
 ]
 
 
@@ -133,7 +135,7 @@ def test_a_widely_loaded_conversion_needs_no_repository_typed(
     model: str, quantization: str, repository: str
 ) -> None:
     """The model's own name with --quant has the command of the repository's name."""
-    where = machine_named("4x RTX 3090")
+    where = machine_named("8x H100" if quantization == "fp8" else "4x RTX 3090")
     named = check(model, Workload(runtime="vllm", quantization=quantization), machine=where)
     typed = check(repository, Workload(runtime="vllm"), machine=where)
     assert named.commands[0].startswith(f"vllm serve {repository} --max-model-len 4096")

@@ -296,3 +296,27 @@ def test_a_block_is_offered_where_all_have_an_image(capsys: pytest.CaptureFixtur
         assert ("to paste" in run(capsys, *models)[1]) is (code == 0)
         assert cli.main(["size", *models, "--format", "compose"]) == code
         capsys.readouterr()
+
+
+@pytest.mark.parametrize("model", ["opt-30b", "flan-t5-xl", "bge-reranker-v2-m3"])
+def test_a_runtime_that_is_offered_has_an_answer(
+    model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """OPT was sent to llama.cpp and Ollama, which have no such architecture."""
+    words = (model, "--gpu", "A100 80GB", "--format", "kubernetes")
+    err = run(capsys, *words)[2]
+    named = re.search(r"with --runtime: (.*)", err)
+    for runtime in named[1].split(", ") if named else ():
+        assert run(capsys, *words[:3], "--runtime", runtime)[0] == 0, runtime
+
+
+def test_no_number_of_gpus_holds_what_is_not_known(capsys: pytest.CaptureFixture[str]) -> None:
+    """Two of 80 GB "would hold" a model of which only 6.28 GiB were counted."""
+    code, _, err = run(capsys, "flan-t5-xl", "--runtime", "vllm", "--gpu", "A100 80GB")
+    assert code == 2
+    assert "is not known" in err
+    assert "of these GPUs" not in err
+    # what does not run is not of unknown size
+    err = run(capsys, "flan-t5-xl", "--runtime", "llama.cpp", "--gpu", "L4")[2]
+    assert "encoder" in err
+    assert "not known" not in err

@@ -194,6 +194,19 @@ def what_to_lower(workload: Workload) -> str | None:
     return ", or ".join(ways)
 
 
+def which_holds_less(spec: ModelSpec, workload: Workload) -> str | None:
+    """What to train with where the trainer decides how wide most of the model lies: the routed
+    experts under QLoRA (`experts_by_trainer`). None elsewhere.
+    """
+    layers = spec.architecture.feed_forward if spec.architecture is not None else ()
+    if workload.finetune_method != "qlora" or not any(layer.experts for layer in layers):
+        return None
+    return (
+        "train with Unsloth or Axolotl, which quantize the experts too; peft with bitsandbytes"
+        " leaves them in 16 or 32 bits"
+    )
+
+
 def gathered(spec: ModelSpec, workload: Workload) -> Term | None:
     """What each of several devices holds beside its share of SHARED_OUT: with FSDP or ZeRO-3,
     whole layers that it gathers for their turn.

@@ -28,6 +28,7 @@ def accelerator_check(
     now_only: bool = False,
     alone: tuple[str, str] | None = None,
     when_tight: str | None = None,
+    when_close: str | None = None,
     has_other_runtime: bool = False,
 ) -> Finding:
     """Is an accelerator needed, and do those that `needs` names as places hold their share?
@@ -35,8 +36,9 @@ def accelerator_check(
     `rule`: how the runtime takes the quantization, where it has kernels for some accelerators
     alone. `now_only`: what others hold of an accelerator does not count, even if they may leave it.
     `alone`: why it is not shared out over several, and what would be. `when_tight`: what to lower
-    where it takes the most, if one that holds the likely need alone counts. `has_other_runtime`:
-    the runtime was named, and the one that is judged without a name needs no GPU.
+    where it takes the most, if one that holds the likely need alone counts. `when_close`: what
+    takes the least, if one that holds that counts as open. `has_other_runtime`: the runtime was
+    named, and the one that is judged without a name needs no GPU.
     """
     needs_gpu = runtime is not None and (runtime.gpu_only or (rule is not None and rule.gpu_only))
     if needs.placement == "host" and not needs_gpu and not machine.accelerators:
@@ -52,5 +54,6 @@ def accelerator_check(
         now_only=now_only,
         alone=alone,
         when_tight=when_tight,
+        when_close=when_close,
         has_other_runtime=has_other_runtime,
     )

@@ -35,6 +35,7 @@ def held_check(
     now_only: bool = False,
     alone: tuple[str, str] | None = None,
     when_tight: str | None = None,
+    when_close: str | None = None,
     has_other_runtime: bool = False,
 ) -> Finding:
     """What `accelerator_check` finds where there are accelerators, or one is needed. The arguments
@@ -54,6 +55,7 @@ def held_check(
         _unread_held(held, machine)
         or without_kernels(runtime, rule, held.devices)
         or _tight(held, when_tight)
+        or _close(held, when_close)
         or _lean(held, now_only=now_only)
         or _too_small(held, now_only=now_only, alone=alone if _has_others(held, machine) else None)
         or _fits(held, needs, machine)
@@ -412,6 +414,24 @@ def _tight(held: _Held, when_tight: str | None) -> Finding | None:
             f" {binary(has)} are there."
         ),
         lambda: when_tight,
+    )
+
+
+def _close(held: _Held, when_close: str | None) -> Finding | None:
+    """Which trainer it is decides whether the one accelerator holds it."""
+    has = held.has
+    if when_close is None or has is None or len(held.shares) != 1:
+        return None
+    if not held.low <= has < held.share:
+        return None
+    return held.finding(
+        Outcome.UNKNOWN,
+        "accelerator-close",
+        lambda: (
+            f"Whether it fits on {held.name} depends on the trainer: it needs"
+            f" {binary_range(held.low, held.share)}, and {binary(has)} are there."
+        ),
+        lambda: when_close,
     )
 
 

@@ -27,6 +27,7 @@ from selfhost.catalogue.spec import (
 )
 from selfhost.core.units import binary
 from selfhost.core.workload import FINETUNE_METHODS, OPTIMIZERS, Workload
+from selfhost.machine.changes import apply
 from selfhost.machine.profiles import load
 from selfhost.machine.record import Accelerator, Machine
 from selfhost.modelfiles.config import read_config
@@ -631,6 +632,21 @@ def test_the_trainer_decides_how_wide_experts_lie() -> None:
     for size, whose in zip(found, ("Unsloth", "bitsandbytes", "peft"), strict=True):
         assert binary(size) in note
         assert whose in note
+
+
+def test_where_the_trainer_decides_no_cpu_trains_beside_large_gpus() -> None:
+    """One 80 GB card trains Mixtral by QLoRA where the experts are quantized (25 GiB), and not where they stay in 16 bits (98 GiB): neither a
+    yes nor a no, and nobody trains it on the processor beside four of them. LoRA keeps 16 bits, whoever trains."""
+    cards = apply(Machine(memory_total_bytes=320 * GIB), ["gpu=80GiB:A100 80GB"] * 4)
+    workload = Workload(task="finetune", finetune_method="qlora", context_tokens=4096)
+    verdict = check("mixtral-8x7b-instruct-v0.1", workload, machine=cards)
+    finding = verdict.finding("accelerator")
+    assert finding is not None
+    assert (verdict.exit_code, finding.code) == (3, "accelerator-close")
+    assert "Unsloth" in str(finding.remedy)
+    assert verdict.needs is not None
+    assert verdict.needs.placement == "accelerator"
+    assert verdict.commands == ()
 
 
 def test_without_experts_or_without_qlora_no_trainer_is_told_apart() -> None:
