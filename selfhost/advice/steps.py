@@ -276,7 +276,7 @@ def _for_shared(judged: Judged, machine: Machine) -> tuple[str, ...]:
         return ()
     if machine.system == "linux":
         return (
-            "# once, and restart: by default the GPU may use half of the RAM, which is less",
+            "# once, and restart: by default the GPU may use half of the RAM alone",
             line,
         )
     why = "# until the next start of the Mac; without it a part may run on the CPU, more slowly"
