@@ -267,6 +267,20 @@ def shared_limits(device: Accelerator, machine: Machine) -> tuple[int, int] | No
     return None if least is None or most is None else (least, most)
 
 
+def is_surely_lent(device: Accelerator, machine: Machine, size_bytes: int) -> bool | None:
+    """Whether the system surely lets a GPU that shares the RAM use so much of it; None where
+    nothing tells.
+    """
+    total = machine.memory_total_bytes
+    if device.vendor == "amd" and device.memory_total_bytes is None:
+        if machine.system != "linux" or total is None:
+            return None
+        # no quotient of the RAM, which would set machines of a kind apart
+        return round(size_bytes / _AMD_SHARE[0]) <= total
+    limits = shared_limits(device, machine)
+    return None if limits is None else size_bytes <= limits[0]
+
+
 def _shared_limit(machine: Machine, end: int) -> int | None:
     total = machine.memory_total_bytes
     if total is None:

@@ -11,7 +11,16 @@ from ...core.units import GIB, MIB, binary, binary_range
 from ...machine.gpus import capability_by_name
 from ...machine.record import Accelerator, Machine
 from ...needs.records import Needs, Term
-from ..placement import TIGHT, emptied, free_bytes, is_built_for, reaches, room_of, shared_limits
+from ..placement import (
+    TIGHT,
+    emptied,
+    free_bytes,
+    is_built_for,
+    is_surely_lent,
+    reaches,
+    room_of,
+    shared_limits,
+)
 from .memory import desktop_bytes, host_high, what_is_smaller
 from .record import Finding, Outcome, profile_doubt
 
@@ -211,13 +220,18 @@ def _beyond_limit(
     """Where the system may not let the GPU use as much of the RAM; None where it surely does, or
     nothing can be said. `has_cpu`: the program computes the rest on the CPU.
     """
-    high, limits = host_high(needs), shared_limits(device, machine)
-    if high is None or limits is None or high <= limits[0]:
+    high = host_high(needs)
+    if high is None or is_surely_lent(device, machine, high) is not False:
         return None
-    least, most = limits
     is_metal = device.vendor == "apple"
 
+    def limits() -> tuple[int, int]:
+        lent = shared_limits(device, machine)
+        assert lent is not None
+        return lent
+
     def reason() -> str:
+        least, most = limits()
         gives = f"{'macOS' if is_metal else 'Linux'} lets the GPU use"
         if least == most:
             gives += f" {binary(least)} of the RAM"
@@ -237,9 +251,21 @@ def _beyond_limit(
         if setting is not None:
             after = left_by_metal(needs, machine) if is_metal else ", then restart"
             return f"let the GPU use more: `{setting}`{after}"
-        return what_is_smaller(needs.memory.terms if needs.memory is not None else (), least)
+        terms = needs.memory.terms if needs.memory is not None else ()
+        return what_is_smaller(terms, limits()[0])
 
-    return _counted(high, least, Outcome.WARN, "accelerator-partly", reason, remedy)
+    return Finding.worded_when_read(
+        {
+            "check": "accelerator",
+            "outcome": Outcome.WARN,
+            "code": "accelerator-partly",
+            "needs": high,
+            "unit": "bytes",
+            "reserve_bytes": None,
+        },
+        lambda: (reason(), remedy()),
+        late=lambda: {"has": limits()[0], "short": max(0, high - limits()[0])},
+    )
 
 
 def more_for_shared(needs: Needs, machine: Machine) -> str | None:
