@@ -261,8 +261,11 @@ def shared_limits(device: Accelerator, machine: Machine) -> tuple[int, int] | No
     """
     if device.memory_total_bytes is not None:
         return device.memory_total_bytes, device.memory_total_bytes
+    if device.vendor == "amd":
+        total = machine.memory_total_bytes
+        return None if machine.system != "linux" or total is None else _amd_limits(total)
     least, most = (
-        machine.worked_out(("shared", end), partial(_shared_limit, end=end)) for end in (0, 1)
+        machine.worked_out(("metal", end), partial(_metal_limit, end=end)) for end in (0, 1)
     )
     return None if least is None or most is None else (least, most)
 
@@ -281,14 +284,9 @@ def is_surely_lent(device: Accelerator, machine: Machine, size_bytes: int) -> bo
     return None if limits is None else size_bytes <= limits[0]
 
 
-def _shared_limit(machine: Machine, end: int) -> int | None:
-    total = machine.memory_total_bytes
-    if total is None:
-        return None
-    if _metal(machine) is not None:
-        return _metal_limits(total)[end]
-    is_known = machine.system == "linux" and _amd(machine) is not None
-    return _amd_limits(total)[end] if is_known else None
+def _metal_limit(machine: Machine, end: int) -> int | None:
+    total = machine.memory_total_bytes if _metal(machine) is not None else None
+    return None if total is None else _metal_limits(total)[end]
 
 
 def _metal_limits(total_bytes: int) -> tuple[int, int]:
