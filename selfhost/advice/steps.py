@@ -274,10 +274,13 @@ def _for_shared(judged: Judged, machine: Machine) -> tuple[str, ...]:
     line = more_for_shared(needs, machine)
     if line is None:
         return ()
-    without = "without it a part may run on the CPU, more slowly"
     if machine.system == "linux":
-        return f"# then restart, if it is not raised already; {without}", line
-    return f"# until the next start of the Mac; {without}{left_by_metal(needs, machine)}", line
+        return (
+            "# once, and restart: by default the GPU may use half of the RAM alone",
+            line,
+        )
+    why = "# until the next start of the Mac; without it a part may run on the CPU, more slowly"
+    return why + left_by_metal(needs, machine), line
 
 
 def _answers_at(runtime: RuntimeSpec) -> tuple[str, ...]:
@@ -310,7 +313,7 @@ def _numbered(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[s
 
 def _before(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[str, ...]:
     """Comments on what the accelerator in use wants installed before the program."""
-    if not _uses_accelerator(judged):
+    if not (_uses_accelerator(judged) or runtime.gpu_only):
         return ()
     texts, cards = runtime.install_first, machine.accelerators or ()
     used = dict.fromkeys(cards[index].vendor for index in devices_used(judged) if cards)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ..catalogue.spec import QuantizationRule
 from ..core.records import remembered
-from ..machine.record import Machine
+from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs, Term
 from . import findings as check
 from .findings import Finding, Outcome
 from .pacing import faster_there, finding_of_pace, pace_and_finding
-from .placement import devices_for_parts, emptied, index_of, placements
+from .placement import (
+    devices_for_parts,
+    emptied,
+    index_of,
+    is_built_for,
+    placements,
+    reaches,
+)
 from .record import HELD, Judged, Placement, Question, any_fails, lacking_bytes
 from .speed import Speed
 
@@ -225,10 +232,18 @@ def _gpu_only(question: Question) -> bool:
     )
 
 
-def _least_capability(question: Question) -> str | None:
-    if question.runtime is None:
+def _suits(question: Question) -> Callable[[Accelerator], bool] | None:
+    """Whether the runtime is not known to run its quantization on no such accelerator."""
+    runtime = question.runtime
+    if runtime is None:
         return None
-    return question.runtime.capability_for(question.workload.quantization)
+    least = runtime.capability_for(question.workload.quantization)
+
+    def suits(device: Accelerator) -> bool:
+        is_recent = least is None or reaches(device, least) is not False
+        return is_recent and is_built_for(device, runtime.amd_gpus) is not False
+
+    return suits
 
 
 def _rule(question: Question) -> QuantizationRule | None:
@@ -283,7 +298,7 @@ def ways_held(
         splits=splits,
         gpu_only=_gpu_only(question),
         cpu_only=question.runtime is not None and question.runtime.cpu_only,
-        least_capability=_least_capability(question),
+        suits=_suits(question),
         gathered=whole,
         may_be_tight=when_tight is not None,
         may_be_close=when_close is not None,

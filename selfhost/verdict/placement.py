@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from ..core.records import Record, remembered
@@ -113,7 +114,7 @@ def placements(
     splits: bool,
     gpu_only: bool = False,
     cpu_only: bool = False,
-    least_capability: str | None = None,
+    suits: Callable[[Accelerator], bool] | None = None,
     gathered: Term | None = None,
     may_be_tight: bool = False,
     may_be_close: bool = False,
@@ -123,7 +124,7 @@ def placements(
 
     Before the unread come the accelerators once others have left them. `splits`: the runtime shares
     layers out, over several accelerators and with the RAM. `gpu_only`: it runs on accelerators
-    alone, one or several alike, and where there are any on those of `least_capability` or more;
+    alone, one or several alike, and where there are any on those that `suits` does not rule out;
     `cpu_only`: on none.
     `gathered`: what each of several accelerators holds whole where
     training shares the rest out. `may_be_tight`: an accelerator that holds the likely need counts,
@@ -133,7 +134,7 @@ def placements(
         yield needs
         return
     if gpu_only:
-        yield from _gpu_only(needs, needs.memory, machine, least_capability)
+        yield from _gpu_only(needs, needs.memory, machine, suits)
         return
     now = places(machine)
     shared_out = layers if splits else None
@@ -251,20 +252,32 @@ def shared_limits(device: Accelerator, machine: Machine) -> tuple[int, int] | No
     """
     if device.memory_total_bytes is not None:
         return device.memory_total_bytes, device.memory_total_bytes
+    if device.vendor == "amd":
+        total = machine.memory_total_bytes
+        return None if machine.system != "linux" or total is None else _amd_limits(total)
     least, most = (
-        machine.worked_out(("shared", end), partial(_shared_limit, end=end)) for end in (0, 1)
+        machine.worked_out(("metal", end), partial(_metal_limit, end=end)) for end in (0, 1)
     )
     return None if least is None or most is None else (least, most)
 
 
-def _shared_limit(machine: Machine, end: int) -> int | None:
+def is_surely_lent(device: Accelerator, machine: Machine, size_bytes: int) -> bool | None:
+    """Whether the system surely lets a GPU that shares the RAM use so much of it; None where
+    nothing tells.
+    """
     total = machine.memory_total_bytes
-    if total is None:
-        return None
-    if _metal(machine) is not None:
-        return _metal_limits(total)[end]
-    is_known = machine.system == "linux" and _amd(machine) is not None
-    return _amd_limits(total)[end] if is_known else None
+    if device.vendor == "amd" and device.memory_total_bytes is None:
+        if machine.system != "linux" or total is None:
+            return None
+        # no quotient of the RAM, which would set machines of a kind apart
+        return round(size_bytes / _AMD_SHARE[0]) <= total
+    limits = shared_limits(device, machine)
+    return None if limits is None else size_bytes <= limits[0]
+
+
+def _metal_limit(machine: Machine, end: int) -> int | None:
+    total = machine.memory_total_bytes if _metal(machine) is not None else None
+    return None if total is None else _metal_limits(total)[end]
 
 
 def _metal_limits(total_bytes: int) -> tuple[int, int]:
@@ -435,7 +448,10 @@ def _with_share(high_bytes: int) -> int:
 
 
 def _gpu_only(
-    needs: Needs, memory: MemoryNeed, machine: Machine, least_capability: str | None
+    needs: Needs,
+    memory: MemoryNeed,
+    machine: Machine,
+    suits: Callable[[Accelerator], bool] | None,
 ) -> Iterator[Needs]:
     """All of it on one accelerator, else on as many as it can be divided over by tensor
     parallelism, then where nothing was read; the RAM last.
@@ -449,7 +465,7 @@ def _gpu_only(
     least: int | None = None
     for cards in (owned, emptied(owned)):
         most: list[Place] = []
-        for chosen, lacking in _groups(needs, memory, machine, cards, least_capability):
+        for chosen, lacking in _groups(needs, memory, machine, cards, suits):
             if lacking <= 0:
                 most = chosen
             elif least is None or lacking < least:
@@ -495,18 +511,18 @@ def _groups(
     memory: MemoryNeed,
     machine: Machine,
     cards: Sequence[Accelerator],
-    least_capability: str | None,
+    suits: Callable[[Accelerator], bool] | None,
 ) -> Iterator[tuple[list[Place], int]]:
     """The largest accelerators in each number that may share the model in equal parts, and the
     bytes that the tightest of them lacks, 0 or less where it fits. `cards` says what each can give.
-    Those below `least_capability` are left out where there are others.
+    Those that do not suit are left out where others do.
     """
     owned = machine.accelerators or ()
     candidates = places(machine)
-    recent = [place for place in candidates if _is_recent(owned[place.index], least_capability)]
+    suited = [place for place in candidates if suits is None or suits(owned[place.index])]
     rooms = [
         (place, room_of(cards[place.index], gpu_only=True))
-        for place in recent or candidates
+        for place in suited or candidates
         if owned[place.index].unified is False
     ]
     largest_first = sorted(
@@ -568,11 +584,6 @@ def _takes_less(terms: Sequence[Term], memory: MemoryNeed) -> bool:
     return any(term is not each for term, each in zip(terms, memory.terms, strict=True))
 
 
-def _is_recent(device: Accelerator, least_capability: str | None) -> bool:
-    """It is not known to be an NVIDIA GPU below that compute capability."""
-    return least_capability is None or reaches(device, least_capability) is not False
-
-
 def reaches(device: Accelerator, least_capability: str) -> bool | None:
     """Whether it has that compute capability, or is not NVIDIA's; None where that is not known."""
 
@@ -584,6 +595,19 @@ def reaches(device: Accelerator, least_capability: str) -> bool | None:
         )
 
     return device.told(("reaches", least_capability), of)
+
+
+def is_built_for(device: Accelerator, amd_gpus: Sequence[str]) -> bool | None:
+    """Whether a GPU of AMD's is among those that a program is built for, patterns of names and of
+    instruction sets; None of another maker's, without a list, and where neither is known of it.
+    """
+    if device.vendor != "amd" or not amd_gpus:
+        return None
+    name = f"{device.name} {device.compute_capability or ''}".lower()
+    if re.search(rf"\b(?:{'|'.join(amd_gpus)})\b", name):
+        return True
+    is_named = any(map(str.isdecimal, device.name)) and "0x" not in device.name
+    return False if device.compute_capability or is_named else None
 
 
 def _devices_of(chosen: Sequence[Place], machine: Machine) -> list[tuple[str, Accelerator | None]]:

@@ -90,6 +90,17 @@ def test_a_video_model_uses_the_gpu_that_holds_it_by_parts(
     assert [place for place in memory["places"] if place["where"] != "host"]
 
 
+def test_stable_video_diffusion_takes_the_time_that_others_saw(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """25 frames in 25 steps on an RTX 4090: 25 seconds (gigagpu.com), 45 to 90 (theneuralbase.com)."""
+    answer = _answer(capsys, "svd", "--machine", "desktop-rtx4090-24gb")
+    work = answer["speed"]["work"]  # type: ignore[index]
+    assert 25 <= work["likely"] <= 90
+    assert work["low"] <= 45
+    assert work["high"] >= 45
+
+
 # bytes on one GPU with all of it there, as publishers state them: README.md of CogVideo, HunyuanVideo
 # and Wan 2.2, the card of Allegro, arXiv:2503.20314 with the text encoder of 11.36 GB added
 PUBLISHED = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 
 from ...catalogue.spec import QuantizationRule, RuntimeSpec
@@ -12,7 +11,16 @@ from ...core.units import GIB, MIB, binary, binary_range
 from ...machine.gpus import capability_by_name
 from ...machine.record import Accelerator, Machine
 from ...needs.records import GATHERED, Needs, Term
-from ..placement import TIGHT, emptied, free_bytes, reaches, room_of, shared_limits
+from ..placement import (
+    TIGHT,
+    emptied,
+    free_bytes,
+    is_built_for,
+    is_surely_lent,
+    reaches,
+    room_of,
+    shared_limits,
+)
 from .memory import desktop_bytes, host_high, what_is_smaller
 from .record import Finding, Outcome, profile_doubt
 
@@ -20,10 +28,6 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from .record import Words
-
-# what AMD's own graphics share the RAM and are among the chips that vLLM is built for (its page on
-# installing for ROCm)
-_BUILT_FOR = frozenset(("gfx942", "gfx950", "gfx1150", "gfx1151"))
 
 
 def held_check(
@@ -116,7 +120,7 @@ def _shared_and_needed(
     sharing = [
         device
         for device in machine.accelerators or ()
-        if device.unified and (device.vendor != "amd" or device.compute_capability in _BUILT_FOR)
+        if device.unified and (device.vendor != "amd" or is_built_for(device, runtime.amd_gpus))
     ]
     if not sharing:
         return None
@@ -167,7 +171,10 @@ def _shared(
     sharing: Sequence[Accelerator], needs: Needs, machine: Machine, runtime: RuntimeSpec | None
 ) -> Finding:
     limited = next((device for device in sharing if _is_limited(device, runtime)), None)
-    beyond = _beyond_limit(limited, needs, machine) if limited is not None else None
+    beyond = None
+    if limited is not None:
+        has_cpu = runtime is None or not runtime.gpu_only
+        beyond = _beyond_limit(limited, needs, machine, has_cpu=has_cpu)
     return beyond or _worded_when_read(
         Outcome.PASS,
         "accelerator-fits",
@@ -209,17 +216,24 @@ def _unread_memory(machine: Machine) -> Finding | None:
     return None
 
 
-def _beyond_limit(device: Accelerator, needs: Needs, machine: Machine) -> Finding | None:
+def _beyond_limit(
+    device: Accelerator, needs: Needs, machine: Machine, *, has_cpu: bool
+) -> Finding | None:
     """Where the system may not let the GPU use as much of the RAM; None where it surely does, or
-    nothing can be said.
+    nothing can be said. `has_cpu`: the program computes the rest on the CPU.
     """
-    high, limits = host_high(needs), shared_limits(device, machine)
-    if high is None or limits is None or high <= limits[0]:
+    high = host_high(needs)
+    if high is None or is_surely_lent(device, machine, high) is not False:
         return None
-    least, most = limits
     is_metal = device.vendor == "apple"
 
+    def limits() -> tuple[int, int]:
+        lent = shared_limits(device, machine)
+        assert lent is not None
+        return lent
+
     def reason() -> str:
+        least, most = limits()
         gives = f"{'macOS' if is_metal else 'Linux'} lets the GPU use"
         if least == most:
             gives += f" {binary(least)} of the RAM"
@@ -228,7 +242,9 @@ def _beyond_limit(device: Accelerator, needs: Needs, machine: Machine) -> Findin
         else:
             gives += f" {binary(least)} of the RAM by default"
         rest = f"The rest {'may run' if high <= most else 'runs'} on the CPU, more slowly."
-        if machine.planning and not is_metal and least < high <= most:
+        if not is_metal and not has_cpu:
+            rest = "With less it does not start."
+        elif machine.planning and not is_metal and least < high <= most:
             rest = "That is assumed to be raised; the slow end of the pace is without."
         return f"It needs up to {binary(high)}; {gives}. {rest}"
 
@@ -237,9 +253,21 @@ def _beyond_limit(device: Accelerator, needs: Needs, machine: Machine) -> Findin
         if setting is not None:
             after = left_by_metal(needs, machine) if is_metal else ", then restart"
             return f"let the GPU use more: `{setting}`{after}"
-        return what_is_smaller(needs.memory.terms if needs.memory is not None else (), least)
+        terms = needs.memory.terms if needs.memory is not None else ()
+        return what_is_smaller(terms, limits()[0])
 
-    return _counted(high, least, Outcome.WARN, "accelerator-partly", reason, remedy)
+    return Finding.worded_when_read(
+        {
+            "check": "accelerator",
+            "outcome": Outcome.WARN,
+            "code": "accelerator-partly",
+            "needs": high,
+            "unit": "bytes",
+            "reserve_bytes": None,
+        },
+        lambda: (reason(), remedy()),
+        late=lambda: {"has": limits()[0], "short": max(0, high - limits()[0])},
+    )
 
 
 def more_for_shared(needs: Needs, machine: Machine) -> str | None:
@@ -714,11 +742,11 @@ def _not_built_for(runtime: RuntimeSpec, device: Accelerator) -> Finding | None:
     """That its builds are not made for this GPU of AMD's; None for others, and where they are."""
     if device.vendor != "amd" or not runtime.amd_gpus:
         return None
-    name = device.name.lower()
-    if re.search(rf"\b(?:{'|'.join(runtime.amd_gpus)})\b", name):
+    is_built = is_built_for(device, runtime.amd_gpus)
+    if is_built:
         return None
     source = runtime.sources.get("amd_gpus", "")
-    if not any(map(str.isdecimal, name)) or "0x" in name:
+    if is_built is None:
         return _worded_when_read(
             Outcome.UNKNOWN,
             "accelerator-unread",

@@ -185,9 +185,10 @@ class Finding(Mark):
         words: Words,
         *,
         reserve_bytes: Callable[[], int | None] | None = None,
+        late: Callable[[], Mapping[str, Any]] | None = None,
     ) -> Finding:
         """A finding of these fields, all but the reason and the remedy. `words` gives those two
-        when somebody reads them, `reserve_bytes` the field of that name.
+        when somebody reads them, `reserve_bytes` the field of that name, `late` any others.
 
         Hundreds of models are judged at once, and few of their reasons are read.
         """
@@ -198,6 +199,8 @@ class Finding(Mark):
             values = {**fields, "reason": reason, "remedy": remedy}
             if reserve_bytes is not None:
                 values["reserve_bytes"] = reserve_bytes()
+            if late is not None:
+                values.update(late())
             return cls(**values)
 
         return cls.partly({**fields}, whole)

@@ -348,10 +348,32 @@ def test_graphics_of_a_processor_do_not_run_what_needs_a_gpu() -> None:
         ("nvidia", "12.1", True),
     ):
         device = Accelerator(vendor=vendor, name="Chip", unified=True, compute_capability=chip)
-        assert (
-            judge(question(runtime=GPU_ONLY), MACHINE.replace(accelerators=(device,))).failed
-            is not fits
-        )
+        machine = MACHINE.replace(accelerators=(device,))
+        runtime = GPU_ONLY.replace(amd_gpus=("gfx1151",))
+        assert judge(question(runtime=runtime), machine).failed is not fits
+
+
+def test_vllm_runs_on_a_strix_halo() -> None:
+    """Its documentation lists Ryzen AI MAX (gfx1151): installation, GPU, requirements, 0.14.0 and later. A Radeon 680M is
+    gfx1035."""
+    asked = Workload(runtime="vllm")
+    strix = check("llama3.1:8b", asked, machine="strix-halo-128gb")
+    assert strix.can_run
+    assert any("ROCm" in line for line in strix.setup)
+    assert not check("llama3.1:8b", asked, machine="ryzen 7 6800h radeon 680m 64gb").can_run
+
+
+def test_vllm_takes_the_gpu_of_amds_that_it_is_built_for() -> None:
+    """An MI50 (gfx906) has more memory than an RX 7900 XTX (gfx1100), and vLLM is not built for it."""
+    verdict = check(
+        "llama3.1:8b", Workload(runtime="vllm"), machine="i5-12400 64gb mi50 32gb + rx 7900 xtx"
+    )
+    assert verdict.can_run
+    names = [card.name for card in verdict.machine.accelerators or ()]
+    index = next(number for number, name in enumerate(names) if "7900" in name)
+    assert verdict.needs is not None
+    assert verdict.needs.memory is not None
+    assert {term.where for term in verdict.needs.memory.terms} <= {"host", f"accelerator:{index}"}
 
 
 def test_a_runtime_that_needs_a_gpu_takes_one_that_shares_the_ram() -> None:
