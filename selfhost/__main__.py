@@ -29,7 +29,7 @@ def main() -> int:
         return run()
     except KeyboardInterrupt:
         return 130
-    except (MemoryError, ImportError) as error:
+    except (MemoryError, ImportError, SystemError) as error:
         from .core.lastwords import is_lack_of_memory
 
         # said below, where what was being loaded is let go

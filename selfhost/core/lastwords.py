@@ -25,11 +25,14 @@ def wants_json(words: Sequence[str]) -> bool:
 
 def is_lack_of_memory(error: Exception) -> bool:
     """Whether the error is one, or says that the system has none (ENOMEM, 12 on every system), or
-    in the loader's words that no room is left for a library (glibc 2.36, elf/dl-load.c).
+    in the loader's words that no room is left for a library (glibc 2.36, elf/dl-load.c), or is what
+    CPython raises where it lost its own `MemoryError` (3.11, Python/ceval.c).
     """
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == 12):
         return True
     said = str(error)
+    if isinstance(error, SystemError):
+        return said == "error return without exception set"
     return isinstance(error, ImportError) and any(
         words in said for words in ("failed to map segment", "annot allocate memory")
     )
