@@ -411,6 +411,8 @@ def test_a_broken_file_never_breaks_the_reading(data: st.DataObject) -> None:
                 isinstance(whole[fact], int | float)
                 and written[fact] is not None
                 and fact != "swap_free_bytes"
+                # its last lines tell which pages are set aside
+                and not (fact == "memory_limit_bytes" and path.name == "meminfo")
             ):
                 assert written[fact] <= whole[fact], fact
 
