@@ -298,7 +298,7 @@ def _rented_as(text: str) -> Described | None:
     """As `rented`, of the name of a type and of GPUs behind it alone."""
     table = shipped_table("cloud_types")
     name, _, beside = text.partition(" ")
-    added = _cards_beside(beside)
+    added = _cards_beside(beside) if beside else None
     for row in table["type"]:
         match = re.fullmatch(row["types"], (text if added is None else name).lower(), re.ASCII)
         if match is None:

@@ -533,5 +533,7 @@ def _differ_by_one(digits: str, others: str) -> bool:
     return any(longer[:at] + longer[at + 1 :] == shorter for at in range(len(longer)))
 
 
+# a card has the same words whatever is typed
+@lru_cache(maxsize=4096)
 def _letters(word: str) -> str:
     return "".join(letter for letter in word if not letter.isdecimal())

@@ -351,7 +351,8 @@ def _typed_words(text: str) -> list[_Pieces]:
     return [pieces for word in _whole_sizes(text).split() if (pieces := tuple(_pieces(word)))]
 
 
-def _pieces(text: str) -> list[str]:
+@lru_cache(maxsize=4096)
+def _pieces(text: str) -> Sequence[str]:
     """The pieces of a text in order; a size such as `16gb` is one of them."""
     return re.sub(r"\b(\d+)-(gb|tb)\b", r"\1\2", canonical(_whole_sizes(text))).split("-")
 
