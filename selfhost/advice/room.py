@@ -115,7 +115,8 @@ def _parallel_at_pace(
             question, runs, "parallel", number, machine, catalogue
         )
 
-    most_useful = _largest(most, is_useful)
+    # as many as fit were too slow, which is why they are looked for
+    most_useful = _largest(most - 1, is_useful, guess=now + 1)
     return None if most_useful is None or most_useful <= now else most_useful
 
 
