@@ -11,10 +11,14 @@ from hypothesis import strategies as st
 from helpers.desktops import machine_with
 from helpers.paths import RECORDS, TRUTH
 from selfhost.api import check, rank
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.errors import WorkloadError
 from selfhost.core.workload import Workload
+from selfhost.machine.named import machine_named
 from selfhost.machine.reader import Machine
 from selfhost.verdict.batch import ON_GPU, ON_PROCESSOR, Experts, first_token, parallel_total
+from selfhost.verdict.judging import judge
+from selfhost.verdict.question import ask
 from selfhost.verdict.speed import PaceRange
 
 MACHINE = Machine.from_file(RECORDS / "vm-24gib.json")
@@ -109,10 +113,10 @@ def test_batches_that_others_published_lie_inside() -> None:
     """Of 25 runs on three GPUs (`truth/speed_batches.json`) nine in ten; those outside are of a kernel of 2024 whose single sequence is outside too."""
     document = json.loads((TRUTH / "speed_batches.json").read_text("utf-8"))
     rows = [dict(zip(document["columns"], values, strict=True)) for values in document["rows"]]
-    inside = []
+    catalogue, inside = open_catalogue(), []
     for row in rows:
         machine = (
-            "mac-studio-m2-ultra-128gb"
+            machine_named("mac-studio-m2-ultra-128gb")
             if row["kind"] == "unified"
             else machine_with(row["device"], row["memory_gb"])
         )
@@ -122,7 +126,7 @@ def test_batches_that_others_published_lie_inside() -> None:
             parallel=row["at_once"],
             context_tokens=512,
         )
-        speed = check(row["spec"], workload, machine=machine).speed
+        speed = judge(ask(catalogue.spec(row["spec"]), workload, catalogue, machine), machine).speed
         assert speed is not None
         assert speed.parallel_total is not None
         total = speed.parallel_total

@@ -11,11 +11,12 @@ import pytest
 
 from helpers.desktops import machine_with
 from helpers.paths import TRUTH
-from selfhost.api import check
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.workload import Workload
 from selfhost.machine.record import Machine
 from selfhost.verdict.graphics import gpu_of
+from selfhost.verdict.judging import judge
+from selfhost.verdict.question import ask
 from selfhost.verdict.speed import PaceRange
 from selfhost.verdict.step import Step, launched_layers
 
@@ -29,10 +30,11 @@ def rows(use: str) -> list[dict[str, Any]]:
 
 def pace(machine: Machine, model: str, quantization: str, runtime: str) -> PaceRange:
     workload = Workload(quantization=quantization, runtime=runtime, context_tokens=2048)
-    verdict = check(model, workload, machine=machine)
-    assert verdict.speed is not None
-    assert verdict.speed.decode is not None
-    return verdict.speed.decode
+    catalogue = open_catalogue()
+    judged = judge(ask(catalogue.spec(model), workload, catalogue, machine), machine)
+    assert judged.speed is not None
+    assert judged.speed.decode is not None
+    return judged.speed.decode
 
 
 def test_runs_that_are_in_no_fit_lie_inside() -> None:
