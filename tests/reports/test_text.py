@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers import report_samples as samples
+from helpers.each import each
 from helpers.paths import RECORDS
 from selfhost import Workload, check
 from selfhost.catalogue import openness
@@ -74,7 +75,7 @@ def _documents() -> dict[str, Document]:
 
 
 DOCUMENTS = _documents()
-each_document = pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS)
+each_document = each("document", DOCUMENTS.values(), ids=DOCUMENTS)
 each_verdict = pytest.mark.parametrize("verdict", VERDICTS.values(), ids=VERDICTS)
 
 
