@@ -8,9 +8,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from ..record import Accelerator
-from .host import FILL_IN, Found, Host
+from .host import FILL_IN, MAX_NAMES_BYTES, PCI, Found, Host
 from .nvidia import Read, driver_present, read_nvidia
-from .pci_names import MAX_NAMES_BYTES, PCI, name_on_bus, word_of
 
 ACCELERATORS, MEMORY = "accelerators", "accelerators.memory_total_bytes"
 DRM, KFD = "/sys/class/drm", "/sys/class/kfd/kfd/topology/nodes"
@@ -32,7 +31,7 @@ def _display_devices(host: Host) -> tuple[list[tuple[str, str]], str | None]:
         return [], None if host.listdir("/sys/bus") is not None else f"{PCI} cannot be listed"
     devices, why = [], None
     for slot in names:
-        kind, vendor = word_of(host, f"{PCI}/{slot}/class"), word_of(host, f"{PCI}/{slot}/vendor")
+        kind, vendor = host.read_word(f"{PCI}/{slot}/class"), host.read_word(f"{PCI}/{slot}/vendor")
         if kind is None and vendor in (None, NVIDIA, AMD):
             why = host.why(f"{PCI}/{slot}/class")
         elif kind is not None and kind.startswith(("0x03", "0x1200")):
@@ -136,7 +135,7 @@ def _index_of(word: str, names: Sequence[str | None]) -> int:
 
 
 def _size(host: Host, path: str) -> int | None:
-    word = word_of(host, path)
+    word = host.read_word(path)
     return (
         int(word)
         if word and word.isdecimal() and word.isascii() and 0 < int(word) <= _MAX_BYTES
@@ -227,13 +226,13 @@ def _amd_cards(host: Host, ram_bytes: int | None) -> list[tuple[int, Accelerator
     seen: list[tuple[int, Accelerator, str | None]] = []
     for name in host.listdir(DRM) or ():
         folder = f"{DRM}/{name}/device"
-        if not re.fullmatch(r"card\d+", name) or word_of(host, f"{folder}/vendor") != AMD:
+        if not re.fullmatch(r"card\d+", name) or host.read_word(f"{folder}/vendor") != AMD:
             continue
         match = re.search(
             r"^PCI_SLOT_NAME=(\S+)$", host.read_text(f"{folder}/uevent") or "", re.MULTILINE
         )
         number, node = nodes.get(match[1].lower() if match else "", (len(nodes) + len(seen), {}))
-        code = word_of(host, f"{folder}/unique_id")
+        code = host.read_word(f"{folder}/unique_id")
         seen.append(
             (
                 number,
@@ -274,8 +273,8 @@ def _amd_card(host: Host, folder: str, node: dict[str, int], ram_bytes: int | No
 def _amd_name(host: Host, folder: str) -> str:
     """As its driver gives it, else as libdrm's list has it, else by its number."""
     name = (host.read_text(f"{folder}/product_name", 256) or "").strip()
-    device = word_of(host, f"{folder}/device") or ""
-    revision = word_of(host, f"{folder}/revision") or ""
+    device = host.read_word(f"{folder}/device") or ""
+    revision = host.read_word(f"{folder}/revision") or ""
     for path in AMD_NAMES if not name and device else ():
         name = (
             parse_amd_names(host.read_text(path, MAX_NAMES_BYTES) or "", device, revision) or name
@@ -294,6 +293,11 @@ def _intel(host: Host, devices: list[tuple[str, str]]) -> Read | None:
         for slot, vendor in devices
         if vendor == INTEL and not re.match(r"[0-9a-f]{4}:?00:?[0-9a-f]{2}\.", slot)
     ]
+    if not slots:
+        return None
+    # few machines have such a card
+    from .pci_names import name_on_bus
+
     cards = []
     for slot in slots:
         name = name_on_bus(host, slot, INTEL)
@@ -306,8 +310,6 @@ def _intel(host: Host, devices: list[tuple[str, str]]) -> Read | None:
                 unified=False,
             )
         )
-    if not cards:
-        return None
     whole = sum(vendor == INTEL for _, vendor in devices)
     mask = host.env.get("ZE_AFFINITY_MASK")
     if mask and whole == len(cards):
@@ -341,7 +343,7 @@ def _intel_memory(host: Host, folder: str) -> int | None:
 
 def _size_of(host: Host, path: str) -> int | None:
     """A size in decimal or with 0x."""
-    word = word_of(host, path)
+    word = host.read_word(path)
     if word and re.fullmatch(r"0x[0-9a-f]{1,16}", word):
         number = int(word, 16)
         return number if 0 < number <= _MAX_BYTES else None

@@ -38,6 +38,9 @@ DEADLINE_SECONDS = 2.0
 # seconds
 IMPATIENT_SECONDS = 0.25
 MAX_READ_BYTES = 2**20
+# the lists of device names that distributions carry
+MAX_NAMES_BYTES = 4 * 2**20
+PCI = "/sys/bus/pci/devices"
 # a driver that nothing keeps loaded starts each of eight GPUs anew, a second or more each; busy
 # ones took over two (NordicHPC/sonar#92)
 NVML_SECONDS = 10.0
@@ -341,6 +344,11 @@ class Host:
             self._why[path] = "is not text"
             return None
         return text
+
+    def read_word(self, path: str) -> str | None:
+        """The one word of a small file, in small letters; None where it cannot be read."""
+        text = self.read_text(path, 256)
+        return text.strip().lower() if text else None
 
     def read_bytes(self, path: str, limit: int) -> bytes:
         """At most `limit` bytes of an ordinary file. `OSError`, or `ValueError` for a name no

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 
 from ...core.records import Record, pattern
 from ..record import normal_architecture
-from .host import Host
+from .host import PCI, Host
 from .nvidia import GPUS
 from .procfs import STATUS, parse_list, parse_meminfo, parse_status
 
-NODES, PCI = "/sys/devices/system/node", "/sys/bus/pci/devices"
+NODES = "/sys/devices/system/node"
 NUMA_MAPS = "/proc/self/numa_maps"
 # its first line is some 120 bytes, and each further one costs the kernel a walk over pages
 _FIRST_LINE_BYTES = 4096

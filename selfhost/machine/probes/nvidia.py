@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ...core.records import Record
 from ..record import MAX_MEMORY_BYTES, Accelerator, normal_architecture
-from .host import FILL_IN, Host
-from .pci_names import name_on_bus
+from .host import FILL_IN, PCI, Host
 
 TYPE_CHECKING = False
 
@@ -139,7 +138,7 @@ def _without_driver(host: Host, slots: Sequence[str]) -> Read | None:
         host,
         slots,
         len(slots),
-        "/sys/bus/pci/devices",
+        PCI,
         reason,
         "install its driver; start a container with `--gpus all`",
     )
@@ -176,7 +175,7 @@ def _seen_in(host: Host, nodes: Sequence[str], slots: Sequence[str]) -> str:
     if nodes:
         return "/dev/nvidia*"
     if slots:
-        return "/sys/bus/pci/devices"
+        return PCI
     return "/dev/dxg" if host.exists("/dev/dxg") else VERSION
 
 
@@ -206,9 +205,13 @@ def _unread(
 def _name_in(host: Host, slot: str) -> str | None:
     """The name by the driver's files, else by the list of the bus's devices."""
     name = parse_information(host.read_text(f"{GPUS}/{slot}/information") or "")
-    if name is None and (listed := name_on_bus(host, slot, _VENDOR)) is not None:
-        name = f"NVIDIA {listed}"
-    return name
+    if name is not None:
+        return name
+    # a driver that answers names its cards by itself
+    from .pci_names import name_on_bus
+
+    listed = name_on_bus(host, slot, _VENDOR)
+    return f"NVIDIA {listed}" if listed is not None else None
 
 
 # ------------------------------------------------------------------ what the library says

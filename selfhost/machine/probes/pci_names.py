@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import re
 
-from .host import Host
+from .host import MAX_NAMES_BYTES, PCI, Host
 
-PCI = "/sys/bus/pci/devices"
 # of the packages hwdata and pciutils
 _LISTS = ("/usr/share/hwdata/pci.ids", "/usr/share/misc/pci.ids")
-MAX_NAMES_BYTES = 4 * 2**20
-
-
-def word_of(host: Host, path: str) -> str | None:
-    """The one word of a small file, in small letters; None where it cannot be read."""
-    text = host.read_text(path, 256)
-    return text.strip().lower() if text else None
 
 
 def name_on_bus(host: Host, slot: str, vendor: str) -> str | None:
     """The name of the device in a slot; None where no list is installed or has it."""
-    device = word_of(host, f"{PCI}/{slot}/device")
+    device = host.read_word(f"{PCI}/{slot}/device")
     if not device:
         return None
     for path in _LISTS:

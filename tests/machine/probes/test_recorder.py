@@ -101,6 +101,7 @@ DERIVED = {
     "host_names",
     "real",
     "read_text",
+    "read_word",
     "why",
     "missing",
     "paths",
