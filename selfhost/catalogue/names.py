@@ -165,7 +165,10 @@ def _without_tuned(name: str, catalogue: Catalogue) -> Resolution | None:
     if rest == stated or "/" in name or not sizes_in(rest):
         return None
     candidate = understood_name(rest, catalogue) or _otherwise_joined(rest, catalogue)
-    if candidate is None or "chat" not in (catalogue.spec(candidate.spec_id).uses or ()):
+    if candidate is None:
+        return None
+    outline = catalogue.outline(candidate.spec_id)
+    if outline is None or "chat" not in (outline.uses or ()):
         return None
     note = f"{name} is read as {candidate.spec_id}, which follows instructions."
     return candidate.replace(
