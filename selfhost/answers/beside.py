@@ -16,12 +16,12 @@ class Sum(Record):
     """
 
     check: str
-    bytes: int
+    total_bytes: int
     limit_bytes: int
 
     @property
     def fits(self) -> bool:
-        return self.bytes <= self.limit_bytes
+        return self.total_bytes <= self.limit_bytes
 
 
 def sums(verdicts: Sequence[Verdict]) -> Iterator[Sum]:
@@ -42,8 +42,10 @@ def sums(verdicts: Sequence[Verdict]) -> Iterator[Sum]:
             and isinstance(finding.has, int)
         ]
         if len(pairs) > 1:
-            total = sum(needs for needs, _ in pairs)
-            yield Sum(check=check, bytes=total, limit_bytes=max(has for _, has in pairs))
+            total_bytes = sum(needs for needs, _ in pairs)
+            yield Sum(
+                check=check, total_bytes=total_bytes, limit_bytes=max(has for _, has in pairs)
+            )
 
 
 def on_own_ports(verdicts: Sequence[Verdict], catalogue: Catalogue) -> list[Verdict]:

@@ -95,7 +95,7 @@ def _beside(verdicts: Sequence[Verdict]) -> Iterator[str]:
         return
     each_sum = list(sums(verdicts))
     shares = [
-        f"{units.binary(each.bytes)} of {units.binary(each.limit_bytes)} of"
+        f"{units.binary(each.total_bytes)} of {units.binary(each.limit_bytes)} of"
         f" {_MEMORY_OF[each.check]}"
         for each in each_sum
     ]

@@ -209,7 +209,7 @@ def test_what_models_take_side_by_side_is_what_one_verdict_for_all_says() -> Non
             finding = together.finding(each.check)
             assert finding is not None
             assert isinstance(finding.needs, int)
-            assert finding.needs <= each.bytes <= finding.needs + GIB / 2
+            assert finding.needs <= each.total_bytes <= finding.needs + GIB / 2
 
 
 def test_servers_side_by_side_have_ports_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
