@@ -148,17 +148,17 @@ def shortest_context(workload: Workload) -> int:
 def longest_context(
     question: Question, runs: Judged | None, machine: Machine, catalogue: Catalogue
 ) -> int | None:
-    """Tokens per sequence, at most what the model can use; None where tokens make no sense or
-    not even one fits.
+    """Tokens per sequence, at most what the model was trained for: what its publisher documents
+    with scaling counts only where more was asked for, because answers may get worse. None where
+    tokens make no sense or not even one fits.
     """
     architecture = question.spec.architecture
     if architecture is None or not _grows(question):
         return None
     row, asked_tokens = question.rewriting, question.workload.context_tokens or 1
-    most = max(
-        need.trained_tokens(architecture, row) or asked_tokens,
-        architecture.scaled_context_tokens or 0,
-    )
+    most = need.trained_tokens(architecture, row) or asked_tokens
+    if asked_tokens > most:
+        most = max(most, architecture.scaled_context_tokens or 0)
     if row is not None and not row.bounds_texts:
         # what was asked for is judged all the same
         most = max(most, asked_tokens)
