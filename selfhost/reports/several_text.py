@@ -146,14 +146,18 @@ def _warnings(blocks: list[Block], verdicts: Sequence[Verdict]) -> None:
 
 
 def _to_run(blocks: list[Block], verdicts: Sequence[Verdict]) -> None:
-    """How to get the runtimes that are missing, each once, and the first command of each model."""
-    local = [verdict for verdict in verdicts if verdict.can_run]
-    first = dict.fromkeys(verdict.commands[0] for verdict in local if verdict.commands)
-    if not first:
+    """The first command of each model below what it wants first, each line once."""
+    local = [verdict for verdict in verdicts if verdict.can_run and verdict.commands]
+    if not local:
         return
-    section(blocks, "To run them" if len(first) > 1 else "To run it")
-    setup = dict.fromkeys(text for verdict in local for text in verdict.setup)
-    blocks.extend(command_line(text) for text in (*setup, *first))
+    section(
+        blocks,
+        "To run them" if len({verdict.commands[0] for verdict in local}) > 1 else "To run it",
+    )
+    lines = dict.fromkeys(
+        line for verdict in local for line in (*verdict.setup, verdict.commands[0])
+    )
+    blocks.extend(command_line(line) for line in lines)
 
 
 def _instead(
