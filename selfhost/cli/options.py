@@ -132,14 +132,9 @@ def _named_machines(named: str, notes: list[str]) -> tuple[Machine, ...]:
         or named.endswith((".json", ".jsonl"))
     )
     if not looks_like_a_path:
-        from ..machine.profiles import UnknownMachineError, load
+        from ..machine.profiles import find
 
-        try:
-            load(named)
-            is_profile = True
-        except UnknownMachineError:
-            is_profile = not os.path.lexists(named)
-        if is_profile:
+        if find(named) is not None or not os.path.lexists(named):
             return (_machine_by_words(named, notes),)
     if os.path.isdir(named):
         from ..audit.machines import load_machines

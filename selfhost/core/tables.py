@@ -1,12 +1,13 @@
 """Tables that come with the program, beside the catalogue: `specs/common/<name>.toml`.
 
 Parsing one takes 3 to 40 ms and the parser 8 ms to load, so a built package has a compiled copy
-beside it. A file that was edited since is parsed.
+beside it, and a process reads each once. A file that was edited since it was compiled is parsed.
 """
 
 from __future__ import annotations
 
 import os
+from functools import cache
 
 from .errors import SpecError
 from .parts import UNREADABLE, Parts, joined
@@ -24,6 +25,7 @@ COMPILED = ("cloud_types", "cpus", "gpus", "providers")
 _VERSION = 1
 
 
+@cache
 def shipped_table(name: str) -> Mapping[str, Any]:
     """The whole of `common/<name>.toml`. Raises `SpecError` where the installation lacks it."""
     path = os.path.join(shipped_folder(), "common", f"{name}.toml")

@@ -313,8 +313,9 @@ def _rented_as(text: str) -> Described | None:
 
 def _cards_beside(text: str) -> NamedCards | None:
     """The GPUs behind the name of a type; None where none are named."""
+    name = text.lstrip("+, ").removeprefix("with ")
     try:
-        return cards_named(text.lstrip("+, ").removeprefix("with "), listed_only=True)
+        return cards_named(name, listed_only=True, explains=False)
     except UnknownGpuError:
         return None
 

@@ -275,7 +275,6 @@ def share_of(kind: str) -> Share:
     return Share(**{key: share[key] for key in ("low", "likely", "high", "devices")})
 
 
-@lru_cache(1)
 def _table() -> Mapping[str, Any]:
     """The whole file. Raises `SpecError` where the installation lacks it."""
     return shipped_table("cpus")

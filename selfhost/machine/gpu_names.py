@@ -80,7 +80,7 @@ class _Choice(Record):
         return f"{self.card.label} {self.memory_gib:g} GB"
 
 
-def cards_named(text: str, *, listed_only: bool = False) -> NamedCards:
+def cards_named(text: str, *, listed_only: bool = False, explains: bool = True) -> NamedCards:
     """The GPUs that `text` names, several kinds separated by `+` or a comma; `none` is no GPU.
 
     A count stands before a name or after it: `2x RTX 3090`, `RTX 3090 x2`. Where a name can mean
@@ -88,11 +88,12 @@ def cards_named(text: str, *, listed_only: bool = False) -> NamedCards:
     sizes the usual one where the table has it, else the least. A GPU of a processor has no memory
     of its own: the machine's RAM is its memory. A name that is not listed, but tells its maker and
     states its memory, is a card of its class, unless `listed_only`. Raises `UnknownGpuError`, and
-    `PartOfMachineError` for one that comes with its machine.
+    `PartOfMachineError` for one that comes with its machine; without `explains` no names near one
+    that is not known, which take long to find.
     """
     if text.strip().lower() == "none":
         return NamedCards(accelerators=(), label="no GPU", notes=(), source="--gpu none")
-    meant = [(typed, _meant(typed, listed_only)) for typed in _parts(text)]
+    meant = [(typed, _meant(typed, listed_only, explains)) for typed in _parts(text)]
     accelerators = [card for typed, each in meant for card in each.accelerators * typed.count]
     if len(accelerators) > MOST_CARDS:
         raise UnknownGpuError(
@@ -111,15 +112,7 @@ def cards_named(text: str, *, listed_only: bool = False) -> NamedCards:
     )
 
 
-def has_listed_names(text: str) -> bool:
-    """Whether every name of the text is that of a listed card, whatever size it states."""
-    try:
-        return all(_matches(typed) for typed in _parts(text))
-    except UnknownGpuError:
-        return False
-
-
-def _meant(typed: _Typed, listed_only: bool) -> NamedCards:
+def _meant(typed: _Typed, listed_only: bool, explains: bool) -> NamedCards:
     """One GPU of that name; a card with several has them all."""
     matches = _matches(typed)
     if not matches and not listed_only:
@@ -129,6 +122,8 @@ def _meant(typed: _Typed, listed_only: bool) -> NamedCards:
     shared = next((card for card in matches if card.integrated), None)
     if shared is not None and all(card.unified for card in matches):
         return _in_processor(typed, shared)
+    if not matches:
+        raise _unknown(typed, explains)
     choices = _choices(typed, matches)
     choice = choices[0]
     return NamedCards(
@@ -226,8 +221,6 @@ def _choices(typed: _Typed, matches: list[gpus.Card]) -> list[_Choice]:
     """Each size of the cards that the name can mean, the one to judge first. Never empty: raises
     `UnknownGpuError`.
     """
-    if not matches:
-        raise _unknown(typed)
     if all(card.unified for card in matches):
         raise _part_of_machine(matches[0].label)
     stated = typed.memory_gib
@@ -439,10 +432,10 @@ def _shown(text: str) -> str:
     return clean if len(clean) <= 60 else clean[:59] + "…"
 
 
-def _unknown(typed: _Typed) -> UnknownGpuError:
+def _unknown(typed: _Typed, explains: bool) -> UnknownGpuError:
     if chip := _apple_chip(typed.words):
         return _part_of_machine(chip)
-    near = _nearest(typed)
+    near = _nearest(typed) if explains else ()
     other = (
         f"state its memory and bandwidth: --set gpu=24GiB:'{_shown(typed.text)}':900GB/s, or"
         " give a name with its maker, such as --gpu 'Radeon RX 7600'"
@@ -499,8 +492,8 @@ def _nearest(typed: _Typed) -> tuple[str, ...]:
         card
         for card in gpus.cards()
         if not card.unified
-        and maker in (None, gpus.vendor_of(card.name))
         and _has_like_number(telling, card)
+        and maker in (None, gpus.vendor_of(card.name))
     ]
     label_of = {card.label.lower(): card.label for card in near}
     inside = [card.label for card in _inside(typed.words)]

@@ -563,6 +563,7 @@ def maker_of(words: frozenset[str]) -> str | None:
     return None
 
 
+@lru_cache(maxsize=1024)
 def vendor_of(name: str) -> str:
     """nvidia, amd, intel or qualcomm by the words of a GPU's name; `unknown` where none says."""
     words = frozenset(re.split(r"[^a-z0-9]+", name.lower()))
@@ -666,7 +667,6 @@ def _driver_memory() -> Mapping[tuple[str, float], int]:
     }
 
 
-@lru_cache(1)
 def _table() -> Mapping[str, Any]:
     """The whole file. Raises `SpecError` where the installation lacks it."""
     return shipped_table("gpus")

@@ -41,11 +41,13 @@ from .profiles import (
     Profile,
     UnknownMachineError,
     all_profiles,
+    find,
     label_named,
     load,
     names,
     needed_words,
     size_of,
+    unknown,
 )
 from .ram import StatedRam, stated_ram, with_ram, without_kind
 from .record import Machine
@@ -98,10 +100,9 @@ def profile_named(text: str) -> NamedProfile:
     differ only in memory the smallest is taken. Raises `UnknownMachineError` where none is left or
     several are, and `MachineFileError` for a profile's faulty file.
     """
-    try:
-        return _exactly(text)
-    except UnknownMachineError as error:
-        unknown = error
+    named = _exactly(text)
+    if named is not None:
+        return named
     plain, unused = without_unused(text)
     if unused and plain:
         named = profile_named(plain)
@@ -110,10 +111,7 @@ def profile_named(text: str) -> NamedProfile:
         )
         return named.replace(note=" ".join(filter(None, (named.note, left))))
     ram = stated_ram(_with_spaces(text))
-    try:
-        named = _exactly(without_kind(ram.text))
-    except UnknownMachineError:
-        named = _by_its_parts(ram, unknown)
+    named = _exactly(without_kind(ram.text)) or _by_its_parts(ram, text)
     machine, of_memory = with_ram(named.profile.machine, ram)
     # the commands in it are those of what was typed
     of_name = named.note and named.note.replace(ram.text, text.strip())
@@ -128,15 +126,18 @@ def _with_spaces(text: str) -> str:
     return text.replace("_", " ") if "_" in text and rented(text) is None else text
 
 
-def _exactly(text: str) -> NamedProfile:
-    """The profile of this name. Raises `UnknownMachineError`."""
-    profile = load(text)
+def _exactly(text: str) -> NamedProfile | None:
+    """The profile of this name; None where it is that of none or of several."""
+    name = find(text)
+    if name is None:
+        return None
+    profile = load(name)
     label = None if _is_name_of(profile, text) else label_named(text)
     return NamedProfile(profile=profile, note=None if label is None else f'"{text}": {label.note}')
 
 
-def _by_its_parts(ram: StatedRam, unknown: UnknownMachineError) -> NamedProfile:
-    """What is no profile's whole name."""
+def _by_its_parts(ram: StatedRam, typed_whole: str) -> NamedProfile:
+    """What is no profile's whole name. `typed_whole`: with what was said of the RAM."""
     text = ram.text
     described = _around(text, _cards(text)) or rented(text) or plain_computer(text)
     if described is not None:
@@ -145,7 +146,7 @@ def _by_its_parts(ram: StatedRam, unknown: UnknownMachineError) -> NamedProfile:
     if whole != text:
         return profile_named(whole)
     matches = (
-        _by_names(text) or _by_names(without_kind(text)) or _described_or_by_texts(ram, unknown)
+        _by_names(text) or _by_names(without_kind(text)) or _described_or_by_texts(ram, typed_whole)
     )
     if isinstance(matches, Described):
         return _as_profile(matches)
@@ -207,9 +208,7 @@ def _notes_on(text: str, first: Profile, others: Sequence[Profile]) -> Iterator[
         )
 
 
-def _described_or_by_texts(
-    ram: StatedRam, unknown: UnknownMachineError
-) -> list[Profile] | Described:
+def _described_or_by_texts(ram: StatedRam, typed_whole: str) -> list[Profile] | Described:
     """What no profile's name has: a machine by its parts, else the profiles that have the words in
     their texts, else a Mac by its chip. Raises `UnknownMachineError`.
     """
@@ -230,7 +229,7 @@ def _described_or_by_texts(
         or (machine_with(text, class_is_enough=True) if tells_ram(text) else None)
     )
     if not matches:
-        raise _of_its_chip(text, lead or _near(text) or unknown)
+        raise _of_its_chip(text, lead or _near(text) or unknown(typed_whole))
     return matches
 
 
@@ -254,13 +253,13 @@ def _kind_of(machine: Machine) -> str:
     return "mac" if machine.system == "macos" else "desktop"
 
 
-def _of_its_chip(text: str, unknown: UnknownMachineError) -> UnknownMachineError:
+def _of_its_chip(text: str, error: UnknownMachineError) -> UnknownMachineError:
     """The error; of a Mac it names none with another chip, nor how to name other processors."""
     if not is_a_mac(text):
-        return unknown
-    near = [name for name in unknown.nearest if has_its_chip(name, text)]
+        return error
+    near = [name for name in error.nearest if has_its_chip(name, text)]
     remedy = f"did you mean {', '.join(near)}? Else {REMEDY}" if near else REMEDY
-    return UnknownMachineError(str(unknown), nearest=near, remedy=remedy)
+    return UnknownMachineError(str(error), nearest=near, remedy=remedy)
 
 
 def _is_name_of(profile: Profile, text: str) -> bool:
@@ -277,7 +276,7 @@ def _cards(text: str, *, listed_only: bool = True) -> NamedCards | None:
     if first in KINDS or text.strip().lower() == "none":
         return None
     try:
-        return cards_named(text, listed_only=listed_only)
+        return cards_named(text, listed_only=listed_only, explains=False)
     except (PartOfMachineError, UnknownGpuError):
         return None
 
@@ -327,6 +326,7 @@ def _near(text: str) -> UnknownMachineError | None:
     )
 
 
+@lru_cache(1)
 def _variants() -> frozenset[str]:
     """Words that follow a chip's name and make it another chip: `pro`, `max`, `ti`."""
     return gpus.variants() | {variant for _, variant in gpus.apple_chips()}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
 
 from ..core import units
 from ..core.records import Record
@@ -17,7 +16,7 @@ from ..core.tables import shipped_table
 from . import cpus, gpus
 from .changes import planned
 from .cpu_names import Described, is_guest_without_size, machine_with
-from .gpu_names import NamedCards, UnknownGpuError, cards_named, has_listed_names
+from .gpu_names import NamedCards, UnknownGpuError, cards_named
 from .gpus import computer_of, maker_of, vendor_of
 from .profiles import UnknownMachineError
 from .ram import are_channels_known, usual_ram, without_kind
@@ -341,13 +340,11 @@ def _is_a_card_without_number(words: Sequence[str]) -> bool:
     """Whether it is the whole name of a card that has none: `titan v`, `radeon vii`."""
     if len(words) < 2 or maker_of(frozenset(words[:1])) is None:
         return False
-    name = " ".join(words)
-    if not has_listed_names(name):
-        return False
     try:
-        return not any(card.unified for card in cards_named(name, listed_only=True).accelerators)
+        cards = cards_named(" ".join(words), listed_only=True, explains=False)
     except UnknownGpuError:
         return False
+    return not any(card.unified for card in cards.accelerators)
 
 
 def _is_telling(word: str) -> bool:
@@ -362,11 +359,8 @@ def _card(words: Sequence[str], row: Mapping[str, Any]) -> str | None:
     name = " ".join(words)
     sold: list[str] = [each for each in row.get("sold", ()) if set(words) <= set(_words(each))]
     for named in (*sold, f"{name} laptop", name) if row.get("laptop") else (*sold, name):
-        # the error of names that are not listed looks for others like them, which takes long
-        if not has_listed_names(named):
-            continue
         try:
-            cards = cards_named(named, listed_only=True)
+            cards = cards_named(named, listed_only=True, explains=False)
         except UnknownGpuError:
             continue
         # a size behind one that shares the RAM is the RAM's
@@ -665,6 +659,5 @@ def _ask(text: str, row: Mapping[str, Any]) -> UnknownMachineError:
     )
 
 
-@lru_cache(1)
 def _table() -> Mapping[str, Any]:
     return shipped_table("products")

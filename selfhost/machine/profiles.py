@@ -133,33 +133,43 @@ def _label_table() -> tuple[dict[str, Label], frozenset[str]]:
     return label_of_key, needed
 
 
-def find(typed: str) -> str:
+def find(typed: str) -> str | None:
     """The profile's name that `typed` means: in any spelling, without its first word where that
-    leaves no doubt, or as a label of hosted runners.
-
-    Raises `UnknownMachineError`.
+    leaves no doubt, or as a label of hosted runners. None where it means none or several.
     """
-    name_of_key, wanted = _names(), canonical(typed)
-    if wanted in name_of_key:
-        return name_of_key[wanted]
-    short = [
-        name
-        for name in name_of_key.values()
-        if wanted and canonical(name.partition("-")[2]) == wanted
-    ]
-    if len(short) == 1:
-        return short[0]
-    if short:
-        raise UnknownMachineError(
-            f"{typed!r} is the end of several machines' names",
-            nearest=sorted(short),
-            remedy=_list_them(sorted(short)),
-        )
+    own = _names().get(canonical(typed))
+    if own is not None:
+        return own
+    ends = _names_ending(typed)
+    if ends:
+        return ends[0] if len(ends) == 1 else None
     label = label_named(typed)
-    if label is not None:
-        return label.profile
-    nearest = _nearest(wanted, name_of_key)
-    raise UnknownMachineError(
+    return None if label is None else label.profile
+
+
+def _names_ending(typed: str) -> list[str]:
+    """The names that are `typed` behind their first word, sorted."""
+    return _names_of_ends().get(canonical(typed), [])
+
+
+@lru_cache(1)
+def _names_of_ends() -> dict[str, list[str]]:
+    """A name without its first word as `canonical` writes it -> the names that end so, sorted."""
+    names_of_end: dict[str, list[str]] = {}
+    for name in names():
+        names_of_end.setdefault(canonical(name.partition("-")[2]), []).append(name)
+    names_of_end.pop("", None)
+    return names_of_end
+
+
+def unknown(typed: str) -> UnknownMachineError:
+    """The error for what `find` has no name for, with names like it, which take long to find."""
+    ends = _names_ending(typed)
+    if ends:
+        message = f"{typed!r} is the end of several machines' names"
+        return UnknownMachineError(message, nearest=ends, remedy=_list_them(ends))
+    nearest = _nearest(canonical(typed), _names())
+    return UnknownMachineError(
         f"no machine is called {typed!r}", nearest=nearest, remedy=_list_them(nearest)
     )
 
@@ -177,9 +187,7 @@ def _nearest(wanted: str, name_of_key: dict[str, str]) -> list[str]:
         return []
     from difflib import get_close_matches
 
-    spelled = {
-        canonical(name.partition("-")[2]): name for name in name_of_key.values()
-    } | name_of_key
+    spelled = {end: ends[-1] for end, ends in _names_of_ends().items()} | name_of_key
     close = get_close_matches(wanted, list(spelled), n=_SUGGESTED, cutoff=0.6)
     inside = [name for key, name in sorted(name_of_key.items()) if wanted in key]
     guesses = dict.fromkeys([*(spelled[key] for key in close), *inside])
@@ -209,7 +217,10 @@ def load(typed: str) -> Profile:
     """The profile that `typed` means. Raises `UnknownMachineError`, and `MachineFileError` with
     every fault of its file.
     """
-    return _profile(find(typed))
+    name = find(typed)
+    if name is None:
+        raise unknown(typed)
+    return _profile(name)
 
 
 @cache

@@ -389,7 +389,7 @@ def test_too_little_memory_is_no_bug(
 )
 @pytest.mark.parametrize(
     "words",
-    ["check mistral-7b", "list gemma --format json", "machine", "audit p.toml", "completion bash"],
+    ["check mistral-7b", "list --format json", "machine", "audit p.toml", "completion bash"],
 )
 def test_under_any_limit_of_memory_there_is_an_answer_or_that_message(
     words: str, source_environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -16,12 +16,13 @@ from selfhost.core.shipped import shipped_folder
 
 @pytest.fixture
 def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the shipped tables in which they may be compiled."""
+    """A copy of the shipped tables in which they may be compiled; each is read anew."""
     (tmp_path / "common").mkdir()
     for name in tables.COMPILED:
         source = Path(shipped_folder()) / "common" / f"{name}.toml"
         shutil.copy(source, tmp_path / "common")
     monkeypatch.setattr(tables, "shipped_folder", lambda: str(tmp_path))
+    monkeypatch.setattr(tables, "shipped_table", tables.shipped_table.__wrapped__)
     return tmp_path / "common"
 
 

@@ -86,7 +86,8 @@ def by_word(word: str, number: int) -> Kind:
     """
     name = word.replace("_", " ").replace("-", " ").strip()
     try:
-        vendor = gpu_names.cards_named(name, listed_only=True).accelerators[0].vendor
+        cards = gpu_names.cards_named(name, listed_only=True, explains=False)
+        vendor = cards.accelerators[0].vendor
     except (gpu_names.UnknownGpuError, IndexError):
         return Kind(vendor=gpus.vendor_of(name), name=f"GPU {name}".strip(), number=number)
     shown = name.upper() if name.islower() else name
@@ -147,7 +148,7 @@ def _cards(name: str) -> tuple[Accelerator, ...]:
     """The cards of a name, with its maker's or without, for no driver says `NVIDIA T4`."""
     for text in (name, name.partition(" ")[2]):
         try:
-            return gpu_names.cards_named(text, listed_only=True).accelerators
+            return gpu_names.cards_named(text, listed_only=True, explains=False).accelerators
         except gpu_names.PartOfMachineError:
             raise
         except gpu_names.UnknownGpuError:

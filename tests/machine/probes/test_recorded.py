@@ -146,7 +146,7 @@ def test_a_file_that_is_gone_takes_facts_away_and_changes_none(folder: Path, dam
         } <= lost
 
 
-@settings(calm, max_examples=100)
+@settings(calm, max_examples=150)
 @given(st.data())
 def test_whatever_is_missing_no_figure_grows(data: st.DataObject) -> None:
     """Up to three files of a machine gone at once, fallbacks with what they stand in for: a fact is what it was or None.
@@ -368,7 +368,7 @@ def test_the_recordings_hold_what_decides(name: str) -> None:
     assert sum(tells(name, RecordedHost(str(folder / "root"))) for folder in CASES) >= 4
 
 
-@settings(calm, max_examples=100)
+@settings(calm, max_examples=150)
 @given(st.data())
 def test_a_broken_file_never_breaks_the_reading(data: st.DataObject) -> None:
     """Cut off, garbled, or with other numbers: what cannot be read is unread, and sizes never contradict each other."""
@@ -406,15 +406,17 @@ def test_a_broken_file_never_breaks_the_reading(data: st.DataObject) -> None:
             read_machine(RecordedHost(str(folder / "root"))).to_json(),
             machine.to_json(),
         )
+        most = dict(whole)
+        if path.name == "meminfo":
+            # its last lines tell which pages are set aside: without them all of the RAM may count
+            most["memory_limit_bytes"] = whole["memory_total_bytes"]
         for fact in FACTS:
             if (
-                isinstance(whole[fact], int | float)
+                isinstance(most[fact], int | float)
                 and written[fact] is not None
                 and fact != "swap_free_bytes"
-                # its last lines tell which pages are set aside
-                and not (fact == "memory_limit_bytes" and path.name == "meminfo")
             ):
-                assert written[fact] <= whole[fact], fact
+                assert written[fact] <= most[fact], fact
 
 
 @settings(calm, max_examples=60)

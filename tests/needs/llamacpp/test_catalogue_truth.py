@@ -89,10 +89,14 @@ def tables(spec: ModelSpec) -> int:
     return (spec.architecture.vocabulary or 0) * spec.architecture.embedding_length
 
 
+# its maker calls 2.44 B A2.5B, as no other here rounds: to the next half
+ROUNDED_UP = ("mellum2-12b-a2.5b-instruct",)
+
+
 @pytest.mark.parametrize("id", [id for id in mixtures() if re.search(r"-a[\d.]+[bm](?:-|$)", id)])
 def test_what_a_token_uses_is_what_the_publishers_name_says(id: str) -> None:
     """Publishers call a model A3B by what a token uses, some with the token table, the output matrix or the encoders and some without:
-    the name's figure, cut or rounded either way (Mellum2's 2.44 is A2.5B), lies between all of it and all but these."""
+    the name's figure, cut or rounded, lies between all of it and all but these."""
     spec = mixtures()[id]
     named = re.search(r"-a([\d.]+)([bm])(?:-|$)", id)
     assert named is not None
@@ -102,7 +106,7 @@ def test_what_a_token_uses_is_what_the_publishers_name_says(id: str) -> None:
     )
     active = spec.parameters.active or 0
     most, least = (
-        active + last,
+        active + (last if id in ROUNDED_UP else last / 2),
         active - 2 * tables(spec) - (spec.parameters.encoders or 0) - last / 2,
     )
     assert least <= float(named[1]) * unit <= most
