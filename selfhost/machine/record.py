@@ -148,10 +148,18 @@ class Disk(Record):
 
 
 # how the source of a measured or glanced bandwidth ends where it is one end of what is there
-AT_LEAST = "busy, so a lower bound"
+AT_LEAST = "so a lower bound"
 AT_MOST = "the caches may have answered, so an upper bound"
 # neither end: memory gives a part of it at least
-PART_OF_CACHE = "busy, and the caches may have answered"
+PART_OF_CACHE = "and the caches may have answered"
+# what stands before the first and the last: other programs had a part of the memory, or some core
+# did not come to read in time
+BUSY, IN_PART = "busy", "not every core at once"
+
+
+def was_busy(source: str) -> bool:
+    """By the source of a bandwidth, other programs had a part of the memory meanwhile."""
+    return source.endswith((f"{BUSY}, {AT_LEAST}", f"{BUSY}, {PART_OF_CACHE}"))
 
 
 class Accelerator(Record):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from ..catalogue.provider_names import provider_name
 from ..catalogue.quantization_names import canonical_packed
 from ..core import units
-from ..machine.record import AT_LEAST, PART_OF_CACHE
+from ..machine.record import was_busy
 from ..verdict.findings import HOURS_SECONDS, WIDE_PACE
 from ..verdict.findings.memory import host_low
 from ..verdict.placement import shared_limits
@@ -475,7 +475,7 @@ def _was_busy(verdict: Verdict) -> bool:
     """The pace rests on a bandwidth that other programs had a part of while it was measured."""
     on_card = verdict.needs is not None and verdict.needs.placement == "accelerator"
     source = verdict.machine.sources.get("memory_bandwidth_bytes_per_second", "")
-    return is_here(verdict.machine) and not on_card and source.endswith((AT_LEAST, PART_OF_CACHE))
+    return is_here(verdict.machine) and not on_card and was_busy(source)
 
 
 def _remarks(blocks: list[Block], verdict: Verdict) -> None:

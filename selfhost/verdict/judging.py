@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from ..catalogue.spec import QuantizationRule
 from ..core.records import remembered
 from ..machine.record import Accelerator, Machine
-from ..needs.records import Needs, Term
+from ..needs.records import GATHERED, Needs, Term
 from . import findings as check
 from .findings import Finding, Outcome
 from .pacing import faster_there, finding_of_pace, pace_and_finding
@@ -271,21 +271,19 @@ def ways_held(
     stored, kept, surely = files_in_memory(question, needs, machine)
     whole: Term | None = None
     alone: tuple[str, str] | None = None
-    when_tight: str | None = None
     when_close: str | None = None
-    if question.workload.task == "finetune":
+    is_trained = question.workload.task == "finetune"
+    if is_trained:
         from ..needs.torch.finetune import (
             gathered,
             how_to_offload,
-            what_to_lower,
             which_holds_less,
             why_not_shared_out,
         )
 
-        whole, alone, when_tight, when_close = (
+        whole, alone, when_close = (
             gathered(question.spec, question.workload),
             why_not_shared_out(question.workload),
-            what_to_lower(question.workload),
             which_holds_less(question.spec, question.workload),
         )
         devices = devices_for_parts(needs, machine)
@@ -300,7 +298,7 @@ def ways_held(
         cpu_only=question.runtime is not None and question.runtime.cpu_only,
         suits=_suits(question),
         gathered=whole,
-        may_be_tight=when_tight is not None,
+        may_be_tight=is_trained,
         may_be_close=when_close is not None,
     ):
         accelerator = check.accelerator_check(
@@ -310,7 +308,7 @@ def ways_held(
             _rule(question),
             now_only=basis == "available",
             alone=alone,
-            when_tight=when_tight,
+            when_tight=_what_to_lower(question, candidate) if is_trained else None,
             when_close=when_close,
             has_other_runtime=question.has_other_runtime,
         )
@@ -329,6 +327,15 @@ def ways_held(
                 accelerator,
             ],
         )
+
+
+def _what_to_lower(question: Question, placed: Needs) -> str | None:
+    """What makes the training take less where it is placed so."""
+    from ..needs.torch.finetune import what_to_lower
+
+    terms = placed.memory.terms if placed.memory is not None else ()
+    is_shared_out = any(term.name == GATHERED for term in terms)
+    return what_to_lower(question.workload, is_shared_out=is_shared_out)
 
 
 # of hundreds of models the machine is the same

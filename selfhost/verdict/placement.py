@@ -142,7 +142,11 @@ def placements(
     if not at_once:
         at_once = list(_sharded(needs, needs.memory, machine, gathered))
     if not at_once and may_be_tight:
-        at_once = list(_on_likely(needs, needs.memory, now, may_be_close=may_be_close))
+        at_once = list(_on_likely(needs, needs.memory, now))
+        at_once = at_once or list(_sharded(needs, needs.memory, machine, gathered, "bytes"))
+    if not at_once and may_be_close:
+        at_once = list(_on_least(needs, needs.memory, now))
+        at_once = at_once or list(_sharded(needs, needs.memory, machine, gathered, "low_bytes"))
     yield from at_once
     if not at_once:
         yield from _offloaded(needs, now)
@@ -219,19 +223,24 @@ def _on_accelerators(
         yield from _shared_out(needs, memory, _beside_each_other(sized, largest, machine), layers)
 
 
-def _on_likely(
-    needs: Needs, memory: MemoryNeed, candidates: Sequence[Place], *, may_be_close: bool
-) -> Iterator[Needs]:
-    """All of it on the accelerator with most room, where that holds the likely need, or the least
-    where that counts.
-    """
-    there = [term.on_device or term for term in memory.terms if not term.is_program]
+def _on_likely(needs: Needs, memory: MemoryNeed, candidates: Sequence[Place]) -> Iterator[Needs]:
+    """All of it on the accelerator with most room, where that holds the likely need."""
     largest = max(candidates, key=lambda place: place.room_bytes or 0, default=None)
-    room_bytes = 0 if largest is None else largest.room_bytes or 0
-    is_near = sum(term.high_bytes for term in there) <= TIGHT * room_bytes
-    is_tight = is_near and sum(term.bytes for term in there) <= room_bytes
-    is_close = may_be_close and sum(term.low_bytes for term in there) <= room_bytes
-    if largest is not None and (is_tight or is_close):
+    if largest is None or not largest.room_bytes:
+        return
+    there = [term.on_device or term for term in memory.terms if not term.is_program]
+    is_near = sum(term.high_bytes for term in there) <= TIGHT * largest.room_bytes
+    if is_near and sum(term.bytes for term in there) <= largest.room_bytes:
+        yield on_one(needs, largest.where)
+
+
+def _on_least(needs: Needs, memory: MemoryNeed, candidates: Sequence[Place]) -> Iterator[Needs]:
+    """All of it on the accelerator with most room, where that holds the least need."""
+    largest = max(candidates, key=lambda place: place.room_bytes or 0, default=None)
+    if largest is None or not largest.room_bytes:
+        return
+    there = [term.on_device or term for term in memory.terms if not term.is_program]
+    if sum(term.low_bytes for term in there) <= largest.room_bytes:
         yield on_one(needs, largest.where)
 
 
@@ -665,20 +674,30 @@ def _processes(term: Term, number: int) -> Term:
 
 
 def _sharded(
-    needs: Needs, memory: MemoryNeed, machine: Machine, gathered: Term | None
+    needs: Needs,
+    memory: MemoryNeed,
+    machine: Machine,
+    gathered: Term | None,
+    end: str = "high_bytes",
 ) -> Iterator[Needs]:
     """Training on the fewest accelerators that hold it: weights, gradients and optimizer in equal
     parts (ZeRO, arXiv 1910.02054, section 5), the rest whole on each, and a process in RAM for
-    each. Nothing where `gathered` is None.
+    each. Nothing where `gathered` is None. `end`: of the range of what it needs; where they hold
+    the likely need the most is near to it.
     """
     if gathered is None:
         return
-    beside = sum(
-        term.high_bytes
-        for term in memory.terms
-        if term.name not in SHARED_OUT and not term.is_program
-    )
-    chosen = _fewest_that_hold(memory, machine, gathered.high_bytes + beside)
+    beside = [term for term in memory.terms if term.name not in SHARED_OUT and not term.is_program]
+
+    def holders(end: str, room_times: float = 1.0) -> list[Place]:
+        whole_bytes = sum(getattr(term, end) for term in (*beside, gathered))
+        return _fewest_that_hold(memory, machine, whole_bytes, end, room_times)
+
+    chosen = holders(end)
+    if chosen and end == "bytes":
+        # those that hold the likely need may lack much of the most
+        near = holders("high_bytes", TIGHT)
+        chosen = max(chosen, near, key=len) if near else []
     if not chosen:
         return
     terms: list[Term] = []
@@ -695,10 +714,11 @@ def _sharded(
 
 
 def _fewest_that_hold(
-    memory: MemoryNeed, machine: Machine, whole_bytes: int, end: str = "high_bytes"
+    memory: MemoryNeed, machine: Machine, whole_bytes: int, end: str, room_times: float = 1.0
 ) -> list[Place]:
     """The fewest accelerators, largest first, that hold training in parts, with so many bytes on
-    each beside its part; [] where all together do not. `end`: of the range of what is shared out.
+    each beside its part; [] where all together do not. `end`: of the range of what is shared out;
+    `room_times`: of what each can give.
     """
     owned = machine.accelerators or ()
     sized = [
@@ -713,7 +733,7 @@ def _fewest_that_hold(
         for group in reversed(alike):
             if len(group) < number:
                 continue
-            if -(-shared // number) + whole_bytes <= group[number - 1][1]:
+            if -(-shared // number) + whole_bytes <= room_times * group[number - 1][1]:
                 return [place for place, _ in group[:number]]
     return []
 

@@ -12,7 +12,7 @@ from math import prod
 from ..core import units
 from ..core.records import Record
 from ..machine import cpus, gpus
-from ..machine.record import AT_LEAST, AT_MOST, PART_OF_CACHE, Machine
+from ..machine.record import AT_LEAST, AT_MOST, PART_OF_CACHE, Machine, was_busy
 
 TYPE_CHECKING = False
 
@@ -183,15 +183,17 @@ def _glanced(machine: Machine, bytes_per_second: int) -> Bandwidth:
 
 
 def _at_least(machine: Machine, bytes_per_second: int) -> Bandwidth:
-    """What a busy machine showed is a lower bound: it raises what its name or class tells, and
-    lowers none of it, so that nothing fails for it.
+    """What a busy machine or a part of its cores showed is a lower bound: it raises what its name
+    or class tells, and lowers none of it, so that nothing fails for it.
     """
     low, high = _glance_ends(machine)
     least, most = bytes_per_second * low, bytes_per_second * high
-    how = (
-        f"at least {_rate(bytes_per_second)}, seen while the machine was busy: --measure"
-        " narrows it when it is idle"
-    )
+    how = f"at least {_rate(bytes_per_second)}, seen by some of its cores: --measure narrows it"
+    if was_busy(machine.sources.get(_BANDWIDTH, "")):
+        how = (
+            f"at least {_rate(bytes_per_second)}, seen while the machine was busy: --measure"
+            " narrows it when it is idle"
+        )
     assumed = _assumed(machine)
     if assumed is None:
         return Bandwidth(low=least, likely=most, high=most, measured=False, how=how)

@@ -278,6 +278,26 @@ def test_each_program_says_by_what_its_options_were_verified() -> None:
     assert all(program["source"] for program in FLAGS.values())
 
 
+@pytest.mark.parametrize(
+    ("model", "runtime", "machine"),
+    [
+        ("chatglm3-6b", "vllm", "rtx 4090"),
+        ("deepseek-v3.1", "vllm", "server-8x-h200"),
+        ("deepseek-v3.1", "mlx", "mac-studio-m3-ultra-512gb"),
+        ("phi-4-multimodal-instruct", "transformers", "rtx 4090"),
+    ],
+)
+def test_the_line_allows_the_code_that_the_answer_warns_of(
+    model: str, runtime: str, machine: str
+) -> None:
+    """vLLM and transformers refuse a repository with code of its own unless they are told to trust it."""
+    answer = check(model, Workload(runtime=runtime), machine=machine)
+    assert any("runs code from the repository" in finding.reason for finding in answer.findings)
+    assert "trust-remote-code" in answer.commands[-1].replace("_", "-")
+    plain = check("mistral-7b", Workload(runtime=runtime), machine=machine)
+    assert all("trust" not in line for line in plain.commands)
+
+
 def test_what_its_users_run_is_named() -> None:
     """BitNet's publisher runs it in bitnet.cpp; Moondream's card loads it with its own code; Orpheus needs SNAC."""
     gpu = machine_named("RTX 3060 12GB")

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 
 from ...core import units
 from ...core.records import Record, Unread
-from ..record import AT_LEAST, MAX_MEMORY_BYTES, Machine
+from ..record import AT_LEAST, BUSY, MAX_MEMORY_BYTES, Machine
 from .activity import disturbances, read_activity
 from .host import Host
 from .pages import Filler, private_memory
@@ -75,7 +75,8 @@ class Measured(Record):
             f"measured: {threads} reading {units.binary(self.buffer_bytes)}, {self.confidence}"
             " confidence"
         )
-        return "; ".join((text, *self.notes, *((AT_LEAST,) if self.is_least else ())))
+        least = (f"{BUSY}, {AT_LEAST}",) if self.is_least else ()
+        return "; ".join((text, *self.notes, *least))
 
 
 def with_measured(machine: Machine, host: Host | None = None) -> Machine:

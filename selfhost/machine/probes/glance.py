@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 from ...core import units
 from ...core.records import Record, Unread
-from ..record import AT_LEAST, AT_MOST, PART_OF_CACHE, Machine
+from ..record import AT_LEAST, AT_MOST, BUSY, IN_PART, PART_OF_CACHE, Machine
 from .activity import disturbances, read_activity
 from .glance_threads import LEAST_FILLED, READ_SECONDS, Parts, parts_for
 from .host import Host
@@ -36,14 +36,17 @@ _FAILURES = (OSError, MemoryError, RuntimeError, ValueError, AttributeError)
 
 
 class Glance(Record):
-    """Bytes read per second by `threads` together. Where the machine was not `quiet` more may be
-    there: the figure is a lower bound. Where it `may_be_cached` less may be there. Where both hold
-    it bounds nothing, but memory gives a part of it at least.
+    """Bytes read per second by `threads` together. Where the machine was not `quiet`, or not
+    `is_whole`, more may be there: the figure is a lower bound. Where it `may_be_cached` less may be
+    there. Where both hold it bounds nothing, but memory gives a part of it at least.
     """
 
     bytes_per_second: int
     threads: int
+    # no other program had a part of the memory, as far as is known
     quiet: bool
+    # each thread that was to read did, all at once
+    is_whole: bool = True
     may_be_cached: bool = False
     # why a thread told nothing, "" where each did
     failure: str = ""
@@ -52,10 +55,11 @@ class Glance(Record):
     def source(self) -> str:
         """How it is known, as it stands in a machine's `sources`."""
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
-        if self.may_be_cached:
-            state = AT_MOST if self.quiet else PART_OF_CACHE
+        if self.quiet and self.is_whole:
+            state = AT_MOST if self.may_be_cached else "quiet"
         else:
-            state = "quiet" if self.quiet else AT_LEAST
+            end = PART_OF_CACHE if self.may_be_cached else AT_LEAST
+            state = f"{IN_PART if self.quiet else BUSY}, {end}"
         failed = f" ({self.failure})" if self.failure else ""
         return f"{SOURCE}: {threads} for {1000 * READ_SECONDS:.0f} ms{failed}, {state}"
 
@@ -120,6 +124,9 @@ class Glancing:
         try:
             parts.wait()
             before = read_activity(self._host)
+            if before.running is not None:
+                # what takes long to fill is still being filled: those are no other programs
+                before = before.replace(running=max(0, before.running - parts.filling))
             passes = parts.read()
         except _FAILURES as error:
             return _failed(error)
@@ -178,7 +185,8 @@ def judged(
     return Glance(
         bytes_per_second=int(figure),
         threads=threads,
-        quiet=together is not None and _is_alone(plan, reads),
+        quiet=_is_alone(plan, reads),
+        is_whole=together is not None,
         may_be_cached=may_be_cached,
         failure=failure,
     )

@@ -91,6 +91,8 @@ class Parts:
 
         # why a thread told nothing, "" where each did
         self.failure = ""
+        # threads that fill now
+        self.filling = 0
         self._filler = Filler()
         self._library = library = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None)
         self._search = library.memchr
@@ -124,7 +126,7 @@ class Parts:
         shares = [[part] for part in free or self._parts[:1]]
         for number, part in enumerate(part for part in self._parts if [part] not in shares):
             shares[number % len(shares)].append(part)
-        self._filling = len(shares)
+        self.filling = len(shares)
         self._mutex, self._filled = allocate_lock(), allocate_lock()
         self._filled.acquire()
         for share in shares:
@@ -170,8 +172,8 @@ class Parts:
 
     def _done(self, share: Sequence[_Part]) -> None:
         with self._mutex:
-            self._filling -= 1
-            if not self._filling:
+            self.filling -= 1
+            if not self.filling:
                 self._filled.release()
         for part in share:
             part.leave()

@@ -177,8 +177,10 @@ def how_to_offload(workload: Workload, devices: int) -> tuple[str, str] | None:
     )
 
 
-def what_to_lower(workload: Workload) -> str | None:
-    """What makes training take less of an accelerator; None where nothing is trained."""
+def what_to_lower(workload: Workload, *, is_shared_out: bool = False) -> str | None:
+    """What makes training take less of an accelerator; None where nothing is trained.
+    `is_shared_out`: over several of them.
+    """
     if workload.task != "finetune":
         return None
     ways = []
@@ -189,8 +191,13 @@ def what_to_lower(workload: Workload) -> str | None:
     if workload.parallel > 1:
         ways.append("use --parallel 1")
     ways.append("use a shorter --context")
-    # the pages of bitsandbytes' optimizer move to the RAM (transformers documentation, optimizers)
-    ways.append("train with `--optim paged_adamw_8bit`")
+    if workload.finetune_method != "full":
+        # optimizers keep little of adapters, and logits take more than layers where the vocabulary
+        # is large (trl documentation, reducing memory usage)
+        ways.append("train with `--use_liger_kernel` of trl, which keeps no logits")
+    elif not is_shared_out:
+        # its pages move to the RAM (transformers documentation, optimizers); it is not shared out
+        ways.append("train with `--optim paged_adamw_8bit`")
     return ", or ".join(ways)
 
 
@@ -214,6 +221,7 @@ def gathered(spec: ModelSpec, workload: Workload) -> Term | None:
     These are the layer at work and the next one, with the embeddings, which stay. None where that
     is not known, and where `why_not_shared_out` gives a reason.
     """
+    method = workload.finetune_method or "lora"
     architecture, total = spec.architecture, spec.parameters.total
     if workload.task != "finetune" or why_not_shared_out(workload) is not None:
         return None
@@ -223,7 +231,15 @@ def gathered(spec: ModelSpec, workload: Workload) -> Term | None:
         return None
     tables = 2 if architecture.output_matrix else 1
     root = architecture.vocabulary * architecture.embedding_length * tables
-    layer = -(-max(0, total - root) // architecture.layers)
+    layers = max(0, total - root)
+    layer = -(-layers // architecture.layers)
+    if method == "lora":
+        return _gathered_frozen(root, layer, (2, 2, 2))
+    if method == "qlora":
+        experts = any(part.experts for part in architecture.feed_forward)
+        # 4 bits, and those of experts as wide as `experts_by_trainer` has them
+        widths = (0.5, 2, 4) if experts else (0.5, 0.5, 0.5)
+        return _gathered_frozen(root, layer, widths, scaled=layers)
     widest = max(root, layer)
     return term(
         GATHERED,
@@ -236,4 +252,44 @@ def gathered(spec: ModelSpec, workload: Workload) -> Term | None:
         f" {widest:,} for gradients on their way",
         low=2 * (root + 2 * layer),
         high=(2 + 6) * root + 4 * 6 * layer,
+    )
+
+
+def _gathered_frozen(
+    root: int, layer: int, widths: tuple[float, float, float], *, scaled: int = 0
+) -> Term:
+    """`gathered` of weights that stay as they are, and so have no gradients on their way.
+
+    `widths`: bytes of a parameter of a layer, least, likely and most. `scaled`: parameters whose
+    scales each device keeps whole, since FSDP shares out the numbers of 4 bits alone.
+    """
+
+    def size(width: float, layers: int, scale: float) -> int:
+        own = 2 * root + layers * 2 * width * layer
+        # what is gathered stands twice until it is copied to its place
+        return int(own + max(2 * root, layers * width * layer) + scale * scaled)
+
+    least, likely, most = widths
+    line = (
+        f"2 bytes × {root:,} of embeddings + {likely:g} bytes × 2 × {layer:,} of a layer + the"
+        " larger of them again"
+    )
+    source = (
+        "FSDP, a layer at a time and the next ahead; measured with fully_shard of PyTorch 2.13.0 on"
+        " two CPU processes, tests/truth/finetune.json; most: layers of four times the mean"
+    )
+    if scaled:
+        line += f" + {scaled:,} / 64 bytes of scales"
+        source += (
+            "; weights of 4 bits are shared out as numbers of the type of the rest, the scales of"
+            " their blocks are not (bitsandbytes documentation, fsdp_qlora)"
+        )
+    return term(
+        GATHERED,
+        size(likely, 1, 1 / 64),
+        How.COMPUTED,
+        source,
+        line,
+        low=int(2 * root + 2 * least * layer),
+        high=size(most, 4, 1 / 16),
     )

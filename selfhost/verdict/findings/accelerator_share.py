@@ -379,6 +379,11 @@ class _Held:
         rooms = [share.room_bytes for share in self.shares]
         self.has = None if None in rooms else sum(room or 0 for room in rooms)
 
+    @property
+    def rooms(self) -> list[int]:
+        """What each can give; 0 where that is not known."""
+        return [share.room_bytes or 0 for share in self.shares]
+
     def idle_rooms(self) -> list[int]:
         """What each can give once other programs use none of them."""
         return [room_of(device, gpu_only=self.gpu_only) or 0 for device in emptied(self.devices)]
@@ -427,11 +432,14 @@ def _unread_held(held: _Held, machine: Machine) -> Finding | None:
 
 
 def _tight(held: _Held, when_tight: str | None) -> Finding | None:
-    """The one accelerator holds the likely need and not the most."""
+    """Each accelerator holds the likely need, and not each the most."""
     has = held.has
-    if when_tight is None or has is None or len(held.shares) != 1:
+    if when_tight is None or has is None:
         return None
-    if not held.likely <= has < held.share <= TIGHT * has:
+    most, rooms = [share.high_bytes for share in held.shares], held.rooms
+    likely = [share.likely_bytes for share in held.shares]
+    is_near = _within(most, [int(TIGHT * room) for room in rooms])
+    if not (_within(likely, rooms) and is_near) or _within(most, rooms):
         return None
     return held.finding(
         Outcome.WARN,
@@ -446,11 +454,13 @@ def _tight(held: _Held, when_tight: str | None) -> Finding | None:
 
 
 def _close(held: _Held, when_close: str | None) -> Finding | None:
-    """Which trainer it is decides whether the one accelerator holds it."""
+    """Which trainer it is decides whether the accelerators hold it."""
     has = held.has
-    if when_close is None or has is None or len(held.shares) != 1:
+    if when_close is None or has is None:
         return None
-    if not held.low <= has < held.share:
+    least = [share.low_bytes for share in held.shares]
+    most = [share.high_bytes for share in held.shares]
+    if not _within(least, held.rooms) or _within(most, held.rooms):
         return None
     return held.finding(
         Outcome.UNKNOWN,
@@ -470,7 +480,7 @@ def _lean(held: _Held, *, now_only: bool) -> Finding | None:
     has = held.has
     if not held.lean_option or has is None:
         return None
-    rooms_now = [share.room_bytes or 0 for share in held.shares]
+    rooms_now = held.rooms
     rooms = rooms_now if now_only else held.idle_rooms()
     most = [share.high_bytes for share in held.shares]
     likely = [share.likely_bytes for share in held.shares]

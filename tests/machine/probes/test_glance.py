@@ -15,10 +15,12 @@ from selfhost.cli import main as cli
 from selfhost.core.records import Unread
 from selfhost.machine import reader
 from selfhost.machine.probes import glance, glance_threads
+from selfhost.machine.probes.activity import Activity
 from selfhost.machine.probes.host import Host
 from selfhost.machine.probes.plan import FACT, Plan
 from selfhost.machine.probes.traces import Trace
 from selfhost.machine.reader import Machine
+from selfhost.machine.record import was_busy
 from selfhost.verdict.judging import judge
 from selfhost.verdict.processor import bandwidth
 from selfhost.verdict.record import Route
@@ -87,7 +89,7 @@ def test_a_glance_leaves_no_thread_and_no_memory_behind(
     monkeypatch.setattr(glance_threads, "start_new_thread", second_fails)
     result = glance.begin(machine, beside=beside).end()
     if isinstance(result, glance.Glance) and result.failure:
-        assert not result.quiet
+        assert not result.is_whole
         assert result.failure in result.source
     assert _settles(threads)
 
@@ -124,6 +126,51 @@ def test_a_busy_glance_is_a_lower_bound() -> None:
     assert memory.low >= 0.6 * 44 * GB
     assert memory.high >= guess.high
     assert "busy" in memory.how
+
+
+@pytest.mark.parametrize("caches", [32, 480])
+def test_slow_memory_is_not_put_down_to_other_programs(caches: int) -> None:
+    """A guest whose host gives it memory late fills a thread's part in no time: what the other read bounds the pace from below, and no other program is blamed."""
+    plan = Plan(threads=2, cpus=(0, 1), buffer_bytes=2**27)
+    late = "too little could be filled in time"
+    result = glance.judged(plan, caches * 2**20, [_steady(10.5)], [], late)
+    assert isinstance(result, glance.Glance)
+    assert (result.quiet, result.is_whole) == (True, False)
+    assert not was_busy(result.source)
+    assert late in result.source
+    memory, guess = bandwidth(seen(result)), bandwidth(HERE)
+    assert memory is not None
+    assert guess is not None
+    assert memory.high >= guess.high
+    assert "busy" not in memory.how
+    # the same beside a program that was seen to run is its doing
+    beside = glance.judged(plan.replace(busy=("1",)), caches * 2**20, [_steady(10.5)], [], late)
+    assert isinstance(beside, glance.Glance)
+    assert was_busy(beside.source)
+
+
+def test_own_threads_that_still_fill_are_no_other_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """/proc/loadavg counts every thread that runs, those of the glance with them."""
+    running = Activity(at_seconds=0.0, own_seconds=0.0, processors=2, running=1)
+    before: list[Activity] = []
+
+    def none_beside(first: Activity, _: Activity) -> tuple[str, ...]:
+        before.append(first)
+        return ()
+
+    class StillFilling:
+        filling, failure = 1, ""
+
+        def wait(self) -> None: ...
+        def drop(self) -> None: ...
+        def read(self) -> list[object]:
+            return [(_steady(10.5), None)] * 2
+
+    plan = Plan(threads=2, cpus=(0, 1), buffer_bytes=2**27)
+    monkeypatch.setattr(glance, "read_activity", lambda _: running)
+    monkeypatch.setattr(glance, "disturbances", none_beside)
+    glance.Glancing(HERE, Host(), plan, StillFilling()).end()  # type: ignore[arg-type]
+    assert before[0].running == 0
 
 
 def test_what_the_caches_may_have_given_is_an_upper_bound() -> None:
