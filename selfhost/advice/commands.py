@@ -521,8 +521,9 @@ def _yarn(spec: ModelSpec) -> dict[str, str]:
 
 
 def _embeds(runtime: RuntimeSpec, spec: ModelSpec) -> tuple[str, ...]:
-    """A runtime that serves text unless told is told."""
-    return ("embedding",) if spec.modality == "embedding" and "embedding" in runtime.options else ()
+    """A runtime that serves text unless told is told, and whether it shall embed or rank."""
+    key = "reranking" if spec.uses and spec.uses[0] == "reranking" else "embedding"
+    return (key,) if spec.modality == "embedding" and key in runtime.options else ()
 
 
 def _departures(

@@ -37,6 +37,7 @@ ASKED_OF_RUNTIME = (
     "kv_cache_type",
     "yarn",
     "embedding",
+    "reranking",
     "whole_batch",
     "checkpoints",
     *COMPANIONS,
@@ -369,10 +370,10 @@ class RuntimeSpec(Record):
     guidance_options: Mapping[str, str] = read_by(texts, default={})
     # where the workload departs from the program's default, by ASKED_OF_RUNTIME: `options` are
     # appended to the command (`whole_batch`: for an encoder, which reads a text in one batch of
-    # `{batch_tokens}`; `embedding`: for a model that embeds, where the program has to be told);
-    # `settings` are environment variables for `serve`, the command that starts the server,
-    # `NAME=value` with a space between two. A key in neither is in `command`, or cannot be asked
-    # for
+    # `{batch_tokens}`; `embedding`, `reranking`: for a model that mainly does so, where the program
+    # has to be told); `settings` are environment variables for `serve`, the command that starts the
+    # server, `NAME=value` with a space between two. A key in neither is in `command`, or cannot be
+    # asked for
     options: Mapping[str, str] = read_by(_workload_texts, default={})
     settings: Mapping[str, str] = read_by(_workload_texts, default={})
     serve: str = read_by(Table.string, default="")

@@ -239,13 +239,16 @@ def _matches(verdict: Answer, options: argparse.Namespace) -> bool:
 
 
 def _holds_words(model: ModelSpec, words: Sequence[str]) -> bool:
-    """Whether the model's names hold every word, however it is separated and spelled."""
-    if not words:
+    """Whether the model's names hold every word, however it is separated and spelled. Words of
+    signs alone are in no name.
+    """
+    if not any(map(str.strip, words)):
         return True
     from ..core.spelling import canonical
 
+    parts = [canonical(word) for word in words]
     names = [canonical(name) for name in (model.id, model.name, model.family or "", *model.aliases)]
-    return all(any(canonical(word) in name for name in names) for word in words)
+    return any(parts) and all(any(part in name for name in names) for part in parts)
 
 
 def _near(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...]:

@@ -108,6 +108,25 @@ def test_a_tag_says_nothing_of_other_files() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("id", "option"),
+    [
+        ("bge-reranker-v2-m3", "--reranking"),
+        ("qwen3-reranker-0.6b", "--reranking"),
+        ("bge-m3", "--embedding"),
+        # it ranks by its embeddings, and has no head that rank pooling would read
+        ("answerai-colbert-small-v1", "--embedding"),
+    ],
+)
+def test_llama_server_is_told_whether_it_embeds_or_ranks(id: str, option: str) -> None:
+    """Started without --reranking it answers /v1/rerank with an error (its README); the option sets
+    the embeddings and the pooling by itself, so both at once are never needed.
+    """
+    commands = check(id, Workload(runtime="llama.cpp"), machine=ROOMY).commands
+    (line,) = [line for line in commands if "llama-server" in line]
+    assert {"--reranking", "--embedding"} & {*line.split()} == {option}
+
+
 def test_a_server_is_told_how_many_sequences_to_make_room_for() -> None:
     """A llama-server without -np makes room for 4 in one cache: of Gemma 3 12B with 8,192 tokens 2,046,820,352 bytes, not half of that."""
     asked = Workload(context_tokens=8192, runtime="llama.cpp", quantization="Q4_K_M")

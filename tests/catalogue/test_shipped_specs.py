@@ -615,6 +615,7 @@ def test_runtime_is_usable(id: str) -> None:
         "parallel": "2",
         "kv_cache_type": "q8_0",
         "embedding": "'Hello'" if id == "ollama" else "--embedding",
+        "reranking": "--reranking",
         "whole_batch": "-b 8192 -ub 8192",
         "checkpoints": "--ctx-checkpoints 3",
         "draft": "owner/small",
