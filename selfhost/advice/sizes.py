@@ -7,15 +7,17 @@ The rule was held against llama-server in control groups: `benchmarks/measure_si
 
 from __future__ import annotations
 
+import os
 import shlex
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
+from ..catalogue.paths import is_path
 from ..catalogue.service import Service
 from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.errors import SelfhostError
-from ..core.records import Record
+from ..core.records import Record, pattern
 from ..core.workload import Workload
 from ..machine.changes import ASSUMED_SETS
 from ..machine.record import (
@@ -42,8 +44,11 @@ if TYPE_CHECKING:
 # memory that maps memory: an entry of 8 bytes for each page of 4,096 (x86-64 and arm64; arch/x86 of
 # Linux, pgtable_64_types.h)
 _PAGE_BYTES, _PAGE_ENTRY_BYTES = 4096, 8
-# where a file of one's own is put
+# a part of a model in several files, as llama-gguf-split names them
+_PART_OF_SEVERAL = pattern(r"(.+)-\d{5}-of-(\d{5})\.gguf")
+# where a container has a file of one's own, and where on its host one that is yet to be got is put
 MODELS_FOLDER = "/models"
+OWN_FOLDER = "./models"
 
 
 class Growth(Record):
@@ -71,6 +76,13 @@ class Held(Record):
     memory_bytes: int
 
 
+class Mount(Record):
+    """A folder or file of the host, and where the container has it, to read only."""
+
+    source: str
+    target: str
+
+
 class ContainerSize(Record):
     """What the container or service of one model takes, in bytes.
 
@@ -86,7 +98,7 @@ class ContainerSize(Record):
     `disk_bytes` is the most that the files may take, None where that is not known. `image` is None
     where no publisher offers one. `arguments` go behind the image's own program: see
     `image_arguments` and `program`. `fetch` is the line that downloads the model once it runs, ""
-    where it does so by itself.
+    where it does so by itself. `files` are the mounts of a model that lies on this machine.
     """
 
     asked: str
@@ -111,6 +123,7 @@ class ContainerSize(Record):
     fetch: str = ""
     needs_login: bool = False
     notes: tuple[str, ...] = ()
+    files: tuple[Mount, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The container's object in `selfhost size --format json`, as a dict."""
@@ -141,6 +154,13 @@ class ContainerSize(Record):
     def files_are_yours(self) -> bool:
         """The command loads a file that you put into `MODELS_FOLDER`."""
         return any(word.startswith(MODELS_FOLDER) for word in self.arguments)
+
+    @property
+    def own_mounts(self) -> tuple[Mount, ...]:
+        """Those of your own files: where they lie, or a folder that you put them into."""
+        if not self.files_are_yours:
+            return ()
+        return self.files or (Mount(source=OWN_FOLDER, target=MODELS_FOLDER),)
 
     @property
     def request_bytes(self) -> int:
@@ -270,6 +290,7 @@ def size_of(
         fetch=fetch,
         needs_login=any(finding.code == "weights-gated" for finding in verdict.findings),
         notes=verdict.understood_as,
+        files=_mounts(verdict.asked, arguments),
     )
 
 
@@ -673,6 +694,29 @@ def _in_container(words: list[str], runtime: RuntimeSpec) -> list[str]:
         else word
         for previous, word in zip(["", *words], words, strict=False)
     ]
+
+
+def _mounts(asked: str, arguments: Sequence[str]) -> tuple[Mount, ...]:
+    """What brings a model of this machine to where the arguments name it; () for the name of a
+    model. Of a link, as Hugging Face's cache has them, the folder would hold no file.
+    """
+    target = next((word for word in arguments if word.startswith(MODELS_FOLDER)), None)
+    if target is None or not is_path(asked) or not os.path.exists(asked):
+        return ()
+    path = os.path.abspath(asked)
+    if os.path.isdir(path):
+        is_file = target.lower().endswith(".gguf")
+        return (Mount(source=path, target=MODELS_FOLDER if is_file else target),)
+    files = [path]
+    if part := _PART_OF_SEVERAL.fullmatch(path):
+        before, count = part[1], part[2]
+        files = [f"{before}-{number:05}-of-{count}.gguf" for number in range(1, int(count) + 1)]
+    if not any(map(os.path.islink, files)):
+        return (Mount(source=os.path.dirname(path), target=MODELS_FOLDER),)
+    return tuple(
+        Mount(source=os.path.realpath(file), target=f"{MODELS_FOLDER}/{os.path.basename(file)}")
+        for file in files
+    )
 
 
 def _memory(verdict: Verdict) -> MemoryNeed:

@@ -2,6 +2,8 @@
 
 The more of either is asked, the less a machine does: no finding gets better, and none that has left
 a code comes back to it. So what lies between two questions that get the same marks gets them too.
+No figure of a finding falls and rises again either: memory is taken in steps of many tokens, and
+between two contexts of one step only what is said of the context itself differs.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from ..core.errors import SelfhostError, UnexplainedNameError
 from ..machine.record import Machine
-from ..verdict.findings import Mark
+from ..verdict.findings import Finding, Mark, context_check
 from ..verdict.record import Verdict
 from .judged_entries import Judge
 
@@ -38,34 +40,51 @@ JUDGED_AS = ("runtime", "format", "quantization")
 _AMOUNTS = ("context_tokens", "min_tokens_per_second")
 
 
-def families_of(questions: Sequence[Asked]) -> list[list[int]]:
-    """The places of the questions, by what else than context and pace is asked, models in order of
-    their names.
+def families_of(
+    questions: Sequence[Asked],
+    places: Iterable[int] | None = None,
+    amounts: tuple[str, ...] = _AMOUNTS,
+) -> list[list[int]]:
+    """The places of the questions, or those of them, by what else than these amounts is asked,
+    models in order of their names.
     """
     families: dict[object, list[int]] = {}
-    for place, (wanted, workload) in enumerate(questions):
-        is_stated = [getattr(workload, name) is not None for name in _AMOUNTS]
+    for place in range(len(questions)) if places is None else places:
+        wanted, workload = questions[place]
+        is_stated = [getattr(workload, name) is not None for name in amounts]
         key = wanted.name, wanted.members, wanted.require_runtime, *is_stated
-        families.setdefault((key, workload.all_but(_AMOUNTS)), []).append(place)
+        families.setdefault((key, workload.all_but(amounts)), []).append(place)
     return sorted(families.values(), key=lambda places: questions[places[0]][0].name)
 
 
+def families_in_full(questions: Sequence[Asked], places: Iterable[int]) -> list[list[int]]:
+    """As `families_of`, by what else than context alone: the figures of two paces differ. Each in
+    the order of its contexts.
+    """
+    families = families_of(questions, places, ("context_tokens",))
+    return [
+        sorted(family, key=lambda place: questions[place][1].context_tokens or 0)
+        for family in families
+    ]
+
+
 def by_brackets(
-    families: Iterable[Sequence[int]], questions: Sequence[Asked], judge: Judge, machine: Machine
+    families: Iterable[Sequence[int]],
+    questions: Sequence[Asked],
+    judge: Judge,
+    machine: Machine,
+    *,
+    in_full: bool = False,
 ) -> list[Answer]:
-    """The answer to each question of each family, in their order."""
+    """The answer to each question of each family, in their order. With `in_full` the marks are the
+    findings, and the families those of `families_in_full`.
+    """
+    kind = _FamilyInFull if in_full else _Family
     answers: list[Answer] = []
     for places in families:
-        by_place = _Family(places, questions, judge, machine).answers()
+        by_place = kind(places, questions, judge, machine).answers()
         answers += [by_place[place] for place in places]
     return answers
-
-
-def in_short(verdict: Verdict | SelfhostError) -> Answer:
-    """What is kept of a verdict."""
-    if isinstance(verdict, SelfhostError):
-        return verdict if isinstance(verdict, UnexplainedNameError) else None
-    return _short(verdict, verdict.findings)
 
 
 def _short(verdict: Verdict, marks: tuple[Mark, ...]) -> Short:
@@ -100,9 +119,12 @@ class _Family:
             if (
                 isinstance(least, UnexplainedNameError)
                 or (fewest, paces[0]) == (most, paces[-1])
-                or (least is not None and least == self._answer(most, paces[-1]))
+                or (least is not None and self._is_same(least, self._answer(most, paces[-1])))
             ):
-                by_place.update((place, least) for *_, place in points)
+                by_place.update(
+                    (place, least if tokens == fewest else self._at(least, tokens))
+                    for tokens, _, place in points
+                )
             elif len(paces) > 1:
                 # another pace takes less to judge than another context
                 middle = paces[len(paces) // 2]
@@ -124,16 +146,69 @@ class _Family:
             }
             try:
                 verdict = self._judge(self._wanted, self._workload.replace(**stated), self._machine)
-                marks = tuple(
-                    [
-                        Mark(check=each.check, outcome=each.outcome, code=each.code)
-                        for each in verdict.findings
-                    ]
-                )
-                self._known[key] = _short(verdict, marks)
+                self._known[key] = _short(verdict, self._marks(verdict))
             except SelfhostError as error:
-                self._known[key] = in_short(error)
+                self._known[key] = error if isinstance(error, UnexplainedNameError) else None
         return self._known[key]
+
+    def _marks(self, verdict: Verdict) -> tuple[Mark, ...]:
+        """What is kept of the findings."""
+        return tuple(
+            [
+                Mark(check=each.check, outcome=each.outcome, code=each.code)
+                for each in verdict.findings
+            ]
+        )
+
+    def _is_same(self, least: Short, most: Answer) -> bool:
+        """Whether all between two questions get the answer to the first."""
+        return least == most
+
+    def _at(self, answer: Answer, context_tokens: int) -> Answer:
+        """The answer, of another context for which it holds."""
+        return answer
+
+
+class _FamilyInFull(_Family):
+    """One model on one machine, at one pace."""
+
+    _last: Verdict
+
+    def _marks(self, verdict: Verdict) -> tuple[Mark, ...]:
+        self._last = verdict
+        return verdict.findings
+
+    def _is_same(self, least: Short, most: Answer) -> bool:
+        if not isinstance(most, tuple) or least[:-1] != most[:-1]:
+            return False
+        (one, others), (other, others_of_most) = map(_parted, (least[-1], most[-1]))
+        # where more than the model and the context decide, what is said between is not known
+        return others == others_of_most and all(
+            isinstance(mark, Finding)
+            and isinstance(mark.needs, int)
+            and mark == self._of_context(mark.needs)
+            for mark in (*one, *other)
+        )
+
+    def _at(self, answer: Answer, context_tokens: int) -> Answer:
+        if not isinstance(answer, tuple):
+            return answer
+        own = [
+            (mark.check == "context" and self._of_context(context_tokens)) or mark
+            for mark in answer[-1]
+        ]
+        return (*answer[:-1], tuple(own))
+
+    def _of_context(self, context_tokens: int) -> Finding | None:
+        model, workload = self._last.model, self._last.workload
+        asked = workload.replace(context_tokens=context_tokens)
+        return context_check(model, asked, context_asked=True)
+
+
+def _parted(marks: Sequence[Mark]) -> tuple[list[Mark], list[Mark]]:
+    """What is said of the context, and the rest."""
+    of_context = [mark for mark in marks if mark.check == "context"]
+    return of_context, [mark for mark in marks if mark.check != "context"]
 
 
 def _halves(points: Sequence[Point]) -> list[Box]:

@@ -13,7 +13,7 @@ from ..core.workload import Workload
 from ..machine.record import Machine
 from ..verdict.findings import Finding, Mark
 from ..verdict.record import Route, Verdict
-from .brackets import JUDGED_AS, by_brackets, families_of, in_short
+from .brackets import JUDGED_AS, by_brackets, families_in_full, families_of
 from .judged_entries import Judge
 from .workers import in_shares
 
@@ -106,10 +106,15 @@ class _Judging:
     ) -> dict[int, Marked | SelfhostError]:
         """By place, the answers with their findings."""
         # what a process has learned of a model serves the model's other entries
-        order = sorted(places, key=lambda place: self._questions[place][0].name)
-        shares = _batches(order, _AT_ONCE)
+        order = list(chain.from_iterable(families_in_full(self._questions, places)))
+        parts = [families_in_full(self._questions, share) for share in _batches(order, _AT_ONCE)]
         return self._shared_out(
-            shares, lambda number: map(in_short, map(self.alone, shares[number])), Finding, tell
+            [list(chain(*families)) for families in parts],
+            lambda number: by_brackets(
+                parts[number], self._questions, self._judge, self._machine, in_full=True
+            ),
+            Finding,
+            tell,
         )
 
     def in_brackets(self, tell: Callable[[int], None]) -> dict[int, Marked | SelfhostError]:
@@ -127,7 +132,7 @@ class _Judging:
     def _shared_out(
         self,
         shares: Sequence[Sequence[int]],
-        work: Callable[[int], Iterable[Answer]],
+        work: Callable[[int], Sequence[Answer]],
         kind: type[Mark],
         tell: Callable[[int], None],
     ) -> dict[int, Marked | SelfhostError]:
@@ -159,18 +164,21 @@ def _batches(values: Sequence[T], most: int) -> list[Sequence[T]]:
     return [values[start : start + most] for start in range(0, len(values), most)]
 
 
-def _packed(answers: Iterable[Answer]) -> Packed:
+def _packed(answers: Sequence[Answer]) -> Packed:
     """Answers as one process can send them to another, after the marks that they share."""
     numbers: dict[tuple[Any, ...], int] = {}
+    # answers share most of their marks
+    number_by_id: dict[int, int] = {}
     packed: list[Kept | UnexplainedNameError | None] = []
     for answer in answers:
         if answer is None or isinstance(answer, UnexplainedNameError):
             packed.append(answer)
             continue
-        marks = answer[-1]
-        values = [type(mark)._kind._values(mark) for mark in marks]
-        own = tuple([numbers.setdefault(each, len(numbers)) for each in values])
-        packed.append((*answer[:-1], own))
+        for mark in answer[-1]:
+            if id(mark) not in number_by_id:
+                values = type(mark)._kind._values(mark)
+                number_by_id[id(mark)] = numbers.setdefault(values, len(numbers))
+        packed.append((*answer[:-1], tuple([number_by_id[id(mark)] for mark in answer[-1]])))
     return list(numbers), packed
 
 

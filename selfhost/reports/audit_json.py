@@ -4,16 +4,17 @@ on the options.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .. import __version__
 from ..audit.policy import Policy, Wanted
 from ..audit.record import Audit, ExemptionUse, MachineGroup, Result, Row, Since, Use
 from ..core.errors import Problem
+from ..core.records import remembered
 from ..verdict.findings import Finding
 from .audit_words import exception_remedy
-from .json import fault_record
+from .json import Recurring, fault_record
 
 SCHEMA = "selfhost.audit/1"
 
@@ -218,26 +219,27 @@ def _verdict(group: MachineGroup, row: Row) -> dict[str, Any]:
             {"check": each.check, "reason": each.text, "remedy": each.remedy}
             for each in row.reasons
         ],
-        "findings": _findings(row.findings),
+        "findings": list(map(_finding, row.findings)),
     }
 
 
-def _findings(findings: Iterable[Finding]) -> list[dict[str, Any]]:
-    return [
+# entries and machines that differ in one figure share the other findings
+@remembered(4_096)
+def _finding(finding: Finding) -> Recurring:
+    return Recurring(
         {
-            "check": each.check,
-            "outcome": each.outcome.value,
-            "code": each.code,
-            "needs": each.needs,
-            "has": each.has,
-            "short": each.short,
-            "unit": each.unit,
-            "reserve_bytes": each.reserve_bytes,
-            "reason": each.reason,
-            "remedy": each.remedy,
+            "check": finding.check,
+            "outcome": finding.outcome.value,
+            "code": finding.code,
+            "needs": finding.needs,
+            "has": finding.has,
+            "short": finding.short,
+            "unit": finding.unit,
+            "reserve_bytes": finding.reserve_bytes,
+            "reason": finding.reason,
+            "remedy": finding.remedy,
         }
-        for each in findings
-    ]
+    )
 
 
 def _exception(use: ExemptionUse) -> dict[str, Any]:

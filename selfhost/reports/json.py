@@ -6,7 +6,7 @@ The layout is written out here so that the records behind it may change.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from .. import __version__
 from ..catalogue import openness
@@ -33,6 +33,14 @@ if TYPE_CHECKING:
     from ..machine.profiles import Profile
 
 
+class Recurring(dict[str, "Any"]):
+    """What a document says thousands of times: it becomes text once for each indent."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        super().__init__(values)
+        self.text_by_line: dict[str, str] = {}
+
+
 def dumps(value: Mapping[str, Any]) -> str:
     """ASCII only, so that any pipe can carry it; ends with a newline."""
     return "".join(pieces(value))
@@ -43,34 +51,10 @@ def pieces(value: Mapping[str, Any]) -> Iterator[str]:
 
     `ValueError` for a number that JSON does not have.
     """
-    import json
-
-    quote = json.encoder.encode_basestring_ascii
-
-    def indented(value: Any, line: str) -> str:
-        """`line` is a new line with the indent of what holds the value. The encoder of `json` that
-        is written in C knows no indent, and the one that does takes twice as long.
-        """
-        kind = type(value)
-        if kind is str:
-            return quote(value)
-        if value is None:
-            return "null"
-        if kind is int:
-            return repr(value)
-        inner = line + "  "
-        if kind is dict and value:
-            members = [quote(key) + ": " + indented(each, inner) for key, each in value.items()]
-            return "{" + inner + ("," + inner).join(members) + line + "}"
-        if kind is list and value:
-            items = [indented(each, inner) for each in value]
-            return "[" + inner + ("," + inner).join(items) + line + "]"
-        # numbers, what is empty, and the kinds of records, which are few
-        return json.dumps(value, indent=2, allow_nan=False).replace("\n", line)
-
+    indented = _indented()
     start = "{\n  "
     for key, member in value.items():
-        yield f"{start}{quote(key)}: "
+        yield f"{start}{indented(key, start)}: "
         start = ",\n  "
         if not isinstance(member, Iterator):
             yield indented(member, "\n  ")
@@ -81,6 +65,43 @@ def pieces(value: Mapping[str, Any]) -> Iterator[str]:
             lead = ",\n    "
         yield "\n  ]" if lead[0] == "," else "[]"
     yield "\n}\n" if value else "{}\n"
+
+
+def _indented() -> Callable[[Any, str], str]:
+    """What gives the text of a value, after a new line with the indent of what holds it. The
+    encoder of `json` that is written in C knows no indent, and the one that does takes twice as
+    long.
+    """
+    import json
+
+    quote = json.encoder.encode_basestring_ascii
+
+    def indented(value: Any, line: str) -> str:
+        kind = type(value)
+        if kind is str:
+            return quote(value)
+        if value is None:
+            return "null"
+        if kind is int:
+            return repr(value)
+        if kind is Recurring:
+            if line not in value.text_by_line:
+                value.text_by_line[line] = indented(dict(value), line)
+            text: str = value.text_by_line[line]
+            return text
+        if kind is bool:
+            return "true" if value else "false"
+        inner = line + "  "
+        if kind is dict and value:
+            members = [quote(key) + ": " + indented(each, inner) for key, each in value.items()]
+            return "{" + inner + ("," + inner).join(members) + line + "}"
+        if kind is list:
+            items = [indented(each, inner) for each in value]
+            return "[" + inner + ("," + inner).join(items) + line + "]" if items else "[]"
+        # numbers, what is empty, and the kinds of records, which are few
+        return json.dumps(value, indent=2, allow_nan=False).replace("\n", line)
+
+    return indented
 
 
 def check(

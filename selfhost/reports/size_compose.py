@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..advice.sizes import ContainerSize
+from ..advice.sizes import ContainerSize, Mount
 from . import yaml
 from .size_parts import (
     MODEL_VOLUME,
@@ -32,8 +32,10 @@ def block(sizes: Sequence[ContainerSize]) -> str:
         name: _service(size, port)
         for name, size, port in zip(names_of(sizes), sizes, ports, strict=True)
     }
-    document = {"services": services, "volumes": {MODEL_VOLUME: {}}}
-    return "\n".join(heading(sizes)) + "\n" + yaml.dumps(document)
+    document: dict[str, Any] = {"services": services}
+    if not all(size.own_mounts for size in sizes):
+        document["volumes"] = {MODEL_VOLUME: {}}
+    return "\n".join(heading(sizes, binds_files=True)) + "\n" + yaml.dumps(document)
 
 
 def _service(size: ContainerSize, port: int) -> dict[str, Any]:
@@ -49,7 +51,7 @@ def _service(size: ContainerSize, port: int) -> dict[str, Any]:
         "command": list(size.image_arguments),
         "environment": environment,
         "ports": [f"127.0.0.1:{port}:{own.port}"],
-        "volumes": [f"{MODEL_VOLUME}:{folder_of(size)}"],
+        "volumes": list(map(_bound, size.own_mounts)) or [f"{MODEL_VOLUME}:{folder_of(size)}"],
         "memswap_limit": most,
         "shm_size": f"{mebibytes(size.shared_memory_bytes)}M" if size.shared_memory_bytes else "",
         "deploy": {
@@ -64,6 +66,20 @@ def _service(size: ContainerSize, port: int) -> dict[str, Any]:
     if devices is not None and not devices.driver:
         service["devices"] = list(devices.files)
     return {key: value for key, value in service.items() if value not in ([], {}, "")}
+
+
+def _bound(mount: Mount) -> dict[str, Any]:
+    """A bind mount of a folder or file that must be there: the short syntax makes an empty folder
+    (docs.docker.com/reference/compose-file/services, "volumes").
+    """
+    return {
+        "type": "bind",
+        # compose puts variables in
+        "source": mount.source.replace("$", "$$"),
+        "target": mount.target,
+        "read_only": True,
+        "bind": {"create_host_path": False},
+    }
 
 
 def _reservations(size: ContainerSize) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from ..advice.sizes import ContainerSize
+from ..advice.sizes import ContainerSize, Mount
 from .size_parts import (
     MODEL_VOLUME,
     devices_of,
@@ -20,7 +20,7 @@ from .size_parts import (
 
 def block(sizes: Sequence[ContainerSize]) -> str:
     """A line for a shell each, and the line that fetches a model where the server does not."""
-    lines = heading(sizes)
+    lines = heading(sizes, binds_files=True)
     for name, size, port in zip(names_of(sizes), sizes, ports_of(sizes), strict=True):
         options = ["--detach", "--name", name, *_options(size, port)]
         words = ["docker", "run", *options, size.image or ""]
@@ -46,9 +46,22 @@ def _options(size: ContainerSize, port: int) -> list[str]:
         count = ["--gpus", str(len(size.accelerators))] if devices.driver else []
         options += count or [word for file in devices.files for word in ("--device", file)]
     options += ["--publish", f"127.0.0.1:{port}:{service.port}"]
-    options += ["--volume", f"{MODEL_VOLUME}:{folder_of(size)}"]
+    for mount in size.own_mounts:
+        options += ["--mount", _bound(mount)]
+    if not size.own_mounts:
+        options += ["--volume", f"{MODEL_VOLUME}:{folder_of(size)}"]
     for name, value in size.environment.items():
         options += ["--env", f"{name}={value}"]
     token = token_variable(size)
     # its value is taken from the shell's environment
     return options if token is None else [*options, "--env", token]
+
+
+def _bound(mount: Mount) -> str:
+    """A bind mount: a named volume is new and empty, and `--volume` makes a folder that is absent
+    (docs.docker.com/engine/storage/bind-mounts). The fields are those of a line of CSV.
+    """
+    source = f"source={mount.source}"
+    if any(sign in source for sign in ',"'):
+        source = '"' + source.replace('"', '""') + '"'
+    return f"type=bind,{source},target={mount.target},readonly"

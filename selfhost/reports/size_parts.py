@@ -83,8 +83,10 @@ def gibibytes(size: int) -> int:
     return -(-size // units.GIB)
 
 
-def heading(sizes: Sequence[ContainerSize]) -> list[str]:
-    """Comments above a block: how the figures are made up, and what is left to you."""
+def heading(sizes: Sequence[ContainerSize], *, binds_files: bool = False) -> list[str]:
+    """Comments above a block: how the figures are made up, and what is left to you. `binds_files`:
+    the block mounts your own files.
+    """
     is_cached = any(size.page_cache_bytes for size in sizes)
     included = (
         "request and limit include the page cache" if is_cached else "no page cache is needed"
@@ -98,17 +100,23 @@ def heading(sizes: Sequence[ContainerSize]) -> list[str]:
         parts.append(f"{units.binary(grown)} may be added")
         lines += [f"{size.model.name}: {', '.join(parts)}", *size.notes]
         if size.files_are_yours:
-            lines.append(_to_put_there(size))
+            lines += _to_put_there(size, binds_files=binds_files)
         if size.fetch:
             lines.append(f"once it runs, in its container: {size.fetch}")
     return [f"# {clean(text)}" for text in lines]
 
 
-def _to_put_there(size: ContainerSize) -> str:
-    """Which files are yours to get, and where they are listed."""
+def _to_put_there(size: ContainerSize, *, binds_files: bool) -> list[str]:
+    """Which files are yours to get, and where they are listed; [] where they lie on this machine
+    and the block mounts them.
+    """
+    if binds_files and size.files:
+        return []
     page = size.model.conversions_page
     listed = f"; conversions: {page}" if page else ""
-    return f"put the {size.workload.quantization} files where its arguments name them{listed}"
+    place = size.own_mounts[0].source if binds_files else "where its arguments name them"
+    into = f"into {place}, by the names of its arguments" if binds_files else place
+    return [f"put the {size.workload.quantization} files {into}{listed}"]
 
 
 def token_variable(size: ContainerSize) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..advice.sizes import ContainerSize
+from ..advice.sizes import ContainerSize, Mount
 from .layout import clean
 from .size_parts import heading, mebibytes, names_of, ports_of, token_variable
 
@@ -14,7 +14,11 @@ def block(sizes: Sequence[ContainerSize]) -> str:
     parts = []
     for name, size, port in zip(names_of(sizes), sizes, ports_of(sizes), strict=True):
         unit = _unit(name, size, port)
-        lines = [f"# /etc/systemd/system/{name}.service", *heading([size]), *unit]
+        lines = [
+            f"# /etc/systemd/system/{name}.service",
+            *heading([size], binds_files=bool(size.files)),
+            *unit,
+        ]
         parts.append("".join(f"{line}\n" for line in lines))
     return "\n".join(parts)
 
@@ -43,6 +47,7 @@ def _unit(name: str, size: ContainerSize, port: int) -> list[str]:
         "DynamicUser=yes",
         f"StateDirectory={name}",
         f"Environment=HOME=%S/{name}",
+        *(f"BindReadOnlyPaths={_bound(mount)}" for mount in size.files),
         f"MemoryMin={mebibytes(size.unreclaimable_bytes)}M",
         f"MemoryLow={mebibytes(size.request_bytes)}M",
         f"MemoryMax={mebibytes(size.limit_bytes)}M",
@@ -63,6 +68,12 @@ def _at_port(size: ContainerSize, port: int) -> tuple[tuple[str, ...], dict[str,
         return (*size.program, *setting.split()), dict(size.environment)
     variable, _, value = setting.partition("=")
     return size.program, {**size.environment, **({variable: value} if value else {})}
+
+
+def _bound(mount: Mount) -> str:
+    """Where the unit sees a file of this machine, as systemd.exec(5) has it; a colon parts both."""
+    source = _plain(mount.source).replace("\\", "\\\\").replace('"', '\\"').replace(":", "\\:")
+    return f'"{source}:{mount.target}"'
 
 
 def _plain(text: str) -> str:

@@ -7,13 +7,13 @@ from __future__ import annotations
 import random
 import re
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from helpers.audits import exception
 from selfhost.audit import verdicts, workers
-from selfhost.audit.brackets import by_brackets, families_of
+from selfhost.audit.brackets import by_brackets, families_in_full, families_of
 from selfhost.audit.judging import judge_with
 from selfhost.audit.policy import Wanted, read_policy
 from selfhost.audit.record import Audit
@@ -112,6 +112,39 @@ def _entries(*amounts: str) -> str:
     return "".join(["schema = 1\n", *entries])
 
 
+def test_contexts_that_take_as_much_memory_are_judged_once_in_full(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """llama.cpp takes the memory of a context in steps of 256 tokens (`GGML_PAD(n_ctx, 256)` of
+    src/llama-context.cpp): of 30 in a row most get the figures of their step's ends, and each its
+    own words on the context.
+    """
+    contexts = [2_000 + 8 * number for number in range(1_000)]
+    entries = _entries(*[f"context_tokens = {tokens}" for tokens in contexts])
+    machine, asked = load("aws-m7i.2xlarge").machine, []
+    monkeypatch.setattr(workers, "processors", lambda: 1)
+    judge = judge_with(catalogue(), TODAY)
+
+    def counted(wanted: Wanted, workload: Workload, machine: Machine) -> Verdict:
+        asked.append(workload)
+        return judge(wanted, workload, machine)
+
+    policy = read_policy(Document.parse("audit.toml", entries.encode()))
+    audit = run_audit(policy, [machine], counted, today=TODAY)
+    texts = [
+        finding.reason
+        for row in audit.groups[0].rows
+        for finding in row.findings
+        if finding.check == "context"
+    ]
+    assert [f"{tokens:,} tokens" in text for tokens, text in zip(contexts, texts, strict=True)] == [
+        True
+    ] * 1_000
+    assert len(asked) < 400
+    alone = audited(entries, machine, 0, monkeypatch)
+    assert render("json", audit, 0.0) == render("json", alone, 0.0)
+
+
 @pytest.mark.parametrize(
     ("entries", "most"),
     [
@@ -177,6 +210,51 @@ def test_entries_between_two_that_fare_alike_fare_as_they_do() -> None:
             signs = [(each.check, each.outcome, each.code) for each in answer[-1]]
             assert signs == [(each.check, each.outcome, each.code) for each in verdict.findings]
             assert answer[:2] == (verdict.model.id, verdict.route), questions[place]
+
+
+def test_figures_between_two_contexts_that_give_the_same_are_theirs() -> None:
+    """Every kind of model, under contexts that lie close together, has the findings it has alone."""
+    rng = random.Random(13)
+    judge = judge_with(catalogue(), TODAY)
+    shared = 0
+    for profile in ("aws-m7i.2xlarge", "desktop-rtx3060-12gb", "macbook-pro-m4-max-48gb"):
+        machine = load(profile).machine
+        questions = []
+        for name in rng.sample(catalogue().ids(), 30):
+            start = int(2 ** rng.uniform(7, 17))
+            wanted = Wanted(index=0, name=name, label=name, asked=Workload())
+            runtime = rng.choice((None, None, None, "vllm", "ollama", "mlx"))
+            pace = rng.choice((None, 2, 7.5))
+            for _ in range(8):
+                tokens = start + int(2 ** rng.uniform(0, 11))
+                questions.append(
+                    (
+                        wanted,
+                        Workload(
+                            context_tokens=tokens, min_tokens_per_second=pace, runtime=runtime
+                        ),
+                    )
+                )
+        families = families_in_full(questions, range(len(questions)))
+        asked: list[Any] = []
+
+        def counted(*question: Any, asked: list[Any] = asked) -> Verdict:
+            asked.append(question)
+            return judge(*question)
+
+        answers = by_brackets(families, questions, counted, machine, in_full=True)
+        order = [place for family in families for place in family]
+        shared += len(order) - len(asked)
+        for place, answer in zip(order, answers, strict=True):
+            try:
+                verdict = judge_with(catalogue(), TODAY)(*questions[place], machine)
+            except SelfhostError:
+                assert not isinstance(answer, tuple), questions[place]
+                continue
+            assert isinstance(answer, tuple), questions[place]
+            assert answer[-1] == verdict.findings, questions[place]
+            assert answer[:2] == (verdict.model.id, verdict.route), questions[place]
+    assert shared > 100
 
 
 @pytest.mark.parametrize("name", ["deepseek-r1", "llama-3.1-405b", "gpt-4o", "dbrx-instruct"])

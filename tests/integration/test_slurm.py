@@ -21,7 +21,7 @@ SLURM = EXAMPLES / "slurm"
 NODES = 4
 # how often the health check runs, and how long a test waits for one
 INTERVAL_SECONDS = 3
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 180
 
 
 def configuration(folder: Path, host: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shlex
@@ -15,6 +16,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from helpers.ggufs import make
 from helpers.paths import DATA
 from selfhost import Workload
 from selfhost.advice.sizes import ContainerSize, node
@@ -189,6 +191,21 @@ def test_several_models_are_several_services() -> None:
     ]
 
 
+def test_compose_binds_your_own_files() -> None:
+    """A named volume is new and empty; the short syntax, or `create_host_path` by its default of true, makes an empty
+    folder where none is (docs.docker.com/reference/compose-file/services). A model that is downloaded has its volume.
+    """
+    document = yaml.safe_load(block("compose", sized("own file")))
+    (service,) = document["services"].values()
+    (mount,) = service["volumes"]
+    assert (mount["type"], mount["source"], mount["target"]) == ("bind", "./models", "/models")
+    assert mount["read_only"] is True
+    assert mount["bind"] == {"create_host_path": False}
+    assert "volumes" not in document
+    both = yaml.safe_load(block("compose", sized("own file"), sized("cpu")))
+    assert both["volumes"] == {"models": {}}
+
+
 # ------------------------------------------------------------------ docker
 
 # docs.docker.com/reference/cli/docker/container/run, those that a block uses: True with a value
@@ -203,6 +220,7 @@ DOCKER_OPTIONS = {
     "--device": True,
     "--publish": True,
     "--volume": True,
+    "--mount": True,
     "--env": True,
 }
 
@@ -233,6 +251,45 @@ def test_docker_takes_the_line(case: str) -> None:
     assert ("--gpus" in options) is (case in ("nvidia", "vllm", "vllm on four", "own file"))
     assert ("--device" in options) is ("amd" in case)
     assert len(lines) == (2 if about.fetch else 1)
+    assert ("--mount" in options) is about.files_are_yours
+    assert ("--volume" in options) is not about.files_are_yours
+
+
+def bound(line: str) -> list[dict[str, str]]:
+    """The mounts of a `docker run` line, whose values are lines of CSV with flags and KEY=VALUE."""
+    options, _, _ = parsed(line)
+    rows = csv.reader(options["--mount"])
+    return [{key: value for key, _, value in (word.partition("=") for word in row)} for row in rows]
+
+
+def test_docker_binds_the_folder_of_a_file_that_is_here(tmp_path: Path) -> None:
+    """To read only, and by --mount, which refuses a folder that is not there where --volume makes an empty one
+    (docs.docker.com/engine/storage/bind-mounts)."""
+    folder = tmp_path / 'my "best", models'
+    folder.mkdir()
+    about = size(make(folder, "llama-3.2-1b"))
+    text = block("docker", about)
+    assert bound(text.splitlines()[-1]) == [
+        {"type": "bind", "source": str(folder), "target": "/models", "readonly": ""}
+    ]
+    assert "/models/llama-3.2-1b.gguf" in about.image_arguments
+    assert "put the" not in text
+    assert "put the F16 files" in block("kubernetes", about)
+
+
+def test_a_link_is_bound_where_it_leads(tmp_path: Path) -> None:
+    """Hugging Face's cache holds links to `blobs`, which the folder alone would leave without an end."""
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "snapshots").mkdir()
+    blob = make(tmp_path, "llama-3.2-1b").rename(tmp_path / "blobs" / "4f1e")
+    link = tmp_path / "snapshots" / "tiny.gguf"
+    try:
+        link.symlink_to(blob)
+    except OSError:
+        pytest.skip("links need a privilege on Windows")
+    mounts = bound(block("docker", size(link)).splitlines()[-1])
+    expected = {"type": "bind", "source": str(blob), "target": "/models/tiny.gguf", "readonly": ""}
+    assert mounts == [expected]
 
 
 # ------------------------------------------------------------------ systemd
@@ -241,16 +298,30 @@ def test_docker_takes_the_line(case: str) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_systemd_takes_the_unit(case: str, tmp_path: Path) -> None:
     """systemd-analyze verify has nothing to say."""
+    verify(block("systemd", sized(case)), tmp_path)
+
+
+def verify(text: str, folder: Path) -> None:
     program = shutil.which("systemd-analyze")
     if program is None:
         pytest.skip("systemd-analyze is not installed (Debian package systemd)")
-    unit = tmp_path / "model.service"
-    unit.write_text(block("systemd", sized(case)), encoding="utf-8")
+    unit = folder / "model.service"
+    unit.write_text(text, encoding="utf-8")
     done = subprocess.run(
         [program, "verify", str(unit)], capture_output=True, text=True, check=False
     )
     about_it = [line for line in done.stderr.splitlines() if "model.service" in line]
     assert (done.returncode, about_it) == (0, [])
+
+
+def test_a_unit_sees_a_file_that_is_here(tmp_path: Path) -> None:
+    """BindReadOnlyPaths (systemd.exec): the user that DynamicUser makes may enter nobody's home."""
+    folder = tmp_path / "100% mine: models"
+    folder.mkdir()
+    text = block("systemd", size(make(folder, "llama-3.2-1b")))
+    escaped = str(folder).replace("%", "%%").replace(":", "\\:")
+    assert f'BindReadOnlyPaths="{escaped}:/models"' in text.splitlines()
+    verify(text, tmp_path)
 
 
 @pytest.mark.parametrize("case", CASES)
