@@ -7,8 +7,9 @@
 The runs are those of tests/truth/speed_public.json, tests/truth/speed.json and
 tests/truth/speed_backends.json, which decode, tests/truth/speed_drafts.json, which draft,
 tests/truth/speed_batches.json, which compute several tokens at once, tests/truth/speed_transformers.json,
-which Transformers decodes, tests/truth/speed_pictures.json, which make a picture, and those of `compute_runs`, which are bound by compute. Each is asked of `selfhost.check` as a user would ask it, on a machine
-of that device.
+which Transformers decodes, tests/truth/speed_vllm.json, which vLLM does, tests/truth/speed_pictures.json,
+which make a picture, and those of `compute_runs`, which are bound by compute. Each is asked of
+`selfhost.check` as a user would ask it, on a machine of that device.
 
 A run that at one token a step would read a tenth more than its device's memory gives takes several tokens a
 step: its program drafts them, as Ollama from 0.31 on does by itself with some models on Apple chips
@@ -48,6 +49,7 @@ from selfhost.verdict.compute import power_of
 from selfhost.verdict.graphics import device_bandwidth
 from selfhost.verdict.pictures import pace_of_pictures
 from selfhost.verdict.record import Verdict
+from selfhost.verdict.speed import PaceRange, shares_of
 
 TRUTH = Path(__file__).parents[1] / "tests" / "truth"
 PUBLIC = TRUTH / "speed_public.json"
@@ -55,6 +57,7 @@ BACKENDS = TRUTH / "speed_backends.json"
 DRAFTS = TRUTH / "speed_drafts.json"
 BATCHES = TRUTH / "speed_batches.json"
 TRANSFORMERS = TRUTH / "speed_transformers.json"
+VLLM = TRUTH / "speed_vllm.json"
 PICTURES = TRUTH / "speed_pictures.json"
 GIB = 1 << 30
 SEVERAL = ", several tokens a step"
@@ -78,6 +81,8 @@ def main() -> int:
         ("speed_batches.json, several at once", list(of_batches())),
         ("speed_transformers.json, fitted", list(of_transformers("fitted"))),
         ("speed_transformers.json, kept out of the fit", list(of_transformers("kept"))),
+        ("speed_vllm.json, fitted", list(of_vllm("fitted"))),
+        ("speed_vllm.json, kept out of the fit", list(of_vllm("kept"))),
         ("speed_pictures.json", list(of_pictures())),
     ):
         print(f"\n{source}: {len(runs)} runs")
@@ -518,8 +523,29 @@ def of_batches() -> Iterator[Run]:
 
 
 def of_transformers(use: str) -> Iterator[Run]:
-    """The runs of Transformers, of that use, on as many GPUs as the source used."""
-    document = json.loads(TRANSFORMERS.read_text(encoding="utf-8"))
+    """The runs of Transformers, of that use."""
+    for row, pace in _on_cards(TRANSFORMERS, "transformers", use):
+        yield Run(
+            row["quantization"], row["device"], f"{row['spec']} {row['quantization']}",
+            row["tokens_per_second"], pace.low, pace.likely, pace.high,
+        )  # fmt: skip
+
+
+def of_vllm(use: str) -> Iterator[Run]:
+    """The runs of vLLM, of that use."""
+    for row, pace in _on_cards(VLLM, "vllm", use):
+        kind = "HBM" if gpus.has_hbm(row["device"]) else "other memory"
+        if row["gpus"] > 1:
+            kind += ", each layer divided"
+        yield Run(
+            kind, row["device"], f"{row['spec']} {row['quantization']}, vLLM {row['version']}",
+            row["tokens_per_second"], pace.low, pace.likely, pace.high,
+        )  # fmt: skip
+
+
+def _on_cards(path: Path, runtime: str, use: str) -> Iterator[tuple[dict[str, Any], PaceRange]]:
+    """The rows of that use with what is predicted, on as many GPUs as the source used."""
+    document = json.loads(path.read_text(encoding="utf-8"))
     for values in document["rows"]:
         row = dict(zip(document["columns"], values, strict=True))
         if row["use"] != use:
@@ -527,18 +553,14 @@ def of_transformers(use: str) -> Iterator[Run]:
         machine = machine_of(row["device"], "card", row["memory_gb"])
         verdict = check(
             row["spec"],
-            Workload(quantization=row["quantization"], runtime="transformers", context_tokens=2048),
+            Workload(quantization=row["quantization"], runtime=runtime, context_tokens=2048),
             machine=machine.replace(accelerators=row["gpus"] * (machine.accelerators or ())),
         )
         pace = verdict.speed.decode if verdict.speed is not None else None
-        if pace is None or verdict.needs is None or verdict.needs.placement != "accelerator":
+        if pace is None or verdict.needs is None or len(shares_of(verdict.needs)) != row["gpus"]:
             print(f"  left out: {row['spec']} {row['quantization']}", file=sys.stderr)
             continue
-        yield Run(
-            row["quantization"],
-            row["device"], f"{row['spec']} {row['quantization']}",
-            row["tokens_per_second"], pace.low, pace.likely, pace.high,
-        )  # fmt: skip
+        yield row, pace
 
 
 def of_pictures() -> Iterator[Run]:

@@ -1176,7 +1176,6 @@ def test_gpus_that_share_every_layer_are_as_fast_as_others_measured(
             context_tokens=1024,
             offloaded=dict.fromkeys(range(count), 1 / count),
             at_once=True,
-            operations_share=shelf().runtime("vllm").operations_share,
         ),
         runtime=program("vllm"),
     ).decode

@@ -418,9 +418,8 @@ class RuntimeSpec(Record):
     # sets what share of an accelerator it takes at its start, whatever the model needs; empty where
     # it takes what it needs
     share_option: str = read_by(Table.string, default="")
-    # of the operations in llama.cpp's graph of a step, those that it launches on a GPU; it fuses
-    # the rest
-    operations_share: float = read_by(Table.number, minimum=0.05, maximum=1, default=1.0)
+    # it replays a step on a GPU as one graph of kernels that are not llama.cpp's
+    replays_graphs: bool = read_by(Table.boolean, default=False)
     # on a GPU Python launches the operations of each layer one by one, instead of a graph of all
     launches_layers: bool = read_by(Table.boolean, default=False)
 

@@ -141,6 +141,16 @@ class AppleChip(Record):
     joined_dies: int = 1
 
 
+class Replay(Record):
+    """What a program that replays a step as a graph takes beside reading the weights: of the step
+    and of each layer (`replay` of the table). `devices`: on how many it was fitted, 0 of a guess.
+    """
+
+    step_seconds: float
+    layer_seconds: float
+    devices: int
+
+
 class Pace(Record):
     """How GPUs of a kind decode; the header of `pace` in the table explains each key.
 
@@ -149,6 +159,7 @@ class Pace(Record):
     layer in tensor parallelism, slow end, likely, fast end; `layer_seconds` the same of a layer
     that PyTorch launches from Python (`launch` of the table); `slow` and `fast` the ends of the
     range as shares of the likely pace; `plain_slow` that slow end of weights in 16 bits.
+    `replay`: of a program that replays a graph.
     `more_token`: of a step, what each token more of it takes at least. `devices`: on how many they
     were fitted, 0 of a guess.
     """
@@ -159,6 +170,7 @@ class Pace(Record):
     operation_seconds: float
     sum_seconds: tuple[float, ...]
     layer_seconds: tuple[float, ...]
+    replay: Replay
     slow: float
     fast: float
     plain_slow: float
@@ -228,6 +240,7 @@ def pace_of(
                 operation_seconds=row["operation_us"] / 1e6,
                 sum_seconds=tuple(each / 1e6 for each in row["sum_us"]),
                 layer_seconds=_layer_seconds(vendor, capability, hbm),
+                replay=_replay(vendor, unified, hbm),
                 slow=row["slow"],
                 fast=row["fast"],
                 plain_slow=row.get("plain_slow", row["slow"]),
@@ -246,6 +259,21 @@ def _layer_seconds(vendor: str, capability: str | None, hbm: bool) -> tuple[floa
             and _version(row.get("least_capability")) <= _version(capability)
         ):
             return tuple(each / 1e3 for each in row["layer_ms"])
+    raise LookupError("the table has no row for all other GPUs")
+
+
+def _replay(vendor: str, unified: bool, hbm: bool) -> Replay:
+    for row in _table()["replay"]:
+        if (
+            row.get("vendor", vendor) == vendor
+            and row.get("unified", unified) == unified
+            and row.get("hbm", hbm) == hbm
+        ):
+            return Replay(
+                step_seconds=row["step_ms"] / 1e3,
+                layer_seconds=row["layer_ms"] / 1e3,
+                devices=row["devices"],
+            )
     raise LookupError("the table has no row for all other GPUs")
 
 

@@ -15,8 +15,7 @@ from ..machine import gpus
 from ..machine.record import Accelerator
 from .step import Step
 
-# another program than those measured: vLLM reached 0.75 to 1.5 times the likely pace of llama.cpp
-# on an RTX 5090 (11 runs); the ends are a guess around that
+# a program, or on those GPUs one, of which no run was seen: a guess
 _FOREIGN_SLOW, _FOREIGN_FAST = 0.5, 1.7
 # the weights are read at no more than this of the peak: the highest of dense models was 0.89
 _MOST_OF_PEAK = 0.95
@@ -65,8 +64,17 @@ class Gpu(Record):
         return (
             peak.slow, peak.likely, peak.fast, *unpacks, pace.share, pace.cache_share, pace.slow,
             pace.fast, pace.plain_slow, -pace.operation_seconds, *self._on_host,
+            -pace.replay.step_seconds, -pace.replay.layer_seconds, *self._ends_of_replay,
             *(-each for each in (*pace.sum_seconds, *pace.layer_seconds)),
         )  # fmt: skip
+
+    @cached_property
+    def _ends_of_replay(self) -> tuple[float, float]:
+        """The ends of the pace of a program that replays a graph, as shares of the likely one."""
+        slow, fast = self.pace.slow, self.pace.fast
+        if self.pace.replay.devices:
+            return slow, fast
+        return min(slow, _FOREIGN_SLOW), max(fast, _FOREIGN_FAST)
 
     @cached_property
     def _on_host(self) -> tuple[float, float, float]:
@@ -99,8 +107,7 @@ class Gpu(Record):
         read = nested / nested_rate + (packed - nested) / other_rate
         read += (step.weights_bytes - packed) / (peak * self.pace.share)
         read += step.cache_bytes / (peak * self.pace.cache_share)
-        launched = operations * step.launched_share * self.pace.operation_seconds
-        return share * read + launched
+        return share * read + operations * self.pace.operation_seconds
 
     def _more_of_plain(self, step: Step) -> float:
         """Seconds more at the slow end for weights in 16 bits, where a program has no kernel for
@@ -109,6 +116,16 @@ class Gpu(Record):
         pace = self.pace
         read = (step.weights_bytes - step.packed_bytes) / (self.peak.slow * pace.share)
         return read * (1 / pace.plain_slow - 1 / pace.slow)
+
+    def _replayed(self, step: Step, share: float, sums: list[float]) -> list[float]:
+        """As `seconds_of_part`, of a program that replays a graph of its own."""
+        peaks = self.peak.slow, self.peak.likely, self.peak.fast
+        (slow, fast), replay = self._ends_of_replay, self.pace.replay
+        beside = replay.step_seconds + step.layers * replay.layer_seconds
+        return [
+            (self._seconds(peak, step, 0, share) + beside) / end + summed
+            for peak, end, summed in zip(peaks, (slow, 1, fast), sums, strict=True)
+        ]
 
     def _launched_from_python(
         self, step: Step, layers: tuple[float, ...], share: float
@@ -134,20 +151,22 @@ class Gpu(Record):
         self, step: Step, share: float, *, summed: bool = True
     ) -> tuple[float, float, float]:
         """Of a `share` of every layer, and of adding its parts up: slow end, likely, fast end."""
-        if step.launched_layers is None:
-            ends = self._launched_as_graph(step, share, summed)
-        else:
+        layers = step.layers if summed else 0
+        sums = [layers * each for each in self.pace.sum_seconds]
+        if step.launched_layers is not None:
             ends = self._launched_from_python(step, step.launched_layers, share)
+        elif step.replays and step.layers:
+            ends = self._replayed(step, share, sums)
+        else:
+            ends = self._launched_as_graph(step, share, sums)
         slow, likely, fast = (taken / part for taken, part in zip(ends, self._on_host, strict=True))
         # no run reads faster than the memory gives
         least = share * step.weights_bytes / (self.peak.fast * _MOST_OF_PEAK)
         return slow, likely, max(fast, least)
 
-    def _launched_as_graph(self, step: Step, share: float, summed: bool) -> list[float]:
+    def _launched_as_graph(self, step: Step, share: float, sums: list[float]) -> list[float]:
         """As `seconds_of_part`, of a program that launches the graph of the step itself."""
         most, likely_operations, fewest = step.operation_counts
-        layers = step.architecture.layers if summed and step.architecture is not None else 0
-        sums = [layers * each for each in self.pace.sum_seconds]
         slow = self._seconds(self.peak.slow, step, most, share) / self.pace.slow + sums[0]
         slow += share * self._more_of_plain(step)
         likely = self._seconds(self.peak.likely, step, likely_operations, share) + sums[1]

@@ -74,7 +74,7 @@ def _burden(question: Question) -> tuple[tuple[Any, ...], tuple[float, ...]] | N
         return None
     words = (
         workload.runtime, None if runtime is None else runtime.id, workload.min_tokens_per_second,
-        question.speed_stated, step.is_vague, step.launched_layers is None,
+        question.speed_stated, step.is_vague, step.replays, step.launched_layers is None,
     )  # fmt: skip
     return words, step.burdens
 
@@ -132,7 +132,6 @@ def _laid_out_anywhere(
         on_shared_gpu=shared_makers(program),
         offloaded=shares_of(placed) if placed.placement != "host" else None,
         at_once=program is not None and bool(program.tensor_parallel_option),
-        operations_share=1.0 if program is None else program.operations_share,
         experts_apart=program is not None and program.leaves_experts,
         filled=share_if_filled(placed, _layers_shared_out(program, architecture)),
     )
@@ -377,7 +376,7 @@ def _pace_at(
     if as_measured:
         # that program has other names for the types
         stored = {_STORED_AS.get(name, name): size for name, size in step.read_bytes.items()}
-        step = step.replace(read_bytes=stored, foreign=None, launched_layers=None)
+        step = step.replace(read_bytes=stored, foreign=None, replays=False, launched_layers=None)
     if depth_tokens is not None:
         step = step.at(depth_tokens)
     return predict_step(

@@ -278,6 +278,7 @@ def _drafting(question: Question, rows: Mapping[str, Any]) -> Step | None:
         operations=_operations(draft, rows),
         depth_tokens=depth_of_short_chat(question.workload.context_tokens),
         foreign=foreign_to_rules(runtime),
+        replays=runtime is not None and runtime.replays_graphs,
         launched_layers=launched_layers(draft.architecture, runtime, workload.quantization),
     )
 

@@ -212,6 +212,7 @@ class Question(Record):
             operations=self.operations,
             depth_tokens=depth_of_short_chat(self.workload.context_tokens),
             foreign=foreign_to_rules(self.runtime),
+            replays=self.runtime is not None and self.runtime.replays_graphs,
             launched_layers=launched_layers(
                 self.spec.architecture, self.runtime, self.workload.quantization
             ),

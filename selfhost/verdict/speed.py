@@ -141,11 +141,10 @@ class LaidOut(Record):
     sharing the RAM that the program uses, as in `RuntimeSpec`.
     `offloaded`: number of an accelerator in the machine's list -> share of the layers that lie on
     it (`shares_of`); the rest is in RAM. `at_once`: the runtime gives each of several a part of
-    every layer, instead of whole layers. `operations_share`: of the graph's operations, those that
-    the runtime launches on a GPU. `experts_apart`: of a mixture that a GPU does not hold, it leaves
-    experts to the RAM instead of whole layers. `on_shared`: share of the layers that a GPU which
-    shares the RAM computes, slow end, likely, fast end (`placement.share_on_shared`). `filled`: of
-    what `offloaded` leaves in RAM, the share that the devices hold at the fast end
+    every layer, instead of whole layers. `experts_apart`: of a mixture that a GPU does not hold,
+    it leaves experts to the RAM instead of whole layers. `on_shared`: share of the layers that a
+    GPU which shares the RAM computes, slow end, likely, fast end (`placement.share_on_shared`).
+    `filled`: of what `offloaded` leaves in RAM, the share that the devices hold at the fast end
     (`placement.share_if_filled`).
     """
 
@@ -153,7 +152,6 @@ class LaidOut(Record):
     on_shared_gpu: tuple[str, ...] = _SHARED_MAKERS
     offloaded: Mapping[int, float] | None = None
     at_once: bool = False
-    operations_share: float = 1.0
     experts_apart: bool = False
     on_shared: tuple[float, float, float] = (1.0, 1.0, 1.0)
     filled: float = 0.0
@@ -190,6 +188,7 @@ def predict(
         operations=operations,
         depth_tokens=depth_tokens,
         foreign=foreign_to_rules(runtime),
+        replays=runtime is not None and runtime.replays_graphs,
     )
     return predict_step(machine, step, way)
 
@@ -216,7 +215,6 @@ def predict_step(machine: Machine, step: Step, way: LaidOut) -> Speed:
         return Speed(how=reason)
     context = max(way.context_tokens or 0, step.depth_tokens)
     if way.offloaded:
-        step = step.launched(way.operations_share)
         if way.at_once and len(way.offloaded) > 1:
             return _tensor_parallel(machine, step, context, way.offloaded)
         return _with_accelerators(
@@ -385,8 +383,9 @@ def _in_context(step: Step, context: float, pace_of: Callable[[Step], float]) ->
 
 
 def _by_llama(step: Step, on_processor: bool) -> str:
-    """That the rules are another program's: on a processor, or where it launches a graph too."""
-    if not step.foreign or (step.launched_layers is not None and not on_processor):
+    """That the rules are another program's: on a processor, or where it launches a graph alike."""
+    has_own = step.replays or step.launched_layers is not None
+    if not step.foreign or (has_own and not on_processor):
         return ""
     return f"; by the rules of llama.cpp, because {step.foreign} was not measured"
 
@@ -529,6 +528,13 @@ class _Split(Record):
 
 def _how_launched(step: Step, gpus_used: Iterable[Gpu]) -> str:
     """What a step on those GPUs takes beside reading the weights, as a clause."""
+    if step.replays:
+        longest = max((gpu.pace.replay for gpu in gpus_used), key=lambda each: each.layer_seconds)
+        how = (
+            f", beside {1e3 * longest.step_seconds:g} ms a step"
+            f" and {1e3 * longest.layer_seconds:g} ms a layer"
+        )
+        return how if longest.devices else f"{how}, a guess: {step.foreign} was not seen on such"
     if step.launched_layers is None:
         return ", beside the time to launch each operation"
     layers = [gpu.pace.layer_seconds for gpu in gpus_used]

@@ -89,9 +89,9 @@ class Step(Record):
     """One step: what it reads and how much it launches.
 
     `read_bytes`: the weights read, by stored type. `operations` of llama.cpp's graph; None where
-    none is written down; `launched_share` of them are launched on a GPU, the rest is fused with
-    others. `launched_layers`: where Python launches the operations instead, layer by layer, the
-    layers of a dense model in 16 bits that take as long to launch: slow end, likely, fast end.
+    none is written down. `replays`: the program replays a graph of its own kernels instead.
+    `launched_layers`: where Python launches the operations, layer by layer, the layers of a dense
+    model in 16 bits that take as long to launch: slow end, likely, fast end.
     `depth_tokens` are in the context before it. Without an `architecture`
     neither layers nor context count. `foreign`: another program than those that were measured.
     """
@@ -99,7 +99,7 @@ class Step(Record):
     architecture: Architecture | None
     read_bytes: Mapping[str, int]
     operations: int | None = None
-    launched_share: float = 1.0
+    replays: bool = False
     launched_layers: tuple[float, ...] | None = None
     depth_tokens: float = 0
     foreign: str | None = None
@@ -211,15 +211,6 @@ class Step(Record):
             self.unpacking_core_seconds, self.alone_core_seconds, self.attention_flops,
             *self.operation_counts, *(self.launched_layers or (0.0, 0.0, 0.0)),
         )  # fmt: skip
-
-    @cached_property
-    def _by_launched_share(self) -> dict[float, Step]:
-        return {self.launched_share: self}
-
-    def launched(self, share: float) -> Step:
-        """The same step with that share of its operations launched."""
-        steps = self._by_launched_share
-        return steps.get(share) or steps.setdefault(share, self.replace(launched_share=share))
 
     def at(self, depth_tokens: float) -> Step:
         """The same step with another number of tokens in the context."""

@@ -1,4 +1,4 @@
-"""Text that Python launches layer by layer on a GPU: published runs of Transformers, and laws."""
+"""Text that Python launches layer by layer on a GPU, or a graph that is replayed: published runs of Transformers and vLLM, and laws."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from selfhost.verdict.speed import PaceRange
 from selfhost.verdict.step import Step, launched_layers
 
 
-def rows(use: str) -> list[dict[str, Any]]:
-    """Those of truth/speed_transformers.json."""
-    document = json.loads((TRUTH / "speed_transformers.json").read_text("utf-8"))
+def rows(runtime: str, use: str) -> list[dict[str, Any]]:
+    """Those of truth/speed_transformers.json or of speed_vllm.json."""
+    document = json.loads((TRUTH / f"speed_{runtime}.json").read_text("utf-8"))
     read = [dict(zip(document["columns"], values, strict=True)) for values in document["rows"]]
     return [row for row in read if row["use"] == use]
 
@@ -37,22 +37,26 @@ def pace(machine: Machine, model: str, quantization: str, runtime: str) -> PaceR
     return judged.speed.decode
 
 
-def test_runs_that_are_in_no_fit_lie_inside() -> None:
-    """Nine in ten of 51, of 17 models on an A100, an H20 and a T4; half within a quarter of the likely figure."""
+@pytest.mark.parametrize(("runtime", "error"), [("transformers", 0.25), ("vllm", 0.15)])
+def test_runs_that_are_in_no_fit_lie_inside(runtime: str, error: float) -> None:
+    """Nine in ten, of 17 models in Transformers on an A100, an H20 and a T4 and 20 in vLLM on nine cards; half within that share of the likely figure."""
     errors, inside = [], []
-    for row in rows("kept"):
+    for row in rows(runtime, "kept"):
+        if runtime == "vllm" and row["gpus"] > 1:
+            continue
         machine = machine_with(row["device"], row["memory_gb"])
         machine = machine.replace(accelerators=row["gpus"] * (machine.accelerators or ()))
-        told = pace(machine, row["spec"], row["quantization"], "transformers")
+        told = pace(machine, row["spec"], row["quantization"], runtime)
         errors.append(abs(told.likely / row["tokens_per_second"] - 1))
         inside.append(told.low <= row["tokens_per_second"] <= told.high)
     assert sum(inside) >= 0.9 * len(inside)
-    assert median(errors) <= 0.25
+    assert median(errors) <= error
 
 
-def test_no_model_of_a_device_is_fitted_and_kept() -> None:
+@pytest.mark.parametrize("runtime", ["transformers", "vllm"])
+def test_no_model_of_a_device_is_fitted_and_kept(runtime: str) -> None:
     fitted, kept = (
-        {(row["spec"], row["device"]) for row in rows(use)} for use in ("fitted", "kept")
+        {(row["spec"], row["device"]) for row in rows(runtime, use)} for use in ("fitted", "kept")
     )
     assert not fitted & kept
     assert len(kept) >= (len(fitted) + len(kept)) / 3
@@ -79,38 +83,56 @@ def test_weights_of_bitsandbytes_are_slower_than_16_bits_on_a_large_gpu(quantiza
     assert packed.likely < plain.likely
 
 
-def test_vllm_launches_a_graph() -> None:
-    """Qwen2.5 0.5B in BF16 on an A100: six times as fast in vLLM as in Transformers, 312 and 47 tokens/s (its speed benchmark)."""
+def test_vllm_replays_a_graph() -> None:
+    """Qwen2.5 0.5B in BF16 on an A100: 312 tokens/s in vLLM and 47 in Transformers (its speed benchmark), where reading alone would allow 2,000."""
     machine = machine_with("NVIDIA A100-SXM4-80GB", 80)
     vllm = pace(machine, "qwen2.5-0.5b-instruct", "bfloat16", "vllm")
     python = pace(machine, "qwen2.5-0.5b-instruct", "bfloat16", "transformers")
     assert python.low <= 47.4 <= python.high
-    assert vllm.likely / python.likely > 6
+    assert vllm.low <= 311.6 <= vllm.high
+    assert vllm.high < 2 * vllm.low
 
 
-def steps_of(model: str, parameters: int) -> list[Step]:
-    """One token of a model with so many active parameters, in three quantizations of Transformers."""
+def test_vllm_on_cards_of_which_no_run_was_seen_has_wide_ends() -> None:
+    seen, unseen = (
+        pace(machine_with(name, 24), "qwen2.5-1.5b-instruct", "bfloat16", "vllm")
+        for name in ("NVIDIA GeForce RTX 4090", "AMD Radeon RX 7900 XTX")
+    )
+    assert unseen.high / unseen.low > 1.5 * seen.high / seen.low
+
+
+def steps_of(model: str, parameters: int, program: str) -> list[Step]:
+    """One token of a model with so many active parameters, in three quantizations of a program."""
     shelf = open_catalogue()
-    architecture, runtime = shelf.spec(model).architecture, shelf.runtime("transformers")
+    architecture, runtime = shelf.spec(model).architecture, shelf.runtime(program)
     return [
         Step(
             architecture=architecture,
             read_bytes={quantization: int(size * parameters)},
             foreign=runtime.id,
+            replays=runtime.replays_graphs,
             launched_layers=launched_layers(architecture, runtime, quantization),
         )
         for quantization, size in (("bfloat16", 2), ("nf4", 0.55), ("int8", 1))
     ]
 
 
-def test_neither_a_stronger_gpu_nor_a_smaller_step_takes_longer() -> None:
-    """What an audit skips cards and models by, for text that Python launches: dense, and of 128 experts."""
+@pytest.mark.parametrize("program", ["transformers", "vllm"])
+def test_neither_a_stronger_gpu_nor_a_smaller_step_takes_longer(program: str) -> None:
+    """What an audit skips cards and models by: dense, and of 128 experts."""
     cards = [
         machine_with(name, 24).accelerators or ()
-        for name in ("NVIDIA A100-SXM4-80GB", "NVIDIA GeForce RTX 4090", "Tesla T4", "NVIDIA L40S")
+        for name in (
+            "NVIDIA A100-SXM4-80GB",
+            "NVIDIA GeForce RTX 4090",
+            "Tesla T4",
+            "NVIDIA L40S",
+            "AMD Radeon RX 7900 XTX",
+        )
     ]
     gpus = [gpu for (card,) in cards if (gpu := gpu_of(card)) is not None]
-    steps = steps_of("qwen2.5-0.5b-instruct", 494_032_768) + steps_of("qwen3-30b-a3b", 3 * 10**9)
+    models = {"qwen2.5-0.5b-instruct": 494_032_768, "qwen3-30b-a3b": 3 * 10**9}
+    steps = [step for model, size in models.items() for step in steps_of(model, size, program)]
     assert len(gpus) == len(cards)
     for gpu in gpus:
         for step in steps:
