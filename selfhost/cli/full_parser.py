@@ -76,22 +76,16 @@ _FEW_OPTIONS = 14
 _HELP_COLUMN = 27
 
 
-def _help_formatter(prog: str) -> argparse.HelpFormatter:
-    """argparse loads shutil to ask for the width, once for each option that is added."""
-    return argparse.RawDescriptionHelpFormatter(
-        prog, max_help_position=_HELP_COLUMN, width=help_width()
-    )
-
-
 class FullParser(argparse.ArgumentParser):
     """Raises UsageError where argparse would print and exit."""
 
     def __init__(self, declared: Parser) -> None:
         job = COMMANDS[declared.command]
+        # a formatter is made for each option that is added
+        self._width = help_width()
         super().__init__(
             prog=f"selfhost {declared.command}",
             description=job[0].upper() + job[1:] + ".",
-            formatter_class=_help_formatter,
             allow_abbrev=False,
         )
         self.command = declared.command
@@ -101,6 +95,12 @@ class FullParser(argparse.ArgumentParser):
             if settings.get("help", "") is None:
                 settings["help"] = argparse.SUPPRESS
             self.add_argument(*option.names, **settings)
+
+    def _get_formatter(self) -> argparse.HelpFormatter:
+        """As wide as the terminal; argparse loads shutil to ask for the width."""
+        return argparse.RawDescriptionHelpFormatter(
+            self.prog, max_help_position=_HELP_COLUMN, width=self._width
+        )
 
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
         """The options of a command line; `UsageError` for what makes no sense."""
@@ -133,7 +133,7 @@ class FullParser(argparse.ArgumentParser):
         words = " ".join(_shown(action) for action in positional)
         usage = f"usage: {self.prog} [OPTIONS] {words}".rstrip()
         epilog = f"{EXAMPLES[self.command]}\n{exit_codes(self.command)}"
-        return folded(f"{usage}\n\n{formatter.format_help()}\n{epilog}", help_width())
+        return folded(f"{usage}\n\n{formatter.format_help()}\n{epilog}", self._width)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """argparse's own, with the choice that was perhaps meant."""

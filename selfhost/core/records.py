@@ -249,11 +249,13 @@ class Record(metaclass=_RecordType):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Record) or type(other)._kind is not type(self)._kind:
             return NotImplemented
+        if self is other:
+            return True
         mine, yours = self.__dict__.get("_hash"), other.__dict__.get("_hash")
         if mine is not None and yours is not None and mine != yours:
             return False
         values = type(self)._values
-        return self is other or values(self) == values(other)
+        return bool(values(self) == values(other))
 
     def __hash__(self) -> int:
         # records are keys of caches, and large ones take long to hash
@@ -294,8 +296,11 @@ class Record(metaclass=_RecordType):
                     lambda: kind(**{name: getattr(self, name) for name in kind._fields} | changes),
                 )
                 return copied
-        values = dict(zip(kind._fields, kind._values(self), strict=True))
-        values.update(changes)
+        if "_rest" not in own and len(own) == len(kind._fields):
+            values = {**own, **changes}
+        else:
+            # beside the fields what was worked out of them is kept there
+            values = dict(zip(kind._fields, kind._values(self), strict=True)) | changes
         if kind._is_checked or kind._mappings or len(values) > len(kind._fields):
             whole: Self = kind(**values)
             return whole

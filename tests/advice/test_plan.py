@@ -8,10 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 
-from helpers.paths import SCHEMAS
+from helpers.schemas import validate
 from selfhost import Workload, check, plan
 from selfhost.advice.plan import Least, Plan, make_plan
 from selfhost.catalogue.names import resolve
@@ -338,7 +337,7 @@ def test_json_keeps_its_schema_and_the_exit_code(
     """Every answer validates; the code in it is the process's; every known machine has its route."""
     found, out, err = run(capsys, "plan", *words, "--format", "json")
     answer = json.loads(out)
-    jsonschema.validate(answer, json.loads((SCHEMAS / "plan-1.json").read_text(encoding="utf-8")))
+    validate(answer, "plan-1")
     assert (found, answer["exit_code"], err) == (code, code, "")
     assert len(answer["machines"]) == len(all_profiles())
     assert (code == 0) == any(one["route"] == "local" for one in answer["machines"])

@@ -15,13 +15,13 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
 from junitparser import JUnitXml
 from lxml import etree
 
 from helpers import report_samples as samples
 from helpers.audits import verdict_of
-from helpers.paths import DATA, EXAMPLES, RECORDS, SCHEMAS
+from helpers.paths import DATA, EXAMPLES, RECORDS
+from helpers.schemas import validate
 from selfhost import __version__
 from selfhost.audit.judged_entries import Judge
 from selfhost.audit.machines import load_machines
@@ -48,7 +48,6 @@ from selfhost.verdict.findings.record import CODES
 from selfhost.verdict.record import Route, Verdict
 
 XSD = etree.XMLSchema(etree.parse(DATA / "junit-10.xsd"))
-SCHEMA = json.loads((SCHEMAS / "audit-1.json").read_text(encoding="utf-8"))
 TODAY = "2026-11-20"
 ONE = '[[model]]\nname = "mistral-7b"\n'
 EXCEPTION = '[[exception]]\nmodel = "mistral-7b"\nrule = "memory"\nreason = "kits come"\nowner = "infra@example.com"\nexpires = 2027-03-31\n'
@@ -131,7 +130,7 @@ def checked_xml(made: Audit) -> Any:
 def checked_json(made: Audit) -> dict[str, Any]:
     """The JSON report, once it is valid and survives a round trip."""
     value = audit_json.render(made)
-    Draft202012Validator(SCHEMA).validate(value)
+    validate(value, "audit-1")
     assert json.loads(json.dumps(value)) == value
     return value
 

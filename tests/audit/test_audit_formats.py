@@ -23,7 +23,8 @@ from helpers import audits
 from helpers.audits import NOW, TODAY, audit, exception, model
 from helpers.each import each
 from helpers.figures import PACKAGE
-from helpers.paths import DATA, RECORDS, SCHEMAS
+from helpers.paths import DATA, RECORDS
+from helpers.schemas import validate
 from selfhost.audit.record import Audit
 from selfhost.audit.state import State, state_of
 from selfhost.cli import main as cli
@@ -38,7 +39,6 @@ from selfhost.verdict.findings import Outcome
 FAIL, UNKNOWN = Outcome.FAIL, Outcome.UNKNOWN
 XSD = etree.XMLSchema(etree.parse(DATA / "junit-10.xsd"))
 SARIF = Draft4Validator(json.loads((DATA / "sarif-schema-2.1.0.json").read_text(encoding="utf-8")))
-SCHEMA = Draft202012Validator(json.loads((SCHEMAS / "audit-1.json").read_text(encoding="utf-8")))
 
 
 class Read(NamedTuple):
@@ -58,7 +58,7 @@ def of_text(text: str) -> Read:
 
 def of_json(text: str) -> Read:
     value = json.loads(text)
-    SCHEMA.validate(value)
+    validate(value, "audit-1")
     return Read(
         value["exit_code"] != 0, len(value["verdicts"]), json.dumps(value, ensure_ascii=False)
     )

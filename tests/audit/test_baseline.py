@@ -9,11 +9,11 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from jsonschema import Draft202012Validator
 
 from helpers import report_samples as samples
 from helpers.audits import verdict_of
-from helpers.paths import RECORDS, SCHEMAS
+from helpers.paths import RECORDS
+from helpers.schemas import validate
 from selfhost.audit.baseline import Baseline, read_baseline
 from selfhost.audit.baseline import since as since_with
 from selfhost.audit.policy import Wanted, read_policy
@@ -29,7 +29,6 @@ from selfhost.reports.audit_formats import render
 from selfhost.verdict.findings import Finding, Outcome
 from selfhost.verdict.record import Route, Verdict
 
-SCHEMA = json.loads((SCHEMAS / "audit-1.json").read_text(encoding="utf-8"))
 ONE = 'schema = 1\n[[model]]\nname = "x"\n'
 EXCEPTION = '[[exception]]\nmodel = "x"\nrule = "disk"\nreason = "soon"\nowner = "ops"\nexpires = 2027-03-31\n'
 # what a machine finds, as words: "disk" fails, "disk?" is unknown
@@ -98,7 +97,7 @@ def test_what_changed(
     assert made.exit_code == code
     assert [row.change for row in made.rows] == ([] if change is None else [Change(change)])
     value = audit_json.render(made)
-    Draft202012Validator(SCHEMA).validate(value)
+    validate(value, "audit-1")
     counts = {key: value["baseline"][key] for key in ("new", "fixed", "changed", "unchanged")}
     expected = dict.fromkeys(counts, 0) | {change or "unchanged": 1}
     assert counts == expected

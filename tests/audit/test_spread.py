@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.paths import SCHEMAS
+from helpers.schemas import validate
 from selfhost import Machine, Workload
 from selfhost.audit.machines import load_machines
 from selfhost.audit.spread import engine_named, spread
@@ -311,7 +311,7 @@ def test_json_and_text(engine: str, tmp_path: Path, capsys: pytest.CaptureFixtur
     out, err = capsys.readouterr()
     assert err == ""
     answer = json.loads(out)
-    jsonschema.Draft202012Validator(SCHEMA).validate(answer)
+    validate(answer, "spread-1")
     assert set(answer) == set(SCHEMA["required"])
     assert answer["exit_code"] == code
     assert cli.main(words) == code

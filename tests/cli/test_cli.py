@@ -16,11 +16,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 
 from helpers.goldens import Golden
-from helpers.paths import BAD_SPECS, CONFIGS, EXAMPLES, RECORDS, SCHEMAS, SPECS
+from helpers.paths import BAD_SPECS, CONFIGS, EXAMPLES, RECORDS, SPECS
+from helpers.schemas import validate
 from selfhost.catalogue import unknown_names
 from selfhost.catalogue.index import Catalogue
 from selfhost.cli import COMMANDS
@@ -32,10 +32,6 @@ RECORD = RECORDS / "vm-24gib.json"
 SMALL = RECORDS / "container-2gib.json"
 WITH_MODELS = ("--machine", str(RECORDS / "vm-24gib-models.json"))
 ON_RECORD = ("--machine", str(RECORD))
-
-
-def schema(name: str) -> Any:
-    return json.loads((SCHEMAS / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -313,7 +309,7 @@ def test_bad_input_as_json(name: str, capsys: pytest.CaptureFixture[str]) -> Non
     code, out, err = run(capsys, *words, "--format", "json")
     assert (code, out) == (2, "")
     problem = json.loads(err)
-    jsonschema.validate(problem, schema("error-1"))
+    validate(problem, "error-1")
     assert problem["exit_code"] == 2
 
 
@@ -440,8 +436,8 @@ def test_a_wrong_name_stands_beside_the_verdicts_in_json(
         capsys, "check", "no-such-a", "mistral-7b", "tiktoken", *ON_RECORD, "--format", "json"
     )
     answer, problem = json.loads(out), json.loads(err)
-    jsonschema.validate(answer, schema("verdict-1"))
-    jsonschema.validate(problem, schema("error-1"))
+    validate(answer, "verdict-1")
+    validate(problem, "error-1")
     assert (code, answer["exit_code"], problem["exit_code"]) == (2, 2, 2)
     assert [one["asked"] for one in answer["verdicts"]] == ["mistral-7b"]
     assert [(one["asked"], one["error"]) for one in answer["errors"]] == [
@@ -488,9 +484,9 @@ def test_json_keeps_the_schema(name: str, capsys: pytest.CaptureFixture[str]) ->
     words, expected = JSON_CASES[name]
     code, out, err = run(capsys, *words, "--format", "json")
     answer = json.loads(out)
-    jsonschema.validate(answer, schema("verdict-1"))
+    validate(answer, "verdict-1")
     for one in answer.get("verdicts", [answer]):
-        jsonschema.validate(one["machine"], schema("machine-1"))
+        validate(one["machine"], "machine-1")
         memory = (one["needs"] or {}).get("memory")
         if memory:
             assert memory["total_bytes"] == sum(term["bytes"] for term in memory["terms"])
@@ -513,7 +509,7 @@ def test_informative_json_keeps_its_schema(name: str, capsys: pytest.CaptureFixt
     """list, show, compare, machine and spec check have a schema each, and answer 0."""
     code, out, err = run(capsys, *INFORMATIVE[name], "--format", "json")
     assert (code, err) == (0, "")
-    jsonschema.validate(json.loads(out), schema(name))
+    validate(json.loads(out), name)
 
 
 def test_the_day_of_the_catalogue_is_that_of_its_newest_fact(
@@ -617,7 +613,7 @@ def test_faults_of_specs_keep_their_schema(capsys: pytest.CaptureFixture[str]) -
         capsys, "spec", "check", str(BAD_SPECS / "no-such.toml"), "--format", "json"
     )
     found = json.loads(out)
-    jsonschema.validate(found, schema("spec-check-1"))
+    validate(found, "spec-check-1")
     assert (code, err, len(found["problems"])) == (1, "", 1)
 
 

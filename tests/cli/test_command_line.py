@@ -10,23 +10,23 @@ import resource
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
-import jsonschema
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from helpers.each import each
-from helpers.paths import CONFIGS, EXAMPLES, RECORDS, SCHEMAS
+from helpers.paths import CONFIGS, EXAMPLES, RECORDS
+from helpers.schemas import validate
 from selfhost.cli import COMMANDS
 from selfhost.cli import main as cli
 from selfhost.cli.arguments import parse
 from selfhost.core.lastwords import no_memory
 
 RECORD = RECORDS / "vm-24gib.json"
-SCHEMA = SCHEMAS / "error-1.json"
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -306,11 +306,16 @@ def test_a_name_that_is_none_does_not_stop_the_others(capsys: pytest.CaptureFixt
     assert "no model was named" in err
 
 
+@cache
+def flags_of(command: str) -> tuple[str, ...]:
+    return tuple(cli.parser_of(command)._option_string_actions)
+
+
 @st.composite
 def plain_lines(draw: st.DrawFn) -> list[str]:
     """Of one command, words of its own options and values that many of them take."""
     command = draw(st.sampled_from(sorted(COMMANDS)))
-    flags = [flag for flag in cli.parser_of(command)._option_string_actions if flag != "--help"]
+    flags = [flag for flag in flags_of(command) if flag != "--help"]
     value = st.sampled_from(["8k", "2", "json", "full", "f16", "total", "a b", "", "-", "-1", "--"])
     word = st.sampled_from(["gpt2", "bash", "check", "opt 1.3b"])
     part = word | st.sampled_from(flags) | st.tuples(st.sampled_from(flags), value).map("=".join)
@@ -380,7 +385,7 @@ def test_too_little_memory_is_no_bug(
     assert "bug" not in done.stderr
     if "json" in str(words):
         error = json.loads(done.stderr)
-        jsonschema.validate(error, json.loads(SCHEMA.read_text()))
+        validate(error, "error-1")
         assert error["exit_code"] == 2
 
 

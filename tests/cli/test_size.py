@@ -7,14 +7,11 @@ import re
 import shlex
 from pathlib import Path
 
-import jsonschema
 import pytest
 
-from helpers.paths import SCHEMAS
+from helpers.schemas import validate
 from selfhost.cli import main as cli
 from selfhost.cli.size import BLOCKS
-
-SCHEMA = json.loads((SCHEMAS / "size-1.json").read_text(encoding="utf-8"))
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -97,7 +94,7 @@ def test_json_has_its_schema(capsys: pytest.CaptureFixture[str]) -> None:
     """One object for any number of models, with their sum; a wrong name leaves the others."""
     code, out, err = run(capsys, "mistral-7b", "gemma-3-4b-it", "no-such-model", "--json")
     answer = json.loads(out)
-    jsonschema.validate(answer, SCHEMA)
+    validate(answer, "size-1")
     assert (code, answer["exit_code"]) == (2, 2)
     assert [entry["asked"] for entry in answer["errors"]] == ["no-such-model"]
     assert json.loads(err)["exit_code"] == 2

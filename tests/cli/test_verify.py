@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import jsonschema
 import pytest
 
-from helpers.paths import DATA, RECORDS, SCHEMAS
+from helpers.paths import DATA, RECORDS
+from helpers.schemas import validate
 from selfhost.cli.main import main
 
 LOGS = DATA / "logs"
 MACHINE = ("--machine", str(RECORDS / "vm-24gib.json"))
-SCHEMA = json.loads((SCHEMAS / "verify-1.json").read_text("utf-8"))
 
 
 def answered(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -30,7 +29,7 @@ def test_the_record_of_each_sample(path: Path, capsys: pytest.CaptureFixture[str
         capsys, str(path), *MACHINE, *gpu, "--json", "--model", "qwen2.5-0.5b-instruct"
     )
     record = json.loads(out)
-    jsonschema.Draft202012Validator(SCHEMA).validate(record)
+    validate(record, "verify-1")
     assert record["exit_code"] == code
     assert record["outcome"] == {0: "inside", 1: "outside", 2: "nothing"}[code]
     assert "/models" not in out

@@ -19,7 +19,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.paths import ROOT
 from selfhost.audit.machines import load_machines
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.offers import snapshot_day
@@ -38,6 +37,13 @@ MEMORY_MIB = 512
 # what CI machines that are busy with other tests still do in time; no test waits for it
 PATIENCE_SECONDS = 60
 PIPES = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+
+
+@pytest.fixture(autouse=True)
+def _as_installed(source_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands in processes of their own have compiled specs, as users do."""
+    for name in ("PYTHONPATH", "PYTHONSAFEPATH"):
+        monkeypatch.setenv(name, source_environment[name])
 
 
 def selfhost(
@@ -247,8 +253,7 @@ def judged(
     (folder / "p.toml").write_text('schema = 1\n\n[[model]]\nname = "gpt2"\n')
     return subprocess.run(
         [sys.executable, *program, *words],
-        capture_output=True, text=True, check=False, cwd=folder, timeout=60,
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, **stdin,
+        capture_output=True, text=True, check=False, cwd=folder, timeout=60, **stdin,
     )  # fmt: skip
 
 

@@ -1,32 +1,45 @@
-"""The shipped specs with what a build compiles of them, worked out once for all test processes."""
+"""The program as a package holds it, worked out once for all test processes."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from pathlib import Path
 
 import pytest
 
+from helpers.paths import ROOT
 from selfhost.advice.compiled import QUESTIONS_FILE, compile_questions
 from selfhost.catalogue.index import INDEX_FILE, compile_index
+from selfhost.catalogue.offers import compile_offers
 from selfhost.core.shipped import shipped_folder
+from selfhost.core.tables import COMPILED, compile_table, compiled_path
 
 
 def pack(factory: pytest.TempPathFactory) -> Path:
-    """The folder as a package holds it. Nobody may change it."""
+    """A folder with this checkout's `selfhost`, and its specs with what a build compiles of them.
+    Nobody may change it.
+    """
     base = factory.getbasetemp()
     # beside other processes of one run the base is a folder of their common one
     common = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    folder = common / "packed-specs"
-    if not folder.exists():
-        own = factory.mktemp("packed") / "specs"
-        shutil.copytree(shipped_folder(), own)
-        (own / INDEX_FILE).write_bytes(compile_index(str(own)))
-        (own / QUESTIONS_FILE).write_bytes(compile_questions(str(own)))
-        try:
-            os.rename(own, folder)
-        except OSError:
-            # another process was first, and compiled the same
-            return own
+    folder = common / "installation"
+    with open(common / "installation.lock", "w") as lock:
+        # which the system takes back from a process that ends: the others wait, and compile nothing
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            shutil.copytree(shipped_folder(), folder / "specs")
+            os.symlink(ROOT / "selfhost", folder / "selfhost")
+            _compile(folder / "specs")
     return folder
+
+
+def _compile(specs: Path) -> None:
+    (specs / INDEX_FILE).write_bytes(compile_index(str(specs)))
+    (specs / QUESTIONS_FILE).write_bytes(compile_questions(str(specs)))
+    offers = str(specs / "common" / "offers.jsonl")
+    Path(compiled_path(offers)).write_bytes(compile_offers(offers))
+    for name in COMPILED:
+        table = str(specs / "common" / f"{name}.toml")
+        Path(compiled_path(table)).write_bytes(compile_table(table))

@@ -9,9 +9,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-import jsonschema
-
-from helpers.paths import MACHINES, SCHEMAS
+from helpers.paths import MACHINES
+from helpers.schemas import validate
 from selfhost.machine.probes import Host
 from selfhost.machine.probes.host import DEADLINE_SECONDS, Mount, Space
 from selfhost.machine.probes.recorded import RecordedHost
@@ -19,12 +18,6 @@ from selfhost.machine.reader import Machine
 from selfhost.machine.record import FACTS
 
 PARTS: dict[str, dict[str, Any]] = json.loads((MACHINES / "parts" / "sources.json").read_text())
-
-
-SCHEMA = json.loads((SCHEMAS / "machine-1.json").read_text())
-
-
-VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 
 GIB = 2**30
@@ -87,7 +80,7 @@ def lawful(machine: Machine) -> None:
 def read_back(text: str, name: str) -> Machine:
     """The machine of a record that keeps the schema; most spoilt files leave the record as it was."""
     written = json.loads(text)
-    VALIDATOR.validate(written)
+    validate(written, "machine-1")
     return Machine.from_json(written, unnamed=name)
 
 

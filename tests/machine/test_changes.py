@@ -7,12 +7,12 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from helpers.paths import RECORDS, SCHEMAS, SPECS
+from helpers.paths import RECORDS, SPECS
+from helpers.schemas import validate
 from selfhost import Workload, check
 from selfhost.cli import main as cli
 from selfhost.machine.changes import SettingError, apply, planned
@@ -436,10 +436,9 @@ def test_nothing_to_download_needs_no_assumed_disk() -> None:
 
 def test_records_of_planned_machines_keep_the_schema() -> None:
     """What is assumed travels with the record, and reads back the same."""
-    schema = json.loads((SCHEMAS / "machine-1.json").read_text(encoding="utf-8"))
     machine = apply(BARE, ["memory=16GiB", "architecture=x86_64", "gpu=24GiB"])
     written = machine.to_json()
-    jsonschema.validate(written, schema)
+    validate(written, "machine-1")
     assert (written["planning"], "disks" in written["assumed"]) == (True, True)
     assert Machine.from_json(json.loads(json.dumps(written))) == machine
     assert Machine.from_json({"memory_limit_bytes": 1}).assumed == ()

@@ -6,11 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 
 from helpers.each import each
-from helpers.paths import SCHEMAS
+from helpers.schemas import validate
 from selfhost import check
 from selfhost.cli import main as cli
 from selfhost.core.errors import MachineFileError
@@ -39,14 +38,6 @@ def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]
     code = cli.main(words)
     out, err = capsys.readouterr()
     return code, out, err
-
-
-def schema(name: str) -> Any:
-    return json.loads((SCHEMAS / f"{name}.json").read_text(encoding="utf-8"))
-
-
-# `jsonschema.validate` looks through the schema each time
-_MACHINE = jsonschema.Draft202012Validator(schema("machine-1"))
 
 
 # name -> facts as the provider's or maker's own page states them
@@ -170,7 +161,7 @@ def test_every_profile(profile: Profile) -> None:
         "accelerators",
     ):
         assert profile.name in machine.sources[fact]
-    _MACHINE.validate(machine.to_json())
+    validate(machine.to_json(), "machine-1")
     assert Machine.from_json(machine.to_json()) == machine
     for card in machine.accelerators or ():
         # a card whose memory's speed nobody knows could not be judged for speed
@@ -367,7 +358,7 @@ def test_an_unknown_machine_names_both_ways(
     assert "selfhost machine --profiles" in err
     code, out, err = run(capsys, "check", "gpt2", "--machine", "g5.xlarg", "--format", "json")
     problem = json.loads(err)
-    jsonschema.validate(problem, schema("error-1"))
+    validate(problem, "error-1")
     assert (code, out) == (2, "")
     assert "aws-g5.xlarge" in problem["nearest"]
 
@@ -397,7 +388,7 @@ def test_profiles_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(name in out for name in names())
     code, out, err = run(capsys, "machine", "--profiles", "--format", "json")
     listed = json.loads(out)
-    jsonschema.validate(listed, schema("profiles-1"))
+    validate(listed, "profiles-1")
     assert (code, err) == (0, "")
     assert {one["name"] for one in listed["profiles"]} == set(names())
     for one in listed["profiles"]:

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from helpers.paths import SCHEMAS
+from helpers.schemas import validate
 from selfhost.core.errors import MachineFileError, Problem, SelfhostError
 from selfhost.core.records import Unread
 from selfhost.machine import record
@@ -158,7 +159,7 @@ def test_a_record_survives_the_way_through_json(machine: Machine) -> None:
     """Reading back what was written gives the same record, and what was written keeps the published schema."""
     written = json.loads(json.dumps(machine.to_json(), allow_nan=False))
     assert Machine.from_json(written) == machine
-    jsonschema.Draft202012Validator(json.loads(SCHEMA_FILE.read_text())).validate(written)
+    validate(written, "machine-1")
 
 
 def explained(machine: Machine) -> None:

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from helpers.paths import RECORDS, SCHEMAS
+from helpers.paths import RECORDS
+from helpers.schemas import validate
 from selfhost import Machine, Verdict, Workload, check
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.names import id_of
@@ -27,7 +27,6 @@ from selfhost.machine.probes.recorded import RecordedHost
 from selfhost.machine.probes.recorder import Recorder
 from selfhost.machine.record import Disk, PresentModel
 
-SCHEMA = json.loads((SCHEMAS / "machine-1.json").read_text())
 RECORD = RECORDS / "vm-24gib.json"
 COMMIT = "2439f60ef33a0d46d85da5001d52aeda5b00ce9f"
 GB = 10**9
@@ -917,7 +916,7 @@ def test_nobody_is_named_in_a_record(tmp_path: Path) -> None:
     written = machine.to_json()
     assert len(written["models_present"]) == 3
     assert "ada-l" not in json.dumps(written)
-    jsonschema.Draft202012Validator(SCHEMA).validate(written)
+    validate(written, "machine-1")
     assert Machine.from_json(json.loads(json.dumps(written)), unnamed=machine.name) == machine
 
 
