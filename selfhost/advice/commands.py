@@ -15,6 +15,7 @@ from ..core.records import Record, pattern
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..verdict.judging import judge
+from ..verdict.placement import computes_on_shared
 from ..verdict.question import architectures, ask
 from ..verdict.record import Judged, Question
 
@@ -242,7 +243,11 @@ def device_of(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> str | N
     placement = judged.needs.placement if judged.needs is not None else None
     if placement in (None, "host"):
         # a GPU that shares the RAM is used where the program can, whatever the placement is called
-        shared = [f"{gpu.vendor}-unified" for gpu in machine.accelerators or () if gpu.unified]
+        shared = [
+            f"{gpu.vendor}-unified"
+            for gpu in machine.accelerators or ()
+            if gpu.unified and (gpu.vendor != "amd" or computes_on_shared(runtime, gpu))
+        ]
         return next((devices[key] for key in shared if key in devices), devices.get("host"))
     memory = judged.needs.memory if judged.needs is not None else None
     places = {term.where for term in memory.terms} if memory is not None else set()

@@ -297,6 +297,8 @@ class RuntimeSpec(Record):
     amd_gpus: tuple[str, ...] = read_by(Table.strings, default=())
     # makers of the GPUs sharing the RAM that its builds compute on; of others that is not known
     on_shared_gpu: tuple[str, ...] = read_by(Table.strings, default=())
+    # of AMD's among those, as `amd_gpus`
+    amd_shared_gpus: tuple[str, ...] = read_by(Table.strings, default=())
 
     # ---- how it is got, and seen to be there
 

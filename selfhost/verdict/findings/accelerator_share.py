@@ -13,6 +13,7 @@ from ...machine.record import Accelerator, Machine
 from ...needs.records import GATHERED, Needs, Term
 from ..placement import (
     TIGHT,
+    computes_on_shared,
     emptied,
     free_bytes,
     is_built_for,
@@ -173,7 +174,7 @@ def _shared(
     limited = next((device for device in sharing if _is_limited(device, runtime)), None)
     beyond = None
     if limited is not None:
-        has_cpu = runtime is None or not runtime.gpu_only
+        has_cpu = runtime is None or (runtime.splits_layers and not runtime.gpu_only)
         beyond = _beyond_limit(limited, needs, machine, has_cpu=has_cpu)
     return beyond or _worded_when_read(
         Outcome.PASS,
@@ -188,7 +189,7 @@ def _is_limited(device: Accelerator, runtime: RuntimeSpec | None) -> bool:
     """
     if device.vendor == "apple" or runtime is None:
         return device.vendor in ("apple", "amd")
-    return device.vendor == "amd" and (runtime.gpu_only or "amd" in runtime.on_shared_gpu)
+    return device.vendor == "amd" and (runtime.gpu_only or computes_on_shared(runtime, device))
 
 
 def _unread_memory(machine: Machine) -> Finding | None:
