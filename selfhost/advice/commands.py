@@ -674,13 +674,24 @@ def _as_stated(
     """
     stated, kind = question.spec.needs, question.workload.quantization
     ways = stated.ways if stated is not None and circumstances.offload is not None else ()
-    way = next((each for each in ways if each.quantization == kind), None)
+    way = next(
+        (
+            each
+            for each in ways
+            if (each.quantization, each.offload) == (kind, circumstances.offload)
+        ),
+        None,
+    )
     if way is None:
-        return {"tiled": runtime.tiled_option, "result": ""}
+        return {"tiled": runtime.tiled_option, "chunked": "", "result": ""}
     result = runtime.result_option if way.frames and way.height and way.width else ""
     for name in ("height", "width", "frames"):
         result = result.replace("{" + name + "}", str(getattr(way, name)))
-    return {"tiled": runtime.tiled_option if way.is_tiled else "", "result": result}
+    return {
+        "tiled": runtime.tiled_option if way.is_tiled else "",
+        "chunked": runtime.chunked_option if way.is_chunked else "",
+        "result": result,
+    }
 
 
 def _cast(question: Question, runtime: RuntimeSpec) -> str:

@@ -361,6 +361,8 @@ class RuntimeSpec(Record):
     steps_option: str = read_by(Table.string, default="")
     # fills `{tiled}`, but not where a spec states a way that is taken without
     tiled_option: str = read_by(Table.string, default="")
+    # fills `{chunked}` where the feed-forward of each frame is computed in turn
+    chunked_option: str = read_by(Table.string, default="")
     # fills `{result}` of a spec that states such a way (`{height}`, …)
     result_option: str = read_by(Table.string, default="")
     # by quantization: the repositories that hold files of their own for it, and what then fills
