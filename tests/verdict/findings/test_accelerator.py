@@ -381,6 +381,31 @@ def test_what_starts_on_the_gpu_alone_has_no_rest_for_the_cpu() -> None:
     assert "ttm pages_limit" in str(finding.remedy)
 
 
+@pytest.mark.parametrize(
+    ("model", "machine"),
+    [("llama-3.3-70b", "desktop-2x-rtx3090"), ("llama-3.1-8b", "desktop-rtx4060-8gb")],
+)
+def test_a_smaller_cache_is_named_where_it_brings_all_onto_the_cards(
+    model: str, machine: str
+) -> None:
+    """A part in RAM costs most of the pace, and a cache of 8 bits loses next to nothing: who takes the advice has all of it on the cards."""
+    asked = Workload(context_tokens=32_768)
+    part = check(model, asked, machine=machine)
+    finding = part.finding("accelerator")
+    assert finding is not None
+    assert part.needs is not None
+    assert part.needs.placement == "split"
+    assert "`--kv-cache q8_0`" in str(finding.remedy)
+    whole = check(model, asked.replace(kv_cache_type="q8_0"), machine=machine)
+    assert whole.needs is not None
+    assert whole.needs.placement == "accelerator"
+    # a larger cache than the smallest is never advised
+    least = check(model, asked.replace(kv_cache_type="q4_0"), machine="rtx 2060 6gb")
+    told = least.finding("accelerator")
+    assert told is not None
+    assert "--kv-cache" not in str(told.remedy)
+
+
 def test_vllm_runs_on_a_strix_halo() -> None:
     """Its documentation lists Ryzen AI MAX (gfx1151): installation, GPU, requirements, 0.14.0 and later. A Radeon 680M is
     gfx1035."""
