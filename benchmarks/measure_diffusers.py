@@ -161,6 +161,12 @@ def cases() -> list[dict[str, Any]]:
 
     return [
         *({"kind": "denoise", "model": model, "dtype": "bfloat16"} for model in DENOISERS),
+        {
+            "kind": "denoise",
+            "model": "stable-video-diffusion",
+            "dtype": "bfloat16",
+            "chunked": True,
+        },
         # what the pipelines make where nothing else is asked for; Allegro's decoder has tiles alone
         decode("wan2.1", 81, 480, 832),
         decode("wan2.1", 81, 720, 1280),
@@ -316,6 +322,8 @@ def _component(case: dict[str, Any], torch: Any) -> tuple[Any, dict[str, Any]]:
     else:
         kind, values, latents, prompt, more = DENOISERS[case["model"]]
         module = getattr(diffusers, kind)(**values).eval()
+        if case.get("chunked"):
+            module.enable_forward_chunking()
         name = "sample" if more == "motion" else "hidden_states"
         given = {
             name: torch.randn(*latents),

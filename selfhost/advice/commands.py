@@ -15,6 +15,7 @@ from ..core.records import Record, pattern
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..verdict.judging import judge
+from ..verdict.placement import computes_on_shared
 from ..verdict.question import architectures, ask
 from ..verdict.record import Judged, Question
 
@@ -242,7 +243,11 @@ def device_of(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> str | N
     placement = judged.needs.placement if judged.needs is not None else None
     if placement in (None, "host"):
         # a GPU that shares the RAM is used where the program can, whatever the placement is called
-        shared = [f"{gpu.vendor}-unified" for gpu in machine.accelerators or () if gpu.unified]
+        shared = [
+            f"{gpu.vendor}-unified"
+            for gpu in machine.accelerators or ()
+            if gpu.unified and (gpu.vendor != "amd" or computes_on_shared(runtime, gpu))
+        ]
         return next((devices[key] for key in shared if key in devices), devices.get("host"))
     memory = judged.needs.memory if judged.needs is not None else None
     places = {term.where for term in memory.terms} if memory is not None else set()
@@ -670,13 +675,24 @@ def _as_stated(
     """
     stated, kind = question.spec.needs, question.workload.quantization
     ways = stated.ways if stated is not None and circumstances.offload is not None else ()
-    way = next((each for each in ways if each.quantization == kind), None)
+    way = next(
+        (
+            each
+            for each in ways
+            if (each.quantization, each.offload) == (kind, circumstances.offload)
+        ),
+        None,
+    )
     if way is None:
-        return {"tiled": runtime.tiled_option, "result": ""}
+        return {"tiled": runtime.tiled_option, "chunked": "", "result": ""}
     result = runtime.result_option if way.frames and way.height and way.width else ""
     for name in ("height", "width", "frames"):
         result = result.replace("{" + name + "}", str(getattr(way, name)))
-    return {"tiled": runtime.tiled_option if way.is_tiled else "", "result": result}
+    return {
+        "tiled": runtime.tiled_option if way.is_tiled else "",
+        "chunked": runtime.chunked_option if way.is_chunked else "",
+        "result": result,
+    }
 
 
 def _cast(question: Question, runtime: RuntimeSpec) -> str:

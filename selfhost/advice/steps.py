@@ -10,6 +10,7 @@ from ..core.units import counted
 from ..machine.record import Machine
 from ..verdict.findings.runtime import install_line, is_built_from_source, runtime_check
 from ..verdict.judging import judge
+from ..verdict.placement import computes_on_shared
 from ..verdict.question import ask
 from ..verdict.record import Judged, Question
 from ..verdict.speed import uses_shared_gpu
@@ -313,7 +314,10 @@ def _numbered(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[s
 
 def _before(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[str, ...]:
     """Comments on what the accelerator in use wants installed before the program."""
-    if not (_uses_accelerator(judged) or runtime.gpu_only):
+    is_shared = any(
+        card.unified and computes_on_shared(runtime, card) for card in machine.accelerators or ()
+    )
+    if not (_uses_accelerator(judged) or runtime.gpu_only or is_shared):
         return ()
     texts, cards = runtime.install_first, machine.accelerators or ()
     used = dict.fromkeys(cards[index].vendor for index in devices_used(judged) if cards)

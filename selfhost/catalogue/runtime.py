@@ -298,6 +298,8 @@ class RuntimeSpec(Record):
     amd_gpus: tuple[str, ...] = read_by(Table.strings, default=())
     # makers of the GPUs sharing the RAM that its builds compute on; of others that is not known
     on_shared_gpu: tuple[str, ...] = read_by(Table.strings, default=())
+    # of AMD's among those, as `amd_gpus`
+    amd_shared_gpus: tuple[str, ...] = read_by(Table.strings, default=())
 
     # ---- how it is got, and seen to be there
 
@@ -360,6 +362,8 @@ class RuntimeSpec(Record):
     steps_option: str = read_by(Table.string, default="")
     # fills `{tiled}`, but not where a spec states a way that is taken without
     tiled_option: str = read_by(Table.string, default="")
+    # fills `{chunked}` where the feed-forward of each frame is computed in turn
+    chunked_option: str = read_by(Table.string, default="")
     # fills `{result}` of a spec that states such a way (`{height}`, …)
     result_option: str = read_by(Table.string, default="")
     # by quantization: the repositories that hold files of their own for it, and what then fills

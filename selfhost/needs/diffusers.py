@@ -97,7 +97,7 @@ def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
         return stated_size(stated)
     stored = subject.spec.components_dtype
     own = components_type(subject.spec)
-    if quantization != own and _way_stated(subject, quantization) is not None:
+    if quantization != own and _ways_stated(subject, quantization):
         # made of the published files while they load
         return size_of(subject, own)
     if subject.spec.needs is not None and quantization != own:
@@ -194,9 +194,9 @@ def _offloaded_as_stated(subject: Subject, workload: Asked, program: Term) -> tu
     holds is stated, else a guess: beside the denoiser, and beside what decodes, lies what is stated
     over all weights, and beside an encoder of the input what encoders take.
     """
-    way = _way_stated(subject, workload.quantization)
-    if way is not None:
-        return (_offloaded_by(way, subject, workload, program),)
+    ways = _ways_stated(subject, workload.quantization)
+    if ways:
+        return tuple([_offloaded_by(way, subject, workload, program) for way in ways])
     stated, bits = subject.spec.needs, DTYPES.get(workload.quantization)
     if stated is None or stated.high_bytes is None or bits != 16:
         return ()
@@ -229,10 +229,10 @@ def _offloaded_as_stated(subject: Subject, workload: Asked, program: Term) -> tu
     )
 
 
-def _way_stated(subject: Subject, quantization: str) -> StatedWay | None:
-    """What somebody states of the pipeline in that type; None where nobody does."""
+def _ways_stated(subject: Subject, quantization: str) -> list[StatedWay]:
+    """What somebody states of the pipeline in that type."""
     ways = subject.spec.needs.ways if subject.spec.needs is not None else ()
-    return next((way for way in ways if way.quantization == quantization), None)
+    return [way for way in ways if way.quantization == quantization]
 
 
 def _offloaded_by(way: StatedWay, subject: Subject, workload: Asked, program: Term) -> Offloaded:
@@ -252,7 +252,7 @@ def _offloaded_by(way: StatedWay, subject: Subject, workload: Asked, program: Te
         "weights", (low + high) // 2, How.STATED, way.source,
         f"({low:,} + {high:,}) bytes / 2", low=low, high=high,
     )  # fmt: skip
-    return Offloaded(way="model", host=(host, program.on_device or program), device=(device,))
+    return Offloaded(way=way.offload, host=(host, program.on_device or program), device=(device,))
 
 
 def _weights(subject: Subject, workload: Asked) -> Term:

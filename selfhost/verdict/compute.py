@@ -16,6 +16,7 @@ from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs
 from .cores import core_rate, has_wide_vectors
 from .graphics import device_bandwidth
+from .placement import computes_on_shared
 from .processor import chip_of, is_guest, on_apple_gpu, threads_of
 from .ranges import Range, inverse, product
 from .speed import MEASURED, PROMPT_SHARES
@@ -70,7 +71,7 @@ def shares_on_cores(machine: Machine, runtime: RuntimeSpec | None, quantization:
     return low, likely, high
 
 
-# Metal and CUDA use the GPU that shares the RAM; of other makers it is not known
+# Metal and CUDA use the GPU that shares the RAM; of other makers the program's builds decide
 _SHARED_VENDORS = ("apple", "nvidia")
 
 
@@ -151,7 +152,10 @@ def _that_share_the_ram(
         device
         for device in owned
         if device.unified
-        and device.vendor.lower() in _SHARED_VENDORS
+        and (
+            device.vendor.lower() in _SHARED_VENDORS
+            or (runtime is not None and computes_on_shared(runtime, device))
+        )
         and (not kernels or device.vendor.lower() in kernels)
     ]
 

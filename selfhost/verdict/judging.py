@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from ..catalogue.spec import QuantizationRule
 from ..core.records import remembered
 from ..machine.record import Accelerator, Machine
+from ..needs.quantization import BLOCKS
 from ..needs.records import GATHERED, Needs, Term
 from . import findings as check
 from .findings import Finding, Outcome
@@ -311,6 +312,7 @@ def ways_held(
             when_tight=_what_to_lower(question, candidate) if is_trained else None,
             when_close=when_close,
             has_other_runtime=question.has_other_runtime,
+            smaller_caches=_smaller_caches(question),
         )
         yield (
             candidate,
@@ -327,6 +329,20 @@ def ways_held(
                 accelerator,
             ],
         )
+
+
+def _smaller_caches(question: Question) -> Mapping[str, float]:
+    """Types of cache that the program has and that are smaller than what is asked, the best first,
+    with their share of its size.
+    """
+
+    def width(type: str) -> float:
+        elements, size = BLOCKS[type.upper()]
+        return size / elements
+
+    own = width(question.workload.kv_cache_type or "f16")
+    names = question.runtime.kv_cache_types if question.runtime is not None else ()
+    return {name: width(name) / own for name in names if width(name) < own}
 
 
 def _what_to_lower(question: Question, placed: Needs) -> str | None:

@@ -27,6 +27,11 @@ from ..needs.records import (
     taken_off,
 )
 
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from ..catalogue.runtime import RuntimeSpec
+
 # llama.cpp's fitter leaves this much of each device free (common/common.h line 483, llama.cpp
 # 0c1e5709)
 DEVICE_MARGIN_BYTES = 1 * GIB
@@ -617,6 +622,12 @@ def is_built_for(device: Accelerator, amd_gpus: Sequence[str]) -> bool | None:
         return True
     is_named = any(map(str.isdecimal, device.name)) and "0x" not in device.name
     return False if device.compute_capability or is_named else None
+
+
+def computes_on_shared(runtime: RuntimeSpec, device: Accelerator) -> bool:
+    """Whether the program's builds compute on that GPU, which shares the RAM."""
+    is_built = is_built_for(device, runtime.amd_shared_gpus) is not False
+    return device.vendor.lower() in runtime.on_shared_gpu and is_built
 
 
 def _devices_of(chosen: Sequence[Place], machine: Machine) -> list[tuple[str, Accelerator | None]]:

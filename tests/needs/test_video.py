@@ -74,6 +74,10 @@ def test_a_pipeline_runs_on_the_gpus_on_which_people_run_it(
         ("ltx-video-2b", "desktop-rtx3060-12gb", "enable_model_cpu_offload"),
         # its guide offloads it by components; 12 GB with that (huggingface/diffusers#7629)
         ("stable-video-diffusion-xt", "desktop-rtx3060-12gb", "enable_model_cpu_offload"),
+        # less than 8 GB with its feed-forward in parts too (diffusers documentation, using-diffusers/svd)
+        ("stable-video-diffusion-xt", "desktop-rtx3080-10gb", "enable_forward_chunking"),
+        # beside a desktop's own memory on the card, a layer at a time
+        ("stable-video-diffusion-xt", "desktop-rtx4060-8gb", "enable_sequential_cpu_offload"),
         # 13.3 GB with all of it there
         ("stable-video-diffusion-xt", "desktop-rtx4080s-16gb", "to('cuda')"),
         # diffusers documentation, ltx2.md

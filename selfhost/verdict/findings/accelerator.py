@@ -7,6 +7,8 @@ from .record import Finding, Outcome
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ...catalogue.spec import QuantizationRule, RuntimeSpec
     from ...machine.record import Machine
     from ...needs.records import Needs
@@ -30,6 +32,7 @@ def accelerator_check(
     when_tight: str | None = None,
     when_close: str | None = None,
     has_other_runtime: bool = False,
+    smaller_caches: Mapping[str, float] | None = None,
 ) -> Finding:
     """Is an accelerator needed, and do those that `needs` names as places hold their share?
 
@@ -38,7 +41,8 @@ def accelerator_check(
     `alone`: why it is not shared out over several, and what would be. `when_tight`: what to lower
     where it takes the most, if one that holds the likely need alone counts. `when_close`: what
     takes the least, if one that holds that counts as open. `has_other_runtime`: the runtime was
-    named, and the one that is judged without a name needs no GPU.
+    named, and the one that is judged without a name needs no GPU. `smaller_caches`: types of cache
+    that the program has too, the best first, and their size as a share of what is judged.
     """
     needs_gpu = runtime is not None and (runtime.gpu_only or (rule is not None and rule.gpu_only))
     if needs.placement == "host" and not needs_gpu and not machine.accelerators:
@@ -56,4 +60,5 @@ def accelerator_check(
         when_tight=when_tight,
         when_close=when_close,
         has_other_runtime=has_other_runtime,
+        smaller_caches=smaller_caches or {},
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ...catalogue.spec import QuantizationRule, RuntimeSpec
 from ...core import units
@@ -13,6 +13,7 @@ from ...machine.record import Accelerator, Machine
 from ...needs.records import GATHERED, Needs, Term
 from ..placement import (
     TIGHT,
+    computes_on_shared,
     emptied,
     free_bytes,
     is_built_for,
@@ -41,6 +42,7 @@ def held_check(
     when_tight: str | None = None,
     when_close: str | None = None,
     has_other_runtime: bool = False,
+    smaller_caches: Mapping[str, float],
 ) -> Finding:
     """What `accelerator_check` finds where there are accelerators, or one is needed. The arguments
     are its own.
@@ -62,7 +64,7 @@ def held_check(
         or _close(held, when_close)
         or _lean(held, now_only=now_only)
         or _too_small(held, now_only=now_only, alone=alone if _has_others(held, machine) else None)
-        or _fits(held, needs, machine)
+        or _fits(held, needs, machine, smaller_caches)
     )
 
 
@@ -173,7 +175,7 @@ def _shared(
     limited = next((device for device in sharing if _is_limited(device, runtime)), None)
     beyond = None
     if limited is not None:
-        has_cpu = runtime is None or not runtime.gpu_only
+        has_cpu = runtime is None or (runtime.splits_layers and not runtime.gpu_only)
         beyond = _beyond_limit(limited, needs, machine, has_cpu=has_cpu)
     return beyond or _worded_when_read(
         Outcome.PASS,
@@ -188,7 +190,7 @@ def _is_limited(device: Accelerator, runtime: RuntimeSpec | None) -> bool:
     """
     if device.vendor == "apple" or runtime is None:
         return device.vendor in ("apple", "amd")
-    return device.vendor == "amd" and (runtime.gpu_only or "amd" in runtime.on_shared_gpu)
+    return device.vendor == "amd" and (runtime.gpu_only or computes_on_shared(runtime, device))
 
 
 def _unread_memory(machine: Machine) -> Finding | None:
@@ -611,7 +613,9 @@ def _lacking_bytes(share: _Share) -> int:
     return share.high_bytes - (share.room_bytes or 0)
 
 
-def _fits(held: _Held, needs: Needs, machine: Machine) -> Finding:
+def _fits(
+    held: _Held, needs: Needs, machine: Machine, smaller_caches: Mapping[str, float]
+) -> Finding:
     assert held.has is not None
     if any(term.name == GATHERED for term in held.terms):
         return held.finding(
@@ -638,7 +642,7 @@ def _fits(held: _Held, needs: Needs, machine: Machine) -> Finding:
             Outcome.WARN,
             "accelerator-partly",
             lambda: f"{binary(held.share)} of it fits on {held.name}; the rest stays in RAM.",
-            lambda: _what_fits_whole(needs, held.has or 0),
+            lambda: _what_fits_whole(needs, held.has or 0, smaller_caches),
         )
     has = held.has
 
@@ -652,7 +656,7 @@ def _fits(held: _Held, needs: Needs, machine: Machine) -> Finding:
 _WEIGHTS = ("weights", "repacked_weights")
 
 
-def _what_fits_whole(needs: Needs, room_bytes: int) -> str:
+def _what_fits_whole(needs: Needs, room_bytes: int, smaller_caches: Mapping[str, float]) -> str:
     """What would leave no layer in RAM of a model of which accelerators hold a part."""
     assert needs.memory is not None
     terms = needs.memory.terms
@@ -664,7 +668,10 @@ def _what_fits_whole(needs: Needs, room_bytes: int) -> str:
         if term.where != "host" and term.name not in (*_WEIGHTS, "kv_cache")
     )
     if weights + beside <= room_bytes:
-        return "a shorter --context or a smaller --quant may fit completely"
+        left_bytes = room_bytes - weights - beside
+        held = [name for name, share in smaller_caches.items() if share * cache <= left_bytes]
+        smaller = f"`--kv-cache {held[0]}`, " if held else ""
+        return f"{smaller}a shorter --context or a smaller --quant may fit completely"
     most = room_bytes - beside - cache
     if most <= 0:
         return "only a smaller model fits completely"

@@ -353,6 +353,59 @@ def test_graphics_of_a_processor_do_not_run_what_needs_a_gpu() -> None:
         assert judge(question(runtime=runtime), machine).failed is not fits
 
 
+def test_pictures_are_made_on_graphics_by_amd_that_pytorch_is_built_for() -> None:
+    """PyTorch for ROCm runs on the Radeon 8060S, where it multiplies 16-bit matrices at up to 36.9 TFLOPS (llm-tracker.info, Strix Halo), many times
+    what 16 cores do; of older graphics beside a processor AMD lists none, so that the processor is told."""
+    strix = load("strix-halo-128gb").machine
+    picture = check("qwen-image", machine=strix)
+    by_cores = check("qwen-image", machine=strix.replace(accelerators=()))
+    assert picture.speed is not None
+    assert picture.speed.work is not None
+    assert by_cores.speed is not None
+    assert by_cores.speed.work is not None
+    assert picture.speed.work.likely < by_cores.speed.work.likely / 5
+    assert "'cuda'" in picture.commands[-1]
+    assert any("ROCm" in line for line in picture.setup)
+    older = check("sdxl", Workload(runtime="diffusers"), machine="laptop-ryzen-7840u-32gb")
+    assert "'cpu'" in older.commands[-1]
+    assert not any("ROCm" in line for line in older.setup)
+
+
+def test_what_starts_on_the_gpu_alone_has_no_rest_for_the_cpu() -> None:
+    """Diffusers has no layers to leave to the processor: beyond what Linux lends the GPU by default it does not start there."""
+    asked = Workload(runtime="diffusers", quantization="bfloat16")
+    finding = check("flux.1-dev", asked, machine="strix-halo-64gb").finding("accelerator")
+    assert finding is not None
+    assert finding.code == "accelerator-partly"
+    assert "does not start" in finding.reason
+    assert "ttm pages_limit" in str(finding.remedy)
+
+
+@pytest.mark.parametrize(
+    ("model", "machine"),
+    [("llama-3.3-70b", "desktop-2x-rtx3090"), ("llama-3.1-8b", "desktop-rtx4060-8gb")],
+)
+def test_a_smaller_cache_is_named_where_it_brings_all_onto_the_cards(
+    model: str, machine: str
+) -> None:
+    """A part in RAM costs most of the pace, and a cache of 8 bits loses next to nothing: who takes the advice has all of it on the cards."""
+    asked = Workload(context_tokens=32_768)
+    part = check(model, asked, machine=machine)
+    finding = part.finding("accelerator")
+    assert finding is not None
+    assert part.needs is not None
+    assert part.needs.placement == "split"
+    assert "`--kv-cache q8_0`" in str(finding.remedy)
+    whole = check(model, asked.replace(kv_cache_type="q8_0"), machine=machine)
+    assert whole.needs is not None
+    assert whole.needs.placement == "accelerator"
+    # a larger cache than the smallest is never advised
+    least = check(model, asked.replace(kv_cache_type="q4_0"), machine="rtx 2060 6gb")
+    told = least.finding("accelerator")
+    assert told is not None
+    assert "--kv-cache" not in str(told.remedy)
+
+
 def test_vllm_runs_on_a_strix_halo() -> None:
     """Its documentation lists Ryzen AI MAX (gfx1151): installation, GPU, requirements, 0.14.0 and later. A Radeon 680M is
     gfx1035."""
