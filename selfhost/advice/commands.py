@@ -451,7 +451,9 @@ def _lines(
     if circumstances.offload is not None:
         rule = runtime.rule_of(question.workload.quantization) or runtime
         line = rule.offload_commands.get(circumstances.offload, "")
-        run_line = _filled(line, values)
+        own = runtime.commands.get(question.spec.family or "", "")
+        # a family's own program that is told no device moves the parts by itself
+        run_line = _filled(own if own and "{device}" not in own else line, values)
     else:
         run_line = _filled(line, values) if line else _run_line(runtime, question, tag, values)
     if not run_line:
