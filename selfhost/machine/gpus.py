@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from ..core import units
-from ..core.records import Record
+from ..core.records import Record, pattern
 from ..core.tables import shipped_table
 
 TYPE_CHECKING = False
@@ -295,11 +295,28 @@ def _version(text: str | None) -> tuple[int, ...]:
 
 
 def cycles_per_second(name: str) -> float | None:
-    """Cycles that all multiprocessors of an NVIDIA GPU together have in a second at the boost
-    clock; None where they are not known.
+    """Cycles that all multiprocessors of an NVIDIA GPU, or of an instance of its MIG, together have
+    in a second at the boost clock; None where they are not known.
     """
-    count, ghz = _of_row(name, _rows("processors")), _of_row(name, _rows("boost_ghz"))
-    return None if count is None or ghz is None else count * ghz * 1e9
+    whole, share = _whole_and_share(name)
+    count, ghz = _of_row(whole, _rows("processors")), _of_row(whole, _rows("boost_ghz"))
+    return None if count is None or ghz is None else count * ghz * 1e9 * share
+
+
+# `1c.` of an instance of several slices is the part of it that one program computes on
+_INSTANCE = pattern(r"(.+?) MIG (?:(\d)c\.)?(\d)g\..*")
+_USUAL_SLICES = 7
+
+
+def _whole_and_share(name: str) -> tuple[str, float]:
+    """The GPU of which an instance of MIG is a part, and its share of the multiprocessors; the GPU
+    itself and 1 for another name. Source: `mig_slices` in gpus.toml.
+    """
+    match = _INSTANCE.fullmatch(name)
+    if match is None:
+        return name, 1.0
+    slices = _of_row(match[1], _rows("mig_slices")) or _USUAL_SLICES
+    return match[1], min(1.0, int(match[2] or match[3]) / slices)
 
 
 @lru_cache(maxsize=256)
@@ -364,11 +381,12 @@ def peak_flops(name: str, capability: str | None) -> float | None:
     cycles, each = cycles_per_second(name), _matrix_flops(name, capability)
     if cycles is not None and each is not None:
         return cycles * each
-    tflops: float | None = _of_row(name, _rows("tflops"))
+    whole, share = _whole_and_share(name)
+    tflops: float | None = _of_row(whole, _rows("tflops"))
     if tflops is None:
         chip = apple_chip_of(words_of(name))
         tflops = None if chip is None else chip.tflops
-    return None if tflops is None else tflops * 1e12
+    return None if tflops is None else tflops * 1e12 * share
 
 
 # of NVIDIA's with matrix units, what one multiprocessor does in a cycle where sums in 32 bits are

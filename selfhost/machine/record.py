@@ -71,7 +71,14 @@ _ARCHITECTURES = {
     "i386": "i686", "i486": "i686", "i586": "i686", "x86": "i686", "armv8l": "armv7l",
     "arm": "armv7l",
 }  # fmt: skip
-_SYSTEMS = {"darwin": "macos", "osx": "macos", "win32": "windows", "cygwin": "windows"}
+# Python calls Termux' system `android` since 3.13 (PEP 738): its files are Linux'
+_SYSTEMS = {
+    "darwin": "macos",
+    "osx": "macos",
+    "win32": "windows",
+    "cygwin": "windows",
+    "android": "linux",
+}
 
 WRITE_ONE = "write one with `selfhost machine --format json > FILE`"
 

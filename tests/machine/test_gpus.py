@@ -37,6 +37,7 @@ KEYS = {
         "driver",
         "processors",
         "boost_ghz",
+        "mig_slices",
         "tflops",
         "generation",
     },
@@ -171,6 +172,29 @@ def test_clocks_are_those_of_the_whole_gpu() -> None:
     """An A100 has 108 multiprocessors and 1.41 GHz (NVIDIA's data sheet)."""
     assert gpus.cycles_per_second("NVIDIA A100-SXM4-80GB") == pytest.approx(108 * 1.41e9)
     assert gpus.cycles_per_second("AMD Radeon RX 7900 XT") is None
+
+
+@pytest.mark.parametrize(
+    ("instance", "whole", "share"),
+    [
+        # "Fraction of SMs" of NVIDIA's MIG user guide, Supported MIG Profiles
+        ("NVIDIA H100 80GB HBM3 MIG 1g.10gb", "NVIDIA H100 80GB HBM3", 1 / 7),
+        ("NVIDIA H100 80GB HBM3 MIG 1g.20gb", "NVIDIA H100 80GB HBM3", 1 / 7),
+        ("NVIDIA H100 80GB HBM3 MIG 3g.40gb", "NVIDIA H100 80GB HBM3", 3 / 7),
+        ("NVIDIA A100-SXM4-40GB MIG 1c.3g.20gb", "NVIDIA A100-SXM4-40GB", 1 / 7),
+        ("NVIDIA A30 MIG 2g.12gb+me", "NVIDIA A30", 2 / 4),
+    ],
+)
+def test_an_instance_of_mig_has_its_slices_of_the_multiprocessors(
+    instance: str, whole: str, share: float
+) -> None:
+    every = gpus.cycles_per_second(whole)
+    assert every is not None
+    assert gpus.cycles_per_second(instance) == pytest.approx(every * share)
+    capability = gpus.capability_by_name(whole)
+    peak = gpus.peak_flops(whole, capability)
+    assert peak is not None
+    assert gpus.peak_flops(instance, capability) == pytest.approx(peak * share)
 
 
 def test_a_generation_with_few_published_runs_is_a_wide_guess() -> None:

@@ -7,9 +7,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+from ...core.records import Record
 from ..record import Accelerator
 from .host import FILL_IN, MAX_NAMES_BYTES, PCI, Found, Host
-from .nvidia import Read, driver_present, read_nvidia
+from .nvidia import WSL_DEVICE, Read, driver_present, read_nvidia
 
 ACCELERATORS, MEMORY = "accelerators", "accelerators.memory_total_bytes"
 DRM, KFD = "/sys/class/drm", "/sys/class/kfd/kfd/topology/nodes"
@@ -17,6 +18,16 @@ NVIDIA, AMD, INTEL = "0x10de", "0x1002", "0x8086"
 UNIFIED = f"{ACCELERATORS}.unified"
 # names of AMD's cards by device and revision, of libdrm
 AMD_NAMES = ("/usr/share/libdrm/amdgpu.ids", "/opt/amdgpu/share/libdrm/amdgpu.ids")
+# where a container's programs reach a GPU: for Vulkan, SYCL and ROCm; for ROCm alone
+RENDER_NODES, ROCM_NODE = "/dev/dri", "/dev/kfd"
+_NOT_HANDED = "{} GPU is there, but not handed to this container: it has no {}"
+_OF_WINDOWS = (
+    f"WSL 2 hands on the GPU of Windows as {WSL_DEVICE}, which does not tell whose it is nor its"
+    " memory"
+)
+_NAME_IT = (
+    "run selfhost in Windows, which can tell; or name the GPU: add `--gpu NAME` to `selfhost check`"
+)
 _MAX_BYTES = 2**50
 _MIB = 2**20
 
@@ -47,12 +58,12 @@ def read_accelerators(host: Host, facts: Found) -> None:
     if host.system == "linux":
         devices, why = _display_devices(host)
         nvidia = read_nvidia(host, [slot for slot, vendor in devices if vendor == NVIDIA])
-        _put(
-            facts,
-            [nvidia, _amd(host, facts, devices), _intel(host, devices)],
-            why,
-            f"{PCI}: no GPU of NVIDIA, AMD or Intel",
-        )
+        nodes = _render_nodes(host, facts)
+        parts = [nvidia, _amd(host, facts, devices, nodes), _intel(host, devices, nodes)]
+        if not any(parts) and host.exists(WSL_DEVICE):
+            facts.miss(ACCELERATORS, _OF_WINDOWS, _NAME_IT)
+            return
+        _put(facts, parts, why, f"{PCI}: no GPU of NVIDIA, AMD or Intel")
     elif host.system == "windows":
         nvidia = read_nvidia(host, ()) if driver_present(host) else None
         nvidia_tells_memory = nvidia is not None and any(
@@ -91,6 +102,24 @@ def _put(facts: Found, parts: Sequence[Read | None], why: str | None, none: str)
             " neither could be read",
             FILL_IN,
         )
+
+
+def _render_nodes(host: Host, facts: Found) -> frozenset[str] | None:
+    """The GPUs that this container was handed, as `renderD128`: its bus shows every one of the
+    host. None outside of containers.
+    """
+    if facts.values.get("scope") != "container":
+        return None
+    names = host.listdir(RENDER_NODES) or ()
+    return frozenset(name for name in names if name.startswith("renderD"))
+
+
+def _is_handed(host: Host, folder: str, nodes: frozenset[str] | None) -> bool:
+    """Whether programs here reach the card with that folder in sysfs."""
+    if nodes is None:
+        return True
+    own = {name for name in host.listdir(f"{folder}/drm") or () if name.startswith("renderD")}
+    return not nodes.isdisjoint(own) if own else bool(nodes)
 
 
 def _miss_memory(facts: Found, read: Sequence[Read]) -> None:
@@ -199,13 +228,21 @@ def _shares_ram(host: Host, folder: str) -> bool | None:
     return None if len(head) < 4 else {1: False, 2: True, 3: True}.get(head[2])
 
 
-def _amd(host: Host, facts: Found, devices: list[tuple[str, str]]) -> Read | None:
-    seen = _amd_cards(host, facts.values.get("memory_total_bytes"))
-    cards = [card for _, card, _ in seen]
-    # ROCm hides first what its own variable leaves out, then HIP counts what is left
-    visible = masked(cards, host.env.get("ROCR_VISIBLE_DEVICES"), [code for _, _, code in seen])
-    visible = masked(visible, host.env.get("HIP_VISIBLE_DEVICES"))
+def _amd(
+    host: Host, facts: Found, devices: list[tuple[str, str]], nodes: frozenset[str] | None
+) -> Read | None:
+    every = _amd_cards(host, facts.values.get("memory_total_bytes"), nodes)
+    seen = [card for card in every if card.is_handed]
     count = sum(vendor == AMD for _, vendor in devices)
+    if nodes is not None:
+        if every and not seen:
+            return _amd_of_the_host(host, every)
+        # a driver has no card that another container was handed
+        count = len(seen) if every else count
+    cards = [each.card for each in seen]
+    # ROCm hides first what its own variable leaves out, then HIP counts what is left
+    visible = masked(cards, host.env.get("ROCR_VISIBLE_DEVICES"), [each.code for each in seen])
+    visible = masked(visible, host.env.get("HIP_VISIBLE_DEVICES"))
     source = (
         DRM
         if len(visible) == len(cards)
@@ -220,10 +257,39 @@ def _amd(host: Host, facts: Found, devices: list[tuple[str, str]]) -> Read | Non
     return Read(cards=visible, source=source, reason=reason, remedy=FILL_IN)
 
 
-def _amd_cards(host: Host, ram_bytes: int | None) -> list[tuple[int, Accelerator, str | None]]:
-    """Number, card and name in masks of each card with a driver, in the order of ROCm."""
+def _amd_of_the_host(host: Host, every: Sequence[_AmdCard]) -> Read | None:
+    """The cards of which this container was handed none: with ROCm's device alone some may do."""
+    if host.exists(ROCM_NODE):
+        lacks = f"{RENDER_NODES}/renderD*, only {ROCM_NODE}"
+    else:
+        lacks = f"{RENDER_NODES}/renderD* and no {ROCM_NODE}"
+    return Read(
+        cards=tuple(
+            each.card.replace(memory_total_bytes=None, memory_free_bytes=None) for each in every
+        ),
+        source=DRM,
+        reason=_NOT_HANDED.format("an AMD", lacks),
+        remedy=f"start the container with `--device {ROCM_NODE} --device {RENDER_NODES}`",
+    )
+
+
+class _AmdCard(Record):
+    """A card with a driver: its place in the order of ROCm, what masks call it, and whether
+    programs here reach it.
+    """
+
+    number: int
+    card: Accelerator
+    code: str | None
+    is_handed: bool
+
+
+def _amd_cards(
+    host: Host, ram_bytes: int | None, render_nodes: frozenset[str] | None
+) -> list[_AmdCard]:
+    """Each card with a driver, in the order of ROCm."""
     nodes = _kfd(host)
-    seen: list[tuple[int, Accelerator, str | None]] = []
+    seen: list[_AmdCard] = []
     for name in host.listdir(DRM) or ():
         folder = f"{DRM}/{name}/device"
         if not re.fullmatch(r"card\d+", name) or host.read_word(f"{folder}/vendor") != AMD:
@@ -234,14 +300,14 @@ def _amd_cards(host: Host, ram_bytes: int | None) -> list[tuple[int, Accelerator
         number, node = nodes.get(match[1].lower() if match else "", (len(nodes) + len(seen), {}))
         code = host.read_word(f"{folder}/unique_id")
         seen.append(
-            (
-                number,
-                _amd_card(host, folder, node, ram_bytes),
-                f"GPU-{code}" if code else None,
+            _AmdCard(
+                number=number,
+                card=_amd_card(host, folder, node, ram_bytes),
+                code=f"GPU-{code}" if code else None,
+                is_handed=_is_handed(host, folder, render_nodes),
             )
         )
-    seen.sort(key=lambda entry: entry[0])
-    return seen
+    return sorted(seen, key=lambda each: each.number)
 
 
 def _amd_card(host: Host, folder: str, node: dict[str, int], ram_bytes: int | None) -> Accelerator:
@@ -285,7 +351,7 @@ def _amd_name(host: Host, folder: str) -> str:
 # ------------------------------------------------------------------ Intel
 
 
-def _intel(host: Host, devices: list[tuple[str, str]]) -> Read | None:
+def _intel(host: Host, devices: list[tuple[str, str]], nodes: frozenset[str] | None) -> Read | None:
     # bus 00 is the processor's own graphics, which shares RAM and speeds nothing up here; recorded
     # trees leave colons out
     slots = [
@@ -298,10 +364,11 @@ def _intel(host: Host, devices: list[tuple[str, str]]) -> Read | None:
     # few machines have such a card
     from .pci_names import name_on_bus
 
+    handed = [slot for slot in slots if _is_handed(host, f"{PCI}/{slot}", nodes)]
     cards = []
-    for slot in slots:
+    for slot in handed or slots:
         name = name_on_bus(host, slot, INTEL)
-        total = _intel_memory(host, f"{PCI}/{slot}")
+        total = _intel_memory(host, f"{PCI}/{slot}") if handed else None
         cards.append(
             Accelerator(
                 vendor="intel",
@@ -309,6 +376,13 @@ def _intel(host: Host, devices: list[tuple[str, str]]) -> Read | None:
                 memory_total_bytes=total,
                 unified=False,
             )
+        )
+    if not handed:
+        return Read(
+            cards=tuple(cards),
+            source=PCI,
+            reason=_NOT_HANDED.format("an Intel", f"{RENDER_NODES}/renderD*"),
+            remedy=f"start the container with `--device {RENDER_NODES}`",
         )
     whole = sum(vendor == INTEL for _, vendor in devices)
     mask = host.env.get("ZE_AFFINITY_MASK")
@@ -377,7 +451,7 @@ def _apple(host: Host, facts: Found) -> None:
 
 # AMD's own cards; other names of its are graphics of a processor
 _AMD_CARD = (
-    r"(?i)\bRX\b|\bPro\s+(W|V|VII)|\bVII\b|\bInstinct\b|\bVega (56|64|Frontier)\b|\bFirePro\b"
+    r"(?i)\bRX\b|\bPro\s+(W|V|VII|R\d)|\bVII\b|\bInstinct\b|\bVega (56|64|Frontier)\b|\bFirePro\b"
 )
 _INTEL_CARD = r"(?i)\bArc\b.*\b[AB]\d{2,3}M?\b|\bData Center GPU\b"
 _WINDOWS: tuple[tuple[str, str, Callable[[str], bool]], ...] = (

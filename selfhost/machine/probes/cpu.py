@@ -127,6 +127,8 @@ _VIRTUAL = (
 # device trees that only virtual machines have: QEMU, crosvm, Firecracker and Cloud Hypervisor on
 # Arm; QEMU on RISC-V and POWER
 _VIRTUAL_TREES = ("linux,dummy-virt", "riscv-virtio", "qemu,pseries")
+# the kernel that gVisor says it is (its pkg/sentry/syscalls/linux/linux64.go)
+_GVISOR = "#1 SMP Sun Jan 10 15:06:54 PST 2016"
 DEVICE_TREE, SYSINFO = "/proc/device-tree", "/proc/sysinfo"
 CONTAINER = (
     "docker",
@@ -819,6 +821,7 @@ def _container_sign(host: Host) -> str | None:
         ("/run/systemd/container", host.exists("/run/systemd/container")),
         ("/proc/self/cgroup", any(word in group for word in CONTAINER)),
         ("/proc/self/mountinfo, lxcfs", any(_is_lxcfs(mount) for mount in host.mounts())),
+        ("/proc/version: gVisor", _GVISOR in (host.read_text("/proc/version") or "")),
     )
     return next((sign for sign, shows in signs if shows), None)
 

@@ -772,8 +772,8 @@ class Host:
         return {"physical": tool.cpu_count(logical=False), "usable": usable}
 
     def sysctl(self, name: str) -> str | None:
-        """A macOS kernel value as text; None where there is none of that name."""
-        if self.system != "macos":
+        """A kernel value of macOS or FreeBSD as text; None where there is none of that name."""
+        if not self.system.startswith(("macos", "freebsd")):
             return None
         import ctypes
 

@@ -107,11 +107,14 @@ def _linux_total(host: Host) -> Size:
     return total - graphics, f"{MEMINFO}, MemTotal{less}{_whose(host)}"
 
 
+# what psutil asks for the total
+_CALLS = {"windows": "GlobalMemoryStatusEx", "macos": "sysctl hw.memsize"}
+
+
 def _other_total(host: Host) -> Size:
     memory = host.other_memory()
     if memory and memory["total"] > 0:
-        call = "GlobalMemoryStatusEx" if host.system == "windows" else "sysctl hw.memsize"
-        return memory["total"], call
+        return memory["total"], _CALLS.get(host.system, "psutil.virtual_memory().total")
     size = host.sysctl("hw.memsize") or ""
     if not size.isdecimal() or not int(size):
         raise ValueError("the system did not say how much memory it has")
@@ -193,8 +196,28 @@ def _other_limit(host: Host, facts: Found, total: int) -> None:
             facts.put(LIMIT, ceiling, f"limited by the job object: {binary(ceiling)}")
         else:
             facts.put(LIMIT, total, "the hardware's: no job object limits it")
+    elif _counts_nothing(host):
+        facts.put(LIMIT, total, f"the hardware's: {_RACCT} is 0, so rctl limits nothing")
     else:
         facts.miss(LIMIT, f"limits are not read on {host.system}", SET_MEMORY)
+
+
+# FreeBSD counts what jails and accounts use, and limits it, only where this is 1 (rctl(8))
+_RACCT = "sysctl kern.racct.enable"
+
+
+def _counts_nothing(host: Host) -> bool:
+    return _is_freebsd(host) and host.sysctl("kern.racct.enable") == "0"
+
+
+def _may_be_limited_jail(host: Host) -> bool:
+    is_jailed = _is_freebsd(host) and host.sysctl("security.jail.jailed") == "1"
+    return is_jailed and not _counts_nothing(host)
+
+
+def _is_freebsd(host: Host) -> bool:
+    # Python adds the number of the release
+    return host.system.startswith("freebsd")
 
 
 _FREE_AND_FILES = ("MemFree", "Active(file)", "Inactive(file)", "SReclaimable")
@@ -263,6 +286,10 @@ def read_process_limits(host: Host, facts: Found, limits: Limits | None) -> None
 
 def _other_available(host: Host, facts: Found) -> None:
     memory = host.other_memory()
+    if _may_be_limited_jail(host):
+        reason = "rctl may limit this jail, and its rules do not show inside"
+        facts.miss(AVAILABLE, reason, SET_MEMORY)
+        return
     if not memory or "available" not in memory:
         facts.miss(AVAILABLE, "the system did not say how much memory is free", SET_MEMORY)
         return

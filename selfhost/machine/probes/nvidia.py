@@ -19,10 +19,17 @@ if TYPE_CHECKING:
 UNNAMED = "NVIDIA GPU"
 _VENDOR = "0x10de"
 VERSION, GPUS = "/proc/driver/nvidia/version", "/proc/driver/nvidia/gpus"
-WSL_LIBRARY = "/usr/lib/wsl/lib/libnvidia-ml.so.1"
+WSL_DEVICE, WSL_LIBRARY = "/dev/dxg", "/usr/lib/wsl/lib/libnvidia-ml.so.1"
 # the chips that have no memory of their own: Grace Blackwell of the DGX Spark, and Jetson boards
 # (Thor's Blackwell too)
 _UNIFIED_CHIP = r"(?i)\b(GB10|Orin|Xavier|Thor|Tegra|Jetson)\b"
+# of boards whose name need not tell
+_CHIPS = {
+    "nvidia,tegra186": "TX2",
+    "nvidia,tegra194": "Xavier",
+    "nvidia,tegra234": "Orin",
+    "nvidia,tegra264": "Thor",
+}
 _SHARES = "the GPU shares the machine's RAM and has none of its own"
 _NOT_SUPPORTED = 3
 _LOOK = "see whether `nvidia-smi` answers, and restart the machine if it does not"
@@ -103,15 +110,14 @@ def driver_present(host: Host) -> bool:
         folder = host.env.get("SystemRoot") or r"C:\Windows"
         return host.exists(folder + r"\System32\nvml.dll")
     nodes = bool(host.listdir("/dev", _is_node))
-    return nodes or host.exists(VERSION) or (host.exists("/dev/dxg") and host.exists(WSL_LIBRARY))
+    return nodes or host.exists(VERSION) or (host.exists(WSL_DEVICE) and host.exists(WSL_LIBRARY))
 
 
 def read_nvidia(host: Host, slots: Sequence[str]) -> Read | None:
     """The NVIDIA GPUs that a program here may use. `slots`: those on the PCI bus. None where
     there are none.
     """
-    board = (host.read_text("/proc/device-tree/model") or "").strip(" \n\0")
-    if "jetson" in board.lower():
+    if (board := _jetson(host)) is not None:
         version = host.read_text(VERSION)
         driver = parse_driver(version) if version else None
         card = Accelerator(vendor="nvidia", name=host.clean(board), unified=True, driver=driver)
@@ -126,6 +132,24 @@ def read_nvidia(host: Host, slots: Sequence[str]) -> Read | None:
     ):
         return _from_files(host, slots, answer or {})
     return _visible(host, answer)
+
+
+def _jetson(host: Host) -> str | None:
+    """What a Jetson's firmware calls its board; None of another computer. On carriers of other
+    makers, and of some releases, the name has no "Jetson": the chip is told by `compatible`
+    (devicetree bindings of Linux, arm/tegra.yaml).
+    """
+    board = (host.read_text("/proc/device-tree/model") or "").strip(" \n\0")
+    if "jetson" in board.lower():
+        return board
+    try:
+        names = host.read_bytes("/proc/device-tree/compatible", 4096).decode("ascii", "replace")
+    except (OSError, ValueError):
+        return None
+    chip = next((_CHIPS[name] for name in names.split("\0") if name in _CHIPS), None)
+    if chip is None:
+        return None
+    return board if chip.lower() in board.lower() else f"NVIDIA Jetson {chip} ({board})"
 
 
 def _without_driver(host: Host, slots: Sequence[str]) -> Read | None:
@@ -176,7 +200,7 @@ def _seen_in(host: Host, nodes: Sequence[str], slots: Sequence[str]) -> str:
         return "/dev/nvidia*"
     if slots:
         return PCI
-    return "/dev/dxg" if host.exists("/dev/dxg") else VERSION
+    return WSL_DEVICE if host.exists(WSL_DEVICE) else VERSION
 
 
 def _unread(

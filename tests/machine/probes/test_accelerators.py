@@ -338,6 +338,48 @@ def test_wsl_and_windows_have_a_driver_too(build: Callable[..., RecordedHost]) -
     assert [card.name for card in cards(read_machine(host))] == [CARDS[4][0]]
 
 
+def test_in_wsl_a_gpu_of_another_maker_is_unread(build: Callable[..., RecordedHost]) -> None:
+    """Windows hands on any GPU as /dev/dxg (learn.microsoft.com, "GPU accelerated ML training in WSL"), and the bus shows
+    a device of Microsoft's (0x1414) in its place."""
+    bus = {
+        "/sys/bus/pci/devices/5582:00:00.0/class": "0x030200",
+        "/sys/bus/pci/devices/5582:00:00.0/vendor": "0x1414",
+    }
+    assert cards(read_machine(build(bus))) == ()
+    machine = read_machine(build(bus | {"/dev/dxg": "x"}))
+    assert machine.accelerators is None
+    told = machine.why_unread("accelerators")
+    assert "WSL 2" in told.reason
+    assert "--gpu NAME" in (told.remedy or "")
+    # Windows' NVIDIA card that nothing here may use is no secret
+    files = bus | {"/dev/dxg": "x", "/usr/lib/wsl/lib/libnvidia-ml.so.1": "x"}
+    masked = build(files, {"CUDA_VISIBLE_DEVICES": ""}, nvml=answer(device(3)))
+    assert cards(read_machine(masked)) == ()
+
+
+@pytest.mark.parametrize(
+    ("board", "compatible", "name"),
+    [
+        # NVIDIA's own names differ by release; carriers of other makers have names of their own
+        ("NVIDIA Jetson Orin Nano Developer Kit", "nvidia,tegra234", "NVIDIA Jetson Orin Nano Developer Kit"),
+        ("NVIDIA Orin NX Developer Kit", "nvidia,p3767-0000\0nvidia,tegra234", "NVIDIA Orin NX Developer Kit"),
+        ("Carrier X", "maker,x\0nvidia,tegra194", "NVIDIA Jetson Xavier (Carrier X)"),
+        ("Raspberry Pi 5 Model B Rev 1.0", "raspberrypi,5-model-b\0brcm,bcm2712", None),
+    ],
+)  # fmt: skip
+def test_a_jetson_is_told_by_its_chip(
+    build: Callable[..., RecordedHost], board: str, compatible: str, name: str | None
+) -> None:
+    files = {
+        "/proc/device-tree/model": f"{board}\0",
+        "/proc/device-tree/compatible": f"{compatible}\0",
+        "/sys/bus/cpu/uevent": "x",
+    }
+    machine = read_machine(build(files, machine="aarch64"))
+    expected = [] if name is None else [("nvidia", name, True)]
+    assert [(card.vendor, card.name, card.unified) for card in cards(machine)] == expected
+
+
 KEYS = [
     "devices",
     "name",
@@ -893,6 +935,28 @@ def test_apple_metal_limit(build: Callable[..., RecordedHost], tmp_path: Path) -
         assert total is not None or "two thirds" in why(machine)[0]
 
 
+CONTAINER = {"/run/.containerenv": "x"}
+
+
+def test_a_container_has_the_gpus_that_it_was_handed(build: Callable[..., RecordedHost]) -> None:
+    """Its bus shows every card of the host; `--device` and device plugins hand it render nodes (docs of ROCm, "Running
+    ROCm Docker containers")."""
+    two = amd(0, "0000:03:00.0", **memory(24 * GIB, 0, GIB), **{"drm/renderD128/x": ""})
+    two |= amd(1, "0000:43:00.0", **memory(16 * GIB, 0, GIB), **{"drm/renderD129/x": ""})
+    third = intel("0000:83:00.0", **{"tile0/physical_vram_size_bytes": str(12 * GIB), "drm/renderD130/x": ""})  # fmt: skip
+    host = read_machine(build(two | third))
+    assert [card.memory_total_bytes for card in cards(host)] == [24 * GIB, 16 * GIB, 12 * GIB]
+    one = read_machine(build(two | CONTAINER | {"/dev/dri/renderD129": "x"}))
+    assert [card.memory_total_bytes for card in cards(one)] == [16 * GIB]
+    none = read_machine(build(two | third | CONTAINER))
+    assert [card.memory_total_bytes for card in cards(none)] == [None] * 3
+    reason, remedy = why(none)
+    assert "an AMD GPU is there, but not handed to this container" in reason
+    assert "--device /dev/kfd --device /dev/dri" in remedy
+    alone = read_machine(build(third | CONTAINER | {"/dev/dri/renderD130": "x"}))
+    assert [card.memory_total_bytes for card in cards(alone)] == [12 * GIB]
+
+
 def test_windows_display_adapters(build: Callable[..., RecordedHost]) -> None:
     """qwMemorySize where a card's own; 512 MiB of a Radeon 780M are no card's; Intel's own graphics and virtual adapters are none."""
     adapters = [
@@ -903,6 +967,7 @@ def test_windows_display_adapters(build: Callable[..., RecordedHost]) -> None:
         },
         {"id": "PCI\\VEN_1002&DEV_15BF", "name": "AMD Radeon 780M Graphics", "memory": 536870912},
         {"id": "PCI\\VEN_1002&DEV_744C", "name": "AMD Radeon RX 7900 XTX", "memory": 24 * GIB},
+        {"id": "PCI\\VEN_1002&DEV_7551", "name": "AMD Radeon AI PRO R9700", "memory": 32 * GIB},
         {
             "id": "PCI\\VEN_8086&DEV_E20B",
             "name": "Intel(R) Arc(TM) B580 Graphics",
@@ -918,6 +983,7 @@ def test_windows_display_adapters(build: Callable[..., RecordedHost]) -> None:
         ("nvidia", 12878610432, False),
         ("amd", None, True),
         ("amd", 24 * GIB, False),
+        ("amd", 32 * GIB, False),
         ("intel", 12 * GIB, False),
     ]
     # a driver that does not answer costs nothing where the registry knows; its own answer comes first, and a mask is not guessed at

@@ -441,3 +441,29 @@ def test_swap_in_a_group(build: Callable[..., RecordedHost], gone: str | None, k
     }
     files["/proc/swaps"] = "Filename Type Size Used Priority\n/dev/sda2 partition 2097152 0 -2\n"
     assert read_machine(build(files)).swap_free_bytes == (GIB - 4096 if known else None)
+
+
+@pytest.mark.parametrize(
+    ("jailed", "counts", "limit", "available"),
+    [
+        ("0", "0", 16 * GIB, 12 * GIB),
+        ("1", "0", 16 * GIB, 12 * GIB),
+        ("0", "1", None, 12 * GIB),
+        ("1", "1", None, None),
+        ("1", None, None, None),
+    ],
+)
+def test_a_jail_of_freebsd(
+    build: Callable[..., RecordedHost],
+    jailed: str,
+    counts: str | None,
+    limit: int | None,
+    available: int | None,
+) -> None:
+    """A jail sees the host's memory. rctl limits it only where kern.racct.enable is 1, which is not the default (rctl(8))."""
+    host = build({}, system="freebsd14", machine="amd64", memory={"total": 16 * GIB, "available": 12 * GIB})  # fmt: skip
+    lines = [f"security.jail.jailed: {jailed}"]
+    lines += [f"kern.racct.enable: {counts}"] if counts is not None else []
+    Path(host.folder, "sysctl.txt").write_text("\n".join(lines), encoding="utf-8")
+    machine = read_machine(RecordedHost(host.folder))
+    assert (machine.memory_limit_bytes, machine.memory_available_bytes) == (limit, available)

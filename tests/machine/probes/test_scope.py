@@ -338,3 +338,16 @@ def test_a_record_holds_no_serial_number_of_a_mainframe(
     kept = (tmp_path / "record/proc/sysinfo").read_text()
     assert not any(word in kept for word in ("612A3", "L32", "Z507"))
     assert read_machine(RecordedHost(str(tmp_path / "record"))).scope == "vm"
+
+
+def test_gvisor_is_a_container(build: Callable[..., RecordedHost]) -> None:
+    """Its kernel calls itself so whatever it runs on (google/gvisor, pkg/sentry/syscalls/linux/linux64.go), and shows
+    no other sign of a container."""
+    version = {"/proc/version": "Linux version 4.4.0 #1 SMP Sun Jan 10 15:06:54 PST 2016\n"}
+    assert read_machine(build(version, release="4.4.0")).scope == "container"
+
+
+def test_android_is_read_as_linux(build: Callable[..., RecordedHost]) -> None:
+    """Python 3.13 and later call it `android` (PEP 738)."""
+    machine = read_machine(build({"/proc/meminfo": "MemTotal: 8388608 kB\n"}, system="android", machine="aarch64"))  # fmt: skip
+    assert (machine.system, machine.memory_total_bytes) == ("linux", 8 * GIB)
