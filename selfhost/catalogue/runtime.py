@@ -400,6 +400,8 @@ class RuntimeSpec(Record):
 
     # part of the layers can be on an accelerator and the rest in RAM
     splits_layers: bool = read_by(Table.boolean, default=False)
+    # it gives whole layers of text to each of several accelerators that hold them all
+    spreads_layers: bool = read_by(Table.boolean, default=False)
     # of a mixture that accelerators do not hold it leaves experts in RAM instead of whole layers,
     # and who places them
     leaves_experts: bool = read_by(Table.boolean, default=False)

@@ -389,6 +389,21 @@ def peak_flops(name: str, capability: str | None) -> float | None:
     return None if tflops is None else tflops * 1e12 * share
 
 
+# compute capability from which on matrix units take numbers in 32 bits (TF32)
+_MATRIX_IN_32_BITS = "8.0"
+
+
+def plain_flops(name: str, capability: str | None) -> float | None:
+    """Peak of the 32-bit arithmetic of an NVIDIA GPU whose matrix units have none; None for other
+    GPUs, and where it is not known.
+    """
+    row, cycles = _matrix_row(name, capability), cycles_per_second(name)
+    is_older = _version(capability) < _version(_MATRIX_IN_32_BITS)
+    if row is None or cycles is None or not is_older:
+        return None
+    return cycles * float(row.get("plain", row["flops"]))
+
+
 # of NVIDIA's with matrix units, what one multiprocessor does in a cycle where sums in 32 bits are
 # held to half the rate (`matrix`)
 _HALF_RATE = 512
@@ -401,13 +416,19 @@ def sums_at_half_rate(name: str, capability: str | None) -> bool:
 
 def _matrix_flops(name: str, capability: str | None) -> float | None:
     """What one multiprocessor of NVIDIA's does in a cycle, by `matrix`; None for other GPUs."""
+    row = _matrix_row(name, capability)
+    return None if row is None else float(row["flops"])
+
+
+def _matrix_row(name: str, capability: str | None) -> dict[str, Any] | None:
     plain = name.lower().replace("-", " ")
-    for row in _table()["matrix"]:
+    rows: list[dict[str, Any]] = _table()["matrix"]
+    for row in rows:
         names = row.get("names")
         if row["capability"] == capability and (
             names is None or re.search(rf"\b(?:{'|'.join(names)})\b", plain)
         ):
-            return float(row["flops"])
+            return row
     return None
 
 

@@ -255,6 +255,16 @@ def _rule(question: Question) -> QuantizationRule | None:
     )
 
 
+def _spreads_layers(question: Question) -> bool:
+    """Whether its runtime gives whole layers to each of several accelerators that hold them all."""
+    return (
+        question.runtime is not None
+        and question.runtime.spreads_layers
+        and question.workload.task == "generate"
+        and question.spec.modality in ("text", "vision")
+    )
+
+
 def ways_held(
     question: Question, needs: Needs, machine: Machine, *, deciding: bool = False
 ) -> Iterator[tuple[Needs, list[Finding]]]:
@@ -295,6 +305,7 @@ def ways_held(
         machine,
         layers,
         splits=splits,
+        spreads=_spreads_layers(question),
         gpu_only=_gpu_only(question),
         cpu_only=question.runtime is not None and question.runtime.cpu_only,
         suits=_suits(question),

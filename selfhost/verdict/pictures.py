@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ..catalogue.denoising import Denoising
 from ..core.units import GB
-from ..machine.gpus import capability_by_name, picture_share, sums_at_half_rate
+from ..machine.gpus import capability_by_name, picture_share, plain_flops, sums_at_half_rate
 from ..machine.record import Accelerator, Machine
 from .compute import FLOAT32_LONGER, Power, shares_on_cores
-from .ranges import Range, added, product
+from .ranges import Range, added, inverse, product
 from .speed import PaceRange, Speed
 
 TYPE_CHECKING = False
@@ -31,6 +31,11 @@ _FEWEST_BLOCKS = 38
 # has it (hybrid_inference/vae_decode.md of huggingface/diffusers); of 0.38 on an A100 0.39 and on
 # an H100 0.22 (TensorRT, huggingface.co/stabilityai/sdxl-turbo-tensorrt)
 _DECODER = (0.2, 0.5, 1.1)
+# of the peak in 32 bits of a GPU without matrix units for them, a decoder's that its pipeline turns
+# into 32: SDXL Turbo on a P100 0.8 (four steps in 1.30 and SDXL at that size in 14.1 seconds,
+# gperdrizet/unit-6-assignments), SDXL on an RTX 2080 Ti 0.2, what LCM's four steps in 4.7 seconds
+# leave of 25 in 10.2; the ends are a little beyond
+_DECODER_IN_32_BITS = (0.17, 0.35, 0.9)
 # for the text encoders and what Python does once a picture on a GPU: of SDXL Turbo's 207 ms on an
 # A100 what the step and the decoder leave, 86 ms. The ends are a guess
 _BESIDE_STEPS = (0.04, 0.1, 0.3)
@@ -118,6 +123,9 @@ def _seconds_on_gpu(
     longer = _LONGER.get(quantization, _SAME)
     computing = product(power.seconds(_operations_of_steps(denoising), shares), longer)
     decoding = product(power.seconds(denoising.decode_operations, of_decoder), longer)
+    plain = _plain_flops(device) if denoising.decodes_in_32_bits else None
+    if plain is not None and quantization == "float16":
+        decoding = product((denoising.decode_operations / plain,) * 3, inverse(_DECODER_IN_32_BITS))
     blocks = denoising.steps * (denoising.blocks or _FEWEST_BLOCKS)
     stepping = [
         max(seconds, blocks * each)
@@ -125,6 +133,10 @@ def _seconds_on_gpu(
     ]
     beside = (0.0, 0.0, 0.0) if is_clip else _BESIDE_STEPS
     return added((stepping[0], stepping[1], stepping[2]), decoding, beside)
+
+
+def _plain_flops(device: Accelerator) -> float | None:
+    return plain_flops(device.name, device.compute_capability or capability_by_name(device.name))
 
 
 def denoising_of(spec: ModelSpec, runtime: RuntimeSpec | None) -> Denoising | None:

@@ -51,6 +51,9 @@ _AMD_SHARE = (0.5, 1.0)
 # grow with the number of layers, so a share of them can lie elsewhere; the repacked copy is a CPU's
 # layout of the weights
 _BY_LAYER = ("weights", "repacked_weights", "kv_cache", "recurrent_state", "adapter")
+# of a layer, what is kept free on each of several accelerators that take whole ones: accelerate,
+# get_balanced_memory, 1.25 times the largest or the mean
+_ANOTHER_LAYER = 1.25
 # loaded once, wherever the layers go: on the first device
 _ONCE = ("projector", "draft_", "mtp_")
 _SIZES = ("bytes", "low_bytes", "high_bytes")
@@ -117,6 +120,7 @@ def placements(
     layers: int | None,
     *,
     splits: bool,
+    spreads: bool = False,
     gpu_only: bool = False,
     cpu_only: bool = False,
     suits: Callable[[Accelerator], bool] | None = None,
@@ -128,7 +132,8 @@ def placements(
     split, host, unread accelerator; last the largest accelerator where it must hold all and cannot.
 
     Before the unread come the accelerators once others have left them. `splits`: the runtime shares
-    layers out, over several accelerators and with the RAM. `gpu_only`: it runs on accelerators
+    layers out, over several accelerators and with the RAM; `spreads`: over several accelerators
+    that hold them all. `gpu_only`: it runs on accelerators
     alone, one or several alike, and where there are any on those that `suits` does not rule out;
     `cpu_only`: on none.
     `gathered`: what each of several accelerators holds whole where
@@ -146,6 +151,8 @@ def placements(
     at_once = list(_on_accelerators(needs, needs.memory, machine, now, shared_out))
     if not at_once:
         at_once = list(_sharded(needs, needs.memory, machine, gathered))
+    if not at_once and spreads and layers:
+        at_once = list(_spread(needs, needs.memory, machine, layers))
     if not at_once and may_be_tight:
         at_once = list(_on_likely(needs, needs.memory, now))
         at_once = at_once or list(_sharded(needs, needs.memory, machine, gathered, "bytes"))
@@ -722,6 +729,46 @@ def _sharded(
         else:
             terms += [term.replace(where=place.where) for place in chosen]
     yield _placed(needs, "accelerator", terms, 0)
+
+
+def _spread(needs: Needs, memory: MemoryNeed, machine: Machine, layers: int) -> Iterator[Needs]:
+    """Whole layers on each accelerator of one maker, as many on each, with room for another there.
+
+    As accelerate's device_map "auto" does (its documentation, big model inference): the last takes
+    what the others leave, and a layer that no accelerator holds would lie in RAM, from where it
+    moves for each token. Nothing where that is so.
+    """
+    owned = machine.accelerators or ()
+    sized = [
+        (place, place.room_bytes)
+        for place in places(machine)
+        if place.room_bytes is not None and not owned[place.index].is_part
+    ]
+    taken = _taken_by(memory)
+    by_layer = sum(term.high_bytes for term in taken.by_layer)
+    another = _ANOTHER_LAYER * by_layer // layers
+    for group in _of_one_maker(sized, machine):
+        most = taken.each_bytes + taken.first_bytes - (-by_layer // len(group)) + another
+        rooms = [min(room - another, most) for _, room in group[:-1]]
+        rooms += [room - another for _, room in group[-1:]]
+        capped = [
+            place.replace(room_bytes=int(max(0, room)))
+            for (place, _), room in zip(group, rooms, strict=True)
+        ]
+        shares, left = _layers_by_place(memory, capped, layers)
+        if len(shares) > 1 and not left:
+            there = _on_devices(memory)
+            yield _with_shares(needs, there, tuple(shares), 0, layers)
+            return
+
+
+def _on_devices(memory: MemoryNeed) -> MemoryNeed:
+    """The terms as they are where the model lies on accelerators."""
+    terms = [
+        term if term.is_program or term.on_device is None else term.on_device
+        for term in memory.terms
+    ]
+    return memory.replace(terms=tuple(terms))
 
 
 def _fewest_that_hold(

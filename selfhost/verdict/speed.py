@@ -9,7 +9,7 @@ people published. Both sets are in `tests/truth/speed.json`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from ..catalogue.spec import Architecture
@@ -54,6 +54,10 @@ _APPLE_GPU = Accelerator(vendor="apple", name="its GPU", unified=True)
 # Ryzen 7 7840HS on 8 (18 published runs)
 LAYER_CORE_SECONDS = 0.00016
 MEETING_SECONDS = 3e-6
+# a layer more where Python hands what it computes from one GPU to the next, with a hook before
+# each: slow end, likely, fast end. 72B on two A100 took 29 and 30 ms longer than on one of twice
+# the memory (tests/truth/speed_transformers.json, rows `fitted`), in rows `kept` 37 to 51
+_HANDED_ON_SECONDS = (0.0007, 0.0004, 0.0001)
 # what people compare with: a question and the answer to it
 SHORT_CHAT_TOKENS = 256
 # of a share, what rounding leaves
@@ -496,6 +500,11 @@ class _Split(Record):
             slow, likely, fast = _processor_seconds(self.machine, self.memory, step)
             of_parts.append((in_ram, (slow, likely, fast)))
         by_layers = [sum(share * own[end] for share, own in of_parts) for end in range(3)]
+        if step.launched_layers is not None and len(self.parts) > 1:
+            by_layers = [
+                taken + step.layers * each
+                for taken, each in zip(by_layers, _HANDED_ON_SECONDS, strict=True)
+            ]
         left = _left_in_ram(step, 1 - in_ram) if self.experts_apart else None
         if self.memory is None or left is None:
             return by_layers
@@ -506,7 +515,7 @@ class _Split(Record):
     def how(self, in_ram: float, left: Left | None, step: Step) -> str:
         """What the pace rests on, where that share or those experts lie in RAM."""
         gpus_used = [gpu for _, gpu in self.parts]
-        how = " and ".join(map(_rated_gpu, gpus_used))
+        how = " and ".join(units.counted([_rated_gpu(gpu) for gpu in gpus_used]))
         if self.memory is not None and left is not None:
             return (
                 f"on {how}, the experts of {left.layers:.0f} layers in RAM, at the slow end whole"
@@ -526,7 +535,7 @@ class _Split(Record):
         )
 
 
-def _how_launched(step: Step, gpus_used: Iterable[Gpu]) -> str:
+def _how_launched(step: Step, gpus_used: Sequence[Gpu]) -> str:
     """What a step on those GPUs takes beside reading the weights, as a clause."""
     if step.replays:
         longest = max((gpu.pace.replay for gpu in gpus_used), key=lambda each: each.layer_seconds)
@@ -541,8 +550,15 @@ def _how_launched(step: Step, gpus_used: Iterable[Gpu]) -> str:
     least, most = min(each[-1] for each in layers), max(each[0] for each in layers)
     return (
         ", unless Python takes longer to launch the operations: in published runs"
-        f" {1e3 * least:g} to {1e3 * most:g} ms a dense layer in 16 bits"
+        f" {1e3 * least:g} to {1e3 * most:g} ms a dense layer in 16 bits{_handed_on(gpus_used)}"
     )
+
+
+def _handed_on(gpus_used: Sequence[Gpu]) -> str:
+    if len(gpus_used) < 2:
+        return ""
+    most, _, least = _HANDED_ON_SECONDS
+    return f", and {1e3 * least:g} to {1e3 * most:g} ms more to hand it on between GPUs"
 
 
 def _lost_on_host(gpus_used: Iterable[Gpu]) -> str:

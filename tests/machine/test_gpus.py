@@ -41,7 +41,7 @@ KEYS = {
         "tflops",
         "generation",
     },
-    "matrix": {"capability", "names", "flops"},
+    "matrix": {"capability", "names", "flops", "plain"},
     "generation": {"capability", "names", "hbm"},
     "small": {"word", "capability"},
     "maker": {"id", "words"},

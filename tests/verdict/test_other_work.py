@@ -321,6 +321,37 @@ def test_a_picture_takes_as_long_as_diffusers_was_timed(
     assert speed.work.high < 4 * speed.work.low
 
 
+def test_a_decoder_in_32_bits_takes_longer_where_matrix_units_have_16() -> None:
+    """SDXL on a T4: LCM's four steps in 8.4 seconds, of which 25 steps with guidance in 26.5 leave 6.8 to the decoder and the prompt; on an RTX 3090 0.9 (huggingface/blog, lcm_lora.md)."""
+    fixed = {}
+    for card, capability in (("Tesla T4", "7.5"), ("NVIDIA GeForce RTX 3090", "8.6")):
+        machine, denoising = (
+            machine_with(card, 24),
+            open_catalogue().spec("sdxl-base-1.0").denoising,
+        )
+        peak = gpus.peak_flops(card, capability)
+        assert peak is not None
+        assert denoising is not None
+        power = Power(
+            slow=peak, likely=peak, fast=peak, device=(machine.accelerators or ())[0], how=card
+        )
+        works = [
+            pictures.pace_of_pictures(
+                machine, power, denoising.replace(steps=4, passes=1, decodes_in_32_bits=wide),
+                pixels=None, quantization="float16", runtime=None, offload=None,
+            ).work
+            for wide in (True, False)
+        ]  # fmt: skip
+        in_32, in_16 = works
+        assert in_32 is not None
+        assert in_16 is not None
+        fixed[card] = in_32.likely - in_16.likely
+        if card == "Tesla T4":
+            assert in_32.low <= 8.4 <= in_32.high
+    assert fixed["Tesla T4"] > 2
+    assert fixed["NVIDIA GeForce RTX 3090"] == 0
+
+
 @pytest.mark.parametrize("model", ["flux.1-dev", "sdxl-base-1.0", "stable-diffusion-1.5"])
 @pytest.mark.parametrize(
     ("card", "tflops"),
