@@ -9,7 +9,6 @@ index, or beside one that is out of date, the folder is scanned.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
@@ -44,7 +43,7 @@ _OF_ALL = (_SPELLINGS, _OUTLINES, *_NAMES_OF.values())
 # accounts of Hugging Face that were renamed; the old names still lead there
 _OLD_ACCOUNTS = {"coherelabs": "CohereForAI", "zai-org": "THUDM"}
 
-_REPOSITORY = pattern(r"[\w.-]+/[\w.-]+", re.ASCII)
+_REPOSITORY = pattern(r"(?a)[\w.-]+/[\w.-]+")
 
 
 class Outline(Record):
@@ -556,6 +555,8 @@ class _Folder:
         """What names and outlines are made of: the rest of hundreds of specs would be parsed in
         vain.
         """
+        import re
+
         content = self._content(relative)
         if re.search(_UNEVEN, content, re.MULTILINE):
             return self._document(relative, compiled=False).values

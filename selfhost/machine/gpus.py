@@ -5,7 +5,6 @@ The file is read when a GPU is looked up, once. A machine without one does not p
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
@@ -355,6 +354,8 @@ def sums_at_half_rate(name: str, capability: str | None) -> bool:
 
 def _matrix_flops(name: str, capability: str | None) -> float | None:
     """What one multiprocessor of NVIDIA's does in a cycle, by `matrix`; None for other GPUs."""
+    import re
+
     plain = name.lower().replace("-", " ")
     for row in _table()["matrix"]:
         names = row.get("names")
@@ -440,6 +441,8 @@ def capability_by_name(name: str) -> str | None:
     """The compute capability of an NVIDIA GPU by the name it reports; None for a name that is
     not known.
     """
+    import re
+
     plain = name.lower().replace("-", " ")
     for row in _table()["generation"]:
         if re.search(rf"\b(?:{'|'.join(row['names'])})\b", plain):
@@ -513,6 +516,8 @@ def may_tell_computer(names: tuple[str, ...]) -> bool:
 @lru_cache(1024)
 def _computers_with(names: tuple[str, ...]) -> Sequence[Mapping[str, Any]]:
     """The rows of computers that have so many cards of those names."""
+    import re
+
     whole = [(_of_row(name, _rows("name")) or name).lower() for name in names]
     fitting = []
     for row in _table()["computer"] if names else ():
@@ -565,6 +570,8 @@ def maker_of(words: frozenset[str]) -> str | None:
 
 def vendor_of(name: str) -> str:
     """nvidia, amd, intel or qualcomm by the words of a GPU's name; `unknown` where none says."""
+    import re
+
     words = frozenset(re.split(r"[^a-z0-9]+", name.lower()))
     return maker_of(words) or UNKNOWN
 

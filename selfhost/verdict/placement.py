@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
@@ -601,6 +600,8 @@ def is_built_for(device: Accelerator, amd_gpus: Sequence[str]) -> bool | None:
     """Whether a GPU of AMD's is among those that a program is built for, patterns of names and of
     instruction sets; None of another maker's, without a list, and where neither is known of it.
     """
+    import re
+
     if device.vendor != "amd" or not amd_gpus:
         return None
     name = f"{device.name} {device.compute_capability or ''}".lower()
