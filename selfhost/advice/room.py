@@ -89,11 +89,12 @@ def _is_too_slow(
     if getattr(question.workload, key) == value or key == "context_tokens":
         return False
     workload = question.workload.replace(**{key: value})
+    changed = question.replace(workload=workload)
     if key == "quantization":
         changed = ask(question.spec, workload, catalogue, machine)
-    else:
-        needs = needs_under(question, workload, catalogue, machine)
-        changed = question.replace(workload=workload, needs=needs)
+    elif machine.accelerators != ():
+        # what it takes decides what lies on them; the pace in RAM rests on nothing of it
+        changed = changed.replace(needs=needs_under(question, workload, catalogue, machine))
     usable = wanted if question.speed_stated else READING_TOKENS_PER_SECOND
     then = judge(changed, machine)
     total = then.speed.parallel_total if then.speed is not None else None

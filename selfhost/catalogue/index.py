@@ -9,7 +9,6 @@ index, or beside one that is out of date, the folder is scanned.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
 INDEX_FILE = "index.bin"
 MAX_FILES = 10_000
-_VERSION = 6
+_VERSION = 7
 _SUBFOLDERS = ("", "common", "runtimes")
 
 # what a name may be, from the most to the least certain; see `Names`
@@ -41,10 +40,17 @@ _SPELLINGS, _OUTLINES = "spellings", "outlines"
 _NAMES_OF = {kind: f"names {kind}" for kind in _KINDS}
 _OF_ALL = (_SPELLINGS, _OUTLINES, *_NAMES_OF.values())
 
+# tables of which people type the names
+_TYPED = {
+    "common/families.toml": ("family", "tag"),
+    "common/things.toml": ("thing",),
+    "common/spread.toml": ("engine",),
+}
+
 # accounts of Hugging Face that were renamed; the old names still lead there
 _OLD_ACCOUNTS = {"coherelabs": "CohereForAI", "zai-org": "THUDM"}
 
-_REPOSITORY = pattern(r"[\w.-]+/[\w.-]+", re.ASCII)
+_REPOSITORY = pattern(r"(?a)[\w.-]+/[\w.-]+")
 
 
 class Outline(Record):
@@ -234,14 +240,12 @@ class Catalogue:
         """
         by_name = self._tables.get((file, table))
         if by_name is None:
-            entries = self.common(file).get(table)
-            entry_by_name: dict[str, tuple[str, Mapping[str, Any]]] = {}
-            for name, entry in entries.items() if isinstance(entries, dict) else ():
-                aliases = entry.get("aliases") if isinstance(entry, dict) else ()
-                for spelling in (name, *(aliases if isinstance(aliases, list) else ())):
-                    if isinstance(entry, dict) and isinstance(spelling, str):
-                        entry_by_name.setdefault(canonical(spelling), (name, entry))
-            by_name = self._tables[file, table] = entry_by_name
+            entries = self.common(file).get(table) or {}
+            names = self._shipped.keys_of(f"common/{file}.toml", table)
+            if names is None:
+                names = _keys(entries)
+            by_name = {key: (name, entries[name]) for key, name in names.items()}
+            self._tables[file, table] = by_name
         return by_name
 
     @property
@@ -431,6 +435,8 @@ class _Folder:
         self._names: Names | None = None
         self._spellings: tuple[str, ...] = ()
         self._outlines: tuple[Outline, ...] | None = None
+        # of files in the index: the names in their tables, as `_keys` gives them
+        self._keys: dict[str, Mapping[str, Mapping[str, str]]] = {}
         self._may_be_compiled = len(subfolders) > 1
         self._all_compared = False
 
@@ -471,9 +477,11 @@ class _Folder:
         content = self._content(relative)
         path = _shown(os.path.join(self.path, *relative.split("/")))
         if compiled and self._index is not None:
-            values = self._index.values(relative, content)
-            if values is not None:
-                return Document(path, values)
+            entry = self._index.entry(relative, content)
+            # None in it for what was no TOML
+            if entry is not None and entry[2] is not None:
+                self._keys[relative] = entry[3]
+                return Document(path, entry[2])
         return Document.parse(path, content)
 
     def values(self, relative: str) -> Mapping[str, Any]:
@@ -484,6 +492,10 @@ class _Folder:
             return document.values
         values: dict[str, Any] = _plain(document.values)
         return values
+
+    def keys_of(self, relative: str, table: str) -> Mapping[str, str] | None:
+        """What `_keys` gives of a table whose file was read; None where it is not at hand."""
+        return self._keys.get(relative, {}).get(table)
 
     def spec(self, id: str) -> ModelSpec:
         from .spec import read_model_spec
@@ -556,6 +568,8 @@ class _Folder:
         """What names and outlines are made of: the rest of hundreds of specs would be parsed in
         vain.
         """
+        import re
+
         content = self._content(relative)
         if re.search(_UNEVEN, content, re.MULTILINE):
             return self._document(relative, compiled=False).values
@@ -587,6 +601,7 @@ class _Folder:
                 stale = True
             if stale:
                 self._index, self._names, self._spellings, self._outlines = None, None, (), None
+                self._keys = {}
                 return True
         return False
 
@@ -662,8 +677,8 @@ def _shown(path: str) -> str:
 class _Index:
     """The compiled copy of a folder, a file of `core.parts`.
 
-    A part holds size, checksum and values of each file of the folder, by its path; others hold the
-    spellings, the outlines, and the names of each kind.
+    A part holds size, checksum, values and keys of each file of the folder, by its path; others
+    hold the spellings, the outlines, and the names of each kind.
     """
 
     def __init__(self, parts: Parts) -> None:
@@ -680,14 +695,10 @@ class _Index:
 
     def is_current(self, relative: str, content: bytes) -> bool:
         """Whether the file has that content since the index was made."""
-        return self._entry(relative, content) is not None
+        return self.entry(relative, content) is not None
 
-    def values(self, relative: str, content: bytes) -> Mapping[str, Any] | None:
-        """None where the file has changed since, or where it was no TOML then."""
-        entry = self._entry(relative, content)
-        return None if entry is None else entry[2]
-
-    def _entry(self, relative: str, content: bytes) -> Sequence[Any] | None:
+    def entry(self, relative: str, content: bytes) -> Sequence[Any] | None:
+        """Size, checksum, values and keys of the file; None where it has changed since."""
         from binascii import crc32
 
         entry: Sequence[Any] | None = self._part(relative)
@@ -793,7 +804,11 @@ def compile_index(directory: str) -> bytes:
         content = folder._content(relative)
         document = Document.parse(relative, content)
         values = None if document.problems else _plain(document.values)
-        parts[relative] = [len(content), crc32(content), values]
+        tables = (
+            {} if values is None else {name: values.get(name) for name in _TYPED.get(relative, ())}
+        )
+        keys = {name: _keys(table) for name, table in tables.items()}
+        parts[relative] = [len(content), crc32(content), values, keys]
         if "/" not in relative:
             models.append((relative[:-5], document.values))
     names, spellings = _name_map(models)
@@ -804,6 +819,20 @@ def compile_index(directory: str) -> bytes:
     ]
     parts.update((_NAMES_OF[kind], _NamesInText.text_of(names[kind])) for kind in _KINDS)
     return joined(_VERSION, {}, parts, frozen=False)
+
+
+def _keys(table: object) -> dict[str, str]:
+    """The names in a table of tables and their `aliases`, as `canonical` writes them, each with
+    the name that it stands for.
+    """
+    names: dict[str, str] = {}
+    for name, entry in table.items() if isinstance(table, dict) else ():
+        if not isinstance(entry, dict):
+            continue
+        for spelling in (name, *_items(entry.get("aliases"))):
+            if isinstance(spelling, str):
+                names.setdefault(canonical(spelling), name)
+    return names
 
 
 def _plain(value: Any) -> Any:

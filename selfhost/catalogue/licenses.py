@@ -6,7 +6,6 @@ expressions", https://spdx.github.io/spdx-spec/v3.0.1/annexes/spdx-license-expre
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 
 from ..core.errors import Problem, WorkloadError
@@ -48,6 +47,8 @@ def _with_references(text: str, named: Iterable[str]) -> str:
     """The expression with `LicenseRef-` before each name that is so named, or begins only one
     that is; "" where none is.
     """
+    import re
+
     references = {
         word[len(_REFERENCE) :].casefold(): word
         for text in named
@@ -172,6 +173,8 @@ def _read(expression: str) -> tuple[str, _Version, bool]:
     same name, and the same words after the number, with a higher number. A license without a
     version has no later one.
     """
+    import re
+
     license_id, _, exception = expression.partition(" with ")
     later = license_id.endswith(("+", "-or-later"))
     plain = license_id.removesuffix("+").removesuffix("-or-later").removesuffix("-only")

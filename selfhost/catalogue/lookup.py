@@ -4,7 +4,6 @@ files and families.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
 from ..core.errors import SpecError, UnknownModelError
@@ -46,13 +45,11 @@ CONVERTERS = (
 CONVERTER_ACCOUNTS = frozenset(name.lower() for name in CONVERTERS)
 
 
-_IN_REPOSITORY = pattern(
-    r"([^/]+/[^/]+)/(?:tree|blob|resolve|raw)/[^/]+(?:/.*?([^/]*))?", re.IGNORECASE
-)
+_IN_REPOSITORY = pattern(r"(?i)([^/]+/[^/]+)/(?:tree|blob|resolve|raw)/[^/]+(?:/.*?([^/]*))?")
 
 
 # a file as llama.cpp's cache keeps it (common/download.cpp), with the mark of its version beside it
-_IN_CACHE = pattern(r"([A-Za-z0-9-]+)_([^/\\]+?-gguf)_([^/\\]+)\.gguf(?:\.etag)?", re.IGNORECASE)
+_IN_CACHE = pattern(r"(?i)([A-Za-z0-9-]+)_([^/\\]+?-gguf)_([^/\\]+)\.gguf(?:\.etag)?")
 
 
 # what Hugging Face allows in the name of a repository; it is printed in lines to type
@@ -120,6 +117,8 @@ def _gguf_repository(name: str) -> str | None:
     """The repository of a name that says that it holds GGUF files; None of any other name."""
     if "gguf" not in name.lower():
         return None
+    import re
+
     repository = re.sub(r"(?i)(?<=gguf):.*", "", name)
     is_one = _REPOSITORY.fullmatch(repository) and repository.lower().endswith("gguf")
     return repository if is_one else None
@@ -131,6 +130,8 @@ def _in_file(name: str, catalogue: Catalogue) -> Resolution | None:
     """
     if not name.lower().endswith(".gguf"):
         return None
+    import re
+
     from .forms import splits
 
     stem = re.sub(r"-\d{5}-of-\d{5}$", "", name.rpartition("/")[2][:-5])
@@ -156,6 +157,8 @@ _CTRANSLATE2 = r"(?i)faster-(?:distil-)?whisper-.+"
 
 def _of_speech(name: str, catalogue: Catalogue) -> Resolution | None:
     """A Whisper in the files of another program, as these name it."""
+    import re
+
     rest = name.rpartition("/")[2]
     file = re.fullmatch(_GGML, rest)
     if file is not None:
@@ -270,9 +273,11 @@ def without_address(typed: str) -> tuple[str, str | None]:
     cached = _IN_CACHE.fullmatch(typed) if ".gguf" in typed.lower() else None
     if cached:
         return f"{cached[1]}/{cached[2]}", _quantization_of_file(cached[3])
-    match = HOST.fullmatch(typed) if "/" in typed else None
+    # a host's name has a point in it
+    host = (typed.partition("://")[2] or typed).partition("/")[0]
+    match = HOST.fullmatch(typed) if "." in host else None
     if match:
-        typed = re.split(r"[?#]", match[1], maxsplit=1)[0].rstrip("/")
+        typed = match[1].partition("?")[0].partition("#")[0].rstrip("/")
         if "ollama" in match[0][: match.start(1)].lower() and "/" not in typed:
             return f"library/{typed}", None
         inside = _IN_REPOSITORY.fullmatch(typed)
@@ -286,6 +291,8 @@ def _quantization_of_file(stem: str) -> str | None:
     """The GGUF type that the name of a file without its ending states, of a part as of the whole;
     None where it states none.
     """
+    import re
+
     from .forms import stated_at_end
 
     stated = stated_at_end(re.sub(r"-\d{5}-of-\d{5}$", "", stem))
@@ -293,6 +300,7 @@ def _quantization_of_file(stem: str) -> str | None:
 
 
 _Found = tuple[str, tuple[str, ...]]
+_WAYS_OF_SERVING = ("free", "nitro", "floor", "exacto")
 
 
 def find_id(name: str, catalogue: Catalogue) -> _Found | None:
@@ -310,9 +318,9 @@ def find_id(name: str, catalogue: Catalogue) -> _Found | None:
     if lower.startswith("library/"):
         return _in_ollama(name[8:], catalogue)
     # OpenRouter's for who serves the same model and how
-    served = re.search(r":(?:free|nitro|floor|exacto)$", lower)
-    if served:
-        return find_id(name[: served.start()], catalogue)
+    base, colon, way = lower.rpartition(":")
+    if colon and way in _WAYS_OF_SERVING:
+        return find_id(name[: len(base)], catalogue)
     owner, slash, rest = name.partition("/")
     if slash and owner.strip().lower() in CONVERTER_ACCOUNTS:
         return _converted(rest, catalogue)
@@ -360,6 +368,8 @@ def _converted(name: str, catalogue: Catalogue) -> _Found | None:
     """A conversion repeats the whole name of the original: aliases such as llama-3.2-3b may
     mean another one here (the base model).
     """
+    import re
+
     key = re.sub(r"(?:-i-1)?-gguf$", "", canonical(name))
     return look_up(key, ("repositories", "titles", "ids"), name, catalogue)
 
@@ -368,6 +378,8 @@ def _snapshot(name: str, catalogue: Catalogue) -> _Found | None:
     """A closed model by the account of a reseller, or by the name of one of its snapshots: no
     weights, so none can be mistaken.
     """
+    import re
+
     match = re.search(_SNAPSHOT, name.lower())
     owner, slash, rest = name.rpartition("/")
     if not (match or slash):
@@ -543,6 +555,8 @@ def no_model_facts(name: str, catalogue: Catalogue) -> Mapping[str, Any] | None:
 
 def sizes_in(name: str) -> set[str]:
     """The numbers of parameters in a name, as `canonical` writes them: 3-b, 1-7-b, 350-m."""
+    import re
+
     return set(re.findall(r"(?:\d+-)+[bm](?![a-z])", canonical(name)))
 
 

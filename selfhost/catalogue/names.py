@@ -5,7 +5,6 @@ Nothing is corrected: one digit may be another model.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 from ..core.errors import SelfhostError, UnexplainedNameError, UnknownModelError
@@ -152,7 +151,7 @@ def _begun(name: str, catalogue: Catalogue) -> Resolution | None:
 
 
 # how publishers mark a model that follows instructions
-_TUNED = pattern(r"[-_ ](?:instruct|chat|it)$", re.IGNORECASE)
+_TUNED = pattern(r"(?i)[-_ ](?:instruct|chat|it)$")
 
 
 def _without_tuned(name: str, catalogue: Catalogue) -> Resolution | None:
@@ -180,9 +179,7 @@ def _without_tuned(name: str, catalogue: Catalogue) -> Resolution | None:
 
 # two digits that no unit follows, which may be a version whose point was left out: `qwen25-7b`;
 # 27b is a size, 8x22b too
-_TWO_DIGITS = pattern(
-    r"(?<![\d.])(\d)(\d)(?![\d.]|[-_ ]?(?:[bmk]|bit)(?![a-z])|x\d)", re.IGNORECASE
-)
+_TWO_DIGITS = pattern(r"(?i)(?<![\d.])(\d)(\d)(?![\d.]|[-_ ]?(?:[bmk]|bit)(?![a-z])|x\d)")
 
 
 def _with_point(name: str, catalogue: Catalogue) -> Resolution | None:
@@ -259,6 +256,8 @@ def _routed(typed: str, catalogue: Catalogue) -> str:
     """A name without the prefix by which LiteLLM reaches a provider or a program, as each writes
     the rest; any other name as it is.
     """
+    import re
+
     prefix, slash, rest = typed.partition("/")
     own = _BEDROCK.fullmatch(typed)
     if own is not None:
@@ -354,6 +353,8 @@ def _untuned(name: str, catalogue: Catalogue) -> Resolution | None:
 
     Not for files found on a disk: what lies there is the base model.
     """
+    import re
+
     rest = name.rpartition("/")[2]
     base, quantization = name_and_quantization(rest)
     _refuse_unlisted_tag(base, catalogue)
@@ -398,6 +399,8 @@ _BASE = r"(?i)(?:(?<=:)(?:text|base)|[-_](?:text|base|pt|code))(?:-v\d[\d.]*)?$"
 
 def _without_base(name: str, owner: str, catalogue: Catalogue) -> str | None:
     """The model that a name means without the word for a base model at its end."""
+    import re
+
     match = re.search(_BASE, name)
     is_tag = ":" in name
     # a model of Hugging Face whose name ends in "code" is made for code

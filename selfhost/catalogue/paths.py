@@ -5,14 +5,12 @@ is opened.
 from __future__ import annotations
 
 import os
-import re
 
 from ..core.records import pattern
 
 # where models are listed, in front of a name
 HOST = pattern(
-    r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co|ollama\.com/library|ollama\.com|registry\.ollama\.ai/library)/(.*)",
-    re.IGNORECASE,
+    r"(?i)(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co|ollama\.com/library|ollama\.com|registry\.ollama\.ai/library)/(.*)"
 )
 _WEIGHTS_ENDINGS = (".gguf", ".safetensors")
 _PATH_ENDINGS = (*_WEIGHTS_ENDINGS, ".json", ".toml")

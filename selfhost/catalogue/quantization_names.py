@@ -6,7 +6,6 @@ What a layout takes in bytes is in `needs/packed.py`.
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 
 from ..core.records import Record
@@ -114,6 +113,8 @@ def scheme_of(name: str) -> Scheme | None:
     """What a canonical name stands for; None for a plain type, one of DTYPES that nobody makes of
     others' weights, and no quantization of safetensors at all.
     """
+    import re
+
     if name in _FIXED:
         bits, group = _FIXED[name]
         return Scheme(name=name, method=name, bits=bits, group=group)
@@ -132,6 +133,8 @@ def scheme_of(name: str) -> Scheme | None:
 
 def mlx_scheme(name: str) -> Scheme | None:
     """The same for names of MLX repositories: `4bit` has groups of 64, `4bit-32g` of 32."""
+    import re
+
     if name in MLX_MODES:
         bits, group = MLX_MODES[name]
         return Scheme(name=name, method=name, bits=bits, group=group)
@@ -147,6 +150,8 @@ def canonical_packed(text: str) -> str | None:
     """`AWQ-INT4` -> `awq`, `GPTQ-Int8` -> `gptq-8bit`, `FP8-dynamic` -> `fp8`, `bnb-4bit` ->
     `nf4`; None for any other name.
     """
+    import re
+
     name = re.sub(r"[_\s.]+", "-", text.strip().lower()).replace("actorder", "").strip("-")
     name = re.sub(
         r"\bint([2348])\b",

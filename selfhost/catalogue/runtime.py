@@ -4,10 +4,9 @@ reader.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
-from ..core.records import Record, read_by
+from ..core.records import Record, pattern, read_by
 from ..core.tomlfile import Document, Table
 from ..core.workload import FINETUNE_METHODS, KV_CACHE_TYPES
 from .denoising import Denoising
@@ -42,6 +41,10 @@ ASKED_OF_RUNTIME = (
     "checkpoints",
     *COMPANIONS,
 )
+
+
+# what a name says of its groups, which no rule depends on
+_GROUPS = pattern(r"-(?:\d+g|channel|[23]bit)$")
 
 
 class QuantizationRule(Record):
@@ -509,7 +512,7 @@ class RuntimeSpec(Record):
         """
         name = quantization or ""
         while name and name not in self.quantizations:
-            shorter = re.sub(r"-(?:\d+g|channel|[23]bit)$", "", name) if "-" in name else name
+            shorter = _GROUPS.sub("", name) if "-" in name else name
             name = shorter if shorter != name else ""
         return self.quantizations.get(name)
 
@@ -538,7 +541,7 @@ class RuntimeSpec(Record):
         """The quantization that people call so with this program: `4bit` is nf4 with
         transformers, awq with vLLM.
         """
-        typed = re.sub(r"[_\s]+", "-", text.strip().lower())
+        typed = "-".join(text.lower().replace("_", " ").split())
         return next(
             (
                 name

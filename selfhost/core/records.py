@@ -364,6 +364,11 @@ def pattern(text: str, flags: int = 0) -> Pattern[str]:
     return typed
 
 
+def literal(text: str) -> str:
+    """As `re.escape`: a pattern that matches this text alone."""
+    return "".join([sign if sign.isalnum() or sign == "_" else f"\\{sign}" for sign in text])
+
+
 class Unread(Record):
     """Why a value is None: the fact's name, the reason, and what a person can do about it
     (None: nothing).

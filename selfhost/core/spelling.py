@@ -4,14 +4,16 @@ slip most likely meant.
 
 from __future__ import annotations
 
-from .records import pattern
-
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_TOKEN = pattern(r"[0-9]+|[^0-9\s\-_.:/()\[\]]+")
+_SPACED = str.maketrans(dict.fromkeys("-_.:/()[]", " "))
+# each digit between two signs that are white space, so that numbers come apart from letters; a
+# regular expression would load `re` for it
+_APART = str.maketrans({digit: f"\x1e{digit}\x1f" for digit in "0123456789"})
+_BETWEEN_DIGITS = "\x1f\x1e"
 # longer words are no typing slip, and comparing them takes time
 MAX_GUESSED_LETTERS = 60
 
@@ -27,7 +29,8 @@ def canonical(text: str) -> str:
     """
     if not text.isascii():
         text = _fold(text)
-    return "-".join(_TOKEN.findall(text.lower()))
+    words = " ".join(text.lower().translate(_SPACED).split())
+    return "-".join(words.translate(_APART).replace(_BETWEEN_DIGITS, "").split())
 
 
 def _fold(text: str) -> str:

@@ -5,8 +5,6 @@ A GiB is 2**30 bytes and a GB is 10**9. Nothing else in the project formats a nu
 
 from __future__ import annotations
 
-import re
-
 from .records import pattern
 
 TYPE_CHECKING = False
@@ -44,6 +42,8 @@ def _ungrouped(text: str) -> str:
 
     `ValueError` for what is no ASCII, and for a comma that may be a decimal one.
     """
+    import re
+
     odd = next((letter for letter in text if not letter.isascii()), None)
     if odd is not None:
         raise ValueError(f"{text!r} holds {odd!r}: write a number with the digits 0 to 9")
@@ -61,6 +61,8 @@ def parse_number(text: str) -> float:
     """`2`, `0.5`, `1,000` -> a number. A minus is read, for whoever says what the least is.
     `ValueError` says what is wrong.
     """
+    import re
+
     bare = _ungrouped(text)
     if not re.fullmatch(r"-?[0-9]{1,24}(\.[0-9]{1,24})?", bare):
         raise ValueError(f"{text!r} is not a number: write for example 2 or 0.5")
@@ -70,6 +72,8 @@ def parse_number(text: str) -> float:
 
 def parse_whole(text: str) -> int:
     """`8`, `1,000` -> a whole number; the rest as `parse_number`."""
+    import re
+
     bare = _ungrouped(text)
     if not re.fullmatch(r"-?[0-9]{1,24}", bare):
         raise ValueError(f"{text!r} is not a whole number: write for example 8")

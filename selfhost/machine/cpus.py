@@ -5,7 +5,6 @@ The file is read when a processor is looked up, once.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -146,6 +145,8 @@ def names_of_number(number: str) -> tuple[str, ...]:
     """A bare model number with its maker's words, `core i7 12700k`; several where it is that of a
     processor of several series, none where it is of none that is listed.
     """
+    import re
+
     names: dict[str, str] = {}
     for row in _table()["number"]:
         match = re.fullmatch(row["shape"], number.lower(), re.ASCII)

@@ -5,7 +5,6 @@ The file is read when a GPU is looked up, once. A machine without one does not p
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
@@ -421,6 +420,8 @@ def _matrix_flops(name: str, capability: str | None) -> float | None:
 
 
 def _matrix_row(name: str, capability: str | None) -> dict[str, Any] | None:
+    import re
+
     plain = name.lower().replace("-", " ")
     rows: list[dict[str, Any]] = _table()["matrix"]
     for row in rows:
@@ -507,6 +508,8 @@ def capability_by_name(name: str) -> str | None:
     """The compute capability of an NVIDIA GPU by the name it reports; None for a name that is
     not known.
     """
+    import re
+
     plain = name.lower().replace("-", " ")
     for row in _table()["generation"]:
         if re.search(rf"\b(?:{'|'.join(row['names'])})\b", plain):
@@ -580,6 +583,8 @@ def may_tell_computer(names: tuple[str, ...]) -> bool:
 @lru_cache(1024)
 def _computers_with(names: tuple[str, ...]) -> Sequence[Mapping[str, Any]]:
     """The rows of computers that have so many cards of those names."""
+    import re
+
     whole = [(_of_row(name, _rows("name")) or name).lower() for name in names]
     fitting = []
     for row in _table()["computer"] if names else ():
@@ -633,6 +638,8 @@ def maker_of(words: frozenset[str]) -> str | None:
 @lru_cache(maxsize=1024)
 def vendor_of(name: str) -> str:
     """nvidia, amd, intel or qualcomm by the words of a GPU's name; `unknown` where none says."""
+    import re
+
     words = frozenset(re.split(r"[^a-z0-9]+", name.lower()))
     return maker_of(words) or UNKNOWN
 

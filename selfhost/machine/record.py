@@ -5,7 +5,6 @@ why it could not be.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
@@ -751,6 +750,8 @@ class _Reader:
         return None
 
     def time(self, data: Mapping[str, Any], key: str) -> str | None:
+        import re
+
         value = self.text_value(data, key)
         if value is not None and not re.fullmatch(_TIME, value):
             self.problem(

@@ -4,7 +4,6 @@ them takes.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
@@ -342,6 +341,8 @@ def canonical_quantization(text: str) -> str | None:
     lower = text.strip().lower()
     canonical = next((name for name in every_quantization() if name.lower() == lower), None)
     if canonical is None:
+        import re
+
         # repositories write the group as 4bit-gs32, or name the usual one
         spelled = re.sub(r"-(?:gs?)?(\d+)g?$", r"-\1g", lower).removesuffix("-64g")
         canonical = spelled if mlx_scheme(spelled) is not None else None

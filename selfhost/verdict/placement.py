@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
@@ -148,17 +147,19 @@ def placements(
         return
     now = places(machine)
     shared_out = layers if splits else None
-    at_once = list(_on_accelerators(needs, needs.memory, machine, now, shared_out))
-    if not at_once:
-        at_once = list(_sharded(needs, needs.memory, machine, gathered))
-    if not at_once and spreads and layers:
-        at_once = list(_spread(needs, needs.memory, machine, layers))
-    if not at_once and may_be_tight:
-        at_once = list(_on_likely(needs, needs.memory, now))
-        at_once = at_once or list(_sharded(needs, needs.memory, machine, gathered, "bytes"))
-    if not at_once and may_be_close:
-        at_once = list(_on_least(needs, needs.memory, now))
-        at_once = at_once or list(_sharded(needs, needs.memory, machine, gathered, "low_bytes"))
+    ways: list[Iterator[Needs]] = [
+        _on_accelerators(needs, needs.memory, machine, now, shared_out),
+        _sharded(needs, needs.memory, machine, gathered),
+    ]
+    if spreads and layers:
+        ways.append(_spread(needs, needs.memory, machine, layers))
+    if may_be_tight:
+        ways.append(_on_likely(needs, needs.memory, now))
+        ways.append(_sharded(needs, needs.memory, machine, gathered, "bytes"))
+    if may_be_close:
+        ways.append(_on_least(needs, needs.memory, now))
+        ways.append(_sharded(needs, needs.memory, machine, gathered, "low_bytes"))
+    at_once = next(filter(None, map(list, ways)), [])
     yield from at_once
     if not at_once:
         yield from _offloaded(needs, now)
@@ -622,6 +623,8 @@ def is_built_for(device: Accelerator, amd_gpus: Sequence[str]) -> bool | None:
     """Whether a GPU of AMD's is among those that a program is built for, patterns of names and of
     instruction sets; None of another maker's, without a list, and where neither is known of it.
     """
+    import re
+
     if device.vendor != "amd" or not amd_gpus:
         return None
     name = f"{device.name} {device.compute_capability or ''}".lower()

@@ -4,7 +4,6 @@ to be downloaded.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from ..catalogue.index import Catalogue
@@ -309,6 +308,8 @@ def _is(
     catalogue: Catalogue,
 ) -> bool:
     """Whether it is that model, by the names that the catalogue knows."""
+    import re
+
     if workload.format == "gguf":
         return _is_named_alike(model, spec, catalogue)
     if workload.format == "ggml":
@@ -322,6 +323,8 @@ def _is(
 
 def _is_named_alike(model: PresentModel, spec: ModelSpec, catalogue: Catalogue) -> bool:
     """Whether a GGUF file is of that model: by its repository, its tag or its own name."""
+    import re
+
     file = model.file or ""
     if "mmproj" in file.lower():
         return False

@@ -4,10 +4,9 @@ asked (`nvidia.py`).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 
-from ...core.records import Record
+from ...core.records import Record, pattern
 from ..record import Accelerator
 from .host import FILL_IN, MAX_NAMES_BYTES, PCI, Found, Host
 from .nvidia import WSL_DEVICE, Read, driver_present, read_nvidia
@@ -28,6 +27,10 @@ _OF_WINDOWS = (
 _NAME_IT = (
     "run selfhost in Windows, which can tell; or name the GPU: add `--gpu NAME` to `selfhost check`"
 )
+_CARD, _TILE = pattern(r"card\d+"), pattern(r"tile\d+")
+_SLOT = pattern(r"(?m)^PCI_SLOT_NAME=(\S+)$")
+# the processor's own graphics
+_ON_BUS_00 = pattern(r"[0-9a-f]{4}:?00:?[0-9a-f]{2}\.")
 _MAX_BYTES = 2**50
 _MIB = 2**20
 
@@ -292,11 +295,9 @@ def _amd_cards(
     seen: list[_AmdCard] = []
     for name in host.listdir(DRM) or ():
         folder = f"{DRM}/{name}/device"
-        if not re.fullmatch(r"card\d+", name) or host.read_word(f"{folder}/vendor") != AMD:
+        if not _CARD.fullmatch(name) or host.read_word(f"{folder}/vendor") != AMD:
             continue
-        match = re.search(
-            r"^PCI_SLOT_NAME=(\S+)$", host.read_text(f"{folder}/uevent") or "", re.MULTILINE
-        )
+        match = _SLOT.search(host.read_text(f"{folder}/uevent") or "")
         number, node = nodes.get(match[1].lower() if match else "", (len(nodes) + len(seen), {}))
         code = host.read_word(f"{folder}/unique_id")
         seen.append(
@@ -354,11 +355,7 @@ def _amd_name(host: Host, folder: str) -> str:
 def _intel(host: Host, devices: list[tuple[str, str]], nodes: frozenset[str] | None) -> Read | None:
     # bus 00 is the processor's own graphics, which shares RAM and speeds nothing up here; recorded
     # trees leave colons out
-    slots = [
-        slot
-        for slot, vendor in devices
-        if vendor == INTEL and not re.match(r"[0-9a-f]{4}:?00:?[0-9a-f]{2}\.", slot)
-    ]
+    slots = [slot for slot, vendor in devices if vendor == INTEL and not _ON_BUS_00.match(slot)]
     if not slots:
         return None
     # few machines have such a card
@@ -405,18 +402,20 @@ def _intel(host: Host, devices: list[tuple[str, str]], nodes: frozenset[str] | N
 
 def _intel_memory(host: Host, folder: str) -> int | None:
     """xe tells of each tile, i915 of the card in some versions (AlexsJones/llmfit#733)."""
-    tiles = [name for name in host.listdir(folder) or () if re.fullmatch(r"tile\d+", name)]
+    tiles = [name for name in host.listdir(folder) or () if _TILE.fullmatch(name)]
     sizes = [_size_of(host, f"{folder}/{name}/physical_vram_size_bytes") for name in tiles]
     if sizes and None not in sizes:
         return sum(size for size in sizes if size)
     for name in host.listdir(f"{folder}/drm") or ():
-        if re.fullmatch(r"card\d+", name):
+        if _CARD.fullmatch(name):
             return _size_of(host, f"{folder}/drm/{name}/lmem_total_bytes")
     return None
 
 
 def _size_of(host: Host, path: str) -> int | None:
     """A size in decimal or with 0x."""
+    import re
+
     word = host.read_word(path)
     if word and re.fullmatch(r"0x[0-9a-f]{1,16}", word):
         number = int(word, 16)
@@ -450,14 +449,14 @@ def _apple(host: Host, facts: Found) -> None:
 # ------------------------------------------------------------------ Windows
 
 # AMD's own cards; other names of its are graphics of a processor
-_AMD_CARD = (
+_AMD_CARD = pattern(
     r"(?i)\bRX\b|\bPro\s+(W|V|VII|R\d)|\bVII\b|\bInstinct\b|\bVega (56|64|Frontier)\b|\bFirePro\b"
 )
-_INTEL_CARD = r"(?i)\bArc\b.*\b[AB]\d{2,3}M?\b|\bData Center GPU\b"
+_INTEL_CARD = pattern(r"(?i)\bArc\b.*\b[AB]\d{2,3}M?\b|\bData Center GPU\b")
 _WINDOWS: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
     ("ven_10de", "nvidia", lambda _name: True),
-    ("ven_1002", "amd", lambda name: bool(re.search(_AMD_CARD, name))),
-    ("ven_8086", "intel", lambda name: bool(re.search(_INTEL_CARD, name))),
+    ("ven_1002", "amd", lambda name: _AMD_CARD.search(name) is not None),
+    ("ven_8086", "intel", lambda name: _INTEL_CARD.search(name) is not None),
 )
 
 

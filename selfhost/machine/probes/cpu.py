@@ -4,7 +4,6 @@ sets.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from ...core.records import Unread
@@ -200,6 +199,8 @@ def parse_architecture(text: str) -> str | None:
     """The processor that a kernel's /proc/cpuinfo describes, told by the lines that only that
     kind's has; None where none tells.
     """
+    import re
+
     info = parse_cpuinfo(text)
     isa, power = info.get("isa", [""])[0], info.get("cpu", [""])[0]
     if "flags" in info and "cpu family" in info:
@@ -760,6 +761,8 @@ def _hypervisor(host: Host) -> str | None:
 
     What systemd's detect_vm looks at (src/basic/virt.c).
     """
+    import re
+
     # the first domain of Xen drives the hardware itself
     if host.exists("/sys/hypervisor/type") and "control_d" not in (
         host.read_text("/proc/xen/capabilities") or ""

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import ModuleType
 
 from ...core.reading import Unreadable, descriptor_of
-from ...core.records import Record, Unread, pattern
+from ...core.records import Record, Unread, literal, pattern
 from ..record import (
     MAX_CORES,
     MAX_DISK_BYTES,
@@ -29,6 +29,7 @@ from .limit import Quota
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from re import Match, Pattern
     from typing import Any, TypeVar
 
     T = TypeVar("T")
@@ -187,14 +188,14 @@ class Found:
 # each takes long to compile.
 if TYPE_CHECKING:
     MayMatch = Callable[[str], bool]
-    # with what stands in for a match
-    Mask = tuple[MayMatch, re.Pattern[str], Any]
+    # with what puts something else in place of each match
+    Mask = tuple[MayMatch, Callable[[str], str]]
 
 
 def _masked(text: str, masks: Sequence[Mask]) -> str:
-    for may_match, mask, stand_in in masks:
+    for may_match, mask in masks:
         if may_match(text):
-            text = mask.sub(stand_in, text)
+            text = mask(text)
     return text
 
 
@@ -224,7 +225,7 @@ def outside_kernel(text: str, change: Callable[[str], str]) -> str:
     )
 
 
-def _without_name(match: re.Match[str]) -> str:
+def _without_name(match: Match[str]) -> str:
     return match[0] if match[2] in COMMON_NAMES else f"{match[1]}USER"
 
 
@@ -232,36 +233,54 @@ def _spellings(name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((name, name.replace("-", r"\x2d"))))
 
 
-def name_pattern(name: str, system: str) -> re.Pattern[str]:
+def name_pattern(name: str, system: str) -> Pattern[str]:
     """An account's name in a path, an address or the name of a unit, where systemd writes `-`
     as `\\x2d`.
     """
-    written = "|".join(map(re.escape, _spellings(name)))
-    return pattern(
-        rf"(?<=[/\\@.=:~_-])(?:{written})(?![^\W_])", re.IGNORECASE if system == "windows" else 0
-    )
+    written = "|".join(map(literal, _spellings(name)))
+    return pattern(rf"{_case_of(system)}(?<=[/\\@.=:~_-])(?:{written})(?![^\W_])")
 
 
-def home_pattern(home: str, system: str) -> re.Pattern[str]:
+def home_pattern(home: str, system: str) -> Pattern[str]:
     """The home folder in a path; Windows takes any case for the same."""
-    return pattern(
-        r"(?<![\w.~-])" + re.escape(home) + r"(?![\w.-])",
-        re.IGNORECASE if system == "windows" else 0,
-    )
+    return pattern(rf"{_case_of(system)}(?<![\w.~-]){literal(home)}(?![\w.-])")
 
 
-def host_pattern(host: str) -> re.Pattern[str]:
+def _case_of(system: str) -> str:
+    return "(?i)" if system == "windows" else ""
+
+
+def with_tilde(text: str, home: str) -> str:
+    """`text` with `~` for each match of `home_pattern` where case counts: nearly every text that is
+    cleaned holds the home folder, and nothing else would need `re`.
+    """
+    masked, end = "", 0
+    while (start := text.find(home, end)) >= 0:
+        before, after = text[max(0, start - 1) : start], text[start + len(home) :][:1]
+        is_whole = not (_is_of_a_name(before, "_.~-") or _is_of_a_name(after, "_.-"))
+        masked += text[end:start] + ("~" if is_whole else home)
+        end = start + len(home)
+    return masked + text[end:]
+
+
+def _is_of_a_name(sign: str, signs: str) -> bool:
+    return sign != "" and (sign.isalnum() or sign in signs)
+
+
+def host_pattern(host: str) -> Pattern[str]:
     """What the computer calls itself, in a path or the name of a unit: it may be a word that
     sentences are made of.
     """
-    return pattern(r"(?:(?<=[/\\@.=:~_-])|^)" + re.escape(host) + r"(?![^\W_])")
+    return pattern(rf"(?:(?<=[/\\@.=:~_-])|^){literal(host)}(?![^\W_])")
 
 
 def unescape(text: str) -> str:
     """A name as /proc writes it, with spaces and the like in octal."""
-    return (
-        re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text) if "\\" in text else text
-    )
+    if "\\" not in text:
+        return text
+    import re
+
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
 
 
 def parse_mountinfo(text: str) -> tuple[Mount, ...]:
@@ -815,6 +834,8 @@ class Host:
         The list of adapters that this start of Windows made: the class key alone keeps those that
         were taken out as well.
         """
+        import re
+
         if not self.live or self.system != "windows":
             return None
         import winreg
@@ -938,7 +959,7 @@ class Host:
         masks = self._masks
         if masks is None:
             masks = self._masks = self._make_masks()
-        if any([may_match(text) for may_match, _, _ in masks]):  # noqa: C419
+        if any([may_match(text) for may_match, _ in masks]):  # noqa: C419
             text = outside_kernel(text, lambda part: _masked(part, masks))
         # what is printable for Python holds none of them
         return (text if text.isprintable() else UNPRINTABLE.sub("?", text))[:1000]
@@ -970,23 +991,31 @@ class Host:
 
     def _make_masks(self) -> list[Mask]:
         masks: list[Mask] = []
+        is_windows = self.system == "windows"
 
         def may_hold(*parts: str) -> MayMatch:
             # of accounts and their folders Windows takes any case for the same
-            return _holding("") if self.system == "windows" else _holding(*parts)
+            return _holding("") if is_windows else _holding(*parts)
+
+        def by(made: Pattern[str], stand_in: Any) -> Callable[[str], str]:
+            return lambda text: made.sub(stand_in, text)
 
         home = self.home()
         if home and len(home) > 1:
-            masks.append((may_hold(home), home_pattern(home, self.system), "~"))
+            any_case = by(home_pattern(home, self.system), "~") if is_windows else None
+            mask = any_case or partial(with_tilde, home=home)
+            masks.append((may_hold(home), mask))
         for name in sorted(self.names(), key=len, reverse=True):
-            masks.append((may_hold(*_spellings(name)), name_pattern(name, self.system), "USER"))
-        masks += [(_holding(host), host_pattern(host), "HOST") for host in self.host_names()]
-        masks.append((_holding(*_OF_PEOPLES), PEOPLES, _without_name))
-        masks.append((_holding(*_OF_SERVERS), SERVER, r"\1HOST"))
-        masks.append((_may_hold_an_id, pattern(ID), "ID"))
-        masks.append((_holding(*_OF_LXC), pattern(LXC_NAME), r"\1ID"))
+            masks.append((may_hold(*_spellings(name)), by(name_pattern(name, self.system), "USER")))
+        masks += [(_holding(host), by(host_pattern(host), "HOST")) for host in self.host_names()]
+        masks += [
+            (_holding(*_OF_PEOPLES), by(PEOPLES, _without_name)),
+            (_holding(*_OF_SERVERS), by(SERVER, r"\1HOST")),
+            (_may_hold_an_id, by(pattern(ID), "ID")),
+            (_holding(*_OF_LXC), by(pattern(LXC_NAME), r"\1ID")),
+        ]
         masks.extend(
-            (_counting(*of_address), pattern(address), "ADDRESS")
+            (_counting(*of_address), by(pattern(address), "ADDRESS"))
             for of_address, address in zip(_OF_ADDRESSES, ADDRESSES, strict=True)
         )
         return masks

@@ -4,9 +4,7 @@ block device in memory may hide.
 
 from __future__ import annotations
 
-import re
-
-from ...core.records import Record
+from ...core.records import Record, pattern
 from ..record import MEMORY_FILESYSTEMS, NETWORK_FILESYSTEMS
 from .host import Host, Mount, Space, unescape
 
@@ -45,6 +43,8 @@ def as_typed(layer: str) -> str:
     """A layer's name without the backslashes that overlayfs wants before commas and colons, and
     shows again.
     """
+    import re
+
     return re.sub(r"\\(.)", r"\1", layer)
 
 
@@ -107,6 +107,8 @@ def _has_ram_disk_of(host: Host, size_bytes: int) -> bool:
     """Whether this computer has a block device in RAM that is at least as large; a container
     sees them, too.
     """
+    import re
+
     for name in host.listdir("/sys/block") or ():
         if re.fullmatch(r"z?ram\d+", name):
             sectors = (host.read_text(f"/sys/block/{name}/size") or "").strip()
@@ -141,6 +143,8 @@ def _of_overlay(host: Host, mount: Mount, path: str | None, above: tuple[Mount, 
     """By its upper folder, where new files go. An existing file lies in the first layer that
     has it.
     """
+    import re
+
     layers = option_of(mount, "upperdir")
     if not layers and path is None:
         # without one nothing is stored
@@ -173,13 +177,16 @@ def _of_overlay(host: Host, mount: Mount, path: str | None, above: tuple[Mount, 
     )
 
 
+_DEVICE = pattern(r"/dev/((?!\.)[\w.-]+)")
+
+
 def _device(mount: Mount) -> str | None:
     """The folder of sysfs that describes the block device below a mount; None without one."""
     major, _, minor = mount.device.partition(":")
     if major.isdecimal() and minor.isdecimal() and not major.startswith("0"):
         return f"/sys/dev/block/{mount.device}"
     # btrfs gives a number of its own
-    named = re.fullmatch(r"/dev/((?!\.)[\w.-]+)", mount.source)
+    named = _DEVICE.fullmatch(mount.source)
     return f"/sys/class/block/{named[1]}" if named else None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from ...core.records import Record, pattern
@@ -76,6 +75,8 @@ def parse_numa_status(text: str) -> int | None:
     """The memory node in /proc/driver/nvidia/gpus/*/numa_status; None where the GPU's memory is
     none (nv-procfs.c of NVIDIA's driver).
     """
+    import re
+
     match = re.search(r"^Node:\s*(\d{1,5})$", text, re.MULTILINE)
     return int(match[1]) if match else None
 

@@ -4,7 +4,6 @@ is there.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from ...core.records import Record
@@ -82,12 +81,16 @@ class _Gpu(Record):
 
 def parse_driver(text: str) -> str | None:
     """/proc/driver/nvidia/version -> `590.48.01`."""
+    import re
+
     match = re.search(r"Kernel Module[^\n]*?\s(\d+\.\d+(?:\.\d+)*)\s", text)
     return match[1] if match else None
 
 
 def parse_information(text: str) -> str | None:
     """/proc/driver/nvidia/gpus/*/information -> the model's name."""
+    import re
+
     match = re.search(r"^Model:\s*(\S.*?)\s*$", text, re.MULTILINE)
     return match[1] if match else None
 
@@ -206,6 +209,8 @@ def _seen_in(host: Host, nodes: Sequence[str], slots: Sequence[str]) -> str:
 def _unread(
     host: Host, slots: Sequence[str], count: int, source: str, reason: str, remedy: str
 ) -> Read:
+    import re
+
     version = host.read_text(VERSION)
     driver = parse_driver(version) if version else None
     names = [_name_in(host, slot) for slot in slots]
@@ -341,6 +346,8 @@ def _gpu(
     capability: str | None,
     bandwidth: int | None,
 ) -> _Gpu:
+    import re
+
     name = _text(device.get("name"), host) or _text(parent.get("name"), host) or UNNAMED
     if device is not parent and not re.search(r"\bMIG\b", name):
         name += " MIG"

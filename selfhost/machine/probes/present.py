@@ -8,11 +8,10 @@ stated as unread.
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import monotonic
 
-from ...core.records import Record
+from ...core.records import Record, pattern
 from ..record import LM_STUDIO, MAX_ENTRIES, PresentModel
 from .host import Found, Host
 from .stores import Place, huggingface, llama_cpp, lm_studio_home, models_of_lm_studio, ollama
@@ -104,6 +103,8 @@ def quantization_in(name: str) -> str | None:
     """`Mistral-7B-Q4_K_M.gguf`, `x-UD-IQ2_XXS-00001-of-00002.gguf` -> Q4_K_M, UD-IQ2_XXS; None
     where the name has none.
     """
+    import re
+
     stem = re.sub(r"(-\d{5}-of-\d{5})?\.gguf$", "", name, flags=re.IGNORECASE)
     match = re.search(
         r"(?:^|[-_.])((?:UD-)?(?:I?Q\d(?:[-_][A-Z0-9]+)*|TQ\d_\d|MXFP4(?:_MOE)?|BF16|F16|FP16|F32))$",
@@ -219,6 +220,8 @@ def _sets(search: _Search, files: Mapping[str, _File]) -> list[_Set]:
 
 def _parts_of(name: str) -> list[str]:
     """Every part of a split file, in order; a file in one piece alone."""
+    import re
+
     match = re.fullmatch(_SHARD, name, re.IGNORECASE | re.DOTALL)
     if match is None or not 1 <= int(match[3]) <= 9999:
         return [name]
@@ -287,6 +290,8 @@ def _index(search: _Search, index: _File) -> tuple[set[str], int | None]:
     """The files that an index of shards names, beside it, and `total_size`: by a search in the
     text, which takes 1 ms for 1 MB.
     """
+    import re
+
     try:
         text = search.host.read_bytes(index.path, min(index.size, MAX_INDEX_BYTES)).decode(
             "utf-8", "replace"
@@ -332,6 +337,9 @@ def _json(search: _Search, path: str, limit: int) -> dict[str, Any]:
 # ------------------------------------------------------------------ the other stores
 
 
+_CONVERTED = pattern(r"(?i)([^_/]+)_(.+?-GGUF)_")
+
+
 def _flat(search: _Search, folder: str) -> None:
     """llama.cpp before its move to Hugging Face's layout: `ORG_NAME_FILE.gguf`, and
     `manifest=ORG=NAME=TAG.json` beside it.
@@ -359,7 +367,7 @@ def _flat(search: _Search, folder: str) -> None:
     ):
         if file is not None:
             start = next((start for start in manifests if file.startswith(start)), None)
-            match = re.match(r"([^_/]+)_(.+?-GGUF)_", file, re.IGNORECASE)
+            match = _CONVERTED.match(file)
             repository, own = None, file
             if start:
                 repository, own = manifests[start], file[len(start) :]
@@ -400,13 +408,16 @@ def _lm_studio(search: _Search, folder: str, unsure: str) -> None:
         raise _Enough(unsure)
 
 
+_OF_WHISPER = pattern(r"ggml-(.+?)(?:-(q\d_\d))?\.bin")
+
+
 def _whisper(search: _Search, folder: str) -> None:
     """`ggml-SIZE.bin`, loaded by its path. The download script writes under that name from the
     first byte on: none is known to be whole.
     """
     place = search.join(search.host.cwd(), folder) if folder else search.host.cwd()
     for name, size in sorted(search.names(place, "ggml-").items()):
-        match = re.fullmatch(r"ggml-(.+?)(?:-(q\d_\d))?\.bin", name)
+        match = _OF_WHISPER.fullmatch(name)
         if match is not None and size and size > 0:
             path = f"{folder}/{name}" if folder else name
             search.add(

@@ -4,7 +4,6 @@ imported: names of files and folders say it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from ..record import LM_STUDIO, PresentRuntime
@@ -102,6 +101,8 @@ def version_in_path(path: str) -> str | None:
     """The version in `…/Cellar/NAME/VERSION/…`, a Nix store's folder or that of llama.cpp's
     archive.
     """
+    import re
+
     for pattern in _VERSION_IN_PATH:
         match = re.search(pattern, path)
         if match:
@@ -113,6 +114,8 @@ def parse_status(text: str, packages: tuple[str, ...]) -> str | None:
     """The version that dpkg's status states of an installed package, without Debian's own part:
     `0.0.6641-1` -> `0.0.6641`.
     """
+    import re
+
     for name in packages:
         start = f"\n{text}".find(f"\nPackage: {name}\n")
         if start < 0:
@@ -126,6 +129,8 @@ def parse_status(text: str, packages: tuple[str, ...]) -> str | None:
 
 def _packaged(host: Host, runtime: str, path: str) -> str | None:
     """The version of a command that the system's own packages put there: dpkg, pacman, snap."""
+    import re
+
     names = _PACKAGES.get(runtime, ())
     if path.startswith("/snap/"):
         version_line = re.search(
@@ -156,6 +161,8 @@ def _bundle_version(host: Host, app: str) -> str | None:
     """`CFBundleShortVersionString` of a macOS application; a binary property list says nothing
     here.
     """
+    import re
+
     text = host.read_text(f"{app}/Contents/Info.plist") or ""
     version_entry = re.search(
         r"<key>CFBundleShortVersionString</key>\s*<string>([\w.+-]+)</string>", text

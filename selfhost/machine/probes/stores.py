@@ -4,8 +4,6 @@ folders it takes by default.
 
 from __future__ import annotations
 
-import re
-
 from ...core.records import Record
 from .host import Host
 
@@ -44,6 +42,8 @@ def _expand(host: Host, text: str) -> str:
         text = home + text[1:]
     if "$" not in text:
         return text
+    import re
+
     return re.sub(
         r"\$(\w+|\{\w+\})", lambda match: host.env.get(match[1].strip("{}"), match[0]), text
     )
@@ -91,6 +91,8 @@ def llama_cpp(host: Host) -> Place | None:
 
 def parse_unit(text: str) -> dict[str, str]:
     """`User` and the variables of a systemd unit's [Service], the last one given winning."""
+    import re
+
     settings: dict[str, str] = {}
     for line in text.splitlines():
         key, equals, value = line.strip().partition("=")
@@ -212,6 +214,8 @@ def models_of_lm_studio(host: Host, home: str) -> tuple[str, str]:
     text = host.read_text(settings, MAX_SETTINGS_BYTES)
     if text is None:
         return own, "" if host.missing(settings) else host.why(settings)
+    import re
+
     named = re.search(r'"downloadsFolder"\s*:\s*("(?:[^"\\]|\\.)*")', text)
     if named is None:
         return own, ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
@@ -325,5 +324,9 @@ def _has_mix_instead(spec: ModelSpec, quantization: str) -> bool:
 
 def _repository_named(spec: ModelSpec, named: str) -> str | None:
     """The first repository of GGUF files that the spec knows whose name matches."""
-    repositories = (files.repository for files in spec.files if files.format == "gguf")
-    return next((name for name in repositories if name and re.fullmatch(named, name)), None)
+    repositories = [files.repository or "" for files in spec.files if files.format == "gguf"]
+    if not any(repositories):
+        return None
+    import re
+
+    return next((name for name in repositories if re.fullmatch(named, name)), None)

@@ -4,14 +4,26 @@ llama.cpp 0c1e570.
 
 from __future__ import annotations
 
-from ...catalogue.spec import Recurrent
+from ...catalogue.spec import Attention, Recurrent
 from ..cache import State
 from .allocator import Tensor
-from .graph_base import Graph
+from .layers import Builder
 
 
-class Recurring(Graph):
-    """Mamba, Mamba 2, Delta, KDA, Lightning and short convolutions."""
+class Recurring(Builder):
+    """Mamba, Mamba 2, Delta, KDA, Lightning and short convolutions, in all layers or some."""
+
+    def mix(
+        self,
+        heads: Attention | None,
+        state: Recurrent | None,
+        normed: Tensor,
+        rotated: bool,
+        cached: bool = True,
+    ) -> Tensor:
+        if heads is None and state is not None:
+            return self.recurrence(state, normed)
+        return super().mix(heads, state, normed, rotated, cached)
 
     def recurrence(self, group: Recurrent, normed: Tensor) -> Tensor:
         state = self.memories[id(group)]
@@ -35,21 +47,6 @@ class Recurring(Graph):
             fetched = self.record.result((elements, self.sequences), self.record.view(self.states))
             self.record.expand(fetched)
         return self.record.view(fetched)
-
-    def fetched_early(self, layer: int, result: Tensor) -> tuple[Tensor, ...]:
-        """What a section hands over: its result, and the next layer's state where that one recurs.
-        The state is fetched before this layer's last sum.
-        """
-        group = self.early.get(layer)
-        if group is None:
-            return (result,)
-        if layer == 0:
-            self.record.expand(result)
-        fetched = self.record.result(
-            (self.memories[id(group)].first, self.sequences), self.record.view(self.states)
-        )
-        self.record.expand(fetched)
-        return result, fetched
 
     def convolved(self, past: Tensor, channels: int, taps: int, taken: Tensor) -> Tensor:
         """The convolution over the inputs, with the last ones of the past in front. The last of the

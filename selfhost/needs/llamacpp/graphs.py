@@ -7,7 +7,7 @@ architecture is right to the byte (tests/truth).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 from ...catalogue.spec import Architecture
@@ -15,7 +15,7 @@ from ..tensors import ArchitectureRow
 from .allocator import Peak, Program
 from .buffers import MICRO_BATCH_TOKENS, Cells, Compute, padded, window_of
 from .graph_base import Batch
-from .layers import Alternating, Builder, Streams
+from .layers import Builder
 from .style import Style
 
 TYPE_CHECKING = False
@@ -29,16 +29,14 @@ _MOST_EXPERTS = 64
 # `sparse_topk_blocks` blocks of `sparse_block_size` positions of MiniMax M3 (their config.json)
 _CHOSEN_CELLS = 2048
 _CHOSEN_BLOCKS, _BLOCK_POSITIONS = 16, 128
-_BUILDERS: Mapping[str, type[Builder]] = {
-    "layers": Builder,
-    "alternating": Alternating,
-    "streams": Streams,
-}
-# of modules that few models need: loaded where one does
-_RARE_BUILDERS = {
+# of modules that some models need: loaded where one does
+_MORE_BUILDERS = {
+    "alternating": ("alternating", "Alternating"),
     "banks": ("kimi_k3", "KimiK3"),
+    "recurrent": ("graph_recurrence", "Recurring"),
     "rwkv": ("rwkv", "Rwkv"),
     "speech_codes": ("qwen3_tts", "Qwen3TTS"),
+    "streams": ("streams", "Streams"),
 }
 # open sides that a buffer has beside the tokens
 _BY_TOKEN = {1: "cells", 2: "cells", 4: "chosen", 5: "positions", 6: "blocks"}
@@ -53,13 +51,11 @@ _WHOLE_BATCH = Batch(
 )
 
 
-def _builder(name: str) -> type[Builder]:
-    if name in _BUILDERS:
-        return _BUILDERS[name]
-    from importlib import import_module
-
-    module, kind = _RARE_BUILDERS[name]
-    builder: type[Builder] = getattr(import_module(f".{module}", __package__), kind)
+def _builder(style: Style) -> type[Builder]:
+    if style.builder == "layers" and not style.recurrent:
+        return Builder
+    module, kind = _MORE_BUILDERS["recurrent" if style.builder == "layers" else style.builder]
+    builder: type[Builder] = getattr(__import__(f"{__package__}.{module}", fromlist=(kind,)), kind)
     return builder
 
 
@@ -103,7 +99,7 @@ def _program(
     style = row.graph
     if style is None or not _covered(model, row, style):
         return None
-    return _builder(style.builder)(model, row, style, batch).program()
+    return _builder(style)(model, row, style, batch).program()
 
 
 # programs and types of the cache that make the same graph ask for the same replay
@@ -124,7 +120,7 @@ def _covered(model: Architecture, row: ArchitectureRow, style: Style) -> bool:
     return (
         _has_whole_layers(model, style)
         and _has_known_parts(model, row, style)
-        and _builder(style.builder).writes(model, row)
+        and _builder(style).writes(model, row)
     )
 
 

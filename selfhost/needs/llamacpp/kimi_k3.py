@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from .allocator import LOGITS_ROWS, Section, Tensor
 from .graph_base import Layer
-from .layers import Builder
+from .graph_recurrence import Recurring
 
 
-class KimiK3(Builder):
+class KimiK3(Recurring):
     """Every `banked_layers` layers the model stores the residual and starts a new one. A layer
     reads a weighted sum of the stored residuals and the current one.
     """

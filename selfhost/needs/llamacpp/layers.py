@@ -17,12 +17,7 @@ from .buffers import window_of
 from .graph_attention import Attending
 from .graph_base import Layer
 from .graph_experts import FeedingForward
-from .graph_recurrence import Recurring
 
-# Gemma 3n: how many layers have sparse activations, and the width of its low-rank matrices
-# (gemma3n.cpp)
-_SPARSE_LAYERS = 10
-_LAUREL_RANK = 64
 # norms that a model has after its feed-forward, and then after its attention too
 _AFTER_FEED_FORWARD = ("post_ffw_norm", "layer_output_norm")
 
@@ -34,7 +29,7 @@ def _first_part(layer: Layer) -> str:
     return "the recurrence" if layer.state is not None else "the feed-forward"
 
 
-class Builder(Attending, Recurring, FeedingForward):
+class Builder(Attending, FeedingForward):
     """One graph, section by section. Shapes are (row length, …, tokens). Heads and their size are
     separate only where the layout depends on it.
     """
@@ -279,6 +274,21 @@ class Builder(Attending, Recurring, FeedingForward):
             return self.record.section(entries, total, self.chosen)
         return self.record.section(entries, *self.fetched_early(number + len(layers), total))
 
+    def fetched_early(self, layer: int, result: Tensor) -> tuple[Tensor, ...]:
+        """What a section hands over: its result, and the next layer's state where that one recurs.
+        The state is fetched before this layer's last sum.
+        """
+        group = self.early.get(layer)
+        if group is None:
+            return (result,)
+        if layer == 0:
+            self.record.expand(result)
+        fetched = self.record.result(
+            (self.memories[id(group)].first, self.sequences), self.record.view(self.states)
+        )
+        self.record.expand(fetched)
+        return result, fetched
+
     def layer(self, layer: Layer, residual: Tensor) -> Tensor:
         record, style = self.record, self.style
         if layer.deep == 0:
@@ -358,7 +368,7 @@ class Builder(Attending, Recurring, FeedingForward):
         read = self.norm(residual, *sides) if self.model.parallel_norms == 2 else normed
         attended = self.mix(layer.heads, layer.state, read, layer.rotated, layer.cached)
         if layer.heads is not None and layer.state is not None:
-            beside = self.recurrence(layer.state, self.norm(residual, *sides))
+            beside = self.mix(None, layer.state, self.norm(residual, *sides), layer.rotated)
             residual = record.over(sides, record.over(sides, attended, beside), residual)
         return attended, residual
 
@@ -496,234 +506,10 @@ class Builder(Attending, Recurring, FeedingForward):
         rotated: bool,
         cached: bool = True,
     ) -> Tensor:
-        if heads is None:
-            assert state is not None
-            return self.recurrence(state, normed)
+        # `Recurring` has the others
+        assert heads is not None
         return (
             self.latent(heads, normed)
             if heads.kind == "latent"
             else self.attention(heads, normed, rotated, cached)
         )
-
-
-class Alternating(Builder):
-    """Gemma 3n: several versions of the hidden state, of which each layer computes one and
-    corrects the others.
-    """
-
-    sparse_layers = _SPARSE_LAYERS
-
-    @staticmethod
-    def writes(model: Architecture, row: ArchitectureRow) -> bool:
-        """Whether every layer attends and has a slice of the second token table."""
-        return not model.recurrent and bool(model.per_layer_embedding_length)
-
-    @property
-    def versions(self) -> int:
-        return self.model.altup_inputs or 2
-
-    def stand_in(self, side: int) -> Tensor:
-        tensor = Tensor((4, self.width, self.tokens, self.versions), ())
-        tensor.placed = True
-        return tensor
-
-    def before(self) -> Section:
-        record, width, tokens, others = self.record, self.width, self.tokens, self.versions - 1
-        record.moment = "the look-up of the tokens"
-        self.found = record.result((width, tokens), record.input(tokens))
-        record.expand(self.found)
-        record.expand(record.input(width, tokens))
-        self.look_up_slices(self.model.per_layer_embedding_length or 0)
-        added = record.result(
-            (width, tokens, others), record.result((width, tokens, others), self.found)
-        )
-        added = self.scaled(added, record.over((width, tokens), self.found))
-        section = record.section(
-            (), record.result((width, tokens, self.versions), self.found, added)
-        )
-        for tensor in (self.embedded, self.found):
-            assert tensor is not None
-            record.share(tensor)
-        return section
-
-    def scaled(self, tensor: Tensor, squares: Tensor) -> Tensor:
-        """The other versions, scaled to the magnitude of the first."""
-        record, sides = self.record, (self.width, self.tokens, self.versions - 1)
-        scaled = record.over(sides, tensor, record.result((1, self.tokens), squares))
-        magnitude = record.result((1, *sides[1:]), record.over(sides, tensor))
-        return record.over(sides, scaled, magnitude)
-
-    def layer(self, layer: Layer, residual: Tensor) -> Tensor:
-        record, width, tokens, versions = self.record, self.width, self.tokens, self.versions
-        one_version, every = (width, tokens), (width, tokens, versions)
-        assert layer.heads is not None
-        assert layer.wide is not None
-        record.moment = "the attention"
-        turned = record.result((versions, width, tokens), record.view(residual))
-        weights = record.result((versions * versions, tokens), self.routed(record.view(residual)))
-        predicted = record.result((versions, width, tokens), turned, record.view(weights))
-        predicted = record.over(every, record.result(every, record.view(predicted)), residual)
-        active = record.view(predicted)
-        normed = record.over(one_version, active)
-        narrow = record.over(
-            one_version,
-            record.result(one_version, record.result((_LAUREL_RANK, tokens), normed)),
-            normed,
-        )
-        attended = self.attention(layer.heads, normed, layer.rotated, layer.cached)
-        record.moment = "the feed-forward"
-        attended = record.over(one_version, record.over(one_version, attended, active), narrow)
-        fed_forward = self.sparse(
-            layer.wide.length, record.over(one_version, attended), layer.sparse
-        )
-        fed_forward = record.over(one_version, fed_forward, attended)
-        change = record.result(every, record.over(one_version, fed_forward, record.view(predicted)))
-        weights = record.result((versions, tokens), self.routed(fed_forward))
-        weights = record.result((1, tokens, versions), record.view(weights))
-        corrected = record.over(every, record.over(every, change, weights), predicted)
-        length = self.model.per_layer_embedding_length or 0
-        gate = record.result((length, tokens), record.over(one_version, record.view(corrected)))
-        gate = record.over(
-            (length, tokens), gate, self.slice_of(length, self.found, layer.deep == 0)
-        )
-        first = record.over(one_version, record.result(one_version, gate))
-        rest = record.over((width, tokens, versions - 1), record.view(corrected), first)
-        return record.result(every, record.view(corrected), rest)
-
-    def routed(self, tensor: Tensor) -> Tensor:
-        return self.record.result(
-            (self.versions, self.tokens), self.record.over((self.width, self.tokens), tensor)
-        )
-
-    def sparse(self, length: int, read: Tensor, sparse: bool) -> Tensor:
-        """The first layers keep the largest activations alone."""
-        record, sides = self.record, (length, self.tokens)
-        up, gate = record.result(sides, read), record.result(sides, read)
-        if sparse:
-            mean = record.result((1, self.tokens), gate)
-            spread = record.result((1, self.tokens), record.over(sides, gate, mean))
-            gate = record.over(sides, gate, record.over((1, self.tokens), mean, spread))
-        return record.result((self.width, self.tokens), record.over(sides, up, gate))
-
-    def after(self) -> Section:
-        record, width, tokens, others = self.record, self.width, self.tokens, self.versions - 1
-        record.moment = "the output matrix"
-        entry = self.stand_in(tokens)
-        unembedded = record.result((width, tokens, others), record.view(entry))
-        unembedded = self.scaled(unembedded, record.over((width, tokens), record.view(entry)))
-        hidden = record.view(entry)
-        for _ in range(others):
-            hidden = record.over((width, tokens), hidden, record.view(unembedded))
-        hidden = self.norm(
-            record.result((width, LOGITS_ROWS), hidden, self.rows), width, LOGITS_ROWS
-        )
-        hidden.kept = True
-        logits = record.result(
-            (self.model.vocabulary_gguf or self.model.vocabulary or 0, LOGITS_ROWS), hidden
-        )
-        logits.kept = True
-        return record.section((entry,), logits)
-
-
-class Streams(Builder):
-    """Hy4: parallel streams, whose weighted sum attention and feed-forward read, and to each of
-    which they add.
-    """
-
-    @staticmethod
-    def writes(model: Architecture, row: ArchitectureRow) -> bool:
-        """Whether every layer has latent attention."""
-        return not model.recurrent and all(group.kind == "latent" for group in model.attention)
-
-    @property
-    def streams_beside(self) -> int:
-        return self.model.altup_inputs or 1
-
-    def stand_in(self, side: int) -> Tensor:
-        tensor = Tensor((4, self.width, self.streams_beside, self.tokens), ())
-        tensor.placed = True
-        return tensor
-
-    def before(self) -> Section:
-        record, tokens = self.record, self.tokens
-        record.moment = "the look-up of the tokens"
-        embeddings = record.result((self.width, tokens), record.input(tokens))
-        record.expand(embeddings)
-        record.expand(record.input(self.width, tokens))
-        return record.section(
-            (), record.result((self.width, self.streams_beside, tokens), record.view(embeddings))
-        )
-
-    def mixed(self, streams: Tensor, side: int, ways: int) -> list[Tensor]:
-        """Weights of the streams, so many of each."""
-        record, beside = self.record, self.streams_beside
-        flat = record.over((beside * self.width, side), record.view(streams))
-        weights = record.result((ways * beside, side), flat)
-        if ways == 1:
-            return [record.over((beside, side), weights)]
-        return [
-            record.over((beside, side), record.view(weights, strided=True)) for _ in range(ways)
-        ]
-
-    def summed(self, streams: Tensor, weights: Tensor, side: int) -> Tensor:
-        record, sides = self.record, (self.width, side)
-        copied = record.result((self.width, self.streams_beside, side), streams)
-        total: Tensor | None = None
-        for _ in range(self.streams_beside):
-            part = record.over(
-                sides, record.view(copied, strided=True), record.view(weights, strided=True)
-            )
-            total = part if total is None else record.over(sides, total, part)
-        return record.result(sides, total)
-
-    def added(self, output: Tensor, streams: Tensor, weights: Tensor) -> Tensor:
-        record, tokens, beside = self.record, self.tokens, self.streams_beside
-        sides = self.width, tokens
-        copies = (
-            record.result(sides, output),
-            record.result((beside, tokens), weights),
-            record.result((self.width, beside, tokens), streams),
-        )
-        joined: Tensor | None = None
-        for number in range(1, beside + 1):
-            part = record.over(sides, copies[0], record.view(copies[1], strided=True))
-            part = record.view(record.over(sides, record.view(copies[2], strided=True), part))
-            joined = (
-                part
-                if joined is None
-                else record.result((self.width, number, tokens), joined, part)
-            )
-        return record.result((self.width, beside, tokens), joined)
-
-    def layer(self, layer: Layer, residual: Tensor) -> Tensor:
-        record, tokens = self.record, self.tokens
-        assert layer.heads is not None
-        assert layer.wide is not None
-        record.moment = "the attention"
-        before, after = self.mixed(residual, tokens, 2)
-        attended = self.latent(
-            layer.heads, self.norm(self.summed(residual, before, tokens), self.width, tokens)
-        )
-        residual = self.added(attended, residual, after)
-        record.moment = "the feed-forward"
-        before, after = self.mixed(residual, tokens, 2)
-        fed_forward = self.feed_forward(
-            layer.wide, self.norm(self.summed(residual, before, tokens), self.width, tokens), tokens
-        )
-        return self.added(fed_forward, residual, after)
-
-    def after(self) -> Section:
-        record, width = self.record, self.width
-        record.moment = "the output matrix"
-        entry = self.stand_in(self.tokens)
-        hidden = record.view(
-            record.result((width * self.streams_beside, LOGITS_ROWS), record.view(entry), self.rows)
-        )
-        (weights,) = self.mixed(hidden, LOGITS_ROWS, 1)
-        hidden = self.norm(self.summed(hidden, weights, LOGITS_ROWS), width, LOGITS_ROWS)
-        hidden.kept = True
-        logits = record.result(
-            (self.model.vocabulary_gguf or self.model.vocabulary or 0, LOGITS_ROWS), hidden
-        )
-        logits.kept = True
-        return record.section((entry,), logits)
