@@ -626,6 +626,14 @@ def generation_of(name: str) -> str | None:
     return generation
 
 
+def kernel_driver_of(name: str) -> str | None:
+    """The driver of Linux that the table states of a GPU; None for those that have their maker's
+    usual one.
+    """
+    driver: str | None = _of_row(name, _rows("kernel_driver"))
+    return driver
+
+
 def maker_of(words: frozenset[str]) -> str | None:
     """nvidia, amd, intel or qualcomm by the words of a GPU's name; None where they do not say."""
     for row in _table()["maker"]:

@@ -9,6 +9,7 @@ from .. import __version__
 from ..advice.sizes import ContainerSize
 from ..core import units
 from ..core.records import Record
+from ..machine.gpus import kernel_driver_of
 from .layout import clean
 
 # the longest name of a Kubernetes object that is also a host's name (RFC 1123, one label)
@@ -42,7 +43,12 @@ def devices_of(size: ContainerSize) -> Devices | None:
     """How it gets its accelerators; None where it takes none."""
     if not size.accelerators:
         return None
-    return _DEVICES.get(size.accelerators[0].vendor, _USUAL)
+    card = size.accelerators[0]
+    devices = _DEVICES.get(card.vendor, _USUAL)
+    driver = kernel_driver_of(card.name)
+    return (
+        devices if driver is None else devices.replace(resource=f"gpu.{card.vendor}.com/{driver}")
+    )
 
 
 def names_of(sizes: Sequence[ContainerSize]) -> list[str]:

@@ -40,6 +40,7 @@ KEYS = {
         "mig_slices",
         "tflops",
         "generation",
+        "kernel_driver",
     },
     "matrix": {"capability", "names", "flops", "plain"},
     "generation": {"capability", "names", "hbm"},

@@ -34,6 +34,8 @@ CASES = {
     "embedding": ("bge-m3", "llama.cpp", ""),
     "nvidia": ("gemma-3-4b-it", "llama.cpp", "RTX 4090"),
     "amd": ("qwen3-8b", "llama.cpp", "RX 7900 XTX"),
+    "intel": ("qwen3-8b", "llama.cpp", "Arc A770"),
+    "intel on xe": ("qwen3-8b", "llama.cpp", "Arc B580"),
     "ollama": ("llama-3.1-8b", "ollama", ""),
     "ollama on amd": ("llama-3.1-8b", "ollama", "RX 7900 XTX"),
     "vllm": ("qwen3-8b", "vllm", ""),
@@ -94,9 +96,16 @@ def test_a_pod_is_given_the_printed_sizes(case: str) -> None:
         assert in_bytes(limits["ephemeral-storage"]) >= 2 * (about.disk_bytes or 0)
     cards = {key: value for key, value in limits.items() if "/" in key}
     assert cards == {key: value for key, value in requests.items() if "/" in key}
-    wanted = {"amd": {"amd.com/gpu": "1"}, "nvidia": {"nvidia.com/gpu": "1"}}
+    wanted = {
+        "amd": {"amd.com/gpu": "1"},
+        "nvidia": {"nvidia.com/gpu": "1"},
+        "intel": {"gpu.intel.com/i915": "1"},
+    }
     if "four" in case and about.accelerators:
         assert cards == {"nvidia.com/gpu": "4"}
+    elif "xe" in case:
+        # no node has i915 for a Battlemage card: intel-device-plugins-for-kubernetes, README
+        assert cards == {"gpu.intel.com/xe": "1"}
     else:
         vendor = about.accelerators[0].vendor if about.accelerators else ""
         assert cards == wanted.get(vendor, {})
@@ -249,7 +258,7 @@ def test_docker_takes_the_line(case: str) -> None:
     assert options["--memory-swap"] == options["--memory"]
     assert is_within_a_mebibyte(options["--memory-reservation"][0], about.request_bytes)
     assert ("--gpus" in options) is (case in ("nvidia", "vllm", "vllm on four", "own file"))
-    assert ("--device" in options) is ("amd" in case)
+    assert ("--device" in options) is ("amd" in case or "intel" in case)
     assert len(lines) == (2 if about.fetch else 1)
     assert ("--mount" in options) is about.files_are_yours
     assert ("--volume" in options) is not about.files_are_yours
