@@ -29,6 +29,7 @@ from ..verdict.record import Judged, Question, Route, exit_code
 from ..verdict.speed import PaceRange, Speed, uses_shared_gpu
 from .alternatives import alternatives
 from .compiled import ReadyAsker
+from .ranking import TIGHT_CODES
 
 TYPE_CHECKING = False
 
@@ -180,6 +181,11 @@ class Known(Record):
         return sum(card.memory_total_bytes or 0 for card in cards if not card.unified)
 
     @property
+    def is_tight(self) -> bool:
+        """It runs there only once other programs are closed, or leaves them next to nothing."""
+        return any(finding.code in TIGHT_CODES for finding in self.findings)
+
+    @property
     def pace(self) -> PaceRange | None:
         """The pace of text, None where it cannot be told and for other work."""
         return self.speed.decode if self.speed is not None else None
@@ -261,10 +267,10 @@ class Plan(Record):
         return not wanted or (machine.pace is not None and machine.pace.low >= wanted)
 
     def is_comfortable(self, machine: Known) -> bool:
-        """It is fast enough, and text likely comes as fast as one reads, which nobody buys less
-        than.
+        """It is fast enough, is not tight, and text likely comes as fast as one reads, which nobody
+        buys less than.
         """
-        if not self.fast_enough(machine):
+        if machine.is_tight or not self.fast_enough(machine):
             return False
         return machine.pace is None or machine.pace.likely >= READING_TOKENS_PER_SECOND
 

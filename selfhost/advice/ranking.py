@@ -59,8 +59,8 @@ DOCUMENTS_PER_SECOND = 1.0
 # it fits only once other programs are closed, or leaves them so little that they should be
 CROWDED = 0.5
 TIGHT = "tight"
-_TIGHT_CODES = ("memory-tight", "accelerator-tight")
-_CROWDED_CODES = ("memory-not-now", "accelerator-not-now", *_TIGHT_CODES)
+TIGHT_CODES = ("memory-tight", "accelerator-tight")
+_CROWDED_CODES = ("memory-not-now", "accelerator-not-now", *TIGHT_CODES)
 # the spec of a closed model names it as the nearest
 NAMED = 2.0
 # nobody can say whether you may use it
@@ -277,7 +277,7 @@ def share_on(judged: Answer | Judged) -> float:
 
 def leaves_little(judged: Answer | Judged) -> bool:
     """It fits, and leaves the system or the accelerator little."""
-    return any(finding.code in _TIGHT_CODES for finding in judged.findings)
+    return any(finding.code in TIGHT_CODES for finding in judged.findings)
 
 
 def is_practical(judged: Judged, wanted: float | None) -> bool:

@@ -477,6 +477,8 @@ class RuntimeSpec(Record):
     on_accelerators: Mapping[str, float] = read_by(_shares, default={})
     # from how many accelerators on it is taken before the usual one of the modality; 0: never
     preferred_from_accelerators: int = read_by(Table.integer, minimum=1, default=0)
+    # what trains in it, where what that takes is not counted
+    trainer: str = read_by(Table.string, default="")
     # methods that are tried in turn where none is asked for; none: it does not train
     finetune_methods: tuple[str, ...] = read_by(Table.strings, choices=FINETUNE_METHODS, default=())
     # lengths in tokens that are tried with the last of them, longest first

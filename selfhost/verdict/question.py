@@ -435,11 +435,11 @@ def _refusal(
     loads = _why_files_not_loaded(spec, runtime, quantization, formats)
     if workload.task != "finetune":
         return loads, remedy
+    if runtime.trainer:
+        # how it trains is not counted (`finetune_needs`)
+        return None, None
     if not runtime.finetune_methods:
-        return (
-            f"{runtime.name} does not train models; selfhost covers only transformers with peft.",
-            remedy,
-        )
+        return f"{runtime.name} does not train models.", remedy
     if spec.refused is None and not _trains_kind(spec, runtime):
         # other programs train such models; what that takes is not computed (`why_not_computed`)
         return None, None

@@ -28,6 +28,26 @@ from selfhost.verdict.record import Route, Verdict
 
 GIB, GB = 2**30, 10**9
 
+
+@pytest.mark.parametrize("model", ["gpt-oss-120b", "llama-3.3-70b-instruct", "qwen3-14b"])
+def test_no_machine_that_a_model_fills_is_the_first_of_its_kind(model: str) -> None:
+    """Nobody buys a 64 GB machine for a model of 60 GB: of each kind the smallest is named that leaves other programs room, where there is one."""
+    answer = make_plan(open_catalogue().spec(model), Workload(), open_catalogue(), all_profiles())
+    lines = plain(plan_document(answer, verbose=False), 100).splitlines()
+    every = {known.name: known for known in answer.fitting}
+    shown = [known for name, known in every.items() if any(f" {name} " in row for row in lines)]
+    assert shown
+    for known in shown:
+        roomy = [other for other in answer.fitting if answer.is_comfortable(other)]
+        if any(other.kind == known.kind for other in roomy):
+            assert not known.is_tight, known.name
+    # -v has them all, and says which are full
+    wide = plain(plan_document(answer, verbose=True), 140).splitlines()
+    for name, known in every.items():
+        row = next(row for row in wide if f" {name} " in row)
+        assert ("tight" in row) is known.is_tight
+
+
 CASES: dict[str, tuple[str, Workload]] = {
     "faster-whisper": ("whisper-small", Workload(runtime="faster-whisper")),
     "default": ("mistral-7b", Workload()),
@@ -528,8 +548,8 @@ def test_a_gpu_that_shares_the_ram_is_where_it_runs() -> None:
     """On a Mac the RAM holds it and the GPU computes it; on a laptop without one the processor does."""
     shown = plain(plan_document(plan_of("mistral-7b", Workload()), verbose=True), 120)
     rows = rows_of(shown)
-    assert " GPU " in rows["macbook-air-m2-8gb"]
-    assert " RAM " in rows["laptop-ddr4-8gb"]
+    assert " GPU, tight " in rows["macbook-air-m2-8gb"]
+    assert " RAM, tight " in rows["laptop-ddr4-8gb"]
 
 
 def test_a_plan_counts_apart_what_runs_and_what_may() -> None:

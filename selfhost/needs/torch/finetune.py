@@ -49,12 +49,14 @@ def finetune_needs(
     plan, cpu = plan_of(spec, workload), cpu_of(runtime)
     if spec.closed:
         return _nothing(cpu, "the weights were never published", None)
-    if not runtime.finetune_methods:
+    if runtime.trainer:
         return _nothing(
             cpu,
-            f"{runtime.name} does not train models; selfhost covers only transformers with peft",
-            "take --runtime transformers",
+            f"what training takes in {runtime.name} is not counted",
+            f"try it with `{runtime.trainer}`, or take --runtime transformers",
         )
+    if not runtime.finetune_methods:
+        return _nothing(cpu, f"{runtime.name} does not train models", "take --runtime transformers")
     subject = _subject(spec, architectures)
     files = _files(subject, workload)
     refused = why_not_computed(subject, runtime)

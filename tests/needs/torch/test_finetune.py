@@ -773,6 +773,18 @@ def test_frozen_weights_are_gathered_without_gradients() -> None:
     assert qlora.bytes < lora.bytes < full.bytes
 
 
+def test_a_program_that_trains_in_its_own_way_is_not_said_not_to() -> None:
+    """MLX LM trains adapters and whole models (ml-explore/mlx-lm, mlx_lm/LORA.md); what that takes is not known. Ollama trains nothing."""
+    mac = "macbook-pro-m4-max-48gb"
+    own = check("llama-3.1-8b", Workload(task="finetune", runtime="mlx"), machine=mac)
+    assert own.route == "unknown"
+    memory = own.finding("memory")
+    assert memory is not None
+    assert "mlx_lm.lora" in str(memory.remedy)
+    none = check("llama-3.1-8b", Workload(task="finetune", runtime="ollama"), machine=mac)
+    assert none.route not in ("local", "unknown")
+
+
 def test_two_cards_train_what_people_train_on_them() -> None:
     """A 32B model by QLoRA over two cards of 24 GB (huggingface.co/docs/bitsandbytes, fsdp_qlora: 70B there with a part in the RAM); of Mixtral the
     trainer decides, as on one card. Neither is left to the processor."""
