@@ -94,6 +94,13 @@ LISTED = [
         },
     ),
     ("muse-glimmer-30b", {"Q4_K_XL": 15.878}),
+    # sizes to the byte, and to a hundredth of a gigabyte, in logs of public programs of 2026
+    ("muse-glimmer-30b", {"Q2_K_XL": 12.444_212_256}),
+    ("mistral-small-3.2-24b-instruct-2506", {"Q4_K_XL": 14.548_880_928}),
+    ("qwen3.5-2b", {"Q8_K_XL": 2.893_114_784}),
+    ("qwen3.8-27b", {"Q2_K_XL": 10.68}),
+    ("qwen3.6-35b-a3b", {"Q2_K_XL": 12.29}),
+    ("ornith-1.0-35b", {"Q2_K_XL": 12.25}),
     ("gemma-4-26b-a4b-it", {"IQ2_M": 10.0}),
 ]
 
