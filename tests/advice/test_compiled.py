@@ -146,11 +146,11 @@ def test_both_ways_give_the_same_list(
 ) -> None:
     """Route, order, every finding and every printed cell are those of the specs themselves; the route follows the day on which an offer ends.
 
-    Where a wish decides all models are listed. Else every eighth is, in the next case those after them.
+    Where a wish decides all models are listed. Else every fifth is, in the next case those after them.
     """
     machine, workload, today = ASKED[number]
     if not any(getattr(workload, wish) for wish in WISHES):
-        _list_but(monkeypatch, 8, number)
+        _list_but(monkeypatch, 5, number)
     ready, here = Catalogue.open(shipped=str(packed)), MACHINES[machine]
     assert Questions.open(ready, workload, here) is not None
     fast = judge_all(ready, workload, here, today=today)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.arithmetic import calculate
 from helpers.paths import CONFIGS, DATA, TRUTH
 from selfhost.answers.shown import describe
 from selfhost.api import check
@@ -541,15 +540,6 @@ def test_optimizers_that_keep_less_take_less(method: str, optimizers: tuple[str,
 
 
 # ------------------------------------------------------------------ every model, every method
-
-
-def calculate(line: str) -> Fraction:
-    """A line with its words left out; what follows a semicolon is remark."""
-    kept = re.sub(r"[A-Za-z_]+", "", line.split(";")[0].replace("×", "*").replace(",", ""))
-    assert re.fullmatch(r"[0-9.+*/()\s]+", kept), line
-    return Fraction(
-        eval(re.sub(r"(\d+)", r"Fraction(\1)", kept), {"Fraction": Fraction, "__builtins__": {}})
-    )
 
 
 @pytest.mark.parametrize("method", FINETUNE_METHODS)
