@@ -146,6 +146,14 @@ def test_the_contracts_json_has_no_key_that_is_not_written(
     assert too_large["alternatives"]
 
 
+def test_the_guides_policy_is_one() -> None:
+    """Saved as it is printed it holds."""
+    text = (ROOT / "docs" / "usage.md").read_text(encoding="utf-8")
+    shown = re.search(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert shown is not None
+    assert read_policy(Document.parse("audit.toml", shown[1].encode())).models
+
+
 def test_the_contracts_policy_and_python_hold(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
