@@ -33,6 +33,7 @@ from selfhost.audit.workers import in_shares
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.tomlfile import Document
 from selfhost.core.workload import Workload
+from selfhost.machine import profiles
 from selfhost.machine.profiles import load
 from selfhost.machine.reader import read
 from selfhost.machine.record import Machine, PresentModel
@@ -482,6 +483,33 @@ def test_each_list_of_machines_gets_its_own_questions() -> None:
     judge.questions(asked, changing)
     changing[:] = [bare]
     assert judge.questions(asked, changing)[0] == [other]
+
+
+def test_what_an_audit_keeps_of_a_model_is_the_same_as_asked_of_each_machine() -> None:
+    """A question is worked out once for all processors that lay weights out alike: each machine must get the findings of its own, whichever was asked before."""
+    judge = FleetJudge(catalogue(), TODAY)
+    machines = [load(name).machine for name in profiles.names()]
+    by_layout = {machine.instruction_sets: machine for machine in machines}
+    machines = [*by_layout.values(), *(load(name).machine for name in PICTURE_MACHINES)]
+    for model, workload, has_ways in (
+        ("mistral-7b", Workload(), False),
+        ("mistral-7b", Workload(quantization="Q4_0"), False),
+        ("qwen3-30b-a3b", Workload(context_tokens=512), False),
+        ("flux.1-dev", Workload(), True),
+    ):
+        for machine in machines:
+            own = judge.verdict(Beside(model=model, workload=workload), machine)
+            alone = check_with(
+                catalogue(),
+                model,
+                workload,
+                machine,
+                instead=False,
+                today=TODAY,
+                follows_machine=has_ways,
+            )
+            for name in ("route", "needs", "speed", "findings"):
+                assert getattr(own, name) == getattr(alone, name), (model, machine.name, name)
 
 
 # a card that holds no usual type of it, RAM alone, one that holds it whole, and one too small for all
