@@ -427,6 +427,8 @@ class Population:
         self.answers: Any = None
         # what was worked out of machines, by its name: `tracing.Worked`
         self.worked_out: dict[Any, Any] = {}
+        # of columns of quotients the slots that these rest on
+        self._origins: dict[Slot, tuple[Slot, ...]] = {}
 
     def kind_of(self, number: int) -> tuple[int, int]:
         """The number of a machine's kind, and its place in the columns."""
@@ -525,6 +527,31 @@ class Population:
                         ]
             cut = self._cuts[form] = _Cut(values, numbers, self.size, self._sets)
         return cut
+
+    def quotient(self, form: Form, constant: int, divisor: int) -> Slot:
+        """The slot of that form and the constant, divided and rounded down: a column of all kinds
+        that have the form's slots.
+        """
+        slot = "quotient", repr((form, constant)), str(divisor)
+        if slot not in self._origins:
+            self._origins[slot] = tuple(
+                [origin for each, _ in form for origin in self.origins(each)]
+            )
+            for kind in self.kinds:
+                if all(each in kind.columns for each, _ in form):
+                    sums = [constant] * len(kind.members)
+                    for each, factor in form:
+                        column = kind.columns[each]
+                        sums = [
+                            total + factor * value
+                            for total, value in zip(sums, column, strict=True)
+                        ]
+                    kind.columns[slot] = array("q", [total // divisor for total in sums])
+        return slot
+
+    def origins(self, slot: Slot) -> tuple[Slot, ...]:
+        """The slots of the machines' records that a number rests on."""
+        return self._origins.get(slot, (slot,))
 
     def kinds_by(self, form: Form) -> _Ends:
         """The kinds by the least and the most that their machines have of that form."""

@@ -615,6 +615,38 @@ def test_more_machines_of_the_same_kinds_take_no_more_judgements(
     assert many < 2 * few, counts
 
 
+def test_small_machines_that_keep_a_part_of_their_memory_take_no_more_judgements(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A Linux machine below 4 GiB keeps a quarter of its memory, which no two had alike: each was worked out by itself, so that a million took hundreds of times as long as ten thousand."""
+    base = load("github-ubuntu-24.04").machine.replace(planning=False)
+    policy = read_policy(
+        Document.parse("audit.toml", b'schema = 1\n[[model]]\nname = "qwen3-1.7b"\n')
+    )
+    rng, counts = random.Random(11), []
+    for size in (500, 4000):
+        totals = [rng.randrange(2**30, 2**32 + 2**30) for _ in range(size)]
+        machines = [
+            base.replace(
+                name=f"m-{place:04d}",
+                memory_total_bytes=total,
+                # a container may use less, by less or by more than what is kept
+                memory_limit_bytes=total - place % 3 * 300 * 2**20,
+                memory_available_bytes=total // 3,
+            )
+            for place, total in enumerate(totals)
+        ]
+        count, audit = judgements_of(policy, Machines.of(machines), monkeypatch)
+        counts.append(count)
+        if size == 500:
+            one = judge_with(catalogue(), TODAY)
+            alone = run_audit(policy, machines, one, today=TODAY)
+            assert list(map(said, audit.rows)) == list(map(said, alone.rows))
+            assert len(audit.tally.results) > 1
+    few, many = counts
+    assert many < 2 * few, counts
+
+
 # cards of 12 GB, all of them newer than any program asks for
 CARDS = (
     "NVIDIA GeForce RTX 3060", "NVIDIA GeForce RTX 3080 Ti", "NVIDIA GeForce RTX 4070",
