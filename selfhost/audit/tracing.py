@@ -422,7 +422,8 @@ class Worked:
 
     def slots_of_all(self) -> set[Slot]:
         """The numbers that it depends on, for any machine."""
-        self._learn(self._population.all & ~self._known)
+        if self._known != self._population.all:
+            self._learn(self._population.all & ~self._known)
         return self._slots
 
     def of_machine(self, number: int, kind: int, among: int) -> tuple[Any, int, int]:
@@ -507,8 +508,8 @@ def _fill(
     kind = population.kinds[number]
     column = columns.setdefault(number, array("q", bytes(8 * len(kind.members))))
     form, constant = ((), value) if isinstance(value, int) else (value.form, value.constant)
-    common = kind.bits & region
     places: Sequence[int] = range(len(kind.members))
+    common = kind.bits & region
     if common != kind.bits:
         held = common.to_bytes((common.bit_length() + 7) // 8 or 1, "little")
         most = 8 * len(held)
@@ -517,10 +518,7 @@ def _fill(
             for place, machine in enumerate(kind.members)
             if machine < most and held[machine >> 3] >> (machine & 7) & 1
         ]
-    sums = [constant] * len(places)
-    for slot, factor in form:
-        own = kind.columns[slot]
-        sums = [total + factor * own[place] for total, place in zip(sums, places, strict=True)]
+    sums = kind.sums(form, constant, places)
     for place, total in zip(places, sums, strict=True):
         column[place] = total
 
