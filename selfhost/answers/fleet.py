@@ -37,6 +37,8 @@ def _wishes(workload: Workload) -> object:
 _MOST_EXPLAINED = 1_000
 # questions that are kept for entries that differ in amounts alone
 _MOST_ASKED = 4_096
+# models whose questions are kept: what is judged of many machines, then of single ones
+_MOST_DISTINCT = 64
 
 
 class _Asked:
@@ -54,7 +56,7 @@ class _Distinct:
     """What is asked of one model, the same object where the same is asked."""
 
     def __init__(self, ask: Callable[[Machine], Question], catalogue: Catalogue) -> None:
-        self._ask, self._catalogue = ask, catalogue
+        self.ask, self._catalogue = ask, catalogue
         self._questions: list[Question] = []
         self._of_kind: dict[str, Question] = {}
 
@@ -66,18 +68,24 @@ class _Distinct:
         self._questions.append(question)
         return question
 
+    def of_machine(self, machine: Machine) -> Question:
+        """That of any machine."""
+        if machine.models_present or machine.is_this_one:
+            return self.ask(machine)
+        return self.of_kind(kind_of(instruction_sets_for_layout(machine)))
+
     def of_kind(self, kind: str) -> Question:
         """That of a machine without models which lays weights out so, by the names of
         `needs.repack`: of what is asked, only what the model takes follows from that.
         """
         if kind not in self._of_kind:
             machine = Machine(instruction_sets=KINDS[kind], accelerators=(), models_present=())
-            self._of_kind[kind] = self._of_machine(machine)
+            self._of_kind[kind] = self._laid_out_by(machine)
         return self._of_kind[kind]
 
-    def _of_machine(self, machine: Machine) -> Question:
+    def _laid_out_by(self, machine: Machine) -> Question:
         if not self._questions:
-            return self.shared(self._ask(machine))
+            return self.shared(self.ask(machine))
         first = self._questions[0]
         if first.needs is None:
             return first
@@ -105,6 +113,8 @@ class FleetJudge:
         self._meanings: dict[object, Understood | UnknownModelError] = {}
         self._unknown = 0
         self._asked: dict[object, _Asked] = {}
+        # what is asked of a model, by the workload and whether its program is required
+        self._distinct: dict[object, _Distinct] = {}
 
     def verdict(self, model: Beside, machine: Machine) -> Verdict:
         """What `check_with` finds of one model on one machine, and its route: without offers,
@@ -176,9 +186,7 @@ class FleetJudge:
             )
             if question is not None:
                 return question
-        question = question_of(self._catalogue, understood, machine, follows_machine=False)
-        if model.requires_runtime:
-            question = question.replace(requires_runtime=True)
+        question = self._distinct_of(understood, model.requires_runtime).of_machine(machine)
         if has_ways(understood, question):
             question = from_a_list(question, workload, self._catalogue, machine)
         return question
@@ -217,14 +225,23 @@ class FleetJudge:
             for each, meant in zip(models, understood, strict=True)
         ]
 
-    def _of_model(
-        self, understood: Understood, requires_runtime: bool, machines: Sequence[Machine]
-    ) -> list[Question]:
+    def _distinct_of(self, understood: Understood, requires_runtime: bool) -> _Distinct:
         def ask(machine: Machine) -> Question:
             question = question_of(self._catalogue, understood, machine, follows_machine=False)
             return question.replace(requires_runtime=True) if requires_runtime else question
 
-        distinct = _Distinct(ask, self._catalogue)
+        key = understood.spec.id, understood.asked, understood.workload, requires_runtime
+        distinct = self._distinct.get(key)
+        if distinct is None:
+            if len(self._distinct) >= _MOST_DISTINCT:
+                self._distinct.clear()
+            distinct = self._distinct[key] = _Distinct(ask, self._catalogue)
+        return distinct
+
+    def _of_model(
+        self, understood: Understood, requires_runtime: bool, machines: Sequence[Machine]
+    ) -> list[Question]:
+        distinct = self._distinct_of(understood, requires_runtime)
         of_files: dict[Any, Question] = {}
         questions = []
         for machine, kind in zip(machines, self._kinds_of(machines), strict=True):
@@ -233,7 +250,7 @@ class FleetJudge:
                 places = tuple((disk.purpose, disk.path) for disk in machine.disks or ())
                 key = (kind, machine.models_present, places)
                 if key not in of_files:
-                    own = ask(machine)
+                    own = distinct.ask(machine)
                     # other ways than the question's may be here in part
                     if has_ways(understood, own):
                         of_files[key] = own

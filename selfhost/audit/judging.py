@@ -12,12 +12,13 @@ from .entries import Wanted
 from .judged_entries import Judge
 
 
-def judge_with(catalogue: Catalogue, today: str) -> Judge:
+def judge_with(catalogue: Catalogue, today: str, fleet_judge: FleetJudge | None = None) -> Judge:
     """A judge with the models' own defaults, so that a policy means the same on every machine.
-    `today` is `YYYY-MM-DD` in UTC, on which offers end.
+    `today` is `YYYY-MM-DD` in UTC, on which offers end. What `fleet_judge` has worked out of that
+    catalogue for that day is not worked out again.
     """
 
-    by_one = FleetJudge(catalogue, today)
+    by_one = fleet_judge or FleetJudge(catalogue, today)
 
     def judge(wanted: Wanted, workload: Workload, machine: Machine) -> Verdict:
         members = asked_by(wanted, workload)

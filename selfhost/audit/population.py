@@ -220,6 +220,22 @@ class Kind:
                 slot = ("accelerators", str(index), "memory_total_bytes")
                 self.columns[slot] = array("q", [card.memory_total_bytes]) * count
 
+    def has(self, form: Form) -> bool:
+        """Whether its machines have all numbers of that form."""
+        return all(slot in self.columns for slot, _ in form)
+
+    def sums(
+        self, form: Form, constant: int = 0, places: Sequence[int] | None = None
+    ) -> Sequence[int]:
+        """The values of that form and a constant: of the members at those places, None: of all."""
+        sums = [constant] * len(self.members if places is None else places)
+        for slot, factor in form:
+            column = self.columns[slot]
+            if places is not None:
+                column = [column[place] for place in places]
+            sums = [total + factor * value for total, value in zip(sums, column, strict=True)]
+        return sums
+
     def asked(self, bandwidth: int | None, totals: Span | None = None) -> Machine:
         """One of its machines with that bandwidth, and as much memory as `totals`; None: as any of
         them has. It has no other number in which they differ: asked for one it raises
@@ -427,6 +443,8 @@ class Population:
         self.answers: Any = None
         # what was worked out of machines, by its name: `tracing.Worked`
         self.worked_out: dict[Any, Any] = {}
+        # of columns of quotients the slots that these rest on
+        self._origins: dict[Slot, tuple[Slot, ...]] = {}
 
     def kind_of(self, number: int) -> tuple[int, int]:
         """The number of a machine's kind, and its place in the columns."""
@@ -510,21 +528,30 @@ class Population:
             values: list[int] = []
             numbers: list[int] = []
             for kind in self.kinds:
-                if all(slot in kind.columns for slot, _ in form):
-                    columns = [kind.columns[slot] for slot, _ in form]
-                    factors = [factor for _, factor in form]
+                if kind.has(form):
                     numbers += kind.members
-                    if factors == [1]:
-                        values += columns[0]
-                    else:
-                        values += [
-                            sum(
-                                [factor * value for factor, value in zip(factors, row, strict=True)]
-                            )
-                            for row in zip(*columns, strict=True)
-                        ]
+                    values += kind.sums(form)
             cut = self._cuts[form] = _Cut(values, numbers, self.size, self._sets)
         return cut
+
+    def quotient(self, form: Form, constant: int, divisor: int) -> Slot:
+        """The slot of that form and the constant, divided and rounded down: a column of all kinds
+        that have the form's slots.
+        """
+        slot = "quotient", repr((form, constant)), str(divisor)
+        if slot not in self._origins:
+            self._origins[slot] = tuple(
+                [origin for each, _ in form for origin in self.origins(each)]
+            )
+            for kind in self.kinds:
+                if kind.has(form):
+                    sums = kind.sums(form, constant)
+                    kind.columns[slot] = array("q", [total // divisor for total in sums])
+        return slot
+
+    def origins(self, slot: Slot) -> tuple[Slot, ...]:
+        """The slots of the machines' records that a number rests on."""
+        return self._origins.get(slot, (slot,))
 
     def kinds_by(self, form: Form) -> _Ends:
         """The kinds by the least and the most that their machines have of that form."""

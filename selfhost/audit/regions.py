@@ -147,9 +147,10 @@ def _regions(
             along = _Along(population, find, counted)
             findings, region = along.region(region, trace.number, findings)
         bits &= ~region
-        # kinds of which no machine is left are not asked any more
-        left = population.kinds_within(trace.kinds, bits)
-        among &= ~trace.kinds | left
+        if bits:
+            # kinds of which no machine is left are not asked any more
+            left = population.kinds_within(trace.kinds, bits)
+            among &= ~trace.kinds | left
         yield findings, region, trace, pooled
 
 

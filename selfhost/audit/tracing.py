@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from operator import attrgetter
 
@@ -105,6 +105,9 @@ class Number:
         return other / self.pinned
 
     def __floordiv__(self, other: Any) -> Any:
+        if type(other) is int and 0 < other <= _MOST_FACTOR:
+            slot = self._trace.quotient(self.form, self.constant, other)
+            return Number(self._trace, ((slot, 1),), 0, self.value // other)
         return self.pinned // other
 
     def __mod__(self, other: Any) -> Any:
@@ -339,6 +342,10 @@ class Trace:
         answer = self.bounds[form, bound] = value >= bound
         return answer
 
+    def quotient(self, form: Form, constant: int, divisor: int) -> Slot:
+        """The column of a form and a constant, divided and rounded down."""
+        return self._population.quotient(form, constant, divisor)
+
     def rising(self, form: Form, constant: int, of: Callable[[int], T], value: int) -> T:
         """`of` a form and a constant, with the value that they have; see `Number.rising`."""
         answer = of(value)
@@ -415,7 +422,8 @@ class Worked:
 
     def slots_of_all(self) -> set[Slot]:
         """The numbers that it depends on, for any machine."""
-        self._learn(self._population.all & ~self._known)
+        if self._known != self._population.all:
+            self._learn(self._population.all & ~self._known)
         return self._slots
 
     def of_machine(self, number: int, kind: int, among: int) -> tuple[Any, int, int]:
@@ -451,14 +459,14 @@ class Worked:
             region = trace.region() & ~self._known
             own_kinds = self._population.kinds_within(trace.kinds, region)
             self._known |= region
-            self._slots.update(each for form, _ in trace.bounds for each, _ in form)
+            self._depend_on(form for form, _ in trace.bounds)
             word = answer
             if type(answer) is Number or type(answer) is int:
                 word = Number
                 for kind in members(own_kinds):
                     _fill(self._population, kind, self._columns, region, answer)
                 if type(answer) is Number:
-                    self._slots.update(each for each, _ in answer.form)
+                    self._depend_on([answer.form])
                 # a column is of use only as a whole
                 bits = self._population.all
             earlier, kinds = self._words.get(word, (0, 0))
@@ -466,6 +474,11 @@ class Worked:
             bits &= ~self._known
         if self._columns:
             self._put_columns()
+
+    def _depend_on(self, forms: Iterable[Form]) -> None:
+        for form in forms:
+            for slot, _ in form:
+                self._slots.update(self._population.origins(slot))
 
     def _put_columns(self) -> None:
         """Put the numbers of whole kinds into their columns."""
@@ -495,8 +508,8 @@ def _fill(
     kind = population.kinds[number]
     column = columns.setdefault(number, array("q", bytes(8 * len(kind.members))))
     form, constant = ((), value) if isinstance(value, int) else (value.form, value.constant)
-    common = kind.bits & region
     places: Sequence[int] = range(len(kind.members))
+    common = kind.bits & region
     if common != kind.bits:
         held = common.to_bytes((common.bit_length() + 7) // 8 or 1, "little")
         most = 8 * len(held)
@@ -505,10 +518,7 @@ def _fill(
             for place, machine in enumerate(kind.members)
             if machine < most and held[machine >> 3] >> (machine & 7) & 1
         ]
-    sums = [constant] * len(places)
-    for slot, factor in form:
-        own = kind.columns[slot]
-        sums = [total + factor * own[place] for total, place in zip(sums, places, strict=True)]
+    sums = kind.sums(form, constant, places)
     for place, total in zip(places, sums, strict=True):
         column[place] = total
 

@@ -149,7 +149,8 @@ def _run(words: list[str]) -> int:
     from ..catalogue.opened import open_catalogue
 
     catalogue = open_catalogue(options.specs)
-    judge = judge_with(catalogue, today)
+    at_once = FleetJudge(catalogue, today)
+    judge = judge_with(catalogue, today, at_once)
     progress = _progress(words)
     machines, problems = _machines(options.machines, progress)
     audit = run_audit(
@@ -159,7 +160,7 @@ def _run(words: list[str]) -> int:
         today=today,
         problems=problems,
         progress=progress,
-        at_once=FleetJudge(catalogue, today),
+        at_once=at_once,
         now=utc_now() if options.today is None else None,
         in_full=_in_full(options, outputs, len(machines)),
     )

@@ -33,6 +33,7 @@ from selfhost.audit.workers import in_shares
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.tomlfile import Document
 from selfhost.core.workload import Workload
+from selfhost.machine import profiles
 from selfhost.machine.profiles import load
 from selfhost.machine.reader import read
 from selfhost.machine.record import Machine, PresentModel
@@ -484,6 +485,33 @@ def test_each_list_of_machines_gets_its_own_questions() -> None:
     assert judge.questions(asked, changing)[0] == [other]
 
 
+def test_what_an_audit_keeps_of_a_model_is_the_same_as_asked_of_each_machine() -> None:
+    """A question is worked out once for all processors that lay weights out alike: each machine must get the findings of its own, whichever was asked before."""
+    judge = FleetJudge(catalogue(), TODAY)
+    machines = [load(name).machine for name in profiles.names()]
+    by_layout = {machine.instruction_sets: machine for machine in machines}
+    machines = [*by_layout.values(), *(load(name).machine for name in PICTURE_MACHINES)]
+    for model, workload, has_ways in (
+        ("mistral-7b", Workload(), False),
+        ("mistral-7b", Workload(quantization="Q4_0"), False),
+        ("qwen3-30b-a3b", Workload(context_tokens=512), False),
+        ("flux.1-dev", Workload(), True),
+    ):
+        for machine in machines:
+            own = judge.verdict(Beside(model=model, workload=workload), machine)
+            alone = check_with(
+                catalogue(),
+                model,
+                workload,
+                machine,
+                instead=False,
+                today=TODAY,
+                follows_machine=has_ways,
+            )
+            for name in ("route", "needs", "speed", "findings"):
+                assert getattr(own, name) == getattr(alone, name), (model, machine.name, name)
+
+
 # a card that holds no usual type of it, RAM alone, one that holds it whole, and one too small for all
 PICTURE_MACHINES = (
     "desktop-rtx3060-12gb", "desktop-ryzen-5600-16gb", "desktop-rtx5090-32gb", "laptop-ddr4-8gb",
@@ -583,6 +611,38 @@ def test_more_machines_of_the_same_kinds_take_no_more_judgements(
         machines = load_machines("-", stdin=alike_but_in_numbers(count).encode()).machines
         count, _ = judgements_of(policy, machines, monkeypatch, is_by_model=is_by_model)
         counts.append(count)
+    few, many = counts
+    assert many < 2 * few, counts
+
+
+def test_small_machines_that_keep_a_part_of_their_memory_take_no_more_judgements(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A Linux machine below 4 GiB keeps a quarter of its memory, which no two had alike: each was worked out by itself, so that a million took hundreds of times as long as ten thousand."""
+    base = load("github-ubuntu-24.04").machine.replace(planning=False)
+    policy = read_policy(
+        Document.parse("audit.toml", b'schema = 1\n[[model]]\nname = "qwen3-1.7b"\n')
+    )
+    rng, counts = random.Random(11), []
+    for size in (500, 4000):
+        totals = [rng.randrange(2**30, 2**32 + 2**30) for _ in range(size)]
+        machines = [
+            base.replace(
+                name=f"m-{place:04d}",
+                memory_total_bytes=total,
+                # a container may use less, by less or by more than what is kept
+                memory_limit_bytes=total - place % 3 * 300 * 2**20,
+                memory_available_bytes=total // 3,
+            )
+            for place, total in enumerate(totals)
+        ]
+        count, audit = judgements_of(policy, Machines.of(machines), monkeypatch)
+        counts.append(count)
+        if size == 500:
+            one = judge_with(catalogue(), TODAY)
+            alone = run_audit(policy, machines, one, today=TODAY)
+            assert list(map(said, audit.rows)) == list(map(said, alone.rows))
+            assert len(audit.tally.results) > 1
     few, many = counts
     assert many < 2 * few, counts
 
