@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, islice
 from math import ceil
 
 from ..catalogue.index import Catalogue
@@ -375,19 +375,21 @@ class _Search:
 
     def _holding(self, rooms: list[Room]) -> Iterator[tuple[tuple[Share, ...], list[str]]]:
         """The fewest of the machines that hold it, with each in turn as the first that can be, and
-        what was not read of them.
+        what was not read of them; then more, of which all that matters was read.
         """
         assert self._needs is not None
+        is_held = False
         for chosen in self._sets(rooms):
             sizes = self._sizes(self._needs, chosen)
-            is_held = False
-            for order in self._orders(chosen) if sizes is not None else ():
+            orders = self._orders(chosen) if sizes is not None else iter(())
+            if is_held:
+                sure = (order for order in orders if not self._doubts_about(order))
+                orders = islice(sure, 1)
+            for order in orders:
                 shares = _RULES[self._engine.share](sizes, order) if sizes else None
                 if shares is not None:
                     is_held = True
                     yield shares, self._doubts_about(order)
-            if is_held:
-                return
 
     def _doubts_about(self, order: tuple[Room, ...]) -> list[str]:
         """A sentence's part for each machine of which something was not read."""
@@ -399,7 +401,10 @@ class _Search:
         return doubts
 
     def _sets(self, all_rooms: list[Room]) -> Iterator[tuple[Room, ...]]:
-        """Sets of machines to try, the smallest first and of those the largest memory first."""
+        """Sets of machines to try, the smallest first and of those the largest memory first; one of
+        each number has a machine that can surely be the first.
+        """
+        first = next((room for room in all_rooms if self._is_surely_first(room)), None)
         most = min(len(all_rooms), self._most())
         for count in range(1, most + 1):
             if self._engine.counts == "powers-of-two" and count & (count - 1):
@@ -410,6 +415,12 @@ class _Search:
                 yield from self._alike(all_rooms, count)
             else:
                 yield tuple(all_rooms[:count])
+                if first is not None and first not in all_rooms[:count]:
+                    yield (*all_rooms[: count - 1], first)
+
+    def _is_surely_first(self, room: Room) -> bool:
+        """Whether the files fit on its disk, and nothing that matters was left unread."""
+        return room.name not in self._without_disk and not self._doubts_of(room, is_first=True)
 
     def _alike(self, all_rooms: list[Room], count: int) -> Iterator[tuple[Room, ...]]:
         """Machines with the same number of devices, those with the largest of them."""

@@ -247,6 +247,16 @@ def test_a_fact_that_was_not_read_leaves_it_open() -> None:
     assert open_answer.exit_code == 3
     assert "the processor of a was not read" in open_answer.reason
     assert ask("rpc", [unread("a", "disks"), machine("b", 24), machine("c", 24)]).exit_code == 0
+    # one that holds it alone and was read comes before a larger one that was not
+    answer = ask("rpc", [machine("a", 90, disks=None), machine("b", 64), machine("c", 64)])
+    assert [share.machine for share in answer.shares] == ["b"]
+    # as does one whose disk is large enough
+    full = Disk(purpose="llama.cpp", path="models", free_bytes=GIB, total_bytes=2 * GIB)
+    answer = ask("rpc", [machine("a", 90, disks=(full,)), machine("b", 64)])
+    assert [share.machine for share in answer.shares] == ["b"]
+    # and two of which the first was read, where the one alone may lack the disk
+    answer = ask("rpc", [machine("a", 90, disks=None), machine("b", 20)])
+    assert [share.machine for share in answer.shares] == ["b", "a"]
 
 
 def test_nodes_of_one_host_count_once(tmp_path: Path) -> None:
