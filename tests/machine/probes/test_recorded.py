@@ -146,12 +146,19 @@ def test_a_file_that_is_gone_takes_facts_away_and_changes_none(folder: Path, dam
         } <= lost
 
 
+def ends_a_branch(gone: set[str], own: list[str], name: str) -> bool:
+    """Several groups, from one down to the last below it, have no file of that name any more."""
+    lost = {path.removesuffix(name) for path in gone if path.endswith("/" + name)}
+    left = {path.removesuffix(name) for path in own if path.endswith("/" + name)} - lost
+    return len(lost) > 1 and not any(group.startswith(above) for group in left for above in lost)
+
+
 @settings(calm, max_examples=150)
 @given(st.data())
 def test_whatever_is_missing_no_figure_grows(data: st.DataObject) -> None:
     """Up to three files of a machine gone at once, fallbacks with what they stand in for: a fact is what it was or None.
 
-    Without all files of a controller, in every group, a tree is that of a kernel which has none.
+    Without all files of a controller, in every group or in those below one, a tree is that of a kernel which has none there.
     """
     folder = data.draw(st.sampled_from([case for case in CASES if FILES_OF[case]]))
     own = [str(path) for path in FILES_OF[folder]]
@@ -164,6 +171,8 @@ def test_whatever_is_missing_no_figure_grows(data: st.DataObject) -> None:
     swap = {path for path in own if "/memory.swap." in path}
     # that is a kernel built or started without counting swap
     assume(damage != "gone" or not swap or not swap <= gone)
+    # that is a group which hands no processors down
+    assume(damage != "gone" or not ends_a_branch(gone, own, "cpu.max"))
     whole = read_machine(RecordedHost(str(folder / "root"))).to_json()
     machine = read_machine(Altered(str(folder / "root"), dict.fromkeys(gone, DAMAGE[damage])))
     lawful(machine)

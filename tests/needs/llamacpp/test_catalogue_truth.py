@@ -84,8 +84,9 @@ def mixtures() -> dict[str, ModelSpec]:
 
 
 def tables(spec: ModelSpec) -> int:
-    """Parameters of the token table."""
-    assert spec.architecture is not None
+    """Parameters of the token table; 0 where the layers are not known."""
+    if spec.architecture is None:
+        return 0
     return (spec.architecture.vocabulary or 0) * spec.architecture.embedding_length
 
 
