@@ -390,7 +390,8 @@ def _is_of_processor(before: Sequence[str], run: Sequence[str]) -> bool:
     """Whether a number is that of the processor whose words stand before it: `ryzen 5 7600`."""
     if not run[0].isdecimal() or not before or cpus.class_of(" ".join(before)) is None:
         return False
-    if len(run) > 1:
+    # behind `ryzen 5 7600` 8gb are no size of an RX 7600
+    if sum(not sizes_gib(word) for word in run) > 1:
         # `ryzen 5 rtx 3050` are no five cards
         return cpus.class_of(before[-1]) is not None
     others = _telling(before)
