@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from ..core import units
 from ..core.errors import InputError, MachineFileError, Problem
 from ..core.records import Unread
+from . import cpus
 from .gpu_names import MOST_CARDS, NamedCards, UnknownGpuError, cards_named, spelled
 from .gpus import vendor_of
 from .record import (
@@ -229,7 +230,16 @@ def planned(machine: Machine) -> Machine:
         )
         assumed.append("instruction_sets")
     memory = machine.memory_limit_bytes or machine.memory_total_bytes
-    if machine.cpu_cores_usable is None and memory is not None:
+    cores = cpus.cores_of(machine.cpu_model or "") if _lacks_cores(machine) else None
+    if cores is not None:
+        changes |= _cores_of_name(cores)
+        least, _, most = cores.physical
+        why = "as its maker lists that model"
+        if not cores.are_known:
+            why = f"assumed: {least} to {most}, as processors of that kind have"
+            assumed.append("cpu_cores_usable")
+        sources |= dict.fromkeys(_cores_of_name(cores), why)
+    elif machine.cpu_cores_usable is None and memory is not None:
         changes["cpu_cores_usable"] = float(
             min(MOST_ASSUMED_CORES, max(1, memory // ASSUMED_BYTES_PER_CORE))
         )
@@ -238,6 +248,19 @@ def planned(machine: Machine) -> Machine:
         )
         assumed.append("cpu_cores_usable")
     return machine.replace(**changes, sources=sources, assumed=tuple(dict.fromkeys(assumed)))
+
+
+def _lacks_cores(machine: Machine) -> bool:
+    """Whether its processor's name may tell the cores that it lacks: a guest has a part of them."""
+    return machine.cpu_cores_usable is None and machine.scope == "host"
+
+
+def _cores_of_name(cores: cpus.Cores) -> dict[str, Any]:
+    """The facts of a machine with so many."""
+    facts = {"cpu_cores_physical": cores.physical[1], "cpu_cores_usable": float(cores.usable)}
+    if cores.performance != cores.physical:
+        facts["cpu_cores_performance"] = cores.performance[1]
+    return facts
 
 
 def with_implied(sets: Sequence[str], architecture: str | None) -> tuple[str, ...]:

@@ -12,9 +12,9 @@ from ..core import units
 from ..core.records import Record
 from ..core.tables import shipped_table
 from . import cpus
-from .changes import ASSUMED_BYTES_PER_CORE, planned
+from .changes import planned
 from .gpu_names import NamedCards, UnknownGpuError, cards_named
-from .gpus import Chip, soldered_chip, typed_words, vendor_of, words_of
+from .gpus import Chip, soldered_chip, vendor_of, words_of
 from .profiles import UnknownMachineError
 from .record import Accelerator, Machine
 from .typed import memory_gib, typed, without_sizes
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 _MOST_LETTERS = 120
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
-_COUNT = re.compile(r"[2-8]x|x[2-8]")
 # a guess: DigitalOcean, Linode and Hetzner rent 2 GB with one and 8 GB with four
 _USUAL_GIB_OF_A_PROCESSOR = 2
 _SAYS_NOTHING = frozenset(("with", "ram", "machine", "server", "and"))
@@ -67,8 +66,6 @@ def machine_with(text: str, *, class_is_enough: bool = False) -> Described | Non
     sources = {**dict.fromkeys(assumed, why), "cpu_model": f'"{text.strip()}"'}
     if series is not None and on_package_gib is not None and stated_gib == on_package_gib:
         sources["memory_total_bytes"] = f"the package of the {series.name} holds it"
-    cores = _cores(name, series)
-    sources.update(dict.fromkeys(cores, "as its maker lists that model"))
     bandwidth = None
     if series is not None and _has_one_memory(series):
         bandwidth = round(series.usual)
@@ -81,7 +78,6 @@ def machine_with(text: str, *, class_is_enough: bool = False) -> Described | Non
         system=stated.system or _system_of(series, around),
         architecture=(series.architecture if series else None) or around.architecture,
         cpu_model=name,
-        **cores,
         memory_total_bytes=round(gib * units.GIB),
         memory_limit_bytes=round(gib * units.GIB),
         memory_most_bytes=around.most_gib * units.GIB if stated_gib is None else None,
@@ -94,17 +90,6 @@ def machine_with(text: str, *, class_is_enough: bool = False) -> Described | Non
     machine = planned(machine)
     note = _note(text, series, chip, machine, is_stated=stated_gib is not None)
     return Described(machine=machine, title=name, note=note)
-
-
-def _cores(name: str, series: cpus.Processor | None) -> dict[str, Any]:
-    """The facts of a machine that the model number tells, of all processors that are named; {}
-    where it is not listed.
-    """
-    of_one = cpus.cores_of(name)
-    if series is None or of_one is None:
-        return {}
-    cores = of_one * _count_of(name, series)
-    return {"cpu_cores_physical": cores, "cpu_cores_usable": float(cores * series.threads)}
 
 
 def _system_of(series: cpus.Processor | None, around: cpus.ProcessorClass) -> str:
@@ -189,31 +174,17 @@ def _note(
         " no more."
     )
     name = text.strip()
-    cores, threads = machine.cpu_cores_physical, machine.cpu_cores_usable or 0
-    are_known = "cpu_cores_usable" not in machine.assumed
-    counted = f"{cores or threads:g} cores"
-    if not are_known:
-        counted += f" (assumed: one for each {ASSUMED_BYTES_PER_CORE // units.GIB} GiB of RAM)"
+    cores = cpus.cores_of(machine.cpu_model or "")
+    counted, are_known = "", True
+    if cores is not None:
+        (least, usual, most), are_known = cores.physical, cores.are_known
+        counted = f" {usual} cores{'' if are_known else f' (assumed: {least} to {most})'},"
     return (
-        f'"{name}" is judged as a machine with this processor, {counted}, {ram} and {inside}.'
-        f" {of_series}{one_of_them if _count_of(name, series) > 1 else ''} State the rest:"
+        f'"{name}" is judged as a machine with this processor,{counted} {ram} and {inside}.'
+        f" {of_series}{one_of_them if cpus.count_of(name) > 1 else ''} State the rest:"
         f" --machine '{name}{'' if is_stated else f' {2 * gib:g}GB'}' --gpu NAME"
         f"{'' if are_known else ' --set cores=8'}."
     )
-
-
-def _count_of(text: str, series: cpus.Processor | None) -> int:
-    """How many processors a word says that there are: `dual xeon`, `2x epyc 7763`, `epyc 7763 x2`;
-    1 without one. Of a series that has one socket such a number counts cores: `phenom ii x6`.
-    """
-    if series is not None and series.kind != "server":
-        return 1
-    words = text.lower().replace("×", "x").split()
-    counts = typed_words().counts
-    said = (
-        int(word.strip("x")) if _COUNT.fullmatch(word) else counts.get(word, 0) for word in words
-    )
-    return max((1, *said))
 
 
 # ------------------------------------------------------------------ what clouds rent

@@ -5,12 +5,12 @@ The file is read when a processor is looked up, once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from ..core.records import Record
 from ..core.tables import shipped_table
-from .gpus import channels_and_rates, shared_memory, words_of
+from .gpus import channels_and_rates, shared_memory, typed_words, words_of
 
 TYPE_CHECKING = False
 
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 _WITHOUT_NUMBER = frozenset(("altra", "axion", "snapdragon"))
 # what cores compute, by `vectors`, of a row that does not say more
 _CORE_OF = {"none": "avx", "avx2": "avx2", "avx512": "avx512", "arm": "arm"}
+
+# of the cores of the largest of a series of servers, the fewest and the usual count: a guess
+_OF_LARGEST = (0.125, 0.5)
+_SEVERAL = frozenset("2345678")
 
 
 class Share(Record):
@@ -80,6 +84,35 @@ class Processor(Record):
     on_package_gib: int | None = None
 
 
+class Cores(Record):
+    """How many cores a processor has, or several: the fewest, the usual count and the most, alike
+    where its name tells the count. `physical` of every kind, `performance` of the fastest one with
+    so many `threads` each.
+    """
+
+    physical: tuple[int, int, int]
+    performance: tuple[int, int, int]
+    threads: int
+
+    @property
+    def are_known(self) -> bool:
+        return self.physical[0] == self.physical[2]
+
+    @property
+    def usable(self) -> int:
+        """The threads of the usual count: the slower cores have one each."""
+        return self.physical[1] + self.performance[1] * (self.threads - 1)
+
+    def times(self, count: int) -> Cores:
+        """Those of so many processors."""
+        least, usual, most = self.physical
+        fast_least, fast_usual, fast_most = self.performance
+        return self.replace(
+            physical=(least * count, usual * count, most * count),
+            performance=(fast_least * count, fast_usual * count, fast_most * count),
+        )
+
+
 class ProcessorClass(Record):
     """What processors are whose series has no row, and what most machines with one have: GiB of
     RAM, and a system; `most_gib` is the most that a machine with one takes. `words`: one of them is
@@ -94,6 +127,7 @@ class ProcessorClass(Record):
     most_gib: int
     channels: int | None
     most_gb_per_s: float | None
+    cores: Cores
 
 
 def class_of(name: str) -> ProcessorClass | None:
@@ -109,6 +143,7 @@ def class_of(name: str) -> ProcessorClass | None:
                 most_gib=row["most_gib"],
                 channels=row.get("channels"),
                 most_gb_per_s=row.get("most_gb_per_s"),
+                cores=_cores(row, 1),
             )
     return None
 
@@ -131,14 +166,64 @@ def processor_of(name: str) -> Processor | None:
     return _processor(rows[0]) if rows else None
 
 
-def cores_of(name: str) -> int | None:
-    """The cores of one processor of that name; None where the table does not list its number."""
+def cores_of(name: str) -> Cores | None:
+    """The cores of all processors that the name tells: as the table lists its number, else of its
+    series, else of its class; None where no word tells one.
+    """
     series = processor_of(name)
-    words = words_of(name)
-    by_count = _table()["model_cores"].get(series.name, {}) if series is not None else {}
-    return next(
-        (int(count) for count, numbers in by_count.items() if not words.isdisjoint(numbers)), None
+    own = None if series is None else _cores_of_series(series, words_of(name))
+    if own is None:
+        around = class_of(name)
+        own = None if around is None else around.cores
+    return None if own is None else own.times(count_of(name))
+
+
+def _cores_of_series(series: Processor, words: frozenset[str]) -> Cores | None:
+    """As the number among the words tells, else of servers as the largest does; None of others."""
+    rows = _best(_table()["model_cores"].get(series.name, ()), words)
+    if rows:
+        return _cores(rows[0], series.threads)
+    if not series.cores:
+        return None
+    least, usual = (max(1, round(share * series.cores)) for share in _OF_LARGEST)
+    ends = (least, usual, series.cores)
+    return Cores(physical=ends, performance=ends, threads=series.threads)
+
+
+def count_of(name: str) -> int:
+    """How many processors a word says that there are: `dual xeon`, `2x epyc 7763`, `epyc 7763 x2`;
+    1 without one. Of a series that has one socket such a number counts cores: `phenom ii x6`.
+    """
+    series = processor_of(name)
+    if series is not None and series.kind != "server":
+        return 1
+    counts = typed_words().counts
+    said = (
+        int(word.strip("x")) if _is_count(word) else counts.get(word, 0)
+        for word in name.lower().replace("×", "x").split()
     )
+    return max((1, *said))
+
+
+def _is_count(word: str) -> bool:
+    """Whether it is a number of up to eight processors, `2x` or `x2`."""
+    return len(word) == 2 and "x" in word and word.strip("x") in _SEVERAL
+
+
+def _cores(row: Mapping[str, Any], threads: int) -> Cores:
+    """Those of a row, `threads` of each where it does not say."""
+    physical = _ends(row["cores"])
+    return Cores(
+        physical=physical,
+        performance=_ends(row["performance"]) if "performance" in row else physical,
+        threads=row.get("threads", threads),
+    )
+
+
+def _ends(count: int | Sequence[int]) -> tuple[int, int, int]:
+    """The fewest, the usual and the most of a figure that is one count or these three."""
+    least, usual, most = (count,) * 3 if isinstance(count, int) else count
+    return least, usual, most
 
 
 def names_of_number(number: str) -> tuple[str, ...]:
@@ -193,16 +278,21 @@ def rows_of(name: str) -> list[Mapping[str, Any]]:
 
 @lru_cache(maxsize=256)
 def _rows_of(words: frozenset[str]) -> tuple[Mapping[str, Any], ...]:
-    ranked = [(rank, row) for row in _table()["cpu"] if (rank := _rank(row, words)) is not None]
+    return tuple(_best(_table()["cpu"], words))
+
+
+def _best(rows: Iterable[Mapping[str, Any]], words: frozenset[str]) -> list[Mapping[str, Any]]:
+    """The rows that fit these words best; none where none does."""
+    ranked = [(rank, row) for row in rows if (rank := _rank(row, words)) is not None]
     best = max((rank for rank, _ in ranked), default=None)
-    return tuple(row for rank, row in ranked if rank == best)
+    return [row for rank, row in ranked if rank == best]
 
 
 def _rank(row: Mapping[str, Any], words: frozenset[str]) -> tuple[int, int] | None:
     """How many words of the row the name has, and minus the signs of its best shape; None where
     the row does not fit.
     """
-    wanted = row["words"].split()
+    wanted = row.get("words", "").split()
     if not all(any(word in words for word in each.split("|")) for each in wanted):
         return None
     shapes = row.get("models")

@@ -147,12 +147,15 @@ def plain_computer(text: str) -> Described | None:
 
 def _stated(text: str) -> Typed:
     """What the text states. A size alone is that of the GPU before it which is sold so, also where
-    only a kind of RAM follows: `a100 80gb ddr5`.
+    only a kind of RAM follows, unless a processor is named: `a100 80gb ddr5`.
     """
     plain = without_kind(text)
     words = _words(plain)
     is_of_card = sum(bool(sizes_gib(word)) for word in words) == 1 and any(
-        sizes_gib(words[end - 1]) and not sizes_gib(words[start]) and _card(words[start:end], {})
+        sizes_gib(words[end - 1])
+        and not sizes_gib(words[start])
+        and _card(words[start:end], {})
+        and not any(map(_tells_a_processor, (*words[:start], *words[end:])))
         for start, end in _runs(words)
     )
     return typed(plain if is_of_card and not _SAYS_RAM.search(text) else text)
@@ -187,7 +190,7 @@ def _read(
     """What the words beside the row name; None where they name no GPU and say something else.
     Raises `UnknownMachineError` where they name a GPU and something else that has a number.
     """
-    names, pieces = _cards_and_rest(words, row or {})
+    names, pieces = _cards_and_rest(words, row or {}, has_ram=stated.ram_gib is not None)
     _ask_of_number(text, names, words)
     is_line = bool(row and row.get("laptop"))
     others = _others(pieces, is_line=is_line)
@@ -307,16 +310,30 @@ def _kind_before(number: str, words: Sequence[str]) -> str:
 
 
 def _cards_and_rest(
-    words: Sequence[str], row: Mapping[str, Any]
+    words: Sequence[str], row: Mapping[str, Any], *, has_ram: bool = False
 ) -> tuple[list[str], list[Sequence[str]]]:
-    """The names of GPUs, as they are typed for --gpu, and the words between them."""
+    """The names of GPUs, as they are typed for --gpu, and the words between them. `has_ram`: the
+    RAM is stated apart, so that no size among the words is said to be it.
+    """
     for start, end in _runs(words):
-        name = _card(words[start:end], row)
-        if name is not None and not _is_of_processor(words[:start], words[start:end]):
-            names, before = _cards_and_rest(words[:start], row)
-            others, after = _cards_and_rest(words[end:], row)
-            return [*names, name, *others], [*before, *after]
+        before, run = words[:start], words[start:end]
+        if _is_of_processor(before, run) or (not has_ram and _begins_with_ram(before, run)):
+            continue
+        name = _card(run, row)
+        if name is not None:
+            names, rest = _cards_and_rest(before, row, has_ram=has_ram)
+            others, after = _cards_and_rest(words[end:], row, has_ram=has_ram)
+            return [*names, name, *others], [*rest, *after]
     return [], [words]
+
+
+def _begins_with_ram(before: Sequence[str], run: Sequence[str]) -> bool:
+    """Whether a size stands directly behind a processor: `i5-12400 16gb rtx 4060 ti`."""
+    sizes = sizes_gib(run[0])
+    if not sizes or not before or not _is_of_ram(sizes[0]):
+        return False
+    own = itertools.takewhile(lambda word: not sizes_gib(word), reversed(before))
+    return _processor(_telling([*own][::-1])) is not None
 
 
 def _runs(words: Sequence[str]) -> list[tuple[int, int]]:
@@ -373,7 +390,8 @@ def _is_of_processor(before: Sequence[str], run: Sequence[str]) -> bool:
     """Whether a number is that of the processor whose words stand before it: `ryzen 5 7600`."""
     if not run[0].isdecimal() or not before or cpus.class_of(" ".join(before)) is None:
         return False
-    if len(run) > 1:
+    # behind `ryzen 5 7600` 8gb are no size of an RX 7600
+    if sum(not sizes_gib(word) for word in run) > 1:
         # `ryzen 5 rtx 3050` are no five cards
         return cpus.class_of(before[-1]) is not None
     others = _telling(before)

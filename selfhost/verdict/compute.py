@@ -14,7 +14,7 @@ from ..core.records import Record
 from ..machine import gpus
 from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs
-from .cores import core_rate, has_wide_vectors
+from .cores import cores_rate, has_wide_vectors
 from .graphics import device_bandwidth
 from .placement import computes_on_shared
 from .processor import chip_of, is_guest, on_apple_gpu, threads_of
@@ -185,7 +185,7 @@ def _of_processor(machine: Machine, runtime: RuntimeSpec | None) -> Power | None
     if machine.cpu_cores_usable is None and machine.cpu_cores_physical is None:
         return None
     threads = threads_of(machine, runtime)
-    low, likely, high = (threads * rate for rate in core_rate(machine))
+    low, likely, high = cores_rate(machine, runtime)
     how = f"{units.cores(threads)} of the processor (about {_tflops(likely)})"
     return Power(slow=low, likely=likely, fast=high, threads=threads, how=how)
 

@@ -9,8 +9,13 @@ from functools import lru_cache
 
 from ..machine import cpus
 from ..machine.record import Machine
-from .processor import chip_in, is_amd, named_processor, sockets_of
+from .processor import chip_in, is_amd, named_processor, sockets_of, threads_range
 from .ranges import Range, product
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from ..catalogue.runtime import RuntimeSpec
 
 # what a thread of a core computes that works for two: a guest of a server may be given such threads
 # as if each were a core, and then do 0.5 to 0.6 of its work. On three hosts 2 vCPUs read prompts
@@ -30,6 +35,12 @@ def core_rate(machine: Machine) -> Range:
     if _may_have_threads_for_cores(machine):
         less.append(_THREAD_OF_A_CORE)
     return product(core.prompt, core.ghz, (1e9, 1e9, 1e9), *((least, 1.0, 1.0) for least in less))
+
+
+def cores_rate(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
+    """As `core_rate`, of all cores that the program uses."""
+    least, usual, most = threads_range(machine, runtime)
+    return product(core_rate(machine), (usual, usual, usual), (least / usual, 1.0, most / usual))
 
 
 def has_wide_vectors(machine: Machine) -> bool:

@@ -13,6 +13,7 @@ from ..core import units
 from ..core.records import Record
 from ..machine import cpus, gpus
 from ..machine.record import AT_LEAST, AT_MOST, PART_OF_CACHE, Machine, was_busy
+from .ranges import Range
 
 TYPE_CHECKING = False
 
@@ -688,3 +689,18 @@ def threads_of(machine: Machine, runtime: RuntimeSpec | None = None) -> float:
         return 4.0
     most = None if runtime is None else runtime.default_threads
     return min(value for value in (usable, physical, most) if value is not None)
+
+
+def threads_range(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
+    """As `threads_of`: the fewest, the usual count and the most where the processor's name alone
+    tells of how many, else three times the same.
+    """
+    threads = threads_of(machine, runtime)
+    cores = None
+    if machine.scope == "host" and machine.assumes("cpu_cores_usable"):
+        cores = cpus.cores_of(machine.cpu_model or "")
+    if cores is None:
+        return threads, threads, threads
+    most = None if runtime is None else runtime.default_threads
+    least, usual, largest = (float(min(count, most or count)) for count in cores.performance)
+    return least, usual, largest

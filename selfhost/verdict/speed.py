@@ -18,7 +18,7 @@ from ..core.records import FrozenDict, Record
 from ..machine import gpus
 from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs
-from .cores import core_rate, has_wide_vectors
+from .cores import cores_rate, has_wide_vectors
 from .processor import (
     ANY_APPLE,
     BANDWIDTH_SHARE,
@@ -34,7 +34,7 @@ from .processor import (
     kind_of,
     named_processor,
     on_apple_gpu,
-    threads_of,
+    threads_range,
 )
 from .step import Step
 
@@ -295,8 +295,10 @@ def _strength_of_processor(machine: Machine) -> tuple[float, ...] | None:
     memory = bandwidth(machine)
     if memory is None:
         return None
-    threads = threads_of(machine)
-    of_cores = [threads * core for core in kind_of(machine).cores]
+    of_cores = [
+        threads * core
+        for threads, core in zip(threads_range(machine), kind_of(machine).cores, strict=True)
+    ]
     return memory.low, memory.likely, memory.high, *memory.kept_bytes, *of_cores
 
 
@@ -915,11 +917,11 @@ def seconds_on_processor(machine: Machine, step: Step) -> tuple[float, float, fl
 
 def _processor_seconds(machine: Machine, memory: Bandwidth, step: Step) -> list[float]:
     """Of one token that the processor reads from RAM: slow end, likely, fast end."""
-    threads = threads_of(machine)
     slow, likely, fast = (
         _seconds(step, operations, rate, threads * core, kept)
-        for rate, core, operations, kept in zip(
+        for rate, threads, core, operations, kept in zip(
             (memory.low, memory.likely, memory.high),
+            threads_range(machine),
             kind_of(machine).cores,
             step.operation_counts,
             (0.0, *memory.kept_bytes),
@@ -988,7 +990,7 @@ def _prompt(step: Step, machine: Machine) -> PaceRange | None:
         operations += 2 * count / ((wide if has_wide_vectors(machine) else narrow) * share)
     if operations <= 0:
         return None
-    low, likely, high = (threads_of(machine) * rate / operations for rate in core_rate(machine))
+    low, likely, high = (rate / operations for rate in cores_rate(machine))
     return PaceRange(low=low, likely=likely, high=high)
 
 

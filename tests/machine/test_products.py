@@ -311,3 +311,37 @@ def test_twice_a_cards_memory_is_said_to_be_read_as_ram(text: str, is_told: bool
 
 def test_an_accelerator_that_no_program_computes_on_is_said_to_be_left_aside() -> None:
     assert "computes on coral tpu" in str(profile_named("pi 5 coral tpu 8gb").note)
+
+
+@pytest.mark.parametrize(
+    ("text", "ram_gib", "card_gib"),
+    [
+        # processor, RAM, card: the order in which shops and owners write them
+        ("Ryzen 5 5600 16GB RTX 4060 Ti", 16, 8),
+        ("i5-12400 16GB RTX 5060 Ti", 16, 8),
+        ("i5-12400, 16 GB, RTX 4060 Ti", 16, 8),
+        ("Pentium G4560 8GB RTX 3060", 8, 12),
+        ("i5-12400 16GB A770", 16, 16),
+        ("i9-13900K 24GB RTX 3090", 24, 24),
+        ("Xeon E5-2680 v4 32GB MI50", 32, 16),
+        ("dual Xeon E5-2680 v4 32GB 2x MI50", 32, 16),
+        ("EPYC 7402 40GB A100", 40, 40),
+        ("Threadripper 3970x 48GB A6000", 48, 48),
+        # a kind of RAM says whose the size is
+        ("i5-12400 16GB DDR4 RTX 4060 Ti", 16, 8),
+        ("RTX 4060 Ti 16GB DDR4 i5-12400", 16, 8),
+        # behind the card, or behind another size, it is the card's
+        ("i5-12400 RTX 4060 Ti 16GB", 32, 16),
+        ("i5-12400 32GB RTX 4060 Ti 16GB", 32, 16),
+        ("i5-12400 32GB 16GB RTX 4060 Ti", 32, 16),
+        ("16GB RTX 4060 Ti", 32, 16),
+        # no modules of RAM make 11 GB
+        ("i5-12400 11GB 1080 Ti", 32, 11),
+    ],
+)
+def test_a_size_behind_a_processor_is_its_ram(text: str, ram_gib: int, card_gib: int) -> None:
+    """A card that is sold with that size, too, does not take it from the processor before it."""
+    machine = machine_named(text)
+    assert machine.memory_total_bytes == ram_gib * GIB
+    cards = {round((card.memory_total_bytes or 0) / GIB) for card in machine.accelerators or ()}
+    assert cards == {card_gib}
