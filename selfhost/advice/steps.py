@@ -61,8 +61,10 @@ def steps(
     runtime = question.runtime
     if runtime is None:
         return Steps()
+    has_other_order = has_other_byte_order(judged)
+    lines = commands(question, judged, catalogue, machine, tag=tag)
     first = (
-        *_install(question, runtime, judged, machine),
+        *_install(question, runtime, judged, machine, lines),
         *_instead(question, runtime),
         *_split(question, runtime, judged),
         *_for_shared(judged, machine),
@@ -76,12 +78,10 @@ def steps(
         if not lines:
             return Steps(setup=trainer)
         return Steps(setup=(*first, *trainer), commands=lines, commands_class=LISTED)
-    has_other_order = has_other_byte_order(judged)
     if by_tag_first and not has_other_order:
         tagged = by_tag(question, judged, catalogue, machine, typed=tag)
         if tagged is not None and tagged.lines:
             return _steps_by_tag(question, judged, tagged, catalogue, machine)
-    lines = commands(question, judged, catalogue, machine, tag=tag)
     if lines:
         is_listed = _is_listed(question)
         note = () if is_listed else (_UNVERIFIED,)
@@ -174,13 +174,25 @@ def _is_listed(question: Question) -> bool:
 
 
 def _install(
-    question: Question, runtime: RuntimeSpec, judged: Judged, machine: Machine
+    question: Question,
+    runtime: RuntimeSpec,
+    judged: Judged,
+    machine: Machine,
+    run_lines: tuple[str, ...],
 ) -> tuple[str, ...]:
-    """How to get the runtime and what it wants beside it; () where it is installed."""
+    """How to get the runtime and what `run_lines` want beside it; of the runtime nothing where it
+    is installed.
+    """
     finding = next((each for each in judged.findings if each.check == "runtime"), None)
     code = finding.code if finding is not None else ""
     rule = runtime.rule_of(question.workload.quantization)
-    beside = (f"pip install {rule.needs}",) if rule is not None and rule.needs else ()
+    packages = " ".join(
+        (
+            *([rule.needs] if rule is not None and rule.needs else ()),
+            *runtime.packages_of(question.spec.family, run_lines),
+        )
+    )
+    beside = (f"pip install {packages}",) if packages else ()
     lines = _runtime_lines(runtime, code, machine)
     if not lines:
         return beside

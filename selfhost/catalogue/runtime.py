@@ -324,6 +324,9 @@ class RuntimeSpec(Record):
     install_not_for: tuple[str, ...] = read_by(Table.strings, default=())
     # by the same: what `install` wants that not everyone has; `install_otherwise` is named first
     install_with: Mapping[str, str] = read_by(texts, default={})
+    # packages of PyPI that a line needs and `install` does not get: by family, or by what the line
+    # says
+    packages: Mapping[str, str] = read_by(texts, default={})
     # where releases can be downloaded
     builds: str = read_by(Table.string, default="")
     # the first release that takes the commands as they stand here, whatever the model
@@ -538,6 +541,17 @@ class RuntimeSpec(Record):
         """The command for models of that family, or of that main use, or for any."""
         of_use = self.commands.get(uses[0]) if uses else None
         return self.commands.get(family or "") or of_use or self.command
+
+    def packages_of(self, family: str | None, lines: Sequence[str]) -> tuple[str, ...]:
+        """What the lines for a model of that family need beside what `install` gets, each once."""
+        said = "\n".join(lines)
+        wanted = [
+            name
+            for key, names in self.packages.items()
+            if lines and (key == family or key in said)
+            for name in names.split()
+        ]
+        return tuple(dict.fromkeys(wanted))
 
     def named(self, text: str) -> str | None:
         """The quantization that people call so with this program: `4bit` is nf4 with

@@ -149,7 +149,7 @@ def test_a_server_is_told_how_many_sequences_to_make_room_for() -> None:
 @pytest.mark.parametrize(
     ("id", "given"),
     [
-        ("whisper-large-v3", "('audio.wav')"),
+        ("whisper-large-v3", "('audio.wav', "),
         ("gemma-3-4b-it", "'path': 'image.jpg'"),
         ("bge-m3", "('Hello')"),
         ("llama-3.2-1b-instruct", "('Hello')"),

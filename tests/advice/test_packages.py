@@ -1,0 +1,232 @@
+"""What a printed line of Python imports, and what its calls need, the lines before it install."""
+
+from __future__ import annotations
+
+import ast
+import shlex
+import sys
+from functools import lru_cache
+from typing import NamedTuple
+
+import pytest
+
+from selfhost import Workload
+from selfhost.advice.steps import steps
+from selfhost.catalogue.opened import open_catalogue
+from selfhost.catalogue.spec import ModelSpec, RuntimeSpec
+from selfhost.core.errors import SelfhostError
+from selfhost.machine.profiles import load
+from selfhost.verdict.judging import judge
+from selfhost.verdict.question import ask
+
+# the distribution of a module, where it is called otherwise
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "TTS": "coqui-tts",
+    "chatterbox": "chatterbox-tts",
+    "colpali_engine": "colpali-engine",
+    "nemo": "nemo_toolkit",
+    "orpheus_tts": "orpheus-speech",
+    "parler_tts": "parler-tts",
+    "pyannote": "pyannote.audio",
+    "qwen_asr": "qwen-asr",
+    "qwen_tts": "qwen-tts",
+    "faster_whisper": "faster-whisper",
+    "sentence_transformers": "sentence-transformers",
+}
+# what comes with a distribution: `Requires-Dist` of its METADATA on PyPI, 2026-11-22, at any depth
+BRINGS = {
+    "chatterbox-tts": {"torch", "torchaudio", "transformers", "huggingface_hub"},
+    "colpali-engine": {"torch", "torchvision", "pillow", "transformers"},
+    "coqui-tts": {"soundfile", "transformers"},
+    "diffusers": {"pillow", "numpy"},
+    "kokoro": {"torch", "transformers", "numpy"},
+    "mistral-common[audio]": {"soundfile", "soxr", "pillow"},
+    "nemo_toolkit": {"torch"},
+    "neutts": {"soundfile", "torch", "torchaudio", "transformers"},
+    "outetts": {"soundfile", "scipy", "torch", "torchaudio", "transformers"},
+    "parler-tts": {"torch", "transformers"},
+    "qwen-asr": {"soundfile", "transformers", "accelerate"},
+    "qwen-tts": {"soundfile", "torchaudio", "transformers", "accelerate"},
+    "sentence-transformers": {"torch", "transformers", "scipy", "numpy"},
+    "torchvision": {"torch", "numpy", "pillow"},
+    "voxcpm": {"soundfile", "torch", "torchaudio", "transformers"},
+    "zonos": {"torch", "torchaudio", "transformers"},
+}
+
+
+class Call(NamedTuple):
+    """A word of the code, in that program, and what it cannot do without."""
+
+    word: str
+    program: str
+    wants: set[str]
+    source: str
+
+
+CALLS = (
+    Call(
+        "export_to_video",
+        "diffusers",
+        {"imageio", "imageio-ffmpeg"},
+        "diffusers 0.42.1, utils/export_utils.py",
+    ),
+    Call(
+        "load_video",
+        "diffusers",
+        {"imageio", "imageio-ffmpeg"},
+        "diffusers 0.42.1, utils/loading_utils.py",
+    ),
+    Call(
+        "save_audio",
+        "transformers",
+        {"soundfile"},
+        "transformers 5.23.0, models/dia/processing_dia.py",
+    ),
+    Call(
+        "load_audio",
+        "transformers",
+        {"soundfile", "soxr"},
+        "transformers 5.23.0, audio_utils.py, _load_audio_soundfile",
+    ),
+    Call(
+        "apply_transcription_request",
+        "transformers",
+        {"soundfile", "soxr"},
+        "transformers 5.23.0: a path is read by audio_utils.py, load_audio",
+    ),
+    Call("image.jpg", "transformers", {"pillow"}, "transformers 5.23.0, image_utils.py"),
+    Call("device_map", "transformers", {"accelerate"}, "transformers 5.23.0, modeling_utils.py"),
+    Call(
+        "StableAudio",
+        "diffusers",
+        {"torchsde", "scipy"},
+        "diffusers 0.42.1, schedulers/__init__.py: CosineDPMSolverMultistepScheduler",
+    ),
+    Call("Wan", "diffusers", {"ftfy"}, "diffusers 0.42.1, pipelines/wan/pipeline_wan_i2v.py"),
+    Call("Kolors", "diffusers", {"sentencepiece"}, "diffusers 0.42.1, pipelines/__init__.py"),
+    Call("VoxtralFor", "transformers", {"mistral-common[audio]"}, "models/voxtral"),
+    Call("GraniteSpeech", "transformers", {"torchaudio"}, "models/granite_speech"),
+)
+# the class that a pipeline's repository names, which its line does not say
+CLASSES = {"stable-audio": "StableAudio", "kolors": "Kolors", "wan": "Wan"}
+
+
+@lru_cache
+def printed() -> dict[str, tuple[RuntimeSpec, ModelSpec, tuple[str, ...]]]:
+    """Of one model of each program, family, use and first input: the lines on a large machine."""
+    catalogue, machine = open_catalogue(), load("server-8x-h100").machine
+    lines, seen = {}, set()
+    for spec_id in catalogue.ids():
+        spec = catalogue.spec(spec_id)
+        asked = Workload()
+        if spec.modality == "vision" and not spec.runtimes:
+            asked = Workload(runtime="transformers")
+        kind = (spec.runtimes, spec.family, spec.uses, spec.inputs, spec.modality)
+        if (spec.modality == "text" and not spec.runtimes) or spec.closed or kind in seen:
+            continue
+        seen.add(kind)
+        try:
+            question = ask(spec, asked, catalogue, machine)
+        except SelfhostError:
+            continue
+        runtime = question.runtime
+        if runtime is None or not any("python -c" in line for line in _every_line(runtime)):
+            continue
+        shown = steps(question, judge(question, machine), catalogue, machine)
+        if any("python -c" in line for line in shown.commands):
+            lines[spec_id] = (runtime, spec, (*shown.setup, *shown.commands))
+    return lines
+
+
+def _every_line(runtime: RuntimeSpec) -> tuple[str, ...]:
+    return (runtime.command, *runtime.commands.values())
+
+
+def installed(lines: tuple[str, ...]) -> set[str]:
+    """The distributions that pip is told to install, with what comes with them."""
+    names = set()
+    for line in lines:
+        for part in line.split("&&"):
+            words = [] if part.startswith("#") else shlex.split(part)
+            if words[:2] == ["pip", "install"]:
+                names |= {_distribution(word) for word in words[2:]}
+    return names | {brought for name in names for brought in BRINGS.get(name, ())}
+
+
+def _distribution(word: str) -> str:
+    if "/" in word:
+        return word.rsplit("/", 1)[1].removesuffix(".git").partition("-0.")[0].lower()
+    name = word.split(">")[0].split("=")[0]
+    return name if name == "mistral-common[audio]" else name.split("[")[0]
+
+
+def code_of(lines: tuple[str, ...]) -> ast.Module:
+    (code,) = (
+        words[words.index("-c") + 1]
+        for line in lines
+        if "python -c" in line
+        for words in [shlex.split(line)]
+    )
+    return ast.parse(code)
+
+
+def imports(tree: ast.Module) -> set[str]:
+    """The distributions of the modules that it imports, but for those of Python."""
+    modules = {
+        name.partition(".")[0]
+        for node in ast.walk(tree)
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    return {DISTRIBUTIONS.get(module, module) for module in modules - sys.stdlib_module_names}
+
+
+def words_of(tree: ast.Module) -> set[str]:
+    """Every name, attribute, keyword and text in it."""
+    words = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            words.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            words.add(node.attr)
+        elif isinstance(node, ast.keyword):
+            words.add(node.arg or "")
+        elif isinstance(node, ast.alias):
+            words.add(node.name)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            words.add(node.value)
+    return words
+
+
+def test_every_module_that_a_line_imports_is_installed_before() -> None:
+    lacking = {
+        spec_id: missing
+        for spec_id, (_, _, lines) in printed().items()
+        if (missing := imports(code_of(lines)) - installed(lines))
+    }
+    assert lacking == {}
+    assert len(printed()) > 100
+
+
+def test_what_a_call_needs_beyond_its_package_is_installed_before() -> None:
+    lacking = {}
+    for spec_id, (runtime, spec, lines) in printed().items():
+        said = words_of(code_of(lines)) | {CLASSES.get(spec.family or "", "")}
+        for call in CALLS:
+            is_called = any(word.startswith(call.word) for word in said)
+            if call.program == runtime.id and is_called and call.wants - installed(lines):
+                lacking[spec_id] = call
+    assert lacking == {}
+
+
+@pytest.mark.parametrize("model", ["wan2.1-t2v-1.3b", "stable-audio-open-1.0", "kolors"])
+def test_models_whose_lines_failed_are_among_them(model: str) -> None:
+    spec = open_catalogue().spec(model)
+    families = {each.family for _, each, _ in printed().values()}
+    assert spec.family in families
