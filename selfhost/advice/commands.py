@@ -15,7 +15,7 @@ from ..core.records import Record, pattern
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..verdict.judging import judge
-from ..verdict.placement import computes_on_shared
+from ..verdict.placement import computes_on_shared, runs_on
 from ..verdict.question import architectures, ask
 from ..verdict.record import Judged, Question
 
@@ -246,7 +246,8 @@ def device_of(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> str | N
         shared = [
             f"{gpu.vendor}-unified"
             for gpu in machine.accelerators or ()
-            if gpu.unified and (gpu.vendor != "amd" or computes_on_shared(runtime, gpu))
+            if gpu.unified
+            and (computes_on_shared(runtime, gpu) if gpu.vendor == "amd" else runs_on(runtime, gpu))
         ]
         return next((devices[key] for key in shared if key in devices), devices.get("host"))
     memory = judged.needs.memory if judged.needs is not None else None

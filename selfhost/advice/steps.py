@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.spec import RuntimeSpec
 from ..core.records import Record
 from ..core.units import counted
-from ..machine.record import Machine
+from ..machine.record import Accelerator, Machine
 from ..verdict.findings.runtime import install_line, is_built_from_source, runtime_check
 from ..verdict.judging import judge
-from ..verdict.placement import computes_on_shared
+from ..verdict.placement import computes_on_shared, is_built_for, reaches
 from ..verdict.question import ask
 from ..verdict.record import Judged, Question
 from ..verdict.speed import uses_shared_gpu
@@ -325,7 +327,7 @@ def _numbered(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[s
 
 
 def _before(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[str, ...]:
-    """Comments on what the accelerator in use wants installed before the program."""
+    """What the accelerator in use wants installed or set before the program."""
     is_shared = any(
         card.unified and computes_on_shared(runtime, card) for card in machine.accelerators or ()
     )
@@ -334,7 +336,26 @@ def _before(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[str
     texts, cards = runtime.install_first, machine.accelerators or ()
     used = dict.fromkeys(cards[index].vendor for index in devices_used(judged) if cards)
     vendors = used or _vendors(machine)
-    return tuple(f"# {texts[vendor]}" for vendor in vendors if vendor in texts)
+    comments = tuple(f"# {texts[vendor]}" for vendor in vendors if vendor in texts)
+    used_cards = [cards[index] for index in devices_used(judged) if cards]
+    return (*comments, *_older_build(runtime, used_cards), *_told_to(runtime, used_cards, machine))
+
+
+def _older_build(runtime: RuntimeSpec, cards: Sequence[Accelerator]) -> Iterator[str]:
+    """The line that gets a build with kernels for the oldest of the GPUs; none where any has."""
+    for least, line in runtime.install_below.items():
+        if any(reaches(card, least) is False for card in cards):
+            yield line
+            return
+
+
+def _told_to(runtime: RuntimeSpec, cards: Sequence[Accelerator], machine: Machine) -> Iterator[str]:
+    """The line by which GPUs of AMD's run the kernels of another."""
+    if machine.system != "linux":
+        return
+    for version, patterns in runtime.amd_gpus_as.items():
+        if any(is_built_for(card, patterns) for card in cards):
+            yield f"export HSA_OVERRIDE_GFX_VERSION={version}"
 
 
 def _vendors(machine: Machine) -> list[str]:

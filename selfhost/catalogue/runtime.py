@@ -88,11 +88,13 @@ def _quantization_rules(root: Table, key: str) -> dict[str, QuantizationRule]:
     return rules
 
 
-def _check_capability(table: Table, values: Mapping[str, Any]) -> None:
-    major, _, minor = (values["compute_capability"] or "1.0").partition(".")
+def _check_capability(
+    table: Table, values: Mapping[str, Any], key: str = "compute_capability"
+) -> None:
+    major, _, minor = (values[key] or "1.0").partition(".")
     if not (major.isdecimal() and minor.isdecimal() and len(minor) == 1):
         table.problem(
-            "compute_capability",
+            key,
             "must be a number as NVIDIA writes it",
             'write for example "8.0"',
         )
@@ -296,9 +298,14 @@ class RuntimeSpec(Record):
     cpu_only: bool = read_by(Table.boolean, default=False)
     # the least of an NVIDIA GPU that it runs on, whatever the quantization
     compute_capability: str | None = read_by(Table.string, default=None)
+    # the same of one that shares the RAM, as a Jetson's, where that is more
+    shared_compute_capability: str | None = read_by(Table.string, default=None)
     # the GPUs of AMD's that its builds are made for: regular expressions of whole words of their
     # names, in small letters; empty: not told
     amd_gpus: tuple[str, ...] = read_by(Table.strings, default=())
+    # others, by the instruction set of AMD's whose kernels they run on Linux if told to
+    # (HSA_OVERRIDE_GFX_VERSION)
+    amd_gpus_as: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
     # makers of the GPUs sharing the RAM that its builds compute on; of others that is not known
     on_shared_gpu: tuple[str, ...] = read_by(Table.strings, default=())
     # of AMD's among those, as `amd_gpus`
@@ -317,6 +324,8 @@ class RuntimeSpec(Record):
     # what must be there first; by vendor of the accelerator, what comes before
     install_needs: str = read_by(Table.string, default="")
     install_first: Mapping[str, str] = read_by(texts, default={})
+    # by compute capability: the line that comes first for an NVIDIA GPU below it
+    install_below: Mapping[str, str] = read_by(texts, default={})
     # how else it is had, by system, or by SYSTEM-VENDOR or SYSTEM-accelerator where the model is on
     # one
     install_otherwise: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
@@ -537,6 +546,12 @@ class RuntimeSpec(Record):
         ]
         return max(needed, key=lambda text: [int(part) for part in text.split(".")], default=None)
 
+    def least_of(self, *, shares_ram: bool) -> str | None:
+        """The least compute capability of an NVIDIA GPU that it computes on, of one that shares
+        the RAM or not; None where none is needed.
+        """
+        return (shares_ram and self.shared_compute_capability) or self.compute_capability
+
     def command_of(self, family: str | None, uses: Sequence[str] | None) -> str:
         """The command for models of that family, or of that main use, or for any."""
         of_use = self.commands.get(uses[0]) if uses else None
@@ -603,7 +618,8 @@ def _check_systems(document: Document, values: Mapping[str, Any]) -> None:
 
 def _check_whole(root: Table, values: Mapping[str, Any]) -> None:
     """What no key can tell alone."""
-    _check_capability(root, values)
+    for key in ("compute_capability", "shared_compute_capability"):
+        _check_capability(root, values, key)
     if values["builds_from_source"] and not values["source_build"]:
         root.problem(
             "source_build",

@@ -450,7 +450,7 @@ def _without_memory(typed: _Typed, near: Sequence[str]) -> UnknownGpuError:
     return UnknownGpuError(
         f"no GPU is called {_shown(typed.text)!r}",
         nearest=near,
-        remedy=f"{meant} its memory: --gpu '{_shown(typed.text)} 24GB'",
+        remedy=f"{meant} its memory, as for 24 GB: --gpu '{_shown(typed.text)} 24GB'",
     )
 
 

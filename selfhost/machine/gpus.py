@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # Every row of `chip` has one of these words. A name without them is not looked up, and the file is
 # not read for it
-_CHIP_HINTS = frozenset(("max", "x925", "raspberry"))
+_CHIP_HINTS = frozenset(("max", "x925", "raspberry", "jetson"))
 
 
 # the maker of a GPU whose name tells none

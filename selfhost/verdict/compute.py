@@ -16,7 +16,7 @@ from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs
 from .cores import cores_rate, has_wide_vectors
 from .graphics import device_bandwidth
-from .placement import computes_on_shared
+from .placement import computes_on_shared, runs_on
 from .processor import chip_of, is_guest, on_apple_gpu, threads_of
 from .ranges import Range, inverse, product
 from .speed import MEASURED, PROMPT_SHARES
@@ -156,6 +156,7 @@ def _that_share_the_ram(
             device.vendor.lower() in _SHARED_VENDORS
             or (runtime is not None and computes_on_shared(runtime, device))
         )
+        and (runtime is None or runs_on(runtime, device))
         and (not kernels or device.vendor.lower() in kernels)
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from ..catalogue.spec import QuantizationRule
+from ..catalogue.spec import QuantizationRule, RuntimeSpec
 from ..core.records import remembered
 from ..machine.record import Accelerator, Machine
 from ..needs.quantization import BLOCKS
@@ -16,9 +16,9 @@ from .placement import (
     devices_for_parts,
     emptied,
     index_of,
-    is_built_for,
     placements,
     reaches,
+    runs_on,
 )
 from .record import HELD, Judged, Placement, Question, any_fails, lacking_bytes
 from .speed import Speed
@@ -242,9 +242,25 @@ def _suits(question: Question) -> Callable[[Accelerator], bool] | None:
 
     def suits(device: Accelerator) -> bool:
         is_recent = least is None or reaches(device, least) is not False
-        return is_recent and is_built_for(device, runtime.amd_gpus) is not False
+        return is_recent and runs_on(runtime, device)
 
     return suits
+
+
+def _without_unsuited(machine: Machine, runtime: RuntimeSpec | None) -> Machine:
+    """The machine with no room on accelerators that the program has no build for, where it can do
+    without one.
+    """
+    owned = machine.accelerators
+    if not owned or runtime is None or runtime.gpu_only:
+        return machine
+    suited = tuple(
+        device
+        if device.unified is not False or runs_on(runtime, device)
+        else device.replace(memory_total_bytes=0, memory_free_bytes=0)
+        for device in owned
+    )
+    return machine if suited == owned else machine.replace(accelerators=suited)
 
 
 def _rule(question: Question) -> QuantizationRule | None:
@@ -272,7 +288,7 @@ def ways_held(
     that nothing else holds. `deciding`: see `parts_of`.
     """
     basis = question.workload.memory_basis
-    machine = without_others(machine, basis)
+    machine = _without_unsuited(without_others(machine, basis), question.runtime)
     layers = question.spec.architecture.layers if question.spec.architecture else None
     splits = (
         question.runtime is not None

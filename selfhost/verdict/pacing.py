@@ -20,8 +20,8 @@ from .speed import (
     Speed,
     is_in_whole,
     predict_step,
+    shared_builds,
     shared_gpu_of,
-    shared_makers,
     shares_of,
     strength_of,
     uses_shared_gpu,
@@ -103,7 +103,7 @@ def _laid_out(
     RAM.
     """
     way = laid_out(placed, machine, question.runtime, question.spec.architecture, question.workload)
-    return way.replace(on_shared_gpu=shared_makers(None)) if as_measured else way
+    return way.replace(on_shared_gpu=shared_builds(None)) if as_measured else way
 
 
 def laid_out(
@@ -129,7 +129,7 @@ def _laid_out_anywhere(
     """As `laid_out`, wherever nothing limits a GPU that shares the RAM."""
     return LaidOut(
         context_tokens=workload.context_tokens,
-        on_shared_gpu=shared_makers(program),
+        on_shared_gpu=shared_builds(program),
         offloaded=shares_of(placed) if placed.placement != "host" else None,
         at_once=program is not None and bool(program.tensor_parallel_option),
         experts_apart=program is not None and program.leaves_experts,

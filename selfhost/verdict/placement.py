@@ -634,10 +634,28 @@ def is_built_for(device: Accelerator, amd_gpus: Sequence[str]) -> bool | None:
     return False if device.compute_capability or is_named else None
 
 
+def runs_on(runtime: RuntimeSpec, device: Accelerator) -> bool:
+    """Whether the program is not known to have no build that computes on such a GPU, whatever the
+    quantization.
+    """
+    least = runtime.least_of(shares_ram=device.unified is True)
+    if least is not None and reaches(device, least) is False:
+        return False
+    patterns = amd_gpus(runtime)
+    return not patterns or is_built_for(device, patterns) is not False
+
+
+def amd_gpus(runtime: RuntimeSpec) -> tuple[str, ...]:
+    """Patterns of the GPUs of AMD's that its builds compute on, some of them if told to."""
+    told_to = (pattern for patterns in runtime.amd_gpus_as.values() for pattern in patterns)
+    return (*runtime.amd_gpus, *told_to)
+
+
 def computes_on_shared(runtime: RuntimeSpec, device: Accelerator) -> bool:
     """Whether the program's builds compute on that GPU, which shares the RAM."""
     is_built = is_built_for(device, runtime.amd_shared_gpus) is not False
-    return device.vendor.lower() in runtime.on_shared_gpu and is_built
+    is_named = device.vendor.lower() in runtime.on_shared_gpu
+    return is_named and is_built and runs_on(runtime, device)
 
 
 def _devices_of(chosen: Sequence[Place], machine: Machine) -> list[tuple[str, Accelerator | None]]:

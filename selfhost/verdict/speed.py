@@ -19,6 +19,7 @@ from ..machine import gpus
 from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs
 from .cores import cores_rate, has_wide_vectors
+from .placement import reaches
 from .processor import (
     ANY_APPLE,
     BANDWIDTH_SHARE,
@@ -129,6 +130,24 @@ _PROMPT_DENSE, _PROMPT_EXPERTS = (0.45, 1.0, 1.4), (0.1, 0.45, 1.2)
 
 # the makers of GPUs beside the RAM that builds of the program measured use, as `RuntimeSpec` has it
 _SHARED_MAKERS = ("apple", "nvidia", "amd")
+
+
+class SharedBuilds(Record):
+    """The GPUs sharing the RAM that a program's builds compute on: their makers, and the least
+    compute capability of NVIDIA's.
+    """
+
+    makers: tuple[str, ...] = _SHARED_MAKERS
+    least_capability: str | None = None
+
+    def leave_out(self, device: Accelerator) -> bool:
+        """Whether it is known to be older than they compute on."""
+        least = self.least_capability
+        return least is not None and reaches(device, least) is False
+
+
+_ANY_PROGRAM = SharedBuilds()
+
 # the program whose runs were measured: its rules hold for those that compute with its code
 MEASURED = "llama.cpp"
 
@@ -141,7 +160,7 @@ LEAST_READ_BYTES = 1 << 20
 class LaidOut(Record):
     """How a model lies on a machine, and how a program computes it there.
 
-    `context_tokens`: for how many there is room; `on_shared_gpu`: makers of the GPUs
+    `context_tokens`: for how many there is room; `on_shared_gpu`: the GPUs
     sharing the RAM that the program uses, as in `RuntimeSpec`.
     `offloaded`: number of an accelerator in the machine's list -> share of the layers that lie on
     it (`shares_of`); the rest is in RAM. `at_once`: the runtime gives each of several a part of
@@ -153,7 +172,7 @@ class LaidOut(Record):
     """
 
     context_tokens: int | None = None
-    on_shared_gpu: tuple[str, ...] = _SHARED_MAKERS
+    on_shared_gpu: SharedBuilds = _ANY_PROGRAM
     offloaded: Mapping[int, float] | None = None
     at_once: bool = False
     experts_apart: bool = False
@@ -183,7 +202,7 @@ def predict(
     architecture the cost of layers and context is not known and the slow end is lower.
     """
     if runtime is not None:
-        way = way.replace(on_shared_gpu=shared_makers(runtime))
+        way = way.replace(on_shared_gpu=shared_builds(runtime))
     if depth_tokens is None:
         depth_tokens = depth_of_short_chat(way.context_tokens)
     step = Step(
@@ -207,9 +226,13 @@ def foreign_to_rules(runtime: RuntimeSpec | None) -> str | None:
     return None if runtime is None or runtime.computes_with == MEASURED else runtime.id
 
 
-def shared_makers(runtime: RuntimeSpec | None) -> tuple[str, ...]:
-    """Whose GPUs sharing the RAM its builds compute on; None: as the program measured."""
-    return _SHARED_MAKERS if runtime is None else runtime.on_shared_gpu
+def shared_builds(runtime: RuntimeSpec | None) -> SharedBuilds:
+    """The GPUs sharing the RAM that its builds compute on; None: as the program measured."""
+    if runtime is None:
+        return _ANY_PROGRAM
+    return SharedBuilds(
+        makers=runtime.on_shared_gpu, least_capability=runtime.least_of(shares_ram=True)
+    )
 
 
 def predict_step(machine: Machine, step: Step, way: LaidOut) -> Speed:
@@ -277,7 +300,7 @@ def _strength_of_accelerators(
 
 @lru_cache(maxsize=4096)
 def _strength_in_ram(
-    machine: Machine, on_shared_gpu: tuple[str, ...]
+    machine: Machine, on_shared_gpu: SharedBuilds
 ) -> tuple[str, tuple[float, ...]] | None:
     shared = _shared_gpu(machine, on_shared_gpu)
     if shared is not None and shared.used:
@@ -663,11 +686,9 @@ class _SharedGpu(Record):
     used: bool
 
 
-def _shared_gpu(
-    machine: Machine, on_shared_gpu: tuple[str, ...] = _SHARED_MAKERS
-) -> _SharedGpu | None:
-    """The GPU beside the RAM, which the program computes on if its maker is among these; None where
-    there is none, or nothing tells how fast the memory is.
+def _shared_gpu(machine: Machine, on_shared_gpu: SharedBuilds = _ANY_PROGRAM) -> _SharedGpu | None:
+    """The GPU beside the RAM, which the program computes on if its maker is among these; None
+    where there is none that its builds know, or nothing tells how fast the memory is.
     """
     device = next(
         (accelerator for accelerator in machine.accelerators or () if accelerator.unified), None
@@ -677,7 +698,10 @@ def _shared_gpu(
     peak = _shared_peak(machine, device)
     if peak is None:
         return None
-    used = device is not None and device.vendor.lower() in on_shared_gpu and not is_guest(machine)
+    if device is not None and on_shared_gpu.leave_out(device):
+        return None
+    used = device is not None and device.vendor.lower() in on_shared_gpu.makers
+    used = used and not is_guest(machine)
     from .graphics import gpu_with
 
     gpu = gpu_with(device or _APPLE_GPU, peak, apple_chip_in(machine))
@@ -694,7 +718,7 @@ def shared_gpu_of(machine: Machine) -> Gpu | None:
 
 def uses_shared_gpu(machine: Machine, runtime: RuntimeSpec | None) -> bool:
     """Whether a model in RAM is computed by a GPU that shares it; None: by the program measured."""
-    shared = _shared_gpu(machine, shared_makers(runtime))
+    shared = _shared_gpu(machine, shared_builds(runtime))
     return shared is not None and shared.used
 
 
@@ -895,7 +919,7 @@ def _times_as_long(
     """
     empty = Step(architecture=architecture, read_bytes=FrozenDict(read_bytes))
     full = empty.at(context_tokens)
-    shared, memory = _shared_gpu(machine, shared_makers(runtime)), bandwidth(machine)
+    shared, memory = _shared_gpu(machine, shared_builds(runtime)), bandwidth(machine)
     if shared is not None and shared.used:
         return shared.gpu.seconds(full)[1] / shared.gpu.seconds(empty)[1]
     if memory is None:

@@ -329,6 +329,32 @@ def test_each_maker_of_gpus_gets_its_build(gpu: str, asked: Workload, words: str
     assert any(words in line for line in lines if line.startswith("#")), lines
 
 
+@pytest.mark.parametrize("gpu", ["GTX 1080 Ti", "Tesla P40", "Tesla V100", "Tesla M40"])
+@pytest.mark.parametrize("runtime", ["transformers", "diffusers"])
+def test_gpus_before_turing_get_the_last_torch_with_their_kernels(gpu: str, runtime: str) -> None:
+    """PyTorch 2.15 has no build for CUDA 12.6, the last with kernels for Maxwell, Pascal and Volta
+    (pytorch/pytorch#190385).
+    """
+    model = "stable-diffusion-v1-5" if runtime == "diffusers" else "llama-3.2-1b"
+    lines = check(model, Workload(runtime=runtime), machine=machine_named(gpu)).setup
+    older = next(index for index, line in enumerate(lines) if "whl/cu126" in line)
+    usual = next(index for index, line in enumerate(lines) if line.endswith("accelerate torch"))
+    assert "torch<2.15" in lines[older]
+    assert older < usual
+    newer = check(model, Workload(runtime=runtime), machine=machine_named("Tesla T4")).setup
+    assert not any("cu126" in line for line in newer)
+
+
+def test_gpus_of_amds_without_kernels_run_those_of_another() -> None:
+    """gfx1032 with HSA_OVERRIDE_GFX_VERSION=10.3.0 (ROCm/legacy-rocm-build#1756); gfx1030 has its
+    own.
+    """
+    asked = Workload(runtime="transformers")
+    told_to = "export HSA_OVERRIDE_GFX_VERSION=10.3.0"
+    assert told_to in check("llama-3.2-1b", asked, machine=machine_named("RX 6600")).setup
+    assert told_to not in check("llama-3.2-1b", asked, machine=machine_named("RX 6800 XT")).setup
+
+
 def test_no_other_maker_is_named() -> None:
     lines = check("mistral-7b", Workload(runtime="transformers"), machine=machine_named("RTX 4090"))
     assert not any("ROCm" in line or "XPU" in line for line in lines.setup)

@@ -13,6 +13,7 @@ from ...machine.record import Accelerator, Machine
 from ...needs.records import GATHERED, Needs, Term
 from ..placement import (
     TIGHT,
+    amd_gpus,
     computes_on_shared,
     emptied,
     free_bytes,
@@ -20,6 +21,7 @@ from ..placement import (
     is_surely_lent,
     reaches,
     room_of,
+    runs_on,
     shared_limits,
 )
 from .memory import desktop_bytes, host_high, what_is_smaller
@@ -83,6 +85,8 @@ def _in_ram(
     if (unread := _unread_memory(machine)) is not None:
         return unread
     sharing = [device for device in devices if device.unified]
+    if (unsuited := _for_none(runtime, sharing or devices)) is not None:
+        return unsuited
     if sharing:
         return _shared(sharing, needs, machine, runtime)
     unused = max(devices, key=lambda device: free_bytes(device) or 0)
@@ -110,6 +114,21 @@ def _in_ram(
         Outcome.PASS,
         "accelerator-not-needed",
         lambda: f"It is judged in RAM: {unused.name} is too small for it, or not needed.",
+    )
+
+
+def _for_none(runtime: RuntimeSpec | None, devices: Sequence[Accelerator]) -> Finding | None:
+    """That the program has no build for any of these; None where it may have one."""
+    if runtime is None or any(runs_on(runtime, device) for device in devices):
+        return None
+    finding = _too_old(runtime, devices[0]) or _not_built_for(runtime, devices[0])
+    if finding is None:
+        return None
+    return _worded_when_read(
+        Outcome.WARN,
+        "accelerator-not-needed",
+        lambda: f"It is judged in RAM: {finding.reason}",
+        lambda: finding.remedy,
     )
 
 
@@ -743,24 +762,34 @@ def _without_vendor(
 
 
 def _too_old(runtime: RuntimeSpec, device: Accelerator) -> Finding | None:
-    least = runtime.compute_capability
-    if least is None:
+    least = runtime.least_of(shares_ram=device.unified is True)
+    # what can do without a GPU asks for so little that a name which nobody has listed has it
+    if least is None or (reaches(device, least) is None and not runtime.gpu_only):
         return None
-    source = runtime.sources.get("compute_capability", "")
+    is_of_shared = least != runtime.compute_capability
+    source = runtime.sources.get(
+        "shared_compute_capability" if is_of_shared else "compute_capability", ""
+    )
     return _against_least(
         device,
         least,
         f"{runtime.name} needs compute capability {least};",
-        f"leave out --runtime to use one that runs on it, or choose another GPU ({source})",
+        _other_gpu(runtime, source),
     )
+
+
+def _other_gpu(runtime: RuntimeSpec, source: str) -> str:
+    other = "leave out --runtime to use one that runs on it, or " if runtime.gpu_only else ""
+    return f"{other}choose another GPU ({source})"
 
 
 def _not_built_for(runtime: RuntimeSpec, device: Accelerator) -> Finding | None:
     """That its builds are not made for this GPU of AMD's; None for others, and where they are."""
-    if device.vendor != "amd" or not runtime.amd_gpus:
+    patterns = amd_gpus(runtime)
+    if device.vendor != "amd" or not patterns:
         return None
-    is_built = is_built_for(device, runtime.amd_gpus)
-    if is_built:
+    is_built = is_built_for(device, patterns)
+    if is_built or (is_built is None and not runtime.gpu_only):
         return None
     source = runtime.sources.get("amd_gpus", "")
     if is_built is None:
@@ -774,7 +803,7 @@ def _not_built_for(runtime: RuntimeSpec, device: Accelerator) -> Finding | None:
         Outcome.FAIL,
         "accelerator-unsuitable",
         lambda: f"{runtime.name} is not built for {device.name}.",
-        f"leave out --runtime to use one that runs on it, or choose another GPU ({source})",
+        _other_gpu(runtime, source),
     )
 
 

@@ -473,6 +473,48 @@ def test_vllm_is_refused_on_gpus_of_amds_that_it_is_not_built_for(
     assert check("llama3.1:8b", machine=f"i5-12400 64gb {cards}").can_run
 
 
+@pytest.mark.parametrize(
+    ("machine", "asked"),
+    [
+        # CUDA 12 has no Kepler (ggml-org/llama.cpp#11984)
+        ("i5-12400 64gb Tesla K80", Workload(runtime="llama.cpp")),
+        ("i5-12400 64gb GTX 780", Workload(runtime="llama.cpp")),
+        # no wheel of PyTorch for ROCm has gfx803 or gfx1010
+        ("i5-12400 64gb RX 580 8gb", Workload(runtime="transformers")),
+        ("i5-12400 64gb RX 5700 XT", Workload(runtime="transformers")),
+        # JetPack 4, CUDA 10.2
+        ("jetson nano", Workload(runtime="llama.cpp")),
+    ],
+)
+def test_gpus_without_a_build_are_not_counted_on(machine: str, asked: Workload) -> None:
+    verdict = check("llama-3.2-1b", asked, machine=machine)
+    (finding,) = [each for each in verdict.findings if each.check == "accelerator"]
+    assert finding.outcome is Outcome.WARN
+    assert finding.reason.startswith("It is judged in RAM: ")
+    assert verdict.can_run
+    assert verdict.needs is not None
+    assert verdict.needs.placement == "host"
+    assert not any("cuda" in line for line in (*verdict.setup, *verdict.commands))
+
+
+def test_a_card_that_a_build_knows_is_used_beside_one_that_it_does_not() -> None:
+    verdict = check("llama-3.2-1b", machine="i5-12400 64gb Tesla K40 + RTX 3060 12GB")
+    assert verdict.needs is not None
+    assert verdict.needs.placement == "accelerator"
+    assert verdict.needs.memory is not None
+    assert {term.where for term in verdict.needs.memory.terms} <= {"host", "accelerator:1"}
+
+
+@pytest.mark.parametrize(("model", "rate"), [("tinyllama-1.1b-chat", 5.25), ("gemma-3-1b", 4.27)])
+def test_a_jetson_nano_is_as_slow_as_its_cores(model: str, rate: float) -> None:
+    """kreier/llama.cpp-jetson, README.md: Q4_K_M on the processor, tokens a second."""
+    verdict = check(model, Workload(quantization="Q4_K_M"), machine="jetson nano")
+    assert verdict.speed is not None
+    pace = verdict.speed.decode
+    assert pace is not None
+    assert pace.low < rate < pace.high < 2 * rate
+
+
 def test_vllm_divides_no_model_over_gpus_of_two_makers() -> None:
     """Its builds compute on NVIDIA's or on AMD's: 12 GB of each are not 24, of one maker they are."""
     asked = Workload(runtime="vllm")
