@@ -141,14 +141,14 @@ def rank(
     from .advice.listing import judge_all
     from .answers.several import ranking
 
-    listing = judge_all(catalogue, workload, machine, use=use)
-    chosen = [
-        answer
-        for answer in listing.answers
-        if (use is None or use in (answer.model.uses or ()))
-        and modality in (None, answer.model.modality)
+    outlines = filter(None, map(catalogue.outline, catalogue.ids()))
+    ids = [
+        outline.id
+        for outline in outlines
+        if (use is None or use in (outline.uses or ())) and modality in (None, outline.modality)
     ]
-    return ranking(chosen, machine, listing).replace(notes=notes)
+    listing = judge_all(catalogue, workload, machine, use=use, ids=ids)
+    return ranking(listing.answers, machine, listing).replace(notes=notes)
 
 
 def plan(

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heapreplace
 
 from ..catalogue.index import Catalogue
@@ -18,7 +18,7 @@ from ..machine.record import Machine
 from ..verdict.bracket import OPEN, RUNS, may_bracket, outlook
 from ..verdict.defaults import follows_a_list, judge_for_machine, suit
 from ..verdict.findings.speed import is_too_slow
-from ..verdict.judging import judge
+from ..verdict.judging import judge, model_findings
 from ..verdict.question import ask
 from ..verdict.record import Answer, Judged, Outcome, Question, answer_for
 from .api_route import meets, offers_for
@@ -36,6 +36,7 @@ from .ranking import (
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from ..verdict.findings import Finding
     from .ranking import Key
 
 
@@ -43,9 +44,9 @@ class Listing(Record):
     """The models of a catalogue judged for one machine, best first.
 
     `counts` is of all that were asked for, `answers` may be the first of them. `why` says in a few
-    words, by id, why a model stands where it does. `ruled_out` is how many are left out because
-    their license or openness is not what was asked. `as_of` is the day of the catalogue: of its
-    prices or of its newest model, whichever is later; None where it has neither.
+    words, by id, why a model stands where it does. `ruled_out` is how many of the catalogue are
+    left out because their license or openness is not what was asked. `as_of` is the day of the
+    catalogue: of its prices or of its newest model, whichever is later; None where it has neither.
     """
 
     answers: tuple[Answer, ...]
@@ -63,15 +64,16 @@ def judge_all(
     today: str | None = None,
     ready: Questions | None = None,
     use: str | None = None,
+    ids: Collection[str] | None = None,
 ) -> Listing:
     """Every model of the catalogue on one machine, in the order of `advice.ranking` for that use.
 
     Models that do not come as asked (another quantization, another runtime), and those whose
     license or openness is not what was asked, are left out. `ready` are the compiled questions,
-    where they are open already.
+    where they are open already. Only `ids` are judged, sorted, where they are given.
     """
     ready = ready or Questions.open(catalogue, workload, machine)
-    return _judge_all(catalogue, workload, machine, ready, today or dates.utc_today(), use)
+    return _judge_all(catalogue, workload, machine, ready, today or dates.utc_today(), use, ids)
 
 
 def first_rows(
@@ -116,7 +118,7 @@ def first_rows(
         counts=counted.counts,
         why=_reasons(answers, standings),
         ruled_out=counted.ruled_out,
-        as_of=counted.as_of,
+        as_of=_as_of(catalogue, ready),
     )
 
 
@@ -129,7 +131,6 @@ class _Counted(Record):
     answers: Sequence[Answer]
     running: Mapping[str, bool]
     judged: Callable[[str], Answer]
-    as_of: str | None
     ruled_out: int = 0
 
 
@@ -167,7 +168,6 @@ def _bracketed(
         answers=apart,
         running=running,
         judged=lambda id: judged([id])[0],
-        as_of=ready.as_of,
     )
 
 
@@ -178,19 +178,16 @@ def _judged_by_default(
     answers: list[Answer] = []
     to_suit: dict[str, tuple[Question, Judged]] = {}
     running: dict[str, bool] = {}
-    days: list[str | None] = []
     ruled_out = 0
     # a program that computes on several at once may be as fast as is wanted where the usual is not
     has_several = len(machine.accelerators or ()) > 1
     for question in _questions(catalogue, catalogue.ids(), workload, machine, ready):
         spec, judged = question.spec, judge(question, machine)
-        if not catalogue.has_own or catalogue.is_shipped(spec.id):
-            days.append(spec.released)
         slow = is_too_slow(judged, question.workload.min_tokens_per_second)
         stays = not machine.accelerators or not judged.fits
         if follows_a_list(spec, workload) or (has_several and slow) or stays:
             suited, judged = suit(question, judged, workload, catalogue, machine)
-            if judged.failed and _is_ruled_out(judged):
+            if judged.failed and _is_ruled_out(judged.findings):
                 ruled_out += 1
             else:
                 answers.append(_local(suited, judged))
@@ -210,7 +207,6 @@ def _judged_by_default(
         answers=answers,
         running=running,
         judged=answer,
-        as_of=day_of(catalogue, days),
         ruled_out=ruled_out,
     )
 
@@ -222,16 +218,22 @@ def _judge_all(
     ready: Questions | None,
     day: str,
     use: str | None = None,
+    ids: Collection[str] | None = None,
 ) -> Listing:
+    wanted = catalogue.ids() if ids is None else ids
     judgements = [
         judge_for_machine(question, workload, catalogue, machine)
-        for question in _questions(catalogue, catalogue.ids(), workload, machine, ready)
+        for question in _questions(catalogue, wanted, workload, machine, ready)
     ]
     # whether a model may stand in for another is known from its own findings
-    met = {question.spec.id: meets(judged.findings) for question, judged in judgements}
+    about = {
+        **_findings_of_others(catalogue, wanted, workload, machine, ready),
+        **{question.spec.id: judged.findings for question, judged in judgements},
+    }
+    met = {id: meets(findings) for id, findings in about.items()}
     answers = []
     for question, judged in judgements:
-        if judged.failed and _is_ruled_out(judged):
+        if judged.failed and _is_ruled_out(judged.findings):
             continue
         offered: bool | None = False
         if judged.failed:
@@ -248,9 +250,31 @@ def _judge_all(
         answers=tuple(answers),
         counts=count_rows(answers),
         why=_reasons(answers, standings),
-        ruled_out=len(judgements) - len(answers),
-        as_of=day_of(catalogue, _days(catalogue, judgements)),
+        ruled_out=sum(map(_is_ruled_out, about.values())),
+        as_of=_as_of(catalogue, ready),
     )
+
+
+def _findings_of_others(
+    catalogue: Catalogue,
+    ids: Collection[str],
+    workload: Workload,
+    machine: Machine,
+    ready: Questions | None,
+) -> Mapping[str, Sequence[Finding]]:
+    """By id what is found of the models beside `ids` themselves, where a license or openness was
+    asked for, which may rule them out. Raises as `_questions`, where no model comes as asked.
+    """
+    asks_conditions = workload.license is not None or any(
+        (workload.commercial, workload.modify, workload.auditable)
+    )
+    others = set(catalogue.ids()).difference(ids) if asks_conditions else ()
+    if not others:
+        return {}
+    return {
+        question.spec.id: model_findings(question)
+        for question in _questions(catalogue, sorted(others), workload, machine, ready)
+    }
 
 
 def _questions(
@@ -261,24 +285,44 @@ def _questions(
     ready: Questions | None,
 ) -> Iterator[Question]:
     """What is asked of those of these models that come as asked, by their own defaults. The first
-    refusal is raised where none does.
+    refusal is raised where no model of the catalogue does.
     """
     none_comes = True
+    for question in _as_asked(catalogue, ids, workload, machine, ready):
+        if isinstance(question, Question):
+            none_comes = False
+            yield question
+    if not none_comes:
+        return
     refused: WorkloadError | None = None
+    for question in _as_asked(catalogue, catalogue.ids(), workload, machine, ready):
+        if isinstance(question, Question):
+            return
+        refused = refused or question
+    if refused is not None:
+        raise refused
+
+
+def _as_asked(
+    catalogue: Catalogue,
+    ids: Iterable[str],
+    workload: Workload,
+    machine: Machine,
+    ready: Questions | None,
+) -> Iterator[Question | WorkloadError]:
+    """Of each of these models the question, or why it does not come as asked; nothing of one whose
+    spec is faulty.
+    """
     for spec_id in ids:
         try:
             question = ready.question(spec_id, workload) if ready is not None else None
             if question is None:
                 question = ask(catalogue.spec(spec_id), workload, catalogue, machine)
+            yield question
         except SpecError:
             continue
         except WorkloadError as error:
-            refused = refused or error
-            continue
-        none_comes = False
-        yield question
-    if none_comes and refused is not None:
-        raise refused
+            yield error
 
 
 def _local(question: Question, judged: Judged) -> Answer:
@@ -286,10 +330,10 @@ def _local(question: Question, judged: Judged) -> Answer:
     return answer_for(question, judged, judged.route(offered=False))
 
 
-def _is_ruled_out(judged: Judged) -> bool:
+def _is_ruled_out(findings: Iterable[Finding]) -> bool:
     return any(
         finding.check in ("license", "openness") and finding.outcome is Outcome.FAIL
-        for finding in judged.findings
+        for finding in findings
     )
 
 
@@ -302,10 +346,15 @@ def _reasons(answers: Iterable[Answer], standings: Standings) -> Mapping[str, st
     }
 
 
-def _days(
-    catalogue: Catalogue, judgements: Iterable[tuple[Question, Judged]]
-) -> Iterator[str | None]:
-    """On which the shipped models came out."""
-    for question, _ in judgements:
-        if not catalogue.has_own or catalogue.is_shipped(question.spec.id):
-            yield question.spec.released
+def _as_of(catalogue: Catalogue, ready: Questions | None) -> str | None:
+    """The day of the catalogue, by the shipped models alone."""
+    if ready is not None and not catalogue.has_own:
+        return ready.as_of
+    return day_of(
+        catalogue,
+        [
+            outline.released
+            for outline in catalogue.outlines()
+            if not catalogue.has_own or catalogue.is_shipped(outline.id)
+        ],
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..catalogue.spec_values import MODALITIES, OPENNESS, USES
+from ..core.errors import SpecError
 from ..verdict.route import Route
 from .arguments import (
     Parser,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
 
+    from ..advice.compiled import Questions
     from ..advice.listing import Listing
     from ..advice.ranking import Counts
     from ..catalogue.index import Catalogue
@@ -127,7 +129,8 @@ def run(words: list[str]) -> int:
         listing = first_rows(catalogue, workload, machine, most, ready)
         rows, counts = list(listing.answers), listing.counts
     else:
-        listing = judge_all(catalogue, workload, machine, ready=ready, use=options.use)
+        ids = _chosen(options, catalogue, ready) if _asks(options, _OF_MODELS) else None
+        listing = judge_all(catalogue, workload, machine, ready=ready, use=options.use, ids=ids)
         rows = _sorted([row for row in listing.answers if _matches(row, options)], options.sort)
         counts = count_rows(rows)
     notes, options.notes = (*options.notes, *_in_fewer_bits(workload, machine, catalogue)), ()
@@ -214,27 +217,53 @@ def _page(
     return catalogue_page(rows, machine, prices, asked=asked, ruled_out=ruled_out, notes=notes)
 
 
-# filters, and what else asks for more than the first of the models that run
-_ASK_FOR_ALL = ("words", "family", "modality", "use", "openness", "route", "max_size")
+# filters of models, whatever the machine, and of answers
+_OF_MODELS = ("words", "family", "modality", "use", "openness")
+_OF_ANSWERS = ("route", "max_size")
+
+
+def _asks(options: argparse.Namespace, filters: Sequence[str]) -> bool:
+    """Whether one of these filters was given."""
+    return any(getattr(options, name) for name in filters)
 
 
 def _is_plain(options: argparse.Namespace) -> bool:
     """Whether the text shows only the first of those that run, in the order of their ranking."""
-    is_filtered = any(getattr(options, name) for name in _ASK_FOR_ALL)
+    is_filtered = _asks(options, (*_OF_MODELS, *_OF_ANSWERS))
     return options.format == "text" and options.sort == "best" and not is_filtered
 
 
-def _matches(verdict: Answer, options: argparse.Namespace) -> bool:
-    """Whether the model passes every filter that was given."""
-    model = verdict.model
-    return (
-        (options.family is None or _same(model.family, options.family))
-        and (options.modality is None or model.modality == options.modality)
-        and (options.use is None or options.use in (model.uses or ()))
-        and _holds_words(model, options.words)
-        and (options.route is None or verdict.route == options.route)
-        and (options.openness is None or model.openness.weights == options.openness)
-        and (options.max_size is None or _within(verdict, options.max_size))
+def _chosen(
+    options: argparse.Namespace, catalogue: Catalogue, ready: Questions | None
+) -> list[str]:
+    """The ids of the models that pass every filter of models. One whose spec is faulty passes
+    none.
+    """
+    ids = [
+        outline.id
+        for outline in filter(None, map(catalogue.outline, catalogue.ids()))
+        if (options.family is None or _same(outline.family, options.family))
+        and (options.modality is None or outline.modality == options.modality)
+        and (options.use is None or options.use in (outline.uses or ()))
+    ]
+    if not _asks(options, ("words", "openness")):
+        return ids
+    chosen = []
+    for id in ids:
+        try:
+            spec = (None if ready is None else ready.spec(id)) or catalogue.spec(id)
+        except SpecError:
+            continue
+        is_open = options.openness is None or spec.openness.weights == options.openness
+        if is_open and _holds_words(spec, options.words):
+            chosen.append(id)
+    return chosen
+
+
+def _matches(answer: Answer, options: argparse.Namespace) -> bool:
+    """Whether the answer passes every filter of answers."""
+    return (options.route is None or answer.route == options.route) and (
+        options.max_size is None or _within(answer, options.max_size)
     )
 
 

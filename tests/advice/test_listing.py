@@ -114,3 +114,34 @@ def test_only_what_is_shown_is_judged(few: Catalogue, monkeypatch: pytest.Monkey
     monkeypatch.setattr(listing, "judge_for_machine", counted)
     assert len(first_rows(few, Workload(), SERVER, 1).answers) == 1
     assert 0 < len(judged) < len(MODELS) / 2
+    judged.clear()
+    judge_all(few, Workload(commercial=True), SERVER, ids=["gpt2"])
+    assert judged == ["gpt2"]
+
+
+@pytest.mark.parametrize(
+    "workload",
+    [
+        Workload(),
+        Workload(private=True),
+        Workload(commercial=True),
+        Workload(license="MIT", auditable=True),
+        Workload(context_tokens=100_000),
+        Workload(quantization="Q8_0"),
+    ],
+    ids=lambda workload: workload.options(),
+)
+def test_some_models_are_answered_for_as_among_all(few: Catalogue, workload: Workload) -> None:
+    """Whoever asks for some reads of each what the whole list says, and of the catalogue the same day
+    and how many the conditions rule out: a stand-in by API need not be among those that were asked for.
+    """
+    size = 3 * GIB
+    small = SERVER.replace(
+        memory_total_bytes=size, memory_limit_bytes=size, memory_available_bytes=size
+    )
+    for catalogue in (few, Catalogue.open([few.folder], shipped=few.folder)):
+        whole = judge_all(catalogue, workload, small)
+        for wanted in (MODELS[:3], MODELS[3:7], ("gpt-4o",), ()):
+            some = judge_all(catalogue, workload, small, ids=wanted)
+            assert some.answers == tuple(row for row in whole.answers if row.model.id in wanted)
+            assert (some.ruled_out, some.as_of) == (whole.ruled_out, whole.as_of)
