@@ -55,7 +55,31 @@ def resolve(typed: str, catalogue: Catalogue, *, explains: bool = True) -> Resol
         if catalogue.refresh():
             return _resolve(typed, catalogue, explains=explains)
         raise
-    return _resolve(typed, catalogue) if catalogue.refresh(resolution.spec_id) else resolution
+    if catalogue.refresh(resolution.spec_id):
+        resolution = _resolve(typed, catalogue)
+    return _as_its_account_names(typed, resolution, catalogue)
+
+
+def _as_its_account_names(typed: str, resolution: Resolution, catalogue: Catalogue) -> Resolution:
+    """With the type that the account of the repository means by the one that was typed: Unsloth's
+    `Q4_K_XL` is the file `UD-Q4_K_XL`.
+    """
+    if resolution.quantization is None or "/" not in typed:
+        return resolution
+    name = without_address((named_in_command(typed) or typed).strip())[0]
+    naming = catalogue.common("quantizations")["publisher"].get(name.partition("/")[0].lower())
+    if naming is None:
+        return resolution
+    whole = f"{naming['prefix']}{resolution.quantization}"
+    listings = [
+        files.quantizations
+        for files in catalogue.spec(resolution.spec_id).files
+        if files.listed and (files.repository or "").lower() == name.partition(":")[0].lower()
+    ]
+    is_alone = any(whole in types and resolution.quantization not in types for types in listings)
+    if is_alone or resolution.quantization in naming["types"]:
+        return resolution.replace(quantization=whole)
+    return resolution
 
 
 def id_of(name: str, catalogue: Catalogue) -> str | None:

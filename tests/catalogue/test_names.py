@@ -211,6 +211,31 @@ def answer_to(name: str) -> tuple[str, ...]:
     return (resolution.spec_id, resolution.quantization or "", resolution.runtime or "")
 
 
+@pytest.mark.parametrize(
+    ("typed", "quantization"),
+    [
+        # in notes of people who run these lines; llama-server's router drops the prefix
+        ("hf.co/unsloth/DeepSeek-R1-0528-Qwen3-8B-GGUF:Q4_K_XL", "UD-Q4_K_XL"),
+        ("unsloth/Qwen3.6-35B-A3B-MTP-GGUF:Q4_K_XL", "UD-Q4_K_XL"),
+        ("llama-server -hf unsloth/gemma-3-4b-it-GGUF:Q4_K_XL", "UD-Q4_K_XL"),
+        # types that the account's listings have with the prefix alone
+        ("unsloth/Qwen3-30B-A3B-Instruct-2507-GGUF:q3_k_xl", "UD-Q3_K_XL"),
+        ("unsloth/Qwen3-30B-A3B-Instruct-2507-GGUF:IQ2_M", "UD-IQ2_M"),
+        ("unsloth/DeepSeek-V3.1-GGUF:TQ1_0", "UD-TQ1_0"),
+        ("unsloth/Qwen3-8B-GGUF:UD-Q4_K_XL", "UD-Q4_K_XL"),
+        # and those that it has without
+        ("unsloth/Qwen3-8B-GGUF:Q4_K_M", "Q4_K_M"),
+        ("unsloth/Qwen3-8B-GGUF:Q2_K_L", "Q2_K_L"),
+        # bartowski's mix of that name is another, and nobody's prefix
+        ("bartowski/Qwen_Qwen3-8B-GGUF:Q3_K_XL", "Q3_K_XL"),
+        ("bartowski/Qwen_Qwen3-8B-GGUF:IQ2_M", "IQ2_M"),
+    ],
+)
+def test_a_type_is_the_file_that_the_account_has_of_it(typed: str, quantization: str) -> None:
+    """Hugging Face's and llama.cpp's programs load the file whose name holds the tag."""
+    assert resolve(typed, CATALOGUE).quantization == quantization
+
+
 @pytest.mark.parametrize("group", ["reports", "kinds", "strangers", "asked", "fresh", "listed"])
 def test_public_names_are_answered_as_judged_by_eye(group: str) -> None:
     """The names of public reports, and well-known names of models that write no text, with the answer that is right for each."""
