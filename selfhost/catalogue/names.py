@@ -148,6 +148,7 @@ def _resolve(typed: str, catalogue: Catalogue, *, explains: bool = True) -> Reso
         or _begun(name, catalogue)
         or _with_point(name, catalogue)
         or _without_tuned(name, catalogue)
+        or _in_other_script(name, catalogue, explains=explains)
     )
     if resolution is None:
         # what to say of it takes longer to find than that it is unknown
@@ -172,6 +173,21 @@ def _begun(name: str, catalogue: Catalogue) -> Resolution | None:
     if candidate is None:
         return None
     return Resolution(spec_id=candidate[0], quantization=quantization, notes=candidate[1])
+
+
+def _in_other_script(name: str, catalogue: Catalogue, *, explains: bool) -> Resolution | None:
+    """The model of a name that is written in another script; None for any other. Raises what the
+    name in Latin letters does.
+    """
+    if name.isascii():
+        return None
+    from .scripts import in_latin_letters
+
+    latin = in_latin_letters(name, catalogue.common("families").get("spelled") or {})
+    if latin is None:
+        return None
+    resolution = _resolve(latin, catalogue, explains=explains)
+    return resolution.replace(notes=(f"{name} is read as {latin}.", *resolution.notes))
 
 
 # how publishers mark a model that follows instructions

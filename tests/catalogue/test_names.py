@@ -236,6 +236,35 @@ def test_a_type_is_the_file_that_the_account_has_of_it(typed: str, quantization:
     assert resolve(typed, CATALOGUE).quantization == quantization
 
 
+@pytest.mark.parametrize(
+    ("typed", "latin"),
+    [
+        ("通义千问", "qwen"),
+        ("千问3", "qwen3"),
+        ("通义千问2.5-7b", "qwen2.5-7b"),
+        ("лама 3.1 8b", "llama 3.1 8b"),
+        # the last letter is Latin; a Cyrillic one in a Latin word
+        ("лам\N{LATIN SMALL LETTER A}", "llama"),
+        ("ll\N{CYRILLIC SMALL LETTER A}ma-3.2-1b", "llama-3.2-1b"),
+        ("딥시크 r1", "deepseek r1"),
+        ("ジェマ 3", "gemma 3"),
+        ("ديب سيك", "deepseek"),
+    ],
+)
+def test_a_name_in_another_script_is_that_in_latin_letters(typed: str, latin: str) -> None:
+    """The answer says how it was read."""
+    resolution, same = resolve(typed, CATALOGUE), resolve(latin, CATALOGUE)
+    assert (resolution.spec_id, resolution.quantization) == (same.spec_id, same.quantization)
+    assert f"is read as {latin}." in resolution.notes[0]
+
+
+@pytest.mark.parametrize("typed", ["什么", "мама", "千问什么"])
+def test_words_in_another_script_that_hold_more_than_a_name_mean_none(typed: str) -> None:
+    """Only a whole name is read in Latin letters."""
+    with pytest.raises(UnknownModelError):
+        resolve(typed, CATALOGUE)
+
+
 @pytest.mark.parametrize("group", ["reports", "kinds", "strangers", "asked", "fresh", "listed"])
 def test_public_names_are_answered_as_judged_by_eye(group: str) -> None:
     """The names of public reports, and well-known names of models that write no text, with the answer that is right for each."""
@@ -440,7 +469,7 @@ def test_the_names_that_others_print_are_understood(
         "mistral\x007b",
         "\x1b[31mmistral-7b",
         "🦙",
-        "ミストラル",
+        "なにか",
         "..",
         "/",
         ":latest",
