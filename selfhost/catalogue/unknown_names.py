@@ -88,6 +88,7 @@ def unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelErr
         or _listed_alike(message, name, catalogue)
         or _listed_by_words(message, name, catalogue)
         or _of_whisper(message, name, catalogue)
+        or _listed_in_part(message, name, catalogue)
         or _of_its_size(message, name, catalogue)
         or UnknownModelError(
             f"{message}{_size_alone(name, catalogue)}",
@@ -281,6 +282,15 @@ def _listed_alike(message: str, name: str, catalogue: Catalogue) -> UnknownModel
         )
     # tunes of one name come in sizes, of which the listed ones are not all
     listed = {model: own for own, model in shorter.get(key, {}).items()}
+    return _of_listed_sizes(message, listed, options)
+
+
+def _of_listed_sizes(
+    message: str, listed: Mapping[str, str], options: str
+) -> UnknownModelError | None:
+    """The error for a name without a size; `listed` is a repository of that name for each model
+    whose layers one has, None is returned where it is empty.
+    """
     if not listed:
         return None
     same_layers = [f"{own} has the layers of {model}" for model, own in listed.items()]
@@ -288,12 +298,53 @@ def _listed_alike(message: str, name: str, catalogue: Catalogue) -> UnknownModel
     is_single = len(listed) == 1
     return UnknownModelError(
         f"{message} without its size: {layers}; another size needs more or less",
-        nearest=tuple(listed),
+        nearest=tuple(listed)[:MOST_NAMED],
         remedy=(
             f"if you mean that one: selfhost check {next(iter(listed))}{options}"
             if is_single
             else "type its name with the size"
         ),
+    )
+
+
+# letters of the shortest word that names a line of tunes: `elyza`
+_SHORTEST_OWN_WORD = 4
+
+
+def _listed_in_part(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
+    """The error for the name of a line of tunes without a size, or of the account that makes it,
+    which stands in the names of listed repositories: `swallow` of Llama-3.3-Swallow-70B; None for
+    any other.
+    """
+    from .near_names import is_common_word
+
+    base, options = _with_options(name)
+    key = canonical(base)
+    if sizes_in(base) or not key:
+        return None
+    own = [word for word in key.split("-") if len(word) >= _SHORTEST_OWN_WORD and word.isalpha()]
+    families = _families(catalogue)
+    is_line = any(not is_common_word(word) and word not in families for word in own)
+    listed: dict[str, str] = {}
+    of_account: dict[str, str] = {}
+    for model, repositories in catalogue.common("alike")["alike"].items():
+        for repository in sorted(repositories, key=lambda each: (len(each), each)):
+            account, _, rest = repository.rpartition("/")
+            # a size or a word for the tune follows the name of a line
+            run = f"-{canonical(rest)}"
+            if f"-{key}-" in run if is_line else "-" in key and run.startswith(f"-{key}-"):
+                listed.setdefault(model, rest)
+            elif is_line and key == canonical(account):
+                of_account.setdefault(model, rest)
+    # the shortest names are those of the line, the longer ones of tunes of it
+    ranked = sorted((listed or of_account).items(), key=lambda pair: (len(pair[1]), pair))
+    if listed or len(of_account) < 2:
+        return _of_listed_sizes(message, dict(ranked), options)
+    layers = " and ".join(f"{own} has the layers of {model}" for model, own in ranked[:MOST_NAMED])
+    return UnknownModelError(
+        f"{message}: of an account of that name {layers}",
+        nearest=tuple(model for model, _ in ranked[:MOST_NAMED]),
+        remedy="type the name of one of its models, with the size",
     )
 
 
@@ -363,7 +414,8 @@ def _alike(letter: str, catalogue: Catalogue) -> _Alike:
             if stem != plain and stem[-1:].lower() == letter:
                 unsized.setdefault(canonical(stem), {})[own] = model
     for plain, named in unversioned.items():
-        if len(set(named.values())) == 1:
+        # without a size, another version may be of another one
+        if len(set(named.values())) == 1 and sizes_in(plain):
             models.setdefault(plain, next(iter(named.values())))
         else:
             unsized.setdefault(plain, {}).update(named)

@@ -265,6 +265,36 @@ def test_words_in_another_script_that_hold_more_than_a_name_mean_none(typed: str
         resolve(typed, CATALOGUE)
 
 
+@pytest.mark.parametrize(
+    ("typed", "model"),
+    [
+        # their model cards: tuned from these
+        ("swallow", "qwen3-8b"),
+        ("elyza", "llama-3-8b-instruct"),
+        ("sea-lion", "gemma-3-4b-it"),
+        ("pllum", "mistral-nemo-instruct-2407"),
+        ("t-pro", "qwen3-32b"),
+        ("sauerkrautlm", "mistral-nemo-instruct-2407"),
+        ("lunaris", "llama-3-8b-instruct"),
+        # an account
+        ("cyberagent", "mistral-nemo-instruct-2407"),
+    ],
+)
+def test_the_name_of_a_line_leads_to_what_its_tunes_are_made_from(typed: str, model: str) -> None:
+    """A line is tuned from several models, so nothing is judged: the answer names those whose layers listed ones have."""
+    with pytest.raises(UnknownModelError, match="has the layers of") as caught:
+        resolve(typed, CATALOGUE)
+    assert model in caught.value.nearest
+
+
+@pytest.mark.parametrize("typed", ["instruct", "chat", "the", "mini it"])
+def test_a_word_of_many_names_leads_to_none(typed: str) -> None:
+    """It says nothing of which model is meant."""
+    with pytest.raises(UnknownModelError) as caught:
+        resolve(typed, CATALOGUE)
+    assert not caught.value.nearest
+
+
 @pytest.mark.parametrize("group", ["reports", "kinds", "strangers", "asked", "fresh", "listed"])
 def test_public_names_are_answered_as_judged_by_eye(group: str) -> None:
     """The names of public reports, and well-known names of models that write no text, with the answer that is right for each."""
