@@ -52,7 +52,8 @@ def unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelErr
     known.
     """
     key = canonical(name)
-    facts = no_model_facts(name, catalogue)
+    base = _with_options(name)[0]
+    facts = no_model_facts(name, catalogue) or no_model_facts(base, catalogue)
     if facts is not None:
         return _no_model(typed, facts, catalogue)
     uncovered = _of_uncovered_kind(typed, name, catalogue)
@@ -89,9 +90,10 @@ def unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelErr
         or _listed_by_words(message, name, catalogue)
         or _of_whisper(message, name, catalogue)
         or _listed_in_part(message, name, catalogue)
+        or _of_a_line(message, name, catalogue)
         or _of_its_size(message, name, catalogue)
         or UnknownModelError(
-            f"{message}{_size_alone(name, catalogue)}",
+            f"{message}{_size_alone(name, ': ', catalogue)}",
             nearest=lambda: _nearest(canonical(rest) or key, catalogue),
             remedy=SEE_NAMES,
         )
@@ -106,9 +108,7 @@ def _of_uncovered_kind(typed: str, name: str, catalogue: Catalogue) -> UnknownMo
     key = canonical(name.rpartition("/")[2])
     for kind, facts in (catalogue.common("things").get("uncovered") or {}).items():
         is_whole = key in map(canonical, texts_in(facts.get("whole")))
-        starts = [re.escape(canonical(start)) for start in texts_in(facts.get("names"))]
-        # a version follows with or without a sign between: yolov8, YOLO11n
-        if not is_whole and not re.fullmatch(rf"(?:{'|'.join(starts)})(?:-?\d.*|-.*)?", key):
+        if not is_whole and not _begins_so(key, facts):
             continue
         instead = [model for model in texts_in(facts.get("try_instead")) if model in catalogue]
         return UnknownModelError(
@@ -116,6 +116,33 @@ def _of_uncovered_kind(typed: str, name: str, catalogue: Catalogue) -> UnknownMo
             remedy=(
                 f"one of that kind: selfhost check {instead[0]}" if instead else _WHAT_IS_COVERED
             ),
+        )
+    return None
+
+
+def _begins_so(key: str, facts: Mapping[str, Any]) -> bool:
+    """Whether a name as `canonical` writes it begins with one of the `names` of an entry."""
+    starts = "|".join(re.escape(canonical(start)) for start in texts_in(facts.get("names")))
+    # a version follows with or without a sign between: yolov8, YOLO11n
+    return re.fullmatch(rf"(?:{starts})(?:-?\d.*|-.*)?", key) is not None
+
+
+def _of_a_line(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
+    """The error for a name that begins as those of a line do whose layers are not known; None for
+    any other name.
+    """
+    key = canonical(name.rpartition("/")[2])
+    for facts in (catalogue.common("things").get("line") or {}).values():
+        if not _begins_so(key, facts):
+            continue
+        instead = [model for model in texts_in(facts["try_instead"]) if model in catalogue]
+        commands = (
+            [f"one that writes {facts['writes']}: selfhost check {instead[0]}"] if instead else []
+        )
+        size = _size_alone(name, "; ", catalogue)
+        return UnknownModelError(
+            f"{message}: by its name it is one of {facts['about']}{size}",
+            remedy="\n".join((*commands, SEE_NAMES)),
         )
     return None
 
@@ -686,9 +713,10 @@ _Q4_K_M_GB = 0.60, 0.66
 _OF_PICTURES = pattern(r"(?:^|[-_. ])(?:t?[tiv]2[iv]|\d{3,4}p)(?=[-_. ]|$)", re.IGNORECASE)
 
 
-def _size_alone(name: str, catalogue: Catalogue) -> str:
-    """A clause on what the number of parameters in a name means for its weights, for the name of a
-    language model whose family nobody knows, or has none of that size; empty for any other name.
+def _size_alone(name: str, sign: str, catalogue: Catalogue) -> str:
+    """A clause on what the number of parameters in a name means for its weights, `sign` in front,
+    for the name of a language model whose family nobody knows, or has none of that size; empty for
+    any other name.
     """
     from .near_names import is_family, says_kind
 
@@ -709,8 +737,8 @@ def _size_alone(name: str, catalogue: Catalogue) -> str:
         return ""
     low, high = (round(billions * share, 1 if billions < 16 else None) for share in _Q4_K_M_GB)
     return (
-        f": {billions:g} billion parameters, as its name says, are about {low:g} to {high:g} GB of"
-        f" weights in Q4_K_M and {2 * billions:g} GB in 16 bits, cache and buffers not counted"
+        f"{sign}{billions:g} billion parameters, as its name says, are about {low:g} to {high:g} GB"
+        f" of weights in Q4_K_M and {2 * billions:g} GB in 16 bits, cache and buffers not counted"
     )
 
 

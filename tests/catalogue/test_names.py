@@ -295,7 +295,9 @@ def test_a_word_of_many_names_leads_to_none(typed: str) -> None:
     assert not caught.value.nearest
 
 
-@pytest.mark.parametrize("group", ["reports", "kinds", "strangers", "asked", "fresh", "listed"])
+@pytest.mark.parametrize(
+    "group", ["reports", "kinds", "strangers", "asked", "fresh", "listed", "regions"]
+)
 def test_public_names_are_answered_as_judged_by_eye(group: str) -> None:
     """The names of public reports, and well-known names of models that write no text, with the answer that is right for each."""
     names = tomllib.loads(PUBLIC_NAMES.read_text(encoding="utf-8"))[group]
