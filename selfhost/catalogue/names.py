@@ -55,7 +55,31 @@ def resolve(typed: str, catalogue: Catalogue, *, explains: bool = True) -> Resol
         if catalogue.refresh():
             return _resolve(typed, catalogue, explains=explains)
         raise
-    return _resolve(typed, catalogue) if catalogue.refresh(resolution.spec_id) else resolution
+    if catalogue.refresh(resolution.spec_id):
+        resolution = _resolve(typed, catalogue)
+    return _as_its_account_names(typed, resolution, catalogue)
+
+
+def _as_its_account_names(typed: str, resolution: Resolution, catalogue: Catalogue) -> Resolution:
+    """With the type that the account of the repository means by the one that was typed: Unsloth's
+    `Q4_K_XL` is the file `UD-Q4_K_XL`.
+    """
+    if resolution.quantization is None or "/" not in typed:
+        return resolution
+    name = without_address((named_in_command(typed) or typed).strip())[0]
+    naming = catalogue.common("quantizations")["publisher"].get(name.partition("/")[0].lower())
+    if naming is None:
+        return resolution
+    whole = f"{naming['prefix']}{resolution.quantization}"
+    listings = [
+        files.quantizations
+        for files in catalogue.spec(resolution.spec_id).files
+        if files.listed and (files.repository or "").lower() == name.partition(":")[0].lower()
+    ]
+    is_alone = any(whole in types and resolution.quantization not in types for types in listings)
+    if is_alone or resolution.quantization in naming["types"]:
+        return resolution.replace(quantization=whole)
+    return resolution
 
 
 def id_of(name: str, catalogue: Catalogue) -> str | None:
@@ -124,6 +148,7 @@ def _resolve(typed: str, catalogue: Catalogue, *, explains: bool = True) -> Reso
         or _begun(name, catalogue)
         or _with_point(name, catalogue)
         or _without_tuned(name, catalogue)
+        or _in_other_script(name, catalogue, explains=explains)
     )
     if resolution is None:
         # what to say of it takes longer to find than that it is unknown
@@ -148,6 +173,21 @@ def _begun(name: str, catalogue: Catalogue) -> Resolution | None:
     if candidate is None:
         return None
     return Resolution(spec_id=candidate[0], quantization=quantization, notes=candidate[1])
+
+
+def _in_other_script(name: str, catalogue: Catalogue, *, explains: bool) -> Resolution | None:
+    """The model of a name that is written in another script; None for any other. Raises what the
+    name in Latin letters does.
+    """
+    if name.isascii():
+        return None
+    from .scripts import in_latin_letters
+
+    latin = in_latin_letters(name, catalogue.common("families").get("spelled") or {})
+    if latin is None:
+        return None
+    resolution = _resolve(latin, catalogue, explains=explains)
+    return resolution.replace(notes=(f"{name} is read as {latin}.", *resolution.notes))
 
 
 # how publishers mark a model that follows instructions

@@ -52,7 +52,8 @@ def unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelErr
     known.
     """
     key = canonical(name)
-    facts = no_model_facts(name, catalogue)
+    base = _with_options(name)[0]
+    facts = no_model_facts(name, catalogue) or no_model_facts(base, catalogue)
     if facts is not None:
         return _no_model(typed, facts, catalogue)
     uncovered = _of_uncovered_kind(typed, name, catalogue)
@@ -88,9 +89,11 @@ def unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelErr
         or _listed_alike(message, name, catalogue)
         or _listed_by_words(message, name, catalogue)
         or _of_whisper(message, name, catalogue)
+        or _listed_in_part(message, name, catalogue)
+        or _of_a_line(message, name, catalogue)
         or _of_its_size(message, name, catalogue)
         or UnknownModelError(
-            f"{message}{_size_alone(name, catalogue)}",
+            f"{message}{_size_alone(name, ': ', catalogue)}",
             nearest=lambda: _nearest(canonical(rest) or key, catalogue),
             remedy=SEE_NAMES,
         )
@@ -105,9 +108,7 @@ def _of_uncovered_kind(typed: str, name: str, catalogue: Catalogue) -> UnknownMo
     key = canonical(name.rpartition("/")[2])
     for kind, facts in (catalogue.common("things").get("uncovered") or {}).items():
         is_whole = key in map(canonical, texts_in(facts.get("whole")))
-        starts = [re.escape(canonical(start)) for start in texts_in(facts.get("names"))]
-        # a version follows with or without a sign between: yolov8, YOLO11n
-        if not is_whole and not re.fullmatch(rf"(?:{'|'.join(starts)})(?:-?\d.*|-.*)?", key):
+        if not is_whole and not _begins_so(key, facts):
             continue
         instead = [model for model in texts_in(facts.get("try_instead")) if model in catalogue]
         return UnknownModelError(
@@ -115,6 +116,33 @@ def _of_uncovered_kind(typed: str, name: str, catalogue: Catalogue) -> UnknownMo
             remedy=(
                 f"one of that kind: selfhost check {instead[0]}" if instead else _WHAT_IS_COVERED
             ),
+        )
+    return None
+
+
+def _begins_so(key: str, facts: Mapping[str, Any]) -> bool:
+    """Whether a name as `canonical` writes it begins with one of the `names` of an entry."""
+    starts = "|".join(re.escape(canonical(start)) for start in texts_in(facts.get("names")))
+    # a version follows with or without a sign between: yolov8, YOLO11n
+    return re.fullmatch(rf"(?:{starts})(?:-?\d.*|-.*)?", key) is not None
+
+
+def _of_a_line(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
+    """The error for a name that begins as those of a line do whose layers are not known; None for
+    any other name.
+    """
+    key = canonical(name.rpartition("/")[2])
+    for facts in (catalogue.common("things").get("line") or {}).values():
+        if not _begins_so(key, facts):
+            continue
+        instead = [model for model in texts_in(facts["try_instead"]) if model in catalogue]
+        commands = (
+            [f"one that writes {facts['writes']}: selfhost check {instead[0]}"] if instead else []
+        )
+        size = _size_alone(name, "; ", catalogue)
+        return UnknownModelError(
+            f"{message}: by its name it is one of {facts['about']}{size}",
+            remedy="\n".join((*commands, SEE_NAMES)),
         )
     return None
 
@@ -281,6 +309,15 @@ def _listed_alike(message: str, name: str, catalogue: Catalogue) -> UnknownModel
         )
     # tunes of one name come in sizes, of which the listed ones are not all
     listed = {model: own for own, model in shorter.get(key, {}).items()}
+    return _of_listed_sizes(message, listed, options)
+
+
+def _of_listed_sizes(
+    message: str, listed: Mapping[str, str], options: str
+) -> UnknownModelError | None:
+    """The error for a name without a size; `listed` is a repository of that name for each model
+    whose layers one has, None is returned where it is empty.
+    """
     if not listed:
         return None
     same_layers = [f"{own} has the layers of {model}" for model, own in listed.items()]
@@ -288,12 +325,53 @@ def _listed_alike(message: str, name: str, catalogue: Catalogue) -> UnknownModel
     is_single = len(listed) == 1
     return UnknownModelError(
         f"{message} without its size: {layers}; another size needs more or less",
-        nearest=tuple(listed),
+        nearest=tuple(listed)[:MOST_NAMED],
         remedy=(
             f"if you mean that one: selfhost check {next(iter(listed))}{options}"
             if is_single
             else "type its name with the size"
         ),
+    )
+
+
+# letters of the shortest word that names a line of tunes: `elyza`
+_SHORTEST_OWN_WORD = 4
+
+
+def _listed_in_part(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
+    """The error for the name of a line of tunes without a size, or of the account that makes it,
+    which stands in the names of listed repositories: `swallow` of Llama-3.3-Swallow-70B; None for
+    any other.
+    """
+    from .near_names import is_common_word
+
+    base, options = _with_options(name)
+    key = canonical(base)
+    if sizes_in(base) or not key:
+        return None
+    own = [word for word in key.split("-") if len(word) >= _SHORTEST_OWN_WORD and word.isalpha()]
+    families = _families(catalogue)
+    is_line = any(not is_common_word(word) and word not in families for word in own)
+    listed: dict[str, str] = {}
+    of_account: dict[str, str] = {}
+    for model, repositories in catalogue.common("alike")["alike"].items():
+        for repository in sorted(repositories, key=lambda each: (len(each), each)):
+            account, _, rest = repository.rpartition("/")
+            # a size or a word for the tune follows the name of a line
+            run = f"-{canonical(rest)}"
+            if f"-{key}-" in run if is_line else "-" in key and run.startswith(f"-{key}-"):
+                listed.setdefault(model, rest)
+            elif is_line and key == canonical(account):
+                of_account.setdefault(model, rest)
+    # the shortest names are those of the line, the longer ones of tunes of it
+    ranked = sorted((listed or of_account).items(), key=lambda pair: (len(pair[1]), pair))
+    if listed or len(of_account) < 2:
+        return _of_listed_sizes(message, dict(ranked), options)
+    layers = " and ".join(f"{own} has the layers of {model}" for model, own in ranked[:MOST_NAMED])
+    return UnknownModelError(
+        f"{message}: of an account of that name {layers}",
+        nearest=tuple(model for model, _ in ranked[:MOST_NAMED]),
+        remedy="type the name of one of its models, with the size",
     )
 
 
@@ -363,7 +441,8 @@ def _alike(letter: str, catalogue: Catalogue) -> _Alike:
             if stem != plain and stem[-1:].lower() == letter:
                 unsized.setdefault(canonical(stem), {})[own] = model
     for plain, named in unversioned.items():
-        if len(set(named.values())) == 1:
+        # without a size, another version may be of another one
+        if len(set(named.values())) == 1 and sizes_in(plain):
             models.setdefault(plain, next(iter(named.values())))
         else:
             unsized.setdefault(plain, {}).update(named)
@@ -634,9 +713,10 @@ _Q4_K_M_GB = 0.60, 0.66
 _OF_PICTURES = pattern(r"(?:^|[-_. ])(?:t?[tiv]2[iv]|\d{3,4}p)(?=[-_. ]|$)", re.IGNORECASE)
 
 
-def _size_alone(name: str, catalogue: Catalogue) -> str:
-    """A clause on what the number of parameters in a name means for its weights, for the name of a
-    language model whose family nobody knows, or has none of that size; empty for any other name.
+def _size_alone(name: str, sign: str, catalogue: Catalogue) -> str:
+    """A clause on what the number of parameters in a name means for its weights, `sign` in front,
+    for the name of a language model whose family nobody knows, or has none of that size; empty for
+    any other name.
     """
     from .near_names import is_family, says_kind
 
@@ -657,8 +737,8 @@ def _size_alone(name: str, catalogue: Catalogue) -> str:
         return ""
     low, high = (round(billions * share, 1 if billions < 16 else None) for share in _Q4_K_M_GB)
     return (
-        f": {billions:g} billion parameters, as its name says, are about {low:g} to {high:g} GB of"
-        f" weights in Q4_K_M and {2 * billions:g} GB in 16 bits, cache and buffers not counted"
+        f"{sign}{billions:g} billion parameters, as its name says, are about {low:g} to {high:g} GB"
+        f" of weights in Q4_K_M and {2 * billions:g} GB in 16 bits, cache and buffers not counted"
     )
 
 

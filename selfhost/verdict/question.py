@@ -867,6 +867,9 @@ def _no_quantization(typed: str, spec: ModelSpec) -> tuple[str, str | None]:
         )
     own = re.fullmatch(r"(?:UD_)?((?:I?Q|TQ)\d_?[A-Z0-9_]*?)(?:_(?:X?L|XXL))?", name)
     if own is not None and (name.startswith("UD_") or name.endswith(("_XL", "_XXL"))):
+        whole = need.canonical_quantization(f"UD-{name}")
+        if whole is not None:
+            return f'"{typed}" is short for a mix of Unsloth', f"use --quant {whole}"
         base = need.canonical_quantization(own[1]) or need.canonical_quantization(f"{own[1]}_M")
         like = f", or use llama.cpp's nearest recipe: --quant {base}" if base else ""
         return (

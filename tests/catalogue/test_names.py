@@ -211,7 +211,93 @@ def answer_to(name: str) -> tuple[str, ...]:
     return (resolution.spec_id, resolution.quantization or "", resolution.runtime or "")
 
 
-@pytest.mark.parametrize("group", ["reports", "kinds", "strangers", "asked", "fresh", "listed"])
+@pytest.mark.parametrize(
+    ("typed", "quantization"),
+    [
+        # in notes of people who run these lines; llama-server's router drops the prefix
+        ("hf.co/unsloth/DeepSeek-R1-0528-Qwen3-8B-GGUF:Q4_K_XL", "UD-Q4_K_XL"),
+        ("unsloth/Qwen3.6-35B-A3B-MTP-GGUF:Q4_K_XL", "UD-Q4_K_XL"),
+        ("llama-server -hf unsloth/gemma-3-4b-it-GGUF:Q4_K_XL", "UD-Q4_K_XL"),
+        # types that the account's listings have with the prefix alone
+        ("unsloth/Qwen3-30B-A3B-Instruct-2507-GGUF:q3_k_xl", "UD-Q3_K_XL"),
+        ("unsloth/Qwen3-30B-A3B-Instruct-2507-GGUF:IQ2_M", "UD-IQ2_M"),
+        ("unsloth/DeepSeek-V3.1-GGUF:TQ1_0", "UD-TQ1_0"),
+        ("unsloth/Qwen3-8B-GGUF:UD-Q4_K_XL", "UD-Q4_K_XL"),
+        # and those that it has without
+        ("unsloth/Qwen3-8B-GGUF:Q4_K_M", "Q4_K_M"),
+        ("unsloth/Qwen3-8B-GGUF:Q2_K_L", "Q2_K_L"),
+        # bartowski's mix of that name is another, and nobody's prefix
+        ("bartowski/Qwen_Qwen3-8B-GGUF:Q3_K_XL", "Q3_K_XL"),
+        ("bartowski/Qwen_Qwen3-8B-GGUF:IQ2_M", "IQ2_M"),
+    ],
+)
+def test_a_type_is_the_file_that_the_account_has_of_it(typed: str, quantization: str) -> None:
+    """Hugging Face's and llama.cpp's programs load the file whose name holds the tag."""
+    assert resolve(typed, CATALOGUE).quantization == quantization
+
+
+@pytest.mark.parametrize(
+    ("typed", "latin"),
+    [
+        ("通义千问", "qwen"),
+        ("千问3", "qwen3"),
+        ("通义千问2.5-7b", "qwen2.5-7b"),
+        ("лама 3.1 8b", "llama 3.1 8b"),
+        # the last letter is Latin; a Cyrillic one in a Latin word
+        ("лам\N{LATIN SMALL LETTER A}", "llama"),
+        ("ll\N{CYRILLIC SMALL LETTER A}ma-3.2-1b", "llama-3.2-1b"),
+        ("딥시크 r1", "deepseek r1"),
+        ("ジェマ 3", "gemma 3"),
+        ("ديب سيك", "deepseek"),
+    ],
+)
+def test_a_name_in_another_script_is_that_in_latin_letters(typed: str, latin: str) -> None:
+    """The answer says how it was read."""
+    resolution, same = resolve(typed, CATALOGUE), resolve(latin, CATALOGUE)
+    assert (resolution.spec_id, resolution.quantization) == (same.spec_id, same.quantization)
+    assert f"is read as {latin}." in resolution.notes[0]
+
+
+@pytest.mark.parametrize("typed", ["什么", "мама", "千问什么"])
+def test_words_in_another_script_that_hold_more_than_a_name_mean_none(typed: str) -> None:
+    """Only a whole name is read in Latin letters."""
+    with pytest.raises(UnknownModelError):
+        resolve(typed, CATALOGUE)
+
+
+@pytest.mark.parametrize(
+    ("typed", "model"),
+    [
+        # their model cards: tuned from these
+        ("swallow", "qwen3-8b"),
+        ("elyza", "llama-3-8b-instruct"),
+        ("sea-lion", "gemma-3-4b-it"),
+        ("pllum", "mistral-nemo-instruct-2407"),
+        ("t-pro", "qwen3-32b"),
+        ("sauerkrautlm", "mistral-nemo-instruct-2407"),
+        ("lunaris", "llama-3-8b-instruct"),
+        # an account
+        ("cyberagent", "mistral-nemo-instruct-2407"),
+    ],
+)
+def test_the_name_of_a_line_leads_to_what_its_tunes_are_made_from(typed: str, model: str) -> None:
+    """A line is tuned from several models, so nothing is judged: the answer names those whose layers listed ones have."""
+    with pytest.raises(UnknownModelError, match="has the layers of") as caught:
+        resolve(typed, CATALOGUE)
+    assert model in caught.value.nearest
+
+
+@pytest.mark.parametrize("typed", ["instruct", "chat", "the", "mini it"])
+def test_a_word_of_many_names_leads_to_none(typed: str) -> None:
+    """It says nothing of which model is meant."""
+    with pytest.raises(UnknownModelError) as caught:
+        resolve(typed, CATALOGUE)
+    assert not caught.value.nearest
+
+
+@pytest.mark.parametrize(
+    "group", ["reports", "kinds", "strangers", "asked", "fresh", "listed", "regions"]
+)
 def test_public_names_are_answered_as_judged_by_eye(group: str) -> None:
     """The names of public reports, and well-known names of models that write no text, with the answer that is right for each."""
     names = tomllib.loads(PUBLIC_NAMES.read_text(encoding="utf-8"))[group]
@@ -415,7 +501,7 @@ def test_the_names_that_others_print_are_understood(
         "mistral\x007b",
         "\x1b[31mmistral-7b",
         "🦙",
-        "ミストラル",
+        "なにか",
         "..",
         "/",
         ":latest",

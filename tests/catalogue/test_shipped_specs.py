@@ -271,6 +271,12 @@ def test_what_a_file_refers_to_exists() -> None:
         assert facts["answer"]
         assert set(facts["try_instead"]) <= set(IDS)
     assert all(line["names"] for line in common("things")["hosted"].values())
+    for facts in common("things")["line"].values():
+        assert facts["names"]
+        assert facts["about"]
+        assert facts["writes"]
+        assert facts["try_instead"]
+        assert set(facts["try_instead"]) <= set(IDS)
     for facts in common("things")["thing"].values():
         assert facts["try_instead"] or "this catalogue has no" in facts["answer"]
         assert set(facts["try_instead"]) <= set(IDS)
