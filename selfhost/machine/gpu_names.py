@@ -435,6 +435,11 @@ def _shown(text: str) -> str:
 def _unknown(typed: _Typed, explains: bool) -> UnknownGpuError:
     if chip := _apple_chip(typed.words):
         return _part_of_machine(chip)
+    if explains and (clause := gpus.why_unserved(typed.text)):
+        return UnknownGpuError(
+            f"{_shown(typed.text)!r} is {clause}",
+            remedy="name another GPU: --gpu 'RTX 4060 Ti 16GB'",
+        )
     near = _nearest(typed) if explains else ()
     other = (
         f"state its memory and bandwidth: --set gpu=24GiB:'{_shown(typed.text)}':900GB/s, or"

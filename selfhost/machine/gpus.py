@@ -504,6 +504,18 @@ def apple_chips() -> tuple[tuple[str, str], ...]:
     return tuple((row["chip"], row["variant"]) for row in _table()["apple"])
 
 
+def why_unserved(name: str) -> str | None:
+    """What an accelerator is that no build judged here computes on, as a clause; else None."""
+    import re
+
+    plain = name.lower().replace("-", " ")
+    for row in _table()["unserved"]:
+        if re.search(rf"\b(?:{'|'.join(row['words'])})\b", plain):
+            clause: str = row["is"]
+            return clause
+    return None
+
+
 def capability_by_name(name: str) -> str | None:
     """The compute capability of an NVIDIA GPU by the name it reports; None for a name that is
     not known.

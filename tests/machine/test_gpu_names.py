@@ -220,6 +220,17 @@ def test_an_unknown_name_has_near_ones(text: str, nearest: str) -> None:
     assert "--set gpu=" in str(caught.value.remedy)
 
 
+@pytest.mark.parametrize(
+    ("text", "maker"),
+    [("Gaudi 3", "Intel"), ("MTT S80", "Moore Threads"), ("CMP 170HX", "mining")],
+)
+def test_what_no_build_computes_on_is_told_what_it_is(text: str, maker: str) -> None:
+    """Gaudi 3 was once answered with a Radeon Vega 3."""
+    with pytest.raises(UnknownGpuError, match=maker) as caught:
+        cards_named(text)
+    assert caught.value.nearest == ()
+
+
 @pytest.mark.parametrize("text", ["770M", "frobnicator", "4242", "A990M"])
 def test_letters_alike_make_no_near_name(text: str) -> None:
     """780M was once answered with an Arc A770M; the remedy states memory and bandwidth instead."""

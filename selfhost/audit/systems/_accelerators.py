@@ -73,10 +73,11 @@ def put_accelerators(facts: Facts, kinds: list[Kind], source: str, remedy: str) 
             remedy,
         )
     if "unified" in lacking:
+        clauses = [gpus.why_unserved(card["name"]) for card in cards if card["unified"] is None]
+        clause = None if None in clauses else clauses[0]
+        why = f"no row of {TABLE} has that name, so it may share the machine's RAM"
         facts.lacks(
-            "accelerators.unified",
-            f"no row of {TABLE} has that name, so it may share the machine's RAM",
-            remedy,
+            "accelerators.unified", f"it is {clause}" if clause else why, None if clause else remedy
         )
 
 
