@@ -48,6 +48,16 @@ CONVERTER_ACCOUNTS = frozenset(name.lower() for name in CONVERTERS)
 _IN_REPOSITORY = pattern(r"(?i)([^/]+/[^/]+)/(?:tree|blob|resolve|raw)/[^/]+(?:/.*?([^/]*))?")
 
 
+# pages beside the files of a repository, and of a name in Ollama's library
+_PAGE = pattern(
+    r"(?i)/(?:discussions|commits?|community|summary|files?|feedback|tags|blobs)(?:/.*)?$"
+)
+
+
+# a repository as the cache of Hugging Face keeps it
+_CACHED_FOLDER = pattern(r"models--([^/\\]+?)--([^/\\]+)")
+
+
 # a file as llama.cpp's cache keeps it (common/download.cpp), with the mark of its version beside it
 _IN_CACHE = pattern(r"(?i)([A-Za-z0-9-]+)_([^/\\]+?-gguf)_([^/\\]+)\.gguf(?:\.etag)?")
 
@@ -273,11 +283,13 @@ def without_address(typed: str) -> tuple[str, str | None]:
     cached = _IN_CACHE.fullmatch(typed) if ".gguf" in typed.lower() else None
     if cached:
         return f"{cached[1]}/{cached[2]}", _quantization_of_file(cached[3])
+    folder = _CACHED_FOLDER.fullmatch(typed) if typed.startswith("models--") else None
+    if folder:
+        return f"{folder[1]}/{folder[2]}", None
     # a host's name has a point in it
-    host = (typed.partition("://")[2] or typed).partition("/")[0]
-    match = HOST.fullmatch(typed) if "." in host else None
+    match = HOST.fullmatch(typed) if "://" in typed or "." in typed.partition("/")[0] else None
     if match:
-        typed = match[1].partition("?")[0].partition("#")[0].rstrip("/")
+        typed = _PAGE.sub("", match[1].partition("?")[0].partition("#")[0].rstrip("/"))
         if "ollama" in match[0][: match.start(1)].lower() and "/" not in typed:
             return f"library/{typed}", None
         inside = _IN_REPOSITORY.fullmatch(typed)
@@ -295,6 +307,9 @@ def _quantization_of_file(stem: str) -> str | None:
 
     from .forms import stated_at_end
 
+    if stem.startswith("mmproj"):
+        # of the part with which the model sees
+        return None
     stated = stated_at_end(re.sub(r"-\d{5}-of-\d{5}$", "", stem))
     return stated[1] if stated else None
 

@@ -42,6 +42,9 @@ __all__ = [
 # file in it adds a few dozen
 MAX_NAME_LENGTH = 400
 
+# what is pasted around a name
+_QUOTES = " \t\n\"'`,;"
+
 
 def resolve(typed: str, catalogue: Catalogue, *, explains: bool = True) -> Resolution:
     """The model that goes by this name.
@@ -138,7 +141,7 @@ def _resolve(typed: str, catalogue: Catalogue, *, explains: bool = True) -> Reso
             f"{cut_short(typed)} is not a model's name" if typed.strip() else "no model was named"
         )
         raise UnknownModelError(message, remedy=SEE_NAMES)
-    typed = named_in_command(typed) or typed
+    typed = named_in_command(typed) or typed.strip(_QUOTES)
     candidate = understood_name(typed, catalogue) or _respelled(typed.strip(), catalogue)
     if candidate is not None:
         return candidate
@@ -253,6 +256,10 @@ _EFFORT = pattern(
 _IN_BRACKETS = pattern(r"\s*\((0[1-9]|1[0-2])-(2\d)\)$")
 
 
+# a type as lists of files have it: `Qwen3 8B (Q4_K_M)`
+_TYPE_IN_BRACKETS = pattern(r"\s*\(((?:UD-)?(?:I?Q|TQ|BF|F|MXFP)\d\w*)\)$")
+
+
 # Amazon Bedrock's id of a model: `us.amazon.nova-pro-v1:0`, `meta.llama3-1-70b-instruct-v1:0`
 _BEDROCK = pattern(r"(?:(?:us|eu|apac|jp|au|global)\.)?[a-z0-9]+\.([a-z][^/]+?)(?:-v[1-9])?:\d")
 
@@ -262,6 +269,7 @@ def _respelled(typed: str, catalogue: Catalogue) -> Resolution | None:
     for, the `v` of a version.
     """
     name = _IN_BRACKETS.sub(r"-\1-20\2", _EFFORT.sub("", _routed(typed, catalogue)))
+    name = _TYPE_IN_BRACKETS.sub(r" \1", name)
     candidate = understood_name(name, catalogue) if name != typed else None
     return candidate or _otherwise_joined(name, catalogue)
 
@@ -292,12 +300,21 @@ def _otherwise_joined(name: str, catalogue: Catalogue) -> Resolution | None:
     return None
 
 
+# pages that list models as `maker/model`
+_LISTED_AT = pattern(
+    r"(?i)(?:(?:https?://)?(?:www\.)?(?:lmstudio\.ai/models?|openrouter\.ai(?:/models)?)|lmstudio:/)/"
+)
+
+
 def _routed(typed: str, catalogue: Catalogue) -> str:
     """A name without the prefix by which LiteLLM reaches a provider or a program, as each writes
-    the rest; any other name as it is.
+    the rest, and without the address of a page that lists models so; any other name as it is.
     """
     import re
 
+    listed = _LISTED_AT.match(typed)
+    if listed is not None:
+        return typed[listed.end() :].rstrip("/")
     prefix, slash, rest = typed.partition("/")
     own = _BEDROCK.fullmatch(typed)
     if own is not None:
@@ -360,7 +377,8 @@ def library_tag(typed: str, spec: ModelSpec, catalogue: Catalogue) -> str | None
 # `llama-server -hf REPO:QUANT`
 _COMMAND = pattern(
     r"(?:(?P<ollama>ollama)\s+(?:run|pull|show)|(?:vllm|transformers)\s+serve"
-    r"|(?:hf|huggingface-cli)\s+download"
+    r"|(?:hf|huggingface-cli)\s+download|git\s+clone|docker\s+model\s+(?:run|pull)"
+    r"|lms\s+(?:get|load)|ramalama\s+(?:run|pull|serve)"
     r"|llama-(?:server|cli)\s(?:.*\s)?(?:-hf|-hfr|--hf-repo))\s+(?P<name>[^\s-]\S*)(?:\s.*)?"
 )
 

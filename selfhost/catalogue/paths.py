@@ -8,9 +8,12 @@ import os
 
 from ..core.records import pattern
 
-# where models are listed, in front of a name
+# where models are listed under the names of their repositories or of Ollama's library, in front of
+# a name
 HOST = pattern(
-    r"(?i)(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co|ollama\.com/library|ollama\.com|registry\.ollama\.ai/library)/(.*)"
+    r"(?i)(?:(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co|hf-mirror\.com"
+    r"|modelscope\.(?:cn|ai)(?:/models)?"
+    r"|ollama\.com/library|ollama\.com|registry\.ollama\.ai/library)|(?:hf|modelscope):/)/(.*)"
 )
 _WEIGHTS_ENDINGS = (".gguf", ".safetensors")
 _PATH_ENDINGS = (*_WEIGHTS_ENDINGS, ".json", ".toml")

@@ -270,6 +270,13 @@ def _in_other_repository(message: str, name: str, catalogue: Catalogue) -> Unkno
         return None
     if same is None:
         return None
+    if "github.com" in owner.lower():
+        return UnknownModelError(
+            f"{message}: GitHub keeps the code, not the weights; by that name {same[0]} is meant"
+            " here",
+            nearest=(same[0],),
+            remedy=f"for its weights: selfhost check {same[0]}",
+        )
     return UnknownModelError(
         f"{message}: this repository of {cut_short(owner)} may hold other weights than {same[0]}",
         nearest=(same[0],),
