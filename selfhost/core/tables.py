@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 # the tables that are compiled when the package is built
-COMPILED = ("cloud_types", "cpus", "gpus", "providers")
+COMPILED = ("cloud_types", "cpu_cores", "cpus", "gpus", "providers")
 _VERSION = 1
 
 

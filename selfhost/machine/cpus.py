@@ -1,6 +1,6 @@
-"""What memory a processor has, by its name: `specs/common/cpus.toml`.
+"""What memory a processor has, by its name: `specs/common/cpus.toml`; `cpu_cores.toml` its cores.
 
-The file is read when a processor is looked up, once.
+Each file is read when a processor, or its cores, are looked up, once.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ def cores_of(name: str) -> Cores | None:
 
 def _cores_of_series(series: Processor, words: frozenset[str]) -> Cores | None:
     """As the number among the words tells, else of servers as the largest does; None of others."""
-    rows = _best(_table()["model_cores"].get(series.name, ()), words)
+    rows = _best(shipped_table("cpu_cores").get(series.name, ()), words)
     if rows:
         return _cores(rows[0], series.threads)
     if not series.cores:
