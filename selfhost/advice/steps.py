@@ -11,9 +11,10 @@ from ..core.records import Record
 from ..core.units import counted
 from ..machine.record import Accelerator, Machine
 from ..verdict.findings.runtime import install_line, is_built_from_source, runtime_check
+from ..verdict.findings.weights import to_pass_gate
 from ..verdict.judging import judge
 from ..verdict.placement import computes_on_shared, is_built_for, reaches
-from ..verdict.question import ask
+from ..verdict.question import ask, is_behind_gate
 from ..verdict.record import Judged, Question
 from ..verdict.speed import uses_shared_gpu
 from .commands import (
@@ -71,7 +72,7 @@ def steps(
         *_split(question, runtime, judged),
         *_for_shared(judged, machine),
         *_numbered(runtime, judged, machine),
-        *_login(runtime, judged, machine),
+        *_login(question, runtime, judged, machine),
     )
     if question.workload.task == "finetune":
         from .training import training_lines
@@ -188,14 +189,14 @@ def _install(
     finding = next((each for each in judged.findings if each.check == "runtime"), None)
     code = finding.code if finding is not None else ""
     rule = runtime.rule_of(question.workload.quantization)
-    packages = " ".join(
-        (
-            *([rule.needs] if rule is not None and rule.needs else ()),
-            *runtime.packages_of(question.spec.family, run_lines),
-        )
-    )
-    beside = (f"pip install {packages}",) if packages else ()
+    beside = (f"pip install {rule.needs}",) if rule is not None and rule.needs else ()
     lines = _runtime_lines(runtime, code, machine)
+    packages = " ".join(runtime.packages_of(question.spec.family, run_lines))
+    if packages and lines and lines[-1].startswith("pip install "):
+        # in one line, or pip would first get a torch that a package of the second takes back
+        lines = (*lines[:-1], f"{lines[-1]} {packages}")
+    elif packages:
+        lines = (*lines, f"pip install {packages}")
     if not lines:
         return beside
     places = _places(judged, runtime, machine)
@@ -368,12 +369,16 @@ def _uses_accelerator(judged: Judged) -> bool:
     return judged.needs is not None and judged.needs.placement != "host"
 
 
-def _login(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[str, ...]:
+def _login(
+    question: Question, runtime: RuntimeSpec, judged: Judged, machine: Machine
+) -> tuple[str, ...]:
     """The form and the login before a gated download; () where the files are not gated."""
-    gate = next((each for each in judged.findings if each.code == "weights-gated"), None)
-    if gate is None or not gate.remedy:
+    codes = {finding.code for finding in judged.findings}
+    # a warning of what loading them may run stands before the one of the gate
+    is_hidden = "weights-unsafe" in codes and is_behind_gate(question)
+    if "weights-gated" not in codes and not is_hidden:
         return ()
-    lines = [f"# {gate.remedy.partition(', then')[0]}", "hf auth login"]
+    lines = [f"# {to_pass_gate(question.spec).partition(', then')[0]}", "hf auth login"]
     if runtime.token_variable and machine.system == "windows":
         token = "Get-Content $HOME/.cache/huggingface/token"
         lines.append(f"$env:{runtime.token_variable} = {token}")

@@ -204,6 +204,11 @@ class StatedNeeds(Record):
     Instead of memory, `model_class` names the row of `[[model_class]]` in
     `specs/common/architectures.toml` whose measurements hold for it, and `dtype` the type that its
     weights are loaded in. `ways` are those that offload the components.
+
+    Of a model that hears, `heard_seconds` is the length of recording that the memory holds for;
+    each second beyond takes `second_bytes`, and the square of the seconds `squared_second_bytes`.
+    None: how it grows is not known. `longest_seconds` is the longest recording that it hears at
+    once, None where no source says.
     """
 
     low_bytes: int | None = None
@@ -214,6 +219,10 @@ class StatedNeeds(Record):
     instruction_sets: tuple[str, ...] = ()
     source: str | None = None
     ways: tuple[StatedWay, ...] = ()
+    heard_seconds: int | None = None
+    second_bytes: int | None = None
+    squared_second_bytes: int | None = None
+    longest_seconds: int | None = None
 
 
 class Upkeep(Record):
@@ -399,6 +408,10 @@ def _files(root: Table, key: str) -> tuple[PublishedFiles, ...]:
     return tuple(filter(None, map(published_files, root.tables(key))))
 
 
+# the recording that needs were measured with where a spec names none (tests/truth/kinds.json)
+HEARD_SECONDS = 30
+
+
 def _needs(root: Table, key: str) -> StatedNeeds | None:
     table = root.table(key)
     if table is None:
@@ -410,6 +423,10 @@ def _needs(root: Table, key: str) -> StatedNeeds | None:
     model_class, dtype = table.string("model_class"), table.string("dtype", choices=PLAIN_DTYPES)
     instruction_sets = table.strings("instruction_sets")
     source, ways = table.text("source"), tuple(map(_way, table.tables("ways")))
+    heard_seconds = table.integer("heard_seconds", minimum=1)
+    second_bytes = table.integer("second_bytes", minimum=1)
+    squared_second_bytes = table.integer("squared_second_bytes", minimum=1)
+    longest_seconds = table.integer("longest_seconds", minimum=1)
     table.close()
     if model_class is None:
         _check_range(table)
@@ -432,6 +449,10 @@ def _needs(root: Table, key: str) -> StatedNeeds | None:
         instruction_sets=instruction_sets,
         source=source,
         ways=ways,
+        heard_seconds=heard_seconds,
+        second_bytes=second_bytes,
+        squared_second_bytes=squared_second_bytes,
+        longest_seconds=longest_seconds,
     )
 
 

@@ -8,7 +8,14 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from ..catalogue.quantization_names import MLX_QUANTIZATIONS, canonical_packed, mlx_scheme
-from ..catalogue.spec import PACKED, Architecture, ModelSpec, RuntimeSpec
+from ..catalogue.spec import (
+    HEARD_SECONDS,
+    PACKED,
+    Architecture,
+    ModelSpec,
+    RuntimeSpec,
+    StatedNeeds,
+)
 from ..core import units
 from ..core.records import Unread, remembered
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, Workload
@@ -59,7 +66,9 @@ def needs_of(
             spec.unknown.get("architecture")
             or "the spec states neither an architecture nor [needs]"
         )
-        return _stated(spec, cpu) or _nothing(cpu, why, "state it under [needs] in a spec")
+        return _stated(spec, cpu, workload) or _nothing(
+            cpu, why, "state it under [needs] in a spec"
+        )
     usual_format, usual_quantization = default_format_and_quantization(spec, runtime)
     format = workload.format or usual_format
     quantization = workload.quantization or usual_quantization
@@ -70,7 +79,7 @@ def needs_of(
     parts = _parts(alone, runtime, format, wanted)
     if companions is not None:
         parts = _with_companions(parts, subject, runtime, format, wanted, architectures)
-    return _needs_of_parts(spec, cpu, parts)
+    return _needs_of_parts(spec, cpu, parts, workload)
 
 
 def _of_training(
@@ -98,11 +107,11 @@ def _of_training(
     return finetune_needs(spec, runtime, workload, architectures)
 
 
-def _needs_of_parts(spec: ModelSpec, cpu: CpuNeed, parts: Parts) -> Needs:
+def _needs_of_parts(spec: ModelSpec, cpu: CpuNeed, parts: Parts, workload: Workload) -> Needs:
     """What the spec states itself, where the parts are no total."""
     missing = [entry for entry in parts.unknown if entry.fact.startswith("memory")]
     files = None if isinstance(parts.files, Unread) else parts.files
-    stated = _stated(spec, cpu, files) if missing or not parts.terms else None
+    stated = _stated(spec, cpu, workload, files) if missing or not parts.terms else None
     if stated is not None:
         return stated.replace(offloaded=parts.offloaded)
     needs = Needs(
@@ -667,7 +676,9 @@ def _of_class(
     return _stated_with_size(spec, cpu, MemoryNeed(terms=terms), None, [])
 
 
-def _stated(spec: ModelSpec, cpu: CpuNeed, files: SizedWeights | None = None) -> Needs | None:
+def _stated(
+    spec: ModelSpec, cpu: CpuNeed, workload: Workload, files: SizedWeights | None = None
+) -> Needs | None:
     """What the spec states itself; `files` where it leaves out how large they are."""
     stated = spec.needs
     if stated is None or stated.model_class is not None:
@@ -696,8 +707,36 @@ def _stated(spec: ModelSpec, cpu: CpuNeed, files: SizedWeights | None = None) ->
             source=source,
             arithmetic=line,
         )
-        memory = MemoryNeed(terms=(whole,))
+        memory = MemoryNeed(terms=(whole, *_of_longer_recording(stated, workload, source)))
     return _stated_with_size(spec, cpu, memory, files, unknown)
+
+
+def _of_longer_recording(stated: StatedNeeds, workload: Workload, source: str) -> tuple[Term, ...]:
+    """What a recording takes beyond the length that the memory is stated for; () where it is no
+    longer, or how that grows is not known.
+    """
+    asked = workload.audio_seconds or 0
+    usual = stated.heard_seconds or HEARD_SECONDS
+    each, squared = stated.second_bytes or 0, stated.squared_second_bytes or 0
+    if asked <= usual or not (each or squared):
+        return ()
+    size = (each * (asked - usual) + squared * (asked**2 - usual**2)) * workload.parallel
+    line = f"({asked:,} - {usual:,}) seconds × {each:,} bytes" if each else ""
+    if squared:
+        square = f"({asked:,}² - {usual:,}²) × {squared:,} bytes"
+        line = f"{line} + {square}" if line else square
+    return (
+        Term(
+            name="activations",
+            bytes=size,
+            # a cache is held whole, scores of attention need not be; the most is assumed
+            low_bytes=size // 2 if squared else size,
+            high_bytes=size * 3 // 2,
+            how=How.COMPUTED,
+            source=source,
+            arithmetic=line + (f" × {workload.parallel}" if workload.parallel > 1 else ""),
+        ),
+    )
 
 
 def _source_of_needs(spec: ModelSpec) -> str:

@@ -361,6 +361,8 @@ def _quantity(value: float | str | None, finding: Finding, *, more: int = 0) -> 
         return (units.decimal if finding.check == "disk" else units.binary)(int(value), more=more)
     if finding.unit == "tokens":
         return units.tokens(int(value))
+    if finding.unit == "seconds":
+        return units.duration(int(value))
     return f"{value:,} {(finding.unit or '').replace('_', ' ')}".rstrip()
 
 

@@ -34,6 +34,7 @@ WHY_NOT = {
     "openness": "not open enough",
     # by the reason's code where the check alone does not say it
     "accelerator-too-small": "too little GPU memory",
+    "context-recording-too-long": "too long a recording",
     "license-not-accepted": "its license is not one you accept",
 }  # fmt: skip
 # what is short is told in one: `too little memory and disk space`

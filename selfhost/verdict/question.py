@@ -348,6 +348,13 @@ def _kept_by(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload) -
     return publisher
 
 
+def is_behind_gate(question: Question) -> bool:
+    """Whether what is still to be downloaded needs a login or an accepted form."""
+    workload, is_here = question.workload, question.local_files or question.missing_bytes == 0
+    kept_by = _kept_by(question.spec, question.runtime, workload)
+    return bool(question.spec.gated) and not is_here and kept_by is None
+
+
 def loads_by_tag(spec: ModelSpec, runtime: RuntimeSpec, workload: Workload) -> bool:
     """Whether the program's own library has what is asked under a tag of the model: it is fetched
     without a login.

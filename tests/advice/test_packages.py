@@ -44,8 +44,10 @@ BRINGS = {
     "mistral-common[audio]": {"soundfile", "soxr", "pillow"},
     "nemo_toolkit": {"torch"},
     "neutts": {"soundfile", "torch", "torchaudio", "transformers"},
+    "funasr": {"torchaudio", "torch", "soundfile"},
     "outetts": {"soundfile", "scipy", "torch", "torchaudio", "transformers"},
     "parler-tts": {"torch", "transformers"},
+    "pyannote.audio": {"torch", "torchaudio"},
     "qwen-asr": {"soundfile", "transformers", "accelerate"},
     "qwen-tts": {"soundfile", "torchaudio", "transformers", "accelerate"},
     "sentence-transformers": {"torch", "transformers", "scipy", "numpy"},
@@ -157,7 +159,7 @@ def installed(lines: tuple[str, ...]) -> set[str]:
 def _distribution(word: str) -> str:
     if "/" in word:
         return word.rsplit("/", 1)[1].removesuffix(".git").partition("-0.")[0].lower()
-    name = word.split(">")[0].split("=")[0]
+    name = word.split(">")[0].split("<")[0].split("=")[0]
     return name if name == "mistral-common[audio]" else name.split("[")[0]
 
 
@@ -230,3 +232,37 @@ def test_models_whose_lines_failed_are_among_them(model: str) -> None:
     spec = open_catalogue().spec(model)
     families = {each.family for _, each, _ in printed().values()}
     assert spec.family in families
+
+
+def test_torchaudio_comes_with_a_torch_that_it_loads_with() -> None:
+    """The newest torchaudio of PyPI, 2.11.0, is for CUDA 13.0. With torch 2.15.0, which is for 13.2,
+    it fails on import, and with it everything of transformers; with torch 2.11.0 it loads.
+    Chatterbox pins both.
+    """
+    loose = {
+        spec_id
+        for spec_id, (runtime, _, lines) in printed().items()
+        if runtime.id != "chatterbox"
+        and "torchaudio" in installed(lines)
+        and not any("'torch<2.12'" in line for line in lines)
+    }
+    assert loose == set()
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "voxtral-mini-3b-2507",
+        "voxtral-mini-4b-realtime-2602",
+        "granite-speech-3.3-2b",
+        "glm-asr-nano-2512",
+        "vibevoice-asr",
+    ],
+)
+def test_models_that_read_a_prompt_beside_the_sound_are_no_pipeline(model: str) -> None:
+    """The pipeline for speech recognition of transformers 5.23.0 passes sound alone: Voxtral and
+    GLM-ASR die for lack of input_ids, Granite's feature extractor takes no sampling_rate.
+    """
+    _, _, lines = printed()[model]
+    assert "pipeline(" not in lines[-1]
+    assert "generate(" in lines[-1]

@@ -183,6 +183,15 @@ def test_a_gate_counts_only_where_the_files_are_behind_it() -> None:
     assert "hf auth login" not in gguf.setup
 
 
+def test_a_gate_is_told_where_the_files_may_run_code_too() -> None:
+    """pyannote's model card asks for the terms of two repositories to be accepted."""
+    verdict = on("desktop-rtx4090-24gb", "speaker-diarization-3.1")
+    assert "hf auth login" in verdict.setup
+    told = " ".join(verdict.setup)
+    for repository in ("pyannote/speaker-diarization-3.1", "pyannote/segmentation-3.0"):
+        assert f"https://huggingface.co/{repository}" in told
+
+
 def test_no_gate_stands_before_the_library_of_a_program() -> None:
     """Ollama's library asks nobody for Meta's terms or a login at Hugging Face, which its own line for Llama 3.1 405B named."""
     machine = load("server-8x-h100").machine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from ...catalogue.spec import ModelSpec
+from ...catalogue.spec import HEARD_SECONDS, ModelSpec
 from ...core import units
 from ...core.workload import Workload
 from .record import Finding, Outcome
@@ -24,7 +24,7 @@ def context_check(
     """
     architecture, wanted = spec.architecture, workload.context_tokens
     if wanted is None:
-        return None
+        return _of_recording(spec, workload.audio_seconds)
     if architecture is None:
         return _of_decoder(wanted, None, None, context_asked, workload.prompt_tokens)
     if row is not None and architecture.context_tokens is not None:
@@ -36,6 +36,39 @@ def context_check(
         context_asked,
         workload.prompt_tokens,
     )
+
+
+def _of_recording(spec: ModelSpec, asked: int | None) -> Finding | None:
+    """Does it hear so much at once, and is the memory known of so much? None where nothing was
+    asked or nothing speaks against it.
+    """
+    stated = spec.needs
+    if asked is None or stated is None:
+        return None
+    longest, words = stated.longest_seconds, units.duration(asked)
+    if longest is not None and asked > longest:
+        piece = units.duration(longest)
+        return _finding(
+            Outcome.FAIL,
+            "context-recording-too-long",
+            asked,
+            longest,
+            f"{words} of audio exceeds the {piece} that the model hears at once.",
+            f"split the recording into pieces of {piece} or less: --audio {longest}s",
+        ).replace(unit="seconds")
+    heard = stated.heard_seconds or HEARD_SECONDS
+    grows = stated.model_class or stated.second_bytes or stated.squared_second_bytes
+    if grows or spec.architecture is not None or asked <= heard:
+        return None
+    return _finding(
+        Outcome.WARN,
+        "context-unmeasured",
+        asked,
+        heard,
+        f"The memory is known of recordings of at most {units.duration(heard)}. What {words} takes"
+        " is not: it may be much more.",
+        "split the recording, or watch the memory with a part of it first",
+    ).replace(unit="seconds", short=0)
 
 
 def _of_rewriter(wanted: int, each: int, *, bounded: bool) -> Finding:

@@ -154,14 +154,8 @@ def _published(spec: ModelSpec, repository: str | None) -> Finding:
         reason = f"The weights are published; {repository} has them without a login."
         return _finding(spec, Outcome.PASS, "weights-published", reason)
     if spec.gated:
-        remedy = "accept the publisher's terms first"
-        if spec.repository:
-            remedy = (
-                f"accept the terms at https://huggingface.co/{spec.repository}, then run `hf auth"
-                " login`"
-            )
         reason = "The download needs a login or an accepted form."
-        return _finding(spec, Outcome.WARN, "weights-gated", reason, remedy)
+        return _finding(spec, Outcome.WARN, "weights-gated", reason, to_pass_gate(spec))
     if state == "partial":
         return _finding(
             spec,
@@ -188,6 +182,14 @@ def _published(spec: ModelSpec, repository: str | None) -> Finding:
         )
     gate = "" if spec.gated is False else " Whether a login is needed is not known."
     return _finding(spec, Outcome.PASS, "weights-published", f"The weights are published.{gate}")
+
+
+def to_pass_gate(spec: ModelSpec) -> str:
+    """What to do before a gated download."""
+    if not spec.repository:
+        return "accept the publisher's terms first"
+    page = f"https://huggingface.co/{spec.repository}"
+    return f"accept the terms at {page}, then run `hf auth login`"
 
 
 def _finding(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from selfhost.catalogue.spec import StatedNeeds
 from selfhost.verdict.findings import Finding
 from verdict.small import (
     SPEC,
@@ -15,6 +16,18 @@ from verdict.small import (
     question,
     work,
 )
+
+
+def heard(audio_seconds: int, longest_seconds: int | None = None) -> Finding:
+    """Of a model that hears, by what is stated of recordings beside its memory."""
+    spec = SPEC.replace(
+        modality="speech",
+        architecture=None,
+        needs=StatedNeeds(low_bytes=10**9, high_bytes=2 * 10**9, longest_seconds=longest_seconds),
+    )
+    asked = WORK.replace(context_tokens=None, audio_seconds=audio_seconds)
+    return found("context", question(spec=spec, workload=asked))
+
 
 # (outcome, code) -> the situation of that cell
 CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
@@ -35,6 +48,8 @@ CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
         "context",
         question(spec=SPEC.replace(architecture=arch(context_tokens=None)), context_asked=True),
     ),
+    ("warn", "context-unmeasured"): lambda: heard(3600),
+    ("fail", "context-recording-too-long"): lambda: heard(3600, longest_seconds=1800),
     ("fail", "context-too-long"): lambda: found("context", work(context_tokens=65536)),
 }
 
@@ -48,3 +63,9 @@ def test_a_prompt_beyond_the_model_is_not_told_to_take_a_context_that_does_not_h
     asked = found("context", work(context_tokens=65536, prompt_tokens=60000))
     assert (stated.remedy or "").startswith("--context ")
     assert (asked.remedy or "").startswith("shorten the prompt")
+
+
+def test_the_remedy_of_a_recording_too_long_is_one_that_is_heard() -> None:
+    finding = heard(36_000, longest_seconds=1800)
+    assert (finding.needs, finding.has, finding.unit) == (36_000, 1800, "seconds")
+    assert (finding.remedy or "").endswith("--audio 1800s")
