@@ -71,7 +71,7 @@ def _row(row: Difference) -> tuple[Span, ...]:
     off = f"{percent:+} %" if percent else "0 %"
     cells = (
         _title(row),
-        _figure(row, row.seen),
+        "–" if row.seen is None else _figure(row, row.seen),
         "–" if row.likely is None else _figure(row, row.likely),
         _range(row),
         off if row.difference is not None else "",

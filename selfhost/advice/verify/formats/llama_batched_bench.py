@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from ....core.reading import Decoder, Unreadable
 from ....core.records import pattern
 from ..run import Run, SeenPace
-from .words import positive, whole
+from .words import as_json, positive, whole
 
 _SWEEP_HEAD = ["PP", "TG", "N_KV", "T_PP s", "S_PP t/s", "T_TG s", "S_TG t/s"]
 _HEAD = ["PP", "TG", "B", "N_KV", "T_PP s", "S_PP t/s", "T_TG s", "S_TG t/s", "T s", "S t/s"]
@@ -76,7 +76,7 @@ def _records(text: str) -> list[_Row]:
         if not line.startswith("{") or '"speed_tg"' not in line or len(rows) >= _MOST_ROWS:
             continue
         try:
-            value = decoder.parse(line)
+            value = decoder.parse(as_json(line))
         except Unreadable:
             continue
         if isinstance(value, dict) and all(key in value for key in _NAMES.values()):
@@ -89,14 +89,13 @@ def _paces(row: _Row) -> Iterable[SeenPace]:
     sequences = whole(row["pl"]) or 1
     read, written = whole(row["pp"]) or 0, whole(row["tg"]) or 0
     before = whole(row.get("depth", "0")) or 0
-    rate = positive(row["speed_pp"])
-    if sequences == 1 and read and rate is not None:
+    if sequences == 1 and read:
+        rate = positive(row["speed_pp"])
         yield SeenPace(kind="prompt", tokens_per_second=rate, tokens=read, depth_tokens=before)
-    rate = positive(row["speed_tg"])
-    if written and rate is not None:
+    if written:
         yield SeenPace(
             kind="decode",
-            tokens_per_second=rate,
+            tokens_per_second=positive(row["speed_tg"]),
             tokens=written,
             depth_tokens=before + read + written // 2,
             sequences=sequences,

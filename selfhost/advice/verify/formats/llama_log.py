@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from ....core.records import pattern
 from ..run import Run, SeenMemory, SeenPace
-from .words import MIB, count_of, place_of, quantization, whole
+from .words import MIB, count_of, place_of, positive, quantization, whole
 
 _MOST_LINES = 2_000_000
 # load_tensors: CPU_Mapped model buffer size = 373.71 MiB
@@ -27,7 +27,9 @@ _READ_SO_FAR = pattern(
 # builds of 2024 and before
 _WEIGHTS = pattern(r"llm_load_tensors: +(\S{1,40}) buffer size = +(\d{1,9}(?:\.\d{1,4})?) MiB")
 # [ Prompt: 63.8 t/s | Generation: 13.5 t/s ]
-_RATES = pattern(r"\[ Prompt: (\d{1,9}\.\d) t/s \| Generation: (\d{1,9}\.\d) t/s \]")
+_RATES = pattern(
+    r"\[ Prompt: (\d{1,9}\.\d|-?nan|inf) t/s \| Generation: (\d{1,9}\.\d|-?nan|inf) t/s \]"
+)
 _OFFLOADED = pattern(r"offloaded (\d{1,5})/(\d{1,5}) layers to GPU")
 _CACHE = pattern(r"K \((\w{1,10})\): .{0,30}V \((\w{1,10})\):")
 _FILE = pattern(r"(?:tensors from|loading model) '?(.{1,4096}?)'?(?: \(version GGUF.*)?$")
@@ -65,10 +67,12 @@ class _Log:
         self.buffers: dict[tuple[str, str, str], int] = {}
         # kind -> milliseconds, the tokens that took them, requests, and all tokens of these
         self.times: dict[str, list[float]] = {}
+        # kind -> tokens that took 0.00 ms, which is no pace
+        self.untimed: dict[str, int] = {}
         self.depths: list[int] = []
-        self.rates: dict[str, float] = {}
+        self.rates: dict[str, float | None] = {}
         # kind -> of the request that is under way, tokens per second and tokens
-        self.so_far: dict[str, tuple[float, int]] = {}
+        self.so_far: dict[str, tuple[float | None, int]] = {}
         self.drafts = False
         self.file: str | None = None
         self.offloaded: tuple[int, int] | None = None
@@ -86,7 +90,7 @@ class _Log:
         if "draft acceptance" in line:
             self.drafts = True
         if "Generation: " in line and (rates := _RATES.search(line)) is not None:
-            self.rates = {"prompt": float(rates[1]), "decode": float(rates[2])}
+            self.rates = {"prompt": positive(rates[1]), "decode": positive(rates[2])}
 
     def _take_value(self, line: str) -> None:
         if "buffer size" in line and (buffer := _buffer(line)) is not None:
@@ -100,10 +104,10 @@ class _Log:
             self._take_time(timing[1].strip(" :|"), float(timing[2]), int(timing[3]), rate)
             return
         if ", tg = " in line and (written := _SO_FAR.search(line)) is not None:
-            self.so_far["decode"] = float(written[2]), int(written[1])
+            self.so_far["decode"] = positive(written[2]), int(written[1])
             return
         if "prompt processing" in line and (read := _READ_SO_FAR.search(line)) is not None:
-            self.so_far["prompt"] = float(read[2]), int(read[1])
+            self.so_far["prompt"] = positive(read[2]), int(read[1])
             return
         fact = _FACT.search(line)
         if fact is not None and fact[1] in _FACTS:
@@ -136,6 +140,7 @@ class _Log:
     def _take_time(self, kind: str, milliseconds: float, tokens: int, rate: float) -> None:
         name = "prompt" if kind == "prompt eval" else "decode"
         if milliseconds <= 0 or not tokens:
+            self.untimed |= {name: tokens} if tokens else {}
             return
         # builds of 2026 count the first token, and not its time
         printed = rate * milliseconds / 1000
@@ -162,13 +167,23 @@ class _Log:
         )
 
     def paces(self) -> tuple[SeenPace, ...]:
-        """Over all requests together."""
+        """Over all requests together; of a kind that no request tells, that there is no number."""
+        timed = self._timed()
+        kinds = {pace.kind for pace in timed}
+        return timed + tuple(
+            SeenPace(kind=kind, tokens_per_second=None, tokens=tokens)
+            for kind, tokens in sorted(self.untimed.items())
+            if kind not in kinds
+        )
+
+    def _timed(self) -> tuple[SeenPace, ...]:
         if not self.times:
-            under_way = {kind: (rate, None) for kind, rate in self.rates.items()} or self.so_far
+            under_way: dict[str, tuple[float | None, int | None]] = {
+                kind: (rate, None) for kind, rate in self.rates.items()
+            } or {**self.so_far}
             return tuple(
                 SeenPace(kind=kind, tokens_per_second=rate, tokens=tokens, drafted=self.drafts)
                 for kind, (rate, tokens) in under_way.items()
-                if rate > 0
             )
         requests = len(self.depths)
         depth: int | None = None

@@ -118,7 +118,24 @@ def test_older_forms_are_read() -> None:
     run = llama_log.read(text)
     assert run is not None
     assert (run.runtime, run.architecture, run.quantization) == ("ollama", "llama", "Q4_0")
-    assert [(pace.kind, pace.tokens, round(pace.tokens_per_second, 2)) for pace in run.paces] == [
+    assert [
+        (pace.kind, pace.tokens, round(pace.tokens_per_second or 0, 2)) for pace in run.paces
+    ] == [
         ("decode", 23, 27.77),
         ("prompt", 221, 210.7),
     ]
+
+
+def test_tokens_in_no_time_are_no_pace() -> None:
+    """What llama.cpp prints of a run of one token, and llama-cli of one that was cut off."""
+    perf = (
+        "llama_perf_context_print: prompt eval time =     512.00 ms /  1024 tokens (    0.50 ms per token,  2000.00 tokens per second)\n"
+        "llama_perf_context_print:        eval time =       0.00 ms /     1 runs   (    0.00 ms per token,      inf tokens per second)\n"
+    )
+    for text in (perf, "[ Prompt: 2000.0 t/s | Generation: inf t/s ]\n"):
+        run = llama_log.read(text)
+        assert run is not None
+        assert [(pace.kind, pace.tokens_per_second) for pace in run.paces] == [
+            ("prompt", 2000.0),
+            ("decode", None),
+        ]
