@@ -4,7 +4,7 @@ ik_llama.cpp, whose table has the same columns for one sequence.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from ....core.reading import Decoder, Unreadable
 from ....core.records import pattern
@@ -22,23 +22,33 @@ _Row = Mapping[str, str]
 
 
 def read(text: str) -> Run | None:
-    """One sequence alone, and the most that decoded at once."""
+    """Every row of one sequence alone, and of the most at once that with the shortest context, for
+    which alone a total is predicted.
+    """
     rows = [row for row in _of_table(text, _HEAD) or _records(text) if whole(row["pl"])]
     if not rows:
         return _sweep(text)
-    alone = next((row for row in rows if whole(row["pl"]) == 1), None)
-    most = max(rows, key=lambda row: whole(row["pl"]) or 0)
-    shown = [row for row in rows if row is alone or row is most]
+    at_once = max(whole(row["pl"]) or 0 for row in rows)
+    together = [row for row in rows if whole(row["pl"]) == at_once]
+    most = min(together, key=lambda row: whole(row["pp"]) or 0)
+    shown = [row for row in rows if whole(row["pl"]) == 1 or row is most]
     threads = _THREADS.search(text)
-    left_out = len(rows) - len(shown)
-    note = f"Rows of other numbers of sequences are left out: {left_out:,}."
     return Run(
         tool="llama-batched-bench",
         parallel=whole(most["pl"]),
         threads=whole(threads[1] if threads else most.get("n_threads", "")) or None,
         paces=tuple(pace for row in shown for pace in _paces(row)),
-        notes=(note,) if left_out else (),
+        notes=tuple(_left_out(rows, at_once, len(together) - 1)),
     )
+
+
+def _left_out(rows: Sequence[_Row], at_once: int, longer: int) -> Iterable[str]:
+    """Sentences on the rows that are not shown: `longer` are of the most at once."""
+    others = sum(whole(row["pl"]) not in (1, at_once) for row in rows)
+    if others:
+        yield f"Rows of other numbers of sequences are left out: {others:,}."
+    if at_once > 1 and longer:
+        yield f"Rows of {at_once:,} sequences with longer prompts are left out: {longer:,}."
 
 
 def _sweep(text: str) -> Run | None:
