@@ -56,11 +56,22 @@ _FACT = pattern(
     r"|llama_init_from_model): ([\w. ]{1,40}?) *= (.{0,200})$"
 )
 _SLOTS = pattern(r"n_slots = (\d{1,6}), n_ctx_slot = (\d{1,9}), kv_unified = '(true|false)'")
+# from here on a model that drafts is loaded, or a context for the layers of the model that do
+_DRAFT = pattern(
+    r"(?:load_model|common_specu\w*)\b.{0,20}"
+    r"(?:loading draft model|creating MTP draft context against the target model)"
+)
+_DRAFTS = pattern(
+    r"draft acceptance|adding speculative implementation '|speculative decoding context initialized"
+)
+_DRAFTS_NOT = "speculative decoding not supported by this context"
 _RUNNER = ("ollama runner", "starting go runner", "llama runner started", " ollama[")
 
 
 class _Log:
-    """What was gathered of a log. A model that is loaded anew starts the buffers anew."""
+    """What was gathered of a log. A model that is loaded anew starts the buffers anew; what is
+    loaded to draft for it is no part of it.
+    """
 
     def __init__(self) -> None:
         self.facts: dict[str, str] = {}
@@ -74,12 +85,46 @@ class _Log:
         # kind -> of the request that is under way, tokens per second and tokens
         self.so_far: dict[str, tuple[float | None, int]] = {}
         self.drafts = False
+        self.is_drafter = False
         self.file: str | None = None
         self.offloaded: tuple[int, int] | None = None
 
     def take(self, line: str) -> None:
+        if "loading model '" in line:
+            self.is_drafter = False
+        elif "draft" in line or "speculative" in line:
+            self._take_draft(line)
         if " = " in line:
-            self._take_value(line)
+            self._take_pace(line)
+        if "Generation: " in line and (rates := _RATES.search(line)) is not None:
+            self.rates = {"prompt": positive(rates[1]), "decode": positive(rates[2])}
+        if not self.is_drafter:
+            self._take_loaded(line)
+
+    def _take_draft(self, line: str) -> None:
+        if _DRAFT.search(line) is not None:
+            self.is_drafter = self.drafts = True
+        elif _DRAFTS.search(line) is not None:
+            self.drafts = True
+        elif _DRAFTS_NOT in line:
+            self.drafts = False
+
+    def _take_pace(self, line: str) -> None:
+        """What is told of the server as a whole: its requests and its slots."""
+        if " time " in line and (timing := _TIMING.search(line)) is not None:
+            rate = float(timing[4] or 0)
+            self._take_time(timing[1].strip(" :|"), float(timing[2]), int(timing[3]), rate)
+        elif ", tg = " in line and (written := _SO_FAR.search(line)) is not None:
+            self.so_far["decode"] = positive(written[2]), int(written[1])
+        elif "prompt processing" in line and (read := _READ_SO_FAR.search(line)) is not None:
+            self.so_far["prompt"] = positive(read[2]), int(read[1])
+        elif "n_slots" in line and (slots := _SLOTS.search(line)) is not None:
+            self.facts |= {"n_seq_max": slots[1], "n_ctx_seq": slots[2], "kv_unified": slots[3]}
+
+    def _take_loaded(self, line: str) -> None:
+        """What is told of the model as it is loaded."""
+        if " = " in line:
+            self._take_fact(line)
         if "tensors from" in line or "loading model '" in line:
             file = _FILE.search(line)
             self.file = self.file if file is None else file[1]
@@ -87,33 +132,17 @@ class _Log:
             self._take_banner(shown[1], shown[2])
         if "offloaded " in line and (layers := _OFFLOADED.search(line)) is not None:
             self.offloaded = int(layers[1]), int(layers[2])
-        if "draft acceptance" in line:
-            self.drafts = True
-        if "Generation: " in line and (rates := _RATES.search(line)) is not None:
-            self.rates = {"prompt": positive(rates[1]), "decode": positive(rates[2])}
 
-    def _take_value(self, line: str) -> None:
+    def _take_fact(self, line: str) -> None:
         if "buffer size" in line and (buffer := _buffer(line)) is not None:
             device, kind, size = buffer
             if kind == "model" and any(kind == "compute" for _, kind, _ in self.buffers):
                 self.buffers = {}
             self._take_buffer(device, kind, size)
             return
-        if " time " in line and (timing := _TIMING.search(line)) is not None:
-            rate = float(timing[4] or 0)
-            self._take_time(timing[1].strip(" :|"), float(timing[2]), int(timing[3]), rate)
-            return
-        if ", tg = " in line and (written := _SO_FAR.search(line)) is not None:
-            self.so_far["decode"] = positive(written[2]), int(written[1])
-            return
-        if "prompt processing" in line and (read := _READ_SO_FAR.search(line)) is not None:
-            self.so_far["prompt"] = positive(read[2]), int(read[1])
-            return
         fact = _FACT.search(line)
         if fact is not None and fact[1] in _FACTS:
             self.facts[_FACTS[fact[1]]] = fact[2].strip()
-        elif (slots := _SLOTS.search(line)) is not None:
-            self.facts |= {"n_seq_max": slots[1], "n_ctx_seq": slots[2], "kv_unified": slots[3]}
         elif (cache := _CACHE.search(line)) is not None:
             self.facts |= {"key_type": cache[1], "value_type": cache[2]}
         elif (threads := _THREADS.search(line)) is not None:
@@ -243,12 +272,16 @@ def read(text: str) -> Run | None:
         output_tokens=whole(facts.get("n_outputs_max", "")),
         paces=paces,
         memory=memory,
-        notes=(*_no_buffers(memory), *_under_way(log)),
+        notes=(*_no_buffers(memory), *_drafter(log), *_under_way(log)),
     )
 
 
 def _no_buffers(memory: tuple[SeenMemory, ...]) -> tuple[str, ...]:
     return () if memory else ("The log shows no buffers: -lv 4 makes llama-server print them.",)
+
+
+def _drafter(log: _Log) -> tuple[str, ...]:
+    return ("The buffers of what drafts for the model are left out.",) if log.is_drafter else ()
 
 
 def _under_way(log: _Log) -> tuple[str, ...]:
