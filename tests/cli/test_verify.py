@@ -155,3 +155,18 @@ def test_a_figure_that_is_no_number_is_told_and_passes_nothing(
     validate(record, "verify-1")
     assert (code, record["outcome"]) == (2, "nothing")
     assert [row["seen"] for row in record["differences"]] == [27.09, None]
+
+
+def test_figures_of_one_name_are_told_by_their_depth(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """llama-bench -d 0,4096 times 16 tokens twice."""
+    text = (LOGS / "llama_bench-table.txt").read_text("utf-8")
+    row = next(line for line in text.splitlines() if "tg16" in line)
+    path = tmp_path / "bench.txt"
+    path.write_text(
+        text.replace(row, f"{row}\n{row.replace('       tg16', 'tg16 @ d4096')}"), "utf-8"
+    )
+    _, out, _ = answered(capsys, str(path), *MACHINE)
+    assert "decoding (16 tokens), 8 tokens in the context" in out
+    assert "decoding (16 tokens), 4,104 tokens in the context" in out
