@@ -286,6 +286,8 @@ def _all_in_ram(memory: MemoryNeed) -> bool:
 
 def _why_not(seen: SeenMemory, run: Run) -> str | None:
     """Why that term cannot be compared; None where it can."""
+    if run.holds_draft and seen.term in (EVERYTHING_ELSE, ALL_MEMORY):
+        return "the process holds a model that drafts, too: its log tells them apart (-lv 4)"
     if run.context_tokens is None and seen.term in _GROWS_WITH_CONTEXT:
         return "the run does not tell its context (-c)"
     outputs = run.output_tokens or 0

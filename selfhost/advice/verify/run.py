@@ -42,7 +42,7 @@ class Run(Record):
     `file` and `name` are as the run wrote them: they find the model and go into no report.
     `parameters` may be rounded (`494.03 M`). `context_tokens` is per sequence. `on_processor`: no
     layer lies on an accelerator. `gpu_layers` as asked or as reported. `output_tokens` of a batch
-    can have logits.
+    can have logits. `holds_draft`: memory of the whole process is that of a model that drafts, too.
     `notes` are sentences about what the run does not tell.
     """
 
@@ -62,6 +62,7 @@ class Run(Record):
     on_processor: bool | None = None
     gpu_layers: int | None = None
     output_tokens: int | None = None
+    holds_draft: bool = False
     paces: tuple[SeenPace, ...] = ()
     memory: tuple[SeenMemory, ...] = ()
     notes: tuple[str, ...] = ()
