@@ -12,7 +12,7 @@ from .words import BLANK, line, say
 _HEADS = {
     "inside": ("✓ INSIDE", "local", " is as predicted"),
     "outside": ("✗ OUTSIDE", "neither", " is not as predicted"),
-    "nothing": ("? NOTHING TO COMPARE", "unknown", ": no figure of the run has a prediction"),
+    "nothing": ("? NOTHING TO COMPARE", "unknown", ": no figure of the run can be compared"),
 }
 _TERMS = {
     "model_file": "model file in memory",

@@ -150,6 +150,8 @@ def test_a_figure_that_is_no_number_is_told_and_passes_nothing(
     _, out, _ = answered(capsys, str(path), *MACHINE)
     assert "decoding (16 tokens): the run gives no number" in out
     path.write_text(table.replace("pp128", "  pp4"), "utf-8")
+    _, out, _ = answered(capsys, str(path), *MACHINE)
+    assert out.splitlines()[0].endswith("no figure of the run can be compared")
     code, out, _ = answered(capsys, str(path), *MACHINE, "--json")
     record = json.loads(out)
     validate(record, "verify-1")
