@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # of the key; and of a pseudonym in letters, of which 100,000 collide once in 10^5 runs
 _KEY_BYTES = 32
 _LETTERS = 12
+_PSEUDONYM = re.compile(rf"machine-[0-9a-f]{{{_LETTERS}}}")
 # what may be or hold a name: a word between blanks, brackets and quotes, and its parts
 _WORD = re.compile(r"[^\s\"'`()\[\]{}<>,;]+")
 _PART = re.compile(r"[\w.-]+")
@@ -37,6 +38,11 @@ _NAMED = re.compile(
     r"""(?<=")[^"]+(?=")|(?<=host:)[^\s"',]+|(?<=; )\S+(?= (?:\(|can give|has ))"""
     r"""|(?<= that )\S+(?= (?:\(limited|has[;.]))|(?<= found on )\S+(?=\.(?:\s|$))"""
 )
+
+
+def is_pseudonym(name: str) -> bool:
+    """Whether a name has the form of those that `Pseudonyms` gives to machines."""
+    return _PSEUDONYM.fullmatch(name) is not None
 
 
 class Pseudonyms:

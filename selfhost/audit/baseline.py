@@ -228,9 +228,11 @@ def since(audit: Audit, baseline: Baseline, names: Iterable[str]) -> Audit:
     on the way.
 
     `names` are the machines that were judged. One that the baseline names and that is not among
-    them is a problem: nobody can say how it fares.
+    them is a problem: nobody can say how it fares. `InputError` for a baseline of another run's
+    `--anonymize`, for no machine of it can be known again.
     """
     here = set(names)
+    _refuse_pseudonyms(baseline, here)
     not_judged = {problem.message.partition(NOT_JUDGED)[0] for problem in audit.problems}
     gone = [name for name in baseline.rows if name not in here and name not in not_judged]
     added = [] if baseline.unnamed else [name for name in here if name not in baseline.rows]
@@ -261,6 +263,23 @@ def since(audit: Audit, baseline: Baseline, names: Iterable[str]) -> Audit:
         ),
         problems=(*audit.problems, *_vanished(gone, baseline)),
     )
+
+
+def _refuse_pseudonyms(baseline: Baseline, here: set[str]) -> None:
+    from .anonymize import is_pseudonym
+
+    if here.isdisjoint(baseline.rows) and any(map(is_pseudonym, baseline.rows)):
+        raise InputError(
+            [
+                Problem(
+                    file=baseline.file,
+                    message="is a report of --anonymize: its hashed names are those of one run, and"
+                    " tell no machine to another",
+                    remedy="keep a report with the names as the baseline, written without"
+                    " --anonymize; with --baseline, --anonymize hides them in this report",
+                )
+            ]
+        )
 
 
 def change_of(row: Row, baseline: Baseline) -> Change | None:

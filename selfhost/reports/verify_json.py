@@ -107,7 +107,7 @@ def _difference(row: Difference) -> dict[str, Any]:
                 "high": _rounded(row.high),
             }
         ),
-        "seen": _rounded(row.seen),
+        "seen": None if row.seen is None else _rounded(row.seen),
         "difference": None if row.difference is None else round(row.difference, 4),
         "inside": row.inside,
         "why": row.why,

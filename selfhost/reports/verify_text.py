@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from ..advice.verify.comparison import Comparison, Difference
 from ..core import units
 from .layout import Block, Column, Document, Span, Table
@@ -10,7 +12,7 @@ from .words import BLANK, line, say
 _HEADS = {
     "inside": ("✓ INSIDE", "local", " is as predicted"),
     "outside": ("✗ OUTSIDE", "neither", " is not as predicted"),
-    "nothing": ("? NOTHING TO COMPARE", "unknown", ": no figure of the run has a prediction"),
+    "nothing": ("? NOTHING TO COMPARE", "unknown", ": no figure of the run can be compared"),
 }
 _TERMS = {
     "model_file": "model file in memory",
@@ -32,7 +34,9 @@ def verify_document(comparison: Comparison) -> Document:
     if comparison.differences:
         blocks += [BLANK, _table(comparison)]
     reasons = dict.fromkeys(
-        f"{_title(row)}: {row.why}." for row in comparison.differences if row.why is not None
+        f"{title}: {row.why}."
+        for title, row in zip(_titles(comparison), comparison.differences, strict=True)
+        if row.why is not None
     )
     if reasons or comparison.notes:
         blocks.append(BLANK)
@@ -62,21 +66,34 @@ def _table(comparison: Comparison) -> Table:
         Column(title="off by", right=True, drop=1),
         Column(),
     )
-    return Table(columns=columns, rows=tuple(_row(row) for row in comparison.differences))
+    titled = zip(_titles(comparison), comparison.differences, strict=True)
+    return Table(columns=columns, rows=tuple(_row(title, row) for title, row in titled))
 
 
-def _row(row: Difference) -> tuple[Span, ...]:
+def _row(title: str, row: Difference) -> tuple[Span, ...]:
     word, style = _MARKS[row.inside]
     percent = round(100 * (row.difference or 0))
     off = f"{percent:+} %" if percent else "0 %"
     cells = (
-        _title(row),
-        _figure(row, row.seen),
+        title,
+        "–" if row.seen is None else _figure(row, row.seen),
         "–" if row.likely is None else _figure(row, row.likely),
         _range(row),
         off if row.difference is not None else "",
     )
     return (*(Span(text=text) for text in cells), Span(text=word, style=style))
+
+
+def _titles(comparison: Comparison) -> list[str]:
+    """The figures by their names; those of one name with their tokens in the context."""
+    titles = [_title(row) for row in comparison.differences]
+    times = Counter(titles)
+    return [
+        title
+        if times[title] == 1 or row.depth_tokens is None
+        else f"{title}, {units.tokens(row.depth_tokens)} in the context"
+        for title, row in zip(titles, comparison.differences, strict=True)
+    ]
 
 
 def _title(row: Difference) -> str:

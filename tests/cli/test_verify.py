@@ -138,3 +138,37 @@ def test_a_closed_model_runs_nowhere(capsys: pytest.CaptureFixture[str]) -> None
     code, _, err = answered(capsys, log, *MACHINE, "--model", "gpt-4o")
     assert code == 2
     assert "--model" in err
+
+
+def test_a_figure_that_is_no_number_is_told_and_passes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A row says so; where no other figure can be compared the run is not inside."""
+    table = (LOGS / "llama_bench-table.txt").read_text("utf-8").replace("5.04 ± 0.26", "nan ± inf")
+    path = tmp_path / "bench.txt"
+    path.write_text(table, "utf-8")
+    _, out, _ = answered(capsys, str(path), *MACHINE)
+    assert "decoding (16 tokens): the run gives no number" in out
+    path.write_text(table.replace("pp128", "  pp4"), "utf-8")
+    _, out, _ = answered(capsys, str(path), *MACHINE)
+    assert out.splitlines()[0].endswith("no figure of the run can be compared")
+    code, out, _ = answered(capsys, str(path), *MACHINE, "--json")
+    record = json.loads(out)
+    validate(record, "verify-1")
+    assert (code, record["outcome"]) == (2, "nothing")
+    assert [row["seen"] for row in record["differences"]] == [27.09, None]
+
+
+def test_figures_of_one_name_are_told_by_their_depth(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """llama-bench -d 0,4096 times 16 tokens twice."""
+    text = (LOGS / "llama_bench-table.txt").read_text("utf-8")
+    row = next(line for line in text.splitlines() if "tg16" in line)
+    path = tmp_path / "bench.txt"
+    path.write_text(
+        text.replace(row, f"{row}\n{row.replace('       tg16', 'tg16 @ d4096')}"), "utf-8"
+    )
+    _, out, _ = answered(capsys, str(path), *MACHINE)
+    assert "decoding (16 tokens), 8 tokens in the context" in out
+    assert "decoding (16 tokens), 4,104 tokens in the context" in out

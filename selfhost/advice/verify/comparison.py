@@ -32,8 +32,8 @@ _GROWS_WITH_CONTEXT = (*_TIED_TO_CACHE_TYPE, "compute")
 class Difference(Record):
     """One figure. `subject` is memory (`unit` bytes) or pace (tokens_per_second); `term` what it is
     of, `where` it lies, None for a pace. `low`, `likely` and `high` are predicted, None where
-    nothing could be; `inside` is None, with the reason in `why`, where the two cannot be compared.
-    A pace is that of `sequences` together.
+    nothing could be; `inside` is None, with the reason in `why`, where the two cannot be compared;
+    `seen` is None where the run gives no number. A pace is that of `sequences` together.
     """
 
     subject: str
@@ -43,7 +43,7 @@ class Difference(Record):
     low: float | None
     likely: float | None
     high: float | None
-    seen: float
+    seen: float | None
     inside: bool | None
     why: str | None = None
     tokens: int | None = None
@@ -52,8 +52,15 @@ class Difference(Record):
 
     @property
     def difference(self) -> float | None:
-        """Seen against likely: 0.1 is a tenth more; None where nothing was predicted."""
-        return None if not self.likely else self.seen / self.likely - 1
+        """Seen against likely: 0.1 is a tenth more; None where one of them is not there."""
+        return None if self.seen is None or not self.likely else self.seen / self.likely - 1
+
+    @property
+    def off(self) -> int:
+        """-1 below the range, 1 above it, 0 inside or not compared."""
+        if self.inside is not False or self.seen is None:
+            return 0
+        return -1 if self.seen < (self.low or 0) else 1
 
 
 class Comparison(Record):
@@ -188,7 +195,9 @@ def _of_pace(
     predicted = _pace_of(seen, speed, total, parallel)
     least = LEAST_DECODE_TOKENS if seen.kind == "decode" else LEAST_PROMPT_TOKENS
     why: str | None = None
-    if predicted is None:
+    if seen.tokens_per_second is None:
+        why = "the run gives no number that a pace can be"
+    elif predicted is None:
         why = "no pace is predicted for it"
         if speed is not None and speed.decode is None:
             why = speed.how
@@ -197,7 +206,7 @@ def _of_pace(
     elif seen.tokens is not None and seen.tokens < least:
         why = f"{units.tokens(seen.tokens)} are too few to compare: take {least} or more"
     inside = None
-    if predicted is not None and why is None:
+    if predicted is not None and seen.tokens_per_second is not None and why is None:
         inside = predicted.low <= seen.tokens_per_second <= predicted.high
     return Difference(
         subject="pace",
@@ -277,6 +286,8 @@ def _all_in_ram(memory: MemoryNeed) -> bool:
 
 def _why_not(seen: SeenMemory, run: Run) -> str | None:
     """Why that term cannot be compared; None where it can."""
+    if run.holds_draft and seen.term in (EVERYTHING_ELSE, ALL_MEMORY):
+        return "the process holds a model that drafts, too: its log tells them apart (-lv 4)"
     if run.context_tokens is None and seen.term in _GROWS_WITH_CONTEXT:
         return "the run does not tell its context (-c)"
     outputs = run.output_tokens or 0
@@ -341,22 +352,21 @@ _PREDICTED: Mapping[str, Any] = {
 
 def _causes(rows: Sequence[Difference], fast_prompts: str) -> list[str]:
     """What most often explains a figure outside its range."""
-    outside = [row for row in rows if row.inside is False]
     lines = []
-    if any(row.subject == "pace" and row.seen < (row.low or 0) for row in outside):
+    if any(row.subject == "pace" and row.off < 0 for row in rows):
         lines.append(
             "A run is slower than its range while other programs use the cores or the memory: try"
             " again on a quiet machine."
         )
-    if any(row.term == "prompt" and row.seen > (row.high or 0) for row in outside):
+    if any(row.term == "prompt" and row.off > 0 for row in rows):
         lines += [fast_prompts] if fast_prompts else []
-    of_process = [row for row in outside if row.term in (MODEL_FILE, EVERYTHING_ELSE, ALL_MEMORY)]
-    if any(row.seen < (row.low or 0) for row in of_process):
+    of_process = [row for row in rows if row.term in (MODEL_FILE, EVERYTHING_ELSE, ALL_MEMORY)]
+    if any(row.off < 0 for row in of_process):
         lines.append(
             "A process takes less until a prompt has filled its context, and where the system has"
             " dropped pages of the file."
         )
-    if any(row.seen > (row.high or 0) for row in of_process):
+    if any(row.off > 0 for row in of_process):
         lines.append(
             "A server's prompt cache (--cache-ram) grows with its requests and is in no range."
         )

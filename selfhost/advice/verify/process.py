@@ -25,6 +25,8 @@ _OPTIONS: Mapping[str, str] = {
     "-t": "threads", "--threads": "threads",
     "-hf": "published", "-hfr": "published", "--hf-repo": "published",
     "-ub": "micro_batch", "--ubatch-size": "micro_batch",
+    "-md": "draft", "--model-draft": "draft", "--spec-draft-model": "draft",
+    "-hfd": "draft", "-hfrd": "draft", "--hf-repo-draft": "draft", "--spec-draft-hf": "draft",
 }  # fmt: skip
 _WITHOUT_VALUE: Mapping[str, str] = {"--no-mmap": "unmapped", "-kvu": "unified", "--kv-unified": "unified"}  # fmt: skip # noqa: E501
 _DEFAULT_MICRO_BATCH = 512
@@ -92,6 +94,7 @@ def _run(seen: Process, options: Mapping[str, str], file: str | None) -> Run:
         threads=whole(options.get("threads", "")) or None,
         on_processor=True if layers.strip() == "0" else None,
         gpu_layers=whole(layers),
+        holds_draft="draft" in options,
         memory=_memory(seen),
         notes=tuple(_notes(seen, options)),
     )

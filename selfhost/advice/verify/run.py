@@ -9,14 +9,15 @@ MODEL_FILE, EVERYTHING_ELSE, ALL_MEMORY = "model_file", "everything_else", "tota
 
 
 class SeenPace(Record):
-    """Tokens per second that a run reached: `kind` is decode or prompt. `tokens` were timed, of
+    """Tokens per second that a run reached: `kind` is decode or prompt; None where the run gives no
+    number for it (nan, inf, 0). `tokens` were timed, of
     several requests on average, with `depth_tokens` in the context on average (of a prompt: before
     it); either is None where the run does not tell. `sequences` decoded at once, all together at
     that pace. `drafted`: steps that give several tokens are among them.
     """
 
     kind: str
-    tokens_per_second: float
+    tokens_per_second: float | None
     tokens: int | None = None
     depth_tokens: int | None = None
     sequences: int = 1
@@ -41,7 +42,7 @@ class Run(Record):
     `file` and `name` are as the run wrote them: they find the model and go into no report.
     `parameters` may be rounded (`494.03 M`). `context_tokens` is per sequence. `on_processor`: no
     layer lies on an accelerator. `gpu_layers` as asked or as reported. `output_tokens` of a batch
-    can have logits.
+    can have logits. `holds_draft`: memory of the whole process is that of a model that drafts, too.
     `notes` are sentences about what the run does not tell.
     """
 
@@ -61,6 +62,7 @@ class Run(Record):
     on_processor: bool | None = None
     gpu_layers: int | None = None
     output_tokens: int | None = None
+    holds_draft: bool = False
     paces: tuple[SeenPace, ...] = ()
     memory: tuple[SeenMemory, ...] = ()
     notes: tuple[str, ...] = ()
@@ -68,4 +70,4 @@ class Run(Record):
     @property
     def holds_figures(self) -> bool:
         """Whether it tells anything that a prediction can be held against."""
-        return bool(self.paces or self.memory)
+        return bool(self.memory) or any(pace.tokens_per_second for pace in self.paces)

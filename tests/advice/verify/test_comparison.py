@@ -127,9 +127,12 @@ def test_twice_as_much_is_outside() -> None:
     [
         ({"context_tokens": None}, "context"),
         ({"kv_cache_type": None}, "cache"),
+        ({"holds_draft": True}, "drafts"),
     ],
 )
-def test_what_the_run_does_not_tell_is_not_compared(change: dict[str, None], why: str) -> None:
+def test_what_the_run_does_not_tell_is_not_compared(
+    change: dict[str, bool | None], why: str
+) -> None:
     """Only the file is left to compare."""
     comparison = held(SERVER.replace(**change), "qwen2.5-0.5b-instruct")
     rows = {row.term: row for row in comparison.differences}

@@ -62,6 +62,16 @@ def test_a_model_that_is_not_mapped_is_part_of_the_total(monkeypatch: pytest.Mon
     assert run.file == "x.gguf"
 
 
+@pytest.mark.parametrize("option", ["-md d.gguf", "--spec-draft-model=d.gguf", "-hfd a/b:Q8_0"])
+def test_a_process_that_holds_a_draft_is_known(
+    option: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`check --draft` gives such a line; the memory of the process is of both models."""
+    server = seen(f"llama-server -m x.gguf -c 4096 {option}")
+    monkeypatch.setattr(module, "process", lambda _number: server)
+    assert run_of_process("1").holds_draft
+
+
 def test_ollamas_runner(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its options are llama.cpp's; the cache of other types needs a name of the type."""
     runner = seen("/usr/bin/ollama runner --model /m/sha256-00 --ctx-size 8192 --parallel 2")

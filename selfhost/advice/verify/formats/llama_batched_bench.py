@@ -4,12 +4,12 @@ ik_llama.cpp, whose table has the same columns for one sequence.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from ....core.reading import Decoder, Unreadable
 from ....core.records import pattern
 from ..run import Run, SeenPace
-from .words import positive, whole
+from .words import as_json, positive, whole
 
 _SWEEP_HEAD = ["PP", "TG", "N_KV", "T_PP s", "S_PP t/s", "T_TG s", "S_TG t/s"]
 _HEAD = ["PP", "TG", "B", "N_KV", "T_PP s", "S_PP t/s", "T_TG s", "S_TG t/s", "T s", "S t/s"]
@@ -22,23 +22,33 @@ _Row = Mapping[str, str]
 
 
 def read(text: str) -> Run | None:
-    """One sequence alone, and the most that decoded at once."""
+    """Every row of one sequence alone, and of the most at once that with the shortest context, for
+    which alone a total is predicted.
+    """
     rows = [row for row in _of_table(text, _HEAD) or _records(text) if whole(row["pl"])]
     if not rows:
         return _sweep(text)
-    alone = next((row for row in rows if whole(row["pl"]) == 1), None)
-    most = max(rows, key=lambda row: whole(row["pl"]) or 0)
-    shown = [row for row in rows if row is alone or row is most]
+    at_once = max(whole(row["pl"]) or 0 for row in rows)
+    together = [row for row in rows if whole(row["pl"]) == at_once]
+    most = min(together, key=lambda row: whole(row["pp"]) or 0)
+    shown = [row for row in rows if whole(row["pl"]) == 1 or row is most]
     threads = _THREADS.search(text)
-    left_out = len(rows) - len(shown)
-    note = f"Rows of other numbers of sequences are left out: {left_out:,}."
     return Run(
         tool="llama-batched-bench",
         parallel=whole(most["pl"]),
         threads=whole(threads[1] if threads else most.get("n_threads", "")) or None,
         paces=tuple(pace for row in shown for pace in _paces(row)),
-        notes=(note,) if left_out else (),
+        notes=tuple(_left_out(rows, at_once, len(together) - 1)),
     )
+
+
+def _left_out(rows: Sequence[_Row], at_once: int, longer: int) -> Iterable[str]:
+    """Sentences on the rows that are not shown: `longer` are of the most at once."""
+    others = sum(whole(row["pl"]) not in (1, at_once) for row in rows)
+    if others:
+        yield f"Rows of other numbers of sequences are left out: {others:,}."
+    if at_once > 1 and longer:
+        yield f"Rows of {at_once:,} sequences with longer prompts are left out: {longer:,}."
 
 
 def _sweep(text: str) -> Run | None:
@@ -76,7 +86,7 @@ def _records(text: str) -> list[_Row]:
         if not line.startswith("{") or '"speed_tg"' not in line or len(rows) >= _MOST_ROWS:
             continue
         try:
-            value = decoder.parse(line)
+            value = decoder.parse(as_json(line))
         except Unreadable:
             continue
         if isinstance(value, dict) and all(key in value for key in _NAMES.values()):
@@ -89,14 +99,13 @@ def _paces(row: _Row) -> Iterable[SeenPace]:
     sequences = whole(row["pl"]) or 1
     read, written = whole(row["pp"]) or 0, whole(row["tg"]) or 0
     before = whole(row.get("depth", "0")) or 0
-    rate = positive(row["speed_pp"])
-    if sequences == 1 and read and rate is not None:
+    if sequences == 1 and read:
+        rate = positive(row["speed_pp"])
         yield SeenPace(kind="prompt", tokens_per_second=rate, tokens=read, depth_tokens=before)
-    rate = positive(row["speed_tg"])
-    if written and rate is not None:
+    if written:
         yield SeenPace(
             kind="decode",
-            tokens_per_second=rate,
+            tokens_per_second=positive(row["speed_tg"]),
             tokens=written,
             depth_tokens=before + read + written // 2,
             sequences=sequences,

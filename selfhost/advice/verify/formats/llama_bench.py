@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from ....core.reading import Decoder, Unreadable
 from ....core.records import pattern
 from ..run import Run, SeenPace
-from .words import bytes_of, count_of, positive, quantization, whole
+from .words import as_json, bytes_of, count_of, positive, quantization, whole
 
 # of a record, whichever output it is from
 _KEYS = ("model_filename", "n_prompt", "n_gen", "avg_ts")
@@ -39,7 +39,7 @@ def _records(text: str) -> list[_Row]:
         for line in text.splitlines():
             if line.startswith("{") and '"avg_ts"' in line and len(values) < _MOST_ROWS:
                 try:
-                    values.append(decoder.parse(line))
+                    values.append(decoder.parse(as_json(line)))
                 except Unreadable:
                     continue
     return [
@@ -57,7 +57,7 @@ def _array(text: str) -> list[object]:
     first = next((number for number, line in enumerate(lines) if line.startswith("[")), 0)
     last = next((number for number, line in enumerate(lines) if line == "]"), len(lines))
     try:
-        parsed = Decoder().parse("\n".join(lines[first : last + 1]))
+        parsed = Decoder().parse(as_json("\n".join(lines[first : last + 1])))
     except Unreadable:
         return []
     return parsed if isinstance(parsed, list) else []
@@ -152,13 +152,12 @@ def _on_processor(backends: str, layers: str) -> bool | None:
 
 def _paces(row: _Row) -> Iterable[SeenPace]:
     """One of a prompt or of decoding; none of a test of both, which is neither pace."""
-    rate = positive(row["avg_ts"])
     prompt, written = whole(row["n_prompt"]) or 0, whole(row["n_gen"]) or 0
-    if rate is None or bool(prompt) == bool(written):
+    if bool(prompt) == bool(written):
         return
     yield SeenPace(
         kind="prompt" if prompt else "decode",
-        tokens_per_second=rate,
+        tokens_per_second=positive(row["avg_ts"]),
         tokens=prompt or written,
         depth_tokens=(whole(row.get("n_depth", "0")) or 0) + written // 2,
     )
@@ -219,13 +218,12 @@ def _of_tests(tests: list[dict[str, str]], version: str | None) -> Run:
 
 def _pace_of_test(row: dict[str, str]) -> Iterable[SeenPace]:
     match = _TEST.fullmatch(row["test"])
-    rate = positive(row["t/s"].partition("±")[0])
-    if match is None or rate is None:
+    if match is None:
         return
     writes, tokens = match[1] == "tg", int(match[2])
     yield SeenPace(
         kind="decode" if writes else "prompt",
-        tokens_per_second=rate,
+        tokens_per_second=positive(row["t/s"].partition("±")[0]),
         tokens=tokens,
         depth_tokens=int(match[3] or 0) + (tokens // 2 if writes else 0),
     )

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from ....core.records import pattern
 from ..run import Run, SeenMemory, SeenPace
-from .words import MIB, count_of, place_of, quantization, whole
+from .words import MIB, count_of, place_of, positive, quantization, whole
 
 _MOST_LINES = 2_000_000
 # load_tensors: CPU_Mapped model buffer size = 373.71 MiB
@@ -27,7 +27,9 @@ _READ_SO_FAR = pattern(
 # builds of 2024 and before
 _WEIGHTS = pattern(r"llm_load_tensors: +(\S{1,40}) buffer size = +(\d{1,9}(?:\.\d{1,4})?) MiB")
 # [ Prompt: 63.8 t/s | Generation: 13.5 t/s ]
-_RATES = pattern(r"\[ Prompt: (\d{1,9}\.\d) t/s \| Generation: (\d{1,9}\.\d) t/s \]")
+_RATES = pattern(
+    r"\[ Prompt: (\d{1,9}\.\d|-?nan|inf) t/s \| Generation: (\d{1,9}\.\d|-?nan|inf) t/s \]"
+)
 _OFFLOADED = pattern(r"offloaded (\d{1,5})/(\d{1,5}) layers to GPU")
 _CACHE = pattern(r"K \((\w{1,10})\): .{0,30}V \((\w{1,10})\):")
 _FILE = pattern(r"(?:tensors from|loading model) '?(.{1,4096}?)'?(?: \(version GGUF.*)?$")
@@ -54,28 +56,75 @@ _FACT = pattern(
     r"|llama_init_from_model): ([\w. ]{1,40}?) *= (.{0,200})$"
 )
 _SLOTS = pattern(r"n_slots = (\d{1,6}), n_ctx_slot = (\d{1,9}), kv_unified = '(true|false)'")
+# from here on a model that drafts is loaded, or a context for the layers of the model that do
+_DRAFT = pattern(
+    r"(?:load_model|common_specu\w*)\b.{0,20}"
+    r"(?:loading draft model|creating MTP draft context against the target model)"
+)
+_DRAFTS = pattern(
+    r"draft acceptance|adding speculative implementation '|speculative decoding context initialized"
+)
+_DRAFTS_NOT = "speculative decoding not supported by this context"
 _RUNNER = ("ollama runner", "starting go runner", "llama runner started", " ollama[")
 
 
 class _Log:
-    """What was gathered of a log. A model that is loaded anew starts the buffers anew."""
+    """What was gathered of a log. A model that is loaded anew starts the buffers anew; what is
+    loaded to draft for it is no part of it.
+    """
 
     def __init__(self) -> None:
         self.facts: dict[str, str] = {}
         self.buffers: dict[tuple[str, str, str], int] = {}
         # kind -> milliseconds, the tokens that took them, requests, and all tokens of these
         self.times: dict[str, list[float]] = {}
+        # kind -> tokens that took 0.00 ms, which is no pace
+        self.untimed: dict[str, int] = {}
         self.depths: list[int] = []
-        self.rates: dict[str, float] = {}
+        self.rates: dict[str, float | None] = {}
         # kind -> of the request that is under way, tokens per second and tokens
-        self.so_far: dict[str, tuple[float, int]] = {}
+        self.so_far: dict[str, tuple[float | None, int]] = {}
         self.drafts = False
+        self.is_drafter = False
         self.file: str | None = None
         self.offloaded: tuple[int, int] | None = None
 
     def take(self, line: str) -> None:
+        if "loading model '" in line:
+            self.is_drafter = False
+        elif "draft" in line or "speculative" in line:
+            self._take_draft(line)
         if " = " in line:
-            self._take_value(line)
+            self._take_pace(line)
+        if "Generation: " in line and (rates := _RATES.search(line)) is not None:
+            self.rates = {"prompt": positive(rates[1]), "decode": positive(rates[2])}
+        if not self.is_drafter:
+            self._take_loaded(line)
+
+    def _take_draft(self, line: str) -> None:
+        if _DRAFT.search(line) is not None:
+            self.is_drafter = self.drafts = True
+        elif _DRAFTS.search(line) is not None:
+            self.drafts = True
+        elif _DRAFTS_NOT in line:
+            self.drafts = False
+
+    def _take_pace(self, line: str) -> None:
+        """What is told of the server as a whole: its requests and its slots."""
+        if " time " in line and (timing := _TIMING.search(line)) is not None:
+            rate = float(timing[4] or 0)
+            self._take_time(timing[1].strip(" :|"), float(timing[2]), int(timing[3]), rate)
+        elif ", tg = " in line and (written := _SO_FAR.search(line)) is not None:
+            self.so_far["decode"] = positive(written[2]), int(written[1])
+        elif "prompt processing" in line and (read := _READ_SO_FAR.search(line)) is not None:
+            self.so_far["prompt"] = positive(read[2]), int(read[1])
+        elif "n_slots" in line and (slots := _SLOTS.search(line)) is not None:
+            self.facts |= {"n_seq_max": slots[1], "n_ctx_seq": slots[2], "kv_unified": slots[3]}
+
+    def _take_loaded(self, line: str) -> None:
+        """What is told of the model as it is loaded."""
+        if " = " in line:
+            self._take_fact(line)
         if "tensors from" in line or "loading model '" in line:
             file = _FILE.search(line)
             self.file = self.file if file is None else file[1]
@@ -83,33 +132,17 @@ class _Log:
             self._take_banner(shown[1], shown[2])
         if "offloaded " in line and (layers := _OFFLOADED.search(line)) is not None:
             self.offloaded = int(layers[1]), int(layers[2])
-        if "draft acceptance" in line:
-            self.drafts = True
-        if "Generation: " in line and (rates := _RATES.search(line)) is not None:
-            self.rates = {"prompt": float(rates[1]), "decode": float(rates[2])}
 
-    def _take_value(self, line: str) -> None:
+    def _take_fact(self, line: str) -> None:
         if "buffer size" in line and (buffer := _buffer(line)) is not None:
             device, kind, size = buffer
             if kind == "model" and any(kind == "compute" for _, kind, _ in self.buffers):
                 self.buffers = {}
             self._take_buffer(device, kind, size)
             return
-        if " time " in line and (timing := _TIMING.search(line)) is not None:
-            rate = float(timing[4] or 0)
-            self._take_time(timing[1].strip(" :|"), float(timing[2]), int(timing[3]), rate)
-            return
-        if ", tg = " in line and (written := _SO_FAR.search(line)) is not None:
-            self.so_far["decode"] = float(written[2]), int(written[1])
-            return
-        if "prompt processing" in line and (read := _READ_SO_FAR.search(line)) is not None:
-            self.so_far["prompt"] = float(read[2]), int(read[1])
-            return
         fact = _FACT.search(line)
         if fact is not None and fact[1] in _FACTS:
             self.facts[_FACTS[fact[1]]] = fact[2].strip()
-        elif (slots := _SLOTS.search(line)) is not None:
-            self.facts |= {"n_seq_max": slots[1], "n_ctx_seq": slots[2], "kv_unified": slots[3]}
         elif (cache := _CACHE.search(line)) is not None:
             self.facts |= {"key_type": cache[1], "value_type": cache[2]}
         elif (threads := _THREADS.search(line)) is not None:
@@ -136,6 +169,7 @@ class _Log:
     def _take_time(self, kind: str, milliseconds: float, tokens: int, rate: float) -> None:
         name = "prompt" if kind == "prompt eval" else "decode"
         if milliseconds <= 0 or not tokens:
+            self.untimed |= {name: tokens} if tokens else {}
             return
         # builds of 2026 count the first token, and not its time
         printed = rate * milliseconds / 1000
@@ -162,13 +196,23 @@ class _Log:
         )
 
     def paces(self) -> tuple[SeenPace, ...]:
-        """Over all requests together."""
+        """Over all requests together; of a kind that no request tells, that there is no number."""
+        timed = self._timed()
+        kinds = {pace.kind for pace in timed}
+        return timed + tuple(
+            SeenPace(kind=kind, tokens_per_second=None, tokens=tokens)
+            for kind, tokens in sorted(self.untimed.items())
+            if kind not in kinds
+        )
+
+    def _timed(self) -> tuple[SeenPace, ...]:
         if not self.times:
-            under_way = {kind: (rate, None) for kind, rate in self.rates.items()} or self.so_far
+            under_way: dict[str, tuple[float | None, int | None]] = {
+                kind: (rate, None) for kind, rate in self.rates.items()
+            } or {**self.so_far}
             return tuple(
                 SeenPace(kind=kind, tokens_per_second=rate, tokens=tokens, drafted=self.drafts)
                 for kind, (rate, tokens) in under_way.items()
-                if rate > 0
             )
         requests = len(self.depths)
         depth: int | None = None
@@ -228,12 +272,16 @@ def read(text: str) -> Run | None:
         output_tokens=whole(facts.get("n_outputs_max", "")),
         paces=paces,
         memory=memory,
-        notes=(*_no_buffers(memory), *_under_way(log)),
+        notes=(*_no_buffers(memory), *_drafter(log), *_under_way(log)),
     )
 
 
 def _no_buffers(memory: tuple[SeenMemory, ...]) -> tuple[str, ...]:
     return () if memory else ("The log shows no buffers: -lv 4 makes llama-server print them.",)
+
+
+def _drafter(log: _Log) -> tuple[str, ...]:
+    return ("The buffers of what drafts for the model are left out.",) if log.is_drafter else ()
 
 
 def _under_way(log: _Log) -> tuple[str, ...]:

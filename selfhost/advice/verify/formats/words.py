@@ -15,6 +15,8 @@ _TYPE = pattern(
 _SIZED = pattern(r"(\d{1,12}(?:\.\d{1,4})?) ?(B|KiB|MiB|GiB|TiB)\b")
 _COUNTED = pattern(r"(\d{1,9}(?:\.\d{1,4})?) ?([KMBT])\b")
 _NUMBER = pattern(r"\d{1,12}(?:\.\d{1,9})?(?:e[+-]?\d{1,2})?")
+# what C prints for a pace of no time, which is no JSON
+_NO_NUMBER = pattern(r"(\": ?)-?(?:nan|inf)(?=[,}\s])")
 
 
 def quantization(text: str) -> str | None:
@@ -42,6 +44,11 @@ def positive(text: str) -> float | None:
     match = _NUMBER.fullmatch(text.strip())
     value = float(match[0]) if match is not None else 0.0
     return value if 0 < value < 1e12 else None
+
+
+def as_json(text: str) -> str:
+    """The text with `nan` and `inf` of its objects as null."""
+    return _NO_NUMBER.sub(r"\1null", text)
 
 
 def whole(text: str) -> int | None:

@@ -27,6 +27,50 @@ def test_rows_tell_one_sequence_and_the_most_at_once(name: str, rates: list[floa
     assert "left out: 1" in run.notes[0]
 
 
+# -npp 128,2048 -ntg 64 -npl 1,2,4: the rate of a column is its tokens over its seconds
+DEPTHS = """\
+main: n_kv_max = 8448, n_batch = 2048, n_ubatch = 512, flash_attn = -1, is_pp_shared = 0, n_gpu_layers = -1, n_threads = 2, n_threads_batch = 2
+
+|    PP |     TG |    B |   N_KV |   T_PP s | S_PP t/s |   T_TG s | S_TG t/s |      T s |    S t/s |
+|-------|--------|------|--------|----------|----------|----------|----------|----------|----------|
+|   128 |     64 |    1 |    192 |    8.000 |    16.00 |   16.000 |     4.00 |   24.000 |     8.00 |
+|   128 |     64 |    2 |    384 |   16.000 |    16.00 |   20.000 |     6.40 |   36.000 |    10.67 |
+|   128 |     64 |    4 |    768 |   32.000 |    16.00 |   32.000 |     8.00 |   64.000 |    12.00 |
+|  2048 |     64 |    1 |   2112 |  160.000 |    12.80 |   64.000 |     1.00 |  224.000 |     9.43 |
+|  2048 |     64 |    2 |   4224 |  320.000 |    12.80 |   80.000 |     1.60 |  400.000 |    10.56 |
+|  2048 |     64 |    4 |   8448 |  640.000 |    12.80 |  128.000 |     2.00 |  768.000 |    11.00 |
+"""
+
+
+def test_every_depth_of_one_sequence_is_told() -> None:
+    """A slow deep row is no row of another number of sequences."""
+    run = llama_batched_bench.read(DEPTHS)
+    assert run is not None
+    shown = [(pace.kind, pace.tokens_per_second, pace.sequences) for pace in run.paces]
+    assert shown == [
+        ("prompt", 16.0, 1),
+        ("decode", 4.0, 1),
+        ("decode", 8.0, 4),
+        ("prompt", 12.8, 1),
+        ("decode", 1.0, 1),
+    ]
+    assert run.notes == (
+        "Rows of other numbers of sequences are left out: 2.",
+        "Rows of 4 sequences with longer prompts are left out: 1.",
+    )
+
+
+def test_one_sequence_at_several_depths_leaves_nothing_out() -> None:
+    """`-npl 1`: no row is of another number, and none is more at once."""
+    rows = [
+        line for line in DEPTHS.splitlines() if "|    2 |" not in line and "|    4 |" not in line
+    ]
+    run = llama_batched_bench.read("\n".join(rows))
+    assert run is not None
+    assert [pace.depth_tokens for pace in run.paces] == [0, 160, 0, 2080]
+    assert (run.parallel, run.notes) == (1, ())
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -104,3 +104,28 @@ def test_what_is_cut_or_nonsense_holds_no_figures(text: str) -> None:
     except Unreadable:
         return
     assert run is None or not run.holds_figures
+
+
+@pytest.mark.parametrize(
+    "cell", ["nan ± nan", "inf ± nan", "-4.12 ± 0.05", "1e400 ± 0.00", "0.00 ± 0.00"]
+)
+def test_a_test_without_a_number_stays_a_test(cell: str) -> None:
+    """Its row is shown as not compared: left out, the run would pass by its prompt alone."""
+    run = llama_bench.read(sample("table").replace("5.04 ± 0.26", cell))
+    assert run is not None
+    assert [(pace.kind, pace.tokens_per_second) for pace in run.paces] == [
+        ("prompt", 27.09),
+        ("decode", None),
+    ]
+
+
+@pytest.mark.parametrize("name", ["json", "jsonl", "csv", "sql"])
+def test_a_record_without_a_number_stays_a_test(name: str) -> None:
+    """C prints inf for tokens in no time, which no reader of JSON takes."""
+    text = sample(name)
+    whole = llama_bench.read(text)
+    assert whole is not None
+    rates = [str(pace.tokens_per_second) for pace in whole.paces]
+    run = llama_bench.read(text.replace(rates[1], "inf"))
+    assert run is not None
+    assert [str(pace.tokens_per_second) for pace in run.paces] == [rates[0], "None"]

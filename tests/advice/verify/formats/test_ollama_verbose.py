@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from helpers.paths import DATA
 from selfhost.advice.verify.formats import ollama_verbose
 
@@ -13,7 +15,9 @@ def test_rates_and_counts() -> None:
     run = ollama_verbose.read(SAMPLE)
     assert run is not None
     assert run.runtime == "ollama"
-    assert [(pace.kind, pace.tokens, round(pace.tokens_per_second, 2)) for pace in run.paces] == [
+    assert [
+        (pace.kind, pace.tokens, round(pace.tokens_per_second or 0, 2)) for pace in run.paces
+    ] == [
         ("prompt", 11, 53.77),
         ("decode", 120, 24.61),
     ]
@@ -27,9 +31,20 @@ def test_several_answers_count_by_their_tokens() -> None:
     )
     run = ollama_verbose.read(text)
     assert run is not None
-    assert round(run.paces[0].tokens_per_second, 2) == 20
+    assert round(run.paces[0].tokens_per_second or 0, 2) == 20
 
 
 def test_an_answer_that_speaks_of_rates_is_none() -> None:
     """What a model writes is not what Ollama measured."""
     assert ollama_verbose.read("The eval rate: 9999 tokens/s is what you asked about.\n") is None
+
+
+@pytest.mark.parametrize("rate", ["inf", "+Inf", "NaN", "-4.21", "1e400", "0.00"])
+def test_an_answer_whose_rate_is_no_number_is_told(rate: str) -> None:
+    """Left out, the run would pass by its prompt alone."""
+    run = ollama_verbose.read(SAMPLE.replace("24.61 tokens/s", f"{rate} tokens/s"))
+    assert run is not None
+    assert [(pace.kind, pace.tokens, pace.tokens_per_second is None) for pace in run.paces] == [
+        ("prompt", 11, False),
+        ("decode", 120, True),
+    ]
