@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from ..catalogue.index import Catalogue
 from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core import units
+from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.workload import READING_TOKENS_PER_SECOND, Workload
 from ..machine.profiles import Profile, size_of
 from ..machine.record import PURPOSES, Accelerator, Disk, Machine
+from ..needs import quantizations_of, why_not_loaded
 from ..needs.records import MemoryNeed, Needs
 from ..verdict.defaults import first_of_list, follows_a_list, from_a_list, smallest_of_list
 from ..verdict.findings import Finding, Outcome, disk_margin_bytes, ends_to_store, reserve_beside
@@ -24,7 +26,7 @@ from ..verdict.placement import (
     smallest_device_bytes,
     smallest_lean_device_bytes,
 )
-from ..verdict.question import ask
+from ..verdict.question import GENERATING, PACKED_RUNTIMES, architectures, ask
 from ..verdict.record import Judged, Question, Route, exit_code
 from ..verdict.speed import PaceRange, Speed, uses_shared_gpu
 from .alternatives import alternatives
@@ -124,8 +126,9 @@ class Least(Record):
 
 
 class Known(Record):
-    """A profile that was judged. `placement` is host, accelerator or split; `speed` is None where
-    it cannot be told.
+    """A profile that was judged under `workload`, which `check` takes there: of pictures and
+    training it may be another than that of the plan. `placement` is host, accelerator or split;
+    `speed` is None where it cannot be told.
 
     `is_slow`: text is likely slower than wanted, or other work takes minutes to days.
     `by_shared_gpu`: a GPU that shares the RAM computes it.
@@ -136,6 +139,7 @@ class Known(Record):
     findings: tuple[Finding, ...]
     placement: str | None
     speed: Speed | None
+    workload: Workload
     is_slow: bool = False
     by_shared_gpu: bool = False
 
@@ -293,9 +297,53 @@ def make_plan(
     asked: str | None = None,
     notes: tuple[str, ...] = (),
 ) -> Plan:
-    """What `spec` takes of a machine under `workload`, and which of `profiles` give it. Raises
-    `WorkloadError` as `ask`.
+    """What `spec` takes of a machine under `workload`, and which of `profiles` give it; where none
+    does and the program is free, with the first program for several accelerators that runs it on
+    one. Raises `WorkloadError` as `ask`.
     """
+    judged_on = list(profiles)
+    plan = _planned(spec, workload, catalogue, judged_on, asked=asked, notes=notes)
+    if plan.fitting or plan.least is None:
+        return plan
+    for other in _with_other_programs(spec, workload, catalogue):
+        try:
+            instead = _planned(spec, other, catalogue, judged_on, asked=asked, notes=notes)
+        except WorkloadError:
+            continue
+        if instead.fitting:
+            usual = plan.workload
+            why = f"In {usual.quantization} in {usual.runtime} no known machine runs it for sure."
+            return instead.replace(notes=(*notes, why, *instead.notes[len(notes) :]))
+    return plan
+
+
+def _with_other_programs(
+    spec: ModelSpec, workload: Workload, catalogue: Catalogue
+) -> Iterator[Workload]:
+    """The workload in each program that `check` may take by itself on several accelerators: in the
+    types that it would take, then in the others that the model comes in.
+    """
+    is_free = workload.runtime is None and workload.quantization is None
+    if not is_free or workload.task != "generate" or spec.modality not in GENERATING:
+        return
+    for name in PACKED_RUNTIMES:
+        runtime = catalogue.runtime(name)
+        if runtime.preferred_from_accelerators and why_not_loaded(spec, runtime) is None:
+            types = quantizations_of(spec, runtime, architectures(catalogue))
+            for type in dict.fromkeys((None, *runtime.on_accelerators, *types)):
+                yield workload.replace(runtime=name, quantization=type)
+
+
+def _planned(
+    spec: ModelSpec,
+    workload: Workload,
+    catalogue: Catalogue,
+    profiles: Iterable[Profile],
+    *,
+    asked: str | None,
+    notes: tuple[str, ...],
+) -> Plan:
+    """As `make_plan`, with the usual program where none is stated."""
     question, judged, least = _least(spec, workload, catalogue)
     outcomes = []
     for profile in profiles:
@@ -313,6 +361,7 @@ def make_plan(
                 findings=judged_here.findings,
                 placement=placement,
                 speed=judged_here.speed,
+                workload=here.workload,
                 is_slow=is_slow(judged_here, here.workload.min_tokens_per_second),
                 by_shared_gpu=shared,
             )

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from ..core.records import Record, pattern
-from .quantization_names import MLX_MODES, canonical_packed
+from .quantization_names import MLX_MODES, canonical_packed, program_of_packed
 
 TYPE_CHECKING = False
 
@@ -274,5 +274,5 @@ def _packed(words: tuple[str, ...], written: str, notes: tuple[str, ...]) -> For
     packed = canonical_packed("-".join(own))
     if packed is None:
         return Form(written=written, is_sized=False)
-    program = "transformers" if packed.startswith("nf4") else "vllm"
+    program = program_of_packed(packed)
     return Form(written=written, quantization=packed, runtime=program, notes=notes)

@@ -39,6 +39,15 @@ PACKED = (
     "w8a16-asym", "w8a16-64g-asym",
     "w8a16-32g-asym", "w8a16-channel-asym", "w8a8", "fp8", "nf4", "nf4-double",
 )  # fmt: skip
+
+
+def program_of_packed(name: str) -> str:
+    """The program that files quantized so are for: bitsandbytes makes its types for
+    transformers, the others are laid out for vLLM's kernels.
+    """
+    return "transformers" if name.startswith("nf4") else "vllm"
+
+
 # modes of mlx.core.quantize (MLX 0.32.4) that have a scale of 8 bits and no bias: bits of a weight,
 # and weights of one scale
 MLX_MODES = {"mxfp4": (4, 32), "mxfp8": (8, 32), "nvfp4": (4, 16)}

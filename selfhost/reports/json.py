@@ -506,6 +506,10 @@ def _known(candidate: Known) -> dict[str, Any]:
     return {
         **_profile_summary(candidate.profile),
         "route": candidate.route.value,
+        "runtime": candidate.workload.runtime,
+        "quantization": candidate.workload.quantization,
+        "context_tokens": candidate.workload.context_tokens,
+        "finetune_method": candidate.workload.finetune_method,
         "placement": candidate.placement,
         "memory_limit_bytes": candidate.memory_limit_bytes,
         "accelerator_memory_bytes": candidate.accelerator_memory_bytes,

@@ -235,8 +235,29 @@ def _known(blocks: list[Block], plan: Plan, verbose: bool) -> None:
         hints.append("?: at its slow end it is below the speed you need")
     if hints:
         blocks.append(say(" · ".join(hints)))
+    otherwise: dict[str, list[str]] = {}
+    for each in shown:
+        otherwise.setdefault(_otherwise(plan, each), []).append(each.profile.name)
+    for words, names in otherwise.items():
+        if words:
+            blocks.append(say(f"{words}, as `check` takes there: {', '.join(names)}", hang=2))
     if verbose:
         _caveats(blocks, shown)
+
+
+def _otherwise(plan: Plan, candidate: Known) -> str:
+    """What the machine was judged with that differs from what stands above; "" where nothing
+    does.
+    """
+    own, here = plan.workload, candidate.workload
+    parts = []
+    if (here.quantization, here.runtime) != (own.quantization, own.runtime):
+        parts.append(format_words(here))
+    if here.finetune_method != own.finetune_method:
+        parts.append(here.finetune_method or "-")
+    if here.context_tokens != own.context_tokens:
+        parts.append(context_words(here))
+    return "With " + " and ".join(parts) if parts else ""
 
 
 def _caveats(blocks: list[Block], shown: Sequence[Known]) -> None:

@@ -30,6 +30,7 @@ WHY_NOT = {
     "context": "too long a context", "cpu": "the CPU does not suit",
     "runtime": "no runtime loads it",
     "runtime-not-installed": "runtime not installed",
+    "runtime-no-build": "no build of the runtime is judged there",
     "weights": "its weights are not published", "license": "its license forbids it",
     "openness": "not open enough",
     # by the reason's code where the check alone does not say it
@@ -282,9 +283,15 @@ def why_not(answer: Answer) -> str:
 
 
 def failed_words(codes: Iterable[str]) -> str:
-    """The same of reason codes alone; each begins with the name of its check."""
+    """The same of reason codes alone; each begins with the name of its check. Of a system without a
+    build the processor is a part, and no reason of its own.
+    """
+    left = set(codes)
+    if "runtime-no-build" in left:
+        left.discard("cpu-no-build")
     checks = sorted(
-        ((code.partition("-")[0], code) for code in codes), key=lambda pair: ORDER.index(pair[0])
+        ((code.partition("-")[0], code) for code in left),
+        key=lambda pair: (ORDER.index(pair[0]), pair[1]),
     )
     reasons = [WHY_NOT.get(code) or WHY_NOT[check] for check, code in checks]
     short = [reason for reason in reasons if reason.startswith(_TOO_LITTLE)]

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
+from ..catalogue.quantization_names import PACKED
 from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core.workload import Workload
 from ..machine.record import Machine
@@ -72,6 +73,11 @@ def _suited(
     if workload.runtime is not None and not takes_first_of_list(question, workload):
         return question
     is_trained = workload.task == "finetune"
+    if is_packed(question.spec) and machine.accelerators and not is_trained:
+        from .ways import Variants, in_program_of_packed
+
+        variants = Variants(question, workload, catalogue, machine, files)
+        return in_program_of_packed(variants, machine, judged)
     has_files = files.are_here or files.formats or files.part is not None
     if not is_trained and (has_files or question.here is not None):
         return question
@@ -84,6 +90,11 @@ def _suited(
 
     variants = Variants(question, workload, catalogue, machine, files)
     return best_way(variants, machine, judged, by_list=by_list, library=library)
+
+
+def is_packed(spec: ModelSpec) -> bool:
+    """Its own files hold weights that others quantized for programs of accelerators."""
+    return spec.quantized is not None and spec.quantized.quantization in PACKED
 
 
 def follows_a_list(spec: ModelSpec, workload: Workload) -> bool:

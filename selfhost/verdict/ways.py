@@ -11,6 +11,7 @@ from operator import attrgetter
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
+from ..catalogue.quantization_names import program_of_packed
 from ..catalogue.spec import RuntimeSpec
 from ..core.errors import WorkloadError
 from ..core.records import Record, Unread
@@ -151,6 +152,30 @@ def best_way(
     if suited is not question or library is None:
         return suited
     return search.by_tag(library) or question
+
+
+def in_program_of_packed(variants: Variants, machine: Machine, judged: Judged | None) -> Question:
+    """Of files that others quantized: with the program that serves them from accelerators, as a
+    name of such files is understood, where those hold all of it; else the question itself.
+    """
+    question, quantized = variants.own, variants.own.spec.quantized
+    usual, type = question.runtime, quantized.quantization if quantized is not None else None
+    if usual is None or type is None or variants.workload.quantization not in (None, type):
+        return question
+    runtime = variants.catalogue.runtime(program_of_packed(type))
+    other = variants.changed({"runtime": runtime.id}) if runtime.id != usual.id else None
+    if other is None:
+        return question
+    own = Way(question=question, machine=machine, judged_before=judged)
+    way = Way(question=other, machine=machine)
+    if not way.judged.fits or _needs_install(way, own):
+        return question
+    return other.replace(
+        chosen=(
+            f"{runtime.name} rather than {usual.name}: it has kernels for {type}, and the GPU"
+            f" holds all of it. `--runtime {usual.id}` judges {usual.name}."
+        )
+    )
 
 
 class FirstOfList:

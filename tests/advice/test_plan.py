@@ -287,6 +287,43 @@ def test_known_machines_fare_as_check_says(case: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("model", "speed", "machine"),
+    [("llama-3.1-405b", 30.0, "server-8x-b200"), ("llama-3.3-70b", 60.0, "server-8x-b200")],
+)
+def test_a_no_holds_for_the_programs_of_several_gpus_too(
+    model: str, speed: float, machine: str
+) -> None:
+    """llama.cpp gives whole layers to each GPU and is too slow; where vLLM, which computes on all at
+    once, reaches the speed on a known machine, the answer is not that none does. Each that is named
+    runs it by the options that are proposed.
+    """
+    plan = plan_of(model, Workload(min_tokens_per_second=speed))
+    assert plan.exit_code == 0
+    assert machine in {known.name for known in plan.fitting}
+    assert any("llama.cpp no known machine" in note for note in plan.notes)
+    for known in plan.fitting:
+        assert check(model, plan.workload, machine=known.name).route is Route.LOCAL
+        assert known.workload.quantization == plan.workload.quantization
+    assert f"--runtime {plan.workload.runtime} --quant" in plan.options
+
+
+def test_what_a_machine_is_judged_with_is_said() -> None:
+    """The heading counts 4,096 tokens of examples; where only shorter ones fit, the text says so of the machine, and the record of each."""
+    plan = plan_of("llama-3.3-70b", Workload(task="finetune", finetune_method="qlora"))
+    text = " ".join(plain(plan_document(plan, verbose=True)).split())
+    shorter = [known for known in plan.fitting if known.workload.context_tokens == 2048]
+    assert plan.workload.context_tokens == 4096
+    assert shorter
+    listed = text.partition("With 2,048 tokens of context, as `check` takes there: ")[2]
+    for known in shorter:
+        assert f"{known.name}" in listed
+    asked = Workload(task="finetune", finetune_method="qlora")
+    here = check(plan.model, asked, machine="mac-studio-m1-ultra-64gb")
+    assert here.workload.context_tokens == 2048
+    assert "mac-studio-m1-ultra-64gb" in {known.name for known in shorter}
+
+
+@pytest.mark.parametrize(
     ("model", "workload", "failed"),
     [
         ("gpt-4o", Workload(), "weights"),

@@ -418,6 +418,30 @@ def test_packed_weights_are_bytes_not_parameters(tmp_path: Path) -> None:
     assert local.spec.parameters.total == 7_248_023_552
 
 
+@pytest.mark.parametrize(
+    ("machine", "quantized", "runtime"),
+    [
+        ("desktop-rtx4090-24gb", {"quant_method": "awq", "bits": 4}, "vllm"),
+        ("desktop-rtx4090-24gb", {"quant_method": "gptq", "bits": 4, "group_size": 128}, "vllm"),
+        ("desktop-rtx4090-24gb", {"quant_method": "bitsandbytes", "load_in_4bit": True,
+                                  "bnb_4bit_quant_type": "nf4"}, "transformers"),
+        # neither a GPU that the kernels need, nor a system with a build
+        ("GTX 1080 Ti", {"quant_method": "awq", "bits": 4}, "transformers"),
+        ("mac-studio-m4-max-128gb", {"quant_method": "awq", "bits": 4}, "transformers"),
+        ("github-linux-16-core", {"quant_method": "awq", "bits": 4}, "transformers"),
+    ],
+)  # fmt: skip
+def test_packed_files_are_for_the_program_that_their_name_means(
+    machine: str, quantized: dict[str, Any], runtime: str, tmp_path: Path
+) -> None:
+    """AWQ and GPTQ are served by vLLM where it fits, as by a name that ends in -AWQ; elsewhere transformers loads what it can."""
+    path = str(config(tmp_path, quantization_config=quantized))
+    assert check(path, machine=machine).workload.runtime == runtime
+    for stated in ("transformers", "vllm"):
+        named = check(path, Workload(runtime=stated), machine=machine)
+        assert named.workload.runtime == stated
+
+
 @pytest.mark.parametrize("where", ["config.json", "no quant_method", "hf_quant_config.json"])
 def test_transformers_applies_no_quantization_of_modelopt(where: str, tmp_path: Path) -> None:
     """quantizers/auto.py of transformers 5.23.0: "modelopt" is among no methods, FP8 then becomes the plain type without its scales,

@@ -1197,3 +1197,11 @@ def test_models_side_by_side_say_in_which_quantization_each_is_judged() -> None:
     text = plain(compare_text.compare_document([verdict, other]))
     (row,) = [line for line in text.splitlines() if line.startswith("judged as")]
     assert row.split()[2:] == [verdict.workload.quantization, "Q4_0"]
+
+
+def test_a_system_without_a_build_is_not_told_as_a_processor_that_does_not_suit() -> None:
+    """MLX computes on Linux with CUDA, too (ml-explore.github.io/mlx, Build and Install): its builds for it are not judged, whatever the processor."""
+    verdict = check("llama-3.1-8b", Workload(runtime="mlx"), machine="desktop-rtx4090-24gb")
+    first = plain(check_text.check_document([verdict])).splitlines()[0]
+    assert "no build of the runtime is judged" in first
+    assert "CPU" not in first
