@@ -47,7 +47,7 @@ from ..core.records import FrozenDict, Record, Unread
 from ..core.shipped import PACKAGE_FOLDER
 from ..core.workload import Workload
 from ..machine.record import Machine
-from ..needs.records import CpuNeed, How, MemoryNeed, Needs, Offload, Offloaded, Term
+from ..needs.records import CpuNeed, How, Making, MemoryNeed, Needs, Offload, Offloaded, Term
 from ..needs.repack import KINDS, kind_of
 from ..verdict.bracket import Program, arranged, program_of, sketch_of
 from ..verdict.defaults import Asker, follows_a_list, from_a_list
@@ -135,7 +135,7 @@ _KINDS: Mapping[str, type[Record]] = {
     for kind in (
         Architecture, Attention, Audio, Availability, Conversion, CpuNeed, Denoising, FeedForward,
         License,
-        Offloaded, Openness,
+        Making, Offloaded, Openness,
         Parameters, QuantizationRule, Quantized,
         Recurrent, RuntimeSpec, Safety, Service, Sound, StatedNeeds, StatedWay,
         TensorGroup, Term, Unread, Upkeep,
@@ -460,7 +460,7 @@ class Questions:
 
     def _needs(self, row: Sequence[Any], memory: Sequence[Any] | None) -> Needs:
         values = self._values
-        download, disk, largest, how, ends, source, cpu, unknown, offloaded = row
+        download, disk, largest, how, ends, source, cpu, unknown, offloaded, making = row
         return Needs.partly({
             "download_bytes": download,
             "disk_bytes": disk,
@@ -473,6 +473,7 @@ class Questions:
             "known_terms": tuple([self._term(*term) for term in memory[-1]]) if memory is not None and memory[0] is None else (),  # noqa: E501
             "unknown": values[unknown],
             "offloaded": values[offloaded],
+            "making": values[making],
         })  # fmt: skip
 
     def _memory_need(
@@ -754,6 +755,7 @@ def _row(
         ]
         of_needs += [number(needs.download_source), number(needs.cpu), number(needs.unknown)]
         of_needs.append(number(needs.offloaded))
+        of_needs.append(number(needs.making))
     workload, runtime = asked.numbers(question)
     return [
         of_spec,

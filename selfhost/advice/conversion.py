@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from .. import needs as need
 from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.records import Record
 from ..core.workload import Workload
+from ..needs.records import Making
+from ..verdict.making import can_be_made
 
 
 class Recipe(Record):
@@ -18,21 +19,22 @@ class Recipe(Record):
 
 
 def recipe(
-    spec: ModelSpec, runtime: RuntimeSpec, workload: Workload, *, is_published: bool = False
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    workload: Workload,
+    making: Making | None,
+    *,
+    is_published: bool = False,
 ) -> Recipe | None:
     """The lines that make the file that was judged; None where the runtime has no converter, where
     the publisher's repository is not known, or where the quantization cannot be made so.
     `is_published`: somebody publishes the model for another program, so that nothing is said on it.
     """
     conversion, quantization = runtime.conversion, workload.quantization or ""
-    if conversion is None or not spec.repository or workload.format != "gguf":
-        return None
-    if quantization not in (*conversion.types, *conversion.quantizations):
-        return None
-    if quantization not in conversion.types and need.trained_in_mxfp4(spec):
+    if conversion is None or not can_be_made(spec, runtime, workload):
         return None
     blanks = {
-        "repository": spec.repository,
+        "repository": spec.repository or "",
         "model": spec.id,
         "file": f"{spec.id}-{quantization}.gguf",
         "quantization": quantization,
@@ -45,7 +47,7 @@ def recipe(
     if is_published:
         why = f"or make {quantization} files of {spec.name}"
     lines = [
-        f"# {why}{_room(spec)}",
+        f"# {why}{_room(making)}",
         *conversion.tools,
         _filled(conversion.download, blanks),
         _filled(conversion.convert, written),
@@ -60,10 +62,12 @@ def recipe(
     )
 
 
-def _room(spec: ModelSpec) -> str:
-    """The disk that the weights in 16 bits take twice, as downloaded and as converted."""
-    total = spec.parameters.total
-    return f", with about {units.decimal(2 * 2 * total)} of disk more meanwhile" if total else ""
+def _room(making: Making | None) -> str:
+    """The disk that is taken until the file is made."""
+    if making is None:
+        return ""
+    meanwhile_bytes = making.disk_bytes - making.file_bytes
+    return f", with about {units.decimal(meanwhile_bytes)} of disk more meanwhile"
 
 
 def _filled(template: str, blanks: dict[str, str]) -> str:

@@ -19,7 +19,7 @@ from ..needs.records import MemoryNeed, Needs
 from ..verdict.defaults import first_of_list, follows_a_list, from_a_list, smallest_of_list
 from ..verdict.findings import Finding, Outcome, disk_margin_bytes, ends_to_store, reserve_beside
 from ..verdict.findings.speed import is_slow
-from ..verdict.judging import judge
+from ..verdict.judging import judge, to_come
 from ..verdict.placement import (
     DEVICE_MARGIN_BYTES,
     on_one,
@@ -381,7 +381,7 @@ def _planned(
         asked=asked or spec.id,
         model=spec,
         workload=question.workload,
-        needs=question.needs,
+        needs=None if question.needs is None else to_come(question, question.needs),
         least=least,
         reasons=tuple(
             finding

@@ -100,7 +100,13 @@ def steps(
         return _steps_by_tag(question, judged, tagged, catalogue, machine)
     from .conversion import recipe
 
-    conversion = recipe(question.spec, runtime, question.workload, is_published=tagged is not None)
+    conversion = recipe(
+        question.spec,
+        runtime,
+        question.workload,
+        judged.needs.making if judged.needs is not None else None,
+        is_published=tagged is not None,
+    )
     if conversion is None:
         return _in_published_type(question, catalogue, machine)
     lines = lines_of_made_file(

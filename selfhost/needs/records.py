@@ -266,6 +266,18 @@ class Offloaded(Record):
     device: tuple[Term, ...]
 
 
+class Making(Record):
+    """What it takes to make a file that nobody publishes. `download_bytes` of published weights
+    travel; `disk_bytes` are stored at the most, `file_bytes` of them for good.
+    """
+
+    download_bytes: int
+    disk_bytes: int
+    largest_file_bytes: int
+    file_bytes: int
+    source: str
+
+
 class Needs(Record):
     """What one model takes, itemised. A None has its reason in `unknown`.
 
@@ -275,6 +287,7 @@ class Needs(Record):
     guess, else None. `tensor_parallel`: over how many devices the runtime can divide
     it, beside one. `offloaded`: the ways to keep it in RAM and compute it on an accelerator, the
     fastest first; `offload` is the `way` of the one that this placement takes, else None.
+    `making`: what it takes to make the file, where nobody publishes it.
     `is_lean`: it counts with the runtime's `lean_option`. `known_terms`: those that are known of a
     memory that is not in all its terms.
     """
@@ -293,4 +306,5 @@ class Needs(Record):
     offloaded: tuple[Offloaded, ...] = ()
     offload: str | None = None
     is_lean: bool = False
+    making: Making | None = None
     unknown: tuple[Unread, ...] = ()

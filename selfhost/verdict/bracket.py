@@ -98,7 +98,7 @@ def sketch_of(question: Question, number: int) -> Sketch:
         left,
         number,
         (memory.high_bytes, memory.low_bytes, memory.evictable_bytes),
-        (stored, needs.largest_file_bytes or 0),
+        (stored, (needs.making or needs).largest_file_bytes or 0),
         of_work,
     )
 

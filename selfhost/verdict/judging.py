@@ -8,7 +8,7 @@ from ..catalogue.spec import QuantizationRule, RuntimeSpec
 from ..core.records import remembered
 from ..machine.record import Accelerator, Machine
 from ..needs.quantization import BLOCKS
-from ..needs.records import GATHERED, Needs, Term
+from ..needs.records import GATHERED, How, Needs, Term
 from . import findings as check
 from .findings import Finding, Outcome
 from .pacing import faster_there, finding_of_pace, pace_and_finding
@@ -51,7 +51,7 @@ def judge(question: Question, machine: Machine) -> Judged:
         *runtime_findings(question, machine),
         *listed(chosen.speed),
     )
-    return Judged(findings=findings, needs=_to_come(question, chosen.placed), speed=chosen.pace)
+    return Judged(findings=findings, needs=to_come(question, chosen.placed), speed=chosen.pace)
 
 
 def judge_at_pace(question: Question, earlier: Judged, machine: Machine) -> Judged | None:
@@ -205,7 +205,7 @@ def considered(question: Question, judged: Judged, machine: Machine) -> tuple[Pl
                 host_high_bytes=sum(term.high_bytes for term in terms if term.where == "host"),
                 decode=pace.decode if pace else None,
                 fits=_allows(outcomes),
-                judged=_to_come(question, candidate) == judged.needs,
+                judged=to_come(question, candidate) == judged.needs,
             )
         )
     return tuple(ways) if len(ways) > 1 else ()
@@ -218,12 +218,22 @@ def _allows(outcomes: set[Outcome]) -> bool | None:
     return None if Outcome.UNKNOWN in outcomes else True
 
 
-def _to_come(question: Question, needs: Needs) -> Needs:
-    """The needs with what still has to be downloaded, where some of the files are here."""
-    return (
-        needs
-        if question.missing_bytes is None
-        else needs.replace(download_bytes=question.missing_bytes, download_range=None)
+def to_come(question: Question, needs: Needs) -> Needs:
+    """The needs with what still has to be downloaded, where some of the files are here or the file
+    has to be made.
+    """
+    missing, making = question.missing_bytes, needs.making
+    if missing is not None:
+        return needs.replace(download_bytes=missing, download_range=None)
+    if making is None:
+        return needs
+    return needs.replace(
+        download_bytes=making.download_bytes,
+        disk_bytes=making.disk_bytes,
+        largest_file_bytes=making.largest_file_bytes,
+        download_how=How.COMPUTED,
+        download_source=making.source,
+        download_range=None,
     )
 
 

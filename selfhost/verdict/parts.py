@@ -199,6 +199,7 @@ def _disk_key(question: Question, needs: Needs) -> tuple[Any, ...] | None:
         needs.download_range,
         needs.disk_bytes,
         needs.largest_file_bytes,
+        needs.making,
         needs.unknown,
     )
 

@@ -15,6 +15,7 @@ from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECON
 from ..machine.record import Machine
 from ..needs.records import Needs, SizedWeights
 from .findings import kept_elsewhere, license_guessed, openness_check
+from .making import making_of
 from .present import NO_FILES, Here, NamedFiles, here
 from .record import Question
 from .speed import depth_of_short_chat, foreign_to_rules, instruction_sets_for_layout
@@ -489,7 +490,7 @@ def needs_under(
     question: Question, workload: Workload, catalogue: Catalogue, machine: Machine
 ) -> Needs:
     """What the same question takes under another workload."""
-    return need.needs_of(
+    needs = need.needs_of(
         question.spec,
         question.runtime,
         workload,
@@ -497,6 +498,8 @@ def needs_under(
         instruction_sets=instruction_sets_for_layout(machine),
         companions=question.companions,
     )
+    making = making_of(question.spec, question.runtime, workload, needs, catalogue)
+    return needs if making is None else needs.replace(making=making)
 
 
 def architectures(catalogue: Catalogue) -> Mapping[str, Any]:

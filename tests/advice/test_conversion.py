@@ -2,18 +2,55 @@
 
 from __future__ import annotations
 
-from selfhost import Workload
+import pytest
+
+from selfhost import Route, Verdict, Workload, check
 from selfhost.advice.conversion import recipe
 from selfhost.catalogue.opened import open_catalogue
+from selfhost.machine.changes import apply
+from selfhost.machine.profiles import load
 
 
 def test_a_type_that_the_converter_writes_takes_no_second_program() -> None:
     """convert_hf_to_gguf.py writes Q8_0 itself (--outtype q8_0), Q4_K_M is made by llama-quantize."""
     catalogue = open_catalogue()
     spec, runtime = catalogue.spec("bloom-7b1"), catalogue.runtime("llama.cpp")
-    direct = recipe(spec, runtime, Workload(format="gguf", quantization="Q8_0"))
+    direct = recipe(spec, runtime, Workload(format="gguf", quantization="Q8_0"), None)
     assert direct is not None
     assert direct.lines[-1].endswith(" --outtype q8_0 --outfile bloom-7b1-Q8_0.gguf")
-    quantized = recipe(spec, runtime, Workload(format="gguf", quantization="Q4_K_M"))
+    quantized = recipe(spec, runtime, Workload(format="gguf", quantization="Q4_K_M"), None)
     assert quantized is not None
     assert quantized.lines[-1] == "llama-quantize bloom-7b1-BF16.gguf bloom-7b1-Q4_K_M.gguf Q4_K_M"
+
+
+def checked(spec_id: str, quantization: str, disk: str) -> Verdict:
+    machine = apply(load("aws-m7i.2xlarge").machine, [f"disk={disk}"])
+    return check(spec_id, Workload(runtime="llama.cpp", quantization=quantization), machine=machine)
+
+
+@pytest.mark.parametrize(("quantization", "copies"), [("Q4_K_M", 2), ("Q8_0", 1)])
+def test_the_disk_holds_all_that_the_printed_lines_write(quantization: str, copies: int) -> None:
+    """Pythia 70M has 70,426,624 parameters of 2 bytes.
+
+    They are downloaded, and converted to 16 bits once more where llama-quantize makes the file.
+    """
+    roomy = checked("pythia-70m", quantization, "50GB")
+    disk = roomy.finding("disk")
+    assert roomy.needs is not None
+    assert disk is not None
+    assert any("convert_hf_to_gguf" in line for line in roomy.setup)
+    published = 2 * 70_426_624
+    assert roomy.needs.download_bytes == pytest.approx(published, rel=0.01)
+    # the file has between 4 and 9 bits a weight
+    least, most = (copies * published + 70_426_624 * bits / 8 for bits in (4, 9))
+    assert least < float(disk.needs or 0) < most
+    lacking = checked("pythia-70m", quantization, f"{int(least)}B")
+    assert lacking.route is not Route.LOCAL
+    assert lacking.can_download is False
+
+
+def test_files_that_somebody_publishes_are_all_that_the_disk_holds() -> None:
+    """mradermacher publishes Pythia 2.8B in GGUF: 1.8 GB, where a conversion takes 13."""
+    verdict = checked("pythia-2.8b", "Q4_K_M", "5GB")
+    assert verdict.can_download
+    assert not any("convert_hf_to_gguf" in line for line in verdict.setup)

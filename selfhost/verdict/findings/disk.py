@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...core.records import Unread
 from ...core.units import GIB, decimal, decimal_range
 from ...machine.record import Machine
-from ...needs.records import Needs
+from ...needs.records import Making, Needs
 from ..present import Here, unseen
 from .record import Finding, Outcome, profile_doubt
 
@@ -75,7 +75,7 @@ class _Storing:
         self.is_in_part_here = bool(missing)
         self.size = bytes_to_store(needs, missing)
         self.low, self.high = ends_to_store(needs, missing)
-        self.largest_file = needs.largest_file_bytes
+        self.largest_file = (_making(needs, missing) or needs).largest_file_bytes
         if missing is not None and self.largest_file is not None:
             self.largest_file = min(self.largest_file, missing)
         self.place = machine.disk_for(purpose)
@@ -83,6 +83,8 @@ class _Storing:
         self.total = self.place.total_bytes if self.place else None
         if missing:
             self.what = "The missing part"
+        elif _making(needs, missing) is not None:
+            self.what = "The conversion"
         elif self.size == needs.download_bytes:
             self.what = "The download"
         else:
@@ -395,14 +397,19 @@ def bytes_to_store(needs: Needs, missing: int | None) -> int | None:
     writes more than it downloads.
     """
     if missing is None:
-        return needs.disk_bytes
+        return (needs.making or needs).disk_bytes
     return missing + max(0, (needs.disk_bytes or 0) - (needs.download_bytes or 0))
+
+
+def _making(needs: Needs, missing: int | None) -> Making | None:
+    """How the file is made; None where it is published, or some of it is here."""
+    return needs.making if missing is None else None
 
 
 def ends_to_store(needs: Needs, missing: int | None) -> tuple[int | None, int | None]:
     """The least and the most of `bytes_to_store`; the same twice where the size is no range."""
     size = bytes_to_store(needs, missing)
-    ends = needs.download_range if missing is None else None
+    ends = needs.download_range if missing is None and needs.making is None else None
     if size is None or ends is None or needs.download_bytes is None:
         return size, size
     return size - needs.download_bytes + ends[0], size - needs.download_bytes + ends[1]

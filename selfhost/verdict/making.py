@@ -1,0 +1,87 @@
+"""What it takes to make a file that nobody publishes: the publisher's weights, converted and
+quantized.
+"""
+
+from __future__ import annotations
+
+from .. import needs as need
+from ..catalogue.index import Catalogue
+from ..catalogue.spec import ModelSpec, RuntimeSpec
+from ..core.records import Unread
+from ..core.workload import Workload
+from ..needs.records import Making, Needs
+
+# of a weight in the file that is quantized, and in one published in no stated type
+_SIXTEEN_BITS = 16
+
+
+def can_be_made(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload) -> bool:
+    """Whether the runtime's converter makes that file of the publisher's weights."""
+    conversion = runtime.conversion if runtime is not None else None
+    quantization = workload.quantization or ""
+    if conversion is None or not spec.repository or workload.format != "gguf":
+        return False
+    if quantization in conversion.types:
+        return True
+    return quantization in conversion.quantizations and not need.trained_in_mxfp4(spec)
+
+
+def making_of(
+    spec: ModelSpec,
+    runtime: RuntimeSpec | None,
+    workload: Workload,
+    needs: Needs,
+    catalogue: Catalogue,
+) -> Making | None:
+    """What the conversion takes where it is the only way to the file; None where a repository or
+    Ollama's library has it, where it cannot be made, or where a size is not known.
+    """
+    total, size = spec.parameters.total, needs.disk_bytes
+    if workload.task != "generate" or not can_be_made(spec, runtime, workload):
+        return None
+    if runtime is None or runtime.conversion is None or total is None or size is None:
+        return None
+    if _is_in_a_repository(spec, workload) or _is_in_library(spec, workload, catalogue):
+        return None
+    weights_bytes = _published_bytes(spec, total, catalogue)
+    between_bytes = 0
+    if workload.quantization not in runtime.conversion.types:
+        between_bytes = total * _SIXTEEN_BITS // 8
+    file_bytes = max((size, *(needs.download_range or ())))
+    return Making(
+        download_bytes=weights_bytes,
+        disk_bytes=weights_bytes + between_bytes + file_bytes,
+        largest_file_bytes=max(between_bytes, needs.largest_file_bytes or size),
+        file_bytes=file_bytes,
+        source="the published weights, which you convert",
+    )
+
+
+def _is_in_a_repository(spec: ModelSpec, workload: Workload) -> bool:
+    """Whether a repository is known that has the file."""
+    format, quantization = workload.format or "", workload.quantization or ""
+    files, stated = spec.files_of(format, quantization), need.published(spec, format, quantization)
+    listing = files or (stated[1] if stated is not None else None)
+    return listing is not None and listing.repository is not None
+
+
+def _is_in_library(spec: ModelSpec, workload: Workload, catalogue: Catalogue) -> bool:
+    """Whether Ollama's library has the model in that quantization."""
+    tag = next((alias for alias in spec.aliases if ":" in alias), None)
+    if tag is None:
+        return False
+    ollama = catalogue.runtime("ollama")
+    if spec.modality not in ollama.modalities:
+        return False
+    default = need.default_format_and_quantization(spec, ollama)[1]
+    return workload.quantization == ollama.tags.get(tag, default)
+
+
+def _published_bytes(spec: ModelSpec, total: int, catalogue: Catalogue) -> int:
+    """The weights as the publisher has them; 16 bits each where their types are not known."""
+    from ..needs.parts import name_of
+
+    weights = need.weights_bytes(
+        spec, "safetensors", name_of(spec.architecture), catalogue.common("architectures")
+    )
+    return total * _SIXTEEN_BITS // 8 if isinstance(weights, Unread) else weights.bytes
