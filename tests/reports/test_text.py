@@ -43,7 +43,7 @@ from selfhost.reports.layout import (
     plain,
 )
 from selfhost.reports.terminal import print_document
-from selfhost.reports.words import answer_cell, command_line, say
+from selfhost.reports.words import answer_cell, command_line, failed_words, say
 from selfhost.verdict.findings import CHECKS
 from selfhost.verdict.record import Outcome, PaceRange, Route, Speed, Verdict
 
@@ -1197,3 +1197,10 @@ def test_models_side_by_side_say_in_which_quantization_each_is_judged() -> None:
     text = plain(compare_text.compare_document([verdict, other]))
     (row,) = [line for line in text.splitlines() if line.startswith("judged as")]
     assert row.split()[2:] == [verdict.workload.quantization, "Q4_0"]
+
+
+def test_a_folder_that_is_not_writable_lacks_no_space() -> None:
+    """The first line follows the reason's code, not its check alone."""
+    assert "space" not in failed_words(["disk-not-writable"])
+    assert "space" not in failed_words(["disk-file-too-large"])
+    assert failed_words(["disk-too-small"]) == "too little disk space"
