@@ -88,8 +88,12 @@ def check_together(
     each = [shared] * len(models) if not isinstance(workloads, Sequence) else list(workloads)
     for workload in each:
         expect_type("each of workloads", workload, (Workload,))
-    if len(models) < 2 or len(each) != len(models):
-        raise InputError(f"{len(models)} models and {len(each)} workloads: two or more of both")
+    if len(models) < 2:
+        raise InputError(f"models must be two or more, not {len(models)}")
+    if len(each) != len(models):
+        raise InputError(
+            f"{len(models)} models and {len(each)} workloads: write one workload for each model"
+        )
     from .answers.together import Beside, check_together_with
 
     besides = [

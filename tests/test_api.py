@@ -412,6 +412,8 @@ def test_records_are_frozen() -> None:
     assert VM.replace(name="x").name == "x"
     with pytest.raises(TypeError, match="nonsense"):
         Workload(nonsense=1)  # type: ignore[call-arg]
+    with pytest.raises(SelfhostError, match="did you mean context_tokens"):
+        Workload(contxt_tokens=1)  # type: ignore[call-arg]
 
 
 def test_a_sliding_window_and_a_group_make_caches_small() -> None:

@@ -187,3 +187,25 @@ def _read(expression: str) -> tuple[str, _Version, bool]:
         for part in match[2].split(".")
     )
     return f"{match[1]}{match[3]} with {exception}", tuple(numbers), later
+
+
+_REMEDY = "the ids are at https://spdx.org/licenses; another license is LicenseRef-… with its url"
+
+
+def remedy_of_id(text: str) -> str:
+    """What to write in place of what is no SPDX expression: the id most likely meant, if any."""
+    import re
+
+    from packaging.licenses import LICENSES  # type: ignore[attr-defined]
+
+    from ..core.spelling import nearest
+
+    lower = re.sub(r"\s+licen[cs]e$", "", text.strip().lower()[:100])
+    if re.search(r"\b(and|or|with)\b", lower):
+        return _REMEDY
+    ids = [str(entry["id"]) for entry in LICENSES.values() if not entry["deprecated"]]
+    # `GPLv3` and `Apache 2.0` as SPDX would write them
+    plain = re.sub(r"(?<=[a-z])(?:[\s-]*v|[\s-]+|(?<!v))(?=\d)|\s+", "-", lower)
+    begun = [id for id in ids if id.lower().startswith(plain)] if re.search(r"\d", plain) else []
+    meant = min(begun, key=len) if begun else nearest(plain, ids)
+    return f"did you mean {meant}?" if meant else _REMEDY

@@ -21,6 +21,7 @@ from .architecture import (
 )
 from .denoising import Denoising
 from .layers import MAX_LAYERS, Attention, FeedForward, LayerPart, Recurrent
+from .licenses import remedy_of_id
 from .published import (
     INCOMPLETE,
     SIZE_OF,
@@ -348,9 +349,7 @@ def _license(root: Table, key: str) -> License | None:
     )
     table.close()
     if terms.id is not None and not is_license_expression(terms.id):
-        remedy = (
-            "the ids are at https://spdx.org/licenses; another license is LicenseRef-… with its url"
-        )
+        remedy = remedy_of_id(terms.id)
         table.problem("id", f'"{shortened(terms.id)}" is no SPDX license expression', remedy)
     if "conditional" in answers.values() and "conditions" not in table:
         table.problem(

@@ -196,11 +196,9 @@ class Record(metaclass=_RecordType):
                 None,
             )
             unknown = sorted(values.keys() - kind._names)
-            raise TypeError(
-                f"{kind.__name__} needs {missing}"
-                if missing
-                else f"{kind.__name__} has no {', '.join(unknown)}"
-            )
+            if missing:
+                raise TypeError(f"{kind.__name__} needs {missing}")
+            raise kind._without(unknown)
         for name in kind._mappings:
             if type(values[name]) is dict:
                 values[name] = FrozenDict(values[name])
@@ -208,6 +206,11 @@ class Record(metaclass=_RecordType):
         _set(self, "__dict__", values)
         if kind._is_checked:
             self._check()
+
+    @classmethod
+    def _without(cls, names: list[str]) -> TypeError:
+        """The error of a record that was given fields which it has not."""
+        return TypeError(f"{cls.__name__} has no {', '.join(names)}")
 
     def _check(self) -> None:
         """Overridden where some values make no sense; raises then."""

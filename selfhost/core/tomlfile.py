@@ -601,6 +601,11 @@ def _syntax_fault(message: str, text: str) -> tuple[int | None, str, str | None]
                     f"{f'[{name}]' if statement.is_header else name} is there already",
                     "write it once",
                 )
+    import re
+
+    written = text.split("\n")[line - 1] if line is not None else ""
+    if re.search(r"=\s*\d{4}-\d{1,2}-\d{1,2}\s*(#|$)", written):
+        return line, "no such date", "write YYYY-MM-DD, for example 2023-05-13"
     if head.endswith("'\\n'"):
         return line, "a string does not end on its line", "close it with the quote it began with"
     return (

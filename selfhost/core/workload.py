@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import units
-from .errors import Problem, WorkloadError
+from .errors import Problem, WorkloadError, WrongTypeError
 from .records import Record
 
 TYPE_CHECKING = False
@@ -268,6 +268,14 @@ class Workload(Record):
                 shown += "B/s" if key == "download_bytes_per_second" else ""
                 text += f" {flag} '{shown}'" if " " in shown else f" {flag} {shown}"
         return text
+
+    @classmethod
+    def _without(cls, names: list[str]) -> TypeError:
+        from .spelling import nearest
+
+        near = nearest(names[0], cls._fields)
+        meant = f": did you mean {near}?" if near else ""
+        return WrongTypeError(f"{super()._without(names)}{meant}")
 
     @property
     def tokens_with_prompt(self) -> int | None:

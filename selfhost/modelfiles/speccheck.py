@@ -14,6 +14,7 @@ from typing import Any
 
 from .. import needs as need
 from ..catalogue.index import misnamed
+from ..catalogue.licenses import remedy_of_id
 from ..catalogue.spec import SCHEMA, ModelSpec, is_id, is_license_expression, read_model_spec
 from ..core.errors import Problem
 from ..core.shipped import PACKAGE_FOLDER
@@ -367,9 +368,7 @@ def _check_license(document: Document) -> None:
     except (InvalidLicenseExpression, RecursionError):
         right = None
     if right is None:
-        remedy = (
-            "the ids are at https://spdx.org/licenses; another license is LicenseRef-… with its url"
-        )
+        remedy = remedy_of_id(text)
         document.add(("license", "id"), f'"{_short(text)}" is no SPDX license expression', remedy)
     elif right != text:
         document.add(("license", "id"), f'"{text}" is not as SPDX writes it', f'write "{right}"')

@@ -36,6 +36,8 @@ WHY_NOT = {
     # by the reason's code where the check alone does not say it
     "accelerator-too-small": "too little GPU memory",
     "context-recording-too-long": "too long a recording",
+    "disk-not-writable": "nowhere to write the files",
+    "disk-file-too-large": "a file is larger than may be written",
     "license-not-accepted": "its license is not one you accept",
 }  # fmt: skip
 # what is short is told in one: `too little memory and disk space`

@@ -1119,7 +1119,7 @@ def test_a_closed_model_fits_the_first_screen(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("--gpu", "rtx 6090 32GB"), 'No GPU called "rtx 6090" is listed'),
+        (("--gpu", "rtx 0909 32GB"), 'No GPU called "rtx 0909" is listed'),
         (("--machine", "i9-99999k"), "Its series is not listed"),
         (("--machine", "macos-14"), "every arm64 macOS label has this machine"),
     ],

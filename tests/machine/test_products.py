@@ -173,12 +173,12 @@ def test_what_may_be_a_gpu_is_not_left_out(text: str, lead: str) -> None:
     assert lead in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["RTX 6090 48GB", "NVIDIA L50 48GB", "RX 580 4GB"])
+@pytest.mark.parametrize("text", ["RTX 0909 48GB", "NVIDIA L50 48GB", "RX 580 4GB"])
 def test_a_gpu_is_the_same_as_machine_and_as_gpu(text: str) -> None:
     assert machine_named(text).accelerators == cards_named(text).accelerators
 
 
-@pytest.mark.parametrize("text", ["RTX 6090", "NVIDIA L50", "Arc B990"])
+@pytest.mark.parametrize("text", ["RTX 0909", "NVIDIA L50", "Arc B990"])
 def test_an_absent_gpu_is_asked_for_its_memory_in_both(text: str) -> None:
     """An L50 was judged with 2 GB, the least of NVIDIA's cards."""
     for read in (machine_named, cards_named):

@@ -9,6 +9,7 @@ import pytest
 
 from helpers.each import each
 from helpers.paths import BAD_SPECS, GOOD_SPECS, SPECS
+from selfhost.catalogue.licenses import remedy_of_id
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.modelfiles.speccheck import check_spec_files
@@ -246,3 +247,18 @@ def test_other_licenses_are_a_problem(license: str, tmp_path: Path) -> None:
     (message,) = _messages([path])
     assert message.startswith(f"{path}:4: license.id: ")
     assert len(message) < 400 + len(path)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("Apache 2.0", "Apache-2.0"),
+        ("Apache2", "Apache-2.0"),
+        ("MITT", "MIT"),
+        ("GPLv3", "GPL-3.0-only"),
+        ("GPL-3", "GPL-3.0-only"),
+    ],
+)
+def test_a_license_as_people_write_it_gets_the_id_of_spdx(typed: str, meant: str) -> None:
+    """The ids are those of the SPDX list."""
+    assert remedy_of_id(typed) == f"did you mean {meant}?"

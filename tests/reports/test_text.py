@@ -43,7 +43,7 @@ from selfhost.reports.layout import (
     plain,
 )
 from selfhost.reports.terminal import print_document
-from selfhost.reports.words import answer_cell, command_line, say
+from selfhost.reports.words import answer_cell, command_line, failed_words, say
 from selfhost.verdict.findings import CHECKS
 from selfhost.verdict.record import Outcome, PaceRange, Route, Speed, Verdict
 
@@ -1205,3 +1205,10 @@ def test_a_system_without_a_build_is_not_told_as_a_processor_that_does_not_suit(
     first = plain(check_text.check_document([verdict])).splitlines()[0]
     assert "no build of the runtime is judged" in first
     assert "CPU" not in first
+
+
+def test_a_folder_that_is_not_writable_lacks_no_space() -> None:
+    """The first line follows the reason's code, not its check alone."""
+    assert "space" not in failed_words(["disk-not-writable"])
+    assert "space" not in failed_words(["disk-file-too-large"])
+    assert failed_words(["disk-too-small"]) == "too little disk space"
