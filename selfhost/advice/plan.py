@@ -164,6 +164,23 @@ class Known(Record):
         return self.profile.kind
 
     @property
+    def runtime(self) -> str | None:
+        """Of `workload`, as are the next three."""
+        return self.workload.runtime
+
+    @property
+    def quantization(self) -> str | None:
+        return self.workload.quantization
+
+    @property
+    def context_tokens(self) -> int | None:
+        return self.workload.context_tokens
+
+    @property
+    def finetune_method(self) -> str | None:
+        return self.workload.finetune_method
+
+    @property
     def confidence(self) -> str | None:
         """How sure the profile's figures are."""
         return self.profile.machine.confidence

@@ -434,7 +434,7 @@ def test_fp8_is_what_the_publisher_has_where_there_is_one() -> None:
         ("NVIDIA L4", "8.9"),
         ("Quadro P4000", "6.1"),
         ("Quadro GP100", None),
-        ("Quadro K4000", None),
+        ("Quadro K4000", "3.0"),
         ("Some new card", None),
     ],
 )
