@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 
 from ..core.errors import NotAModelError, UnknownModelError
 from ..core.records import pattern
@@ -122,9 +123,14 @@ def _of_uncovered_kind(typed: str, name: str, catalogue: Catalogue) -> UnknownMo
 
 def _begins_so(key: str, facts: Mapping[str, Any]) -> bool:
     """Whether a name as `canonical` writes it begins with one of the `names` of an entry."""
-    starts = "|".join(re.escape(canonical(start)) for start in texts_in(facts.get("names")))
+    return _beginning(tuple(texts_in(facts.get("names")))).fullmatch(key) is not None
+
+
+@cache
+def _beginning(starts: tuple[str, ...]) -> re.Pattern[str]:
+    named = "|".join(re.escape(canonical(start)) for start in starts)
     # a version follows with or without a sign between: yolov8, YOLO11n
-    return re.fullmatch(rf"(?:{starts})(?:-?\d.*|-.*)?", key) is not None
+    return re.compile(rf"(?:{named})(?:-?\d.*|-.*)?")
 
 
 def _of_a_line(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
@@ -341,6 +347,21 @@ def _of_listed_sizes(
     )
 
 
+def _by_length(catalogue: Catalogue) -> Sequence[tuple[str, str, str]]:
+    """Each listed repository with the model whose layers it has before it and its name in small
+    letters, the shortest names of a model first.
+    """
+    rows: Sequence[tuple[str, str, str]] | None = catalogue.derived.get("alike by length")
+    if rows is None:
+        rows = [
+            (model, repository.lower(), repository)
+            for model, repositories in catalogue.common("alike")["alike"].items()
+            for repository in sorted(repositories, key=lambda each: (len(each), each))
+        ]
+        catalogue.derived["alike by length"] = rows
+    return rows
+
+
 # letters of the shortest word that names a line of tunes: `elyza`
 _SHORTEST_OWN_WORD = 4
 
@@ -359,17 +380,20 @@ def _listed_in_part(message: str, name: str, catalogue: Catalogue) -> UnknownMod
     own = [word for word in key.split("-") if len(word) >= _SHORTEST_OWN_WORD and word.isalpha()]
     families = _families(catalogue)
     is_line = any(not is_common_word(word) and word not in families for word in own)
+    longest = max(own, key=len, default="")
     listed: dict[str, str] = {}
     of_account: dict[str, str] = {}
-    for model, repositories in catalogue.common("alike")["alike"].items():
-        for repository in sorted(repositories, key=lambda each: (len(each), each)):
-            account, _, rest = repository.rpartition("/")
-            # a size or a word for the tune follows the name of a line
-            run = f"-{canonical(rest)}"
-            if f"-{key}-" in run if is_line else "-" in key and run.startswith(f"-{key}-"):
-                listed.setdefault(model, rest)
-            elif is_line and key == canonical(account):
-                of_account.setdefault(model, rest)
+    for model, lowered, repository in _by_length(catalogue):
+        # to rewrite all names takes far longer
+        if longest not in lowered:
+            continue
+        account, _, rest = repository.rpartition("/")
+        # a size or a word for the tune follows the name of a line
+        run = f"-{canonical(rest)}"
+        if f"-{key}-" in run if is_line else "-" in key and run.startswith(f"-{key}-"):
+            listed.setdefault(model, rest)
+        elif is_line and key == canonical(account):
+            of_account.setdefault(model, rest)
     # the shortest names are those of the line, the longer ones of tunes of it
     ranked = sorted((listed or of_account).items(), key=lambda pair: (len(pair[1]), pair))
     if listed or len(of_account) < 2:
