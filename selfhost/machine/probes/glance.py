@@ -123,10 +123,12 @@ class Glancing:
             return plan
         try:
             parts.wait()
+            still_filling = parts.filling
             before = read_activity(self._host)
-            if before.running is not None:
-                # what takes long to fill is still being filled: those are no other programs
-                before = before.replace(running=max(0, before.running - parts.filling))
+            if still_filling:
+                # who reads waits for who fills, and both are this program: only who else ran counts
+                running = max(0, (before.running or 0) - still_filling)
+                before = before.replace(waited_seconds=None, running=running)
             passes = parts.read()
         except _FAILURES as error:
             return _failed(error)
@@ -135,7 +137,9 @@ class Glancing:
         plan = plan.replace(busy=disturbances(before, read_activity(self._host)))
         reads = [first for first, _ in passes]
         again = [second for _, second in passes if second is not None]
-        return judged(plan, self._caches, reads, again, parts.failure)
+        return judged(
+            plan, self._caches, reads, again, parts.failure, still_filling=still_filling > 0
+        )
 
     def seen(self) -> Machine:
         """The machine with the figure and its source, or with why there is none."""
@@ -166,10 +170,13 @@ def judged(
     reads: Sequence[Trace],
     again: Sequence[Trace],
     failure: str = "",
+    *,
+    still_filling: bool = False,
 ) -> Glance | Unread:
     """What the traces tell: `reads` of each thread's own memory, `again` of its last few MiB, of
     the threads that came to it.
-    `failure`: why there is none of some thread.
+    `failure`: why there is none of some thread. `still_filling`: some part took so long to fill
+    that its filler held up who read, as no other program did.
     """
     together = rate(reads) if len(reads) == plan.threads else None
     # where they never ran at once, all together have no less than one of them
@@ -185,8 +192,8 @@ def judged(
     return Glance(
         bytes_per_second=int(figure),
         threads=threads,
-        quiet=_is_alone(plan, reads),
-        is_whole=together is not None,
+        quiet=not plan.busy and (still_filling or _had_processors(reads)),
+        is_whole=together is not None and not still_filling,
         may_be_cached=may_be_cached,
         failure=failure,
     )
@@ -203,11 +210,9 @@ def _beside_cache(
     return figure, figure > _MOST_OF_CACHE * threads * cached
 
 
-def _is_alone(plan: Plan, reads: Sequence[Trace]) -> bool:
-    """No other program had a part of the memory meanwhile, as far as the load and the threads
-    tell.
-    """
-    return not plan.busy and min(trace.cpu_share for trace in reads) >= LEAST_CPU_SHARE
+def _had_processors(reads: Sequence[Trace]) -> bool:
+    """Each thread had its processor for itself."""
+    return min(trace.cpu_share for trace in reads) >= LEAST_CPU_SHARE
 
 
 def _failed(error: BaseException) -> Unread:

@@ -150,8 +150,8 @@ def test_slow_memory_is_not_put_down_to_other_programs(caches: int) -> None:
 
 
 def test_own_threads_that_still_fill_are_no_other_programs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """/proc/loadavg counts every thread that runs, those of the glance with them."""
-    running = Activity(at_seconds=0.0, own_seconds=0.0, processors=2, running=1)
+    """/proc/loadavg counts every thread that runs, /proc/pressure/cpu every one that waits: those of the glance with them."""
+    running = Activity(at_seconds=0.0, own_seconds=0.0, processors=2, running=1, waited_seconds=1.0)
     before: list[Activity] = []
 
     def none_beside(first: Activity, _: Activity) -> tuple[str, ...]:
@@ -164,13 +164,19 @@ def test_own_threads_that_still_fill_are_no_other_programs(monkeypatch: pytest.M
         def wait(self) -> None: ...
         def drop(self) -> None: ...
         def read(self) -> list[object]:
-            return [(_steady(10.5), None)] * 2
+            # who fills had its processor for half of the time
+            return [(_steady(10.5), None), (_steady(10.5).replace(cpu_share=0.5), None)]
 
     plan = Plan(threads=2, cpus=(0, 1), buffer_bytes=2**27)
     monkeypatch.setattr(glance, "read_activity", lambda _: running)
     monkeypatch.setattr(glance, "disturbances", none_beside)
-    glance.Glancing(HERE, Host(), plan, StillFilling()).end()  # type: ignore[arg-type]
+    told = glance.Glancing(HERE, Host(), plan, StillFilling()).end()  # type: ignore[arg-type]
     assert before[0].running == 0
+    assert before[0].waited_seconds is None
+    assert isinstance(told, glance.Glance)
+    assert not was_busy(told.source)
+    # it is a lower bound all the same
+    assert not told.is_whole
 
 
 def test_what_the_caches_may_have_given_is_an_upper_bound() -> None:
