@@ -14,7 +14,7 @@ from ..core.errors import Problem
 from ..core.records import remembered
 from ..verdict.findings import Finding
 from .audit_words import exception_remedy
-from .json import Recurring, fault_record
+from .json import Recurring, fault_record, finding_record
 
 SCHEMA = "selfhost.audit/1"
 
@@ -226,20 +226,7 @@ def _verdict(group: MachineGroup, row: Row) -> dict[str, Any]:
 # entries and machines that differ in one figure share the other findings
 @remembered(4_096)
 def _finding(finding: Finding) -> Recurring:
-    return Recurring(
-        {
-            "check": finding.check,
-            "outcome": finding.outcome.value,
-            "code": finding.code,
-            "needs": finding.needs,
-            "has": finding.has,
-            "short": finding.short,
-            "unit": finding.unit,
-            "reserve_bytes": finding.reserve_bytes,
-            "reason": finding.reason,
-            "remedy": finding.remedy,
-        }
-    )
+    return Recurring(finding_record(finding))
 
 
 def _exception(use: ExemptionUse) -> dict[str, Any]:

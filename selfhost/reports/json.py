@@ -145,7 +145,7 @@ def verdict(answer: Verdict) -> dict[str, Any]:
         "download_seconds": _rounded(answer.download_seconds),
         "here": None if answer.here is None else record(answer.here),
         "speed": None if answer.speed is None else _speed(answer.speed),
-        "findings": [_finding(finding) for finding in answer.findings],
+        "findings": [finding_record(finding) for finding in answer.findings],
         "placements": [_placement(placement) for placement in answer.placements],
         "room": None if answer.room is None else record(answer.room),
         "alternatives": [_alternative(other) for other in answer.alternatives],
@@ -365,7 +365,8 @@ def _pace(pace: PaceRange | None) -> dict[str, float] | None:
     )
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def finding_record(finding: Finding) -> dict[str, Any]:
+    """One finding, as documents of a check and of an audit have it."""
     return {
         "check": finding.check,
         "outcome": finding.outcome.value,
@@ -474,7 +475,7 @@ def plan(answer: Plan) -> dict[str, Any]:
         "needs": None if answer.needs is None else _needs(answer.needs, architecture),
         "download_seconds": _rounded(answer.download_seconds),
         "least": None if least is None else _least(least),
-        "reasons": [_finding(finding) for finding in answer.reasons],
+        "reasons": [finding_record(finding) for finding in answer.reasons],
         "machines": [_known(candidate) for candidate in answer.machines],
         "notes": list(answer.notes),
     }
