@@ -123,14 +123,18 @@ def _of_uncovered_kind(typed: str, name: str, catalogue: Catalogue) -> UnknownMo
 
 def _begins_so(key: str, facts: Mapping[str, Any]) -> bool:
     """Whether a name as `canonical` writes it begins with one of the `names` of an entry."""
-    return _beginning(tuple(texts_in(facts.get("names")))).fullmatch(key) is not None
+    # a version follows with or without a sign between: yolov8, YOLO11n
+    rests = (
+        key[len(start) :]
+        for start in _canonical(tuple(texts_in(facts.get("names"))))
+        if key.startswith(start)
+    )
+    return any(not rest or rest[0] == "-" or rest[0].isdecimal() for rest in rests)
 
 
 @cache
-def _beginning(starts: tuple[str, ...]) -> re.Pattern[str]:
-    named = "|".join(re.escape(canonical(start)) for start in starts)
-    # a version follows with or without a sign between: yolov8, YOLO11n
-    return re.compile(rf"(?:{named})(?:-?\d.*|-.*)?")
+def _canonical(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(map(canonical, names))
 
 
 def _of_a_line(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
@@ -398,7 +402,9 @@ def _listed_in_part(message: str, name: str, catalogue: Catalogue) -> UnknownMod
     ranked = sorted((listed or of_account).items(), key=lambda pair: (len(pair[1]), pair))
     if listed or len(of_account) < 2:
         return _of_listed_sizes(message, dict(ranked), options)
-    layers = " and ".join(f"{own} has the layers of {model}" for model, own in ranked[:MOST_NAMED])
+    layers = " and ".join(
+        f"{tune} has the layers of {model}" for model, tune in ranked[:MOST_NAMED]
+    )
     return UnknownModelError(
         f"{message}: of an account of that name {layers}",
         nearest=tuple(model for model, _ in ranked[:MOST_NAMED]),

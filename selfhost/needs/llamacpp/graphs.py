@@ -55,6 +55,7 @@ def _builder(style: Style) -> type[Builder]:
     if style.builder == "layers" and not style.recurrent:
         return Builder
     module, kind = _MORE_BUILDERS["recurrent" if style.builder == "layers" else style.builder]
+    # importlib would be loaded for this alone
     builder: type[Builder] = getattr(__import__(f"{__package__}.{module}", fromlist=(kind,)), kind)
     return builder
 
