@@ -20,8 +20,8 @@ QUOTAS = ("usrquota", "grpquota", "uquota", "gquota", "quota", "usrjquota", "grp
 # file systems whose quotas may be on although no option of the mount says so: quotaon(8) of a
 # hidden file; btrfs' quota groups
 QUIET_QUOTAS = frozenset(("ext2", "ext3", "ext4", "f2fs", "btrfs", "bcachefs"))
-# how often the kernel looked an account up in a quota since it started: where quotas are on, for each
-# file that is opened for writing (fs/quota/dquot.c, dqget)
+# how often the kernel looked an account up in a quota since it started: where quotas are on, for
+# each file that is opened for writing (fs/quota/dquot.c, dqget)
 LOOKUPS = "/proc/sys/fs/quota/lookups"
 # file systems with quotas of their own, which it does not count
 OWN_QUOTAS = ("btrfs", "bcachefs")
