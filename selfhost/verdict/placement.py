@@ -7,12 +7,6 @@ from functools import partial
 
 from ..core.records import Record, remembered
 from ..core.units import GIB
-from ..machine.gpus import (
-    capability_by_name,
-    metal_share,
-    reaches_capability,
-    works_on_few_tokens,
-)
 from ..machine.record import Accelerator, Machine, rising
 from ..needs.records import (
     SHARED_OUT,
@@ -269,7 +263,7 @@ def _offloaded(needs: Needs, candidates: Sequence[Place]) -> Iterator[Needs]:
 
 
 def shared_limits(device: Accelerator, machine: Machine) -> tuple[int, int] | None:
-    """Bytes of the RAM that macOS (`gpus.metal_share`) or Linux's driver for AMD lets a GPU use
+    """Bytes of the RAM that macOS (`chips.metal_share`) or Linux's driver for AMD lets a GPU use
     that shares it, least and most; None where nothing tells. Equal where it was read or set.
     """
     if device.memory_total_bytes is not None:
@@ -304,6 +298,8 @@ def _metal_limit(machine: Machine, end: int) -> int | None:
 
 def _metal_limits(total_bytes: int) -> tuple[int, int]:
     """Of so much RAM, what macOS lets the GPU use, least and most."""
+    from ..machine.chips import metal_share
+
     least, most = metal_share(total_bytes)
     return int(total_bytes * least), int(total_bytes * most)
 
@@ -426,6 +422,8 @@ def is_large(device: Accelerator) -> bool:
     """
     if (device.memory_total_bytes or 0) < LARGE_DEVICE_BYTES:
         return False
+    from ..machine.gpus import capability_by_name, works_on_few_tokens
+
     capability = device.compute_capability or capability_by_name(device.name)
     return not works_on_few_tokens(device.name, capability)
 
@@ -612,6 +610,8 @@ def reaches(device: Accelerator, least_capability: str) -> bool | None:
     def of(card: Accelerator) -> bool | None:
         if card.vendor != "nvidia":
             return True
+        from ..machine.gpus import capability_by_name, reaches_capability
+
         return reaches_capability(
             card.compute_capability or capability_by_name(card.name), least_capability
         )
