@@ -186,8 +186,10 @@ def _by_letters(catalogue: Catalogue) -> Mapping[str, set[str]]:
         for table in ("family", "tag"):
             for key, (spelling, _) in catalogue.common_tables("families", table).items():
                 keys[key] = spelling
-        for key, spelling in keys.items():
-            names.setdefault(_SIGNS.sub("", key), set()).add(spelling)
+        # all at once takes half the time; no name holds the end of a line
+        letters_of_keys = _SIGNS.sub("", "\n".join(keys)).split("\n")
+        for by_letters, spelling in zip(letters_of_keys, keys.values(), strict=False):
+            names.setdefault(by_letters, set()).add(spelling)
     return names
 
 

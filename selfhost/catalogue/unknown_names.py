@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from itertools import accumulate
 
 from ..core.errors import NotAModelError, UnknownModelError
 from ..core.records import pattern
@@ -108,7 +110,7 @@ def _of_uncovered_kind(typed: str, name: str, catalogue: Catalogue) -> UnknownMo
     """
     key = canonical(name.rpartition("/")[2])
     for kind, facts in (catalogue.common("things").get("uncovered") or {}).items():
-        is_whole = key in map(canonical, texts_in(facts.get("whole")))
+        is_whole = key in _canonical(tuple(texts_in(facts.get("whole"))))
         if not is_whole and not _begins_so(key, facts):
             continue
         instead = [model for model in texts_in(facts.get("try_instead")) if model in catalogue]
@@ -157,6 +159,16 @@ def _of_a_line(message: str, name: str, catalogue: Catalogue) -> UnknownModelErr
     return None
 
 
+@cache
+def _line_pattern(starts: tuple[str, ...]) -> tuple[tuple[str, ...], re.Pattern[str]]:
+    """What the names of a line begin with, and the pattern of them all; its group is the rest of
+    the name.
+    """
+    parts = [[canonical(part) for part in start.split("*")] for start in starts]
+    names = "|".join(".+".join(map(re.escape, each)) for each in parts)
+    return tuple(each[0] for each in parts), pattern(rf"(?:{names})(?:-(.*))?")
+
+
 # words for tunes on what a hosted model wrote, such as GPT4-x-Alpaca; others state their size
 _OF_TUNES = frozenset(("alpaca", "distill", "distilled", "llama", "qwen", "vicuna"))
 
@@ -171,11 +183,9 @@ def _hosted(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError | 
     key = canonical(rest)
     message = f"{cut_short(typed)} is not in the catalogue"
     for maker, line in (catalogue.common("things").get("hosted") or {}).items():
-        starts = "|".join(
-            ".+".join(re.escape(canonical(part)) for part in start.split("*"))
-            for start in texts_in(line.get("names"))
-        )
-        match = re.fullmatch(rf"(?:{starts})(?:-(.*))?", key)
+        begins, of_line = _line_pattern(tuple(texts_in(line.get("names"))))
+        # most names begin otherwise, and a pattern takes long to compile
+        match = of_line.fullmatch(key) if key.startswith(begins) else None
         own = set((match[1] or "").split("-")) if match else set()
         is_tune = bool(_SIZE.search(key) or own & _OF_TUNES)
         if (
@@ -351,19 +361,37 @@ def _of_listed_sizes(
     )
 
 
-def _by_length(catalogue: Catalogue) -> Sequence[tuple[str, str, str]]:
-    """Each listed repository with the model whose layers it has before it and its name in small
-    letters, the shortest names of a model first.
+class _Listed:
+    """Each listed repository with the model whose layers it has, the shortest names of a model
+    first.
     """
-    rows: Sequence[tuple[str, str, str]] | None = catalogue.derived.get("alike by length")
-    if rows is None:
-        rows = [
-            (model, repository.lower(), repository)
-            for model, repositories in catalogue.common("alike")["alike"].items()
+
+    def __init__(self, alike: Mapping[str, Sequence[str]]) -> None:
+        self._rows = [
+            (model, repository)
+            for model, repositories in alike.items()
             for repository in sorted(repositories, key=lambda each: (len(each), each))
         ]
-        catalogue.derived["alike by length"] = rows
-    return rows
+        # one text is searched in a hundredth of the time that all names take
+        names = [repository.lower() for _, repository in self._rows]
+        self._text = "\n".join(names)
+        self._ends = list(accumulate(len(name) + 1 for name in names))
+
+    def with_word(self, word: str) -> Iterator[tuple[str, str]]:
+        """Those whose name has the word in it, in any case; all for an empty one."""
+        place = self._text.find(word) if self._rows else -1
+        while place >= 0:
+            number = bisect_right(self._ends, place)
+            yield self._rows[number]
+            place = self._text.find(word, self._ends[number])
+
+
+def _by_length(catalogue: Catalogue) -> _Listed:
+    listed: _Listed | None = catalogue.derived.get("alike by length")
+    if listed is None:
+        listed = _Listed(catalogue.common("alike")["alike"])
+        catalogue.derived["alike by length"] = listed
+    return listed
 
 
 # letters of the shortest word that names a line of tunes: `elyza`
@@ -387,10 +415,8 @@ def _listed_in_part(message: str, name: str, catalogue: Catalogue) -> UnknownMod
     longest = max(own, key=len, default="")
     listed: dict[str, str] = {}
     of_account: dict[str, str] = {}
-    for model, lowered, repository in _by_length(catalogue):
-        # to rewrite all names takes far longer
-        if longest not in lowered:
-            continue
+    # to rewrite all names takes far longer
+    for model, repository in _by_length(catalogue).with_word(longest):
         account, _, rest = repository.rpartition("/")
         # a size or a word for the tune follows the name of a line
         run = f"-{canonical(rest)}"
