@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from itertools import accumulate
 
 from ..core.errors import NotAModelError, UnknownModelError
@@ -125,13 +125,16 @@ def _of_uncovered_kind(typed: str, name: str, catalogue: Catalogue) -> UnknownMo
 
 def _begins_so(key: str, facts: Mapping[str, Any]) -> bool:
     """Whether a name as `canonical` writes it begins with one of the `names` of an entry."""
+    starts = _canonical(tuple(texts_in(facts.get("names"))))
+    if not key.startswith(starts):
+        return False
     # a version follows with or without a sign between: yolov8, YOLO11n
-    rests = (
-        key[len(start) :]
-        for start in _canonical(tuple(texts_in(facts.get("names"))))
-        if key.startswith(start)
-    )
+    rests = (key[len(start) :] for start in starts if key.startswith(start))
     return any(not rest or rest[0] == "-" or rest[0].isdecimal() for rest in rests)
+
+
+# of a listed repository, or of its account
+_canonical_name = lru_cache(maxsize=1 << 15)(canonical)
 
 
 @cache
@@ -419,10 +422,10 @@ def _listed_in_part(message: str, name: str, catalogue: Catalogue) -> UnknownMod
     for model, repository in _by_length(catalogue).with_word(longest):
         account, _, rest = repository.rpartition("/")
         # a size or a word for the tune follows the name of a line
-        run = f"-{canonical(rest)}"
+        run = f"-{_canonical_name(rest)}"
         if f"-{key}-" in run if is_line else "-" in key and run.startswith(f"-{key}-"):
             listed.setdefault(model, rest)
-        elif is_line and key == canonical(account):
+        elif is_line and key == _canonical_name(account):
             of_account.setdefault(model, rest)
     # the shortest names are those of the line, the longer ones of tunes of it
     ranked = sorted((listed or of_account).items(), key=lambda pair: (len(pair[1]), pair))
