@@ -12,10 +12,10 @@ from ..catalogue.quality import quality_of
 from ..core.records import Unread
 from ..core.workload import READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
+from ..verdict.devices import places
 from ..verdict.findings import Finding, disk_check, given_bytes
 from ..verdict.findings.speed import is_too_slow
 from ..verdict.judging import judge, place
-from ..verdict.placement import places
 from ..verdict.present import here
 from ..verdict.question import GENERATING, architectures, ask, needs_under
 from ..verdict.record import Judged, Question, Room

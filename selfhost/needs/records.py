@@ -102,7 +102,7 @@ class Term(Record):
     model lies on an accelerator, for what a processor takes otherwise: parts of files that it maps
     and never reads. `beside` is what of such a term stays in RAM, and of a program that runs on
     devices alone what it takes of the RAM. `on_large` is the term on a device of
-    `placement.is_large`. `high_cut` is the cut of `high_bytes` where that is another. `joined`: the
+    `devices.is_large`. `high_cut` is the cut of `high_bytes` where that is another. `joined`: the
     least, likely and most that each of several devices holds of it more. `lean` is the term where
     the runtime is started with its `lean_option`.
     """
