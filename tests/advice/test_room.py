@@ -254,7 +254,11 @@ def test_more_sequences_take_no_less_than_what_is_kept_of_each(name: str) -> Non
         needs = check(name, Workload(context_tokens=1000, parallel=number), machine=VM).needs
         assert needs is not None
         assert needs.memory is not None
-        kept = [term for term in needs.memory.terms if term.name in ("kv_cache", "recurrent_state")]
-        least.append((number, needs.memory.low_bytes, sum(term.low_bytes for term in kept)))
-    for (fewer, fewer_bytes, kept), (more, more_bytes, _) in pairwise(least):
-        assert more_bytes >= fewer_bytes + (more - fewer) * kept // fewer
+        kept = sum(
+            term.low_bytes
+            for term in needs.memory.terms
+            if term.name in ("kv_cache", "recurrent_state")
+        )
+        least.append((number, needs.memory.low_bytes, kept))
+    for (fewer, fewer_bytes, kept_bytes), (more, more_bytes, _) in pairwise(least):
+        assert more_bytes >= fewer_bytes + (more - fewer) * kept_bytes // fewer
