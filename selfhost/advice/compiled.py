@@ -13,13 +13,12 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache, partial
 
-from ..catalogue.denoising import Denoising
 from ..catalogue.index import Catalogue
 from ..catalogue.licenses import canonical_expression
+from ..catalogue.media import Denoising, Sound
 from ..catalogue.offers import end_days, offers_of
 from ..catalogue.runtime import Conversion
 from ..catalogue.service import Service
-from ..catalogue.sound import Sound
 from ..catalogue.spec import (
     Architecture,
     Attention,

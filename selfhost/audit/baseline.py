@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..core.errors import MAX_PROBLEMS, Faults, InputError, Problem
-from ..core.reading import Budget, Entry, Unreadable, open_input, read_records, too_large
+from ..core.json_text import Budget, Entry, read_records
+from ..core.reading import Unreadable, open_input, too_large
 from ..core.records import Record
 from .groups import NAMES_SHOWN, grouped
 from .record import Audit, Change, Result, Row, Since

@@ -7,7 +7,8 @@ from array import array
 from io import BytesIO
 
 from ..core.errors import Faults, MachineFileError, Problem
-from ..core.reading import Entry, Unreadable, open_input, read_records, read_some
+from ..core.json_text import Entry, read_records
+from ..core.reading import Unreadable, open_input, read_some
 from ..core.records import Record
 from ..machine.record import FACTS, MAX_FILE_BYTES, RECORDED, Machine, machine_of
 from . import systems

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from ..catalogue.licenses import canonical_expression
 from ..core.errors import PolicyError, WorkloadError
+from ..core.quantities import parse_bytes
 from ..core.tomlfile import Document, Table
-from ..core.units import parse_bytes
 from ..core.workload import KV_CACHE_TYPES, Workload
 from ..verdict.findings import CHECKS
 from .entries import (

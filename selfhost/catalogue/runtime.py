@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from ..core.records import Record, pattern, read_by
 from ..core.tomlfile import Document, Table
 from ..core.workload import FINETUNE_METHODS, KV_CACHE_TYPES
-from .denoising import Denoising
+from .media import Denoising
 from .quantization_names import FORMATS, PLAIN_DTYPES
 from .service import Service
 from .spec_values import (

@@ -19,9 +19,8 @@ from .architecture import (
     TensorGroup,
     read_architecture,
 )
-from .denoising import Denoising
 from .layers import MAX_LAYERS, Attention, FeedForward, LayerPart, Recurrent
-from .licenses import remedy_of_id
+from .media import Denoising, Sound
 from .published import (
     INCOMPLETE,
     SIZE_OF,
@@ -42,7 +41,6 @@ from .quantization_names import (
     QUANTIZATIONS,
 )
 from .runtime import COMPANIONS, QuantizationRule, RuntimeSpec, read_runtime_spec
-from .sound import Sound
 from .spec_values import (
     INPUTS,
     MODALITIES,
@@ -349,6 +347,8 @@ def _license(root: Table, key: str) -> License | None:
     )
     table.close()
     if terms.id is not None and not is_license_expression(terms.id):
+        from .licenses import remedy_of_id
+
         remedy = remedy_of_id(terms.id)
         table.problem("id", f'"{shortened(terms.id)}" is no SPDX license expression', remedy)
     if "conditional" in answers.values() and "conditions" not in table:

@@ -5,7 +5,6 @@ free texts.
 from __future__ import annotations
 
 from ..core.tomlfile import Table, kind_of
-from ..core.units import parse_bytes
 
 TYPE_CHECKING = False
 
@@ -141,6 +140,8 @@ def size_in_bytes(table: Table, key: str) -> int | None:
     """Whole bytes above zero; a size written as text gets its number shown."""
     value = table.values.get(key)
     if isinstance(value, str):
+        from ..core.quantities import parse_bytes
+
         try:
             remedy = f"write {key} = {parse_bytes(value):_}"
         except ValueError:

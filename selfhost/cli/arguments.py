@@ -494,14 +494,14 @@ def kind(parse: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 def number(text: str) -> float:
-    from ..core.units import parse_number
+    from ..core.quantities import parse_number
 
     return parse_number(text)
 
 
 def years(text: str) -> float:
     """A span of time in years: `3y`, `18mo`; a plain number is years."""
-    from ..core.units import parse_number
+    from ..core.quantities import parse_number
 
     written = text.strip().lower()
     unit, per_year = next(
@@ -511,13 +511,14 @@ def years(text: str) -> float:
 
 
 def whole(text: str) -> int:
-    from ..core.units import parse_whole
+    from ..core.quantities import parse_whole
 
     return parse_whole(text)
 
 
 def size_bytes(text: str) -> int:
-    from ..core.units import MIB, binary, parse_bytes
+    from ..core.quantities import parse_bytes
+    from ..core.units import MIB, binary
 
     size = parse_bytes(text)
     # nothing here is counted in bytes: 8 was meant as 8 GB or GiB. As in --set, from a million on
@@ -530,13 +531,13 @@ def size_bytes(text: str) -> int:
 
 
 def rate(text: str) -> int:
-    from ..core.units import parse_rate
+    from ..core.quantities import parse_rate
 
     return parse_rate(text)
 
 
 def tokens(text: str) -> int:
-    from ..core.units import parse_tokens
+    from ..core.quantities import parse_tokens
 
     if "," in text and any(letter.isalpha() for letter in text):
         # 8,192 has marks between thousands, 4k,8k is a list
@@ -546,12 +547,12 @@ def tokens(text: str) -> int:
 
 def count(text: str) -> int:
     """Tokens of a text, not of a context: 2M are 2,000,000, as price lists count."""
-    from ..core.units import parse_count
+    from ..core.quantities import parse_count
 
     return parse_count(text)
 
 
 def seconds(text: str) -> int:
-    from ..core.units import parse_seconds
+    from ..core.quantities import parse_seconds
 
     return parse_seconds(text)

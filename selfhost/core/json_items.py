@@ -7,17 +7,8 @@ list. Nobody vouches for the text: what is wrong with it is an `Unreadable` with
 
 from __future__ import annotations
 
-from .reading import (
-    MAX_SIGNS,
-    Decoder,
-    NoJSON,
-    Unreadable,
-    encoding_of,
-    read_some,
-    signs_in,
-    too_large,
-    too_many,
-)
+from .json_text import MAX_SIGNS, Decoder, NoJSON, signs_in, too_many
+from .reading import Unreadable, encoding_of, read_some, too_large
 from .records import pattern
 
 TYPE_CHECKING = False

@@ -46,6 +46,13 @@ def _fold(text: str) -> str:
     return kept
 
 
+def words_of(name: str) -> frozenset[str]:
+    """The words of a name in lower case, without what stands between them."""
+    return frozenset(
+        "".join(letter if letter.isalnum() else " " for letter in name.lower()).split()
+    )
+
+
 def alike(word: str, choices: Sequence[str]) -> str | None:
     """The choice that begins with the word or has it as a whole part, as `image` for
     `image-generation`; else the one that a typing slip most likely meant, or None.

@@ -143,8 +143,10 @@ class Load(Record):
         """`2M:500k` is what goes in and what comes out, `200k` both together. `ValueError` says
         what is wrong.
         """
+        from .quantities import parse_count
+
         first, split, second = text.partition(":")
-        read, written = units.parse_count(first), units.parse_count(second) if split else 0
+        read, written = parse_count(first), parse_count(second) if split else 0
         if not split:
             written = read // (INPUT_PER_OUTPUT_TOKEN + 1)
             read -= written
@@ -390,7 +392,9 @@ def _as_a_number(key: str, value: object) -> str | None:
         return f"write {int(value):_}"
     if not isinstance(value, str):
         return None
-    parse = units.parse_bytes if "bytes" in key else units.parse_tokens
+    from .quantities import parse_bytes, parse_tokens
+
+    parse = parse_bytes if "bytes" in key else parse_tokens
     try:
         return f"write {parse(value):_}"
     except ValueError:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from ..core import units
 from ..core.errors import InputError, MachineFileError, Problem
+from ..core.quantities import parse_bytes, parse_number
 from ..core.records import Unread
 from . import cpus
 from .gpu_names import MOST_CARDS, NamedCards, UnknownGpuError, cards_named, spelled
@@ -468,7 +469,7 @@ def _size(key: str, most: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         example = f"write for example {_EXAMPLES[key]}"
         try:
-            size = units.parse_bytes(text)
+            size = parse_bytes(text)
         except ValueError as error:
             raise _Fault(str(error).rpartition(": write for")[0] or str(error), example) from None
         if text.strip().isdecimal() and size < units.MIB:
@@ -507,7 +508,7 @@ def _rate(text: str) -> int:
 
 def _cores(text: str) -> float:
     try:
-        number = units.parse_number(text)
+        number = parse_number(text)
     except ValueError as error:
         raise _Fault(
             str(error).partition(": write for")[0], f"write for example {_EXAMPLES['cores']}"

@@ -10,11 +10,13 @@ import re
 
 from ..core import units
 from ..core.records import Record
+from ..core.spelling import words_of
 from ..core.tables import shipped_table
 from . import cpus
 from .changes import planned
+from .chips import Chip, soldered_chip
 from .gpu_names import NamedCards, UnknownGpuError, cards_named
-from .gpus import Chip, soldered_chip, vendor_of, words_of
+from .gpus import vendor_of
 from .profiles import UnknownMachineError
 from .record import Accelerator, Machine
 from .typed import memory_gib, typed, without_sizes

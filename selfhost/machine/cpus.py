@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from ..core.records import Record
+from ..core.spelling import words_of
 from ..core.tables import shipped_table
-from .gpus import channels_and_rates, shared_memory, typed_words, words_of
 
 TYPE_CHECKING = False
 
@@ -194,6 +194,8 @@ def count_of(name: str) -> int:
     """How many processors a word says that there are: `dual xeon`, `2x epyc 7763`, `epyc 7763 x2`;
     1 without one. Of a series that has one socket such a number counts cores: `phenom ii x6`.
     """
+    from .gpus import typed_words
+
     series = processor_of(name)
     if series is not None and series.kind != "server":
         return 1
@@ -252,6 +254,8 @@ def is_server(name: str) -> bool:
 
 def processor_with(graphics: str) -> Processor | None:
     """What is known of a processor by the name of the GPU in it; None for any other GPU."""
+    from .gpus import shared_memory
+
     memory = shared_memory(graphics)
     if memory is None:
         return None
@@ -327,6 +331,8 @@ def _fits(word: str, shape: str) -> bool:
 
 
 def _processor(row: Mapping[str, Any]) -> Processor:
+    from .gpus import channels_and_rates
+
     kind = row.get("kind", "client")
     return Processor(
         name=row["name"],

@@ -8,7 +8,9 @@ from functools import lru_cache
 from ..core import units
 from ..core.errors import SelfhostError
 from ..core.records import Record
+from ..core.spelling import words_of
 from . import cpus, gpus
+from .chips import apple_chips
 from .record import Accelerator
 
 TYPE_CHECKING = False
@@ -213,7 +215,7 @@ _EXAMPLES = 'write for example --gpu "RTX 4090" or --gpu "2x RTX 3090"; or --set
 def _words(name: str) -> frozenset[str]:
     """The words of a typed name as the table has them."""
     typed = gpus.typed_words()
-    words = (typed.same.get(word, word) for word in gpus.words_of(spelled(name)))
+    words = (typed.same.get(word, word) for word in words_of(spelled(name)))
     return frozenset(words) - typed.idle
 
 
@@ -479,7 +481,7 @@ def _not_sold_so(typed: _Typed, cards: Sequence[gpus.Card]) -> UnknownGpuError:
 
 def _apple_chip(words: frozenset[str]) -> str | None:
     """The name of one of Apple's chips, `Apple M4 Max`; None for any other words."""
-    for chip, variant in gpus.apple_chips():
+    for chip, variant in apple_chips():
         if words - {"apple"} == frozenset(f"{chip} {variant}".split()):
             return f"Apple {chip.upper()} {variant.title()}".strip()
     return None

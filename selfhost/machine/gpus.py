@@ -1,4 +1,4 @@
-"""What the name of a GPU, or of a chip with its memory beside it, tells: `specs/common/gpus.toml`.
+"""What the name of a GPU tells: `specs/common/gpus.toml`.
 
 The file is read when a GPU is looked up, once. A machine without one does not pay for it.
 """
@@ -10,7 +10,9 @@ from functools import lru_cache
 
 from ..core import units
 from ..core.records import Record, pattern
+from ..core.spelling import words_of
 from ..core.tables import shipped_table
+from .chips import apple_chip_of
 
 TYPE_CHECKING = False
 
@@ -19,36 +21,9 @@ if TYPE_CHECKING:
 
     from .record import Machine
 
-# Every row of `chip` has one of these words. A name without them is not looked up, and the file is
-# not read for it
-_CHIP_HINTS = frozenset(("max", "x925", "raspberry", "jetson"))
-
 
 # the maker of a GPU whose name tells none
 UNKNOWN = "unknown"
-_APPLE_VARIANTS = frozenset(("pro", "max", "ultra"))
-
-
-class Chip(Record):
-    """A chip whose memory is soldered beside it: GB/s at most, and the least that decoding has been
-    seen to use of it.
-
-    `kind` is how its cores read it, a row of `share` in cpus.toml; None where that is not known.
-    `link`: so many cores share one that gives so many GB/s; None where the memory is the bound.
-    `cache_mb` is what its caches hold; `core` and `ghz` as of `cpus.Processor`. `gpu` is the whole
-    name of its GPU and `memory_gib` what most machines with it have; None where not stated.
-    """
-
-    name: str
-    gb_per_s: float
-    least_gb_per_s: float
-    gpu: str | None = None
-    memory_gib: int | None = None
-    kind: str | None = None
-    link: tuple[int, float] | None = None
-    cache_mb: float = 0.0
-    core: str | None = None
-    ghz: float | None = None
 
 
 class Card(Record):
@@ -121,25 +96,6 @@ class Computer(Record):
     kinds: tuple[str, ...]
 
 
-class AppleChip(Record):
-    """GB/s of its memory, and the share of it that decoding has been seen to use at least.
-
-    `smaller` is the same chip with narrower memory: its cores and its GB/s; None where there is
-    only one width. `unpacked_gb_per_s`: what its GPU unpacks of weights whose scales are packed
-    too, and of other packed ones; None where the memory is the bound. `tflops` is the peak of its
-    largest GPU, None where that is not known; `neural`: its cores have matrix units.
-    `joined_dies`: on how many dies they lie.
-    """
-
-    gb_per_s: float
-    least_share: float
-    smaller: tuple[int, float] | None
-    unpacked_gb_per_s: tuple[float, float] | None = None
-    tflops: float | None = None
-    neural: bool = False
-    joined_dies: int = 1
-
-
 class Replay(Record):
     """What a program that replays a step as a graph takes beside reading the weights: of the step
     and of each layer (`replay` of the table). `devices`: on how many it was fitted, 0 of a guess.
@@ -186,13 +142,6 @@ class HostShares(Record):
     likely: float
     fast: float
     devices: int
-
-
-def words_of(name: str) -> frozenset[str]:
-    """The words of a name in lower case, without what stands between them."""
-    return frozenset(
-        "".join(letter if letter.isalnum() else " " for letter in name.lower()).split()
-    )
 
 
 def peak_gb_per_s(name: str, memory_bytes: int | None = None) -> float | None:
@@ -499,11 +448,6 @@ def typed_words() -> TypedWords:
     )
 
 
-def apple_chips() -> tuple[tuple[str, str], ...]:
-    """Apple's chips by generation and variant: `("m1", "max")`, `("m1", "")`."""
-    return tuple((row["chip"], row["variant"]) for row in _table()["apple"])
-
-
 def why_unserved(name: str) -> str | None:
     """What an accelerator is that no build judged here computes on, as a clause; else None."""
     import re
@@ -662,65 +606,6 @@ def vendor_of(name: str) -> str:
 
     words = frozenset(re.split(r"[^a-z0-9]+", name.lower()))
     return maker_of(words) or UNKNOWN
-
-
-def soldered_chip(words: frozenset[str]) -> Chip | None:
-    """The chip that the words of a processor's name mean; None for others and for Apple's."""
-    if _CHIP_HINTS.isdisjoint(words):
-        return None
-    for row in _table()["chip"]:
-        if words.issuperset(row["words"].split()):
-            return Chip(
-                name=row["name"],
-                gb_per_s=row["gb_per_s"],
-                least_gb_per_s=row["least_gb_per_s"],
-                gpu=row.get("gpu"),
-                memory_gib=row.get("memory_gib"),
-                kind=row.get("kind"),
-                link=(row["cores"], row["cores_gb_per_s"]) if "cores" in row else None,
-                cache_mb=row.get("cache_mb", 0.0),
-                core=row.get("core"),
-                ghz=row.get("ghz"),
-            )
-    return None
-
-
-def apple_chip(chip: str, variant: str) -> AppleChip | None:
-    """`("m1", "max")`; the variant is empty for the plain chip. None for one without a row."""
-    for row in _table()["apple"]:
-        if (row["chip"], row["variant"]) == (chip, variant):
-            smaller, unpacked = row.get("smaller"), row.get("unpacked_gb_per_s")
-            return AppleChip(
-                gb_per_s=row["gb_per_s"],
-                least_share=row["least_share"],
-                smaller=(smaller["cores"], smaller["gb_per_s"]) if smaller else None,
-                unpacked_gb_per_s=(unpacked[0], unpacked[1]) if unpacked else None,
-                tflops=row.get("tflops"),
-                neural=row.get("neural", False),
-                joined_dies=row.get("joined_dies", 1),
-            )
-    return None
-
-
-def metal_share(ram_bytes: int) -> tuple[float, float]:
-    """Of a Mac's RAM, what macOS lets the GPU use unless somebody set it, least and most."""
-    row = next(
-        each
-        for each in _table()["metal"]
-        if ram_bytes <= each.get("up_to_gib", ram_bytes) * units.GIB
-    )
-    least, most = row["share"]
-    return least, most
-
-
-def apple_chip_of(words: frozenset[str]) -> AppleChip | None:
-    """The chip of Apple's that the words of a name mean; None where they do not say."""
-    named = [
-        row
-        for row in apple_chips()
-        if row[0] in words and ({row[1]} if row[1] else set()) == words & _APPLE_VARIANTS
-    ]
-    return apple_chip(*named[0]) if named else None
 
 
 def _of_row(name: str, rows: tuple[tuple[frozenset[str], Any], ...]) -> Any:

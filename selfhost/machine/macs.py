@@ -6,8 +6,8 @@ import re
 
 from ..core import units
 from ..core.tables import shipped_table
-from . import gpus
 from .changes import planned
+from .chips import apple_chip
 from .cpu_names import Described
 from .record import Accelerator, Machine
 from .typed import sizes_gib, with_plain_sizes, without_sizes
@@ -118,7 +118,7 @@ def _plain(text: str) -> str:
 def _described(text: str, row: Mapping[str, Any], stated_gib: int | None) -> Described:
     memory_gib = row["gib"][0] if stated_gib is None else stated_gib
     title = f"Apple {row['chip'].upper()} {row['variant'].title()}".strip()
-    chip = gpus.apple_chip(row["chip"], row["variant"])
+    chip = apple_chip(row["chip"], row["variant"])
     is_smaller = memory_gib in row.get("smaller", ())
     gb_per_s = None if chip is None else chip.gb_per_s
     if chip is not None and is_smaller and chip.smaller is not None:

@@ -8,9 +8,10 @@ from functools import lru_cache
 
 from ..core import units
 from ..core.records import Record
-from ..core.spelling import canonical
+from ..core.spelling import canonical, words_of
 from . import gpus
 from .changes import planned
+from .chips import apple_chips, soldered_chip
 from .cpu_names import Described, machine_with, names_a_class_alone, rented
 from .gpu_names import (
     NamedCards,
@@ -220,7 +221,7 @@ def _described_or_by_texts(ram: StatedRam, typed_whole: str) -> list[Profile] | 
         described = machine_with(text, class_is_enough=bool(ram.mts or ram.channels))
     # what its maker's name tells the class of
     described = described or _around(text, _cards(text, listed_only=False))
-    if described is not None and gpus.soldered_chip(gpus.words_of(text)) is None:
+    if described is not None and soldered_chip(words_of(text)) is None:
         return described
     matches = (
         _by_texts(text)
@@ -329,7 +330,7 @@ def _near(text: str) -> UnknownMachineError | None:
 @lru_cache(1)
 def _variants() -> frozenset[str]:
     """Words that follow a chip's name and make it another chip: `pro`, `max`, `ti`."""
-    return gpus.variants() | {variant for _, variant in gpus.apple_chips()}
+    return gpus.variants() | {variant for _, variant in apple_chips()}
 
 
 @lru_cache(1)

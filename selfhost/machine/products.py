@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..core import units
 from ..core.records import Record
+from ..core.spelling import words_of
 from ..core.tables import shipped_table
-from . import cpus, gpus
+from . import cpus
 from .changes import planned
 from .cpu_names import Described, is_guest_without_size, machine_with
 from .gpu_names import NamedCards, UnknownGpuError, cards_named
@@ -473,7 +474,7 @@ def _own_or_named(row: Mapping[str, Any], named: str | None) -> str | None:
         return named or own
     words = frozenset(named.split())
     brand = next((brand for brand in _table()["brands"] if not words.isdisjoint(brand)), ())
-    is_its_kind = words <= {*brand} and not gpus.words_of(own).isdisjoint(brand)
+    is_its_kind = words <= {*brand} and not words_of(own).isdisjoint(brand)
     return own if is_its_kind else named
 
 

@@ -10,8 +10,10 @@ from functools import lru_cache
 
 from ..core import units
 from ..core.records import Record, pattern
+from ..core.spelling import words_of
 from ..core.tables import shipped_table
 from . import cpus, gpus
+from .chips import soldered_chip
 from .record import Machine
 
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
@@ -137,7 +139,7 @@ def _has_its_own(machine: Machine) -> bool:
     """Whether its memory is sold with its chip, behind a bus, or known and of no series that is
     listed.
     """
-    if gpus.soldered_chip(gpus.words_of(machine.cpu_model or "")) is not None:
+    if soldered_chip(words_of(machine.cpu_model or "")) is not None:
         return True
     if _is_behind_bus(machine):
         return True

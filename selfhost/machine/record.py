@@ -1144,7 +1144,8 @@ _OF_ONE_FACT = [_Reader("", "")]
 def _from_file(path: str | os.PathLike[str]) -> Machine:
     import os
 
-    from ..core.reading import FOLDER, LARGE, Decoder, Unreadable, read_file, text_of
+    from ..core.json_text import Decoder
+    from ..core.reading import FOLDER, LARGE, Unreadable, read_file, text_of
 
     named = os.fsdecode(path)
     name = UNPRINTABLE.sub("?", named) or "machine"

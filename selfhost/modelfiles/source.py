@@ -6,7 +6,7 @@ import os
 import re
 from math import inf
 
-from ..core import reading
+from ..core import json_text, reading
 from ..core.errors import Problem, SpecError
 from ..core.reading import shown as shown
 
@@ -137,13 +137,13 @@ def read_json(
     limit: int,
     *,
     what: str,
-    max_signs: int = reading.MAX_SIGNS,
+    max_signs: int = json_text.MAX_SIGNS,
     instead: str | None = None,
 ) -> Any:
     """The values of a JSON file of at most `limit` bytes. Raises `SpecError`.
 
     `what` names the file in messages. `instead` is the remedy for a file with more than `max_signs`
-    (`reading.signs_in`).
+    (`json_text.signs_in`).
     """
     stream, size = open_file(path)
     with stream:
@@ -159,7 +159,7 @@ def parse_json(
     content: bytes,
     *,
     what: str,
-    max_signs: int = reading.MAX_SIGNS,
+    max_signs: int = json_text.MAX_SIGNS,
     instead: str | None = None,
     made_of: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None = None,
 ) -> Any:
@@ -168,18 +168,18 @@ def parse_json(
     `made_of` makes an object of its pairs, of which two may have the same key.
     """
     as_published = f"give the {what} as it was published"
-    if (count := reading.signs_in(content)) > max_signs:
-        error = reading.too_many(count, max_signs)
+    if (count := json_text.signs_in(content)) > max_signs:
+        error = json_text.too_many(count, max_signs)
         fail(path, f"{error.reason} of a {what}", instead or as_published)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         fail(path, "is not UTF-8 text", as_published)
     try:
-        return reading.Decoder(made_of=made_of, constant=float, whole=_integer).parse(
+        return json_text.Decoder(made_of=made_of, constant=float, whole=_integer).parse(
             text, max_signs=max_signs
         )
-    except reading.NoJSON as error:
+    except json_text.NoJSON as error:
         fail(
             path,
             f"{error.reason.replace('is not JSON', 'is not valid JSON')} in line {error.line}",

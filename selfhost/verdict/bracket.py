@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from ..catalogue.denoising import Denoising
+from ..catalogue.media import Denoising
 from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core.records import FrozenDict, Record
 from ..core.workload import Workload

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from ..catalogue.runtime import RuntimeSpec
 from ..core.records import Record
 from ..core.units import GIB
-from ..machine.gpus import capability_by_name, reaches_capability, works_on_few_tokens
 from ..machine.record import Accelerator, Machine
 
 # llama.cpp's fitter leaves this much of each device free (common/common.h line 483, llama.cpp
@@ -100,6 +99,8 @@ def is_large(device: Accelerator) -> bool:
     """
     if (device.memory_total_bytes or 0) < LARGE_DEVICE_BYTES:
         return False
+    from ..machine.gpus import capability_by_name, works_on_few_tokens
+
     capability = device.compute_capability or capability_by_name(device.name)
     return not works_on_few_tokens(device.name, capability)
 
@@ -122,6 +123,8 @@ def reaches(device: Accelerator, least_capability: str) -> bool | None:
     def of(card: Accelerator) -> bool | None:
         if card.vendor != "nvidia":
             return True
+        from ..machine.gpus import capability_by_name, reaches_capability
+
         return reaches_capability(
             card.compute_capability or capability_by_name(card.name), least_capability
         )

@@ -12,6 +12,7 @@ from functools import cached_property, lru_cache
 from ..core import units
 from ..core.records import Record
 from ..machine import gpus
+from ..machine.chips import AppleChip
 from ..machine.record import Accelerator
 from .step import Step
 
@@ -188,7 +189,7 @@ def gpu_of(device: Accelerator) -> Gpu | None:
     return None if peak is None else gpu_with(device, peak)
 
 
-def gpu_with(device: Accelerator, peak: Peak, chip: gpus.AppleChip | None = None) -> Gpu:
+def gpu_with(device: Accelerator, peak: Peak, chip: AppleChip | None = None) -> Gpu:
     """The same with a peak that is known otherwise, and the chip of Apple's that it is part of."""
     pace, cycles = pace_of_device(device, chip)
     unpacks_per_second = None
@@ -206,9 +207,7 @@ def gpu_with(device: Accelerator, peak: Peak, chip: gpus.AppleChip | None = None
     )
 
 
-def pace_of_device(
-    device: Accelerator, chip: gpus.AppleChip | None
-) -> tuple[gpus.Pace, float | None]:
+def pace_of_device(device: Accelerator, chip: AppleChip | None) -> tuple[gpus.Pace, float | None]:
     """How a GPU, part of that chip, computes, and its cycles per second where its kernels depend on
     them.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..catalogue.denoising import Denoising
+from ..catalogue.media import Denoising
 from ..core.units import GB
 from ..machine.gpus import capability_by_name, picture_share, plain_flops, sums_at_half_rate
 from ..machine.record import Accelerator, Machine

@@ -11,7 +11,9 @@ from math import prod
 
 from ..core import units
 from ..core.records import Record
-from ..machine import cpus, gpus
+from ..core.spelling import words_of
+from ..machine import cpus
+from ..machine.chips import AppleChip, Chip, apple_chip, apple_chips, soldered_chip
 from ..machine.record import AT_LEAST, AT_MOST, PART_OF_CACHE, Machine, was_busy
 from .ranges import Range
 
@@ -19,6 +21,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..catalogue.runtime import RuntimeSpec
+    from ..machine.gpus import Computer
 
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
 # share of the read bandwidth that reaches the weights (54 runs of llama-bench here)
@@ -262,7 +265,7 @@ def _share_of_stated(machine: Machine) -> cpus.Share | None:
     """
     if is_guest(machine):
         return None
-    chip = gpus.soldered_chip(_words(machine))
+    chip = soldered_chip(_words(machine))
     if chip is not None:
         return None if chip.kind is None else cpus.share_of(chip.kind)
     named = named_processor(machine)
@@ -276,7 +279,7 @@ def _share_of_stated(machine: Machine) -> cpus.Share | None:
 
 def _through_links(machine: Machine, bytes_per_second: float) -> float:
     """What the cores can read of it, where a link of several of them bounds it."""
-    chip = gpus.soldered_chip(_words(machine))
+    chip = soldered_chip(_words(machine))
     if chip is None or chip.link is None:
         return bytes_per_second
     cores, gb_per_s = chip.link
@@ -289,7 +292,7 @@ def _of_chip(machine: Machine) -> Bandwidth | None:
     """What the cores read of memory that is soldered beside them; None where the chip's name does
     not tell, and for a guest.
     """
-    chip = gpus.soldered_chip(_words(machine))
+    chip = soldered_chip(_words(machine))
     if chip is None or chip.kind is None or is_guest(machine):
         return None
     share = cpus.share_of(chip.kind)
@@ -375,11 +378,13 @@ def _named(machine: Machine) -> Bandwidth | None:
     )
 
 
-def _computer_of(machine: Machine) -> gpus.Computer | None:
+def _computer_of(machine: Machine) -> Computer | None:
     """The kind of computer, by its cards; None where it may be a server or a guest."""
     if not is_client_by_class(machine) or machine.emulated_on is not None:
         return None
-    return gpus.computer_of(machine)
+    from ..machine.gpus import computer_of
+
+    return computer_of(machine)
 
 
 def _share_of_kinds(kinds: tuple[str, ...]) -> cpus.Share:
@@ -572,7 +577,7 @@ def _of_x86(machine: Machine, cores: float) -> tuple[int, int, str]:
 
 
 def _words(machine: Machine) -> frozenset[str]:
-    return gpus.words_of(machine.cpu_model or "")
+    return words_of(machine.cpu_model or "")
 
 
 def is_amd(machine: Machine) -> bool:
@@ -580,9 +585,9 @@ def is_amd(machine: Machine) -> bool:
     return not _ZEN_WORDS.isdisjoint(_words(machine))
 
 
-def chip_in(machine: Machine) -> gpus.Chip | None:
+def chip_in(machine: Machine) -> Chip | None:
     """The chip with its memory soldered beside it; None where its name means none."""
-    return gpus.soldered_chip(_words(machine))
+    return soldered_chip(_words(machine))
 
 
 def is_guest(machine: Machine) -> bool:
@@ -596,7 +601,7 @@ def chip_of(machine: Machine) -> tuple[int, int, str] | None:
         return _apple(
             words, is_guest(machine), machine.cpu_cores_physical or machine.cpu_cores_usable
         )
-    chip = gpus.soldered_chip(words)
+    chip = soldered_chip(words)
     if chip is None:
         return None
     share = _GUEST_SHARE if is_guest(machine) else 1
@@ -610,19 +615,19 @@ def _is_client(machine: Machine) -> bool:
 
 def _apple_words(words: frozenset[str]) -> tuple[str, str]:
     """The chip and its variant, as `("m1", "max")`; empty where the words do not say."""
-    chips = {chip for chip, _ in gpus.apple_chips()}
+    chips = {chip for chip, _ in apple_chips()}
     chip = next((word for word in words if word in chips), "")
     return chip, next((word for word in ("ultra", "max", "pro") if word in words), "")
 
 
-def apple_chip_in(machine: Machine) -> gpus.AppleChip | None:
+def apple_chip_in(machine: Machine) -> AppleChip | None:
     """The chip of Apple's that the machine has; None where its words do not say."""
-    return gpus.apple_chip(*_apple_words(_words(machine)))
+    return apple_chip(*_apple_words(_words(machine)))
 
 
 def _apple(words: frozenset[str], guest: bool, cores: float | None) -> tuple[int, int, str]:
     chip, variant = _apple_words(words)
-    row = gpus.apple_chip(chip, variant)
+    row = apple_chip(chip, variant)
     if row is None:
         low = _APPLE_LOW * _GUEST_SHARE if guest else _APPLE_LOW
         return int(low), _APPLE_HIGH, ANY_APPLE

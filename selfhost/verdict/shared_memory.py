@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from ..machine.gpus import metal_share
+from ..machine.chips import metal_share
 from ..machine.record import Accelerator, Machine, rising
 from ..needs.records import Needs, Term
 from .on_devices import BY_LAYER
@@ -18,7 +18,7 @@ _AMD_SHARE = (0.5, 1.0)
 
 
 def shared_limits(device: Accelerator, machine: Machine) -> tuple[int, int] | None:
-    """Bytes of the RAM that macOS (`gpus.metal_share`) or Linux's driver for AMD lets a GPU use
+    """Bytes of the RAM that macOS (`chips.metal_share`) or Linux's driver for AMD lets a GPU use
     that shares it, least and most; None where nothing tells. Equal where it was read or set.
     """
     if device.memory_total_bytes is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from math import sqrt
 
-from ..catalogue.sound import Sound
+from ..catalogue.media import Sound
 from ..catalogue.spec import Architecture, Audio, ModelSpec
 from ..core import units
 from ..core.records import FrozenDict, Record

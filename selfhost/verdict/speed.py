@@ -15,7 +15,6 @@ from functools import lru_cache
 from ..catalogue.spec import Architecture
 from ..core import units
 from ..core.records import FrozenDict, Record
-from ..machine import gpus
 from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs
 from .cores import cores_rate, has_wide_vectors
@@ -1044,6 +1043,8 @@ def _prompt_rates(name: str, *, has_experts: bool) -> tuple[float, ...] | None:
     """Operations a second of a GPU on prompts, as measured, else of its peak: least, likely, most.
     None where neither is known.
     """
+    from ..machine import gpus
+
     ends = _PROMPT_EXPERTS if has_experts else _PROMPT_DENSE
     measured = gpus.prompt_tflops(name)
     if measured is not None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from selfhost import __version__
 from selfhost.catalogue.index import INDEX_FILE, Catalogue, _Folder, compile_index
 from selfhost.catalogue.names import resolve
 from selfhost.core.errors import SpecError, UnknownModelError, WorkloadError
@@ -105,6 +108,30 @@ def test_the_index_changes_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_the_same_files_make_the_same_index(folder: Path) -> None:
     """Two builds of one source are alike, byte for byte."""
     assert compile_index(str(folder)) == compile_index(str(folder))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a file's last change is not told there")
+def test_installed_specs_are_not_compared_until_one_changes(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An unknown name asks when the files changed last, and opens none of a thousand."""
+    package = tmp_path / "site" / "selfhost"
+    folder = shutil.copytree(folder, package / "specs")
+    build_index(folder)
+    for module in ("selfhost.catalogue.index", "selfhost.core.installed"):
+        monkeypatch.setattr(f"{module}.PACKAGE_FOLDER", str(package))
+    record = package.parent / f"selfhost_check-{__version__}.dist-info" / "RECORD"
+    record.parent.mkdir()
+    # a file system counts time in steps
+    time.sleep(0.02)
+    record.write_text("")
+    with monkeypatch.context() as patched:
+        patched.setattr("selfhost.catalogue.index._Folder._content", None)
+        assert not open_folder(folder).refresh()
+    time.sleep(0.02)
+    path = folder / "alpha-7b.toml"
+    path.write_text(path.read_text().replace("4_000_000_000", "5_000_000_000"))
+    assert open_folder(folder).refresh()
 
 
 @pytest.mark.parametrize("new", ["5_000_000_000", "5_000_000_000_000"])

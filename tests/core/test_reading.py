@@ -23,9 +23,10 @@ from selfhost.audit.machines import load_machines
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.offers import snapshot_day
 from selfhost.cli import main as cli
-from selfhost.core import reading
+from selfhost.core import json_text, reading
 from selfhost.core.errors import MAX_PROBLEMS, Faults, MachineFileError, Problem, SpecError
-from selfhost.core.reading import MAX_DEPTH, Decoder, Unreadable, read_records
+from selfhost.core.json_text import MAX_DEPTH, Decoder, read_records
+from selfhost.core.reading import Unreadable
 from selfhost.core.tomlfile import Document
 from selfhost.machine.probes.host import Host
 from selfhost.machine.probes.recorded import RecordedHost
@@ -352,8 +353,8 @@ def _count(value: Any) -> int:
 def test_signs_bound_what_a_text_holds(value: Any, indent: int | None) -> None:
     """RFC 8259, 2 to 5: each value but the first, and each key, follows `[`, `{`, `,` or `:`."""
     text = json.dumps(value, indent=indent)
-    assert _count(value) <= reading.signs_in(text) + 1
-    assert reading.signs_in(text.encode()) == reading.signs_in(text)
+    assert _count(value) <= json_text.signs_in(text) + 1
+    assert json_text.signs_in(text.encode()) == json_text.signs_in(text)
 
 
 @given(json_values)
@@ -369,7 +370,7 @@ def test_a_value_is_what_the_library_reads(value: Any) -> None:
         ('{"a":' * (MAX_DEPTH + 1) + "1" + "}" * (MAX_DEPTH + 1), "is nested too deeply", None),
         ("[" * 100_000 + "]" * 100_000, "is nested too deeply", None),
         (
-            "[" + "1," * reading.MAX_SIGNS + "1]",
+            "[" + "1," * json_text.MAX_SIGNS + "1]",
             "holds about 1,000,001 values, and at most 1,000,000 are read",
             None,
         ),
@@ -392,7 +393,7 @@ def test_what_is_no_usable_json_says_why(text: str, message: str, line: int | No
 def test_a_text_of_wide_letters_is_refused_by_what_it_takes() -> None:
     """One letter beyond the 65,536 of the basic plane makes Python keep four bytes for every letter (PEP 393)."""
     with pytest.raises(Unreadable, match="as text"):
-        Decoder().parse('"' + "x" * (reading.MAX_TEXT_BYTES // 4) + "\U0001f600" + '"')
+        Decoder().parse('"' + "x" * (json_text.MAX_TEXT_BYTES // 4) + "\U0001f600" + '"')
 
 
 # ------------------------------------------------------------------ record by record
@@ -418,7 +419,7 @@ def test_a_list_is_read_item_by_item(
 ) -> None:
     """Wherever the pieces that are decoded end: in a number, a letter of several bytes, between two items."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "_CHUNK_BYTES", chunk)
+        patch.setattr(json_text, "_CHUNK_BYTES", chunk)
         content = json.dumps(values, indent=indent, ensure_ascii=False).encode(
             encoding, "surrogatepass"
         )
@@ -428,7 +429,7 @@ def test_a_list_is_read_item_by_item(
 @pytest.mark.parametrize("chunk", [3, 64, 1 << 20])
 def test_json_lines_have_their_numbers(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A broken line is told with its number, and those after it are read; empty lines count."""
-    monkeypatch.setattr(reading, "_CHUNK_BYTES", chunk)
+    monkeypatch.setattr(json_text, "_CHUNK_BYTES", chunk)
     text = '{"a": 1}\n\n{"a": \n{"a": "\N{GRINNING FACE}"}\r\n7\n'
     assert entries(text) == [
         (1, {"a": 1}),
@@ -461,7 +462,7 @@ def test_a_list_that_breaks_off_says_where(
     text: str | bytes, message: str, line: int | None, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The line is that of the file, however many pieces came before."""
-    monkeypatch.setattr(reading, "_CHUNK_BYTES", chunk)
+    monkeypatch.setattr(json_text, "_CHUNK_BYTES", chunk)
     with pytest.raises(Unreadable) as caught:
         entries(text)
     assert (caught.value.reason, caught.value.line) == (message, line)
@@ -486,12 +487,12 @@ def test_records_are_not_kept() -> None:
             )
 
     stream = Endless()
-    window = reading._Window(stream)  # type: ignore[arg-type]
+    window = json_text._Window(stream)  # type: ignore[arg-type]
     window.skip_blanks()
     decoder = Decoder()
     held = 0
     count = 0
-    items = reading._items(window, decoder, 10_000)
+    items = json_text._items(window, decoder, 10_000)
     while count < 1998 and next(items):
         count += 1
         held = max(held, len(window.text))

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from helpers.each import each
-from selfhost.core import units
+from selfhost.core import quantities, units
 
 SIZES = st.integers(min_value=0, max_value=2**60)
 
@@ -23,7 +23,7 @@ SIZES = st.integers(min_value=0, max_value=2**60)
 def test_a_printed_size_parses_back(size: int) -> None:
     """What is printed can be typed again, and means the same within the three digits that were shown."""
     for printed in (units.binary(size), units.decimal(size)):
-        assert abs(units.parse_bytes(printed) - size) <= max(1, size * 0.0051), printed
+        assert abs(quantities.parse_bytes(printed) - size) <= max(1, size * 0.0051), printed
 
 
 @given(SIZES, SIZES)
@@ -31,7 +31,7 @@ def test_printing_keeps_order(first: int, second: int) -> None:
     """A larger size never prints as a smaller one."""
     low, high = sorted((first, second))
     for show in (units.binary, units.decimal):
-        assert units.parse_bytes(show(low)) <= units.parse_bytes(show(high))
+        assert quantities.parse_bytes(show(low)) <= quantities.parse_bytes(show(high))
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_printing_keeps_order(first: int, second: int) -> None:
 )
 def test_sizes_as_people_type_them(typed: str, size: int) -> None:
     """GB is 10**9, GiB and a bare G are 2**30."""
-    assert units.parse_bytes(typed) == size
+    assert quantities.parse_bytes(typed) == size
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_sizes_as_people_type_them(typed: str, size: int) -> None:
 def test_what_is_no_size_is_refused(typed: str) -> None:
     """A size is never guessed: the error quotes what was typed."""
     with pytest.raises(ValueError, match=r"GB|larger"):
-        units.parse_bytes(typed)
+        quantities.parse_bytes(typed)
 
 
 @each(
@@ -83,10 +83,10 @@ def test_what_is_no_size_is_refused(typed: str) -> None:
 @each(
     ("parse", "unit"),
     [
-        (units.parse_bytes, "GiB"),
-        (units.parse_rate, "MB/s"),
-        (units.parse_tokens, "k"),
-        (units.parse_count, "M"),
+        (quantities.parse_bytes, "GiB"),
+        (quantities.parse_rate, "MB/s"),
+        (quantities.parse_tokens, "k"),
+        (quantities.parse_count, "M"),
     ],
 )
 def test_a_decimal_comma_is_no_mark_of_thousands(
@@ -107,14 +107,14 @@ def test_a_decimal_comma_is_no_mark_of_thousands(
 
 
 READERS: tuple[tuple[Callable[[str], float], str], ...] = (
-    (units.parse_bytes, "GiB"),
-    (units.parse_rate, "MB/s"),
-    (units.parse_tokens, ""),
-    (units.parse_tokens, "k"),
-    (units.parse_count, "M"),
-    (units.parse_seconds, "s"),
-    (units.parse_number, ""),
-    (units.parse_whole, ""),
+    (quantities.parse_bytes, "GiB"),
+    (quantities.parse_rate, "MB/s"),
+    (quantities.parse_tokens, ""),
+    (quantities.parse_tokens, "k"),
+    (quantities.parse_count, "M"),
+    (quantities.parse_seconds, "s"),
+    (quantities.parse_number, ""),
+    (quantities.parse_whole, ""),
 )
 # digits of other scripts, letters and spaces that Python takes for ASCII ones, marks in odd places, and what float() and int() also read
 ODD_NUMBERS = (
@@ -156,10 +156,10 @@ def test_a_unit_is_typed_in_ascii_too(unit: str) -> None:
 )
 def test_numbers_as_people_type_them(typed: str, number: float) -> None:
     """A minus is read, for whoever knows what the least is to say so."""
-    assert units.parse_number(typed) == number
+    assert quantities.parse_number(typed) == number
     if number == int(number):
-        assert units.parse_whole(typed.removesuffix(".0")) == number
-    assert str(units.parse_number("-0")) == "0.0"
+        assert quantities.parse_whole(typed.removesuffix(".0")) == number
+    assert str(quantities.parse_number("-0")) == "0.0"
 
 
 @given(st.floats(min_value=0, max_value=1e9) | st.integers(min_value=0, max_value=10**9))
@@ -173,13 +173,13 @@ def test_a_number_is_printed_as_it_can_be_typed_again(number: float) -> None:
     # below that nobody types a speed, watts or a price
     assert abs(float(text) - number) <= 1e-24
     if number == 0 or number >= 1e-6:
-        assert units.parse_number(text) == number
+        assert quantities.parse_number(text) == number
 
 
 @given(st.integers(min_value=0, max_value=10**11))
 def test_tokens_parse_back(number: int) -> None:
     """A printed number of tokens is exact."""
-    assert units.parse_tokens(units.tokens(number).split()[0]) == number
+    assert quantities.parse_tokens(units.tokens(number).split()[0]) == number
 
 
 @pytest.mark.parametrize(
@@ -188,14 +188,14 @@ def test_tokens_parse_back(number: int) -> None:
 )
 def test_tokens_as_people_type_them(typed: str, number: int) -> None:
     """A k of tokens is 1,024, as in the names of contexts."""
-    assert units.parse_tokens(typed) == number
+    assert quantities.parse_tokens(typed) == number
 
 
 @pytest.mark.parametrize("typed", ["", "k", "-1", "8.5k", "eight", "8kk", "1" * 13])
 def test_what_is_no_number_of_tokens_is_refused(typed: str) -> None:
     """Tokens are whole and not negative."""
     with pytest.raises(ValueError, match="tokens"):
-        units.parse_tokens(typed)
+        quantities.parse_tokens(typed)
 
 
 @pytest.mark.parametrize(
@@ -204,14 +204,14 @@ def test_what_is_no_number_of_tokens_is_refused(typed: str) -> None:
 )
 def test_lengths_of_time_as_people_type_them(typed: str, seconds: int) -> None:
     """A bare number is in seconds; an m is a minute."""
-    assert units.parse_seconds(typed) == seconds
+    assert quantities.parse_seconds(typed) == seconds
 
 
 @pytest.mark.parametrize("typed", ["", "s", "-1s", "1.s", "ten minutes", "3d", "1.0001s", "9" * 13])
 def test_what_is_no_length_of_time_is_refused(typed: str) -> None:
     """Seconds are whole and not negative, and a recording is no longer than a human life."""
     with pytest.raises(ValueError, match=r"time|seconds|recording"):
-        units.parse_seconds(typed)
+        quantities.parse_seconds(typed)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_what_is_enough_is_rounded_up(size: int, binary: str, decimal: str) -> N
     """The figure that is printed, read again, is never less than what it stands for."""
     printed = units.binary_at_least(size), units.decimal_at_least(size)
     assert printed == (binary, decimal)
-    assert size == 1 or all(units.parse_bytes(text) >= size for text in printed)
+    assert size == 1 or all(quantities.parse_bytes(text) >= size for text in printed)
 
 
 @pytest.mark.parametrize(
@@ -347,7 +347,7 @@ def test_absurd_numbers_print() -> None:
 )
 def test_speeds_of_connections_as_people_type_them(typed: str, rate: int) -> None:
     """A small b is a bit and a capital B a byte; 8 bits are a byte, and M is 10**6, Mi 2**20."""
-    assert units.parse_rate(typed) == rate
+    assert quantities.parse_rate(typed) == rate
 
 
 @pytest.mark.parametrize(
@@ -371,7 +371,7 @@ def test_speeds_of_connections_as_people_type_them(typed: str, rate: int) -> Non
 def test_a_speed_that_could_be_bits_or_bytes_is_refused(typed: str) -> None:
     """Nothing is guessed, and the message says what to write."""
     with pytest.raises(ValueError, match="100Mbit/s"):
-        units.parse_rate(typed)
+        quantities.parse_rate(typed)
 
 
 @pytest.mark.parametrize(

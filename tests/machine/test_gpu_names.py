@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.each import each
+from selfhost.core.spelling import words_of
 from selfhost.machine import gpus
 from selfhost.machine.changes import apply
 from selfhost.machine.gpu_names import (
@@ -97,7 +98,7 @@ def test_a_variant_is_never_taken_for_the_plain_card(card: gpus.Card, variant: s
     """4090 Laptop is no 4090, and 4070 Ti no 4070: a name with one more such word is another card
     or none.
     """
-    words = gpus.words_of(variant)
+    words = words_of(variant)
     if words & card.named or not words:
         return
     try:

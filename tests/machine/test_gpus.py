@@ -11,7 +11,7 @@ import pytest
 
 from helpers.each import each
 from helpers.paths import COMMON
-from selfhost.machine import gpus
+from selfhost.machine import chips, gpus
 from selfhost.machine.record import Accelerator
 from selfhost.verdict.graphics import gpu_of
 from selfhost.verdict.step import Step
@@ -129,7 +129,7 @@ def test_a_row_has_no_other_keys_and_names_a_source(table: str) -> None:
 )  # fmt: skip
 def test_what_metal_was_read_to_give_lies_in_its_range(ram_gib: int, read_gib: float) -> None:
     """recommendedMaxWorkingSetSize of Macs (`sources.metal` of the table names each): on 64 GB and more none is told less than three quarters."""
-    least, most = gpus.metal_share(ram_gib * 2**30)
+    least, most = chips.metal_share(ram_gib * 2**30)
     assert least <= round(read_gib / ram_gib, 3) <= most
     assert most < 1.3 * least
     if ram_gib > 36:
@@ -345,7 +345,7 @@ def test_memory_of_cards_is_what_their_makers_state() -> None:
 def test_a_chip_is_found_though_names_without_its_words_are_not_looked_up(
     row: dict[str, Any],
 ) -> None:
-    chip = gpus.soldered_chip(frozenset(row["words"].split()))
+    chip = chips.soldered_chip(frozenset(row["words"].split()))
     assert chip is not None
     assert chip.name == row["name"]
     assert 0 < chip.least_gb_per_s < chip.gb_per_s
@@ -353,8 +353,8 @@ def test_a_chip_is_found_though_names_without_its_words_are_not_looked_up(
 
 def test_the_table_is_not_read_for_a_processor_that_is_not_in_it() -> None:
     code = (
-        "import sys; from selfhost.machine import gpus;"
-        "gpus.soldered_chip(frozenset(('intel', 'xeon'))); print('tomllib' in sys.modules)"
+        "import sys; from selfhost.machine import chips;"
+        "chips.soldered_chip(frozenset(('intel', 'xeon'))); print('tomllib' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -3,7 +3,7 @@
 import pytest
 
 from selfhost.core.tables import shipped_table
-from selfhost.machine import gpus
+from selfhost.machine.chips import apple_chip
 from selfhost.machine.named import machine_named
 from selfhost.machine.profiles import UnknownMachineError
 
@@ -62,6 +62,6 @@ def test_what_apple_did_not_sell_is_refused(text: str) -> None:
 
 def test_every_chip_of_the_table_has_its_bandwidth() -> None:
     for row in shipped_table("macs")["mac"]:
-        chip = gpus.apple_chip(row["chip"], row["variant"])
+        chip = apple_chip(row["chip"], row["variant"])
         assert chip is not None, row
         assert ("smaller" in row) == (chip.smaller is not None), row

@@ -3,8 +3,10 @@
 import pytest
 
 from helpers.each import each
+from selfhost.core.spelling import words_of
 from selfhost.core.tables import shipped_table
-from selfhost.machine import cpus, gpus
+from selfhost.machine import cpus
+from selfhost.machine.chips import soldered_chip
 from selfhost.machine.gpu_names import UnknownGpuError, cards_named
 from selfhost.machine.named import machine_named, profile_named
 from selfhost.machine.profiles import UnknownMachineError
@@ -30,7 +32,7 @@ def test_a_product_has_a_source_and_a_processor_of_the_table(row: dict[str, obje
     assert set(row) <= KEYS
     assert row["source"] in TABLE["sources"]
     processor = str(row.get("processor", ""))
-    named = cpus.processor_of(processor) or gpus.soldered_chip(gpus.words_of(processor))
+    named = cpus.processor_of(processor) or soldered_chip(words_of(processor))
     assert named or not processor or row.get("guest") or "shared" in row or "Zero" in processor
 
 

@@ -15,15 +15,8 @@ from functools import lru_cache
 
 from ...core.errors import InputError
 from ...core.json_items import ITEM, Part, Text, parts_of, read_parts
-from ...core.reading import (
-    LARGE,
-    MAX_STREAM_BYTES,
-    Unreadable,
-    encoding_of,
-    open_file,
-    read_some,
-    shown,
-)
+from ...core.json_text import MAX_STREAM_BYTES
+from ...core.reading import LARGE, Unreadable, encoding_of, open_file, read_some, shown
 from ...core.spelling import nearest
 from ...machine.record import FACTS, MAX_FILE_BYTES
 from ._facts import is_address as is_address

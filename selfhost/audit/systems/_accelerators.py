@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from ...core import units
 from ...core.records import Record
+from ...core.spelling import words_of
 from ...machine import gpu_names, gpus
 from ...machine.record import Accelerator
 from ._facts import Facts, count, plain
@@ -160,11 +161,11 @@ def _cards(name: str) -> tuple[Accelerator, ...]:
 def _as_its_driver_writes(name: str) -> str:
     """Labels have no spaces: `NVIDIA-H100-80GB-HBM3` -> `NVIDIA H100 80GB HBM3`."""
     text = plain(name, 120) or "a GPU"
-    words = gpus.words_of(text)
+    words = words_of(text)
     whole, mark, part = text.partition("-MIG-")
     if mark:
         return f"{_as_its_driver_writes(whole)} MIG {part}"
     for card in gpus.cards():
-        if gpus.words_of(card.name) == words:
+        if words_of(card.name) == words:
             return card.name
     return text if " " in text else text.replace("_", " ").replace("-", " ")

@@ -325,7 +325,8 @@ def _pipeline_is_whole(search: _Search, files: Mapping[str, _File], weights: set
 
 def _json(search: _Search, path: str, limit: int) -> dict[str, Any]:
     """The object in a small file; empty where it is none."""
-    from ...core.reading import Decoder, Unreadable, text_of
+    from ...core.json_text import Decoder
+    from ...core.reading import Unreadable, text_of
 
     try:
         value = Decoder(constant=float).parse(text_of(search.host.read_bytes(path, limit)))

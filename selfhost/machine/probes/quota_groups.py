@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import sys
 
 from .limit import PERHAPS, Quota
@@ -31,18 +30,15 @@ def ask_groups(folder: str) -> tuple[Quota, ...]:
     try:
         names = os.listdir(groups)
     except FileNotFoundError:
-        numbers = re.match(r"(\d+)\.(\d+)", os.uname().release)
-        if not os.path.isdir(f"{SYSFS}/{identity}") or (
-            numbers and (int(numbers[1]), int(numbers[2])) < (5, 9)
-        ):
+        if not os.path.isdir(f"{SYSFS}/{identity}") or _is_before_sysfs(os.uname().release):
             raise OSError(errno.EOPNOTSUPP, f"{SYSFS} does not tell the quota groups") from None
         return ()
     limits = []
     for name in sorted(names):
-        numbered = re.fullmatch(r"(\d+)_(\d+)", name)
-        if numbered is None:
+        first, _, last = name.partition("_")
+        if not (first.isdecimal() and last.isdecimal()):
             continue
-        level, number = int(numbered[1]), int(numbered[2])
+        level, number = int(first), int(last)
         if level == 0 and subvolume is not None and number != subvolume:
             continue
         limit = limit_of({key: _number(f"{groups}/{name}/{key}") for key in _KEYS})
@@ -50,6 +46,13 @@ def ask_groups(folder: str) -> tuple[Quota, ...]:
             kind = "subvolume" if level == 0 and subvolume is not None else PERHAPS
             limits.append(Quota(kind=kind, limit_bytes=limit[0], used_bytes=limit[1]))
     return tuple(limits)
+
+
+def _is_before_sysfs(release: str) -> bool:
+    """Whether a kernel of that version (`5.4.0-150`) does not tell quota groups in sysfs."""
+    major, _, rest = release.partition(".")
+    minor = rest.partition(".")[0].partition("-")[0]
+    return major.isdecimal() and minor.isdecimal() and (int(major), int(minor)) < (5, 9)
 
 
 _RESERVED = ("rsv_data", "rsv_meta_pertrans", "rsv_meta_prealloc")
@@ -104,7 +107,8 @@ def _place(folder: str) -> tuple[str, int | None]:
 
 def _written(identity: bytes) -> str:
     """A UUID as sysfs writes it."""
-    return re.sub(r"^(.{8})(.{4})(.{4})(.{4})", r"\1-\2-\3-\4-", identity.hex())
+    digits = identity.hex()
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
 def _command(reads: bool, writes: bool, size: int, number: int) -> int:

@@ -418,7 +418,8 @@ def _json(folder: str, name: str) -> dict[str, Any]:
     text = _text(folder, name)
     if text is None:
         return {}
-    from ...core.reading import Decoder, Unreadable
+    from ...core.json_text import Decoder
+    from ...core.reading import Unreadable
 
     path = os.path.join(folder, name)
     try:

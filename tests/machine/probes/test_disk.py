@@ -398,6 +398,34 @@ def test_quotas_are_asked_for_where_the_mount_says_nothing(
         assert finding(machine, "disk").code == ("disk-fits" if whose is None else "disk-too-small")
 
 
+@pytest.mark.parametrize(
+    ("filesystem", "options", "lookups", "free"),
+    [
+        ("ext4", "rw", "0\n", 100),
+        ("ext4", "rw", "17\n", 2),
+        # what the mount states is asked for, and what the kernel does not count there
+        ("ext4", "rw,usrquota", "0\n", 2),
+        ("xfs", "rw,uquota", "0\n", 2),
+        ("btrfs", "rw", "0\n", 2),
+        ("bcachefs", "rw", "0\n", 2),
+    ],
+)
+def test_quotas_that_nobody_met_since_the_system_started_are_not_asked_for(
+    build: Build, tmp_path: Path, filesystem: str, options: str, lookups: str, free: int
+) -> None:
+    """Where a quota is on, to open any file for writing looks it up (fs/quota/dquot.c); the kernel counts that."""
+    mount = HOME.format(filesystem).replace(" rw\n", f" {options}\n")
+    host = build(
+        ROOT_MOUNT + mount,
+        {"/proc/sys/fs/quota/lookups": lookups},
+        space={"/models": space()},
+        quotas={"/models": [limit("user", 2 * 10**9)]},
+    )
+    first, second, _ = again(host, tmp_path / "record")
+    for machine in (first, second):
+        assert disk_of(machine).free_bytes == free * 10**9
+
+
 def test_quotas_that_were_turned_off_are_none(build: Build) -> None:
     """`quotaoff` leaves the mount's options as they are: the kernel then says ENOSYS, which is an answer and no lack of one."""
     stated = HOME.format("ext4").replace(" rw\n", " rw,usrjquota=aquota.user,jqfmt=vfsv1\n")

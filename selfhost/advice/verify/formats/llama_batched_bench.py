@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from ....core.reading import Decoder, Unreadable
+from ....core.json_text import Decoder
+from ....core.reading import Unreadable
 from ....core.records import pattern
 from ..run import Run, SeenPace
 from .words import as_json, positive, whole

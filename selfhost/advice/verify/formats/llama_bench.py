@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ....core.reading import Decoder, Unreadable
+from ....core.json_text import Decoder
+from ....core.reading import Unreadable
 from ....core.records import pattern
 from ..run import Run, SeenPace
 from .words import as_json, bytes_of, count_of, positive, quantization, whole

@@ -1,0 +1,131 @@
+"""Chips that have their memory soldered beside them, Apple's among them: what the words of a name
+tell of one. Rows of `specs/common/gpus.toml`, which is read when a name may be one.
+"""
+
+from __future__ import annotations
+
+from ..core import units
+from ..core.records import Record
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+# Every row of `chip` has one of these words. A name without them is not looked up, and the file is
+# not read for it
+_CHIP_HINTS = frozenset(("max", "x925", "raspberry", "jetson"))
+_APPLE_VARIANTS = frozenset(("pro", "max", "ultra"))
+
+
+class Chip(Record):
+    """A chip whose memory is soldered beside it: GB/s at most, and the least that decoding has been
+    seen to use of it.
+
+    `kind` is how its cores read it, a row of `share` in cpus.toml; None where that is not known.
+    `link`: so many cores share one that gives so many GB/s; None where the memory is the bound.
+    `cache_mb` is what its caches hold; `core` and `ghz` as of `cpus.Processor`. `gpu` is the whole
+    name of its GPU and `memory_gib` what most machines with it have; None where not stated.
+    """
+
+    name: str
+    gb_per_s: float
+    least_gb_per_s: float
+    gpu: str | None = None
+    memory_gib: int | None = None
+    kind: str | None = None
+    link: tuple[int, float] | None = None
+    cache_mb: float = 0.0
+    core: str | None = None
+    ghz: float | None = None
+
+
+class AppleChip(Record):
+    """GB/s of its memory, and the share of it that decoding has been seen to use at least.
+
+    `smaller` is the same chip with narrower memory: its cores and its GB/s; None where there is
+    only one width. `unpacked_gb_per_s`: what its GPU unpacks of weights whose scales are packed
+    too, and of other packed ones; None where the memory is the bound. `tflops` is the peak of its
+    largest GPU, None where that is not known; `neural`: its cores have matrix units.
+    `joined_dies`: on how many dies they lie.
+    """
+
+    gb_per_s: float
+    least_share: float
+    smaller: tuple[int, float] | None
+    unpacked_gb_per_s: tuple[float, float] | None = None
+    tflops: float | None = None
+    neural: bool = False
+    joined_dies: int = 1
+
+
+def soldered_chip(words: frozenset[str]) -> Chip | None:
+    """The chip that the words of a processor's name mean; None for others and for Apple's."""
+    if _CHIP_HINTS.isdisjoint(words):
+        return None
+    for row in _table()["chip"]:
+        if words.issuperset(row["words"].split()):
+            return Chip(
+                name=row["name"],
+                gb_per_s=row["gb_per_s"],
+                least_gb_per_s=row["least_gb_per_s"],
+                gpu=row.get("gpu"),
+                memory_gib=row.get("memory_gib"),
+                kind=row.get("kind"),
+                link=(row["cores"], row["cores_gb_per_s"]) if "cores" in row else None,
+                cache_mb=row.get("cache_mb", 0.0),
+                core=row.get("core"),
+                ghz=row.get("ghz"),
+            )
+    return None
+
+
+def apple_chips() -> tuple[tuple[str, str], ...]:
+    """Apple's chips by generation and variant: `("m1", "max")`, `("m1", "")`."""
+    return tuple((row["chip"], row["variant"]) for row in _table()["apple"])
+
+
+def apple_chip(chip: str, variant: str) -> AppleChip | None:
+    """`("m1", "max")`; the variant is empty for the plain chip. None for one without a row."""
+    for row in _table()["apple"]:
+        if (row["chip"], row["variant"]) == (chip, variant):
+            smaller, unpacked = row.get("smaller"), row.get("unpacked_gb_per_s")
+            return AppleChip(
+                gb_per_s=row["gb_per_s"],
+                least_share=row["least_share"],
+                smaller=(smaller["cores"], smaller["gb_per_s"]) if smaller else None,
+                unpacked_gb_per_s=(unpacked[0], unpacked[1]) if unpacked else None,
+                tflops=row.get("tflops"),
+                neural=row.get("neural", False),
+                joined_dies=row.get("joined_dies", 1),
+            )
+    return None
+
+
+def apple_chip_of(words: frozenset[str]) -> AppleChip | None:
+    """The chip of Apple's that the words of a name mean; None where they do not say."""
+    named = [
+        row
+        for row in apple_chips()
+        if row[0] in words and ({row[1]} if row[1] else set()) == words & _APPLE_VARIANTS
+    ]
+    return apple_chip(*named[0]) if named else None
+
+
+def metal_share(ram_bytes: int) -> tuple[float, float]:
+    """Of a Mac's RAM, what macOS lets the GPU use unless somebody set it, least and most."""
+    row = next(
+        each
+        for each in _table()["metal"]
+        if ram_bytes <= each.get("up_to_gib", ram_bytes) * units.GIB
+    )
+    least, most = row["share"]
+    return least, most
+
+
+def _table() -> Mapping[str, Any]:
+    """The whole file. Raises `SpecError` where the installation lacks it."""
+    from ..core.tables import shipped_table
+
+    return shipped_table("gpus")
