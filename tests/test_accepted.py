@@ -36,7 +36,7 @@ from selfhost.modelfiles import read_local
 from selfhost.modelfiles.speccheck import check_spec_files
 from selfhost.needs.records import How, MemoryNeed, Term
 from selfhost.reports import json as report
-from selfhost.verdict.placement import smallest_device_bytes
+from selfhost.verdict.gpus_alone import smallest_device_bytes
 
 ROWS = tomllib.loads((COMMON / "architectures.toml").read_text(encoding="utf-8"))
 RUNTIMES = tuple(sorted(path.stem for path in (SPECS / "runtimes").glob("*.toml")))

@@ -14,8 +14,8 @@ from ..core.errors import WorkloadError
 from ..core.records import Record, pattern
 from ..core.workload import Workload
 from ..machine.record import Machine
+from ..verdict.devices import computes_on_shared, runs_on
 from ..verdict.judging import judge
-from ..verdict.placement import computes_on_shared, runs_on
 from ..verdict.question import architectures, ask
 from ..verdict.record import Judged, Question
 

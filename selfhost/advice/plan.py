@@ -17,15 +17,12 @@ from ..machine.record import PURPOSES, Accelerator, Disk, Machine
 from ..needs import quantizations_of, why_not_loaded
 from ..needs.records import MemoryNeed, Needs
 from ..verdict.defaults import first_of_list, follows_a_list, from_a_list, smallest_of_list
+from ..verdict.devices import DEVICE_MARGIN_BYTES
 from ..verdict.findings import Finding, Outcome, disk_margin_bytes, ends_to_store, reserve_beside
 from ..verdict.findings.speed import is_slow
+from ..verdict.gpus_alone import smallest_device_bytes, smallest_lean_device_bytes
 from ..verdict.judging import judge, to_come
-from ..verdict.placement import (
-    DEVICE_MARGIN_BYTES,
-    on_one,
-    smallest_device_bytes,
-    smallest_lean_device_bytes,
-)
+from ..verdict.on_devices import on_one
 from ..verdict.question import GENERATING, PACKED_RUNTIMES, architectures, ask
 from ..verdict.record import Judged, Question, Route, exit_code
 from ..verdict.speed import PaceRange, Speed, uses_shared_gpu

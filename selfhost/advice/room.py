@@ -12,10 +12,10 @@ from ..catalogue.quality import quality_of
 from ..core.records import Unread
 from ..core.workload import READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
+from ..verdict.devices import places
 from ..verdict.findings import Finding, disk_check, given_bytes
 from ..verdict.findings.speed import is_too_slow
-from ..verdict.judging import judge, place
-from ..verdict.placement import places
+from ..verdict.judging import files_in_memory, judge, place
 from ..verdict.present import here
 from ..verdict.question import GENERATING, architectures, ask, needs_under
 from ..verdict.record import Judged, Question, Room
@@ -178,12 +178,31 @@ def _most_parallel(
         return None
 
     def fits(number: int) -> bool:
+        if _are_surely_too_many(question, number, machine):
+            return False
         return _holds(
             question, runs, question.workload.replace(parallel=number), machine, catalogue
         )
 
     most = (question.runtime.most_sequences if question.runtime else None) or MOST_PARALLEL
     return _largest(most, fits, guess=_parallel_by_slope(question, machine, catalogue))
+
+
+def _are_surely_too_many(question: Question, number: int, machine: Machine) -> bool:
+    """What llama.cpp keeps of so many sequences, and the least of all else, is more than RAM alone
+    gives: the graph, which takes no less than that of fewer, need not be replayed.
+    """
+    needs, workload = question.needs, question.workload
+    if needs is None or needs.memory is None or workload.format != "gguf":
+        return False
+    # files that lie in RAM are given back once it holds them
+    if machine.accelerators != () or files_in_memory(question, needs, machine)[1]:
+        return False
+    terms = needs.memory.terms
+    kept = sum(term.low_bytes for term in terms if term.name in _OF_EACH_SEQUENCE)
+    least = needs.memory.low_bytes + (number - workload.parallel) * kept // workload.parallel
+    given = given_bytes(machine, workload)
+    return given is not None and number > workload.parallel and least > given
 
 
 def _parallel_by_slope(question: Question, machine: Machine, catalogue: Catalogue) -> int:

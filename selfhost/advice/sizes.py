@@ -30,7 +30,7 @@ from ..machine.record import (
 )
 from ..needs.records import MemoryNeed, Needs, Term
 from ..verdict.findings import ends_to_store
-from ..verdict.placement import smallest_device_bytes
+from ..verdict.gpus_alone import smallest_device_bytes
 from ..verdict.question import GENERATING, architectures
 from ..verdict.record import Outcome, Verdict
 from .commands import WORTH_BOUNDING

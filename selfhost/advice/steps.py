@@ -10,10 +10,10 @@ from ..catalogue.spec import RuntimeSpec
 from ..core.records import Record
 from ..core.units import counted
 from ..machine.record import Accelerator, Machine
+from ..verdict.devices import computes_on_shared, is_built_for, reaches
 from ..verdict.findings.runtime import install_line, is_built_from_source, runtime_check
 from ..verdict.findings.weights import to_pass_gate
 from ..verdict.judging import judge
-from ..verdict.placement import computes_on_shared, is_built_for, reaches
 from ..verdict.question import ask, is_behind_gate
 from ..verdict.record import Judged, Question
 from ..verdict.speed import uses_shared_gpu

@@ -17,11 +17,12 @@ from ..core.spelling import canonical
 from ..core.workload import Workload
 from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs, Term
+from ..verdict.devices import free_bytes, is_large, room_of
 from ..verdict.findings import Outcome, cpu_check, reserve_of
 from ..verdict.findings.accelerator_share import without_kernels
-from ..verdict.placement import free_bytes, is_large, room_of, shared_limits
 from ..verdict.question import ask
 from ..verdict.record import Route, exit_code
+from ..verdict.shared_memory import shared_limits
 from .shares import (
     Room,
     Share,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from functools import cached_property
 from math import ceil
 
 from ..core.records import Record, Unread
+from ..core.words import Word
 
 TYPE_CHECKING = False
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class How(StrEnum):
+class How(Word):
     """How a figure is known, from the surest to a guess."""
 
     EXACT = "exact"
@@ -102,7 +102,7 @@ class Term(Record):
     model lies on an accelerator, for what a processor takes otherwise: parts of files that it maps
     and never reads. `beside` is what of such a term stays in RAM, and of a program that runs on
     devices alone what it takes of the RAM. `on_large` is the term on a device of
-    `placement.is_large`. `high_cut` is the cut of `high_bytes` where that is another. `joined`: the
+    `devices.is_large`. `high_cut` is the cut of `high_bytes` where that is another. `joined`: the
     least, likely and most that each of several devices holds of it more. `lean` is the term where
     the runtime is started with its `lean_option`.
     """

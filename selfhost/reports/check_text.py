@@ -10,7 +10,6 @@ from ..core import units
 from ..machine.record import was_busy
 from ..verdict.findings import HOURS_SECONDS, WIDE_PACE
 from ..verdict.findings.memory import host_low
-from ..verdict.placement import shared_limits
 from ..verdict.record import Alternative, Finding, OpenAlternative, Outcome, Room, Route, Verdict
 from .layout import Bar, Block, Column, Document, Span, Table
 from .offer_text import offers_blocks, price_words
@@ -329,6 +328,8 @@ def _shared_range(finding: Finding, verdict: Verdict) -> tuple[int, int] | None:
     cards = verdict.machine.accelerators or ()
     if finding.code != "accelerator-partly" or not cards or not cards[0].unified:
         return None
+    from ..verdict.shared_memory import shared_limits
+
     limits = shared_limits(cards[0], verdict.machine)
     return limits if limits is not None and limits[0] < limits[1] else None
 

@@ -15,8 +15,8 @@ from ..machine import gpus
 from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs
 from .cores import cores_rate, has_wide_vectors
+from .devices import computes_on_shared, runs_on
 from .graphics import device_bandwidth
-from .placement import computes_on_shared, runs_on
 from .processor import chip_of, is_guest, on_apple_gpu, threads_of
 from .ranges import Range, inverse, product
 from .speed import MEASURED, PROMPT_SHARES

@@ -10,16 +10,9 @@ from ..machine.record import Accelerator, Machine
 from ..needs.quantization import BLOCKS
 from ..needs.records import GATHERED, How, Needs, Term
 from . import findings as check
+from .devices import emptied, index_of, reaches, runs_on
 from .findings import Finding, Outcome
 from .pacing import faster_there, finding_of_pace, pace_and_finding
-from .placement import (
-    devices_for_parts,
-    emptied,
-    index_of,
-    placements,
-    reaches,
-    runs_on,
-)
 from .record import HELD, Judged, Placement, Question, any_fails, lacking_bytes
 from .speed import Speed
 
@@ -299,12 +292,6 @@ def ways_held(
     """
     basis = question.workload.memory_basis
     machine = _without_unsuited(without_others(machine, basis), question.runtime)
-    layers = question.spec.architecture.layers if question.spec.architecture else None
-    splits = (
-        question.runtime is not None
-        and question.runtime.splits_layers
-        and question.workload.task == "generate"
-    )
     stored, kept, surely = files_in_memory(question, needs, machine)
     whole: Term | None = None
     alone: tuple[str, str] | None = None
@@ -317,6 +304,7 @@ def ways_held(
             which_holds_less,
             why_not_shared_out,
         )
+        from .sharded import devices_for_parts
 
         whole, alone, when_close = (
             gathered(question.spec, question.workload),
@@ -326,19 +314,7 @@ def ways_held(
         devices = devices_for_parts(needs, machine)
         if alone is None and devices:
             alone = how_to_offload(question.workload, devices)
-    for candidate in placements(
-        needs,
-        machine,
-        layers,
-        splits=splits,
-        spreads=_spreads_layers(question),
-        gpu_only=_gpu_only(question),
-        cpu_only=question.runtime is not None and question.runtime.cpu_only,
-        suits=_suits(question),
-        gathered=whole,
-        may_be_tight=is_trained,
-        may_be_close=when_close is not None,
-    ):
+    for candidate in _ways(question, needs, machine, whole, may_be_close=when_close is not None):
         accelerator = check.accelerator_check(
             candidate,
             machine,
@@ -366,6 +342,35 @@ def ways_held(
                 accelerator,
             ],
         )
+
+
+def _ways(
+    question: Question,
+    needs: Needs,
+    machine: Machine,
+    gathered: Term | None,
+    *,
+    may_be_close: bool,
+) -> Iterator[Needs]:
+    """The needs with their terms placed in each way there is. The last two as in `Spreading`."""
+    if machine.accelerators == ():
+        return iter((needs,))
+    from .placement import Spreading, placements
+
+    runtime, is_trained = question.runtime, question.workload.task == "finetune"
+    layers = question.spec.architecture.layers if question.spec.architecture else None
+    shares_layers = runtime is not None and runtime.splits_layers and not is_trained
+    way = Spreading(
+        shared_layers=layers if shares_layers else None,
+        spread_layers=layers if _spreads_layers(question) else None,
+        gpu_only=_gpu_only(question),
+        cpu_only=runtime is not None and runtime.cpu_only,
+        suits=_suits(question),
+        gathered=gathered,
+        may_be_tight=is_trained,
+        may_be_close=may_be_close,
+    )
+    return placements(needs, machine, way)
 
 
 def _smaller_caches(question: Question) -> Mapping[str, float]:

@@ -11,10 +11,10 @@ from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs
 from . import findings as check
 from .findings import Finding, Outcome
-from .placement import share_if_filled, share_on_shared
 from .record import Question
 from .speed import (
     LEAST_READ_BYTES,
+    WHOLLY,
     LaidOut,
     PaceRange,
     Speed,
@@ -115,8 +115,26 @@ def laid_out(
 ) -> LaidOut:
     """How that program computes what is placed so; None: one that shares layers out."""
     way = _laid_out_anywhere(placed, program, architecture, workload)
-    on_shared = share_on_shared(placed, machine, _layers_shared_out(program, architecture))
+    on_shared = _on_shared(placed, machine, _layers_shared_out(program, architecture))
     return way if on_shared == way.on_shared else way.replace(on_shared=on_shared)
+
+
+def _on_shared(placed: Needs, machine: Machine, layers: int | None) -> tuple[float, float, float]:
+    """Share of the layers that a GPU which shares the RAM computes: slow end, likely, fast end."""
+    if not any(card.unified for card in machine.accelerators or ()):
+        return WHOLLY
+    from .shared_memory import share_on_shared
+
+    return share_on_shared(placed, machine, layers)
+
+
+def _filled(placed: Needs, layers: int | None) -> float:
+    """Of what is left in RAM, the share that the accelerators hold at the fast end."""
+    if not is_rare(placed):
+        return 0.0
+    from .on_devices import share_if_filled
+
+    return share_if_filled(placed, layers)
 
 
 @remembered(128)
@@ -133,7 +151,7 @@ def _laid_out_anywhere(
         offloaded=shares_of(placed) if placed.placement != "host" else None,
         at_once=program is not None and bool(program.tensor_parallel_option),
         experts_apart=program is not None and program.leaves_experts,
-        filled=share_if_filled(placed, _layers_shared_out(program, architecture)),
+        filled=_filled(placed, _layers_shared_out(program, architecture)),
     )
 
 
@@ -166,7 +184,7 @@ def _pace_key(
         )  # fmt: skip
     is_whole, step_key, numbers = _pace_asked(question, placed, deciding)
     if not is_whole:
-        return False, (step_key, share_on_shared(placed, machine, layers_of(question)))
+        return False, (step_key, _on_shared(placed, machine, layers_of(question)))
     cards = machine.accelerators or ()
     rated = tuple([_rated(cards[number]) for number in numbers if number < len(cards)])
     return True, (step_key, machine.emulated_on, rated)

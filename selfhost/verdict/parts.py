@@ -21,8 +21,8 @@ from .judging import (
     runtime_findings,
     ways_held,
 )
+from .on_devices import free_limits
 from .pacing import is_in_order, is_rare, layers_of, pace_and_finding
-from .placement import free_limits
 from .record import Judged, Question, any_fails
 
 TYPE_CHECKING = False

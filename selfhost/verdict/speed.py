@@ -18,7 +18,7 @@ from ..core.records import FrozenDict, Record
 from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs
 from .cores import cores_rate, has_wide_vectors
-from .placement import reaches
+from .devices import reaches
 from .processor import (
     ANY_APPLE,
     BANDWIDTH_SHARE,
@@ -156,6 +156,10 @@ MEASURED = "llama.cpp"
 LEAST_READ_BYTES = 1 << 20
 
 
+# of a GPU that shares the RAM and is let to hold every layer: slow end, likely, fast end
+WHOLLY = 1.0, 1.0, 1.0
+
+
 class LaidOut(Record):
     """How a model lies on a machine, and how a program computes it there.
 
@@ -165,9 +169,9 @@ class LaidOut(Record):
     it (`shares_of`); the rest is in RAM. `at_once`: the runtime gives each of several a part of
     every layer, instead of whole layers. `experts_apart`: of a mixture that a GPU does not hold,
     it leaves experts to the RAM instead of whole layers. `on_shared`: share of the layers that a
-    GPU which shares the RAM computes, slow end, likely, fast end (`placement.share_on_shared`).
+    GPU which shares the RAM computes, slow end, likely, fast end (`shared_memory.share_on_shared`).
     `filled`: of what `offloaded` leaves in RAM, the share that the devices hold at the fast end
-    (`placement.share_if_filled`).
+    (`on_devices.share_if_filled`).
     """
 
     context_tokens: int | None = None
@@ -175,7 +179,7 @@ class LaidOut(Record):
     offloaded: Mapping[int, float] | None = None
     at_once: bool = False
     experts_apart: bool = False
-    on_shared: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    on_shared: tuple[float, float, float] = WHOLLY
     filled: float = 0.0
 
 

@@ -18,9 +18,9 @@ from ..core.units import binary
 from ..machine.record import Accelerator, Machine
 from ..needs.records import MemoryNeed, Needs, Term
 from . import findings as check
+from .devices import is_large
 from .findings import CHECKS, Finding, Outcome
 from .judging import files_in_memory, judge, without_others
-from .placement import is_large
 from .record import Judged, Question
 
 # findings that are made of the sums; the others are the worst of the members'

@@ -20,12 +20,13 @@ from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, W
 from ..machine.record import Machine
 from ..needs.quantization import BLOCKS
 from ..needs.records import Needs
+from .devices import index_of, room_of
 from .judging import judge
 from .parts import decided_by_disk, decided_by_program, held, judge_with_disk, without_words
-from .placement import index_of, is_metal, room_of, shared_limits
 from .present import NO_FILES, NamedFiles
 from .question import GENERATING, PACKED_RUNTIMES, RUNTIMES_BY_MODALITY, architectures, ask
 from .record import Judged, Question
+from .shared_memory import is_metal, shared_limits
 from .speed import uses_shared_gpu
 
 TYPE_CHECKING = False

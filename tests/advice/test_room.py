@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from helpers.machines import GIB, VM
@@ -240,3 +242,23 @@ def test_the_room_of_a_model_on_a_gpu_is_the_gpus(runtime: str) -> None:
     assert placed(context_tokens=room.longest_context_tokens + 1) != "accelerator"
     assert placed(parallel=room.most_parallel) == "accelerator"
     assert placed(parallel=room.most_parallel + 1) != "accelerator"
+
+
+@pytest.mark.parametrize(
+    "name", ["mistral-7b", "gemma-3-4b", "falcon-h1-7b", "mamba-2.8b", "deepseek-v2-lite"]
+)
+def test_more_sequences_take_no_less_than_what_is_kept_of_each(name: str) -> None:
+    """The search for the most sequences leaves out those of which this alone is too much."""
+    least = []
+    for number in (1, 2, 7, 40):
+        needs = check(name, Workload(context_tokens=1000, parallel=number), machine=VM).needs
+        assert needs is not None
+        assert needs.memory is not None
+        kept = sum(
+            term.low_bytes
+            for term in needs.memory.terms
+            if term.name in ("kv_cache", "recurrent_state")
+        )
+        least.append((number, needs.memory.low_bytes, kept))
+    for (fewer, fewer_bytes, kept_bytes), (more, more_bytes, _) in pairwise(least):
+        assert more_bytes >= fewer_bytes + (more - fewer) * kept_bytes // fewer

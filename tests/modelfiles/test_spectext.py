@@ -19,7 +19,7 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.machine.record import Accelerator
 from selfhost.modelfiles import read_local, spec_text
 from selfhost.needs import counted_parameters, needs_of
-from selfhost.verdict.placement import placements
+from selfhost.verdict.placement import Spreading, placements
 
 
 @each("name", measured())
@@ -59,7 +59,11 @@ def test_a_spec_made_of_a_gguf_file_is_laid_out_like_it(name: str, tmp_path: Pat
                 instruction_sets=("avx2", "fma", "f16c"),
             )
             placed = next(
-                placements(needs, WITHOUT_GPU.replace(accelerators=(card,)), layers, splits=True)
+                placements(
+                    needs,
+                    WITHOUT_GPU.replace(accelerators=(card,)),
+                    Spreading(shared_layers=layers),
+                )
             )
             assert placed.memory is not None
             there = [

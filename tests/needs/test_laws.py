@@ -34,7 +34,7 @@ from selfhost.machine.changes import apply
 from selfhost.machine.record import Machine
 from selfhost.needs.records import How
 from selfhost.needs.tensors import checkpoint_tensors, count, row_of
-from selfhost.verdict.placement import placements
+from selfhost.verdict.placement import Spreading, placements
 
 
 def test_parameters_equal_the_sum_over_the_architecture() -> None:
@@ -279,7 +279,7 @@ def test_a_use_that_comes_to_matter_more_lowers_no_end() -> None:
                 )
                 if answer.memory is None:
                     continue
-                sides = (answer, next(placements(answer, card, 99, splits=True)))
+                sides = (answer, next(placements(answer, card, Spreading(shared_layers=99))))
                 assert [side.placement for side in sides] == ["host", "accelerator"]
                 # a quantized cache is rotated in buffers of its own: with f16 the buffer of a Falcon-H1 is smaller
                 apart = "compute" if id.startswith("falcon") else ""
@@ -317,7 +317,7 @@ def test_a_longer_prompt_takes_no_more_of_the_tokenizer_than_it_adds() -> None:
                     context_tokens=tokens,
                     parallel=sequences,
                 )
-                sides = (answer, next(placements(answer, card, None, splits=False)))
+                sides = (answer, next(placements(answer, card, Spreading())))
                 assert sides[1].placement == "accelerator"
                 ends = ("low_bytes", "total_bytes", "high_bytes")
                 found.append([getattr(memory(side), end) for side in sides for end in ends])
@@ -352,7 +352,7 @@ def test_more_recordings_at_once_never_need_less() -> None:
                     parallel=pieces,
                     audio_seconds=seconds,
                 )
-                sides = (answer, next(placements(answer, card, None, splits=False)))
+                sides = (answer, next(placements(answer, card, Spreading())))
                 found.append(
                     [
                         getattr(memory(side), end)

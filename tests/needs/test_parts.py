@@ -11,7 +11,7 @@ from selfhost.machine.changes import apply
 from selfhost.machine.record import Machine
 from selfhost.needs.records import MemoryNeed, Needs
 from selfhost.needs.tensors import row_of
-from selfhost.verdict.placement import placements
+from selfhost.verdict.placement import Spreading, placements
 
 
 @pytest.mark.parametrize("gpu", ["24GiB", "3GiB"])
@@ -25,7 +25,7 @@ def test_only_a_processor_has_a_second_layout(gpu: str) -> None:
     )
     spec = catalogue().spec("mistral-7b-instruct-v0.3")
     plain = asked(spec, runtime("llama.cpp"), instruction_sets=("avx2", "fma"))
-    placed = next(placements(plain, machine, 32, splits=True))
+    placed = next(placements(plain, machine, Spreading(shared_layers=32)))
     assert placed.placement == ("accelerator" if gpu == "24GiB" else "split")
     on_device = [term for term in memory(placed).terms if term.where != "host"]
     assert [term.name for term in on_device].count("weights") == 1
@@ -67,7 +67,9 @@ def test_llama_cpp_keeps_tables_in_ram(
     """The input layer is never given to a device (llama.cpp, load_tensors). A token reads one row, so the system may drop the rest."""
     machine = apply(Machine(planning=True), ["gpu=80GiB", "memory=64GiB"])
     placed = next(
-        placements(asked(catalogue().spec(model), runtime(program)), machine, 32, splits=True)
+        placements(
+            asked(catalogue().spec(model), runtime(program)), machine, Spreading(shared_layers=32)
+        )
     )
     assert placed.placement == "accelerator"
     found = {term.name: term for term in memory(placed).terms}
@@ -107,7 +109,9 @@ def test_a_tied_table_lies_on_both_sides() -> None:
             machine = apply(
                 Machine(planning=True), [f"gpu={room // 2**20 + 2048}MiB", "memory=4TiB"]
             )
-            for placed in placements(plain, machine, spec.architecture.layers, splits=True):
+            for placed in placements(
+                plain, machine, Spreading(shared_layers=spec.architecture.layers)
+            ):
                 if placed.placement == "host":
                     continue
                 kept = sum(term.bytes for term in memory(placed).terms if term.name == "embeddings")
@@ -149,7 +153,7 @@ def test_a_device_holds_as_many_layers_as_fit_and_no_more() -> None:
             machine = apply(
                 Machine(planning=True), [f"gpu={number}x{2**30 + size}:RTX 4090", "memory=4TiB"]
             )
-            return next(placements(plain, machine, layers, splits=True))
+            return next(placements(plain, machine, Spreading(shared_layers=layers)))
 
         third = plain.memory.high_bytes // 3
         for room, number in ((third, 1), (third, 3), (third // 2, 3), (third * 4 // 3, 3)):
@@ -172,8 +176,7 @@ def test_gemma_4_e4b_fits_a_card_of_6_gib() -> None:
         placements(
             asked(catalogue().spec("gemma-4-e4b-it"), runtime("llama.cpp")),
             machine,
-            42,
-            splits=True,
+            Spreading(shared_layers=42),
         )
     )
     assert placed.placement == "accelerator"
@@ -191,8 +194,7 @@ def test_the_output_matrix_goes_with_the_last_layer() -> None:
         placements(
             asked(catalogue().spec("llama-3.1-8b-instruct"), runtime("llama.cpp")),
             machine,
-            32,
-            splits=True,
+            Spreading(shared_layers=32),
         )
     )
     assert placed.placement == "split"

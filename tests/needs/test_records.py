@@ -25,7 +25,7 @@ from selfhost.core.workload import KV_CACHE_TYPES, Workload
 from selfhost.machine.changes import apply
 from selfhost.machine.record import Machine
 from selfhost.needs.records import How, MemoryNeed
-from selfhost.verdict.placement import placements
+from selfhost.verdict.placement import Spreading, placements
 
 # each meets each of the others; a line has no part that follows from all three
 ARITHMETIC = [
@@ -175,7 +175,9 @@ def test_a_buffer_that_was_measured_on_a_processor_is_not_exact_on_a_device(id: 
     here = next(term for term in memory(answer).terms if term.name == "compute")
     card = apply(Machine(), ["gpu=80GiB"])
     placed = next(
-        one for one in placements(answer, card, 32, splits=True) if one.placement == "accelerator"
+        one
+        for one in placements(answer, card, Spreading(shared_layers=32))
+        if one.placement == "accelerator"
     )
     there = [term for term in memory(placed).terms if term.name == "compute"]
     assert here.how is How.EXACT
@@ -195,7 +197,7 @@ def test_a_buffer_of_a_draft_keeps_its_name_on_a_device() -> None:
         runtime="llama.cpp", format="gguf", quantization="Q4_K_M", context_tokens=4096
     )
     answer = needs.needs_of(spec, runtime("llama.cpp"), workload, rows(), companions=companions)
-    placed = next(placements(answer, apply(Machine(), ["gpu=80GiB"]), 32, splits=True))
+    placed = next(placements(answer, apply(Machine(), ["gpu=80GiB"]), Spreading(shared_layers=32)))
     buffers = [
         (term.name, term.where) for term in memory(placed).terms if term.name.endswith("compute")
     ]
@@ -275,9 +277,7 @@ def test_every_line_gives_its_bytes_wherever_it_lies(program: str) -> None:
             sides += placements(
                 answer,
                 CARDS[number // 4 % 4],
-                layers,
-                splits=found.splits_layers,
-                gpu_only=gpu_only,
+                Spreading(shared_layers=layers if found.splits_layers else None, gpu_only=gpu_only),
             )
         for side in sides:
             for term in side.memory.terms if side.memory else side.known_terms:

@@ -31,7 +31,7 @@ from selfhost.needs.mlx import cache as mlx_cache
 from selfhost.needs.mlx import memory as mlx_memory
 from selfhost.needs.records import How, MemoryNeed, Needs, Term
 from selfhost.needs.tensors import ArchitectureRow, row_of
-from selfhost.verdict.placement import on_one
+from selfhost.verdict.on_devices import on_one
 
 GIB = 1 << 30
 WIDTH = {"float32": 4, "bfloat16": 2, "float16": 2}

@@ -11,8 +11,9 @@ from selfhost.machine.profiles import load
 from selfhost.needs.records import MemoryNeed
 from selfhost.verdict import findings
 from selfhost.verdict.findings import Outcome
+from selfhost.verdict.gpus_alone import smallest_device_bytes
 from selfhost.verdict.judging import considered, judge
-from selfhost.verdict.placement import share_if_filled, smallest_device_bytes
+from selfhost.verdict.on_devices import share_if_filled
 from selfhost.verdict.record import Route
 from verdict.small import (
     BIG,

@@ -12,7 +12,7 @@ from selfhost.core.units import GB
 from selfhost.machine import profiles
 from selfhost.machine.record import Machine
 from selfhost.verdict.judging import judge
-from selfhost.verdict.placement import free_limits
+from selfhost.verdict.on_devices import free_limits
 from selfhost.verdict.speed import LaidOut, predict, strength_of
 from verdict.small import GIB, GPU, MACHINE, needs_of, question
 

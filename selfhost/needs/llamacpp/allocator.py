@@ -358,26 +358,27 @@ class Program:
         numbers: dict[Tensor, int] = {}
         own: list[dict[Tensor, int]] = []
         self._inputs: list[tuple[int, int]] = []
+        recorded: set[int] = set()
         for position, number in enumerate(order):
             own.append({})
-            again = number in order[:position]
             for tensor in sections[number].inputs:
                 if tensor.each:
                     own[position][tensor] = _CARRIED + len(self._inputs)
-                elif again:
+                elif number in recorded:
                     continue
                 else:
                     numbers[tensor] = _CARRIED + len(self._inputs)
                 self._inputs.append(tensor.size)
+            recorded.add(number)
         numbers |= {
             tensor: number
             for number, tensor in enumerate(record.results, _CARRIED + len(self._inputs))
         }
         free = _CARRIED + len(self._inputs) + len(record.results)
         last: dict[Tensor, int] = {}
-        for position, number in enumerate(order):
+        for number, position in {number: at for at, number in enumerate(order)}.items():
             for tensor in sections[number].uses:
-                last[tensor] = position
+                last[tensor] = max(position, last.get(tensor, 0))
         ending: dict[int, list[Tensor]] = {}
         for tensor, position in last.items():
             if not tensor.each:
@@ -391,7 +392,8 @@ class Program:
                 parts_by_key[key] = _Part(sections[number], numbers | own[position], gone, free)
             self._order.append(parts_by_key[key])
         self._slots = free + max(len(section.nodes) for section in sections)
-        self.operations = sum(sections[number].operations for number in order)
+        operations = [section.operations for section in sections]
+        self.operations = sum(operations[number] for number in order)
 
     def packed(self) -> list[Any]:
         """Lists of numbers: all that `peak` needs, and the number of operations."""

@@ -11,19 +11,18 @@ from ...core.units import GIB, MIB, binary, binary_range
 from ...machine.gpus import capability_by_name
 from ...machine.record import Accelerator, Machine
 from ...needs.records import GATHERED, Needs, Term
-from ..placement import (
+from ..devices import (
     TIGHT,
     amd_gpus,
     computes_on_shared,
     emptied,
     free_bytes,
     is_built_for,
-    is_surely_lent,
     reaches,
     room_of,
     runs_on,
-    shared_limits,
 )
+from ..shared_memory import is_surely_lent, shared_limits
 from .memory import desktop_bytes, host_high, what_is_smaller
 from .record import Finding, Outcome, profile_doubt
 
