@@ -16,7 +16,7 @@ from ..verdict.record import Judged, Question, Route
 from .asked import Asked
 from .judging import asked_by
 from .policy import Policy, Selector, Wanted
-from .population import Population, bits_of, lowest
+from .population import Population, bits_of, lowest, without
 from .regions import Lacking, Layers, SameFindings, Short, Signature, found_by, place_of
 from .tracing import Trace
 
@@ -140,7 +140,7 @@ class Selections:
             own, unsure = self._of(selector)
             selected |= own
             unknown |= unsure
-        return selected, unknown & ~selected
+        return selected, without(unknown, selected)
 
     def bases(self) -> Iterator[tuple[str, int]]:
         """The machines by the memory that counts: that of the first class which states one."""
@@ -150,7 +150,7 @@ class Selections:
             if each.memory:
                 own = self._of_class(each.name)[0] & rest
                 by_basis[each.memory] = by_basis.get(each.memory, 0) | own
-                rest &= ~own
+                rest = without(rest, own)
         by_basis["default"] = by_basis.get("default", 0) | rest
         return iter([(basis, bits) for basis, bits in by_basis.items() if bits])
 
@@ -198,7 +198,7 @@ class Selections:
                 trace = Trace(self._population, lowest(bits))
                 holds = each.holds(trace.view.replace(labels=labels))
                 region = trace.region() & bits
-                bits &= ~region
+                bits ^= region
                 if holds:
                     selected |= region
                 elif holds is None:
@@ -290,13 +290,15 @@ class Bulk:
     def _by_way(self, suited: FirstOfList, bits: int) -> Iterator[tuple[Question, int]]:
         """The ways that machines of a set take, each with its machines."""
         by_way: dict[int, tuple[Question, int]] = {}
+        among = self.population.kinds_of(bits)
         while bits:
-            trace = Trace(self.population, lowest(bits), among=self.population.kinds_of(bits))
+            trace = Trace(self.population, lowest(bits), among=among)
             question = suited.question(trace.view)
             region = trace.region_of_its_bandwidth() & bits
             _, own = by_way.get(id(question), (question, 0))
             by_way[id(question)] = question, own | region
-            bits &= ~region
+            bits ^= region
+            among = self.population.kinds_left(among, trace.kinds, bits)
         yield from by_way.values()
 
     def _questions(
@@ -364,7 +366,7 @@ class Bulk:
         """The machines of a set that a part is for."""
         if part.accelerators is None:
             return bits
-        return bits & ~self._none if part.accelerators else bits & self._none
+        return without(bits, self._none) if part.accelerators else bits & self._none
 
     def _found(self, part: Part, bits: int) -> dict[Signature, SameFindings]:
         """What is found of machines of a set, and maybe of others: of all that a part is for where
@@ -418,7 +420,7 @@ def _cut_by(by_signature: dict[Signature, SameFindings], groups: Groups, meant: 
                 shorts = (*alike.shorts, found.shorts) if found.shorts else alike.shorts
                 both = tuple(sorted((*signature, *found_signature)))
                 add(both, Alike(common, findings, alike.route, shorts))
-        rest = alike.bits & ~meant
+        rest = without(alike.bits, meant)
         if rest:
             add(signature, alike.with_bits(rest))
     return cut
