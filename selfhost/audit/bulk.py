@@ -12,7 +12,7 @@ from ..core.workload import Workload
 from ..machine.record import Machine
 from ..verdict.findings import Finding
 from ..verdict.parts import Part, parts_of
-from ..verdict.record import Judged, Question, Route
+from ..verdict.record import Judged, Question, Route, Verdict
 from .asked import Asked
 from .judging import asked_by
 from .policy import Policy, Selector, Wanted
@@ -49,6 +49,11 @@ if TYPE_CHECKING:
         ) -> Callable[[Judged], Route]:
             """The route of each thing that may be found."""
 
+        def verdict_for(
+            self, model: Beside, question: Question, route: Route, machine: Machine
+        ) -> Verdict:
+            """What is found of one model on a machine that was asked this, with this route."""
+
 
 # parts that several questions share: those of the layouts of one model, and some that models share
 _MOST_KEPT = 64
@@ -62,10 +67,10 @@ class Alike:
     `findings` are those that are no pass, in the order of CHECKS and without their words; None
     where it is not known whether the entry is for these machines. `shorts` tells which of them lack
     most, see `SameFindings`. `workload` is the one that was judged, None where it follows the
-    machine.
+    machine. `question` is what one model was asked; None of models side by side.
     """
 
-    __slots__ = ("bits", "findings", "model", "route", "shorts", "workload")
+    __slots__ = ("bits", "findings", "model", "question", "route", "shorts", "workload")
 
     def __init__(
         self,
@@ -75,13 +80,22 @@ class Alike:
         shorts: Sequence[dict[Short, int]] = (),
         model: ModelSpec | None = None,
         workload: Workload | None = None,
+        question: Question | None = None,
     ) -> None:
         self.bits, self.findings, self.route, self.shorts = bits, findings, route, shorts
-        self.model, self.workload = model, workload
+        self.model, self.workload, self.question = model, workload, question
 
     def with_bits(self, bits: int) -> Alike:
         """Some of the machines."""
-        return Alike(bits, self.findings, self.route, self.shorts, self.model, self.workload)
+        return Alike(
+            bits,
+            self.findings,
+            self.route,
+            self.shorts,
+            self.model,
+            self.workload,
+            self.question,
+        )
 
 
 def hardest_hit(
@@ -330,10 +344,11 @@ class Bulk:
         suited: Sequence[FirstOfList | None],
     ) -> Iterator[Alike]:
         groups: Groups = {(): Alike(bits, (), Route.UNKNOWN)}
-        if len(questions) == 1:
-            for part in parts_of(questions[0], deciding=self._deciding):
+        alone = questions[0] if len(questions) == 1 else None
+        if alone is not None:
+            for part in parts_of(alone, deciding=self._deciding):
                 groups = _cut_by(self._found(part, bits), groups, self._meant(part, bits))
-            spec, workload = questions[0].spec, questions[0].workload
+            spec, workload = alone.spec, alone.workload
         else:
             groups = _cut_by(self._found_together(questions, suited, bits), groups, bits)
             spec = joined_spec([question.spec for question in questions])
@@ -341,7 +356,7 @@ class Bulk:
         for alike in groups.values():
             findings = tuple(sorted(alike.findings or (), key=place_of))
             route = route_of(Judged(findings=findings, needs=None, speed=None))
-            yield Alike(alike.bits, findings, route, alike.shorts, spec, workload)
+            yield Alike(alike.bits, findings, route, alike.shorts, spec, workload, alone)
 
     def _found_together(
         self, questions: Sequence[Question], suited: Sequence[FirstOfList | None], bits: int
