@@ -125,6 +125,13 @@ class FleetJudge:
         answer = answer_for(alone.question, alone.judged, alone.route(alone.judged))
         return Verdict(**vars(answer), asked=understood.asked, machine=machine)
 
+    def verdict_for(
+        self, model: Beside, question: Question, route: Route, machine: Machine
+    ) -> Verdict:
+        """As `verdict`, where it is known already what the machine is asked, and the route."""
+        answer = answer_for(question, judge(question, machine), route)
+        return Verdict(**vars(answer), asked=self._meaning_of(model).asked, machine=machine)
+
     def _meaning_of(self, model: Beside) -> Understood:
         """As `understand`; a name is looked up once, whatever amounts it is asked with."""
         named, workload = model.model, model.workload

@@ -12,7 +12,17 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import ge, le
 
 from ..machine.record import Machine
-from .population import BANDWIDTH, TOTAL, DiffersError, Kind, Population, Span, lowest, members
+from .population import (
+    BANDWIDTH,
+    TOTAL,
+    DiffersError,
+    Kind,
+    Population,
+    Span,
+    lowest,
+    members,
+    without,
+)
 
 TYPE_CHECKING = False
 
@@ -249,9 +259,9 @@ class Asked:
                 if each == said:
                     own |= cut.at_least(starts[place])
                     if place + 1 < len(starts):
-                        own &= ~cut.at_least(starts[place + 1])
+                        own = without(own, cut.at_least(starts[place + 1]))
             self._kinds[said] = self._kinds.get(said, 0) | 1 << number
-            self._others[said] = self._others.get(said, 0) | kind.bits & ~own
+            self._others[said] = self._others.get(said, 0) | without(kind.bits, own)
 
     def _steps_of(self, number: int, totals: Span | None) -> Steps:
         kind = self._answers.population.kinds[number]

@@ -12,11 +12,11 @@ from ..core.workload import Workload
 from ..machine.record import Machine
 from ..verdict.findings import Finding
 from ..verdict.parts import Part, parts_of
-from ..verdict.record import Judged, Question, Route
+from ..verdict.record import Judged, Question, Route, Verdict
 from .asked import Asked
 from .judging import asked_by
 from .policy import Policy, Selector, Wanted
-from .population import Population, bits_of, lowest
+from .population import Population, bits_of, lowest, without
 from .regions import Lacking, Layers, SameFindings, Short, Signature, found_by, place_of
 from .tracing import Trace
 
@@ -49,6 +49,11 @@ if TYPE_CHECKING:
         ) -> Callable[[Judged], Route]:
             """The route of each thing that may be found."""
 
+        def verdict_for(
+            self, model: Beside, question: Question, route: Route, machine: Machine
+        ) -> Verdict:
+            """What is found of one model on a machine that was asked this, with this route."""
+
 
 # parts that several questions share: those of the layouts of one model, and some that models share
 _MOST_KEPT = 64
@@ -62,10 +67,10 @@ class Alike:
     `findings` are those that are no pass, in the order of CHECKS and without their words; None
     where it is not known whether the entry is for these machines. `shorts` tells which of them lack
     most, see `SameFindings`. `workload` is the one that was judged, None where it follows the
-    machine.
+    machine. `question` is what one model was asked; None of models side by side.
     """
 
-    __slots__ = ("bits", "findings", "model", "route", "shorts", "workload")
+    __slots__ = ("bits", "findings", "model", "question", "route", "shorts", "workload")
 
     def __init__(
         self,
@@ -75,13 +80,22 @@ class Alike:
         shorts: Sequence[dict[Short, int]] = (),
         model: ModelSpec | None = None,
         workload: Workload | None = None,
+        question: Question | None = None,
     ) -> None:
         self.bits, self.findings, self.route, self.shorts = bits, findings, route, shorts
-        self.model, self.workload = model, workload
+        self.model, self.workload, self.question = model, workload, question
 
     def with_bits(self, bits: int) -> Alike:
         """Some of the machines."""
-        return Alike(bits, self.findings, self.route, self.shorts, self.model, self.workload)
+        return Alike(
+            bits,
+            self.findings,
+            self.route,
+            self.shorts,
+            self.model,
+            self.workload,
+            self.question,
+        )
 
 
 def hardest_hit(
@@ -140,7 +154,7 @@ class Selections:
             own, unsure = self._of(selector)
             selected |= own
             unknown |= unsure
-        return selected, unknown & ~selected
+        return selected, without(unknown, selected)
 
     def bases(self) -> Iterator[tuple[str, int]]:
         """The machines by the memory that counts: that of the first class which states one."""
@@ -150,7 +164,7 @@ class Selections:
             if each.memory:
                 own = self._of_class(each.name)[0] & rest
                 by_basis[each.memory] = by_basis.get(each.memory, 0) | own
-                rest &= ~own
+                rest = without(rest, own)
         by_basis["default"] = by_basis.get("default", 0) | rest
         return iter([(basis, bits) for basis, bits in by_basis.items() if bits])
 
@@ -198,7 +212,7 @@ class Selections:
                 trace = Trace(self._population, lowest(bits))
                 holds = each.holds(trace.view.replace(labels=labels))
                 region = trace.region() & bits
-                bits &= ~region
+                bits ^= region
                 if holds:
                     selected |= region
                 elif holds is None:
@@ -290,13 +304,15 @@ class Bulk:
     def _by_way(self, suited: FirstOfList, bits: int) -> Iterator[tuple[Question, int]]:
         """The ways that machines of a set take, each with its machines."""
         by_way: dict[int, tuple[Question, int]] = {}
+        among = self.population.kinds_of(bits)
         while bits:
-            trace = Trace(self.population, lowest(bits), among=self.population.kinds_of(bits))
+            trace = Trace(self.population, lowest(bits), among=among)
             question = suited.question(trace.view)
             region = trace.region_of_its_bandwidth() & bits
             _, own = by_way.get(id(question), (question, 0))
             by_way[id(question)] = question, own | region
-            bits &= ~region
+            bits ^= region
+            among = self.population.kinds_left(among, trace.kinds, bits)
         yield from by_way.values()
 
     def _questions(
@@ -328,10 +344,11 @@ class Bulk:
         suited: Sequence[FirstOfList | None],
     ) -> Iterator[Alike]:
         groups: Groups = {(): Alike(bits, (), Route.UNKNOWN)}
-        if len(questions) == 1:
-            for part in parts_of(questions[0], deciding=self._deciding):
+        alone = questions[0] if len(questions) == 1 else None
+        if alone is not None:
+            for part in parts_of(alone, deciding=self._deciding):
                 groups = _cut_by(self._found(part, bits), groups, self._meant(part, bits))
-            spec, workload = questions[0].spec, questions[0].workload
+            spec, workload = alone.spec, alone.workload
         else:
             groups = _cut_by(self._found_together(questions, suited, bits), groups, bits)
             spec = joined_spec([question.spec for question in questions])
@@ -339,7 +356,7 @@ class Bulk:
         for alike in groups.values():
             findings = tuple(sorted(alike.findings or (), key=place_of))
             route = route_of(Judged(findings=findings, needs=None, speed=None))
-            yield Alike(alike.bits, findings, route, alike.shorts, spec, workload)
+            yield Alike(alike.bits, findings, route, alike.shorts, spec, workload, alone)
 
     def _found_together(
         self, questions: Sequence[Question], suited: Sequence[FirstOfList | None], bits: int
@@ -364,7 +381,7 @@ class Bulk:
         """The machines of a set that a part is for."""
         if part.accelerators is None:
             return bits
-        return bits & ~self._none if part.accelerators else bits & self._none
+        return without(bits, self._none) if part.accelerators else bits & self._none
 
     def _found(self, part: Part, bits: int) -> dict[Signature, SameFindings]:
         """What is found of machines of a set, and maybe of others: of all that a part is for where
@@ -418,7 +435,7 @@ def _cut_by(by_signature: dict[Signature, SameFindings], groups: Groups, meant: 
                 shorts = (*alike.shorts, found.shorts) if found.shorts else alike.shorts
                 both = tuple(sorted((*signature, *found_signature)))
                 add(both, Alike(common, findings, alike.route, shorts))
-        rest = alike.bits & ~meant
+        rest = without(alike.bits, meant)
         if rest:
             add(signature, alike.with_bits(rest))
     return cut

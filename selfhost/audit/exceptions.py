@@ -136,7 +136,7 @@ def _by_sets(machines: int, sets: Sequence[tuple[int, int]]) -> list[tuple[tuple
         cut = []
         for key, part in parts:
             inside = part & bits
-            cut += [(key, part & ~bits), ((*key, number), inside)] if inside else [(key, part)]
+            cut += [(key, part ^ inside), ((*key, number), inside)] if inside else [(key, part)]
         parts = [(key, part) for key, part in cut if part]
     return parts
 

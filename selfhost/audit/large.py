@@ -12,6 +12,7 @@ from .bulk import Alike, Bulk, hardest_hit
 from .exceptions import Exceptions, ExceptionsOfAll
 from .fleet import Machines
 from .groups import NAMES_SHOWN
+from .judging import asked_by
 from .judged_entries import Judge, entry_problems
 from .policy import Place, Policy, Wanted
 from .population import Population, first_members, lowest, members
@@ -188,7 +189,8 @@ class _Large:
             hit = self._hardest_hit(same, same.bits)
             if fields["failed"] or fields["undecided"]:
                 # reports read why: here several processes judge it
-                fields.update(self._why(wanted, hit))
+                alike = next(each for each in same.alike if each.bits >> hit & 1)
+                fields.update(self._why(wanted, hit, alike))
             groups.append((fields, same.bits.bit_count(), names, hit))
         exceptions = self._exceptions
         return _Entry(
@@ -204,9 +206,11 @@ class _Large:
             ],
         )
 
-    def _why(self, wanted: Wanted, number: int) -> dict[str, Any]:
-        """What decides the row of one machine, as one process can send it to another."""
-        row = self.row(wanted, number)
+    def _why(self, wanted: Wanted, number: int, alike: Alike) -> dict[str, Any]:
+        """What decides the row of one machine, which is one of `alike`, as one process can send it
+        to another.
+        """
+        row = self.row(wanted, number, alike)
         marks = [Mark(check=each.check, outcome=each.outcome, code=each.code) for each in row.marks]
         return {"marks": tuple(marks), "reasons": row.reasons}
 
@@ -315,13 +319,19 @@ class _Large:
         fields = {**fields, "machine": self._machines.names[number]}
         return Row.partly(fields, lambda: self.row(wanted, number))
 
-    def row(self, wanted: Wanted, number: int) -> Row:
-        """The row of one machine, judged by itself."""
+    def row(self, wanted: Wanted, number: int, alike: Alike | None = None) -> Row:
+        """The row of one machine, judged by itself. What was asked of those `alike` is not looked
+        for again.
+        """
         machine = self._machines[number]
         place = Place(self._policy, machine)
         if place.selects(wanted.machines) is None:
             return unplaced_row(self._policy, wanted, machine)
-        verdict = self._judge(wanted, place.workload(wanted), machine)
+        if alike is None or alike.question is None:
+            verdict = self._judge(wanted, place.workload(wanted), machine)
+        else:
+            (model,) = asked_by(wanted, wanted.asked)
+            verdict = self._at_once.verdict_for(model, alike.question, alike.route, machine)
         uncounted = Exceptions(self._policy.exceptions, self._today)
         return row_of(
             self._policy, wanted, machine, verdict, verdict.findings, uncounted.at(machine, place)

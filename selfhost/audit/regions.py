@@ -10,7 +10,7 @@ from math import inf
 from ..verdict.findings import CHECKS, Finding, Outcome
 from .asked import Asked
 from .lines import Slot
-from .population import BANDWIDTH, Form, Kind, Population, Span, lowest, members
+from .population import BANDWIDTH, Form, Kind, Population, Span, lowest, members, without
 from .tracing import Number, Trace, scaled
 
 TYPE_CHECKING = False
@@ -146,11 +146,9 @@ def _regions(
         elif trace.reads_bandwidth and region & (region - 1):
             along = _Along(population, find, counted)
             findings, region = along.region(region, trace.number, findings)
-        bits &= ~region
-        if bits:
-            # kinds of which no machine is left are not asked any more
-            left = population.kinds_within(trace.kinds, bits)
-            among &= ~trace.kinds | left
+        bits = without(bits, region)
+        # kinds of which no machine is left are not asked any more
+        among = population.kinds_left(among, trace.kinds, bits)
         yield findings, region, trace, pooled
 
 
@@ -224,7 +222,7 @@ class _Wider:
         if limits is None or self._has_several:
             return 0
         cut = population.cut(((_FREE, 1),))
-        bits &= cut.at_least(limits[0]) & ~cut.at_least(limits[1])
+        bits &= without(cut.at_least(limits[0]), cut.at_least(limits[1]))
         if not bits >> self._trace.number & 1:
             # the cut leaves out a machine of which the free memory is not known
             return 0
@@ -265,7 +263,7 @@ class _Wider:
         if above is None or below is None:
             return 0
         self.pooled = _Pooled(self._population, self._part, self._counted, self._worst)
-        return bits & above & below & cut.at_least(least) & ~cut.at_least(most + 1)
+        return bits & above & below & without(cut.at_least(least), cut.at_least(most + 1))
 
     def _furthest(self, own: int, end: int) -> tuple[int, int | None]:
         """How much may be free, towards `end`, for the same findings of this machine, as far as
@@ -320,7 +318,7 @@ class _Wider:
             half = max(own) if self._layout == "nowhere" else (max(own) + max(most)) // 2
             half += 1
             for slot in slots:
-                bits &= ~self._population.cut(((slot, 1),)).at_least(half)
+                bits = without(bits, self._population.cut(((slot, 1),)).at_least(half))
         return 0
 
     def _end(self, slot: Slot, bits: int, last: int) -> int:
@@ -444,7 +442,7 @@ class _Along:
         if slowest != number:
             findings, alike = self._asked(slowest)
             region &= alike
-            if not region & ~(1 << slowest):
+            if not without(region, 1 << slowest):
                 return findings, 1 << slowest
             fastest = population.ends(region, BANDWIDTH)[1]
         signature, own = self._counted.signature_of(findings), 1 << slowest
@@ -454,9 +452,10 @@ class _Along:
             fastest, alike = self._last_alike(region, signature)
             if fastest == slowest:
                 same = population.bandwidth_of(slowest)
-                return findings, region & ~cut.at_least(same + 1) & cut.at_least(same) | own
+                alone = without(cut.at_least(same), cut.at_least(same + 1))
+                return findings, region & alone | own
         between = cut.at_least(population.bandwidth_of(slowest))
-        between &= ~cut.at_least(population.bandwidth_of(fastest) + 1)
+        between = without(between, cut.at_least(population.bandwidth_of(fastest) + 1))
         return findings, region & alike & between | own
 
     def _asked(self, number: int) -> tuple[Sequence[Finding], int]:

@@ -30,6 +30,7 @@ from .population import (
     Span,
     lowest,
     members,
+    without,
 )
 
 TYPE_CHECKING = False
@@ -371,14 +372,14 @@ class Trace:
 
     def region(self) -> int:
         """The machines that would have answered the same, whatever bandwidth was read of them."""
-        bits = self._population.of_kinds(self.kinds) & ~self.others & self.within
+        bits = without(self._population.of_kinds(self.kinds) & self.within, self.others)
         for form, (low, high) in _tightest(self.bounds).items():
             cut = self._population.cut(form)
             # most bounds are reached by all or by none
             if low is not None and low > cut.values[0]:
                 bits &= cut.at_least(low)
             if high is not None and high <= cut.values[-1]:
-                bits &= ~cut.at_least(high)
+                bits = without(bits, cut.at_least(high))
         return bits
 
     def region_of_its_bandwidth(self) -> int:
@@ -386,7 +387,7 @@ class Trace:
         region = self.region()
         if self.reads_bandwidth:
             own, cut = self.value_of(BANDWIDTH), self._population.cut(((BANDWIDTH, 1),))
-            region &= cut.at_least(own) & ~cut.at_least(own + 1)
+            region &= without(cut.at_least(own), cut.at_least(own + 1))
         return region
 
 
@@ -423,7 +424,7 @@ class Worked:
     def slots_of_all(self) -> set[Slot]:
         """The numbers that it depends on, for any machine."""
         if self._known != self._population.all:
-            self._learn(self._population.all & ~self._known)
+            self._learn(without(self._population.all, self._known))
         return self._slots
 
     def of_machine(self, number: int, kind: int, among: int) -> tuple[Any, int, int]:
@@ -441,8 +442,8 @@ class Worked:
     def _words_of(self, kind: int, among: int) -> list[tuple[Any, int, int]]:
         """The words that the machines of a kind have, as `of_machine`."""
         bits = self._population.kinds[kind].bits
-        if bits & ~self._known:
-            self._learn(self._population.of_kinds(among) & ~self._known)
+        if without(bits, self._known):
+            self._learn(without(self._population.of_kinds(among), self._known))
         return [
             (word, machines, kinds)
             for word, (machines, kinds) in self._words.items()
@@ -456,7 +457,7 @@ class Worked:
         while bits:
             trace = Trace(self._population, lowest(bits))
             answer = self._of(trace.view)
-            region = trace.region() & ~self._known
+            region = without(trace.region(), self._known)
             own_kinds = self._population.kinds_within(trace.kinds, region)
             self._known |= region
             self._depend_on(form for form, _ in trace.bounds)
@@ -471,7 +472,7 @@ class Worked:
                 bits = self._population.all
             earlier, kinds = self._words.get(word, (0, 0))
             self._words[word] = earlier | region, kinds | own_kinds
-            bits &= ~self._known
+            bits = without(bits, self._known)
         if self._columns:
             self._put_columns()
 
@@ -489,7 +490,7 @@ class Worked:
         if mixed:
             them = population.of_kinds(mixed)
             for word, (bits, kinds) in self._words.items():
-                self._words[word] = bits & ~them, kinds & ~mixed
+                self._words[word] = without(bits, them), kinds & ~mixed
             self._words[MIXED] = them, mixed
         for kind, column in self._columns.items():
             if not mixed >> kind & 1:
