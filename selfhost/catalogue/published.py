@@ -107,10 +107,12 @@ def _names(table: Table, quantizations: tuple[str, ...]) -> dict[str, str]:
     for quantization in names_table.values:
         names[quantization] = names_table.string(quantization) or ""
         if quantization not in quantizations:
+            guess = table.document.guess(quantization, quantizations)
+            listed = f"one of {', '.join(quantizations)}" if quantizations else None
             names_table.problem(
                 quantization,
                 "is not among the files",
-                f"one of {', '.join(quantizations)}" if quantizations else None,
+                f"did you mean {guess}?" if guess else listed,
             )
     names_table.close()
     return names
@@ -119,10 +121,14 @@ def _names(table: Table, quantizations: tuple[str, ...]) -> dict[str, str]:
 def _check_unsized(table: Table, stored_as: str | None, unsized: tuple[str, ...]) -> None:
     if "bytes" not in table and not unsized:
         table.problem("bytes", "is missing", "write for example bytes.Q4_K_M = 4_372_812_000")
+    choices = QUANTIZATIONS.get(stored_as or "")
     for index, name in enumerate(unsized):
-        if name not in QUANTIZATIONS.get(stored_as or "", (name,)):
+        if choices is not None and name not in choices:
+            guess = table.document.guess(name, choices)
             table.document.add(
-                (*table.path, "unsized", index), f'"{name}" is not a quantization of {stored_as}'
+                (*table.path, "unsized", index),
+                f'"{name}" is not a quantization of {stored_as}',
+                f'did you mean "{guess}"?' if guess else None,
             )
     if unsized and "repository" not in table:
         table.problem(

@@ -617,6 +617,14 @@ def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
     from one (dates are then strings). What needs other files (unique names, SPDX ids) is
     `speccheck`'s.
     """
+    spec = read_as_far_as_right(document, origin)
+    return spec if document.ok else None
+
+
+def read_as_far_as_right(document: Document, origin: str) -> ModelSpec | None:
+    """As `read_model_spec`, and of a file with faults what is right in it: what is wrong is left
+    out as if it were missing. None where the file is no TOML or of another schema.
+    """
     if not document.ok:
         return None
     root = document.root
@@ -628,8 +636,6 @@ def read_model_spec(document: Document, origin: str) -> ModelSpec | None:
     _check_whole(
         root, closed=values["openness"].weights == "closed", unknown=unknown, whole=is_whole
     )
-    if not root.document.ok:
-        return None
     # whoever publishes a model publishes a tokenizer with it
     values["tokenizer"] = None if "tokenizer" in unknown else values["tokenizer"] is not False
     return ModelSpec(**values, origin=origin)

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from ..advice.listing import Listing
     from ..advice.ranking import Counts
     from ..catalogue.index import Catalogue
-    from ..catalogue.spec import ModelSpec
     from ..core.workload import Workload
     from ..machine.record import Machine
     from ..reports.layout import Document
@@ -41,7 +40,10 @@ def parser() -> Parser:
     """What is shared with other commands, and the filters."""
     parser = Parser("list")
     parser.add_argument(
-        "words", nargs="*", metavar="WORD", help="only models whose names hold every word"
+        "words",
+        nargs="*",
+        metavar="WORD",
+        help="only models whose names, maker or kind hold every word",
     )
     add_workload(parser)
     add_machine(parser, "list")
@@ -248,6 +250,9 @@ def _chosen(
     ]
     if not _asks(options, ("words", "openness")):
         return ids
+    from ..catalogue.searching import holds_words, words_typed
+
+    words = words_typed(options.words, catalogue)
     chosen = []
     for id in ids:
         try:
@@ -255,7 +260,7 @@ def _chosen(
         except SpecError:
             continue
         is_open = options.openness is None or spec.openness.weights == options.openness
-        if is_open and _holds_words(spec, options.words):
+        if is_open and (not words or holds_words(spec, words)):
             chosen.append(id)
     return chosen
 
@@ -267,29 +272,12 @@ def _matches(answer: Answer, options: argparse.Namespace) -> bool:
     )
 
 
-def _holds_words(model: ModelSpec, words: Sequence[str]) -> bool:
-    """Whether the model's names hold every word, however it is separated and spelled. Words of
-    signs alone are in no name.
-    """
-    if not any(map(str.strip, words)):
-        return True
-    from ..core.spelling import canonical
-
-    parts = [canonical(word) for word in words]
-    names = [canonical(name) for name in (model.id, model.name, model.family or "", *model.aliases)]
-    return any(parts) and all(any(part in name for name in names) for part in parts)
-
-
 def _near(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...]:
-    """What the words most likely meant, of the families and models that there are."""
-    from ..core.spelling import nearest
+    """Commands for what the words most likely meant."""
+    from ..catalogue.searching import meant, words_typed
 
-    outlines = catalogue.outlines()
-    names = dict.fromkeys(
-        name for outline in outlines for name in (outline.family, outline.id) if name is not None
-    )
-    guesses = (nearest(word, list(names)) for word in words)
-    return tuple(f"`selfhost list {guess}`" for guess in guesses if guess)
+    guesses = meant(words_typed(words, catalogue), catalogue)
+    return tuple(f"`selfhost list {guess}`" for guess in guesses)
 
 
 def _sorted(rows: list[Answer], order: str) -> list[Answer]:

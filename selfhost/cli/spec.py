@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 
-from ..core.spelling import nearest
 from .arguments import Parser, add_output, add_specs, parse
 from .errors import UsageError
 from .output import deliver, note, tell_left_aside
@@ -46,7 +45,7 @@ def run(words: list[str]) -> int:
         return _spec_new(options, catalogue)
     from ..modelfiles.speccheck import check_spec_files
 
-    problems, good = check_spec_files(
+    problems, good, doubts = check_spec_files(
         options.files,
         catalogue.specs(),
         catalogue.common("architectures"),
@@ -70,12 +69,8 @@ def run(words: list[str]) -> int:
                 else "".join(clean(f"{spec.origin}: ok ({spec.name})") + "\n" for spec in good)
             ),
         )
-    rows = catalogue.common("architectures").get("architecture", {})
-    for spec in good:
-        row = spec.architecture.row if spec.architecture is not None else None
-        near = nearest(row, [*rows]) if row and row not in rows else None
-        if near is not None:
-            note(f'{spec.origin}: no architecture "{row}" is known: did you mean {near}?\n')
+    for doubt in doubts:
+        note(f"{doubt}\n")
     if not code:
         tell_left_aside(catalogue)
     return code

@@ -66,10 +66,15 @@ def alike(word: str, choices: Sequence[str]) -> str | None:
 
 def nearest(word: str, choices: Sequence[str]) -> str | None:
     """The choice that a typing slip most likely meant, or None."""
+    return next(iter(all_near(word, choices, most=1)), None)
+
+
+def all_near(word: str, choices: Sequence[str], *, most: int = 3) -> list[str]:
+    """The choices that a typing slip may have meant, the likeliest first."""
     if len(word) > MAX_GUESSED_LETTERS:
-        return None
+        return []
     from difflib import get_close_matches
 
     lower = {choice.lower(): choice for choice in choices}
-    matches = get_close_matches(word.lower(), list(lower), n=1, cutoff=0.6)
-    return lower[matches[0]] if matches else None
+    matches = get_close_matches(word.lower(), list(lower), n=most, cutoff=0.6)
+    return [lower[match] for match in matches]

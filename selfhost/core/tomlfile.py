@@ -161,6 +161,12 @@ class Document:
         """True while no fault was found."""
         return not self._found and self._syntax is None
 
+    def has_faults(self, *tables: str) -> bool:
+        """Whether a fault was found in one of these tables, or the file is no TOML."""
+        return self._syntax is not None or any(
+            path[:1] and path[0] in tables for path, *_ in self._found
+        )
+
     def guess(self, word: str, choices: Sequence[str]) -> str | None:
         """`nearest`, while there is room for its answer: a file with a hundred thousand faults
         must not take minutes.
@@ -316,7 +322,7 @@ class Table:
         if value is None:
             return None
         if not isinstance(value, int) or isinstance(value, bool):
-            self.problem(key, f"must be a whole number, not {kind_of(value)}")
+            self.problem(key, f"must be a whole number, not {kind_of(value)}", _meant(key, value))
             return None
         if not minimum <= value <= maximum:
             bound = f"at least {minimum:,}" if value < minimum else f"at most {maximum:,}"
@@ -344,7 +350,9 @@ class Table:
         value = self._get(key, required)
         if value is None or isinstance(value, bool):
             return value
-        self.problem(key, f"must be true or false, not {kind_of(value)}")
+        meant = _BOOLEANS.get(value.strip().lower()) if isinstance(value, str) else None
+        remedy = f"write {key_name((key,))} = {meant}" if meant else None
+        self.problem(key, f"must be true or false, not {kind_of(value)}", remedy)
         return None
 
     def date(self, key: str, *, required: bool = False, partial: bool = False) -> str | None:
@@ -512,6 +520,25 @@ class Table:
             )
             return []
         return value
+
+
+_BOOLEANS = {"true": "true", "yes": "true", "false": "false", "no": "false"}
+_THOUSANDS = {"m": 10**6, "b": 10**9}
+
+
+def _meant(key: str, value: object) -> str | None:
+    """How to write the whole number that stands there as text or with a point: `"7B"`, `7e9`."""
+    number: float | None = value if isinstance(value, float) else None
+    if isinstance(value, str):
+        text = value.strip().lower().replace(",", "").replace("_", "")
+        factor = _THOUSANDS.get(text[-1:], 1)
+        try:
+            number = float(text[:-1] if factor > 1 else text) * factor
+        except ValueError:
+            return None
+    if number is None or not 0 <= number < 10**18 or number != int(number):
+        return None
+    return f"write {key_name((key,))} = {int(number):_}"
 
 
 def _is_date(text: str) -> bool:

@@ -15,10 +15,17 @@ from typing import Any
 from .. import needs as need
 from ..catalogue.index import misnamed
 from ..catalogue.licenses import remedy_of_id
-from ..catalogue.spec import SCHEMA, ModelSpec, is_id, is_license_expression, read_model_spec
+from ..catalogue.spec import (
+    SCHEMA,
+    ModelSpec,
+    is_id,
+    is_license_expression,
+    read_as_far_as_right,
+)
+from ..catalogue.spec_values import SCRATCH
 from ..core.errors import Problem
 from ..core.shipped import PACKAGE_FOLDER
-from ..core.spelling import canonical
+from ..core.spelling import canonical, nearest
 from ..core.tomlfile import Document, Path
 from ..core.tomlfile import shortened as _short
 from ..needs.records import SizedWeights
@@ -41,6 +48,8 @@ MAX_EXPRESSION = 1000
 PARAMETERS_SHARE = 0.005
 # a figure of one digit ("7_000_000_000") may be that far from what it rounds
 ROUNDED_SHARE = 0.1
+# bytes and parameters: who writes fewer means billions
+LEAST = 1000
 # Files of one quantization differ by up to 8 %, as publishers leave some tensors in another type.
 # Those of another model differ by far more.
 FILES_SHARE = 0.25
@@ -54,8 +63,9 @@ def check_spec_files(
     catalogue_specs: Iterable[ModelSpec],
     architectures: Mapping[str, Any],
     runtime_ids: Sequence[str] | None = None,
-) -> tuple[tuple[Problem, ...], tuple[ModelSpec, ...]]:
-    """Every fault of the files, in their order, and the specs of those without one.
+) -> tuple[tuple[Problem, ...], tuple[ModelSpec, ...], tuple[Problem, ...]]:
+    """Every fault of the files, in their order, the specs of those without one, and what may be a
+    slip in a name that anybody may choose.
 
     `architectures` is the parsed `specs/common/architectures.toml`, from which stated counts and
     sizes are counted again. A file replaces the spec of the same id in the catalogue, so that a
@@ -79,19 +89,62 @@ def check_spec_files(
         if runtime_ids is not None:
             _check_runtimes(document, runtime_ids)
         _check_license(document)
+        _check_units(document)
         _check_sources(document)
+    families = sorted({spec.family for spec in others if spec.family})
+    doubts: list[Problem] = []
     for document, spec in files:
-        if spec is not None and document.ok:
+        # where a list of layers is wrong, nothing can be counted over it
+        sound = spec is not None and not document.has_faults("architecture", "quantized")
+        if spec is not None and sound:
             _check_parts(document, spec, architectures)
-            _check_counts(document, spec, architectures)
+            if not document.has_faults("parameters"):
+                _check_counts(document, spec, architectures)
             _check_files(document, spec, architectures)
             _check_apart(document, spec, architectures)
-    problems = tuple(problem for document, _ in files for problem in document.problems)
-    return problems, tuple(spec for document, spec in files if spec is not None and document.ok)
+        if spec is not None and not document.has_faults("components", "parameters"):
+            _check_components(document, spec)
+        doubts += _doubts(document, architectures, families)
+    return (
+        tuple(problem for document, _ in files for problem in document.problems),
+        tuple(spec for document, spec in files if spec is not None and document.ok),
+        tuple(doubts),
+    )
+
+
+def _doubts(
+    document: Document, architectures: Mapping[str, Any], families: Sequence[str]
+) -> Iterable[Problem]:
+    """Names that nobody knows and that a slip of the fingers may have made of a known one: a new
+    architecture and a new family are right too.
+    """
+    rows = list(architectures.get("architecture", {}))
+    for path, known, what in (
+        (("architecture", "gguf"), rows, "architecture"),
+        (("architecture", "transformers"), rows, "architecture"),
+        (("family",), families, "family"),
+    ):
+        text = _text(document, *path)
+        guess = nearest(text, known) if text is not None and text not in known else None
+        # another number is another generation, not a slip
+        if text is not None and guess is not None and _digits(text) == _digits(guess):
+            yield Problem(
+                file=document.file,
+                line=document.line(path),
+                key=".".join(path),
+                message=f'no {what} "{_short(text)}" is known',
+                remedy=f'did you mean "{guess}"?',
+            )
+
+
+def _digits(text: str) -> list[str]:
+    return re.findall(r"\d+", text)
 
 
 def _read_once(paths: Sequence[str]) -> list[tuple[Document, ModelSpec | None]]:
-    """Each file with its spec, None where it has none; the same file named twice is read once."""
+    """Each file with what is right in its spec, None where that is nothing; the same file named
+    twice is read once.
+    """
     files: list[tuple[Document, ModelSpec | None]] = []
     seen: set[str] = set()
     for path in paths:
@@ -103,7 +156,7 @@ def _read_once(paths: Sequence[str]) -> list[tuple[Document, ModelSpec | None]]:
         if real not in seen:
             seen.add(real)
             document = Document.read(path)
-            files.append((document, read_model_spec(document, path)))
+            files.append((document, read_as_far_as_right(document, path)))
     return files
 
 
@@ -181,9 +234,14 @@ def _check_references(document: Document, ids: Sequence[str]) -> None:
     """Every spec that this one points at exists."""
     pointers = [
         (path, _text(document, *path))
-        for path in (("upkeep", "superseded_by"), ("availability", "successor"))
+        for path in (("upkeep", "superseded_by"), ("availability", "successor"), ("tuned_from",))
     ]
-    named: list[tuple[Path, str]] = [(path, text) for path, text in pointers if text is not None]
+    named: list[tuple[Path, str]] = [
+        (path, text)
+        for path, text in pointers
+        # a model may be tuned from one that no spec describes
+        if text is not None and text != SCRATCH and "/" not in text
+    ]
     for path, text in named + _texts(document, "availability", "open_alternatives"):
         if text == _text(document, "id"):
             document.add(path, f'"{_short(text)}" is this model itself')
@@ -206,6 +264,26 @@ def _check_runtimes(document: Document, runtime_ids: Sequence[str]) -> None:
                 f'no runtime has the id "{_short(text)}"',
                 f'did you mean "{guess}"?' if guess else f"one of {', '.join(runtime_ids)}",
             )
+
+
+def _check_units(document: Document) -> None:
+    """That sizes and counts are not so small that GB or billions were meant."""
+    needs, parameters = (document.values.get(table) for table in ("needs", "parameters"))
+    stated = [(("needs", key), value) for key, value in _numbers(needs) if key.endswith("_bytes")]
+    stated += [(("parameters", key), value) for key, value in _numbers(parameters)]
+    for path, value in stated:
+        if 0 < value < LEAST:
+            document.add(
+                path,
+                f"is {value:,}: no model is so small",
+                f"write {path[-1]} = {value * 10**9:_}"
+                + (", in bytes" if path[0] == "needs" else ""),
+            )
+
+
+def _numbers(table: Any) -> list[tuple[str, int]]:
+    items = table.items() if isinstance(table, dict) else ()
+    return [(key, value) for key, value in items if type(value) is int]
 
 
 def _check_parts(document: Document, spec: ModelSpec, architectures: Mapping[str, Any]) -> None:
@@ -259,6 +337,18 @@ def _check_counts(document: Document, spec: ModelSpec, architectures: Mapping[st
                 message + _share(used - parameters.active, parameters.active),
                 remedy,
             )
+
+
+def _check_components(document: Document, spec: ModelSpec) -> None:
+    """That the stated parameters are those of the components together."""
+    total, counted = spec.parameters.total, sum((spec.components or {}).values())
+    if total is not None and counted and abs(counted - total) > _allowed(total):
+        message = f"is {total:,}, and the sum over [components] is {counted:,}: "
+        document.add(
+            ("parameters", "total"),
+            message + _share(counted - total, total),
+            f"write total = {counted:_}, or correct [components]",
+        )
 
 
 def _allowed(stated: int) -> int:

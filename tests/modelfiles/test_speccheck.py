@@ -18,7 +18,7 @@ BAD = sorted(BAD_SPECS.glob("*.toml"))
 GOOD = sorted(GOOD_SPECS.glob("*.toml"))
 SHIPPED = sorted(SPECS.glob("*.toml"))
 ROWS = open_catalogue().common("architectures")
-NEEDS = "[needs]\nmemory_bytes = 1\ndisk_bytes = 1\n"
+NEEDS = "[needs]\nmemory_bytes = 1_000_000\ndisk_bytes = 1_000_000\n"
 
 
 def _messages(paths: list[str], catalogue: tuple[ModelSpec, ...] = ()) -> list[str]:
@@ -70,14 +70,14 @@ def test_every_bad_spec_has_its_messages() -> None:
 
 def test_good_specs_have_no_problem() -> None:
     """Specs that point at each other are checked together and given back, in the order named."""
-    problems, specs = check_spec_files([str(path) for path in GOOD], (), ROWS)
+    problems, specs, _ = check_spec_files([str(path) for path in GOOD], (), ROWS)
     assert problems == ()
     assert [spec.id for spec in specs] == [path.stem for path in GOOD]
 
 
 def test_shipped_specs_have_no_problem() -> None:
     """The catalogue is clean: unique names, SPDX ids, alternatives that exist, a source for every table."""
-    problems, specs = check_spec_files([str(path) for path in SHIPPED], (), ROWS)
+    problems, specs, _ = check_spec_files([str(path) for path in SHIPPED], (), ROWS)
     assert [str(problem) for problem in problems] == []
     assert len(specs) == len(SHIPPED) >= 30
 
@@ -91,7 +91,7 @@ def test_files_that_cannot_be_read_are_one_problem_each(tmp_path: Path) -> None:
     (tmp_path / "large.toml").write_bytes(b"#" * 2_000_000)
     good = _write(tmp_path, "good")
     names = ["missing", "folder", "link", "empty", "binary", "large"]
-    problems, specs = check_spec_files(
+    problems, specs, _ = check_spec_files(
         [*(str(tmp_path / f"{name}.toml") for name in names), good, "nul\0l.toml"], (), ROWS
     )
     assert [spec.id for spec in specs] == ["good"]
@@ -108,7 +108,7 @@ def test_files_that_cannot_be_read_are_one_problem_each(tmp_path: Path) -> None:
 
 def test_a_name_means_one_model(tmp_path: Path) -> None:
     """An id, alias or repository that another spec answers to is a fault of the later file, whatever its case and separators."""
-    _, (known,) = check_spec_files(
+    _, (known,), _ = check_spec_files(
         [_write(tmp_path, "llama-3", 'aliases = ["herd"]\nrepository = "someone/llama-three"\n')],
         (),
         ROWS,
@@ -146,7 +146,7 @@ def test_given_files_are_checked_against_each_other(tmp_path: Path) -> None:
 def test_a_file_replaces_the_catalogue_s_spec_of_its_id(tmp_path: Path) -> None:
     """A shipped file can be checked beside the catalogue it is in, and a user may override a shipped id."""
     path = _write(tmp_path, "first", 'aliases = ["same"]\n')
-    _, specs = check_spec_files([path], (), ROWS)
+    _, specs, _ = check_spec_files([path], (), ROWS)
     assert _messages([path], specs) == []
 
 
@@ -196,7 +196,7 @@ def test_an_encoder_of_unknown_size_may_be_any_part_of_the_total(tmp_path: Path)
 
 def test_pointers_lead_somewhere(tmp_path: Path) -> None:
     """A successor or alternative is the id of a spec, here or in the catalogue; a slip is told from a stranger."""
-    _, catalogue = check_spec_files(
+    _, catalogue, _ = check_spec_files(
         [_write(tmp_path, "llama-3.1-8b"), _write(tmp_path, "phi-4")], (), ROWS
     )
     path = _write(

@@ -1,0 +1,80 @@
+"""Models by words, as `list` searches: which hold them all, and what was meant where none does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import islice, product
+
+from ..core.records import pattern
+from ..core.spelling import all_near, canonical
+from .index import Catalogue
+from .spec import ModelSpec
+
+_SIZE = pattern(r"\d+(?:\.\d+)?[bm]")
+# the size of 0.8b is no 8b, that of 30b-a3b no 3b, that of 8x7b no 7b
+_WHOLE_SIZE = r"(?<![\d.])(?<!\d[bx]-a)(?<!\dx){}(?![\da-z])"
+_LETTERS = pattern(r"[a-z]{3,}")
+# so many replacements of words are tried
+_MOST_TRIED = 8
+
+
+def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
+    """The words as they are compared: lower case, in Latin letters where it is known how a family
+    is written there (`千问 14b` is `qwen 14b`). White space alone is no word.
+    """
+    from .scripts import in_latin_letters
+
+    spelled = catalogue.common("families").get("spelled") or {}
+    typed = [part for word in words for part in word.split()]
+    return tuple(
+        word.lower() if word.isascii() else in_latin_letters(word, spelled) or word.lower()
+        for word in typed
+    )
+
+
+def holds_words(model: ModelSpec, words: Sequence[str]) -> bool:
+    """Whether the model's names, its maker or its kind hold every word. A size is whole: `8b` is
+    not in `0.8b`. Words of signs alone are in no name.
+    """
+    names = [model.id, model.name, model.family or "", *model.aliases]
+    return any(map(canonical, words)) and all(_holds(model, names, word) for word in words)
+
+
+def _holds(model: ModelSpec, names: Sequence[str], word: str) -> bool:
+    kinds = {model.modality, *(part for use in model.uses or () for part in use.split("-"))}
+    maker = canonical(model.developer or "")
+    return word in kinds or f"-{canonical(word)}" in f"-{maker}" or _in_names(word, names)
+
+
+def _in_names(word: str, names: Iterable[str]) -> bool:
+    if _SIZE.fullmatch(word) is None:
+        part = canonical(word)
+        return any(part in canonical(name) for name in names)
+    import re
+
+    whole = re.compile(_WHOLE_SIZE.format(re.escape(word)))
+    return any(whole.search(name.lower().replace(" ", "-")) for name in names)
+
+
+def meant(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...]:
+    """Searches that find a model, where these words find none: with slips of the fingers mended,
+    else each word alone that is in a name.
+    """
+    own_names = [(outline.id, outline.family or "") for outline in catalogue.outlines()]
+    names = [name for pair in own_names for name in pair]
+    runs = sorted({run for name in names for run in _LETTERS.findall(name)})
+    choices = [_readings(word, names, runs) for word in words]
+    for reading in islice(product(*choices), _MOST_TRIED):
+        if any(all(_in_names(word, pair) for word in reading) for pair in own_names):
+            return (" ".join(reading),)
+    alone = [word for word, readings in zip(words, choices, strict=True) if word in readings]
+    return tuple(dict.fromkeys(alone))
+
+
+def _readings(word: str, names: Sequence[str], runs: Sequence[str]) -> list[str]:
+    """The word where a name holds it, and the nearest runs of letters where none does."""
+    if _in_names(word, names):
+        return [word]
+    letters = _LETTERS.match(word)
+    run = letters[0] if letters is not None else word
+    return [near + word[len(run) :] for near in all_near(run, runs)]
