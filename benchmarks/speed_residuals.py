@@ -514,12 +514,19 @@ def of_batches() -> Iterator[Run]:
         if total is None:
             print(f"  without a pace: {row['spec']} on {row['device']}", file=sys.stderr)
             continue
-        when = "2023" if row["built"] < "2024" else "since 2024"
+        when = "of 2023" if row["built"] < "2024" else row["use"]
+        experts = ", experts" if has_experts(row["spec"]) else ""
         yield Run(
-            f"{vendor_of_device(row['device'])}, {when}", row["device"],
+            f"{vendor_of_device(row['device'])}{experts}, {when}", row["device"],
             f"{row['spec']} {row['quantization']}, {row['at_once']} at once",
             row["tokens_per_second"], total.low, total.likely, total.high,
         )  # fmt: skip
+
+
+def has_experts(spec_id: str) -> bool:
+    """Whether it is a mixture."""
+    architecture = Catalogue.open().spec(spec_id).architecture
+    return architecture is not None and any(group.experts for group in architecture.feed_forward)
 
 
 def of_transformers(use: str) -> Iterator[Run]:

@@ -84,9 +84,12 @@ _IN_THE_CLOUD = (
     "Ollama's cloud tags run on Ollama's servers and download nothing; this answer is for running"
     " the weights yourself."
 )
+# 50.2 and 95.0 tokens/s of gemma4:12b-mlx on an M5 Max (ollama.com/blog, 2026-06-29); in
+# tests/truth/speed_public.json six runs have 2.0 to 2.8 times the likely pace
 _MLX_OF_OLLAMA = (
     "Ollama's -mlx tags hold nvfp4 and keep some layers in more bits, so the download is larger"
-    " than stated here."
+    " than stated here. Since 0.31 Ollama drafts tokens for some of them by itself (Gemma 4, Qwen"
+    " 3.8): those decode about twice as fast as stated here."
 )
 
 

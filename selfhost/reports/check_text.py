@@ -207,7 +207,8 @@ def _hours_words(verdict: Verdict) -> str:
     if speed is None or speed.work is None:
         return f"each {verdict.model.modality} takes hours to days{remedy}"
     takes = "takes" if speed.work.low >= HOURS_SECONDS else "likely takes"
-    return f"each picture {takes} hours{remedy}"
+    what = "video" if verdict.model.modality == "video" else "picture"
+    return f"each {what} {takes} hours{remedy}"
 
 
 def _load_words(verdict: Verdict) -> str:

@@ -9,6 +9,7 @@ programs compute a few tokens at once less well than hundreds.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import exp, hypot, log
 
 from ..catalogue.spec import Architecture
 from ..core import units
@@ -16,15 +17,14 @@ from ..core.records import Record
 from ..core.workload import Workload
 from .speed import PaceRange, SecondsRange, Speed
 
-# how much longer a token of a small batch takes to compute than one of a prompt: slow end, likely,
-# fast end, from runs published in llama.cpp. Processor: Mistral 7B Q4_0 on 16 vCPUs of a
-# c5.4xlarge, llama-batched-bench, 2 to 4 sequences (issue 3478): 0.9 to 1.1. GPU: of batches of 2
-# to 32 tokens beside one, Llama 8B and 1B in Q4_0 on an RTX 4090 1.1 to 6.3 (pull requests 7676 and
-# 20586), 8B in Q4_0 and F16 on an RTX 3090 1.2 to 5 (7716, 14262, 15131), 7B in Q4_0 and Q2_K on it
-# 2.4 to 5.4 (5351), Qwen2 7B and Gemma 3 4B in Q8_0 on an M2 Ultra 2 to 4 (16894, 15916). Before
-# 2024 Metal took up to 18 times as long (3545), which is left out
-ON_PROCESSOR = (1.6, 1.1, 0.8)
-ON_GPU = (6.5, 3.0, 1.0)
+# of the experts as many as if so large a share of them were chosen from by chance, for texts prefer
+# some: slow end, likely, fast end. And of a step, what reading them takes, as a share of what they
+# are of the weights: launching the operations is not theirs. gpt-oss 20B and 120B, Qwen3 Coder 30B
+# and GLM 4.7 Flash with 2 to 32 sequences on an M2 Ultra and a GB10
+# (tests/truth/speed_batches.json)
+_PREFERRED, _OF_STEP = (1.0, 0.5, 0.3), (1.0, 0.75, 0.5)
+
+
 # attending to the prompt itself on a processor, as a share of what decoding takes in the middle of
 # it. One pair of runs of llama.cpp 0c1e570 (SmolLM2 135M, a thread of a Xeon with AVX-512, prompts
 # of 256 and 3,072 tokens): 0.85; the ends are a guess
@@ -40,15 +40,41 @@ class Experts(Record):
     used: int = 1
     experts: int = 1
 
-    def growth(self, sequences: int) -> float:
+    def growth(self, sequences: int, preferred: float = 1.0) -> float:
         """How much more is read for so many tokens than for one: each chooses its own experts, as
-        if by chance.
+        if by chance among the `preferred` share of them.
         """
         if not self.share:
             return 1.0
-        chosen = self.used / self.experts
+        chosen = min(1.0, self.used / (self.experts * preferred))
         distinct = (1 - (1 - chosen) ** sequences) / chosen
         return 1 + self.share * (distinct - 1)
+
+
+class TokenCost(Record):
+    """How many times as long a token of a batch takes to compute as one of a prompt: `of_two`
+    where there are two, falling with the power `falls` of their number, for kernels compute so
+    many at once whether they are there or not. `doubt`: how many times more and less it may be.
+    """
+
+    of_two: float
+    falls: float = 0.0
+    doubt: tuple[float, float]
+
+    def of(self, sequences: int) -> float:
+        """Of so many tokens."""
+        return float(self.of_two * (sequences / 2) ** -self.falls)
+
+
+# from runs published in llama.cpp. Processor: Mistral 7B Q4_0 on 16 vCPUs of a c5.4xlarge,
+# llama-batched-bench, 2 to 4 sequences (issue 3478): 0.9 to 1.1. GPU: fitted on 7B and 8B in 2 to
+# 16 bits on an RTX 3090, 1B and 8B on an RTX 4090, 4B and 7B on an M2 Ultra, 2 to 32 at once
+# (tests/truth/speed_batches.json); before 2024 Metal took up to 18 times as long (3545), which is
+# left out. Prompts of a mixture are read with all of its experts, so that little is left beside
+# them
+ON_PROCESSOR = TokenCost(of_two=1.1, doubt=(1.45, 1.4))
+ON_GPU = TokenCost(of_two=4.0, falls=0.45, doubt=(5.0, 2.0))
+EXPERTS_ON_GPU = TokenCost(of_two=1.5, doubt=(2.2, 2.2))
 
 
 DENSE = Experts()
@@ -72,35 +98,59 @@ def experts_of(architecture: Architecture | None, active: int | None) -> Experts
     )
 
 
+def token_cost(experts: Experts, *, on_processor: bool) -> TokenCost:
+    """That of a token of a batch, of a mixture or a dense model."""
+    if on_processor:
+        return ON_PROCESSOR
+    return EXPERTS_ON_GPU if experts.share else ON_GPU
+
+
 def parallel_total(
     single: PaceRange,
     empty: PaceRange,
     prompt: PaceRange,
     sequences: int,
     *,
-    slower: tuple[float, float, float],
+    cost: TokenCost,
     experts: Experts = DENSE,
 ) -> PaceRange:
     """Tokens per second of `sequences` that decode at once, all together.
 
     `single` is the pace of one with its context, `empty` the same with nothing in it, `prompt` that
-    of reading. `slower`: ON_PROCESSOR or ON_GPU.
+    of reading. What memory gives and what computing takes have nothing to do with each other, so
+    that the squares of their doubts add up.
     """
-    ends = ("low", "likely", "high")
-    low, likely, high = (
-        _total(
-            1 / getattr(single, end),
-            1 / getattr(empty, end),
-            times / getattr(prompt, end),
-            sequences,
-            experts,
-        )
-        for end, times in zip(ends, slower, strict=True)
+    token = cost.of(sequences) / prompt.likely
+    more, less = cost.doubt
+    tokens = (
+        token * exp(hypot(log(more), log(prompt.likely / prompt.low))),
+        token,
+        token * exp(-hypot(log(less), log(prompt.high / prompt.likely))),
     )
-    return PaceRange(low=min(low, likely), likely=likely, high=max(likely, high))
+    slow, likely, fast = (
+        _total(
+            1 / single.likely,
+            1 / empty.likely,
+            each,
+            sequences,
+            experts.replace(share=experts.share * of_step),
+            preferred,
+        )
+        for each, preferred, of_step in zip(tokens, _PREFERRED, _OF_STEP, strict=True)
+    )
+    away = hypot(log(single.likely / single.low), log(likely / min(slow, likely)))
+    beyond = hypot(log(single.high / single.likely), log(max(fast, likely) / likely))
+    return PaceRange(
+        # they can be decoded one after the other
+        low=min(likely, max(single.low, likely * exp(-away))),
+        likely=likely,
+        high=likely * exp(beyond),
+    )
 
 
-def _total(step: float, bare: float, token: float, sequences: int, experts: Experts) -> float:
+def _total(
+    step: float, bare: float, token: float, sequences: int, experts: Experts, preferred: float
+) -> float:
     """`step` and `bare`: seconds of one sequence with its context and without; `token`: of
     computing one more.
 
@@ -109,7 +159,8 @@ def _total(step: float, bare: float, token: float, sequences: int, experts: Expe
     weights = min(step, bare)
     context = step - weights
     more = min(token + context, step - experts.share * weights)
-    taken = step + (sequences - 1) * max(0.0, more) + weights * (experts.growth(sequences) - 1)
+    grown = experts.growth(sequences, preferred) - 1
+    taken = step + (sequences - 1) * max(0.0, more) + weights * grown
     return sequences / taken
 
 
@@ -169,13 +220,14 @@ def with_whole_answer(
             seconds = first_token(wanted, prompt, after, attending, empty)
             how += f"; a prompt of {units.tokens(wanted)} and one step until the first token"
     if workload.parallel > 1:
+        experts = experts_of(architecture, active_parameters)
         total = parallel_total(
             pace.decode,
             empty,
             prompt,
             workload.parallel,
-            slower=ON_PROCESSOR if on_processor else ON_GPU,
-            experts=experts_of(architecture, active_parameters),
+            cost=token_cost(experts, on_processor=on_processor),
+            experts=experts,
         )
         how += (
             f"; of {workload.parallel:,} sequences at once an estimate: the weights are read once,"

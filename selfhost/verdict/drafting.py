@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from math import exp, hypot, log
 
-from .batch import ON_GPU, ON_PROCESSOR, Experts, parallel_total
+from .batch import Experts, parallel_total, token_cost
 from .speed import PaceRange, Speed
 
 # of a token that another model proposes, the chance that the model accepts it if it accepted those
@@ -64,10 +64,8 @@ def with_draft(
         min(drafted + 1, most + grown) * step for most, step in zip(_CHECKED, steps, strict=True)
     ]
     if prompt is not None and empty is not None:
-        slower = ON_PROCESSOR if on_processor else ON_GPU
-        together = parallel_total(
-            decode, empty, prompt, drafted + 1, slower=slower, experts=experts
-        )
+        cost = token_cost(experts, on_processor=on_processor)
+        together = parallel_total(decode, empty, prompt, drafted + 1, cost=cost, experts=experts)
         checks = [(drafted + 1) / getattr(together, end) for end in _ENDS]
     checks = [
         max(check, step * (1 + drafted * more_token))

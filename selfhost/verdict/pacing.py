@@ -337,19 +337,13 @@ def finding_of_pace(
 
 
 def _is_counted(question: Question, placed: Needs) -> bool:
-    """Whether something tells how long that takes: the steps of a clip, or of music."""
-    is_music = question.spec.sound is not None and placed.offload is None
-    return is_music or _is_clip_on_gpu(question, placed)
-
-
-def _is_clip_on_gpu(question: Question, placed: Needs) -> bool:
-    """Whether a GPU holds all of a model, and the steps of the clip that the program makes are
-    counted: what its parts in turn, or a processor, take nobody has published.
+    """Whether something tells how long that takes: the steps of the clip that the program makes, or
+    of music.
     """
     from .pictures import denoising_of
 
-    is_whole = placed.placement == "accelerator" and placed.offload is None
-    return is_whole and denoising_of(question.spec, question.runtime) is not None
+    is_music = question.spec.sound is not None and placed.offload is None
+    return is_music or denoising_of(question.spec, question.runtime) is not None
 
 
 def _with_whole_answer(question: Question, placed: Needs, machine: Machine, pace: Speed) -> Speed:

@@ -58,6 +58,8 @@ _LEAST_WITH_BFLOAT16 = (8, 0)
 # enable_sequential_cpu_offload (1,200 GB: 0.23); in nf4 28 and 39 (16.6 GB: 0.7)
 # (matiasbattaglia.com, 2025-06-09). The ends are guesses: a bus of 4 to 25 GB/s, files read anew
 _SECONDS_A_MOVED_GB = {"model": (0.1, 0.8, 1.6), "sequential": (0.1, 0.23, 0.6)}
+# a clip's steps beside weights that move, of which nobody published a time: a guess
+_CLIP_BY_PARTS = (1.0, 1.15, 2.0)
 _SAME = (1.0, 1.0, 1.0)
 
 
@@ -88,6 +90,8 @@ def pace_of_pictures(
         computing = _seconds_on_gpu(power, power.device, denoising, quantization)
     if quantization == "bfloat16" and not _has_bfloat16(machine, power):
         computing = product(computing, _WITHOUT_BFLOAT16)
+    if offload is not None and denoising.frames is not None:
+        computing = product(computing, _CLIP_BY_PARTS)
     moving = _SECONDS_A_MOVED_GB.get(offload or "", (0.0, 0.0, 0.0))
     low, likely, high = (
         seconds + moved_bytes / GB * each for seconds, each in zip(computing, moving, strict=True)

@@ -305,9 +305,26 @@ def _read_bytes(
         return None
     if runtime is None:
         return {}
-    return need.decode_bytes_by_type(
+    read = need.decode_bytes_by_type(
         spec, runtime, workload.format or "", workload.quantization or "", rows
     )
+    return read or _read_by_class(spec, runtime)
+
+
+# of a type of weights, of each parameter
+_TYPE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+
+
+def _read_by_class(spec: ModelSpec, runtime: RuntimeSpec) -> Mapping[str, int]:
+    """As `_read_bytes`, of a model of which only the parameters are known, in a program that
+    computes with its weights as they are published; in 16 bits where their type is not known.
+    """
+    active = spec.parameters.active
+    if spec.architecture is not None or not active or not runtime.launches_layers:
+        return {}
+    kept = spec.needs.dtype if spec.needs is not None else None
+    name = kept or "bfloat16"
+    return {name: active * _TYPE_BYTES.get(name, 2)}
 
 
 def _with_files(

@@ -214,7 +214,10 @@ class Question(Record):
             foreign=foreign_to_rules(self.runtime),
             replays=self.runtime is not None and self.runtime.replays_graphs,
             launched_layers=launched_layers(
-                self.spec.architecture, self.runtime, self.workload.quantization
+                self.spec.architecture,
+                self.runtime,
+                self.workload.quantization,
+                self.spec.parameters.active,
             ),
         )
 

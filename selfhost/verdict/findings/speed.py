@@ -108,17 +108,14 @@ _SLOW: Mapping[str, tuple[float, str, str]] = {
 # lowest pace, 2 tokens/s, keeps one waiting three minutes; who waits twenty times as long for one
 # picture wants to know that first. A guess, 30 minutes to 2 hours
 HOURS_SECONDS = 3600
-_HOW_LONG = {
-    "model": (
-        "A picture takes longer than on a GPU that holds all of the model, because its parts move"
-        " to the GPU in turn"
-    ),
-    "sequential": (
-        "A picture takes much longer than on a GPU that holds all of the model, because every layer"
-        " moves to the GPU at each step"
-    ),
-    "processor": "A picture takes much longer on a CPU than on a GPU",
+_LONGER = {
+    "model": "takes longer than on a GPU that holds all of the model, because its parts move to the"
+    " GPU in turn",
+    "sequential": "takes much longer than on a GPU that holds all of the model, because every layer"
+    " moves to the GPU at each step",
+    "processor": "takes much longer on a CPU than on a GPU",
 }
+_MADE_IN_STEPS = {"seconds_per_image": "A picture", "seconds_per_video": "A video"}
 
 
 # what models make whose work nothing estimates: by modality, and the sentence of a CPU
@@ -132,12 +129,6 @@ _ON_GPU = {
     "video": ": minutes to hours. A small model took four minutes for five seconds of video on an"
     " RTX 4090",
     "music": ": commonly minutes",
-}
-_LONGER = {
-    "model": "takes longer than on a GPU that holds all of the model, because its parts move to the"
-    " GPU in turn",
-    "sequential": "takes much longer than on a GPU that holds all of the model, because every layer"
-    " moves to the GPU at each step",
 }
 
 
@@ -201,7 +192,7 @@ def work_check(
     model of sound that commonly takes longer on a CPU than the sound lasts.
     """
     way = offload or ("processor" if on_processor else "")
-    of_picture = speed.unit == "seconds_per_image" and way in _HOW_LONG
+    result = _MADE_IN_STEPS.get(speed.unit) if way in _LONGER else None
     limit, code, remedy = _SLOW.get(speed.unit, (None, "speed-slow", _FASTER))
 
     def finding(
@@ -219,10 +210,12 @@ def work_check(
         }
         return Finding.worded_when_read(fields, lambda: (reason(), remedy))
 
-    if of_picture:
+    if result is not None:
         if speed.work is not None and speed.work.likely >= HOURS_SECONDS:
             code = "speed-hours"
-        return finding(Outcome.WARN, code, lambda: f"{_HOW_LONG[way]}{_how_long(speed)}.", remedy)
+        return finding(
+            Outcome.WARN, code, lambda: f"{result} {_LONGER[way]}{_how_long(speed)}.", remedy
+        )
     if speed.work is None and on_processor and (is_large or speed.unit in _UNKNOWN_ON_CPU):
         what = _UNKNOWN_ON_CPU.get(speed.unit, _UNKNOWN_OF_SOUND)
         return finding(Outcome.WARN, code, lambda: f"{what}: {speed.how}.", remedy)
