@@ -19,11 +19,21 @@ def can_be_made(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload
     """Whether the runtime's converter makes that file of the publisher's weights."""
     conversion = runtime.conversion if runtime is not None else None
     quantization = workload.quantization or ""
-    if conversion is None or not spec.repository or workload.format != "gguf":
+    if conversion is None or not spec.repository or workload.format != conversion.format:
+        return False
+    if not conversion.takes_quantized and not _is_in_sixteen_bits(spec):
         return False
     if quantization in conversion.types:
         return True
     return quantization in conversion.quantizations and not need.trained_in_mxfp4(spec)
+
+
+def _is_in_sixteen_bits(spec: ModelSpec) -> bool:
+    """Whether the published weights are known to be of 16 bits or more, all of them."""
+    stored = spec.architecture
+    if stored is None or stored.dtype is None or spec.quantized is not None:
+        return False
+    return stored.matrix_dtype is None and stored.expert_dtype is None
 
 
 def making_of(

@@ -54,3 +54,35 @@ def test_files_that_somebody_publishes_are_all_that_the_disk_holds() -> None:
     verdict = checked("pythia-2.8b", "Q4_K_M", "5GB")
     assert verdict.can_download
     assert not any("convert_hf_to_gguf" in line for line in verdict.setup)
+
+
+@pytest.mark.parametrize(
+    ("model", "repository"),
+    [
+        # the cards of these repositories, and exo's for the one whose experts stay in MXFP4
+        ("gpt-oss-20b", "mlx-community/gpt-oss-20b-MXFP4-Q8"),
+        ("gemma-3-27b", "mlx-community/gemma-3-27b-it-4bit"),
+        ("qwen2.5-vl-7b", "mlx-community/Qwen2.5-VL-7B-Instruct-4bit"),
+    ],
+)
+def test_mlx_loads_what_is_published(model: str, repository: str) -> None:
+    verdict = check(model, Workload(runtime="mlx"), machine="mac-studio-m3-ultra-512gb")
+    assert verdict.commands == (f"mlx_lm.generate --model {repository} --prompt Hello",)
+    assert not any("convert" in line for line in verdict.setup)
+
+
+def test_mlx_converts_what_nobody_is_known_to_publish_and_the_disk_holds_both() -> None:
+    """The options are those of mlx_lm/convert.py; Pythia 70M has 70,426,624 parameters of 2 bytes."""
+    verdict = check("pythia-70m", Workload(runtime="mlx"), machine="mac-studio-m3-ultra-512gb")
+    assert verdict.setup[-1] == (
+        "mlx_lm.convert --hf-path EleutherAI/pythia-70m -q --q-bits 4 --mlx-path pythia-70m-4bit"
+    )
+    assert verdict.commands == ("mlx_lm.generate --model pythia-70m-4bit --prompt Hello",)
+    assert verdict.needs is not None
+    assert verdict.needs.download_bytes == pytest.approx(2 * 70_426_624, rel=0.01)
+
+
+def test_what_is_quantized_already_is_not_converted_for_mlx() -> None:
+    """mlx_lm.convert reads weights of 16 bits; MiniMax M2 is published in FP8 alone."""
+    verdict = check("minimax-m2", Workload(runtime="mlx"), machine="mac-studio-m3-ultra-512gb")
+    assert not any("mlx_lm.convert" in line for line in verdict.setup)
