@@ -9,10 +9,16 @@ from ..catalogue.index import Catalogue
 from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core.records import Unread
 from ..core.workload import Workload
-from ..needs.records import Making, Needs
+from ..needs.records import How, Making, Needs
 
-# of a weight in the file that is quantized, and in one published in no stated type
+# of a weight in the file that is quantized
 _SIXTEEN_BITS = 16
+# a guess for weights of no stated type: 16 bits are usual, FP8 has half, old models have float32
+_BITS_OF_NO_STATED_TYPE = (8, 16, 32)
+_SOURCE = "the published weights, which you convert"
+_NO_STATED_TYPE = (
+    "their type is not known, so that this is a guess: architecture.dtype of the spec states it"
+)
 
 
 def can_be_made(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload) -> bool:
@@ -53,7 +59,7 @@ def making_of(
         return None
     if _is_in_a_repository(spec, workload) or _is_in_library(spec, workload, catalogue):
         return None
-    weights_bytes = _published_bytes(spec, total, catalogue)
+    weights_bytes, ends = _published_bytes(spec, total, catalogue)
     between_bytes = 0
     if workload.quantization not in runtime.conversion.types:
         between_bytes = total * _SIXTEEN_BITS // 8
@@ -63,7 +69,8 @@ def making_of(
         disk_bytes=weights_bytes + between_bytes + file_bytes,
         largest_file_bytes=max(between_bytes, needs.largest_file_bytes or size),
         file_bytes=file_bytes,
-        source="the published weights, which you convert",
+        source=_SOURCE if ends is None else f"{_SOURCE}; {_NO_STATED_TYPE}",
+        download_range=ends,
     )
 
 
@@ -87,11 +94,19 @@ def _is_in_library(spec: ModelSpec, workload: Workload, catalogue: Catalogue) ->
     return workload.quantization == ollama.tags.get(tag, default)
 
 
-def _published_bytes(spec: ModelSpec, total: int, catalogue: Catalogue) -> int:
-    """The weights as the publisher has them; 16 bits each where their types are not known."""
+def _published_bytes(
+    spec: ModelSpec, total: int, catalogue: Catalogue
+) -> tuple[int, tuple[int, int] | None]:
+    """The weights as the publisher has them, with the least and the most that they can be where
+    their type is not known; None where it is.
+    """
     from ..needs.parts import name_of
 
     weights = need.weights_bytes(
         spec, "safetensors", name_of(spec.architecture), catalogue.common("architectures")
     )
-    return total * _SIXTEEN_BITS // 8 if isinstance(weights, Unread) else weights.bytes
+    if not isinstance(weights, Unread):
+        is_guess = weights.how is How.ASSUMED
+        return weights.bytes, (weights.low_bytes, weights.high_bytes) if is_guess else None
+    least, usual, most = (total * bits // 8 for bits in _BITS_OF_NO_STATED_TYPE)
+    return usual, (least, most)
