@@ -83,12 +83,17 @@ def _is_in_a_repository(spec: ModelSpec, workload: Workload) -> bool:
 
 
 def _is_in_library(spec: ModelSpec, workload: Workload, catalogue: Catalogue) -> bool:
-    """Whether Ollama's library has the model in that quantization."""
+    """Whether Ollama's library has the model in that quantization, for what is asked."""
     tag = next((alias for alias in spec.aliases if ":" in alias), None)
     if tag is None:
         return False
     ollama = catalogue.runtime("ollama")
     if spec.modality not in ollama.modalities:
+        return False
+    whole_batch = need.batch_tokens(spec, workload, catalogue.common("architectures"))
+    asked = {"whole_batch": whole_batch, "draft": workload.draft, "adapter": workload.adapter}
+    if any(asked[key] and key not in ollama.options for key in asked):
+        # it has the file and does not do what is asked, so that no line of it is printed
         return False
     default = need.default_format_and_quantization(spec, ollama)[1]
     return workload.quantization == ollama.tags.get(tag, default)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from helpers.paths import SPECS
 from selfhost import Route, Verdict, Workload, check
 from selfhost.advice.conversion import recipe
 from selfhost.catalogue.opened import open_catalogue
@@ -86,3 +89,42 @@ def test_what_is_quantized_already_is_not_converted_for_mlx() -> None:
     """mlx_lm.convert reads weights of 16 bits; MiniMax M2 is published in FP8 alone."""
     verdict = check("minimax-m2", Workload(runtime="mlx"), machine="mac-studio-m3-ultra-512gb")
     assert not any("mlx_lm.convert" in line for line in verdict.setup)
+
+
+def test_a_conversion_counts_where_the_library_cannot_do_what_is_asked() -> None:
+    """Ollama has the file, but embeds no text of 4,096 tokens at once: the lines convert.
+
+    567,754,752 parameters of 4 bytes are published, and F16 has 2.
+    """
+    model = "snowflake-arctic-embed-l-v2.0"
+    verdict = check(model, Workload(runtime="llama.cpp"), machine="aws-m7i.2xlarge")
+    assert any("convert_hf_to_gguf" in line for line in verdict.setup)
+    assert verdict.needs is not None
+    assert verdict.needs.download_bytes == pytest.approx(4 * 567_754_752, rel=0.01)
+    disk = verdict.finding("disk")
+    assert disk is not None
+    assert float(disk.needs or 0) == pytest.approx(6 * 567_754_752, rel=0.02)
+
+
+def test_a_guess_of_the_published_weights_is_a_range_with_its_remedy(tmp_path: Path) -> None:
+    """Weights of no stated type have 16 to 32 bits: the conversion's download has both ends."""
+    shipped = (SPECS / "pythia-70m.toml").read_text(encoding="utf-8")
+    own = shipped.replace('"pythia-70m"', '"pythia-mine"').replace(
+        "EleutherAI/pythia-70m", "me/own"
+    )
+    own = own.replace('dtype = "float16"\n', "")
+    own = own.replace("[unknown]\n", '[unknown]\n"architecture.dtype" = "nobody says it"\n')
+    (tmp_path / "pythia-mine.toml").write_text(own, encoding="utf-8")
+    verdict = check("pythia-mine", machine="aws-m7i.2xlarge", specs=[tmp_path])
+    assert verdict.needs is not None
+    least, most = verdict.needs.download_range or (0, 0)
+    assert (least, most) == pytest.approx((2 * 70_426_624, 4 * 70_426_624), rel=0.01)
+    assert "architecture.dtype" in (verdict.needs.download_source or "")
+
+
+def test_a_smaller_file_that_nobody_makes_is_not_proposed() -> None:
+    """IQ3_M wants an importance matrix, so that the printed lines make none of it."""
+    machine = apply(load("aws-m7i.2xlarge").machine, ["disk=0.33GB"])
+    verdict = check("pythia-70m", Workload(runtime="llama.cpp"), machine=machine)
+    assert verdict.route is not Route.LOCAL
+    assert "IQ3_M" not in {each.quantization for each in verdict.alternatives}
