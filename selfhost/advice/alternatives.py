@@ -16,6 +16,7 @@ from ..verdict.defaults import Asker, ask_for_machine, suit, tagged_runtime
 from ..verdict.findings import Outcome, host_high, on_cards, openness_check
 from ..verdict.findings.speed import is_slow_picture, is_too_slow
 from ..verdict.judging import judge
+from ..verdict.making import can_be_made
 from ..verdict.question import architectures
 from ..verdict.record import Alternative, Judged, OpenAlternative, Question
 from .ranking import (
@@ -153,8 +154,9 @@ def _fits_smaller(
     worth_having: bool,
 ) -> tuple[_Fit, str] | None:
     """The best quantization below the one judged that fits, and what it costs: of those worth
-    having, or of the others. What there is a command for comes first: files that the catalogue
-    names, and what the runtime makes while loading.
+    having, or of the others. Files that the catalogue names, and what the runtime makes while
+    loading, come before what the reader makes; what nobody is known to publish and no printed
+    line makes is not among them.
     """
     spec, workload, runtime = question.spec, question.workload, question.runtime
     if spec.closed or runtime is None or question.needs is None or workload.task == "finetune":
@@ -163,7 +165,9 @@ def _fits_smaller(
     if workload.quantization not in order or is_beyond_any_quantization(question, machine):
         return None
     smaller = order[order.index(workload.quantization) + 1 :]
-    for quantization in sorted(smaller, key=lambda name: not _can_be_had(question, name)):
+    published = [name for name in smaller if _can_be_had(question, name)]
+    made = [name for name in smaller if name not in published and _can_be_made(question, name)]
+    for quantization in (*published, *made):
         quality = quality_of(quantization, catalogue, spec)
         if quality.worth_having is not worth_having:
             continue
@@ -185,6 +189,12 @@ def _can_be_had(question: Question, quantization: str) -> bool:
     if spec.repository_of(format, quantization) is not None:
         return True
     return runtime is not None and need.loads_sixteen_bits(spec, runtime, format, quantization)
+
+
+def _can_be_made(question: Question, quantization: str) -> bool:
+    """Whether the printed lines make such files, or the reader has files to make them of."""
+    workload = question.workload.replace(quantization=quantization)
+    return question.local_files or can_be_made(question.spec, question.runtime, workload)
 
 
 def _other_models(

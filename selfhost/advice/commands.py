@@ -52,7 +52,11 @@ def commands(
         return ()
     circumstances = _circumstances(question, runtime, judged, machine, catalogue)
     if question.local_files:
-        return _of_a_file(question, runtime, question.spec.origin, circumstances)
+        own_path = question.spec.origin
+        if own_path.lower().endswith(".gguf"):
+            return _of_a_file(question, runtime, own_path, circumstances)
+        line = _of_a_folder(question, runtime, own_path, circumstances)
+        return (line[0] + _devices_option(runtime, judged, machine),) if line else ()
     here = question.here
     if here is not None and here.by_path and here.missing_bytes == 0:
         if circumstances.scaled:
@@ -384,6 +388,25 @@ def _of_a_file(
         # (src/llama-model-loader.cpp)
         path = parts_of(path)[0]
     return lines_of_a_file(question, runtime, path, projector, circumstances)
+
+
+def _of_a_folder(
+    question: Question, runtime: RuntimeSpec, path: str, circumstances: Circumstances
+) -> tuple[str, ...]:
+    """The line that loads a folder of your own as it would a repository; () where it cannot be
+    said, or where the path would have to be quoted within a program.
+    """
+    folder = path
+    if path.lower().endswith((".json", ".safetensors")):
+        from os.path import dirname
+
+        folder = dirname(path) or "."
+    template = _untagged(runtime, question, "", {})
+    typed = _in_shell(folder, circumstances)
+    is_in_quotes = "'{repository}'" in template
+    if "{repository}" not in template or (is_in_quotes and (typed != folder or folder[0] == "~")):
+        return ()
+    return _lines(runtime, question, circumstances, line=template.replace("{repository}", typed))
 
 
 def lines_of_a_file(

@@ -36,9 +36,9 @@ def recipe(
     blanks = {
         "repository": spec.repository or "",
         "model": spec.id,
-        "file": f"{spec.id}-{quantization}.gguf",
+        "file": _filled(conversion.file, {"model": spec.id, "quantization": quantization}),
         "quantization": quantization,
-        "type": conversion.types.get(quantization, conversion.types[conversion.through]),
+        "type": conversion.types.get(quantization) or conversion.types[conversion.through],
         "source": f"{spec.id}-{conversion.through}.gguf",
         "projector": f"mmproj-{spec.id}.gguf",
     }
@@ -49,12 +49,12 @@ def recipe(
     lines = [
         f"# {why}{_room(making)}",
         *conversion.tools,
-        _filled(conversion.download, blanks),
+        *([_filled(conversion.download, blanks)] if conversion.download else []),
         _filled(conversion.convert, written),
     ]
     if quantization not in conversion.types:
         lines.append(_filled(conversion.quantize, blanks))
-    sees = spec.modality == "vision"
+    sees = spec.modality == "vision" and bool(conversion.projector)
     if sees:
         lines.append(_filled(conversion.projector, blanks))
     return Recipe(

@@ -103,20 +103,25 @@ def _check_capability(
 class Conversion(Record):
     """How the published weights become a file that the program loads, line by line.
 
-    `tools` gets the converter; `download` the `{repository}` into the folder `{model}`; `convert`
-    writes `{file}` from that folder as `{type}`; `types` are what it writes, by quantization;
-    `quantize` makes `{file}` of `{source}` in any other `{quantization}`, which is first written in
-    the quantization `through`; `projector` writes `{projector}`, the encoder of a model that sees.
+    `format`: of what is made, named `file` by `{model}` and `{quantization}`. `tools` gets the
+    converter; `download` the `{repository}` into the folder `{model}`, "" where the converter does;
+    `convert` writes `{file}` as `{type}`; `types` are what it writes, by quantization; `quantize`
+    makes `{file}` of `{source}` in any other `{quantization}`, which is first written in the
+    quantization `through`; `projector` writes `{projector}`, the encoder of a model that sees.
+    `takes_quantized` is False where published weights of fewer than 16 bits are not converted.
     """
 
-    tools: tuple[str, ...] = read_by(Table.strings, required=True)
-    download: str = read_by(Table.string, required=True)
+    format: str = read_by(Table.string, default="gguf")
+    file: str = read_by(Table.string, default="{model}-{quantization}.gguf")
+    tools: tuple[str, ...] = read_by(Table.strings, default=())
+    download: str = read_by(Table.string, default="")
     convert: str = read_by(Table.string, required=True)
-    quantize: str = read_by(Table.string, required=True)
-    projector: str = read_by(Table.string, required=True)
-    through: str = read_by(Table.string, required=True)
+    quantize: str = read_by(Table.string, default="")
+    projector: str = read_by(Table.string, default="")
+    through: str = read_by(Table.string, default="")
     types: Mapping[str, str] = read_by(texts, default={})
-    quantizations: tuple[str, ...] = read_by(Table.strings, required=True)
+    quantizations: tuple[str, ...] = read_by(Table.strings, default=())
+    takes_quantized: bool = read_by(Table.boolean, default=True)
     source: str = read_by(Table.text, required=True)
 
 

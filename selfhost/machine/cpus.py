@@ -228,14 +228,15 @@ def _ends(count: int | Sequence[int]) -> tuple[int, int, int]:
     return least, usual, most
 
 
-def names_of_number(number: str) -> tuple[str, ...]:
+def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]:
     """A bare model number with its maker's words, `core i7 12700k`; several where it is that of a
-    processor of several series, none where it is of none that is listed.
+    processor of several series, none where it is of none that is listed. `beside_gpu`: also one
+    that alone may be anything, `5600`.
     """
     import re
 
     names: dict[str, str] = {}
-    for row in _table()["number"]:
+    for row in _table()["number_beside_gpu" if beside_gpu else "number"]:
         match = re.fullmatch(row["shape"], number.lower(), re.ASCII)
         if match is None:
             continue

@@ -176,7 +176,7 @@ _SIZE = re.compile(r"(?<![\w.])(\d{1,3})\s*(?:gib|gb|g)\b", re.IGNORECASE | re.A
 _BETWEEN = re.compile(r"[+,](?!\s*\d{1,3}\s*(?:gib|gb|g)\s*(?:[+,]|$))", re.IGNORECASE)
 _COUNTS = (
     re.compile(r"(?P<count>\d{1,3})\s*[x×*]\s*(?P<name>.+)", re.IGNORECASE | re.ASCII),
-    re.compile(r"(?P<name>.+)\s[x×*](?P<count>\d{1,3})", re.IGNORECASE | re.ASCII),
+    re.compile(r"(?P<name>.+)\s[x×*]\s?(?P<count>\d{1,3})", re.IGNORECASE | re.ASCII),
     re.compile(r"(?P<count>\d{1,2})\s+(?P<name>(?!gi?b?\b)[a-z].+)", re.IGNORECASE | re.ASCII),
 )
 

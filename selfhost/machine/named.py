@@ -61,6 +61,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 _CANDIDATES = 8
+# four digits: an R9 390 is a GPU
+_SHORT_RYZEN = re.compile(r"(?<![\w.-])r([3579])[ -]?(?=(?:pro )?\d{4})", re.IGNORECASE)
+_SHORT_ULTRA = re.compile(r"(?<!core )(?<![\w-])ultra(?=[ -]?[579][ -]?\d{3}\w)", re.IGNORECASE)
 # less is looked for in names alone
 _LEAST_LETTERS = 3
 
@@ -123,8 +126,11 @@ def profile_named(text: str) -> NamedProfile:
 
 
 def _with_spaces(text: str) -> str:
-    """The text with spaces for underscores, but for a cloud's name, which has them itself."""
-    return text.replace("_", " ") if "_" in text and rented(text) is None else text
+    """The text with spaces for underscores, but for a cloud's name, which has them itself; and with
+    the whole names of processors, `r5 5600x`, `ultra 7 265k`.
+    """
+    plain = text.replace("_", " ") if "_" in text and rented(text) is None else text
+    return _SHORT_ULTRA.sub("core ultra", _SHORT_RYZEN.sub(r"ryzen \1 ", plain))
 
 
 def _exactly(text: str) -> NamedProfile | None:

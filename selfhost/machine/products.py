@@ -52,7 +52,8 @@ _LAPTOPS = frozenset(("laptop", "notebook"))
 
 class _Named(Record):
     """What a text names: a row, a processor, GPUs, GiB of RAM and a system; None for what it does
-    not. `aside`: words that say nothing that is known; `others`: processors with the same number.
+    not. `aside`: words that say nothing that is known; `others`: processors with the same number;
+    `is_one_size`: the text has one size, and does not say what of.
     """
 
     row: Mapping[str, Any] | None
@@ -62,12 +63,15 @@ class _Named(Record):
     system: str | None
     aside: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    is_one_size: bool = False
 
     @property
     def may_be_changed(self) -> bool:
         """Whether the size may be that of the one card, which is then no longer as it was sold."""
         cards = self.cards.accelerators if self.cards is not None else ()
         if len(cards) != 1 or self.gib is None or self.processor is not None:
+            return False
+        if not self.is_one_size:
             return False
         sold_gib = round((cards[0].memory_total_bytes or 0) / units.GIB)
         return self.gib == _TIMES_OF_A_CHANGED_CARD * sold_gib
@@ -106,7 +110,7 @@ def product_named(text: str) -> Described | None:
             f"{text.strip()!r}: no program that is judged here computes on {min(chips)} chips",
             remedy="name a machine with a GPU or a processor: --machine g6e.xlarge",
         )
-    named = _read(text, row, _without(words, row or {}), stated)
+    named = _read(text, row, _with_bare_processor(text, _without(words, row or {})), stated)
     if named is None or (row is None and named.cards is None):
         return None
     if (
@@ -213,6 +217,7 @@ def _read(
         system=stated.system,
         aside=tuple(unread),
         others=tuple(name for telling, _ in others for name in _same_number(telling, processor)),
+        is_one_size=stated.ram_gib is None and len(sizes_gib(stated.names)) == 1,
     )
 
 
@@ -277,6 +282,36 @@ def _ask_of_size(text: str, card: str, gib: float) -> None:
         cards_named(f"{card} {gib:g}GB", listed_only=True)
     except UnknownGpuError as error:
         raise UnknownMachineError(f"{text.strip()!r}: {error}", remedy=error.remedy) from error
+
+
+def _with_bare_processor(text: str, words: Sequence[str]) -> list[str]:
+    """The words, with its maker's before a bare number of a processor beside a GPU's name: `5600
+    32gb 4060 ti`. Raises `UnknownMachineError` where several processors, or two GPUs, may be meant.
+    """
+    words = list(words)
+    for at, number in enumerate(words):
+        processors = cpus.names_of_number(number, beside_gpu=True) if number.isdecimal() else ()
+        if not processors or _is_of_words_around(words, at):
+            continue
+        cards, _ = _cards_and_rest([*words[:at], *words[at + 1 :]], {})
+        if not cards:
+            continue
+        if len(processors) > 1 or (_card([number], {}) and cards[0].isdecimal()):
+            meant = [*processors, *([f"rx {number}"] if len(processors) == 1 else [])]
+            examples = [f"--machine '{text.strip().replace(number, name, 1)}'" for name in meant]
+            raise UnknownMachineError(
+                f"{text.strip()!r}: {number} can be several processors or a GPU",
+                remedy=f"name one: {', '.join(examples)}",
+            )
+        return [*words[:at], *processors[0].split(), *words[at + 1 :]]
+    return words
+
+
+def _is_of_words_around(words: Sequence[str], at: int) -> bool:
+    """Whether the words before a number or behind it say whose it is: `i5 7600`, `5700 xt`."""
+    is_variant = not gpus.variants().isdisjoint(words[at + 1 : at + 2])
+    is_of_maker = at > 0 and maker_of(frozenset(words[at - 1 : at])) is not None
+    return is_variant or is_of_maker or any(map(cpus.class_of, words[max(0, at - 3) : at]))
 
 
 def _same_number(words: Sequence[str], taken: str | None) -> list[str]:
@@ -499,6 +534,13 @@ def _doubts(named: _Named) -> Iterator[str]:
             f"The {named.gib:g} GB are read as RAM. A card that was changed to have them:"
             f" --set gpu={named.gib:g}GiB:'{label}'."
         )
+    elif named.cards is not None:
+        yield from named.cards.notes
+    own = (named.row or {}).get("processor")
+    if named.processor and own and _own_or_named(named.row or {}, named.processor) == own:
+        unlike = [word for word in named.processor.split() if word not in gpus.words_of(own)]
+        if any(map(_digits, unlike)) and cpus.count_of(named.processor) == 1:
+            yield f"Which {named.processor} it has is not told: judged with its usual {own}."
     if named.aside:
         yield f"Nothing is known by: {', '.join(named.aside)}."
 
@@ -598,6 +640,11 @@ def lead_to_its_parts(text: str) -> UnknownMachineError | None:
     words = _words(stated.names)
     if len(words) > _MOST_WORDS:
         return None
+    if "vram" in words and not _telling(words):
+        return UnknownMachineError(
+            f"{text.strip()!r} tells a GPU's memory, but not which GPU it is",
+            remedy="name the GPU beside the RAM: --machine 'i5-12400 32GB RTX 3090'",
+        )
     if (size := memory_gib(stated, is_server=True)) and not _telling(words):
         return UnknownMachineError(
             f"{text.strip()!r} tells a machine's memory, but not its processor",

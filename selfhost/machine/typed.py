@@ -27,6 +27,15 @@ _KIND_OF_RAM = re.compile(r"(?<!\w)(?:lp)?ddr\d\w?(?!\w)", _ANY_CASE)
 _RAM = re.compile(
     rf"{_PLAIN}[\s,]*(?:of )?(?:system )?ram\b(?!\s+\d{{1,3}}gb)|\bram[\s:=]+{_PLAIN}", _ANY_CASE
 )
+# `ram: 32` says no unit
+_RAM_WITHOUT_UNIT = re.compile(
+    r"\bram\s*[:=]\s*(\d{1,3})(?![\w.]|\s*(?:[gmt]i?b|gigs?|mhz|mt/s)\b)", _ANY_CASE
+)
+# two sizes around one word: the other is its neighbour's, `32gb ram 16gb rtx 4060 ti`
+_RAM_BETWEEN = re.compile(
+    rf"{_PLAIN}[\s,]*(?:of )?(?:system )?ram\s+(?P<behind>\d{{1,3}}gb)(?!\w)", _ANY_CASE
+)
+_MOST_WORDS_OF_A_GPU = 4
 _DISK = re.compile(
     rf"(?:{_PLAIN}\s+)?(?:\b(?:nvme|ssd|hdd|m\.2|sata|disk|drive|storage)s?\b\s*)+(?::?{_PLAIN})?",
     _ANY_CASE,
@@ -53,7 +62,8 @@ def typed(text: str) -> Typed:
     """What a description states beside names of processors, GPUs and products. `ram.stated_ram`
     reads the rate of its RAM and the channels before.
     """
-    plain = _KIND_OF_RAM.sub(" ram ", with_plain_sizes(text))
+    plain = _KIND_OF_RAM.sub(" ram ", with_plain_sizes(_RAM_WITHOUT_UNIT.sub(r"ram \1gb", text)))
+    plain = _with_size_of_ram(plain)
     stated = [_gib(*filter(None, match.groups())) for match in _RAM.finditer(plain)]
     plain = re.sub(r"\bram\b", " ", _RAM.sub(" ", plain), flags=_ANY_CASE)
     plain = _ASIDE.sub(" ", _DISK.sub(_not_a_disk, plain))
@@ -64,6 +74,27 @@ def typed(text: str) -> Typed:
         ram_gib=max(stated, default=None),
         system=named[-1] if named else None,
     )
+
+
+def _with_size_of_ram(plain: str) -> str:
+    """The text with a comma behind `ram` where the size before it is meant, and no GPU before it
+    is sold with that size: `i5-12400 32gb ram 16gb rtx 4060 ti`, but `rtx 3070 8gb ram 32gb`.
+    """
+    between = _RAM_BETWEEN.search(plain)
+    if between is None:
+        return plain
+    from .gpu_names import UnknownGpuError, cards_named
+
+    words = plain[: between.start()].replace(",", " ").split()
+    for count in range(1, min(_MOST_WORDS_OF_A_GPU, len(words)) + 1):
+        name = " ".join(words[-count:])
+        try:
+            cards_named(f"{name} {between[1]}GB", listed_only=True, explains=False)
+        except UnknownGpuError:
+            continue
+        return plain
+    at = between.start("behind")
+    return f"{plain[:at].rstrip()}, {plain[at:]}"
 
 
 @lru_cache(1)

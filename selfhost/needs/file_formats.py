@@ -193,7 +193,8 @@ class _Mlx(_Checkpoint):
         return not spec.components
 
     def default_quantization(self, spec: ModelSpec, runtime: RuntimeSpec) -> str:
-        return "4bit"
+        # their experts stay as they were trained, the rest has 8 bits (exo-explore/exo@b5375f8c)
+        return "MXFP4-Q8" if trained_in_mxfp4(spec) else "4bit"
 
     def quantizations(
         self, spec: ModelSpec, runtime: RuntimeSpec, listed: Sequence[str], default: str

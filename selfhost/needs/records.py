@@ -268,7 +268,8 @@ class Offloaded(Record):
 
 class Making(Record):
     """What it takes to make a file that nobody publishes. `download_bytes` of published weights
-    travel; `disk_bytes` are stored at the most, `file_bytes` of them for good.
+    travel; `disk_bytes` are stored at the most, `file_bytes` of them for good. `download_range`:
+    the least and the most that travels, where it is a guess, which `source` tells; else None.
     """
 
     download_bytes: int
@@ -276,6 +277,7 @@ class Making(Record):
     largest_file_bytes: int
     file_bytes: int
     source: str
+    download_range: tuple[int, int] | None = None
 
 
 class Needs(Record):

@@ -224,9 +224,9 @@ def to_come(question: Question, needs: Needs) -> Needs:
         download_bytes=making.download_bytes,
         disk_bytes=making.disk_bytes,
         largest_file_bytes=making.largest_file_bytes,
-        download_how=How.COMPUTED,
+        download_how=How.COMPUTED if making.download_range is None else How.ASSUMED,
         download_source=making.source,
-        download_range=None,
+        download_range=making.download_range,
     )
 
 

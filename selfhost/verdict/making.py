@@ -9,21 +9,37 @@ from ..catalogue.index import Catalogue
 from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core.records import Unread
 from ..core.workload import Workload
-from ..needs.records import Making, Needs
+from ..needs.records import How, Making, Needs
 
-# of a weight in the file that is quantized, and in one published in no stated type
+# of a weight in the file that is quantized
 _SIXTEEN_BITS = 16
+# a guess for weights of no stated type: 16 bits are usual, FP8 has half, old models have float32
+_BITS_OF_NO_STATED_TYPE = (8, 16, 32)
+_SOURCE = "the published weights, which you convert"
+_NO_STATED_TYPE = (
+    "their type is not known, so that this is a guess: architecture.dtype of the spec states it"
+)
 
 
 def can_be_made(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload) -> bool:
     """Whether the runtime's converter makes that file of the publisher's weights."""
     conversion = runtime.conversion if runtime is not None else None
     quantization = workload.quantization or ""
-    if conversion is None or not spec.repository or workload.format != "gguf":
+    if conversion is None or not spec.repository or workload.format != conversion.format:
+        return False
+    if not conversion.takes_quantized and not _is_in_sixteen_bits(spec):
         return False
     if quantization in conversion.types:
         return True
     return quantization in conversion.quantizations and not need.trained_in_mxfp4(spec)
+
+
+def _is_in_sixteen_bits(spec: ModelSpec) -> bool:
+    """Whether the published weights are known to be of 16 bits or more, all of them."""
+    stored = spec.architecture
+    if stored is None or stored.dtype is None or spec.quantized is not None:
+        return False
+    return stored.matrix_dtype is None and stored.expert_dtype is None
 
 
 def making_of(
@@ -43,7 +59,7 @@ def making_of(
         return None
     if _is_in_a_repository(spec, workload) or _is_in_library(spec, workload, catalogue):
         return None
-    weights_bytes = _published_bytes(spec, total, catalogue)
+    weights_bytes, ends = _published_bytes(spec, total, catalogue)
     between_bytes = 0
     if workload.quantization not in runtime.conversion.types:
         between_bytes = total * _SIXTEEN_BITS // 8
@@ -53,7 +69,8 @@ def making_of(
         disk_bytes=weights_bytes + between_bytes + file_bytes,
         largest_file_bytes=max(between_bytes, needs.largest_file_bytes or size),
         file_bytes=file_bytes,
-        source="the published weights, which you convert",
+        source=_SOURCE if ends is None else f"{_SOURCE}; {_NO_STATED_TYPE}",
+        download_range=ends,
     )
 
 
@@ -66,22 +83,35 @@ def _is_in_a_repository(spec: ModelSpec, workload: Workload) -> bool:
 
 
 def _is_in_library(spec: ModelSpec, workload: Workload, catalogue: Catalogue) -> bool:
-    """Whether Ollama's library has the model in that quantization."""
+    """Whether Ollama's library has the model in that quantization, for what is asked."""
     tag = next((alias for alias in spec.aliases if ":" in alias), None)
     if tag is None:
         return False
     ollama = catalogue.runtime("ollama")
     if spec.modality not in ollama.modalities:
         return False
+    whole_batch = need.batch_tokens(spec, workload, catalogue.common("architectures"))
+    asked = {"whole_batch": whole_batch, "draft": workload.draft, "adapter": workload.adapter}
+    if any(asked[key] and key not in ollama.options for key in asked):
+        # it has the file and does not do what is asked, so that no line of it is printed
+        return False
     default = need.default_format_and_quantization(spec, ollama)[1]
     return workload.quantization == ollama.tags.get(tag, default)
 
 
-def _published_bytes(spec: ModelSpec, total: int, catalogue: Catalogue) -> int:
-    """The weights as the publisher has them; 16 bits each where their types are not known."""
+def _published_bytes(
+    spec: ModelSpec, total: int, catalogue: Catalogue
+) -> tuple[int, tuple[int, int] | None]:
+    """The weights as the publisher has them, with the least and the most that they can be where
+    their type is not known; None where it is.
+    """
     from ..needs.parts import name_of
 
     weights = need.weights_bytes(
         spec, "safetensors", name_of(spec.architecture), catalogue.common("architectures")
     )
-    return total * _SIXTEEN_BITS // 8 if isinstance(weights, Unread) else weights.bytes
+    if not isinstance(weights, Unread):
+        is_guess = weights.how is How.ASSUMED
+        return weights.bytes, (weights.low_bytes, weights.high_bytes) if is_guess else None
+    least, usual, most = (total * bits // 8 for bits in _BITS_OF_NO_STATED_TYPE)
+    return usual, (least, most)

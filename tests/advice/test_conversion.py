@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from helpers.paths import SPECS
 from selfhost import Route, Verdict, Workload, check
 from selfhost.advice.conversion import recipe
 from selfhost.catalogue.opened import open_catalogue
@@ -54,3 +57,74 @@ def test_files_that_somebody_publishes_are_all_that_the_disk_holds() -> None:
     verdict = checked("pythia-2.8b", "Q4_K_M", "5GB")
     assert verdict.can_download
     assert not any("convert_hf_to_gguf" in line for line in verdict.setup)
+
+
+@pytest.mark.parametrize(
+    ("model", "repository"),
+    [
+        # the cards of these repositories, and exo's for the one whose experts stay in MXFP4
+        ("gpt-oss-20b", "mlx-community/gpt-oss-20b-MXFP4-Q8"),
+        ("gemma-3-27b", "mlx-community/gemma-3-27b-it-4bit"),
+        ("qwen2.5-vl-7b", "mlx-community/Qwen2.5-VL-7B-Instruct-4bit"),
+    ],
+)
+def test_mlx_loads_what_is_published(model: str, repository: str) -> None:
+    verdict = check(model, Workload(runtime="mlx"), machine="mac-studio-m3-ultra-512gb")
+    assert verdict.commands == (f"mlx_lm.generate --model {repository} --prompt Hello",)
+    assert not any("convert" in line for line in verdict.setup)
+
+
+def test_mlx_converts_what_nobody_is_known_to_publish_and_the_disk_holds_both() -> None:
+    """The options are those of mlx_lm/convert.py; Pythia 70M has 70,426,624 parameters of 2 bytes."""
+    verdict = check("pythia-70m", Workload(runtime="mlx"), machine="mac-studio-m3-ultra-512gb")
+    assert verdict.setup[-1] == (
+        "mlx_lm.convert --hf-path EleutherAI/pythia-70m -q --q-bits 4 --mlx-path pythia-70m-4bit"
+    )
+    assert verdict.commands == ("mlx_lm.generate --model pythia-70m-4bit --prompt Hello",)
+    assert verdict.needs is not None
+    assert verdict.needs.download_bytes == pytest.approx(2 * 70_426_624, rel=0.01)
+
+
+def test_what_is_quantized_already_is_not_converted_for_mlx() -> None:
+    """mlx_lm.convert reads weights of 16 bits; MiniMax M2 is published in FP8 alone."""
+    verdict = check("minimax-m2", Workload(runtime="mlx"), machine="mac-studio-m3-ultra-512gb")
+    assert not any("mlx_lm.convert" in line for line in verdict.setup)
+
+
+def test_a_conversion_counts_where_the_library_cannot_do_what_is_asked() -> None:
+    """Ollama has the file, but embeds no text of 4,096 tokens at once: the lines convert.
+
+    567,754,752 parameters of 4 bytes are published, and F16 has 2.
+    """
+    model = "snowflake-arctic-embed-l-v2.0"
+    verdict = check(model, Workload(runtime="llama.cpp"), machine="aws-m7i.2xlarge")
+    assert any("convert_hf_to_gguf" in line for line in verdict.setup)
+    assert verdict.needs is not None
+    assert verdict.needs.download_bytes == pytest.approx(4 * 567_754_752, rel=0.01)
+    disk = verdict.finding("disk")
+    assert disk is not None
+    assert float(disk.needs or 0) == pytest.approx(6 * 567_754_752, rel=0.02)
+
+
+def test_a_guess_of_the_published_weights_is_a_range_with_its_remedy(tmp_path: Path) -> None:
+    """Weights of no stated type have 16 to 32 bits: the conversion's download has both ends."""
+    shipped = (SPECS / "pythia-70m.toml").read_text(encoding="utf-8")
+    own = shipped.replace('"pythia-70m"', '"pythia-mine"').replace(
+        "EleutherAI/pythia-70m", "me/own"
+    )
+    own = own.replace('dtype = "float16"\n', "")
+    own = own.replace("[unknown]\n", '[unknown]\n"architecture.dtype" = "nobody says it"\n')
+    (tmp_path / "pythia-mine.toml").write_text(own, encoding="utf-8")
+    verdict = check("pythia-mine", machine="aws-m7i.2xlarge", specs=[tmp_path])
+    assert verdict.needs is not None
+    least, most = verdict.needs.download_range or (0, 0)
+    assert (least, most) == pytest.approx((2 * 70_426_624, 4 * 70_426_624), rel=0.01)
+    assert "architecture.dtype" in (verdict.needs.download_source or "")
+
+
+def test_a_smaller_file_that_nobody_makes_is_not_proposed() -> None:
+    """IQ3_M wants an importance matrix, so that the printed lines make none of it."""
+    machine = apply(load("aws-m7i.2xlarge").machine, ["disk=0.33GB"])
+    verdict = check("pythia-70m", Workload(runtime="llama.cpp"), machine=machine)
+    assert verdict.route is not Route.LOCAL
+    assert "IQ3_M" not in {each.quantization for each in verdict.alternatives}

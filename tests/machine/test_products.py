@@ -97,6 +97,17 @@ def test_a_product_is_found_by_its_words_and_knows_its_memory(row: dict[str, obj
         ("mbp m3 pro 18gb", "Apple M3 Pro", ["Apple M3 Pro GPU"], 18),
         ("dual 3090", None, ["NVIDIA GeForce RTX 3090"] * 2, 128),
         ("two 3090s", None, ["NVIDIA GeForce RTX 3090"] * 2, 128),
+        # the size before the word is the RAM, where no GPU before it is sold so
+        ("i5-12400 32GB RAM 16GB RTX 4060 Ti", "i5 12400", ["NVIDIA GeForce RTX 4060 Ti"], 32),
+        ("rtx 3070 8gb ram 32gb", None, ["NVIDIA GeForce RTX 3070"], 32),
+        ("GPU: 3090 CPU: 5800X RAM: 32", "5800x", ["NVIDIA GeForce RTX 3090"], 32),
+        # a bare number beside a GPU is the processor's
+        ("5600 32GB 4060 Ti", "ryzen 5600", ["NVIDIA GeForce RTX 4060 Ti"], 32),
+        ("5600 6700xt 32gb", "ryzen 5600", ["AMD Radeon RX 6700 XT"], 32),
+        ("6700 16gb gtx 1060", "core i7 6700", ["NVIDIA GeForce GTX 1060"], 16),
+        ("r9 5950x 64gb 3090ti", "ryzen 9 5950x", ["NVIDIA GeForce RTX 3090 Ti"], 64),
+        ("5070 ti 16gb ultra 7 265k 64gb", "core ultra 7 265k", ["NVIDIA GeForce RTX 5070 Ti"], 64),
+        ("RTX 3060 12GB x 2, 64 GB DDR4, 5900X", "5900x", ["NVIDIA GeForce RTX 3060"] * 2, 64),
         # a name of three generations is no cloud's machine
         ("rtx 6000", None, ["Quadro RTX 6000"], 32),
     ],
@@ -109,6 +120,32 @@ def test_names_as_people_type_them(
     assert names == cards
     assert memory == pytest.approx(gib, rel=0.001)
     assert (processor or "") in (model or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "question"),
+    [
+        ("2600 16gb 1060 6gb", "several processors"),
+        ("7600 rx 7600 32gb", "several processors"),
+        # the Ryzen 5 and the Radeon beside another Radeon
+        ("5600 6700 32gb", "several processors or a GPU"),
+        ("24GB VRAM, 64GB RAM", "not which GPU"),
+    ],
+)
+def test_what_may_be_several_parts_is_asked(text: str, question: str) -> None:
+    with pytest.raises(UnknownMachineError, match=question):
+        machine_named(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ("5600 32GB 4060 Ti", "RTX 4060 Ti 16 GB"),  # sold with 8 GB, too
+        ("2019 macbook pro i9 32gb", "Which i9 it has is not told"),
+    ],
+)
+def test_what_a_name_leaves_open_is_said(text: str, note: str) -> None:
+    assert note in (profile_named(text).note or "")
 
 
 # a processor and a GPU as they are typed, with what the machine has by these words
@@ -206,7 +243,7 @@ def test_an_absent_gpu_is_asked_for_its_memory_in_both(text: str) -> None:
         ("mac pro 2013 64gb", "Intel(R) Xeon(R) CPU E5-1620 v2 @ 3.70GHz", 64),
         ("MacBook Pro 15 inch 2015", "Intel(R) Core(TM) i7-4770HQ CPU @ 2.20GHz", 16),
         ("raspberry pi 400", "Cortex-A72 (Raspberry Pi 4 Model B)", 4),
-        ("asus zenbook 14 oled ultra 7 155h 32gb", "core ultra 155h", 32),
+        ("asus zenbook 14 oled ultra 7 155h 32gb", "core ultra 7 155h", 32),
         ("n1x laptop 64gb", "Cortex-X925 Cortex-A725 (NVIDIA N1X)", 64),
         ("Ryzen 5 7600 32 gigs", "Ryzen 5 7600", 32),
         # a kind of processor does not hide which the product has

@@ -408,11 +408,11 @@ def _making(needs: Needs, missing: int | None) -> Making | None:
 
 def ends_to_store(needs: Needs, missing: int | None) -> tuple[int | None, int | None]:
     """The least and the most of `bytes_to_store`; the same twice where the size is no range."""
-    size = bytes_to_store(needs, missing)
-    ends = needs.download_range if missing is None and needs.making is None else None
-    if size is None or ends is None or needs.download_bytes is None:
+    size, travels = bytes_to_store(needs, missing), _making(needs, missing) or needs
+    ends = travels.download_range if missing is None else None
+    if size is None or ends is None or travels.download_bytes is None:
         return size, size
-    return size - needs.download_bytes + ends[0], size - needs.download_bytes + ends[1]
+    return size - travels.download_bytes + ends[0], size - travels.download_bytes + ends[1]
 
 
 def _move_store(purpose: str, which: str = "on a larger disk") -> str:
