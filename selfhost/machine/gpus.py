@@ -188,6 +188,24 @@ class HostShares(Record):
     devices: int
 
 
+class VirtualGpu(Record):
+    """What a virtual machine gets of an NVIDIA card, by the name of its vGPU profile.
+
+    `card` is the whole name of that card, `share` the part of its memory. `takes_turns`: other
+    virtual machines may compute on the card in between; an instance of MIG has processors of its
+    own, `slices` of them. `draws_only`: its profile runs no CUDA.
+    """
+
+    card: str
+    share: float
+    slices: int | None
+    draws_only: bool
+
+    @property
+    def takes_turns(self) -> bool:
+        return self.slices is None and self.share < 1
+
+
 def words_of(name: str) -> frozenset[str]:
     """The words of a name in lower case, without what stands between them."""
     return frozenset(
@@ -195,11 +213,48 @@ def words_of(name: str) -> frozenset[str]:
     )
 
 
+# `GRID A100D-80C`, `NVIDIA A10-8Q`, `GRID A100-3-20C`; labels have hyphens for the spaces
+_PROFILE = pattern(r"(?:NVIDIA|GRID)[ -](.+?)[ -](?:(\d)[ -])?(\d{1,3})([ABCQ])")
+_PROFILE_ENDS = ("A", "B", "C", "Q")
+
+
+@lru_cache(maxsize=1024)
+def virtual_gpu(name: str) -> VirtualGpu | None:
+    """The vGPU whose profile has that name; None for another GPU, and for a board that is not
+    listed.
+    """
+    # most names end otherwise, and the pattern is compiled when it is asked
+    match = _PROFILE.fullmatch(name) if name.endswith(_PROFILE_ENDS) else None
+    if match is None:
+        return None
+    board = "".join(filter(str.isalnum, match[1].lower()))
+    for row in _table()["vgpu"]:
+        if row["board"] == board and 0 < int(match[3]) <= row["memory_gib"]:
+            return VirtualGpu(
+                card=row["name"],
+                share=int(match[3]) / row["memory_gib"],
+                slices=int(match[2]) if match[2] else None,
+                draws_only=match[4] in _table()["vgpu_drawing"],
+            )
+    return None
+
+
+def _card_of(name: str) -> str:
+    """The name of the card that a vGPU is part of; any other name as it is."""
+    virtual = virtual_gpu(name)
+    return name if virtual is None else virtual.card
+
+
 def peak_gb_per_s(name: str, memory_bytes: int | None = None) -> float | None:
     """Peak of a GPU's memory, by the name its driver gives; None for one without a row.
 
-    With `memory_bytes` a card that is sold with two memories has the peak of its own.
+    With `memory_bytes` a card that is sold with two memories has the peak of its own. A vGPU has
+    its card's; one of MIG as large a part of the channels as of the memory.
     """
+    virtual = virtual_gpu(name)
+    if virtual is not None:
+        whole: float | None = _of_row(virtual.card, _rows("gb_per_s"))
+        return whole if whole is None or virtual.slices is None else whole * virtual.share
     memory_gib = round((memory_bytes or 0) / units.GIB)
     others = tuple(
         (words, other["gb_per_s"])
@@ -311,11 +366,15 @@ def _whole_and_share(name: str) -> tuple[str, float]:
     """The GPU of which an instance of MIG is a part, and its share of the multiprocessors; the GPU
     itself and 1 for another name. Source: `mig_slices` in gpus.toml.
     """
-    match = _INSTANCE.fullmatch(name)
-    if match is None:
+    match, virtual = _INSTANCE.fullmatch(name), virtual_gpu(name)
+    if match is not None:
+        whole, count = match[1], int(match[2] or match[3])
+    elif virtual is not None and virtual.slices is not None:
+        whole, count = virtual.card, virtual.slices
+    else:
         return name, 1.0
-    slices = _of_row(match[1], _rows("mig_slices")) or _USUAL_SLICES
-    return match[1], min(1.0, int(match[2] or match[3]) / slices)
+    slices = _of_row(whole, _rows("mig_slices")) or _USUAL_SLICES
+    return whole, min(1.0, count / slices)
 
 
 @lru_cache(maxsize=256)
@@ -522,7 +581,7 @@ def capability_by_name(name: str) -> str | None:
     """
     import re
 
-    plain = name.lower().replace("-", " ")
+    plain = _card_of(name).lower().replace("-", " ")
     for row in _table()["generation"]:
         if re.search(rf"\b(?:{'|'.join(row['names'])})\b", plain):
             capability: str = row["capability"]
@@ -628,7 +687,7 @@ def computer_of(machine: Machine) -> Computer | None:
 
 def has_hbm(name: str) -> bool:
     """Whether an NVIDIA GPU of that name has HBM."""
-    words = words_of(name)
+    words = words_of(_card_of(name))
     return any(called <= words for called in _with_hbm())
 
 
@@ -726,7 +785,7 @@ def apple_chip_of(words: frozenset[str]) -> AppleChip | None:
 def _of_row(name: str, rows: tuple[tuple[frozenset[str], Any], ...]) -> Any:
     """The value of the row with the most words of `name`; None where none has the same variant."""
     same, telling = typed_words().same, variants()
-    words = frozenset(same.get(word, word) for word in words_of(name))
+    words = frozenset(same.get(word, word) for word in words_of(_card_of(name)))
     matching = [row for row in rows if row[0] <= words and row[0] & telling == words & telling]
     return max(matching, key=lambda row: len(row[0]))[1] if matching else None
 

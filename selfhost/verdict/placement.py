@@ -11,6 +11,7 @@ from ..machine.gpus import (
     capability_by_name,
     metal_share,
     reaches_capability,
+    virtual_gpu,
     works_on_few_tokens,
 )
 from ..machine.record import Accelerator, Machine, rising
@@ -607,11 +608,16 @@ def _takes_less(terms: Sequence[Term], memory: MemoryNeed) -> bool:
 
 
 def reaches(device: Accelerator, least_capability: str) -> bool | None:
-    """Whether it has that compute capability, or is not NVIDIA's; None where that is not known."""
+    """Whether it has that compute capability and runs CUDA, or is not NVIDIA's; None where that
+    is not known.
+    """
 
     def of(card: Accelerator) -> bool | None:
         if card.vendor != "nvidia":
             return True
+        virtual = virtual_gpu(card.name)
+        if virtual is not None and virtual.draws_only:
+            return False
         return reaches_capability(
             card.compute_capability or capability_by_name(card.name), least_capability
         )
