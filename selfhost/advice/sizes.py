@@ -267,6 +267,8 @@ def size_of(
     growths.append(_page_tables(most + memory.evictable_bytes))
     arguments, environment, fetch = _to_start(verdict, runtime, growths)
     vendor = accelerators[0].vendor if accelerators else ""
+    # the most that it may take is more than the card surely has
+    tight = [each.reason for each in verdict.findings if each.code == "accelerator-tight"]
     return ContainerSize(
         asked=verdict.asked,
         model=verdict.model,
@@ -290,7 +292,7 @@ def size_of(
         environment=environment,
         fetch=fetch,
         needs_login=any(finding.code == "weights-gated" for finding in verdict.findings),
-        notes=verdict.understood_as,
+        notes=(*verdict.understood_as, *tight),
         files=_mounts(verdict.asked, arguments),
     )
 

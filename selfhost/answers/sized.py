@@ -92,7 +92,7 @@ def size_with(
         taken, usual = smaller.workload.quantization, verdict.workload.quantization
         note = f"{taken} rather than {usual}, which {cards} cannot surely hold"
         note += f"; {count} of these GPUs would hold {usual}" if count is not None else ""
-        return size.replace(asked=verdict.asked, notes=(*verdict.understood_as, note))
+        return size.replace(asked=verdict.asked, notes=(*verdict.understood_as, *size.notes, note))
 
 
 def _by_its_commands(
@@ -203,7 +203,7 @@ def _that_fits(
             continue
         if all(finding.code != "accelerator-tight" for finding in smaller.findings):
             return smaller
-        tight = tight or smaller
+        tight = smaller if tight is None else tight
     return tight
 
 

@@ -415,7 +415,7 @@ def _listed_in_part(message: str, name: str, catalogue: Catalogue) -> UnknownMod
     own = [word for word in key.split("-") if len(word) >= _SHORTEST_OWN_WORD and word.isalpha()]
     families = _families(catalogue)
     is_line = any(not is_common_word(word) and word not in families for word in own)
-    longest = max(own, key=len, default="")
+    longest = max(own or key.split("-"), key=len)
     listed: dict[str, str] = {}
     of_account: dict[str, str] = {}
     # to rewrite all names takes far longer

@@ -13,6 +13,7 @@ from ..core.records import Record, pattern
 from ..core.spelling import words_of
 from ..core.tables import shipped_table
 from .chips import apple_chip_of
+from .virtual_gpus import card_of, virtual_gpu
 
 TYPE_CHECKING = False
 
@@ -147,8 +148,13 @@ class HostShares(Record):
 def peak_gb_per_s(name: str, memory_bytes: int | None = None) -> float | None:
     """Peak of a GPU's memory, by the name its driver gives; None for one without a row.
 
-    With `memory_bytes` a card that is sold with two memories has the peak of its own.
+    With `memory_bytes` a card that is sold with two memories has the peak of its own. A vGPU has
+    its card's; one of MIG as large a part of the channels as of the memory.
     """
+    virtual = virtual_gpu(name)
+    if virtual is not None:
+        whole: float | None = _of_row(virtual.card, _rows("gb_per_s"))
+        return whole if whole is None or virtual.slices is None else whole * virtual.share
     memory_gib = round((memory_bytes or 0) / units.GIB)
     others = tuple(
         (words, other["gb_per_s"])
@@ -260,11 +266,15 @@ def _whole_and_share(name: str) -> tuple[str, float]:
     """The GPU of which an instance of MIG is a part, and its share of the multiprocessors; the GPU
     itself and 1 for another name. Source: `mig_slices` in gpus.toml.
     """
-    match = _INSTANCE.fullmatch(name)
-    if match is None:
+    match, virtual = _INSTANCE.fullmatch(name), virtual_gpu(name)
+    if match is not None:
+        whole, count = match[1], int(match[2] or match[3])
+    elif virtual is not None and virtual.slices is not None:
+        whole, count = virtual.card, virtual.slices
+    else:
         return name, 1.0
-    slices = _of_row(match[1], _rows("mig_slices")) or _USUAL_SLICES
-    return match[1], min(1.0, int(match[2] or match[3]) / slices)
+    slices = _of_row(whole, _rows("mig_slices")) or _USUAL_SLICES
+    return whole, min(1.0, count / slices)
 
 
 @lru_cache(maxsize=256)
@@ -466,7 +476,7 @@ def capability_by_name(name: str) -> str | None:
     """
     import re
 
-    plain = name.lower().replace("-", " ")
+    plain = card_of(name).lower().replace("-", " ")
     for row in _table()["generation"]:
         if re.search(rf"\b(?:{'|'.join(row['names'])})\b", plain):
             capability: str = row["capability"]
@@ -572,7 +582,7 @@ def computer_of(machine: Machine) -> Computer | None:
 
 def has_hbm(name: str) -> bool:
     """Whether an NVIDIA GPU of that name has HBM."""
-    words = words_of(name)
+    words = words_of(card_of(name))
     return any(called <= words for called in _with_hbm())
 
 
@@ -611,7 +621,7 @@ def vendor_of(name: str) -> str:
 def _of_row(name: str, rows: tuple[tuple[frozenset[str], Any], ...]) -> Any:
     """The value of the row with the most words of `name`; None where none has the same variant."""
     same, telling = typed_words().same, variants()
-    words = frozenset(same.get(word, word) for word in words_of(name))
+    words = frozenset(same.get(word, word) for word in words_of(card_of(name)))
     matching = [row for row in rows if row[0] <= words and row[0] & telling == words & telling]
     return max(matching, key=lambda row: len(row[0]))[1] if matching else None
 

@@ -18,7 +18,7 @@ from . import cpus
 from .changes import planned
 from .cpu_names import Described, is_guest_without_size, machine_with
 from .gpu_names import NamedCards, UnknownGpuError, cards_named
-from .gpus import computer_of, maker_of, vendor_of
+from .gpus import computer_of, maker_of, variants, vendor_of
 from .profiles import UnknownMachineError
 from .ram import are_channels_known, usual_ram, without_kind
 from .record import Accelerator, Machine
@@ -309,7 +309,7 @@ def _with_bare_processor(text: str, words: Sequence[str]) -> list[str]:
 
 def _is_of_words_around(words: Sequence[str], at: int) -> bool:
     """Whether the words before a number or behind it say whose it is: `i5 7600`, `5700 xt`."""
-    is_variant = not gpus.variants().isdisjoint(words[at + 1 : at + 2])
+    is_variant = not variants().isdisjoint(words[at + 1 : at + 2])
     is_of_maker = at > 0 and maker_of(frozenset(words[at - 1 : at])) is not None
     return is_variant or is_of_maker or any(map(cpus.class_of, words[max(0, at - 3) : at]))
 
@@ -538,7 +538,7 @@ def _doubts(named: _Named) -> Iterator[str]:
         yield from named.cards.notes
     own = (named.row or {}).get("processor")
     if named.processor and own and _own_or_named(named.row or {}, named.processor) == own:
-        unlike = [word for word in named.processor.split() if word not in gpus.words_of(own)]
+        unlike = [word for word in named.processor.split() if word not in words_of(own)]
         if any(map(_digits, unlike)) and cpus.count_of(named.processor) == 1:
             yield f"Which {named.processor} it has is not told: judged with its usual {own}."
     if named.aside:

@@ -118,13 +118,19 @@ def of_one_maker(
 
 
 def reaches(device: Accelerator, least_capability: str) -> bool | None:
-    """Whether it has that compute capability, or is not NVIDIA's; None where that is not known."""
+    """Whether it has that compute capability and runs CUDA, or is not NVIDIA's; None where that
+    is not known.
+    """
 
     def of(card: Accelerator) -> bool | None:
         if card.vendor != "nvidia":
             return True
         from ..machine.gpus import capability_by_name, reaches_capability
+        from ..machine.virtual_gpus import virtual_gpu
 
+        virtual = virtual_gpu(card.name)
+        if virtual is not None and virtual.draws_only:
+            return False
         return reaches_capability(
             card.compute_capability or capability_by_name(card.name), least_capability
         )

@@ -14,6 +14,7 @@ from ..core.records import Record
 from ..machine import gpus
 from ..machine.chips import AppleChip
 from ..machine.record import Accelerator
+from ..machine.virtual_gpus import virtual_gpu
 from .step import Step
 
 # a program, or on those GPUs one, of which no run was seen: a guess
@@ -185,8 +186,27 @@ def gpu_of(device: Accelerator) -> Gpu | None:
     how fast it reads.
     """
     bytes_per_second = device_bandwidth(device)
-    peak = _peak_by_class(device) if bytes_per_second is None else Peak.exactly(bytes_per_second)
+    if bytes_per_second is None:
+        peak = _peak_by_class(device)
+    else:
+        peak = _in_turns(device.name, bytes_per_second) or Peak.exactly(bytes_per_second)
     return None if peak is None else gpu_with(device, peak)
+
+
+def _in_turns(name: str, bytes_per_second: float) -> Peak | None:
+    """What a vGPU has of a memory that gives so much, from when as many others as fit on its card
+    compute all the time to when none does; None of any other GPU.
+    """
+    virtual = virtual_gpu(name)
+    if virtual is None or not virtual.takes_turns:
+        return None
+    least = bytes_per_second * virtual.share
+    return Peak(
+        slow=least,
+        likely=(least * bytes_per_second) ** 0.5,
+        fast=bytes_per_second,
+        how=f"a guess: other virtual machines may take turns on its {virtual.card}",
+    )
 
 
 def gpu_with(device: Accelerator, peak: Peak, chip: AppleChip | None = None) -> Gpu:

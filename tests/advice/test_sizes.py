@@ -255,6 +255,14 @@ def test_what_has_no_size_says_why() -> None:
         size_of("llama-3.3-70b", Workload(runtime="vllm"), "RTX 4090")
 
 
+def test_what_may_not_fit_is_said_beside_its_size() -> None:
+    """Each way to store it that could fit on the card is tight: the best is taken, and the note tells both ends."""
+    sized = size_of("llama-4-scout", Workload(runtime="vllm", parallel=8), "H100 SXM")
+    assert sized.accelerators[0].memory_bytes > 80 * 10**9
+    assert any("it is tight" in note and "vLLM needs" in note for note in sized.notes)
+    assert any("cannot surely hold" in note for note in sized.notes)
+
+
 def test_a_file_of_ones_own_lies_in_the_models_folder() -> None:
     """Where nobody published the file, the arguments name the one that you make; a listed one is downloaded."""
     made = size_of("mistral-7b", Workload(quantization="Q5_1", runtime="llama.cpp"))

@@ -13,6 +13,7 @@ from helpers.each import each
 from helpers.paths import COMMON
 from selfhost.machine import chips, gpus
 from selfhost.machine.record import Accelerator
+from selfhost.machine.virtual_gpus import virtual_gpu
 from selfhost.verdict.graphics import gpu_of
 from selfhost.verdict.step import Step
 
@@ -109,6 +110,7 @@ KEYS = {
     "launch": {"vendor", "hbm", "least_capability", "layer_ms", "runs", "devices"},
     "replay": {"vendor", "unified", "hbm", "step_ms", "layer_ms", "runs", "devices"},
     "host": {"vendors", "architectures", "share", "runs", "devices"},
+    "vgpu": {"board", "name", "memory_gib"},
 }
 
 
@@ -196,6 +198,41 @@ def test_an_instance_of_mig_has_its_slices_of_the_multiprocessors(
     peak = gpus.peak_flops(whole, capability)
     assert peak is not None
     assert gpus.peak_flops(instance, capability) == pytest.approx(peak * share)
+
+
+def test_a_vgpu_is_a_part_of_a_card_of_the_table() -> None:
+    """Its peak is its card's where it takes turns, and never more than that."""
+    cards = {card.name: card for card in gpus.cards()}
+    for row in TABLE["vgpu"]:
+        assert row["memory_gib"] in cards[row["name"]].memory_gib, row
+    of_turns = Accelerator(vendor="nvidia", name="NVIDIA A10-8Q", memory_total_bytes=7 << 30)
+    gpu = gpu_of(of_turns)
+    assert gpu is not None
+    # NVIDIA's data sheet of the A10: 600 GB/s; three of 8 GB fit on its 24 GB
+    assert (gpu.peak.slow, gpu.peak.fast) == pytest.approx((200e9, 600e9), rel=0.01)
+    assert "A10" in (gpu.peak.how or "")
+    whole = gpu_of(of_turns.replace(name="NVIDIA A10-24Q"))
+    assert whole is not None
+    assert whole.peak.how is None
+
+
+@pytest.mark.parametrize(
+    ("name", "card", "gb_per_s", "capability"),
+    [
+        ("GRID A100D-80C", "NVIDIA A100 80GB PCIe", 1935, "8.0"),
+        ("GRID-V100DX-16Q", "Tesla V100-SXM2", 900, "7.0"),
+        # three slices of seven with half of the memory: 4 of 8 channels
+        ("GRID A100-3-20C", "NVIDIA A100-PCIE-40GB", 1555 / 2, "8.0"),
+        ("NVIDIA RTX A6000", None, 768, "8.6"),
+    ],
+)
+def test_the_name_of_a_vgpu_tells_its_card(
+    name: str, card: str | None, gb_per_s: float, capability: str
+) -> None:
+    virtual = virtual_gpu(name)
+    assert (virtual and virtual.card) == card
+    assert gpus.peak_gb_per_s(name) == pytest.approx(gb_per_s, rel=0.01)
+    assert gpus.capability_by_name(name) == capability
 
 
 def test_a_generation_with_few_published_runs_is_a_wide_guess() -> None:

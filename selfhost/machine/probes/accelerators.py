@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ...core.records import Record, pattern
 from ..record import Accelerator
-from .host import FILL_IN, MAX_NAMES_BYTES, PCI, Found, Host
+from .host import FILL_IN, MAX_NAMES_BYTES, PCI, Found, Host, is_wsl1
 from .nvidia import WSL_DEVICE, Read, driver_present, read_nvidia
 
 ACCELERATORS, MEMORY = "accelerators", "accelerators.memory_total_bytes"
@@ -63,6 +63,9 @@ def read_accelerators(host: Host, facts: Found) -> None:
         nvidia = read_nvidia(host, [slot for slot, vendor in devices if vendor == NVIDIA])
         nodes = _render_nodes(host, facts)
         parts = [nvidia, _amd(host, facts, devices, nodes), _intel(host, devices, nodes)]
+        if not any(parts) and is_wsl1(host):
+            facts.put(ACCELERATORS, (), "kernel release: WSL 1, which hands on no GPU")
+            return
         if not any(parts) and host.exists(WSL_DEVICE):
             facts.miss(ACCELERATORS, _OF_WINDOWS, _NAME_IT)
             return

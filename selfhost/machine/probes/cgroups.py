@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...core.records import Record
-from .host import Host, Mount
+from .host import Host, Mount, is_wsl1
 
 # limits at or above this are version 1's way to say "none": 2**63 rounded down to a page, whatever
 # the page size
@@ -128,6 +128,9 @@ def groups(host: Host, controller: str, files: tuple[str, ...]) -> Groups:
     group under that controller.
     """
     text = host.read_text("/proc/self/cgroup")
+    if not text and is_wsl1(host):
+        # it imitates a kernel without control groups
+        return Groups()
     if text is None:
         return Groups(why=host.why("/proc/self/cgroup"))
     if not text.endswith("\n"):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ...core.records import Unread
 from ..record import MAX_WORD, normal_architecture
 from .cgroups import NO_LIMIT, Groups, groups, parse_number
-from .host import MAX_READ_BYTES, NATIVE, Found, Host, Mount
+from .host import MAX_READ_BYTES, NATIVE, Found, Host, Mount, is_wsl1
 from .procfs import parse_list, parse_status
 
 MODEL, PHYSICAL, USABLE, SETS = (
@@ -850,6 +850,11 @@ _RELEASES = (("microsoft", "WSL2"), ("linuxkit", "Docker Desktop"), ("orbstack",
 
 def _machine_scope(host: Host, facts: Found) -> None:
     """A virtual machine or the computer itself, outside a container."""
+    if is_wsl1(host):
+        facts.miss(
+            "scope", "WSL 1 shows Windows' own machine, and not whether that is a virtual one"
+        )
+        return
     release = host.release().lower()
     for word, title in _RELEASES:
         if word in release:

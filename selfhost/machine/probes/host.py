@@ -1023,3 +1023,10 @@ class Host:
     def hostname(self) -> str | None:
         """What this computer calls itself; used only to keep it out of what is shown."""
         return os.uname().nodename if hasattr(os, "uname") else self.env.get("COMPUTERNAME")
+
+
+def is_wsl1(host: Host) -> bool:
+    """Whether Windows itself answers for Linux (`4.4.0-19041-Microsoft`): WSL 1 has no virtual
+    machine, no control groups and no GPU. WSL 2's kernels are called `microsoft-standard`.
+    """
+    return host.system == "linux" and host.release().endswith("-Microsoft")

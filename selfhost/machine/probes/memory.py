@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from ...core.units import binary
 from ..record import MAX_MEMORY_BYTES
-from .host import SET_MEMORY, Found, Host
+from .host import SET_MEMORY, Found, Host, is_wsl1
 from .memory_limits import Limits
 from .memory_nodes import gpu_nodes, node_memory, usable_nodes
 from .procfs import MEMINFO, STATUS, parse_meminfo
@@ -76,6 +76,8 @@ def _whose(host: Host) -> str:
     release = host.release().lower()
     if _emulated(host):
         return " as lxcfs shows it to this container"
+    if is_wsl1(host):
+        return ": the Windows machine's, all of which WSL 1 shares"
     if "microsoft" in release:
         return (
             ": WSL 2's part of the Windows machine's, which memory= in .wslconfig sets (default:"
@@ -372,6 +374,9 @@ def _free(host: Host, info: dict[str, int]) -> Size:
         arc = _arc(host)
         cache = " and ZFS's shrinkable cache" if arc else ""
         return info["MemAvailable"] + arc, f"{MEMINFO}, MemAvailable{cache}"
+    if "MemFree" in info and is_wsl1(host):
+        # its other lines of cache are the same on all machines
+        return info["MemFree"], f"{MEMINFO}, MemFree: what Windows has free"
     estimate = _free_estimate(host, info)
     if estimate is None:
         raise ValueError(

@@ -10,6 +10,7 @@ from ...core.records import Record
 from ...core.units import GIB, MIB, binary, binary_range
 from ...machine.gpus import capability_by_name
 from ...machine.record import Accelerator, Machine
+from ...machine.virtual_gpus import virtual_gpu
 from ...needs.records import GATHERED, Needs, Term
 from ..devices import (
     TIGHT,
@@ -829,6 +830,15 @@ def _against_least(device: Accelerator, least: str, needs: str, remedy: str) -> 
         )
     if is_reached:
         return None
+
+    virtual = virtual_gpu(device.name)
+    if virtual is not None and virtual.draws_only:
+        return _worded_when_read(
+            Outcome.FAIL,
+            "accelerator-unsuitable",
+            lambda: f"{device.name} is a vGPU for drawing: its profile runs no CUDA.",
+            "have the virtual machine given a profile that ends in Q or C",
+        )
 
     def reason() -> str:
         has = device.compute_capability or capability_by_name(device.name)

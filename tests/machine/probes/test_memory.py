@@ -14,6 +14,8 @@ from helpers.recordings import (
     FULL,
     GIB,
     MEMINFO,
+    NO_LIMITS,
+    ROOT_MOUNT,
     Altered,
     lawful,
     part,
@@ -377,6 +379,29 @@ def test_whose_memory_it_is(build: Callable[..., RecordedHost]) -> None:
     )
     pod = read_machine(build(files, {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}))
     assert "the node's memory is shared" in pod.sources["memory_limit_bytes"]
+
+
+# cjbassi/ytop#106; the two constants stand in polybar/polybar#405 too
+WSL1 = (
+    "MemTotal: 16112436 kB\nMemFree: 7029116 kB\nBuffers: 34032 kB\nCached: 188576 kB\n"
+    "Active(file): 64452 kB\nInactive(file): 140436 kB\nSwapTotal: 13107196 kB\n"
+    "SwapFree: 12628476 kB\nShmem: 17720 kB\nSReclaimable: 6744 kB\n"
+)
+
+
+def test_wsl_1_shows_windows_own_memory(build: Callable[..., RecordedHost]) -> None:
+    """It is no virtual machine, has no control groups that limit, and hands on no GPU; WSL 2's
+    .wslconfig is nothing to it."""
+    files = {**NO_LIMITS, "/proc/meminfo": WSL1, "/proc/self/mountinfo": ROOT_MOUNT}
+    files["/proc/self/status"] = "VmSize:\t 20480 kB\nVmData:\t 4096 kB\n"
+    machine = read_machine(build(files, release="4.4.0-19041-Microsoft"))
+    lawful(machine)
+    assert machine.scope is None
+    assert "WSL 1" in machine.why_unread("scope").reason
+    assert machine.memory_limit_bytes == machine.memory_total_bytes == 16112436 << 10
+    assert machine.memory_available_bytes == 7029116 << 10
+    assert ".wslconfig" not in machine.sources["memory_total_bytes"]
+    assert machine.accelerators == ()
 
 
 def test_lxcfs(build: Callable[..., RecordedHost]) -> None:

@@ -437,6 +437,18 @@ def test_a_runtime_that_needs_a_gpu_takes_one_that_shares_the_ram() -> None:
     assert judge(question(runtime=GPU_ONLY), inside).route(offered=True) is Route.LOCAL
 
 
+@pytest.mark.parametrize(
+    ("name", "place"), [("GRID P40-24Q", "accelerator"), ("GRID P40-24A", "host")]
+)
+def test_a_vgpu_for_drawing_computes_nothing(name: str, place: str) -> None:
+    """DualCoder/vgpu_unlock#70: of the P40's profiles 4Q has CUDA enabled, 8A has not."""
+    verdict = check("llama3.1:8b", machine=MACHINE.replace(accelerators=(GPU.replace(name=name),)))
+    assert verdict.needs is not None
+    assert verdict.needs.placement == place
+    reasons = " ".join(each.reason for each in verdict.findings if each.check == "accelerator")
+    assert ("runs no CUDA" in reasons) == (place == "host")
+
+
 @pytest.mark.parametrize("machine", ["4x gtx 1080 ti", "4x tesla p40", "4x tesla v100"])
 def test_vllm_is_not_chosen_for_gpus_that_it_does_not_support(machine: str) -> None:
     """vLLM's documentation asks for compute capability 7.5; these have 6.1 and 7.0."""
