@@ -22,6 +22,7 @@ from ..record import (
     MIN_CORES,
     NETWORK_FILESYSTEMS,
     UNPRINTABLE,
+    Accelerator,
     normal_system,
 )
 from .limit import Quota
@@ -147,6 +148,15 @@ class Mount(Record):
     read_only: bool
     device: str = ""
     source: str = ""
+
+
+class Read(Record):
+    """What was read of one vendor's GPUs: the cards, where, and why the memory of some is None."""
+
+    cards: tuple[Accelerator, ...]
+    source: str
+    reason: str | None = None
+    remedy: str | None = None
 
 
 class Found:
