@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from selfhost.machine.probes import Host, nvidia, read_machine
+from selfhost.machine.probes import Host, nvidia, nvidia_files, read_machine
 from selfhost.machine.probes.child import ChildError, ask
 
 MIB = 2**20
@@ -99,7 +99,7 @@ def main() -> int:
     parser.add_argument("--record", metavar="FILE", help="write NVML's answer, without UUIDs")
     chosen = parser.parse_args()
     host = Host()
-    if not nvidia.driver_present(host):
+    if not nvidia_files.driver_present(host):
         print("no NVIDIA driver is here: nothing to compare")
         return 2
     try:

@@ -380,6 +380,18 @@ def test_a_glance_fills_memory_while_the_catalogue_is_loaded(words: list[str]) -
     }
 
 
+def test_a_machine_without_accelerators_loads_nothing_of_them() -> None:
+    """A disk without quotas needs no C library, and a bus without cards no table of them."""
+    modules = loaded(
+        "from selfhost.machine.probes import read_machine\n"
+        "from selfhost.machine.probes.recorded import RecordedHost\n"
+        "assert read_machine(RecordedHost('tests/machines/linux-vm-no-limit/root')).accelerators == ()"
+    )
+    assert "selfhost.machine.probes.disk" in modules
+    others = ("probes.nvidia", "probes.pci_names", "probes.quota", "probes.quota_groups", "gpus")
+    assert not modules & {"ctypes", *(f"selfhost.machine.{name}" for name in others)}
+
+
 def test_a_check_loads_what_it_needs() -> None:
     """Each module takes a fifth of a millisecond to load, and what runs here asks nothing of other models."""
     modules = {
@@ -391,6 +403,11 @@ def test_a_check_loads_what_it_needs() -> None:
         if name.startswith("selfhost.")
     }
     others = (
+        # of names written otherwise, faulty files and JSON
+        "catalogue.respelled",
+        "catalogue.licenses",
+        "core.json_text",
+        "core.toml_lines",
         "advice.compiled",
         "advice.listing",
         "verdict.bracket",

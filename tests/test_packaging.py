@@ -207,6 +207,7 @@ def test_an_installed_wheel_starts_without_parsers(installed: Path, words: list[
         "from selfhost.cli.main import main\n"
         f"main({[*words, '--no-measure'] if words != ['machine'] else words})\n"
         "unwanted = {'argparse', 'json', 'tomllib', 'typing', 'rich', 'selfhost.needs.llamacpp.mixes'}\n"
+        "unwanted |= {f'selfhost.core.{name}' for name in ('json_text', 'quantities', 'toml_lines')}\n"
         "import re; print(len(re._cache)); print(sorted(unwanted & set(sys.modules)))"
     )
     said = run(sys.executable, "-I", "-S", "-c", code, str(installed), cwd=installed.parent)

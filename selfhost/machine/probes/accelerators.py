@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ...core.records import Record, pattern
 from ..record import Accelerator
-from .host import FILL_IN, MAX_NAMES_BYTES, PCI, Found, Host, is_wsl1
-from .nvidia import WSL_DEVICE, Read, driver_present, read_nvidia
+from .host import FILL_IN, MAX_NAMES_BYTES, PCI, Found, Host, Read, is_wsl1
+from .nvidia_files import WSL_DEVICE, driver_present, jetson_board
 
 ACCELERATORS, MEMORY = "accelerators", "accelerators.memory_total_bytes"
 DRM, KFD = "/sys/class/drm", "/sys/class/kfd/kfd/topology/nodes"
@@ -60,7 +60,7 @@ def read_accelerators(host: Host, facts: Found) -> None:
     """GPUs that a runtime could use; () where the files show none."""
     if host.system == "linux":
         devices, why = _display_devices(host)
-        nvidia = read_nvidia(host, [slot for slot, vendor in devices if vendor == NVIDIA])
+        nvidia = _nvidia(host, [slot for slot, vendor in devices if vendor == NVIDIA])
         nodes = _render_nodes(host, facts)
         parts = [nvidia, _amd(host, facts, devices, nodes), _intel(host, devices, nodes)]
         if not any(parts) and is_wsl1(host):
@@ -71,7 +71,7 @@ def read_accelerators(host: Host, facts: Found) -> None:
             return
         _put(facts, parts, why, f"{PCI}: no GPU of NVIDIA, AMD or Intel")
     elif host.system == "windows":
-        nvidia = read_nvidia(host, ()) if driver_present(host) else None
+        nvidia = _nvidia(host, ()) if driver_present(host) else None
         nvidia_tells_memory = nvidia is not None and any(
             card.memory_total_bytes for card in nvidia.cards
         )
@@ -91,6 +91,15 @@ def read_accelerators(host: Host, facts: Found) -> None:
             f"GPUs are not looked for on this kind of {host.system} machine by this version",
             FILL_IN,
         )
+
+
+def _nvidia(host: Host, slots: Sequence[str]) -> Read | None:
+    """NVIDIA's GPUs; None where no file shows one: most computers have none."""
+    if not slots and not driver_present(host) and jetson_board(host) is None:
+        return None
+    from .nvidia import read_nvidia
+
+    return read_nvidia(host, slots)
 
 
 def _put(facts: Found, parts: Sequence[Read | None], why: str | None, none: str) -> None:

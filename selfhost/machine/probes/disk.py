@@ -60,6 +60,7 @@ def _windows_drive_free(host: Host, space: Space) -> Space:
 def read_disks(host: Host, facts: Found) -> None:
     """One disk a purpose; each that cannot be read has its own reason."""
     disks = []
+    mediums: dict[tuple[Mount, Space | None], Medium] = {}
     for purpose, find in (*PLACES.items(), (LM_STUDIO, lm_studio)):
         fact = f"{DISKS}.{purpose}"
         try:
@@ -72,7 +73,7 @@ def read_disks(host: Host, facts: Found) -> None:
         if place is None:
             facts.miss(fact, "its folder is not known: no home folder is set", SET_DISK)
             continue
-        disks.append(_disk(host, facts, purpose, fact, place))
+        disks.append(_disk(host, facts, purpose, fact, place, mediums))
     if disks:
         facts.put(DISKS, tuple(disks), "each place has its own entry, disks.<purpose>")
     else:
@@ -211,7 +212,15 @@ def _writable(host: Host, place: Place, volume: _Volume, mount: Mount | None) ->
     return volume.writable
 
 
-def _disk(host: Host, facts: Found, purpose: str, fact: str, place: Place) -> Disk:
+def _disk(
+    host: Host,
+    facts: Found,
+    purpose: str,
+    fact: str,
+    place: Place,
+    mediums: dict[tuple[Mount, Space | None], Medium],
+) -> Disk:
+    """`mediums`: where files of the places so far lie, by mount and space."""
     volume = _volume(host, place)
     folder = volume.folder
     # a folder that could not be looked up is on the mount that its name states, if its name is a
@@ -226,7 +235,10 @@ def _disk(host: Host, facts: Found, purpose: str, fact: str, place: Place) -> Di
     if space is None:
         reason = f"free space of {_shown(folder)}: {volume.failure}"
         facts.miss(f"{fact}.free_bytes", reason, volume.remedy)
-    beneath = _medium(host, mount, space) if mount is not None and host.system == "linux" else None
+    beneath = None
+    if mount is not None and host.system == "linux":
+        beneath = mediums.get((mount, space)) or _medium(host, mount, space)
+        mediums[mount, space] = beneath
     _miss_medium(facts, fact, _shown(folder), beneath)
     allowance = _Allowance()
     if space is not None and mount is not None:

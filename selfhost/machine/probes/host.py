@@ -22,6 +22,7 @@ from ..record import (
     MIN_CORES,
     NETWORK_FILESYSTEMS,
     UNPRINTABLE,
+    Accelerator,
     normal_system,
 )
 from .limit import Quota
@@ -147,6 +148,15 @@ class Mount(Record):
     read_only: bool
     device: str = ""
     source: str = ""
+
+
+class Read(Record):
+    """What was read of one vendor's GPUs: the cards, where, and why the memory of some is None."""
+
+    cards: tuple[Accelerator, ...]
+    source: str
+    reason: str | None = None
+    remedy: str | None = None
 
 
 class Found:
@@ -319,6 +329,7 @@ class Host:
         self.system = system or normal_system(sys.platform)
         self._why: dict[str, str] = {}
         self._texts: dict[str, str | None] = {}
+        self._listings: dict[str, list[str] | None] = {}
         self._mounts: tuple[Mount, ...] | None = None
         self._quotas_on: dict[int, tuple[str, ...]] = {}
         self._masks: list[Mask] | None = None
@@ -401,11 +412,15 @@ class Host:
         self, path: str, is_wanted: Callable[[str], bool] | None = None
     ) -> list[str] | None:
         """The names in a folder, sorted, where `is_wanted` is given those for which it is true;
-        None where it cannot be listed.
+        None where it cannot be listed. It is listed once per host.
         """
-        try:
-            names = os.listdir(self.real(path))
-        except (OSError, ValueError):
+        if path not in self._listings:
+            try:
+                self._listings[path] = os.listdir(self.real(path))
+            except (OSError, ValueError):
+                self._listings[path] = None
+        names = self._listings[path]
+        if names is None:
             return None
         return sorted(names if is_wanted is None else filter(is_wanted, names))
 

@@ -143,14 +143,14 @@ def _of_overlay(host: Host, mount: Mount, path: str | None, above: tuple[Mount, 
     """By its upper folder, where new files go. An existing file lies in the first layer that
     has it.
     """
-    import re
-
     layers = option_of(mount, "upperdir")
     if not layers and path is None:
         # without one nothing is stored
         return Medium(in_memory=False)
     inside = ""
     if path is not None:
+        import re
+
         inside = host.paths.join(
             mount.root, path[len(mount.point.rstrip("/")) :].lstrip("/")
         ).strip("/")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ...core.records import Record, pattern
 from ..record import normal_architecture
 from .host import PCI, Host
-from .nvidia import GPUS
+from .nvidia_files import GPUS
 from .procfs import STATUS, parse_list, parse_meminfo, parse_status
 
 NODES = "/sys/devices/system/node"

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ...core.records import Record
 from ..record import MAX_MEMORY_BYTES, Accelerator, normal_architecture
-from .host import FILL_IN, PCI, Host
+from .host import FILL_IN, PCI, Host, Read
+from .nvidia_files import GPUS, VERSION, WSL_DEVICE, driver_present, is_node, jetson_board
 
 TYPE_CHECKING = False
 
@@ -17,18 +18,9 @@ if TYPE_CHECKING:
 
 UNNAMED = "NVIDIA GPU"
 _VENDOR = "0x10de"
-VERSION, GPUS = "/proc/driver/nvidia/version", "/proc/driver/nvidia/gpus"
-WSL_DEVICE, WSL_LIBRARY = "/dev/dxg", "/usr/lib/wsl/lib/libnvidia-ml.so.1"
 # the chips that have no memory of their own: Grace Blackwell of the DGX Spark, and Jetson boards
 # (Thor's Blackwell too)
 _UNIFIED_CHIP = r"(?i)\b(GB10|Orin|Xavier|Thor|Tegra|Jetson)\b"
-# of boards whose name need not tell
-_CHIPS = {
-    "nvidia,tegra186": "TX2",
-    "nvidia,tegra194": "Xavier",
-    "nvidia,tegra234": "Orin",
-    "nvidia,tegra264": "Thor",
-}
 _SHARES = "the GPU shares the machine's RAM and has none of its own"
 _NOT_SUPPORTED = 3
 _LOOK = "see whether `nvidia-smi` answers, and restart the machine if it does not"
@@ -56,15 +48,6 @@ _ERRORS: Mapping[int | None, tuple[str, str]] = {
         "restart the machine",
     ),
 }
-
-
-class Read(Record):
-    """What was read of one vendor's GPUs: the cards, where, and why the memory of some is None."""
-
-    cards: tuple[Accelerator, ...]
-    source: str
-    reason: str | None = None
-    remedy: str | None = None
 
 
 class _Gpu(Record):
@@ -102,25 +85,11 @@ def memory_bandwidth(clock_mhz: int, bus_width_bits: int) -> int:
     return 2 * clock_mhz * 1_000_000 * bus_width_bits // 8
 
 
-def _is_node(name: str) -> bool:
-    """The device of a GPU, as `nvidia0`."""
-    return name.startswith("nvidia") and name[len("nvidia") :].isdecimal()
-
-
-def driver_present(host: Host) -> bool:
-    """Whether files show a driver that could answer."""
-    if host.system == "windows":
-        folder = host.env.get("SystemRoot") or r"C:\Windows"
-        return host.exists(folder + r"\System32\nvml.dll")
-    nodes = bool(host.listdir("/dev", _is_node))
-    return nodes or host.exists(VERSION) or (host.exists(WSL_DEVICE) and host.exists(WSL_LIBRARY))
-
-
 def read_nvidia(host: Host, slots: Sequence[str]) -> Read | None:
     """The NVIDIA GPUs that a program here may use. `slots`: those on the PCI bus. None where
     there are none.
     """
-    if (board := _jetson(host)) is not None:
+    if (board := jetson_board(host)) is not None:
         version = host.read_text(VERSION)
         driver = parse_driver(version) if version else None
         card = Accelerator(vendor="nvidia", name=host.clean(board), unified=True, driver=driver)
@@ -135,24 +104,6 @@ def read_nvidia(host: Host, slots: Sequence[str]) -> Read | None:
     ):
         return _from_files(host, slots, answer or {})
     return _visible(host, answer)
-
-
-def _jetson(host: Host) -> str | None:
-    """What a Jetson's firmware calls its board; None of another computer. On carriers of other
-    makers, and of some releases, the name has no "Jetson": the chip is told by `compatible`
-    (devicetree bindings of Linux, arm/tegra.yaml).
-    """
-    board = (host.read_text("/proc/device-tree/model") or "").strip(" \n\0")
-    if "jetson" in board.lower():
-        return board
-    try:
-        names = host.read_bytes("/proc/device-tree/compatible", 4096).decode("ascii", "replace")
-    except (OSError, ValueError):
-        return None
-    chip = next((_CHIPS[name] for name in names.split("\0") if name in _CHIPS), None)
-    if chip is None:
-        return None
-    return board if chip.lower() in board.lower() else f"NVIDIA Jetson {chip} ({board})"
 
 
 def _without_driver(host: Host, slots: Sequence[str]) -> Read | None:
@@ -173,7 +124,7 @@ def _without_driver(host: Host, slots: Sequence[str]) -> Read | None:
 
 def _from_files(host: Host, slots: Sequence[str], answer: Mapping[str, Any]) -> Read:
     """How many there are, and names where files give them: the library did not answer."""
-    nodes = host.listdir("/dev", _is_node) or []
+    nodes = host.listdir("/dev", is_node) or []
     reason, remedy = _why_silent(answer)
     source = _seen_in(host, nodes, slots)
     return _unread(host, slots, len(nodes) or len(slots) or 1, source, reason, remedy)

@@ -18,7 +18,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.recordings import LINUX
-from selfhost.machine.probes import Host, accelerators, child, nvidia, read_machine
+from selfhost.machine.probes import (
+    Host,
+    accelerators,
+    child,
+    nvidia,
+    nvidia_files,
+    read_machine,
+)
+from selfhost.machine.probes.host import Read
 from selfhost.machine.probes.recorded import RecordedHost, file_name
 from selfhost.machine.probes.recorder import Recorder
 from selfhost.machine.record import Accelerator, Machine
@@ -413,7 +421,7 @@ def test_no_answer_is_too_strange(given_answer: Any) -> None:
             super().__init__({"CUDA_VISIBLE_DEVICES": "0,GPU-"}, "linux")
 
         def exists(self, path: str) -> bool:
-            return path == nvidia.VERSION
+            return path == nvidia_files.VERSION
 
         def nvml(self) -> Any:
             return (
@@ -423,7 +431,7 @@ def test_no_answer_is_too_strange(given_answer: Any) -> None:
             )
 
     machine = Machine(
-        accelerators=(nvidia.read_nvidia(Strange(), ()) or nvidia.Read(cards=(), source="")).cards
+        accelerators=(nvidia.read_nvidia(Strange(), ()) or Read(cards=(), source="")).cards
     )
     assert all(
         card.memory_total_bytes is None or card.memory_total_bytes > 0
