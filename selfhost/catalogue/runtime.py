@@ -311,6 +311,8 @@ class RuntimeSpec(Record):
     # others, by the instruction set of AMD's whose kernels they run on Linux if told to
     # (HSA_OVERRIDE_GFX_VERSION)
     amd_gpus_as: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
+    # those that it computes on by Vulkan alone, as `amd_gpus`: no ROCm build has their kernels
+    amd_gpus_by_vulkan: tuple[str, ...] = read_by(Table.strings, default=())
     # makers of the GPUs sharing the RAM that its builds compute on; of others that is not known
     on_shared_gpu: tuple[str, ...] = read_by(Table.strings, default=())
     # of AMD's among those, as `amd_gpus`
