@@ -105,9 +105,10 @@ class Conversion(Record):
 
     `format`: of what is made, named `file` by `{model}` and `{quantization}`. `tools` gets the
     converter; `download` the `{repository}` into the folder `{model}`, "" where the converter does;
-    `convert` writes `{file}` as `{type}`; `types` are what it writes, by quantization; `quantize`
-    makes `{file}` of `{source}` in any other `{quantization}`, which is first written in the
-    quantization `through`; `projector` writes `{projector}`, the encoder of a model that sees.
+    `convert` writes `{file}` as `{type}`, with `{remote_code}` where the model brings its own;
+    `types` are what it writes, by quantization; `quantize` makes `{file}` of `{source}` in any
+    other `{quantization}`, which is first written in the quantization `through`; `projector` writes
+    `{projector}`, the encoder of a model that sees.
     `takes_quantized` is False where published weights of fewer than 16 bits are not converted.
     """
 

@@ -87,6 +87,17 @@ def test_nearly_every_model_that_runs_has_a_command_of_known_flags(name: str) ->
             assert set(flags) <= set(FLAGS[program]["flags"]), (spec_id, command)
 
 
+def test_lines_of_mlx_have_known_flags() -> None:
+    """Of a model that is published, one that is converted, and one with code of its own."""
+    for model in ("gpt-oss-20b", "pythia-70m", "chatglm3-6b"):
+        verdict = check(model, Workload(runtime="mlx"), machine="mac-studio-m3-ultra-512gb")
+        assert verdict.commands, model
+        for line in (*verdict.setup, *verdict.commands):
+            for command in programs(line):
+                flags = {word for word in command if re.match(r"--?[a-zA-Z]", word)}
+                assert flags <= set(FLAGS[command[0]]["flags"]), line
+
+
 def test_a_file_without_the_tag_is_named() -> None:
     """llama.cpp does not fall back from an explicit tag, and this repository's file is phi-4-Q4_K.gguf."""
     line = on("macbook-air-m2-16gb", "phi-4", runtime="llama.cpp", quantization="Q4_K_M").commands[
