@@ -194,8 +194,9 @@ class _Mlx(_Checkpoint):
         return not spec.components
 
     def default_quantization(self, spec: ModelSpec, runtime: RuntimeSpec) -> str:
-        # experts that stay as they were trained, and 8 bits of the rest
-        return _EXPERTS_AS_TRAINED if spec.files_of("mlx", _EXPERTS_AS_TRAINED) else "4bit"
+        # experts stay as they were trained, the rest has 8 bits
+        is_listed = spec.files_of("mlx", _EXPERTS_AS_TRAINED) is not None
+        return _EXPERTS_AS_TRAINED if is_listed and trained_in_mxfp4(spec) else "4bit"
 
     def quantizations(
         self, spec: ModelSpec, runtime: RuntimeSpec, listed: Sequence[str], default: str
