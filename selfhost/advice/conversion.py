@@ -41,6 +41,7 @@ def recipe(
         "type": conversion.types.get(quantization) or conversion.types[conversion.through],
         "source": f"{spec.id}-{conversion.through}.gguf",
         "projector": f"mmproj-{spec.id}.gguf",
+        "remote_code": runtime.remote_code_option if spec.safety.remote_code else "",
     }
     written = blanks if quantization in conversion.types else {**blanks, "file": blanks["source"]}
     why = f"nobody is known to publish {quantization} files of {spec.name}: make them"

@@ -264,7 +264,11 @@ def _places(judged: Judged, runtime: RuntimeSpec, machine: Machine) -> list[str]
     system = machine.system or ""
     if not (_uses_accelerator(judged) or uses_shared_gpu(machine, runtime)):
         return [system]
-    vendors = [f"{system}-{vendor}" for vendor in _vendors(machine)]
+    by_vulkan = any(
+        is_built_for(card, runtime.amd_gpus_by_vulkan) is True
+        for card in machine.accelerators or ()
+    )
+    vendors = [f"{system}-{vendor}" for vendor in _vendors(machine) if not by_vulkan]
     return [*vendors[: len(vendors) == 1], f"{system}-accelerator", system]
 
 

@@ -105,9 +105,10 @@ class Conversion(Record):
 
     `format`: of what is made, named `file` by `{model}` and `{quantization}`. `tools` gets the
     converter; `download` the `{repository}` into the folder `{model}`, "" where the converter does;
-    `convert` writes `{file}` as `{type}`; `types` are what it writes, by quantization; `quantize`
-    makes `{file}` of `{source}` in any other `{quantization}`, which is first written in the
-    quantization `through`; `projector` writes `{projector}`, the encoder of a model that sees.
+    `convert` writes `{file}` as `{type}`, with `{remote_code}` where the model brings its own;
+    `types` are what it writes, by quantization; `quantize` makes `{file}` of `{source}` in any
+    other `{quantization}`, which is first written in the quantization `through`; `projector` writes
+    `{projector}`, the encoder of a model that sees.
     `takes_quantized` is False where published weights of fewer than 16 bits are not converted.
     """
 
@@ -311,6 +312,8 @@ class RuntimeSpec(Record):
     # others, by the instruction set of AMD's whose kernels they run on Linux if told to
     # (HSA_OVERRIDE_GFX_VERSION)
     amd_gpus_as: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
+    # those that it computes on by Vulkan alone, as `amd_gpus`: no ROCm build has their kernels
+    amd_gpus_by_vulkan: tuple[str, ...] = read_by(Table.strings, default=())
     # makers of the GPUs sharing the RAM that its builds compute on; of others that is not known
     on_shared_gpu: tuple[str, ...] = read_by(Table.strings, default=())
     # of AMD's among those, as `amd_gpus`

@@ -14,6 +14,7 @@ from .parts import Asked, Parts, Subject, components_type, from_sixteen_bits, is
 from .quantization import GGUF_QUANTIZATIONS, TERNARY_QUANTIZATIONS, canonical_gguf
 from .records import SizedWeights
 
+_EXPERTS_AS_TRAINED = "MXFP4-Q8"
 WHISPER_QUANTIZATIONS = ("F16", "Q8_0", "Q5_1", "Q5_0")
 
 
@@ -193,8 +194,9 @@ class _Mlx(_Checkpoint):
         return not spec.components
 
     def default_quantization(self, spec: ModelSpec, runtime: RuntimeSpec) -> str:
-        # their experts stay as they were trained, the rest has 8 bits (exo-explore/exo@b5375f8c)
-        return "MXFP4-Q8" if trained_in_mxfp4(spec) else "4bit"
+        # experts stay as they were trained, the rest has 8 bits
+        is_listed = spec.files_of("mlx", _EXPERTS_AS_TRAINED) is not None
+        return _EXPERTS_AS_TRAINED if is_listed and trained_in_mxfp4(spec) else "4bit"
 
     def quantizations(
         self, spec: ModelSpec, runtime: RuntimeSpec, listed: Sequence[str], default: str

@@ -34,18 +34,20 @@ def test_no_machine_that_a_model_fills_is_the_first_of_its_kind(model: str) -> N
     """Nobody buys a 64 GB machine for a model of 60 GB: of each kind the smallest is named that leaves other programs room, where there is one."""
     answer = make_plan(open_catalogue().spec(model), Workload(), open_catalogue(), all_profiles())
     lines = plain(plan_document(answer, verbose=False), 100).splitlines()
-    every = {known.name: known for known in answer.fitting}
-    shown = [known for name, known in every.items() if any(f" {name} " in row for row in lines)]
+    every = {candidate.name: candidate for candidate in answer.fitting}
+    shown = [
+        candidate for name, candidate in every.items() if any(f" {name} " in row for row in lines)
+    ]
     assert shown
-    for known in shown:
+    for candidate in shown:
         roomy = [other for other in answer.fitting if answer.is_comfortable(other)]
-        if any(other.kind == known.kind for other in roomy):
-            assert not known.is_tight, known.name
+        if any(other.kind == candidate.kind for other in roomy):
+            assert not candidate.is_tight, candidate.name
     # -v has them all, and says which are full
     wide = plain(plan_document(answer, verbose=True), 140).splitlines()
-    for name, known in every.items():
+    for name, candidate in every.items():
         row = next(row for row in wide if f" {name} " in row)
-        assert ("tight" in row) is known.is_tight
+        assert ("tight" in row) is candidate.is_tight
 
 
 CASES: dict[str, tuple[str, Workload]] = {
@@ -103,9 +105,9 @@ def judged(model: str, workload: Workload, machine: Machine) -> Verdict:
 
 
 def outcome(verdict: Verdict, name: str) -> tuple[Outcome, str]:
-    found = verdict.finding(name)
-    assert found is not None
-    return found.outcome, found.code
+    finding = verdict.finding(name)
+    assert finding is not None
+    return finding.outcome, finding.code
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -267,21 +269,23 @@ def test_known_machines_fare_as_check_says(case: str) -> None:
     """Every profile's route is that of `check --machine` but for APIs; those that run it come first, the smaller before the larger."""
     model, workload = CASES[case]
     plan = plan_of(model, workload)
-    assert {one.profile.name for one in plan.known} == {profile.name for profile in all_profiles()}
-    for one in plan.known[::6]:
-        route = check(model, workload, machine=one.profile.machine).route
-        assert one.route is (Route.NEITHER if route is Route.API else route)
+    assert {candidate.profile.name for candidate in plan.known} == {
+        profile.name for profile in all_profiles()
+    }
+    for candidate in plan.known[::6]:
+        route = check(model, workload, machine=candidate.profile.machine).route
+        assert candidate.route is (Route.NEITHER if route is Route.API else route)
     fitting = plan.fitting
     assert fitting
     assert plan.known[: len(fitting)] == fitting
     sizes = [
-        (one.profile.machine.memory_limit_bytes or 0)
+        (candidate.profile.machine.memory_limit_bytes or 0)
         + sum(
             card.memory_total_bytes or 0
-            for card in one.profile.machine.accelerators or ()
+            for card in candidate.profile.machine.accelerators or ()
             if not card.unified
         )
-        for one in fitting
+        for candidate in fitting
     ]
     assert sizes == sorted(sizes)
 
@@ -299,11 +303,11 @@ def test_a_no_holds_for_the_programs_of_several_gpus_too(
     """
     plan = plan_of(model, Workload(min_tokens_per_second=speed))
     assert plan.exit_code == 0
-    assert machine in {known.name for known in plan.fitting}
+    assert machine in {candidate.name for candidate in plan.fitting}
     assert any("llama.cpp no known machine" in note for note in plan.notes)
-    for known in plan.fitting:
-        assert check(model, plan.workload, machine=known.name).route is Route.LOCAL
-        assert known.workload.quantization == plan.workload.quantization
+    for candidate in plan.fitting:
+        assert check(model, plan.workload, machine=candidate.name).route is Route.LOCAL
+        assert candidate.workload.quantization == plan.workload.quantization
     assert f"--runtime {plan.workload.runtime} --quant" in plan.options
 
 
@@ -311,16 +315,16 @@ def test_what_a_machine_is_judged_with_is_said() -> None:
     """The heading counts 4,096 tokens of examples; where only shorter ones fit, the text says so of the machine, and the record of each."""
     plan = plan_of("llama-3.3-70b", Workload(task="finetune", finetune_method="qlora"))
     text = " ".join(plain(plan_document(plan, verbose=True)).split())
-    shorter = [known for known in plan.fitting if known.workload.context_tokens == 2048]
+    shorter = [candidate for candidate in plan.fitting if candidate.workload.context_tokens == 2048]
     assert plan.workload.context_tokens == 4096
     assert shorter
     listed = text.partition("With 2,048 tokens of context, as `check` takes there: ")[2]
-    for known in shorter:
-        assert f"{known.name}" in listed
+    for candidate in shorter:
+        assert f"{candidate.name}" in listed
     asked = Workload(task="finetune", finetune_method="qlora")
     here = check(plan.model, asked, machine="mac-studio-m1-ultra-64gb")
     assert here.workload.context_tokens == 2048
-    assert "mac-studio-m1-ultra-64gb" in {known.name for known in shorter}
+    assert "mac-studio-m1-ultra-64gb" in {candidate.name for candidate in shorter}
 
 
 @pytest.mark.parametrize(
@@ -392,12 +396,12 @@ def test_json_keeps_its_schema_and_the_exit_code(
     words: tuple[str, ...], code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every answer validates; the code in it is the process's; every known machine has its route."""
-    found, out, err = run(capsys, "plan", *words, "--format", "json")
+    exit_code, out, err = run(capsys, "plan", *words, "--format", "json")
     answer = json.loads(out)
     validate(answer, "plan-1")
-    assert (found, answer["exit_code"], err) == (code, code, "")
+    assert (exit_code, answer["exit_code"], err) == (code, code, "")
     assert len(answer["machines"]) == len(all_profiles())
-    assert (code == 0) == any(one["route"] == "local" for one in answer["machines"])
+    assert (code == 0) == any(machine_row["route"] == "local" for machine_row in answer["machines"])
 
 
 @pytest.mark.parametrize(("words", "code"), [(("whisper-small",), 0), (("gpt-4o",), 1)])
@@ -453,11 +457,13 @@ def test_the_proposed_command_gives_the_pace_of_the_table(
     out = run(capsys, "plan", model)[1]
     (line,) = [text.strip() for text in out.splitlines() if text.startswith("  selfhost check")]
     command = line.partition(" --machine")[0].split()[1:]
-    for known in plan(model).fitting[::20]:
-        answer = run(capsys, *command, "--machine", known.name, "--format", "json")[1]
+    for candidate in plan(model).fitting[::20]:
+        answer = run(capsys, *command, "--machine", candidate.name, "--format", "json")[1]
         speed = json.loads(answer)["speed"]
-        assert known.pace is not None
-        assert speed["decode"]["likely"] == pytest.approx(known.pace.likely, rel=0.01), known.name
+        assert candidate.pace is not None
+        assert speed["decode"]["likely"] == pytest.approx(candidate.pace.likely, rel=0.01), (
+            candidate.name
+        )
 
 
 def test_a_quantization_in_the_name_is_planned_for(capsys: pytest.CaptureFixture[str]) -> None:
@@ -518,8 +524,8 @@ def test_a_narrow_terminal_still_shows_how_fast(width: int) -> None:
 
 def rows_of(shown: str) -> dict[str, str]:
     """The rows of the table of known machines, by their names."""
-    found = re.findall(r"^[✓?] +(\S+)( .*)$", shown, re.M)
-    return {name: row for name, row in found if name.islower()}
+    table_rows = re.findall(r"^[✓?] +(\S+)( .*)$", shown, re.M)
+    return {name: row for name, row in table_rows if name.islower()}
 
 
 def test_the_text_names_some_of_each_kind_and_says_how_sure_it_is() -> None:
@@ -528,11 +534,11 @@ def test_the_text_names_some_of_each_kind_and_says_how_sure_it_is() -> None:
     plan = plan_of(*CASES["default"])
     short, full = plain(plan_document(plan)), plain(plan_document(plan, verbose=True))
     rows = rows_of(short)
-    shown = [one.profile.kind for one in plan.fitting if one.profile.name in rows]
+    shown = [candidate.profile.kind for candidate in plan.fitting if candidate.profile.name in rows]
     assert len(shown) == len(set(shown)) == 6
     assert "laptop" in shown
     assert f"{len(plan.fitting) - 6} more: -v" in short
-    assert all(one.profile.name in full for one in plan.fitting)
+    assert all(candidate.profile.name in full for candidate in plan.fitting)
     assert "check your configuration" in full
 
 
@@ -540,14 +546,16 @@ def test_no_machine_below_reading_speed_is_named_where_its_kind_has_a_faster_one
     """Nobody buys a desktop for 3 tokens/s of Gemma 3 27B who can have one with a GPU."""
     planned = plan("gemma-3-27b")
     rows = rows_of(plain(plan_document(planned), 200))
-    shown = [known for known in planned.fitting if known.name in rows]
+    shown = [candidate for candidate in planned.fitting if candidate.name in rows]
     read = {
-        known.kind for known in planned.fitting if known.pace is not None and known.pace.low >= 5
+        candidate.kind
+        for candidate in planned.fitting
+        if candidate.pace is not None and candidate.pace.low >= 5
     }
     assert {"cloud", "desktop"} <= read
-    for known in shown:
-        assert known.pace is not None
-        assert known.pace.likely >= 5 or known.kind not in read, known.name
+    for candidate in shown:
+        assert candidate.pace is not None
+        assert candidate.pace.likely >= 5 or candidate.kind not in read, candidate.name
 
 
 @pytest.mark.parametrize("model", ["mistral-7b", "qwen3-14b", "gpt2"])
@@ -562,10 +570,10 @@ def test_what_the_text_says_is_enough_is(model: str) -> None:
     }
     large = re.search(r"large disks: ([\d.]+ GB)", shown)
     assert large is not None
-    told = {name: found[1] for name, found in figures.items() if found is not None}
+    told = {name: match[1] for name, match in figures.items() if match is not None}
     assert len(told) == 3
     for disk, size in ((told["disk"], 0), (large[1], 10**12)):
-        disks = tuple(one.replace(total_bytes=size) for one in plan.least.machine.disks or ())
+        disks = tuple(disk.replace(total_bytes=size) for disk in plan.least.machine.disks or ())
         settings = [
             f"memory={told['RAM']}",
             f"disk={disk}",
@@ -592,7 +600,11 @@ def test_a_gpu_that_shares_the_ram_is_where_it_runs() -> None:
 def test_a_plan_counts_apart_what_runs_and_what_may() -> None:
     """A profile whose range begins below the wanted speed only may do it; the line to type next names one that does."""
     plan = plan_of("llama-3.1-8b", Workload(min_tokens_per_second=10))
-    sure = [one for one in plan.fitting if one.pace is not None and one.pace.low >= 10]
+    sure = [
+        candidate
+        for candidate in plan.fitting
+        if candidate.pace is not None and candidate.pace.low >= 10
+    ]
     shown = plain(plan_document(plan))
     assert 0 < len(sure) < len(plan.fitting)
     assert (
@@ -601,10 +613,10 @@ def test_a_plan_counts_apart_what_runs_and_what_may() -> None:
     )
     assert shown.rstrip().endswith(f"--machine {sure[0].profile.name}")
     # the first screen has those that are fast enough for sure before those that may be
-    assert set(rows_of(shown)) <= {one.profile.name for one in sure}
+    assert set(rows_of(shown)) <= {candidate.profile.name for candidate in sure}
     full = plain(plan_document(plan, verbose=True))
     assert {name for name, _ in re.findall(r"^✓ +(\S+-\S+)( )", full, re.M)} == {
-        one.profile.name for one in sure
+        candidate.profile.name for candidate in sure
     }
     plain_answer = plain(plan_document(plan_of("llama-3.1-8b", Workload(min_tokens_per_second=0))))
     assert ", and may on" not in plain_answer
@@ -613,11 +625,11 @@ def test_a_plan_counts_apart_what_runs_and_what_may() -> None:
 def test_a_plan_of_slow_work_is_headed_as_check_heads_it() -> None:
     """A video in RAM takes days: where `check` says so the plan does not count it as running like the others."""
     plan = plan_of("wan2.1-t2v-14b", Workload(runtime="diffusers"))
-    for known in plan.fitting[::12]:
-        verdict = check(plan.model, plan.workload, machine=known.profile.machine)
+    for candidate in plan.fitting[::12]:
+        verdict = check(plan.model, plan.workload, machine=candidate.profile.machine)
         head = plain(check_document([verdict])).splitlines()[0]
-        assert ("RUNS SLOWLY" in head or "TAKES HOURS" in head) is known.is_slow, known.name
-    slow = sum(known.is_slow for known in plan.fitting)
+        assert ("RUNS SLOWLY" in head or "TAKES HOURS" in head) is candidate.is_slow, candidate.name
+    slow = sum(candidate.is_slow for candidate in plan.fitting)
     shown = plain(plan_document(plan))
     assert 0 < slow < len(plan.fitting)
     assert f"and slowly on {slow} more" in shown
@@ -633,17 +645,17 @@ def test_a_limit_is_not_shown_as_all_of_the_memory() -> None:
 
 def test_what_only_servers_run_comes_with_what_runs_at_home() -> None:
     """Issue 18: in `plan` a smaller model of the same use is proposed, by the rank of `list`; and why that machine is named, which nobody asked about."""
-    made = plan("llama-3.1-405b")
-    instead = [note for note in made.notes if "runs instead" in note]
+    planned = plan("llama-3.1-405b")
+    instead = [note for note in planned.notes if "runs instead" in note]
     assert len(instead) == 2
     for note in instead:
         kind, machine, model = re.findall(
             r"^No known (\w+) runs it(?: for sure)?\. On one of middle size, (\S+), (\S+) runs instead",
             note,
         )[0]
-        of_kind = [known for known in made.known if known.kind == kind.lower()]
-        assert machine in {known.name for known in of_kind}
-        assert not any(known.route is Route.LOCAL for known in of_kind)
+        of_kind = [candidate for candidate in planned.known if candidate.kind == kind.lower()]
+        assert machine in {candidate.name for candidate in of_kind}
+        assert not any(candidate.route is Route.LOCAL for candidate in of_kind)
         verdict = check(model, machine=machine)
         assert verdict.route is Route.LOCAL
         assert model == check("llama-3.1-405b", machine=machine).alternatives[0].id
@@ -661,8 +673,8 @@ def test_what_only_servers_run_comes_with_what_runs_at_home() -> None:
 )
 def test_the_pace_of_other_work_is_told_in_its_own_unit(model: str, title: str) -> None:
     """The column said tokens/s for pictures and had no figure in it; it has the ends that `check` tells there."""
-    made = plan(model)
-    shown = plain(plan_document(made))
+    planned = plan(model)
+    shown = plain(plan_document(planned))
     header = next(line for line in shown.splitlines() if " machine " in line)
     assert title in header
     name = "aws-g4dn.xlarge"
@@ -670,14 +682,14 @@ def test_the_pace_of_other_work_is_told_in_its_own_unit(model: str, title: str) 
     assert speed is not None
     if speed.work is not None:
         ends = units.work_ends(speed.work.low, speed.work.high, speed.unit)
-        assert ends in rows_of(plain(plan_document(made, verbose=True)))[name]
+        assert ends in rows_of(plain(plan_document(planned, verbose=True)))[name]
 
 
 def test_pictures_are_planned_in_the_smallest_type_that_check_takes() -> None:
     """The plan asked for 37.6 GiB of GPU and named an 8 GB laptop that runs it; what is asked for is not changed."""
     smallest = plan("flux.1-dev")
     assert smallest.least is not None
-    running = [known.profile.machine for known in smallest.fitting]
+    running = [candidate.profile.machine for candidate in smallest.fitting]
     sizes = [size for each in running if (size := each.memory_total_bytes) is not None]
     assert smallest.least.memory_bytes <= min(sizes)
     assert any(note.startswith("bfloat16 in diffusers") for note in smallest.notes)
@@ -720,8 +732,8 @@ def test_the_machine_that_is_proposed_has_a_pace_where_any_has(model: str) -> No
     planned = plan_of(model, Workload())
     shown = plain(plan_document(planned))
     proposed = shown.rpartition("--machine ")[2].strip()
-    known = {candidate.name: candidate.speed for candidate in planned.known}
-    assert known[proposed] is not None
-    assert known[proposed].work is not None  # type: ignore[union-attr]
+    candidate = {candidate.name: candidate.speed for candidate in planned.known}
+    assert candidate[proposed] is not None
+    assert candidate[proposed].work is not None  # type: ignore[union-attr]
     assert next(iter(rows_of(shown))) == proposed
     assert "how fast it is there is not known" in shown

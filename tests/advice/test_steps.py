@@ -87,6 +87,17 @@ def test_nearly_every_model_that_runs_has_a_command_of_known_flags(name: str) ->
             assert set(flags) <= set(FLAGS[program]["flags"]), (spec_id, command)
 
 
+def test_lines_of_mlx_have_known_flags() -> None:
+    """Of a model that is published, one that is converted, and one with code of its own."""
+    for model in ("gpt-oss-20b", "pythia-70m", "chatglm3-6b"):
+        verdict = check(model, Workload(runtime="mlx"), machine="mac-studio-m3-ultra-512gb")
+        assert verdict.commands, model
+        for line in (*verdict.setup, *verdict.commands):
+            for command in programs(line):
+                flags = {word for word in command if re.match(r"--?[a-zA-Z]", word)}
+                assert flags <= set(FLAGS[command[0]]["flags"]), line
+
+
 def test_a_file_without_the_tag_is_named() -> None:
     """llama.cpp does not fall back from an explicit tag, and this repository's file is phi-4-Q4_K.gguf."""
     line = on("macbook-air-m2-16gb", "phi-4", runtime="llama.cpp", quantization="Q4_K_M").commands[
@@ -336,6 +347,28 @@ def test_what_its_users_run_is_named() -> None:
 def test_each_maker_of_gpus_gets_its_build(gpu: str, asked: Workload, words: str) -> None:
     lines = check("mistral-7b", asked, machine=machine_named(gpu)).setup
     assert any(words in line for line in lines if line.startswith("#")), lines
+
+
+@pytest.mark.parametrize(
+    ("gpu", "has_rocm"), [("MI50 32GB", False), ("RX 580 8GB", False), ("RX 6800", True)]
+)
+def test_gpus_that_no_rocm_build_is_made_for_get_the_vulkan_one(gpu: str, has_rocm: bool) -> None:
+    """gpu_targets of ubuntu-22-rocm in llama.cpp's release.yml: gfx908 and newer, not gfx906."""
+    lines = check("mistral-7b", Workload(runtime="llama.cpp"), machine=machine_named(gpu)).setup
+    assert any("ubuntu-vulkan" in line for line in lines)
+    assert any("rocm" in line for line in lines) is has_rocm
+
+
+@pytest.mark.parametrize(
+    "model", ["kokoro-82m", "xtts-v2", "sensevoice-small", "parler-tts-mini-v1"]
+)
+def test_voices_on_old_gpus_get_the_last_torch_with_their_kernels(model: str) -> None:
+    """As Transformers: torch of CUDA 12.6 before the line that would get the newest."""
+    lines = check(model, machine=machine_named("i5-12400 32GB GTX 1080")).setup
+    older = next(index for index, line in enumerate(lines) if "whl/cu126" in line)
+    assert any(line.startswith("pip install") for line in lines[older + 1 :])
+    newer = check(model, machine=machine_named("i5-12400 32GB RTX 3060")).setup
+    assert not any("cu126" in line for line in newer)
 
 
 @pytest.mark.parametrize("gpu", ["GTX 1080 Ti", "Tesla P40", "Tesla V100", "Tesla M40"])
