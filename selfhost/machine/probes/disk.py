@@ -212,7 +212,7 @@ def _disk(host: Host, facts: Found, purpose: str, fact: str, place: Place) -> Di
     if space is None:
         reason = f"free space of {_shown(folder)}: {volume.failure}"
         facts.miss(f"{fact}.free_bytes", reason, volume.remedy)
-    beneath = _medium(host, mount, space) if mount is not None and host.system == "linux" else None
+    beneath = _medium(host, mount, space) if host.system == "linux" else None
     _miss_medium(facts, fact, _shown(folder), beneath)
     allowance = _Allowance()
     if space is not None and mount is not None:
@@ -324,8 +324,12 @@ def _quota_words(quota: Quota) -> str:
     )
 
 
-def _medium(host: Host, mount: Mount, space: Space | None) -> Medium:
-    """Where files stored on `mount` lie; without an answer in time that is not known."""
+def _medium(host: Host, mount: Mount | None, space: Space | None) -> Medium | None:
+    """Where files stored on `mount` lie; without a table of mounts, or an answer in time, that is
+    not known. None where the folder has no mount that could be told, or is not there.
+    """
+    if mount is None and (space is None or host.mounts()):
+        return None
     try:
         return host.within(lambda: medium_of_folder(host, mount, space))
     except (OSError, ValueError) as error:
