@@ -62,6 +62,8 @@ def cases() -> list[dict[str, Any]]:
         common | {"model": "qwen3-embedding-0.6b", "quant": "Q8_0", "n_ctx": 512, "users": 4, "prompts": 16, "tokens": [400, 500]},
         common | {"model": "pythia-70m", "n_ctx": 1024, "prompts": 80, "tokens": [5, 30]},
         common | {"model": "pythia-160m", "n_ctx": 1024, "users": 2, "prompts": 16, "tokens": [100, 500]},
+        common | {"model": "granite-4.0-350m", "n_ctx": 512, "prompts": 12, "tokens": [30, 200]},
+        common | {"model": "qwen3-0.6b", "n_ctx": 512, "users": 2, "prompts": 8, "tokens": [30, 200]},
     ]  # fmt: skip
 
 

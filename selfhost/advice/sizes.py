@@ -28,7 +28,7 @@ from ..machine.record import (
     Disk,
     Machine,
 )
-from ..needs.records import MemoryNeed, Needs, Term
+from ..needs.records import How, MemoryNeed, Needs, Term
 from ..verdict.findings import ends_to_store
 from ..verdict.gpus_alone import smallest_device_bytes
 from ..verdict.question import GENERATING, architectures
@@ -248,9 +248,11 @@ def size_of(
     container.
     """
     needs, runtime = verdict.needs, _runtime(verdict, catalogue)
-    if needs is None or needs.memory is None or runtime is None:
+    if needs is None or needs.memory is None:
         raise _unsized(verdict)
     _refuse_what_fails(verdict)
+    if runtime is None or all(term.how is How.STATED for term in needs.memory.terms):
+        raise _of_one_piece(verdict, needs.memory)
     service, memory = runtime.service, needs.memory
     mapped, kept = _mapped_and_kept(memory, service)
     server = _server(verdict, runtime, catalogue)
@@ -359,6 +361,18 @@ def _unsized(verdict: Verdict) -> SelfhostError:
     reason = "its spec states no needs" if why is None else why.reason
     return SelfhostError(
         f"the memory of {name} is not known: {reason}", remedy=why.remedy if why else None
+    )
+
+
+def _of_one_piece(verdict: Verdict, memory: MemoryNeed) -> SelfhostError:
+    """Why a model whose memory is stated as a whole has no size: what a server cannot give back of
+    it, and what it keeps of prompts, is in no source.
+    """
+    low, high = units.binary(memory.low_bytes), units.binary_at_least(memory.high_bytes)
+    return SelfhostError(
+        f"{verdict.model.name} has no size: only the whole of its memory is known, {low} to {high},"
+        " and not what a server may give back of it",
+        remedy=f"give its container {high} and measure: selfhost check {verdict.asked} -v",
     )
 
 

@@ -183,6 +183,9 @@ def read_some(stream: IO[bytes], limit_bytes: int) -> bytes:
         except OSError as error:
             raise _fault("", error) from None
         if part is None:
+            # a file of the kernel's that gives what comes next, such as /proc/kmsg
+            if stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise Unreadable("gives nothing yet, and could be waited for without end")
             # whoever gave the stream does not let it wait: there is nothing yet
             import select
 

@@ -263,6 +263,13 @@ def test_what_may_not_fit_is_said_beside_its_size() -> None:
     assert any("cannot surely hold" in note for note in sized.notes)
 
 
+@pytest.mark.parametrize("runtime", [None, "llama.cpp"])
+def test_memory_that_is_known_as_a_whole_has_no_parts(runtime: str | None) -> None:
+    """A container needs to know what is given back: it printed `-16.0 MiB cannot be reclaimed` and a file `-None.gguf`."""
+    with pytest.raises(SelfhostError, match="only the whole of its memory is known"):
+        size("ovis2.5-9b", Workload(runtime=runtime))
+
+
 def test_a_file_of_ones_own_lies_in_the_models_folder() -> None:
     """Where nobody published the file, the arguments name the one that you make; a listed one is downloaded."""
     made = size_of("mistral-7b", Workload(quantization="Q5_1", runtime="llama.cpp"))

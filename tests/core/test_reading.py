@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -26,7 +26,7 @@ from selfhost.cli import main as cli
 from selfhost.core import json_text, reading
 from selfhost.core.errors import MAX_PROBLEMS, Faults, MachineFileError, Problem, SpecError
 from selfhost.core.json_text import MAX_DEPTH, Decoder, read_records
-from selfhost.core.reading import Unreadable
+from selfhost.core.reading import Unreadable, read_some
 from selfhost.core.tomlfile import Document
 from selfhost.machine.probes.host import Host
 from selfhost.machine.probes.recorded import RecordedHost
@@ -207,6 +207,21 @@ def test_no_command_waits_for_a_pipe(tmp_path: Path, command: list[str]) -> None
     done = selfhost(*command, cwd=tmp_path)
     assert done.returncode in (1, 2)
     assert "named pipe" in done.stderr + done.stdout
+
+
+def test_a_file_that_gives_what_comes_next_is_not_waited_for(tmp_path: Path) -> None:
+    """/proc/kmsg is an ordinary file by its status, and has nothing until the kernel says something."""
+
+    class Waiting:
+        def __init__(self, stream: IO[bytes]) -> None:
+            self.fileno = stream.fileno
+
+        def read(self, _: int) -> None:
+            return None
+
+    (tmp_path / "kmsg").touch()
+    with (tmp_path / "kmsg").open("rb") as stream, pytest.raises(Unreadable, match="without end"):
+        read_some(cast("IO[bytes]", Waiting(stream)), 10)
 
 
 @PIPES

@@ -60,7 +60,7 @@ def _windows_drive_free(host: Host, space: Space) -> Space:
 def read_disks(host: Host, facts: Found) -> None:
     """One disk a purpose; each that cannot be read has its own reason."""
     disks = []
-    mediums: dict[tuple[Mount, Space | None], Medium] = {}
+    mediums: dict[tuple[Mount | None, Space | None], Medium] = {}
     for purpose, find in (*PLACES.items(), (LM_STUDIO, lm_studio)):
         fact = f"{DISKS}.{purpose}"
         try:
@@ -218,7 +218,7 @@ def _disk(
     purpose: str,
     fact: str,
     place: Place,
-    mediums: dict[tuple[Mount, Space | None], Medium],
+    mediums: dict[tuple[Mount | None, Space | None], Medium],
 ) -> Disk:
     """`mediums`: where files of the places so far lie, by mount and space."""
     volume = _volume(host, place)
@@ -236,9 +236,10 @@ def _disk(
         reason = f"free space of {_shown(folder)}: {volume.failure}"
         facts.miss(f"{fact}.free_bytes", reason, volume.remedy)
     beneath = None
-    if mount is not None and host.system == "linux":
+    if host.system == "linux":
         beneath = mediums.get((mount, space)) or _medium(host, mount, space)
-        mediums[mount, space] = beneath
+        if beneath is not None:
+            mediums[mount, space] = beneath
     _miss_medium(facts, fact, _shown(folder), beneath)
     allowance = _Allowance()
     if space is not None and mount is not None:
@@ -350,8 +351,12 @@ def _quota_words(quota: Quota) -> str:
     )
 
 
-def _medium(host: Host, mount: Mount, space: Space | None) -> Medium:
-    """Where files stored on `mount` lie; without an answer in time that is not known."""
+def _medium(host: Host, mount: Mount | None, space: Space | None) -> Medium | None:
+    """Where files stored on `mount` lie; without a table of mounts, or an answer in time, that is
+    not known. None where the folder has no mount that could be told, or is not there.
+    """
+    if mount is None and (space is None or host.mounts()):
+        return None
     try:
         return host.within(lambda: medium_of_folder(host, mount, space))
     except (OSError, ValueError) as error:

@@ -48,10 +48,12 @@ def as_typed(layer: str) -> str:
     return re.sub(r"\\(.)", r"\1", layer)
 
 
-def medium_of_folder(host: Host, mount: Mount, space: Space | None) -> Medium:
-    """Where files that are stored on `mount` from now on lie. `space` is that of the folder,
-    None where it is not read.
+def medium_of_folder(host: Host, mount: Mount | None, space: Space | None) -> Medium:
+    """Where files that are stored on `mount` from now on lie. `mount` is None where the table of
+    mounts cannot be read; `space` is that of the folder, None where it is not read.
     """
+    if mount is None:
+        return _settled(host, _unseen(host.why("/proc/self/mountinfo")), space)
     return _settled(host, _of_mount(host, mount, None, ()), space)
 
 
