@@ -19,7 +19,7 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.core.records import Unread
 from selfhost.machine.probes import bandwidth
 from selfhost.machine.reader import Machine
-from selfhost.verdict import speed
+from selfhost.verdict import pacing, speed
 
 DECODE_TOKENS, PROMPT_TOKENS = 24, 128
 
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             depth = options.depth + DECODE_TOKENS // 2
             ranges = []
             for probe in (before, after):
-                answer = speed.predict(
+                answer = pacing.predict(
                     measured(machine, probe),
                     architecture,
                     weights,

@@ -36,7 +36,7 @@ from selfhost.modelfiles import read_local
 from selfhost.modelfiles.encoders import encoders_of
 from selfhost.needs import weights_bytes
 from selfhost.needs.llamacpp import buffers as llamacpp
-from selfhost.needs.llamacpp import graphs
+from selfhost.needs.llamacpp import closed_form, graphs
 from selfhost.needs.quantization import stored
 from selfhost.needs.records import MemoryNeed, SizedWeights
 from selfhost.needs.tensors import row_of
@@ -301,7 +301,7 @@ def _allocated() -> Iterator[Error]:
         replayed = graphs.exact_compute(
             made, row, room, logits, flash, record["type_k"], record["type_v"]
         )
-        closed = llamacpp.compute(made, row, room, logits, flash)
+        closed = closed_form.compute(made, row, room, logits, flash)
         yield "compute buffer", name, _off((replayed or closed).bytes, record["compute_bytes"])
         if record["n_ctx"] >= 512:
             yield "compute buffer, closed form", name, _off(closed.bytes, record["compute_bytes"])
@@ -410,7 +410,7 @@ def _of_headers() -> Iterator[Error]:
                 buffer = graphs.exact_compute_bytes(made, row, room, rows, flash, keys, values)
                 closed = buffer is None
                 buffer = (
-                    llamacpp.compute(made, row, room, rows, flash, keys).bytes
+                    closed_form.compute(made, row, room, rows, flash, keys).bytes
                     if buffer is None
                     else buffer
                 )

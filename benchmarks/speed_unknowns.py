@@ -17,7 +17,7 @@ from unittest import mock
 
 from selfhost import Machine, Workload, check
 from selfhost.machine.named import machine_named
-from selfhost.verdict import experts, graphics, processor, record, speed
+from selfhost.verdict import experts, gpu_speed, graphics, processor, record, speed
 
 CASES = [
     ("qwen3-30b-a3b", "rtx 3060 12gb 32gb ram"),
@@ -64,7 +64,9 @@ def _of_gpus(change: Callable[[graphics.Gpu], graphics.Gpu]) -> list[Any]:
 def _unknowns() -> dict[str, list[Any]]:
     """By name what takes its likely figure for certain."""
     return {
-        "RAM bandwidth": [_set(speed, "bandwidth", _likely_bandwidth)],
+        "RAM bandwidth": [
+            _set(module, "bandwidth", _likely_bandwidth) for module in (speed, gpu_speed)
+        ],
         "cores": [_set(speed, "kind_of", _likely_cores)],
         "GPU peak": _of_gpus(lambda gpu: gpu.replace(peak=graphics.Peak.exactly(gpu.peak.likely))),
         "GPU share, launches": _of_gpus(

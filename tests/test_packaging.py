@@ -216,6 +216,17 @@ def test_an_installed_wheel_starts_without_parsers(installed: Path, words: list[
     assert int(said.splitlines()[-2]) <= 8
 
 
+def test_what_judges_and_tells_loads_no_enum(installed: Path) -> None:
+    """`enum` and the patterns that load it take a twentieth of a check; what reads a machine may need patterns on some."""
+    code = (
+        "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
+        "import selfhost.answers.verdicts, selfhost.needs.estimate, selfhost.reports.check_text\n"
+        "print(sorted({'enum', 're'} & set(sys.modules)))"
+    )
+    said = run(sys.executable, "-I", "-S", "-c", code, str(installed), cwd=installed.parent)
+    assert said.split() == ["[]"]
+
+
 def test_an_installed_wheel_brings_both_commands_and_the_pytest_marker(installed: Path) -> None:
     """`selfhost-check` starts what `selfhost` starts: `uvx selfhost-check` and a machine where another `selfhost` is installed need it."""
     (metadata,) = installed.glob("selfhost_check-*.dist-info")

@@ -25,7 +25,7 @@ from selfhost.machine.record import PURPOSES, Accelerator, Disk, Machine
 from selfhost.needs.llamacpp.graphs import operations
 from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
 from selfhost.needs.tensors import row_of
-from selfhost.verdict import graphics, processor, speed
+from selfhost.verdict import graphics, pacing, processor, speed
 from selfhost.verdict.speed import PaceRange, Speed
 
 FACT = "memory_bandwidth_bytes_per_second"
@@ -81,7 +81,7 @@ def predicted(
 ) -> Speed:
     architecture = shelf().spec(spec_id).architecture
     row = row_of(architecture, shelf().common("architectures")) if architecture else None
-    return speed.predict(
+    return pacing.predict(
         machine,
         architecture,
         weights(spec_id, quantization),
@@ -698,8 +698,8 @@ def test_a_stated_figure_is_taken_for_a_peak() -> None:
 def test_nothing_to_go_by_is_said() -> None:
     """Without weights, or without cores, there is no range but a reason."""
     for answer in (
-        speed.predict(recorded(2), None, {}),
-        speed.predict(Machine(), None, {"Q4_K": 10**9}),
+        pacing.predict(recorded(2), None, {}),
+        pacing.predict(Machine(), None, {"Q4_K": 10**9}),
     ):
         assert answer.decode is None
         assert answer.prompt is None
@@ -963,7 +963,7 @@ def test_a_window_ends_what_a_layer_attends_to() -> None:
 
     def likely(architecture: Architecture, context: int) -> float:
         return span(
-            speed.predict(recorded(2), architecture, weighs, depth_tokens=context / 2), "decode"
+            pacing.predict(recorded(2), architecture, weighs, depth_tokens=context / 2), "decode"
         ).likely
 
     assert likely(windowed, 4096) == likely(windowed, 131072) == likely(full, 2048)
@@ -1084,7 +1084,7 @@ def test_a_range_is_a_range_on_any_machine(
     machine: Machine, read: dict[str, int], context: int | None, runtime: str | None
 ) -> None:
     """Whatever is known of a machine: slow end, likely, fast end in this order and above nothing, or none with a reason."""
-    answer = speed.predict(
+    answer = pacing.predict(
         machine,
         attention(),
         read,
@@ -1110,7 +1110,7 @@ def test_more_to_do_is_never_faster(
     """More bytes a token, or more context in use, never make any figure of the range larger."""
 
     def paces(size: int, context: int) -> tuple[float, ...]:
-        found = speed.predict(
+        found = pacing.predict(
             machine, attention(), {"Q4_K": size}, speed.LaidOut(context_tokens=context)
         ).decode
         return () if found is None else (found.low, found.likely, found.high)
@@ -1124,7 +1124,7 @@ def test_more_bandwidth_is_never_slower(machine: Machine, one: int, other: int) 
     """A faster memory never makes any figure of the range smaller."""
 
     def paces(rate: int) -> tuple[float, ...]:
-        found = speed.predict(machine.replace(**{FACT: rate}), attention(), {"Q4_K": 10**9}).decode
+        found = pacing.predict(machine.replace(**{FACT: rate}), attention(), {"Q4_K": 10**9}).decode
         assert found is not None
         return found.low, found.likely, found.high
 
@@ -1137,8 +1137,8 @@ def test_more_bandwidth_is_never_slower(machine: Machine, one: int, other: int) 
 def test_a_file_of_a_few_bytes_has_no_pace() -> None:
     """Two hundred bytes of weights at any bandwidth are millions of tokens a second, which no program gives."""
     machine = Machine(memory_bandwidth_bytes_per_second=30 * 10**9, cpu_cores_usable=2.0)
-    assert speed.predict(machine, None, {"F32": 200}).decode is None
-    assert speed.predict(machine, None, {"F32": 2 * 10**8}).decode is not None
+    assert pacing.predict(machine, None, {"F32": 200}).decode is None
+    assert pacing.predict(machine, None, {"F32": 2 * 10**8}).decode is not None
 
 
 # ------------------------------------------------------------------ tensor parallelism
@@ -1176,7 +1176,7 @@ def test_gpus_that_share_every_layer_are_as_fast_as_others_measured(
         shelf().spec(model), None, "safetensors", quantization, shelf().common("architectures")
     )
     assert read_bytes
-    pace = speed.predict(
+    pace = pacing.predict(
         roomy(accelerators=(card,) * count),
         shelf().spec(model).architecture,
         read_bytes,

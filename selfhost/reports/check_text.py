@@ -12,7 +12,7 @@ from ..verdict.findings import HOURS_SECONDS, WIDE_PACE
 from ..verdict.findings.memory import host_low
 from ..verdict.record import Alternative, Finding, OpenAlternative, Outcome, Room, Route, Verdict
 from .layout import Bar, Block, Column, Document, Span, Table
-from .offer_text import offers_blocks, price_words
+from .prices import price_words
 from .words import (
     BLANK,
     MACHINE,
@@ -747,6 +747,8 @@ def _by_api(blocks: list[Block], verdict: Verdict, verbose: bool, today: str | N
     cost, offers = verdict.monthly_cost, verdict.api_offers
     is_local = verdict.route is Route.LOCAL
     if verbose and (not is_local or cost is not None):
+        from .offer_text import offers_blocks
+
         modality = verdict.model.modality
         offers_blocks(blocks, offers, modality, verbose=verbose, today=today, cost=cost)
         return bool(offers)

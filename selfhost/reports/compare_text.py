@@ -12,7 +12,7 @@ from ..verdict.record import Verdict
 from .cost_text import months_table
 from .layout import Block, Column, Document, Span, Table
 from .list_text import license_words
-from .offer_text import price_words, short_price
+from .prices import price_words, short_price
 from .words import (
     BLANK,
     PLACED,

@@ -9,6 +9,7 @@ from ..catalogue.provider_names import provider_name
 from ..core import units
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN
 from .layout import Block, Column, Paragraph, Span, Table
+from .prices import age_of, dollars_of, price_words, rates_of
 from .words import say, section
 
 TYPE_CHECKING = False
@@ -25,9 +26,6 @@ LEAVES = {
     "embedding": "the texts",
 }
 SHOWN_OFFERS = 4
-OLD_PRICE_DAYS = 91
-# days of two calendar months apart, as 1 July and 30 September, are at most 91 apart
-OLD_PRICE_MONTHS = 3
 PRICE_COLUMNS = (
     ("input_usd_per_million_tokens", "input"),
     ("output_usd_per_million_tokens", "output"),
@@ -116,7 +114,7 @@ def _cells(offer: Offer, bill: float | None) -> list[str]:
         provider_name(offer.provider),
         offer.model + (" (stands in)" if offer.stands_in else ""),
         f"{offer.context_tokens:,}" if offer.context_tokens is not None else "",
-        *("" if price is None else _price(price) for price in prices),
+        *("" if price is None else dollars_of(price) for price in prices),
         "" if bill is None else units.dollars(bill),
     ]
 
@@ -124,7 +122,7 @@ def _cells(offer: Offer, bill: float | None) -> list[str]:
 def _older(priced: Sequence[Offer], days: Sequence[str], today: str | None) -> Iterator[str]:
     """Whose prices are of another day than the newest, or old."""
     for day in days:
-        age = _old(day, today)
+        age = age_of(day, today)
         if age or day != days[-1]:
             whose = ", ".join(
                 dict.fromkeys(
@@ -146,7 +144,7 @@ def _price_limits(offers: Sequence[Offer]) -> list[str]:
 def _limits_of(offer: Offer) -> Iterator[str]:
     if offer.price_holds_to_tokens is not None:
         most = f"{units.tokens(offer.price_holds_to_tokens)} of prompt"
-        longer = _rates(
+        longer = rates_of(
             offer.long_input_usd_per_million_tokens, offer.long_output_usd_per_million_tokens
         )
         if offer.input_usd_per_million_tokens is not None:
@@ -165,11 +163,11 @@ def _doubts(offers: Sequence[Offer]) -> Iterator[str]:
     for offer in offers:
         for other in offer.other_prices:
             if other.usd_per_image is None:
-                price = _rates(
+                price = rates_of(
                     other.input_usd_per_million_tokens, other.output_usd_per_million_tokens
                 )
             else:
-                price = f"{_price(other.usd_per_image)} per image"
+                price = f"{dollars_of(other.usd_per_image)} per image"
             doubt = (
                 f"{price} {other.when}"
                 if other.when
@@ -191,73 +189,3 @@ def api_words(modalities: Iterable[str], *, indent: int = 0) -> list[Paragraph]:
         ),
         say("Rate limits and outages are the provider's.", indent=indent),
     ]
-
-
-def short_price(offer: Offer) -> str:
-    """`0.10/0.32`: dollars per million tokens in and out; of other units `$0.04 an image`."""
-    rates = (offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens)
-    if rates[0] is not None:
-        return "/".join(_price(rate).removeprefix("$") for rate in rates if rate is not None)
-    if offer.usd_per_image is not None:
-        return f"{_price(offer.usd_per_image)} an image"
-    return f"{_price(offer.usd_per_audio_minute)} a min" if offer.usd_per_audio_minute else ""
-
-
-def price_words(offer: Offer, today: str | None = None) -> str:
-    """The prices and, given the day, of when they are; empty where none is known."""
-    parts = [_rates(offer.input_usd_per_million_tokens, offer.output_usd_per_million_tokens)]
-    for price, words in (
-        (offer.usd_per_audio_minute, "per minute of audio"),
-        (offer.usd_per_image, "per image"),
-    ):
-        parts.append(f"{_price(price)} {words}" if price is not None else "")
-    text = ", ".join(part for part in parts if part)
-    if offer.input_usd_per_million_tokens is not None:
-        text += " per 1M tokens"
-        text += (
-            f" up to {units.tokens(offer.price_holds_to_tokens)} of prompt"
-            if offer.price_holds_to_tokens is not None
-            else ""
-        )
-        text += (
-            f" above {units.tokens(offer.price_holds_above_tokens)} of prompt"
-            if offer.price_holds_above_tokens is not None
-            else ""
-        )
-    if offer.price_is_for is not None:
-        text += f" of {offer.price_is_for}"
-    if not text or today is None:
-        return text
-    age = _old(offer.as_of, today)
-    differ = ", lists differ" if any(other.when is None for other in offer.other_prices) else ""
-    return f"{text} (listed {offer.as_of}{differ}{f', {age}: ask the provider' if age else ''})"
-
-
-def _price(amount: float) -> str:
-    return units.dollars(amount) if amount else "free"
-
-
-def _months(day: str) -> int:
-    """Calendar months since year 0 of a day, `YYYY-MM-DD`."""
-    return int(day[:4]) * 12 + int(day[5:7])
-
-
-def _old(day: str, today: str | None) -> str:
-    """`4 months old`, for what is older than a quarter of a year; prices of hosted models
-    change as often.
-    """
-    if not today or _months(today) - _months(day) < OLD_PRICE_MONTHS:
-        # most prices are, and datetime loads slowly
-        return ""
-    from datetime import date
-
-    age = (date.fromisoformat(today) - date.fromisoformat(day)).days
-    return f"{age * 12 // 365} months old" if age > OLD_PRICE_DAYS else ""
-
-
-def _rates(into: float | None, out: float | None) -> str:
-    return ", ".join(
-        f"{_price(price)} {word}"
-        for price, word in ((into, "in"), (out, "out"))
-        if price is not None
-    )

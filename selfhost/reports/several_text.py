@@ -10,7 +10,8 @@ from ..core import units
 from ..verdict.record import Outcome, Route, Verdict
 from .cost_text import months_table
 from .layout import Block, Column, Span, Table
-from .offer_text import api_words, price_words
+from .offer_text import api_words
+from .prices import price_words
 from .words import (
     BLANK,
     answer_cell,

@@ -14,7 +14,8 @@ from ..core import units
 from ..verdict.record import Outcome, Size, Verdict
 from .cost_text import month_blocks
 from .layout import Block, Column, Document, Span, Table
-from .offer_text import offers_blocks, price_words
+from .offer_text import offers_blocks
+from .prices import price_words
 from .words import (
     BLANK,
     aged_words,

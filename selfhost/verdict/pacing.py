@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from ..catalogue.spec import Architecture, RuntimeSpec
 from ..core.records import Record, remembered
@@ -18,14 +18,18 @@ from .speed import (
     LaidOut,
     PaceRange,
     Speed,
+    depth_of_short_chat,
+    foreign_to_rules,
     is_in_whole,
-    predict_step,
+    on_processor,
     shared_builds,
+    shared_gpu,
     shared_gpu_of,
     shares_of,
-    strength_of,
     uses_shared_gpu,
+    why_unpaced,
 )
+from .step import Step
 
 TYPE_CHECKING = False
 
@@ -93,6 +97,8 @@ def _strength(question: Question, placed: Needs) -> Callable[[Machine], Any] | N
     """Of a pace of text what gives `strength_of` a machine."""
     if question.read_bytes is None or placed.memory is None or _drafted_tokens(question):
         return None
+    from .strength import strength_of
+
     return lambda machine: strength_of(machine, _laid_out(question, placed, machine))
 
 
@@ -485,3 +491,66 @@ def _compared(
     if decode is None or own is None or own.decode is None:
         return decode, True
     return decode, decode.likely > own.decode.likely
+
+
+_IN_RAM = LaidOut()
+
+
+def predict(
+    machine: Machine,
+    architecture: Architecture | None,
+    read_bytes: Mapping[str, int],
+    way: LaidOut = _IN_RAM,
+    *,
+    operations: int | None = None,
+    depth_tokens: float | None = None,
+    runtime: RuntimeSpec | None = None,
+) -> Speed:
+    """The pace with `depth_tokens` of the context filled; None: those of a short chat
+    (`SHORT_CHAT_TOKENS`), or half of the context where that is less. `runtime` is the
+    program, None the one that was measured.
+
+    `read_bytes` are the weights read for one token by stored type (`needs.decode_bytes_by_type`);
+    {} gives no range. `operations` are those of the step's graph (`graphs.operations`). Without an
+    architecture the cost of layers and context is not known and the slow end is lower.
+    """
+    if runtime is not None:
+        way = way.replace(on_shared_gpu=shared_builds(runtime))
+    if depth_tokens is None:
+        depth_tokens = depth_of_short_chat(way.context_tokens)
+    step = Step(
+        architecture=architecture,
+        read_bytes=read_bytes,
+        operations=operations,
+        depth_tokens=depth_tokens,
+        foreign=foreign_to_rules(runtime),
+        replays=runtime is not None and runtime.replays_graphs,
+    )
+    return predict_step(machine, step, way)
+
+
+def predict_step(machine: Machine, step: Step, way: LaidOut) -> Speed:
+    """As `predict`, of that step."""
+    reason = why_unpaced(machine, step.weights_bytes)
+    if reason is not None:
+        return Speed(how=reason)
+    context = max(way.context_tokens or 0, step.depth_tokens)
+    if way.offloaded:
+        from .gpu_speed import tensor_parallel, with_accelerators
+
+        if way.at_once and len(way.offloaded) > 1:
+            return tensor_parallel(machine, step, context, way.offloaded)
+        return with_accelerators(
+            machine,
+            step,
+            context,
+            way.offloaded,
+            experts_apart=way.experts_apart,
+            filled=way.filled,
+        )
+    shared = shared_gpu(machine, way.on_shared_gpu)
+    if shared is not None and shared.used:
+        from .gpu_speed import on_shared_gpu
+
+        return on_shared_gpu(machine, shared, step, context, way.on_shared)
+    return on_processor(machine, shared, step, context)

@@ -9,8 +9,7 @@ people published. Both sets are in `tests/truth/speed.json`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping
 
 from ..catalogue.spec import Architecture
 from ..core import units
@@ -41,10 +40,7 @@ from .step import Step
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from ..catalogue.runtime import RuntimeSpec
-    from .experts import Left
     from .graphics import Gpu, Peak
 
 # of a Mac of which no accelerator was read
@@ -54,14 +50,10 @@ _APPLE_GPU = Accelerator(vendor="apple", name="its GPU", unified=True)
 # Ryzen 7 7840HS on 8 (18 published runs)
 LAYER_CORE_SECONDS = 0.00016
 MEETING_SECONDS = 3e-6
-# a layer more where Python hands what it computes from one GPU to the next, with a hook before
-# each: slow end, likely, fast end. 72B on two A100 took 29 and 30 ms longer than on one of twice
-# the memory (tests/truth/speed_transformers.json, rows `fitted`), in rows `kept` 37 to 51
-_HANDED_ON_SECONDS = (0.0007, 0.0004, 0.0001)
 # what people compare with: a question and the answer to it
 SHORT_CHAT_TOKENS = 256
 # of a share, what rounding leaves
-_NO_REST = 1e-6
+NO_REST = 1e-6
 # of one core, attending to a filled context (flash attention, f16 cache): compute, not memory, is
 # what it takes
 ATTENTION_FLOPS = 12e9
@@ -183,42 +175,6 @@ class LaidOut(Record):
     filled: float = 0.0
 
 
-_IN_RAM = LaidOut()
-
-
-def predict(
-    machine: Machine,
-    architecture: Architecture | None,
-    read_bytes: Mapping[str, int],
-    way: LaidOut = _IN_RAM,
-    *,
-    operations: int | None = None,
-    depth_tokens: float | None = None,
-    runtime: RuntimeSpec | None = None,
-) -> Speed:
-    """The pace with `depth_tokens` of the context filled; None: those of a short chat
-    (`SHORT_CHAT_TOKENS`), or half of the context where that is less. `runtime` is the
-    program, None the one that was measured.
-
-    `read_bytes` are the weights read for one token by stored type (`needs.decode_bytes_by_type`);
-    {} gives no range. `operations` are those of the step's graph (`graphs.operations`). Without an
-    architecture the cost of layers and context is not known and the slow end is lower.
-    """
-    if runtime is not None:
-        way = way.replace(on_shared_gpu=shared_builds(runtime))
-    if depth_tokens is None:
-        depth_tokens = depth_of_short_chat(way.context_tokens)
-    step = Step(
-        architecture=architecture,
-        read_bytes=read_bytes,
-        operations=operations,
-        depth_tokens=depth_tokens,
-        foreign=foreign_to_rules(runtime),
-        replays=runtime is not None and runtime.replays_graphs,
-    )
-    return predict_step(machine, step, way)
-
-
 def depth_of_short_chat(context_tokens: int | None) -> float:
     """Tokens in the context of what people compare with."""
     return min(SHORT_CHAT_TOKENS, (context_tokens or 0) / 2)
@@ -238,97 +194,7 @@ def shared_builds(runtime: RuntimeSpec | None) -> SharedBuilds:
     )
 
 
-def predict_step(machine: Machine, step: Step, way: LaidOut) -> Speed:
-    """As `predict`, of that step."""
-    reason = _why_unpaced(machine, step.weights_bytes)
-    if reason is not None:
-        return Speed(how=reason)
-    context = max(way.context_tokens or 0, step.depth_tokens)
-    if way.offloaded:
-        if way.at_once and len(way.offloaded) > 1:
-            return _tensor_parallel(machine, step, context, way.offloaded)
-        return _with_accelerators(
-            machine,
-            step,
-            context,
-            way.offloaded,
-            experts_apart=way.experts_apart,
-            filled=way.filled,
-        )
-    shared = _shared_gpu(machine, way.on_shared_gpu)
-    if shared is not None and shared.used:
-        return _on_shared_gpu(machine, shared, step, context, way.on_shared)
-    return _on_processor(machine, shared, step, context)
-
-
-def strength_of(machine: Machine, way: LaidOut) -> tuple[tuple[Any, ...], tuple[float, ...]] | None:
-    """Where it would be computed, and numbers of that: of two machines with the same first part,
-    the one whose numbers are all as large or larger takes no longer for any step, at any end of the
-    range. None where nothing such is known.
-    """
-    if machine.emulated_on is not None:
-        return None
-    if way.offloaded:
-        return _strength_of_accelerators(machine, way.offloaded, way.at_once, way.filled)
-    in_ram = _strength_in_ram(machine, way.on_shared_gpu)
-    if in_ram is None or in_ram[0] != "shared":
-        return None if in_ram is None else ((in_ram[0],), in_ram[1])
-    if min(way.on_shared) < 1:
-        # the processor has its part of the layers
-        beside = _strength_of_processor(machine)
-        return None if beside is None else (("shared", *way.on_shared), in_ram[1] + beside)
-    return ("shared",), in_ram[1]
-
-
-def _strength_of_accelerators(
-    machine: Machine, offloaded: Mapping[int, float], at_once: bool, filled: float
-) -> tuple[tuple[Any, ...], tuple[float, ...]] | None:
-    """As `strength_of`; where the RAM holds the rest, only of what keeps the ends of the range in
-    order, whatever the shares.
-    """
-    parts = _parts(machine, offloaded)
-    if isinstance(parts, Speed):
-        return None
-    numbers = tuple([number for _, gpu in parts for number in gpu.strength])
-    where = "accelerators", at_once, tuple([share for share, _ in parts]), filled
-    if is_in_whole(offloaded):
-        return where, numbers
-    beside = _strength_of_processor(machine)
-    if beside is None or not all(gpu.is_in_order for _, gpu in parts):
-        return None
-    slow, likely, fast, kept, most_kept, *cores = beside
-    in_order = slow <= likely <= fast and 0 <= kept <= most_kept and cores == sorted(cores)
-    return (where, numbers + beside) if in_order else None
-
-
-@lru_cache(maxsize=4096)
-def _strength_in_ram(
-    machine: Machine, on_shared_gpu: SharedBuilds
-) -> tuple[str, tuple[float, ...]] | None:
-    shared = _shared_gpu(machine, on_shared_gpu)
-    if shared is not None and shared.used:
-        return "shared", shared.gpu.strength
-    processor = _strength_of_processor(machine)
-    if processor is None:
-        return None
-    return (
-        ("processor", processor) if shared is None else ("beside", processor + shared.gpu.strength)
-    )
-
-
-@lru_cache(maxsize=4096)
-def _strength_of_processor(machine: Machine) -> tuple[float, ...] | None:
-    memory = bandwidth(machine)
-    if memory is None:
-        return None
-    of_cores = [
-        threads * core
-        for threads, core in zip(threads_range(machine), kind_of(machine).cores, strict=True)
-    ]
-    return memory.low, memory.likely, memory.high, *memory.kept_bytes, *of_cores
-
-
-def _why_unpaced(machine: Machine, read_bytes: int) -> str | None:
+def why_unpaced(machine: Machine, read_bytes: int) -> str | None:
     """Why no pace can be told, whatever computes it; None where one can."""
     if read_bytes <= 0:
         return "how many bytes each token reads is not known"
@@ -339,14 +205,14 @@ def _why_unpaced(machine: Machine, read_bytes: int) -> str | None:
     return None
 
 
-def _on_processor(machine: Machine, shared: _SharedGpu | None, step: Step, context: float) -> Speed:
+def on_processor(machine: Machine, shared: SharedGpu | None, step: Step, context: float) -> Speed:
     """Read from RAM by the processor. `shared`: a GPU beside it that may be used instead."""
     memory = bandwidth(machine)
     if memory is None:
         return Speed(
             how="neither the memory bandwidth nor the number of cores could be read",
         )
-    paces = [1 / seconds for seconds in _processor_seconds(machine, memory, step)]
+    paces = [1 / seconds for seconds in processor_seconds(machine, memory, step)]
     if step.is_vague:
         paces[0] *= 0.5
     if shared is not None:
@@ -366,27 +232,27 @@ def _on_processor(machine: Machine, shared: _SharedGpu | None, step: Step, conte
         if step.architecture is None:
             how += "; with an empty context, because the model's layers are not known"
         else:
-            how += _in_context(
+            how += in_context(
                 step,
                 context,
-                lambda at: 1 / _processor_seconds(machine, memory, at)[1],
+                lambda at: 1 / processor_seconds(machine, memory, at)[1],
             )
         if shared is not None:
             how += f"; up to the speed of {shared.name}, if it is used"
-        return Speed(decode=decode, prompt=prompt, how=how + _by_llama(step, True))
+        return Speed(decode=decode, prompt=prompt, how=how + by_llama(step, True))
 
     # hundreds of models are judged at once, and of few somebody asks for more
     return Speed.partly({"decode": decode, "work": None}, whole)
 
 
-def _prompt_beside(machine: Machine, shared: _SharedGpu | None, step: Step) -> PaceRange | None:
+def _prompt_beside(machine: Machine, shared: SharedGpu | None, step: Step) -> PaceRange | None:
     """A prompt on the processor, up to the pace of a GPU beside it that may be used instead."""
     if step.foreign or on_apple_gpu(machine):
         return None
     prompt = _prompt(step, machine)
     if prompt is None or shared is None:
         return prompt
-    beside = _gpu_prompt(step, {shared.name: 1.0})
+    beside = gpu_prompt(step, {shared.name: 1.0})
     return None if beside is None else prompt.replace(high=max(prompt.high, beside.high))
 
 
@@ -400,7 +266,7 @@ def _no_slower(prompt: PaceRange, decode: PaceRange) -> PaceRange:
     )
 
 
-def _in_context(step: Step, context: float, pace_of: Callable[[Step], float]) -> str:
+def in_context(step: Step, context: float, pace_of: Callable[[Step], float]) -> str:
     """Which part of the context the pace stands for, and what a full one leaves of it."""
     if not step.depth_tokens:
         return ""
@@ -414,7 +280,7 @@ def _in_context(step: Step, context: float, pace_of: Callable[[Step], float]) ->
     return how
 
 
-def _by_llama(step: Step, on_processor: bool) -> str:
+def by_llama(step: Step, on_processor: bool) -> str:
     """That the rules are another program's: on a processor, or where it launches a graph alike."""
     has_own = step.replays or step.launched_layers is not None
     if not step.foreign or (has_own and not on_processor):
@@ -441,247 +307,10 @@ def shares_of(needs: Needs) -> dict[int, float]:
 
 def is_in_whole(shares: Mapping[int, float]) -> bool:
     """Whether nothing is left for the RAM beside those shares of the weights."""
-    return bool(shares) and 1 - sum(shares.values()) <= _NO_REST
+    return bool(shares) and 1 - sum(shares.values()) <= NO_REST
 
 
-def _left_in_ram(step: Step, share: float) -> Left | None:
-    """As `experts.left_in_ram`, loaded only for a mixture that is split."""
-    from .experts import left_in_ram
-
-    return left_in_ram(step, share)
-
-
-def _with_accelerators(
-    machine: Machine,
-    step: Step,
-    context: float,
-    offloaded: Mapping[int, float],
-    *,
-    experts_apart: bool,
-    filled: float,
-) -> Speed:
-    """Accelerators one after the other, then the layers in RAM. Prompts are estimated where
-    nothing is left for the RAM.
-    """
-    parts = _parts(machine, offloaded)
-    if isinstance(parts, Speed):
-        return parts
-    rest = max(0.0, 1 - sum(offloaded.values()))
-    memory = bandwidth(machine) if rest > _NO_REST else None
-    if rest > _NO_REST and memory is None:
-        return Speed(
-            how=(
-                "part of it runs in RAM, and neither the memory bandwidth nor the number of"
-                " cores could be read"
-            ),
-        )
-
-    left = _left_in_ram(step, 1 - rest) if memory is not None and experts_apart else None
-    split = _Split(
-        machine=machine, parts=tuple(parts), memory=memory, experts_apart=left is not None
-    )
-
-    def seconds(at: Step) -> list[float]:
-        """Slow end, likely, fast end."""
-        taken = split.seconds(at, rest)
-        if filled and memory is not None:
-            taken[2] = min(taken[2], split.seconds(at, rest * (1 - filled))[2])
-        return taken
-
-    slow, likely, fast = (1 / taken for taken in seconds(step))
-    decode = PaceRange(low=min(slow, likely), likely=likely, high=max(likely, fast))
-
-    def whole() -> Speed:
-        how = split.how(rest, left, step)
-        if filled and memory is not None:
-            how += (
-                f"; at the fast end with {1 - rest * (1 - filled):.0%} there, where somebody fills"
-                " the card to the last byte"
-            )
-        if step.architecture is not None:
-            how += _in_context(step, context, lambda at: 1 / seconds(at)[1])
-        held: dict[str, float] = {}
-        for share, gpu in parts:
-            held[gpu.name] = held.get(gpu.name, 0.0) + share
-        prompt = None if step.foreign or memory is not None else _gpu_prompt(step, held)
-        return Speed(decode=decode, prompt=prompt, how=how + _by_llama(step, memory is not None))
-
-    return Speed.partly({"decode": decode, "work": None}, whole)
-
-
-class _Split(Record):
-    """Accelerators with their shares of the weights, and the RAM that has the rest."""
-
-    machine: Machine
-    parts: tuple[tuple[float, Gpu], ...]
-    memory: Bandwidth | None
-    experts_apart: bool
-
-    def seconds(self, step: Step, in_ram: float) -> list[float]:
-        """Slow end, likely, fast end where such a share of all lies in RAM, and the accelerators
-        have theirs of the others.
-        """
-        more = (1 - in_ram) / sum(share for share, _ in self.parts)
-        held = [(share * more, gpu) for share, gpu in self.parts]
-        of_parts = [(share, gpu.seconds(step)) for share, gpu in held]
-        if self.memory is not None:
-            slow, likely, fast = _processor_seconds(self.machine, self.memory, step)
-            of_parts.append((in_ram, (slow, likely, fast)))
-        by_layers = [sum(share * own[end] for share, own in of_parts) for end in range(3)]
-        if step.launched_layers is not None and len(self.parts) > 1:
-            by_layers = [
-                taken + step.layers * each
-                for taken, each in zip(by_layers, _HANDED_ON_SECONDS, strict=True)
-            ]
-        left = _left_in_ram(step, 1 - in_ram) if self.experts_apart else None
-        if self.memory is None or left is None:
-            return by_layers
-        apart = _with_experts_in_ram(self.machine, self.memory, step, held, left)
-        # builds without --fit, and -ngl, share whole layers out
-        return [max(apart[0], by_layers[0]), *apart[1:]]
-
-    def how(self, in_ram: float, left: Left | None, step: Step) -> str:
-        """What the pace rests on, where that share or those experts lie in RAM."""
-        gpus_used = [gpu for _, gpu in self.parts]
-        how = " and ".join(units.counted([_rated_gpu(gpu) for gpu in gpus_used]))
-        if self.memory is not None and left is not None:
-            return (
-                f"on {how}, the experts of {left.layers:.0f} layers in RAM, at the slow end whole"
-                f" layers (-ngl, or a build without --fit): {self.memory.how}"
-            )
-        if self.memory is not None:
-            return f"{1 - in_ram:.0%} on {how}, the rest in RAM: {self.memory.how}"
-        shares = [
-            gpu.reads_per_second(gpu.peak.likely, foreign=step.foreign is not None)[0]
-            / gpu.peak.likely
-            for gpu in gpus_used
-        ]
-        return (
-            f"on {how}; {_published(gpus_used)} read weights at"
-            f" {_percent(min(shares), max(shares))} of that{_how_launched(step, gpus_used)}"
-            f"{_lost_on_host(gpus_used)}"
-        )
-
-
-def _how_launched(step: Step, gpus_used: Sequence[Gpu]) -> str:
-    """What a step on those GPUs takes beside reading the weights, as a clause."""
-    if step.replays:
-        longest = max((gpu.pace.replay for gpu in gpus_used), key=lambda each: each.layer_seconds)
-        how = (
-            f", beside {1e3 * longest.step_seconds:g} ms a step"
-            f" and {1e3 * longest.layer_seconds:g} ms a layer"
-        )
-        return how if longest.devices else f"{how}, a guess: {step.foreign} was not seen on such"
-    if step.launched_layers is None:
-        return ", beside the time to launch each operation"
-    layers = [gpu.pace.layer_seconds for gpu in gpus_used]
-    least, most = min(each[-1] for each in layers), max(each[0] for each in layers)
-    return (
-        ", unless Python takes longer to launch the operations: in published runs"
-        f" {1e3 * least:g} to {1e3 * most:g} ms a dense layer in 16 bits{_handed_on(gpus_used)}"
-    )
-
-
-def _handed_on(gpus_used: Sequence[Gpu]) -> str:
-    if len(gpus_used) < 2:
-        return ""
-    most, _, least = _HANDED_ON_SECONDS
-    return f", and {1e3 * least:g} to {1e3 * most:g} ms more to hand it on between GPUs"
-
-
-def _lost_on_host(gpus_used: Iterable[Gpu]) -> str:
-    """What the processor beside them leaves of the pace, as a clause."""
-    for host in (gpu.host for gpu in gpus_used):
-        if host is not None:
-            return (
-                f"; beside a processor that is no x86-64 {host.devices} such cards reached"
-                f" {_percent(host.slow, host.fast)} of that pace"
-            )
-    return ""
-
-
-def _with_experts_in_ram(
-    machine: Machine,
-    memory: Bandwidth,
-    step: Step,
-    parts: list[tuple[float, Gpu]],
-    left: Left,
-) -> list[float]:
-    """GPUs take every layer one after the other, each its part of them; between two of them the
-    processor computes the experts that lie in RAM. Slow end, likely, fast end.
-    """
-    from .experts import CROSSING_SECONDS, parts_of
-
-    on_devices, in_ram = parts_of(step, left)
-    held = sum(share for share, _ in parts)
-    beside = _processor_seconds(machine, memory, in_ram)
-    of_devices = [(share / held, gpu.seconds(on_devices)) for share, gpu in parts]
-    return [
-        sum(share * own[end] for share, own in of_devices)
-        + beside[end]
-        + left.layers * CROSSING_SECONDS[end]
-        for end in range(3)
-    ]
-
-
-def _parts(machine: Machine, offloaded: Mapping[int, float]) -> list[tuple[float, Gpu]] | Speed:
-    """The share of each accelerator and how it decodes; no pace where that of one is not known."""
-    from .graphics import gpu_of
-
-    devices = machine.accelerators or ()
-    parts: list[tuple[float, Gpu]] = []
-    for number, share in offloaded.items():
-        gpu = gpu_of(devices[number]) if number < len(devices) else None
-        if gpu is None:
-            name = devices[number].name if number < len(devices) else "the accelerator"
-            return Speed(how=f"the memory bandwidth of {name} is not known")
-        vendor = devices[number].vendor.lower()
-        parts.append((share, gpu.beside(machine.architecture, vendor)))
-    return parts
-
-
-def _tensor_parallel(
-    machine: Machine, step: Step, context: float, shares: Mapping[int, float]
-) -> Speed:
-    """Several accelerators that read their parts of each layer at the same time and then add up:
-    the slowest of them sets the pace.
-    """
-    parts = _parts(machine, shares)
-    if isinstance(parts, Speed):
-        return parts
-
-    def seconds(at: Step) -> list[float]:
-        """Slow end, likely, fast end."""
-        of_parts = [gpu.seconds_of_part(at, share) for share, gpu in parts]
-        return [max(own[end] for own in of_parts) for end in range(3)]
-
-    slow, likely, fast = (1 / taken for taken in seconds(step))
-    decode = PaceRange(low=min(slow, likely), likely=likely, high=max(likely, fast))
-
-    def whole() -> Speed:
-        names = " and ".join(units.counted([_rated_gpu(gpu) for _, gpu in parts]))
-        how = f"on {names}, each of which reads its part of every layer at the same time"
-        if step.architecture is not None:
-            how += _in_context(step, context, lambda at: 1 / seconds(at)[1])
-        return Speed(decode=decode, prompt=None, how=how)
-
-    return Speed.partly({"decode": decode, "work": None}, whole)
-
-
-def _rated_gpu(gpu: Gpu) -> str:
-    """Its name and the peak of its memory."""
-    if gpu.peak.how is None:
-        return f"{gpu.name} ({units.decimal(int(gpu.peak.likely))}/s at most)"
-    ends = f"{units.decimal(int(gpu.peak.slow))}/s to {units.decimal(int(gpu.peak.fast))}/s"
-    return f"{gpu.name} ({ends}, {gpu.peak.how})"
-
-
-def _percent(low: float, high: float) -> str:
-    ends = f"{100 * low:.0f}", f"{100 * high:.0f}"
-    return f"{ends[0]} %" if ends[0] == ends[1] else f"{ends[0]} to {ends[1]} %"
-
-
-class _SharedGpu(Record):
+class SharedGpu(Record):
     """A GPU that reads the RAM, and whether the runtime uses it for sure."""
 
     name: str
@@ -689,7 +318,7 @@ class _SharedGpu(Record):
     used: bool
 
 
-def _shared_gpu(machine: Machine, on_shared_gpu: SharedBuilds = _ANY_PROGRAM) -> _SharedGpu | None:
+def shared_gpu(machine: Machine, on_shared_gpu: SharedBuilds = _ANY_PROGRAM) -> SharedGpu | None:
     """The GPU beside the RAM, which the program computes on if its maker is among these; None
     where there is none that its builds know, or nothing tells how fast the memory is.
     """
@@ -708,20 +337,20 @@ def _shared_gpu(machine: Machine, on_shared_gpu: SharedBuilds = _ANY_PROGRAM) ->
     from .graphics import gpu_with
 
     gpu = gpu_with(device or _APPLE_GPU, peak, apple_chip_in(machine))
-    return _SharedGpu(name=device.name if device else "its GPU", gpu=gpu, used=used)
+    return SharedGpu(name=device.name if device else "its GPU", gpu=gpu, used=used)
 
 
 def shared_gpu_of(machine: Machine) -> Gpu | None:
     """The GPU that shares the RAM, as far as decoding needs it; None where there is none, or
     nothing tells how fast the memory is.
     """
-    shared = _shared_gpu(machine)
+    shared = shared_gpu(machine)
     return None if shared is None else shared.gpu
 
 
 def uses_shared_gpu(machine: Machine, runtime: RuntimeSpec | None) -> bool:
     """Whether a model in RAM is computed by a GPU that shares it; None: by the program measured."""
-    shared = _shared_gpu(machine, shared_builds(runtime))
+    shared = shared_gpu(machine, shared_builds(runtime))
     return shared is not None and shared.used
 
 
@@ -783,80 +412,6 @@ def _unnamed_peak(machine: Machine) -> Peak | None:
     if memory is None:
         return None
     return Peak(slow=memory.low, likely=memory.likely, fast=memory.high, how="not measured")
-
-
-def _on_shared_gpu(
-    machine: Machine,
-    shared: _SharedGpu,
-    step: Step,
-    context: float,
-    held: tuple[float, float, float],
-) -> Speed:
-    """Read from RAM by the GPU, but for the layers beyond what it is let to hold: those are the
-    processor's, one after the other.
-    """
-    memory = None if min(held) >= 1 else bandwidth(machine)
-    if min(held) < 1 and memory is None:
-        return Speed(
-            how=(
-                "part of it runs on the processor, and neither the memory bandwidth nor the number"
-                " of cores could be read"
-            ),
-        )
-
-    def paces(at: Step) -> list[float]:
-        taken = list(shared.gpu.seconds(at))
-        if memory is not None:
-            beside = _processor_seconds(machine, memory, at)
-            taken = [
-                share * own + (1 - share) * other
-                for share, own, other in zip(held, taken, beside, strict=True)
-            ]
-        return [1 / seconds for seconds in taken]
-
-    slow, likely, fast = paces(step)
-    decode = PaceRange(low=min(slow, likely), likely=likely, high=max(likely, fast))
-
-    def whole_speed() -> Speed:
-        how = _how_on_shared(shared, memory, held, step)
-        if step.architecture is not None:
-            how += _in_context(step, context, lambda at: paces(at)[1])
-        prompt = (
-            None
-            if step.foreign or memory is not None
-            else _gpu_prompt(step, {shared.gpu.name: 1.0})
-        )
-        return Speed(decode=decode, prompt=prompt, how=how + _by_llama(step, memory is not None))
-
-    return Speed.partly({"decode": decode, "work": None}, whole_speed)
-
-
-def _published(gpus_used: Iterable[Gpu]) -> str:
-    """What the constants rest on, by the least that one of the GPUs has behind it."""
-    devices = min(gpu.pace.devices for gpu in gpus_used)
-    if devices == 0:
-        return "GPUs of that generation (a guess, no published run of them was fitted)"
-    return f"published runs on {'a single GPU' if devices == 1 else f'{devices} GPUs'}"
-
-
-def _how_on_shared(
-    shared: _SharedGpu, memory: Bandwidth | None, held: tuple[float, float, float], step: Step
-) -> str:
-    """What the pace on a GPU that shares the RAM rests on."""
-    peak = shared.gpu.peak
-    rate = (
-        f"{units.decimal(int(peak.likely))}/s"
-        if peak.how is None
-        else f"{units.decimal(int(peak.slow))}/s to {units.decimal(int(peak.fast))}/s, {peak.how}"
-    )
-    how = (
-        f"on {shared.name}, which shares the RAM ({rate} at most); {_published([shared.gpu])} read"
-        f" weights at {shared.gpu.pace.share:.0%} of that{_how_launched(step, [shared.gpu])}"
-    )
-    if memory is None:
-        return how
-    part = f"{held[0]:.0%}" if f"{held[0]:.0%}" == f"{held[2]:.0%}" else _percent(held[0], held[2])
-    return f"{part} of the layers {how}, the rest on the processor: {memory.how}"
 
 
 def advice(
@@ -922,12 +477,12 @@ def _times_as_long(
     """
     empty = Step(architecture=architecture, read_bytes=FrozenDict(read_bytes))
     full = empty.at(context_tokens)
-    shared, memory = _shared_gpu(machine, shared_builds(runtime)), bandwidth(machine)
+    shared, memory = shared_gpu(machine, shared_builds(runtime)), bandwidth(machine)
     if shared is not None and shared.used:
         return shared.gpu.seconds(full)[1] / shared.gpu.seconds(empty)[1]
     if memory is None:
         return None
-    taken, least = (_processor_seconds(machine, memory, step)[1] for step in (full, empty))
+    taken, least = (processor_seconds(machine, memory, step)[1] for step in (full, empty))
     return taken / least
 
 
@@ -938,11 +493,11 @@ def seconds_on_processor(machine: Machine, step: Step) -> tuple[float, float, fl
     memory = bandwidth(machine)
     if memory is None:
         return None
-    slow, likely, fast = _processor_seconds(machine, memory, step)
+    slow, likely, fast = processor_seconds(machine, memory, step)
     return max(slow, likely), likely, min(likely, fast)
 
 
-def _processor_seconds(machine: Machine, memory: Bandwidth, step: Step) -> list[float]:
+def processor_seconds(machine: Machine, memory: Bandwidth, step: Step) -> list[float]:
     """Of one token that the processor reads from RAM: slow end, likely, fast end."""
     slow, likely, fast = (
         _seconds(step, operations, rate, threads * core, kept)
@@ -1021,7 +576,7 @@ def _prompt(step: Step, machine: Machine) -> PaceRange | None:
     return PaceRange(low=low, likely=likely, high=high)
 
 
-def _gpu_prompt(step: Step, shares: Mapping[str, float]) -> PaceRange | None:
+def gpu_prompt(step: Step, shares: Mapping[str, float]) -> PaceRange | None:
     """A prompt of some hundred tokens, on GPUs that hold all of it: name -> share of the
     layers. None where nothing tells how fast one computes.
     """

@@ -36,7 +36,7 @@ from selfhost.modelfiles import read_local
 from selfhost.needs import needs_of
 from selfhost.needs.cache import cache_groups
 from selfhost.needs.llamacpp import buffers as llamacpp
-from selfhost.needs.llamacpp import graphs
+from selfhost.needs.llamacpp import closed_form, graphs
 from selfhost.needs.llamacpp.compute_term import COMPUTE_ERROR as CLOSED_FORM_ERROR
 from selfhost.needs.quantization import stored
 from selfhost.needs.tensors import ArchitectureRow, gguf_tensors, predicts_more, row_of
@@ -98,7 +98,7 @@ def test_a_gguf_header_gives_what_llamacpp_allocates(name: str, tmp_path: Path) 
         buffer = graphs.exact_compute_bytes(architecture, row, room, rows, flash, keys, values)
         if buffer is None:
             # no graph of it is written down: a closed form, and what it is off at most
-            buffer = llamacpp.compute(architecture, row, room, rows, flash, keys).bytes
+            buffer = closed_form.compute(architecture, row, room, rows, flash, keys).bytes
             assert abs(buffer - case["compute_bytes"]) <= CLOSED_FORM_ERROR * buffer, case
             buffer = case["compute_bytes"]
         assert (cached + indexed + state, buffer) == (

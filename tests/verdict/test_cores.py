@@ -13,6 +13,7 @@ from selfhost import Machine, Workload, check
 from selfhost import needs as need
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.machine import cpus
+from selfhost.verdict import pacing
 from selfhost.verdict import speed as pace
 from selfhost.verdict.cores import core_and_clock, core_rate
 from selfhost.verdict.processor import threads_of
@@ -42,7 +43,9 @@ def prompt_of(machine: Machine, model: str, quantization: str) -> pace.PaceRange
     read = need.decode_bytes_by_type(
         spec, None, "gguf", quantization, shelf.common("architectures")
     )
-    return pace.predict(machine, spec.architecture, read, runtime=shelf.runtime("llama.cpp")).prompt
+    return pacing.predict(
+        machine, spec.architecture, read, runtime=shelf.runtime("llama.cpp")
+    ).prompt
 
 
 def test_nine_in_ten_published_prompts_lie_inside_ranges_that_are_of_use() -> None:

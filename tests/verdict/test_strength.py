@@ -13,7 +13,9 @@ from selfhost.machine import profiles
 from selfhost.machine.record import Machine
 from selfhost.verdict.judging import judge
 from selfhost.verdict.on_devices import free_limits
-from selfhost.verdict.speed import LaidOut, predict, strength_of
+from selfhost.verdict.pacing import predict
+from selfhost.verdict.speed import LaidOut
+from selfhost.verdict.strength import strength_of
 from verdict.small import GIB, GPU, MACHINE, needs_of, question
 
 # read for one token: few bits, some that cores unpack slowly, experts of which few are read

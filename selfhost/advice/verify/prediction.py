@@ -8,9 +8,9 @@ from ... import needs as need
 from ...catalogue.spec import RuntimeSpec
 from ...needs.llamacpp.graphs import operations
 from ...needs.tensors import row_of
-from ...verdict.pacing import laid_out
+from ...verdict.pacing import laid_out, predict
 from ...verdict.record import Verdict
-from ...verdict.speed import Speed, predict
+from ...verdict.speed import Speed
 
 TYPE_CHECKING = False
 

@@ -135,12 +135,12 @@ def _reserved_on_device(reserved: llamacpp.Compute, more: int, source: str) -> T
 
 
 def _by_closed_form(load: Load, prompt: _Prompt) -> tuple[Term, int]:
+    from .closed_form import compute as closed_form
+
     row, architecture, key_type = load.row, load.architecture, load.workload.key_type
     rows, flash = _reserved_rows(load), load.runtime.flash_attention
-    reserved = llamacpp.compute(architecture, row, prompt.used, rows, flash, key_type)
-    asked_for = llamacpp.compute(
-        architecture, row, prompt.short, _checked_rows(load), flash, key_type
-    )
+    reserved = closed_form(architecture, row, prompt.used, rows, flash, key_type)
+    asked_for = closed_form(architecture, row, prompt.short, _checked_rows(load), flash, key_type)
     least = min(reserved.bytes, asked_for.bytes) + prompt.scores - prompt.fewer_scores
     measured = load.subject.row is not None and row.closed_form.measured
     error = COMPUTE_ERROR if measured else _COMPUTE_ERROR_UNMEASURED

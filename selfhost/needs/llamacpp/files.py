@@ -35,26 +35,29 @@ _BITS_HIGH, _BITS_HIGH_SMALL = (1.28, 1.65), (1.51, 2.1)
 # catalogue lists; the others differ in case or in a word
 _MAKER, _NAMED = "unsloth", "unsloth/{model}-GGUF"
 
-# who makes nearly every type of llama-quantize of each model, the widest choice first: how its
-# repositories are named, and the types. bartowski: of small models no narrower than these. Of the
-# listings in janhq/model-catalog@5410b10c, 11 of 12 of bartowski's, 8 of 8 of mradermacher's
-# `-i1-`, 2 of 2 of its others and 20 or more of 29 of Unsloth's hold them
-_LADDERS: Sequence[tuple[str, frozenset[str]]] = (
-    ("bartowski/.+", frozenset({
+# how mradermacher marks what was made with an importance matrix
+_MATRIX, _MARK_OF_MATRIX = "-i1-", "-i1-GGUF"
+# who makes nearly every type of llama-quantize of each model, the widest choice first: the account,
+# whether its repositories have to bear that mark (None: all the same), and the types. bartowski: of
+# small models no narrower than these. Of the listings in janhq/model-catalog@5410b10c, 11 of 12 of
+# bartowski's, 8 of 8 of mradermacher's `-i1-`, 2 of 2 of its others and 20 or more of 29 of
+# Unsloth's hold them
+_LADDERS: Sequence[tuple[str, bool | None, frozenset[str]]] = (
+    ("bartowski", None, frozenset({
         "Q8_0", "Q6_K_L", "Q6_K", "Q5_K_L", "Q5_K_M", "Q5_K_S", "Q4_K_L", "Q4_K_M", "Q4_K_S",
         "IQ4_XS", "Q3_K_XL", "Q3_K_L", "Q3_K_M", "IQ3_M", "Q3_K_S", "IQ3_XS", "Q2_K_L", "Q2_K",
         "IQ2_M",
     })),
-    ("mradermacher/.+-i1-GGUF", frozenset({
+    ("mradermacher", True, frozenset({
         "Q6_K", "Q5_K_M", "Q5_K_S", "Q4_1", "Q4_K_M", "Q4_K_S", "Q4_0", "IQ4_XS", "Q3_K_L",
         "Q3_K_M", "IQ3_M", "IQ3_S", "Q3_K_S", "IQ3_XS", "IQ3_XXS", "Q2_K", "Q2_K_S", "IQ2_M",
         "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_M", "IQ1_S",
     })),
-    ("mradermacher/(?!.+-i1-).+", frozenset({
+    ("mradermacher", False, frozenset({
         "Q8_0", "Q6_K", "Q5_K_M", "Q5_K_S", "Q4_K_M", "Q4_K_S", "IQ4_XS", "Q3_K_L", "Q3_K_M",
         "Q3_K_S", "Q2_K",
     })),
-    ("unsloth/.+", frozenset({
+    ("unsloth", None, frozenset({
         "Q8_0", "Q6_K", "Q5_K_M", "Q5_K_S", "Q4_1", "Q4_K_M", "Q4_K_S", "Q4_0", "IQ4_XS", "IQ4_NL",
         "Q3_K_M", "Q3_K_S",
     })),
@@ -288,7 +291,7 @@ def files_of_maker(spec: ModelSpec, mix: str) -> PublishedFiles | None:
 
     if mix not in UD_MIXES:
         return None
-    own = _repository_named(spec, f"{_MAKER}/.+")
+    own = _repository_of(spec, _MAKER)
     by_naming = _NAMED.format(model=spec.repository.rpartition("/")[2])
     return PublishedFiles(
         format="gguf",
@@ -303,8 +306,8 @@ def _repository_with(spec: ModelSpec, quantization: str) -> str | None:
     """The repository that the spec knows of an account which makes that type of most models, else
     by its naming that of the one who alone makes it; None where there is none.
     """
-    for named, types in _LADDERS:
-        name = _repository_named(spec, named) if quantization in types else None
+    for account, is_marked, types in _LADDERS:
+        name = _repository_of(spec, account, is_marked) if quantization in types else None
         if name is not None and not _has_mix_instead(spec, quantization):
             return name
     date = spec.released or ""
@@ -322,11 +325,15 @@ def _has_mix_instead(spec: ModelSpec, quantization: str) -> bool:
     return any(mix in files.bytes or mix in files.unsized for files in spec.files if files.listed)
 
 
-def _repository_named(spec: ModelSpec, named: str) -> str | None:
-    """The first repository of GGUF files that the spec knows whose name matches."""
-    repositories = [files.repository or "" for files in spec.files if files.format == "gguf"]
-    if not any(repositories):
-        return None
-    import re
-
-    return next((name for name in repositories if re.fullmatch(named, name)), None)
+def _repository_of(spec: ModelSpec, account: str, is_marked: bool | None = None) -> str | None:
+    """The first repository of GGUF files that the spec knows of that account; `is_marked`: whether
+    its name has to say that the files were made with an importance matrix.
+    """
+    for files in spec.files:
+        owner, _, name = (files.repository or "").partition("/")
+        if files.format != "gguf" or owner != account:
+            continue
+        marked = name.endswith(_MARK_OF_MATRIX) if is_marked else _MATRIX in name
+        if is_marked is None or marked is is_marked:
+            return files.repository
+    return None

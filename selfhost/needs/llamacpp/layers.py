@@ -16,7 +16,6 @@ from .allocator import CHOSEN, LOGITS_ROWS, Program, Section, Tensor
 from .buffers import window_of
 from .graph_attention import Attending
 from .graph_base import Layer
-from .graph_experts import FeedingForward
 
 # norms that a model has after its feed-forward, and then after its attention too
 _AFTER_FEED_FORWARD = ("post_ffw_norm", "layer_output_norm")
@@ -29,7 +28,7 @@ def _first_part(layer: Layer) -> str:
     return "the recurrence" if layer.state is not None else "the feed-forward"
 
 
-class Builder(Attending, FeedingForward):
+class Builder(Attending):
     """One graph, section by section. Shapes are (row length, …, tokens). Heads and their size are
     separate only where the layout depends on it.
     """
@@ -425,7 +424,34 @@ class Builder(Attending, FeedingForward):
             routed = self.feed_forward(wide, read, side)
             dense = self.dense(wide.beside_dense, read, side)
             return record.over(sides, dense, routed), residual
-        return self.experts_beside_dense(wide, residual), residual
+        from .graph_experts import experts_beside_dense
+
+        return experts_beside_dense(self, wide, residual), residual
+
+    def feed_forward(
+        self, wide: FeedForward, read: Tensor, side: int, scores: Tensor | None = None
+    ) -> Tensor:
+        """`scores`: of the router, where it has read something else."""
+        if not wide.experts:
+            return self.dense(wide.length, read, side)
+        from .graph_experts import routed
+
+        return routed(self, wide, read, side, scores)
+
+    def activated(self, sides: tuple[int, ...], gate: Tensor, up: Tensor) -> Tensor:
+        """The gate's activation and the product, one operation."""
+        return self.record.result(sides, gate, up)
+
+    def dense(self, length: int, read: Tensor, side: int) -> Tensor:
+        record = self.record
+        if self.row.gate == "fused":
+            inner = record.result((length, side), record.result((2 * length, side), read))
+        elif self.row.gate == "split":
+            up = record.result((length, side), read)
+            inner = self.activated((length, side), record.result((length, side), read), up)
+        else:
+            inner = record.result((length, side), read)
+        return record.result((self.width, side), inner)
 
     def with_embeddings(self, layer: Layer, total: Tensor, entered: Tensor) -> Tensor:
         """What a layer gives, and what is added to it of the embeddings; `entered`: what the layer

@@ -16,7 +16,6 @@ from .compute_term import compute_term
 from .files import size_of
 from .load import Load, load_of
 from .program import longest_alike, program_term, scratch_of
-from .projector import projector_term, reading_pictures
 from .weights import own_block_terms, weights_terms
 
 # split by publishers: Hugging Face takes no file above 50 GB without more ado
@@ -41,10 +40,12 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
         )
         return Parts(files=files, terms=tuple(growing), unknown=missing)
     weights, evictable = weights_terms(subject, quantization, files, workload.instruction_sets)
-    projector = None if subject.text_alone else projector_term(subject)
+    projector = None if subject.text_alone else _projector(subject)
     no_encoders = None if subject.text_alone else why_no_encoders(subject.spec)
     terms, unknown = [*weights, *growing], [] if unread is None else [unread]
     if projector is not None:
+        from .projector import reading_pictures
+
         pictures, others = reading_pictures(subject.encoder)
         terms += [projector, pictures]
         uses = others + uses
@@ -64,6 +65,16 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
         largest_file_bytes=min(files.bytes, _LARGEST_FILE_BYTES),
         unknown=tuple(unknown),
     )
+
+
+def _projector(subject: Subject) -> Term | None:
+    """The file of the encoder; None where the model has none that is loaded beside it."""
+    encoders = subject.spec.parameters.encoders
+    if not encoders or subject.architecture is None or subject.spec.modality == "speech":
+        return None
+    from .projector import projector_term
+
+    return projector_term(encoders, subject.spec.parameters.projector_bytes)
 
 
 def _with_projector(files: SizedWeights, projector: Term) -> SizedWeights:
@@ -121,6 +132,8 @@ def at_context(
         *(term for term in earlier_terms if term.name == "projector"),
     ]
     if terms[-1].name == "projector":
+        from .projector import reading_pictures
+
         pictures, others = reading_pictures(subject.encoder)
         terms.append(pictures)
         uses = others + uses

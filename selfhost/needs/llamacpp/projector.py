@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..parts import PLAIN_PICTURE_PIXELS, Encoder, Subject, Use, term
+from ..parts import PLAIN_PICTURE_PIXELS, Encoder, Use, term
 from ..records import How, Term
 from . import buffers as llamacpp
 
@@ -10,12 +10,10 @@ from . import buffers as llamacpp
 _PICTURE_BYTES, _PICTURE_HIGH_BYTES = 300_000_000, 2_400_000_000
 
 
-def projector_term(subject: Subject) -> Term | None:
-    """The vision or audio encoder: a file of its own, 16-bit with some 32-bit vectors."""
-    encoders = subject.spec.parameters.encoders
-    if not encoders or subject.architecture is None or subject.spec.modality == "speech":
-        return None
-    stated = subject.spec.parameters.projector_bytes
+def projector_term(encoders: int, stated: int | None) -> Term:
+    """The vision or audio encoder of so many parameters: a file of its own, 16-bit with some 32-bit
+    vectors. `stated`: its bytes, where the spec has them.
+    """
     if stated is not None:
         # names of tensors and keys come on top
         line = (

@@ -22,7 +22,7 @@ from selfhost.catalogue.spec import (
 from selfhost.core.workload import Workload
 from selfhost.needs import Companions, more_in_slots, needs_of, weights_bytes
 from selfhost.needs.llamacpp import buffers as llamacpp
-from selfhost.needs.llamacpp import graphs
+from selfhost.needs.llamacpp import closed_form, graphs
 from selfhost.needs.llamacpp import header as gguf
 from selfhost.needs.llamacpp.style import ClosedForm, Style
 from selfhost.needs.quantization import canonical_gguf, stored
@@ -145,7 +145,7 @@ def test_the_compute_buffer_is_within_its_stated_error() -> None:
         if record["flash_attn"] == 0 or record["n_ctx"] < 512:
             continue
         logits = record["n_outputs_max"] or min(record["n_ctx"], 2048)
-        found = llamacpp.compute(
+        found = closed_form.compute(
             architecture(record["model"]), row(record["model"]), room(record), logits
         ).bytes
         errors[record["model"], index] = abs(found - record["compute_bytes"]) / found
@@ -161,7 +161,7 @@ def test_the_sum_of_all_buffers_is_within_three_percent() -> None:
         if record["n_ctx"] < 512:
             continue
         logits = record["n_outputs_max"] or min(record["n_ctx"], 2048)
-        found = llamacpp.compute(
+        found = closed_form.compute(
             architecture(record["model"]),
             row(record["model"]),
             room(record),

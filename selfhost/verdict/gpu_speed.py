@@ -1,0 +1,345 @@
+"""How fast a model would go on GPUs: several with memory of their own, the rest in RAM, or one that
+shares the RAM.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from ..core import units
+from ..core.records import Record
+from ..machine.record import Machine
+from .processor import Bandwidth, bandwidth
+from .speed import (
+    NO_REST,
+    PaceRange,
+    SharedGpu,
+    Speed,
+    by_llama,
+    gpu_prompt,
+    in_context,
+    processor_seconds,
+)
+from .step import Step
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from .experts import Left
+    from .graphics import Gpu
+
+# a layer more where Python hands what it computes from one GPU to the next, with a hook before
+# each: slow end, likely, fast end. 72B on two A100 took 29 and 30 ms longer than on one of twice
+# the memory (tests/truth/speed_transformers.json, rows `fitted`), in rows `kept` 37 to 51
+_HANDED_ON_SECONDS = (0.0007, 0.0004, 0.0001)
+
+
+def _left_in_ram(step: Step, share: float) -> Left | None:
+    """As `experts.left_in_ram`, loaded only for a mixture that is split."""
+    from .experts import left_in_ram
+
+    return left_in_ram(step, share)
+
+
+def with_accelerators(
+    machine: Machine,
+    step: Step,
+    context: float,
+    offloaded: Mapping[int, float],
+    *,
+    experts_apart: bool,
+    filled: float,
+) -> Speed:
+    """Accelerators one after the other, then the layers in RAM. Prompts are estimated where
+    nothing is left for the RAM.
+    """
+    parts = shares_and_gpus(machine, offloaded)
+    if isinstance(parts, Speed):
+        return parts
+    rest = max(0.0, 1 - sum(offloaded.values()))
+    memory = bandwidth(machine) if rest > NO_REST else None
+    if rest > NO_REST and memory is None:
+        return Speed(
+            how=(
+                "part of it runs in RAM, and neither the memory bandwidth nor the number of"
+                " cores could be read"
+            ),
+        )
+
+    left = _left_in_ram(step, 1 - rest) if memory is not None and experts_apart else None
+    split = _Split(
+        machine=machine, parts=tuple(parts), memory=memory, experts_apart=left is not None
+    )
+
+    def seconds(at: Step) -> list[float]:
+        """Slow end, likely, fast end."""
+        taken = split.seconds(at, rest)
+        if filled and memory is not None:
+            taken[2] = min(taken[2], split.seconds(at, rest * (1 - filled))[2])
+        return taken
+
+    slow, likely, fast = (1 / taken for taken in seconds(step))
+    decode = PaceRange(low=min(slow, likely), likely=likely, high=max(likely, fast))
+
+    def whole() -> Speed:
+        how = split.how(rest, left, step)
+        if filled and memory is not None:
+            how += (
+                f"; at the fast end with {1 - rest * (1 - filled):.0%} there, where somebody fills"
+                " the card to the last byte"
+            )
+        if step.architecture is not None:
+            how += in_context(step, context, lambda at: 1 / seconds(at)[1])
+        held: dict[str, float] = {}
+        for share, gpu in parts:
+            held[gpu.name] = held.get(gpu.name, 0.0) + share
+        prompt = None if step.foreign or memory is not None else gpu_prompt(step, held)
+        return Speed(decode=decode, prompt=prompt, how=how + by_llama(step, memory is not None))
+
+    return Speed.partly({"decode": decode, "work": None}, whole)
+
+
+class _Split(Record):
+    """Accelerators with their shares of the weights, and the RAM that has the rest."""
+
+    machine: Machine
+    parts: tuple[tuple[float, Gpu], ...]
+    memory: Bandwidth | None
+    experts_apart: bool
+
+    def seconds(self, step: Step, in_ram: float) -> list[float]:
+        """Slow end, likely, fast end where such a share of all lies in RAM, and the accelerators
+        have theirs of the others.
+        """
+        more = (1 - in_ram) / sum(share for share, _ in self.parts)
+        held = [(share * more, gpu) for share, gpu in self.parts]
+        of_parts = [(share, gpu.seconds(step)) for share, gpu in held]
+        if self.memory is not None:
+            slow, likely, fast = processor_seconds(self.machine, self.memory, step)
+            of_parts.append((in_ram, (slow, likely, fast)))
+        by_layers = [sum(share * own[end] for share, own in of_parts) for end in range(3)]
+        if step.launched_layers is not None and len(self.parts) > 1:
+            by_layers = [
+                taken + step.layers * each
+                for taken, each in zip(by_layers, _HANDED_ON_SECONDS, strict=True)
+            ]
+        left = _left_in_ram(step, 1 - in_ram) if self.experts_apart else None
+        if self.memory is None or left is None:
+            return by_layers
+        apart = _with_experts_in_ram(self.machine, self.memory, step, held, left)
+        # builds without --fit, and -ngl, share whole layers out
+        return [max(apart[0], by_layers[0]), *apart[1:]]
+
+    def how(self, in_ram: float, left: Left | None, step: Step) -> str:
+        """What the pace rests on, where that share or those experts lie in RAM."""
+        gpus_used = [gpu for _, gpu in self.parts]
+        how = " and ".join(units.counted([_rated_gpu(gpu) for gpu in gpus_used]))
+        if self.memory is not None and left is not None:
+            return (
+                f"on {how}, the experts of {left.layers:.0f} layers in RAM, at the slow end whole"
+                f" layers (-ngl, or a build without --fit): {self.memory.how}"
+            )
+        if self.memory is not None:
+            return f"{1 - in_ram:.0%} on {how}, the rest in RAM: {self.memory.how}"
+        shares = [
+            gpu.reads_per_second(gpu.peak.likely, foreign=step.foreign is not None)[0]
+            / gpu.peak.likely
+            for gpu in gpus_used
+        ]
+        return (
+            f"on {how}; {_published(gpus_used)} read weights at"
+            f" {_percent(min(shares), max(shares))} of that{_how_launched(step, gpus_used)}"
+            f"{_lost_on_host(gpus_used)}"
+        )
+
+
+def _how_launched(step: Step, gpus_used: Sequence[Gpu]) -> str:
+    """What a step on those GPUs takes beside reading the weights, as a clause."""
+    if step.replays:
+        longest = max((gpu.pace.replay for gpu in gpus_used), key=lambda each: each.layer_seconds)
+        how = (
+            f", beside {1e3 * longest.step_seconds:g} ms a step"
+            f" and {1e3 * longest.layer_seconds:g} ms a layer"
+        )
+        return how if longest.devices else f"{how}, a guess: {step.foreign} was not seen on such"
+    if step.launched_layers is None:
+        return ", beside the time to launch each operation"
+    layers = [gpu.pace.layer_seconds for gpu in gpus_used]
+    least, most = min(each[-1] for each in layers), max(each[0] for each in layers)
+    return (
+        ", unless Python takes longer to launch the operations: in published runs"
+        f" {1e3 * least:g} to {1e3 * most:g} ms a dense layer in 16 bits{_handed_on(gpus_used)}"
+    )
+
+
+def _handed_on(gpus_used: Sequence[Gpu]) -> str:
+    if len(gpus_used) < 2:
+        return ""
+    most, _, least = _HANDED_ON_SECONDS
+    return f", and {1e3 * least:g} to {1e3 * most:g} ms more to hand it on between GPUs"
+
+
+def _lost_on_host(gpus_used: Iterable[Gpu]) -> str:
+    """What the processor beside them leaves of the pace, as a clause."""
+    for host in (gpu.host for gpu in gpus_used):
+        if host is not None:
+            return (
+                f"; beside a processor that is no x86-64 {host.devices} such cards reached"
+                f" {_percent(host.slow, host.fast)} of that pace"
+            )
+    return ""
+
+
+def _with_experts_in_ram(
+    machine: Machine,
+    memory: Bandwidth,
+    step: Step,
+    parts: list[tuple[float, Gpu]],
+    left: Left,
+) -> list[float]:
+    """GPUs take every layer one after the other, each its part of them; between two of them the
+    processor computes the experts that lie in RAM. Slow end, likely, fast end.
+    """
+    from .experts import CROSSING_SECONDS, parts_of
+
+    on_devices, in_ram = parts_of(step, left)
+    held = sum(share for share, _ in parts)
+    beside = processor_seconds(machine, memory, in_ram)
+    of_devices = [(share / held, gpu.seconds(on_devices)) for share, gpu in parts]
+    return [
+        sum(share * own[end] for share, own in of_devices)
+        + beside[end]
+        + left.layers * CROSSING_SECONDS[end]
+        for end in range(3)
+    ]
+
+
+def shares_and_gpus(
+    machine: Machine, offloaded: Mapping[int, float]
+) -> list[tuple[float, Gpu]] | Speed:
+    """The share of each accelerator and how it decodes; no pace where that of one is not known."""
+    from .graphics import gpu_of
+
+    devices = machine.accelerators or ()
+    parts: list[tuple[float, Gpu]] = []
+    for number, share in offloaded.items():
+        gpu = gpu_of(devices[number]) if number < len(devices) else None
+        if gpu is None:
+            name = devices[number].name if number < len(devices) else "the accelerator"
+            return Speed(how=f"the memory bandwidth of {name} is not known")
+        vendor = devices[number].vendor.lower()
+        parts.append((share, gpu.beside(machine.architecture, vendor)))
+    return parts
+
+
+def tensor_parallel(
+    machine: Machine, step: Step, context: float, shares: Mapping[int, float]
+) -> Speed:
+    """Several accelerators that read their parts of each layer at the same time and then add up:
+    the slowest of them sets the pace.
+    """
+    parts = shares_and_gpus(machine, shares)
+    if isinstance(parts, Speed):
+        return parts
+
+    def seconds(at: Step) -> list[float]:
+        """Slow end, likely, fast end."""
+        of_parts = [gpu.seconds_of_part(at, share) for share, gpu in parts]
+        return [max(own[end] for own in of_parts) for end in range(3)]
+
+    slow, likely, fast = (1 / taken for taken in seconds(step))
+    decode = PaceRange(low=min(slow, likely), likely=likely, high=max(likely, fast))
+
+    def whole() -> Speed:
+        names = " and ".join(units.counted([_rated_gpu(gpu) for _, gpu in parts]))
+        how = f"on {names}, each of which reads its part of every layer at the same time"
+        if step.architecture is not None:
+            how += in_context(step, context, lambda at: 1 / seconds(at)[1])
+        return Speed(decode=decode, prompt=None, how=how)
+
+    return Speed.partly({"decode": decode, "work": None}, whole)
+
+
+def _rated_gpu(gpu: Gpu) -> str:
+    """Its name and the peak of its memory."""
+    if gpu.peak.how is None:
+        return f"{gpu.name} ({units.decimal(int(gpu.peak.likely))}/s at most)"
+    ends = f"{units.decimal(int(gpu.peak.slow))}/s to {units.decimal(int(gpu.peak.fast))}/s"
+    return f"{gpu.name} ({ends}, {gpu.peak.how})"
+
+
+def _percent(low: float, high: float) -> str:
+    ends = f"{100 * low:.0f}", f"{100 * high:.0f}"
+    return f"{ends[0]} %" if ends[0] == ends[1] else f"{ends[0]} to {ends[1]} %"
+
+
+def on_shared_gpu(
+    machine: Machine,
+    shared: SharedGpu,
+    step: Step,
+    context: float,
+    held: tuple[float, float, float],
+) -> Speed:
+    """Read from RAM by the GPU, but for the layers beyond what it is let to hold: those are the
+    processor's, one after the other.
+    """
+    memory = None if min(held) >= 1 else bandwidth(machine)
+    if min(held) < 1 and memory is None:
+        return Speed(
+            how=(
+                "part of it runs on the processor, and neither the memory bandwidth nor the number"
+                " of cores could be read"
+            ),
+        )
+
+    def paces(at: Step) -> list[float]:
+        taken = list(shared.gpu.seconds(at))
+        if memory is not None:
+            beside = processor_seconds(machine, memory, at)
+            taken = [
+                share * own + (1 - share) * other
+                for share, own, other in zip(held, taken, beside, strict=True)
+            ]
+        return [1 / seconds for seconds in taken]
+
+    slow, likely, fast = paces(step)
+    decode = PaceRange(low=min(slow, likely), likely=likely, high=max(likely, fast))
+
+    def whole_speed() -> Speed:
+        how = _how_on_shared(shared, memory, held, step)
+        if step.architecture is not None:
+            how += in_context(step, context, lambda at: paces(at)[1])
+        prompt = (
+            None if step.foreign or memory is not None else gpu_prompt(step, {shared.gpu.name: 1.0})
+        )
+        return Speed(decode=decode, prompt=prompt, how=how + by_llama(step, memory is not None))
+
+    return Speed.partly({"decode": decode, "work": None}, whole_speed)
+
+
+def _published(gpus_used: Iterable[Gpu]) -> str:
+    """What the constants rest on, by the least that one of the GPUs has behind it."""
+    devices = min(gpu.pace.devices for gpu in gpus_used)
+    if devices == 0:
+        return "GPUs of that generation (a guess, no published run of them was fitted)"
+    return f"published runs on {'a single GPU' if devices == 1 else f'{devices} GPUs'}"
+
+
+def _how_on_shared(
+    shared: SharedGpu, memory: Bandwidth | None, held: tuple[float, float, float], step: Step
+) -> str:
+    """What the pace on a GPU that shares the RAM rests on."""
+    peak = shared.gpu.peak
+    rate = (
+        f"{units.decimal(int(peak.likely))}/s"
+        if peak.how is None
+        else f"{units.decimal(int(peak.slow))}/s to {units.decimal(int(peak.fast))}/s, {peak.how}"
+    )
+    how = (
+        f"on {shared.name}, which shares the RAM ({rate} at most); {_published([shared.gpu])} read"
+        f" weights at {shared.gpu.pace.share:.0%} of that{_how_launched(step, [shared.gpu])}"
+    )
+    if memory is None:
+        return how
+    part = f"{held[0]:.0%}" if f"{held[0]:.0%}" == f"{held[2]:.0%}" else _percent(held[0], held[2])
+    return f"{part} of the layers {how}, the rest on the processor: {memory.how}"

@@ -1,0 +1,113 @@
+"""What stands in for a model: in which order, and whose word that is."""
+
+from __future__ import annotations
+
+import pytest
+
+from selfhost.advice.stand_ins import stand_ins
+from selfhost.catalogue.opened import open_catalogue
+from selfhost.catalogue.spec import ModelSpec
+
+
+def line_after(spec: ModelSpec) -> list[str]:
+    """The ids that the specs name one after another, at most four."""
+    shelf, found = open_catalogue(), [spec.id]
+    while len(found) < 5:
+        last = shelf.spec(found[-1])
+        after = (
+            last.availability.successor if last.availability else None
+        ) or last.upkeep.superseded_by
+        if after is None or after in found:
+            break
+        found.append(after)
+    return found[1:]
+
+
+def test_whose_word_a_successor_is_is_told() -> None:
+    """A successor is its publisher's word only where the spec's source is; dates and our judgement are told as such, on every hop."""
+    shelf = open_catalogue()
+    for spec in shelf.specs():
+        chain = [spec.id, *line_after(spec)]
+        words = dict(list(stand_ins(spec, shelf))[: len(chain) - 1])
+        for place, id in enumerate(chain[1:], 1):
+            ours = []
+            for before in map(shelf.spec, chain[:place]):
+                source = before.sources[
+                    "availability"
+                    if before.availability and before.availability.successor
+                    else "upkeep"
+                ]
+                if "our judgement" in source or "release dates" in source:
+                    ours.append(before.id)
+            is_ours = "this catalogue judges" in words[id] or "judgement" in words[id]
+            assert is_ours is bool(ours), (spec.id, id)
+            assert ("publisher names" in words[id]) is not bool(ours), (spec.id, id)
+            assert all(between in words[id] for between in chain[1:place]), (spec.id, id)
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        # OpenAI's deprecations page: gpt-image-1 goes for gpt-image-1.5, and that for gpt-image-2.5-sunburst
+        (
+            "gpt-image-1",
+            "the last of its successors, after gpt-image-1.5, as the publisher names them",
+        ),
+        (
+            "gpt-3",
+            "the last of its successors, after gpt-3.5-turbo-instruct (in service until 2026-09-28), then gpt-4.1-mini, "
+            "as the publisher names them",
+        ),
+        ("gpt-4", "the successor its publisher names"),
+        (
+            "gemini-1.0-pro",
+            "its successor in this catalogue's judgement, not by its publisher's word",
+        ),
+    ],
+)
+def test_the_way_to_a_successor_is_named(asked: str, why: str) -> None:
+    """The direct successor and those after it, with the end of what is gone; the one that nothing follows stands in first."""
+    shelf = open_catalogue()
+    assert next(iter(stand_ins(shelf.spec(asked), shelf)))[1] == why
+
+
+def test_the_order_of_stand_ins_is_the_rule_that_is_told() -> None:
+    """Of every open model: after its successors, not superseded, its purpose, tuned or not as it is, its family, the nearest in size."""
+    shelf = open_catalogue()
+    for spec in shelf.specs():
+        if spec.closed or spec.parameters.total is None:
+            continue
+        own = shelf.outline(spec.id)
+        successors = line_after(spec)
+        told = list(stand_ins(spec, shelf))
+        assert {id for id, _ in told[: len(successors)]} == set(successors), spec.id
+        found = [(shelf.outline(id), why) for id, why in told[len(successors) :]]
+        bases = shelf.base_ids()
+        keys = [
+            (
+                one.superseded_by is not None,
+                one.purpose != own.purpose,
+                (one.id in bases) != (own.id in bases),
+                one.family != own.family,
+                one.parameters_total,
+            )
+            for one, _ in found
+            if one is not None and own is not None
+        ]
+        assert keys == sorted(keys), spec.id
+        for (superseded, another, _, stranger, _), (_, why) in zip(keys, found, strict=True):
+            assert ("superseded by" in why, "but not made for" in why) == (
+                superseded,
+                another and own is not None and own.purpose != "general",
+            )
+            assert ("of its family" in why) is not stranger
+
+
+def test_what_is_as_large_is_not_called_larger() -> None:
+    """Of the next in size the parameters say whether it is larger: DeepSeek V3 and R1 have the same, Llama 2 70B has more than 13B."""
+    shelf = open_catalogue()
+    for asked, other, why in (
+        ("deepseek-v3", "deepseek-r1", "an open-weight model of the same size"),
+        ("llama-2-13b-chat", "llama-2-70b-chat", "the next larger open-weight model"),
+    ):
+        assert dict(stand_ins(shelf.spec(asked), shelf))[other].startswith(why)
