@@ -1128,6 +1128,30 @@ def test_a_size_is_told_where_the_family_has_no_model_of_it() -> None:
     assert "billion" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        # a trillion in its name
+        ("Ling-1T", "2,000 GB in 16 bits"),
+        # the family has a 7B, of which it may be no tune
+        ("DeepSeek-Prover-V2-7B", "14 GB in 16 bits"),
+        # eyes and ears are not quantized with the rest
+        ("step3-vl-10b", "about 20 GB of weights in 16 bits"),
+        # fewer bits stand in front
+        ("svdq-int4-flux.1-dev", "takes less"),
+        # the maker writes OuteTTS as one word
+        ("oute tts 1.0", "outetts-1.0-1b"),
+        # nothing is near, but its kind is said
+        ("contextual-rerank-v2", "list --use reranking"),
+    ],
+)
+def test_a_name_alone_leads_on(typed: str, told: str) -> None:
+    """Size, format, spelling and kind are read off a name whose model nobody knows."""
+    with pytest.raises(UnknownModelError) as caught:
+        resolve(typed, CATALOGUE)
+    assert told in f"{caught.value} {caught.value.remedy}"
+
+
 def test_bits_behind_qat_are_mlxs_with_and_without_the_account() -> None:
     """mlx-community publishes gemma-3-12b-it-qat-4bit; people leave its account off."""
     for typed in ("gemma-3-12b-it-qat-4bit", "mlx-community/gemma-3-12b-it-qat-4bit"):
