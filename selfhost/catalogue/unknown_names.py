@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from itertools import accumulate
 
@@ -98,9 +98,33 @@ def unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelErr
         or UnknownModelError(
             f"{message}{_size_alone(name, ': ', catalogue)}",
             nearest=lambda: _nearest(canonical(rest) or key, catalogue),
-            remedy=SEE_NAMES,
+            remedy=f"{_others_of_its_kind(rest)}{SEE_NAMES}",
         )
     )
+
+
+# what a word of a name says a model is for: a filter of `list`
+_KIND_WORDS = {
+    **dict.fromkeys(("asr", "stt", "transcribe"), "--use speech-recognition"),
+    **dict.fromkeys(("tts", "voice"), "--use speech-synthesis"),
+    **dict.fromkeys(("rerank", "reranker"), "--use reranking"),
+    **dict.fromkeys(("embed", "embedding", "embeddings"), "--use embedding"),
+    **dict.fromkeys(("translate", "mt"), "--use translation"),
+    **dict.fromkeys(("vl", "vision"), "--modality vision"),
+    "guard": "--use safety",
+    "image": "--use image-generation",
+    "music": "--use music-generation",
+    "ocr": "--use document-reading",
+    "speech": "--modality speech",
+    "video": "--use video-generation",
+}
+
+
+def _others_of_its_kind(name: str) -> str:
+    """A line that lists the models of the kind that a word of the name says; empty without one."""
+    words = canonical(name).split("-")
+    kind = next((_KIND_WORDS[word] for word in words if word in _KIND_WORDS), None)
+    return f"{'models of that kind:':<42}selfhost list {kind}\n" if kind else ""
 
 
 def _of_uncovered_kind(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
@@ -320,7 +344,29 @@ def _nearest(key: str, catalogue: Catalogue) -> tuple[str, ...]:
         candidate = named_directly(canonical(name), name, catalogue)
         return candidate[0] if candidate is not None else None
 
-    return nearest_names(key, (*catalogue.spellings(), *families), accounts, model_of)
+    names = (*catalogue.spellings(), *families)
+    return nearest_names(key, names, accounts, model_of) or _run_together(key, names, model_of)
+
+
+# letters of the shortest name that is looked for with its words run together
+_SHORTEST_RUN = 6
+
+
+def _run_together(
+    key: str, names: Iterable[str], model_of: Callable[[str], str | None]
+) -> tuple[str, ...]:
+    """Names that begin as `key` does but for the separators between words, one a model, the
+    shortest first: OuteTTS for `oute tts`.
+    """
+    run, words = key.replace("-", ""), [word for word in key.split("-") if word.isalpha()]
+    if len(run) < _SHORTEST_RUN or len(words) < 2:
+        return ()
+    begun = [name for name in names if canonical(name).replace("-", "").startswith(run)]
+    by_model: dict[str | None, str] = {}
+    for name in sorted(begun, key=lambda each: (len(each), each)):
+        by_model.setdefault(model_of(name), name)
+    by_model.pop(None, None)
+    return tuple(by_model.values())[:MOST_NAMED]
 
 
 def _listed_alike(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
@@ -582,6 +628,10 @@ _PARTS = frozenset((
 ))  # fmt: skip
 
 
+# words for weights in fewer bits that stand in front of a name: `svdq-int4-flux.1-dev`
+_PACKED = frozenset(("bnb", "nf", "nunchaku", "nvfp", "sdnq", "svdq", "torchao"))
+
+
 # of `says_kind`, those of models that have an encoder or a decoder of their own beside the layers
 _WITH_MORE = frozenset((
     "asr", "audio", "omni", "speech", "tts", "video", "vision", "vl", "voice",
@@ -602,6 +652,12 @@ def _relation(original: str, own: list[str]) -> str:
             f"by its name it is loaded beside {original} ({part}), and needs memory of its own"
             " beyond what that model needs"
         )
+    packed = next((word for word in own if word in _PACKED), None)
+    if packed is not None:
+        return (
+            f"its name says that it holds {original} in another format ({packed}), which takes less"
+            " than is said there"
+        )
     kind = next((word for word in own if word in _WITH_MORE), None)
     if kind is not None and kind not in canonical(original).split("-"):
         return (
@@ -613,6 +669,9 @@ def _relation(original: str, own: list[str]) -> str:
 
 # a number of parameters as a name states it: `70b`, not the active ones of `30B-A3B`
 _BILLIONS = pattern(r"(?<![a-z0-9.])(\d{1,4}(?:\.\d{1,2})?)b(?![a-z0-9])", re.IGNORECASE)
+
+
+_TRILLIONS = pattern(r"(?<![a-z0-9.])(\d{1,2}(?:\.\d{1,2})?)t(?![a-z0-9])", re.IGNORECASE)
 
 
 # how many words at the end of a family's name a tune may have of its own
@@ -781,30 +840,40 @@ _OF_PICTURES = pattern(r"(?:^|[-_. ])(?:t?[tiv]2[iv]|\d{3,4}p)(?=[-_. ]|$)", re.
 
 def _size_alone(name: str, sign: str, catalogue: Catalogue) -> str:
     """A clause on what the number of parameters in a name means for its weights, `sign` in front,
-    for the name of a language model whose family nobody knows, or has none of that size; empty for
-    any other name.
+    for the name of a model of language, alone or with eyes or ears; empty for any other name, and
+    for a family's name and size alone where it has a model of that size.
     """
     from .near_names import is_family, says_kind
 
     base = _with_options(name.rpartition("/")[2])[0]
     words = canonical(base).split("-")
-    stated = _BILLIONS.findall(base)
-    is_other = bool(_OF_PICTURES.search(base)) or any(
-        (says_kind(word) and word not in _LANGUAGE_ALONE) or word in _PARTS for word in words
-    )
-    billions = float(stated[0]) if len(stated) == 1 else 0.0
-    if not billions or is_other:
+    sizes = _BILLIONS.findall(base)
+    stated = [float(size) for size in sizes]
+    stated += [float(size) * 1000 for size in _TRILLIONS.findall(base)]
+    kinds = {word for word in words if says_kind(word)} - _LANGUAGE_ALONE
+    is_other = bool(_OF_PICTURES.search(base)) or bool(_PARTS.intersection(words))
+    billions = stated[0] if len(stated) == 1 else 0.0
+    if not billions or is_other or kinds - _WITH_MORE or "video" in kinds:
         return ""
-    same_family = tuple(family for family in _families(catalogue) if is_family(words[0], family))
-    if same_family and any(
-        outline.id.startswith(same_family) and stated[0] in _BILLIONS.findall(outline.id)
-        for outline in catalogue.outlines()
+    # a near name tells more, unless words of its own may make another model of it
+    is_plain = not any(word.isalpha() and len(word) > 1 for word in words[1:])
+    family = tuple(each for each in _families(catalogue) if is_family(words[0], each))
+    if (
+        sizes
+        and is_plain
+        and any(
+            outline.id.startswith(family) and _BILLIONS.findall(outline.id) == sizes
+            for outline in catalogue.outlines()
+        )
     ):
         return ""
     low, high = (round(billions * share, 1 if billions < 16 else None) for share in _Q4_K_M_GB)
+    # what sees or hears is not quantized as a whole
+    small = "" if kinds else f"{low:,g} to {high:,g} GB of weights in Q4_K_M and "
     return (
-        f"{sign}{billions:g} billion parameters, as its name says, are about {low:g} to {high:g} GB"
-        f" of weights in Q4_K_M and {2 * billions:g} GB in 16 bits, cache and buffers not counted"
+        f"{sign}{billions:,g} billion parameters, as its name says, are about {small}"
+        f"{2 * billions:,g} GB{' of weights' if kinds else ''} in 16 bits, cache and buffers not"
+        " counted"
     )
 
 

@@ -126,8 +126,7 @@ def _doubts(
     ):
         text = _text(document, *path)
         guess = nearest(text, known) if text is not None and text not in known else None
-        # another number is another generation, not a slip
-        if text is not None and guess is not None and _digits(text) == _digits(guess):
+        if text is not None and guess is not None and _is_slip(text, guess):
             yield Problem(
                 file=document.file,
                 line=document.line(path),
@@ -137,8 +136,17 @@ def _doubts(
             )
 
 
-def _digits(text: str) -> list[str]:
-    return re.findall(r"\d+", text)
+# letters that a slip leaves alike: `faclon` is falcon, `gpt-sovits` is no gpt-oss
+_ALIKE = 0.85
+
+
+def _is_slip(text: str, guess: str) -> bool:
+    """Whether a name is another one but for a letter or two; a new number is a new generation."""
+    from difflib import SequenceMatcher
+
+    numbers = [re.findall(r"\d+", word) for word in (text, guess)]
+    alike = SequenceMatcher(None, text.lower(), guess.lower()).ratio()
+    return numbers[0] == numbers[1] and alike >= _ALIKE
 
 
 def _read_once(paths: Sequence[str]) -> list[tuple[Document, ModelSpec | None]]:

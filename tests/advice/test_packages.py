@@ -254,7 +254,7 @@ def test_torchaudio_comes_with_a_torch_that_it_loads_with() -> None:
     [
         "voxtral-mini-3b-2507",
         "voxtral-mini-4b-realtime-2602",
-        "granite-speech-3.3-2b",
+        "granite-4.0-1b-speech",
         "glm-asr-nano-2512",
         "vibevoice-asr",
     ],
