@@ -168,7 +168,7 @@ class Pace(Record):
     unpacked_per_cycle: float | None
     operation_seconds: float
     sum_seconds: tuple[float, ...]
-    layer_seconds: tuple[float, ...]
+    layer_seconds: tuple[float, float, float]
     replay: Replay
     slow: float
     fast: float
@@ -249,7 +249,7 @@ def pace_of(
     raise LookupError("the table has no row for all other GPUs")
 
 
-def _layer_seconds(vendor: str, capability: str | None, hbm: bool) -> tuple[float, ...]:
+def _layer_seconds(vendor: str, capability: str | None, hbm: bool) -> tuple[float, float, float]:
     """What PyTorch takes to launch a layer from Python: slow end, likely, fast end."""
     for row in _table()["launch"]:
         if (
@@ -257,7 +257,8 @@ def _layer_seconds(vendor: str, capability: str | None, hbm: bool) -> tuple[floa
             and row.get("hbm", hbm) == hbm
             and _version(row.get("least_capability")) <= _version(capability)
         ):
-            return tuple(each / 1e3 for each in row["layer_ms"])
+            slow, likely, fast = row["layer_ms"]
+            return slow / 1e3, likely / 1e3, fast / 1e3
     raise LookupError("the table has no row for all other GPUs")
 
 
