@@ -10,12 +10,14 @@ from functools import lru_cache
 
 from ..core.records import Record
 from ..core.tables import shipped_table
-from .gpus import channels_and_rates, shared_memory, typed_words, words_of
+from .gpus import channels_and_rates, computer_of, shared_memory, typed_words, words_of
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
+
+    from .record import Machine
 
 
 # names without a number tell a series only where they have one of these words; the file is not read
@@ -176,6 +178,18 @@ def cores_of(name: str) -> Cores | None:
         around = class_of(name)
         own = None if around is None else around.cores
     return None if own is None else own.times(count_of(name))
+
+
+def cores_in(machine: Machine) -> Cores | None:
+    """As `cores_of` the name of its processor; without one as many as the computer around its cards
+    has.
+    """
+    if machine.cpu_model:
+        return cores_of(machine.cpu_model)
+    around = computer_of(machine) if machine.accelerators else None
+    if around is None:
+        return None
+    return Cores(physical=around.cores, performance=around.cores, threads=2)
 
 
 def _cores_of_series(series: Processor, words: frozenset[str]) -> Cores | None:

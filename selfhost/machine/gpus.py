@@ -110,7 +110,8 @@ class SharedMemory(Record):
 
 class Computer(Record):
     """What kind of computer a card sits in: a row of `computer`. Bytes per second as of
-    `SharedMemory`; `kinds`: how its cores may read it.
+    `SharedMemory`; `kinds`: how its cores may read it; `cores`: the fewest, the usual count and the
+    most.
     """
 
     name: str
@@ -119,6 +120,7 @@ class Computer(Record):
     usual: float
     most: float
     kinds: tuple[str, ...]
+    cores: tuple[int, int, int]
 
 
 class AppleChip(Record):
@@ -613,8 +615,12 @@ def computer_around(names: tuple[str, ...], memory_bytes: int | None) -> Compute
     """
     for row in _computers_with(names):
         if (memory_bytes or 0) <= row["memory_gib"] * units.GIB:
-            kinds = tuple(row["kinds"])
-            return Computer(name=row["name"], **channels_and_rates(row), kinds=kinds)
+            return Computer(
+                name=row["name"],
+                **channels_and_rates(row),
+                kinds=tuple(row["kinds"]),
+                cores=tuple(row["cores"]),
+            )
     return None
 
 
