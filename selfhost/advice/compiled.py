@@ -103,6 +103,7 @@ _OF_SPEC: Mapping[str, tuple[str, ...]] = {
         "runtimes", "repository", "gated", "aliases",
         "parameters", "needs", "upkeep", "safety",
         "availability", "overrides", "quantized", "denoising", "sound", "native_pixels",
+        "picture_operations",
     ), ()),
     # of these a part
     "license": ("id", "url", "commercial_use", "conditions"),

@@ -535,6 +535,7 @@ class ModelSpec(Record):
     denoising: Denoising | None = read_by(Table.record, kind=Denoising, default=None)
     sound: Sound | None = read_by(Table.record, kind=Sound, default=None)
     embedding_length: int | None = read_by(_embedding, name="embedding", default=None)
+    picture_operations: int | None = read_by(Table.integer, minimum=1, default=None)
     files: tuple[PublishedFiles, ...] = read_by(_files, default=())
     quantized: Quantized | None = read_by(quantized, default=None)
     sources: Mapping[str, str] = read_by(texts, default={})

@@ -235,8 +235,10 @@ def _ends_of_work(
         minutes = (audio_seconds or 3600) / 60
         ends = _seconds(minutes * low), _seconds(minutes * high)
         return *ends, f" for {length_of_audio(audio_seconds)}"
-    of_what = " documents/s" if unit == "documents_per_second" else " tokens/s"
-    return _pace(low), _pace(high), of_what
+    return _pace(low), _pace(high), _A_SECOND.get(unit, " tokens/s")
+
+
+_A_SECOND = {"documents_per_second": " documents/s", "pictures_per_second": " pictures/s"}
 
 
 def _seconds(seconds: float) -> str:

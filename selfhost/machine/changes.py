@@ -231,7 +231,7 @@ def planned(machine: Machine) -> Machine:
         )
         assumed.append("instruction_sets")
     memory = machine.memory_limit_bytes or machine.memory_total_bytes
-    cores = cpus.cores_of(machine.cpu_model or "") if _lacks_cores(machine) else None
+    cores = cpus.cores_in(machine) if _lacks_cores(machine) else None
     if cores is not None:
         changes |= _cores_of_name(cores)
         least, _, most = cores.physical

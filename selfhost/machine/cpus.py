@@ -17,6 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .record import Machine
+
 
 # names without a number tell a series only where they have one of these words; the file is not read
 # for others, such as those that virtual machines show (`Intel Xeon Processor`)
@@ -176,6 +178,22 @@ def cores_of(name: str) -> Cores | None:
         around = class_of(name)
         own = None if around is None else around.cores
     return None if own is None else own.times(count_of(name))
+
+
+def cores_in(machine: Machine) -> Cores | None:
+    """As `cores_of` the name of its processor; without one as many as the computer around its cards
+    has.
+    """
+    if machine.cpu_model:
+        return cores_of(machine.cpu_model)
+    if not machine.accelerators:
+        return None
+    from .gpus import computer_of
+
+    around = computer_of(machine)
+    if around is None:
+        return None
+    return Cores(physical=around.cores, performance=around.cores, threads=2)
 
 
 def _cores_of_series(series: Processor, words: frozenset[str]) -> Cores | None:

@@ -86,7 +86,8 @@ class SharedMemory(Record):
 
 class Computer(Record):
     """What kind of computer a card sits in: a row of `computer`. Bytes per second as of
-    `SharedMemory`; `kinds`: how its cores may read it.
+    `SharedMemory`; `kinds`: how its cores may read it; `cores`: the fewest, the usual count and the
+    most.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Computer(Record):
     usual: float
     most: float
     kinds: tuple[str, ...]
+    cores: tuple[int, int, int]
 
 
 class Replay(Record):
@@ -125,7 +127,7 @@ class Pace(Record):
     unpacked_per_cycle: float | None
     operation_seconds: float
     sum_seconds: tuple[float, ...]
-    layer_seconds: tuple[float, ...]
+    layer_seconds: tuple[float, float, float]
     replay: Replay
     slow: float
     fast: float
@@ -204,7 +206,7 @@ def pace_of(
     raise LookupError("the table has no row for all other GPUs")
 
 
-def _layer_seconds(vendor: str, capability: str | None, hbm: bool) -> tuple[float, ...]:
+def _layer_seconds(vendor: str, capability: str | None, hbm: bool) -> tuple[float, float, float]:
     """What PyTorch takes to launch a layer from Python: slow end, likely, fast end."""
     for row in _table()["launch"]:
         if (
@@ -212,7 +214,8 @@ def _layer_seconds(vendor: str, capability: str | None, hbm: bool) -> tuple[floa
             and row.get("hbm", hbm) == hbm
             and _version(row.get("least_capability")) <= _version(capability)
         ):
-            return tuple(each / 1e3 for each in row["layer_ms"])
+            slow, likely, fast = row["layer_ms"]
+            return slow / 1e3, likely / 1e3, fast / 1e3
     raise LookupError("the table has no row for all other GPUs")
 
 
@@ -566,8 +569,12 @@ def computer_around(names: tuple[str, ...], memory_bytes: int | None) -> Compute
     """
     for row in _computers_with(names):
         if (memory_bytes or 0) <= row["memory_gib"] * units.GIB:
-            kinds = tuple(row["kinds"])
-            return Computer(name=row["name"], **channels_and_rates(row), kinds=kinds)
+            return Computer(
+                name=row["name"],
+                **channels_and_rates(row),
+                kinds=tuple(row["kinds"]),
+                cores=tuple(row["cores"]),
+            )
     return None
 
 

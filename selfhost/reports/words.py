@@ -198,6 +198,7 @@ _OF_WORK = {
     "seconds_per_video": "a clip",
     "seconds_per_music_minute": "a minute of music",
     "documents_per_second": "documents/s",
+    "pictures_per_second": "pictures/s",
     units.TRAINED: "trained tokens/s",
 }
 

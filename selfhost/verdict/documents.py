@@ -9,13 +9,14 @@ from .graphics import pace_of_device
 from .processor import apple_chip_in
 from .ranges import Range, added, inverse, product
 from .speed import PaceRange, Speed
+from .step import launched_layers
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..catalogue.runtime import RuntimeSpec
 
-UNIT = "documents_per_second"
+UNIT, UNIT_OF_PICTURES = "documents_per_second", "pictures_per_second"
 DOCUMENT_TOKENS = 512
 # of the peak of a GPU, what long prompts reached with llama.cpp: 0.7 to 0.87 of it on GeForce RTX
 # 30 and 40 (`prompt_tflops` of the table); encoders are smaller, and no public figure of them
@@ -23,6 +24,11 @@ DOCUMENT_TOKENS = 512
 GPU_SHARES = (0.12, 0.45, 0.9)
 # operations of a layer, launched one by one
 _OPERATIONS = 17
+# of the parameters those that a token meets, where the table of words is not told from the rest:
+# least, likely, most. Of the catalogue 0.34 (multilingual E5 base) to 1 (7B and more); and below so
+# many a model may be a table alone
+_NOT_IN_TABLES, _PERCENT_MET, _LEAST_PARAMETERS = (0.35, 0.75, 1.0), "35 to 100 %", 20_000_000
+_SAME = (1.0, 1.0, 1.0)
 
 
 def pace_of_documents(
@@ -33,12 +39,22 @@ def pace_of_documents(
     *,
     quantization: str,
     runtime: RuntimeSpec | None,
+    picture_operations: int | None = None,
 ) -> Speed:
-    """Documents of 512 tokens a second, one after the other."""
-    if architecture is None or parameters is None:
-        return _unpaced("the shape of the model is not known")
+    """Documents of 512 tokens a second, one after the other; pictures of a model whose operations
+    for one are known.
+    """
     if power is None:
         return _unpaced("nothing tells how fast what it runs on computes")
+    if architecture is None or parameters is None:
+        return _of_unknown_shape(
+            machine,
+            power,
+            parameters,
+            picture_operations,
+            quantization=quantization,
+            runtime=runtime,
+        )
     tokens, operations = tokens_and_operations(architecture, parameters)
     shares = shares_of_documents(machine, power, runtime, quantization)
     launched = _launched_seconds(machine, power, architecture)
@@ -50,6 +66,39 @@ def pace_of_documents(
         work=documents_a_second(power, operations, shares, launched),
         unit=UNIT,
         how=how,
+    )
+
+
+def _of_unknown_shape(
+    machine: Machine,
+    power: Power,
+    parameters: int | None,
+    picture_operations: int | None,
+    *,
+    quantization: str,
+    runtime: RuntimeSpec | None,
+) -> Speed:
+    """Of a model whose layers nobody wrote down: pictures by their operations, documents by the
+    parameters.
+    """
+    operations, share, what, unit = picture_operations, _SAME, "one picture", UNIT_OF_PICTURES
+    if operations is None:
+        if parameters is None or parameters < _LEAST_PARAMETERS:
+            return _unpaced("the shape of the model is not known")
+        operations, share, unit = 2 * parameters * DOCUMENT_TOKENS, _NOT_IN_TABLES, UNIT
+        what = f"{DOCUMENT_TOKENS} tokens, of which each meets {_PERCENT_MET} of the parameters"
+    rates = product(shares_of_documents(machine, power, runtime, quantization), inverse(share))
+    seconds = power.seconds(operations, rates)
+    layers = launched_layers(None, runtime, quantization, parameters)
+    if power.device is not None and layers is not None:
+        pace, _ = pace_of_device(power.device, apple_chip_in(machine))
+        slow, likely, fast = product(layers, pace.layer_seconds)
+        seconds = added(seconds, (fast, likely, slow))
+    low, likely, high = inverse(seconds)
+    return Speed(
+        work=PaceRange(low=low, likely=likely, high=high),
+        unit=unit,
+        how=f"on {power.how}; {operations / 1e9:,.0f} × 10^9 operations for {what}",
     )
 
 

@@ -17,6 +17,11 @@ from ..machine.record import Accelerator
 from ..machine.virtual_gpus import virtual_gpu
 from .step import Step
 
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from .ranges import Range
+
 # a program, or on those GPUs one, of which no run was seen: a guess
 _FOREIGN_SLOW, _FOREIGN_FAST = 0.5, 1.7
 # the weights are read at no more than this of the peak: the highest of dense models was 0.89
@@ -129,12 +134,13 @@ class Gpu(Record):
             for peak, end, summed in zip(peaks, (slow, 1, fast), sums, strict=True)
         ]
 
-    def _launched_from_python(
-        self, step: Step, layers: tuple[float, ...], share: float
-    ) -> list[float]:
+    def _launched_from_python(self, step: Step, layers: Range, share: float) -> list[float]:
         """Seconds to read a share of every layer while Python launches them, the longer of the two:
-        slow end, likely, fast end.
+        slow end, likely, fast end. How many layers a type of weights takes as long as and how fast
+        the processor launches one have nothing to do with each other.
         """
+        from .ranges import product
+
         peak, pace = self.peak, self.pace
         read = [
             self._seconds(rate, step, 0, share) / end
@@ -142,7 +148,7 @@ class Gpu(Record):
                 (peak.slow, peak.likely, peak.fast), (pace.slow, 1, pace.fast), strict=True
             )
         ]
-        launched = [count * each for count, each in zip(layers, pace.layer_seconds, strict=True)]
+        launched = product(layers, pace.layer_seconds)
         return [max(ends) for ends in zip(read, launched, strict=True)]
 
     def seconds(self, step: Step) -> tuple[float, float, float]:

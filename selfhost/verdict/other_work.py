@@ -57,6 +57,7 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
             spec.parameters.active,
             quantization=quantization,
             runtime=question.runtime,
+            picture_operations=spec.picture_operations,
         )
     if spec.modality in ("speech", "music"):
         from .speech import UNIT, UNIT_OF_MUSIC, pace_of_sound, pace_of_speech, speech_work

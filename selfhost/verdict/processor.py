@@ -703,7 +703,7 @@ def threads_range(machine: Machine, runtime: RuntimeSpec | None = None) -> Range
     threads = threads_of(machine, runtime)
     cores = None
     if machine.scope == "host" and machine.assumes("cpu_cores_usable"):
-        cores = cpus.cores_of(machine.cpu_model or "")
+        cores = cpus.cores_in(machine)
     if cores is None:
         return threads, threads, threads
     most = None if runtime is None else runtime.default_threads

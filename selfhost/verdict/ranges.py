@@ -10,12 +10,14 @@ Range = tuple[float, float, float]
 
 def product(*ranges: Range) -> Range:
     """Of factors that have nothing to do with each other: the ends are as far as the root of the
-    sum of their squares, in logarithms.
+    sum of their squares, in logarithms. All of them begin with the low end, or all with the high.
     """
     likely = prod(each[1] for each in ranges)
-    below = sqrt(sum(log(each[1] / each[0]) ** 2 for each in ranges))
-    above = sqrt(sum(log(each[2] / each[1]) ** 2 for each in ranges))
-    return likely * exp(-below), likely, likely * exp(above)
+    first = sqrt(sum(log(each[1] / each[0]) ** 2 for each in ranges))
+    last = sqrt(sum(log(each[2] / each[1]) ** 2 for each in ranges))
+    if any(each[0] > each[2] for each in ranges):
+        first, last = -first, -last
+    return likely * exp(-first), likely, likely * exp(last)
 
 
 def added(*ranges: Range) -> Range:

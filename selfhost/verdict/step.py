@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..catalogue.runtime import RuntimeSpec
+    from .ranges import Range
 
 # operations a layer, counted over the graphs of the catalogue: 10 (Nemotron Nano 2) to 57 (Kimi
 # Linear), 17 in most dense models, 34 in most with experts
@@ -63,7 +64,7 @@ CHOOSING_SECONDS = 8e-9
 
 # launched from Python, what an expert takes of a dense layer: 0.07 to 0.11 where all are called in
 # turn (Qwen1.5-MoE of 60, Qwen2-57B of 64, Qwen3-30B of 128: tests/truth/speed_transformers.json)
-_EXPERT = 0.1
+_EXPERT = 0.11
 # and a layer whose experts are computed together, as transformers does since 5.0 (its
 # documentation, Experts backends): a guess
 _GROUPED_EXPERTS = 2.0
@@ -79,7 +80,7 @@ def launched_layers(
     runtime: RuntimeSpec | None,
     quantization: str | None,
     parameters: int | None = None,
-) -> tuple[float, ...] | None:
+) -> Range | None:
     """`Step.launched_layers` of a program, by its parameters where its layers are not known; None
     where it launches no layer by itself.
     """
@@ -87,7 +88,8 @@ def launched_layers(
         return None
     if architecture is None:
         usual = _LAYERS_OF_7B * ((parameters or 0) / 7e9) ** _LAYERS_GROW
-        return tuple(usual * each for each in _LAYERS_ENDS) if parameters else None
+        most, likely, fewest = (usual * each for each in _LAYERS_ENDS)
+        return (most, likely, fewest) if parameters else None
     mixed = [group for group in architecture.feed_forward if group.experts]
     grouped = (_GROUPED_EXPERTS - 1) * sum(len(group.layers) for group in mixed)
     in_turn = _EXPERT * sum(len(group.layers) * (group.experts or 0) for group in mixed)
@@ -95,7 +97,10 @@ def launched_layers(
     rule = runtime.rule_of(quantization)
     percent = (100, 100, 100) if rule is None else rule.launched_percent
     counts = (layers + max(grouped, in_turn), layers + grouped, float(layers))
-    return tuple(count * each / 100 for count, each in zip(counts, reversed(percent), strict=True))
+    most, likely, fewest = (
+        count * each / 100 for count, each in zip(counts, reversed(percent), strict=True)
+    )
+    return most, likely, fewest
 
 
 class Step(Record):
@@ -113,7 +118,7 @@ class Step(Record):
     read_bytes: Mapping[str, int]
     operations: int | None = None
     replays: bool = False
-    launched_layers: tuple[float, ...] | None = None
+    launched_layers: Range | None = None
     depth_tokens: float = 0
     foreign: str | None = None
 

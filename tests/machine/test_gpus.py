@@ -75,7 +75,7 @@ KEYS = {
         "source",
     },
     "metal": {"up_to_gib", "share"},
-    "computer": {"name", "names", "cards", "memory_gib", "channels", "mts", "kinds"},
+    "computer": {"name", "names", "cards", "memory_gib", "channels", "mts", "kinds", "cores"},
     "prompt": {
         "vendor",
         "neural",

@@ -198,3 +198,11 @@ def test_a_profiles_name_is_its_machine() -> None:
     assert machine_named("mac-mini-m4-16gb") == profiles.load("mac-mini-m4-16gb").machine
     with pytest.raises(UnknownMachineError):
         machine_named("nonsense")
+
+
+@pytest.mark.parametrize("memory", ["16GB", "32GB", "128GB"])
+def test_a_card_without_a_processor_has_the_cores_of_its_computer(memory: str) -> None:
+    """How much RAM stands beside it does not tell them."""
+    machine = machine_named(f"{memory} RTX 4070")
+    assert (machine.cpu_cores_physical, machine.cpu_cores_usable) == (8, 16)
+    assert "cpu_cores_usable" in machine.assumed

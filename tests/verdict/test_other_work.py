@@ -689,3 +689,36 @@ def test_ends_below_a_second_are_told_apart() -> None:
     assert work_ends(0.106, 0.58, "seconds_per_image") == "0.11 to 0.58 seconds"
     assert work_ends(0.02, 0.075, "seconds_per_image") == "0.02 to 0.075 seconds"
     assert work_ends(0.98, 1.02, "seconds_per_image") == "0.98 to 1.0 seconds"
+
+
+def test_pictures_and_documents_of_unknown_shape_are_guessed_by_their_operations() -> None:
+    """CLIP L/14 computes 18 times what B/32 does for a picture; a table of words has no such law."""
+    machine = "desktop-ryzen-7700-32gb"
+    small, large = (
+        check(f"clip-vit-{size}", machine=machine).speed
+        for size in ("base-patch32", "large-patch14")
+    )
+    assert small is not None
+    assert small.work is not None
+    assert large is not None
+    assert large.work is not None
+    assert (small.unit, large.unit) == ("pictures_per_second",) * 2
+    assert small.work.likely / large.work.likely == pytest.approx(162 / 8.8, rel=0.01)
+    text = check("jina-embeddings-v3", machine=machine).speed
+    assert text is not None
+    assert text.work is not None
+    assert text.unit == "documents_per_second"
+    assert text.work.high > 4 * text.work.low
+    table = check("potion-base-8m", machine=machine).speed
+    assert table is not None
+    assert table.work is None
+
+
+@pytest.mark.parametrize("model", ["florence-2-base", "glm-ocr", "trocr-base-handwritten"])
+def test_a_reader_of_unknown_layers_has_a_guess_by_its_size(model: str) -> None:
+    """Wide, and no faster than the card's memory gives the least that one token reads."""
+    speed = check(model, machine=machine_with("NVIDIA GeForce RTX 4090", 24)).speed
+    assert speed is not None
+    assert speed.decode is not None
+    assert speed.decode.high > 4 * speed.decode.low
+    assert 10 < speed.decode.likely < 500

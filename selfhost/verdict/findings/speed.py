@@ -86,8 +86,8 @@ def speed_check(
 
 
 # from here on work is a matter of hours: a picture in ten minutes, a clip in an hour, audio slower
-# than it is heard, a document of 512 tokens slower than a person reads it, a million tokens of
-# training in a day
+# than it is heard, a document of 512 tokens slower than a person reads it, ten seconds for
+# the vector of a picture, a million tokens of training in a day
 _SLOW: Mapping[str, tuple[float, str, str]] = {
     "seconds_per_image": (600, "speed-picture", "use a GPU that holds the model, or an API"),
     "seconds_per_video": (3600, "speed-picture", "use a faster GPU, or an API"),
@@ -98,6 +98,7 @@ _SLOW: Mapping[str, tuple[float, str, str]] = {
         "speed-slow",
         "choose a smaller model, or use a GPU",
     ),
+    "pictures_per_second": (0.1, "speed-slow", "choose a smaller model, or use a GPU"),
     units.TRAINED: (
         1e6 / 86_400,
         "speed-slow",
