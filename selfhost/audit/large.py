@@ -12,8 +12,8 @@ from .bulk import Alike, Bulk, hardest_hit
 from .exceptions import Exceptions, ExceptionsOfAll
 from .fleet import Machines
 from .groups import NAMES_SHOWN
-from .judging import asked_by
 from .judged_entries import Judge, entry_problems
+from .judging import asked_by
 from .policy import Place, Policy, Wanted
 from .population import Population, first_members, lowest, members
 from .record import Audit, MachineGroup, Result, Row, Tally
