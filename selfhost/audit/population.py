@@ -247,6 +247,19 @@ class Kind:
         """Whether its machines have all numbers of that form."""
         return all(slot in self.columns for slot, _ in form)
 
+    def places_of(self, bits: int) -> Sequence[int]:
+        """Where those of its machines stand in the columns that are in a set."""
+        common = self.bits & bits
+        if common == self.bits:
+            return range(len(self.members))
+        held = common.to_bytes((common.bit_length() + 7) // 8 or 1, "little")
+        most = 8 * len(held)
+        return [
+            place
+            for place, machine in enumerate(self.members)
+            if machine < most and held[machine >> 3] >> (machine & 7) & 1
+        ]
+
     def sums(
         self, form: Form, constant: int = 0, places: Sequence[int] | None = None
     ) -> Sequence[int]:

@@ -380,23 +380,24 @@ class Lacking:
         with the same numbers.
         """
         hit: tuple[float, int] = 0.0, -lowest(bits)
-        by_kind: dict[int, list[tuple[int, int, int]]] = {}
-        for number in members(bits):
-            kind = self._population.kind_of(number)[0]
-            by_kind.setdefault(kind, []).append((*self._numbers_of(kind, number), number))
-        for rows in by_kind.values():
+        while bits:
+            kind = self._population.kinds[self._population.kind_of(lowest(bits))[0]]
             least_free = None
-            for _, free, number in sorted(rows):
+            for _, free, number in sorted(self._rows_of(kind, bits)):
                 if least_free is None or free < least_free:
                     least_free = free
                     hit = max(hit, (self._short_of(number), -number))
+            bits = without(bits, kind.bits)
         return hit[0], -hit[1]
 
-    def _numbers_of(self, kind: int, number: int) -> tuple[int, int]:
-        columns, population = self._population.kinds[kind].columns, self._population
-        has_form = all(slot in columns for slot, _ in self._form)
-        value = population.form_of(number, self._form) if has_form else 0
-        return value, population.value_of(number, _FREE)
+    def _rows_of(self, kind: Kind, bits: int) -> Iterator[tuple[int, int, int]]:
+        """Of the machines of a kind that are in a set the form's value, what is free of the
+        accelerator, and the number.
+        """
+        places = kind.places_of(bits)
+        values = kind.sums(self._form if kind.has(self._form) else (), 0, places)
+        free = kind.sums(((_FREE, 1),), 0, places)
+        return zip(values, free, [kind.members[place] for place in places], strict=True)
 
     def _short_of(self, number: int) -> float:
         findings, _ = self._find(Trace(self._population, number).view)

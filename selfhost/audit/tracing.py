@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property, lru_cache
 from operator import attrgetter
 
 from ..core.records import Unread
@@ -411,7 +411,7 @@ class Worked:
         self._slots: set[Slot] = set()
         self._columns: dict[int, array[int]] = {}
 
-    @property
+    @cached_property
     def slot(self) -> Slot:
         """The name of the column that numbers stand in."""
         return "worked out", repr(self._key)
@@ -509,16 +509,7 @@ def _fill(
     kind = population.kinds[number]
     column = columns.setdefault(number, array("q", bytes(8 * len(kind.members))))
     form, constant = ((), value) if isinstance(value, int) else (value.form, value.constant)
-    places: Sequence[int] = range(len(kind.members))
-    common = kind.bits & region
-    if common != kind.bits:
-        held = common.to_bytes((common.bit_length() + 7) // 8 or 1, "little")
-        most = 8 * len(held)
-        places = [
-            place
-            for place, machine in enumerate(kind.members)
-            if machine < most and held[machine >> 3] >> (machine & 7) & 1
-        ]
+    places = kind.places_of(region)
     sums = kind.sums(form, constant, places)
     for place, total in zip(places, sums, strict=True):
         column[place] = total

@@ -45,7 +45,7 @@ def pace_and_finding(
     question: Question, placed: Needs, machine: Machine, deciding: bool = False
 ) -> tuple[Speed | None, Finding | None]:
     """How fast it would go, laid out like that, and the finding of it."""
-    if deciding and not _may_pace_decide(question):
+    if deciding and not may_decide(question):
         return None, None
     said = _decided_by_pace if deciding else _said_of_pace
     paced: tuple[Speed | None, Finding | None] = machine.answer(
@@ -62,7 +62,7 @@ def pace_and_finding(
     return paced
 
 
-def _may_pace_decide(question: Question) -> bool:
+def may_decide(question: Question) -> bool:
     """Whether the route may rest on the pace: on that of text, where some is wanted."""
     is_text = question.read_bytes is not None and question.spec.modality not in check.MADE
     return is_text and bool(question.workload.min_tokens_per_second)

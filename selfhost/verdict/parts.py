@@ -22,8 +22,9 @@ from .judging import (
     ways_held,
 )
 from .on_devices import free_limits
-from .pacing import is_in_order, is_rare, layers_of, pace_and_finding
+from .pacing import is_in_order, is_rare, layers_of, may_decide, pace_and_finding
 from .record import Judged, Question, any_fails
+from .step import what_counts
 
 TYPE_CHECKING = False
 
@@ -124,7 +125,9 @@ def _held_and_paced(question: Question, needs: Needs, deciding: bool) -> Iterato
     nothing there.
     """
     key = None
-    if question.read_bytes is not None and question.workload.task == "generate":
+    # of other work than text a pace may rest on anything that is known of the model
+    is_paced_by_step = question.read_bytes is not None or (deciding and not may_decide(question))
+    if is_paced_by_step and question.workload.task == "generate":
         key = question = without_words(question, needs)
         needs = question.needs or needs
     yield Part(
@@ -162,9 +165,11 @@ def without_words(question: Question, needs: Needs) -> Question:
             name="",
             modality=spec.modality,
             parameters=Parameters(active=spec.parameters.active),
-            architecture=spec.architecture,
+            architecture=what_counts(spec.architecture),
         ),
-        needs=needs.replace(memory=memory, download_how=None, download_source=None),
+        needs=needs.replace(
+            memory=memory, download_how=None, download_source=None, largest_file_bytes=None
+        ),
         loads=None,
         mend=None,
         unfamiliar=None,

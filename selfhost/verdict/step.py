@@ -103,6 +103,22 @@ def launched_layers(
     return most, likely, fewest
 
 
+def what_counts(architecture: Architecture | None) -> Architecture | None:
+    """All of it that a step and its sharing out among devices rest on, and nothing else: it is the
+    same for models of other names, other trained contexts and other types.
+    """
+    if architecture is None:
+        return None
+    counting = {name: getattr(architecture, name) for name in COUNTING}
+    return Architecture(row="", runs_in_gguf=False, **counting)
+
+
+# the fields of an architecture that paces and placements are worked out from
+COUNTING = (
+    "layers", "embedding_length", "vocabulary", "output_matrix", "attention", "feed_forward",
+)  # fmt: skip
+
+
 class Step(Record):
     """One step: what it reads and how much it launches.
 
