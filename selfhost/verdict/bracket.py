@@ -86,8 +86,7 @@ def sketch_of(question: Question, number: int) -> Sketch:
     memory, runtime = needs.memory, question.runtime
     wants_gpu = runtime is not None and runtime.wants_gpu(question.workload.quantization)
     stored, _ = check.ends_to_store(needs, None)
-    # what a minute of sound takes is in no figure of a sketch
-    if memory is None or stored is None or wants_gpu or question.spec.sound is not None:
+    if memory is None or stored is None or wants_gpu or _is_beyond_figures(question):
         return None
     of_work: tuple[float, ...]
     if question.read_bytes is not None:
@@ -101,6 +100,20 @@ def sketch_of(question: Question, number: int) -> Sketch:
         (stored, (needs.making or needs).largest_file_bytes or 0),
         of_work,
     )
+
+
+def _is_beyond_figures(question: Question) -> bool:
+    """Whether its pace follows from more than a sketch holds: of sound, of a clip whose steps are
+    counted, of an embedding model whose layers are not known.
+    """
+    spec = question.spec
+    if spec.sound is not None:
+        return True
+    if spec.modality in check.MADE:
+        from .pictures import denoising_of
+
+        return denoising_of(spec, question.runtime) is not None
+    return spec.modality == "embedding" and spec.architecture is None
 
 
 def _figures_of(step: Step) -> tuple[float, ...]:

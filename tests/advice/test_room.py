@@ -144,8 +144,8 @@ def test_what_would_be_too_slow_is_not_said_to_fit(
 
 
 def test_the_sequences_that_are_told_are_read_as_fast_as_they_come() -> None:
-    """121 sequences fit an A100 beside gpt-oss-120b and get 4 tokens/s each: fewer are named, and no more than fit."""
-    model, machine = "gpt-oss-120b", "a100 80gb"
+    """As many sequences as a Mac of 64 GB holds of gpt-oss-20b get less than 5 tokens/s each: fewer are named."""
+    model, machine = "gpt-oss-20b", "m4 max 64gb"
     room = check(model, machine=machine).room
     assert room is not None
     number = room.parallel_at_pace

@@ -389,7 +389,7 @@ def test_what_is_proposed_of_a_spec_named_by_its_path_can_be_typed(
     shipped = (SPECS / "mistral-7b-instruct-v0.3.toml").read_text()
     file = tmp_path / "my own.toml"
     file.write_text(
-        re.sub(r"(?m)^(?:aliases|repository) = .*\n", "", shipped).replace(
+        re.sub(r"(?m)^aliases = .*\n", "", shipped).replace(
             'id = "mistral-7b-instruct-v0.3"', 'id = "my-own"', 1
         )
     )
