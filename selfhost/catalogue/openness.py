@@ -402,7 +402,12 @@ def permission(spec: ModelSpec, name: str) -> Row:
             sources=(approved, *_known(source)),
             assumed=unconfirmed(source),
         )
-    if terms is not None and key == "commercial_use" and answer == "no" and "-NC-" in (terms.id or ""):
+    if (
+        terms is not None
+        and key == "commercial_use"
+        and answer == "no"
+        and "-NC-" in (terms.id or "")
+    ):
         # it says so in its own name, as SPDX lists it
         forbidden = f"{terms.id}: NonCommercial"
         return Row(
