@@ -280,7 +280,7 @@ def share_on(judged: Answer | Judged) -> float:
         share = share_of_pace(HALF_WORTH_TOKENS_PER_SECOND)
     is_crowded = any(code in _CROWDED_CODES for code in codes)
     share *= _share_by_copying(judged)
-    share *= UNLICENSED if "license-not-known" in codes else 1
+    share *= UNLICENSED if {"license-not-known", "license-unconfirmed"} & {*codes} else 1
     return share * (CROWDED if is_crowded else 1)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
+from ..catalogue.published import PublishedFiles
 from ..catalogue.spec import RuntimeSpec
 from ..core.records import Record
 from ..core.units import counted
@@ -14,6 +15,7 @@ from ..verdict.devices import computes_on_shared, is_built_for, reaches
 from ..verdict.findings.runtime import install_line, is_built_from_source, runtime_check
 from ..verdict.findings.weights import to_pass_gate
 from ..verdict.judging import judge
+from ..verdict.making import typed_file
 from ..verdict.question import ask, is_behind_gate
 from ..verdict.record import Judged, Question
 from ..verdict.speed import uses_shared_gpu
@@ -98,6 +100,10 @@ def steps(
     tagged = by_tag(question, judged, catalogue, machine, typed=tag)
     if tagged is not None and tagged.lines:
         return _steps_by_tag(question, judged, tagged, catalogue, machine)
+    workload = question.workload
+    named = typed_file(question.spec, workload.format or "", workload.quantization or "")
+    if named is not None:
+        return _steps_of_typed_file(question, judged, catalogue, machine, named, first)
     from .conversion import recipe
 
     conversion = recipe(
@@ -117,6 +123,32 @@ def steps(
     instead = (_in_another_type(tagged),) if tagged is not None else ()
     return Steps(
         setup=(*instead, *first, *conversion.lines, *_answers_at(runtime)),
+        commands=lines,
+        commands_class=UNLISTED,
+    )
+
+
+def _steps_of_typed_file(
+    question: Question,
+    judged: Judged,
+    catalogue: Catalogue,
+    machine: Machine,
+    named: PublishedFiles,
+    first: tuple[str, ...],
+) -> Steps:
+    """The lines that run the published file whose name was typed, wherever it lies; none of a tag,
+    which only Ollama downloads, and of a name without the ending of a file.
+    """
+    spec, file = question.spec, named.names.get(question.workload.quantization or "")
+    if file is None or question.runtime is None:
+        return Steps()
+    page = f"; Hugging Face lists who publishes it: {spec.conversions_page}"
+    where = f"# download {file}{page if spec.conversions_page else ''}"
+    lines = lines_of_made_file(question, judged, catalogue, machine, file, None)
+    if not lines:
+        return Steps()
+    return Steps(
+        setup=(*first, where, *_answers_at(question.runtime)),
         commands=lines,
         commands_class=UNLISTED,
     )
@@ -179,7 +211,7 @@ def _is_listed(question: Question) -> bool:
     if question.local_files or (here is not None and (here.by_path or here.repository)):
         return True
     files = spec.files_of(workload.format or "", workload.quantization or "")
-    return files is None or files.listed
+    return files is None or files.listed or files.named
 
 
 def _install(

@@ -199,8 +199,9 @@ def of_name(
     elif resolved.runtime and workload.runtime is None and workload.quantization is None:
         workload = workload.replace(runtime=resolved.runtime)
     # what Ollama itself calls it, quantization and all, is the line to type
-    is_tag = ":" in typed and "/" not in typed
-    tag = typed if is_tag and quantization and quantization == workload.quantization else None
+    name = (named_in_command(typed) or typed).strip().removeprefix("library/")
+    is_tag = ":" in name and "/" not in name
+    tag = name if is_tag and quantization and quantization == workload.quantization else None
     plain = catalogue.spec(resolved.spec_id)
     own_tag = library_tag(named_in_command(typed) or typed, plain, catalogue)
     if own_tag is not None:
@@ -208,6 +209,9 @@ def of_name(
         others = [alias for alias in plain.aliases if alias != own_tag]
         plain = plain.replace(aliases=(own_tag, *others))
     spec = _with_typed_files(plain, resolved, catalogue)
+    converter = catalogue.runtime("llama.cpp")
+    if resolved.names_file and need.why_not_loaded(plain, converter) is None:
+        spec = _with_named_file(spec, name, resolved.quantization or "")
     otherwise = None
     implies = resolved.runtime or resolved.quantization
     if implies and stated.runtime is None and stated.quantization is None:
@@ -250,6 +254,23 @@ def _with_typed_files(spec: ModelSpec, resolved: Resolution, catalogue: Catalogu
     )
     # of two that hold a type the first is told: the one that was typed
     return spec.replace(files=(files, *spec.files))
+
+
+def _with_named_file(spec: ModelSpec, name: str, quantization: str) -> ModelSpec:
+    """The spec with the file whose name, or whose tag of Ollama, was typed: it is published,
+    also where this catalogue knows of no repository that has it.
+    """
+    whole = name if name.lower().endswith(".gguf") else f"{name}.gguf"
+    file = PublishedFiles(
+        format="gguf",
+        source=f"the name {name}",
+        unsized=(quantization,),
+        names={} if ":" in name else {quantization: whole},
+        listed=False,
+        named=True,
+    )
+    # behind those whose repository is known
+    return spec.replace(files=(*spec.files, file))
 
 
 def _sized_by_a_file(spec: ModelSpec) -> tuple[str, ...]:

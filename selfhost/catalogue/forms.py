@@ -146,6 +146,25 @@ def exllama_sizes(written: str, spec: ModelSpec) -> tuple[tuple[float, int], ...
     )
 
 
+# the component that makes the picture or clip, alone in a file for ComfyUI or with all others
+_MAKES_IT = ("transformer", "unet")
+# of one weight in FP8; small parts stay in 16 bits, within 2 % of the whole
+_IN_FP8 = pattern(r"(?:^|[-_.])(?:fp8|float8)(?![a-z0-9])", re.IGNORECASE)
+
+
+def fp8_sizes(written: str, spec: ModelSpec) -> tuple[int, ...]:
+    """Bytes of a file in FP8 of a model that is made of components: of what makes the picture
+    alone, and with all components; empty for any other form, and where they are not known.
+
+    flux1-dev-fp8.safetensors has 11.9 GB at Kijai/flux-fp8 and 17.2 at Comfy-Org/flux1-dev.
+    """
+    components = spec.components or {}
+    own = next((components[name] for name in _MAKES_IT if name in components), None)
+    if own is None or not _IN_FP8.search(written):
+        return ()
+    return own, sum(components.values())
+
+
 def gguf_name(text: str) -> str:
     """A GGUF type in any spelling, as llama.cpp writes it: `q4-k` is `Q4_K_M`."""
     prefix, name = ("UD-", text[3:]) if text.lower().startswith("ud-") else ("", text)
@@ -206,7 +225,9 @@ def _form(words: tuple[str, ...], written: str, account: str, is_tag: bool) -> F
     if kinds & _UNSIZED or any(word.endswith("bpw") for word in words):
         return Form(written=written, is_sized=False)
     if "cloud" in kinds or not _others(types):
-        wide = next((name for name in types.values() if name), None)
+        # types of GGUF files; of others the plain type says only that they are as published
+        is_plain = "safetensors" in kinds
+        wide = None if is_plain else next((name for name in types.values() if name), None)
         is_container = wide is None and "cloud" not in kinds
         return Form(written=written, quantization=wide, notes=notes, is_container=is_container)
     if _others(types) <= {"qat", "unquantized"}:

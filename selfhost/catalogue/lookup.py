@@ -11,6 +11,7 @@ from ..core.records import Record, pattern
 from ..core.spelling import canonical
 from .index import Catalogue
 from .paths import HOST
+from .quantization_names import TRAINED_FOR
 
 TYPE_CHECKING = False
 
@@ -87,6 +88,7 @@ class Resolution(Record):
     """The spec that a name stands for. `quantization` is set where the name states one, `runtime`
     where only one kind of program loads what it names; `notes` are sentences for the person.
     `repository` is the typed one where its name says that it holds weights in that form.
+    `names_file`: the name is that of one published GGUF file, or Ollama's tag of one.
     """
 
     spec_id: str
@@ -94,6 +96,7 @@ class Resolution(Record):
     notes: tuple[str, ...] = ()
     runtime: str | None = None
     repository: str | None = None
+    names_file: bool = False
 
 
 def understood_name(typed: str, catalogue: Catalogue) -> Resolution | None:
@@ -188,12 +191,16 @@ def _of_speech(name: str, catalogue: Catalogue) -> Resolution | None:
 
 
 def _in(form: Form, candidate: _Found, account: str, catalogue: Catalogue) -> Resolution:
-    if form.is_qat and account.lower() in ("", "google") and _is_wide(candidate[0], catalogue):
+    if (
+        form.is_qat
+        and account.lower() in ("", "google")
+        and has_wide_qat_table(candidate[0], catalogue)
+    ):
         from .forms import QAT_AS_PUBLISHED
 
         return Resolution(
             spec_id=candidate[0],
-            quantization="QAT-Q4_0",
+            quantization=f"{TRAINED_FOR}Q4_0",
             notes=(*candidate[1], QAT_AS_PUBLISHED),
         )
     return Resolution(
@@ -204,7 +211,7 @@ def _in(form: Form, candidate: _Found, account: str, catalogue: Catalogue) -> Re
     )
 
 
-def _is_wide(spec_id: str, catalogue: Catalogue) -> bool:
+def has_wide_qat_table(spec_id: str, catalogue: Catalogue) -> bool:
     """Whether weights of that architecture that were trained for 4 bits are published with the
     token table in 16.
     """
@@ -227,7 +234,11 @@ def _in_form(name: str, quantization: str | None, catalogue: Catalogue) -> Resol
         return resolution.replace(repository=name)
     if resolution.runtime is None:
         resolution = resolution.replace(repository=_gguf_repository(name))
-    return resolution.replace(quantization=quantization) if quantization else resolution
+    # a file in the repository of weights that were trained for its type
+    is_the_same = resolution.quantization == f"{TRAINED_FOR}{quantization}"
+    if quantization is None or is_the_same:
+        return resolution
+    return resolution.replace(quantization=quantization)
 
 
 def _serves(form: Form, spec_id: str, catalogue: Catalogue) -> bool:

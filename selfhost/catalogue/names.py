@@ -13,10 +13,12 @@ from .lookup import (
     SEE_NAMES,
     Resolution,
     cut_short,
+    has_wide_qat_table,
     look_up,
     understood_name,
     without_address,
 )
+from .quantization_names import TRAINED_FOR
 
 TYPE_CHECKING = False
 
@@ -51,7 +53,45 @@ def resolve(typed: str, catalogue: Catalogue, *, explains: bool = True) -> Resol
         raise
     if catalogue.refresh(resolution.spec_id):
         resolution = _resolve(typed, catalogue)
-    return _as_its_account_names(typed, resolution, catalogue)
+    resolution = _as_file_is_called(typed, resolution, catalogue)
+    resolution = _as_its_account_names(typed, resolution, catalogue)
+    return resolution.replace(names_file=_names_file(typed, resolution))
+
+
+def _as_file_is_called(typed: str, resolution: Resolution, catalogue: Catalogue) -> Resolution:
+    """In the quantization of the published file of that very name, where the name says another or
+    none: Microsoft's `Phi-3-mini-4k-instruct-q4.gguf` holds Q4_K_M.
+    """
+    name = typed.strip().rpartition("/")[2]
+    if not name.lower().endswith(".gguf"):
+        return resolution
+    spec = catalogue.spec(resolution.spec_id)
+    for files in spec.files:
+        for quantization, file_name in files.names.items():
+            if file_name == name and files.format == "gguf":
+                return resolution.replace(quantization=quantization, runtime=None)
+    # Google's own files are called as any converter's but for the case of the type: stduhpf's card
+    # of gemma-3-27b-it-qat-q4_0-gguf-small links it, and public programs load those of 1B to 12B
+    is_own = name == f"{(spec.repository or '').rpartition('/')[2]}-q4_0.gguf"
+    if is_own and has_wide_qat_table(resolution.spec_id, catalogue):
+        from .forms import QAT_AS_PUBLISHED
+
+        return resolution.replace(
+            quantization=f"{TRAINED_FOR}Q4_0",
+            repository=f"{spec.repository}-qat-q4_0-gguf",
+            notes=(*resolution.notes, QAT_AS_PUBLISHED),
+        )
+    return resolution
+
+
+def _names_file(typed: str, resolution: Resolution) -> bool:
+    """Whether the name is that of one published GGUF file, with or without its ending, or the tag
+    of one: a quantization of GGUF ends it, and nothing else parts it into words.
+    """
+    is_gguf = resolution.runtime is None and resolution.quantization is not None
+    name = (named_in_command(typed) or typed.strip(_QUOTES)).removeprefix("library/")
+    is_one = not any(sign.isspace() or sign in "@/\\" for sign in name)
+    return is_gguf and resolution.repository is None and is_one
 
 
 def _as_its_account_names(typed: str, resolution: Resolution, catalogue: Catalogue) -> Resolution:

@@ -88,7 +88,7 @@ def nearest_names(
     slips = [
         spelling
         for spelling in candidates
-        if _slip_of(key, spelling) or spelling.replace("-", "") == letters
+        if is_slip_of(key, spelling) or spelling.replace("-", "") == letters
     ]
     sizes = sizes_in(key)
     # who states a size means a model of that size, if the family has one
@@ -155,8 +155,8 @@ def _near_in_meaning(typed: str, words: list[str], name: str) -> bool:
         return True
     others = _words(name)
     if not (words and others):
-        return _slip_of(typed, name)
-    return is_family(words[0], others[0]) or set(words) <= set(others) or _slip_of(typed, name)
+        return is_slip_of(typed, name)
+    return is_family(words[0], others[0]) or set(words) <= set(others) or is_slip_of(typed, name)
 
 
 def _begins_alike(words: list[str], name: str) -> bool:
@@ -180,7 +180,7 @@ def is_family(typed: str, name: str) -> bool:
 _LONG_ENOUGH = 5
 
 
-def _slip_of(typed: str, name: str) -> bool:
+def is_slip_of(typed: str, name: str) -> bool:
     """Number for number the same, and word for word alike."""
     pairs = list(zip(typed.split("-"), name.split("-"), strict=False))
     if typed.count("-") != name.count("-"):
@@ -193,7 +193,7 @@ def _slip_of(typed: str, name: str) -> bool:
 
 def _alike(typed: str, name: str) -> bool:
     """The same word, or a slip of it: two letters swapped in three, one wrong in four to six, two
-    in longer ones, or one doubled.
+    in longer ones, one left out within four, or one doubled.
 
     A slip rarely hits the first letter, and of the last it makes a key beside it: bark is no bard.
     """
@@ -205,7 +205,10 @@ def _alike(typed: str, name: str) -> bool:
     if shorter >= 2 and _undoubled(typed) == _undoubled(name):
         return True
     if shorter < 4:
-        return shorter == 3 and len(typed) == len(name) and typed[1:] == name[:0:-1]
+        is_swap = len(typed) == len(name) and typed[1:] == name[:0:-1]
+        # of four letters one within was left out: qwn
+        is_within = (len(typed), len(name)) == (3, 4) and typed[-1] == name[-1]
+        return shorter == 3 and (is_swap or (is_within and _within(typed, name, 1)))
     return _within(typed, name, 1 if shorter < 7 else 2)
 
 

@@ -402,6 +402,21 @@ def permission(spec: ModelSpec, name: str) -> Row:
             sources=(approved, *_known(source)),
             assumed=unconfirmed(source),
         )
+    if (
+        terms is not None
+        and key == "commercial_use"
+        and answer == "no"
+        and "-NC-" in (terms.id or "")
+    ):
+        # it says so in its own name, as SPDX lists it
+        forbidden = f"{terms.id}: NonCommercial"
+        return Row(
+            name=name,
+            answer=answer,
+            why=why,
+            sources=(forbidden, *_known(source)),
+            assumed=unconfirmed(source),
+        )
     # the tag of a repository names the license, not what its text allows
     assumed = source is None or any(word in source for word in _UNCONFIRMED)
     return Row(

@@ -28,7 +28,8 @@ class PublishedFiles(Record):
     `unsized`: quantizations that lie there and whose size nobody states to the byte; it is
     computed. `names`: the file of a quantization (the first one of a split file), where its name
     holds no tag of that quantization. `listed` is False where no listing of the repository shows
-    these files: its publisher usually offers them.
+    these files: its publisher usually offers them. `named`: somebody typed the name of the file, or
+    Ollama's tag of it, so that it is published, wherever that is.
     """
 
     format: str
@@ -38,6 +39,7 @@ class PublishedFiles(Record):
     unsized: tuple[str, ...] = ()
     names: Mapping[str, str] = {}
     listed: bool = True
+    named: bool = False
 
     @property
     def quantizations(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from ..core.records import pattern
 from ..core.spelling import all_near, canonical
 from .index import Catalogue
 from .spec import ModelSpec
+from .spec_values import USES
 
 _SIZE = pattern(r"\d+(?:\.\d+)?[bm]")
 # the size of 0.8b is no 8b, that of 30b-a3b no 3b, that of 8x7b no 7b
@@ -30,6 +31,15 @@ def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
         word.lower() if word.isascii() else in_latin_letters(word, spelled) or word.lower()
         for word in typed
     )
+
+
+def use_in(words: Sequence[str]) -> str | None:
+    """The use that words alone name, each its own word or all of one: `code`, `speech
+    recognition`. None where they name none, or several.
+    """
+    typed = [part for word in words for part in word.split("-")]
+    named = [use for use in USES if set(use.split("-")) <= set(typed)]
+    return named[0] if len(named) == 1 else None
 
 
 def holds_words(model: ModelSpec, words: Sequence[str]) -> bool:

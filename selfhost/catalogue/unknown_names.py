@@ -85,6 +85,7 @@ def unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelErr
     return (
         _in_other_format(message, name, catalogue)
         or _in_other_repository(message, name, catalogue)
+        or _cut(message, name, catalogue)
         or _made_of(message, name, catalogue)
         or _tagged(message, name, catalogue)
         or _scattered(message, name, catalogue)
@@ -272,7 +273,7 @@ def _in_other_format(message: str, name: str, catalogue: Catalogue) -> UnknownMo
     if split is None:
         return None
     from ..core.units import decimal
-    from .forms import exllama_sizes
+    from .forms import exllama_sizes, fp8_sizes
 
     (spec_id, _), form = split
     sizes = " or ".join(
@@ -280,6 +281,9 @@ def _in_other_format(message: str, name: str, catalogue: Catalogue) -> UnknownMo
         for bits, size in exllama_sizes(form.written, catalogue.spec(spec_id))
     )
     size = f"of about {sizes}; its memory" if sizes else "whose size"
+    in_parts = [decimal(size) for size in fp8_sizes(form.written, catalogue.spec(spec_id))]
+    if in_parts:
+        size = f"of about {in_parts[0]}, or {in_parts[1]} with all its parts; its memory"
     return UnknownModelError(
         f"{message}: its name says that it holds {spec_id} in another format ({form.written}),"
         f" {size} is not known",
@@ -384,7 +388,8 @@ def _listed_alike(message: str, name: str, catalogue: Catalogue) -> UnknownModel
             remedy=f"selfhost check {model}{options}",
         )
     # tunes of one name come in sizes, of which the listed ones are not all
-    listed = {model: own for own, model in shorter.get(key, {}).items()}
+    of_name = {} if _is_slip_of_family(key, catalogue) else shorter.get(key, {})
+    listed = {model: own for own, model in of_name.items()}
     return _of_listed_sizes(message, listed, options)
 
 
@@ -456,7 +461,7 @@ def _listed_in_part(message: str, name: str, catalogue: Catalogue) -> UnknownMod
 
     base, options = _with_options(name)
     key = canonical(base)
-    if sizes_in(base) or not key:
+    if sizes_in(base) or not key or _is_slip_of_family(key, catalogue):
         return None
     own = [word for word in key.split("-") if len(word) >= _SHORTEST_OWN_WORD and word.isalpha()]
     families = _families(catalogue)
@@ -592,6 +597,38 @@ def _made_of(message: str, name: str, catalogue: Catalogue) -> UnknownModelError
                 remedy=f"selfhost check {original}{stated}",
             )
     return None
+
+
+def _cut(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
+    """The error for a name whose words all stand, in their order and with the size, in the ids of a
+    few models, which have more: `r1 distill qwen 14b`; None for any other name.
+    """
+    base, options = _with_options(name)
+    words = canonical(base).split("-")
+    if "/" in base or ":" in base or not sizes_in(base):
+        return None
+    models = []
+    for outline in catalogue.outlines():
+        rest = iter(canonical(outline.id).split("-"))
+        if not outline.closed and all(word in rest for word in words):
+            models.append(outline.id)
+    sizes = sizes_in(base)
+    models = [id for id in models if sizes <= sizes_in(id)]
+    # the shortest ids have the fewest words beside
+    models.sort(key=lambda id: (not canonical(id).endswith(f"-{'-'.join(words)}"), len(id), id))
+    if not models or len(models) > MOST_NAMED:
+        return None
+    return UnknownModelError(
+        message, nearest=tuple(models), remedy=f"selfhost check {models[0]}{options}"
+    )
+
+
+def _is_slip_of_family(key: str, catalogue: Catalogue) -> bool:
+    """Whether a name as `canonical` writes it is a slip of the fingers in a family's name."""
+    from .near_names import is_slip_of
+
+    families = (name for name, _ in catalogue.common_tables("families", "family").values())
+    return any(is_slip_of(key, canonical(family)) for family in families)
 
 
 def _is_of_another_kind(original: str, words: Sequence[str], end: int) -> bool:

@@ -132,7 +132,8 @@ def run(words: list[str]) -> int:
         rows, counts = list(listing.answers), listing.counts
     else:
         ids = _chosen(options, catalogue, ready) if _asks(options, _OF_MODELS) else None
-        listing = judge_all(catalogue, workload, machine, ready=ready, use=options.use, ids=ids)
+        use = options.use or _use_in(options.words, catalogue)
+        listing = judge_all(catalogue, workload, machine, ready=ready, use=use, ids=ids)
         rows = _sorted([row for row in listing.answers if _matches(row, options)], options.sort)
         counts = count_rows(rows)
     notes, options.notes = (*options.notes, *_in_fewer_bits(workload, machine, catalogue)), ()
@@ -233,6 +234,15 @@ def _is_plain(options: argparse.Namespace) -> bool:
     """Whether the text shows only the first of those that run, in the order of their ranking."""
     is_filtered = _asks(options, (*_OF_MODELS, *_OF_ANSWERS))
     return options.format == "text" and options.sort == "best" and not is_filtered
+
+
+def _use_in(words: Sequence[str], catalogue: Catalogue) -> str | None:
+    """The use that is among the words, by which those that hold them are ordered; None without."""
+    if not words:
+        return None
+    from ..catalogue.searching import use_in, words_typed
+
+    return use_in(words_typed(words, catalogue))
 
 
 def _chosen(

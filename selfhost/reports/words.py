@@ -259,15 +259,16 @@ def causes(answer: Answer) -> str:
         undecided = [finding for finding in ordered(answer) if finding.leaves_open]
         close = [finding.check for finding in undecided if finding.code.endswith("-close")]
         assumed = [finding.check for finding in undecided if finding.code == "memory-assumed"]
-        missing = [
-            finding.check for finding in undecided if finding.check not in (*close, *assumed)
-        ]
+        doubted = [finding.check for finding in undecided if finding.code == "license-unconfirmed"]
+        told = (*close, *assumed, *doubted)
+        missing = [finding.check for finding in undecided if finding.check not in told]
         names = [_GPU_MEMORY if check == "accelerator" else check for check in close]
         return "; ".join(
             [
                 *([f"{', '.join(missing)} not known"] if missing else []),
                 *([f"{' and '.join(names)} too close to call"] if names else []),
                 *(["its RAM is assumed"] if assumed else []),
+                *([f"{doubted[0]} not confirmed"] if doubted else []),
             ]
         )
     return why_not(answer)

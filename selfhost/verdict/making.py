@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
+from ..catalogue.published import PublishedFiles
 from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core.records import Unread
 from ..core.workload import Workload
@@ -57,7 +58,7 @@ def making_of(
         return None
     if runtime is None or runtime.conversion is None or total is None or size is None:
         return None
-    if _is_in_a_repository(spec, workload) or _is_in_library(spec, workload, catalogue):
+    if is_published(spec, workload) or _is_in_library(spec, workload, catalogue):
         return None
     weights_bytes, ends = _published_bytes(spec, total, catalogue)
     between_bytes = 0
@@ -74,12 +75,19 @@ def making_of(
     )
 
 
-def _is_in_a_repository(spec: ModelSpec, workload: Workload) -> bool:
-    """Whether a repository is known that has the file."""
+def is_published(spec: ModelSpec, workload: Workload) -> bool:
+    """Whether a repository is known that has the file, or its own name was typed."""
     format, quantization = workload.format or "", workload.quantization or ""
     files, stated = spec.files_of(format, quantization), need.published(spec, format, quantization)
     listing = files or (stated[1] if stated is not None else None)
-    return listing is not None and listing.repository is not None
+    named = typed_file(spec, format, quantization)
+    return named is not None or (listing is not None and listing.repository is not None)
+
+
+def typed_file(spec: ModelSpec, format: str, quantization: str) -> PublishedFiles | None:
+    """The published file of that quantization whose name was typed; None where none was."""
+    alike = (each for each in spec.files if each.named and each.format == format)
+    return next((each for each in alike if quantization in each.quantizations), None)
 
 
 def _is_in_library(spec: ModelSpec, workload: Workload, catalogue: Catalogue) -> bool:

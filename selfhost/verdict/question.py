@@ -15,7 +15,7 @@ from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECON
 from ..machine.record import Machine
 from ..needs.records import Needs, SizedWeights
 from .findings import kept_elsewhere, license_guessed, openness_check
-from .making import making_of
+from .making import making_of, typed_file
 from .present import NO_FILES, Here, NamedFiles, here
 from .record import Question
 from .speed import depth_of_short_chat, foreign_to_rules, instruction_sets_for_layout
@@ -213,10 +213,12 @@ def _in_format(
 def _with_files_of_maker(spec: ModelSpec, workload: Workload) -> ModelSpec:
     """The spec with the place where the maker of a mix of types offers it, if it knows of none."""
     quantization = workload.quantization or ""
-    if workload.format != "gguf" or spec.files_of("gguf", quantization) is not None:
+    held_in = spec.files_of("gguf", quantization)
+    if workload.format != "gguf" or (held_in is not None and not held_in.named):
         return spec
     files = need.files_of_maker(spec, quantization)
-    return spec if files is None else spec.replace(files=(*spec.files, files))
+    # in front of a file of which the name alone is known
+    return spec if files is None else spec.replace(files=(files, *spec.files))
 
 
 def _unfamiliar(spec: ModelSpec, rows: Mapping[str, Any]) -> str | None:
@@ -363,6 +365,10 @@ def _kept_by(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload) -
     publisher = kept_elsewhere(spec, workload.format, workload.quantization)
     if publisher is None and runtime is not None and loads_by_tag(spec, runtime, workload):
         return f"{runtime.name}'s library"
+    named = typed_file(spec, workload.format or "", workload.quantization or "")
+    if publisher is None and named is not None:
+        file = named.names.get(workload.quantization or "")
+        return "Ollama's library" if file is None else f"whoever publishes {file}"
     return publisher
 
 

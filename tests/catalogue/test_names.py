@@ -1080,7 +1080,14 @@ def test_a_tune_of_somebody_and_what_follows_no_instructions_are_not_read_so(typ
     ("typed", "near"),
     [
         ("oss-20b", "gpt-oss-20b"),
-        ("wan 2.1 i2v 14b", "wan2.2-i2v-a14b"),
+        # the end of a name, of which a whole other one (Qwen 14B) is a part
+        ("r1 distill qwen 14b", "deepseek-r1-distill-qwen-14b"),
+        ("r1-distill-llama-70b", "deepseek-r1-distill-llama-70b"),
+        ("r1 distill 32b", "deepseek-r1-distill-qwen-32b"),
+        # one letter left out, before a tune of that name without its size
+        ("qwn3:8b", "qwen3-8b"),
+        ("lama3", "llama-3-8b-instruct"),
+        ("wan 2.1 i2v 14b", "wan2.1-i2v-14b-480p"),
     ],
 )
 def test_a_hint_has_the_end_of_the_name_and_makes_the_same(typed: str, near: str) -> None:
@@ -1090,6 +1097,45 @@ def test_a_hint_has_the_end_of_the_name_and_makes_the_same(typed: str, near: str
     nearest = [resolve(name, CATALOGUE).spec_id for name in caught.value.nearest]
     assert near in nearest
     assert not any("t2v" in name for name in nearest)
+
+
+def test_a_slip_of_a_family_is_no_tune_of_that_name() -> None:
+    with pytest.raises(UnknownModelError) as caught:
+        resolve("lama3", CATALOGUE)
+    assert list(caught.value.nearest) == ["llama-3"]
+    assert "Eksi" not in str(caught.value)
+
+
+def test_a_file_in_fp8_has_the_two_sizes_that_comfyui_files_have() -> None:
+    """flux1-dev-fp8.safetensors: 11.9 GB at Kijai/flux-fp8, 17.2 at Comfy-Org/flux1-dev."""
+    with pytest.raises(UnknownModelError) as caught:
+        resolve("flux1-dev-fp8.safetensors", CATALOGUE)
+    alone, whole = map(float, re.findall(r"([\d.]+) GB", str(caught.value)))
+    assert (alone, whole) == pytest.approx((11.9, 17.2), rel=0.02)
+
+
+@pytest.mark.parametrize(
+    "typed", ["t5xxl_fp8_e4m3fn.safetensors", "clip_l.safetensors", "ae.safetensors"]
+)
+def test_a_part_that_comfyui_loads_beside_a_model_is_told_as_one(typed: str) -> None:
+    with pytest.raises(NotAModelError) as caught:
+        resolve(typed, CATALOGUE)
+    assert caught.value.kind == "part"
+
+
+@pytest.mark.parametrize(
+    ("typed", "model"),
+    [
+        ("v1-5-pruned-emaonly-fp16.safetensors", "stable-diffusion-1.5"),
+        ("playground-v2.5-1024px-aesthetic.fp16.safetensors", "playground-v2.5"),
+    ],
+)
+def test_sixteen_bits_of_a_safetensors_file_are_no_type_of_a_gguf_file(
+    typed: str, model: str
+) -> None:
+    resolution = resolve(typed, CATALOGUE)
+    assert (resolution.spec_id, resolution.quantization) == (model, None)
+    assert check(typed, machine="desktop-rtx4090-24gb").can_run
 
 
 @pytest.mark.parametrize(

@@ -548,6 +548,18 @@ def test_words_of_signs_alone_are_in_no_name(
     assert (code, sorted(ids)) == (0, expected)
 
 
+def test_the_words_of_a_use_order_as_the_use_does(capsys: pytest.CaptureFixture[str]) -> None:
+    """The best for code is the best, whether `code` is a word or a filter."""
+
+    def listed(*words: str) -> list[str]:
+        _, out, _ = run(capsys, "list", "qwen3", *words, "--format", "json", *ON_RECORD)
+        return [row["model"]["id"] for row in json.loads(out)["models"]]
+
+    by_word, by_use = listed("code"), listed("--use", "code")
+    assert len(by_use) > 3
+    assert [id for id in by_word if id in by_use] == by_use
+
+
 @pytest.mark.usefixtures("few_listed")
 def test_list_filters_narrow_together(capsys: pytest.CaptureFixture[str]) -> None:
     """Each filter keeps exactly the models that the whole list says it should, alone and with others."""

@@ -81,7 +81,7 @@ def _not_among_accepted(
     reason = f"The license is {name}{doubt}; you accept {accepted}."
     if name_is_guess:
         return _finding(
-            spec, workload, Outcome.UNKNOWN, "license-not-known", reason, _SETTLE_LICENSE
+            spec, workload, Outcome.UNKNOWN, "license-unconfirmed", reason, _SETTLE_LICENSE
         )
     return _finding(spec, workload, Outcome.FAIL, "license-not-accepted", reason, _CHOOSE_ANOTHER)
 
@@ -127,7 +127,7 @@ def _not_commercial(spec: ModelSpec, workload: Workload, label: str, doubt: str)
     reason = f"{label} forbids commercial use{doubt}."
     if doubt:
         return _finding(
-            spec, workload, Outcome.UNKNOWN, "license-not-known", reason, _SETTLE_LICENSE
+            spec, workload, Outcome.UNKNOWN, "license-unconfirmed", reason, _SETTLE_LICENSE
         )
     return _finding(spec, workload, Outcome.FAIL, "license-forbids", reason, remedy)
 

@@ -55,6 +55,7 @@ CODES: Mapping[str, str] = {
     "license-conditional": "the license allows it under conditions",
     "license-assumed": "the license allows it by general knowledge, which no source confirms",
     "license-not-known": "whether the license allows it is not known",
+    "license-unconfirmed": "the license forbids it by general knowledge, which no source confirms",
     "license-not-accepted": "the license is not one you accept",
     "license-forbids": "the license forbids what you need",
     "openness-open": "it is as open as you need",

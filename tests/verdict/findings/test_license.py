@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from selfhost import Workload, check
 from selfhost.catalogue.spec import (  # fmt: skip
     License,
 )
+from selfhost.reports.words import causes
 from selfhost.verdict.findings import Finding, Outcome
 from verdict.small import (
     SPEC,
@@ -46,6 +48,16 @@ CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
     ),
     ("unknown", "license-not-known"): lambda: found(
         "license", question(spec=SPEC.replace(license=None), workload=WORK.replace(commercial=True))
+    ),
+    ("unknown", "license-unconfirmed"): lambda: found(
+        "license",
+        question(
+            spec=SPEC.replace(
+                license=License(id="LicenseRef-X", commercial_use="no"),
+                sources={"license": "general knowledge"},
+            ),
+            workload=WORK.replace(commercial=True),
+        ),
     ),
     ("fail", "license-not-accepted"): lambda: found("license", work(license="MIT")),
     ("fail", "license-forbids"): lambda: found(
@@ -109,7 +121,7 @@ def test_commercial_use(answer: str | None, code: str) -> None:
             {"license": "Apache-2.0"},
             "license-assumed",
         ),
-        ("Apache-2.0", "typed from general knowledge", {"license": "MIT"}, "license-not-known"),
+        ("Apache-2.0", "typed from general knowledge", {"license": "MIT"}, "license-unconfirmed"),
         (
             "Apache-2.0",
             "the model card",
@@ -126,7 +138,7 @@ def test_what_only_general_knowledge_says_of_a_license_neither_passes_nor_fails(
     judged = found("license", question(spec=spec, workload=WORK.replace(**asked)))
     assert judged.code == code
     assert ("(general knowledge, not confirmed)" in judged.reason) is (
-        code in ("license-assumed", "license-not-known")
+        code in ("license-assumed", "license-unconfirmed")
     )
     assert judged.remedy or code == "license-allows"
 
@@ -138,4 +150,23 @@ def test_a_ban_that_only_general_knowledge_knows_is_no_ban() -> None:
         sources={"license": "general knowledge"},
     )
     judged = found("license", question(spec=spec, workload=WORK.replace(commercial=True)))
-    assert (judged.outcome, judged.code) == (Outcome.UNKNOWN, "license-not-known")
+    assert (judged.outcome, judged.code) == (Outcome.UNKNOWN, "license-unconfirmed")
+
+
+@pytest.mark.parametrize(
+    ("source", "outcome"),
+    [("the model card", Outcome.FAIL), ("general knowledge", Outcome.UNKNOWN)],
+)
+def test_a_license_that_is_noncommercial_by_its_name_forbids_where_a_source_says_it_is_that_one(
+    source: str, outcome: Outcome
+) -> None:
+    """What CC-BY-NC-4.0 allows needs no source beside the one for whose license it is."""
+    own = License(id="CC-BY-NC-4.0", commercial_use="no")
+    spec = SPEC.replace(license=own, sources={"license": source})
+    judged = found("license", question(spec=spec, workload=WORK.replace(commercial=True)))
+    assert judged.outcome is outcome
+
+
+def test_a_license_that_is_told_is_not_called_unknown() -> None:
+    verdict = check("audioldm2", Workload(commercial=True), machine="desktop-rtx4090-24gb")
+    assert "license not confirmed" in causes(verdict)
