@@ -38,8 +38,6 @@ _CORES = re.compile(
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
 _SAYS_RAM = re.compile(r"\bram\b", re.IGNORECASE)
 _TYPED = "the names that were typed"
-# of Xeons, before their numbers: `e5-2690 v4`
-_FAMILIES = ("e3", "e5", "e7")
 # of GPUs together: more are in workstations and servers
 _MOST_OF_A_DESKTOP_GIB = 48
 # of a model, not of a part: `zephyrus g14 2023`
@@ -471,8 +469,6 @@ def _processor(words: Sequence[str]) -> str | None:
     if cpus.class_of(name) is not None:
         return name
     branded = cpus.names_of_number(name)
-    if not branded and name[:2] in _FAMILIES and cpus.processor_of(f"xeon {name}") is not None:
-        branded = (f"xeon {name}",)
     return branded[0] if branded else None
 
 
