@@ -16,9 +16,10 @@ from ..core.spelling import words_of
 from ..core.tables import shipped_table
 from . import cpus
 from .changes import planned
-from .cpu_names import Described, is_guest_without_size, machine_with
+from .cpu_names import Described, has_an_unlisted_gpu, is_guest_without_size, machine_with
 from .gpu_names import NamedCards, UnknownGpuError, cards_named
-from .gpus import computer_of, maker_of, variants, vendor_of
+from .gpu_parts import instance_typed, is_vgpu, vgpu_typed
+from .gpus import computer_of, former_words, maker_of, variants, vendor_of
 from .profiles import UnknownMachineError
 from .ram import are_channels_known, usual_ram, without_kind
 from .record import Accelerator, Machine
@@ -167,7 +168,12 @@ def _stated(text: str) -> Typed:
 def _words(text: str) -> list[str]:
     """The words of a text, sizes as `16gb`, names as the tables have them."""
     same = _table()["same"]
-    words = re.sub(r"[^a-z0-9.]+", " ", with_plain_sizes(text).lower().replace("×", "x")).split()
+    plain = with_plain_sizes(text).lower().replace("×", "x")
+    words = [
+        word
+        for piece in plain.split()
+        for word in ([piece] if is_vgpu(piece) else re.sub(r"[^a-z0-9.]+", " ", piece).split())
+    ]
     return " ".join(same.get(word, word) for word in words).split()
 
 
@@ -382,6 +388,8 @@ def _runs(words: Sequence[str]) -> list[tuple[int, int]]:
         or _has_a_card(words[start:end])
         or _is_a_card_without_number(words[start:end])
     ]
+    # behind `quadro` the name has begun
+    spans = [(start, end) for start, end in spans if former_words().isdisjoint(words[:start][-1:])]
     # `7600 rx 7600` is a processor's number and a card
     spans = [(start, end) for start, end in spans if len({*words[start:end]}) == end - start]
     return sorted(spans, key=lambda span: (span[0] - span[1], -span[0]))
@@ -636,6 +644,16 @@ def lead_to_its_parts(text: str) -> UnknownMachineError | None:
     words = _words(stated.names)
     if len(words) > _MOST_WORDS:
         return None
+    if instance_typed(text)[0] is not None or vgpu_typed(text) is not None:
+        try:
+            cards_named(text)
+        except UnknownGpuError as error:
+            return UnknownMachineError(f"{error}", remedy=error.remedy)
+    if has_an_unlisted_gpu(text):
+        return UnknownMachineError(
+            f"{text.strip()!r} is rented with a GPU, or a part of one, that is not listed",
+            remedy="state what it has: --machine 'vm 8 vcpu 32gb' --set gpu=8GiB",
+        )
     if "vram" in words and not _telling(words):
         return UnknownMachineError(
             f"{text.strip()!r} tells a GPU's memory, but not which GPU it is",
