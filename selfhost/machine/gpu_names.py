@@ -9,10 +9,9 @@ from ..core import units
 from ..core.errors import SelfhostError
 from ..core.records import Record
 from ..core.spelling import words_of
-from . import cpus, gpu_parts, gpus
+from . import cpus, gpus, virtual_gpus
 from .chips import apple_chips
 from .record import Accelerator
-from .virtual_gpus import virtual_gpu
 
 TYPE_CHECKING = False
 
@@ -64,8 +63,8 @@ class _Typed(Record):
     count: int
     words: frozenset[str]
     memory_gib: float | None
-    instance: gpu_parts.Instance | None = None
-    vgpu: gpu_parts.TypedVgpu | None = None
+    instance: virtual_gpus.Instance | None = None
+    vgpu: virtual_gpus.TypedVgpu | None = None
 
 
 class _Choice(Record):
@@ -156,12 +155,12 @@ def _meant(typed: _Typed, listed_only: bool, explains: bool) -> NamedCards:
     )
 
 
-def _vgpu(typed: _Typed, vgpu: gpu_parts.TypedVgpu) -> NamedCards:
+def _vgpu(typed: _Typed, vgpu: virtual_gpus.TypedVgpu) -> NamedCards:
     """What a virtual machine has of a card. Raises `UnknownGpuError` for a profile that is not
     listed.
     """
-    virtual = virtual_gpu(vgpu.name)
-    row = gpu_parts.card_of_board(vgpu.board)
+    virtual = virtual_gpus.virtual_gpu(vgpu.name)
+    row = virtual_gpus.card_of_board(vgpu.board)
     if virtual is None or row is None:
         why = "of a board that is not listed" if row is None else f"of a card with {row[1]} GB"
         raise UnknownGpuError(
@@ -183,7 +182,7 @@ def _vgpu(typed: _Typed, vgpu: gpu_parts.TypedVgpu) -> NamedCards:
 
 
 def _instance(
-    typed: _Typed, instance: gpu_parts.Instance, matches: list[gpus.Card], explains: bool
+    typed: _Typed, instance: virtual_gpus.Instance, matches: list[gpus.Card], explains: bool
 ) -> NamedCards:
     """An instance of MIG. Raises `UnknownGpuError` where no card of that name has such a one."""
     if not matches:
@@ -199,10 +198,10 @@ def _instance(
     parts = [
         _Part(choice=choice, share=share)
         for choice in wholes
-        if (share := gpu_parts.part_of_memory(instance, choice.card, _whole_gib(choice)))
+        if (share := virtual_gpus.part_of_memory(instance, choice.card, _whole_gib(choice)))
     ]
     if not parts:
-        names = gpu_parts.instances_of(wholes[0].card, _whole_gib(wholes[0]))
+        names = virtual_gpus.instances_of(wholes[0].card, _whole_gib(wholes[0]))
         label = _telling(wholes[0])
         raise UnknownGpuError(
             f"{_shown(typed.text)!r}: {label} has no instance {instance.name},"
@@ -223,7 +222,7 @@ def _instance(
         )
     part_of_it = card.replace(
         name=name,
-        memory_total_bytes=gpu_parts.memory_bytes(taken.share, _whole_gib(taken.choice)),
+        memory_total_bytes=virtual_gpus.memory_bytes(taken.share, _whole_gib(taken.choice)),
         memory_bandwidth_bytes_per_second=round(taken.gb_per_s * units.GB) or None,
     )
     label = f"{_telling(taken.choice)} MIG {instance.name}"
@@ -231,7 +230,7 @@ def _instance(
     return NamedCards(accelerators=(part_of_it,), label=label, notes=notes, source=source)
 
 
-def _nearest_instance(instance: gpu_parts.Instance, names: Sequence[str]) -> str:
+def _nearest_instance(instance: virtual_gpus.Instance, names: Sequence[str]) -> str:
     """The one with as many slices, else the first."""
     return next((name for name in names if name.startswith(f"{instance.slices}g.")), names[0])
 
@@ -241,7 +240,7 @@ def _whole_gib(choice: _Choice) -> float:
     return (_accelerator(choice).memory_total_bytes or 0) / units.GIB
 
 
-def _of_which_card(typed_text: str, instance: gpu_parts.Instance) -> UnknownGpuError:
+def _of_which_card(typed_text: str, instance: virtual_gpus.Instance) -> UnknownGpuError:
     """The error for an instance of MIG without its card."""
     choices = (
         _Choice(card=card, memory_gib=size)
@@ -252,7 +251,7 @@ def _of_which_card(typed_text: str, instance: gpu_parts.Instance) -> UnknownGpuE
     parts = [
         (share, f"{_telling(choice)} MIG {instance.name}")
         for choice in choices
-        if (share := gpu_parts.part_of_memory(instance, choice.card, _whole_gib(choice)))
+        if (share := virtual_gpus.part_of_memory(instance, choice.card, _whole_gib(choice)))
     ]
     # an instance of few slices is most often the smallest part of a card
     labels = [label for _, label in sorted(parts, key=lambda part: part[0])]
@@ -320,8 +319,8 @@ def _parts(text: str) -> Iterator[_Typed]:
     for part in _BETWEEN.split(text.replace("_", " ")):
         part = _counted(part)
         whole_name, count = _name_and_count(part)
-        instance, name = gpu_parts.instance_typed(whole_name)
-        vgpu = gpu_parts.vgpu_typed(name) if instance is None else None
+        instance, name = virtual_gpus.instance_typed(whole_name)
+        vgpu = virtual_gpus.vgpu_typed(name) if instance is None else None
         sizes = {float(size) for size in _SIZE.findall(name)}
         words = _words(_SIZE.sub(" ", name))
         if instance is not None and not words:

@@ -18,12 +18,12 @@ from . import cpus
 from .changes import planned
 from .cpu_names import Described, has_an_unlisted_gpu, is_guest_without_size, machine_with
 from .gpu_names import NamedCards, UnknownGpuError, cards_named
-from .gpu_parts import instance_typed, is_vgpu, vgpu_typed
 from .gpus import computer_of, former_words, maker_of, variants, vendor_of
 from .profiles import UnknownMachineError
 from .ram import are_channels_known, usual_ram, without_kind
 from .record import Accelerator, Machine
 from .typed import Typed, memory_gib, sizes_gib, typed, with_plain_sizes
+from .virtual_gpus import instance_typed, is_vgpu, vgpu_typed
 
 TYPE_CHECKING = False
 
