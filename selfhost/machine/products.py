@@ -430,7 +430,12 @@ def _card(words: Sequence[str], row: Mapping[str, Any]) -> str | None:
 
 def _is_of_processor(before: Sequence[str], run: Sequence[str]) -> bool:
     """Whether a number is that of the processor whose words stand before it: `ryzen 5 7600`."""
-    if not run[0].isdecimal() or not before or cpus.class_of(" ".join(before)) is None:
+    if not run[0].isdecimal() or not before:
+        return False
+    # an E5-1650 is no GTX 1650
+    if cpus.names_of_number(f"{before[-1]} {run[0]}"):
+        return True
+    if cpus.class_of(" ".join(before)) is None:
         return False
     # behind `ryzen 5 7600` 8gb are no size of an RX 7600
     if sum(not sizes_gib(word) for word in run) > 1:

@@ -249,6 +249,7 @@ def test_the_kind_of_machine_beside_its_name_changes_nothing() -> None:
         ("2x e5-2670 v3 128GB", "2x xeon e5-2670 v3 128GB"),
         ("dual E5-2660v2 64GB", "dual xeon E5-2660 v2 64GB"),
         ("gold 6248 384GB", "Xeon Gold 6248 384GB"),
+        ("e5-1650v3 rtx 3060 32gb", "xeon e5-1650 v3 rtx 3060 32gb"),
     ],
 )
 def test_a_xeon_needs_no_xeon(bare: str, whole: str) -> None:
