@@ -542,6 +542,8 @@ def _gpu(text: str) -> tuple[Accelerator, ...] | None:
             name = checked_name(name.strip(), "gpu")
         except MachineFileError as error:
             raise _Fault(error.problems[0].message, error.problems[0].remedy) from None
+    if ":" not in text and _is_gpus_name(text):
+        raise _Fault(f"{_shown(text)!r} is a GPU's name", f"name it by --gpu {text.strip()!r}")
     memory = _size("gpu", MAX_MEMORY_BYTES)(size)
     name = spelled(name) or f"GPU with {units.binary(memory)}"
     return (
@@ -553,6 +555,14 @@ def _gpu(text: str) -> tuple[Accelerator, ...] | None:
             memory_bandwidth_bytes_per_second=rate,
         ),
     ) * count
+
+
+def _is_gpus_name(text: str) -> bool:
+    try:
+        cards_named(text, listed_only=True, explains=False)
+    except UnknownGpuError:
+        return False
+    return True
 
 
 def _name_and_rate(text: str) -> tuple[str, int | None]:

@@ -251,6 +251,13 @@ def _stated_guest(text: str) -> Described | None:
     return Described(machine=planned(machine), title=text, note=note)
 
 
+def has_an_unlisted_gpu(text: str) -> bool:
+    """Whether it is the name of a type that a cloud rents with a GPU, of which no row tells it."""
+    name = _without_provider(text.strip()).lower()
+    pattern: str = shipped_table("cloud_types")["unlisted"]
+    return len(name) <= _MOST_LETTERS and re.fullmatch(pattern, name, re.ASCII) is not None
+
+
 def is_guest_without_size(text: str) -> bool:
     """Whether it tells a virtual machine and nothing of its size, `ovh vps`."""
     table = shipped_table("cloud_types")["stated"]
@@ -297,7 +304,7 @@ def _cards_of_type(row: Mapping[str, Any], processors: int) -> NamedCards | None
     """The GPUs that a type of the series has; None for a series without."""
     if "gpu" not in row:
         return None
-    return cards_named(f"{row['gpus'].get(str(processors), 1)}x {row['gpu']}")
+    return cards_named(f"{row.get('gpus', {}).get(str(processors), 1)}x {row['gpu']}")
 
 
 def _processors(size: str, row: Mapping[str, Any], sizes: Mapping[str, int]) -> int:

@@ -182,7 +182,7 @@ def cores_of(name: str) -> Cores | None:
 
 def cores_in(machine: Machine) -> Cores | None:
     """As `cores_of` the name of its processor; without one as many as the computer around its cards
-    has.
+    has, or as processors of the maker have whose GPU shares the RAM.
     """
     if machine.cpu_model:
         return cores_of(machine.cpu_model)
@@ -190,6 +190,9 @@ def cores_in(machine: Machine) -> Cores | None:
         return None
     from .gpus import computer_of
 
+    if all(card.unified for card in machine.accelerators):
+        around_gpu = class_of(machine.accelerators[0].vendor)
+        return None if around_gpu is None else around_gpu.cores
     around = computer_of(machine)
     if around is None:
         return None
@@ -248,21 +251,33 @@ def _ends(count: int | Sequence[int]) -> tuple[int, int, int]:
 
 def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]:
     """A bare model number with its maker's words, `core i7 12700k`; several where it is that of a
-    processor of several series, none where it is of none that is listed. `beside_gpu`: also one
+    processor of several series, none where it is of none that is listed. A count of processors may
+    stand beside that of a server, `2x e5-2680 v4`. `beside_gpu`: also one
     that alone may be anything, `5600`.
     """
     import re
 
+    counted, plain = _without_count(number.lower())
     names: dict[str, str] = {}
     for row in _table()["number_beside_gpu" if beside_gpu else "number"]:
-        match = re.fullmatch(row["shape"], number.lower(), re.ASCII)
+        match = re.fullmatch(row["shape"], plain, re.ASCII)
         if match is None:
             continue
         name = f"{row['words']} {match.groupdict().get('number', match[0])}"
         series = processor_of(name)
-        if series is not None:
-            names.setdefault(series.name, name)
+        if series is not None and (not counted or series.kind == "server"):
+            names.setdefault(series.name, " ".join([*counted, name]))
     return tuple(names.values())
+
+
+def _without_count(name: str) -> tuple[list[str], str]:
+    """The words that say how many processors there are, `2x`, and the name without them."""
+    from .gpus import typed_words
+
+    words = name.replace("×", "x").split()
+    counts = typed_words().counts
+    counted = [word for word in words if _is_count(word) or word in counts]
+    return counted, " ".join(word for word in words if word not in counted)
 
 
 def is_server(name: str) -> bool:

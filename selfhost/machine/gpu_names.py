@@ -9,7 +9,7 @@ from ..core import units
 from ..core.errors import SelfhostError
 from ..core.records import Record
 from ..core.spelling import words_of
-from . import cpus, gpus
+from . import cpus, gpus, virtual_gpus
 from .chips import apple_chips
 from .record import Accelerator
 
@@ -55,12 +55,16 @@ class NamedCards(Record):
 
 
 class _Typed(Record):
-    """One name as it was typed: how many of it, its words, and the memory if it was stated."""
+    """One name as it was typed: how many of it, its words, and the memory if it was stated. Of a
+    part of a card `instance` or `vgpu`; the words are then the card's.
+    """
 
     text: str
     count: int
     words: frozenset[str]
     memory_gib: float | None
+    instance: virtual_gpus.Instance | None = None
+    vgpu: virtual_gpus.TypedVgpu | None = None
 
 
 class _Choice(Record):
@@ -80,6 +84,17 @@ class _Choice(Record):
         if len(self.card.memory_gib) == 1:
             return self.card.label
         return f"{self.card.label} {self.memory_gib:g} GB"
+
+
+class _Part(Record):
+    """An instance of MIG on a card: which share it has of the memory and of the channels to it."""
+
+    choice: _Choice
+    share: float
+
+    @property
+    def gb_per_s(self) -> float:
+        return self.choice.gb_per_s * self.share
 
 
 def cards_named(text: str, *, listed_only: bool = False, explains: bool = True) -> NamedCards:
@@ -116,7 +131,11 @@ def cards_named(text: str, *, listed_only: bool = False, explains: bool = True) 
 
 def _meant(typed: _Typed, listed_only: bool, explains: bool) -> NamedCards:
     """One GPU of that name; a card with several has them all."""
+    if typed.vgpu is not None:
+        return _vgpu(typed, typed.vgpu)
     matches = _matches(typed)
+    if typed.instance is not None:
+        return _instance(typed, typed.instance, matches, explains)
     if not matches and not listed_only:
         by_class = _of_class(typed)
         if by_class is not None:
@@ -133,6 +152,115 @@ def _meant(typed: _Typed, listed_only: bool, explains: bool) -> NamedCards:
         label=choice.label,
         notes=tuple(_notes(typed, choices)),
         source=f"{choice.label}: bandwidth from {_bandwidth_source(choice)}",
+    )
+
+
+def _vgpu(typed: _Typed, vgpu: virtual_gpus.TypedVgpu) -> NamedCards:
+    """What a virtual machine has of a card. Raises `UnknownGpuError` for a profile that is not
+    listed.
+    """
+    virtual = virtual_gpus.virtual_gpu(vgpu.name)
+    row = virtual_gpus.card_of_board(vgpu.board)
+    if virtual is None or row is None:
+        why = "of a board that is not listed" if row is None else f"of a card with {row[1]} GB"
+        raise UnknownGpuError(
+            f"{_shown(typed.text)!r} would be a vGPU {why}",
+            remedy=f"state its memory: --set gpu=8GiB:'{_shown(vgpu.board)}'",
+        )
+    memory = round(virtual.share * row[1] * units.GIB)
+    peak = gpus.peak_gb_per_s(vgpu.name, memory)
+    card = Accelerator(
+        vendor=gpus.vendor_of(virtual.card),
+        name=vgpu.name,
+        memory_total_bytes=memory,
+        unified=False,
+        memory_bandwidth_bytes_per_second=round(peak * units.GB) if peak else None,
+    )
+    label = vgpu.name.removeprefix("NVIDIA ")
+    source = f"{label}: a vGPU of {virtual.card}, {gpus.source_of('vgpu')}"
+    return NamedCards(accelerators=(card,), label=label, notes=(), source=source)
+
+
+def _instance(
+    typed: _Typed, instance: virtual_gpus.Instance, matches: list[gpus.Card], explains: bool
+) -> NamedCards:
+    """An instance of MIG. Raises `UnknownGpuError` where no card of that name has such a one."""
+    if not matches:
+        raise _unknown(typed, explains)
+    wholes = [choice for choice in _choices(typed, matches) if choice.card.mig_slices]
+    if not wholes:
+        label = matches[0].label
+        raise UnknownGpuError(
+            f"{_shown(typed.text)!r}: MIG does not divide the {label}",
+            remedy=f"name the whole card, --gpu '{label}', or one that it divides:"
+            " --gpu 'A100 40GB MIG 3g.20gb'",
+        )
+    parts = [
+        _Part(choice=choice, share=share)
+        for choice in wholes
+        if (share := virtual_gpus.part_of_memory(instance, choice.card, _whole_gib(choice)))
+    ]
+    if not parts:
+        names = virtual_gpus.instances_of(wholes[0].card, _whole_gib(wholes[0]))
+        label = _telling(wholes[0])
+        raise UnknownGpuError(
+            f"{_shown(typed.text)!r}: {label} has no instance {instance.name},"
+            f" but {', '.join(names)}",
+            remedy=f"--gpu '{label} MIG {_nearest_instance(instance, names)}'",
+        )
+    parts.sort(key=lambda part: part.gb_per_s)
+    taken = parts[0]
+    card = _accelerator(taken.choice)
+    name = f"{card.name} MIG {instance.name}"
+    others = [part for part in parts if part.gb_per_s != taken.gb_per_s]
+    notes: tuple[str, ...] = ()
+    if others:
+        labels = " or ".join(dict.fromkeys(f'"{_telling(part.choice)}"' for part in others))
+        notes = (
+            f'"{typed.text}" can be of several GPUs. Judged as one of {_telling(taken.choice)},'
+            f" the slowest; otherwise name {labels}.",
+        )
+    part_of_it = card.replace(
+        name=name,
+        memory_total_bytes=virtual_gpus.memory_bytes(taken.share, _whole_gib(taken.choice)),
+        memory_bandwidth_bytes_per_second=round(taken.gb_per_s * units.GB) or None,
+    )
+    label = f"{_telling(taken.choice)} MIG {instance.name}"
+    source = f"{label}: its part by {gpus.source_of('mig')}"
+    return NamedCards(accelerators=(part_of_it,), label=label, notes=notes, source=source)
+
+
+def _nearest_instance(instance: virtual_gpus.Instance, names: Sequence[str]) -> str:
+    """The one with as many slices, else the first."""
+    return next((name for name in names if name.startswith(f"{instance.slices}g.")), names[0])
+
+
+def _whole_gib(choice: _Choice) -> float:
+    """GiB of the whole card, as its driver tells them: names of its instances follow from them."""
+    return (_accelerator(choice).memory_total_bytes or 0) / units.GIB
+
+
+def _of_which_card(typed_text: str, instance: virtual_gpus.Instance) -> UnknownGpuError:
+    """The error for an instance of MIG without its card."""
+    choices = (
+        _Choice(card=card, memory_gib=size)
+        for card in gpus.cards()
+        if card.mig_slices
+        for size in card.memory_gib
+    )
+    parts = [
+        (share, f"{_telling(choice)} MIG {instance.name}")
+        for choice in choices
+        if (share := virtual_gpus.part_of_memory(instance, choice.card, _whole_gib(choice)))
+    ]
+    # an instance of few slices is most often the smallest part of a card
+    labels = [label for _, label in sorted(parts, key=lambda part: part[0])]
+    near = tuple(dict.fromkeys(labels))[:_SUGGESTED]
+    examples = near or ("A100 40GB MIG 3g.20gb",)
+    return UnknownGpuError(
+        f"{_shown(typed_text)!r} is an instance of MIG, but not of which GPU",
+        nearest=near,
+        remedy=f"name the GPU before it: {', '.join(f'--gpu {each!r}' for each in examples)}",
     )
 
 
@@ -173,7 +301,10 @@ _PLURAL = re.compile(r"(?<=\d)s\b", re.IGNORECASE)
 _LETTER = re.compile(r"(?<!\d)(\d{4})([md])\b", re.IGNORECASE)
 _SIZE = re.compile(r"(?<![\w.])(\d{1,3})\s*(?:gib|gb|g)\b", re.IGNORECASE | re.ASCII)
 # a comma or a plus that does not stand before a size alone: `RTX 3060, 12 GB` is one name
-_BETWEEN = re.compile(r"[+,](?!\s*\d{1,3}\s*(?:gib|gb|g)\s*(?:[+,]|$))", re.IGNORECASE)
+# nor before what an instance of MIG has beside, `1g.10gb+me`
+_BETWEEN = re.compile(
+    r"[+,](?!\s*\d{1,3}\s*(?:gib|gb|g)\s*(?:[+,]|$))(?!(?:me|gfx)\b)", re.IGNORECASE
+)
 _COUNTS = (
     re.compile(r"(?P<count>\d{1,3})\s*[x×*]\s*(?P<name>.+)", re.IGNORECASE | re.ASCII),
     re.compile(r"(?P<name>.+)\s[x×*]\s?(?P<count>\d{1,3})", re.IGNORECASE | re.ASCII),
@@ -187,13 +318,22 @@ def _parts(text: str) -> Iterator[_Typed]:
         raise UnknownGpuError(f"{_shown(text)!r} is no GPU's name", remedy=_EXAMPLES)
     for part in _BETWEEN.split(text.replace("_", " ")):
         part = _counted(part)
-        name, count = _name_and_count(part)
+        whole_name, count = _name_and_count(part)
+        instance, name = virtual_gpus.instance_typed(whole_name)
+        vgpu = virtual_gpus.vgpu_typed(name) if instance is None else None
         sizes = {float(size) for size in _SIZE.findall(name)}
         words = _words(_SIZE.sub(" ", name))
+        if instance is not None and not words:
+            raise _of_which_card(part.strip(), instance)
         if len(sizes) > 1 or not words or not 1 <= count <= MOST_CARDS:
             raise UnknownGpuError(f"{_shown(part.strip())!r} is no GPU's name", remedy=_EXAMPLES)
         yield _Typed(
-            text=part.strip(), count=count, words=words, memory_gib=max(sizes, default=None)
+            text=part.strip(),
+            count=count,
+            words=words,
+            memory_gib=max(sizes, default=None),
+            instance=instance,
+            vgpu=vgpu,
         )
 
 
@@ -267,6 +407,9 @@ def _namesakes(words: frozenset[str]) -> list[gpus.Card]:
     if not numbers or words.isdisjoint(gpus.typed_words().left_out):
         return []
     cards = [card for card in gpus.cards() if numbers <= card.words and words <= card.named]
+    # `quadro` was typed for a card of that name, not for one that came after it
+    former = words & gpus.former_words()
+    cards = [card for card in cards if former <= words_of(card.name)]
     # of one alone it may be another card that is not listed
     return cards if len(cards) > 1 else []
 

@@ -35,7 +35,7 @@ class Card(Record):
     is sold with, smallest first; of a card with several GPUs (`devices`) those of one. `usual_gib`
     is the one that a name without a size means, None for the smallest. A `unified` one has none:
     it is part of a machine. An `integrated` one is part of a processor, and its memory is whatever
-    RAM the machine has.
+    RAM the machine has. `mig_slices`: in how many parts MIG divides it, None where it has no MIG.
     """
 
     name: str
@@ -47,6 +47,7 @@ class Card(Record):
     unified: bool
     devices: int
     integrated: bool = False
+    mig_slices: int | None = None
 
     @property
     def label(self) -> str:
@@ -442,6 +443,7 @@ def cards() -> tuple[Card, ...]:
             unified=row.get("unified", False),
             devices=row.get("devices", 1),
             integrated="integrated" in row,
+            mig_slices=row.get("mig_slices"),
         )
         for row in _table()["gpu"]
     )
@@ -459,6 +461,13 @@ def typed_words() -> TypedWords:
         same=table["same"],
         counts=table["counts"],
     )
+
+
+@lru_cache(1)
+def former_words() -> frozenset[str]:
+    """Words that makers no longer call their cards by, and that people still type: `quadro`."""
+    former = _table()["typed"]["former"]
+    return frozenset(word for words in former.values() for word in words)
 
 
 def why_unserved(name: str) -> str | None:

@@ -52,7 +52,7 @@ from .profiles import (
 )
 from .ram import StatedRam, stated_ram, with_ram, without_kind
 from .record import Machine
-from .typed import tells_ram
+from .typed import memory_gib, tells_ram, typed
 
 TYPE_CHECKING = False
 
@@ -64,6 +64,8 @@ _CANDIDATES = 8
 # four digits: an R9 390 is a GPU
 _SHORT_RYZEN = re.compile(r"(?<![\w.-])r([3579])[ -]?(?=(?:pro )?\d{4})", re.IGNORECASE)
 _SHORT_ULTRA = re.compile(r"(?<!core )(?<![\w-])ultra(?=[ -]?[579][ -]?\d{3}\w)", re.IGNORECASE)
+# the version of a Xeon, typed without the space: `E5-2680v4`
+_SHORT_XEON = re.compile(r"(?<![\w.-])(e[357][ -]?\d{4}[lw]?)(?=v[2-6]\b)", re.IGNORECASE)
 # less is looked for in names alone
 _LEAST_LETTERS = 3
 
@@ -127,10 +129,11 @@ def profile_named(text: str) -> NamedProfile:
 
 def _with_spaces(text: str) -> str:
     """The text with spaces for underscores, but for a cloud's name, which has them itself; and with
-    the whole names of processors, `r5 5600x`, `ultra 7 265k`.
+    the whole names of processors, `r5 5600x`, `ultra 7 265k`, `e5-2680v4`.
     """
     plain = text.replace("_", " ") if "_" in text and rented(text) is None else text
-    return _SHORT_ULTRA.sub("core ultra", _SHORT_RYZEN.sub(r"ryzen \1 ", plain))
+    plain = _SHORT_XEON.sub(r"\1 ", _SHORT_RYZEN.sub(r"ryzen \1 ", plain))
+    return _SHORT_ULTRA.sub("core ultra", plain)
 
 
 def _exactly(text: str) -> NamedProfile | None:
@@ -153,7 +156,10 @@ def _by_its_parts(ram: StatedRam, typed_whole: str) -> NamedProfile:
     if whole != text:
         return profile_named(whole)
     matches = (
-        _by_names(text) or _by_names(without_kind(text)) or _described_or_by_texts(ram, typed_whole)
+        _by_names(text)
+        or _by_names(without_kind(text))
+        or _by_kind_and_name(text)
+        or _described_or_by_texts(ram, typed_whole)
     )
     if isinstance(matches, Described):
         return _as_profile(matches)
@@ -299,6 +305,19 @@ def _by_names(text: str) -> list[Profile]:
     return _unless_another([load(name) for name in whole or matches], pieces)
 
 
+def _by_kind_and_name(text: str) -> list[Profile]:
+    """The profiles by their names where the other words tell what kind of machine they are:
+    `n100 mini pc 16gb`.
+    """
+    kind_words = {word for kind in KINDS for word in kind.split("-")}
+    words = text.lower().split()
+    said = kind_words.intersection(words)
+    rest = " ".join(word for word in words if word not in said)
+    if not said or not rest:
+        return []
+    return [each for each in _by_names(rest) if said <= set(each.kind.split("-"))]
+
+
 def _unless_another(matches: list[Profile], pieces: set[str]) -> list[Profile]:
     """The profiles; none where all are one machine, of whose name a word was left out that tells
     it from another: a Jetson NX need be no Orin.
@@ -420,15 +439,19 @@ def _around(text: str, cards: NamedCards | None) -> Described | None:
     if cards is None:
         return None
     profile = _profile_with(cards)
+    shares_ram = all(each.unified for each in cards.accelerators)
+    # beside a GPU without memory of its own a size is that of the RAM
+    stated_gib = memory_gib(typed(text), is_server=False) if shares_ram else None
+    ram = f"{stated_gib or cards.usual_ram_gib:,g} GB of RAM"
     what = (
-        f"a machine with it and {cards.usual_ram_gib:,} GB of RAM, assumed"
+        f"a machine with it and {ram}{', assumed' if stated_gib is None else ''}"
         if profile is None
         else f"{profile.name}, which has it"
     )
     card = text.strip()
     note = f"\"{card}\" is a GPU: judged as {what}. --gpu '{card}' puts it into this machine."
     return Described(
-        machine=_assumed_around(cards) if profile is None else profile.machine,
+        machine=_assumed_around(cards, stated_gib) if profile is None else profile.machine,
         title=f"a machine with {cards.label}" if profile is None else profile.title,
         note=" ".join([note, *cards.notes]),
     )
@@ -444,24 +467,22 @@ def _profile_with(cards: NamedCards) -> Profile | None:
     return None
 
 
-def _assumed_around(cards: NamedCards) -> Machine:
-    """A Linux machine around the GPUs, of which nothing else is known."""
-    memory_bytes = cards.usual_ram_gib * units.GIB
-    assumed: dict[str, Any] = {
-        "system": "linux",
-        "architecture": "x86_64",
-        "memory_total_bytes": memory_bytes,
-        "memory_limit_bytes": memory_bytes,
-    }
+def _assumed_around(cards: NamedCards, stated_gib: float | None) -> Machine:
+    """A Linux machine around the GPUs, of which at most the RAM is known."""
+    memory_bytes = round((stated_gib or cards.usual_ram_gib) * units.GIB)
+    ram = dict.fromkeys(("memory_total_bytes", "memory_limit_bytes"), memory_bytes)
+    assumed: dict[str, Any] = {"system": "linux", "architecture": "x86_64"}
+    assumed |= ram if stated_gib is None else {}
     why = "assumed, as most machines with such GPUs have it: the GPU's name does not tell it"
     machine = Machine(
-        **assumed,
+        **(assumed | ram),
         name=f"a machine with {cards.label}",
         scope="host",
         accelerators=cards.accelerators,
         confidence="low",
         assumed=(*assumed, "memory_bandwidth_bytes_per_second"),
         sources={
+            **dict.fromkeys(ram, "the size that was typed"),
             **dict.fromkeys(assumed, why),
             "accelerators": "; ".join([cards.source, *cards.notes]),
         },

@@ -16,13 +16,14 @@ from ..core.spelling import words_of
 from ..core.tables import shipped_table
 from . import cpus
 from .changes import planned
-from .cpu_names import Described, is_guest_without_size, machine_with
+from .cpu_names import Described, has_an_unlisted_gpu, is_guest_without_size, machine_with
 from .gpu_names import NamedCards, UnknownGpuError, cards_named
-from .gpus import computer_of, maker_of, variants, vendor_of
+from .gpus import computer_of, former_words, maker_of, variants, vendor_of
 from .profiles import UnknownMachineError
 from .ram import are_channels_known, usual_ram, without_kind
 from .record import Accelerator, Machine
 from .typed import Typed, memory_gib, sizes_gib, typed, with_plain_sizes
+from .virtual_gpus import instance_typed, is_vgpu, vgpu_typed
 
 TYPE_CHECKING = False
 
@@ -38,8 +39,6 @@ _CORES = re.compile(
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
 _SAYS_RAM = re.compile(r"\bram\b", re.IGNORECASE)
 _TYPED = "the names that were typed"
-# of Xeons, before their numbers: `e5-2690 v4`
-_FAMILIES = ("e3", "e5", "e7")
 # of GPUs together: more are in workstations and servers
 _MOST_OF_A_DESKTOP_GIB = 48
 # of a model, not of a part: `zephyrus g14 2023`
@@ -169,7 +168,12 @@ def _stated(text: str) -> Typed:
 def _words(text: str) -> list[str]:
     """The words of a text, sizes as `16gb`, names as the tables have them."""
     same = _table()["same"]
-    words = re.sub(r"[^a-z0-9.]+", " ", with_plain_sizes(text).lower().replace("×", "x")).split()
+    plain = with_plain_sizes(text).lower().replace("×", "x")
+    words = [
+        word
+        for piece in plain.split()
+        for word in ([piece] if is_vgpu(piece) else re.sub(r"[^a-z0-9.]+", " ", piece).split())
+    ]
     return " ".join(same.get(word, word) for word in words).split()
 
 
@@ -384,6 +388,8 @@ def _runs(words: Sequence[str]) -> list[tuple[int, int]]:
         or _has_a_card(words[start:end])
         or _is_a_card_without_number(words[start:end])
     ]
+    # behind `quadro` the name has begun
+    spans = [(start, end) for start, end in spans if former_words().isdisjoint(words[:start][-1:])]
     # `7600 rx 7600` is a processor's number and a card
     spans = [(start, end) for start, end in spans if len({*words[start:end]}) == end - start]
     return sorted(spans, key=lambda span: (span[0] - span[1], -span[0]))
@@ -424,7 +430,12 @@ def _card(words: Sequence[str], row: Mapping[str, Any]) -> str | None:
 
 def _is_of_processor(before: Sequence[str], run: Sequence[str]) -> bool:
     """Whether a number is that of the processor whose words stand before it: `ryzen 5 7600`."""
-    if not run[0].isdecimal() or not before or cpus.class_of(" ".join(before)) is None:
+    if not run[0].isdecimal() or not before:
+        return False
+    # an E5-1650 is no GTX 1650
+    if cpus.names_of_number(f"{before[-1]} {run[0]}"):
+        return True
+    if cpus.class_of(" ".join(before)) is None:
         return False
     # behind `ryzen 5 7600` 8gb are no size of an RX 7600
     if sum(not sizes_gib(word) for word in run) > 1:
@@ -471,8 +482,6 @@ def _processor(words: Sequence[str]) -> str | None:
     if cpus.class_of(name) is not None:
         return name
     branded = cpus.names_of_number(name)
-    if not branded and name[:2] in _FAMILIES and cpus.processor_of(f"xeon {name}") is not None:
-        branded = (f"xeon {name}",)
     return branded[0] if branded else None
 
 
@@ -640,6 +649,16 @@ def lead_to_its_parts(text: str) -> UnknownMachineError | None:
     words = _words(stated.names)
     if len(words) > _MOST_WORDS:
         return None
+    if instance_typed(text)[0] is not None or vgpu_typed(text) is not None:
+        try:
+            cards_named(text)
+        except UnknownGpuError as error:
+            return UnknownMachineError(f"{error}", remedy=error.remedy)
+    if has_an_unlisted_gpu(text):
+        return UnknownMachineError(
+            f"{text.strip()!r} is rented with a GPU, or a part of one, that is not listed",
+            remedy="state what it has: --machine 'vm 8 vcpu 32gb' --set gpu=8GiB",
+        )
     if "vram" in words and not _telling(words):
         return UnknownMachineError(
             f"{text.strip()!r} tells a GPU's memory, but not which GPU it is",

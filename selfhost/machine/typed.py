@@ -20,7 +20,8 @@ _ANY_CASE = re.IGNORECASE | re.ASCII
 _SPELLED = re.compile(
     r"(?<![\w.])(\d+(?:\.\d+)?)\s*([gt])(?:i?b|igs?|iga?bytes?|era?bytes?)(?!\w)", _ANY_CASE
 )
-_SHORT = re.compile(r"(?<![\w.])(\d{1,3})g(?!\w)", _ANY_CASE)
+# `3g.20gb` is an instance of MIG
+_SHORT = re.compile(r"(?<![\w.])(\d{1,3})g(?!\w|\.\d)", _ANY_CASE)
 _PLAIN = r"(?<![\w.])(\d+(?:\.\d+)?)([gt])b(?!\w)"
 _SIZE = re.compile(_PLAIN, re.ASCII)
 _KIND_OF_RAM = re.compile(r"(?<!\w)(?:lp)?ddr\d\w?(?!\w)", _ANY_CASE)

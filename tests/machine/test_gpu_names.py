@@ -379,3 +379,88 @@ def test_a_makers_word_and_a_number_alone_make_no_gpu(text: str, lead: str) -> N
     with pytest.raises(UnknownGpuError) as caught:
         cards_named(text)
     assert lead in f"{caught.value} {caught.value.remedy}"
+
+
+# ------------------------------------------------------------------ parts of a card
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "mib", "share"),
+    [
+        # what drivers tell of these instances: tests/audit/systems/test_kubernetes.py and NVIDIA's
+        # k8s-device-plugin; the share of the bandwidth is that of the memory (MIG user guide)
+        ("NVIDIA A100-SXM4-40GB MIG 1g.5gb", "NVIDIA A100-SXM4-40GB", 4864, 1 / 8),
+        ("A100 SXM4 40GB MIG 3g.20gb", "NVIDIA A100-SXM4-40GB", 20096, 1 / 2),
+        ("H100 80GB HBM3 1g.10gb+me", "NVIDIA H100 80GB HBM3", 9984, 1 / 8),
+        ("h100 pcie mig-3g.40gb", "NVIDIA H100 PCIe", 40448, 1 / 2),
+    ],
+)
+def test_an_instance_of_mig_has_its_part_of_the_card(
+    text: str, name: str, mib: int, share: float
+) -> None:
+    """Its own memory or up to 7 % less, and as large a part of the bandwidth."""
+    (part,) = cards_named(text).accelerators
+    (whole,) = cards_named(name).accelerators
+    assert part.is_part
+    assert part.name.startswith(f"{name} MIG ")
+    assert 0.93 * mib <= (part.memory_total_bytes or 0) / 2**20 <= mib
+    assert part.memory_bandwidth_bytes_per_second == pytest.approx(
+        share * (whole.memory_bandwidth_bytes_per_second or 0)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("A100 3g.40gb", "NVIDIA A100 80GB PCIe"),
+        ("A100 MIG 3g.20gb", "NVIDIA A100-PCIE-40GB"),
+        ("H200 MIG 1g.18gb", "NVIDIA H200"),
+        ("H100 NVL 1g.12gb", "NVIDIA H100 NVL"),
+        ("B200 MIG 3g.90gb", "NVIDIA B200"),
+        ("B300 MIG 1g.34gb", "NVIDIA B300 SXM6 AC"),
+        ("A30 MIG 2g.12gb", "NVIDIA A30"),
+        ("RTX PRO 6000 Blackwell Server MIG 1g.24gb", "RTX PRO 6000 Blackwell Server"),
+        ("NVIDIA A100 80GB PCIe MIG 7g.80gb", "NVIDIA A100 80GB PCIe"),
+    ],
+)
+def test_the_name_of_an_instance_tells_the_size_of_its_card(text: str, whole: str) -> None:
+    """The profiles of NVIDIA's MIG user guide, and of aws/sagemaker-hyperpod-cli#403 for B300."""
+    (part,) = cards_named(text).accelerators
+    assert whole in part.name.partition(" MIG ")[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "lead"),
+    [
+        ("1g.10gb", "A100 80GB PCIe MIG 1g.10gb"),
+        ("A100 3g.30gb", "MIG 3g.20gb"),
+        ("RTX 4090 MIG 1g.10gb", "--gpu 'RTX 4090'"),
+        ("T4-32Q", "--set gpu="),
+        ("A10G-8Q", "--set gpu="),
+    ],
+)
+def test_a_part_that_no_card_has_is_refused_with_a_way_out(text: str, lead: str) -> None:
+    with pytest.raises(UnknownGpuError) as caught:
+        cards_named(text)
+    assert lead in (caught.value.remedy or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "gib"),
+    [
+        ("GRID T4-8Q", "NVIDIA T4-8Q", 8),
+        ("A16-16Q", "NVIDIA A16-16Q", 16),
+        ("nvidia a10-8q", "NVIDIA A10-8Q", 8),
+        ("H100-1-10C", "NVIDIA H100-1-10C", 10),
+        ("2x A40-8Q", "NVIDIA A40-8Q", 8),
+    ],
+)
+def test_a_vgpu_has_the_memory_in_its_name(text: str, name: str, gib: int) -> None:
+    assert set(named(text)) == {(name, gib)}
+
+
+@pytest.mark.parametrize("number", [4000, 5000, 6000])
+def test_quadro_in_a_laptop_is_no_later_card(number: int) -> None:
+    """The Quadro RTX of laptops are of 2019 and Turing: Ada and Blackwell are not called so."""
+    text = f"quadro rtx {number} laptop"
+    assert {name for name, _ in named(text)} == {f"Quadro RTX {number}"}

@@ -206,3 +206,77 @@ def test_a_card_without_a_processor_has_the_cores_of_its_computer(memory: str) -
     machine = machine_named(f"{memory} RTX 4070")
     assert (machine.cpu_cores_physical, machine.cpu_cores_usable) == (8, 16)
     assert "cpu_cores_usable" in machine.assumed
+
+
+@pytest.mark.parametrize(
+    ("text", "gib"),
+    [
+        ("Vega 8 4GB", 4),
+        ("Iris Xe 8GB", 8),
+        ("Intel UHD 620 8GB laptop", 8),
+        ("Radeon 780M 8GB", 8),
+    ],
+)
+def test_memory_beside_a_gpu_that_has_none_is_the_ram(text: str, gib: int) -> None:
+    machine = machine_named(text)
+    assert machine.memory_total_bytes == gib * GIB
+    assert "memory_total_bytes" not in machine.assumed
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "ram_gib"),
+    [
+        ("epyc 7763 A100 MIG 3g.20gb 128GB", "NVIDIA A100-PCIE-40GB MIG 3g.20gb", 128),
+        ("H100 3g.40gb 64GB RAM", "NVIDIA H100 PCIe MIG 3g.40gb", 64),
+        ("A40-48Q 64GB RAM", "NVIDIA A40-48Q", 64),
+        ("thinkpad p53 quadro rtx 5000 32GB", "Quadro RTX 5000", 32),
+    ],
+)
+def test_a_part_of_a_card_stands_beside_other_parts(text: str, name: str, ram_gib: int) -> None:
+    machine = machine_named(text)
+    assert [card.name for card in machine.accelerators or ()] == [name]
+    assert machine.memory_total_bytes == ram_gib * GIB
+
+
+def test_the_kind_of_machine_beside_its_name_changes_nothing() -> None:
+    assert machine_named("N100 mini pc 16gb") == machine_named("N100 16GB")
+
+
+@pytest.mark.parametrize(
+    ("bare", "whole"),
+    [
+        ("E5-2680v4 128GB", "Xeon E5-2680 v4 128GB"),
+        ("2x e5-2670 v3 128GB", "2x xeon e5-2670 v3 128GB"),
+        ("dual E5-2660v2 64GB", "dual xeon E5-2660 v2 64GB"),
+        ("gold 6248 384GB", "Xeon Gold 6248 384GB"),
+        ("e5-1650v3 rtx 3060 32gb", "xeon e5-1650 v3 rtx 3060 32gb"),
+    ],
+)
+def test_a_xeon_needs_no_xeon(bare: str, whole: str) -> None:
+    with_maker, without = machine_named(whole), machine_named(bare)
+    assert (without.cpu_model or "").lower() == (with_maker.cpu_model or "").lower()
+    assert without.cpu_cores_physical == with_maker.cpu_cores_physical
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "ram_gib"),
+    [
+        # Microsoft's nva10v5-series and AWS' g6f: a sixth of an A10 and an eighth of an L4 the least
+        ("Standard_NV6ads_A10_v5", "NVIDIA A10-4Q", 55),
+        ("NV18ads_A10_v5", "NVIDIA A10-12Q", 220),
+        ("g6f.large", "NVIDIA L4-3Q", 8),
+    ],
+)
+def test_a_type_with_a_part_of_a_gpu_has_that_part(text: str, name: str, ram_gib: int) -> None:
+    machine = machine_named(text)
+    assert [card.name for card in machine.accelerators or ()] == [name]
+    assert round((machine.memory_total_bytes or 0) / GIB) == ram_gib
+
+
+@pytest.mark.parametrize(
+    "text", ["Standard_NV8as_v4", "g5g.xlarge", "g4ad.4xlarge", "p5e.48xlarge"]
+)
+def test_a_type_with_an_unlisted_gpu_leads_to_its_memory(text: str) -> None:
+    with pytest.raises(UnknownMachineError) as caught:
+        machine_named(text)
+    assert "--set gpu=8GiB" in (caught.value.remedy or "")
