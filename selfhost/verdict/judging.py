@@ -10,7 +10,7 @@ from ..machine.record import Accelerator, Machine
 from ..needs.quantization import BLOCKS
 from ..needs.records import GATHERED, How, Needs, Term
 from . import findings as check
-from .devices import emptied, index_of, reaches, runs_on
+from .devices import emptied, index_of, reaches, runs_on, uses_gpus
 from .findings import Finding, Outcome
 from .pacing import faster_there, finding_of_pace, pace_and_finding
 from .record import HELD, Judged, Placement, Question, any_fails, lacking_bytes
@@ -257,9 +257,10 @@ def _without_unsuited(machine: Machine, runtime: RuntimeSpec | None) -> Machine:
     owned = machine.accelerators
     if not owned or runtime is None or runtime.gpu_only:
         return machine
+    is_used = uses_gpus(runtime, machine)
     suited = tuple(
         device
-        if device.unified is not False or runs_on(runtime, device)
+        if device.unified is not False or (is_used and runs_on(runtime, device))
         else device.replace(memory_total_bytes=0, memory_free_bytes=0)
         for device in owned
     )
