@@ -40,7 +40,7 @@ def judge(question: Question, machine: Machine) -> Judged:
         *model_findings(question),
         disk_finding(question, needs, machine),
         *chosen.held,
-        check.cpu_check(needs.cpu, machine, question.runtime),
+        cpu_finding(question, needs, machine, chosen.placed),
         *runtime_findings(question, machine),
         *listed(chosen.speed),
     )
@@ -109,6 +109,21 @@ def disk_finding(
         here=question.here,
         deciding=deciding,
     )
+
+
+def cpu_finding(
+    question: Question, needs: Needs, machine: Machine, placed: Needs | None = None
+) -> Finding:
+    """`placed`: where it would lie, looked for only where that changes the finding."""
+    finding, on_gpu = (
+        check.cpu_check(needs.cpu, machine, question.runtime, on_gpu=all_there)
+        for all_there in (False, True)
+    )
+    if finding == on_gpu or not machine.accelerators:
+        return finding
+    if placed is None:
+        placed = first_without_a_fail(question, needs, machine).placed
+    return on_gpu if placed.placement == "accelerator" else finding
 
 
 def runtime_findings(question: Question, machine: Machine) -> list[Finding]:

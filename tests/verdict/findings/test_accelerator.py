@@ -571,9 +571,12 @@ def test_builds_that_leave_every_gpu_unused_compute_on_the_processor() -> None:
     here, there = (check("llama-3.1-8b-instruct", machine=machine) for machine in (mac, linux))
     assert here.needs is not None
     assert here.needs.placement == "host"
-    assert here.speed is not None and here.speed.decode is not None
-    assert there.speed is not None and there.speed.decode is not None
+    assert here.speed is not None
+    assert here.speed.decode is not None
+    assert there.speed is not None
+    assert there.speed.decode is not None
     assert here.speed.decode.high < 0.33 * there.speed.decode.likely
     finding = here.finding("accelerator")
-    assert finding is not None and finding.outcome is Outcome.WARN
+    assert finding is not None
+    assert finding.outcome is Outcome.WARN
     assert "leave AMD Radeon Pro 5700 XT unused" in finding.reason
