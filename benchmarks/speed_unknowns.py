@@ -17,7 +17,7 @@ from unittest import mock
 
 from selfhost import Machine, Workload, check
 from selfhost.machine.named import machine_named
-from selfhost.verdict import experts, gpu_speed, graphics, processor, record, speed
+from selfhost.verdict import experts, gpu_speed, graphics, on_devices, pacing, processor, speed
 
 CASES = [
     ("qwen3-30b-a3b", "rtx 3060 12gb 32gb ram"),
@@ -31,6 +31,8 @@ CASES = [
     ("llama-3.1-8b-instruct", "c7i.4xlarge"),
     ("llama-3.1-8b-instruct", "rtx 4090"),
 ]
+
+_ALL = ("apple", "nvidia", "amd", "intel")
 
 
 def _set(owner: Any, name: str, value: Any) -> Any:
@@ -73,10 +75,8 @@ def _unknowns() -> dict[str, list[Any]]:
             lambda gpu: gpu.replace(pace=gpu.pace.replace(slow=1.0, fast=1.0))
         ),
         "transfers": [_set(experts, "CROSSING_SECONDS", (experts.CROSSING_SECONDS[1],) * 3)],
-        "card filled": [_set(record, "share_if_filled", lambda *_: 0.0)],
-        "GPU or cores": [
-            _set(record, "shared_makers", lambda _: ("apple", "nvidia", "amd", "intel"))
-        ],
+        "card filled": [_set(on_devices, "share_if_filled", lambda *_: 0.0)],
+        "GPU or cores": [_set(pacing, "shared_builds", lambda _: speed.SharedBuilds(makers=_ALL))],
     }
 
 

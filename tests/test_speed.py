@@ -19,6 +19,7 @@ from selfhost import needs as need
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.runtime import RuntimeSpec
 from selfhost.catalogue.spec import Architecture, Attention
+from selfhost.core import units
 from selfhost.machine import gpus
 from selfhost.machine.gpus import vendor_of
 from selfhost.machine.record import PURPOSES, Accelerator, Disk, Machine
@@ -449,6 +450,23 @@ def test_runs_that_are_in_no_fit_lie_inside_a_narrow_range(vendor: str, least_de
     assert sum(pace.low <= seen <= pace.high for seen, pace in paces) >= 0.9 * len(runs)
     assert median(abs(pace.likely / seen - 1) for seen, pace in paces) <= 0.15
     assert median(pace.high / pace.low for _, pace in paces) <= 2.0001
+
+
+def test_a_card_that_multiplies_bytes_one_by_one_has_a_pace_of_its_own() -> None:
+    """A P100 (compute capability 6.0, no DP4A) unpacks weights half as fast as its cycles would tell: six published runs lie inside, near the likely pace, and the range of one card is called a guess; a GTX 1080 (6.1) of the same table keeps the pace of its generation."""
+    document = json.loads((TRUTH / "speed_backends.json").read_text(encoding="utf-8"))
+    table = [dict(zip(document["columns"], row, strict=True)) for row in document["rows"]]
+    runs = [row for row in table if "P100" in row["device"]]
+    assert len(runs) == 6
+    for row in runs:
+        pace, seen = on_card(row, "x86_64"), row["tokens_per_second"]
+        assert pace.low <= seen <= pace.high
+        assert abs(pace.likely / seen - 1) <= 0.2
+        assert not units.is_telling(pace.low, pace.high)
+    gtx_1080 = {"device": "NVIDIA GeForce GTX 1080", "memory_gb": 8, "spec": "qwen3.5-9b"}
+    pace = on_card({**gtx_1080, "quantization": "Q4_K_M"}, "x86_64")
+    assert pace.low <= 28 <= pace.high
+    assert units.is_telling(pace.low, pace.high)
 
 
 def test_a_card_on_a_board_loses_by_how_its_program_launches() -> None:

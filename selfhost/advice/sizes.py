@@ -51,6 +51,11 @@ MODELS_FOLDER = "/models"
 OWN_FOLDER = "./models"
 
 
+def _loss(verdict: Verdict) -> tuple[str, ...]:
+    warning = None if verdict.quality is None else verdict.quality.warning
+    return () if warning is None else (warning,)
+
+
 class Growth(Record):
     """What a server may come to hold beside its request. `bytes` at most, with `bound`, the option
     or environment variable that holds it there, "" where nothing does. `unbound_bytes` is what it
@@ -294,7 +299,7 @@ def size_of(
         environment=environment,
         fetch=fetch,
         needs_login=any(finding.code == "weights-gated" for finding in verdict.findings),
-        notes=(*verdict.understood_as, *tight),
+        notes=(*verdict.understood_as, *_loss(verdict), *tight),
         files=_mounts(verdict.asked, arguments),
     )
 

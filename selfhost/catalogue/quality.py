@@ -54,6 +54,11 @@ class Quality(Record):
     worth_having: bool = True
 
     @property
+    def warning(self) -> str | None:
+        """What one is told before anything else; None for what is worth having."""
+        return None if self.worth_having else f"{self.quantization}: {self.text}"
+
+    @property
     def is_lossless(self) -> bool:
         """Nobody notices a loss."""
         return self.cost in (AS_PUBLISHED, NEGLIGIBLE)

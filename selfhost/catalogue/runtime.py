@@ -302,6 +302,8 @@ class RuntimeSpec(Record):
     gpu_only: bool = read_by(Table.boolean, default=False)
     # as installed and called it computes on the processor, whatever the machine has
     cpu_only: bool = read_by(Table.boolean, default=False)
+    # systems on which its builds compute on the processor, whatever GPU is there
+    no_gpu_systems: tuple[str, ...] = read_by(Table.strings, default=())
     # the least of an NVIDIA GPU that it runs on, whatever the quantization
     compute_capability: str | None = read_by(Table.string, default=None)
     # the same of one that shares the RAM, as a Jetson's, where that is more
@@ -612,7 +614,7 @@ def read_runtime_spec(document: Document, origin: str) -> RuntimeSpec | None:
 
 
 def _check_systems(document: Document, values: Mapping[str, Any]) -> None:
-    for key in ("systems", "builds_from_source", "big_endian_systems"):
+    for key in ("systems", "builds_from_source", "big_endian_systems", "no_gpu_systems"):
         for index, system in enumerate(values[key]):
             if system.count("-") != 1 or not all(
                 part.replace("_", "").isalnum() for part in system.split("-")

@@ -170,6 +170,10 @@ def peak_gb_per_s(name: str, memory_bytes: int | None = None) -> float | None:
     return peak
 
 
+# from which on a GPU multiplies four numbers of 8 bits at once (NVIDIA, PTX ISA, dp4a)
+_DP4A_CAPABILITY = "6.1"
+
+
 def pace_of(
     vendor: str,
     unified: bool,
@@ -181,12 +185,14 @@ def pace_of(
     """How a GPU decodes, by its maker, whether it shares the RAM, its compute capability, its
     kind of memory, its generation (`generation_of`) and whether it spans several dies.
     """
+    dp4a = reaches_capability(capability, _DP4A_CAPABILITY) is not False
     for row in _table()["pace"]:
         if (
             row.get("vendor", vendor) == vendor
             and row.get("hbm", hbm) == hbm
             and row.get("generation", generation) == generation
             and row.get("joined", joined) == joined
+            and row.get("dp4a", dp4a) == dp4a
             and row.get("unified", False) == unified
             and _version(row.get("least_capability")) <= _version(capability)
         ):

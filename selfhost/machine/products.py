@@ -412,12 +412,16 @@ def _is_telling(word: str) -> bool:
 
 
 def _card(words: Sequence[str], row: Mapping[str, Any]) -> str | None:
-    """How GPUs of that name are typed for --gpu: of those that the row is sold with, else any; in
-    a laptop in their form for laptops.
+    """How GPUs of that name are typed for --gpu: of those that the row is sold with, else of its
+    line, else any; in a laptop in their form for laptops.
     """
     name = " ".join(words)
-    sold: list[str] = [each for each in row.get("sold", ()) if set(words) <= set(_words(each))]
-    for named in (*sold, f"{name} laptop", name) if row.get("laptop") else (*sold, name):
+    preferred: list[str] = [each for each in row.get("sold", ()) if set(words) <= set(_words(each))]
+    if "line" in row:
+        preferred.append(f"{row['line']} {name}")
+    if row.get("laptop"):
+        preferred.append(f"{name} laptop")
+    for named in (*preferred, name):
         try:
             cards = cards_named(named, listed_only=True, explains=False)
         except UnknownGpuError:

@@ -24,6 +24,7 @@ from .words import (
     is_here,
     likely_speed,
     line,
+    may_take_long,
     on_machine,
     ordered,
     pace_words,
@@ -104,6 +105,7 @@ def _single(
         *_answer_words(verdict),
         _load_words(verdict),
         asked_words(verdict),
+        _loss_words(verdict),
         planned_words(verdict.machine),
         _around_the_cards(verdict),
         _closed_words(verdict),
@@ -182,6 +184,8 @@ def _work_words(verdict: Verdict) -> str:
     speed = verdict.speed if verdict.can_run else None
     if verdict.can_run and takes_hours(verdict):
         return _hours_words(verdict)
+    if verdict.can_run and may_take_long(verdict):
+        return "how long it takes is not known"
     if speed is None or speed.work is None:
         return ""
     work, of_what = speed.work, ""
@@ -192,6 +196,8 @@ def _work_words(verdict: Verdict) -> str:
         architecture = verdict.model.architecture
         longest = architecture.context_tokens if architecture is not None else None
         of_what = f", of {units.tokens(min(DOCUMENT_TOKENS, longest or DOCUMENT_TOKENS))} each"
+    elif speed.clip is not None:
+        of_what = f" of {units.clip(*speed.clip)} ({units.played(speed.clip[0])})"
     likely = f"{units.work(work.likely, speed.unit, speed.audio_seconds)}{of_what}"
     if units.is_telling(work.low, work.high):
         return f"about {likely}"
@@ -209,6 +215,12 @@ def _hours_words(verdict: Verdict) -> str:
     takes = "takes" if speed.work.low >= HOURS_SECONDS else "likely takes"
     what = "video" if verdict.model.modality == "video" else "picture"
     return f"each {what} {takes} hours{remedy}"
+
+
+def _loss_words(verdict: Verdict) -> str:
+    """That little of the model's quality is left in what runs here; empty where that is not so."""
+    quality = verdict.quality if verdict.can_run else None
+    return "" if quality is None else quality.warning or ""
 
 
 def _load_words(verdict: Verdict) -> str:

@@ -129,7 +129,7 @@ def _in_short(
     blocks += [BLANK, Table(columns=columns, rows=tuple(rows))]
     if spec.availability is not None:
         _closed(blocks, spec)
-    chosen = _usual(sizes)
+    chosen = _usual(sizes, None if verdict is None else verdict.workload.quantization)
     if chosen:
         where = on_machine(verdict.machine, short=True) if verdict is not None else "here"
         blocks += [BLANK, _sizes_table(chosen, where)]
@@ -146,13 +146,16 @@ _USUAL = ("MXFP4", "Q3_K_M", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "BF16", "bfloat
 _MOST_SIZES = 6
 
 
-def _usual(sizes: Sequence[Size]) -> list[Size]:
-    """The sizes of the first family that people choose from; all where they are few."""
+def _usual(sizes: Sequence[Size], judged: str | None) -> list[Size]:
+    """The sizes of the first family that people choose from; all where they are few. The one that
+    is judged is among them.
+    """
     first = [size for size in sizes if size.family == sizes[0].family]
     if len(first) <= _MOST_SIZES:
         return first
-    usual = [size for size in first if size.quantization in _USUAL]
-    return (usual or first)[:_MOST_SIZES]
+    usual = [size for size in first if size.quantization in _USUAL] or first
+    kept = usual[:_MOST_SIZES]
+    return [size for size in first if size in kept or size.quantization == judged]
 
 
 def _all(

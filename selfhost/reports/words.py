@@ -112,9 +112,21 @@ def answer_cell(answer: Answer, *, here: bool) -> Span:
         words, style = "RUNS, TAKES HOURS", Outcome.WARN
     elif is_slow(answer, answer.workload.min_tokens_per_second):
         words, style = "RUNS SLOWLY", Outcome.WARN
+    elif may_take_long(answer):
+        words, style = "RUNS, PACE NOT KNOWN", Outcome.WARN
     elif tight_finding(answer) is not None:
         words, style = "LIKELY RUNS", Outcome.WARN
     return Span(text=f"{sign} {words}", style=style)
+
+
+def may_take_long(answer: Answer) -> bool:
+    """It is no text, and nothing tells how long it takes."""
+    finding = answer.finding("speed")
+    return (
+        finding is not None
+        and finding.code == "speed-not-known"
+        and finding.unit != "tokens_per_second"
+    )
 
 
 def takes_hours(answer: Answer) -> bool:

@@ -153,6 +153,11 @@ def is_built_for(device: Accelerator, amd_gpus: Sequence[str]) -> bool | None:
     return False if device.compute_capability or is_named else None
 
 
+def uses_gpus(runtime: RuntimeSpec, machine: Machine) -> bool:
+    """Whether the program's builds for that system are not known to leave every GPU unused."""
+    return f"{machine.system}-{machine.architecture}" not in runtime.no_gpu_systems
+
+
 def runs_on(runtime: RuntimeSpec, device: Accelerator) -> bool:
     """Whether the program is not known to have no build that computes on such a GPU, whatever the
     quantization.

@@ -10,7 +10,7 @@ from ..machine.record import Accelerator, Machine
 from ..needs.quantization import BLOCKS
 from ..needs.records import GATHERED, How, Needs, Term
 from . import findings as check
-from .devices import emptied, index_of, reaches, runs_on
+from .devices import emptied, index_of, reaches, runs_on, uses_gpus
 from .findings import Finding, Outcome
 from .pacing import faster_there, finding_of_pace, pace_and_finding
 from .record import HELD, Judged, Placement, Question, any_fails, lacking_bytes
@@ -40,7 +40,7 @@ def judge(question: Question, machine: Machine) -> Judged:
         *model_findings(question),
         disk_finding(question, needs, machine),
         *chosen.held,
-        check.cpu_check(needs.cpu, machine, question.runtime),
+        cpu_finding(question, needs, machine, chosen.placed),
         *runtime_findings(question, machine),
         *listed(chosen.speed),
     )
@@ -109,6 +109,21 @@ def disk_finding(
         here=question.here,
         deciding=deciding,
     )
+
+
+def cpu_finding(
+    question: Question, needs: Needs, machine: Machine, placed: Needs | None = None
+) -> Finding:
+    """`placed`: where it would lie, looked for only where that changes the finding."""
+    finding, on_gpu = (
+        check.cpu_check(needs.cpu, machine, question.runtime, on_gpu=all_there)
+        for all_there in (False, True)
+    )
+    if finding == on_gpu or not machine.accelerators:
+        return finding
+    if placed is None:
+        placed = first_without_a_fail(question, needs, machine).placed
+    return on_gpu if placed.placement == "accelerator" else finding
 
 
 def runtime_findings(question: Question, machine: Machine) -> list[Finding]:
@@ -257,9 +272,10 @@ def _without_unsuited(machine: Machine, runtime: RuntimeSpec | None) -> Machine:
     owned = machine.accelerators
     if not owned or runtime is None or runtime.gpu_only:
         return machine
+    is_used = uses_gpus(runtime, machine)
     suited = tuple(
         device
-        if device.unified is not False or runs_on(runtime, device)
+        if device.unified is not False or (is_used and runs_on(runtime, device))
         else device.replace(memory_total_bytes=0, memory_free_bytes=0)
         for device in owned
     )

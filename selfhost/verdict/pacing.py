@@ -308,6 +308,7 @@ def _paced(
             offload=placed.offload,
             on_processor=on_processor,
             is_large=_takes_long_to_hear(question),
+            dataset_tokens=question.workload.dataset_tokens,
         )
     pace, why = _predicted(question, placed, machine)
     return pace, finding_of_pace(question, placed, machine, pace, why)

@@ -14,6 +14,7 @@ from . import findings as check
 from .findings import Finding
 from .judging import (
     Chosen,
+    cpu_finding,
     disk_finding,
     first_without_a_fail,
     listed,
@@ -115,6 +116,8 @@ def parts_of(question: Question, *, deciding: bool = False) -> tuple[Part, ...]:
         Part(
             find=lambda machine: (check.cpu_check(needs.cpu, machine, question.runtime),),
             key=("cpu", needs.cpu, question.runtime),
+            # beside accelerators it is found with them (`_placed`)
+            accelerators=None if deciding else False,
         ),
         runtime,
     )
@@ -235,9 +238,12 @@ def _in_ram(
 def _placed(
     question: Question, needs: Needs, machine: Machine, deciding: bool
 ) -> tuple[tuple[Finding, ...], str | None]:
-    """The findings of memory, accelerator and speed, and `_layout`."""
+    """The findings of memory, accelerator and speed, and `_layout`; unless `deciding` that of the
+    processor too, for what it is slow at follows from where the model lies.
+    """
     chosen = first_without_a_fail(question, needs, machine, deciding=deciding)
-    return (*chosen.held, *listed(chosen.speed)), _layout(chosen)
+    beside = [] if deciding else [cpu_finding(question, needs, machine, chosen.placed)]
+    return (*chosen.held, *beside, *listed(chosen.speed)), _layout(chosen)
 
 
 def _layout(chosen: Chosen) -> str | None:

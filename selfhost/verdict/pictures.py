@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..catalogue.media import Denoising
+from ..core import units
 from ..core.units import GB
 from ..machine.gpus import capability_by_name, picture_share, plain_flops, sums_at_half_rate
 from ..machine.record import Accelerator, Machine
@@ -97,8 +98,10 @@ def pace_of_pictures(
         seconds + moved_bytes / GB * each for seconds, each in zip(computing, moving, strict=True)
     )
     side = "" if pixels is None else f", {pixels} × {pixels} pixels"
+    clip = None
     if denoising.frames is not None:
-        side = f", {denoising.frames} frames of {denoising.width} × {denoising.height} pixels"
+        clip = denoising.frames, denoising.width or 0, denoising.height or 0
+        side = f", {units.clip(*clip)}"
     how = (
         f"on {power.how}; {denoising.steps} steps{side},"
         f" {picture_operations(denoising) / 1e12:,.0f} × 10^12 operations in all"
@@ -109,6 +112,7 @@ def pace_of_pictures(
         work=PaceRange(low=low, likely=likely, high=high),
         unit=UNIT if denoising.frames is None else UNIT_OF_VIDEO,
         how=how,
+        clip=clip,
     )
 
 

@@ -99,6 +99,7 @@ class Speed(Record):
     asked about; `dataset_seconds` the time to train on the tokens that were asked about;
     `parallel_total` the pace of all sequences together, where several were asked for;
     `audio_seconds` the length of the recording that was asked about. None: not asked, or not known.
+    `clip`: frames, width and height of what is made, where that is a video.
     """
 
     decode: PaceRange | None = None
@@ -110,6 +111,7 @@ class Speed(Record):
     dataset_seconds: SecondsRange | None = None
     parallel_total: PaceRange | None = None
     audio_seconds: int | None = None
+    clip: tuple[int, int, int] | None = None
 
 
 # of that in the table of GPUs, slow end, likely, fast end: of a prompt of 8,192 tokens 0.55 of one

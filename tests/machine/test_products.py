@@ -17,7 +17,7 @@ GIB = 2**30
 TABLE = shipped_table("products")
 KEYS = {
     "words", "also", "title", "processor", "gib", "cores", "physical", "system", "architecture", "gpu", "sold", "shared",
-    "gb_per_s", "laptop", "beside", "guest", "source",
+    "gb_per_s", "laptop", "line", "beside", "guest", "source",
 }  # fmt: skip
 
 
@@ -384,3 +384,22 @@ def test_a_size_behind_a_processor_is_its_ram(text: str, ram_gib: int, card_gib:
     assert machine.memory_total_bytes == ram_gib * GIB
     cards = {round((card.memory_total_bytes or 0) / GIB) for card in machine.accelerators or ()}
     assert cards == {card_gib}
+
+
+@pytest.mark.parametrize(
+    ("text", "card", "gib"),
+    [
+        # ollama/ollama#7018 has an iMac with a Radeon Pro 5700 XT of 16 GB; the RX has 8
+        ("iMac 27 2020 5700XT", "AMD Radeon Pro 5700 XT", 16),
+        ("macbook pro 16 2019 5500M 16GB", "AMD Radeon Pro 5500M", 8),
+        # in a slot of its own, or outside
+        ("mac pro 2019 rx 6800 xt 96gb", "AMD Radeon RX 6800 XT", 16),
+    ],
+)
+def test_a_number_of_a_card_means_the_line_that_its_maker_builds_in(
+    text: str, card: str, gib: int
+) -> None:
+    """Apple built Radeon Pro cards in; a name that says RX keeps it."""
+    (owned,) = machine_named(text).accelerators or ()
+    assert owned.name == card
+    assert (owned.memory_total_bytes or 0) / GIB == gib

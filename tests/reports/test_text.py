@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -20,6 +21,7 @@ from selfhost.catalogue import openness
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.catalogue.provider_names import provider_name
 from selfhost.catalogue.spec import License
+from selfhost.cli.main import main
 from selfhost.cli.texts import filled
 from selfhost.core import units
 from selfhost.core.errors import MachineFileError, Problem, SelfhostError, UnknownModelError
@@ -1212,3 +1214,44 @@ def test_a_folder_that_is_not_writable_lacks_no_space() -> None:
     assert "space" not in failed_words(["disk-not-writable"])
     assert "space" not in failed_words(["disk-file-too-large"])
     assert failed_words(["disk-too-small"]) == "too little disk space"
+
+
+def first_lines(model: str, machine: str, **asked: Any) -> list[str]:
+    verdict = check(model, Workload(**asked), machine=machine)
+    return plain(check_text.check_document([verdict]), None).splitlines()[:5]
+
+
+def test_the_first_lines_say_a_severe_loss_and_how_long_a_clip_is() -> None:
+    """A clip of 33 frames in two bits is another thing than one of 81 frames in 16: neither the pace nor the size tells."""
+    lines = "\n".join(first_lines("wan2.2-t2v-a14b", "RTX 4090 64GB", quantization="Q2_K"))
+    assert "33 frames of 832 × 480 pixels (2.1 seconds at 16 a second)" in lines
+    assert "severe loss" in lines
+    whole = "\n".join(first_lines("wan2.1-t2v-1.3b", "RTX 4090 64GB"))
+    assert "81 frames of 832 × 480 pixels (5.1 seconds at 16 a second)" in whole
+    assert "loss" not in whole
+
+
+def test_work_of_days_or_of_an_unknown_time_is_no_plain_yes() -> None:
+    """Training on ten million tokens takes a laptop days, on a hundred thousand an hour or two; how long a voice takes there nobody measured."""
+    training: dict[str, Any] = {"task": "finetune", "finetune_method": "full"}
+    laptop = "i5-8250U 16GB"
+
+    def answer(dataset_tokens: int) -> str:
+        asked = {**training, "dataset_tokens": dataset_tokens}
+        return first_lines("qwen2.5-0.5b-instruct", laptop, **asked)[0]
+
+    assert answer(10_000_000).startswith("✓ RUNS SLOWLY")
+    assert "SLOWLY" not in answer(100_000)
+    voice = first_lines("f5-tts", laptop)
+    assert voice[0].startswith("✓ RUNS, PACE NOT KNOWN")
+    assert voice[1].strip() == "how long it takes is not known"
+
+
+def test_show_lists_the_size_that_check_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    """However many sizes there are between it and those that people choose from."""
+    asked = ["wan2.2-t2v-a14b", "--machine", "RTX 4090 64GB"]
+    assert main(["check", *asked]) == 0
+    taken = re.search(r"(\S+) in stable-diffusion.cpp", capsys.readouterr().out)
+    assert taken is not None
+    assert main(["show", *asked]) == 0
+    assert re.search(rf"(?m)^  {taken[1]} .* yes ", capsys.readouterr().out)

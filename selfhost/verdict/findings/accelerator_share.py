@@ -22,6 +22,7 @@ from ..devices import (
     reaches,
     room_of,
     runs_on,
+    uses_gpus,
 )
 from ..shared_memory import is_surely_lent, shared_limits
 from .memory import desktop_bytes, host_high, what_is_smaller
@@ -85,6 +86,8 @@ def _in_ram(
     if (unread := _unread_memory(machine)) is not None:
         return unread
     sharing = [device for device in devices if device.unified]
+    if not sharing and (left := _left_unused(runtime, machine)) is not None:
+        return left
     if (unsuited := _for_none(runtime, sharing or devices)) is not None:
         return unsuited
     if sharing:
@@ -114,6 +117,21 @@ def _in_ram(
         Outcome.PASS,
         "accelerator-not-needed",
         lambda: f"It is judged in RAM: {unused.name} is too small for it, or not needed.",
+    )
+
+
+def _left_unused(runtime: RuntimeSpec | None, machine: Machine) -> Finding | None:
+    """That the program's builds for this system compute on no GPU; None where they may."""
+    if runtime is None or not machine.accelerators or uses_gpus(runtime, machine):
+        return None
+    name = machine.accelerators[0].name
+    return _worded_when_read(
+        Outcome.WARN,
+        "accelerator-not-needed",
+        lambda: (
+            f"It is judged in RAM, on the processor: the builds of {runtime.name} for this system"
+            f" and an {machine.architecture} processor leave {name} unused."
+        ),
     )
 
 

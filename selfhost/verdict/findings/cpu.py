@@ -12,12 +12,17 @@ from .runtime import is_installed, other_runtime
 
 
 @lru_cache(maxsize=64)
-def cpu_check(needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None) -> Finding:
+def cpu_check(
+    needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None, *, on_gpu: bool = False
+) -> Finding:
     """Does a build of the runtime exist for this processor, and does it have the instruction sets
     that build uses?
 
+    `on_gpu`: accelerators hold all of the model, so that what the processor lacks slows nothing.
     What is assumed of the processor gives a `warn`, whatever it says.
     """
+    if on_gpu:
+        needs = needs.replace(recommended={})
     finding = _as_stated(needs, machine, runtime)
     own = machine.architecture or ""
     assumed = [fact for fact in ("architecture", "instruction_sets") if machine.assumes(fact)]

@@ -88,6 +88,7 @@ def speed_check(
 # from here on work is a matter of hours: a picture in ten minutes, a clip in an hour, audio slower
 # than it is heard, a document of 512 tokens slower than a person reads it, ten seconds for
 # the vector of a picture, a million tokens of training in a day
+_DAY_SECONDS = 86_400
 _SLOW: Mapping[str, tuple[float, str, str]] = {
     "seconds_per_image": (600, "speed-picture", "use a GPU that holds the model, or an API"),
     "seconds_per_video": (3600, "speed-picture", "use a faster GPU, or an API"),
@@ -100,7 +101,7 @@ _SLOW: Mapping[str, tuple[float, str, str]] = {
     ),
     "pictures_per_second": (0.1, "speed-slow", "choose a smaller model, or use a GPU"),
     units.TRAINED: (
-        1e6 / 86_400,
+        1e6 / _DAY_SECONDS,
         "speed-slow",
         "train a smaller model, or use a GPU",
     ),
@@ -184,17 +185,25 @@ _UNKNOWN_OF_SOUND = (
 
 
 def work_check(
-    speed: Speed, *, offload: str | None, on_processor: bool, is_large: bool = False
+    speed: Speed,
+    *,
+    offload: str | None,
+    on_processor: bool,
+    is_large: bool = False,
+    dataset_tokens: int | None = None,
 ) -> Finding:
     """Of work that is no text: a warning where it takes hours, and of pictures where no GPU holds
     all of the model; an unknown that never decides where nothing tells the pace.
 
     `offload` as of `needs.records.Offloaded`; `on_processor`: no GPU computes it. `is_large`: a
-    model of sound that commonly takes longer on a CPU than the sound lasts.
+    model of sound that commonly takes longer on a CPU than the sound lasts. `dataset_tokens`: of
+    training, how many were asked about; a million where None.
     """
     way = offload or ("processor" if on_processor else "")
     result = _MADE_IN_STEPS.get(speed.unit) if way in _LONGER else None
     limit, code, remedy = _SLOW.get(speed.unit, (None, "speed-slow", _FASTER))
+    if speed.unit == units.TRAINED and dataset_tokens is not None:
+        limit = dataset_tokens / _DAY_SECONDS
 
     def finding(
         outcome: Outcome, code: str, reason: Callable[[], str], remedy: str | None = None

@@ -13,6 +13,7 @@ from selfhost import Workload, check
 from selfhost.core.records import Unread
 from selfhost.core.units import speed
 from selfhost.machine.changes import apply
+from selfhost.machine.named import machine_named
 from selfhost.machine.profiles import load
 from selfhost.machine.record import Accelerator, Machine
 from selfhost.needs.records import CpuNeed, MemoryNeed
@@ -561,3 +562,21 @@ def test_what_would_fit_a_gpu_whole_is_counted() -> None:
     assert 20 < most < 24
     assert 37 < has < 40
     assert "context" not in str(partly.remedy)
+
+
+def test_builds_that_leave_every_gpu_unused_compute_on_the_processor() -> None:
+    """On a Mac with a processor of Intel's no build that people install computes on its Radeon (ollama/ollama#1016, Homebrew's formulas): a third of the pace on Linux, and the answer says why."""
+    mac = machine_named("iMac 27 2020 5700XT 64gb")
+    linux = mac.replace(system="linux")
+    here, there = (check("llama-3.1-8b-instruct", machine=machine) for machine in (mac, linux))
+    assert here.needs is not None
+    assert here.needs.placement == "host"
+    assert here.speed is not None
+    assert here.speed.decode is not None
+    assert there.speed is not None
+    assert there.speed.decode is not None
+    assert here.speed.decode.high < 0.33 * there.speed.decode.likely
+    finding = here.finding("accelerator")
+    assert finding is not None
+    assert finding.outcome is Outcome.WARN
+    assert "leave AMD Radeon Pro 5700 XT unused" in finding.reason

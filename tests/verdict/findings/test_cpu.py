@@ -6,8 +6,11 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
+from selfhost import Workload, check
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.records import Unread
+from selfhost.machine.changes import apply
+from selfhost.machine.named import machine_named
 from selfhost.machine.record import PresentRuntime
 from selfhost.needs.records import CpuNeed
 from selfhost.verdict.findings import Finding, Outcome
@@ -117,3 +120,19 @@ def test_where_nothing_is_built_one_remedy_is_told(architecture: str, wide: str 
     assert len({finding.remedy for finding in failed}) == 1
     assert "source" not in (failed[0].remedy or "")
     assert wide is None or wide in (failed[0].remedy or "")
+
+
+def test_what_a_processor_lacks_slows_nothing_that_lies_on_a_gpu() -> None:
+    """A model wholly on an A100 in vLLM runs as fast whatever vectors the processor beside it has; in RAM it does not."""
+    asked = Workload(runtime="vllm")
+    bare = apply(machine_named("Xeon E5-2690 v4 256GB"), ["cores=14"])
+    beside_gpu = apply(bare, [], ["A100-PCIE-40GB"])
+    on_gpu, in_ram = (
+        check("llama-3.1-8b-instruct", asked, machine=machine).finding("cpu")
+        for machine in (beside_gpu, bare)
+    )
+    assert on_gpu is not None
+    assert in_ram is not None
+    assert "avx512f" in in_ram.reason
+    assert "avx512f" not in on_gpu.reason
+    assert "slowly" not in on_gpu.reason
