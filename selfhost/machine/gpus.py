@@ -569,13 +569,22 @@ def computer_around(names: tuple[str, ...], memory_bytes: int | None) -> Compute
     """
     for row in _computers_with(names):
         if (memory_bytes or 0) <= row["memory_gib"] * units.GIB:
-            return Computer(
-                name=row["name"],
-                **channels_and_rates(row),
-                kinds=tuple(row["kinds"]),
-                cores=tuple(row["cores"]),
-            )
+            return _computer(row)
     return None
+
+
+def unnamed_computer() -> Computer:
+    """The laptop or desktop of which neither the processor nor a card is told."""
+    return _computer(_table()["unnamed"])
+
+
+def _computer(row: Mapping[str, Any]) -> Computer:
+    return Computer(
+        name=row["name"],
+        **channels_and_rates(row),
+        kinds=tuple(row["kinds"]),
+        cores=tuple(row["cores"]),
+    )
 
 
 def computer_of(machine: Machine) -> Computer | None:
