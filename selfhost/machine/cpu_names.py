@@ -295,9 +295,21 @@ def _cards_beside(text: str) -> NamedCards | None:
 
 def _cards_of_type(row: Mapping[str, Any], processors: int) -> NamedCards | None:
     """The GPUs that a type of the series has; None for a series without."""
+    profile = row.get("vgpu", {}).get(str(processors))
+    if profile is not None:
+        return _virtual_gpu(profile)
     if "gpu" not in row:
         return None
     return cards_named(f"{row['gpus'].get(str(processors), 1)}x {row['gpu']}")
+
+
+def _virtual_gpu(profile: str) -> NamedCards:
+    """The vGPU of that profile, with the memory that the profile's name tells in GB."""
+    gib = int(profile.rpartition("-")[2].rstrip("ABCQ"))
+    device = Accelerator(
+        vendor=vendor_of(profile), name=profile, memory_total_bytes=gib * units.GIB, unified=False
+    )
+    return NamedCards(accelerators=(device,), label=profile, notes=(), source=profile)
 
 
 def _processors(size: str, row: Mapping[str, Any], sizes: Mapping[str, int]) -> int:

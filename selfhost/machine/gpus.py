@@ -119,9 +119,10 @@ class Pace(Record):
     range as shares of the likely pace; `plain_slow` that slow end of weights in 16 bits.
     `replay`: of a program that replays a graph.
     `more_token`: of a step, what each token more of it takes at least. `devices`: on how many they
-    were fitted, 0 of a guess.
+    were fitted, 0 of a guess; `called`: what GPUs of the kind are called.
     """
 
+    called: str
     share: float
     cache_share: float
     unpacked_per_cycle: float | None
@@ -190,6 +191,7 @@ def pace_of(
             and _version(row.get("least_capability")) <= _version(capability)
         ):
             return Pace(
+                called=row["called"],
                 share=row["share"],
                 cache_share=row["cache_share"],
                 unpacked_per_cycle=row.get("unpacked_gb_per_s"),
