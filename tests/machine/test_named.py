@@ -206,3 +206,17 @@ def test_a_card_without_a_processor_has_the_cores_of_its_computer(memory: str) -
     machine = machine_named(f"{memory} RTX 4070")
     assert (machine.cpu_cores_physical, machine.cpu_cores_usable) == (8, 16)
     assert "cpu_cores_usable" in machine.assumed
+
+
+@pytest.mark.parametrize("text", ["2.5 GHz quad core 8gb", "dual core 2 GHz 8gb"])
+def test_cores_and_a_clock_describe_a_processor_and_name_none(text: str) -> None:
+    """A Core 2 is meant by its own words alone."""
+    described = machine_named(text)
+    assert "cpu_model" in described.assumed
+    named = machine_named("Core 2 Quad Q6600 2.4 GHz 8gb")
+    assert "cpu_model" not in named.assumed
+
+
+def test_a_bridge_between_cards_names_nothing() -> None:
+    cards = machine_named("2x RTX 3090 NVLink 128GB DDR4").accelerators or ()
+    assert [card.name for card in cards] == ["NVIDIA GeForce RTX 3090"] * 2
