@@ -215,7 +215,9 @@ def _add_work(parser: Parser) -> None:
         help="generate (default) or finetune",
     )
     parser.add_argument(
-        "--quant", metavar="Q", help="quantization, as Q4_K_M (default: one that suits)"
+        "--quant",
+        metavar="Q",
+        help="quantization (default: Q4_K_M or larger for text)",
     )
     parser.add_argument(
         "--runtime",

@@ -56,7 +56,11 @@ def parser() -> Parser:
         metavar="N",
         help="context in tokens, as 8192 or 8k (default: 4096)",
     )
-    add("--quant", metavar="Q", help="quantization, as Q4_K_M (default: one that suits)")
+    add(
+        "--quant",
+        metavar="Q",
+        help="quantization (default: Q4_K_M or larger for text)",
+    )
     add("--runtime", metavar="R", help="as llama.cpp, ollama or vllm")
     add("--kv-cache", choices=KV_CACHE_TYPES, metavar="TYPE", help="f16 (default), q8_0 or q4_0")
     add(

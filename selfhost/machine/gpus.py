@@ -120,9 +120,10 @@ class Pace(Record):
     range as shares of the likely pace; `plain_slow` that slow end of weights in 16 bits.
     `replay`: of a program that replays a graph.
     `more_token`: of a step, what each token more of it takes at least. `devices`: on how many they
-    were fitted, 0 of a guess.
+    were fitted, 0 of a guess; `called`: what GPUs of the kind are called.
     """
 
+    called: str
     share: float
     cache_share: float
     unpacked_per_cycle: float | None
@@ -197,6 +198,7 @@ def pace_of(
             and _version(row.get("least_capability")) <= _version(capability)
         ):
             return Pace(
+                called=row["called"],
                 share=row["share"],
                 cache_share=row["cache_share"],
                 unpacked_per_cycle=row.get("unpacked_gb_per_s"),
@@ -584,13 +586,22 @@ def computer_around(names: tuple[str, ...], memory_bytes: int | None) -> Compute
     """
     for row in _computers_with(names):
         if (memory_bytes or 0) <= row["memory_gib"] * units.GIB:
-            return Computer(
-                name=row["name"],
-                **channels_and_rates(row),
-                kinds=tuple(row["kinds"]),
-                cores=tuple(row["cores"]),
-            )
+            return _computer(row)
     return None
+
+
+def unnamed_computer() -> Computer:
+    """The laptop or desktop of which neither the processor nor a card is told."""
+    return _computer(_table()["unnamed"])
+
+
+def _computer(row: Mapping[str, Any]) -> Computer:
+    return Computer(
+        name=row["name"],
+        **channels_and_rates(row),
+        kinds=tuple(row["kinds"]),
+        cores=tuple(row["cores"]),
+    )
 
 
 def computer_of(machine: Machine) -> Computer | None:

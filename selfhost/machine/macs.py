@@ -145,6 +145,6 @@ def _described(text: str, row: Mapping[str, Any], stated_gib: int | None) -> Des
         confidence="medium",
         assumed=() if stated_gib else ("memory_total_bytes",),
         memory_most_bytes=None if stated_gib else max(row["gib"]) * units.GIB,
-        sources=dict.fromkeys(facts, "Apple's technical specifications, general knowledge"),
+        sources=dict.fromkeys(facts, "from general knowledge of Macs, not looked up"),
     )
     return Described(machine=planned(machine), title=title, note=note)

@@ -141,7 +141,13 @@ def plain_computer(text: str) -> Described | None:
         f'"{text.strip()}" is judged as {title} and no GPU. Its processor is not told, so that its'
         f" speed is a wide guess. Name it: --machine 'i5-8250U {gib:g}GB'."
     )
-    machine = described.machine.replace(name=title, system=system)
+    own = described.machine
+    machine = own.replace(
+        name=title,
+        system=system,
+        assumed=(*own.assumed, "cpu_model"),
+        sources={**own.sources, "cpu_model": "assumed: the text does not tell it"},
+    )
     if cores is not None:
         count = table["counts"].get(cores[1].lower()) or int(cores[1])
         assumed = tuple(fact for fact in machine.assumed if fact != "cpu_cores_usable")

@@ -42,7 +42,7 @@ _DISK = re.compile(
     _ANY_CASE,
 )
 _ASIDE = re.compile(
-    r"(?<!\w)(?:gddr\d\w?|\d{3,5}\s*mhz|cl\d\d|registered|r?dimms?|so-?dimms?|ecc|\d{3,4}w"
+    r"(?<!\w)(?:gddr\d\w?|nvlink|sli|\d{3,5}\s*mhz|@?\s*\d(?:\.\d+)?\s*ghz|cl\d\d|registered|r?dimms?|so-?dimms?|ecc|\d{3,4}w"
     r"|\d+ watts?|psu|power supply)(?!\w)",
     _ANY_CASE,
 )

@@ -92,6 +92,7 @@ def _single(
     blocks: list[Block], verdict: Verdict, verbose: bool, carry: str, today: str | None
 ) -> None:
     blocks.append(answer_line(verdict, verdict.machine))
+    _smaller_first(blocks, verdict, carry)
     pace = verdict.speed.decode if verdict.can_run and verdict.speed is not None else None
     for text in (
         _work_words(verdict)
@@ -135,6 +136,28 @@ def _single(
         details(blocks, verdict)
     else:
         _more(blocks, verdict)
+
+
+def _smaller_first(blocks: list[Block], verdict: Verdict, carry: str) -> None:
+    """That smaller weights of the same model run, with the command; nothing where they do not."""
+    smaller = _smaller_weights(verdict)
+    if smaller is not None:
+        would = "would run" if verdict.route is Route.UNKNOWN else "runs"
+        blocks.append(say(f"It {would} in {smaller.quantization}, with smaller weights:", indent=2))
+        blocks.append(command_line(smaller.command + carry))
+
+
+def _smaller_weights(verdict: Verdict) -> Alternative | None:
+    """The first alternative, where it is the model itself in a smaller quantization and with the
+    same context; None of any other answer.
+    """
+    first = next(iter(verdict.alternatives), None)
+    if verdict.can_run or first is None or first.id != verdict.model.id:
+        return None
+    judged = verdict.workload
+    is_smaller = first.quantization not in (None, judged.quantization)
+    has_context = first.context_tokens in (None, judged.context_tokens)
+    return first if is_smaller and has_context and first.finetune_method is None else None
 
 
 def _closed_words(verdict: Verdict) -> str:
@@ -679,7 +702,8 @@ def _instead(blocks: list[Block], verdict: Verdict, carry: str, *, verbose: bool
             Table(columns=columns, rows=tuple(_alternative_row(verdict, each) for each in others))
         )
     _named_by_the_spec(blocks, verdict, where, verbose=verbose)
-    if others:
+    # the first lines have that of smaller weights
+    if others and _smaller_weights(verdict) is None:
         blocks.append(command_line(others[0].command + carry))
 
 

@@ -141,14 +141,8 @@ class _Split(Record):
             )
         if self.memory is not None:
             return f"{1 - in_ram:.0%} on {how}, the rest in RAM: {self.memory.how}"
-        shares = [
-            gpu.reads_per_second(gpu.peak.likely, foreign=step.foreign is not None)[0]
-            / gpu.peak.likely
-            for gpu in gpus_used
-        ]
         return (
-            f"on {how}; {_published(gpus_used)} read weights at"
-            f" {_percent(min(shares), max(shares))} of that{_how_launched(step, gpus_used)}"
+            f"on {how}; {_how_read(step, gpus_used)}{_how_launched(step, gpus_used)}"
             f"{_lost_on_host(gpus_used)}"
         )
 
@@ -317,12 +311,28 @@ def on_shared_gpu(
     return Speed.partly({"decode": decode, "work": None}, whole_speed)
 
 
+def _how_read(step: Step, gpus_used: Sequence[Gpu]) -> str:
+    """At which share of the peak of their memory the GPUs read weights, and what that rests on."""
+    foreign = step.foreign is not None
+    shares = [
+        gpu.reads_per_second(gpu.peak.likely, foreign=foreign)[0] / gpu.peak.likely
+        for gpu in gpus_used
+    ]
+    is_unpacking = any(share < gpu.pace.share for share, gpu in zip(shares, gpus_used, strict=True))
+    bound = ", no more than its cores unpack at their clock" if is_unpacking else ""
+    return (
+        f"weights are read at {_percent(min(shares), max(shares))} of that{bound}"
+        f" ({_published(gpus_used)})"
+    )
+
+
 def _published(gpus_used: Iterable[Gpu]) -> str:
-    """What the constants rest on, by the least that one of the GPUs has behind it."""
-    devices = min(gpu.pace.devices for gpu in gpus_used)
-    if devices == 0:
-        return "GPUs of that generation (a guess, no published run of them was fitted)"
-    return f"published runs on {'a single GPU' if devices == 1 else f'{devices} GPUs'}"
+    """What the constants rest on, by the kind of GPU with the fewest devices behind it."""
+    pace = min((gpu.pace for gpu in gpus_used), key=lambda pace: pace.devices)
+    if pace.devices == 0:
+        return f"a guess: no published run of {pace.called} was fitted"
+    devices = "one GPU" if pace.devices == 1 else f"{pace.devices} GPUs"
+    return f"fitted on published runs of {devices}: {pace.called}"
 
 
 def _how_on_shared(
@@ -336,8 +346,8 @@ def _how_on_shared(
         else f"{units.decimal(int(peak.slow))}/s to {units.decimal(int(peak.fast))}/s, {peak.how}"
     )
     how = (
-        f"on {shared.name}, which shares the RAM ({rate} at most); {_published([shared.gpu])} read"
-        f" weights at {shared.gpu.pace.share:.0%} of that{_how_launched(step, [shared.gpu])}"
+        f"on {shared.name}, which shares the RAM ({rate} at most);"
+        f" {_how_read(step, [shared.gpu])}{_how_launched(step, [shared.gpu])}"
     )
     if memory is None:
         return how

@@ -399,8 +399,14 @@ def _share_of_kinds(kinds: tuple[str, ...]) -> cpus.Share:
 
 
 def _around_cards(machine: Machine) -> Bandwidth | None:
-    """What a computer with such cards reads; None where its cards do not tell."""
-    computer = _computer_of(machine)
+    """What a computer with such cards reads, or one whose processor is assumed; None where its
+    cards do not tell.
+    """
+    computer, which = _computer_of(machine), " with such a GPU"
+    if computer is None and "cpu_model" in machine.assumed and is_client_by_class(machine):
+        from ..machine.gpus import unnamed_computer
+
+        computer, which = unnamed_computer(), ""
     if computer is None:
         return None
     share = _share_of_kinds(computer.kinds)
@@ -413,7 +419,7 @@ def _around_cards(machine: Machine) -> Bandwidth | None:
     )
     low, likely, high = (min(rate, core_bytes) for rate in ends)
     how = (
-        f"a guess: {computer.name} with such a GPU has {units.decimal(int(computer.least))}/s to"
+        f"a guess: {computer.name}{which} has {units.decimal(int(computer.least))}/s to"
         f" {units.decimal(int(computer.most))}/s of memory bandwidth, of which runs on"
         f" {share.devices} devices reached {BANDWIDTH_SHARE * share.likely:.0%}"
     )

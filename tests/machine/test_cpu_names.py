@@ -486,3 +486,34 @@ def test_every_row_of_cores_is_one_of_its_series() -> None:
         assert len(set(listed)) == len(listed), series
         most = rows[series].get("cores")
         assert most is None or all(row["cores"] <= most for row in counts), series
+
+
+@pytest.mark.parametrize(
+    ("name", "gpu", "gib", "count"),
+    [
+        ("g5g.16xlarge", "NVIDIA T4G", 16, 2),
+        ("g6f.2xlarge", "NVIDIA L4-6Q", 6, 1),
+        ("gr6.8xlarge", "NVIDIA L4", 24, 1),
+        ("Standard_NV12ads_A10_v5", "NVIDIA A10-8Q", 8, 1),
+    ],
+)
+def test_gpus_and_shares_of_them_that_clouds_rent(
+    name: str, gpu: str, gib: int, count: int
+) -> None:
+    """AWS lists two T4G in the largest g5g, Karpenter 6 GB in g6f.2xlarge, Azure a third of an A10."""
+    described = rented(name)
+    assert described is not None
+    cards = described.machine.accelerators or ()
+    assert [card.name for card in cards] == [gpu] * count
+    # a driver shows a little less than what the card is sold with
+    assert all(gib - 2 < (card.memory_total_bytes or 0) / 2**30 <= gib for card in cards)
+
+
+def test_an_unnamed_computer_is_no_faster_than_what_people_own() -> None:
+    """Likely between half and twice a Core i5-8250U's; at most what LPDDR5X on two channels gives."""
+    unnamed = bandwidth(machine_named("8GB RAM laptop"))
+    named = bandwidth(machine_named("i5-8250U 8GB"))
+    assert unnamed is not None
+    assert named is not None
+    assert named.likely / 2 <= unnamed.likely <= 2 * named.likely
+    assert unnamed.high <= 137e9

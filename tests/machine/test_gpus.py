@@ -106,6 +106,7 @@ KEYS = {
         "runs",
         "devices",
         "median_error",
+        "called",
     },
     "launch": {"vendor", "hbm", "least_capability", "layer_ms", "runs", "devices"},
     "replay": {"vendor", "unified", "hbm", "step_ms", "layer_ms", "runs", "devices"},
@@ -449,3 +450,33 @@ def test_a_number_of_several_generations_has_the_capability_of_its_own(
 def test_an_arc_whose_number_nvidia_has_too_is_intels() -> None:
     assert gpus.vendor_of("Intel Arc Pro A40 Graphics") == "intel"
     assert gpus.vendor_of("A40") == "nvidia"
+
+
+def test_cards_of_nvidia_are_bound_by_what_they_unpack() -> None:
+    """Of a card without the count of its multiprocessors the pace would follow its memory alone."""
+    unbound = [
+        card.name
+        for card in gpus.cards()
+        if not card.unified
+        and gpus.vendor_of(card.name) == "nvidia"
+        and "5.0" <= (gpus.capability_by_name(card.name) or "0") < "8.0"
+        and gpus.cycles_per_second(card.name) is None
+    ]
+    assert unbound == []
+
+
+def test_the_same_chip_decodes_alike() -> None:
+    """Both have 28 multiprocessors of a GP102 and 480 GB/s; clocks differ by 3 %."""
+    names = ("NVIDIA TITAN X (Pascal)", "NVIDIA GeForce GTX 1080 Ti")
+    own = [gpu_of(Accelerator(vendor="nvidia", name=name)) for name in names]
+    paces = [each.reads_per_second(each.peak.likely)[0] for each in own if each is not None]
+    assert len(paces) == 2
+    assert paces[0] == pytest.approx(paces[1], rel=0.05)
+
+
+def test_no_source_is_named_beside_the_word_that_none_was_read() -> None:
+    """`Apple's pages, general knowledge, not looked up` says both."""
+    for path in COMMON.glob("*.toml"):
+        sources = tomllib.loads(path.read_text()).get("sources", {})
+        for key, text in sources.items() if isinstance(sources, dict) else ():
+            assert ", general knowledge, not looked up" not in text, (path.name, key)

@@ -273,10 +273,22 @@ def test_a_type_with_a_part_of_a_gpu_has_that_part(text: str, name: str, ram_gib
     assert round((machine.memory_total_bytes or 0) / GIB) == ram_gib
 
 
-@pytest.mark.parametrize(
-    "text", ["Standard_NV8as_v4", "g5g.xlarge", "g4ad.4xlarge", "p5e.48xlarge"]
-)
+@pytest.mark.parametrize("text", ["Standard_NV8as_v4", "g4ad.4xlarge", "p5e.48xlarge"])
 def test_a_type_with_an_unlisted_gpu_leads_to_its_memory(text: str) -> None:
     with pytest.raises(UnknownMachineError) as caught:
         machine_named(text)
     assert "--set gpu=8GiB" in (caught.value.remedy or "")
+
+
+@pytest.mark.parametrize("text", ["2.5 GHz quad core 8gb", "dual core 2 GHz 8gb"])
+def test_cores_and_a_clock_describe_a_processor_and_name_none(text: str) -> None:
+    """A Core 2 is meant by its own words alone."""
+    described = machine_named(text)
+    assert "cpu_model" in described.assumed
+    named = machine_named("Core 2 Quad Q6600 2.4 GHz 8gb")
+    assert "cpu_model" not in named.assumed
+
+
+def test_a_bridge_between_cards_names_nothing() -> None:
+    cards = machine_named("2x RTX 3090 NVLink 128GB DDR4").accelerators or ()
+    assert [card.name for card in cards] == ["NVIDIA GeForce RTX 3090"] * 2

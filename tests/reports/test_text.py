@@ -1255,3 +1255,15 @@ def test_show_lists_the_size_that_check_takes(capsys: pytest.CaptureFixture[str]
     assert taken is not None
     assert main(["show", *asked]) == 0
     assert re.search(rf"(?m)^  {taken[1]} .* yes ", capsys.readouterr().out)
+
+
+def test_the_first_lines_have_the_command_for_smaller_weights() -> None:
+    """The route is that of the default; what runs of the model itself is said beside it."""
+    verdict = check("llama3.1:8b", machine="macbook-air-m1-8gb")
+    lines = plain(
+        check_text.check_document([verdict], carry=" --machine 'M1 8GB'"), None
+    ).splitlines()
+    assert lines[0].startswith("✗ USE AN API")
+    smaller = next(other for other in verdict.alternatives if other.id == verdict.model.id)
+    assert lines[2].strip() == f"{smaller.command} --machine 'M1 8GB'"
+    assert sum(smaller.command in line for line in lines) == 1
