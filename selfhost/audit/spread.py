@@ -193,6 +193,10 @@ def _refuse(engine: Engine, model: ModelSpec, why_not: str | None) -> None:
         raise WorkloadError([Problem(file="--spread", message=message, remedy=remedy)])
 
 
+def _room_on_gpu(card: Accelerator) -> int | None:
+    return room_of(card, gpu_only=True)
+
+
 class _Search:
     """Which machines can take part, and the fewest that hold the model."""
 
@@ -213,6 +217,7 @@ class _Search:
         self._engine, self._model, self._workload, self._needs = engine, model, workload, needs
         self._machines = {machine.name: machine for machine in machines}
         self._without_free: list[str] = []
+        self._has_unused_parts = False
         self._without_disk: dict[str, str] = {}
         self.left_out: list[LeftOut] = []
         self.rooms: list[Room] = []
@@ -303,7 +308,8 @@ class _Search:
             return self._room_on_cards(machine, ram)
         shared = next((card for card in machine.accelerators or () if card.unified), None)
         if self._engine.memory == "devices" and cards:
-            sizes = tuple(size for card in cards if (size := free_bytes(card)) is not None)
+            used = self._in_one_process(cards, free_bytes)
+            sizes = tuple(size for card in used if (size := free_bytes(card)) is not None)
             if sizes:
                 return Room(name=machine.name, devices=sizes, in_ram=False, ram_bytes=ram)
         if ram is None:
@@ -325,12 +331,26 @@ class _Search:
             finding = without_kernels(self._runtime, self._rule, cards)
             assert finding is not None
             return LeftOut(machine=machine.name, reason=finding.reason.rstrip("."))
-        sizes = [room_of(card, gpu_only=True) for card in suited]
+        suited = self._in_one_process(suited, _room_on_gpu)
+        sizes = [_room_on_gpu(card) for card in suited]
         if None in sizes:
             why = "the memory of its accelerators was not read"
             return LeftOut(machine=machine.name, reason=why, unread=True)
         devices = tuple(size for size in sizes if size is not None)
         return Room(name=machine.name, devices=devices, in_ram=False, ram_bytes=ram)
+
+    def _in_one_process(
+        self, cards: list[Accelerator], size_of: Callable[[Accelerator], int | None]
+    ) -> list[Accelerator]:
+        """The accelerators that a program of a machine uses together, as `check` judges it: one
+        instance of MIG, where that is the largest, and no other beside it.
+        """
+        if not any(card.is_part for card in cards):
+            return cards
+        largest = max(cards, key=lambda card: size_of(card) or 0)
+        used = [largest] if largest.is_part else [card for card in cards if not card.is_part]
+        self._has_unused_parts = self._has_unused_parts or len(used) < len(cards)
+        return used
 
     @property
     def _rule(self) -> QuantizationRule | None:
@@ -499,7 +519,7 @@ class _Search:
             card
             for room in rooms
             for card in self._machines[room.name].accelerators or ()
-            if self._unsuited(card) is not Outcome.FAIL
+            if self._unsuited(card) is not Outcome.FAIL and not (card.is_part and devices > 1)
         ]
         large = any(is_large(card) for card in cards)
         terms = [(term.on_large or term) if large else term for term in memory.terms]
@@ -584,6 +604,11 @@ class _Search:
     def notes(self) -> tuple[str, ...]:
         """What was assumed."""
         lines = []
+        if self._has_unused_parts:
+            lines.append(
+                "A program uses one instance of MIG, and no other GPU beside it (NVIDIA's MIG user"
+                " guide): of each machine with some, the largest counts."
+            )
         if self._engine.share != "slices":
             margin = f"{_UNEVEN:.0%}"
             lines.append(

@@ -110,8 +110,17 @@ def _monitored(words: list[str]) -> int:
     return State.UNKNOWN
 
 
-def _run(words: list[str]) -> int:
+def _options(words: list[str]) -> argparse.Namespace:
     options = parse(parser(), words)
+    if not options.policy:
+        raise UsageError(
+            "POLICY is an empty name", remedy=f"leave it out for ./{_POLICY}, or name a file"
+        )
+    return options
+
+
+def _run(words: list[str]) -> int:
+    options = _options(words)
     if options.init:
         return _init(_starter_path(options))
     if options.validate is not None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from ..core.errors import SelfhostError, WorkloadError
 from ..verdict.route import exit_code
 from . import COMMANDS
-from .errors import UsageError, abandon, bug, complain, in_flags, to_standard_error
+from .errors import UsageError, bug, complain, in_flags, to_standard_error
 from .output import flush, write
 
 TYPE_CHECKING = False
@@ -52,10 +52,6 @@ def _run(words: list[str]) -> int:
         flush()
     except KeyboardInterrupt:
         return exit_code([], interrupted=True)
-    except BrokenPipeError:
-        # whoever read standard output has gone: there is nobody to tell
-        abandon(sys.stdout)
-        return exit_code([], no_answer=True)
     except SelfhostError as error:
         code = exit_code([], no_answer=True)
         fault = in_flags(error) if isinstance(error, WorkloadError) else error

@@ -61,7 +61,7 @@ def _present(options: argparse.Namespace, document: Document) -> None:
         try:
             print_document(document, sys.stdout, width, color, bars=is_terminal)
         except OSError as error:
-            raise unwritable(error) from None
+            unwritable(error)
     else:
         encoding = None if sys.stdout is None else sys.stdout.encoding
         write(plain(document, width, encoding=encoding))
@@ -80,7 +80,7 @@ def write(text: str) -> None:
             encoding = sys.stdout.encoding or "ascii"
             sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
     except OSError as error:
-        raise unwritable(error) from None
+        unwritable(error)
 
 
 def write_file(path: str, text: str | Iterable[str | bytes]) -> None:
@@ -122,19 +122,22 @@ def flush() -> None:
         try:
             sys.stdout.flush()
         except OSError as error:
-            raise unwritable(error) from None
+            unwritable(error)
 
 
-def unwritable(error: OSError) -> Exception:
-    """What to raise where standard output takes nothing more; a closed pipe stays what it is."""
+def unwritable(error: OSError) -> None:
+    """Standard output takes nothing more: what follows is dropped. `UsageError`, but for a pipe
+    whose reader has gone: it had what it wanted, and whether it goes before the last write is
+    chance, so the exit code stays that of the answer.
+    """
+    abandon(sys.stdout)
     # a pipe whose reader has gone is EINVAL on Windows
     if isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL):
-        return BrokenPipeError()
-    abandon(sys.stdout)
-    return UsageError(
+        return
+    raise UsageError(
         f"standard output cannot be written: {error.strerror or error}",
         remedy="--output FILE writes the report to a file",
-    )
+    ) from None
 
 
 def screen() -> tuple[int, int] | None:

@@ -38,6 +38,17 @@ else:
             except KeyError:
                 raise ValueError(f"{text!r} is not a valid {cls.__name__}") from None
 
+        def __getitem__(cls, name: str) -> Any:
+            """The word of that attribute's name; `KeyError` where there is none."""
+            return cls.__members__[name]
+
+        def __contains__(cls, text: object) -> bool:
+            return isinstance(text, str) and text in cls._words
+
+        @property
+        def __members__(cls) -> dict[str, Any]:
+            return {word.name: word for word in cls._words.values()}
+
         def __iter__(cls) -> Iterator[Any]:
             return iter(cls._words.values())
 

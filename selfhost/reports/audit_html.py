@@ -158,7 +158,7 @@ def _left_out(audit: Audit, matrix: _Matrix) -> str:
 
 def _heading(group: MachineGroup) -> str:
     more = f"<small>and {group.count - 1:,} more</small>" if group.count > 1 else ""
-    return f'<th scope="col">{_name(group.names[0])}{more}</th>'
+    return f'<th scope="col">{_name_of_head(group.names[0])}{more}</th>'
 
 
 def _line(matrix: _Matrix, entry: int) -> str:
@@ -174,7 +174,7 @@ def _line(matrix: _Matrix, entry: int) -> str:
         for way in judged_as(row for _, row in rows if row is not None)
     )
     share = f'<td class="n">{running:,} of {machines:,}</td>'
-    return f'<tr><th scope="row">{_name(label)}{ways}</th>{share}{cells}</tr>\n'
+    return f'<tr><th scope="row">{_name_of_head(label)}{ways}</th>{share}{cells}</tr>\n'
 
 
 def _cell(matrix: _Matrix, entry: int, place: int) -> str:
@@ -344,6 +344,11 @@ def _id(entry: int, place: int) -> str:
 
 def _name(name: str) -> str:
     return f"<bdi>{text(shortened(name, MOST_OF_A_NAME))}</bdi>" if name else ""
+
+
+def _name_of_head(name: str) -> str:
+    """A name, which may break behind its dots; browsers break it behind hyphens by themselves."""
+    return _name(name).replace(".", ".<wbr>")
 
 
 def _said(words: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from ..audit.policy import Exemption
 from ..audit.record import Audit, ExemptionUse, Result, Row, Use
 from ..verdict.findings import Outcome
+from ..verdict.findings.record import CODES
 from .layout import clean
 from .words import failed_words, format_words
 
@@ -123,8 +124,12 @@ def causes(row: Row) -> list[str]:
 
 
 def warnings(row: Row) -> str:
-    """The checks that warn."""
-    return ", ".join(finding.check for finding in row.marks if finding.outcome is Outcome.WARN)
+    """The checks that warn, each with its reason."""
+    warned = [finding for finding in row.marks if finding.outcome is Outcome.WARN]
+    return ", ".join(
+        f"{finding.check}, {CODES[finding.code]}" if finding.code in CODES else finding.check
+        for finding in warned
+    )
 
 
 def fails(row: Row, check: str) -> bool:

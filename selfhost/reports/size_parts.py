@@ -89,9 +89,14 @@ def gibibytes(size: int) -> int:
     return -(-size // units.GIB)
 
 
-def heading(sizes: Sequence[ContainerSize], *, binds_files: bool = False) -> list[str]:
+def heading(
+    sizes: Sequence[ContainerSize],
+    *,
+    binds_files: bool = False,
+    where: str = "in its container",
+) -> list[str]:
     """Comments above a block: how the figures are made up, and what is left to you. `binds_files`:
-    the block mounts your own files.
+    the block mounts your own files; `where` the line that fetches the model is typed.
     """
     is_cached = any(size.page_cache_bytes for size in sizes)
     included = (
@@ -108,7 +113,7 @@ def heading(sizes: Sequence[ContainerSize], *, binds_files: bool = False) -> lis
         if size.files_are_yours:
             lines += _to_put_there(size, binds_files=binds_files)
         if size.fetch:
-            lines.append(f"once it runs, in its container: {size.fetch}")
+            lines.append(f"once it runs, {where}: {size.fetch}")
     return [f"# {clean(text)}" for text in lines]
 
 

@@ -16,7 +16,9 @@ def block(sizes: Sequence[ContainerSize]) -> str:
         unit = _unit(name, size, port)
         lines = [
             f"# /etc/systemd/system/{name}.service",
-            *heading([size], binds_files=bool(size.files)),
+            *heading(
+                [_fetched_at(size, port)], binds_files=bool(size.files), where="on the same machine"
+            ),
             *unit,
         ]
         parts.append("".join(f"{line}\n" for line in lines))
@@ -57,6 +59,16 @@ def _unit(name: str, size: ContainerSize, port: int) -> list[str]:
         "[Install]",
         "WantedBy=multi-user.target",
     ]
+
+
+def _fetched_at(size: ContainerSize, port: int) -> ContainerSize:
+    """With the line that fetches the model as the unit at that port is reached."""
+    service = size.runtime.service
+    assert service is not None
+    setting = service.port_setting.replace("{port}", str(port))
+    if not size.fetch or port == service.port or setting.startswith("--"):
+        return size
+    return size.replace(fetch=f"{setting} {size.fetch}")
 
 
 def _at_port(size: ContainerSize, port: int) -> tuple[tuple[str, ...], dict[str, str]]:

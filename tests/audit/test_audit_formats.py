@@ -124,7 +124,7 @@ def of_html(text: str) -> Read:
 # what a page of an audit is made of
 TAGS = re.compile(
     "html|head|meta|title|style|body|header|h[1-4]|b|dl|div|dt|dd|main|section|p|ul|li|table|caption"
-    "|thead|tbody|tr|th|td|small|bdi|a|details|summary|svg|rect|span|footer|script"
+    "|thead|tbody|tr|th|td|small|bdi|wbr|a|details|summary|svg|rect|span|footer|script"
 )
 
 

@@ -182,6 +182,28 @@ def test_vllm_over_machines() -> None:
     assert ask("vllm", [two[0], one[0]]).route is Route.NEITHER
 
 
+@pytest.mark.parametrize("engine", ["vllm", "rpc"])
+def test_a_program_gets_one_instance_of_mig(engine: str) -> None:
+    """NVIDIA's MIG user guide: CUDA sees one instance. Two of 40 GB are as one for a model of 16 GB and for one of 66 GB."""
+
+    def node(count: int) -> list[Machine]:
+        part = Accelerator(
+            vendor="nvidia",
+            name="NVIDIA A100-SXM4-80GB MIG 3g.40gb",
+            memory_total_bytes=40 * GIB,
+            unified=False,
+            compute_capability="8.0",
+        )
+        return [machine("m1", 512, accelerators=(part,) * count)]
+
+    for model, route in (("llama-3.1-8b-instruct", Route.LOCAL), ("qwen2.5-32b", Route.NEITHER)):
+        asked = Workload(quantization="Q8_0" if engine == "rpc" else None, context_tokens=32_768)
+        alone, several = (ask(engine, node(count), model, asked) for count in (1, 2))
+        assert alone.route is several.route is route
+        assert alone.free_bytes == several.free_bytes
+    assert any("one instance of MIG" in note for note in several.notes)
+
+
 def test_vllm_takes_no_gpu_that_it_does_not_run_on() -> None:
     """vLLM's page of requirements: compute capability 7.5 or higher; a P100 has 6.0 and a T4 7.5 (NVIDIA)."""
 

@@ -863,8 +863,8 @@ def test_an_interrupt_is_130(
 # ------------------------------------------------------------------ as a process
 
 
-def test_a_closed_pipe_is_quiet(source_environment: dict[str, str]) -> None:
-    """`selfhost machine --profiles | head -0`: no traceback, nothing on standard error."""
+def test_a_closed_pipe_changes_nothing(source_environment: dict[str, str]) -> None:
+    """`selfhost machine --profiles | head -0`: nothing on standard error, and the exit code of the answer, for when the reader goes is chance."""
     reader, writer = os.pipe()
     os.close(reader)
     try:
@@ -878,7 +878,7 @@ def test_a_closed_pipe_is_quiet(source_environment: dict[str, str]) -> None:
     finally:
         os.close(writer)
     assert done.stderr == b""
-    assert done.returncode != 0
+    assert done.returncode == 0
 
 
 def test_a_note_that_nobody_reads_is_no_error(

@@ -653,7 +653,8 @@ def _peak(*words: str) -> tuple[int, int, str]:
     )
     assert "Traceback" not in done.stderr
     _, code, peak = done.stdout.splitlines()[-1].split(" ")
-    return int(code), int(peak), done.stderr
+    # a long path of the temporary folder wraps the message
+    return int(code), int(peak), " ".join(done.stderr.split())
 
 
 @MEASURED

@@ -115,8 +115,8 @@ class UnknownSystemError(InputError, LookupError):
 def named(path: str) -> tuple[str | None, str]:
     """`kubernetes:-` -> the system and the path; None where the path names no system.
 
-    A file or folder that has the whole as its name is that file. Raises `UnknownSystemError` for a
-    word before the colon that is nearly a system's name, or that stands before `-`.
+    A file or folder that has the whole as its name is that file. Raises `UnknownSystemError` for
+    another word before the colon, unless it is one letter, which is a drive on Windows.
     """
     word, colon, rest = path.partition(":")
     if not colon or not word.isidentifier() or os.path.lexists(path):
@@ -124,7 +124,7 @@ def named(path: str) -> tuple[str | None, str]:
     if word in names() and rest:
         return word, rest
     guess = nearest(word, names())
-    if len(word) == 1 or not (guess or rest == "-"):
+    if len(word) == 1:
         return None, path
     raise UnknownSystemError(
         f"no system is called {word!r}",

@@ -222,7 +222,7 @@ def _machine_of(node: Mapping[str, Any], all_labels: Mapping[str, Any]) -> Facts
         _POD,
     )
     machine.put("read_at", _heartbeat(node), "node, condition Ready, lastHeartbeatTime")
-    machine.lacks(_OF_NODES, "the answer does not hold it", "`kubectl get nodes -o json`")
+    machine.lacks(_OF_NODES, "the node does not state it", _POD)
     machine.lacks(
         ("scope", "cpu_model", "cpu_cores_physical", "cpu_cores_performance", "models_present",
          "memory_bandwidth_bytes_per_second", "runtimes", "read_at"),

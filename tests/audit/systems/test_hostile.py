@@ -337,6 +337,7 @@ def test_a_system_that_was_named_must_be_the_one() -> None:
         ("kubernets:-", "did you mean kubernetes:-?"),
         ("ansibel:facts.json", "did you mean ansible:facts.json?"),
         ("openstack:-", "one of ansible, aws, dask"),
+        ("nosuch:file", "one of ansible, aws, dask"),
     ],
 )
 def test_a_system_that_is_not_read_is_refused(path: str, remedy: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from helpers.arithmetic import calculate
@@ -431,10 +431,16 @@ LENGTHS = st.integers(1, 4096)
 
 @settings(max_examples=60, deadline=None)
 @given(MODELS, LENGTHS, st.integers(1, 256), st.booleans())
+@example("trinity-nano-preview", 1, 176, False)
+@example("trinity-nano-preview", 1, 256, False)
 def test_more_training_never_takes_less(
     model: str, length: int, rank: int, checkpointing: bool
 ) -> None:
-    """Full ≥ LoRA in every figure, and LoRA ≥ QLoRA at the least: where tables outweigh layers, peft's float32 copy of them counts."""
+    """LoRA ≥ QLoRA at the least, and full ≥ LoRA wherever adapters are few: peft's float32 copy of tables counts.
+
+    A trained number takes 16 bytes (weight, gradient, two states), a frozen one at most 4. So adapters of up to 3/4 of
+    the weights take no more than full training, and as many as the weights take more: rank × (in + out) on narrow experts.
+    """
     spec = shelf().spec(model)
     full = memory(ask(spec, length, finetune_method="full", checkpointing=checkpointing))
     lora, qlora = (
@@ -444,9 +450,16 @@ def test_more_training_never_takes_less(
         for method in ("lora", "qlora")
     )
     states = ("weights", "gradients", "optimizer")
-    assert sum(term.bytes for term in full.terms if term.name in states) >= sum(
-        term.bytes for term in lora.terms if term.name in states
+    full_bytes, lora_bytes = (
+        sum(term.bytes for term in need.terms if term.name in states) for need in (full, lora)
     )
+    assert spec.architecture is not None
+    adapted = adapters(spec.architecture, row_of(spec.architecture, rows()), rank).parameters
+    weights = full_bytes / 16
+    if adapted <= 3 / 4 * weights:
+        assert full_bytes >= lora_bytes
+    elif adapted >= weights:
+        assert full_bytes < lora_bytes
     assert sum(term.low_bytes for term in lora.terms if term.name in states) >= sum(
         term.low_bytes for term in qlora.terms if term.name in states
     )
