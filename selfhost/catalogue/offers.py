@@ -274,13 +274,13 @@ def providers_by_model(path: str) -> Mapping[str, int]:
 
 @lru_cache(maxsize=2)
 def _counted_providers(path: str, changed: int, size: int) -> Mapping[str, int]:
-    import re
-
-    named = re.compile(rb'"provider": "([^"]+)"')
     content, _ = _parsed(path, changed, size)
-    start = b'{"model": "'
+    start, key = b'{"model": "', b'"provider": "'
     return {
-        _beginning(line)[len(start) : -1].decode(): len(set(named.findall(line)))
+        # a pattern would do it too, and takes longer to load than the whole file to read
+        _beginning(line)[len(start) : -1].decode(): len(
+            {rest.partition(b'"')[0] for rest in line.split(key)[1:]} - {b""}
+        )
         for line in reversed(content.split(b"\n")[1:])
         if line.startswith(start)
     }
