@@ -1,4 +1,4 @@
-"""API prices: the dated snapshot that ships with the project.
+"""API prices: the dated snapshot that ships with the project, and what its providers are called.
 
 The file has a header, `{"schema": 1, "as_of": …, "sources": {NAME: {"as_of": …, "what": …}},
 "left_out": […]}`, then one line per model, `{"model": ID, "offers": […]}`. `left_out` says which
@@ -15,7 +15,7 @@ from functools import lru_cache
 from ..core.errors import Problem, SpecError
 from ..core.parts import UNREADABLE, Parts, joined
 from ..core.records import Record
-from ..core.tables import compiled_path
+from ..core.tables import compiled_path, shipped_table
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN
 
 TYPE_CHECKING = False
@@ -274,16 +274,33 @@ def providers_by_model(path: str) -> Mapping[str, int]:
 
 @lru_cache(maxsize=2)
 def _counted_providers(path: str, changed: int, size: int) -> Mapping[str, int]:
-    import re
-
-    named = re.compile(rb'"provider": "([^"]+)"')
     content, _ = _parsed(path, changed, size)
-    start = b'{"model": "'
+    start, key = b'{"model": "', b'"provider": "'
     return {
-        _beginning(line)[len(start) : -1].decode(): len(set(named.findall(line)))
+        # a pattern would do it too, and takes longer to load than the whole file to read
+        _beginning(line)[len(start) : -1].decode(): len(
+            {rest.partition(b'"')[0] for rest in line.split(key)[1:]} - {b""}
+        )
         for line in reversed(content.split(b"\n")[1:])
         if line.startswith(start)
     }
+
+
+def provider_name(id: str) -> str:
+    """The name of the provider that price lists call so; the id where no name is known, which says
+    more than a guess.
+    """
+    return _provider_names().get(id, id)
+
+
+@lru_cache(maxsize=1)
+def _provider_names() -> Mapping[str, str]:
+    try:
+        names: Mapping[str, str] = shipped_table("providers").get("names", {})
+    except SpecError:
+        # a name is a comfort: without the file the ids stand
+        return {}
+    return names
 
 
 def _days(path: str, line: bytes) -> Mapping[str, str]:

@@ -84,8 +84,9 @@ TRAINED_FOR = "QAT-"
 
 # awq, gptq-8bit, gptq-3bit-32g, gptq-4bit-channel, w4a16; groups of 128 weights and 4 bits where
 # the name does not say
+_METHODS = ("awq", "gptq", "w4a16", "w8a16")
 _NAME = (
-    r"(awq|gptq|w4a16|w8a16)(?:-([2348])bit)?(?:-(16|32|64|128|256|512|1024|channel)g?)?(-asym)?"
+    rf"({'|'.join(_METHODS)})(?:-([2348])bit)?(?:-(16|32|64|128|256|512|1024|channel)g?)?(-asym)?"
 )
 _MLX_NAME = r"([1234568])bit(?:-(32|64|128)g?)?"
 # bits of a weight, and weights of one scale (None: the whole row)
@@ -122,11 +123,14 @@ def scheme_of(name: str) -> Scheme | None:
     """What a canonical name stands for; None for a plain type, one of DTYPES that nobody makes of
     others' weights, and no quantization of safetensors at all.
     """
-    import re
-
     if name in _FIXED:
         bits, group = _FIXED[name]
         return Scheme(name=name, method=name, bits=bits, group=group)
+    if not name.startswith(_METHODS):
+        # most are of other kinds, and patterns are slow to load
+        return None
+    import re
+
     match = re.fullmatch(_NAME, name)
     if match is None:
         return None
@@ -142,11 +146,11 @@ def scheme_of(name: str) -> Scheme | None:
 
 def mlx_scheme(name: str) -> Scheme | None:
     """The same for names of MLX repositories: `4bit` has groups of 64, `4bit-32g` of 32."""
-    import re
-
     if name in MLX_MODES:
         bits, group = MLX_MODES[name]
         return Scheme(name=name, method=name, bits=bits, group=group)
+    import re
+
     match = re.fullmatch(_MLX_NAME, name)
     return (
         Scheme(name=name, method="mlx", bits=int(match[1]), group=int(match[2] or 64))

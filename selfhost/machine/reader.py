@@ -66,9 +66,13 @@ def begin_glance(machine: Machine) -> Glancing:
     """The same in two steps: memory is filled while the caller goes on. `seen()` of what is
     returned gives the machine, `drop()` gives the memory back unread.
     """
-    from .probes.glance import begin
+    from .probes.glance_threads import filling_of
 
-    return begin(machine)
+    filling = filling_of(machine)
+    # loaded while the threads fill
+    from .probes.glance import Glancing
+
+    return Glancing(filling)
 
 
 def _from_tree(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..catalogue.provider_names import provider_name
+from ..catalogue.offers import provider_name
 from ..catalogue.quantization_names import canonical_packed
 from ..core import units
 from ..machine.record import was_busy

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from ..catalogue import openness
-from ..catalogue.offers import Offer
-from ..catalogue.provider_names import provider_name
+from ..catalogue.offers import Offer, provider_name
 from ..core import units
 from ..verdict.record import Verdict
 from .cost_text import months_table

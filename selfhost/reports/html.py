@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from .. import __version__
 from ..advice.ranking import count_rows
-from ..catalogue.offers import Offer
-from ..catalogue.provider_names import provider_name
+from ..catalogue.offers import Offer, provider_name
 from ..catalogue.spec import MODALITIES, ModelSpec
 from ..core import units
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN

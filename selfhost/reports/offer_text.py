@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ..catalogue.offers import Offer
-from ..catalogue.provider_names import provider_name
+from ..catalogue.offers import Offer, provider_name
 from ..core import units
 from ..core.workload import INPUT_PER_OUTPUT_TOKEN
 from .layout import Block, Column, Paragraph, Span, Table

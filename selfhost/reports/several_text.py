@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..answers.beside import sums
-from ..catalogue.provider_names import provider_name
+from ..catalogue.offers import provider_name
 from ..core import units
 from ..verdict.record import Outcome, Route, Verdict
 from .cost_text import months_table

@@ -6,9 +6,8 @@ from collections.abc import Collection, Iterator, Sequence
 from shlex import quote
 
 from ..catalogue import openness
-from ..catalogue.offers import Offer
+from ..catalogue.offers import Offer, provider_name
 from ..catalogue.paths import is_path
-from ..catalogue.provider_names import provider_name
 from ..catalogue.spec import Architecture, Attention, ModelSpec
 from ..core import units
 from ..verdict.record import Outcome, Size, Verdict

@@ -18,8 +18,8 @@ from helpers.each import each
 from helpers.paths import RECORDS
 from selfhost import Workload, check
 from selfhost.catalogue import openness
+from selfhost.catalogue.offers import provider_name
 from selfhost.catalogue.opened import open_catalogue
-from selfhost.catalogue.provider_names import provider_name
 from selfhost.catalogue.spec import License
 from selfhost.cli.main import main
 from selfhost.cli.texts import filled

@@ -349,7 +349,11 @@ def _thread(
                 share = (thread_time() - used) / (now - began)
                 traces.append(
                     Trace(
-                        began=began, done=tuple(done), chunk_bytes=chunk, cpu_share=min(1.0, share)
+                        began=began,
+                        done=tuple(done),
+                        chunk_bytes=chunk,
+                        cpu_share=min(1.0, share),
+                        memory_bytes=size,
                     )
                 )
         finally:

@@ -7,32 +7,27 @@ this process runs. After memory was fragmented, filling took ten times as long: 
 deadline, and what is filled is read.
 
 A virtual machine is told of caches that it has a part of: 480 MiB, of which two cores kept about 90
-(measured, Granite Rapids). Where less than the caches is read, each thread reads its last few MiB
-again: what comes much slower than those came from memory, and else the figure is an upper bound.
+(measured, Granite Rapids). Its emulator may tell it of fewer, too. There, and where less is filled
+than surely leaves the caches, what each thread reads again of its last few MiB is held against it:
+what comes much slower than those came from memory, and else the figure is an upper bound.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...core import units
 from ...core.records import Record, Unread
 from ..record import AT_LEAST, AT_MOST, BUSY, IN_PART, PART_OF_CACHE, Machine
 from .activity import disturbances, read_activity
-from .glance_threads import LEAST_FILLED, READ_SECONDS, Parts, parts_for
+from .glance_threads import CACHES_LEFT, FAILURES, READ_SECONDS, Filling, failed, filling_of, unread
 from .host import Host
-from .pages import HUGE_BYTES
-from .plan import FACT, LEAST_CPU_SHARE, SHARE_OF_AVAILABLE, Plan, cache_bytes, plan_for
+from .plan import FACT, LEAST_CPU_SHARE, Plan
 from .traces import Trace, best_of_one, rate
 
-BYTES_PER_THREAD, MOST_PER_THREAD = 64 * units.MIB, 256 * units.MIB
-# of the caches, what is read at least; in the order in which it was filled it has left them by then
-_LEAST_CACHES = 2
 # memory gives 0.4 of what the last cache does (Granite Rapids). From half of that on some may have
 # come from the cache, so that the slower quarter counts
 _SURELY_MEMORY, _MOST_OF_CACHE, _SLOWER = 0.5, 0.75, 0.75
 SOURCE = "glanced at"
-_FAILURES = (OSError, MemoryError, RuntimeError, ValueError, AttributeError)
 
 
 class Glance(Record):
@@ -60,8 +55,8 @@ class Glance(Record):
         else:
             end = PART_OF_CACHE if self.may_be_cached else AT_LEAST
             state = f"{IN_PART if self.quiet else BUSY}, {end}"
-        failed = f" ({self.failure})" if self.failure else ""
-        return f"{SOURCE}: {threads} for {1000 * READ_SECONDS:.0f} ms{failed}, {state}"
+        failure = f" ({self.failure})" if self.failure else ""
+        return f"{SOURCE}: {threads} for {1000 * READ_SECONDS:.0f} ms{failure}, {state}"
 
 
 def with_glance(machine: Machine, host: Host | None = None) -> Machine:
@@ -82,68 +77,50 @@ def begin(machine: Machine, host: Host | None = None, *, beside: bool = True) ->
     """A glance whose memory is filled from now on. `beside`: the caller goes on meanwhile, so one
     processor is left to it.
     """
-    host = host or Host()
-    plan = plan_for(machine, host)
-    if isinstance(plan, Unread):
-        return Glancing(machine, host, plan)
-    caches = cache_bytes(host) or 0
-    wanted = max(BYTES_PER_THREAD, min(MOST_PER_THREAD, _LEAST_CACHES * caches // plan.threads))
-    each = min(wanted, (machine.memory_available_bytes or 0) // SHARE_OF_AVAILABLE // plan.threads)
-    each -= each % HUGE_BYTES
-    if each < LEAST_FILLED:
-        return Glancing(machine, host, _unread("too little memory is free"))
-    try:
-        parts = parts_for(plan, each, beside=beside)
-    except _FAILURES as error:
-        return Glancing(machine, host, _failed(error))
-    return Glancing(machine, host, plan, parts, caches)
+    return Glancing(filling_of(machine, host, beside=beside))
 
 
 class Glancing:
-    """A glance that has begun. It is ended once, or dropped: at the latest when nobody holds it, as
-    after an error.
-    """
+    """A glance that has begun, to be ended or dropped once."""
 
-    def __init__(
-        self,
-        machine: Machine,
-        host: Host,
-        plan: Plan | Unread,
-        parts: Parts | None = None,
-        caches: int = 0,
-    ) -> None:
-        self._machine, self._host, self._plan = machine, host, plan
-        self._parts, self._caches = parts, caches
+    def __init__(self, filling: Filling) -> None:
+        self._filling = filling
 
     def end(self) -> Glance | Unread:
         """What it tells: waits until enough is filled, then until the threads have read."""
-        plan, parts = self._plan, self._parts
+        plan, parts, host = self._filling.plan, self._filling.parts, self._filling.host
         if isinstance(plan, Unread) or parts is None:
             assert isinstance(plan, Unread)
             return plan
         try:
             parts.wait()
             still_filling = parts.filling
-            before = read_activity(self._host)
+            before = read_activity(host)
             if still_filling:
                 # who reads waits for who fills, and both are this program: only who else ran counts
                 running = max(0, (before.running or 0) - still_filling)
                 before = before.replace(waited_seconds=None, running=running)
             passes = parts.read()
-        except _FAILURES as error:
-            return _failed(error)
+        except FAILURES as error:
+            return failed(error)
         finally:
             parts.drop()
-        plan = plan.replace(busy=disturbances(before, read_activity(self._host)))
+        plan = plan.replace(busy=disturbances(before, read_activity(host)))
         reads = [first for first, _ in passes]
         again = [second for _, second in passes if second is not None]
         return judged(
-            plan, self._caches, reads, again, parts.failure, still_filling=still_filling > 0
+            plan,
+            self._filling.caches_bytes,
+            reads,
+            again,
+            parts.failure,
+            still_filling=still_filling > 0,
+            is_guest=self._filling.machine.scope == "vm",
         )
 
     def seen(self) -> Machine:
         """The machine with the figure and its source, or with why there is none."""
-        result, machine = self.end(), self._machine
+        result, machine = self.end(), self._filling.machine
         unread = tuple(entry for entry in machine.unread if entry.fact != FACT)
         if isinstance(result, Unread):
             return machine.replace(
@@ -157,11 +134,7 @@ class Glancing:
 
     def drop(self) -> None:
         """Nobody needs it: the threads end, and the memory is given back."""
-        if self._parts is not None:
-            self._parts.drop()
-
-    def __del__(self) -> None:
-        self.drop()
+        self._filling.drop()
 
 
 def judged(
@@ -172,22 +145,26 @@ def judged(
     failure: str = "",
     *,
     still_filling: bool = False,
+    is_guest: bool = False,
 ) -> Glance | Unread:
     """What the traces tell: `reads` of each thread's own memory, `again` of its last few MiB, of
     the threads that came to it.
     `failure`: why there is none of some thread. `still_filling`: some part took so long to fill
-    that its filler held up who read, as no other program did.
+    that its filler held up who read, as no other program did. `is_guest`: `caches`, in bytes, are
+    what an emulator tells of them.
     """
     together = rate(reads) if len(reads) == plan.threads else None
     # where they never ran at once, all together have no less than one of them
     figure, threads = (best_of_one(reads), 1) if together is None else (together, plan.threads)
     if figure is None:
-        return _unread(failure or "the threads hardly ran")
-    may_be_cached = sum(trace.chunk_bytes * len(trace.done) for trace in reads) < (
-        _LEAST_CACHES * caches
-    )
+        return unread(failure or "the threads hardly ran")
+    # what was filled since a part of memory was is what has passed the caches when that is read, in
+    # the same order; how much is read of it, or how often, does not matter. A thread may have a
+    # cache of its own, so that the one that has the least memory decides
+    filled_bytes = len(reads) * min(trace.memory_bytes for trace in reads)
+    may_be_cached = filled_bytes < CACHES_LEFT * caches
     cached = best_of_one(again)
-    if may_be_cached and cached is not None:
+    if (may_be_cached or is_guest) and cached is not None:
         figure, may_be_cached = _beside_cache(reads, figure, threads, cached)
     return Glance(
         bytes_per_second=int(figure),
@@ -213,11 +190,3 @@ def _beside_cache(
 def _had_processors(reads: Sequence[Trace]) -> bool:
     """Each thread had its processor for itself."""
     return min(trace.cpu_share for trace in reads) >= LEAST_CPU_SHARE
-
-
-def _failed(error: BaseException) -> Unread:
-    return _unread(f"the glance failed: {error or type(error).__name__}")
-
-
-def _unread(reason: str) -> Unread:
-    return Unread(fact=FACT, reason=reason, remedy="run with --measure")

@@ -1,5 +1,7 @@
 """The threads of a glance: some fill its memory, which the caller may leave them to; then one on
 each processor reads its part of it.
+
+Filling begins before anything is loaded that judges what was read.
 """
 
 from __future__ import annotations
@@ -10,26 +12,42 @@ from _thread import allocate_lock, start_new_thread
 from time import perf_counter, sleep, thread_time
 
 from ...core import units
-from .pages import Filler, private_memory
-from .plan import Plan
-from .traces import Trace
+from ...core.records import Unread
+from .host import Host
+from .pages import HUGE_BYTES, Filler, private_memory
+from .plan import FACT, SHARE_OF_AVAILABLE, Plan, last_caches, plan_for
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..record import Machine
+    from .traces import Trace
+
     Passes = tuple[Trace, Trace | None]
 
+FAILURES = (OSError, MemoryError, RuntimeError, ValueError, AttributeError)
+# what each thread reads: where not every cache is known, or more than the caches ask for; where
+# they are known, at least (a core's own caches hold a few MiB); and at most
+UNTOLD_PER_THREAD, LEAST_PER_THREAD = 64 * units.MIB, 16 * units.MIB
+MOST_PER_THREAD = 256 * units.MIB
+# what is filled, as a multiple of the caches: read in the order in which it was filled it has left
+# them by then
+CACHES_LEFT = 2
+# chips with three levels tell the last; behind two, those of phones and Macs have one more
+_TOLD_WHOLE_LEVEL = 3
 # what has to be filled of a part: a core's own caches hold a few MiB
 LEAST_FILLED = 8 * units.MIB
 # what is waited for of each part; more is filled while the caller is busy elsewhere
 ENOUGH_BYTES = 64 * units.MIB
 # what is filled between two looks at the clock, each of which waits for the caller's Python to
-# pause: 1.2 ms
-FILL_BYTES = 8 * units.MIB
-# of its processor, what a thread fills for; from the beginning, how long it is waited for
-FILL_SECONDS = 0.021
+# pause: 8 MiB in 0.8 ms. Where a host gives a guest its memory at the first touch 8 MiB take 17 ms,
+# so that the first chunk is small, and the next as much as takes this long by the last one
+LEAST_CHUNK_BYTES, MOST_CHUNK_BYTES, CHUNK_SECONDS = 2 * units.MIB, 8 * units.MIB, 0.0012
+# of its processor, what a thread fills for; from the beginning, how long it is waited for; and how
+# long for the chunk that it is at then
+FILL_SECONDS, PATIENCE_SECONDS = 0.021, 0.002
 # of 4, 5 and 7 ms the medians and spreads were the same, of 25 glances each (measured, Granite
 # Rapids). On a busy machine the longer ones come to memory that they have read before: of 60 each
 # in turn, 8, 38 and 50 could not be told from the caches
@@ -41,6 +59,71 @@ LAST_SECONDS, DEADLINE_SECONDS = 0.009, 0.015
 _READ_BYTES = units.MIB
 # what is read again, beyond a core's own caches, and how often
 _AGAIN_BYTES, _AGAIN_TIMES = 8 * units.MIB, 3
+
+
+class Filling:
+    """What a glance at `machine` reads, being filled: `parts` is None where `plan` says why not.
+    `caches_bytes`: the last ones that the system tells of, added up; 0 where it tells none. It is
+    dropped once, at the latest when nobody holds it, as after an error.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        host: Host,
+        plan: Plan | Unread,
+        parts: Parts | None = None,
+        caches_bytes: int = 0,
+    ) -> None:
+        self.machine, self.host, self.plan = machine, host, plan
+        self.parts, self.caches_bytes = parts, caches_bytes
+
+    def drop(self) -> None:
+        """The threads end, and the memory is given back."""
+        if self.parts is not None:
+            self.parts.drop()
+
+    def __del__(self) -> None:
+        self.drop()
+
+
+def filling_of(machine: Machine, host: Host | None = None, *, beside: bool = True) -> Filling:
+    """The memory of a glance, which is filled from now on. `beside`: the caller goes on meanwhile,
+    so one processor is left to it.
+    """
+    host = host or Host()
+    plan = plan_for(machine, host)
+    if isinstance(plan, Unread):
+        return Filling(machine, host, plan)
+    level, caches_bytes = last_caches(host) or (0, 0)
+    wanted = bytes_per_thread(level, caches_bytes, plan.threads)
+    each = min(wanted, (machine.memory_available_bytes or 0) // SHARE_OF_AVAILABLE // plan.threads)
+    each -= each % HUGE_BYTES
+    if each < LEAST_FILLED:
+        return Filling(machine, host, unread("too little memory is free"))
+    try:
+        parts = parts_for(plan, each, beside=beside)
+    except FAILURES as error:
+        return Filling(machine, host, failed(error))
+    return Filling(machine, host, plan, parts, caches_bytes)
+
+
+def bytes_per_thread(level: int, caches_bytes: int, threads: int) -> int:
+    """What each of `threads` reads beyond the last caches that are told of, which are of that
+    level: whole huge pages.
+    """
+    least = LEAST_PER_THREAD if level >= _TOLD_WHOLE_LEVEL else UNTOLD_PER_THREAD
+    # rounded up: together they are that multiple at least
+    share = -(-CACHES_LEFT * caches_bytes // threads // HUGE_BYTES) * HUGE_BYTES
+    return max(least, min(MOST_PER_THREAD, share))
+
+
+def failed(error: BaseException) -> Unread:
+    return unread(f"the glance failed: {error or type(error).__name__}")
+
+
+def unread(reason: str) -> Unread:
+    return Unread(fact=FACT, reason=reason, remedy="run with --measure")
 
 
 def parts_for(plan: Plan, each: int, *, beside: bool) -> Parts:
@@ -83,6 +166,21 @@ class _Part:
             self._area.close()
 
 
+def shared_out(parts: Sequence[_Part], own_cpu: int | None, *, beside: bool) -> list[list[_Part]]:
+    """Each part once, by the thread that fills it. `own_cpu`: the processor that is left to the
+    caller, None where it is not known; then one thread fewer fills if the caller goes on `beside`.
+    """
+    with_threads = [part for part in parts if part.cpu is None or part.cpu != own_cpu]
+    if beside and own_cpu is None and len(with_threads) > 1:
+        del with_threads[0]
+    with_threads = with_threads or list(parts[:1])
+    shares = [[part] for part in with_threads]
+    left = [part for part in parts if part not in with_threads]
+    for number, part in enumerate(left):
+        shares[number % len(shares)].append(part)
+    return shares
+
+
 class Parts:
     """The memory of all readers. It must be dropped, whatever became of it."""
 
@@ -119,13 +217,7 @@ class Parts:
         """Begin to fill, each part from the processor that will read it where that is free."""
         for part in self._parts:
             self._filler.ask_for_huge_pages(part.address, part.size)
-        own_cpu = self._own_cpu() if beside else None
-        free = [part for part in self._parts if part.cpu is None or part.cpu != own_cpu]
-        if beside and len(free) > 1 and len(free) == len(self._parts) and own_cpu is None:
-            free = free[1:]
-        shares = [[part] for part in free or self._parts[:1]]
-        for number, part in enumerate(part for part in self._parts if [part] not in shares):
-            shares[number % len(shares)].append(part)
+        shares = shared_out(self._parts, self._own_cpu() if beside else None, beside=beside)
         self.filling = len(shares)
         self._mutex, self._filled = allocate_lock(), allocate_lock()
         self._filled.acquire()
@@ -151,23 +243,29 @@ class Parts:
             if share[0].cpu is not None:
                 # of the calling thread alone
                 os.sched_setaffinity(0, {share[0].cpu})
-            for offset in range(0, share[0].size, FILL_BYTES):
+            chunk_bytes, pace = LEAST_CHUNK_BYTES, 0.0
+            while True:
                 for part in share:
-                    if self._is_filled(share):
+                    count = min(chunk_bytes, part.size - part.filled)
+                    if self._is_filled(share, count * pace):
                         return
-                    count = min(FILL_BYTES, part.size - offset)
-                    self._filler.write(part.address + offset, count)
-                    part.filled = offset + count
+                    began = perf_counter()
+                    self._filler.write(part.address + part.filled, count)
+                    pace = (perf_counter() - began) / count
+                    part.filled += count
+                chunk_bytes = next_chunk_bytes(pace)
         except BaseException as error:
             self._fail(error)
         finally:
             self._done(share)
 
-    def _is_filled(self, share: Sequence[_Part]) -> bool:
-        """Nothing more is to be filled: nobody waits any longer, or it is as much as is waited
-        for. On a busy machine, where the caller takes longer too, a thread fills on meanwhile.
+    def _is_filled(self, share: Sequence[_Part], chunk_seconds: float) -> bool:
+        """Nothing more is to be filled: nobody waits any longer, not for as long as the next chunk
+        takes, or it is as much as is waited for. On a busy machine, where the caller takes longer
+        too, a thread fills on meanwhile.
         """
-        over = perf_counter() > self._last or thread_time() > FILL_SECONDS
+        is_late = perf_counter() + max(0.0, chunk_seconds - PATIENCE_SECONDS) > self._last
+        over = is_late or thread_time() > FILL_SECONDS
         return self._dropped or over or all(part.filled >= self._enough for part in share)
 
     def _done(self, share: Sequence[_Part]) -> None:
@@ -183,7 +281,7 @@ class Parts:
         self._enough = min(self._enough, ENOUGH_BYTES)
         self._last = self._began + FILL_SECONDS
         # what is being written when the time is over is done soon, unless memory is scarce
-        patience = max(self._last - perf_counter(), 0.0) + READ_SECONDS / 2
+        patience = max(self._last - perf_counter(), 0.0) + PATIENCE_SECONDS
         self._filled.acquire(timeout=patience)
 
     # reading
@@ -232,7 +330,7 @@ class Parts:
         offset = 0
         done: list[float] = []
         began = now = perf_counter()
-        run.begin(number, began, done)
+        run.begin(number, began, done, size)
         used = thread_time()
         until, last = began + READ_SECONDS, run.began + LAST_SECONDS
         while now < until or (now < last and thread_time() - used < READ_SECONDS / 2):
@@ -241,7 +339,7 @@ class Parts:
             now = perf_counter()
             done.append(now)
         share = min(1.0, (thread_time() - used) / (now - began))
-        return Trace(began=began, done=tuple(done), chunk_bytes=_READ_BYTES, cpu_share=share)
+        return _trace(began, done, size, share)
 
     def _run_again(self, address: int) -> Trace:
         """Read the same few MiB some times; the first is not counted."""
@@ -251,7 +349,7 @@ class Parts:
         for offset in range(0, (_AGAIN_TIMES - 1) * _AGAIN_BYTES, _READ_BYTES):
             self._search(address + offset % _AGAIN_BYTES, 2, _READ_BYTES)
             done.append(perf_counter())
-        return Trace(began=began, done=tuple(done), chunk_bytes=_READ_BYTES, cpu_share=1.0)
+        return _trace(began, done, _AGAIN_BYTES, 1.0)
 
     def _fail(self, error: BaseException) -> None:
         self.failure = self.failure or f"a thread failed: {error or type(error).__name__}"
@@ -264,8 +362,8 @@ class _Run:
         self.began = perf_counter()
         self._ready = [False] * threads
         self._passes: list[Passes | None] = [None] * threads
-        # when each began to read, and when each of its chunks was done so far
-        self._begun: list[tuple[float, list[float]] | None] = [None] * threads
+        # when each began to read, when each of its chunks was done so far, and in how many bytes
+        self._begun: list[tuple[float, list[float], int] | None] = [None] * threads
         # held until each has its result: looking at the clock meanwhile would interrupt them
         self._running = [allocate_lock() for _ in range(threads)]
         for lock in self._running:
@@ -277,9 +375,9 @@ class _Run:
         while not all(self._ready) and perf_counter() < self.began + READ_SECONDS / 2:
             sleep(0.0001)
 
-    def begin(self, number: int, began: float, done: list[float]) -> None:
+    def begin(self, number: int, began: float, done: list[float], memory_bytes: int) -> None:
         """A reader begins, and adds to `done` as it goes on."""
-        self._begun[number] = began, done
+        self._begun[number] = began, done, memory_bytes
 
     def give(self, number: int, passes: Passes | None) -> None:
         """What a reader read; None where it failed."""
@@ -297,7 +395,25 @@ class _Run:
         passes, begun = self._passes[number], self._begun[number]
         if passes is not None or begun is None or not begun[1]:
             return passes
-        began, done = begun
+        began, done, memory_bytes = begun
         # nobody but the thread itself can tell what it had of its processor: it was held up
-        first = Trace(began=began, done=tuple(done), chunk_bytes=_READ_BYTES, cpu_share=0.0)
-        return first, None
+        return _trace(began, done, memory_bytes, 0.0), None
+
+
+def next_chunk_bytes(seconds_per_byte: float) -> int:
+    """How much to fill next where the last chunk went at that pace: whole huge pages."""
+    within = int(CHUNK_SECONDS / seconds_per_byte) if seconds_per_byte else MOST_CHUNK_BYTES
+    return max(LEAST_CHUNK_BYTES, min(MOST_CHUNK_BYTES, within - within % HUGE_BYTES))
+
+
+def _trace(began: float, done: Sequence[float], memory_bytes: int, cpu_share: float) -> Trace:
+    # who waits for the threads has loaded it by now
+    from .traces import Trace
+
+    return Trace(
+        began=began,
+        done=tuple(done),
+        chunk_bytes=_READ_BYTES,
+        cpu_share=cpu_share,
+        memory_bytes=memory_bytes,
+    )

@@ -127,12 +127,24 @@ def cache_bytes(host: Host) -> int | None:
     """The last-level caches of the CPUs this process may use, added up; None where the system
     does not say.
     """
+    caches = last_caches(host)
+    return None if caches is None else caches[1]
+
+
+def last_caches(host: Host) -> tuple[int, int] | None:
+    """The level of the last caches that the system tells of, and their bytes as `cache_bytes`. A
+    chip whose second level is the last one told may have one beside memory that nothing tells of.
+    """
     if host.system == "macos":
-        words = [
-            host.sysctl(name)
-            for name in ("hw.l3cachesize", "hw.perflevel0.l2cachesize", "hw.l2cachesize")
-        ]
-        return next((int(word) for word in words if word and word.isdecimal()), None)
+        for name, level in (
+            ("hw.l3cachesize", 3),
+            ("hw.perflevel0.l2cachesize", 2),
+            ("hw.l2cachesize", 2),
+        ):
+            word = host.sysctl(name)
+            if word and word.isdecimal():
+                return level, int(word)
+        return None
     if host.system != "linux":
         return None
     last: dict[str, tuple[int, int]] = {}
@@ -147,7 +159,7 @@ def cache_bytes(host: Host) -> int | None:
     if not last:
         return None
     top = max(level for level, _ in last.values())
-    return sum(size for level, size in last.values() if level == top)
+    return top, sum(size for level, size in last.values() if level == top)
 
 
 def _last_level(host: Host, cpu: int) -> tuple[int, int, str] | None:

@@ -22,13 +22,15 @@ _Span = tuple[float, float]
 
 class Trace(Record):
     """What one thread did: when it began, when each chunk was done (seconds), bytes to a chunk,
-    its share of a processor.
+    its share of a processor. `memory_bytes`: of the memory that it read in turn, from its beginning
+    again once it came to the end.
     """
 
     began: float
     done: tuple[float, ...]
     chunk_bytes: int
     cpu_share: float
+    memory_bytes: int
 
 
 def rate(traces: Sequence[Trace], quantile: float = 0.5) -> float | None:

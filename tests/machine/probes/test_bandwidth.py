@@ -103,6 +103,7 @@ def steady(
         done=tuple(began + each * (step + 1) for step in range(count)),
         chunk_bytes=chunk,
         cpu_share=share,
+        memory_bytes=2**27,
     )
 
 
@@ -139,7 +140,9 @@ def test_threads_that_other_programs_interrupt_show_what_they_read_at_once() -> 
             done.append(now := now + chunk)
             if (now - offset) % 0.012 > 0.004:
                 now += 0.008
-        return Trace(began=offset, done=tuple(done), chunk_bytes=MIB, cpu_share=0.33)
+        return Trace(
+            began=offset, done=tuple(done), chunk_bytes=MIB, cpu_share=0.33, memory_bytes=2**27
+        )
 
     assert rate([interrupted(0.0), interrupted(0.002)]) == pytest.approx(20e9, rel=0.1)
     assert rate([interrupted(0.0), interrupted(0.006)]) is None

@@ -170,7 +170,8 @@ def test_own_threads_that_still_fill_are_no_other_programs(monkeypatch: pytest.M
     plan = Plan(threads=2, cpus=(0, 1), buffer_bytes=2**27)
     monkeypatch.setattr(glance, "read_activity", lambda _: running)
     monkeypatch.setattr(glance, "disturbances", none_beside)
-    told = glance.Glancing(HERE, Host(), plan, StillFilling()).end()  # type: ignore[arg-type]
+    filling = glance_threads.Filling(HERE, Host(), plan, StillFilling())  # type: ignore[arg-type]
+    told = glance.Glancing(filling).end()
     assert before[0].running == 0
     assert before[0].waited_seconds is None
     assert isinstance(told, glance.Glance)
@@ -189,11 +190,13 @@ def test_what_the_caches_may_have_given_is_an_upper_bound() -> None:
     assert "at most" in memory.how
 
 
-def _steady(gigabytes: float, milliseconds: float = 7) -> Trace:
+def _steady(gigabytes: float, milliseconds: float = 7, mebibytes: int = 64) -> Trace:
     each = 2**20 / (gigabytes * 1e9)
     count = int(milliseconds / 1000 / each)
     done = tuple(each * (step + 1) for step in range(count))
-    return Trace(began=0.0, done=done, chunk_bytes=2**20, cpu_share=1.0)
+    return Trace(
+        began=0.0, done=done, chunk_bytes=2**20, cpu_share=1.0, memory_bytes=mebibytes * 2**20
+    )
 
 
 def test_a_busy_glance_that_the_caches_may_have_answered_still_raises_the_slow_end() -> None:
@@ -246,6 +249,106 @@ def test_what_is_read_again_tells_memory_from_cache(
     assert isinstance(result, glance.Glance)
     assert result.may_be_cached == may_be_cached
     assert result.bytes_per_second == pytest.approx(21 * GB, rel=0.02)
+
+
+def test_memory_read_over_and_over_counts_once() -> None:
+    """A thread whose 8 MiB were filled in time reads them many times, from the cache; and what two read says nothing of a third whose own cache holds all of its part."""
+    plan = Plan(threads=2, cpus=(0, 1), buffer_bytes=2**27)
+    for mebibytes, may_be_cached in (((8, 8), True), ((32, 32), False), ((64, 8), True)):
+        reads = [_steady(20, mebibytes=count) for count in mebibytes]
+        result = glance.judged(plan, 32 * 2**20, reads, [])
+        assert isinstance(result, glance.Glance)
+        assert result.may_be_cached == may_be_cached
+
+
+def test_a_guest_may_have_more_cache_than_it_is_told() -> None:
+    """An emulator tells of 16 MiB by default, whatever the host has: what is as fast as what was just read is no figure of memory."""
+    plan = Plan(threads=2, cpus=(0, 1), buffer_bytes=2**27)
+    for again, may_be_cached in ((11.0, True), (25.7, False)):
+        reads, cached = [_steady(10.5, mebibytes=16)] * 2, [_steady(again)] * 2
+        for is_guest in (True, False):
+            result = glance.judged(plan, 16 * 2**20, reads, cached, is_guest=is_guest)
+            assert isinstance(result, glance.Glance)
+            assert result.may_be_cached == (may_be_cached and is_guest)
+
+
+@pytest.mark.parametrize(
+    ("level", "caches", "threads"),
+    [(3, 32, 2), (3, 32, 16), (3, 36, 5), (3, 480, 2), (2, 12, 4), (0, 0, 4), (4, 128, 4)],
+)
+def test_what_is_filled_leaves_the_caches(level: int, caches: int, threads: int) -> None:
+    """Twice the caches that are told, up to a bound; and enough for one that is not told, as behind the second level of a Mac (96 MiB in an M1 Ultra)."""
+    each = glance_threads.bytes_per_thread(level, caches * 2**20, threads)
+    assert each % (2 * 2**20) == 0
+    assert each >= glance_threads.LEAST_FILLED
+    assert each == glance_threads.MOST_PER_THREAD or each * threads >= 2 * caches * 2**20
+    if level < 3:
+        assert each * threads >= 2 * 96 * 2**20
+
+
+@pytest.mark.parametrize(
+    # what 8 MiB took: backed, backed at the first touch, and too short for the clock
+    ("milliseconds", "mebibytes"),
+    [(0.8, 8), (17.0, 2), (2.4, 4), (0.0, 8)],
+)
+def test_slow_memory_is_filled_in_small_chunks(milliseconds: float, mebibytes: int) -> None:
+    """A thread looks at the clock a few times in 20 ms, whatever the memory takes."""
+    pace = milliseconds / 1000 / (8 * 2**20)
+    assert glance_threads.next_chunk_bytes(pace) == mebibytes * 2**20
+
+
+@pytest.mark.parametrize("cpus", [(0,), (0, 1), (0, 1, 2, 3), (None, None, None)])
+@pytest.mark.parametrize("own_cpu", [0, 1, 7, None])
+@pytest.mark.parametrize("beside", [True, False])
+def test_each_part_is_filled_once(
+    cpus: tuple[int | None, ...], own_cpu: int | None, beside: bool
+) -> None:
+    """One that two threads fill, or one thread twice, takes the time of the others; the caller's processor is left to it."""
+    parts = []
+    for cpu in cpus:
+        part = object.__new__(glance_threads._Part)
+        part.cpu = cpu
+        parts.append(part)
+    shares = glance_threads.shared_out(parts, own_cpu if beside else None, beside=beside)
+    assert sorted(id(part) for share in shares for part in share) == sorted(map(id, parts))
+    if beside and len(parts) > 1:
+        assert own_cpu is None or own_cpu not in {share[0].cpu for share in shares}
+        if own_cpu is None:
+            assert len(shares) < len(parts)
+
+
+def test_no_chunk_is_begun_that_nobody_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A guest whose host is slow to give memory: 4.2 ms for 2 MiB. Who reads is not held up by who still fills."""
+    now = 0.0
+
+    def write(_: int, count: int) -> None:
+        nonlocal now
+        now += 0.0042 * count / (2 * 2**20)
+
+    class StandIn:
+        size, cpu, filled, address = 64 * 2**20, None, 0, 0
+
+        def leave(self) -> None: ...
+
+    parts = object.__new__(glance_threads.Parts)
+    part = StandIn()
+    monkeypatch.setattr(glance_threads, "perf_counter", lambda: now)
+    monkeypatch.setattr(glance_threads, "thread_time", lambda: now)
+    for name, value in {
+        "_filler": type("Slow", (), {"write": staticmethod(write)}),
+        "_mutex": _thread.allocate_lock(),
+        "_filled": _thread.allocate_lock(),
+        "_dropped": False,
+        "_last": 0.010,
+        "_enough": part.size,
+        "filling": 2,
+        "failure": "",
+    }.items():
+        monkeypatch.setattr(parts, name, value, raising=False)
+    parts._fill([part])  # type: ignore[list-item]
+    assert parts.failure == ""
+    assert 0 < part.filled < part.size
+    assert now <= 0.010 + glance_threads.PATIENCE_SECONDS
 
 
 def test_each_pass_but_the_first_tells_what_the_cache_gives(
@@ -346,7 +449,11 @@ def test_check_glances_once_unless_told_not_to(
         )
 
     unread = Unread(fact=FACT, reason="a stand-in")
-    monkeypatch.setattr(reader, "begin_glance", lambda machine: StandIn(machine, Host(), unread))
+    monkeypatch.setattr(
+        reader,
+        "begin_glance",
+        lambda machine: StandIn(glance_threads.Filling(machine, Host(), unread)),
+    )
     monkeypatch.setattr(Machine, "read", staticmethod(read))
     cli.main(["check", model, "--format", "json", *options])
     assert len(calls) == glances
