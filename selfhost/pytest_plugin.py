@@ -14,6 +14,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     import pytest
@@ -41,7 +42,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         import pytest
 
         try:
-            reason = _why_not(*marker.args, **marker.kwargs)
+            reason = _why_not(_model_of(marker), marker.kwargs)
         except _wrong() as error:
             pytest.fail(f"{MARKER}: {error}", pytrace=False)
         if reason is not None:
@@ -55,7 +56,14 @@ def _wrong() -> tuple[type[Exception], ...]:
     return SelfhostError, TypeError
 
 
-def _why_not(model: Any, /, **workload: Any) -> str | None:
+def _model_of(marker: pytest.Mark) -> Any:
+    """The model that the marker names. `TypeError` where it is not its one positional argument."""
+    if len(marker.args) != 1 or "model" in marker.kwargs:
+        raise TypeError(f'name one model first: {MARKER}("mistral-7b", context_tokens=8192)')
+    return marker.args[0]
+
+
+def _why_not(model: Any, workload: Mapping[str, Any]) -> str | None:
     """Why this machine does not run the model, None where it does."""
     from . import Machine, Workload, check
 

@@ -55,10 +55,14 @@ def test_a_marker_that_makes_no_sense_fails_the_test(
     code = (
         '@pytest.mark.requires_model("mistrl-7b")\ndef test_name(): pass\n\n'
         '@pytest.mark.requires_model("gpt2", contxt=1)\ndef test_keyword(): pass\n\n'
-        "@pytest.mark.requires_model()\ndef test_nothing(): pass\n"
+        "@pytest.mark.requires_model()\ndef test_nothing(): pass\n\n"
+        '@pytest.mark.requires_model(model="gpt2")\ndef test_by_keyword(): pass\n\n'
+        '@pytest.mark.requires_model("gpt2", "bge-m3")\ndef test_two(): pass\n'
     )
     told = run(tmp_path, code, source_environment)
-    assert "3 errors" in told
+    assert "5 errors" in told
+    assert told.count("name one model first") >= 3
+    assert "_why_not" not in told
     assert "Did you mean: mistral:7b" in told
     assert "Workload has no contxt" in told
     assert "Traceback" not in told

@@ -52,7 +52,11 @@ def _runtimes_of(
     fitting = (runtime for runtime in others if need.why_not_loaded(question.spec, runtime) is None)
     return (
         own,
-        *(runtime for runtime in fitting if not any(beyond(asked_workload, runtime, catalogue))),
+        *(
+            runtime
+            for runtime in fitting
+            if not any(beyond(question.spec, asked_workload, runtime, catalogue))
+        ),
     )
 
 

@@ -376,12 +376,12 @@ def _faults_of_numbers(workload: Workload) -> Iterator[_Fault]:
         elif value < least:
             yield key, f"must be at least {least}, not {value:,}", None
         elif value > most:
-            yield key, f"must be at most {most:,}", None
+            yield key, f"must be at most {most:,}, not {value:,}", None
     pace = workload.min_tokens_per_second
     if pace is not None and not (_is_within(pace, (int, float), 0, 1e9) and pace < 1e9):
         yield (
             "min_tokens_per_second",
-            f"must be a number of at least 0, not {pace!r}",
+            f"must be a number from 0 to less than {1e9:,.0f}, not {pace!r}",
             "write 0 to accept any speed",
         )
 

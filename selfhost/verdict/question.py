@@ -4,7 +4,7 @@ a machine.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -432,7 +432,7 @@ def _understood(
             runtime = _runtime_for(spec, quantization, catalogue) or runtime
         runtime = _of_parts_in(spec, quantization, runtime, catalogue)
     if runtime is not None and workload.task == "generate":
-        problems += beyond(workload, runtime, catalogue)
+        problems += beyond(spec, workload, runtime, catalogue)
     if workload.audio_seconds is not None and spec.modality != "speech":
         message = f"is the length of a recording for a speech model; {spec.name} is not one"
         problems.append(
@@ -566,7 +566,7 @@ def _companions(
         what = "the model's own prediction block" if kind == "mtp" else "a draft model"
         if kind not in runtime.companions:
             raise _problem(
-                "draft", f"{runtime.name} cannot draft with {what}", _takes(catalogue, kind)
+                "draft", f"{runtime.name} cannot draft with {what}", _takes(spec, catalogue, kind)
             )
         _refuse_without_text(spec)
         if kind == "draft":
@@ -579,51 +579,64 @@ def _companions(
     if workload.adapter:
         if "adapter" not in runtime.companions:
             raise _problem(
-                "adapter", f"{runtime.name} cannot load adapters", _takes(catalogue, "adapter")
+                "adapter",
+                f"{runtime.name} cannot load adapters",
+                _takes(spec, catalogue, "adapter"),
             )
         companions = companions.replace(**_adapter(spec, runtime, workload.adapter, catalogue))
     return companions
 
 
-def beyond(workload: Workload, runtime: RuntimeSpec, catalogue: Catalogue) -> Iterator[Problem]:
-    """What that program cannot be asked for, whatever the model: more sequences than it serves,
-    a type its cache does not take.
+def beyond(
+    spec: ModelSpec, workload: Workload, runtime: RuntimeSpec, catalogue: Catalogue
+) -> Iterator[Problem]:
+    """What that program cannot be asked for: more sequences than it serves, a type its cache does
+    not take. The remedies name programs that load the model.
     """
     most, wanted = runtime.most_sequences or workload.parallel, workload.parallel
     if wanted > most:
         message = f"{runtime.name} serves at most {most:,} sequences at once, not {wanted:,}"
-        others = [
-            name
-            for name in PACKED_RUNTIMES
-            if (catalogue.runtime(name).most_sequences or wanted) >= wanted
-        ]
-        yield Problem(
-            file="workload",
-            key="parallel",
-            message=message,
-            remedy=f"use --parallel {most}, or --runtime {' or '.join(others)}",
+        others = _that_load(
+            spec,
+            catalogue,
+            PACKED_RUNTIMES,
+            lambda other: (other.most_sequences or wanted) >= wanted,
         )
+        remedy = f"use --parallel {most}" + (f", or {others}" if others else "")
+        yield Problem(file="workload", key="parallel", message=message, remedy=remedy)
     type = workload.kv_cache_type
     if type not in (None, "f16", *runtime.kv_cache_types):
         message = f"{runtime.name} keeps its KV cache in the type of the model, not in {type}"
-        others = [
-            name
-            for name in catalogue.runtime_ids()
-            if type in catalogue.runtime(name).kv_cache_types
-        ]
-        yield Problem(
-            file="workload",
-            key="kv_cache_type",
-            message=message,
-            remedy=f"leave it out, or use --runtime {' or '.join(others)}",
+        others = _that_load(
+            spec, catalogue, catalogue.runtime_ids(), lambda other: type in other.kv_cache_types
         )
+        remedy = f"leave it out, or {others}" if others else _NONE_TAKES_IT
+        yield Problem(file="workload", key="kv_cache_type", message=message, remedy=remedy)
 
 
-def _takes(catalogue: Catalogue, kind: str) -> str:
-    return (
-        "use --runtime"
-        f" {' or '.join(name for name in catalogue.runtime_ids() if kind in catalogue.runtime(name).companions)}"  # noqa: E501
-    )
+_NONE_TAKES_IT = "leave it out: no program that is judged for this model takes it"
+
+
+def _that_load(
+    spec: ModelSpec,
+    catalogue: Catalogue,
+    names: Iterable[str],
+    does: Callable[[RuntimeSpec], bool],
+) -> str:
+    """What to type for the programs that load the model and do that; empty where there is none."""
+    fitting = [
+        name
+        for name in names
+        if does(other := catalogue.runtime(name)) and need.why_not_loaded(spec, other) is None
+    ]
+    return f"use --runtime {' or '.join(fitting)}" if fitting else ""
+
+
+def _takes(spec: ModelSpec, catalogue: Catalogue, kind: str) -> str:
+    """The remedy where a program has no companions of that kind."""
+    names = catalogue.runtime_ids()
+    others = _that_load(spec, catalogue, names, lambda other: kind in other.companions)
+    return others or _NONE_TAKES_IT
 
 
 def _draft(

@@ -157,6 +157,26 @@ def test_a_draft_that_cannot_be_is_refused_with_the_reason(
         needs_of(model, draft=draft, runtime=runtime)
 
 
+@pytest.mark.parametrize("model", ["sdxl-base-1.0", "whisper-small"])
+@pytest.mark.parametrize(
+    "option", [{"draft": "mtp"}, {"adapter": "rank=8"}, {"kv_cache_type": "q8_0"}]
+)
+def test_a_remedy_names_no_program_that_does_not_load_the_model(
+    model: str, option: dict[str, str]
+) -> None:
+    """llama.cpp makes no pictures and hears nothing: naming it would lead from one refusal to another."""
+    with pytest.raises(WorkloadError) as refused:
+        needs_of(model, **option)
+    (problem,) = refused.value.problems
+    assert "llama" not in (problem.remedy or "llama")
+
+
+def test_a_speed_beyond_the_limit_is_told_the_limit() -> None:
+    """“At least 0” would be no answer to a billion."""
+    with pytest.raises(WorkloadError, match="less than 1,000,000,000"):
+        Workload(min_tokens_per_second=1e9)
+
+
 @pytest.mark.parametrize(
     ("model", "row", "why"),
     [

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from selfhost import Workload, check
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.catalogue.spec import (  # fmt: skip
     License,
 )
@@ -89,6 +90,14 @@ def test_commercial_use(answer: str | None, code: str) -> None:
         workload=WORK.replace(commercial=True),
     )
     assert found("license", asked).code == code
+
+
+def test_a_license_that_forbids_commercial_use_without_authorization_is_no() -> None:
+    """Clause 3 of the license of MiniMax-M2.7 prohibits it, as that of FLUX.1 [dev] does; each sells another."""
+    for model in ("minimax-m2.7", "flux.1-dev"):
+        license = open_catalogue().spec(model).license
+        assert license is not None
+        assert license.commercial_use == "no"
 
 
 @pytest.mark.parametrize(
