@@ -408,3 +408,10 @@ def test_a_label_is_known_behind_its_host() -> None:
     assert label is not None
     assert label == label_named("ubuntu-latest")
     assert label_named("gitlab ubuntu-latest") is None
+
+
+def test_each_fact_that_a_profile_lacks_says_so() -> None:
+    """No profile is a record: a fact that none states has a reason of its own."""
+    for profile in all_profiles():
+        reasons = {entry.fact: entry.reason for entry in profile.machine.unread}
+        assert "the record does not say" not in reasons.values(), (profile.name, reasons)

@@ -28,7 +28,7 @@ from selfhost.core.units import GIB
 from selfhost.machine.changes import apply
 from selfhost.machine.named import machine_named
 from selfhost.machine.profiles import load
-from selfhost.machine.record import Machine
+from selfhost.machine.record import FACTS, Machine
 from selfhost.reports import check_text, compare_text, list_text, machine_text, show_text, text
 from selfhost.reports.layout import (
     Bar,
@@ -1212,3 +1212,36 @@ def test_a_folder_that_is_not_writable_lacks_no_space() -> None:
     assert "space" not in failed_words(["disk-not-writable"])
     assert "space" not in failed_words(["disk-file-too-large"])
     assert failed_words(["disk-too-small"]) == "too little disk space"
+
+
+# a value of each fact that a machine without GPU, model and limits lacks
+_STATED = {
+    "emulated_on": "qemu",
+    "address_space_bytes": 3 * GIB,
+    "private_memory_bytes": 5 * GIB,
+    "file_size_limit_bytes": 7 * GIB,
+    "cpu_cores_physical": 6,
+    "cpu_cores_performance": 3,
+    "memory_bandwidth_bytes_per_second": 51_200_000_000,
+}
+
+
+def test_each_fact_of_a_machine_is_shown() -> None:
+    """`machine -v` reads differently without it, whatever the fact is."""
+    facts = (*FACTS, "emulated_on", *(name for name in Machine._fields if "limit" in name))
+    machine = samples.WORKSTATION
+    machine = machine.replace(
+        **{
+            name: value
+            for name, value in _STATED.items()
+            if getattr(machine, name) is None or name == "cpu_cores_performance"
+        }
+    )
+
+    def shown(of: Machine) -> str:
+        document = machine_text.machine_document(of.replace(unread=()), verbose=True)
+        return plain(document, 200).split("Not read")[0]
+
+    for fact in dict.fromkeys((*facts, *_STATED)):
+        assert getattr(machine, fact) is not None, f"{fact}: give it a value in _STATED"
+        assert shown(machine) != shown(machine.replace(**{fact: None})), fact
