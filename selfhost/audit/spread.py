@@ -585,7 +585,7 @@ class _Search:
         """What was assumed."""
         lines = []
         if self._engine.share != "slices":
-            margin = f"{_UNEVEN:.0%}"
+            margin = units.percent(_UNEVEN)
             lines.append(
                 f"Some layers are larger than others: each is counted as {margin} larger than the"
                 " average."
