@@ -11,15 +11,18 @@ from pathlib import Path
 import pytest
 
 import selfhost
-from helpers.paths import RECORDS, ROOT, SCHEMAS
+from helpers.paths import DATA, RECORDS, ROOT, SCHEMAS
+from selfhost.audit import systems
 from selfhost.audit.policy import read_policy
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.names import resolve
 from selfhost.catalogue.openness import DEFINITION_SOURCES
 from selfhost.cli import COMMANDS as SUBCOMMANDS
 from selfhost.cli import main as cli
+from selfhost.cli import size
 from selfhost.core.tomlfile import Document
 from selfhost.core.workload import FLAGS
+from selfhost.reports.audit_formats import FORMATS
 from selfhost.verdict.findings import CHECKS
 
 NEEDS = (ROOT / "docs" / "needs.md").read_text(encoding="utf-8")
@@ -180,6 +183,39 @@ def test_the_contract_lists_every_schema_and_exit_code() -> None:
     codes = re.compile(r"^\| (\d+(?:, \d+)?) \|", re.MULTILINE)
     assert codes.findall(CONTRACT) == codes.findall(readme)
     assert "docs/contract.md" in readme
+
+
+def test_the_contract_lists_every_key_of_a_machine_record() -> None:
+    """Whoever writes a record by hand finds each fact that the schema has."""
+    section = CONTRACT.split("`selfhost.machine/1`\n\n")[1].split("\n## ")[0]
+    keys = json.loads((SCHEMAS / "machine-1.json").read_text("utf-8"))["properties"]
+    assert set(keys) - {"schema"} <= set(re.findall(r"`(\w+)`", section))
+
+
+def test_the_contract_lists_every_report_of_an_audit() -> None:
+    """Its table has each format, and the sentence on --output each ending that chooses one."""
+    section = CONTRACT.split("## `selfhost audit --format NAME`\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`.+?`) \|", section, re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(FORMATS)
+    (endings,) = re.findall(r"`--output FILE\.json` \(or\n(.*?)\) chooses", CONTRACT)
+    suffixes = {form.suffix for form in FORMATS.values()} - {None}
+    assert set(re.findall(r"`\.(\w+)`", endings)) | {"json"} == suffixes
+
+
+def test_the_guide_names_every_system_and_report() -> None:
+    """Its table of records has a row for each system that is read, and its page names each format of `size`."""
+    guide = (ROOT / "docs" / "usage.md").read_text(encoding="utf-8")
+    table = guide.split("| system | command that gives it |")[1].split("\n\n")[0]
+    first_cells = re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE)
+    titles = {title for cell in first_cells for title in cell.split(", ")} - {"---"}
+    assert titles == {reader.title.partition("'")[0] for reader in systems.readers()}
+    readme = (DATA / "fleet" / "README.md").read_text(encoding="utf-8")
+    for sample in (DATA / "fleet").glob("*/*"):
+        # those that were written by hand have no source
+        assert "_made" in sample.name or f"`{sample.parent.name}/{sample.name}`" in readme, sample
+    for name in size.BLOCKS:
+        assert name in guide
+        assert name in CONTRACT
 
 
 def test_the_contracts_findings_are_the_checks() -> None:

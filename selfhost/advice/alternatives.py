@@ -166,8 +166,8 @@ def _fits_smaller(
         return None
     smaller = order[order.index(workload.quantization) + 1 :]
     published = [name for name in smaller if _can_be_had(question, name)]
-    made = [name for name in smaller if name not in published and _can_be_made(question, name)]
-    for quantization in (*published, *made):
+    makeable = [name for name in smaller if name not in published and _can_be_made(question, name)]
+    for quantization in (*published, *makeable):
         quality = quality_of(quantization, catalogue, spec)
         if quality.worth_having is not worth_having:
             continue

@@ -99,7 +99,7 @@ def _successors(own: Outline, catalogue: Catalogue) -> list[Outline]:
 
 
 def _follows(chain: Sequence[Outline]) -> str:
-    """What the last of a line of successors is to the first, over which, and whose word that is."""
+    """How the last of several successors follows the first: what lies between, who says so."""
     judged = [outline.id for outline in chain[:-1] if outline.next_is_judged]
     between = [
         f"{outline.id}{f' (in service until {outline.retired})' if outline.retired else ''}"

@@ -610,7 +610,7 @@ class _Search:
                 " guide): of each machine with some, the largest counts."
             )
         if self._engine.share != "slices":
-            margin = f"{_UNEVEN:.0%}"
+            margin = units.percent(_UNEVEN)
             lines.append(
                 f"Some layers are larger than others: each is counted as {margin} larger than the"
                 " average."

@@ -46,7 +46,15 @@ _LISTED_AT = pattern(
 # between numbers, where 1-3 and 13 differ
 _SIGNS = pattern(r"-v-(?=\d)|(?<!\d)-|-(?!\d)")
 # how publishers and Ollama mark weights that nobody tuned
-_BASE = r"(?i)(?:(?<=:)(?:text|base)|[-_](?:text|base|pt|code))(?:-v\d[\d.]*)?$"
+_BASE = pattern(r"(?i)(?:(?<=:)(?:text|base)|[-_](?:text|base|pt|code))(?:-v\d[\d.]*)?$")
+# how names of converted files end
+_GGUF = pattern(r"(?:-i-1)?-gguf$")
+# how Fireworks writes a decimal point: `llama-v3p1-70b-instruct`
+_POINT_AS_P = pattern(r"(?<=\d)p(?=\d)")
+# no name of a model has more; each is looked up with a point in its place
+_MOST_VERSIONS = 4
+# the letters of a base model's name that tell a tune of the same line from any other
+_LETTERS_OF_LINE = 4
 
 
 def begun(name: str, catalogue: Catalogue) -> Resolution | None:
@@ -90,7 +98,7 @@ def with_point(name: str, catalogue: Catalogue) -> Resolution | None:
     says so; None for any other name.
     """
     candidates = {}
-    for match in list(_TWO_DIGITS.finditer(name))[:4]:
+    for match in list(_TWO_DIGITS.finditer(name))[:_MOST_VERSIONS]:
         pointed = f"{name[: match.start()]}{match[1]}.{match[2]}{name[match.end() :]}"
         candidate = (
             understood_name(pointed, catalogue)
@@ -145,8 +153,6 @@ def routed(typed: str, catalogue: Catalogue) -> str:
     """A name without the prefix by which LiteLLM reaches a provider or a program, as each writes
     the rest, and without the address of a page that lists models so; any other name as it is.
     """
-    import re
-
     listed = _LISTED_AT.match(typed)
     if listed is not None:
         return typed[listed.end() :].rstrip("/")
@@ -159,8 +165,7 @@ def routed(typed: str, catalogue: Catalogue) -> str:
     if prefix.startswith("ollama"):
         return f"library/{rest}" if "/" not in rest else rest
     if prefix == "fireworks_ai" and "/" in rest:
-        # an account's name for it, in which p is the decimal point: llama-v3p1-70b-instruct
-        return re.sub(r"(?<=\d)p(?=\d)", ".", rest.rpartition("/")[2])
+        return _POINT_AS_P.sub(".", rest.rpartition("/")[2])
     own = _BEDROCK.fullmatch(rest)
     return own[1] if own is not None else rest
 
@@ -210,12 +215,10 @@ def untuned(name: str, catalogue: Catalogue) -> Resolution | None:
 
     Not for files found on a disk: what lies there is the base model.
     """
-    import re
-
     rest = name.rpartition("/")[2]
     base, quantization = name_and_quantization(rest)
     _refuse_unlisted_tag(base, catalogue)
-    key = re.sub(r"(?:-i-1)?-gguf$", "", canonical(base))
+    key = _GGUF.sub("", canonical(base))
     owner = name.rpartition("/")[0].lower()
     tuned = _tuned_from(key, owner, catalogue) or _without_base(base, owner, catalogue)
     if tuned is None:
@@ -234,7 +237,9 @@ def _tuned_from(key: str, owner: str, catalogue: Catalogue) -> str | None:
         is_account = not owner or owner == account or owner in CONVERTER_ACCOUNTS
         if is_account and sizes_in(id) >= sizes_in(key):
             tuned.append(id)
-    return min(tuned, key=lambda id: (not id.startswith(key[:4]), len(id), id), default=None)
+    return min(
+        tuned, key=lambda id: (not id.startswith(key[:_LETTERS_OF_LINE]), len(id), id), default=None
+    )
 
 
 def _tuned_by_base(catalogue: Catalogue) -> Mapping[str, Sequence[tuple[str, str]]]:
@@ -252,9 +257,7 @@ def _tuned_by_base(catalogue: Catalogue) -> Mapping[str, Sequence[tuple[str, str
 
 def _without_base(name: str, owner: str, catalogue: Catalogue) -> str | None:
     """The model that a name means without the word for a base model at its end."""
-    import re
-
-    match = re.search(_BASE, name)
+    match = _BASE.search(name)
     is_tag = ":" in name
     # a model of Hugging Face whose name ends in "code" is made for code
     if match is None or not (is_tag or (sizes_in(name) and "code" not in match[0].lower())):

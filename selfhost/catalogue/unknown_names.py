@@ -81,26 +81,15 @@ def unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelErr
         rest = name_and_quantization(rest)[0]
         own_name = rest.partition("_")[2]
         rest = own_name if own_name[:1].isalpha() else rest
-    # the whole catalogue is compared: only if somebody reads the answer
-    return (
-        _in_other_format(message, name, catalogue)
-        or _in_other_repository(message, name, catalogue)
-        or _cut(message, name, catalogue)
-        or _made_of(message, name, catalogue)
-        or _tagged(message, name, catalogue)
-        or _scattered(message, name, catalogue)
-        or _of_short_family(message, name, catalogue)
-        or _listed_alike(message, name, catalogue)
-        or _listed_by_words(message, name, catalogue)
-        or _of_whisper(message, name, catalogue)
-        or _listed_in_part(message, name, catalogue)
-        or _of_a_line(message, name, catalogue)
-        or _of_its_size(message, name, catalogue)
-        or UnknownModelError(
-            f"{message}{_size_alone(name, ': ', catalogue)}",
-            nearest=lambda: _nearest(canonical(rest) or key, catalogue),
-            remedy=f"{_others_of_its_kind(rest)}{SEE_NAMES}",
-        )
+    for explained in _EXPLANATIONS:
+        error = explained(message, name, catalogue)
+        if error is not None:
+            return error
+    return UnknownModelError(
+        f"{message}{_size_alone(name, ': ', catalogue)}",
+        # the whole catalogue is compared: only if somebody reads the answer
+        nearest=lambda: _nearest(canonical(rest) or key, catalogue),
+        remedy=f"{_others_of_its_kind(rest)}{SEE_NAMES}",
     )
 
 
@@ -958,3 +947,22 @@ def _original(run: str, count: int, catalogue: Catalogue) -> str | None:
     except UnknownModelError:
         return None
     return original[0] if original is not None and not catalogue.is_closed(original[0]) else None
+
+
+# what a name may be that no model has, the surest first; each gives the error for the message, the
+# name and the catalogue, or None for a name that it says nothing of
+_EXPLANATIONS: tuple[Callable[[str, str, Catalogue], UnknownModelError | None], ...] = (
+    _in_other_format,
+    _in_other_repository,
+    _cut,
+    _made_of,
+    _tagged,
+    _scattered,
+    _of_short_family,
+    _listed_alike,
+    _listed_by_words,
+    _of_whisper,
+    _listed_in_part,
+    _of_a_line,
+    _of_its_size,
+)

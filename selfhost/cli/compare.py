@@ -7,11 +7,6 @@ from .errors import together
 from .options import judge_each, one_machine, options_to_repeat, with_notes, workload_of
 from .output import deliver, present
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    pass
-
 
 def parser() -> Parser:
     """At least two positional names, what is shared with other commands, and a month's cost."""

@@ -6,11 +6,6 @@ from .arguments import Parser, add_machine, add_output, add_specs, add_workload,
 from .options import options_to_repeat, workload_of
 from .output import deliver, present
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    pass
-
 
 def parser() -> Parser:
     """The positional name, and what is shared with other commands."""

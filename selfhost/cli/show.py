@@ -6,11 +6,6 @@ from .arguments import Parser, add_cost, add_machine, add_output, add_specs, add
 from .options import one_machine, options_to_repeat, with_notes, workload_of
 from .output import deliver, present
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    pass
-
 
 def parser() -> Parser:
     """The positional name, what is shared with other commands, and a month's cost."""

@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import IO, Any
+    from typing import IO, Any, NoReturn
 
 # a list or object deeper than this is nobody's record; Python's own limit differs from version to
 # version
@@ -126,7 +126,7 @@ class NoJSON(Unreadable):
     """A text that breaks the grammar of JSON, or ends too early."""
 
 
-def _refuse_constant(word: str) -> Any:
+def _refuse_constant(word: str) -> NoReturn:
     raise Unreadable(
         f"holds {word}, which is no number in JSON", "write null where a value is not known"
     )

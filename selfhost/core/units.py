@@ -105,6 +105,16 @@ def _places(value: float) -> int:
     return 2 if value < 9.995 else 1
 
 
+def percent(share: float) -> str:
+    """A share of 1: `85 %`."""
+    return f"{100 * share:.0f} %"
+
+
+def percent_range(least: float, most: float) -> str:
+    """`50 to 60 %`; one figure where both print alike."""
+    return _joined(percent(least), percent(most))
+
+
 def tokens(count: int) -> str:
     """`4,096 tokens`."""
     return "1 token" if count == 1 else f"{count:,} tokens"

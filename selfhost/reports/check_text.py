@@ -208,7 +208,7 @@ def _work_words(verdict: Verdict) -> str:
     if verdict.can_run and takes_hours(verdict):
         return _hours_words(verdict)
     if verdict.can_run and may_take_long(verdict):
-        return "how long it takes is not known"
+        return "how long this lasts is not known"
     if speed is None or speed.work is None:
         return ""
     work, of_what = speed.work, ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from math import exp, hypot, log
 
+from ..core import units
 from .batch import Experts, parallel_total, token_cost
 from .speed import PaceRange, Speed
 
@@ -75,7 +76,7 @@ def with_draft(
         gain = tokens_of_step(drafted, _OWN_ACCEPTED) / (
             checks[_LIKELY] / steps[_LIKELY] + drafted * _OWN_BLOCK
         )
-        share = f"{_OWN_ACCEPTED:.0%}, as in 43 published runs on GPUs"
+        share = f"{units.percent(_OWN_ACCEPTED)}, as in 43 published runs on GPUs"
         pace = _times(decode, gain)
     else:
         proposals = [1 / getattr(draft, end) for end in _ENDS]
@@ -83,7 +84,7 @@ def with_draft(
             tokens_of_step(drafted, accepted) / (check + drafted * proposal)
             for accepted, check, proposal in zip(_ACCEPTED, checks, proposals, strict=True)
         )
-        share = f"{_ACCEPTED[0]:.0%} to {_ACCEPTED[2]:.0%} (a guess around published runs)"
+        share = f"{units.percent_range(_ACCEPTED[0], _ACCEPTED[2])} (a guess around published runs)"
         pace = PaceRange(low=min(low, likely), likely=likely, high=max(likely, high))
     how = (
         f"{alone.how}; with {drafted} tokens drafted at once, of which the model accepts {share}:"

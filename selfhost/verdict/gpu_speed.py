@@ -78,15 +78,14 @@ def with_accelerators(
             taken[2] = min(taken[2], split.seconds(at, rest * (1 - filled))[2])
         return taken
 
-    slow, likely, fast = (1 / taken for taken in seconds(step))
-    decode = PaceRange(low=min(slow, likely), likely=likely, high=max(likely, fast))
+    decode = _decode_pace(seconds(step))
 
     def whole() -> Speed:
         how = split.how(rest, left, step)
         if filled and memory is not None:
             how += (
-                f"; at the fast end with {1 - rest * (1 - filled):.0%} there, where somebody fills"
-                " the card to the last byte"
+                f"; at the fast end with {units.percent(1 - rest * (1 - filled))} there, where"
+                " somebody fills the card to the last byte"
             )
         if step.architecture is not None:
             how += in_context(step, context, lambda at: 1 / seconds(at)[1])
@@ -97,6 +96,12 @@ def with_accelerators(
         return Speed(decode=decode, prompt=prompt, how=how + by_llama(step, memory is not None))
 
     return Speed.partly({"decode": decode, "work": None}, whole)
+
+
+def _decode_pace(seconds: Sequence[float]) -> PaceRange:
+    """Tokens a second from the seconds a token takes: slow end, likely, fast end."""
+    slow, likely, fast = (1 / taken for taken in seconds)
+    return PaceRange(low=min(slow, likely), likely=likely, high=max(likely, fast))
 
 
 class _Split(Record):
@@ -140,7 +145,7 @@ class _Split(Record):
                 f" layers (-ngl, or a build without --fit): {self.memory.how}"
             )
         if self.memory is not None:
-            return f"{1 - in_ram:.0%} on {how}, the rest in RAM: {self.memory.how}"
+            return f"{units.percent(1 - in_ram)} on {how}, the rest in RAM: {self.memory.how}"
         return (
             f"on {how}; {_how_read(step, gpus_used)}{_how_launched(step, gpus_used)}"
             f"{_lost_on_host(gpus_used)}"
@@ -179,7 +184,7 @@ def _lost_on_host(gpus_used: Iterable[Gpu]) -> str:
         if host is not None:
             return (
                 f"; beside a processor that is no x86-64 {host.devices} such cards reached"
-                f" {_percent(host.slow, host.fast)} of that pace"
+                f" {units.percent_range(host.slow, host.fast)} of that pace"
             )
     return ""
 
@@ -241,8 +246,7 @@ def tensor_parallel(
         of_parts = [gpu.seconds_of_part(at, share) for share, gpu in parts]
         return [max(own[end] for own in of_parts) for end in range(3)]
 
-    slow, likely, fast = (1 / taken for taken in seconds(step))
-    decode = PaceRange(low=min(slow, likely), likely=likely, high=max(likely, fast))
+    decode = _decode_pace(seconds(step))
 
     def whole() -> Speed:
         names = " and ".join(units.counted([_rated_gpu(gpu) for _, gpu in parts]))
@@ -256,15 +260,16 @@ def tensor_parallel(
 
 def _rated_gpu(gpu: Gpu) -> str:
     """Its name and the peak of its memory."""
-    if gpu.peak.how is None:
-        return f"{gpu.name} ({units.decimal(int(gpu.peak.likely))}/s at most)"
-    ends = f"{units.decimal(int(gpu.peak.slow))}/s to {units.decimal(int(gpu.peak.fast))}/s"
-    return f"{gpu.name} ({ends}, {gpu.peak.how})"
+    at_most = " at most" if gpu.peak.how is None else ""
+    return f"{gpu.name} ({_rate(gpu)}{at_most})"
 
 
-def _percent(low: float, high: float) -> str:
-    ends = f"{100 * low:.0f}", f"{100 * high:.0f}"
-    return f"{ends[0]} %" if ends[0] == ends[1] else f"{ends[0]} to {ends[1]} %"
+def _rate(gpu: Gpu) -> str:
+    """The peak of its memory; both ends and why where it is not known exactly."""
+    peak = gpu.peak
+    if peak.how is None:
+        return f"{units.decimal(int(peak.likely))}/s"
+    return f"{units.decimal(int(peak.slow))}/s to {units.decimal(int(peak.fast))}/s, {peak.how}"
 
 
 def on_shared_gpu(
@@ -286,7 +291,8 @@ def on_shared_gpu(
             ),
         )
 
-    def paces(at: Step) -> list[float]:
+    def seconds(at: Step) -> list[float]:
+        """Slow end, likely, fast end."""
         taken = list(shared.gpu.seconds(at))
         if memory is not None:
             beside = processor_seconds(machine, memory, at)
@@ -294,15 +300,14 @@ def on_shared_gpu(
                 share * own + (1 - share) * other
                 for share, own, other in zip(held, taken, beside, strict=True)
             ]
-        return [1 / seconds for seconds in taken]
+        return taken
 
-    slow, likely, fast = paces(step)
-    decode = PaceRange(low=min(slow, likely), likely=likely, high=max(likely, fast))
+    decode = _decode_pace(seconds(step))
 
     def whole_speed() -> Speed:
         how = _how_on_shared(shared, memory, held, step)
         if step.architecture is not None:
-            how += in_context(step, context, lambda at: paces(at)[1])
+            how += in_context(step, context, lambda at: 1 / seconds(at)[1])
         prompt = (
             None if step.foreign or memory is not None else gpu_prompt(step, {shared.gpu.name: 1.0})
         )
@@ -321,7 +326,7 @@ def _how_read(step: Step, gpus_used: Sequence[Gpu]) -> str:
     is_unpacking = any(share < gpu.pace.share for share, gpu in zip(shares, gpus_used, strict=True))
     bound = ", no more than its cores unpack at their clock" if is_unpacking else ""
     return (
-        f"weights are read at {_percent(min(shares), max(shares))} of that{bound}"
+        f"weights are read at {units.percent_range(min(shares), max(shares))} of that{bound}"
         f" ({_published(gpus_used)})"
     )
 
@@ -339,17 +344,11 @@ def _how_on_shared(
     shared: SharedGpu, memory: Bandwidth | None, held: tuple[float, float, float], step: Step
 ) -> str:
     """What the pace on a GPU that shares the RAM rests on."""
-    peak = shared.gpu.peak
-    rate = (
-        f"{units.decimal(int(peak.likely))}/s"
-        if peak.how is None
-        else f"{units.decimal(int(peak.slow))}/s to {units.decimal(int(peak.fast))}/s, {peak.how}"
-    )
     how = (
-        f"on {shared.name}, which shares the RAM ({rate} at most);"
+        f"on {shared.name}, which shares the RAM ({_rate(shared.gpu)} at most);"
         f" {_how_read(step, [shared.gpu])}{_how_launched(step, [shared.gpu])}"
     )
     if memory is None:
         return how
-    part = f"{held[0]:.0%}" if f"{held[0]:.0%}" == f"{held[2]:.0%}" else _percent(held[0], held[2])
+    part = units.percent_range(held[0], held[2])
     return f"{part} of the layers {how}, the rest on the processor: {memory.how}"

@@ -99,8 +99,8 @@ def _is_in_library(spec: ModelSpec, workload: Workload, catalogue: Catalogue) ->
     if spec.modality not in ollama.modalities:
         return False
     whole_batch = need.batch_tokens(spec, workload, catalogue.common("architectures"))
-    asked = {"whole_batch": whole_batch, "draft": workload.draft, "adapter": workload.adapter}
-    if any(asked[key] and key not in ollama.options for key in asked):
+    options = {"whole_batch": whole_batch, "draft": workload.draft, "adapter": workload.adapter}
+    if any(value and key not in ollama.options for key, value in options.items()):
         # it has the file and does not do what is asked, so that no line of it is printed
         return False
     default = need.default_format_and_quantization(spec, ollama)[1]

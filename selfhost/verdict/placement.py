@@ -14,11 +14,6 @@ from ..needs.records import (
 from .devices import TIGHT, Place, emptied, places, places_on
 from .on_devices import in_turn, layers_shared_out, offloaded, on_one, spread, taken_by
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    pass
-
 
 class Spreading(Record):
     """How a program lays a model out over the places of a machine.
@@ -86,12 +81,9 @@ def _at_once(
         yield sharded(needs, memory, machine, way.gathered)
     if way.spread_layers:
         yield spread(needs, memory, machine, way.spread_layers)
-    for is_enough, on_largest, end in (
-        (way.may_be_tight, _on_likely, "bytes"),
-        (way.may_be_close, _on_least, "low_bytes"),
-    ):
+    for is_enough, end in ((way.may_be_tight, "bytes"), (way.may_be_close, "low_bytes")):
         if is_enough:
-            yield on_largest(needs, memory, now)
+            yield _on_roomiest(needs, memory, now, end)
             if way.gathered is not None:
                 yield sharded(needs, memory, machine, way.gathered, end)
 
@@ -105,12 +97,18 @@ def _on_unread(needs: Needs, machine: Machine, candidates: Sequence[Place]) -> I
             yield on_one(needs, place.where)
 
 
+def _roomiest(candidates: Sequence[Place]) -> Place | None:
+    """The accelerator with most room; None where none has any."""
+    largest = max(candidates, key=lambda place: place.room_bytes or 0, default=None)
+    return largest if largest is not None and largest.room_bytes else None
+
+
 def _nearest(needs: Needs, candidates: Sequence[Place]) -> Iterator[Needs]:
     """All of it on the accelerator with most room, which lacks some, and its parts there in turn;
     nothing where none has any.
     """
-    largest = max(candidates, key=lambda place: place.room_bytes or 0, default=None)
-    if largest is not None and largest.room_bytes:
+    largest = _roomiest(candidates)
+    if largest is not None:
         yield from in_turn(needs, largest)
         yield on_one(needs, largest.where)
 
@@ -146,22 +144,17 @@ def _on_accelerators(
         )
 
 
-def _on_likely(needs: Needs, memory: MemoryNeed, candidates: Sequence[Place]) -> Iterator[Needs]:
-    """All of it on the accelerator with most room, where that holds the likely need."""
-    largest = max(candidates, key=lambda place: place.room_bytes or 0, default=None)
-    if largest is None or not largest.room_bytes:
+def _on_roomiest(
+    needs: Needs, memory: MemoryNeed, candidates: Sequence[Place], end: str
+) -> Iterator[Needs]:
+    """All of it on the accelerator with most room, where that holds the likely need and nearly the
+    most (`end` is `bytes`), or the least need (`low_bytes`).
+    """
+    largest = _roomiest(candidates)
+    if largest is None:
         return
+    room_bytes = largest.room_bytes or 0
     there = [term.on_device or term for term in memory.terms if not term.is_program]
-    is_near = sum(term.high_bytes for term in there) <= TIGHT * largest.room_bytes
-    if is_near and sum(term.bytes for term in there) <= largest.room_bytes:
-        yield on_one(needs, largest.where)
-
-
-def _on_least(needs: Needs, memory: MemoryNeed, candidates: Sequence[Place]) -> Iterator[Needs]:
-    """All of it on the accelerator with most room, where that holds the least need."""
-    largest = max(candidates, key=lambda place: place.room_bytes or 0, default=None)
-    if largest is None or not largest.room_bytes:
-        return
-    there = [term.on_device or term for term in memory.terms if not term.is_program]
-    if sum(term.low_bytes for term in there) <= largest.room_bytes:
+    is_near = end != "bytes" or sum(term.high_bytes for term in there) <= TIGHT * room_bytes
+    if is_near and sum(getattr(term, end) for term in there) <= room_bytes:
         yield on_one(needs, largest.where)

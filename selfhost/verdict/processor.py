@@ -239,7 +239,7 @@ def _stated(machine: Machine, bytes_per_second: int) -> Bandwidth:
         low, likely, high = share.low, share.likely, min(share.high, 1.0)
         how = (
             f"{_rate(bytes_per_second)} (stated), of which runs on {share.devices} devices of this"
-            f" kind reached {BANDWIDTH_SHARE * likely:.0%}"
+            f" kind reached {units.percent(BANDWIDTH_SHARE * likely)}"
         )
         bytes_per_second = int(_through_links(machine, bytes_per_second))
     if cores is not None and chip_of(machine) is None and _CORE_HIGH * cores < bytes_per_second:
@@ -301,7 +301,7 @@ def _of_chip(machine: Machine) -> Bandwidth | None:
     bound = "" if read == peak else f", of which its cores can read {units.decimal(int(read))}/s"
     how = (
         f"{chip.name} has {_rate(int(peak))}{bound}; runs on {share.devices} devices of its kind"
-        f" reached {BANDWIDTH_SHARE * share.likely:.0%} of that; --measure narrows it"
+        f" reached {units.percent(BANDWIDTH_SHARE * share.likely)} of that; --measure narrows it"
     )
     return Bandwidth(
         low=read * share.low,
@@ -365,7 +365,7 @@ def _named(machine: Machine) -> Bandwidth | None:
     how = (
         f"a processor of the series {processor.name} reads up to"
         f" {units.decimal(int(processor.usual))}/s with every memory channel filled; runs on"
-        f" {processor.share.devices} devices reached {read:.0%} of that"
+        f" {processor.share.devices} devices reached {units.percent(read)} of that"
         f"{_which_part(machine, processor)}; --measure narrows it"
     )
     return Bandwidth(
@@ -421,7 +421,7 @@ def _around_cards(machine: Machine) -> Bandwidth | None:
     how = (
         f"a guess: {computer.name}{which} has {units.decimal(int(computer.least))}/s to"
         f" {units.decimal(int(computer.most))}/s of memory bandwidth, of which runs on"
-        f" {share.devices} devices reached {BANDWIDTH_SHARE * share.likely:.0%}"
+        f" {share.devices} devices reached {units.percent(BANDWIDTH_SHARE * share.likely)}"
     )
     return Bandwidth(low=low, likely=likely, high=high, measured=False, how=how)
 

@@ -1,4 +1,4 @@
-"""What stands in for a model: in which order, and whose word that is."""
+"""What stands in for a model: in which order, and who says so."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from selfhost.catalogue.spec import ModelSpec
 
 def line_after(spec: ModelSpec) -> list[str]:
     """The ids that the specs name one after another, at most four."""
-    shelf, found = open_catalogue(), [spec.id]
-    while len(found) < 5:
-        last = shelf.spec(found[-1])
+    shelf, chain = open_catalogue(), [spec.id]
+    while len(chain) < 5:
+        last = shelf.spec(chain[-1])
         after = (
             last.availability.successor if last.availability else None
         ) or last.upkeep.superseded_by
-        if after is None or after in found:
+        if after is None or after in chain:
             break
-        found.append(after)
-    return found[1:]
+        chain.append(after)
+    return chain[1:]
 
 
-def test_whose_word_a_successor_is_is_told() -> None:
+def test_the_reason_says_who_names_a_successor() -> None:
     """A successor is its publisher's word only where the spec's source is; dates and our judgement are told as such, on every hop."""
     shelf = open_catalogue()
     for spec in shelf.specs():
@@ -46,7 +46,7 @@ def test_whose_word_a_successor_is_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "why"),
+    ("model", "why"),
     [
         # OpenAI's deprecations page: gpt-image-1 goes for gpt-image-1.5, and that for gpt-image-2.5-sunburst
         (
@@ -65,40 +65,48 @@ def test_whose_word_a_successor_is_is_told() -> None:
         ),
     ],
 )
-def test_the_way_to_a_successor_is_named(asked: str, why: str) -> None:
+def test_the_way_to_a_successor_is_named(model: str, why: str) -> None:
     """The direct successor and those after it, with the end of what is gone; the one that nothing follows stands in first."""
     shelf = open_catalogue()
-    assert next(iter(stand_ins(shelf.spec(asked), shelf)))[1] == why
+    assert next(iter(stand_ins(shelf.spec(model), shelf)))[1] == why
+
+
+# the main use of a spec stands first (specs/README.md): these narrow a model down to one kind
+# of work
+_NARROW = ("code", "safety", "math", "medical", "legal")
+
+
+def _narrow_use(spec: ModelSpec) -> str | None:
+    first = next(iter(spec.uses or ()), None)
+    return first if first in _NARROW else None
 
 
 def test_the_order_of_stand_ins_is_the_rule_that_is_told() -> None:
-    """Of every open model: after its successors, not superseded, its purpose, tuned or not as it is, its family, the nearest in size."""
+    """Of every open model, by what the specs say: after its successors, not superseded, its purpose, tuned or not as it is, its family, the nearest in size."""
     shelf = open_catalogue()
-    for spec in shelf.specs():
+    by_id = {spec.id: spec for spec in shelf.specs()}
+    for spec in by_id.values():
         if spec.closed or spec.parameters.total is None:
             continue
-        own = shelf.outline(spec.id)
         successors = line_after(spec)
-        told = list(stand_ins(spec, shelf))
-        assert {id for id, _ in told[: len(successors)]} == set(successors), spec.id
-        found = [(shelf.outline(id), why) for id, why in told[len(successors) :]]
-        bases = shelf.base_ids()
+        order = list(stand_ins(spec, shelf))
+        assert {id for id, _ in order[: len(successors)]} == set(successors), spec.id
+        candidates = [(by_id[id], why) for id, why in order[len(successors) :]]
         keys = [
             (
-                one.superseded_by is not None,
-                one.purpose != own.purpose,
-                (one.id in bases) != (own.id in bases),
-                one.family != own.family,
-                one.parameters_total,
+                candidate.upkeep.superseded_by is not None,
+                _narrow_use(candidate) != _narrow_use(spec),
+                ("base" in (candidate.uses or ())) != ("base" in (spec.uses or ())),
+                candidate.family != spec.family,
+                candidate.parameters.total,
             )
-            for one, _ in found
-            if one is not None and own is not None
+            for candidate, _ in candidates
         ]
         assert keys == sorted(keys), spec.id
-        for (superseded, another, _, stranger, _), (_, why) in zip(keys, found, strict=True):
+        for (superseded, another, _, stranger, _), (_, why) in zip(keys, candidates, strict=True):
             assert ("superseded by" in why, "but not made for" in why) == (
                 superseded,
-                another and own is not None and own.purpose != "general",
+                another and _narrow_use(spec) is not None,
             )
             assert ("of its family" in why) is not stranger
 
@@ -106,8 +114,8 @@ def test_the_order_of_stand_ins_is_the_rule_that_is_told() -> None:
 def test_what_is_as_large_is_not_called_larger() -> None:
     """Of the next in size the parameters say whether it is larger: DeepSeek V3 and R1 have the same, Llama 2 70B has more than 13B."""
     shelf = open_catalogue()
-    for asked, other, why in (
+    for model, other, why in (
         ("deepseek-v3", "deepseek-r1", "an open-weight model of the same size"),
         ("llama-2-13b-chat", "llama-2-70b-chat", "the next larger open-weight model"),
     ):
-        assert dict(stand_ins(shelf.spec(asked), shelf))[other].startswith(why)
+        assert dict(stand_ins(shelf.spec(model), shelf))[other].startswith(why)

@@ -88,6 +88,7 @@ KEYS = {
     },
     "picture": {"vendor", "least_capability", "most_flops", "share", "devices"},
     "pace": {
+        "dp4a",
         "vendor",
         "unified",
         "joined",

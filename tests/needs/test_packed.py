@@ -433,7 +433,7 @@ def test_fp8_is_what_the_publisher_has_where_there_is_one() -> None:
         ("NVIDIA GeForce RTX 5090", "12.0"),
         ("NVIDIA L4", "8.9"),
         ("Quadro P4000", "6.1"),
-        ("Quadro GP100", None),
+        ("Quadro GP100", "6.0"),
         ("Quadro K4000", "3.0"),
         ("Some new card", None),
     ],

@@ -30,7 +30,7 @@ from selfhost.core.units import GIB
 from selfhost.machine.changes import apply
 from selfhost.machine.named import machine_named
 from selfhost.machine.profiles import load
-from selfhost.machine.record import Machine
+from selfhost.machine.record import FACTS, Machine
 from selfhost.reports import check_text, compare_text, list_text, machine_text, show_text, text
 from selfhost.reports.layout import (
     Bar,
@@ -1244,7 +1244,7 @@ def test_work_of_days_or_of_an_unknown_time_is_no_plain_yes() -> None:
     assert "SLOWLY" not in answer(100_000)
     voice = first_lines("f5-tts", laptop)
     assert voice[0].startswith("✓ RUNS, PACE NOT KNOWN")
-    assert voice[1].strip() == "how long it takes is not known"
+    assert voice[1].strip() == "how long this lasts is not known"
 
 
 def test_show_lists_the_size_that_check_takes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -1267,3 +1267,36 @@ def test_the_first_lines_have_the_command_for_smaller_weights() -> None:
     smaller = next(other for other in verdict.alternatives if other.id == verdict.model.id)
     assert lines[2].strip() == f"{smaller.command} --machine 'M1 8GB'"
     assert sum(smaller.command in line for line in lines) == 1
+
+
+# a value of each fact that a machine without GPU, model and limits lacks
+_STATED = {
+    "emulated_on": "qemu",
+    "address_space_bytes": 3 * GIB,
+    "private_memory_bytes": 5 * GIB,
+    "file_size_limit_bytes": 7 * GIB,
+    "cpu_cores_physical": 6,
+    "cpu_cores_performance": 3,
+    "memory_bandwidth_bytes_per_second": 51_200_000_000,
+}
+
+
+def test_each_fact_of_a_machine_is_shown() -> None:
+    """`machine -v` reads differently without it, whatever the fact is."""
+    facts = (*FACTS, "emulated_on", *(name for name in Machine._fields if "limit" in name))
+    machine = samples.WORKSTATION
+    machine = machine.replace(
+        **{
+            name: value
+            for name, value in _STATED.items()
+            if getattr(machine, name) is None or name == "cpu_cores_performance"
+        }
+    )
+
+    def shown(of: Machine) -> str:
+        document = machine_text.machine_document(of.replace(unread=()), verbose=True)
+        return plain(document, 200).split("Not read")[0]
+
+    for fact in dict.fromkeys((*facts, *_STATED)):
+        assert getattr(machine, fact) is not None, f"{fact}: give it a value in _STATED"
+        assert shown(machine) != shown(machine.replace(**{fact: None})), fact

@@ -71,10 +71,10 @@ def disturbances(before: Activity, after: Activity) -> tuple[str, ...]:
     waited = _difference(before.waited_seconds, after.waited_seconds)
     if waited is not None and seconds > 0 and waited > _MOST_WAITING * seconds:
         share = min(1.0, waited / seconds)
-        reasons.append(f"programs waited for a processor for {share:.0%} of the time")
+        reasons.append(f"programs waited for a processor for {units.percent(share)} of the time")
     others = used_by_others(before, after)
     if others is not None and others > _MOST_OTHERS:
-        reasons.append(f"other programs used {others:.0%} of the processors meanwhile")
+        reasons.append(f"other programs used {units.percent(others)} of the processors meanwhile")
     running = before.running or 0
     if others is None and running > _MOST_OTHERS * before.processors:
         programs = "another program was" if running == 1 else f"{running} other programs were"

@@ -232,7 +232,7 @@ def _disturbances(
     doubts = [*plan.busy]
     share = min(trace.cpu_share for trace in attempt)
     if share < LEAST_CPU_SHARE:
-        doubts.append(f"a thread had only {share:.0%} of a processor to itself")
+        doubts.append(f"a thread had only {units.percent(share)} of a processor to itself")
     if single is not None and together < 0.9 * single:
         doubts.append(f"{len(attempt)} threads together read less than one alone")
     return tuple(doubts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...core import units
 from ...core.records import Record
 from ..cache import states
 from ..parts import term
@@ -18,7 +19,8 @@ _COMPUTE_ERROR_UNMEASURED = 0.4
 # what CUDA took beside all buffers: RTX 3090, 4090 (twice) and PRO 6000 (twice), as llama.cpp
 # printed it (`unaccounted`, or total - free)
 _ON_A_DEVICE = (
-    f"measured on CPUs, elsewhere by the same rules, ± {COMPUTE_ERROR:.0%} assumed; CUDA's own"
+    f"measured on CPUs, elsewhere by the same rules, ± {units.percent(COMPUTE_ERROR)} assumed;"
+    " CUDA's own"
     " context, 0.3 to 0.75 GiB more on each device (ggml-org/llama.cpp#15860, #24608, #27953), is"
     " not counted: it comes out of the 1 GiB that is left free"
 )
@@ -144,7 +146,7 @@ def _by_closed_form(load: Load, prompt: _Prompt) -> tuple[Term, int]:
     least = min(reserved.bytes, asked_for.bytes) + prompt.scores - prompt.fewer_scores
     measured = load.subject.row is not None and row.closed_form.measured
     error = COMPUTE_ERROR if measured else _COMPUTE_ERROR_UNMEASURED
-    source = f"{llamacpp.SOURCE}; closed form, error at most {error:.0%}"
+    source = f"{llamacpp.SOURCE}; closed form, error at most {units.percent(error)}"
     if not measured:
         source += ", architecture not measured"
     line = summed(reserved.arithmetic, *prompt.score_lines)

@@ -200,7 +200,7 @@ def work_check(
     training, how many were asked about; a million where None.
     """
     way = offload or ("processor" if on_processor else "")
-    result = _MADE_IN_STEPS.get(speed.unit) if way in _LONGER else None
+    made_in_steps = _MADE_IN_STEPS.get(speed.unit) if way in _LONGER else None
     limit, code, remedy = _SLOW.get(speed.unit, (None, "speed-slow", _FASTER))
     if speed.unit == units.TRAINED and dataset_tokens is not None:
         limit = dataset_tokens / _DAY_SECONDS
@@ -220,11 +220,11 @@ def work_check(
         }
         return Finding.worded_when_read(fields, lambda: (reason(), remedy))
 
-    if result is not None:
+    if made_in_steps is not None:
         if speed.work is not None and speed.work.likely >= HOURS_SECONDS:
             code = "speed-hours"
         return finding(
-            Outcome.WARN, code, lambda: f"{result} {_LONGER[way]}{_how_long(speed)}.", remedy
+            Outcome.WARN, code, lambda: f"{made_in_steps} {_LONGER[way]}{_how_long(speed)}.", remedy
         )
     if speed.work is None and on_processor and (is_large or speed.unit in _UNKNOWN_ON_CPU):
         what = _UNKNOWN_ON_CPU.get(speed.unit, _UNKNOWN_OF_SOUND)

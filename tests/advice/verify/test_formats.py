@@ -28,6 +28,14 @@ def test_a_sample_is_read_by_its_module(path) -> None:  # type: ignore[no-untype
     assert run == module.read(text)
 
 
+def test_colours_of_a_terminal_hide_nothing() -> None:
+    """llama.cpp's `--log-colors on`, as a terminal shows it: a code before each line and `ESC[0m` behind it."""
+    for path in SAMPLES:
+        text = path.read_text("utf-8")
+        coloured = "".join(f"\x1b[1;34m{line}\x1b[0m\n" for line in text.splitlines())
+        assert formats.run_of(coloured) == formats.run_of(text), path.name
+
+
 def test_no_sample_names_a_person() -> None:
     """They are cut, and their paths are made up."""
     for path in SAMPLES:

@@ -82,7 +82,7 @@ def test_programs_that_fill_processors_without_waiting_are_seen() -> None:
     """Four processors for one second: three busy seconds, of which this process took one."""
     before, after = at(0, busy_seconds=10.0, own_seconds=5.0), at(1, busy_seconds=13.0)
     assert used_by_others(before, after.replace(own_seconds=6.0)) == pytest.approx(0.5)
-    assert "50%" in disturbances(before, after.replace(own_seconds=6.0))[0]
+    assert "50 %" in disturbances(before, after.replace(own_seconds=6.0))[0]
     assert used_by_others(before, after.replace(busy_seconds=10.9, own_seconds=6.0)) == 0
     assert used_by_others(before.replace(busy_seconds=None), after) is None
     # a tick is a third of a glance
@@ -99,7 +99,7 @@ def test_what_ended_before_disturbs_nothing() -> None:
 def test_programs_that_wait_are_seen_at_once() -> None:
     """A program that began a moment ago has not moved the averages yet."""
     before = at(0, waited_seconds=100.0, load=0.0)
-    assert "48%" in disturbances(before, at(0.03, waited_seconds=100.0144, load=0.0))[0]
+    assert "48 %" in disturbances(before, at(0.03, waited_seconds=100.0144, load=0.0))[0]
     assert disturbances(before, at(0.03, waited_seconds=100.0024)) == ()
 
 

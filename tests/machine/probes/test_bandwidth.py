@@ -178,7 +178,7 @@ def test_two_threads_on_one_processor_give_low_confidence() -> None:
     found = bandwidth.judged(plan(), steady(30), [both(15, share=0.5)] * 2, both(15, share=0.5))
     assert isinstance(found, Measured)
     assert found.confidence == "low"
-    assert "50%" in found.notes[0]
+    assert "50 %" in found.notes[0]
 
 
 def test_the_undisturbed_attempt_counts() -> None:

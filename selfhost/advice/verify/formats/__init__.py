@@ -8,7 +8,11 @@ from __future__ import annotations
 from importlib import import_module
 from pkgutil import iter_modules
 
+from ....core.records import pattern
 from ..run import Run
+
+# what colours a terminal: a log that was copied from one, or written with --log-colors on
+_COLOURS = pattern("\x1b\\[[0-9;]*[A-Za-z]")
 
 
 def names() -> tuple[str, ...]:
@@ -17,7 +21,10 @@ def names() -> tuple[str, ...]:
 
 
 def run_of(text: str) -> Run | None:
-    """What the output tells of its run; None where no format knows it or it holds no figures."""
+    """What the output tells of its run, colours left aside; None where no format knows it or it
+    holds no figures.
+    """
+    text = _COLOURS.sub("", text)
     for name in names():
         run: Run | None = import_module(f"{__name__}.{name}").read(text)
         if run is not None and run.holds_figures:
