@@ -182,7 +182,7 @@ def test_what_a_profile_does_not_state_is_never_unknown(profile: Profile) -> Non
     assert verdict.can_run
     for fact, name in (("disks", "disk"), ("instruction_sets", "cpu")):
         # what the processor may lack slows nothing that lies on a GPU
-        is_beside = name == "cpu" and verdict.needs.placement == "accelerator"
+        is_beside = name == "cpu" and verdict.needs and verdict.needs.placement == "accelerator"
         if profile.machine.assumes(fact) and not is_beside:
             assert outcomes[name] is Outcome.WARN
     if (

@@ -289,7 +289,11 @@ def test_a_fact_that_is_gone_makes_its_finding_unknown(folder: Path) -> None:
             gone = {name for fact, name in FINDING_OF.items() if getattr(machine, fact) is None}
             verdict = decided(machine)
             # what the processor may lack slows nothing that lies on a GPU
-            if machine.architecture is not None and verdict.needs.placement == "accelerator":
+            if (
+                machine.architecture is not None
+                and verdict.needs
+                and verdict.needs.placement == "accelerator"
+            ):
                 gone.discard("cpu")
             # a machine that reads as one before is judged as it
             if not gone or machine in seen:
