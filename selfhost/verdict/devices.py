@@ -13,9 +13,9 @@ from ..machine.record import Accelerator, Machine
 # 0c1e5709)
 DEVICE_MARGIN_BYTES = 1 * GIB
 
-# vLLM takes this share of each device and fails where that is not enough (vllm 0.33.0,
+# vLLM takes so many hundredths of each device and fails where that is not enough (vllm 0.33.0,
 # vllm/config/cache.py lines 215-223)
-GPU_ONLY_SHARE = 0.92
+GPU_ONLY_PERCENT = 92
 
 # from here on, but for an A100 and a GB10, it works on four times as much at once
 # (vllm/engine/arg_utils.py, get_batch_defaults)
@@ -90,7 +90,7 @@ def room_of(device: Accelerator, *, gpu_only: bool) -> int | None:
     if total is None:
         return None
     free = total if device.memory_free_bytes is None else device.memory_free_bytes
-    return min(int(total * GPU_ONLY_SHARE), free)
+    return min(total * GPU_ONLY_PERCENT // 100, free)
 
 
 def is_large(device: Accelerator) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from ..machine.record import Accelerator, Machine
 from ..needs.records import MemoryNeed, Needs, Term
 from .devices import (
-    GPU_ONLY_SHARE,
+    GPU_ONLY_PERCENT,
     LARGE_DEVICE_BYTES,
     Place,
     emptied,
@@ -51,11 +51,8 @@ def _least_device(memory: MemoryNeed, number: int, end: str) -> int:
 
 
 def _with_share(high_bytes: int) -> int:
-    size = int(high_bytes / GPU_ONLY_SHARE)
-    while int(size * GPU_ONLY_SHARE) < high_bytes:
-        # beyond 53 bits a float takes no notice of 1
-        size += max(1, size >> 52)
-    return size
+    # rounded up
+    return -(-high_bytes * 100 // GPU_ONLY_PERCENT)
 
 
 def on_gpus_alone(

@@ -94,13 +94,15 @@ def spread(needs: Needs, memory: MemoryNeed, machine: Machine, layers: int) -> I
     ]
     taken = taken_by(memory)
     by_layer = sum(term.high_bytes for term in taken.by_layer)
-    another = _ANOTHER_LAYER * by_layer // layers
+    another = int(_ANOTHER_LAYER * by_layer // layers)
     for group in of_one_maker(sized, machine):
+        if len(group) == 1:
+            continue
         most = taken.each_bytes + taken.first_bytes - (-by_layer // len(group)) + another
         rooms = [min(room - another, most) for _, room in group[:-1]]
         rooms += [room - another for _, room in group[-1:]]
         capped = [
-            place.replace(room_bytes=int(max(0, room)))
+            place.replace(room_bytes=max(0, room))
             for (place, _), room in zip(group, rooms, strict=True)
         ]
         shares, left = _layers_by_place(memory, capped, layers)
