@@ -155,18 +155,27 @@ def is_built_for(device: Accelerator, amd_gpus: Sequence[str]) -> bool | None:
 
 def uses_gpus(runtime: RuntimeSpec, machine: Machine) -> bool:
     """Whether the program's builds for that system are not known to leave every GPU unused."""
-    return f"{machine.system}-{machine.architecture}" not in runtime.no_gpu_systems
+    unused = runtime.no_gpu_systems
+
+    def are_used(each: Machine) -> bool:
+        return f"{each.system}-{each.architecture}" not in unused
+
+    return not unused or bool(machine.worked_out(("uses GPUs", unused), are_used))
 
 
 def runs_on(runtime: RuntimeSpec, device: Accelerator) -> bool:
     """Whether the program is not known to have no build that computes on such a GPU, whatever the
     quantization.
     """
-    least = runtime.least_of(shares_ram=device.unified is True)
-    if least is not None and reaches(device, least) is False:
-        return False
-    patterns = amd_gpus(runtime)
-    return not patterns or is_built_for(device, patterns) is not False
+
+    def of(card: Accelerator) -> bool:
+        least = runtime.least_of(shares_ram=card.unified is True)
+        if least is not None and reaches(card, least) is False:
+            return False
+        patterns = amd_gpus(runtime)
+        return not patterns or is_built_for(card, patterns) is not False
+
+    return device.told(("runs on", runtime), of)
 
 
 def amd_gpus(runtime: RuntimeSpec) -> tuple[str, ...]:

@@ -745,15 +745,23 @@ def without_kernels(
     """
     if runtime is None:
         return None
+
+    def has_kernels(card: Accelerator) -> bool:
+        return _without_kernels(runtime, rule, card) is None
+
     for device in devices:
-        finding = _too_old(runtime, device) or _not_built_for(runtime, device)
-        if finding is None and rule is not None:
-            finding = _without_vendor(runtime, rule, device) or _below_capability(
-                runtime, rule, device
-            )
-        if finding is not None:
-            return finding
+        if not device.told(("has kernels", runtime, rule), has_kernels):
+            return _without_kernels(runtime, rule, device)
     return None
+
+
+def _without_kernels(
+    runtime: RuntimeSpec, rule: QuantizationRule | None, device: Accelerator
+) -> Finding | None:
+    finding = _too_old(runtime, device) or _not_built_for(runtime, device)
+    if finding is None and rule is not None:
+        finding = _without_vendor(runtime, rule, device) or _below_capability(runtime, rule, device)
+    return finding
 
 
 def _without_vendor(
