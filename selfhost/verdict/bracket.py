@@ -8,6 +8,7 @@ are not judged. What judges is `record`; a test holds every answer against it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 
 from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core.records import Record
@@ -15,13 +16,13 @@ from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.records import CpuNeed, MemoryNeed, Needs
 from . import findings as check
-from .compute import power_of
+from .compute import Power, asked_of_cores, power_of
 from .findings import Finding, Outcome
 from .judging import disk_finding, model_findings, runtime_asked, ways_held
 from .pacing import pace_and_finding
 from .record import Judged, Question
 from .sketched_work import STEP_FIGURES, figures_of_step, figures_of_work, pace_of_figures, step_of
-from .speed import LEAST_READ_BYTES
+from .speed import LEAST_READ_BYTES, Speed
 
 TYPE_CHECKING = False
 
@@ -59,13 +60,15 @@ class Program(Record):
 
 def program_of(question: Question) -> Program:
     """That of a question."""
+    # which release knows the architecture is no more than a warning
+    asked = runtime_asked(question)
     return Program(
         modality=question.spec.modality,
         workload=question.workload,
         speed_stated=question.speed_stated,
         runtime=question.runtime,
         cpu=None if question.needs is None else question.needs.cpu,
-        asked=runtime_asked(question),
+        asked=None if asked is None else {**asked, "architecture": None},
     )
 
 
@@ -117,9 +120,11 @@ def arranged(sketches: Mapping[str, Sketch], program: Callable[[int], Program]) 
             if figures:
                 key = (column, *_asked_alike(own, column, figures))
                 alike.setdefault(key, (column, number, {}))[2][id] = figures
+    # the pace, which takes longest, comes last: what failed before is not asked for it
+    by_column = sorted(alike.values(), key=lambda group: group[0])
     return (
         tuple(plain.values()),
-        tuple([(column, number, _tree(own)) for column, number, own in alike.values()]),
+        tuple([(column, number, _tree(own)) for column, number, own in by_column]),
     )
 
 
@@ -128,16 +133,17 @@ def _asked_alike(program: Program, column: int, figures: Figures) -> tuple[Any, 
     runtime = program.runtime
     if _COLUMNS[column] == "disk":
         return (None if runtime is None else runtime.store,)
-    id = None if runtime is None else runtime.id
     if _COLUMNS[column] == "memory":
-        return (id,)
+        # what wants a GPU is not sketched, and the RAM is the same for all others
+        return ()
     if _is_text(figures):
+        id = None if runtime is None else runtime.id
         # what reads next to nothing has no pace, so that more is not slower
         is_paced = figures[0] >= LEAST_READ_BYTES
         return id, program.workload.min_tokens_per_second, is_paced
-    # the time of other work depends on the type that is computed in, and on what is counted of it
+    # the time of other work follows from what is counted of it, too
     counted = tuple(map(bool, figures))
-    return id, program.modality, program.workload.quantization, counted
+    return program.modality, counted, *asked_of_cores(runtime, program.workload.quantization or "")
 
 
 # of few the halves are made when they are asked for: most never are
@@ -175,16 +181,53 @@ def outlook(
         left.update(dict.fromkeys(ids, worst))
     for column, number, tree in by_figures:
         judged = getattr(_Checks(program(number), machine, is_slow), _COLUMNS[column])
-        for id, (worst, is_too_slow) in _spread(tree, judged):
+        for id, (worst, is_too_slow) in _spread(tree, judged, left):
             left[id] = max(left[id], worst)
             if is_too_slow:
                 slow.add(id)
     return {id: (worst, worst != FAILS and id in slow) for id, worst in left.items()}
 
 
+def paces_of_text(
+    sketches: Sketches, program: Callable[[int], Program], machine: Machine
+) -> Callable[[str], Speed | None]:
+    """By id the pace of text on the machine, as `judging` finds it; None of other work."""
+    figures: dict[str, tuple[int, Figures]] = {}
+    for column, number, tree in sketches[1]:
+        if _COLUMNS[column] == "work":
+            figures.update({id: (number, own) for id, own in _figures_in(tree)})
+
+    def pace(id: str) -> Speed | None:
+        number, own = figures.get(id, (0, ()))
+        if not _is_text(own):
+            return None
+        return _paced(_question_of(program(number)), own, machine)[0]
+
+    return pace
+
+
 def _is_text(work: Sequence[float]) -> bool:
     """Whether those figures of the work are of a step alone."""
     return len(work) == STEP_FIGURES
+
+
+def _question_of(program: Program) -> Question:
+    """Of a model whose layers are not asked for."""
+    return Question(
+        spec=ModelSpec(id="", name=""),
+        workload=program.workload,
+        runtime=program.runtime,
+        speed_stated=program.speed_stated,
+        read_bytes={},
+    )
+
+
+def _paced(
+    question: Question, step: Sequence[float], machine: Machine
+) -> tuple[Speed | None, Finding | None]:
+    """The pace of text of which a step has these figures."""
+    stepping = Question.partly({**vars(question), "step": step_of(step)})
+    return pace_and_finding(stepping, _NO_NEEDS, machine)
 
 
 class _Checks:
@@ -196,14 +239,7 @@ class _Checks:
         self._machine, self._is_slow = machine, is_slow
         self._modality = program.modality
         self._wanted = program.workload.min_tokens_per_second
-        self._question = Question(
-            # of a model whose layers are not asked for
-            spec=ModelSpec(id="", name=""),
-            workload=program.workload,
-            runtime=program.runtime,
-            speed_stated=program.speed_stated,
-            read_bytes={},
-        )
+        self._question = _question_of(program)
 
     def memory(self, figures: Sequence[float]) -> tuple[int, bool]:
         """Of `Sketch`'s figures of the memory."""
@@ -220,12 +256,18 @@ class _Checks:
         """Of `Sketch`'s figures of the work, with whether that is too slow."""
         return self._step(figures) if _is_text(figures) else self._other(figures)
 
+    @cached_property
+    def _power(self) -> Power | None:
+        workload, runtime = self._question.workload, self._question.runtime
+        return power_of(self._machine, _NO_NEEDS, runtime, workload.quantization or "")
+
     def _other(self, figures: Sequence[float]) -> tuple[int, bool]:
         """Of work that is no text: its pace decides nothing."""
         if any(figures):
             kind, runtime = self._question.workload.quantization or "", self._question.runtime
-            power = power_of(self._machine, _needs_of((0, 0, 0), (0, 0)), runtime, kind)
-            speed = pace_of_figures(figures, self._modality, self._machine, power, runtime, kind)
+            speed = pace_of_figures(
+                figures, self._modality, self._machine, self._power, runtime, kind
+            )
             finding = check.work_check(speed, offload=None, on_processor=True)
         elif self._modality in check.MADE:
             finding = check.made_on_processor_check(self._modality)
@@ -234,9 +276,7 @@ class _Checks:
         return RUNS, self._is_slow(Judged(findings=(finding,), needs=None, speed=None), None)
 
     def _step(self, figures: Sequence[float]) -> tuple[int, bool]:
-        step = step_of(figures)
-        question = Question.partly({**vars(self._question), "step": step})
-        pace, finding = pace_and_finding(question, _needs_of((0, 0, 0), (0, 0)), self._machine)
+        pace, finding = _paced(self._question, figures, self._machine)
         too_slow = self._is_slow(Judged(findings=(), needs=None, speed=pace), self._wanted)
         return _left_by(() if finding is None else (finding,)), too_slow
 
@@ -268,6 +308,9 @@ def _needs_of(memory: Sequence[float], disk: Sequence[float]) -> Needs:
     )
 
 
+_NO_NEEDS = _needs_of((0, 0, 0), (0, 0))
+
+
 def _left_by_program(program: Program, machine: Machine) -> int:
     findings = []
     if program.cpu is not None:
@@ -293,10 +336,10 @@ _NOTHING = RUNS, False
 
 
 def _spread(
-    tree: Tree, judged: Callable[[Figures], tuple[int, bool]]
+    tree: Tree, judged: Callable[[Figures], tuple[int, bool]], left: Mapping[str, int]
 ) -> Iterator[tuple[str, tuple[int, bool]]]:
     """By id what is `judged` of its figures, but for `_NOTHING`: asked only where the least and the
-    most of some differ in it.
+    most of some differ in it. Of few, what fails by `left` is not asked for.
     """
     answers: dict[Figures, tuple[int, bool]] = {}
 
@@ -309,6 +352,11 @@ def _spread(
     while waiting:
         part = waiting.pop()
         least, most, few, halves = part
+        still = {id: own for id, own in few.items() if left[id] != FAILS}
+        if len(still) < len(few):
+            if not still:
+                continue
+            least, most, few, halves = part = _tree(still)
         of_all = answer(least)
         if of_all != answer(most):
             waiting += halves or _halves(few)
@@ -318,5 +366,10 @@ def _spread(
 
 def _ids(tree: Tree) -> list[str]:
     """All that are in it."""
+    return [id for id, _ in _figures_in(tree)]
+
+
+def _figures_in(tree: Tree) -> list[tuple[str, Figures]]:
+    """Those of all that are in it, by id."""
     _, _, few, halves = tree
-    return [*few, *(id for half in halves for id in _ids(half))]
+    return [*few.items(), *(pair for half in halves for pair in _figures_in(half))]
