@@ -79,7 +79,7 @@ if TYPE_CHECKING:
     from ..verdict.bracket import Sketch, Sketches
 
 QUESTIONS_FILE = "questions.bin"
-_VERSION = 17
+_VERSION = 20
 # of the workload, what is held against the machine or the model or has a price, not what the model
 # takes
 _JUDGED_BY = (

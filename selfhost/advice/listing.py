@@ -15,7 +15,7 @@ from ..core.errors import SpecError, WorkloadError
 from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import Machine
-from ..verdict.bracket import OPEN, RUNS, may_bracket, outlook
+from ..verdict.bracket import OPEN, RUNS, may_bracket, outlook, paces_of_text
 from ..verdict.defaults import follows_a_list, judge_for_machine, suit
 from ..verdict.findings.speed import is_too_slow
 from ..verdict.judging import judge, model_findings
@@ -37,6 +37,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..verdict.findings import Finding
+    from ..verdict.speed import Speed
     from .ranking import Key
 
 
@@ -105,14 +106,22 @@ def first_rows(
     ]
     heapify(waiting)
     answers: list[Answer] = []
+    paced: set[str] = set()
     while waiting and len(answers) < most:
         key, judged = waiting[0]
-        if judged is None:
-            answer = counted.judged(str(key[-1]))
-            heapreplace(waiting, (list_key(answer, standings), answer))
-        else:
+        id = str(key[-1])
+        if judged is not None:
             answers.append(judged)
             heappop(waiting)
+        elif id not in paced and (pace := counted.pace(id)) is not None:
+            # its pace is known much sooner than all that is found of it
+            slow = counted.running[id]
+            place = best_key(standings.of(id), id, is_slow=slow, pace=pace)
+            heapreplace(waiting, (place, None))
+            paced.add(id)
+        else:
+            answer = counted.judged(id)
+            heapreplace(waiting, (list_key(answer, standings), answer))
     return Listing(
         answers=tuple(answers),
         counts=counted.counts,
@@ -124,13 +133,15 @@ def first_rows(
 
 class _Counted(Record):
     """Models of which it is known how many run: `answers` are judged, of those in `running` it is
-    known that they run, and whether too slowly; `judged` gives the answer of one of them.
+    known that they run, and whether too slowly. `judged` gives the answer of one of them, `pace`
+    its pace alone, None where that takes as long to tell.
     """
 
     counts: Counts
     answers: Sequence[Answer]
     running: Mapping[str, bool]
     judged: Callable[[str], Answer]
+    pace: Callable[[str], Speed | None]
     ruled_out: int = 0
 
 
@@ -168,6 +179,7 @@ def _bracketed(
         answers=apart,
         running=running,
         judged=lambda id: judged([id])[0],
+        pace=paces_of_text(ready.sketches, ready.program, machine),
     )
 
 
@@ -207,6 +219,7 @@ def _judged_by_default(
         answers=answers,
         running=running,
         judged=answer,
+        pace=lambda _: None,
         ruled_out=ruled_out,
     )
 

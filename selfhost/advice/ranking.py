@@ -344,15 +344,18 @@ def list_key(answer: Answer, standings: Standings, *, use: str | None = None) ->
     )
 
 
-def best_key(standing: Standing | None, id: str, *, is_slow: bool) -> Key:
+def best_key(
+    standing: Standing | None, id: str, *, is_slow: bool, pace: Speed | None = None
+) -> Key:
     """The best place that `list_key` may give a model that runs, where nothing was asked of its
-    openness; `is_slow`: it is too slow for sure.
+    openness; `is_slow`: it is too slow for sure; `pace`: its pace, where that is known already.
     """
     if standing is None:
         return _ROUTES.index(Route.LOCAL), len(_KINDS), False, LAST, False, 0.0, id
+    share = _share_of_speed(pace)
     return (
         _ROUTES.index(Route.LOCAL), standing.kind, is_slow, standing.section, False,
-        -standing.worth, id,
+        -standing.worth * (1 if share is None else share), id,
     )  # fmt: skip
 
 

@@ -8,21 +8,21 @@ are not judged. What judges is `record`; a test holds every answer against it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 
-from ..catalogue.media import Denoising
 from ..catalogue.spec import ModelSpec, RuntimeSpec
-from ..core.records import FrozenDict, Record
+from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.records import CpuNeed, MemoryNeed, Needs
 from . import findings as check
-from .compute import power_of
+from .compute import Power, asked_of_cores, power_of
 from .findings import Finding, Outcome
 from .judging import disk_finding, model_findings, runtime_asked, ways_held
 from .pacing import pace_and_finding
 from .record import Judged, Question
+from .sketched_work import STEP_FIGURES, figures_of_step, figures_of_work, pace_of_figures, step_of
 from .speed import LEAST_READ_BYTES, Speed
-from .step import Step
 
 TYPE_CHECKING = False
 
@@ -31,9 +31,8 @@ if TYPE_CHECKING:
 
     # what the findings of the model itself leave, the number of its program, then figures: of the
     # memory (the most, the least, evictable), of the disk (to store at least, the largest file) and
-    # of the work: of text of a step (`_figures_of`), of pictures and vectors the operations of one,
-    # of speech `_OF_SPEECH` and of a step. Empty where nothing is found of that. None has to be
-    # judged whole
+    # of the work: of text of a step, else those of `sketched_work`. Empty where nothing is found
+    # of that. None has to be judged whole
     Sketch = tuple[int, int, tuple[float, ...], tuple[float, ...], tuple[float, ...]] | None
     Figures = tuple[float, ...]
     # the least and the most of some figures, the figures by id where they are few, else two halves
@@ -45,13 +44,6 @@ if TYPE_CHECKING:
 
 # nothing rules it out, something that decides is not known, something rules it out
 RUNS, OPEN, FAILS = range(3)
-# of a step, all that its pace on a processor follows from
-_OF_STEP = (
-    "weights_bytes", "unpacking_core_seconds", "alone_core_seconds", "layers", "attention_flops",
-    "is_vague", "choosing_seconds",
-)  # fmt: skip
-# of `speech.SpeechWork`, all that its pace follows from beside the step
-_OF_SPEECH = ("encoder_operations", "decoder_parameters", "audio_operations", "parameter_bytes")
 
 
 class Program(Record):
@@ -68,13 +60,15 @@ class Program(Record):
 
 def program_of(question: Question) -> Program:
     """That of a question."""
+    # which release knows the architecture is no more than a warning
+    asked = runtime_asked(question)
     return Program(
         modality=question.spec.modality,
         workload=question.workload,
         speed_stated=question.speed_stated,
         runtime=question.runtime,
         cpu=None if question.needs is None else question.needs.cpu,
-        asked=runtime_asked(question),
+        asked=None if asked is None else {**asked, "architecture": None},
     )
 
 
@@ -86,13 +80,10 @@ def sketch_of(question: Question, number: int) -> Sketch:
     memory, runtime = needs.memory, question.runtime
     wants_gpu = runtime is not None and runtime.wants_gpu(question.workload.quantization)
     stored, _ = check.ends_to_store(needs, None)
-    if memory is None or stored is None or wants_gpu or _is_beyond_figures(question):
+    if memory is None or stored is None or wants_gpu:
         return None
-    of_work: tuple[float, ...]
-    if question.read_bytes is not None:
-        of_work = _figures_of(question.step)
-    else:
-        of_work = _of_other_work(question, needs)
+    is_text = question.read_bytes is not None
+    of_work = figures_of_step(question.step) if is_text else figures_of_work(question, needs)
     return (
         left,
         number,
@@ -100,52 +91,6 @@ def sketch_of(question: Question, number: int) -> Sketch:
         (stored, (needs.making or needs).largest_file_bytes or 0),
         of_work,
     )
-
-
-def _is_beyond_figures(question: Question) -> bool:
-    """Whether its pace follows from more than a sketch holds: of sound, of a clip whose steps are
-    counted, of an embedding model whose layers are not known.
-    """
-    spec = question.spec
-    if spec.sound is not None:
-        return True
-    if spec.modality in check.MADE:
-        from .pictures import denoising_of
-
-        return denoising_of(spec, question.runtime) is not None
-    return spec.modality == "embedding" and spec.architecture is None
-
-
-def _figures_of(step: Step) -> tuple[float, ...]:
-    return (*[getattr(step, name) for name in _OF_STEP], *step.operation_counts)
-
-
-def _step_of(figures: Sequence[float]) -> Step:
-    """One that takes as much."""
-    named = dict(zip(_OF_STEP, figures, strict=False))
-    counts = tuple(figures[len(_OF_STEP) :])
-    return Step.partly({**named, "operation_counts": counts, **_NO_STEP})
-
-
-def _of_other_work(question: Question, needs: Needs) -> tuple[float, ...]:
-    """Of speech, or the operations of one picture or document; of what nothing counts (0,)."""
-    spec = question.spec
-    architecture, parameters = spec.architecture, spec.parameters.active
-    if spec.modality == "image" and spec.denoising is not None:
-        from .pictures import picture_operations
-
-        return (picture_operations(spec.denoising),)
-    if spec.modality == "embedding" and architecture is not None and parameters is not None:
-        from .documents import tokens_and_operations
-
-        return (tokens_and_operations(architecture, parameters)[1],)
-    if spec.modality == "speech":
-        from .speech import speech_work
-
-        work = speech_work(spec, needs, question.workload.quantization or "")
-        if work is not None:
-            return (*[getattr(work, name) for name in _OF_SPEECH], *_figures_of(work.step))
-    return (0,)
 
 
 def may_bracket(machine: Machine, workload: Workload) -> bool:
@@ -175,9 +120,11 @@ def arranged(sketches: Mapping[str, Sketch], program: Callable[[int], Program]) 
             if figures:
                 key = (column, *_asked_alike(own, column, figures))
                 alike.setdefault(key, (column, number, {}))[2][id] = figures
+    # the pace, which takes longest, comes last: what failed before is not asked for it
+    by_column = sorted(alike.values(), key=lambda group: group[0])
     return (
         tuple(plain.values()),
-        tuple([(column, number, _tree(own)) for column, number, own in alike.values()]),
+        tuple([(column, number, _tree(own)) for column, number, own in by_column]),
     )
 
 
@@ -186,15 +133,17 @@ def _asked_alike(program: Program, column: int, figures: Figures) -> tuple[Any, 
     runtime = program.runtime
     if _COLUMNS[column] == "disk":
         return (None if runtime is None else runtime.store,)
-    id = None if runtime is None else runtime.id
     if _COLUMNS[column] == "memory":
-        return (id,)
+        # what wants a GPU is not sketched, and the RAM is the same for all others
+        return ()
     if _is_text(figures):
+        id = None if runtime is None else runtime.id
         # what reads next to nothing has no pace, so that more is not slower
         is_paced = figures[0] >= LEAST_READ_BYTES
         return id, program.workload.min_tokens_per_second, is_paced
-    # the time of other work depends on the type that is computed in
-    return id, program.modality, program.workload.quantization, len(figures)
+    # the time of other work follows from what is counted of it, too
+    counted = tuple(map(bool, figures))
+    return program.modality, counted, *asked_of_cores(runtime, program.workload.quantization or "")
 
 
 # of few the halves are made when they are asked for: most never are
@@ -232,16 +181,53 @@ def outlook(
         left.update(dict.fromkeys(ids, worst))
     for column, number, tree in by_figures:
         judged = getattr(_Checks(program(number), machine, is_slow), _COLUMNS[column])
-        for id, (worst, is_too_slow) in _spread(tree, judged):
+        for id, (worst, is_too_slow) in _spread(tree, judged, left):
             left[id] = max(left[id], worst)
             if is_too_slow:
                 slow.add(id)
     return {id: (worst, worst != FAILS and id in slow) for id, worst in left.items()}
 
 
+def paces_of_text(
+    sketches: Sketches, program: Callable[[int], Program], machine: Machine
+) -> Callable[[str], Speed | None]:
+    """By id the pace of text on the machine, as `judging` finds it; None of other work."""
+    figures: dict[str, tuple[int, Figures]] = {}
+    for column, number, tree in sketches[1]:
+        if _COLUMNS[column] == "work":
+            figures.update({id: (number, own) for id, own in _figures_in(tree)})
+
+    def pace(id: str) -> Speed | None:
+        number, own = figures.get(id, (0, ()))
+        if not _is_text(own):
+            return None
+        return _paced(_question_of(program(number)), own, machine)[0]
+
+    return pace
+
+
 def _is_text(work: Sequence[float]) -> bool:
     """Whether those figures of the work are of a step alone."""
-    return len(work) == _STEP_FIGURES
+    return len(work) == STEP_FIGURES
+
+
+def _question_of(program: Program) -> Question:
+    """Of a model whose layers are not asked for."""
+    return Question(
+        spec=ModelSpec(id="", name=""),
+        workload=program.workload,
+        runtime=program.runtime,
+        speed_stated=program.speed_stated,
+        read_bytes={},
+    )
+
+
+def _paced(
+    question: Question, step: Sequence[float], machine: Machine
+) -> tuple[Speed | None, Finding | None]:
+    """The pace of text of which a step has these figures."""
+    stepping = Question.partly({**vars(question), "step": step_of(step)})
+    return pace_and_finding(stepping, _NO_NEEDS, machine)
 
 
 class _Checks:
@@ -253,14 +239,7 @@ class _Checks:
         self._machine, self._is_slow = machine, is_slow
         self._modality = program.modality
         self._wanted = program.workload.min_tokens_per_second
-        self._question = Question(
-            # of a model whose layers are not asked for
-            spec=ModelSpec(id="", name=""),
-            workload=program.workload,
-            runtime=program.runtime,
-            speed_stated=program.speed_stated,
-            read_bytes={},
-        )
+        self._question = _question_of(program)
 
     def memory(self, figures: Sequence[float]) -> tuple[int, bool]:
         """Of `Sketch`'s figures of the memory."""
@@ -277,63 +256,31 @@ class _Checks:
         """Of `Sketch`'s figures of the work, with whether that is too slow."""
         return self._step(figures) if _is_text(figures) else self._other(figures)
 
+    @cached_property
+    def _power(self) -> Power | None:
+        workload, runtime = self._question.workload, self._question.runtime
+        return power_of(self._machine, _NO_NEEDS, runtime, workload.quantization or "")
+
     def _other(self, figures: Sequence[float]) -> tuple[int, bool]:
         """Of work that is no text: its pace decides nothing."""
-        if self._modality in check.MADE:
-            finding = check.made_on_processor_check(self._modality)
-        elif not any(figures):
-            return RUNS, False
-        else:
-            speed = self._pace_of_other(figures)
+        if any(figures):
+            kind, runtime = self._question.workload.quantization or "", self._question.runtime
+            speed = pace_of_figures(
+                figures, self._modality, self._machine, self._power, runtime, kind
+            )
             finding = check.work_check(speed, offload=None, on_processor=True)
+        elif self._modality in check.MADE:
+            finding = check.made_on_processor_check(self._modality)
+        else:
+            return RUNS, False
         return RUNS, self._is_slow(Judged(findings=(finding,), needs=None, speed=None), None)
 
-    def _pace_of_other(self, figures: Sequence[float]) -> Speed:
-        machine, workload, runtime = self._machine, self._question.workload, self._question.runtime
-        kind = workload.quantization or ""
-        power = power_of(machine, _needs_of((0, 0, 0), (0, 0)), runtime, kind)
-        if self._modality == "speech":
-            from .speech import SpeechWork, pace_of_speech
-
-            work = SpeechWork.partly(
-                {
-                    **dict(zip(_OF_SPEECH, figures, strict=False)),
-                    "step": _step_of(figures[len(_OF_SPEECH) :]),
-                }
-            )
-            return pace_of_speech(machine, power, work, quantization=kind, runtime=runtime)
-        (operations,) = figures
-        if self._modality == "image":
-            from .pictures import pace_of_pictures
-
-            return pace_of_pictures(
-                machine,
-                power,
-                Denoising(steps=1, passes=1, step_operations=int(operations), decode_operations=0),
-                pixels=None,
-                quantization=kind,
-                runtime=runtime,
-                offload=None,
-            )
-        from .documents import UNIT, documents_a_second, shares_of_documents
-
-        pace = None
-        if power is not None:
-            shares = shares_of_documents(machine, power, runtime, kind)
-            pace = documents_a_second(power, operations, shares)
-        return Speed(work=pace, unit=UNIT, how="")
-
     def _step(self, figures: Sequence[float]) -> tuple[int, bool]:
-        step = _step_of(figures)
-        question = Question.partly({**vars(self._question), "step": step})
-        pace, finding = pace_and_finding(question, _needs_of((0, 0, 0), (0, 0)), self._machine)
+        pace, finding = _paced(self._question, figures, self._machine)
         too_slow = self._is_slow(Judged(findings=(), needs=None, speed=pace), self._wanted)
         return _left_by(() if finding is None else (finding,)), too_slow
 
 
-# with the least, the likely and the most operations
-_STEP_FIGURES = len(_OF_STEP) + 3
-_NO_STEP = {"architecture": None, "read_bytes": FrozenDict()}
 _ANY_CPU = CpuNeed(architectures=(), instruction_sets={})
 
 
@@ -361,6 +308,9 @@ def _needs_of(memory: Sequence[float], disk: Sequence[float]) -> Needs:
     )
 
 
+_NO_NEEDS = _needs_of((0, 0, 0), (0, 0))
+
+
 def _left_by_program(program: Program, machine: Machine) -> int:
     findings = []
     if program.cpu is not None:
@@ -386,10 +336,10 @@ _NOTHING = RUNS, False
 
 
 def _spread(
-    tree: Tree, judged: Callable[[Figures], tuple[int, bool]]
+    tree: Tree, judged: Callable[[Figures], tuple[int, bool]], left: Mapping[str, int]
 ) -> Iterator[tuple[str, tuple[int, bool]]]:
     """By id what is `judged` of its figures, but for `_NOTHING`: asked only where the least and the
-    most of some differ in it.
+    most of some differ in it. Of few, what fails by `left` is not asked for.
     """
     answers: dict[Figures, tuple[int, bool]] = {}
 
@@ -402,6 +352,11 @@ def _spread(
     while waiting:
         part = waiting.pop()
         least, most, few, halves = part
+        still = {id: own for id, own in few.items() if left[id] != FAILS}
+        if len(still) < len(few):
+            if not still:
+                continue
+            least, most, few, halves = part = _tree(still)
         of_all = answer(least)
         if of_all != answer(most):
             waiting += halves or _halves(few)
@@ -411,5 +366,10 @@ def _spread(
 
 def _ids(tree: Tree) -> list[str]:
     """All that are in it."""
+    return [id for id, _ in _figures_in(tree)]
+
+
+def _figures_in(tree: Tree) -> list[tuple[str, Figures]]:
+    """Those of all that are in it, by id."""
     _, _, few, halves = tree
-    return [*few, *(id for half in halves for id in _ids(half))]
+    return [*few.items(), *(pair for half in halves for pair in _figures_in(half))]

@@ -24,6 +24,8 @@ from .speed import MEASURED, PROMPT_SHARES
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..catalogue.spec import RuntimeSpec
 
 # operations for each byte a second of the memory, of GPUs whose name tells nothing: from 24 (Radeon
@@ -55,9 +57,23 @@ _BLOCKS_ENDS = (0.65, 0.9, 1.1)
 FLOAT32_LONGER = (1.0, 2.5, 8.0)
 
 
+def asked_of_cores(runtime: RuntimeSpec | None, quantization: str) -> tuple[Any, ...]:
+    """All of a program that its pace on a processor follows from, beside the machine and the work:
+    what is asked alike takes as long.
+    """
+    if runtime is None:
+        return (quantization,)
+    return quantization, runtime.default_threads, runtime.multiplies_rows, _computes_alike(runtime)
+
+
+def _computes_alike(runtime: RuntimeSpec) -> bool:
+    """Whether it has the arithmetic of the program that was measured on prompts."""
+    return runtime.multiplies_rows or runtime.computes_with == MEASURED
+
+
 def shares_on_cores(machine: Machine, runtime: RuntimeSpec | None, quantization: str) -> Range:
     """Of what a processor computes on prompts, what a program reaches with weights of that type."""
-    if runtime is None or not (runtime.multiplies_rows or runtime.computes_with == MEASURED):
+    if runtime is None or not _computes_alike(runtime):
         return PROCESSOR_SHARES
     table, others, ends = (
         (_OF_ROWS, _OF_OTHER_ROWS, _ROWS_ENDS)
