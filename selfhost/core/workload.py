@@ -395,8 +395,9 @@ def _faults_of_numbers(workload: Workload) -> Iterator[_Fault]:
 
 
 def _shown(value: object) -> str:
-    """What was given, as Python writes it, cut where that is long."""
-    text = repr(value)
+    """What was given, as Python writes it, cut where that is long; a number without `.0`."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    text = f"{value:,.12g}" if is_number and abs(value) < 1e12 else repr(value)  # type: ignore
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 
