@@ -4,6 +4,7 @@ checked and given their defaults. The real machine is read only where none is gi
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Sequence
 
@@ -28,13 +29,36 @@ from .verdict.record import Route, Verdict
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import ParamSpec, TypeVar
+
     from .advice.plan import Plan
     from .advice.sizes import ContainerSize
     from .answers.several import Comparison, Ranking
 
+    Arguments = ParamSpec("Arguments")
+    Answer = TypeVar("Answer")
+
 PathLike = str | os.PathLike[str]
 
 
+def _for_programs(function: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
+    """The function, whose errors name its arguments where the commands' name options."""
+
+    @functools.wraps(function)
+    def called(*arguments: Arguments.args, **named: Arguments.kwargs) -> Answer:
+        try:
+            return function(*arguments, **named)
+        except SelfhostError as error:
+            from .core.python_words import in_python_words
+
+            in_python_words(error)
+            raise
+
+    return called
+
+
+@_for_programs
 def check(
     model: str | os.PathLike[str] | ModelSpec,
     workload: Workload | None = None,
@@ -63,6 +87,7 @@ def check(
     return _with_notes(verdict, notes)
 
 
+@_for_programs
 def check_together(
     models: Sequence[str | os.PathLike[str] | ModelSpec],
     workloads: Workload | Sequence[Workload] | None = None,
@@ -103,6 +128,7 @@ def check_together(
     return _with_notes(verdict, notes)
 
 
+@_for_programs
 def can_run(
     model: str | os.PathLike[str] | ModelSpec,
     workload: Workload | None = None,
@@ -121,6 +147,7 @@ def can_run(
     )
 
 
+@_for_programs
 def rank(
     workload: Workload | None = None,
     *,
@@ -155,6 +182,7 @@ def rank(
     return ranking(listing.answers, machine, listing).replace(notes=notes)
 
 
+@_for_programs
 def plan(
     model: str | os.PathLike[str] | ModelSpec,
     workload: Workload | None = None,
@@ -172,6 +200,7 @@ def plan(
     return plan_with(catalogue, model, workload)
 
 
+@_for_programs
 def compare(
     models: Sequence[str | os.PathLike[str] | ModelSpec],
     workload: Workload | None = None,
@@ -253,7 +282,7 @@ def _surroundings(
 
 def _one_of(name: str, value: str, choices: Sequence[str]) -> None:
     """`WorkloadError` for a word that is none of the choices."""
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         message = f"{value!r} is not one of {', '.join(choices)}"
         raise WorkloadError([Problem(file="workload", key=name, message=message)])
 
@@ -293,6 +322,7 @@ def _machine_and_notes(text: str) -> tuple[Machine, tuple[str, ...]]:
     return noted_machine(named), () if named.note is None else (named.note,)
 
 
+@_for_programs
 def size(
     model: str | os.PathLike[str] | ModelSpec,
     workload: Workload | None = None,
@@ -315,6 +345,17 @@ def size(
     expect_type("prompt_cache_bytes", prompt_cache_bytes, (int, type(None)))
     if prompt_cache_bytes is not None and prompt_cache_bytes < 0:
         raise InputError(f"prompt_cache_bytes must be at least 0, not {prompt_cache_bytes}")
+    if isinstance(workload, Workload) and workload.task != "generate":
+        raise WorkloadError(
+            [
+                Problem(
+                    file="workload",
+                    key="task",
+                    message=f"a container serves a model, and none is sized for {workload.task}",
+                    remedy="leave it out; check() has the memory of a fine-tuning",
+                )
+            ]
+        )
     machine, notes = _understood(machine)
     catalogue, model, workload, machine = _given(model, workload, machine or node(), specs)
     size = size_with(catalogue, model, workload, machine, prompt_cache_bytes=prompt_cache_bytes)

@@ -142,6 +142,67 @@ def test_an_argument_of_a_wrong_type_is_an_error_of_both_kinds(
 
 
 @pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"lora_rank": 8}, 'task="finetune"'),
+        ({"prompt_tokens": 5000, "context_tokens": 4096}, "context_tokens=5376"),
+        ({"kv_cache_type": "q8_0", "runtime": "vllm"}, 'runtime="llama-cpp-python"'),
+        ({"parallel": 10**6}, "parallel=256"),
+        ({"quantization": "UD_Q4"}, "quantization"),
+        ({"draft": "no-such-model"}, "rank().models"),
+    ],
+)
+def test_an_error_names_arguments_and_no_options(asked: dict[str, Any], says: str) -> None:
+    """A program has no command line: what it is told to write is an argument of the function."""
+    with pytest.raises(SelfhostError) as wrong:
+        check("llama-3.2-1b", Workload(**asked), machine=VM)
+    text = f"{wrong.value} {wrong.value.remedy}"
+    assert says in text
+    assert "--" not in text
+
+
+def test_the_name_of_a_machine_is_an_argument_in_errors() -> None:
+    """`machine=`, not `--machine`, `--gpu` or `--set`."""
+    for name in ("i5", "RTX 9999", "quadro"):
+        with pytest.raises(SelfhostError) as wrong:
+            can_run("llama-3.2-1b", machine=name)
+        text = f"{wrong.value} {wrong.value.remedy}"
+        assert 'machine="' in text
+        assert "--" not in text.replace("selfhost machine --profiles", "")
+
+
+@pytest.mark.parametrize(
+    "value", [[1, 2], {"a": 1}, b"q8_0", object(), Path("q8_0"), 1j, "a" * 5000]
+)
+@pytest.mark.parametrize("key", ["task", "kv_cache_type", "context_tokens", "optimizer", "private"])
+def test_a_value_of_any_type_is_refused_in_a_short_sentence(key: str, value: object) -> None:
+    """What cannot be hashed or compared, too."""
+    with pytest.raises(WorkloadError) as wrong:
+        Workload(**{key: value})  # type: ignore[arg-type]
+    assert key in str(wrong.value)
+    assert len(wrong.value.problems[0].message) < 200
+
+
+def test_a_load_that_is_no_number_is_a_workload_error() -> None:
+    """As every other argument."""
+    with pytest.raises(WorkloadError, match="load"):
+        Load.parse("much")
+    with pytest.raises(SelfhostError, match="must be str"):
+        Load.parse(5)  # type: ignore[arg-type]
+
+
+def test_a_context_beyond_any_machine_has_no_least_machine() -> None:
+    """2 EB of RAM is more than a machine's record may state: the answer is none, and no error."""
+    assert plan("bge-m3", Workload(context_tokens=10**9)).least is None
+
+
+def test_no_container_is_sized_for_training() -> None:
+    """The fault is the task, not a speed that nobody stated."""
+    with pytest.raises(WorkloadError, match="task"):
+        size("llama-3.2-1b", Workload(task="finetune"))
+
+
+@pytest.mark.parametrize(
     ("call", "arguments", "keywords"),
     [
         (compare, [["mistral-7b"]], {"machine": VM}),

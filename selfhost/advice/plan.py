@@ -13,7 +13,7 @@ from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.workload import READING_TOKENS_PER_SECOND, Workload
 from ..machine.profiles import Profile, size_of
-from ..machine.record import PURPOSES, Accelerator, Disk, Machine
+from ..machine.record import MAX_MEMORY_BYTES, PURPOSES, Accelerator, Disk, Machine
 from ..needs import quantizations_of, why_not_loaded
 from ..needs.records import MemoryNeed, Needs
 from ..verdict.defaults import first_of_list, follows_a_list, from_a_list, smallest_of_list
@@ -502,6 +502,8 @@ def _least_in(
     held = needs.memory.high_bytes if in_ram else beside
     reserve = reserve_beside(held, vast, workload)
     memory = reserve + held
+    if max(memory, on_card) > MAX_MEMORY_BYTES:
+        return question, judge(question, vast), None
     cards: tuple[Accelerator, ...] = ()
     if unified:
         cards = (Accelerator(vendor="apple", name="Apple GPU", unified=True),)

@@ -234,7 +234,27 @@ def _notes(
         )
     if question.workload.draft and question.companions is not None:
         yield DRAFT_NOTE
+    if question.workload.task == "finetune" and understood.workload.lora_rank is not None:
+        yield from _larger_than_model(catalogue, question)
     yield from _without_effect(question, understood.workload)
+
+
+def _larger_than_model(catalogue: Catalogue, question: Question) -> Iterator[str]:
+    """A sentence where the adapters have more parameters than the model itself."""
+    from ..needs.tensors import row_of
+    from ..needs.torch.adapters import adapters
+    from ..verdict.question import architectures
+
+    spec, rank = question.spec, question.workload.lora_rank
+    row = row_of(spec.architecture, architectures(catalogue)) if spec.architecture else None
+    if rank is None or spec.architecture is None or row is None or not spec.parameters_total:
+        return
+    trained = adapters(spec.architecture, row, rank).parameters
+    if trained > spec.parameters_total:
+        yield (
+            f"Adapters of rank {rank:,} have {units.count(trained)} parameters, more than the"
+            f" model's {units.count(spec.parameters_total)}: --method full trains fewer."
+        )
 
 
 def _without_effect(question: Question, stated: Workload) -> Iterator[str]:

@@ -643,7 +643,7 @@ def _list(path: str, *, must_exist: bool, is_package: bool = False) -> tuple[fro
             return frozenset(), is_package
         if isinstance(error, FileNotFoundError):
             message, remedy = (
-                "there is no such folder of specs",
+                "there is no such folder of specs" if path else "no folder of specs was named",
                 "name a folder that holds <id>.toml files",
             )
         elif isinstance(error, NotADirectoryError):

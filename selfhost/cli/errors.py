@@ -144,7 +144,12 @@ def in_flags(error: WorkloadError) -> WorkloadError:
     flags = {**FLAGS, **LOAD_FLAGS}
     return WorkloadError(
         (
-            problem.replace(file="command line", key=flags.get(problem.key or "", problem.key))
+            problem.replace(
+                file="command line",
+                key=flags.get(problem.key or "", problem.key),
+                remedy=problem.remedy
+                and problem.remedy.replace('task="finetune"', "--task finetune"),
+            )
             if problem.file == "workload"
             else problem
         )

@@ -30,15 +30,36 @@ _QUIET = "the exit code is the answer: send the text to /dev/null, or read one f
 _VERSION = "`selfhost --version` prints the version"
 _INSTEAD = {"-q": _QUIET, "--quiet": _QUIET, "-V": _VERSION, "--version": _VERSION}
 
-# what other programs call an option -> what it is called here
+# what other programs call an option -> what it may be called here
 _MEANT = {
-    "--users": "--parallel",
-    "--concurrency": "--parallel",
-    "--max-num-seqs": "--parallel",
-    "--ctx-size": "--context",
-    "--max-model-len": "--context",
-    "--for": "--use",
-    "--purpose": "--use",
+    **dict.fromkeys(
+        ("users", "concurrency", "max-num-seqs", "batch", "batch-size", "sequences", "np"),
+        ("--parallel",),
+    ),
+    **dict.fromkeys(
+        ("c", "ctx", "ctx-size", "max-model-len", "num-ctx", "max-tokens"), ("--context",)
+    ),
+    **dict.fromkeys(("for", "purpose"), ("--use", "--machine")),
+    **dict.fromkeys(
+        ("on", "host", "hardware", "computer", "system", "target", "instance"), ("--machine",)
+    ),
+    **dict.fromkeys(("device", "card", "accelerator"), ("--gpu",)),
+    **dict.fromkeys(("quantization", "q", "precision", "dtype", "bits"), ("--quant",)),
+    **dict.fromkeys(("engine", "backend", "program", "provider"), ("--runtime",)),
+    **dict.fromkeys(("speed", "tps", "min-tps", "tokens-per-second"), ("--min-speed",)),
+    **dict.fromkeys(("lora", "peft"), ("--adapter",)),
+    **dict.fromkeys(("limit", "n", "count"), ("--top",)),
+    **dict.fromkeys(("out", "o"), ("--output",)),
+    **dict.fromkeys(("f", "type"), ("--format",)),
+}
+# what is no option here, where the command has --set, and how it is stated
+_STATED = {
+    **dict.fromkeys(("vram", "gpu-memory"), "state it: --set gpu=24GiB, or --gpu 'RTX 4090'"),
+    **dict.fromkeys(("ram", "mem"), "state it: --set memory=32GiB"),
+    **dict.fromkeys(("cores", "threads", "cpus"), "state it: --set cores=8"),
+    **dict.fromkeys(("cpu", "no-gpu", "cpu-only"), "leave GPUs out: --gpu none"),
+    "bandwidth": "state it: --set bandwidth=80GB/s, or run with --measure",
+    "disk": "state it: --set disk=100GB",
 }
 
 # what people call a choice -> the choice
@@ -193,6 +214,9 @@ class FullParser(argparse.ArgumentParser):
             )
             remedy = f"did you mean {' '.join(guesses)}?" if guesses else remedy
             remedy = next((_INSTEAD[word] for word in unknown if word in _INSTEAD), remedy)
+            if "--set" in self._option_string_actions:
+                names = [word.partition("=")[0].lstrip("-") for word in unknown]
+                remedy = next((_STATED[name] for name in names if name in _STATED), remedy)
         flag, is_valued, text = message.removeprefix("argument ").partition(_VALUE_OF_FLAG)
         if is_valued:
             message, remedy = f"{flag} takes no value, not {text}", f"write {flag} alone"
@@ -205,8 +229,23 @@ _VALUE_OF_FLAG = ": ignored explicit argument "
 
 def _meant(name: str, flags: Sequence[str]) -> str | None:
     """The option that other programs call so, where this command has it."""
-    meant = _MEANT.get(f"--{name}", "").removeprefix("--")
-    return meant if meant in flags else None
+    options = (option.removeprefix("--") for option in _MEANT.get(name, ()))
+    return next((option for option in options if option in flags), None)
+
+
+# what other programs call a command -> what to type here
+MEANT_COMMANDS = {
+    **dict.fromkeys(("version",), "--version"),
+    **dict.fromkeys(("recommend", "search", "find", "models", "ls", "top", "rank", "fit"), "list"),
+    **dict.fromkeys(("info", "inspect", "describe", "details"), "show"),
+    **dict.fromkeys(
+        ("doctor", "system", "detect", "hardware", "hw", "specs", "gpu", "measure"), "machine"
+    ),
+    **dict.fromkeys(("run", "serve", "pull", "can-run", "estimate", "test", "judge"), "check"),
+    **dict.fromkeys(("diff", "vs"), "compare"),
+    **dict.fromkeys(("bench", "benchmark"), "verify"),
+    **dict.fromkeys(("policy", "ci"), "audit"),
+}
 
 
 def _shown(action: argparse.Action) -> str:

@@ -119,7 +119,9 @@ def _refuse_misspelled(word: str, rest: list[str]) -> None:
         return
     import shlex
 
-    guess = nearest(word, list(COMMANDS))
+    from .full_parser import MEANT_COMMANDS
+
+    guess = MEANT_COMMANDS.get(word.lower()) or nearest(word, list(COMMANDS))
     as_model = f"selfhost check {shlex.join([word, *rest])}"
     remedy = f"did you mean `selfhost {guess}`?" if guess else f"to judge a model: {as_model}"
     raise UsageError(f"unknown command {word!r}", remedy=remedy)

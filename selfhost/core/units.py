@@ -38,6 +38,12 @@ def plain(number: float) -> str:
 """Of a context or a prompt; a thousand times what models hold."""
 
 
+def stated(number: float) -> str:
+    """A number of at least 0 as a person reads it who stated it: `2`, `0.5`, `1,000,000`."""
+    whole, point, fraction = plain(number).partition(".")
+    return f"{int(whole):,}{point}{fraction}"
+
+
 _BINARY = ((TIB, "TiB"), (GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB"))
 _DECIMAL = ((TB, "TB"), (GB, "GB"), (MB, "MB"), (KB, "kB"))
 

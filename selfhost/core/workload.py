@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import units
-from .errors import Problem, WorkloadError, WrongTypeError
+from .errors import Problem, WorkloadError, WrongTypeError, expect_type
 from .records import Record
 
 TYPE_CHECKING = False
@@ -140,13 +140,19 @@ class Load(Record):
         hardware_life_years: float | None = None,
         currency_per_usd: float | None = None,
     ) -> Load:
-        """`2M:500k` is what goes in and what comes out, `200k` both together. `ValueError` says
+        """`2M:500k` is what goes in and what comes out, `200k` both together. `WorkloadError` says
         what is wrong.
         """
         from .quantities import parse_count
 
+        expect_type("text", text, (str,))
         first, split, second = text.partition(":")
-        read, written = parse_count(first), parse_count(second) if split else 0
+        try:
+            read, written = parse_count(first), parse_count(second) if split else 0
+        except ValueError as error:
+            remedy = "2M:500k is two million in and 500,000 out a day"
+            problem = Problem(file="workload", key="load", message=str(error), remedy=remedy)
+            raise WorkloadError([problem]) from None
         if not split:
             written = read // (INPUT_PER_OUTPUT_TOKEN + 1)
             read -= written
@@ -347,7 +353,7 @@ _Fault = tuple[str, str, str | None]
 def _faults(workload: Workload) -> list[_Fault]:
     of_task = (
         _faults_of_finetuning(workload)
-        if workload.task == "finetune"
+        if isinstance(workload.task, str) and workload.task == "finetune"
         else _faults_outside_finetuning(workload)
     )
     return [
@@ -362,8 +368,10 @@ def _faults(workload: Workload) -> list[_Fault]:
 def _faults_of_choices(workload: Workload) -> Iterator[_Fault]:
     for key, choices in _CHOICES:
         value = getattr(workload, key)
-        if value not in choices and not (value is None and key not in ("task", "memory_basis")):
-            yield key, f"{value!r} is not one of {', '.join(choices)}", None
+        if value is None and key not in ("task", "memory_basis"):
+            continue
+        if not isinstance(value, str) or value not in choices:
+            yield key, f"{_shown(value)} is not one of {', '.join(choices)}", None
 
 
 def _faults_of_numbers(workload: Workload) -> Iterator[_Fault]:
@@ -372,7 +380,7 @@ def _faults_of_numbers(workload: Workload) -> Iterator[_Fault]:
         if value is None and key != "parallel":
             continue
         if not isinstance(value, int) or isinstance(value, bool):
-            yield key, f"must be a whole number, not {value!r}", _as_a_number(key, value)
+            yield key, f"must be a whole number, not {_shown(value)}", _as_a_number(key, value)
         elif value < least:
             yield key, f"must be at least {least}, not {value:,}", None
         elif value > most:
@@ -381,13 +389,28 @@ def _faults_of_numbers(workload: Workload) -> Iterator[_Fault]:
     if pace is not None and not (_is_within(pace, (int, float), 0, 1e9) and pace < 1e9):
         yield (
             "min_tokens_per_second",
-            f"must be a number from 0 to less than {1e9:,.0f}, not {pace!r}",
-            "write 0 to accept any speed",
+            f"must be a number from 0 to less than {1e9:,.0f}, not {_shown(pace)}",
+            _as_a_float(pace) or "write 0 to accept any speed",
         )
+
+
+def _shown(value: object) -> str:
+    """What was given, as Python writes it, cut where that is long; a number without `.0`."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    text = f"{value:,.12g}" if is_number and abs(value) < 1e12 else repr(value)  # type: ignore
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def _as_a_float(value: object) -> str | None:
+    """What to write for a number of another package, such as numpy's."""
+    is_foreign = hasattr(value, "__float__") and not isinstance(value, (int, float))
+    return "convert it: float(value)" if is_foreign else None
 
 
 def _as_a_number(key: str, value: object) -> str | None:
     """What to write for `32k`, `8,192`, `2GiB` or `4.0`; None where no number shows."""
+    if hasattr(value, "__index__") and not isinstance(value, bool):
+        return "convert it: int(value)"
     if isinstance(value, float) and value.is_integer():
         return f"write {int(value):_}"
     if not isinstance(value, str):
@@ -405,13 +428,13 @@ def _faults_of_flags(workload: Workload) -> Iterator[_Fault]:
     for key in ("private", "commercial", "modify", "auditable", "checkpointing"):
         value = getattr(workload, key)
         if not isinstance(value, bool) and not (key == "checkpointing" and value is None):
-            yield key, f"must be True or False, not {value!r}", None
+            yield key, f"must be True or False, not {_shown(value)}", None
 
 
 def _faults_outside_finetuning(workload: Workload) -> Iterator[_Fault]:
     for key in ("finetune_method", "lora_rank", "optimizer", "checkpointing", "dataset_tokens"):
         if getattr(workload, key) is not None:
-            yield key, "applies only to the task finetune", "add --task finetune"
+            yield key, "applies only to the task finetune", 'add task="finetune", or leave it out'
 
 
 def _faults_of_finetuning(workload: Workload) -> Iterator[_Fault]:
@@ -429,8 +452,8 @@ def _faults_of_finetuning(workload: Workload) -> Iterator[_Fault]:
 def _faults_of_names(workload: Workload) -> Iterator[_Fault]:
     load: object = workload.load
     if load is not None and not isinstance(load, Load):
-        yield "load", f"must be a Load, not {load!r}", "Load.parse('2M:500k')"
+        yield "load", f"must be a Load, not {_shown(load)}", "Load.parse('2M:500k')"
     for key in ("runtime", "format", "quantization", "draft", "adapter", "license"):
         value = getattr(workload, key)
         if value is not None and (not isinstance(value, str) or not value.strip()):
-            yield key, f"must be a name, not {value!r}", None
+            yield key, f"must be a name, not {_shown(value)}", None

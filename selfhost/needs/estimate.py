@@ -399,6 +399,8 @@ def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
         # nothing tells whether a program knows tensors that are not described
         usual = " or ".join(spec.runtimes)
         return f"{spec.name} runs with {usual}; no source says that {runtime.name} loads it."
+    if _is_conversion_unknown(spec, runtime):
+        return f"No source says that {spec.name} is converted to GGUF, which {runtime.name} loads."
     if spec.modality not in runtime.modalities and not takes_text_alone(spec, runtime):
         return f"{runtime.name} does not serve {spec.modality} models."
     unserved = runtime.unserved_uses.get(spec.uses[0]) if spec.uses else None
@@ -409,6 +411,15 @@ def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
         or _why_quantizer_refused(spec.architecture, runtime)
         or _why_no_format(spec, runtime)
     )
+
+
+def _is_conversion_unknown(spec: ModelSpec, runtime: RuntimeSpec) -> bool:
+    """The program loads conversions alone, and of a model whose tensors are not described nothing
+    tells that one can be made.
+    """
+    is_described = spec.architecture is not None or bool(spec.files or spec.components)
+    is_published_otherwise = bool(spec.safety.formats) and "gguf" not in spec.safety.formats
+    return set(runtime.formats) == {"gguf"} and is_published_otherwise and not is_described
 
 
 def _why_quantizer_refused(architecture: Architecture, runtime: RuntimeSpec) -> str | None:

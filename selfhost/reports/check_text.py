@@ -463,10 +463,12 @@ def _pace_note(finding: Finding, verdict: Verdict, *, measured: bool) -> str:
         return ""
     parts = [units.pace(pace.low, pace.high)]
     if finding.outcome is Outcome.FAIL:
-        return ", ".join((*parts, f"you need {verdict.workload.min_tokens_per_second:g}"))
+        return ", ".join(
+            (*parts, f"you need {units.stated(verdict.workload.min_tokens_per_second or 0)}")
+        )
     wanted = verdict.workload.min_tokens_per_second
     if finding.outcome is not Outcome.PASS and wanted and pace.likely < wanted:
-        parts.append(f"you need {wanted:g}")
+        parts.append(f"you need {units.stated(wanted)}")
     if pace.low > 0 and not _says_guess(verdict, pace.low, pace.high):
         parts.extend(_why_wide(verdict, pace, measured=measured))
     return ", ".join(parts)

@@ -135,7 +135,7 @@ def _asked(plan: Plan) -> str:
         method = f" by {workload.finetune_method}" if workload.finetune_method else ""
         parts.append(f"to {workload.task}{method}")
     if workload.min_tokens_per_second:
-        parts.append(f"at least {workload.min_tokens_per_second:g} tokens/s")
+        parts.append(f"at least {units.stated(workload.min_tokens_per_second)} tokens/s")
     seconds = workload.seconds_to_download(plan.needs.download_bytes if plan.needs else None)
     if seconds is not None and plan.needs is not None:
         size = units.decimal(plan.needs.download_bytes or 0)
@@ -207,7 +207,7 @@ def _pace(plan: Plan, least: Least, *, verbose: bool) -> Iterable[_Row]:
         return
     if least.bandwidth_bytes_per_second is None or least.cores is None:
         if not least.accelerator_required:
-            why = f"whether RAM reaches {wanted:g} tokens/s; a GPU may"
+            why = f"whether RAM reaches {units.stated(wanted)} tokens/s; a GPU may"
             yield "bandwidth", "not known", why
         return
     sure, perhaps = least.bandwidth_bytes_per_second, least.bandwidth_perhaps_bytes_per_second
@@ -218,7 +218,7 @@ def _pace(plan: Plan, least: Least, *, verbose: bool) -> Iterable[_Row]:
     )
     rate = f"{units.decimal_at_least(sure)}/s"
     how = f"; --set bandwidth={rate.replace(' ', '')}:measured" if verbose else ""
-    yield "bandwidth", rate, f"of RAM, for {wanted:g} tokens/s without a GPU{less}{how}"
+    yield "bandwidth", rate, f"of RAM, for {units.stated(wanted)} tokens/s without a GPU{less}{how}"
     yield "cores", f"{least.cores:g}", "enough that memory bandwidth is the bottleneck"
 
 

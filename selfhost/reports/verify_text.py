@@ -9,10 +9,13 @@ from ..core import units
 from .layout import Block, Column, Document, Span, Table
 from .words import BLANK, line, say
 
+# by the comparison's `closeness`
 _HEADS = {
-    "inside": ("✓ INSIDE", "local", " is as predicted"),
-    "outside": ("✗ OUTSIDE", "neither", " is not as predicted"),
-    "nothing": ("? NOTHING TO COMPARE", "unknown", ": no figure of the run can be compared"),
+    "close": ("✓ AS PREDICTED", "local"),
+    "apart": ("✓ INSIDE", "local"),
+    "wide": ("~ INSIDE A WIDE RANGE", "unknown"),
+    "outside": ("✗ OUTSIDE", "neither"),
+    "nothing": ("? NOTHING TO COMPARE", "unknown"),
 }
 _TERMS = {
     "model_file": "model file in memory",
@@ -22,14 +25,21 @@ _TERMS = {
     "decode_at_once": "decoding",
     "prompt": "prompt",
 }
-_MARKS = {True: ("inside", "pass"), False: ("outside", "fail"), None: ("not compared", "unknown")}
+_MARKS = {
+    "close": ("as predicted", "pass"),
+    "apart": ("inside", "pass"),
+    "wide": ("inside, wide", "unknown"),
+    "outside": ("outside", "fail"),
+    "nothing": ("not compared", "unknown"),
+}
 
 
 def verify_document(comparison: Comparison) -> Document:
     """The outcome, then predicted, seen and difference of each figure, then what explains them."""
-    sign, style, words = _HEADS[comparison.outcome]
+    sign, style = _HEADS[comparison.closeness]
     name = Span(text=comparison.verdict.model.name, style="strong")
-    blocks: list[Block] = [line(Span(text=sign, style=style), "  ", name, words, hang=2)]
+    head = line(Span(text=sign, style=style), "  ", name, f": {_conclusion(comparison)}", hang=2)
+    blocks: list[Block] = [head]
     blocks += [say(_asked(comparison), indent=2)]
     if comparison.differences:
         blocks += [BLANK, _table(comparison)]
@@ -43,6 +53,49 @@ def verify_document(comparison: Comparison) -> Document:
     blocks += [say(text, hang=2) for text in (*reasons, *comparison.notes)]
     blocks += [BLANK, say("For a bug report, without names and paths: --format json")]
     return Document(blocks=tuple(blocks))
+
+
+def _conclusion(comparison: Comparison) -> str:
+    """How far the farthest figure is from the likely one, and in how wide a range."""
+    row = comparison.farthest
+    if row is None:
+        return "no figure of the run can be compared"
+    compared = [each for each in comparison.differences if each.inside is not None]
+    title = dict(zip(map(id, comparison.differences), _titles(comparison), strict=True))[id(row)]
+    if comparison.closeness == "close":
+        if len(compared) == 1:
+            return f"{title} is {_off_in_words(row)}"
+        return f"all {len(compared)} figures are close to the likely ones"
+    outside = [each for each in compared if not each.inside]
+    many = f"{len(outside)} of {len(compared)} figures; " if len(outside) > 1 else ""
+    return f"{many}{title} is {_off_in_words(row)}, {_in_range(row)}"
+
+
+def _off_in_words(row: Difference) -> str:
+    """`36 % below the likely figure`, `2.5 times the likely figure`."""
+    ratio = 1 + (row.difference or 0)
+    if ratio >= 2:
+        return f"{ratio:,.1f} times the likely figure"
+    percent = round(100 * (ratio - 1))
+    if not percent:
+        return "at the likely figure"
+    return f"{abs(percent)} % {'above' if percent > 0 else 'below'} the likely figure"
+
+
+def _in_range(row: Difference) -> str:
+    width = _width(row)
+    of_width = f" of {width}" if width else ""
+    if row.inside:
+        return f"inside a range{of_width}"
+    return f"{'below' if row.off < 0 else 'above'} its range{of_width}"
+
+
+def _width(row: Difference) -> str:
+    """`2.6×`: the high end by the low one; empty where the two are one."""
+    factor = row.range_factor
+    if factor is None or factor < 1.005:
+        return ""
+    return f"{factor:,.1f}×" if factor < 9.95 else f"{factor:,.0f}×"
 
 
 def _asked(comparison: Comparison) -> str:
@@ -61,9 +114,10 @@ def _table(comparison: Comparison) -> Table:
     columns = (
         Column(wrap=True),
         Column(title="seen", right=True),
-        Column(title="predicted", right=True),
+        Column(title="likely", right=True),
         Column(title="range", right=True, drop=2),
-        Column(title="off by", right=True, drop=1),
+        Column(title="width", right=True, drop=3),
+        Column(title="difference", right=True, drop=1),
         Column(),
     )
     titled = zip(_titles(comparison), comparison.differences, strict=True)
@@ -71,17 +125,26 @@ def _table(comparison: Comparison) -> Table:
 
 
 def _row(title: str, row: Difference) -> tuple[Span, ...]:
-    word, style = _MARKS[row.inside]
-    percent = round(100 * (row.difference or 0))
-    off = f"{percent:+} %" if percent else "0 %"
+    word, style = _MARKS[row.closeness]
     cells = (
         title,
         "–" if row.seen is None else _figure(row, row.seen),
         "–" if row.likely is None else _figure(row, row.likely),
         _range(row),
-        off if row.difference is not None else "",
+        _width(row) if row.is_wide else "",
+        _difference(row.difference),
     )
     return (*(Span(text=text) for text in cells), Span(text=word, style=style))
+
+
+def _difference(share: float | None) -> str:
+    """`-37 %`, `+585 %`, from ten times on `×87`."""
+    if share is None:
+        return ""
+    if share >= 9:
+        return f"×{1 + share:,.0f}"
+    percent = round(100 * share)
+    return f"{percent:+} %" if percent else "0 %"
 
 
 def _titles(comparison: Comparison) -> list[str]:

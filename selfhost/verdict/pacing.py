@@ -339,7 +339,7 @@ def finding_of_pace(
         why,
         stated=question.speed_stated,
         assumed=in_ram and any(machine.assumes(fact) for fact in _PACE_SETTING),
-        measure=_how_to_measure(machine) if in_ram else None,
+        measure=how_to_measure(machine) if in_ram else None,
     )
 
 
@@ -454,7 +454,7 @@ def _predicted(question: Question, placed: Needs, machine: Machine) -> tuple[Spe
     return _with_whole_answer(question, placed, machine, pace), why
 
 
-def _how_to_measure(machine: Machine) -> str | None:
+def how_to_measure(machine: Machine) -> str | None:
     """How to measure the memory bandwidth; None where it is known, or measuring is no remedy."""
     if machine.planning or machine.memory_bandwidth_bytes_per_second is not None:
         return None

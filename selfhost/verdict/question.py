@@ -580,8 +580,9 @@ def _companions(
         if "adapter" not in runtime.companions:
             raise _problem(
                 "adapter",
-                f"{runtime.name} cannot load adapters",
-                _takes(spec, catalogue, "adapter"),
+                f"the memory of adapters is not known in {runtime.name}",
+                _that_take(spec, catalogue, "adapter")
+                or "leave it out: the memory for the adapter comes on top",
             )
         companions = companions.replace(**_adapter(spec, runtime, workload.adapter, catalogue))
     return companions
@@ -634,9 +635,13 @@ def _that_load(
 
 def _takes(spec: ModelSpec, catalogue: Catalogue, kind: str) -> str:
     """The remedy where a program has no companions of that kind."""
+    return _that_take(spec, catalogue, kind) or _NONE_TAKES_IT
+
+
+def _that_take(spec: ModelSpec, catalogue: Catalogue, kind: str) -> str:
+    """As `_that_load`, of programs with companions of that kind."""
     names = catalogue.runtime_ids()
-    others = _that_load(spec, catalogue, names, lambda other: kind in other.companions)
-    return others or _NONE_TAKES_IT
+    return _that_load(spec, catalogue, names, lambda other: kind in other.companions)
 
 
 def _draft(

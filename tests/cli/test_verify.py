@@ -65,6 +65,34 @@ def test_the_text_shows_predicted_and_seen(capsys: pytest.CaptureFixture[str]) -
     assert "decoding (24 tokens)" in out
 
 
+def test_the_head_says_how_far_off_and_how_wide(capsys: pytest.CaptureFixture[str]) -> None:
+    """A figure that lies inside a range of 3 times is not called as predicted, and an outside one
+    says by how much. The figures are the table's own.
+    """
+    bandwidth = ("--set", "bandwidth=20GB/s")
+    _, out, _ = answered(capsys, str(LOGS / "llama_bench-sql.txt"), *MACHINE, *bandwidth, "--json")
+    rows = json.loads(out)["differences"]
+    _, out, _ = answered(capsys, str(LOGS / "llama_bench-sql.txt"), *MACHINE, *bandwidth)
+    head = " ".join(out.split("\n  ")[0].split())
+    farthest = min(rows, key=lambda row: row["difference"])
+    assert f"{round(-100 * farthest['difference'])} % below the likely figure" in head
+    assert "range of" in head
+    assert "predicted" not in head
+
+
+def test_the_gpu_of_the_log_is_the_one_to_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the machine has none, the remedy names the card that the log names."""
+    log = tmp_path / "bench.log"
+    device = "  Device 0: NVIDIA GeForce RTX 5070, compute capability 12.0, VMM: yes\n"
+    table = (LOGS / "llama_bench-table.txt").read_text("utf-8").replace("| CPU ", "| CUDA ")
+    log.write_text(device + table, "utf-8")
+    code, _, err = answered(capsys, str(log), *MACHINE, "--model", "llama-3.1-8b")
+    assert code == 2
+    assert "--gpu 'NVIDIA GeForce RTX 5070'" in err
+
+
 def test_a_run_that_names_no_model(capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 2, and the option to add."""
     code, out, err = answered(capsys, str(LOGS / "ollama_verbose-answers.txt"), *MACHINE)

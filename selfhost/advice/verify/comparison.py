@@ -12,6 +12,7 @@ from ...core.records import Record
 from ...core.workload import KV_CACHE_TYPES, Workload
 from ...machine.record import Machine
 from ...needs.records import MemoryNeed, Term
+from ...verdict.pacing import how_to_measure
 from ...verdict.processor import threads_of
 from ...verdict.record import Route, Verdict, exit_code
 from ...verdict.speed import PaceRange, Speed
@@ -25,6 +26,14 @@ if TYPE_CHECKING:
 # a program takes longer for the first tokens of an answer, and a short prompt is read one batch
 # for the price of a longer one (llama-bench: 512 and 128 by default)
 LEAST_DECODE_TOKENS, LEAST_PROMPT_TOKENS = 8, 32
+# llama.cpp computes a prompt in batches of so many tokens by default (-ub)
+SHORT_PROMPT = 512
+# a figure is as predicted where it is this close to the likely one, in a range no wider than this:
+# the speeds are fitted to a median error of 15 % and ranges of a factor of 2 (docs/accuracy.md)
+CLOSE_FACTOR, NARROW_FACTOR = 1.25, 2.0
+# no residual of the fit: ranges of a factor of 2 hold 94 % of 281 published runs
+# (benchmarks/speed_residuals.py)
+FOREIGN_FACTOR = 3.0
 _TIED_TO_CACHE_TYPE = ("kv_cache", EVERYTHING_ELSE, ALL_MEMORY)
 _GROWS_WITH_CONTEXT = (*_TIED_TO_CACHE_TYPE, "compute")
 
@@ -54,6 +63,42 @@ class Difference(Record):
     def difference(self) -> float | None:
         """Seen against likely: 0.1 is a tenth more; None where one of them is not there."""
         return None if self.seen is None or not self.likely else self.seen / self.likely - 1
+
+    @property
+    def off_factor(self) -> float | None:
+        """How many times the one is the other, seen and likely; None where one is not there."""
+        if not self.seen or not self.likely:
+            return None
+        return max(self.seen / self.likely, self.likely / self.seen)
+
+    @property
+    def range_factor(self) -> float | None:
+        """The high end of the range by its low one; None without a range, or from 0 on."""
+        return self.high / self.low if self.high and self.low else None
+
+    @property
+    def is_wide(self) -> bool:
+        """A range so wide that a figure inside it confirms little."""
+        return bool(self.high) and (self.range_factor or NARROW_FACTOR + 1) > NARROW_FACTOR
+
+    @property
+    def is_close(self) -> bool | None:
+        """Inside a narrow range and near the likely figure; None where the two are not compared."""
+        if self.inside is None:
+            return None
+        is_near = self.seen == self.likely or (self.off_factor or CLOSE_FACTOR + 1) <= CLOSE_FACTOR
+        return self.inside and is_near and not self.is_wide
+
+    @property
+    def closeness(self) -> str:
+        """`close`, `apart`, `wide`, `outside` or `nothing`, as of the whole comparison."""
+        if self.inside is None:
+            return "nothing"
+        if not self.inside:
+            return "outside"
+        if self.is_close:
+            return "close"
+        return "wide" if self.is_wide else "apart"
 
     @property
     def off(self) -> int:
@@ -87,6 +132,27 @@ class Comparison(Record):
         return "inside" if all(compared) else "outside"
 
     @property
+    def closeness(self) -> str:
+        """How well the prediction held: `close` where every figure is as predicted, `apart` where
+        each is inside a narrow range but one is far from the likely figure, `wide` where one is
+        told by a wide range alone, else the outcome.
+        """
+        each = {row.closeness for row in self.differences}
+        return next(
+            (kind for kind in ("outside", "wide", "apart", "close") if kind in each), "nothing"
+        )
+
+    @property
+    def farthest(self) -> Difference | None:
+        """Of the figures that decide the outcome, the one farthest from its likely figure; None
+        where nothing is compared.
+        """
+        if self.closeness == "nothing":
+            return None
+        rows = [row for row in self.differences if row.closeness == self.closeness]
+        return max(rows, key=lambda row: row.off_factor or float("inf"), default=None)
+
+    @property
     def exit_code(self) -> int:
         """0 inside, 1 outside, 2 nothing to compare."""
         routes = {"inside": [Route.LOCAL], "outside": [Route.NEITHER]}
@@ -114,7 +180,10 @@ def machine_of(run: Run, machine: Machine) -> tuple[Machine, tuple[str, ...]]:
     if (on_card or run.on_processor is False) and machine.accelerators == ():
         raise SelfhostError(
             f"the run used a GPU, and {machine.called} has none",
-            remedy="name the GPU of the run: --gpu 'RTX 4090', or its machine: --machine FILE",
+            remedy=(
+                f"name the GPU of the run: --gpu '{run.gpu or 'RTX 4090'}', or its machine:"
+                " --machine FILE"
+            ),
         )
     if run.on_processor and machine.accelerators:
         machine = machine.replace(accelerators=())
@@ -154,7 +223,14 @@ def compare(
         by=by,
         is_public=is_public,
         differences=tuple(rows),
-        notes=(*notes, *run.notes, *_unseen(run, verdict), *_causes(rows, fast_prompts)),
+        notes=(
+            *notes,
+            *run.notes,
+            *_unseen(run, verdict),
+            *_run_otherwise(run, verdict, rows),
+            *_causes(rows, fast_prompts),
+            *_basis(rows, verdict),
+        ),
     )
 
 
@@ -164,6 +240,47 @@ def _unseen(run: Run, verdict: Verdict) -> list[str]:
     if placed == "host" or not run.memory or any(seen.where != "host" for seen in run.memory):
         return []
     return ["Memory on a GPU is predicted too, and this run does not show it: its log does."]
+
+
+def _run_otherwise(run: Run, verdict: Verdict, rows: Sequence[Difference]) -> list[str]:
+    """Options and hardware of the run that the prediction has otherwise."""
+    lines = _laid_out_otherwise(run, verdict)
+    if run.flash_attention is False and any(row.is_close is False for row in rows):
+        lines.append(
+            "The run had flash attention off, which is slower and takes a larger compute buffer:"
+            " predicted is with it (-fa on)."
+        )
+    here = verdict.machine.cpu_model
+    if run.processor and here and _words_of(run.processor) != _words_of(here):
+        lines.append(
+            f"The run was on {run.processor}, and the prediction is for {here}: name"
+            " the run's machine with --machine."
+        )
+    return lines
+
+
+def _words_of(name: str) -> set[str]:
+    """What tells a processor's name from another: without marks, clock and number of cores."""
+    plain = name.lower().replace("(r)", " ").replace("(tm)", " ").partition("@")[0]
+    return {word for word in plain.split() if word not in ("cpu", "processor")} - {"with"}
+
+
+def _laid_out_otherwise(run: Run, verdict: Verdict) -> list[str]:
+    """That the run put other layers on the GPU than the prediction does."""
+    placed = verdict.needs.placement if verdict.needs is not None else "host"
+    layers = verdict.model.architecture.layers if verdict.model.architecture else None
+    on_card = run.gpu_layers
+    if placed == "host" or run.on_processor or on_card is None or not layers or on_card < 0:
+        return []
+    is_whole = on_card >= layers
+    if is_whole == (placed == "accelerator"):
+        return []
+    if is_whole:
+        return ["The run had every layer on the GPU; predicted is a part of them, the rest in RAM."]
+    return [
+        f"The run had {on_card} of {layers} layers on the GPU, and all of them are predicted"
+        " there: compare a run with -ngl 999."
+    ]
 
 
 # ------------------------------------------------------------------ pace
@@ -351,23 +468,68 @@ _PREDICTED: Mapping[str, Any] = {
 
 
 def _causes(rows: Sequence[Difference], fast_prompts: str) -> list[str]:
-    """What most often explains a figure outside its range."""
-    lines = []
-    if any(row.subject == "pace" and row.off < 0 for row in rows):
-        lines.append(
-            "A run is slower than its range while other programs use the cores or the memory: try"
-            " again on a quiet machine."
-        )
-    if any(row.term == "prompt" and row.off > 0 for row in rows):
-        lines += [fast_prompts] if fast_prompts else []
+    """What most often explains a figure far from the likely one."""
     of_process = [row for row in rows if row.term in (MODEL_FILE, EVERYTHING_ELSE, ALL_MEMORY)]
-    if any(row.off < 0 for row in of_process):
-        lines.append(
-            "A process takes less until a prompt has filled its context, and where the system has"
-            " dropped pages of the file."
-        )
-    if any(row.off > 0 for row in of_process):
-        lines.append(
-            "A server's prompt cache (--cache-ram) grows with its requests and is in no range."
-        )
-    return lines
+    holds = {
+        _FULLER: any(row.term != "prompt" and row.depth_tokens is None for row in _slow(rows)),
+        _SHORT: any(row.term == "prompt" and _is_short(row) for row in _slow(rows)),
+        _BUSY: bool(_slow(rows)),
+        fast_prompts: any(row.term == "prompt" and row.off > 0 for row in rows),
+        _FOREIGN: any(map(_is_foreign, rows)),
+        _NOT_FILLED: any(row.off < 0 for row in of_process),
+        _PROMPT_CACHE: any(row.off > 0 for row in of_process),
+    }
+    return [sentence for sentence, explains in holds.items() if explains and sentence]
+
+
+_FULLER = (
+    "Decoding slows down as the context fills, and the run does not tell how full it was: predicted"
+    " is a short chat."
+)
+_SHORT = (
+    f"A prompt of fewer than {SHORT_PROMPT} tokens fills no batch and is read slower: compare a"
+    " longer one (llama-bench -p 512)."
+)
+_BUSY = (
+    "A run is slower than predicted while other programs use the cores or the memory: try again on"
+    " a quiet machine."
+)
+_FOREIGN = (
+    "A pace so far off is most often that of another machine or model: name those of the run with"
+    " --machine, --gpu and --model."
+)
+_NOT_FILLED = (
+    "A process takes less until a prompt has filled its context, and where the system has dropped"
+    " pages of the file."
+)
+_PROMPT_CACHE = "A server's prompt cache (--cache-ram) grows with its requests and is in no range."
+
+
+def _slow(rows: Sequence[Difference]) -> list[Difference]:
+    """The paces that are far below the likely ones."""
+    return [
+        row
+        for row in rows
+        if row.subject == "pace" and row.inside is not None
+        if (row.difference or 0) < 0 and (row.off_factor or 0) > CLOSE_FACTOR
+    ]
+
+
+def _is_short(row: Difference) -> bool:
+    return row.tokens is not None and row.tokens < SHORT_PROMPT
+
+
+def _is_foreign(row: Difference) -> bool:
+    """Farther off than any machine is from what is predicted for its like."""
+    return row.subject == "pace" and row.off != 0 and (row.off_factor or 0) > FOREIGN_FACTOR
+
+
+def _basis(rows: Sequence[Difference], verdict: Verdict) -> list[str]:
+    """What a wide range of the pace rests on, and how to narrow it."""
+    speed = verdict.speed
+    is_wide = any(row.term != "prompt" and row.subject == "pace" and row.is_wide for row in rows)
+    if speed is None or not is_wide:
+        return []
+    remedy = how_to_measure(verdict.machine)
+    narrower = f" For a narrower range, {remedy}." if remedy else ""
+    return [f"Basis of the predicted pace: {speed.how}.{narrower}"]

@@ -42,8 +42,9 @@ class Run(Record):
     `file` and `name` are as the run wrote them: they find the model and go into no report.
     `parameters` may be rounded (`494.03 M`). `context_tokens` is per sequence. `on_processor`: no
     layer lies on an accelerator. `gpu_layers` as asked or as reported. `output_tokens` of a batch
-    can have logits. `holds_draft`: memory of the whole process is that of a model that drafts, too.
-    `notes` are sentences about what the run does not tell.
+    can have logits. `flash_attention`: False where it was switched off. `processor` and `gpu` are
+    names of hardware as the run wrote them. `holds_draft`: memory of the whole process is that of
+    a model that drafts, too. `notes` are sentences about what the run does not tell.
     """
 
     tool: str
@@ -62,6 +63,9 @@ class Run(Record):
     on_processor: bool | None = None
     gpu_layers: int | None = None
     output_tokens: int | None = None
+    flash_attention: bool | None = None
+    processor: str | None = None
+    gpu: str | None = None
     holds_draft: bool = False
     paces: tuple[SeenPace, ...] = ()
     memory: tuple[SeenMemory, ...] = ()

@@ -56,7 +56,10 @@ class RecordedHost(Host):
     live = False
 
     def __init__(self, folder: str) -> None:
-        self.folder = os.path.realpath(folder)
+        try:
+            self.folder = os.path.realpath(folder)
+        except ValueError:  # a null character, or half a character
+            raise _fault(folder, "is no path") from None
         if not os.path.isdir(self.folder):
             raise _fault(folder, "is not a folder" if os.path.lexists(folder) else "does not exist")
         if not any(

@@ -61,7 +61,7 @@ def speed_check(
         return finding(
             Outcome.FAIL,
             "speed-too-slow",
-            f", below the {wanted:g} you need; a 300-word answer would take"
+            f", below the {units.stated(wanted)} you need; a 300-word answer would take"
             f" {units.duration(ANSWER_TOKENS / high)} or more",
             f"{_FASTER}, or accept any speed with --min-speed 0",
         )
@@ -69,7 +69,7 @@ def speed_check(
     if measure and high > WIDE_PACE * low:
         faster = f"{measure} for a narrower range, or {faster}"
     if likely < wanted:
-        but = f", likely below the {wanted:g} you need"
+        but = f", likely below the {units.stated(wanted)} you need"
         if stated:
             return finding(Outcome.UNKNOWN, "speed-close", but, f"{faster}, or {_UNSTATED}")
         return finding(Outcome.WARN, "speed-slow", but, faster)
@@ -271,7 +271,7 @@ def _without_pace(wanted: float, how: str, *, stated: bool) -> Finding:
     if not wanted:
         return _finding(wanted, None, Outcome.PASS, "speed-any", lambda: (reason, None))
     if stated:
-        reason = f"Whether it reaches {wanted:g} tokens/s is not known: {how}."
+        reason = f"Whether it reaches {units.stated(wanted)} tokens/s is not known: {how}."
         remedy = "leave out --min-speed, or accept any speed with --min-speed 0"
         return _finding(wanted, None, Outcome.UNKNOWN, "speed-no-basis", lambda: (reason, remedy))
     return _finding(wanted, None, Outcome.UNKNOWN, "speed-not-known", lambda: (reason, None))

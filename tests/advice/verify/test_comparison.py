@@ -167,6 +167,61 @@ def test_a_pace_against_its_range(pace: SeenPace, inside: bool | None) -> None:
     assert comparison.exit_code == {True: 0, False: 1, None: 2}[inside]
 
 
+@pytest.mark.parametrize(
+    ("low", "likely", "high", "seen", "closeness"),
+    [
+        (4.0, 5.0, 6.0, 5.5, "close"),
+        (4.0, 5.0, 8.0, 7.5, "apart"),
+        (2.0, 5.0, 20.0, 12.5, "wide"),
+        (2.0, 5.0, 20.0, 5.0, "wide"),
+        (2.0, 5.0, 20.0, 25.0, "outside"),
+        (5.0, 5.0, 5.0, 5.0, "close"),
+    ],
+)
+def test_a_wide_range_confirms_little(
+    low: float, likely: float, high: float, seen: float, closeness: str
+) -> None:
+    """As predicted is what lies near the likely figure in a range of a factor of 2 at most; 151 %
+    more than likely in a range of 10 times is not, though it is inside.
+    """
+    speed = Speed(decode=PaceRange(low=low, likely=likely, high=high), how="stated")
+    run = SERVER.replace(
+        memory=(), paces=(SeenPace(kind="decode", tokens_per_second=seen, tokens=128),)
+    )
+    comparison = held(run, "qwen2.5-0.5b-instruct", speed=speed)
+    assert comparison.closeness == closeness
+    assert comparison.differences[0].is_close == (closeness == "close")
+
+
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [
+        ({"flash_attention": False}, "flash attention"),
+        ({"processor": "AMD Ryzen 7 7840HS"}, "Ryzen 7 7840HS"),
+        ({}, "other programs"),
+    ],
+)
+def test_what_the_run_had_otherwise_explains_a_difference(
+    change: dict[str, bool | str], cause: str
+) -> None:
+    """Options and hardware that the run names and the prediction has otherwise."""
+    slow = SeenPace(kind="decode", tokens_per_second=3.0, tokens=128)
+    run = SERVER.replace(memory=(), paces=(slow,), **change)
+    notes = held(run, "qwen2.5-0.5b-instruct", speed=SPEED).notes
+    assert any(cause in note for note in notes)
+
+
+def test_layers_that_the_run_kept_in_ram_explain_a_difference() -> None:
+    """20 of 32 layers on the card is another run than the one predicted, which has them all there."""
+    slow = SeenPace(kind="decode", tokens_per_second=3.0, tokens=128)
+    run = Run(tool="llama-bench", gpu_layers=20, on_processor=False, paces=(slow,))
+    machine = apply(MACHINE, [], ["RTX 4090"])
+    notes = held(run, "llama-3.1-8b-instruct", machine, speed=SPEED).notes
+    assert any("20 of 32 layers" in note for note in notes)
+    whole = held(run.replace(gpu_layers=99), "llama-3.1-8b-instruct", machine, speed=SPEED).notes
+    assert not any("layers" in note for note in whole)
+
+
 def test_one_of_several_sequences_may_be_slower() -> None:
     """While others decode beside it, down to its share of the slow end of all together."""
     run = SERVER.replace(memory=(), paces=(SeenPace(kind="decode", tokens_per_second=3.9),))

@@ -8,7 +8,16 @@ from ....core.json_text import Decoder
 from ....core.reading import Unreadable
 from ....core.records import pattern
 from ..run import Run, SeenPace
-from .words import as_json, bytes_of, count_of, positive, quantization, whole
+from .words import (
+    as_json,
+    attends_flash,
+    bytes_of,
+    count_of,
+    gpu_of,
+    positive,
+    quantization,
+    whole,
+)
 
 # of a record, whichever output it is from
 _KEYS = ("model_filename", "n_prompt", "n_gen", "avg_ts")
@@ -121,6 +130,9 @@ def _of_rows(rows: list[_Row]) -> Run | None:
         threads=whole(first.get("n_threads", "")) or None,
         on_processor=_on_processor(first.get("backends", ""), layers),
         gpu_layers=whole(layers),
+        flash_attention=attends_flash(first.get("flash_attn", "")),
+        processor=first.get("cpu_info") or None,
+        gpu=first.get("gpu_info") or None,
         paces=tuple(pace for row in same for pace in _paces(row)),
         notes=_left_out(len(rows) - len(same)),
     )
@@ -180,7 +192,8 @@ def _of_table(text: str) -> Run | None:
     if not tests:
         return None
     build = _BUILD.search(text)
-    return _of_tests(tests, None if build is None else build[1])
+    run = _of_tests(tests, None if build is None else build[1])
+    return run.replace(gpu=gpu_of(text))
 
 
 def _row(head: list[str], cells: list[str]) -> dict[str, str]:
@@ -212,6 +225,7 @@ def _of_tests(tests: list[dict[str, str]], version: str | None) -> Run:
         threads=whole(first.get("threads", "")) or None,
         on_processor=_on_processor(first.get("backend", ""), layers),
         gpu_layers=whole(layers),
+        flash_attention=attends_flash(first.get("fa", "")),
         paces=tuple(pace for row in same for pace in _pace_of_test(row)),
         notes=_left_out(len(tests) - len(same)),
     )

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from ....core.records import pattern
 from ..run import Run, SeenMemory, SeenPace
-from .words import MIB, count_of, place_of, positive, quantization, whole
+from .words import MIB, attends_flash, count_of, gpu_of, place_of, positive, quantization, whole
 
 _MOST_LINES = 2_000_000
 # load_tensors: CPU_Mapped model buffer size = 373.71 MiB
@@ -50,6 +50,7 @@ _FACTS = {
     "n_ctx_per_seq": "n_ctx_seq",
     "kv_unified": "kv_unified",
     "n_outputs_max": "n_outputs_max",
+    "flash_attn": "flash_attn",
 }
 _FACT = pattern(
     r"(?:print_info|llm_load_print_meta|llama_context|llama_new_context_with_model"
@@ -269,6 +270,8 @@ def read(text: str) -> Run | None:
         threads=whole(facts.get("threads", "")) or None,
         on_processor=not on_accelerators if memory else None,
         gpu_layers=log.offloaded[0] if log.offloaded else None,
+        flash_attention=attends_flash(facts.get("flash_attn", "")),
+        gpu=gpu_of(text),
         output_tokens=whole(facts.get("n_outputs_max", "")),
         paces=paces,
         memory=memory,

@@ -70,3 +70,21 @@ def place_of(device: str) -> str:
             break
         digits = letter + digits
     return f"accelerator:{int(digits[-3:] or 0)}"
+
+
+# ggml_cuda_init names each device: `Device 0: NVIDIA GeForce RTX 4090, compute capability 8.9`
+_DEVICE = pattern(r"^ *Device \d{1,2}: (.{1,80}?), (?:compute capability|gfx)", 8)
+
+
+def gpu_of(text: str) -> str | None:
+    """The GPU that a backend of CUDA or ROCm names; None for several kinds, or none."""
+    names = {match[1] for match in _DEVICE.finditer(text[:100_000])}
+    return names.pop() if len(names) == 1 else None
+
+
+def attends_flash(value: str) -> bool | None:
+    """Whether flash attention is on, of `flash_attn = disabled` or 0; None where the program chose
+    it, or does not tell.
+    """
+    return {"0": False, "false": False, "disabled": False, "off": False,
+            "1": True, "true": True, "enabled": True, "on": True}.get(value.strip())  # fmt: skip
