@@ -19,7 +19,7 @@ from .gpu_names import NamedCards, UnknownGpuError, cards_named
 from .gpus import vendor_of
 from .profiles import UnknownMachineError
 from .record import Accelerator, Machine
-from .typed import memory_gib, typed, without_sizes
+from .typed import Typed, memory_gib, typed, without_sizes
 
 TYPE_CHECKING = False
 
@@ -32,6 +32,8 @@ _BANDWIDTH = "memory_bandwidth_bytes_per_second"
 # a guess: DigitalOcean, Linode and Hetzner rent 2 GB with one and 8 GB with four
 _USUAL_GIB_OF_A_PROCESSOR = 2
 _SAYS_NOTHING = frozenset(("with", "ram", "machine", "server", "and"))
+# four digits and the letters that no GPU has
+_NUMBER_OF_A_LAPTOP = re.compile(r"\d{4,5}(?:u|h|hs|hx|hx3d|x3d)", re.IGNORECASE | re.ASCII)
 _PROCESSORS = re.compile(r"(?<![\w.])(\d{1,3})\s*-?(v?cpus?|v?cores?)(?!\w)", re.ASCII)
 
 
@@ -54,6 +56,7 @@ def machine_with(text: str, *, class_is_enough: bool = False) -> Described | Non
     name = _with_its_maker(" ".join(word for word in words if word.lower() not in boxes), text)
     if not name or len(name) > _MOST_LETTERS or not name.isprintable():
         return None
+    name = _of_its_number(name)
     around = cpus.class_of(name)
     series = cpus.processor_of(name)
     if around is None or not (series or class_is_enough or _has_number(name, around)):
@@ -89,9 +92,25 @@ def machine_with(text: str, *, class_is_enough: bool = False) -> Described | Non
         assumed=tuple(assumed),
         sources=sources,
     )
-    machine = planned(machine)
+    machine = with_cores(planned(machine), stated)
     note = _note(text, series, chip, machine, is_stated=stated_gib is not None)
     return Described(machine=machine, title=name, note=note)
+
+
+def with_cores(machine: Machine, stated: Typed) -> Machine:
+    """The machine with the cores that its description states; as it is where it states none, or
+    those that its processor has. Threads that nothing tells are counted as none beside the cores.
+    """
+    if stated.cores is None or stated.cores == machine.cpu_cores_physical:
+        return machine
+    usable = float(max(stated.threads or 0, stated.cores))
+    facts: dict[str, Any] = {"cpu_cores_physical": stated.cores, "cpu_cores_usable": usable}
+    return machine.replace(
+        **facts,
+        cpu_cores_performance=None,
+        assumed=tuple(fact for fact in machine.assumed if fact not in facts),
+        sources={**machine.sources, **dict.fromkeys(facts, "the cores that were typed")},
+    )
 
 
 def _system_of(series: cpus.Processor | None, around: cpus.ProcessorClass) -> str:
@@ -118,6 +137,17 @@ def _graphics_of(chip: Chip | None) -> tuple[Accelerator, ...]:
     if chip is None or chip.gpu is None:
         return ()
     return (Accelerator(vendor=vendor_of(chip.gpu), name=chip.gpu, unified=True),)
+
+
+def _of_its_number(name: str) -> str:
+    """The processor whose bare number stands beside what is unknown, `eqr6 6900hx`; the name as it
+    is where it tells a class, or no number is that of one processor.
+    """
+    if cpus.class_of(name) is not None:
+        return name
+    numbers = [word for word in name.split() if _NUMBER_OF_A_LAPTOP.fullmatch(word)]
+    whole = [each for word in numbers for each in cpus.names_of_number(word)]
+    return whole[0] if len(whole) == 1 else name
 
 
 def _with_its_maker(name: str, text: str) -> str:
@@ -176,9 +206,12 @@ def _note(
         " no more."
     )
     name = text.strip()
+    is_typed = not machine.assumes("cpu_cores_usable")
     cores = cpus.cores_of(machine.cpu_model or "")
     counted, are_known = "", True
-    if cores is not None:
+    if is_typed and machine.cpu_cores_physical is not None:
+        counted = f" {machine.cpu_cores_physical} cores,"
+    elif cores is not None:
         (least, usual, most), are_known = cores.physical, cores.are_known
         counted = f" {usual} cores{'' if are_known else f' (assumed: {least} to {most})'},"
     return (
@@ -213,15 +246,19 @@ def _stated_guest(text: str) -> Described | None:
     stated = typed(text)
     gib = memory_gib(stated, is_server=True)
     names = without_sizes(stated.names).replace(",", " ").lower()
-    count = _PROCESSORS.search(names)
-    if not gib or (count is not None and not int(count[1])):
+    match = _PROCESSORS.search(names)
+    count = stated.threads or stated.cores if match is None else int(match[1])
+    if not gib or count == 0:
         return None
     rest = set(_PROCESSORS.sub(" ", names, count=1).split())
-    says_so = (count is not None and "v" in count[2]) or not rest.isdisjoint(table["words"])
-    if not says_so or not rest <= {*table["words"], *_SAYS_NOTHING, *table["hosts"]}:
+    of_guests = {*table["words"], *table["containers"]}
+    says_so = (match is not None and "v" in match[2]) or not rest.isdisjoint(of_guests)
+    if not says_so or not rest <= {*of_guests, *_SAYS_NOTHING, *table["hosts"]}:
         return None
     # clouds rent half as many as GiB of memory where nothing else is said
-    processors = int(count[1]) if count else max(1, round(gib / _USUAL_GIB_OF_A_PROCESSOR))
+    processors = count or max(1, round(gib / _USUAL_GIB_OF_A_PROCESSOR))
+    is_container = not rest.isdisjoint(table["containers"])
+    kind = "a container" if is_container else "a virtual machine"
     unsaid = () if count else ("cpu_cores_usable", "cpu_cores_physical")
     memory = round(gib * units.GIB)
     facts: dict[str, Any] = {
@@ -237,18 +274,28 @@ def _stated_guest(text: str) -> Described | None:
     count_of = "1 processor" if processors == 1 else f"{processors} processors"
     machine = Machine(
         **facts,
-        name=f"a virtual machine with {count_of}",
-        scope="vm",
+        name=f"{kind} with {count_of}",
+        scope="container" if is_container else "vm",
         confidence="low",
         assumed=("architecture", "accelerators", _BANDWIDTH, *unsaid),
         sources=dict.fromkeys(facts, f'"{text}"'),
     )
     note = (
-        f'"{text}" is judged as a virtual machine with {count_of}{", assumed" if unsaid else ""},'
+        f'"{text}" is judged as {kind} with {count_of}{", assumed" if unsaid else ""},'
         f" {gib:g} GB of RAM and no GPU. Its host's processor is not told, so that its speed is a"
         " wide guess by its class."
     )
     return Described(machine=planned(machine), title=text, note=note)
+
+
+def says_guest(text: str) -> bool:
+    """Whether a word tells a virtual machine or a container, `vm`, `8 vcpu`, `docker`."""
+    table = shipped_table("cloud_types")["stated"]
+    words = set(text.lower().replace(",", " ").split())
+    counts = (match[2] for match in _PROCESSORS.finditer(text.lower()))
+    return any("v" in unit for unit in counts) or not words.isdisjoint(
+        (*table["words"], *table["containers"])
+    )
 
 
 def has_an_unlisted_gpu(text: str) -> bool:

@@ -442,6 +442,8 @@ def _exact(
 
 # a new card brings a new word or none, `RX 7900 XTZ`: what has more describes something else
 _MOST_NEW_WORDS = 1
+# the largest listed has 288: more is that of several, `dgx a100 640gb`
+_MOST_GIB_OF_A_CARD = 576
 # behind other words: `supermicro 4x a100` is no name
 _COUNT = re.compile(r"\d{1,2}x")
 
@@ -457,6 +459,8 @@ def _of_class(typed: _Typed) -> NamedCards | None:
     if maker is None or not _may_name_a_card(typed.words, inside):
         return None
     sizes_gib = {gib for card in inside for gib in card.memory_gib}
+    if (typed.memory_gib or 0) > _MOST_GIB_OF_A_CARD:
+        return None
     if inside and typed.memory_gib is not None and typed.memory_gib not in sizes_gib:
         raise _not_sold_so(typed, inside)
     near = _nearest(typed)

@@ -23,11 +23,19 @@ REMEDY = (
     " --profiles` lists all names"
 )
 _MOST_LETTERS = 120
+_RAM_AND_DISK = 2
 _BARE_SIZE = re.compile(r"(?<=\s)(\d{2,3})\s*$", re.ASCII)
 # a screen, `macbook pro 16 m3 max`, and the year
 _ASIDE = re.compile(
     r"\b(?:(?:1[3-6]|2[47])(?: ?inch\b|(?= (?:20[12]\d )?m\d))|20[12]\d|late|mid|early)\b", re.ASCII
 )
+# what a shop writes beside the chip, `16-core neural engine`, and the words for a disk
+_OF_A_SHOP = re.compile(
+    r"(?<![\w.])\d{1,3}[ -]?cores?(?:[ -](?:cpu|gpu|neural engine))?(?!\w)"
+    r"|\b(?:ssd|nvme|storage|disk|unified memory|memory|ram)\b",
+    re.ASCII | re.IGNORECASE,
+)
+_RAM_SLASH_DISK = re.compile(r"(?<![\w.])(\d{1,3})(?:gb)?/(?:\d{3}|\d)(?:gb|tb)?(?!\w)", re.ASCII)
 # said of any
 _ANY_MAC = frozenset(("apple", "mac", "chip", "silicon"))
 _CHIP = re.compile(r"\b(m\d{1,2}|a18)(?:\s*(pro|max|ultra))?\b", re.ASCII)
@@ -48,6 +56,21 @@ def mac_with(text: str) -> Described | None:
         if is_chip and is_product and sizes <= set(row["gib"]):
             return _described(text.strip(), row, max(sizes, default=None))
     return None
+
+
+def as_sold(text: str) -> str:
+    """The text of a Mac without its cores and its disk, the larger of two sizes: `m1 pro 10-core
+    16gb 512gb ssd`. The chip tells the cores. Any other text as it is.
+    """
+    if not is_a_mac(text):
+        return text
+    plain = _RAM_SLASH_DISK.sub(r"\1gb", with_plain_sizes(text))
+    plain = _OF_A_SHOP.sub(" ", plain.replace("/", " "))
+    sizes = sizes_gib(plain)
+    if len(sizes) == _RAM_AND_DISK and min(sizes) < max(sizes):
+        smallest = f"{min(sizes):g}gb"
+        plain = f"{without_sizes(plain)} {smallest}"
+    return " ".join(plain.replace(",", " ").split()) if plain.split() != text.split() else text
 
 
 def with_its_size(text: str) -> str:

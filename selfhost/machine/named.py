@@ -23,6 +23,7 @@ from .gpu_names import (
 )
 from .macs import (
     REMEDY,
+    as_sold,
     has_its_chip,
     is_a_mac,
     mac_with,
@@ -31,7 +32,9 @@ from .macs import (
     with_its_size,
 )
 from .products import (
+    guest_with_cards,
     lead_to_its_parts,
+    names_a_card,
     plain_computer,
     product_named,
     with_whole_words,
@@ -65,6 +68,8 @@ _CANDIDATES = 8
 _SHORT_RYZEN = re.compile(r"(?<![\w.-])r([3579])[ -]?(?=(?:pro )?\d{4})", re.IGNORECASE)
 _SHORT_ULTRA = re.compile(r"(?<!core )(?<![\w-])ultra(?=[ -]?[579][ -]?\d{3}\w)", re.IGNORECASE)
 # the version of a Xeon, typed without the space: `E5-2680v4`
+# `2 xeon gold 6226r`
+_SOME_XEONS = re.compile(r"(?<![\w.])([2-8]) (?=(?:xeon|epyc|opteron)s?\b)", re.IGNORECASE)
 _SHORT_XEON = re.compile(r"(?<![\w.-])(e[357][ -]?\d{4}[lw]?)(?=v[2-6]\b)", re.IGNORECASE)
 # less is looked for in names alone
 _LEAST_LETTERS = 3
@@ -109,6 +114,12 @@ def profile_named(text: str) -> NamedProfile:
     named = _exactly(text)
     if named is not None:
         return named
+    from .spoken import in_english
+
+    plain = as_sold(in_english(text))
+    if plain != text.strip() and plain:
+        named = profile_named(plain)
+        return named.replace(note=named.note and named.note.replace(plain, text.strip()))
     plain, unused = without_unused(text)
     if unused and plain:
         named = profile_named(plain)
@@ -132,6 +143,7 @@ def _with_spaces(text: str) -> str:
     the whole names of processors, `r5 5600x`, `ultra 7 265k`, `e5-2680v4`.
     """
     plain = text.replace("_", " ") if "_" in text and rented(text) is None else text
+    plain = _SOME_XEONS.sub(r"\1x ", plain)
     plain = _SHORT_XEON.sub(r"\1 ", _SHORT_RYZEN.sub(r"ryzen \1 ", plain))
     return _SHORT_ULTRA.sub("core ultra", plain)
 
@@ -149,7 +161,12 @@ def _exactly(text: str) -> NamedProfile | None:
 def _by_its_parts(ram: StatedRam, typed_whole: str) -> NamedProfile:
     """What is no profile's whole name. `typed_whole`: with what was said of the RAM."""
     text = ram.text
-    described = _around(text, _cards(text)) or rented(text) or plain_computer(text)
+    described = (
+        _around(text, _cards(text))
+        or rented(text)
+        or plain_computer(text)
+        or guest_with_cards(text)
+    )
     if described is not None:
         return _as_profile(described)
     whole = with_its_size(with_whole_words(text))
@@ -228,7 +245,7 @@ def _described_or_by_texts(ram: StatedRam, typed_whole: str) -> list[Profile] | 
     text = ram.text
     described = rented(text) or product_named(text)
     lead = None if described is not None else lead_to_its_parts(text)
-    if described is None and lead is None:
+    if described is None and lead is None and not is_a_mac(text):
         # of a text with a GPU this would leave the GPU out
         described = machine_with(text, class_is_enough=bool(ram.mts or ram.channels))
     # what its maker's name tells the class of
@@ -239,7 +256,11 @@ def _described_or_by_texts(ram: StatedRam, typed_whole: str) -> list[Profile] | 
         _by_texts(text)
         or described
         or mac_with(text)
-        or (machine_with(text, class_is_enough=True) if tells_ram(text) else None)
+        or (
+            machine_with(text, class_is_enough=True)
+            if tells_ram(text) and not is_a_mac(text) and not names_a_card(text)
+            else None
+        )
     )
     if not matches:
         raise _of_its_chip(text, lead or _near(text) or unknown(typed_whole))

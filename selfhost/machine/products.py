@@ -16,7 +16,15 @@ from ..core.spelling import words_of
 from ..core.tables import shipped_table
 from . import cpus
 from .changes import planned
-from .cpu_names import Described, has_an_unlisted_gpu, is_guest_without_size, machine_with
+from .cpu_names import (
+    Described,
+    has_an_unlisted_gpu,
+    is_guest_without_size,
+    machine_with,
+    rented,
+    says_guest,
+    with_cores,
+)
 from .gpu_names import NamedCards, UnknownGpuError, cards_named
 from .gpus import computer_of, former_words, maker_of, variants, vendor_of
 from .profiles import UnknownMachineError
@@ -33,9 +41,6 @@ if TYPE_CHECKING:
 _MOST_WORDS = 20
 # of a GPU's name
 _MOST_WORDS_OF_ONE = 8
-_CORES = re.compile(
-    r"(?<!\w)(\d{1,3}|dual|quad|six|hexa|octa|eight)[ -]?cores?(?: cpu)?(?!\w)", re.I
-)
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
 _SAYS_RAM = re.compile(r"\bram\b", re.IGNORECASE)
 _TYPED = "the names that were typed"
@@ -121,16 +126,44 @@ def product_named(text: str) -> Described | None:
     return _described(text.strip(), named)
 
 
+def guest_with_cards(text: str) -> Described | None:
+    """A virtual machine or a container with GPUs, `vm 8 vcpu 32gb GRID T4-8Q`; None for any other
+    text. A size alone is that of the RAM.
+    """
+    if not says_guest(text):
+        return None
+    words = _words(text)
+    sizes = [word for word in words if sizes_gib(word)]
+    one_size = sizes if len(sizes) == 1 else []
+    names, pieces = _cards_and_rest([word for word in words if word not in one_size], {})
+    guest = rented(" ".join((*itertools.chain(*pieces), *one_size))) if names else None
+    if guest is None:
+        return None
+    cards = cards_named(" + ".join(names))
+    own = guest.machine
+    title = f"{own.name} and {cards.label}"
+    machine = own.replace(
+        name=title,
+        accelerators=cards.accelerators,
+        assumed=tuple(fact for fact in own.assumed if fact != "accelerators"),
+        sources={**own.sources, "accelerators": cards.source},
+    )
+    gib = (own.memory_total_bytes or 0) / units.GIB
+    judged = f'"{text.strip()}" is judged as {title}, {gib:g} GB of RAM.'
+    note = f"{judged} Its host's processor is not told."
+    return Described(machine=machine, title=title, note=" ".join((note, *cards.notes)))
+
+
 def plain_computer(text: str) -> Described | None:
     """A computer of which the RAM alone is told, `16gb laptop no gpu`; None for any other text."""
     stated, table = typed(text), _table()["plain"]
-    cores = _CORES.search(stated.names)
-    words = _words(_CORES.sub(" ", stated.names))
+    words = _words(stated.names)
     gib = memory_gib(stated, is_server=False)
-    says_so = cores is not None or not set(words).isdisjoint((*table["forms"], *table["without"]))
-    if gib is None or not says_so:
+    forms = (*table["forms"], *table["without"])
+    if gib is None or (stated.cores is None and set(words).isdisjoint(forms)):
         return None
-    if not set(_telling(words)) <= set(table["without"]):
+    # how much memory a GPU has does not tell which it is
+    if "vram" in words or not set(_telling(words)) <= set(forms):
         return None
     described = machine_with(f"{table['processor']} {gib:g}GB", class_is_enough=True)
     if described is None:
@@ -148,10 +181,7 @@ def plain_computer(text: str) -> Described | None:
         assumed=(*own.assumed, "cpu_model"),
         sources={**own.sources, "cpu_model": "assumed: the text does not tell it"},
     )
-    if cores is not None:
-        count = table["counts"].get(cores[1].lower()) or int(cores[1])
-        assumed = tuple(fact for fact in machine.assumed if fact != "cpu_cores_usable")
-        machine = machine.replace(cpu_cores_usable=float(count), assumed=assumed)
+    machine = with_cores(machine, stated)
     return Described(machine=machine, title=title, note=note)
 
 
@@ -186,7 +216,13 @@ def _words(text: str) -> list[str]:
 def _row(words: Sequence[str]) -> Mapping[str, Any] | None:
     """The row that takes the most of these words."""
     rows = [row for row in _table()["product"] if set(row["words"].split()) <= set(words)]
-    return max(rows, key=lambda row: len(_of_row(row) & set(words)), default=None)
+    name = " ".join(words)
+
+    def place(row: Mapping[str, Any]) -> tuple[int, bool]:
+        # `nuc 15 ultra 7` is no NUC 7
+        return len(_of_row(row) & set(words)), row["words"] in name
+
+    return max(rows, key=place, default=None)
 
 
 def _of_row(row: Mapping[str, Any]) -> set[str]:
@@ -205,7 +241,8 @@ def _read(
     """What the words beside the row name; None where they name no GPU and say something else.
     Raises `UnknownMachineError` where they name a GPU and something else that has a number.
     """
-    names, pieces = _cards_and_rest(words, row or {}, has_ram=stated.ram_gib is not None)
+    of_cards = row or {"laptop": not _LAPTOPS.isdisjoint(words)}
+    names, pieces = _cards_and_rest(words, of_cards, has_ram=stated.ram_gib is not None)
     _ask_of_number(text, names, words)
     is_line = bool(row and row.get("laptop"))
     others = _others(pieces, is_line=is_line)
@@ -477,6 +514,11 @@ def _has_a_card(words: Sequence[str]) -> bool:
     )
 
 
+def names_a_card(text: str) -> bool:
+    """Whether a number follows a word of GPUs' names, `arc b60`: it is no processor's."""
+    return _has_a_card(_words(typed(text).names))
+
+
 def _telling(words: Iterable[str]) -> list[str]:
     idle = _table()["idle"]
     return [
@@ -504,6 +546,9 @@ def _described(text: str, named: _Named) -> Described:
     if cards is None and processor is None and "shared" not in row:
         raise _ask(text, row)
     sizes = row["gib"] if row else [_memory_with(processor, cards)]
+    disk_gib = named.gib if _is_of_disk(row, named.gib) else None
+    if disk_gib is not None:
+        named = named.replace(gib=None)
     gib = named.gib or sizes[0]
     machine = _machine(named, processor, cards, gib)
     if named.gib is None:
@@ -515,7 +560,8 @@ def _described(text: str, named: _Named) -> Described:
     if any(parts):
         title += f" with {' and '.join(filter(None, parts))}"
     judged = f'"{text}" is judged as {title}, {gib:g} GB of RAM'
-    note = " ".join((f"{judged}{_of_memory(named, gib, sizes)}.", *_doubts(named)))
+    of_disk = [] if disk_gib is None else [f"{disk_gib:g} GB are its disk."]
+    note = " ".join((f"{judged}{_of_memory(named, gib, sizes)}.", *of_disk, *_doubts(named)))
     return Described(machine=machine.replace(name=title), title=title, note=note)
 
 
@@ -562,6 +608,13 @@ def _doubts(named: _Named) -> Iterator[str]:
             yield f"Which {named.processor} it has is not told: judged with its usual {own}."
     if named.aside:
         yield f"Nothing is known by: {', '.join(named.aside)}."
+
+
+def _is_of_disk(row: Mapping[str, Any], gib: float | None) -> bool:
+    """Whether a size is that of the disk: of a product whose memory is soldered and of one rate, so
+    that it is sold with no such memory: `steam deck 512gb`.
+    """
+    return gib is not None and "gb_per_s" in row and gib > max(row["gib"])
 
 
 def _class_of(processor: str | None) -> cpus.ProcessorClass | None:
@@ -689,7 +742,10 @@ def lead_to_its_parts(text: str) -> UnknownMachineError | None:
     if not names or unlisted is not None:
         return None if unlisted is None else _not_known(text, unlisted, None)
     # a short number may be that of anything
-    if not any(_digits(word) > 2 for name in names for word in name.split()):
+    is_told = _has_a_card(words) or any(
+        _digits(word) > 2 for name in names for word in name.split()
+    )
+    if not is_told:
         return None
     return _of_a_card_alone(text, cards_named(" + ".join(names)))
 

@@ -37,6 +37,13 @@ _RAM_BETWEEN = re.compile(
     rf"{_PLAIN}[\s,]*(?:of )?(?:system )?ram\s+(?P<behind>\d{{1,3}}gb)(?!\w)", _ANY_CASE
 )
 _MOST_WORDS_OF_A_GPU = 4
+# an OCPU of Oracle's is a core
+_CORES = re.compile(
+    r"(?<![\w.])(?:(?P<cores>\d{1,3}|dual|quad|six|hexa|octa|eight)"
+    r"[ -]?(?:cores?|ocpus?)(?:[ -]cpu)?"
+    r"|(?P<short>\d{1,3})c(?=[ /]?\d))(?:[ ,/]*(?P<threads>\d{1,3})[ -]?(?:threads?|t))?(?!\w)",
+    _ANY_CASE,
+)
 _DISK = re.compile(
     rf"(?:{_PLAIN}\s+)?(?:\b(?:nvme|ssd|hdd|m\.2|sata|disk|drive|storage)s?\b\s*)+(?::?{_PLAIN})?",
     _ANY_CASE,
@@ -52,11 +59,14 @@ _VERSION = r"(?:\s+\d{1,2}(?:\.\d+)?(?!\w|\s*x\b))?(?:\s+(?:pro|home|lts))?"
 class Typed(Record):
     """`names` is the text without what stands in the others. `ram_gib` is None where no size is
     said to be that of RAM; other sizes stand in `names` as `16gb`. `system`: linux or windows.
+    `cores` and `threads` of a processor are None where not said.
     """
 
     names: str
     ram_gib: float | None
     system: str | None
+    cores: int | None = None
+    threads: int | None = None
 
 
 def typed(text: str) -> Typed:
@@ -68,13 +78,22 @@ def typed(text: str) -> Typed:
     stated = [_gib(*filter(None, match.groups())) for match in _RAM.finditer(plain)]
     plain = re.sub(r"\bram\b", " ", _RAM.sub(" ", plain), flags=_ANY_CASE)
     plain = _ASIDE.sub(" ", _DISK.sub(_not_a_disk, plain))
+    cores = _CORES.search(plain)
+    plain = plain if cores is None else f"{plain[: cores.start()]} {plain[cores.end() :]}"
     systems, pattern = _systems()
     named = [systems[match[1].lower()] for match in pattern.finditer(plain)]
     return Typed(
         names=" ".join(pattern.sub(" ", plain).split()),
         ram_gib=max(stated, default=None),
         system=named[-1] if named else None,
+        cores=None if cores is None else _count(cores["cores"] or cores["short"]) or None,
+        threads=int(cores["threads"]) if cores is not None and cores["threads"] else None,
     )
+
+
+def _count(word: str) -> int:
+    counts: Mapping[str, int] = shipped_table("products")["counts"]
+    return counts.get(word.lower()) or int(word)
 
 
 def _with_size_of_ram(plain: str) -> str:

@@ -1,5 +1,6 @@
 """An audit as one page of HTML: a matrix of models by machines that fare alike, and under it the
-reasons, folded. Nothing is loaded from anywhere.
+reasons, folded. Nothing is loaded from anywhere. Where machines fare alike under one model each, a
+row tells on how many machines that model has which result.
 
 Layout, style and script are in `audit.html`. What does not fit is counted: a browser is slow beyond
 some ten thousand cells.
@@ -40,6 +41,10 @@ MOST_CLASSES = 200
 MOST_FOLDED = 1_500
 # checks that a cell names
 _CHECKS_SHOWN = 2
+# groups of machines that a cell names, where it stands for a result
+_GROUPS_SHOWN = 4
+# what such cells stand for
+_RESULTS_SHOWN = (Result.FAIL, Result.UNKNOWN, Result.EXCEPTED)
 # with so few cells the figures of what runs are there too
 _FEW_CELLS = 300
 _MOST_EXCEPTIONS = 1_000
@@ -47,14 +52,19 @@ _MOST_EXCEPTIONS = 1_000
 
 class _Matrix(Record):
     """What the page has room for: classes of machines from left to right, the worst first, and
-    entries of the policy from top to bottom. `cells` holds the row of an entry on a class, `folded`
-    the cells whose reasons the page shows.
+    entries of the policy from top to bottom. `cells` holds the row of an entry on a class, `places`
+    the classes of an entry, `folded` the cells whose reasons the page shows. `shares`: on how many
+    machines an entry runs, and is wanted. `is_by_model`: a class is one of machines under one
+    entry, so that it is no column.
     """
 
     groups: tuple[MachineGroup, ...]
     entries: tuple[int, ...]
     cells: dict[tuple[int, int], Row]
+    places: dict[int, tuple[int, ...]]
     folded: frozenset[tuple[int, int]]
+    shares: dict[int, tuple[int, int]]
+    is_by_model: bool
 
 
 def render(audit: Audit) -> str:
@@ -71,40 +81,65 @@ def render(audit: Audit) -> str:
             f"<div><dt>{name}</dt><dd>{value}</dd></div>\n" for name, value in _facts(audit)
         ),
         "problems": _problems(audit) + _to_do(audit),
-        "head": "".join(map(_heading, matrix.groups)),
+        "legend": text(_legend(matrix)),
+        "head": _head(matrix),
         "rows": "".join(_line(matrix, entry) for entry in matrix.entries),
         "left": _left_out(audit, matrix),
         "folded": "".join(_folded(matrix, entry) for entry in matrix.entries),
         "exceptions": _exceptions(audit),
-        "classes": "".join(map(_class, matrix.groups)),
+        "machines": _machines(matrix),
         "nothing": "" if matrix.entries else "<p>No model was judged.</p>",
     }
     return fill("audit.html", blanks)
 
 
 def _matrix(audit: Audit) -> _Matrix:
-    groups = tuple(sorted(audit.groups, key=_badness)[:MOST_CLASSES])
+    # a machine is in one class alone, unless classes are made under each model
+    is_by_model = sum(group.count for group in audit.groups) > audit.machines
+    groups = tuple(sorted(audit.groups, key=_badness)[: None if is_by_model else MOST_CLASSES])
     cells = {
         (row.wanted.index, place): row for place, group in enumerate(groups) for row in group.rows
     }
-    ranks: dict[int, tuple[bool, int, int]] = {}
-    for (entry, _), row in cells.items():
-        rank = (row.exit_code == 0, WORST_FIRST.index(row.result), entry)
+    shares = _shares(audit)
+    ranks: dict[int, tuple[bool, int, float, int]] = {}
+    places: dict[int, list[int]] = {}
+    for (entry, place), row in cells.items():
+        running, machines = shares[entry]
+        rank = (row.exit_code == 0, WORST_FIRST.index(row.result), running / machines, entry)
         ranks[entry] = min(rank, ranks.get(entry, rank))
-    room = MOST_CELLS // max(1, len(groups))
+        places.setdefault(entry, []).append(place)
+    columns = len(_RESULTS_SHOWN) if is_by_model else len(groups)
+    room = MOST_CELLS // max(1, columns)
     entries = tuple(sorted(ranks, key=lambda entry: ranks[entry])[:room])
-    shown = len(entries) * len(groups)
+    is_small = len(entries) * len(groups) <= _FEW_CELLS
     worth = sorted(
         (row.exit_code == 0, WORST_FIRST.index(row.result), key)
         for key, row in cells.items()
-        if shown <= _FEW_CELLS or row.result is not Result.PASS
+        if is_small or row.result is not Result.PASS
     )
     # what is folded stands under its entry
     wanted = set(entries)
     folded = [key for *_, key in worth if key[0] in wanted]
     return _Matrix(
-        groups=groups, entries=entries, cells=cells, folded=frozenset(folded[:MOST_FOLDED])
+        groups=groups,
+        entries=entries,
+        cells=cells,
+        places={entry: tuple(sorted(of_entry)) for entry, of_entry in places.items()},
+        folded=frozenset(folded[:MOST_FOLDED]),
+        shares=shares,
+        is_by_model=is_by_model,
     )
+
+
+def _shares(audit: Audit) -> dict[int, tuple[int, int]]:
+    """On how many machines an entry runs, and is wanted: of all classes, whatever is shown."""
+    shares: dict[int, tuple[int, int]] = {}
+    for group in audit.groups:
+        for row in group.rows:
+            running, machines = shares.get(row.wanted.index, (0, 0))
+            runs = group.count if row.result is Result.PASS else 0
+            shares[row.wanted.index] = running + runs, machines + group.count
+    return shares
 
 
 def _badness(group: MachineGroup) -> tuple[int, int, int]:
@@ -156,36 +191,77 @@ def _left_out(audit: Audit, matrix: _Matrix) -> str:
 # ------------------------------------------------------------------ the matrix
 
 
+def _legend(matrix: _Matrix) -> str:
+    signs = "Signs: \u2713 runs, \u2717 does not run, ? not known, ! excepted."
+    if matrix.is_by_model:
+        return f"Machines fare too differently for a column each: a row counts them. {signs}"
+    columns = many(len(matrix.groups), "column")
+    return f"{columns}, each of machines that fare alike, the worst first. {signs}"
+
+
+def _head(matrix: _Matrix) -> str:
+    if not matrix.is_by_model:
+        return "".join(map(_heading, matrix.groups))
+    return "".join(
+        f'<th scope="col">{SIGNS[result]} {RESULT_WORDS[result]}</th>' for result in _RESULTS_SHOWN
+    )
+
+
 def _heading(group: MachineGroup) -> str:
     more = f"<small>and {group.count - 1:,} more</small>" if group.count > 1 else ""
     return f'<th scope="col">{_name_of_head(group.names[0])}{more}</th>'
 
 
 def _line(matrix: _Matrix, entry: int) -> str:
-    rows = [(group, matrix.cells.get((entry, place))) for place, group in enumerate(matrix.groups)]
-    label = next(row.wanted.label for _, row in rows if row is not None)
-    machines = sum(group.count for group, row in rows if row is not None)
-    running = sum(
-        group.count for group, row in rows if row is not None and row.result is Result.PASS
-    )
-    cells = "".join(_cell(matrix, entry, place) for place in range(len(matrix.groups)))
-    ways = "".join(
-        f"<small>{text(way)}</small>"
-        for way in judged_as(row for _, row in rows if row is not None)
-    )
+    rows = [matrix.cells[entry, place] for place in matrix.places[entry]]
+    if matrix.is_by_model:
+        cells = "".join(_cell_of_result(matrix, entry, result) for result in _RESULTS_SHOWN)
+    else:
+        cells = "".join(_cell(matrix, entry, place) for place in range(len(matrix.groups)))
+    ways = "".join(f"<small>{text(way)}</small>" for way in judged_as(rows))
+    running, machines = matrix.shares[entry]
     share = f'<td class="n">{running:,} of {machines:,}</td>'
-    return f'<tr><th scope="row">{_name_of_head(label)}{ways}</th>{share}{cells}</tr>\n'
+    head = f'<th scope="row">{_name_of_head(rows[0].wanted.label)}{ways}</th>'
+    return f"<tr>{head}{share}{cells}</tr>\n"
+
+
+def _cell_of_result(matrix: _Matrix, entry: int, result: Result) -> str:
+    """The machines on which an entry has a result, by what decides it, the most first."""
+    places = [
+        place for place in matrix.places[entry] if matrix.cells[entry, place].result is result
+    ]
+    if not places:
+        return '<td class="none">none</td>'
+    places.sort(key=lambda place: -matrix.groups[place].count)
+    lines = []
+    for place in places[:_GROUPS_SHOWN]:
+        row = matrix.cells[entry, place]
+        machines = many(matrix.groups[place].count, "machine")
+        words = text(_with_checks(f"{SIGNS[result]} {machines}", _deciding(row)))
+        lines.append(f"<li>{_linked(matrix, entry, place, words)}{_uncounted(row)}</li>")
+    if rest := places[_GROUPS_SHOWN:]:
+        machines = many(sum(matrix.groups[place].count for place in rest), "more machine")
+        lines.append(f"<li>{SIGNS[result]} {machines}</li>")
+    return f'<td class="{result}"><ul>{"".join(lines)}</ul></td>'
+
+
+def _linked(matrix: _Matrix, entry: int, place: int, words: str) -> str:
+    """The words, as a link to what is folded."""
+    is_folded = (entry, place) in matrix.folded
+    return f'<a href="#{_id(entry, place)}">{words}</a>' if is_folded else words
+
+
+def _uncounted(row: Row) -> str:
+    is_quiet = row.exit_code or row.result in _QUIET
+    return "" if is_quiet else "<small>not counted</small>"
 
 
 def _cell(matrix: _Matrix, entry: int, place: int) -> str:
     row = matrix.cells.get((entry, place))
     if row is None:
         return '<td class="none">not wanted</td>'
-    words = f"{SIGNS[row.result]} {_short(row)}"
-    if (entry, place) in matrix.folded:
-        words = f'<a href="#{_id(entry, place)}">{words}</a>'
-    uncounted = "" if row.exit_code or row.result in _QUIET else "<small>not counted</small>"
-    return f'<td class="{row.result}">{words}{uncounted}</td>'
+    words = _linked(matrix, entry, place, f"{SIGNS[row.result]} {_short(row)}")
+    return f'<td class="{row.result}">{words}{_uncounted(row)}</td>'
 
 
 _QUIET = (Result.PASS, Result.EXCEPTED)
@@ -203,6 +279,13 @@ def _short(row: Row) -> str:
     return _with_checks("unknown", row.undecided)
 
 
+def _deciding(row: Row) -> tuple[str, ...]:
+    """The checks that decide a row."""
+    if row.result is Result.EXCEPTED:
+        return tuple(check for check, _ in row.excepted)
+    return row.failed or row.undecided
+
+
 def _with_checks(word: str, checks: tuple[str, ...]) -> str:
     """`no: memory, disk and 3 more`."""
     if not checks:
@@ -216,7 +299,7 @@ def _with_checks(word: str, checks: tuple[str, ...]) -> str:
 
 def _folded(matrix: _Matrix, entry: int) -> str:
     """The reasons of one entry, a fold for each class; where it runs, one fold for all."""
-    places = [place for place in range(len(matrix.groups)) if (entry, place) in matrix.folded]
+    places = [place for place in matrix.places[entry] if (entry, place) in matrix.folded]
     if not places:
         return ""
     label = matrix.cells[entry, places[0]].wanted.label
@@ -224,7 +307,8 @@ def _folded(matrix: _Matrix, entry: int) -> str:
     folds = [
         _fold(
             matrix.cells[entry, place].result,
-            f" on {_name(matrix.groups[place].name)}",
+            f" on {_name(matrix.groups[place].name)}"
+            + text(_with_checks("", _deciding(matrix.cells[entry, place]))),
             _part(matrix, entry, place),
         )
         for place in open_ones
@@ -328,6 +412,29 @@ def _exception(use: ExemptionUse) -> str:
         f'<td class="{use.use}">{text(state)} <small>{text(exception_fate(use))}</small></td>'
         f"<td>{_said(each.reason)}</td><td>{_name(each.owner)}</td></tr>\n"
     )
+
+
+def _machines(matrix: _Matrix) -> str:
+    """The classes of machines with their first names; empty where they are no columns."""
+    if matrix.is_by_model:
+        return ""
+    heads = [f"{SIGNS[result]} {_COUNTED[result]}" for result in WORST_FIRST]
+    head = "".join(f'<th scope="col" class="n">{text(words)}</th>' for words in heads)
+    return (
+        '<section>\n<h2>Machines</h2>\n<div class="table" tabindex="0" role="region"'
+        ' aria-label="Machines, scrollable">\n<table class="list">\n<caption>Classes of machines'
+        " that fare alike, and their number of models by result</caption>\n<thead><tr><th"
+        f' scope="col">Machines</th><th scope="col" class="n">Number</th>{head}</tr></thead>\n'
+        f"<tbody>\n{''.join(map(_class, matrix.groups))}</tbody>\n</table>\n</div>\n</section>"
+    )
+
+
+_COUNTED = {
+    Result.FAIL: "do not run",
+    Result.UNKNOWN: "not known",
+    Result.EXCEPTED: "excepted",
+    Result.PASS: "run",
+}
 
 
 def _class(group: MachineGroup) -> str:

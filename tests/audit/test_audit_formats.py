@@ -25,7 +25,7 @@ from helpers.each import each
 from helpers.figures import PACKAGE
 from helpers.paths import DATA, RECORDS
 from helpers.schemas import validate
-from selfhost.audit.record import Audit
+from selfhost.audit.record import Audit, MachineGroup
 from selfhost.audit.state import State, state_of
 from selfhost.cli import main as cli
 from selfhost.core.errors import Problem
@@ -115,7 +115,7 @@ def of_html(text: str) -> Read:
     (matrix,) = page.find_class("matrix")
     for cell in matrix.xpath(".//tbody//td[not(@class='n')]"):
         # by sign and word, not by colour alone
-        assert re.match(r"([✓✗?!] \w|not wanted)", cell.text_content())
+        assert re.match(r"([✓✗?!] \w|not wanted|none)", cell.text_content())
     red = page.find(".//h1/b").get("class") != "pass"
     cells = matrix.xpath(".//tbody//td") + page.xpath("//details")
     return Read(red, len(cells), page.text_content())
@@ -124,7 +124,7 @@ def of_html(text: str) -> Read:
 # what a page of an audit is made of
 TAGS = re.compile(
     "html|head|meta|title|style|body|header|h[1-4]|b|dl|div|dt|dd|main|section|p|ul|li|table|caption"
-    "|thead|tbody|tr|th|td|small|bdi|wbr|a|details|summary|svg|rect|span|footer|script"
+    "|thead|tbody|tr|th|td|small|bdi|wbr|a|details|summary|svg|rect|span|footer|script|button"
 )
 
 
@@ -611,6 +611,43 @@ def test_the_page_shows_counts_bars_reasons_and_expiry() -> None:
     (there, used, lacks) = page.xpath("(//svg[rect[@class='lacks' and @width!='0']])[1]/rect")
     assert float(there.get("width")) + float(lacks.get("width")) == 100
     assert float(used.get("width")) == float(lacks.get("x"))
+
+
+def test_machines_that_are_grouped_by_model_are_counted_in_its_row() -> None:
+    """As of many models on many machines: no column stands for them, and no cell says that a model
+    is not wanted where it is.
+    """
+    table = {("x", "m1"): {"memory": FAIL}, ("x", "m2"): {"disk": FAIL}}
+    of = audit(model("x") + model("y"), ("m1", "m2", "m3", "m4"), table)
+    alike = [
+        MachineGroup(names=group.names, count=group.count, rows=(row,))
+        for group in of.groups
+        for row in group.rows
+    ]
+    page = page_of(of.replace(groups=tuple(alike)))
+    rows = [
+        [" ".join(cell.text_content().split()) for cell in row]
+        for row in page.find_class("matrix")[0].xpath(".//tbody/tr")
+    ]
+    assert rows == [
+        ["x", "2 of 4", "✗ 1 machine: memory✗ 1 machine: disk", "none", "none"],
+        ["y", "4 of 4", "none", "none", "none"],
+    ]
+    assert "not wanted" not in page.text_content()
+    read("html", of.replace(groups=tuple(alike)))
+
+
+def test_a_page_counts_all_machines_whatever_it_has_room_for() -> None:
+    """What runs stands last, and was left out of "Runs on" where the page ended before it."""
+    names = [f"m{number}" for number in range(MOST_CLASSES + 20)]
+    exceptions = "".join(
+        exception("x", machines=f'["host:m{number}"]') for number in range(MOST_CLASSES + 10)
+    )
+    table = {("x", f"m{number}"): {"memory": FAIL} for number in range(MOST_CLASSES + 10)}
+    of = audit(model("x") + exceptions, names, table)
+    assert len(of.groups) > MOST_CLASSES
+    (row,) = page_of(of).find_class("matrix")[0].xpath(".//tbody/tr")
+    assert row[1].text_content() == f"10 of {len(names)}"
 
 
 def test_a_page_has_room_for_so_much_and_counts_the_rest() -> None:

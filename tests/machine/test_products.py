@@ -108,6 +108,29 @@ def test_a_product_is_found_by_its_words_and_knows_its_memory(row: dict[str, obj
         ("r9 5950x 64gb 3090ti", "ryzen 9 5950x", ["NVIDIA GeForce RTX 3090 Ti"], 64),
         ("5070 ti 16gb ultra 7 265k 64gb", "core ultra 7 265k", ["NVIDIA GeForce RTX 5070 Ti"], 64),
         ("RTX 3060 12GB x 2, 64 GB DDR4, 5900X", "5900x", ["NVIDIA GeForce RTX 3060"] * 2, 64),
+        # other languages, and signs that shops set
+        ("ноутбук 16 ГБ ОЗУ RTX 3060 6 ГБ", None, ["NVIDIA GeForce RTX 3060 Laptop GPU"], 16),
+        ("сервер 2x Xeon E5-2680 v4 128ГБ", "2x Xeon E5-2680 v4", [], 128),
+        ("显卡 RTX 4060 8G 内存 32G", None, ["NVIDIA GeForce RTX 4060"], 32),
+        ("2张 3090 128G内存", None, ["NVIDIA GeForce RTX 3090"] * 2, 128),
+        ("PC portable 16 Go de RAM", "Intel or AMD processor", [], 16),
+        ("Rechner 32 GB RAM ohne Grafikkarte", "Intel or AMD processor", [], 32),
+        ("mac studio m1 max 10\u2011core 32gb", "Apple M1 Max", ["Apple M1 Max GPU"], 32),
+        # what a shop lists beside a Mac's chip
+        ("MacBook Pro M1 Pro 10-core CPU 16GB 512GB SSD", "Apple M1 Pro", ["Apple M1 Pro GPU"], 16),
+        ("m2 air 8/256", "Apple M2", ["Apple M2 GPU"], 8),
+        # a handheld's memory is soldered: another size is its disk's
+        ("steam deck 512gb", "Custom APU", ["AMD Custom GPU 0405"], 16),
+        # guests with GPUs, and parts of them
+        ("VM with 8 vCPU 32GB GRID T4-8Q", "Xeon", ["NVIDIA T4-8Q"], 32),
+        ("RunPod RTX A5000 24GB 9 vCPU 50 GB RAM", "Xeon", ["NVIDIA RTX A5000"], 50),
+        ("docker 16gb 8 cores rtx 3090", "Xeon", ["NVIDIA GeForce RTX 3090"], 16),
+        # a laptop's GPU, wherever the word stands
+        ("laptop i7 rtx 4060 16gb", "i7", ["NVIDIA GeForce RTX 4060 Laptop GPU"], 16),
+        # the number of a processor beside a box that is not known
+        ("Beelink EQR6 6900HX 24GB", "ryzen 6900hx", [], 24),
+        # the row whose name was typed whole
+        ("Asus NUC 15 Pro Ultra 7 255H 64GB", "core ultra 7 255h", [], 64),
         # a name of three generations is no cloud's machine
         ("rtx 6000", None, ["Quadro RTX 6000"], 32),
     ],
@@ -130,6 +153,9 @@ def test_names_as_people_type_them(
         # the Ryzen 5 and the Radeon beside another Radeon
         ("5600 6700 32gb", "several processors or a GPU"),
         ("24GB VRAM, 64GB RAM", "not which GPU"),
+        ("16GB RAM 8GB VRAM 6 core", "not which GPU"),
+        # an Intel Mac without its year is no PC
+        ("Intel Macbook 16gb", "no machine is called"),
     ],
 )
 def test_what_may_be_several_parts_is_asked(text: str, question: str) -> None:
@@ -138,10 +164,30 @@ def test_what_may_be_several_parts_is_asked(text: str, question: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "physical", "usable"),
+    [
+        ("oracle ampere a1 4 ocpu 24gb", 4, 4),
+        ("github codespace 4 core 16gb", 4, 4),
+        ("8c/16t 32GB DDR4-3200", 8, 16),
+        ("4 cores 8 threads 16gb", 4, 8),
+        ("lxc container 2 cores 4gb", 2, 2),
+        # its maker lists these cores with two threads each
+        ("i7-7700 4 cores 16gb", 4, 8),
+        ("2 xeon gold 6226r 192gb", 32, 64),
+    ],
+)
+def test_cores_that_are_typed_are_those_of_the_machine(
+    text: str, physical: int, usable: int
+) -> None:
+    machine = machine_named(text)
+    assert (machine.cpu_cores_physical, machine.cpu_cores_usable) == (physical, usable)
+
+
+@pytest.mark.parametrize(
     ("text", "note"),
     [
         ("5600 32GB 4060 Ti", "RTX 4060 Ti 16 GB"),  # sold with 8 GB, too
-        ("2019 macbook pro i9 32gb", "Which i9 it has is not told"),
+        ("2019 imac i7 32gb", "Which i7 it has is not told"),
     ],
 )
 def test_what_a_name_leaves_open_is_said(text: str, note: str) -> None:

@@ -31,18 +31,22 @@ UNSEEN_ABOVE = "groups above do not show inside the container, and may allow les
 Size = tuple[int, str]
 
 
-def parse_low_watermarks(text: str) -> int | None:
-    """Pages that /proc/zoneinfo keeps back, over all zones."""
-    pages = [
-        line.split()[1]
-        for line in text.splitlines()
-        if line.split()[:1] == ["low"] and len(line.split()) == 2
-    ]
-    return (
-        sum(map(int, pages))
-        if pages and all(page.isdecimal() and len(page) <= 12 for page in pages)
-        else None
-    )
+_MOST_DIGITS = 12
+
+
+def parse_low_watermarks(text: str, nodes: frozenset[int] | None = None) -> int | None:
+    """Pages that /proc/zoneinfo keeps back, over all zones, or over those of some memory nodes:
+    `Node 1, zone Normal`. None where it does not say.
+    """
+    total, is_stated, counts = 0, False, nodes is None
+    for words in map(str.split, text.splitlines()):
+        if words[:1] == ["Node"] and nodes is not None:
+            counts = words[1:2] in [[f"{node},"] for node in nodes]
+        elif words[:1] == ["low"] and len(words) == 2 and counts:
+            if not words[1].isdecimal() or len(words[1]) > _MOST_DIGITS:
+                return None
+            total, is_stated = total + int(words[1]), True
+    return total if is_stated else None
 
 
 def parse_job_limits(raw: bytes) -> int | None:
@@ -167,10 +171,8 @@ def _ceilings(host: Host, limits: Limits, total: int) -> Iterator[Size]:
     if nodes and nodes.bound:
         huge = nodes.info.get("HugePages_Total", 0) * info.get("Hugepagesize", 0)
         size = max(0, nodes.info["MemTotal"] - huge)
-        yield (
-            size,
-            f"limited by the memory nodes this process is bound to ({nodes.count}): {binary(size)}",
-        )
+        which = f"the memory nodes this process is bound to ({len(nodes.numbers)})"
+        yield size, f"limited by {which}: {binary(size)}"
     for limit in limits.ulimits:
         if limit.mapped:
             size = limit.limit_bytes
@@ -225,13 +227,13 @@ def _is_freebsd(host: Host) -> bool:
 _FREE_AND_FILES = ("MemFree", "Active(file)", "Inactive(file)", "SReclaimable")
 
 
-def _free_estimate(host: Host, info: Mapping[str, int]) -> int | None:
-    """What could be had without swapping, by the kernel's own formula (its commit 34e431b0ae39);
-    None where something is missing.
-
-    For some nodes the watermarks of all are kept back.
+def _free_estimate(
+    host: Host, info: Mapping[str, int], nodes: frozenset[int] | None = None
+) -> int | None:
+    """What could be had without swapping, by the kernel's own formula (its commit 34e431b0ae39),
+    of all memory or of some nodes; None where something is missing.
     """
-    pages = parse_low_watermarks(host.read_text("/proc/zoneinfo") or "")
+    pages = parse_low_watermarks(host.read_text("/proc/zoneinfo") or "", nodes)
     size = host.page_bytes()
     if pages is None or size is None or not info.keys() >= set(_FREE_AND_FILES):
         return None
@@ -360,7 +362,7 @@ def _free_on_nodes(host: Host) -> Iterator[Size]:
     nodes = usable_nodes(host)
     if nodes is None:
         return
-    free = _free_estimate(host, nodes.info)
+    free = _free_estimate(host, nodes.info, nodes.numbers)
     if free is None:
         raise ValueError(
             "what is free on the memory nodes that count for this process could not be read"

@@ -42,14 +42,14 @@ def parse_bound_nodes(text: str) -> frozenset[int] | None:
 
 
 class Nodes(Record):
-    """The memory nodes whose memory this process may use: what node*/meminfo says of all of them
-    together, and how many they are.
+    """The memory nodes whose memory this process may use, and what node*/meminfo says of all of
+    them together.
 
     `bound`: it may not use all RAM there is.
     """
 
     info: Mapping[str, int]
-    count: int
+    numbers: frozenset[int]
     bound: bool
 
 
@@ -164,4 +164,4 @@ def usable_nodes(host: Host) -> Nodes | None:
     # what one of them does not state is not known of all
     names = set.intersection(*(set(info) for info in every)) if every else {"MemTotal"}
     info = {name: sum(info[name] for info in every) for name in names}
-    return Nodes(info=info, count=len(every), bound=not ram <= allowed)
+    return Nodes(info=info, numbers=ram & allowed, bound=not ram <= allowed)

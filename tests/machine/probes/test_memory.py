@@ -79,7 +79,10 @@ def test_memory_nodes(build: Callable[..., RecordedHost]) -> None:
     """A process bound to one of two nodes has that node's memory, all and free (numactl, cpusets)."""
     files = version_2({"cgroup.controllers": "cpu\n"}) | {
         "/proc/self/status": "Mems_allowed_list:\t1\n",
-        "/proc/zoneinfo": "Node 0, zone Normal\n        low      1000\n",
+        "/proc/zoneinfo": "".join(
+            f"Node {node}, zone Normal\n  pages free 1\n        low      {pages}\n"
+            for node, pages in ((0, 9000), (1, 1000), (10, 9000))
+        ),
         "/sys/devices/system/node/online": "0-1\n",
         "/sys/devices/system/node/node0/meminfo": NODE.replace("Node 1", "Node 0"),
         "/sys/devices/system/node/node1/meminfo": NODE + "Node 1 SReclaimable: 0 kB\n",
@@ -89,6 +92,7 @@ def test_memory_nodes(build: Callable[..., RecordedHost]) -> None:
     low = 1000 * 4096
     assert machine.memory_limit_bytes == 4 * GIB
     assert "bound to" in machine.sources["memory_limit_bytes"]
+    # what the kernel keeps back on other nodes takes nothing from this one
     assert machine.memory_available_bytes == GIB - low + GIB // 2 - low
     # the nodes that are there show by their folders too
     del files["/sys/devices/system/node/online"]
@@ -119,7 +123,7 @@ def two_nodes(policy: str) -> dict[str, str]:
     return version_2({"cgroup.controllers": "cpu\n"}) | {
         "/proc/meminfo": f"MemTotal: {6 * 2**20} kB\nMemFree: {6 * 2**20} kB\nMemAvailable: {6 * 2**20} kB\n",
         "/proc/self/status": "Mems_allowed_list:\t0-1\n",
-        "/proc/zoneinfo": "Node 0, zone Normal\n        low      0\n",
+        "/proc/zoneinfo": "Node 0, zone Normal\n        low      0\nNode 1, zone Normal\n        low      0\n",
         f"{folder}/online": "0-1\n",
         f"{folder}/node0/meminfo": lines.format(2 * 2**20),
         f"{folder}/node1/meminfo": lines.format(4 * 2**20).replace("Node 0", "Node 1"),
@@ -197,7 +201,10 @@ def test_several_memory_nodes_add_up(build: Callable[..., RecordedHost]) -> None
     files = version_2({"cgroup.controllers": "cpu\n"}) | {
         "/proc/meminfo": MEMINFO + "HugePages_Total: 1024\nHugepagesize: 2048 kB\n",
         "/proc/self/status": "Mems_allowed_list:\t1-2\n",
-        "/proc/zoneinfo": "Node 0, zone Normal\n        low      1000\n",
+        "/proc/zoneinfo": "".join(
+            f"Node {node}, zone Normal\n        low      {pages}\n"
+            for node, pages in ((0, 7000), (1, 400), (2, 600))
+        ),
         f"{folder}/online": "0-2\n",
         f"{folder}/node1/meminfo": node,
         f"{folder}/node2/meminfo": node.replace("Node 1", "Node 2"),
