@@ -124,9 +124,11 @@ def _foot(
 def _table(rows: Sequence[Answer], why: Mapping[str, str], *, wide: bool) -> Table:
     shares_out = any(map(_is_on_cards, rows))
     memory_words = _shares_of if shares_out else memory_of
+    works = _works(rows)
     columns = [
         Column(),
         Column(title="model"),
+        *([Column(title="made for", drop=2)] if works else []),
         Column(title="GPU +RAM" if shares_out else "memory", right=True, drop=2),
         Column(title=pace_title(row.speed for row in rows), drop=1),
         Column(title="download", right=True, drop=3),
@@ -149,6 +151,7 @@ def _table(rows: Sequence[Answer], why: Mapping[str, str], *, wide: bool) -> Tab
     cells = []
     for row in rows:
         texts = [
+            *([works.get(row.model.id, "-")] if works else []),
             memory_words(row),
             pace_of(row.speed, always_ends=wide),
             download_of(row),
@@ -164,6 +167,16 @@ def _table(rows: Sequence[Answer], why: Mapping[str, str], *, wide: bool) -> Tab
             ]
         cells.append((signs[row.route], Span(text=row.model.id, style="strong"), *map(cell, texts)))
     return Table(columns=tuple(columns), rows=tuple(cells), indent=0)
+
+
+def _works(rows: Sequence[Answer]) -> Mapping[str, str]:
+    """By id what each model is made for, where a list without text models holds several kinds of
+    work, as of voices and of what writes them down; else empty.
+    """
+    if any(row.model.modality in ("text", "vision") for row in rows):
+        return {}
+    works = {row.model.id: row.model.uses[0] for row in rows if row.model.uses}
+    return works if len(set(works.values())) > 1 else {}
 
 
 def _is_on_cards(row: Answer) -> bool:
