@@ -80,10 +80,10 @@ def test_nearly_every_model_that_runs_has_a_command_of_known_flags(name: str) ->
         for command in (
             command for line in (*found.setup, *found.commands) for command in programs(line)
         ):
-            program = command[0]
+            program = command[0].removesuffix(".exe")
             if command[:2] == ["python", "-m"]:
                 command = command[2:]
-                program = command[0].removesuffix(".exe")
+                program = command[0]
             elif program == "python" and command[1] != "-c":
                 program = command[1].rpartition("/")[2].removesuffix(".py")
             flags = [word for word in command[1:] if re.match(r"--?[a-zA-Z]", word)]
