@@ -764,6 +764,26 @@ def downloads(question: Question) -> tuple[str, ...]:
     return (*lines, f"# {runtime.parts_elsewhere}") if runtime.parts_elsewhere else tuple(lines)
 
 
+def to_see(question: Question) -> tuple[str, ...]:
+    """Comments on the program that takes images, of a model that sees in a runtime that runs its
+    text alone; without its line where the files are to be made. () for any other.
+    """
+    runtime = question.runtime
+    if (
+        runtime is None
+        or not runtime.seeing_program
+        or question.local_files
+        or not need.takes_text_alone(question.spec, runtime)
+    ):
+        return ()
+    line = _filled(
+        runtime.seeing_command,
+        {key: value for key, value in _file_values(question, runtime).items() if value},
+    )
+    why = f"{runtime.name} takes no images; {runtime.seeing_program} does, in more memory"
+    return f"# {why}: {runtime.seeing_install}", *([f"# {line}"] if line else [])
+
+
 def _quantized_components(spec: ModelSpec) -> str | None:
     """The list of components that a program is told to quantize, in Python; None where it quantizes
     none.

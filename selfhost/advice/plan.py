@@ -46,6 +46,13 @@ _OF_THE_MODEL = ("weights", "license", "openness", "context", "runtime")
 
 # classes of machine that people have at home or at work
 _KIND_NAMES = {"laptop": "laptop", "desktop": "desktop", "mac": "Mac"}
+# the largest memory of a card for desktops (RTX 5090, specs/common/gpus.toml): what takes more is
+# shared by several
+_LARGEST_DESKTOP_CARD_BYTES = 32 * units.GIB
+# so many cards share a model; one board holds no more
+_CARDS = (2, 4, 8)
+# to which the memory of each is searched
+_CARD_STEP_BYTES = units.GIB // 8
 
 CHECK_YOURS = "check your configuration"
 
@@ -79,7 +86,8 @@ class Least(Record):
     it cannot be told, or no RAM is that fast. `accelerator_bytes` is the memory of one accelerator
     that `check` takes to hold all of it, started with `lean_option` where that is not "";
     `accelerator_sure_bytes` surely does without. `accelerator_parts` are a number of accelerators
-    that may share it and the memory of each, None where it cannot be shared.
+    that may share it and the memory of each, None where it cannot be shared or one card for
+    desktops holds it.
     `memory_beside_accelerator_bytes` is the RAM that is then enough.
     `machine` has all that, and no more; `is_slow`: it does other work than text in minutes to days.
     """
@@ -446,7 +454,8 @@ def _instead(
         return
     for kind, name in _KIND_NAMES.items():
         machines = [outcome for outcome in outcomes if outcome.kind == kind]
-        if not machines or any(outcome.route is Route.LOCAL for outcome in machines):
+        as_well = (each for each in outcomes if kind == "laptop" and each.profile.is_portable)
+        if not machines or any(each.route is Route.LOCAL for each in (*machines, *as_well)):
             continue
         machines.sort(key=lambda each: size_of(each.profile.machine))
         outcome = machines[len(machines) // 2]
@@ -540,7 +549,11 @@ def _least_in(
         accelerator_required=gpu_only,
         accelerator_sure_bytes=sure_bytes,
         lean_option=runtime.lean_option if runtime is not None and on_card < sure_bytes else "",
-        accelerator_parts=_shared_by(needs, needs.memory) if gpu_only else None,
+        accelerator_parts=(
+            _shared_by(needs, needs.memory)
+            if gpu_only
+            else _spread_over(spec, question, catalogue, machine, on_card)
+        ),
         is_slow=not question.workload.min_tokens_per_second and is_slow(judged, None),
     )
     return question, judged, least
@@ -578,6 +591,43 @@ def _shared_by(needs: Needs, memory: MemoryNeed) -> tuple[int, int] | None:
         return None
     number = min(needs.tensor_parallel)
     return number, smallest_lean_device_bytes(memory, number)
+
+
+def _spread_over(
+    spec: ModelSpec, question: Question, catalogue: Catalogue, machine: Machine, on_card: int
+) -> tuple[int, int] | None:
+    """The fewest cards for desktops over which the runtime spreads what takes `on_card` bytes of
+    one, and the least memory of each, found by judging; None where one holds it or none do.
+    """
+    if on_card <= _LARGEST_DESKTOP_CARD_BYTES or any(
+        card.unified for card in machine.accelerators or ()
+    ):
+        return None
+    roomy = machine.replace(memory_total_bytes=2**50, memory_limit_bytes=2**50)
+    for number in _CARDS:
+
+        def holds(steps: int, number: int = number) -> bool:
+            card = _card(question, steps * _CARD_STEP_BYTES)
+            there = roomy.replace(accelerators=(card,) * number)
+            needs = judge(ask(spec, question.workload, catalogue, there), there).needs
+            return needs is not None and needs.placement == "accelerator"
+
+        most = _LARGEST_DESKTOP_CARD_BYTES // _CARD_STEP_BYTES
+        if number == _CARDS[-1]:
+            most = on_card // _CARD_STEP_BYTES
+        if holds(most):
+            least = on_card // number // _CARD_STEP_BYTES
+            return number, _least_of(range(least, most), holds) * _CARD_STEP_BYTES
+    return None
+
+
+def _least_of(numbers: range, fits: Callable[[int], bool]) -> int:
+    """The least of these numbers that fits; `numbers.stop` where none below it does."""
+    low, high = numbers.start, numbers.stop
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fits(middle) else (middle + 1, high)
+    return low
 
 
 def _card(question: Question, memory_bytes: int) -> Accelerator:
@@ -683,10 +733,6 @@ def _smallest(most: int, fits: Callable[[int], bool]) -> int | None:
     none does.
     """
     step = units.GB // 10
-    low, high = 1, most // step
-    if not fits(high * step):
+    if not fits(most // step * step):
         return None
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if fits(middle * step) else (middle + 1, high)
-    return low * step
+    return _least_of(range(1, most // step), lambda steps: fits(steps * step)) * step

@@ -224,7 +224,10 @@ class Standings:
     def _section(self, outline: Outline) -> int:
         """See `Standing.section`."""
         listed = self._listed(outline.uses)
-        if listed and listed[0]["makes"] != "text":
+        # only of what reads text or images is it asked that it answers: one that writes down what
+        # is said does its work, as one that speaks does
+        is_of_text = _KINDS.get(outline.modality) == _KINDS["text"]
+        if listed and (listed[0]["makes"] != "text" or not is_of_text):
             return GENERAL
         if not self.answers(outline.uses):
             return LAST

@@ -30,6 +30,7 @@ from .commands import (
     is_some_of_several,
     lines_of_made_file,
     names_of_some,
+    to_see,
 )
 
 # the repository and the file come from a sourced listing, or the file is here
@@ -59,10 +60,42 @@ def steps(
     tag: str | None = None,
     by_tag_first: bool = False,
 ) -> Steps:
-    """All lines for a model that runs; no line at all where it would not run here, or where no
-    command is known. `tag` is what Ollama calls the model in the judged quantization, where that
-    was typed; with `by_tag_first` the lines are Ollama's, where its library has what was judged.
+    """All lines for a model that runs, as the machine's shell takes them; no line at all where it
+    would not run here, or where no command is known. `tag` is what Ollama calls the model in the
+    judged quantization, where that was typed; with `by_tag_first` the lines are Ollama's, where its
+    library has what was judged.
     """
+    lines = _steps(question, judged, catalogue, machine, tag=tag, by_tag_first=by_tag_first)
+    if machine.system != "windows":
+        return lines
+    setup, commands = _in_powershell(lines.setup), _in_powershell(lines.commands)
+    return lines.replace(setup=setup, commands=commands)
+
+
+def _in_powershell(lines: tuple[str, ...]) -> tuple[str, ...]:
+    """The lines as the PowerShell that Windows comes with takes them, 5.1: `&&` is of 7 and newer
+    (about_Pipeline_Chain_Operators), and `curl` stands for Invoke-WebRequest (about_Aliases).
+    """
+    return tuple(
+        line if line[0] == "#" else "; ".join(map(_with_curl, line.split(" && "))) for line in lines
+    )
+
+
+def _with_curl(line: str) -> str:
+    """The program of that name, which Windows has since version 1803."""
+    return f"curl.exe {line.removeprefix('curl ')}" if line.startswith("curl ") else line
+
+
+def _steps(
+    question: Question,
+    judged: Judged,
+    catalogue: Catalogue,
+    machine: Machine,
+    *,
+    tag: str | None,
+    by_tag_first: bool,
+) -> Steps:
+    """As `steps`, in the words of other shells."""
     runtime = question.runtime
     if runtime is None:
         return Steps()
@@ -91,7 +124,7 @@ def steps(
         is_listed = _is_listed(question)
         note = () if is_listed else (_UNVERIFIED,)
         return Steps(
-            setup=(*first, *_answers_at(runtime), *note, *downloads(question)),
+            setup=(*first, *to_see(question), *_answers_at(runtime), *note, *downloads(question)),
             commands=lines,
             commands_class=LISTED if is_listed else UNLISTED,
         )
@@ -122,7 +155,13 @@ def steps(
         return Steps()
     instead = (_in_another_type(tagged),) if tagged is not None else ()
     return Steps(
-        setup=(*instead, *first, *conversion.lines, *_answers_at(runtime)),
+        setup=(
+            *instead,
+            *first,
+            *to_see(question),
+            *conversion.lines,
+            *_answers_at(runtime),
+        ),
         commands=lines,
         commands_class=UNLISTED,
     )

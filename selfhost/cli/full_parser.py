@@ -67,8 +67,15 @@ _CHOICE_MEANT = {
     "ocr": "document-reading",
     "asr": "speech-recognition",
     "stt": "speech-recognition",
+    "transcription": "speech-recognition",
     "tts": "speech-synthesis",
+    "voice": "speech-synthesis",
     "roleplaying": "roleplay",
+    "coding": "code",
+    "agent": "function-calling",
+    "agents": "function-calling",
+    "rag": "embedding",
+    "moderation": "safety",
 }
 
 _MISSING = {

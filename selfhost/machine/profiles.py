@@ -39,7 +39,7 @@ class UnknownMachineError(SelfhostError, LookupError):
 
 class Profile(Record):
     """One machine as sold or rented. `kind` is one of KINDS; how sure its figures are stands in
-    `machine.confidence`.
+    `machine.confidence`. `is_portable`: it is a laptop, whatever its kind.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Profile(Record):
     source: str
     note: str | None
     machine: Machine
+    is_portable: bool = False
 
     @property
     def short(self) -> str:
@@ -260,14 +261,14 @@ _BANDWIDTH = "memory_bandwidth_bytes_per_second"
 def read_profile(path: str, name: str) -> Profile:
     """The profile in one file. Raises `MachineFileError` with every fault.
 
-    Keys: title, kind, system, architecture, memory_gib (as sold), memory_limit_gb (where a control
-    group is below it), cores (as the system counts them), physical_cores, cpu_model,
-    instruction_sets, disk_free_gb (promised free) or disk_gb (the whole disk; neither where one
-    chooses it), bandwidth_gb_per_second with bandwidth_basis, confidence, source, note, and
-    `[[accelerators]]`: vendor, name as the driver says it, count, memory_gib (as sold) or unified =
-    true. Confidence is high where the sizes were read in the source, medium where a part is
-    arithmetic or general knowledge, low where nothing was read. What is left out is assumed or
-    unread.
+    Keys: title, kind, portable (true of a laptop of another kind), system, architecture, memory_gib
+    (as sold), memory_limit_gb (where a control group is below it), cores (as the system counts
+    them), physical_cores, cpu_model, instruction_sets, disk_free_gb (promised free) or disk_gb (the
+    whole disk; neither where one chooses it), bandwidth_gb_per_second with bandwidth_basis,
+    confidence, source, note, and `[[accelerators]]`: vendor, name as the driver says it, count,
+    memory_gib (as sold) or unified = true. Confidence is high where the sizes were read in the
+    source, medium where a part is arithmetic or general knowledge, low where nothing was read. What
+    is left out is assumed or unread.
     """
     document = Document.read(path)
     root = document.root
@@ -275,6 +276,7 @@ def read_profile(path: str, name: str) -> Profile:
     title, source = root.text("title", required=True), root.text("source", required=True)
     confidence = root.string("confidence", required=True, choices=CONFIDENCES)
     note = root.text("note")
+    is_portable = kind == "laptop" or bool(root.boolean("portable"))
     values: dict[str, Any] = {
         "system": root.string("system", required=True, choices=SYSTEMS),
         "architecture": root.string("architecture", required=True, choices=ARCHITECTURES),
@@ -316,7 +318,13 @@ def read_profile(path: str, name: str) -> Profile:
         unread=_not_stated(values, kind),
     )
     return Profile(
-        name=name, title=title, kind=kind, source=source, note=note, machine=planned(machine)
+        name=name,
+        title=title,
+        kind=kind,
+        source=source,
+        note=note,
+        machine=planned(machine),
+        is_portable=is_portable,
     )
 
 

@@ -32,6 +32,7 @@ from .words import (
     reason_blocks,
     say,
     section,
+    stands_above,
     takes_hours,
     tight_finding,
 )
@@ -92,7 +93,7 @@ def _single(
     blocks: list[Block], verdict: Verdict, verbose: bool, carry: str, today: str | None
 ) -> None:
     blocks.append(answer_line(verdict, verdict.machine))
-    _smaller_first(blocks, verdict, carry)
+    _other_first(blocks, verdict, carry)
     pace = verdict.speed.decode if verdict.can_run and verdict.speed is not None else None
     for text in (
         _work_words(verdict)
@@ -138,26 +139,34 @@ def _single(
         _more(blocks, verdict)
 
 
-def _smaller_first(blocks: list[Block], verdict: Verdict, carry: str) -> None:
-    """That smaller weights of the same model run, with the command; nothing where they do not."""
-    smaller = _smaller_weights(verdict)
-    if smaller is not None:
+def _other_first(blocks: list[Block], verdict: Verdict, carry: str) -> None:
+    """That the same model runs in another type or program, with the command; nothing where it does
+    not.
+    """
+    other = _in_another_type(verdict)
+    if other is not None:
         would = "would run" if verdict.route is Route.UNKNOWN else "runs"
-        blocks.append(say(f"It {would} in {smaller.quantization}, with smaller weights:", indent=2))
-        blocks.append(command_line(smaller.command + carry))
+        in_program = other.runtime not in (None, verdict.workload.runtime)
+        program = f" with {other.runtime}" if in_program else ""
+        before = verdict.needs.download_bytes if verdict.needs is not None else None
+        after = other.download_bytes
+        is_smaller = before is not None and after is not None and after < before
+        smaller = ", with smaller weights" if is_smaller else ""
+        blocks.append(say(f"It {would} in {other.quantization}{program}{smaller}:", indent=2))
+        blocks.append(command_line(other.command + carry))
 
 
-def _smaller_weights(verdict: Verdict) -> Alternative | None:
-    """The first alternative, where it is the model itself in a smaller quantization and with the
+def _in_another_type(verdict: Verdict) -> Alternative | None:
+    """The first alternative, where it is the model itself in another quantization and with the
     same context; None of any other answer.
     """
     first = next(iter(verdict.alternatives), None)
     if verdict.can_run or first is None or first.id != verdict.model.id:
         return None
     judged = verdict.workload
-    is_smaller = first.quantization not in (None, judged.quantization)
+    is_other = first.quantization not in (None, judged.quantization)
     has_context = first.context_tokens in (None, judged.context_tokens)
-    return first if is_smaller and has_context and first.finetune_method is None else None
+    return first if is_other and has_context and first.finetune_method is None else None
 
 
 def _closed_words(verdict: Verdict) -> str:
@@ -557,12 +566,7 @@ def _unsaid(verdict: Verdict) -> list[Finding]:
         for finding in ordered(verdict)
         if finding.outcome is outcome
         and (finding.code not in said or _is_of_the_shell(finding, verdict))
-        # what is assumed of a simulated machine stands in one sentence above
-        and not (
-            verdict.machine.planning
-            and finding.outcome is Outcome.WARN
-            and finding.code.endswith("-assumed")
-        )
+        and not stands_above(finding, verdict)
         and (finding.check != "license" or _license_matters(verdict, finding))
     ]
 
@@ -705,7 +709,7 @@ def _instead(blocks: list[Block], verdict: Verdict, carry: str, *, verbose: bool
         )
     _named_by_the_spec(blocks, verdict, where, verbose=verbose)
     # the first lines have that of smaller weights
-    if others and _smaller_weights(verdict) is None:
+    if others and _in_another_type(verdict) is None:
         blocks.append(command_line(others[0].command + carry))
 
 

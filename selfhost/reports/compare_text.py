@@ -14,6 +14,7 @@ from .list_text import license_words
 from .prices import price_words, short_price
 from .words import (
     BLANK,
+    PACES,
     PLACED,
     answer_cell,
     answer_word,
@@ -26,6 +27,7 @@ from .words import (
     line,
     memory_of,
     pace_cell,
+    pace_of,
     planned_words,
     say,
     speed_of,
@@ -219,6 +221,12 @@ def _price_in_full(verdict: Verdict, today: str | None) -> str:
     return f"{who}{prices}"
 
 
+def _pace_of_work(verdict: Verdict) -> str:
+    """Of other work than text, with its unit."""
+    is_other = verdict.speed is not None and verdict.speed.work is not None
+    return pace_of(verdict.speed, title=PACES) if is_other else ""
+
+
 def _download(verdict: Verdict) -> str:
     return download_of(verdict).partition(",")[0]
 
@@ -227,6 +235,7 @@ _ROWS: dict[str, Words] = {
     "judged as": lambda verdict: verdict.workload.quantization or "",
     "memory": memory_of,
     "tokens/s": speed_of,
+    "pace": _pace_of_work,
     "download": _download,
     "context up to": _longest,
     "parameters": _parameters,
@@ -241,6 +250,7 @@ def _rows_in_full(today: str | None) -> dict[str, Words]:
         "judged": lambda verdict: format_words(verdict.workload),
         "memory": _memory_placed,
         "tokens/s": _speed_range,
+        "pace": _pace_of_work,
         "download": download_of,
         "context": _context,
         "context up to": _longest,

@@ -166,7 +166,7 @@ def clean(text: str, encoding: str | None = None) -> str:
 def _visible(letter: str) -> str:
     if letter.isprintable():
         return letter
-    if letter in " \t\n\r\v\f\N{NO-BREAK SPACE}\u2028\u2029":
+    if letter in " \t\n\r\v\f\xa0\u2028\u2029":
         return " "
     number = ord(letter)
     if number < 256:

@@ -14,6 +14,7 @@ from ..verdict.record import Answer, Route
 from .layout import Block, Column, Document, Span, Table, lay_out
 from .words import (
     BLANK,
+    PACES,
     aged_words,
     causes,
     download_of,
@@ -124,11 +125,13 @@ def _foot(
 def _table(rows: Sequence[Answer], why: Mapping[str, str], *, wide: bool) -> Table:
     shares_out = any(map(_is_on_cards, rows))
     memory_words = _shares_of if shares_out else memory_of
+    works, pace = _works(rows), pace_title(row.speed for row in rows)
     columns = [
         Column(),
         Column(title="model"),
+        *([Column(title="made for", drop=2)] if works else []),
         Column(title="GPU +RAM" if shares_out else "memory", right=True, drop=2),
-        Column(title=pace_title(row.speed for row in rows), drop=1),
+        Column(title=pace, wrap=pace == PACES, drop=1),
         Column(title="download", right=True, drop=3),
         Column(title="license", drop=4, cut=18),
     ]
@@ -149,8 +152,9 @@ def _table(rows: Sequence[Answer], why: Mapping[str, str], *, wide: bool) -> Tab
     cells = []
     for row in rows:
         texts = [
+            *([works.get(row.model.id, "-")] if works else []),
             memory_words(row),
-            pace_of(row.speed, always_ends=wide),
+            pace_of(row.speed, title=pace, always_ends=wide),
             download_of(row),
             license_words(row.model),
         ]
@@ -164,6 +168,16 @@ def _table(rows: Sequence[Answer], why: Mapping[str, str], *, wide: bool) -> Tab
             ]
         cells.append((signs[row.route], Span(text=row.model.id, style="strong"), *map(cell, texts)))
     return Table(columns=tuple(columns), rows=tuple(cells), indent=0)
+
+
+def _works(rows: Sequence[Answer]) -> Mapping[str, str]:
+    """By id what each model is made for, where a list without text models holds several kinds of
+    work, as of voices and of what writes them down; else empty.
+    """
+    if any(row.model.modality in ("text", "vision") for row in rows):
+        return {}
+    works = {row.model.id: row.model.uses[0] for row in rows if row.model.uses}
+    return works if len(set(works.values())) > 1 else {}
 
 
 def _is_on_cards(row: Answer) -> bool:

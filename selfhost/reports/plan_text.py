@@ -32,6 +32,13 @@ _SYSTEM_NAMES = {"linux": "Linux", "macos": "macOS", "windows": "Windows"}
 # beyond so many there is hardly a processor that would not do
 _FEW_ARCHITECTURES = 2
 
+# a price of hardware would need a day and a source for each country; who has one can hold it
+# against those of APIs, which have both
+_NO_PRICES = (
+    "No prices of hardware are known here. To hold one that you found against an API, add"
+    " --tokens-per-day 2M:500k --hardware-price PRICE to:"
+)
+
 _Row = tuple[str, str, str]
 
 
@@ -57,6 +64,8 @@ def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Docu
         best = _best(plan, plan.fitting)
         question = f"{plan.model.id}{plan.options}{carry}"
         command = f"selfhost check {question} --machine {best.profile.name}"
+        if plan.workload.min_tokens_per_second is not None:
+            blocks.append(say(_NO_PRICES, hang=2))
         blocks += [BLANK, command_line(command)]
     return Document(blocks=tuple(blocks))
 
@@ -164,7 +173,8 @@ def _memory_rows(least: Least) -> list[_Row]:
     ram = units.binary_at_least(least.memory_bytes)
     if _needs_card(least):
         return [("GPU memory", gpu, _on_which_gpus(least)), ("RAM", ram, kept)]
-    return [("RAM", ram, kept), ("or GPU memory", gpu, f"on one GPU, with {beside} of RAM")]
+    on_one = f"on one GPU, with {beside} of RAM{_on_each(least)}"
+    return [("RAM", ram, kept), ("or GPU memory", gpu, on_one)]
 
 
 def _on_which_gpus(least: Least) -> str:
@@ -173,10 +183,15 @@ def _on_which_gpus(least: Least) -> str:
     if least.lean_option:
         sure = units.binary_at_least(least.accelerator_sure_bytes)
         how = f"likely with `{least.lean_option}`, {sure} for sure"
+    return f"on one GPU, {how}{_on_each(least)}"
+
+
+def _on_each(least: Least) -> str:
+    """What each of several takes; "" where they cannot share it, or need not."""
     if least.accelerator_parts is None:
-        return f"on one GPU, {how}"
+        return ""
     number, each = least.accelerator_parts
-    return f"on one GPU, {how}; or {units.binary_at_least(each)} on each of {number}"
+    return f"; or {units.binary_at_least(each)} on each of {number}"
 
 
 def _disk_row(plan: Plan, least: Least) -> _Row:
@@ -313,13 +328,17 @@ def _where(candidate: Known) -> str:
 
 
 def _some_of_each(plan: Plan) -> list[Known]:
-    """The best of each kind, smallest first; those of which the pace is known come before."""
-    kept = {}
-    for kind in dict.fromkeys(candidate.profile.kind for candidate in plan.fitting):
-        best = _best(plan, [each for each in plan.fitting if each.profile.kind == kind])
-        kept[best.profile.name] = not plan.fast_enough(best)
-    # those that do it for sure first
-    names = sorted(kept, key=lambda name: kept[name])[:_SHOWN]
+    """The best of each kind, smallest first; those of which the pace is known come before. A
+    desktop whose own cards hold the model is one kind, any other desktop another: one buys cards.
+    """
+    groups: dict[tuple[str, bool], list[Known]] = {}
+    for candidate in plan.fitting:
+        on_cards = candidate.kind == "desktop" and candidate.placement == "accelerator"
+        groups.setdefault((candidate.kind, on_cards), []).append(candidate)
+    bests = [_best(plan, among) for among in groups.values()]
+    # those that do it for sure first, and what nobody buys last
+    bests.sort(key=lambda best: (not plan.fast_enough(best), best.kind == "ci"))
+    names = [best.profile.name for best in bests[:_SHOWN]]
     shown = [candidate for candidate in plan.fitting if candidate.profile.name in names]
     return sorted(shown, key=lambda candidate: not _has_pace(candidate))
 

@@ -14,6 +14,7 @@ from .offer_text import api_words
 from .prices import price_words
 from .words import (
     BLANK,
+    PACES,
     answer_cell,
     answer_line,
     causes,
@@ -24,11 +25,13 @@ from .words import (
     memory_of,
     on_machine,
     ordered,
+    pace_of,
+    pace_title,
     planned_words,
     reason_blocks,
     say,
     section,
-    speed_of,
+    stands_above,
 )
 
 # what the command says, or what no single command mends
@@ -66,11 +69,12 @@ def several_blocks(
 
 def _overview(verdicts: Sequence[Verdict]) -> Table:
     """One row a model; why it does not run stands further down."""
+    pace = pace_title(verdict.speed for verdict in verdicts)
     columns = (
         Column(),
         Column(title="model", cut=24),
         Column(title="memory", right=True, drop=2),
-        Column(title="tokens/s", drop=1),
+        Column(title=pace, wrap=pace == PACES, drop=1),
         Column(title="judged as", drop=3),
     )
     here = is_here(verdicts[0].machine)
@@ -79,7 +83,7 @@ def _overview(verdicts: Sequence[Verdict]) -> Table:
             answer_cell(verdict, here=here),
             Span(text=verdict.model.id, style="strong"),
             Span(text=memory_of(verdict)),
-            Span(text=speed_of(verdict)),
+            Span(text=pace_of(verdict.speed, title=pace)),
             Span(text=_judged(verdict)),
         )
         for verdict in verdicts
@@ -136,7 +140,8 @@ def _warnings(blocks: list[Block], verdicts: Sequence[Verdict]) -> None:
     models: dict[tuple[str, str, str | None], list[str]] = {}
     for verdict in local:
         for finding in ordered(verdict):
-            if finding.outcome is Outcome.WARN and finding.code not in _SAID_ELSEWHERE:
+            is_said = finding.code in _SAID_ELSEWHERE or stands_above(finding, verdict)
+            if finding.outcome is Outcome.WARN and not is_said:
                 warning = (finding.check, finding.reason, finding.remedy)
                 models.setdefault(warning, []).append(verdict.model.id)
     if models:

@@ -215,22 +215,42 @@ _OF_WORK = {
 }
 
 
+# a column in which each figure says its own unit
+PACES = "pace"
+
+
 def pace_title(speeds: Iterable[Speed | None]) -> str:
-    """`tokens/s`; where all that have a pace do one other kind of work, what it is of."""
+    """`tokens/s`; where all that have a pace do one other kind of work, what it is of; PACES where
+    they do several.
+    """
     stated = [speed for speed in speeds if speed is not None]
     kinds = {speed.unit for speed in stated if speed.work is not None}
-    if any(speed.decode is not None for speed in stated) or len(kinds) != 1:
+    if not kinds:
         return "tokens/s"
+    if any(speed.decode is not None for speed in stated) or len(kinds) > 1:
+        return PACES
     lengths = {units.length_of_audio(speed.audio_seconds) for speed in stated}
-    of_work = {**_OF_WORK, "seconds_per_audio_minute": min(lengths)}
-    return of_work.get(kinds.pop(), "pace")
+    return _work_title(kinds.pop(), min(lengths))
 
 
-def pace_of(speed: Speed | None, *, always_ends: bool = False) -> str:
-    """The pace as `pace_cell` has it; of other work its ends."""
-    if speed is None or speed.work is None:
-        return pace_cell(speed.decode if speed is not None else None, always_ends=always_ends)
-    return units.work_ends(speed.work.low, speed.work.high, speed.unit, speed.audio_seconds)
+def _work_title(unit: str, length_of_audio: str) -> str:
+    return {**_OF_WORK, "seconds_per_audio_minute": length_of_audio}.get(unit, PACES)
+
+
+def pace_of(speed: Speed | None, *, title: str = "", always_ends: bool = False) -> str:
+    """The pace as `pace_cell` has it; of other work its ends. Under the title PACES with its
+    unit.
+    """
+    if speed is None or (speed.work is None and speed.decode is None):
+        return "-"
+    if speed.work is None:
+        cell = pace_cell(speed.decode, always_ends=always_ends)
+        return f"{cell} tokens/s" if title == PACES else cell
+    ends = units.work_ends(speed.work.low, speed.work.high, speed.unit, speed.audio_seconds)
+    if title != PACES:
+        return ends
+    of_work = _work_title(speed.unit, units.length_of_audio(speed.audio_seconds))
+    return f"{ends} {'for ' if speed.unit == 'seconds_per_audio_minute' else ''}{of_work}"
 
 
 def pace_words(pace: PaceRange, *, narrows: str = "", busy: bool = False, ends: bool = True) -> str:
@@ -527,6 +547,12 @@ def planned_words(machine: Machine) -> str:
     if machine.is_this_one:
         return "Simulated machine: what is not stated of it is this computer's."
     return f"Simulated machine: what is not stated of it is assumed.{doubt}"
+
+
+def stands_above(finding: Finding, verdict: Verdict) -> bool:
+    """It warns of what is assumed of a simulated machine, which `planned_words` says of all."""
+    is_warning = finding.outcome is Outcome.WARN and finding.code.endswith("-assumed")
+    return verdict.machine.planning and is_warning
 
 
 def answer_word(row: Row) -> Span:

@@ -662,6 +662,49 @@ def test_what_only_servers_run_comes_with_what_runs_at_home() -> None:
     assert not any("runs instead" in note for note in plan("mistral-7b").notes)
 
 
+def test_a_macbook_is_a_laptop() -> None:
+    """It said that no known laptop runs Llama 70B above a row with a MacBook Pro that does."""
+    planned = plan("llama-3.3-70b")
+    macbooks = {each.name for each in planned.fitting if each.name.startswith("macbook")}
+    assert macbooks
+    assert not any("No known laptop" in note for note in planned.notes)
+
+
+def test_what_one_card_for_desktops_does_not_hold_is_planned_for_several() -> None:
+    """Two cards of 24 GB are what self-hosters build for a 70B (Q4_K_M takes 42.5 GB, README of bartowski's repository)."""
+    model, workload = "llama-3.3-70b", Workload()
+    planned = plan_of(model, workload)
+    assert planned.least is not None
+    assert planned.least.accelerator_parts is not None
+    number, each_bytes = planned.least.accelerator_parts
+    assert number == 2
+    assert 42.5e9 / 2 < each_bytes <= 24 * units.GIB
+    for missing_bytes, place in ((0, "accelerator"), (units.GIB // 8, "split")):
+        card = Accelerator(
+            vendor="nvidia",
+            name="NVIDIA GeForce RTX 3090",
+            memory_total_bytes=each_bytes - missing_bytes,
+            unified=False,
+        )
+        there = planned.least.machine.replace(accelerators=(card, card))
+        needs = judged(model, workload, there).needs
+        assert needs is not None
+        assert needs.placement == place
+    shown = plain(plan_document(planned))
+    assert f"{units.binary_at_least(each_bytes)} on each of 2" in " ".join(shown.split())
+    assert "2 x 24.0 GiB" in rows_of(shown)["desktop-2x-rtx3090"]
+    assert plan_of("mistral-7b", Workload()).least.accelerator_parts is None  # type: ignore[union-attr]
+
+
+def test_a_plan_says_that_it_knows_no_prices_and_how_to_hold_one_against_an_api() -> None:
+    """Who plans a purchase looks for a price first; one without a day and a source would be worse than none."""
+    shown = " ".join(plain(plan_document(plan_of("llama-3.3-70b", Workload()))).split())
+    assert "No prices of hardware are known here." in shown
+    options = re.findall(r"add (--tokens-per-day .*) PRICE to:", shown)[0]
+    command = shown.rpartition("selfhost ")[2]
+    assert cli.main([*command.split(), *options.split(), "1600", "--dollar-price", "1"]) == 0
+
+
 @pytest.mark.parametrize(
     ("model", "title"),
     [

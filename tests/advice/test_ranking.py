@@ -236,6 +236,16 @@ def test_the_first_models_of_the_list_are_worth_an_evening(profile: str, packed:
         assert listing.why[answer.model.id]
 
 
+def test_what_writes_speech_down_stands_beside_what_speaks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whisper, the first that guides to self-hosted transcription name, came after 26 voices nobody sells."""
+    some = ("mms-tts-eng", "speecht5-tts", "whisper-large-v3-turbo")
+    monkeypatch.setattr(Catalogue, "ids", lambda _: some)
+    ranking = rank(modality="speech", machine="laptop-ddr4-16gb")
+    assert ranking.models[0].model.id == "whisper-large-v3-turbo"
+
+
 def test_who_asks_for_a_use_gets_what_is_made_for_it_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """`list --use code` put general chat tunes that also write code before Qwen3-Coder and Devstral."""
     coders = ("qwen3-coder-30b-a3b-instruct", "devstral-small-2507")

@@ -58,7 +58,10 @@ def programs(line: str) -> list[list[str]]:
         if word in ("&&", "|"):
             commands.append([])
         elif commands[-1] or not re.fullmatch(r"[A-Z_]+=.*|\$env:[A-Z_]+=.*;", word):
-            commands[-1].append(word)
+            # `;` ends a command of PowerShell, and stands within Python's own
+            ends = word.endswith(";") and "python" not in commands[-1][:1]
+            commands[-1].append(word.removesuffix(";") if ends else word)
+            commands += [[]] * ends
     return [command for command in commands if command and command[0] != "sh"]
 
 
@@ -77,7 +80,7 @@ def test_nearly_every_model_that_runs_has_a_command_of_known_flags(name: str) ->
         for command in (
             command for line in (*found.setup, *found.commands) for command in programs(line)
         ):
-            program = command[0]
+            program = command[0].removesuffix(".exe")
             if command[:2] == ["python", "-m"]:
                 command = command[2:]
                 program = command[0]
@@ -687,3 +690,29 @@ def test_no_gguf_file_is_looked_for_where_none_lies() -> None:
             for line in answer.commands:
                 named = re.search(r"-hf (\S+?):", line)
                 assert named is None or "gguf" in named[1].lower(), line
+
+
+def test_a_model_that_sees_is_told_what_sees_where_the_runtime_does_not() -> None:
+    """MLX LM loads the text of Gemma 3 and Qwen2.5-VL alone; on a Mac they are asked about pictures with MLX-VLM (Google's page on Gemma and MLX)."""
+    for model in ("qwen2.5-vl-7b-instruct", "gemma-3-12b-it"):
+        verdict = on("macbook-pro-m1-pro-16gb", model, runtime="mlx")
+        (repository,) = re.findall(r"--model (\S+)", verdict.commands[0])
+        (seeing,) = (line for line in verdict.setup if "--image" in line)
+        assert seeing.startswith("# mlx_vlm.generate ")
+        assert f"--model {repository} " in seeing
+        assert any("pip install mlx-vlm" in line for line in verdict.setup)
+    blind = on("macbook-pro-m1-pro-16gb", "qwen3-8b", runtime="mlx")
+    assert not any("mlx_vlm" in line for line in blind.setup)
+
+
+def test_a_line_for_windows_is_one_of_the_powershell_that_it_comes_with() -> None:
+    """Windows PowerShell 5.1 knows no `&&` (about_Pipeline_Chain_Operators: since 7) and has `curl` as another word for Invoke-WebRequest."""
+    for model in ("whisper-large-v3-turbo", "melotts-english", "piper-en-us-lessac-medium"):
+        verdict = on("laptop-rtx4060-16gb", model)
+        lines = [line for line in (*verdict.setup, *verdict.commands) if line[0] != "#"]
+        assert lines
+        for line in lines:
+            assert "&&" not in line
+            assert not re.search(r"(^|; )curl ", line)
+    whisper = on("laptop-rtx4060-16gb", "whisper-large-v3-turbo")
+    assert any("whisper.cpp/releases" in line for line in whisper.setup)

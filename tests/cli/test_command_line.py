@@ -696,6 +696,7 @@ def test_errors_have_colour_where_answers_have(
     [
         (["list", "--use", "image"], "did you mean --use image-"),
         (["list", "--use", "ocr"], "did you mean --use document-reading?"),
+        (["list", "--use", "transcription"], "did you mean --use speech-recognition?"),
         (["list", "--use", "recognition"], "did you mean --use speech-recognition?"),
         (["check", "gpt2", "--kv-cache", "q8"], "did you mean --kv-cache q8_0?"),
         (["check", "mistral-7b", "--quant", "Q9"], "Q4_K_M"),

@@ -1300,3 +1300,39 @@ def test_each_fact_of_a_machine_is_shown() -> None:
     for fact in dict.fromkeys((*facts, *_STATED)):
         assert getattr(machine, fact) is not None, f"{fact}: give it a value in _STATED"
         assert shown(machine) != shown(machine.replace(**{fact: None})), fact
+
+
+def test_another_program_is_named_and_weights_are_smaller_only_where_they_are() -> None:
+    """Q8_0 has twice the bits of the 4 that were asked of MLX, and was offered as `smaller weights` without a word on the program."""
+    shown = _words(
+        plain(
+            check_text.check_document(
+                [check("qwen3-8b", Workload(runtime="mlx"), machine="rtx 4090")]
+            )
+        )
+    )
+    assert "It runs in Q8_0 with llama.cpp:" in shown
+    kimi = check("kimi-k2-instruct", machine="mac-studio-m3-ultra-512gb")
+    assert "It runs in Q3_K_M, with smaller weights:" in _words(
+        plain(check_text.check_document([kimi]))
+    )
+
+
+def test_figures_of_several_kinds_of_work_each_say_their_unit() -> None:
+    """Documents a second stood under `tokens/s`, and of several models at once an embedder's pace was a dash."""
+    several = [check(model, machine="rtx 3060 12gb") for model in ("qwen3-8b", "bge-m3")]
+    for shown in (
+        plain(check_text.check_document(several)),
+        plain(list_text.list_document(several, several[0].machine)),
+    ):
+        (embedder,) = (row for row in shown.splitlines() if row.startswith("✓") and "bge-m3" in row)
+        assert re.search(r"\d documents/s", embedder)
+        (answerer,) = (row for row in shown.splitlines() if row.startswith("✓") and "qwen3" in row)
+        assert re.search(r"~\d+ tokens/s", answerer)
+
+
+def test_what_is_assumed_of_a_simulated_machine_is_said_once() -> None:
+    """Three models came with five remarks on assumed disks and instruction sets below the sentence that says so of the machine."""
+    several = [check(model, machine="desktop-rtx3060-12gb") for model in ("qwen3-8b", "bge-m3")]
+    shown = plain(check_text.check_document(several))
+    assert shown.count("assumed") == 1
