@@ -103,12 +103,14 @@ def sketch_of(question: Question, number: int) -> Sketch:
 
 
 def _is_beyond_figures(question: Question) -> bool:
-    """Whether its pace follows from more than a sketch holds: of sound, of a clip whose steps are
-    counted, of an embedding model whose layers are not known.
+    """Whether its pace follows from more than a sketch holds: of sound whose layers no rule
+    describes, of a clip whose steps are counted, of an embedding model whose layers are not known.
     """
     spec = question.spec
     if spec.sound is not None:
         return True
+    if spec.modality == "speech":
+        return spec.architecture is None or spec.architecture.audio is None
     if spec.modality in check.MADE:
         from .pictures import denoising_of
 
