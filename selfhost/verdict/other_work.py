@@ -46,6 +46,7 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
             runtime=question.runtime,
             offload=placed.offload,
             moved_bytes=_moved_bytes(spec, placed),
+            frames_per_second=spec.frames_per_second,
         )
     if spec.modality == "embedding":
         from .documents import pace_of_documents

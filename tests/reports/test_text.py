@@ -1229,6 +1229,9 @@ def test_the_first_lines_say_a_severe_loss_and_how_long_a_clip_is() -> None:
     whole = "\n".join(first_lines("wan2.1-t2v-1.3b", "RTX 4090 64GB"))
     assert "81 frames of 832 × 480 pixels (5.1 seconds at 16 a second)" in whole
     assert "loss" not in whole
+    # huggingface/diffusers#9722: six seconds at 8 frames a second, and one frame
+    verdict = "\n".join(first_lines("cogvideox-5b", "RTX 4090 64GB"))
+    assert "49 frames of 720 × 480 pixels (6.1 seconds at 8 a second)" in verdict
 
 
 def test_work_of_days_or_of_an_unknown_time_is_no_plain_yes() -> None:
