@@ -8,7 +8,7 @@ The runs are those of tests/truth/speed_public.json, tests/truth/speed.json and
 tests/truth/speed_backends.json, which decode, tests/truth/speed_drafts.json, which draft,
 tests/truth/speed_batches.json, which compute several tokens at once, tests/truth/speed_transformers.json,
 which Transformers decodes, tests/truth/speed_vllm.json, which vLLM does, tests/truth/speed_pictures.json,
-which make a picture, and those of `compute_runs`, which are bound by compute. Each is asked of
+which make a picture, tests/truth/speed_sound.json, which make or hear a minute of sound, and those of `compute_runs`, which are bound by compute. Each is asked of
 `selfhost.check` as a user would ask it, on a machine of that device.
 
 A run that at one token a step would read a tenth more than its device's memory gives takes several tokens a
@@ -49,6 +49,7 @@ from selfhost.verdict.compute import power_of
 from selfhost.verdict.graphics import device_bandwidth
 from selfhost.verdict.pictures import pace_of_pictures
 from selfhost.verdict.record import Verdict
+from selfhost.verdict.speech import kind_of_speech
 from selfhost.verdict.speed import PaceRange, shares_of
 
 TRUTH = Path(__file__).parents[1] / "tests" / "truth"
@@ -59,6 +60,7 @@ BATCHES = TRUTH / "speed_batches.json"
 TRANSFORMERS = TRUTH / "speed_transformers.json"
 VLLM = TRUTH / "speed_vllm.json"
 PICTURES = TRUTH / "speed_pictures.json"
+SOUND = TRUTH / "speed_sound.json"
 GIB = 1 << 30
 SEVERAL = ", several tokens a step"
 # a conversion's weights are known to some percent
@@ -84,6 +86,7 @@ def main() -> int:
         ("speed_vllm.json, fitted", list(of_vllm("fitted"))),
         ("speed_vllm.json, kept out of the fit", list(of_vllm("kept"))),
         ("speed_pictures.json", list(of_pictures())),
+        ("speed_sound.json", list(of_sound())),
     ):
         print(f"\n{source}: {len(runs)} runs")
         print(f"{'':34} runs devices  error  inside  high/low  seen/likely")
@@ -98,6 +101,7 @@ def main() -> int:
     if options.devices:
         _processors_left_out()
         _radeons_left_out()
+        _voices_left_out()
     print_tables(with_devices=options.devices)
     return 0
 
@@ -599,6 +603,61 @@ def of_pictures() -> Iterator[Run]:
             row["device"], f"{row['spec']}, {row['steps']} steps",
             1 / row["seconds"], 1 / work.high, 1 / work.likely, 1 / work.low,
         )  # fmt: skip
+
+
+def _voices_left_out() -> None:
+    """The time of a layer that Python launches for a step of a voice on a card, by the median of
+    each model's runs: of all models, and of all but the one asked.
+    """
+    document, shelf, seconds = (
+        json.loads(SOUND.read_text(encoding="utf-8")),
+        Catalogue.open(),
+        dict[str, list[float]](),
+    )
+    for values in document["rows"]:
+        row = dict(zip(document["columns"], values, strict=True))
+        sound = shelf.spec(row["spec"]).sound
+        if row["memory_gb"] and sound and sound.tokens_per_second and sound.step_layers:
+            layers = 60 * sound.tokens_per_second * sound.step_layers
+            seconds.setdefault(row["spec"], []).append(row["seconds"] / layers)
+    logarithms = {model: log(median(runs)) for model, runs in seconds.items()}
+    print("\nmilliseconds of a layer of a voice on a card; each model left out in turn")
+    low, likely, high = (exp(end) * 1e3 for end in _next_of_ten(list(logarithms.values())))
+    errors, inside, widths = [], 0, []
+    for model, own in logarithms.items():
+        ends = _next_of_ten([each for other, each in logarithms.items() if other != model])
+        errors.append(abs(exp(ends[1] - own) - 1))
+        inside += ends[0] <= own <= ends[2]
+        widths.append(exp(ends[2] - ends[0]))
+    print(
+        f"{len(logarithms)} models, {sum(map(len, seconds.values()))} runs, fitted {low:.2f}"
+        f" {likely:.2f} {high:.2f} | left out: error {median(errors):.0%}, inside"
+        f" {inside / len(logarithms):.0%}, high/low {median(widths):.1f}"
+    )
+
+
+def of_sound() -> Iterator[Run]:
+    """Minutes of sound a second; beside each the kind that its model has where nothing else is
+    known of it, so that the guesses by class are held against the same runs.
+    """
+    document, shelf = json.loads(SOUND.read_text(encoding="utf-8")), Catalogue.open()
+    for values in document["rows"]:
+        row = dict(zip(document["columns"], values, strict=True))
+        card, model = row["memory_gb"], shelf.spec(row["spec"])
+        machine = machine_of(row["device"], "card" if card else "processor", card)
+        kind = kind_of_speech(model)
+        assert kind is not None
+        speed = check(row["spec"], machine=machine).speed
+        assert speed is not None
+        assert speed.work is not None
+        work, place = speed.work, "card" if card else "processor"
+        ends = kind.on_card if card else kind.on_processor
+        for group, low, likely, high in (
+            (f"{place}, {row['use']}", work.low, work.likely, work.high),
+            (f"{place}, by class alone", *ends),
+        ):
+            rates = 1 / row["seconds"], 1 / high, 1 / likely, 1 / low
+            yield Run(group, row["device"], row["spec"], *rates)
 
 
 def _architecture_of(host: str) -> str:

@@ -628,6 +628,7 @@ def _values(
             "steps": _steps(runtime, spec),
             "guidance": runtime.guidance_options.get(spec.family or "", ""),
             "cast": _cast(question, runtime),
+            "rate": _rate(runtime, spec),
             **_as_stated(question, runtime, circumstances),
             "remote_code": runtime.remote_code_option if spec.safety.remote_code else "",
         }
@@ -719,6 +720,12 @@ def _as_stated(
         "chunked": runtime.chunked_option if way.is_chunked else "",
         "result": result,
     }
+
+
+def _rate(runtime: RuntimeSpec, spec: ModelSpec) -> str:
+    """The pictures a second of a clip; empty where the spec states none."""
+    rate = spec.frames_per_second
+    return runtime.rate_option.replace("{frames}", str(rate)) if rate is not None else ""
 
 
 def _cast(question: Question, runtime: RuntimeSpec) -> str:

@@ -103,6 +103,7 @@ _OF_SPEC: Mapping[str, tuple[str, ...]] = {
         "runtimes", "repository", "gated", "aliases",
         "parameters", "needs", "upkeep", "safety",
         "availability", "overrides", "quantized", "denoising", "sound", "native_pixels",
+        "frames_per_second",
         "picture_operations",
     ), ()),
     # of these a part

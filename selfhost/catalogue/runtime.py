@@ -396,6 +396,8 @@ class RuntimeSpec(Record):
     chunked_option: str = read_by(Table.string, default="")
     # fills `{result}` of a spec that states such a way (`{height}`, …)
     result_option: str = read_by(Table.string, default="")
+    # fills `{rate}` of a spec that states the pictures a second of its clips (`{frames}`)
+    rate_option: str = read_by(Table.string, default="")
     # by quantization: the repositories that hold files of their own for it, and what then fills
     # `{variant}`
     variants: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})

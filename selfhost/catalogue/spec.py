@@ -532,6 +532,7 @@ class ModelSpec(Record):
     components: Mapping[str, int] = read_by(_counts, default={})
     components_dtype: str | None = read_by(Table.string, choices=PLAIN_DTYPES, default=None)
     native_pixels: int | None = read_by(Table.integer, minimum=1, default=None)
+    frames_per_second: int | None = read_by(Table.integer, minimum=1, default=None)
     denoising: Denoising | None = read_by(Table.record, kind=Denoising, default=None)
     sound: Sound | None = read_by(Table.record, kind=Sound, default=None)
     embedding_length: int | None = read_by(_embedding, name="embedding", default=None)

@@ -232,19 +232,16 @@ def work_ends(low: float, high: float, unit: str, audio_seconds: int | None = No
 TRAINED = "trained_tokens_per_second"
 
 
-# pictures a second in which clips are commonly told apart by their length; Wan's own rate
-# (Wan-Video/Wan2.1, README.md)
-_USUAL_FRAMES_PER_SECOND = 16
-
-
 def clip(frames: int, width: int, height: int) -> str:
     """`81 frames of 832 × 480 pixels`."""
     return f"{frames} frames of {width} × {height} pixels"
 
 
-def played(frames: int) -> str:
-    """`5.1 seconds at 16 a second`."""
-    return f"{wait(frames / _USUAL_FRAMES_PER_SECOND)} at {_USUAL_FRAMES_PER_SECOND} a second"
+def played(frames: int, frames_per_second: int | None) -> str:
+    """` (5.1 seconds at 16 a second)`; nothing where the rate is not known."""
+    if frames_per_second is None:
+        return ""
+    return f" ({wait(frames / frames_per_second)} at {frames_per_second} a second)"
 
 
 def length_of_audio(audio_seconds: int | None) -> str:

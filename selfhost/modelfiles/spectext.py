@@ -46,6 +46,7 @@ _SOMETIMES = (
 _HEAD = (
     "id", "name", "family", "developer", "released", "modality", "uses", "inputs",
     "tuned_from", "runtimes", "aliases", "repository", "gated", "components_dtype", "native_pixels",
+    "frames_per_second",
     "picture_operations",
 )  # fmt: skip
 # keys of [architecture], without its groups of layers

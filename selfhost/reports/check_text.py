@@ -229,7 +229,8 @@ def _work_words(verdict: Verdict) -> str:
         longest = architecture.context_tokens if architecture is not None else None
         of_what = f", of {units.tokens(min(DOCUMENT_TOKENS, longest or DOCUMENT_TOKENS))} each"
     elif speed.clip is not None:
-        of_what = f" of {units.clip(*speed.clip)} ({units.played(speed.clip[0])})"
+        of_what = f" of {units.clip(*speed.clip)}"
+        of_what += units.played(speed.clip[0], speed.frames_per_second)
     likely = f"{units.work(work.likely, speed.unit, speed.audio_seconds)}{of_what}"
     if units.is_telling(work.low, work.high):
         return f"about {likely}"

@@ -46,6 +46,7 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
             runtime=question.runtime,
             offload=placed.offload,
             moved_bytes=_moved_bytes(spec, placed),
+            frames_per_second=spec.frames_per_second,
         )
     if spec.modality == "embedding":
         from .documents import pace_of_documents
@@ -60,14 +61,22 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
             picture_operations=spec.picture_operations,
         )
     if spec.modality in ("speech", "music"):
-        from .speech import UNIT, UNIT_OF_MUSIC, pace_of_sound, pace_of_speech, speech_work
+        from .speech import (
+            UNIT,
+            UNIT_OF_MUSIC,
+            kind_of_speech,
+            pace_of_sound,
+            pace_of_speech,
+            speech_work,
+        )
 
-        work = speech_work(spec, placed, quantization)
-        if work is None and spec.sound is not None:
+        work, kind = speech_work(spec, placed, quantization), kind_of_speech(spec)
+        if work is None and (spec.sound is not None or kind is not None):
             return pace_of_sound(
                 machine,
                 power,
                 spec.sound,
+                kind,
                 unit=UNIT if spec.modality == "speech" else UNIT_OF_MUSIC,
                 audio_seconds=workload.audio_seconds,
             )

@@ -74,10 +74,12 @@ def pace_of_pictures(
     runtime: RuntimeSpec | None,
     offload: str | None,
     moved_bytes: float = 0,
+    frames_per_second: int | None = None,
 ) -> Speed:
     """Seconds for one picture or clip of the model's own size, with its usual number of steps.
 
-    `moved_bytes`: weights that move to the GPU for one picture, the way `offload`.
+    `moved_bytes`: weights that move to the GPU for one picture, the way `offload`;
+    `frames_per_second`: at which a clip is played.
     """
     if denoising is None:
         return _unpaced("the arithmetic of one step is not known")
@@ -113,6 +115,7 @@ def pace_of_pictures(
         unit=UNIT if denoising.frames is None else UNIT_OF_VIDEO,
         how=how,
         clip=clip,
+        frames_per_second=frames_per_second,
     )
 
 

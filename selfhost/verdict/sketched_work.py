@@ -30,8 +30,9 @@ _OF_STEP = (
 STEP_FIGURES = len(_OF_STEP) + 3
 # of `speech.SpeechWork`, all that its pace follows from beside the step
 _OF_SPEECH = ("encoder_operations", "decoder_parameters", "audio_operations", "parameter_bytes")
-# of `Sound`, where no run on a processor was published, whose two times are the figures else
-_OF_SOUND = ("operations_per_second", "step_parameters", "tokens_per_second")
+# of `Sound`, where no run on a processor was published and a step or the operations are known; else
+# the least, likely and most seconds of a minute are the figures
+_OF_SOUND = ("operations_per_second", "step_parameters", "step_layers", "tokens_per_second")
 
 
 def figures_of_step(step: Step) -> tuple[float, ...]:
@@ -51,7 +52,7 @@ def step_of(figures: Sequence[float]) -> Step:
 def figures_of_work(question: Question, needs: Needs) -> tuple[float, ...]:
     """Of other work: the operations of a picture or a clip; of a document, of a picture that is
     turned into a vector, or the parameters where neither is known; of sound `_OF_SOUND` or what was
-    published, of speech `_OF_SPEECH` and a step. All 0 where nothing is counted.
+    published of it or its kind, of speech `_OF_SPEECH` and a step. All 0 where nothing is counted.
     """
     modality = question.spec.modality
     if modality in ("image", "video"):
@@ -79,17 +80,20 @@ def _figures_of_documents(question: Question) -> tuple[float, ...]:
 
 
 def _figures_of_sound(question: Question, needs: Needs) -> tuple[float, ...]:
-    from .speech import speech_work
+    from .speech import kind_of_speech, seconds_on_processors, speech_work
 
-    sound = question.spec.sound
-    work = speech_work(question.spec, needs, question.workload.quantization or "")
+    spec = question.spec
+    sound = spec.sound
+    work = speech_work(spec, needs, question.workload.quantization or "")
     if work is not None:
         return (*[getattr(work, name) for name in _OF_SPEECH], *figures_of_step(work.step))
-    if sound is None:
-        return (0,)
-    if sound.processor_seconds_low and sound.processor_seconds_high:
-        return sound.processor_seconds_low, sound.processor_seconds_high
-    return tuple([getattr(sound, name) or 0 for name in _OF_SOUND])
+    published = seconds_on_processors(sound) if sound is not None else None
+    if published is not None:
+        return published
+    if sound is not None and (sound.operations_per_second or sound.step_parameters):
+        return tuple([getattr(sound, name) or 0 for name in _OF_SOUND])
+    kind = kind_of_speech(spec)
+    return (0,) if kind is None else kind.on_processor
 
 
 def pace_of_figures(
@@ -156,7 +160,7 @@ def _pace_of_sound(
     runtime: RuntimeSpec | None,
     quantization: str,
 ) -> Speed:
-    from .speech import UNIT, UNIT_OF_MUSIC, SpeechWork, pace_of_sound, pace_of_speech
+    from .speech import UNIT, UNIT_OF_MUSIC, SpeechKind, SpeechWork, pace_of_sound, pace_of_speech
 
     if len(figures) > STEP_FIGURES:
         work = SpeechWork.partly(
@@ -166,10 +170,13 @@ def _pace_of_sound(
             }
         )
         return pace_of_speech(machine, power, work, quantization=quantization, runtime=runtime)
+    sound, kind = None, None
     if len(figures) == len(_OF_SOUND):
         named = {name: value or None for name, value in zip(_OF_SOUND, figures, strict=True)}
+        sound = Sound.partly(named)
     else:
-        low, high = figures
-        named = {"processor_seconds_low": low, "processor_seconds_high": high}
+        low, likely, high = figures
+        seconds = low, likely, high
+        kind = SpeechKind(on_card=seconds, on_processor=seconds, words="")
     unit = UNIT if modality == "speech" else UNIT_OF_MUSIC
-    return pace_of_sound(machine, power, Sound.partly(named), unit=unit)
+    return pace_of_sound(machine, power, sound, kind, unit=unit)

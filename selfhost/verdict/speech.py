@@ -71,10 +71,66 @@ _BESIDE_A_GPU = (0.15, 0.5, 1.0)
 # on an A10G (canopyai/Orpheus-TTS#53), a little below its 83 on an RTX A6000 (#16): it streams each
 # token through Python. The ends are guesses
 _VOICE_STEP = (0.95, 1.25, 1.7)
+# seconds of each layer that Python launches for a step of a voice, on any card of NVIDIA's: what
+# runs beside it sets them, which no source names; elsewhere at least so long. Of 15 models 0.32 ms
+# (ChatTTS on an RTX 4090) to 2.5 (CosyVoice 2 on an RTX 3060, Fish Speech uncompiled on an
+# RTX 4090), median 0.96; 22 runs (tests/truth/speed_sound.json). Text in Transformers: 0.3 to 2
+_VOICE_LAYER = (0.3e-3, 0.95e-3, 2.6e-3)
 # as many times as long as reading the weights in 32 bits, of such a step on a processor: Qwen3-TTS
 # about 1 on a Ryzen 8745HS (QwenLM/Qwen3-TTS#171), Bark 8 on an M1 Pro (suno-ai/bark#357, 0.1
 # seconds a step); with weights in 16 bits half, a guess
 _STEP_ON_CORES = (0.5, 2.0, 8.0)
+
+
+# seconds of a minute of sound, of a model of which no run on a machine like this was found and no
+# step is known: least, likely, most of what was published of others of its kind
+# (tests/truth/speed_sound.json), on graphics cards and on processors. A guess. Voices up to that
+# many parameters, which make a sentence at once: Kokoro, Supertonic, Kitten, MeloTTS, Piper, Pocket
+# TTS. Larger ones, mostly token by token: CosyVoice, Spark-TTS, Dia, CSM, Bark, Qwen3-TTS, Parler,
+# VoxCPM, IndexTTS. Recognizers up to so many: Parakeet, Whisper. Larger ones, of which a language
+# model writes the text: Voxtral Realtime in another program, Qwen's by their steps
+_SMALL_VOICE_PARAMETERS = 150_000_000
+_SMALL_VOICES = (0.4, 2.5, 15.0), (1.0, 12.0, 80.0)
+_LARGE_VOICES = (4.0, 35.0, 220.0), (40.0, 300.0, 2000.0)
+_SMALL_RECOGNIZER_PARAMETERS = 1_600_000_000
+_SMALL_RECOGNIZERS = (0.08, 1.0, 10.0), (0.8, 8.0, 120.0)
+_LARGE_RECOGNIZERS = (0.6, 5.0, 40.0), (10.0, 200.0, 3000.0)
+
+
+class SpeechKind(Record):
+    """What models of one kind took for a minute of sound, as others published it: on graphics cards
+    and on processors. `words` names the kind.
+    """
+
+    on_card: Range
+    on_processor: Range
+    words: str
+
+
+def kind_of_speech(spec: ModelSpec) -> SpeechKind | None:
+    """That of a model which speaks or listens; None where it states neither, or no size."""
+    uses = spec.uses or ()
+    if "speech-recognition" in uses:
+        name, limit = "recognizers", _SMALL_RECOGNIZER_PARAMETERS
+        small, large = _SMALL_RECOGNIZERS, _LARGE_RECOGNIZERS
+    elif "speech-synthesis" in uses:
+        name, limit = "voices", _SMALL_VOICE_PARAMETERS
+        small, large = _SMALL_VOICES, _LARGE_VOICES
+    else:
+        return None
+    # where no count is stated, of two bytes each
+    parameters = spec.parameters.total or _stated_disk_bytes(spec) // 2
+    if not parameters:
+        return None
+    is_small = parameters <= limit
+    card, processor = small if is_small else large
+    words = f"{name} of {'up to' if is_small else 'more than'} {units.count(limit)} parameters"
+    return SpeechKind(on_card=card, on_processor=processor, words=words)
+
+
+def _stated_disk_bytes(spec: ModelSpec) -> int:
+    """What its files take; 0 where that is not stated."""
+    return (spec.needs.disk_bytes or 0) if spec.needs is not None else 0
 
 
 class SpeechWork(Record):
@@ -179,29 +235,28 @@ def pace_of_speech(
 def pace_of_sound(
     machine: Machine,
     power: Power | None,
-    sound: Sound,
+    sound: Sound | None,
+    kind: SpeechKind | None,
     *,
     unit: str = UNIT,
     audio_seconds: int | None = None,
 ) -> Speed:
     """Seconds for a minute of sound, of a model whose layers no rule describes: what others
-    published, else by its steps and operations.
+    published of it, else by its steps and operations, else what they published of its kind.
     """
     if power is None:
         return _unpaced("nothing tells how fast what it runs on computes", unit)
-    on_card = power.device is not None and not power.device.unified
-    low, high = (
-        (sound.card_seconds_low, sound.card_seconds_high)
-        if on_card
-        else (sound.processor_seconds_low, sound.processor_seconds_high)
-    )
-    seconds: Range | None
-    if low and high and (on_card or power.device is None):
-        kind = "graphics cards" if on_card else "processors"
-        seconds, how = (low, sqrt(low * high), high), f"as published runs took on {kind}"
+    shares_ram = power.device is not None and power.device.unified
+    published = None if sound is None or shares_ram else _published(power, sound)
+    stepped = None if sound is None else _of_steps(machine, power, sound)
+    if published is not None:
+        seconds, how = published, f"as published runs took on {_place_words(power)}"
+    elif sound is not None and stepped is not None:
+        seconds, how = stepped, _how_stepped(power, sound)
+    elif kind is not None:
+        seconds = _of_kind(power, kind)
+        how = f"a guess by class: as {kind.words} took on {_place_words(power)}, as published"
     else:
-        seconds, how = _of_steps(machine, power, sound), _how_stepped(power, sound)
-    if seconds is None:
         return _unpaced("no run of it was found on a machine like this", unit)
     low, likely, high = seconds
     return Speed(
@@ -212,6 +267,39 @@ def pace_of_sound(
     )
 
 
+def _published(power: Power, sound: Sound) -> Range | None:
+    """The ends of the runs on that kind of hardware; None where none were found."""
+    if power.device is None:
+        return seconds_on_processors(sound)
+    return _between(sound.card_seconds_low, sound.card_seconds_high)
+
+
+def seconds_on_processors(sound: Sound) -> Range | None:
+    """Of a minute, the ends of the published runs and their middle; None where none were found."""
+    return _between(sound.processor_seconds_low, sound.processor_seconds_high)
+
+
+def _between(low: float | None, high: float | None) -> Range | None:
+    return (low, sqrt(low * high), high) if low and high else None
+
+
+def _of_kind(power: Power, kind: SpeechKind) -> Range:
+    """Of a GPU that shares the RAM, between a card and a processor: no more is known."""
+    if power.device is None:
+        return kind.on_processor
+    if not power.device.unified:
+        return kind.on_card
+    likely = sqrt(kind.on_card[1] * kind.on_processor[1])
+    return kind.on_card[0], likely, kind.on_processor[2]
+
+
+def _place_words(power: Power) -> str:
+    """`graphics cards`."""
+    if power.device is None:
+        return "processors"
+    return "graphics cards and processors" if power.device.unified else "graphics cards"
+
+
 def _of_steps(machine: Machine, power: Power, sound: Sound) -> Range | None:
     """Seconds of a minute, by what its steps read and launch, and what is computed beside them."""
     seconds: Range | None = None
@@ -220,7 +308,7 @@ def _of_steps(machine: Machine, power: Power, sound: Sound) -> Range | None:
         computed = power.seconds(60 * sound.operations_per_second, shares)
         seconds = added(computed, _BESIDE if power.device is None else _BESIDE_A_GPU)
     if sound.step_parameters:
-        step = _step_of_sound(machine, power, sound.step_parameters, sound.step_layers or 0)
+        step = _step_of_sound(machine, power, sound)
         if step is None:
             return None
         steps = 60 * (sound.tokens_per_second or 0)
@@ -229,8 +317,9 @@ def _of_steps(machine: Machine, power: Power, sound: Sound) -> Range | None:
     return seconds
 
 
-def _step_of_sound(machine: Machine, power: Power, parameters: int, layers: int) -> Range | None:
+def _step_of_sound(machine: Machine, power: Power, sound: Sound) -> Range | None:
     """Of one step: on a GPU the longer of reading and launching, in 16 bits."""
+    parameters, layers = sound.step_parameters or 0, sound.step_layers or 0
     if power.device is None:
         read = FrozenDict({"F32": 4 * parameters})
         token = _token_seconds(machine, power, Step(architecture=None, read_bytes=read))
@@ -239,10 +328,15 @@ def _step_of_sound(machine: Machine, power: Power, parameters: int, layers: int)
     token = _token_seconds(machine, power, Step(architecture=None, read_bytes=read))
     if token is None:
         return None
-    layer = pace_of_device(power.device, None)[0].layer_seconds
+    # text, as Transformers writes it
+    slow, usual, fast = pace_of_device(power.device, None)[0].layer_seconds
+    layer = fast, usual, slow
+    if sound.tokens_per_second is not None:
+        least, voice, most = _VOICE_LAYER
+        layer = min(least, fast), max(voice, usual), max(most, slow)
     low, likely, high = (
         max(reading, layers * launching)
-        for reading, launching in zip(product(_VOICE_STEP, token), reversed(layer), strict=True)
+        for reading, launching in zip(product(_VOICE_STEP, token), layer, strict=True)
     )
     return low, likely, high
 

@@ -99,7 +99,8 @@ class Speed(Record):
     asked about; `dataset_seconds` the time to train on the tokens that were asked about;
     `parallel_total` the pace of all sequences together, where several were asked for;
     `audio_seconds` the length of the recording that was asked about. None: not asked, or not known.
-    `clip`: frames, width and height of what is made, where that is a video.
+    `clip`: frames, width and height of what is made, where that is a video; `frames_per_second`, at
+    which it is played.
     """
 
     decode: PaceRange | None = None
@@ -112,6 +113,7 @@ class Speed(Record):
     parallel_total: PaceRange | None = None
     audio_seconds: int | None = None
     clip: tuple[int, int, int] | None = None
+    frames_per_second: int | None = None
 
 
 # of that in the table of GPUs, slow end, likely, fast end: of a prompt of 8,192 tokens 0.55 of one

@@ -1229,10 +1229,13 @@ def test_the_first_lines_say_a_severe_loss_and_how_long_a_clip_is() -> None:
     whole = "\n".join(first_lines("wan2.1-t2v-1.3b", "RTX 4090 64GB"))
     assert "81 frames of 832 × 480 pixels (5.1 seconds at 16 a second)" in whole
     assert "loss" not in whole
+    # huggingface/diffusers#9722: six seconds at 8 frames a second, and one frame
+    verdict = "\n".join(first_lines("cogvideox-5b", "RTX 4090 64GB"))
+    assert "49 frames of 720 × 480 pixels (6.1 seconds at 8 a second)" in verdict
 
 
 def test_work_of_days_or_of_an_unknown_time_is_no_plain_yes() -> None:
-    """Training on ten million tokens takes a laptop days, on a hundred thousand an hour or two; how long a voice takes there nobody measured."""
+    """Training on ten million tokens takes a laptop days, on a hundred thousand an hour or two; the vectors of a model whose layers are not known take nobody knows how long."""
     training: dict[str, Any] = {"task": "finetune", "finetune_method": "full"}
     laptop = "i5-8250U 16GB"
 
@@ -1242,9 +1245,9 @@ def test_work_of_days_or_of_an_unknown_time_is_no_plain_yes() -> None:
 
     assert answer(10_000_000).startswith("✓ RUNS SLOWLY")
     assert "SLOWLY" not in answer(100_000)
-    voice = first_lines("f5-tts", laptop)
-    assert voice[0].startswith("✓ RUNS, PACE NOT KNOWN")
-    assert voice[1].strip() == "how long this lasts is not known"
+    pages = first_lines("colsmol-256m", laptop)
+    assert pages[0].startswith("✓ RUNS, PACE NOT KNOWN")
+    assert pages[1].strip() == "how long this lasts is not known"
 
 
 def test_show_lists_the_size_that_check_takes(capsys: pytest.CaptureFixture[str]) -> None:
