@@ -16,7 +16,7 @@ from ..verdict.record import Judged, Question, Route, Verdict
 from .asked import Asked
 from .judging import asked_by
 from .policy import Policy, Selector, Wanted
-from .population import Population, bits_of, lowest, without
+from .population import Population, bits_of, lowest, most_kept, without
 from .regions import Lacking, Layers, SameFindings, Short, Signature, found_by, place_of
 from .tracing import Trace
 
@@ -55,8 +55,9 @@ if TYPE_CHECKING:
             """What is found of one model on a machine that was asked this, with this route."""
 
 
-# parts that several questions share: those of the layouts of one model, and some that models share
-_MOST_KEPT = 64
+# of the sets that are kept of one sort, the share that parts of one sort have, which come to a few
+# sets each
+_SHARE_OF_PARTS = 8
 # entries of one process in a row: a policy may state thousands for one model
 _MOST_IN_FAMILY = 16
 
@@ -241,7 +242,9 @@ class Bulk:
         self._judge, self._deciding = judge, deciding
         self._templates = [kind.template for kind in self.population.kinds]
         self._bases = list(self.selections.bases())
-        self._by_key: dict[object, dict[Signature, SameFindings]] = {}
+        self._most_parts = most_kept(population.size >> 3) // _SHARE_OF_PARTS
+        # what is found by parts that several questions share, by their sort and their keys
+        self._by_key: dict[str, dict[object, dict[Signature, SameFindings]]] = {}
         kinds = self.population.kinds
         self._none = _union(kind.bits for kind in kinds if kind.template.accelerators == ())
 
@@ -391,14 +394,14 @@ class Bulk:
         meant = self.population.all if is_of_all else self._meant(part, bits)
         if part.key is None:
             return self._found_by(part, meant)
-        key = part.key, meant
-        by_signature = self._by_key.pop(key, None)
+        kept, key = self._by_key.setdefault(part.key[0], {}), (part.key, meant)
+        by_signature = kept.pop(key, None)
         if by_signature is None:
             by_signature = self._found_by(part, meant)
-            if len(self._by_key) >= _MOST_KEPT:
-                del self._by_key[next(iter(self._by_key))]
+            if len(kept) >= self._most_parts:
+                del kept[next(iter(kept))]
         # the last that was asked for stands last
-        self._by_key[key] = by_signature
+        kept[key] = by_signature
         return by_signature
 
     def _found_by(self, part: Part, bits: int) -> dict[Signature, SameFindings]:

@@ -80,14 +80,15 @@ class Part(Record):
     holds each against all of them at once.
 
     `find` gives the findings of a machine. `key`: two questions with the same one have the same
-    findings on every machine; None where no other question has them. `accelerators`: whether it is
-    for machines that have or may have some (True), for those that have none (False), or for all.
+    findings on every machine, and its first word names the sort of part; None where no other
+    question has them. `accelerators`: whether it is for machines that have or may have some (True),
+    for those that have none (False), or for all.
     `layered` gives the findings too, and the layout where that tells how they change with the
     machine's numbers (`_layout`). `free_limits`: as the function of that name.
     """
 
     find: Callable[[Machine], Sequence[Finding]]
-    key: object = None
+    key: tuple[Any, ...] | None = None
     accelerators: bool | None = None
     layered: Callable[[Machine], tuple[Sequence[Finding], str | None]] | None = None
     free_limits: Callable[[], tuple[int, int] | None] | None = None
@@ -127,28 +128,32 @@ def _held_and_paced(question: Question, needs: Needs, deciding: bool) -> Iterato
     """The parts of memory, accelerator and speed. Models that take the same are told apart by
     nothing there.
     """
-    key = None
+    shared: Question | None = None
     # of other work than text a pace may rest on anything that is known of the model
     is_paced_by_step = question.read_bytes is not None or (deciding and not may_decide(question))
     if is_paced_by_step and question.workload.task == "generate":
-        key = question = without_words(question, needs)
+        shared = question = without_words(question, needs)
         needs = question.needs or needs
+
+    def key_of(sort: str) -> tuple[str, Question] | None:
+        return None if shared is None else (sort, shared)
+
     yield Part(
         find=lambda machine: _placed(question, needs, machine, deciding)[0],
-        key=key and ("held", key),
+        key=key_of("held"),
         accelerators=True,
         layered=lambda machine: _placed(question, needs, machine, deciding),
         free_limits=lambda: free_limits(needs, layers_of(question)),
     )
     yield Part(
         find=lambda machine: _in_ram(question, needs, machine, deciding)[0],
-        key=key and ("in RAM", key),
+        key=key_of("in RAM"),
         accelerators=False,
         layered=lambda machine: _in_ram(question, needs, machine, deciding),
     )
     yield Part(
         find=lambda machine: listed(pace_and_finding(question, needs, machine, deciding)[1]),
-        key=key and ("pace", key),
+        key=key_of("pace"),
         accelerators=False,
     )
 

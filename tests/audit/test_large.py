@@ -598,11 +598,11 @@ def judgements_of(
 
 
 @pytest.mark.parametrize("is_by_model", [True, False])
-@pytest.mark.parametrize("model", ["flux.1-dev", "qwen2.5-72b", "gpt-oss-120b", "mistral-7b"])
+@pytest.mark.parametrize("model", ["flux.1-dev", "qwen2.5-72b", "gpt-oss-120b", "opt-13b"])
 def test_more_machines_of_the_same_kinds_take_no_more_judgements(
     model: str, is_by_model: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What sets machines of a kind apart are bounds of the model, a few for each way to lay it out, however many machines there are: eight times the machines are met by the same bounds, of which a small fleet may miss some. A quotient of the RAM, which told what is tight, set each machine apart."""
+    """What sets machines of a kind apart are bounds of the model, a few for each way to lay it out, however many machines there are: eight times the machines are met by the same bounds, of which a small fleet may miss some. A quotient of the RAM, which told what is tight, and a share of each card, by which Transformers lays layers out, set each machine apart."""
     policy = read_policy(
         Document.parse("audit.toml", f'schema = 1\n[[model]]\nname = "{model}"\n'.encode())
     )

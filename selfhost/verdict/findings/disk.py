@@ -14,10 +14,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .record import Words
 
-# a system disk filled to the last byte breaks swap, logs and databases: 5 GiB or 5 % of the volume,
-# whichever is less (assumed)
+# a system disk filled to the last byte breaks swap, logs and databases: 5 GiB or one part in 20 of
+# the volume, whichever is less (assumed)
 DISK_MARGIN_BYTES = 5 * GIB
-DISK_MARGIN_SHARE = 0.05
+_DISK_MARGIN_PART = 20
 # of which the share is more than that surely
 _LARGE_DISK_BYTES = 21 * DISK_MARGIN_BYTES
 # the variable that moves the folder in which a runtime stores models
@@ -387,9 +387,9 @@ _FIGURES = ("check", "needs", "has", "short", "unit", "reserve_bytes")
 
 def disk_margin_bytes(total_bytes: int | None) -> int:
     """What should stay free of a volume of that size; None is not known."""
-    if total_bytes is None or total_bytes >= _LARGE_DISK_BYTES:
+    if not total_bytes or total_bytes >= _LARGE_DISK_BYTES:
         return DISK_MARGIN_BYTES
-    return min(DISK_MARGIN_BYTES, int((total_bytes or 2**62) * DISK_MARGIN_SHARE))
+    return min(DISK_MARGIN_BYTES, total_bytes // _DISK_MARGIN_PART)
 
 
 def bytes_to_store(needs: Needs, missing: int | None) -> int | None:
