@@ -79,7 +79,7 @@ if TYPE_CHECKING:
     from ..verdict.bracket import Sketch, Sketches
 
 QUESTIONS_FILE = "questions.bin"
-_VERSION = 20
+_VERSION = 21
 # of the workload, what is held against the machine or the model or has a price, not what the model
 # takes
 _JUDGED_BY = (
@@ -781,11 +781,15 @@ class _Sketched:
         self._asked = asked
 
     def sketch(self, question: Question) -> Sketch:
-        """That of a question, whose program gets a number."""
-        program = program_of(question)
+        """That of a question, whose program gets a number. The files that it loads each model from
+        are in the figures.
+        """
+        runtime = question.runtime
+        bare = question.replace(runtime=runtime and runtime.replace(parts=()))
+        program = program_of(bare)
         packed = [
             program.modality,
-            *self._asked.numbers(question),
+            *self._asked.numbers(bare),
             self._asked.number(program.cpu),
             None if program.asked is None else {**program.asked},
         ]

@@ -145,6 +145,16 @@ class _Counted(Record):
     ruled_out: int = 0
 
 
+# nothing better is asked for
+_RUNS = RUNS, False
+
+
+def _way(name: str) -> tuple[str, int]:
+    """The id and the place of a way of `Questions.other_sketches`, by its name there."""
+    id, _, place = name.rpartition(" ")
+    return id, int(place)
+
+
 def _bracketed(
     catalogue: Catalogue, workload: Workload, machine: Machine, ready: Questions
 ) -> _Counted:
@@ -152,10 +162,17 @@ def _bracketed(
     ids = catalogue.ids()
     left = outlook(ready.sketches, ready.program, machine, is_too_slow)
     # what takes too much by its own default may run in another type or program
-    for name, answer in outlook(ready.other_sketches, ready.program, machine, is_too_slow).items():
-        id = name.partition(" ")[0]
-        if id in left and answer[0] < left[id][0]:
-            left[id] = answer
+    others = outlook(
+        ready.other_sketches,
+        ready.program,
+        machine,
+        is_too_slow,
+        lambda name: left.get(_way(name)[0], _RUNS)[0] != RUNS,
+    )
+    for name in sorted(others, key=_way):
+        id, _ = _way(name)
+        if others[name][0] < left[id][0]:
+            left[id] = others[name]
     whole = {id for id in ids if id not in left or ready.may_be_here(id)}
     left = {id: left[id] for id in ids if id not in whole}
 

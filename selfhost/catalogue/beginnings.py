@@ -30,7 +30,7 @@ def model_begun(name: str, catalogue: Catalogue) -> tuple[str, tuple[str, ...]] 
     key = canonical(_POINT_ZERO.sub("", name))
     if len(key) < _SHORTEST:
         return None
-    whole, begun = _by_beginning(catalogue)
+    whole, begun = _by_beginning(key[:1], catalogue)
     if key in whole:
         return whole[key].id, ()
     candidates = begun.get(key, ())
@@ -47,9 +47,9 @@ def newest_begun(name: str, catalogue: Catalogue) -> str | None:
     """The id of the newest open model whose id this name begins, whatever the size; None where no
     id begins so.
     """
-    candidates = [
-        each for each in _by_beginning(catalogue)[1].get(canonical(name), ()) if not each.closed
-    ]
+    key = canonical(name)
+    begun = _by_beginning(key[:1], catalogue)[1].get(key, ())
+    candidates = [each for each in begun if not each.closed]
     return max(candidates, key=_age).id if candidates else None
 
 
@@ -61,21 +61,24 @@ def _age(outline: Outline) -> tuple[str, int, str]:
 _Begun = tuple[Mapping[str, Outline], Mapping[str, Sequence[Outline]]]
 
 
-def _by_beginning(catalogue: Catalogue) -> _Begun:
-    """Models by their ids without `.0`, as `canonical` writes them, and by what is left of an id
-    without words that people leave off at its end.
+def _by_beginning(letter: str, catalogue: Catalogue) -> _Begun:
+    """Models whose ids begin with that letter by their ids without `.0`, as `canonical` writes
+    them, and by what is left of an id without words that people leave off at its end.
     """
-    by_beginning: _Begun | None = catalogue.derived.get("by_beginning")
+    by_beginning: _Begun | None = catalogue.derived.get(f"by_beginning {letter}")
     if by_beginning is not None:
         return by_beginning
     whole: dict[str, Outline] = {}
     begun: dict[str, list[Outline]] = {}
     for outline in catalogue.outlines():
-        words = _POINT_ZERO.sub("", outline.id).split("-")
+        id = outline.id
+        if id[:1].lower() != letter:
+            continue
+        words = (_POINT_ZERO.sub("", id) if ".0" in id else id).split("-")
         whole[canonical("-".join(words))] = outline
         for count in range(len(words) - 1, 0, -1):
             if not _LEFT_OFF.fullmatch(words[count]):
                 break
             begun.setdefault(canonical("-".join(words[:count])), []).append(outline)
-    catalogue.derived["by_beginning"] = whole, begun
+    catalogue.derived[f"by_beginning {letter}"] = whole, begun
     return whole, begun

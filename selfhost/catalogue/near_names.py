@@ -180,11 +180,18 @@ def is_family(typed: str, name: str) -> bool:
 _LONG_ENOUGH = 5
 
 
+def shape_of(name: str) -> tuple[str, ...]:
+    """What a slip leaves as it is, of a name as `canonical` writes it: how many words there are,
+    each number, and of each other word the first letter.
+    """
+    return tuple([word if word.isdigit() else word[:1] for word in name.split("-")])
+
+
 def is_slip_of(typed: str, name: str) -> bool:
     """Number for number the same, and word for word alike."""
-    pairs = list(zip(typed.split("-"), name.split("-"), strict=False))
     if typed.count("-") != name.count("-"):
         return False
+    pairs = zip(typed.split("-"), name.split("-"), strict=True)
     return all(
         own == other or (not (own.isdigit() or other.isdigit()) and _alike(own, other))
         for own, other in pairs
@@ -228,6 +235,13 @@ def _within(typed: str, name: str, allowed: int) -> bool:
     """
     if abs(len(typed) - len(name)) > allowed:
         return False
+    # what both begin or end with costs nothing
+    while typed and name and typed[-1] == name[-1]:
+        typed, name = typed[:-1], name[:-1]
+    while typed and name and typed[0] == name[0]:
+        typed, name = typed[1:], name[1:]
+    if allowed < 2 and max(len(typed), len(name)) > 1:
+        return len(typed) == len(name) == 2 and typed == name[::-1]
     before: list[int] = []
     row = list(range(len(name) + 1))
     for place, letter in enumerate(typed, 1):

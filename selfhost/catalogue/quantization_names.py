@@ -85,10 +85,13 @@ TRAINED_FOR = "QAT-"
 # awq, gptq-8bit, gptq-3bit-32g, gptq-4bit-channel, w4a16; groups of 128 weights and 4 bits where
 # the name does not say
 _METHODS = ("awq", "gptq", "w4a16", "w8a16")
-_NAME = (
-    rf"({'|'.join(_METHODS)})(?:-([2348])bit)?(?:-(16|32|64|128|256|512|1024|channel)g?)?(-asym)?"
-)
-_MLX_NAME = r"([1234568])bit(?:-(32|64|128)g?)?"
+# what may stand behind one, in this order: bits of a weight, weights of one scale, zero points
+_BITS_BEHIND = {"2bit": 2, "3bit": 3, "4bit": 4, "8bit": 8}
+_GROUPS_BEHIND = {str(group): group for group in (16, 32, 64, 128, 256, 512, 1024)}
+_CHANNEL, _WITH_ZEROS = "channel", "asym"
+# the same of MLX
+_MLX_BITS = {f"{bits}bit": bits for bits in (1, 2, 3, 4, 5, 6, 8)}
+_MLX_GROUPS = {"32": 32, "64": 64, "128": 128}
 # bits of a weight, and weights of one scale (None: the whole row)
 _FIXED: Mapping[str, tuple[int, int | None]] = {
     "w8a8": (8, None), "fp8": (8, None), "nf4": (4, 64), "nf4-double": (4, 64), "nvfp4": (4, 16),
@@ -126,22 +129,26 @@ def scheme_of(name: str) -> Scheme | None:
     if name in _FIXED:
         bits, group = _FIXED[name]
         return Scheme(name=name, method=name, bits=bits, group=group)
-    if not name.startswith(_METHODS):
-        # most are of other kinds, and patterns are slow to load
+    # most are of other kinds, and patterns are slow to load
+    method, *behind = name.split("-")
+    if method not in _METHODS:
         return None
-    import re
-
-    match = re.fullmatch(_NAME, name)
-    if match is None:
+    stated = _BITS_BEHIND.get(behind[0]) if behind else None
+    if stated is not None:
+        del behind[0]
+    size: int | None = 128
+    word = behind[0].removesuffix("g") if behind else ""
+    if word == _CHANNEL or word in _GROUPS_BEHIND:
+        del behind[0]
+        size = _GROUPS_BEHIND.get(word)
+    zeros = behind == [_WITH_ZEROS]
+    if behind and not zeros:
         return None
-    method, bits = match[1], int(match[2] or (8 if match[1] == "w8a16" else 4))
-    if (method != "gptq" and match[2] not in (None, "4")) or (
-        match[4] and method in ("awq", "gptq")
-    ):
+    if (method != "gptq" and stated not in (None, 4)) or (zeros and method in ("awq", "gptq")):
         # AutoAWQ packs 4 bits alone, and zero points always lie beside
         return None
-    group = None if match[3] == "channel" else int(match[3] or 128)
-    return Scheme(name=name, method=method, bits=bits, group=group, zeros=bool(match[4]))
+    bits = stated or (8 if method == "w8a16" else 4)
+    return Scheme(name=name, method=method, bits=bits, group=size, zeros=zeros)
 
 
 def mlx_scheme(name: str) -> Scheme | None:
@@ -149,14 +156,12 @@ def mlx_scheme(name: str) -> Scheme | None:
     if name in MLX_MODES:
         bits, group = MLX_MODES[name]
         return Scheme(name=name, method=name, bits=bits, group=group)
-    import re
-
-    match = re.fullmatch(_MLX_NAME, name)
-    return (
-        Scheme(name=name, method="mlx", bits=int(match[1]), group=int(match[2] or 64))
-        if match
-        else None
-    )
+    stated, dash, behind = name.partition("-")
+    own_bits = _MLX_BITS.get(stated)
+    own_group = _MLX_GROUPS.get(behind.removesuffix("g")) if dash else 64
+    if own_bits is None or own_group is None:
+        return None
+    return Scheme(name=name, method="mlx", bits=own_bits, group=own_group)
 
 
 def canonical_packed(text: str) -> str | None:

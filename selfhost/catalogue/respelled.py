@@ -250,7 +250,9 @@ def _tuned_by_base(catalogue: Catalogue) -> Mapping[str, Sequence[tuple[str, str
     if by_base is None:
         by_base = catalogue.derived["tuned_by_base"] = {}
         for outline in catalogue.outlines():
-            account, _, repository = (outline.tuned_from or "").lower().partition("/")
+            if outline.tuned_from is None:
+                continue
+            account, _, repository = outline.tuned_from.lower().partition("/")
             by_base.setdefault(canonical(repository), []).append((account, outline.id))
     return by_base
 

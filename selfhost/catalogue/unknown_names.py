@@ -368,7 +368,7 @@ def _listed_alike(message: str, name: str, catalogue: Catalogue) -> UnknownModel
     """
     base, options = _with_options(name.rpartition("/")[2].removesuffix(":latest"))
     key = re.sub(r"(?:-i-1)?-gguf$", "", canonical(base))
-    models, shorter = _alike(base[-1:].lower(), catalogue)
+    models, shorter = _alike(key[:1], base[-1:].lower(), catalogue)
     model = models.get(key)
     if model is not None:
         return UnknownModelError(
@@ -491,9 +491,11 @@ def _listed_by_words(message: str, name: str, catalogue: Catalogue) -> UnknownMo
     if not own or not _BILLIONS.search(base):
         return None
     listed: dict[str, str] = {}
-    for model, repositories in catalogue.common("alike")["alike"].items():
-        for repository in sorted(repositories, key=len, reverse=True):
-            if words <= set(re.split(r"[-_]", repository.rpartition("/")[2].lower())):
+    # the shortest names of a model come first
+    for model, repository in _by_length(catalogue).with_word(max(own, key=len)):
+        if model not in listed:
+            own_name = repository.rpartition("/")[2].lower().replace("_", "-")
+            if words.issubset(own_name.split("-")):
                 listed[model] = repository
     sizes = {
         (outline.parameters_total, outline.parameters_active)
@@ -521,38 +523,52 @@ _SIZE_AT_END = pattern(r"(?<=[a-z]{4})[-_.]\d+(?:\.\d+)?b$", re.IGNORECASE)
 _Alike = tuple[Mapping[str, str], Mapping[str, Mapping[str, str]]]
 
 
-def _alike(letter: str, catalogue: Catalogue) -> _Alike:
+def _by_first_letter(catalogue: Catalogue) -> Mapping[str, Sequence[tuple[str, str]]]:
+    """By the first letter of a repository's name, with its account or without: the model whose
+    layers it has, and the repository.
+    """
+    rows: dict[str, list[tuple[str, str]]] | None = catalogue.derived.get("alike by letter")
+    if rows is None:
+        rows = catalogue.derived["alike by letter"] = {}
+        for model, repositories in catalogue.common("alike")["alike"].items():
+            for repository in repositories:
+                own = repository.rpartition("/")[2]
+                for letter in {repository[:1].lower(), own[:1].lower()}:
+                    rows.setdefault(letter, []).append((model, repository))
+    return rows
+
+
+def _alike(first: str, letter: str, catalogue: Catalogue) -> _Alike:
     """The model whose layers a repository has, by the repository's name as `canonical` writes it,
     with its account and without, whole and without its version; and by a name without its size, or
     one that tunes of different models have, the model of each repository called so. Of the names
-    that end in that letter.
+    that begin with the one letter and end in the other.
     """
-    alike: _Alike | None = catalogue.derived.get(f"alike {letter}")
+    alike: _Alike | None = catalogue.derived.get(f"alike {first}…{letter}")
     if alike is not None:
         return alike
-    # most names differ in their last letter, and to rewrite all of them takes far longer
+    # most names differ in these letters, and to rewrite all of them takes far longer
     models: dict[str, str] = {}
     unversioned: dict[str, dict[str, str]] = {}
     unsized: dict[str, dict[str, str]] = {}
-    for model, repositories in catalogue.common("alike")["alike"].items():
-        for repository in repositories:
-            own = repository.rpartition("/")[2]
-            if own[-1:].lower() == letter:
-                models.setdefault(canonical(repository), model)
-                models.setdefault(canonical(own), model)
-            plain = _VERSION.sub("", own)
-            stem = _SIZE_AT_END.sub("", plain)
-            if plain != own and plain[-1:].lower() == letter:
-                unversioned.setdefault(canonical(plain), {})[own] = model
-            if stem != plain and stem[-1:].lower() == letter:
-                unsized.setdefault(canonical(stem), {})[own] = model
+    for model, repository in _by_first_letter(catalogue).get(first, ()):
+        own = repository.rpartition("/")[2]
+        if own[-1:].lower() == letter:
+            models.setdefault(canonical(repository), model)
+            models.setdefault(canonical(own), model)
+        plain = _VERSION.sub("", own)
+        stem = _SIZE_AT_END.sub("", plain)
+        if plain != own and plain[-1:].lower() == letter:
+            unversioned.setdefault(canonical(plain), {})[own] = model
+        if stem != plain and stem[-1:].lower() == letter:
+            unsized.setdefault(canonical(stem), {})[own] = model
     for plain, named in unversioned.items():
         # without a size, another version may be of another one
         if len(set(named.values())) == 1 and sizes_in(plain):
             models.setdefault(plain, next(iter(named.values())))
         else:
             unsized.setdefault(plain, {}).update(named)
-    catalogue.derived[f"alike {letter}"] = models, unsized
+    catalogue.derived[f"alike {first}…{letter}"] = models, unsized
     return models, unsized
 
 
@@ -598,8 +614,11 @@ def _cut(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | N
         return None
     models = []
     for outline in catalogue.outlines():
+        # of most ids a word is in no part, which is told without writing them anew
+        if outline.closed or not all([word in outline.id for word in words]):  # noqa: C419
+            continue
         rest = iter(canonical(outline.id).split("-"))
-        if not outline.closed and all(word in rest for word in words):
+        if all(word in rest for word in words):
             models.append(outline.id)
     sizes = sizes_in(base)
     models = [id for id in models if sizes <= sizes_in(id)]
@@ -614,10 +633,15 @@ def _cut(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | N
 
 def _is_slip_of_family(key: str, catalogue: Catalogue) -> bool:
     """Whether a name as `canonical` writes it is a slip of the fingers in a family's name."""
-    from .near_names import is_slip_of
+    from .near_names import is_slip_of, shape_of
 
-    families = (name for name, _ in catalogue.common_tables("families", "family").values())
-    return any(is_slip_of(key, canonical(family)) for family in families)
+    by_shape: dict[tuple[str, ...], list[str]] | None = catalogue.derived.get("families by shape")
+    if by_shape is None:
+        by_shape = catalogue.derived["families by shape"] = {}
+        for name, _ in catalogue.common_tables("families", "family").values():
+            family = canonical(name)
+            by_shape.setdefault(shape_of(family), []).append(family)
+    return any(is_slip_of(key, family) for family in by_shape.get(shape_of(key), ()))
 
 
 def _is_of_another_kind(original: str, words: Sequence[str], end: int) -> bool:

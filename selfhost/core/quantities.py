@@ -36,14 +36,14 @@ def _ungrouped(text: str) -> str:
 
     `ValueError` for what is no ASCII, and for a comma that may be a decimal one.
     """
-    import re
-
     odd = next((letter for letter in text if not letter.isascii()), None)
     if odd is not None:
         raise ValueError(f"{text!r} holds {odd!r}: write a number with the digits 0 to 9")
     bare = text.strip(" ")
     for mark, grouped in _THOUSANDS.items():
         if mark in bare and not grouped.fullmatch(bare):
+            import re
+
             instead = "write one number, such as 8192"
             if re.fullmatch(r"[0-9]+,[0-9]+[A-Za-z/ ]*", bare):
                 instead = f"write a decimal point, {bare.replace(',', '.')}"
@@ -55,10 +55,10 @@ def parse_number(text: str) -> float:
     """`2`, `0.5`, `1,000` -> a number. A minus is read, for whoever says what the least is.
     `ValueError` says what is wrong.
     """
-    import re
-
     bare = _ungrouped(text)
-    if not re.fullmatch(r"-?[0-9]{1,24}(\.[0-9]{1,24})?", bare):
+    whole, dot, fraction = bare.removeprefix("-").partition(".")
+    digits = (whole, fraction) if dot else (whole,)
+    if not all(_is_digits(part) and len(part) <= 24 for part in digits):
         raise ValueError(f"{text!r} is not a number: write for example 2 or 0.5")
     # -0 is 0
     return float(bare) + 0.0
@@ -66,10 +66,9 @@ def parse_number(text: str) -> float:
 
 def parse_whole(text: str) -> int:
     """`8`, `1,000` -> a whole number; the rest as `parse_number`."""
-    import re
-
     bare = _ungrouped(text)
-    if not re.fullmatch(r"-?[0-9]{1,24}", bare):
+    digits = bare.removeprefix("-")
+    if not _is_digits(digits) or len(digits) > 24:
         raise ValueError(f"{text!r} is not a whole number: write for example 8")
     return int(bare)
 

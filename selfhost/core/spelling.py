@@ -4,6 +4,8 @@ slip most likely meant.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ _BETWEEN_DIGITS = "\x1f\x1e"
 MAX_GUESSED_LETTERS = 60
 
 
+# names of models, of which there are a few thousand, are asked about again and again
+@lru_cache(maxsize=8192)
 def canonical(text: str) -> str:
     """The form in which names are compared: `Llama3.1:8B` and `llama-3.1-8b` are both
     `llama-3-1-8-b`.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from shlex import quote
 
 from ..catalogue import openness
 from ..catalogue.offers import Offer, provider_name
@@ -62,11 +61,18 @@ def show_document(
     if verbose:
         section(blocks, "Next")
     path = verdict.asked if verdict is not None and is_path(verdict.asked) else None
-    blocks.append(command_line(f"selfhost check {quote(path) if path else spec.id}{carry}"))
+    blocks.append(command_line(f"selfhost check {_typed(path) if path else spec.id}{carry}"))
     if not verbose:
         blocks.append(say("Every size and fact with its source: -v"))
     blocks += aged_words(as_of, today)
     return Document(blocks=tuple(blocks))
+
+
+def _typed(path: str) -> str:
+    """A path as a shell reads it."""
+    from shlex import quote
+
+    return quote(path)
 
 
 def _title(spec: ModelSpec, *, verbose: bool) -> Iterator[Block]:

@@ -169,20 +169,26 @@ def outlook(
     program: Callable[[int], Program],
     machine: Machine,
     is_slow: Callable[[Judged, float | None], bool],
+    is_asked: Callable[[str], bool] | None = None,
 ) -> dict[str, tuple[int, bool]]:
     """By id RUNS, OPEN or FAILS, and where it does not fail whether it `is_slow` for the pace
-    wanted. Only for what `may_bracket`, where the machine holds none of the files.
+    wanted; of those ids that it `is_asked` of, if not of all. Only for what `may_bracket`, where
+    the machine holds none of the files.
     """
     by_program, by_figures = sketches
     left: dict[str, int] = {}
     slow: set[str] = set()
-    for about, number, ids in by_program:
+    for about, number, of_program in by_program:
+        ids = of_program if is_asked is None else [id for id in of_program if is_asked(id)]
+        if not ids:
+            continue
         worst = about if about == FAILS else max(about, _left_by_program(program(number), machine))
         left.update(dict.fromkeys(ids, worst))
     for column, number, tree in by_figures:
         judged = getattr(_Checks(program(number), machine, is_slow), _COLUMNS[column])
         for id, (worst, is_too_slow) in _spread(tree, judged, left):
-            left[id] = max(left[id], worst)
+            if id in left:
+                left[id] = max(left[id], worst)
             if is_too_slow:
                 slow.add(id)
     return {id: (worst, worst != FAILS and id in slow) for id, worst in left.items()}
@@ -339,7 +345,7 @@ def _spread(
     tree: Tree, judged: Callable[[Figures], tuple[int, bool]], left: Mapping[str, int]
 ) -> Iterator[tuple[str, tuple[int, bool]]]:
     """By id what is `judged` of its figures, but for `_NOTHING`: asked only where the least and the
-    most of some differ in it. Of few, what fails by `left` is not asked for.
+    most of some differ in it. Of few, what fails by `left`, or is not there, is not asked for.
     """
     answers: dict[Figures, tuple[int, bool]] = {}
 
@@ -352,7 +358,7 @@ def _spread(
     while waiting:
         part = waiting.pop()
         least, most, few, halves = part
-        still = {id: own for id, own in few.items() if left[id] != FAILS}
+        still = {id: own for id, own in few.items() if left.get(id, FAILS) != FAILS}
         if len(still) < len(few):
             if not still:
                 continue

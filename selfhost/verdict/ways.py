@@ -570,8 +570,7 @@ class Search:
 
 def other_ways(question: Question, workload: Workload, catalogue: Catalogue) -> Iterator[Question]:
     """Of pictures and video the ways that are tried beside that of `question`, which was asked
-    under `workload`, on a machine without accelerators. Of their programs the list of files is
-    left out.
+    under `workload`, on a machine without accelerators; the preferred one first.
     """
     if question.runtime is None or question.needs is None:
         return
@@ -579,9 +578,7 @@ def other_ways(question: Question, workload: Workload, catalogue: Catalogue) -> 
     own = Way(question=question, machine=machine)
     variants = Variants(question, workload, catalogue, machine, NO_FILES)
     ways, _ = Search(own, variants, machine).picture_ways(question.runtime)
-    for way in ways:
-        runtime = way.question.runtime
-        yield way.question.replace(runtime=runtime and runtime.replace(parts=()))
+    yield from (way.question for way in ways)
 
 
 # the places of a way, the best one first

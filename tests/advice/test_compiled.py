@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from helpers.paths import MACHINES as RECORDED
 from helpers.paths import RECORDS
 from selfhost import Route, Workload
 from selfhost.advice import compiled as questions
+from selfhost.advice import listing
 from selfhost.advice.compiled import QUESTIONS_FILE, Questions, compile_questions
 from selfhost.advice.listing import Listing, first_rows, judge_all
 from selfhost.catalogue.index import Catalogue
@@ -28,10 +30,11 @@ from selfhost.reports.html import catalogue_page
 from selfhost.reports.layout import plain
 from selfhost.reports.list_text import list_document
 from selfhost.verdict.bracket import FAILS, OPEN, RUNS, may_bracket, outlook
-from selfhost.verdict.defaults import ask_for_machine
+from selfhost.verdict.defaults import ask_for_machine, judge_for_machine
 from selfhost.verdict.findings.speed import is_too_slow
 from selfhost.verdict.judging import judge
 from selfhost.verdict.question import ask
+from selfhost.verdict.record import Question
 
 DAY = "2026-06-01"
 GIB = 2**30
@@ -227,6 +230,41 @@ def test_the_list_counts_what_check_finds(
     assert (counts.running, counts.slow) == (len(running), len(slow))
     if machine == "desktop-i3-8gb-no-gpu":
         assert {"image", "embedding"} & {*slow}
+
+
+def test_the_pace_counted_is_that_of_the_program_that_is_taken(
+    shipped: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LTX-2.3 is too large for its usual program in 64 GiB, and takes under an hour in the files that another one loads."""
+    monkeypatch.setattr(Catalogue, "ids", lambda _: ("ltx-2.3",))
+    here = load("desktop-i9-13900k-64gb").machine
+    question = ask_for_machine(shipped.spec("ltx-2.3"), Workload(), shipped, here)
+    assert question.chosen is not None
+    assert not is_too_slow(judge(question, here), None)
+    counts = first_rows(shipped, Workload(), here, 5).counts
+    assert (counts.running, counts.slow) == (1, 0)
+
+
+def test_few_models_are_judged_to_list_the_first(
+    packed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a thousand some dozens, and no spec is read: `list` asks of all others no more than decides whether they run."""
+    catalogue = Catalogue.open(shipped=str(packed))
+    judged = []
+
+    def counted(question: Question, *rest: Any) -> Any:
+        judged.append(question.spec.id)
+        return judge_for_machine(question, *rest)
+
+    def read(catalogue: Catalogue, id: str) -> Any:
+        raise AssertionError(f"the spec of {id} is read")
+
+    monkeypatch.setattr(listing, "judge_for_machine", counted)
+    monkeypatch.setattr(Catalogue, "spec", read)
+    assert (
+        len(first_rows(catalogue, Workload(), MACHINES["desktop-i3-8gb-no-gpu"], 20).answers) == 20
+    )
+    assert len(judged) < 60
 
 
 @pytest.fixture(scope="module")
