@@ -88,15 +88,19 @@ def _why_not_built(catalogue: Catalogue, understood: Understood, machine: Machin
 def _why_not_in_it(catalogue: Catalogue, understood: Understood, machine: Machine) -> str | None:
     """Why the model is not judged in the quantization that a name states; None where it is."""
     try:
-        question_of(catalogue, understood, machine)
+        runtime = question_of(catalogue, understood, machine).runtime
     except WorkloadError as error:
         about = [problem for problem in error.problems if problem.key == "quantization"]
-        if len(about) == len(error.problems):
-            return _refused_by_its_library(catalogue, understood) or (
-                f"{understood.asked}: {about[0].message}. This answer is for other files of the"
-                " model."
-            )
-    return None
+        if len(about) != len(error.problems):
+            return None
+        refusal: str | None = f"{about[0].message}."
+    else:
+        refusal = need.why_not_loaded(understood.spec, runtime) if runtime is not None else None
+    if refusal is None:
+        return None
+    return _refused_by_its_library(catalogue, understood) or (
+        f"{understood.asked}: {refusal} This answer is for other files of the model."
+    )
 
 
 def _refused_by_its_library(catalogue: Catalogue, understood: Understood) -> str | None:

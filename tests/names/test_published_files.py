@@ -114,3 +114,12 @@ def test_a_type_that_ollamas_library_has_is_not_converted(
     verdict = check(typed, Workload(quantization=quantization), machine="aws-g6.2xlarge")
     assert verdict.commands[-1].endswith(f"ollama run {tag}")
     assert not any("convert" in line for line in verdict.setup)
+
+
+def test_a_file_of_pictures_that_no_program_is_known_to_load_says_so_and_is_no_refusal() -> None:
+    """City96 and Unsloth publish such files; what runs is judged, in other files."""
+    verdict = check("flux2-klein-9b-Q4_K_M.gguf", machine="desktop-rtx4090-24gb")
+    assert verdict.can_run
+    assert any(
+        "other files of the model" in note for note in (*verdict.understood_as, *verdict.notes)
+    )
