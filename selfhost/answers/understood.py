@@ -88,15 +88,19 @@ def _why_not_built(catalogue: Catalogue, understood: Understood, machine: Machin
 def _why_not_in_it(catalogue: Catalogue, understood: Understood, machine: Machine) -> str | None:
     """Why the model is not judged in the quantization that a name states; None where it is."""
     try:
-        question_of(catalogue, understood, machine)
+        runtime = question_of(catalogue, understood, machine).runtime
     except WorkloadError as error:
         about = [problem for problem in error.problems if problem.key == "quantization"]
-        if len(about) == len(error.problems):
-            return _refused_by_its_library(catalogue, understood) or (
-                f"{understood.asked}: {about[0].message}. This answer is for other files of the"
-                " model."
-            )
-    return None
+        if len(about) != len(error.problems):
+            return None
+        refusal: str | None = f"{about[0].message}."
+    else:
+        refusal = need.why_not_loaded(understood.spec, runtime) if runtime is not None else None
+    if refusal is None:
+        return None
+    return _refused_by_its_library(catalogue, understood) or (
+        f"{understood.asked}: {refusal} This answer is for other files of the model."
+    )
 
 
 def _refused_by_its_library(catalogue: Catalogue, understood: Understood) -> str | None:
@@ -209,15 +213,21 @@ def of_name(
         others = [alias for alias in plain.aliases if alias != own_tag]
         plain = plain.replace(aliases=(own_tag, *others))
     spec = _with_typed_files(plain, resolved, catalogue)
-    converter = catalogue.runtime("llama.cpp")
-    if resolved.names_file and need.why_not_loaded(plain, converter) is None:
-        spec = _with_named_file(spec, name, resolved.quantization or "")
+    # a name that states a type is a tag of it
+    listed = None if resolved.quantization else _tag_of_type(plain, stated, catalogue)
+    named = name if resolved.names_file else listed
+    spec = _with_named_file(spec, named, resolved.quantization or stated.quantization, catalogue)
     otherwise = None
     implies = resolved.runtime or resolved.quantization
     if implies and stated.runtime is None and stated.quantization is None:
         otherwise = Understood(spec=plain, asked=typed, workload=stated, notes=resolved.notes)
     return Understood(
-        spec=spec, asked=typed, workload=workload, notes=notes, tag=tag, otherwise=otherwise
+        spec=spec,
+        asked=typed,
+        workload=workload,
+        notes=notes,
+        tag=tag or listed,
+        otherwise=otherwise,
     )
 
 
@@ -256,16 +266,42 @@ def _with_typed_files(spec: ModelSpec, resolved: Resolution, catalogue: Catalogu
     return spec.replace(files=(files, *spec.files))
 
 
-def _with_named_file(spec: ModelSpec, name: str, quantization: str) -> ModelSpec:
-    """The spec with the file whose name, or whose tag of Ollama, was typed: it is published,
-    also where this catalogue knows of no repository that has it.
+def _tag_of_type(spec: ModelSpec, stated: Workload, catalogue: Catalogue) -> str | None:
+    """Ollama's tag of the model in the type that was asked for, where its library lists one and no
+    repository of such a file is known; None elsewhere.
     """
+    plain_tag = next((alias for alias in spec.aliases if ":" in alias), None)
+    if plain_tag is None or stated.quantization is None:
+        return None
+    type_name = need.canonical_quantization(stated.quantization)
+    if type_name is None:
+        return None
+    if spec.repository_of("gguf", type_name) is not None:
+        return None
+    longer = catalogue.common("ollama_tags")["tag"].get(plain_tag)
+    is_loaded = need.why_not_loaded(spec, catalogue.runtime("ollama")) is None
+    if longer is None or type_name not in longer["types"] or not is_loaded:
+        return None
+    family = plain_tag.partition(":")[0]
+    written = "fp16" if type_name == "F16" else f"{type_name[0].lower()}{type_name[1:]}"
+    return f"{family}:{longer['before']}-{'bf16' if type_name == 'BF16' else written}"
+
+
+def _with_named_file(
+    spec: ModelSpec, name: str | None, quantization: str | None, catalogue: Catalogue
+) -> ModelSpec:
+    """The spec with the file of that name, or of that tag of Ollama: it is published, also where
+    this catalogue knows of no repository that has it. As it is without a name.
+    """
+    if name is None or need.why_not_loaded(spec, catalogue.runtime("llama.cpp")) is not None:
+        return spec
+    type_name = need.canonical_quantization(quantization or "") or ""
     whole = name if name.lower().endswith(".gguf") else f"{name}.gguf"
     file = PublishedFiles(
         format="gguf",
         source=f"the name {name}",
-        unsized=(quantization,),
-        names={} if ":" in name else {quantization: whole},
+        unsized=(type_name,),
+        names={} if ":" in name else {type_name: whole},
         listed=False,
         named=True,
     )

@@ -46,7 +46,7 @@ _WORD = (
     rf"{_GGUF_TYPE}|gguf|ggml|safetensors|i1|imatrix|imat"
     r"|awq|gptq-[2348]b|gptq|gptqmodel|auto-?round|exl[23]|hqq|aqlm|eetq|marlin|bnb|nf4|unsloth|mlx|dwq|dq|qat"
     r"|onnx|openvino|llamafile|jangtq?|optiq|ud|mtp|cloud|oq[2-8]e?|q[4568]"
-    r"|int[248]|mxfp4-q[48]|(?:nv|mx)?fp[48]|nvfp4a16|dynamic|block|quantized|unquantized"
+    r"|int[248]|mxfp4-q[48]|(?:nv|mx)?fp[48](?:mixed)?|nvfp4a16|dynamic|block|quantized|unquantized"
     r"|w[48]a(?:8|16)(?:-fp8)?|[2-8]-?bits?|gs?(?:32|64|128)|(?:32|64|128)g"
     r"|h[68]|scaled|e4m3fn?|e5m2|emaonly|pruned|\d(?:\.\d{1,2})?-?bpw)$"
 )
@@ -149,7 +149,7 @@ def exllama_sizes(written: str, spec: ModelSpec) -> tuple[tuple[float, int], ...
 # the component that makes the picture or clip, alone in a file for ComfyUI or with all others
 _MAKES_IT = ("transformer", "unet")
 # of one weight in FP8; small parts stay in 16 bits, within 2 % of the whole
-_IN_FP8 = pattern(r"(?:^|[-_.])(?:fp8|float8)(?![a-z0-9])", re.IGNORECASE)
+_IN_FP8 = pattern(r"(?:^|[-_.])(?:fp8(?:mixed)?|float8)(?![a-z0-9])", re.IGNORECASE)
 
 
 def fp8_sizes(written: str, spec: ModelSpec) -> tuple[int, ...]:
@@ -163,6 +163,16 @@ def fp8_sizes(written: str, spec: ModelSpec) -> tuple[int, ...]:
     if own is None or not _IN_FP8.search(written):
         return ()
     return own, sum(components.values())
+
+
+def judged_as_fp8(size_bytes: int, quantization: str) -> str:
+    """That a file of FP8 is judged as one of that GGUF type; `size_bytes` are those of the file."""
+    from ..core.units import decimal
+
+    return (
+        f"A file in FP8 has {decimal(size_bytes)}, a byte for each weight, and ComfyUI loads it."
+        f" Judged as {quantization}, which takes 6 % more."
+    )
 
 
 def gguf_name(text: str) -> str:

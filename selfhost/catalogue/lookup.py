@@ -111,7 +111,11 @@ def understood_name(typed: str, catalogue: Catalogue) -> Resolution | None:
         if stated is not None and candidate is not None:
             quantization = stated[1]
     if candidate is None:
-        candidate = _snapshot(name, catalogue) or after_maker(name, catalogue)
+        candidate = (
+            _snapshot(name, catalogue)
+            or after_maker(name, catalogue)
+            or _of_account_in_short(name, catalogue)
+        )
     if candidate is not None:
         return Resolution(
             spec_id=candidate[0],
@@ -227,8 +231,10 @@ def _in_form(name: str, quantization: str | None, catalogue: Catalogue) -> Resol
     `quantization` is what a file of that repository states.
     """
     split = split_form(name, catalogue)
-    if split is None or not split[1].is_sized or not _serves(split[1], split[0][0], catalogue):
+    if split is None:
         return None
+    if not split[1].is_sized or not serves(split[1], split[0][0], catalogue):
+        return _in_eight_bits(split[0], split[1], catalogue)
     resolution = _in(split[1], split[0], name.rpartition("/")[0], catalogue)
     if resolution.runtime and not quantization and _REPOSITORY.fullmatch(name):
         return resolution.replace(repository=name)
@@ -241,12 +247,37 @@ def _in_form(name: str, quantization: str | None, catalogue: Catalogue) -> Resol
     return resolution.replace(quantization=quantization)
 
 
-def _serves(form: Form, spec_id: str, catalogue: Catalogue) -> bool:
+def serves(form: Form, spec_id: str, catalogue: Catalogue) -> bool:
     """Whether the program of that form may be one for the model: vLLM makes no pictures."""
     modality = catalogue.spec(spec_id).modality if form.runtime else ""
     if form.runtime is None or modality not in ("image", "video"):
         return True
     return modality in catalogue.runtime(form.runtime).modalities
+
+
+# what stands for a file in FP8, one byte a weight: Q8_0 has 34 bytes for 32
+_AS_LARGE_AS_FP8 = "Q8_0"
+
+
+def _in_eight_bits(candidate: _Found, form: Form, catalogue: Catalogue) -> Resolution | None:
+    """A model of pictures or video in a file of FP8, as ComfyUI loads it: judged in the type of
+    GGUF that is as large; None in any other form, and where no program loads such files of it.
+    """
+    from .forms import fp8_sizes, judged_as_fp8
+
+    spec = catalogue.spec(candidate[0])
+    sizes = fp8_sizes(form.written, spec)
+    programs = (catalogue.runtime(id) for id in catalogue.runtime_ids())
+    loads = any(
+        _AS_LARGE_AS_FP8 in parts.quantizations
+        for program in programs
+        for parts in program.parts
+        if parts.model == spec.id
+    )
+    if not sizes or not loads:
+        return None
+    note = judged_as_fp8(sizes[0], _AS_LARGE_AS_FP8)
+    return Resolution(spec_id=spec.id, quantization=_AS_LARGE_AS_FP8, notes=(*candidate[1], note))
 
 
 def split_form(name: str, catalogue: Catalogue) -> tuple[_Found, Form] | None:
@@ -453,6 +484,30 @@ def after_maker(name: str, catalogue: Catalogue) -> _Found | None:
         except (UnknownModelError, SpecError):
             continue
     return None
+
+
+# of a short account: `ibm` for ibm-granite
+_SHORTEST_ACCOUNT = 3
+
+
+def _of_account_in_short(name: str, catalogue: Catalogue) -> _Found | None:
+    """A model by the account of its repository in short, as LM Studio's catalogue writes it:
+    `liquid/lfm2-1.2b` is of LiquidAI, `ibm/granite-4-h-tiny` of ibm-granite.
+    """
+    owner, slash, rest = name.partition("/")
+    short = letters_of(owner)
+    if not slash or "/" in rest or len(short) < _SHORTEST_ACCOUNT:
+        return None
+    try:
+        candidate = find_id(rest, catalogue)
+        spec = catalogue.spec(candidate[0]) if candidate is not None else None
+    except (UnknownModelError, SpecError):
+        return None
+    if candidate is None or spec is None or spec.repository is None:
+        return None
+    account = spec.repository.partition("/")[0]
+    is_longer = len(letters_of(account)) > len(short)
+    return candidate if is_longer and letters_of(account).startswith(short) else None
 
 
 def _makers(spec: ModelSpec) -> set[str]:

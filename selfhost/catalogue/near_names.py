@@ -200,15 +200,19 @@ def is_slip_of(typed: str, name: str) -> bool:
 
 def _alike(typed: str, name: str) -> bool:
     """The same word, or a slip of it: two letters swapped in three, one wrong in four to six, two
-    in longer ones, one left out within four, or one doubled.
+    in longer ones, one left out within four, or one doubled; in three, other vowels.
 
     A slip rarely hits the first letter, and of the last it makes a key beside it: bark is no bard.
     """
     if typed == name:
         return True
-    if typed[:1] != name[:1] or _ends_in_another_word(typed, name):
-        return False
     shorter = min(len(typed), len(name))
+    if typed[:1] != name[:1]:
+        return False
+    if shorter == 3 and abs(len(typed) - len(name)) <= 2 and _sounds_alike(typed, name):
+        return True
+    if _ends_in_another_word(typed, name):
+        return False
     if shorter >= 2 and _undoubled(typed) == _undoubled(name):
         return True
     if shorter < 4:
@@ -274,6 +278,17 @@ def _beside(letter_typed: str, other: str) -> bool:
         return False
     (upper, first), (lower, second) = sorted(places)
     return first - second in ((1, -1) if upper == lower else (0, 1)) and lower - upper < 2
+
+
+def _sounds_alike(typed: str, name: str) -> bool:
+    """The same consonants, two at least: phy for phi, gma for gemma."""
+    return bool(_consonants(typed)) and _consonants(typed) == _consonants(name)
+
+
+def _consonants(word: str) -> str:
+    """The consonants of a word, each of a doubled pair once; empty of a word with one alone."""
+    consonants = _undoubled("".join(letter for letter in word if letter not in "aeiouy"))
+    return consonants if len(consonants) > 1 else ""
 
 
 def _undoubled(word: str) -> str:

@@ -23,6 +23,7 @@ from .lookup import (
     name_and_quantization,
     named_directly,
     no_model_facts,
+    serves,
     sizes_in,
     split_form,
     texts_in,
@@ -99,8 +100,13 @@ _KIND_WORDS = {
     **dict.fromkeys(("tts", "voice"), "--use speech-synthesis"),
     **dict.fromkeys(("rerank", "reranker"), "--use reranking"),
     **dict.fromkeys(("embed", "embedding", "embeddings"), "--use embedding"),
-    **dict.fromkeys(("translate", "mt"), "--use translation"),
+    **dict.fromkeys(("translate", "translation", "translator", "mt"), "--use translation"),
     **dict.fromkeys(("vl", "vision"), "--modality vision"),
+    **dict.fromkeys(("code", "coder", "coding", "programming"), "--use code"),
+    **dict.fromkeys(("roleplay", "rp", "nsfw", "storywriting"), "--use roleplay"),
+    **dict.fromkeys(("medical", "medicine"), "--use medical"),
+    **dict.fromkeys(("reasoning", "thinking"), "--use reasoning"),
+    "math": "--use math",
     "guard": "--use safety",
     "image": "--use image-generation",
     "music": "--use music-generation",
@@ -297,6 +303,17 @@ def _with_options(name: str) -> tuple[str, str]:
     return base, options
 
 
+def _for_model(spec_id: str, options: str, catalogue: Catalogue) -> str:
+    """The options of `_with_options`; none where their program is none for such a model."""
+    from .forms import Form
+
+    program = re.search(r"--runtime (\S+)", options)
+    if program is None:
+        return options
+    form = Form(written="", runtime=program[1])
+    return options if serves(form, spec_id, catalogue) else ""
+
+
 def _in_other_repository(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
     """The error for a repository with the name of a model in an account that may hold other
     weights; None for any other name.
@@ -377,7 +394,8 @@ def _listed_alike(message: str, name: str, catalogue: Catalogue) -> UnknownModel
             remedy=f"selfhost check {model}{options}",
         )
     # tunes of one name come in sizes, of which the listed ones are not all
-    of_name = {} if _is_slip_of_family(key, catalogue) else shorter.get(key, {})
+    is_general = _is_slip_of_family(key, catalogue) or _says_family_alone(key, catalogue)
+    of_name = {} if is_general else shorter.get(key, {})
     listed = {model: own for own, model in of_name.items()}
     return _of_listed_sizes(message, listed, options)
 
@@ -451,6 +469,8 @@ def _listed_in_part(message: str, name: str, catalogue: Catalogue) -> UnknownMod
     base, options = _with_options(name)
     key = canonical(base)
     if sizes_in(base) or not key or _is_slip_of_family(key, catalogue):
+        return None
+    if _says_family_alone(key, catalogue):
         return None
     own = [word for word in key.split("-") if len(word) >= _SHORTEST_OWN_WORD and word.isalpha()]
     families = _families(catalogue)
@@ -595,7 +615,7 @@ def _made_of(message: str, name: str, catalogue: Catalogue) -> UnknownModelError
         if original is not None and not _states_another_size(original, beside, catalogue):
             own = [*words[:start], *words[end:]]
             # the type in the name of a part is that of the part
-            stated = "" if _PARTS.intersection(own) else options
+            stated = "" if _PARTS.intersection(own) else _for_model(original, options, catalogue)
             return UnknownModelError(
                 f"{message}: {_relation(original, own)}",
                 nearest=(original,),
@@ -642,6 +662,17 @@ def _is_slip_of_family(key: str, catalogue: Catalogue) -> bool:
             family = canonical(name)
             by_shape.setdefault(shape_of(family), []).append(family)
     return any(is_slip_of(key, family) for family in by_shape.get(shape_of(key), ()))
+
+
+def _says_family_alone(key: str, catalogue: Catalogue) -> bool:
+    """Whether a name as `canonical` writes it is that of a family with words beside it that many
+    models have: a `qwen-coder` is Qwen's own, not somebody's tune.
+    """
+    from .near_names import is_common_word
+
+    first, *others = [word for word in key.split("-") if not word.isdecimal()] or [key]
+    is_family = len(first) > 1 and first in _families(catalogue)
+    return is_family and bool(others) and all(map(is_common_word, others))
 
 
 def _is_of_another_kind(original: str, words: Sequence[str], end: int) -> bool:
@@ -813,6 +844,34 @@ def _of_short_family(message: str, name: str, catalogue: Catalogue) -> UnknownMo
         nearest=original[:1],
         remedy=f"selfhost check {original[0]}{options}",
     )
+
+
+# letters in front of the ending that says of which model a tune is: `juggernautXL`
+_SHORTEST_STEM = 4
+
+
+def _of_ending(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
+    """The error for a tune or merge whose name has a word that ends as those of one model's do:
+    `juggernautXL_ragnarok.safetensors`; None for any other name, and where it states a size.
+    """
+    endings: Mapping[str, str] = catalogue.common("families").get("ending") or {}
+    base = name.rpartition("/")[2]
+    if sizes_in(base):
+        return None
+    words = [re.sub(r"v?\d+$", "", word) for word in re.split(r"[-_. ]", base.lower())]
+    for ending, model in endings.items():
+        stems = [word.removesuffix(ending) for word in words if word.endswith(ending)]
+        stems = [re.sub(r"v?\d+$", "", stem) for stem in stems]
+        if model in catalogue and any(
+            stem.isalpha() and len(stem) >= _SHORTEST_STEM for stem in stems
+        ):
+            return UnknownModelError(
+                f"{message}: if it is made from {model}, as “{ending.upper()}” in its name says, it"
+                " needs as much",
+                nearest=(model,),
+                remedy=f"selfhost check {model}",
+            )
+    return None
 
 
 # a version and a size (Ornstein-3.6-27b), or a size and what is used of it (Darwin-35B-A3B), as
@@ -988,5 +1047,6 @@ _EXPLANATIONS: tuple[Callable[[str, str, Catalogue], UnknownModelError | None], 
     _of_whisper,
     _listed_in_part,
     _of_a_line,
+    _of_ending,
     _of_its_size,
 )

@@ -97,3 +97,29 @@ def test_another_quantization_than_the_typed_one_is_still_to_be_made() -> None:
     workload = Workload(quantization="Q5_1", runtime="llama.cpp")
     verdict = check("pythia-70m-q5_0.gguf", workload, machine="aws-m7i.2xlarge")
     assert any("llama-quantize" in line for line in verdict.setup)
+
+
+@pytest.mark.parametrize(
+    ("typed", "quantization", "tag"),
+    [
+        # tags of Ollama's library, auditomatic/ollama-models-registry@31464bb
+        ("llama3.1:8b", "Q4_0", "llama3.1:8b-instruct-q4_0"),
+        ("llama3.1:8b", "q5_k_s", "llama3.1:8b-instruct-q5_K_S"),
+        ("Llama 3.1 8B Instruct", "F16", "llama3.1:8b-instruct-fp16"),
+    ],
+)
+def test_a_type_that_ollamas_library_has_is_not_converted(
+    typed: str, quantization: str, tag: str
+) -> None:
+    verdict = check(typed, Workload(quantization=quantization), machine="aws-g6.2xlarge")
+    assert verdict.commands[-1].endswith(f"ollama run {tag}")
+    assert not any("convert" in line for line in verdict.setup)
+
+
+def test_a_file_of_pictures_that_no_program_is_known_to_load_says_so_and_is_no_refusal() -> None:
+    """City96 and Unsloth publish such files; what runs is judged, in other files."""
+    verdict = check("flux2-klein-9b-Q4_K_M.gguf", machine="desktop-rtx4090-24gb")
+    assert verdict.can_run
+    assert any(
+        "other files of the model" in note for note in (*verdict.understood_as, *verdict.notes)
+    )
