@@ -202,8 +202,8 @@ def test_adapters_larger_than_the_model_are_told() -> None:
     A matrix of n x m has r x (n + m) adapter parameters (LoRA, arXiv:2106.09685): 4,096 is twice
     the model's width of 2,048, so that each adapter is larger than its matrix.
     """
-    for rank, is_larger in ((4096, True), (16, False)):
-        workload = Workload(task="finetune", finetune_method="lora", lora_rank=rank)
+    for lora_rank, is_larger in ((4096, True), (16, False)):
+        workload = Workload(task="finetune", finetune_method="lora", lora_rank=lora_rank)
         notes = check("llama-3.2-1b", workload, machine="H100 80GB").notes
         assert any("--method full" in note for note in notes) == is_larger
 
