@@ -41,10 +41,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers(MARKER):
         import pytest
 
+        wrong = None
         try:
             reason = _why_not(_model_of(marker), marker.kwargs)
         except _wrong() as error:
-            pytest.fail(f"{MARKER}: {error}", pytrace=False)
+            wrong = str(error)
+        if wrong is not None:
+            # outside the handler, or pytest would print the error's own text once more
+            pytest.fail(f"{MARKER}: {wrong}", pytrace=False)
         if reason is not None:
             pytest.skip(reason)
 

@@ -196,6 +196,25 @@ def test_a_context_beyond_any_machine_has_no_least_machine() -> None:
     assert plan("bge-m3", Workload(context_tokens=10**9)).least is None
 
 
+def test_adapters_larger_than_the_model_are_told() -> None:
+    """Rank 4,096 on the 1.2 B of Llama 3.2 1B trains more than full fine-tuning; rank 16 does not.
+
+    A matrix of n x m has r x (n + m) adapter parameters (LoRA, arXiv:2106.09685): 4,096 is twice
+    the model's width of 2,048, so that each adapter is larger than its matrix.
+    """
+    for lora_rank, is_larger in ((4096, True), (16, False)):
+        workload = Workload(task="finetune", finetune_method="lora", lora_rank=lora_rank)
+        notes = check("llama-3.2-1b", workload, machine="H100 80GB").notes
+        assert any("--method full" in note for note in notes) == is_larger
+
+
+def test_nobody_says_that_undescribed_weights_become_gguf() -> None:
+    """Ovis2.5 states its needs alone, and is published as safetensors: llama.cpp is no plain yes."""
+    verdict = check("ovis2.5-9b", Workload(runtime="llama.cpp"), machine=VM)
+    assert verdict.route is not Route.LOCAL
+    assert any(finding.code == "runtime-cannot-load" for finding in verdict.findings)
+
+
 def test_no_container_is_sized_for_training() -> None:
     """The fault is the task, not a speed that nobody stated."""
     with pytest.raises(WorkloadError, match="task"):

@@ -114,7 +114,7 @@ def _follows(chain: Sequence[Outline]) -> str:
     over = f"the last of its successors, after {', then '.join(between)}"
     if not judged:
         return f"{over}, as the publisher names them"
-    return f"{over}; this catalogue judges what follows {' and '.join(judged)}"
+    return f"{over}; the order is this catalogue's judgement, not its publisher's word"
 
 
 def _beside_closed(

@@ -224,12 +224,17 @@ class FullParser(argparse.ArgumentParser):
             if "--set" in self._option_string_actions:
                 names = [word.partition("=")[0].lstrip("-") for word in unknown]
                 remedy = next((_STATED[name] for name in names if name in _STATED), remedy)
+        if message.endswith(_NO_VALUE):
+            flag = message.removeprefix("argument ").removesuffix(_NO_VALUE)
+            message = f"{flag.partition('/')[0]} takes a value, and none follows it"
         flag, is_valued, text = message.removeprefix("argument ").partition(_VALUE_OF_FLAG)
         if is_valued:
             message, remedy = f"{flag} takes no value, not {text}", f"write {flag} alone"
         raise UsageError(_cut(message.removeprefix("argument ")), remedy=_cut(remedy))
 
 
+# what argparse says of `--format` at the end of a line
+_NO_VALUE = ": expected one argument"
 # what argparse says of `--json=1`
 _VALUE_OF_FLAG = ": ignored explicit argument "
 

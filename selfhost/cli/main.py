@@ -122,8 +122,8 @@ def _refuse_misspelled(word: str, rest: list[str]) -> None:
     from .full_parser import MEANT_COMMANDS
 
     guess = MEANT_COMMANDS.get(word.lower()) or nearest(word, list(COMMANDS))
-    as_model = f"selfhost check {shlex.join([word, *rest])}"
-    remedy = f"did you mean `selfhost {guess}`?" if guess else f"to judge a model: {as_model}"
+    meant = shlex.join([guess, *rest] if guess else ["check", word, *rest])
+    remedy = f"did you mean `selfhost {meant}`?" if guess else f"to judge a model: selfhost {meant}"
     raise UsageError(f"unknown command {word!r}", remedy=remedy)
 
 

@@ -33,6 +33,8 @@ def run(words: list[str]) -> int:
     else:
         from ..reports.plan_text import plan_document
 
+        # a machine that is named is never measured
+        options.no_measure = False
         carry = options_to_repeat(options)
         present(options, plan_document(plan, verbose=options.verbose, carry=carry))
     return plan.exit_code

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 _MOST_LOG_BYTES = 64 << 20
 _UNDERSTOOD = (
     "give the output of llama-bench or llama-batched-bench, the log of llama-server or llama-cli"
-    " (-lv 4 shows the memory), what `ollama run --verbose` prints, Ollama's server log, or the id"
-    " of a process; verify reads no other program's output, such as that of vLLM or MLX"
+    " (-lv 4 shows the memory), what `ollama run --verbose` prints, Ollama's server log, the log of"
+    " vLLM's server, or the id of a process; verify reads no other program's output, such as that"
+    " of `vllm bench` or MLX"
 )
 
 

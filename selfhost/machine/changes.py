@@ -596,7 +596,7 @@ def _sets(text: str) -> tuple[str, ...]:
     wrong = [name for name in names if not re.fullmatch(r"[a-z0-9_]{1,40}", name, re.ASCII)]
     if wrong:
         raise _Fault(
-            f"{_shown(wrong[0])!r} is no instruction set",
+            f"{_shown(wrong[0])!r} is not an instruction set",
             "write them as Linux does: instruction_sets=avx2,fma,f16c",
         )
     return names

@@ -315,7 +315,7 @@ _COUNTS = (
 def _parts(text: str) -> Iterator[_Typed]:
     """Each name of a list of them. Raises `UnknownGpuError` for what is none."""
     if len(text) > _MOST_LETTERS:
-        raise UnknownGpuError(f"{_shown(text)!r} is no GPU's name", remedy=_EXAMPLES)
+        raise UnknownGpuError(f"{_shown(text)!r} is not a GPU's name", remedy=_EXAMPLES)
     for part in _BETWEEN.split(text.replace("_", " ")):
         part = _counted(part)
         whole_name, count = _name_and_count(part)
@@ -326,7 +326,7 @@ def _parts(text: str) -> Iterator[_Typed]:
         if instance is not None and not words:
             raise _of_which_card(part.strip(), instance)
         if len(sizes) > 1 or not words or not 1 <= count <= MOST_CARDS:
-            raise UnknownGpuError(f"{_shown(part.strip())!r} is no GPU's name", remedy=_EXAMPLES)
+            raise UnknownGpuError(f"{_shown(part.strip())!r} is not a GPU's name", remedy=_EXAMPLES)
         yield _Typed(
             text=part.strip(),
             count=count,
@@ -610,7 +610,7 @@ def _without_memory(typed: _Typed, near: Sequence[str]) -> UnknownGpuError:
 
 def _part_of_machine(label: str) -> PartOfMachineError:
     return PartOfMachineError(
-        f"{label} is no card: its memory is the RAM of its machine",
+        f"{label} is not a card: its memory is the RAM of its machine",
         remedy=f'name the machine: --machine "{label}"',
     )
 

@@ -563,7 +563,7 @@ class _Config(Keys):
         if total > _MAX_PARAMETERS:
             fail(
                 self.path,
-                f"is no usable config.json: it describes {total:.1e} parameters",
+                f"is not a usable config.json: it describes {total:.1e} parameters",
                 "give the model's config.json as it was published",
             )
         mtp = None

@@ -67,7 +67,7 @@ def layer_count(config: Keys) -> int:
     if layers > MAX_LAYERS:
         fail(
             config.path,
-            f"is no usable config.json: {layers:,} layers",
+            f"is not a usable config.json: {layers:,} layers",
             f"the most that any model has is far below {MAX_LAYERS:,}",
         )
     return layers

@@ -68,7 +68,7 @@ def refuse_what_is_no_config(path: str, values: Any) -> None:
     """Raise `SpecError` for JSON that is something else, and say what it seems to be."""
     if not isinstance(values, dict):
         kind = "a list" if isinstance(values, list) else "a single value"
-        fail(path, f"is no model's config.json: it is {kind}, not an object", _REMEDY)
+        fail(path, f"is not a model's config.json: it is {kind}, not an object", _REMEDY)
     _refuse_own_records(path, values)
     kind = clean(values.get("model_type"))
     nested = next((values[nest] for nest in NESTS if isinstance(values.get(nest), dict)), None)
@@ -84,7 +84,7 @@ def refuse_what_is_no_config(path: str, values: Any) -> None:
     seen = listed((clean(key) for key in values), 4)
     fail(
         path,
-        "is no model's config.json" + (f": it has the keys {seen}" if seen else ": it is empty"),
+        "is not a model's config.json" + (f": it has the keys {seen}" if seen else ": it is empty"),
         _REMEDY,
     )
 

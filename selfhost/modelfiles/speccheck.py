@@ -452,7 +452,7 @@ def _check_license(document: Document) -> None:
     if address is not None and not re.match(r"https?://[^\s/]", address, re.IGNORECASE):
         document.add(
             ("license", "url"),
-            f'"{_short(address)}" is no address of a web page',
+            f'"{_short(address)}" is not the address of a web page',
             "it begins with https://",
         )
     text = _text(document, "license", "id")

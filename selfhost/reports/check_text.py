@@ -185,16 +185,16 @@ def _answer_words(verdict: Verdict) -> Iterator[str]:
     # what was not asked for is not worked out: a pace tells the rest of itself when it is asked
     if workload.dataset_tokens is not None and speed.dataset_seconds is not None:
         yield (
-            f"{units.tokens(workload.dataset_tokens)} are trained on in"
+            f"training on {units.tokens(workload.dataset_tokens)} takes"
             f" {_wait_words(speed.dataset_seconds)}"
         )
     if workload.prompt_tokens is not None:
         wait = speed.first_token_seconds
         yield (
-            "when the first word of the answer comes is not known (see -v)"
+            "when the answer begins is not known (see -v)"
             if wait is None
-            else f"first word of the answer to a prompt of {units.tokens(workload.prompt_tokens)}"
-            f" after {_wait_words(wait)}"
+            else f"the answer to a prompt of {units.tokens(workload.prompt_tokens)} begins after"
+            f" {_wait_words(wait)}"
         )
     total = speed.parallel_total if workload.parallel > 1 else None
     if total is not None:
@@ -297,7 +297,7 @@ def _around_the_cards(verdict: Verdict) -> str:
     holds = fits is not None and fits.outcome in (Outcome.PASS, Outcome.WARN)
     if not (machine.planning and machine.is_this_one and cards and decides and holds):
         return ""
-    return "Asked with --machine instead of --gpu, the rest is of a machine with such GPUs."
+    return "--machine instead of --gpu judges a whole machine that is built around these GPUs."
 
 
 _NAMES = {"accelerator": "GPU"}

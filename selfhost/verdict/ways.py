@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 # a chat grows to it and a program that writes code needs it: a guess between the 4,096 and the
 # 32,768 tokens that Ollama sets below and from 24 GiB (docs/context-length.mdx@948f6933)
 GROWN_CONTEXT_TOKENS = 16_384
-_LACKS_LEAST = "no way surely fits, and this one lacks the least memory"
+_LACKS_LEAST = "nothing that is tried surely fits, and this comes closest"
 # how people write the methods of training
 _METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
 

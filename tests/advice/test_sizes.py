@@ -263,7 +263,7 @@ def test_what_may_not_fit_is_said_beside_its_size() -> None:
     assert any("cannot surely hold" in note for note in sized.notes)
 
 
-@pytest.mark.parametrize("runtime", [None, "llama.cpp"])
+@pytest.mark.parametrize("runtime", [None, "transformers"])
 def test_memory_that_is_known_as_a_whole_has_no_parts(runtime: str | None) -> None:
     """A container needs to know what is given back: it printed `-16.0 MiB cannot be reclaimed` and a file `-None.gguf`."""
     with pytest.raises(SelfhostError, match="only the whole of its memory is known"):

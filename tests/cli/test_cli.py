@@ -155,9 +155,19 @@ MONTHS = [
         (("check", "gpt2", "--context", "4k,8k"), "one number"),
         (
             ("run", "mistral-7b", "--set", "gpu=24GiB:RTX 4090"),
-            "selfhost check run mistral-7b --set 'gpu=24GiB:RTX 4090'",
+            "`selfhost check mistral-7b --set 'gpu=24GiB:RTX 4090'`",
         ),
-        (("chekc", "gpt2"), "did you mean `selfhost check`?"),
+        (("chekc", "gpt2"), "did you mean `selfhost check gpt2`?"),
+        (("frobnicate", "gpt2"), "to judge a model: selfhost check frobnicate gpt2"),
+        (("recommend",), "`selfhost list`"),
+        (("doctor",), "`selfhost machine`"),
+        (("version",), "`selfhost --version`"),
+        (("check", "gpt2", "--on", "RTX 4090"), "did you mean --machine?"),
+        (("list", "--for", "code"), "did you mean --use?"),
+        (("check", "gpt2", "--vram", "24"), "--set gpu=24GiB"),
+        (("check", "gpt2", "--cpu"), "--gpu none"),
+        (("check", "gpt2", "--engine", "vllm"), "did you mean --runtime?"),
+        (("check", "sdxl", "--adapter", "rank=16"), "adapters is not known in Diffusers"),
     ],
 )
 def test_a_habit_from_another_program_is_answered(

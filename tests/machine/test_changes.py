@@ -73,7 +73,7 @@ def test_named_gpus_and_settings_go_together() -> None:
         ([], ["frobnicator"], "no GPU is called"),
         ([], ["none", "RTX 4090"], "none is no GPU"),
         ([], ["40x L4", "40x L4"], "80 GPUs"),
-        ([], ["M4 Max"], "no card"),
+        ([], ["M4 Max"], "not a card"),
     ],
 )
 def test_named_gpus_that_make_no_sense(

@@ -1182,7 +1182,7 @@ def test_a_laptop_is_no_server_because_of_its_gpus() -> None:
     text = plain(check_text.check_document([check("kimi-k2", machine=changed)]))
     assert "too little disk space" in text
     assert "what is not stated of it is this computer's" in text
-    assert "Asked with --machine instead of --gpu" in text
+    assert "--machine instead of --gpu judges a whole machine" in text
     # the advice holds, and where nothing else decides it is not given
     assert check("kimi-k2", machine="8x H200").can_run
     assert "--machine instead" not in plain(

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 # a program takes longer for the first tokens of an answer, and a short prompt is read one batch
 # for the price of a longer one (llama-bench: 512 and 128 by default)
 LEAST_DECODE_TOKENS, LEAST_PROMPT_TOKENS = 8, 32
-# llama.cpp computes a prompt in batches of so many tokens by default (-ub)
-SHORT_PROMPT = 512
+# llama.cpp computes a prompt in batches of so many tokens by default (-ub); on a GPU fewer take
+# nearly as long, on a processor in proportion
+BATCH_TOKENS = 512
 # a figure is as predicted where it is this close to the likely one, in a range no wider than this:
 # the speeds are fitted to a median error of 15 % and ranges of a factor of 2 (docs/accuracy.md)
 CLOSE_FACTOR, NARROW_FACTOR = 1.25, 2.0
@@ -216,7 +217,9 @@ def compare(
     rows = [_of_memory(seen, memory, run) for seen in _in_places(run.memory, verdict.machine)]
     total = verdict.speed.parallel_total if verdict.speed is not None else None
     parallel = verdict.workload.parallel
-    rows += [_of_pace(seen, speed_at, total, parallel) for seen in run.paces]
+    on_card = verdict.needs is not None and verdict.needs.placement != "host"
+    least = LEAST_DECODE_TOKENS, BATCH_TOKENS if on_card else LEAST_PROMPT_TOKENS
+    rows += [_of_pace(seen, speed_at, total, parallel, least) for seen in run.paces]
     return Comparison(
         run=run,
         verdict=verdict,
@@ -306,11 +309,14 @@ def _of_pace(
     speed_at: Callable[[int | None], Speed | None],
     total: PaceRange | None,
     parallel: int,
+    least_tokens: tuple[int, int],
 ) -> Difference:
-    """`total` is the pace of `parallel` sequences that decode at once; None of one."""
+    """`total` is the pace of `parallel` sequences that decode at once; None of one. `least_tokens`
+    are the fewest of an answer and of a prompt that can be compared.
+    """
     speed = speed_at(seen.depth_tokens if seen.kind == "decode" else None)
     predicted = _pace_of(seen, speed, total, parallel)
-    least = LEAST_DECODE_TOKENS if seen.kind == "decode" else LEAST_PROMPT_TOKENS
+    least = least_tokens[seen.kind != "decode"]
     why: str | None = None
     if seen.tokens_per_second is None:
         why = "the run gives no number that a pace can be"
@@ -472,7 +478,6 @@ def _causes(rows: Sequence[Difference], fast_prompts: str) -> list[str]:
     of_process = [row for row in rows if row.term in (MODEL_FILE, EVERYTHING_ELSE, ALL_MEMORY)]
     holds = {
         _FULLER: any(row.term != "prompt" and row.depth_tokens is None for row in _slow(rows)),
-        _SHORT: any(row.term == "prompt" and _is_short(row) for row in _slow(rows)),
         _BUSY: bool(_slow(rows)),
         fast_prompts: any(row.term == "prompt" and row.off > 0 for row in rows),
         _FOREIGN: any(map(_is_foreign, rows)),
@@ -485,10 +490,6 @@ def _causes(rows: Sequence[Difference], fast_prompts: str) -> list[str]:
 _FULLER = (
     "Decoding slows down as the context fills, and the run does not tell how full it was: predicted"
     " is a short chat."
-)
-_SHORT = (
-    f"A prompt of fewer than {SHORT_PROMPT} tokens fills no batch and is read slower: compare a"
-    " longer one (llama-bench -p 512)."
 )
 _BUSY = (
     "A run is slower than predicted while other programs use the cores or the memory: try again on"
@@ -513,10 +514,6 @@ def _slow(rows: Sequence[Difference]) -> list[Difference]:
         if row.subject == "pace" and row.inside is not None
         if (row.difference or 0) < 0 and (row.off_factor or 0) > CLOSE_FACTOR
     ]
-
-
-def _is_short(row: Difference) -> bool:
-    return row.tokens is not None and row.tokens < SHORT_PROMPT
 
 
 def _is_foreign(row: Difference) -> bool:

@@ -980,7 +980,7 @@ def empty_folder(folder: str) -> list[str]:
         held = os.listdir(folder)
     except OSError as error:
         reason = (
-            "is there and is no folder"
+            "is there and is not a folder"
             if os.path.lexists(folder) and not os.path.isdir(folder)
             else f"cannot be used: {error.strerror}"
         )

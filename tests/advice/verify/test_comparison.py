@@ -211,6 +211,16 @@ def test_what_the_run_had_otherwise_explains_a_difference(
     assert any(cause in note for note in notes)
 
 
+def test_a_short_prompt_on_a_gpu_is_not_compared() -> None:
+    """A question of 40 tokens takes a GPU as long as a whole batch: 100 tokens/s beside 1,588 is no fault of the prediction. On a processor it is compared."""
+    prompt = SeenPace(kind="prompt", tokens_per_second=10.0, tokens=40)
+    run = Run(tool="ollama --verbose", paces=(prompt,))
+    on_card = held(run, "llama-3.1-8b-instruct", apply(MACHINE, [], ["RTX 3060"]), speed=SPEED)
+    assert on_card.differences[0].inside is None
+    assert "512" in (on_card.differences[0].why or "")
+    assert held(run, "llama-3.1-8b-instruct", speed=SPEED).differences[0].inside is False
+
+
 def test_layers_that_the_run_kept_in_ram_explain_a_difference() -> None:
     """20 of 32 layers on the card is another run than the one predicted, which has them all there."""
     slow = SeenPace(kind="decode", tokens_per_second=3.0, tokens=128)

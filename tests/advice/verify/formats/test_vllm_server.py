@@ -1,0 +1,63 @@
+"""The log of `vllm serve`."""
+
+from __future__ import annotations
+
+from selfhost.advice.verify.formats.vllm_server import read
+
+
+def window(pace: float, running: int, prompt: float = 0.0) -> str:
+    return (
+        f"INFO 11-20 12:00:00 [loggers.py:127] Engine 000: Avg prompt throughput: {prompt} tokens/s,"
+        f" Avg generation throughput: {pace} tokens/s, Running: {running} reqs, Waiting: 0 reqs\n"
+    )
+
+
+def test_only_whole_windows_count() -> None:
+    """One in which a request began or ended, or a prompt was read, answers for a part of its time."""
+    text = (
+        window(5.0, 1)
+        + window(20.0, 1)
+        + window(21.0, 1)
+        + window(9.0, 1, prompt=80.0)
+        + window(22.0, 1)
+        + window(3.0, 0)
+    )
+    run = read(text)
+    assert run is not None
+    (pace,) = run.paces
+    assert (pace.tokens_per_second, pace.sequences) == (21.0, 1)
+    assert read(window(5.0, 1) + window(3.0, 0)) is None
+
+
+def test_several_requests_at_once_are_their_sum() -> None:
+    """Where none was answered alone, the number that most windows had."""
+    run = read(window(9.0, 4) + window(80.0, 4) + window(82.0, 4) + window(99.0, 5))
+    assert run is not None
+    assert run.parallel == 4
+    assert run.paces[0].sequences == 4
+    alone = read(window(9.0, 1) + window(30.0, 1) + window(50.0, 2) + window(60.0, 2))
+    assert alone is not None
+    assert (alone.parallel, alone.paces[0].tokens_per_second) == (1, 30.0)
+    assert "1" in alone.notes[0]
+
+
+def test_what_it_loaded_is_told() -> None:
+    """By the two ways in which builds write it; of one of several cards it is a part, and not compared."""
+    old = "INFO 05-22 [model_runner.py] Loading model weights took 14.99 GB\n"
+    new = "INFO [gpu_model_runner.py] Model loading took 14.9902 GiB and 5.4 seconds\n"
+    for line, rounded in ((old, 0.005), (new, 0.00005)):
+        run = read("args: {'model': 'meta-llama/Llama-3.1-8B', 'max_model_len': 8192}\n" + line)
+        assert run is not None
+        assert (run.name, run.context_tokens) == ("meta-llama/Llama-3.1-8B", 8192)
+        (seen,) = run.memory
+        assert abs(seen.bytes / 2**30 - 14.99) < 0.001
+        assert abs(seen.rounded_bytes / 2**30 - rounded) < 1e-5
+    assert read(new + "tensor_parallel_size=2, pipeline_parallel_size=1\n") is None
+
+
+def test_drafts_make_a_pace_incomparable() -> None:
+    """A step then gives several tokens."""
+    text = window(9.0, 1) + window(30.0, 1) + "[metrics.py] SpecDecoding metrics: Mean acceptance\n"
+    run = read(text)
+    assert run is not None
+    assert run.paces[0].drafted
