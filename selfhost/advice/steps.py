@@ -420,13 +420,21 @@ def _before(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[str
     vendors = used or _vendors(machine)
     comments = tuple(f"# {texts[vendor]}" for vendor in vendors if vendor in texts)
     used_cards = [cards[index] for index in devices_used(judged) if cards]
-    return (*comments, *_older_build(runtime, used_cards), *_told_to(runtime, used_cards, machine))
+    return (
+        *comments,
+        *_older_build(runtime, used_cards, machine),
+        *_told_to(runtime, used_cards, machine),
+    )
 
 
-def _older_build(runtime: RuntimeSpec, cards: Sequence[Accelerator]) -> Iterator[str]:
+def _older_build(
+    runtime: RuntimeSpec, cards: Sequence[Accelerator], machine: Machine
+) -> Iterator[str]:
     """The line that gets a build with kernels for the oldest of the GPUs; none where any has."""
-    for least, line in runtime.install_below.items():
-        if any(reaches(card, least) is False for card in cards):
+    here = f"{machine.system}-{machine.architecture}"
+    for key, line in runtime.install_below.items():
+        system, _, least = key.rpartition("-")
+        if system in ("", here) and any(reaches(card, least) is False for card in cards):
             yield line
             return
 

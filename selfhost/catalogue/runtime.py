@@ -339,7 +339,7 @@ class RuntimeSpec(Record):
     # what must be there first; by vendor of the accelerator, what comes before
     install_needs: str = read_by(Table.string, default="")
     install_first: Mapping[str, str] = read_by(texts, default={})
-    # by compute capability: the line that comes first for an NVIDIA GPU below it
+    # by compute capability, or SYSTEM- before it: the line that comes first for an NVIDIA GPU below
     install_below: Mapping[str, str] = read_by(texts, default={})
     # how else it is had, by system, or by SYSTEM-VENDOR or SYSTEM-accelerator where the model is on
     # one

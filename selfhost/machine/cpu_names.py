@@ -32,8 +32,8 @@ _BANDWIDTH = "memory_bandwidth_bytes_per_second"
 # a guess: DigitalOcean, Linode and Hetzner rent 2 GB with one and 8 GB with four
 _USUAL_GIB_OF_A_PROCESSOR = 2
 _SAYS_NOTHING = frozenset(("with", "ram", "machine", "server", "and"))
-# four digits and the letters that no GPU has
-_NUMBER_OF_A_LAPTOP = re.compile(r"\d{4,5}(?:u|h|hs|hx|hx3d|x3d)", re.IGNORECASE | re.ASCII)
+# the number of a processor with the letters that no GPU has
+_NUMBER_ALONE = re.compile(r"\d{4,5}(?:u|hs?|hx|hx3d|x3d|x|ge?|t|kf?)", re.IGNORECASE | re.ASCII)
 _PROCESSORS = re.compile(r"(?<![\w.])(\d{1,3})\s*-?(v?cpus?|v?cores?)(?!\w)", re.ASCII)
 
 
@@ -145,7 +145,7 @@ def _of_its_number(name: str) -> str:
     """
     if cpus.class_of(name) is not None:
         return name
-    numbers = [word for word in name.split() if _NUMBER_OF_A_LAPTOP.fullmatch(word)]
+    numbers = [word for word in name.split() if _NUMBER_ALONE.fullmatch(word)]
     whole = [each for word in numbers for each in cpus.names_of_number(word)]
     return whole[0] if len(whole) == 1 else name
 
@@ -315,7 +315,9 @@ def is_guest_without_size(text: str) -> bool:
 def _without_provider(text: str) -> str:
     """The text without the words for who rents it out, before it or behind: `google cloud`."""
     providers = shipped_table("cloud_types")["providers"]
-    words = list(itertools.dropwhile(lambda word: word.lower() in providers, text.split()))
+    # SageMaker's names have `ml.` before them
+    words = text.removeprefix("ml.").split()
+    words = list(itertools.dropwhile(lambda word: word.lower() in providers, words))
     while len(words) > 1 and words[-1].lower() in providers:
         words.pop()
     return " ".join(words)

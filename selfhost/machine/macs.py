@@ -38,7 +38,8 @@ _OF_A_SHOP = re.compile(
 _RAM_SLASH_DISK = re.compile(r"(?<![\w.])(\d{1,3})(?:gb)?/(?:\d{3}|\d)(?:gb|tb)?(?!\w)", re.ASCII)
 # said of any
 _ANY_MAC = frozenset(("apple", "mac", "chip", "silicon"))
-_CHIP = re.compile(r"\b(m\d{1,2}|a18)(?:\s*(pro|max|ultra))?\b", re.ASCII)
+# `m5.xlarge` is rented
+_CHIP = re.compile(r"\b(m\d{1,2}|a18)(?:\s*(pro|max|ultra))?\b(?!\.\w)", re.ASCII)
 
 
 def mac_with(text: str) -> Described | None:
@@ -59,10 +60,10 @@ def mac_with(text: str) -> Described | None:
 
 
 def as_sold(text: str) -> str:
-    """The text of a Mac without its cores and its disk, the larger of two sizes: `m1 pro 10-core
-    16gb 512gb ssd`. The chip tells the cores. Any other text as it is.
+    """The text with a chip of Apple's without its cores and its disk, the larger of two sizes: `m1
+    pro 10-core 16gb 512gb ssd`. The chip tells the cores. Any other text as it is.
     """
-    if not is_a_mac(text):
+    if _CHIP.search(_plain(text)) is None:
         return text
     plain = _RAM_SLASH_DISK.sub(r"\1gb", with_plain_sizes(text))
     plain = _OF_A_SHOP.sub(" ", plain.replace("/", " "))

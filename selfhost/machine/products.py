@@ -123,7 +123,8 @@ def product_named(text: str) -> Described | None:
         and (named.aside or (named.gib is None and not _LAPTOPS.isdisjoint(words)))
     ):
         return None
-    return _described(text.strip(), named)
+    described = _described(text.strip(), named)
+    return described.replace(machine=with_cores(described.machine, stated))
 
 
 def guest_with_cards(text: str) -> Described | None:
@@ -204,7 +205,7 @@ def _stated(text: str) -> Typed:
 def _words(text: str) -> list[str]:
     """The words of a text, sizes as `16gb`, names as the tables have them."""
     same = _table()["same"]
-    plain = with_plain_sizes(text).lower().replace("×", "x")
+    plain = with_plain_sizes(text).lower().replace("×", "x").replace("w/", "with ")
     words = [
         word
         for piece in plain.split()

@@ -20,6 +20,8 @@ _NAMES = {
     "uncertainty": "uncertain",
     "page_tables": "page tables",
 }
+# more than a program takes by itself; an embedding server holds outputs of each token
+_MUCH_BYTES = units.GIB
 _CACHE_COUNTS = "Keep the page cache within the limit: without it a server stalls or is killed."
 
 
@@ -88,6 +90,9 @@ def _largest(size: ContainerSize) -> str:
     libraries = size.accelerator_host_bytes
     if libraries and (largest is None or largest.bytes <= libraries):
         return f": {units.binary(libraries)} GPU libraries"
+    if largest is not None and largest.is_program and largest.bytes > _MUCH_BYTES:
+        of_tokens = "; a shorter --context takes less" if size.model.modality == "embedding" else ""
+        return f": {units.binary(largest.bytes)} of the program itself{of_tokens}"
     if largest is None or largest.is_program:
         return ""
     name = largest.name.replace("_", " ").replace("kv", "KV")

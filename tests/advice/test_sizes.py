@@ -14,6 +14,8 @@ from selfhost.advice.sizes import ContainerSize, node
 from selfhost.api import size
 from selfhost.machine.changes import apply
 from selfhost.needs.records import MemoryNeed
+from selfhost.reports.layout import plain
+from selfhost.reports.size_text import size_document
 
 MIB, GIB = 2**20, 2**30
 PROGRAMS = json.loads((TRUTH / "llamacpp_programs.json").read_text(encoding="utf-8"))["runs"]
@@ -268,6 +270,14 @@ def test_memory_that_is_known_as_a_whole_has_no_parts(runtime: str | None) -> No
     """A container needs to know what is given back: it printed `-16.0 MiB cannot be reclaimed` and a file `-None.gguf`."""
     with pytest.raises(SelfhostError, match="only the whole of its memory is known"):
         size("ovis2.5-9b", Workload(runtime=runtime))
+
+
+def test_the_size_of_an_embedding_server_says_what_it_is_made_of() -> None:
+    """llama-server holds outputs of each token for each word: 5 GiB of a model of 1.1 GB had no reason."""
+    text = plain(size_document([size_of("bge-m3", Workload(runtime="llama.cpp"))]))
+    assert "of the program itself; a shorter --context takes less" in text
+    short = size_document([size_of("bge-m3", Workload(runtime="llama.cpp", context_tokens=512))])
+    assert "of the program itself" not in plain(short)
 
 
 def test_a_file_of_ones_own_lies_in_the_models_folder() -> None:

@@ -363,13 +363,17 @@ def test_gpus_that_no_rocm_build_is_made_for_get_the_vulkan_one(gpu: str, has_ro
 
 
 @pytest.mark.parametrize(
-    "model", ["kokoro-82m", "xtts-v2", "sensevoice-small", "parler-tts-mini-v1"]
-)
+    "model",
+    [
+        "kokoro-82m", "xtts-v2", "sensevoice-small", "parler-tts-mini-v1", "f5-tts", "zonos-v0.1-transformer",
+        "qwen3-tts-12hz-0.6b-base", "voxcpm-0.5b",
+    ],
+)  # fmt: skip
 def test_voices_on_old_gpus_get_the_last_torch_with_their_kernels(model: str) -> None:
     """As Transformers: torch of CUDA 12.6 before the line that would get the newest."""
     lines = check(model, machine=machine_named("i5-12400 32GB GTX 1080")).setup
     older = next(index for index, line in enumerate(lines) if "whl/cu126" in line)
-    assert any(line.startswith("pip install") for line in lines[older + 1 :])
+    assert any("pip install" in line for line in lines[older + 1 :])
     newer = check(model, machine=machine_named("i5-12400 32GB RTX 3060")).setup
     assert not any("cu126" in line for line in newer)
 
@@ -388,6 +392,18 @@ def test_gpus_before_turing_get_the_last_torch_with_their_kernels(gpu: str, runt
     assert older < usual
     newer = check(model, Workload(runtime=runtime), machine=machine_named("Tesla T4")).setup
     assert not any("cu126" in line for line in newer)
+
+
+@pytest.mark.parametrize("runtime", ["transformers", "diffusers"])
+def test_a_turing_gpu_beside_arm_gets_no_line_of_pips(runtime: str) -> None:
+    """torch's wheels for aarch64 begin at compute capability 8.0 (pytorch/pytorch#147953: a T4G is
+    refused).
+    """
+    model = "stable-diffusion-v1-5" if runtime == "diffusers" else "llama-3.2-1b"
+    lines = check(model, Workload(runtime=runtime), machine=machine_named("g5g.xlarge")).setup
+    assert any("from source" in line for line in lines)
+    spark = check(model, Workload(runtime=runtime), machine=machine_named("dgx spark")).setup
+    assert not any("from source" in line for line in spark)
 
 
 def test_gpus_of_amds_without_kernels_run_those_of_another() -> None:

@@ -129,6 +129,10 @@ def test_a_product_is_found_by_its_words_and_knows_its_memory(row: dict[str, obj
         ("laptop i7 rtx 4060 16gb", "i7", ["NVIDIA GeForce RTX 4060 Laptop GPU"], 16),
         # the number of a processor beside a box that is not known
         ("Beelink EQR6 6900HX 24GB", "ryzen 6900hx", [], 24),
+        ("Lenovo M75q Gen 2 5650GE 32GB", "ryzen 5650ge", [], 32),
+        ("Xeon W-2145 128GB RTX 4000", "xeon w 2145", ["Quadro RTX 4000"], 128),
+        ("Tesla P100 16GB 2x", None, ["Tesla P100-PCIE"] * 2, 32),
+        ("Raspberry Pi 4 Model B 8GB", "Raspberry Pi 4", [], 8),
         # the row whose name was typed whole
         ("Asus NUC 15 Pro Ultra 7 255H 64GB", "core ultra 7 255h", [], 64),
         # a name of three generations is no cloud's machine
@@ -174,6 +178,9 @@ def test_what_may_be_several_parts_is_asked(text: str, question: str) -> None:
         # its maker lists these cores with two threads each
         ("i7-7700 4 cores 16gb", 4, 8),
         ("2 xeon gold 6226r 192gb", 32, 64),
+        ("2 x AMD EPYC 7302 256GB 8x 3090", 32, 64),
+        ("16c32t 128GB 2x3090", 16, 32),
+        ("kubernetes node 16 vCPU 64 GiB", 16, 16),
     ],
 )
 def test_cores_that_are_typed_are_those_of_the_machine(
