@@ -330,7 +330,8 @@ def _otherwise(runtime: RuntimeSpec, places: list[str], machine: Machine) -> tup
 
 def _places(judged: Judged, runtime: RuntimeSpec, machine: Machine) -> list[str]:
     """What a runtime's ways to be installed are kept by, closest first: `linux-aarch64-nvidia`,
-    `linux-nvidia` and `linux-accelerator` where the model is on one or one that shares the RAM computes it, `linux`.
+    `linux-nvidia` and `linux-accelerator` where the model is on one or one that shares the RAM
+    computes it, `linux`.
     """
     system = machine.system or ""
     if not (_uses_accelerator(judged) or uses_shared_gpu(machine, runtime)):
