@@ -148,7 +148,8 @@ def _lightest(
     types = need.quantizations_of(spec, runtime, architectures(catalogue))
     format = question.workload.format or ""
     # files that are published before what bitsandbytes makes while loading, which is slower
-    for kind in sorted(types[::-1], key=lambda kind: spec.repository_of(format, kind) is None):
+    lightest_first = types[::-1]
+    for kind in sorted(lightest_first, key=lambda kind: spec.repository_of(format, kind) is None):
         if _can_be_had(question, kind) and quality_of(kind, catalogue, spec).worth_having:
             try:
                 return Asker(catalogue, machine).ask(
