@@ -346,8 +346,9 @@ def test_what_its_users_run_is_named() -> None:
         ("RTX 4090", Workload(runtime="llama.cpp"), "ubuntu-cuda"),
         ("RTX 4090", Workload(runtime="llama.cpp"), "cudart"),
         ("Arc B580", Workload(runtime="llama.cpp"), "ubuntu-sycl"),
-        # no CUDA build for Arm among them
+        # no CUDA build for Arm among them, and one that the project's own installer takes
         ("DGX Spark", Workload(runtime="llama.cpp"), "-DGGML_CUDA=ON"),
+        ("DGX Spark", Workload(runtime="llama.cpp"), "llama.app/install.sh"),
     ],
 )
 def test_each_maker_of_gpus_gets_its_build(gpu: str, asked: Workload, words: str) -> None:
