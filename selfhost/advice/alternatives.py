@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 MOST_ALTERNATIVES = 3
+# smaller weights are proposed with a shorter context where that is so many times as long as with
+# the model's own (assumed: below that the better weights are worth more)
+WORTH_SMALLER_WEIGHTS = 1.5
 # where it is not the machine that rules a model out, one up to this many times as large is alike
 # (assumed: 7 and 8 B are one class)
 ALIKE_IN_SIZE = 1.25
@@ -98,7 +101,8 @@ def _of_itself(
         if fit:
             yield _alternative(fit, catalogue, "same model, tuned with QLoRA")
     # with the program that was asked for, before another one
-    yield from _smaller(question, asked_workload, machine, catalogue, worth_having=True)
+    smaller = [*_smaller(question, asked_workload, machine, catalogue, worth_having=True)]
+    yield from smaller
     if asked_workload.runtime is not None:
         other = _fits(
             spec,
@@ -110,20 +114,50 @@ def _of_itself(
             yield _alternative(other, catalogue, f"same model with {other[0].runtime.name}")
     if question.runtime is None or question.needs is None:
         return
-    longest = longest_context(question, None, machine, catalogue)
+    longest, kind, why = (
+        longest_context(question, None, machine, catalogue),
+        workload.quantization,
+        "same files, shorter context",
+    )
+    lightest = None if smaller else _lightest(question, asked_workload, catalogue, machine)
+    if lightest is not None:
+        longer = longest_context(lightest, None, machine, catalogue)
+        if longer is not None and longer >= WORTH_SMALLER_WEIGHTS * (longest or 0):
+            longest, kind = longer, lightest.workload.quantization
+            why = "same model, smaller, shorter context"
     if longest is not None and shortest_context(workload) <= longest < (
         workload.context_tokens or 0
     ):
         shorter = asked_workload.replace(
-            runtime=question.runtime.id, quantization=workload.quantization, context_tokens=longest
+            runtime=question.runtime.id, quantization=kind, context_tokens=longest
         )
         fit = _fits(spec, shorter, Asker(catalogue, machine))
         if fit:
-            yield _alternative(
-                fit,
-                catalogue,
-                "same files, shorter context",
-            )
+            yield _alternative(fit, catalogue, why)
+
+
+def _lightest(
+    question: Question, asked_workload: Workload, catalogue: Catalogue, machine: Machine
+) -> Question | None:
+    """The question in the smallest type that is worth having, in a program that takes the model's
+    own 16 bits where nothing is stated; None of other programs, and where a type is stated.
+    """
+    spec, runtime = question.spec, question.runtime
+    if runtime is None or not runtime.gpu_only or asked_workload.quantization is not None:
+        return None
+    types = need.quantizations_of(spec, runtime, architectures(catalogue))
+    format = question.workload.format or ""
+    # files that are published before what bitsandbytes makes while loading, which is slower
+    lightest_first = types[::-1]
+    for kind in sorted(lightest_first, key=lambda kind: spec.repository_of(format, kind) is None):
+        if _can_be_had(question, kind) and quality_of(kind, catalogue, spec).worth_having:
+            try:
+                return Asker(catalogue, machine).ask(
+                    spec, asked_workload.replace(quantization=kind)
+                )
+            except WorkloadError:
+                continue
+    return None
 
 
 def _smaller(

@@ -329,8 +329,9 @@ def _otherwise(runtime: RuntimeSpec, places: list[str], machine: Machine) -> tup
 
 
 def _places(judged: Judged, runtime: RuntimeSpec, machine: Machine) -> list[str]:
-    """What a runtime's ways to be installed are kept by, closest first: `linux-nvidia` and
-    `linux-accelerator` where the model is on one or one that shares the RAM computes it, `linux`.
+    """What a runtime's ways to be installed are kept by, closest first: `linux-aarch64-nvidia`,
+    `linux-nvidia` and `linux-accelerator` where the model is on one or one that shares the RAM
+    computes it, `linux`.
     """
     system = machine.system or ""
     if not (_uses_accelerator(judged) or uses_shared_gpu(machine, runtime)):
@@ -339,8 +340,13 @@ def _places(judged: Judged, runtime: RuntimeSpec, machine: Machine) -> list[str]
         is_built_for(card, runtime.amd_gpus_by_vulkan) is True
         for card in machine.accelerators or ()
     )
-    vendors = [f"{system}-{vendor}" for vendor in _vendors(machine) if not by_vulkan]
-    return [*vendors[: len(vendors) == 1], f"{system}-accelerator", system]
+    vendors = [] if by_vulkan else _vendors(machine)
+    alone = [
+        f"{place}-{vendor}"
+        for vendor in vendors[: len(vendors) == 1]
+        for place in (f"{system}-{machine.architecture}", system)
+    ]
+    return [*alone, f"{system}-accelerator", system]
 
 
 def _instead(question: Question, runtime: RuntimeSpec) -> tuple[str, ...]:

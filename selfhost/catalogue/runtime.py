@@ -272,6 +272,8 @@ class RuntimeSpec(Record):
     cast_option: str = read_by(Table.string, default="")
     # those that it can be asked for beside the type it takes by itself
     kv_cache_types: tuple[str, ...] = read_by(Table.strings, choices=KV_CACHE_TYPES, default=())
+    # the program's own option for a smaller cache that is not judged, and what it saves
+    kv_cache_otherwise: str = read_by(Table.string, default="")
     # what it can load beside a model: a draft model, the model's own block that predicts more
     # tokens, an adapter
     companions: tuple[str, ...] = read_by(Table.strings, choices=COMPANIONS, default=())

@@ -30,6 +30,13 @@ _QUIET = "the exit code is the answer: send the text to /dev/null, or read one f
 _VERSION = "`selfhost --version` prints the version"
 _INSTEAD = {"-q": _QUIET, "--quiet": _QUIET, "-V": _VERSION, "--version": _VERSION}
 
+# of a command that asks about no machine, the one that does
+_HELD_AGAINST = {
+    "size": "`selfhost check MODEL… --machine NAME` holds them against a machine, side by side too",
+    "plan": "`selfhost check MODEL --machine NAME` judges one machine",
+}
+_OF_A_MACHINE = ("--machine", "--gpu", "--set")
+
 # what other programs call an option -> what it may be called here
 _MEANT = {
     **dict.fromkeys(
@@ -220,6 +227,8 @@ class FullParser(argparse.ArgumentParser):
                 else f"unexpected {' '.join(unknown)}"
             )
             remedy = f"did you mean {' '.join(guesses)}?" if guesses else remedy
+            if self.command in _HELD_AGAINST and unknown[0].partition("=")[0] in _OF_A_MACHINE:
+                remedy = _HELD_AGAINST[self.command]
             remedy = next((_INSTEAD[word] for word in unknown if word in _INSTEAD), remedy)
             if "--set" in self._option_string_actions:
                 names = [word.partition("=")[0].lstrip("-") for word in unknown]

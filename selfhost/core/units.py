@@ -258,7 +258,7 @@ def _ends_of_work(
     if unit == "seconds_per_video":
         return _seconds(low), _seconds(high), " a clip"
     if unit == "seconds_per_music_minute":
-        return _seconds(low), _seconds(high), " a minute of music"
+        return _seconds(low), _seconds(high), " for a minute of music"
     if unit == "seconds_per_audio_minute":
         minutes = (audio_seconds or 3600) / 60
         ends = _seconds(minutes * low), _seconds(minutes * high)

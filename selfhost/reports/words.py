@@ -250,7 +250,8 @@ def pace_of(speed: Speed | None, *, title: str = "", always_ends: bool = False) 
     if title != PACES:
         return ends
     of_work = _work_title(speed.unit, units.length_of_audio(speed.audio_seconds))
-    return f"{ends} {'for ' if speed.unit == 'seconds_per_audio_minute' else ''}{of_work}"
+    is_for = speed.unit in ("seconds_per_audio_minute", "seconds_per_music_minute")
+    return f"{ends} {'for ' if is_for else ''}{of_work}"
 
 
 def pace_words(pace: PaceRange, *, narrows: str = "", busy: bool = False, ends: bool = True) -> str:

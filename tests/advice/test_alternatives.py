@@ -351,3 +351,20 @@ def test_with_a_stated_program_a_smaller_type_of_known_files_comes_first(
     told = re.search(r"GPU +([\d.]+) of", plain(check_document([again])))
     assert told is not None
     assert f" {told[1]} GiB" in row
+
+
+def test_for_many_users_smaller_weights_leave_room_for_their_context() -> None:
+    """20 users of 8,192 tokens on an RTX 4090: in 16 bits 1,984 each are left, in Qwen's own AWQ files (6.1 GB) more than twice that."""
+    asked = Workload(runtime="vllm", parallel=20, context_tokens=8192)
+    verdict = check("qwen3-8b", asked, machine="desktop-rtx4090-24gb")
+    (own,) = (
+        other
+        for other in verdict.alternatives
+        if other.id == "qwen3-8b" and other.runtime == "vllm"
+    )
+    assert own.quantization == "awq"
+    assert own.context_tokens is not None
+    assert own.context_tokens >= 4096
+    typed = asked.replace(quantization="bfloat16")
+    kept = check("qwen3-8b", typed, machine="desktop-rtx4090-24gb").alternatives
+    assert all(other.quantization == "bfloat16" for other in kept if other.runtime == "vllm")

@@ -252,13 +252,13 @@ def test_the_server_keeps_as_many_copies_as_are_counted() -> None:
 
 
 def test_on_linux_the_way_without_homebrew_is_said() -> None:
-    """Releases hold ubuntu-vulkan for GPUs (release.yml); the plain Ubuntu build has no GPU backend."""
+    """Releases hold ubuntu-cuda for NVIDIA GPUs (release.yml); the plain Ubuntu build has no GPU backend."""
     asked = {"runtime": "llama.cpp", "quantization": "Q4_K_M"}
     on_gpu, on_cpu, on_mac = (
         " ".join(on(name, "mistral-7b", **asked).setup)
         for name in ("desktop-rtx4090-24gb", "aws-m7i.2xlarge", "macbook-air-m2-16gb")
     )
-    assert "ubuntu-vulkan" in on_gpu
+    assert "ubuntu-cuda" in on_gpu
     assert "a release build: https://" in on_cpu
     assert "vulkan" not in on_cpu
     assert "releases" not in on_mac
@@ -344,7 +344,11 @@ def test_what_its_users_run_is_named() -> None:
         ("Arc B580", Workload(runtime="transformers", quantization="nf4"), "XPU"),
         # assets of llama.cpp's releases
         ("RTX 4090", Workload(runtime="llama.cpp"), "ubuntu-cuda"),
+        ("RTX 4090", Workload(runtime="llama.cpp"), "cudart"),
         ("Arc B580", Workload(runtime="llama.cpp"), "ubuntu-sycl"),
+        # no CUDA build for Arm among them, and one that the project's own installer takes
+        ("DGX Spark", Workload(runtime="llama.cpp"), "-DGGML_CUDA=ON"),
+        ("DGX Spark", Workload(runtime="llama.cpp"), "llama.app/install.sh"),
     ],
 )
 def test_each_maker_of_gpus_gets_its_build(gpu: str, asked: Workload, words: str) -> None:

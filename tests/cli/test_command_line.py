@@ -695,6 +695,8 @@ def test_errors_have_colour_where_answers_have(
     ("words", "remedy"),
     [
         (["list", "--use", "image"], "did you mean --use image-"),
+        (["size", "qwen3-8b", "bge-m3", "--machine", "dgx-spark"], "side by side too"),
+        (["plan", "qwen3-8b", "--gpu", "RTX 4090"], "judges one machine"),
         (["list", "--use", "ocr"], "did you mean --use document-reading?"),
         (["list", "--use", "transcription"], "did you mean --use speech-recognition?"),
         (["list", "--use", "recognition"], "did you mean --use speech-recognition?"),

@@ -169,11 +169,11 @@ def how_to_offload(workload: Workload, devices: int) -> tuple[str, str] | None:
         return None
     return (
         (
-            f"FSDP across {devices} GPUs, which may train it with a part offloaded to the RAM, is"
-            " not judged"
+            f"FSDP across {devices} GPUs with a part in RAM, as Answer.AI trained a 70B on two of"
+            " 24 GB, is not judged"
         ),
         (
-            "try FSDP with QLoRA and CPU offload:"
+            "try that before the CPU, QLoRA with FSDP and CPU offload:"
             " https://huggingface.co/docs/bitsandbytes/main/en/fsdp_qlora"
         ),
     )
