@@ -111,6 +111,8 @@ def _is_beyond_figures(question: Question) -> bool:
         return True
     if spec.modality == "speech":
         return spec.architecture is None or spec.architecture.audio is None
+    if spec.modality == "image" and spec.denoising is None:
+        return True
     if spec.modality in check.MADE:
         from .pictures import denoising_of
 

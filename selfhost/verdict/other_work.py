@@ -47,6 +47,7 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
             offload=placed.offload,
             moved_bytes=_moved_bytes(spec, placed),
             frames_per_second=spec.frames_per_second,
+            parameters=_parameters_of_pictures(spec),
         )
     if spec.modality == "embedding":
         from .documents import pace_of_documents
@@ -89,6 +90,16 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
             audio_seconds=workload.audio_seconds,
         )
     return None
+
+
+def _parameters_of_pictures(spec: ModelSpec) -> int | None:
+    """Of all parts of a model of pictures, its files of two bytes each where no count is stated;
+    None of a model of video, and where nothing tells them.
+    """
+    if spec.modality != "image":
+        return None
+    disk_bytes = spec.needs.disk_bytes if spec.needs is not None else None
+    return spec.parameters.total or (disk_bytes or 0) // 2 or None
 
 
 def _moved_bytes(spec: ModelSpec, placed: Needs) -> float:

@@ -23,7 +23,7 @@ from selfhost.verdict.question import ask
 
 GIB = 2**30
 MODELS = ("gpt-4o", "gpt2", "mistral-7b-instruct-v0.3", "mixtral-8x7b-instruct-v0.1", "opt-125m", "whisper-base",
-          "whisper-large-v3", "bge-m3", "janus-pro-7b", "trocr-base-handwritten")  # fmt: skip
+          "whisper-large-v3", "bge-m3", "audioldm2", "trocr-base-handwritten")  # fmt: skip
 MACHINE = Machine(
     name="server", system="linux", architecture="x86_64", cpu_cores_usable=4, instruction_sets=("avx", "avx2", "bmi2", "f16c", "fma", "sse2"),
     accelerators=(), runtimes=(), models_present=(),
