@@ -44,7 +44,7 @@ from selfhost.machine import cpus, gpus
 from selfhost.machine.gpus import vendor_of
 from selfhost.machine.record import Accelerator
 from selfhost.needs import parts
-from selfhost.verdict import graphics, processor
+from selfhost.verdict import graphics, pictures, processor
 from selfhost.verdict.compute import power_of
 from selfhost.verdict.graphics import device_bandwidth
 from selfhost.verdict.pictures import pace_of_pictures
@@ -102,6 +102,7 @@ def main() -> int:
         _processors_left_out()
         _radeons_left_out()
         _voices_left_out()
+        _pictures_by_class()
     print_tables(with_devices=options.devices)
     return 0
 
@@ -542,12 +543,18 @@ def of_transformers(use: str) -> Iterator[Run]:
         )  # fmt: skip
 
 
+# before its steps were prepared beside the GPU's (vllm 0.6.0, 2024-09: "multi-step scheduling")
+_VLLM_OF_EARLY_2024 = "0.4."
+
+
 def of_vllm(use: str) -> Iterator[Run]:
     """The runs of vLLM, of that use."""
     for row, pace in _on_cards(VLLM, "vllm", use):
         kind = "HBM" if gpus.has_hbm(row["device"]) else "other memory"
         if row["gpus"] > 1:
             kind += ", each layer divided"
+        if row["version"].startswith(_VLLM_OF_EARLY_2024):
+            kind += ", before 0.5"
         yield Run(
             kind, row["device"], f"{row['spec']} {row['quantization']}, vLLM {row['version']}",
             row["tokens_per_second"], pace.low, pace.likely, pace.high,
@@ -603,6 +610,23 @@ def of_pictures() -> Iterator[Run]:
             row["device"], f"{row['spec']}, {row['steps']} steps",
             1 / row["seconds"], 1 / work.high, 1 / work.likely, 1 / work.low,
         )  # fmt: skip
+
+
+def _pictures_by_class() -> None:
+    """How often the guess by class of pictures holds the operations of models that are counted."""
+    low, _, high = pictures._OPERATIONS_A_PARAMETER
+    counted = [
+        pictures.picture_operations(spec.denoising) / sum(spec.components.values())
+        for spec in Catalogue.open().specs()
+        if spec.modality == "image" and spec.denoising is not None and spec.components
+    ]
+    inside = sum(low <= each <= high for each in counted) / len(counted)
+    print(
+        "\noperations of a picture a parameter, where the steps are not counted; held against those that are"
+    )
+    print(
+        f"{len(counted)} models, median {median(counted):.2g} | inside {inside:.0%}, high/low {high / low:.0f}"
+    )
 
 
 def _voices_left_out() -> None:

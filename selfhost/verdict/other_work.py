@@ -35,7 +35,7 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
             dataset_tokens=workload.dataset_tokens,
         )
     if spec.modality in ("image", "video"):
-        from .pictures import denoising_of, pace_of_pictures
+        from .pictures import denoising_of, pace_of_pictures, parameters_of_pictures
 
         return pace_of_pictures(
             machine,
@@ -47,6 +47,7 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
             offload=placed.offload,
             moved_bytes=_moved_bytes(spec, placed),
             frames_per_second=spec.frames_per_second,
+            parameters=parameters_of_pictures(spec),
         )
     if spec.modality == "embedding":
         from .documents import pace_of_documents

@@ -62,6 +62,10 @@ _SECONDS_A_MOVED_GB = {"model": (0.1, 0.8, 1.6), "sequential": (0.1, 0.23, 0.6)}
 # a clip's steps beside weights that move, of which nobody published a time: a guess
 _CLIP_BY_PARTS = (1.0, 1.15, 2.0)
 _SAME = (1.0, 1.0, 1.0)
+# operations of a picture for each parameter of a model whose steps nobody counted: a guess, of the
+# 50 models whose steps are counted (specs), which take 1e4 (SD 3.5 Large Turbo, 4 steps) to 7.4e5
+# (50 with guidance) in nine of ten cases, in the middle 1.7e5
+_OPERATIONS_A_PARAMETER = (1e4, 1.7e5, 7.4e5)
 
 
 def pace_of_pictures(
@@ -75,17 +79,21 @@ def pace_of_pictures(
     offload: str | None,
     moved_bytes: float = 0,
     frames_per_second: int | None = None,
+    parameters: int | None = None,
 ) -> Speed:
     """Seconds for one picture or clip of the model's own size, with its usual number of steps.
 
     `moved_bytes`: weights that move to the GPU for one picture, the way `offload`;
-    `frames_per_second`: at which a clip is played.
+    `frames_per_second`: at which a clip is played; `parameters`: of all its parts, for a guess by
+    class where the steps of a model of pictures are not counted.
     """
-    if denoising is None:
+    if denoising is None and parameters is None:
         return _unpaced("the arithmetic of one step is not known")
     if power is None:
         return _unpaced("nothing tells how fast what it runs on computes")
-    if power.device is None:
+    if denoising is None:
+        computing = _seconds_by_class(machine, power, runtime, quantization, parameters or 0)
+    elif power.device is None:
         # the type is in the share
         shares = shares_on_cores(machine, runtime, quantization)
         computing = power.seconds(picture_operations(denoising), shares)
@@ -93,30 +101,70 @@ def pace_of_pictures(
         computing = _seconds_on_gpu(power, power.device, denoising, quantization)
     if quantization == "bfloat16" and not _has_bfloat16(machine, power):
         computing = product(computing, _WITHOUT_BFLOAT16)
-    if offload is not None and denoising.frames is not None:
+    is_clip = denoising is not None and denoising.frames is not None
+    if offload is not None and is_clip:
         computing = product(computing, _CLIP_BY_PARTS)
     moving = _SECONDS_A_MOVED_GB.get(offload or "", (0.0, 0.0, 0.0))
     low, likely, high = (
         seconds + moved_bytes / GB * each for seconds, each in zip(computing, moving, strict=True)
     )
-    side = "" if pixels is None else f", {pixels} × {pixels} pixels"
-    clip = None
-    if denoising.frames is not None:
-        clip = denoising.frames, denoising.width or 0, denoising.height or 0
-        side = f", {units.clip(*clip)}"
-    how = (
-        f"on {power.how}; {denoising.steps} steps{side},"
-        f" {picture_operations(denoising) / 1e12:,.0f} × 10^12 operations in all"
-    )
+    how = f"on {power.how}; {_what_is_made(denoising, pixels, parameters)}"
     if offload is not None:
         how += "; its parts move to the GPU in turn"
     return Speed(
         work=PaceRange(low=low, likely=likely, high=high),
-        unit=UNIT if denoising.frames is None else UNIT_OF_VIDEO,
+        unit=UNIT_OF_VIDEO if is_clip else UNIT,
         how=how,
-        clip=clip,
+        clip=_clip_of(denoising),
         frames_per_second=frames_per_second,
     )
+
+
+def parameters_of_pictures(spec: ModelSpec) -> int | None:
+    """Of all parts of a model of pictures, its files of two bytes each where no count is stated;
+    None of a model of video, and where nothing tells them.
+    """
+    if spec.modality != "image":
+        return None
+    disk_bytes = spec.needs.disk_bytes if spec.needs is not None else None
+    return spec.parameters.total or (disk_bytes or 0) // 2 or None
+
+
+def _clip_of(denoising: Denoising | None) -> tuple[int, int, int] | None:
+    """Frames, width and height; None of a picture."""
+    if denoising is None or denoising.frames is None:
+        return None
+    return denoising.frames, denoising.width or 0, denoising.height or 0
+
+
+def _what_is_made(denoising: Denoising | None, pixels: int | None, parameters: int | None) -> str:
+    """What the time is of, in words."""
+    if denoising is None:
+        size = units.count(parameters or 0)
+        return f"a guess by class: its steps are not counted, those of others of {size} parameters"
+    clip = _clip_of(denoising)
+    side = "" if pixels is None else f", {pixels} × {pixels} pixels"
+    if clip is not None:
+        side = f", {units.clip(*clip)}"
+    operations = picture_operations(denoising) / 1e12
+    return f"{denoising.steps} steps{side}, {operations:,.0f} × 10^12 operations in all"
+
+
+def _seconds_by_class(
+    machine: Machine,
+    power: Power,
+    runtime: RuntimeSpec | None,
+    quantization: str,
+    parameters: int,
+) -> Range:
+    """Of a picture whose steps nobody counted."""
+    if power.device is None:
+        shares, longer = shares_on_cores(machine, runtime, quantization), _SAME
+    else:
+        shares, longer = _gpu_shares(power.device), _LONGER.get(quantization, _SAME)
+    low, likely, high = (each * parameters for each in _OPERATIONS_A_PARAMETER)
+    spread = low / likely, 1.0, high / likely
+    return product(power.seconds(likely, shares), spread, longer)
 
 
 def _seconds_on_gpu(

@@ -50,16 +50,19 @@ def step_of(figures: Sequence[float]) -> Step:
 
 
 def figures_of_work(question: Question, needs: Needs) -> tuple[float, ...]:
-    """Of other work: the operations of a picture or a clip; of a document, of a picture that is
+    """Of other work: the operations of a picture or a clip, or the parameters where the steps are
+    not counted; of a document, of a picture that is
     turned into a vector, or the parameters where neither is known; of sound `_OF_SOUND` or what was
     published of it or its kind, of speech `_OF_SPEECH` and a step. All 0 where nothing is counted.
     """
     modality = question.spec.modality
     if modality in ("image", "video"):
-        from .pictures import denoising_of, picture_operations
+        from .pictures import denoising_of, parameters_of_pictures, picture_operations
 
         denoising = denoising_of(question.spec, question.runtime)
-        return (0 if denoising is None else picture_operations(denoising),)
+        if denoising is not None:
+            return picture_operations(denoising), 0
+        return 0, parameters_of_pictures(question.spec) or 0
     if modality == "embedding":
         return _figures_of_documents(question)
     if modality in ("speech", "music"):
@@ -108,20 +111,23 @@ def pace_of_figures(
     if modality in ("image", "video"):
         from .pictures import pace_of_pictures
 
+        operations, parameters = map(int, figures)
+        denoising = Denoising(
+            steps=1,
+            passes=1,
+            step_operations=operations,
+            decode_operations=0,
+            frames=1 if modality == "video" else None,
+        )
         return pace_of_pictures(
             machine,
             power,
-            Denoising(
-                steps=1,
-                passes=1,
-                step_operations=int(figures[0]),
-                decode_operations=0,
-                frames=1 if modality == "video" else None,
-            ),
+            denoising if operations else None,
             pixels=None,
             quantization=quantization,
             runtime=runtime,
             offload=None,
+            parameters=parameters or None,
         )
     if modality == "embedding":
         return _pace_of_documents(figures, machine, power, runtime, quantization)

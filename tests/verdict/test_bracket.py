@@ -23,7 +23,7 @@ from selfhost.verdict.question import ask
 
 GIB = 2**30
 MODELS = ("gpt-4o", "gpt2", "mistral-7b-instruct-v0.3", "mixtral-8x7b-instruct-v0.1", "opt-125m", "whisper-base",
-          "whisper-large-v3", "bge-m3", "kitten-tts-nano", "janus-pro-7b", "trocr-base-handwritten",
+          "whisper-large-v3", "bge-m3", "kitten-tts-nano", "janus-pro-7b", "audioldm2", "trocr-base-handwritten",
           "cogvideox-2b", "wan2.1-t2v-1.3b", "kokoro-82m", "musicgen-small", "qwen3-asr-0.6b",
           "clip-vit-base-patch32", "jina-embeddings-v3", "potion-base-8m")  # fmt: skip
 MACHINE = Machine(

@@ -547,6 +547,19 @@ def test_what_nobody_timed_on_a_kind_of_machine_has_the_range_of_its_kind(
     assert speed.work.low <= seconds_per_minute <= speed.work.high
 
 
+def test_a_picture_whose_steps_nobody_counted_is_a_guess_by_class() -> None:
+    """It holds what SD 3.5 Large takes, of about as many parameters, whose steps are counted."""
+    card = machine_with("NVIDIA GeForce RTX 4090", 24)
+    guess, counted = seen("omnigen2", card).speed, seen("sd3.5-large", card).speed
+    assert guess is not None
+    assert counted is not None
+    assert guess.work is not None
+    assert counted.work is not None
+    assert "a guess by class" in guess.how
+    assert guess.work.low < counted.work.likely < guess.work.high
+    assert guess.clip is None
+
+
 @pytest.mark.parametrize(
     ("model", "seconds_per_minute"),
     [("parakeet-tdt-0.6b-v3", 2.83), ("parakeet-rnnt-1.1b", 3.92), ("parakeet-ctc-1.1b", 3.37)],
