@@ -593,8 +593,10 @@ def test_each_way_to_get_a_program_is_a_line() -> None:
         machine=machine("desktop-rtx3060-12gb"),
     )
     ways = [line for line in verdict.setup if "https://" in line or "docker run" in line]
-    assert len(ways) == 2
+    # the installer, a release, Docker
+    assert len(ways) == 3
     assert all(line.startswith("# ") and line.count("# ") == 1 for line in ways)
+    assert all((line.count("https://") + line.count("docker run")) == 1 for line in ways)
 
 
 @pytest.mark.parametrize(
