@@ -91,10 +91,18 @@ def _headline(plan: Plan) -> Paragraph:
         none = Span(text="✗ NO KNOWN MACHINE", style=Route.NEITHER)
         rest = f" fits {where}, but no machine of the list runs it under your conditions"
         return line(none, "  ", name, rest, hang=2)
+    if _is_open_in_ram(plan, least):
+        where = f"on a GPU of {gpu}; whether RAM ({ram}) is fast enough is not known"
     words = Span(text="✓ RUNS", style=Route.LOCAL)
     if all(candidate.is_slow for candidate in plan.fitting):
         words = Span(text="✓ RUNS SLOWLY", style=Outcome.WARN)
     return line(words, "  ", name, f" {where}", hang=2)
+
+
+def _is_open_in_ram(plan: Plan, least: Least) -> bool:
+    """No bandwidth of RAM is known that reaches the wanted speed."""
+    is_known = least.bandwidth_bytes_per_second is not None and least.cores is not None
+    return bool(plan.workload.min_tokens_per_second) and not is_known and not _needs_card(least)
 
 
 def _needs_card(least: Least) -> bool:
@@ -222,8 +230,7 @@ def _pace(plan: Plan, least: Least, *, verbose: bool) -> Iterable[_Row]:
         return
     if least.bandwidth_bytes_per_second is None or least.cores is None:
         if not least.accelerator_required:
-            why = f"whether RAM reaches {units.stated(wanted)} tokens/s; a GPU may"
-            yield "bandwidth", "not known", why
+            yield "bandwidth", "not known", f"of RAM that reaches {units.stated(wanted)} tokens/s"
         return
     sure, perhaps = least.bandwidth_bytes_per_second, least.bandwidth_perhaps_bytes_per_second
     less = (
