@@ -9,19 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from ..catalogue.media import Denoising
+from ..catalogue.media import Denoising, Sound
 from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core.records import FrozenDict, Record
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.records import CpuNeed, MemoryNeed, Needs
 from . import findings as check
-from .compute import power_of
+from .compute import Power, power_of
 from .findings import Finding, Outcome
 from .judging import disk_finding, model_findings, runtime_asked, ways_held
 from .pacing import pace_and_finding
 from .record import Judged, Question
-from .speed import LEAST_READ_BYTES, Speed
+from .speed import LEAST_READ_BYTES, PaceRange, Speed
 from .step import Step
 
 TYPE_CHECKING = False
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     # what the findings of the model itself leave, the number of its program, then figures: of the
     # memory (the most, the least, evictable), of the disk (to store at least, the largest file) and
     # of the work: of text of a step (`_figures_of`), of pictures and vectors the operations of one,
-    # of speech `_OF_SPEECH` and of a step. Empty where nothing is found of that. None has to be
+    # of speech `_OF_SPEECH` and of a step, `_OF_SOUND`, or the likely seconds of a minute where
+    # they are the same on any processor. Empty where nothing is found of that. None has to be
     # judged whole
     Sketch = tuple[int, int, tuple[float, ...], tuple[float, ...], tuple[float, ...]] | None
     Figures = tuple[float, ...]
@@ -51,6 +52,7 @@ _OF_STEP = (
     "is_vague", "choosing_seconds",
 )  # fmt: skip
 # of `speech.SpeechWork`, all that its pace follows from beside the step
+_OF_SOUND = ("operations_per_second", "step_parameters", "tokens_per_second")
 _OF_SPEECH = ("encoder_operations", "decoder_parameters", "audio_operations", "parameter_bytes")
 
 
@@ -107,11 +109,7 @@ def _is_beyond_figures(question: Question) -> bool:
     describes, of a clip whose steps are counted, of an embedding model whose layers are not known.
     """
     spec = question.spec
-    if spec.sound is not None:
-        return True
-    if spec.modality == "speech":
-        return spec.architecture is None or spec.architecture.audio is None
-    if spec.modality == "image" and spec.denoising is None:
+    if spec.sound is not None and spec.modality != "speech":
         return True
     if spec.modality in check.MADE:
         from .pictures import denoising_of
@@ -139,16 +137,26 @@ def _of_other_work(question: Question, needs: Needs) -> tuple[float, ...]:
         from .pictures import picture_operations
 
         return (picture_operations(spec.denoising),)
+    if spec.modality == "image":
+        from .other_work import parameters_of_pictures
+        from .pictures import OPERATIONS_A_PARAMETER
+
+        return ((parameters_of_pictures(spec) or 0) * OPERATIONS_A_PARAMETER[1],)
     if spec.modality == "embedding" and architecture is not None and parameters is not None:
         from .documents import tokens_and_operations
 
         return (tokens_and_operations(architecture, parameters)[1],)
     if spec.modality == "speech":
-        from .speech import speech_work
+        from .speech import seconds_on_any_processor, speech_work
 
         work = speech_work(spec, needs, question.workload.quantization or "")
         if work is not None:
             return (*[getattr(work, name) for name in _OF_SPEECH], *_figures_of(work.step))
+        seconds = seconds_on_any_processor(spec)
+        if seconds is not None:
+            return (seconds[1],)
+        if spec.sound is not None:
+            return tuple([getattr(spec.sound, name) or 0 for name in _OF_SOUND])
     return (0,)
 
 
@@ -297,15 +305,7 @@ class _Checks:
         kind = workload.quantization or ""
         power = power_of(machine, _needs_of((0, 0, 0), (0, 0)), runtime, kind)
         if self._modality == "speech":
-            from .speech import SpeechWork, pace_of_speech
-
-            work = SpeechWork.partly(
-                {
-                    **dict(zip(_OF_SPEECH, figures, strict=False)),
-                    "step": _step_of(figures[len(_OF_SPEECH) :]),
-                }
-            )
-            return pace_of_speech(machine, power, work, quantization=kind, runtime=runtime)
+            return self._pace_of_speech(power, figures)
         (operations,) = figures
         if self._modality == "image":
             from .pictures import pace_of_pictures
@@ -326,6 +326,31 @@ class _Checks:
             shares = shares_of_documents(machine, power, runtime, kind)
             pace = documents_a_second(power, operations, shares)
         return Speed(work=pace, unit=UNIT, how="")
+
+    def _pace_of_speech(self, power: Power | None, figures: Sequence[float]) -> Speed:
+        from .speech import UNIT, SpeechWork, pace_of_sound, pace_of_speech
+
+        machine, runtime = self._machine, self._question.runtime
+        if len(figures) == 1:
+            (likely,) = figures
+            pace = PaceRange(low=likely, likely=likely, high=likely)
+            return Speed(work=None if power is None else pace, unit=UNIT, how="")
+        if len(figures) == len(_OF_SOUND):
+            operations, parameters, tokens = figures
+            sound = Sound(
+                operations_per_second=operations or None,
+                step_parameters=int(parameters) or None,
+                tokens_per_second=tokens or None,
+            )
+            return pace_of_sound(machine, power, sound, None)
+        work = SpeechWork.partly(
+            {
+                **dict(zip(_OF_SPEECH, figures, strict=False)),
+                "step": _step_of(figures[len(_OF_SPEECH) :]),
+            }
+        )
+        kind = self._question.workload.quantization or ""
+        return pace_of_speech(machine, power, work, quantization=kind, runtime=runtime)
 
     def _step(self, figures: Sequence[float]) -> tuple[int, bool]:
         step = _step_of(figures)

@@ -47,7 +47,7 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
             offload=placed.offload,
             moved_bytes=_moved_bytes(spec, placed),
             frames_per_second=spec.frames_per_second,
-            parameters=_parameters_of_pictures(spec),
+            parameters=parameters_of_pictures(spec),
         )
     if spec.modality == "embedding":
         from .documents import pace_of_documents
@@ -92,7 +92,7 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
     return None
 
 
-def _parameters_of_pictures(spec: ModelSpec) -> int | None:
+def parameters_of_pictures(spec: ModelSpec) -> int | None:
     """Of all parts of a model of pictures, its files of two bytes each where no count is stated;
     None of a model of video, and where nothing tells them.
     """

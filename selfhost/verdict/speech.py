@@ -128,6 +128,20 @@ def kind_of_speech(spec: ModelSpec) -> SpeechKind | None:
     return SpeechKind(on_card=card, on_processor=processor, words=words)
 
 
+def seconds_on_any_processor(spec: ModelSpec) -> Range | None:
+    """Of a minute of sound, where they do not depend on the processor: as published of the model,
+    or of its kind; None where its steps tell, or nothing does.
+    """
+    sound, kind = spec.sound, kind_of_speech(spec)
+    if sound is not None:
+        low, high = sound.processor_seconds_low, sound.processor_seconds_high
+        if low and high:
+            return low, sqrt(low * high), high
+        if sound.step_parameters or sound.operations_per_second:
+            return None
+    return kind.on_processor if kind is not None else None
+
+
 def _stated_disk_bytes(spec: ModelSpec) -> int:
     """What its files take; 0 where that is not stated."""
     return (spec.needs.disk_bytes or 0) if spec.needs is not None else 0
