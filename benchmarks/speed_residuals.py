@@ -614,7 +614,7 @@ def of_pictures() -> Iterator[Run]:
 
 def _pictures_by_class() -> None:
     """How often the guess by class of pictures holds the operations of models that are counted."""
-    low, _, high = pictures._OPERATIONS_A_PARAMETER
+    low, _, high = pictures.OPERATIONS_A_PARAMETER
     counted = [
         pictures.picture_operations(spec.denoising) / sum(spec.components.values())
         for spec in Catalogue.open().specs()

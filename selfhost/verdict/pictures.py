@@ -65,7 +65,7 @@ _SAME = (1.0, 1.0, 1.0)
 # operations of a picture for each parameter of a model whose steps nobody counted: a guess, of the
 # 50 models whose steps are counted (specs), which take 1e4 (SD 3.5 Large Turbo, 4 steps) to 7.4e5
 # (50 with guidance) in nine of ten cases, in the middle 1.7e5
-_OPERATIONS_A_PARAMETER = (1e4, 1.7e5, 7.4e5)
+OPERATIONS_A_PARAMETER = (1e4, 1.7e5, 7.4e5)
 
 
 def pace_of_pictures(
@@ -162,7 +162,7 @@ def _seconds_by_class(
         shares, longer = shares_on_cores(machine, runtime, quantization), _SAME
     else:
         shares, longer = _gpu_shares(power.device), _LONGER.get(quantization, _SAME)
-    low, likely, high = (each * parameters for each in _OPERATIONS_A_PARAMETER)
+    low, likely, high = (each * parameters for each in OPERATIONS_A_PARAMETER)
     spread = low / likely, 1.0, high / likely
     return product(power.seconds(likely, shares), spread, longer)
 
