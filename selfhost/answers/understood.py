@@ -278,8 +278,13 @@ def _tag_of_type(spec: ModelSpec, stated: Workload, catalogue: Catalogue) -> str
         return None
     if spec.repository_of("gguf", type_name) is not None:
         return None
+    ollama = catalogue.runtime("ollama")
+    default = need.default_format_and_quantization(spec, ollama)[1]
+    if ollama.tags.get(plain_tag, default) == type_name:
+        # the plain tag is that file
+        return None
     longer = catalogue.common("ollama_tags")["tag"].get(plain_tag)
-    is_loaded = need.why_not_loaded(spec, catalogue.runtime("ollama")) is None
+    is_loaded = need.why_not_loaded(spec, ollama) is None
     if longer is None or type_name not in longer["types"] or not is_loaded:
         return None
     family = plain_tag.partition(":")[0]

@@ -284,12 +284,16 @@ def test_a_picture_is_made_in_the_steps_that_its_time_stands_for() -> None:
 
 
 def test_a_model_that_ollama_has_is_not_converted() -> None:
-    """Ollama has all-minilm:22m in F16 (as its registry lists it), and llava:7b in Q4_0 alone."""
+    """Ollama has all-minilm:22m in F16 and llava:7b in Q4_0, and the latter in Q4_K_M under a longer
+    tag (auditomatic/ollama-models-registry@31464bb); in IQ4_XS it has none.
+    """
     name = "aws-m7i.2xlarge"
     found = on(name, "all-minilm-l6-v2", runtime="llama.cpp", quantization="F16")
     assert found.commands[-1].endswith("ollama run all-minilm:22m 'Hello'")
     assert not any("convert" in line or "nobody" in line for line in found.setup)
-    other = on(name, "llava-v1.6-mistral-7b", runtime="llama.cpp", quantization="Q4_K_M")
+    longer = on(name, "llava-v1.6-mistral-7b", runtime="llama.cpp", quantization="Q4_K_M")
+    assert longer.commands[-1].endswith("ollama run llava:7b-v1.6-mistral-q4_K_M")
+    other = on(name, "llava-v1.6-mistral-7b", runtime="llama.cpp", quantization="IQ4_XS")
     assert "Q4_0" in other.setup[0]
     assert other.setup[0].endswith("ollama run llava:7b")
     assert not any("nobody" in line for line in other.setup)
