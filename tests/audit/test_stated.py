@@ -171,7 +171,7 @@ def test_the_first_class_that_states_a_fact_counts() -> None:
         ('disk = "5"', "the unit is missing"),
         ('gpu = "RTX 9999 Ultra"', "gpu"),
         ("cores = 0", "cores"),
-        ('instruction_sets = ["avx 2"]', "no instruction set"),
+        ('instruction_sets = ["avx 2"]', "not an instruction set"),
         ('reserve = "much"', 'reserve="4GiB"'),
         ('override = ["disk"]', "is not among the facts"),
         ('disc = "5GB"', "did you mean disk"),
