@@ -812,6 +812,26 @@ def test_a_cache_type_is_refused_where_the_runtime_does_not_take_it(runtime: str
     )
 
 
+@pytest.mark.parametrize(
+    "id", ["kokoro-82m", "whisper-small", "sdxl-turbo", "clip-vit-base-patch32", "musicgen-small"]
+)
+def test_a_context_changes_nothing_of_a_model_that_takes_none(id: str) -> None:
+    """Sound, pictures and clips have no context that a user sets: the 448 tokens that Whisper writes of 30 seconds are none."""
+    plain, asked = check(id, machine=VM), check(id, Workload(context_tokens=8192), machine=VM)
+    assert (asked.route, asked.findings, asked.needs) == (plain.route, plain.findings, plain.needs)
+    assert asked.workload.context_tokens is None
+    assert f"--context has no effect: {asked.model.name} takes no context of tokens." in asked.notes
+    assert not any("no effect" in note for note in plain.notes)
+
+
+def test_a_context_is_held_against_an_embedder_of_texts() -> None:
+    """BGE reads 512 tokens; of NV-Embed no source is kept."""
+    long = Workload(context_tokens=8192)
+    known, unknown = (check(id, long, machine=VM) for id in ("bge-large-en-v1.5", "nv-embed-v2"))
+    codes = [verdict.finding("context") for verdict in (known, unknown)]
+    assert [each and each.code for each in codes] == ["context-too-long", "context-not-known"]
+
+
 def test_a_cache_type_is_refused_by_a_program_without_one() -> None:
     """An image model writes no token after another from stored keys and values, and diffusers has no such option."""
     assert check("sdxl", machine=VM).needs is not None

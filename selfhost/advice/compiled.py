@@ -58,6 +58,7 @@ from ..verdict.findings import (
     license_guessed,
     open_for,
     open_purposes,
+    reads_context,
     worst_of,
 )
 from ..verdict.present import here, may_be_here
@@ -200,7 +201,7 @@ class Questions:
         self._values = _Values(parts["values"])
         self._asked = workload
         self._purposes = open_purposes(workload)
-        self._workloads: dict[int, Workload] = {}
+        self._workloads: dict[tuple[int, bool], Workload] = {}
         self._runtimes: dict[int, RuntimeSpec | None] = {}
         self._of_rows: dict[tuple[object, ...], ArchitectureRow | None] = {}
         self._sketched: dict[int, Program] = {}
@@ -227,11 +228,10 @@ class Questions:
         if row is None:
             return None
         of_spec, number, _, program, loads, read, needed, _, operations, rewrites = row
-        spec, filled, values = (
-            self._spec(id, of_spec),
-            self._workload(workload, number),
-            self._values,
-        )
+        spec, values = self._spec(id, of_spec), self._values
+        is_stated = is_context_stated(workload)
+        has_context = not is_stated or reads_context(spec)
+        filled = self._workload(workload, number, has_context=has_context)
         if not _holds_prompt(spec, filled, workload):
             return None
         runtime = self._runtime(program)
@@ -239,7 +239,8 @@ class Questions:
         if needed is not None:
             memory = self._memory.get(id)
             needs = self._needs(needed, None if memory is None else value_of(memory))
-        if needs is not None and runtime is not None and workload.context_tokens is not None:
+        is_longer = has_context and workload.context_tokens is not None
+        if needs is not None and runtime is not None and is_longer:
             from ..needs import at_context
 
             self._remember_program(spec, row[_PROGRAM])
@@ -259,7 +260,7 @@ class Questions:
             "read_bytes": values[read],
             "operations": operations,
             "rewriting": self._row_of(spec) if rewrites else None,
-            "context_asked": is_context_stated(workload),
+            "context_asked": has_context and is_stated,
             "speed_stated": workload.min_tokens_per_second is not None,
             "here": copy_here,
             "opened": self._openness(id, purposes),
@@ -439,12 +440,14 @@ class Questions:
             self._runtimes[number] = None if runtime is None else runtime.replace(origin=place)
         return self._runtimes[number]
 
-    def _workload(self, workload: Workload, number: int) -> Workload:
-        """What was asked, with the defaults of that number filled in."""
+    def _workload(self, workload: Workload, number: int, *, has_context: bool = True) -> Workload:
+        """What was asked, with the defaults of that number filled in; `has_context`: see
+        `findings.reads_context`.
+        """
         if workload is not self._asked:
             self._asked, self._workloads = workload, {}
             self._purposes = open_purposes(workload)
-        filled = self._workloads.get(number)
+        filled = self._workloads.get((number, has_context))
         if filled is None:
             blank = {
                 name: value
@@ -456,7 +459,10 @@ class Questions:
                 if workload.license is None
                 else canonical_expression(workload.license, self._catalogue.license_ids)
             )
-            filled = self._workloads[number] = workload.replace(license=expression, **blank)
+            if not has_context:
+                blank["context_tokens"] = None
+            filled = workload.replace(license=expression, **blank)
+            self._workloads[number, has_context] = filled
         return filled
 
     def _needs(self, row: Sequence[Any], memory: Sequence[Any] | None) -> Needs:

@@ -29,6 +29,7 @@ from ..catalogue.spec import ModelSpec
 from ..core import dates, units
 from ..core.workload import FLAGS, Workload
 from ..machine.reader import Machine
+from ..verdict.findings import reads_context
 from ..verdict.judging import considered, judge
 from ..verdict.question import GENERATING
 from ..verdict.record import Alternative, Judged, OpenAlternative, Question, Verdict, answer_for
@@ -267,6 +268,8 @@ def _without_effect(question: Question, stated: Workload) -> Iterator[str]:
             f"{' and '.join(aside)} {'has' if len(aside) == 1 else 'have'} no effect: {spec.name}"
             " writes no tokens."
         )
+    if stated.context_tokens is not None and not reads_context(spec):
+        yield f"--context has no effect: {spec.name} takes no context of tokens."
     cache_type = stated.kv_cache_type
     if (
         cache_type is not None

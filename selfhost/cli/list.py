@@ -136,7 +136,8 @@ def run(words: list[str]) -> int:
         listing = judge_all(catalogue, workload, machine, ready=ready, use=use, ids=ids)
         rows = _sorted([row for row in listing.answers if _matches(row, options)], options.sort)
         counts = count_rows(rows)
-    notes, options.notes = (*options.notes, *_in_fewer_bits(workload, machine, catalogue)), ()
+    on_options = *_in_fewer_bits(workload, machine, catalogue), *_without_context(workload, rows)
+    notes, options.notes = (*options.notes, *on_options), ()
     if options.format == "json":
         from ..reports import json
 
@@ -165,6 +166,18 @@ def _in_fewer_bits(workload: Workload, machine: Machine, catalogue: Catalogue) -
             f"{runtime.name} is judged with each model's own type: --quant {name} lists what fits"
             " in 4 bits."
         )
+
+
+def _without_context(workload: Workload, rows: Sequence[Answer]) -> Iterator[str]:
+    """That the context says nothing of some of these models."""
+    from ..verdict.findings import reads_context
+
+    if workload.context_tokens is None:
+        return
+    kinds = {row.model.modality for row in rows if not reads_context(row.model)}
+    if kinds:
+        named = ", ".join(sorted(kinds))
+        yield f"--context has no effect on models without a context of tokens ({named})."
 
 
 def _document(

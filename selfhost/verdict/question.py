@@ -14,7 +14,7 @@ from ..core.records import Unread
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from ..needs.records import Needs, SizedWeights
-from .findings import kept_elsewhere, license_guessed, openness_check
+from .findings import kept_elsewhere, license_guessed, openness_check, reads_context
 from .making import making_of, typed_file
 from .present import NO_FILES, Here, NamedFiles, here
 from .record import Question
@@ -72,12 +72,15 @@ def ask(
     """
     _refuse_longer_prompt(spec, workload)
     local_files, formats = files.are_here, files.formats
+    has_context = reads_context(spec)
+    if not has_context:
+        workload = workload.replace(context_tokens=None)
     workload, runtime, quantization = _understood(spec, workload, catalogue, formats)
     asks_license = workload.commercial or workload.license
     question = Question(
         spec=spec,
         workload=workload,
-        context_asked=is_context_stated(workload),
+        context_asked=has_context and is_context_stated(workload),
         speed_stated=workload.min_tokens_per_second is not None,
         opened=openness_check(spec, workload),
         license_guessed=license_guessed(spec) if asks_license else None,
@@ -157,7 +160,7 @@ def asked_for_amounts(
     )
     if pace is None:
         pace = workload.min_tokens_per_second
-    if context_tokens in (None, workload.context_tokens):
+    if context_tokens in (None, workload.context_tokens) or not reads_context(spec):
         if pace == workload.min_tokens_per_second:
             return question
         return question.replace(workload=workload.replace(min_tokens_per_second=pace))

@@ -8,7 +8,7 @@ the worst one wins, so each check looks for `fail` first. Every figure a person 
 """
 
 from .accelerator import accelerator_check
-from .context import context_check
+from .context import context_check, reads_context
 from .cpu import cpu_check
 from .disk import (
     bytes_to_store,
@@ -78,6 +78,7 @@ __all__ = [
     "open_for",
     "open_purposes",
     "openness_check",
+    "reads_context",
     "reserve_beside",
     "reserve_of",
     "runtime_check",

@@ -15,6 +15,23 @@ if TYPE_CHECKING:
     from ...needs.tensors import ArchitectureRow
 
 
+# uses whose work is a picture, not a text: the words beside it are a caption
+_OF_PICTURES = ("image-encoder", "image-text-matching")
+
+
+def reads_context(spec: ModelSpec) -> bool:
+    """Whether a context of tokens is asked of such a model: of what writes or embeds texts, and of
+    what answers a text on a recording. Sound, pictures and clips have none that a user sets.
+    """
+    first = next(iter(spec.uses or ()), None)
+    if spec.modality == "speech":
+        # beside a recording a text is a prompt; what speaks only reads it aloud
+        return first != "speech-synthesis" and {"audio", "text"} <= {*(spec.inputs or ())}
+    if spec.modality == "embedding":
+        return first not in _OF_PICTURES
+    return spec.modality in ("text", "vision")
+
+
 def context_check(
     spec: ModelSpec, workload: Workload, *, context_asked: bool, row: ArchitectureRow | None = None
 ) -> Finding | None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import pytest
+
 from selfhost.catalogue.spec import StatedNeeds
-from selfhost.verdict.findings import Finding
+from selfhost.verdict.findings import Finding, reads_context
 from verdict.small import (
     SPEC,
     T5,
@@ -55,6 +57,32 @@ CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
 
 
 test_cell, test_every_cell_and_every_code_is_walked = cell_tests("context", CELLS)
+
+
+@pytest.mark.parametrize(
+    ("modality", "use", "inputs", "has_context"),
+    [
+        ("text", "chat", None, True),
+        ("vision", "chat", ("text", "image"), True),
+        ("embedding", None, None, True),
+        ("embedding", "reranking", None, True),
+        ("embedding", "image-text-matching", ("image", "text"), False),
+        ("embedding", "image-encoder", ("image",), False),
+        ("speech", "speech-recognition", ("audio",), False),
+        ("speech", "speech-synthesis", ("text", "audio"), False),
+        ("speech", "speech-recognition", ("audio", "text"), True),
+        ("image", "image-generation", ("text",), False),
+        ("video", "video-generation", ("text",), False),
+        ("music", "music-generation", ("text",), False),
+    ],
+)
+def test_a_context_is_one_of_what_reads_texts(
+    modality: str, use: str | None, inputs: tuple[str, ...] | None, has_context: bool
+) -> None:
+    """A text beside a recording is a prompt; one that is read aloud, or a caption, is none."""
+    uses = None if use is None else (use,)
+    spec = SPEC.replace(modality=modality, uses=uses, inputs=inputs)
+    assert reads_context(spec) is has_context
 
 
 def test_a_prompt_beyond_the_model_is_not_told_to_take_a_context_that_does_not_hold_it() -> None:
