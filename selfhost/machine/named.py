@@ -12,6 +12,7 @@ from ..core.spelling import canonical, words_of
 from . import gpus
 from .changes import planned
 from .chips import apple_chips, soldered_chip
+from .counts import with_counted_processors
 from .cpu_names import Described, machine_with, names_a_class_alone, rented
 from .gpu_names import (
     NamedCards,
@@ -67,13 +68,9 @@ _CANDIDATES = 8
 # four digits: an R9 390 is a GPU
 _SHORT_RYZEN = re.compile(r"(?<![\w.-])r([3579])[ -]?(?=(?:pro )?\d{4})", re.IGNORECASE)
 _SHORT_ULTRA = re.compile(r"(?<!core )(?<![\w-])ultra(?=[ -]?[579][ -]?\d{3}\w)", re.IGNORECASE)
-# the version of a Xeon, typed without the space: `E5-2680v4`
-# `2 xeon gold 6226r`
-_SOME_XEONS = re.compile(
-    r"(?<![\w.])([2-8]) ?x? (?:amd |intel )?(?=(?:xeon|epyc|opteron)s?\b)", re.IGNORECASE
-)
 # `tesla p100 16gb 2x`
 _COUNT_AT_END = re.compile(r"^(.*\S)\s+(\d{1,2}x)$", re.IGNORECASE)
+# the version of a Xeon, typed without the space: `E5-2680v4`
 _SHORT_XEON = re.compile(r"(?<![\w.-])(e[357][ -]?\d{4}[lw]?)(?=v[2-6]\b)", re.IGNORECASE)
 # less is looked for in names alone
 _LEAST_LETTERS = 3
@@ -147,7 +144,7 @@ def _with_spaces(text: str) -> str:
     the whole names of processors, `r5 5600x`, `ultra 7 265k`, `e5-2680v4`.
     """
     plain = text.replace("_", " ") if "_" in text and rented(text) is None else text
-    plain = _COUNT_AT_END.sub(r"\2 \1", _SOME_XEONS.sub(r"\1x ", plain))
+    plain = _COUNT_AT_END.sub(r"\2 \1", with_counted_processors(plain))
     plain = _SHORT_XEON.sub(r"\1 ", _SHORT_RYZEN.sub(r"ryzen \1 ", plain))
     return _SHORT_ULTRA.sub("core ultra", plain)
 
