@@ -167,8 +167,7 @@ def plain_computer(text: str) -> Described | None:
     forms = (*table["forms"], *table["without"])
     if gib is None or (stated.cores is None and set(words).isdisjoint(forms)):
         return None
-    # how much memory a GPU has does not tell which it is
-    if "vram" in words or not set(_telling(words)) <= set(forms):
+    if not set(_telling(words)) <= set(forms):
         return None
     described = machine_with(f"{table['processor']} {gib:g}GB", class_is_enough=True)
     if described is None:
@@ -731,6 +730,36 @@ def _accelerators(row: Mapping[str, Any], cards: NamedCards | None) -> tuple[Acc
     return (Accelerator(vendor=vendor_of(shared), name=shared, unified=True),)
 
 
+def of_unnamed_gpu(text: str, *, is_processor_named: bool = False) -> UnknownMachineError | None:
+    """What to ask where a text tells a GPU and not which, `amd gpu 16gb`; None where it does not.
+    With `is_processor_named` words that may be of a processor's own GPU tell none.
+    """
+    stated, table = typed(text), _table()["unnamed"]
+    words = _words(stated.names)
+    if not set(words).isdisjoint(table["none"]):
+        return None
+    said = {*table["gpu"]} if is_processor_named else {*table["gpu"], *table["series"]}
+    numbered = {
+        word
+        for before, number in itertools.pairwise(words)
+        if before in table["shared"] and number.isdecimal() and not is_processor_named
+        for word in (before, number)
+    }
+    plain = _table()["plain"]
+    silent = {*said, *numbered, *table["filler"], *plain["forms"], *plain["without"]}
+    if numbered and _cards_and_rest(words, {})[0]:
+        return None
+    is_more_told = not is_processor_named and not set(_telling(words)) <= silent
+    if is_more_told or (said.isdisjoint(words) and not numbered):
+        return None
+    what = "a GPU's memory" if "vram" in words else "a GPU"
+    return UnknownMachineError(
+        f"{text.strip()!r} tells {what}, but not which GPU it is",
+        remedy="name the GPU beside the RAM: --machine 'i5-12400 32GB RTX 3090', or the processor"
+        " where it is part of one: --machine 'i5-8250U 16GB'",
+    )
+
+
 def lead_to_its_parts(text: str) -> UnknownMachineError | None:
     """What to ask where a listed GPU is named beside words that say nothing, one that is not
     listed, or RAM alone; None where none is.
@@ -748,11 +777,6 @@ def lead_to_its_parts(text: str) -> UnknownMachineError | None:
         return UnknownMachineError(
             f"{text.strip()!r} is rented with a GPU, or a part of one, that is not listed",
             remedy="state what it has: --machine 'vm 8 vcpu 32gb' --set gpu=8GiB",
-        )
-    if "vram" in words and not _telling(words):
-        return UnknownMachineError(
-            f"{text.strip()!r} tells a GPU's memory, but not which GPU it is",
-            remedy="name the GPU beside the RAM: --machine 'i5-12400 32GB RTX 3090'",
         )
     if (size := memory_gib(stated, is_server=True)) and not _telling(words):
         return UnknownMachineError(
