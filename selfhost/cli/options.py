@@ -118,13 +118,7 @@ def _named_machines(named: str, notes: list[str]) -> tuple[Machine, ...]:
 
     if named == "-":
         return (Machine.from_file("/dev/stdin"),)
-    looks_like_a_path = (
-        named in ("", ".", "..")
-        or "/" in named
-        or os.sep in named
-        or named.endswith((".json", ".jsonl"))
-    )
-    if not looks_like_a_path:
+    if not _looks_like_a_path(named):
         from ..machine.profiles import find
 
         if find(named) is not None or not os.path.lexists(named):
@@ -137,6 +131,19 @@ def _named_machines(named: str, notes: list[str]) -> tuple[Machine, ...]:
             raise MachineFileError(fleet.problems)
         return tuple(fleet.machines)
     return (Machine.from_file(named),)
+
+
+def _looks_like_a_path(named: str) -> bool:
+    """Whether it has the form of a path. A slash in several words, `m4 16gb/512gb`, is of one only
+    where there is such a file, or the folder that it would be in.
+    """
+    if named in ("", ".", "..") or named.endswith((".json", ".jsonl")):
+        return True
+    if "/" not in named and os.sep not in named:
+        return False
+    begins_as_one = named.startswith(("/", ".", "~"))
+    is_there = os.path.lexists(named) or os.path.isdir(os.path.dirname(named))
+    return begins_as_one or is_there or " " not in named.strip()
 
 
 def _machine_by_words(named: str, notes: list[str]) -> Machine:

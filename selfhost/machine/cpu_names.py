@@ -191,6 +191,11 @@ def _note(
 ) -> str:
     gib = (machine.memory_total_bytes or 0) / units.GIB
     of_series = "Its series is not listed, so that its speed is a wide guess by its class."
+    if names_a_class_alone(text):
+        of_series = (
+            "Only the kind of processor is told, so that its speed is a wide guess: name it whole,"
+            " as in --machine 'i5-8250U 16GB'."
+        )
     if series is not None:
         what = "front-side bus is that" if series.memory == "bus" else "memory channels are those"
         of_series = f"Its {what} of the {series.name}."

@@ -466,7 +466,11 @@ def _of_class(typed: _Typed) -> NamedCards | None:
     near = _nearest(typed)
     if typed.memory_gib is None:
         raise _without_memory(typed, near)
-    name = spelled(_SIZE.sub(" ", _name_and_count(typed.text)[0])).strip()
+    strange = _unknown_words(typed.words)
+    alike = _matches(typed.replace(words=typed.words - strange)) if strange else []
+    if any(typed.memory_gib in card.memory_gib for card in alike):
+        raise _with_strange_words(typed, strange, near)
+    name = " ".join(spelled(_SIZE.sub(" ", _name_and_count(typed.text)[0])).split())
     note = f'No GPU called "{_shown(name)}" is listed: its speed is a wide guess by its class.'
     if near:
         note += f" Or did you mean {' or '.join(near)}?"
@@ -490,7 +494,13 @@ def _may_name_a_card(words: frozenset[str], inside: list[gpus.Card]) -> bool:
     if inside and not numbers <= {word for card in inside for word in card.words}:
         # a card's name beside another one's, as a processor's
         return False
-    return len(words - numbers - _words_of_names()) <= _MOST_NEW_WORDS
+    return len(_unknown_words(words)) <= _MOST_NEW_WORDS
+
+
+def _unknown_words(words: frozenset[str]) -> frozenset[str]:
+    """Those that no listed name has, and that have no number."""
+    others = words - _words_of_names()
+    return frozenset(word for word in others if not any(map(str.isdecimal, word)))
 
 
 @lru_cache(1)
@@ -605,6 +615,18 @@ def _without_memory(typed: _Typed, near: Sequence[str]) -> UnknownGpuError:
         f"no GPU is called {_shown(typed.text)!r}",
         nearest=near,
         remedy=f"{meant} its memory, as for 24 GB: --gpu '{_shown(typed.text)} 24GB'",
+    )
+
+
+def _with_strange_words(
+    typed: _Typed, strange: frozenset[str], near: Sequence[str]
+) -> UnknownGpuError:
+    """A listed card beside a word that says nothing of it: `a100 80gb dgx` is no other card."""
+    kept = [word for word in typed.text.split() if words_of(word).isdisjoint(strange)]
+    return UnknownGpuError(
+        f"{_shown(typed.text)!r}: nothing is known by {' '.join(sorted(strange))!r}",
+        nearest=near,
+        remedy=f"leave it out: --gpu {_shown(' '.join(kept))!r}",
     )
 
 

@@ -12,6 +12,7 @@ from ..core.spelling import canonical, words_of
 from . import gpus
 from .changes import planned
 from .chips import apple_chips, soldered_chip
+from .counts import with_counted_processors
 from .cpu_names import Described, machine_with, names_a_class_alone, rented
 from .gpu_names import (
     NamedCards,
@@ -35,6 +36,7 @@ from .products import (
     guest_with_cards,
     lead_to_its_parts,
     names_a_card,
+    of_unnamed_gpu,
     plain_computer,
     product_named,
     with_whole_words,
@@ -66,15 +68,15 @@ if TYPE_CHECKING:
 _CANDIDATES = 8
 # four digits: an R9 390 is a GPU
 _SHORT_RYZEN = re.compile(r"(?<![\w.-])r([3579])[ -]?(?=(?:pro )?\d{4})", re.IGNORECASE)
-_SHORT_ULTRA = re.compile(r"(?<!core )(?<![\w-])ultra(?=[ -]?[579][ -]?\d{3}\w)", re.IGNORECASE)
-# the version of a Xeon, typed without the space: `E5-2680v4`
-# `2 xeon gold 6226r`
-_SOME_XEONS = re.compile(
-    r"(?<![\w.])([2-8]) ?x? (?:amd |intel )?(?=(?:xeon|epyc|opteron)s?\b)", re.IGNORECASE
+_SHORT_ULTRA = re.compile(
+    r"(?<!core )(?<![\w-])ultra(?=[ -]?[579](?:[ -]?\d{3}\w|\s|$))", re.IGNORECASE
 )
 # `tesla p100 16gb 2x`
 _COUNT_AT_END = re.compile(r"^(.*\S)\s+(\d{1,2}x)$", re.IGNORECASE)
+# the version of a Xeon, typed without the space: `E5-2680v4`
 _SHORT_XEON = re.compile(r"(?<![\w.-])(e[357][ -]?\d{4}[lw]?)(?=v[2-6]\b)", re.IGNORECASE)
+# kinds whose profiles are one of many such machines each
+_EXAMPLES = frozenset(("laptop", "desktop", "mini-pc", "server"))
 # less is looked for in names alone
 _LEAST_LETTERS = 3
 
@@ -147,7 +149,7 @@ def _with_spaces(text: str) -> str:
     the whole names of processors, `r5 5600x`, `ultra 7 265k`, `e5-2680v4`.
     """
     plain = text.replace("_", " ") if "_" in text and rented(text) is None else text
-    plain = _COUNT_AT_END.sub(r"\2 \1", _SOME_XEONS.sub(r"\1x ", plain))
+    plain = _COUNT_AT_END.sub(r"\2 \1", with_counted_processors(plain))
     plain = _SHORT_XEON.sub(r"\1 ", _SHORT_RYZEN.sub(r"ryzen \1 ", plain))
     return _SHORT_ULTRA.sub("core ultra", plain)
 
@@ -165,11 +167,11 @@ def _exactly(text: str) -> NamedProfile | None:
 def _by_its_parts(ram: StatedRam, typed_whole: str) -> NamedProfile:
     """What is no profile's whole name. `typed_whole`: with what was said of the RAM."""
     text = ram.text
+    cards = _cards(text)
+    if (cards is None or tells_ram(text)) and (question := of_unnamed_gpu(text)):
+        raise question
     described = (
-        _around(text, _cards(text))
-        or rented(text)
-        or plain_computer(text)
-        or guest_with_cards(text)
+        _around(text, cards) or rented(text) or plain_computer(text) or guest_with_cards(text)
     )
     if described is not None:
         return _as_profile(described)
@@ -194,6 +196,11 @@ def _by_its_parts(ram: StatedRam, typed_whole: str) -> NamedProfile:
     if is_several:
         raise _several(text, [profile.name for profile in matches])
     first, *others = sorted(matches, key=lambda profile: size_of(profile.machine))
+    if first.kind in _EXAMPLES and names_a_class_alone(text):
+        # one of the many with such a processor would look sure of itself
+        of_class = machine_with(text, class_is_enough=True)
+        if of_class is not None:
+            return _as_profile(of_class)
     return NamedProfile(
         profile=first.replace(machine=_of_several_sizes(first, others, sizes_sold(text))),
         note=" ".join(_notes_on(text, first, others)) or None,
@@ -218,12 +225,6 @@ def _of_several_sizes(
 
 def _notes_on(text: str, first: Profile, others: Sequence[Profile]) -> Iterator[str]:
     """What else than the first the text can mean."""
-    if names_a_class_alone(text):
-        yield (
-            f'"{text}" tells only the kind of processor. Judged as {first.name},'
-            f" {first.machine.cpu_model or first.title}; otherwise name the processor:"
-            " --machine 'i5-8250U 16GB'."
-        )
     if others:
         other_names = " or ".join(profile.name for profile in others)
         yield (
@@ -251,7 +252,7 @@ def _described_or_by_texts(ram: StatedRam, typed_whole: str) -> list[Profile] | 
     lead = None if described is not None else lead_to_its_parts(text)
     if described is None and lead is None and not is_a_mac(text):
         # of a text with a GPU this would leave the GPU out
-        described = machine_with(text, class_is_enough=bool(ram.mts or ram.channels))
+        described = _with_processor(text, class_is_enough=bool(ram.mts or ram.channels))
     # what its maker's name tells the class of
     described = described or _around(text, _cards(text, listed_only=False))
     if described is not None and soldered_chip(words_of(text)) is None:
@@ -261,7 +262,7 @@ def _described_or_by_texts(ram: StatedRam, typed_whole: str) -> list[Profile] | 
         or described
         or mac_with(text)
         or (
-            machine_with(text, class_is_enough=True)
+            _with_processor(text, class_is_enough=True)
             if tells_ram(text) and not is_a_mac(text) and not names_a_card(text)
             else None
         )
@@ -269,6 +270,14 @@ def _described_or_by_texts(ram: StatedRam, typed_whole: str) -> list[Profile] | 
     if not matches:
         raise _of_its_chip(text, lead or _near(text) or unknown(typed_whole))
     return matches
+
+
+def _with_processor(text: str, *, class_is_enough: bool) -> Described | None:
+    """As `machine_with`. Raises `UnknownMachineError` where the text tells a GPU and not which."""
+    described = machine_with(text, class_is_enough=class_is_enough)
+    if described is not None and (question := of_unnamed_gpu(text, is_processor_named=True)):
+        raise question
+    return described
 
 
 def _as_profile(described: Described) -> NamedProfile:

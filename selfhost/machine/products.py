@@ -16,6 +16,7 @@ from ..core.spelling import words_of
 from ..core.tables import shipped_table
 from . import cpus
 from .changes import planned
+from .counts import with_counts
 from .cpu_names import (
     Described,
     has_an_unlisted_gpu,
@@ -50,6 +51,8 @@ _MOST_OF_A_DESKTOP_GIB = 48
 _YEAR = re.compile(r"20(?:0[5-9]|[12]\d)")
 # a card that somebody changed has twice the memory: RTX 4090 with 48 GB
 _TIMES_OF_A_CHANGED_CARD = 2
+# `i7 12700k, 2 rtx 3060`
+_JOINED = re.compile(r"\s*[,+&]\s*(?=\d{1,2} +[a-z])", re.ASCII)
 # a machine with a GPU is another one where it is a laptop
 _LAPTOPS = frozenset(("laptop", "notebook"))
 
@@ -107,6 +110,7 @@ def product_named(text: str) -> Described | None:
     if not words or len(words) > _MOST_WORDS:
         return None
     row = _row(words)
+    words = _with_counts(words, row or {})
     if set(_without(words, row or {})) & set(_table()["others"]):
         raise _no_computer(text)
     if chips := {word.partition(".")[0] for word in words} & set(_table()["chips"]):
@@ -133,7 +137,7 @@ def guest_with_cards(text: str) -> Described | None:
     """
     if not says_guest(text):
         return None
-    words = _words(text)
+    words = _with_counts(_words(text), {})
     sizes = [word for word in words if sizes_gib(word)]
     one_size = sizes if len(sizes) == 1 else []
     names, pieces = _cards_and_rest([word for word in words if word not in one_size], {})
@@ -163,8 +167,7 @@ def plain_computer(text: str) -> Described | None:
     forms = (*table["forms"], *table["without"])
     if gib is None or (stated.cores is None and set(words).isdisjoint(forms)):
         return None
-    # how much memory a GPU has does not tell which it is
-    if "vram" in words or not set(_telling(words)) <= set(forms):
+    if not set(_telling(words)) <= set(forms):
         return None
     described = machine_with(f"{table['processor']} {gib:g}GB", class_is_enough=True)
     if described is None:
@@ -206,12 +209,26 @@ def _words(text: str) -> list[str]:
     """The words of a text, sizes as `16gb`, names as the tables have them."""
     same = _table()["same"]
     plain = with_plain_sizes(text).lower().replace("×", "x").replace("w/", "with ")
+    plain = _JOINED.sub(" and ", plain)
     words = [
         word
         for piece in plain.split()
         for word in ([piece] if is_vgpu(piece) else re.sub(r"[^a-z0-9.]+", " ", piece).split())
     ]
     return " ".join(same.get(word, word) for word in words).split()
+
+
+def _with_counts(words: Sequence[str], row: Mapping[str, Any]) -> list[str]:
+    """The words with `2x` for a bare number that tells how many GPUs there are."""
+    in_laptop = bool(row.get("laptop")) or not _LAPTOPS.isdisjoint(words)
+    return with_counts(words, in_laptop=in_laptop, names_a_part=_begins_a_card)
+
+
+def _begins_a_card(word: str) -> bool:
+    """Whether a GPU's name may begin with the word, `rtx`, `h100`."""
+    return word in _table()["card"] or (
+        not word.isdecimal() and _is_telling(word) and _card([word], {}) is not None
+    )
 
 
 def _row(words: Sequence[str]) -> Mapping[str, Any] | None:
@@ -450,6 +467,12 @@ def _is_a_card_without_number(words: Sequence[str]) -> bool:
     return not any(card.unified for card in cards.accelerators)
 
 
+def _is_bare_count(words: Sequence[str]) -> bool:
+    """Whether a short number stands before a name: one that counts has its `x` here."""
+    first, *others = words
+    return first.isdecimal() and _digits(first) < 3 and bool(others)
+
+
 def _is_telling(word: str) -> bool:
     digits = _digits(word)
     return digits > 2 or (digits > 0 and not word.isdecimal() and not sizes_gib(word))
@@ -459,6 +482,8 @@ def _card(words: Sequence[str], row: Mapping[str, Any]) -> str | None:
     """How GPUs of that name are typed for --gpu: of those that the row is sold with, else of its
     line, else any; in a laptop in their form for laptops.
     """
+    if _is_bare_count(words):
+        return None
     name = " ".join(words)
     preferred: list[str] = [each for each in row.get("sold", ()) if set(words) <= set(_words(each))]
     if "line" in row:
@@ -705,6 +730,36 @@ def _accelerators(row: Mapping[str, Any], cards: NamedCards | None) -> tuple[Acc
     return (Accelerator(vendor=vendor_of(shared), name=shared, unified=True),)
 
 
+def of_unnamed_gpu(text: str, *, is_processor_named: bool = False) -> UnknownMachineError | None:
+    """What to ask where a text tells a GPU and not which, `amd gpu 16gb`; None where it does not.
+    With `is_processor_named` words that may be of a processor's own GPU tell none.
+    """
+    stated, table = typed(text), _table()["unnamed"]
+    words = _words(stated.names)
+    if not set(words).isdisjoint(table["none"]):
+        return None
+    said = {*table["gpu"]} if is_processor_named else {*table["gpu"], *table["series"]}
+    numbered = {
+        word
+        for before, number in itertools.pairwise(words)
+        if before in table["shared"] and number.isdecimal() and not is_processor_named
+        for word in (before, number)
+    }
+    plain = _table()["plain"]
+    silent = {*said, *numbered, *table["filler"], *plain["forms"], *plain["without"]}
+    if numbered and _cards_and_rest(words, {})[0]:
+        return None
+    is_more_told = not is_processor_named and not set(_telling(words)) <= silent
+    if is_more_told or (said.isdisjoint(words) and not numbered):
+        return None
+    what = "a GPU's memory" if "vram" in words else "a GPU"
+    return UnknownMachineError(
+        f"{text.strip()!r} tells {what}, but not which GPU it is",
+        remedy="name the GPU beside the RAM: --machine 'i5-12400 32GB RTX 3090', or the processor"
+        " where it is part of one: --machine 'i5-8250U 16GB'",
+    )
+
+
 def lead_to_its_parts(text: str) -> UnknownMachineError | None:
     """What to ask where a listed GPU is named beside words that say nothing, one that is not
     listed, or RAM alone; None where none is.
@@ -723,11 +778,6 @@ def lead_to_its_parts(text: str) -> UnknownMachineError | None:
             f"{text.strip()!r} is rented with a GPU, or a part of one, that is not listed",
             remedy="state what it has: --machine 'vm 8 vcpu 32gb' --set gpu=8GiB",
         )
-    if "vram" in words and not _telling(words):
-        return UnknownMachineError(
-            f"{text.strip()!r} tells a GPU's memory, but not which GPU it is",
-            remedy="name the GPU beside the RAM: --machine 'i5-12400 32GB RTX 3090'",
-        )
     if (size := memory_gib(stated, is_server=True)) and not _telling(words):
         return UnknownMachineError(
             f"{text.strip()!r} tells a machine's memory, but not its processor",
@@ -738,6 +788,7 @@ def lead_to_its_parts(text: str) -> UnknownMachineError | None:
             f"{text.strip()!r} tells a virtual machine, but not how large it is",
             remedy="name its processors and its memory: --machine 'vps 4 vcpu 8gb'",
         )
+    words = _with_counts(words, _row(words) or {})
     names, pieces = _cards_and_rest(words, {})
     unlisted = next((" ".join(piece) for piece in pieces if _has_a_card(piece)), None)
     if not names or unlisted is not None:

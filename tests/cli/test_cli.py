@@ -843,6 +843,23 @@ def test_output_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert json.loads(file.read_text(encoding="utf-8"))["route"] == "local"
 
 
+@pytest.mark.parametrize("named", ["macbook air 13 m4 16gb/512gb", "m4 pro 24gb/1tb"])
+def test_a_slash_between_sizes_is_no_path(capsys: pytest.CaptureFixture[str], named: str) -> None:
+    """Shops write the RAM and the disk of a Mac so."""
+    code, out, _ = run(capsys, "check", "gpt2", "--machine", named)
+    assert code == 0
+    assert "M4" in out or "m4" in out
+
+
+@pytest.mark.parametrize("named", ["./my fleet", "no-folder/x", "my fleet/x.json"])
+def test_a_path_that_is_not_there_is_told_as_a_path(
+    capsys: pytest.CaptureFixture[str], named: str
+) -> None:
+    code, _, err = run(capsys, "check", "gpt2", "--machine", named)
+    assert code == 2
+    assert "does not exist" in err
+
+
 def test_a_bug_is_70_and_no_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

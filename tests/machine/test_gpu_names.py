@@ -464,3 +464,13 @@ def test_quadro_in_a_laptop_is_no_later_card(number: int) -> None:
     """The Quadro RTX of laptops are of 2019 and Turing: Ada and Blackwell are not called so."""
     text = f"quadro rtx {number} laptop"
     assert {name for name, _ in named(text)} == {f"Quadro RTX {number}"}
+
+
+@pytest.mark.parametrize("text", ["a100 80gb dgx", "8x a100 80gb dgx", "rtx 3090 24gb foo"])
+def test_an_unknown_word_makes_no_other_card_of_a_listed_one(text: str) -> None:
+    """The A100 of a DGX is the one of 2,039 GB/s (NVIDIA's data sheet), no card of unknown rate."""
+    with pytest.raises(UnknownGpuError, match="nothing is known by") as refusal:
+        cards_named(text)
+    rest = text.rpartition(" ")[0]
+    assert f"--gpu '{rest}'" in str(refusal.value.remedy)
+    assert cards_named(rest).accelerators[0].memory_bandwidth_bytes_per_second
