@@ -316,7 +316,7 @@ def _machine_and_notes(text: str) -> tuple[Machine, tuple[str, ...]]:
         if is_file:
             remedy: str | None = f"a record is read by machine=Machine.from_file({text!r})"
         else:
-            remedy = error.remedy
+            remedy = error.remedy_in_python or error.remedy
         message = f"{error.message}; {remedy}" if remedy else error.message
         raise UnknownMachineError(message, remedy=remedy, nearest=error.nearest) from None
     return noted_machine(named), () if named.note is None else (named.note,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import pickle
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -41,6 +42,7 @@ from selfhost import (
 from selfhost.advice.listing import judge_all
 from selfhost.advice.ranking import Standings
 from selfhost.answers.shown import describe
+from selfhost.api import machine_named
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.cli import main as cli
 from selfhost.core.errors import NotAModelError
@@ -158,7 +160,8 @@ def test_an_error_names_arguments_and_no_options(asked: dict[str, Any], says: st
         check("llama-3.2-1b", Workload(**asked), machine=VM)
     text = f"{wrong.value} {wrong.value.remedy}"
     assert says in text
-    assert "--" not in text
+    # those of the other program stand in backticks
+    assert "--" not in re.sub(r"`[^`]*`", "", text)
 
 
 def test_the_name_of_a_machine_is_an_argument_in_errors() -> None:
@@ -169,6 +172,51 @@ def test_the_name_of_a_machine_is_an_argument_in_errors() -> None:
         text = f"{wrong.value} {wrong.value.remedy}"
         assert 'machine="' in text
         assert "--" not in text.replace("selfhost machine --profiles", "")
+
+
+_MISSED = (
+    "Qwen3.6-35B-A3B-uncensored-Q3_K_M.gguf",
+    "foo.gguf",
+    "gpt2x",
+    "llama-3.1-8b-lora",
+    "no such thing",
+    "tts",
+    "vision",
+    "tiktoken",
+    "ltx-2-19b-dev-fp8.safetensors",
+)
+_MISSED_MACHINES = (
+    "dgx a100 640gb",
+    "rtx 9999",
+    "16gb vram 64gb ram",
+    "thinkpad",
+    "a100 mig 9g.99gb",
+    "MIG 3g.20gb",
+    "8 vcpu",
+    "macbook pro m9",
+    "m3 ultra 7gb",
+    "dell precision 3090",
+)
+
+
+@pytest.mark.parametrize(
+    ("model", "machine"),
+    [*((name, VM) for name in _MISSED), *(("gpt2", name) for name in _MISSED_MACHINES)],
+)
+def test_what_an_error_says_to_write_is_python(model: str, machine: Machine | str) -> None:
+    """No option of the command line, a call that Python can read, and a machine that it takes; a
+    card that is named is never said to be put into this machine, which only --gpu does.
+    """
+    with pytest.raises(SelfhostError) as wrong:
+        check(model, machine=machine)
+    remedy = wrong.value.remedy or ""
+    assert "--" not in re.sub(r"`[^`]*`", "", remedy)
+    assert "this machine" not in remedy
+    assert "selfhost " not in re.sub(r"`[^`]*`", "", remedy)
+    for call in re.findall(r"\b(?:check|rank)\(.*", remedy):
+        ast.parse(call)
+    for name in re.findall(r'machine="([^"]*)"', remedy):
+        assert machine_named(name) is not None
 
 
 @pytest.mark.parametrize(
