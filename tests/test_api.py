@@ -231,6 +231,54 @@ def test_a_value_of_any_type_is_refused_in_a_short_sentence(key: str, value: obj
     assert len(wrong.value.problems[0].message) < 200
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"context_tokens": 10**5000},
+        {"context_tokens": -(10**5000)},
+        {"min_tokens_per_second": 10**5000},
+        {"runtime": [10**5000]},
+        {"load": 10**5000},
+    ],
+)
+def test_a_number_that_python_does_not_write_is_a_workload_error(asked: dict[str, Any]) -> None:
+    """Python raises a bare ValueError for more than 4,300 digits (sys.int_info)."""
+    with pytest.raises(WorkloadError) as wrong:
+        Workload(**asked)
+    assert len(str(wrong.value)) < 200
+    with pytest.raises(WorkloadError):
+        Load(input_tokens_per_day=10**5000, output_tokens_per_day=1)
+
+
+@pytest.mark.parametrize("cache_bytes", [True, 10**30, -1])
+def test_a_prompt_cache_is_a_size(cache_bytes: int) -> None:
+    """True is no byte, and no machine has 10**30."""
+    with pytest.raises(SelfhostError, match="prompt_cache_bytes"):
+        size("gpt2", prompt_cache_bytes=cache_bytes)
+
+
+def test_a_container_is_shown_in_a_line() -> None:
+    """In a notebook, as a plan or a verdict is: it holds the whole model and its runtime."""
+    shown = repr(size("mistral-7b"))
+    assert len(shown) < 160
+    assert "mistral-7b-instruct-v0.3" in shown
+
+
+def test_a_folder_that_was_typed_as_a_name_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A word alone is a name (docs/contract.md), and the model in the folder is told by its path."""
+    (tmp_path / "my 2").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UnknownModelError) as unknown:
+        check("my 2", machine=VM)
+    assert "folder" not in str(unknown.value)
+    (tmp_path / "my 2" / "config.json").write_text("{}")
+    with pytest.raises(UnknownModelError, match="folder here") as unknown:
+        check("my 2", machine=VM)
+    assert 'check(Path("./my 2"))' in (unknown.value.remedy or "")
+
+
 def test_a_load_that_is_no_number_is_a_workload_error() -> None:
     """As every other argument."""
     with pytest.raises(WorkloadError, match="load"):

@@ -88,7 +88,12 @@ def _called(command: re.Match[str]) -> str:
     """The call that answers as the command does; the command in backticks, to be typed in a shell,
     where no call is known to.
     """
-    name, words = command[1], command[2].split()
+    import shlex
+
+    try:
+        name, words = command[1], shlex.split(command[2])
+    except ValueError:
+        return f"`{command[0]}`"
     bare = [word for word in words if not word.startswith("-")]
     call = None
     if name == "check" and bare and words[0] == bare[0]:
@@ -110,7 +115,8 @@ def _check_called(model: str, options: list[str]) -> str | None:
     if len(options) % 2 or not all(flag in _TEXTS for flag in arguments):
         return None
     asked = ", ".join(f'{_ARGUMENTS[flag]}="{value}"' for flag, value in arguments.items())
-    what = f'Path("{model}")' if model.startswith("./") else f'"{model}"'
+    text = repr(model) if '"' in model or "\\" in model else f'"{model}"'
+    what = f"Path({text})" if model.startswith("./") else text
     return f"check({what}, Workload({asked}))" if asked else f"check({what})"
 
 
