@@ -10,7 +10,7 @@ from ..core import units
 from ..core.records import Record
 from ..core.workload import Workload
 from ..needs.records import Making
-from ..verdict.making import can_be_converted, can_be_made
+from ..verdict.making import can_be_made
 
 
 class Recipe(Record):
@@ -35,8 +35,7 @@ def recipe(
     `is_published`: somebody publishes the model for another program, so that nothing is said on it.
     """
     conversion, quantization = runtime.conversion, workload.quantization or ""
-    convertible = can_be_converted if spec.is_lone_config else can_be_made
-    if conversion is None or not convertible(spec, runtime, workload):
+    if conversion is None or not can_be_made(spec, runtime, workload):
         return None
     folder = quote(os.path.dirname(spec.origin) or ".") if spec.is_lone_config else spec.id
     blanks = {

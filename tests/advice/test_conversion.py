@@ -40,7 +40,10 @@ def test_a_lone_config_is_converted_in_its_folder(tmp_path: Path) -> None:
     written = [*verdict.setup, *verdict.commands]
     converting = next(line for line in written if "convert_hf_to_gguf.py " in line)
     assert shlex.split(converting)[2] == str(folder)
-    assert not any("download --" in line or "hf download" in line for line in written)
+    assert not any("hf download" in line for line in written)
+    # 596,049,920 parameters (the model's card: 0.6B), published in 16 bits
+    assert verdict.needs is not None
+    assert verdict.needs.download_bytes == pytest.approx(2 * 596_049_920, rel=0.01)
     told = plain(check_document([verdict]))
     assert "of weights, yours to get" in told
     assert "No command is known" not in told
