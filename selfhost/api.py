@@ -21,7 +21,7 @@ from .core.errors import (
     WrongTypeError,
     expect_type,
 )
-from .core.workload import PRICE_SOURCES, Workload
+from .core.workload import MOST_BYTES, PRICE_SOURCES, Workload, whole_number
 from .machine.reader import Machine
 from .verdict.judging import judge
 from .verdict.record import Route, Verdict
@@ -316,7 +316,7 @@ def _machine_and_notes(text: str) -> tuple[Machine, tuple[str, ...]]:
         if is_file:
             remedy: str | None = f"a record is read by machine=Machine.from_file({text!r})"
         else:
-            remedy = error.remedy
+            remedy = error.remedy_in_python or error.remedy
         message = f"{error.message}; {remedy}" if remedy else error.message
         raise UnknownMachineError(message, remedy=remedy, nearest=error.nearest) from None
     return noted_machine(named), () if named.note is None else (named.note,)
@@ -343,8 +343,13 @@ def size(
     from .answers.sized import size_with
 
     expect_type("prompt_cache_bytes", prompt_cache_bytes, (int, type(None)))
-    if prompt_cache_bytes is not None and prompt_cache_bytes < 0:
-        raise InputError(f"prompt_cache_bytes must be at least 0, not {prompt_cache_bytes}")
+    if isinstance(prompt_cache_bytes, bool):
+        raise WrongTypeError("prompt_cache_bytes must be int or None, not bool")
+    if prompt_cache_bytes is not None and not 0 <= prompt_cache_bytes <= MOST_BYTES:
+        raise InputError(
+            f"prompt_cache_bytes must be a number from 0 to {MOST_BYTES:,},"
+            f" not {whole_number(prompt_cache_bytes)}"
+        )
     if isinstance(workload, Workload) and workload.task != "generate":
         raise WorkloadError(
             [

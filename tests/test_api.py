@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import pickle
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -41,6 +42,7 @@ from selfhost import (
 from selfhost.advice.listing import judge_all
 from selfhost.advice.ranking import Standings
 from selfhost.answers.shown import describe
+from selfhost.api import machine_named
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.cli import main as cli
 from selfhost.core.errors import NotAModelError
@@ -158,7 +160,8 @@ def test_an_error_names_arguments_and_no_options(asked: dict[str, Any], says: st
         check("llama-3.2-1b", Workload(**asked), machine=VM)
     text = f"{wrong.value} {wrong.value.remedy}"
     assert says in text
-    assert "--" not in text
+    # those of the other program stand in backticks
+    assert "--" not in re.sub(r"`[^`]*`", "", text)
 
 
 def test_the_name_of_a_machine_is_an_argument_in_errors() -> None:
@@ -171,6 +174,51 @@ def test_the_name_of_a_machine_is_an_argument_in_errors() -> None:
         assert "--" not in text.replace("selfhost machine --profiles", "")
 
 
+_MISSED = (
+    "Qwen3.6-35B-A3B-uncensored-Q3_K_M.gguf",
+    "foo.gguf",
+    "gpt2x",
+    "llama-3.1-8b-lora",
+    "no such thing",
+    "tts",
+    "vision",
+    "tiktoken",
+    "ltx-2-19b-dev-fp8.safetensors",
+)
+_MISSED_MACHINES = (
+    "dgx a100 640gb",
+    "rtx 9999",
+    "16gb vram 64gb ram",
+    "thinkpad",
+    "a100 mig 9g.99gb",
+    "MIG 3g.20gb",
+    "8 vcpu",
+    "macbook pro m9",
+    "m3 ultra 7gb",
+    "dell precision 3090",
+)
+
+
+@pytest.mark.parametrize(
+    ("model", "machine"),
+    [*((name, VM) for name in _MISSED), *(("gpt2", name) for name in _MISSED_MACHINES)],
+)
+def test_what_an_error_says_to_write_is_python(model: str, machine: Machine | str) -> None:
+    """No option of the command line, a call that Python can read, and a machine that it takes; a
+    card that is named is never said to be put into this machine, which only --gpu does.
+    """
+    with pytest.raises(SelfhostError) as wrong:
+        check(model, machine=machine)
+    remedy = wrong.value.remedy or ""
+    assert "--" not in re.sub(r"`[^`]*`", "", remedy)
+    assert "this machine" not in remedy
+    assert "selfhost " not in re.sub(r"`[^`]*`", "", remedy)
+    for call in re.findall(r"\b(?:check|rank)\(.*", remedy):
+        ast.parse(call)
+    for name in re.findall(r'machine="([^"]*)"', remedy):
+        assert machine_named(name) is not None
+
+
 @pytest.mark.parametrize(
     "value", [[1, 2], {"a": 1}, b"q8_0", object(), Path("q8_0"), 1j, "a" * 5000]
 )
@@ -181,6 +229,54 @@ def test_a_value_of_any_type_is_refused_in_a_short_sentence(key: str, value: obj
         Workload(**{key: value})  # type: ignore[arg-type]
     assert key in str(wrong.value)
     assert len(wrong.value.problems[0].message) < 200
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"context_tokens": 10**5000},
+        {"context_tokens": -(10**5000)},
+        {"min_tokens_per_second": 10**5000},
+        {"runtime": [10**5000]},
+        {"load": 10**5000},
+    ],
+)
+def test_a_number_that_python_does_not_write_is_a_workload_error(asked: dict[str, Any]) -> None:
+    """Python raises a bare ValueError for more than 4,300 digits (sys.int_info)."""
+    with pytest.raises(WorkloadError) as wrong:
+        Workload(**asked)
+    assert len(str(wrong.value)) < 200
+    with pytest.raises(WorkloadError):
+        Load(input_tokens_per_day=10**5000, output_tokens_per_day=1)
+
+
+@pytest.mark.parametrize("cache_bytes", [True, 10**30, -1])
+def test_a_prompt_cache_is_a_size(cache_bytes: int) -> None:
+    """True is no byte, and no machine has 10**30."""
+    with pytest.raises(SelfhostError, match="prompt_cache_bytes"):
+        size("gpt2", prompt_cache_bytes=cache_bytes)
+
+
+def test_a_container_is_shown_in_a_line() -> None:
+    """In a notebook, as a plan or a verdict is: it holds the whole model and its runtime."""
+    shown = repr(size("mistral-7b"))
+    assert len(shown) < 160
+    assert "mistral-7b-instruct-v0.3" in shown
+
+
+def test_a_folder_that_was_typed_as_a_name_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A word alone is a name (docs/contract.md), and the model in the folder is told by its path."""
+    (tmp_path / "my 2").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UnknownModelError) as unknown:
+        check("my 2", machine=VM)
+    assert "folder" not in str(unknown.value)
+    (tmp_path / "my 2" / "config.json").write_text("{}")
+    with pytest.raises(UnknownModelError, match="folder here") as unknown:
+        check("my 2", machine=VM)
+    assert 'check(Path("./my 2"))' in (unknown.value.remedy or "")
 
 
 def test_a_load_that_is_no_number_is_a_workload_error() -> None:

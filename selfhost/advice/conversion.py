@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from shlex import quote
+
 from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.records import Record
@@ -27,15 +30,17 @@ def recipe(
     is_published: bool = False,
 ) -> Recipe | None:
     """The lines that make the file that was judged; None where the runtime has no converter, where
-    the publisher's repository is not known, or where the quantization cannot be made so.
+    the publisher's repository is not known, or where the quantization cannot be made so. Of a
+    lone config.json they take the folder that it lies in, where the weights are to be put.
     `is_published`: somebody publishes the model for another program, so that nothing is said on it.
     """
     conversion, quantization = runtime.conversion, workload.quantization or ""
     if conversion is None or not can_be_made(spec, runtime, workload):
         return None
+    folder = quote(os.path.dirname(spec.origin) or ".") if spec.is_lone_config else spec.id
     blanks = {
         "repository": spec.repository or "",
-        "model": spec.id,
+        "model": folder,
         "file": _filled(conversion.file, {"model": spec.id, "quantization": quantization}),
         "quantization": quantization,
         "type": conversion.types.get(quantization) or conversion.types[conversion.through],
@@ -47,10 +52,14 @@ def recipe(
     why = f"nobody is known to publish {quantization} files of {spec.name}: make them"
     if is_published:
         why = f"or make {quantization} files of {spec.name}"
+    if spec.is_lone_config:
+        beside = os.path.basename(spec.origin)
+        why = f"put the weights beside {beside}, then make {quantization} of them"
+    is_downloaded = bool(conversion.download) and not spec.is_lone_config
     lines = [
         f"# {why}{_room(making)}",
         *conversion.tools,
-        *([_filled(conversion.download, blanks)] if conversion.download else []),
+        *([_filled(conversion.download, blanks)] if is_downloaded else []),
         _filled(conversion.convert, written),
     ]
     if quantization not in conversion.types:

@@ -51,16 +51,23 @@ def room(question: Question, judged: Judged, machine: Machine, catalogue: Catalo
         ("most_parallel", "parallel", most),
     ):
         if value is not None:
-            held = _held_under(
-                question, runs, question.workload.replace(**{key: value}), machine, catalogue
-            )
-            if any(finding.code in _NOT_NOW for finding in held or ()):
+            if _takes_more_than_free(question, runs, key, value, machine, catalogue):
                 not_now.append(name)
             if runs is not None and _is_too_slow(question, runs, key, value, machine, catalogue):
                 too_slow.append(name)
     at_pace = most
     if most is not None and runs is not None and "most_parallel" in too_slow:
         at_pace = _parallel_at_pace(question, runs, most, machine, catalogue)
+    # fewer take less: what all of them leave free need not be asked for
+    if (
+        at_pace is not None
+        and "most_parallel" in not_now
+        and (
+            at_pace == most
+            or _takes_more_than_free(question, runs, "parallel", at_pace, machine, catalogue)
+        )
+    ):
+        not_now.append("parallel_at_pace")
     return Room(
         longest_context_tokens=longest,
         best_quantization=best,
@@ -70,6 +77,20 @@ def room(question: Question, judged: Judged, machine: Machine, catalogue: Catalo
         too_slow=tuple(too_slow),
         longer_with_cache_type=_smaller_cache(question, longest),
     )
+
+
+def _takes_more_than_free(
+    question: Question,
+    runs: Judged | None,
+    key: str,
+    value: int | str,
+    machine: Machine,
+    catalogue: Catalogue,
+) -> bool:
+    """With that, other programs would have to be closed."""
+    workload = question.workload.replace(**{key: value})
+    held = _held_under(question, runs, workload, machine, catalogue)
+    return any(finding.code in _NOT_NOW for finding in held or ())
 
 
 def _is_too_slow(

@@ -130,6 +130,10 @@ class ContainerSize(Record):
     notes: tuple[str, ...] = ()
     files: tuple[Mount, ...] = ()
 
+    def __repr__(self) -> str:
+        request, limit = units.binary(self.request_bytes), units.binary(self.limit_bytes)
+        return f"<ContainerSize {self.model.id}: request {request}, limit {limit} of RAM>"
+
     def to_json(self) -> dict[str, Any]:
         """The container's object in `selfhost size --format json`, as a dict."""
         # reports import this module, so that it cannot import them

@@ -8,10 +8,10 @@ from .. import needs as need
 from ..catalogue.index import Catalogue, spec_in
 from ..catalogue.lookup import Resolution
 from ..catalogue.names import canonical, library_tag, named_in_command, resolve
-from ..catalogue.paths import is_path
+from ..catalogue.paths import is_bare_weights, is_path
 from ..catalogue.published import PublishedFiles
 from ..catalogue.spec import SIZE_OF, ModelSpec
-from ..core.errors import WorkloadError
+from ..core.errors import UnknownModelError, WorkloadError
 from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.reader import Machine
@@ -143,7 +143,33 @@ def _as_named(
         )
     if not isinstance(model, str) or is_path(typed):
         return _of_file(catalogue, typed, workload)
-    return of_name(catalogue, typed, workload)
+    try:
+        return of_name(catalogue, typed, workload)
+    except UnknownModelError as error:
+        if type(error) is not UnknownModelError or not _holds_a_model(typed):
+            raise
+        # a word alone is a name, never a path
+        unknown = error
+    from shlex import quote
+
+    raise UnknownModelError(
+        f"{unknown.message}; a folder here has that name",
+        nearest=lambda: unknown.nearest,
+        remedy=f"the model in that folder:                  selfhost check {quote(f'./{typed}')}\n"
+        f"{unknown.remedy or ''}".rstrip(),
+    )
+
+
+def _holds_a_model(folder: str) -> bool:
+    """Whether a folder of that name here has a model's description or weights."""
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries]
+    except (OSError, ValueError):
+        return False
+    return any(
+        name in ("config.json", "model_index.json") or is_bare_weights(name) for name in names
+    )
 
 
 def _of_file(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:

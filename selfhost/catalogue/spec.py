@@ -561,6 +561,11 @@ class ModelSpec(Record):
         return None if self.openness.weights == "unknown" else not self.closed
 
     @property
+    def is_lone_config(self) -> bool:
+        """It was read from a config.json whose weights do not lie beside it."""
+        return self.origin.endswith(".json") and self.openness.weights == "unknown"
+
+    @property
     def parameters_total(self) -> int | None:
         """All of them; None where not known."""
         return self.parameters.total

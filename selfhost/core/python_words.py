@@ -23,6 +23,8 @@ _ARGUMENTS = {
     "--prices": "prices",
     "--prompt-cache": "prompt_cache_bytes",
 }
+# of a Workload, with a text
+_TEXTS = ("--quant", "--runtime")
 # without a value: what is written to choose them
 _CHOSEN = {
     "--no-checkpointing": "checkpointing=False",
@@ -37,15 +39,8 @@ _NO_VALUE = frozenset(
         "to", "which", "with", "without",
     ]
 )  # fmt: skip
-# lines of hints that name whole commands
-_LINES = {
-    "selfhost check ./config.json": 'check(Path("config.json"))',
-    "selfhost list --all": "rank().models",
-    "selfhost check NAME --specs DIR": "check(NAME, specs=[DIR])",
-    "state it (--set memory=16GiB --set cores=8 --set bandwidth=40GB/s)": (
-        'what it has (machine="vm 8 vcpu 16GB")'
-    ),
-}
+# a whole command, which ends a line of a hint
+_COMMAND = r"selfhost (check|list)((?: [^\s`]+)*)(?=\n|$)"
 _OPTION = (
     r"(leave(?: it)? (?:out )?)?(--[a-z]+(?:-[a-z]+)*)"
     r"""(?:[ =]('[^'\n]*'|"[^"\n]*"|[\w.:/-]*\w))?((?: or [\w.-]+)*)"""
@@ -55,7 +50,8 @@ _OPTION = (
 def in_python_words(error: SelfhostError) -> None:
     """Reword that error in place; one that names no option stays as it is."""
     error.message = _reworded(error.message)
-    error.remedy = None if error.remedy is None else _reworded(error.remedy)
+    remedy = error.remedy_in_python or error.remedy
+    error.remedy = error.remedy_in_python = None if remedy is None else _reworded(remedy)
     if isinstance(error, InputError) and error.problems:
         error.problems, error.all_problems = (
             tuple(
@@ -73,12 +69,11 @@ def in_python_words(error: SelfhostError) -> None:
 
 def _reworded(text: str) -> str:
     """The text with arguments for options: `quantization="Q4_K_M"` for `--quant Q4_K_M`."""
-    if "--" not in text:
+    if "--" not in text and "selfhost " not in text:
         return text
     import re
 
-    for line, call in _LINES.items():
-        text = text.replace(line, call)
+    text = re.sub(_COMMAND, _called, text)
     # a command in backticks is to be typed in a shell, but an option alone is not
     parts = re.split(r"(`(?!--)[^`\n]*`)", text)
     return "".join(
@@ -87,6 +82,42 @@ def _reworded(text: str) -> str:
         else re.sub(_OPTION, _said, part)
         for part in parts
     )
+
+
+def _called(command: re.Match[str]) -> str:
+    """The call that answers as the command does; the command in backticks, to be typed in a shell,
+    where no call is known to.
+    """
+    import shlex
+
+    try:
+        name, words = command[1], shlex.split(command[2])
+    except ValueError:
+        return f"`{command[0]}`"
+    bare = [word for word in words if not word.startswith("-")]
+    call = None
+    if name == "check" and bare and words[0] == bare[0]:
+        call = _check_called(words[0], words[1:])
+    elif words == ["--all"]:
+        call = "rank().models"
+    elif len(words) == 2 and words[0] in ("--use", "--modality"):
+        call = f'rank({_ARGUMENTS[words[0]]}="{words[1]}")'
+    return call or f"`{command[0]}`"
+
+
+def _check_called(model: str, options: list[str]) -> str | None:
+    """`check("gpt2", Workload(quantization="Q8_0"))`; None with an option that is no text of a
+    Workload.
+    """
+    if model == "NAME" and options == ["--specs", "DIR"]:
+        return "check(NAME, specs=[DIR])"
+    arguments = dict(zip(options[::2], options[1::2], strict=False))
+    if len(options) % 2 or not all(flag in _TEXTS for flag in arguments):
+        return None
+    asked = ", ".join(f'{_ARGUMENTS[flag]}="{value}"' for flag, value in arguments.items())
+    text = repr(model) if '"' in model or "\\" in model else f'"{model}"'
+    what = f"Path({text})" if model.startswith("./") else text
+    return f"check({what}, Workload({asked}))" if asked else f"check({what})"
 
 
 def _said(option: re.Match[str]) -> str:
@@ -107,5 +138,20 @@ def _said(option: re.Match[str]) -> str:
     more = "".join(f' or "{word}"' for word in others.split(" or ")[1:])
     if flag == "--specs":
         return f'{before}specs=["{bare}"]{others}'
+    if not is_number and name.endswith(("_bytes", "_tokens", "_second")):
+        number = _number_of(name, bare)
+        # without a number the argument is named alone
+        return f"{before}{name}{others}" if number is None else f"{before}{name}={number}{others}"
     stated = bare if is_number else f'"{bare}"'
     return f"{before}{name}={stated}{more}"
+
+
+def _number_of(key: str, value: str) -> str | None:
+    """`4294967296` for `4GiB`, as an argument is written; None where it is no number."""
+    from .quantities import parse_bytes, parse_tokens
+
+    parse = parse_bytes if "bytes" in key else parse_tokens
+    try:
+        return f"{parse(value):_}"
+    except ValueError:
+        return None

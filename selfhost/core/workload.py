@@ -184,14 +184,14 @@ class Load(Record):
 
     def _check(self) -> None:
         problems = [
-            (key, f"must be a whole number of tokens from 0 to 10**15, not {value!r}")
+            (key, f"must be a whole number of tokens from 0 to 10**15, not {_shown(value)}")
             for key in ("input_tokens_per_day", "output_tokens_per_day")
             if not _is_within(value := getattr(self, key), int, 0, 10**15)
         ]
         if not problems and not self.input_tokens_per_day + self.output_tokens_per_day:
             problems.append(("input_tokens_per_day", "must be more than no tokens"))
         problems += [
-            (key, f"must be a number from {units.plain(least)} to {most:,.0f}, not {value!r}")
+            (key, f"must be a number from {units.plain(least)} to {most:,.0f}, not {_shown(value)}")
             for key, least, most in _LOAD_BOUNDS
             if (value := getattr(self, key)) is not None
             and not _is_within(value, (int, float), least, most)
@@ -326,13 +326,15 @@ _CHOICES = (
     ("finetune_method", FINETUNE_METHODS),
     ("optimizer", OPTIMIZERS),
 )
+# more than any machine has
+MOST_BYTES = 10**18
 # the key, the least and the most that it may be
 _BOUNDS = (
     ("context_tokens", 1, units.MOST_TOKENS),
     ("parallel", 1, 10**6),
     ("prompt_tokens", 1, units.MOST_TOKENS),
     ("audio_seconds", 1, 10**7),
-    ("reserve_bytes", 0, 10**18),
+    ("reserve_bytes", 0, MOST_BYTES),
     ("download_bytes_per_second", 1, 10**15),
     ("lora_rank", 1, 65_536),
     ("dataset_tokens", 1, 10**15),
@@ -382,9 +384,9 @@ def _faults_of_numbers(workload: Workload) -> Iterator[_Fault]:
         if not isinstance(value, int) or isinstance(value, bool):
             yield key, f"must be a whole number, not {_shown(value)}", _as_a_number(key, value)
         elif value < least:
-            yield key, f"must be at least {least}, not {value:,}", None
+            yield key, f"must be at least {least}, not {_shown(value)}", None
         elif value > most:
-            yield key, f"must be at most {most:,}, not {value:,}", None
+            yield key, f"must be at most {most:,}, not {_shown(value)}", None
     pace = workload.min_tokens_per_second
     if pace is not None and not (_is_within(pace, (int, float), 0, 1e9) and pace < 1e9):
         yield (
@@ -396,9 +398,23 @@ def _faults_of_numbers(workload: Workload) -> Iterator[_Fault]:
 
 def _shown(value: object) -> str:
     """What was given, as Python writes it, cut where that is long; a number without `.0`."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    text = f"{value:,.12g}" if is_number and abs(value) < 1e12 else repr(value)  # type: ignore
+    if isinstance(value, int) and not isinstance(value, bool):
+        return whole_number(value)
+    try:
+        is_short = isinstance(value, float) and abs(value) < 1e12
+        text = f"{value:,.12g}" if is_short else repr(value)
+    except ValueError:
+        # Python writes no number of more than 4,300 digits, in a list neither
+        return f"this {type(value).__name__}"
     return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def whole_number(value: int) -> str:
+    """With its digits in groups; of a very long one how many digits it has, because Python writes
+    no more than 4,300.
+    """
+    bits = value.bit_length()
+    return f"{value:,}" if bits <= 128 else f"one of about {round(bits * 0.30103):,} digits"
 
 
 def _as_a_float(value: object) -> str | None:

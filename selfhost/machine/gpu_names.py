@@ -166,6 +166,7 @@ def _vgpu(typed: _Typed, vgpu: virtual_gpus.TypedVgpu) -> NamedCards:
         raise UnknownGpuError(
             f"{_shown(typed.text)!r} would be a vGPU {why}",
             remedy=f"state its memory: --set gpu=8GiB:'{_shown(vgpu.board)}'",
+            remedy_in_python='name the whole card: machine="RTX 4090"',
         )
     memory = round(virtual.share * row[1] * units.GIB)
     peak = gpus.peak_gb_per_s(vgpu.name, memory)
@@ -315,7 +316,7 @@ _COUNTS = (
 def _parts(text: str) -> Iterator[_Typed]:
     """Each name of a list of them. Raises `UnknownGpuError` for what is none."""
     if len(text) > _MOST_LETTERS:
-        raise UnknownGpuError(f"{_shown(text)!r} is not a GPU's name", remedy=_EXAMPLES)
+        raise _no_name(text)
     for part in _BETWEEN.split(text.replace("_", " ")):
         part = _counted(part)
         whole_name, count = _name_and_count(part)
@@ -326,7 +327,7 @@ def _parts(text: str) -> Iterator[_Typed]:
         if instance is not None and not words:
             raise _of_which_card(part.strip(), instance)
         if len(sizes) > 1 or not words or not 1 <= count <= MOST_CARDS:
-            raise UnknownGpuError(f"{_shown(part.strip())!r} is not a GPU's name", remedy=_EXAMPLES)
+            raise _no_name(part.strip())
         yield _Typed(
             text=part.strip(),
             count=count,
@@ -604,8 +605,21 @@ def _unknown(typed: _Typed, explains: bool) -> UnknownGpuError:
         f"state its memory and bandwidth: --set gpu=24GiB:'{_shown(typed.text)}':900GB/s, or"
         " give a name with its maker, such as --gpu 'Radeon RX 7600'"
     )
-    remedy = f"did you mean {', '.join(near)}? Else {other}" if near else other
-    return UnknownGpuError(f"no GPU is called {_shown(typed.text)!r}", nearest=near, remedy=remedy)
+    meant = f"did you mean {', '.join(near)}? Else " if near else ""
+    return UnknownGpuError(
+        f"no GPU is called {_shown(typed.text)!r}",
+        nearest=near,
+        remedy=f"{meant}{other}",
+        remedy_in_python=f'{meant}give a name with its maker: machine="Radeon RX 7600"',
+    )
+
+
+def _no_name(text: str) -> UnknownGpuError:
+    return UnknownGpuError(
+        f"{_shown(text)!r} is not a GPU's name",
+        remedy=_EXAMPLES,
+        remedy_in_python='write for example machine="RTX 4090" or machine="2x RTX 3090"',
+    )
 
 
 def _without_memory(typed: _Typed, near: Sequence[str]) -> UnknownGpuError:
@@ -640,11 +654,13 @@ def _part_of_machine(label: str) -> PartOfMachineError:
 def _not_sold_so(typed: _Typed, cards: Sequence[gpus.Card]) -> UnknownGpuError:
     sizes = sorted({size for card in cards for size in card.memory_gib})
     label = cards[0].label
+    nearest = [_telling(_Choice(card=cards[0], memory_gib=size)) for size in cards[0].memory_gib]
     return UnknownGpuError(
         f"{label} is not sold with {typed.memory_gib:g} GB,"
         f" but with {' or '.join(f'{size:g}' for size in sizes)} GB",
         remedy=f"--set gpu={typed.memory_gib:g}GiB:'{label}' states one that was changed",
-        nearest=[_telling(_Choice(card=cards[0], memory_gib=size)) for size in cards[0].memory_gib],
+        remedy_in_python=f'name one that is sold: machine="{nearest[0]}"',
+        nearest=nearest,
     )
 
 

@@ -659,6 +659,16 @@ def _of_row(name: str, rows: tuple[tuple[frozenset[str], Any], ...]) -> Any:
     return max(matching, key=lambda row: len(row[0]))[1] if matching else None
 
 
+def are_alike(name: str, other: str) -> bool:
+    """Whether two drivers' names are of one GPU: of one row of the table, or of the same words
+    where neither has one.
+    """
+    rows = [_of_row(each, _rows("name")) for each in (name, other)]
+    if rows == [None, None]:
+        return words_of(name) == words_of(other)
+    return bool(rows[0] == rows[1])
+
+
 @lru_cache(maxsize=8)
 def _rows(key: str) -> tuple[tuple[frozenset[str], Any], ...]:
     """Of the GPUs that have this key, the words and its value."""

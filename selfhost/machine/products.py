@@ -346,7 +346,11 @@ def _ask_of_size(text: str, card: str, gib: float) -> None:
     try:
         cards_named(f"{card} {gib:g}GB", listed_only=True)
     except UnknownGpuError as error:
-        raise UnknownMachineError(f"{text.strip()!r}: {error}", remedy=error.remedy) from error
+        raise UnknownMachineError(
+            f"{text.strip()!r}: {error}",
+            remedy=error.remedy,
+            remedy_in_python=error.remedy_in_python,
+        ) from error
 
 
 def _with_bare_processor(text: str, words: Sequence[str]) -> list[str]:
@@ -772,11 +776,14 @@ def lead_to_its_parts(text: str) -> UnknownMachineError | None:
         try:
             cards_named(text)
         except UnknownGpuError as error:
-            return UnknownMachineError(f"{error}", remedy=error.remedy)
+            return UnknownMachineError(
+                f"{error}", remedy=error.remedy, remedy_in_python=error.remedy_in_python
+            )
     if has_an_unlisted_gpu(text):
         return UnknownMachineError(
             f"{text.strip()!r} is rented with a GPU, or a part of one, that is not listed",
             remedy="state what it has: --machine 'vm 8 vcpu 32gb' --set gpu=8GiB",
+            remedy_in_python='name another GPU: machine="8 vCPU 32GB RTX 3060"',
         )
     if (size := memory_gib(stated, is_server=True)) and not _telling(words):
         return UnknownMachineError(
@@ -821,6 +828,7 @@ def _of_a_card_alone(text: str, cards: NamedCards) -> UnknownMachineError:
             f"--gpu '{label}' puts it into this machine{laptop}; with a processor and the RAM it"
             f" is another machine: --machine '{example}'"
         ),
+        remedy_in_python=f'name a processor and the RAM with it: machine="{example}"',
     )
 
 
@@ -830,11 +838,16 @@ def _not_known(text: str, name: str, cards: NamedCards | None) -> UnknownMachine
         try:
             cards_named(_from_its_card(name))
         except UnknownGpuError as error:
-            return UnknownMachineError(f"{text.strip()!r}: {error}", remedy=error.remedy)
+            return UnknownMachineError(
+                f"{text.strip()!r}: {error}",
+                remedy=error.remedy,
+                remedy_in_python=error.remedy_in_python,
+            )
     beside = "" if cards is None else f" beside {cards.label}"
     return UnknownMachineError(
         f"{text.strip()!r}: nothing is known by {name!r}{beside}",
         remedy="leave it out, or name the GPU apart: --machine 'i5-12400 32GB' --gpu 'RTX 3090'",
+        remedy_in_python='leave it out, as in machine="i5-12400 32GB RTX 3090"',
     )
 
 

@@ -168,19 +168,27 @@ def unknown(typed: str) -> UnknownMachineError:
     ends = _names_ending(typed)
     if ends:
         message = f"{typed!r} is the end of several machines' names"
-        return UnknownMachineError(message, nearest=ends, remedy=_list_them(ends))
-    nearest = _nearest(canonical(typed), _names())
+        return _with_others(message, ends)
+    return _with_others(f"no machine is called {typed!r}", _nearest(canonical(typed), _names()))
+
+
+def _with_others(message: str, nearest: list[str]) -> UnknownMachineError:
+    meant = f"did you mean {', '.join(nearest)}? Else " if nearest else ""
     return UnknownMachineError(
-        f"no machine is called {typed!r}", nearest=nearest, remedy=_list_them(nearest)
+        message,
+        nearest=nearest,
+        remedy=(
+            f"{meant}name its processor (--machine 'i5-8250U 16GB') or state it (--set memory=16GiB"
+            f" --set cores=8 --set bandwidth=40GB/s); {_LISTS_ALL}"
+        ),
+        remedy_in_python=(
+            f'{meant}name its processor (machine="i5-8250U 16GB") or what it has (machine="vm 8'
+            f' vcpu 16GB"); {_LISTS_ALL}'
+        ),
     )
 
 
-def _list_them(guesses: list[str]) -> str:
-    listed = (
-        "name its processor (--machine 'i5-8250U 16GB') or state it (--set memory=16GiB"
-        " --set cores=8 --set bandwidth=40GB/s); `selfhost machine --profiles` lists all names"
-    )
-    return f"did you mean {', '.join(guesses)}? Else {listed}" if guesses else listed
+_LISTS_ALL = "`selfhost machine --profiles` lists all names"
 
 
 def _nearest(wanted: str, name_of_key: dict[str, str]) -> list[str]:

@@ -652,7 +652,7 @@ def _spare(verdict: Verdict) -> str:
     parts = [
         _once_closed(words) if name in room.not_now else words
         for name, words in _spare_parts(verdict, room).items()
-        if name not in room.too_slow or name == "most_parallel"
+        if name not in room.too_slow
     ]
     if not parts:
         return ""
@@ -683,7 +683,8 @@ def _spare_parts(verdict: Verdict, room: Room) -> dict[str, str]:
         whose = limit_words.get(longest, "")
         parts["longest_context_tokens"] = f"{whose}context ({units.tokens(longest)})"
     if parallel is not None and parallel > judged.parallel:
-        parts["most_parallel"] = f"{parallel:,} sequences"
+        ends_at_pace = " (more make each too slow)" if parallel != room.most_parallel else ""
+        parts["parallel_at_pace"] = f"{parallel:,} sequences{ends_at_pace}"
     if room.best_quantization not in (None, judged.quantization):
         parts["best_quantization"] = f"{room.best_quantization} weights"
     return parts

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from ..advice.verify.comparison import Comparison, Difference
 from ..core import units
+from ..core.records import Record
 from .layout import Block, Column, Document, Span, Table
 from .words import BLANK, line, say
 
@@ -34,20 +36,26 @@ _MARKS = {
 }
 
 
+class _Figure(Record):
+    """A figure, and what the reader calls it."""
+
+    title: str
+    row: Difference
+
+
 def verify_document(comparison: Comparison) -> Document:
     """The outcome, then predicted, seen and difference of each figure, then what explains them."""
     sign, style = _HEADS[comparison.closeness]
     name = Span(text=comparison.verdict.model.name, style="strong")
-    head = line(Span(text=sign, style=style), "  ", name, f": {_conclusion(comparison)}", hang=2)
-    blocks: list[Block] = [head]
-    blocks += [say(_asked(comparison), indent=2)]
-    if comparison.differences:
-        blocks += [BLANK, _table(comparison)]
-    reasons = dict.fromkeys(
-        f"{title}: {row.why}."
-        for title, row in zip(_titles(comparison), comparison.differences, strict=True)
-        if row.why is not None
-    )
+    figures = _figures(comparison)
+    conclusion = _conclusion(comparison, figures)
+    blocks: list[Block] = [
+        line(Span(text=sign, style=style), "  ", name, f": {conclusion}", hang=2),
+        say(_asked(comparison), indent=2),
+    ]
+    if figures:
+        blocks += [BLANK, _table(figures)]
+    reasons = _reasons(figures)
     if reasons or comparison.notes:
         blocks.append(BLANK)
     blocks += [say(text, hang=2) for text in (*reasons, *comparison.notes)]
@@ -55,20 +63,29 @@ def verify_document(comparison: Comparison) -> Document:
     return Document(blocks=tuple(blocks))
 
 
-def _conclusion(comparison: Comparison) -> str:
+def _conclusion(comparison: Comparison, figures: Sequence[_Figure]) -> str:
     """How far the farthest figure is from the likely one, and in how wide a range."""
-    row = comparison.farthest
-    if row is None:
+    compared = [figure for figure in figures if figure.row.inside is not None]
+    farthest = next((each for each in compared if each.row is comparison.farthest), None)
+    if farthest is None:
         return "no figure of the run can be compared"
-    compared = [each for each in comparison.differences if each.inside is not None]
-    title = dict(zip(map(id, comparison.differences), _titles(comparison), strict=True))[id(row)]
+    off = f"{farthest.title} is {_off_in_words(farthest.row)}"
     if comparison.closeness == "close":
         if len(compared) == 1:
-            return f"{title} is {_off_in_words(row)}"
+            return off
         return f"all {len(compared)} figures are close to the likely ones"
-    outside = [each for each in compared if not each.inside]
+    outside = [figure for figure in compared if not figure.row.inside]
     many = f"{len(outside)} of {len(compared)} figures; " if len(outside) > 1 else ""
-    return f"{many}{title} is {_off_in_words(row)}, {_in_range(row)}"
+    return f"{many}{off}, {_in_range(farthest.row)}"
+
+
+def _reasons(figures: Sequence[_Figure]) -> list[str]:
+    """Why figures are not compared, one sentence a reason."""
+    titles: dict[str, list[str]] = {}
+    for figure in figures:
+        if figure.row.why is not None:
+            titles.setdefault(figure.row.why, []).append(figure.title)
+    return [f"{'; '.join(dict.fromkeys(of))}: {why}." for why, of in titles.items()]
 
 
 def _off_in_words(row: Difference) -> str:
@@ -91,9 +108,10 @@ def _in_range(row: Difference) -> str:
 
 
 def _width(row: Difference) -> str:
-    """`2.6×`: the high end by the low one; empty where the two are one."""
+    """`2.6×`: the high end by the low one; empty where the two are nearly one."""
     factor = row.range_factor
-    if factor is None or factor < 1.005:
+    # below it would read 1.0×
+    if factor is None or factor < 1.05:
         return ""
     return f"{factor:,.1f}×" if factor < 9.95 else f"{factor:,.0f}×"
 
@@ -110,7 +128,7 @@ def _asked(comparison: Comparison) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _table(comparison: Comparison) -> Table:
+def _table(figures: Sequence[_Figure]) -> Table:
     columns = (
         Column(wrap=True),
         Column(title="seen", right=True),
@@ -120,8 +138,7 @@ def _table(comparison: Comparison) -> Table:
         Column(title="difference", right=True, drop=1),
         Column(),
     )
-    titled = zip(_titles(comparison), comparison.differences, strict=True)
-    return Table(columns=columns, rows=tuple(_row(title, row) for title, row in titled))
+    return Table(columns=columns, rows=tuple(_row(each.title, each.row) for each in figures))
 
 
 def _row(title: str, row: Difference) -> tuple[Span, ...]:
@@ -147,16 +164,16 @@ def _difference(share: float | None) -> str:
     return f"{percent:+} %" if percent else "0 %"
 
 
-def _titles(comparison: Comparison) -> list[str]:
-    """The figures by their names; those of one name with their tokens in the context."""
+def _figures(comparison: Comparison) -> list[_Figure]:
+    """The figures with their names; those of one name with their tokens in the context."""
     titles = [_title(row) for row in comparison.differences]
     times = Counter(titles)
-    return [
-        title
-        if times[title] == 1 or row.depth_tokens is None
-        else f"{title}, {units.tokens(row.depth_tokens)} in the context"
-        for title, row in zip(titles, comparison.differences, strict=True)
-    ]
+    figures = []
+    for title, row in zip(titles, comparison.differences, strict=True):
+        if times[title] > 1 and row.depth_tokens is not None:
+            title = f"{title}, {units.tokens(row.depth_tokens)} in the context"
+        figures.append(_Figure(title=title, row=row))
+    return figures
 
 
 def _title(row: Difference) -> str:

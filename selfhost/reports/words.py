@@ -426,6 +426,9 @@ def _download_words(verdict: Verdict) -> str:
     )
     ends = verdict.needs.download_range if verdict.needs is not None else None
     amount = units.decimal_range(*ends) if ends is not None else units.decimal(size)
+    weights = verdict.finding("weights")
+    if weights is not None and weights.code == "weights-yours":
+        return f"{amount} of weights, yours to get"
     return f"{amount}{part} to download{took}"
 
 

@@ -23,10 +23,14 @@ _NO_STATED_TYPE = (
 
 
 def can_be_made(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload) -> bool:
-    """Whether the runtime's converter makes that file of the publisher's weights."""
+    """Whether the runtime's converter makes that file of the publisher's weights, wherever those
+    of a lone config.json are.
+    """
     conversion = runtime.conversion if runtime is not None else None
     quantization = workload.quantization or ""
-    if conversion is None or not spec.repository or workload.format != conversion.format:
+    if conversion is None or workload.format != conversion.format:
+        return False
+    if not (spec.repository or spec.is_lone_config):
         return False
     if not conversion.takes_quantized and not _is_in_sixteen_bits(spec):
         return False

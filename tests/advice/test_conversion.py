@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
 
-from helpers.paths import SPECS
+from helpers.paths import CONFIGS, SPECS
 from selfhost import Route, Verdict, Workload, check
 from selfhost.advice.conversion import recipe
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.machine.changes import apply
 from selfhost.machine.profiles import load
+from selfhost.reports.check_text import check_document
+from selfhost.reports.layout import plain
 
 
 def test_a_type_that_the_converter_writes_takes_no_second_program() -> None:
@@ -24,6 +27,26 @@ def test_a_type_that_the_converter_writes_takes_no_second_program() -> None:
     quantized = recipe(spec, runtime, Workload(format="gguf", quantization="Q4_K_M"), None)
     assert quantized is not None
     assert quantized.lines[-1] == "llama-quantize bloom-7b1-BF16.gguf bloom-7b1-Q4_K_M.gguf Q4_K_M"
+
+
+def test_a_lone_config_is_converted_in_its_folder(tmp_path: Path) -> None:
+    """convert_hf_to_gguf.py takes the folder of the weights (its README); nothing is downloaded, for
+    nobody says from where.
+    """
+    folder = tmp_path / "my model"
+    folder.mkdir()
+    (folder / "config.json").write_bytes((CONFIGS / "Qwen--Qwen3-0.6B.json").read_bytes())
+    verdict = check(folder / "config.json", machine=load("aws-m7i.2xlarge").machine)
+    written = [*verdict.setup, *verdict.commands]
+    converting = next(line for line in written if "convert_hf_to_gguf.py " in line)
+    assert shlex.split(converting)[2] == str(folder)
+    assert not any("hf download" in line for line in written)
+    # 596,049,920 parameters (the model's card: 0.6B), published in 16 bits
+    assert verdict.needs is not None
+    assert verdict.needs.download_bytes == pytest.approx(2 * 596_049_920, rel=0.01)
+    told = plain(check_document([verdict]))
+    assert "of weights, yours to get" in told
+    assert "No command is known" not in told
 
 
 def checked(spec_id: str, quantization: str, disk: str) -> Verdict:

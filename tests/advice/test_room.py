@@ -83,6 +83,7 @@ def test_a_limit_that_counts_more_than_is_free_says_so(gib: int) -> None:
     asked = {
         "longest_context_tokens": Workload(context_tokens=room.longest_context_tokens),
         "most_parallel": Workload(parallel=room.most_parallel or 1),
+        "parallel_at_pace": Workload(parallel=room.parallel_at_pace or 1),
         "best_quantization": Workload(quantization=room.best_quantization),
     }
     held = {
@@ -100,8 +101,7 @@ def test_a_limit_that_counts_more_than_is_free_says_so(gib: int) -> None:
         if line.startswith("Also fits")
     ]
     assert room.not_now or gib == 24
-    at_pace = {"most_parallel"} if room.parallel_at_pace else set()
-    shown = set(room.not_now) - (set(room.too_slow) - at_pace)
+    shown = set(room.not_now) - set(room.too_slow) - {"most_parallel"}
     assert ("other programs closed" in line) is bool(shown)
     assert line.count("other programs closed") in (0, 1, len(shown))
     for workload, planned in (
@@ -157,6 +157,29 @@ def test_the_sequences_that_are_told_are_read_as_fast_as_they_come() -> None:
         assert speed is not None
         assert speed.parallel_total is not None
         assert (speed.parallel_total.likely / sequences >= 5) is is_read
+
+
+def test_sequences_that_end_at_their_pace_need_no_program_closed() -> None:
+    """What the line says to close programs for, the same number of sequences as an option warns of; where more would only be too slow,
+    the line says that."""
+    machine = VM.replace(
+        memory_total_bytes=24 * GIB, memory_limit_bytes=24 * GIB, memory_available_bytes=20 * GIB
+    )
+    verdict = check("llama-3.2-1b", machine=machine)
+    room = verdict.room
+    assert room is not None
+    assert room.parallel_at_pace is not None
+    assert room.most_parallel is not None
+    assert room.parallel_at_pace < room.most_parallel
+    assert "most_parallel" in room.not_now
+    held = check("llama-3.2-1b", Workload(parallel=room.parallel_at_pace), machine=machine)
+    assert held.finding("memory").outcome == "pass"  # type: ignore[union-attr]
+    (line,) = [
+        line
+        for line in plain(check_document([verdict])).splitlines()
+        if line.startswith("Also fits")
+    ]
+    assert f"{room.parallel_at_pace} sequences (more make each too slow)" in line
 
 
 def test_a_limit_that_is_told_is_as_fast_as_is_wanted() -> None:

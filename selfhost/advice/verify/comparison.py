@@ -10,6 +10,7 @@ from ...core import units
 from ...core.errors import SelfhostError
 from ...core.records import Record
 from ...core.workload import KV_CACHE_TYPES, Workload
+from ...machine.gpus import are_alike
 from ...machine.record import Machine
 from ...needs.records import MemoryNeed, Term
 from ...verdict.pacing import how_to_measure
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 # a program takes longer for the first tokens of an answer, and a short prompt is read one batch
 # for the price of a longer one (llama-bench: 512 and 128 by default)
-LEAST_DECODE_TOKENS, LEAST_PROMPT_TOKENS = 8, 32
+_LEAST_DECODE_TOKENS, _LEAST_PROMPT_TOKENS = 8, 32
 # llama.cpp computes a prompt in batches of so many tokens by default (-ub); on a GPU fewer take
 # nearly as long, on a processor in proportion
 BATCH_TOKENS = 512
@@ -34,7 +35,7 @@ BATCH_TOKENS = 512
 CLOSE_FACTOR, NARROW_FACTOR = 1.25, 2.0
 # no residual of the fit: ranges of a factor of 2 hold 94 % of 281 published runs
 # (benchmarks/speed_residuals.py)
-FOREIGN_FACTOR = 3.0
+_FOREIGN_FACTOR = 3.0
 _TIED_TO_CACHE_TYPE = ("kv_cache", EVERYTHING_ELSE, ALL_MEMORY)
 _GROWS_WITH_CONTEXT = (*_TIED_TO_CACHE_TYPE, "compute")
 
@@ -218,8 +219,11 @@ def compare(
     total = verdict.speed.parallel_total if verdict.speed is not None else None
     parallel = verdict.workload.parallel
     on_card = verdict.needs is not None and verdict.needs.placement != "host"
-    least = LEAST_DECODE_TOKENS, BATCH_TOKENS if on_card else LEAST_PROMPT_TOKENS
+    least = _LEAST_DECODE_TOKENS, BATCH_TOKENS if on_card else _LEAST_PROMPT_TOKENS
     rows += [_of_pace(seen, speed_at, total, parallel, least) for seen in run.paces]
+    in_ram = _layers_kept_in_ram(run, verdict)
+    if in_ram is not None:
+        rows = [row.replace(inside=None, why=row.why or in_ram) for row in rows]
     return Comparison(
         run=run,
         verdict=verdict,
@@ -247,19 +251,43 @@ def _unseen(run: Run, verdict: Verdict) -> list[str]:
 
 def _run_otherwise(run: Run, verdict: Verdict, rows: Sequence[Difference]) -> list[str]:
     """Options and hardware of the run that the prediction has otherwise."""
-    lines = _laid_out_otherwise(run, verdict)
+    lines = []
+    layers, placed = _layers(verdict), _placement(verdict)
+    if placed == "split" and layers and (run.gpu_layers or 0) >= layers:
+        lines.append(
+            "The run had every layer on the GPU; predicted is a part of them, the rest in RAM."
+        )
     if run.flash_attention is False and any(row.is_close is False for row in rows):
         lines.append(
             "The run had flash attention off, which is slower and takes a larger compute buffer:"
             " predicted is with it (-fa on)."
         )
-    here = verdict.machine.cpu_model
-    if run.processor and here and _words_of(run.processor) != _words_of(here):
-        lines.append(
-            f"The run was on {run.processor}, and the prediction is for {here}: name"
-            " the run's machine with --machine."
-        )
-    return lines
+    return [*lines, *_on_other_hardware(run, verdict)]
+
+
+def _on_other_hardware(run: Run, verdict: Verdict) -> list[str]:
+    """The run's GPU where the prediction has layers on one, its processor where layers are in RAM,
+    if another was predicted.
+    """
+    machine, placed = verdict.machine, _placement(verdict)
+    others: list[tuple[str, str, str]] = []
+    cards = list(dict.fromkeys(card.name for card in machine.accelerators or ()))
+    of_run = list(dict.fromkeys(run.gpu.split(", "))) if run.gpu else []
+    foreign = [name for name in of_run if not any(are_alike(name, card) for card in cards)]
+    if placed != "host" and cards and foreign:
+        others.append((" and ".join(foreign), " and ".join(cards), "--machine or --gpu"))
+    here = machine.cpu_model
+    if (
+        placed != "accelerator"
+        and run.processor
+        and here
+        and _words_of(run.processor) != _words_of(here)
+    ):
+        others.append((run.processor, here, "--machine"))
+    return [
+        f"The run was on {theirs}, and the prediction is for {ours}: name the run's with {options}."
+        for theirs, ours, options in others
+    ]
 
 
 def _words_of(name: str) -> set[str]:
@@ -268,22 +296,27 @@ def _words_of(name: str) -> set[str]:
     return {word for word in plain.split() if word not in ("cpu", "processor")} - {"with"}
 
 
-def _laid_out_otherwise(run: Run, verdict: Verdict) -> list[str]:
-    """That the run put other layers on the GPU than the prediction does."""
-    placed = verdict.needs.placement if verdict.needs is not None else "host"
-    layers = verdict.model.architecture.layers if verdict.model.architecture else None
-    on_card = run.gpu_layers
-    if placed == "host" or run.on_processor or on_card is None or not layers or on_card < 0:
-        return []
-    is_whole = on_card >= layers
-    if is_whole == (placed == "accelerator"):
-        return []
-    if is_whole:
-        return ["The run had every layer on the GPU; predicted is a part of them, the rest in RAM."]
-    return [
-        f"The run had {on_card} of {layers} layers on the GPU, and all of them are predicted"
-        " there: compare a run with -ngl 999."
-    ]
+def _placement(verdict: Verdict) -> str:
+    return (verdict.needs.placement if verdict.needs is not None else None) or "host"
+
+
+def _layers(verdict: Verdict) -> int | None:
+    return verdict.model.architecture.layers if verdict.model.architecture else None
+
+
+def _layers_kept_in_ram(run: Run, verdict: Verdict) -> str | None:
+    """Why a run with some layers in RAM is no measure of a prediction with all of them on the GPU;
+    None where the run had no such layers.
+    """
+    layers, on_card = _layers(verdict), run.gpu_layers
+    if _placement(verdict) != "accelerator" or run.on_processor or on_card is None or not layers:
+        return None
+    if not 0 <= on_card < layers:
+        return None
+    return (
+        f"the run had {on_card} of {layers} layers on the GPU, and all of them are predicted"
+        " there: compare a run with -ngl 999"
+    )
 
 
 # ------------------------------------------------------------------ pace
@@ -518,13 +551,17 @@ def _slow(rows: Sequence[Difference]) -> list[Difference]:
 
 def _is_foreign(row: Difference) -> bool:
     """Farther off than any machine is from what is predicted for its like."""
-    return row.subject == "pace" and row.off != 0 and (row.off_factor or 0) > FOREIGN_FACTOR
+    return row.subject == "pace" and row.off != 0 and (row.off_factor or 0) > _FOREIGN_FACTOR
 
 
 def _basis(rows: Sequence[Difference], verdict: Verdict) -> list[str]:
     """What a wide range of the pace rests on, and how to narrow it."""
     speed = verdict.speed
-    is_wide = any(row.term != "prompt" and row.subject == "pace" and row.is_wide for row in rows)
+    is_wide = any(
+        row.term != "prompt" and row.subject == "pace" and row.is_wide
+        for row in rows
+        if row.inside is not None
+    )
     if speed is None or not is_wide:
         return []
     remedy = how_to_measure(verdict.machine)

@@ -43,7 +43,7 @@ def weights_check(
     if whole is None and _is_unheard_of(spec):
         return _not_known(spec)
     if (danger := _danger(spec, format)) is not None:
-        state = "yours to get" if _is_lone_config(spec) else "published"
+        state = "yours to get" if spec.is_lone_config else "published"
         return _finding(
             spec,
             Outcome.WARN,
@@ -65,7 +65,7 @@ def _is_unheard_of(spec: ModelSpec) -> bool:
         spec.openness.weights == "unknown"
         and not spec.files
         and not _states_needs_alone(spec)
-        and not _is_lone_config(spec)
+        and not spec.is_lone_config
     )
 
 
@@ -106,11 +106,6 @@ def _not_known(spec: ModelSpec) -> Finding:
     )
 
 
-def _is_lone_config(spec: ModelSpec) -> bool:
-    """The spec was read from a config.json whose weights do not lie beside it."""
-    return spec.origin.endswith(".json") and spec.openness.weights == "unknown"
-
-
 def _states_needs_alone(spec: ModelSpec) -> bool:
     return spec.needs is not None and spec.architecture is None
 
@@ -142,7 +137,7 @@ def _published(spec: ModelSpec, repository: str | None) -> Finding:
     than the publisher's that has the files.
     """
     state = spec.openness.weights
-    if _is_lone_config(spec):
+    if spec.is_lone_config:
         return _finding(
             spec,
             Outcome.WARN,

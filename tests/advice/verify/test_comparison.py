@@ -13,6 +13,8 @@ from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.errors import SelfhostError
 from selfhost.machine.changes import apply
 from selfhost.machine.reader import Machine
+from selfhost.reports.layout import plain
+from selfhost.reports.verify_text import verify_document
 from selfhost.verdict.speed import PaceRange, Speed
 
 MACHINE = Machine.from_file(RECORDS / "vm-24gib.json")
@@ -221,15 +223,46 @@ def test_a_short_prompt_on_a_gpu_is_not_compared() -> None:
     assert held(run, "llama-3.1-8b-instruct", speed=SPEED).differences[0].inside is False
 
 
-def test_layers_that_the_run_kept_in_ram_explain_a_difference() -> None:
-    """20 of 32 layers on the card is another run than the one predicted, which has them all there."""
+def test_a_run_with_layers_in_ram_is_not_compared() -> None:
+    """20 of 32 layers on the card is another run than the one predicted, which has them all there:
+    no figure of it is outside, and exit 2 says that nothing was compared.
+    """
     slow = SeenPace(kind="decode", tokens_per_second=3.0, tokens=128)
     run = Run(tool="llama-bench", gpu_layers=20, on_processor=False, paces=(slow,))
     machine = apply(MACHINE, [], ["RTX 4090"])
-    notes = held(run, "llama-3.1-8b-instruct", machine, speed=SPEED).notes
-    assert any("20 of 32 layers" in note for note in notes)
-    whole = held(run.replace(gpu_layers=99), "llama-3.1-8b-instruct", machine, speed=SPEED).notes
-    assert not any("layers" in note for note in whole)
+    partly = held(run, "llama-3.1-8b-instruct", machine, speed=SPEED)
+    assert partly.exit_code == 2
+    assert "20 of 32 layers" in (partly.differences[0].why or "")
+    assert partly.notes == ()
+    whole = held(run.replace(gpu_layers=99), "llama-3.1-8b-instruct", machine, speed=SPEED)
+    assert whole.exit_code == 1
+    assert not any("layers" in note for note in whole.notes)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "here", "is_told"),
+    [
+        ("NVIDIA GeForce RTX 3060", "RTX 4090", True),
+        ("NVIDIA GeForce RTX 4060 Ti", "RTX 4060", True),
+        ("NVIDIA GeForce RTX 4090", "RTX 4090", False),
+        # as Mesa's Vulkan driver names it
+        ("AMD Radeon RX 7900 XTX (RADV NAVI31)", "RX 7900 XTX", False),
+        ("NVIDIA GeForce RTX 3090, NVIDIA GeForce RTX 3090", "2x RTX 3090", False),
+    ],
+)
+def test_a_run_on_another_gpu_is_told(gpu: str, here: str, *, is_told: bool) -> None:
+    """The GPU is what a run with all layers on it is compared by, and its processor is not."""
+    run = Run(
+        tool="llama-bench",
+        gpu_layers=99,
+        on_processor=False,
+        gpu=gpu,
+        processor="AMD Ryzen 7 7840HS",
+        paces=(SeenPace(kind="decode", tokens_per_second=3.0, tokens=128),),
+    )
+    notes = held(run, "llama-3.1-8b-instruct", apply(MACHINE, [], [here]), speed=SPEED).notes
+    assert any("The run was on NVIDIA" in note for note in notes) is is_told
+    assert not any("Ryzen" in note for note in notes)
 
 
 def test_one_of_several_sequences_may_be_slower() -> None:
@@ -270,3 +303,11 @@ def test_a_run_on_a_gpu_is_not_held_against_a_machine_without_one() -> None:
     assert "--gpu" in (caught.value.remedy or "")
     machine, _ = machine_of(run, apply(MACHINE, [], ["RTX 4090"]))
     assert machine.accelerators
+
+
+def test_a_range_of_hardly_any_width_is_told_without_one() -> None:
+    """9.9 to 10.1 are 1.02 times, printed `1.0×`, which tells nothing."""
+    run = SERVER.replace(memory=(), paces=(SeenPace(kind="decode", tokens_per_second=25.0),))
+    speed = Speed(decode=PaceRange(low=9.9, likely=10.0, high=10.1), how="stated")
+    told = plain(verify_document(held(run, "qwen2.5-0.5b-instruct", speed=speed)))
+    assert "2.5 times the likely figure, above its range\n" in told
