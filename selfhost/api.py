@@ -283,8 +283,14 @@ def _surroundings(
 def _one_of(name: str, value: str, choices: Sequence[str]) -> None:
     """`WorkloadError` for a word that is none of the choices."""
     if not isinstance(value, str) or value not in choices:
+        from .catalogue.searching import kind_meant
+        from .core.spelling import alike
+
         message = f"{value!r} is not one of {', '.join(choices)}"
-        raise WorkloadError([Problem(file="workload", key=name, message=message)])
+        meant = kind_meant(value) if isinstance(value, str) else ""
+        guess = meant if meant in choices else alike(meant, choices)
+        remedy = f"did you mean {name}={guess!r}?" if guess else None
+        raise WorkloadError([Problem(file="workload", key=name, message=message, remedy=remedy)])
 
 
 def machine_named(text: str) -> Machine:

@@ -712,13 +712,13 @@ def _as_stated(
     )
     if way is None:
         return {"tiled": runtime.tiled_option, "chunked": "", "result": ""}
-    result = runtime.result_option if way.frames and way.height and way.width else ""
+    result_options = runtime.result_option if way.frames and way.height and way.width else ""
     for name in ("height", "width", "frames"):
-        result = result.replace("{" + name + "}", str(getattr(way, name)))
+        result_options = result_options.replace("{" + name + "}", str(getattr(way, name)))
     return {
         "tiled": runtime.tiled_option if way.is_tiled else "",
         "chunked": runtime.chunked_option if way.is_chunked else "",
-        "result": result,
+        "result": result_options,
     }
 
 

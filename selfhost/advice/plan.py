@@ -5,6 +5,7 @@ machines do.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 from ..catalogue.index import Catalogue
 from ..catalogue.spec import ModelSpec, RuntimeSpec
@@ -604,20 +605,20 @@ def _spread_over(
     ):
         return None
     roomy = machine.replace(memory_total_bytes=2**50, memory_limit_bytes=2**50)
-    for number in _CARDS:
 
-        def holds(steps: int, number: int = number) -> bool:
-            card = _card(question, steps * _CARD_STEP_BYTES)
-            there = roomy.replace(accelerators=(card,) * number)
-            needs = judge(ask(spec, question.workload, catalogue, there), there).needs
-            return needs is not None and needs.placement == "accelerator"
+    def holds(cards: int, steps: int) -> bool:
+        card = _card(question, steps * _CARD_STEP_BYTES)
+        there = roomy.replace(accelerators=(card,) * cards)
+        needs = judge(ask(spec, question.workload, catalogue, there), there).needs
+        return needs is not None and needs.placement == "accelerator"
 
-        most = _LARGEST_DESKTOP_CARD_BYTES // _CARD_STEP_BYTES
-        if number == _CARDS[-1]:
-            most = on_card // _CARD_STEP_BYTES
-        if holds(most):
-            least = on_card // number // _CARD_STEP_BYTES
-            return number, _least_of(range(least, most), holds) * _CARD_STEP_BYTES
+    for cards in _CARDS:
+        # what the most cards for desktops do not hold takes as many larger ones
+        largest_bytes = on_card if cards == _CARDS[-1] else _LARGEST_DESKTOP_CARD_BYTES
+        most = largest_bytes // _CARD_STEP_BYTES
+        if holds(cards, most):
+            steps = range(on_card // cards // _CARD_STEP_BYTES, most)
+            return cards, _least_of(steps, partial(holds, cards)) * _CARD_STEP_BYTES
     return None
 
 

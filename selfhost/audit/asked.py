@@ -84,8 +84,8 @@ class _Shared:
 
     def add(self, machine: Any, burdens: tuple[float, ...], steps: Steps) -> None:
         """Machines of that strength have that answer with so much, and with less."""
-        known = self._by_machine.get(machine, ())
-        kept = [each for each in known if not all(map(le, each[0], burdens))]
+        earlier = self._by_machine.get(machine, ())
+        kept = [each for each in earlier if not all(map(le, each[0], burdens))]
         self._by_machine[machine] = [*kept, (burdens, ([0], steps[1]))]
 
     def of(self, machine: Any, burdens: tuple[float, ...]) -> Steps | None:
@@ -224,7 +224,7 @@ class Asked:
     def _by_strength(self, numbers: Iterable[int]) -> list[tuple[Strength | None, int]]:
         """Machines, the weakest first."""
         population = self._answers.population
-        known: list[tuple[Strength, int]] = []
+        strengths: list[tuple[Strength, int]] = []
         unknown: list[tuple[Strength | None, int]] = []
         for number in numbers:
             kind = population.kinds[population.kind_of(number)[0]]
@@ -237,8 +237,8 @@ class Asked:
             if strength is None:
                 unknown.append((None, number))
             else:
-                known.append((strength, number))
-        return [*unknown, *sorted(known)]
+                strengths.append((strength, number))
+        return [*unknown, *sorted(strengths)]
 
     def _learn(self, number: int) -> None:
         population = self._answers.population

@@ -213,11 +213,11 @@ class _Row:
 
     def earlier(self) -> Earlier | None:
         """The result and the failed findings."""
-        result = self._value.get("result")
-        if not isinstance(result, str) or result not in _RESULTS:
+        result_word = self._value.get("result")
+        if not isinstance(result_word, str) or result_word not in _RESULTS:
             self._fault("result", f"is none of {', '.join(_RESULTS)}")
             return None
-        return _RESULTS[result], tuple(sorted(set(self.names("failed"))))
+        return _RESULTS[result_word], tuple(sorted(set(self.names("failed"))))
 
 
 # ------------------------------------------------------------------ what changed
@@ -291,15 +291,15 @@ def change_of(row: Row, baseline: Baseline) -> Change | None:
     is_bad = row.result in (Result.FAIL, Result.UNKNOWN)
     if earlier is None:
         return Change.NEW if is_bad else None
-    result, failed = earlier
-    if row.result is result and set(row.failed) == set(failed):
+    earlier_result, failed = earlier
+    if row.result is earlier_result and set(row.failed) == set(failed):
         return None
     if not is_bad:
-        return Change.FIXED if result in (Result.FAIL, Result.UNKNOWN) else Change.CHANGED
+        return Change.FIXED if earlier_result in (Result.FAIL, Result.UNKNOWN) else Change.CHANGED
     if row.result is Result.FAIL:
-        is_worse = result is not Result.FAIL or not set(row.failed) <= set(failed)
+        is_worse = earlier_result is not Result.FAIL or not set(row.failed) <= set(failed)
     else:
-        is_worse = result not in (Result.FAIL, Result.UNKNOWN)
+        is_worse = earlier_result not in (Result.FAIL, Result.UNKNOWN)
     return Change.NEW if is_worse else Change.CHANGED
 
 

@@ -181,13 +181,15 @@ class _FamilyInFull(_Family):
     def _is_same(self, least: Short, most: Answer) -> bool:
         if not isinstance(most, tuple) or least[:-1] != most[:-1]:
             return False
-        (one, others), (other, others_of_most) = map(_parted, (least[-1], most[-1]))
+        (least_findings, others), (most_findings, others_of_most) = map(
+            _parted, (least[-1], most[-1])
+        )
         # where more than the model and the context decide, what is said between is not known
         return others == others_of_most and all(
             isinstance(mark, Finding)
             and isinstance(mark.needs, int)
             and mark == self._of_context(mark.needs)
-            for mark in (*one, *other)
+            for mark in (*least_findings, *most_findings)
         )
 
     def _at(self, answer: Answer, context_tokens: int) -> Answer:

@@ -170,10 +170,10 @@ class Selections:
         return iter([(basis, bits) for basis, bits in by_basis.items() if bits])
 
     def _of(self, selector: Selector) -> tuple[int, int]:
-        known = self._selectors.get(selector)
-        if known is None:
-            known = self._selectors[selector] = self._taken_by(selector)
-        return known
+        taken = self._selectors.get(selector)
+        if taken is None:
+            taken = self._selectors[selector] = self._taken_by(selector)
+        return taken
 
     def _taken_by(self, selector: Selector) -> tuple[int, int]:
         population = self._population
@@ -197,10 +197,10 @@ class Selections:
 
     def _of_class(self, name: str) -> tuple[int, int]:
         """The machines of a class, and those of which that is not known."""
-        known = self._classes.get(name)
-        if known is None:
-            known = self._classes[name] = self._held_by(name)
-        return known
+        members = self._classes.get(name)
+        if members is None:
+            members = self._classes[name] = self._held_by(name)
+        return members
 
     def _held_by(self, name: str) -> tuple[int, int]:
         each = self._policy.class_by_name.get(name)
@@ -431,11 +431,13 @@ def _cut_by(by_signature: dict[Signature, SameFindings], groups: Groups, meant: 
         cut[signature] = alike
 
     for signature, alike in groups.items():
-        for found_signature, found in by_signature.items():
-            common = alike.bits & meant & found.bits
+        for found_signature, same_findings in by_signature.items():
+            common = alike.bits & meant & same_findings.bits
             if common:
-                findings = (*(alike.findings or ()), *found.findings)
-                shorts = (*alike.shorts, found.shorts) if found.shorts else alike.shorts
+                findings = (*(alike.findings or ()), *same_findings.findings)
+                shorts = (
+                    (*alike.shorts, same_findings.shorts) if same_findings.shorts else alike.shorts
+                )
                 both = tuple(sorted((*signature, *found_signature)))
                 add(both, Alike(common, findings, alike.route, shorts))
         rest = without(alike.bits, meant)

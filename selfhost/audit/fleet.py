@@ -280,10 +280,10 @@ class Machines(Sequence[Machine]):
         if plan is None or plan.name is None:
             return False
         values = line.values
-        known = plan.shapes.get(tuple([values[place] for place in plan.fixed]))
-        if known is None or not is_in_order(values, plan.order):
+        shape_and_places = plan.shapes.get(tuple([values[place] for place in plan.fixed]))
+        if shape_and_places is None or not is_in_order(values, plan.order):
             return False
-        shape, places = known
+        shape, places = shape_and_places
         numbers = [int(values[place]) for place in places]
         never_zero = [at for at, place in enumerate(places) if place in plan.never_zero]
         if not are_in_bounds(numbers, never_zero):

@@ -490,14 +490,14 @@ class Population:
         """Of each kind what it answers to `of`, and the kinds that answer the same, as bits. `key`
         is the name of the question.
         """
-        known = self.facts.get(key)
-        if known is None:
+        answers_of_kinds = self.facts.get(key)
+        if answers_of_kinds is None:
             answers = [of(kind) for kind in self.kinds]
             same: dict[Any, int] = {}
             for number, answer in enumerate(answers):
                 same[answer] = same.get(answer, 0) | 1 << number
-            known = self.facts[key] = [(answer, same[answer]) for answer in answers]
-        return known
+            answers_of_kinds = self.facts[key] = [(answer, same[answer]) for answer in answers]
+        return answers_of_kinds
 
     def keep_worked_out(self, key: Any, worked: Any) -> Any:
         """Keep what is worked out by that name; words that were asked for first are forgotten."""

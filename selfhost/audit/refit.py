@@ -313,19 +313,19 @@ class _Filling:
     def _by_shape(self, machines: Machines) -> dict[tuple[int, tuple[int, ...]], list[int]]:
         """The numbers of the machines by their shape and their classes."""
         looks_at_total = any(each.memory_total for each in self._classes)
-        known: dict[object, tuple[int, ...]] = {}
+        classes_by_key: dict[object, tuple[int, ...]] = {}
         by_shape: dict[tuple[int, tuple[int, ...]], list[int]] = {}
         for number, shape_number in enumerate(machines.shape_numbers):
             shape = machines.shapes[shape_number]
             labels = machines.labels_of(number)
             total = _total(shape, machines.place_of(number)) if looks_at_total else None
             key = shape_number, id(labels), total
-            classes = known.get(key)
+            classes = classes_by_key.get(key)
             if classes is None:
                 if not looks_at_total:
                     total = shape.template.memory_total_bytes
                 seen = _Seen(labels, shape.template.architecture, total)
-                classes = known[key] = self._classes_of(seen)
+                classes = classes_by_key[key] = self._classes_of(seen)
             by_shape.setdefault((shape_number, classes), []).append(number)
         return by_shape
 

@@ -180,8 +180,8 @@ def scaled(form: Form, by: int) -> Form:
 
 
 @lru_cache(maxsize=4096)
-def _added(one: Form, other: Form) -> Form:
-    factors = dict(one)
+def _added(form: Form, other: Form) -> Form:
+    factors = dict(form)
     for slot, factor in other:
         factors[slot] = factors.get(slot, 0) + factor
     return tuple(sorted((slot, factor) for slot, factor in factors.items() if factor))
@@ -229,8 +229,8 @@ class Trace:
 
     def fact(self, key: Any, of: Callable[[Kind], Any]) -> Any:
         """What the machine's kind answers; machines of kinds that answer otherwise are others."""
-        known = self._facts.get(key) or self._population.fact(key, of)
-        answer, alike = known[self.kind]
+        answers_of_kinds = self._facts.get(key) or self._population.fact(key, of)
+        answer, alike = answers_of_kinds[self.kind]
         self.kinds &= alike
         return answer
 
@@ -319,10 +319,10 @@ class Trace:
 
     def number_of(self, slot: Slot) -> Number | int | None:
         """The machine's number; None where its kind has none."""
-        known = self._facts.get(slot) or self._population.fact(
+        answers_of_kinds = self._facts.get(slot) or self._population.fact(
             slot, lambda kind: slot in kind.columns
         )
-        is_there, alike = known[self.kind]
+        is_there, alike = answers_of_kinds[self.kind]
         self.kinds &= alike
         if not is_there:
             return None

@@ -977,5 +977,5 @@ def _repository_names(repository: object) -> list[str]:
     if owner.lower() == "meta-llama" and name.lower().startswith("llama-3"):
         names.append(f"{owner}/Meta-{name}")
     if owner.lower() in _OLD_ACCOUNTS:
-        names += [f"{_OLD_ACCOUNTS[owner.lower()]}/{known.partition('/')[2]}" for known in names]
+        names += [f"{_OLD_ACCOUNTS[owner.lower()]}/{listed.partition('/')[2]}" for listed in names]
     return names

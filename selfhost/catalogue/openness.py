@@ -146,8 +146,8 @@ def auditable(spec: ModelSpec) -> Row:
     """Training data, methods and paper. The data decides: without it nobody can check what a
     model learned from.
     """
-    data, paper = _part(spec, "training_data"), _part(spec, "paper")
-    parts = (data, _methods(spec, paper), paper)
+    training_data, paper = _part(spec, "training_data"), _part(spec, "paper")
+    parts = (training_data, _methods(spec, paper), paper)
     answers = {part.answer for part in parts}
     if spec.closed:
         return _row(
@@ -157,20 +157,20 @@ def auditable(spec: ModelSpec) -> Row:
             (_part(spec, "weights"),),
             parts,
         )
-    if data.answer == "no":
+    if training_data.answer == "no":
         return _row(
             "auditable",
             "no",
             "the training data is not published, so nobody can check what it learned from",
-            (data,),
+            (training_data,),
             parts,
         )
-    if data.answer == "unknown":
+    if training_data.answer == "unknown":
         return _row(
             "auditable",
             "unknown",
             "whether the training data was published is not known",
-            (data,),
+            (training_data,),
             parts,
         )
     if answers == {"yes"}:

@@ -9,7 +9,7 @@ from ..core.records import pattern
 from ..core.spelling import all_near, canonical
 from .index import Catalogue
 from .spec import ModelSpec
-from .spec_values import USES
+from .spec_values import MODALITIES, USES
 
 _SIZE = pattern(r"\d+(?:\.\d+)?[bm]")
 # the size of 0.8b is no 8b, that of 30b-a3b no 3b, that of 8x7b no 7b
@@ -17,6 +17,31 @@ _WHOLE_SIZE = r"(?<![\d.])(?<!\d[bx]-a)(?<!\dx){}(?![\da-z])"
 _LETTERS = pattern(r"[a-z]{3,}")
 # so many replacements of words are tried
 _MOST_TRIED = 8
+# what people call a use or a modality -> its name here
+_KIND_MEANT = {
+    "ocr": "document-reading",
+    "asr": "speech-recognition",
+    "stt": "speech-recognition",
+    "transcription": "speech-recognition",
+    "tts": "speech-synthesis",
+    "voice": "speech-synthesis",
+    "roleplaying": "roleplay",
+    "coding": "code",
+    "coder": "code",
+    "programming": "code",
+    "agent": "function-calling",
+    "tool": "function-calling",
+    "rag": "embedding",
+    "reranker": "reranking",
+    "moderation": "safety",
+    "translator": "translation",
+    "picture": "image",
+    "multimodal": "vision",
+    "vlm": "vision",
+    # models made for it alone are rare: any that chats sums a text up
+    "summarization": "chat",
+    "summarisation": "chat",
+}
 
 
 def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
@@ -37,9 +62,21 @@ def use_in(words: Sequence[str]) -> str | None:
     """The use that words alone name, each its own word or all of one: `code`, `speech
     recognition`. None where they name none, or several.
     """
-    typed = [part for word in words for part in word.split("-")]
+    typed = [part for word in words for part in kind_meant(word).split("-")]
     named = [use for use in USES if set(use.split("-")) <= set(typed)]
     return named[0] if len(named) == 1 else None
+
+
+def kind_meant(word: str) -> str:
+    """The use or modality that a word means, in the singular or the plural: `code` of `coding`,
+    `embedding` of `embeddings`. The word in lower case where it means none.
+    """
+    word = word.lower()
+    for reading in (word, word.removesuffix("s")):
+        kind = _KIND_MEANT.get(reading, reading)
+        if kind in USES or kind in MODALITIES:
+            return kind
+    return word
 
 
 def holds_words(model: ModelSpec, words: Sequence[str]) -> bool:
@@ -53,7 +90,8 @@ def holds_words(model: ModelSpec, words: Sequence[str]) -> bool:
 def _holds(model: ModelSpec, names: Sequence[str], word: str) -> bool:
     kinds = {model.modality, *(part for use in model.uses or () for part in use.split("-"))}
     maker = canonical(model.developer or "")
-    return word in kinds or f"-{canonical(word)}" in f"-{maker}" or _in_names(word, names)
+    means_kind = kinds.issuperset(kind_meant(word).split("-"))
+    return means_kind or f"-{canonical(word)}" in f"-{maker}" or _in_names(word, names)
 
 
 def _in_names(word: str, names: Iterable[str]) -> bool:

@@ -69,22 +69,6 @@ _STATED = {
     "disk": "state it: --set disk=100GB",
 }
 
-# what people call a choice -> the choice
-_CHOICE_MEANT = {
-    "ocr": "document-reading",
-    "asr": "speech-recognition",
-    "stt": "speech-recognition",
-    "transcription": "speech-recognition",
-    "tts": "speech-synthesis",
-    "voice": "speech-synthesis",
-    "roleplaying": "roleplay",
-    "coding": "code",
-    "agent": "function-calling",
-    "agents": "function-calling",
-    "rag": "embedding",
-    "moderation": "safety",
-}
-
 _MISSING = {
     "check": "name a model, or several",
     "show": "name a model",
@@ -174,15 +158,16 @@ class FullParser(argparse.ArgumentParser):
         """argparse's own, with the choice that was perhaps meant."""
         if action.choices is None or value in action.choices:
             return
+        from ..catalogue.searching import kind_meant
         from ..core.spelling import alike
 
         flag = action.option_strings[0] if action.option_strings else ""
         choices = list(map(str, action.choices))
-        meant = _CHOICE_MEANT.get(str(value).lower())
+        meant = kind_meant(str(value))
         guess = meant if meant in choices else alike(str(value), choices)
         remedy = f"did you mean {f'{flag} {guess}'.strip()}?"
         if not guess:
-            remedy = self._under_another_flag(str(value)) or f"see `{self.prog} --help`"
+            remedy = self._under_another_flag(meant) or f"see `{self.prog} --help`"
         shown = f"{flag}: {_cut(repr(value))}" if flag else _cut(repr(value))
         raise UsageError(f"{shown} is not one of {', '.join(choices)}", remedy=remedy)
 
@@ -227,7 +212,10 @@ class FullParser(argparse.ArgumentParser):
                 else f"unexpected {' '.join(unknown)}"
             )
             remedy = f"did you mean {' '.join(guesses)}?" if guesses else remedy
-            if self.command in _HELD_AGAINST and unknown[0].partition("=")[0] in _OF_A_MACHINE:
+            if unknown[0] == "--use" and self.command != "list":
+                use = unknown[1] if len(unknown) > 1 else "USE"
+                remedy = f"`selfhost list --use {use}` has the models made for it"
+            if self.command in _HELD_AGAINST and _is_of_a_machine(unknown[0]):
                 remedy = _HELD_AGAINST[self.command]
             remedy = next((_INSTEAD[word] for word in unknown if word in _INSTEAD), remedy)
             if "--set" in self._option_string_actions:
@@ -240,6 +228,12 @@ class FullParser(argparse.ArgumentParser):
         if is_valued:
             message, remedy = f"{flag} takes no value, not {text}", f"write {flag} alone"
         raise UsageError(_cut(message.removeprefix("argument ")), remedy=_cut(remedy))
+
+
+def _is_of_a_machine(option: str) -> bool:
+    """Whether it states or names a machine, here or as other programs call it."""
+    flag = option.partition("=")[0]
+    return flag in _OF_A_MACHINE or flag.removeprefix("--") in _STATED
 
 
 # what argparse says of `--format` at the end of a line

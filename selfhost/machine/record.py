@@ -617,20 +617,20 @@ class _Reader:
     def error(self) -> MachineFileError:
         return MachineFileError(self.problems.problems)
 
-    def machine(self, data: Any) -> Machine:
-        if not isinstance(data, Mapping):
+    def machine(self, json_value: Any) -> Machine:
+        if not isinstance(json_value, Mapping):
             self.problem(
                 None,
-                f"holds {_kind(data)}, not one JSON object",
+                f"holds {_kind(json_value)}, not one JSON object",
                 "write it with `selfhost machine --format json`",
             )
             raise self.error()
-        self.schema(data)
+        self.schema(json_value)
         values: dict[str, Any] = {}
-        unread = list(_FIELDS["unread"].read(self, data, "unread"))
+        unread = list(_FIELDS["unread"].read(self, json_value, "unread"))
         for key, field in _FIELDS.items():
             if key != "unread" and key not in _NOT_IN_JSON:
-                values[key] = field.read(self, data, key)
+                values[key] = field.read(self, json_value, key)
         if values["scope"] is not None and values["scope"] not in SCOPES:
             unread = [entry for entry in unread if entry.fact != "scope"]
             unread.append(
@@ -657,10 +657,10 @@ class _Reader:
             values["name"] = self.unnamed
         return Machine(**values, unread=tuple(unread))
 
-    def schema(self, data: Mapping[str, Any]) -> None:
-        name = data.get("schema")
+    def schema(self, json_object: Mapping[str, Any]) -> None:
+        name = json_object.get("schema")
         if name is None:
-            if not any(fact in data for fact in FACTS):
+            if not any(fact in json_object for fact in FACTS):
                 self.problem(
                     "schema",
                     "is missing, and nothing here is a fact about a machine",
@@ -693,8 +693,10 @@ class _Reader:
                     )
                     break
 
-    def text_value(self, data: Mapping[str, Any], key: str, path: str | None = None) -> str | None:
-        value = data.get(key)
+    def text_value(
+        self, json_object: Mapping[str, Any], key: str, path: str | None = None
+    ) -> str | None:
+        value = json_object.get(key)
         where = path or key
         if value is None:
             return None
@@ -712,13 +714,13 @@ class _Reader:
 
     def whole(
         self,
-        data: Mapping[str, Any],
+        json_object: Mapping[str, Any],
         key: str,
         highest: int,
         lowest: int = 0,
         path: str | None = None,
     ) -> int | None:
-        value = data.get(key)
+        value = json_object.get(key)
         where = path or key
         if value is None:
             return None
@@ -749,10 +751,10 @@ class _Reader:
             return value
         return None
 
-    def time(self, data: Mapping[str, Any], key: str) -> str | None:
+    def time(self, json_object: Mapping[str, Any], key: str) -> str | None:
         import re
 
-        value = self.text_value(data, key)
+        value = self.text_value(json_object, key)
         if value is not None and not re.fullmatch(_TIME, value):
             self.problem(
                 key, f'is "{_short(value)}", not a time', "write for example 2026-10-01T12:00:00Z"
@@ -760,8 +762,8 @@ class _Reader:
             return None
         return value
 
-    def cores(self, data: Mapping[str, Any], key: str) -> float | None:
-        value = data.get(key)
+    def cores(self, json_object: Mapping[str, Any], key: str) -> float | None:
+        value = json_object.get(key)
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -776,8 +778,8 @@ class _Reader:
             return float(value)
         return None
 
-    def names(self, data: Mapping[str, Any], key: str) -> tuple[str, ...] | None:
-        value = data.get(key)
+    def names(self, json_object: Mapping[str, Any], key: str) -> tuple[str, ...] | None:
+        value = json_object.get(key)
         if value is None:
             return None
         if not isinstance(value, list | tuple):
@@ -796,8 +798,8 @@ class _Reader:
                 return None
         return tuple(value)
 
-    def mapping(self, data: Mapping[str, Any], key: str) -> dict[str, str]:
-        value = data.get(key)
+    def mapping(self, json_object: Mapping[str, Any], key: str) -> dict[str, str]:
+        value = json_object.get(key)
         if value is None:
             return {}
         if not isinstance(value, Mapping):
@@ -817,9 +819,12 @@ class _Reader:
         return out
 
     def records(
-        self, data: Mapping[str, Any], key: str, read: Callable[[Mapping[str, Any], str], Any]
+        self,
+        json_object: Mapping[str, Any],
+        key: str,
+        read: Callable[[Mapping[str, Any], str], Any],
     ) -> tuple[Any, ...]:
-        value = data.get(key)
+        value = json_object.get(key)
         if value is None:
             return ()
         if not isinstance(value, list | tuple):
@@ -932,7 +937,7 @@ class _Reader:
 class _Field:
     """One kind of field: how it is read from a record and checked when a machine is made."""
 
-    def read(self, reader: _Reader, data: Mapping[str, Any], key: str) -> Any:
+    def read(self, reader: _Reader, json_object: Mapping[str, Any], key: str) -> Any:
         """The value of a JSON object; None where it is absent or faulty."""
         raise NotImplementedError
 
@@ -947,8 +952,8 @@ class _Whole(_Field):
     def __init__(self, lowest: int, highest: int) -> None:
         self.lowest, self.highest = lowest, highest
 
-    def read(self, reader: _Reader, data: Mapping[str, Any], key: str) -> int | None:
-        return reader.whole(data, key, self.highest, self.lowest)
+    def read(self, reader: _Reader, json_object: Mapping[str, Any], key: str) -> int | None:
+        return reader.whole(json_object, key, self.highest, self.lowest)
 
     def checked(self, reader: _Reader, key: str, value: Any) -> Any:
         if type(value) is int and self.lowest <= value <= self.highest:
@@ -959,8 +964,8 @@ class _Whole(_Field):
 class _Cores(_Field):
     """A number of cores, which may be a fraction."""
 
-    def read(self, reader: _Reader, data: Mapping[str, Any], key: str) -> float | None:
-        return reader.cores(data, key)
+    def read(self, reader: _Reader, json_object: Mapping[str, Any], key: str) -> float | None:
+        return reader.cores(json_object, key)
 
     def checked(self, reader: _Reader, key: str, value: Any) -> Any:
         if type(value) in (int, float) and MIN_CORES <= value <= MAX_CORES:
@@ -974,8 +979,8 @@ class _Text(_Field):
     def __init__(self, choices: Sequence[str] = ()) -> None:
         self.choices = choices
 
-    def read(self, reader: _Reader, data: Mapping[str, Any], key: str) -> str | None:
-        return reader.text_value(data, key)
+    def read(self, reader: _Reader, json_object: Mapping[str, Any], key: str) -> str | None:
+        return reader.text_value(json_object, key)
 
     def checked(self, reader: _Reader, key: str, value: Any) -> Any:
         if type(value) is not str:
@@ -988,13 +993,13 @@ class _Text(_Field):
 class _Time(_Text):
     """A time as ISO 8601 writes it."""
 
-    def read(self, reader: _Reader, data: Mapping[str, Any], key: str) -> str | None:
-        return reader.time(data, key)
+    def read(self, reader: _Reader, json_object: Mapping[str, Any], key: str) -> str | None:
+        return reader.time(json_object, key)
 
 
 class _Flag(_Field):
-    def read(self, reader: _Reader, data: Mapping[str, Any], key: str) -> bool | None:
-        return reader.flag(data, key)
+    def read(self, reader: _Reader, json_object: Mapping[str, Any], key: str) -> bool | None:
+        return reader.flag(json_object, key)
 
     def checked(self, reader: _Reader, key: str, value: Any) -> Any:
         if type(value) is not bool:
@@ -1005,8 +1010,8 @@ class _Flag(_Field):
 class _Strings(_Field):
     """An object whose values are text."""
 
-    def read(self, reader: _Reader, data: Mapping[str, Any], key: str) -> dict[str, str]:
-        return reader.mapping(data, key)
+    def read(self, reader: _Reader, json_object: Mapping[str, Any], key: str) -> dict[str, str]:
+        return reader.mapping(json_object, key)
 
     def checked(self, reader: _Reader, key: str, value: Any) -> Any:
         if not isinstance(value, Mapping):
@@ -1020,8 +1025,8 @@ class _Tuple(_Field):
     def __init__(self, entry: type, read: Callable[[_Reader, Mapping[str, Any], str], Any]) -> None:
         self.entry, self._read = entry, read
 
-    def read(self, reader: _Reader, data: Mapping[str, Any], key: str) -> Any:
-        return self._read(reader, data, key)
+    def read(self, reader: _Reader, json_object: Mapping[str, Any], key: str) -> Any:
+        return self._read(reader, json_object, key)
 
     def checked(self, reader: _Reader, key: str, value: Any) -> Any:
         if not isinstance(value, tuple | list):
@@ -1038,10 +1043,12 @@ def _listed(
 ) -> _Tuple:
     """Records of one type, each read by `read` from its object and its path."""
 
-    def read_all(reader: _Reader, data: Mapping[str, Any], key: str) -> tuple[Any, ...] | None:
-        if optional and data.get(key) is None:
+    def read_all(
+        reader: _Reader, json_object: Mapping[str, Any], key: str
+    ) -> tuple[Any, ...] | None:
+        if optional and json_object.get(key) is None:
             return None
-        return reader.records(data, key, lambda item, path: read(reader, item, path))
+        return reader.records(json_object, key, lambda item, path: read(reader, item, path))
 
     return _Tuple(entry, read_all)
 
@@ -1112,7 +1119,7 @@ def _long(value: int) -> str:
 
 
 def machine_of(
-    data: Any,
+    json_value: Any,
     file: str,
     doubled: Sequence[str] = (),
     more_doubled: int = 0,
@@ -1124,7 +1131,7 @@ def machine_of(
     """
     reader = _Reader(file, "", unnamed)
     reader.doubled(doubled, more_doubled)
-    return reader.machine(data)
+    return reader.machine(json_value)
 
 
 def fact_of(key: str, value: Any) -> Any:
@@ -1167,7 +1174,7 @@ def _from_file(path: str | os.PathLike[str]) -> Machine:
             )
 
         decoder = Decoder(constant=constant, note_doubled=True)
-        data = decoder.parse(text)
+        document = decoder.parse(text)
     except Unreadable as error:
         message = error.reason
         if error.kind == LARGE:
@@ -1177,7 +1184,7 @@ def _from_file(path: str | os.PathLike[str]) -> Machine:
             [Problem(file=name, line=error.line, message=message, remedy=remedy)]
         ) from None
     reader.doubled(decoder.doubled, decoder.more_doubled)
-    return reader.machine(data)
+    return reader.machine(document)
 
 
 def has_accelerator(machine: Machine) -> bool:

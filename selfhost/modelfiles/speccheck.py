@@ -119,13 +119,13 @@ def _doubts(
     architecture and a new family are right too.
     """
     rows = list(architectures.get("architecture", {}))
-    for path, known, what in (
+    for path, names, what in (
         (("architecture", "gguf"), rows, "architecture"),
         (("architecture", "transformers"), rows, "architecture"),
         (("family",), families, "family"),
     ):
         text = _text(document, *path)
-        guess = nearest(text, known) if text is not None and text not in known else None
+        guess = nearest(text, names) if text is not None and text not in names else None
         if text is not None and guess is not None and _is_slip(text, guess):
             yield Problem(
                 file=document.file,

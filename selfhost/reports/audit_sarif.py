@@ -87,7 +87,7 @@ def _result(issue: Issue, rules: Iterable[str]) -> dict[str, Any]:
         location["logicalLocations"] = [
             {"name": name, "kind": "machine class", "fullyQualifiedName": name} for name in names
         ]
-    result = {
+    entry = {
         "ruleId": issue.rule,
         "ruleIndex": tuple(rules).index(issue.rule),
         "level": _LEVELS[issue.level],
@@ -98,14 +98,14 @@ def _result(issue: Issue, rules: Iterable[str]) -> dict[str, Any]:
     if issue.exemption is not None:
         each = issue.exemption
         text = f"until {each.expires}: {each.reason} ({each.owner})"
-        result["suppressions"] = [
+        entry["suppressions"] = [
             {
                 "kind": "external",
                 "status": "accepted",
                 "justification": shortened(text, MOST_OF_A_TEXT),
             }
         ]
-    return result
+    return entry
 
 
 def _uri(path: str) -> str:

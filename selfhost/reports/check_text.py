@@ -361,7 +361,8 @@ def _amount(finding: Finding, verdict: Verdict) -> str:
 
 def _pace(speed: Speed, unit: str | None) -> str:
     if speed.work is not None:
-        return units.work_cell(speed.work.likely, speed.unit, speed.audio_seconds)
+        cell = units.work_cell(speed.work.likely, speed.unit, speed.audio_seconds)
+        return cell if speed.clip is None else f"{cell} of {speed.clip[0]} frames"
     if speed.decode is None or unit != "tokens_per_second":
         return ""
     return f"~{units.speed(speed.decode.likely, speed.decode.likely)}"

@@ -257,7 +257,9 @@ def _row(answer: Answer, offer: Offer | None) -> str:
     )
     download = answer.needs.download_bytes if answer.needs is not None else None
     own, terms = _name(model), _license(model)
-    data = "".join(f' data-{key}="{_text(value(answer))}"' for _, key, value, _ in _FILTERS)
+    data_attributes = "".join(
+        f' data-{key}="{_text(value(answer))}"' for _, key, value, _ in _FILTERS
+    )
     words = " ".join(filter(None, (model.family, model.developer, *model.aliases)))
     cells = (
         _cell(_badge(answer.route), tuple(ROUTES).index(answer.route)),
@@ -277,7 +279,7 @@ def _row(answer: Answer, offer: Offer | None) -> str:
         _cell(_text("; ".join(filter(None, (causes(answer), _retired(model))))), kind="why"),
     )
     return (
-        f'<tr{data} data-words="{_text(words)}"><th'
+        f'<tr{data_attributes} data-words="{_text(words)}"><th'
         f' scope="row"><b>{own}</b><small>{_text(model.id)}</small></th>{"".join(cells)}</tr>'
     )
 

@@ -59,6 +59,9 @@ def plan_document(plan: Plan, *, verbose: bool = False, carry: str = "") -> Docu
         section(blocks, "Why not" if fails else "Not known, whatever the machine")
         for finding in plan.reasons:
             reason_blocks(blocks, finding.check, finding.reason, finding.remedy)
+    if plan.least is None and all(candidate.route is not Route.UNKNOWN for candidate in plan.known):
+        command = f"selfhost check {plan.model.id}{plan.options}{carry}"
+        blocks += [BLANK, say("An API that has it, or what runs instead:"), command_line(command)]
     if plan.fitting:
         _known(blocks, plan, verbose)
         best = _best(plan, plan.fitting)

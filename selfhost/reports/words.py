@@ -238,8 +238,8 @@ def _work_title(unit: str, length_of_audio: str) -> str:
 
 
 def pace_of(speed: Speed | None, *, title: str = "", always_ends: bool = False) -> str:
-    """The pace as `pace_cell` has it; of other work its ends. Under the title PACES with its
-    unit.
+    """The pace as `pace_cell` has it; of other work its ends, of a clip with its frames.
+    Under the title PACES with its unit.
     """
     if speed is None or (speed.work is None and speed.decode is None):
         return "-"
@@ -247,11 +247,14 @@ def pace_of(speed: Speed | None, *, title: str = "", always_ends: bool = False) 
         cell = pace_cell(speed.decode, always_ends=always_ends)
         return f"{cell} tokens/s" if title == PACES else cell
     ends = units.work_ends(speed.work.low, speed.work.high, speed.unit, speed.audio_seconds)
+    # clips differ in length from model to model
+    frames = "" if speed.clip is None else f"{speed.clip[0]} frames"
     if title != PACES:
-        return ends
+        return f"{ends} ({frames})" if frames else ends
     of_work = _work_title(speed.unit, units.length_of_audio(speed.audio_seconds))
     is_for = speed.unit in ("seconds_per_audio_minute", "seconds_per_music_minute")
-    return f"{ends} {'for ' if is_for else ''}{of_work}"
+    of_frames = f" of {frames}" if frames else ""
+    return f"{ends} {'for ' if is_for else ''}{of_work}{of_frames}"
 
 
 def pace_words(pace: PaceRange, *, narrows: str = "", busy: bool = False, ends: bool = True) -> str:

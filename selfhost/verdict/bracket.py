@@ -21,7 +21,14 @@ from .findings import Finding, Outcome
 from .judging import disk_finding, model_findings, runtime_asked, ways_held
 from .pacing import pace_and_finding
 from .record import Judged, Question
-from .sketched_work import STEP_FIGURES, figures_of_step, figures_of_work, pace_of_figures, step_of
+from .sketched_work import (
+    TEXT,
+    UNCOUNTED,
+    figures_of_step,
+    figures_of_work,
+    pace_of_figures,
+    step_of,
+)
 from .speed import LEAST_READ_BYTES, Speed
 
 TYPE_CHECKING = False
@@ -31,8 +38,8 @@ if TYPE_CHECKING:
 
     # what the findings of the model itself leave, the number of its program, then figures: of the
     # memory (the most, the least, evictable), of the disk (to store at least, the largest file) and
-    # of the work: of text of a step, else those of `sketched_work`. Empty where nothing is found
-    # of that. None has to be judged whole
+    # of the work those of `sketched_work`. Empty where nothing is found of that. None has to be
+    # judged whole
     Sketch = tuple[int, int, tuple[float, ...], tuple[float, ...], tuple[float, ...]] | None
     Figures = tuple[float, ...]
     # the least and the most of some figures, the figures by id where they are few, else two halves
@@ -139,10 +146,11 @@ def _asked_alike(program: Program, column: int, figures: Figures) -> tuple[Any, 
     if _is_text(figures):
         id = None if runtime is None else runtime.id
         # what reads next to nothing has no pace, so that more is not slower
-        is_paced = figures[0] >= LEAST_READ_BYTES
+        is_paced = step_of(figures).weights_bytes >= LEAST_READ_BYTES
         return id, program.workload.min_tokens_per_second, is_paced
     # the time of other work follows from what is counted of it, too
-    counted = tuple(map(bool, figures))
+    kind, *figures_of_kind = figures
+    counted = (kind, *map(bool, figures_of_kind))
     return program.modality, counted, *asked_of_cores(runtime, program.workload.quantization or "")
 
 
@@ -213,8 +221,8 @@ def paces_of_text(
 
 
 def _is_text(work: Sequence[float]) -> bool:
-    """Whether those figures of the work are of a step alone."""
-    return len(work) == STEP_FIGURES
+    """Whether those figures of the work are of a step of text; not where there are none."""
+    return bool(work) and work[0] == TEXT
 
 
 def _question_of(program: Program) -> Question:
@@ -269,7 +277,7 @@ class _Checks:
 
     def _other(self, figures: Sequence[float]) -> tuple[int, bool]:
         """Of work that is no text: its pace decides nothing."""
-        if any(figures):
+        if figures[0] != UNCOUNTED:
             kind, runtime = self._question.workload.quantization or "", self._question.runtime
             speed = pace_of_figures(
                 figures, self._modality, self._machine, self._power, runtime, kind

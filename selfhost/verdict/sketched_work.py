@@ -1,6 +1,7 @@
-"""Of work that is no text the figures that its pace on a processor follows from, and that pace.
+"""Of the work of a model the figures that its pace on a processor follows from, and that pace.
 
-None of it takes less time where a figure is larger, among works that have the same figures.
+The first of the figures tells their kind. No work takes less time where another figure of the same
+kind is larger.
 """
 
 from __future__ import annotations
@@ -21,27 +22,40 @@ if TYPE_CHECKING:
     from ..catalogue.runtime import RuntimeSpec
     from .record import Question
 
+# The kinds of figures. Nothing is counted; a step of text: `_OF_STEP` and the least, the likely and
+# the most operations; a picture or a clip: its operations, else the parameters; documents: the
+# operations of one, of a picture that is turned into a vector, else the parameters; speech:
+# `_OF_SPEECH` and the figures of a step; sound: `_OF_SOUND`; published: the least, the likely and
+# the most seconds of a minute.
+UNCOUNTED, TEXT, PICTURES, DOCUMENTS, SPEECH, SOUND, PUBLISHED = range(7)
 # of a step, all that its pace on a processor follows from
 _OF_STEP = (
     "weights_bytes", "unpacking_core_seconds", "alone_core_seconds", "layers", "attention_flops",
     "is_vague", "choosing_seconds",
 )  # fmt: skip
-# with the least, the likely and the most operations
-STEP_FIGURES = len(_OF_STEP) + 3
 # of `speech.SpeechWork`, all that its pace follows from beside the step
 _OF_SPEECH = ("encoder_operations", "decoder_parameters", "audio_operations", "parameter_bytes")
-# of `Sound`, where no run on a processor was published and a step or the operations are known; else
-# the least, likely and most seconds of a minute are the figures
+# of `Sound`, where no run on a processor was published and a step or the operations are known
 _OF_SOUND = ("operations_per_second", "step_parameters", "step_layers", "tokens_per_second")
 
 
 def figures_of_step(step: Step) -> tuple[float, ...]:
     """Those of a token of text."""
+    return TEXT, *_figures_in_step(step)
+
+
+def _figures_in_step(step: Step) -> tuple[float, ...]:
+    """Those of a step without their kind."""
     return (*[getattr(step, name) for name in _OF_STEP], *step.operation_counts)
 
 
 def step_of(figures: Sequence[float]) -> Step:
-    """One that takes as much."""
+    """A step that takes as much as one of these `figures_of_step`."""
+    return _step_with(figures[1:])
+
+
+def _step_with(figures: Sequence[float]) -> Step:
+    """A step of these figures without their kind."""
     named = dict(zip(_OF_STEP, figures, strict=False))
     counts = tuple(figures[len(_OF_STEP) :])
     return Step.partly(
@@ -50,24 +64,25 @@ def step_of(figures: Sequence[float]) -> Step:
 
 
 def figures_of_work(question: Question, needs: Needs) -> tuple[float, ...]:
-    """Of other work: the operations of a picture or a clip, or the parameters where the steps are
-    not counted; of a document, of a picture that is
-    turned into a vector, or the parameters where neither is known; of sound `_OF_SOUND` or what was
-    published of it or its kind, of speech `_OF_SPEECH` and a step. All 0 where nothing is counted.
-    """
+    """Those of work that is no text."""
+    kind, *figures = _figures_of_work(question, needs)
+    return (kind, *figures) if any(figures) else (UNCOUNTED,)
+
+
+def _figures_of_work(question: Question, needs: Needs) -> tuple[float, ...]:
     modality = question.spec.modality
     if modality in ("image", "video"):
         from .pictures import denoising_of, parameters_of_pictures, picture_operations
 
         denoising = denoising_of(question.spec, question.runtime)
         if denoising is not None:
-            return picture_operations(denoising), 0
-        return 0, parameters_of_pictures(question.spec) or 0
+            return PICTURES, picture_operations(denoising), 0
+        return PICTURES, 0, parameters_of_pictures(question.spec) or 0
     if modality == "embedding":
         return _figures_of_documents(question)
     if modality in ("speech", "music"):
         return _figures_of_sound(question, needs)
-    return (0,)
+    return (UNCOUNTED,)
 
 
 def _figures_of_documents(question: Question) -> tuple[float, ...]:
@@ -76,10 +91,10 @@ def _figures_of_documents(question: Question) -> tuple[float, ...]:
     spec = question.spec
     architecture, parameters = spec.architecture, spec.parameters.active
     if architecture is not None and parameters is not None:
-        return tokens_and_operations(architecture, parameters)[1], 0, 0
+        return DOCUMENTS, tokens_and_operations(architecture, parameters)[1], 0, 0
     if spec.picture_operations is not None:
-        return 0, spec.picture_operations, 0
-    return 0, 0, parameters or 0
+        return DOCUMENTS, 0, spec.picture_operations, 0
+    return DOCUMENTS, 0, 0, parameters or 0
 
 
 def _figures_of_sound(question: Question, needs: Needs) -> tuple[float, ...]:
@@ -89,14 +104,15 @@ def _figures_of_sound(question: Question, needs: Needs) -> tuple[float, ...]:
     sound = spec.sound
     work = speech_work(spec, needs, question.workload.quantization or "")
     if work is not None:
-        return (*[getattr(work, name) for name in _OF_SPEECH], *figures_of_step(work.step))
+        of_speech = [getattr(work, name) for name in _OF_SPEECH]
+        return SPEECH, *of_speech, *_figures_in_step(work.step)
     published = seconds_on_processors(sound) if sound is not None else None
     if published is not None:
-        return published
+        return PUBLISHED, *published
     if sound is not None and (sound.operations_per_second or sound.step_parameters):
-        return tuple([getattr(sound, name) or 0 for name in _OF_SOUND])
+        return SOUND, *[getattr(sound, name) or 0 for name in _OF_SOUND]
     kind = kind_of_speech(spec)
-    return (0,) if kind is None else kind.on_processor
+    return (UNCOUNTED,) if kind is None else (PUBLISHED, *kind.on_processor)
 
 
 def pace_of_figures(
@@ -107,31 +123,49 @@ def pace_of_figures(
     runtime: RuntimeSpec | None,
     quantization: str,
 ) -> Speed:
-    """The pace of work that is counted, on the cores of a machine, as `other_work` finds it."""
-    if modality in ("image", "video"):
-        from .pictures import pace_of_pictures
+    """The pace of work of which `figures_of_work` counted something, on the cores of a machine, as
+    `other_work` finds it.
+    """
+    kind, *counted = figures
+    if kind == PICTURES:
+        return _pace_of_pictures(counted, modality, machine, power, runtime, quantization)
+    if kind == DOCUMENTS:
+        return _pace_of_documents(counted, machine, power, runtime, quantization)
+    if kind == SPEECH:
+        return _pace_of_speech(counted, machine, power, runtime, quantization)
+    if kind == SOUND:
+        return _pace_of_sound(counted, modality, machine, power)
+    return _pace_as_published(counted, modality, machine, power)
 
-        operations, parameters = map(int, figures)
-        denoising = Denoising(
-            steps=1,
-            passes=1,
-            step_operations=operations,
-            decode_operations=0,
-            frames=1 if modality == "video" else None,
-        )
-        return pace_of_pictures(
-            machine,
-            power,
-            denoising if operations else None,
-            pixels=None,
-            quantization=quantization,
-            runtime=runtime,
-            offload=None,
-            parameters=parameters or None,
-        )
-    if modality == "embedding":
-        return _pace_of_documents(figures, machine, power, runtime, quantization)
-    return _pace_of_sound(figures, modality, machine, power, runtime, quantization)
+
+def _pace_of_pictures(
+    figures: Sequence[float],
+    modality: str,
+    machine: Machine,
+    power: Power | None,
+    runtime: RuntimeSpec | None,
+    quantization: str,
+) -> Speed:
+    from .pictures import pace_of_pictures
+
+    operations, parameters = map(int, figures)
+    denoising = Denoising(
+        steps=1,
+        passes=1,
+        step_operations=operations,
+        decode_operations=0,
+        frames=1 if modality == "video" else None,
+    )
+    return pace_of_pictures(
+        machine,
+        power,
+        denoising if operations else None,
+        pixels=None,
+        quantization=quantization,
+        runtime=runtime,
+        offload=None,
+        parameters=parameters or None,
+    )
 
 
 def _pace_of_documents(
@@ -158,31 +192,42 @@ def _pace_of_documents(
     )
 
 
-def _pace_of_sound(
+def _pace_of_speech(
     figures: Sequence[float],
-    modality: str,
     machine: Machine,
     power: Power | None,
     runtime: RuntimeSpec | None,
     quantization: str,
 ) -> Speed:
-    from .speech import UNIT, UNIT_OF_MUSIC, SpeechKind, SpeechWork, pace_of_sound, pace_of_speech
+    from .speech import SpeechWork, pace_of_speech
 
-    if len(figures) > STEP_FIGURES:
-        work = SpeechWork.partly(
-            {
-                **dict(zip(_OF_SPEECH, figures, strict=False)),
-                "step": step_of(figures[len(_OF_SPEECH) :]),
-            }
-        )
-        return pace_of_speech(machine, power, work, quantization=quantization, runtime=runtime)
-    sound, kind = None, None
-    if len(figures) == len(_OF_SOUND):
-        named = {name: value or None for name, value in zip(_OF_SOUND, figures, strict=True)}
-        sound = Sound.partly(named)
-    else:
-        low, likely, high = figures
-        seconds = low, likely, high
-        kind = SpeechKind(on_card=seconds, on_processor=seconds, words="")
-    unit = UNIT if modality == "speech" else UNIT_OF_MUSIC
-    return pace_of_sound(machine, power, sound, kind, unit=unit)
+    of_speech, of_step = figures[: len(_OF_SPEECH)], figures[len(_OF_SPEECH) :]
+    named = dict(zip(_OF_SPEECH, of_speech, strict=True))
+    work = SpeechWork.partly({**named, "step": _step_with(of_step)})
+    return pace_of_speech(machine, power, work, quantization=quantization, runtime=runtime)
+
+
+def _pace_of_sound(
+    figures: Sequence[float], modality: str, machine: Machine, power: Power | None
+) -> Speed:
+    from .speech import pace_of_sound
+
+    named = {name: value or None for name, value in zip(_OF_SOUND, figures, strict=True)}
+    return pace_of_sound(machine, power, Sound.partly(named), None, unit=_unit_of_sound(modality))
+
+
+def _pace_as_published(
+    figures: Sequence[float], modality: str, machine: Machine, power: Power | None
+) -> Speed:
+    from .speech import SpeechKind, pace_of_sound
+
+    low, likely, high = figures
+    seconds = low, likely, high
+    kind = SpeechKind(on_card=seconds, on_processor=seconds, words="")
+    return pace_of_sound(machine, power, None, kind, unit=_unit_of_sound(modality))
+
+
+def _unit_of_sound(modality: str) -> str:
+    from .speech import UNIT, UNIT_OF_MUSIC
+
+    return UNIT if modality == "speech" else UNIT_OF_MUSIC

@@ -48,6 +48,17 @@ def test_makers_and_kinds_are_found_by_their_words() -> None:
     assert not found("gpt oss", "gpt-sovits-v2")
 
 
+def test_kinds_are_found_by_what_people_call_them() -> None:
+    """The plural and the everyday word find what the catalogue's own word finds, none of it less."""
+    assert found("embeddings", "bge-m3")
+    assert found("rerankers", "bge-reranker-v2-m3")
+    assert found("images", "flux.1-dev")
+    assert found("coding 7b", "qwen2.5-coder-7b-instruct")
+    assert found("agents", "qwen3-8b") == found("function calling", "qwen3-8b")
+    assert found("tts", "kokoro-82m")
+    assert not found("embeddings", "whisper-base")
+
+
 def test_a_slip_is_mended_in_the_whole_line() -> None:
     """Nothing is dropped from what was typed but the slip; without one each word stands alone."""
     assert meant(("lamma", "8b"), catalogue()) == ("llama 8b",)

@@ -748,6 +748,7 @@ def test_an_error_on_a_terminal_breaks_between_words(
         (("list", "--use", "vision"), "--modality vision"),
         (("list", "--use", "coding"), "--use code"),
         (("list", "--for", "code"), "--use"),
+        (("list", "--use", "embeddings"), "--use embedding"),
     ],
 )
 def test_a_use_in_other_words_is_told_the_option(
@@ -756,3 +757,18 @@ def test_a_use_in_other_words_is_told_the_option(
     """People ask for a model "for vision"; that is a modality here."""
     assert cli.main(list(words)) == 2
     assert f"did you mean {meant}?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        (("check", "gpt2", "--use", "code"), "`selfhost list --use code`"),
+        (("plan", "gpt2", "--ram", "16"), "`selfhost check MODEL --machine NAME`"),
+    ],
+)
+def test_an_option_of_another_command_names_that_command(
+    words: tuple[str, ...], remedy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--set` has nothing to do with `--use`, and `--help` does not say where `--ram` went."""
+    assert cli.main(list(words)) == 2
+    assert remedy in capsys.readouterr().err

@@ -45,7 +45,7 @@ from selfhost.reports.layout import (
     plain,
 )
 from selfhost.reports.terminal import print_document
-from selfhost.reports.words import answer_cell, command_line, failed_words, say
+from selfhost.reports.words import answer_cell, command_line, failed_words, pace_of, say
 from selfhost.verdict.findings import CHECKS
 from selfhost.verdict.record import Outcome, PaceRange, Route, Speed, Verdict
 
@@ -1232,6 +1232,14 @@ def test_the_first_lines_say_a_severe_loss_and_how_long_a_clip_is() -> None:
     # huggingface/diffusers#9722: six seconds at 8 frames a second, and one frame
     verdict = "\n".join(first_lines("cogvideox-5b", "RTX 4090 64GB"))
     assert "49 frames of 720 × 480 pixels (6.1 seconds at 8 a second)" in verdict
+
+
+def test_each_pace_of_a_clip_says_its_frames() -> None:
+    """Wan's two sizes are timed on clips of 81 and 33 frames: without these the larger one looks faster."""
+    seconds = PaceRange(low=120.0, likely=240.0, high=480.0)
+    speed = Speed(work=seconds, unit="seconds_per_video", how="", clip=(33, 832, 480))
+    assert pace_of(speed, title="pace").endswith("a clip of 33 frames")
+    assert pace_of(speed, title="a clip").endswith("(33 frames)")
 
 
 def test_work_of_days_or_of_an_unknown_time_is_no_plain_yes() -> None:

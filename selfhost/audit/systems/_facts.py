@@ -142,14 +142,14 @@ class Facts:
             available = min(available, limit)
         self.put("memory_available_bytes", available, source)
 
-    def share(self, known: dict[object, Any]) -> None:
-        """Keep what machines have in common once, in `known`: of a fleet that is most of it."""
-        self.sources = _known(known, ("sources", *self.sources.items()), self.sources)
-        self._lacks = _known(known, ("lacks", *self._lacks.items()), self._lacks)
+    def share(self, shared: dict[object, Any]) -> None:
+        """Keep what machines have in common once, in `shared`: of a fleet that is most of it."""
+        self.sources = _known(shared, ("sources", *self.sources.items()), self.sources)
+        self._lacks = _known(shared, ("lacks", *self._lacks.items()), self._lacks)
         for fact in ("instruction_sets", "accelerators"):
             value = self.values.get(fact)
             if value:
-                self.values[fact] = _known(known, (fact, repr(value)), value)
+                self.values[fact] = _known(shared, (fact, repr(value)), value)
 
     def unshare(self) -> None:
         """Have everything for itself again, to change it."""
@@ -227,10 +227,10 @@ class Hosts:
 _MAX_KNOWN = 10_000
 
 
-def _known(known: dict[object, Any], key: object, value: Any) -> Any:
-    if key not in known and len(known) < _MAX_KNOWN:
-        known[key] = value
-    return known.get(key, value)
+def _known(shared: dict[object, Any], key: object, value: Any) -> Any:
+    if key not in shared and len(shared) < _MAX_KNOWN:
+        shared[key] = value
+    return shared.get(key, value)
 
 
 def plain(value: Any, length: int = MAX_LABEL) -> str | None:

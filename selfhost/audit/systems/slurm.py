@@ -53,7 +53,8 @@ class SlurmAnswers(Answers):
 
     system = "slurm"
     title = "Slurm"
-    command = "scontrol show node --json, or sinfo --json"
+    # `sinfo --json` is read too, of groups of nodes
+    command = "scontrol show node --json"
     marks = (
         '"real_memory"',
         '"sinfo"',

@@ -89,23 +89,23 @@ def with_measured(machine: Machine, host: Host | None = None) -> Machine:
     return apply(machine, measure(machine, host))
 
 
-def apply(machine: Machine, result: Measured | Unread) -> Machine:
+def apply(machine: Machine, reading: Measured | Unread) -> Machine:
     """`machine` with the result in it: the figure and its source, or why there is none."""
     others = tuple(entry for entry in machine.unread if entry.fact != FACT)
     sources = {fact: source for fact, source in machine.sources.items() if fact != FACT}
-    if isinstance(result, Measured) and (result.confidence == "high" or result.is_least):
-        figure, sources[FACT] = result.bytes_per_second, result.source
+    if isinstance(reading, Measured) and (reading.confidence == "high" or reading.is_least):
+        figure, sources[FACT] = reading.bytes_per_second, reading.source
         return machine.replace(
             memory_bandwidth_bytes_per_second=figure, sources=sources, unread=others
         )
-    if isinstance(result, Measured):
-        rate = f"{units.decimal(result.bytes_per_second)}/s"
-        result = Unread(
+    if isinstance(reading, Measured):
+        rate = f"{units.decimal(reading.bytes_per_second)}/s"
+        reading = Unread(
             fact=FACT,
-            reason=f"measured {rate} with low confidence, not used: {'; '.join(result.notes)}",
+            reason=f"measured {rate} with low confidence, not used: {'; '.join(reading.notes)}",
             remedy=AGAIN,
         )
-    unread = tuple(sorted((*others, result), key=lambda entry: entry.fact))
+    unread = tuple(sorted((*others, reading), key=lambda entry: entry.fact))
     return machine.replace(memory_bandwidth_bytes_per_second=None, sources=sources, unread=unread)
 
 

@@ -125,15 +125,15 @@ class Glancing:
 
     def seen(self) -> Machine:
         """The machine with the figure and its source, or with why there is none."""
-        result, machine = self.end(), self._filling.machine
+        bandwidth, machine = self.end(), self._filling.machine
         unread = tuple(entry for entry in machine.unread if entry.fact != FACT)
-        if isinstance(result, Unread):
+        if isinstance(bandwidth, Unread):
             return machine.replace(
-                unread=tuple(sorted((*unread, result), key=lambda entry: entry.fact))
+                unread=tuple(sorted((*unread, bandwidth), key=lambda entry: entry.fact))
             )
         return machine.replace(
-            memory_bandwidth_bytes_per_second=result.bytes_per_second,
-            sources={**machine.sources, FACT: result.source},
+            memory_bandwidth_bytes_per_second=bandwidth.bytes_per_second,
+            sources={**machine.sources, FACT: bandwidth.source},
             unread=unread,
         )
 

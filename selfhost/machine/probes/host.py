@@ -590,12 +590,12 @@ class Host:
 
         done = _thread.allocate_lock()
         done.acquire()
-        result: list[T] = []
+        returned: list[T] = []
         failure: list[BaseException] = []
 
         def run() -> None:
             try:
-                result.append(work())
+                returned.append(work())
             except Exception as error:
                 failure.append(error)
             finally:
@@ -607,7 +607,7 @@ class Host:
             raise TimeoutError(f"no answer within {seconds:g} seconds")
         if failure:
             raise failure[0]
-        return result[0]
+        return returned[0]
 
     def _may_hang(self) -> bool:
         if not self.live:
@@ -837,10 +837,10 @@ class Host:
 
             tool: Any = winreg
             with tool.OpenKey(tool.HKEY_LOCAL_MACHINE, key) as opened:
-                data = tool.QueryValueEx(opened, value)[0]
+                content = tool.QueryValueEx(opened, value)[0]
         except (ImportError, OSError):
             return None
-        return data if isinstance(data, str) else None
+        return content if isinstance(content, str) else None
 
     def display_adapters(self) -> list[Mapping[str, Any]] | None:
         """Windows' display adapters in use: `id` (PCI), `name`, `memory` bytes, each None where it
@@ -1012,8 +1012,8 @@ class Host:
             # of accounts and their folders Windows takes any case for the same
             return _holding("") if is_windows else _holding(*parts)
 
-        def by(made: Pattern[str], stand_in: Any) -> Callable[[str], str]:
-            return lambda text: made.sub(stand_in, text)
+        def by(compiled: Pattern[str], stand_in: Any) -> Callable[[str], str]:
+            return lambda text: compiled.sub(stand_in, text)
 
         home = self.home()
         if home and len(home) > 1:

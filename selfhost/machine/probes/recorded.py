@@ -259,8 +259,8 @@ class RecordedHost(Host):
         return self._sysctl.get(name)
 
     def registry(self, key: str, value: str) -> str | None:
-        data: str | None = self._at("registry").get(f"{key}\\{value}")
-        return data
+        content: str | None = self._at("registry").get(f"{key}\\{value}")
+        return content
 
     def display_adapters(self) -> list[Mapping[str, Any]] | None:
         return self._facts.get("display_adapters")

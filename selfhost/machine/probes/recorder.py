@@ -385,10 +385,10 @@ class Recorder(Host):
         return value
 
     def registry(self, key: str, value: str) -> str | None:
-        data = self.inner.registry(key, value)
-        if data is not None:
-            self._at("registry")[f"{key}\\{value}"] = data
-        return data
+        content = self.inner.registry(key, value)
+        if content is not None:
+            self._at("registry")[f"{key}\\{value}"] = content
+        return content
 
     def display_adapters(self) -> list[Mapping[str, Any]] | None:
         return self._put("display_adapters", self.inner.display_adapters())

@@ -194,17 +194,20 @@ def _environments(host: Host) -> Iterator[str]:
             yield host.env[name]
     yield str(host.paths.join(host.cwd(), ".venv"))
     home = host.home()
-    data = host.env.get("XDG_DATA_HOME") or (
+    data_folder = host.env.get("XDG_DATA_HOME") or (
         host.paths.join(home, ".local", "share") if home else None
     )
-    tools = [host.env.get("UV_TOOL_DIR"), host.paths.join(data, "uv", "tools") if data else None]
+    tools = [
+        host.env.get("UV_TOOL_DIR"),
+        host.paths.join(data_folder, "uv", "tools") if data_folder else None,
+    ]
     own = host.env.get("PIPX_HOME")
     for pipx in (
         own,
         *(
             ()
             if own or not home
-            else (host.paths.join(data, "pipx"), host.paths.join(home, ".local", "pipx"))
+            else (host.paths.join(data_folder, "pipx"), host.paths.join(home, ".local", "pipx"))
         ),
     ):
         tools.append(host.paths.join(pipx, "venvs") if pipx else None)
