@@ -363,13 +363,13 @@ def test_nvfp4_of_others_lies_in_the_range(id: str, gigabytes: float) -> None:
     [
         ("UD-IQ4_NL_XL", ("own mix", "IQ4_NL")),
         ("Q3_K_XXL", ("own mix", "Q3_K_M")),
-        ("Q4_K_XL", ("Unsloth", "--quant UD-Q4_K_XL")),
+        ("Q4_K_XL", ("Unsloth", 'quantization="UD-Q4_K_XL"')),
         ("Q4_0_4_4", ("no longer loads", "Q4_0")),
         ("Q4_0_8_8", ("no longer loads", "Q4_0")),
         ("exl2", ("is not a quantization", "Q4_K_M", "selfhost show")),
-        ("4bit", ("did you mean Q4_K_M?", "--runtime transformers or vllm or mlx")),
-        ("8bit", ("did you mean Q8_0?", "--runtime transformers or vllm or mlx")),
-        ("int8", ("did you mean Q8_0?", "--runtime transformers or vllm or mlx")),
+        ("4bit", ("did you mean Q4_K_M?", 'runtime="transformers" or "vllm" or "mlx"')),
+        ("8bit", ("did you mean Q8_0?", 'runtime="transformers" or "vllm" or "mlx"')),
+        ("int8", ("did you mean Q8_0?", 'runtime="transformers" or "vllm" or "mlx"')),
         ("int4", ("did you mean Q4_K_M?",)),
     ],
 )
