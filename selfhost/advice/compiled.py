@@ -39,6 +39,7 @@ from ..catalogue.spec import (
     TensorGroup,
     Upkeep,
 )
+from ..core import units
 from ..core.errors import SelfhostError
 from ..core.installed import contents_of, sizes_if_as_installed, sizes_of
 from ..core.parts import UNREADABLE, Parts, joined, value_of
@@ -48,12 +49,21 @@ from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.records import CpuNeed, How, Making, MemoryNeed, Needs, Offload, Offloaded, Term
 from ..needs.repack import KINDS, kind_of
-from ..verdict.bracket import Program, arranged, program_of, sketch_of
+from ..verdict.bracket import (
+    LEAST_CONTEXT_TOKENS,
+    Program,
+    Reach,
+    arranged,
+    memory_sketch,
+    program_of,
+    sketch_of,
+)
 from ..verdict.defaults import Asker, follows_a_list, from_a_list
 from ..verdict.findings import (
     OPEN_PURPOSES,
     Finding,
     Outcome,
+    context_check,
     kept_elsewhere,
     license_guessed,
     open_for,
@@ -80,7 +90,7 @@ if TYPE_CHECKING:
     from ..verdict.bracket import Sketch, Sketches
 
 QUESTIONS_FILE = "questions.bin"
-_VERSION = 21
+_VERSION = 23
 # of the workload, what is held against the machine or the model or has a price, not what the model
 # takes
 _JUDGED_BY = (
@@ -96,6 +106,8 @@ _JUDGED_BY = (
 _WISHES = ("private", "commercial", "modify", "auditable", "license")
 # what of the needs changes with it is computed anew
 _GROWING_WITH = "context_tokens"
+# for these contexts the memory is sketched, too: of a shorter one that is as much at most
+_LONGER_TOKENS = (16_384, 65_536)
 # what judging, sorting and listing a model reads of its spec; the rest is read from the spec when
 # somebody asks
 _OF_SPEC: Mapping[str, tuple[str, ...]] = {
@@ -283,6 +295,23 @@ class Questions:
         sketches: Sketches = self._parts.later("sketches of other ways")
         return sketches
 
+    @cached_property
+    def reaches(self) -> Mapping[str, Reach]:
+        """Of each model that takes a context what one does to it."""
+        fields = self._parts.later("reaches")
+        names = Reach._fields
+        return {id: Reach.partly(dict(zip(names, own, strict=True))) for id, own in fields.items()}
+
+    def longer_sketches(self, context_tokens: int) -> Sketches | None:
+        """What decides of the memory under a context that is no shorter; None beyond the longest
+        that is sketched.
+        """
+        tokens = next((longer for longer in _LONGER_TOKENS if longer >= context_tokens), None)
+        if tokens is None:
+            return None
+        sketches: Sketches = self._parts.later(f"memory at {tokens} {self._kind}")
+        return sketches
+
     def program(self, number: int) -> Program:
         """What the sketches of that number follow from."""
         if number not in self._sketched:
@@ -312,9 +341,13 @@ class Questions:
 
     @property
     def is_plain(self) -> bool:
-        """Nothing but the machine decides: nothing is asked of the models, and all are shipped."""
-        asks_nothing = not self._has_wishes and self._asked.context_tokens is None
-        return asks_nothing and not self._catalogue.has_own
+        """Nothing but the machine and the context decides: nothing else is asked of the models,
+        and all are shipped. The context is none that changes their pace.
+        """
+        tokens = self._asked.context_tokens
+        is_long = tokens is None or tokens >= LEAST_CONTEXT_TOKENS
+        asks_nothing = _default_but(self._asked, (*_JUDGED_BY, _GROWING_WITH))
+        return is_long and asks_nothing and not self._catalogue.has_own
 
     def may_be_here(self, id: str) -> bool:
         """Whether files of the model, as it is asked for, may lie on the machine."""
@@ -626,6 +659,7 @@ def compile_questions(directory: str) -> bytes:
     memory: dict[str, dict[str, Any]] = {name: {} for name in KINDS}
     sketches: dict[str, dict[str, Any]] = {name: {} for name in KINDS}
     others: dict[str, Sketch] = {}
+    longer = _Longer(catalogue)
     numbered_asks = _Asked(values)
     programs_sketched = _Sketched(numbered_asks)
     served: dict[str, str | None] = {}
@@ -641,19 +675,21 @@ def compile_questions(directory: str) -> bytes:
         except SelfhostError:
             # no row: whoever asks meets the same error
             continue
-        rows[spec.id] = _row(questions[""], catalogue, numbered_asks, shapes, programs)
+        asked, plain = questions[""], Workload()
+        rows[spec.id] = _row(asked, catalogue, numbered_asks, shapes, programs)
         guessed[spec.id] = license_guessed(spec)
         if spec.gated:
-            filled = questions[""].workload
-            kept_by[spec.id] = kept_elsewhere(spec, filled.format, filled.quantization)
+            kept_by[spec.id] = kept_elsewhere(
+                spec, asked.workload.format, asked.workload.quantization
+            )
         opened[spec.id] = {purpose: _changed(open_for(spec, purpose)) for purpose in OPEN_PURPOSES}
         for name, question in questions.items():
             needs = question.needs
             if needs is not None and (needs.memory is not None or needs.known_terms):
                 memory[name][spec.id] = _memory(needs, texts)
             sketches[name][spec.id] = programs_sketched.sketch(question)
+        longer.add(questions, {name: own[spec.id] for name, own in sketches.items()})
         # of pictures nothing depends on the kind of processor
-        asked, plain = questions[""], Workload()
         ways = other_ways(asked, plain, catalogue) if follows_a_list(spec, plain) else ()
         for number, way in enumerate(ways):
             others[f"{spec.id} {number}"] = programs_sketched.sketch(way)
@@ -666,6 +702,11 @@ def compile_questions(directory: str) -> bytes:
             f"sketches {name}": arranged(own, programs_sketched.programs.__getitem__)
             for name, own in sketches.items()
         },
+        **{
+            f"memory at {tokens} {name}": arranged(own, programs_sketched.programs.__getitem__)
+            for (tokens, name), own in longer.sketches.items()
+        },
+        "reaches": longer.reaches,
         "sketches of other ways": arranged(others, programs_sketched.programs.__getitem__),
         "sketched by": programs_sketched.packed,
         "standings": _standings(catalogue),
@@ -682,6 +723,62 @@ def compile_questions(directory: str) -> bytes:
     }
     apart = ("rows", "opened", *[f"memory {name}" for name in memory], *numbered)
     return joined(_VERSION, header, by_name, frozen=True, apart=apart)
+
+
+class _Longer:
+    """Of the models that take a context, what one does to them, and their memory under longer ones
+    by kind of processor.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.reaches: dict[str, list[Any]] = {}
+        self.sketches: dict[tuple[int, str], dict[str, Sketch]] = {
+            (tokens, name): {} for tokens in _LONGER_TOKENS for name in KINDS
+        }
+        self._catalogue = catalogue
+
+    def add(self, questions: Mapping[str, Question], sketches: Mapping[str, Sketch]) -> None:
+        """One model, by kind of processor."""
+        question = questions[""]
+        reach, id = _reach(question), question.spec.id
+        if reach is None:
+            return
+        self.reaches[id] = [getattr(reach, name) for name in Reach._fields]
+        for (tokens, name), own in self.sketches.items():
+            needs = _needs_at(questions[name], reach, tokens, self._catalogue)
+            if needs is not None:
+                own[id] = memory_sketch(needs, sketches[name])
+
+
+def _reach(question: Question) -> Reach | None:
+    """None of a model that takes no context, or that no program is asked to load."""
+    spec, usual = question.spec, question.workload
+    if question.needs is None or not reads_context(spec):
+        return None
+    longest = usual.replace(context_tokens=units.MOST_TOKENS)
+    finding = context_check(spec, longest, context_asked=True, row=question.rewriting)
+    most: int | None = units.MOST_TOKENS
+    if finding is not None and finding.outcome is Outcome.UNKNOWN:
+        most = None
+    elif finding is not None and finding.outcome is Outcome.FAIL:
+        most = finding.has if isinstance(finding.has, int) else None
+    grows = spec.architecture is not None
+    return Reach(usual_tokens=usual.context_tokens or 0, most_tokens=most, grows=grows)
+
+
+def _needs_at(
+    question: Question, reach: Reach, context_tokens: int, catalogue: Catalogue
+) -> Needs | None:
+    """The needs under that context, or the longest that the model can use, if that is less; None
+    where they have to be asked anew.
+    """
+    most, runtime = reach.most_tokens, question.runtime
+    if question.needs is None or runtime is None or most is None or not reach.grows:
+        return None
+    from ..needs import at_context
+
+    taken = question.workload.replace(context_tokens=min(most, context_tokens))
+    return at_context(question.needs, question.spec, runtime, taken, architectures(catalogue))
 
 
 # the packages whose code decides what a question holds

@@ -15,7 +15,7 @@ from ..core.errors import SpecError, WorkloadError
 from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import Machine
-from ..verdict.bracket import OPEN, RUNS, may_bracket, outlook, paces_of_text
+from ..verdict.bracket import OPEN, RUNS, at_context, may_bracket, outlook, paces_of_text
 from ..verdict.defaults import follows_a_list, judge_for_machine, suit
 from ..verdict.findings.speed import is_too_slow
 from ..verdict.judging import judge, model_findings
@@ -173,6 +173,12 @@ def _bracketed(
         id, _ = _way(name)
         if others[name][0] < left[id][0]:
             left[id] = others[name]
+    tokens = workload.context_tokens
+    if tokens is not None:
+        longer = ready.longer_sketches(tokens)
+        if_longer = {} if longer is None else outlook(longer, ready.program, machine, is_too_slow)
+        there = {id for id, (worst, _) in if_longer.items() if worst == RUNS}
+        left = at_context(left, tokens, ready.reaches, there.__contains__)
     whole = {id for id in ids if id not in left or ready.may_be_here(id)}
     left = {id: left[id] for id in ids if id not in whole}
 

@@ -29,7 +29,7 @@ from .sketched_work import (
     pace_of_figures,
     step_of,
 )
-from .speed import LEAST_READ_BYTES, Speed
+from .speed import LEAST_READ_BYTES, SHORT_CHAT_TOKENS, Speed
 
 TYPE_CHECKING = False
 
@@ -98,6 +98,56 @@ def sketch_of(question: Question, number: int) -> Sketch:
         (stored, (needs.making or needs).largest_file_bytes or 0),
         of_work,
     )
+
+
+def memory_sketch(needs: Needs, sketch: Sketch) -> Sketch:
+    """What decides of these needs' memory alone, of the program of that sketch."""
+    memory = needs.memory
+    if sketch is None or not sketch[2] or memory is None:
+        return None
+    figures = memory.high_bytes, memory.low_bytes, memory.evictable_bytes
+    return RUNS, sketch[1], figures, (), ()
+
+
+class Reach(Record):
+    """What a context does to a model that takes one: `usual_tokens` is its default, `most_tokens`
+    what it can use, None where that is not known. Without `grows` its needs are the same at any.
+    """
+
+    usual_tokens: int
+    most_tokens: int | None
+    grows: bool
+
+
+# of a shorter context a short chat fills more than half, so that the pace changes with it
+LEAST_CONTEXT_TOKENS = 2 * SHORT_CHAT_TOKENS
+
+
+def at_context(
+    left: Mapping[str, tuple[int, bool]],
+    context_tokens: int,
+    reaches: Mapping[str, Reach],
+    runs_longer: Callable[[str], bool],
+) -> dict[str, tuple[int, bool]]:
+    """Of what the usual contexts left, as `outlook` gives it, what is known under this context: a
+    longer one takes no less memory and is no faster. `runs_longer`: of a context of at least as
+    many tokens the memory is there. `context_tokens` are LEAST_CONTEXT_TOKENS or more.
+    """
+    held: dict[str, tuple[int, bool]] = {}
+    for id, (worst, is_slow) in left.items():
+        reach = reaches.get(id)
+        if reach is None:
+            held[id] = worst, is_slow
+            continue
+        is_longer = context_tokens > reach.usual_tokens
+        most = reach.most_tokens
+        if (most is not None and context_tokens > most) or (worst == FAILS and is_longer):
+            held[id] = FAILS, False
+        elif context_tokens == reach.usual_tokens or not reach.grows:
+            held[id] = (worst, is_slow) if most is not None else (max(worst, OPEN), is_slow)
+        elif most is not None and (runs_longer(id) if is_longer else worst == RUNS):
+            held[id] = worst, is_slow
+    return held
 
 
 def may_bracket(machine: Machine, workload: Workload) -> bool:

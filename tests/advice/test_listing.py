@@ -85,6 +85,7 @@ def test_the_first_rows_are_those_of_the_whole_list(few: Catalogue, machine: Mac
         Workload(),
         Workload(min_tokens_per_second=20.0, memory_basis="total"),
         Workload(private=True),
+        *(Workload(context_tokens=tokens) for tokens in (300, 2048, 10_000, 40_000, 100_000)),
     ):
         whole = judge_all(few, workload, machine)
         for most in (1, 3, 50):
@@ -113,6 +114,9 @@ def test_only_what_is_shown_is_judged(few: Catalogue, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(listing, "judge_for_machine", counted)
     assert len(first_rows(few, Workload(), SERVER, 1).answers) == 1
+    assert 0 < len(judged) < len(MODELS) / 2
+    judged.clear()
+    assert len(first_rows(few, Workload(context_tokens=10_000), SERVER, 1).answers) == 1
     assert 0 < len(judged) < len(MODELS) / 2
     judged.clear()
     judge_all(few, Workload(commercial=True), SERVER, ids=["gpt2"])
