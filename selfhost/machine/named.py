@@ -122,10 +122,9 @@ def profile_named(text: str) -> NamedProfile:
         return named
     from .spoken import in_english
 
-    plain = as_sold(in_english(text))
-    if plain != text.strip() and plain:
-        named = profile_named(plain)
-        return named.replace(note=named.note and named.note.replace(plain, text.strip()))
+    plain = " ".join(as_sold(in_english(text)).split())
+    if plain and plain != " ".join(text.split()):
+        return _read_as(plain, text.strip())
     plain, unused = without_unused(text)
     if unused and plain:
         named = profile_named(plain)
@@ -142,6 +141,22 @@ def profile_named(text: str) -> NamedProfile:
         profile=named.profile.replace(machine=machine),
         note=" ".join(filter(None, (of_name, of_memory))) or None,
     )
+
+
+def _read_as(plain: str, text: str) -> NamedProfile:
+    """The machine that `plain` means; its note and its errors say that `text` is read so, but for
+    capitals and spaces.
+    """
+    is_alike = plain.lower().replace(" ", "") == text.lower().replace(" ", "")
+    reading = "" if is_alike else f'"{text}" is read as "{plain}"'
+    try:
+        named = profile_named(plain)
+    except UnknownMachineError as error:
+        message = f"{reading}: {error}" if reading else str(error)
+        raise type(error)(message, nearest=error.nearest, remedy=error.remedy) from None
+    if not reading or named.note is None:
+        return named
+    return named.replace(note=f"{reading}. {named.note}")
 
 
 def _with_spaces(text: str) -> str:

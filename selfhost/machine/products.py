@@ -22,6 +22,8 @@ from .cpu_names import (
     has_an_unlisted_gpu,
     is_guest_without_size,
     machine_with,
+    names_a_class_alone,
+    of_cores,
     rented,
     says_guest,
     with_cores,
@@ -128,7 +130,9 @@ def product_named(text: str) -> Described | None:
     ):
         return None
     described = _described(text.strip(), named)
-    return described.replace(machine=with_cores(described.machine, stated))
+    machine = with_cores(described.machine, stated)
+    note = f"{described.note}{of_cores(described.machine, stated)}"
+    return described.replace(machine=machine, note=note)
 
 
 def guest_with_cards(text: str) -> Described | None:
@@ -710,6 +714,8 @@ def fact_to_type(machine: Machine) -> tuple[str, str] | None:
     """What beside the names that the machine was made of tells most of its bandwidth, in words and
     as an example; None where the machine was not made of names.
     """
+    if machine.cpu_model and machine.sources.get("cpu_model", "").startswith('"'):
+        return _fact_of_processor(machine, machine.cpu_model)
     if machine.sources.get("accelerators") != _TYPED:
         return None
     around = None if machine.cpu_model else computer_of(machine)
@@ -719,6 +725,19 @@ def fact_to_type(machine: Machine) -> tuple[str, str] | None:
     if not are_channels_known(machine):
         return None
     return "the rate of its RAM", usual_ram(machine)
+
+
+def _fact_of_processor(machine: Machine, processor: str) -> tuple[str, str] | None:
+    """As `fact_to_type`, of a machine around a processor that was named."""
+    if machine.scope != "host":
+        return None
+    if names_a_class_alone(processor) and machine.architecture == "x86_64":
+        around = cpus.class_of(processor)
+        is_desktops = around is not None and around.channels is not None
+        return "its processor", "i7-12700h" if is_desktops else "epyc 9354"
+    is_listed = cpus.processor_of(processor) is not None
+    rate_tells = is_listed and are_channels_known(machine)
+    return ("the rate of its RAM", usual_ram(machine)) if rate_tells else None
 
 
 def _accelerators(row: Mapping[str, Any], cards: NamedCards | None) -> tuple[Accelerator, ...]:
