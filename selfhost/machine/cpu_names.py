@@ -246,10 +246,12 @@ def _note(
     cores = cpus.cores_of(machine.cpu_model or "")
     counted, are_known = "", True
     if is_typed and machine.cpu_cores_physical is not None:
-        counted = f" {_cores(machine.cpu_cores_physical)},"
+        counted = f" {_counted(machine.cpu_cores_physical, 'core')},"
     elif cores is not None:
         (least, usual, most), are_known = cores.physical, cores.are_known
-        counted = f" {_cores(usual)}{'' if are_known else f' (assumed: {least} to {most})'},"
+        counted = (
+            f" {_counted(usual, 'core')}{'' if are_known else f' (assumed: {least} to {most})'},"
+        )
     return (
         f'"{name}" is judged as a machine with this processor,{counted} {ram} and {inside}.'
         f" {of_series}{one_of_them if cpus.count_of(name) > 1 else ''} State the rest:"
@@ -258,8 +260,8 @@ def _note(
     )
 
 
-def _cores(count: int) -> str:
-    return "1 core" if count == 1 else f"{count} cores"
+def _counted(count: int, what: str) -> str:
+    return f"1 {what}" if count == 1 else f"{count} {what}s"
 
 
 # ------------------------------------------------------------------ what clouds rent
@@ -311,7 +313,7 @@ def _stated_guest(text: str) -> Described | None:
         "cpu_cores_physical": processors,
         "accelerators": (),
     }
-    count_of = "1 processor" if processors == 1 else f"{processors} processors"
+    count_of = _counted(processors, "processor")
     machine = Machine(
         **facts,
         name=f"{kind} with {count_of}",

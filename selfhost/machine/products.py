@@ -16,7 +16,6 @@ from ..core.spelling import words_of
 from ..core.tables import shipped_table
 from . import cpus
 from .changes import planned
-from .counts import with_counts
 from .cpu_names import (
     Described,
     has_an_unlisted_gpu,
@@ -112,15 +111,16 @@ def product_named(text: str) -> Described | None:
     if not words or len(words) > _MOST_WORDS:
         return None
     row = _row(words)
-    words = _with_counts(words, row or {})
-    if set(_without(words, row or {})) & set(_table()["others"]):
+    own = row or {}
+    words = _with_counts(words, own)
+    if set(_without(words, own)) & set(_table()["others"]):
         raise _no_computer(text)
     if chips := {word.partition(".")[0] for word in words} & set(_table()["chips"]):
         raise UnknownMachineError(
             f"{text.strip()!r}: no program that is judged here computes on {min(chips)} chips",
             remedy="name a machine with a GPU or a processor: --machine g6e.xlarge",
         )
-    named = _read(text, row, _with_bare_processor(text, _without(words, row or {})), stated)
+    named = _read(text, row, _with_bare_processor(text, _without(words, own)), stated)
     if named is None or (row is None and named.cards is None):
         return None
     if (
@@ -224,6 +224,8 @@ def _words(text: str) -> list[str]:
 
 def _with_counts(words: Sequence[str], row: Mapping[str, Any]) -> list[str]:
     """The words with `2x` for a bare number that tells how many GPUs there are."""
+    from .counts import with_counts
+
     in_laptop = bool(row.get("laptop")) or not _LAPTOPS.isdisjoint(words)
     return with_counts(words, in_laptop=in_laptop, names_a_part=_begins_a_card)
 
