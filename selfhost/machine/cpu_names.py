@@ -32,7 +32,7 @@ _BANDWIDTH = "memory_bandwidth_bytes_per_second"
 # a guess: DigitalOcean, Linode and Hetzner rent 2 GB with one and 8 GB with four
 _USUAL_GIB_OF_A_PROCESSOR = 2
 _SAYS_NOTHING = frozenset(("with", "ram", "machine", "server", "and"))
-# the number of a processor with the letters that no GPU has
+# with letters that no GPU's number has: of a laptop's, `6900hx`, or a desktop's, `5800x3d`
 _NUMBER_ALONE = re.compile(r"\d{4,5}(?:u|hs?|hx|hx3d|x3d|x|ge?|t|kf?)", re.IGNORECASE | re.ASCII)
 _PROCESSORS = re.compile(r"(?<![\w.])(\d{1,3})\s*-?(v?cpus?|v?cores?)(?!\w)", re.ASCII)
 
@@ -92,16 +92,22 @@ def machine_with(text: str, *, class_is_enough: bool = False) -> Described | Non
         assumed=tuple(assumed),
         sources=sources,
     )
-    machine = with_cores(planned(machine), stated)
-    note = _note(text, series, chip, machine, is_stated=stated_gib is not None)
+    machine = planned(machine)
+    unlike = of_cores(machine, stated)
+    machine = with_cores(machine, stated)
+    note = _note(text, series, chip, machine, is_stated=stated_gib is not None) + unlike
     return Described(machine=machine, title=name, note=note)
 
 
 def with_cores(machine: Machine, stated: Typed) -> Machine:
     """The machine with the cores that its description states; as it is where it states none, or
-    those that its processor has. Threads that nothing tells are counted as none beside the cores.
+    those that its processor has, or more. Threads that nothing tells are counted as none beside the
+    cores.
     """
     if stated.cores is None or stated.cores == machine.cpu_cores_physical:
+        return machine
+    own = _cores_of_its_processor(machine)
+    if own is not None and stated.cores >= own.cores // own.processors:
         return machine
     usable = float(max(stated.threads or 0, stated.cores))
     facts: dict[str, Any] = {"cpu_cores_physical": stated.cores, "cpu_cores_usable": usable}
@@ -111,6 +117,31 @@ def with_cores(machine: Machine, stated: Typed) -> Machine:
         assumed=tuple(fact for fact in machine.assumed if fact not in facts),
         sources={**machine.sources, **dict.fromkeys(facts, "the cores that were typed")},
     )
+
+
+def of_cores(machine: Machine, stated: Typed) -> str:
+    """What to say where a description states other cores than its processor has; else empty."""
+    own = _cores_of_its_processor(machine)
+    if own is None or stated.cores in (None, own.cores, own.cores // own.processors):
+        return ""
+    if (stated.cores or 0) > own.cores // own.processors:
+        return f" It has {own.cores} cores, not {stated.cores}: judged with the {own.cores}."
+    return f" It has {own.cores} cores: the {stated.cores} that were typed are counted."
+
+
+class _OwnCores(Record):
+    """The cores of all processors together, and how many processors these are."""
+
+    cores: int
+    processors: int
+
+
+def _cores_of_its_processor(machine: Machine) -> _OwnCores | None:
+    """Those that the model has; None where they are not known, or a guest has a part of them."""
+    own = cpus.cores_of(machine.cpu_model) if machine.cpu_model else None
+    if own is None or not own.are_known or machine.scope != "host":
+        return None
+    return _OwnCores(cores=own.physical[1], processors=cpus.count_of(machine.cpu_model or ""))
 
 
 def _system_of(series: cpus.Processor | None, around: cpus.ProcessorClass) -> str:
@@ -215,16 +246,22 @@ def _note(
     cores = cpus.cores_of(machine.cpu_model or "")
     counted, are_known = "", True
     if is_typed and machine.cpu_cores_physical is not None:
-        counted = f" {machine.cpu_cores_physical} cores,"
+        counted = f" {_counted(machine.cpu_cores_physical, 'core')},"
     elif cores is not None:
         (least, usual, most), are_known = cores.physical, cores.are_known
-        counted = f" {usual} cores{'' if are_known else f' (assumed: {least} to {most})'},"
+        counted = (
+            f" {_counted(usual, 'core')}{'' if are_known else f' (assumed: {least} to {most})'},"
+        )
     return (
         f'"{name}" is judged as a machine with this processor,{counted} {ram} and {inside}.'
         f" {of_series}{one_of_them if cpus.count_of(name) > 1 else ''} State the rest:"
         f" --machine '{name}{'' if is_stated else f' {2 * gib:g}GB'}' --gpu NAME"
         f"{'' if are_known else ' --set cores=8'}."
     )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"1 {what}" if count == 1 else f"{count} {what}s"
 
 
 # ------------------------------------------------------------------ what clouds rent
@@ -276,7 +313,7 @@ def _stated_guest(text: str) -> Described | None:
         "cpu_cores_physical": processors,
         "accelerators": (),
     }
-    count_of = "1 processor" if processors == 1 else f"{processors} processors"
+    count_of = _counted(processors, "processor")
     machine = Machine(
         **facts,
         name=f"{kind} with {count_of}",

@@ -12,7 +12,6 @@ from ..core.spelling import canonical, words_of
 from . import gpus
 from .changes import planned
 from .chips import apple_chips, soldered_chip
-from .counts import with_counted_processors
 from .cpu_names import Described, machine_with, names_a_class_alone, rented
 from .gpu_names import (
     NamedCards,
@@ -122,10 +121,9 @@ def profile_named(text: str) -> NamedProfile:
         return named
     from .spoken import in_english
 
-    plain = as_sold(in_english(text))
-    if plain != text.strip() and plain:
-        named = profile_named(plain)
-        return named.replace(note=named.note and named.note.replace(plain, text.strip()))
+    plain = " ".join(as_sold(in_english(text)).split())
+    if plain and plain != " ".join(text.split()):
+        return _read_as(plain, text.strip())
     plain, unused = without_unused(text)
     if unused and plain:
         named = profile_named(plain)
@@ -144,10 +142,28 @@ def profile_named(text: str) -> NamedProfile:
     )
 
 
+def _read_as(plain: str, text: str) -> NamedProfile:
+    """The machine that `plain` means; its note and its errors say that `text` is read so, but for
+    capitals and spaces.
+    """
+    is_alike = plain.lower().replace(" ", "") == text.lower().replace(" ", "")
+    reading = "" if is_alike else f'"{text}" is read as "{plain}"'
+    try:
+        named = profile_named(plain)
+    except UnknownMachineError as error:
+        message = f"{reading}: {error}" if reading else str(error)
+        raise type(error)(message, nearest=error.nearest, remedy=error.remedy) from None
+    if not reading or named.note is None:
+        return named
+    return named.replace(note=f"{reading}. {named.note}")
+
+
 def _with_spaces(text: str) -> str:
     """The text with spaces for underscores, but for a cloud's name, which has them itself; and with
     the whole names of processors, `r5 5600x`, `ultra 7 265k`, `e5-2680v4`.
     """
+    from .counts import with_counted_processors
+
     plain = text.replace("_", " ") if "_" in text and rented(text) is None else text
     plain = _COUNT_AT_END.sub(r"\2 \1", with_counted_processors(plain))
     plain = _SHORT_XEON.sub(r"\1 ", _SHORT_RYZEN.sub(r"ryzen \1 ", plain))
@@ -167,12 +183,7 @@ def _exactly(text: str) -> NamedProfile | None:
 def _by_its_parts(ram: StatedRam, typed_whole: str) -> NamedProfile:
     """What is no profile's whole name. `typed_whole`: with what was said of the RAM."""
     text = ram.text
-    cards = _cards(text)
-    if (cards is None or tells_ram(text)) and (question := of_unnamed_gpu(text)):
-        raise question
-    described = (
-        _around(text, cards) or rented(text) or plain_computer(text) or guest_with_cards(text)
-    )
+    described = _by_sure_parts(text)
     if described is not None:
         return _as_profile(described)
     whole = with_its_size(with_whole_words(text))
@@ -196,15 +207,32 @@ def _by_its_parts(ram: StatedRam, typed_whole: str) -> NamedProfile:
     if is_several:
         raise _several(text, [profile.name for profile in matches])
     first, *others = sorted(matches, key=lambda profile: size_of(profile.machine))
-    if first.kind in _EXAMPLES and names_a_class_alone(text):
-        # one of the many with such a processor would look sure of itself
-        of_class = machine_with(text, class_is_enough=True)
-        if of_class is not None:
-            return _as_profile(of_class)
+    of_class = _of_class_alone(text, first)
+    if of_class is not None:
+        return _as_profile(of_class)
     return NamedProfile(
         profile=first.replace(machine=_of_several_sizes(first, others, sizes_sold(text))),
         note=" ".join(_notes_on(text, first, others)) or None,
     )
+
+
+def _by_sure_parts(text: str) -> Described | None:
+    """The machine by a GPU, by what a cloud rents, or by its RAM alone; None where the text tells
+    none of these. Raises `UnknownMachineError` where it tells a GPU and not which.
+    """
+    cards = _cards(text)
+    if (cards is None or tells_ram(text)) and (question := of_unnamed_gpu(text)):
+        raise question
+    return _around(text, cards) or rented(text) or plain_computer(text) or guest_with_cards(text)
+
+
+def _of_class_alone(text: str, profile: Profile) -> Described | None:
+    """A machine of the kind of processor that was named alone: one profile of the many machines
+    with such a processor would look sure of itself. None for any other text.
+    """
+    if profile.kind not in _EXAMPLES or not names_a_class_alone(text):
+        return None
+    return machine_with(text, class_is_enough=True)
 
 
 def _of_several_sizes(

@@ -16,12 +16,13 @@ from ..core.spelling import words_of
 from ..core.tables import shipped_table
 from . import cpus
 from .changes import planned
-from .counts import with_counts
 from .cpu_names import (
     Described,
     has_an_unlisted_gpu,
     is_guest_without_size,
     machine_with,
+    names_a_class_alone,
+    of_cores,
     rented,
     says_guest,
     with_cores,
@@ -110,15 +111,16 @@ def product_named(text: str) -> Described | None:
     if not words or len(words) > _MOST_WORDS:
         return None
     row = _row(words)
-    words = _with_counts(words, row or {})
-    if set(_without(words, row or {})) & set(_table()["others"]):
+    own = row or {}
+    words = _with_counts(words, own)
+    if set(_without(words, own)) & set(_table()["others"]):
         raise _no_computer(text)
     if chips := {word.partition(".")[0] for word in words} & set(_table()["chips"]):
         raise UnknownMachineError(
             f"{text.strip()!r}: no program that is judged here computes on {min(chips)} chips",
             remedy="name a machine with a GPU or a processor: --machine g6e.xlarge",
         )
-    named = _read(text, row, _with_bare_processor(text, _without(words, row or {})), stated)
+    named = _read(text, row, _with_bare_processor(text, _without(words, own)), stated)
     if named is None or (row is None and named.cards is None):
         return None
     if (
@@ -128,7 +130,9 @@ def product_named(text: str) -> Described | None:
     ):
         return None
     described = _described(text.strip(), named)
-    return described.replace(machine=with_cores(described.machine, stated))
+    machine = with_cores(described.machine, stated)
+    note = f"{described.note}{of_cores(described.machine, stated)}"
+    return described.replace(machine=machine, note=note)
 
 
 def guest_with_cards(text: str) -> Described | None:
@@ -220,6 +224,8 @@ def _words(text: str) -> list[str]:
 
 def _with_counts(words: Sequence[str], row: Mapping[str, Any]) -> list[str]:
     """The words with `2x` for a bare number that tells how many GPUs there are."""
+    from .counts import with_counts
+
     in_laptop = bool(row.get("laptop")) or not _LAPTOPS.isdisjoint(words)
     return with_counts(words, in_laptop=in_laptop, names_a_part=_begins_a_card)
 
@@ -714,6 +720,8 @@ def fact_to_type(machine: Machine) -> tuple[str, str] | None:
     """What beside the names that the machine was made of tells most of its bandwidth, in words and
     as an example; None where the machine was not made of names.
     """
+    if machine.cpu_model and machine.sources.get("cpu_model", "").startswith('"'):
+        return _fact_of_processor(machine, machine.cpu_model)
     if machine.sources.get("accelerators") != _TYPED:
         return None
     around = None if machine.cpu_model else computer_of(machine)
@@ -723,6 +731,19 @@ def fact_to_type(machine: Machine) -> tuple[str, str] | None:
     if not are_channels_known(machine):
         return None
     return "the rate of its RAM", usual_ram(machine)
+
+
+def _fact_of_processor(machine: Machine, processor: str) -> tuple[str, str] | None:
+    """As `fact_to_type`, of a machine around a processor that was named."""
+    if machine.scope != "host":
+        return None
+    if names_a_class_alone(processor) and machine.architecture == "x86_64":
+        around = cpus.class_of(processor)
+        is_desktops = around is not None and around.channels is not None
+        return "its processor", "i7-12700h" if is_desktops else "epyc 9354"
+    is_listed = cpus.processor_of(processor) is not None
+    rate_tells = is_listed and are_channels_known(machine)
+    return ("the rate of its RAM", usual_ram(machine)) if rate_tells else None
 
 
 def _accelerators(row: Mapping[str, Any], cards: NamedCards | None) -> tuple[Accelerator, ...]:

@@ -8,6 +8,7 @@ from selfhost.core.tables import shipped_table
 from selfhost.machine.cpu_names import machine_with, rented
 from selfhost.machine.cpus import class_of, processor_of
 from selfhost.machine.named import machine_named, profile_named
+from selfhost.machine.products import fact_to_type
 from selfhost.machine.profiles import UnknownMachineError
 from selfhost.verdict.cores import cores_rate
 from selfhost.verdict.processor import bandwidth
@@ -517,3 +518,33 @@ def test_an_unnamed_computer_is_no_faster_than_what_people_own() -> None:
     assert named is not None
     assert named.likely / 2 <= unnamed.likely <= 2 * named.likely
     assert unnamed.high <= 137e9
+
+
+@pytest.mark.parametrize(
+    ("text", "cores", "sentence"),
+    [
+        ("ryzen 9 7950x 8 cores 64gb", 8, "It has 16 cores: the 8 that were typed are counted."),
+        ("ryzen 9 7950x 32 cores", 16, "It has 16 cores, not 32: judged with the 16."),
+        ("2x xeon e5-2690 v4 14 cores 256gb", 28, ""),
+    ],
+)
+def test_other_cores_than_those_of_the_processor_are_said(
+    text: str, cores: int, sentence: str
+) -> None:
+    """AMD's Ryzen 9 7950X has 16 cores, each of two Xeons E5-2690 v4 has 14."""
+    named = profile_named(text)
+    assert named.profile.machine.cpu_cores_physical == cores
+    assert str(named.note).endswith(sentence)
+    assert sentence or "It has" not in str(named.note)
+
+
+@pytest.mark.parametrize(
+    ("text", "fact"),
+    [
+        # four channels of DDR4-2400, 76.8 GB/s, by Intel's data sheet
+        ("xeon e5-2690 v4 dual socket 256gb", ("the rate of its RAM", "ddr4-2400")),
+        ("i7 16gb", ("its processor", "i7-12700h")),
+    ],
+)
+def test_what_is_asked_for_a_narrower_range_can_be_true(text: str, fact: tuple[str, str]) -> None:
+    assert fact_to_type(profile_named(text).profile.machine) == fact

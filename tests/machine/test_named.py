@@ -338,3 +338,10 @@ def test_cores_and_a_clock_describe_a_processor_and_name_none(text: str) -> None
 def test_a_bridge_between_cards_names_nothing() -> None:
     cards = machine_named("2x RTX 3090 NVLink 128GB DDR4").accelerators or ()
     assert [card.name for card in cards] == ["NVIDIA GeForce RTX 3090"] * 2
+
+
+def test_an_error_says_how_words_of_another_language_were_read() -> None:
+    with pytest.raises(
+        UnknownMachineError, match='"mac mini con m4 16gb" is read as "mac mini with m4 16gb"'
+    ):
+        profile_named("mac mini con m4 16gb")
