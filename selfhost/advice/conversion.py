@@ -49,17 +49,12 @@ def recipe(
         "remote_code": runtime.remote_code_option if spec.safety.remote_code else "",
     }
     written = blanks if quantization in conversion.types else {**blanks, "file": blanks["source"]}
-    why = f"nobody is known to publish {quantization} files of {spec.name}: make them"
-    if is_published:
-        why = f"or make {quantization} files of {spec.name}"
-    if spec.is_lone_config:
-        beside = os.path.basename(spec.origin)
-        why = f"put the weights beside {beside}, then make {quantization} of them"
-    is_downloaded = bool(conversion.download) and not spec.is_lone_config
+    # nobody says where the weights of a lone config.json are
+    download = "" if spec.is_lone_config else conversion.download
     lines = [
-        f"# {why}{_room(making)}",
+        f"# {_why(spec, quantization, is_published)}{_room(making)}",
         *conversion.tools,
-        *([_filled(conversion.download, blanks)] if is_downloaded else []),
+        *filter(None, [_filled(download, blanks)]),
         _filled(conversion.convert, written),
     ]
     if quantization not in conversion.types:
@@ -70,6 +65,15 @@ def recipe(
     return Recipe(
         lines=tuple(lines), file=blanks["file"], projector=blanks["projector"] if sees else None
     )
+
+
+def _why(spec: ModelSpec, quantization: str, is_published: bool) -> str:
+    if spec.is_lone_config:
+        beside = os.path.basename(spec.origin)
+        return f"put the weights beside {beside}, then make {quantization} of them"
+    if is_published:
+        return f"or make {quantization} files of {spec.name}"
+    return f"nobody is known to publish {quantization} files of {spec.name}: make them"
 
 
 def _room(making: Making | None) -> str:
