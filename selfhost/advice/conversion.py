@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from shlex import quote
 
 from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core import units
@@ -37,7 +36,7 @@ def recipe(
     conversion, quantization = runtime.conversion, workload.quantization or ""
     if conversion is None or not can_be_made(spec, runtime, workload):
         return None
-    folder = quote(os.path.dirname(spec.origin) or ".") if spec.is_lone_config else spec.id
+    folder = _folder_of(spec.origin) if spec.is_lone_config else spec.id
     blanks = {
         "repository": spec.repository or "",
         "model": folder,
@@ -65,6 +64,14 @@ def recipe(
     return Recipe(
         lines=tuple(lines), file=blanks["file"], projector=blanks["projector"] if sees else None
     )
+
+
+def _folder_of(path: str) -> str:
+    """As it is typed in a shell."""
+    # it loads re, and few are asked about a file
+    from shlex import quote
+
+    return quote(os.path.dirname(path) or ".")
 
 
 def _why(spec: ModelSpec, quantization: str, is_published: bool) -> str:
