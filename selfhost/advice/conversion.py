@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from shlex import quote
 
 from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core import units
@@ -37,7 +36,7 @@ def recipe(
     conversion, quantization = runtime.conversion, workload.quantization or ""
     if conversion is None or not can_be_made(spec, runtime, workload):
         return None
-    folder = quote(os.path.dirname(spec.origin) or ".") if spec.is_lone_config else spec.id
+    folder = _folder_of(spec.origin) if spec.is_lone_config else spec.id
     blanks = {
         "repository": spec.repository or "",
         "model": folder,
@@ -49,17 +48,12 @@ def recipe(
         "remote_code": runtime.remote_code_option if spec.safety.remote_code else "",
     }
     written = blanks if quantization in conversion.types else {**blanks, "file": blanks["source"]}
-    why = f"nobody is known to publish {quantization} files of {spec.name}: make them"
-    if is_published:
-        why = f"or make {quantization} files of {spec.name}"
-    if spec.is_lone_config:
-        beside = os.path.basename(spec.origin)
-        why = f"put the weights beside {beside}, then make {quantization} of them"
-    is_downloaded = bool(conversion.download) and not spec.is_lone_config
+    # nobody says where the weights of a lone config.json are
+    download = "" if spec.is_lone_config else conversion.download
     lines = [
-        f"# {why}{_room(making)}",
+        f"# {_why(spec, quantization, is_published)}{_room(making)}",
         *conversion.tools,
-        *([_filled(conversion.download, blanks)] if is_downloaded else []),
+        *filter(None, [_filled(download, blanks)]),
         _filled(conversion.convert, written),
     ]
     if quantization not in conversion.types:
@@ -70,6 +64,23 @@ def recipe(
     return Recipe(
         lines=tuple(lines), file=blanks["file"], projector=blanks["projector"] if sees else None
     )
+
+
+def _folder_of(path: str) -> str:
+    """As it is typed in a shell."""
+    # it loads re, and few are asked about a file
+    from shlex import quote
+
+    return quote(os.path.dirname(path) or ".")
+
+
+def _why(spec: ModelSpec, quantization: str, is_published: bool) -> str:
+    if spec.is_lone_config:
+        beside = os.path.basename(spec.origin)
+        return f"put the weights beside {beside}, then make {quantization} of them"
+    if is_published:
+        return f"or make {quantization} files of {spec.name}"
+    return f"nobody is known to publish {quantization} files of {spec.name}: make them"
 
 
 def _room(making: Making | None) -> str:

@@ -59,15 +59,9 @@ def room(question: Question, judged: Judged, machine: Machine, catalogue: Catalo
     if most is not None and runs is not None and "most_parallel" in too_slow:
         at_pace = _parallel_at_pace(question, runs, most, machine, catalogue)
     # fewer take less: what all of them leave free need not be asked for
-    if (
-        at_pace is not None
-        and "most_parallel" in not_now
-        and (
-            at_pace == most
-            or _takes_more_than_free(question, runs, "parallel", at_pace, machine, catalogue)
-        )
-    ):
-        not_now.append("parallel_at_pace")
+    if at_pace is not None and "most_parallel" in not_now:
+        fewer = _takes_more_than_free(question, runs, "parallel", at_pace, machine, catalogue)
+        not_now += ["parallel_at_pace"] * fewer
     return Room(
         longest_context_tokens=longest,
         best_quantization=best,

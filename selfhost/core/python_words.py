@@ -121,29 +121,42 @@ def _check_called(model: str, options: list[str]) -> str | None:
 
 
 def _said(option: re.Match[str]) -> str:
-    before, flag, value, others = option[1] or "", option[2], option[3], option[4] or ""
+    before, flag, value = option[1] or "", option[2], option[3]
     name = _ARGUMENTS.get(flag)
     if flag in _CHOSEN:
         is_left_out = bool(before) and name is not None
-        rest = f" {value}" if value else ""
-        return f"{before}{name if is_left_out else _CHOSEN[flag]}{rest}{others}"
+        return _named(option, name if is_left_out and name else _CHOSEN[flag])
     if name is None:
         return option[0]
     if value is None or value in _NO_VALUE:
-        return f"{before}{name}{f' {value}' if value else ''}{others}"
+        return _named(option, name)
+    return _with_value(option, name, value.strip("'\""))
+
+
+def _with_value(option: re.Match[str], name: str, value: str) -> str:
+    """The argument with a value as Python writes it, and with what else it may be."""
+    before, others = option[1] or "", option[4] or ""
+    if name == "specs":
+        return f'{before}specs=["{value}"]{others}'
     if name == "audio_seconds":
         value = value.removesuffix("s")
-    bare = value.strip("'\"")
-    is_number = bare.replace(",", "").replace(".", "", 1).isdecimal() and flag != "--specs"
-    more = "".join(f' or "{word}"' for word in others.split(" or ")[1:])
-    if flag == "--specs":
-        return f'{before}specs=["{bare}"]{others}'
-    if not is_number and name.endswith(("_bytes", "_tokens", "_second")):
-        number = _number_of(name, bare)
+    if value.replace(",", "").replace(".", "", 1).isdecimal():
+        stated: str | None = value
+    elif name.endswith(("_bytes", "_tokens", "_second")):
+        stated = _number_of(name, value)
+    else:
+        stated = f'"{value}"'
+    if stated is None:
         # without a number the argument is named alone
-        return f"{before}{name}{others}" if number is None else f"{before}{name}={number}{others}"
-    stated = bare if is_number else f'"{bare}"'
+        return f"{before}{name}{others}"
+    more = "".join(f' or "{word}"' for word in others.split(" or ")[1:])
     return f"{before}{name}={stated}{more}"
+
+
+def _named(option: re.Match[str], name: str) -> str:
+    """The argument without a value, with the words that stood around the option."""
+    rest = f" {option[3]}" if option[3] else ""
+    return f"{option[1] or ''}{name}{rest}{option[4] or ''}"
 
 
 def _number_of(key: str, value: str) -> str | None:

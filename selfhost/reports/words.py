@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ..catalogue.openness import Row
+    from ..verdict.present import Here
     from ..verdict.speed import PaceRange, Speed
 
 # what decides comes first; the other findings are rows only where they are not `pass`
@@ -416,11 +417,6 @@ def _download_words(verdict: Verdict) -> str:
         return "the files are here"
     if size is None:
         return ""
-    part = (
-        f" of {units.decimal(here.size_bytes + here.missing_bytes)}"
-        if here and here.size_bytes and here.missing_bytes
-        else ""
-    )
     seconds, rate = verdict.download_seconds, verdict.workload.download_bytes_per_second
     took = (
         f" in about {units.duration(seconds)} at {units.decimal(int(rate))}/s"
@@ -432,7 +428,14 @@ def _download_words(verdict: Verdict) -> str:
     weights = verdict.finding("weights")
     if weights is not None and weights.code == "weights-yours":
         return f"{amount} of weights, yours to get"
-    return f"{amount}{part} to download{took}"
+    return f"{amount}{_of_all(here)} to download{took}"
+
+
+def _of_all(here: Here | None) -> str:
+    """` of 4.4 GB` where a part of the files is here."""
+    if here is None or not here.size_bytes or not here.missing_bytes:
+        return ""
+    return f" of {units.decimal(here.size_bytes + here.missing_bytes)}"
 
 
 def reason_blocks(blocks: list[Block], topic: str, reason: str, remedy: str | None) -> None:

@@ -349,18 +349,7 @@ def _of_pace(
     """
     speed = speed_at(seen.depth_tokens if seen.kind == "decode" else None)
     predicted = _pace_of(seen, speed, total, parallel)
-    least = least_tokens[seen.kind != "decode"]
-    why: str | None = None
-    if seen.tokens_per_second is None:
-        why = "the run gives no number that a pace can be"
-    elif predicted is None:
-        why = "no pace is predicted for it"
-        if speed is not None and speed.decode is None:
-            why = speed.how
-    elif seen.drafted and seen.kind == "decode":
-        why = "the run drafts tokens, so that a step gives several: compare one without a draft"
-    elif seen.tokens is not None and seen.tokens < least:
-        why = f"{units.tokens(seen.tokens)} are too few to compare: take {least} or more"
+    why = _why_no_pace(seen, predicted, speed, least_tokens[seen.kind != "decode"])
     inside = None
     if predicted is not None and seen.tokens_per_second is not None and why is None:
         inside = predicted.low <= seen.tokens_per_second <= predicted.high
@@ -379,6 +368,23 @@ def _of_pace(
         depth_tokens=seen.depth_tokens,
         sequences=seen.sequences,
     )
+
+
+def _why_no_pace(
+    seen: SeenPace, predicted: PaceRange | None, speed: Speed | None, least_tokens: int
+) -> str | None:
+    """Why that pace cannot be compared; None where it can."""
+    if seen.tokens_per_second is None:
+        return "the run gives no number that a pace can be"
+    if predicted is None:
+        if speed is not None and speed.decode is None:
+            return speed.how
+        return "no pace is predicted for it"
+    if seen.drafted and seen.kind == "decode":
+        return "the run drafts tokens, so that a step gives several: compare one without a draft"
+    if seen.tokens is not None and seen.tokens < least_tokens:
+        return f"{units.tokens(seen.tokens)} are too few to compare: take {least_tokens} or more"
+    return None
 
 
 # ------------------------------------------------------------------ memory
