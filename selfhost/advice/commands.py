@@ -13,7 +13,7 @@ from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core.errors import WorkloadError
 from ..core.records import Record, pattern
 from ..core.workload import Workload
-from ..machine.record import Machine
+from ..machine.record import Accelerator, Machine
 from ..verdict.devices import computes_on_shared, runs_on
 from ..verdict.judging import judge
 from ..verdict.question import architectures, ask
@@ -241,6 +241,11 @@ def _buffers_bound(
     return (bound,) if is_worth_it else ()
 
 
+def _runs_on_shared(runtime: RuntimeSpec, gpu: Accelerator) -> bool:
+    """Whether the runtime uses that GPU, which shares the RAM."""
+    return computes_on_shared(runtime, gpu) if gpu.vendor == "amd" else runs_on(runtime, gpu)
+
+
 def device_of(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> str | None:
     """The runtime's word for where the model is placed; None where it has none."""
     devices = runtime.devices
@@ -250,8 +255,7 @@ def device_of(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> str | N
         shared = [
             f"{gpu.vendor}-unified"
             for gpu in machine.accelerators or ()
-            if gpu.unified
-            and (computes_on_shared(runtime, gpu) if gpu.vendor == "amd" else runs_on(runtime, gpu))
+            if gpu.unified and _runs_on_shared(runtime, gpu)
         ]
         return next((devices[key] for key in shared if key in devices), devices.get("host"))
     memory = judged.needs.memory if judged.needs is not None else None

@@ -197,6 +197,26 @@ class FullParser(argparse.ArgumentParser):
         guesses = [_meant(name, flags) or nearest(name, flags) for name in names]
         return list(dict.fromkeys(f"--{guess}" for guess in guesses if guess))
 
+    def _instead_of(self, unknown: Sequence[str]) -> str:
+        """What to type instead of options that this command lacks, and their values; empty where
+        nobody knows.
+        """
+        names = [word.partition("=")[0].lstrip("-") for word in unknown]
+        if "--set" in self._option_string_actions:
+            for name in names:
+                if name in _STATED:
+                    return _STATED[name]
+        for word in unknown:
+            if word in _INSTEAD:
+                return _INSTEAD[word]
+        if self.command in _HELD_AGAINST and _is_of_a_machine(unknown[0]):
+            return _HELD_AGAINST[self.command]
+        if unknown[0] == "--use":
+            use = unknown[1] if len(unknown) > 1 else "USE"
+            return f"`selfhost list --use {use}` has the models made for it"
+        guesses = self._nearest_flags(unknown)
+        return f"did you mean {' '.join(guesses)}?" if guesses else ""
+
     def error(self, message: str) -> NoReturn:
         remedy = f"see `{self.prog} --help`"
         if message.startswith("the following arguments are required: "):
@@ -205,22 +225,9 @@ class FullParser(argparse.ArgumentParser):
             remedy = f"for example `{example.partition('  ')[0]}`"
         if message.startswith("unrecognized arguments: "):
             unknown = message.partition(": ")[2].split() or ["an empty word"]
-            guesses = self._nearest_flags(unknown)
-            message = (
-                f"unknown option {' '.join(unknown)}"
-                if unknown[0].startswith("-")
-                else f"unexpected {' '.join(unknown)}"
-            )
-            remedy = f"did you mean {' '.join(guesses)}?" if guesses else remedy
-            if unknown[0] == "--use" and self.command != "list":
-                use = unknown[1] if len(unknown) > 1 else "USE"
-                remedy = f"`selfhost list --use {use}` has the models made for it"
-            if self.command in _HELD_AGAINST and _is_of_a_machine(unknown[0]):
-                remedy = _HELD_AGAINST[self.command]
-            remedy = next((_INSTEAD[word] for word in unknown if word in _INSTEAD), remedy)
-            if "--set" in self._option_string_actions:
-                names = [word.partition("=")[0].lstrip("-") for word in unknown]
-                remedy = next((_STATED[name] for name in names if name in _STATED), remedy)
+            kind = "unknown option" if unknown[0].startswith("-") else "unexpected"
+            message = f"{kind} {' '.join(unknown)}"
+            remedy = self._instead_of(unknown) or remedy
         if message.endswith(_NO_VALUE):
             flag = message.removeprefix("argument ").removesuffix(_NO_VALUE)
             message = f"{flag.partition('/')[0]} takes a value, and none follows it"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..advice.compiled import Questions
     from ..advice.listing import Listing
     from ..advice.ranking import Counts
-    from ..catalogue.index import Catalogue
+    from ..catalogue.index import Catalogue, Outline
     from ..core.workload import Workload
     from ..machine.record import Machine
     from ..reports.layout import Document
@@ -264,13 +264,8 @@ def _chosen(
     """The ids of the models that pass every filter of models. One whose spec is faulty passes
     none.
     """
-    ids = [
-        outline.id
-        for outline in filter(None, map(catalogue.outline, catalogue.ids()))
-        if (options.family is None or _same(outline.family, options.family))
-        and (options.modality is None or outline.modality == options.modality)
-        and (options.use is None or options.use in (outline.uses or ()))
-    ]
+    outlines = filter(None, map(catalogue.outline, catalogue.ids()))
+    ids = [outline.id for outline in outlines if _passes(outline, options)]
     if not _asks(options, ("words", "openness")):
         return ids
     from ..catalogue.searching import holds_words, words_typed
@@ -286,6 +281,15 @@ def _chosen(
         if is_open and (not words or holds_words(spec, words)):
             chosen.append(id)
     return chosen
+
+
+def _passes(outline: Outline, options: argparse.Namespace) -> bool:
+    """Whether the model passes the filters for which its outline is enough."""
+    return (
+        (options.family is None or _same(outline.family, options.family))
+        and (options.modality is None or outline.modality == options.modality)
+        and (options.use is None or options.use in (outline.uses or ()))
+    )
 
 
 def _matches(answer: Answer, options: argparse.Namespace) -> bool:

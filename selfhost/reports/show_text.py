@@ -124,9 +124,9 @@ def _in_short(
         for row in openness.rows(spec)
         if row.name in _FIRST_ROWS
     ]
-    trained = spec.architecture.context_tokens if spec.architecture is not None else None
-    if trained is not None:
-        scaled = spec.architecture.scaled_context_tokens if spec.architecture else None
+    architecture = spec.architecture
+    if architecture is not None and architecture.context_tokens is not None:
+        trained, scaled = architecture.context_tokens, architecture.scaled_context_tokens
         longer = f"{units.tokens(scaled)} by scaling" if scaled else ""
         rows.append((Span(text="context"), Span(text=units.tokens(trained)), Span(text=longer)))
     # why an answer is what it is stands in full under `-v`
