@@ -474,3 +474,17 @@ def test_an_unknown_word_makes_no_other_card_of_a_listed_one(text: str) -> None:
     rest = text.rpartition(" ")[0]
     assert f"--gpu '{rest}'" in str(refusal.value.remedy)
     assert cards_named(rest).accelerators[0].memory_bandwidth_bytes_per_second
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("evga 3080 ti ftw3", "3080 Ti"),
+        ("asus rtx 3090 24gb", "3090"),
+        ("sapphire rx 7900 xtx", "7900 XTX"),
+        ("2x zotac 3090", "3090"),
+    ],
+)
+def test_who_built_the_board_changes_no_gpu(text: str, name: str) -> None:
+    """Shops put the maker of the board and its line around the name of the GPU."""
+    assert {card.rpartition(name)[1:] for card, _ in named(text)} == {(name, "")}
