@@ -326,18 +326,23 @@ def make_plan(
     """
     judged_on = list(profiles)
     plan = _planned(spec, workload, catalogue, judged_on, asked=asked, notes=notes)
-    if plan.fitting or plan.least is None:
-        return plan
-    for other in _with_other_programs(spec, workload, catalogue):
-        try:
-            instead = _planned(spec, other, catalogue, judged_on, asked=asked, notes=notes)
-        except WorkloadError:
-            continue
-        if instead.fitting:
-            usual = plan.workload
-            why = f"In {usual.quantization} in {usual.runtime} no known machine runs it for sure."
-            return instead.replace(notes=(*notes, why, *instead.notes[len(notes) :]))
-    return plan
+    planned_for = workload
+    if not plan.fitting and plan.least is not None:
+        for other in _with_other_programs(spec, workload, catalogue):
+            try:
+                instead = _planned(spec, other, catalogue, judged_on, asked=asked, notes=notes)
+            except WorkloadError:
+                continue
+            if instead.fitting:
+                usual = plan.workload
+                why = (
+                    f"In {usual.quantization} in {usual.runtime} no known machine runs it for sure."
+                )
+                plan = instead.replace(notes=(*notes, why, *instead.notes[len(notes) :]))
+                planned_for = other
+                break
+    others = _instead(spec, planned_for, catalogue, plan.known)
+    return plan.replace(notes=(*plan.notes, *others))
 
 
 def _with_other_programs(
@@ -366,7 +371,9 @@ def _planned(
     asked: str | None,
     notes: tuple[str, ...],
 ) -> Plan:
-    """As `make_plan`, with the usual program where none is stated."""
+    """As `make_plan`, with the usual program where none is stated, and without what machines run
+    instead.
+    """
     question, judged, least = _least(spec, workload, catalogue)
     outcomes = []
     for profile in profiles:
@@ -412,11 +419,7 @@ def _planned(
             if finding.outcome in stopping and finding.check != "speed"
         ),
         known=tuple(outcomes),
-        notes=(
-            *notes,
-            *_in_other_types(question, spec, workload, catalogue),
-            *_instead(spec, workload, catalogue, outcomes),
-        ),
+        notes=(*notes, *_in_other_types(question, spec, workload, catalogue)),
         options=workload.replace(quantization=workload.quantization or quantization).options(),
     )
 
@@ -605,11 +608,13 @@ def _spread_over(
     ):
         return None
     roomy = machine.replace(memory_total_bytes=2**50, memory_limit_bytes=2**50)
+    # what is too slow on the cards would be held against RAM, too
+    workload = question.workload.replace(min_tokens_per_second=None)
 
     def holds(cards: int, steps: int) -> bool:
         card = _card(question, steps * _CARD_STEP_BYTES)
         there = roomy.replace(accelerators=(card,) * cards)
-        needs = judge(ask(spec, question.workload, catalogue, there), there).needs
+        needs = judge(ask(spec, workload, catalogue, there), there).needs
         return needs is not None and needs.placement == "accelerator"
 
     for cards in _CARDS:

@@ -780,3 +780,16 @@ def test_the_machine_that_is_proposed_has_a_pace_where_any_has(model: str) -> No
     assert candidate[proposed].work is not None  # type: ignore[union-attr]
     assert next(iter(rows_of(shown))) == proposed
     assert "how fast it is there is not known" in shown
+
+
+def test_a_wanted_pace_changes_no_memory_of_cards(capsys: pytest.CaptureFixture[str]) -> None:
+    """What eight cards must hold is the same at any pace: only the machines that reach it are fewer."""
+    lines = [
+        next(
+            line
+            for line in run(capsys, "plan", "deepseek-v3", *words)[1].splitlines()
+            if "on each of" in line
+        )
+        for words in ((), ("--min-speed", "500"))
+    ]
+    assert lines[0] == lines[1]
