@@ -164,8 +164,9 @@ def _measured(machine: Machine, bytes_per_second: int) -> Bandwidth:
 # 1.22 (Granite Rapids, 2 vCPUs, other programs waiting); since it reads huge pages for 5 ms, of 19
 # pairs from 1.00 to 1.10, ahead of 16 programs that ran (`chrt -f 1`)
 _GLANCE_ENDS = (0.9, 1.15)
-# of what the last cache gives, what memory gives: 0.4 (Granite Rapids); a guess around that
-_OF_CACHE = (0.35, 0.6)
+# of what the last cache gives, what memory gives: 0.23 (EPYC) and 0.4 (Granite Rapids); a guess
+# around these
+_OF_CACHE = (0.2, 0.6)
 
 
 def _glance_ends(machine: Machine) -> tuple[float, float]:

@@ -173,11 +173,9 @@ def judged(
         slower = rate(reads, _SLOWER) if threads > 1 else best_of_one(reads, _SLOWER)
         share = figure / (threads * cached)
         is_even = (slower or 0) >= _EVEN * figure
-        is_memory = (
+        may_be_cached = not (
             share <= _SURELY_MEMORY and is_even if may_be_cached else share <= _MOST_OF_CACHE
         )
-        may_be_cached = not is_memory
-        figure = figure if is_memory else slower or figure
     return Glance(
         bytes_per_second=int(figure),
         threads=threads,

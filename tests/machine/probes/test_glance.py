@@ -207,7 +207,7 @@ def _uneven(median: float, slowest: float, mebibytes: int) -> Trace:
 
 
 def test_a_busy_glance_that_the_caches_may_have_answered_still_raises_the_slow_end() -> None:
-    """Memory gives a third of what a cache does, and the fast end stays that of the class."""
+    """Memory gives a fifth of what a cache does, or more, and the fast end stays that of the class."""
     both = BUSY.replace(may_be_cached=True)
     memory, busy, guess = bandwidth(seen(both)), bandwidth(seen(BUSY)), bandwidth(HERE)
     assert memory is not None
@@ -288,9 +288,9 @@ def test_what_comes_in_part_from_a_cache_is_an_upper_bound() -> None:
         result = glance.judged(plan, 32 * 2**20, reads, cached, is_guest=True)
         assert isinstance(result, glance.Glance)
         assert (result.quiet, result.may_be_cached) == (True, may_be_cached)
-        # the slow part is the better upper bound
+        # the slowest tenth may have been disturbed: it came at 24 GB/s where memory gave 37 (measured)
         assert result.bytes_per_second == pytest.approx(
-            (52 if may_be_cached else 40) * GB, rel=0.02
+            (80 if may_be_cached else 40) * GB, rel=0.02
         )
         assert result.source.endswith("an upper bound" if may_be_cached else "quiet")
 
