@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import _thread
 import itertools
+import json
 from collections.abc import Callable
+from pathlib import Path
 from time import perf_counter, sleep
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -26,6 +29,7 @@ from selfhost.verdict.processor import bandwidth
 from selfhost.verdict.record import Route
 from verdict.small import MACHINE, WORK, question
 
+RECORDED = Path(__file__).parent / "glances.json"
 GB = 10**9
 QUIET = glance.Glance(bytes_per_second=44 * GB, threads=2, quiet=True)
 BUSY = QUIET.replace(quiet=False)
@@ -293,6 +297,28 @@ def test_what_comes_in_part_from_a_cache_is_an_upper_bound() -> None:
             (80 if may_be_cached else 40) * GB, rel=0.02
         )
         assert result.source.endswith("an upper bound" if may_be_cached else "quiet")
+
+
+def _recorded(paces: list[float], mebibytes: int) -> Trace:
+    """The chunks of 1 MiB that a thread read, at so many GB/s each."""
+    done = tuple(itertools.accumulate(2**20 / (1e9 * pace) for pace in paces))
+    return _steady(1, mebibytes=mebibytes).replace(done=done)
+
+
+@pytest.mark.parametrize("recorded", json.loads(RECORDED.read_text())["glances"])
+def test_a_recorded_glance_tells_memory_or_says_that_the_caches_may_have_answered(
+    recorded: dict[str, Any],
+) -> None:
+    """A figure that is no bound is the memory's that a C program measured; each that is not is a bound."""
+    plan = Plan(threads=2, cpus=(0, 1), buffer_bytes=2**27)
+    reads, again = (
+        [_recorded(*each) for each in zip(recorded[pass_], recorded["mebibytes"], strict=False)]
+        for pass_ in ("reads", "again")
+    )
+    result = glance.judged(plan, 32 * 2**20, reads, again, is_guest=True)
+    assert isinstance(result, glance.Glance)
+    figure = result.bytes_per_second / GB / recorded["memory_gb_per_second"]
+    assert result.may_be_cached == (not 0.8 <= figure <= 1.2)
 
 
 @pytest.mark.parametrize(
