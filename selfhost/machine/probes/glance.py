@@ -29,7 +29,7 @@ from .traces import Trace, best_of_one, rate
 # much was read as leaves the caches, what is below that much of a cache came from memory; where
 # less was, from half on some came from the cache
 _MOST_OF_CACHE, _SURELY_MEMORY = 0.75, 0.5
-# what comes in part from a cache comes unevenly: its slowest quarter at less than 0.84 of its fastest
+# what comes in part from a cache comes unevenly: its slowest quarter below 0.84 of its fastest
 # (17 of 17 glances), and memory at 0.85 to 0.96 (33 of 43; 8 to 64 MiB for each of two virtual
 # processors, EPYC, 32 MiB told)
 _SLOWER, _FASTER, _EVEN = 0.75, 0.25, 0.85
