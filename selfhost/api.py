@@ -43,16 +43,18 @@ PathLike = str | os.PathLike[str]
 
 
 def _for_programs(function: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
-    """The function, whose errors name its arguments where the commands' name options."""
+    """The function, whose answers and errors name its arguments where the commands' name
+    options.
+    """
 
     @functools.wraps(function)
     def called(*arguments: Arguments.args, **named: Arguments.kwargs) -> Answer:
-        try:
-            return function(*arguments, **named)
-        except SelfhostError as error:
-            from .core.python_words import in_python_words
+        from .answers.python_words import answer_in_python, error_in_python
 
-            in_python_words(error)
+        try:
+            return answer_in_python(function(*arguments, **named))
+        except SelfhostError as error:
+            error_in_python(error)
             raise
 
     return called
@@ -311,7 +313,7 @@ def _understood(machine: Machine | str | None) -> tuple[Machine | None, tuple[st
 
 
 def _machine_and_notes(text: str) -> tuple[Machine, tuple[str, ...]]:
-    """As `machine_named`, with the sentences on what else the name can mean."""
+    """As `machine_named`, with the sentences on what else the name can mean, slots unfilled."""
     from .machine.named import noted_machine, profile_named
     from .machine.profiles import UnknownMachineError
 
@@ -322,7 +324,7 @@ def _machine_and_notes(text: str) -> tuple[Machine, tuple[str, ...]]:
         if is_file:
             remedy: str | None = f"a record is read by machine=Machine.from_file({text!r})"
         else:
-            remedy = error.remedy_in_python or error.remedy
+            remedy = error.remedy
         message = f"{error.message}; {remedy}" if remedy else error.message
         raise UnknownMachineError(message, remedy=remedy, nearest=error.nearest) from None
     return noted_machine(named), () if named.note is None else (named.note,)

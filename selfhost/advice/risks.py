@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from ..catalogue.offers import Offer
 from ..catalogue.quality import Quality
 from ..catalogue.spec import ModelSpec
+from ..core.saying import option
 
 
 def risks(
@@ -35,7 +36,7 @@ def risks(
     if context_tokens is not None and context_tokens < longest:
         sentences.append(
             f"It is costed with {context_tokens:,} tokens of context, and the API takes"
-            f" {longest:,}: --context judges more."
+            f" {longest:,}: {option('context_tokens')} judges more."
         )
     return tuple(sentences)
 

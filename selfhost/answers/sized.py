@@ -7,6 +7,7 @@ import os
 from ..catalogue.index import Catalogue
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.errors import SelfhostError
+from ..core.saying import differently
 from ..core.units import counted
 from ..core.workload import Workload
 from ..machine.reader import Machine
@@ -50,7 +51,10 @@ def plan_with(
     )
 
 
-_SMALLEST = "The smallest that needs no GPU; for a node's best, --set memory=SIZE or --gpu."
+_SMALLEST = (
+    "The smallest that needs no GPU; for a node's best,"
+    f" {differently('--set memory=SIZE or --gpu', 'name a machine or a GPU by machine')}."
+)
 
 
 def size_with(

@@ -13,6 +13,7 @@ from ..catalogue.published import PublishedFiles
 from ..catalogue.spec import SIZE_OF, ModelSpec
 from ..core.errors import UnknownModelError, WorkloadError
 from ..core.records import Record
+from ..core.saying import differently, option
 from ..core.workload import Workload
 from ..machine.reader import Machine
 from ..verdict.defaults import ask_for_machine, takes_first_of_list
@@ -81,7 +82,7 @@ def _why_not_built(catalogue: Catalogue, understood: Understood, machine: Machin
     return (
         f"{understood.asked} is a name of files for {runtime.name}, which is not judged for"
         f" {machine.system or 'this system'}. This answer is for other files of the model:"
-        f" --runtime {runtime.id} judges those."
+        f" {option('runtime', runtime.id)} judges those."
     )
 
 
@@ -152,10 +153,12 @@ def _as_named(
         unknown = error
     from shlex import quote
 
+    path = f"./{typed}"
+    command = differently(f"selfhost check {quote(path)}", f'check(Path("{path}"))')
     raise UnknownModelError(
         f"{unknown.message}; a folder here has that name",
         nearest=lambda: unknown.nearest,
-        remedy=f"the model in that folder:                  selfhost check {quote(f'./{typed}')}\n"
+        remedy=f"the model in that folder:                  {command}\n"
         f"{unknown.remedy or ''}".rstrip(),
     )
 

@@ -27,7 +27,8 @@ from ..catalogue.opened import left_aside
 from ..catalogue.quality import quality_for
 from ..catalogue.spec import ModelSpec
 from ..core import dates, units
-from ..core.workload import FLAGS, Workload
+from ..core.saying import option
+from ..core.workload import Workload
 from ..machine.reader import Machine
 from ..verdict.findings import reads_context
 from ..verdict.judging import considered, judge
@@ -230,8 +231,8 @@ def _notes(
     asked, taken = understood.workload, question.workload.context_tokens
     if asked.tokens_with_prompt == taken and taken is not None and spec.modality in GENERATING:
         yield (
-            f"The context is {units.tokens(taken)}, for the prompt and an answer: --context states"
-            " another."
+            f"The context is {units.tokens(taken)}, for the prompt and an answer:"
+            f" {option('context_tokens')} states another."
         )
     if question.workload.draft and question.companions is not None:
         yield DRAFT_NOTE
@@ -254,7 +255,8 @@ def _larger_than_model(catalogue: Catalogue, question: Question) -> Iterator[str
     if trained > spec.parameters_total:
         yield (
             f"Adapters of rank {rank:,} have {units.count(trained)} parameters, more than the"
-            f" model's {units.count(spec.parameters_total)}: --method full trains fewer."
+            f" model's {units.count(spec.parameters_total)}:"
+            f" {option('finetune_method', 'full')} trains fewer."
         )
 
 
@@ -269,7 +271,7 @@ def _without_effect(question: Question, stated: Workload) -> Iterator[str]:
             " writes no tokens."
         )
     if stated.context_tokens is not None and not reads_context(spec):
-        yield f"--context has no effect: {spec.name} takes no context of tokens."
+        yield (f"{option('context_tokens')} has no effect: {spec.name} takes no context of tokens.")
     cache_type = stated.kv_cache_type
     if (
         cache_type is not None
@@ -277,7 +279,7 @@ def _without_effect(question: Question, stated: Workload) -> Iterator[str]:
         and question.runtime is not None
     ):
         yield (
-            f"--kv-cache {cache_type} has no effect: {spec.name} keeps no KV cache in"
+            f"{option('kv_cache_type', cache_type)} has no effect: {spec.name} keeps no KV cache in"
             f" {question.runtime.name}."
         )
 
@@ -293,18 +295,16 @@ def _for_experts_alone(question: Question) -> str | None:
     return (
         f"{quantization} is no smaller than {rest} here: llama-quantize stores experts alone in it,"
         f" of which {question.spec.name} has none, and all else in {rest}. For 4 bits a weight:"
-        " --quant Q4_K_M."
+        f" {option('quantization', 'Q4_K_M')}."
     )
 
 
 # what is asked of weights, and says nothing where there are none
-_OF_WEIGHTS = {
-    key: FLAGS[key] for key in ("runtime", "quantization", "kv_cache_type", "draft", "adapter")
-}
+_OF_WEIGHTS = ("runtime", "quantization", "kv_cache_type", "draft", "adapter")
 
 
 # what is asked of tokens that are written one by one; a server of vectors answers several at once
-_OF_TOKENS = {key: FLAGS[key] for key in ("parallel", "prompt_tokens", "min_tokens_per_second")}
+_OF_TOKENS = ("parallel", "prompt_tokens", "min_tokens_per_second")
 _ONE_AT_A_TIME = ("image", "video", "music")
 
 
@@ -315,8 +315,8 @@ def _aside(asked: Workload, question: Question) -> list[str]:
         return []
     usual = Workload()
     return [
-        flag
-        for key, flag in _OF_TOKENS.items()
+        option(key)
+        for key in _OF_TOKENS
         if getattr(asked, key) != getattr(usual, key)
         and (key != "parallel" or spec.modality in _ONE_AT_A_TIME)
     ]
@@ -329,9 +329,7 @@ def _notes_of_asking(
     spec, workload = question.spec, question.workload
     if spec.closed:
         aside = [
-            flag
-            for key, flag in _OF_WEIGHTS.items()
-            if getattr(understood.workload, key) is not None
+            option(key) for key in _OF_WEIGHTS if getattr(understood.workload, key) is not None
         ]
         if aside:
             yield (

@@ -13,6 +13,7 @@ from ..core.errors import (
     UnknownModelError,
     WorkloadError,
 )
+from ..core.saying import in_policy
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..verdict.record import Verdict
@@ -89,7 +90,12 @@ def _refusals(refused: Iterable[tuple[Wanted, SelfhostError]]) -> Iterator[Fault
     for place, (wanted, error) in enumerate(refused):
         if isinstance(error, WorkloadError) and error.problems:
             yield from (
-                (wanted.index, each.key or "name", each.message, each.remedy)
+                (
+                    wanted.index,
+                    each.key or "name",
+                    in_policy(each.message),
+                    each.remedy and in_policy(each.remedy),
+                )
                 for each in error.problems
             )
         elif not isinstance(error, InputError) or not error.problems:
@@ -97,7 +103,7 @@ def _refusals(refused: Iterable[tuple[Wanted, SelfhostError]]) -> Iterator[Fault
             # to find near names takes far longer than all else: only for what will be listed
             if place < MAX_PROBLEMS and isinstance(error, UnknownModelError) and error.nearest:
                 remedy = f'did you mean "{error.nearest[0]}"?'
-            yield wanted.index, "name", error.message, remedy
+            yield wanted.index, "name", in_policy(error.message), remedy and in_policy(remedy)
 
 
 def _selecting_none(unplaced: Iterable[Wanted], machines: int) -> Iterator[Fault]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..core.workload import in_policy_words
+from ..core.saying import in_policy
 from ..machine.record import Machine
 from ..verdict.findings import Finding, Mark, Outcome
 from ..verdict.record import Route, Verdict
@@ -149,8 +149,8 @@ def _reasons(findings: Sequence[Finding], decided: Sequence[str]) -> tuple[Reaso
     return tuple(
         Reason(
             check=check,
-            text=each.reason,
-            remedy=each.remedy and in_policy_words(each.remedy),
+            text=in_policy(each.reason),
+            remedy=each.remedy and in_policy(each.remedy),
             short=each.short,
         )
         for check in decided

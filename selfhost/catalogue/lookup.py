@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from ..core.errors import SpecError, UnknownModelError
 from ..core.records import Record, pattern
+from ..core.saying import differently
 from ..core.spelling import canonical
 from .index import Catalogue
 from .paths import HOST
@@ -77,10 +78,13 @@ _SNAPSHOT = (
 )
 
 
+LIST_ALL = differently("selfhost list --all", "rank().models")
+_OF_CONFIG = differently("selfhost check ./config.json", 'check(Path("./config.json"))')
+_OWN_SPEC = differently("selfhost check NAME --specs DIR", "check(NAME, specs=[DIR])")
 SEE_NAMES = (
-    "a language model by its config.json:      selfhost check ./config.json\n"
-    "all names in the catalogue:               selfhost list --all\n"
-    "with a spec of your own:                  selfhost check NAME --specs DIR"
+    f"a language model by its config.json:      {_OF_CONFIG}\n"
+    f"all names in the catalogue:               {LIST_ALL}\n"
+    f"with a spec of your own:                  {_OWN_SPEC}"
 )
 
 

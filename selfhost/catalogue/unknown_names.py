@@ -10,9 +10,11 @@ from itertools import accumulate
 
 from ..core.errors import NotAModelError, UnknownModelError
 from ..core.records import pattern
+from ..core.saying import command
 from ..core.spelling import canonical
 from .index import Catalogue, Outline
 from .lookup import (
+    LIST_ALL,
     MOST_NAMED,
     SEE_NAMES,
     after_maker,
@@ -48,7 +50,7 @@ _ANY_MODELS_FILE = pattern(
 )
 
 
-_WHAT_IS_COVERED = "all names in the catalogue: selfhost list --all"
+_WHAT_IS_COVERED = f"all names in the catalogue: {LIST_ALL}"
 
 
 def unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError:
@@ -69,7 +71,7 @@ def unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelErr
     if _ANY_MODELS_FILE.fullmatch(name):
         return UnknownModelError(
             f"{cut_short(typed)} is no file here, and most models have one of that name",
-            remedy="the model by its repository:              selfhost check OWNER/NAME\n"
+            remedy=f"the model by its repository:              {command('check', 'OWNER/NAME')}\n"
             + SEE_NAMES,
         )
     message = f"{cut_short(typed)} is not in the catalogue{_left_aside(catalogue)}"
@@ -96,23 +98,23 @@ def unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelErr
 
 # what a word of a name says a model is for: a filter of `list`
 _KIND_WORDS = {
-    **dict.fromkeys(("asr", "stt", "transcribe"), "--use speech-recognition"),
-    **dict.fromkeys(("tts", "voice"), "--use speech-synthesis"),
-    **dict.fromkeys(("rerank", "reranker"), "--use reranking"),
-    **dict.fromkeys(("embed", "embedding", "embeddings"), "--use embedding"),
-    **dict.fromkeys(("translate", "translation", "translator", "mt"), "--use translation"),
-    **dict.fromkeys(("vl", "vision"), "--modality vision"),
-    **dict.fromkeys(("code", "coder", "coding", "programming"), "--use code"),
-    **dict.fromkeys(("roleplay", "rp", "nsfw", "storywriting"), "--use roleplay"),
-    **dict.fromkeys(("medical", "medicine"), "--use medical"),
-    **dict.fromkeys(("reasoning", "thinking"), "--use reasoning"),
-    "math": "--use math",
-    "guard": "--use safety",
-    "image": "--use image-generation",
-    "music": "--use music-generation",
-    "ocr": "--use document-reading",
-    "speech": "--modality speech",
-    "video": "--use video-generation",
+    **dict.fromkeys(("asr", "stt", "transcribe"), ("use", "speech-recognition")),
+    **dict.fromkeys(("tts", "voice"), ("use", "speech-synthesis")),
+    **dict.fromkeys(("rerank", "reranker"), ("use", "reranking")),
+    **dict.fromkeys(("embed", "embedding", "embeddings"), ("use", "embedding")),
+    **dict.fromkeys(("translate", "translation", "translator", "mt"), ("use", "translation")),
+    **dict.fromkeys(("vl", "vision"), ("modality", "vision")),
+    **dict.fromkeys(("code", "coder", "coding", "programming"), ("use", "code")),
+    **dict.fromkeys(("roleplay", "rp", "nsfw", "storywriting"), ("use", "roleplay")),
+    **dict.fromkeys(("medical", "medicine"), ("use", "medical")),
+    **dict.fromkeys(("reasoning", "thinking"), ("use", "reasoning")),
+    "math": ("use", "math"),
+    "guard": ("use", "safety"),
+    "image": ("use", "image-generation"),
+    "music": ("use", "music-generation"),
+    "ocr": ("use", "document-reading"),
+    "speech": ("modality", "speech"),
+    "video": ("use", "video-generation"),
 }
 
 
@@ -120,7 +122,10 @@ def _others_of_its_kind(name: str) -> str:
     """A line that lists the models of the kind that a word of the name says; empty without one."""
     words = canonical(name).split("-")
     kind = next((_KIND_WORDS[word] for word in words if word in _KIND_WORDS), None)
-    return f"{'models of that kind:':<42}selfhost list {kind}\n" if kind else ""
+    if kind is None:
+        return ""
+    key, word = kind
+    return f"{'models of that kind:':<42}{command('list', **{key: word})}\n"
 
 
 def _of_uncovered_kind(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
@@ -137,7 +142,7 @@ def _of_uncovered_kind(typed: str, name: str, catalogue: Catalogue) -> UnknownMo
         return UnknownModelError(
             f"{cut_short(typed)} is a model for {kind}: {facts['answer']}",
             remedy=(
-                f"one of that kind: selfhost check {instead[0]}" if instead else _WHAT_IS_COVERED
+                f"one of that kind: {command('check', instead[0])}" if instead else _WHAT_IS_COVERED
             ),
         )
     return None
@@ -172,7 +177,9 @@ def _of_a_line(message: str, name: str, catalogue: Catalogue) -> UnknownModelErr
             continue
         instead = [model for model in texts_in(facts["try_instead"]) if model in catalogue]
         commands = (
-            [f"one that writes {facts['writes']}: selfhost check {instead[0]}"] if instead else []
+            [f"one that writes {facts['writes']}: {command('check', instead[0])}"]
+            if instead
+            else []
         )
         size = _size_alone(name, "; ", catalogue)
         return UnknownModelError(
@@ -229,7 +236,7 @@ def _hosted(typed: str, name: str, catalogue: Catalogue) -> UnknownModelError | 
         f"{message}: under such names an API serves its newest model; weights have names of their"
         " own",
         nearest=(newest,),
-        remedy=f"the newest of that name here: selfhost check {newest}",
+        remedy=f"the newest of that name here: {command('check', newest)}",
     )
 
 
@@ -244,7 +251,7 @@ def _no_model(typed: str, facts: Mapping[str, Any], catalogue: Catalogue) -> Not
         message,
         kind=kind,
         nearest=instead,
-        remedy=f"selfhost check {instead[0]}" if instead else SEE_NAMES,
+        remedy=command("check", instead[0]) if instead else SEE_NAMES,
     )
 
 
@@ -283,35 +290,34 @@ def _in_other_format(message: str, name: str, catalogue: Catalogue) -> UnknownMo
         f"{message}: its name says that it holds {spec_id} in another format ({form.written}),"
         f" {size} is not known",
         nearest=(spec_id,),
-        remedy=f"for the known formats: selfhost check {spec_id}",
+        remedy=f"for the known formats: {command('check', spec_id)}",
     )
 
 
-def _with_options(name: str) -> tuple[str, str]:
-    """A name without the form at its end, and that form as options of the command line."""
+def _with_options(name: str) -> tuple[str, dict[str, str]]:
+    """A name without the form at its end, and that form as what is asked of a model."""
     from .forms import Form, published_file, splits
 
     file = published_file(name)
     forms = [(file[0], Form(written="", quantization=file[1]))] if file else splits(name)
-    base, options = name, ""
+    base, options = name, dict[str, str]()
     for shorter, form in forms:
         if form.quantization is not None:
-            runtime = f" --runtime {form.runtime}" if form.runtime else ""
-            base, options = shorter, f"{runtime} --quant {form.quantization}"
+            by = {"runtime": form.runtime} if form.runtime else {}
+            base, options = shorter, {**by, "quantization": form.quantization}
         elif form.is_container:
             base = shorter
     return base, options
 
 
-def _for_model(spec_id: str, options: str, catalogue: Catalogue) -> str:
-    """The options of `_with_options`; none where their program is none for such a model."""
+def _for_model(spec_id: str, options: dict[str, str], catalogue: Catalogue) -> dict[str, str]:
+    """What `_with_options` says is asked; nothing where their program is none for such a model."""
     from .forms import Form
 
-    program = re.search(r"--runtime (\S+)", options)
-    if program is None:
+    if "runtime" not in options:
         return options
-    form = Form(written="", runtime=program[1])
-    return options if serves(form, spec_id, catalogue) else ""
+    form = Form(written="", runtime=options["runtime"])
+    return options if serves(form, spec_id, catalogue) else {}
 
 
 def _in_other_repository(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
@@ -332,12 +338,12 @@ def _in_other_repository(message: str, name: str, catalogue: Catalogue) -> Unkno
             f"{message}: GitHub keeps the code, not the weights; by that name {same[0]} is meant"
             " here",
             nearest=(same[0],),
-            remedy=f"for its weights: selfhost check {same[0]}",
+            remedy=f"for its weights: {command('check', same[0])}",
         )
     return UnknownModelError(
         f"{message}: this repository of {cut_short(owner)} may hold other weights than {same[0]}",
         nearest=(same[0],),
-        remedy=f"if it holds the same weights: selfhost check {same[0]}",
+        remedy=f"if it holds the same weights: {command('check', same[0])}",
     )
 
 
@@ -391,7 +397,7 @@ def _listed_alike(message: str, name: str, catalogue: Catalogue) -> UnknownModel
         return UnknownModelError(
             f"{message}: it has the layers of {model}, so it needs as much",
             nearest=(model,),
-            remedy=f"selfhost check {model}{options}",
+            remedy=command("check", model, **options),
         )
     # tunes of one name come in sizes, of which the listed ones are not all
     is_general = _is_slip_of_family(key, catalogue) or _says_family_alone(key, catalogue)
@@ -401,7 +407,7 @@ def _listed_alike(message: str, name: str, catalogue: Catalogue) -> UnknownModel
 
 
 def _of_listed_sizes(
-    message: str, listed: Mapping[str, str], options: str
+    message: str, listed: Mapping[str, str], options: Mapping[str, str]
 ) -> UnknownModelError | None:
     """The error for a name without a size; `listed` is a repository of that name for each model
     whose layers one has, None is returned where it is empty.
@@ -415,7 +421,7 @@ def _of_listed_sizes(
         f"{message} without its size: {layers}; another size needs more or less",
         nearest=tuple(listed)[:MOST_NAMED],
         remedy=(
-            f"if you mean that one: selfhost check {next(iter(listed))}{options}"
+            f"if you mean that one: {command('check', next(iter(listed)), **options)}"
             if is_single
             else "type its name with the size"
         ),
@@ -529,7 +535,7 @@ def _listed_by_words(message: str, name: str, catalogue: Catalogue) -> UnknownMo
     return UnknownModelError(
         f"{message}: tunes of that name and size have the layers of {model}, so they need as much",
         nearest=(model,),
-        remedy=f"selfhost check {model}{options}",
+        remedy=command("check", model, **options),
     )
 
 
@@ -615,11 +621,11 @@ def _made_of(message: str, name: str, catalogue: Catalogue) -> UnknownModelError
         if original is not None and not _states_another_size(original, beside, catalogue):
             own = [*words[:start], *words[end:]]
             # the type in the name of a part is that of the part
-            stated = "" if _PARTS.intersection(own) else _for_model(original, options, catalogue)
+            stated = {} if _PARTS.intersection(own) else _for_model(original, options, catalogue)
             return UnknownModelError(
                 f"{message}: {_relation(original, own)}",
                 nearest=(original,),
-                remedy=f"selfhost check {original}{stated}",
+                remedy=command("check", original, **stated),
             )
     return None
 
@@ -647,7 +653,7 @@ def _cut(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | N
     if not models or len(models) > MOST_NAMED:
         return None
     return UnknownModelError(
-        message, nearest=tuple(models), remedy=f"selfhost check {models[0]}{options}"
+        message, nearest=tuple(models), remedy=command("check", models[0], **options)
     )
 
 
@@ -783,7 +789,7 @@ def _tagged(message: str, name: str, catalogue: Catalogue) -> UnknownModelError 
             return UnknownModelError(
                 f"{message}: if it is made from {original[0]}, {says}, it needs as much",
                 nearest=(original[0],),
-                remedy=f"selfhost check {original[0]}{options}",
+                remedy=command("check", original[0], **options),
             )
     return None
 
@@ -818,7 +824,7 @@ def _scattered(message: str, name: str, catalogue: Catalogue) -> UnknownModelErr
     return UnknownModelError(
         f"{message}: if it is made from {original_id}, as its name says, it needs as much",
         nearest=(original_id,),
-        remedy=f"selfhost check {original_id}{options}",
+        remedy=command("check", original_id, **options),
     )
 
 
@@ -842,7 +848,7 @@ def _of_short_family(message: str, name: str, catalogue: Catalogue) -> UnknownMo
         f"{message}: if it is made from {original[0]}, as the short name in front says, it needs as"
         " much",
         nearest=original[:1],
-        remedy=f"selfhost check {original[0]}{options}",
+        remedy=command("check", original[0], **options),
     )
 
 
@@ -869,7 +875,7 @@ def _of_ending(message: str, name: str, catalogue: Catalogue) -> UnknownModelErr
                 f"{message}: if it is made from {model}, as “{ending.upper()}” in its name says, it"
                 " needs as much",
                 nearest=(model,),
-                remedy=f"selfhost check {model}",
+                remedy=command("check", model),
             )
     return None
 
@@ -898,7 +904,7 @@ def _of_its_size(message: str, name: str, catalogue: Catalogue) -> UnknownModelE
         f"{message}: by the size in its name it may be made from"
         f" {' or '.join(outline.id for outline in same)}",
         nearest=(newest,),
-        remedy=f"if so, it needs as much: selfhost check {newest}{options}",
+        remedy=f"if so, it needs as much: {command('check', newest, **options)}",
     )
 
 
@@ -934,7 +940,7 @@ def _of_whisper(message: str, name: str, catalogue: Catalogue) -> UnknownModelEr
     return UnknownModelError(
         f"{message}; programs for speech recognition call {whisper[0]} so",
         nearest=(whisper[0],),
-        remedy=f"if you mean that: selfhost check {whisper[0]}",
+        remedy=f"if you mean that: {command('check', whisper[0])}",
     )
 
 

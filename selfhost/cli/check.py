@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..core.errors import UnknownModelError
+from ..core.saying import in_shell
 from ..verdict.route import exit_code
 from .arguments import Parser, add_cost, add_machine, add_output, add_specs, add_workload, parse
 from .errors import complain, together
@@ -104,7 +105,8 @@ def _as_asked(error: SelfhostError, options: argparse.Namespace) -> SelfhostErro
     """The error of a name that was not understood; where it proposes to ask about the one model
     that is nearest, with the options of this call.
     """
-    _, _, proposed = (error.remedy or "").rpartition("selfhost check ")
+    remedy = in_shell(error.remedy or "")
+    _, _, proposed = remedy.rpartition("selfhost check ")
     if type(error) is not UnknownModelError or not proposed or len(error.nearest) != 1:
         return error
     if proposed.partition(" ")[0] != error.nearest[0]:
@@ -113,7 +115,7 @@ def _as_asked(error: SelfhostError, options: argparse.Namespace) -> SelfhostErro
     if "--quant " in proposed:
         # the name said it
         workload = workload.replace(quantization=None)
-    again = f"{error.remedy}{workload.options()}{options_to_repeat(options)}"
+    again = f"{remedy}{workload.options()}{options_to_repeat(options)}"
     return UnknownModelError(error.message, nearest=error.nearest, remedy=again)
 
 

@@ -147,8 +147,6 @@ def in_flags(error: WorkloadError) -> WorkloadError:
             problem.replace(
                 file="command line",
                 key=flags.get(problem.key or "", problem.key),
-                remedy=problem.remedy
-                and problem.remedy.replace('task="finetune"', "--task finetune"),
             )
             if problem.file == "workload"
             else problem

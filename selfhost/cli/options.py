@@ -31,7 +31,7 @@ def workload_of(options: argparse.Namespace) -> Workload:
     fields["memory_basis"] = options.memory or "default"
     fields["checkpointing"] = False if options.no_checkpointing else None
     fields["load"] = load_of(options)
-    return Workload(**fields)
+    return Workload.stated(fields)
 
 
 def load_of(options: argparse.Namespace) -> Load | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..core.errors import SelfhostError, WorkloadError
+from ..core.saying import in_shell
 from ..verdict.record import Route, exit_code
 from .arguments import Parser, add_output, add_specs, kind, parse, rate, size_bytes, tokens, whole
 from .errors import UsageError, complain, in_flags, together
@@ -161,7 +162,7 @@ def _in_own_flags(error: WorkloadError) -> WorkloadError:
     return WorkloadError(
         problem.replace(
             key="--users" if problem.key == "--parallel" else problem.key,
-            remedy=problem.remedy and problem.remedy.replace("--parallel", "--users"),
+            remedy=problem.remedy and in_shell(problem.remedy).replace("--parallel", "--users"),
         )
         for problem in in_flags(error).problems
     )

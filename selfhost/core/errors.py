@@ -109,8 +109,7 @@ class SelfhostError(Exception):
     `message` is what is wrong, `remedy` what to type instead, or None; `nearest` are names that
     were perhaps meant, closest first. A function given for `nearest` is called when they are first
     asked for: to find them costs more than all else about an unknown name, and of thousands only a
-    few are shown. `remedy_in_python` is what a program writes where an option of the remedy has no
-    argument that does the same; None where each has one.
+    few are shown.
     """
 
     def __init__(
@@ -119,12 +118,10 @@ class SelfhostError(Exception):
         *,
         remedy: str | None = None,
         nearest: Names = (),
-        remedy_in_python: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.remedy = remedy
-        self.remedy_in_python = remedy_in_python
         self._nearest = nearest
 
     @property

@@ -5,11 +5,13 @@ from __future__ import annotations
 from . import units
 from .errors import Problem, WorkloadError, WrongTypeError, expect_type
 from .records import Record
+from .saying import in_python, option
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
 TASKS = ("generate", "finetune")
 FINETUNE_METHODS = ("full", "lora", "qlora")
@@ -68,29 +70,6 @@ LOAD_FLAGS = {
     "hardware_life_years": "--hardware-life",
     "currency_per_usd": "--dollar-price",
 }
-
-
-# those that are no key of a policy's models and needs
-_NO_POLICY_KEYS = ("task", "prompt_tokens", "memory_basis", "finetune_method", "optimizer", "load")
-
-
-def in_policy_words(text: str) -> str:
-    """The same with the keys of a policy where it has options of a command line:
-    `min_tokens_per_second = 0` for `--min-speed 0`. What stands in backticks is to be typed.
-    """
-    if "--" not in text:
-        return text
-    import re
-
-    keys = {flag: key for key, flag in FLAGS.items() if key not in _NO_POLICY_KEYS}
-
-    def written(option: re.Match[str]) -> str:
-        key, number = keys.get(option[1] or ""), option[2]
-        if key is None:
-            return option[0]
-        return key if number is None else f"{key} = {number}"
-
-    return re.sub(r"`[^`]*`|(--[a-z]+(?:-[a-z]+)*)(?: (\d[\w.]*))?", written, text)
 
 
 # the number of each, from the least to the most that it may be
@@ -310,13 +289,27 @@ class Workload(Record):
             checkpointing=True if self.checkpointing is None else self.checkpointing,
         )
 
-    def _check(self) -> None:
-        problems = [
-            Problem(file="workload", key=key, message=message, remedy=remedy)
-            for key, message, remedy in _faults(self)
-        ]
-        if problems:
+    @classmethod
+    def stated(cls, fields: dict[str, Any]) -> Workload:
+        """As `Workload(**fields)`, for a face that fills the slots of the faults itself."""
+        workload = cls.partly(fields)
+        if problems := _problems(workload):
             raise WorkloadError(problems)
+        return workload
+
+    def _check(self) -> None:
+        if problems := _problems(self):
+            raise WorkloadError(
+                problem.replace(remedy=problem.remedy and in_python(problem.remedy))
+                for problem in problems
+            )
+
+
+def _problems(workload: Workload) -> list[Problem]:
+    return [
+        Problem(file="workload", key=key, message=message, remedy=remedy)
+        for key, message, remedy in _faults(workload)
+    ]
 
 
 _CHOICES = (
@@ -450,7 +443,8 @@ def _faults_of_flags(workload: Workload) -> Iterator[_Fault]:
 def _faults_outside_finetuning(workload: Workload) -> Iterator[_Fault]:
     for key in ("finetune_method", "lora_rank", "optimizer", "checkpointing", "dataset_tokens"):
         if getattr(workload, key) is not None:
-            yield key, "applies only to the task finetune", 'add task="finetune", or leave it out'
+            remedy = f"add {option('task', 'finetune')}, or leave it out"
+            yield key, "applies only to the task finetune", remedy
 
 
 def _faults_of_finetuning(workload: Workload) -> Iterator[_Fault]:

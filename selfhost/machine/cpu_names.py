@@ -10,6 +10,7 @@ import re
 
 from ..core import units
 from ..core.records import Record
+from ..core.saying import differently, option
 from ..core.spelling import words_of
 from ..core.tables import shipped_table
 from . import cpus
@@ -185,7 +186,7 @@ def _with_its_maker(name: str, text: str) -> str:
     """A bare model number with its maker's words; any other name as it is."""
     whole = cpus.names_of_number(name)
     if len(whole) > 1:
-        examples = [f"--machine '{text.lower().replace(name.lower(), each)}'" for each in whole]
+        examples = [option("machine", text.lower().replace(name.lower(), each)) for each in whole]
         raise UnknownMachineError(
             f"{text.strip()!r} can be several processors", remedy=f"name one: {', '.join(examples)}"
         )
@@ -225,7 +226,7 @@ def _note(
     if names_a_class_alone(text):
         of_series = (
             "Only the kind of processor is told, so that its speed is a wide guess: name it whole,"
-            " as in --machine 'i5-8250U 16GB'."
+            f" as in {option('machine', 'i5-8250U 16GB')}."
         )
     if series is not None:
         what = "front-side bus is that" if series.memory == "bus" else "memory channels are those"
@@ -242,6 +243,7 @@ def _note(
         " no more."
     )
     name = text.strip()
+    whole = name if is_stated else f"{name} {2 * gib:g}GB"
     is_typed = not machine.assumes("cpu_cores_usable")
     cores = cpus.cores_of(machine.cpu_model or "")
     counted, are_known = "", True
@@ -254,9 +256,12 @@ def _note(
         )
     return (
         f'"{name}" is judged as a machine with this processor,{counted} {ram} and {inside}.'
-        f" {of_series}{one_of_them if cpus.count_of(name) > 1 else ''} State the rest:"
-        f" --machine '{name}{'' if is_stated else f' {2 * gib:g}GB'}' --gpu NAME"
-        f"{'' if are_known else ' --set cores=8'}."
+        f" {of_series}{one_of_them if cpus.count_of(name) > 1 else ''} State the rest: "
+        + differently(
+            f"--machine '{whole}' --gpu NAME{'' if are_known else ' --set cores=8'}",
+            f'machine="{whole} RTX 4090"',
+        )
+        + "."
     )
 
 

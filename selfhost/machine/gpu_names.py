@@ -8,6 +8,7 @@ from functools import lru_cache
 from ..core import units
 from ..core.errors import SelfhostError
 from ..core.records import Record
+from ..core.saying import differently, option
 from ..core.spelling import words_of
 from . import cpus, gpus, virtual_gpus
 from .chips import apple_chips
@@ -109,7 +110,7 @@ def cards_named(text: str, *, listed_only: bool = False, explains: bool = True) 
     that is not known, which take long to find.
     """
     if text.strip().lower() == "none":
-        return NamedCards(accelerators=(), label="no GPU", notes=(), source="--gpu none")
+        return NamedCards(accelerators=(), label="no GPU", notes=(), source=option("gpu", "none"))
     meant = [(typed, _meant(typed, listed_only, explains)) for typed in _parts(text)]
     accelerators = [card for typed, each in meant for card in each.accelerators * typed.count]
     if len(accelerators) > MOST_CARDS:
@@ -165,8 +166,10 @@ def _vgpu(typed: _Typed, vgpu: virtual_gpus.TypedVgpu) -> NamedCards:
         why = "of a board that is not listed" if row is None else f"of a card with {row[1]} GB"
         raise UnknownGpuError(
             f"{_shown(typed.text)!r} would be a vGPU {why}",
-            remedy=f"state its memory: --set gpu=8GiB:'{_shown(vgpu.board)}'",
-            remedy_in_python='name the whole card: machine="RTX 4090"',
+            remedy=differently(
+                f"state its memory: --set gpu=8GiB:'{_shown(vgpu.board)}'",
+                'name the whole card: machine="RTX 4090"',
+            ),
         )
     memory = round(virtual.share * row[1] * units.GIB)
     peak = gpus.peak_gb_per_s(vgpu.name, memory)
@@ -193,8 +196,8 @@ def _instance(
         label = matches[0].label
         raise UnknownGpuError(
             f"{_shown(typed.text)!r}: MIG does not divide the {label}",
-            remedy=f"name the whole card, --gpu '{label}', or one that it divides:"
-            " --gpu 'A100 40GB MIG 3g.20gb'",
+            remedy=f"name the whole card, {option('gpu', label)}, or one that it divides:"
+            f" {option('gpu', 'A100 40GB MIG 3g.20gb')}",
         )
     parts = [
         _Part(choice=choice, share=share)
@@ -207,7 +210,7 @@ def _instance(
         raise UnknownGpuError(
             f"{_shown(typed.text)!r}: {label} has no instance {instance.name},"
             f" but {', '.join(names)}",
-            remedy=f"--gpu '{label} MIG {_nearest_instance(instance, names)}'",
+            remedy=option("gpu", f"{label} MIG {_nearest_instance(instance, names)}"),
         )
     parts.sort(key=lambda part: part.gb_per_s)
     taken = parts[0]
@@ -261,7 +264,7 @@ def _of_which_card(typed_text: str, instance: virtual_gpus.Instance) -> UnknownG
     return UnknownGpuError(
         f"{_shown(typed_text)!r} is an instance of MIG, but not of which GPU",
         nearest=near,
-        remedy=f"name the GPU before it: {', '.join(f'--gpu {each!r}' for each in examples)}",
+        remedy=f"name the GPU before it: {', '.join(option('gpu', each) for each in examples)}",
     )
 
 
@@ -350,7 +353,10 @@ def _counted(part: str) -> str:
     return part if count is None or not name else f"{count}x {name}"
 
 
-_EXAMPLES = 'write for example --gpu "RTX 4090" or --gpu "2x RTX 3090"; or --set gpu=24GiB:900GB/s'
+_EXAMPLES = "write for example " + differently(
+    '--gpu "RTX 4090" or --gpu "2x RTX 3090"; or --set gpu=24GiB:900GB/s',
+    'machine="RTX 4090" or machine="2x RTX 3090"',
+)
 
 
 def _words(name: str) -> frozenset[str]:
@@ -598,19 +604,19 @@ def _unknown(typed: _Typed, explains: bool) -> UnknownGpuError:
     if explains and (clause := gpus.why_unserved(typed.text)):
         return UnknownGpuError(
             f"{_shown(typed.text)!r} is {clause}",
-            remedy="name another GPU: --gpu 'RTX 4060 Ti 16GB'",
+            remedy=f"name another GPU: {option('gpu', 'RTX 4060 Ti 16GB')}",
         )
     near = _nearest(typed) if explains else ()
-    other = (
+    other = differently(
         f"state its memory and bandwidth: --set gpu=24GiB:'{_shown(typed.text)}':900GB/s, or"
-        " give a name with its maker, such as --gpu 'Radeon RX 7600'"
+        " give a name with its maker, such as --gpu 'Radeon RX 7600'",
+        'give a name with its maker: machine="Radeon RX 7600"',
     )
     meant = f"did you mean {', '.join(near)}? Else " if near else ""
     return UnknownGpuError(
         f"no GPU is called {_shown(typed.text)!r}",
         nearest=near,
         remedy=f"{meant}{other}",
-        remedy_in_python=f'{meant}give a name with its maker: machine="Radeon RX 7600"',
     )
 
 
@@ -618,7 +624,6 @@ def _no_name(text: str) -> UnknownGpuError:
     return UnknownGpuError(
         f"{_shown(text)!r} is not a GPU's name",
         remedy=_EXAMPLES,
-        remedy_in_python='write for example machine="RTX 4090" or machine="2x RTX 3090"',
     )
 
 
@@ -628,7 +633,7 @@ def _without_memory(typed: _Typed, near: Sequence[str]) -> UnknownGpuError:
     return UnknownGpuError(
         f"no GPU is called {_shown(typed.text)!r}",
         nearest=near,
-        remedy=f"{meant} its memory, as for 24 GB: --gpu '{_shown(typed.text)} 24GB'",
+        remedy=f"{meant} its memory, as for 24 GB: {option('gpu', f'{_shown(typed.text)} 24GB')}",
     )
 
 
@@ -640,14 +645,14 @@ def _with_strange_words(
     return UnknownGpuError(
         f"{_shown(typed.text)!r}: nothing is known by {' '.join(sorted(strange))!r}",
         nearest=near,
-        remedy=f"leave it out: --gpu {_shown(' '.join(kept))!r}",
+        remedy=f"leave it out: {option('gpu', _shown(' '.join(kept)))}",
     )
 
 
 def _part_of_machine(label: str) -> PartOfMachineError:
     return PartOfMachineError(
         f"{label} is not a card: its memory is the RAM of its machine",
-        remedy=f'name the machine: --machine "{label}"',
+        remedy="name the machine: " + differently(f'--machine "{label}"', f'machine="{label}"'),
     )
 
 
@@ -658,8 +663,10 @@ def _not_sold_so(typed: _Typed, cards: Sequence[gpus.Card]) -> UnknownGpuError:
     return UnknownGpuError(
         f"{label} is not sold with {typed.memory_gib:g} GB,"
         f" but with {' or '.join(f'{size:g}' for size in sizes)} GB",
-        remedy=f"--set gpu={typed.memory_gib:g}GiB:'{label}' states one that was changed",
-        remedy_in_python=f'name one that is sold: machine="{nearest[0]}"',
+        remedy=differently(
+            f"--set gpu={typed.memory_gib:g}GiB:'{label}' states one that was changed",
+            f'name one that is sold: machine="{nearest[0]}"',
+        ),
         nearest=nearest,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ..core import units
+from ..core.saying import option
 from ..core.tables import shipped_table
 from .changes import planned
 from .chips import apple_chip
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 REMEDY = (
-    "name its chip and its memory as they are sold (--machine 'M2 Pro 16GB'); `selfhost machine"
-    " --profiles` lists all names"
+    f"name its chip and its memory as they are sold ({option('machine', 'M2 Pro 16GB')}); `selfhost"
+    " machine --profiles` lists all names"
 )
 _MOST_LETTERS = 120
 _RAM_AND_DISK = 2

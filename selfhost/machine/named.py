@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from ..core import units
 from ..core.records import Record
+from ..core.saying import differently
 from ..core.spelling import canonical, words_of
 from . import gpus
 from .changes import planned
@@ -511,7 +512,9 @@ def _around(text: str, cards: NamedCards | None) -> Described | None:
         else f"{profile.name}, which has it"
     )
     card = text.strip()
-    note = f"\"{card}\" is a GPU: judged as {what}. --gpu '{card}' puts it into this machine."
+    note = f'"{card}" is a GPU: judged as {what}.' + differently(
+        f" --gpu '{card}' puts it into this machine.", ""
+    )
     return Described(
         machine=_assumed_around(cards, stated_gib) if profile is None else profile.machine,
         title=f"a machine with {cards.label}" if profile is None else profile.title,

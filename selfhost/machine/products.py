@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..core import units
 from ..core.records import Record
+from ..core.saying import differently, option
 from ..core.spelling import words_of
 from ..core.tables import shipped_table
 from . import cpus
@@ -118,7 +119,8 @@ def product_named(text: str) -> Described | None:
     if chips := {word.partition(".")[0] for word in words} & set(_table()["chips"]):
         raise UnknownMachineError(
             f"{text.strip()!r}: no program that is judged here computes on {min(chips)} chips",
-            remedy="name a machine with a GPU or a processor: --machine g6e.xlarge",
+            remedy="name a machine with a GPU or a processor: "
+            + differently("--machine g6e.xlarge", 'machine="g6e.xlarge"'),
         )
     named = _read(text, row, _with_bare_processor(text, _without(words, own)), stated)
     if named is None or (row is None and named.cards is None):
@@ -180,7 +182,8 @@ def plain_computer(text: str) -> Described | None:
     system = stated.system or described.machine.system
     note = (
         f'"{text.strip()}" is judged as {title} and no GPU. Its processor is not told, so that its'
-        f" speed is a wide guess. Name it: --machine 'i5-8250U {gib:g}GB'."
+        f" speed is a wide guess. Name it:"
+        f" {option('machine', f'i5-8250U {gib:g}GB')}."
     )
     own = described.machine
     machine = own.replace(
@@ -355,7 +358,6 @@ def _ask_of_size(text: str, card: str, gib: float) -> None:
         raise UnknownMachineError(
             f"{text.strip()!r}: {error}",
             remedy=error.remedy,
-            remedy_in_python=error.remedy_in_python,
         ) from error
 
 
@@ -373,7 +375,7 @@ def _with_bare_processor(text: str, words: Sequence[str]) -> list[str]:
             continue
         if len(processors) > 1 or (_card([number], {}) and cards[0].isdecimal()):
             meant = [*processors, *([f"rx {number}"] if len(processors) == 1 else [])]
-            examples = [f"--machine '{text.strip().replace(number, name, 1)}'" for name in meant]
+            examples = [option("machine", text.strip().replace(number, name, 1)) for name in meant]
             raise UnknownMachineError(
                 f"{text.strip()!r}: {number} can be several processors or a GPU",
                 remedy=f"name one: {', '.join(examples)}",
@@ -406,8 +408,8 @@ def _ask_of_number(text: str, names: Sequence[str], words: Sequence[str]) -> Non
             whole = text.strip().replace(name, label)
             raise UnknownMachineError(
                 f"{text.strip()!r}: there is no {kind} {name}, and {name} can be the GPU {label}",
-                remedy=f"name the GPU whole, --machine '{whole}', or the processor's number:"
-                " --machine 'i5-12400 16GB'",
+                remedy=f"name the GPU whole, {option('machine', whole)}, or the processor's number:"
+                f" {option('machine', 'i5-12400 16GB')}",
             )
 
 
@@ -632,8 +634,11 @@ def _doubts(named: _Named) -> Iterator[str]:
     if named.may_be_changed:
         label = re.sub(r" \d+ GB$", "", named.cards.label) if named.cards else ""
         yield (
-            f"The {named.gib:g} GB are read as RAM. A card that was changed to have them:"
-            f" --set gpu={named.gib:g}GiB:'{label}'."
+            f"The {named.gib:g} GB are read as RAM."
+            + differently(
+                f" A card that was changed to have them: --set gpu={named.gib:g}GiB:'{label}'.",
+                "",
+            )
         )
     elif named.cards is not None:
         yield from named.cards.notes
@@ -780,8 +785,8 @@ def of_unnamed_gpu(text: str, *, is_processor_named: bool = False) -> UnknownMac
     what = "a GPU's memory" if "vram" in words else "a GPU"
     return UnknownMachineError(
         f"{text.strip()!r} tells {what}, but not which GPU it is",
-        remedy="name the GPU beside the RAM: --machine 'i5-12400 32GB RTX 3090', or the processor"
-        " where it is part of one: --machine 'i5-8250U 16GB'",
+        remedy=f"name the GPU beside the RAM: {option('machine', 'i5-12400 32GB RTX 3090')}, or the"
+        f" processor where it is part of one: {option('machine', 'i5-8250U 16GB')}",
     )
 
 
@@ -797,24 +802,24 @@ def lead_to_its_parts(text: str) -> UnknownMachineError | None:
         try:
             cards_named(text)
         except UnknownGpuError as error:
-            return UnknownMachineError(
-                f"{error}", remedy=error.remedy, remedy_in_python=error.remedy_in_python
-            )
+            return UnknownMachineError(f"{error}", remedy=error.remedy)
     if has_an_unlisted_gpu(text):
         return UnknownMachineError(
             f"{text.strip()!r} is rented with a GPU, or a part of one, that is not listed",
-            remedy="state what it has: --machine 'vm 8 vcpu 32gb' --set gpu=8GiB",
-            remedy_in_python='name another GPU: machine="8 vCPU 32GB RTX 3060"',
+            remedy=differently(
+                "state what it has: --machine 'vm 8 vcpu 32gb' --set gpu=8GiB",
+                'name another GPU: machine="8 vCPU 32GB RTX 3060"',
+            ),
         )
     if (size := memory_gib(stated, is_server=True)) and not _telling(words):
         return UnknownMachineError(
             f"{text.strip()!r} tells a machine's memory, but not its processor",
-            remedy=f"name the processor beside it: --machine 'i5-8250U {size:g}GB'",
+            remedy=f"name the processor beside it: {option('machine', f'i5-8250U {size:g}GB')}",
         )
     if is_guest_without_size(text):
         return UnknownMachineError(
             f"{text.strip()!r} tells a virtual machine, but not how large it is",
-            remedy="name its processors and its memory: --machine 'vps 4 vcpu 8gb'",
+            remedy=f"name its processors and its memory: {option('machine', 'vps 4 vcpu 8gb')}",
         )
     words = _with_counts(words, _row(words) or {})
     names, pieces = _cards_and_rest(words, {})
@@ -836,7 +841,7 @@ def _of_a_card_alone(text: str, cards: NamedCards) -> UnknownMachineError:
     if all(card.unified for card in cards.accelerators):
         return UnknownMachineError(
             f"{message} {label} is the GPU of a processor",
-            remedy="name the processor and the RAM: --machine 'core ultra 7 258v 32GB'",
+            remedy=f"name the processor and the RAM: {option('machine', 'core ultra 7 258v 32GB')}",
         )
     has_form = "laptop" not in label.lower() and _card([label, "laptop"], {}) is not None
     laptop = f" (--gpu '{label} laptop' its form for laptops)" if has_form else ""
@@ -845,11 +850,11 @@ def _of_a_card_alone(text: str, cards: NamedCards) -> UnknownMachineError:
     example = f"{'i5-12400' if is_small else 'epyc 9354'} {label} {2 * cards.usual_ram_gib}GB"
     return UnknownMachineError(
         f"{message} {label} is a GPU",
-        remedy=(
+        remedy=differently(
             f"--gpu '{label}' puts it into this machine{laptop}; with a processor and the RAM it"
-            f" is another machine: --machine '{example}'"
+            f" is another machine: --machine '{example}'",
+            f'name a processor and the RAM with it: machine="{example}"',
         ),
-        remedy_in_python=f'name a processor and the RAM with it: machine="{example}"',
     )
 
 
@@ -862,13 +867,14 @@ def _not_known(text: str, name: str, cards: NamedCards | None) -> UnknownMachine
             return UnknownMachineError(
                 f"{text.strip()!r}: {error}",
                 remedy=error.remedy,
-                remedy_in_python=error.remedy_in_python,
             )
     beside = "" if cards is None else f" beside {cards.label}"
     return UnknownMachineError(
         f"{text.strip()!r}: nothing is known by {name!r}{beside}",
-        remedy="leave it out, or name the GPU apart: --machine 'i5-12400 32GB' --gpu 'RTX 3090'",
-        remedy_in_python='leave it out, as in machine="i5-12400 32GB RTX 3090"',
+        remedy=differently(
+            "leave it out, or name the GPU apart: --machine 'i5-12400 32GB' --gpu 'RTX 3090'",
+            'leave it out, as in machine="i5-12400 32GB RTX 3090"',
+        ),
     )
 
 
@@ -882,7 +888,8 @@ def _no_computer(text: str) -> UnknownMachineError:
     return UnknownMachineError(
         f"{text.strip()!r} is a phone, a tablet or a console: the programs that are judged here do"
         " not run on it",
-        remedy="name a computer: --machine 'i5-8250U 16GB', --machine 'macbook air m2'",
+        remedy="name a computer:"
+        f" {option('machine', 'i5-8250U 16GB')}, {option('machine', 'macbook air m2')}",
     )
 
 
@@ -892,7 +899,7 @@ def _ask(text: str, row: Mapping[str, Any]) -> UnknownMachineError:
     example = row.get("beside", "4060")
     return UnknownMachineError(
         f"{text!r} can be several machines: {title} comes with more than one {part}",
-        remedy=f"name the {part} beside it: --machine '{text} {example}'",
+        remedy=f"name the {part} beside it: {option('machine', f'{text} {example}')}",
     )
 
 

@@ -11,6 +11,7 @@ from functools import cache, lru_cache
 from ..core import units
 from ..core.errors import MachineFileError, SelfhostError
 from ..core.records import Record, Unread
+from ..core.saying import differently, option
 from ..core.shipped import shipped_folder
 from ..core.spelling import canonical
 from ..core.tomlfile import Document, Table
@@ -178,12 +179,12 @@ def _with_others(message: str, nearest: list[str]) -> UnknownMachineError:
         message,
         nearest=nearest,
         remedy=(
-            f"{meant}name its processor (--machine 'i5-8250U 16GB') or state it (--set memory=16GiB"
-            f" --set cores=8 --set bandwidth=40GB/s); {_LISTS_ALL}"
-        ),
-        remedy_in_python=(
-            f'{meant}name its processor (machine="i5-8250U 16GB") or what it has (machine="vm 8'
-            f' vcpu 16GB"); {_LISTS_ALL}'
+            f"{meant}name its processor ({option('machine', 'i5-8250U 16GB')}) or "
+            + differently(
+                "state it (--set memory=16GiB --set cores=8 --set bandwidth=40GB/s)",
+                'what it has (machine="vm 8 vcpu 16GB")',
+            )
+            + f"; {_LISTS_ALL}"
         ),
     )
 

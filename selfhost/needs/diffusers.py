@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from ..catalogue.spec import RuntimeSpec, StatedWay
 from ..core.records import Record, Unread
+from ..core.saying import option
 from .loaded import overhead
 from .packed import DTYPES
 from .parts import Asked, Parts, Subject, components_type, published, stated_size, term, times
@@ -120,7 +121,9 @@ def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
         return Unread(
             fact="download_bytes",
             reason=f"no source states the size in {quantization}",
-            remedy="use --quant float16 or --quant float32",
+            remedy=(
+                f"use {option('quantization', 'float16')} or {option('quantization', 'float32')}"
+            ),
         )
     total = sum(subject.spec.components.values())
     if stored is not None:

@@ -6,6 +6,7 @@ from math import prod
 
 from ..catalogue.spec import Architecture, Audio, RuntimeSpec
 from ..core.records import Unread
+from ..core.saying import option
 from .parts import Asked, Parts, Subject, published, stated_size, term, times
 from .quantization import BLOCKS, canonical_gguf
 from .records import How, SizedWeights, Term, middle_of
@@ -63,7 +64,11 @@ def size_of(subject: Subject, quantization: str) -> SizedWeights | Unread:
             if architecture is not None
             else "the architecture is not known"
         )
-        return Unread(fact="download_bytes", reason=reason, remedy="use --quant F16, Q8_0 or Q5_0")
+        return Unread(
+            fact="download_bytes",
+            reason=reason,
+            remedy=f"use {option('quantization')} F16, Q8_0 or Q5_0",
+        )
     elements, block = BLOCKS[name]
     matrices = halves = singles = 0
     for group in checkpoint_tensors(architecture, row):

@@ -14,6 +14,7 @@ from ..catalogue.offers import Offer
 from ..catalogue.spec import ModelSpec
 from ..core.errors import MAX_PROBLEMS, InputError, NotAModelError, Problem, SelfhostError
 from ..core.records import FrozenDict
+from ..core.saying import in_shell
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.records import MemoryNeed, Needs, Term
@@ -79,7 +80,7 @@ def _indented() -> Callable[[Any, str], str]:
     def indented(value: Any, line: str) -> str:
         kind = type(value)
         if kind is str:
-            return quote(value)
+            return quote(value if value.isascii() else in_shell(value))
         if value is None:
             return "null"
         if kind is int:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from ..catalogue.spec import Architecture, RuntimeSpec
 from ..core.records import Record, remembered
+from ..core.saying import MEASURE
 from ..core.workload import Workload
 from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs
@@ -463,7 +464,7 @@ def how_to_measure(machine: Machine) -> str | None:
     if "--measure" not in (why.remedy or ""):
         return None
     if machine.is_this_one:
-        return "run with --measure (about a second)"
+        return f"run with {MEASURE} (about a second)"
     return "record it there with `selfhost machine --measure --format json`"
 
 

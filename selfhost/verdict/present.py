@@ -11,6 +11,7 @@ from ..catalogue.names import id_of
 from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.records import Record, Unread
+from ..core.saying import option
 from ..core.workload import Workload
 from ..machine.record import FILES_BY_PATH, LM_STUDIO, Machine, PresentModel
 from ..needs.records import How, Needs
@@ -125,7 +126,12 @@ def elsewhere(
             continue
         if not _is(model, spec, program, wanted, catalogue):
             continue
-        options = f"--runtime {runtime}" + (f" --quant {quantization}" if quantization else "")
+        options = " ".join(
+            [
+                option("runtime", runtime),
+                *([option("quantization", quantization)] if quantization else []),
+            ]
+        )
         what = f"in {quantization}" if quantization else "as published"
         return (
             f"It is already here {what} for {runtime} ({model.path},"

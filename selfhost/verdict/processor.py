@@ -11,6 +11,7 @@ from math import prod
 
 from ..core import units
 from ..core.records import Record
+from ..core.saying import MEASURE
 from ..core.spelling import words_of
 from ..machine import cpus
 from ..machine.chips import AppleChip, Chip, apple_chip, apple_chips, soldered_chip
@@ -193,10 +194,10 @@ def _at_least(machine: Machine, bytes_per_second: int) -> Bandwidth:
     """
     low, high = _glance_ends(machine)
     least, most = bytes_per_second * low, bytes_per_second * high
-    how = f"at least {_rate(bytes_per_second)}, seen by some of its cores: --measure narrows it"
+    how = f"at least {_rate(bytes_per_second)}, seen by some of its cores: {MEASURE} narrows it"
     if was_busy(machine.sources.get(_BANDWIDTH, "")):
         how = (
-            f"at least {_rate(bytes_per_second)}, seen while the machine was busy: --measure"
+            f"at least {_rate(bytes_per_second)}, seen while the machine was busy: {MEASURE}"
             " narrows it when it is idle"
         )
     assumed = _assumed(machine)
@@ -224,7 +225,7 @@ def _at_most(machine: Machine, bytes_per_second: int) -> Bandwidth:
         measured=False,
         how=(
             f"at most {_rate(bytes_per_second)}, seen at a glance that the caches may have"
-            " answered: --measure narrows it"
+            f" answered: {MEASURE} narrows it"
         ),
     )
 
@@ -302,7 +303,7 @@ def _of_chip(machine: Machine) -> Bandwidth | None:
     bound = "" if read == peak else f", of which its cores can read {units.decimal(int(read))}/s"
     how = (
         f"{chip.name} has {_rate(int(peak))}{bound}; runs on {share.devices} devices of its kind"
-        f" reached {units.percent(BANDWIDTH_SHARE * share.likely)} of that; --measure narrows it"
+        f" reached {units.percent(BANDWIDTH_SHARE * share.likely)} of that; {MEASURE} narrows it"
     )
     return Bandwidth(
         low=read * share.low,
@@ -367,7 +368,7 @@ def _named(machine: Machine) -> Bandwidth | None:
         f"a processor of the series {processor.name} reads up to"
         f" {units.decimal(int(processor.usual))}/s with every memory channel filled; runs on"
         f" {processor.share.devices} devices reached {units.percent(read)} of that"
-        f"{_which_part(machine, processor)}; --measure narrows it"
+        f"{_which_part(machine, processor)}; {MEASURE} narrows it"
     )
     return Bandwidth(
         low=low,

@@ -11,6 +11,7 @@ from ..catalogue.index import Catalogue
 from ..catalogue.spec import DTYPES, INCOMPLETE, PACKED, ModelSpec, RuntimeSpec
 from ..core.errors import Problem, WorkloadError
 from ..core.records import Unread
+from ..core.saying import option
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from ..needs.records import Needs, SizedWeights
@@ -100,7 +101,7 @@ def ask(
             raise _problem(
                 "quantization",
                 f"the spec of {spec.name} lists no quantizations",
-                "leave out --quant",
+                f"leave out {option('quantization')}",
             )
     else:
         loads, remedy = _refusal(spec, workload, runtime, quantization, formats)
@@ -142,7 +143,8 @@ def _refuse_longer_prompt(spec: ModelSpec, workload: Workload) -> None:
     raise _problem(
         "prompt_tokens",
         f"a prompt of {prompt:,} tokens is longer than the context of {context:,}",
-        f"--context {least} holds it and an answer; without --context as much is taken",
+        f"{option('context_tokens', least or 0)} holds it and an answer; without"
+        f" {option('context_tokens')} as much is taken",
     )
 
 
@@ -606,7 +608,7 @@ def beyond(
             PACKED_RUNTIMES,
             lambda other: (other.most_sequences or wanted) >= wanted,
         )
-        remedy = f"use --parallel {most}" + (f", or {others}" if others else "")
+        remedy = f"use {option('parallel', most)}" + (f", or {others}" if others else "")
         yield Problem(file="workload", key="parallel", message=message, remedy=remedy)
     type = workload.kv_cache_type
     if type not in (None, "f16", *runtime.kv_cache_types):
@@ -635,7 +637,7 @@ def _that_load(
         for name in names
         if does(other := catalogue.runtime(name)) and need.why_not_loaded(spec, other) is None
     ]
-    return f"use --runtime {' or '.join(fitting)}" if fitting else ""
+    return f"use {option('runtime', *fitting)}" if fitting else ""
 
 
 def _takes(spec: ModelSpec, catalogue: Catalogue, kind: str) -> str:
@@ -699,7 +701,7 @@ def _draft(
 def _refuse_without_text(model: ModelSpec) -> None:
     if model.modality not in GENERATING:
         message = f"{model.name} writes no text, so nothing can be drafted"
-        raise _problem("draft", message, "leave --draft out")
+        raise _problem("draft", message, f"leave {option('draft')} out")
 
 
 def _adapter(
@@ -839,7 +841,7 @@ def _named_runtime(typed: str, modality: str, catalogue: Catalogue) -> RuntimeSp
         what = facts["answer"].partition(";")[0]
         if inside := texts_in(facts.get("runs_with")):
             message = f'"{typed}" is not judged by itself: {what}'
-            raise _problem("runtime", message, f"use --runtime {' or '.join(inside)} in its place")
+            raise _problem("runtime", message, f"use {option('runtime', *inside)} in its place")
         others = [each for each in ids if modality in catalogue.runtime(each).modalities]
         raise _problem(
             "runtime", f'"{typed}" is not judged: {what}', f"judged are {', '.join(others)}"
@@ -925,9 +927,14 @@ def _no_quantization(typed: str, spec: ModelSpec) -> tuple[str, str | None]:
     if own is not None and (name.startswith("UD_") or name.endswith(("_XL", "_XXL"))):
         whole = need.canonical_quantization(f"UD-{name}")
         if whole is not None:
-            return f'"{typed}" is short for a mix of Unsloth', f"use --quant {whole}"
+            return (
+                f'"{typed}" is short for a mix of Unsloth',
+                f"use {option('quantization', whole)}",
+            )
         base = need.canonical_quantization(own[1]) or need.canonical_quantization(f"{own[1]}_M")
-        like = f", or use llama.cpp's nearest recipe: --quant {base}" if base else ""
+        like = (
+            f", or use llama.cpp's nearest recipe: {option('quantization', base)}" if base else ""
+        )
         return (
             f'"{typed}" is a publisher\'s own mix: its size follows no rule and is not listed here',
             (
@@ -1019,12 +1026,12 @@ def _not_had_in(
         if name != runtime.id and _had_with(spec, catalogue.runtime(name), quantization, rows)
     ]
     listed = need.quantizations_of(spec, runtime, rows)
-    elsewhere = f"use --runtime {' or '.join(others)}" if others else ""
+    elsewhere = f"use {option('runtime', *others)}" if others else ""
     guess = _of_bits(quantization, listed)
     if guess is not None:
         remedy = f"did you mean {guess}?" + (f" Else {elsewhere}" if others else "")
         return _problem("quantization", message, remedy)
-    remedy = f"available: {', '.join(listed)}" if listed else "leave out --quant"
+    remedy = f"available: {', '.join(listed)}" if listed else f"leave out {option('quantization')}"
     if others:
         remedy = f"{elsewhere}; with {runtime.name}, {remedy}"
     return _problem("quantization", message, remedy)

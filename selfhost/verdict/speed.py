@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from ..catalogue.spec import Architecture
 from ..core import units
 from ..core.records import FrozenDict, Record
+from ..core.saying import option
 from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs
 from .cores import cores_rate, has_wide_vectors
@@ -443,8 +444,9 @@ def advice(
         times = _times_as_long(machine, architecture, read_bytes, context_tokens, runtime)
         if times is not None and times > 2:
             lines.append(
-                f"a shorter --context keeps it fast: with all {units.tokens(context_tokens)} in"
-                f" use, decoding takes {times:.1f} times as long as with few"
+                f"a shorter {option('context_tokens')} keeps it fast: with all"
+                f" {units.tokens(context_tokens)} in use, decoding takes {times:.1f} times as"
+                " long as with few"
             )
     return tuple(lines)
 

@@ -15,6 +15,7 @@ from ..catalogue.quantization_names import program_of_packed
 from ..catalogue.spec import RuntimeSpec
 from ..core.errors import WorkloadError
 from ..core.records import Record, Unread
+from ..core.saying import option
 from ..core.units import counted
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
@@ -174,7 +175,7 @@ def in_program_of_packed(variants: Variants, machine: Machine, judged: Judged | 
     return other.replace(
         chosen=(
             f"{runtime.name} rather than {usual.name}: it has kernels for {type}, and the GPU"
-            f" holds all of it. `--runtime {usual.id}` judges {usual.name}."
+            f" holds all of it. `{option('runtime', usual.id)}` judges {usual.name}."
         )
     )
 
@@ -237,12 +238,15 @@ class Search:
     def _as_trained(self, way: Way) -> Question:
         """The question of that way, which no one asked for, and why it is taken."""
         own, taken = self._question.workload, way.question.workload
-        before, options = _METHODS[own.finetune_method or ""], f"--method {own.finetune_method}"
+        before, options = (
+            _METHODS[own.finetune_method or ""],
+            option("finetune_method", own.finetune_method or ""),
+        )
         after = _METHODS[taken.finetune_method or ""]
         if taken.context_tokens != own.context_tokens:
             before += f" with {own.context_tokens:,} tokens"
             after += f" with {taken.context_tokens:,} tokens"
-            options += f" --context {own.context_tokens}"
+            options += f" {option('context_tokens', own.context_tokens or 0)}"
         why = f"{before}, which is tried first, does not fit {self._where(way)}"
         if way.place == _NOWHERE:
             why = _LACKS_LEAST
@@ -262,7 +266,7 @@ class Search:
             return question
         taken = way.question.workload.quantization
         if way.place == _NOWHERE:
-            usual = f"--runtime {runtime.id} --quant {own}"
+            usual = f"{option('runtime', runtime.id)} {option('quantization', own or '')}"
             return way.question.replace(
                 chosen=f"{taken} in {way.question.runtime.name}: {_LACKS_LEAST}. `{usual}` judges"
                 " its usual type."
@@ -273,7 +277,7 @@ class Search:
             return way.question.replace(
                 chosen=(
                     f"{taken} in {way.question.runtime.name}: it {fits} {where} better than"
-                    f" {runtime.name} does. `--runtime {runtime.id}` judges that."
+                    f" {runtime.name} does. `{option('runtime', runtime.id)}` judges that."
                 )
             )
         if taken == own:
@@ -282,7 +286,7 @@ class Search:
             chosen=(
                 f"{taken}: the first of {', '.join(self._listed(runtime))} that {fits}"
                 f" {where}."
-                f" `--quant {own}` judges its usual type."
+                f" `{option('quantization', own or '')}` judges its usual type."
             )
         )
 
@@ -380,7 +384,7 @@ class Search:
                     chosen=(
                         f"{library.name}: its library has {spec.name} in {asked.quantization}, and"
                         " no other GGUF file of that type is known."
-                        f" `--runtime {asked.runtime}` judges the usual program."
+                        f" `{option('runtime', asked.runtime or '')}` judges the usual program."
                     )
                 )
         return None
@@ -426,8 +430,8 @@ class Search:
                             f" {self._where(way)} of the {number} GPUs here holds it in"
                             f" {type}, and {runtime.name} serves"
                             " many requests at once."
-                            f" `--runtime {own.question.workload.runtime}` judges the usual"
-                            " program."
+                            f" `{option('runtime', own.question.workload.runtime or '')}` judges"
+                            " the usual program."
                         )
                     )
         return None
@@ -458,7 +462,8 @@ class Search:
                 return way.question.replace(
                     chosen=(
                         f"{taken} rather than {usual}: {self._where(way)} holds all of it, at"
-                        f" reading speed or faster. `--quant {usual}` judges the smaller file."
+                        f" reading speed or faster. `{option('quantization', usual or '')}` judges"
+                        " the smaller file."
                     )
                 )
         return None

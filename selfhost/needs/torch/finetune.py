@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from ...catalogue.spec import ModelSpec, RuntimeSpec
 from ...core.records import Unread
+from ...core.saying import option
 from ...core.workload import Workload
 from ..checkpoint_files import download_of, size_of
 from ..loaded import overhead
@@ -53,10 +54,14 @@ def finetune_needs(
         return _nothing(
             cpu,
             f"what training takes in {runtime.name} is not counted",
-            f"try it with `{runtime.trainer}`, or take --runtime transformers",
+            f"try it with `{runtime.trainer}`, or take {option('runtime', 'transformers')}",
         )
     if not runtime.finetune_methods:
-        return _nothing(cpu, f"{runtime.name} does not train models", "take --runtime transformers")
+        return _nothing(
+            cpu,
+            f"{runtime.name} does not train models",
+            f"take {option('runtime', 'transformers')}",
+        )
     subject = _subject(spec, architectures)
     files = _files(subject, workload)
     refused = why_not_computed(subject, runtime)
@@ -154,7 +159,7 @@ def why_not_shared_out(workload: Workload) -> tuple[str, str] | None:
             "FSDP and ZeRO-3 cannot split the states of bitsandbytes' 8-bit AdamW across several"
             " accelerators"
         ),
-        "use --optimizer adamw, which they can split",
+        f"use {option('optimizer', 'adamw')}, which they can split",
     )
 
 
@@ -187,12 +192,12 @@ def what_to_lower(workload: Workload, *, is_shared_out: bool = False) -> str | N
         return None
     ways = []
     if workload.checkpointing is False:
-        ways.append("leave out --no-checkpointing")
+        ways.append(f"leave out {option('checkpointing', False)}")
     if workload.finetune_method != "qlora":
-        ways.append("use --method qlora")
+        ways.append(f"use {option('finetune_method', 'qlora')}")
     if workload.parallel > 1:
-        ways.append("use --parallel 1")
-    ways.append("use a shorter --context")
+        ways.append(f"use {option('parallel', 1)}")
+    ways.append(f"use a shorter {option('context_tokens')}")
     if workload.finetune_method != "full":
         # optimizers keep little of adapters, and logits take more than layers where the vocabulary
         # is large (trl documentation, reducing memory usage)

@@ -7,6 +7,7 @@ merge_quantization_configs of quantizers/auto.py, is_trainable of quantizers/) a
 from __future__ import annotations
 
 from ...catalogue.spec import Architecture, ModelSpec, RuntimeSpec
+from ...core.saying import option
 from ..cache import why_not_known
 from ..parts import ENCODER_REMEDY, Subject, why_no_encoders
 
@@ -15,7 +16,7 @@ from ..parts import ENCODER_REMEDY, Subject, why_no_encoders
 # loads them
 _KEPT_PACKED = ("awq", "gptq", "nf4", "int8")
 _UNPACKED_MEND = "train the original weights, which these were quantized from"
-_ADAPT = "use --method lora, which trains adapters on them as they are"
+_ADAPT = f"use {option('finetune_method', 'lora')}, which trains adapters on them as they are"
 
 _Refusal = tuple[str, str]
 """Why a model is not trained, and what to do instead."""
@@ -82,7 +83,10 @@ def _why_not_quantized_again(spec: ModelSpec, architecture: Architecture) -> _Re
         f"Transformers does not quantize {stored} weights again: it refuses bitsandbytes'"
         " config beside the stored one."
     )
-    expand = "--method lora trains on them expanded to 16 bits (loaded with dequantize=True)"
+    expand = (
+        f"{option('finetune_method', 'lora')} trains on them expanded to 16 bits (loaded with"
+        " dequantize=True)"
+    )
     return why, f"{_ADAPT if packed else expand}; or {_UNPACKED_MEND}"
 
 

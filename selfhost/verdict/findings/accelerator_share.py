@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ...catalogue.spec import QuantizationRule, RuntimeSpec
 from ...core import units
 from ...core.records import Record
+from ...core.saying import differently, option
 from ...core.units import GIB, MIB, binary, binary_range
 from ...machine.gpus import capability_by_name
 from ...machine.record import Accelerator, Machine
@@ -32,6 +33,9 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from .record import Words
+
+# how a GPU is given by its full name
+_GPU_NAMED = differently("`--set gpu=24GiB:NAME`", 'as in machine="RTX 4090"')
 
 
 def held_check(
@@ -189,7 +193,7 @@ def _missing(
             Outcome.FAIL,
             "accelerator-missing",
             f"{runtime.name} needs a GPU for that quantization, and no GPU was detected.",
-            "leave out --quant to use a quantization that runs on a CPU",
+            f"leave out {option('quantization')} to use a quantization that runs on a CPU",
         )
     what = (
         "no GPU was detected"
@@ -200,7 +204,7 @@ def _missing(
         Outcome.FAIL,
         "accelerator-missing",
         f"The program {runtime.name} needs a GPU, and {what}.",
-        "leave out --runtime to use one that runs on a CPU"
+        f"leave out {option('runtime')} to use one that runs on a CPU"
         if has_other
         else "use a machine with a GPU",
     )
@@ -707,8 +711,11 @@ def _what_fits_whole(needs: Needs, room_bytes: int, smaller_caches: Mapping[str,
     if weights + beside <= room_bytes:
         left_bytes = room_bytes - weights - beside
         held = [name for name, share in smaller_caches.items() if share * cache <= left_bytes]
-        smaller = f"`--kv-cache {held[0]}`, " if held else ""
-        return f"{smaller}a shorter --context or a smaller --quant may fit completely"
+        smaller = f"`{option('kv_cache_type', held[0])}`, " if held else ""
+        return (
+            f"{smaller}a shorter {option('context_tokens')} or a smaller {option('quantization')}"
+            " may fit completely"
+        )
     most = room_bytes - beside - cache
     if most <= 0:
         return "only a smaller model fits completely"
@@ -777,7 +784,7 @@ def _without_vendor(
                 f"{runtime.name} runs that quantization only on GPUs by"
                 f" {' and '.join(rule.vendors)}, and the maker of {device.name} is not known."
             ),
-            "give the GPU's full name (`--set gpu=24GiB:NAME`), or choose another --quant",
+            f"give the GPU's full name ({_GPU_NAMED}), or choose another {option('quantization')}",
         )
     return _worded_when_read(
         Outcome.FAIL,
@@ -805,7 +812,9 @@ def _too_old(runtime: RuntimeSpec, device: Accelerator) -> Finding | None:
 
 
 def _other_gpu(runtime: RuntimeSpec, source: str) -> str:
-    other = "leave out --runtime to use one that runs on it, or " if runtime.gpu_only else ""
+    other = (
+        f"leave out {option('runtime')} to use one that runs on it, or " if runtime.gpu_only else ""
+    )
     return f"{other}choose another GPU ({source})"
 
 
@@ -823,7 +832,7 @@ def _not_built_for(runtime: RuntimeSpec, device: Accelerator) -> Finding | None:
             Outcome.UNKNOWN,
             "accelerator-unread",
             lambda: f"{runtime.name} is built for some GPUs of AMD's; which this is, is not known.",
-            f"give the GPU's full name (`--set gpu=24GiB:NAME`) ({source})",
+            f"give the GPU's full name ({_GPU_NAMED}) ({source})",
         )
     return _worded_when_read(
         Outcome.FAIL,
@@ -874,7 +883,7 @@ def _against_least(device: Accelerator, least: str, needs: str, remedy: str) -> 
 
 
 def _choose_another(rule: QuantizationRule) -> str:
-    return f"choose another --quant, or another GPU ({rule.source})"
+    return f"choose another {option('quantization')}, or another GPU ({rule.source})"
 
 
 def _counted(

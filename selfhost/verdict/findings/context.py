@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from ...catalogue.spec import HEARD_SECONDS, ModelSpec
 from ...core import units
+from ...core.saying import option
 from ...core.workload import Workload
 from .record import Finding, Outcome
 
@@ -71,7 +72,8 @@ def _of_recording(spec: ModelSpec, asked: int | None) -> Finding | None:
             asked,
             longest,
             f"{words} of audio exceeds the {piece} that the model hears at once.",
-            f"split the recording into pieces of {piece} or less: --audio {longest}s",
+            f"split the recording into pieces of {piece} or less:"
+            f" {option('audio_seconds', longest)}",
         ).replace(unit="seconds")
     heard = stated.heard_seconds or HEARD_SECONDS
     grows = stated.model_class or stated.second_bytes or stated.squared_second_bytes
@@ -99,11 +101,14 @@ def _of_rewriter(wanted: int, each: int, *, bounded: bool) -> Finding:
         outcome, code, remedy = Outcome.PASS, "context-trained", None
         reason = f"{both} is within the {limit} it was trained for: {stacks}."
     elif bounded:
-        outcome, code, remedy = Outcome.FAIL, "context-too-long", f"--context {most}"
+        outcome, code, remedy = Outcome.FAIL, "context-too-long", option("context_tokens", most)
         reason = f"{both} exceeds the {limit} the model can use: {stacks}."
     else:
         outcome, code = Outcome.WARN, "context-untrained"
-        remedy = f"use --context {most} or less: beyond its training, answers may get worse"
+        remedy = (
+            f"use {option('context_tokens', most)} or less: beyond its training, answers may get"
+            " worse"
+        )
         reason = (
             f"{both} exceeds the {limit} it was trained for: {stacks}. The model itself sets no"
             " limit."
@@ -141,7 +146,7 @@ def _of_decoder(
     elif most is not None:
         outcome, code = Outcome.FAIL, "context-too-long"
         reason = f"{units.tokens(wanted)} exceeds the {units.tokens(most)} the model can use."
-        remedy = f"--context {most}"
+        remedy = option("context_tokens", most)
         if prompt_tokens is not None and prompt_tokens >= most:
             remedy = (
                 f"shorten the prompt to less than {units.tokens(most)}, or choose another model"
@@ -152,7 +157,9 @@ def _of_decoder(
             f"Whether the model can use {units.tokens(wanted)} is not known: no source states the"
             " context it was trained for."
         )
-        remedy = "leave out --context, or state context_tokens in a spec of the model"
+        remedy = (
+            f"leave out {option('context_tokens')}, or state context_tokens in a spec of the model"
+        )
     else:
         outcome, code = Outcome.PASS, "context-trained"
         reason = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from ...catalogue.spec import RuntimeSpec
+from ...core.saying import option
 from ...machine.record import Machine
 from ...needs.records import CpuNeed
 from .record import Finding, Outcome
@@ -77,7 +78,7 @@ def _no_build(
             f"selfhost covers {builder} only on {' and '.join(needs.architectures)}; this"
             f" processor is {own}."
         )
-        remedy = "choose another --runtime"
+        remedy = f"choose another {option('runtime')}"
     return _finding(needs, machine, Outcome.FAIL, "cpu-no-build", reason, remedy)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from ...core.records import Unread
+from ...core.saying import differently, option
 from ...core.units import GB, GIB, MIB, binary, binary_range, decimal
 from ...core.workload import Workload
 from ...machine.record import Machine
@@ -346,7 +347,8 @@ def _too_small(sums: _Sums) -> Finding | None:
             would = "would" if high <= limit else "might"
             text += (
                 f" It {would} fit without the reserve of {binary(sums.reserve)},"
-                f" {reserve_of(sums.machine, sums.workload)[1]}: `--reserve SIZE` changes it."
+                f" {reserve_of(sums.machine, sums.workload)[1]}:"
+                f" {differently('`--reserve SIZE`', 'reserve_bytes')} changes it."
             )
         return text
 
@@ -387,7 +389,12 @@ def _on_assumed_ram(sums: _Sums, has: int) -> Finding:
             f"{sums.takes}{sums.beside}; {sums.giver} can give {binary(has)}, but its RAM is"
             f" assumed: {binary(total)}, and it may have more."
         ),
-        lambda: f"state the RAM that it has, such as `--set memory={enough_gib}GiB`",
+        lambda: (
+            "state the RAM that it has, such as "
+            + differently(
+                f"`--set memory={enough_gib}GiB`", f"{enough_gib}GB in the name of the machine"
+            )
+        ),
     )
 
 
@@ -606,7 +613,7 @@ def desktop_bytes(machine: Machine) -> int:
 def reserve_of(machine: Machine, workload: Workload) -> tuple[int, str]:
     """Bytes kept for the system itself, and where the figure comes from."""
     if workload.reserve_bytes is not None:
-        return workload.reserve_bytes, "set by --reserve"
+        return workload.reserve_bytes, f"set by {option('reserve_bytes')}"
     total, limit = machine.memory_total_bytes, machine.memory_limit_bytes
     if total is None and limit is not None:
         # a budget such as Dask's and Ray's is what was left when the system had its share

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...catalogue.spec import ModelSpec
+from ...core.saying import command
 from ...core.workload import Workload
 from .record import Finding, Outcome
 
@@ -45,9 +46,9 @@ def open_for(spec: ModelSpec, purpose: str) -> Finding:
     from ...catalogue import openness
 
     if purpose == "audit":
-        row, option = openness.auditable(spec), "--auditable"
+        row, asked = openness.auditable(spec), "auditable"
     else:
-        row, option = openness.permission(spec, "modification"), "--modify"
+        row, asked = openness.permission(spec, "modification"), "modify"
     outcome, code = (_BY_ASSUMED_ANSWER if row.assumed else _BY_ANSWER)[row.answer]
     doubt, remedy = "", None
     if row.assumed:
@@ -57,7 +58,7 @@ def open_for(spec: ModelSpec, purpose: str) -> Finding:
             " spec of your own, with the page under [sources]"
         )
     elif outcome is not Outcome.PASS:
-        remedy = f"list models that are open enough: `selfhost list {option}`"
+        remedy = f"list models that are open enough: `{command('list', **{asked: True})}`"
     return Finding(
         check="openness",
         outcome=outcome,

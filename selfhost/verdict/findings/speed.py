@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ...core import units
+from ...core.saying import option
 from ...core.workload import (
     ANSWER_TOKENS,
     DEFAULT_MIN_TOKENS_PER_SECOND,
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 # where the fast end is more than this times the slow one, a measurement narrows the range
 WIDE_PACE = 2
 _FASTER = "choose a smaller model"
-_UNSTATED = "leave out --min-speed: a stated minimum must likely be reached"
+_UNSTATED = f"leave out {option('min_tokens_per_second')}: a stated minimum must likely be reached"
+_ANY_SPEED = f"accept any speed with {option('min_tokens_per_second', 0)}"
 
 
 def speed_check(
@@ -63,7 +65,7 @@ def speed_check(
             "speed-too-slow",
             f", below the {units.stated(wanted)} you need; a 300-word answer would take"
             f" {units.duration(ANSWER_TOKENS / high)} or more",
-            f"{_FASTER}, or accept any speed with --min-speed 0",
+            f"{_FASTER}, or {_ANY_SPEED}",
         )
     faster = _FASTER
     if measure and high > WIDE_PACE * low:
@@ -272,7 +274,7 @@ def _without_pace(wanted: float, how: str, *, stated: bool) -> Finding:
         return _finding(wanted, None, Outcome.PASS, "speed-any", lambda: (reason, None))
     if stated:
         reason = f"Whether it reaches {units.stated(wanted)} tokens/s is not known: {how}."
-        remedy = "leave out --min-speed, or accept any speed with --min-speed 0"
+        remedy = f"leave out {option('min_tokens_per_second')}, or {_ANY_SPEED}"
         return _finding(wanted, None, Outcome.UNKNOWN, "speed-no-basis", lambda: (reason, remedy))
     return _finding(wanted, None, Outcome.UNKNOWN, "speed-not-known", lambda: (reason, None))
 

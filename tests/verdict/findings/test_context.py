@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from selfhost.catalogue.spec import StatedNeeds
+from selfhost.core.saying import in_shell
 from selfhost.verdict.findings import Finding, reads_context
 from verdict.small import (
     SPEC,
@@ -89,11 +90,11 @@ def test_a_prompt_beyond_the_model_is_not_told_to_take_a_context_that_does_not_h
     """The remedy for a long context is a shorter one, for a long prompt a shorter prompt."""
     stated = found("context", work(context_tokens=65536))
     asked = found("context", work(context_tokens=65536, prompt_tokens=60000))
-    assert (stated.remedy or "").startswith("--context ")
+    assert in_shell(stated.remedy or "").startswith("--context ")
     assert (asked.remedy or "").startswith("shorten the prompt")
 
 
 def test_the_remedy_of_a_recording_too_long_is_one_that_is_heard() -> None:
     finding = heard(36_000, longest_seconds=1800)
     assert (finding.needs, finding.has, finding.unit) == (36_000, 1800, "seconds")
-    assert (finding.remedy or "").endswith("--audio 1800s")
+    assert in_shell(finding.remedy or "").endswith("--audio 1800s")

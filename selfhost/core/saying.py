@@ -1,0 +1,151 @@
+"""Sentences that name an option: where one stands they hold a slot, which each face of the program
+fills in its own words. The command line says `--context 8192`, Python `context_tokens=8192`, a
+policy `context_tokens = 8192`.
+
+A slot stands between two noncharacters of Unicode, which the standard keeps for use inside of
+programs (https://www.unicode.org/faq/private_use.html#nonchar1), so that sentences are plain text
+until a face shows them.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Value = str | int | float | bool
+
+_OPEN, _BETWEEN, _CLOSE = "\ufdd0", "\ufdd1", "\ufdd2"
+# before a value: of what type it is
+_NUMBER, _TEXT = "n", "t"
+
+# beside those of a Workload: arguments of functions, by their options
+_OF_FUNCTIONS = {
+    "machine": "--machine",
+    "specs": "--specs",
+    "use": "--use",
+    "modality": "--modality",
+    "prices": "--prices",
+    "prompt_cache_bytes": "--prompt-cache",
+    "gpu": "--gpu",
+}
+# what is typed in quotes, for most have spaces
+_QUOTED = ("machine", "gpu")
+# options that are no key of a policy's models and needs
+_NO_POLICY_KEYS = ("task", "prompt_tokens", "memory_basis", "finetune_method", "optimizer", "load")
+
+
+def option(key: str, *values: Value) -> str:
+    """The slot of an argument, by its name in Python; with a value, or with several that would do:
+    `--runtime vllm or sglang`. A boolean option that the command line sets has the value True, one
+    that it clears False.
+    """
+    return f"{_OPEN}{_BETWEEN.join((key, *map(_coded, values)))}{_CLOSE}"
+
+
+def _coded(value: Value) -> str:
+    """The value behind a letter that tells its type: what was typed may have any signs but ours."""
+    if not isinstance(value, str):
+        return f"{_NUMBER}{value}"
+    return _TEXT + "".join([sign for sign in value if sign not in (_OPEN, _BETWEEN, _CLOSE)])
+
+
+def differently(shell: str, python: str) -> str:
+    """The slot of what is no argument by another name: the words of the command line, and those of
+    Python.
+    """
+    return f"{_OPEN}{_BETWEEN}{shell}{_BETWEEN}{python}{_CLOSE}"
+
+
+def command(name: str, *models: str, **asked: Value) -> str:
+    """The slot of a whole command of the shell, and of the call that answers as it does: `check` of
+    these models with that asked, or `list` of all with it.
+    """
+    coded = {key: [_coded(value)] for key, value in asked.items()}
+    options = [_as_option(key, values) for key, values in coded.items()]
+    given = [_as_literal(_coded(model)) for model in models]
+    stated = ", ".join(_as_argument(key, values) for key, values in coded.items())
+    if stated:
+        given.append(stated if asked.keys() & _OF_FUNCTIONS.keys() else f"Workload({stated})")
+    called = "rank" if name == "list" else name
+    return differently(
+        " ".join(("selfhost", name, *models, *options)), f"{called}({', '.join(given)})"
+    )
+
+
+# the careful measurement of the memory's bandwidth
+MEASURE = differently("--measure", "machine=Machine.read(measure=True)")
+
+
+def in_shell(text: str) -> str:
+    """The sentence with options of the command line."""
+    return _filled(text, _as_option, 0) if _OPEN in text else text
+
+
+def in_python(text: str) -> str:
+    """The sentence with arguments of Python's functions."""
+    return _filled(text, _as_argument, 1) if _OPEN in text else text
+
+
+def in_policy(text: str) -> str:
+    """The sentence with keys of a policy, and with options of the command line where it has no
+    such key.
+    """
+    return _filled(text, _as_key, 0) if _OPEN in text else text
+
+
+def _filled(text: str, said: Callable[[str, list[str]], str], word: int) -> str:
+    """The text whose slots are filled: those of an argument by `said`, of those in two wordings
+    that one. What opens no slot of ours stays as it is.
+    """
+    first, *rest = text.split(_OPEN)
+    parts = [first]
+    for piece in rest:
+        slot, close, after = piece.partition(_CLOSE)
+        key, *values = slot.split(_BETWEEN)
+        if not close or not (key in _flags() if key else len(values) == 2):
+            parts.append(_OPEN + piece)
+        else:
+            parts += [said(key, values) if key else values[word], after]
+    return "".join(parts)
+
+
+def _flags() -> dict[str, str]:
+    from .workload import FLAGS, LOAD_FLAGS
+
+    return {**FLAGS, **LOAD_FLAGS, **_OF_FUNCTIONS}
+
+
+def _as_option(key: str, values: list[str]) -> str:
+    flag = _flags()[key]
+    if not values or values[0][1:] in ("True", "False"):
+        return flag
+    words = [value[1:] for value in values]
+    shown = [f"'{word}'" if " " in word or key in _QUOTED else word for word in words]
+    if key == "audio_seconds":
+        shown = [f"{word}s" for word in shown]
+    return f"{flag} {' or '.join(shown)}"
+
+
+def _as_argument(key: str, values: list[str]) -> str:
+    # a GPU's name stands for a machine with it
+    name = "machine" if key == "gpu" else key
+    return f"{name}={' or '.join(map(_as_literal, values))}" if values else name
+
+
+def _as_literal(value: str) -> str:
+    """As Python writes it."""
+    kind, word = value[:1], value[1:]
+    if kind == _NUMBER:
+        return word
+    return repr(word) if '"' in word or "\\" in word else f'"{word}"'
+
+
+def _as_key(key: str, values: list[str]) -> str:
+    from .workload import FLAGS
+
+    if key in _NO_POLICY_KEYS or key not in FLAGS:
+        return _as_option(key, values)
+    shown = [value[1:].lower() if value[:1] == _NUMBER else _as_literal(value) for value in values]
+    return f"{key} = {' or '.join(shown)}" if shown else key
