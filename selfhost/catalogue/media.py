@@ -35,6 +35,8 @@ class Denoising(Record):
     classifier-free guidance; operations (multiplications and additions) of one pass, and of
     decoding the picture or clip. `blocks` of the denoiser, residual ones and those of transformers,
     which Python launches one after the other; None where they are not counted.
+    `step_parameters`: those that each step reads, where reading may take longer than computing, as
+    with a picture that is written token by token; None elsewhere.
     `decodes_in_32_bits`: its pipeline turns a decoder in float16 into one in float32. `frames`,
     and `height` and `width` in pixels, of a clip; None of a picture.
     """
@@ -44,6 +46,7 @@ class Denoising(Record):
     step_operations: int = read_by(Table.integer, required=True, minimum=1)
     decode_operations: int = read_by(Table.integer, required=True, minimum=1)
     blocks: int | None = read_by(Table.integer, minimum=1, default=None)
+    step_parameters: int | None = read_by(Table.integer, minimum=1, default=None)
     decodes_in_32_bits: bool = read_by(Table.boolean, default=False)
     frames: int | None = read_by(Table.integer, minimum=1, default=None)
     height: int | None = read_by(Table.integer, minimum=1, default=None)

@@ -10,6 +10,7 @@ from ..machine.record import Accelerator, Machine
 from .compute import FLOAT32_LONGER, Power, shares_on_cores
 from .ranges import Range, added, inverse, product
 from .speed import PaceRange, Speed
+from .stepping import seconds_of_step
 
 TYPE_CHECKING = False
 
@@ -101,6 +102,10 @@ def pace_of_pictures(
         computing = _seconds_on_gpu(power, power.device, denoising, quantization)
     if quantization == "bfloat16" and not _has_bfloat16(machine, power):
         computing = product(computing, _WITHOUT_BFLOAT16)
+    if denoising is not None and denoising.step_parameters is not None:
+        computing = _at_least_read(
+            machine, power, computing, denoising.steps, denoising.step_parameters
+        )
     is_clip = denoising is not None and denoising.frames is not None
     if offload is not None and is_clip:
         computing = product(computing, _CLIP_BY_PARTS)
@@ -148,6 +153,17 @@ def _what_is_made(denoising: Denoising | None, pixels: int | None, parameters: i
         side = f", {units.clip(*clip)}"
     operations = picture_operations(denoising) / 1e12
     return f"{denoising.steps} steps{side}, {operations:,.0f} × 10^12 operations in all"
+
+
+def _at_least_read(
+    machine: Machine, power: Power, computing: Range, steps: int, step_parameters: int
+) -> Range:
+    """The longer of computing and of reading so many parameters with each step."""
+    step = seconds_of_step(machine, power, step_parameters)
+    if step is None:
+        return computing
+    low, likely, high = map(max, computing, product(step, (float(steps),) * 3))
+    return low, likely, high
 
 
 def _seconds_by_class(

@@ -7,7 +7,7 @@ the kind of processor and its threads, as ranges.
 from __future__ import annotations
 
 from functools import lru_cache
-from math import prod
+from math import inf, prod
 
 from ..core import units
 from ..core.records import Record
@@ -74,10 +74,14 @@ class Bandwidth(Record):
 class ProcessorKind(Record):
     """How a processor compares with the one measured on: its use of a measured bandwidth, and its
     cores in decoding. What they compute on prompts is in `cores`.
+
+    `unpacks`: bytes of packed weights a second that one core gets through at most: slow end,
+    likely, fast end.
     """
 
     memory: tuple[float, float]
     cores: tuple[float, float, float]
+    unpacks: tuple[float, float, float] = (inf, inf, inf)
 
 
 # From runs that others published (tests/truth/speed.json): of its memory a Core i5-6500 used what
@@ -90,6 +94,11 @@ _AVX2 = ProcessorKind(memory=(0.7, 1.2), cores=(0.35, 0.7, 1.2))
 _AT_LEAST_AVX2 = ProcessorKind(memory=(0.7, 1.2), cores=(0.35, 0.7, 1.2))
 _ARM = ProcessorKind(memory=(0.6, 1.25), cores=(0.2, 0.5, 1.5))
 _OLD = ProcessorKind(memory=(0.35, 1.2), cores=(0.05, 0.2, 0.6))
+# Armv8.0, which lacks the dot product: 0.77 x 10^9 bytes (Gemma 2B) and 0.85 (Qwen 1.8B, both
+# Q4_0) of each core of a Raspberry Pi 4 (Ollama 0.1.42, aidatatools/ollama-benchmark#9), 0.81 of a
+# Pi 400 (Llama 3.2 3B in Q4_K_M, geerlingguy/ai-benchmarks), 0.88 of a Jetson Nano (TinyLlama in
+# Q4_K_M, kreier/llama.cpp-jetson), whose clocks lie 1.3 times apart. The ends are a quarter beyond
+_NEON = _OLD.replace(unpacks=(0.6e9, 0.82e9, 1.1e9))
 _SCALAR = ProcessorKind(memory=(0.1, 1.1), cores=(0.02, 0.1, 0.6))
 _UNREAD = ProcessorKind(memory=(0.35, 1.2), cores=(0.1, 0.5, 1.2))
 
@@ -680,7 +689,7 @@ def kind_of(machine: Machine) -> ProcessorKind:
             return _AT_LEAST_AVX2
         return _ARM if "asimddp" in sets else _UNREAD
     if machine.architecture == "aarch64":
-        return _ARM if "asimddp" in sets else _OLD
+        return _ARM if "asimddp" in sets else _NEON
     if "avx512_bf16" in sets and is_amd(machine):
         return _ZEN
     if "avx512f" in sets:

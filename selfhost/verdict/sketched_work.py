@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from .record import Question
 
 # The kinds of figures. Nothing is counted; a step of text: `_OF_STEP` and the least, the likely and
-# the most operations; a picture or a clip: its operations, else the parameters; documents: the
-# operations of one, of a picture that is turned into a vector, else the parameters; speech:
-# `_OF_SPEECH` and the figures of a step; sound: `_OF_SOUND`; published: the least, the likely and
-# the most seconds of a minute.
+# the most operations; a picture or a clip: its operations, else the parameters, and the parameters
+# that its steps read; documents: the operations of one, of a picture that is turned into a vector,
+# else the parameters; speech: `_OF_SPEECH` and the figures of a step; sound: `_OF_SOUND`;
+# published: the least, the likely and the most seconds of a minute.
 UNCOUNTED, TEXT, PICTURES, DOCUMENTS, SPEECH, SOUND, PUBLISHED = range(7)
 # of a step, all that its pace on a processor follows from
 _OF_STEP = (
-    "weights_bytes", "unpacking_core_seconds", "alone_core_seconds", "layers", "attention_flops",
-    "is_vague", "choosing_seconds",
+    "weights_bytes", "unpacking_core_seconds", "alone_core_seconds", "packed_bytes", "layers",
+    "attention_flops", "is_vague", "choosing_seconds",
 )  # fmt: skip
 # of `speech.SpeechWork`, all that its pace follows from beside the step
 _OF_SPEECH = ("encoder_operations", "decoder_parameters", "audio_operations", "parameter_bytes")
@@ -76,8 +76,9 @@ def _figures_of_work(question: Question, needs: Needs) -> tuple[float, ...]:
 
         denoising = denoising_of(question.spec, question.runtime)
         if denoising is not None:
-            return PICTURES, picture_operations(denoising), 0
-        return PICTURES, 0, parameters_of_pictures(question.spec) or 0
+            read = denoising.steps * (denoising.step_parameters or 0)
+            return PICTURES, picture_operations(denoising), 0, read
+        return PICTURES, 0, parameters_of_pictures(question.spec) or 0, 0
     if modality == "embedding":
         return _figures_of_documents(question)
     if modality in ("speech", "music"):
@@ -148,12 +149,13 @@ def _pace_of_pictures(
 ) -> Speed:
     from .pictures import pace_of_pictures
 
-    operations, parameters = map(int, figures)
+    operations, parameters, read = map(int, figures)
     denoising = Denoising(
         steps=1,
         passes=1,
         step_operations=operations,
         decode_operations=0,
+        step_parameters=read or None,
         frames=1 if modality == "video" else None,
     )
     return pace_of_pictures(

@@ -16,10 +16,11 @@ from ..machine.record import Machine
 from ..needs.records import Needs
 from .compute import PROCESSOR_SHARES as IN_PYTORCH
 from .compute import Power, shares_on_cores
-from .graphics import gpu_of, pace_of_device
+from .graphics import pace_of_device
 from .ranges import Range, added, product
-from .speed import PaceRange, Speed, seconds_on_processor, shared_gpu_of
+from .speed import PaceRange, Speed
 from .step import Step
+from .stepping import seconds_of_step, token_seconds
 
 TYPE_CHECKING = False
 
@@ -67,21 +68,11 @@ _BESIDE = (0.05, 0.2, 1.0)
 _BESIDE_A_GPU = (0.15, 0.5, 1.0)
 
 
-# as many times as long as reading the weights, of a step of a voice: Orpheus 3B in vLLM 55 tokens/s
-# on an A10G (canopyai/Orpheus-TTS#53), a little below its 83 on an RTX A6000 (#16): it streams each
-# token through Python. The ends are guesses
-_VOICE_STEP = (0.95, 1.25, 1.7)
 # seconds of each layer that Python launches for a step of a voice, on any card of NVIDIA's: what
 # runs beside it sets them, which no source names; elsewhere at least so long. Of 15 models 0.32 ms
 # (ChatTTS on an RTX 4090) to 2.5 (CosyVoice 2 on an RTX 3060, Fish Speech uncompiled on an
 # RTX 4090), median 0.96; 22 runs (tests/truth/speed_sound.json). Text in Transformers: 0.3 to 2
 _VOICE_LAYER = (0.3e-3, 0.95e-3, 2.6e-3)
-# as many times as long as reading the weights in 32 bits, of such a step on a processor: Qwen3-TTS
-# about 1 on a Ryzen 8745HS (QwenLM/Qwen3-TTS#171), Bark 8 on an M1 Pro (suno-ai/bark#357, 0.1
-# seconds a step); with weights in 16 bits half, a guess
-_STEP_ON_CORES = (0.5, 2.0, 8.0)
-
-
 # seconds of a minute of sound, of a model of which no run on a machine like this was found and no
 # step is known: least, likely, most of what was published of others of its kind
 # (tests/truth/speed_sound.json), on graphics cards and on processors. A guess. Voices up to that
@@ -213,7 +204,7 @@ def pace_of_speech(
         return _unpaced("nothing tells how fast what it runs on computes")
     shares = _shares(machine, power, runtime, work.parameter_bytes, quantization)
     encoded = power.seconds(work.encoder_operations, shares)
-    token = _token_seconds(machine, power, work.step)
+    token = token_seconds(machine, power, work.step)
     if token is None:
         return _unpaced("nothing tells how fast the memory is that it is read from")
     step = _step_of_beams(power, work, runtime, shares, token)
@@ -319,15 +310,9 @@ def _of_steps(machine: Machine, power: Power, sound: Sound) -> Range | None:
 
 def _step_of_sound(machine: Machine, power: Power, sound: Sound) -> Range | None:
     """Of one step: on a GPU the longer of reading and launching, in 16 bits."""
-    parameters, layers = sound.step_parameters or 0, sound.step_layers or 0
-    if power.device is None:
-        read = FrozenDict({"F32": 4 * parameters})
-        token = _token_seconds(machine, power, Step(architecture=None, read_bytes=read))
-        return None if token is None else product(_STEP_ON_CORES, token)
-    read = FrozenDict({"BF16": 2 * parameters})
-    token = _token_seconds(machine, power, Step(architecture=None, read_bytes=read))
-    if token is None:
-        return None
+    step = seconds_of_step(machine, power, sound.step_parameters or 0)
+    if power.device is None or step is None:
+        return step
     # text, as Transformers writes it
     slow, usual, fast = pace_of_device(power.device, None)[0].layer_seconds
     layer = fast, usual, slow
@@ -335,8 +320,8 @@ def _step_of_sound(machine: Machine, power: Power, sound: Sound) -> Range | None
         least, voice, most = _VOICE_LAYER
         layer = min(least, fast), max(voice, usual), max(most, slow)
     low, likely, high = (
-        max(reading, layers * launching)
-        for reading, launching in zip(product(_VOICE_STEP, token), layer, strict=True)
+        max(reading, (sound.step_layers or 0) * launching)
+        for reading, launching in zip(step, layer, strict=True)
     )
     return low, likely, high
 
@@ -392,16 +377,6 @@ def _step_of_beams(
     attended = float(_BEAM_COUNT * work.audio_operations)
     low, likely, high = (attended / (rate * power.threads) for rate in reversed(_LISTENING_FLOPS))
     return added(token, products, (low, likely, high))
-
-
-def _token_seconds(machine: Machine, power: Power, step: Step) -> Range | None:
-    """Of one token; None where no bandwidth is known."""
-    if power.device is None:
-        taken = seconds_on_processor(machine, step)
-    else:
-        gpu = shared_gpu_of(machine) if power.device.unified else gpu_of(power.device)
-        taken = None if gpu is None else gpu.seconds(step)
-    return None if taken is None else (min(taken[1:]), taken[1], max(taken[:2]))
 
 
 def _unpaced(why: str, unit: str = UNIT) -> Speed:

@@ -505,12 +505,17 @@ def seconds_on_processor(machine: Machine, step: Step) -> tuple[float, float, fl
 
 def processor_seconds(machine: Machine, memory: Bandwidth, step: Step) -> list[float]:
     """Of one token that the processor reads from RAM: slow end, likely, fast end."""
+    kind = kind_of(machine)
     slow, likely, fast = (
-        _seconds(step, operations, rate, threads * core, kept)
-        for rate, threads, core, operations, kept in zip(
+        max(
+            _seconds(step, operations, rate, threads * core, kept),
+            step.packed_bytes / (threads * unpacks),
+        )
+        for rate, threads, core, unpacks, operations, kept in zip(
             (memory.low, memory.likely, memory.high),
             threads_range(machine),
-            kind_of(machine).cores,
+            kind.cores,
+            kind.unpacks,
             step.operation_counts,
             (0.0, *memory.kept_bytes),
             strict=True,

@@ -52,7 +52,13 @@ def _strength_of_accelerators(
     if beside is None or not all(gpu.is_in_order for _, gpu in parts):
         return None
     slow, likely, fast, kept, most_kept, *cores = beside
-    in_order = slow <= likely <= fast and 0 <= kept <= most_kept and cores == sorted(cores)
+    computed, unpacked = cores[:3], cores[3:]
+    in_order = (
+        slow <= likely <= fast
+        and 0 <= kept <= most_kept
+        and computed == sorted(computed)
+        and unpacked == sorted(unpacked)
+    )
     return (where, numbers + beside) if in_order else None
 
 
@@ -76,8 +82,10 @@ def _strength_of_processor(machine: Machine) -> tuple[float, ...] | None:
     memory = bandwidth(machine)
     if memory is None:
         return None
+    kind = kind_of(machine)
     of_cores = [
         threads * core
-        for threads, core in zip(threads_range(machine), kind_of(machine).cores, strict=True)
+        for each in (kind.cores, kind.unpacks)
+        for threads, core in zip(threads_range(machine), each, strict=True)
     ]
     return memory.low, memory.likely, memory.high, *memory.kept_bytes, *of_cores

@@ -86,7 +86,7 @@ KEYS = {
         "share",
         "devices",
     },
-    "picture": {"vendor", "least_capability", "most_flops", "share", "devices"},
+    "picture": {"vendor", "generation", "least_capability", "most_flops", "share", "devices"},
     "pace": {
         "dp4a",
         "vendor",
@@ -275,7 +275,7 @@ def test_more_bandwidth_and_more_compute_are_never_slower(
 ) -> None:
     """Of two GPUs of one maker and generation, for the same model, weights and program."""
     step = Step(architecture=None, read_bytes={quantization: 8 * 10**9}, foreign=program)
-    by_generation: dict[tuple[str, str | None], list[tuple[str, float, float, float]]] = {}
+    by_generation: dict[tuple[str, str], list[tuple[str, float, float, float]]] = {}
     for name in {row["name"] for row in TABLE["gpu"] if not row.get("unified")}:
         maker, capability = gpus.vendor_of(name), gpus.capability_by_name(name)
         gpu, compute = (
@@ -285,7 +285,7 @@ def test_more_bandwidth_and_more_compute_are_never_slower(
         if gpu is None or compute is None:
             continue
         rated = (name, gpu.peak.likely, compute, gpu.seconds(step)[1])
-        generation = capability or gpus.generation_of(name)
+        generation = f"{capability} {gpus.generation_of(name)}"
         by_generation.setdefault((maker, generation), []).append(rated)
     compared = 0
     for members in by_generation.values():
