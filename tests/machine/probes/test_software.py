@@ -35,6 +35,21 @@ def test_runtimes_are_found_and_not_run(build: Callable[..., RecordedHost]) -> N
     }
 
 
+def test_the_launcher_of_an_installer_is_the_program(build: Callable[..., RecordedHost]) -> None:
+    """llama.app's installer puts `llama` alone into ~/.local/bin; llama-server beside it is named first."""
+    host = build(
+        {"/home/ada/.local/bin/llama": "", "/opt/x/llama": "", "/opt/x/llama-server": ""},
+        {"HOME": "/home/ada", "PATH": ""},
+    )
+    for name in ("home/ada/.local/bin/llama", "opt/x/llama", "opt/x/llama-server"):
+        (Path(host.folder) / name).chmod(0o755)
+    (runtime,) = read_machine(host).runtimes or ()
+    assert (runtime.id, runtime.path) == ("llama.cpp", "~/.local/bin/llama")
+    host.env["PATH"] = "/opt/x"
+    (runtime,) = read_machine(host).runtimes or ()
+    assert runtime.path == "/opt/x/llama-server"
+
+
 def test_python_packages_show_by_their_folders(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
