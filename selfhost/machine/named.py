@@ -70,6 +70,14 @@ _SHORT_RYZEN = re.compile(r"(?<![\w.-])r([3579])[ -]?(?=(?:pro )?\d{4})", re.IGN
 _SHORT_ULTRA = re.compile(
     r"(?<!core )(?<![\w-])ultra(?=[ -]?[579](?:[ -]?\d{3}\w|\s|$))", re.IGNORECASE
 )
+# `7 5700x 32gb`
+_BARE_RYZEN = re.compile(r"^(?=[3579] \d{4}(?:x|x3d|xt|ge?)\b)", re.IGNORECASE)
+# `surface laptop 7 x elite`, `ai max+ 395`, `hx 370`
+_SHORT_SNAPDRAGON = re.compile(r"(?<!snapdragon )(?<![\w-])(?=x (?:elite|plus)\b)", re.IGNORECASE)
+_SHORT_RYZEN_AI = re.compile(
+    r"(?<![\w-])(?:ryzen )?(?:ai )?(?P<tier>[579] )?(?P<line>hx|max\+?)[ -]?(?=3\d\d\b)",
+    re.IGNORECASE,
+)
 # `tesla p100 16gb 2x`
 _COUNT_AT_END = re.compile(r"^(.*\S)\s+(\d{1,2}x)$", re.IGNORECASE)
 # the version of a Xeon, typed without the space: `E5-2680v4`
@@ -166,8 +174,17 @@ def _with_spaces(text: str) -> str:
 
     plain = text.replace("_", " ") if "_" in text and rented(text) is None else text
     plain = _COUNT_AT_END.sub(r"\2 \1", with_counted_processors(plain))
+    plain = _BARE_RYZEN.sub("ryzen ", plain)
     plain = _SHORT_XEON.sub(r"\1 ", _SHORT_RYZEN.sub(r"ryzen \1 ", plain))
+    plain = _SHORT_SNAPDRAGON.sub("snapdragon ", plain)
+    plain = _SHORT_RYZEN_AI.sub(_whole_ryzen_ai, plain)
     return _SHORT_ULTRA.sub("core ultra", plain)
+
+
+def _whole_ryzen_ai(match: re.Match[str]) -> str:
+    """`ryzen ai 9 hx ` for `hx `; a Max has no tier in its name."""
+    tier = match["tier"] or ("9 " if match["line"].lower() == "hx" else "")
+    return f"ryzen ai {tier}{match['line']} "
 
 
 def _exactly(text: str) -> NamedProfile | None:
@@ -291,7 +308,7 @@ def _described_or_by_texts(ram: StatedRam, typed_whole: str) -> list[Profile] | 
         or mac_with(text)
         or (
             _with_processor(text, class_is_enough=True)
-            if tells_ram(text) and not is_a_mac(text) and not names_a_card(text)
+            if lead is None and tells_ram(text) and not is_a_mac(text) and not names_a_card(text)
             else None
         )
     )

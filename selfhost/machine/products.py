@@ -50,12 +50,20 @@ _TYPED = "the names that were typed"
 _MOST_OF_A_DESKTOP_GIB = 48
 # of a model, not of a part: `zephyrus g14 2023`
 _YEAR = re.compile(r"20(?:0[5-9]|[12]\d)")
+# a smaller size behind a card's name is no disk's
+_LEAST_DISK_GIB = 100
 # a card that somebody changed has twice the memory: RTX 4090 with 48 GB
 _TIMES_OF_A_CHANGED_CARD = 2
 # `i7 12700k, 2 rtx 3060`
 _JOINED = re.compile(r"\s*[,+&]\s*(?=\d{1,2} +[a-z])", re.ASCII)
 # a machine with a GPU is another one where it is a laptop
 _LAPTOPS = frozenset(("laptop", "notebook"))
+# what makers of phones call theirs: `xiaomi book pro 16`
+_BOOKS = frozenset(("book", *_LAPTOPS))
+# `galaxy book4`
+_NUMBERED_BOOK = re.compile(r"(?<![a-z])book(?=\d)")
+# `rtx3090fe`, a Founders Edition
+_FOUNDERS = re.compile(r"(?<=\d{4})(?=fe\b)")
 
 
 class _Named(Record):
@@ -113,7 +121,7 @@ def product_named(text: str) -> Described | None:
     row = _row(words)
     own = row or {}
     words = _with_counts(words, own)
-    if set(_without(words, own)) & set(_table()["others"]):
+    if set(_without(words, own)) & set(_table()["others"]) and _BOOKS.isdisjoint(words):
         raise _no_computer(text)
     if chips := {word.partition(".")[0] for word in words} & set(_table()["chips"]):
         raise UnknownMachineError(
@@ -213,7 +221,7 @@ def _words(text: str) -> list[str]:
     """The words of a text, sizes as `16gb`, names as the tables have them."""
     same = _table()["same"]
     plain = with_plain_sizes(text).lower().replace("×", "x").replace("w/", "with ")
-    plain = _JOINED.sub(" and ", plain)
+    plain = _FOUNDERS.sub(" ", _NUMBERED_BOOK.sub("book ", _JOINED.sub(" and ", plain)))
     words = [
         word
         for piece in plain.split()
@@ -232,9 +240,11 @@ def _with_counts(words: Sequence[str], row: Mapping[str, Any]) -> list[str]:
 
 def _begins_a_card(word: str) -> bool:
     """Whether a GPU's name may begin with the word, `rtx`, `h100`."""
-    return word in _table()["card"] or (
-        not word.isdecimal() and _is_telling(word) and _card([word], {}) is not None
-    )
+    if word in _table()["card"]:
+        return True
+    # `2 3090`, but not `7 5700`, a Ryzen's
+    is_of_processor = word.isdecimal() and cpus.names_of_number(word, beside_gpu=True)
+    return not is_of_processor and _is_telling(word) and _card([word], {}) is not None
 
 
 def _row(words: Sequence[str]) -> Mapping[str, Any] | None:
@@ -270,11 +280,16 @@ def _read(
     _ask_of_number(text, names, words)
     is_line = bool(row and row.get("laptop"))
     others = _others(pieces, is_line=is_line)
+    of_row = words_of((row or {}).get("processor", ""))
+    # `rog ally z1 extreme`: that is its own
+    others = [each for each in others if not of_row or not of_row.issuperset(each[0])]
     processors = [name for _, name in others if name]
     unread = [" ".join(telling) for telling, name in others if not name]
     cards = cards_named(" + ".join(names)) if names else None
-    if (processors or (row and cards)) and not is_line:
-        _ask_of_strange(text, others, cards)
+    if processors or (row and cards) or is_line:
+        # a model of a line has a number, a GPU that is not listed a word of GPUs before it
+        strange = [each for each in others if _has_a_card(each[0])] if is_line else others
+        _ask_of_strange(text, strange, cards)
     if len(processors) > 1 or (unread and cards is None and not is_line):
         return None
     processor = processors[0] if processors else None
@@ -335,7 +350,38 @@ def _ram_gib(text: str, left: Typed, names: Sequence[str], *, is_server: bool) -
     gib = memory_gib(left, is_server=is_server)
     if len(names) == 1 and gib is not None and left.ram_gib is None:
         _ask_of_size(text, names[0], gib)
+    if len(names) == 1 and gib is not None:
+        _ask_of_changed(text, names[0], gib)
     return gib
+
+
+def _ask_of_changed(text: str, card: str, ram_gib: float) -> None:
+    """Raises `UnknownMachineError` where a size directly behind the only card is not that of the
+    RAM, nor of the card as it is sold, nor of several together: `rtx 2080ti 22gb 64gb ram`.
+    """
+    words, own = _words(without_kind(text)), card.removesuffix(" laptop").split()
+    ends = [
+        at + len(own)
+        for at in range(len(words) - len(own))
+        if words[at : at + len(own)] == own and sizes_gib(words[at + len(own)])
+    ]
+    if not ends or sizes_gib(card):
+        return
+    (size,) = sizes_gib(words[ends[0]])
+    is_disk = size >= _LEAST_DISK_GIB or words[ends[0] + 1 : ends[0] + 2] in (["ssd"], ["nvme"])
+    if size == ram_gib or is_disk:
+        return
+    named = cards_named(card)
+    sold = {round((each.memory_total_bytes or 0) / units.GIB) for each in named.accelerators}
+    if size in sold or size == len(named.accelerators) * max(sold):
+        return
+    label = re.sub(r" \d+ GB$", "", named.label)
+    raise UnknownMachineError(
+        f"{text.strip()!r}: {label} is not sold with {size:g} GB",
+        remedy=f"a card that was changed to have them: --set gpu={size:g}GiB:'{label}'"
+        f" --machine 'i5-12400 {ram_gib:g}GB'; else leave the {size:g} GB out",
+        remedy_in_python=f"leave the {size:g} GB out",
+    )
 
 
 def _is_of_ram(gib: float) -> bool:
@@ -500,6 +546,10 @@ def _card(words: Sequence[str], row: Mapping[str, Any]) -> str | None:
         preferred.append(f"{row['line']} {name}")
     if row.get("laptop"):
         preferred.append(f"{name} laptop")
+        alone = [word for word in words if not sizes_gib(word)]
+        if 0 < len(alone) < len(words) and _card(alone, row) == f"{' '.join(alone)} laptop":
+            # the size is not that of the card for desktops: `blade 16 rtx 5090 32gb`
+            name = preferred.pop()
     for named in (*preferred, name):
         try:
             cards = cards_named(named, listed_only=True, explains=False)
