@@ -8,7 +8,7 @@ from functools import lru_cache
 from ..core import units
 from ..core.errors import SelfhostError
 from ..core.records import Record
-from ..core.spelling import words_of
+from ..core.spelling import is_slip, words_of
 from . import cpus, gpus, virtual_gpus
 from .chips import apple_chips
 from .record import Accelerator
@@ -637,10 +637,27 @@ def _with_strange_words(
 ) -> UnknownGpuError:
     """A listed card beside a word that says nothing of it: `a100 80gb dgx` is no other card."""
     kept = [word for word in typed.text.split() if words_of(word).isdisjoint(strange)]
+    # a slip of a variant, `rx 7900 xtz`, leaves another card
+    slips = [card.label for card in gpus.cards() if _is_slip_of(typed, strange, card)]
+    meant = f"did you mean {' or '.join(slips)}? Else " if slips else ""
     return UnknownGpuError(
         f"{_shown(typed.text)!r}: nothing is known by {' '.join(sorted(strange))!r}",
-        nearest=near,
-        remedy=f"leave it out: --gpu {_shown(' '.join(kept))!r}",
+        nearest=tuple(slips) or near,
+        remedy=f"{meant}leave it out: --gpu {_shown(' '.join(kept))!r}",
+    )
+
+
+def _is_slip_of(typed: _Typed, strange: frozenset[str], card: gpus.Card) -> bool:
+    """Whether it is the card with all other words and the memory, one of whose variants is spelled
+    as a strange word but for a letter.
+    """
+    others = typed.words - strange
+    variants = (words_of(card.label) & gpus.variants()) - others
+    return (
+        others - gpus.typed_words().left_out <= words_of(card.label)
+        and typed.memory_gib in card.memory_gib
+        and len(variants) == 1
+        and any(is_slip(word, variant) for variant in variants for word in strange)
     )
 
 

@@ -8,7 +8,8 @@ from functools import lru_cache
 
 from ..core import units
 from ..core.records import Record
-from ..core.spelling import canonical, words_of
+from ..core.spelling import canonical, is_slip, words_of
+from ..core.tables import shipped_table
 from . import gpus
 from .changes import planned
 from .chips import apple_chips, soldered_chip
@@ -33,6 +34,7 @@ from .macs import (
 )
 from .products import (
     guest_with_cards,
+    is_a_line_alone,
     lead_to_its_parts,
     names_a_card,
     of_unnamed_gpu,
@@ -84,6 +86,8 @@ _COUNT_AT_END = re.compile(r"^(.*\S)\s+(\d{1,2}x)$", re.IGNORECASE)
 _SHORT_XEON = re.compile(r"(?<![\w.-])(e[357][ -]?\d{4}[lw]?)(?=v[2-6]\b)", re.IGNORECASE)
 # kinds whose profiles are one of many such machines each
 _EXAMPLES = frozenset(("laptop", "desktop", "mini-pc", "server"))
+# a shorter word may be anything
+_LEAST_LETTERS_OF_A_SLIP = 5
 # less is looked for in names alone
 _LEAST_LETTERS = 3
 
@@ -124,6 +128,34 @@ def profile_named(text: str) -> NamedProfile:
     differ only in memory the smallest is taken. Raises `UnknownMachineError` where none is left or
     several are, and `MachineFileError` for a profile's faulty file.
     """
+    try:
+        return _as_typed(text)
+    except NotOneMachineError:
+        raise
+    except UnknownMachineError:
+        whole = _without_slips(text)
+        if whole == text:
+            raise
+        try:
+            return _read_as(whole, text.strip())
+        except UnknownMachineError:
+            pass
+        raise
+
+
+def _without_slips(text: str) -> str:
+    """The text with words of names for those that are slips of them: `getforce`, `treadripper`."""
+    words = shipped_table("products")["slips"]
+    meant = {
+        word: next((each for each in words if is_slip(word.lower(), each)), word)
+        for word in text.split()
+        if len(word) >= _LEAST_LETTERS_OF_A_SLIP and word.lower() not in words
+    }
+    return " ".join(meant.get(word, word) for word in text.split())
+
+
+def _as_typed(text: str) -> NamedProfile:
+    """As `profile_named`, of words as they are spelled."""
     named = _exactly(text)
     if named is not None:
         return named
@@ -365,7 +397,7 @@ def _cards(text: str, *, listed_only: bool = True) -> NamedCards | None:
     `laptop rtx 4060` is a laptop; `rtx 4060 laptop` is the GPU of one.
     """
     first, *_ = canonical(text).split("-")
-    if first in KINDS or text.strip().lower() == "none":
+    if first in KINDS or text.strip().lower() == "none" or is_a_line_alone(text):
         return None
     try:
         return cards_named(text, listed_only=listed_only, explains=False)

@@ -694,6 +694,8 @@ def _doubts(named: _Named) -> Iterator[str]:
             yield f"Which {named.processor} it has is not told: judged with its usual {own}."
     if named.aside:
         yield f"Nothing is known by: {', '.join(named.aside)}."
+    if named.system is None and (named.row or {}).get("system") == "windows":
+        yield "Windows, as it is sold, is assumed: else add linux."
 
 
 def _is_of_disk(row: Mapping[str, Any], gib: float | None) -> bool:
@@ -934,6 +936,13 @@ def _no_computer(text: str) -> UnknownMachineError:
         " not run on it",
         remedy="name a computer: --machine 'i5-8250U 16GB', --machine 'macbook air m2'",
     )
+
+
+def is_a_line_alone(text: str) -> bool:
+    """Whether it is the whole name of a line of laptops: an `msi titan` is no TITAN."""
+    words = _words(text)
+    row = _row(words)
+    return row is not None and bool(row.get("laptop")) and not _telling(_without(words, row))
 
 
 def _ask(text: str, row: Mapping[str, Any]) -> UnknownMachineError:
