@@ -499,9 +499,9 @@ def _may_name_a_card(words: frozenset[str], inside: list[gpus.Card]) -> bool:
 
 
 def _unknown_words(words: frozenset[str]) -> frozenset[str]:
-    """Those that no listed name has, and that have no number."""
+    """Those that no listed name has, and that have no number but a digit alone, `h100-1-80g`."""
     others = words - _words_of_names()
-    return frozenset(word for word in others if not any(map(str.isdecimal, word)))
+    return frozenset(word for word in others if len(word) == 1 or not any(map(str.isdecimal, word)))
 
 
 @lru_cache(1)

@@ -58,6 +58,10 @@ _TIMES_OF_A_CHANGED_CARD = 2
 _JOINED = re.compile(r"\s*[,+&]\s*(?=\d{1,2} +[a-z])", re.ASCII)
 # a machine with a GPU is another one where it is a laptop
 _LAPTOPS = frozenset(("laptop", "notebook"))
+# processors for laptops, which small computers have, too: `i7 12700h`, `5800hs`
+_NUMBER_OF_A_LAPTOP = re.compile(r"\d{4,5}(?:u|hs?|hx|hk|p)", re.ASCII)
+# words with which the GPU beside such a one is that of a desktop
+_DESKTOPS = frozenset(("desktop", "tower", "mini", "itx", "sff", "egpu", "oculink", "thunderbolt"))
 # what makers of phones call theirs: `xiaomi book pro 16`
 _BOOKS = frozenset(("book", *_LAPTOPS))
 # `galaxy book4`
@@ -275,7 +279,7 @@ def _read(
     """What the words beside the row name; None where they name no GPU and say something else.
     Raises `UnknownMachineError` where they name a GPU and something else that has a number.
     """
-    of_cards = row or {"laptop": not _LAPTOPS.isdisjoint(words)}
+    of_cards = row or {"laptop": _is_of_a_laptop(words)}
     names, pieces = _cards_and_rest(words, of_cards, has_ram=stated.ram_gib is not None)
     _ask_of_number(text, names, words)
     is_line = bool(row and row.get("laptop"))
@@ -305,6 +309,13 @@ def _read(
         others=tuple(name for telling, _ in others for name in _same_number(telling, processor)),
         is_one_size=stated.ram_gib is None and len(sizes_gib(stated.names)) == 1,
     )
+
+
+def _is_of_a_laptop(words: Sequence[str]) -> bool:
+    """Whether a word or the number of its processor tells a laptop of no product that is listed."""
+    if not _LAPTOPS.isdisjoint(words):
+        return True
+    return _DESKTOPS.isdisjoint(words) and any(map(_NUMBER_OF_A_LAPTOP.fullmatch, words))
 
 
 def _ask_of_strange(
@@ -375,10 +386,11 @@ def _ask_of_changed(text: str, card: str, ram_gib: float) -> None:
     sold = {round((each.memory_total_bytes or 0) / units.GIB) for each in named.accelerators}
     if size in sold or size == len(named.accelerators) * max(sold):
         return
-    label = re.sub(r" \d+ GB$", "", named.label)
+    label = re.sub(r"^\d+x | \d+ GB$", "", named.label)
+    count = f"{len(named.accelerators)}x" if len(named.accelerators) > 1 else ""
     raise UnknownMachineError(
         f"{text.strip()!r}: {label} is not sold with {size:g} GB",
-        remedy=f"a card that was changed to have them: --set gpu={size:g}GiB:'{label}'"
+        remedy=f"a card that was changed to have them: --set gpu={count}{size:g}GiB:'{label}'"
         f" --machine 'i5-12400 {ram_gib:g}GB'; else leave the {size:g} GB out",
         remedy_in_python=f"leave the {size:g} GB out",
     )
@@ -692,6 +704,9 @@ def _doubts(named: _Named) -> Iterator[str]:
         unlike = [word for word in named.processor.split() if word not in words_of(own)]
         if any(map(_digits, unlike)) and cpus.count_of(named.processor) == 1:
             yield f"Which {named.processor} it has is not told: judged with its usual {own}."
+    of_laptop = " laptop" in (named.cards.label.lower() if named.cards else "")
+    if of_laptop and named.row is None and _is_of_a_laptop((named.processor or "").split()):
+        yield "Its GPU has the form for laptops, as its processor: else add desktop."
     if named.aside:
         yield f"Nothing is known by: {', '.join(named.aside)}."
     if named.system is None and (named.row or {}).get("system") == "windows":

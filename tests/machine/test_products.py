@@ -80,6 +80,9 @@ def test_a_product_is_found_by_its_words_and_knows_its_memory(row: dict[str, obj
         # makers of phones sell laptops
         ("xiaomi book pro 16 i7-1260p 16gb", "1260p", [], 16),
         ("galaxy book4 ultra rtx 4070 32gb", None, ["NVIDIA GeForce RTX 4070 Laptop GPU"], 32),
+        # a processor for laptops has such a card beside it
+        ("monster abra a5 i7 12700h rtx 3060 16 gb ram", "12700h", ["NVIDIA GeForce RTX 3060 Laptop GPU"], 16),
+        ("minisforum 7945hx desktop rtx 3060 32gb", "7945hx", ["NVIDIA GeForce RTX 3060"], 32),
         # slips, where nothing else is understood
         ("treadripper 3970x 256gb 4x3090", "3970x", ["NVIDIA GeForce RTX 3090"] * 4, 256),
         ("getforce rtx 4070 32gb", None, ["NVIDIA GeForce RTX 4070"], 32),
