@@ -281,8 +281,8 @@ def rented(text: str) -> Described | None:
 
 
 def _stated_guest(text: str) -> Described | None:
-    """The virtual machine of which a text tells processors and memory, `vps 4 vcpu 8gb`, and perhaps
-    the host's processor, `epyc 7742 vm 16 cores`; None for any other text.
+    """The virtual machine of which a text tells processors and memory, `vps 4 vcpu 8gb`, and
+    perhaps the host's processor, `epyc 7742 vm 16 cores`; None for any other text.
     """
     table = shipped_table("cloud_types")["stated"]
     stated = typed(text)
@@ -298,8 +298,8 @@ def _stated_guest(text: str) -> Described | None:
     host = _host_named(told) if is_virtual or not rest.isdisjoint(table["guests"]) else None
     is_guest = (is_virtual or not rest.isdisjoint(of_guests)) and (host is not None or not told)
     # without its processors nothing tells how much memory there may be
-    is_sized = count != 0 and (gib is not None or (host is not None and count is not None))
-    if not is_guest or not is_sized:
+    is_sized = gib is not None or (host is not None and count is not None)
+    if not is_guest or not is_sized or 0 in (count, gib):
         return None
     # clouds rent half as many as GiB of memory where nothing else is said
     processors = count or max(1, round((gib or 0) / _USUAL_GIB_OF_A_PROCESSOR))
