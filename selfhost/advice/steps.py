@@ -66,10 +66,29 @@ def steps(
     library has what was judged.
     """
     lines = _steps(question, judged, catalogue, machine, tag=tag, by_tag_first=by_tag_first)
+    if question.runtime is not None and question.runtime.launched:
+        started = _as_launched(lines.commands, question.runtime, machine)
+        lines = lines.replace(commands=started)
     if machine.system != "windows":
         return lines
     setup, commands = _in_powershell(lines.setup), _in_powershell(lines.commands)
     return lines.replace(setup=setup, commands=commands)
+
+
+def _as_launched(lines: tuple[str, ...], runtime: RuntimeSpec, machine: Machine) -> tuple[str, ...]:
+    """The lines with the launcher that is here where the program itself is not: llama.cpp's
+    installer puts `llama` alone into place.
+    """
+    present = next((each for each in machine.runtimes or () if each.id == runtime.id), None)
+    path = (present.path or "").replace("\\", "/") if present is not None else ""
+    launcher = runtime.launched.get(path.rpartition("/")[2].removesuffix(".exe"))
+    if launcher is None:
+        return lines
+    program = runtime.present[0]
+    return tuple(
+        " ".join(launcher if word == program else word for word in line.split(" "))
+        for line in lines
+    )
 
 
 def _in_powershell(lines: tuple[str, ...]) -> tuple[str, ...]:

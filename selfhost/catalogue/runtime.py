@@ -336,6 +336,8 @@ class RuntimeSpec(Record):
     # them by a table of its own (`software.py`)
     present: tuple[str, ...] = read_by(Table.strings, default=())
     distributions: tuple[str, ...] = read_by(Table.strings, default=())
+    # by one of `present` that starts the others: what stands in a line for the first of them
+    launched: Mapping[str, str] = read_by(texts, default={})
     # the line that gets it, by system or for `any`
     install: Mapping[str, str] = read_by(texts, default={})
     # what must be there first; by vendor of the accelerator, what comes before

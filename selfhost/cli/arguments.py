@@ -378,6 +378,27 @@ def add_machine(parser: Parser, command: str) -> None:
 
 
 def _add_named_machine(parser: Parser) -> None:
+    add_choice_of_machine(parser)
+    parser.add_argument(
+        "--measure",
+        action="store_true",
+        help="measure the memory first (about a second)",
+    )
+    parser.add_argument(
+        "--no-measure",
+        action="store_true",
+        help="leave out the glance at the memory (40 ms)",
+    )
+    parser.add_argument(
+        "--memory",
+        choices=MEMORY_BASES[1:],
+        metavar="BASIS",
+        help="total (plan with all) or available (free now)",
+    )
+
+
+def add_choice_of_machine(parser: Parser) -> None:
+    """Another machine than this one, or this one with what it does not have."""
     parser.add_argument(
         "--machine",
         metavar="NAME|FILE",
@@ -396,22 +417,6 @@ def _add_named_machine(parser: Parser) -> None:
         default=[],
         metavar="KEY=VALUE",
         help="what if: memory=16GiB, gpu=2x24GiB, cores=8, disk=1TB",
-    )
-    parser.add_argument(
-        "--measure",
-        action="store_true",
-        help="measure the memory first (about a second)",
-    )
-    parser.add_argument(
-        "--no-measure",
-        action="store_true",
-        help="leave out the glance at the memory (40 ms)",
-    )
-    parser.add_argument(
-        "--memory",
-        choices=MEMORY_BASES[1:],
-        metavar="BASIS",
-        help="total (plan with all) or available (free now)",
     )
 
 

@@ -1,10 +1,10 @@
-"""`selfhost machine`: what was read of a machine, and the machines known by name."""
+"""`selfhost machine`: what was read of a machine, or is known of one by its name or description."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from .arguments import Parser, add_output, parse
+from .arguments import Parser, add_choice_of_machine, add_output, parse
 from .errors import UsageError
 from .output import deliver, note, present
 
@@ -13,10 +13,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
+    from ..machine.record import Machine
+
 
 def parser() -> Parser:
     """What to read, and what to put into the record beside it."""
     parser = Parser("machine")
+    add_choice_of_machine(parser)
+    parser.set_defaults(no_measure=True)
     parser.add_argument(
         "--profiles",
         action="store_true",
@@ -55,7 +59,6 @@ def run(words: list[str]) -> int:
     options = parse(parser(), words)
     if options.profiles:
         return _profiles(options)
-    from ..machine.reader import Machine
     from ..machine.record import checked_name
 
     labels = {}
@@ -69,20 +72,11 @@ def run(words: list[str]) -> int:
         if key in labels:
             raise UsageError(f"--label {key} is given twice", remedy="give each key one value")
         labels[key] = checked_name(value.strip(), "label")
-    if options.measure and (options.root is not None or options.record is not None):
-        remedy = (
-            "leave --measure out; `selfhost machine --measure --format json` keeps what was"
-            " measured"
-        )
-        raise UsageError(
-            "--measure measures this machine now, and a tree keeps what was read", remedy=remedy
-        )
-    is_public = public_models() if options.record is not None else None
-    machine = Machine.read(
-        measure=options.measure, root=options.root, record=options.record, known=is_public
-    ).replace(labels=labels)
-    if options.record is not None:
-        note(f"recorded in {options.record}; look through it before you pass it on\n")
+    if options.machine is not None or options.gpu or options.set:
+        machine = _described(options)
+    else:
+        machine = _read(options)
+    machine = machine.replace(labels=labels)
     if options.name is not None:
         machine = machine.replace(name=checked_name(options.name))
     if options.format == "json":
@@ -94,6 +88,45 @@ def run(words: list[str]) -> int:
 
         present(options, machine_document(machine, verbose=options.verbose))
     return 0
+
+
+def _described(options: argparse.Namespace) -> Machine:
+    """The machine that words describe, or this one with what it does not have: to be put among
+    records, or to see how words are read.
+    """
+    from .options import one_machine
+
+    if options.root is not None or options.record is not None:
+        raise UsageError(
+            "--root and --record are for what is read of a machine, and --machine, --gpu and --set"
+            " describe one",
+            remedy="leave --root and --record out",
+        )
+    machine = one_machine(options)
+    for each in options.notes:
+        note(f"{each}\n")
+    return machine
+
+
+def _read(options: argparse.Namespace) -> Machine:
+    """This machine, or that of a recorded tree; with --record what was read is saved, too."""
+    from ..machine.reader import Machine
+
+    if options.measure and (options.root is not None or options.record is not None):
+        remedy = (
+            "leave --measure out; `selfhost machine --measure --format json` keeps what was"
+            " measured"
+        )
+        raise UsageError(
+            "--measure measures this machine now, and a tree keeps what was read", remedy=remedy
+        )
+    is_public = public_models() if options.record is not None else None
+    machine = Machine.read(
+        measure=options.measure, root=options.root, record=options.record, known=is_public
+    )
+    if options.record is not None:
+        note(f"recorded in {options.record}; look through it before you pass it on\n")
+    return machine
 
 
 def public_models() -> Callable[[str], bool]:
@@ -110,6 +143,9 @@ def _profiles(options: argparse.Namespace) -> int:
 
     if (
         options.name is not None
+        or options.machine is not None
+        or options.gpu
+        or options.set
         or options.label
         or options.measure
         or options.root is not None
@@ -117,7 +153,7 @@ def _profiles(options: argparse.Namespace) -> int:
     ):
         raise UsageError(
             "--profiles reads no machine",
-            remedy="leave --name, --label, --measure, --root and --record out",
+            remedy="leave all options but --format, --output and -v out",
         )
     profiles = all_profiles()
     if options.format == "json":

@@ -210,6 +210,7 @@ examples:
   selfhost machine
   selfhost machine --profiles                 machines to ask about with --machine NAME
   selfhost machine --format json --name build-07 --label site=berlin > build-07.json
+  selfhost machine --machine "steam deck" --format json > records/deck.json
   selfhost machine --record bundle            what was read, for a bug report
   selfhost machine --root bundle --format json | selfhost check mistral-7b --machine -
 """

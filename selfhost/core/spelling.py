@@ -68,6 +68,26 @@ def alike(word: str, choices: Sequence[str]) -> str | None:
     return nearest(word, choices)
 
 
+def is_slip(word: str, choice: str) -> bool:
+    """Whether one letter more, less or other, or two that changed places, makes the one of the
+    other.
+    """
+    if abs(len(word) - len(choice)) > 1 or word == choice:
+        return False
+    shorter, longer = sorted((word, choice), key=len)
+    same = next(
+        (at for at, pair in enumerate(zip(shorter, longer, strict=False)) if pair[0] != pair[1]),
+        len(shorter),
+    )
+    if len(shorter) < len(longer):
+        return shorter[same:] == longer[same + 1 :]
+    behind = same + 2
+    is_swapped = shorter[same:behind] == longer[same:behind][::-1]
+    return shorter[same + 1 :] == longer[same + 1 :] or (
+        is_swapped and shorter[behind:] == longer[behind:]
+    )
+
+
 def nearest(word: str, choices: Sequence[str]) -> str | None:
     """The choice that a typing slip most likely meant, or None."""
     return next(iter(all_near(word, choices, most=1)), None)

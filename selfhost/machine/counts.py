@@ -31,7 +31,13 @@ _SOME_SERVER_PROCESSORS = re.compile(
 def with_counts(
     words: Sequence[str], *, in_laptop: bool, names_a_part: Callable[[str], bool]
 ) -> list[str]:
-    """The words with `2x` for a bare number that counts the part behind it."""
+    """The words with `2x` for a bare number that counts the part behind it, also with an `x` of its
+    own, `4 x l40s`.
+    """
+    words = list(words)
+    for at in reversed(range(1, len(words) - 1)):
+        if words[at] == "x" and words[at - 1].isdecimal() and names_a_part(words[at + 1]):
+            words[at - 1 : at + 1] = [f"{words[at - 1]}x"]
     return [
         f"{word}x"
         if word.isdecimal()

@@ -25,7 +25,7 @@ from .typed import Typed, memory_gib, typed, without_sizes
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
 _MOST_LETTERS = 120
@@ -286,8 +286,8 @@ def rented(text: str) -> Described | None:
 
 
 def _stated_guest(text: str) -> Described | None:
-    """The virtual machine of which a text tells processors and memory, `vps 4 vcpu 8gb`; None for
-    any other text.
+    """The virtual machine of which a text tells processors and memory, `vps 4 vcpu 8gb`, and
+    perhaps the host's processor, `epyc 7742 vm 16 cores`; None for any other text.
     """
     table = shipped_table("cloud_types")["stated"]
     stated = typed(text)
@@ -295,25 +295,31 @@ def _stated_guest(text: str) -> Described | None:
     names = without_sizes(stated.names).replace(",", " ").lower()
     match = _PROCESSORS.search(names)
     count = stated.threads or stated.cores if match is None else int(match[1])
-    if not gib or count == 0:
-        return None
-    rest = set(_PROCESSORS.sub(" ", names, count=1).split())
+    words = _PROCESSORS.sub(" ", names, count=1).split()
+    rest = set(words)
     of_guests = {*table["words"], *table["containers"]}
-    says_so = (match is not None and "v" in match[2]) or not rest.isdisjoint(of_guests)
-    if not says_so or not rest <= {*of_guests, *_SAYS_NOTHING, *table["hosts"]}:
+    is_virtual = match is not None and "v" in match[2]
+    told = [word for word in words if word not in {*of_guests, *_SAYS_NOTHING, *table["hosts"]}]
+    host = _host_named(told) if is_virtual or not rest.isdisjoint(table["guests"]) else None
+    is_guest = (is_virtual or not rest.isdisjoint(of_guests)) and (host is not None or not told)
+    # without its processors nothing tells how much memory there may be
+    is_sized = gib is not None or (host is not None and count is not None)
+    if not is_guest or not is_sized or 0 in (count, gib):
         return None
     # clouds rent half as many as GiB of memory where nothing else is said
-    processors = count or max(1, round(gib / _USUAL_GIB_OF_A_PROCESSOR))
+    processors = count or max(1, round((gib or 0) / _USUAL_GIB_OF_A_PROCESSOR))
     is_container = not rest.isdisjoint(table["containers"])
     kind = "a container" if is_container else "a virtual machine"
     unsaid = () if count else ("cpu_cores_usable", "cpu_cores_physical")
+    not_told = () if gib else ("memory_total_bytes",)
+    gib = gib or processors * _USUAL_GIB_OF_A_PROCESSOR
     memory = round(gib * units.GIB)
     facts: dict[str, Any] = {
         "system": stated.system or "linux",
         "architecture": "x86_64",
         "memory_total_bytes": memory,
         "memory_limit_bytes": memory,
-        "cpu_model": table["cpu"],
+        "cpu_model": host or table["cpu"],
         "cpu_cores_usable": float(processors),
         "cpu_cores_physical": processors,
         "accelerators": (),
@@ -324,15 +330,23 @@ def _stated_guest(text: str) -> Described | None:
         name=f"{kind} with {count_of}",
         scope="container" if is_container else "vm",
         confidence="low",
-        assumed=("architecture", "accelerators", _BANDWIDTH, *unsaid),
+        assumed=("architecture", "accelerators", _BANDWIDTH, *unsaid, *not_told),
         sources=dict.fromkeys(facts, f'"{text}"'),
     )
+    of_host = f" of {host}" if host else ""
     note = (
-        f'"{text}" is judged as {kind} with {count_of}{", assumed" if unsaid else ""},'
-        f" {gib:g} GB of RAM and no GPU. Its host's processor is not told, so that its speed is a"
-        " wide guess by its class."
+        f'"{text}" is judged as {kind} with {count_of}{of_host}{", assumed" if unsaid else ""},'
+        f" {gib:g} GB of RAM{', assumed,' if not_told else ''} and no GPU."
     )
+    if not host:
+        note += " Its host's processor is not told, so that its speed is a wide guess by its class."
     return Described(machine=planned(machine), title=text, note=note)
+
+
+def _host_named(words: Sequence[str]) -> str | None:
+    """The listed processor that the words are the whole name of; None where they are none."""
+    name = " ".join(words)
+    return name if words and cpus.processor_of(name) is not None else None
 
 
 def says_guest(text: str) -> bool:

@@ -9,7 +9,7 @@ from ..core import units
 from ..core.errors import SelfhostError
 from ..core.records import Record
 from ..core.saying import differently, option
-from ..core.spelling import words_of
+from ..core.spelling import is_slip, words_of
 from . import cpus, gpus, virtual_gpus
 from .chips import apple_chips
 from .record import Accelerator
@@ -505,9 +505,9 @@ def _may_name_a_card(words: frozenset[str], inside: list[gpus.Card]) -> bool:
 
 
 def _unknown_words(words: frozenset[str]) -> frozenset[str]:
-    """Those that no listed name has, and that have no number."""
+    """Those that no listed name has, and that have no number but a digit alone, `h100-1-80g`."""
     others = words - _words_of_names()
-    return frozenset(word for word in others if not any(map(str.isdecimal, word)))
+    return frozenset(word for word in others if len(word) == 1 or not any(map(str.isdecimal, word)))
 
 
 @lru_cache(1)
@@ -642,10 +642,27 @@ def _with_strange_words(
 ) -> UnknownGpuError:
     """A listed card beside a word that says nothing of it: `a100 80gb dgx` is no other card."""
     kept = [word for word in typed.text.split() if words_of(word).isdisjoint(strange)]
+    # a slip of a variant, `rx 7900 xtz`, leaves another card
+    slips = [card.label for card in gpus.cards() if _is_slip_of(typed, strange, card)]
+    meant = f"did you mean {' or '.join(slips)}? Else " if slips else ""
     return UnknownGpuError(
         f"{_shown(typed.text)!r}: nothing is known by {' '.join(sorted(strange))!r}",
-        nearest=near,
-        remedy=f"leave it out: {option('gpu', _shown(' '.join(kept)))}",
+        nearest=tuple(slips) or near,
+        remedy=f"{meant}leave it out: {option('gpu', _shown(' '.join(kept)))}",
+    )
+
+
+def _is_slip_of(typed: _Typed, strange: frozenset[str], card: gpus.Card) -> bool:
+    """Whether it is the card with all other words and the memory, one of whose variants is spelled
+    as a strange word but for a letter.
+    """
+    others = typed.words - strange
+    variants = (words_of(card.label) & gpus.variants()) - others
+    return (
+        others - gpus.typed_words().left_out <= words_of(card.label)
+        and typed.memory_gib in card.memory_gib
+        and len(variants) == 1
+        and any(is_slip(word, variant) for variant in variants for word in strange)
     )
 
 

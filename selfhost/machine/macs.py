@@ -43,6 +43,10 @@ _ANY_MAC = frozenset(("apple", "mac", "chip", "silicon"))
 _CHIP = re.compile(r"\b(m\d{1,2}|a18)(?:\s*(pro|max|ultra))?\b(?!\.\w)", re.ASCII)
 
 
+# cards with the number of a chip
+_NO_CHIP = re.compile(r"\b(?:tesla|quadro|gtx) m\d+\b", re.ASCII)
+
+
 def mac_with(text: str) -> Described | None:
     """The Mac with the chip and the memory that the text names, or else with the memory of the
     cheapest. None where it names no chip of Apple's, or one that was not sold so.
@@ -64,7 +68,10 @@ def as_sold(text: str) -> str:
     """The text with a chip of Apple's without its cores and its disk, the larger of two sizes: `m1
     pro 10-core 16gb 512gb ssd`. The chip tells the cores. Any other text as it is.
     """
-    if _CHIP.search(_plain(text)) is None:
+    # a Tesla M40 is a card
+    chips = {row["chip"] for row in shipped_table("macs")["mac"]}
+    named = _CHIP.finditer(_NO_CHIP.sub(" ", _plain(text)))
+    if not any(match[1] in chips for match in named):
         return text
     plain = _RAM_SLASH_DISK.sub(r"\1gb", with_plain_sizes(text))
     plain = _OF_A_SHOP.sub(" ", plain.replace("/", " "))

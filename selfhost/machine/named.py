@@ -9,7 +9,8 @@ from functools import lru_cache
 from ..core import units
 from ..core.records import Record
 from ..core.saying import differently
-from ..core.spelling import canonical, words_of
+from ..core.spelling import canonical, is_slip, words_of
+from ..core.tables import shipped_table
 from . import gpus
 from .changes import planned
 from .chips import apple_chips, soldered_chip
@@ -34,6 +35,7 @@ from .macs import (
 )
 from .products import (
     guest_with_cards,
+    is_a_line_alone,
     lead_to_its_parts,
     names_a_card,
     of_unnamed_gpu,
@@ -71,12 +73,22 @@ _SHORT_RYZEN = re.compile(r"(?<![\w.-])r([3579])[ -]?(?=(?:pro )?\d{4})", re.IGN
 _SHORT_ULTRA = re.compile(
     r"(?<!core )(?<![\w-])ultra(?=[ -]?[579](?:[ -]?\d{3}\w|\s|$))", re.IGNORECASE
 )
+# `7 5700x 32gb`
+_BARE_RYZEN = re.compile(r"^(?=[3579] \d{4}(?:x|x3d|xt|ge?)\b)", re.IGNORECASE)
+# `surface laptop 7 x elite`, `ai max+ 395`, `hx 370`
+_SHORT_SNAPDRAGON = re.compile(r"(?<!snapdragon )(?<![\w-])(?=x (?:elite|plus)\b)", re.IGNORECASE)
+_SHORT_RYZEN_AI = re.compile(
+    r"(?<![\w-])(?:ryzen )?(?:ai )?(?P<tier>[579] )?(?P<line>hx|max\+?)[ -]?(?=3\d\d\b)",
+    re.IGNORECASE,
+)
 # `tesla p100 16gb 2x`
 _COUNT_AT_END = re.compile(r"^(.*\S)\s+(\d{1,2}x)$", re.IGNORECASE)
 # the version of a Xeon, typed without the space: `E5-2680v4`
 _SHORT_XEON = re.compile(r"(?<![\w.-])(e[357][ -]?\d{4}[lw]?)(?=v[2-6]\b)", re.IGNORECASE)
 # kinds whose profiles are one of many such machines each
 _EXAMPLES = frozenset(("laptop", "desktop", "mini-pc", "server"))
+# a shorter word may be anything
+_LEAST_LETTERS_OF_A_SLIP = 5
 # less is looked for in names alone
 _LEAST_LETTERS = 3
 
@@ -117,6 +129,34 @@ def profile_named(text: str) -> NamedProfile:
     differ only in memory the smallest is taken. Raises `UnknownMachineError` where none is left or
     several are, and `MachineFileError` for a profile's faulty file.
     """
+    try:
+        return _as_typed(text)
+    except NotOneMachineError:
+        raise
+    except UnknownMachineError:
+        whole = _without_slips(text)
+        if whole == text:
+            raise
+        try:
+            return _read_as(whole, text.strip())
+        except UnknownMachineError:
+            pass
+        raise
+
+
+def _without_slips(text: str) -> str:
+    """The text with words of names for those that are slips of them: `getforce`, `treadripper`."""
+    words = shipped_table("products")["slips"]
+    meant = {
+        word: next((each for each in words if is_slip(word.lower(), each)), word)
+        for word in text.split()
+        if len(word) >= _LEAST_LETTERS_OF_A_SLIP and word.lower() not in words
+    }
+    return " ".join(meant.get(word, word) for word in text.split())
+
+
+def _as_typed(text: str) -> NamedProfile:
+    """As `profile_named`, of words as they are spelled."""
     named = _exactly(text)
     if named is not None:
         return named
@@ -167,8 +207,17 @@ def _with_spaces(text: str) -> str:
 
     plain = text.replace("_", " ") if "_" in text and rented(text) is None else text
     plain = _COUNT_AT_END.sub(r"\2 \1", with_counted_processors(plain))
+    plain = _BARE_RYZEN.sub("ryzen ", plain)
     plain = _SHORT_XEON.sub(r"\1 ", _SHORT_RYZEN.sub(r"ryzen \1 ", plain))
+    plain = _SHORT_SNAPDRAGON.sub("snapdragon ", plain)
+    plain = _SHORT_RYZEN_AI.sub(_whole_ryzen_ai, plain)
     return _SHORT_ULTRA.sub("core ultra", plain)
+
+
+def _whole_ryzen_ai(match: re.Match[str]) -> str:
+    """`ryzen ai 9 hx ` for `hx `; a Max has no tier in its name."""
+    tier = match["tier"] or ("9 " if match["line"].lower() == "hx" else "")
+    return f"ryzen ai {tier}{match['line']} "
 
 
 def _exactly(text: str) -> NamedProfile | None:
@@ -292,7 +341,7 @@ def _described_or_by_texts(ram: StatedRam, typed_whole: str) -> list[Profile] | 
         or mac_with(text)
         or (
             _with_processor(text, class_is_enough=True)
-            if tells_ram(text) and not is_a_mac(text) and not names_a_card(text)
+            if lead is None and tells_ram(text) and not is_a_mac(text) and not names_a_card(text)
             else None
         )
     )
@@ -349,7 +398,7 @@ def _cards(text: str, *, listed_only: bool = True) -> NamedCards | None:
     `laptop rtx 4060` is a laptop; `rtx 4060 laptop` is the GPU of one.
     """
     first, *_ = canonical(text).split("-")
-    if first in KINDS or text.strip().lower() == "none":
+    if first in KINDS or text.strip().lower() == "none" or is_a_line_alone(text):
         return None
     try:
         return cards_named(text, listed_only=listed_only, explains=False)

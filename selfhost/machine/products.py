@@ -51,12 +51,24 @@ _TYPED = "the names that were typed"
 _MOST_OF_A_DESKTOP_GIB = 48
 # of a model, not of a part: `zephyrus g14 2023`
 _YEAR = re.compile(r"20(?:0[5-9]|[12]\d)")
+# a smaller size behind a card's name is no disk's
+_LEAST_DISK_GIB = 100
 # a card that somebody changed has twice the memory: RTX 4090 with 48 GB
 _TIMES_OF_A_CHANGED_CARD = 2
 # `i7 12700k, 2 rtx 3060`
 _JOINED = re.compile(r"\s*[,+&]\s*(?=\d{1,2} +[a-z])", re.ASCII)
 # a machine with a GPU is another one where it is a laptop
 _LAPTOPS = frozenset(("laptop", "notebook"))
+# processors for laptops, which small computers have, too: `i7 12700h`, `5800hs`
+_NUMBER_OF_A_LAPTOP = re.compile(r"\d{4,5}(?:u|hs?|hx|hk|p)", re.ASCII)
+# words with which the GPU beside such a one is that of a desktop
+_DESKTOPS = frozenset(("desktop", "tower", "mini", "itx", "sff", "egpu", "oculink", "thunderbolt"))
+# what makers of phones call theirs: `xiaomi book pro 16`
+_BOOKS = frozenset(("book", *_LAPTOPS))
+# `galaxy book4`
+_NUMBERED_BOOK = re.compile(r"(?<![a-z])book(?=\d)")
+# `rtx3090fe`, a Founders Edition
+_FOUNDERS = re.compile(r"(?<=\d{4})(?=fe\b)")
 
 
 class _Named(Record):
@@ -114,7 +126,7 @@ def product_named(text: str) -> Described | None:
     row = _row(words)
     own = row or {}
     words = _with_counts(words, own)
-    if set(_without(words, own)) & set(_table()["others"]):
+    if set(_without(words, own)) & set(_table()["others"]) and _BOOKS.isdisjoint(words):
         raise _no_computer(text)
     if chips := {word.partition(".")[0] for word in words} & set(_table()["chips"]):
         raise UnknownMachineError(
@@ -216,7 +228,7 @@ def _words(text: str) -> list[str]:
     """The words of a text, sizes as `16gb`, names as the tables have them."""
     same = _table()["same"]
     plain = with_plain_sizes(text).lower().replace("×", "x").replace("w/", "with ")
-    plain = _JOINED.sub(" and ", plain)
+    plain = _FOUNDERS.sub(" ", _NUMBERED_BOOK.sub("book ", _JOINED.sub(" and ", plain)))
     words = [
         word
         for piece in plain.split()
@@ -235,9 +247,11 @@ def _with_counts(words: Sequence[str], row: Mapping[str, Any]) -> list[str]:
 
 def _begins_a_card(word: str) -> bool:
     """Whether a GPU's name may begin with the word, `rtx`, `h100`."""
-    return word in _table()["card"] or (
-        not word.isdecimal() and _is_telling(word) and _card([word], {}) is not None
-    )
+    if word in _table()["card"]:
+        return True
+    # `2 3090`, but not `7 5700`, a Ryzen's
+    is_of_processor = word.isdecimal() and cpus.names_of_number(word, beside_gpu=True)
+    return not is_of_processor and _is_telling(word) and _card([word], {}) is not None
 
 
 def _row(words: Sequence[str]) -> Mapping[str, Any] | None:
@@ -268,16 +282,21 @@ def _read(
     """What the words beside the row name; None where they name no GPU and say something else.
     Raises `UnknownMachineError` where they name a GPU and something else that has a number.
     """
-    of_cards = row or {"laptop": not _LAPTOPS.isdisjoint(words)}
+    of_cards = row or {"laptop": _is_of_a_laptop(words)}
     names, pieces = _cards_and_rest(words, of_cards, has_ram=stated.ram_gib is not None)
     _ask_of_number(text, names, words)
     is_line = bool(row and row.get("laptop"))
     others = _others(pieces, is_line=is_line)
+    of_row = words_of((row or {}).get("processor", ""))
+    # `rog ally z1 extreme`: that is its own
+    others = [each for each in others if not of_row or not of_row.issuperset(each[0])]
     processors = [name for _, name in others if name]
     unread = [" ".join(telling) for telling, name in others if not name]
     cards = cards_named(" + ".join(names)) if names else None
-    if (processors or (row and cards)) and not is_line:
-        _ask_of_strange(text, others, cards)
+    if processors or (row and cards) or is_line:
+        # a model of a line has a number, a GPU that is not listed a word of GPUs before it
+        strange = [each for each in others if _has_a_card(each[0])] if is_line else others
+        _ask_of_strange(text, strange, cards)
     if len(processors) > 1 or (unread and cards is None and not is_line):
         return None
     processor = processors[0] if processors else None
@@ -293,6 +312,13 @@ def _read(
         others=tuple(name for telling, _ in others for name in _same_number(telling, processor)),
         is_one_size=stated.ram_gib is None and len(sizes_gib(stated.names)) == 1,
     )
+
+
+def _is_of_a_laptop(words: Sequence[str]) -> bool:
+    """Whether a word or the number of its processor tells a laptop of no product that is listed."""
+    if not _LAPTOPS.isdisjoint(words):
+        return True
+    return _DESKTOPS.isdisjoint(words) and any(map(_NUMBER_OF_A_LAPTOP.fullmatch, words))
 
 
 def _ask_of_strange(
@@ -338,7 +364,39 @@ def _ram_gib(text: str, left: Typed, names: Sequence[str], *, is_server: bool) -
     gib = memory_gib(left, is_server=is_server)
     if len(names) == 1 and gib is not None and left.ram_gib is None:
         _ask_of_size(text, names[0], gib)
+    if len(names) == 1 and gib is not None:
+        _ask_of_changed(text, names[0], gib)
     return gib
+
+
+def _ask_of_changed(text: str, card: str, ram_gib: float) -> None:
+    """Raises `UnknownMachineError` where a size directly behind the only card is not that of the
+    RAM, nor of the card as it is sold, nor of several together: `rtx 2080ti 22gb 64gb ram`.
+    """
+    words, own = _words(without_kind(text)), card.removesuffix(" laptop").split()
+    ends = [
+        at + len(own)
+        for at in range(len(words) - len(own))
+        if words[at : at + len(own)] == own and sizes_gib(words[at + len(own)])
+    ]
+    if not ends or sizes_gib(card):
+        return
+    (size,) = sizes_gib(words[ends[0]])
+    is_disk = size >= _LEAST_DISK_GIB or words[ends[0] + 1 : ends[0] + 2] in (["ssd"], ["nvme"])
+    if size == ram_gib or is_disk:
+        return
+    named = cards_named(card)
+    sold = {round((each.memory_total_bytes or 0) / units.GIB) for each in named.accelerators}
+    if size in sold or size == len(named.accelerators) * max(sold):
+        return
+    label = re.sub(r"^\d+x | \d+ GB$", "", named.label)
+    count = f"{len(named.accelerators)}x" if len(named.accelerators) > 1 else ""
+    raise UnknownMachineError(
+        f"{text.strip()!r}: {label} is not sold with {size:g} GB",
+        remedy=f"a card that was changed to have them: --set gpu={count}{size:g}GiB:'{label}'"
+        f" --machine 'i5-12400 {ram_gib:g}GB'; else leave the {size:g} GB out",
+        remedy_in_python=f"leave the {size:g} GB out",
+    )
 
 
 def _is_of_ram(gib: float) -> bool:
@@ -502,6 +560,10 @@ def _card(words: Sequence[str], row: Mapping[str, Any]) -> str | None:
         preferred.append(f"{row['line']} {name}")
     if row.get("laptop"):
         preferred.append(f"{name} laptop")
+        alone = [word for word in words if not sizes_gib(word)]
+        if 0 < len(alone) < len(words) and _card(alone, row) == f"{' '.join(alone)} laptop":
+            # the size is not that of the card for desktops: `blade 16 rtx 5090 32gb`
+            name = preferred.pop()
     for named in (*preferred, name):
         try:
             cards = cards_named(named, listed_only=True, explains=False)
@@ -647,8 +709,13 @@ def _doubts(named: _Named) -> Iterator[str]:
         unlike = [word for word in named.processor.split() if word not in words_of(own)]
         if any(map(_digits, unlike)) and cpus.count_of(named.processor) == 1:
             yield f"Which {named.processor} it has is not told: judged with its usual {own}."
+    of_laptop = " laptop" in (named.cards.label.lower() if named.cards else "")
+    if of_laptop and named.row is None and _is_of_a_laptop((named.processor or "").split()):
+        yield "Its GPU has the form for laptops, as its processor: else add desktop."
     if named.aside:
         yield f"Nothing is known by: {', '.join(named.aside)}."
+    if named.system is None and (named.row or {}).get("system") == "windows":
+        yield "Windows, as it is sold, is assumed: else add linux."
 
 
 def _is_of_disk(row: Mapping[str, Any], gib: float | None) -> bool:
@@ -891,6 +958,13 @@ def _no_computer(text: str) -> UnknownMachineError:
         remedy="name a computer:"
         f" {option('machine', 'i5-8250U 16GB')}, {option('machine', 'macbook air m2')}",
     )
+
+
+def is_a_line_alone(text: str) -> bool:
+    """Whether it is the whole name of a line of laptops: an `msi titan` is no TITAN."""
+    words = _words(text)
+    row = _row(words)
+    return row is not None and bool(row.get("laptop")) and not _telling(_without(words, row))
 
 
 def _ask(text: str, row: Mapping[str, Any]) -> UnknownMachineError:

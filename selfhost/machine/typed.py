@@ -37,10 +37,12 @@ _RAM_BETWEEN = re.compile(
     rf"{_PLAIN}[\s,]*(?:of )?(?:system )?ram\s+(?P<behind>\d{{1,3}}gb)(?!\w)", _ANY_CASE
 )
 _MOST_WORDS_OF_A_GPU = 4
+# `legion 5 core i7`, `gen 7 core i5`: no Core i has an odd number of cores
+_OF_A_NAME = re.compile(r"(?<![\w.])(?:[13579]|1[13579]) (?=core i\d)", _ANY_CASE)
 # an OCPU of Oracle's is a core
 _CORES = re.compile(
     r"(?<![\w.])(?:(?P<cores>\d{1,3}|dual|quad|six|hexa|octa|eight)"
-    r"[ -]?(?:cores?|ocpus?)(?:[ -]cpu)?"
+    r"[ -]?(?:cores?(?! ultra)|ocpus?)(?:[ -]cpu)?"
     r"|(?P<short>\d{1,3})c(?=[ /]?\d))(?:[ ,/]*(?P<threads>\d{1,3})[ -]?(?:threads?|t))?(?!\w)",
     _ANY_CASE,
 )
@@ -78,7 +80,8 @@ def typed(text: str) -> Typed:
     stated = [_gib(*filter(None, match.groups())) for match in _RAM.finditer(plain)]
     plain = re.sub(r"\bram\b", " ", _RAM.sub(" ", plain), flags=_ANY_CASE)
     plain = _ASIDE.sub(" ", _DISK.sub(_not_a_disk, plain))
-    cores = _CORES.search(plain)
+    # a number of a name is followed by no `core` here
+    cores = _CORES.search(_OF_A_NAME.sub(lambda match: "_" * len(match[0]), plain))
     plain = plain if cores is None else f"{plain[: cores.start()]} {plain[cores.end() :]}"
     systems, pattern = _systems()
     named = [systems[match[1].lower()] for match in pattern.finditer(plain)]

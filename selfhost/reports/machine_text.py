@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..core import units
 from ..core.records import Unread
@@ -41,15 +41,29 @@ def _in_short(blocks: list[Block], machine: Machine) -> None:
         for number, cell in enumerate(cells)
     ]
     blocks.append(Table(columns=(Column(), Column(wrap=True)), rows=tuple(rows)))
+    labels = {fact: label for label, fact, _ in _facts(machine)}
+    if machine.planning and not machine.is_this_one:
+        _of_description(blocks, machine, labels)
+        return
     if machine.unread:
         section(blocks, "Not read")
-    labels = {fact: label for label, fact, _ in _facts(machine)}
     for entry in sorted(machine.unread, key=_place)[:_FIRST_UNREAD]:
         label = labels.get(entry.fact) or _part_of(entry.fact)
         reason_blocks(blocks, label, entry.reason, entry.remedy)
     if len(machine.unread) > _FIRST_UNREAD:
         blocks.append(say(f"{len(machine.unread) - _FIRST_UNREAD} more: -v", indent=2))
     blocks += [BLANK, say("What runs on it: selfhost list · sources of each fact: -v")]
+
+
+def _of_description(blocks: list[Block], machine: Machine, labels: Mapping[str, str]) -> None:
+    """What is assumed of a machine that nobody read, and how to ask about it."""
+    names = [labels.get(fact) or _part_of(fact) for fact in machine.assumed]
+    assumed = ", ".join(dict.fromkeys(names))
+    if assumed:
+        section(blocks, "Assumed")
+        blocks.append(say(assumed, indent=2))
+    more = "where each fact is from, and what is not stated: -v"
+    blocks += [BLANK, say(f"What runs on it: selfhost list --machine, with these words · {more}")]
 
 
 def _part_of(fact: str) -> str:
@@ -74,6 +88,9 @@ def _short_rows(machine: Machine) -> Iterator[tuple[str, list[str]]]:
     cards = machine.accelerators
     lines = _up_to_few([_accelerator(card) for card in cards or ()])
     yield "GPU", lines or [_none(cards, "none")]
+    if machine.planning and machine.runtimes is None:
+        # of a description: nobody looked for files
+        return
     yield "disk", _up_to_few(_disk_lines(machine.disks or ()))
     runtimes = machine.runtimes
     names = ", ".join(dict.fromkeys(runtime.id for runtime in runtimes or ()))

@@ -20,6 +20,7 @@ from selfhost.core.errors import WorkloadError
 from selfhost.machine.changes import apply
 from selfhost.machine.named import machine_named
 from selfhost.machine.profiles import load
+from selfhost.machine.record import PresentRuntime
 from selfhost.verdict.judging import judge
 from selfhost.verdict.question import ask
 
@@ -142,6 +143,22 @@ WIDELY_LOADED = [
     ("llama-3.1-70b", "fp8", "RedHatAI/Meta-Llama-3.1-70B-Instruct-FP8"),
     ("llama-3.1-405b", "fp8", "meta-llama/Llama-3.1-405B-Instruct-FP8"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("~/.local/bin/llama", ["llama", "serve", "-hf"]),
+        ("C:\\x\\llama-app\\llama.exe", ["llama", "serve", "-hf"]),
+        ("/usr/bin/llama-server", ["llama-server", "-hf"]),
+    ],
+)
+def test_a_launcher_that_is_here_starts_the_server(path: str, words: list[str]) -> None:
+    """Where llama.cpp's installer put `llama` alone, no line names a program that is not there."""
+    present = PresentRuntime(id="llama.cpp", path=path)
+    here = machine("desktop-rtx4090-24gb").replace(runtimes=(present,))
+    verdict = check("llama-3.2-1b", Workload(runtime="llama.cpp"), machine=here)
+    assert verdict.commands[0].split()[: len(words)] == words
 
 
 @pytest.mark.parametrize(("model", "quantization", "repository"), WIDELY_LOADED)

@@ -15,6 +15,8 @@ from selfhost.machine.gpu_names import (
     UnknownGpuError,
     cards_named,
 )
+from selfhost.machine.named import machine_named
+from selfhost.machine.profiles import UnknownMachineError
 from selfhost.machine.record import Machine
 from selfhost.verdict.graphics import gpu_of
 
@@ -464,6 +466,26 @@ def test_quadro_in_a_laptop_is_no_later_card(number: int) -> None:
     """The Quadro RTX of laptops are of 2019 and Turing: Ada and Blackwell are not called so."""
     text = f"quadro rtx {number} laptop"
     assert {name for name, _ in named(text)} == {f"Quadro RTX {number}"}
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("RX 7900 XTZ 24GB", "did you mean Radeon RX 7900 XTX?"),
+        ("rtx 4080 suqer 16gb", "RTX 4080 SUPER?"),
+    ],
+)
+def test_a_slip_of_a_variant_leads_to_the_card(text: str, meant: str) -> None:
+    """Left out, it would leave a card that is not sold so."""
+    with pytest.raises(UnknownGpuError) as caught:
+        cards_named(text)
+    assert meant in str(caught.value.remedy)
+
+
+def test_makers_of_boards_and_their_words_name_no_gpu() -> None:
+    assert cards_named("msi 4090 gaming trio").label == cards_named("RTX 4090").label
+    with pytest.raises(UnknownMachineError, match="several machines"):
+        machine_named("msi titan")
 
 
 @pytest.mark.parametrize("text", ["a100 80gb dgx", "8x a100 80gb dgx", "rtx 3090 24gb foo"])

@@ -67,6 +67,29 @@ def test_a_product_is_found_by_its_words_and_knows_its_memory(row: dict[str, obj
         ("lenovo legion 5 3060", None, ["NVIDIA GeForce RTX 3060 Laptop GPU"], 16),
         ("framework 13 7840u 32gb", "7840u", [], 32),
         ("minisforum um790 pro", "7940HS", ["AMD Radeon 780M Graphics"], 32),
+        # an x apart, a number before a number, and one of a generation
+        ("4 x L40S 48GB 512GB RAM dual EPYC 9354", "epyc 9354", ["NVIDIA L40S"] * 4, 512),
+        ("64 gb 2 3090", None, ["NVIDIA GeForce RTX 3090"] * 2, 64),
+        ("7 5700x 32gb 3060", "5700x", ["NVIDIA GeForce RTX 3060"], 32),
+        # the RAM is none of the desktop's card, and no disk is of a Mac
+        ("razer blade 16 rtx 5090 32gb", None, ["NVIDIA GeForce RTX 5090 Laptop GPU"], 32),
+        ("tesla m40 24gb 64gb", None, ["Tesla M40"], 64),
+        # the product's own processor, typed beside it
+        ("asus rog ally z1 extreme 16gb", "Z1 Extreme", ["AMD Radeon 780M Graphics"], 16),
+        ("GMKtec EVO-X2 Ryzen AI Max+ 395 96GB", "395 w/ Radeon", ["AMD Radeon 8060S"], 96),
+        # makers of phones sell laptops
+        ("xiaomi book pro 16 i7-1260p 16gb", "1260p", [], 16),
+        ("galaxy book4 ultra rtx 4070 32gb", None, ["NVIDIA GeForce RTX 4070 Laptop GPU"], 32),
+        # a processor for laptops has such a card beside it
+        ("monster abra a5 i7 12700h rtx 3060 16 gb ram", "12700h", ["NVIDIA GeForce RTX 3060 Laptop GPU"], 16),
+        ("minisforum 7945hx desktop rtx 3060 32gb", "7945hx", ["NVIDIA GeForce RTX 3060"], 32),
+        # slips, where nothing else is understood
+        ("treadripper 3970x 256gb 4x3090", "3970x", ["NVIDIA GeForce RTX 3090"] * 4, 256),
+        ("getforce rtx 4070 32gb", None, ["NVIDIA GeForce RTX 4070"], 32),
+        # other languages
+        ("双3090 64G内存", None, ["NVIDIA GeForce RTX 3090"] * 2, 64),
+        ("placa de vídeo rtx 3060 12gb e 32gb de ram", None, ["NVIDIA GeForce RTX 3060"], 32),
+        ("dizüstü bilgisayar rtx 4060 16gb", None, ["NVIDIA GeForce RTX 4060 Laptop GPU"], 16),
         # a processor and a GPU, in any order
         ("ryzen 5600x rtx 3060 12gb 32gb ram", "5600x", ["NVIDIA GeForce RTX 3060"], 32),
         ("rtx 3080 10gb + i7-12700k 64 GB", "i7 12700k", ["NVIDIA GeForce RTX 3080"], 64),
@@ -134,7 +157,7 @@ def test_a_product_is_found_by_its_words_and_knows_its_memory(row: dict[str, obj
         ("Tesla P100 16GB 2x", None, ["Tesla P100-PCIE"] * 2, 32),
         ("Raspberry Pi 4 Model B 8GB", "Raspberry Pi 4", [], 8),
         # the row whose name was typed whole
-        ("Asus NUC 15 Pro Ultra 7 255H 64GB", "core ultra 7 255h", [], 64),
+        ("Asus NUC 15 Pro Ultra 7 255H 64GB", "Ultra 7 255H", [], 64),
         # a name of three generations is no cloud's machine
         ("rtx 6000", None, ["Quadro RTX 6000"], 32),
     ],
@@ -174,6 +197,9 @@ def test_what_may_be_several_parts_is_asked(text: str, question: str) -> None:
         ("github codespace 4 core 16gb", 4, 4),
         ("8c/16t 32GB DDR4-3200", 8, 16),
         ("4 cores 8 threads 16gb", 4, 8),
+        # numbers of a generation and of a line count no cores
+        ("thinkpad p1 gen 7 ultra 7 155h rtx 4060 32gb", 16, 22),
+        ("legion 5 core i7 12700h rtx 3060 16gb", 14, 20),
         ("lxc container 2 cores 4gb", 2, 2),
         # its maker lists these cores with two threads each
         ("i7-7700 4 cores 16gb", 4, 8),
@@ -257,6 +283,10 @@ def test_a_system_that_is_named_is_that_of_the_machine() -> None:
         # cards that somebody changed: none is sold so, and no RAM is
         ("2080ti 22gb", "not sold with 22 GB"),
         ("ryzen 5600 2080ti 22gb", "not sold with 22 GB"),
+        ("rtx 2080ti 22gb 64gb ram", "not sold with 22 GB"),
+        ("rtx 3080 20gb 32gb", "not sold with 20 GB"),
+        ("thinkpad p52 i7-8850h 64gb quadro p3200", "no GPU is called 'quadro p3200'"),
+        ("foo9 5700x 32gb 3060", "is a GPU"),
     ],
 )
 def test_what_may_be_a_gpu_is_not_left_out(text: str, lead: str) -> None:

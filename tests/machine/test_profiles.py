@@ -15,6 +15,7 @@ from selfhost.cli import main as cli
 from selfhost.core.errors import MachineFileError
 from selfhost.machine import profiles
 from selfhost.machine.gpus import peak_gb_per_s
+from selfhost.machine.named import profile_named
 from selfhost.machine.profiles import (
     Profile,
     UnknownMachineError,
@@ -381,6 +382,24 @@ def test_a_file_that_is_called_as_a_profile_changes_nothing(
     assert judged("dgx-spark") == "dgx-spark"
     assert judged("./dgx-spark") == "mine"
     assert judged("own") == "mine"
+
+
+def test_a_described_machine_can_be_put_among_records(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """`machine --machine` prints a record that says what its words say, and what of it is assumed."""
+    words = "ryzen 7 5800x 32gb rtx 3060"
+    code, out, err = run(capsys, "machine", "--machine", words, "--name", "w1", "--format", "json")
+    assert (code, words in err) == (0, True)
+    record = tmp_path / "w1.json"
+    record.write_text(out)
+    machine = Machine.from_file(record)
+    assert machine == profile_named(words).profile.machine.replace(name="w1")
+    assert (machine.planning, machine.is_this_one) == (True, False)
+    code, out, _ = run(capsys, "machine", "--machine", words, "--set", "memory=64GiB")
+    assert (code, "64.0 GiB" in out, "Assumed" in out) == (0, True, True)
+    code, out, err = run(capsys, "machine", "--machine", words, "--record", str(tmp_path / "new"))
+    assert (code, out, "leave --root and --record out" in err) == (2, "", True)
 
 
 def test_profiles_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,8 +13,8 @@ RUNTIMES = "runtimes"
 # as `present` and `distributions` of specs/runtimes say, which are not read here: reading the
 # machine needs no catalogue
 COMMANDS = {
-    "llama-server": "llama.cpp", "llama-cli": "llama.cpp", "ollama": "ollama", "vllm": "vllm",
-    "mlx_lm.generate": "mlx",
+    "llama-server": "llama.cpp", "llama-cli": "llama.cpp", "llama": "llama.cpp",
+    "ollama": "ollama", "vllm": "vllm", "mlx_lm.generate": "mlx",
     "sd-cli": "stable-diffusion.cpp", "whisper-cli": "whisper.cpp", "whisper-server": "whisper.cpp",
 }  # fmt: skip
 DISTRIBUTIONS = {
@@ -46,7 +46,11 @@ _USUAL = {
         "/Applications/Ollama.app/Contents/Resources",
         "~/.local/bin",
     ),
-    "windows": ("$LOCALAPPDATA\\Programs\\Ollama", "$LOCALAPPDATA\\Microsoft\\WinGet\\Links"),
+    "windows": (
+        "$LOCALAPPDATA\\Programs\\Ollama",
+        "$LOCALAPPDATA\\Microsoft\\WinGet\\Links",
+        "$LOCALAPPDATA\\llama-app",
+    ),
 }
 # the version in the path that a command's link leads to: Homebrew's Cellar and Caskroom, a Nix
 # store, llama.cpp's own archives

@@ -35,6 +35,17 @@ def test_runtimes_are_found_and_not_run(build: Callable[..., RecordedHost]) -> N
     }
 
 
+def test_the_launcher_of_an_installer_is_the_program(build: Callable[..., RecordedHost]) -> None:
+    """llama.app's installer puts `llama` alone into ~/.local/bin; llama-server beside it is named first."""
+    files = {"/home/ada/.local/bin/llama": "", "/opt/x/llama": "", "/opt/x/llama-server": ""}
+    for path, command in (("", "~/.local/bin/llama"), ("/opt/x", "/opt/x/llama-server")):
+        host = build(files, {"HOME": "/home/ada", "PATH": path})
+        for name in files:
+            (Path(host.folder) / name.removeprefix("/")).chmod(0o755)
+        (runtime,) = read_machine(host).runtimes or ()
+        assert (runtime.id, runtime.path) == ("llama.cpp", command)
+
+
 def test_python_packages_show_by_their_folders(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
