@@ -154,9 +154,9 @@ def _regions(
 
 _FREE: Slot = ("accelerators", "0", "memory_free_bytes")
 # hypothetical machines asked for one region
-_MOST_TRIED = 4
+_MOST_TRIED = 3
 # fewer machines are judged one by one
-_LEAST_POOLED = 4
+_LEAST_POOLED = 32
 
 
 class _Wider:
@@ -227,6 +227,8 @@ class _Wider:
             # the cut leaves out a machine of which the free memory is not known
             return 0
         own = population.value_of(self._trace.number, _FREE)
+        if bits.bit_count() < _LEAST_POOLED:
+            return 0
         kinds = population.fact(("of one card", _FREE), _is_of_one_card)[self._trace.kind][1]
         kinds = population.kinds_within(kinds & self._trace.among, bits)
         bits &= population.of_kinds(kinds)
