@@ -137,10 +137,10 @@ def _otherwise_joined(name: str, catalogue: Catalogue) -> Resolution | None:
     bases = dict.fromkeys((rest, stated, *(base for base, _ in splits(rest, owner))))
     for base in bases:
         beside = f"{owner}{slash}" if is_copied else ""
-        keys = _by_letters(catalogue).get(letters(base if is_copied else f"{owner}/{base}"), ())
+        spellings = _spelled(letters(base if is_copied else f"{owner}/{base}"), catalogue)
         ends = rest[len(base) :] if rest.startswith(base) else ""
         candidates = {}
-        for spelling in keys:
+        for spelling in spellings:
             candidate = understood_name(f"{beside}{spelling}{ends}", catalogue)
             if candidate is not None:
                 candidates[candidate.spec_id] = candidate
@@ -175,11 +175,17 @@ def letters(name: str) -> str:
     return _SIGNS.sub("", canonical(name))
 
 
-def _by_letters(catalogue: Catalogue) -> Mapping[str, set[str]]:
-    """By a name without the signs between its words: the known names that are spelt so, tags as
-    Ollama writes them.
+def _spelled(joined: str, catalogue: Catalogue) -> set[str]:
+    """The known names that `letters` writes so, tags as Ollama writes them."""
+    same_but_signs = _by_letters(catalogue).get(joined.replace("-", ""), ())
+    return {spelling for key, spelling in same_but_signs if letters(key) == joined}
+
+
+def _by_letters(catalogue: Catalogue) -> Mapping[str, Sequence[tuple[str, str]]]:
+    """By a name as `letters` writes it, without the signs between numbers too: the known names that
+    are spelt so, as `canonical` writes them, and their spellings.
     """
-    names: dict[str, set[str]] | None = catalogue.derived.get("by_letters")
+    names: dict[str, list[tuple[str, str]]] | None = catalogue.derived.get("by_letters")
     if names is None:
         names = catalogue.derived["by_letters"] = {}
         keys = {
@@ -191,10 +197,12 @@ def _by_letters(catalogue: Catalogue) -> Mapping[str, set[str]]:
         for table in ("family", "tag"):
             for key, (spelling, _) in catalogue.common_tables("families", table).items():
                 keys[key] = spelling
-        # all at once takes half the time; no name holds the end of a line
-        letters_of_keys = _SIGNS.sub("", "\n".join(keys)).split("\n")
-        for by_letters, spelling in zip(letters_of_keys, keys.values(), strict=False):
-            names.setdefault(by_letters, set()).add(spelling)
+        # all at once, for a pattern takes ten times as long; no name holds the end of a line
+        text = "\n".join(keys)
+        for digit in "0123456789":
+            text = text.replace(f"-v-{digit}", digit)
+        for by_letters, named in zip(text.replace("-", "").split("\n"), keys.items(), strict=False):
+            names.setdefault(by_letters, []).append(named)
     return names
 
 

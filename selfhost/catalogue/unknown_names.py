@@ -549,18 +549,22 @@ _SIZE_AT_END = pattern(r"(?<=[a-z]{4})[-_.]\d+(?:\.\d+)?b$", re.IGNORECASE)
 _Alike = tuple[Mapping[str, str], Mapping[str, Mapping[str, str]]]
 
 
-def _by_first_letter(catalogue: Catalogue) -> Mapping[str, Sequence[tuple[str, str]]]:
-    """By the first letter of a repository's name, with its account or without: the model whose
-    layers it has, and the repository.
+def _beginning_with(letter: str, catalogue: Catalogue) -> Sequence[tuple[str, str]]:
+    """Of the repositories whose name begins with that letter, with its account or without: the
+    model whose layers it has, and the repository.
     """
-    rows: dict[str, list[tuple[str, str]]] | None = catalogue.derived.get("alike by letter")
+    rows: list[tuple[str, str]] | None = catalogue.derived.get(f"alike {letter}")
     if rows is None:
-        rows = catalogue.derived["alike by letter"] = {}
-        for model, repositories in catalogue.common("alike")["alike"].items():
-            for repository in repositories:
-                own = repository.rpartition("/")[2]
-                for letter in {repository[:1].lower(), own[:1].lower()}:
-                    rows.setdefault(letter, []).append((model, repository))
+        letters = letter, letter.upper()
+        rows = catalogue.derived[f"alike {letter}"] = [
+            (model, repository)
+            for model, repositories in catalogue.common("alike")["alike"].items()
+            for repository in repositories
+            if letter
+            and (
+                repository.startswith(letters) or repository.rpartition("/")[2].startswith(letters)
+            )
+        ]
     return rows
 
 
@@ -577,7 +581,7 @@ def _alike(first: str, letter: str, catalogue: Catalogue) -> _Alike:
     models: dict[str, str] = {}
     unversioned: dict[str, dict[str, str]] = {}
     unsized: dict[str, dict[str, str]] = {}
-    for model, repository in _by_first_letter(catalogue).get(first, ()):
+    for model, repository in _beginning_with(first, catalogue):
         own = repository.rpartition("/")[2]
         if own[-1:].lower() == letter:
             models.setdefault(canonical(repository), model)

@@ -200,13 +200,14 @@ def judge_each(
             try:
                 judged.append(check_with(catalogue, name, workload, machine, prices=prices))
             except SelfhostError as error:
-                errors[name] = in_flags(error) if isinstance(error, WorkloadError) else error
+                errors[name] = _in_options(error)
         return judged
 
     by_machine: list[list[Verdict]] = []
     for machine in machines:
         if glancing is not None and (
-            _tells_of_others(names, catalogue) or _is_one_vague(names, workload, machine, catalogue)
+            _tells_of_others(names, catalogue)
+            or _is_one_vague(names, workload, machine, catalogue, errors)
         ):
             by_machine.append(judge(glancing.seen()))
             continue
@@ -226,11 +227,11 @@ def _tells_of_others(names: Sequence[str], catalogue: Catalogue) -> bool:
     place would take longer than a glance.
     """
     from ..catalogue.names import resolve
-    from ..catalogue.paths import is_path
 
     for name in names:
         try:
-            if not is_path(name) and catalogue.spec(resolve(name, catalogue).spec_id).closed:
+            spec_id = resolve(name, catalogue, explains=False).spec_id
+            if catalogue.spec(spec_id).closed:
                 return True
         except SelfhostError:
             # judging it tells why
@@ -239,10 +240,14 @@ def _tells_of_others(names: Sequence[str], catalogue: Catalogue) -> bool:
 
 
 def _is_one_vague(
-    names: Sequence[str], workload: Workload, machine: Machine, catalogue: Catalogue
+    names: Sequence[str],
+    workload: Workload,
+    machine: Machine,
+    catalogue: Catalogue,
+    errors: dict[str, SelfhostError],
 ) -> bool:
     """Some name's own pace needs the glance: what is told beside it is worked out once, after
-    that.
+    that. What cannot be judged goes to `errors`: to find out why takes as long as to judge.
     """
     from ..answers.verdicts import judged_alone
 
@@ -250,9 +255,14 @@ def _is_one_vague(
         try:
             if _is_wide(judged_alone(catalogue, name, workload, machine)):
                 return True
-        except SelfhostError:
-            continue
+        except SelfhostError as error:
+            errors[name] = _in_options(error)
     return False
+
+
+def _in_options(error: SelfhostError) -> SelfhostError:
+    """An error about the workload as the command line says it; any other as it is."""
+    return in_flags(error) if isinstance(error, WorkloadError) else error
 
 
 def begun_glance(options: argparse.Namespace, machines: Sequence[Machine]) -> Glancing | None:
