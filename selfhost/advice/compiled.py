@@ -88,9 +88,10 @@ if TYPE_CHECKING:
     from ..core.installed import Files
     from ..needs.tensors import ArchitectureRow
     from ..verdict.bracket import Sketch, Sketches
+    from ..verdict.held_whole import Alike, Figures
 
 QUESTIONS_FILE = "questions.bin"
-_VERSION = 23
+_VERSION = 24
 # of the workload, what is held against the machine or the model or has a price, not what the model
 # takes
 _JUDGED_BY = (
@@ -107,7 +108,7 @@ _WISHES = ("private", "commercial", "modify", "auditable", "license")
 # what of the needs changes with it is computed anew
 _GROWING_WITH = "context_tokens"
 # for these contexts the memory is sketched, too: of a shorter one that is as much at most
-_LONGER_TOKENS = (16_384, 65_536)
+_LONGER_TOKENS = (16_384, 65_536, 131_072)
 # what judging, sorting and listing a model reads of its spec; the rest is read from the spec when
 # somebody asks
 _OF_SPEC: Mapping[str, tuple[str, ...]] = {
@@ -311,6 +312,48 @@ class Questions:
             return None
         sketches: Sketches = self._parts.later(f"memory at {tokens} {self._kind}")
         return sketches
+
+    def beyond(self, context_tokens: int | None) -> set[str]:
+        """The models that surely cannot use so long a context."""
+        if context_tokens is None:
+            return set()
+        return {
+            id
+            for id, reach in self.reaches.items()
+            if reach.most_tokens is not None and context_tokens > reach.most_tokens
+        }
+
+    @property
+    def held_whole(self) -> Mapping[Alike, Mapping[str, Figures]]:
+        """By what models of text have in common, by id their figures where GPUs hold them whole,
+        under a context that is no shorter than what is asked; without those of which they are not
+        at hand.
+        """
+        from ..verdict.held_whole import Alike
+
+        groups, tokens = self._parts.later(f"held whole {self._kind}"), self._asked.context_tokens
+        longer = next((each for each in _LONGER_TOKENS if each >= (tokens or 0)), None)
+        at_hand: Mapping[str, Figures] = {}
+        if tokens is not None and longer is not None:
+            at_hand = self._parts.later(f"held at {longer} {self._kind}")
+
+        def under(id: str, figures: Figures) -> Figures | None:
+            reach = None if tokens is None else self.reaches.get(id)
+            if reach is None or tokens is None:
+                return figures
+            if reach.most_tokens is None or tokens > reach.most_tokens:
+                return None
+            if tokens <= reach.usual_tokens or not reach.grows:
+                return figures
+            of_memory = at_hand.get(id)
+            return None if of_memory is None else (*of_memory, *figures[len(of_memory) :])
+
+        return {
+            Alike.partly(dict(zip(Alike._fields, key, strict=True))): {
+                id: taken for id, own in of_group.items() if (taken := under(id, own)) is not None
+            }
+            for key, of_group in groups
+        }
 
     def program(self, number: int) -> Program:
         """What the sketches of that number follow from."""
@@ -657,11 +700,8 @@ def compile_questions(directory: str) -> bytes:
     rows: dict[str, Any] = {}
     opened: dict[str, Any] = {}
     memory: dict[str, dict[str, Any]] = {name: {} for name in KINDS}
-    sketches: dict[str, dict[str, Any]] = {name: {} for name in KINDS}
-    others: dict[str, Sketch] = {}
-    longer = _Longer(catalogue)
     numbered_asks = _Asked(values)
-    programs_sketched = _Sketched(numbered_asks)
+    at_once = _AtOnce(catalogue, numbered_asks)
     served: dict[str, str | None] = {}
     guessed: dict[str, tuple[bool, bool]] = {}
     kept_by: dict[str, str | None] = {}
@@ -675,7 +715,7 @@ def compile_questions(directory: str) -> bytes:
         except SelfhostError:
             # no row: whoever asks meets the same error
             continue
-        asked, plain = questions[""], Workload()
+        asked = questions[""]
         rows[spec.id] = _row(asked, catalogue, numbered_asks, shapes, programs)
         guessed[spec.id] = license_guessed(spec)
         if spec.gated:
@@ -687,28 +727,13 @@ def compile_questions(directory: str) -> bytes:
             needs = question.needs
             if needs is not None and (needs.memory is not None or needs.known_terms):
                 memory[name][spec.id] = _memory(needs, texts)
-            sketches[name][spec.id] = programs_sketched.sketch(question)
-        longer.add(questions, {name: own[spec.id] for name, own in sketches.items()})
-        # of pictures nothing depends on the kind of processor
-        ways = other_ways(asked, plain, catalogue) if follows_a_list(spec, plain) else ()
-        for number, way in enumerate(ways):
-            others[f"{spec.id} {number}"] = programs_sketched.sketch(way)
+        at_once.add(questions)
     numbered = {"values": values, "texts": texts, "architectures": shapes, "programs": programs}
     by_name: dict[str, Any] = {
         "rows": rows,
         "opened": opened,
         **{f"memory {name}": needs_of_spec for name, needs_of_spec in memory.items()},
-        **{
-            f"sketches {name}": arranged(own, programs_sketched.programs.__getitem__)
-            for name, own in sketches.items()
-        },
-        **{
-            f"memory at {tokens} {name}": arranged(own, programs_sketched.programs.__getitem__)
-            for (tokens, name), own in longer.sketches.items()
-        },
-        "reaches": longer.reaches,
-        "sketches of other ways": arranged(others, programs_sketched.programs.__getitem__),
-        "sketched by": programs_sketched.packed,
+        **at_once.parts(),
         "standings": _standings(catalogue),
         **{name: [value for _, value in table.values()] for name, table in numbered.items()},
     }
@@ -725,6 +750,48 @@ def compile_questions(directory: str) -> bytes:
     return joined(_VERSION, header, by_name, frozen=True, apart=apart)
 
 
+class _AtOnce:
+    """What `verdict.bracket` and `verdict.held_whole` ask of all models."""
+
+    def __init__(self, catalogue: Catalogue, asked: _Asked) -> None:
+        self._catalogue = catalogue
+        self._programs = _Sketched(asked)
+        self._sketches: dict[str, dict[str, Sketch]] = {name: {} for name in KINDS}
+        self._others: dict[str, Sketch] = {}
+        self._longer = _Longer(catalogue)
+        self._whole = {name: _HeldWhole() for name in KINDS}
+
+    def add(self, questions: Mapping[str, Question]) -> None:
+        """One model, by kind of processor."""
+        question = questions[""]
+        spec, plain = question.spec, Workload()
+        for name, own in questions.items():
+            self._sketches[name][spec.id] = self._programs.sketch(own)
+            self._whole[name].add(own, self._programs.number(own))
+        self._longer.add(questions, {name: own[spec.id] for name, own in self._sketches.items()})
+        # of pictures nothing depends on the kind of processor
+        follows = follows_a_list(spec, plain)
+        ways = other_ways(question, plain, self._catalogue) if follows else ()
+        for number, way in enumerate(ways):
+            self._others[f"{spec.id} {number}"] = self._programs.sketch(way)
+
+    def parts(self) -> dict[str, Any]:
+        """The parts of the file that hold it, by name."""
+        program, longer = self._programs.programs.__getitem__, self._longer
+        return {
+            **{f"sketches {name}": arranged(own, program) for name, own in self._sketches.items()},
+            **{
+                f"memory at {tokens} {name}": arranged(own, program)
+                for (tokens, name), own in longer.sketches.items()
+            },
+            "reaches": longer.reaches,
+            "sketches of other ways": arranged(self._others, program),
+            "sketched by": self._programs.packed,
+            **{f"held whole {name}": [*own.groups.items()] for name, own in self._whole.items()},
+            **{f"held at {tokens} {name}": own for (tokens, name), own in longer.held.items()},
+        }
+
+
 class _Longer:
     """Of the models that take a context, what one does to them, and their memory under longer ones
     by kind of processor.
@@ -735,10 +802,14 @@ class _Longer:
         self.sketches: dict[tuple[int, str], dict[str, Sketch]] = {
             (tokens, name): {} for tokens in _LONGER_TOKENS for name in KINDS
         }
+        # of what GPUs hold whole, the figures of the memory
+        self.held: dict[tuple[int, str], dict[str, Figures]] = {key: {} for key in self.sketches}
         self._catalogue = catalogue
 
     def add(self, questions: Mapping[str, Question], sketches: Mapping[str, Sketch]) -> None:
         """One model, by kind of processor."""
+        from ..verdict.held_whole import figures_of_memory
+
         question = questions[""]
         reach, id = _reach(question), question.spec.id
         if reach is None:
@@ -748,6 +819,28 @@ class _Longer:
             needs = _needs_at(questions[name], reach, tokens, self._catalogue)
             if needs is not None:
                 own[id] = memory_sketch(needs, sketches[name])
+                held = figures_of_memory(needs)
+                if held is not None:
+                    self.held[tokens, name][id] = held
+
+
+class _HeldWhole:
+    """By what models of text have in common, by id their figures where GPUs hold them whole."""
+
+    def __init__(self) -> None:
+        self.groups: dict[tuple[Any, ...], dict[str, Figures]] = {}
+
+    def add(self, question: Question, number: int) -> None:
+        """One model, whose program has that number."""
+        from ..verdict.held_whole import Alike, alike, figures_of_memory, other_figures
+
+        group, needs = alike(question, number), question.needs
+        if group is None or needs is None:
+            return
+        of_memory, others = figures_of_memory(needs), other_figures(question, needs)
+        if of_memory is not None and others is not None:
+            key = tuple(getattr(group, name) for name in Alike._fields)
+            self.groups.setdefault(key, {})[question.spec.id] = *of_memory, *others
 
 
 def _reach(question: Question) -> Reach | None:
@@ -884,9 +977,11 @@ class _Sketched:
         self._asked = asked
 
     def sketch(self, question: Question) -> Sketch:
-        """That of a question, whose program gets a number. The files that it loads each model from
-        are in the figures.
-        """
+        """That of a question, whose program gets a number."""
+        return sketch_of(question, self.number(question))
+
+    def number(self, question: Question) -> int:
+        """That of its program. The files that it loads each model from are in the figures."""
         runtime = question.runtime
         bare = question.replace(runtime=runtime and runtime.replace(parts=()))
         program = program_of(bare)
@@ -899,7 +994,7 @@ class _Sketched:
         if packed not in self.packed:
             self.packed.append(packed)
             self.programs.append(program)
-        return sketch_of(question, self.packed.index(packed))
+        return self.packed.index(packed)
 
 
 class _Asked:

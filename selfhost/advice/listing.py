@@ -216,7 +216,13 @@ def _judged_by_default(
     ruled_out = 0
     # a program that computes on several at once may be as fast as is wanted where the usual is not
     has_several = len(machine.accelerators or ()) > 1
-    for question in _questions(catalogue, catalogue.ids(), workload, machine, ready):
+    ids, beyond = catalogue.ids(), set[str]()
+    if ready is not None and ready.is_plain and not workload.prompt_tokens:
+        beyond = ready.beyond(workload.context_tokens).intersection(ids)
+        whole = _held_whole(machine, ready)
+        running = {id: whole[id] for id in ids if id in whole and not (whole[id] and has_several)}
+        ids = tuple([id for id in ids if id not in running and id not in beyond])
+    for question in _questions(catalogue, ids, workload, machine, ready):
         spec, judged = question.spec, judge(question, machine)
         slow = is_too_slow(judged, question.workload.min_tokens_per_second)
         stays = not machine.accelerators or not judged.fits
@@ -231,11 +237,14 @@ def _judged_by_default(
     counts = count_rows(answers)
 
     def answer(id: str) -> Answer:
+        if id not in to_suit:
+            question = next(_questions(catalogue, [id], workload, machine, ready))
+            to_suit[id] = question, judge(question, machine)
         return _local(*suit(*to_suit[id], workload, catalogue, machine))
 
     return _Counted(
         counts=counts.replace(
-            models=counts.models + len(running),
+            models=counts.models + len(running) + len(beyond),
             running=counts.running + len(running),
             slow=counts.slow + sum(running.values()),
         ),
@@ -245,6 +254,19 @@ def _judged_by_default(
         pace=lambda _: None,
         ruled_out=ruled_out,
     )
+
+
+def _held_whole(machine: Machine, ready: Questions) -> Mapping[str, bool]:
+    """By id whether it is too slow, of models of text that surely run held whole by GPUs, and whose
+    files are not here.
+    """
+    if not machine.accelerators:
+        return {}
+    from ..verdict.held_whole import running_whole
+
+    groups = ready.held_whole
+    running = running_whole(groups, ready.program, machine, is_too_slow)
+    return {id: slow for id, slow in running.items() if not ready.may_be_here(id)}
 
 
 def _judge_all(

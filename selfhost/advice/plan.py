@@ -17,6 +17,7 @@ from ..machine.profiles import Profile, size_of
 from ..machine.record import MAX_MEMORY_BYTES, PURPOSES, Accelerator, Disk, Machine
 from ..needs import quantizations_of, why_not_loaded
 from ..needs.records import MemoryNeed, Needs
+from ..needs.repack import kind_of
 from ..verdict.defaults import first_of_list, follows_a_list, from_a_list, smallest_of_list
 from ..verdict.devices import DEVICE_MARGIN_BYTES
 from ..verdict.findings import Finding, Outcome, disk_margin_bytes, ends_to_store, reserve_beside
@@ -26,7 +27,7 @@ from ..verdict.judging import judge, to_come
 from ..verdict.on_devices import on_one
 from ..verdict.question import GENERATING, PACKED_RUNTIMES, architectures, ask
 from ..verdict.record import Judged, Question, Route, exit_code
-from ..verdict.speed import PaceRange, Speed, uses_shared_gpu
+from ..verdict.speed import PaceRange, Speed, instruction_sets_for_layout, uses_shared_gpu
 from .alternatives import alternatives
 from .compiled import ReadyAsker
 from .ranking import TIGHT_CODES
@@ -376,10 +377,13 @@ def _planned(
     """
     question, judged, least = _least(spec, workload, catalogue)
     outcomes = []
+    by_layout: dict[str, Question] = {}
     for profile in profiles:
-        here = from_a_list(
-            ask(spec, workload, catalogue, profile.machine), workload, catalogue, profile.machine
-        )
+        # a known machine holds no files, so that of it the layout of weights alone counts
+        layout = kind_of(instruction_sets_for_layout(profile.machine))
+        if layout not in by_layout:
+            by_layout[layout] = ask(spec, workload, catalogue, profile.machine)
+        here = from_a_list(by_layout[layout], workload, catalogue, profile.machine)
         judged_here = judge(here, profile.machine)
         route = judged_here.route(offered=False)
         placement = judged_here.needs.placement if judged_here.needs else None

@@ -490,6 +490,7 @@ def why_unserved(name: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=1024)
 def capability_by_name(name: str) -> str | None:
     """The compute capability of an NVIDIA GPU by the name it reports; None for a name that is
     not known.

@@ -265,7 +265,7 @@ def paces_of_text(
         number, own = figures.get(id, (0, ()))
         if not _is_text(own):
             return None
-        return _paced(_question_of(program(number)), own, machine)[0]
+        return _paced(question_of(program(number)), own, machine)[0]
 
     return pace
 
@@ -275,7 +275,7 @@ def _is_text(work: Sequence[float]) -> bool:
     return bool(work) and work[0] == TEXT
 
 
-def _question_of(program: Program) -> Question:
+def question_of(program: Program) -> Question:
     """Of a model whose layers are not asked for."""
     return Question(
         spec=ModelSpec(id="", name=""),
@@ -303,7 +303,7 @@ class _Checks:
         self._machine, self._is_slow = machine, is_slow
         self._modality = program.modality
         self._wanted = program.workload.min_tokens_per_second
-        self._question = _question_of(program)
+        self._question = question_of(program)
 
     def memory(self, figures: Sequence[float]) -> tuple[int, bool]:
         """Of `Sketch`'s figures of the memory."""

@@ -29,6 +29,7 @@ CARD = Accelerator(
     vendor="nvidia", name="NVIDIA GeForce RTX 3090", unified=False, memory_total_bytes=24 * GIB, memory_free_bytes=23 * GIB,
     compute_capability="8.6",
 )  # fmt: skip
+GPU_OF_M2 = Accelerator(vendor="apple", name="Apple M2", unified=True)
 # the same model in full and in part: what lies there is not downloaded
 PRESENT = tuple(
     PresentModel(
@@ -75,6 +76,7 @@ def told(listing: Listing, most: int) -> tuple[object, ...]:
         SERVER.replace(accelerators=(CARD,)),
         SERVER.replace(accelerators=(CARD, CARD)),
         SERVER.replace(accelerators=(CARD.replace(memory_total_bytes=None, memory_free_bytes=None),)),
+        SERVER.replace(system="macos", architecture="aarch64", cpu_model="Apple M2", accelerators=(GPU_OF_M2,)),
         Machine(name="unread"),
     ],
     ids=lambda _machine: "",
@@ -121,6 +123,27 @@ def test_only_what_is_shown_is_judged(few: Catalogue, monkeypatch: pytest.Monkey
     judged.clear()
     judge_all(few, Workload(commercial=True), SERVER, ids=["gpt2"])
     assert judged == ["gpt2"]
+
+
+def test_what_gpus_hold_whole_is_not_judged(
+    few: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Most models of text fit the GPU of most who list them, or are not made for so long a context."""
+    from selfhost.advice import listing
+
+    judged: set[str] = set()
+    whole = vars(listing)["judge"]
+
+    def counted(question: object, machine: Machine) -> object:
+        judged.add(question.spec.id)  # type: ignore[attr-defined]
+        return whole(question, machine)
+
+    monkeypatch.setattr(listing, "judge", counted)
+    texts = {"gemma-3-1b-it", "gpt2", "mistral-7b-instruct-v0.3"}
+    first_rows(few, Workload(), SERVER.replace(accelerators=(CARD,)), 1)
+    assert not judged & texts
+    first_rows(few, Workload(context_tokens=20_000), SERVER.replace(accelerators=(CARD,)), 1)
+    assert not judged & texts
 
 
 @pytest.mark.parametrize(
