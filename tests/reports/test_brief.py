@@ -59,9 +59,9 @@ def answers() -> dict[str, Verdict | Ranking | Comparison | Plan | ContainerSize
         "REASON": check("mistral-7b", slow, machine=VM),
         "CLOSED": check("gpt-4o", slow.replace(quantization=None), machine=VM),
         "PICTURE": check("sdxl", machine="rtx 3060"),
-        "FIRST": rank(machine="macbook-air-m2-16gb", use="code"),
+        "FIRST": rank(machine="macbook-air-m2-16gb", use="reranking"),
         "PAIR": compare(["gpt2", "phi-4"], machine=VM),
-        "LEAST": plan("mistral-7b"),
+        "LEAST": plan("gpt-4o"),
         "REQUEST": size("mistral-7b", machine="rtx 3060"),
     }
 
@@ -82,7 +82,7 @@ def test_a_notebook_shows_one_small_table_of_any_answer() -> None:
     assert "--min-speed" not in pages["REASON"].text
     assert "GPT-4o" in pages["CLOSED"].text
     assert all(name in pages["PAIR"].text for name in ("GPT-2", "Phi-4"))
-    assert "the least" in pages["LEAST"].text
+    assert "never published" in pages["LEAST"].text
     assert "memory limit" in pages["REQUEST"].text
 
 
@@ -94,7 +94,7 @@ def test_words_of_a_spec_are_no_html() -> None:
     told = verdict.replace(model=model)
     held = compare(["gpt2", "phi-4"], machine=VM)
     both = held.replace(models=tuple(each.replace(verdict=told) for each in held.models))
-    shapes = (told, both, plan("gpt2").replace(model=model), size("gpt2").replace(model=model))
+    shapes = (told, both, plan("gpt-4o").replace(model=model), size("gpt2").replace(model=model))
     for answer in shapes:
         html = answer._repr_html_()
         assert "<script" not in html
