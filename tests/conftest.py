@@ -15,7 +15,7 @@ from helpers.goldens import Golden
 from helpers.packed import pack
 from selfhost.catalogue import index as catalogue
 from selfhost.core import dates
-from selfhost.core.shipped import shipped_folder
+from selfhost.core.parts import shipped_folder
 
 # a slow machine is no fault of the code
 settings.register_profile("selfhost", deadline=None)

@@ -42,9 +42,8 @@ from ..catalogue.spec import (
 from ..core import units
 from ..core.errors import SelfhostError
 from ..core.installed import contents_of, sizes_if_as_installed, sizes_of
-from ..core.parts import UNREADABLE, Parts, joined, value_of
+from ..core.parts import PACKAGE_FOLDER, UNREADABLE, Parts, joined, value_of
 from ..core.records import FrozenDict, Record, Unread
-from ..core.shipped import PACKAGE_FOLDER
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.records import CpuNeed, How, Making, MemoryNeed, Needs, Offload, Offloaded, Term

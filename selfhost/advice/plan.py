@@ -280,6 +280,13 @@ class Plan(Record):
         document: dict[str, Any] = import_module("selfhost.reports.json").plan(self)
         return document
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a table of the least machine and of known ones."""
+        from importlib import import_module
+
+        table: str = import_module("selfhost.reports.notebook").of_plan(self)
+        return table
+
     @property
     def fitting(self) -> tuple[Known, ...]:
         """The profiles that run it, smallest first."""

@@ -143,6 +143,13 @@ class ContainerSize(Record):
         document: dict[str, Any] = import_module("selfhost.reports.size_json").container(self)
         return document
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a table of what to request and to limit."""
+        from importlib import import_module
+
+        table: str = import_module("selfhost.reports.notebook").of_size(self)
+        return table
+
     @property
     def image_arguments(self) -> tuple[str, ...]:
         """Those that the image takes, reachable from outside of the container."""

@@ -74,6 +74,11 @@ class Ranking(Record):
         """The object of `selfhost list --format json`, `selfhost.list/1`, as a dict."""
         return _as_json("ranking", self)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a table of the first models."""
+        table: str = _report("notebook").of_ranking(self)
+        return table
+
 
 def ranking(answers: Sequence[Answer], machine: Machine, listing: Listing) -> Ranking:
     """Those answers of a listing that were chosen, in their order."""
@@ -127,6 +132,11 @@ class Comparison(Record):
         """The object of `selfhost compare --format json`, `selfhost.compare/1`, as a dict."""
         return _as_json("compared", [model.verdict for model in self.models])
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a table of the models."""
+        table: str = _report("notebook").of_comparison(self)
+        return table
+
 
 def comparison(verdicts: Sequence[Verdict]) -> Comparison:
     """Those verdicts side by side, with how open each model is and what its license permits."""
@@ -145,10 +155,13 @@ def comparison(verdicts: Sequence[Verdict]) -> Comparison:
 
 
 def _as_json(function: str, value: object) -> dict[str, Any]:
-    """What that function of `reports.json` gives: reports import this module, so that it cannot
-    import them.
-    """
+    """What that function of `reports.json` gives."""
+    document: dict[str, Any] = getattr(_report("json"), function)(value)
+    return document
+
+
+def _report(name: str) -> Any:
+    """That module of `reports`, which imports this one, so that it is loaded when it is asked."""
     from importlib import import_module
 
-    document: dict[str, Any] = getattr(import_module(".reports.json", "selfhost"), function)(value)
-    return document
+    return import_module(f"..reports.{name}", __package__)

@@ -13,10 +13,9 @@ from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, Se
 from functools import cached_property
 
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
-from ..core.parts import UNREADABLE, Parts, joined
+from ..core.parts import PACKAGE_FOLDER, UNREADABLE, Parts, joined, shipped_folder
 from ..core.reading import Unreadable, read_file
 from ..core.records import Record, pattern
-from ..core.shipped import PACKAGE_FOLDER, shipped_folder
 from ..core.spelling import canonical
 from ..core.tomlfile import MAX_FILE_BYTES, Document, shortened
 from .spec import ModelSpec, RuntimeSpec

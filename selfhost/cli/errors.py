@@ -139,7 +139,7 @@ def in_flags(error: WorkloadError) -> WorkloadError:
     """The same faults under the names that somebody typed; once they bear those, nothing
     changes.
     """
-    from ..core.workload import FLAGS, LOAD_FLAGS
+    from ..core.saying import FLAGS, LOAD_FLAGS
 
     flags = {**FLAGS, **LOAD_FLAGS}
     return WorkloadError(

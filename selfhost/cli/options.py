@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 
 def workload_of(options: argparse.Namespace) -> Workload:
-    from ..core.workload import FLAGS, Workload
+    from ..core.saying import FLAGS
+    from ..core.workload import Workload
 
     fields = {
         field: getattr(options, flag.removeprefix("--").replace("-", "_"))
@@ -35,7 +36,8 @@ def workload_of(options: argparse.Namespace) -> Workload:
 
 
 def load_of(options: argparse.Namespace) -> Load | None:
-    from ..core.workload import LOAD_FLAGS, Load
+    from ..core.saying import LOAD_FLAGS
+    from ..core.workload import Load
 
     beside = {
         field: getattr(options, flag.removeprefix("--").replace("-", "_"), None)

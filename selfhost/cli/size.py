@@ -30,7 +30,8 @@ BLOCKS = {
 
 def parser() -> Parser:
     """The positional names, what is asked of the models, and where they will live."""
-    from ..core.workload import FLAGS, KV_CACHE_TYPES, LOAD_FLAGS
+    from ..core.saying import FLAGS, LOAD_FLAGS
+    from ..core.workload import KV_CACHE_TYPES
 
     parser = Parser("size")
     # what no container depends on

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-from .shipped import PACKAGE_FOLDER
+from .parts import PACKAGE_FOLDER
 
 TYPE_CHECKING = False
 

@@ -3,6 +3,8 @@ specs, in the form that Python reads fastest.
 
 Four bytes of checksum, four of the header's size, then as `marshal` writes them the header and the
 parts. A part that was damaged, or belongs to a file put in place meanwhile, fails its checksum.
+
+And where such files, and all that comes with the program, lie: `shipped_folder`.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import os
 from _thread import allocate_lock
 
-from .errors import SelfhostError
+from .errors import Problem, SelfhostError, SpecError
 
 TYPE_CHECKING = False
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 # what a file of parts that is none, or damaged, raises when it is opened or read
 UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError)
+# the folder of the package `selfhost`
+PACKAGE_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 class Parts:
@@ -140,3 +144,22 @@ def _dumped(value: Any, *, frozen: bool, apart: bool = False) -> bytes:
         return tuple([dumps(copied(own), 4) for own in part])
 
     return dumps((each if apart else copied)(json.loads(json.dumps(value))), 4)
+
+
+def shipped_folder() -> str:
+    """Inside the installed package, or beside it in a checkout. Raises `SpecError` where
+    neither is there.
+    """
+    package = PACKAGE_FOLDER
+    for path in (os.path.join(package, "specs"), os.path.join(os.path.dirname(package), "specs")):
+        if os.path.isdir(path):
+            return path
+    raise SpecError(
+        [
+            Problem(
+                file=package,
+                message="the shipped specs are missing",
+                remedy="install selfhost-check again",
+            )
+        ]
+    )

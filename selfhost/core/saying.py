@@ -20,7 +20,44 @@ _OPEN, _BETWEEN, _CLOSE = "\ufdd0", "\ufdd1", "\ufdd2"
 # before a value: of what type it is
 _NUMBER, _TEXT = "n", "t"
 
-# beside those of a Workload: arguments of functions, by their options
+# what each field of a Workload is called on the command line, and of its Load
+FLAGS = {
+    "task": "--task",
+    "runtime": "--runtime",
+    "quantization": "--quant",
+    "context_tokens": "--context",
+    "parallel": "--parallel",
+    "kv_cache_type": "--kv-cache",
+    "prompt_tokens": "--prompt",
+    "audio_seconds": "--audio",
+    "draft": "--draft",
+    "adapter": "--adapter",
+    "min_tokens_per_second": "--min-speed",
+    "memory_basis": "--memory",
+    "reserve_bytes": "--reserve",
+    "download_bytes_per_second": "--download-speed",
+    "private": "--private",
+    "commercial": "--commercial",
+    "modify": "--modify",
+    "auditable": "--auditable",
+    "license": "--license",
+    "finetune_method": "--method",
+    "lora_rank": "--lora-rank",
+    "optimizer": "--optimizer",
+    "checkpointing": "--no-checkpointing",
+    "dataset_tokens": "--dataset-tokens",
+    "load": "--tokens-per-day",
+}
+LOAD_FLAGS = {
+    "input_tokens_per_day": "--tokens-per-day",
+    "output_tokens_per_day": "--tokens-per-day",
+    "watts": "--watts",
+    "electricity_per_kwh": "--electricity",
+    "hardware_price": "--hardware-price",
+    "hardware_life_years": "--hardware-life",
+    "currency_per_usd": "--dollar-price",
+}
+# arguments of functions
 _OF_FUNCTIONS = {
     "machine": "--machine",
     "specs": "--specs",
@@ -30,6 +67,7 @@ _OF_FUNCTIONS = {
     "prompt_cache_bytes": "--prompt-cache",
     "gpu": "--gpu",
 }
+_FLAGS_OF_ALL = {**FLAGS, **LOAD_FLAGS, **_OF_FUNCTIONS}
 # what is typed in quotes, for most have spaces
 _QUOTED = ("machine", "gpu")
 # options that are no key of a policy's models and needs
@@ -104,21 +142,15 @@ def _filled(text: str, said: Callable[[str, list[str]], str], word: int) -> str:
     for piece in rest:
         slot, close, after = piece.partition(_CLOSE)
         key, *values = slot.split(_BETWEEN)
-        if not close or not (key in _flags() if key else len(values) == 2):
+        if not close or not (key in _FLAGS_OF_ALL if key else len(values) == 2):
             parts.append(_OPEN + piece)
         else:
             parts += [said(key, values) if key else values[word], after]
     return "".join(parts)
 
 
-def _flags() -> dict[str, str]:
-    from .workload import FLAGS, LOAD_FLAGS
-
-    return {**FLAGS, **LOAD_FLAGS, **_OF_FUNCTIONS}
-
-
 def _as_option(key: str, values: list[str]) -> str:
-    flag = _flags()[key]
+    flag = _FLAGS_OF_ALL[key]
     if not values or values[0][1:] in ("True", "False"):
         return flag
     words = [value[1:] for value in values]
@@ -143,8 +175,6 @@ def _as_literal(value: str) -> str:
 
 
 def _as_key(key: str, values: list[str]) -> str:
-    from .workload import FLAGS
-
     if key in _NO_POLICY_KEYS or key not in FLAGS:
         return _as_option(key, values)
     shown = [value[1:].lower() if value[:1] == _NUMBER else _as_literal(value) for value in values]

@@ -10,8 +10,7 @@ import os
 from functools import cache
 
 from .errors import SpecError
-from .parts import UNREADABLE, Parts, joined
-from .shipped import shipped_folder
+from .parts import UNREADABLE, Parts, joined, shipped_folder
 from .tomlfile import Document
 
 TYPE_CHECKING = False

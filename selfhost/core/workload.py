@@ -5,7 +5,7 @@ from __future__ import annotations
 from . import units
 from .errors import Problem, WorkloadError, WrongTypeError, expect_type
 from .records import Record
-from .saying import in_python, option
+from .saying import FLAGS, LOAD_FLAGS, in_python, option
 
 TYPE_CHECKING = False
 
@@ -31,45 +31,6 @@ ANSWER_TOKENS = 360
 # of a load whose split is not stated: tokens read for one that is written, the blend of
 # artificialanalysis.ai/methodology
 INPUT_PER_OUTPUT_TOKEN = 3
-
-
-# what each field is called on the command line
-FLAGS = {
-    "task": "--task",
-    "runtime": "--runtime",
-    "quantization": "--quant",
-    "context_tokens": "--context",
-    "parallel": "--parallel",
-    "kv_cache_type": "--kv-cache",
-    "prompt_tokens": "--prompt",
-    "audio_seconds": "--audio",
-    "draft": "--draft",
-    "adapter": "--adapter",
-    "min_tokens_per_second": "--min-speed",
-    "memory_basis": "--memory",
-    "reserve_bytes": "--reserve",
-    "download_bytes_per_second": "--download-speed",
-    "private": "--private",
-    "commercial": "--commercial",
-    "modify": "--modify",
-    "auditable": "--auditable",
-    "license": "--license",
-    "finetune_method": "--method",
-    "lora_rank": "--lora-rank",
-    "optimizer": "--optimizer",
-    "checkpointing": "--no-checkpointing",
-    "dataset_tokens": "--dataset-tokens",
-    "load": "--tokens-per-day",
-}
-LOAD_FLAGS = {
-    "input_tokens_per_day": "--tokens-per-day",
-    "output_tokens_per_day": "--tokens-per-day",
-    "watts": "--watts",
-    "electricity_per_kwh": "--electricity",
-    "hardware_price": "--hardware-price",
-    "hardware_life_years": "--hardware-life",
-    "currency_per_usd": "--dollar-price",
-}
 
 
 # the number of each, from the least to the most that it may be

@@ -121,7 +121,8 @@ def cards_named(text: str, *, listed_only: bool = False, explains: bool = True) 
     labels = [
         f"{typed.count}x {each.label}" if typed.count > 1 else each.label for typed, each in meant
     ]
-    origin = [f'--gpu "{text.strip()}"', f"memory from {gpus.source_of('memory')}"]
+    typed_as = differently(f'--gpu "{text.strip()}"', f'machine="{text.strip()}"')
+    origin = [typed_as, f"memory from {gpus.source_of('memory')}"]
     return NamedCards(
         accelerators=tuple(accelerators),
         label=" + ".join(labels),

@@ -10,9 +10,9 @@ from functools import cache, lru_cache
 
 from ..core import units
 from ..core.errors import MachineFileError, SelfhostError
+from ..core.parts import shipped_folder
 from ..core.records import Record, Unread
 from ..core.saying import differently, option
-from ..core.shipped import shipped_folder
 from ..core.spelling import canonical
 from ..core.tomlfile import Document, Table
 from . import gpus

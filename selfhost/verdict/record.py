@@ -421,9 +421,9 @@ class Verdict(Answer):
         return document
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the text of `selfhost check` as HTML, without a script."""
-        fragment: str = _report("brief").notebook(self)
-        return fragment
+        """What a notebook shows: a table of the findings."""
+        table: str = _report("notebook").of_verdict(self)
+        return table
 
 
 def _report(name: str) -> Any:

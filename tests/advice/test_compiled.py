@@ -18,7 +18,7 @@ from selfhost.advice.listing import Listing, first_rows, judge_all
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import SelfhostError
-from selfhost.core.shipped import shipped_folder
+from selfhost.core.parts import shipped_folder
 from selfhost.core.workload import Load
 from selfhost.machine.probes import read_machine
 from selfhost.machine.probes.recorded import RecordedHost

@@ -11,7 +11,7 @@ from selfhost import Machine, Workload
 from selfhost.advice.compiled import QUESTIONS_FILE, compile_questions
 from selfhost.advice.listing import Listing, first_rows, judge_all
 from selfhost.catalogue.index import Catalogue
-from selfhost.core.shipped import shipped_folder
+from selfhost.core.parts import shipped_folder
 from selfhost.machine.record import Accelerator, Disk, PresentModel
 
 GIB = 2**30

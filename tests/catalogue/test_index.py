@@ -16,7 +16,7 @@ from selfhost import __version__
 from selfhost.catalogue.index import INDEX_FILE, Catalogue, _Folder, compile_index
 from selfhost.catalogue.names import resolve
 from selfhost.core.errors import SpecError, UnknownModelError, WorkloadError
-from selfhost.core.shipped import shipped_folder
+from selfhost.core.parts import shipped_folder
 
 RUNTIME = """schema = 1
 id = "llama.cpp"

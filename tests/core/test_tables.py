@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from selfhost.core import tables
 from selfhost.core.errors import SpecError
-from selfhost.core.parts import UNREADABLE, Parts, joined
-from selfhost.core.shipped import shipped_folder
+from selfhost.core.parts import UNREADABLE, Parts, joined, shipped_folder
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from helpers.paths import ROOT
 from selfhost.advice.compiled import QUESTIONS_FILE, compile_questions
 from selfhost.catalogue.index import INDEX_FILE, compile_index
 from selfhost.catalogue.offers import compile_offers
-from selfhost.core.shipped import shipped_folder
+from selfhost.core.parts import shipped_folder
 from selfhost.core.tables import COMPILED, compile_table, compiled_path
 
 

@@ -391,7 +391,7 @@ def test_a_type_of_experts_is_told_of_a_model_without() -> None:
     for spelling in ("mxfp4", "MXFP4_MOE"):
         told = notes("llama-3.1-8b-instruct", spelling)
         assert "no smaller than Q8_0" in told
-        assert "--quant Q4_K_M" in told
+        assert 'quantization="Q4_K_M"' in told
     assert "no smaller" not in notes("gpt-oss-20b", "MXFP4")
     assert "no smaller" not in notes("qwen3-30b-a3b", "MXFP4")
     assert "no smaller" not in notes("llama-3.1-8b-instruct", "Q4_K_M")

@@ -1,4 +1,4 @@
-"""What Python shows of a verdict: the summary line, and the fragment for a notebook."""
+"""What Python shows of an answer: the summary line, and the table for a notebook."""
 
 from __future__ import annotations
 
@@ -7,9 +7,19 @@ from html.parser import HTMLParser
 import pytest
 
 from helpers.machines import VM
-from selfhost import Verdict, check
-from selfhost.reports.check_text import check_document
-from selfhost.reports.layout import plain
+from selfhost import (
+    Comparison,
+    ContainerSize,
+    Plan,
+    Ranking,
+    Verdict,
+    Workload,
+    check,
+    compare,
+    plan,
+    rank,
+    size,
+)
 
 MODELS = ("mistral-7b", "llama-3.3-70b", "gpt-4o", "sdxl")
 
@@ -34,36 +44,62 @@ class Page(HTMLParser):
         self.text += data
 
 
-def page(verdict: Verdict) -> Page:
+def page(html: str) -> Page:
     parsed = Page()
-    parsed.feed(verdict._repr_html_())
+    parsed.feed(html)
     parsed.close()
     assert parsed.open == []
     return parsed
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_a_notebook_shows_what_check_prints(model: str) -> None:
-    """Every word of the text is in the fragment; nothing in it runs or loads, and it stays small."""
-    verdict = check(model, machine=VM)
-    shown = page(verdict)
-    assert "".join(shown.text.split()) == "".join(plain(check_document([verdict])).split())
-    assert shown.seen <= {"div", "p", "b", "table", "tr", "td", "span", "pre"}
-    html = verdict._repr_html_()
-    assert html.isascii()
-    assert len(html) < 6000
-    # an address is text to read, and nothing is loaded from it
-    assert not any(part in html for part in ("href", "src=", "url(", "@import"))
+def answers() -> dict[str, Verdict | Ranking | Comparison | Plan | ContainerSize]:
+    """One of each, with sentences that name options on the command line."""
+    slow = Workload(min_tokens_per_second=500, quantization="Q8_0")
+    return {
+        "REASON": check("mistral-7b", slow, machine=VM),
+        "CLOSED": check("gpt-4o", slow.replace(quantization=None), machine=VM),
+        "PICTURE": check("sdxl", machine="rtx 3060"),
+        "FIRST": rank(machine="macbook-air-m2-16gb", use="reranking"),
+        "PAIR": compare(["gpt2", "phi-4"], machine=VM),
+        "LEAST": plan("gpt-4o"),
+        "REQUEST": size("mistral-7b", machine="rtx 3060"),
+    }
+
+
+def test_a_notebook_shows_one_small_table_of_any_answer() -> None:
+    """Nothing in it runs or loads, no option of a shell stands in it, and what decides does."""
+    shown = {name: answer._repr_html_() for name, answer in answers().items()}
+    pages = {name: page(html) for name, html in shown.items()}
+    for name, html in shown.items():
+        seen = pages[name].seen
+        assert seen <= {"table", "caption", "thead", "tbody", "tr", "th", "td"}, name
+        assert html.count("<table") == 1
+        assert html.isascii()
+        assert len(html) < 9000
+        # an address is text to read, and nothing is loaded from it
+        assert not any(part in html for part in ("href", "src=", "url(", "@import"))
+    assert "min_tokens_per_second=0" in pages["REASON"].text
+    assert "--min-speed" not in pages["REASON"].text
+    assert "GPT-4o" in pages["CLOSED"].text
+    assert all(name in pages["PAIR"].text for name in ("GPT-2", "Phi-4"))
+    assert "never published" in pages["LEAST"].text
+    assert "memory limit" in pages["REQUEST"].text
 
 
 def test_words_of_a_spec_are_no_html() -> None:
     """A model whose name is a tag stays text."""
-    verdict = check("mistral-7b", machine=VM)
     name = "<script>alert(1)</script>\x1b[31m"
-    told = verdict.replace(model=verdict.model.replace(name=name))
-    assert "<script" not in told._repr_html_()
-    assert "alert(1)" in page(told).text
-    assert "\x1b" not in told._repr_html_() + told.summary
+    verdict = check("mistral-7b", machine=VM)
+    model = verdict.model.replace(name=name)
+    told = verdict.replace(model=model)
+    held = compare(["gpt2", "phi-4"], machine=VM)
+    both = held.replace(models=tuple(each.replace(verdict=told) for each in held.models))
+    shapes = (told, both, plan("gpt-4o").replace(model=model), size("gpt2").replace(model=model))
+    for answer in shapes:
+        html = answer._repr_html_()
+        assert "<script" not in html
+        assert "alert(1)" in page(html).text
+        assert "\x1b" not in html + told.summary
 
 
 @pytest.mark.parametrize("model", MODELS)
