@@ -528,7 +528,7 @@ def test_a_family_of_that_name_is_meant_and_none_that_has_it_later() -> None:
     with pytest.raises(UnknownModelError, match="Did you mean: step") as caught:
         resolve("step3", CATALOGUE)
     near = [resolve(name, CATALOGUE).spec_id for name in caught.value.nearest]
-    assert near == ["step-3.5-flash"]
+    assert near == ["step-3.7-flash", "step-3.5-flash"]
 
 
 @pytest.mark.parametrize(
