@@ -21,9 +21,10 @@ import test_speed as earlier
 from selfhost import Machine, Workload, check
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.verdict import cores
-from selfhost.verdict.compute import shares_on_cores
+from selfhost.verdict.compute import Power, in_pytorch, shares_on_cores
 from selfhost.verdict.ranges import inverse, product
-from selfhost.verdict.speech import encoder_operations
+from selfhost.verdict.speech import encoder_operations, encoder_shares
+from selfhost.verdict.stepping import seconds_of_step
 
 PUBLIC = Path(__file__).parents[1] / "tests" / "truth" / "compute.json"
 # fewer do not tell how far they lie apart
@@ -37,7 +38,7 @@ _ELSEWHERE = ("radxa-dragon-Q6A", "i3-1315U")
 
 def all_runs() -> list[Run]:
     """Every run, by kind of work."""
-    return [*_prompts(), *_encodes(), *_audio(), *_pictures()]
+    return [*_prompts(), *_encodes(), *_audio(), *_pictures(), *_computed(), *_stepped()]
 
 
 def print_tables(*, with_devices: bool) -> None:
@@ -186,6 +187,44 @@ def _encodes() -> Iterator[Run]:
         yield Run(
             f"whisper.cpp encoder{when}", row["machine"], row["model"],
             1 / row["seconds"], *rate, _core_of(machine),
+        )  # fmt: skip
+
+
+def _computed() -> Iterator[Run]:
+    """Passes a second of parts of models that were measured here."""
+    for row in rows("computed"):
+        machine = machine_of(row["machine"], row["threads"])
+        by_program = {
+            "pytorch": in_pytorch(machine, None, row["type"]),
+            "ctranslate2": encoder_shares(machine, 1.0 if row["type"] == "int8" else 4.0),
+        }
+        rate = product(
+            cores.core_rate(machine),
+            by_program[row["program"]],
+            (row["threads"] / (row["operations_1e9"] * 1e9),) * 3,
+        )
+        yield Run(
+            f"{row['program']}, {row['kind']}, {row['type']}", row["machine"],
+            f"{row['part']}, {row['threads']} threads", 1 / row["seconds"], *rate, _core_of(machine),
+        )  # fmt: skip
+
+
+def _stepped() -> Iterator[Run]:
+    """Steps a second of decoders that write one token, of float32, beside the bandwidth that the
+    same threads read at."""
+    for row in rows("stepped"):
+        machine = machine_of(row["machine"], row["threads"]).replace(
+            memory_bandwidth_bytes_per_second=int(row["read_gb_per_s"] * 1e9),
+            sources={"memory_bandwidth_bytes_per_second": "measured: beside it"},
+        )
+        power = Power(
+            slow=1.0, likely=1.0, fast=1.0, threads=float(row["threads"]), how="not counted"
+        )
+        step = seconds_of_step(machine, power, row["parameters"])
+        assert step is not None
+        yield Run(
+            "pytorch, a step that writes", row["machine"], f"{row['model']}, {row['threads']} threads",
+            1 / row["seconds"], *inverse(step), _core_of(machine),
         )  # fmt: skip
 
 

@@ -13,8 +13,8 @@ which make a picture, tests/truth/speed_sound.json, which make or hear a minute 
 
 A run that at one token a step would read a tenth more than its device's memory gives takes several tokens a
 step: its program drafts them, as Ollama from 0.31 on does by itself with some models on Apple chips
-(https://ollama.com/blog, 2026-06-29). Such runs stand in a line of their own and not in that of all;
-no other rule leaves a run out.
+(https://ollama.com/blog, 2026-06-29). Such runs stand in a line of their own and not in that of all,
+and once more with the gain that `check gemma4:12b-mlx` tells; no other rule leaves a run out.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from residuals import Run, print_line
 import test_speed as earlier
 from selfhost import Machine, Workload, check
 from selfhost import needs as need
+from selfhost.catalogue.forms import DRAFTED_BY_OLLAMA
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.errors import SelfhostError
 from selfhost.core.records import Record
@@ -48,6 +49,7 @@ from selfhost.verdict import graphics, pictures, processor
 from selfhost.verdict.compute import power_of
 from selfhost.verdict.graphics import device_bandwidth
 from selfhost.verdict.pictures import pace_of_pictures
+from selfhost.verdict.ranges import product
 from selfhost.verdict.record import Verdict
 from selfhost.verdict.speech import kind_of_speech
 from selfhost.verdict.speed import PaceRange, shares_of
@@ -382,6 +384,12 @@ def of_reports(maker: str | None = None) -> Iterator[Run]:
             group, row["device"], row["model"],
             row["tokens_per_second"], pace.low, pace.likely, pace.high,
         )  # fmt: skip
+        if group.endswith(SEVERAL) and row["model"].endswith("-mlx"):
+            told = product((pace.low, pace.likely, pace.high), DRAFTED_BY_OLLAMA)
+            yield Run(
+                f"{vendor_of_device(row['device'])}, drafted as told{SEVERAL}", row["device"],
+                row["model"], row["tokens_per_second"], *told,
+            )  # fmt: skip
 
 
 def _reads_too_much(verdict: Verdict, machine: Machine, tokens_per_second: float) -> bool:

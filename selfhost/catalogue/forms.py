@@ -84,12 +84,16 @@ _IN_THE_CLOUD = (
     "Ollama's cloud tags run on Ollama's servers and download nothing; this answer is for running"
     " the weights yourself."
 )
-# 50.2 and 95.0 tokens/s of gemma4:12b-mlx on an M5 Max (ollama.com/blog, 2026-06-29); in
-# tests/truth/speed_public.json six runs have 2.0 to 2.8 times the likely pace
+# as many times as fast as one token a step, where Ollama drafts by itself: slow end, likely, fast
+# end. 50.2 and 95.0 tokens/s of gemma4:12b-mlx on an M5 Max (ollama.com/blog, 2026-06-29); of six
+# runs of four models on three Macs 2.0 to 2.8 times the likely pace
+# (tests/truth/speed_public.json). The ends are those and a seventh beyond
+DRAFTED_BY_OLLAMA = (1.75, 2.2, 3.2)
 _MLX_OF_OLLAMA = (
     "Ollama's -mlx tags hold nvfp4 and keep some layers in more bits, so the download is larger"
     " than stated here. Since 0.31 Ollama drafts tokens for some of them by itself (Gemma 4, Qwen"
-    " 3.8): those decode about twice as fast as stated here."
+    f" 3.8): those decode {DRAFTED_BY_OLLAMA[0]:g} to {DRAFTED_BY_OLLAMA[2]:g} times as fast as"
+    f" stated here, most likely {DRAFTED_BY_OLLAMA[1]:g} times."
 )
 
 

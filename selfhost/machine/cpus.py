@@ -44,12 +44,14 @@ class Share(Record):
 
 class Core(Record):
     """What one core computes while all of them work: operations a cycle on prompts, and its clock
-    in GHz; each slow end, likely, fast end. `wide`: on vectors of 512 bits.
+    in GHz; each slow end, likely, fast end. `wide`: on vectors of 512 bits. `float32`: of what
+    PyTorch reaches in 32 bits on other cores, beside their prompts, what it reaches on these.
     """
 
     prompt: tuple[float, float, float]
     ghz: tuple[float, float, float]
     wide: bool
+    float32: float = 1.0
 
 
 class Processor(Record):
@@ -397,7 +399,12 @@ def core_called(name: str, ghz: float | None) -> Core:
     row = next(each for each in _table()["core"] if each["core"] == name)
     low, likely, high = _table()["clock"]
     clock = row["ghz"] if ghz is None else (low * ghz, likely * ghz, high * ghz)
-    return Core(prompt=tuple(row["prompt"]), ghz=tuple(clock), wide=row.get("wide", False))
+    return Core(
+        prompt=tuple(row["prompt"]),
+        ghz=tuple(clock),
+        wide=row.get("wide", False),
+        float32=row.get("float32", 1.0),
+    )
 
 
 def share_of(kind: str) -> Share:

@@ -14,7 +14,7 @@ from ..core.records import Record
 from ..machine import gpus
 from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs
-from .cores import cores_rate, has_wide_vectors
+from .cores import FALL, SCALE_WELL, core_of, cores_rate
 from .devices import computes_on_shared, runs_on
 from .graphics import device_bandwidth
 from .processor import chip_of, is_guest, on_apple_gpu, threads_of
@@ -31,12 +31,19 @@ if TYPE_CHECKING:
 # operations for each byte a second of the memory, of GPUs whose name tells nothing: from 24 (Radeon
 # RX 580) to 304 (RX 9070 XT), 128 of an RX 7900 XTX, 76 of an RTX 3090
 _A_BYTE = (25.0, 90.0, 300.0)
-# of what a processor computes on prompts, what PyTorch reaches in float32. Stable Diffusion 1.5: 20
+# of what a processor computes on prompts, what PyTorch reaches in float32 on up to 16 cores: on one
+# and two of Zen 4 0.47 (Stable Diffusion 1.5) to 0.65 (PixArt) of denoisers, 0.75 of a decoder,
+# 0.52 to 0.59 of recognizers, 0.54 of a voice (tests/truth/compute.json). Stable Diffusion 1.5: 20
 # steps in 32.3 seconds on 32 cores of a Sapphire Rapids and in 45 on as many of an Ice Lake
-# (huggingface.co/blog/stable-diffusion-inference-intel), 0.34 and 0.33 of the likely figure; 75 in
-# half an hour on a Ryzen 5 3400G (easydiffusion/easydiffusion#291), 0.45. Outside lies a machine
-# with two sockets of Broadwell (0.05)
-PROCESSOR_SHARES = (0.18, 0.35, 0.6)
+# (huggingface.co/blog/stable-diffusion-inference-intel), 0.45 and 0.44 with what `cores` has many
+# cores lose; 75 in half an hour on a Ryzen 5 3400G (easydiffusion/easydiffusion#291), 0.45. Outside
+# lies a machine with two sockets of Broadwell (0.05)
+_IN_PYTORCH = (0.28, 0.46, 0.72)
+# and as many times as fast in bfloat16, by the first of these instruction sets that a processor
+# has: Stable Diffusion 1.5 2.2 on a core of Zen 4, PixArt 2.0 (tests/truth/compute.json); with AMX
+# 5 to 6 in Intel's own build of PyTorch (huggingface.co/blog/stable-diffusion-inference-intel), a
+# guess of the usual one
+_IN_BFLOAT16: Mapping[str, Range] = {"amx_bf16": (1.5, 3.0, 6.0), "avx512_bf16": (1.5, 2.0, 2.5)}
 # and what a program does that multiplies row by row, by stored type, on vectors of 512 bits and on
 # others: matrices of 2,048 rows and 256 columns on one core of a Granite Rapids (ggml of
 # ggml-org/whisper.cpp@233fe1fc, of 132 and 93 x 10^9 operations a second with Q4_K laid out anew):
@@ -74,7 +81,7 @@ def _computes_alike(runtime: RuntimeSpec) -> bool:
 def shares_on_cores(machine: Machine, runtime: RuntimeSpec | None, quantization: str) -> Range:
     """Of what a processor computes on prompts, what a program reaches with weights of that type."""
     if runtime is None or not _computes_alike(runtime):
-        return PROCESSOR_SHARES
+        return in_pytorch(machine, runtime, quantization)
     table, others, ends = (
         (_OF_ROWS, _OF_OTHER_ROWS, _ROWS_ENDS)
         if runtime.multiplies_rows
@@ -82,9 +89,23 @@ def shares_on_cores(machine: Machine, runtime: RuntimeSpec | None, quantization:
     )
     name = next((name for name in table if quantization.startswith(name)), "")
     wide, narrow = table.get(name, others)
-    share = wide if has_wide_vectors(machine) else narrow
+    share = wide if core_of(machine).wide else narrow
     low, likely, high = (end * share for end in ends)
     return low, likely, high
+
+
+def in_pytorch(
+    machine: Machine, runtime: RuntimeSpec | None = None, quantization: str = "float32"
+) -> Range:
+    """Of what a processor computes on prompts, what PyTorch reaches with weights of that type."""
+    cores = threads_of(machine, runtime)
+    less = core_of(machine).float32 * min(1.0, (SCALE_WELL / cores) ** FALL)
+    low, likely, high = (less * each for each in _IN_PYTORCH)
+    sets = machine.instruction_sets or ()
+    gain = next((gain for name, gain in _IN_BFLOAT16.items() if name in sets), None)
+    if quantization != "bfloat16" or gain is None:
+        return low, likely, high
+    return product((low, likely, high), gain)
 
 
 # Metal and CUDA use the GPU that shares the RAM; of other makers the program's builds decide

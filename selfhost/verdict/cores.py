@@ -24,7 +24,7 @@ _THREAD_OF_A_CORE = 0.7
 # beyond so many, cores wait for each other and clock lower: of 32 on a Grace each reached 0.71 of
 # what one of 4 did (ggml-org/llama.cpp#27491). Programs that ignore NUMA nodes may get no more from
 # two sockets than from one
-_SCALE_WELL, _FALL = 16, 0.4
+SCALE_WELL, FALL = 16, 0.4
 
 
 @lru_cache(maxsize=4096)
@@ -43,9 +43,9 @@ def cores_rate(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
     return product(core_rate(machine), (usual, usual, usual), (least / usual, 1.0, most / usual))
 
 
-def has_wide_vectors(machine: Machine) -> bool:
-    """Whether its cores have instructions on 512 bits."""
-    return cpus.core_called(*core_and_clock(machine)).wide
+def core_of(machine: Machine) -> cpus.Core:
+    """What its cores compute."""
+    return cpus.core_called(*core_and_clock(machine))
 
 
 def _together(machine: Machine) -> float:
@@ -53,7 +53,7 @@ def _together(machine: Machine) -> float:
     count = machine.cpu_cores_physical or machine.cpu_cores_usable or 1
     series = named_processor(machine)
     sockets = 1 if series is None else sockets_of(machine, series)
-    share: float = (_SCALE_WELL / count) ** _FALL
+    share: float = (SCALE_WELL / count) ** FALL
     return min(1.0, share) / sockets
 
 

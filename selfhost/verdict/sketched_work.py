@@ -225,7 +225,7 @@ def _pace_as_published(
 
     low, likely, high = figures
     seconds = low, likely, high
-    kind = SpeechKind(on_card=seconds, on_processor=seconds, words="")
+    kind = SpeechKind(on_card=seconds, on_processor=seconds, words="", speaks=False)
     return pace_of_sound(machine, power, None, kind, unit=_unit_of_sound(modality))
 
 

@@ -14,8 +14,8 @@ from ..core import units
 from ..core.records import FrozenDict, Record
 from ..machine.record import Machine
 from ..needs.records import Needs
-from .compute import PROCESSOR_SHARES as IN_PYTORCH
-from .compute import Power, shares_on_cores
+from .compute import Power, in_pytorch, shares_on_cores
+from .cores import core_of
 from .graphics import pace_of_device
 from .ranges import Range, added, product
 from .speed import PaceRange, Speed
@@ -34,14 +34,14 @@ UNIT, UNIT_OF_MUSIC = "seconds_per_audio_minute", "seconds_per_music_minute"
 # on Apple's (M1 Pro, M2 Ultra, M4 Max), 0.27 to 0.36 on an M5 Max; without flash attention half of
 # it, and of tiny and base from 0.07 on
 GPU_SHARES = (0.08, 0.3, 0.6)
-# of what a processor computes on prompts of text, what CTranslate2 reaches: faster-whisper small,
-# five beams, in int8 0.5 on a Ryzen 5 5600G (6.5 minutes of audio in 54 seconds, 4 threads,
-# SYSTRAN/faster-whisper#1073), in float32 0.14 on a Core i7-12700K (13 minutes in 157, 8 threads,
-# its README)
-PROCESSOR_SHARES = (0.18, 0.3, 0.5)
-# of that, what a program that computes in 8 bits gains: faster-whisper small on a Core i7-12700K,
-# 13 minutes of audio in 157 seconds with float32 and 102 with int8 (its README)
-_IN_8_BITS = 1.5
+# of what a processor computes on prompts of text, what CTranslate2's encoder reaches, in 8 bits and
+# in 32: on vectors of 512 bits, one core of Zen 4 (tests/truth/compute.json), 0.74 (tiny), 0.81
+# (base) and 1.18 (small), 0.66 (base) and 0.75 (small); the ends are a guess a quarter beyond. On
+# others faster-whisper small, five beams, 0.5 in 8 bits on a Ryzen 5 5600G (6.5 minutes of audio in
+# 54 seconds, 4 threads, SYSTRAN/faster-whisper#1073), and in 32 0.14 on a Core i7-12700K (13
+# minutes in 157, 8 threads, its README)
+_WIDE_SHARES = (0.55, 0.85, 1.5), (0.5, 0.7, 0.95)
+_NARROW_SHARES = (0.2, 0.45, 0.75), (0.18, 0.3, 0.5)
 # tokens written for a minute: of 115 words at 1.3 tokens a word, of 150 words with time stamps, of
 # 200 words with time stamps at 1.5, as other languages than English take
 _TOKENS = (150.0, 210.0, 340.0)
@@ -54,7 +54,9 @@ _WINDOWS = (2.0, 2.2, 2.6)
 # whisper.cpp beside it), on a 2080 Ti in 52 with large-v3, 19 with turbo, 26 with distil-large-v3
 # (#1030): 0.76 to 1.7 times the likely figure
 _BEAMS = (1.5, 2.3, 2.8)
-_BEAMS_ON_CORES = (1.4, 2.0, 3.3)
+# of reading the weights and what is kept of the audio: CTranslate2 on one core of Zen 4 1.8 (base
+# in 32 bits), 2.2 (small in 8) and 2.6 (tiny and base), five beams beside one 1.4 to 1.6
+_BEAMS_ON_CORES = (1.4, 2.1, 3.3)
 # how many, unless asked for others: whisper.cpp (examples/cli/cli.cpp) and faster-whisper
 _BEAM_COUNT = 5
 # of one core, attending to the audio for one token at a time, whose heads are read row by row:
@@ -90,12 +92,13 @@ _LARGE_RECOGNIZERS = (0.6, 5.0, 40.0), (10.0, 200.0, 3000.0)
 
 class SpeechKind(Record):
     """What models of one kind took for a minute of sound, as others published it: on graphics cards
-    and on processors. `words` names the kind.
+    and on processors. `words` names the kind. `speaks`: it makes the sound.
     """
 
     on_card: Range
     on_processor: Range
     words: str
+    speaks: bool
 
 
 def kind_of_speech(spec: ModelSpec) -> SpeechKind | None:
@@ -116,7 +119,8 @@ def kind_of_speech(spec: ModelSpec) -> SpeechKind | None:
     is_small = parameters <= limit
     card, processor = small if is_small else large
     words = f"{name} of {'up to' if is_small else 'more than'} {units.count(limit)} parameters"
-    return SpeechKind(on_card=card, on_processor=processor, words=words)
+    speaks = name == "voices"
+    return SpeechKind(on_card=card, on_processor=processor, words=words, speaks=speaks)
 
 
 def _stated_disk_bytes(spec: ModelSpec) -> int:
@@ -240,6 +244,8 @@ def pace_of_sound(
     shares_ram = power.device is not None and power.device.unified
     published = None if sound is None or shares_ram else _published(power, sound)
     stepped = None if sound is None else _of_steps(machine, power, sound)
+    if sound is not None and kind is not None and _waits_for_python(power, sound, kind):
+        stepped = None
     if published is not None:
         seconds, how = published, f"as published runs took on {_place_words(power)}"
     elif sound is not None and stepped is not None:
@@ -256,6 +262,14 @@ def pace_of_sound(
         how=how,
         audio_seconds=audio_seconds,
     )
+
+
+def _waits_for_python(power: Power, sound: Sound, kind: SpeechKind) -> bool:
+    """Whether a voice makes a sentence in one pass on a GPU, which takes as long as launching that
+    does, whatever its operations: Coqui's VITS 9 seconds a minute on an RTX 3090
+    (coqui-ai/TTS#2863), of which 0.1 are operations.
+    """
+    return kind.speaks and power.device is not None and sound.step_parameters is None
 
 
 def _published(power: Power, sound: Sound) -> Range | None:
@@ -295,7 +309,7 @@ def _of_steps(machine: Machine, power: Power, sound: Sound) -> Range | None:
     """Seconds of a minute, by what its steps read and launch, and what is computed beside them."""
     seconds: Range | None = None
     if sound.operations_per_second:
-        shares = GPU_SHARES if power.device is not None else IN_PYTORCH
+        shares = GPU_SHARES if power.device is not None else in_pytorch(machine)
         computed = power.seconds(60 * sound.operations_per_second, shares)
         seconds = added(computed, _BESIDE if power.device is None else _BESIDE_A_GPU)
     if sound.step_parameters:
@@ -353,12 +367,13 @@ def _shares(
         return GPU_SHARES
     if runtime is not None and runtime.multiplies_rows:
         return shares_on_cores(machine, runtime, quantization)
-    low, likely, high = PROCESSOR_SHARES
-    return (
-        (low, likely * _IN_8_BITS, high * _IN_8_BITS)
-        if parameter_bytes < 1.5
-        else (low, likely, high)
-    )
+    return encoder_shares(machine, parameter_bytes)
+
+
+def encoder_shares(machine: Machine, parameter_bytes: float) -> Range:
+    """Of what a processor computes on prompts, what CTranslate2's encoder reaches."""
+    in_8_bits, in_32 = _WIDE_SHARES if core_of(machine).wide else _NARROW_SHARES
+    return in_8_bits if parameter_bytes < 1.5 else in_32
 
 
 def _step_of_beams(

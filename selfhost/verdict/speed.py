@@ -17,7 +17,7 @@ from ..core.records import FrozenDict, Record
 from ..core.saying import option
 from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs
-from .cores import cores_rate, has_wide_vectors
+from .cores import core_of, cores_rate
 from .devices import reaches
 from .processor import (
     ANY_APPLE,
@@ -580,7 +580,7 @@ def _prompt(step: Step, machine: Machine) -> PaceRange | None:
     for name, count in _prompt_parameters(step).items():
         wide, narrow = PROMPT_SHARES.get(name, PROMPT_SHARES["F16"])
         share = EXPERT_PROMPT_SHARE if step.has_experts and name != "MXFP4" else 1.0
-        operations += 2 * count / ((wide if has_wide_vectors(machine) else narrow) * share)
+        operations += 2 * count / ((wide if core_of(machine).wide else narrow) * share)
     if operations <= 0:
         return None
     low, likely, high = (rate / operations for rate in cores_rate(machine))

@@ -16,10 +16,12 @@ from .step import Step
 # (canopyai/Orpheus-TTS#53), a little below its 83 on an RTX A6000 (#16): it streams each token
 # through Python. The ends are guesses
 _ON_CARDS = (0.95, 1.25, 1.7)
-# as many times as long as reading the weights in 32 bits, of such a step on a processor: Qwen3-TTS
-# about 1 on a Ryzen 8745HS (QwenLM/Qwen3-TTS#171), Bark 8 on an M1 Pro (suno-ai/bark#357, 0.1
-# seconds a step); with weights in 16 bits half, a guess
-_ON_CORES = (0.5, 2.0, 8.0)
+# as many times as long as reading the weights in 32 bits, of such a step on a processor: 1.8 to 2.3
+# of seven decoders of 0.11 to 0.6 x 10^9 parameters on one core of Zen 4, 3.6 of Bark small, whose
+# steps are short (tests/truth/compute.json); with weights in 16 bits as long (Bark there).
+# Qwen3-TTS about 1 on a Ryzen 8745HS (QwenLM/Qwen3-TTS#171), Bark 8 on an M1 Pro (suno-ai/bark#357,
+# 0.1 seconds a step), of which the ends leave out half
+_ON_CORES = (0.7, 2.2, 6.0)
 
 
 def seconds_of_step(machine: Machine, power: Power, parameters: int) -> Range | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..core.units import TRAINED
-from .compute import PROCESSOR_SHARES, Power
+from .compute import Power
 from .ranges import inverse, product
 from .speed import PaceRange, SecondsRange, Speed
 
@@ -12,6 +12,9 @@ from .speed import PaceRange, SecondsRange, Speed
 # 0.13 to 0.2 on an RTX 4060 (Qwen2.5 1.5B, 628 tokens/s, arXiv:2509.12229). Large training runs
 # reach 0.38 to 0.43 (Llama 3 405B, arXiv:2407.21783, table 4). The ends are guesses around that
 GPU_SHARES = (0.12, 0.35, 0.55)
+# and of what a processor computes on prompts: a guess around what PyTorch reaches there of pictures
+# and sound (`compute.in_pytorch`), half of it at the slow end
+_PROCESSOR_SHARES = (0.15, 0.4, 0.72)
 # operations a token and a parameter: forward 2, backward 2 for the activations and 2 for the
 # weights, which LoRA leaves as they are; activations that are computed again take 2 more
 # (Korthikanti et al. 2022, arXiv:2205.05198, section 5)
@@ -47,7 +50,7 @@ def pace_of_training(
     if power is None:
         return unpaced("nothing tells how fast what it runs on computes")
     operations = operations_a_token(method, parameters, checkpointing=checkpointing)
-    shares = PROCESSOR_SHARES if power.device is None else GPU_SHARES
+    shares = _PROCESSOR_SHARES if power.device is None else GPU_SHARES
     same = (1.0, 1.0, 1.0)
     low, likely, high = inverse(
         product(
