@@ -59,8 +59,8 @@ LEAST_BYTES_BY_DEFAULT = 0.5
 def alternatives(
     question: Question, workload: Workload, judged: Judged, asker: Asker
 ) -> tuple[Alternative, ...]:
-    """What would get the route `local`: the same model smaller or with a shorter context, then
-    other models, best first.
+    """What would get the route `local`: the same model as it was trained for a longer context,
+    then smaller or with a shorter one, then other models, best first.
 
     Nothing is proposed where the route is local already. `workload` is the workload before defaults
     were filled in; what it demands is demanded of the alternatives too. `asker` is asked about the
@@ -70,10 +70,13 @@ def alternatives(
         return ()
     machine, catalogue = asker.machine, asker.catalogue
     own = _without_repeats(_of_itself(question, workload, machine, catalogue))
-    others = _other_models(question, workload, judged, asker, MOST_ALTERNATIVES - min(len(own), 1))
+    longer = _with_longer_context(question, workload, judged, asker)
+    most = MOST_ALTERNATIVES - min(len(own), 1) - len(longer)
+    others = _other_models(question, workload, judged, asker, most)
+    others = tuple(other for other in others if other.id not in {each.id for each in longer})
     if not own and not others:
         own = list(_smaller(question, workload, machine, catalogue, worth_having=False))
-    return (*own[:MOST_ALTERNATIVES], *others)
+    return (*longer, *own[:MOST_ALTERNATIVES], *others)
 
 
 def _without_repeats(alternatives: Iterable[Alternative]) -> list[Alternative]:
@@ -267,6 +270,27 @@ def _other_models(
     )
 
 
+def _with_longer_context(
+    question: Question, asked_workload: Workload, judged: Judged, asker: Asker
+) -> tuple[Alternative, ...]:
+    """The model of the same family, work and number of parameters that takes a context too long
+    for this one, where it runs: publishers train one for several, as Phi-3 mini for 4k and 128k.
+    """
+    spec, own = question.spec, question.spec.parameters.total
+    if own is None or all(finding.code != "context-too-long" for finding in judged.findings):
+        return ()
+    plain = _of_any_model(asked_workload)
+    for outline in asker.catalogue.outlines():
+        total = outline.parameters_total
+        is_alike = (outline.family, outline.uses) == (spec.family, spec.uses)
+        if not is_alike or total is None or abs(total - own) > SAME_PARAMETERS * own:
+            continue
+        fit = _fits(asker.spec(outline.id, plain), plain, asker) if outline.id != spec.id else None
+        if fit is not None and not _likely_short(fit):
+            return (_alternative(_as_its_command(fit, asker), asker.catalogue, LONGER_CONTEXT),)
+    return ()
+
+
 def _likely_short(fit: _Fit) -> bool:
     """Its likely pace is below the wanted one, though its range reaches it."""
     return is_too_slow(fit[1], fit[0].workload.min_tokens_per_second)
@@ -456,6 +480,10 @@ def _comes_into_question(
         return False
     return outline.superseded_by is None and (own is None or total < own * at_most)
 
+
+LONGER_CONTEXT = "the same model, trained for a longer context"
+# other factors of a position's encoding are a few thousand parameters
+SAME_PARAMETERS = 0.001
 
 _Fit = tuple[Question, Judged, Workload]
 

@@ -95,9 +95,19 @@ def _in_powershell(lines: tuple[str, ...]) -> tuple[str, ...]:
     """The lines as the PowerShell that Windows comes with takes them, 5.1: `&&` is of 7 and newer
     (about_Pipeline_Chain_Operators), and `curl` stands for Invoke-WebRequest (about_Aliases).
     """
-    return tuple(
-        line if line[0] == "#" else "; ".join(map(_with_curl, line.split(" && "))) for line in lines
-    )
+    typed = []
+    for line in lines:
+        # a comment would take the brackets behind it
+        code, mark, comment = line.partition("  # ")
+        typed.append(line if line[0] == "#" else f"{_in_turn(code.split(' && '))}{mark}{comment}")
+    return tuple(typed)
+
+
+def _in_turn(commands: Sequence[str]) -> str:
+    """Each where the one before it went well: `$?` tells that (about_Automatic_Variables)."""
+    first, *others = commands
+    then = f"; if ($?) {{ {_in_turn(others)} }}" if others else ""
+    return f"{_with_curl(first)}{then}"
 
 
 def _with_curl(line: str) -> str:

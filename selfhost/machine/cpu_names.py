@@ -285,41 +285,45 @@ def rented(text: str) -> Described | None:
     return _rented_as(own) or _rented_as(" ".join(typed(own).names.split())) or _stated_guest(plain)
 
 
+class _Guest(Record):
+    """What a text tells of a virtual machine; None for what it does not. `host` is the listed
+    processor that it names.
+    """
+
+    host: str | None
+    processors: int | None
+    gib: float | None
+    is_container: bool
+    system: str | None
+
+    @property
+    def is_sized(self) -> bool:
+        """Without its processors nothing tells how much memory there may be."""
+        if 0 in (self.processors, self.gib):
+            return False
+        return self.gib is not None or (self.host is not None and self.processors is not None)
+
+
 def _stated_guest(text: str) -> Described | None:
     """The virtual machine of which a text tells processors and memory, `vps 4 vcpu 8gb`, and
     perhaps the host's processor, `epyc 7742 vm 16 cores`; None for any other text.
     """
-    table = shipped_table("cloud_types")["stated"]
-    stated = typed(text)
-    gib = memory_gib(stated, is_server=True)
-    names = without_sizes(stated.names).replace(",", " ").lower()
-    match = _PROCESSORS.search(names)
-    count = stated.threads or stated.cores if match is None else int(match[1])
-    words = _PROCESSORS.sub(" ", names, count=1).split()
-    rest = set(words)
-    of_guests = {*table["words"], *table["containers"]}
-    is_virtual = match is not None and "v" in match[2]
-    told = [word for word in words if word not in {*of_guests, *_SAYS_NOTHING, *table["hosts"]}]
-    host = _host_named(told) if is_virtual or not rest.isdisjoint(table["guests"]) else None
-    is_guest = (is_virtual or not rest.isdisjoint(of_guests)) and (host is not None or not told)
-    # without its processors nothing tells how much memory there may be
-    is_sized = gib is not None or (host is not None and count is not None)
-    if not is_guest or not is_sized or 0 in (count, gib):
+    guest = _guest(text)
+    if guest is None or not guest.is_sized:
         return None
     # clouds rent half as many as GiB of memory where nothing else is said
-    processors = count or max(1, round((gib or 0) / _USUAL_GIB_OF_A_PROCESSOR))
-    is_container = not rest.isdisjoint(table["containers"])
-    kind = "a container" if is_container else "a virtual machine"
-    unsaid = () if count else ("cpu_cores_usable", "cpu_cores_physical")
-    not_told = () if gib else ("memory_total_bytes",)
-    gib = gib or processors * _USUAL_GIB_OF_A_PROCESSOR
+    processors = guest.processors or max(1, round((guest.gib or 0) / _USUAL_GIB_OF_A_PROCESSOR))
+    gib = guest.gib or processors * _USUAL_GIB_OF_A_PROCESSOR
+    kind = "a container" if guest.is_container else "a virtual machine"
+    unsaid = () if guest.processors else ("cpu_cores_usable", "cpu_cores_physical")
+    not_told = () if guest.gib else ("memory_total_bytes",)
     memory = round(gib * units.GIB)
     facts: dict[str, Any] = {
-        "system": stated.system or "linux",
+        "system": guest.system or "linux",
         "architecture": "x86_64",
         "memory_total_bytes": memory,
         "memory_limit_bytes": memory,
-        "cpu_model": host or table["cpu"],
+        "cpu_model": guest.host or shipped_table("cloud_types")["stated"]["cpu"],
         "cpu_cores_usable": float(processors),
         "cpu_cores_physical": processors,
         "accelerators": (),
@@ -328,19 +332,41 @@ def _stated_guest(text: str) -> Described | None:
     machine = Machine(
         **facts,
         name=f"{kind} with {count_of}",
-        scope="container" if is_container else "vm",
+        scope="container" if guest.is_container else "vm",
         confidence="low",
         assumed=("architecture", "accelerators", _BANDWIDTH, *unsaid, *not_told),
         sources=dict.fromkeys(facts, f'"{text}"'),
     )
-    of_host = f" of {host}" if host else ""
+    of_host = "" if guest.host is None else f" of {guest.host}"
     note = (
         f'"{text}" is judged as {kind} with {count_of}{of_host}{", assumed" if unsaid else ""},'
         f" {gib:g} GB of RAM{', assumed,' if not_told else ''} and no GPU."
     )
-    if not host:
+    if guest.host is None:
         note += " Its host's processor is not told, so that its speed is a wide guess by its class."
     return Described(machine=planned(machine), title=text, note=note)
+
+
+def _guest(text: str) -> _Guest | None:
+    """None where no word says that it is one, or one says something else."""
+    table = shipped_table("cloud_types")["stated"]
+    stated = typed(text)
+    names = without_sizes(stated.names).replace(",", " ").lower()
+    match = _PROCESSORS.search(names)
+    words = _PROCESSORS.sub(" ", names, count=1).split()
+    of_guests = {*table["words"], *table["containers"]}
+    is_virtual = match is not None and "v" in match[2]
+    told = [word for word in words if word not in {*of_guests, *_SAYS_NOTHING, *table["hosts"]}]
+    host = _host_named(told) if is_virtual or not set(words).isdisjoint(table["guests"]) else None
+    if not (is_virtual or not set(words).isdisjoint(of_guests)) or (told and host is None):
+        return None
+    return _Guest(
+        host=host,
+        processors=stated.threads or stated.cores if match is None else int(match[1]),
+        gib=memory_gib(stated, is_server=True),
+        is_container=not set(words).isdisjoint(table["containers"]),
+        system=stated.system,
+    )
 
 
 def _host_named(words: Sequence[str]) -> str | None:

@@ -201,7 +201,13 @@ def _answer_words(verdict: Verdict) -> Iterator[str]:
         likely, ends = units.speed(total.likely, total.likely), units.pace(total.low, total.high)
         guess = units.guess(total.low, total.high) or ", an estimate"
         word = units.about(total.low, total.high)
-        yield f"{workload.parallel:,} sequences at once: {word} {likely} in all ({ends}{guess})"
+        each = total.likely / workload.parallel
+        wanted = verdict.workload.min_tokens_per_second
+        slow = ", too slow" if wanted is not None and each < wanted else ""
+        yield (
+            f"{workload.parallel:,} sequences at once: {word} {likely} in all ({ends}{guess}),"
+            f" {units.pace(each, each)} each{slow}"
+        )
 
 
 def _wait_words(wait: SecondsRange) -> str:

@@ -31,7 +31,8 @@ _GAP = 2
 
 # GitHub takes `::name` at a line's start for a command, blanks before it or not, and any word may
 # begin a line; `##[` is GitHub's and `##vso[` Azure's wherever they stand
-_CI_COMMAND = pattern(r"(?<!\S)::(?=[A-Za-z])|##(?=\w*\[)")
+# inside a word of a program, `std::vector`, it is none
+_CI_COMMAND = pattern(r"(?<![\w:])::(?=[A-Za-z])|##(?=\w*\[)")
 
 # a number is not parted from its unit at a line's end: `22.0 GiB`, `~3.8 tokens/s`, `$2.50 in`
 _BYTES = ("kB", "MB", "GB", "TB", "KiB", "MiB", "GiB", "TiB")

@@ -53,7 +53,9 @@ def programs(line: str) -> list[list[str]]:
     if re.match(r"\$env:[A-Z_]+ = ", line):
         # an assignment of PowerShell: a cmdlet stands behind it, whose options are none of ours
         return []
-    words = shlex.split(line, comments=True)
+    # `a; if ($?) { b }` is PowerShell's `a && b`
+    plain = line.replace("if ($?) { ", "").replace(" }", "") if "if ($?)" in line else line
+    words = shlex.split(plain, comments=True)
     commands: list[list[str]] = [[]]
     for word in words:
         if word in ("&&", "|"):
@@ -756,6 +758,8 @@ def test_a_line_for_windows_is_one_of_the_powershell_that_it_comes_with() -> Non
         assert lines
         for line in lines:
             assert "&&" not in line
-            assert not re.search(r"(^|; )curl ", line)
+            assert not re.search(r"(^|[;{] )curl ", line)
+            # what comes second waits for the first: a failed download is not run
+            assert line.count("; if ($?) {") == line.count("}")
     whisper = on("laptop-rtx4060-16gb", "whisper-large-v3-turbo")
     assert any("whisper.cpp/releases" in line for line in whisper.setup)

@@ -1074,6 +1074,7 @@ def test_models_compared_have_one_line_a_fact() -> None:
     ("text", "shown"),
     [
         ("::add-mask::x: does not exist", "\\x3a:add-mask::x: does not exist"),
+        ("none (::error::x of std::vector)", "none (\\x3a:error::x of std::vector)"),
         ("a \u00a0::Error title=x::y", "a  \\x3a:Error title=x::y"),
         ("a ##vso[task.complete]b", "a \\x23#vso[task.complete]b"),
         ("x##[group]", "x\\x23#[group]"),
