@@ -260,6 +260,7 @@ def _version(text: str | None) -> tuple[int, ...]:
     return tuple(map(int, parts)) if all(part.isdecimal() for part in parts) else ()
 
 
+@lru_cache(maxsize=256)
 def cycles_per_second(name: str) -> float | None:
     """Cycles that all multiprocessors of an NVIDIA GPU, or of an instance of its MIG, together have
     in a second at the boost clock; None where they are not known.

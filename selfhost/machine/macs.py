@@ -51,16 +51,17 @@ def mac_with(text: str) -> Described | None:
     """The Mac with the chip and the memory that the text names, or else with the memory of the
     cheapest. None where it names no chip of Apple's, or one that was not sold so.
     """
-    plain = _plain(text)
-    chips, sizes = _CHIP.findall(plain), {int(size) for size in sizes_gib(plain)}
-    if len(text) > _MOST_LETTERS or len(chips) != 1 or len(sizes) > 1:
+    words = _words(text)
+    chips, stated_gib = _CHIP.findall(words), {int(size) for size in sizes_gib(words)}
+    if len(text) > _MOST_LETTERS or len(chips) != 1 or len(stated_gib) > 1:
         return None
-    others = frozenset(_CHIP.sub(" ", _ASIDE.sub(" ", without_sizes(plain))).split()) - _ANY_MAC
+    of_product = _CHIP.sub(" ", _ASIDE.sub(" ", without_sizes(words)))
+    product_words = frozenset(of_product.split()) - _ANY_MAC
     for row in shipped_table("macs")["mac"]:
         is_chip = (row["chip"], row["variant"]) == chips[0]
-        is_product = any(others <= frozenset(product.split()) for product in row["products"])
-        if is_chip and is_product and sizes <= set(row["gib"]):
-            return _described(text.strip(), row, max(sizes, default=None))
+        is_product = any(product_words <= frozenset(name.split()) for name in row["products"])
+        if is_chip and is_product and stated_gib <= set(row["gib"]):
+            return _described(text.strip(), row, max(stated_gib, default=None))
     return None
 
 
@@ -70,81 +71,82 @@ def as_sold(text: str) -> str:
     """
     # a Tesla M40 is a card
     chips = {row["chip"] for row in shipped_table("macs")["mac"]}
-    named = _CHIP.finditer(_NO_CHIP.sub(" ", _plain(text)))
+    named = _CHIP.finditer(_NO_CHIP.sub(" ", _words(text)))
     if not any(match[1] in chips for match in named):
         return text
-    plain = _RAM_SLASH_DISK.sub(r"\1gb", with_plain_sizes(text))
-    plain = _OF_A_SHOP.sub(" ", plain.replace("/", " "))
-    sizes = sizes_gib(plain)
+    ram_alone = _RAM_SLASH_DISK.sub(r"\1gb", with_plain_sizes(text))
+    name = _OF_A_SHOP.sub(" ", ram_alone.replace("/", " "))
+    sizes = sizes_gib(name)
     if len(sizes) == _RAM_AND_DISK and min(sizes) < max(sizes):
-        smallest = f"{min(sizes):g}gb"
-        plain = f"{without_sizes(plain)} {smallest}"
-    return " ".join(plain.replace(",", " ").split()) if plain.split() != text.split() else text
+        name = f"{without_sizes(name)} {min(sizes):g}gb"
+    return " ".join(name.replace(",", " ").split()) if name.split() != text.split() else text
 
 
 def with_its_size(text: str) -> str:
     """The text of a Mac with GB behind a number at its end that its chip is sold with: `m4 max 128`
     is one of 128 GB. Any other text as it is.
     """
-    sized = _BARE_SIZE.sub(r"\1GB", text)
-    plain = _plain(sized)
-    is_sold = any(
-        (row["chip"], row["variant"]) == chip and set(sizes_gib(plain)) <= set(row["gib"])
-        for chip in _CHIP.findall(plain)
-        for row in shipped_table("macs")["mac"]
-    )
-    return sized if is_sold else text
+    with_unit = _BARE_SIZE.sub(r"\1GB", text)
+    words = _words(with_unit)
+    stated_gib = set(sizes_gib(words))
+    is_sold = any(stated_gib <= set(row["gib"]) for row in _rows_of_chips(words))
+    return with_unit if is_sold else text
 
 
 def sizes_sold(text: str) -> tuple[int, ...]:
     """GiB of RAM that Macs with the chip that the text names are sold with; empty where it names
     none, several, or states the size.
     """
-    plain = _plain(text)
-    rows = [
+    words = _words(text)
+    rows = _rows_of_chips(words)
+    return tuple(rows[0]["gib"]) if len(rows) == 1 and not sizes_gib(words) else ()
+
+
+def _rows_of_chips(words: str) -> list[Mapping[str, Any]]:
+    """The row of each chip that the words name, of one in several rows each."""
+    return [
         row
-        for chip in _CHIP.findall(plain)
+        for chip in _CHIP.findall(words)
         for row in shipped_table("macs")["mac"]
         if (row["chip"], row["variant"]) == chip
     ]
-    return tuple(rows[0]["gib"]) if len(rows) == 1 and not sizes_gib(plain) else ()
 
 
 def is_a_mac(text: str) -> bool:
     """Whether a word of it is of the name of a Mac alone, `macbook`, or a chip of Apple's."""
-    words = frozenset(_plain(text).split())
-    named = {
+    words = frozenset(_words(text).split())
+    words_of_macs = {
         word
         for row in shipped_table("macs")["mac"]
         for product in row["products"]
         for word in (*product.split(), row["chip"])
         if "mac" in word or word == row["chip"]
     }
-    return not words.isdisjoint(named)
+    return not words.isdisjoint(words_of_macs)
 
 
 def names_a_chip_alone(text: str) -> bool:
     """Whether it names a chip of Apple's and its memory at most: `m5 pro` is no MacBook Pro with an
     M5.
     """
-    words = without_sizes(_plain(text)).split()
+    words = without_sizes(_words(text)).split()
     return _CHIP.fullmatch(" ".join(word for word in words if word not in _ANY_MAC)) is not None
 
 
 def has_its_chip(name: str, text: str) -> bool:
     """Whether a machine's name has the chip that the text names; any has where it names none."""
-    wanted = _CHIP.findall(_plain(text))
-    return not wanted or _CHIP.findall(_plain(name)) == wanted
+    chips = _CHIP.findall(_words(text))
+    return not chips or _CHIP.findall(_words(name)) == chips
 
 
-def _plain(text: str) -> str:
+def _words(text: str) -> str:
     """Its words, and behind a product that has always had one chip that chip."""
-    plain = " ".join(re.sub(r"[^a-z0-9.]+", " ", with_plain_sizes(text).lower()).split())
+    words = " ".join(re.sub(r"[^a-z0-9.]+", " ", with_plain_sizes(text).lower()).split())
     for row in shipped_table("macs")["mac"]:
         product = row.get("only_in", "")
-        if product and re.search(rf"\b{product}\b", plain) and not _CHIP.search(plain):
-            return plain.replace(product, f"{product} {row['chip']} {row['variant']}")
-    return plain
+        if product and re.search(rf"\b{product}\b", words) and not _CHIP.search(words):
+            return words.replace(product, f"{product} {row['chip']} {row['variant']}")
+    return words
 
 
 def _described(text: str, row: Mapping[str, Any], stated_gib: int | None) -> Described:
@@ -166,10 +168,13 @@ def _described(text: str, row: Mapping[str, Any], stated_gib: int | None) -> Des
     }
     if gb_per_s is not None:
         facts["memory_bandwidth_bytes_per_second"] = round(gb_per_s * units.GB)
-    usual = "" if stated_gib else ", the memory of the cheapest, assumed"
-    others = [f"{size} GB" for size in row["gib"] if size != memory_gib]
-    more = f" Otherwise name it: {', '.join(others)}." if others and not stated_gib else ""
-    note = f'"{text}" is judged as {title} with {memory_gib} GB{usual}.{more}'
+    note = f'"{text}" is judged as {title} with {memory_gib} GB'
+    if stated_gib is None:
+        other_sizes = [f"{size} GB" for size in row["gib"] if size != memory_gib]
+        choice = f" Otherwise name it: {', '.join(other_sizes)}." if other_sizes else ""
+        note = f"{note}, the memory of the cheapest, assumed.{choice}"
+    else:
+        note = f"{note}."
     machine = Machine(
         **facts,
         name=f"a Mac with {title}, {memory_gib} GB",

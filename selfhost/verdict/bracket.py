@@ -16,7 +16,7 @@ from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.records import CpuNeed, MemoryNeed, Needs
 from . import findings as check
-from .compute import Power, asked_of_cores, power_of
+from .compute import asked_of_cores, power_of
 from .findings import Finding, Outcome
 from .judging import disk_finding, model_findings, runtime_asked, ways_held
 from .pacing import pace_and_finding
@@ -24,6 +24,7 @@ from .record import Judged, Question
 from .sketched_work import (
     TEXT,
     UNCOUNTED,
+    OnCores,
     figures_of_step,
     figures_of_work,
     pace_of_figures,
@@ -321,17 +322,20 @@ class _Checks:
         return self._step(figures) if _is_text(figures) else self._other(figures)
 
     @cached_property
-    def _power(self) -> Power | None:
-        workload, runtime = self._question.workload, self._question.runtime
-        return power_of(self._machine, _NO_NEEDS, runtime, workload.quantization or "")
+    def _cores(self) -> OnCores:
+        quantization, runtime = self._question.workload.quantization or "", self._question.runtime
+        return OnCores(
+            modality=self._modality,
+            machine=self._machine,
+            power=power_of(self._machine, _NO_NEEDS, runtime, quantization),
+            runtime=runtime,
+            quantization=quantization,
+        )
 
     def _other(self, figures: Sequence[float]) -> tuple[int, bool]:
         """Of work that is no text: its pace decides nothing."""
         if figures[0] != UNCOUNTED:
-            kind, runtime = self._question.workload.quantization or "", self._question.runtime
-            speed = pace_of_figures(
-                figures, self._modality, self._machine, self._power, runtime, kind
-            )
+            speed = pace_of_figures(figures, self._cores)
             finding = check.work_check(speed, offload=None, on_processor=True)
         elif self._modality in check.MADE:
             finding = check.made_on_processor_check(self._modality)

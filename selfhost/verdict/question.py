@@ -10,7 +10,7 @@ from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.spec import DTYPES, INCOMPLETE, PACKED, ModelSpec, RuntimeSpec
 from ..core.errors import Problem, WorkloadError
-from ..core.records import Unread
+from ..core.records import Unread, remembered
 from ..core.saying import option
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
@@ -518,16 +518,38 @@ def needs_under(
     question: Question, workload: Workload, catalogue: Catalogue, machine: Machine
 ) -> Needs:
     """What the same question takes under another workload."""
-    needs = need.needs_of(
+    needs = _counted(
         question.spec,
         question.runtime,
-        workload,
+        (workload,),
         architectures(catalogue),
-        instruction_sets=instruction_sets_for_layout(machine),
-        companions=question.companions,
+        instruction_sets_for_layout(machine),
+        question.companions,
     )
     making = making_of(question.spec, question.runtime, workload, needs, catalogue)
     return needs if making is None else needs.replace(making=making)
+
+
+@remembered(64)
+def _counted(
+    spec: ModelSpec,
+    runtime: RuntimeSpec | None,
+    of_workload: tuple[Workload],
+    rows: Mapping[str, Any],
+    instruction_sets: tuple[str, ...] | None,
+    companions: need.Companions | None,
+) -> Needs:
+    """`needs_of`. A plan asks a hundred machines the same dozen questions. The workload stands in a
+    tuple, for equal ones are the same.
+    """
+    return need.needs_of(
+        spec,
+        runtime,
+        of_workload[0],
+        rows,
+        instruction_sets=instruction_sets,
+        companions=companions,
+    )
 
 
 def architectures(catalogue: Catalogue) -> Mapping[str, Any]:

@@ -6,10 +6,10 @@ kind is larger.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ..catalogue.media import Denoising, Sound
-from ..core.records import FrozenDict
+from ..core.records import FrozenDict, Record
 from ..machine.record import Machine
 from ..needs.records import Needs
 from .compute import Power
@@ -116,37 +116,27 @@ def _figures_of_sound(question: Question, needs: Needs) -> tuple[float, ...]:
     return (UNCOUNTED,) if kind is None else (PUBLISHED, *kind.on_processor)
 
 
-def pace_of_figures(
-    figures: Sequence[float],
-    modality: str,
-    machine: Machine,
-    power: Power | None,
-    runtime: RuntimeSpec | None,
-    quantization: str,
-) -> Speed:
+class OnCores(Record):
+    """What work that is no text is done with on a processor: the cores of a machine and what they
+    compute, None where that is not known; the program, and in which type it takes the weights.
+    """
+
+    modality: str
+    machine: Machine
+    power: Power | None
+    runtime: RuntimeSpec | None
+    quantization: str
+
+
+def pace_of_figures(figures: Sequence[float], cores: OnCores) -> Speed:
     """The pace of work of which `figures_of_work` counted something, on the cores of a machine, as
     `other_work` finds it.
     """
     kind, *counted = figures
-    if kind == PICTURES:
-        return _pace_of_pictures(counted, modality, machine, power, runtime, quantization)
-    if kind == DOCUMENTS:
-        return _pace_of_documents(counted, machine, power, runtime, quantization)
-    if kind == SPEECH:
-        return _pace_of_speech(counted, machine, power, runtime, quantization)
-    if kind == SOUND:
-        return _pace_of_sound(counted, modality, machine, power)
-    return _pace_as_published(counted, modality, machine, power)
+    return _PACES[int(kind)](counted, cores)
 
 
-def _pace_of_pictures(
-    figures: Sequence[float],
-    modality: str,
-    machine: Machine,
-    power: Power | None,
-    runtime: RuntimeSpec | None,
-    quantization: str,
-) -> Speed:
+def _pace_of_pictures(figures: Sequence[float], cores: OnCores) -> Speed:
     from .pictures import pace_of_pictures
 
     operations, parameters, read = map(int, figures)
@@ -156,35 +146,30 @@ def _pace_of_pictures(
         step_operations=operations,
         decode_operations=0,
         step_parameters=read or None,
-        frames=1 if modality == "video" else None,
+        frames=1 if cores.modality == "video" else None,
     )
     return pace_of_pictures(
-        machine,
-        power,
+        cores.machine,
+        cores.power,
         denoising if operations else None,
         pixels=None,
-        quantization=quantization,
-        runtime=runtime,
+        quantization=cores.quantization,
+        runtime=cores.runtime,
         offload=None,
         parameters=parameters or None,
     )
 
 
-def _pace_of_documents(
-    figures: Sequence[float],
-    machine: Machine,
-    power: Power | None,
-    runtime: RuntimeSpec | None,
-    quantization: str,
-) -> Speed:
+def _pace_of_documents(figures: Sequence[float], cores: OnCores) -> Speed:
     from .documents import UNIT, documents_a_second, pace_of_documents, shares_of_documents
 
     operations, of_picture, parameters = figures
+    power, runtime, quantization = cores.power, cores.runtime, cores.quantization
     if power is not None and operations:
-        shares = shares_of_documents(machine, power, runtime, quantization)
+        shares = shares_of_documents(cores.machine, power, runtime, quantization)
         return Speed(work=documents_a_second(power, operations, shares), unit=UNIT, how="")
     return pace_of_documents(
-        machine,
+        cores.machine,
         power,
         None,
         int(parameters),
@@ -194,42 +179,49 @@ def _pace_of_documents(
     )
 
 
-def _pace_of_speech(
-    figures: Sequence[float],
-    machine: Machine,
-    power: Power | None,
-    runtime: RuntimeSpec | None,
-    quantization: str,
-) -> Speed:
+def _pace_of_speech(figures: Sequence[float], cores: OnCores) -> Speed:
     from .speech import SpeechWork, pace_of_speech
 
     of_speech, of_step = figures[: len(_OF_SPEECH)], figures[len(_OF_SPEECH) :]
     named = dict(zip(_OF_SPEECH, of_speech, strict=True))
     work = SpeechWork.partly({**named, "step": _step_with(of_step)})
-    return pace_of_speech(machine, power, work, quantization=quantization, runtime=runtime)
+    return pace_of_speech(
+        cores.machine,
+        cores.power,
+        work,
+        quantization=cores.quantization,
+        runtime=cores.runtime,
+    )
 
 
-def _pace_of_sound(
-    figures: Sequence[float], modality: str, machine: Machine, power: Power | None
-) -> Speed:
+def _pace_of_sound(figures: Sequence[float], cores: OnCores) -> Speed:
     from .speech import pace_of_sound
 
     named = {name: value or None for name, value in zip(_OF_SOUND, figures, strict=True)}
-    return pace_of_sound(machine, power, Sound.partly(named), None, unit=_unit_of_sound(modality))
+    sound, unit = Sound.partly(named), _unit_of_sound(cores.modality)
+    return pace_of_sound(cores.machine, cores.power, sound, None, unit=unit)
 
 
-def _pace_as_published(
-    figures: Sequence[float], modality: str, machine: Machine, power: Power | None
-) -> Speed:
+def _pace_as_published(figures: Sequence[float], cores: OnCores) -> Speed:
     from .speech import SpeechKind, pace_of_sound
 
     low, likely, high = figures
     seconds = low, likely, high
     kind = SpeechKind(on_card=seconds, on_processor=seconds, words="", speaks=False)
-    return pace_of_sound(machine, power, None, kind, unit=_unit_of_sound(modality))
+    unit = _unit_of_sound(cores.modality)
+    return pace_of_sound(cores.machine, cores.power, None, kind, unit=unit)
 
 
 def _unit_of_sound(modality: str) -> str:
     from .speech import UNIT, UNIT_OF_MUSIC
 
     return UNIT if modality == "speech" else UNIT_OF_MUSIC
+
+
+_PACES: Mapping[int, Callable[[Sequence[float], OnCores], Speed]] = {
+    PICTURES: _pace_of_pictures,
+    DOCUMENTS: _pace_of_documents,
+    SPEECH: _pace_of_speech,
+    SOUND: _pace_of_sound,
+    PUBLISHED: _pace_as_published,
+}

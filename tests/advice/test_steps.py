@@ -6,6 +6,7 @@ import re
 import shlex
 import tomllib
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,9 @@ from helpers.machines import USUAL
 from helpers.paths import TESTS
 from selfhost import Machine, Verdict, Workload, check
 from selfhost.advice.commands import Circumstances, lines_of_a_file
+from selfhost.advice.compiled import Questions
 from selfhost.advice.steps import Steps, steps
+from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.errors import WorkloadError
 from selfhost.machine.changes import apply
@@ -32,12 +35,15 @@ def machine(name: str) -> Machine:
     return load(name).machine
 
 
-@lru_cache
-def all_steps(name: str) -> dict[str, Steps]:
+def all_steps(name: str, folder: Path) -> dict[str, Steps]:
     """Of every third model, where it runs on that machine: each model is that of two machines."""
-    catalogue, lines = open_catalogue(), {}
+    catalogue, lines = Catalogue.open(shipped=str(folder)), {}
+    ready = Questions.open(catalogue, Workload(), machine(name))
+    assert ready is not None
     for spec_id in list(catalogue.ids())[USUAL.index(name) % 3 :: 3]:
-        question = ask(catalogue.spec(spec_id), Workload(), catalogue, machine(name))
+        question = ready.question(spec_id, Workload()) or ask(
+            catalogue.spec(spec_id), Workload(), catalogue, machine(name)
+        )
         judged = judge(question, machine(name))
         if judged.fits:
             lines[spec_id] = steps(question, judged, catalogue, machine(name))
@@ -69,8 +75,8 @@ def programs(line: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("name", USUAL)
-def test_nearly_every_model_that_runs_has_a_command_of_known_flags(name: str) -> None:
-    of_models = all_steps(name)
+def test_nearly_every_model_that_runs_has_a_command_of_known_flags(name: str, packed: Path) -> None:
+    of_models = all_steps(name, packed)
     missing = [spec_id for spec_id, found in of_models.items() if not found.commands]
     assert len(missing) <= 0.05 * len(of_models), missing
     for spec_id, found in of_models.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise, product
 
 import pytest
@@ -69,6 +70,7 @@ def test_every_model_has_needs_in_every_runtime_that_loads_it() -> None:
     """Size and memory of each shipped model are known in each runtime that loads it, and low <= best <= high for every term.
 
     Where the spec says why it has no architecture, memory is unknown with a reason and a remedy; so is a size that nobody states.
+    No two parts of a sum differ in their number of layers alone, for people would have to add them up.
     """
     for spec, program in pairs():
         answer = asked(spec, program)
@@ -105,6 +107,12 @@ def test_every_model_has_needs_in_every_runtime_that_loads_it() -> None:
             )
             assert term.source, (spec.id, program.id, term)
             assert term.arithmetic
+            parts = [
+                re.sub(r"\b[\d,]+ layers?", "layers", part)
+                for part in term.arithmetic.partition(";")[0].split(" + ")
+                if "layer" in part
+            ]
+            assert len(parts) == len(set(parts)), (spec.id, program.id, term.arithmetic)
             if term.how is How.EXACT:
                 # a buffer may be reserved to the byte and touched only in part
                 assert term.bytes == term.high_bytes

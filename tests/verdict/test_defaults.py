@@ -9,6 +9,7 @@ import pytest
 from helpers.machines import IDS, VM
 from selfhost import Outcome, Route, Workload, check, rank
 from selfhost.answers.verdicts import check_with
+from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.errors import SelfhostError
 from selfhost.machine.named import machine_named as named_machine
@@ -324,12 +325,15 @@ def test_other_questions_of_the_same_model_have_the_route_of_check(
 
 
 @pytest.mark.parametrize("machine", ["desktop-rtx3060-12gb", "macbook-air-m2-16gb"])
-def test_the_list_judges_what_check_judges(machine: str) -> None:
+def test_the_list_judges_what_check_judges(machine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runtime, quantization, placement, pace and route, of rank() as of `list`."""
     where = profile(machine)
+    ids = ("flux.1-dev", "gpt-4o", "gpt2", "mistral-7b-instruct-v0.3", "qwen2.5-14b-instruct")
+    verdicts = {id: check(id, machine=where) for id in ids}
+    monkeypatch.setattr(Catalogue, "ids", lambda _: ids)
     rows = {row.model.id: row for row in rank(machine=where).models}
-    for id in ("mistral-7b-instruct-v0.3", "qwen2.5-14b-instruct", "flux.1-dev", "gpt2", "gpt-4o"):
-        verdict, row = check(id, machine=where), rows[id]
+    for id, verdict in verdicts.items():
+        row = rows[id]
         assert (row.runtime, row.quantization, row.route) == (
             verdict.workload.runtime,
             verdict.workload.quantization,
