@@ -25,8 +25,8 @@ _MOST_LOG_BYTES = 64 << 20
 _UNDERSTOOD = (
     "give the output of llama-bench or llama-batched-bench, the log of llama-server or llama-cli"
     " (-lv 4 shows the memory), what `ollama run --verbose` prints, Ollama's server log, the log of"
-    " vLLM's server, or the id of a process; verify reads no other program's output, such as that"
-    " of `vllm bench` or MLX"
+    " vLLM's server, what `vllm bench serve --max-concurrency N` or MLX LM's `mlx_lm.generate`"
+    " prints, or the id of a process; verify reads no other program's output"
 )
 
 

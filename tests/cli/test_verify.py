@@ -205,7 +205,7 @@ def test_figures_of_one_name_are_told_by_their_depth(
 def test_a_log_of_another_program_is_told_what_is_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The figures of `vllm bench serve` are not read: the remedy lists the programs that are, and says that `vllm bench` is none."""
+    """A throughput of which nobody knows how many shared it is not read: the remedy lists the programs whose figures are."""
     log = tmp_path / "serve.log"
     log.write_text("Output token throughput (tok/s):         512.34\n", "utf-8")
     code, _, message = answered(capsys, str(log), *MACHINE)
