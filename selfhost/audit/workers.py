@@ -7,12 +7,10 @@ sent. Where there is no `fork`, or one processor alone, all of it is done here.
 
 from __future__ import annotations
 
-import gc
 import os
 import pickle
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 
 TYPE_CHECKING = False
 
@@ -27,8 +25,6 @@ MOST_PROCESSES = 8
 # pieces are taken by numbers of so many bytes, as many as the smallest pipe holds; beyond, each
 # number stands for several pieces
 _NUMBER_BYTES = 4
-# new objects that hold others after which garbage is looked for: some MiB of them
-_OBJECTS_UNTIL_COLLECTED = 50_000
 _MOST_NUMBERS = 1024
 
 
@@ -48,38 +44,21 @@ def in_shares(
         processes = processors() if count >= LEAST_TO_SHARE else 1
     results: dict[int, T] = {}
     pieces = _Pieces(count) if processes > 1 else range(count)
-    helpers: list[_Helper] = []
-    with _little_collecting():
-        try:
-            helpers += [_Helper(pieces, work) for _ in range(1, processes)]
-            for place in pieces:
-                tell(place)
-                results[place] = work(place)
-            for helper in helpers:
-                results.update(helper.results())
-        finally:
-            for helper in helpers:
-                helper.stop()
+    helpers = [_Helper(pieces, work) for _ in range(1, processes)]
+    try:
+        for place in pieces:
+            tell(place)
+            results[place] = work(place)
+        for helper in helpers:
+            results.update(helper.results())
+    finally:
+        for helper in helpers:
+            helper.stop()
     for place in range(count):
         if place not in results:
             tell(place)
             results[place] = work(place)
     return [results[place] for place in range(count)]
-
-
-@contextmanager
-def _little_collecting() -> Iterator[None]:
-    """What is there stays: it is not searched for garbage time and again, which would also have
-    every process copy it; what work leaves behind is searched for once in many objects.
-    """
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(_OBJECTS_UNTIL_COLLECTED, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
 
 
 def processors() -> int:
