@@ -44,7 +44,8 @@ class BuildWithIndex(build_py):
 def _write_compiled(folder: str) -> None:
     sys.path.insert(0, HERE)
     try:
-        from selfhost.advice.compiled import QUESTIONS_FILE, compile_questions
+        from selfhost.advice.compiled import QUESTIONS_FILE
+        from selfhost.advice.compiling import compile_questions
         from selfhost.catalogue.index import INDEX_FILE, compile_index
         from selfhost.catalogue.offers import compile_offers
         from selfhost.core.tables import COMPILED, compile_table, compiled_path

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from helpers.paths import ROOT
-from selfhost.advice.compiled import QUESTIONS_FILE, compile_questions
+from selfhost.advice.compiled import QUESTIONS_FILE
+from selfhost.advice.compiling import compile_questions
 from selfhost.catalogue.index import INDEX_FILE, compile_index
 from selfhost.catalogue.offers import compile_offers
 from selfhost.core.tables import COMPILED, compile_table, compiled_path

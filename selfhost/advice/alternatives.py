@@ -93,28 +93,53 @@ def _without_repeats(alternatives: Iterable[Alternative]) -> list[Alternative]:
 def _of_itself(
     question: Question, asked_workload: Workload, machine: Machine, catalogue: Catalogue
 ) -> Iterator[Alternative]:
-    spec, workload = question.spec, question.workload
-    if spec.closed:
+    if question.spec.closed:
         return
-    is_needed = question.runtime is not None and question.needs is not None
-    if is_needed and workload.task == "finetune" and workload.finetune_method != "qlora":
-        fit = _fits(
-            spec, asked_workload.replace(finetune_method="qlora"), Asker(catalogue, machine)
-        )
-        if fit:
-            yield _alternative(fit, catalogue, "same model, tuned with QLoRA")
+    yield from _with_qlora(question, asked_workload, machine, catalogue)
     # with the program that was asked for, before another one
     smaller = [*_smaller(question, asked_workload, machine, catalogue, worth_having=True)]
     yield from smaller
     if asked_workload.runtime is not None:
-        other = _fits(
-            spec,
-            asked_workload.replace(runtime=None, format=None, quantization=None),
-            Asker(catalogue, machine),
-        )
-        other = other and _as_its_command(other, Asker(catalogue, machine))
-        if other and other[0].runtime:
-            yield _alternative(other, catalogue, f"same model with {other[0].runtime.name}")
+        yield from _in_another_program(question.spec, asked_workload, machine, catalogue)
+    yield from _with_a_shorter_context(
+        question, asked_workload, machine, catalogue, has_smaller=bool(smaller)
+    )
+
+
+def _with_qlora(
+    question: Question, asked_workload: Workload, machine: Machine, catalogue: Catalogue
+) -> Iterator[Alternative]:
+    """Of fine-tuning with another method."""
+    workload = question.workload
+    is_needed = question.runtime is not None and question.needs is not None
+    if is_needed and workload.task == "finetune" and workload.finetune_method != "qlora":
+        with_qlora = asked_workload.replace(finetune_method="qlora")
+        fit = _fits(question.spec, with_qlora, Asker(catalogue, machine))
+        if fit:
+            yield _alternative(fit, catalogue, "same model, tuned with QLoRA")
+
+
+def _in_another_program(
+    spec: ModelSpec, asked_workload: Workload, machine: Machine, catalogue: Catalogue
+) -> Iterator[Alternative]:
+    """With the program that the model would have by itself."""
+    any_program = asked_workload.replace(runtime=None, format=None, quantization=None)
+    fit = _fits(spec, any_program, Asker(catalogue, machine))
+    fit = fit and _as_its_command(fit, Asker(catalogue, machine))
+    if fit and fit[0].runtime:
+        yield _alternative(fit, catalogue, f"same model with {fit[0].runtime.name}")
+
+
+def _with_a_shorter_context(
+    question: Question,
+    asked_workload: Workload,
+    machine: Machine,
+    catalogue: Catalogue,
+    *,
+    has_smaller: bool,
+) -> Iterator[Alternative]:
+    """In the same files, or in the smallest where these leave far more of a context."""
+    spec, workload = question.spec, question.workload
     if question.runtime is None or question.needs is None:
         return
     longest, kind, why = (
@@ -122,7 +147,7 @@ def _of_itself(
         workload.quantization,
         "same files, shorter context",
     )
-    lightest = None if smaller else _lightest(question, asked_workload, catalogue, machine)
+    lightest = None if has_smaller else _lightest(question, asked_workload, catalogue, machine)
     if lightest is not None:
         longer = longest_context(lightest, None, machine, catalogue)
         if longer is not None and longer >= WORTH_SMALLER_WEIGHTS * (longest or 0):

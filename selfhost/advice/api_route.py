@@ -79,11 +79,19 @@ def usable_offers(
     if why is not None:
         is_known = own_id is not None
         reason = _why_instead(question.spec, served_id, why, catalogue, is_known=is_known)
-        return tuple(offer.replace(stands_in=True, why_instead=reason) for offer in offers_served)
+        return _with_reason(offers_served, reason, stands_in=True)
     if not judged.failed or not _of_files(question.spec):
         return offers_served
     reason = f"The offers are for {own_id}, which these files match in name and layers."
-    return tuple(offer.replace(why_instead=reason) for offer in offers_served)
+    return _with_reason(offers_served, reason, stands_in=False)
+
+
+def _with_reason(offers: Sequence[Offer], reason: str, *, stands_in: bool) -> tuple[Offer, ...]:
+    """The offers of another model than was asked for, each with why."""
+    return tuple(
+        offer.replace(stands_in=stands_in or offer.stands_in, why_instead=reason)
+        for offer in offers
+    )
 
 
 def _complies(

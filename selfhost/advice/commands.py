@@ -4,7 +4,7 @@ would run something else is left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -51,12 +51,9 @@ def commands(
         # the published file would not load as it is
         return ()
     circumstances = _circumstances(question, runtime, judged, machine, catalogue)
+    on_devices = _devices_option(runtime, judged, machine)
     if question.local_files:
-        own_path = question.spec.origin
-        if own_path.lower().endswith(".gguf"):
-            return _of_a_file(question, runtime, own_path, circumstances)
-        line = _of_a_folder(question, runtime, own_path, circumstances)
-        return (line[0] + _devices_option(runtime, judged, machine),) if line else ()
+        return _of_own_files(question, runtime, circumstances, on_devices)
     here = question.here
     if here is not None and here.by_path and here.missing_bytes == 0:
         if circumstances.scaled:
@@ -65,17 +62,39 @@ def commands(
     if circumstances.scaled and not _yarn(question.spec):
         # how else to switch a scaling on differs from model to model: the publisher says it
         return ()
-    on_devices = _devices_option(runtime, judged, machine)
     lines = [line + on_devices for line in _lines(runtime, question, circumstances, tag=tag)]
     # alone they are no other way to run it: `by_tag` has them with what installs that program
     if lines and runtime.shown_with and question.missing_bytes != 0:
         other = catalogue.runtime(runtime.shown_with)
-        beside = (
-            _lines(other, question, circumstances, tag=tag) if _has_build(other, machine) else ()
-        )
-        # beside the runtime that was judged, only where one line says it all
-        lines += beside if len(beside) == 1 else ()
+        lines += _line_of_another(other, question, circumstances, machine, tag)
     return tuple(lines)
+
+
+def _of_own_files(
+    question: Question, runtime: RuntimeSpec, circumstances: Circumstances, on_devices: str
+) -> tuple[str, ...]:
+    """Of a file or a folder of the user's."""
+    path = question.spec.origin
+    if path.lower().endswith(".gguf"):
+        return _of_a_file(question, runtime, path, circumstances)
+    lines = _of_a_folder(question, runtime, path, circumstances)
+    return (lines[0] + on_devices,) if lines else ()
+
+
+def _line_of_another(
+    runtime: RuntimeSpec,
+    question: Question,
+    circumstances: Circumstances,
+    machine: Machine,
+    tag: str | None,
+) -> Sequence[str]:
+    """The line of a program that is shown beside the one that was judged: only where one line says
+    it all.
+    """
+    if not _has_build(runtime, machine):
+        return ()
+    lines = _lines(runtime, question, circumstances, tag=tag)
+    return lines if len(lines) == 1 else ()
 
 
 class ByTag(Record):
@@ -652,21 +671,7 @@ def _file_values(question: Question, runtime: RuntimeSpec) -> Mapping[str, str |
     """The blanks that tell which files are downloaded: where they lie, and their own names."""
     spec, workload = question.spec, question.workload
     format, quantization = workload.format or "", workload.quantization or ""
-    published = need.published(spec, format, quantization)
-    files = spec.files_of(format, quantization) or (published[1] if published else None)
-    # files that somebody quantized lie elsewhere than the published ones
-    quantized = named = file_name = None
-    if files is not None:
-        # a publisher's own name of the quantization is the tag that downloads it
-        named = next(
-            (
-                name
-                for name in files.quantizations
-                if need.canonical_quantization(name) == quantization
-            ),
-            None,
-        )
-        quantized, file_name = files.repository, files.names.get(named or quantization)
+    quantized, named, file_name = _known_best(spec, format, quantization)
     here = question.here
     if here is not None and here.repository not in (None, quantized) and format == "gguf":
         # another conversion than the one known best is here already
@@ -683,6 +688,23 @@ def _file_values(question: Question, runtime: RuntimeSpec) -> Mapping[str, str |
         ),
         "file_name": file_name if quantized else None,
     }
+
+
+def _known_best(
+    spec: ModelSpec, format: str, quantization: str
+) -> tuple[str | None, str | None, str | None]:
+    """Where the files that somebody quantized lie, elsewhere than the published ones; a publisher's
+    own name of the quantization, which is the tag that downloads it; and the file's name.
+    """
+    published = need.published(spec, format, quantization)
+    files = spec.files_of(format, quantization) or (published[1] if published else None)
+    if files is None:
+        return None, None, None
+    named = next(
+        (name for name in files.quantizations if need.canonical_quantization(name) == quantization),
+        None,
+    )
+    return files.repository, named, files.names.get(named or quantization)
 
 
 def _stated_type(spec: ModelSpec) -> str | None:

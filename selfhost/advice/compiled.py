@@ -2,8 +2,8 @@
 built.
 
 What a model takes does not depend on the machine, but for the kinds of processors of
-`needs.repack`: it is computed once, by `asking.ask`, and kept beside the specs. `list` then only
-holds it against the machine, by `verdict.judge` as ever. The file names sizes and checksum of all
+`needs.repack`: it is computed once, by `compiling`, and kept beside the specs. `list` then only
+holds it against the machine, by `verdict.judging` as ever. The file names sizes and checksum of all
 it was made from, specs, runtimes, prices and this program; of other files it is left aside.
 """
 
@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, partial
 
 from ..catalogue.index import Catalogue
 from ..catalogue.licenses import canonical_expression
 from ..catalogue.media import Denoising, Sound
-from ..catalogue.offers import end_days, offers_of
 from ..catalogue.runtime import Conversion
 from ..catalogue.service import Service
 from ..catalogue.spec import (
@@ -39,44 +38,31 @@ from ..catalogue.spec import (
     TensorGroup,
     Upkeep,
 )
-from ..core import units
-from ..core.errors import SelfhostError
-from ..core.installed import contents_of, sizes_if_as_installed, sizes_of
-from ..core.parts import PACKAGE_FOLDER, UNREADABLE, Parts, joined, value_of
+from ..core.installed import contents_of, sizes_if_as_installed
+from ..core.parts import PACKAGE_FOLDER, UNREADABLE, Parts, value_of
 from ..core.records import FrozenDict, Record, Unread
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.records import CpuNeed, How, Making, MemoryNeed, Needs, Offload, Offloaded, Term
-from ..needs.repack import KINDS, kind_of
+from ..needs.repack import kind_of
 from ..verdict.bracket import (
     LEAST_CONTEXT_TOKENS,
     Program,
     Reach,
-    arranged,
-    memory_sketch,
-    program_of,
-    sketch_of,
 )
-from ..verdict.defaults import Asker, follows_a_list, from_a_list
+from ..verdict.defaults import Asker, from_a_list
 from ..verdict.findings import (
-    OPEN_PURPOSES,
     Finding,
     Outcome,
-    context_check,
-    kept_elsewhere,
-    license_guessed,
-    open_for,
     open_purposes,
     reads_context,
     worst_of,
 )
 from ..verdict.present import here, may_be_here
-from ..verdict.question import GENERATING, architectures, ask, is_context_stated
-from ..verdict.record import Judged, Question
+from ..verdict.question import GENERATING, architectures, is_context_stated
+from ..verdict.record import Question
 from ..verdict.speed import instruction_sets_for_layout
-from ..verdict.ways import other_ways
-from .api_route import usable_offers, whose_offers
-from .ranking import Standings, day_of
+from .api_route import whose_offers
 
 TYPE_CHECKING = False
 
@@ -86,11 +72,11 @@ if TYPE_CHECKING:
 
     from ..core.installed import Files
     from ..needs.tensors import ArchitectureRow
-    from ..verdict.bracket import Sketch, Sketches
+    from ..verdict.bracket import Sketches
     from ..verdict.held_whole import Alike, Figures
 
 QUESTIONS_FILE = "questions.bin"
-_VERSION = 24
+VERSION = 24
 # of the workload, what is held against the machine or the model or has a price, not what the model
 # takes
 _JUDGED_BY = (
@@ -107,10 +93,10 @@ _WISHES = ("private", "commercial", "modify", "auditable", "license")
 # what of the needs changes with it is computed anew
 _GROWING_WITH = "context_tokens"
 # for these contexts the memory is sketched, too: of a shorter one that is as much at most
-_LONGER_TOKENS = (16_384, 65_536, 131_072)
+LONGER_TOKENS = (16_384, 65_536, 131_072)
 # what judging, sorting and listing a model reads of its spec; the rest is read from the spec when
 # somebody asks
-_OF_SPEC: Mapping[str, tuple[str, ...]] = {
+OF_SPEC: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys((
         "id", "name", "family", "developer", "released", "modality", "uses", "tuned_from",
         "runtimes", "repository", "gated", "aliases",
@@ -129,7 +115,7 @@ _OF_SPEC: Mapping[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 # of those, what is kept once for all models that have the same
-_SHARED = (
+SHARED = (
     "parameters",
     "needs",
     "upkeep",
@@ -157,7 +143,7 @@ _KINDS: Mapping[str, type[Record]] = {
 }  # fmt: skip
 
 
-def _kind_of(value: Record) -> str:
+def name_of_kind(value: Record) -> str:
     """The name under which a record is kept. `TypeError` for a kind that `_KINDS` lacks: what is
     kept could not be read again.
     """
@@ -196,7 +182,7 @@ class Questions:
     ) -> None:
         """What machine and workload do not ask for of `parts` stays unread."""
         header = parts.header
-        if not _is_made_of(_files_behind(catalogue), header):
+        if not _is_made_of(files_behind(catalogue), header):
             raise ValueError("made of something else")
         self._parts = parts
         self._catalogue = catalogue
@@ -227,7 +213,7 @@ class Questions:
         if not _default_but(workload, (*_JUDGED_BY, *_WISHES, _GROWING_WITH)):
             return None
         try:
-            parts = Parts(os.path.join(catalogue.folder, QUESTIONS_FILE), _VERSION)
+            parts = Parts(os.path.join(catalogue.folder, QUESTIONS_FILE), VERSION)
             return cls(catalogue, machine, workload, parts)
         except UNREADABLE:
             return None
@@ -306,7 +292,7 @@ class Questions:
         """What decides of the memory under a context that is no shorter; None beyond the longest
         that is sketched.
         """
-        tokens = next((longer for longer in _LONGER_TOKENS if longer >= context_tokens), None)
+        tokens = next((longer for longer in LONGER_TOKENS if longer >= context_tokens), None)
         if tokens is None:
             return None
         sketches: Sketches = self._parts.later(f"memory at {tokens} {self._kind}")
@@ -331,7 +317,7 @@ class Questions:
         from ..verdict.held_whole import Alike
 
         groups, tokens = self._parts.later(f"held whole {self._kind}"), self._asked.context_tokens
-        longer = next((each for each in _LONGER_TOKENS if each >= (tokens or 0)), None)
+        longer = next((each for each in LONGER_TOKENS if each >= (tokens or 0)), None)
         at_hand: Mapping[str, Figures] = {}
         if tokens is not None and longer is not None:
             at_hand = self._parts.later(f"held at {longer} {self._kind}")
@@ -479,15 +465,15 @@ class Questions:
 
     def _spec(self, id: str, row: Sequence[Any]) -> ModelSpec:
         catalogue, values = self._catalogue, self._values
-        fields = dict(zip(_OF_SPEC, row, strict=True))
-        for name in _SHARED:
+        fields = dict(zip(OF_SPEC, row, strict=True))
+        for name in SHARED:
             fields[name] = values[fields[name]]
         for name, kind in _IN_PART.items():
             number = fields[name]
             # many models have the same
             part = values.get(number)
             if part is None:
-                part = values.part(number, kind, _OF_SPEC[name], partial(self._whole, name))
+                part = values.part(number, kind, OF_SPEC[name], partial(self._whole, name))
             fields[name] = part
         fields["origin"] = f"{self._folder}{id}.toml"
         return ModelSpec.partly(fields, lambda: catalogue.spec(id))
@@ -683,196 +669,6 @@ class ReadyAsker(Asker):
         return from_a_list(question, workload, self.catalogue, self.machine)
 
 
-def compile_questions(directory: str) -> bytes:
-    """The content of `QUESTIONS_FILE` for a folder of specs; the same files and the same program
-    always give the same.
-
-    A file of `core.parts`: the rows by model, the values that rows share, the memory by model for
-    each of KINDS, the openness by model, the texts of all terms, and what `verdict.bracket` and
-    `ranking` ask of all models.
-    """
-    catalogue = Catalogue.open(shipped=directory)
-    values: dict[str, tuple[int, Any]] = {}
-    texts: dict[str, tuple[int, Any]] = {}
-    shapes: dict[str, tuple[int, Any]] = {}
-    programs: dict[str, tuple[int, Any]] = {}
-    rows: dict[str, Any] = {}
-    opened: dict[str, Any] = {}
-    memory: dict[str, dict[str, Any]] = {name: {} for name in KINDS}
-    numbered_asks = _Asked(values)
-    at_once = _AtOnce(catalogue, numbered_asks)
-    served: dict[str, str | None] = {}
-    guessed: dict[str, tuple[bool, bool]] = {}
-    kept_by: dict[str, str | None] = {}
-    for spec in catalogue.specs():
-        served[spec.id] = _offered_until(Question(spec=spec, workload=Workload()), _RUNS, catalogue)
-        try:
-            questions = {
-                name: ask(spec, Workload(), catalogue, Machine(instruction_sets=sets))
-                for name, sets in KINDS.items()
-            }
-        except SelfhostError:
-            # no row: whoever asks meets the same error
-            continue
-        asked = questions[""]
-        rows[spec.id] = _row(asked, catalogue, numbered_asks, shapes, programs)
-        guessed[spec.id] = license_guessed(spec)
-        if spec.gated:
-            kept_by[spec.id] = kept_elsewhere(
-                spec, asked.workload.format, asked.workload.quantization
-            )
-        opened[spec.id] = {purpose: _changed(open_for(spec, purpose)) for purpose in OPEN_PURPOSES}
-        for name, question in questions.items():
-            needs = question.needs
-            if needs is not None and (needs.memory is not None or needs.known_terms):
-                memory[name][spec.id] = _memory(needs, texts)
-        at_once.add(questions)
-    numbered = {"values": values, "texts": texts, "architectures": shapes, "programs": programs}
-    by_name: dict[str, Any] = {
-        "rows": rows,
-        "opened": opened,
-        **{f"memory {name}": needs_of_spec for name, needs_of_spec in memory.items()},
-        **at_once.parts(),
-        "standings": _standings(catalogue),
-        **{name: [value for _, value in table.values()] for name, table in numbered.items()},
-    }
-    behind = _files_behind(catalogue)
-    header = {
-        "sizes": sizes_of(behind),
-        "contents": contents_of(behind),
-        "as_of": day_of(catalogue, (spec.released for spec in catalogue.specs())),
-        "served_until": {name: until for name, until in served.items() if until != ""},
-        "license_guessed": {name: pair for name, pair in guessed.items() if any(pair)},
-        "kept_by": {name: repository for name, repository in kept_by.items() if repository},
-    }
-    apart = ("rows", "opened", *[f"memory {name}" for name in memory], *numbered)
-    return joined(_VERSION, header, by_name, frozen=True, apart=apart)
-
-
-class _AtOnce:
-    """What `verdict.bracket` and `verdict.held_whole` ask of all models."""
-
-    def __init__(self, catalogue: Catalogue, asked: _Asked) -> None:
-        self._catalogue = catalogue
-        self._programs = _Sketched(asked)
-        self._sketches: dict[str, dict[str, Sketch]] = {name: {} for name in KINDS}
-        self._others: dict[str, Sketch] = {}
-        self._longer = _Longer(catalogue)
-        self._whole = {name: _HeldWhole() for name in KINDS}
-
-    def add(self, questions: Mapping[str, Question]) -> None:
-        """One model, by kind of processor."""
-        question = questions[""]
-        spec, plain = question.spec, Workload()
-        for name, own in questions.items():
-            self._sketches[name][spec.id] = self._programs.sketch(own)
-            self._whole[name].add(own, self._programs.number(own))
-        self._longer.add(questions, {name: own[spec.id] for name, own in self._sketches.items()})
-        # of pictures nothing depends on the kind of processor
-        follows = follows_a_list(spec, plain)
-        ways = other_ways(question, plain, self._catalogue) if follows else ()
-        for number, way in enumerate(ways):
-            self._others[f"{spec.id} {number}"] = self._programs.sketch(way)
-
-    def parts(self) -> dict[str, Any]:
-        """The parts of the file that hold it, by name."""
-        program, longer = self._programs.programs.__getitem__, self._longer
-        return {
-            **{f"sketches {name}": arranged(own, program) for name, own in self._sketches.items()},
-            **{
-                f"memory at {tokens} {name}": arranged(own, program)
-                for (tokens, name), own in longer.sketches.items()
-            },
-            "reaches": longer.reaches,
-            "sketches of other ways": arranged(self._others, program),
-            "sketched by": self._programs.packed,
-            **{f"held whole {name}": [*own.groups.items()] for name, own in self._whole.items()},
-            **{f"held at {tokens} {name}": own for (tokens, name), own in longer.held.items()},
-        }
-
-
-class _Longer:
-    """Of the models that take a context, what one does to them, and their memory under longer ones
-    by kind of processor.
-    """
-
-    def __init__(self, catalogue: Catalogue) -> None:
-        self.reaches: dict[str, list[Any]] = {}
-        self.sketches: dict[tuple[int, str], dict[str, Sketch]] = {
-            (tokens, name): {} for tokens in _LONGER_TOKENS for name in KINDS
-        }
-        # of what GPUs hold whole, the figures of the memory
-        self.held: dict[tuple[int, str], dict[str, Figures]] = {key: {} for key in self.sketches}
-        self._catalogue = catalogue
-
-    def add(self, questions: Mapping[str, Question], sketches: Mapping[str, Sketch]) -> None:
-        """One model, by kind of processor."""
-        from ..verdict.held_whole import figures_of_memory
-
-        question = questions[""]
-        reach, id = _reach(question), question.spec.id
-        if reach is None:
-            return
-        self.reaches[id] = [getattr(reach, name) for name in Reach._fields]
-        for (tokens, name), own in self.sketches.items():
-            needs = _needs_at(questions[name], reach, tokens, self._catalogue)
-            if needs is not None:
-                own[id] = memory_sketch(needs, sketches[name])
-                held = figures_of_memory(needs)
-                if held is not None:
-                    self.held[tokens, name][id] = held
-
-
-class _HeldWhole:
-    """By what models of text have in common, by id their figures where GPUs hold them whole."""
-
-    def __init__(self) -> None:
-        self.groups: dict[tuple[Any, ...], dict[str, Figures]] = {}
-
-    def add(self, question: Question, number: int) -> None:
-        """One model, whose program has that number."""
-        from ..verdict.held_whole import Alike, alike, figures_of_memory, other_figures
-
-        group, needs = alike(question, number), question.needs
-        if group is None or needs is None:
-            return
-        of_memory, others = figures_of_memory(needs), other_figures(question, needs)
-        if of_memory is not None and others is not None:
-            key = tuple(getattr(group, name) for name in Alike._fields)
-            self.groups.setdefault(key, {})[question.spec.id] = *of_memory, *others
-
-
-def _reach(question: Question) -> Reach | None:
-    """None of a model that takes no context, or that no program is asked to load."""
-    spec, usual = question.spec, question.workload
-    if question.needs is None or not reads_context(spec):
-        return None
-    longest = usual.replace(context_tokens=units.MOST_TOKENS)
-    finding = context_check(spec, longest, context_asked=True, row=question.rewriting)
-    most: int | None = units.MOST_TOKENS
-    if finding is not None and finding.outcome is Outcome.UNKNOWN:
-        most = None
-    elif finding is not None and finding.outcome is Outcome.FAIL:
-        most = finding.has if isinstance(finding.has, int) else None
-    grows = spec.architecture is not None
-    return Reach(usual_tokens=usual.context_tokens or 0, most_tokens=most, grows=grows)
-
-
-def _needs_at(
-    question: Question, reach: Reach, context_tokens: int, catalogue: Catalogue
-) -> Needs | None:
-    """The needs under that context, or the longest that the model can use, if that is less; None
-    where they have to be asked anew.
-    """
-    most, runtime = reach.most_tokens, question.runtime
-    if question.needs is None or runtime is None or most is None or not reach.grows:
-        return None
-    from ..needs import at_context
-
-    taken = question.workload.replace(context_tokens=min(most, context_tokens))
-    return at_context(question.needs, question.spec, runtime, taken, architectures(catalogue))
-
-
 # the packages whose code decides what a question holds
 _FOLDERS = (
     "core",
@@ -888,7 +684,7 @@ _FOLDERS = (
 )
 
 
-def _files_behind(catalogue: Catalogue) -> Files:
+def files_behind(catalogue: Catalogue) -> Files:
     """Those of the catalogue, and of the program that makes questions of it."""
     package = PACKAGE_FOLDER
     modules = []
@@ -910,269 +706,8 @@ def _is_made_of(files: Files, header: Mapping[str, Any]) -> bool:
     return bool(contents_of(files) == header["contents"])
 
 
-def _row(
-    question: Question,
-    catalogue: Catalogue,
-    asked: _Asked,
-    shapes: dict[str, tuple[int, Any]],
-    programs: dict[str, tuple[int, Any]],
-) -> list[Any]:
-    def number(value: Any) -> int:
-        return _number(values, _packed(value, values))
-
-    def part(record: Record | None, names: tuple[str, ...]) -> int:
-        if record is None:
-            return number(None)
-        # models share it that have the same in its other fields too: those are read from the spec
-        # of the first of them
-        place = _number(shapes, _packed(record, values)) if record is spec.architecture else spec.id
-        packed = [place, *(_packed(getattr(record, name), values) for name in names)]
-        return values.setdefault(repr(record), (len(values), packed))[0]
-
-    def spec_field(name: str, names: tuple[str, ...], own: Any) -> Any:
-        if names:
-            return part(own, names)
-        return number(own) if name in _SHARED else own
-
-    spec, needs, values = question.spec, question.needs, asked.values
-    of_spec = [
-        spec_field(name, names, own)
-        for name, names in _OF_SPEC.items()
-        for own in (getattr(spec, name),)
-    ]
-    of_needs = None
-    if needs is not None:
-        of_needs = [
-            needs.download_bytes,
-            needs.disk_bytes,
-            needs.largest_file_bytes,
-            needs.download_how,
-            needs.download_range,
-        ]
-        of_needs += [number(needs.download_source), number(needs.cpu), number(needs.unknown)]
-        of_needs.append(number(needs.offloaded))
-        of_needs.append(number(needs.making))
-    workload, runtime = asked.numbers(question)
-    return [
-        of_spec,
-        workload,
-        _offered_until(question, _RULED_OUT, catalogue),
-        runtime,
-        question.loads,
-        number(question.read_bytes),
-        of_needs,
-        _number(programs, _program(spec, catalogue)),
-        question.operations,
-        question.rewriting is not None,
-    ]
-
-
-class _Sketched:
-    """The programs of sketches, by number: as they are, and as they are kept."""
-
-    def __init__(self, asked: _Asked) -> None:
-        self.programs: list[Program] = []
-        self.packed: list[list[Any]] = []
-        self._asked = asked
-
-    def sketch(self, question: Question) -> Sketch:
-        """That of a question, whose program gets a number."""
-        return sketch_of(question, self.number(question))
-
-    def number(self, question: Question) -> int:
-        """That of its program. The files that it loads each model from are in the figures."""
-        runtime = question.runtime
-        bare = question.replace(runtime=runtime and runtime.replace(parts=()))
-        program = program_of(bare)
-        packed = [
-            program.modality,
-            *self._asked.numbers(bare),
-            self._asked.number(program.cpu),
-            None if program.asked is None else {**program.asked},
-        ]
-        if packed not in self.packed:
-            self.packed.append(packed)
-            self.programs.append(program)
-        return self.packed.index(packed)
-
-
-class _Asked:
-    """The numbers of what questions ask, among the values that all share. What stays the same
-    from question to question is packed once.
-    """
-
-    def __init__(self, values: dict[str, tuple[int, Any]]) -> None:
-        self.values = values
-        self._numbers: dict[Record | None, int] = {}
-
-    def number(self, record: Record | None) -> int:
-        """That of one of a few records."""
-        if record not in self._numbers:
-            self._numbers[record] = _number(self.values, _packed(record, self.values))
-        return self._numbers[record]
-
-    def numbers(self, question: Question) -> tuple[int, int]:
-        """Those of its workload, by what is not at its default, and of its program."""
-        changed = FrozenDict(
-            {
-                name: value
-                for name in Workload._fields
-                if (value := getattr(question.workload, name)) != Workload._defaults[name]
-            }
-        )
-        runtime = None if question.runtime is None else question.runtime.replace(origin="")
-        return _number(self.values, _packed(changed, self.values)), self.number(runtime)
-
-
-def _standings(catalogue: Catalogue) -> dict[str, list[Any]]:
-    """By id the fields of each model's standing."""
-    standings = Standings(catalogue)
-    return {
-        standing.id: [getattr(standing, name) for name in type(standing)._fields]
-        for id in catalogue.ids()
-        if (standing := standings.of(id)) is not None
-    }
-
-
-def _program(spec: ModelSpec, catalogue: Catalogue) -> list[Any] | None:
-    from ..needs.llamacpp.graphs import packed_program
-    from ..needs.tensors import row_of
-
-    row = None if spec.architecture is None else row_of(spec.architecture, architectures(catalogue))
-    return (
-        None if spec.architecture is None or row is None else packed_program(spec.architecture, row)
-    )
-
-
-def _memory(needs: Needs, texts: dict[str, tuple[int, Any]]) -> list[Any]:
-    """Sums and terms; of a memory that is not known in all its terms no sums."""
-
-    def packed(term: Term) -> list[Any]:
-        row = [
-            term.name,
-            term.bytes,
-            term.low_bytes,
-            term.high_bytes,
-            _number(texts, [term.how, term.source, term.arithmetic]),
-        ]
-        if term.offload is not None or term.on_device is not None:
-            row.append(
-                None
-                if term.offload is None
-                else [getattr(term.offload, name) for name in Offload._fields]
-            )
-        return row if term.on_device is None else [*row, packed(term.on_device)]
-
-    memory = needs.memory
-    if memory is None:
-        return [None, [packed(term) for term in needs.known_terms]]
-    return [
-        memory.evictable_bytes,
-        memory.total_bytes,
-        memory.low_bytes,
-        memory.high_bytes,
-        [packed(term) for term in memory.terms],
-    ]
-
-
-def _number(numbered: dict[str, tuple[int, Any]], value: Any) -> int:
-    """The place of a value among different ones, which `numbered` holds by what they look like."""
-    import json
-
-    return numbered.setdefault(json.dumps(value), (len(numbered), value))[0]
-
-
-_RULED_OUT = Judged(
-    findings=(Finding(check="memory", outcome=Outcome.FAIL, code="memory-too-small", reason=""),),
-    needs=None,
-    speed=None,
-)
-
-_RUNS = Judged(findings=(), needs=None, speed=None)
-
-
-def _offered_until(question: Question, judged: Judged, catalogue: Catalogue) -> str | None:
-    """The day from which no API offers the model: offers only end. None for no such day, "" where
-    none ever did.
-
-    Stand-ins count where the machine rules the model out.
-    """
-
-    def offered(today: str) -> bool:
-        def priced(model_id: str, day: str = today) -> Any:
-            return offers_of(catalogue.offers_path, model_id, today=day)
-
-        return bool(
-            usable_offers(
-                question,
-                judged,
-                catalogue,
-                priced,
-                lambda model_id: priced(model_id, ""),
-                today=today,
-                priced_on="",
-            )
-        )
-
-    if offered("9999"):
-        return None
-    return next(day for day in _end_days(catalogue) if not offered(day))
-
-
-@lru_cache(maxsize=1)
-def _end_days(catalogue: Catalogue) -> Sequence[str]:
-    """ "" and every day on which an offer ends or a model retires."""
-    retired = {
-        spec.availability.retired
-        for spec in catalogue.specs()
-        if spec.availability and spec.availability.retired
-    }
-    return ["", *sorted(retired | set(end_days(catalogue.offers_path)))]
-
-
-# ------------------------------------------------------------------ records as plain values,
-# without what is at its default
-
-
-def _packed(value: Any, shared: dict[str, tuple[int, Any]]) -> Any:
-    """Records as objects with the name of their kind under "", mappings under "of"; runs of numbers
-    by their ends.
-
-    What several may have in common is put in `shared`, and its number there stands under "at".
-    """
-    if isinstance(value, Record):
-        return {
-            "": _kind_of(value),
-            **{name: _packed(field, shared) for name, field in _changed(value).items()},
-        }
-    if isinstance(value, Mapping):
-        return {"": "of", "of": {key: _packed(own, shared) for key, own in value.items()}}
-    if isinstance(value, tuple):
-        if len(value) > 3 and all(type(item) is int for item in value) and value[1] > value[0]:
-            run = range(value[0], value[-1] + 1, value[1] - value[0])
-            if tuple(run) == value:
-                return {"": "run", "of": [run.start, run.stop, run.step]}
-        items = [_packed(item, shared) for item in value]
-        return (
-            {"": "at", "of": _number(shared, items)}
-            if any(isinstance(item, dict) for item in items)
-            else items
-        )
-    return value
-
-
-def _changed(record: Record) -> dict[str, Any]:
-    """The fields of a record that are not at their defaults."""
-    kind = type(record)
-    return {
-        name: own
-        for name in kind._fields
-        if (own := getattr(record, name)) != kind._defaults.get(name, ...)
-    }
-
-
 class _Values(dict[int, "Any"]):
-    """What `_packed` wrote, by number; each is made once, when it is asked for: most are asked
+    """What `compiling` packed, by number; each is made once, when it is asked for: most are asked
     for many times.
     """
 

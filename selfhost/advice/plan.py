@@ -528,24 +528,18 @@ def _least_in(
     memory = reserve + held
     if max(memory, on_card) > MAX_MEMORY_BYTES:
         return question, judge(question, vast), None
-    cards: tuple[Accelerator, ...] = ()
+    card = _card(question, on_card) if gpu_only else None
     if unified:
-        cards = (Accelerator(vendor="apple", name="Apple GPU", unified=True),)
-    elif gpu_only:
-        cards = (_card(question, on_card),)
-    _, most_stored = ends_to_store(needs, None)
-    disk = None if most_stored is None else _least_disk(most_stored)
-    machine = _machine(system, architecture, memory, disk, _sets(needs, architecture), cards)
-    cores = sure = perhaps = None
-    if in_ram and question.workload.min_tokens_per_second:
-        cores, sure, perhaps = _pace(question, machine, question.workload.min_tokens_per_second)
-        if cores is not None and sure is not None:
-            machine = _with_pace(machine, cores, sure)
+        card = Accelerator(vendor="apple", name="Apple GPU", unified=True)
+    disk = _disk_to_store(needs)
+    sets, cards = _sets(needs, architecture), () if card is None else (card,)
+    machine = _machine(system, architecture, memory, disk, sets, cards)
+    wanted = question.workload.min_tokens_per_second if in_ram else None
+    cores, sure, perhaps = _pace(question, machine, wanted) if wanted else (None, None, None)
+    if cores is not None and sure is not None:
+        machine = _with_pace(machine, cores, sure)
     judged = judge(question, machine)
-    if any(
-        finding.outcome is Outcome.FAIL and finding.check in _OF_THE_MODEL
-        for finding in judged.findings
-    ):
+    if _is_ruled_out_anywhere(judged):
         return question, judged, None
     sure_bytes = smallest_device_bytes(needs.memory) if gpu_only else on_card
     least = Least(
@@ -563,7 +557,7 @@ def _least_in(
         memory_beside_accelerator_bytes=beside + reserve_beside(beside, vast, workload),
         accelerator_required=gpu_only,
         accelerator_sure_bytes=sure_bytes,
-        lean_option=runtime.lean_option if runtime is not None and on_card < sure_bytes else "",
+        lean_option=_lean_option(runtime, on_card, sure_bytes),
         accelerator_parts=(
             _shared_by(needs, needs.memory)
             if gpu_only
@@ -572,6 +566,27 @@ def _least_in(
         is_slow=not question.workload.min_tokens_per_second and is_slow(judged, None),
     )
     return question, judged, least
+
+
+def _disk_to_store(needs: Needs) -> int | None:
+    """Bytes of the least disk that stores the most that the files may take; None where that is not
+    known.
+    """
+    _, most_stored = ends_to_store(needs, None)
+    return None if most_stored is None else _least_disk(most_stored)
+
+
+def _is_ruled_out_anywhere(judged: Judged) -> bool:
+    """Whether something of the model itself fails, which no machine mends."""
+    return any(
+        finding.outcome is Outcome.FAIL and finding.check in _OF_THE_MODEL
+        for finding in judged.findings
+    )
+
+
+def _lean_option(runtime: RuntimeSpec | None, least_bytes: int, sure_bytes: int) -> str:
+    """The option with which a card of the least size is enough; empty where none is needed."""
+    return runtime.lean_option if runtime is not None and least_bytes < sure_bytes else ""
 
 
 def _platform(needs: Needs, runtime: RuntimeSpec | None) -> tuple[str, str]:

@@ -278,14 +278,12 @@ def size_of(
     shared = _shared_memory(service, len(accelerators))
     growths += [each for each in (shared, _uncertainty(kept)) if each is not None]
     # of the program's own pages the mapped ones are page cache too
-    code = service.mapped_program_bytes if service is not None else 0
+    code, libraries = _code_and_libraries(service, accelerators)
     page_cache = sum(term.bytes for term in mapped) + code
-    libraries = service.accelerator_host_bytes if service is not None and accelerators else 0
     unreclaimable = sum(term.bytes for term in kept) - code + libraries
     most = unreclaimable + page_cache + sum(each.bytes for each in growths)
     growths.append(_page_tables(most + memory.evictable_bytes))
     arguments, environment, fetch = _to_start(verdict, runtime, growths)
-    vendor = accelerators[0].vendor if accelerators else ""
     # the most that it may take is more than the card surely has
     tight = [each.reason for each in verdict.findings if each.code == "accelerator-tight"]
     return ContainerSize(
@@ -306,7 +304,7 @@ def size_of(
         disk_bytes=needs.making.file_bytes if needs.making else ends_to_store(needs, None)[1],
         accelerators=accelerators,
         shared_memory_bytes=0 if shared is None else shared.bytes,
-        image=None if service is None else service.images.get(vendor, service.image),
+        image=_image(service, accelerators),
         arguments=arguments,
         environment=environment,
         fetch=fetch,
@@ -314,6 +312,21 @@ def size_of(
         notes=(*verdict.understood_as, *_loss(verdict), *tight),
         files=_mounts(verdict.asked, arguments),
     )
+
+
+def _code_and_libraries(service: Service | None, accelerators: Sequence[Held]) -> tuple[int, int]:
+    """Bytes of the program's own pages that are mapped, and of what a driver takes in RAM."""
+    if service is None:
+        return 0, 0
+    return service.mapped_program_bytes, service.accelerator_host_bytes if accelerators else 0
+
+
+def _image(service: Service | None, accelerators: Sequence[Held]) -> str | None:
+    """That of the accelerators' maker, else the usual one; None where none is known."""
+    if service is None:
+        return None
+    vendor = accelerators[0].vendor if accelerators else ""
+    return service.images.get(vendor, service.image)
 
 
 def on_node(size: ContainerSize, stated: Machine) -> ContainerSize:

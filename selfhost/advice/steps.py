@@ -139,12 +139,7 @@ def _steps(
         *_login(question, runtime, judged, machine),
     )
     if question.workload.task == "finetune":
-        from .training import training_lines
-
-        trainer, lines = training_lines(question, judged, machine)
-        if not lines:
-            return Steps(setup=trainer)
-        return Steps(setup=(*first, *trainer), commands=lines, commands_class=LISTED)
+        return _steps_of_training(question, judged, machine, first)
     if by_tag_first and not has_other_order:
         tagged = by_tag(question, judged, catalogue, machine, typed=tag)
         if tagged is not None and tagged.lines:
@@ -166,6 +161,33 @@ def _steps(
     named = typed_file(question.spec, workload.format or "", workload.quantization or "")
     if named is not None:
         return _steps_of_typed_file(question, judged, catalogue, machine, named, first)
+    return _steps_of_conversion(question, runtime, judged, catalogue, machine, first, tagged)
+
+
+def _steps_of_training(
+    question: Question, judged: Judged, machine: Machine, first: tuple[str, ...]
+) -> Steps:
+    """Those of the trainer, after what is to be done `first`."""
+    from .training import training_lines
+
+    trainer, lines = training_lines(question, judged, machine)
+    if not lines:
+        return Steps(setup=trainer)
+    return Steps(setup=(*first, *trainer), commands=lines, commands_class=LISTED)
+
+
+def _steps_of_conversion(
+    question: Question,
+    runtime: RuntimeSpec,
+    judged: Judged,
+    catalogue: Catalogue,
+    machine: Machine,
+    first: tuple[str, ...],
+    tagged: ByTag | None,
+) -> Steps:
+    """Those that make a file of the published weights and load it; `tagged` is how Ollama has the
+    model otherwise.
+    """
     from .conversion import recipe
 
     conversion = recipe(

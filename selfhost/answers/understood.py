@@ -226,21 +226,12 @@ def of_name(
     loaded = _loaded_by_tag(typed, workload, catalogue) if quantization is None else None
     if loaded is not None:
         quantization, notes = loaded, (*notes, f"Ollama's tag {typed} loads {loaded}.")
-    if quantization and workload.quantization is None:
-        runtime = workload.runtime or resolved.runtime
-        workload = workload.replace(quantization=quantization, runtime=runtime)
-    elif resolved.runtime and workload.runtime is None and workload.quantization is None:
-        workload = workload.replace(runtime=resolved.runtime)
+    workload = _with_what_it_states(workload, quantization, resolved.runtime)
     # what Ollama itself calls it, quantization and all, is the line to type
     name = (named_in_command(typed) or typed).strip().removeprefix("library/")
     is_tag = ":" in name and "/" not in name
     tag = name if is_tag and quantization and quantization == workload.quantization else None
-    plain = catalogue.spec(resolved.spec_id)
-    own_tag = library_tag(named_in_command(typed) or typed, plain, catalogue)
-    if own_tag is not None:
-        # of several tags the first is told: the one that was typed
-        others = [alias for alias in plain.aliases if alias != own_tag]
-        plain = plain.replace(aliases=(own_tag, *others))
+    plain = _with_typed_tag_first(catalogue.spec(resolved.spec_id), typed, catalogue)
     spec = _with_typed_files(plain, resolved, catalogue)
     # a name that states a type is a tag of it
     listed = None if resolved.quantization else _tag_of_type(plain, stated, catalogue)
@@ -258,6 +249,24 @@ def of_name(
         tag=tag or listed,
         otherwise=otherwise,
     )
+
+
+def _with_what_it_states(
+    workload: Workload, quantization: str | None, runtime: str | None
+) -> Workload:
+    """The workload with the quantization and the runtime of a name, where it states none itself."""
+    if workload.quantization is not None:
+        return workload
+    runtime = workload.runtime or runtime
+    return workload.replace(quantization=quantization or None, runtime=runtime)
+
+
+def _with_typed_tag_first(spec: ModelSpec, typed: str, catalogue: Catalogue) -> ModelSpec:
+    """Of several tags the first is told: the one that was typed."""
+    tag = library_tag(named_in_command(typed) or typed, spec, catalogue)
+    if tag is None:
+        return spec
+    return spec.replace(aliases=(tag, *(alias for alias in spec.aliases if alias != tag)))
 
 
 # GGUF types that most who convert models publish

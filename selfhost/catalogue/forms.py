@@ -228,20 +228,18 @@ def _form(words: tuple[str, ...], written: str, account: str, is_tag: bool) -> F
     if _is_mlx(words, account, is_tag):
         return _of_mlx(words, written, notes, is_tag=is_tag)
     types = {word: _gguf_type(word) for word in words}
-    narrow = [name for name in types.values() if name and name not in _WIDE]
     if len(words) == 1 and words[0] in _SHORT and not account:
         meant = _SHORT[words[0]]
         note = f"{written} is judged as {meant}, which most people load."
         return Form(written=written, quantization=meant, notes=(note,))
-    if narrow and (narrow[0] != "MXFP4" or not _others(types)):
-        is_qat = "qat" in kinds and narrow[0] == "Q4_0"
-        return Form(written=written, quantization=narrow[0], notes=notes, is_qat=is_qat)
+    narrow = _narrow_type(types)
+    if narrow is not None:
+        is_qat = "qat" in kinds and narrow == "Q4_0"
+        return Form(written=written, quantization=narrow, notes=notes, is_qat=is_qat)
     if kinds & _UNSIZED or any(word.endswith("bpw") for word in words):
         return Form(written=written, is_sized=False)
     if "cloud" in kinds or not _others(types):
-        # types of GGUF files; of others the plain type says only that they are as published
-        is_plain = "safetensors" in kinds
-        wide = None if is_plain else next((name for name in types.values() if name), None)
+        wide = _wide_type(types)
         is_container = wide is None and "cloud" not in kinds
         return Form(written=written, quantization=wide, notes=notes, is_container=is_container)
     if _others(types) <= {"qat", "unquantized"}:
@@ -249,6 +247,23 @@ def _form(words: tuple[str, ...], written: str, account: str, is_tag: bool) -> F
         stated = None if "unquantized" in kinds else "Q4_0"
         return Form(written=written, quantization=stated, notes=notes, is_qat=stated is not None)
     return _packed(words, written, notes)
+
+
+def _narrow_type(types: Mapping[str, str | None]) -> str | None:
+    """The first type of GGUF files among the words that is no plain one; MXFP4, which other files
+    have too, only where no word of another kind stands beside it.
+    """
+    narrow = next((name for name in types.values() if name and name not in _WIDE), None)
+    return None if narrow == "MXFP4" and _others(types) else narrow
+
+
+def _wide_type(types: Mapping[str, str | None]) -> str | None:
+    """The first type of GGUF files; of others the plain type says only that they are as
+    published.
+    """
+    if "safetensors" in types:
+        return None
+    return next((name for name in types.values() if name), None)
 
 
 def _gguf_type(word: str) -> str | None:

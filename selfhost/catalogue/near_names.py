@@ -94,14 +94,22 @@ def nearest_names(
     sizes = sizes_in(key)
     # who states a size means a model of that size, if the family has one
     of_size = [spelling for spelling in candidates if sizes and sizes <= sizes_in(spelling)]
+    closest = _closest_first(key, slips or of_size or candidates)
+    return _one_a_model((spellings[spelling] for spelling in closest), model_of, most)
+
+
+def _one_a_model(
+    names: Iterable[str], model_of: Callable[[str], str | None], most: int
+) -> tuple[str, ...]:
+    """The first name of each of the first `most` models."""
     chosen: dict[str, str] = {}
-    for spelling in _closest_first(key, slips or of_size or candidates):
+    for name in names:
         try:
-            model = model_of(spellings[spelling])
+            model = model_of(name)
         except UnknownModelError:
             continue
         if model is not None:
-            chosen.setdefault(model, spellings[spelling])
+            chosen.setdefault(model, name)
         if len(chosen) == most:
             break
     return tuple(chosen.values())
@@ -236,11 +244,7 @@ def _within(typed: str, name: str, allowed: int) -> bool:
     """
     if abs(len(typed) - len(name)) > allowed:
         return False
-    # what both begin or end with costs nothing
-    while typed and name and typed[-1] == name[-1]:
-        typed, name = typed[:-1], name[:-1]
-    while typed and name and typed[0] == name[0]:
-        typed, name = typed[1:], name[1:]
+    typed, name = _without_common_ends(typed, name)
     if allowed < 2 and max(len(typed), len(name)) > 1:
         return len(typed) == len(name) == 2 and typed == name[::-1]
     before: list[int] = []
@@ -256,6 +260,15 @@ def _within(typed: str, name: str, allowed: int) -> bool:
         if min(row) > allowed:
             return False
     return row[-1] <= allowed
+
+
+def _without_common_ends(typed: str, name: str) -> tuple[str, str]:
+    """The two without what both end or begin with, which costs nothing."""
+    while typed and name and typed[-1] == name[-1]:
+        typed, name = typed[:-1], name[:-1]
+    while typed and name and typed[0] == name[0]:
+        typed, name = typed[1:], name[1:]
+    return typed, name
 
 
 _KEYS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")

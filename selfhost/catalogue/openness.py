@@ -392,29 +392,14 @@ def permission(spec: ModelSpec, name: str) -> Row:
     if name == "fine-tuning" and answer != "unknown":
         why += ": a tuned model is a modified one"
     source = spec.sources.get("license")
-    if terms is not None and terms.id in OSI_APPROVED and answer == "yes":
-        approved = f"the Open Source Initiative approved {terms.id}: any use, change and sharing"
-        # what the license allows is known; that the model is under it takes a source of its own
+    known_by = _known_by_its_id((terms.id if terms is not None else None) or "", key, answer)
+    if known_by:
+        # what the license says is known; that the model is under it takes a source of its own
         return Row(
             name=name,
             answer=answer,
             why=why,
-            sources=(approved, *_known(source)),
-            assumed=unconfirmed(source),
-        )
-    if (
-        terms is not None
-        and key == "commercial_use"
-        and answer == "no"
-        and "-NC-" in (terms.id or "")
-    ):
-        # it says so in its own name, as SPDX lists it
-        forbidden = f"{terms.id}: NonCommercial"
-        return Row(
-            name=name,
-            answer=answer,
-            why=why,
-            sources=(forbidden, *_known(source)),
+            sources=(known_by, *_known(source)),
             assumed=unconfirmed(source),
         )
     # the tag of a repository names the license, not what its text allows
@@ -426,6 +411,17 @@ def permission(spec: ModelSpec, name: str) -> Row:
         sources=_known(source),
         assumed=assumed and answer != "unknown",
     )
+
+
+def _known_by_its_id(license_id: str, key: str, answer: str) -> str:
+    """Who says what a license of that SPDX id allows, or that it is in its own name; empty where
+    the id tells nothing.
+    """
+    if license_id in OSI_APPROVED and answer == "yes":
+        return f"the Open Source Initiative approved {license_id}: any use, change and sharing"
+    if key == "commercial_use" and answer == "no" and "-NC-" in license_id:
+        return f"{license_id}: NonCommercial"
+    return ""
 
 
 # ------------------------------------------------------------------ its files and its age

@@ -474,14 +474,33 @@ def _listed_in_part(message: str, name: str, catalogue: Catalogue) -> UnknownMod
     which stands in the names of listed repositories: `swallow` of Llama-3.3-Swallow-70B; None for
     any other.
     """
-    from .near_names import is_common_word
-
     base, options = _with_options(name)
     key = canonical(base)
     if sizes_in(base) or not key or _is_slip_of_family(key, catalogue):
         return None
     if _says_family_alone(key, catalogue):
         return None
+    listed, of_account = _of_line_and_account(key, catalogue)
+    # the shortest names are those of the line, the longer ones of tunes of it
+    ranked = sorted((listed or of_account).items(), key=lambda pair: (len(pair[1]), pair))
+    if listed or len(of_account) < 2:
+        return _of_listed_sizes(message, dict(ranked), options)
+    layers = " and ".join(
+        f"{tune} has the layers of {model}" for model, tune in ranked[:MOST_NAMED]
+    )
+    return UnknownModelError(
+        f"{message}: of an account of that name {layers}",
+        nearest=tuple(model for model, _ in ranked[:MOST_NAMED]),
+        remedy="type the name of one of its models, with the size",
+    )
+
+
+def _of_line_and_account(
+    key: str, catalogue: Catalogue
+) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """By model the name of a repository of that line, and of one of an account of that name."""
+    from .near_names import is_common_word
+
     own = [word for word in key.split("-") if len(word) >= _SHORTEST_OWN_WORD and word.isalpha()]
     families = _families(catalogue)
     is_line = any(not is_common_word(word) and word not in families for word in own)
@@ -497,18 +516,7 @@ def _listed_in_part(message: str, name: str, catalogue: Catalogue) -> UnknownMod
             listed.setdefault(model, rest)
         elif is_line and key == _canonical_name(account):
             of_account.setdefault(model, rest)
-    # the shortest names are those of the line, the longer ones of tunes of it
-    ranked = sorted((listed or of_account).items(), key=lambda pair: (len(pair[1]), pair))
-    if listed or len(of_account) < 2:
-        return _of_listed_sizes(message, dict(ranked), options)
-    layers = " and ".join(
-        f"{tune} has the layers of {model}" for model, tune in ranked[:MOST_NAMED]
-    )
-    return UnknownModelError(
-        f"{message}: of an account of that name {layers}",
-        nearest=tuple(model for model, _ in ranked[:MOST_NAMED]),
-        remedy="type the name of one of its models, with the size",
-    )
+    return listed, of_account
 
 
 def _listed_by_words(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
@@ -966,29 +974,18 @@ def _size_alone(name: str, sign: str, catalogue: Catalogue) -> str:
     for the name of a model of language, alone or with eyes or ears; empty for any other name, and
     for a family's name and size alone where it has a model of that size.
     """
-    from .near_names import is_family, says_kind
+    from .near_names import says_kind
 
     base = _with_options(name.rpartition("/")[2])[0]
     words = canonical(base).split("-")
-    sizes = _BILLIONS.findall(base)
-    stated = [float(size) for size in sizes]
-    stated += [float(size) * 1000 for size in _TRILLIONS.findall(base)]
+    billions = _stated_billions(base)
     kinds = {word for word in words if says_kind(word)} - _LANGUAGE_ALONE
     is_other = bool(_OF_PICTURES.search(base)) or bool(_PARTS.intersection(words))
-    billions = stated[0] if len(stated) == 1 else 0.0
     if not billions or is_other or kinds - _WITH_MORE or "video" in kinds:
         return ""
     # a near name tells more, unless words of its own may make another model of it
     is_plain = not any(word.isalpha() and len(word) > 1 for word in words[1:])
-    family = tuple(each for each in _families(catalogue) if is_family(words[0], each))
-    if (
-        sizes
-        and is_plain
-        and any(
-            outline.id.startswith(family) and _BILLIONS.findall(outline.id) == sizes
-            for outline in catalogue.outlines()
-        )
-    ):
+    if is_plain and _family_has_that_size(words[0], _BILLIONS.findall(base), catalogue):
         return ""
     low, high = (round(billions * share, 1 if billions < 16 else None) for share in _Q4_K_M_GB)
     # what sees or hears is not quantized as a whole
@@ -997,6 +994,24 @@ def _size_alone(name: str, sign: str, catalogue: Catalogue) -> str:
         f"{sign}{billions:,g} billion parameters, as its name says, are about {small}"
         f"{2 * billions:,g} GB{' of weights' if kinds else ''} in 16 bits, cache and buffers not"
         " counted"
+    )
+
+
+def _stated_billions(name: str) -> float:
+    """The parameters that a name states; 0 where it states no number, or several."""
+    stated = [float(size) for size in _BILLIONS.findall(name)]
+    stated += [float(size) * 1000 for size in _TRILLIONS.findall(name)]
+    return stated[0] if len(stated) == 1 else 0.0
+
+
+def _family_has_that_size(first: str, sizes: Sequence[str], catalogue: Catalogue) -> bool:
+    """Whether a model of the family that this first word names has those billions in its id."""
+    from .near_names import is_family
+
+    family = tuple(each for each in _families(catalogue) if is_family(first, each))
+    return bool(sizes) and any(
+        outline.id.startswith(family) and _BILLIONS.findall(outline.id) == sizes
+        for outline in catalogue.outlines()
     )
 
 

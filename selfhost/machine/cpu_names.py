@@ -52,12 +52,9 @@ def machine_with(text: str, *, class_is_enough: bool = False) -> Described | Non
     it names a kind of them. Raises `UnknownMachineError` for a number of several processors.
     """
     stated = typed(text[: 2 * _MOST_LETTERS])
-    words = without_sizes(stated.names).replace(",", " ").split()
-    boxes = shipped_table("products")["boxes"]
-    name = _with_its_maker(" ".join(word for word in words if word.lower() not in boxes), text)
-    if not name or len(name) > _MOST_LETTERS or not name.isprintable():
+    name = _name_of_processor(stated, text)
+    if name is None:
         return None
-    name = _of_its_number(name)
     around = cpus.class_of(name)
     series = cpus.processor_of(name)
     if around is None or not (series or class_is_enough or _has_number(name, around)):
@@ -98,6 +95,16 @@ def machine_with(text: str, *, class_is_enough: bool = False) -> Described | Non
     machine = with_cores(machine, stated)
     note = _note(text, series, chip, machine, is_stated=stated_gib is not None) + unlike
     return Described(machine=machine, title=name, note=note)
+
+
+def _name_of_processor(stated: Typed, text: str) -> str | None:
+    """What is typed without sizes and words for a box; None where no name is left."""
+    words = without_sizes(stated.names).replace(",", " ").split()
+    boxes = shipped_table("products")["boxes"]
+    name = _with_its_maker(" ".join(word for word in words if word.lower() not in boxes), text)
+    if not name or len(name) > _MOST_LETTERS or not name.isprintable():
+        return None
+    return _of_its_number(name)
 
 
 def with_cores(machine: Machine, stated: Typed) -> Machine:
@@ -222,19 +229,7 @@ def _note(
     is_stated: bool,
 ) -> str:
     gib = (machine.memory_total_bytes or 0) / units.GIB
-    of_series = "Its series is not listed, so that its speed is a wide guess by its class."
-    if names_a_class_alone(text):
-        of_series = (
-            "Only the kind of processor is told, so that its speed is a wide guess: name it whole,"
-            f" as in {option('machine', 'i5-8250U 16GB')}."
-        )
-    if series is not None:
-        what = "front-side bus is that" if series.memory == "bus" else "memory channels are those"
-        of_series = f"Its {what} of the {series.name}."
-        if series.architecture == "i686":
-            of_series += " It runs 32-bit programs alone: no 64-bit system or build starts on it."
-    if chip is not None:
-        of_series = f"Its memory is that of the {chip.name}."
+    of_series = _what_its_series_tells(text, series, chip)
     inside = "no GPU" if chip is None or chip.gpu is None else f"its {chip.gpu}"
     ram = f"{gib:g} GB of RAM" if is_stated else f"{gib:g} GB of RAM, assumed,"
     # two Xeon E5 gave such programs no more than one did (`verdict.processor`)
@@ -263,6 +258,26 @@ def _note(
         )
         + "."
     )
+
+
+def _what_its_series_tells(text: str, series: cpus.Processor | None, chip: Chip | None) -> str:
+    """A sentence on what the speed follows from: the memory of its chip, else of its series, else a
+    guess by its class.
+    """
+    if chip is not None:
+        return f"Its memory is that of the {chip.name}."
+    if series is not None:
+        what = "front-side bus is that" if series.memory == "bus" else "memory channels are those"
+        of_series = f"Its {what} of the {series.name}."
+        if series.architecture == "i686":
+            of_series += " It runs 32-bit programs alone: no 64-bit system or build starts on it."
+        return of_series
+    if names_a_class_alone(text):
+        return (
+            "Only the kind of processor is told, so that its speed is a wide guess: name it whole,"
+            f" as in {option('machine', 'i5-8250U 16GB')}."
+        )
+    return "Its series is not listed, so that its speed is a wide guess by its class."
 
 
 def _counted(count: int, what: str) -> str:

@@ -393,9 +393,12 @@ def _ask_of_changed(text: str, card: str, ram_gib: float) -> None:
     count = f"{len(named.accelerators)}x" if len(named.accelerators) > 1 else ""
     raise UnknownMachineError(
         f"{text.strip()!r}: {label} is not sold with {size:g} GB",
-        remedy=f"a card that was changed to have them: --set gpu={count}{size:g}GiB:'{label}'"
-        f" --machine 'i5-12400 {ram_gib:g}GB'; else leave the {size:g} GB out",
-        remedy_in_python=f"leave the {size:g} GB out",
+        remedy=differently(
+            f"a card that was changed to have them: --set gpu={count}{size:g}GiB:'{label}'"
+            f" --machine 'i5-12400 {ram_gib:g}GB'; else ",
+            "",
+        )
+        + f"leave the {size:g} GB out",
     )
 
 

@@ -94,22 +94,28 @@ def check_spec_files(
     families = sorted({spec.family for spec in others if spec.family})
     doubts: list[Problem] = []
     for document, spec in files:
-        # where a list of layers is wrong, nothing can be counted over it
-        sound = spec is not None and not document.has_faults("architecture", "quantized")
-        if spec is not None and sound:
-            _check_parts(document, spec, architectures)
-            if not document.has_faults("parameters"):
-                _check_counts(document, spec, architectures)
-            _check_files(document, spec, architectures)
-            _check_apart(document, spec, architectures)
-        if spec is not None and not document.has_faults("components", "parameters"):
-            _check_components(document, spec)
+        if spec is not None:
+            _check_what_is_counted(document, spec, architectures)
         doubts += _doubts(document, architectures, families)
     return (
         tuple(problem for document, _ in files for problem in document.problems),
         tuple(spec for document, spec in files if spec is not None and document.ok),
         tuple(doubts),
     )
+
+
+def _check_what_is_counted(
+    document: Document, spec: ModelSpec, architectures: Mapping[str, Any]
+) -> None:
+    """Counts and sizes; where a list of layers is wrong, nothing can be counted over it."""
+    if not document.has_faults("architecture", "quantized"):
+        _check_parts(document, spec, architectures)
+        if not document.has_faults("parameters"):
+            _check_counts(document, spec, architectures)
+        _check_files(document, spec, architectures)
+        _check_apart(document, spec, architectures)
+    if not document.has_faults("components", "parameters"):
+        _check_components(document, spec)
 
 
 def _doubts(

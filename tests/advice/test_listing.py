@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from selfhost import Machine, Workload
-from selfhost.advice.compiled import QUESTIONS_FILE, compile_questions
+from selfhost.advice.compiled import QUESTIONS_FILE
+from selfhost.advice.compiling import compile_questions
 from selfhost.advice.listing import Listing, first_rows, judge_all
 from selfhost.catalogue.index import Catalogue
 from selfhost.core.parts import shipped_folder

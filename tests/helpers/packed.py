@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from helpers.paths import ROOT
-from selfhost.advice.compiled import QUESTIONS_FILE, compile_questions
+from selfhost.advice.compiled import QUESTIONS_FILE
+from selfhost.advice.compiling import compile_questions
 from selfhost.catalogue.index import INDEX_FILE, compile_index
 from selfhost.catalogue.offers import compile_offers
 from selfhost.core.parts import shipped_folder

@@ -29,19 +29,7 @@ def read(text: str) -> Run | None:
     """The windows with as many requests as most had; None where the log shows neither a whole
     window nor what the model took.
     """
-    speeds: dict[int, list[float]] = {}
-    before = 0
-    for line in text.splitlines():
-        if "Avg generation throughput" not in line:
-            continue
-        window = _WINDOW.search(line[:8192])
-        running = (whole(window[3]) or 0) if window is not None else 0
-        # a window in which a request began or a prompt was read holds less than its time
-        is_whole = running and running == before and window is not None and float(window[1]) == 0
-        pace = positive(window[2]) if window is not None and is_whole else None
-        if pace is not None:
-            speeds.setdefault(running, []).append(pace)
-        before = running
+    speeds = _speeds(text)
     loaded = _LOADED.search(text)
     devices = max((int(size) for size in _SPREAD.findall(text)), default=1)
     if not speeds and (loaded is None or devices > 1):
@@ -63,6 +51,24 @@ def read(text: str) -> Run | None:
         memory=_memory(loaded[1], on_processor) if loaded is not None and devices == 1 else (),
         notes=_notes(speeds, at_once),
     )
+
+
+def _speeds(text: str) -> dict[int, list[float]]:
+    """Tokens a second of the whole windows, by how many requests ran at once."""
+    speeds: dict[int, list[float]] = {}
+    before = 0
+    for line in text.splitlines():
+        if "Avg generation throughput" not in line:
+            continue
+        window = _WINDOW.search(line[:8192])
+        running = (whole(window[3]) or 0) if window is not None else 0
+        # a window in which a request began or a prompt was read holds less than its time
+        is_whole = running and running == before and window is not None and float(window[1]) == 0
+        pace = positive(window[2]) if window is not None and is_whole else None
+        if pace is not None:
+            speeds.setdefault(running, []).append(pace)
+        before = running
+    return speeds
 
 
 def _paces(speeds: list[float], at_once: int, *, drafted: bool) -> tuple[SeenPace, ...]:
