@@ -113,12 +113,16 @@ def hardest_hit(
                 if short[0] in checks and (common := of_short & own):
                     lacking[short] = lacking.get(short, 0) | common
     hit = 0.0, -lowest(bits)
-    # questions about pace take longest: they come last, and lack no more than is wanted
-    for (_, form, most), common in sorted(lacking.items(), key=_is_of_pace):
-        amount, number = most, 0
+    at_most = {}
+    for short in lacking:
+        _, form, most = short
         if form and not isinstance(form, Asked | Lacking):
-            amount -= population.cut(form).values[0]
-        if amount < hit[0]:
+            most -= population.cut(form).values[0]
+        at_most[short] = most
+    # questions about pace take longest: they come last, and lack no more than is wanted
+    for short in sorted(lacking, key=lambda short: (_is_of_pace(short), -at_most[short])):
+        (_, form, most), common = short, lacking[short]
+        if at_most[short] < hit[0]:
             continue
         if isinstance(form, Asked | Lacking):
             amount, number = form.hardest_hit(common)
@@ -127,13 +131,13 @@ def hardest_hit(
             number = population.cut(form).first_of(common)
             amount = most - population.form_of(number, form)
         else:
-            number = lowest(common)
+            amount, number = most, lowest(common)
         hit = max(hit, (amount, -number))
     return -hit[1]
 
 
-def _is_of_pace(lacking: tuple[Short, int]) -> bool:
-    return isinstance(lacking[0][1], Asked | Lacking)
+def _is_of_pace(short: Short) -> bool:
+    return isinstance(short[1], Asked | Lacking)
 
 
 class Selections:
@@ -431,15 +435,19 @@ def _cut_by(by_signature: dict[Signature, SameFindings], groups: Groups, meant: 
         cut[signature] = alike
 
     for signature, alike in groups.items():
+        left = alike.bits & meant
         for found_signature, same_findings in by_signature.items():
-            common = alike.bits & meant & same_findings.bits
+            common = left & same_findings.bits
             if common:
+                left ^= common
                 findings = (*(alike.findings or ()), *same_findings.findings)
                 shorts = (
                     (*alike.shorts, same_findings.shorts) if same_findings.shorts else alike.shorts
                 )
                 both = tuple(sorted((*signature, *found_signature)))
                 add(both, Alike(common, findings, alike.route, shorts))
+            if not left:
+                break
         rest = without(alike.bits, meant)
         if rest:
             add(signature, alike.with_bits(rest))

@@ -75,7 +75,9 @@ class Shape:
             entries = listed.setdefault(head, list(getattr(template, head)))
             entries[int(index)] = entries[int(index)].replace(**{part: column[at]})
         changes.update((head, tuple(entries)) for head, entries in listed.items())
-        return template.replace(**changes)
+        # it was checked when it was read
+        own = {name: getattr(template, name) for name in Machine._fields}
+        return Machine.partly({**own, **changes})
 
 
 def slots_of(machine: Machine) -> tuple[Slot, ...]:

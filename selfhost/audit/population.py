@@ -535,10 +535,11 @@ class Population:
 
     def kinds_within(self, kinds: int, bits: int) -> int:
         """Those of some kinds that machines of a set are of."""
-        within = 0
-        for number in members(kinds):
-            if self.kinds[number].bits & bits:
-                within |= 1 << number
+        within, rest = 0, self.of_kinds(kinds) & bits
+        while rest:
+            number, _ = self.kind_of(lowest(rest))
+            within |= 1 << number
+            rest = without(rest, self.kinds[number].bits)
         return within
 
     def kinds_left(self, among: int, answered: int, bits: int) -> int:

@@ -154,9 +154,9 @@ def _regions(
 
 _FREE: Slot = ("accelerators", "0", "memory_free_bytes")
 # hypothetical machines asked for one region
-_MOST_TRIED = 4
-# fewer machines are judged one by one
-_LEAST_POOLED = 4
+_MOST_TRIED = 3
+# fewer machines are judged as they are: hypothetical ones would take longer
+_LEAST_POOLED = 32
 
 
 class _Wider:
@@ -227,6 +227,8 @@ class _Wider:
             # the cut leaves out a machine of which the free memory is not known
             return 0
         own = population.value_of(self._trace.number, _FREE)
+        if bits.bit_count() < _LEAST_POOLED:
+            return 0
         kinds = population.fact(("of one card", _FREE), _is_of_one_card)[self._trace.kind][1]
         kinds = population.kinds_within(kinds & self._trace.among, bits)
         bits &= population.of_kinds(kinds)
@@ -400,9 +402,14 @@ class Lacking:
         return zip(values, free, [kind.members[place] for place in places], strict=True)
 
     def _short_of(self, number: int) -> float:
-        findings, _ = self._find(Trace(self._population, number).view)
-        short: Any = next((each.short for each in findings if each.check == self._check), None)
-        return float(short.value if type(short) is Number else short or 0)
+        trace = Trace(self._population, number)
+        finding = next(each for each in self._find(trace.view)[0] if each.check == self._check)
+        short: Any = finding.short
+        if type(short) is Number:
+            return float(short.value)
+        # the answer about a pace is that of the slowest memory that is answered alike
+        asked = trace.asked_of(finding) if short else None
+        return float(short or 0) if asked is None else asked.short_of(number)
 
 
 def _is_of_one_card(kind: Kind) -> bool:

@@ -115,11 +115,11 @@ def cpu_finding(
     question: Question, needs: Needs, machine: Machine, placed: Needs | None = None
 ) -> Finding:
     """`placed`: where it would lie, looked for only where that changes the finding."""
-    finding, on_gpu = (
-        check.cpu_check(needs.cpu, machine, question.runtime, on_gpu=all_there)
-        for all_there in (False, True)
-    )
-    if finding == on_gpu or not machine.accelerators:
+    finding = check.cpu_check(needs.cpu, machine, question.runtime)
+    if not machine.accelerators:
+        return finding
+    on_gpu = check.cpu_check(needs.cpu, machine, question.runtime, on_gpu=True)
+    if finding == on_gpu:
         return finding
     if placed is None:
         placed = first_without_a_fail(question, needs, machine).placed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 
 from ..machine.record import Machine
@@ -24,7 +23,8 @@ def strength_of(machine: Machine, way: LaidOut) -> tuple[tuple[Any, ...], tuple[
     if machine.emulated_on is not None:
         return None
     if way.offloaded:
-        return _strength_of_accelerators(machine, way.offloaded, way.at_once, way.filled)
+        shares = tuple(way.offloaded.items())
+        return _strength_of_accelerators(machine, shares, way.at_once, way.filled)
     in_ram = _strength_in_ram(machine, way.on_shared_gpu)
     if in_ram is None or in_ram[0] != "shared":
         return None if in_ram is None else ((in_ram[0],), in_ram[1])
@@ -35,12 +35,14 @@ def strength_of(machine: Machine, way: LaidOut) -> tuple[tuple[Any, ...], tuple[
     return ("shared",), in_ram[1]
 
 
+@lru_cache(maxsize=4096)
 def _strength_of_accelerators(
-    machine: Machine, offloaded: Mapping[int, float], at_once: bool, filled: float
+    machine: Machine, shares: tuple[tuple[int, float], ...], at_once: bool, filled: float
 ) -> tuple[tuple[Any, ...], tuple[float, ...]] | None:
-    """As `strength_of`; where the RAM holds the rest, only of what keeps the ends of the range in
-    order, whatever the shares.
+    """As `strength_of`, of accelerators with these shares of the layers; where the RAM holds the
+    rest, only of what keeps the ends of the range in order, whatever the shares.
     """
+    offloaded = dict(shares)
     parts = shares_and_gpus(machine, offloaded)
     if isinstance(parts, Speed):
         return None
