@@ -397,10 +397,10 @@ def _candidates(
     main_use = spec.uses[:1] if spec.uses else None
     ordered: list[tuple[bool, float, str]] = []
     for outline in catalogue.outlines():
+        if not _comes_into_question(outline, spec, named, at_most, most_parameters):
+            continue
         standing, is_named = standings.of(outline.id), outline.id in named
-        if standing is None or not _comes_into_question(
-            outline, spec, named, at_most, most_parameters
-        ):
+        if standing is None:
             continue
         if not is_named and not _does_its_work(spec.uses, outline.uses, standings):
             continue

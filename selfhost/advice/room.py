@@ -287,13 +287,11 @@ def _without_idle_bits(
     judged one where that has more bits: even more gain nothing.
     """
     judged = question.workload.quantization
-    lossless = [
-        place
-        for place, name in enumerate(order)
-        if quality_of(name, catalogue, question.spec).is_lossless
-    ]
-    first = max(lossless, default=0)
-    return order[min(first, order.index(judged)) if judged in order else first :]
+    first = order.index(judged) if judged in order else len(order) - 1
+    # the order is by what is lost, so none behind the judged one counts unless it does
+    while first > 0 and not quality_of(order[first], catalogue, question.spec).is_lossless:
+        first -= 1
+    return order[max(first, 0) :]
 
 
 def _is_as_large(question: Question, quantization: str, catalogue: Catalogue) -> bool:

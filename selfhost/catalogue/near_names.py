@@ -5,11 +5,11 @@ A hint that is not near in meaning is worse than none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from ..core.errors import UnknownModelError
 from ..core.records import pattern
-from ..core.spelling import canonical
+from ..core.spelling import canonical_of_each
 from .lookup import sizes_in
 
 # words of a name that say nothing about which model it is
@@ -71,7 +71,8 @@ def nearest_names(
     those: `gtp2` is gpt2 and no other GPT, `llama31` a Llama 3.1. Else, where some have every size
     of it, only those.
     """
-    spellings = {canonical(name): name for name in names}
+    listed = list(names)
+    spellings = dict(zip(canonical_of_each(listed), listed, strict=True))
     words = _words(key)
     # an account in front is no part of the name, unless it is a family's too
     if words and words[0] in accounts and words[0] not in spellings:
@@ -106,22 +107,20 @@ def nearest_names(
     return tuple(chosen.values())
 
 
-def _sharing_a_word(key: str, spellings: Iterable[str]) -> set[str]:
+def _sharing_a_word(key: str, spellings: Collection[str]) -> set[str]:
     """Those with a telling word of this name, give or take a slip; of a name without one, those
     that begin or end with all of it.
     """
     if not _words(key) and "-" in key:
         return {spelling for spelling in spellings if _holds_at_end(spelling, key)}
-    by_word: dict[str, set[str]] = {}
-    for spelling in spellings:
-        for word in _words(spelling):
-            by_word.setdefault(word, set()).add(spelling)
-    sharing: set[str] = set()
-    for word in _words(key)[:8]:
-        for indexed_word, names in by_word.items():
-            if _alike(word, indexed_word):
-                sharing |= names
-    return sharing
+    typed = _words(key)[:8]
+    # most names share their words with others, so each word is compared once
+    alike = {
+        word
+        for word in set(_words("-".join(spellings)))
+        if any(_alike(own, word) for own in typed)
+    }
+    return {spelling for spelling in spellings if not alike.isdisjoint(spelling.split("-"))}
 
 
 def _holds_at_end(name: str, key: str) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from ..core.errors import UnknownModelError
 from ..core.records import pattern
-from ..core.spelling import canonical
+from ..core.spelling import canonical, canonical_of_each
 from .index import Catalogue
 from .lookup import (
     CONVERTER_ACCOUNTS,
@@ -257,11 +257,14 @@ def _tuned_by_base(catalogue: Catalogue) -> Mapping[str, Sequence[tuple[str, str
     by_base: dict[str, list[tuple[str, str]]] | None = catalogue.derived.get("tuned_by_base")
     if by_base is None:
         by_base = catalogue.derived["tuned_by_base"] = {}
-        for outline in catalogue.outlines():
-            if outline.tuned_from is None:
-                continue
-            account, _, repository = outline.tuned_from.lower().partition("/")
-            by_base.setdefault(canonical(repository), []).append((account, outline.id))
+        tunes = [
+            (*outline.tuned_from.lower().partition("/"), outline.id)
+            for outline in catalogue.outlines()
+            if outline.tuned_from is not None
+        ]
+        keys = canonical_of_each(repository for _, _, repository, _ in tunes)
+        for key, (account, _, _, id) in zip(keys, tunes, strict=True):
+            by_base.setdefault(key, []).append((account, id))
     return by_base
 
 

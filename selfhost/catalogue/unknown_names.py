@@ -10,7 +10,7 @@ from itertools import accumulate
 
 from ..core.errors import NotAModelError, UnknownModelError
 from ..core.records import pattern
-from ..core.spelling import canonical
+from ..core.spelling import canonical, canonical_of_each
 from .index import Catalogue, Outline
 from .lookup import (
     MOST_NAMED,
@@ -371,7 +371,11 @@ def _run_together(
     run, words = key.replace("-", ""), [word for word in key.split("-") if word.isalpha()]
     if len(run) < _SHORTEST_RUN or len(words) < 2:
         return ()
-    begun = [name for name in names if canonical(name).replace("-", "").startswith(run)]
+    listed = list(names)
+    keys = canonical_of_each(listed)
+    begun = [
+        name for name, own in zip(listed, keys, strict=True) if own.replace("-", "").startswith(run)
+    ]
     by_model: dict[str | None, str] = {}
     for name in sorted(begun, key=lambda each: (len(each), each)):
         by_model.setdefault(model_of(name), name)

@@ -21,7 +21,7 @@ from selfhost.catalogue.lookup import CONVERTERS
 from selfhost.catalogue.names import complete, id_of, resolve
 from selfhost.catalogue.paths import is_path
 from selfhost.core.errors import NotAModelError, UnknownModelError
-from selfhost.core.spelling import canonical
+from selfhost.core.spelling import canonical, canonical_of_each
 
 CATALOGUE = Catalogue.open()
 SPELLINGS = CATALOGUE.spellings()
@@ -1438,6 +1438,10 @@ def test_the_compared_form_is_stable(text: str) -> None:
     assert not form.startswith("-")
     assert not form.endswith("-")
     assert "--" not in form
+    # beside others, an empty one and one with the sign that parts them
+    several = [text, "", "Llama3.1:8B", f"{text}\0"]
+    assert canonical_of_each(several[:3]) == [form, "", "llama-3-1-8-b"]
+    assert canonical_of_each(several) == [canonical(each) for each in several]
 
 
 @given(st.text(max_size=500))
