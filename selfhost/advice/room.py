@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.quality import quality_of
-from ..core.records import Unread
+from ..core.records import Unread, remembered
 from ..core.workload import READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from ..verdict.devices import places
@@ -82,8 +82,7 @@ def _takes_more_than_free(
     catalogue: Catalogue,
 ) -> bool:
     """With that, other programs would have to be closed."""
-    workload = question.workload.replace(**{key: value})
-    held = _held_under(question, runs, workload, machine, catalogue)
+    held = _held_under(question, runs, _with(question, key, value), machine, catalogue)
     return any(finding.code in _NOT_NOW for finding in held or ())
 
 
@@ -181,7 +180,7 @@ def longest_context(
     return _largest(
         most,
         lambda tokens: _holds(
-            question, runs, question.workload.replace(context_tokens=tokens), machine, catalogue
+            question, runs, _with(question, "context_tokens", tokens), machine, catalogue
         ),
     )
 
@@ -195,9 +194,7 @@ def _most_parallel(
     def fits(number: int) -> bool:
         if _are_surely_too_many(question, number, machine):
             return False
-        return _holds(
-            question, runs, question.workload.replace(parallel=number), machine, catalogue
-        )
+        return _holds(question, runs, _with(question, "parallel", number), machine, catalogue)
 
     most = (question.runtime.most_sequences if question.runtime else None) or MOST_PARALLEL
     return _largest(most, fits, guess=_parallel_by_slope(question, machine, catalogue))
@@ -239,7 +236,7 @@ def _parallel_by_slope(question: Question, machine: Machine, catalogue: Catalogu
     probe = reached(kept / now)
     if probe <= now:
         return probe
-    then = needs_under(question, question.workload.replace(parallel=probe), catalogue, machine)
+    then = _needs_under(question, _with(question, "parallel", probe), catalogue, machine)
     if then.memory is None:
         return now
     each = (then.memory.high_bytes - memory.high_bytes) / (probe - now)
@@ -270,7 +267,7 @@ def _best_quantization(
         if _holds(
             question,
             runs,
-            question.workload.replace(quantization=quantization),
+            _with(question, "quantization", quantization),
             machine,
             catalogue,
             stored=True,
@@ -364,8 +361,11 @@ def _holds(
     What `runs` on the accelerators, all of it or a part, does not leave them, and what they hold
     the most of stays so.
     """
-    held = _held_under(question, runs, workload, machine, catalogue, stored=stored)
+    held = _held_under(question, runs, workload, machine, catalogue)
     if held is None or any(finding.outcome not in ("pass", "warn") for finding in held):
+        return False
+    on_disk = _stored_under(question, workload, machine, catalogue) if stored else ()
+    if any(finding.outcome not in ("pass", "warn") for finding in on_disk):
         return False
     return not exceeds_accelerator(held) or (
         runs is not None and exceeds_accelerator(runs.findings)
@@ -377,40 +377,53 @@ def exceeds_accelerator(findings: Sequence[Finding]) -> bool:
     return any(finding.code == "accelerator-tight" for finding in findings)
 
 
+@remembered(most=16)
+def _with(question: Question, key: str, value: int | str) -> Workload:
+    """The workload with one field changed: one object for what is asked twice."""
+    return question.workload.replace(**{key: value})
+
+
+_needs_under = remembered(most=16)(needs_under)
+
+
+# of what fits it is also asked whether other programs have to be closed for it
+@remembered(most=16)
 def _held_under(
     question: Question,
     runs: Judged | None,
     workload: Workload,
     machine: Machine,
     catalogue: Catalogue,
-    *,
-    stored: bool = False,
 ) -> Sequence[Finding] | None:
-    """Findings of memory and accelerator, and of the disk where it is asked what can be `stored`;
-    None where it would leave the accelerators.
-    """
-    needs = needs_under(question, workload, catalogue, machine)
+    """Findings of memory and accelerator; None where it would leave the accelerators."""
+    needs = _needs_under(question, workload, catalogue, machine)
     changed = question.replace(workload=workload, needs=needs)
     placed, held = place(changed, needs, machine)
     placement_before = runs.needs.placement if runs is not None and runs.needs is not None else None
     if _NEARNESS.get(placed.placement or "host", 0) < _NEARNESS.get(placement_before or "host", 0):
         return None
-    if stored and question.runtime is not None:
-        copy_here, missing = question.here, question.missing_bytes
-        if workload.quantization != question.workload.quantization:
-            alone = question.companions is None
-            copy_here = (
-                here(question.spec, question.runtime, workload, needs, machine, catalogue)
-                if alone
-                else None
-            )
-            missing = copy_here.missing_bytes if copy_here else None
-        held.append(
-            disk_check(
-                needs, machine, question.runtime.store, missing_bytes=missing, here=copy_here
-            )
-        )
     return held
+
+
+def _stored_under(
+    question: Question, workload: Workload, machine: Machine, catalogue: Catalogue
+) -> Sequence[Finding]:
+    """The finding of the disk, on which the files are to be stored; none without a program."""
+    if question.runtime is None:
+        return ()
+    needs = _needs_under(question, workload, catalogue, machine)
+    copy_here, missing = question.here, question.missing_bytes
+    if workload.quantization != question.workload.quantization:
+        alone = question.companions is None
+        copy_here = (
+            here(question.spec, question.runtime, workload, needs, machine, catalogue)
+            if alone
+            else None
+        )
+        missing = copy_here.missing_bytes if copy_here else None
+    return (
+        disk_check(needs, machine, question.runtime.store, missing_bytes=missing, here=copy_here),
+    )
 
 
 def parameters_that_may_fit(machine: Machine, bytes_per_parameter: float) -> float | None:

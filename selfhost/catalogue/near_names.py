@@ -116,9 +116,7 @@ def _sharing_a_word(key: str, spellings: Collection[str]) -> set[str]:
     typed = _words(key)[:8]
     # most names share their words with others, so each word is compared once
     alike = {
-        word
-        for word in set(_words("-".join(spellings)))
-        if any(_alike(own, word) for own in typed)
+        word for word in set(_words("-".join(spellings))) if any(_alike(own, word) for own in typed)
     }
     return {spelling for spelling in spellings if not alike.isdisjoint(spelling.split("-"))}
 
