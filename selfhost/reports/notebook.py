@@ -22,7 +22,7 @@ _MOST_MODELS, _MOST_MACHINES = 20, 10
 
 def of_verdict(verdict: Verdict) -> str:
     """Each finding with its remedy, what would run instead, what is noted, and what to type."""
-    rows = [
+    rows: list[tuple[str, str, str, str]] = [
         (finding.check, finding.outcome, finding.reason, finding.remedy or "")
         for finding in verdict.findings
     ]
