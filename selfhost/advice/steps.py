@@ -74,11 +74,19 @@ def steps(
 
 def _in_powershell(lines: tuple[str, ...]) -> tuple[str, ...]:
     """The lines as the PowerShell that Windows comes with takes them, 5.1: `&&` is of 7 and newer
-    (about_Pipeline_Chain_Operators), and `curl` stands for Invoke-WebRequest (about_Aliases).
+    (about_Pipeline_Chain_Operators), and `curl` stands for Invoke-WebRequest (about_Aliases). `$?`
+    tells in both whether the program before it ended well (about_Automatic_Variables).
     """
     return tuple(
-        line if line[0] == "#" else "; ".join(map(_with_curl, line.split(" && "))) for line in lines
+        line if line[0] == "#" else _if_each_ends_well([*map(_with_curl, line.split(" && "))])
+        for line in lines
     )
+
+
+def _if_each_ends_well(programs: Sequence[str]) -> str:
+    """The programs one after the other, each only where the one before it ended well."""
+    first, *others = programs
+    return f"{first}; if ($?) {{ {_if_each_ends_well(others)} }}" if others else first
 
 
 def _with_curl(line: str) -> str:
