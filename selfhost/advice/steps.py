@@ -93,21 +93,22 @@ def _as_launched(lines: tuple[str, ...], runtime: RuntimeSpec, machine: Machine)
 
 def _in_powershell(lines: tuple[str, ...]) -> tuple[str, ...]:
     """The lines as the PowerShell that Windows comes with takes them, 5.1: `&&` is of 7 and newer
-    (about_Pipeline_Chain_Operators), and `curl` stands for Invoke-WebRequest (about_Aliases).
+    (about_Pipeline_Chain_Operators), and `curl` stands for Invoke-WebRequest (about_Aliases). `$?`
+    tells in both whether the program before it ended well (about_Automatic_Variables).
     """
     typed = []
     for line in lines:
         # a comment would take the brackets behind it
         code, mark, comment = line.partition("  # ")
-        typed.append(line if line[0] == "#" else f"{_in_turn(code.split(' && '))}{mark}{comment}")
+        programs = [*map(_with_curl, code.split(" && "))]
+        typed.append(line if line[0] == "#" else f"{_if_each_ends_well(programs)}{mark}{comment}")
     return tuple(typed)
 
 
-def _in_turn(commands: Sequence[str]) -> str:
-    """Each where the one before it went well: `$?` tells that (about_Automatic_Variables)."""
-    first, *others = commands
-    then = f"; if ($?) {{ {_in_turn(others)} }}" if others else ""
-    return f"{_with_curl(first)}{then}"
+def _if_each_ends_well(programs: Sequence[str]) -> str:
+    """The programs one after the other, each only where the one before it ended well."""
+    first, *others = programs
+    return f"{first}; if ($?) {{ {_if_each_ends_well(others)} }}" if others else first
 
 
 def _with_curl(line: str) -> str:
