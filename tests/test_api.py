@@ -106,7 +106,7 @@ def test_a_machine_is_named_as_people_name_it() -> None:
     assert can_run("mistral-7b", machine="macbook-air-m2-16gb") is True
     assert can_run("llama-3.3-70b", machine="macbook-air-m2-16gb") is False
     with pytest.raises(UnknownMachineError, match="macbook-air-m2-16gb") as unknown:
-        check("mistral-7b", machine="macbok air m2")
+        check("mistral-7b", machine="macboko aire m2")
     assert "macbook-air-m2-16gb" in unknown.value.nearest
     with pytest.raises(UnknownMachineError, match=r"Machine\.from_file\('ci\.json'\)"):
         check("mistral-7b", machine="ci.json")
