@@ -23,7 +23,7 @@ from .activity import disturbances, read_activity
 from .glance_threads import CACHES_LEFT, FAILURES, READ_SECONDS, Filling, failed, filling_of, unread
 from .host import Host
 from .plan import FACT, LEAST_CPU_SHARE, Plan
-from .traces import Trace, best_of_one, rate
+from .traces import Trace, best_rates_of_one, rates
 
 # memory gives 0.4 of what the last cache does (Granite Rapids), or 0.25 to 0.6 (EPYC). Where as
 # much was read as leaves the caches, what is below that much of a cache came from memory; where
@@ -159,22 +159,24 @@ def judged(
     that its filler held up who read, as no other program did. `is_guest`: `caches`, in bytes, are
     what an emulator tells of them.
     """
-    together = rate(reads) if len(reads) == plan.threads else None
+    paces = (0.5, _SLOWER, _FASTER)
+    together = rates(reads, paces) if len(reads) == plan.threads else None
     # where they never ran at once, all together have no less than one of them
-    figure, threads = (best_of_one(reads), 1) if together is None else (together, plan.threads)
-    if figure is None:
+    threads = plan.threads if together is not None else 1
+    of_memory = together or best_rates_of_one(reads, paces)
+    if of_memory is None:
         return unread(failure or "the threads hardly ran")
+    figure, slower, faster = of_memory
     # what was filled since a part of memory was is what has passed the caches when that is read, in
     # the same order; how much is read of it, or how often, does not matter. A thread may have a
     # cache of its own, so that the one that has the least memory decides
     filled_bytes = len(reads) * min(trace.memory_bytes for trace in reads)
     may_be_cached = filled_bytes < CACHES_LEFT * caches * (plan.threads if is_guest else 1)
     # other guests share that cache: what they left to this one answered the fastest
-    cached = best_of_one(again, _FASTER)
-    if (may_be_cached or is_guest) and cached is not None:
-        pace_at = rate if threads > 1 else best_of_one
-        is_even = (pace_at(reads, _SLOWER) or 0) >= _EVEN * (pace_at(reads, _FASTER) or 0)
-        share = figure / (threads * cached)
+    of_cache = best_rates_of_one(again, (_FASTER,))
+    if (may_be_cached or is_guest) and of_cache is not None:
+        is_even = slower >= _EVEN * faster
+        share = figure / (threads * of_cache[0])
         may_be_cached = not (
             share <= _SURELY_MEMORY and is_even if may_be_cached else share <= _MOST_OF_CACHE
         )

@@ -33,31 +33,44 @@ class Trace(Record):
     memory_bytes: int
 
 
-def rate(traces: Sequence[Trace], quantile: float = 0.5) -> float | None:
-    """Bytes per second of all threads together, by the chunks that each read while all of them ran
-    undisturbed; None where there are too few such.
+def rate(traces: Sequence[Trace]) -> float | None:
+    """Bytes per second of all threads together, by the median of the chunks that each read while
+    all of them ran undisturbed; None where there are too few such.
+    """
+    at_median = rates(traces, (0.5,))
+    return None if at_median is None else at_median[0]
 
-    `quantile` of the durations of a thread's chunks: above a half, slower ones decide.
+
+def rates(traces: Sequence[Trace], quantiles: Sequence[float]) -> list[float] | None:
+    """`rate` by each of these quantiles of the durations of a thread's chunks: above a half, slower
+    ones decide.
     """
     if not traces or not all(trace.done for trace in traces):
         return None
     gaps = _merged(gap for trace in traces for gap in _gaps(trace))
     ends = [end for _, end in gaps]
-    total = 0.0
+    totals = [0.0] * len(quantiles)
     for trace in traces:
         taken = sorted(
             end - start for start, end in _chunks(trace) if _is_between(gaps, ends, start, end)
         )
         if len(taken) < _LEAST_CHUNKS:
             return None
-        total += trace.chunk_bytes / taken[int(len(taken) * quantile)]
-    return total
+        for number, quantile in enumerate(quantiles):
+            totals[number] += trace.chunk_bytes / taken[int(len(taken) * quantile)]
+    return totals
 
 
-def best_of_one(traces: Sequence[Trace], quantile: float = 0.5) -> float | None:
+def best_of_one(traces: Sequence[Trace]) -> float | None:
     """Bytes per second of the thread that read most, for itself: no more than all together read."""
-    rates = [each for trace in traces if (each := rate([trace], quantile)) is not None]
-    return max(rates, default=None)
+    best = best_rates_of_one(traces, (0.5,))
+    return None if best is None else best[0]
+
+
+def best_rates_of_one(traces: Sequence[Trace], quantiles: Sequence[float]) -> list[float] | None:
+    """`best_of_one` by each of these quantiles; the thread is that which read most by the first."""
+    of_threads = [each for trace in traces if (each := rates([trace], quantiles)) is not None]
+    return max(of_threads, default=None)
 
 
 def _chunks(trace: Trace) -> Iterator[_Span]:
