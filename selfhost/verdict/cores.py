@@ -30,7 +30,7 @@ SCALE_WELL, FALL = 16, 0.4
 @lru_cache(maxsize=4096)
 def core_rate(machine: Machine) -> Range:
     """Operations a second of one core on a prompt, weights of Q4_K: slow end, likely, fast end."""
-    core = cpus.core_called(*core_and_clock(machine))
+    core = core_of(machine)
     less = [_together(machine)]
     if _may_have_threads_for_cores(machine):
         less.append(_THREAD_OF_A_CORE)
@@ -43,6 +43,7 @@ def cores_rate(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
     return product(core_rate(machine), (usual, usual, usual), (least / usual, 1.0, most / usual))
 
 
+@lru_cache(maxsize=4096)
 def core_of(machine: Machine) -> cpus.Core:
     """What its cores compute."""
     return cpus.core_called(*core_and_clock(machine))
