@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Every row of `chip` has one of these words. A name without them is not looked up, and the file is
 # not read for it
-_CHIP_HINTS = frozenset(("max", "x925", "raspberry", "jetson"))
+_CHIP_HINTS = frozenset(("max", "x925", "raspberry", "jetson", "bc"))
 _APPLE_VARIANTS = frozenset(("pro", "max", "ultra"))
 
 

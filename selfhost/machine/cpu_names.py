@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from functools import lru_cache
 
 from ..core import units
 from ..core.records import Record
@@ -99,12 +100,34 @@ def machine_with(text: str, *, class_is_enough: bool = False) -> Described | Non
 
 def _name_of_processor(stated: Typed, text: str) -> str | None:
     """What is typed without sizes and words for a box; None where no name is left."""
-    words = without_sizes(stated.names).replace(",", " ").split()
-    boxes = shipped_table("products")["boxes"]
-    name = _with_its_maker(" ".join(word for word in words if word.lower() not in boxes), text)
+    plain = without_sizes(_screens().sub(" ", stated.names))
+    words = plain.replace(",", " ").split()
+    silent = {*shipped_table("products")["boxes"], *_words_for_no_gpu(words)}
+    name = _with_its_maker(" ".join(word for word in words if word.lower() not in silent), text)
     if not name or len(name) > _MOST_LETTERS or not name.isprintable():
         return None
     return _of_its_number(name)
+
+
+@lru_cache(1)
+def _screens() -> re.Pattern[str]:
+    """What finds the size of a laptop's screen, `15,6 Zoll`, `14"`."""
+    words = "|".join(shipped_table("products")["inches"])
+    return re.compile(
+        rf"(?<![\w.])1\d(?:[., ]\d{{1,2}})?(?:[\"”″]|[ -]?(?:{words})(?!\w))", re.IGNORECASE
+    )
+
+
+def _words_for_no_gpu(words: Iterable[str]) -> frozenset[str]:
+    """The words that are no part of a processor's name where one of them says that there is no GPU
+    but its own, `no gpu`, `integrated graphics`; none elsewhere.
+    """
+    table = shipped_table("products")
+    unnamed = table["unnamed"]
+    if {word.lower() for word in words}.isdisjoint(unnamed["none"]):
+        return frozenset()
+    of_gpus = (*unnamed["none"], *unnamed["gpu"], *unnamed["filler"])
+    return frozenset((*of_gpus, *table["plain"]["without"]))
 
 
 def with_cores(machine: Machine, stated: Typed) -> Machine:

@@ -67,6 +67,7 @@ _DESKTOPS = frozenset(("desktop", "tower", "mini", "itx", "sff", "egpu", "oculin
 _BOOKS = frozenset(("book", *_LAPTOPS))
 # `galaxy book4`
 _NUMBERED_BOOK = re.compile(r"(?<![a-z])book(?=\d)")
+_MODEL_OF_A_LINE = re.compile(r"\d{4}", re.ASCII)
 # `rtx3090fe`, a Founders Edition
 _FOUNDERS = re.compile(r"(?<=\d{4})(?=fe\b)")
 
@@ -125,7 +126,7 @@ def product_named(text: str) -> Described | None:
         return None
     row = _row(words)
     own = row or {}
-    words = _with_counts(words, own)
+    words = _with_counts(_without_models(words), own)
     if set(_without(words, own)) & set(_table()["others"]) and _BOOKS.isdisjoint(words):
         raise _no_computer(text)
     if chips := {word.partition(".")[0] for word in words} & set(_table()["chips"]):
@@ -264,6 +265,19 @@ def _row(words: Sequence[str]) -> Mapping[str, Any] | None:
         return len(_of_row(row) & set(words)), row["words"] in name
 
     return max(rows, key=place, default=None)
+
+
+def _without_models(words: Sequence[str]) -> list[str]:
+    """The words without the four digits by which a maker numbers the models of a line: a `wyse
+    5070` has no RTX 5070.
+    """
+    lines = _table()["numbered"]
+    before = ["", *words]
+    return [
+        word
+        for line, word in zip(before, words, strict=False)
+        if line not in lines or not _MODEL_OF_A_LINE.fullmatch(word)
+    ]
 
 
 def _of_row(row: Mapping[str, Any]) -> set[str]:
@@ -891,7 +905,7 @@ def lead_to_its_parts(text: str) -> UnknownMachineError | None:
             f"{text.strip()!r} tells a virtual machine, but not how large it is",
             remedy=f"name its processors and its memory: {option('machine', 'vps 4 vcpu 8gb')}",
         )
-    words = _with_counts(words, _row(words) or {})
+    words = _with_counts(_without_models(words), _row(words) or {})
     names, pieces = _cards_and_rest(words, {})
     unlisted = next((" ".join(piece) for piece in pieces if _has_a_card(piece)), None)
     if not names or unlisted is not None:

@@ -91,6 +91,20 @@ def test_a_number_that_one_processor_has_needs_no_maker(text: str, whole: str) -
 
 
 @pytest.mark.parametrize(
+    ("text", "processor"),
+    [
+        ("laptop 15,6 Zoll i5-1235U 16gb", "i5-1235U"),
+        ('14" ryzen 7 7730u', "ryzen 7 7730u"),
+        ("i7 2600k no gpu", "i7 2600k"),
+        # words that are its own where nothing says that there is no GPU
+        ("ryzen 5 5600g radeon graphics", "ryzen 5 5600g radeon graphics"),
+    ],
+)
+def test_a_processors_name_has_no_screen_and_no_absent_gpu(text: str, processor: str) -> None:
+    assert machine_named(text).cpu_model == processor
+
+
+@pytest.mark.parametrize(
     ("text", "ryzen", "core"),
     [
         # Ryzen 5 5500U and i7-5500U, Ryzen 9 7900X and i9-7900X, Threadripper and i7-3970X
