@@ -75,7 +75,7 @@ class LeastAccelerator(Record):
 
     required: bool
     memory_bytes: int
-    memory_beside_bytes: int
+    memory_beside_bytes: int | None
 
 
 class Least(Record):
@@ -90,7 +90,8 @@ class Least(Record):
     `accelerator_sure_bytes` surely does without. `accelerator_parts` are a number of accelerators
     that may share it and the memory of each, None where it cannot be shared or one card for
     desktops holds it.
-    `memory_beside_accelerator_bytes` is the RAM that is then enough.
+    `memory_beside_accelerator_bytes` is the RAM that is then enough, None where a need that is
+    stated as one figure does not say.
     `machine` has all that, and no more; `is_slow`: it does other work than text in minutes to days.
     """
 
@@ -105,7 +106,7 @@ class Least(Record):
     bandwidth_bytes_per_second: int | None
     bandwidth_perhaps_bytes_per_second: int | None
     accelerator_bytes: int
-    memory_beside_accelerator_bytes: int
+    memory_beside_accelerator_bytes: int | None
     accelerator_required: bool
     accelerator_sure_bytes: int
     lean_option: str = ""
@@ -526,7 +527,8 @@ def _least_in(
     held = needs.memory.high_bytes if in_ram else beside
     reserve = reserve_beside(held, vast, workload)
     memory = reserve + held
-    if max(memory, on_card) > MAX_MEMORY_BYTES:
+    # a need stated as one figure may not say what lies in RAM beside the accelerators
+    if not memory or max(memory, on_card) > MAX_MEMORY_BYTES:
         return question, judge(question, vast), None
     card = _card(question, on_card) if gpu_only else None
     if unified:
@@ -554,7 +556,9 @@ def _least_in(
         bandwidth_bytes_per_second=sure,
         bandwidth_perhaps_bytes_per_second=perhaps,
         accelerator_bytes=on_card,
-        memory_beside_accelerator_bytes=beside + reserve_beside(beside, vast, workload),
+        memory_beside_accelerator_bytes=(
+            beside + reserve_beside(beside, vast, workload) if beside else None
+        ),
         accelerator_required=gpu_only,
         accelerator_sure_bytes=sure_bytes,
         lean_option=_lean_option(runtime, on_card, sure_bytes),

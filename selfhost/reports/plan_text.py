@@ -178,13 +178,14 @@ def _least(blocks: list[Block], plan: Plan, least: Least, *, verbose: bool) -> N
 
 def _memory_rows(least: Least) -> list[_Row]:
     system = _SYSTEM_NAMES.get(least.machine.system or "", "the system")
-    beside = units.binary_at_least(least.memory_beside_accelerator_bytes)
+    beside = least.memory_beside_accelerator_bytes
+    ram_beside = "unknown RAM" if beside is None else f"{units.binary_at_least(beside)} of RAM"
     kept = f"{units.binary(least.reserve_bytes)} of it for {system} itself"
     gpu = units.binary_at_least(least.accelerator_bytes)
     ram = units.binary_at_least(least.memory_bytes)
     if _needs_card(least):
         return [("GPU memory", gpu, _on_which_gpus(least)), ("RAM", ram, kept)]
-    on_one = f"on one GPU, with {beside} of RAM{_on_each(least)}"
+    on_one = f"on one GPU, with {ram_beside}{_on_each(least)}"
     return [("RAM", ram, kept), ("or GPU memory", gpu, on_one)]
 
 

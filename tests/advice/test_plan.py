@@ -793,3 +793,9 @@ def test_a_wanted_pace_changes_no_memory_of_cards(capsys: pytest.CaptureFixture[
         for words in ((), ("--min-speed", "500"))
     ]
     assert lines[0] == lines[1]
+
+
+def test_a_need_stated_as_one_figure_does_not_say_what_ram_lies_beside_a_gpu() -> None:
+    """Inkling's is its publisher's figure of the whole: no RAM beside the GPU would be a false fact."""
+    assert least_of("inkling", Workload()).memory_beside_accelerator_bytes is None
+    assert least_of("mistral-7b", Workload()).memory_beside_accelerator_bytes is not None
