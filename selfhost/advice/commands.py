@@ -4,6 +4,7 @@ would run something else is left out.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 
 from .. import needs as need
@@ -640,7 +641,7 @@ def _values(
         "parts": _parts(question, runtime),
         "kv_cache_type": workload.kv_cache_type,
         "draft": _draft(question),
-        "adapter": _adapter(question, circumstances),
+        **_adapter_values(question, circumstances),
     }
     filled = {key: str(value) for key, value in values.items() if value}
     return (
@@ -712,12 +713,21 @@ def _stated_type(spec: ModelSpec) -> str | None:
     return spec.needs.dtype if spec.needs is not None else None
 
 
-def _adapter(question: Question, circumstances: Circumstances) -> str | None:
-    """The adapter's file as a shell takes it; None where it is not here."""
+def _adapter_values(question: Question, circumstances: Circumstances) -> dict[str, str | None]:
+    """The adapter's file and its folder as a shell takes them, and the rank to reserve room for;
+    nothing where it is not here.
+    """
     path, companions = question.workload.adapter, question.companions
     if path is None or companions is None or not companions.adapter_is_here:
-        return None
-    return _in_shell(path, circumstances)
+        return {}
+    # peft writes a folder, of which the file may be named
+    folder = os.path.dirname(path) or "." if path.endswith(".safetensors") else path
+    rank = need.reserved_rank(companions.adapter_rank)
+    return {
+        "adapter": _in_shell(path, circumstances),
+        "adapter_folder": _in_shell(folder, circumstances),
+        "adapter_rank": str(rank) if rank is not None else None,
+    }
 
 
 def _as_stated(
@@ -875,6 +885,8 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
         "parts",
         "draft",
         "adapter",
+        "adapter_folder",
+        "adapter_rank",
     )
     return "" if any("{" + key + "}" in line for key in blanks) else line
 

@@ -76,7 +76,7 @@ if TYPE_CHECKING:
     from ..verdict.held_whole import Alike, Figures
 
 QUESTIONS_FILE = "questions.bin"
-VERSION = 24
+VERSION = 25
 # of the workload, what is held against the machine or the model or has a price, not what the model
 # takes
 _JUDGED_BY = (
@@ -155,6 +155,21 @@ def name_of_kind(value: Record) -> str:
 
 # in the row of a model, the numbers of its workload, its runtime and its graph
 _WORKLOAD, _RUNTIME, _PROGRAM = 1, 3, 7
+
+TERM_ROW = (
+    "name",
+    "bytes",
+    "low_bytes",
+    "high_bytes",
+    "where",
+    "how",
+    "source",
+    "arithmetic",
+    "offload",
+    "on_device",
+)
+"""The fields of a term that have a place in its row; the others stand by name at its end."""
+_TERMS_IN_TERM = ("beside", "on_large", "lean")
 
 _HOW: Mapping[str | None, How | None] = {None: None, **{how.value: how for how in How}}
 
@@ -528,7 +543,7 @@ class Questions:
 
     def _needs(self, row: Sequence[Any], memory: Sequence[Any] | None) -> Needs:
         values = self._values
-        download, disk, largest, how, ends, source, cpu, unknown, offloaded, making = row
+        download, disk, largest, how, ends, source, cpu, unknown, offloaded, making, divided = row
         return Needs.partly({
             "download_bytes": download,
             "disk_bytes": disk,
@@ -542,6 +557,7 @@ class Questions:
             "unknown": values[unknown],
             "offloaded": values[offloaded],
             "making": values[making],
+            "tensor_parallel": values[divided],
         })  # fmt: skip
 
     def _memory_need(
@@ -574,7 +590,8 @@ class Questions:
         high: int,
         number: int,
         offload: Sequence[int] | None = None,
-        device: Sequence[Any] = (),
+        device: Sequence[Any] | None = None,
+        rest: Mapping[str, Any] = FrozenDict(),
     ) -> Term:
         parts = (
             None
@@ -594,7 +611,11 @@ class Questions:
                 source=source,
                 arithmetic=line,
             )
-            return term.replace(offload=parts, on_device=on_device)
+            others = {
+                field: self._term(*own) if field in _TERMS_IN_TERM and own else own
+                for field, own in rest.items()
+            }
+            return term.replace(offload=parts, on_device=on_device, **others)
 
         fields = {
             "name": name,

@@ -42,7 +42,15 @@ from ..verdict.question import architectures, ask
 from ..verdict.record import Judged, Question
 from ..verdict.ways import other_ways
 from .api_route import usable_offers
-from .compiled import LONGER_TOKENS, OF_SPEC, SHARED, VERSION, files_behind, name_of_kind
+from .compiled import (
+    LONGER_TOKENS,
+    OF_SPEC,
+    SHARED,
+    TERM_ROW,
+    VERSION,
+    files_behind,
+    name_of_kind,
+)
 from .ranking import Standings, day_of
 
 TYPE_CHECKING = False
@@ -318,6 +326,7 @@ def _row(
         of_needs += [number(needs.download_source), number(needs.cpu), number(needs.unknown)]
         of_needs.append(number(needs.offloaded))
         of_needs.append(number(needs.making))
+        of_needs.append(number(needs.tensor_parallel))
     workload, runtime = asked.numbers(question)
     return [
         of_spec,
@@ -421,13 +430,20 @@ def _memory(needs: Needs, texts: dict[str, tuple[int, Any]]) -> list[Any]:
             term.high_bytes,
             _number(texts, [term.how, term.source, term.arithmetic]),
         ]
-        if term.offload is not None or term.on_device is not None:
+        rest = {
+            name: packed(own) if isinstance(own, Term) else own
+            for name, own in _changed(term).items()
+            if name not in TERM_ROW
+        }
+        if rest or term.offload is not None or term.on_device is not None:
             row.append(
                 None
                 if term.offload is None
                 else [getattr(term.offload, name) for name in Offload._fields]
             )
-        return row if term.on_device is None else [*row, packed(term.on_device)]
+        if rest or term.on_device is not None:
+            row.append(None if term.on_device is None else packed(term.on_device))
+        return [*row, rest] if rest else row
 
     memory = needs.memory
     if memory is None:

@@ -561,7 +561,7 @@ def _family(key: str, catalogue: Catalogue) -> _Found | None:
     notes = [str(family.get("note") or taken)]
     loaded = family.get("ollama")
     if loaded:
-        notes.append(_loads_another(name, loaded, catalogue))
+        notes.append(_loads_another(name, loaded, catalogue, family.get("ollama_needs")))
     others = [
         other for other in texts_in(family.get("others")) if other in catalogue and other != model
     ]
@@ -572,8 +572,13 @@ def _family(key: str, catalogue: Catalogue) -> _Found | None:
     return model, tuple(notes)
 
 
-def _loads_another(tag: str, loaded: str, catalogue: Catalogue) -> str:
+def _loads_another(
+    tag: str, loaded: str, catalogue: Catalogue, same_layers: str | None = None
+) -> str:
+    """`same_layers` is the model that needs as much as what is loaded, None where none is known."""
     caveat = "" if loaded in catalogue else ", which is not in the catalogue"
+    if same_layers is not None:
+        caveat += f" and needs as much as {same_layers}"
     return f"Ollama's tag {tag} loads another model: {loaded}{caveat}."
 
 
@@ -608,7 +613,7 @@ def _in_ollama(name: str, catalogue: Catalogue) -> _Found | None:
     if loaded not in catalogue:
         others = [
             other
-            for other in (model, *texts_in(family.get("others")))
+            for other in (family.get("ollama_needs"), model, *texts_in(family.get("others")))
             if isinstance(other, str) and other in catalogue
         ]
         raise not_listed(name, loaded, others)

@@ -232,7 +232,8 @@ class RuntimeSpec(Record):
     A text that is a line to type has places in braces, which `advice/commands.py` fills in:
     `{repository}`, `{quantization}`, `{file}` (on this machine), `{file_name}`, `{context_tokens}`
     (per sequence), `{total_context_tokens}`, `{parallel}`, `{kv_cache_type}`, `{tag}`, `{draft}` (a
-    repository, with `:{quantization}` for GGUF), `{adapter}` (a file), and those that a key below
+    repository, with `:{quantization}` for GGUF), `{adapter}` (a file), `{adapter_folder}`,
+    `{adapter_rank}` (the least that vLLM takes and that holds it), and those that a key below
     names. A key of systems takes `linux-x86_64`, `macos-aarch64` and so on.
     """
 

@@ -50,6 +50,7 @@ def run(words: list[str]) -> int:
         catalogue.specs(),
         catalogue.common("architectures"),
         catalogue.runtime_ids(),
+        catalogue.common("families")["family"],
     )
     code = 1 if problems else 0
     if options.format == "json":

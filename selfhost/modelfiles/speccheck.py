@@ -63,6 +63,7 @@ def check_spec_files(
     catalogue_specs: Iterable[ModelSpec],
     architectures: Mapping[str, Any],
     runtime_ids: Sequence[str] | None = None,
+    family_names: Iterable[str] = (),
 ) -> tuple[tuple[Problem, ...], tuple[ModelSpec, ...], tuple[Problem, ...]]:
     """Every fault of the files, in their order, the specs of those without one, and what may be a
     slip in a name that anybody may choose.
@@ -70,7 +71,8 @@ def check_spec_files(
     `architectures` is the parsed `specs/common/architectures.toml`, from which stated counts and
     sizes are counted again. A file replaces the spec of the same id in the catalogue, so that a
     shipped file can be checked against the rest. `runtime_ids` are the programs that a spec may
-    name; None where they are not known. The same file named twice is read once. Raises
+    name; None where they are not known. `family_names` are known beside the families of the specs:
+    no other spec knows a family of one model. The same file named twice is read once. Raises
     nothing.
     """
     files = _read_once(paths)
@@ -91,7 +93,7 @@ def check_spec_files(
         _check_license(document)
         _check_units(document)
         _check_sources(document)
-    families = sorted({spec.family for spec in others if spec.family})
+    families = sorted({*family_names, *(spec.family for spec in others if spec.family)})
     doubts: list[Problem] = []
     for document, spec in files:
         if spec is not None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .llamacpp.companions import (
         OWN_BLOCK,
         adapter_of_rank,
+        reserved_rank,
         vocabularies_differ,
         why_adapter_differs,
         why_no_own_block,
@@ -77,6 +78,7 @@ __all__ = [
     "parts_of",
     "published",
     "quantizations_of",
+    "reserved_rank",
     "row_of",
     "takes_text_alone",
     "trained_in_mxfp4",
@@ -104,6 +106,7 @@ _HOME = {
     "published": "parts", "parts_of": "parts",
     "Companions": "parts",
     "OWN_BLOCK": "llamacpp.companions", "adapter_of_rank": "llamacpp.companions",
+    "reserved_rank": "llamacpp.companions",
     "vocabularies_differ": "llamacpp.companions",
     "why_no_own_block": "llamacpp.companions",
     "why_adapter_differs": "llamacpp.companions", "ArchitectureRow": "tensors", "row_of": "tensors",

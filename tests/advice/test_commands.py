@@ -213,3 +213,22 @@ def test_a_path_that_a_program_would_misread_is_in_no_line(tmp_path: Path) -> No
     assert not check(folder, Workload(runtime="transformers"), machine=machine).commands
     (line,) = check(folder, Workload(runtime="vllm"), machine=machine).commands
     assert "it'\"'\"'s mine'" in line
+
+
+@pytest.mark.parametrize(
+    ("rank", "told"), [(20, "--max-lora-rank 32"), (8, "--max-lora-rank 16"), (600, None)]
+)
+def test_vllm_is_told_to_serve_an_adapter(tmp_path: Path, rank: int, told: str | None) -> None:
+    """docs/features/lora.md of vLLM: --enable-lora, --lora-modules NAME=FOLDER; its config/lora.py: ranks of 16 (its default), 32, …
+    up to 512.
+    """
+    layer = "base_model.model.model.layers.0.self_attn.q_proj"
+    shapes = {f"{layer}.lora_A.weight": (rank, 2048), f"{layer}.lora_B.weight": (2048, rank)}
+    safetensors(
+        tmp_path / "adapter_model.safetensors", {n: ("F16", [*s]) for n, s in shapes.items()}
+    )
+    for path in (tmp_path, tmp_path / "adapter_model.safetensors"):
+        workload = Workload(runtime="vllm", adapter=str(path))
+        verdict = check("llama-3.2-1b-instruct", workload, machine="desktop-rtx4060-8gb")
+        lora = f"--enable-lora --lora-modules adapter={tmp_path} {told}"
+        assert any(line.endswith(lora) for line in verdict.commands) == (told is not None)

@@ -295,6 +295,28 @@ def test_a_question_is_whole(shipped: Catalogue, kind: str) -> None:
         assert ready.question(id, Workload()) == ask(spec, Workload(), shipped, machine)
 
 
+def test_a_question_of_a_program_on_gpus_alone_is_whole(packed: Path, tmp_path: Path) -> None:
+    """vLLM's terms lie otherwise in RAM, on large cards and on several: a model that it alone loads fitted two RTX 3090 and was not listed."""
+    specs = tmp_path / "specs"
+    for sub in ("common", "runtimes"):
+        (specs / sub).parent.mkdir(exist_ok=True)
+        (specs / sub).symlink_to(packed / sub)
+    text = (packed / "granite-vision-4.1-4b.toml").read_text()
+    line = 'runtimes = ["vllm"]'
+    spec_text = text.replace('runtimes = ["transformers", "vllm"]', line)
+    assert line in spec_text
+    (specs / "granite-vision-4.1-4b.toml").write_text(spec_text)
+    (specs / QUESTIONS_FILE).write_bytes(compile_questions(str(specs)))
+    catalogue = Catalogue.open(shipped=str(specs))
+    for name, sets in KINDS.items():
+        machine = Machine(instruction_sets=sets)
+        ready = Questions.open(catalogue, Workload(), machine)
+        assert ready is not None
+        spec = catalogue.spec("granite-vision-4.1-4b")
+        asked = ask(spec, Workload(), catalogue, machine)
+        assert ready.question(spec.id, Workload()) == asked, name
+
+
 @pytest.mark.parametrize(
     "workload",
     [

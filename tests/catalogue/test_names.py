@@ -356,6 +356,9 @@ def test_what_ollama_loads_by_a_name_may_be_no_model_that_is_known(name: str) ->
     with pytest.raises(UnknownModelError, match="which is not in the catalogue") as caught:
         resolve(f"{name}:latest", CATALOGUE)
     assert resolve(name, CATALOGUE).spec_id in caught.value.nearest
+    if name == "nuextract":
+        assert "phi-3.5-mini-instruct" in caught.value.nearest
+        assert "as much as phi-3.5-mini-instruct" in " ".join(resolve(name, CATALOGUE).notes)
 
 
 # what the tags of 2026-08-21 load, by their digests (auditomatic/ollama-models-registry@31464bb)

@@ -591,6 +591,8 @@ def test_runtime_is_usable(id: str) -> None:
         "input": "'Hello'",
         "draft": "owner/small",
         "adapter": "mine.gguf",
+        "adapter_folder": "mine.gguf",
+        "adapter_rank": "16",
         "yarn_factor": "4",
         "yarn_original_tokens": "32768",
         "device": "cuda",

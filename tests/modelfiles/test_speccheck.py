@@ -262,3 +262,14 @@ def test_other_licenses_are_a_problem(license: str, tmp_path: Path) -> None:
 def test_a_license_as_people_write_it_gets_the_id_of_spdx(typed: str, meant: str) -> None:
     """The ids are those of the SPDX list."""
     assert remedy_of_id(typed) == f"did you mean {meant}?"
+
+
+def test_a_listed_family_of_one_model_is_known(tmp_path: Path) -> None:
+    """MiniCPM-o is one model, and no slip of MiniCPM-V; that is in doubt where nobody lists the family."""
+    catalogue = open_catalogue()
+    path = _write(tmp_path, "minicpm-o-4.5", 'family = "minicpm-o"\n')
+    others = [catalogue.spec("minicpm-v-2.6")]
+    families = catalogue.common("families")["family"]
+    assert not check_spec_files([path], others, {}, None, families)[2]
+    (doubt,) = check_spec_files([path], others, {})[2]
+    assert doubt.key == "family"

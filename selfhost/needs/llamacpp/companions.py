@@ -424,6 +424,13 @@ def _adapter(
     )
 
 
+def reserved_rank(rank: int) -> int | None:
+    """The rank that vLLM is told to reserve room for (--max-lora-rank), the least of those it takes
+    that holds an adapter of that rank; None above them.
+    """
+    return next((allowed_rank for allowed_rank in _LORA_RANKS if allowed_rank >= rank), None)
+
+
 def _adapter_slot(architecture: Architecture, row: ArchitectureRow, rank: int) -> Term:
     """vLLM's room for one adapter, reserved whole whatever the adapter changes: both matrices of
     every linear layer in 16 bits.
@@ -433,7 +440,7 @@ def _adapter_slot(architecture: Architecture, row: ArchitectureRow, rank: int) -
     """
     from ..torch.adapters import adapters
 
-    slot = next((allowed_rank for allowed_rank in _LORA_RANKS if allowed_rank >= rank), rank)
+    slot = reserved_rank(rank) or rank
     adapter = adapters(architecture, row, slot)
     wide = architecture.embedding_length
     tables = 2 * slot * (wide + (architecture.vocabulary or 0))
