@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _SCREENS = range(13, 19)
 # `r740`, `z840`, `dl380`: laptops' names have fewer, `x1`, `p16`
 _LEAST_DIGITS_OF_A_MODEL = 3
+# `laptop 2 3090`: no line of laptops is called so alone
+_LAPTOP_ALONE = (["laptop"], ["notebook"])
+_MOST_CARDS_OF_A_LAPTOP = 2
 # `xeon e5 2690 v2`
 _MOST_WORDS_OF_A_PROCESSOR = 4
 # `128gb, 2 xeon e5-2670`
@@ -72,6 +75,8 @@ def counts(number: int, before: Sequence[str], *, in_laptop: bool = False) -> bo
     table = shipped_table("products")["counted"]
     if last in table["joined"]:
         return True
+    if list(before) in _LAPTOP_ALONE:
+        return number == _MOST_CARDS_OF_A_LAPTOP
     if in_laptop or number in _SCREENS:
         return False
     return (

@@ -21,7 +21,7 @@ from .gpu_names import NamedCards, UnknownGpuError, cards_named
 from .gpus import vendor_of
 from .profiles import UnknownMachineError
 from .record import Accelerator, Machine
-from .typed import Typed, memory_gib, typed, without_sizes
+from .typed import Typed, memory_gib, sizes_alike, typed, without_sizes
 
 TYPE_CHECKING = False
 
@@ -50,7 +50,8 @@ class Described(Record):
 def machine_with(text: str, *, class_is_enough: bool = False) -> Described | None:
     """A machine with the processor that the text names, and with the RAM that it states or else
     what most such machines have. None where it names no processor, unless `class_is_enough`: that
-    it names a kind of them. Raises `UnknownMachineError` for a number of several processors.
+    it names a kind of them. Raises `UnknownMachineError` for a number of several processors, and
+    for two sizes that may each be that of the RAM.
     """
     stated = typed(text[: 2 * _MOST_LETTERS])
     name = _name_of_processor(stated, text)
@@ -60,6 +61,7 @@ def machine_with(text: str, *, class_is_enough: bool = False) -> Described | Non
     series = cpus.processor_of(name)
     if around is None or not (series or class_is_enough or _has_number(name, around)):
         return None
+    ask_which_is_ram(text, stated)
     on_package_gib = series.on_package_gib if series is not None else None
     stated_gib = memory_gib(stated, is_server=cpus.is_server(name)) or on_package_gib
     chip = soldered_chip(words_of(name))
@@ -96,6 +98,18 @@ def machine_with(text: str, *, class_is_enough: bool = False) -> Described | Non
     machine = with_cores(machine, stated)
     note = _note(text, series, chip, machine, is_stated=stated_gib is not None) + unlike
     return Described(machine=machine, title=name, note=note)
+
+
+def ask_which_is_ram(text: str, stated: Typed) -> None:
+    """Raises `UnknownMachineError` where two sizes may each be that of the RAM."""
+    sizes = sizes_alike(stated)
+    if sizes:
+        listed = " and ".join(f"{size:g} GB" for size in sizes)
+        example = f"i5-8250U {sizes[-1]:g}GB RAM"
+        raise UnknownMachineError(
+            f"{text.strip()!r} states {listed}: it does not tell which is the RAM",
+            remedy=f"leave one out, or say it: {option('machine', example)}",
+        )
 
 
 def _name_of_processor(stated: Typed, text: str) -> str | None:

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from ..core import units
 from ..core.records import Record
-from ..core.saying import differently
+from ..core.saying import differently, option
 from ..core.spelling import canonical, is_slip, words_of
 from ..core.tables import shipped_table
 from . import gpus
@@ -59,7 +59,7 @@ from .profiles import (
 )
 from .ram import StatedRam, stated_ram, with_ram, without_kind
 from .record import Machine
-from .typed import memory_gib, tells_ram, typed
+from .typed import memory_gib, size_below_one, sizes_alike, tells_ram, typed, without_sizes
 
 TYPE_CHECKING = False
 
@@ -83,6 +83,15 @@ _SHORT_RYZEN_AI = re.compile(
 )
 # `tesla p100 16gb 2x`
 _COUNT_AT_END = re.compile(r"^(.*\S)\s+(\d{1,2}x)$", re.IGNORECASE)
+_DASH_BETWEEN = re.compile(r"\s+-+\s+")
+# a Xeon's number without its line, `xeon 2680 v4`, `xeon 2 2680 v4`; the first digits tell the line
+_XEON_WITHOUT_LINE = re.compile(
+    r"(?<![\w.-])(?P<before>xeon (?:[2-8] ?x? )?)"
+    r"(?P<number>(?:(?P<e3>12)|(?P<e7>[248]8)|14|[1246]6|24)\d\d[lw]?)(?=[ -]?v[1-6]\b)",
+    re.IGNORECASE,
+)
+# `xeon 2 e5-2680 v4`: no line of Xeons has a number before its letter
+_XEON_COUNTED_BEHIND = re.compile(r"(?<![\w.-])xeon ([2-8]) ?x? (?=e[357])", re.IGNORECASE)
 # the version of a Xeon, typed without the space: `E5-2680v4`
 _SHORT_XEON = re.compile(r"(?<![\w.-])(e[357][ -]?\d{4}[lw]?)(?=v[2-6]\b)", re.IGNORECASE)
 # kinds whose profiles are one of many such machines each
@@ -129,6 +138,12 @@ def profile_named(text: str) -> NamedProfile:
     differ only in memory the smallest is taken. Raises `UnknownMachineError` where none is left or
     several are, and `MachineFileError` for a profile's faulty file.
     """
+    below_one = size_below_one(text)
+    if below_one is not None:
+        raise UnknownMachineError(
+            f"{text.strip()!r}: {below_one!r} is no size of a memory",
+            remedy=f"state more than zero: {option('machine', 'i5-8250U 16GB')}",
+        )
     try:
         return _as_typed(text)
     except NotOneMachineError:
@@ -206,12 +221,21 @@ def _with_spaces(text: str) -> str:
     from .counts import with_counted_processors
 
     plain = text.replace("_", " ") if "_" in text and rented(text) is None else text
+    plain = _DASH_BETWEEN.sub(" ", plain)
+    plain = _XEON_WITHOUT_LINE.sub(_xeon_with_line, plain)
+    plain = _XEON_COUNTED_BEHIND.sub(r"\1x xeon ", plain)
     plain = _COUNT_AT_END.sub(r"\2 \1", with_counted_processors(plain))
     plain = _BARE_RYZEN.sub("ryzen ", plain)
     plain = _SHORT_XEON.sub(r"\1 ", _SHORT_RYZEN.sub(r"ryzen \1 ", plain))
     plain = _SHORT_SNAPDRAGON.sub("snapdragon ", plain)
     plain = _SHORT_RYZEN_AI.sub(_whole_ryzen_ai, plain)
     return _SHORT_ULTRA.sub("core ultra", plain)
+
+
+def _xeon_with_line(match: re.Match[str]) -> str:
+    """`xeon e5-2680` for `xeon 2680`."""
+    line = "e3" if match["e3"] else "e7" if match["e7"] else "e5"
+    return f"{match['before']}{line}-{match['number']}"
 
 
 def _whole_ryzen_ai(match: re.Match[str]) -> str:
@@ -271,9 +295,17 @@ def _by_sure_parts(text: str) -> Described | None:
     none of these. Raises `UnknownMachineError` where it tells a GPU and not which.
     """
     cards = _cards(text)
+    if _is_of_sizes_alone(text) and (question := lead_to_its_parts(text)):
+        raise question
     if (cards is None or tells_ram(text)) and (question := of_unnamed_gpu(text)):
         raise question
     return _around(text, cards) or rented(text) or plain_computer(text) or guest_with_cards(text)
+
+
+def _is_of_sizes_alone(text: str) -> bool:
+    """Whether it tells two sizes and nothing else: `64gb 32gb` may be in a profile's name."""
+    stated = typed(text)
+    return bool(sizes_alike(stated)) and not without_sizes(stated.names)
 
 
 def _of_class_alone(text: str, profile: Profile) -> Described | None:

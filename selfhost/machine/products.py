@@ -19,6 +19,7 @@ from . import cpus
 from .changes import planned
 from .cpu_names import (
     Described,
+    ask_which_is_ram,
     has_an_unlisted_gpu,
     is_guest_without_size,
     machine_with,
@@ -33,7 +34,7 @@ from .gpus import computer_of, former_words, maker_of, variants, vendor_of
 from .profiles import UnknownMachineError
 from .ram import are_channels_known, usual_ram, without_kind
 from .record import Accelerator, Machine
-from .typed import Typed, memory_gib, sizes_gib, typed, with_plain_sizes
+from .typed import Typed, memory_gib, sizes_alike, sizes_gib, typed, with_plain_sizes
 from .virtual_gpus import instance_typed, is_vgpu, vgpu_typed
 
 TYPE_CHECKING = False
@@ -380,7 +381,20 @@ def _ram_gib(text: str, left: Typed, names: Sequence[str], *, is_server: bool) -
         _ask_of_size(text, names[0], gib)
     if len(names) == 1 and gib is not None:
         _ask_of_changed(text, names[0], gib)
+    if names and not is_server:
+        _ask_of_two_sizes(text, left, names)
     return gib
+
+
+def _ask_of_two_sizes(text: str, left: Typed, names: Sequence[str]) -> None:
+    """Raises `UnknownMachineError` where two sizes may each be that of the RAM, and none is that
+    of a GPU, or of several together: `rtx 3090 64gb 32gb`.
+    """
+    cards = cards_named(" + ".join(names)).accelerators
+    own = [round((card.memory_total_bytes or 0) / units.GIB) for card in cards]
+    of_cards = {*own, sum(own)}
+    if of_cards.isdisjoint(sizes_alike(left)):
+        ask_which_is_ram(text, left)
 
 
 def _ask_of_changed(text: str, card: str, ram_gib: float) -> None:
@@ -916,7 +930,15 @@ def lead_to_its_parts(text: str) -> UnknownMachineError | None:
     )
     if not is_told:
         return None
-    return _of_a_card_alone(text, cards_named(" + ".join(names)))
+    cards = cards_named(" + ".join(names))
+    last = text.split()[-1]
+    if len(cards.accelerators) == 1 and re.fullmatch("[2-8]", last):
+        example = f"i5-12400 64GB {last}x {cards.label}"
+        return UnknownMachineError(
+            f"{text.strip()!r} does not tell what the {last} at its end counts",
+            remedy=f"write it before the GPU's name: {option('machine', example)}",
+        )
+    return _of_a_card_alone(text, cards)
 
 
 def _of_a_card_alone(text: str, cards: NamedCards) -> UnknownMachineError:

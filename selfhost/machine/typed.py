@@ -24,6 +24,11 @@ _SPELLED = re.compile(
 _SHORT = re.compile(r"(?<![\w.])(\d{1,3})g(?!\w|\.\d)", _ANY_CASE)
 _PLAIN = r"(?<![\w.])(\d+(?:\.\d+)?)([gt])b(?!\w)"
 _SIZE = re.compile(_PLAIN, re.ASCII)
+# a hyphen between two words is no sign: `strix-halo-64gb`, `rtx 3090 - 64gb`
+_BELOW_ONE = re.compile(
+    r"(?:(?<!\S)[-\u2212]\d+(?:\.\d+)?|(?<![\w.])0+(?:\.0+)?)\s*(?:[gt]i?b|[gt]igs?)(?!\w)",
+    _ANY_CASE,
+)
 _KIND_OF_RAM = re.compile(r"(?<!\w)(?:lp)?ddr\d\w?(?!\w)", _ANY_CASE)
 _RAM = re.compile(
     rf"{_PLAIN}[\s,]*(?:of )?(?:system )?ram\b(?!\s+\d{{1,3}}gb)|\bram[\s:=]+{_PLAIN}", _ANY_CASE
@@ -137,6 +142,22 @@ def with_plain_sizes(text: str) -> str:
 def sizes_gib(text: str) -> list[float]:
     """Every size in a text that has plain ones; a terabyte is 1024 GiB."""
     return [_gib(*size) for size in _SIZE.findall(text)]
+
+
+def size_below_one(text: str) -> str | None:
+    """The first size that is zero or negative, as it is typed: `-8gb`; None where none is."""
+    match = _BELOW_ONE.search(text)
+    return None if match is None else match[0].strip()
+
+
+def sizes_alike(stated: Typed) -> list[float]:
+    """The sizes of which each may be that of the RAM, where there are several and none is said to
+    be it: `16gb 32gb`, but not `16gb 512gb`, of which one is a disk's. Empty for any other text.
+    """
+    if stated.ram_gib is not None:
+        return []
+    small = {size for size in sizes_gib(stated.names) if size < _LEAST_DISK_OF_TWO_GIB}
+    return sorted(small) if len(small) > 1 else []
 
 
 def without_sizes(text: str) -> str:

@@ -53,6 +53,7 @@ def test_what_is_no_machine_is_told_of_one_gpu(text: str) -> None:
         ("omen 16 with 2 rtx 4090", 2),
         ("rtx 4090 + 2 rtx 3090 64gb", 3),
         ("ryzen 5 rtx 3050 16gb", 1),
+        ("laptop 2 3090 64gb", 2),
     ],
 )
 def test_a_number_that_stands_apart_counts_gpus(text: str, count: int) -> None:
@@ -73,3 +74,14 @@ def test_a_number_that_stands_apart_counts_gpus(text: str, count: int) -> None:
 def test_a_generation_counts_no_processors(text: str, count: int) -> None:
     """HPE's ProLiant Gen8 takes two processors at most."""
     assert count_of(machine_named(text).cpu_model or "") == count
+
+
+def test_a_number_behind_the_memory_is_asked_about() -> None:
+    with pytest.raises(UnknownMachineError, match="what the 2 at its end counts"):
+        machine_named("rtx 3090 64gb 2")
+
+
+@each("text", ["xeon 2 2680 v4 64gb", "xeon 2x 2680v4 64gb", "xeon 2 e5-2680 v4 64gb"])
+def test_a_number_before_that_of_a_xeon_counts_it(text: str) -> None:
+    """ark.intel.com: the E5-2680 v4 has 14 cores. Two were 16 of a processor that is not listed, at 182 tokens/s."""
+    assert machine_named(text).cpu_cores_physical == 28

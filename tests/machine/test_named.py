@@ -3,6 +3,7 @@
 import pytest
 
 from helpers.each import each
+from selfhost.core import units
 from selfhost.core.saying import in_shell
 from selfhost.machine import profiles
 from selfhost.machine.named import (
@@ -346,3 +347,42 @@ def test_an_error_says_how_words_of_another_language_were_read() -> None:
         UnknownMachineError, match='"mac mini con m4 16gb" is read as "mac mini with m4 16gb"'
     ):
         profile_named("mac mini con m4 16gb")
+
+
+@each("text", ["i5-8250u -8gb", "-1gb ram", "rtx 3090 0gb", "i5-8250u 0 GB", "i5-8250u -0.5 GiB"])
+def test_no_memory_has_a_size_of_zero_or_less(text: str) -> None:
+    with pytest.raises(UnknownMachineError, match="is no size of a memory") as refusal:
+        machine_named(text)
+    assert "16GB" in str(refusal.value.remedy)
+
+
+@each("text", ["i5-8250u - 8gb", "i5-8250u 8gb - 512gb ssd"])
+def test_a_dash_between_words_is_no_sign(text: str) -> None:
+    machine = machine_named(text)
+    assert (machine.cpu_model, machine.memory_total_bytes) == ("i5-8250u", 8 * units.GIB)
+
+
+@each("text", ["rtx 3090 64gb 32gb", "i5-8250u 8gb 16gb", "i5-12400 4gb 64gb"])
+def test_two_sizes_that_may_each_be_the_memory_are_asked_about(text: str) -> None:
+    with pytest.raises(UnknownMachineError, match="does not tell which is the RAM"):
+        machine_named(text)
+
+
+@each(
+    ("text", "gib"),
+    [
+        ("rtx 3090 24gb 64gb", 64),
+        ("2x 3090 48gb 64gb", 64),
+        ("rtx 3090 64gb 1tb", 64),
+        ("i5-8250u 16gb 512gb", 16),
+        ("rtx 3070 8gb vram 32gb", 32),
+    ],
+)
+def test_a_size_of_a_card_or_a_disk_leaves_the_other_to_the_memory(text: str, gib: int) -> None:
+    assert machine_named(text).memory_total_bytes == gib * units.GIB
+
+
+def test_two_sizes_alone_are_no_machine_of_such_a_name() -> None:
+    """`64gb 32gb` was a desktop with an RTX 5090."""
+    with pytest.raises(UnknownMachineError, match="but not its processor"):
+        machine_named("64gb 32gb")
