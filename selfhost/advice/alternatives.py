@@ -9,7 +9,7 @@ from ..catalogue.index import Catalogue, Outline
 from ..catalogue.quality import quality_of
 from ..catalogue.spec import ModelSpec
 from ..core.errors import SelfhostError, SpecError, WorkloadError
-from ..core.workload import DEFAULT_MIN_TOKENS_PER_SECOND, Workload
+from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.records import Needs
 from ..verdict.defaults import Asker, ask_for_machine, suit, tagged_runtime

@@ -234,7 +234,7 @@ def _with_spaces(text: str) -> str:
 
 def _xeon_with_line(match: re.Match[str]) -> str:
     """`xeon e5-2680` for `xeon 2680`."""
-    line = "e3" if match["e3"] else "e7" if match["e7"] else "e5"
+    line = next((line for line in ("e3", "e7") if match[line]), "e5")
     return f"{match['before']}{line}-{match['number']}"
 
 

@@ -126,6 +126,9 @@ def _label_table() -> tuple[dict[str, Label], frozenset[str]]:
     for row in root.tables("label"):
         profile, note = row.text("profile", required=True), row.text("note", required=True)
         row.text("source", required=True)
+        other = row.text("other")
+        if other:
+            note = f"{note or ''} {option('machine', other)}"
         for typed in row.strings("labels"):
             label_of_key[canonical(typed)] = Label(profile=profile or "", note=note or "")
         row.close()

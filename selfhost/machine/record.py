@@ -261,8 +261,8 @@ class Machine(Record):
     is judged as a whole. `assumed` names facts that were neither read nor stated, but taken from
     the machine's class: a finding that rests on one is at least a `warn`. `memory_most_bytes` is
     the most RAM that such a machine is sold with, where its RAM is assumed; None where that is not
-    known. It is no part of the JSON object. `confidence` says how
-    sure the figures of a profile are, one of CONFIDENCES; None for any other machine. A None always
+    known, and then not written. `confidence` says how sure the figures of a profile are, one of
+    CONFIDENCES; None for any other machine. A None always
     has an `Unread` of the same name in `unread`; a value has its entry in `sources`. Making one
     adds the entries that are missing ("the record does not say"), drops those of facts that have a
     value, and writes system and architecture as Linux names them. `MachineFileError` names every
@@ -408,8 +408,9 @@ class Machine(Record):
 
         out: dict[str, Any] = {"schema": SCHEMA, "selfhost_version": __version__}
         for name in type(self)._fields:
-            if name not in _NOT_IN_JSON:
-                out[name] = _plain(getattr(self, name))
+            value = getattr(self, name)
+            if name not in _NOT_IN_JSON and not (name in _WHERE_ASSUMED and value is None):
+                out[name] = _plain(value)
         cores = self.cpu_cores_usable
         if cores is not None and cores == int(cores):
             out["cpu_cores_usable"] = int(cores)
@@ -442,8 +443,10 @@ def _plain(value: Any) -> Any:
     return value
 
 
-# what is told of the computer that asks alone, or of one that was only named
-_NOT_IN_JSON = ("is_this_one", "memory_most_bytes")
+# what is told of the computer that asks alone
+_NOT_IN_JSON = ("is_this_one",)
+# what is written of a machine that was only named, whose RAM is assumed
+_WHERE_ASSUMED = ("memory_most_bytes",)
 # facts whose None always has an Unread; that of the others says that there is none
 _NO_FACTS = (
     "emulated_on",

@@ -47,7 +47,6 @@ FORMATS: Mapping[str, Format] = {
     "jsonl": Format(
         module="audit_json",
         function="lines",
-        shows_problems=False,
         suffix="jsonl",
         in_full="few",
     ),

@@ -11,6 +11,7 @@ from selfhost.machine.named import (
     profile_named,
 )
 from selfhost.machine.profiles import UnknownMachineError
+from selfhost.machine.reader import Machine
 from selfhost.verdict.processor import bandwidth
 
 GIB = 2**30
@@ -386,3 +387,12 @@ def test_two_sizes_alone_are_no_machine_of_such_a_name() -> None:
     """`64gb 32gb` was a desktop with an RTX 5090."""
     with pytest.raises(UnknownMachineError, match="but not its processor"):
         machine_named("64gb 32gb")
+
+
+@pytest.mark.parametrize(
+    "text", ["steam deck", "i5-8250U", "macbook air m2", "github ubuntu-latest"]
+)
+def test_a_record_of_a_named_machine_keeps_what_it_may_be_sold_with(text: str) -> None:
+    """Else the same machine cannot be told by its record where it does not suffice by its name."""
+    machine = profile_named(text).profile.machine
+    assert Machine.from_json(machine.to_json()).memory_most_bytes == machine.memory_most_bytes
