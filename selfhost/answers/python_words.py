@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import is_
 
 from ..core.errors import InputError, Problem, SelfhostError
 from ..core.records import Record
@@ -53,10 +54,10 @@ def _reworded(value: Any) -> Any:
         return in_python(value)
     if isinstance(value, tuple):
         parts = tuple(map(_reworded, value))
-        return value if all(map(_is_same, parts, value)) else parts
+        return value if all(map(is_, parts, value)) else parts
     if isinstance(value, Mapping):
         entries = {key: _reworded(each) for key, each in value.items()}
-        return value if all(map(_is_same, entries.values(), value.values())) else entries
+        return value if all(map(is_, entries.values(), value.values())) else entries
     if isinstance(value, Record):
         fields = {
             name: getattr(value, name) for name in _SAYING.get(type(value)._kind.__name__, ())
@@ -65,10 +66,6 @@ def _reworded(value: Any) -> Any:
         changed = {name: each for name, each in words.items() if each is not fields[name]}
         return value.replace(**changed) if changed else value
     return value
-
-
-def _is_same(one: object, other: object) -> bool:
-    return one is other
 
 
 def error_in_python(error: SelfhostError) -> None:

@@ -96,16 +96,16 @@ def differently(shell: str, python: str) -> str:
     return f"{_OPEN}{_BETWEEN}{shell}{_BETWEEN}{python}{_CLOSE}"
 
 
-def command(name: str, *models: str, **asked: Value) -> str:
+def command(name: str, *models: str, **arguments: Value) -> str:
     """The slot of a whole command of the shell, and of the call that answers as it does: `check` of
-    these models with that asked, or `list` of all with it.
+    these models with those arguments, or `list` of all with them.
     """
-    coded = {key: [_coded(value)] for key, value in asked.items()}
+    coded = {key: [_coded(value)] for key, value in arguments.items()}
     options = [_as_option(key, values) for key, values in coded.items()]
     given = [_as_literal(_coded(model)) for model in models]
     stated = ", ".join(_as_argument(key, values) for key, values in coded.items())
     if stated:
-        given.append(stated if asked.keys() & _OF_FUNCTIONS.keys() else f"Workload({stated})")
+        given.append(stated if arguments.keys() & _OF_FUNCTIONS.keys() else f"Workload({stated})")
     called = "rank" if name == "list" else name
     return differently(
         " ".join(("selfhost", name, *models, *options)), f"{called}({', '.join(given)})"

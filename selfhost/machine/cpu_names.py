@@ -408,9 +408,11 @@ def _guest(text: str) -> _Guest | None:
     words = _PROCESSORS.sub(" ", names, count=1).split()
     of_guests = {*table["words"], *table["containers"]}
     is_virtual = match is not None and "v" in match[2]
-    told = [word for word in words if word not in {*of_guests, *_SAYS_NOTHING, *table["hosts"]}]
-    host = _host_named(told) if is_virtual or not set(words).isdisjoint(table["guests"]) else None
-    if not (is_virtual or not set(words).isdisjoint(of_guests)) or (told and host is None):
+    of_host = [word for word in words if word not in {*of_guests, *_SAYS_NOTHING, *table["hosts"]}]
+    host = (
+        _host_named(of_host) if is_virtual or not set(words).isdisjoint(table["guests"]) else None
+    )
+    if not (is_virtual or not set(words).isdisjoint(of_guests)) or (of_host and host is None):
         return None
     return _Guest(
         host=host,

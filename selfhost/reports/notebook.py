@@ -82,12 +82,12 @@ def of_plan(plan: Plan) -> str:
         rows.append(("the least", _size(least.memory_bytes), card, ""))
     rows += [
         (
-            f"{known.title} ({known.name})",
-            _size(known.profile.machine.memory_total_bytes),
-            " and ".join(card.name for card in known.profile.machine.accelerators or ()),
-            _pace(known.speed.decode if known.speed else None),
+            f"{machine.title} ({machine.name})",
+            _size(machine.profile.machine.memory_total_bytes),
+            " and ".join(card.name for card in machine.profile.machine.accelerators or ()),
+            _pace(machine.speed.decode if machine.speed else None),
         )
-        for known in plan.fitting[:_MOST_MACHINES]
+        for machine in plan.fitting[:_MOST_MACHINES]
     ]
     rows += [("not possible", finding.reason, finding.remedy or "", "") for finding in plan.reasons]
     title = (
