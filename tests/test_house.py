@@ -217,12 +217,10 @@ def test_no_test_module_imports_another() -> None:
 
 
 def test_functions_stay_short_and_simple() -> None:
-    """None has a complexity over 25, one in a hundred over 15, three in two hundred over 50 lines."""
+    """None has a complexity over 15, three in two hundred over 50 lines."""
     functions = list(figures.functions(figures.trees().items()))
-    branched = [function for function in functions if function.complexity > 15]
     long = [function for function in functions if function.lines > 50]
-    assert not [function for function in branched if function.complexity > 25]
-    assert len(branched) <= 0.01 * len(functions), branched
+    assert not [function for function in functions if function.complexity > 15]
     assert len(long) <= 0.015 * len(functions), long
 
 

@@ -457,6 +457,13 @@ def _candidates(
         # of those that the spec names the nearest comes first
         weight = NAMED * (1 - 1e-6 * named.index(outline.id)) if is_named else 1.0
         ordered.append((not (same_work or is_named), -standing.worth * weight, outline.id))
+    yield from _as_open_as_asked(ordered, asked_workload, asker)
+
+
+def _as_open_as_asked(
+    ordered: Sequence[tuple[bool, float, str]], asked_workload: Workload, asker: Asker
+) -> Iterator[tuple[bool, float, ModelSpec]]:
+    """Those that are open as was asked, then those that are in part, as if for other work."""
     in_part = []
     for for_other_work, worth, id in sorted(ordered):
         try:

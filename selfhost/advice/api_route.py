@@ -52,21 +52,19 @@ def usable_offers(
         nonlocal offers_served
         if met.get(model_id) is False:
             return False
-        offers, spec = offers_of(model_id), question.spec if model_id == own_id else None
-        if not offers and spec is None and not catalogue.is_closed(model_id):
+        offers, is_own = offers_of(model_id), model_id == own_id
+        if not offers and not is_own and not catalogue.is_closed(model_id):
             # what nobody serves stands in for nothing, and most models are served by nobody
             return False
-        spec = spec or _read(catalogue, model_id)
+        spec = question.spec if is_own else _read(catalogue, model_id)
         offers_served = ()
         if spec is not None:
             offers = offers or _by_its_provider(spec, today, priced_on, was_priced)
             offers_served = _long_enough(question, spec, offers)
         return bool(offers_served)
 
-    # "" where the catalogue has no such model: no id is the same
-    named = question.spec if own_id == question.spec.id else question.spec.replace(id=own_id or "")
     server = whose_offers(
-        named,
+        _as_published(question.spec, own_id),
         catalogue,
         serves,
         partial(_complies, catalogue, question.workload, met),
@@ -75,15 +73,29 @@ def usable_offers(
     )
     if server is None:
         return ()
-    served_id, why = server
-    if why is not None:
+    served_id, why_instead = server
+    if why_instead is not None:
         is_known = own_id is not None
-        reason = _why_instead(question.spec, served_id, why, catalogue, is_known=is_known)
+        reason = _why_instead(question.spec, served_id, why_instead, catalogue, is_known=is_known)
         return _with_reason(offers_served, reason, stands_in=True)
+    return _of_own(question, judged, offers_served, own_id)
+
+
+def _of_own(
+    question: Question, judged: Judged, offers_served: tuple[Offer, ...], own_id: str | None
+) -> tuple[Offer, ...]:
+    """Offers for the very model; where files were named that fail, with what ties them to it."""
     if not judged.failed or not _of_files(question.spec):
         return offers_served
     reason = f"The offers are for {own_id}, which these files match in name and layers."
     return _with_reason(offers_served, reason, stands_in=False)
+
+
+def _as_published(spec: ModelSpec, published: str | None) -> ModelSpec:
+    """The spec under the id of the catalogue's model that it is; "" where there is none, for no id
+    is the same.
+    """
+    return spec if published == spec.id else spec.replace(id=published or "")
 
 
 def _with_reason(offers: Sequence[Offer], reason: str, *, stands_in: bool) -> tuple[Offer, ...]:

@@ -48,18 +48,17 @@ def commands(
     runtime = question.runtime
     if not judged.fits or runtime is None or question.workload.task != "generate":
         return ()
+    # the published file would not load as it is
     if has_other_byte_order(judged):
-        # the published file would not load as it is
         return ()
     circumstances = _circumstances(question, runtime, judged, machine, catalogue)
     on_devices = _devices_option(runtime, judged, machine)
     if question.local_files:
         return _of_own_files(question, runtime, circumstances, on_devices)
-    here = question.here
-    if here is not None and here.by_path and here.missing_bytes == 0:
-        if circumstances.scaled:
-            return ()
-        return _of_a_file(question, runtime, here.path, circumstances)
+    whole_file = _whole_file(question)
+    if whole_file is not None:
+        scaled = circumstances.scaled
+        return () if scaled else _of_a_file(question, runtime, whole_file, circumstances)
     if circumstances.scaled and not _yarn(question.spec):
         # how else to switch a scaling on differs from model to model: the publisher says it
         return ()
@@ -69,6 +68,12 @@ def commands(
         other = catalogue.runtime(runtime.shown_with)
         lines += _line_of_another(other, question, circumstances, machine, tag)
     return tuple(lines)
+
+
+def _whole_file(question: Question) -> str | None:
+    """The path of the model's file where all of it is here, and the runtime takes a path."""
+    here = question.here
+    return here.path if here is not None and here.by_path and here.missing_bytes == 0 else None
 
 
 def _of_own_files(
@@ -122,11 +127,7 @@ def by_tag(
     """
     spec, workload, runtime = question.spec, question.workload, catalogue.runtime("ollama")
     tag = typed or _tag(spec, workload)
-    if tag is None or not judged.fits or workload.format not in runtime.formats:
-        return None
-    is_served = spec.modality in runtime.modalities and _has_build(runtime, machine)
-    is_here = question.local_files or question.missing_bytes == 0
-    if not is_served or is_here or workload.task != "generate":
+    if tag is None or not judged.fits or not _is_served(question, runtime, machine):
         return None
     default = need.default_format_and_quantization(spec, runtime)[1]
     loads = workload.quantization if typed else runtime.tags.get(tag, default)
@@ -142,6 +143,16 @@ def by_tag(
     circumstances = _circumstances(question, runtime, judged, machine, catalogue)
     lines = _lines(runtime, question, circumstances, line=runtime.command.replace("{tag}", tag))
     return ByTag(tag=tag, quantization=quantization, lines=lines) if lines else None
+
+
+def _is_served(question: Question, runtime: RuntimeSpec, machine: Machine) -> bool:
+    """Whether the runtime would fetch and serve what is asked, and it is not here already."""
+    workload = question.workload
+    if workload.format not in runtime.formats or workload.task != "generate":
+        return False
+    if question.spec.modality not in runtime.modalities or not _has_build(runtime, machine):
+        return False
+    return not question.local_files and question.missing_bytes != 0
 
 
 def lines_of_made_file(
@@ -490,18 +501,12 @@ def _lines(
         *_embeds(runtime, question.spec),
         *_departures(runtime, question.workload, circumstances),
     ]
-    if any(
-        key not in runtime.options and key not in runtime.settings and not _carried(runtime, key)
-        for key in departs
-    ):
+    if not all(_can_be_set(runtime, key) for key in departs):
         return ()
     values = _values(question, runtime, circumstances)
     if circumstances.offload is not None:
-        rule = runtime.rule_of(question.workload.quantization) or runtime
-        line = rule.offload_commands.get(circumstances.offload, "")
-        own = runtime.commands.get(question.spec.family or "", "")
-        # a family's own program that is told no device moves the parts by itself
-        run_line = _filled(own if own and "{device}" not in own else line, values)
+        line = _offload_line(runtime, question, circumstances.offload)
+        run_line = _filled(line, values)
     else:
         run_line = _filled(line, values) if line else _run_line(runtime, question, tag, values)
     if not run_line:
@@ -520,6 +525,18 @@ def _lines(
         _with_environment([*address, *settings], runtime.serve, circumstances),
         _with_environment(address, last, circumstances),
     )
+
+
+def _can_be_set(runtime: RuntimeSpec, key: str) -> bool:
+    return key in runtime.options or key in runtime.settings or _carried(runtime, key)
+
+
+def _offload_line(runtime: RuntimeSpec, question: Question, way: str) -> str:
+    """The line whose parts move to the GPU that `way`; "" where none is known."""
+    rule = runtime.rule_of(question.workload.quantization) or runtime
+    own = runtime.commands.get(question.spec.family or "", "")
+    # a family's own program that is told no device moves the parts by itself
+    return own if own and "{device}" not in own else rule.offload_commands.get(way, "")
 
 
 def _with_environment(settings: list[str], command: str, circumstances: Circumstances) -> str:

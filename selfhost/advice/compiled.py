@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from ..needs.tensors import ArchitectureRow
     from ..verdict.bracket import Sketches
     from ..verdict.held_whole import Alike, Figures
+    from ..verdict.present import Here
 
 QUESTIONS_FILE = "questions.bin"
 VERSION = 25
@@ -248,10 +249,7 @@ class Questions:
         if not _holds_prompt(spec, filled, workload):
             return None
         runtime = self._runtime(program)
-        needs = None
-        if needed is not None:
-            memory = self._memory.get(id)
-            needs = self._needs(needed, None if memory is None else value_of(memory))
+        needs = self._needs_by_default(id, needed)
         is_longer = has_context and workload.context_tokens is not None
         if needs is not None and runtime is not None and is_longer:
             from ..needs import at_context
@@ -260,10 +258,6 @@ class Questions:
             needs = at_context(needs, spec, runtime, filled, architectures(self._catalogue))
             if needs is None:
                 return None
-        copy_here = None
-        if runtime is not None and needs is not None and self._machine.models_present:
-            copy_here = here(spec, runtime, filled, needs, self._machine, self._catalogue)
-        purposes = self._purposes
         return Question.partly({
             "spec": spec,
             "workload": filled,
@@ -275,12 +269,20 @@ class Questions:
             "rewriting": self._row_of(spec) if rewrites else None,
             "context_asked": has_context and is_stated,
             "speed_stated": workload.min_tokens_per_second is not None,
-            "here": copy_here,
-            "opened": self._openness(id, purposes),
+            "here": self._here(spec, runtime, filled, needs),
+            "opened": self._openness(id, self._purposes),
             "license_guessed": tuple(self._guessed.get(id, (False,
             False))) if filled.commercial or filled.license else None,
             "kept_by": (self._kept_by.get(id),) if needs is not None else None,
         })  # fmt: skip
+
+    def _here(
+        self, spec: ModelSpec, runtime: RuntimeSpec | None, filled: Workload, needs: Needs | None
+    ) -> Here | None:
+        """The files that the machine has already; None where it has none, or it is not known."""
+        if runtime is None or needs is None or not self._machine.models_present:
+            return None
+        return here(spec, runtime, filled, needs, self._machine, self._catalogue)
 
     @cached_property
     def sketches(self) -> Sketches:
@@ -540,6 +542,12 @@ class Questions:
             filled = workload.replace(license=expression, **blank)
             self._workloads[number, has_context] = filled
         return filled
+
+    def _needs_by_default(self, id: str, needed: Sequence[Any] | None) -> Needs | None:
+        if needed is None:
+            return None
+        memory = self._memory.get(id)
+        return self._needs(needed, None if memory is None else value_of(memory))
 
     def _needs(self, row: Sequence[Any], memory: Sequence[Any] | None) -> Needs:
         values = self._values

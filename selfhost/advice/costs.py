@@ -230,9 +230,7 @@ def _meeting(work: _Work, usd: float | None, local: LocalCost | None) -> Meeting
         return None
     rate = work.load.currency_per_usd
     by_api = _printed(usd / DAYS_PER_MONTH / work.tokens * 1e6)
-    fixed = 0.0
-    if local.hardware_price is not None and local.hardware_life_years is not None:
-        fixed = local.hardware_price / (local.hardware_life_years * DAYS_PER_YEAR)
+    fixed = _hardware_a_day(local)
     values: dict[str, Any] = {}
     for end in _ENDS:
         hours = getattr(local, f"hours_per_day_{end}")
@@ -254,6 +252,15 @@ def _meeting(work: _Work, usd: float | None, local: LocalCost | None) -> Meeting
         counts_hardware=local.hardware_price is not None,
         assumes_dollar=rate is None,
     )
+
+
+def _hardware_a_day(local: LocalCost) -> float:
+    """What the hardware costs a day over its life, in the tariff's currency; 0 where no price was
+    stated.
+    """
+    if local.hardware_price is None or local.hardware_life_years is None:
+        return 0.0
+    return local.hardware_price / (local.hardware_life_years * DAYS_PER_YEAR)
 
 
 def _meeting_line(

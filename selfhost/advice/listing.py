@@ -212,15 +212,12 @@ def _judged_by_default(
     """By judging each as its own default, which runs where what suits the machine runs."""
     answers: list[Answer] = []
     to_suit: dict[str, tuple[Question, Judged]] = {}
-    running: dict[str, bool] = {}
     ruled_out = 0
     # a program that computes on several at once may be as fast as is wanted where the usual is not
     has_several = len(machine.accelerators or ()) > 1
-    ids, beyond = catalogue.ids(), set[str]()
-    if ready is not None and ready.is_plain and not workload.prompt_tokens:
-        beyond = ready.beyond(workload.context_tokens).intersection(ids)
-        whole = _held_whole(machine, ready)
-        running = {id: whole[id] for id in ids if id in whole and not (whole[id] and has_several)}
+    ids = catalogue.ids()
+    running, beyond = _told_at_once(ids, workload, machine, ready, has_several=has_several)
+    if running or beyond:
         ids = tuple([id for id in ids if id not in running and id not in beyond])
     for question in _questions(catalogue, ids, workload, machine, ready):
         spec, judged = question.spec, judge(question, machine)
@@ -254,6 +251,24 @@ def _judged_by_default(
         pace=lambda _: None,
         ruled_out=ruled_out,
     )
+
+
+def _told_at_once(
+    ids: Sequence[str],
+    workload: Workload,
+    machine: Machine,
+    ready: Questions | None,
+    *,
+    has_several: bool,
+) -> tuple[dict[str, bool], set[str]]:
+    """Models that the compiled questions alone tell to run, each with whether it is too slow, and
+    those that were not trained for such a context. `has_several`: more than one accelerator.
+    """
+    if ready is None or not ready.is_plain or workload.prompt_tokens:
+        return {}, set()
+    whole = _held_whole(machine, ready)
+    running = {id: whole[id] for id in ids if id in whole and not (whole[id] and has_several)}
+    return running, ready.beyond(workload.context_tokens).intersection(ids)
 
 
 def _held_whole(machine: Machine, ready: Questions) -> Mapping[str, bool]:

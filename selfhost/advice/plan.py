@@ -509,17 +509,10 @@ def _least_in(
     spec: ModelSpec, workload: Workload, catalogue: Catalogue
 ) -> tuple[Question, Judged, Least | None]:
     """As `_least`, of the model's own defaults where nothing is stated."""
-    vast = _vast()
-    question = ask(spec, workload, catalogue, vast)
-    if question.needs is None:
-        return question, judge(question, vast), None
-    system, architecture = _platform(question.needs, question.runtime)
-    vast = _machine(system, architecture, 2**50, 2**60, _sets(question.needs, architecture))
-    question = ask(spec, workload, catalogue, vast)
-    needs = question.needs
+    question, vast, (system, architecture) = _on_its_platform(spec, workload, catalogue)
+    needs, runtime = question.needs, question.runtime
     if needs is None or needs.memory is None:
         return question, judge(question, vast), None
-    runtime = question.runtime
     gpu_only = runtime is not None and runtime.wants_gpu(question.workload.quantization)
     on_card, beside = _parted(needs, needs.memory, gpu_only=gpu_only)
     unified = system == "macos" and architecture == "aarch64"
@@ -530,16 +523,11 @@ def _least_in(
     # a need stated as one figure may not say what lies in RAM beside the accelerators
     if not memory or max(memory, on_card) > MAX_MEMORY_BYTES:
         return question, judge(question, vast), None
-    card = _card(question, on_card) if gpu_only else None
-    if unified:
-        card = Accelerator(vendor="apple", name="Apple GPU", unified=True)
-    disk = _disk_to_store(needs)
-    sets, cards = _sets(needs, architecture), () if card is None else (card,)
+    cards = _its_cards(question, on_card, gpu_only=gpu_only, unified=unified)
+    disk, sets = _disk_to_store(needs), _sets(needs, architecture)
     machine = _machine(system, architecture, memory, disk, sets, cards)
     wanted = question.workload.min_tokens_per_second if in_ram else None
-    cores, sure, perhaps = _pace(question, machine, wanted) if wanted else (None, None, None)
-    if cores is not None and sure is not None:
-        machine = _with_pace(machine, cores, sure)
+    machine, (cores, sure, perhaps) = _paced(question, machine, wanted)
     judged = judge(question, machine)
     if _is_ruled_out_anywhere(judged):
         return question, judged, None
@@ -591,6 +579,21 @@ def _is_ruled_out_anywhere(judged: Judged) -> bool:
 def _lean_option(runtime: RuntimeSpec | None, least_bytes: int, sure_bytes: int) -> str:
     """The option with which a card of the least size is enough; empty where none is needed."""
     return runtime.lean_option if runtime is not None and least_bytes < sure_bytes else ""
+
+
+def _on_its_platform(
+    spec: ModelSpec, workload: Workload, catalogue: Catalogue
+) -> tuple[Question, Machine, tuple[str, str]]:
+    """The question on a machine without limits that has the least machine's system and processor,
+    that machine, and these two.
+    """
+    vast = _vast()
+    question = ask(spec, workload, catalogue, vast)
+    if question.needs is None:
+        return question, vast, ("linux", "x86_64")
+    system, architecture = _platform(question.needs, question.runtime)
+    vast = _machine(system, architecture, 2**50, 2**60, _sets(question.needs, architecture))
+    return ask(spec, workload, catalogue, vast), vast, (system, architecture)
 
 
 def _platform(needs: Needs, runtime: RuntimeSpec | None) -> tuple[str, str]:
@@ -666,6 +669,15 @@ def _least_of(numbers: range, fits: Callable[[int], bool]) -> int:
     return low
 
 
+def _its_cards(
+    question: Question, memory_bytes: int, *, gpu_only: bool, unified: bool
+) -> tuple[Accelerator, ...]:
+    """The accelerators of the least machine: Apple's own, the least that is needed, or none."""
+    if unified:
+        return (Accelerator(vendor="apple", name="Apple GPU", unified=True),)
+    return (_card(question, memory_bytes),) if gpu_only else ()
+
+
 def _card(question: Question, memory_bytes: int) -> Accelerator:
     """The least accelerator on which the runtime has kernels of the quantization."""
     runtime = question.runtime
@@ -723,6 +735,18 @@ def _least_disk(size: int) -> int:
             (low, middle) if middle >= size + disk_margin_bytes(middle) else (middle + 1, high)
         )
     return low
+
+
+def _paced(
+    question: Question, machine: Machine, wanted: float | None
+) -> tuple[Machine, tuple[float | None, int | None, int | None]]:
+    """The machine with the cores and the bandwidth that reach `wanted`, and what `_pace` tells."""
+    if not wanted:
+        return machine, (None, None, None)
+    cores, sure, perhaps = _pace(question, machine, wanted)
+    if cores is not None and sure is not None:
+        machine = _with_pace(machine, cores, sure)
+    return machine, (cores, sure, perhaps)
 
 
 def _pace(

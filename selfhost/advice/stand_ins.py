@@ -25,10 +25,10 @@ def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[tuple[str, str]
     each, those made for the same purpose first, and what is superseded after all that is not.
     """
     own = catalogue.outline(spec.id)
-    chain = _successors(own, catalogue) if own is not None else []
-    seen = {spec.id, *(outline.id for outline in chain)}
-    for place in sorted(range(len(chain)), key=lambda place: chain[place].next is not None):
-        yield chain[place].id, _follows([own, *chain[: place + 1]]) if own is not None else ""
+    seen = {spec.id}
+    for id, why in _followers(own, catalogue):
+        seen.add(id)
+        yield id, why
     purpose = own.purpose if own is not None else "general"
 
     if spec.closed:
@@ -51,6 +51,15 @@ def stand_ins(spec: ModelSpec, catalogue: Catalogue) -> Iterator[tuple[str, str]
             if outline.id in bases and spec.id not in bases:
                 why += ", a base model without instruction tuning"
             yield outline.id, f"{why}{_made_for(outline, purpose)}"
+
+
+def _followers(own: Outline | None, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
+    """Its successors and why, the one that nothing follows before those on the way to it."""
+    if own is None:
+        return
+    chain = _successors(own, catalogue)
+    for place in sorted(range(len(chain)), key=lambda place: chain[place].next is not None):
+        yield chain[place].id, _follows([own, *chain[: place + 1]])
 
 
 @remembered(256)

@@ -158,6 +158,19 @@ def _steps(
     tagged = by_tag(question, judged, catalogue, machine, typed=tag)
     if tagged is not None and tagged.lines:
         return _steps_by_tag(question, judged, tagged, catalogue, machine)
+    return _steps_of_files(question, runtime, judged, catalogue, machine, first, tagged)
+
+
+def _steps_of_files(
+    question: Question,
+    runtime: RuntimeSpec,
+    judged: Judged,
+    catalogue: Catalogue,
+    machine: Machine,
+    first: tuple[str, ...],
+    tagged: ByTag | None,
+) -> Steps:
+    """Of a model without a command of its own: the file that was named, else by converting."""
     workload = question.workload
     named = typed_file(question.spec, workload.format or "", workload.quantization or "")
     if named is not None:

@@ -237,18 +237,26 @@ def of_name(
     listed = None if resolved.quantization else _tag_of_type(plain, stated, catalogue)
     named = name if resolved.names_file else listed
     spec = _with_named_file(spec, named, resolved.quantization or stated.quantization, catalogue)
-    otherwise = None
-    implies = resolved.runtime or resolved.quantization
-    if implies and stated.runtime is None and stated.quantization is None:
-        otherwise = Understood(spec=plain, asked=typed, workload=stated, notes=resolved.notes)
     return Understood(
         spec=spec,
         asked=typed,
         workload=workload,
         notes=notes,
         tag=tag or listed,
-        otherwise=otherwise,
+        otherwise=_otherwise(resolved, plain, typed, stated),
     )
+
+
+def _otherwise(
+    resolved: Resolution, plain: ModelSpec, typed: str, stated: Workload
+) -> Understood | None:
+    """The model as if the name did not say its program or its type; None where it does not, or
+    options say them.
+    """
+    implies = resolved.runtime or resolved.quantization
+    if not implies or stated.runtime is not None or stated.quantization is not None:
+        return None
+    return Understood(spec=plain, asked=typed, workload=stated, notes=resolved.notes)
 
 
 def _with_what_it_states(

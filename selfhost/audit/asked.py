@@ -297,16 +297,20 @@ class Asked:
         else:
             steps = self._ask_along(kind, totals)
         if len(steps[1]) == 1:
-            answer = steps[1][0][0]
-            if question.best(answer):
-                self._best.add(weakest, steps)
-                if self._word is not None and weakest is not None:
-                    self._answers.best.add((self._word, weakest), self._burdens, steps)
-            elif question.worst is not None and question.worst(answer):
-                self._worst.add(strongest, steps)
-                if self._word is not None and strongest is not None:
-                    self._answers.worst.add((self._word, strongest), self._turned, steps)
+            self._remember(steps, weakest, strongest)
         return steps
+
+    def _remember(self, steps: Steps, weakest: Strength | None, strongest: Strength | None) -> None:
+        """Keep the one answer that all of a kind have, for whoever is stronger or weaker."""
+        question, answer = self._question, steps[1][0][0]
+        if question.best(answer):
+            self._best.add(weakest, steps)
+            if self._word is not None and weakest is not None:
+                self._answers.best.add((self._word, weakest), self._burdens, steps)
+        elif question.worst is not None and question.worst(answer):
+            self._worst.add(strongest, steps)
+            if self._word is not None and strongest is not None:
+                self._answers.worst.add((self._word, strongest), self._turned, steps)
 
     def _shared_best(self, weakest: Strength | None) -> Steps | None:
         """The best answer, where a question that asks no less has it of a machine as strong."""

@@ -242,27 +242,9 @@ def is_in_order(values: Sequence[str], order: Sequence[tuple[int, int]]) -> bool
 
 def plan_of(line: Line) -> Plan:
     """Where the values of a line stand in the record that it states."""
-    import json
-
     plan = Plan()
-    marks: dict[Any, int] = {}
-    marked: list[str] = []
-    base, text = 10**15, line.with_values(line.values)
-    while str(base)[:10] in text:
-        # the marks must be nowhere in the line itself
-        base += 10**6
-    for place, value in enumerate(line.values):
-        # no two are equal, and each is of the kind of its value
-        mark: Any = base + place
-        if value[0] == '"':
-            mark = f"-{mark}"
-        elif value[0] == "{":
-            mark = f"-{mark}-"
-        marks[mark] = place
-        marked.append(json.dumps({mark: ""} if value[0] == "{" else mark))
-    paths: dict[Slot, int] = {}
     try:
-        _find(json.loads(line.with_values(marked)), (), marks, paths)
+        paths = _paths_of(line)
     except ValueError:
         # a label holds a brace: where its value ends was misread, and such lines are parsed
         return plan
@@ -291,6 +273,32 @@ _BOUNDED = (
     ("memory_available_bytes", "memory_total_bytes"),
     ("memory_limit_bytes", "memory_total_bytes"),
 )
+
+
+def _paths_of(line: Line) -> dict[Slot, int]:
+    """Where in the record each value of a line stands: the values are replaced by marks, which are
+    then looked for. Raises ValueError where the line is no JSON.
+    """
+    import json
+
+    marks: dict[Any, int] = {}
+    marked: list[str] = []
+    base, text = 10**15, line.with_values(line.values)
+    while str(base)[:10] in text:
+        # the marks must be nowhere in the line itself
+        base += 10**6
+    for place, value in enumerate(line.values):
+        # no two are equal, and each is of the kind of its value
+        mark: Any = base + place
+        if value[0] == '"':
+            mark = f"-{mark}"
+        elif value[0] == "{":
+            mark = f"-{mark}-"
+        marks[mark] = place
+        marked.append(json.dumps({mark: ""} if value[0] == "{" else mark))
+    paths: dict[Slot, int] = {}
+    _find(json.loads(line.with_values(marked)), (), marks, paths)
+    return paths
 
 
 def _find(value: Any, path: Slot, marks: Mapping[Any, int], paths: dict[Slot, int]) -> None:

@@ -281,43 +281,40 @@ class _Gathering:
             if self.progress is not None:
                 self.progress.read(len(self.machines))
             if entry.fault is not None:
-                remedy = entry.fault.remedy or RECORD_IT
-                faults.append(
-                    Problem(
-                        file=file,
-                        line=entry.line,
-                        key=entry.place,
-                        message=entry.fault.reason,
-                        remedy=remedy,
-                    )
-                )
+                faults.append(_problem_of(entry, entry.fault, file))
                 continue
             count += 1
             if entry.is_known:
                 continue
-            if self._first is not None:
-                line, machine = self._first
-                self._first = None
-                self._add(file, line, machine.replace(name=f"{stem}:{line or 1}"), faults)
+            self._add_first(file, stem, faults, is_alone=False)
             machine_read = self._machine_of(entry, file, faults)
             if machine_read is None:
                 continue
-            self.has_unnamed = self.has_unnamed or machine_read.name == _UNNAMED
             if machine_read.name != _UNNAMED:
                 self._add(file, entry.line, machine_read, faults, entry.text, entry.place)
-            elif count == 1:
+                continue
+            self.has_unnamed = True
+            if count == 1:
                 self._first = (None if entry.place else entry.line), machine_read
             else:
                 # items of a list may stand in one line
                 number = count if entry.place else entry.line or count
                 named = machine_read.replace(name=f"{stem}:{number}")
                 self._add(file, entry.line, named, faults)
-        if self._first is not None:
-            line, machine = self._first
-            self._first = None
-            self._add(file, line, machine.replace(name=stem), faults)
+        self._add_first(file, stem, faults, is_alone=True)
         if not count and not faults and not self.reader.awaits(file):
             raise Unreadable("holds no machine")
+
+    def _add_first(self, file: str, stem: str, faults: Faults, *, is_alone: bool) -> None:
+        """Add the first machine if it has no name, called as its file, and its line if others
+        follow.
+        """
+        if self._first is None:
+            return
+        line, machine = self._first
+        self._first = None
+        name = stem if is_alone else f"{stem}:{line or 1}"
+        self._add(file, line, machine.replace(name=name), faults)
 
     def _stem(self, file: str) -> str:
         """What a machine without a name is called, as its file is: `ansible --tree` writes files
@@ -427,3 +424,9 @@ class _Gathering:
 def _facts_of(machine: Machine) -> int:
     """How many facts it states."""
     return sum(getattr(machine, fact) is not None for fact in FACTS)
+
+
+def _problem_of(entry: systems.Entry | Entry, fault: Unreadable, file: str) -> Problem:
+    """What is wrong with a single record."""
+    remedy = fault.remedy or RECORD_IT
+    return Problem(file=file, line=entry.line, key=entry.place, message=fault.reason, remedy=remedy)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations, islice
 from math import ceil
 
+from ..catalogue.architecture import Architecture
 from ..catalogue.index import Catalogue
 from ..catalogue.spec import ModelSpec, QuantizationRule, RuntimeSpec
 from ..core import units
@@ -16,7 +17,7 @@ from ..core.records import Record
 from ..core.spelling import canonical
 from ..core.workload import Workload
 from ..machine.record import Accelerator, Machine
-from ..needs.records import Needs, Term
+from ..needs.records import MemoryNeed, Needs, Offload, Term
 from ..verdict.devices import free_bytes, is_large, room_of
 from ..verdict.findings import Outcome, cpu_check, reserve_of
 from ..verdict.findings.accelerator_share import without_kernels
@@ -476,28 +477,36 @@ class _Search:
             return None
         there = [term.on_device or term for term in memory.terms]
         offload = next((term.offload for term in there if term.offload is not None), None)
-        output = 0 if offload is None else offload.output_bytes
-        table = 0 if offload is None else offload.table_bytes
         shared = sum(self._layer_part(term) for term in there if term.name in _BY_LAYER)
-        if self._engine.block_bytes and architecture.vocabulary:
-            values = architecture.vocabulary * architecture.embedding_length
-            output = values * self._engine.block_bytes // _BLOCK_VALUES
-            table = values * (self._engine.table_bytes or 0)
+        output, table = self._output_and_table(architecture, offload)
         uneven = _UNEVEN if len(rooms) > 1 and self._engine.share != "slices" else 0.0
         program = sum(term.high_bytes for term in there if term.is_program)
         others = [term for term in there if term.name not in _BY_LAYER and not term.is_program]
-        output += sum(term.high_bytes for term in others if term.name.startswith(_ONCE))
-        routed = sum((kind.experts or 0) * len(kind.layers) for kind in architecture.feed_forward)
-        routers = routed * architecture.embedding_length * (self._engine.router_bytes or 0)
-        whole = sum(term.high_bytes for term in others if not term.name.startswith(_ONCE))
+        once = sum(term.high_bytes for term in others if term.name.startswith(_ONCE))
+        whole = sum(term.high_bytes for term in others) - once
         return Sizes(
             layers=architecture.layers,
             layer_bytes=ceil(shared * (1 + uneven) / architecture.layers),
-            device_bytes=whole + routers,
+            device_bytes=whole + self._router_bytes(architecture),
             program_bytes=program,
-            output_bytes=output,
+            output_bytes=output + once,
             table_bytes=table,
         )
+
+    def _output_and_table(
+        self, architecture: Architecture, offload: Offload | None
+    ) -> tuple[int, int]:
+        """Bytes of the output and of the token table, in the types that the program has them in."""
+        if self._engine.block_bytes and architecture.vocabulary:
+            values = architecture.vocabulary * architecture.embedding_length
+            output = values * self._engine.block_bytes // _BLOCK_VALUES
+            return output, values * (self._engine.table_bytes or 0)
+        return (0, 0) if offload is None else (offload.output_bytes, offload.table_bytes)
+
+    def _router_bytes(self, architecture: Architecture) -> int:
+        """What every device has of the routers that choose experts."""
+        routed = sum((kind.experts or 0) * len(kind.layers) for kind in architecture.feed_forward)
+        return routed * architecture.embedding_length * (self._engine.router_bytes or 0)
 
     def _layer_part(self, term: Term) -> int:
         """The most that the layers take of a term."""
@@ -515,14 +524,7 @@ class _Search:
             return None
         if devices > 1 and devices not in needs.tensor_parallel:
             return None
-        cards = [
-            card
-            for room in rooms
-            for card in self._machines[room.name].accelerators or ()
-            if self._unsuited(card) is not Outcome.FAIL and not (card.is_part and devices > 1)
-        ]
-        large = any(is_large(card) for card in cards)
-        terms = [(term.on_large or term) if large else term for term in memory.terms]
+        terms = self._terms_of_stages(memory, rooms, devices)
         parts = [term.on_one_of(devices) for term in terms]
         values = (architecture.vocabulary or 0) * architecture.embedding_length
         table = ceil(values * _HALF_BYTES / devices)
@@ -537,6 +539,23 @@ class _Search:
             program_bytes=sum(term.beside.high_bytes for term in terms if term.beside),
             output_bytes=output,
             table_bytes=table,
+        )
+
+    def _terms_of_stages(
+        self, memory: MemoryNeed, rooms: Sequence[Room], devices: int
+    ) -> tuple[Term, ...]:
+        """The terms as they are on the cards that the program would take."""
+        if not self._has_a_large_card(rooms, devices):
+            return memory.terms
+        return tuple(term.on_large or term for term in memory.terms)
+
+    def _has_a_large_card(self, rooms: Sequence[Room], devices: int) -> bool:
+        """Whether one of the cards that the program would take is one of a data center."""
+        return any(
+            is_large(card)
+            for room in rooms
+            for card in self._machines[room.name].accelerators or ()
+            if self._unsuited(card) is not Outcome.FAIL and not (card.is_part and devices > 1)
         )
 
     def route(self, shares: tuple[Share, ...]) -> Route:

@@ -228,8 +228,8 @@ def _form(words: tuple[str, ...], written: str, account: str, is_tag: bool) -> F
     if _is_mlx(words, account, is_tag):
         return _of_mlx(words, written, notes, is_tag=is_tag)
     types = {word: _gguf_type(word) for word in words}
-    if len(words) == 1 and words[0] in _SHORT and not account:
-        meant = _SHORT[words[0]]
+    meant = None if account else _SHORT.get(" ".join(words))
+    if meant is not None:
         note = f"{written} is judged as {meant}, which most people load."
         return Form(written=written, quantization=meant, notes=(note,))
     narrow = _narrow_type(types)

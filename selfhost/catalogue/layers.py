@@ -333,13 +333,7 @@ def _at(line: Table, blocks: Blocks) -> tuple[int, ...] | None:
     if isinstance(at, list):
         return _listed(line, at, limit)
     if not isinstance(at, str):
-        is_layer = isinstance(at, int) and not isinstance(at, bool) and 0 <= at < limit
-        line.problem(
-            "at",
-            'must be a slice such as ":3" or "3::4", a list of numbers or a letter of'
-            f" layer_pattern, not {kind_of(at)}",
-            f"write at = [{at}]" if is_layer else None,
-        )
+        _refuse_kind(line, at, limit)
         return None
     parts = at.split(":")
     if 2 <= len(parts) <= 3 and all(not part or _is_number(part) for part in parts):
@@ -349,6 +343,17 @@ def _at(line: Table, blocks: Blocks) -> tuple[int, ...] | None:
     remedy = f"write at = [{at}]" if _is_number(at) else 'write for example ":3", "3::4" or [3, 7]'
     line.problem("at", f"{kind_of(at)} is no slice start:stop:step", remedy)
     return None
+
+
+def _refuse_kind(line: Table, at: object, limit: int) -> None:
+    """Tell that `at` is no text and no list. `limit`: the number of layers."""
+    is_layer = isinstance(at, int) and not isinstance(at, bool) and 0 <= at < limit
+    line.problem(
+        "at",
+        'must be a slice such as ":3" or "3::4", a list of numbers or a letter of'
+        f" layer_pattern, not {kind_of(at)}",
+        f"write at = [{at}]" if is_layer else None,
+    )
 
 
 def _is_number(text: str) -> bool:

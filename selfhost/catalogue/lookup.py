@@ -446,9 +446,10 @@ def _snapshot(name: str, catalogue: Catalogue) -> _Found | None:
     if not (match or slash):
         return None
     try:
-        candidate = find_id(name[: match.start()] if match else name, catalogue)
+        plain = name[: match.start()] if match else name
+        candidate = find_id(plain, catalogue)
         if candidate is None and slash:
-            candidate = find_id(rest[: match.start() - len(name)] if match else rest, catalogue)
+            candidate = find_id(plain[len(name) - len(rest) :], catalogue)
         spec = catalogue.spec(candidate[0]) if candidate is not None else None
     except (UnknownModelError, SpecError):
         return None

@@ -221,11 +221,16 @@ def _alike(typed: str, name: str) -> bool:
     if shorter >= 2 and _undoubled(typed) == _undoubled(name):
         return True
     if shorter < 4:
-        is_swap = len(typed) == len(name) and typed[1:] == name[:0:-1]
-        # of four letters one within was left out: qwn
-        is_within = (len(typed), len(name)) == (3, 4) and typed[-1] == name[-1]
-        return shorter == 3 and (is_swap or (is_within and _within(typed, name, 1)))
+        return shorter == 3 and _alike_in_three(typed, name)
     return _within(typed, name, 1 if shorter < 7 else 2)
+
+
+def _alike_in_three(typed: str, name: str) -> bool:
+    """Two letters swapped; or of four letters one within left out: qwn."""
+    if len(typed) == len(name) and typed[1:] == name[:0:-1]:
+        return True
+    is_within = (len(typed), len(name)) == (3, 4) and typed[-1] == name[-1]
+    return is_within and _within(typed, name, 1)
 
 
 def _ends_in_another_word(typed: str, name: str) -> bool:

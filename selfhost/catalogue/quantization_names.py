@@ -121,6 +121,14 @@ class Scheme(Record):
     zeros: bool = False
 
 
+def _stated_bits(behind: list[str]) -> int | None:
+    """Takes the bits of a weight off the words behind a method; None where they state none."""
+    bits = _BITS_BEHIND.get(behind[0]) if behind else None
+    if bits is not None:
+        del behind[0]
+    return bits
+
+
 @lru_cache(maxsize=128)
 def scheme_of(name: str) -> Scheme | None:
     """What a canonical name stands for; None for a plain type, one of DTYPES that nobody makes of
@@ -133,9 +141,7 @@ def scheme_of(name: str) -> Scheme | None:
     method, *behind = name.split("-")
     if method not in _METHODS:
         return None
-    stated = _BITS_BEHIND.get(behind[0]) if behind else None
-    if stated is not None:
-        del behind[0]
+    stated = _stated_bits(behind)
     size: int | None = 128
     word = behind[0].removesuffix("g") if behind else ""
     if word == _CHANNEL or word in _GROUPS_BEHIND:
@@ -144,8 +150,10 @@ def scheme_of(name: str) -> Scheme | None:
     zeros = behind == [_WITH_ZEROS]
     if behind and not zeros:
         return None
-    if (method != "gptq" and stated not in (None, 4)) or (zeros and method in ("awq", "gptq")):
-        # AutoAWQ packs 4 bits alone, and zero points always lie beside
+    # AutoAWQ packs 4 bits alone, and zero points always lie beside
+    if method != "gptq" and stated not in (None, 4):
+        return None
+    if zeros and method in ("awq", "gptq"):
         return None
     bits = stated or (8 if method == "w8a16" else 4)
     return Scheme(name=name, method=method, bits=bits, group=size, zeros=zeros)

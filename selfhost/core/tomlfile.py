@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .toml_lines import Lines
+    from .toml_lines import Lines, Statement
 
 Path = tuple[str | int, ...]
 
@@ -603,17 +603,7 @@ def _syntax_fault(message: str, text: str) -> tuple[int | None, str, str | None]
 
     of_text = list(statements(text, Parser()))
     if tail.startswith("end of document"):
-        # where the statement that nothing ends begins is what a person looks for
-        if of_text and of_text[-1].keys is None:
-            first = of_text[-1].first
-            if text.rstrip("\n").count("\n") >= first:
-                return (
-                    first,
-                    "what begins here does not end",
-                    "close it with the bracket or quote it began with",
-                )
-            return first, head, None
-        return None, f"{head} at the end of the file", None
+        return _fault_at_end(head, text, of_text)
     digits = tail.removeprefix("line ").split(",")[0]
     line = int(digits) if digits.isdecimal() else None
     if head.startswith(("Cannot overwrite", "Cannot declare")):
@@ -645,4 +635,22 @@ def _syntax_fault(message: str, text: str) -> tuple[int | None, str, str | None]
             if head == "Invalid value"
             else None
         ),
+    )
+
+
+def _fault_at_end(
+    head: str, text: str, statements: Sequence[Statement]
+) -> tuple[int | None, str, str | None]:
+    """As `_syntax_fault`, of a text that ends too early: a person looks for where the statement
+    begins that nothing ends.
+    """
+    if not statements or statements[-1].keys is not None:
+        return None, f"{head} at the end of the file", None
+    first = statements[-1].first
+    if text.rstrip("\n").count("\n") < first:
+        return first, head, None
+    return (
+        first,
+        "what begins here does not end",
+        "close it with the bracket or quote it began with",
     )

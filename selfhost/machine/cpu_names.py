@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 
 from ..core import units
@@ -70,19 +71,15 @@ def machine_with(text: str, *, class_is_enough: bool = False) -> Described | Non
     assumed = [fact for fact, value in stated_facts.items() if value is None]
     why = "assumed: the processor's name does not tell it"
     sources = {**dict.fromkeys(assumed, why), "cpu_model": f'"{text.strip()}"'}
-    if series is not None and on_package_gib is not None and stated_gib == on_package_gib:
-        sources["memory_total_bytes"] = f"the package of the {series.name} holds it"
-    bandwidth = None
-    if series is not None and _has_one_memory(series):
-        bandwidth = round(series.usual)
-        sources[_BANDWIDTH] = f"the series {series.name} is sold with this memory alone"
-    else:
+    sources |= _sources_of_series(series, stated_gib)
+    bandwidth = round(series.usual) if series is not None and _has_one_memory(series) else None
+    if bandwidth is None:
         assumed.append(_BANDWIDTH)
     machine = Machine(
         name=f"a machine with {name}",
         scope="host",
         system=stated.system or _system_of(series, around),
-        architecture=(series.architecture if series else None) or around.architecture,
+        architecture=_architecture_of(series, around),
         cpu_model=name,
         memory_total_bytes=round(gib * units.GIB),
         memory_limit_bytes=round(gib * units.GIB),
@@ -98,6 +95,24 @@ def machine_with(text: str, *, class_is_enough: bool = False) -> Described | Non
     machine = with_cores(machine, stated)
     note = _note(text, series, chip, machine, is_stated=stated_gib is not None) + unlike
     return Described(machine=machine, title=name, note=note)
+
+
+def _architecture_of(series: cpus.Processor | None, around: cpus.ProcessorClass) -> str | None:
+    return (series.architecture if series else None) or around.architecture
+
+
+def _sources_of_series(
+    series: cpus.Processor | None, stated_gib: float | None
+) -> Iterator[tuple[str, str]]:
+    """Fact and source of what a series of processors settles: the RAM on its package, and the one
+    kind of memory that it is sold with.
+    """
+    if series is None:
+        return
+    if series.on_package_gib is not None and stated_gib == series.on_package_gib:
+        yield "memory_total_bytes", f"the package of the {series.name} holds it"
+    if _has_one_memory(series):
+        yield _BANDWIDTH, f"the series {series.name} is sold with this memory alone"
 
 
 def ask_which_is_ram(text: str, stated: Typed) -> None:
@@ -366,7 +381,9 @@ def _stated_guest(text: str) -> Described | None:
     # clouds rent half as many as GiB of memory where nothing else is said
     processors = guest.processors or max(1, round((guest.gib or 0) / _USUAL_GIB_OF_A_PROCESSOR))
     gib = guest.gib or processors * _USUAL_GIB_OF_A_PROCESSOR
-    kind = "a container" if guest.is_container else "a virtual machine"
+    scope, kind = (
+        ("container", "a container") if guest.is_container else ("vm", "a virtual machine")
+    )
     unsaid = () if guest.processors else ("cpu_cores_usable", "cpu_cores_physical")
     not_told = () if guest.gib else ("memory_total_bytes",)
     memory = round(gib * units.GIB)
@@ -384,15 +401,17 @@ def _stated_guest(text: str) -> Described | None:
     machine = Machine(
         **facts,
         name=f"{kind} with {count_of}",
-        scope="container" if guest.is_container else "vm",
+        scope=scope,
         confidence="low",
         assumed=("architecture", "accelerators", _BANDWIDTH, *unsaid, *not_told),
         sources=dict.fromkeys(facts, f'"{text}"'),
     )
+    processors_assumed = ", assumed" if unsaid else ""
+    ram_assumed = ", assumed," if not_told else ""
     of_host = "" if guest.host is None else f" of {guest.host}"
     note = (
-        f'"{text}" is judged as {kind} with {count_of}{of_host}{", assumed" if unsaid else ""},'
-        f" {gib:g} GB of RAM{', assumed,' if not_told else ''} and no GPU."
+        f'"{text}" is judged as {kind} with {count_of}{of_host}{processors_assumed},'
+        f" {gib:g} GB of RAM{ram_assumed} and no GPU."
     )
     if guest.host is None:
         note += " Its host's processor is not told, so that its speed is a wide guess by its class."

@@ -272,14 +272,23 @@ def _by_its_parts(ram: StatedRam, typed_whole: str) -> NamedProfile:
     if isinstance(matches, Described):
         return _as_profile(matches)
     is_several = len({_without_sizes(profile.name) for profile in matches}) > 1
-    least_gib = min(size_of(profile.machine)[0] for profile in matches) / units.GIB
-    is_sold_smaller = any(gib < least_gib for gib in sizes_sold(text))
-    if names_a_chip_alone(text) and (is_several or is_sold_smaller):
+    if names_a_chip_alone(text) and (is_several or _is_sold_smaller(text, matches)):
         mac = mac_with(text)
         if mac is not None:
             return _as_profile(mac)
     if is_several:
         raise _several(text, [profile.name for profile in matches])
+    return _smallest_of(text, matches)
+
+
+def _is_sold_smaller(text: str, profiles: Sequence[Profile]) -> bool:
+    """Whether what the text names is sold with less RAM than each of these profiles has."""
+    least_gib = min(size_of(profile.machine)[0] for profile in profiles) / units.GIB
+    return any(gib < least_gib for gib in sizes_sold(text))
+
+
+def _smallest_of(text: str, matches: Sequence[Profile]) -> NamedProfile:
+    """The smallest of the profiles, which differ in their sizes alone, and a note on the others."""
     first, *others = sorted(matches, key=lambda profile: size_of(profile.machine))
     of_class = _of_class_alone(text, first)
     if of_class is not None:
@@ -362,24 +371,28 @@ def _described_or_by_texts(ram: StatedRam, typed_whole: str) -> list[Profile] | 
     lead = None if described is not None else lead_to_its_parts(text)
     if described is None and lead is None and not is_a_mac(text):
         # of a text with a GPU this would leave the GPU out
-        described = _with_processor(text, class_is_enough=bool(ram.mts or ram.channels))
+        described = _with_processor(text, class_is_enough=_tells_kind_of_ram(ram))
     # what its maker's name tells the class of
     described = described or _around(text, _cards(text, listed_only=False))
     if described is not None and soldered_chip(words_of(text)) is None:
         return described
-    matches = (
-        _by_texts(text)
-        or described
-        or mac_with(text)
-        or (
-            _with_processor(text, class_is_enough=True)
-            if lead is None and tells_ram(text) and not is_a_mac(text) and not names_a_card(text)
-            else None
-        )
-    )
+    matches = _by_texts(text) or described or mac_with(text) or _by_class_and_ram(text, lead)
     if not matches:
         raise _of_its_chip(text, lead or _near(text) or unknown(typed_whole))
     return matches
+
+
+def _tells_kind_of_ram(ram: StatedRam) -> bool:
+    return bool(ram.mts or ram.channels)
+
+
+def _by_class_and_ram(text: str, lead: UnknownMachineError | None) -> Described | None:
+    """The machine of a kind of processor and a size of RAM; None for a Mac, for a text with a GPU,
+    and for one that a question is to be asked of.
+    """
+    if lead is not None or not tells_ram(text) or is_a_mac(text) or names_a_card(text):
+        return None
+    return _with_processor(text, class_is_enough=True)
 
 
 def _with_processor(text: str, *, class_is_enough: bool) -> Described | None:

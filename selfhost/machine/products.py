@@ -130,25 +130,36 @@ def product_named(text: str) -> Described | None:
     words = _with_counts(_without_models(words), own)
     if set(_without(words, own)) & set(_table()["others"]) and _BOOKS.isdisjoint(words):
         raise _no_computer(text)
+    _refuse_other_chips(text, words)
+    named = _read(text, row, _with_bare_processor(text, _without(words, own)), stated)
+    if named is None or (row is None and _is_too_little(named, words)):
+        return None
+    described = _described(text.strip(), named)
+    machine = with_cores(described.machine, stated)
+    note = f"{described.note}{of_cores(described.machine, stated)}"
+    return described.replace(machine=machine, note=note)
+
+
+def _refuse_other_chips(text: str, words: Sequence[str]) -> None:
+    """Raises `UnknownMachineError` where the words name an accelerator that no program computes
+    on, `inferentia`.
+    """
     if chips := {word.partition(".")[0] for word in words} & set(_table()["chips"]):
         raise UnknownMachineError(
             f"{text.strip()!r}: no program that is judged here computes on {min(chips)} chips",
             remedy="name a machine with a GPU or a processor: "
             + differently("--machine g6e.xlarge", 'machine="g6e.xlarge"'),
         )
-    named = _read(text, row, _with_bare_processor(text, _without(words, own)), stated)
-    if named is None or (row is None and named.cards is None):
-        return None
-    if (
-        row is None
-        and named.processor is None
-        and (named.aside or (named.gib is None and not _LAPTOPS.isdisjoint(words)))
-    ):
-        return None
-    described = _described(text.strip(), named)
-    machine = with_cores(described.machine, stated)
-    note = f"{described.note}{of_cores(described.machine, stated)}"
-    return described.replace(machine=machine, note=note)
+
+
+def _is_too_little(named: _Named, words: Sequence[str]) -> bool:
+    """Whether words that name no product tell no machine: no GPU, or one beside words that say
+    nothing, or a laptop's alone.
+    """
+    if named.cards is None:
+        return True
+    is_bare_laptop = named.gib is None and not _LAPTOPS.isdisjoint(words)
+    return named.processor is None and (bool(named.aside) or is_bare_laptop)
 
 
 def guest_with_cards(text: str) -> Described | None:
@@ -300,23 +311,18 @@ def _read(
     of_cards = row or {"laptop": _is_of_a_laptop(words)}
     names, pieces = _cards_and_rest(words, of_cards, has_ram=stated.ram_gib is not None)
     _ask_of_number(text, names, words)
-    is_line = bool(row and row.get("laptop"))
-    others = _others(pieces, is_line=is_line)
-    of_row = words_of((row or {}).get("processor", ""))
-    # `rog ally z1 extreme`: that is its own
-    others = [each for each in others if not of_row or not of_row.issuperset(each[0])]
-    processors = [name for _, name in others if name]
-    unread = [" ".join(telling) for telling, name in others if not name]
+    is_line = _is_line(row)
+    others = _beside_its_processor(row, pieces)
+    processors, unread = _processors_and_rest(others)
     cards = cards_named(" + ".join(names)) if names else None
     if processors or (row and cards) or is_line:
-        # a model of a line has a number, a GPU that is not listed a word of GPUs before it
-        strange = [each for each in others if _has_a_card(each[0])] if is_line else others
-        _ask_of_strange(text, strange, cards)
+        _ask_of_strange(text, others, cards, is_line=is_line)
     if len(processors) > 1 or (unread and cards is None and not is_line):
         return None
     processor = processors[0] if processors else None
     left = stated.replace(names=" ".join(itertools.chain(*pieces)))
     is_server = processor is not None and cpus.is_server(processor)
+    same_number = (_same_number(telling, processor) for telling, _ in others)
     return _Named(
         row=row,
         processor=processor,
@@ -324,9 +330,31 @@ def _read(
         gib=_ram_gib(text, left, names, is_server=is_server),
         system=stated.system,
         aside=tuple(unread),
-        others=tuple(name for telling, _ in others for name in _same_number(telling, processor)),
+        others=tuple(itertools.chain.from_iterable(same_number)),
         is_one_size=stated.ram_gib is None and len(sizes_gib(stated.names)) == 1,
     )
+
+
+def _is_line(row: Mapping[str, Any] | None) -> bool:
+    """Whether the row is a line of laptops, of which there are many models."""
+    return bool(row and row.get("laptop"))
+
+
+def _beside_its_processor(
+    row: Mapping[str, Any] | None, pieces: Iterable[Sequence[str]]
+) -> list[tuple[list[str], str | None]]:
+    """As `_others`, without what tells the row's own processor: `rog ally z1 extreme`."""
+    of_row = words_of((row or {}).get("processor", ""))
+    others = _others(pieces, is_line=_is_line(row))
+    return [each for each in others if not of_row or not of_row.issuperset(each[0])]
+
+
+def _processors_and_rest(
+    others: Sequence[tuple[Sequence[str], str | None]],
+) -> tuple[list[str], list[str]]:
+    """The processors that the words name, and the words that name none."""
+    processors = [name for _, name in others if name]
+    return processors, [" ".join(telling) for telling, name in others if not name]
 
 
 def _is_of_a_laptop(words: Sequence[str]) -> bool:
@@ -337,10 +365,18 @@ def _is_of_a_laptop(words: Sequence[str]) -> bool:
 
 
 def _ask_of_strange(
-    text: str, others: Iterable[tuple[Sequence[str], str | None]], cards: NamedCards | None
+    text: str,
+    others: Iterable[tuple[Sequence[str], str | None]],
+    cards: NamedCards | None,
+    *,
+    is_line: bool,
 ) -> None:
-    """Raises `UnknownMachineError` where words have a number and name no processor."""
+    """Raises `UnknownMachineError` where words have a number and name no processor. Of a line of
+    laptops its model has a number, and a GPU that is not listed a word of GPUs before it.
+    """
     for telling, _ in others:
+        if is_line and not _has_a_card(telling):
+            continue
         if strange := _unread(telling):
             raise _not_known(text, strange, cards)
 
@@ -684,16 +720,20 @@ def _described(text: str, named: _Named) -> Described:
     machine = _machine(named, processor, cards, gib)
     if named.gib is None:
         machine = machine.replace(memory_most_bytes=_most_bytes(row, processor))
-    title = row.get("title", "a machine")
-    # of a product the processor is its own, unless it was typed
-    is_own = processor == row.get("processor")
-    parts = [None if row and is_own else processor, cards.label if cards is not None else None]
-    if any(parts):
-        title += f" with {' and '.join(filter(None, parts))}"
+    title = _title(row, processor, cards)
     judged = f'"{text}" is judged as {title}, {gib:g} GB of RAM'
     of_disk = [] if disk_gib is None else [f"{disk_gib:g} GB are its disk."]
     note = " ".join((f"{judged}{_of_memory(named, gib, sizes)}.", *of_disk, *_doubts(named)))
     return Described(machine=machine.replace(name=title), title=title, note=note)
+
+
+def _title(row: Mapping[str, Any], processor: str | None, cards: NamedCards | None) -> str:
+    """What the machine is called in a sentence: a product's own processor is not told again."""
+    title: str = row.get("title", "a machine")
+    is_own = processor == row.get("processor")
+    parts = [None if row and is_own else processor, cards.label if cards is not None else None]
+    named_parts = [part for part in parts if part]
+    return f"{title} with {' and '.join(named_parts)}" if named_parts else title
 
 
 def _own_or_named(row: Mapping[str, Any], named: str | None) -> str | None:
@@ -724,6 +764,16 @@ def _doubts(named: _Named) -> Iterator[str]:
         yield f"The number is that of {' and '.join(named.others)}, too."
     if named.processor is None and named.row is None:
         yield "Its processor is assumed."
+    yield from _doubts_of_cards(named)
+    yield from _doubts_of_variant(named)
+    if named.aside:
+        yield f"Nothing is known by: {', '.join(named.aside)}."
+    if named.system is None and (named.row or {}).get("system") == "windows":
+        yield "Windows, as it is sold, is assumed: else add linux."
+
+
+def _doubts_of_cards(named: _Named) -> Iterator[str]:
+    """Whether a size is that of the card, and what the cards' names leave open."""
     if named.may_be_changed:
         label = re.sub(r" \d+ GB$", "", named.cards.label) if named.cards else ""
         yield (
@@ -735,6 +785,10 @@ def _doubts(named: _Named) -> Iterator[str]:
         )
     elif named.cards is not None:
         yield from named.cards.notes
+
+
+def _doubts_of_variant(named: _Named) -> Iterator[str]:
+    """Which processor of its kind a product has, and whether the GPU is one for laptops."""
     own = (named.row or {}).get("processor")
     if named.processor and own and _own_or_named(named.row or {}, named.processor) == own:
         unlike = [word for word in named.processor.split() if word not in words_of(own)]
@@ -743,10 +797,6 @@ def _doubts(named: _Named) -> Iterator[str]:
     of_laptop = " laptop" in (named.cards.label.lower() if named.cards else "")
     if of_laptop and named.row is None and _is_of_a_laptop((named.processor or "").split()):
         yield "Its GPU has the form for laptops, as its processor: else add desktop."
-    if named.aside:
-        yield f"Nothing is known by: {', '.join(named.aside)}."
-    if named.system is None and (named.row or {}).get("system") == "windows":
-        yield "Windows, as it is sold, is assumed: else add linux."
 
 
 def _is_of_disk(row: Mapping[str, Any], gib: float | None) -> bool:
@@ -919,6 +969,11 @@ def lead_to_its_parts(text: str) -> UnknownMachineError | None:
             f"{text.strip()!r} tells a virtual machine, but not how large it is",
             remedy=f"name its processors and its memory: {option('machine', 'vps 4 vcpu 8gb')}",
         )
+    return _lead_by_its_cards(text, words)
+
+
+def _lead_by_its_cards(text: str, words: Sequence[str]) -> UnknownMachineError | None:
+    """As `lead_to_its_parts`, of a text that tells nothing but GPUs."""
     words = _with_counts(_without_models(words), _row(words) or {})
     names, pieces = _cards_and_rest(words, {})
     unlisted = next((" ".join(piece) for piece in pieces if _has_a_card(piece)), None)

@@ -76,8 +76,7 @@ def refuse_what_is_no_config(path: str, values: Any) -> None:
     shaped = _has_layers(values if nested is None else nested)
     if nested is None and _is_image_encoder(kind, shaped=shaped):
         fail(path, f"describes an image encoder ({kind}), no language model", _REMEDY)
-    names_class = bool(values.get("architectures"))
-    if (shaped and (kind or names_class)) or (kind and (nested is not None or names_class)):
+    if _is_of_a_model(values, kind, shaped=shaped, is_nested=nested is not None):
         return
     _refuse_known_files(path, values)
     if shaped:
@@ -109,6 +108,16 @@ def _refuse_known_files(path: str, values: Mapping[str, Any]) -> None:
             fail(path, message, None if ":" in message else _REMEDY)
     if "model" in values and "pre_tokenizer" in values:
         fail(path, "is a tokenizer.json", _REMEDY)
+
+
+def _is_of_a_model(values: Mapping[str, Any], kind: str, *, shaped: bool, is_nested: bool) -> bool:
+    """Whether the keys are those of a model: two of its layers, its type or nested configuration,
+    and its class.
+    """
+    names_class = bool(values.get("architectures"))
+    if shaped:
+        return bool(kind) or names_class
+    return bool(kind) and (is_nested or names_class)
 
 
 def _has_layers(values: Mapping[str, Any]) -> bool:

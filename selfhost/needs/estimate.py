@@ -403,6 +403,10 @@ def why_not_loaded(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
         return f"No source says that {spec.name} is converted to GGUF, which {runtime.name} loads."
     if spec.modality not in runtime.modalities and not takes_text_alone(spec, runtime):
         return f"{runtime.name} does not serve {spec.modality} models."
+    return _why_use_or_architecture_not_served(spec, runtime)
+
+
+def _why_use_or_architecture_not_served(spec: ModelSpec, runtime: RuntimeSpec) -> str | None:
     unserved = runtime.unserved_uses.get(spec.uses[0]) if spec.uses else None
     if spec.architecture is None or unserved is not None:
         return unserved

@@ -187,17 +187,7 @@ def _several(blocks: list[Block], sizes: Sequence[ContainerSize]) -> None:
     total = f"{len(sizes)} containers: request {_up(request)}, limit {_up(most)} in all"
     blocks += [line(Span(text=total, style="strong")), BLANK]
     titles = ("model", "request", "of it page cache", "limit", "disk", "GPUs")
-    rows = [
-        (
-            size.model.id,
-            _up(size.request_bytes),
-            _cache_words(size),
-            _up(size.limit_bytes),
-            "unknown" if size.disk_bytes is None else units.decimal(size.disk_bytes),
-            str(len(size.accelerators) or "-"),
-        )
-        for size in sizes
-    ]
+    rows = [_row(size) for size in sizes]
     columns = tuple(Column(title=title, right=bool(at)) for at, title in enumerate(titles))
     cells = tuple(tuple(Span(text=text) for text in row) for row in rows)
     blocks.append(Table(columns=columns, rows=cells))
@@ -208,6 +198,17 @@ def _several(blocks: list[Block], sizes: Sequence[ContainerSize]) -> None:
     to_paste = "; to paste: --format kubernetes, compose, docker …"
     is_served = all(size.image is not None for size in sizes)
     blocks.append(say(f"Options and figures: -v{to_paste if is_served else ''}"))
+
+
+def _row(size: ContainerSize) -> tuple[str, ...]:
+    return (
+        size.model.id,
+        _up(size.request_bytes),
+        _cache_words(size),
+        _up(size.limit_bytes),
+        "unknown" if size.disk_bytes is None else units.decimal(size.disk_bytes),
+        str(len(size.accelerators) or "-"),
+    )
 
 
 def _arithmetic(blocks: list[Block], size: ContainerSize) -> None:

@@ -78,8 +78,7 @@ def _suited(
 
         variants = Variants(question, workload, catalogue, machine, files)
         return in_program_of_packed(variants, machine, judged)
-    has_files = files.are_here or files.formats or files.part is not None
-    if not is_trained and (has_files or question.here is not None):
+    if not is_trained and _has_files(question, files):
         return question
     by_list = takes_first_of_list(question, workload)
     library = None if is_trained else tagged_runtime(question, catalogue, machine)
@@ -90,6 +89,13 @@ def _suited(
 
     variants = Variants(question, workload, catalogue, machine, files)
     return best_way(variants, machine, judged, by_list=by_list, library=library)
+
+
+def _has_files(question: Question, files: NamedFiles) -> bool:
+    """Whether files were named, or some are here: these are run, and no others are looked for."""
+    if files.are_here or files.formats or files.part is not None:
+        return True
+    return question.here is not None
 
 
 def is_packed(spec: ModelSpec) -> bool:

@@ -92,20 +92,7 @@ def pace_of_pictures(
         return _unpaced("the arithmetic of one step is not known")
     if power is None:
         return _unpaced("nothing tells how fast what it runs on computes")
-    if denoising is None:
-        computing = _seconds_by_class(machine, power, runtime, quantization, parameters or 0)
-    elif power.device is None:
-        # the type is in the share
-        shares = shares_on_cores(machine, runtime, quantization)
-        computing = power.seconds(picture_operations(denoising), shares)
-    else:
-        computing = _seconds_on_gpu(power, power.device, denoising, quantization)
-    if quantization == "bfloat16" and not _has_bfloat16(machine, power):
-        computing = product(computing, _WITHOUT_BFLOAT16)
-    if denoising is not None and denoising.step_parameters is not None:
-        computing = _at_least_read(
-            machine, power, computing, denoising.steps, denoising.step_parameters
-        )
+    computing = _seconds_of_steps(machine, power, denoising, runtime, quantization, parameters)
     is_clip = denoising is not None and denoising.frames is not None
     if offload is not None and is_clip:
         computing = product(computing, _CLIP_BY_PARTS)
@@ -123,6 +110,32 @@ def pace_of_pictures(
         clip=_clip_of(denoising),
         frames_per_second=frames_per_second,
     )
+
+
+def _seconds_of_steps(
+    machine: Machine,
+    power: Power,
+    denoising: Denoising | None,
+    runtime: RuntimeSpec | None,
+    quantization: str,
+    parameters: int | None,
+) -> tuple[float, float, float]:
+    """The least, likely and most seconds that computing takes; by class where the steps are not
+    counted.
+    """
+    if denoising is None:
+        computing = _seconds_by_class(machine, power, runtime, quantization, parameters or 0)
+    elif power.device is None:
+        # the type is in the share
+        shares = shares_on_cores(machine, runtime, quantization)
+        computing = power.seconds(picture_operations(denoising), shares)
+    else:
+        computing = _seconds_on_gpu(power, power.device, denoising, quantization)
+    if quantization == "bfloat16" and not _has_bfloat16(machine, power):
+        computing = product(computing, _WITHOUT_BFLOAT16)
+    if denoising is None or denoising.step_parameters is None:
+        return computing
+    return _at_least_read(machine, power, computing, denoising.steps, denoising.step_parameters)
 
 
 def parameters_of_pictures(spec: ModelSpec) -> int | None:

@@ -21,6 +21,8 @@ from .ranges import Range
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from ..catalogue.runtime import RuntimeSpec
     from ..machine.gpus import Computer
 
@@ -683,11 +685,7 @@ def kind_of(machine: Machine) -> ProcessorKind:
     if sets is None:
         return _ARM if machine.architecture == "aarch64" and machine.system == "macos" else _UNREAD
     if machine.assumes("instruction_sets"):
-        # what is assumed is the least: of x86-64-v3, which bounds the slow end, and of Armv8.0,
-        # which few still have
-        if "avx2" in sets:
-            return _AT_LEAST_AVX2
-        return _ARM if "asimddp" in sets else _UNREAD
+        return _by_assumed_sets(sets)
     if machine.architecture == "aarch64":
         return _ARM if "asimddp" in sets else _NEON
     if "avx512_bf16" in sets and is_amd(machine):
@@ -695,6 +693,15 @@ def kind_of(machine: Machine) -> ProcessorKind:
     if "avx512f" in sets:
         return _AVX512
     return _AVX2 if "avx2" in sets else _OLD
+
+
+def _by_assumed_sets(sets: Collection[str]) -> ProcessorKind:
+    """What is assumed is the least: of x86-64-v3, which bounds the slow end, and of Armv8.0, which
+    few still have.
+    """
+    if "avx2" in sets:
+        return _AT_LEAST_AVX2
+    return _ARM if "asimddp" in sets else _UNREAD
 
 
 def threads_of(machine: Machine, runtime: RuntimeSpec | None = None) -> float:

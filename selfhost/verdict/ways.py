@@ -421,20 +421,20 @@ class Search:
             in_types = (None, *runtime.on_accelerators)
             for way in self._ways({"runtime": name, "quantization": kind} for kind in in_types):
                 if self._is_as_good(way, own) and not _needs_install(way, own):
-                    usual, taken = own.question.runtime, way.question.workload.quantization or ""
-                    bits = need.loaded_bits(runtime, way.question.spec, taken)
-                    type = taken if bits is None else f"{bits} bits"
-                    return way.question.replace(
-                        chosen=(
-                            f"{runtime.name} rather than {usual.name if usual else 'the usual'}:"
-                            f" {self._where(way)} of the {number} GPUs here holds it in"
-                            f" {type}, and {runtime.name} serves"
-                            " many requests at once."
-                            f" `{option('runtime', own.question.workload.runtime or '')}` judges"
-                            " the usual program."
-                        )
-                    )
+                    why = self._why_on_many(way, own, runtime, number)
+                    return way.question.replace(chosen=why)
         return None
+
+    def _why_on_many(self, way: Way, own: Way, runtime: RuntimeSpec, number: int) -> str:
+        usual, taken = own.question.runtime, way.question.workload.quantization or ""
+        bits = need.loaded_bits(runtime, way.question.spec, taken)
+        type = taken if bits is None else f"{bits} bits"
+        return (
+            f"{runtime.name} rather than {usual.name if usual else 'the usual'}:"
+            f" {self._where(way)} of the {number} GPUs here holds it in"
+            f" {type}, and {runtime.name} serves many requests at once."
+            f" `{option('runtime', own.question.workload.runtime or '')}` judges the usual program."
+        )
 
     def _in_more_bits(self, own: Way) -> Question | None:
         """In a larger quantization of the same program; None where none fits as well."""

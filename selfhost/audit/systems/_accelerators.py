@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from ...core import units
@@ -52,18 +53,24 @@ def put_accelerators(facts: Facts, kinds: list[Kind], source: str, remedy: str) 
     unread.
     """
     cards: list[dict[str, Any]] = []
+    looked_up = set()
     for kind in kinds:
         card = _card(kind)
         cards += [card] * min(kind.number, MAX_CARDS - len(cards))
+        if card["memory_bandwidth_bytes_per_second"]:
+            looked_up.add("memory_bandwidth_bytes_per_second")
+        if card["compute_capability"] and not kind.compute_capability:
+            looked_up.add("compute_capability")
     facts.put("accelerators", cards, source)
     if not cards:
         return
-    if any(card["memory_bandwidth_bytes_per_second"] for card in cards):
-        facts.note(
-            "accelerators.memory_bandwidth_bytes_per_second", f"looked up by name in {TABLE}"
-        )
-    if any(card["compute_capability"] and not kind.compute_capability for card in cards):
-        facts.note("accelerators.compute_capability", f"looked up by name in {TABLE}")
+    for part in sorted(looked_up, reverse=True):
+        facts.note(f"accelerators.{part}", f"looked up by name in {TABLE}")
+    _put_lacking(facts, cards, remedy)
+
+
+def _put_lacking(facts: Facts, cards: Sequence[Mapping[str, Any]], remedy: str) -> None:
+    """What is not known of some card, with the reason."""
     lacking = {part for card in cards for part, value in card.items() if value is None}
     if "memory_total_bytes" in lacking:
         facts.lacks("accelerators.memory_total_bytes", "the system does not state it", remedy)

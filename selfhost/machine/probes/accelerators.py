@@ -59,30 +59,9 @@ def _display_devices(host: Host) -> tuple[list[tuple[str, str]], str | None]:
 def read_accelerators(host: Host, facts: Found) -> None:
     """GPUs that a runtime could use; () where the files show none."""
     if host.system == "linux":
-        devices, why = _display_devices(host)
-        nvidia = _nvidia(host, [slot for slot, vendor in devices if vendor == NVIDIA])
-        nodes = _render_nodes(host, facts)
-        parts = [nvidia, _amd(host, facts, devices, nodes), _intel(host, devices, nodes)]
-        if not any(parts) and is_wsl1(host):
-            facts.put(ACCELERATORS, (), "kernel release: WSL 1, which hands on no GPU")
-            return
-        if not any(parts) and host.exists(WSL_DEVICE):
-            facts.miss(ACCELERATORS, _OF_WINDOWS, _NAME_IT)
-            return
-        _put(facts, parts, why, f"{PCI}: no GPU of NVIDIA, AMD or Intel")
+        _read_of_linux(host, facts)
     elif host.system == "windows":
-        nvidia = _nvidia(host, ()) if driver_present(host) else None
-        nvidia_tells_memory = nvidia is not None and any(
-            card.memory_total_bytes for card in nvidia.cards
-        )
-        others, why = _windows(
-            host,
-            with_nvidia=not nvidia_tells_memory and host.env.get("CUDA_VISIBLE_DEVICES") is None,
-        )
-        if others is not None and any(card.vendor == "nvidia" for card in others.cards):
-            # the registry has the memory where the driver did not answer
-            nvidia = None
-        _put(facts, [nvidia, others], why, "the registry: no GPU of NVIDIA, AMD or Intel")
+        _read_of_windows(host, facts)
     elif host.system == "macos" and (host.sysctl("hw.optional.arm64") == "1"):
         _apple(host, facts)
     else:
@@ -91,6 +70,34 @@ def read_accelerators(host: Host, facts: Found) -> None:
             f"GPUs are not looked for on this kind of {host.system} machine by this version",
             FILL_IN,
         )
+
+
+def _read_of_linux(host: Host, facts: Found) -> None:
+    devices, why = _display_devices(host)
+    nvidia = _nvidia(host, [slot for slot, vendor in devices if vendor == NVIDIA])
+    nodes = _render_nodes(host, facts)
+    parts = [nvidia, _amd(host, facts, devices, nodes), _intel(host, devices, nodes)]
+    if not any(parts) and is_wsl1(host):
+        facts.put(ACCELERATORS, (), "kernel release: WSL 1, which hands on no GPU")
+    elif not any(parts) and host.exists(WSL_DEVICE):
+        facts.miss(ACCELERATORS, _OF_WINDOWS, _NAME_IT)
+    else:
+        _put(facts, parts, why, f"{PCI}: no GPU of NVIDIA, AMD or Intel")
+
+
+def _read_of_windows(host: Host, facts: Found) -> None:
+    nvidia = _nvidia(host, ()) if driver_present(host) else None
+    nvidia_tells_memory = nvidia is not None and any(
+        card.memory_total_bytes for card in nvidia.cards
+    )
+    others, why = _windows(
+        host,
+        with_nvidia=not nvidia_tells_memory and host.env.get("CUDA_VISIBLE_DEVICES") is None,
+    )
+    if others is not None and any(card.vendor == "nvidia" for card in others.cards):
+        # the registry has the memory where the driver did not answer
+        nvidia = None
+    _put(facts, [nvidia, others], why, "the registry: no GPU of NVIDIA, AMD or Intel")
 
 
 def _nvidia(host: Host, slots: Sequence[str]) -> Read | None:
@@ -254,20 +261,17 @@ def _amd(
             return _amd_of_the_host(host, every)
         # a driver has no card that another container was handed
         count = len(seen) if every else count
-    cards = [each.card for each in seen]
-    # ROCm hides first what its own variable leaves out, then HIP counts what is left
-    visible = masked(cards, host.env.get("ROCR_VISIBLE_DEVICES"), [each.code for each in seen])
-    visible = masked(visible, host.env.get("HIP_VISIBLE_DEVICES"))
+    visible = _unmasked_by_rocm(host, seen)
     source = (
         DRM
-        if len(visible) == len(cards)
+        if len(visible) == len(seen)
         else f"{DRM}, as ROCR_VISIBLE_DEVICES and HIP_VISIBLE_DEVICES select"
     )
-    visible += tuple(Accelerator(vendor="amd", name="AMD GPU") for _ in range(count - len(cards)))
-    if not cards and not visible:
+    visible += tuple(Accelerator(vendor="amd", name="AMD GPU") for _ in range(count - len(seen)))
+    if not seen and not visible:
         return None
     reason = "an AMD GPU has no mem_info_vram_total: its driver amdgpu is not loaded"
-    if cards and all(card.unified for card in visible if card.memory_total_bytes is None):
+    if seen and all(card.unified for card in visible if card.memory_total_bytes is None):
         reason = "the GPU shares the machine's RAM"
     return Read(cards=visible, source=source, reason=reason, remedy=FILL_IN)
 
@@ -286,6 +290,13 @@ def _amd_of_the_host(host: Host, every: Sequence[_AmdCard]) -> Read | None:
         reason=_NOT_HANDED.format("an AMD", lacks),
         remedy=f"start the container with `--device {ROCM_NODE} --device {RENDER_NODES}`",
     )
+
+
+def _unmasked_by_rocm(host: Host, seen: Sequence[_AmdCard]) -> tuple[Accelerator, ...]:
+    """The cards that ROCm's variables leave: its own hides first, then HIP's counts the rest."""
+    cards = [each.card for each in seen]
+    left = masked(cards, host.env.get("ROCR_VISIBLE_DEVICES"), [each.code for each in seen])
+    return masked(left, host.env.get("HIP_VISIBLE_DEVICES"))
 
 
 class _AmdCard(Record):

@@ -235,11 +235,7 @@ def _disk(
     if space is None:
         reason = f"free space of {_shown(folder)}: {volume.failure}"
         facts.miss(f"{fact}.free_bytes", reason, volume.remedy)
-    beneath = None
-    if host.system == "linux":
-        beneath = mediums.get((mount, space)) or _medium(host, mount, space)
-        if beneath is not None:
-            mediums[mount, space] = beneath
+    beneath = _remembered_medium(host, mount, space, mediums)
     _miss_medium(facts, fact, _shown(folder), beneath)
     allowance = _Allowance()
     if space is not None and mount is not None:
@@ -258,6 +254,23 @@ def _disk(
         backing=beneath.backing if beneath else None,
         free_files=free_files,
     )
+
+
+def _remembered_medium(
+    host: Host,
+    mount: Mount | None,
+    space: Space | None,
+    mediums: dict[tuple[Mount | None, Space | None], Medium],
+) -> Medium | None:
+    """Where the files of a place lie, read once for all places of one mount; None but on Linux, and
+    where it cannot be read.
+    """
+    if host.system != "linux":
+        return None
+    medium = mediums.get((mount, space)) or _medium(host, mount, space)
+    if medium is not None:
+        mediums[mount, space] = medium
+    return medium
 
 
 def _within(space: Space, quota: Quota | None) -> Space:

@@ -143,6 +143,13 @@ class Glancing:
         self._filling.drop()
 
 
+def _is_surely_memory(share: float, *, is_even: bool, in_doubt: bool) -> bool:
+    """Whether what was read came from memory. `share`: its rate, of the cache's; `is_even`: no
+    part was much faster than the rest; `in_doubt`: it may have fitted into the caches.
+    """
+    return share <= _SURELY_MEMORY and is_even if in_doubt else share <= _MOST_OF_CACHE
+
+
 def judged(
     plan: Plan,
     caches: int,
@@ -175,11 +182,9 @@ def judged(
     # other guests share that cache: what they left to this one answered the fastest
     of_cache = best_rates_of_one(again, (_FASTER,))
     if (may_be_cached or is_guest) and of_cache is not None:
-        is_even = slower >= _EVEN * faster
         share = figure / (threads * of_cache[0])
-        may_be_cached = not (
-            share <= _SURELY_MEMORY and is_even if may_be_cached else share <= _MOST_OF_CACHE
-        )
+        is_even = slower >= _EVEN * faster
+        may_be_cached = not _is_surely_memory(share, is_even=is_even, in_doubt=may_be_cached)
     return Glance(
         bytes_per_second=int(figure),
         threads=threads,

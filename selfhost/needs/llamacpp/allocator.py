@@ -345,6 +345,21 @@ class Peak:
         self.bytes = self.position = self.event = 0
 
 
+def _last_used(sections: Sequence[Section], order: Sequence[int]) -> dict[int, list[Tensor]]:
+    """By place in `order` the tensors that no section uses after that one, but for those that each
+    section has of its own.
+    """
+    last: dict[Tensor, int] = {}
+    for number, position in {number: at for at, number in enumerate(order)}.items():
+        for tensor in sections[number].uses:
+            last[tensor] = max(position, last.get(tensor, 0))
+    ending: dict[int, list[Tensor]] = {}
+    for tensor, position in last.items():
+        if not tensor.each:
+            ending.setdefault(position, []).append(tensor)
+    return ending
+
+
 class Program:
     """A whole graph, ready to be replayed with the lengths that were left open.
 
@@ -375,14 +390,7 @@ class Program:
             for number, tensor in enumerate(record.results, _CARRIED + len(self._inputs))
         }
         free = _CARRIED + len(self._inputs) + len(record.results)
-        last: dict[Tensor, int] = {}
-        for number, position in {number: at for at, number in enumerate(order)}.items():
-            for tensor in sections[number].uses:
-                last[tensor] = max(position, last.get(tensor, 0))
-        ending: dict[int, list[Tensor]] = {}
-        for tensor, position in last.items():
-            if not tensor.each:
-                ending.setdefault(position, []).append(tensor)
+        ending = _last_used(sections, order)
         parts_by_key: dict[tuple[object, ...], _Part] = {}
         self._order: list[_Part] = []
         for position, number in enumerate(order):

@@ -339,8 +339,7 @@ class Builder(Attending):
             attended, residual = self.of_last_rows(attended), self.of_last_rows(residual)
             if style.beside == "norm" or style.normed_residual:
                 normed = self.of_last_rows(normed)
-            if scores is not None:
-                scores = self.record.result((wide.experts or 1, side), scores, self.rows)
+            scores = self.scores_of_last_rows(wide, scores)
         self.record.moment = "the feed-forward"
         entered = residual
         if norm_after and not (style.normed_first or style.normed_residual or style.beside):
@@ -356,6 +355,11 @@ class Builder(Attending):
         if not self.style.routed_early:
             return None
         return self.record.result((wide.experts or 1, self.tokens), residual)
+
+    def scores_of_last_rows(self, wide: FeedForward, scores: Tensor | None) -> Tensor | None:
+        if scores is None:
+            return None
+        return self.record.result((wide.experts or 1, LOGITS_ROWS), scores, self.rows)
 
     def mixed_in(self, layer: Layer, normed: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:
         """The output of attention or recurrence, and the residual.

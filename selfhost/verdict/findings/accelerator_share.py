@@ -12,7 +12,7 @@ from ...core.units import GIB, MIB, binary, binary_range
 from ...machine.gpus import capability_by_name
 from ...machine.record import Accelerator, Machine
 from ...machine.virtual_gpus import virtual_gpu
-from ...needs.records import GATHERED, Needs, Term
+from ...needs.records import GATHERED, MemoryNeed, Needs, Term
 from ..devices import (
     TIGHT,
     amd_gpus,
@@ -96,7 +96,7 @@ def _in_ram(
         return unsuited
     if sharing:
         return _shared(sharing, needs, machine, runtime)
-    unused = max(devices, key=lambda device: free_bytes(device) or 0)
+    unused = _roomiest(devices)
     if alone is not None and needs.memory is not None and len(devices) > 1:
         why, remedy = alone
         return _worded_when_read(
@@ -107,7 +107,7 @@ def _in_ram(
         )
     memory, room_bytes = needs.memory, free_bytes(unused)
     if when_tight is not None and memory is not None and room_bytes:
-        likely_bytes = sum(term.bytes for term in memory.terms if not term.is_program)
+        likely_bytes = _likely_beside_program(memory)
         return _worded_when_read(
             Outcome.WARN,
             "accelerator-not-needed",
@@ -122,6 +122,15 @@ def _in_ram(
         "accelerator-not-needed",
         lambda: f"It is judged in RAM: {unused.name} is too small for it, or not needed.",
     )
+
+
+def _roomiest(devices: Sequence[Accelerator]) -> Accelerator:
+    return max(devices, key=lambda device: free_bytes(device) or 0)
+
+
+def _likely_beside_program(memory: MemoryNeed) -> int:
+    """Bytes that the model likely takes, without those of the program itself."""
+    return sum(term.bytes for term in memory.terms if not term.is_program)
 
 
 def _left_unused(runtime: RuntimeSpec | None, machine: Machine) -> Finding | None:
@@ -277,13 +286,7 @@ def _beyond_limit(
 
     def reason() -> str:
         least, most = limits()
-        gives = f"{'macOS' if is_metal else 'Linux'} lets the GPU use"
-        if least == most:
-            gives += f" {binary(least)} of the RAM"
-        elif is_metal:
-            gives += f" about {binary_range(least, most)} of the RAM by default"
-        else:
-            gives += f" {binary(least)} of the RAM by default"
+        gives = _what_it_may_use(least, most, is_metal=is_metal)
         rest = f"The rest {'may run' if high <= most else 'runs'} on the CPU, more slowly."
         if not is_metal and not has_cpu:
             rest = "With less it does not start."
@@ -311,6 +314,16 @@ def _beyond_limit(
         lambda: (reason(), remedy()),
         late=lambda: {"has": limits()[0], "short": max(0, high - limits()[0])},
     )
+
+
+def _what_it_may_use(least: int, most: int, *, is_metal: bool) -> str:
+    """How much RAM, from `least` to `most` bytes, the system lets the GPU use."""
+    gives = f"{'macOS' if is_metal else 'Linux'} lets the GPU use"
+    if least == most:
+        return f"{gives} {binary(least)} of the RAM"
+    if is_metal:
+        return f"{gives} about {binary_range(least, most)} of the RAM by default"
+    return f"{gives} {binary(least)} of the RAM by default"
 
 
 def more_for_shared(needs: Needs, machine: Machine) -> str | None:

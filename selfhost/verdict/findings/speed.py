@@ -186,6 +186,16 @@ _UNKNOWN_OF_SOUND = (
 )
 
 
+def _limit_of(unit: str, dataset_tokens: int | None) -> tuple[float | None, str, str]:
+    """From where on work of that unit takes long, with the reason's code and the remedy; None where
+    nothing says. `dataset_tokens` as of `work_check`.
+    """
+    limit, code, remedy = _SLOW.get(unit, (None, "speed-slow", _FASTER))
+    if unit == units.TRAINED and dataset_tokens is not None:
+        limit = dataset_tokens / _DAY_SECONDS
+    return limit, code, remedy
+
+
 def work_check(
     speed: Speed,
     *,
@@ -203,9 +213,7 @@ def work_check(
     """
     way = offload or ("processor" if on_processor else "")
     made_in_steps = _MADE_IN_STEPS.get(speed.unit) if way in _LONGER else None
-    limit, code, remedy = _SLOW.get(speed.unit, (None, "speed-slow", _FASTER))
-    if speed.unit == units.TRAINED and dataset_tokens is not None:
-        limit = dataset_tokens / _DAY_SECONDS
+    limit, code, remedy = _limit_of(speed.unit, dataset_tokens)
 
     def finding(
         outcome: Outcome, code: str, reason: Callable[[], str], remedy: str | None = None

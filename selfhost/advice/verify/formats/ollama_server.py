@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     import re
+    from collections.abc import Mapping
     from typing import Any
 
 _TERMS = {"model weights": "weights", "kv cache": "kv_cache", "compute graph": "compute"}
@@ -41,8 +42,18 @@ def read(text: str) -> Run | None:
         if (seen := _MODEL.search(line)) is not None:
             # another model follows
             model, sizes = seen, {}
-    if not sizes:
-        return None
+    return _run_of(sizes, model, load, layers) if sizes else None
+
+
+def _run_of(
+    sizes: Mapping[tuple[str, str], tuple[int, int]],
+    model: re.Match[str] | None,
+    load: re.Match[str] | None,
+    layers: re.Match[str] | None,
+) -> Run:
+    """`sizes`: by term and place the bytes, and how far they are rounded; the others are what was
+    matched of the lines that tell these.
+    """
     return Run(
         tool="ollama log",
         runtime="ollama",
