@@ -337,10 +337,10 @@ def _machines(
 ) -> tuple[Sequence[Machine], tuple[Problem, ...]]:
     """The machines to judge, and what is wrong with other records; without a path this machine."""
     from ..audit.machines import load_machines
-    from ..machine.reader import Machine
+    from ..machine.reader import read_slotted
 
     if not paths:
-        return (Machine.read(),), ()
+        return (read_slotted(),), ()
     fleet = load_machines(*paths, progress=progress)
     return fleet.machines, fleet.problems
 

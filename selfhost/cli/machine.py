@@ -110,7 +110,7 @@ def _described(options: argparse.Namespace) -> Machine:
 
 def _read(options: argparse.Namespace) -> Machine:
     """This machine, or that of a recorded tree; with --record what was read is saved, too."""
-    from ..machine.reader import Machine
+    from ..machine.reader import read_slotted
 
     if options.measure and (options.root is not None or options.record is not None):
         remedy = (
@@ -121,7 +121,7 @@ def _read(options: argparse.Namespace) -> Machine:
             "--measure measures this machine now, and a tree keeps what was read", remedy=remedy
         )
     is_public = public_models() if options.record is not None else None
-    machine = Machine.read(
+    machine = read_slotted(
         measure=options.measure, root=options.root, record=options.record, known=is_public
     )
     if options.record is not None:

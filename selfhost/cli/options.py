@@ -59,7 +59,7 @@ def machines_of(options: argparse.Namespace) -> tuple[Machine, ...]:
     """The machine to judge, or each record of a folder, as --machine, --gpu, --measure and --set
     say. What else a name can mean is put into `options.notes`.
     """
-    from ..machine.reader import Machine
+    from ..machine.reader import read_slotted
 
     if options.measure and options.no_measure:
         raise UsageError(
@@ -68,7 +68,7 @@ def machines_of(options: argparse.Namespace) -> tuple[Machine, ...]:
     named: str | None = options.machine
     notes: list[str] = []
     if named is None:
-        machines: tuple[Machine, ...] = (Machine.read(measure=options.measure),)
+        machines: tuple[Machine, ...] = (read_slotted(measure=options.measure),)
     elif options.measure:
         raise UsageError(
             "--measure measures this machine, and --machine judges another",

@@ -59,6 +59,7 @@ LOAD_FLAGS = {
 }
 # arguments of functions
 _OF_FUNCTIONS = {
+    "model": "--model",
     "machine": "--machine",
     "specs": "--specs",
     "use": "--use",
@@ -114,6 +115,10 @@ def command(name: str, *models: str, **arguments: Value) -> str:
 
 # the careful measurement of the memory's bandwidth
 MEASURE = differently("--measure", "machine=Machine.read(measure=True)")
+# the record of a machine with it, made on that machine
+MEASURED_RECORD = differently(
+    "`selfhost machine --measure --format json`", "`Machine.read(measure=True).to_json()`"
+)
 
 
 def in_shell(text: str) -> str:

@@ -9,6 +9,7 @@ from ..core import units
 from ..core.errors import InputError, MachineFileError, Problem
 from ..core.quantities import parse_bytes, parse_number
 from ..core.records import Unread
+from ..core.saying import differently, option
 from . import cpus
 from .gpu_names import MOST_CARDS, NamedCards, UnknownGpuError, cards_named, spelled
 from .gpus import vendor_of
@@ -325,7 +326,7 @@ def _set_cores(change: _Change, given: _Given) -> None:
     source = change.machine.sources.get(_BANDWIDTH, "")
     others = value != change.machine.cpu_cores_usable
     if source.startswith("measured") and others and "bandwidth" not in change.keys:
-        change.clear(_BANDWIDTH, "it was measured with other cores", "--set bandwidth=80GB/s")
+        change.clear(_BANDWIDTH, "it was measured with other cores", _STATE_BANDWIDTH)
 
 
 def _set_disk(change: _Change, given: _Given) -> None:
@@ -378,13 +379,15 @@ def _set_architecture(change: _Change, given: _Given) -> None:
     another = f"{text} asks about another processor than the one that was read"
     change.clear("cpu_model", another)
     if "instruction_sets" not in change.keys:
-        change.clear("instruction_sets", another, "--set instruction_sets=…")
+        change.clear("instruction_sets", another, _STATE_SETS)
         change.forget(r"(?s)instruction_sets\..*")
     if "bandwidth" not in change.keys:
-        change.clear(_BANDWIDTH, another, "--set bandwidth=80GB/s")
+        change.clear(_BANDWIDTH, another, _STATE_BANDWIDTH)
 
 
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
+_STATE_BANDWIDTH = differently("--set bandwidth=80GB/s", f"a record with {_BANDWIDTH}")
+_STATE_SETS = differently("--set instruction_sets=…", "a record with instruction_sets")
 # the key of what `--gpu` names, which is no key of `--set`
 _NAMED = "--gpu"
 _SETTERS: Mapping[str, Callable[[_Change, _Given], None]] = {
@@ -536,14 +539,16 @@ def _gpu(text: str) -> tuple[Accelerator, ...] | None:
     size = many[2] if many else size
     if "," in size or not 1 <= count <= MOST_CARDS:
         what = f"of {count} cannot be asked about" if many else "is one size for each of several"
-        raise _Fault(what, "write for example gpu=2x24GiB, or --set gpu=… once for each")
+        raise _Fault(what, "write for example gpu=2x24GiB, or one setting for each")
     if name.strip():
         try:
             name = checked_name(name.strip(), "gpu")
         except MachineFileError as error:
             raise _Fault(error.problems[0].message, error.problems[0].remedy) from None
     if ":" not in text and _is_gpus_name(text):
-        raise _Fault(f"{_shown(text)!r} is a GPU's name", f"name it by --gpu {text.strip()!r}")
+        raise _Fault(
+            f"{_shown(text)!r} is a GPU's name", f"name it by {option('gpu', text.strip())}"
+        )
     memory = _size("gpu", MAX_MEMORY_BYTES)(size)
     name = spelled(name) or f"GPU with {units.binary(memory)}"
     return (

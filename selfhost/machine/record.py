@@ -271,6 +271,7 @@ class Machine(Record):
 
     name: str = UNNAMED
     is_this_one: bool = False
+    measured_in_vain: bool = False
     labels: Mapping[str, str] = {}
     read_at: str | None = None
     scope: str | None = None
@@ -314,6 +315,17 @@ class Machine(Record):
             if entry.fact == fact:
                 return entry
         return _not_said(fact)
+
+    @property
+    def can_be_measured(self) -> bool:
+        """Whether measuring may tell its memory bandwidth: that is not known, was not measured in
+        vain, and nothing that was read rules it out, as an emulated processor or less than a core.
+        """
+        if self.memory_bandwidth_bytes_per_second is not None or self.measured_in_vain:
+            return False
+        if self.planning or self.emulated_on is not None:
+            return False
+        return self.memory_available_bytes is not None and (self.cpu_cores_usable or 0) >= 1
 
     def unread_about(self, start: str) -> Unread | None:
         """The first reason for a fact whose name starts like that; None where there is none."""
@@ -444,7 +456,7 @@ def _plain(value: Any) -> Any:
 
 
 # what is told of the computer that asks alone
-_NOT_IN_JSON = ("is_this_one",)
+_NOT_IN_JSON = ("is_this_one", "measured_in_vain")
 # what is written of a machine that was only named, whose RAM is assumed
 _WHERE_ASSUMED = ("memory_most_bytes",)
 # facts whose None always has an Unread; that of the others says that there is none
@@ -1061,6 +1073,7 @@ _MEMORY = _Whole(0, MAX_MEMORY_BYTES)
 _FIELDS: dict[str, _Field] = {
     "name": _Text(),
     "is_this_one": _Flag(),
+    "measured_in_vain": _Flag(),
     "labels": _Strings(),
     "read_at": _Time(),
     "scope": _Text(SCOPES),

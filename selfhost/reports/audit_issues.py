@@ -14,7 +14,7 @@ from hashlib import sha256
 
 from ..audit.policy import Exemption, OnUnknown, Policy
 from ..audit.record import Audit, ExemptionUse, MachineGroup, Reason, Result, Row, Use
-from ..core.errors import Problem
+from ..core.errors import Problem, in_one_line
 from ..core.records import Record
 from ..verdict.findings import CHECKS
 from .audit_words import (
@@ -150,7 +150,7 @@ def _faults(problems: Iterable[Problem]) -> Iterator[Issue]:
             line=problem.line,
             key=f"{key} {number}",
             text=f"{problem.key}: {problem.message}" if problem.key else problem.message,
-            remedy=problem.remedy,
+            remedy=problem.remedy and in_one_line(problem.remedy),
         )
 
 

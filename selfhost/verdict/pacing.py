@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from ..catalogue.spec import Architecture, RuntimeSpec
 from ..core.records import Record, remembered
-from ..core.saying import MEASURE
+from ..core.saying import MEASURE, MEASURED_RECORD
 from ..core.workload import Workload
 from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs
@@ -457,15 +457,11 @@ def _predicted(question: Question, placed: Needs, machine: Machine) -> tuple[Spe
 
 def how_to_measure(machine: Machine) -> str | None:
     """How to measure the memory bandwidth; None where it is known, or measuring is no remedy."""
-    if machine.planning or machine.memory_bandwidth_bytes_per_second is not None:
-        return None
-    # where it was tried in vain the remedy is another
-    why = machine.why_unread("memory_bandwidth_bytes_per_second")
-    if "--measure" not in (why.remedy or ""):
+    if not machine.can_be_measured:
         return None
     if machine.is_this_one:
         return f"run with {MEASURE} (about a second)"
-    return "record it there with `selfhost machine --measure --format json`"
+    return f"record it there with {MEASURED_RECORD}"
 
 
 def faster_there(

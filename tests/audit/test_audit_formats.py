@@ -294,6 +294,9 @@ TWO = model("mistral-7b") + model("gpt2", severity='"warning"')
 BAD = Problem(
     file="records/m4.json", line=3, key="memory", message="is no number", remedy="write one"
 )
+COLUMNS = Problem(
+    file="audit.toml", line=3, message="is no name", remedy="all names:  list\nyour own:   check"
+)
 SITUATIONS = {
     "runs": audit(TWO),
     "fails": audit(TWO, ("m1", "m2"), {("mistral-7b", "m1"): {"memory": FAIL, "disk": UNKNOWN}}),
@@ -398,12 +401,14 @@ def test_long_and_strange_names_stay_apart(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in FORMATS if name != "jsonl"])
 def test_faults_alone_make_a_report_that_is_red(name: str) -> None:
     """A policy that cannot be read gives a report too, which names the place, the fault and the remedy."""
-    text = render_problems(name, [BAD], policy="audit.toml", today=TODAY, now=NOW)
+    text = render_problems(name, [BAD, COLUMNS], policy="audit.toml", today=TODAY, now=NOW)
     result = CONSUMERS[name](text)
     assert result.red
     if name != "prometheus":
         for word in ("records/m4.json", "is no number"):
             assert word in result.words
+    if name in ("github", "junit", "tap", "gitlab"):
+        assert "all names: list; your own: check" in text
 
 
 @pytest.mark.parametrize(("situation", "word"), [("expired", "ended on"), ("unused", "remove it")])

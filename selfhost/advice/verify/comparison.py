@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ...core import units
 from ...core.errors import SelfhostError
 from ...core.records import Record
+from ...core.saying import differently, option
 from ...core.workload import KV_CACHE_TYPES, Workload
 from ...machine.gpus import are_alike
 from ...machine.record import Machine
@@ -183,8 +184,8 @@ def machine_of(run: Run, machine: Machine) -> tuple[Machine, tuple[str, ...]]:
         raise SelfhostError(
             f"the run used a GPU, and {machine.called} has none",
             remedy=(
-                f"name the GPU of the run: --gpu '{run.gpu or 'RTX 4090'}', or its machine:"
-                " --machine FILE"
+                f"name the GPU of the run: {option('gpu', run.gpu or 'RTX 4090')}, or its machine: "
+                + differently("--machine FILE", "machine=Machine.from_file(FILE)")
             ),
         )
     if run.on_processor and machine.accelerators:
@@ -275,7 +276,7 @@ def _on_other_hardware(run: Run, verdict: Verdict) -> list[str]:
     of_run = list(dict.fromkeys(run.gpu.split(", "))) if run.gpu else []
     foreign = [name for name in of_run if not any(are_alike(name, card) for card in cards)]
     if placed != "host" and cards and foreign:
-        others.append((" and ".join(foreign), " and ".join(cards), "--machine or --gpu"))
+        others.append((" and ".join(foreign), " and ".join(cards), _OF_MACHINE_OR_GPU))
     here = machine.cpu_model
     if (
         placed != "accelerator"
@@ -283,7 +284,7 @@ def _on_other_hardware(run: Run, verdict: Verdict) -> list[str]:
         and here
         and _words_of(run.processor) != _words_of(here)
     ):
-        others.append((run.processor, here, "--machine"))
+        others.append((run.processor, here, option("machine")))
     return [
         f"The run was on {theirs}, and the prediction is for {ours}: name the run's with {options}."
         for theirs, ours, options in others
@@ -534,9 +535,10 @@ _BUSY = (
     "A run is slower than predicted while other programs use the cores or the memory: try again on"
     " a quiet machine."
 )
+_OF_MACHINE_OR_GPU = differently("--machine or --gpu", "machine")
 _FOREIGN = (
-    "A pace so far off is most often that of another machine or model: name those of the run with"
-    " --machine, --gpu and --model."
+    "A pace so far off is most often that of another machine or model: name those of the run with "
+    + differently("--machine, --gpu and --model.", "machine and model.")
 )
 _NOT_FILLED = (
     "A process takes less until a prompt has filled its context, and where the system has dropped"

@@ -8,6 +8,7 @@ from ...catalogue.index import Catalogue
 from ...catalogue.names import id_of
 from ...core.errors import UnknownModelError
 from ...core.records import Record, pattern
+from ...core.saying import option
 from ..ranking import Standing, Standings
 from .run import Run
 
@@ -49,12 +50,12 @@ def identify(run: Run, catalogue: Catalogue, typed: str | None) -> Identity:
             by="shape",
             note=(
                 "The run does not name its model. This is the best known one of its architecture"
-                " and number of parameters: name yours with --model to be sure."
+                f" and number of parameters: name yours with {option('model')} to be sure."
             ),
         )
     raise UnknownModelError(
         "the run does not tell which model it loaded, or no model that is known",
-        remedy="name it: add --model NAME, or --model ./model.gguf",
+        remedy=f"name it: add {option('model', 'NAME')}, or {option('model', './model.gguf')}",
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from ...core.records import Record, pattern
+from ...core.saying import differently
 from ..record import Accelerator
 from .host import FILL_IN, MAX_NAMES_BYTES, PCI, Found, Host, Read, is_wsl1
 from .nvidia_files import WSL_DEVICE, driver_present, jetson_board
@@ -24,8 +25,8 @@ _OF_WINDOWS = (
     f"WSL 2 hands on the GPU of Windows as {WSL_DEVICE}, which does not tell whose it is nor its"
     " memory"
 )
-_NAME_IT = (
-    "run selfhost in Windows, which can tell; or name the GPU: add `--gpu NAME` to `selfhost check`"
+_NAME_IT = "run selfhost in Windows, which can tell; or name the GPU: " + differently(
+    "add `--gpu NAME` to `selfhost check`", "machine=NAME"
 )
 _CARD, _TILE = pattern(r"card\d+"), pattern(r"tile\d+")
 _SLOT = pattern(r"(?m)^PCI_SLOT_NAME=(\S+)$")

@@ -106,7 +106,12 @@ def apply(machine: Machine, reading: Measured | Unread) -> Machine:
             remedy=AGAIN,
         )
     unread = tuple(sorted((*others, reading), key=lambda entry: entry.fact))
-    return machine.replace(memory_bandwidth_bytes_per_second=None, sources=sources, unread=unread)
+    return machine.replace(
+        memory_bandwidth_bytes_per_second=None,
+        measured_in_vain=True,
+        sources=sources,
+        unread=unread,
+    )
 
 
 def measure(machine: Machine, host: Host | None = None) -> Measured | Unread:

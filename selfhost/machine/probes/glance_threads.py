@@ -13,6 +13,7 @@ from time import perf_counter, sleep, thread_time
 
 from ...core import units
 from ...core.records import Unread
+from ...core.saying import MEASURE
 from .host import Host
 from .pages import HUGE_BYTES, Filler, private_memory
 from .plan import FACT, SHARE_OF_AVAILABLE, Plan, last_caches, plan_for
@@ -126,7 +127,7 @@ def failed(error: BaseException) -> Unread:
 
 
 def unread(reason: str) -> Unread:
-    return Unread(fact=FACT, reason=reason, remedy="run with --measure")
+    return Unread(fact=FACT, reason=reason, remedy=f"run with {MEASURE}")
 
 
 def parts_for(plan: Plan, each: int, *, beside: bool) -> Parts:

@@ -15,6 +15,7 @@ from types import ModuleType
 
 from ...core.reading import Unreadable, descriptor_of
 from ...core.records import Record, Unread, literal, pattern
+from ...core.saying import differently
 from ..record import (
     MAX_CORES,
     MAX_DISK_BYTES,
@@ -103,14 +104,20 @@ UNRESOLVED = ("ELOOP", "ENAMETOOLONG", "ENOLINK")
 # What to do about an unread fact is shown for this machine and for records of others, by `machine`,
 # which states nothing, and by commands that judge: so each says where it is typed. Facts that no
 # option states people may write down themselves.
-FILL_IN = (
-    "fill it in: `selfhost machine --format json > m.json` on the machine itself (with `--root DIR`"
-    " of a recorded tree), edit m.json, then add `--machine m.json` to `selfhost check`"
+_EDITED_RECORD = "edit what `machine.to_json()` gives, and read it by `Machine.from_json()`"
+FILL_IN = "fill it in: " + differently(
+    "`selfhost machine --format json > m.json` on the machine itself (with `--root DIR`"
+    " of a recorded tree), edit m.json, then add `--machine m.json` to `selfhost check`",
+    _EDITED_RECORD,
 )
-SET_MEMORY = "state it: add `--set memory=16GiB` to `selfhost check`"
-SET_DISK = "state it: add `--set disk=100GB` to `selfhost check`"
+SET_MEMORY = "state it: " + differently(
+    "add `--set memory=16GiB` to `selfhost check`", _EDITED_RECORD
+)
+SET_DISK = "state it: " + differently("add `--set disk=100GB` to `selfhost check`", _EDITED_RECORD)
 NATIVE = "take an image, or a Python, of the computer's own platform"
-MEASURE = "measure it on the machine itself: `selfhost machine --measure`"
+MEASURE = "measure it on the machine itself: " + differently(
+    "`selfhost machine --measure`", "`Machine.read(measure=True)`"
+)
 
 
 def dangling(target: str) -> OSError:

@@ -9,6 +9,7 @@ import sys
 
 from ...core import units
 from ...core.records import Record, Unread
+from ...core.saying import MEASURED_RECORD
 from ..record import Machine
 from .host import NATIVE, Host
 from .procfs import parse_list
@@ -44,7 +45,7 @@ def plan_for(machine: Machine, host: Host) -> Plan | Unread:
     if not host.live:
         return unread(
             "a recorded machine cannot be measured",
-            "measure on the machine itself: selfhost machine --measure --format json",
+            f"measure on the machine itself: {MEASURED_RECORD}",
         )
     if machine.emulated_on is not None:
         return unread("memory bandwidth does not limit an emulated processor", NATIVE)

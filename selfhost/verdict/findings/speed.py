@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ...core import units
-from ...core.saying import option
+from ...core.saying import differently, option
 from ...core.workload import (
     ANSWER_TOKENS,
     DEFAULT_MIN_TOKENS_PER_SECOND,
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 # where the fast end is more than this times the slow one, a measurement narrows the range
 WIDE_PACE = 2
 _FASTER = "choose a smaller model"
+_MEASURE_THERE = differently(
+    "run `selfhost check --measure` on that machine", "measure there: Machine.read(measure=True)"
+)
 _UNSTATED = f"leave out {option('min_tokens_per_second')}: a stated minimum must likely be reached"
 _ANY_SPEED = f"accept any speed with {option('min_tokens_per_second', 0)}"
 
@@ -82,7 +85,7 @@ def speed_check(
         return finding(
             Outcome.WARN,
             "speed-assumed",
-            remedy="run `selfhost check --measure` on that machine",
+            remedy=_MEASURE_THERE,
         )
     return finding(Outcome.PASS, "speed-comfortable")
 

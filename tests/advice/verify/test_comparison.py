@@ -11,6 +11,7 @@ from selfhost.advice.verify.run import Run, SeenMemory, SeenPace
 from selfhost.answers.verdicts import check_with
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.errors import SelfhostError
+from selfhost.core.saying import in_shell
 from selfhost.machine.changes import apply
 from selfhost.machine.reader import Machine
 from selfhost.reports.layout import plain
@@ -300,7 +301,7 @@ def test_a_run_on_a_gpu_is_not_held_against_a_machine_without_one() -> None:
     assert run is not None
     with pytest.raises(SelfhostError, match="used a GPU") as caught:
         machine_of(run, MACHINE)
-    assert "--gpu" in (caught.value.remedy or "")
+    assert "--gpu" in in_shell(caught.value.remedy or "")
     machine, _ = machine_of(run, apply(MACHINE, [], ["RTX 4090"]))
     assert machine.accelerators
 

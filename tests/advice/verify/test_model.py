@@ -10,6 +10,7 @@ from selfhost.advice.verify.model import identify
 from selfhost.advice.verify.run import Run
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.errors import UnknownModelError
+from selfhost.core.saying import in_shell
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,7 @@ def test_a_shape_stands_for_a_name() -> None:
     assert identity.by == "shape"
     spec = open_catalogue().spec(identity.model)
     assert spec.parameters.total == pytest.approx(7_248_023_552, rel=0.003)
-    assert "--model" in (identity.note or "")
+    assert "--model" in in_shell(identity.note or "")
 
 
 @pytest.mark.parametrize(
@@ -95,4 +96,4 @@ def test_a_run_that_tells_nothing_asks_for_a_name(run: Run) -> None:
     """The remedy is the option."""
     with pytest.raises(UnknownModelError) as caught:
         identify(run, open_catalogue(), None)
-    assert "--model" in (caught.value.remedy or "")
+    assert "--model" in in_shell(caught.value.remedy or "")

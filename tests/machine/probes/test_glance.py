@@ -503,7 +503,7 @@ def test_check_glances_once_unless_told_not_to(
         "begin_glance",
         lambda machine: StandIn(glance_threads.Filling(machine, Host(), unread)),
     )
-    monkeypatch.setattr(Machine, "read", staticmethod(read))
+    monkeypatch.setattr(reader, "read_slotted", read)
     cli.main(["check", model, "--format", "json", *options])
     assert len(calls) == glances
     assert ("glanced at" in capsys.readouterr().out) == bool(glances)
