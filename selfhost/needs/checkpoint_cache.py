@@ -44,7 +44,9 @@ def _keys_and_values(
     if not size:
         return
     source = f"{runtime.name}: keys and values in the type of the model"
-    if _in_fp8(architecture, runtime, workload):
+    if workload.key_type == "fp8":
+        source = f"{runtime.name}: keys and values in FP8, as asked"
+    elif _in_fp8(architecture, runtime, workload):
         source = (
             f"{runtime.name}: keys and values in FP8, as quantization_config asks;"
             " --kv-cache-dtype auto does so"
@@ -138,7 +140,7 @@ def _in_fp8(architecture: Architecture, runtime: RuntimeSpec, workload: Asked) -
 
 
 def _cache_width(architecture: Architecture, runtime: RuntimeSpec, workload: Asked) -> int:
-    if _in_fp8(architecture, runtime, workload):
+    if workload.key_type == "fp8" or _in_fp8(architecture, runtime, workload):
         return 1
     return width_of(architecture, runtime, workload.quantization)
 

@@ -400,6 +400,7 @@ def _accelerator(together: _Together) -> Finding:
         key = (
             None if runtime is None else runtime.id,
             question.workload.quantization if _rule_of(question) is not None else None,
+            question.cache_rule,
             together.needs[index].placement == "host",
         )
         groups.setdefault(key, []).append(index)
@@ -408,7 +409,12 @@ def _accelerator(together: _Together) -> Finding:
         first = together.questions[members[0]]
         held = _on_the_same(together, members)
         finding = check.accelerator_check(
-            held, machine, first.runtime, _rule_of(first), now_only=basis == "available"
+            held,
+            machine,
+            first.runtime,
+            _rule_of(first),
+            now_only=basis == "available",
+            cache_rule=first.cache_rule,
         )
         findings.append(_with_shares(finding, first.runtime, together, members))
     return _worst(findings)
