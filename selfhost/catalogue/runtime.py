@@ -533,6 +533,8 @@ class RuntimeSpec(Record):
     # sets what share of an accelerator it takes at its start, whatever the model needs; empty where
     # it takes what it needs
     share_option: str = read_by(Table.string, default="")
+    # it leaves free of a GPU what follows from the size of that, and fills the rest
+    reserves_by_device: bool = read_by(Table.boolean, default=False)
     # it replays a step on a GPU as one graph of kernels that are not llama.cpp's
     replays_graphs: bool = read_by(Table.boolean, default=False)
     # on a GPU Python launches the operations of each layer one by one, instead of a graph of all
@@ -571,6 +573,10 @@ class RuntimeSpec(Record):
     logits_rows: str = read_by(Table.string, choices=("sequence", "batch"), default="sequence")
     # layers with a sliding window cache the whole context all the same
     whole_windows: bool = read_by(Table.boolean, default=False)
+    # by architecture row: layers with a sliding window cache that share of what the others do
+    window_shares: Mapping[str, float] = read_by(_shares, default={})
+    # states of recurrent layers get so many times as much as keys and values; 0: what they need
+    state_share: float = read_by(Table.number, minimum=0.0, maximum=10.0, default=0.0)
     # how often it copies what a cache cannot be rolled back to (states, sliding windows) while it
     # reads one prompt, at most; and how many such copies a sequence keeps as more prompts follow
     context_checkpoints: int = read_by(Table.integer, minimum=1, default=0)

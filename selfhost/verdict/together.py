@@ -18,7 +18,7 @@ from ..core.units import binary
 from ..machine.record import Accelerator, Machine
 from ..needs.records import MemoryNeed, Needs, Term
 from . import findings as check
-from .devices import is_large
+from .devices import term_on
 from .findings import CHECKS, Finding, Outcome
 from .judging import files_in_memory, judge, without_others
 from .record import Judged, Question
@@ -146,8 +146,9 @@ def _on_whole_devices(needs: Needs | None, machine: Machine) -> Needs | None:
     terms = []
     for term in needs.memory.terms:
         device = devices.get(term.where)
-        if term.on_large is not None and device is not None and is_large(device):
-            term = term.on_large.on_one_of(number).replace(where=term.where, beside=None)
+        own = term if device is None else term_on(term, device)
+        if own is not term:
+            term = own.on_one_of(number).replace(where=term.where, beside=None)
         terms.append(term)
     return needs.replace(memory=needs.memory.replace(terms=tuple(terms)))
 
