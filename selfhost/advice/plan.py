@@ -688,7 +688,9 @@ def _card(question: Question, memory_bytes: int) -> Accelerator:
         memory_total_bytes=memory_bytes,
         unified=False,
         compute_capability=(
-            runtime.capability_for(question.workload.quantization) if runtime is not None else None
+            runtime.capability_for(question.workload.quantization, question.cache_rule)
+            if runtime is not None
+            else None
         ),
     )
 

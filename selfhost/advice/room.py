@@ -15,7 +15,7 @@ from ..machine.record import Machine
 from ..verdict.devices import places
 from ..verdict.findings import Finding, disk_check, given_bytes
 from ..verdict.findings.speed import is_too_slow
-from ..verdict.judging import files_in_memory, judge, place
+from ..verdict.judging import files_in_memory, judge, place, smaller_caches
 from ..verdict.present import here
 from ..verdict.question import GENERATING, architectures, ask, needs_under
 from ..verdict.record import Judged, Question, Room
@@ -69,7 +69,7 @@ def room(question: Question, judged: Judged, machine: Machine, catalogue: Catalo
         parallel_at_pace=at_pace,
         not_now=tuple(not_now),
         too_slow=tuple(too_slow),
-        longer_with_cache_type=_smaller_cache(question, longest),
+        longer_with_cache_type=_smaller_cache(question, longest, machine),
     )
 
 
@@ -135,9 +135,9 @@ def _parallel_at_pace(
     return None if most_useful is None or most_useful <= now else most_useful
 
 
-def _smaller_cache(question: Question, longest: int | None) -> str | None:
-    """The type of cache that the program has and that loses least, where memory ends the context
-    in 16 bits; None where none would lengthen it.
+def _smaller_cache(question: Question, longest: int | None, machine: Machine) -> str | None:
+    """The type of cache that the program has there and that loses least, where memory ends the
+    context in 16 bits; None where none would lengthen it.
     """
     runtime, workload, architecture = (
         question.runtime,
@@ -152,7 +152,7 @@ def _smaller_cache(question: Question, longest: int | None) -> str | None:
     if not has_cache or workload.task == "finetune" or longest >= (trained or longest):
         return None
     is_plain = workload.kv_cache_type in (None, "f16")
-    return next(iter(runtime.kv_cache_types), None) if is_plain else None
+    return next(iter(smaller_caches(question, machine)), None) if is_plain else None
 
 
 def shortest_context(workload: Workload) -> int:

@@ -10,7 +10,7 @@ from math import ceil
 
 from ..catalogue.architecture import Architecture
 from ..catalogue.index import Catalogue
-from ..catalogue.spec import ModelSpec, QuantizationRule, RuntimeSpec
+from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.errors import Problem, SelfhostError, WorkloadError
 from ..core.records import Record
@@ -39,6 +39,8 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
+
+    from ..catalogue.runtime import KernelRule
 
 # what grows with the layers that a device takes; the rest lies whole on each
 _BY_LAYER = ("weights", "repacked_weights", "kv_cache", "recurrent_state", "adapter")
@@ -329,7 +331,7 @@ class _Search:
             return LeftOut(machine=machine.name, reason="it has no GPU with memory of its own")
         suited = [card for card in cards if self._unsuited(card) is not Outcome.FAIL]
         if not suited:
-            finding = without_kernels(self._runtime, self._rule, cards)
+            finding = without_kernels(self._runtime, self._rules, cards)
             assert finding is not None
             return LeftOut(machine=machine.name, reason=finding.reason.rstrip("."))
         suited = self._in_one_process(suited, _room_on_gpu)
@@ -354,12 +356,21 @@ class _Search:
         return used
 
     @property
-    def _rule(self) -> QuantizationRule | None:
-        return self._runtime.rule_of(self._workload.quantization) if self._runtime else None
+    def _rules(self) -> tuple[KernelRule, ...]:
+        if self._runtime is None:
+            return ()
+        workload, model = self._workload, self._model
+        rules = (
+            self._runtime.rule_of(workload.quantization),
+            self._runtime.cache_rule(
+                workload.kv_cache_type, model.architecture, sees=model.modality == "vision"
+            ),
+        )
+        return tuple(rule for rule in rules if rule is not None)
 
     def _unsuited(self, card: Accelerator) -> Outcome | None:
         """Whether the program does not run that quantization on it; None where it does."""
-        finding = without_kernels(self._runtime, self._rule, [card])
+        finding = without_kernels(self._runtime, self._rules, [card])
         return None if finding is None else finding.outcome
 
     def _ram(self, machine: Machine) -> int | None:

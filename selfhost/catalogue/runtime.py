@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from ..core.records import Record, pattern, read_by
 from ..core.tomlfile import Document, Table
 from ..core.workload import FINETUNE_METHODS, KV_CACHE_TYPES
+from .architecture import Architecture
 from .media import Denoising
 from .quantization_names import FORMATS, PLAIN_DTYPES
 from .service import Service
@@ -68,6 +69,77 @@ class QuantizationRule(Record):
     command: str = read_by(Table.string, default="")
     offload_commands: Mapping[str, str] = read_by(texts, default={})
     source: str = read_by(Table.text, required=True)
+
+    # what it is a rule of, as sentences say, and what asks for it
+    subject = "that quantization"
+    asked_by = "quantization"
+
+
+class CacheRule(Record):
+    """GPUs on which one program keeps a KV cache in one type.
+
+    `compute_capability`: the least of an NVIDIA GPU; `by_heads_capability`: the same where heads
+    are of one of `head_lengths`, and the model is none of the architecture rows `not_by_heads`, and
+    sees no pictures with one of `not_by_heads_seeing`; `vendors`: GPUs it has kernels for. Latent
+    attention has no heads of its own to go by. `refused`: architecture rows, with why.
+    """
+
+    compute_capability: str | None = read_by(Table.string, default=None)
+    by_heads_capability: str | None = read_by(Table.string, default=None)
+    head_lengths: tuple[int, ...] = read_by(Table.integers, minimum=1, default=())
+    not_by_heads: tuple[str, ...] = read_by(Table.strings, default=())
+    not_by_heads_seeing: tuple[str, ...] = read_by(Table.strings, default=())
+    vendors: tuple[str, ...] = read_by(Table.strings, default=())
+    source: str = read_by(Table.text, required=True)
+    # the type, where a rule is one of a runtime
+    type: str = ""
+
+    asked_by = "kv_cache_type"
+
+    @property
+    def subject(self) -> str:
+        """What it is a rule of, as sentences say."""
+        return f"an {self.type} KV cache"
+
+    def of_model(self, architecture: Architecture | None, *, sees: bool) -> CacheRule:
+        """The rule with the compute capability that holds for this model."""
+        if architecture is None or self.by_heads_capability is None:
+            return self
+        row, groups = architecture.row, architecture.attention
+        left_out = self.not_by_heads + (self.not_by_heads_seeing if sees else ())
+        by_heads = row not in left_out and all(
+            group.kind in _WITH_HEADS
+            and group.key_length == group.value_length
+            and group.key_length in self.head_lengths
+            for group in groups
+        )
+        return self.replace(compute_capability=self.by_heads_capability) if by_heads else self
+
+
+# what says on which GPUs a program has kernels for something
+KernelRule = QuantizationRule | CacheRule
+
+# kinds of attention whose heads keep keys and values
+_WITH_HEADS = ("full", "sliding")
+
+
+def _cache_rules(root: Table, key: str) -> dict[str, CacheRule]:
+    """A table of rules by the type of the cache."""
+    table = root.table(key)
+    if table is None:
+        return {}
+    rules: dict[str, CacheRule] = {}
+    for type in table.values:
+        line = table.table(type)
+        if line is None:
+            continue
+        values = line.fields(CacheRule)
+        line.close()
+        for name in ("compute_capability", "by_heads_capability"):
+            _check_capability(line, values, name)
+        rules[type] = CacheRule(**{**values, "type": type})
+    table.close()
+    return rules
 
 
 def _quantization_rules(root: Table, key: str) -> dict[str, QuantizationRule]:
@@ -273,8 +345,8 @@ class RuntimeSpec(Record):
     cast_option: str = read_by(Table.string, default="")
     # those that it can be asked for beside the type it takes by itself
     kv_cache_types: tuple[str, ...] = read_by(Table.strings, choices=KV_CACHE_TYPES, default=())
-    # the program's own option for a smaller cache that is not judged, and what it saves
-    kv_cache_otherwise: str = read_by(Table.string, default="")
+    # of these, which GPUs take it; one without a rule is taken by all
+    cache_rules: Mapping[str, CacheRule] = read_by(_cache_rules, name="kv_cache", default={})
     # what it can load beside a model: a draft model, the model's own block that predicts more
     # tokens, an adapter
     companions: tuple[str, ...] = read_by(Table.strings, choices=COMPANIONS, default=())
@@ -461,6 +533,8 @@ class RuntimeSpec(Record):
     # sets what share of an accelerator it takes at its start, whatever the model needs; empty where
     # it takes what it needs
     share_option: str = read_by(Table.string, default="")
+    # it leaves free of a GPU what follows from the size of that, and fills the rest
+    reserves_by_device: bool = read_by(Table.boolean, default=False)
     # it replays a step on a GPU as one graph of kernels that are not llama.cpp's
     replays_graphs: bool = read_by(Table.boolean, default=False)
     # on a GPU Python launches the operations of each layer one by one, instead of a graph of all
@@ -499,6 +573,10 @@ class RuntimeSpec(Record):
     logits_rows: str = read_by(Table.string, choices=("sequence", "batch"), default="sequence")
     # layers with a sliding window cache the whole context all the same
     whole_windows: bool = read_by(Table.boolean, default=False)
+    # by architecture row: layers with a sliding window cache that share of what the others do
+    window_shares: Mapping[str, float] = read_by(_shares, default={})
+    # states of recurrent layers get so many times as much as keys and values; 0: what they need
+    state_share: float = read_by(Table.number, minimum=0.0, maximum=10.0, default=0.0)
     # how often it copies what a cache cannot be rolled back to (states, sliding windows) while it
     # reads one prompt, at most; and how many such copies a sequence keeps as more prompts follow
     context_checkpoints: int = read_by(Table.integer, minimum=1, default=0)
@@ -552,18 +630,27 @@ class RuntimeSpec(Record):
             name = shorter if shorter != name else ""
         return self.quantizations.get(name)
 
+    def cache_rule(
+        self, type: str | None, architecture: Architecture | None, *, sees: bool
+    ) -> CacheRule | None:
+        """Which GPUs keep a cache of that type of this model; None where all do."""
+        rule = self.cache_rules.get(type or "")
+        return None if rule is None else rule.of_model(architecture, sees=sees)
+
     def wants_gpu(self, quantization: str | None) -> bool:
         """True where it has no CPU kernel, at all or for that quantization."""
         rule = self.rule_of(quantization)
         return self.gpu_only or (rule is not None and rule.gpu_only)
 
-    def capability_for(self, quantization: str | None) -> str | None:
-        """The least compute capability of an NVIDIA GPU on which it runs that quantization; None
-        where none is needed.
+    def capability_for(
+        self, quantization: str | None, cache_rule: CacheRule | None = None
+    ) -> str | None:
+        """The least compute capability of an NVIDIA GPU on which it runs that quantization and
+        keeps such a cache; None where none is needed.
         """
         needed = [
             kind.compute_capability
-            for kind in (self, self.rule_of(quantization))
+            for kind in (self, self.rule_of(quantization), cache_rule)
             if kind is not None and kind.compute_capability is not None
         ]
         return max(needed, key=lambda text: [int(part) for part in text.split(".")], default=None)

@@ -15,6 +15,7 @@ from ..core.workload import (
     OPTIMIZERS,
     PRICE_SOURCES,
     TASKS,
+    cache_type,
 )
 
 TYPE_CHECKING = False
@@ -225,7 +226,11 @@ def _add_work(parser: Parser) -> None:
         help="as llama.cpp, ollama, transformers, vllm or mlx",
     )
     parser.add_argument(
-        "--kv-cache", choices=KV_CACHE_TYPES, metavar="TYPE", help="f16 (default), q8_0 or q4_0"
+        "--kv-cache",
+        type=cache_type,
+        choices=KV_CACHE_TYPES,
+        metavar="TYPE",
+        help="f16 (default), q8_0 or q4_0; fp8 with vLLM",
     )
     parser.add_argument(
         "--draft",

@@ -31,7 +31,7 @@ BLOCKS = {
 def parser() -> Parser:
     """The positional names, what is asked of the models, and where they will live."""
     from ..core.saying import FLAGS, LOAD_FLAGS
-    from ..core.workload import KV_CACHE_TYPES
+    from ..core.workload import KV_CACHE_TYPES, cache_type
 
     parser = Parser("size")
     # what no container depends on
@@ -64,7 +64,13 @@ def parser() -> Parser:
         help="quantization (default: Q4_K_M or larger for text)",
     )
     add("--runtime", metavar="R", help="as llama.cpp, ollama or vllm")
-    add("--kv-cache", choices=KV_CACHE_TYPES, metavar="TYPE", help="f16 (default), q8_0 or q4_0")
+    add(
+        "--kv-cache",
+        type=cache_type,
+        choices=KV_CACHE_TYPES,
+        metavar="TYPE",
+        help="f16 (default), q8_0 or q4_0; fp8 with vLLM",
+    )
     add(
         "--prompt-cache",
         type=kind(size_bytes),

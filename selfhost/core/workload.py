@@ -18,7 +18,11 @@ FINETUNE_METHODS = ("full", "lora", "qlora")
 OPTIMIZERS = ("adamw", "adamw_8bit", "sgd")
 # what most published recipes take; peft itself starts from 8
 DEFAULT_LORA_RANK = 16
-KV_CACHE_TYPES = ("f16", "q8_0", "q4_0")
+KV_CACHE_TYPES = ("f16", "fp8", "q8_0", "q4_0")
+# of these, those that keep each number in 8 bits of its own
+NARROW_CACHE_TYPES = ("fp8",)
+# what vLLM and SGLang call one of them too
+_CACHE_TYPE_NAMES = {"fp8_e4m3": "fp8"}
 # where the figures of offers come from; no part of what is asked of a model
 PRICE_SOURCES = ("snapshot", "genai-prices")
 MEMORY_BASES = ("default", "total", "available")
@@ -264,6 +268,11 @@ class Workload(Record):
                 problem.replace(remedy=problem.remedy and in_python(problem.remedy))
                 for problem in problems
             )
+
+
+def cache_type(text: str) -> str:
+    """The type of a KV cache that is typed so: another name of one, or the text itself."""
+    return _CACHE_TYPE_NAMES.get(text, text)
 
 
 def _problems(workload: Workload) -> list[Problem]:

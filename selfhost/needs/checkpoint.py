@@ -143,6 +143,12 @@ def _beside_of(
     workload: Asked,
 ) -> list[Term]:
     terms = [*kept_terms(architecture, row, runtime, workload)]
+    if runtime.reserves_by_device:
+        from . import sglang
+
+        sees = bool(subject.spec.parameters.encoders) and not subject.text_alone
+        left = sglang.work(architecture, workload.parallel, sees=sees)
+        return [*terms, left, sglang.program(overhead(runtime))]
     if runtime.computes_with == "vllm":
         return [*terms, *_vllm(subject, architecture, row, runtime, workload)]
     program = overhead(runtime)

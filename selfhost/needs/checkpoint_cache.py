@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from ..catalogue.spec import Architecture, RuntimeSpec
@@ -17,8 +18,24 @@ def kept_terms(
     architecture: Architecture, row: ArchitectureRow, runtime: RuntimeSpec, workload: Asked
 ) -> Iterator[Term]:
     """The terms of the cache and of recurrent states, those of no bytes left out."""
-    yield from _keys_and_values(architecture, row, runtime, workload)
-    yield from _recurrent_states(architecture, runtime, workload)
+    kept = [*_keys_and_values(architecture, row, runtime, workload)]
+    yield from kept
+    for state in _recurrent_states(architecture, runtime, workload):
+        yield _with_share_of(state, kept, runtime)
+
+
+def _with_share_of(state: Term, kept: list[Term], runtime: RuntimeSpec) -> Term:
+    """The states, or what they get beside keys and values where that is more."""
+    shared = int(runtime.state_share * sum(term.bytes for term in kept))
+    if shared <= state.bytes:
+        return state
+    line = f"{runtime.state_share:g} × {sum(term.bytes for term in kept):,} bytes of keys and values"
+    return state.replace(
+        bytes=shared,
+        low_bytes=min(state.low_bytes, shared),
+        high_bytes=max(state.high_bytes, shared),
+        arithmetic=line,
+    )
 
 
 def _keys_and_values(
@@ -44,7 +61,9 @@ def _keys_and_values(
     if not size:
         return
     source = f"{runtime.name}: keys and values in the type of the model"
-    if _in_fp8(architecture, runtime, workload):
+    if workload.key_type == "fp8":
+        source = f"{runtime.name}: keys and values in FP8, as asked"
+    elif _in_fp8(architecture, runtime, workload):
         source = (
             f"{runtime.name}: keys and values in FP8, as quantization_config asks;"
             " --kv-cache-dtype auto does so"
@@ -138,7 +157,7 @@ def _in_fp8(architecture: Architecture, runtime: RuntimeSpec, workload: Asked) -
 
 
 def _cache_width(architecture: Architecture, runtime: RuntimeSpec, workload: Asked) -> int:
-    if _in_fp8(architecture, runtime, workload):
+    if workload.key_type == "fp8" or _in_fp8(architecture, runtime, workload):
         return 1
     return width_of(architecture, runtime, workload.quantization)
 
@@ -178,6 +197,9 @@ def _kept(
         from .mlx.memory import PROMPT_STEP
 
         return min(tokens, window), min(tokens, before + PROMPT_STEP)
+    if runtime.whole_windows:
+        share = runtime.window_shares.get(row.name, 1.0)
+        return math.ceil(share * tokens), tokens
     step = runtime.cache_step_tokens
     # vLLM may give every layer the room of the longest
     return min(tokens, -(-window // step) * step), tokens

@@ -28,6 +28,9 @@ BLOCKS: Mapping[str, tuple[int, int]] = {
     "TQ1_0": (256, 54), "TQ2_0": (256, 66),
 }  # fmt: skip
 
+# 8 bits with a scale for all of a tensor (vLLM, SGLang: kv_cache_dtype)
+_CACHE_BLOCKS = {**BLOCKS, "FP8": (1, 1)}
+
 # the file's quantization and the type of most of its tensors; best quality first, as
 # specs/common/quantizations.toml measures it
 BASE_TYPES: Mapping[str, str] = {
@@ -155,6 +158,12 @@ def row_bytes(type: str, length: int) -> int:
     """Bytes of one row of a cache."""
     elements, size = BLOCKS[type.upper()]
     return length // elements * size
+
+
+def cache_type_bytes(type: str) -> float:
+    """Bytes of one number of a KV cache in that type (`core.workload.KV_CACHE_TYPES`)."""
+    elements, size = _CACHE_BLOCKS[type.upper()]
+    return size / elements
 
 
 def typed_earlier(released: str | None) -> bool:

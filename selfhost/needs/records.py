@@ -87,6 +87,20 @@ class Offload(Record):
     table_bytes: int = 0
 
 
+class Reserve(Record):
+    """What a program leaves free of a device of `device_bytes` or more, beside what it fills with
+    the rest: bytes, and a share of what then is left.
+    """
+
+    device_bytes: int
+    low_bytes: int
+    bytes: int
+    high_bytes: int
+    low_share: float = 0.0
+    share: float = 0.0
+    high_share: float = 0.0
+
+
 class Term(Record):
     """One part of the memory need. `low_bytes` and `high_bytes` enclose it; all three are equal
     where it is exact.
@@ -104,7 +118,8 @@ class Term(Record):
     devices alone what it takes of the RAM. `on_large` is the term on a device of
     `devices.is_large`. `high_cut` is the cut of `high_bytes` where that is another. `joined`: the
     least, likely and most that each of several devices holds of it more. `lean` is the term where
-    the runtime is started with its `lean_option`.
+    the runtime is started with its `lean_option`. `reserves`: what is left free of a device
+    in its place, the smallest devices first; the term is then that of the smallest.
     """
 
     name: str
@@ -123,6 +138,7 @@ class Term(Record):
     on_large: Term | None = None
     joined: tuple[int, int, int] = (0, 0, 0)
     lean: Term | None = None
+    reserves: tuple[Reserve, ...] = ()
 
     @classmethod
     def told(cls, fields: Mapping[str, Any], line: Callable[[], str]) -> Term:

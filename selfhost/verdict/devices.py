@@ -8,6 +8,7 @@ from ..catalogue.runtime import RuntimeSpec
 from ..core.records import Record
 from ..core.units import GIB
 from ..machine.record import Accelerator, Machine
+from ..needs.records import Reserve, Term
 
 # llama.cpp's fitter leaves this much of each device free (common/common.h line 483, llama.cpp
 # 0c1e5709)
@@ -103,6 +104,40 @@ def is_large(device: Accelerator) -> bool:
 
     capability = device.compute_capability or capability_by_name(device.name)
     return not works_on_few_tokens(device.name, capability)
+
+
+def term_on(term: Term, device: Accelerator) -> Term:
+    """The term as it is on that device."""
+    if term.reserves:
+        return _reserved_on(term, device)
+    return term.on_large if term.on_large is not None and is_large(device) else term
+
+
+def _reserved_on(term: Term, device: Accelerator) -> Term:
+    """What the program leaves free of the device, without what lies outside of `room_of`. Of one
+    that others hold a part of it leaves less: the same share of what is free.
+    """
+    total, room = device.memory_total_bytes, room_of(device, gpu_only=True)
+    if not total or room is None:
+        return term
+    reserve = reserve_of_size(term, total)
+    free = total if device.memory_free_bytes is None else min(total, device.memory_free_bytes)
+
+    def left(size: int, share: float) -> int:
+        kept = (1 - size / total) * (1 - share)
+        return max(0, int(room - free * kept))
+
+    return term.replace(
+        low_bytes=left(reserve.low_bytes, reserve.low_share),
+        bytes=left(reserve.bytes, reserve.share),
+        high_bytes=left(reserve.high_bytes, reserve.high_share),
+        reserves=(),
+    )
+
+
+def reserve_of_size(term: Term, device_bytes: int) -> Reserve:
+    """What is left free of a device of that size."""
+    return [each for each in term.reserves if each.device_bytes <= device_bytes][-1]
 
 
 def of_one_maker(

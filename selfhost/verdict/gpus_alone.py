@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import zip_longest
 
 from ..machine.record import Accelerator, Machine
 from ..needs.records import MemoryNeed, Needs, Term
@@ -11,16 +12,12 @@ from .devices import (
     LARGE_DEVICE_BYTES,
     Place,
     emptied,
-    is_large,
     of_one_maker,
     places,
     room_of,
+    term_on,
 )
 from .on_devices import in_turn, offloaded, placed_as, processes
-
-
-def _for(term: Term, device: Accelerator) -> Term:
-    return term.on_large if term.on_large is not None and is_large(device) else term
 
 
 def smallest_device_bytes(memory: MemoryNeed, number: int = 1) -> int:
@@ -43,11 +40,27 @@ def smallest_lean_device_bytes(memory: MemoryNeed, number: int = 1) -> int:
 def _least_device(memory: MemoryNeed, number: int, end: str) -> int:
     """As `smallest_device_bytes`, of that end of each term's range."""
     there = [term.on_device or term for term in _of_devices(memory)]
+    if any(term.reserves for term in there):
+        return _least_with_reserves([term.on_one_of(number) for term in there], end)
     size = _with_share(sum(getattr(term.on_one_of(number), end) for term in there))
     if size >= LARGE_DEVICE_BYTES:
         large = [(term.on_large or term).on_one_of(number) for term in there]
         size = _with_share(sum(getattr(term, end) for term in large))
     return size
+
+
+def _least_with_reserves(terms: Sequence[Term], end: str) -> int:
+    """As `_least_device`, of a program that leaves a part of it free instead of taking a share."""
+    whole = sum(getattr(term, end) for term in terms if not term.reserves)
+    (kept,) = [term for term in terms if term.reserves]
+    least = 0
+    for reserve, larger in zip_longest(kept.reserves, kept.reserves[1:]):
+        share = getattr(reserve, end.replace("bytes", "share"))
+        size = int(whole / (1 - share)) + 1 + int(getattr(reserve, end))
+        least = max(size, reserve.device_bytes)
+        if larger is None or least < larger.device_bytes:
+            break
+    return least
 
 
 def _with_share(high_bytes: int) -> int:
@@ -146,7 +159,7 @@ def _groups(
                 continue
             yield (
                 [place for place, _ in chosen],
-                max(_held(memory, owned[place.index], number) - room for place, room in chosen),
+                max(_held(memory, cards[place.index], number) - room for place, room in chosen),
             )
 
 
@@ -188,7 +201,7 @@ def _devices_of(chosen: Sequence[Place], machine: Machine) -> list[tuple[str, Ac
 def _held(memory: MemoryNeed, device: Accelerator, number: int) -> int:
     """The most that this one of so many devices holds."""
     return sum(
-        _for(term.on_device or term, device).on_one_of(number).high_bytes
+        term_on(term.on_device or term, device).on_one_of(number).high_bytes
         for term in _of_devices(memory)
     )
 
@@ -206,7 +219,7 @@ def _tensor_parallel(
             terms.append(processes(term.beside or term, number))
         if term in _of_devices(memory):
             for where, device in devices:
-                there = term if device is None else _for(term, device)
+                there = term if device is None else term_on(term, device)
                 each = there.on_one_of(number)
                 terms.append(each.replace(where=where, beside=None, lean=None))
     return placed_as(needs, "accelerator", terms, 0)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from ..catalogue.spec import QuantizationRule, RuntimeSpec
 from ..core.records import remembered
 from ..machine.record import Accelerator, Machine
-from ..needs.quantization import BLOCKS
+from ..needs.quantization import cache_type_bytes
 from ..needs.records import GATHERED, How, Needs, Term
 from . import findings as check
 from .devices import emptied, index_of, reaches, runs_on, uses_gpus
@@ -20,6 +20,8 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
+
+    from ..catalogue.runtime import CacheRule
 
 
 def judge(question: Question, machine: Machine) -> Judged:
@@ -256,7 +258,7 @@ def _suits(question: Question) -> Callable[[Accelerator], bool] | None:
     runtime = question.runtime
     if runtime is None:
         return None
-    least = runtime.capability_for(question.workload.quantization)
+    least = runtime.capability_for(question.workload.quantization, question.cache_rule)
 
     def suits(device: Accelerator) -> bool:
         is_recent = least is None or reaches(device, least) is not False
@@ -341,7 +343,8 @@ def ways_held(
             when_tight=_what_to_lower(question, candidate) if is_trained else None,
             when_close=when_close,
             has_other_runtime=question.has_other_runtime,
-            smaller_caches=_smaller_caches(question),
+            smaller_caches=smaller_caches(question, machine),
+            cache_rule=question.cache_rule,
         )
         yield (
             candidate,
@@ -389,18 +392,26 @@ def _ways(
     return placements(needs, machine, way)
 
 
-def _smaller_caches(question: Question) -> Mapping[str, float]:
-    """Types of cache that the program has and that are smaller than what is asked, the best first,
-    with their share of its size.
+def smaller_caches(question: Question, machine: Machine) -> Mapping[str, float]:
+    """Types of cache that the program has on these GPUs and that are smaller than what is asked,
+    the best first, with their share of its size.
     """
-
-    def width(type: str) -> float:
-        elements, size = BLOCKS[type.upper()]
-        return size / elements
-
-    own = width(question.workload.kv_cache_type or "f16")
+    own = cache_type_bytes(question.workload.kv_cache_type or "f16")
     names = question.runtime.kv_cache_types if question.runtime is not None else ()
-    return {name: width(name) / own for name in names if width(name) < own}
+    return {
+        name: cache_type_bytes(name) / own
+        for name in names
+        if cache_type_bytes(name) < own and _is_kept_by_all(question.cache_rule_of(name), machine)
+    }
+
+
+def _is_kept_by_all(rule: CacheRule | None, machine: Machine) -> bool:
+    """Whether each accelerator is known to keep such a cache."""
+    return rule is None or all(
+        device.vendor in rule.vendors
+        and (rule.compute_capability is None or reaches(device, rule.compute_capability) is True)
+        for device in machine.accelerators or ()
+    )
 
 
 def _what_to_lower(question: Question, placed: Needs) -> str | None:

@@ -634,9 +634,8 @@ def beyond(
         yield Problem(file="workload", key="parallel", message=message, remedy=remedy)
     type = workload.kv_cache_type
     if type not in (None, "f16", *runtime.kv_cache_types):
-        message = f"{runtime.name} keeps its KV cache in the type of the model, not in {type}"
-        if runtime.kv_cache_otherwise:
-            message += f"; its own {runtime.kv_cache_otherwise}, is not judged"
+        own = "".join(f" or in {each}" for each in runtime.kv_cache_types)
+        message = f"{runtime.name} keeps its KV cache in the type of the model{own}, not in {type}"
         others = _that_load(
             spec, catalogue, catalogue.runtime_ids(), lambda other: type in other.kv_cache_types
         )

@@ -17,13 +17,14 @@ from .findings import Finding, Outcome
 from .present import Here
 from .route import Route, exit_code
 from .speed import PaceRange, Speed, depth_of_short_chat, foreign_to_rules
-from .step import Step, launched_layers
+from .step import Step, launched_layers, read_of_cache
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..catalogue.runtime import CacheRule
     from ..needs.parts import Companions
     from ..needs.tensors import ArchitectureRow
     from .costs import MonthlyCost
@@ -212,6 +213,7 @@ class Question(Record):
             read_bytes=self.read_bytes or {},
             operations=self.operations,
             depth_tokens=depth_of_short_chat(self.workload.context_tokens),
+            cached_number_bytes=read_of_cache(self.workload.kv_cache_type),
             foreign=foreign_to_rules(self.runtime),
             replays=self.runtime is not None and self.runtime.replays_graphs,
             launched_layers=launched_layers(
@@ -221,6 +223,18 @@ class Question(Record):
                 self.spec.parameters.active,
             ),
         )
+
+    def cache_rule_of(self, type: str | None) -> CacheRule | None:
+        """Which GPUs keep a cache of that type of the model; None where all do."""
+        if self.runtime is None:
+            return None
+        sees = self.spec.modality == "vision"
+        return self.runtime.cache_rule(type, self.spec.architecture, sees=sees)
+
+    @property
+    def cache_rule(self) -> CacheRule | None:
+        """The same of the cache that is judged."""
+        return self.cache_rule_of(self.workload.kv_cache_type)
 
     @property
     def missing_bytes(self) -> int | None:

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from ..catalogue.spec import Architecture
 from ..core.records import Record
+from ..core.workload import NARROW_CACHE_TYPES
 
 TYPE_CHECKING = False
 
@@ -103,6 +104,13 @@ def launched_layers(
     return most, likely, fewest
 
 
+def read_of_cache(type: str | None) -> int:
+    """Bytes that reading one number of a KV cache of that type takes. One in blocks counts as one
+    of 16 bits: to unpack it takes time that was not measured.
+    """
+    return 1 if type in NARROW_CACHE_TYPES else 2
+
+
 def what_counts(architecture: Architecture | None) -> Architecture | None:
     """All of it that a step and its sharing out among devices rest on, and nothing else: it is the
     same for models of other names, other trained contexts and other types.
@@ -126,7 +134,8 @@ class Step(Record):
     none is written down. `replays`: the program replays a graph of its own kernels instead.
     `launched_layers`: where Python launches the operations, layer by layer, the layers of a dense
     model in 16 bits that take as long to launch: slow end, likely, fast end.
-    `depth_tokens` are in the context before it. Without an `architecture`
+    `depth_tokens` are in the context before it, each number of their keys and values in
+    `cached_number_bytes`. Without an `architecture`
     neither layers nor context count. `foreign`: another program than those that were measured.
     """
 
@@ -136,6 +145,7 @@ class Step(Record):
     replays: bool = False
     launched_layers: Range | None = None
     depth_tokens: float = 0
+    cached_number_bytes: int = 2
     foreign: str | None = None
 
     @cached_property
@@ -210,14 +220,14 @@ class Step(Record):
 
     @cached_property
     def cache_bytes(self) -> float:
-        """What the step reads of the context: keys and values in 16 bits."""
+        """What the step reads of the context."""
         total = 0.0
         for group in self.architecture.attention if self.architecture is not None else ():
             seen = min(self.depth_tokens, group.window_tokens or self.depth_tokens)
             width = group.kv_heads * (group.key_length + group.value_length)
             if group.kind == "latent":
                 width = (group.latent_length or 0) + (group.rope_length or 0)
-            total += 2 * seen * width * len(group.layers)
+            total += self.cached_number_bytes * seen * width * len(group.layers)
         return total
 
     @cached_property

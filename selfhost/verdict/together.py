@@ -18,7 +18,7 @@ from ..core.units import binary
 from ..machine.record import Accelerator, Machine
 from ..needs.records import MemoryNeed, Needs, Term
 from . import findings as check
-from .devices import is_large
+from .devices import term_on
 from .findings import CHECKS, Finding, Outcome
 from .judging import files_in_memory, judge, without_others
 from .record import Judged, Question
@@ -146,8 +146,9 @@ def _on_whole_devices(needs: Needs | None, machine: Machine) -> Needs | None:
     terms = []
     for term in needs.memory.terms:
         device = devices.get(term.where)
-        if term.on_large is not None and device is not None and is_large(device):
-            term = term.on_large.on_one_of(number).replace(where=term.where, beside=None)
+        own = term if device is None else term_on(term, device)
+        if own is not term:
+            term = own.on_one_of(number).replace(where=term.where, beside=None)
         terms.append(term)
     return needs.replace(memory=needs.memory.replace(terms=tuple(terms)))
 
@@ -400,6 +401,7 @@ def _accelerator(together: _Together) -> Finding:
         key = (
             None if runtime is None else runtime.id,
             question.workload.quantization if _rule_of(question) is not None else None,
+            question.cache_rule,
             together.needs[index].placement == "host",
         )
         groups.setdefault(key, []).append(index)
@@ -408,7 +410,12 @@ def _accelerator(together: _Together) -> Finding:
         first = together.questions[members[0]]
         held = _on_the_same(together, members)
         finding = check.accelerator_check(
-            held, machine, first.runtime, _rule_of(first), now_only=basis == "available"
+            held,
+            machine,
+            first.runtime,
+            _rule_of(first),
+            now_only=basis == "available",
+            cache_rule=first.cache_rule,
         )
         findings.append(_with_shares(finding, first.runtime, together, members))
     return _worst(findings)

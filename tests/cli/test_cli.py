@@ -1056,6 +1056,7 @@ def test_completion(capsys: pytest.CaptureFixture[str]) -> None:
     assert "mistral-7b-instruct-v0.3" in run(capsys, "_complete", "check", "mistral-7b")[1].split()
     assert run(capsys, "_complete", "check", "gpt2", "--kv-cache", "")[1].split() == [
         "f16",
+        "fp8",
         "q8_0",
         "q4_0",
     ]

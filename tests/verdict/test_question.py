@@ -132,9 +132,3 @@ def test_a_program_that_is_not_judged_is_told_what_it_is(
     (problem,) = refused.value.problems
     assert told in problem.message
     assert remedy in str(problem.remedy)
-
-
-def test_what_the_program_has_instead_of_the_cache_that_was_asked_is_named() -> None:
-    """vLLM halves its cache with --kv-cache-dtype fp8 (its documentation, quantized KV cache): it was said to keep no smaller one."""
-    with pytest.raises(WorkloadError, match=r"--kv-cache-dtype fp8.* is not judged"):
-        check("qwen3-8b", Workload(runtime="vllm", kv_cache_type="q8_0"), machine="rtx 4090")

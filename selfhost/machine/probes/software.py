@@ -14,12 +14,12 @@ RUNTIMES = "runtimes"
 # machine needs no catalogue
 COMMANDS = {
     "llama-server": "llama.cpp", "llama-cli": "llama.cpp", "llama": "llama.cpp",
-    "ollama": "ollama", "vllm": "vllm", "mlx_lm.generate": "mlx",
+    "ollama": "ollama", "vllm": "vllm", "sglang": "sglang", "mlx_lm.generate": "mlx",
     "sd-cli": "stable-diffusion.cpp", "whisper-cli": "whisper.cpp", "whisper-server": "whisper.cpp",
 }  # fmt: skip
 DISTRIBUTIONS = {
     "ace-step": "ace-step", "indextts": "index-tts",
-    "transformers": "transformers", "vllm": "vllm", "mlx-lm": "mlx", "diffusers": "diffusers",
+    "transformers": "transformers", "vllm": "vllm", "sglang": "sglang", "mlx-lm": "mlx", "diffusers": "diffusers",
     "faster-whisper": "faster-whisper",
     "llama-cpp-python": "llama-cpp-python", "sentence-transformers": "sentence-transformers",
     "chatterbox-tts": "chatterbox", "chattts": "chattts", "dia2": "dia2",

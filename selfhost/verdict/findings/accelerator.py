@@ -9,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ...catalogue.runtime import CacheRule
     from ...catalogue.spec import QuantizationRule, RuntimeSpec
     from ...machine.record import Machine
     from ...needs.records import Needs
@@ -33,6 +34,7 @@ def accelerator_check(
     when_close: str | None = None,
     has_other_runtime: bool = False,
     smaller_caches: Mapping[str, float] | None = None,
+    cache_rule: CacheRule | None = None,
 ) -> Finding:
     """Is an accelerator needed, and do those that `needs` names as places hold their share?
 
@@ -43,6 +45,7 @@ def accelerator_check(
     takes the least, if one that holds that counts as open. `has_other_runtime`: the runtime was
     named, and the one that is judged without a name needs no GPU. `smaller_caches`: types of cache
     that the program has too, the best first, and their size as a share of what is judged.
+    `cache_rule`: on which GPUs the program keeps the type of cache that was asked for.
     """
     needs_gpu = runtime is not None and (runtime.gpu_only or (rule is not None and rule.gpu_only))
     if needs.placement == "host" and not needs_gpu and not machine.accelerators:
@@ -61,4 +64,5 @@ def accelerator_check(
         when_close=when_close,
         has_other_runtime=has_other_runtime,
         smaller_caches=smaller_caches or {},
+        cache_rule=cache_rule,
     )

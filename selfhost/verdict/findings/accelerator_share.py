@@ -32,6 +32,7 @@ from .record import Finding, Outcome, profile_doubt
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from ...catalogue.runtime import CacheRule, KernelRule
     from .record import Words
 
 # how a GPU is given by its full name
@@ -50,28 +51,30 @@ def held_check(
     when_close: str | None = None,
     has_other_runtime: bool = False,
     smaller_caches: Mapping[str, float],
+    cache_rule: CacheRule | None = None,
 ) -> Finding:
     """What `accelerator_check` finds where there are accelerators, or one is needed. The arguments
     are its own.
     """
+    rules = tuple(each for each in (rule, cache_rule) if each is not None)
     if runtime is not None and (runtime.gpu_only or (rule is not None and rule.gpu_only)):
         if needs.placement == "host":
-            return _shared_and_needed(needs, machine, runtime, rule) or _missing(
-                needs, machine, runtime, rule, has_other=has_other_runtime
+            return _shared_and_needed(needs, machine, runtime, rules) or _missing(
+                needs, machine, runtime, rules, has_other=has_other_runtime
             )
-        held = _Held(needs, machine, runtime, gpu_only=True)
+        held = _Held(needs, machine, runtime, gpu_only=True, smaller_caches=smaller_caches)
     else:
         if needs.placement == "host":
             return _in_ram(needs, machine, runtime, alone, when_tight)
-        held = _Held(needs, machine, runtime, gpu_only=False)
+        held = _Held(needs, machine, runtime, gpu_only=False, smaller_caches=smaller_caches)
     return (
         _unread_held(held, machine)
-        or without_kernels(runtime, rule, held.devices)
+        or without_kernels(runtime, rules, held.devices)
         or _tight(held, when_tight)
         or _close(held, when_close)
         or _lean(held, now_only=now_only)
         or _too_small(held, now_only=now_only, alone=alone if _has_others(held, machine) else None)
-        or _fits(held, needs, machine, smaller_caches)
+        or _fits(held, needs, machine)
     )
 
 
@@ -164,7 +167,7 @@ def _for_none(runtime: RuntimeSpec | None, devices: Sequence[Accelerator]) -> Fi
 
 
 def _shared_and_needed(
-    needs: Needs, machine: Machine, runtime: RuntimeSpec, rule: QuantizationRule | None
+    needs: Needs, machine: Machine, runtime: RuntimeSpec, rules: tuple[KernelRule, ...]
 ) -> Finding | None:
     """Of a runtime that works on accelerators alone, on one that shares the RAM; None where there
     is none that it is built for.
@@ -176,14 +179,14 @@ def _shared_and_needed(
     ]
     if not sharing:
         return None
-    return without_kernels(runtime, rule, sharing[:1]) or _shared(sharing, needs, machine, runtime)
+    return without_kernels(runtime, rules, sharing[:1]) or _shared(sharing, needs, machine, runtime)
 
 
 def _missing(
     needs: Needs,
     machine: Machine,
     runtime: RuntimeSpec,
-    rule: QuantizationRule | None,
+    rules: tuple[KernelRule, ...],
     *,
     has_other: bool,
 ) -> Finding:
@@ -192,16 +195,16 @@ def _missing(
         machine.accelerators or (), key=lambda device: free_bytes(device) or 0, default=None
     )
     if needs.memory is None and largest is not None and largest.unified is False:
-        return without_kernels(runtime, rule, [largest]) or _uncounted(
+        return without_kernels(runtime, rules, [largest]) or _uncounted(
             Outcome.UNKNOWN,
             "accelerator-unread",
             f"How much memory it needs on {largest.name} is not known.",
         )
-    if rule is not None and not runtime.gpu_only:
+    if rules and not runtime.gpu_only:
         return _uncounted(
             Outcome.FAIL,
             "accelerator-missing",
-            f"{runtime.name} needs a GPU for that quantization, and no GPU was detected.",
+            f"{runtime.name} needs a GPU for {rules[0].subject}, and no GPU was detected.",
             f"leave out {option('quantization')} to use a quantization that runs on a CPU",
         )
     what = (
@@ -418,8 +421,15 @@ class _Held:
     """What the accelerators in use are to hold, and what they can give."""
 
     def __init__(
-        self, needs: Needs, machine: Machine, runtime: RuntimeSpec | None, *, gpu_only: bool
+        self,
+        needs: Needs,
+        machine: Machine,
+        runtime: RuntimeSpec | None,
+        *,
+        gpu_only: bool,
+        smaller_caches: Mapping[str, float],
     ) -> None:
+        self.smaller_caches = smaller_caches
         self.program = runtime.name if runtime else "The runtime"
         self.lean_option = runtime.lean_option if runtime and needs.is_lean else ""
         self.share_option = runtime.share_option if runtime else ""
@@ -541,7 +551,7 @@ def _lean(held: _Held, *, now_only: bool) -> Finding | None:
     most = [share.high_bytes for share in held.shares]
     likely = [share.likely_bytes for share in held.shares]
     without = "without the option it may not fit"
-    smaller = what_is_smaller(held.terms, has)
+    smaller = what_is_smaller(held.terms, has, held.smaller_caches)
     if _within(most, rooms):
         if not _within(most, rooms_now):
             return None
@@ -659,7 +669,11 @@ def _too_small(held: _Held, *, now_only: bool, alone: tuple[str, str] | None) ->
         Outcome.FAIL,
         "accelerator-too-small",
         small,
-        lambda: alone[1] if alone is not None else what_is_smaller(held.terms, held.has),
+        lambda: (
+            alone[1]
+            if alone is not None
+            else what_is_smaller(held.terms, held.has, held.smaller_caches)
+        ),
     )
 
 
@@ -667,9 +681,7 @@ def _lacking_bytes(share: _Share) -> int:
     return share.high_bytes - (share.room_bytes or 0)
 
 
-def _fits(
-    held: _Held, needs: Needs, machine: Machine, smaller_caches: Mapping[str, float]
-) -> Finding:
+def _fits(held: _Held, needs: Needs, machine: Machine) -> Finding:
     assert held.has is not None
     if any(term.name == GATHERED for term in held.terms):
         return held.finding(
@@ -696,7 +708,7 @@ def _fits(
             Outcome.WARN,
             "accelerator-partly",
             lambda: f"{binary(held.share)} of it fits on {held.name}; the rest stays in RAM.",
-            lambda: _what_fits_whole(needs, held.has or 0, smaller_caches),
+            lambda: _what_fits_whole(needs, held.has or 0, held.smaller_caches),
         )
     has = held.has
 
@@ -758,35 +770,37 @@ def _reworded(finding: Finding, words: Words) -> Finding:
 
 
 def without_kernels(
-    runtime: RuntimeSpec | None, rule: QuantizationRule | None, devices: Sequence[Accelerator]
+    runtime: RuntimeSpec | None, rules: tuple[KernelRule, ...], devices: Sequence[Accelerator]
 ) -> Finding | None:
-    """That the runtime does not run on a device, or has no kernel of that quantization for it, or
+    """That the runtime does not run on a device, or has no kernel for it by one of the rules, or
     that it cannot be told; None where each will do.
     """
     if runtime is None:
         return None
 
     def has_kernels(card: Accelerator) -> bool:
-        return _without_kernels(runtime, rule, card) is None
+        return _without_kernels(runtime, rules, card) is None
 
     for device in devices:
-        if not device.told(("has kernels", runtime, rule), has_kernels):
-            return _without_kernels(runtime, rule, device)
+        if not device.told(("has kernels", runtime, rules), has_kernels):
+            return _without_kernels(runtime, rules, device)
     return None
 
 
 def _without_kernels(
-    runtime: RuntimeSpec, rule: QuantizationRule | None, device: Accelerator
+    runtime: RuntimeSpec, rules: tuple[KernelRule, ...], device: Accelerator
 ) -> Finding | None:
     finding = _too_old(runtime, device) or _not_built_for(runtime, device)
-    if finding is None and rule is not None:
-        finding = _without_vendor(runtime, rule, device) or _below_capability(runtime, rule, device)
+    for rule in rules:
+        finding = (
+            finding
+            or _without_vendor(runtime, rule, device)
+            or _below_capability(runtime, rule, device)
+        )
     return finding
 
 
-def _without_vendor(
-    runtime: RuntimeSpec, rule: QuantizationRule, device: Accelerator
-) -> Finding | None:
+def _without_vendor(runtime: RuntimeSpec, rule: KernelRule, device: Accelerator) -> Finding | None:
     if not rule.vendors or device.vendor in rule.vendors:
         return None
     if device.vendor == "unknown":
@@ -794,15 +808,15 @@ def _without_vendor(
             Outcome.UNKNOWN,
             "accelerator-unread",
             lambda: (
-                f"{runtime.name} runs that quantization only on GPUs by"
+                f"{runtime.name} runs {rule.subject} only on GPUs by"
                 f" {' and '.join(rule.vendors)}, and the maker of {device.name} is not known."
             ),
-            f"give the GPU's full name ({_GPU_NAMED}), or choose another {option('quantization')}",
+            f"give the GPU's full name ({_GPU_NAMED}), or choose another {option(rule.asked_by)}",
         )
     return _worded_when_read(
         Outcome.FAIL,
         "accelerator-unsuitable",
-        lambda: f"{runtime.name} does not run that quantization on {device.name}.",
+        lambda: f"{runtime.name} does not run {rule.subject} on {device.name}.",
         _choose_another(rule),
     )
 
@@ -856,12 +870,12 @@ def _not_built_for(runtime: RuntimeSpec, device: Accelerator) -> Finding | None:
 
 
 def _below_capability(
-    runtime: RuntimeSpec, rule: QuantizationRule, device: Accelerator
+    runtime: RuntimeSpec, rule: KernelRule, device: Accelerator
 ) -> Finding | None:
     least = rule.compute_capability
     if least is None:
         return None
-    needs = f"{runtime.name} needs compute capability {least} for that quantization;"
+    needs = f"{runtime.name} needs compute capability {least} for {rule.subject};"
     return _against_least(device, least, needs, _choose_another(rule))
 
 
@@ -895,8 +909,8 @@ def _against_least(device: Accelerator, least: str, needs: str, remedy: str) -> 
     return _worded_when_read(Outcome.FAIL, "accelerator-unsuitable", reason, remedy)
 
 
-def _choose_another(rule: QuantizationRule) -> str:
-    return f"choose another {option('quantization')}, or another GPU ({rule.source})"
+def _choose_another(rule: KernelRule) -> str:
+    return f"choose another {option(rule.asked_by)}, or another GPU ({rule.source})"
 
 
 def _counted(

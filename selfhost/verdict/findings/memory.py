@@ -17,7 +17,7 @@ from .record import Finding, Outcome, profile_doubt
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ...needs.records import Term
 
@@ -645,13 +645,23 @@ def reserve_beside(need_bytes: int, machine: Machine, workload: Workload) -> int
 _OF_CONTEXT = ("kv_cache", "compute", "activations")
 
 
-def what_is_smaller(terms: Sequence[Term], has_bytes: int | None) -> str:
+def what_is_smaller(
+    terms: Sequence[Term], has_bytes: int | None, smaller_caches: Mapping[str, float] | None = None
+) -> str:
     """What would take less than these terms: a shorter context only where `has_bytes` holds what no
-    context changes.
+    context changes, and a cache of a smaller type where that alone does. `smaller_caches`: such
+    types, the best first, with their share of the size.
     """
-    if all(term.name != "kv_cache" for term in terms):
+    caches = [term for term in terms if term.name == "kv_cache"]
+    if not caches:
         return "use a smaller quantization or a smaller model"
     rest = sum(term.low_bytes for term in terms if term.name not in _OF_CONTEXT)
+    kept = sum(term.bytes for term in caches)
+    beside = sum(term.bytes for term in terms) - kept
+    for type, share in (smaller_caches or {}).items():
+        if has_bytes is not None and beside + share * kept <= has_bytes:
+            smaller = option("kv_cache_type", type)
+            return f"use {smaller}, a smaller quantization, a shorter context or a smaller model"
     if has_bytes is None or rest <= has_bytes:
         return "use a smaller quantization, a shorter context or a smaller model"
     return f"use a smaller quantization or model: without any context this one needs {binary(rest)}"
