@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from ..machine import cpus
 from ..machine.record import Machine
-from .processor import chip_in, is_amd, named_processor, sockets_of, threads_range
+from .processor import core_and_clock, named_processor, sockets_of, threads_range
 from .ranges import Range, product
 
 TYPE_CHECKING = False
@@ -66,41 +66,3 @@ def _may_have_threads_for_cores(machine: Machine) -> bool:
         and machine.cpu_cores_physical is not None
         and machine.cpu_cores_usable == machine.cpu_cores_physical
     )
-
-
-@lru_cache(maxsize=4096)
-def core_and_clock(machine: Machine) -> tuple[str, float | None]:
-    """The row of `core`, and the clock in GHz where the processor's name tells it."""
-    chip = chip_in(machine)
-    if chip is not None and chip.core is not None:
-        return chip.core, chip.ghz
-    series = named_processor(machine)
-    if series is not None and series.core is not None:
-        return series.core, series.ghz
-    if machine.instruction_sets is None and series is not None:
-        return cpus.core_of_vectors(series.vectors), None
-    return _by_instruction_sets(machine), None
-
-
-def _by_instruction_sets(machine: Machine) -> str:
-    sets = machine.instruction_sets
-    if machine.architecture not in ("x86_64", "aarch64", None):
-        return "scalar"
-    if sets is None:
-        return (
-            "i8mm" if machine.architecture == "aarch64" and machine.system == "macos" else "unread"
-        )
-    if machine.assumes("instruction_sets"):
-        # what is assumed is the least
-        return "from_avx2" if "avx2" in sets else "unread"
-    if machine.architecture == "aarch64":
-        return next((core for name, core in _ARM if name in sets), "neon")
-    if "avx512f" in sets and is_amd(machine):
-        # of AMD's, those from Zen 5 on have AVX-VNNI beside AVX-512
-        return "zen5" if "avx_vnni" in sets else "zen4"
-    return next((core for name, core in _X86 if name in sets), "avx")
-
-
-# the first that a processor has decides
-_ARM = (("i8mm", "i8mm"), ("asimddp", "arm"))
-_X86 = (("amx_tile", "amx"), ("avx512_bf16", "amx"), ("avx512f", "avx512"), ("avx2", "avx2"))

@@ -16,7 +16,8 @@ from ..core.spelling import words_of
 from ..machine import cpus
 from ..machine.chips import AppleChip, Chip, apple_chip, apple_chips, soldered_chip
 from ..machine.record import AT_LEAST, AT_MOST, PART_OF_CACHE, Machine, was_busy
-from .ranges import Range
+from .guests import Guests, guests_with
+from .ranges import Range, within
 
 TYPE_CHECKING = False
 
@@ -214,10 +215,12 @@ def _at_least(machine: Machine, bytes_per_second: int) -> Bandwidth:
     assumed = _assumed(machine)
     if assumed is None:
         return Bandwidth(low=least, likely=most, high=most, measured=False, how=how)
+    class_ends = (assumed.low, assumed.likely, max(most, assumed.high))
+    ends = within(class_ends, least, class_ends[2])
     return Bandwidth(
-        low=max(least, assumed.low),
-        likely=max(bytes_per_second, assumed.likely),
-        high=max(most, assumed.high),
+        low=ends[0],
+        likely=max(bytes_per_second, ends[1]),
+        high=ends[2],
         measured=False,
         how=how,
         kept_bytes=assumed.kept_bytes,
@@ -225,14 +228,19 @@ def _at_least(machine: Machine, bytes_per_second: int) -> Bandwidth:
 
 
 def _at_most(machine: Machine, bytes_per_second: int) -> Bandwidth:
-    """What the caches may have given is an upper bound; memory gives some of that."""
+    """What the caches may have given is an upper bound; memory gives some of that, and no more than
+    its name or class tells.
+    """
     low, high = _glance_ends(machine)
+    least, most = bytes_per_second * _OF_CACHE[0] * low, bytes_per_second * high
+    ends = (least, bytes_per_second * _OF_CACHE[1], most)
     assumed = _assumed(machine)
-    least = bytes_per_second * _OF_CACHE[0] * low
+    if assumed is not None and assumed.low < bytes_per_second:
+        ends = within((assumed.low, assumed.likely, assumed.high), least, most)
     return Bandwidth(
-        low=least if assumed is None else max(least, min(assumed.low, bytes_per_second)),
-        likely=bytes_per_second * _OF_CACHE[1],
-        high=bytes_per_second * high,
+        low=ends[0],
+        likely=ends[1],
+        high=ends[2],
         measured=False,
         how=(
             f"at most {_rate(bytes_per_second)}, seen at a glance that the caches may have"
@@ -331,7 +339,7 @@ def _rate(bytes_per_second: int) -> str:
 
 
 def _assumed(machine: Machine) -> Bandwidth | None:
-    named = _named(machine) or _of_chip(machine) or _around_cards(machine)
+    named = _of_guests(machine) or _named(machine) or _of_chip(machine) or _around_cards(machine)
     if named is not None:
         return named
     assumed = assumed_bandwidth(machine)
@@ -347,6 +355,44 @@ def _assumed(machine: Machine) -> Bandwidth | None:
         " not measured"
     )
     return Bandwidth(low=low * 0.8, likely=(low * high) ** 0.5, high=most, measured=False, how=how)
+
+
+def _of_guests(machine: Machine) -> Bandwidth | None:
+    """What virtual machines with as many such cores reached; None where it is none of those that
+    were counted.
+    """
+    guests = _guests_like(machine)
+    if guests is None:
+        return None
+    ends = tuple(units.decimal(int(each)) for each in (guests.low, guests.high))
+    how = (
+        f"a guess: {guests.types} virtual machines of clouds with about as many such cores read"
+        f" {ends[0]}/s to {ends[1]}/s of memory; {MEASURE} narrows it"
+    )
+    return Bandwidth(
+        low=guests.low, likely=guests.likely, high=guests.high, measured=False, how=how
+    )
+
+
+def _guests_like(machine: Machine) -> Guests | None:
+    """Those with such cores and about as many; None for no guest, and for one on a laptop or
+    desktop, whose processor's name tells more.
+    """
+    if not is_guest(machine) or machine.cpu_cores_usable is None:
+        return None
+    series = named_processor(machine)
+    is_model = any(map(str.isdecimal, machine.cpu_model or ""))
+    if series is not None:
+        is_of_server = series.kind == "server"
+    elif _is_server(machine):
+        is_of_server = True
+    else:
+        # a name that an emulator gives, such as `Intel Core Processor (Haswell, no TSX)`
+        is_of_server = machine.scope == "vm" and not is_model and _is_client(machine)
+    if not is_of_server:
+        return None
+    core = core_and_clock(machine)[0]
+    return guests_with(core, is_amd=is_amd(machine), cores=threads_of(machine))
 
 
 def named_processor(machine: Machine) -> cpus.Processor | None:
@@ -733,3 +779,46 @@ def threads_range(machine: Machine, runtime: RuntimeSpec | None = None) -> Range
     most = None if runtime is None else runtime.default_threads
     least, usual, largest = (float(min(count, most or count)) for count in cores.performance)
     return least, usual, largest
+
+
+@lru_cache(maxsize=4096)
+def core_and_clock(machine: Machine) -> tuple[str, float | None]:
+    """The row of `core`, and the clock in GHz where the processor's name tells it."""
+    chip = chip_in(machine)
+    if chip is not None and chip.core is not None:
+        return chip.core, chip.ghz
+    series = named_processor(machine)
+    if series is not None and series.core is not None:
+        return series.core, series.ghz
+    if machine.instruction_sets is None and series is not None:
+        return cpus.core_of_vectors(series.vectors), None
+    return _by_instruction_sets(machine), None
+
+
+def _by_instruction_sets(machine: Machine) -> str:
+    sets = machine.instruction_sets
+    if machine.architecture not in ("x86_64", "aarch64", None):
+        return "scalar"
+    if sets is None:
+        return (
+            "i8mm" if machine.architecture == "aarch64" and machine.system == "macos" else "unread"
+        )
+    if machine.assumes("instruction_sets"):
+        # what is assumed is the least
+        return "from_avx2" if "avx2" in sets else "unread"
+    if machine.architecture == "aarch64":
+        return next((core for name, core in _CORES_OF_ARM if name in sets), "neon")
+    if "avx512f" in sets and is_amd(machine):
+        # of AMD's, those from Zen 5 on have AVX-VNNI beside AVX-512
+        return "zen5" if "avx_vnni" in sets else "zen4"
+    return next((core for name, core in _CORES_OF_X86 if name in sets), "avx")
+
+
+# the first that a processor has decides
+_CORES_OF_ARM = (("i8mm", "i8mm"), ("asimddp", "arm"))
+_CORES_OF_X86 = (
+    ("amx_tile", "amx"),
+    ("avx512_bf16", "amx"),
+    ("avx512f", "avx512"),
+    ("avx2", "avx2"),
+)
