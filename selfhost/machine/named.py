@@ -30,7 +30,10 @@ from .macs import (
     is_a_mac,
     mac_with,
     names_a_chip_alone,
+    several_chips,
+    size_never_sold,
     sizes_sold,
+    with_chip_of_its_year,
     with_its_size,
 )
 from .products import (
@@ -103,7 +106,7 @@ _LEAST_LETTERS = 3
 
 
 class NotOneMachineError(UnknownMachineError):
-    """The name is known, but it is that of several machines."""
+    """The name is known, but it is that of several machines, or of none with that memory."""
 
 
 class NamedProfile(Record):
@@ -263,6 +266,9 @@ def _by_its_parts(ram: StatedRam, typed_whole: str) -> NamedProfile:
     whole = with_its_size(with_whole_words(text))
     if whole != text:
         return profile_named(whole)
+    of_its_year = with_chip_of_its_year(text)
+    if of_its_year != text:
+        return _read_as(of_its_year, text)
     matches = (
         _by_names(text)
         or _by_names(without_kind(text))
@@ -414,6 +420,13 @@ def _of_its_chip(text: str, error: UnknownMachineError) -> UnknownMachineError:
     """The error; of a Mac it names none with another chip, nor how to name other processors."""
     if not is_a_mac(text):
         return error
+    macs = several_chips(text)
+    if macs:
+        remedy = f"name one: {option('machine', *macs)}"
+        return NotOneMachineError(f"{text!r} can be {len(macs)} Macs", nearest=macs, remedy=remedy)
+    never_sold = size_never_sold(text)
+    if never_sold is not None:
+        return NotOneMachineError(never_sold[0], remedy=never_sold[1])
     near = [name for name in error.nearest if has_its_chip(name, text)]
     remedy = f"did you mean {', '.join(near)}? Else {REMEDY}" if near else REMEDY
     return UnknownMachineError(str(error), nearest=near, remedy=remedy)
