@@ -87,10 +87,14 @@ _SHORT_RYZEN_AI = re.compile(
 # `tesla p100 16gb 2x`
 _COUNT_AT_END = re.compile(r"^(.*\S)\s+(\d{1,2}x)$", re.IGNORECASE)
 _DASH_BETWEEN = re.compile(r"\s+-+\s+")
-# a Xeon's number without its line, `xeon 2680 v4`, `xeon 2 2680 v4`; the first digits tell the line
+# `16gb+512gb`
+_PLUS_BEHIND_SIZE = re.compile(r"(?<=\d[gt]b)\s*\+\s*(?=\d)", re.IGNORECASE)
+# a Xeon's number without its line, `xeon 2680 v4`, `xeon 2 2680 v4`; the first digits tell the line,
+# and those of two E5 without the version, too: the first of them has none
 _XEON_WITHOUT_LINE = re.compile(
-    r"(?<![\w.-])(?P<before>xeon (?:[2-8] ?x? )?)"
-    r"(?P<number>(?:(?P<e3>12)|(?P<e7>[248]8)|14|[1246]6|24)\d\d[lw]?)(?=[ -]?v[1-6]\b)",
+    r"(?<![\w.-])(?P<before>xeon (?:[2-8] ?x? )?)(?P<number>"
+    r"(?:(?P<e3>12)|(?P<e7>[248]8)|14|[1246]6|24)\d\d[lw]?(?=[ -]?v[1-6]\b)"
+    r"|(?:16[2568]|26[0-9]|46[0-5])\d[lw]?(?![\w.-]))",
     re.IGNORECASE,
 )
 # `xeon 2 e5-2680 v4`: no line of Xeons has a number before its letter
@@ -191,6 +195,7 @@ def _as_typed(text: str) -> NamedProfile:
         )
         return named.replace(note=" ".join(filter(None, (named.note, left))))
     ram = stated_ram(_with_spaces(text))
+    ram = ram.replace(text=_PLUS_BEHIND_SIZE.sub(" ", ram.text))
     named = _exactly(without_kind(ram.text)) or _by_its_parts(ram, text)
     machine, of_memory = with_ram(named.profile.machine, ram)
     # the commands in it are those of what was typed
