@@ -89,8 +89,8 @@ _COUNT_AT_END = re.compile(r"^(.*\S)\s+(\d{1,2}x)$", re.IGNORECASE)
 _DASH_BETWEEN = re.compile(r"\s+-+\s+")
 # `16gb+512gb`
 _PLUS_BEHIND_SIZE = re.compile(r"(?<=\d[gt]b)\s*\+\s*(?=\d)", re.IGNORECASE)
-# a Xeon's number without its line, `xeon 2680 v4`, `xeon 2 2680 v4`; the first digits tell the line,
-# and those of two E5 without the version, too: the first of them has none
+# a Xeon's number without its line, `xeon 2680 v4`, `xeon 2 2680 v4`: the first digits tell it, and
+# of two E5 without the version, too, for the first of them has none
 _XEON_WITHOUT_LINE = re.compile(
     r"(?<![\w.-])(?P<before>xeon (?:[2-8] ?x? )?)(?P<number>"
     r"(?:(?P<e3>12)|(?P<e7>[248]8)|14|[1246]6|24)\d\d[lw]?(?=[ -]?v[1-6]\b)"
