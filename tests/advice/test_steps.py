@@ -410,6 +410,25 @@ def test_gpus_that_no_rocm_build_is_made_for_get_the_vulkan_one(gpu: str, has_ro
 
 
 @pytest.mark.parametrize(
+    ("machine", "is_told"),
+    [
+        ("ryzen 7 8840u 780m 32gb", True),
+        ("strix halo 128gb", False),
+        ("mac mini m4 16gb", False),
+        ("i5-8250u 16gb", False),
+    ],
+)
+def test_ollama_is_told_to_take_a_gpu_that_it_drops(machine: str, is_told: bool) -> None:
+    """ollama/ollama pull 16701: since 0.30 it drops AMD's GPUs that share the RAM but for gfx1151,
+    so that its line would run at the processor's pace.
+    """
+    answer = check("gemma3:4b", machine=machine_named(machine))
+    lines = (*answer.setup, *answer.commands)
+    assert any("ollama run" in line for line in lines)
+    assert any("OLLAMA_IGPU_ENABLE=1" in line for line in lines) is is_told
+
+
+@pytest.mark.parametrize(
     "model",
     [
         "kokoro-82m", "xtts-v2", "sensevoice-small", "parler-tts-mini-v1", "f5-tts", "zonos-v0.1-transformer",
