@@ -19,6 +19,7 @@ from ..verdict.devices import computes_on_shared, runs_on
 from ..verdict.judging import judge
 from ..verdict.question import architectures, ask
 from ..verdict.record import Judged, Question
+from ..verdict.speed import uses_shared_gpu
 
 # from 23 GiB of GPU memory in all on, Ollama takes a longer context than 4,096 tokens by itself
 # (general knowledge; docs/context-length.mdx of ollama@fb307609 says 24 GiB); a GPU of 24 GB
@@ -183,7 +184,9 @@ class Circumstances(Record):
     where it is not; `bounds` and `environment`: options and environment variables that hold a
     server to what is counted; `device`: the runtime's word for where the model
     is placed; `offload`: the way by which its parts come to an accelerator in turn, None where they
-    do not; `is_windows`: environment variables are set as PowerShell does.
+    do not; `leaves_shared_gpu`: a GPU that shares the RAM computes in what is judged, and this
+    program leaves it unused unless told; `is_windows`: environment variables are set as PowerShell
+    does.
     """
 
     large: bool = False
@@ -194,6 +197,7 @@ class Circumstances(Record):
     environment: tuple[str, ...] = ()
     device: str | None = None
     offload: str | None = None
+    leaves_shared_gpu: bool = False
     is_windows: bool = False
 
 
@@ -214,6 +218,7 @@ def _circumstances(
         environment=_buffers_bound(question, runtime, judged, machine, catalogue),
         device=device_of(runtime, judged, machine),
         offload=judged.needs.offload if judged.needs is not None else None,
+        leaves_shared_gpu=_leaves_shared_gpu(question, runtime, machine),
         is_windows=machine.system == "windows",
     )
 
@@ -624,7 +629,17 @@ def _departures(
         departures.append("checkpoints")
     if circumstances.scaled:
         departures.append("yarn")
+    if circumstances.leaves_shared_gpu and "shared_gpu" in runtime.settings:
+        departures.append("shared_gpu")
     return departures
+
+
+def _leaves_shared_gpu(question: Question, runtime: RuntimeSpec, machine: Machine) -> bool:
+    """Whether a GPU that shares the RAM computes in the judged program and not in this one."""
+    judged_with = question.runtime
+    if judged_with is None or judged_with.id == runtime.id:
+        return False
+    return uses_shared_gpu(machine, judged_with) and not uses_shared_gpu(machine, runtime)
 
 
 def _carried(runtime: RuntimeSpec, key: str) -> bool:

@@ -40,6 +40,7 @@ ASKED_OF_RUNTIME = (
     "reranking",
     "whole_batch",
     "checkpoints",
+    "shared_gpu",
     *COMPANIONS,
 )
 
@@ -484,9 +485,10 @@ class RuntimeSpec(Record):
     # where the workload departs from the program's default, by ASKED_OF_RUNTIME: `options` are
     # appended to the command (`whole_batch`: for an encoder, which reads a text in one batch of
     # `{batch_tokens}`; `embedding`, `reranking`: for a model that mainly does so, where the program
-    # has to be told); `settings` are environment variables for `serve`, the command that starts the
-    # server, `NAME=value` with a space between two. A key in neither is in `command`, or cannot be
-    # asked for
+    # has to be told; `shared_gpu`: it leaves a GPU that shares the RAM unused unless told, and
+    # others of the same files take it); `settings` are environment variables for `serve`, the
+    # command that starts the server, `NAME=value` with a space between two. A key in neither is in
+    # `command`, or cannot be asked for
     options: Mapping[str, str] = read_by(_workload_texts, default={})
     settings: Mapping[str, str] = read_by(_workload_texts, default={})
     serve: str = read_by(Table.string, default="")

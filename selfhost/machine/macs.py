@@ -25,6 +25,8 @@ REMEDY = (
 )
 _MOST_LETTERS = 120
 _RAM_AND_DISK = 2
+# of a year in which some had no chip of Apple's
+_INTEL = "intel"
 _BARE_SIZE = re.compile(r"(?<=\s)(\d{2,3})\s*$", re.ASCII)
 # a screen, `macbook pro 16 m3 max`, and the year
 _ASIDE = re.compile(
@@ -37,6 +39,9 @@ _OF_A_SHOP = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _RAM_SLASH_DISK = re.compile(r"(?<![\w.])(\d{1,3})(?:gb)?/(?:\d{3}|\d)(?:gb|tb)?(?!\w)", re.ASCII)
+_YEAR = re.compile(r"\b20[12]\d\b", re.ASCII)
+# beside a year the width of a screen has no `inch`
+_WIDTH = re.compile(r"\b(?:1[3-6]|2[47])\b(?! ?gb)", re.ASCII)
 # said of any
 _ANY_MAC = frozenset(("apple", "mac", "chip", "silicon"))
 # `m5.xlarge` is rented
@@ -59,7 +64,7 @@ def mac_with(text: str) -> Described | None:
     product_words = frozenset(of_product.split()) - _ANY_MAC
     for row in shipped_table("macs")["mac"]:
         is_chip = (row["chip"], row["variant"]) == chips[0]
-        is_product = any(product_words <= frozenset(name.split()) for name in row["products"])
+        is_product = any(product_words <= frozenset(name.split()) for name in row["years"])
         if is_chip and is_product and stated_gib <= set(row["gib"]):
             return _described(text.strip(), row, max(stated_gib, default=None))
     return None
@@ -93,6 +98,73 @@ def with_its_size(text: str) -> str:
     return with_unit if is_sold else text
 
 
+def with_chip_of_its_year(text: str) -> str:
+    """The text of a Mac that its year tells, with the chip that all of that year and memory have
+    for the year: `macbook air 2022 16gb`. Any other text as it is.
+    """
+    chips = _chips_of_its_year(text)
+    if len(chips) != 1:
+        return text
+    return " ".join(_ASIDE.sub(" ", _WIDTH.sub(" ", _YEAR.sub(chips[0], _words(text)))).split())
+
+
+def several_chips(text: str) -> list[str]:
+    """What to name instead of a Mac that its year does not tell, as it is typed: one name a chip
+    that computers of that year were sold with, `macbook air m1`. Empty for any other text.
+    """
+    chips = _chips_of_its_year(text)
+    words = _words(text)
+    product = without_sizes(" ".join(_ASIDE.sub(" ", _WIDTH.sub(" ", words)).split()))
+    sizes = "".join(f" {size:g}GB" for size in sizes_gib(words))
+    years = _YEAR.findall(words)
+    return [f"{product} {f'{years[0]} intel' if chip == _INTEL else chip}{sizes}" for chip in chips]
+
+
+def _chips_of_its_year(text: str) -> list[str]:
+    """The chips that computers of the product and year were sold with, with the memory that the
+    text states, as they are typed: `m1 pro`; `intel` for a processor of Intel's. Empty where it
+    tells anything else, or no year.
+    """
+    words = _words(text)
+    years, sizes = _YEAR.findall(words), set(sizes_gib(words))
+    if len(years) != 1 or _CHIP.search(words):
+        return []
+    left = without_sizes(_ASIDE.sub(" ", _WIDTH.sub(" ", words))).split()
+    product = " ".join(word for word in left if word not in ("apple", "silicon", "chip"))
+    table = shipped_table("macs")
+    chips = [
+        f"{row['chip']} {row['variant']}".strip()
+        for row in table["mac"]
+        if int(years[0]) in row["years"].get(product, ()) and sizes <= set(row["gib"])
+    ]
+    is_intel_too = f"{product} {years[0]}" in table["intel"]
+    return [*chips, _INTEL] if chips and is_intel_too else chips
+
+
+def size_never_sold(text: str) -> tuple[str, str] | None:
+    """A Mac of a memory that its chip was not sold with: what is wrong, and which sizes there are.
+    None for any other text.
+    """
+    words = _words(text)
+    rows, sizes = _rows_of_chips(words), set(sizes_gib(words))
+    if len(rows) != 1 or len(sizes) != 1 or sizes <= set(rows[0]["gib"]):
+        return None
+    size_gib = sizes.pop()
+    chip = rows[0]["chip"]
+    *smaller, most = [f"{size} GB" for size in rows[0]["gib"]]
+    sold = f"{', '.join(smaller)} or {most}" if smaller else most
+    others = [
+        _title(row)
+        for row in shipped_table("macs")["mac"]
+        if row["chip"] == chip and size_gib in row["gib"]
+    ]
+    with_others = f"; one with {size_gib:g} GB has an {' or '.join(others)}" if others else ""
+    return (
+        f"no Mac with an {_title(rows[0])} has {size_gib:g} GB of RAM",
+        f"it is sold with {sold}{with_others}",
+    )
+
+
 def sizes_sold(text: str) -> tuple[int, ...]:
     """GiB of RAM that Macs with the chip that the text names are sold with; empty where it names
     none, several, or states the size.
@@ -118,7 +190,7 @@ def is_a_mac(text: str) -> bool:
     words_of_macs = {
         word
         for row in shipped_table("macs")["mac"]
-        for product in row["products"]
+        for product in row["years"]
         for word in (*product.split(), row["chip"])
         if "mac" in word or word == row["chip"]
     }
@@ -149,9 +221,14 @@ def _words(text: str) -> str:
     return words
 
 
+def _title(row: Mapping[str, Any]) -> str:
+    """A chip as Apple writes it: `M1 Pro`."""
+    return f"{row['chip'].upper()} {row['variant'].title()}".strip()
+
+
 def _described(text: str, row: Mapping[str, Any], stated_gib: int | None) -> Described:
     memory_gib = row["gib"][0] if stated_gib is None else stated_gib
-    title = f"Apple {row['chip'].upper()} {row['variant'].title()}".strip()
+    title = f"Apple {_title(row)}"
     chip = apple_chip(row["chip"], row["variant"])
     is_smaller = memory_gib in row.get("smaller", ())
     gb_per_s = None if chip is None else chip.gb_per_s

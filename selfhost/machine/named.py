@@ -30,7 +30,10 @@ from .macs import (
     is_a_mac,
     mac_with,
     names_a_chip_alone,
+    several_chips,
+    size_never_sold,
     sizes_sold,
+    with_chip_of_its_year,
     with_its_size,
 )
 from .products import (
@@ -84,10 +87,14 @@ _SHORT_RYZEN_AI = re.compile(
 # `tesla p100 16gb 2x`
 _COUNT_AT_END = re.compile(r"^(.*\S)\s+(\d{1,2}x)$", re.IGNORECASE)
 _DASH_BETWEEN = re.compile(r"\s+-+\s+")
-# a Xeon's number without its line, `xeon 2680 v4`, `xeon 2 2680 v4`; the first digits tell the line
+# `16gb+512gb`
+_PLUS_BEHIND_SIZE = re.compile(r"(?<=\d[gt]b)\s*\+\s*(?=\d)", re.IGNORECASE)
+# a Xeon's number without its line, `xeon 2680 v4`, `xeon 2 2680 v4`: the first digits tell it, and
+# of two E5 without the version, too, for the first of them has none
 _XEON_WITHOUT_LINE = re.compile(
-    r"(?<![\w.-])(?P<before>xeon (?:[2-8] ?x? )?)"
-    r"(?P<number>(?:(?P<e3>12)|(?P<e7>[248]8)|14|[1246]6|24)\d\d[lw]?)(?=[ -]?v[1-6]\b)",
+    r"(?<![\w.-])(?P<before>xeon (?:[2-8] ?x? )?)(?P<number>"
+    r"(?:(?P<e3>12)|(?P<e7>[248]8)|14|[1246]6|24)\d\d[lw]?(?=[ -]?v[1-6]\b)"
+    r"|(?:16[2568]|26[0-9]|46[0-5])\d[lw]?(?![\w.-]))",
     re.IGNORECASE,
 )
 # `xeon 2 e5-2680 v4`: no line of Xeons has a number before its letter
@@ -103,7 +110,7 @@ _LEAST_LETTERS = 3
 
 
 class NotOneMachineError(UnknownMachineError):
-    """The name is known, but it is that of several machines."""
+    """The name is known, but it is that of several machines, or of none with that memory."""
 
 
 class NamedProfile(Record):
@@ -188,6 +195,7 @@ def _as_typed(text: str) -> NamedProfile:
         )
         return named.replace(note=" ".join(filter(None, (named.note, left))))
     ram = stated_ram(_with_spaces(text))
+    ram = ram.replace(text=_PLUS_BEHIND_SIZE.sub(" ", ram.text))
     named = _exactly(without_kind(ram.text)) or _by_its_parts(ram, text)
     machine, of_memory = with_ram(named.profile.machine, ram)
     # the commands in it are those of what was typed
@@ -263,6 +271,9 @@ def _by_its_parts(ram: StatedRam, typed_whole: str) -> NamedProfile:
     whole = with_its_size(with_whole_words(text))
     if whole != text:
         return profile_named(whole)
+    of_its_year = with_chip_of_its_year(text)
+    if of_its_year != text:
+        return _read_as(of_its_year, text)
     matches = (
         _by_names(text)
         or _by_names(without_kind(text))
@@ -427,6 +438,13 @@ def _of_its_chip(text: str, error: UnknownMachineError) -> UnknownMachineError:
     """The error; of a Mac it names none with another chip, nor how to name other processors."""
     if not is_a_mac(text):
         return error
+    macs = several_chips(text)
+    if macs:
+        remedy = f"name one: {option('machine', *macs)}"
+        return NotOneMachineError(f"{text!r} can be {len(macs)} Macs", nearest=macs, remedy=remedy)
+    never_sold = size_never_sold(text)
+    if never_sold is not None:
+        return NotOneMachineError(never_sold[0], remedy=never_sold[1])
     near = [name for name in error.nearest if has_its_chip(name, text)]
     remedy = f"did you mean {', '.join(near)}? Else {REMEDY}" if near else REMEDY
     return UnknownMachineError(str(error), nearest=near, remedy=remedy)

@@ -22,6 +22,19 @@ _STICKS = pattern(
     r"(?<![\w.])(?P<count>\d{1,2})\s*[x×*]\s*(?P<size>\d+)\s*gi?b(?=\s*(?:of )?(?:lp)?(?:ddr|ram))",
     re.IGNORECASE,
 )
+_MODULE = r"(?:[1248]|12|16|24|32|48|64|96|128)"
+_SIZE = rf"(?P<size>{_MODULE})\s*gi?b(?!\w)"
+# modules that no word for RAM follows: `2x16gb`, `16gb+16gb`, and behind their sum `32gb (2x16gb)`
+_MODULES = pattern(
+    rf"(?:(?<![\w.])(?P<sum>\d{{1,4}})\s*gi?b\s*(?:of )?(?:ram\s*)?)?(?<![\w.])"
+    rf"\(?(?P<count>\d{{1,2}})\s*[x×*]\s*(?P<size>{_MODULE})(?:\s*gi?b)?(?!\w)\)?",
+    re.IGNORECASE,
+)
+_ADDED = pattern(rf"(?<![\w.])(?P<first>{_MODULE})\s*(?:gi?b)?\s*\+\s*{_SIZE}", re.IGNORECASE)
+_OF_SIZE = pattern(r"gi?b", re.IGNORECASE)
+# a laptop's 8gb+64gb are RAM and disk
+_MOST_TIMES_AS_LARGE = 2
+_MOST_WORDS_OF_A_GPU = 4
 # 3600, 2133 and 6400 are rates; 3090 and 4070 GPUs
 _RATE = r"(?:\d\d(?:00|33|66|67)|1\d{4})"
 _UNIT = r"\s*(?:mhz|mt/s|mts)(?!\w)"
@@ -59,6 +72,7 @@ class StatedRam(Record):
 
 def stated_ram(text: str) -> StatedRam:
     """What a description states of its RAM."""
+    text = _with_modules_told(text)
     sticks = _STICKS.search(text)
     plain = _STICKS.sub(lambda each: f"{int(each['count']) * int(each['size'])}gb", text)
     kind, channels = _KIND.search(plain), _CHANNELS.search(plain)
@@ -74,6 +88,46 @@ def stated_ram(text: str) -> StatedRam:
         channels=None if channels is None else _count(channels["count"]),
         sticks=None if sticks is None else int(sticks["count"]),
     )
+
+
+def _with_modules_told(text: str) -> str:
+    """The text with `ram` behind modules that no word follows, and without their sum; as it is
+    where a GPU in it is sold with that size.
+    """
+    added = _ADDED.search(text)
+    if added is not None:
+        first, second = int(added["first"]), int(added["size"])
+        is_ram = max(first, second) <= _MOST_TIMES_AS_LARGE * min(first, second)
+        if is_ram and not _is_of_a_gpu(text, added):
+            ram = f"2x{first}gb ram" if first == second else f"{first + second}gb ram"
+            return f"{text[: added.start()]}{ram}{text[added.end() :]}"
+        return text
+    told = _MODULES.search(text)
+    if told is None or (told["sum"] is None and not _OF_SIZE.search(told[0])):
+        return text
+    count, size = int(told["count"]), int(told["size"])
+    if told["sum"] is not None and int(told["sum"]) != count * size:
+        return text
+    if told["sum"] is None and _is_of_a_gpu(text, told):
+        return text
+    return f"{text[: told.start()]}{count}x{size}gb ram{text[told.end() :]}"
+
+
+def _is_of_a_gpu(text: str, size: re.Match[str]) -> bool:
+    """Whether the text names a GPU that is sold with the size."""
+    from .gpu_names import UnknownGpuError, cards_named
+
+    around = (text[: size.start()].split(), text[size.end() :].split())
+    for words in around:
+        for start in range(len(words)):
+            for end in range(start + 1, min(start + _MOST_WORDS_OF_A_GPU, len(words)) + 1):
+                name = f"{' '.join(words[start:end])} {size['size']}GB"
+                try:
+                    cards_named(name, listed_only=True, explains=False)
+                except (UnknownGpuError, ValueError):
+                    continue
+                return True
+    return False
 
 
 def without_kind(text: str) -> str:

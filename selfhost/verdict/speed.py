@@ -18,7 +18,7 @@ from ..core.saying import option
 from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs
 from .cores import core_of, cores_rate
-from .devices import reaches
+from .devices import is_built_for, reaches
 from .processor import (
     ANY_APPLE,
     BANDWIDTH_SHARE,
@@ -129,17 +129,23 @@ _SHARED_MAKERS = ("apple", "nvidia", "amd")
 
 
 class SharedBuilds(Record):
-    """The GPUs sharing the RAM that a program's builds compute on: their makers, and the least
-    compute capability of NVIDIA's.
+    """The GPUs sharing the RAM that a program's builds compute on: their makers, the least
+    compute capability of NVIDIA's, and patterns of AMD's, all where there are none.
     """
 
     makers: tuple[str, ...] = _SHARED_MAKERS
     least_capability: str | None = None
+    amd: tuple[str, ...] = ()
 
     def leave_out(self, device: Accelerator) -> bool:
         """Whether it is known to be older than they compute on."""
         least = self.least_capability
         return least is not None and reaches(device, least) is False
+
+    def use(self, device: Accelerator) -> bool:
+        """Whether they compute on it without being told to."""
+        is_listed = is_built_for(device, self.amd) is not False
+        return is_listed and device.vendor.lower() in self.makers
 
 
 _ANY_PROGRAM = SharedBuilds()
@@ -195,7 +201,9 @@ def shared_builds(runtime: RuntimeSpec | None) -> SharedBuilds:
     if runtime is None:
         return _ANY_PROGRAM
     return SharedBuilds(
-        makers=runtime.on_shared_gpu, least_capability=runtime.least_of(shares_ram=True)
+        makers=runtime.on_shared_gpu,
+        least_capability=runtime.least_of(shares_ram=True),
+        amd=runtime.amd_shared_gpus,
     )
 
 
@@ -337,8 +345,7 @@ def shared_gpu(machine: Machine, on_shared_gpu: SharedBuilds = _ANY_PROGRAM) -> 
         return None
     if device is not None and on_shared_gpu.leave_out(device):
         return None
-    used = device is not None and device.vendor.lower() in on_shared_gpu.makers
-    used = used and not is_guest(machine)
+    used = device is not None and on_shared_gpu.use(device) and not is_guest(machine)
     from .graphics import gpu_with
 
     gpu = gpu_with(device or _APPLE_GPU, peak, apple_chip_in(machine))

@@ -389,13 +389,43 @@ def test_each_maker_of_gpus_gets_its_build(gpu: str, asked: Workload, words: str
 
 
 @pytest.mark.parametrize(
-    ("gpu", "has_rocm"), [("MI50 32GB", False), ("RX 580 8GB", False), ("RX 6800", True)]
+    ("gpu", "has_rocm"),
+    [
+        ("MI50 32GB", False),
+        ("RX 580 8GB", False),
+        ("RX 6800", True),
+        # gfx1013, gfx1033, gfx1031, gfx1103: between those that it is built for
+        ("bc-250", False),
+        ("steam deck", False),
+        ("RX 6700 XT", False),
+        ("ryzen 7 8840u 780m 32gb", False),
+        ("strix halo 128gb", True),
+    ],
 )
 def test_gpus_that_no_rocm_build_is_made_for_get_the_vulkan_one(gpu: str, has_rocm: bool) -> None:
-    """gpu_targets of ubuntu-22-rocm in llama.cpp's release.yml: gfx908 and newer, not gfx906."""
+    """gpu_targets of ubuntu-22-rocm in llama.cpp's release.yml: eleven from gfx908 to gfx1201."""
     lines = check("mistral-7b", Workload(runtime="llama.cpp"), machine=machine_named(gpu)).setup
     assert any("ubuntu-vulkan" in line for line in lines)
     assert any("rocm" in line for line in lines) is has_rocm
+
+
+@pytest.mark.parametrize(
+    ("machine", "is_told"),
+    [
+        ("ryzen 7 8840u 780m 32gb", True),
+        ("strix halo 128gb", False),
+        ("mac mini m4 16gb", False),
+        ("i5-8250u 16gb", False),
+    ],
+)
+def test_ollama_is_told_to_take_a_gpu_that_it_drops(machine: str, is_told: bool) -> None:
+    """ollama/ollama pull 16701: since 0.30 it drops AMD's GPUs that share the RAM but for gfx1151,
+    so that its line would run at the processor's pace.
+    """
+    answer = check("gemma3:4b", machine=machine_named(machine))
+    lines = (*answer.setup, *answer.commands)
+    assert any("ollama run" in line for line in lines)
+    assert any("OLLAMA_IGPU_ENABLE=1" in line for line in lines) is is_told
 
 
 @pytest.mark.parametrize(

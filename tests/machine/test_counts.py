@@ -81,6 +81,12 @@ def test_a_number_behind_the_memory_is_asked_about() -> None:
         machine_named("rtx 3090 64gb 2")
 
 
+def test_a_xeon_of_two_without_its_version_is_the_first() -> None:
+    """ark.intel.com: the E5-2680 of 2012 has 8 cores, those with a version more."""
+    machine = machine_named("dual xeon 2680 128gb")
+    assert (machine.cpu_model, machine.cpu_cores_physical) == ("dual xeon e5-2680", 16)
+
+
 @each("text", ["xeon 2 2680 v4 64gb", "xeon 2x 2680v4 64gb", "xeon 2 e5-2680 v4 64gb"])
 def test_a_number_before_that_of_a_xeon_counts_it(text: str) -> None:
     """ark.intel.com: the E5-2680 v4 has 14 cores. Two were 16 of a processor that is not listed, at 182 tokens/s."""

@@ -4,7 +4,7 @@ import pytest
 
 from selfhost.core.tables import shipped_table
 from selfhost.machine.chips import apple_chip
-from selfhost.machine.named import machine_named
+from selfhost.machine.named import NotOneMachineError, machine_named
 from selfhost.machine.profiles import UnknownMachineError
 
 GB, GIB = 10**9, 2**30
@@ -49,7 +49,7 @@ def test_a_mac_has_the_chip_that_was_named(text: str, chip: str, gib: int, gb_pe
 
 
 @pytest.mark.parametrize(
-    "text", ["mac studio m1", "m3 max 100gb", "imac m9", "macbook pro m1 ultra"]
+    "text", ["mac studio m1", "imac m9", "macbook pro m1 ultra", "macbook 2015"]
 )
 def test_what_apple_did_not_sell_is_refused(text: str) -> None:
     """Without another chip's name, and without an example of Intel's."""
@@ -58,6 +58,50 @@ def test_what_apple_did_not_sell_is_refused(text: str) -> None:
     assert all("m3-max" in near for near in caught.value.nearest)
     assert "M2 Pro 16GB" in str(caught.value.remedy)
     assert "i5" not in str(caught.value.remedy)
+
+
+@pytest.mark.parametrize(
+    ("text", "chip", "gib"),
+    [
+        # Apple's list of models by year has one chip for these
+        ("macbook air 2022 16gb", "Apple M2", 16),
+        ("MacBook Air (2022)", "Apple M2", 8),
+        ("imac 2021", "Apple M1", 8),
+        ("mac mini 2020 8gb", "Apple M1", 8),
+        # an M1 Pro was sold with 32 GB at most
+        ("macbook pro 16 2021 64gb", "Apple M1 Max", 64),
+    ],
+)
+def test_a_year_tells_the_chip_that_all_of_it_had(text: str, chip: str, gib: int) -> None:
+    machine = machine_named(text)
+    assert machine.memory_total_bytes == gib * GIB
+    (gpu,) = machine.accelerators or ()
+    assert gpu.name == f"{chip} GPU"
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("macbook air 2020 16gb", ["macbook air m1 16GB", "macbook air 2020 intel 16GB"]),
+        ("MacBook Pro 14 2021 32gb", ["macbook pro m1 pro 32GB", "macbook pro m1 max 32GB"]),
+        ("mac studio 2022", ["mac studio m1 max", "mac studio m1 ultra"]),
+    ],
+)
+def test_a_year_of_several_chips_asks_back_with_names_that_work(
+    text: str, names: list[str]
+) -> None:
+    with pytest.raises(NotOneMachineError) as caught:
+        machine_named(text)
+    assert list(caught.value.nearest) == names
+    for name in names:
+        assert machine_named(name).memory_total_bytes
+
+
+def test_a_memory_that_the_chip_was_not_sold_with_is_told_with_those_it_was() -> None:
+    """Apple: the M3 with 8, 16 or 24 GB, the M3 Pro with 18 or 36."""
+    with pytest.raises(NotOneMachineError, match="no Mac with an M3 has 18 GB") as caught:
+        machine_named("macbook pro m3 18gb")
+    assert "8 GB, 16 GB or 24 GB; one with 18 GB has an M3 Pro" in str(caught.value.remedy)
 
 
 def test_every_chip_of_the_table_has_its_bandwidth() -> None:

@@ -342,6 +342,10 @@ def test_an_absent_gpu_is_asked_for_its_memory_in_both(text: str) -> None:
         ("synology ds923+ 32gb", "AMD Ryzen Embedded R1600", 32),
         ("Odroid M1 8GB", "Cortex-A55 (RK3568)", 8),
         ("bosgame m5 128gb", "AMD RYZEN AI MAX+ 395 w/ Radeon 8060S", 128),
+        ("hp t640 thin client 8gb", "AMD Ryzen Embedded R1505G with Radeon Vega Gfx", 8),
+        ("Synology DS220+ 6GB", "Intel(R) Celeron(R) J4025 CPU @ 2.00GHz", 6),
+        # the ROG Ally that is not the Extreme
+        ("rog ally z1", "AMD Ryzen Z1", 16),
         ("dell wyse 5070 8gb", "Intel(R) Celeron(R) J4105 CPU @ 1.50GHz", 8),
         # the number of a model is no GPU
         ("vostro 3070 i5-8400 16gb", "i5 8400", 16),

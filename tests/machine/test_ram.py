@@ -36,6 +36,27 @@ def test_what_is_read_of_a_description(
 
 
 @pytest.mark.parametrize(
+    ("text", "gib"),
+    [
+        # as shops and forums write modules: count by size, a sum, their total before them
+        ("i7-12700 2x16gb", 32),
+        ("ryzen 5600g 2 x 16 GB", 32),
+        ("i7-12700 16gb+16gb", 32),
+        ("i5-12400 16GB + 8GB", 24),
+        ("i7-12700 32gb (2x16gb) ddr4-3200", 32),
+        ("ryzen 9 5950x 4x32gb 2x 3090", 128),
+        ("i7-12700 16gb + 16gb rtx 3060", 32),
+        # a size that the GPU is sold with is the GPU's, and a disk is no RAM
+        ("i7-12700 rtx 4060 ti 16gb + 16gb", 16),
+        ("2x 16gb v100 64gb", 64),
+        ("n100 16gb+500gb", 16),
+    ],
+)
+def test_modules_are_counted_together(text: str, gib: int) -> None:
+    assert machine_named(text).memory_total_bytes == gib << 30
+
+
+@pytest.mark.parametrize(
     ("text", "channels", "mts"),
     [
         # channels and memory as ark.intel.com and amd.com have them; a transfer is of 8 bytes
