@@ -21,6 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .placement import Spreading
+
 
 def judge(question: Question, machine: Machine) -> Judged:
     """Every finding for that question on that machine.
@@ -342,6 +344,7 @@ def ways_held(
             when_close=when_close,
             has_other_runtime=question.has_other_runtime,
             smaller_caches=_smaller_caches(question),
+            deciding=deciding,
         )
         yield (
             candidate,
@@ -371,12 +374,21 @@ def _ways(
     """The needs with their terms placed in each way there is. The last two as in `Spreading`."""
     if machine.accelerators == ():
         return iter((needs,))
-    from .placement import Spreading, placements
+    from .placement import placements
+
+    return placements(needs, machine, _spreading(question, gathered, may_be_close))
+
+
+# of one question on many machines it is the same
+@remembered(32)
+def _spreading(question: Question, gathered: Term | None, may_be_close: bool) -> Spreading:
+    """How its program lays it out. The last two as in `Spreading`."""
+    from .placement import Spreading
 
     runtime, is_trained = question.runtime, question.workload.task == "finetune"
     layers = question.spec.architecture.layers if question.spec.architecture else None
     shares_layers = runtime is not None and runtime.splits_layers and not is_trained
-    way = Spreading(
+    return Spreading(
         shared_layers=layers if shares_layers else None,
         spread_layers=layers if _spreads_layers(question) else None,
         gpu_only=_gpu_only(question),
@@ -386,20 +398,25 @@ def _ways(
         may_be_tight=is_trained,
         may_be_close=may_be_close,
     )
-    return placements(needs, machine, way)
 
 
 def _smaller_caches(question: Question) -> Mapping[str, float]:
     """Types of cache that the program has and that are smaller than what is asked, the best first,
     with their share of its size.
     """
+    names = question.runtime.kv_cache_types if question.runtime is not None else ()
+    return _smaller_types(names, question.workload.kv_cache_type or "f16")
+
+
+@remembered(32)
+def _smaller_types(names: tuple[str, ...], asked: str) -> Mapping[str, float]:
+    """Of these types of cache the ones that are smaller than the one asked for."""
 
     def width(type: str) -> float:
         elements, size = BLOCKS[type.upper()]
         return size / elements
 
-    own = width(question.workload.kv_cache_type or "f16")
-    names = question.runtime.kv_cache_types if question.runtime is not None else ()
+    own = width(asked)
     return {name: width(name) / own for name in names if width(name) < own}
 
 
