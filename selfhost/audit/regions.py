@@ -139,7 +139,7 @@ def _regions(
         region, pooled = trace.region() & bits, None
         if layers is not None and layout is not None and not trace.reads_bandwidth:
             wider = _Wider(population, layers, trace, counted, findings, layout)
-            region |= wider.region(bits) & bits
+            region |= wider.region(bits, region) & bits
             pooled = wider.pooled
         elif trace.reads_bandwidth and each_bandwidth:
             region &= trace.region_of_its_bandwidth()
@@ -197,19 +197,19 @@ class _Wider:
             return self._counted.signature_of(findings)
         return [(each.check, each.code, each.outcome) for each in findings]
 
-    def region(self, bits: int) -> int:
-        """Machines of a set with these findings; 0 where none can be told so beyond those that
-        would have answered the same.
+    def region(self, bits: int, alike: int) -> int:
+        """Machines of a set with these findings; 0 where none can be told so beyond those `alike`,
+        which would have answered the same.
         """
         if self._layout == "nowhere":
-            return self._of_all_cards(bits)
+            return self._of_all_cards(bits, alike)
         if self._layout in ("split", "short split", "slow split"):
             region = self._of_one_card(bits)
-            return region if region or self._lacks else self._of_all_cards(bits)
+            return region if region or self._lacks else self._of_all_cards(bits, alike)
         if self._lacks:
             return 0
         if self._layout == "accelerator" and self._has_several:
-            return self._of_all_cards(bits)
+            return self._of_all_cards(bits, alike)
         return 0
 
     @property
@@ -285,22 +285,24 @@ class _Wider:
             tried = (alike + beyond) // 2
         return alike, region
 
-    def _of_all_cards(self, bits: int) -> int:
+    def _of_all_cards(self, bits: int, alike: int) -> int:
         """Machines of the same kinds with one accelerator or several alike."""
         population = self._population
         slots = _free_of(population.kinds[self._trace.kind])
         if not slots:
             return 0
         bits &= population.of_kinds(self._trace.kinds)
+        if not without(bits, alike):
+            return 0
         self._kinds = population.kinds_within(self._trace.kinds, bits)
         own = [population.value_of(self._trace.number, slot) for slot in slots]
         least = [self._end(slot, bits, 0) for slot in slots]
-        alike = self._corner(dict(zip(slots, least, strict=True)))
-        if alike is None:
-            least, alike = own, self._corner(dict(zip(slots, own, strict=True)))
-        if alike is None:
+        answering = self._corner(dict(zip(slots, least, strict=True)))
+        if answering is None:
+            least, answering = own, self._corner(dict(zip(slots, own, strict=True)))
+        if answering is None:
             return 0
-        bits &= alike
+        bits &= answering
         for slot, value in zip(slots, least, strict=True):
             bits &= population.cut(((slot, 1),)).at_least(value)
         return self._up_to_most(slots, bits, own)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..catalogue.runtime import CacheRule
+    from .placement import Spreading
 
 
 def judge(question: Question, machine: Machine) -> Judged:
@@ -345,6 +346,7 @@ def ways_held(
             has_other_runtime=question.has_other_runtime,
             smaller_caches=smaller_caches(question, machine),
             cache_rule=question.cache_rule,
+            deciding=deciding,
         )
         yield (
             candidate,
@@ -374,12 +376,21 @@ def _ways(
     """The needs with their terms placed in each way there is. The last two as in `Spreading`."""
     if machine.accelerators == ():
         return iter((needs,))
-    from .placement import Spreading, placements
+    from .placement import placements
+
+    return placements(needs, machine, _spreading(question, gathered, may_be_close))
+
+
+# of one question on many machines it is the same
+@remembered(32)
+def _spreading(question: Question, gathered: Term | None, may_be_close: bool) -> Spreading:
+    """How its program lays it out. The last two as in `Spreading`."""
+    from .placement import Spreading
 
     runtime, is_trained = question.runtime, question.workload.task == "finetune"
     layers = question.spec.architecture.layers if question.spec.architecture else None
     shares_layers = runtime is not None and runtime.splits_layers and not is_trained
-    way = Spreading(
+    return Spreading(
         shared_layers=layers if shares_layers else None,
         spread_layers=layers if _spreads_layers(question) else None,
         gpu_only=_gpu_only(question),
@@ -389,7 +400,6 @@ def _ways(
         may_be_tight=is_trained,
         may_be_close=may_be_close,
     )
-    return placements(needs, machine, way)
 
 
 def smaller_caches(question: Question, machine: Machine) -> Mapping[str, float]:

@@ -272,23 +272,37 @@ def _layers_by_place(
     shares: list[tuple[str, int]] = []
     for place in places:
         room = (place.room_bytes or 0) - taken.each_bytes - (0 if shares else taken.first_bytes)
-        count = _most_layers(taken.by_layer, left, layers, room)
+        count = _most_layers(taken, left, layers, room)
         if count:
             shares.append((place.where, count))
             left -= count
     return shares, left
 
 
-def _most_layers(terms: Sequence[Term], left: int, layers: int, room: int) -> int:
+def _most_layers(taken: _Taken, left: int, layers: int, room: int) -> int:
     """How many of the last of the `left` layers have room together."""
+    sizes = _sizes_of_last(taken, left, layers)
     low, high = 0, left
     while low < high:
         middle = (low + high + 1) // 2
-        if sum(_share(term, "high_bytes", left - middle, left, layers) for term in terms) <= room:
+        size = sizes.get(middle)
+        if size is None:
+            start = left - middle
+            size = sizes[middle] = sum(
+                [_share(term, "high_bytes", start, left, layers) for term in taken.by_layer]
+            )
+        if size <= room:
             low = middle
         else:
             high = middle - 1
     return low
+
+
+# of one model on many machines they are the same
+@remembered(128)
+def _sizes_of_last(taken: _Taken, left: int, layers: int) -> dict[int, int]:
+    """What so many of the last of the `left` layers take, filled in as it is asked for."""
+    return {}
 
 
 def _share(term: Term, end: str, start: int, stop: int, layers: int) -> int:

@@ -128,11 +128,13 @@ def laid_out(
 
 def _on_shared(placed: Needs, machine: Machine, layers: int | None) -> tuple[float, float, float]:
     """Share of the layers that a GPU which shares the RAM computes: slow end, likely, fast end."""
-    if not any(card.unified for card in machine.accelerators or ()):
-        return WHOLLY
-    from .shared_memory import share_on_shared
+    # a fleet is asked it tens of thousands of times
+    for card in machine.accelerators or ():
+        if card.unified:
+            from .shared_memory import share_on_shared
 
-    return share_on_shared(placed, machine, layers)
+            return share_on_shared(placed, machine, layers)
+    return WHOLLY
 
 
 def _filled(placed: Needs, layers: int | None) -> float:

@@ -35,6 +35,7 @@ def accelerator_check(
     has_other_runtime: bool = False,
     smaller_caches: Mapping[str, float] | None = None,
     cache_rule: CacheRule | None = None,
+    deciding: bool = False,
 ) -> Finding:
     """Is an accelerator needed, and do those that `needs` names as places hold their share?
 
@@ -46,9 +47,11 @@ def accelerator_check(
     named, and the one that is judged without a name needs no GPU. `smaller_caches`: types of cache
     that the program has too, the best first, and their size as a share of what is judged.
     `cache_rule`: on which GPUs the program keeps the type of cache that was asked for.
+    `deciding`: a finding that decides nothing may be another that decides nothing.
     """
     needs_gpu = runtime is not None and (runtime.gpu_only or (rule is not None and rule.gpu_only))
-    if needs.placement == "host" and not needs_gpu and not machine.accelerators:
+    # in RAM, accelerators that are not needed decide nothing
+    if needs.placement == "host" and not needs_gpu and (deciding or not machine.accelerators):
         return _NONE_NEEDED
     # many machines have none
     from .accelerator_share import held_check

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ...catalogue.spec import QuantizationRule, RuntimeSpec
 from ...core import units
-from ...core.records import Record
+from ...core.records import Record, remembered
 from ...core.saying import differently, option
 from ...core.units import GIB, MIB, binary, binary_range
 from ...machine.gpus import capability_by_name
@@ -376,25 +376,41 @@ class _Share(Record):
     room_bytes: int | None
 
 
-def _shares(terms: Sequence[Term], machine: Machine, *, gpu_only: bool) -> list[_Share]:
-    """What each accelerator is to hold of these terms."""
+def _shares(needs: Needs, machine: Machine, *, gpu_only: bool) -> list[_Share]:
+    """What each accelerator is to hold."""
+    if needs.memory is None:
+        return []
     accelerators = enumerate(machine.accelerators or ())
     devices = {f"accelerator:{index}": device for index, device in accelerators}
     shares = []
-    for where in dict.fromkeys(term.where for term in terms):
+    for where, (low_bytes, likely_bytes, high_bytes) in _sums_there(needs.memory).items():
         device, room_bytes = devices.get(where), None
         if device is not None and device.unified is False:
             room_bytes = room_of(device, gpu_only=gpu_only)
         shares.append(
             _Share(
                 device=device,
-                low_bytes=sum(term.low_bytes for term in terms if term.where == where),
-                likely_bytes=sum(term.bytes for term in terms if term.where == where),
-                high_bytes=sum(term.high_bytes for term in terms if term.where == where),
+                low_bytes=low_bytes,
+                likely_bytes=likely_bytes,
+                high_bytes=high_bytes,
                 room_bytes=room_bytes,
             )
         )
     return shares
+
+
+# of one model that many machines hold alike it is the same
+@remembered(128)
+def _sums_there(memory: MemoryNeed) -> Mapping[str, tuple[int, int, int]]:
+    """What each accelerator takes of the need, the least, the likely and the most bytes."""
+    sums: dict[str, tuple[int, int, int]] = {}
+    for term in memory.terms:
+        if term.where != "host":
+            low, likely, high = sums.get(term.where, (0, 0, 0))
+            sums[term.where] = (
+                low + term.low_bytes, likely + term.bytes, high + term.high_bytes
+            )  # fmt: skip
+    return sums
 
 
 def _left_out(needs: Needs, machine: Machine, runtime: RuntimeSpec | None) -> str:
@@ -437,13 +453,21 @@ class _Held:
         self.gpu_only = gpu_only
         terms = needs.memory.terms if needs.memory else ()
         self.terms = [term for term in terms if term.where != "host"]
-        self.shares = _shares(self.terms, machine, gpu_only=gpu_only)
+        self.shares = _shares(needs, machine, gpu_only=gpu_only)
         self.devices = [share.device for share in self.shares if share.device is not None]
-        self.low = sum(share.low_bytes for share in self.shares)
-        self.likely = sum(term.bytes for term in self.terms)
         self.share = sum(share.high_bytes for share in self.shares)
         rooms = [share.room_bytes for share in self.shares]
         self.has = None if None in rooms else sum(room or 0 for room in rooms)
+
+    @property
+    def low(self) -> int:
+        """The least that they are to hold."""
+        return sum(share.low_bytes for share in self.shares)
+
+    @property
+    def likely(self) -> int:
+        """What they are likely to hold."""
+        return sum(share.likely_bytes for share in self.shares)
 
     @property
     def rooms(self) -> list[int]:
