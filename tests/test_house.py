@@ -69,67 +69,58 @@ def package(module: str) -> str:
     return first
 
 
+FILES = sorted(PACKAGE.rglob("*.py"))
+# by their names below the package: to ask the file system for each import takes seconds
+MODULES = {path.relative_to(PACKAGE).with_suffix("").parts: path for path in FILES}
+FOLDERS = {parts[:end] for parts in MODULES for end in range(1, len(parts))}
+
+
+def place_of(path: Path, node: ast.ImportFrom) -> tuple[str, ...]:
+    """The names below the package of what an own import of that file imports from."""
+    folder = path.relative_to(PACKAGE).parts[:-1]
+    base = (*folder[: len(folder) + 1 - node.level], *(node.module or "").split("."))
+    return tuple(part for part in base if part)
+
+
 @cache
 def imports(path: Path) -> tuple[tuple[str, str, bool], ...]:
     """(kind, name, inside a function) for every import of a file: kind `own` names a package, `other` a top-level module."""
-    tree = figures.trees()[path]
-    folder = path.relative_to(PACKAGE).parts[:-1]
 
-    def own(node: ast.ImportFrom) -> Iterator[str]:
-        base = (*folder[: len(folder) + 1 - node.level], *(node.module or "").split("."))
-        parts = tuple(part for part in base if part)
-        for alias in node.names:
-            place = PACKAGE.joinpath(*parts, alias.name)
-            is_module = place.is_dir() or place.with_name(f"{alias.name}.py").exists()
-            module = (*parts, alias.name) if is_module else parts
-            yield package(".".join(module)) if module else "__init__"
+    def named(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str]]:
+        if isinstance(node, ast.Import):
+            yield from (("other", alias.name.split(".")[0]) for alias in node.names)
+        elif not node.level:
+            yield "other", (node.module or "").split(".")[0]
+        else:
+            parts = place_of(path, node)
+            for alias in node.names:
+                deeper = (*parts, alias.name)
+                module = deeper if deeper in MODULES or deeper in FOLDERS else parts
+                yield "own", package(".".join(module)) if module else "__init__"
 
-    def walk(node: ast.AST, inside: bool) -> Iterator[tuple[str, str, bool]]:
-        for child in ast.iter_child_nodes(node):
-            deeper = inside or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
-            if isinstance(child, ast.ImportFrom) and child.level:
-                yield from (("own", name, deeper) for name in own(child))
-            elif isinstance(child, ast.ImportFrom):
-                yield "other", (child.module or "").split(".")[0], deeper
-            elif isinstance(child, ast.Import):
-                for alias in child.names:
-                    yield "other", alias.name.split(".")[0], deeper
-            yield from walk(child, deeper)
-
-    return tuple(walk(tree, False))
+    return tuple(
+        (kind, name, in_function)
+        for node, in_function, _ in figures.modules()[path].imports
+        for kind, name in named(node)
+    )
 
 
 def files_imported(path: Path) -> Iterator[Path]:
     """The files of the package that a file imports at run time; a package stands for its `__init__`."""
-    tree = figures.trees()[path]
-    folder = path.relative_to(PACKAGE).parts[:-1]
-    for_types = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If)
-        and isinstance(node.test, ast.Name)
-        and node.test.id == "TYPE_CHECKING"
-        for statement in node.body
-        for inner in ast.walk(statement)
-    }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.level and id(node) not in for_types:
-            base = PACKAGE.joinpath(
-                *folder[: len(folder) + 1 - node.level], *(node.module or "").split(".")
+    for node, _, for_types in figures.modules()[path].imports:
+        if not isinstance(node, ast.ImportFrom) or not node.level or for_types:
+            continue
+        parts = place_of(path, node)
+        for alias in node.names:
+            places = (
+                (*parts, alias.name),
+                (*parts, alias.name, "__init__"),
+                parts,
+                (*parts, "__init__"),
             )
-            for alias in node.names:
-                places = (
-                    base / f"{alias.name}.py",
-                    base / alias.name / "__init__.py",
-                    base.with_suffix(".py"),
-                    base / "__init__.py",
-                )
-                target = next(place for place in places if place.exists())
-                if target != path and target != PACKAGE / "__init__.py":
-                    yield target
-
-
-FILES = sorted(PACKAGE.rglob("*.py"))
+            target = next(MODULES[place] for place in places if place in MODULES)
+            if target != path and target != PACKAGE / "__init__.py":
+                yield target
 
 
 @each("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -218,7 +209,7 @@ def test_no_test_module_imports_another() -> None:
 
 def test_functions_stay_short_and_simple() -> None:
     """None has a complexity over 15, three in two hundred over 50 lines."""
-    functions = list(figures.functions(figures.trees().items()))
+    functions = list(figures.functions())
     long = [function for function in functions if function.lines > 50]
     assert not [function for function in functions if function.complexity > 15]
     assert len(long) <= 0.015 * len(functions), long
@@ -246,8 +237,8 @@ def fields() -> dict[str, set[str]]:
     """By the name of a class what it annotates, with its bases."""
     own: dict[str, set[str]] = {}
     bases: dict[str, set[str]] = {}
-    for node in figures.nodes():
-        if isinstance(node, ast.ClassDef):
+    for module in figures.modules().values():
+        for node in module.classes:
             annotated = [line.target for line in node.body if isinstance(line, ast.AnnAssign)]
             names = {target.id for target in annotated if isinstance(target, ast.Name)}
             own.setdefault(node.name, set()).update(names)
@@ -264,23 +255,20 @@ def test_replace_names_fields_that_a_record_has() -> None:
     """No type checker holds the keywords of `replace`: one of a field that is gone stops whoever comes by.
     Of an argument its own class has them, of anything else some class."""
     surely = 0
-    for function in figures.nodes():
-        if not isinstance(function, ast.FunctionDef):
-            continue
+    calls = [call for module in figures.modules().values() for call in module.replacing]
+    for function, call in calls:
         arguments = [*function.args.args, *function.args.kwonlyargs]
         kinds = {each.arg: ast.unparse(each.annotation) for each in arguments if each.annotation}
-        for call in ast.walk(function):
-            if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
-                continue
-            keywords = {each.arg for each in call.keywords if each.arg}
-            # a time zone is the standard library's
-            if call.func.attr != "replace" or not keywords - {"tzinfo"}:
-                continue
-            record = ast.unparse(call.func.value)
-            kind = kinds.get(record, "").removesuffix(" | None")
-            of_kind = [fields()[kind]] if kind in fields() else fields().values()
-            assert any(keywords <= names for names in of_kind), f"{record}.replace({keywords})"
-            surely += kind in fields()
+        keywords = {each.arg for each in call.keywords if each.arg}
+        # a time zone is the standard library's
+        if not keywords - {"tzinfo"}:
+            continue
+        assert isinstance(call.func, ast.Attribute)
+        record = ast.unparse(call.func.value)
+        kind = kinds.get(record, "").removesuffix(" | None")
+        of_kind = [fields()[kind]] if kind in fields() else fields().values()
+        assert any(keywords <= names for names in of_kind), f"{record}.replace({keywords})"
+        surely += kind in fields()
     assert surely > 100
 
 

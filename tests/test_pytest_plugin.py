@@ -25,7 +25,8 @@ def run(folder: Path, code: str, environment: dict[str, str]) -> str:
     done = subprocess.run(
         [*words, "-p", "no:cacheprovider", "test_it.py"],
         cwd=folder,
-        env={**environment, "SELFHOST_SPECS": str(specs)},
+        # other plugins that are installed take longer to load than the tests
+        env={**environment, "SELFHOST_SPECS": str(specs), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         check=False,

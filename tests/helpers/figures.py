@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -35,50 +36,112 @@ class Function(NamedTuple):
     complexity: int
 
 
-@lru_cache(maxsize=1)
-def trees() -> dict[Path, ast.Module]:
-    """The syntax tree of each module of the package."""
-    return {
-        path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))
-    }
+class Import(NamedTuple):
+    """An import, whether it stands inside a function, and whether it is for types alone."""
+
+    node: ast.Import | ast.ImportFrom
+    in_function: bool
+    for_types: bool
+
+
+class Module:
+    """What is asked of the syntax tree of a module, collected in one walk: the trees of all modules
+    are a million nodes, and to walk them takes seconds.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.imports: list[Import] = []
+        self.classes: list[ast.ClassDef] = []
+        # calls of a method `replace`, each with a function that it stands in
+        self.replacing: list[tuple[ast.FunctionDef, ast.Call]] = []
+        self.strings: Counter[str] = Counter()
+        self.vague_names = 0
+        self.nested_conditionals = 0
+        self._complexity: dict[ast.FunctionDef | ast.AsyncFunctionDef, int] = {}
+        self._place = path.relative_to(ROOT).as_posix()
+        self._walk(ast.parse(path.read_text(encoding="utf-8")), (), for_types=False)
+
+    def functions(self) -> Iterator[Function]:
+        for node, complexity in self._complexity.items():
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            yield Function(f"{self._place}:{node.lineno} {node.name}", lines, complexity)
+
+    def _walk(
+        self,
+        node: ast.AST,
+        around: tuple[ast.FunctionDef | ast.AsyncFunctionDef, ...],
+        *,
+        for_types: bool,
+    ) -> None:
+        self._count(node, around, for_types=for_types)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            self._complexity[node] = 1
+            around = (*around, node)
+        is_for_types = isinstance(node, ast.If) and (
+            isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        )
+        for name in node._fields:
+            value = getattr(node, name, None)
+            for child in value if isinstance(value, list) else (value,):
+                # operators and the like hold nothing
+                if isinstance(child, ast.AST) and child._fields:
+                    within = for_types or (is_for_types and name == "body")
+                    self._walk(child, around, for_types=within)
+
+    def _count(
+        self,
+        node: ast.AST,
+        around: tuple[ast.FunctionDef | ast.AsyncFunctionDef, ...],
+        *,
+        for_types: bool,
+    ) -> None:
+        if isinstance(node, ast.Name):
+            self.vague_names += node.id in VAGUE
+        elif isinstance(node, ast.Constant):
+            if isinstance(node.value, str):
+                self.strings[node.value] += 1
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            self.imports.append(Import(node, bool(around), for_types))
+        elif isinstance(node, ast.ClassDef):
+            self.classes.append(node)
+        elif isinstance(node, ast.Call):
+            if isinstance(node.func, ast.Attribute) and node.func.attr == "replace":
+                self.replacing += [
+                    (function, node) for function in around if isinstance(function, ast.FunctionDef)
+                ]
+        elif isinstance(node, ast.IfExp):
+            self.nested_conditionals += isinstance(node.body, ast.IfExp) or isinstance(
+                node.orelse, ast.IfExp
+            )
+        for function in around:
+            self._complexity[function] += _branches(node)
+
+
+def _branches(node: ast.AST) -> int:
+    """1 of a branch, loop, handler or comprehension; of `and` and `or` every further operand."""
+    if isinstance(node, ast.BoolOp):
+        return len(node.values) - 1
+    return int(isinstance(node, _BRANCHES))
 
 
 @lru_cache(maxsize=1)
-def nodes() -> tuple[ast.AST, ...]:
-    return tuple(node for tree in trees().values() for node in ast.walk(tree))
+def modules() -> dict[Path, Module]:
+    """Each module of the package."""
+    return {path: Module(path) for path in sorted(PACKAGE.rglob("*.py"))}
 
 
-def complexity(function: ast.AST) -> int:
-    """1 and every branch, loop, handler, comprehension, and further operand of `and` and `or`."""
-    total = 1
-    for node in ast.walk(function):
-        if isinstance(node, ast.BoolOp):
-            total += len(node.values) - 1
-        elif isinstance(node, _BRANCHES):
-            total += 1
-    return total
-
-
-def functions(modules: Iterable[tuple[Path, ast.Module]]) -> Iterator[Function]:
-    for path, tree in modules:
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                place = f"{path.relative_to(ROOT).as_posix()}:{node.lineno} {node.name}"
-                lines = (node.end_lineno or node.lineno) - node.lineno + 1
-                yield Function(place, lines, complexity(node))
+def functions() -> Iterator[Function]:
+    for module in modules().values():
+        yield from module.functions()
 
 
 def nested_conditionals() -> int:
     """Conditional expressions that stand in a branch of another."""
-    return sum(
-        isinstance(node, ast.IfExp)
-        and (isinstance(node.body, ast.IfExp) or isinstance(node.orelse, ast.IfExp))
-        for node in nodes()
-    )
+    return sum(module.nested_conditionals for module in modules().values())
 
 
 def vague_names() -> int:
-    return sum(isinstance(node, ast.Name) and node.id in VAGUE for node in nodes())
+    return sum(module.vague_names for module in modules().values())
 
 
 def architecture_names() -> int:
@@ -87,4 +150,4 @@ def architecture_names() -> int:
         rows = tomllib.load(file)["architecture"]
     names = set(rows) | {row.get("gguf") for row in rows.values()}
     names = {name for name in names if name and len(name) > 3} - _AMBIGUOUS
-    return sum(isinstance(node, ast.Constant) and node.value in names for node in nodes())
+    return sum(module.strings[name] for module in modules().values() for name in names)

@@ -12,7 +12,7 @@ from ...core.units import GIB, MIB, binary, binary_range
 from ...machine.gpus import capability_by_name
 from ...machine.record import Accelerator, Machine
 from ...machine.virtual_gpus import virtual_gpu
-from ...needs.records import GATHERED, MemoryNeed, Needs, Term
+from ...needs.records import GATHERED, MemoryNeed, Needs
 from ..devices import (
     TIGHT,
     amd_gpus,
