@@ -292,7 +292,7 @@ def _one_of(name: str, value: str, choices: Sequence[str]) -> None:
         meant = kind_meant(value) if isinstance(value, str) else ""
         guess = meant if meant in choices else alike(meant, choices)
         remedy = f"did you mean {name}={guess!r}?" if guess else None
-        raise WorkloadError([Problem(file="workload", key=name, message=message, remedy=remedy)])
+        raise WorkloadError.of(name, message, remedy)
 
 
 def machine_named(text: str) -> Machine:

@@ -19,6 +19,7 @@ from ..catalogue.media import Denoising, Sound
 from ..catalogue.runtime import Conversion
 from ..catalogue.service import Service
 from ..catalogue.spec import (
+    GENERATING,
     Architecture,
     Attention,
     Audio,
@@ -59,7 +60,7 @@ from ..verdict.findings import (
     worst_of,
 )
 from ..verdict.present import here, may_be_here
-from ..verdict.question import GENERATING, architectures, is_context_stated
+from ..verdict.question import architectures, is_context_stated
 from ..verdict.record import Question
 from ..verdict.speed import instruction_sets_for_layout
 from .api_route import whose_offers

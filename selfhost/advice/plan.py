@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from ..catalogue.index import Catalogue
-from ..catalogue.spec import ModelSpec, RuntimeSpec
+from ..catalogue.spec import GENERATING, ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.errors import WorkloadError
 from ..core.records import Record
@@ -25,7 +25,7 @@ from ..verdict.findings.speed import is_slow
 from ..verdict.gpus_alone import smallest_device_bytes, smallest_lean_device_bytes
 from ..verdict.judging import judge, to_come
 from ..verdict.on_devices import on_one
-from ..verdict.question import GENERATING, PACKED_RUNTIMES, architectures, ask
+from ..verdict.question import PACKED_RUNTIMES, architectures, ask
 from ..verdict.record import Judged, Question, Route, exit_code
 from ..verdict.speed import PaceRange, Speed, instruction_sets_for_layout, uses_shared_gpu
 from .alternatives import alternatives

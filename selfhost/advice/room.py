@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.quality import quality_of
+from ..catalogue.spec import GENERATING
 from ..core.records import Unread, remembered
 from ..core.workload import READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
@@ -17,7 +18,7 @@ from ..verdict.findings import Finding, disk_check, given_bytes
 from ..verdict.findings.speed import is_too_slow
 from ..verdict.judging import files_in_memory, judge, place, smaller_caches
 from ..verdict.present import here
-from ..verdict.question import GENERATING, architectures, ask, needs_under
+from ..verdict.question import architectures, ask, needs_under
 from ..verdict.record import Judged, Question, Room
 
 SHORTEST_CONTEXT_TOKENS = 1024

@@ -14,7 +14,7 @@ from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.paths import is_path
 from ..catalogue.service import Service
-from ..catalogue.spec import ModelSpec, RuntimeSpec
+from ..catalogue.spec import GENERATING, ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.errors import SelfhostError
 from ..core.records import Record, pattern
@@ -32,7 +32,7 @@ from ..machine.record import (
 from ..needs.records import How, MemoryNeed, Needs, Term
 from ..verdict.findings import ends_to_store
 from ..verdict.gpus_alone import smallest_device_bytes
-from ..verdict.question import GENERATING, architectures
+from ..verdict.question import architectures
 from ..verdict.record import Outcome, Verdict
 from .commands import WORTH_BOUNDING
 

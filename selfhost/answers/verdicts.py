@@ -25,14 +25,13 @@ from ..catalogue.index import Catalogue
 from ..catalogue.offers import Offer, at_context, cheapest_first
 from ..catalogue.opened import left_aside
 from ..catalogue.quality import quality_for
-from ..catalogue.spec import ModelSpec
+from ..catalogue.spec import GENERATING, ModelSpec
 from ..core import dates, units
 from ..core.saying import option
 from ..core.workload import Workload
 from ..machine.reader import Machine
 from ..verdict.findings import reads_context
 from ..verdict.judging import considered, judge
-from ..verdict.question import GENERATING
 from ..verdict.record import Alternative, Judged, OpenAlternative, Question, Verdict, answer_for
 from .understood import Understood, question_of, understand
 

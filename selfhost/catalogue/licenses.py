@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from ..core.errors import Problem, WorkloadError
+from ..core.errors import WorkloadError
 
 # a license with a version: the family, the version, what follows it; `BSD-3-Clause` counts its
 # clauses and has none
@@ -76,7 +76,7 @@ def _wrong(message: str, proposed: str | None = None) -> WorkloadError:
         if proposed
         else f"{remedy}; a license that is not SPDX's is LicenseRef- and its name"
     )
-    return WorkloadError([Problem(file="workload", key="license", message=message, remedy=remedy)])
+    return WorkloadError.of("license", message, remedy)
 
 
 def choices_of(expression: str) -> Choices:

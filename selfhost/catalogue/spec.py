@@ -42,6 +42,7 @@ from .quantization_names import (
 )
 from .runtime import COMPANIONS, QuantizationRule, RuntimeSpec, read_runtime_spec
 from .spec_values import (
+    GENERATING,
     INPUTS,
     MODALITIES,
     OPENNESS,
@@ -83,6 +84,7 @@ __all__ = [
     "MAX_LAYERS",
     "MAX_TENSOR_NAMES",
     "MLX_MODES",
+    "GENERATING",
     "MODALITIES",
     "ModelSpec",
     "OPENNESS",

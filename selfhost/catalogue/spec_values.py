@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 MODALITIES = ("text", "vision", "speech", "embedding", "image", "video", "music")
+# those whose work is counted in tokens one after another
+GENERATING = ("text", "vision")
 # the use of a model that continues text and follows no instructions
 BASE = "base"
 # what a model may be for; each has a table in specs/common/uses.toml

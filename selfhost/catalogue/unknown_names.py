@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache, lru_cache
-from itertools import accumulate
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 
 from ..core.errors import NotAModelError, UnknownModelError
 from ..core.records import pattern
 from ..core.saying import command
 from ..core.spelling import canonical, canonical_of_each
-from .index import Catalogue, Outline
+from .index import Catalogue
+from .listed_names import listed_alike, listed_by_words, listed_in_part
 from .lookup import (
     LIST_ALL,
     MOST_NAMED,
@@ -31,6 +30,7 @@ from .lookup import (
     texts_in,
 )
 from .paths import is_bare_weights
+from .stated_sizes import BILLIONS, PARTS, WITH_MORE, of_its_size, size_alone, with_options
 
 TYPE_CHECKING = False
 
@@ -58,7 +58,7 @@ def unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelErr
     known.
     """
     key = canonical(name)
-    base = _with_options(name)[0]
+    base = with_options(name)[0]
     facts = no_model_facts(name, catalogue) or no_model_facts(base, catalogue)
     if facts is not None:
         return _no_model(typed, facts, catalogue)
@@ -89,7 +89,7 @@ def unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelErr
         if error is not None:
             return error
     return UnknownModelError(
-        f"{message}{_size_alone(name, ': ', catalogue)}",
+        f"{message}{size_alone(name, ': ', catalogue)}",
         # the whole catalogue is compared: only if somebody reads the answer
         nearest=lambda: _nearest(canonical(rest) or key, catalogue),
         remedy=f"{_others_of_its_kind(rest)}{SEE_NAMES}",
@@ -158,10 +158,6 @@ def _begins_so(key: str, facts: Mapping[str, Any]) -> bool:
     return any(not rest or rest[0] == "-" or rest[0].isdecimal() for rest in rests)
 
 
-# of a listed repository, or of its account
-_canonical_name = lru_cache(maxsize=1 << 15)(canonical)
-
-
 @cache
 def _canonical(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(map(canonical, names))
@@ -181,7 +177,7 @@ def _of_a_line(message: str, name: str, catalogue: Catalogue) -> UnknownModelErr
             if instead
             else []
         )
-        size = _size_alone(name, "; ", catalogue)
+        size = size_alone(name, "; ", catalogue)
         return UnknownModelError(
             f"{message}: by its name it is one of {facts['about']}{size}",
             remedy="\n".join((*commands, SEE_NAMES)),
@@ -294,24 +290,8 @@ def _in_other_format(message: str, name: str, catalogue: Catalogue) -> UnknownMo
     )
 
 
-def _with_options(name: str) -> tuple[str, dict[str, str]]:
-    """A name without the form at its end, and that form as what is asked of a model."""
-    from .forms import Form, published_file, splits
-
-    file = published_file(name)
-    forms = [(file[0], Form(written="", quantization=file[1]))] if file else splits(name)
-    base, options = name, dict[str, str]()
-    for shorter, form in forms:
-        if form.quantization is not None:
-            by = {"runtime": form.runtime} if form.runtime else {}
-            base, options = shorter, {**by, "quantization": form.quantization}
-        elif form.is_container:
-            base = shorter
-    return base, options
-
-
 def _for_model(spec_id: str, options: dict[str, str], catalogue: Catalogue) -> dict[str, str]:
-    """What `_with_options` says is asked; nothing where their program is none for such a model."""
+    """What `with_options` says is asked; nothing where their program is none for such a model."""
     from .forms import Form
 
     if "runtime" not in options:
@@ -389,231 +369,6 @@ def _run_together(
     return tuple(by_model.values())[:MOST_NAMED]
 
 
-def _listed_alike(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
-    """The error for a model whose config.json or file was read: it has the layers of a catalogued
-    one.
-    """
-    base, options = _with_options(name.rpartition("/")[2].removesuffix(":latest"))
-    key = re.sub(r"(?:-i-1)?-gguf$", "", canonical(base))
-    models, shorter = _alike(key[:1], base[-1:].lower(), catalogue)
-    model = models.get(key)
-    if model is not None:
-        return UnknownModelError(
-            f"{message}: it has the layers of {model}, so it needs as much",
-            nearest=(model,),
-            remedy=command("check", model, **options),
-        )
-    # tunes of one name come in sizes, of which the listed ones are not all
-    is_general = _is_slip_of_family(key, catalogue) or _says_family_alone(key, catalogue)
-    of_name = {} if is_general else shorter.get(key, {})
-    listed = {model: own for own, model in of_name.items()}
-    return _of_listed_sizes(message, listed, options)
-
-
-def _of_listed_sizes(
-    message: str, listed: Mapping[str, str], options: Mapping[str, str]
-) -> UnknownModelError | None:
-    """The error for a name without a size; `listed` is a repository of that name for each model
-    whose layers one has, None is returned where it is empty.
-    """
-    if not listed:
-        return None
-    same_layers = [f"{own} has the layers of {model}" for model, own in listed.items()]
-    layers = " and ".join(same_layers[:MOST_NAMED])
-    is_single = len(listed) == 1
-    return UnknownModelError(
-        f"{message} without its size: {layers}; another size needs more or less",
-        nearest=tuple(listed)[:MOST_NAMED],
-        remedy=(
-            f"if you mean that one: {command('check', next(iter(listed)), **options)}"
-            if is_single
-            else "type its name with the size"
-        ),
-    )
-
-
-class _Listed:
-    """Each listed repository with the model whose layers it has, the shortest names of a model
-    first.
-    """
-
-    def __init__(self, alike: Mapping[str, Sequence[str]]) -> None:
-        self._rows = [
-            (model, repository)
-            for model, repositories in alike.items()
-            for repository in sorted(repositories, key=lambda each: (len(each), each))
-        ]
-        # one text is searched in a hundredth of the time that all names take
-        names = [repository.lower() for _, repository in self._rows]
-        self._text = "\n".join(names)
-        self._ends = list(accumulate(len(name) + 1 for name in names))
-
-    def with_word(self, word: str) -> Iterator[tuple[str, str]]:
-        """Those whose name has the word in it, in any case; all for an empty one."""
-        place = self._text.find(word) if self._rows else -1
-        while place >= 0:
-            number = bisect_right(self._ends, place)
-            yield self._rows[number]
-            place = self._text.find(word, self._ends[number])
-
-
-def _by_length(catalogue: Catalogue) -> _Listed:
-    listed: _Listed | None = catalogue.derived.get("alike by length")
-    if listed is None:
-        listed = _Listed(catalogue.common("alike")["alike"])
-        catalogue.derived["alike by length"] = listed
-    return listed
-
-
-# letters of the shortest word that names a line of tunes: `elyza`
-_SHORTEST_OWN_WORD = 4
-
-
-def _listed_in_part(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
-    """The error for the name of a line of tunes without a size, or of the account that makes it,
-    which stands in the names of listed repositories: `swallow` of Llama-3.3-Swallow-70B; None for
-    any other.
-    """
-    base, options = _with_options(name)
-    key = canonical(base)
-    if sizes_in(base) or not key or _is_slip_of_family(key, catalogue):
-        return None
-    if _says_family_alone(key, catalogue):
-        return None
-    listed, of_account = _of_line_and_account(key, catalogue)
-    # the shortest names are those of the line, the longer ones of tunes of it
-    ranked = sorted((listed or of_account).items(), key=lambda pair: (len(pair[1]), pair))
-    if listed or len(of_account) < 2:
-        return _of_listed_sizes(message, dict(ranked), options)
-    layers = " and ".join(
-        f"{tune} has the layers of {model}" for model, tune in ranked[:MOST_NAMED]
-    )
-    return UnknownModelError(
-        f"{message}: of an account of that name {layers}",
-        nearest=tuple(model for model, _ in ranked[:MOST_NAMED]),
-        remedy="type the name of one of its models, with the size",
-    )
-
-
-def _of_line_and_account(
-    key: str, catalogue: Catalogue
-) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    """By model the name of a repository of that line, and of one of an account of that name."""
-    from .near_names import is_common_word
-
-    own = [word for word in key.split("-") if len(word) >= _SHORTEST_OWN_WORD and word.isalpha()]
-    families = _families(catalogue)
-    is_line = any(not is_common_word(word) and word not in families for word in own)
-    longest = max(own or key.split("-"), key=len)
-    listed: dict[str, str] = {}
-    of_account: dict[str, str] = {}
-    # to rewrite all names takes far longer
-    for model, repository in _by_length(catalogue).with_word(longest):
-        account, _, rest = repository.rpartition("/")
-        # a size or a word for the tune follows the name of a line
-        run = f"-{_canonical_name(rest)}"
-        if f"-{key}-" in run if is_line else "-" in key and run.startswith(f"-{key}-"):
-            listed.setdefault(model, rest)
-        elif is_line and key == _canonical_name(account):
-            of_account.setdefault(model, rest)
-    return listed, of_account
-
-
-def _listed_by_words(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
-    """The error for a tune that is typed by its own words and its size, where the repositories that
-    have all of them need as much as one model: `mag mell 12b` of MN-12B-Mag-Mell-R1.
-    """
-    base, options = _with_options(name.rpartition("/")[2])
-    words = frozenset(re.split(r"[-_ ]+", base.lower()))
-    own = {word for word in words if len(word) > 3 and word.isalpha()} - _families(catalogue)
-    if not own or not _BILLIONS.search(base):
-        return None
-    listed: dict[str, str] = {}
-    # the shortest names of a model come first
-    for model, repository in _by_length(catalogue).with_word(max(own, key=len)):
-        if model not in listed:
-            own_name = repository.rpartition("/")[2].lower().replace("_", "-")
-            if words.issubset(own_name.split("-")):
-                listed[model] = repository
-    sizes = {
-        (outline.parameters_total, outline.parameters_active)
-        for outline in catalogue.outlines()
-        if outline.id in listed
-    }
-    if len(sizes) != 1:
-        return None
-    # of models that need alike, that of the tune with the fewest words more
-    model = min(listed, key=lambda id: (len(listed[id]), id))
-    return UnknownModelError(
-        f"{message}: tunes of that name and size have the layers of {model}, so they need as much",
-        nearest=(model,),
-        remedy=command("check", model, **options),
-    )
-
-
-# what people leave off at the end of a name: `Midnight-Miqu-70B-v1.5`, `Fimbulvetr-11B-v2`
-_VERSION = pattern(r"[-_.]v?\d+(?:\.\d+)*$", re.IGNORECASE)
-
-
-_SIZE_AT_END = pattern(r"(?<=[a-z]{4})[-_.]\d+(?:\.\d+)?b$", re.IGNORECASE)
-
-
-_Alike = tuple[Mapping[str, str], Mapping[str, Mapping[str, str]]]
-
-
-def _beginning_with(letter: str, catalogue: Catalogue) -> Sequence[tuple[str, str]]:
-    """Of the repositories whose name begins with that letter, with its account or without: the
-    model whose layers it has, and the repository.
-    """
-    rows: list[tuple[str, str]] | None = catalogue.derived.get(f"alike {letter}")
-    if rows is None:
-        letters = letter, letter.upper()
-        rows = catalogue.derived[f"alike {letter}"] = [
-            (model, repository)
-            for model, repositories in catalogue.common("alike")["alike"].items()
-            for repository in repositories
-            if letter
-            and (
-                repository.startswith(letters) or repository.rpartition("/")[2].startswith(letters)
-            )
-        ]
-    return rows
-
-
-def _alike(first: str, letter: str, catalogue: Catalogue) -> _Alike:
-    """The model whose layers a repository has, by the repository's name as `canonical` writes it,
-    with its account and without, whole and without its version; and by a name without its size, or
-    one that tunes of different models have, the model of each repository called so. Of the names
-    that begin with the one letter and end in the other.
-    """
-    alike: _Alike | None = catalogue.derived.get(f"alike {first}…{letter}")
-    if alike is not None:
-        return alike
-    # most names differ in these letters, and to rewrite all of them takes far longer
-    models: dict[str, str] = {}
-    unversioned: dict[str, dict[str, str]] = {}
-    unsized: dict[str, dict[str, str]] = {}
-    for model, repository in _beginning_with(first, catalogue):
-        own = repository.rpartition("/")[2]
-        if own[-1:].lower() == letter:
-            models.setdefault(canonical(repository), model)
-            models.setdefault(canonical(own), model)
-        plain = _VERSION.sub("", own)
-        stem = _SIZE_AT_END.sub("", plain)
-        if plain != own and plain[-1:].lower() == letter:
-            unversioned.setdefault(canonical(plain), {})[own] = model
-        if stem != plain and stem[-1:].lower() == letter:
-            unsized.setdefault(canonical(stem), {})[own] = model
-    for plain, named in unversioned.items():
-        # without a size, another version may be of another one
-        if len(set(named.values())) == 1 and sizes_in(plain):
-            models.setdefault(plain, next(iter(named.values())))
-        else:
-            unsized.setdefault(plain, {}).update(named)
-    catalogue.derived[f"alike {first}…{letter}"] = models, unsized
-    return models, unsized
-
-
 # of a name's words: a number of parameters in billions or millions
 _SIZE = pattern(r"(?:^|-)\d+-[bm](?:-|$)")
 
@@ -622,7 +377,7 @@ def _made_of(message: str, name: str, catalogue: Catalogue) -> UnknownModelError
     """The error for a name that holds that of a catalogued model, size and all, as those of
     fine-tunes do; None for any other name.
     """
-    base, options = _with_options(name.rpartition("/")[2])
+    base, options = with_options(name.rpartition("/")[2])
     words = re.sub(r"-gguf$", "", canonical(base)).split("-")[:40]
     runs = (
         (start, start + count)
@@ -637,7 +392,7 @@ def _made_of(message: str, name: str, catalogue: Catalogue) -> UnknownModelError
         if original is not None and not _states_another_size(original, beside, catalogue):
             own = [*words[:start], *words[end:]]
             # the type in the name of a part is that of the part
-            stated = {} if _PARTS.intersection(own) else _for_model(original, options, catalogue)
+            stated = {} if PARTS.intersection(own) else _for_model(original, options, catalogue)
             return UnknownModelError(
                 f"{message}: {_relation(original, own)}",
                 nearest=(original,),
@@ -650,7 +405,7 @@ def _cut(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | N
     """The error for a name whose words all stand, in their order and with the size, in the ids of a
     few models, which have more: `r1 distill qwen 14b`; None for any other name.
     """
-    base, options = _with_options(name)
+    base, options = with_options(name)
     words = canonical(base).split("-")
     if "/" in base or ":" in base or not sizes_in(base):
         return None
@@ -671,30 +426,6 @@ def _cut(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | N
     return UnknownModelError(
         message, nearest=tuple(models), remedy=command("check", models[0], **options)
     )
-
-
-def _is_slip_of_family(key: str, catalogue: Catalogue) -> bool:
-    """Whether a name as `canonical` writes it is a slip of the fingers in a family's name."""
-    from .near_names import is_slip_of, shape_of
-
-    by_shape: dict[tuple[str, ...], list[str]] | None = catalogue.derived.get("families by shape")
-    if by_shape is None:
-        by_shape = catalogue.derived["families by shape"] = {}
-        for name, _ in catalogue.common_tables("families", "family").values():
-            family = canonical(name)
-            by_shape.setdefault(shape_of(family), []).append(family)
-    return any(is_slip_of(key, family) for family in by_shape.get(shape_of(key), ()))
-
-
-def _says_family_alone(key: str, catalogue: Catalogue) -> bool:
-    """Whether a name as `canonical` writes it is that of a family with words beside it that many
-    models have: a `qwen-coder` is Qwen's own, not somebody's tune.
-    """
-    from .near_names import is_common_word
-
-    first, *others = [word for word in key.split("-") if not word.isdecimal()] or [key]
-    is_family = len(first) > 1 and first in _families(catalogue)
-    return is_family and bool(others) and all(map(is_common_word, others))
 
 
 def _is_of_another_kind(original: str, words: Sequence[str], end: int) -> bool:
@@ -724,32 +455,13 @@ def _is_about(size: str, total: int) -> bool:
     return number.count(".") < 2 and "-" not in number and abs(float(number) - exact) <= exact / 20
 
 
-# words for files that a program loads beside a model: drafts, adapters, parts
-_PARTS = frozenset((
-    "adapter", "controlnet", "dflash", "draft", "drafter", "dspark", "eagle", "lora", "loras",
-    "mmproj", "projector", "sae", "speculator", "tokenizer", "vae",
-))  # fmt: skip
-
-
 # words for weights in fewer bits that stand in front of a name: `svdq-int4-flux.1-dev`
 _PACKED = frozenset(("bnb", "nf", "nunchaku", "nvfp", "sdnq", "svdq", "torchao"))
 
 
-# of `says_kind`, those of models that have an encoder or a decoder of their own beside the layers
-_WITH_MORE = frozenset((
-    "asr", "audio", "omni", "speech", "tts", "video", "vision", "vl", "voice",
-))  # fmt: skip
-
-
-# and those of plain language models
-_LANGUAGE_ALONE = frozenset((
-    "embed", "embedding", "guard", "mt", "rerank", "reranker", "sql", "translate",
-))  # fmt: skip
-
-
 def _relation(original: str, own: list[str]) -> str:
     """What a name with that of a known model in it says of the two, by its `own` words beside."""
-    part = next((word for word in own if word in _PARTS), None)
+    part = next((word for word in own if word in PARTS), None)
     if part is not None:
         return (
             f"by its name it is loaded beside {original} ({part}), and needs memory of its own"
@@ -761,20 +473,13 @@ def _relation(original: str, own: list[str]) -> str:
             f"its name says that it holds {original} in another format ({packed}), which takes less"
             " than is said there"
         )
-    kind = next((word for word in own if word in _WITH_MORE), None)
+    kind = next((word for word in own if word in WITH_MORE), None)
     if kind is not None and kind not in canonical(original).split("-"):
         return (
             f"by its name it may be built on {original} with parts for {kind} beside it: then it"
             " needs more than that model does"
         )
     return f"if it is made from {original}, as its name says, it needs as much"
-
-
-# a number of parameters as a name states it: `70b`, not the active ones of `30B-A3B`
-_BILLIONS = pattern(r"(?<![a-z0-9.])(\d{1,4}(?:\.\d{1,2})?)b(?![a-z0-9])", re.IGNORECASE)
-
-
-_TRILLIONS = pattern(r"(?<![a-z0-9.])(\d{1,2}(?:\.\d{1,2})?)t(?![a-z0-9])", re.IGNORECASE)
 
 
 # how many words at the end of a family's name a tune may have of its own
@@ -788,7 +493,7 @@ def _tagged(message: str, name: str, catalogue: Catalogue) -> UnknownModelError 
     from .near_names import says_kind
 
     owner, _, rest = name.rpartition("/")
-    base, options = _with_options(rest)
+    base, options = with_options(rest)
     family, _, size = base.partition(":")
     words = re.split(r"[-_]", family)
     if not owner or not (sizes_in(size) or (not size and "_" in owner)):
@@ -816,9 +521,9 @@ def _scattered(message: str, name: str, catalogue: Catalogue) -> UnknownModelErr
     """
     from .near_names import is_common_word
 
-    base, options = _with_options(name.rpartition("/")[2])
-    words, sizes = re.split(r"[-_ ]", base.lower()), _BILLIONS.findall(base)
-    places = [place for place, word in enumerate(words) if _BILLIONS.fullmatch(word)]
+    base, options = with_options(name.rpartition("/")[2])
+    words, sizes = re.split(r"[-_ ]", base.lower()), BILLIONS.findall(base)
+    places = [place for place, word in enumerate(words) if BILLIONS.fullmatch(word)]
     if len(sizes) != 1 or not places:
         return None
     originals = set()
@@ -848,8 +553,8 @@ def _of_short_family(message: str, name: str, catalogue: Catalogue) -> UnknownMo
     """The error for a tune or merge whose name has its family in short and states the size:
     `L3.3-Nevoria-R1-70b`; None for any other name.
     """
-    base, options = _with_options(name.rpartition("/")[2])
-    words, sizes = re.split(r"[-_ ]", base.lower()), _BILLIONS.findall(base)
+    base, options = with_options(name.rpartition("/")[2])
+    words, sizes = re.split(r"[-_ ]", base.lower()), BILLIONS.findall(base)
     families: Mapping[str, str] = catalogue.common("families").get("short") or {}
     family = next((families[word] for word in words[:2] if word in families), None)
     if family is None or len(sizes) != 1:
@@ -896,44 +601,6 @@ def _of_ending(message: str, name: str, catalogue: Catalogue) -> UnknownModelErr
     return None
 
 
-# a version and a size (Ornstein-3.6-27b), or a size and what is used of it (Darwin-35B-A3B), as
-# `canonical` writes them
-_SHAPE = r"(?:^|-)((?:\d+-)*\d+-b(?:-a-(?:\d+-)+b)?)(?=-|$)"
-
-
-def _of_its_size(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
-    """The error for a name of another family that states the version and the size, or the size
-    and the active size, of open models that need alike; None for any other name.
-    """
-    base, options = _with_options(name.rpartition("/")[2])
-    key = canonical(base)
-    shapes = re.findall(_SHAPE, key)
-    if len(shapes) != 1:
-        return None
-    # a Llama 4.1 8B that is not there is no Granite 4.1 8B
-    is_known = key.partition("-")[0] in _families(catalogue)
-    same = () if is_known else _alike_in_size(shapes[0], catalogue)
-    if not same:
-        return None
-    newest = max(same, key=lambda outline: outline.released or "").id
-    return UnknownModelError(
-        f"{message}: by the size in its name it may be made from"
-        f" {' or '.join(outline.id for outline in same)}",
-        nearest=(newest,),
-        remedy=f"if so, it needs as much: {command('check', newest, **options)}",
-    )
-
-
-def _families(catalogue: Catalogue) -> set[str]:
-    """The words that the names of the catalogue's models begin with, versions left off."""
-    families: set[str] | None = catalogue.derived.get("families")
-    if families is None:
-        ids = [outline.id for outline in catalogue.outlines()]
-        families = {id.partition("-")[0].rstrip(".0123456789") for id in ids}
-        catalogue.derived["families"] = families
-    return families
-
-
 # faster-whisper and openai-whisper call their models so: `tiny.en`, `large-v3`, `distil-small.en`
 _OF_WHISPER = pattern(
     r"(?:distil-)?(?:tiny|base|small|medium|large)(?:-v\d(?:\.\d)?)?(?:[.-](?:en|turbo))?|turbo",
@@ -958,92 +625,6 @@ def _of_whisper(message: str, name: str, catalogue: Catalogue) -> UnknownModelEr
         nearest=(whisper[0],),
         remedy=f"if you mean that: {command('check', whisper[0])}",
     )
-
-
-# Gigabytes of weights a billion parameters: the least and the most of nine in ten of the published
-# Q4_K_M files of models of 2 billion and more (`files` of the specs).
-_Q4_K_M_GB = 0.60, 0.66
-
-
-# what names of models for pictures and videos state: T2V, I2V-480P
-_OF_PICTURES = pattern(r"(?:^|[-_. ])(?:t?[tiv]2[iv]|\d{3,4}p)(?=[-_. ]|$)", re.IGNORECASE)
-
-
-def _size_alone(name: str, sign: str, catalogue: Catalogue) -> str:
-    """A clause on what the number of parameters in a name means for its weights, `sign` in front,
-    for the name of a model of language, alone or with eyes or ears; empty for any other name, and
-    for a family's name and size alone where it has a model of that size.
-    """
-    from .near_names import says_kind
-
-    base = _with_options(name.rpartition("/")[2])[0]
-    words = canonical(base).split("-")
-    billions = _stated_billions(base)
-    kinds = {word for word in words if says_kind(word)} - _LANGUAGE_ALONE
-    is_other = bool(_OF_PICTURES.search(base)) or bool(_PARTS.intersection(words))
-    if not billions or is_other or kinds - _WITH_MORE or "video" in kinds:
-        return ""
-    # a near name tells more, unless words of its own may make another model of it
-    is_plain = not any(word.isalpha() and len(word) > 1 for word in words[1:])
-    if is_plain and _family_has_that_size(words[0], _BILLIONS.findall(base), catalogue):
-        return ""
-    low, high = (round(billions * share, 1 if billions < 16 else None) for share in _Q4_K_M_GB)
-    # what sees or hears is not quantized as a whole
-    small = "" if kinds else f"{low:,g} to {high:,g} GB of weights in Q4_K_M and "
-    return (
-        f"{sign}{billions:,g} billion parameters, as its name says, are about {small}"
-        f"{2 * billions:,g} GB{' of weights' if kinds else ''} in 16 bits, cache and buffers not"
-        " counted"
-    )
-
-
-def _stated_billions(name: str) -> float:
-    """The parameters that a name states; 0 where it states no number, or several."""
-    stated = [float(size) for size in _BILLIONS.findall(name)]
-    stated += [float(size) * 1000 for size in _TRILLIONS.findall(name)]
-    return stated[0] if len(stated) == 1 else 0.0
-
-
-def _family_has_that_size(first: str, sizes: Sequence[str], catalogue: Catalogue) -> bool:
-    """Whether a model of the family that this first word names has those billions in its id."""
-    from .near_names import is_family
-
-    family = tuple(each for each in _families(catalogue) if is_family(first, each))
-    return bool(sizes) and any(
-        outline.id.startswith(family) and _BILLIONS.findall(outline.id) == sizes
-        for outline in catalogue.outlines()
-    )
-
-
-def _alike_in_size(shape: str, catalogue: Catalogue) -> tuple[Outline, ...]:
-    """The open models whose ids end in that version and size, if they need alike; a number in
-    front of a size with an active size may be the version of another family.
-    """
-    if shape.count("-") > 2 and (same := _open_models(shape, in_full=True, catalogue=catalogue)):
-        return same
-    numbers = shape.split("-")
-    while "a" in numbers and numbers[1].isdigit():
-        del numbers[0]
-        if same := _open_models("-".join(numbers), in_full=False, catalogue=catalogue):
-            return same
-    return ()
-
-
-def _open_models(end: str, *, in_full: bool, catalogue: Catalogue) -> tuple[Outline, ...]:
-    """Those whose ids end so, or with `in_full` are so behind the family's name, where they need
-    alike; else none.
-    """
-    same = tuple(
-        outline
-        for outline in catalogue.outlines()
-        if not outline.closed
-        and outline.parameters_total is not None
-        and (outline.tuned_from is None or outline.tuned_from not in catalogue)
-        and (name := canonical(outline.id)).endswith(f"-{end}")
-        and (not in_full or name.partition("-")[2] == end)
-    )
-    sizes = {(outline.parameters_total, outline.parameters_active) for outline in same}
-    return same if len(sizes) == 1 else ()
 
 
 def _original(run: str, count: int, catalogue: Catalogue) -> str | None:
@@ -1071,11 +652,11 @@ _EXPLANATIONS: tuple[Callable[[str, str, Catalogue], UnknownModelError | None], 
     _tagged,
     _scattered,
     _of_short_family,
-    _listed_alike,
-    _listed_by_words,
+    listed_alike,
+    listed_by_words,
     _of_whisper,
-    _listed_in_part,
+    listed_in_part,
     _of_a_line,
     _of_ending,
-    _of_its_size,
+    of_its_size,
 )

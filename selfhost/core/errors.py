@@ -233,3 +233,8 @@ class WorkloadError(InputError):
     """What was asked makes no sense: a context of 0, a quantization nobody makes, a runtime
     that does not exist.
     """
+
+    @classmethod
+    def of(cls, key: str, message: str, remedy: str | None) -> WorkloadError:
+        """The error of one field of a `Workload`."""
+        return cls([Problem(file="workload", key=key, message=message, remedy=remedy)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from math import prod
 
@@ -301,7 +301,7 @@ def gguf_tensors(architecture: Architecture, row: ArchitectureRow) -> tuple[Tens
     """
     if architecture.tensors:
         return tuple(_apart(architecture))
-    return tuple(_Builder(architecture, row, gguf=True).build())
+    return tuple(Builder(architecture, row, gguf=True).build())
 
 
 @lru_cache(maxsize=512)
@@ -313,7 +313,7 @@ def checkpoint_tensors(architecture: Architecture, row: ArchitectureRow) -> tupl
         return tuple(
             group for group in _apart(architecture) if not predicts_more(group, architecture)
         )
-    return tuple(_Builder(architecture, row, gguf=False).build())
+    return tuple(Builder(architecture, row, gguf=False).build())
 
 
 def block_tensors(architecture: Architecture, row: ArchitectureRow) -> tuple[TensorGroup, ...]:
@@ -343,7 +343,7 @@ def predicts_more(group: TensorGroup, architecture: Architecture) -> bool:
     return bool(group.layers) and group.layers[0] >= architecture.layers
 
 
-class _Builder:
+class Builder:
     def __init__(self, architecture: Architecture, row: ArchitectureRow, *, gguf: bool) -> None:
         self.architecture = architecture
         self.row = row
@@ -595,9 +595,13 @@ class _Builder:
 
     def attention(self, group: Attention, layers: tuple[int, ...]) -> None:
         if group.latent_length:
-            self.latent_attention(group, layers)
+            from .latent_tensors import add_latent
+
+            add_latent(self, group, layers)
         elif group.kind == "compressed":
-            self.compressed_attention(group, layers)
+            from .latent_tensors import add_compressed
+
+            add_compressed(self, group, layers)
         else:
             self.plain_attention(group, layers)
 
@@ -693,231 +697,10 @@ class _Builder:
             self.add("blk.*.attn_q_norm", heads * key, layers=layers)
             self.add("blk.*.attn_k_norm", kv_heads * key, layers=layers)
 
-    def latent_attention(self, group: Attention, layers: tuple[int, ...]) -> None:
-        width, heads, value = self.width, group.heads, group.value_length
-        latent, rope, query = (
-            group.latent_length or 0,
-            group.rope_length or 0,
-            group.query_latent_length,
-        )
-        # of attention that caches them unpacked the key's length holds the part with rope
-        key = group.key_length if group.kind == "latent" else group.key_length - rope
-        if query:
-            self.add("blk.*.attn_q_a", width, query, layers=layers)
-            self.add("blk.*.attn_q_a_norm", query, layers=layers)
-            self.add("blk.*.attn_q_b", query, heads * (key + rope), layers=layers)
-        else:
-            self.add("blk.*.attn_q", width, heads * (key + rope), layers=layers)
-        self.add("blk.*.attn_kv_a_mqa", width, latent + rope, layers=layers)
-        self.add("blk.*.attn_kv_a_norm", latent, layers=layers)
-        if self.row.rope_key_norm:
-            self.add("blk.*.attn_k_norm", rope, layers=layers)
-        if group.kind == "latent":
-            self.add("blk.*.attn_k_b", key, latent, heads, layers=layers)
-            self.add("blk.*.attn_v_b", latent, value, heads, layers=layers)
-        else:
-            self.add("blk.*.attn_kv_b", latent, heads * (key + value), layers=layers)
-        self.add("blk.*.attn_output", heads * value, width, layers=layers)
-        self.gate_of_attention(group, layers)
-        if self.row.attention_sinks:
-            self.add("blk.*.attn_sinks", heads, layers=layers)
-        if group.indexer_heads and group.indexer_length:
-            self.add(
-                "blk.*.indexer.attn_q_b",
-                query or width,
-                group.indexer_heads * group.indexer_length,
-                layers=layers,
-            )
-            self.add("blk.*.indexer.attn_k", width, group.indexer_length, layers=layers)
-            self.add("blk.*.indexer.k_norm", group.indexer_length, layers=layers, bias=True)
-            self.add("blk.*.indexer.proj", width, group.indexer_heads, layers=layers)
-
-    def compressed_attention(self, group: Attention, layers: tuple[int, ...]) -> None:
-        width, heads, key, query = (
-            self.width,
-            group.heads,
-            group.key_length,
-            group.query_latent_length or 0,
-        )
-        groups, latent = group.output_groups or 1, group.output_latent_length or 0
-        self.add("blk.*.attn_q_a", width, query, layers=layers)
-        self.add("blk.*.attn_q_a_norm", query, layers=layers)
-        self.add("blk.*.attn_q_b", query, heads * key, layers=layers)
-        self.add("blk.*.attn_kv", width, key, layers=layers)
-        self.add("blk.*.attn_kv_a_norm", key, layers=layers)
-        self.add("blk.*.attn_sinks", heads, layers=layers)
-        self.add("blk.*.attn_output_a", heads * key // groups, latent * groups, layers=layers)
-        self.add("blk.*.attn_output_b", latent * groups, width, layers=layers)
-        if group.compression:
-            self.compressor("attn", key, group, layers)
-        if group.compression and group.indexer_heads and group.indexer_length:
-            self.compressor("indexer", group.indexer_length, group, layers)
-            self.add(
-                "blk.*.indexer.attn_q_b",
-                query,
-                group.indexer_heads * group.indexer_length,
-                layers=layers,
-            )
-            self.add("blk.*.indexer.proj", width, group.indexer_heads, layers=layers)
-
-    def compressor(self, name: str, length: int, group: Attention, layers: tuple[int, ...]) -> None:
-        """Rows of which an indexer chooses are made of the tokens of two."""
-        wide = (2 if group.indexer_heads else 1) * length
-        self.add(f"blk.*.{name}_compressor_kv", self.width, wide, layers=layers)
-        self.add(f"blk.*.{name}_compressor_gate", self.width, wide, layers=layers)
-        self.add(f"blk.*.{name}_compressor_ape", wide, group.compression or 0, layers=layers)
-        self.add(f"blk.*.{name}_compressor_norm", length, layers=layers)
-
     def recurrent(self, group: Recurrent) -> None:
-        _RECURRENCES[group.kind](self, group)
+        from .recurrent_tensors import RECURRENCES
 
-    def mamba(self, group: Recurrent) -> None:
-        width, layers, taps = self.width, group.layers, group.convolution or 0
-        inner, state, rank = (
-            group.inner_length or 0,
-            group.state_length or 0,
-            group.time_step_rank or 0,
-        )
-        steps = group.heads or inner
-        self.add("blk.*.ssm_in", width, 2 * inner, layers=layers)
-        self.add("blk.*.ssm_conv1d", taps, inner, layers=layers, bias=not group.heads)
-        self.add("blk.*.ssm_x", inner, rank + 2 * state, layers=layers)
-        self.add("blk.*.ssm_dt", rank, steps, layers=layers, bias=True)
-        self.plain("blk.*.ssm_a", 1 if group.heads else state, steps, layers=layers)
-        self.plain("blk.*.ssm_d", steps, layers=layers)
-        self.add("blk.*.ssm_out", inner, width, layers=layers)
-        if self.row.mamba_norms:
-            self.add("blk.*.ssm_dt_norm", rank, layers=layers)
-            self.add("blk.*.ssm_b_norm", state, layers=layers)
-            self.add("blk.*.ssm_c_norm", state, layers=layers)
-
-    def mamba2(self, group: Recurrent) -> None:
-        width, layers, taps = self.width, group.layers, group.convolution or 0
-        inner, state, heads = (
-            group.inner_length or 0,
-            group.state_length or 0,
-            group.heads or 0,
-        )
-        mixed = inner + 2 * (group.groups or 0) * state
-        self.add("blk.*.ssm_in", width, inner + mixed + heads, layers=layers)
-        self.add("blk.*.ssm_conv1d", taps, mixed, layers=layers, bias=True)
-        self.plain("blk.*.ssm_dt.bias", heads, layers=layers)
-        self.plain("blk.*.ssm_a", heads, layers=layers)
-        self.plain("blk.*.ssm_d", heads, layers=layers)
-        if group.norm is not False:
-            self.add("blk.*.ssm_norm", inner, layers=layers)
-        self.add("blk.*.ssm_out", inner, width, layers=layers)
-
-    def delta(self, group: Recurrent) -> None:
-        width, layers, taps = self.width, group.layers, group.convolution or 0
-        heads, value = group.heads or 0, group.value_length or 0
-        keys, inner = (group.key_heads or 0) * (group.key_length or 0), heads * value
-        self.add("blk.*.attn_qkv", width, 2 * keys + inner, layers=layers)
-        self.add("blk.*.attn_gate", width, inner, layers=layers)
-        self.add("blk.*.ssm_conv1d", taps, 2 * keys + inner, layers=layers)
-        self.plain("blk.*.ssm_dt.bias", heads, layers=layers)
-        self.plain("blk.*.ssm_a", heads, layers=layers)
-        if self.row.fused_alpha_beta:
-            self.add("blk.*.ssm_ba", width, 2 * heads, layers=layers)
-        else:
-            self.add("blk.*.ssm_alpha", width, heads, layers=layers)
-            self.add("blk.*.ssm_beta", width, heads, layers=layers)
-        self.add("blk.*.ssm_norm", value, layers=layers)
-        self.add("blk.*.ssm_out", inner, width, layers=layers)
-
-    def kda(self, group: Recurrent) -> None:
-        width, layers, taps = self.width, group.layers, group.convolution or 0
-        heads, size = group.heads or 0, group.key_length or 0
-        inner = heads * size
-        for name in "qkv":
-            self.add(f"blk.*.ssm_conv1d_{name}", taps, 1, inner, layers=layers)
-            self.add(f"blk.*.attn_{name}", width, inner, layers=layers)
-        for name in "fg":
-            wide = self.row.wide_gates or (name == "g" and self.row.full_rank_gate)
-            part = "ssm_g" if name == "g" and self.row.full_rank_gate else f"ssm_{name}_a"
-            self.add(f"blk.*.{part}", width, inner if wide else size, layers=layers)
-            if not wide:
-                self.add(f"blk.*.ssm_{name}_b", size, inner, layers=layers)
-        self.add("blk.*.ssm_beta", width, heads, layers=layers)
-        self.plain("blk.*.ssm_a", heads, layers=layers)
-        self.plain("blk.*.ssm_dt.bias", inner, layers=layers)
-        self.add("blk.*.ssm_norm", size, layers=layers)
-        self.add("blk.*.attn_output", inner, width, layers=layers)
-
-    def lightning(self, group: Recurrent) -> None:
-        width, layers = self.width, group.layers
-        inner = (group.heads or 0) * (group.key_length or 0)
-        self.add("blk.*.attn_qkv", width, 3 * inner, layers=layers)
-        self.add("blk.*.attn_gate", width, inner, layers=layers)
-        self.add("blk.*.attn_norm_2", inner, layers=layers)
-        self.add("blk.*.attn_output", inner, width, layers=layers)
-
-    def rglru(self, group: Recurrent) -> None:
-        width, layers, taps = self.width, group.layers, group.convolution or 0
-        inner, block = (
-            group.inner_length or 0,
-            (group.inner_length or 0) // (group.heads or 1),
-        )
-        for name in ("y", "x"):
-            self.add(f"blk.*.lru_{name}", width, inner, layers=layers, bias=True)
-        self.add("blk.*.ssm_conv1d", taps, inner, layers=layers, bias=True)
-        for name in ("input", "recurrent"):
-            self.add(f"blk.*.lru_{name}_gate", block, block, group.heads or 1, layers=layers)
-            self.plain(f"blk.*.lru_{name}_gate.bias", block * (group.heads or 1), layers=layers)
-        self.plain("blk.*.lru_a", inner, layers=layers)
-        self.add("blk.*.lru_out", inner, width, layers=layers, bias=True)
-
-    def convolution(self, group: Recurrent) -> None:
-        width, layers, taps = self.width, group.layers, group.convolution or 0
-        self.add("blk.*.shortconv.conv", taps, width, layers=layers)
-        self.add("blk.*.shortconv.in_proj", width, 3 * width, layers=layers)
-        self.add("blk.*.shortconv.out_proj", width, width, layers=layers)
-
-    def rwkv6(self, group: Recurrent) -> None:
-        plain = group.kind == "rwkv6"
-        width, layers, key = self.width, group.layers, group.key_length or 1
-        mix, decay = (*(group.ranks or ()), 0, 0)[:2]
-        kept = (group.key_heads or 0) * key or width
-        self.add("blk.*.time_mix_w1", width, 5 * mix, layers=layers)
-        self.add("blk.*.time_mix_w2", mix, width, 5, layers=layers)
-        self.add("blk.*.time_mix_lerp_x", width, layers=layers)
-        self.add("blk.*.time_mix_lerp_fused", width, 1, 1, 5, layers=layers)
-        self.add("blk.*.time_mix_decay", width, layers=layers)
-        self.add("blk.*.time_mix_decay_w1", width, decay, layers=layers)
-        self.add("blk.*.time_mix_decay_w2", decay, width, layers=layers)
-        for name, length in (("key", kept), ("value", kept), ("receptance", width)):
-            self.add(f"blk.*.time_mix_{name}", width, length, layers=layers, bias=not plain)
-        self.add("blk.*.time_mix_gate", width, width, layers=layers)
-        self.add("blk.*.time_mix_output", width, width, layers=layers)
-        if plain:
-            self.add("blk.*.time_mix_first", key, width // key, layers=layers)
-            self.add("blk.*.time_mix_ln", width, layers=layers, bias=True)
-
-    def rwkv7(self, group: Recurrent) -> None:
-        width, layers = self.width, group.layers
-        decay, rate, first, gate = (*(group.ranks or ()), 0, 0, 0, 0)[:4]
-        # the first layer has no values of an earlier one; what llama.cpp asks for is a copy of the
-        # rate's
-        places = [
-            ("w", decay, layers),
-            ("a", rate, layers),
-            ("v", rate, layers[:1] if self.gguf else ()),
-            ("v", first, layers[1:]),
-        ]
-        for name, rank, where in places:
-            self.add(f"blk.*.time_mix_{name}0", width, layers=where)
-            self.add(f"blk.*.time_mix_{name}1", width, rank, layers=where)
-            self.add(f"blk.*.time_mix_{name}2", rank, width, layers=where)
-        if gate:
-            self.add("blk.*.time_mix_g1", width, gate, layers=layers)
-            self.add("blk.*.time_mix_g2", gate, width, layers=layers)
-        self.add("blk.*.time_mix_lerp_fused", width, 1, 1, 6 if gate else 5, layers=layers)
-        for name in ("k_k", "k_a", "r_k"):
-            self.add(f"blk.*.time_mix_{name}", width, layers=layers)
-        for name in ("key", "value", "receptance", "output"):
-            self.add(f"blk.*.time_mix_{name}", width, width, layers=layers)
-        if group.kind == "rwkv7":
-            self.add("blk.*.time_mix_ln", width, layers=layers, bias=True)
+        RECURRENCES[group.kind](self, group)
 
     def feed_forward(self, group: FeedForward, layers: tuple[int, ...]) -> None:
         if not group.experts:
@@ -1078,19 +861,3 @@ class _Builder:
         self.add(
             "encoder.blk.*.ffn_down", audio.feed_forward_length, width, layers=layers, bias=True
         )
-
-
-# what the layers of each kind of recurrence hold
-_RECURRENCES: Mapping[str, Callable[[_Builder, Recurrent], None]] = {
-    "mamba": _Builder.mamba,
-    "mamba2": _Builder.mamba2,
-    "delta": _Builder.delta,
-    "kda": _Builder.kda,
-    "lightning": _Builder.lightning,
-    "rglru": _Builder.rglru,
-    "convolution": _Builder.convolution,
-    "rwkv6": _Builder.rwkv6,
-    "qrwkv6": _Builder.rwkv6,
-    "rwkv7": _Builder.rwkv7,
-    "qrwkv7": _Builder.rwkv7,
-}

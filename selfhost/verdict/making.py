@@ -127,3 +127,12 @@ def _published_bytes(
         return weights.bytes, (weights.low_bytes, weights.high_bytes) if is_guess else None
     least, usual, most = (total * bits // 8 for bits in _BITS_OF_NO_STATED_TYPE)
     return usual, (least, most)
+
+
+def makes(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
+    """False where the runtime would have to quantize weights that are narrow already."""
+    rule = runtime.rule_of(quantization)
+    if rule is None or not rule.at_load or spec.components:
+        # of components the size itself says whether they are quantized
+        return True
+    return need.from_sixteen_bits(spec.architecture)

@@ -4,19 +4,19 @@ a machine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.spec import DTYPES, INCOMPLETE, PACKED, ModelSpec, RuntimeSpec
+from ..catalogue.spec import DTYPES, GENERATING, INCOMPLETE, PACKED, ModelSpec, RuntimeSpec
 from ..core.errors import Problem, WorkloadError
-from ..core.records import Unread, remembered
+from ..core.records import remembered
 from ..core.saying import option
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
 from ..needs.records import Needs, SizedWeights
 from .findings import kept_elsewhere, license_guessed, openness_check, reads_context
-from .making import making_of, typed_file
+from .making import makes, making_of, typed_file
 from .present import NO_FILES, Here, NamedFiles, here
 from .record import Question
 from .speed import depth_of_short_chat, foreign_to_rules, instruction_sets_for_layout
@@ -52,10 +52,6 @@ _IN_MLX = {"BF16": "bf16", "bfloat16": "bf16", "F16": "fp16", "float16": "fp16"}
 _FLOAT8 = ("fp8", "float8_e4m3", "float8_e4m3_128x128")
 # for a quantization that the usual runtime does not load: the first that takes it
 PACKED_RUNTIMES = ("transformers", "vllm", "mlx")
-# modalities whose work is counted in tokens one after another
-GENERATING = ("text", "vision")
-# of an adapter, where the model's width is not known
-_MAX_RANK = 65_536
 
 
 def ask(
@@ -98,7 +94,7 @@ def ask(
         local_files = False
     if runtime is None:
         if quantization is not None:
-            raise _problem(
+            raise WorkloadError.of(
                 "quantization",
                 f"the spec of {spec.name} lists no quantizations",
                 f"leave out {option('quantization')}",
@@ -140,7 +136,7 @@ def _refuse_longer_prompt(spec: ModelSpec, workload: Workload) -> None:
     if prompt is None or context is None or prompt <= context or spec.modality not in GENERATING:
         return
     least = workload.replace(context_tokens=None).tokens_with_prompt
-    raise _problem(
+    raise WorkloadError.of(
         "prompt_tokens",
         f"a prompt of {prompt:,} tokens is longer than the context of {context:,}",
         f"{option('context_tokens', least or 0)} holds it and an answer; without"
@@ -189,6 +185,14 @@ def _with_parts(question: Question, catalogue: Catalogue) -> Question:
         if has_companions
         else None,
     )
+
+
+def _companions(
+    spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload, catalogue: Catalogue
+) -> need.Companions:
+    from .beside import companions_of
+
+    return companions_of(spec, runtime, workload, catalogue)
 
 
 def _in_format(
@@ -247,7 +251,7 @@ def _with_needs(
     )
     if is_cache_asked:
         if keeps_no_cache and runtime is not None and not runtime.kv_cache_types:
-            raise _problem(
+            raise WorkloadError.of(
                 "kv_cache_type",
                 f"{spec.name} keeps no KV cache in {runtime.name}, so its type cannot be chosen",
                 "leave it out",
@@ -255,7 +259,9 @@ def _with_needs(
         rows = architectures(catalogue)
         refused = need.why_cache_type_refused(spec, workload, rows, runtime)
         if refused is not None:
-            raise _problem("kv_cache_type", f"{spec.name}: {refused}", "leave it out, or use f16")
+            raise WorkloadError.of(
+                "kv_cache_type", f"{spec.name}: {refused}", "leave it out, or use f16"
+            )
     if keeps_no_cache:
         # a program that has the option takes it, and it changes nothing
         workload = workload.replace(kv_cache_type=None)
@@ -575,46 +581,6 @@ def _in_tokens(spec: ModelSpec, row: need.ArchitectureRow | None, workload: Work
     return workload
 
 
-def _companions(
-    spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload, catalogue: Catalogue
-) -> need.Companions:
-    """The draft model and the adapter that were named. `WorkloadError` for what that runtime or
-    that model cannot take.
-    """
-    companions = need.Companions()
-    if runtime is None:
-        raise _problem(
-            "draft" if workload.draft else "adapter",
-            f"the spec of {spec.name} names no runtime",
-            "leave it out",
-        )
-    if workload.draft:
-        kind = "mtp" if workload.draft == need.OWN_BLOCK else "draft"
-        what = "the model's own prediction block" if kind == "mtp" else "a draft model"
-        if kind not in runtime.companions:
-            raise _problem(
-                "draft", f"{runtime.name} cannot draft with {what}", _takes(spec, catalogue, kind)
-            )
-        _refuse_without_text(spec)
-        if kind == "draft":
-            companions = _draft(spec, runtime, workload.draft, workload.quantization, catalogue)
-        elif (why := need.why_no_own_block(spec, architectures(catalogue))) is not None:
-            message = f"{spec.name} {why}"
-            raise _problem("draft", message, "draft with a small model of the same family")
-        else:
-            companions = companions.replace(own_block=True)
-    if workload.adapter:
-        if "adapter" not in runtime.companions:
-            raise _problem(
-                "adapter",
-                f"the memory of adapters is not known in {runtime.name}",
-                _that_take(spec, catalogue, "adapter")
-                or "leave it out: the memory for the adapter comes on top",
-            )
-        companions = companions.replace(**_adapter(spec, runtime, workload.adapter, catalogue))
-    return companions
-
-
 def beyond(
     spec: ModelSpec, workload: Workload, runtime: RuntimeSpec, catalogue: Catalogue
 ) -> Iterator[Problem]:
@@ -623,8 +589,10 @@ def beyond(
     """
     most, wanted = runtime.most_sequences or workload.parallel, workload.parallel
     if wanted > most:
+        from .refused import that_load
+
         message = f"{runtime.name} serves at most {most:,} sequences at once, not {wanted:,}"
-        others = _that_load(
+        others = that_load(
             spec,
             catalogue,
             PACKED_RUNTIMES,
@@ -634,165 +602,15 @@ def beyond(
         yield Problem(file="workload", key="parallel", message=message, remedy=remedy)
     type = workload.kv_cache_type
     if type not in (None, "f16", *runtime.kv_cache_types):
+        from .refused import NONE_TAKES_IT, that_load
+
         own = "".join(f" or in {each}" for each in runtime.kv_cache_types)
         message = f"{runtime.name} keeps its KV cache in the type of the model{own}, not in {type}"
-        others = _that_load(
+        others = that_load(
             spec, catalogue, catalogue.runtime_ids(), lambda other: type in other.kv_cache_types
         )
-        remedy = f"leave it out, or {others}" if others else _NONE_TAKES_IT
+        remedy = f"leave it out, or {others}" if others else NONE_TAKES_IT
         yield Problem(file="workload", key="kv_cache_type", message=message, remedy=remedy)
-
-
-_NONE_TAKES_IT = "leave it out: no program that is judged for this model takes it"
-
-
-def _that_load(
-    spec: ModelSpec,
-    catalogue: Catalogue,
-    names: Iterable[str],
-    does: Callable[[RuntimeSpec], bool],
-) -> str:
-    """What to type for the programs that load the model and do that; empty where there is none."""
-    fitting = [
-        name
-        for name in names
-        if does(other := catalogue.runtime(name)) and need.why_not_loaded(spec, other) is None
-    ]
-    return f"use {option('runtime', *fitting)}" if fitting else ""
-
-
-def _takes(spec: ModelSpec, catalogue: Catalogue, kind: str) -> str:
-    """The remedy where a program has no companions of that kind."""
-    return _that_take(spec, catalogue, kind) or _NONE_TAKES_IT
-
-
-def _that_take(spec: ModelSpec, catalogue: Catalogue, kind: str) -> str:
-    """As `_that_load`, of programs with companions of that kind."""
-    names = catalogue.runtime_ids()
-    return _that_load(spec, catalogue, names, lambda other: kind in other.companions)
-
-
-def _draft(
-    spec: ModelSpec,
-    runtime: RuntimeSpec,
-    typed: str,
-    in_quantization: str | None,
-    catalogue: Catalogue,
-) -> need.Companions:
-    from ..catalogue.names import resolve
-    from ..catalogue.paths import is_path
-
-    if is_path(typed):
-        from ..modelfiles import read_local
-
-        local = read_local(typed, architectures(catalogue))
-        draft, quantization, here = local.spec, local.quantization, local.files_here
-    else:
-        named = resolve(typed, catalogue)
-        draft, quantization, here = catalogue.spec(named.spec_id), named.quantization, False
-    _refuse_without_text(draft)
-    if draft.closed or (why := need.why_not_loaded(draft, runtime)) is not None:
-        raise _problem(
-            "draft",
-            f"{draft.name} cannot draft:"
-            f" {why if not draft.closed else 'its weights are not published'}",
-            None,
-        )
-    apart = need.vocabularies_differ(spec, draft)
-    if apart is not None:
-        message = (
-            f"{draft.name} cannot draft for {spec.name}: their vocabularies differ ({apart[1]:,}"
-            f" and {apart[0]:,} tokens)"
-        )
-        raise _problem("draft", message, "draft with a small model of the same family")
-    quantization = quantization or need.default_format_and_quantization(draft, runtime)[1]
-    if (draft.id, draft.origin, quantization) == (spec.id, spec.origin, in_quantization):
-        raise _problem(
-            "draft",
-            f"{draft.name} in {quantization} is the model itself",
-            "draft with a smaller model of the same family",
-        )
-    return need.Companions(
-        draft=draft,
-        draft_quantization=quantization,
-        draft_is_here=here,
-    )
-
-
-def _refuse_without_text(model: ModelSpec) -> None:
-    if model.modality not in GENERATING:
-        message = f"{model.name} writes no text, so nothing can be drafted"
-        raise _problem("draft", message, f"leave {option('draft')} out")
-
-
-def _adapter(
-    spec: ModelSpec, runtime: RuntimeSpec, typed: str, catalogue: Catalogue
-) -> Mapping[str, Any]:
-    import re
-
-    ranked = re.fullmatch(r"rank=(.*)", typed, re.DOTALL)
-    if ranked is None:
-        from ..modelfiles import read_adapter
-
-        adapter = read_adapter(typed)
-        if adapter.format not in runtime.formats:
-            fix = (
-                "convert it with llama.cpp's convert_lora_to_gguf.py"
-                if "gguf" in runtime.formats
-                else "give the adapter as peft saved it"
-            )
-            raise _problem(
-                "adapter",
-                f"{runtime.name} loads adapters as {runtime.formats[0]}; this one is"
-                f" {adapter.format}",
-                fix,
-            )
-        why = need.why_adapter_differs(
-            spec, architectures(catalogue), adapter.architecture, adapter.pairs
-        ) or _other_base(spec, adapter.base_model, catalogue)
-        if why is not None:
-            raise _problem(
-                "adapter",
-                f"{runtime.name} refuses this adapter: {why}",
-                "name the model that the adapter was trained on",
-            )
-        rank = max((min(*first, *second) for first, second in adapter.pairs.values()), default=0)
-        return {"adapter": adapter.size, "adapter_rank": rank, "adapter_is_here": True}
-    widest = spec.architecture.embedding_length if spec.architecture is not None else _MAX_RANK
-    if not re.fullmatch(r"[0-9]{1,6}", ranked[1], re.ASCII) or not 1 <= int(ranked[1]) <= widest:
-        raise _problem(
-            "adapter",
-            f'"{typed[:40]}" is not a rank',
-            f"write a whole number from 1 to {widest:,}, for example rank=16",
-        )
-    sized = need.adapter_of_rank(spec, architectures(catalogue), int(ranked[1]))
-    if not isinstance(sized, SizedWeights):
-        raise _problem("adapter", sized.reason, sized.remedy)
-    return {"adapter": sized, "adapter_rank": int(ranked[1])}
-
-
-def _other_base(spec: ModelSpec, base: str | None, catalogue: Catalogue) -> str | None:
-    """Why an adapter of that base is not for the model: the base is known, and of another
-    architecture.
-    """
-    from ..catalogue.names import id_of
-
-    # peft writes the folder where a model was trained from one
-    trained_on = id_of(base, catalogue) if base is not None and base.count("/") == 1 else None
-    if trained_on is None:
-        return None
-    trained = catalogue.spec(trained_on)
-    other, own = trained.architecture, spec.architecture
-    if other is None or own is None or other.row == own.row:
-        return None
-    return (
-        f"it was trained on {trained.name} (architecture {other.row}), and the architecture of"
-        f" {spec.name} is {own.row}"
-    )
-
-
-def _problem(key: str, message: str, remedy: str | None) -> WorkloadError:
-    return WorkloadError([Problem(file="workload", key=key, message=message, remedy=remedy)])
 
 
 def _runtime(
@@ -851,27 +669,9 @@ def _named_runtime(typed: str, modality: str, catalogue: Catalogue) -> RuntimeSp
     ids, wanted = catalogue.runtime_ids(), typed.strip().lower()
     if wanted in ids:
         return catalogue.runtime(wanted)
-    from ..catalogue.lookup import texts_in
-    from ..core.spelling import canonical, nearest
+    from .refused import unknown_runtime
 
-    thing, facts = catalogue.common_tables("things", "thing").get(canonical(wanted), ("", {}))
-    # llama-server is llama.cpp, too
-    guess = thing if thing in ids else nearest(wanted, ids)
-    if facts and guess != thing:
-        # what to type in place of a model stands behind
-        what = facts["answer"].partition(";")[0]
-        if inside := texts_in(facts.get("runs_with")):
-            message = f'"{typed}" is not judged by itself: {what}'
-            raise _problem("runtime", message, f"use {option('runtime', *inside)} in its place")
-        others = [each for each in ids if modality in catalogue.runtime(each).modalities]
-        raise _problem(
-            "runtime", f'"{typed}" is not judged: {what}', f"judged are {', '.join(others)}"
-        )
-    raise _problem(
-        "runtime",
-        f'"{typed}" is not one of {", ".join(ids)}',
-        f"did you mean {guess}?" if guess else None,
-    )
+    raise unknown_runtime(typed, modality, catalogue)
 
 
 def _states_needs_alone(spec: ModelSpec) -> bool:
@@ -922,72 +722,10 @@ def _known_quantization(
     name = runtime.named(typed) if runtime is not None else None
     name = name or need.canonical_quantization(typed)
     if name is None:
-        raise _problem("quantization", *_no_quantization(typed, spec))
+        from .refused import unknown_quantization
+
+        raise unknown_quantization(typed, spec)
     return name
-
-
-# of the quantizations of a model that an error names
-_NAMED = 8
-
-
-def _no_quantization(typed: str, spec: ModelSpec) -> tuple[str, str | None]:
-    """What to say of a name whose size cannot be computed: a retired type, a publisher's own
-    mix, or no name at all.
-    """
-    import re
-
-    from ..core.spelling import nearest
-
-    name = re.sub(r"[-.]", "_", typed.strip().upper())
-    if re.fullmatch(r"(?:I?Q4_0|Q4_0)_(?:4_4|4_8|8_8)|I?Q4_NL_4_4", name):
-        return (
-            f'"{typed}" is a layout that llama.cpp no longer loads',
-            "use Q4_0: llama.cpp converts it to that layout while loading",
-        )
-    own = re.fullmatch(r"(?:UD_)?((?:I?Q|TQ)\d_?[A-Z0-9_]*?)(?:_(?:X?L|XXL))?", name)
-    if own is not None and (name.startswith("UD_") or name.endswith(("_XL", "_XXL"))):
-        whole = need.canonical_quantization(f"UD-{name}")
-        if whole is not None:
-            return (
-                f'"{typed}" is short for a mix of Unsloth',
-                f"use {option('quantization', whole)}",
-            )
-        base = need.canonical_quantization(own[1]) or need.canonical_quantization(f"{own[1]}_M")
-        like = (
-            f", or use llama.cpp's nearest recipe: {option('quantization', base)}" if base else ""
-        )
-        return (
-            f'"{typed}" is a publisher\'s own mix: its size follows no rule and is not listed here',
-            (
-                "check the file itself (`selfhost check ./model.gguf`), state its size under"
-                f" [[files]] in a spec{like}"
-            ),
-        )
-    every = need.every_quantization()
-    guess = _of_bits(typed, every) or nearest(typed, every)
-    return (
-        f'"{typed}" is not a quantization',
-        f"did you mean {guess}?" if guess else _those_of(spec),
-    )
-
-
-def _of_bits(typed: str, names: Collection[str]) -> str | None:
-    """Of those names GGUF's usual one with as many bits as `4bit`, `int8` or `Q5` says; None where
-    there is none, or no number of bits alone was typed.
-    """
-    import re
-
-    bits = re.fullmatch(r"(?:int|q|iq)?([2-8])(?:-?bits?|b)?", typed.strip().lower())
-    usual = [f"Q{bits[1]}_{rest}" for rest in ("K_M", "K", "0")] if bits else []
-    return next((name for name in usual if name in names), None)
-
-
-def _those_of(spec: ModelSpec) -> str:
-    """Some quantizations of the model, and what lists them all."""
-    usual = [name for name in ("Q8_0", "Q6_K", "Q4_K_M") if spec.modality in ("text", "vision")]
-    listed = dict.fromkeys([*(name for files in spec.files for name in files.bytes), *usual])
-    where = f"`selfhost show {spec.id} -v` lists what there is"
-    return f"use for example {', '.join([*listed][:_NAMED])}; {where}" if listed else where
 
 
 def _had_in(
@@ -1014,10 +752,13 @@ def _had_in(
         if (
             is_sized
             and isinstance(need.weights_bytes(spec, file_format, name, rows), SizedWeights)
-            and _makes(spec, runtime, name)
+            and makes(spec, runtime, name)
         ):
             return name
-    raise _not_had_in(spec, runtime, file_format, quantization, catalogue)
+    from .refused import not_had_in
+
+    others = [catalogue.runtime(name) for name in PACKED_RUNTIMES if name != runtime.id]
+    raise not_had_in(spec, runtime, file_format, quantization, others, rows)
 
 
 def _names_in_formats(quantization: str) -> tuple[str, ...]:
@@ -1025,60 +766,3 @@ def _names_in_formats(quantization: str) -> tuple[str, ...]:
     same = SAME_TYPE.get(quantization, quantization)
     float8 = "fp8" if quantization in _FLOAT8 else quantization
     return quantization, same, _IN_MLX.get(quantization, same), float8
-
-
-def _not_had_in(
-    spec: ModelSpec,
-    runtime: RuntimeSpec,
-    file_format: str,
-    quantization: str,
-    catalogue: Catalogue,
-) -> WorkloadError:
-    """That the model does not come in it for that runtime, and what to type instead."""
-    rows = architectures(catalogue)
-    message = f"{spec.name} is not available in {quantization} for {runtime.name}"
-    if runtime.rule_of(quantization) is not None:
-        size = need.weights_bytes(spec, file_format, quantization, rows)
-        if isinstance(size, Unread):
-            message += f": {size.reason}"
-    others = [
-        name
-        for name in PACKED_RUNTIMES
-        if name != runtime.id and _had_with(spec, catalogue.runtime(name), quantization, rows)
-    ]
-    listed = need.quantizations_of(spec, runtime, rows)
-    elsewhere = f"use {option('runtime', *others)}" if others else ""
-    guess = _of_bits(quantization, listed)
-    if guess is not None:
-        remedy = f"did you mean {guess}?" + (f" Else {elsewhere}" if others else "")
-        return _problem("quantization", message, remedy)
-    remedy = f"available: {', '.join(listed)}" if listed else f"leave out {option('quantization')}"
-    if others:
-        remedy = f"{elsewhere}; with {runtime.name}, {remedy}"
-    return _problem("quantization", message, remedy)
-
-
-def _had_with(
-    spec: ModelSpec, runtime: RuntimeSpec, quantization: str, rows: Mapping[str, Any]
-) -> bool:
-    """Would another runtime have it, by that name or by what people call it there?"""
-    name = runtime.named(quantization) or (
-        quantization if runtime.rule_of(quantization) is not None else None
-    )
-    if (
-        name is None
-        or need.why_not_loaded(spec, runtime) is not None
-        or not _makes(spec, runtime, name)
-    ):
-        return False
-    file_format = need.default_format_and_quantization(spec, runtime)[0]
-    return isinstance(need.weights_bytes(spec, file_format, name, rows), SizedWeights)
-
-
-def _makes(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> bool:
-    """False where the runtime would have to quantize weights that are narrow already."""
-    rule = runtime.rule_of(quantization)
-    if rule is None or not rule.at_load or spec.components:
-        # of components the size itself says whether they are quantized
-        return True
-    return need.from_sixteen_bits(spec.architecture)

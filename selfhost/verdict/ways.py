@@ -12,7 +12,7 @@ from operator import attrgetter
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.quantization_names import program_of_packed
-from ..catalogue.spec import RuntimeSpec
+from ..catalogue.spec import GENERATING, RuntimeSpec
 from ..core.errors import WorkloadError
 from ..core.records import Record, Unread
 from ..core.saying import option
@@ -25,7 +25,7 @@ from .devices import index_of, room_of
 from .judging import judge
 from .parts import decided_by_disk, decided_by_program, held, judge_with_disk, without_words
 from .present import NO_FILES, NamedFiles
-from .question import GENERATING, PACKED_RUNTIMES, RUNTIMES_BY_MODALITY, architectures, ask
+from .question import PACKED_RUNTIMES, RUNTIMES_BY_MODALITY, architectures, ask
 from .record import Judged, Question
 from .shared_memory import is_metal, shared_limits
 from .speed import uses_shared_gpu

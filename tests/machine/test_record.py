@@ -18,7 +18,7 @@ from helpers.paths import MACHINES, SCHEMAS
 from helpers.schemas import validate
 from selfhost.core.errors import MachineFileError, Problem, SelfhostError
 from selfhost.core.records import Unread
-from selfhost.machine import record
+from selfhost.machine import fields
 from selfhost.machine.changes import apply
 from selfhost.machine.profiles import load
 from selfhost.machine.record import (
@@ -150,7 +150,7 @@ def machines(draw: st.DrawFn) -> Machine:
 
 def test_every_fact_of_a_machine_is_read_and_written() -> None:
     """A field without an entry would take any value, and be lost on the way through a record."""
-    assert record._FIELDS.keys() == set(Machine._fields)
+    assert fields.FIELDS.keys() == set(Machine._fields)
 
 
 @calm

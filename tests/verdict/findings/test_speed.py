@@ -172,7 +172,9 @@ def test_where_measuring_would_tell_it_is_advised_first() -> None:
         assert "--measure" not in in_shell(found("speed", slow, machine).remedy or "")
     # `--measure` beside `--machine` is refused: another machine is measured where it stands
     there = found("speed", slow, MACHINE.replace(unread=(unread,), name="gb")).remedy or ""
-    assert in_shell(there).startswith("record it there with `selfhost machine --measure --format json`")
+    assert in_shell(there).startswith(
+        "record it there with `selfhost machine --measure --format json`"
+    )
 
 
 def test_a_minimum_that_may_be_missed_says_why_it_decides_when_typed() -> None:

@@ -1,0 +1,192 @@
+"""What to say of a question that makes no sense for a model or a program, and what to type
+instead: loaded only where there is something to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+
+from .. import needs as need
+from ..catalogue.index import Catalogue
+from ..catalogue.spec import ModelSpec, RuntimeSpec
+from ..core.errors import WorkloadError
+from ..core.records import Unread
+from ..core.saying import option
+from ..needs.records import SizedWeights
+from .making import makes
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
+
+NONE_TAKES_IT = "leave it out: no program that is judged for this model takes it"
+
+
+# of the quantizations of a model that an error names
+_NAMED = 8
+
+
+def unknown_runtime(typed: str, modality: str, catalogue: Catalogue) -> WorkloadError:
+    """That no program of that name is judged, and which is meant or can take its place."""
+    ids, wanted = catalogue.runtime_ids(), typed.strip().lower()
+    from ..catalogue.lookup import texts_in
+    from ..core.spelling import canonical, nearest
+
+    thing, facts = catalogue.common_tables("things", "thing").get(canonical(wanted), ("", {}))
+    # llama-server is llama.cpp, too
+    guess = thing if thing in ids else nearest(wanted, ids)
+    if facts and guess != thing:
+        # what to type in place of a model stands behind
+        what = facts["answer"].partition(";")[0]
+        if inside := texts_in(facts.get("runs_with")):
+            message = f'"{typed}" is not judged by itself: {what}'
+            return WorkloadError.of(
+                "runtime", message, f"use {option('runtime', *inside)} in its place"
+            )
+        others = [each for each in ids if modality in catalogue.runtime(each).modalities]
+        return WorkloadError.of(
+            "runtime", f'"{typed}" is not judged: {what}', f"judged are {', '.join(others)}"
+        )
+    return WorkloadError.of(
+        "runtime",
+        f'"{typed}" is not one of {", ".join(ids)}',
+        f"did you mean {guess}?" if guess else None,
+    )
+
+
+def unknown_quantization(typed: str, spec: ModelSpec) -> WorkloadError:
+    """That the name is none of a quantization whose size can be told."""
+    return WorkloadError.of("quantization", *_no_quantization(typed, spec))
+
+
+def _no_quantization(typed: str, spec: ModelSpec) -> tuple[str, str | None]:
+    """What to say of a name whose size cannot be computed: a retired type, a publisher's own
+    mix, or no name at all.
+    """
+    import re
+
+    from ..core.spelling import nearest
+
+    name = re.sub(r"[-.]", "_", typed.strip().upper())
+    if re.fullmatch(r"(?:I?Q4_0|Q4_0)_(?:4_4|4_8|8_8)|I?Q4_NL_4_4", name):
+        return (
+            f'"{typed}" is a layout that llama.cpp no longer loads',
+            "use Q4_0: llama.cpp converts it to that layout while loading",
+        )
+    own = re.fullmatch(r"(?:UD_)?((?:I?Q|TQ)\d_?[A-Z0-9_]*?)(?:_(?:X?L|XXL))?", name)
+    if own is not None and (name.startswith("UD_") or name.endswith(("_XL", "_XXL"))):
+        whole = need.canonical_quantization(f"UD-{name}")
+        if whole is not None:
+            return (
+                f'"{typed}" is short for a mix of Unsloth',
+                f"use {option('quantization', whole)}",
+            )
+        base = need.canonical_quantization(own[1]) or need.canonical_quantization(f"{own[1]}_M")
+        like = (
+            f", or use llama.cpp's nearest recipe: {option('quantization', base)}" if base else ""
+        )
+        return (
+            f'"{typed}" is a publisher\'s own mix: its size follows no rule and is not listed here',
+            (
+                "check the file itself (`selfhost check ./model.gguf`), state its size under"
+                f" [[files]] in a spec{like}"
+            ),
+        )
+    every = need.every_quantization()
+    guess = _of_bits(typed, every) or nearest(typed, every)
+    return (
+        f'"{typed}" is not a quantization',
+        f"did you mean {guess}?" if guess else _those_of(spec),
+    )
+
+
+def _of_bits(typed: str, names: Collection[str]) -> str | None:
+    """Of those names GGUF's usual one with as many bits as `4bit`, `int8` or `Q5` says; None where
+    there is none, or no number of bits alone was typed.
+    """
+    import re
+
+    bits = re.fullmatch(r"(?:int|q|iq)?([2-8])(?:-?bits?|b)?", typed.strip().lower())
+    usual = [f"Q{bits[1]}_{rest}" for rest in ("K_M", "K", "0")] if bits else []
+    return next((name for name in usual if name in names), None)
+
+
+def _those_of(spec: ModelSpec) -> str:
+    """Some quantizations of the model, and what lists them all."""
+    usual = [name for name in ("Q8_0", "Q6_K", "Q4_K_M") if spec.modality in ("text", "vision")]
+    listed = dict.fromkeys([*(name for files in spec.files for name in files.bytes), *usual])
+    where = f"`selfhost show {spec.id} -v` lists what there is"
+    return f"use for example {', '.join([*listed][:_NAMED])}; {where}" if listed else where
+
+
+def not_had_in(
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    file_format: str,
+    quantization: str,
+    other_runtimes: Iterable[RuntimeSpec],
+    rows: Mapping[str, Any],
+) -> WorkloadError:
+    """That the model does not come in it for that runtime, and what to type instead.
+    `other_runtimes`: those that may have it; `rows`: the architectures.
+    """
+    message = f"{spec.name} is not available in {quantization} for {runtime.name}"
+    if runtime.rule_of(quantization) is not None:
+        size = need.weights_bytes(spec, file_format, quantization, rows)
+        if isinstance(size, Unread):
+            message += f": {size.reason}"
+    others = [other.id for other in other_runtimes if _had_with(spec, other, quantization, rows)]
+    listed = need.quantizations_of(spec, runtime, rows)
+    elsewhere = f"use {option('runtime', *others)}" if others else ""
+    guess = _of_bits(quantization, listed)
+    if guess is not None:
+        remedy = f"did you mean {guess}?" + (f" Else {elsewhere}" if others else "")
+        return WorkloadError.of("quantization", message, remedy)
+    remedy = f"available: {', '.join(listed)}" if listed else f"leave out {option('quantization')}"
+    if others:
+        remedy = f"{elsewhere}; with {runtime.name}, {remedy}"
+    return WorkloadError.of("quantization", message, remedy)
+
+
+def _had_with(
+    spec: ModelSpec, runtime: RuntimeSpec, quantization: str, rows: Mapping[str, Any]
+) -> bool:
+    """Would another runtime have it, by that name or by what people call it there?"""
+    name = runtime.named(quantization) or (
+        quantization if runtime.rule_of(quantization) is not None else None
+    )
+    if (
+        name is None
+        or need.why_not_loaded(spec, runtime) is not None
+        or not makes(spec, runtime, name)
+    ):
+        return False
+    file_format = need.default_format_and_quantization(spec, runtime)[0]
+    return isinstance(need.weights_bytes(spec, file_format, name, rows), SizedWeights)
+
+
+def that_load(
+    spec: ModelSpec,
+    catalogue: Catalogue,
+    names: Iterable[str],
+    does: Callable[[RuntimeSpec], bool],
+) -> str:
+    """What to type for the programs that load the model and do that; empty where there is none."""
+    fitting = [
+        name
+        for name in names
+        if does(other := catalogue.runtime(name)) and need.why_not_loaded(spec, other) is None
+    ]
+    return f"use {option('runtime', *fitting)}" if fitting else ""
+
+
+def takes(spec: ModelSpec, catalogue: Catalogue, kind: str) -> str:
+    """The remedy where a program has no companions of that kind."""
+    return that_take(spec, catalogue, kind) or NONE_TAKES_IT
+
+
+def that_take(spec: ModelSpec, catalogue: Catalogue, kind: str) -> str:
+    """As `that_load`, of programs with companions of that kind."""
+    names = catalogue.runtime_ids()
+    return that_load(spec, catalogue, names, lambda other: kind in other.companions)
