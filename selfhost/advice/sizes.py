@@ -156,8 +156,8 @@ class ContainerSize(Record):
         service = self.runtime.service
         if service is None or not self.arguments:
             return ()
-        first = (service.model_option,) if service.model_option else ()
-        return (*first, *self.arguments, *service.listen.split())
+        first = service.program if service.starts_nothing else service.model_option
+        return (*first.split(), *self.arguments, *service.listen.split())
 
     @property
     def program(self) -> tuple[str, ...]:

@@ -29,7 +29,9 @@ def _with_share_of(state: Term, kept: list[Term], runtime: RuntimeSpec) -> Term:
     shared = int(runtime.state_share * sum(term.bytes for term in kept))
     if shared <= state.bytes:
         return state
-    line = f"{runtime.state_share:g} × {sum(term.bytes for term in kept):,} bytes of keys and values"
+    line = (
+        f"{runtime.state_share:g} × {sum(term.bytes for term in kept):,} bytes of keys and values"
+    )
     return state.replace(
         bytes=shared,
         low_bytes=min(state.low_bytes, shared),
