@@ -78,14 +78,20 @@ def _prompt_graphs(most_tokens: int) -> int:
 
 def _reserve(
     architecture: Architecture, prompt_tokens: int, sequences: int, least_bytes: int
-) -> int:
-    """Bytes that it leaves of one device."""
+) -> tuple[int, str]:
+    """Bytes that it leaves of one device, and their line."""
     latent = any(group.kind == "latent" for group in architecture.attention)
-    graphs = _LATENT_GRAPHS if latent else _prompt_graphs(prompt_tokens) * _PROMPT_GRAPH
-    size = _TABLES + prompt_tokens * _TOKEN + _DEVICE + sequences * _SEQUENCE + graphs
-    if least_bytes >= _LARGE_BYTES:
-        size = max(size, _LARGE_LEAST)
-    return int(size * MIB)
+    graphs = _prompt_graphs(prompt_tokens)
+    of_prompts = f"{_LATENT_GRAPHS:,}" if latent else f"{graphs} graphs × {_PROMPT_GRAPH}"
+    size = _TABLES + prompt_tokens * _TOKEN + _DEVICE + sequences * _SEQUENCE
+    size += _LATENT_GRAPHS if latent else graphs * _PROMPT_GRAPH
+    line = (
+        f"({_TABLES} + {prompt_tokens:,} tokens × {_TOKEN} + {_DEVICE} + {sequences} sequences ×"
+        f" {_SEQUENCE} + {of_prompts})"
+    )
+    if least_bytes >= _LARGE_BYTES and size < _LARGE_LEAST:
+        size, line = _LARGE_LEAST, f"{_LARGE_LEAST:,}"
+    return int(size * MIB), f"{line} × {MIB:,} bytes"
 
 
 def _shares(encoder_parameters: int) -> tuple[float, float, float]:
@@ -123,7 +129,7 @@ def work(architecture: Architecture, sequences: int, encoder_parameters: int) ->
     return _left(usual, shares).replace(lean=_left(lean, shares))
 
 
-def _left(sizes: list[int], shares: tuple[float, float, float]) -> Term:
+def _left(sizes: list[tuple[int, str]], shares: tuple[float, float, float]) -> Term:
     reserves = tuple(
         Reserve(
             device_bytes=each.least_bytes,
@@ -134,17 +140,17 @@ def _left(sizes: list[int], shares: tuple[float, float, float]) -> Term:
             share=shares[1],
             high_share=shares[2],
         )
-        for each, size in zip(_CLASSES, sizes, strict=True)
+        for each, (size, _) in zip(_CLASSES, sizes, strict=True)
     )
     listed = ", ".join(
         f"{binary(each.bytes)} from {binary(each.device_bytes)} on" for each in reserves[1:]
     )
-    line = f"left free by the size of the device: {binary(sizes[0])}; {listed}"
+    line = f"{sizes[0][1]}; more on a larger device: {listed}"
     if any(shares):
         line += f", and {shares[1]:.1%} of the rest for its encoder"
     return term(
         "activations",
-        sizes[0],
+        sizes[0][0],
         How.ASSUMED if any(shares) else How.COMPUTED,
         _SOURCE,
         line,
