@@ -39,6 +39,8 @@ _CLASSES = (
     _Class(least_bytes=60 * GIB, prompt_tokens=8192, graph_sequences=256),
     _Class(least_bytes=160 * GIB, prompt_tokens=16_384, graph_sequences=512),
 )
+# the class of GPUs that share the RAM and have builds of it, as a GB10's
+_OF_SHARED = 3
 # what `lean_option` of specs/runtimes/sglang.toml asks for
 _LEAN_TOKENS, _LEAN_SEQUENCES = 2048, 8
 # MiB: of the program's tables, of a token read at once, of a sequence of the largest graph, of a
@@ -145,12 +147,13 @@ def _left(sizes: list[tuple[int, str]], shares: tuple[float, float, float]) -> T
     listed = ", ".join(
         f"{binary(each.bytes)} from {binary(each.device_bytes)} on" for each in reserves[1:]
     )
-    line = f"{sizes[0][1]}; more on a larger device: {listed}"
+    usual_bytes, line = sizes[_OF_SHARED]
+    line = f"{line}; by the size of the device {binary(sizes[0][0])}, {listed}"
     if any(shares):
         line += f", and {shares[1]:.1%} of the rest for its encoder"
     return term(
         "activations",
-        sizes[0][0],
+        usual_bytes,
         How.ASSUMED if any(shares) else How.COMPUTED,
         _SOURCE,
         line,
