@@ -682,8 +682,9 @@ def _card(question: Question, memory_bytes: int) -> Accelerator:
     """The least accelerator on which the runtime has kernels of the quantization."""
     runtime = question.runtime
     rule = runtime.rule_of(question.workload.quantization) if runtime is not None else None
+    vendors = [each.vendors[0] for each in (rule, question.cache_rule) if each and each.vendors]
     return Accelerator(
-        vendor=rule.vendors[0] if rule is not None and rule.vendors else "unknown",
+        vendor=vendors[0] if vendors else "unknown",
         name="the accelerator",
         memory_total_bytes=memory_bytes,
         unified=False,

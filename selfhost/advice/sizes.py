@@ -156,8 +156,8 @@ class ContainerSize(Record):
         service = self.runtime.service
         if service is None or not self.arguments:
             return ()
-        first = (service.model_option,) if service.model_option else ()
-        return (*first, *self.arguments, *service.listen.split())
+        first = service.program if service.starts_nothing else service.model_option
+        return (*first.split(), *self.arguments, *service.listen.split())
 
     @property
     def program(self) -> tuple[str, ...]:
@@ -244,13 +244,16 @@ def with_card(verdict: Verdict, catalogue: Catalogue) -> Accelerator | None:
         return None
     if not runtime.wants_gpu(verdict.workload.quantization):
         return None
-    service = runtime.service
+    service, workload, model = runtime.service, verdict.workload, verdict.model
+    cache_rule = runtime.cache_rule(
+        workload.kv_cache_type, model.architecture, sees=model.modality == "vision"
+    )
     return Accelerator(
         vendor=service.vendor if service is not None and service.vendor else "unknown",
         name="",
         memory_total_bytes=smallest_device_bytes(needs.memory),
         unified=False,
-        compute_capability=runtime.capability_for(verdict.workload.quantization),
+        compute_capability=runtime.capability_for(workload.quantization, cache_rule),
     )
 
 

@@ -19,7 +19,9 @@ class Service(Record):
     accelerator; `vendor` is whose accelerators it takes where none is named, "" where it takes
     none unless told. `program` are the words of the runtime's command that the image starts by
     itself, `model_option` what it wants before the model's name, and `listen` what makes it
-    reachable. `fetch` is the line that downloads `{name}` once it runs, "" where the command does.
+    reachable. `starts_nothing`: the image starts no program by itself, so that its arguments begin
+    with `program`. `fetch` is the line that downloads `{name}` once it runs, "" where the command
+    does.
 
     `port` and `health`: where it answers 200 once the model can be asked; `port_setting` moves it
     to `{port}`, as an option or as `NAME=value` of the environment. `store`: the folder of its
@@ -38,6 +40,7 @@ class Service(Record):
     program: str = read_by(Table.string, required=True)
     model_option: str = read_by(Table.string, default="")
     listen: str = read_by(Table.string, default="")
+    starts_nothing: bool = read_by(Table.boolean, default=False)
     fetch: str = read_by(Table.string, default="")
     port: int = read_by(Table.integer, minimum=1, required=True)
     port_setting: str = read_by(Table.string, default="")

@@ -18,7 +18,8 @@ class CacheGroup(Record):
     and one layer.
 
     `window_tokens` as in the config, None for layers that keep every token. `indexer_elements`: the
-    keys of a sparse indexer. `tokens_per_row`: so many share the elements.
+    keys of a sparse indexer. `rope_elements`: the part of a latent row that holds positions.
+    `tokens_per_row`: so many share the elements.
     """
 
     layers: int
@@ -28,6 +29,7 @@ class CacheGroup(Record):
     window_tokens: int | None = None
     latent: bool = False
     indexer_elements: int = 0
+    rope_elements: int = 0
     tokens_per_row: int = 1
 
     @property
@@ -59,7 +61,8 @@ def cache_groups(architecture: Architecture, row: ArchitectureRow | None) -> tup
         elif group.kind == "latent":
             size = (group.latent_length or 0) + (group.rope_length or 0)
             window, indexer = group.window_tokens, _indexer(group)
-            groups.append(_rows_of(layers, size, window_tokens=window, indexer_elements=indexer))
+            rows = _rows_of(layers, size, window_tokens=window, indexer_elements=indexer)
+            groups.append(rows.replace(rope_elements=group.rope_length or 0))
         else:
             has_window = group.kind == "sliding" and not window_masks
             groups.append(

@@ -146,8 +146,8 @@ def _beside_of(
     if runtime.reserves_by_device:
         from . import sglang
 
-        sees = bool(subject.spec.parameters.encoders) and not subject.text_alone
-        left = sglang.work(architecture, workload.parallel, sees=sees)
+        encoders = 0 if subject.text_alone else subject.spec.parameters.encoders or 0
+        left = sglang.work(architecture, workload.parallel, encoders)
         return [*terms, left, sglang.program(overhead(runtime))]
     if runtime.computes_with == "vllm":
         return [*terms, *_vllm(subject, architecture, row, runtime, workload)]

@@ -29,7 +29,9 @@ def _with_share_of(state: Term, kept: list[Term], runtime: RuntimeSpec) -> Term:
     shared = int(runtime.state_share * sum(term.bytes for term in kept))
     if shared <= state.bytes:
         return state
-    line = f"{runtime.state_share:g} × {sum(term.bytes for term in kept):,} bytes of keys and values"
+    line = (
+        f"{runtime.state_share:g} × {sum(term.bytes for term in kept):,} bytes of keys and values"
+    )
     return state.replace(
         bytes=shared,
         low_bytes=min(state.low_bytes, shared),
@@ -44,11 +46,12 @@ def _keys_and_values(
     width, ending = _cache_width(architecture, runtime, workload), _ending(workload)
     caches = list(cached(architecture, row, runtime, workload))
     size, high = sum(each.bytes for each in caches), sum(each.high_bytes for each in caches)
+    low = sum(each.low_bytes for each in caches)
     lines = [
         (
             "",
             each.group.layers,
-            f" × {cache_line(each.group)[1]} × {width} bytes × {each.kept:,} tokens{ending}",
+            f" × {_of_token(each, width)} × {each.kept:,} tokens{ending}",
         )
         for each in caches
     ]
@@ -57,7 +60,7 @@ def _keys_and_values(
         after = f" × {wide:,} × {width} bytes × {frames:,} positions of the encoder{ending}"
         lines.append(("2 × ", architecture.layers, after))
         more = 2 * architecture.layers * wide * width * frames * workload.parallel
-        size, high = size + more, high + more
+        size, low, high = size + more, low + more, high + more
     if not size:
         return
     source = f"{runtime.name}: keys and values in the type of the model"
@@ -69,7 +72,15 @@ def _keys_and_values(
             " --kv-cache-dtype auto does so"
         )
     line = "; ".join([" + ".join(by_layers(lines)), *_notes(caches, runtime)])
-    yield term("kv_cache", size, How.COMPUTED, source, line, high=high)
+    yield term("kv_cache", size, How.COMPUTED, source, line, low=low, high=high)
+
+
+def _of_token(cached_group: Cached, width: int) -> str:
+    """What a layer keeps of one token, as a product."""
+    product = f"{cache_line(cached_group.group)[1]} × {width}"
+    if cached_group.packed_bytes:
+        return f"({product} + {cached_group.packed_bytes}) bytes"
+    return f"{product} bytes"
 
 
 def _ending(workload: Asked) -> str:
@@ -115,13 +126,32 @@ def _recurrent_states(
 
 
 class Cached(Record):
-    """What a group of layers keeps of `kept` tokens, and of `reach` tokens at most."""
+    """What a group of layers keeps of `kept` tokens, and of `reach` tokens at most.
+    `packed_bytes`: what a row takes beside its elements in 8 bits.
+    """
 
     group: CacheGroup
     kept: int
     reach: int
+    packed_bytes: int
+    low_bytes: int
     bytes: int
     high_bytes: int
+
+
+# of a latent row in 8 bits that a sparse indexer reads: elements of one scale in 32 bits
+# (fp8_ds_mla; vllm 0.33.0, mla/flashmla_sparse.py: 656 bytes of DeepSeek V3.2)
+_SCALED_ELEMENTS, _SCALE_BYTES = 128, 4
+
+
+def _packed_bytes(group: CacheGroup) -> int:
+    """What such a row takes more than its elements: scales, and positions, which stay in 16 bits.
+    GPUs of compute capability 10 keep no such rows.
+    """
+    if not (group.latent and group.indexer_elements):
+        return 0
+    scaled = group.key_length - group.rope_elements
+    return scaled // _SCALED_ELEMENTS * _SCALE_BYTES + group.rope_elements
 
 
 def cached(
@@ -133,16 +163,20 @@ def cached(
     for group in _groups(architecture, row, runtime):
         kept, reach = _kept(architecture, row, group, runtime, tokens)
         elements = cache_line(group)[0]
-        # beside an indexer the positions of latent rows stay in 16 bits, with scales of the rest
-        # (fp8_ds_mla)
-        most = (
-            width_of(architecture, runtime, workload.quantization)
-            if group.indexer_elements
-            else width
+        packed = _packed_bytes(group) if width == 1 else 0
+        most = (elements + group.indexer_elements) * width + packed
+        if width == 1:
+            most += group.indexer_elements // _SCALED_ELEMENTS * _SCALE_BYTES
+        rows = group.layers * workload.parallel
+        yield Cached(
+            group=group,
+            kept=kept,
+            reach=reach,
+            packed_bytes=packed,
+            low_bytes=rows * elements * width * kept,
+            bytes=rows * (elements * width + packed) * kept,
+            high_bytes=rows * most * reach,
         )
-        size = group.layers * elements * width * kept * workload.parallel
-        high = group.layers * (elements + group.indexer_elements) * most * reach * workload.parallel
-        yield Cached(group=group, kept=kept, reach=reach, bytes=size, high_bytes=high)
 
 
 def _in_fp8(architecture: Architecture, runtime: RuntimeSpec, workload: Asked) -> bool:

@@ -156,7 +156,7 @@ def tensor_bytes(type: str, shape: tuple[int, ...]) -> int:
 
 def row_bytes(type: str, length: int) -> int:
     """Bytes of one row of a cache."""
-    elements, size = BLOCKS[type.upper()]
+    elements, size = _CACHE_BLOCKS[type.upper()]
     return length // elements * size
 
 

@@ -119,7 +119,7 @@ class Term(Record):
     `devices.is_large`. `high_cut` is the cut of `high_bytes` where that is another. `joined`: the
     least, likely and most that each of several devices holds of it more. `lean` is the term where
     the runtime is started with its `lean_option`. `reserves`: what is left free of a device
-    in its place, the smallest devices first; the term is then that of the smallest.
+    in its place, the smallest devices first; the term is then that of one that shares the RAM.
     """
 
     name: str

@@ -39,6 +39,8 @@ _CLASSES = (
     _Class(least_bytes=60 * GIB, prompt_tokens=8192, graph_sequences=256),
     _Class(least_bytes=160 * GIB, prompt_tokens=16_384, graph_sequences=512),
 )
+# the class of GPUs that share the RAM and have builds of it, as a GB10's
+_OF_SHARED = 3
 # what `lean_option` of specs/runtimes/sglang.toml asks for
 _LEAN_TOKENS, _LEAN_SEQUENCES = 2048, 8
 # MiB: of the program's tables, of a token read at once, of a sequence of the largest graph, of a
@@ -46,14 +48,18 @@ _LEAN_TOKENS, _LEAN_SEQUENCES = 2048, 8
 _TABLES, _TOKEN, _SEQUENCE, _PROMPT_GRAPH, _LATENT_GRAPHS, _DEVICE = 512, 1.5, 2, 8, 1536, 128
 # on a device of more than 60 GiB at least
 _LARGE_BYTES, _LARGE_LEAST = 60 * GIB, 10 * 1024
-# of what is left, where the model sees: 0.95 less a tenth for each encoder of the size of CLIP's
-# ViT-L/14 beyond the first, 0.76 at least. Qwen3-VL's and Gemma 3's give 0.91 to 0.93
-_SEEING_SHARES = (0.0025, 0.09, 0.24)
+# of a model that sees it fills 0.95 of that: less a tenth of it for each time that its encoder's
+# layers are as many and wide as those of CLIP's ViT-L/14 again, within these ends
+_SEEING, _SEEING_STEP, _LEAST_FACTOR, _MOST_FACTOR = 0.95, 0.1, 0.8, 1.05
+# parameters of such layers: 24, each of 12 x 1,024^2. Of a whole encoder, which may hold what joins
+# it to the text and one for sounds, so much is in its layers
+_VIT_PARAMETERS, _IN_LAYERS = 24 * 12 * 1024**2, (0.55, 0.9, 1.05)
 # releases since 0.5.3 leave up to a sixth less (tests/truth/sglang.json): they count no graphs of
 # prompts
 _EARLIER = 5 / 6
-# a context of CUDA with its libraries: 0.4 to 0.9 GiB were logged of a whole card
-_CONTEXT = (MIB * 300, MIB * 500, MIB * 950)
+# a context of CUDA with its libraries, and what a driver keeps of the size that it tells: 0.5 to
+# 1.2 GiB were missing before weights were loaded, of cards of 16 to 80 GB
+_CONTEXT = (MIB * 550, MIB * 900, MIB * 1150)
 # what each of several devices has of it more: NCCL and its buffers, 1.8 to 2 GiB were logged of
 # eight; with four or more the graphs are larger, too
 _TOGETHER = (MIB * 192, MIB * 1280, MIB * 3072)
@@ -74,19 +80,40 @@ def _prompt_graphs(most_tokens: int) -> int:
 
 def _reserve(
     architecture: Architecture, prompt_tokens: int, sequences: int, least_bytes: int
-) -> int:
-    """Bytes that it leaves of one device."""
+) -> tuple[int, str]:
+    """Bytes that it leaves of one device, and their line."""
     latent = any(group.kind == "latent" for group in architecture.attention)
-    graphs = _LATENT_GRAPHS if latent else _prompt_graphs(prompt_tokens) * _PROMPT_GRAPH
-    size = _TABLES + prompt_tokens * _TOKEN + _DEVICE + sequences * _SEQUENCE + graphs
-    if least_bytes >= _LARGE_BYTES:
-        size = max(size, _LARGE_LEAST)
-    return int(size * MIB)
+    graphs = _prompt_graphs(prompt_tokens)
+    of_prompts = f"{_LATENT_GRAPHS:,}" if latent else f"{graphs} graphs × {_PROMPT_GRAPH}"
+    size = _TABLES + prompt_tokens * _TOKEN + _DEVICE + sequences * _SEQUENCE
+    size += _LATENT_GRAPHS if latent else graphs * _PROMPT_GRAPH
+    line = (
+        f"({_TABLES} + {prompt_tokens:,} tokens × {_TOKEN} + {_DEVICE} + {sequences} sequences ×"
+        f" {_SEQUENCE} + {of_prompts})"
+    )
+    if least_bytes >= _LARGE_BYTES and size < _LARGE_LEAST:
+        size, line = _LARGE_LEAST, f"{_LARGE_LEAST:,}"
+    return int(size * MIB), f"{line} × {MIB:,} bytes"
 
 
-def work(architecture: Architecture, sequences: int, *, sees: bool) -> Term:
+def _shares(encoder_parameters: int) -> tuple[float, float, float]:
+    """Which share of the rest stays free for an encoder of so many parameters: least, likely, most;
+    none for 0.
+    """
+    if not encoder_parameters:
+        return 0.0, 0.0, 0.0
+    sizes = (part * encoder_parameters / _VIT_PARAMETERS for part in _IN_LAYERS)
+    factors = (1 - _SEEING_STEP * (size - 1) for size in sizes)
+    low, likely, high = (
+        1 - _SEEING * max(_LEAST_FACTOR, min(_MOST_FACTOR, factor)) for factor in factors
+    )
+    return low, likely, high
+
+
+def work(architecture: Architecture, sequences: int, encoder_parameters: int) -> Term:
     """What it leaves free for its work: more on a larger device, less where fewer `sequences` than
-    its largest graph holds are asked for (--max-running-requests).
+    its largest graph holds are asked for (--max-running-requests). `encoder_parameters`: of what a
+    model sees and hears with.
     """
     usual = [
         _reserve(
@@ -98,14 +125,13 @@ def work(architecture: Architecture, sequences: int, *, sees: bool) -> Term:
         for each in _CLASSES
     ]
     lean = [
-        _reserve(architecture, _LEAN_TOKENS, _LEAN_SEQUENCES, each.least_bytes)
-        for each in _CLASSES
+        _reserve(architecture, _LEAN_TOKENS, _LEAN_SEQUENCES, each.least_bytes) for each in _CLASSES
     ]
-    return _left(usual, sees=sees).replace(lean=_left(lean, sees=sees))
+    shares = _shares(encoder_parameters)
+    return _left(usual, shares).replace(lean=_left(lean, shares))
 
 
-def _left(sizes: list[int], *, sees: bool) -> Term:
-    shares = _SEEING_SHARES if sees else (0.0, 0.0, 0.0)
+def _left(sizes: list[tuple[int, str]], shares: tuple[float, float, float]) -> Term:
     reserves = tuple(
         Reserve(
             device_bytes=each.least_bytes,
@@ -116,16 +142,19 @@ def _left(sizes: list[int], *, sees: bool) -> Term:
             share=shares[1],
             high_share=shares[2],
         )
-        for each, size in zip(_CLASSES, sizes, strict=True)
+        for each, (size, _) in zip(_CLASSES, sizes, strict=True)
     )
     listed = ", ".join(
         f"{binary(each.bytes)} from {binary(each.device_bytes)} on" for each in reserves[1:]
     )
-    line = f"left free by the size of the device: {binary(sizes[0])}; {listed}"
+    usual_bytes, line = sizes[_OF_SHARED]
+    line = f"{line}; by the size of the device {binary(sizes[0][0])}, {listed}"
+    if any(shares):
+        line += f", and {shares[1]:.1%} of the rest for its encoder"
     return term(
         "activations",
-        sizes[0],
-        How.ASSUMED if sees else How.COMPUTED,
+        usual_bytes,
+        How.ASSUMED if any(shares) else How.COMPUTED,
         _SOURCE,
         line,
         low=reserves[0].low_bytes,

@@ -127,10 +127,15 @@ def _reserved_on(term: Term, device: Accelerator) -> Term:
         kept = (1 - size / total) * (1 - share)
         return max(0, int(room - free * kept))
 
+    line = f"{room:,} bytes - {free:,} × (1 - {reserve.bytes:,} / {total:,})"
+    if reserve.share:
+        line += f" × (1 - {reserve.share})"
+    likely = left(reserve.bytes, reserve.share)
     return term.replace(
         low_bytes=left(reserve.low_bytes, reserve.low_share),
-        bytes=left(reserve.bytes, reserve.share),
+        bytes=likely,
         high_bytes=left(reserve.high_bytes, reserve.high_share),
+        arithmetic=f"{line}; the rest of what it may take" if likely else "0 bytes",
         reserves=(),
     )
 

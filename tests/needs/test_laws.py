@@ -30,12 +30,14 @@ from selfhost.catalogue.spec import (
     FeedForward,
     Parameters,
 )
-from selfhost.core.workload import KV_CACHE_TYPES
 from selfhost.machine.changes import apply
 from selfhost.machine.record import Machine
 from selfhost.needs.records import How
 from selfhost.needs.tensors import checkpoint_tensors, count, row_of
 from selfhost.verdict.placement import Spreading, placements
+
+# the largest first; other programs have types of their own
+GGUF_CACHE_TYPES = ("f16", "q8_0", "q4_0")
 
 
 def test_parameters_equal_the_sum_over_the_architecture() -> None:
@@ -269,7 +271,7 @@ def test_a_use_that_comes_to_matter_more_lowers_no_end() -> None:
     grid += [
         (tokens, sequences, type)
         for tokens, sequences in ((4096, 4), (32_768, 4))
-        for type in KV_CACHE_TYPES
+        for type in GGUF_CACHE_TYPES
     ]
     for id in (
         "qwen3.5-4b",
@@ -291,7 +293,7 @@ def test_a_use_that_comes_to_matter_more_lowers_no_end() -> None:
                 assert [side.placement for side in sides] == ["host", "accelerator"]
                 # a quantized cache is rotated in buffers of its own: with f16 the buffer of a Falcon-H1 is smaller
                 apart = "compute" if id.startswith("falcon") else ""
-                found[tokens, sequences, KV_CACHE_TYPES[::-1].index(type)] = [
+                found[tokens, sequences, GGUF_CACHE_TYPES[::-1].index(type)] = [
                     sum(getattr(term, end) for term in memory(side).terms if term.name != apart)
                     for side in sides
                     for end in ("low_bytes", "bytes", "high_bytes")

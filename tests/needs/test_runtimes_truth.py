@@ -31,6 +31,7 @@ from selfhost.needs.mlx import cache as mlx_cache
 from selfhost.needs.mlx import memory as mlx_memory
 from selfhost.needs.records import How, MemoryNeed, Needs, Term
 from selfhost.needs.tensors import ArchitectureRow, row_of
+from selfhost.verdict.devices import reserve_of_size
 from selfhost.verdict.on_devices import on_one
 
 GIB = 1 << 30
@@ -918,6 +919,49 @@ def test_graphs_of_other_cards_and_releases_lie_between(log: dict[str, Any]) -> 
     made = Catalogue.open().spec(log["model"]).architecture
     assert made is not None
     assert 11 * made.layers <= log["graphs_gib"] * 1024 <= 32 * made.layers
+
+
+SGLANG_LOGS = truth("sglang")["logs"]
+
+
+def of_sglang(log: dict[str, Any]) -> dict[str, Term]:
+    """What each device holds in SGLang by our count, of the logged model on as many devices."""
+    _, terms = answer(Catalogue.open().spec(log["model"]), "sglang", context_tokens=4096)
+    return {name: term.on_one_of(log["devices"]) for name, term in terms.items()}
+
+
+@each("log", [pytest.param(log, id=log["model"]) for log in SGLANG_LOGS if "tokens" in log])
+def test_sglang_caches_as_many_tokens_as_it_logs(log: dict[str, Any]) -> None:
+    """Memory for the cache divided by its tokens is what one token takes, within 0.5 %: of Gemma 3 with windows kept whole."""
+    token = of_sglang(log)["kv_cache"].bytes / 4096
+    assert log["cache_gib"] * GIB / log["tokens"] == pytest.approx(token, rel=0.005)
+
+
+@each("log", [pytest.param(log, id=log["model"]) for log in SGLANG_LOGS if "weights_gib" in log])
+def test_sglang_loads_the_weights_that_it_logs(log: dict[str, Any]) -> None:
+    """Within 4 % and 0.15 GiB, which its allocator keeps of small models; of Gemma 3 it logs less."""
+    weights = of_sglang(log)["weights"].bytes / GIB
+    assert log["weights_gib"] == pytest.approx(weights, rel=0.055, abs=0.15)
+
+
+@each("log", [pytest.param(log, id=log["model"]) for log in SGLANG_LOGS if "default" in log])
+def test_sglang_fills_the_share_of_a_device_that_it_logs(log: dict[str, Any]) -> None:
+    """Weights, cache and states take of what was free what our rule leaves them, or a little more in releases before 0.5.23."""
+    device_bytes = log["device_mib"] * 2**20
+    reserve = reserve_of_size(of_sglang(log)["activations"], device_bytes)
+    filled = (log.get(f"{name}_gib", 0) for name in ("weights", "cache", "state"))
+    share = log["fraction"] if "fraction" in log else sum(filled) / log["free_gib"]
+    assert 1 - reserve.high_bytes / device_bytes <= share + 0.003
+    assert share <= 1 - reserve.low_bytes / device_bytes
+
+
+def test_sglang_divides_its_memory_as_it_logs() -> None:
+    """Windows of Gemma 4 keep 0.8 of the tokens of its other layers; states get 0.9 of what keys and values get."""
+    sglang = Catalogue.open().runtime("sglang")
+    windows, states = truth("sglang")["shares"]
+    share = windows["swa_tokens"] / windows["full_tokens"]
+    assert sglang.window_shares["gemma4"] == pytest.approx(share, abs=0.001)
+    assert sglang.state_share == pytest.approx(states["state_gib"] / states["cache_gib"], abs=0.01)
 
 
 def test_devices_share_what_attention_accumulates_in() -> None:

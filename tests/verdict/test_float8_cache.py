@@ -29,6 +29,15 @@ def test_it_takes_half_of_sixteen_bits(model: str) -> None:
     assert not any("--kv-cache-dtype" in line for line in plain.commands)
 
 
+def test_latent_rows_that_an_indexer_reads_keep_their_positions_in_16_bits() -> None:
+    """656 bytes of a token in DeepSeek V3.2 (vllm 0.33.0, flashmla_sparse.py), 576 in V3, which has no indexer, of 1,152 in 16 bits."""
+    for model, row_bytes in (("deepseek-v3.2", 656), ("deepseek-v3", 576)):
+        spec = open_catalogue().spec(model)
+        assert spec.architecture is not None
+        verdict = check(spec, _NARROW.replace(context_tokens=4096), machine="8x h200")
+        assert _cache_bytes(verdict) == 8 * spec.architecture.layers * row_bytes * 4096
+
+
 @pytest.mark.parametrize(
     ("model", "gpu", "takes"),
     [

@@ -19,7 +19,8 @@ COMMANDS = {
 }  # fmt: skip
 DISTRIBUTIONS = {
     "ace-step": "ace-step", "indextts": "index-tts",
-    "transformers": "transformers", "vllm": "vllm", "sglang": "sglang", "mlx-lm": "mlx", "diffusers": "diffusers",
+    "transformers": "transformers", "vllm": "vllm", "sglang": "sglang", "mlx-lm": "mlx",
+    "diffusers": "diffusers",
     "faster-whisper": "faster-whisper",
     "llama-cpp-python": "llama-cpp-python", "sentence-transformers": "sentence-transformers",
     "chatterbox-tts": "chatterbox", "chattts": "chattts", "dia2": "dia2",

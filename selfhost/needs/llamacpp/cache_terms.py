@@ -205,6 +205,8 @@ def why_cache_refused(
         (key_type, [group.key_length for group in groups]),
         (value_type, [group.value_length for group in groups]),
     ):
+        if type.upper() not in BLOCKS:
+            return f"llama.cpp knows no {type} cache"
         block = BLOCKS[type.upper()][0]
         odd = next((length for length in lengths if length % block), None)
         if odd is not None:
