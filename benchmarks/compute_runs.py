@@ -20,7 +20,7 @@ from residuals import Run, print_line
 import test_speed as earlier
 from selfhost import Machine, Workload, check
 from selfhost.catalogue.opened import open_catalogue
-from selfhost.verdict import cores
+from selfhost.verdict import cores, processor
 from selfhost.verdict.compute import Power, in_pytorch, shares_on_cores
 from selfhost.verdict.ranges import inverse, product
 from selfhost.verdict.speech import encoder_operations, encoder_shares
@@ -114,7 +114,7 @@ def machine_of(name: str, threads: float | None = None) -> Machine:
 
 
 def _core_of(machine: Machine) -> str:
-    return cores.core_and_clock(machine)[0]
+    return processor.core_and_clock(machine)[0]
 
 
 def _prompts() -> Iterator[Run]:

@@ -22,10 +22,11 @@ from typing import Any, NamedTuple
 
 from selfhost import needs as need
 from selfhost.catalogue.index import Catalogue
+from selfhost.machine import cpus
 from selfhost.machine.record import Machine
 from selfhost.needs.llamacpp.graphs import operations
 from selfhost.needs.tensors import row_of
-from selfhost.verdict import guests, pacing, processor
+from selfhost.verdict import pacing, processor
 from selfhost.verdict.speed import PaceRange
 
 TRUTH = Path(__file__).parents[1] / "tests" / "truth" / "guests.json"
@@ -107,7 +108,8 @@ def main() -> None:
 
 def of_truth() -> Iterable[Guest]:
     for row in json.loads(TRUTH.read_text(encoding="utf-8"))["rows"]:
-        yield Guest(*row[:8], tuple(row[8:11]), tuple(row[11:14]))
+        paces, reads = row[8:11], row[11:14]
+        yield Guest._make([*row[:8], tuple(paces), tuple(reads)])
 
 
 def unnamed(guest: Guest) -> Machine:
@@ -124,7 +126,7 @@ def shelf() -> Catalogue:
 
 
 @cache
-def model(spec_id: str) -> tuple[Any, Mapping[str, int], int]:
+def model(spec_id: str) -> tuple[Any, Mapping[str, int], int | None]:
     """Architecture, bytes read for a token by type, operations of its graph."""
     spec, architectures = shelf().spec(spec_id), shelf().common("architectures")
     read_bytes = need.decode_bytes_by_type(spec, None, "gguf", "Q4_K_M", architectures)
@@ -170,7 +172,7 @@ def print_table(rows: Sequence[Guest], title: str, machine_of: Any) -> None:
         groups[f"{guest.core}{' AMD' if guest.group[1] else ''}", f"{count}"].append(guest)
         groups["all", ""].append(guest)
         groups["all", f"{count:2}"].append(guest)
-    for (core, count), group in sorted(groups.items()):
+    for (core, column), group in sorted(groups.items()):
         inside, widths, errors = 0, [], []
         for guest in group:
             pace = predicted(machine_of(guest), guest)
@@ -181,7 +183,7 @@ def print_table(rows: Sequence[Guest], title: str, machine_of: Any) -> None:
             errors.append(abs(log(guest.paces[1] / pace.likely)))
         types = sum(guest.types for guest in group)
         print(
-            f"  {core:9} {count:>3} {types:5} {inside / 2 / len(group):5.2f}"
+            f"  {core:9} {column:>3} {types:5} {inside / 2 / len(group):5.2f}"
             f" {median(widths):6.2f} {exp(median(errors)) - 1:5.2f}"
         )
 
@@ -219,11 +221,11 @@ def print_fit(rows: Sequence[Guest]) -> None:
 def with_table(table: Sequence[tuple[float, float, float]]) -> None:
     """From now on guests have what that table says, whatever they are."""
 
-    def stand_in(core: str, *, is_amd: bool, cores: float) -> guests.Guests:
-        low, likely, high = (GB * each for each in guests.between(COUNTS, table, cores))
-        return guests.Guests(low=low, likely=likely, high=high, types=0)
+    def stand_in(core: str, *, is_amd: bool | None, cores: float) -> cpus.Guests:
+        low, likely, high = (GB * each for each in cpus.between(COUNTS, table, cores))
+        return cpus.Guests(low=low, likely=likely, high=high, types=0)
 
-    processor.guests_with = stand_in  # type: ignore[assignment]
+    cpus.guests_with = stand_in  # type: ignore[assignment]
     processor.bandwidth.cache_clear()
 
 
@@ -235,7 +237,8 @@ def fitted(points: Sequence[Any]) -> list[tuple[float, float, float]]:
     """GB/s of guests of a class with each of `COUNTS` cores: low, likely, high. The ends are those
     of the shares of the likely figure that devices of this column and of its neighbours reach.
     """
-    likely, shares = [], []
+    likely: list[float] = []
+    shares: list[list[tuple[float, float]]] = []
     for count in COUNTS:
         around = near(points, count)
         if not around:
@@ -259,7 +262,7 @@ def fitted(points: Sequence[Any]) -> list[tuple[float, float, float]]:
                 for needed, _, scale in of_types
             ]
         )
-    table = []
+    table: list[tuple[float, float, float]] = []
     for number, count in enumerate(COUNTS):
         pooled = [each for group in shares[max(0, number - 1) : number + 2] for each in group]
         pooled += shares[number] * _OWN_WEIGHT

@@ -1,4 +1,5 @@
-"""What memory a processor has, by its name: `specs/common/cpus.toml`; `cpu_cores.toml` its cores.
+"""What memory a processor has, by its name: `specs/common/cpus.toml`; `cpu_cores.toml` its cores,
+`guests.toml` what virtual machines have of it.
 
 Each file is read when a processor, or its cores, are looked up, once.
 """
@@ -7,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import pairwise
+from math import exp, log, prod
 
+from ..core import units
 from ..core.records import Record
 from ..core.spelling import words_of
 from ..core.tables import shipped_table
@@ -411,6 +415,70 @@ def share_of(kind: str) -> Share:
     """How processors of a kind read their memory: client, hybrid, server, board or phone."""
     share = next(each for each in _table()["share"] if each["kind"] == kind)
     return Share(**{key: share[key] for key in ("low", "likely", "high", "devices")})
+
+
+# slow end, likely, fast end
+Ends = tuple[float, float, float]
+
+
+class Guests(Record):
+    """Bytes per second that virtual machines of clouds read weights at, slow end, likely, fast end;
+    of so many instance `types` with about as many cores.
+    """
+
+    low: float
+    likely: float
+    high: float
+    types: int
+
+
+@lru_cache(maxsize=256)
+def guests_with(core: str, *, is_amd: bool | None, cores: float) -> Guests | None:
+    """Guests of clouds with so many cores of that kind, a row of `core`, by
+    `specs/common/guests.toml`; None where none were counted. `is_amd` None: of any maker.
+
+    The few cores of a guest read less than the socket gives: each keeps so many reads in flight and
+    no more, and those of one die share what its link carries.
+    """
+    table = shipped_table("guests")
+    counts = table["cores"]
+    if cores > counts[-1] * 2**0.5:
+        return None
+    nearest = min(range(len(counts)), key=lambda number: abs(log(counts[number] / cores)))
+    ends, types = [], 0
+    for row in table["guest"]:
+        if core in row["core"] and (is_amd is None or row.get("amd", is_amd) == is_amd):
+            columns = tuple(zip(row["low"], row["likely"], row["high"], strict=True))
+            ends.append(between(counts, columns, cores))
+            types += row["types"][nearest]
+    if not ends:
+        return None
+    low, likely, high = zip(*ends, strict=True)
+    return Guests(
+        low=units.GB * min(low),
+        likely=units.GB * prod(likely) ** (1 / len(likely)),
+        high=units.GB * max(high),
+        types=types,
+    )
+
+
+def between(counts: Sequence[float], ends: Sequence[Ends], count: float) -> Ends:
+    """The ends at `count` of a table that has them at `counts`: straight in logarithms between two;
+    below the first in proportion, beyond the last the same.
+    """
+    if count <= counts[0]:
+        share = count / counts[0]
+        low, likely, high = ends[0]
+        return low * share, likely * share, high * share
+    for (first, first_ends), (last, last_ends) in pairwise(zip(counts, ends, strict=True)):
+        if count <= last:
+            part = log(count / first) / log(last / first)
+            low, likely, high = (
+                exp(log(one_end) * (1 - part) + log(other) * part)
+                for one_end, other in zip(first_ends, last_ends, strict=True)
+            )
+            return low, likely, high
+    return ends[-1]
 
 
 def _table() -> Mapping[str, Any]:

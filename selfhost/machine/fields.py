@@ -156,14 +156,30 @@ AT_LEAST = "so a lower bound"
 AT_MOST = "the caches may have answered, so an upper bound"
 # neither end: memory gives a part of it at least
 PART_OF_CACHE = "and the caches may have answered"
-# what stands before the first and the last: other programs had a part of the memory, or some core
-# did not come to read in time
-BUSY, IN_PART = "busy", "not every core at once"
+# what stands before the first and the last: other programs had a part of the memory, some core did
+# not come to read in time, or the host of a virtual machine took its processors away
+BUSY, IN_PART, HELD_UP = "busy", "not every core at once", "held up by its host"
+# why some thread told nothing, or none did
+LATE = "too little could be filled in time"
 
 
 def was_busy(source: str) -> bool:
     """By the source of a bandwidth, other programs had a part of the memory meanwhile."""
-    return source.endswith((f"{BUSY}, {AT_LEAST}", f"{BUSY}, {PART_OF_CACHE}"))
+    return _was(BUSY, source)
+
+
+def was_held_up(source: str) -> bool:
+    """By the source of a bandwidth, the host took a virtual machine's processors away meanwhile."""
+    return _was(HELD_UP, source)
+
+
+def of_one_core(source: str) -> bool:
+    """By the source of a bandwidth, one of several cores read it, with nothing beside it."""
+    return source.startswith("glanced at: 1 thread") and source.endswith(f"{IN_PART}, {AT_LEAST}")
+
+
+def _was(state: str, source: str) -> bool:
+    return source.endswith((f"{state}, {AT_LEAST}", f"{state}, {PART_OF_CACHE}"))
 
 
 class Accelerator(Record):

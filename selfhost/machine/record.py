@@ -17,7 +17,9 @@ from .fields import (
     CONFIDENCES,
     FIELDS,
     FILES_BY_PATH,
+    HELD_UP,
     IN_PART,
+    LATE,
     LM_STUDIO,
     MAX_CORES,
     MAX_DISK_BYTES,
@@ -46,7 +48,9 @@ from .fields import (
     kind_in_json,
     normal_architecture,
     normal_system,
+    of_one_core,
     was_busy,
+    was_held_up,
 )
 
 TYPE_CHECKING = False
@@ -65,7 +69,9 @@ __all__ = [
     "Disk",
     "FACTS",
     "FILES_BY_PATH",
+    "HELD_UP",
     "IN_PART",
+    "LATE",
     "LM_STUDIO",
     "MAX_CORES",
     "MAX_DISK_BYTES",
@@ -92,8 +98,10 @@ __all__ = [
     "machine_of",
     "normal_architecture",
     "normal_system",
+    "of_one_core",
     "rising",
     "was_busy",
+    "was_held_up",
 ]
 
 

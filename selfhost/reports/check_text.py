@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from ..catalogue.offers import provider_name
 from ..catalogue.quantization_names import canonical_packed
 from ..core import units
-from ..machine.record import was_busy
+from ..machine.record import LATE, was_busy, was_held_up
 from ..verdict.findings import HOURS_SECONDS, WIDE_PACE
 from ..verdict.findings.memory import host_low
 from ..verdict.record import Alternative, Finding, OpenAlternative, Outcome, Room, Route, Verdict
@@ -95,13 +95,15 @@ def _single(
     blocks.append(answer_line(verdict, verdict.machine))
     _other_first(blocks, verdict, carry)
     pace = verdict.speed.decode if verdict.can_run and verdict.speed is not None else None
+    why, when = _what_disturbed(verdict)
     for text in (
         _work_words(verdict)
         if pace is None
         else pace_words(
             pace,
             narrows=_what_narrows(verdict, measured="--measure" in carry.split()),
-            busy=_was_busy(verdict),
+            why=why,
+            when=when,
             ends=verdict.finding("speed") is None,
         ),
         *_answer_words(verdict),
@@ -529,11 +531,24 @@ def _what_narrows(verdict: Verdict, *, measured: bool) -> str:
     return f"state {fact[0]} (--machine '… {fact[1]}')"
 
 
-def _was_busy(verdict: Verdict) -> bool:
-    """The pace rests on a bandwidth that other programs had a part of while it was measured."""
+def _what_disturbed(verdict: Verdict) -> tuple[str, str]:
+    """Why the memory bandwidth that the pace rests on could not be read well, and when it can;
+    empty where nothing is known to have disturbed it, or it was not read.
+    """
+    machine, fact = verdict.machine, "memory_bandwidth_bytes_per_second"
     on_card = verdict.needs is not None and verdict.needs.placement == "accelerator"
-    source = verdict.machine.sources.get("memory_bandwidth_bytes_per_second", "")
-    return is_here(verdict.machine) and not on_card and was_busy(source)
+    if on_card or not is_here(machine):
+        return "", ""
+    source = machine.sources.get(fact, "")
+    if was_busy(source):
+        return "other programs kept the memory busy", "when they are quiet"
+    is_guest = machine.scope == "vm"
+    if was_held_up(source):
+        return "the host of this virtual machine held it up", ""
+    if LATE in (source or machine.why_unread(fact).reason):
+        who = "the host of this virtual machine" if is_guest else "the system"
+        return f"{who} was slow to give memory", ""
+    return "", ""
 
 
 def _remarks(blocks: list[Block], verdict: Verdict) -> None:

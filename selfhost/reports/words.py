@@ -258,12 +258,14 @@ def pace_of(speed: Speed | None, *, title: str = "", always_ends: bool = False) 
     return f"{ends} {'for ' if is_for else ''}{of_work}{of_frames}"
 
 
-def pace_words(pace: PaceRange, *, narrows: str = "", busy: bool = False, ends: bool = True) -> str:
+def pace_words(
+    pace: PaceRange, *, narrows: str = "", why: str = "", when: str = "", ends: bool = True
+) -> str:
     """`about 12 tokens/s, faster than you read`; below reading speed how long an answer takes.
 
     Where the ends are too far apart for one figure it is a guess, with what `narrows` it, and with
-    both ends unless a row beside it has them (`ends` False). `busy`: other programs used the memory
-    while its bandwidth was read.
+    both ends unless a row beside it has them (`ends` False). `why` its bandwidth could not be read,
+    and `when` it can.
     """
     if not units.is_telling(pace.low, pace.high):
         likely = units.speed(pace.likely, pace.likely)
@@ -271,9 +273,8 @@ def pace_words(pace: PaceRange, *, narrows: str = "", busy: bool = False, ends: 
         speed = f"perhaps {likely}{range_words}"
         if pace.low >= 2 * READING_TOKENS_PER_SECOND:
             speed += ", faster than you read"
-        if busy:
-            again = narrows or "run it again"
-            return f"{speed}; other programs kept the memory busy: {again} when they are quiet"
+        if why:
+            return f"{speed}; {why}: {' '.join(filter(None, (narrows or 'run it again', when)))}"
         return f"{speed}; {narrows} for a narrower range" if narrows else speed
     speed = f"about {units.speed(pace.likely, pace.likely)}"
     if pace.likely >= 2 * READING_TOKENS_PER_SECOND:

@@ -15,8 +15,7 @@ from ..core.saying import MEASURE
 from ..core.spelling import words_of
 from ..machine import cpus
 from ..machine.chips import AppleChip, Chip, apple_chip, apple_chips, soldered_chip
-from ..machine.record import AT_LEAST, AT_MOST, PART_OF_CACHE, Machine, was_busy
-from .guests import Guests, guests_with
+from ..machine.record import AT_LEAST, AT_MOST, PART_OF_CACHE, Machine, of_one_core, was_busy
 from .ranges import Range, within
 
 TYPE_CHECKING = False
@@ -129,6 +128,7 @@ _CLIENT_WORDS = frozenset((
     "n95", "n97", "n100", "n150", "n200", "n305", "snapdragon",
 ))  # fmt: skip
 _ZEN_WORDS = frozenset(("amd", "epyc", "ryzen", "threadripper"))
+_INTEL_WORDS = frozenset(("intel", "xeon", "core"))
 
 
 # an audit asks the kinds of machine of a fleet in turn
@@ -202,7 +202,8 @@ def _glanced(machine: Machine, bytes_per_second: int) -> Bandwidth:
 
 def _at_least(machine: Machine, bytes_per_second: int) -> Bandwidth:
     """What a busy machine or a part of its cores showed is a lower bound: it raises what its name
-    or class tells, and lowers none of it, so that nothing fails for it.
+    or class tells, and lowers none of it, so that nothing fails for it. One core that was alone is
+    an upper bound of all, too.
     """
     low, high = _glance_ends(machine)
     least, most = bytes_per_second * low, bytes_per_second * high
@@ -216,7 +217,9 @@ def _at_least(machine: Machine, bytes_per_second: int) -> Bandwidth:
     if assumed is None:
         return Bandwidth(low=least, likely=most, high=most, measured=False, how=how)
     class_ends = (assumed.low, assumed.likely, max(most, assumed.high))
-    ends = within(class_ends, least, class_ends[2])
+    # all cores together read no more than as many as the one that was alone
+    bound = most * threads_of(machine) if of_one_core(machine.sources[_BANDWIDTH]) else inf
+    ends = within(class_ends, least, min(bound, class_ends[2]))
     return Bandwidth(
         low=ends[0],
         likely=max(bytes_per_second, ends[1]),
@@ -367,32 +370,35 @@ def _of_guests(machine: Machine) -> Bandwidth | None:
     ends = tuple(units.decimal(int(each)) for each in (guests.low, guests.high))
     how = (
         f"a guess: {guests.types} virtual machines of clouds with about as many such cores read"
-        f" {ends[0]}/s to {ends[1]}/s of memory; {MEASURE} narrows it"
+        f" {ends[0]}/s to {ends[1]}/s of memory; this one was not measured"
     )
     return Bandwidth(
         low=guests.low, likely=guests.likely, high=guests.high, measured=False, how=how
     )
 
 
-def _guests_like(machine: Machine) -> Guests | None:
+def _guests_like(machine: Machine) -> cpus.Guests | None:
     """Those with such cores and about as many; None for no guest, and for one on a laptop or
     desktop, whose processor's name tells more.
     """
     if not is_guest(machine) or machine.cpu_cores_usable is None:
         return None
     series = named_processor(machine)
-    is_model = any(map(str.isdecimal, machine.cpu_model or ""))
     if series is not None:
-        is_of_server = series.kind == "server"
-    elif _is_server(machine):
-        is_of_server = True
+        is_counted = series.kind == "server"
     else:
-        # a name that an emulator gives, such as `Intel Core Processor (Haswell, no TSX)`
-        is_of_server = machine.scope == "vm" and not is_model and _is_client(machine)
-    if not is_of_server:
+        # a name without a number is one that an emulator gives: `Intel Core Processor (Haswell)`
+        is_model = any(map(str.isdecimal, machine.cpu_model or ""))
+        is_emulated_name = machine.scope == "vm" and machine.architecture == "x86_64"
+        is_counted = _is_server(machine) or (is_emulated_name and not is_model)
+    if not is_counted:
         return None
-    core = core_and_clock(machine)[0]
-    return guests_with(core, is_amd=is_amd(machine), cores=threads_of(machine))
+    maker_known = not _words(machine).isdisjoint(_ZEN_WORDS | _INTEL_WORDS)
+    return cpus.guests_with(
+        core_and_clock(machine)[0],
+        is_amd=is_amd(machine) if maker_known else None,
+        cores=threads_of(machine),
+    )
 
 
 def named_processor(machine: Machine) -> cpus.Processor | None:

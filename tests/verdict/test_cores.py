@@ -15,8 +15,8 @@ from selfhost.catalogue.opened import open_catalogue
 from selfhost.machine import cpus
 from selfhost.verdict import pacing
 from selfhost.verdict import speed as pace
-from selfhost.verdict.cores import core_and_clock, core_rate
-from selfhost.verdict.processor import threads_of
+from selfhost.verdict.cores import core_rate
+from selfhost.verdict.processor import core_and_clock, threads_of
 
 DOCUMENT: Any = json.loads((TRUTH / "compute.json").read_text(encoding="utf-8"))
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...core.records import Record, Unread
-from ..record import AT_LEAST, AT_MOST, BUSY, IN_PART, PART_OF_CACHE, Machine
+from ..record import AT_LEAST, AT_MOST, BUSY, HELD_UP, IN_PART, PART_OF_CACHE, Machine
 from .activity import disturbances, read_activity
 from .glance_threads import CACHES_LEFT, FAILURES, READ_SECONDS, Filling, failed, filling_of, unread
 from .host import Host
@@ -46,6 +46,8 @@ class Glance(Record):
     threads: int
     # no other program had a part of the memory, as far as is known
     quiet: bool
+    # of a guest that was not quiet: no program of its own was seen to run
+    is_held_up: bool = False
     # each thread that was to read did, all at once
     is_whole: bool = True
     may_be_cached: bool = False
@@ -60,7 +62,10 @@ class Glance(Record):
             state = AT_MOST if self.may_be_cached else "quiet"
         else:
             end = PART_OF_CACHE if self.may_be_cached else AT_LEAST
-            state = f"{IN_PART if self.quiet else BUSY}, {end}"
+            why = HELD_UP if self.is_held_up else BUSY
+            if self.quiet:
+                why = IN_PART
+            state = f"{why}, {end}"
         failure = f" ({self.failure})" if self.failure else ""
         return f"{SOURCE}: {threads} for {1000 * READ_SECONDS:.0f} ms{failure}, {state}"
 
@@ -185,10 +190,13 @@ def judged(
         share = figure / (threads * of_cache[0])
         is_even = slower >= _EVEN * faster
         may_be_cached = not _is_surely_memory(share, is_even=is_even, in_doubt=may_be_cached)
+    is_free = not plan.busy
+    had_processors = still_filling or _had_processors(reads)
     return Glance(
         bytes_per_second=int(figure),
         threads=threads,
-        quiet=not plan.busy and (still_filling or _had_processors(reads)),
+        quiet=is_free and had_processors,
+        is_held_up=is_guest and is_free and not had_processors,
         is_whole=together is not None and not still_filling,
         may_be_cached=may_be_cached,
         failure=failure,

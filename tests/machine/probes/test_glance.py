@@ -23,7 +23,7 @@ from selfhost.machine.probes.host import Host
 from selfhost.machine.probes.plan import FACT, Plan
 from selfhost.machine.probes.traces import Trace
 from selfhost.machine.reader import Machine
-from selfhost.machine.record import was_busy
+from selfhost.machine.record import LATE, PURPOSES, Disk, was_busy
 from selfhost.verdict.judging import judge
 from selfhost.verdict.processor import bandwidth
 from selfhost.verdict.record import Route
@@ -40,7 +40,7 @@ HERE = Machine(
     cpu_model="Intel(R) Xeon(R) Processor",
     cpu_cores_physical=2,
     cpu_cores_usable=2.0,
-    instruction_sets=("avx2", "avx512f"),
+    instruction_sets=("amx_tile", "avx2", "avx512_bf16", "avx512f"),
 )
 
 
@@ -117,7 +117,7 @@ def test_a_quiet_glance_narrows_the_pace() -> None:
     assert guess is not None
     assert memory.likely == 44 * GB
     assert memory.high < 2.2 * memory.low
-    assert guess.high > 5 * guess.low
+    assert guess.high / guess.low > 1.2 * memory.high / memory.low
 
 
 def test_a_busy_glance_is_a_lower_bound() -> None:
@@ -136,7 +136,7 @@ def test_a_busy_glance_is_a_lower_bound() -> None:
 def test_slow_memory_is_not_put_down_to_other_programs(caches: int) -> None:
     """A guest whose host gives it memory late fills a thread's part in no time: what the other read bounds the pace from below, and no other program is blamed."""
     plan = Plan(threads=2, cpus=(0, 1), buffer_bytes=2**27)
-    late = "too little could be filled in time"
+    late = LATE
     result = glance.judged(plan, caches * 2**20, [_steady(10.5)], [], late)
     assert isinstance(result, glance.Glance)
     assert (result.quiet, result.is_whole) == (True, False)
@@ -145,7 +145,8 @@ def test_slow_memory_is_not_put_down_to_other_programs(caches: int) -> None:
     memory, guess = bandwidth(seen(result)), bandwidth(HERE)
     assert memory is not None
     assert guess is not None
-    assert memory.high >= guess.high
+    # of one core that was alone: two read twice as much at most; if not from a cache
+    assert memory.high == guess.high if caches == 480 else memory.high < 32 * GB
     assert "busy" not in memory.how
     # the same beside a program that was seen to run is its doing
     beside = glance.judged(plan.replace(busy=("1",)), caches * 2**20, [_steady(10.5)], [], late)
@@ -184,13 +185,16 @@ def test_own_threads_that_still_fill_are_no_other_programs(monkeypatch: pytest.M
     assert not told.is_whole
 
 
-def test_what_the_caches_may_have_given_is_an_upper_bound() -> None:
-    """The pace is below what was seen, and its range is still narrower than that of the machine's class."""
-    memory, guess = bandwidth(seen(QUIET.replace(may_be_cached=True))), bandwidth(HERE)
+@pytest.mark.parametrize("gigabytes", [12, 24, 44, 150])
+def test_what_the_caches_may_have_given_is_an_upper_bound(gigabytes: int) -> None:
+    """The pace is below what was seen, and no more than machines like it have; a bound between their ends takes the likely figure down."""
+    bound = QUIET.replace(may_be_cached=True, bytes_per_second=gigabytes * GB)
+    memory, guess = bandwidth(seen(bound)), bandwidth(HERE)
     assert memory is not None
     assert guess is not None
-    assert memory.low < memory.likely < 44 * GB < memory.high
-    assert memory.high / memory.low < guess.high / guess.low / 2
+    assert memory.low < memory.likely < min(gigabytes * GB, memory.high)
+    assert memory.high <= max(guess.high, guess.low)
+    assert memory.likely <= guess.likely or gigabytes == 150
     assert "at most" in memory.how
 
 
@@ -212,8 +216,9 @@ def _uneven(median: float, slowest: float, mebibytes: int) -> Trace:
 
 def test_a_busy_glance_that_the_caches_may_have_answered_still_raises_the_slow_end() -> None:
     """Memory gives a fifth of what a cache does, or more, and the fast end stays that of the class."""
-    both = BUSY.replace(may_be_cached=True)
-    memory, busy, guess = bandwidth(seen(both)), bandwidth(seen(BUSY)), bandwidth(HERE)
+    busy_glance = BUSY.replace(bytes_per_second=150 * GB)
+    both = busy_glance.replace(may_be_cached=True)
+    memory, busy, guess = bandwidth(seen(both)), bandwidth(seen(busy_glance)), bandwidth(HERE)
     assert memory is not None
     assert busy is not None
     assert guess is not None
@@ -384,7 +389,15 @@ def test_no_chunk_is_begun_that_nobody_waits_for(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(glance_threads, "perf_counter", lambda: now)
     monkeypatch.setattr(glance_threads, "thread_time", lambda: now)
     for name, value in {
-        "_filler": type("Slow", (), {"write": staticmethod(write)}),
+        "_filler": type(
+            "Slow",
+            (),
+            {
+                "write": staticmethod(write),
+                "populate": staticmethod(write),
+                "ask_for_small_pages": staticmethod(lambda *_: None),
+            },
+        ),
         "_mutex": _thread.allocate_lock(),
         "_filled": _thread.allocate_lock(),
         "_dropped": False,
@@ -398,6 +411,56 @@ def test_no_chunk_is_begun_that_nobody_waits_for(monkeypatch: pytest.MonkeyPatch
     assert parts.failure == ""
     assert 0 < part.filled < part.size
     assert now <= 0.010 + glance_threads.PATIENCE_SECONDS
+
+
+def test_a_guest_whose_host_is_slow_to_give_memory_goes_on_in_small_pages(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Huge pages take 2.1 ms a MiB there, small ones 0.4 (measured, EPYC): two parts of 18 MiB are filled where huge pages would fill two of 5, and the budget is kept."""
+    used = 0.0
+    small_from: dict[int, int] = {}
+
+    def take(milliseconds: float) -> Callable[[int, int], None]:
+        def fill(_: int, count: int) -> None:
+            nonlocal used
+            used += milliseconds / 1000 * count / 2**20
+
+        return fill
+
+    class StandIn:
+        size, cpu, filled = 64 * 2**20, None, 0
+
+        def __init__(self, address: int) -> None:
+            self.address = address
+
+        def leave(self) -> None: ...
+
+    filler = {
+        "write": staticmethod(take(2.1)),
+        "populate": staticmethod(take(0.4)),
+        "ask_for_small_pages": staticmethod(small_from.__setitem__),
+    }
+    parts = object.__new__(glance_threads.Parts)
+    share = [StandIn(0), StandIn(2**30)]
+    monkeypatch.setattr(glance_threads, "perf_counter", lambda: used)
+    monkeypatch.setattr(glance_threads, "thread_time", lambda: used)
+    for name, value in {
+        "_filler": type("LateHuge", (), filler),
+        "_mutex": _thread.allocate_lock(),
+        "_filled": _thread.allocate_lock(),
+        "_dropped": False,
+        "_last": 1.0,
+        "_enough": 64 * 2**20,
+        "filling": 2,
+        "failure": "",
+    }.items():
+        monkeypatch.setattr(parts, name, value, raising=False)
+    parts._fill(share)  # type: ignore[arg-type]
+    assert parts.failure == ""
+    assert used <= glance_threads.FILL_SECONDS + 0.001
+    assert min(part.filled for part in share) >= 18 * 2**20
+    # what was filled already stays as it is
+    assert small_from == {2 * 2**20: 62 * 2**20, 2**30: 64 * 2**20}
 
 
 def test_each_pass_but_the_first_tells_what_the_cache_gives(
@@ -507,3 +570,50 @@ def test_check_glances_once_unless_told_not_to(
     cli.main(["check", model, "--format", "json", *options])
     assert len(calls) == glances
     assert ("glanced at" in capsys.readouterr().out) == bool(glances)
+
+
+@pytest.mark.parametrize(
+    ("seen_state", "words"),
+    [
+        (
+            BUSY.replace(bytes_per_second=5 * GB),
+            "other programs kept the memory busy: run with --measure when they are quiet",
+        ),
+        (
+            BUSY.replace(bytes_per_second=5 * GB, is_held_up=True),
+            "the host of this virtual machine held it up: run with --measure",
+        ),
+        (
+            Unread(fact=FACT, reason=f"the glance failed: {LATE}", remedy="run with --measure"),
+            "the host of this virtual machine was slow to give memory: run with --measure",
+        ),
+    ],
+)
+def test_a_wide_range_says_what_kept_it_wide(
+    seen_state: glance.Glance | Unread,
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Other programs are blamed only where some ran. The processor is of no class that was counted."""
+    monkeypatch.setattr(glance.Glancing, "end", lambda _: seen_state)
+    monkeypatch.setattr(
+        reader,
+        "begin_glance",
+        lambda machine: glance.Glancing(
+            glance_threads.Filling(machine, Host(), Unread(fact=FACT, reason="a stand-in"))
+        ),
+    )
+    unknown = HERE.replace(
+        cpu_model=None,
+        instruction_sets=("sse2",),
+        is_this_one=True,
+        disks=tuple(
+            Disk(purpose=purpose, path="~", free_bytes=2**40, writable=True) for purpose in PURPOSES
+        ),
+        memory_limit_bytes=16 * 2**30,
+        memory_available_bytes=15 * 2**30,
+    )
+    monkeypatch.setattr(Machine, "read", staticmethod(lambda **_: unknown))
+    cli.main(["check", "mistral-7b"])
+    assert words in " ".join(capsys.readouterr().out.split())
