@@ -298,7 +298,11 @@ def causes(answer: Answer) -> str:
         assumed = [finding.check for finding in undecided if finding.code == "memory-assumed"]
         doubted = [finding.check for finding in undecided if finding.code == "license-unconfirmed"]
         told = (*close, *assumed, *doubted)
-        missing = [finding.check for finding in undecided if finding.check not in told]
+        missing = [
+            "GPU" if finding.check == "accelerator" else finding.check
+            for finding in undecided
+            if finding.check not in told
+        ]
         names = [_GPU_MEMORY if check == "accelerator" else check for check in close]
         return "; ".join(
             [
