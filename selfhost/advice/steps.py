@@ -77,13 +77,15 @@ def steps(
 
 def _as_launched(lines: tuple[str, ...], runtime: RuntimeSpec, machine: Machine) -> tuple[str, ...]:
     """The lines with the launcher that is here where the program itself is not: llama.cpp's
-    installer puts `llama` alone into place.
+    installer puts `llama` alone into place, and in a home folder it may lie beside PATH.
     """
     present = next((each for each in machine.runtimes or () if each.id == runtime.id), None)
     path = (present.path or "").replace("\\", "/") if present is not None else ""
     launcher = runtime.launched.get(path.rpartition("/")[2].removesuffix(".exe"))
     if launcher is None:
         return lines
+    if path.startswith("~/") and machine.system != "windows":
+        launcher = f"{path} {launcher.partition(' ')[2]}"
     program = runtime.present[0]
     return tuple(
         " ".join(launcher if word == program else word for word in line.split(" "))

@@ -299,7 +299,11 @@ def causes(answer: Answer) -> str:
         assumed = [finding.check for finding in undecided if finding.code == "memory-assumed"]
         doubted = [finding.check for finding in undecided if finding.code == "license-unconfirmed"]
         told = (*close, *assumed, *doubted)
-        missing = [finding.check for finding in undecided if finding.check not in told]
+        missing = [
+            "GPU" if finding.check == "accelerator" else finding.check
+            for finding in undecided
+            if finding.check not in told
+        ]
         names = [_GPU_MEMORY if check == "accelerator" else check for check in close]
         return "; ".join(
             [
@@ -350,8 +354,18 @@ def asked_words(verdict: Verdict) -> str:
         how = (how[0], f"loaded in {verdict.loaded_bits} bits", *how[1:])
     if not any(how) and rules:
         return f"You asked for: {', '.join(rules)}"
-    where = "in RAM, by the CPU" if _is_beside_gpu(verdict) else ""
-    return ", ".join(part for part in (*how, where, *rules, _download_words(verdict)) if part)
+    parts = (*how, _place_words(verdict), *rules, _download_words(verdict))
+    return ", ".join(part for part in parts if part)
+
+
+def _place_words(verdict: Verdict) -> str:
+    """Where a model lies that a GPU does not hold completely; empty where it does, there is none,
+    or its parts move to it in turn.
+    """
+    needs = verdict.needs
+    if needs is not None and needs.placement == "split" and needs.offload is None:
+        return "split over GPU and RAM"
+    return "in RAM, by the CPU" if _is_beside_gpu(verdict) else ""
 
 
 def _is_beside_gpu(verdict: Verdict) -> bool:

@@ -159,7 +159,8 @@ WIDELY_LOADED = [
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("~/.local/bin/llama", ["llama", "serve", "-hf"]),
+        # it may lie beside PATH
+        ("~/.local/bin/llama", ["~/.local/bin/llama", "serve", "-hf"]),
         ("C:\\x\\llama-app\\llama.exe", ["llama", "serve", "-hf"]),
         ("/usr/bin/llama-server", ["llama-server", "-hf"]),
     ],

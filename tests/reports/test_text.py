@@ -411,6 +411,16 @@ def test_an_alternative_on_a_gpu_tells_what_the_gpu_holds() -> None:
     assert "21.0 GiB + 3.00 GiB RAM" in told(False)
 
 
+@pytest.mark.parametrize(
+    ("machine", "is_split"), [("rtx 3060 12gb 64gb", True), ("rtx 3090 64gb", False)]
+)
+def test_the_first_lines_say_that_a_model_is_split(machine: str, is_split: bool) -> None:
+    """Qwen2.5 32B takes 20 GB in Q4_K_M."""
+    answer = check("qwen2.5-32b", machine=machine_named(machine))
+    first_lines = "\n".join(plain(check_text.check_document([answer])).splitlines()[:4])
+    assert ("split over GPU and RAM" in first_lines) is is_split
+
+
 def test_a_stand_in_is_called_one() -> None:
     """Nobody takes the price of another model for that of the one asked about."""
     for document in (

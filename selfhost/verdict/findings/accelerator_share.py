@@ -768,7 +768,7 @@ def _what_fits_whole(needs: Needs, room_bytes: int, smaller_caches: Mapping[str,
     most = room_bytes - beside - cache
     if most <= 0:
         return "only a smaller model fits completely"
-    return f"weights of at most {binary(most)}, not {binary(weights)}, would fit completely"
+    return f"weights of up to {binary(most)} fit completely; these are {binary(weights)}"
 
 
 def once_idle(chosen: Finding, held: Finding, pace: tuple[float, float] | None) -> Finding:

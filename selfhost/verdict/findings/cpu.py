@@ -142,6 +142,10 @@ def _recommended(needs: CpuNeed, machine: Machine) -> tuple[str, ...]:
     return needs.recommended.get(machine.architecture or "", ())
 
 
+# x86-64 psABI, micro-architecture levels: every processor of it has these, named or not
+_OF_EVERY = {"x86_64": ("sse", "sse2")}
+
+
 def _lacking(names: tuple[str, ...], machine: Machine) -> list[str]:
     """Those of the instruction sets that the processor does not have; none where that was not
     read.
@@ -149,8 +153,8 @@ def _lacking(names: tuple[str, ...], machine: Machine) -> list[str]:
     sets = machine.instruction_sets
     if sets is None:
         return []
-    unread = _sets_unread(machine)
-    return [name for name in names if name not in sets and name not in unread]
+    there = {*sets, *_sets_unread(machine), *_OF_EVERY.get(machine.architecture or "", ())}
+    return [name for name in names if name not in there]
 
 
 def _sets_unread(machine: Machine) -> set[str]:

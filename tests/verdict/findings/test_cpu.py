@@ -136,3 +136,12 @@ def test_what_a_processor_lacks_slows_nothing_that_lies_on_a_gpu() -> None:
     assert "avx512f" in in_ram.reason
     assert "avx512f" not in on_gpu.reason
     assert "slowly" not in on_gpu.reason
+
+
+def test_a_record_that_leaves_out_what_every_processor_has_is_no_crash() -> None:
+    """x86-64 psABI: its first level has SSE2. A record by hand may name avx2 alone."""
+    machine = machine_named("i5-12400 32gb").replace(instruction_sets=("avx2", "fma", "f16c"))
+    (finding,) = (
+        each for each in check("mistral-7b", machine=machine).findings if each.check == "cpu"
+    )
+    assert finding.code != "cpu-lacks-instructions"
