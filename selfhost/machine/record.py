@@ -180,17 +180,6 @@ class Machine(Record):
                 return entry
         return _not_said(fact)
 
-    @property
-    def can_be_measured(self) -> bool:
-        """Whether measuring may tell its memory bandwidth: that is not known, was not measured in
-        vain, and nothing that was read rules it out, as an emulated processor or less than a core.
-        """
-        if self.memory_bandwidth_bytes_per_second is not None or self.measured_in_vain:
-            return False
-        if self.planning or self.emulated_on is not None:
-            return False
-        return self.memory_available_bytes is not None and (self.cpu_cores_usable or 0) >= 1
-
     def unread_about(self, start: str) -> Unread | None:
         """The first reason for a fact whose name starts like that; None where there is none."""
         return next((entry for entry in self.unread if entry.fact.startswith(start)), None)

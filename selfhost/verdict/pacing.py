@@ -459,11 +459,24 @@ def _predicted(question: Question, placed: Needs, machine: Machine) -> tuple[Spe
 
 def how_to_measure(machine: Machine) -> str | None:
     """How to measure the memory bandwidth; None where it is known, or measuring is no remedy."""
-    if not machine.can_be_measured:
+    if not can_be_measured(machine):
         return None
     if machine.is_this_one:
         return f"run with {MEASURE} (about a second)"
     return f"record it there with {MEASURED_RECORD}"
+
+
+def can_be_measured(machine: Machine) -> bool:
+    """Whether measuring may tell its memory bandwidth: that is not known, was not measured in vain,
+    and nothing that was read rules it out, as an emulated processor or less than a core.
+    """
+    if machine.memory_bandwidth_bytes_per_second is not None or machine.measured_in_vain:
+        return False
+    if machine.planning or machine.emulated_on is not None:
+        return False
+    # an audit knows of machines of a kind why a fact is not known, and of each how much it is
+    is_read = machine.unread_about("memory_available_bytes") is None
+    return is_read and (machine.cpu_cores_usable or 0) >= 1
 
 
 def faster_there(

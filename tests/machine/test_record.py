@@ -754,17 +754,3 @@ def test_a_program_is_told_in_its_own_words_what_to_do_about_an_unread_fact() ->
     remedies = {entry.fact: entry.remedy or "" for entry in machine.unread}
     assert "Machine.read(measure=True)" in remedies["memory_bandwidth_bytes_per_second"]
     assert not [remedy for remedy in remedies.values() if "--" in remedy or not remedy.isascii()]
-
-
-def test_measuring_is_a_way_where_nothing_rules_it_out() -> None:
-    """Neither of an emulated processor, nor within half a core's quota, nor once it was in vain."""
-    machine = Machine(memory_available_bytes=2**34, cpu_cores_usable=4.0)
-    assert machine.can_be_measured
-    for change in (
-        {"emulated_on": "arm64"},
-        {"cpu_cores_usable": 0.5},
-        {"measured_in_vain": True},
-        {"memory_bandwidth_bytes_per_second": 10**10},
-        {"planning": True},
-    ):
-        assert not machine.replace(**change).can_be_measured
