@@ -16,7 +16,7 @@ from ..verdict.record import Judged, Question, Route, Verdict
 from .asked import Asked
 from .judging import asked_by
 from .policy import Policy, Selector, Wanted
-from .population import Population, bits_of, lowest, most_kept, without
+from .population import Population, bits_of, lowest, without
 from .regions import Lacking, Layers, SameFindings, Short, Signature, found_by, place_of
 from .tracing import Trace
 
@@ -55,9 +55,8 @@ if TYPE_CHECKING:
             """What is found of one model on a machine that was asked this, with this route."""
 
 
-# of the sets that are kept of one sort, the share that parts of one sort have, which come to a few
-# sets each
-_SHARE_OF_PARTS = 8
+# parts of one sort that are kept: models that take the same come in a row, each with a few
+_MOST_PARTS = 32
 # entries of one process in a row: a policy may state thousands for one model
 _MOST_IN_FAMILY = 16
 
@@ -246,7 +245,6 @@ class Bulk:
         self._judge, self._deciding = judge, deciding
         self._templates = [kind.template for kind in self.population.kinds]
         self._bases = list(self.selections.bases())
-        self._most_parts = most_kept(population.size >> 3) // _SHARE_OF_PARTS
         # what is found by parts that several questions share, by their sort and their keys
         self._by_key: dict[str, dict[object, dict[Signature, SameFindings]]] = {}
         kinds = self.population.kinds
@@ -402,7 +400,7 @@ class Bulk:
         by_signature = kept.pop(key, None)
         if by_signature is None:
             by_signature = self._found_by(part, meant)
-            if len(kept) >= self._most_parts:
+            if len(kept) >= _MOST_PARTS:
                 del kept[next(iter(kept))]
         # the last that was asked for stands last
         kept[key] = by_signature

@@ -119,8 +119,8 @@ class _Cut:
         if max(map(abs, values), default=0) < _WHOLE_FLOATS:
             # floats are compared twice as fast as large whole numbers
             keys = [0.0 if value is None else float(value) for value in by_number]
-        # sorting keeps the order of those with the same value
-        self.numbers = array("l", sorted(ascending, key=keys.__getitem__))
+        # sorting keeps the order of those with the same value; four bytes hold every number
+        self.numbers = array("i", sorted(ascending, key=keys.__getitem__))
         self.values = array("q", [by_number[number] or 0 for number in self.numbers])
         self._bytes = (size >> 3) + 1
         marks = max(_LEAST_MARKS, _MARKS_BYTES // self._bytes)

@@ -10,6 +10,7 @@ from selfhost.catalogue.opened import open_catalogue
 from selfhost.catalogue.spec import Architecture
 from selfhost.core.workload import Workload
 from selfhost.machine.profiles import load
+from selfhost.machine.record import Accelerator, Machine
 from selfhost.verdict.judging import first_without_a_fail
 from selfhost.verdict.parts import parts_of, without_words
 from selfhost.verdict.question import ask
@@ -89,3 +90,20 @@ def test_models_that_differ_in_what_does_not_count_share_what_is_found(
     ]
     assert None not in keys[0]
     assert keys[0] == keys[1]
+
+
+def test_what_a_model_in_ram_rests_on_asks_no_gpu_beside_it_who_made_it() -> None:
+    """A GPU that shares the RAM decides nothing where the program can do without one, so that a fleet is not told apart by makers; an audit has the same route either way."""
+
+    def refuse_more() -> Any:
+        raise AssertionError("more of the GPU was read than that it shares the RAM")
+
+    own = question_of("mistral-7b-instruct-v0.3", runtime="llama.cpp", min_tokens_per_second=0)
+    assert own.needs is not None
+    shared = Accelerator.partly({"unified": True}, refuse_more)
+    known = load("desktop-ryzen-7700-32gb").machine
+    fields = {name: getattr(known, name) for name in Machine._fields}
+    machine = Machine.partly({**fields, "planning": False, "accelerators": (shared,)})
+    chosen = first_without_a_fail(own, own.needs, machine, deciding=True)
+    assert [each.check for each in chosen.held] == ["memory", "accelerator"]
+    assert not any(each.decides for each in chosen.held)
