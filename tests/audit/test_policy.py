@@ -617,7 +617,7 @@ def toml(value: Any) -> str:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(KEYS),

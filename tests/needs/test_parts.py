@@ -88,9 +88,12 @@ def test_llama_cpp_keeps_tables_in_ram(
 
 
 def test_a_tied_table_lies_on_both_sides() -> None:
-    """However many layers a device takes, it takes the output matrix: of a tied token table there are two then, of all else one."""
+    """However many layers a device takes, it takes the output matrix: of a tied token table there are two then, of all else one.
+
+    Every fifth model is laid out.
+    """
     seen = set()
-    for spec in in_gguf():
+    for spec in in_gguf()[::5]:
         assert spec.architecture is not None
         plain = asked(spec, runtime("llama.cpp"), instruction_sets=("asimddp", "i8mm"))
         if plain.memory is None or not any(term.offload for term in plain.memory.terms):
