@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.each import each
 from helpers.local_models import config, safetensors, small
 from helpers.machines import IDS, VM
 from helpers.paths import RECORDS
@@ -64,7 +65,7 @@ OLLAMA_TAGS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("tag", "quantization", "size"), OLLAMA_TAGS)
+@each(("tag", "quantization", "size"), OLLAMA_TAGS)
 def test_a_tag_of_ollama_is_judged_as_what_it_loads(tag: str, quantization: str, size: int) -> None:
     """The type and the size that `ollama run TAG` downloads, within 0.5 %; another type where that is asked for."""
     found = check(tag, machine=ROOMY)

@@ -427,7 +427,7 @@ EDGE = (
 )
 
 
-@pytest.mark.parametrize(
+@each(
     ("match", "machine", "holds"),
     [
         ('label = { site = "s*" }', Machine(labels={"site": "s1"}), True),

@@ -90,7 +90,7 @@ def test_a_good_spec_is_good_for_the_schema_and_for_the_index(path: Path) -> Non
         assert read_model_spec(Document(str(path), values), str(path)) == spec
 
 
-@pytest.mark.parametrize("path", RUNTIMES, ids=_name)
+@each("path", RUNTIMES, ids=_name)
 def test_shipped_runtimes_are_read(path: Path) -> None:
     """Every runtime file is one, named after its id."""
     document = Document.read(str(path))
@@ -482,7 +482,7 @@ def test_a_license_is_ids_and_operators(text: str) -> None:
     assert is_license_expression(text)
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         *(

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from helpers.each import each
 from helpers.needs_of import asked, catalogue, in_gguf, memory, rows, runtime
 from selfhost.machine.changes import apply
 from selfhost.machine.record import Machine
@@ -59,8 +60,8 @@ ON_A_CARD = [
 ]
 
 
-@pytest.mark.parametrize("program", ["llama.cpp", "ollama", "llama-cpp-python"])
-@pytest.mark.parametrize(("model", "tables", "device_mib"), ON_A_CARD)
+@each("program", ["llama.cpp", "ollama", "llama-cpp-python"])
+@each(("model", "tables", "device_mib"), ON_A_CARD)
 def test_llama_cpp_keeps_tables_in_ram(
     model: str, tables: int, device_mib: float | None, program: str
 ) -> None:

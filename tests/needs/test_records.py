@@ -7,6 +7,7 @@ import re
 import pytest
 
 from helpers.arithmetic import calculate
+from helpers.each import each
 from helpers.needs_of import (
     asked,
     catalogue,
@@ -94,7 +95,7 @@ def vec_dot_types() -> dict[str, tuple[int, int]]:
     return found | dict.fromkeys(names.split(), q8_k) | {"F16": (1, 2), "BF16": (1, 2)}
 
 
-@pytest.mark.parametrize("quantization", sorted(vec_dot_types()))
+@each("quantization", sorted(vec_dot_types()))
 def test_activations_meet_weights_in_the_type_that_their_product_takes(quantization: str) -> None:
     """The scratch of llama.cpp is in Q8_K for every type with blocks of 256, in Q8_0 or Q8_1 for those of 32 (`vec_dot_type`)."""
     answer = asked(

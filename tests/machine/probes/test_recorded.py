@@ -42,7 +42,7 @@ CASES = sorted(path.parent for path in MACHINES.glob("*/expected.json"))
 calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-@pytest.mark.parametrize("folder", CASES, ids=lambda path: path.name)
+@each("folder", CASES, ids=lambda path: path.name)
 def test_a_recorded_machine_is_read_as_its_recordings_say(folder: Path) -> None:
     """Values, unread facts and where limits were found, against what was worked out by hand from the recordings."""
     machine = read_machine(RecordedHost(str(folder / "root")))
@@ -59,7 +59,7 @@ def test_a_recorded_machine_is_read_as_its_recordings_say(folder: Path) -> None:
         assert (name in (machine.instruction_sets or ())) == there, name
 
 
-@pytest.mark.parametrize("folder", [*CASES, MACHINES / "parts"], ids=lambda path: path.name)
+@each("folder", [*CASES, MACHINES / "parts"], ids=lambda path: path.name)
 def test_every_recording_has_its_source(folder: Path) -> None:
     """Nothing is in the corpus of which nobody knows where it came from and under which licence."""
     sources = json.loads((folder / "sources.json").read_text())
