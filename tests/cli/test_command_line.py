@@ -404,8 +404,8 @@ def test_under_any_limit_of_memory_there_is_an_answer_or_that_message(
     )
     own = int(takes.stdout) * resource.getpagesize()
     answers = 0
-    # what each command takes more than another is plenty in 16 MiB
-    for more in (2, 8, 16, 32, 256) if words.startswith("check") else (8, 32):
+    # where it runs out is in one command or another the same code
+    for more in (2, 8, 16, 32, 256) if words.startswith("check") else (8, 256):
         limit = own + more * 2**20
 
         def scarce(limit: int = limit) -> None:
