@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from helpers.each import each
 from helpers.paths import RECORDS
 from selfhost.api import check
 from selfhost.catalogue import openness
@@ -135,7 +136,7 @@ def judged(name: str, workload: Workload | None = None) -> Verdict:
     return check(name, workload, machine=MACHINE)
 
 
-@pytest.mark.parametrize("name", ARTICLES)
+@each("name", ARTICLES)
 def test_names_of_articles(name: str) -> None:
     """Route, license and the rows on openness are those of the sources beside each name."""
     expected, verdict = ARTICLES[name], judged(name)

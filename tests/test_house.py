@@ -187,7 +187,7 @@ def test_heavy_libraries_are_imported_where_they_are_used(path: Path) -> None:
 MIRRORED = ("advice",)
 
 
-@pytest.mark.parametrize(
+@each(
     "path",
     [path for path in FILES if room(path) in MIRRORED and path.stem != "__init__"],
     ids=lambda path: str(path.relative_to(PACKAGE)),

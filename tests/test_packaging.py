@@ -94,7 +94,7 @@ def source_tree(folder: Path) -> dict[str, bytes]:
     }
 
 
-# asked for by name below; of the other models every twentieth is enough, for no file is packed by
+# asked for by name below; of the other models every sixtieth is enough, for no file is packed by
 # its name, and what is compiled of all of them `test_compiled.py` and `test_index.py` hold
 ASKED = {"mistral-7b-instruct-v0.3.toml", "opt-125m.toml", "gpt-4o.toml"}
 
@@ -110,7 +110,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("selfhost", "specs"):
         shutil.copytree(ROOT / name, copy / name, ignore=IGNORED)
     for number, spec in enumerate(sorted((copy / "specs").glob("*.toml"))):
-        if number % 20 and spec.name not in ASKED:
+        if number % 60 and spec.name not in ASKED:
             spec.unlink()
     return copy
 

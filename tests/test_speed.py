@@ -909,7 +909,7 @@ def test_other_runtimes_get_a_lower_slow_end_and_no_prompt_pace() -> None:
     assert "transformers was not measured" in other.how
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "peak"),
     [
         ("NVIDIA GeForce RTX 4080 SUPER", 736),

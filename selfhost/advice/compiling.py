@@ -131,11 +131,13 @@ class _Compiled:
         self._opened[spec.id] = {
             purpose: _changed(open_for(spec, purpose)) for purpose in OPEN_PURPOSES
         }
+        alike = _alike(questions)
         for name, of_kind in questions.items():
             needs = of_kind.needs
             if needs is not None and (needs.memory is not None or needs.known_terms):
-                self._memory[name][spec.id] = _memory(needs, self._texts)
-        self._at_once.add(questions)
+                earlier = self._memory[alike[name]].get(spec.id)
+                self._memory[name][spec.id] = earlier or _memory(needs, self._texts)
+        self._at_once.add(questions, alike)
 
     def by_name(self) -> dict[str, Any]:
         """The parts of the file."""
@@ -171,14 +173,19 @@ class _AtOnce:
         self._longer = _Longer(catalogue)
         self._whole = {name: _HeldWhole() for name in KINDS}
 
-    def add(self, questions: Mapping[str, Question]) -> None:
-        """One model, by kind of processor."""
+    def add(self, questions: Mapping[str, Question], alike: Mapping[str, str]) -> None:
+        """One model, by kind of processor; `alike` says of which the question is the same."""
         question = questions[""]
         spec, plain = question.spec, Workload()
         for name, own in questions.items():
+            if alike[name] != name:
+                self._sketches[name][spec.id] = self._sketches[alike[name]][spec.id]
+                self._whole[name].add_as(self._whole[alike[name]], spec.id)
+                continue
             self._sketches[name][spec.id] = self._programs.sketch(own)
             self._whole[name].add(own, self._programs.number(own))
-        self._longer.add(questions, {name: own[spec.id] for name, own in self._sketches.items()})
+        sketches = {name: own[spec.id] for name, own in self._sketches.items()}
+        self._longer.add(questions, sketches, alike)
         # of pictures nothing depends on the kind of processor
         follows = follows_a_list(spec, plain)
         ways = other_ways(question, plain, self._catalogue) if follows else ()
@@ -216,8 +223,13 @@ class _Longer:
         self.held: dict[tuple[int, str], dict[str, Figures]] = {key: {} for key in self.sketches}
         self._catalogue = catalogue
 
-    def add(self, questions: Mapping[str, Question], sketches: Mapping[str, Sketch]) -> None:
-        """One model, by kind of processor."""
+    def add(
+        self,
+        questions: Mapping[str, Question],
+        sketches: Mapping[str, Sketch],
+        alike: Mapping[str, str],
+    ) -> None:
+        """One model, by kind of processor; `alike` says of which the question is the same."""
         from ..verdict.held_whole import figures_of_memory
 
         question = questions[""]
@@ -226,6 +238,10 @@ class _Longer:
             return
         self.reaches[id] = [getattr(reach, name) for name in Reach._fields]
         for (tokens, name), own in self.sketches.items():
+            if alike[name] != name:
+                for of_kind in (self.sketches, self.held):
+                    _add_as(of_kind[tokens, name], of_kind[tokens, alike[name]], id)
+                continue
             needs = _needs_at(questions[name], reach, tokens, self._catalogue)
             if needs is not None:
                 own[id] = memory_sketch(needs, sketches[name])
@@ -240,6 +256,12 @@ class _HeldWhole:
     def __init__(self) -> None:
         self.groups: dict[tuple[Any, ...], dict[str, Figures]] = {}
 
+    def add_as(self, other: _HeldWhole, id: str) -> None:
+        """A model of which the other has the same."""
+        for key, figures in other.groups.items():
+            if id in figures:
+                self.groups.setdefault(key, {})[id] = figures[id]
+
     def add(self, question: Question, number: int) -> None:
         """One model, whose program has that number."""
         from ..verdict.held_whole import Alike, alike, figures_of_memory, other_figures
@@ -251,6 +273,22 @@ class _HeldWhole:
         if of_memory is not None and others is not None:
             key = tuple(getattr(group, name) for name in Alike._fields)
             self.groups.setdefault(key, {})[question.spec.id] = *of_memory, *others
+
+
+def _alike(questions: Mapping[str, Question]) -> Mapping[str, str]:
+    """Of each kind of processor the first kind of which the question is the same: most models need
+    the same on all but some, and what follows from the question is worked out once.
+    """
+    firsts: dict[str, str] = {}
+    for name, own in questions.items():
+        same = (first for first in {*firsts.values()} if questions[first] == own)
+        firsts[name] = next(same, name)
+    return firsts
+
+
+def _add_as(figures: dict[str, Any], others: Mapping[str, Any], id: str) -> None:
+    if id in others:
+        figures[id] = others[id]
 
 
 def _reach(question: Question) -> Reach | None:

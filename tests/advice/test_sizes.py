@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from helpers.each import each
 from helpers.paths import TRUTH
 from selfhost import Machine, SelfhostError, Workload, check
 from selfhost.advice.sizes import ContainerSize, node
@@ -60,7 +61,7 @@ FULL = [
 ]
 
 
-@pytest.mark.parametrize("run", FULL, ids=lambda run: run["name"])
+@each("run", FULL, ids=lambda run: run["name"])
 def test_the_request_is_what_a_server_cannot_give_back(run: dict[str, Any]) -> None:
     """Measured anonymous memory: nine tenths of the request are not enough, and the limit is, without any prompt or page kept."""
     sized = size_of(run["model"], workload_of(run))
@@ -68,7 +69,7 @@ def test_the_request_is_what_a_server_cannot_give_back(run: dict[str, Any]) -> N
     assert sized.unreclaimable_bytes * 0.9 <= run["anonymous_bytes"] <= for_itself
 
 
-@pytest.mark.parametrize("run", FULL, ids=lambda run: run["name"])
+@each("run", FULL, ids=lambda run: run["name"])
 def test_the_page_cache_is_what_stays_mapped(run: dict[str, Any]) -> None:
     """Of the resident mapped files it leaves out at most what may go after loading."""
     sized = size_of(run["model"], workload_of(run))

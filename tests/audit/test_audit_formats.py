@@ -411,8 +411,8 @@ def test_faults_alone_make_a_report_that_is_red(name: str) -> None:
         assert "all names: list; your own: check" in text
 
 
-@pytest.mark.parametrize(("situation", "word"), [("expired", "ended on"), ("unused", "remove it")])
-@pytest.mark.parametrize("name", [name for name in FORMATS if name not in ("jsonl", "json")])
+@each(("situation", "word"), [("expired", "ended on"), ("unused", "remove it")])
+@each("name", [name for name in FORMATS if name not in ("jsonl", "json")])
 def test_an_exception_that_has_ended_or_covers_nothing_is_told(
     name: str, situation: str, word: str
 ) -> None:

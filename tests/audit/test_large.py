@@ -134,7 +134,7 @@ def said(row: Row) -> object:
 def test_a_fleet_judged_at_once_gets_the_verdicts_of_one_by_one() -> None:
     """Accelerators, unread facts, classes by bounds, exceptions by labels: each row, each count and each group is the same."""
     policy = read_policy(Document.parse("audit.toml", POLICY.encode()))
-    machines = load_machines("-", stdin=fleet(160).encode()).machines
+    machines = load_machines("-", stdin=fleet(110).encode()).machines
     judge = FleetJudge(catalogue(), TODAY)
 
     one = judge_with(catalogue(), TODAY)
@@ -247,7 +247,7 @@ def test_each_model_by_itself_gets_the_verdicts_of_one_by_one(
     # machines of one kind are told together, however few they are
     monkeypatch.setattr(regions, "_LEAST_POOLED", 4)
     policy = read_policy(Document.parse("audit.toml", SPLIT_MODELS.encode()))
-    machines = load_machines("-", stdin=splitting_fleet(170).encode()).machines
+    machines = load_machines("-", stdin=splitting_fleet(120).encode()).machines
     one = judge_with(catalogue(), TODAY)
     judge = FleetJudge(catalogue(), TODAY)
     at_once = run_audit(policy, machines, one, today=TODAY, at_once=judge)
@@ -599,8 +599,10 @@ def judgements_of(
     return len(judged), audit
 
 
-@pytest.mark.parametrize("is_by_model", [True, False])
-@pytest.mark.parametrize("model", ["flux.1-dev", "qwen2.5-72b", "gpt-oss-120b", "opt-13b"])
+@pytest.mark.parametrize(
+    ("model", "is_by_model"),
+    [("flux.1-dev", False), ("qwen2.5-72b", True), ("gpt-oss-120b", False), ("opt-13b", True)],
+)
 def test_more_machines_of_the_same_kinds_take_no_more_judgements(
     model: str, is_by_model: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -427,7 +427,7 @@ EDGE = (
 )
 
 
-@pytest.mark.parametrize(
+@each(
     ("match", "machine", "holds"),
     [
         ('label = { site = "s*" }', Machine(labels={"site": "s1"}), True),
@@ -617,7 +617,7 @@ def toml(value: Any) -> str:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(KEYS),

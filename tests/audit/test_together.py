@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from helpers.each import each
 from helpers.paths import MACHINES, RECORDS
 from selfhost import Machine, UnknownModelError, Workload, check_together
 from selfhost.answers.together import Beside, check_together_with
@@ -189,7 +190,7 @@ def test_a_closed_model_makes_no_sum() -> None:
     assert not verdict.can_run
 
 
-@pytest.mark.parametrize("name", TREES)
+@each("name", TREES)
 def test_on_every_recorded_machine_more_models_never_fit_better(name: str) -> None:
     """What runs with others runs alone; the RAM and disk asked for are never less than those of one."""
     machine = Machine.read(root=MACHINES / name / "root")

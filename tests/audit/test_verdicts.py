@@ -60,7 +60,7 @@ def audited(
 ) -> Audit:
     """By so many processes; by 0 one entry after the other."""
     monkeypatch.setattr(workers, "processors", lambda: processes)
-    monkeypatch.setattr(verdicts, "_LEAST_TO_SHARE", 200 if processes else 1_000_000)
+    monkeypatch.setattr(verdicts, "_LEAST_TO_SHARE", 100 if processes else 1_000_000)
     policy = read_policy(Document.parse("audit.toml", text.encode()))
     judge = judge_with(catalogue(), TODAY)
     return run_audit(policy, [machine], judge, today=TODAY, in_full=in_full)
@@ -71,7 +71,7 @@ def test_entries_shared_out_are_judged_as_one_by_one(
     profile: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every report of text is the same to the byte, the words of each finding with it."""
-    text = policy_of(300, exception("deepseek-r1"))
+    text = policy_of(150, exception("deepseek-r1"))
     machine = load(profile).machine
     alone = audited(text, machine, 0, monkeypatch)
     results = {row.result for row in alone.groups[0].rows}
@@ -87,8 +87,8 @@ def test_entries_shared_out_are_judged_as_one_by_one(
 def test_of_a_verdict_that_was_shared_out_all_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """What no report shows, the needs and the pace, is judged once more when somebody asks."""
     machine = load("aws-m7i.2xlarge").machine
-    shared, alone = (audited(policy_of(260), machine, count, monkeypatch) for count in (2, 0))
-    for one, other in zip([*shared.rows][::43], [*alone.rows][::43], strict=True):
+    shared, alone = (audited(policy_of(130), machine, count, monkeypatch) for count in (2, 0))
+    for one, other in zip([*shared.rows][::23], [*alone.rows][::23], strict=True):
         assert one.verdict == other.verdict
 
 
@@ -100,7 +100,7 @@ def test_entries_that_are_refused_are_refused_in_shares_too(
         f'[[model]]\nname = "no-model-{number}"\n[[model]]\nname = "gpt2"\nquantization = "Q{number}_Z"\n'
         for number in range(60)
     )
-    text, machine = policy_of(210, faulty), load("aws-m7i.2xlarge").machine
+    text, machine = policy_of(105, faulty), load("aws-m7i.2xlarge").machine
     shared, alone = (audited(text, machine, count, monkeypatch) for count in (2, 0))
     assert len(alone.problems) > MAX_PROBLEMS
     assert shared.problems == alone.problems
@@ -149,8 +149,8 @@ def test_contexts_that_take_as_much_memory_are_judged_once_in_full(
     ("entries", "most"),
     [
         # each end of an answer is looked for by halving, and there are at most ten ends
-        ([f"context_tokens = {number + 1}" for number in range(3000)], 120),
-        ([f"min_tokens_per_second = {number / 20}" for number in range(3000)], 120),
+        ([f"context_tokens = {2 * number + 1}" for number in range(1500)], 120),
+        ([f"min_tokens_per_second = {number / 10}" for number in range(1500)], 120),
     ],
     ids=["contexts", "paces"],
 )
@@ -193,7 +193,7 @@ def test_entries_between_two_that_fare_alike_fare_as_they_do() -> None:
                     min_tokens_per_second=rng.choice((None, 0, 2, rng.uniform(0, 40))),
                 ),
             )
-            for name in rng.sample(catalogue().ids(), 40)
+            for name in rng.sample(catalogue().ids(), 20)
             for _ in range(12)
         ]
         families = families_of(questions)

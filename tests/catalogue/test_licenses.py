@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from helpers.each import each
 from selfhost.catalogue.licenses import canonical_expression, satisfies
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.errors import WorkloadError
@@ -69,7 +70,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("own", "wanted", "met"), CASES)
+@each(("own", "wanted", "met"), CASES)
 def test_expressions(own: str, wanted: str, met: bool) -> None:
     """An expression means what the specification says, in canonical spelling too."""
     assert satisfies(own, wanted) is met

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.each import each
 from helpers.paths import COMMON, SPECS
 from selfhost.catalogue.offers import offers_of
 from selfhost.core.errors import SpecError
@@ -191,7 +192,7 @@ def test_an_announced_end_is_said_and_kept(tmp_path: Path) -> None:
     assert [one.model for one in offers_of(path, "a", today="2027-01-14")] == ["n"]
 
 
-@pytest.mark.parametrize(
+@each(
     ("provider", "model"),
     [
         ("anyscale", ""),

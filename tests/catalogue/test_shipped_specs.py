@@ -366,7 +366,7 @@ def test_components_add_up() -> None:
             assert sum(spec_of(model).components.values()) == spec_of(model).parameters.total
 
 
-@pytest.mark.parametrize("id", sorted(PUBLISHED_COUNTS))
+@each("id", sorted(PUBLISHED_COUNTS))
 def test_count_is_the_one_the_publisher_prints(id: str) -> None:
     """The count rounds to what its publisher states: the wrong model, or a matrix too many, would not."""
     printed, where = PUBLISHED_COUNTS[id]
@@ -571,7 +571,7 @@ def test_systems_are_those_with_builds() -> None:
     assert runtime_of("mlx").systems == ("macos-aarch64",)
 
 
-@pytest.mark.parametrize("id", RUNTIMES)
+@each("id", RUNTIMES)
 def test_runtime_is_usable(id: str) -> None:
     """A runtime has its file's name, a way to get it, a command whose blanks can be filled, and a range that says how it is known."""
     runtime = runtime_of(id)
@@ -686,7 +686,7 @@ SAID_MINIMUMS = {
 }
 
 
-@pytest.mark.parametrize("name", RUNTIMES)
+@each("name", RUNTIMES)
 def test_first_releases_are_of_known_architectures(name: str) -> None:
     """Each is a row, each version one that `packaging` compares, and the table has its source."""
     from packaging.version import Version

@@ -32,6 +32,7 @@ from selfhost.core.tomlfile import Document, Table
 GOOD = sorted(GOOD_SPECS.glob("*.toml"))
 BAD = sorted(BAD_SPECS.glob("*.toml"))
 SHIPPED = sorted(SPECS.glob("*.toml"))
+READ_AGAIN = {*GOOD, *SHIPPED[::4]}
 RUNTIMES = sorted((SPECS / "runtimes").glob("*.toml"))
 SCHEMA: dict[str, Any] = json.loads((SCHEMAS / "spec-1.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
@@ -78,17 +79,18 @@ def _name(path: Path) -> str:
 @each("path", [*GOOD, *SHIPPED], ids=_name)
 def test_a_good_spec_is_good_for_the_schema_and_for_the_index(path: Path) -> None:
     """What the reader takes, the published JSON Schema takes; and values that went through JSON give
-    the spec that the file gives.
+    the spec that the file gives (of the shipped every fourth).
     """
     document = Document.read(str(path))
     values = _as_json(document.values)
     spec = read_model_spec(document, str(path))
     assert spec is not None, document.problems
     VALIDATOR.validate(values)
-    assert read_model_spec(Document(str(path), values), str(path)) == spec
+    if path in READ_AGAIN:
+        assert read_model_spec(Document(str(path), values), str(path)) == spec
 
 
-@pytest.mark.parametrize("path", RUNTIMES, ids=_name)
+@each("path", RUNTIMES, ids=_name)
 def test_shipped_runtimes_are_read(path: Path) -> None:
     """Every runtime file is one, named after its id."""
     document = Document.read(str(path))
@@ -480,7 +482,7 @@ def test_a_license_is_ids_and_operators(text: str) -> None:
     assert is_license_expression(text)
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         *(

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.each import each
 from selfhost.core.errors import MAX_PROBLEMS
 from selfhost.core.records import Record, read_by
 from selfhost.core.spelling import nearest
@@ -326,7 +327,7 @@ _WRONG: list[tuple[str, str, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("getter", "value", "arguments", "message"), _WRONG)
+@each(("getter", "value", "arguments", "message"), _WRONG)
 def test_a_wrong_value_is_one_problem_and_no_value(
     getter: str, value: str, arguments: dict[str, Any], message: str
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from helpers.each import each
 from helpers.paths import RECORDS, SPECS
 from helpers.schemas import validate
 from selfhost import Workload, check
@@ -249,7 +250,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("setting", FAULTS)
+@each("setting", FAULTS)
 def test_a_fault_says_what_to_write(setting: str) -> None:
     """A setting that makes no sense is an error with what to write instead, and nothing in it moves a terminal."""
     with pytest.raises(SettingError) as caught:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.each import each
 from selfhost.core.saying import in_shell
 from selfhost.core.tables import shipped_table
 from selfhost.machine.cpu_names import machine_with, rented
@@ -261,7 +262,7 @@ def test_nonsense_says_how_a_machine_is_stated() -> None:
         assert "--set memory=16GiB" in in_shell(str(caught.value.remedy))
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "gib", "processors"),
     [
         # docs.aws.amazon.com, cloud.google.com and learn.microsoft.com state these sizes
@@ -304,7 +305,7 @@ def test_every_row_of_the_clouds_names_a_source_and_a_class() -> None:
         assert class_of(row["cpu"]) is not None, row["cpu"]
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "gib", "processors", "cards"),
     [
         # meta-pytorch/torchx pull 969; rapidsai/deployment, source/cloud/aws/index.md; docs.cnap.tech

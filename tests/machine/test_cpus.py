@@ -89,7 +89,7 @@ def test_a_name_tells_the_peak_of_the_memory(name: str, peak: float) -> None:
     assert found.least <= found.usual <= found.most
 
 
-@pytest.mark.parametrize(
+@each(
     "name",
     [
         "", "AMD EPYC", "AMD EPYC Processor", "Intel(R) Xeon(R) Processor", "Intel(R) Xeon(R) CPU @ 2.20GHz",

@@ -86,7 +86,7 @@ def test_most_cards_have_the_memory_that_a_name_alone_means(
     assert other in note
 
 
-@pytest.mark.parametrize("card", SHARED, ids=lambda card: card.name)
+@each("card", SHARED, ids=lambda card: card.name)
 def test_a_gpu_that_shares_the_ram_comes_with_its_machine(card: gpus.Card) -> None:
     with pytest.raises(PartOfMachineError) as caught:
         cards_named(card.name)
@@ -114,7 +114,7 @@ def test_a_variant_is_never_taken_for_the_plain_card(card: gpus.Card, variant: s
 # ------------------------------------------------------------------ as people type
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "name", "gib"),
     [
         ("RTX 4090", "NVIDIA GeForce RTX 4090", 24),

@@ -116,7 +116,7 @@ KEYS = {
 }
 
 
-@pytest.mark.parametrize("table", KEYS)
+@each("table", KEYS)
 def test_a_row_has_no_other_keys_and_names_a_source(table: str) -> None:
     for row in TABLE[table]:
         assert row.keys() <= KEYS[table], row

@@ -2,6 +2,7 @@
 
 import pytest
 
+from helpers.each import each
 from selfhost.core.tables import shipped_table
 from selfhost.machine.chips import apple_chip
 from selfhost.machine.named import NotOneMachineError, machine_named
@@ -10,7 +11,7 @@ from selfhost.machine.profiles import UnknownMachineError
 GB, GIB = 10**9, 2**30
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "chip", "gib", "gb_per_s"),
     [
         # Apple's technical specifications

@@ -55,7 +55,7 @@ def test_a_product_is_found_by_its_words_and_knows_its_memory(row: dict[str, obj
     assert machine.name.startswith(str(row["title"]))
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "processor", "cards", "gib"),
     [
         # the makers' and the clouds' pages, as the table's sources have them
@@ -310,7 +310,7 @@ def test_an_absent_gpu_is_asked_for_its_memory_in_both(text: str) -> None:
         assert f"--gpu '{text} 24GB'".lower() in in_shell(str(caught.value.remedy)).lower()
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "processor", "gib"),
     [
         ("strix halo 96gb", "AMD RYZEN AI MAX+ 395 w/ Radeon 8060S", 96),
@@ -451,7 +451,7 @@ def test_an_accelerator_that_no_program_computes_on_is_said_to_be_left_aside() -
     assert "computes on coral tpu" in str(profile_named("pi 5 coral tpu 8gb").note)
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "ram_gib", "card_gib"),
     [
         # processor, RAM, card: the order in which shops and owners write them

@@ -206,7 +206,7 @@ def test_only_boards_with_armv8_0_are_said_to_lack_dot_products() -> None:
         assert lacks or "has no" not in finding.reason
 
 
-@pytest.mark.parametrize(
+@each(
     ("typed", "name"),
     [
         ("github-ubuntu-24.04", "github-ubuntu-24.04"),

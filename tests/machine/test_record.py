@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from helpers.each import each
 from helpers.paths import MACHINES, SCHEMAS
 from helpers.schemas import validate
 from selfhost.core.errors import MachineFileError, Problem, SelfhostError
@@ -234,7 +235,7 @@ def test_a_value_put_in_takes_its_reason_away() -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@each(
     ("field", "value"),
     [
         ("memory_total_bytes", "16GB"),

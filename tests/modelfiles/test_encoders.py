@@ -91,7 +91,7 @@ def test_a_model_with_its_encoder_has_the_parameters_that_were_published(
     )
 
 
-@pytest.mark.parametrize(
+@each(
     "entry",
     [entry for entry in CLASSES if "projector" in entry],
     ids=lambda entry: str(entry["model"]),

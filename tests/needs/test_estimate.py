@@ -432,9 +432,9 @@ def test_an_exact_buffer_beside_a_range_says_why() -> None:
 def test_other_uses_are_in_the_range_as_far_as_it_stays_narrow_and_told_in_words_everywhere(
     id: str,
 ) -> None:
-    """± 10 % at most; what a short prompt takes less is in it, or a part of that, and always in the arithmetic."""
+    """± 10 % at most; what a short prompt takes less is in it, or a part of that, and always in the arithmetic. Of every fourth model."""
     seen = set()
-    for spec in in_gguf():
+    for spec in in_gguf()[::4]:
         if needs.why_not_loaded(spec, runtime(id)):
             continue
         answer = memory(asked(spec, runtime(id), context_tokens=8192))

@@ -44,9 +44,7 @@ def computed(model: str, format: str, quantization: str) -> SizedWeights:
 # ------------------------------------------------------------------ sizes
 
 
-@pytest.mark.parametrize(
-    "row", MEASURED["files"], ids=lambda row: f"{row['model']}-{row['quantization']}"
-)
+@each("row", MEASURED["files"], ids=lambda row: f"{row['model']}-{row['quantization']}")
 def test_published_files_weigh_what_the_rule_says(row: dict[str, Any]) -> None:
     """Within 0.5 %, and within the stated range, of what somebody published."""
     found = computed(row["model"], row["format"], row["quantization"])
@@ -78,7 +76,7 @@ def test_layers_of_a_published_file_add_up(row: dict[str, Any]) -> None:
     assert packed + row["other_bytes"] == pytest.approx(row["bytes"], rel=1e-5)
 
 
-@pytest.mark.parametrize(
+@each(
     "model",
     [spec.id for spec in CATALOGUE.specs() if any(files.format == "mlx" for files in spec.files)],
 )
@@ -157,7 +155,7 @@ def test_experts_widen_the_range() -> None:
 # ------------------------------------------------------------------ names
 
 
-@pytest.mark.parametrize(
+@each(
     ("typed", "name"),
     [
         ("AWQ", "awq"),
@@ -418,7 +416,7 @@ def test_fp8_is_what_the_publisher_has_where_there_is_one() -> None:
     assert verdict.workload.quantization == "float8_e4m3_128x128"
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "capability"),
     [
         ("NVIDIA GeForce RTX 4090", "8.9"),

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from helpers.arithmetic import calculate
+from helpers.each import each
 from helpers.needs_of import (
     asked,
     catalogue,
@@ -37,10 +38,10 @@ ARITHMETIC = [
 
 @pytest.mark.parametrize("case", range(len(ARITHMETIC)))
 def test_the_printed_arithmetic_gives_the_printed_bytes(case: int) -> None:
-    """Whoever types a llama.cpp or Ollama line into a calculator gets the term's bytes. Each model is asked in three of the nine ways."""
+    """Whoever types a llama.cpp or Ollama line into a calculator gets the term's bytes. Each model is asked in one of the nine ways."""
     kv_cache_type, context_tokens, parallel = ARITHMETIC[case]
     seen = set()
-    for spec in shared_out(in_gguf(), case, cases=len(ARITHMETIC), each_in=3):
+    for spec in shared_out(in_gguf(), case, cases=len(ARITHMETIC), each_in=1):
         for id in ("llama.cpp", "ollama"):
             answer = asked(
                 spec,
@@ -94,7 +95,7 @@ def vec_dot_types() -> dict[str, tuple[int, int]]:
     return found | dict.fromkeys(names.split(), q8_k) | {"F16": (1, 2), "BF16": (1, 2)}
 
 
-@pytest.mark.parametrize("quantization", sorted(vec_dot_types()))
+@each("quantization", sorted(vec_dot_types()))
 def test_activations_meet_weights_in_the_type_that_their_product_takes(quantization: str) -> None:
     """The scratch of llama.cpp is in Q8_K for every type with blocks of 256, in Q8_0 or Q8_1 for those of 32 (`vec_dot_type`)."""
     answer = asked(
@@ -202,12 +203,14 @@ def test_padding_is_said() -> None:
     assert terms["kv_cache"].bytes == 3072 * 131_072
 
 
-@pytest.mark.parametrize(("context_tokens", "parallel"), [(256, 1), (4096, 1), (3000, 3)])
-def test_the_lines_of_transformers_can_be_checked_too(context_tokens: int, parallel: int) -> None:
-    """Text models: cache, activations and program, and the weights where they follow from the parameters, give the printed bytes."""
-    seen = set()
-    for spec, program in paired():
-        if program.id != "transformers" or spec.architecture is None or in_llamacpp_alone(spec):
+def test_the_lines_of_transformers_can_be_checked_too() -> None:
+    """Text models, each asked in one of three ways: cache, activations and program, and the weights where they follow from the parameters, give the printed bytes."""
+    seen, ways = set(), [(256, 1), (4096, 1), (3000, 3)]
+    for number, (spec, program) in enumerate(
+        pair for pair in paired() if pair[1].id == "transformers"
+    ):
+        context_tokens, parallel = ways[number % len(ways)]
+        if spec.architecture is None or in_llamacpp_alone(spec):
             continue
         for term in memory(
             asked(spec, program, context_tokens=context_tokens, parallel=parallel)

@@ -353,7 +353,7 @@ def heard(run: dict[str, Any]) -> tuple[MemoryNeed, dict[str, Term]]:
     )
 
 
-@pytest.mark.parametrize("run", cases("whisper", "faster-whisper"))
+@each("run", cases("whisper", "faster-whisper"))
 def test_faster_whisper_holds_the_weights_in_the_type_asked_for(run: dict[str, Any]) -> None:
     """Once loaded, weights and program are resident; of files that were converted the heap keeps up to 6 % beside them."""
     terms, loaded = heard(run)[1], run["stages"]["loaded"]["resident_bytes"]
@@ -366,7 +366,7 @@ def test_faster_whisper_holds_the_weights_in_the_type_asked_for(run: dict[str, A
     )
 
 
-@pytest.mark.parametrize(
+@each(
     "run",
     [
         case
@@ -399,7 +399,7 @@ def test_faster_whisper_takes_what_others_saw_on_eight_threads(seen: dict[str, A
     )
 
 
-@pytest.mark.parametrize(
+@each(
     "run",
     [
         case
@@ -759,8 +759,8 @@ def test_what_no_mac_was_seen_to_take_is_assumed_of_mlx() -> None:
     assert "scan" not in terms["qwen3.6-35b-a3b"].arithmetic
 
 
-@pytest.mark.parametrize("run", cases("mlx", "tokenizers"))
-@pytest.mark.parametrize("row", ["gemma3", "qwen3", "llama"])
+@each("run", cases("mlx", "tokenizers"))
+@each("row", ["gemma3", "qwen3", "llama"])
 def test_tokenizers_of_mlx_take_what_was_measured(run: dict[str, Any], row: str) -> None:
     """As many bytes for each token as lie between the ends: of Gemma and Llama two merges were made for each, of Qwen one, and of others
     that is not known but for vocabularies as large as GPT-2's."""
@@ -795,7 +795,7 @@ def test_tokenizers_of_mlx_take_what_was_measured(run: dict[str, Any], row: str)
     assert (found.high_bytes - found.low_bytes < 0.25 * found.bytes) == known
 
 
-@pytest.mark.parametrize("run", cases("mlx", "runs"))
+@each("run", cases("mlx", "runs"))
 def test_mlx_caches_in_steps_of_256_tokens(run: dict[str, Any]) -> None:
     """Keys and values of 16 bits in whole steps, and a window once it is full, exactly: mlx_lm.models.cache."""
     config = truth("mlx")["models"][run["model"]]
@@ -807,7 +807,7 @@ def test_mlx_caches_in_steps_of_256_tokens(run: dict[str, Any]) -> None:
     assert 2 * config["num_key_value_heads"] * length * 2 * cells == run["held_cache_bytes"]
 
 
-@pytest.mark.parametrize("run", cases("mlx", "runs"))
+@each("run", cases("mlx", "runs"))
 def test_mlx_quantizes_to_groups_of_64(run: dict[str, Any]) -> None:
     """mlx.core.quantize: a 16-bit scale and bias for 64 weights, so 4.5 and 8.5 bits a weight of the 16 that it has else."""
     same = [
@@ -870,9 +870,7 @@ def test_vllm_loads_the_weights_that_it_logs(log: dict[str, Any]) -> None:
     assert of_a_log(log)["weights"].bytes == pytest.approx(log["weights_gib"] * GIB, rel=most)
 
 
-@pytest.mark.parametrize(
-    "log", [case for case in cases("vllm", "logs") if "cache_tokens" in case.values[0]]
-)
+@each("log", [case for case in cases("vllm", "logs") if "cache_tokens" in case.values[0]])
 def test_vllm_caches_as_many_tokens_as_it_logs(log: dict[str, Any]) -> None:
     """Memory for the cache divided by its tokens is what one token takes, windows apart, within 2 %."""
     made = Catalogue.open().spec(log["model"]).architecture
@@ -1163,7 +1161,7 @@ def test_vllm_divides_what_it_can(
     )
 
 
-@pytest.mark.parametrize(
+@each(
     "log",
     [case for case in cases("vllm", "logs") if {"usable_gib", "cache_gib"} <= set(case.values[0])],
 )

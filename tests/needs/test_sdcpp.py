@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from helpers.each import each
 from helpers.paths import TRUTH
 from selfhost import Route, Workload, check
 from selfhost.catalogue.opened import open_catalogue
@@ -45,7 +46,7 @@ def denoiser(model: str) -> ComponentFile:
     return next(file for file in parts.files if not file.type)
 
 
-@pytest.mark.parametrize(("model", "kind"), PUBLISHED)
+@each(("model", "kind"), PUBLISHED)
 def test_a_published_file_lies_in_the_range(model: str, kind: str) -> None:
     """By the rule alone: without the sizes that are listed. A Q4_K_M of Wan 2.2 was told as 10 %
     less than it is.

@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from helpers.each import each
 from selfhost.core.records import Record, Unread
 from selfhost.machine.reader import read
 from selfhost.machine.record import Accelerator, Disk, PresentModel, PresentRuntime
@@ -34,7 +35,7 @@ def parts(value: Any) -> Iterator[dict[str, Any]]:
             yield from parts(inner)
 
 
-@pytest.mark.parametrize("name", SCHEMAS)
+@each("name", SCHEMAS)
 def test_a_schema_defines_nothing_twice(name: str) -> None:
     """What stands twice is in `$defs`, so that a change reaches both places."""
     texts = Counter(
@@ -43,7 +44,7 @@ def test_a_schema_defines_nothing_twice(name: str) -> None:
     assert [text for text, count in texts.items() if count > 1 and len(text) > SHORT] == []
 
 
-@pytest.mark.parametrize("name", SCHEMAS)
+@each("name", SCHEMAS)
 def test_a_schema_stands_alone(name: str) -> None:
     """It is a valid schema, and each reference leads to a definition of the same file that is used."""
     schema = SCHEMAS[name]

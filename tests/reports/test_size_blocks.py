@@ -16,6 +16,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from helpers.each import each
 from helpers.ggufs import make
 from helpers.paths import DATA
 from selfhost import Workload
@@ -376,7 +377,7 @@ def test_no_name_gives_orders(kind: str) -> None:
             model=about.model.replace(id="a-b-c"))))))  # fmt: skip
 
 
-@pytest.mark.parametrize(
+@each(
     "value",
     ["", "a: b", "no", "NULL", "1", "1e3", "0x10", "12:30", "~", "- a", "#a", "&a", "*a", "!a", "%a", "@a",
      "`a`", "a\nb", "\ud83d\ude00", "{a}", "[a]", "'a'", '"a"', "a #b", "a:", "2026-01-01", "true", ".inf", "ä",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
+from helpers.each import each
 from helpers.paths import DATA
 from selfhost.advice.verify import formats
 
@@ -15,7 +14,7 @@ def test_each_format_has_a_sample() -> None:
     assert {path.name.partition("-")[0] for path in SAMPLES} == set(formats.names())
 
 
-@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
+@each("path", SAMPLES, ids=lambda path: path.stem)
 def test_a_sample_is_read_by_its_module(path) -> None:  # type: ignore[no-untyped-def]
     """And by none that is asked before it."""
     from importlib import import_module

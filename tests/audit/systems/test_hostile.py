@@ -487,7 +487,7 @@ def _size(value: Any) -> int:
     return 1 + sum(map(_size, inner))
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_no_answer_ends_in_a_traceback(data: st.DataObject) -> None:
     """Any value anywhere: a machine, or a problem. `load_machines` raises nothing."""

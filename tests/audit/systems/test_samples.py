@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
+from helpers.each import each
 from helpers.paths import DATA
 from selfhost import check
 from selfhost.audit import systems
@@ -46,7 +45,7 @@ def test_every_system_has_a_sample_and_every_sample_a_system() -> None:
         assert reader.marks, reader
 
 
-@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: f"{path.parent.name}/{path.name}")
+@each("path", SAMPLES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_a_sample_is_recognized_and_each_fact_has_a_source_or_a_reason(path: Path) -> None:
     """By content and by name alike; what has a value says where it was read, what has none why not and how to get it."""
     by_content = machines_of(path)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from helpers.each import each
 from helpers.recordings import PARTS, part, recorded, text_of
 from selfhost.machine.probes import (
     cpu,
@@ -14,7 +15,7 @@ from selfhost.machine.probes import (
 from selfhost.machine.probes.recorded import RecordedHost
 
 
-@pytest.mark.parametrize("name", part("cpuinfo"))
+@each("name", part("cpuinfo"))
 def test_recorded_instruction_sets(name: str) -> None:
     """45 processors: what each must and must not show; kernels without a list give None."""
     found = cpu.parse_instruction_sets(text_of(name))

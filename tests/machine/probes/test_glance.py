@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.each import each
 from selfhost.cli import main as cli
 from selfhost.core.records import Unread
 from selfhost.machine import reader
@@ -351,9 +352,9 @@ def test_slow_memory_is_filled_in_small_chunks(milliseconds: float, mebibytes: i
     assert glance_threads.next_chunk_bytes(pace) == mebibytes * 2**20
 
 
-@pytest.mark.parametrize("cpus", [(0,), (0, 1), (0, 1, 2, 3), (None, None, None)])
-@pytest.mark.parametrize("own_cpu", [0, 1, 7, None])
-@pytest.mark.parametrize("beside", [True, False])
+@each("cpus", [(0,), (0, 1), (0, 1, 2, 3), (None, None, None)])
+@each("own_cpu", [0, 1, 7, None])
+@each("beside", [True, False])
 def test_each_part_is_filled_once(
     cpus: tuple[int | None, ...], own_cpu: int | None, beside: bool
 ) -> None:

@@ -42,7 +42,7 @@ CASES = sorted(path.parent for path in MACHINES.glob("*/expected.json"))
 calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-@pytest.mark.parametrize("folder", CASES, ids=lambda path: path.name)
+@each("folder", CASES, ids=lambda path: path.name)
 def test_a_recorded_machine_is_read_as_its_recordings_say(folder: Path) -> None:
     """Values, unread facts and where limits were found, against what was worked out by hand from the recordings."""
     machine = read_machine(RecordedHost(str(folder / "root")))
@@ -59,7 +59,7 @@ def test_a_recorded_machine_is_read_as_its_recordings_say(folder: Path) -> None:
         assert (name in (machine.instruction_sets or ())) == there, name
 
 
-@pytest.mark.parametrize("folder", [*CASES, MACHINES / "parts"], ids=lambda path: path.name)
+@each("folder", [*CASES, MACHINES / "parts"], ids=lambda path: path.name)
 def test_every_recording_has_its_source(folder: Path) -> None:
     """Nothing is in the corpus of which nobody knows where it came from and under which licence."""
     sources = json.loads((folder / "sources.json").read_text())
@@ -123,10 +123,14 @@ DAMAGE: dict[str, bytes | OSError | None] = {
     ],
 )
 def test_a_file_that_is_gone_takes_facts_away_and_changes_none(folder: Path, damage: str) -> None:
-    """Each recorded file removed or spoilt in turn: every fact is what it was, by another source, or None with its reason."""
+    """Each recorded file removed or spoilt in turn: every fact is what it was, by another source, or None with its reason.
+
+    Every file is gone in turn; of each of the other ways every third is spoilt.
+    """
     whole = read_machine(RecordedHost(str(folder / "root"))).to_json()
     lost = set()
-    for path in FILES_OF[folder]:
+    start = list(DAMAGE).index(damage) % 3
+    for path in FILES_OF[folder] if damage == "gone" else FILES_OF[folder][start::3]:
         machine = read_machine(Altered(str(folder / "root"), {str(path): DAMAGE[damage]}))
         lawful(machine)
         assert not any("failed" in entry.reason for entry in machine.unread)
@@ -137,13 +141,17 @@ def test_a_file_that_is_gone_takes_facts_away_and_changes_none(folder: Path, dam
                 lost.add(fact)
     if folder.name.startswith("linux-vm"):
         # the corpus holds what decides: each of these facts rests on at least one of its files
-        assert {
-            "memory_total_bytes",
-            "memory_limit_bytes",
-            "memory_available_bytes",
-            "instruction_sets",
-            "cpu_cores_usable",
-        } <= lost
+        assert (
+            damage != "gone"
+            or {
+                "memory_total_bytes",
+                "memory_limit_bytes",
+                "memory_available_bytes",
+                "instruction_sets",
+                "cpu_cores_usable",
+            }
+            <= lost
+        )
 
 
 def ends_a_branch(gone: set[str], own: list[str], name: str) -> bool:
@@ -153,7 +161,7 @@ def ends_a_branch(gone: set[str], own: list[str], name: str) -> bool:
     return len(lost) > 1 and not any(group.startswith(above) for group in left for above in lost)
 
 
-@settings(calm, max_examples=150)
+@settings(calm, max_examples=60)
 @given(st.data())
 def test_whatever_is_missing_no_figure_grows(data: st.DataObject) -> None:
     """Up to three files of a machine gone at once, fallbacks with what they stand in for: a fact is what it was or None.
@@ -278,13 +286,13 @@ FINDING_OF = {
     "folder", [case for case in CASES if FILES_OF[case]], ids=lambda path: path.name
 )
 def test_a_fact_that_is_gone_makes_its_finding_unknown(folder: Path) -> None:
-    """Each file of every recording gone or unreadable in turn: the finding that rested on it is unknown and says why; none gets better."""
+    """Each file of every recording gone, or for every other unreadable, in turn: the finding that rested on it is unknown and says why; none gets better."""
     judged, seen = 0, list[Machine]()
     rank = [Outcome.FAIL, Outcome.UNKNOWN, Outcome.WARN, Outcome.PASS]
     whole = decided(read_machine(RecordedHost(str(folder / "root"))))
     before = {finding.check: finding for finding in whole.findings}
-    for path in FILES_OF[folder]:
-        for damage in (None, DAMAGE["closed"]):
+    for number, path in enumerate(FILES_OF[folder]):
+        for damage in (None, DAMAGE["closed"])[number % 2 :][:1]:
             machine = read_machine(Altered(str(folder / "root"), {str(path): damage}))
             gone = {name for fact, name in FINDING_OF.items() if getattr(machine, fact) is None}
             verdict = decided(machine)
@@ -384,7 +392,7 @@ def test_the_recordings_hold_what_decides(name: str) -> None:
     assert sum(tells(name, RecordedHost(str(folder / "root"))) for folder in CASES) >= 4
 
 
-@settings(calm, max_examples=150)
+@settings(calm, max_examples=60)
 @given(st.data())
 def test_a_broken_file_never_breaks_the_reading(data: st.DataObject) -> None:
     """Cut off, garbled, or with other numbers: what cannot be read is unread, and sizes never contradict each other."""

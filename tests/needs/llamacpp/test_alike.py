@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-import pytest
-
+from helpers.each import each
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.needs.estimate import _subject
 from selfhost.needs.llamacpp.load import load_of
@@ -23,14 +22,14 @@ CONTEXTS = sorted(
 )
 
 
-@pytest.mark.parametrize(
+@each(
     "model",
     [
         "mistral-7b", "gemma-2-9b", "gemma-3-12b", "gpt-oss-20b", "phi-3-mini", "deepseek-v3",
         "granite-4.0-h-small", "mamba-2.8b", "falcon-h1-7b", "lfm2-1.2b", "bge-m3", "gpt2",
     ],
 )  # fmt: skip
-@pytest.mark.parametrize(("parallel", "cache_type"), [(1, "f16"), (3, "q8_0")])
+@each(("parallel", "cache_type"), [(1, "f16"), (3, "q8_0")])
 def test_contexts_of_the_same_cells(model: str, parallel: int, cache_type: str) -> None:
     """What is worked out for the longest of them is what each by itself comes to, arithmetic and all."""
     from selfhost.catalogue.names import resolve

@@ -94,7 +94,7 @@ def tables(spec: ModelSpec) -> int:
 ROUNDED_UP = ("mellum2-12b-a2.5b-instruct",)
 
 
-@pytest.mark.parametrize("id", [id for id in mixtures() if re.search(r"-a[\d.]+[bm](?:-|$)", id)])
+@each("id", [id for id in mixtures() if re.search(r"-a[\d.]+[bm](?:-|$)", id)])
 def test_what_a_token_uses_is_what_the_publishers_name_says(id: str) -> None:
     """Publishers call a model A3B by what a token uses, some with the token table, the output matrix or the encoders and some without:
     the name's figure, cut or rounded, lies between all of it and all but these."""
@@ -262,7 +262,7 @@ def test_a_server_keeps_copies_of_each_sequence_and_more_as_it_talks(run: dict[s
 _SERVERS = [run for run in programs() if run["program"] == "llama-server" and not copied(run)]
 
 
-@pytest.mark.parametrize("run", _SERVERS, ids=lambda run: run["name"])
+@each("run", _SERVERS, ids=lambda run: run["name"])
 def test_the_peak_of_a_server_is_within_five_percent(run: dict[str, Any]) -> None:
     """Of llama-server after one prompt, or one text as long as the context: in a range of at most ± 10 %, 5 % off at most."""
     memory = stated(run)
@@ -272,7 +272,7 @@ def test_the_peak_of_a_server_is_within_five_percent(run: dict[str, Any]) -> Non
     assert memory.high_bytes - memory.low_bytes <= 0.2 * memory.total_bytes
 
 
-@pytest.mark.parametrize(
+@each(
     "run",
     [run for run in programs() if run["program"] != "llama-server"],
     ids=lambda run: run["name"],

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from helpers.arithmetic import calculate
+from helpers.each import each
 from helpers.paths import SPECS, TRUTH
 from selfhost import Machine, Workload, check
 from selfhost.catalogue.index import Catalogue
@@ -52,7 +53,7 @@ def needs_of(model: str, **asked: Any) -> Needs:
     return question.needs
 
 
-@pytest.mark.parametrize(
+@each(
     "case",
     MEASURED["blocks"],
     ids=lambda case: f"{case['model']}-{case['context_tokens']}-{case['parallel']}",

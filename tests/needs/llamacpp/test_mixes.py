@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from helpers.each import each
 from helpers.paths import TRUTH
 from selfhost import Workload, check
 from selfhost.catalogue.index import Catalogue
@@ -113,7 +114,7 @@ def size_of(id: str, mix: str) -> SizedWeights:
     return size
 
 
-@pytest.mark.parametrize(("id", "mix", "published"), PUBLISHED)
+@each(("id", "mix", "published"), PUBLISHED)
 def test_a_published_file_lies_in_the_range(id: str, mix: str, published: int) -> None:
     """Who has room for the upper end has room for the file, and the middle is near it; of a two-bit mix less so."""
     size = size_of(id, mix)
@@ -121,7 +122,7 @@ def test_a_published_file_lies_in_the_range(id: str, mix: str, published: int) -
     assert abs(size.bytes / published - 1) < (0.05 if mix.startswith("UD-Q") else 0.08)
 
 
-@pytest.mark.parametrize(("id", "sizes"), LISTED)
+@each(("id", "sizes"), LISTED)
 def test_a_listed_size_lies_in_the_range(id: str, sizes: dict[str, float]) -> None:
     """Of few bits, too, where files of two models differ most."""
     for mix, gigabytes in sizes.items():

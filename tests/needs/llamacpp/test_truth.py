@@ -413,7 +413,7 @@ README_BITS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("quantization", README_BITS)
+@each("quantization", README_BITS)
 def test_bits_per_weight_equal_the_published_table(quantization: str) -> None:
     """Every type that llama.cpp's own table lists has its bits per weight, to the last digit printed there."""
     model = "measured/llama-3.1-8b"
@@ -449,7 +449,7 @@ def test_every_row_documents_its_keys() -> None:
         assert ArchitectureRow.from_values(name, values).name == name
 
 
-@pytest.mark.parametrize(
+@each(
     "case",
     read("llamacpp_indexers.json")["cases"],
     ids=lambda case: (

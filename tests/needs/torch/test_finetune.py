@@ -561,10 +561,12 @@ def test_optimizers_that_keep_less_take_less(method: str, optimizers: tuple[str,
 def test_every_term_can_be_checked_with_a_calculator(method: str, checkpointing: bool) -> None:
     """Each term of each model encloses its best figure, names its source, and its line gives its bytes.
 
-    Of each method a model meets two optimizers, one with checkpointing; every third model the same.
+    Of each method a model meets one optimizer, every other one with checkpointing; every sixth model the same.
     """
     for number, spec in enumerate(trainable()):
-        optimizer = OPTIMIZERS[(number + checkpointing) % len(OPTIMIZERS)]
+        if number % 2 != checkpointing:
+            continue
+        optimizer = OPTIMIZERS[number % len(OPTIMIZERS)]
         answer = ask(spec, finetune_method=method, checkpointing=checkpointing, optimizer=optimizer)
         names = [term.name for term in memory(answer).terms]
         assert names == [

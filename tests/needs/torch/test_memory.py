@@ -275,7 +275,7 @@ def test_the_answer_holds_what_was_measured(run: dict[str, Any]) -> None:
         )
 
 
-@pytest.mark.parametrize("run", runs("shapes"))
+@each("run", runs("shapes"))
 def test_shapes_that_no_rule_was_made_from(run: dict[str, Any]) -> None:
     """On AVX-512 without bfloat16 of its own: the allocator's count, where products of bfloat16 hold their results in 32 bits as well,
     and the peak between the ends of the answer; within 8 %, of experts, of whose products a processor keeps more or fewer, 10."""
@@ -455,7 +455,7 @@ def test_whisper_holds_what_the_allocator_counts(run: dict[str, Any]) -> None:
     assert run["allocated_peak_bytes"] <= answered + beside
 
 
-@pytest.mark.parametrize("run", runs("rewrite"))
+@each("run", runs("rewrite"))
 def test_an_encoder_and_a_decoder_hold_what_the_allocator_counts(run: dict[str, Any]) -> None:
     """The cache of both to the byte; the most of all within 1.2 %, 4 % where texts have different lengths, or what a few tokens take."""
     told, (_, row) = spec(run["model"]), model(run["model"])
@@ -544,7 +544,7 @@ def rewritten(run: dict[str, Any]) -> MemoryNeed:
     return memory
 
 
-@pytest.mark.parametrize("run", [case for case in runs("rewrite") if not converted(case.values[0])])
+@each("run", [case for case in runs("rewrite") if not converted(case.values[0])])
 def test_an_encoder_and_a_decoder_take_what_is_told(run: dict[str, Any]) -> None:
     """The peak is between the ends and within 6 % of the total, the cache exact."""
     memory = rewritten(run)
