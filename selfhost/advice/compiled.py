@@ -16,8 +16,7 @@ from functools import cached_property, partial
 from ..catalogue.index import Catalogue
 from ..catalogue.licenses import canonical_expression
 from ..catalogue.media import Denoising, Sound
-from ..catalogue.runtime import Conversion
-from ..catalogue.service import Service
+from ..catalogue.runtime import Conversion, Service
 from ..catalogue.spec import (
     GENERATING,
     Architecture,
