@@ -771,7 +771,7 @@ class _Values(dict[int, "Any"]):
     def revived(self, value: Any) -> Any:
         """A value as it was."""
         if type(value) is tuple:
-            return tuple([self.revived(item) if type(item) is dict else item for item in value])
+            return tuple([self.revived(each) if type(each) is dict else each for each in value])
         if type(value) is not dict:
             return value
         name = value[""]

@@ -415,16 +415,16 @@ class Reader:
         if not isinstance(value, list | tuple):
             self.problem(key, f"must be a list, not {kind_in_json(value)}")
             return None
-        for index, item in enumerate(value):
+        for index, word in enumerate(value):
             if (
-                not isinstance(item, str)
-                or not item
-                or len(item) > MAX_WORD
-                or UNPRINTABLE.search(item)
+                not isinstance(word, str)
+                or not word
+                or len(word) > MAX_WORD
+                or UNPRINTABLE.search(word)
             ):
                 self.problem(
                     f"{key}[{index}]",
-                    f"must be a short name such as avx2, not {kind_in_json(item)}",
+                    f"must be a short name such as avx2, not {kind_in_json(word)}",
                 )
                 return None
         return tuple(value)
@@ -465,11 +465,11 @@ class Reader:
             self.problem(key, f"has {len(value)} entries", f"at most {MAX_ENTRIES}")
             return ()
         kept = []
-        for index, item in enumerate(value):
-            if isinstance(item, Mapping):
-                kept.append(read(item, f"{key}[{index}]"))
+        for index, entry in enumerate(value):
+            if isinstance(entry, Mapping):
+                kept.append(read(entry, f"{key}[{index}]"))
             else:
-                self.problem(f"{key}[{index}]", f"must be an object, not {kind_in_json(item)}")
+                self.problem(f"{key}[{index}]", f"must be an object, not {kind_in_json(entry)}")
         return tuple(kept)
 
     def needed(self, item: Mapping[str, Any], key: str, path: str) -> str:
