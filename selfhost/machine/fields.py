@@ -247,7 +247,13 @@ _TIME = (
 
 
 class Reader:
-    """Reads one record and gathers every problem of it."""
+    """Reads one record and gathers every problem of it; `error()` has them all.
+
+    `file` is how problems call the record, `text` what it was decoded from, "" where nobody knows:
+    it tells the line of a key. `unnamed` is what a machine without a name is called. A method for
+    one kind of value gives None where the key is absent or null, and also where it is faulty: that
+    is a problem then. `path` is the key as problems write it, `disks[0].free_bytes`.
+    """
 
     def __init__(self, file: str, text: str, unnamed: str = UNNAMED) -> None:
         self.file = file
@@ -259,6 +265,7 @@ class Reader:
     def problem(
         self, key: str | None, message: str, remedy: str | None = None, line: int | None = None
     ) -> None:
+        """One more fault. Without a `line` that of the key is found, where that is certain."""
         if (
             line is None
             and not self.problems.full
@@ -350,6 +357,7 @@ class Reader:
         lowest: int = 0,
         path: str | None = None,
     ) -> int | None:
+        """A whole number; both limits are allowed values, in the unit that the key ends with."""
         value = json_object.get(key)
         where = path or key
         if value is None:
@@ -728,6 +736,7 @@ FIELDS: dict[str, _Field] = {
 
 
 def kind_in_json(value: object) -> str:
+    """What a value is in the words of JSON, for a message: `the string "x"`, `a list`, `null`."""
     if value is None:
         return "null"
     if isinstance(value, bool):
