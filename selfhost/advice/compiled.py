@@ -16,8 +16,7 @@ from functools import cached_property, partial
 from ..catalogue.index import Catalogue
 from ..catalogue.licenses import canonical_expression
 from ..catalogue.media import Denoising, Sound
-from ..catalogue.runtime import Conversion
-from ..catalogue.service import Service
+from ..catalogue.runtime import Conversion, Service
 from ..catalogue.spec import (
     GENERATING,
     Architecture,
@@ -772,7 +771,7 @@ class _Values(dict[int, "Any"]):
     def revived(self, value: Any) -> Any:
         """A value as it was."""
         if type(value) is tuple:
-            return tuple([self.revived(item) if type(item) is dict else item for item in value])
+            return tuple([self.revived(each) if type(each) is dict else each for each in value])
         if type(value) is not dict:
             return value
         name = value[""]

@@ -13,7 +13,7 @@ import shlex
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.paths import is_path
-from ..catalogue.service import Service
+from ..catalogue.runtime import Service
 from ..catalogue.spec import GENERATING, ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.errors import SelfhostError

@@ -141,10 +141,11 @@ def _replaced(
     if isinstance(value, str):
         return pseudonyms.in_text(value, *named) if is_text else value
     if isinstance(value, tuple):
-        return tuple(_replaced(item, pseudonyms, named, is_text=is_text) for item in value)
+        return tuple(_replaced(inner, pseudonyms, named, is_text=is_text) for inner in value)
     if isinstance(value, Mapping):
         return {
-            key: _replaced(item, pseudonyms, named, is_text=is_text) for key, item in value.items()
+            key: _replaced(inner, pseudonyms, named, is_text=is_text)
+            for key, inner in value.items()
         }
     if isinstance(value, Record):
         return _replaced_record(value, pseudonyms, named)

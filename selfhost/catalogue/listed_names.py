@@ -13,16 +13,8 @@ from ..core.records import pattern
 from ..core.saying import command
 from ..core.spelling import canonical
 from .index import Catalogue
-from .lookup import (
-    MOST_NAMED,
-    sizes_in,
-)
+from .lookup import MOST_NAMED, sizes_in
 from .stated_sizes import BILLIONS, families_in, with_options
-
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    pass
 
 # of a listed repository, or of its account
 _canonical_name = lru_cache(maxsize=1 << 15)(canonical)

@@ -103,7 +103,7 @@ def _offers_of(path: str, changed: int, size: int, model_id: str, today: str) ->
     if row.get("model") != model_id or not isinstance(items, list):
         raise _damaged(path, number, 'is not {"model": …, "offers": […]}')
     offers = [
-        offer for item in items if (offer := _offer(path, number, model_id, days, today, item))
+        offer for entry in items if (offer := _offer(path, number, model_id, days, today, entry))
     ]
     return cheapest_first(offers)
 
@@ -171,10 +171,10 @@ def end_days(path: str) -> tuple[str, ...]:
     """
     lines = _parsed(path, *_state(path))[0].split(b"\n")
     days = {
-        item.get("ends")
+        offer.get("ends")
         for number, line in enumerate(lines[1:], 2)
         if line
-        for item in _object(path, number, line).get("offers", ())
+        for offer in _object(path, number, line).get("offers", ())
     }
     return tuple(sorted(day for day in days if day))
 

@@ -144,7 +144,7 @@ def _depth(value: Any) -> int:
     while level and depth <= MAX_DEPTH:
         depth += 1
         inner = [part.values() if isinstance(part, dict) else part for part in level]
-        level = [item for part in inner for item in part if isinstance(item, list | dict)]
+        level = [below for part in inner for below in part if isinstance(below, list | dict)]
     return depth
 
 

@@ -263,7 +263,13 @@ _TIME = (
 
 
 class Reader:
-    """Reads one record and gathers every problem of it."""
+    """Reads one record and gathers every problem of it; `error()` has them all.
+
+    `file` is how problems call the record, `text` what it was decoded from, "" where nobody knows:
+    it tells the line of a key. `unnamed` is what a machine without a name is called. A method for
+    one kind of value gives None where the key is absent or null, and also where it is faulty: that
+    is a problem then. `path` is the key as problems write it, `disks[0].free_bytes`.
+    """
 
     def __init__(self, file: str, text: str, unnamed: str = UNNAMED) -> None:
         self.file = file
@@ -275,6 +281,7 @@ class Reader:
     def problem(
         self, key: str | None, message: str, remedy: str | None = None, line: int | None = None
     ) -> None:
+        """One more fault. Without a `line` that of the key is found, where that is certain."""
         if (
             line is None
             and not self.problems.full
@@ -366,6 +373,7 @@ class Reader:
         lowest: int = 0,
         path: str | None = None,
     ) -> int | None:
+        """A whole number; both limits are allowed values, in the unit that the key ends with."""
         value = json_object.get(key)
         where = path or key
         if value is None:
@@ -431,16 +439,16 @@ class Reader:
         if not isinstance(value, list | tuple):
             self.problem(key, f"must be a list, not {kind_in_json(value)}")
             return None
-        for index, item in enumerate(value):
+        for index, word in enumerate(value):
             if (
-                not isinstance(item, str)
-                or not item
-                or len(item) > MAX_WORD
-                or UNPRINTABLE.search(item)
+                not isinstance(word, str)
+                or not word
+                or len(word) > MAX_WORD
+                or UNPRINTABLE.search(word)
             ):
                 self.problem(
                     f"{key}[{index}]",
-                    f"must be a short name such as avx2, not {kind_in_json(item)}",
+                    f"must be a short name such as avx2, not {kind_in_json(word)}",
                 )
                 return None
         return tuple(value)
@@ -481,11 +489,11 @@ class Reader:
             self.problem(key, f"has {len(value)} entries", f"at most {MAX_ENTRIES}")
             return ()
         kept = []
-        for index, item in enumerate(value):
-            if isinstance(item, Mapping):
-                kept.append(read(item, f"{key}[{index}]"))
+        for index, entry in enumerate(value):
+            if isinstance(entry, Mapping):
+                kept.append(read(entry, f"{key}[{index}]"))
             else:
-                self.problem(f"{key}[{index}]", f"must be an object, not {kind_in_json(item)}")
+                self.problem(f"{key}[{index}]", f"must be an object, not {kind_in_json(entry)}")
         return tuple(kept)
 
     def needed(self, item: Mapping[str, Any], key: str, path: str) -> str:
@@ -744,6 +752,7 @@ FIELDS: dict[str, _Field] = {
 
 
 def kind_in_json(value: object) -> str:
+    """What a value is in the words of JSON, for a message: `the string "x"`, `a list`, `null`."""
     if value is None:
         return "null"
     if isinstance(value, bool):

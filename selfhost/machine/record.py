@@ -109,8 +109,9 @@ class Machine(Record):
     """A computer as `selfhost` sees it.
 
     `is_this_one`: it was read of the computer that asks, by `read`, and may since have been changed
-    by `--set`. A record, a profile and a recorded tree are of another, whatever their names say. It
-    is no part of the JSON object, which is read elsewhere. Memory in bytes: `memory_total_bytes` is
+    by `--set`. A record, a profile and a recorded tree are of another, whatever their names say.
+    `measured_in_vain`: the memory bandwidth was measured, and no figure came of it.
+    Neither is in the JSON object, which is read elsewhere. Memory in bytes: `memory_total_bytes` is
     the hardware's, `memory_limit_bytes` what this process may ever have (the least of hardware and
     every control group above it), `memory_available_bytes` what it could have now without swapping.
     `emulated_on`: what emulates the processor that programs here are made for, an architecture or

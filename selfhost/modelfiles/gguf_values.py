@@ -112,7 +112,7 @@ class GgufModel:
         value = self.values.get(f"{self.name}.{key}")
         if value is None:
             return None
-        if isinstance(value, list) and key in BY_BLOCK and all(type(item) is int for item in value):
+        if isinstance(value, list) and key in BY_BLOCK and all(type(each) is int for each in value):
             if len(set(value)) > 1:
                 raise Unclear(
                     f"{self.name}.{key} is another number in each block, which this selfhost does"
@@ -156,12 +156,12 @@ class GgufModel:
             of_all_layers = self.number(key)
             return None if of_all_layers is None else [of_all_layers] * self.layers
         if len(value) < self.layers or not all(
-            isinstance(item, int) and 0 <= item < MAX_NUMBER for item in value
+            isinstance(of_layer, int) and 0 <= of_layer < MAX_NUMBER for of_layer in value
         ):
             self.damaged(
                 f"{self.name}.{key} does not list one number for each of the {self.layers:,} layers"
             )
-        return [int(item) for item in value[: self.layers]]
+        return [int(of_layer) for of_layer in value[: self.layers]]
 
     # -------- tensors
 

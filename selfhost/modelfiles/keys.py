@@ -316,7 +316,7 @@ class Keys:
         if (
             isinstance(value, list)
             and len(value) >= self.layers > 0
-            and all(type(item) is int and item == value[0] for item in value)
+            and all(type(of_layer) is int and of_layer == value[0] for of_layer in value)
         ):
             # one for each layer
             value = value[0]
@@ -370,12 +370,16 @@ class Keys:
         """The same of a list of 0 and 1, false and true."""
         numbers = self.per_layer(key)
         odd = next(
-            (item for item in numbers or () if not isinstance(item, int) or item not in (0, 1)),
+            (
+                number
+                for number in numbers or ()
+                if not isinstance(number, int) or number not in (0, 1)
+            ),
             None,
         )
         if odd is not None:
             raise Unclear(f"{key}: {short(odd)} is not understood")
-        return None if numbers is None else [bool(item) for item in numbers]
+        return None if numbers is None else [bool(number) for number in numbers]
 
     def places(self, *keys: str) -> list[int] | None:
         """The numbers of the layers that the first of these keys names, None where they are
@@ -383,7 +387,7 @@ class Keys:
         """
         value = self.get(*keys)
         if value is not None and not (
-            isinstance(value, list) and all(type(item) is int and item >= 0 for item in value)
+            isinstance(value, list) and all(type(layer) is int and layer >= 0 for layer in value)
         ):
             raise Unclear(f"{self.stated(keys)} is {short(value)}, not numbers of layers")
         return value

@@ -367,7 +367,7 @@ def _tensor(path: str, name: str, entry: Any) -> tuple[str, int, int, int]:
 
 def _sizes(value: Any) -> bool:
     return isinstance(value, list) and all(
-        type(item) is int and 0 <= item < _LIMIT for item in value
+        type(length) is int and 0 <= length < _LIMIT for length in value
     )
 
 

@@ -141,7 +141,7 @@ def _value(value: Any) -> str:
         return f"{value:_}" if value >= 1_000_000 else str(value)
     if isinstance(value, str):
         return '"' + "".join(_letter(letter) for letter in value) + '"'
-    return "[" + ", ".join(_value(item) for item in value) + "]"
+    return "[" + ", ".join(_value(each) for each in value) + "]"
 
 
 def _letter(letter: str) -> str:

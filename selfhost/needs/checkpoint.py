@@ -58,8 +58,8 @@ def parts(subject: Subject, runtime: RuntimeSpec, format: str, workload: Asked) 
 
     return file_parts.replace(
         terms=tuple(
-            vllm_weights.divided(item, subject, architecture, row, runtime, workload)
-            for item in terms
+            vllm_weights.divided(term, subject, architecture, row, runtime, workload)
+            for term in terms
         ),
         tensor_parallel=vllm_weights.devices_of(architecture, workload.quantization),
     )
@@ -122,17 +122,17 @@ def _beside(
             subject, architecture.replace(dtype="bfloat16"), row, runtime, workload
         )
     }
-    return [
-        (
-            item
-            if narrow[item.name].bytes == item.bytes
-            else item.replace(
-                low_bytes=min(item.low_bytes, narrow[item.name].low_bytes),
-                arithmetic=f"{item.arithmetic}; with files in float16 {narrow[item.name].bytes:,}",
-            )
-        )
-        for item in terms
-    ]
+    return [_as_narrow(counted, narrow[counted.name]) for counted in terms]
+
+
+def _as_narrow(counted: Term, in_float16: Term) -> Term:
+    """The term, whose least is that of files in float16 where that is another."""
+    if in_float16.bytes == counted.bytes:
+        return counted
+    return counted.replace(
+        low_bytes=min(counted.low_bytes, in_float16.low_bytes),
+        arithmetic=f"{counted.arithmetic}; with files in float16 {in_float16.bytes:,}",
+    )
 
 
 def _beside_of(

@@ -109,11 +109,11 @@ def _recurrent_states(
             yield mlx_state
             return
     items, ending = states(architecture), _ending(workload)
-    numbers = sum(item.layers * (item.convolution + item.memory) for item in items)
+    numbers = sum(state.layers * (state.convolution + state.memory) for state in items)
     size = numbers * workload.parallel * 4
     if size:
         lines = by_layers(
-            ("", item.layers, f" × {item.arithmetic} × 4 bytes{ending}") for item in items
+            ("", state.layers, f" × {state.arithmetic} × 4 bytes{ending}") for state in items
         )
         yield term(
             "recurrent_state",

@@ -344,6 +344,11 @@ def predicts_more(group: TensorGroup, architecture: Architecture) -> bool:
 
 
 class Builder:
+    """The tensors of one model, in the order of its file. `gguf`: as llama.cpp's file holds them;
+    else as the published checkpoint, under the same names. Shapes are in elements, the fastest
+    dimension first, as GGUF writes them; a `*` in a name stands for the number of each layer.
+    """
+
     def __init__(self, architecture: Architecture, row: ArchitectureRow, *, gguf: bool) -> None:
         self.architecture = architecture
         self.row = row
@@ -380,6 +385,7 @@ class Builder:
         return [f"{stack}.{name}" for stack in self.row.stacks] or [name]
 
     def plain(self, name: str, *shape: int, layers: tuple[int, ...]) -> None:
+        """As `add`, of a tensor whose name ends in no `.weight`."""
         where = self.stored(layers)
         if where:
             self.groups.append(TensorGroup(name=name, layers=where, shape=shape))
@@ -390,9 +396,11 @@ class Builder:
         return layers if limit is None else tuple(layer for layer in layers if layer < limit)
 
     def plain_outside(self, name: str, *shape: int) -> None:
+        """As `plain`, of a tensor outside the blocks."""
         self.groups.append(TensorGroup(name=name, layers=(), shape=shape))
 
     def build(self) -> list[TensorGroup]:
+        """All of them."""
         model = self.architecture
         layers = tuple(range(model.layers))
         self.outside()

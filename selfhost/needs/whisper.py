@@ -146,7 +146,7 @@ def _terms_of(
     if workload.audio_seconds is not None:
         return lasting((workload.audio_seconds,) * 3)
     terms = lasting((_SHORT_SECONDS, *_AUDIO_SECONDS[1:]))
-    low, high = sum(item.low_bytes for item in terms), sum(item.high_bytes for item in terms)
+    low, high = sum(term.low_bytes for term in terms), sum(term.high_bytes for term in terms)
     return lasting(_AUDIO_SECONDS) if high - low > _LITTLE * (high + low) else terms
 
 

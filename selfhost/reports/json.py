@@ -61,8 +61,8 @@ def pieces(value: Mapping[str, Any]) -> Iterator[str]:
             yield indented(member, "\n  ")
             continue
         lead = "[\n    "
-        for item in member:
-            yield lead + indented(item, "\n    ")
+        for entry in member:
+            yield lead + indented(entry, "\n    ")
             lead = ",\n    "
         yield "\n  ]" if lead[0] == "," else "[]"
     yield "\n}\n" if value else "{}\n"

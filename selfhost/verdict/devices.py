@@ -153,7 +153,7 @@ def of_one_maker(
     """
     owned = machine.accelerators or ()
     makers = dict.fromkeys(owned[place.index].vendor for place, _ in rooms)
-    groups = [[item for item in rooms if owned[item[0].index].vendor == maker] for maker in makers]
+    groups = [[room for room in rooms if owned[room[0].index].vendor == maker] for maker in makers]
     return groups[::-1]
 
 

@@ -147,10 +147,15 @@ def _groups(
         if owned[place.index].unified is False
     ]
     largest_first = sorted(
-        [(place, room) for place, room in rooms if room is not None], key=lambda item: -item[1]
+        [(place, room) for place, room in rooms if room is not None],
+        key=lambda place_and_room: -place_and_room[1],
     )
     # a program gets one instance of MIG, and no other accelerator beside it
-    whole_cards = [item for item in largest_first if not owned[item[0].index].is_part]
+    whole_cards = [
+        place_and_room
+        for place_and_room in largest_first
+        if not owned[place_and_room[0].index].is_part
+    ]
     alike = of_one_maker(whole_cards, machine)
     for number in (1, *needs.tensor_parallel):
         for cards_of_group in [largest_first] if number == 1 else alike:

@@ -463,4 +463,5 @@ def lacking_bytes(held: Sequence[Finding]) -> float | None:
 
 
 def any_fails(held: Iterable[Finding | None]) -> bool:
+    """Whether one of them is a `fail`; None is a check that was not asked for."""
     return any([finding is not None and finding.outcome is Outcome.FAIL for finding in held])  # noqa: C419 - quicker for so few

@@ -33,10 +33,10 @@ def unknown_runtime(typed: str, modality: str, catalogue: Catalogue) -> Workload
     from ..catalogue.lookup import texts_in
     from ..core.spelling import canonical, nearest
 
-    thing, facts = catalogue.common_tables("things", "thing").get(canonical(wanted), ("", {}))
+    thing_named, facts = catalogue.common_tables("things", "thing").get(canonical(wanted), ("", {}))
     # llama-server is llama.cpp, too
-    guess = thing if thing in ids else nearest(wanted, ids)
-    if facts and guess != thing:
+    guess = thing_named if thing_named in ids else nearest(wanted, ids)
+    if facts and guess != thing_named:
         # what to type in place of a model stands behind
         what = facts["answer"].partition(";")[0]
         if inside := texts_in(facts.get("runs_with")):

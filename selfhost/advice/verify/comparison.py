@@ -402,12 +402,12 @@ def _in_places(seen: Sequence[SeenMemory], machine: Machine) -> tuple[SeenMemory
     if not any(device.unified for device in machine.accelerators or ()):
         return tuple(seen)
     sums: dict[str, SeenMemory] = {}
-    for item in seen:
-        before = sums.get(item.term)
-        sums[item.term] = item.replace(
+    for memory_seen in seen:
+        before = sums.get(memory_seen.term)
+        sums[memory_seen.term] = memory_seen.replace(
             where="host",
-            bytes=item.bytes + (before.bytes if before else 0),
-            rounded_bytes=item.rounded_bytes + (before.rounded_bytes if before else 0),
+            bytes=memory_seen.bytes + (before.bytes if before else 0),
+            rounded_bytes=memory_seen.rounded_bytes + (before.rounded_bytes if before else 0),
         )
     return tuple(sums.values())
 

@@ -198,9 +198,9 @@ _OF_NODES = (
 def _machine_of(node: Mapping[str, Any], all_labels: Mapping[str, Any]) -> Facts:
     """What a node states of itself, its accelerators as labels and resources tell them."""
     machine = Facts()
-    info = entry(node, "status", "nodeInfo")
-    architecture = entry(info, "architecture") or all_labels.get("kubernetes.io/arch")
-    system = entry(info, "operatingSystem") or all_labels.get("kubernetes.io/os")
+    node_info = entry(node, "status", "nodeInfo")
+    architecture = entry(node_info, "architecture") or all_labels.get("kubernetes.io/arch")
+    system = entry(node_info, "operatingSystem") or all_labels.get("kubernetes.io/os")
     machine.put_platform(system, architecture, "node, status.nodeInfo or label kubernetes.io/…")
     capacity = entry(node, "status", "capacity")
     allocatable = entry(node, "status", "allocatable")

@@ -201,19 +201,23 @@ def parse_architecture(text: str) -> str | None:
     """
     import re
 
-    info = parse_cpuinfo(text)
-    isa, power = info.get("isa", [""])[0], info.get("cpu", [""])[0]
-    if "flags" in info and "cpu family" in info:
-        return "x86_64" if "lm" in info["flags"][0].split() else "i686"
-    if "CPU implementer" in info:
-        return "aarch64" if info.get("CPU architecture", [""])[0] in ("8", "AArch64") else "armv7l"
-    if info.get("vendor_id") == ["IBM/S390"]:
+    cpuinfo = parse_cpuinfo(text)
+    isa, power = cpuinfo.get("isa", [""])[0], cpuinfo.get("cpu", [""])[0]
+    if "flags" in cpuinfo and "cpu family" in cpuinfo:
+        return "x86_64" if "lm" in cpuinfo["flags"][0].split() else "i686"
+    if "CPU implementer" in cpuinfo:
+        return (
+            "aarch64" if cpuinfo.get("CPU architecture", [""])[0] in ("8", "AArch64") else "armv7l"
+        )
+    if cpuinfo.get("vendor_id") == ["IBM/S390"]:
         return "s390x"
     if re.match(r"rv(?:32|64)", isa):
         return f"riscv{isa[2:4]}"
-    if power.startswith(("POWER", "PPC")) or "timebase" in info:
+    if power.startswith(("POWER", "PPC")) or "timebase" in cpuinfo:
         return "ppc64"
-    return "loongarch64" if any("loongarch64" in words for words in info.get("ISA", ())) else None
+    return (
+        "loongarch64" if any("loongarch64" in words for words in cpuinfo.get("ISA", ())) else None
+    )
 
 
 def _family(name: str) -> str | None:
@@ -236,9 +240,9 @@ def read_emulation(host: Host, facts: Found) -> None:
             facts.put(EMULATED, word, KERNELS_WORD)
         return
     text = _cpuinfo(host) or ""
-    info, architecture = parse_cpuinfo(text), parse_architecture(text)
+    cpuinfo, architecture = parse_cpuinfo(text), parse_architecture(text)
     for key, start, name in _EMULATORS:
-        if any(value.startswith(start) for value in info.get(key, ())):
+        if any(value.startswith(start) for value in cpuinfo.get(key, ())):
             facts.put(EMULATED, name, f"{CPUINFO}, {key}")
             return
     if architecture is not None and _family(architecture) != own:
@@ -262,8 +266,8 @@ def parse_instruction_sets(text: str) -> tuple[str, ...] | None:
     None for a processor family whose kernel lists none (RISC-V, POWER) and where the words are no
     names.
     """
-    info = parse_cpuinfo(text)
-    lists = info.get("flags") or info.get("Features") or info.get("features")
+    cpuinfo = parse_cpuinfo(text)
+    lists = cpuinfo.get("flags") or cpuinfo.get("Features") or cpuinfo.get("features")
     if not lists:
         return None
     names = sorted(set.intersection(*(set(words.lower().split()) for words in lists)))
@@ -276,22 +280,22 @@ def parse_instruction_sets(text: str) -> tuple[str, ...] | None:
 
 def parse_model(text: str) -> str | None:
     """What the processor is called; the parts by name where an Arm kernel gives only numbers."""
-    info = parse_cpuinfo(text)
+    cpuinfo = parse_cpuinfo(text)
     parts = dict.fromkeys(
         name
-        for maker in info.get("CPU implementer", ())
-        for part in info.get("CPU part", ())
+        for maker in cpuinfo.get("CPU implementer", ())
+        for part in cpuinfo.get("CPU part", ())
         if (name := _ARM_PARTS.get(maker.lower(), {}).get(part.lower()))
     )
     if parts:
-        board = info.get("Model", [""])[0]
+        board = cpuinfo.get("Model", [""])[0]
         names = " + ".join(parts)
         return f"{names} ({board})" if board else names
     for key in ("model name", "cpu model", "cpu", "uarch", "Processor", "Hardware", "machine"):
         # x86 virtual machines may be given an empty or made-up name; POWER has "cpu", x86 "cpu
         # family"
-        if info.get(key):
-            return " ".join(info[key][0].split())
+        if cpuinfo.get(key):
+            return " ".join(cpuinfo[key][0].split())
     return None
 
 

@@ -84,9 +84,9 @@ def _settled(host: Host, medium: Medium, space: Space | None) -> Medium:
     if table is not None and table.filesystem == "fuse.lxcfs":
         # it tells the container's limit for the machine's RAM
         return medium
-    info = parse_meminfo(host.read_text(MEMINFO) or "")
-    memory = info.get("MemTotal")
-    if not memory or space.total_bytes <= memory + info.get("SwapTotal", 0):
+    meminfo = parse_meminfo(host.read_text(MEMINFO) or "")
+    memory = meminfo.get("MemTotal")
+    if not memory or space.total_bytes <= memory + meminfo.get("SwapTotal", 0):
         return medium
     if _has_ram_disk_of(host, space.total_bytes):
         return medium

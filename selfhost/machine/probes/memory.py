@@ -153,8 +153,8 @@ def read_limit(host: Host, facts: Found, limits: Limits | None) -> None:
 
 def _ceilings(host: Host, limits: Limits, total: int) -> Iterator[Size]:
     """Every size that this process's memory cannot exceed. `ValueError` where one is not known."""
-    info = parse_meminfo(host.read_text(MEMINFO) or "")
-    reserved = _hugetlb(info)
+    meminfo = parse_meminfo(host.read_text(MEMINFO) or "")
+    reserved = _hugetlb(meminfo)
     shared = (
         "; the pod has no limit: the node's memory is shared, and what takes more than its request"
         " is ended first"
@@ -169,7 +169,7 @@ def _ceilings(host: Host, limits: Limits, total: int) -> Iterator[Size]:
         )
     nodes = usable_nodes(host)
     if nodes and nodes.bound:
-        huge = nodes.info.get("HugePages_Total", 0) * info.get("Hugepagesize", 0)
+        huge = nodes.info.get("HugePages_Total", 0) * meminfo.get("Hugepagesize", 0)
         size = max(0, nodes.info["MemTotal"] - huge)
         which = f"the memory nodes this process is bound to ({len(nodes.numbers)})"
         yield size, f"limited by {which}: {binary(size)}"
@@ -315,20 +315,20 @@ def _shares(host: Host, limits: Limits, total: int) -> list[Size]:
     text = host.read_text(MEMINFO)
     if text is None:
         raise ValueError(host.why(MEMINFO))
-    info = parse_meminfo(text)
+    meminfo = parse_meminfo(text)
     shares = [
         *_left_in_groups(limits, total),
         *_left_of_ulimits(host, limits),
         *_free_on_nodes(host),
     ]
     if not _emulated(host):
-        shares.append(_free(host, info))
+        shares.append(_free(host, meminfo))
     elif not shares:
-        if not {"MemFree", "Cached", "Shmem"} <= info.keys():
+        if not {"MemFree", "Cached", "Shmem"} <= meminfo.keys():
             raise ValueError(f"{MEMINFO} (lxcfs) does not say enough")
-        free = max(0, info["MemFree"] + info["Cached"] - info["Shmem"])
+        free = max(0, meminfo["MemFree"] + meminfo["Cached"] - meminfo["Shmem"])
         shares.append((free, f"{MEMINFO} (lxcfs): MemFree + Cached - Shmem"))
-    promised = _promised(host, info, min(shares)[0])
+    promised = _promised(host, meminfo, min(shares)[0])
     return [*shares, promised] if promised else shares
 
 
@@ -480,11 +480,11 @@ def read_swap(host: Host, facts: Found, limits: Limits | None) -> None:
 def _free_swap(host: Host) -> Size:
     """Free swap of the machine that is not on zram. `ValueError` where it is not known."""
     text = host.read_text(MEMINFO)
-    info = parse_meminfo(text or "")
-    if "SwapTotal" not in info or "SwapFree" not in info:
+    meminfo = parse_meminfo(text or "")
+    if "SwapTotal" not in meminfo or "SwapFree" not in meminfo:
         raise ValueError(host.why(MEMINFO) if text is None else f"{MEMINFO} has no SwapFree")
-    free, source = info["SwapFree"], f"{MEMINFO}, SwapFree"
-    if not info["SwapTotal"]:
+    free, source = meminfo["SwapFree"], f"{MEMINFO}, SwapFree"
+    if not meminfo["SwapTotal"]:
         return free, source
     swaps = host.read_text("/proc/swaps")
     if swaps is None:

@@ -65,10 +65,10 @@ def _is_node(name: str) -> bool:
 def node_memory(host: Host, node: int) -> dict[str, int]:
     """A node's meminfo in bytes. `ValueError` where it cannot be read."""
     path = f"{NODES}/node{node}/meminfo"
-    info = parse_meminfo((host.read_text(path) or "").replace(f"Node {node} ", ""))
-    if "MemTotal" not in info:
+    meminfo = parse_meminfo((host.read_text(path) or "").replace(f"Node {node} ", ""))
+    if "MemTotal" not in meminfo:
         raise ValueError(f"the memory of some memory nodes counts apart, and {host.why(path)}")
-    return info
+    return meminfo
 
 
 def parse_numa_status(text: str) -> int | None:
@@ -162,6 +162,6 @@ def usable_nodes(host: Host) -> Nodes | None:
         return None
     every = [node_memory(host, node) for node in sorted(ram & allowed)]
     # what one of them does not state is not known of all
-    names = set.intersection(*(set(info) for info in every)) if every else {"MemTotal"}
-    info = {name: sum(info[name] for info in every) for name in names}
-    return Nodes(info=info, numbers=ram & allowed, bound=not ram <= allowed)
+    names = set.intersection(*(set(meminfo) for meminfo in every)) if every else {"MemTotal"}
+    meminfo = {name: sum(meminfo[name] for meminfo in every) for name in names}
+    return Nodes(info=meminfo, numbers=ram & allowed, bound=not ram <= allowed)

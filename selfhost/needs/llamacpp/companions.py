@@ -199,10 +199,10 @@ def joined(
         parts = _with_draft(parts, draft, companions.draft.name, runtime, source, is_here=here)
     if companions.own_block and format != "gguf":
         # divided over devices as the model's own weights are
-        cut = next((item.cut for item in model.terms if item.name == "weights"), ())
+        cut = next((term.cut for term in model.terms if term.name == "weights"), ())
         block = [
-            item.replace(cut=cut) if item.name == "mtp_weights" else item
-            for item in _block_of_a_checkpoint(subject, workload, source)
+            term.replace(cut=cut) if term.name == "mtp_weights" else term
+            for term in _block_of_a_checkpoint(subject, workload, source)
         ]
         parts = parts.replace(terms=(*parts.terms, *block))
     if companions.adapter is not None:
@@ -222,16 +222,16 @@ def _with_draft(
     `is_here`: its files are on this machine, and are not downloaded.
     """
     beside = (
-        _without_program(item, runtime) if item.is_program else item
-        for item in draft.terms
-        if item.name != "activations"
+        _without_program(term, runtime) if term.is_program else term
+        for term in draft.terms
+        if term.name != "activations"
     )
     terms = [
-        _of_a_draft(item, name, source).replace(
-            on_device=item.on_device and _of_a_draft(item.on_device, name, source)
+        _of_a_draft(term, name, source).replace(
+            on_device=term.on_device and _of_a_draft(term.on_device, name, source)
         )
-        for item in beside
-        if item is not None
+        for term in beside
+        if term is not None
     ]
     unknown = [
         entry.replace(reason=f"{name}, the draft: {entry.reason}") for entry in draft.unknown

@@ -152,7 +152,7 @@ def _growing(
     quantization = canonical_gguf(workload.quantization) or workload.quantization
     cache = cache_term(load)
     terms = [] if isinstance(cache, Unread) else [*cache]
-    terms = [with_slots(item, load) for item in (*terms, *state_term(load))]
+    terms = [with_slots(term, load) for term in (*terms, *state_term(load))]
     compute, touched, program, kept = _buffers(longest_alike(load), quantization)
     terms += [compute, program]
     if workload.companions.own_block:
@@ -178,4 +178,4 @@ def more_in_slots(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> in
         return 0
     cache = cache_term(load)
     kept = [*([] if isinstance(cache, Unread) else cache), *state_term(load)]
-    return sum(of_slots(item.name, load) - item.bytes for item in kept)
+    return sum(of_slots(term.name, load) - term.bytes for term in kept)

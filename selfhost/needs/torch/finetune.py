@@ -126,7 +126,7 @@ def _needs(
 def _with_checkpoints(needs: Needs, training: Training) -> Needs:
     """The needs with the files that a run keeps: what is trained, and the optimizer's state."""
     assert needs.memory is not None
-    bytes_of = {item.name: item.bytes for item in needs.memory.terms}
+    bytes_of = {term.name: term.bytes for term in needs.memory.terms}
     state = bytes_of.get("optimizer", 0)
     if training.plan.trains_all:
         trained, what = bytes_of["weights"], "weights"

@@ -392,8 +392,8 @@ def _together(terms: list[Term]) -> list[Term]:
     """
     ends = []
     for far in (
-        [item.bytes - item.low_bytes for item in terms],
-        [item.high_bytes - item.bytes for item in terms],
+        [counted.bytes - counted.low_bytes for counted in terms],
+        [counted.high_bytes - counted.bytes for counted in terms],
     ):
         whole = sum(far)
         ends.append(
@@ -403,10 +403,10 @@ def _together(terms: list[Term]) -> list[Term]:
             ]
         )
     return [
-        item.replace(low_bytes=item.bytes - below, high_bytes=item.bytes + above,
-            on_device=item.on_device or item)
-        if below or above else item
-        for item, below, above in zip(terms, *ends, strict=True)
+        counted.replace(low_bytes=counted.bytes - below, high_bytes=counted.bytes + above,
+            on_device=counted.on_device or counted)
+        if below or above else counted
+        for counted, below, above in zip(terms, *ends, strict=True)
     ]  # fmt: skip
 
 
@@ -421,7 +421,7 @@ def _tokenizer(run: _Run, terms: list[Term]) -> list[Term]:
     comes = subject.spec.tokenizer
     if comes is False or not architecture.vocabulary or architecture.audio is not None:
         return []
-    (prompt,) = (item for item in terms if item.name == "activations")
+    (prompt,) = (counted for counted in terms if counted.name == "activations")
     span = tokenizers.by_transformers(
         architecture,
         row,
@@ -620,7 +620,7 @@ def _computed_in(run: _Run) -> str | None:
 def _prompt(run: _Run, width: int, *, encodes: bool, **options: bool) -> Span:
     architecture, row, workload = run.architecture, run.row, run.workload
     if row.rewrites:
-        cache_bytes = sum(item.bytes for item in _cache(run.replace(widths=(width,))))
+        cache_bytes = sum(term.bytes for term in _cache(run.replace(widths=(width,))))
         return torch_stacks.activations(
             architecture,
             row,
