@@ -16,7 +16,7 @@ from functools import cached_property, partial
 from ..catalogue.index import Catalogue
 from ..catalogue.licenses import canonical_expression
 from ..catalogue.media import Denoising, Sound
-from ..catalogue.runtime import Conversion
+from ..catalogue.runtime import CacheRule, Conversion
 from ..catalogue.service import Service
 from ..catalogue.spec import (
     Architecture,
@@ -133,7 +133,7 @@ _IN_PART: Mapping[str, type[Record]] = {
 _KINDS: Mapping[str, type[Record]] = {
     kind.__name__: kind
     for kind in (
-        Architecture, Attention, Audio, Availability, Conversion, CpuNeed, Denoising, FeedForward,
+        Architecture, Attention, Audio, Availability, CacheRule, Conversion, CpuNeed, Denoising, FeedForward,
         License,
         Making, Offloaded, Openness,
         Parameters, QuantizationRule, Quantized,
