@@ -133,8 +133,8 @@ _IN_PART: Mapping[str, type[Record]] = {
 _KINDS: Mapping[str, type[Record]] = {
     kind.__name__: kind
     for kind in (
-        Architecture, Attention, Audio, Availability, CacheRule, Conversion, CpuNeed, Denoising, FeedForward,
-        License,
+        Architecture, Attention, Audio, Availability, CacheRule, Conversion, CpuNeed, Denoising,
+        FeedForward, License,
         Making, Offloaded, Openness,
         Parameters, QuantizationRule, Quantized,
         Recurrent, RuntimeSpec, Safety, Service, Sound, StatedNeeds, StatedWay,
