@@ -1021,7 +1021,7 @@ def test_show_and_check_name_the_same_memory_for_a_quantization() -> None:
 
 
 def test_show_leaves_out_the_programs_that_do_not_take_what_is_asked() -> None:
-    """transformers, vLLM and MLX keep the cache in the type of the model: asked for q8_0, what they load is not listed."""
+    """transformers, vLLM and MLX keep the cache in the type of the model, vLLM in fp8 as well: asked for q8_0, what they load is not listed."""
 
     def programs(type: str, runtime: str | None = None) -> set[str]:
         asked = Workload(kv_cache_type=type, runtime=runtime)
@@ -1029,7 +1029,7 @@ def test_show_leaves_out_the_programs_that_do_not_take_what_is_asked() -> None:
 
     assert programs("f16") == {"llama.cpp", "transformers", "vllm", "mlx"}
     assert programs("q8_0") == {"llama.cpp"}
-    with pytest.raises(WorkloadError, match="in the type of the model, not in q8_0"):
+    with pytest.raises(WorkloadError, match="in the type of the model or in fp8, not in q8_0"):
         programs("q8_0", "vllm")
 
 

@@ -16,7 +16,7 @@ from functools import cached_property, partial
 from ..catalogue.index import Catalogue
 from ..catalogue.licenses import canonical_expression
 from ..catalogue.media import Denoising, Sound
-from ..catalogue.runtime import Conversion, Service
+from ..catalogue.runtime import CacheRule, Conversion, Service
 from ..catalogue.spec import (
     GENERATING,
     Architecture,
@@ -134,8 +134,8 @@ _IN_PART: Mapping[str, type[Record]] = {
 _KINDS: Mapping[str, type[Record]] = {
     kind.__name__: kind
     for kind in (
-        Architecture, Attention, Audio, Availability, Conversion, CpuNeed, Denoising, FeedForward,
-        License,
+        Architecture, Attention, Audio, Availability, CacheRule, Conversion, CpuNeed, Denoising,
+        FeedForward, License,
         Making, Offloaded, Openness,
         Parameters, QuantizationRule, Quantized,
         Recurrent, RuntimeSpec, Safety, Service, Sound, StatedNeeds, StatedWay,

@@ -65,7 +65,7 @@ def _keys_and_values(
         return
     source = f"{runtime.name}: keys and values in the type of the model"
     if workload.key_type == "fp8":
-        source = f"{runtime.name}: keys and values in FP8, as asked"
+        source = f"{runtime.name}: keys and values in FP8"
     elif _in_fp8(architecture, runtime, workload):
         source = (
             f"{runtime.name}: keys and values in FP8, as quantization_config asks;"
