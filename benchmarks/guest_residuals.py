@@ -1,4 +1,4 @@
-"""How far virtual machines of clouds lie from what `specs/common/guests.toml` says of their class.
+"""How far virtual machines of clouds lie from what `specs/common/cpus.toml` says of their class (`guest`).
 
     python benchmarks/guest_residuals.py          # decode speeds of tests/truth/guests.json and their ranges
     python benchmarks/guest_residuals.py --fit    # the rows of the table, fitted anew, and how many devices

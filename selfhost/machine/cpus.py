@@ -1,5 +1,4 @@
-"""What memory a processor has, by its name: `specs/common/cpus.toml`; `cpu_cores.toml` its cores,
-`guests.toml` what virtual machines have of it.
+"""What memory a processor has, by its name: `specs/common/cpus.toml`; `cpu_cores.toml` its cores.
 
 Each file is read when a processor, or its cores, are looked up, once.
 """
@@ -434,14 +433,14 @@ class Guests(Record):
 
 @lru_cache(maxsize=256)
 def guests_with(core: str, *, is_amd: bool | None, cores: float) -> Guests | None:
-    """Guests of clouds with so many cores of that kind, a row of `core`, by
-    `specs/common/guests.toml`; None where none were counted. `is_amd` None: of any maker.
+    """Guests of clouds with so many cores of that kind, a row of `core`; None where
+    none were counted. `is_amd` None: of any maker.
 
     The few cores of a guest read less than the socket gives: each keeps so many reads in flight and
     no more, and those of one die share what its link carries.
     """
-    table = shipped_table("guests")
-    counts = table["cores"]
+    table = _table()
+    counts = table["guest_cores"]
     if cores > counts[-1] * 2**0.5:
         return None
     nearest = min(range(len(counts)), key=lambda number: abs(log(counts[number] / cores)))
