@@ -221,9 +221,9 @@ def print_fit(rows: Sequence[Guest]) -> None:
 def with_table(table: Sequence[tuple[float, float, float]]) -> None:
     """From now on guests have what that table says, whatever they are."""
 
-    def stand_in(core: str, *, is_amd: bool | None, cores: float) -> cpus.Guests:
-        low, likely, high = (GB * each for each in cpus.between(COUNTS, table, cores))
-        return cpus.Guests(low=low, likely=likely, high=high, types=0)
+    def stand_in(core: str, *, is_amd: bool | None, cores: float) -> tuple[cpus.Ends, int]:
+        low, likely, high = cpus.between(COUNTS, table, cores)
+        return (GB * low, GB * likely, GB * high), 0
 
     cpus.guests_with = stand_in  # type: ignore[assignment]
     processor.bandwidth.cache_clear()
