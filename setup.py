@@ -11,10 +11,7 @@ COMPILED_FILES = (
     "index.bin",
     "questions.bin",
     "common/offers.bin",
-    *(
-        f"common/{name}.bin"
-        for name in ("cloud_types", "cpu_cores", "cpus", "gpus", "guests", "providers")
-    ),
+    *(f"common/{name}.bin" for name in ("cloud_types", "cpu_cores", "cpus", "gpus", "providers")),
 )
 HERE = os.path.dirname(os.path.abspath(__file__))
 

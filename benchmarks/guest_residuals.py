@@ -1,4 +1,4 @@
-"""How far virtual machines of clouds lie from what `specs/common/guests.toml` says of their class.
+"""How far virtual machines of clouds lie from what `specs/common/cpus.toml` says of their class (`guest`).
 
     python benchmarks/guest_residuals.py          # decode speeds of tests/truth/guests.json and their ranges
     python benchmarks/guest_residuals.py --fit    # the rows of the table, fitted anew, and how many devices
@@ -221,9 +221,9 @@ def print_fit(rows: Sequence[Guest]) -> None:
 def with_table(table: Sequence[tuple[float, float, float]]) -> None:
     """From now on guests have what that table says, whatever they are."""
 
-    def stand_in(core: str, *, is_amd: bool | None, cores: float) -> cpus.Guests:
-        low, likely, high = (GB * each for each in cpus.between(COUNTS, table, cores))
-        return cpus.Guests(low=low, likely=likely, high=high, types=0)
+    def stand_in(core: str, *, is_amd: bool | None, cores: float) -> tuple[cpus.Ends, int]:
+        low, likely, high = cpus.between(COUNTS, table, cores)
+        return (GB * low, GB * likely, GB * high), 0
 
     cpus.guests_with = stand_in  # type: ignore[assignment]
     processor.bandwidth.cache_clear()

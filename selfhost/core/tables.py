@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 # the tables that are compiled when the package is built
-COMPILED = ("cloud_types", "cpu_cores", "cpus", "gpus", "guests", "providers")
+COMPILED = ("cloud_types", "cpu_cores", "cpus", "gpus", "providers")
 _VERSION = 1
 
 

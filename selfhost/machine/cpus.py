@@ -1,5 +1,4 @@
-"""What memory a processor has, by its name: `specs/common/cpus.toml`; `cpu_cores.toml` its cores,
-`guests.toml` what virtual machines have of it.
+"""What memory a processor has, by its name: `specs/common/cpus.toml`; `cpu_cores.toml` its cores.
 
 Each file is read when a processor, or its cores, are looked up, once.
 """
@@ -421,27 +420,17 @@ def share_of(kind: str) -> Share:
 Ends = tuple[float, float, float]
 
 
-class Guests(Record):
-    """Bytes per second that virtual machines of clouds read weights at, slow end, likely, fast end;
-    of so many instance `types` with about as many cores.
-    """
-
-    low: float
-    likely: float
-    high: float
-    types: int
-
-
 @lru_cache(maxsize=256)
-def guests_with(core: str, *, is_amd: bool | None, cores: float) -> Guests | None:
-    """Guests of clouds with so many cores of that kind, a row of `core`, by
-    `specs/common/guests.toml`; None where none were counted. `is_amd` None: of any maker.
+def guests_with(core: str, *, is_amd: bool | None, cores: float) -> tuple[Ends, int] | None:
+    """Bytes per second that guests of clouds with so many cores of that kind, a row of `core`, read
+    weights at, and how many instance types have about as many; None where none were counted.
+    `is_amd` None: of any maker.
 
     The few cores of a guest read less than the socket gives: each keeps so many reads in flight and
     no more, and those of one die share what its link carries.
     """
-    table = shipped_table("guests")
-    counts = table["cores"]
+    table = _table()
+    counts = table["guest_cores"]
     if cores > counts[-1] * 2**0.5:
         return None
     nearest = min(range(len(counts)), key=lambda number: abs(log(counts[number] / cores)))
@@ -454,12 +443,8 @@ def guests_with(core: str, *, is_amd: bool | None, cores: float) -> Guests | Non
     if not ends:
         return None
     low, likely, high = zip(*ends, strict=True)
-    return Guests(
-        low=units.GB * min(low),
-        likely=units.GB * prod(likely) ** (1 / len(likely)),
-        high=units.GB * max(high),
-        types=types,
-    )
+    usual = prod(likely) ** (1 / len(likely))
+    return (units.GB * min(low), units.GB * usual, units.GB * max(high)), types
 
 
 def between(counts: Sequence[float], ends: Sequence[Ends], count: float) -> Ends:

@@ -367,19 +367,18 @@ def _of_guests(machine: Machine) -> Bandwidth | None:
     guests = _guests_like(machine)
     if guests is None:
         return None
-    ends = tuple(units.decimal(int(each)) for each in (guests.low, guests.high))
+    (low, likely, high), types = guests
     how = (
-        f"a guess: {guests.types} virtual machines of clouds with about as many such cores read"
-        f" {ends[0]}/s to {ends[1]}/s of memory; this one was not measured"
+        f"a guess: {types} virtual machines of clouds with about as many such cores read"
+        f" {units.decimal(int(low))}/s to {units.decimal(int(high))}/s of memory; this one was not"
+        " measured"
     )
-    return Bandwidth(
-        low=guests.low, likely=guests.likely, high=guests.high, measured=False, how=how
-    )
+    return Bandwidth(low=low, likely=likely, high=high, measured=False, how=how)
 
 
-def _guests_like(machine: Machine) -> cpus.Guests | None:
-    """Those with such cores and about as many; None for no guest, and for one on a laptop or
-    desktop, whose processor's name tells more.
+def _guests_like(machine: Machine) -> tuple[cpus.Ends, int] | None:
+    """Those with such cores and about as many, as `cpus.guests_with`; None for no guest, and for
+    one on a laptop or desktop, whose processor's name tells more.
     """
     if not is_guest(machine) or machine.cpu_cores_usable is None:
         return None

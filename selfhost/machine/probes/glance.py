@@ -3,8 +3,9 @@
 Each thread runs over its own part of a buffer in huge pages, once, with the C library's memchr.
 Filling the buffer takes most of the time: the kernel clears each page. So the caller may go on
 meanwhile (`begin`), and waits for the reading alone (`Glancing.end`), during which nothing else of
-this process runs. After memory was fragmented, filling took ten times as long: it stops at a
-deadline, and what is filled is read.
+this process runs. After memory was fragmented, filling took ten times as long, and twenty times
+where a host takes a guest's free memory back: it goes on in small pages, which are still there,
+stops at a deadline, and what is filled is read.
 
 A virtual machine is told of caches that it has a part of: 480 MiB, of which two cores kept about 90
 (measured, Granite Rapids). Its emulator may tell it of fewer, too, or of one where each core has
