@@ -387,7 +387,7 @@ def test_of_two_sizes_the_one_behind_a_gpu_is_its_memory() -> None:
         ("dell precision 3090", "--gpu 'RTX 3090' puts it into this machine"),
         ("2x RTX 3090 laptop", "--gpu '2x RTX 3090' puts it into this machine"),
         ("frobnicator 4070", "RTX 4070 laptop"),
-        ("iphone 15 pro", "name a computer"),
+        ("iphone 15 pro", "Name a computer"),
         # Intel's numbers and AMD's never have a 0 there, NVIDIA's do
         ("i7 3070 16gb", "--machine 'i7 RTX 3070 16gb'"),
         ("ryzen 5 4060 16gb", "--machine 'ryzen 5 RTX 4060 16gb'"),
