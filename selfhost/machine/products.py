@@ -1047,9 +1047,10 @@ def _from_its_card(name: str) -> str:
 
 def _no_computer(text: str) -> UnknownMachineError:
     return UnknownMachineError(
-        f"{text.strip()!r} is a phone, a tablet or a console: the programs that are judged here do"
-        " not run on it",
-        remedy="name a computer:"
+        f"{text.strip()!r} is a phone, a tablet or a console, which is not judged",
+        # llama.cpp, docs/android.md
+        remedy="apps with llama.cpp run small models on phones: `selfhost show MODEL` tells what"
+        " one takes. Name a computer:"
         f" {option('machine', 'i5-8250U 16GB')}, {option('machine', 'macbook air m2')}",
     )
 

@@ -42,12 +42,13 @@ _RAM_BETWEEN = re.compile(
     rf"{_PLAIN}[\s,]*(?:of )?(?:system )?ram\s+(?P<behind>\d{{1,3}}gb)(?!\w)", _ANY_CASE
 )
 _MOST_WORDS_OF_A_GPU = 4
-# `legion 5 core i7`, `gen 7 core i5`: no Core i has an odd number of cores
-_OF_A_NAME = re.compile(r"(?<![\w.])(?:[13579]|1[13579]) (?=core i\d)", _ANY_CASE)
+# `legion 5 core i7`, `gen 7 core i5`, `optiplex 790 core i5`: no Core i has an odd number of cores,
+# or a hundred
+_OF_A_NAME = re.compile(r"(?<![\w.])(?:[13579]|1[13579]|\d{3}) (?=core i\d)", _ANY_CASE)
 # an OCPU of Oracle's is a core
 _CORES = re.compile(
     r"(?<![\w.])(?:(?P<cores>\d{1,3}|dual|quad|six|hexa|octa|eight)"
-    r"[ -]?(?:cores?(?! ultra)|ocpus?)(?:[ -]cpu)?"
+    r"[ -]?(?:cores?(?! (?:ultra|2 (?:duo|quad|extreme))\b)|ocpus?)(?:[ -]cpu)?"
     r"|(?P<short>\d{1,3})c(?=[ /]?\d))(?:[ ,/]*(?P<threads>\d{1,3})[ -]?(?:threads?|t))?(?!\w)",
     _ANY_CASE,
 )

@@ -84,6 +84,9 @@ def answer_line(answer: Answer, machine: Machine) -> Paragraph:
     return line(label, "  ", name, f" {_ruled_out(answer, where or ' here')}", hang=2)
 
 
+_DAYS_OF_A_WEEK = 7
+
+
 def is_closed(answer: Answer) -> bool:
     """It runs nowhere, whatever the machine: its weights were never published."""
     return answer.model.closed and not answer.can_run
@@ -111,6 +114,8 @@ def answer_cell(answer: Answer, *, here: bool) -> Span:
         words = _words_of_a_no(answer, here=here) or words
     elif takes_hours(answer):
         words, style = "RUNS, TAKES HOURS", Outcome.WARN
+    elif takes_weeks(answer):
+        words, style = "RUNS, TAKES WEEKS", Outcome.WARN
     elif is_slow(answer, answer.workload.min_tokens_per_second):
         words, style = "RUNS SLOWLY", Outcome.WARN
     elif may_take_long(answer):
@@ -134,6 +139,17 @@ def takes_hours(answer: Answer) -> bool:
     """One picture or video does."""
     finding = answer.finding("speed")
     return finding is not None and finding.code == "speed-hours"
+
+
+def takes_weeks(answer: Answer) -> bool:
+    """Training does, by the likely pace: its finding is held to the tokens of a day."""
+    finding = answer.finding("speed")
+    if finding is None or finding.unit != units.TRAINED:
+        return False
+    of_a_day, likely = finding.needs, finding.has
+    if not isinstance(of_a_day, int | float) or not isinstance(likely, int | float):
+        return False
+    return likely * _DAYS_OF_A_WEEK < of_a_day
 
 
 def _words_of_a_no(answer: Answer, *, here: bool) -> str | None:

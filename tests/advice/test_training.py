@@ -10,7 +10,7 @@ import pytest
 from helpers.paths import TESTS
 from selfhost import Verdict, Workload, check
 from selfhost.machine.profiles import load
-from selfhost.reports.words import asked_words
+from selfhost.reports.words import answer_cell, asked_words
 
 
 def on(name: str, spec_id: str, **workload: Any) -> Verdict:
@@ -52,6 +52,19 @@ def test_no_command_of_a_trainer_of_writers_stands_by_an_embedder() -> None:
         assert len(verdict.setup) == 1
         assert "sentence-transformers" in verdict.setup[0]
         assert verdict.setup[0].startswith("# ")
+
+
+@pytest.mark.parametrize(
+    ("machine", "spec_id", "words"),
+    [
+        # four weeks of a processor for a million tokens, and minutes of a card that holds the model
+        ("desktop-rtx4090-24gb", "llama-3.3-70b-instruct", "RUNS, TAKES WEEKS"),
+        ("desktop-rtx4090-24gb", "qwen3-8b", "✓ RUNS"),
+    ],
+)
+def test_training_that_takes_weeks_is_no_plain_yes(machine: str, spec_id: str, words: str) -> None:
+    verdict = on(machine, spec_id, task="finetune")
+    assert answer_cell(verdict, here=False).text.endswith(words)
 
 
 @pytest.mark.parametrize(

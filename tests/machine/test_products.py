@@ -344,6 +344,10 @@ def test_an_absent_gpu_is_asked_for_its_memory_in_both(text: str) -> None:
         ("bosgame m5 128gb", "AMD RYZEN AI MAX+ 395 w/ Radeon 8060S", 128),
         ("hp t640 thin client 8gb", "AMD Ryzen Embedded R1505G with Radeon Vega Gfx", 8),
         ("Synology DS220+ 6GB", "Intel(R) Celeron(R) J4025 CPU @ 2.00GHz", 6),
+        # a product's number before `core` counts no cores
+        ("optiplex 780 core 2 quad q8400 8gb", "core 2 quad q8400", 8),
+        ("optiplex 780 q9550 8gb", "core 2 quad q9550", 8),
+        ("minisforum n5 pro 96gb", "AMD Ryzen AI 9 HX PRO 370 w/ Radeon 890M", 96),
         # the ROG Ally that is not the Extreme
         ("rog ally z1", "AMD Ryzen Z1", 16),
         ("dell wyse 5070 8gb", "Intel(R) Celeron(R) J4105 CPU @ 1.50GHz", 8),
@@ -383,7 +387,7 @@ def test_of_two_sizes_the_one_behind_a_gpu_is_its_memory() -> None:
         ("dell precision 3090", "--gpu 'RTX 3090' puts it into this machine"),
         ("2x RTX 3090 laptop", "--gpu '2x RTX 3090' puts it into this machine"),
         ("frobnicator 4070", "RTX 4070 laptop"),
-        ("iphone 15 pro", "name a computer"),
+        ("iphone 15 pro", "Name a computer"),
         # Intel's numbers and AMD's never have a 0 there, NVIDIA's do
         ("i7 3070 16gb", "--machine 'i7 RTX 3070 16gb'"),
         ("ryzen 5 4060 16gb", "--machine 'ryzen 5 RTX 4060 16gb'"),
