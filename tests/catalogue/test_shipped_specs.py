@@ -581,11 +581,12 @@ def test_runtime_is_usable(id: str) -> None:
     # what runs in the folder of its code is seen nowhere else
     runs_in_folder = runtime.command.startswith(("cd ", "conda run --cwd "))
     assert runtime.present or runtime.distributions or runs_in_folder
+    cache_type = next(iter(runtime.kv_cache_types), "q8_0")
     blanks = {
         "repository": "owner/name",
         "quantization": "Q4_K_M",
         "tag": "name:7b",
-        "kv_cache_type": "q8_0",
+        "kv_cache_type": cache_type,
     }
     blanks |= {
         "input": "'Hello'",
@@ -623,7 +624,8 @@ def test_runtime_is_usable(id: str) -> None:
     shown = {
         "context_tokens": "4096",
         "parallel": "2",
-        "kv_cache_type": "q8_0",
+        "kv_cache_type": cache_type,
+        "shared_gpu": "OLLAMA_IGPU_ENABLE=1",
         "embedding": "'Hello'" if id == "ollama" else "--embedding",
         "reranking": "--reranking",
         "whole_batch": "-b 8192 -ub 8192",
