@@ -607,31 +607,22 @@ def _departures(
     runtime: RuntimeSpec, workload: Workload, circumstances: Circumstances
 ) -> list[str]:
     """What the workload asks that the runtime would not do by itself."""
-    departures = []
-    if workload.kv_cache_type not in (None, "f16"):
-        departures.append("kv_cache_type")
-    if workload.parallel > 1:
-        departures.append("parallel")
-    if circumstances.batch_tokens:
-        departures.append("whole_batch")
-    if workload.draft:
-        departures.append("mtp" if workload.draft == need.OWN_BLOCK else "draft")
-    if workload.adapter:
-        departures.append("adapter")
     usual = runtime.default_context_tokens
-    if (
-        workload.context_tokens is not None
-        and usual is not None
-        and (circumstances.large or workload.context_tokens != usual)
-    ):
-        departures.append("context_tokens")
-    if circumstances.checkpoints is not None and "checkpoints" in runtime.options:
-        departures.append("checkpoints")
-    if circumstances.scaled:
-        departures.append("yarn")
-    if circumstances.leaves_shared_gpu and "shared_gpu" in runtime.settings:
-        departures.append("shared_gpu")
-    return departures
+    has_other_context = workload.context_tokens not in (None, usual)
+    departures = {
+        "kv_cache_type": workload.kv_cache_type not in (None, "f16"),
+        "parallel": workload.parallel > 1,
+        "whole_batch": circumstances.batch_tokens,
+        "mtp": workload.draft == need.OWN_BLOCK,
+        "draft": workload.draft not in (None, need.OWN_BLOCK),
+        "adapter": workload.adapter,
+        "context_tokens": usual is not None
+        and (has_other_context or (circumstances.large and workload.context_tokens is not None)),
+        "checkpoints": circumstances.checkpoints is not None and "checkpoints" in runtime.options,
+        "yarn": circumstances.scaled,
+        "shared_gpu": circumstances.leaves_shared_gpu and "shared_gpu" in runtime.settings,
+    }
+    return [name for name, departs in departures.items() if departs]
 
 
 def _leaves_shared_gpu(question: Question, runtime: RuntimeSpec, machine: Machine) -> bool:

@@ -180,11 +180,7 @@ def judged(
     if of_memory is None:
         return unread(failure or "the threads hardly ran")
     figure, slower, faster = of_memory
-    # what was filled since a part of memory was is what has passed the caches when that is read, in
-    # the same order; how much is read of it, or how often, does not matter. A thread may have a
-    # cache of its own, so that the one that has the least memory decides
-    filled_bytes = len(reads) * min(trace.memory_bytes for trace in reads)
-    may_be_cached = filled_bytes < CACHES_LEFT * caches * (plan.threads if is_guest else 1)
+    may_be_cached = not _has_passed(reads, caches * (plan.threads if is_guest else 1))
     # other guests share that cache: what they left to this one answered the fastest
     of_cache = best_rates_of_one(again, (_FASTER,))
     if (may_be_cached or is_guest) and of_cache is not None:
@@ -202,6 +198,14 @@ def judged(
         may_be_cached=may_be_cached,
         failure=failure,
     )
+
+
+def _has_passed(reads: Sequence[Trace], caches: int) -> bool:
+    """Whether these bytes of caches held nothing of a part any more when it was read: what was
+    filled since then passed them, in the same order. How much is read of it, or how often, does not
+    matter. A thread may have a cache of its own, so that the one that has the least memory decides.
+    """
+    return len(reads) * min(trace.memory_bytes for trace in reads) >= CACHES_LEFT * caches
 
 
 def _had_processors(reads: Sequence[Trace]) -> bool:

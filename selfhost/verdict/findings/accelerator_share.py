@@ -57,16 +57,16 @@ def held_check(
     are its own.
     """
     rules = tuple(each for each in (rule, cache_rule) if each is not None)
-    if runtime is not None and (runtime.gpu_only or (rule is not None and rule.gpu_only)):
-        if needs.placement == "host":
-            return _shared_and_needed(needs, machine, runtime, rules) or _missing(
-                needs, machine, runtime, rules, has_other=has_other_runtime
-            )
-        held = _Held(needs, machine, runtime, gpu_only=True, smaller_caches=smaller_caches)
-    else:
-        if needs.placement == "host":
+    needing = runtime if _has_to_be_held(runtime, rule) else None
+    if needs.placement == "host":
+        if needing is None:
             return _in_ram(needs, machine, runtime, alone, when_tight)
-        held = _Held(needs, machine, runtime, gpu_only=False, smaller_caches=smaller_caches)
+        return _shared_and_needed(needs, machine, needing, rules) or _missing(
+            needs, machine, needing, rules, has_other=has_other_runtime
+        )
+    held = _Held(
+        needs, machine, runtime, gpu_only=needing is not None, smaller_caches=smaller_caches
+    )
     return (
         _unread_held(held, machine)
         or without_kernels(runtime, rules, held.devices)
@@ -76,6 +76,11 @@ def held_check(
         or _too_small(held, now_only=now_only, alone=alone if _has_others(held, machine) else None)
         or _fits(held, needs, machine)
     )
+
+
+def _has_to_be_held(runtime: RuntimeSpec | None, rule: QuantizationRule | None) -> bool:
+    """Whether the program runs this quantization on accelerators alone."""
+    return runtime is not None and (runtime.gpu_only or (rule is not None and rule.gpu_only))
 
 
 # ------------------------------------------------------------------ judged in RAM
