@@ -59,9 +59,17 @@ def _reworded(value: Any) -> Any:
         entries = {key: _reworded(each) for key, each in value.items()}
         return value if all(map(is_, entries.values(), value.values())) else entries
     if isinstance(value, Record):
-        fields = {
-            name: getattr(value, name) for name in _SAYING.get(type(value)._kind.__name__, ())
-        }
+        kind: Any = type(value)._kind
+        saying = _SAYING.get(kind.__name__, ())
+        rest = vars(value).get("_rest")
+        if rest is not None:
+            # what nobody has asked for yet is worked out, and reworded, once somebody does
+            own = vars(value)
+            present = {name: own[name] for name in kind._fields if name in own}
+            for name in present.keys() & saying:
+                present[name] = _reworded(present[name])
+            return kind.partly(present, lambda: _reworded(rest()))
+        fields = {name: getattr(value, name) for name in saying}
         words = {name: _reworded(each) for name, each in fields.items()}
         changed = {name: each for name, each in words.items() if each is not fields[name]}
         return value.replace(**changed) if changed else value

@@ -153,9 +153,21 @@ def answer(
     )
     if not instead:
         return verdict
-    return _with_what_else(
-        verdict, catalogue, question, understood.workload, judged, lambda *of: priced(*of)[0]
-    )
+
+    def whole() -> Verdict:
+        return _with_what_else(
+            verdict, catalogue, question, understood.workload, judged, lambda *of: priced(*of)[0]
+        )
+
+    # what else there is takes most of a check, and a program often asks for the route alone
+    decided = {name: own for name, own in vars(verdict).items() if name not in _WHAT_ELSE}
+    return Verdict.partly(decided, whole)
+
+
+# the fields of `_with_what_else`
+_WHAT_ELSE = frozenset(
+    ("placements", "room", "alternatives", "open_alternatives", "monthly_cost", "advice")
+)
 
 
 def _loaded_bits(question: Question) -> int | None:
