@@ -15,9 +15,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# width of the two LAuReL matrices of Gemma 3n (`laurel_rank` in its config.json)
-_LAUREL_RANK = 64
-
 
 class ArchitectureRow(Row):
     """What all models of one architecture share: `specs/common/architectures.toml`, whose
@@ -412,7 +409,9 @@ class Builder:
         for feed_forward in model.feed_forward:
             self.feed_forward(feed_forward, feed_forward.layers)
         if self.gguf and model.mtp_layers and model.attention and model.feed_forward:
-            self.multi_token_prediction(model.mtp_layers)
+            from .rare_tensors import add_prediction_blocks
+
+            add_prediction_blocks(self, model.mtp_layers)
         return self.groups
 
     def outside(self) -> None:
@@ -433,7 +432,9 @@ class Builder:
         self.heads()
         self.rope_factors()
         if model.audio:
-            self.audio_encoder()
+            from .rare_tensors import add_audio_encoder
+
+            add_audio_encoder(self)
 
     @property
     def vocabulary(self) -> int:
@@ -512,11 +513,17 @@ class Builder:
         if row.activation_scalars and not self.gguf:
             self.plain("blk.*.activation", row.activation_scalars, layers=layers)
         if row.per_layer_embeddings and model.per_layer_embedding_length:
-            self.slices_by_layer(model.per_layer_embedding_length, layers)
+            from .rare_tensors import add_slices_by_layer
+
+            add_slices_by_layer(self, model.per_layer_embedding_length, layers)
         if row.altup and model.altup_inputs:
-            self.alternating_updates(model.altup_inputs, layers)
+            from .rare_tensors import add_alternating_updates
+
+            add_alternating_updates(self, model.altup_inputs, layers)
         if row.hyper_connections and model.altup_inputs:
-            self.hyper_connections(model.altup_inputs, layers)
+            from .rare_tensors import add_hyper_connections
+
+            add_hyper_connections(self, model.altup_inputs, layers)
         if model.audio:
             self.attention_to_the_sound(layers)
 
@@ -560,46 +567,6 @@ class Builder:
             elif name == "attn_norm" and not row.first_norm:
                 having = layers[1:]
             self.add(f"blk.*.{name}", self.width, layers=having, bias=row.norm_bias)
-
-    def slices_by_layer(self, slice_width: int, layers: tuple[int, ...]) -> None:
-        """Gemma 3n and 4: a second token table. Each layer reads one slice of it."""
-        model, row, width = self.architecture, self.row, self.width
-        rows = (
-            (model.vocabulary_gguf if self.gguf else row.per_layer_vocabulary)
-            or model.vocabulary
-            or 0
-        )
-        self.add("per_layer_token_embd", slice_width * model.layers, rows)
-        self.add("per_layer_model_proj", width, slice_width * model.layers)
-        self.add("per_layer_proj_norm", slice_width)
-        self.add("blk.*.inp_gate", width, slice_width, layers=layers)
-        self.add("blk.*.proj", slice_width, width, layers=layers)
-        if not row.altup:
-            self.add("blk.*.post_norm", width, layers=layers)
-
-    def alternating_updates(self, inputs: int, layers: tuple[int, ...]) -> None:
-        """Gemma 3n: several versions of the hidden state, and LAuReL."""
-        width = self.width
-        self.add("altup_proj", width, width, inputs - 1)
-        self.add("altup_unembd_proj", width, width, inputs - 1)
-        self.add("blk.*.altup_correct_coef", inputs, inputs, layers=layers)
-        self.add("blk.*.altup_correct_scale", width, layers=layers)
-        self.add("blk.*.altup_predict_coef", inputs, inputs * inputs, layers=layers)
-        self.add("blk.*.altup_router", width, inputs, layers=layers)
-        self.add("blk.*.laurel_l", width, _LAUREL_RANK, layers=layers)
-        self.add("blk.*.laurel_r", _LAUREL_RANK, width, layers=layers)
-
-    def hyper_connections(self, inputs: int, layers: tuple[int, ...]) -> None:
-        """Parallel streams, mixed before and after attention and feed-forward."""
-        row, width = self.row, self.width
-        mixed = 2 * inputs + (inputs * inputs if row.hyper_connections == 3 else 0)
-        self.add("output_hc_fn", inputs * width, inputs)
-        self.add("output_hc_base", inputs)
-        self.add("output_hc_scale", 1)
-        for part in ("attn", "ffn"):
-            self.add(f"blk.*.hc_{part}_fn", inputs * width, mixed, layers=layers)
-            self.add(f"blk.*.hc_{part}_base", mixed, layers=layers)
-            self.add(f"blk.*.hc_{part}_scale", row.hyper_connections, layers=layers)
 
     def attention(self, group: Attention, layers: tuple[int, ...]) -> None:
         if group.latent_length:
@@ -802,70 +769,3 @@ class Builder:
                 ("down", (length, width)),
             ):
                 self.add(f"blk.*.vis_{name}", *shape, layers=layers)
-
-    def multi_token_prediction(self, blocks: int) -> None:
-        """Blocks shaped like the last layer, or the last of some kind, with one matrix that
-        joins the hidden state and the next token.
-        """
-        model, width = self.architecture, self.width
-        layers = tuple(range(model.layers, model.layers + blocks))
-        # where layers attend or feed forward, the block does both and has a second norm
-        norms = (
-            self.row.norms if len(self.row.norms) > 1 else (*self.row.norms, "post_attention_norm")
-        )
-        for name in norms:
-            self.add(f"blk.*.{name}", width, layers=layers, bias=self.row.norm_bias)
-        # the block attends as an ordinary layer even where the trunk's last one is recurrent
-        attention = [
-            group
-            for group in model.attention
-            if "window" not in self.row.mtp_like or group.window_tokens is not None
-        ]
-        feed_forward = [
-            group
-            for group in model.feed_forward
-            if "dense" not in self.row.mtp_like or not group.experts
-        ]
-        self.attention(
-            max(
-                attention or model.attention,
-                key=lambda group: group.layers[-1] if group.layers else -1,
-            ),
-            layers,
-        )
-        self.feed_forward(
-            max(
-                feed_forward or model.feed_forward,
-                key=lambda group: group.layers[-1] if group.layers else -1,
-            ),
-            layers,
-        )
-        self.add("blk.*.nextn.eh_proj", 2 * width, width, layers=layers)
-        for name in ("enorm", "hnorm", "shared_head_norm"):
-            self.add(f"blk.*.nextn.{name}", width, layers=layers)
-        for name in self.row.mtp_vocabulary:
-            self.add(
-                f"blk.*.nextn.{name}",
-                width,
-                model.vocabulary_gguf or model.vocabulary or 0,
-                layers=layers,
-            )
-
-    def audio_encoder(self) -> None:
-        audio = self.architecture.audio
-        assert audio is not None
-        width, layers = audio.embedding_length, tuple(range(audio.layers))
-        self.add("encoder.conv1", 3, audio.mel_bins, width)
-        self.add("encoder.conv2", 3, width, width)
-        self.groups.append(TensorGroup(name="encoder.conv1.bias", layers=(), shape=(1, width)))
-        self.groups.append(TensorGroup(name="encoder.conv2.bias", layers=(), shape=(1, width)))
-        self.add("encoder.position_embd", width, audio.positions)
-        self.add("encoder.output_norm", width, bias=True)
-        for name in ("attn_norm", "ffn_norm"):
-            self.add(f"encoder.blk.*.{name}", width, layers=layers, bias=True)
-        for name in ("q", "k", "v", "output"):
-            self.add(f"encoder.blk.*.attn_{name}", width, width, layers=layers, bias=name != "k")
-        self.add("encoder.blk.*.ffn_up", width, audio.feed_forward_length, layers=layers, bias=True)
-        self.add(
-            "encoder.blk.*.ffn_down", audio.feed_forward_length, width, layers=layers, bias=True
-        )
