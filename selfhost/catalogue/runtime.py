@@ -113,7 +113,8 @@ class CacheRule(Record):
             and group.key_length in self.head_lengths
             for group in groups
         )
-        return self.replace(compute_capability=self.by_heads_capability) if by_heads else self
+        least = self.by_heads_capability if by_heads else self.compute_capability
+        return self.replace(compute_capability=least, by_heads_capability=None)
 
 
 # what says on which GPUs a program has kernels for something
@@ -682,6 +683,15 @@ class RuntimeSpec(Record):
         """Which GPUs keep a cache of that type of this model; None where all do."""
         rule = self.cache_rules.get(type or "")
         return None if rule is None else rule.of_model(architecture, sees=sees)
+
+    def for_model(self, architecture: Architecture | None, *, sees: bool) -> RuntimeSpec:
+        """The runtime with the rules of its caches as they hold for this model."""
+        if not self.cache_rules:
+            return self
+        rules = {
+            type: rule.of_model(architecture, sees=sees) for type, rule in self.cache_rules.items()
+        }
+        return self.replace(cache_rules=rules)
 
     def wants_gpu(self, quantization: str | None) -> bool:
         """True where it has no CPU kernel, at all or for that quantization."""

@@ -163,7 +163,9 @@ def without_words(question: Question, needs: Needs) -> Question:
     """The same without the model's name, its sources and what only other parts ask: all that memory
     and accelerator rest on, and a pace that follows from a step.
     """
-    spec, memory = question.spec, needs.memory
+    spec, memory, runtime = question.spec, needs.memory, question.runtime
+    if runtime is not None:
+        runtime = runtime.for_model(spec.architecture, sees=spec.modality == "vision")
     if memory is not None:
         terms = tuple([_unsourced(term) for term in memory.terms])
         memory = MemoryNeed(terms=terms, evictable_bytes=memory.evictable_bytes)
@@ -175,6 +177,7 @@ def without_words(question: Question, needs: Needs) -> Question:
             parameters=Parameters(active=spec.parameters.active),
             architecture=what_counts(spec.architecture),
         ),
+        runtime=runtime,
         needs=needs.replace(
             memory=memory, download_how=None, download_source=None, largest_file_bytes=None
         ),
