@@ -609,12 +609,13 @@ def _departures(
     """What the workload asks that the runtime would not do by itself."""
     usual = runtime.default_context_tokens
     has_other_context = workload.context_tokens not in (None, usual)
+    drafts_itself = workload.draft is not None and workload.draft == need.OWN_BLOCK
     departures = {
         "kv_cache_type": workload.kv_cache_type not in (None, "f16"),
         "parallel": workload.parallel > 1,
         "whole_batch": circumstances.batch_tokens,
-        "mtp": workload.draft == need.OWN_BLOCK,
-        "draft": workload.draft not in (None, need.OWN_BLOCK),
+        "mtp": drafts_itself,
+        "draft": workload.draft is not None and not drafts_itself,
         "adapter": workload.adapter,
         "context_tokens": usual is not None
         and (has_other_context or (circumstances.large and workload.context_tokens is not None)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from .. import needs as need
@@ -121,10 +121,7 @@ def answer(
     notes = list(_notes(catalogue, question, understood, offers))
     fine_print = [*newer, *_notes_of_asking(catalogue, question, understood)]
     if instead:
-        is_bounded = any("--ctx-checkpoints" in line for line in to_type.commands)
-        notes += notes_instead(catalogue, question, judged, is_bounded=is_bounded)
-        elsewhere = lies_elsewhere(catalogue, question, machine)
-        notes += () if elsewhere is None else (elsewhere,)
+        notes += _notes_of_others(catalogue, question, judged, machine, to_type.commands)
     if question.chosen is not None:
         # how long the examples are decides what is learned, so a shorter length is not fine print
         is_trained = question.workload.task == "finetune"
@@ -162,6 +159,21 @@ def answer(
     # what else there is takes most of a check, and a program often asks for the route alone
     decided = {name: own for name, own in vars(verdict).items() if name not in _WHAT_ELSE}
     return Verdict.partly(decided, whole)
+
+
+def _notes_of_others(
+    catalogue: Catalogue,
+    question: Question,
+    judged: Judged,
+    machine: Machine,
+    commands: Sequence[str],
+) -> Iterator[str]:
+    """What other ways to run it there are, and where its files lie already."""
+    is_bounded = any("--ctx-checkpoints" in line for line in commands)
+    yield from notes_instead(catalogue, question, judged, is_bounded=is_bounded)
+    elsewhere = lies_elsewhere(catalogue, question, machine)
+    if elsewhere is not None:
+        yield elsewhere
 
 
 # the fields of `_with_what_else`

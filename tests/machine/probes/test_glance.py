@@ -615,6 +615,6 @@ def test_a_wide_range_says_what_kept_it_wide(
         memory_limit_bytes=16 * 2**30,
         memory_available_bytes=15 * 2**30,
     )
-    monkeypatch.setattr(Machine, "read", staticmethod(lambda **_: unknown))
+    monkeypatch.setattr(reader, "read_slotted", lambda **_: unknown)
     cli.main(["check", "mistral-7b"])
     assert words in " ".join(capsys.readouterr().out.split())
