@@ -24,6 +24,9 @@ def main() -> int:
         # a glance's threads need Python for moments only, for each of which they waited up to 5 ms:
         # its memory was filled after 35 ms, and is after 22
         sys.setswitchinterval(0.0005)
+        from .core.importing import speed_up_imports
+
+        speed_up_imports()
         from .cli.main import main as run
 
         return run()

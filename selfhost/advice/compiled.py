@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from functools import cached_property, partial
 
 from ..catalogue.index import Catalogue
 from ..catalogue.licenses import canonical_expression
@@ -38,6 +37,7 @@ from ..catalogue.spec import (
     TensorGroup,
     Upkeep,
 )
+from ..core.caching import cached_property, partial
 from ..core.installed import contents_of, sizes_if_as_installed
 from ..core.parts import PACKAGE_FOLDER, UNREADABLE, Parts, value_of
 from ..core.records import FrozenDict, Record, Unread

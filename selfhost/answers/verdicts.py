@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 
 from .. import needs as need
 from ..advice.api_route import offers_for
@@ -27,6 +26,7 @@ from ..catalogue.opened import left_aside
 from ..catalogue.quality import quality_for
 from ..catalogue.spec import GENERATING, ModelSpec
 from ..core import dates, units
+from ..core.caching import partial
 from ..core.saying import option
 from ..core.workload import Workload
 from ..machine.reader import Machine

@@ -4,8 +4,8 @@ plain line is parsed.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
-from types import SimpleNamespace
 
 from ..core.reading import can_be_passed_on
 from ..core.workload import (
@@ -99,8 +99,8 @@ class Parser:
                 others = []
         except _Unusual:
             return None
-        # argparse's own class is not loaded
-        options: Any = SimpleNamespace(**values)
+        # argparse's own class is not loaded, nor `types`, which names this one
+        options: Any = type(sys.implementation)(**values)
         return None if others else options
 
     def _set_options(self, words: Sequence[str], values: dict[str, Any]) -> list[str]:

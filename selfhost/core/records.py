@@ -7,7 +7,8 @@ of start-up (measured, Python 3.11), and `check` is a program people start many 
 
 from __future__ import annotations
 
-from operator import attrgetter
+# of `operator`, which loads another module for it
+from _operator import attrgetter
 
 # type checkers take this name as true; at run time `typing` costs more than all else here
 TYPE_CHECKING = False

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from math import ceil
 
+from ..core.caching import cached_property
 from ..core.records import Record, Unread
 from ..core.words import Word
 

@@ -5,8 +5,7 @@ The figures are the rows of `core` in specs/common/cpus.toml.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
+from ..core.caching import lru_cache
 from ..machine import cpus
 from ..machine.record import Machine
 from .processor import core_and_clock, named_processor, sockets_of, threads_range

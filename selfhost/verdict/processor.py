@@ -6,10 +6,10 @@ the kind of processor and its threads, as ranges.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from math import inf, prod
 
 from ..core import units
+from ..core.caching import lru_cache
 from ..core.records import Record
 from ..core.saying import MEASURE
 from ..core.spelling import words_of

@@ -10,9 +10,8 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from types import ModuleType
 
+from ...core.caching import partial
 from ...core.reading import Unreadable, descriptor_of
 from ...core.records import Record, Unread, literal, pattern
 from ...core.saying import differently
@@ -32,6 +31,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from re import Match, Pattern
+    from types import ModuleType
     from typing import Any, TypeVar
 
     T = TypeVar("T")
@@ -492,7 +492,9 @@ class Host:
     def runnable(self, path: str) -> bool:
         """Whether a file is there that this account may execute."""
         try:
-            return os.path.isfile(self.real(path)) and os.access(self.real(path), os.X_OK)
+            real = self.real(path)
+            # asked first, for it makes no error of what is not there: most is looked for in vain
+            return os.access(real, os.X_OK) and os.path.isfile(real)
         except (OSError, ValueError):
             return False
 

@@ -4,7 +4,6 @@ that a server keeps.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 
 from ...catalogue.spec import Architecture, RuntimeSpec
@@ -193,11 +192,15 @@ def _copies(load: Load, used_tokens: tuple[int, ...]) -> _Copies:
     if not load.runtime.context_checkpoints:
         return _Copies(sequences_by_sizes={})
     workload = load.workload
-    used = Counter(used_tokens) if used_tokens else {workload.context_tokens: workload.parallel}
-    sequences_by_sizes: Counter[tuple[int, ...]] = Counter()
-    for tokens, sequences in used.items():
-        sequences_by_sizes[_copies_of_one(load, tokens)] += sequences
-    return _Copies(sequences_by_sizes=dict(sequences_by_sizes))
+    if not used_tokens:
+        return _Copies(
+            sequences_by_sizes={_copies_of_one(load, workload.context_tokens): workload.parallel}
+        )
+    sequences_by_sizes: dict[tuple[int, ...], int] = {}
+    for tokens in used_tokens:
+        sizes = _copies_of_one(load, tokens)
+        sequences_by_sizes[sizes] = sequences_by_sizes.get(sizes, 0) + 1
+    return _Copies(sequences_by_sizes=sequences_by_sizes)
 
 
 def _copies_of_one(load: Load, tokens: int) -> tuple[int, ...]:

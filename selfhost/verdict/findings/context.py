@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from ...catalogue.spec import HEARD_SECONDS, ModelSpec
 from ...core import units
+from ...core.caching import lru_cache
 from ...core.saying import option
 from ...core.workload import Workload
 from .record import Finding, Outcome

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from ...catalogue.spec import RuntimeSpec
+from ...core.caching import lru_cache
 from ...core.saying import option
 from ...machine.record import Machine
 from ...needs.records import CpuNeed
