@@ -23,7 +23,17 @@ MACHINES = Path(__file__).parents[1] / "machines"
 # a shorter one says less than a reference to it
 SHORT = 100
 # fields of a term that no report shows
-NOT_A_TERM = {"offload", "cut", "high_cut", "on_device", "on_large", "beside", "joined", "lean"}
+NOT_A_TERM = {
+    "offload",
+    "cut",
+    "high_cut",
+    "on_device",
+    "on_large",
+    "beside",
+    "joined",
+    "lean",
+    "reserves",
+}
 
 
 def parts(value: Any) -> Iterator[dict[str, Any]]:
