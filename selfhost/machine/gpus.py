@@ -622,7 +622,7 @@ def has_hbm(name: str) -> bool:
 
 
 def generation_of(name: str) -> str | None:
-    """The generation that the table states of a GPU, `gcn` or `cdna`; None for the others."""
+    """The generation that the table states of a GPU, such as `gcn`; None for the others."""
     generation: str | None = _of_row(name, _rows("generation"))
     return generation
 
