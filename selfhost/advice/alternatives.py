@@ -127,7 +127,8 @@ def _in_another_program(
     fit = _fits(spec, any_program, Asker(catalogue, machine))
     fit = fit and _as_its_command(fit, Asker(catalogue, machine))
     if fit and fit[0].runtime:
-        yield _alternative(fit, catalogue, f"same model with {fit[0].runtime.name}")
+        why = f"same model with {fit[0].runtime.name}"
+        yield _alternative(fit, catalogue, ", ".join((why, *_own_cache(asked_workload, fit))))
 
 
 def _with_a_shorter_context(
@@ -349,7 +350,14 @@ def _other_model(
     wanted = asked_workload.runtime
     if wanted is not None and runtime is not None and runtime.id != wanted:
         parts.append(f"with {runtime.name}")
+    parts += _own_cache(asked_workload, fit)
     return _alternative(fit, catalogue, ", ".join(part for part in parts if part))
+
+
+def _own_cache(asked_workload: Workload, fit: _Fit) -> tuple[str, ...]:
+    """What a reason adds where the type that was asked for had to be left out."""
+    is_left_out = fit[2].kv_cache_type != asked_workload.kv_cache_type
+    return ("KV cache in the model's type",) if is_left_out else ()
 
 
 def _of_any_model(asked_workload: Workload) -> Workload:
@@ -521,11 +529,15 @@ _Fit = tuple[Question, Judged, Workload]
 
 
 def _fits(spec: ModelSpec, workload: Workload, asker: Asker) -> _Fit | None:
-    """The question, its judgement and the workload as asked, if the route would be local."""
+    """The question, its judgement and the workload as asked, if the route would be local. The
+    type of the KV cache is left out where the model's program does not keep one in it.
+    """
     try:
         question = asker.ask(spec, workload)
     except WorkloadError:
-        return None
+        if workload.kv_cache_type is None:
+            return None
+        return _fits(spec, workload.replace(kv_cache_type=None), asker)
     judged = judge(question, asker.machine)
     return (question, judged, workload) if judged.fits else None
 
