@@ -470,6 +470,21 @@ def test_a_card_that_multiplies_bytes_one_by_one_has_a_pace_of_its_own() -> None
     assert units.is_telling(pace.low, pace.high)
 
 
+def test_a_gpu_without_products_of_bytes_reads_slower_than_its_memory() -> None:
+    """A BC-250 (the first RDNA, no dot product of 8 bits) decodes at half of what its 367 GB/s would give: 13 published runs, 3B to 35B-A3B, lie inside, half of them within 15 % of the likely pace."""
+    document = json.loads((TRUTH / "speed_backends.json").read_text(encoding="utf-8"))
+    table = [dict(zip(document["columns"], row, strict=True)) for row in document["rows"]]
+    paces = []
+    for row in (row for row in table if row["device"] == "AMD BC-250"):
+        asked = Workload(quantization=row["quantization"], context_tokens=4096)
+        told = check(row["spec"], asked, machine="bc-250").speed
+        assert told is not None
+        paces.append((row["tokens_per_second"], span(told, "decode")))
+    assert len(paces) == 13
+    assert all(pace.low <= seen <= pace.high for seen, pace in paces)
+    assert median(abs(pace.likely / seen - 1) for seen, pace in paces) <= 0.15
+
+
 def test_a_card_on_a_board_loses_by_how_its_program_launches() -> None:
     """On boards NVIDIA's cards keep four fifths of the pace, with CUDA; others, with Vulkan, an eighth to three quarters."""
     for row in kept_runs(on_x86=False):

@@ -377,3 +377,14 @@ def test_for_many_users_smaller_weights_leave_room_for_their_context() -> None:
     typed = asked.replace(quantization="bfloat16")
     kept = check("qwen3-8b", typed, machine="desktop-rtx4090-24gb").alternatives
     assert all(other.quantization == "bfloat16" for other in kept if other.runtime == "vllm")
+
+
+def test_alternatives_leave_out_a_cache_type_that_their_program_lacks() -> None:
+    """A V100 is too old for vLLM, the program with an FP8 cache: what is proposed runs with another program, and its command has no such option."""
+    asked = Workload(runtime="vllm", kv_cache_type="fp8")
+    verdict = check("qwen3-8b", asked, machine="V100 16GB")
+    assert verdict.route is not Route.LOCAL
+    own = next(other for other in verdict.alternatives if other.id == "qwen3-8b")
+    assert own.runtime == "llama.cpp"
+    assert "--kv-cache" not in (own.command or "")
+    assert "KV cache in the model's type" in own.why
