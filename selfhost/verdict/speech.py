@@ -42,7 +42,7 @@ GPU_SHARES = (0.08, 0.3, 0.6)
 # Ryzen 9 5950X (5 minutes in 55 to 62 seconds, 4 threads, #1167), and in 32 bits 0.14 on a
 # Core i7-12700K (13 minutes in 157, 8 threads, its README)
 _WIDE_SHARES = (0.55, 0.85, 1.5), (0.5, 0.7, 0.95)
-_NARROW_SHARES = (0.25, 0.6, 1.3), (0.18, 0.3, 0.5)
+_NARROW_SHARES = (0.3, 0.6, 1.3), (0.18, 0.3, 0.5)
 # tokens written for a minute: of 115 words at 1.3 tokens a word, of 150 words with time stamps, of
 # 200 words with time stamps at 1.5, as other languages than English take
 _TOKENS = (150.0, 210.0, 340.0)
