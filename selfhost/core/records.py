@@ -44,6 +44,9 @@ class FrozenDict(dict):  # type: ignore[type-arg]
 
 _set = object.__setattr__
 
+# stands for a default that was not given
+_NONE_GIVEN = object()
+
 
 class FileKey:
     """How a file states a field: `read(table, name, **limits)` gives its value, None where there is
@@ -53,22 +56,23 @@ class FileKey:
     __slots__ = ("default", "is_required", "limits", "name", "read")
 
     def __init__(
-        self, read: Callable[..., Any], name: str | None, limits: dict[str, Any], **default: Any
+        self, read: Callable[..., Any], name: str | None, limits: dict[str, Any], default: Any
     ) -> None:
         self.read, self.name, self.limits = read, name, limits
-        self.is_required = not default
-        self.default = default.get("default")
+        self.is_required = default is _NONE_GIVEN
+        self.default = None if default is _NONE_GIVEN else default
 
 
-def read_by(read: Callable[..., Any], *, name: str | None = None, **limits: Any) -> Any:
+def read_by(
+    read: Callable[..., Any], *, name: str | None = None, default: Any = _NONE_GIVEN, **limits: Any
+) -> Any:
     """The value of a field in a class body that a file states too: `slots: int =
     read_by(Table.integer, minimum=1, default=0)`.
 
     `name` is the key in the file where that is not the field's. `default` is the default of the
     field; the other keywords go to `read`. `Table.fields` reads all such fields of a record.
     """
-    default = {"default": limits.pop("default")} if "default" in limits else {}
-    return FileKey(read, name, limits, **default)
+    return FileKey(read, name, limits, default)
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(read_by,))

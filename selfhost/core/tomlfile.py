@@ -213,10 +213,13 @@ class Document:
         return self._lines.of(path)
 
 
-def _in_one_line(text: str) -> str:
+def _is_in_one_line(text: str) -> bool:
     # what is printable has no blank but the plain one
-    is_so = text.isprintable() and "  " not in text and text.strip() == text
-    return text if is_so else " ".join(text.split())
+    return text.isprintable() and "  " not in text and text.strip() == text
+
+
+def _in_one_line(text: str) -> str:
+    return text if _is_in_one_line(text) else " ".join(text.split())
 
 
 class Table:
@@ -376,6 +379,11 @@ class Table:
 
     def text(self, key: str, *, required: bool = False) -> str | None:
         """A sentence for people: line breaks and runs of blanks become one blank."""
+        value = self.values.get(key)
+        if type(value) is str and value and _is_in_one_line(value):
+            # as nearly all of thousands are
+            self._known[key] = None
+            return value
         value = self._get(key, required)
         if isinstance(value, str):
             value = _in_one_line(value)
@@ -477,7 +485,13 @@ class Table:
         """
         values: dict[str, Any] = {}
         for field, stated in kind._keys.items():
-            value = stated.read(self, stated.name or field, **stated.limits)
+            key = stated.name or field
+            if key not in self.values and stated.read in _ONE_VALUE and not stated.is_required:
+                # as are most
+                self._known[key] = None
+                values[field] = stated.default
+                continue
+            value = stated.read(self, key, **stated.limits)
             values[field] = stated.default if value is None else value
         return values
 
@@ -521,6 +535,9 @@ class Table:
             return []
         return value
 
+
+# what gives None for a key that is missing
+_ONE_VALUE = frozenset((Table.boolean, Table.integer, Table.number, Table.string, Table.record))
 
 _BOOLEANS = {"true": "true", "yes": "true", "false": "false", "no": "false"}
 _THOUSANDS = {"m": 10**6, "b": 10**9}

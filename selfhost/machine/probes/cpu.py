@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from ...core.caching import lru_cache
 from ...core.records import Unread
 from ..record import MAX_WORD, normal_architecture
 from .cgroups import NO_LIMIT, Groups, groups, parse_number
@@ -185,7 +186,9 @@ def _cpuinfo(host: Host) -> str | None:
     return host.read_text(CPUINFO, MAX_CPUINFO_BYTES)
 
 
-def parse_cpuinfo(text: str) -> dict[str, list[str]]:
+# several probes read the same file
+@lru_cache(maxsize=2)
+def parse_cpuinfo(text: str) -> Mapping[str, Sequence[str]]:
     """/proc/cpuinfo: every key to its distinct values in order, over all CPUs."""
     values_of_key: dict[str, dict[str, None]] = {}
     for line in dict.fromkeys(text.splitlines()):
@@ -260,6 +263,7 @@ def _emulated(facts: Found) -> Unread | None:
     )
 
 
+@lru_cache(maxsize=2)
 def parse_instruction_sets(text: str) -> tuple[str, ...] | None:
     """The kernel's names of what every listed CPU can do, sorted.
 

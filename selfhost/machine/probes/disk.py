@@ -40,7 +40,7 @@ def nearest_folder(host: Host, path: str) -> str:
 
 def _look(host: Host, place: Place) -> tuple[str, Space | None, bool | None]:
     folder = nearest_folder(host, host.resolve(place.path))
-    if host.exists(folder) and not host.is_folder(folder):
+    if not host.is_folder(folder) and host.exists(folder):
         # nothing can be made in it, whoever asks
         return folder, None, False
     return folder, host.space(folder), host.can_write(folder)

@@ -127,7 +127,7 @@ def _other_total(host: Host) -> Size:
     return int(size), "sysctl hw.memsize"
 
 
-def _hugetlb(info: dict[str, int]) -> int:
+def _hugetlb(info: Mapping[str, int]) -> int:
     return info.get("Hugetlb", info.get("HugePages_Total", 0) * info.get("Hugepagesize", 0))
 
 
@@ -371,7 +371,7 @@ def _free_on_nodes(host: Host) -> Iterator[Size]:
     yield free, f"free and file pages of the memory nodes {whose}"
 
 
-def _free(host: Host, info: dict[str, int]) -> Size:
+def _free(host: Host, info: Mapping[str, int]) -> Size:
     if "MemAvailable" in info:
         arc = _arc(host)
         cache = " and ZFS's shrinkable cache" if arc else ""
@@ -390,7 +390,7 @@ def _free(host: Host, info: dict[str, int]) -> Size:
     )
 
 
-def _promised(host: Host, info: dict[str, int], least: int) -> Size | None:
+def _promised(host: Host, info: Mapping[str, int], least: int) -> Size | None:
     """In overcommit mode 2 the kernel promises no more than CommitLimit (its
     Documentation/mm/overcommit-accounting).
 

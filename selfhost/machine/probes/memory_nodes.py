@@ -62,7 +62,7 @@ def _is_node(name: str) -> bool:
     return name.startswith("node") and name[4:].isdecimal() and len(name) <= len("node12345")
 
 
-def node_memory(host: Host, node: int) -> dict[str, int]:
+def node_memory(host: Host, node: int) -> Mapping[str, int]:
     """A node's meminfo in bytes. `ValueError` where it cannot be read."""
     path = f"{NODES}/node{node}/meminfo"
     meminfo = parse_meminfo((host.read_text(path) or "").replace(f"Node {node} ", ""))

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from ...core.caching import lru_cache
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 MEMINFO, LIMITS, STATUS = "/proc/meminfo", "/proc/self/limits", "/proc/self/status"
 
 
-def parse_meminfo(text: str) -> dict[str, int]:
+# five probes read the same file
+@lru_cache(maxsize=4)
+def parse_meminfo(text: str) -> Mapping[str, int]:
     """/proc/meminfo in bytes; lines without kB are counts. Lines of another shape are left out,
     and a last one that was cut off.
     """

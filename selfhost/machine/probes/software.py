@@ -86,11 +86,15 @@ def folders(host: Host) -> list[str]:
     return [folder for folder in dict.fromkeys(listed) if host.paths.isabs(folder)]
 
 
+# the ending of a folder that describes an installed package
+_INSTALLED = ".dist-info"
+
+
 def parse_distribution(folder: str) -> tuple[str, str] | None:
     """`mlx_lm-0.32.2.dist-info` -> (`mlx-lm`, `0.32.2`); None for another name."""
-    if not folder.endswith(".dist-info"):
+    if not folder.endswith(_INSTALLED):
         return None
-    name, dash, version = folder[: -len(".dist-info")].partition("-")
+    name, dash, version = folder[: -len(_INSTALLED)].partition("-")
     if not (dash and version):
         return None
     # each run of marks counts as one
@@ -100,7 +104,8 @@ def parse_distribution(folder: str) -> tuple[str, str] | None:
 
 
 def _is_known(folder: str) -> bool:
-    distribution = parse_distribution(folder)
+    # most are modules, which need no further look
+    distribution = parse_distribution(folder) if folder.endswith(_INSTALLED) else None
     return distribution is not None and distribution[0] in DISTRIBUTIONS
 
 
@@ -258,8 +263,9 @@ def _look(host: Host) -> dict[str, PresentRuntime]:
     runtimes: dict[str, PresentRuntime] = {}
     suffix = ".exe" if host.system == "windows" else ""
     for folder in folders(host):
+        start = host.paths.join(folder, "")
         for command, runtime in COMMANDS.items():
-            path = host.paths.join(folder, command + suffix)
+            path = f"{start}{command}{suffix}"
             if runtime not in runtimes and host.runnable(path):
                 version = _version_of(host, runtime, path)
                 runtimes[runtime] = PresentRuntime(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from ...catalogue.spec import SIZE_OF, Architecture, ModelSpec
+from ...core.caching import lru_cache
 from ...core.records import Record
 from ..parts import Subject, term
 from ..quantization import BITS_PER_WEIGHT, Stored, typed_earlier
@@ -42,12 +43,14 @@ class _Loaded(Record):
     tied: bool
 
 
+# the same for every context and number of sequences
+@lru_cache(maxsize=64)
 def weights_terms(
     subject: Subject,
     quantization: str,
     files: SizedWeights,
     instruction_sets: tuple[str, ...] | None,
-) -> tuple[list[Term], int]:
+) -> tuple[tuple[Term, ...], int]:
     """Mapped weights, the second layout that the CPU wants, and the bytes of originals it
     replaced.
     """
@@ -60,7 +63,7 @@ def weights_terms(
         )
         if recipe is not None:
             earlier = typed_earlier(subject.spec.released)
-            return [_own_mix(usual(architecture, row, recipe, earlier), row, files)], 0
+            return (_own_mix(usual(architecture, row, recipe, earlier), row, files),), 0
     if (
         not subject.whole
         or architecture is None
@@ -70,7 +73,7 @@ def weights_terms(
         line = f"{files.arithmetic}; the whole file"
         low, high = files.low_bytes, files.high_bytes
         whole_file = term("weights", files.bytes, files.how, files.source, line, low=low, high=high)
-        return [whole_file], 0
+        return (whole_file,), 0
     real = of_file(subject.spec, quantization)
     earlier = typed_earlier(subject.spec.released)
     whole = real or usual(architecture, row, quantization, earlier)
@@ -78,9 +81,10 @@ def weights_terms(
         published_row = as_published(row, subject.spec.released)
         computed = computed_file(architecture, published_row, quantization, earlier)
         if not _follows_the_recipe(files, computed):
-            return [_own_mix(whole, row, files)], 0
+            return (_own_mix(whole, row, files),), 0
     loaded = _loaded(subject.spec, architecture, row, quantization, files, whole, real=bool(real))
-    return _in_layouts(loaded, LAYOUTS[layout_of(instruction_sets)])
+    terms, evictable = _in_layouts(loaded, LAYOUTS[layout_of(instruction_sets)])
+    return tuple(terms), evictable
 
 
 def _recipe_of_mix(quantization: str, architecture: Architecture) -> str | None:
