@@ -390,7 +390,7 @@ def test_a_value_is_what_the_library_reads(value: Any) -> None:
             None,
         ),
         ('{"a": 1}\n x', "is not JSON: Extra data", 2),
-        ('{"a": 1,\n}', "is not JSON: ", 2),
+        ('{"a": 1,\n x}', "is not JSON: Expecting property name", 2),
         ("", "is not JSON: Expecting value", 1),
         ("[NaN]", "holds NaN, which is no number in JSON", None),
         ("9" * 5000, "holds a number of thousands of digits", None),
