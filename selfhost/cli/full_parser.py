@@ -126,6 +126,10 @@ class FullParser(argparse.ArgumentParser):
         _refuse_empty_values(self, words)
         _refuse_repeated(self, words)
         options, extra = self.parse_known_args(words)
+        for place, word in enumerate(extra):
+            if word[:2] == "--" and word != "--":
+                # Python 3.14 takes the value of an option that it does not know for a positional
+                self.error(f"unrecognized arguments: {' '.join(extra[place:])}")
         # only names after an option need the slower way, which also says what is wrong with the
         # rest
         return self.parse_intermixed_args(words) if extra else options

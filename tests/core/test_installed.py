@@ -49,8 +49,9 @@ def test_untouched_files_are_told_by_their_sizes(
     def refuse(*_: object) -> int:
         raise AssertionError("a file was read")
 
-    monkeypatch.setattr(os, "open", refuse)
-    assert sizes_if_as_installed(files) == built
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        assert sizes_if_as_installed(files) == built
 
 
 def test_an_edit_that_leaves_size_and_time_is_seen(package: Path) -> None:

@@ -97,11 +97,12 @@ def test_nothing_but_an_ordinary_file_is_opened(
     os.mkfifo(tmp_path / "pipe")
     if sys.platform == "linux":
         os.mknod(tmp_path / "socket", stat.S_IFSOCK | 0o600)
-    monkeypatch.setattr(os, "open", lambda *_: pytest.fail("opened"))
-    assert "it is a named pipe" in _fault(tmp_path / "pipe", READERS[reader])
-    assert "it is a device" in _fault("/dev/null", READERS[reader])
-    if sys.platform == "linux":
-        assert "it is a socket" in _fault(tmp_path / "socket", READERS[reader])
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", lambda *_: pytest.fail("opened"))
+        assert "it is a named pipe" in _fault(tmp_path / "pipe", READERS[reader])
+        assert "it is a device" in _fault("/dev/null", READERS[reader])
+        if sys.platform == "linux":
+            assert "it is a socket" in _fault(tmp_path / "socket", READERS[reader])
 
 
 @PIPES
@@ -163,8 +164,8 @@ def test_a_probe_opens_no_pipe_and_no_device(
         assert caught.value.errno == errno.EINVAL
     finally:
         os.close(writer)
-    monkeypatch.setattr(os, "open", lambda *_: pytest.fail("opened"))
-    with pytest.raises(OSError, match="it is a device"):
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="it is a device"):
+        patch.setattr(os, "open", lambda *_: pytest.fail("opened"))
         Host().read_bytes("/dev/null", 100)
 
 
