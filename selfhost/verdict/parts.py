@@ -61,7 +61,9 @@ def _of_program(question: Question, needs: Needs, machine: Machine) -> Iterator[
 
 def held(question: Question, needs: Needs, machine: Machine) -> Judged:
     """The findings of memory and accelerator, deciding as in `parts_of`, and where it would lie."""
-    chosen = first_without_a_fail(question, needs, machine, deciding=True)
+    # of a GPU that shares the RAM the finding alone says that it computes what lies there
+    shares_ram = any(card.unified for card in machine.accelerators or ())
+    chosen = first_without_a_fail(question, needs, machine, deciding=not shares_ram)
     return Judged(findings=(*chosen.held, *listed(chosen.speed)), needs=chosen.placed, speed=None)
 
 

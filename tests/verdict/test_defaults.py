@@ -114,6 +114,21 @@ def test_lora_falls_back_to_qlora_on_the_gpu_before_the_cpu() -> None:
     assert with_room.workload.finetune_method == "lora"
 
 
+@pytest.mark.parametrize("machine", ["strix halo", "m4 max 48gb", "dgx spark"])
+def test_a_gpu_that_shares_the_ram_draws_in_half_precision(machine: str) -> None:
+    """As any GPU (diffusers documentation, reduce memory usage); the files hold 32 bits."""
+    assert check("stable-diffusion-1.4", machine=machine).workload.quantization == "float16"
+
+
+def test_a_mac_trains_by_the_method_that_its_gpu_may_hold_unasked() -> None:
+    """macOS lends its GPU three quarters of the RAM unless `sysctl` raises that: QLoRA comes before
+    a LoRA that needs it raised.
+    """
+    verdict = check("olmo-2-13b", FINETUNING, machine="m4 max 48gb")
+    assert verdict.workload.finetune_method == "qlora"
+    assert not any("wired_limit" in line for line in verdict.setup)
+
+
 @pytest.mark.parametrize(
     ("model", "asked"),
     [
