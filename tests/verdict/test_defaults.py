@@ -120,6 +120,25 @@ def test_a_gpu_that_shares_the_ram_draws_in_half_precision(machine: str) -> None
     assert check("stable-diffusion-1.4", machine=machine).workload.quantization == "float16"
 
 
+def test_a_license_that_rules_a_model_out_changes_no_default() -> None:
+    """What it takes and how fast it would be is told of the same files."""
+    plain, ruled_out = (
+        check("flux.1-dev", Workload(commercial=commercial), machine="rtx 4090")
+        for commercial in (False, True)
+    )
+    assert ruled_out.route is not Route.LOCAL
+    assert ruled_out.needs == plain.needs
+    assert ruled_out.workload.replace(commercial=False) == plain.workload
+
+
+def test_what_training_lacks_no_smaller_quantization_gives() -> None:
+    """QLoRA trains 4 bits already; shorter examples take less."""
+    verdict = check("gemma-3-4b", FINETUNING, machine="macbook air m2 16gb")
+    (finding,) = [each for each in verdict.findings if each.check == "accelerator"]
+    assert "context_tokens" in str(finding.remedy)
+    assert "quantization" not in str(finding.remedy)
+
+
 def test_a_mac_trains_by_the_method_that_its_gpu_may_hold_unasked() -> None:
     """macOS lends its GPU three quarters of the RAM unless `sysctl` raises that: QLoRA comes before
     a LoRA that needs it raised.
