@@ -50,7 +50,8 @@ def start() -> NoReturn:
     """The whole process: it ends with the command's exit code, at once.
 
     What is in memory goes with the process: to take it apart first, object by object, took as long
-    as to judge a hundred models. An interrupt at any moment is 130, without a traceback. An error
+    as to judge a hundred models. Who watches the process, as coverage and profilers do, is let
+    finish. An interrupt at any moment is 130, without a traceback. An error
     that nobody caught is a bug, 70: what cannot be imported, or any under SELFHOST_DEBUG.
     """
     code = 130
@@ -73,7 +74,20 @@ def start() -> NoReturn:
         sys.excepthook(*sys.exc_info())
     finally:
         _leave_nothing()
+        if _is_watched():
+            sys.exit(code)
         os._exit(code)
+
+
+def _is_watched() -> bool:
+    """Whether a tracer, a profiler or a debugger is at work."""
+    import sys
+
+    if sys.gettrace() is not None or sys.getprofile() is not None:
+        return True
+    # of Python 3.12 and newer, with six places for tools
+    monitoring = getattr(sys, "monitoring", None)
+    return monitoring is not None and any(map(monitoring.get_tool, range(6)))
 
 
 def _leave_nothing() -> None:

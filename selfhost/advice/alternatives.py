@@ -356,7 +356,9 @@ def _other_model(
 
 def _own_cache(asked_workload: Workload, fit: _Fit) -> tuple[str, ...]:
     """What a reason adds where the type that was asked for had to be left out."""
-    is_left_out = fit[2].kv_cache_type != asked_workload.kv_cache_type
+    memory = None if fit[0].needs is None else fit[0].needs.memory
+    keeps_one = memory is not None and any(term.name == "kv_cache" for term in memory.terms)
+    is_left_out = keeps_one and fit[2].kv_cache_type != asked_workload.kv_cache_type
     return ("KV cache in the model's type",) if is_left_out else ()
 
 

@@ -12,6 +12,7 @@ from ..core.saying import in_python
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, TypeVar
 
     Value = TypeVar("Value")
@@ -59,7 +60,7 @@ def _reworded(value: Any) -> Any:
         entries = {key: _reworded(each) for key, each in value.items()}
         return value if all(map(is_, entries.values(), value.values())) else entries
     if isinstance(value, Record):
-        kind: Any = type(value)._kind
+        kind: Any = type(value)
         saying = _SAYING.get(kind.__name__, ())
         rest = vars(value).get("_rest")
         if rest is not None:
@@ -68,12 +69,21 @@ def _reworded(value: Any) -> Any:
             present = {name: own[name] for name in kind._fields if name in own}
             for name in present.keys() & saying:
                 present[name] = _reworded(present[name])
-            return kind.partly(present, lambda: _reworded(rest()))
+            return kind.partly(present, lambda: _completed(rest))
         fields = {name: getattr(value, name) for name in saying}
         words = {name: _reworded(each) for name, each in fields.items()}
         changed = {name: each for name, each in words.items() if each is not fields[name]}
         return value.replace(**changed) if changed else value
     return value
+
+
+def _completed(rest: Callable[[], Value]) -> Value:
+    """What is worked out late, and the error that this may raise, in the words of Python."""
+    try:
+        return answer_in_python(rest())
+    except SelfhostError as error:
+        error_in_python(error)
+        raise
 
 
 def error_in_python(error: SelfhostError) -> None:

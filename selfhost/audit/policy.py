@@ -11,7 +11,7 @@ from ..catalogue.licenses import canonical_expression
 from ..core.errors import PolicyError, WorkloadError
 from ..core.quantities import parse_bytes
 from ..core.tomlfile import Document, Table
-from ..core.workload import KV_CACHE_TYPES, Workload
+from ..core.workload import CACHE_TYPE_NAMES, KV_CACHE_TYPES, Workload
 from ..verdict.findings import CHECKS
 from .entries import (
     MAX_POLICY_BYTES,
@@ -33,6 +33,9 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
+
+# every name that `Workload` reads as one
+_CACHE_TYPES = (*KV_CACHE_TYPES, *CACHE_TYPE_NAMES)
 
 __all__ = [
     "MAX_POLICY_BYTES",
@@ -265,7 +268,7 @@ def _read_models(root: Table, classes: _Names, needs: Workload) -> list[Wanted]:
             runtime=table.string("runtime"),
             min_tokens_per_second=table.number("min_tokens_per_second", maximum=1e6),
             parallel=table.integer("parallel", minimum=1, maximum=10**6) or 1,
-            kv_cache_type=table.string("kv_cache_type", choices=KV_CACHE_TYPES),
+            kv_cache_type=table.string("kv_cache_type", choices=_CACHE_TYPES),
             audio_seconds=table.integer("audio_seconds", minimum=1, maximum=10**7),
             draft=table.string("draft"),
             adapter=table.string("adapter"),

@@ -176,7 +176,7 @@ def _packed(answers: Sequence[Answer]) -> Packed:
             continue
         for mark in answer[-1]:
             if id(mark) not in number_by_id:
-                values = type(mark)._kind._values(mark)
+                values = type(mark)._values(mark)
                 number_by_id[id(mark)] = numbers.setdefault(values, len(numbers))
         packed.append((*answer[:-1], tuple([number_by_id[id(mark)] for mark in answer[-1]])))
     return list(numbers), packed

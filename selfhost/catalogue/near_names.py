@@ -84,7 +84,9 @@ def nearest_names(
     ]
     # another family that has the word later in its name is told only where none begins with it
     of_family = [spelling for spelling in candidates if _begins_alike(words, spelling)]
-    candidates = of_family or candidates
+    # who writes a family's name right means no family that is spelled nearly so: solar is no sonar
+    by_name = [spelling for spelling in of_family if _words(spelling)[0] == words[0]]
+    candidates = by_name or of_family or candidates
     letters = key.replace("-", "")
     slips = [
         spelling

@@ -373,6 +373,19 @@ def _run_together(
 _SIZE = pattern(r"(?:^|-)\d+-[bm](?:-|$)")
 
 
+def _misspelled(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
+    """The error for a slip of a whole name, before a part of it is taken for what it was made from:
+    `glm-4.7-flahs`; None for any other name.
+    """
+    from .near_names import is_slip_of
+
+    key = canonical(with_options(name.rpartition("/")[2])[0])
+    spellings = set(canonical_of_each(tuple(catalogue.spellings())))
+    if key in spellings or not any(is_slip_of(key, spelling) for spelling in spellings):
+        return None
+    return UnknownModelError(message, nearest=lambda: _nearest(key, catalogue), remedy=SEE_NAMES)
+
+
 def _made_of(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
     """The error for a name that holds that of a catalogued model, size and all, as those of
     fine-tunes do; None for any other name.
@@ -648,6 +661,7 @@ _EXPLANATIONS: tuple[Callable[[str, str, Catalogue], UnknownModelError | None], 
     _in_other_format,
     _in_other_repository,
     _cut,
+    _misspelled,
     _made_of,
     _tagged,
     _scattered,

@@ -230,7 +230,7 @@ def _add_work(parser: Parser) -> None:
         type=cache_type,
         choices=KV_CACHE_TYPES,
         metavar="TYPE",
-        help="f16 (default), q8_0 or q4_0; fp8 with vLLM",
+        help="f16 (default), q8_0 or q4_0; fp8 with vLLM, SGLang",
     )
     parser.add_argument(
         "--draft",

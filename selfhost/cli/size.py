@@ -69,7 +69,7 @@ def parser() -> Parser:
         type=cache_type,
         choices=KV_CACHE_TYPES,
         metavar="TYPE",
-        help="f16 (default), q8_0 or q4_0; fp8 with vLLM",
+        help="f16 (default), q8_0 or q4_0; fp8 with vLLM, SGLang",
     )
     add(
         "--prompt-cache",

@@ -30,6 +30,9 @@ _HEADER_BYTES = 16
 _COLLECTIONS, _ABSTRACT = "collections", "collections.abc"
 
 
+_CODE = type((lambda: None).__code__)
+
+
 def speed_up_imports() -> None:
     """From now on modules of this package are found so, for the whole process: for a program, not
     for a library. Nothing changes where bytecode lies elsewhere, or where this Python imports
@@ -68,9 +71,10 @@ class _Finder:
         class Compiled(SourceFileLoader):
             """Python's own loader, which has the bytecode already."""
 
-            def __init__(self, name: str, path: str, code: CodeType) -> None:
+            def __init__(self, name: str, path: str, code: CodeType | None) -> None:
+                """None: the bytecode is damaged, and the source is compiled."""
                 super().__init__(name, path)
-                self._code: CodeType | None = code
+                self._code, self._is_damaged = code, code is None
 
             def create_module(self, spec: ModuleSpec) -> ModuleType:
                 module = new_module(spec.name)
@@ -86,6 +90,9 @@ class _Finder:
 
             def get_code(self, fullname: str) -> CodeType | None:
                 code, self._code = self._code, None
+                if code is None and self._is_damaged:
+                    made: CodeType = self.source_to_code(self.get_data(self.path), self.path)
+                    return made
                 return super().get_code(fullname) if code is None else code
 
         self._prefix = f"{package}."
@@ -114,13 +121,14 @@ class _Finder:
         compiled = f"{folder}{os.sep}__pycache__{os.sep}{last}{self._ending}"
         try:
             content = self._bytecode(source, compiled)
-            code = None if content is None else self._loads(content)
-        except (OSError, ValueError, EOFError, TypeError):
+        except OSError:
             return None
-        if code is None:
+        if content is None:
             return None
-        # as Python does where the package was moved
-        self._locate(code, source)
+        code = self._code_in(content)
+        if code is not None:
+            # as Python does where the package was moved
+            self._locate(code, source)
         is_package = last == "__init__"
         loader = self._loader(name, source, code)
         spec = self._spec(name, loader, origin=source, is_package=is_package)
@@ -128,6 +136,14 @@ class _Finder:
         if is_package and spec.submodule_search_locations is not None:
             spec.submodule_search_locations.append(folder)
         return spec
+
+    def _code_in(self, content: memoryview) -> CodeType | None:
+        """None where it was cut short or is damaged, as by a full disk: Python would stop there."""
+        try:
+            code = self._loads(content)
+        except (ValueError, EOFError, TypeError):
+            return None
+        return code if isinstance(code, _CODE) else None
 
     def _bytecode(self, source: str, compiled: str) -> memoryview | None:
         """What follows the header; None where it is not of that source. Raises `OSError`."""

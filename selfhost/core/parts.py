@@ -154,12 +154,8 @@ def shipped_folder() -> str:
     for path in (os.path.join(package, "specs"), os.path.join(os.path.dirname(package), "specs")):
         if os.path.isdir(path):
             return path
-    raise SpecError(
-        [
-            Problem(
-                file=package,
-                message="the shipped specs are missing",
-                remedy="install selfhost-check again",
-            )
-        ]
-    )
+    message, remedy = "the shipped specs are missing", "install selfhost-check again"
+    if not os.path.isdir(package):
+        message = "is inside an archive, from which selfhost cannot read its specs"
+        remedy = "unpack the archive, or install selfhost-check"
+    raise SpecError([Problem(file=package, message=message, remedy=remedy)])

@@ -90,10 +90,8 @@ class _RecordType(type):
     _is_checked: bool
     # the values of a record in the order of its fields
     _values: Callable[[Any], tuple[Any, ...]]
-    # the class that its author wrote, of one for records known in part
-    _kind: _RecordType
-    # those, by the fields that are known
-    _in_part: dict[tuple[str, ...], _RecordType]
+    # some of its records may lack fields until these are asked for: `_await_fields`
+    _awaits_fields: bool
 
     def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> _RecordType:
         fields: dict[str, None] = {}
@@ -133,7 +131,7 @@ class _RecordType(type):
             _keys=keys,
             _mappings=tuple(mappings),
             _is_checked=is_checked,
-            _in_part={},
+            _awaits_fields=False,
             # of one name attrgetter gives no tuple
             _values=(
                 attrgetter(*fields)
@@ -141,17 +139,22 @@ class _RecordType(type):
                 else lambda record: tuple([getattr(record, name) for name in fields])
             ),
         )
-        kind = super().__new__(cls, name, bases, body)
-        kind._kind = kind
-        return kind
+        return super().__new__(cls, name, bases, body)
+
+    def _await_fields(cls) -> None:
+        """From now on a field that a record of this class lacks is worked out when asked for.
+
+        Other classes must not pay for it, and a `__getattr__` would slow down every field of all
+        records by some ten times: what a record holds goes before this on its class.
+        """
+        for name in cls._names:
+            type.__setattr__(cls, name, _Missing(name))
+        cls._awaits_fields = True
 
 
 class _Missing:
-    """A field without a value, on the class of records known in part: asked for, it completes the
+    """A field on the class of records known in part: asked of one that lacks it, it completes the
     record, which then is as any other.
-
-    The records that are whole must not pay for it: a `__getattr__` would slow down every field of
-    all of them by some ten times.
     """
 
     def __init__(self, name: str) -> None:
@@ -168,8 +171,9 @@ class _Missing:
             for name in owner._fields:
                 if name not in own:
                     own[name] = getattr(whole, name)
-            _set(record, "__class__", owner._kind)
             own.pop("_rest", None)
+        if self._name not in own:
+            raise AttributeError(f"{owner.__name__} has no {self._name}")
         return own[self._name]
 
 
@@ -228,25 +232,15 @@ class Record(metaclass=_RecordType):
         Without `rest` those are the defaults. Nothing is checked: the values must be those of a
         record that was. `values` is the record's from then on.
         """
-        kind: Any = cls
         if rest is None:
             values = {**cls._defaults, **values}
         else:
-            present = tuple(values)
             values["_rest"] = rest
-            kind = cls._in_part.get(present) or cls._missing_all_but(present)
-        record: Self = object.__new__(kind)
+            if not cls._awaits_fields:
+                cls._await_fields()
+        record = object.__new__(cls)
         _set(record, "__dict__", values)
         return record
-
-    @classmethod
-    def _missing_all_but(cls, present: tuple[str, ...]) -> _RecordType:
-        partial = _RecordType(
-            cls.__name__, (cls,), {name: _Missing(name) for name in cls._names.difference(present)}
-        )
-        partial._kind = cls
-        cls._in_part[present] = partial
-        return partial
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is frozen; use replace({name}=...)")
@@ -255,7 +249,7 @@ class Record(metaclass=_RecordType):
         raise AttributeError(f"{type(self).__name__} is frozen")
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Record) or type(other)._kind is not type(self)._kind:
+        if not isinstance(other, Record) or type(other) is not type(self):
             return NotImplemented
         if self is other:
             return True
@@ -269,7 +263,7 @@ class Record(metaclass=_RecordType):
         # records are keys of caches, and large ones take long to hash
         value: int | None = self.__dict__.get("_hash")
         if value is None:
-            value = hash((type(self)._kind, type(self)._values(self)))
+            value = hash((type(self), type(self)._values(self)))
             self.__dict__["_hash"] = value
         return value
 
@@ -279,7 +273,7 @@ class Record(metaclass=_RecordType):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (
-            type(self)._kind,
+            type(self),
             {name: getattr(self, name) for name in type(self)._fields},
         )
 
@@ -291,7 +285,7 @@ class Record(metaclass=_RecordType):
         """A copy with some fields changed; of a record that is known in part no more is asked
         for.
         """
-        kind: Any = type(self)._kind
+        kind: Any = type(self)
         own = self.__dict__
         if "_rest" in own:
             present = {name: own[name] for name in kind._fields if name in own} | changes

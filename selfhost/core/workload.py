@@ -22,7 +22,7 @@ KV_CACHE_TYPES = ("f16", "fp8", "q8_0", "q4_0")
 # of these, those that keep each number in 8 bits of its own
 NARROW_CACHE_TYPES = ("fp8",)
 # what vLLM and SGLang call one of them too
-_CACHE_TYPE_NAMES = {"fp8_e4m3": "fp8"}
+CACHE_TYPE_NAMES = {"fp8_e4m3": "fp8"}
 # where the figures of offers come from; no part of what is asked of a model
 PRICE_SOURCES = ("snapshot", "genai-prices")
 MEMORY_BASES = ("default", "total", "available")
@@ -202,6 +202,11 @@ class Workload(Record):
     checkpointing: bool | None = None
     load: Load | None = None
 
+    if not TYPE_CHECKING:
+
+        def __init__(self, **values: Any) -> None:
+            super().__init__(**_with_own_names(values))
+
     def options(self) -> str:
         """The command line that asks for the same, with a space in front of each option; empty
         where nothing was asked.
@@ -257,7 +262,7 @@ class Workload(Record):
     @classmethod
     def stated(cls, fields: dict[str, Any]) -> Workload:
         """As `Workload(**fields)`, for a face that fills the slots of the faults itself."""
-        workload = cls.partly(fields)
+        workload = cls.partly(_with_own_names(fields))
         if problems := _problems(workload):
             raise WorkloadError(problems)
         return workload
@@ -271,8 +276,18 @@ class Workload(Record):
 
 
 def cache_type(text: str) -> str:
-    """The type of a KV cache that is typed so: another name of one, or the text itself."""
-    return _CACHE_TYPE_NAMES.get(text, text)
+    """The type of a KV cache that is typed so: in either case, under another name of one; else the
+    text itself.
+    """
+    name = text.strip().lower()
+    name = CACHE_TYPE_NAMES.get(name, name)
+    return name if name in KV_CACHE_TYPES else text
+
+
+def _with_own_names(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a workload; a type of cache under the name that the programs here share."""
+    typed = fields.get("kv_cache_type")
+    return {**fields, "kv_cache_type": cache_type(typed)} if isinstance(typed, str) else fields
 
 
 def _problems(workload: Workload) -> list[Problem]:

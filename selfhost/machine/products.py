@@ -889,7 +889,9 @@ def fact_to_type(machine: Machine) -> tuple[str, str] | None:
 def _fact_of_processor(machine: Machine, processor: str) -> tuple[str, str] | None:
     """As `fact_to_type`, of a machine around a processor that was named."""
     if machine.scope != "host":
-        return None
+        # clouds do not tell which share of the RAM's rate a guest gets
+        is_told = machine.architecture != "x86_64" or cpus.processor_of(processor) is not None
+        return None if is_told else ("its processor", "epyc 9354")
     if names_a_class_alone(processor) and machine.architecture == "x86_64":
         around = cpus.class_of(processor)
         is_desktops = around is not None and around.channels is not None

@@ -526,6 +526,8 @@ def _what_narrows(verdict: Verdict, *, measured: bool) -> str:
     from ..machine.products import fact_to_type
 
     fact = fact_to_type(machine)
+    if fact is None and machine.scope in ("vm", "container"):
+        return "run `selfhost check --measure` on it"
     if fact is None:
         return "state the bandwidth of its RAM (--set bandwidth=51.2GB/s)"
     return f"state {fact[0]} (--machine '… {fact[1]}')"

@@ -44,13 +44,13 @@ def decided_by_disk(question: Question, needs: Needs, machine: Machine) -> bool:
 
 
 def decided_by_program(question: Question, needs: Needs, machine: Machine) -> bool:
-    """Whether the route rests on the model itself, the processor or the program."""
+    """Whether the route rests on the processor or the program. What the model itself is, as a
+    license that rules it out, sets no way to run it apart from another.
+    """
 
     def decides(each: Machine) -> bool:
         return any(finding.decides for finding in _of_program(question, needs, each))
 
-    if any(finding.decides for finding in model_findings(question)):
-        return True
     return bool(machine.worked_out((needs.cpu, _runtime_key(question)), decides))
 
 
@@ -61,17 +61,20 @@ def _of_program(question: Question, needs: Needs, machine: Machine) -> Iterator[
 
 def held(question: Question, needs: Needs, machine: Machine) -> Judged:
     """The findings of memory and accelerator, deciding as in `parts_of`, and where it would lie."""
-    chosen = first_without_a_fail(question, needs, machine, deciding=True)
+    # of a GPU that shares the RAM the finding alone says that it computes what lies there
+    shares_ram = any(card.unified for card in machine.accelerators or ())
+    chosen = first_without_a_fail(question, needs, machine, deciding=not shares_ram)
     return Judged(findings=(*chosen.held, *listed(chosen.speed)), needs=chosen.placed, speed=None)
 
 
 def judge_with_disk(question: Question, needs: Needs, machine: Machine) -> Judged:
     """What of the findings of `judge` decides, and maybe others, if the disk has room."""
     judged = held(question, needs, machine)
+    about = tuple(model_findings(question))
     if not decided_by_program(question, needs, machine):
         # what it does not rest on is not asked: machines are not set apart by it
-        return judged
-    others = (*model_findings(question), *_of_program(question, needs, machine))
+        return judged.replace(findings=(*about, *judged.findings))
+    others = (*about, *_of_program(question, needs, machine))
     return judged.replace(findings=(*others, *judged.findings))
 
 

@@ -442,7 +442,7 @@ def _understood(
         if quantization in PACKED and runtime.rule_of(quantization) is None:
             runtime = _runtime_for(spec, quantization, catalogue) or runtime
         runtime = _of_parts_in(spec, quantization, runtime, catalogue)
-    if runtime is not None and workload.task == "generate":
+    if not spec.closed and workload.task == "generate":
         problems += beyond(spec, workload, runtime, catalogue)
     if workload.audio_seconds is not None and spec.modality != "speech":
         message = f"is the length of a recording for a speech model; {spec.name} is not one"
@@ -582,26 +582,18 @@ def _in_tokens(spec: ModelSpec, row: need.ArchitectureRow | None, workload: Work
 
 
 def beyond(
-    spec: ModelSpec, workload: Workload, runtime: RuntimeSpec, catalogue: Catalogue
+    spec: ModelSpec, workload: Workload, runtime: RuntimeSpec | None, catalogue: Catalogue
 ) -> Iterator[Problem]:
     """What that program cannot be asked for: more sequences than it serves, a type its cache does
-    not take. The remedies name programs that load the model.
+    not take or whose share of the memory is not known. None: no program is known to run the model.
+    The remedies name programs that load it.
     """
-    most, wanted = runtime.most_sequences or workload.parallel, workload.parallel
-    if wanted > most:
-        from .refused import that_load
-
-        message = f"{runtime.name} serves at most {most:,} sequences at once, not {wanted:,}"
-        others = that_load(
-            spec,
-            catalogue,
-            PACKED_RUNTIMES,
-            lambda other: (other.most_sequences or wanted) >= wanted,
-        )
-        remedy = f"use {option('parallel', most)}" + (f", or {others}" if others else "")
-        yield Problem(file="workload", key="parallel", message=message, remedy=remedy)
+    if runtime is not None and workload.parallel > (runtime.most_sequences or workload.parallel):
+        yield _too_many_sequences(spec, workload.parallel, runtime, catalogue)
     type = workload.kv_cache_type
-    if type not in (None, "f16", *runtime.kv_cache_types):
+    if type in (None, "f16"):
+        return
+    if runtime is not None and type not in runtime.kv_cache_types:
         from .refused import NONE_TAKES_IT, that_load
 
         own = "".join(f" or in {each}" for each in runtime.kv_cache_types)
@@ -611,6 +603,25 @@ def beyond(
         )
         remedy = f"leave it out, or {others}" if others else NONE_TAKES_IT
         yield Problem(file="workload", key="kv_cache_type", message=message, remedy=remedy)
+    elif spec.needs is not None:
+        message = f"the spec of {spec.name} states its memory as one sum, so what a KV cache in"
+        message += f" {type} saves is not known"
+        remedy = "leave it out: the sum is for a cache in the type of the model"
+        yield Problem(file="workload", key="kv_cache_type", message=message, remedy=remedy)
+
+
+def _too_many_sequences(
+    spec: ModelSpec, wanted: int, runtime: RuntimeSpec, catalogue: Catalogue
+) -> Problem:
+    from .refused import that_load
+
+    most = runtime.most_sequences or wanted
+    message = f"{runtime.name} serves at most {most:,} sequences at once, not {wanted:,}"
+    others = that_load(
+        spec, catalogue, PACKED_RUNTIMES, lambda other: (other.most_sequences or wanted) >= wanted
+    )
+    remedy = f"use {option('parallel', most)}" + (f", or {others}" if others else "")
+    return Problem(file="workload", key="parallel", message=message, remedy=remedy)
 
 
 def _runtime(

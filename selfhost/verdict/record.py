@@ -361,7 +361,7 @@ class Answer(Record):
         if self.needs is not None and memory is not None:
             place = _PLACES.get(self.needs.placement or "", "memory")
             parts.append(f"{units.binary(memory.high_bytes)} of {place}")
-        return f"<{type(self)._kind.__name__} {self.model.id}: {', '.join(parts)}>"
+        return f"<{type(self).__name__} {self.model.id}: {', '.join(parts)}>"
 
 
 def answer_for(question: Question, judged: Judged, route: Route) -> Answer:

@@ -1586,3 +1586,32 @@ def test_a_form_that_is_not_judged_leaves_the_model_judged(typed: str, word: str
     verdict = check(typed, machine="desktop-rtx4090-24gb")
     assert verdict.needs is not None
     assert any(word in note and "other files" in note for note in verdict.understood_as)
+
+
+@pytest.mark.parametrize(
+    ("typed", "families"),
+    [("Solar-Open2-250B", {"solar"}), ("LongCat-2.0", {"longcat"}), ("SmolLM4-3B", {"smollm"})],
+)
+def test_a_family_that_is_written_right_is_the_one_that_is_meant(
+    typed: str, families: set[str]
+) -> None:
+    """Upstage's Solar is no Sonar of Perplexity, Meituan's LongCat no LongChat of LMSYS."""
+    with pytest.raises(UnknownModelError) as caught:
+        resolve(typed, CATALOGUE)
+    first_words = {re.split(r"[^a-z]", name)[0] for name in caught.value.nearest}
+    assert first_words == families
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("glm-4.7-flahs", "glm-4.7-flash"),
+        ("qwen2.5-codr-7b", "qwen2.5-coder:7b"),
+        ("deepseek-r1-distil-qwen-7b", "deepseek-r1-distill-qwen-7b"),
+    ],
+)
+def test_a_slip_of_a_whole_name_is_not_taken_for_a_tune_of_a_part(typed: str, meant: str) -> None:
+    with pytest.raises(UnknownModelError) as caught:
+        resolve(typed, CATALOGUE)
+    assert caught.value.nearest == (meant,)
+    assert "made from" not in str(caught.value)

@@ -530,6 +530,29 @@ def test_an_interrupt_at_any_moment_is_130(source_environment: dict[str, str]) -
         assert (done.returncode, done.stderr) == (130, ""), step
 
 
+WATCHED = """
+import atexit, sys
+from selfhost.__main__ import start
+atexit.register(print, "what was seen is written")
+sys.setprofile(lambda frame, event, argument: None)
+sys.argv[1:] = ["check"]
+start()
+"""
+
+
+def test_who_watches_the_process_is_let_finish(source_environment: dict[str, str]) -> None:
+    """coverage.py writes its file when Python ends."""
+    done = subprocess.run(
+        [sys.executable, "-c", WATCHED],
+        capture_output=True,
+        text=True,
+        env=source_environment,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stdout.endswith("what was seen is written\n")
+
+
 LOST = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -92,18 +92,32 @@ def test_an_edited_source_counts(package: Path) -> None:
 
 
 def test_what_is_not_compiled_is_left_to_python(package: Path) -> None:
-    """Bytecode that is missing, cut short or of another Python, and modules of others."""
+    """Bytecode that is missing, without a whole header or of another Python, and modules of
+    others.
+    """
     finder, folder = _Finder(PACKAGE), [str(package / "inner")]
     name = f"{PACKAGE}.inner.deep"
     (bytecode,) = (package / "inner" / "__pycache__").glob("deep.*.pyc")
     content = bytecode.read_bytes()
     assert finder.find_spec("another.deep", folder) is None
-    for other in (b"", content[:10], content[:-3], b"\0\0\r\n" + content[4:]):
+    for other in (b"", content[:10], b"\0\0\r\n" + content[4:]):
         bytecode.write_bytes(other)
         assert finder.find_spec(name, folder) is None
     bytecode.unlink()
     assert finder.find_spec(name, folder) is None
     assert finder.find_spec(f"{PACKAGE}.inner.none", folder) is None
+
+
+@pytest.mark.parametrize("kept", [16, 17, -3])
+def test_the_source_stands_in_for_damaged_bytecode(
+    package: Path, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    """A disk that is full cuts bytecode short. Python stops at it; the source is there."""
+    (bytecode,) = (package / "inner" / "__pycache__").glob("deep.*.pyc")
+    bytecode.write_bytes(bytecode.read_bytes()[:kept])
+    monkeypatch.syspath_prepend(str(package.parent))
+    modules = _imported(monkeypatch, _Finder(PACKAGE))
+    assert modules[f"{PACKAGE}.inner.deep"].depth == 1
 
 
 def test_collections_is_whole_for_whoever_imports_it() -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 from hypothesis import given
@@ -58,12 +59,24 @@ def test_what_is_known_in_part_is_completed_when_asked() -> None:
 
     made = Pair.partly({"left": 1}, rest)
     assert made.left == 1
+    assert type(made) is Pair
     assert not fetched
     assert made == Pair(left=1, right=5, names={"a": 1})
     assert len(fetched) == 1
     assert Pair.partly({"left": 1}) == Pair(left=1)
     with pytest.raises(AttributeError, match="wrong"):
         _ = made.wrong  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "use", [copy.copy, copy.deepcopy, lambda made: pickle.loads(pickle.dumps(made))]
+)
+def test_what_is_known_in_part_is_copied_whole(use: Callable[[Pair], Pair]) -> None:
+    """A copy needs no rest: a program may send it to another process."""
+    whole = Pair(left=1, right=5, names={"a": 1})
+    copied = use(Pair.partly({"left": 1}, lambda: whole))
+    assert type(copied) is Pair
+    assert vars(copied) == vars(whole)
 
 
 def test_a_record_known_in_part_is_changed_without_the_rest() -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from selfhost import Load, SelfhostError, Workload, WorkloadError, check, compare, plan, size
+from selfhost.answers.python_words import answer_in_python
 from selfhost.cli.main import main
-from selfhost.core.records import Record
+from selfhost.core.records import Record, Unread
 from selfhost.core.saying import (
     _OF_FUNCTIONS,
     FLAGS,
@@ -81,7 +82,7 @@ def sentences(value: object) -> Iterator[str]:
         for each in value:
             yield from sentences(each)
     elif isinstance(value, Record):
-        for name in type(value)._kind._fields:
+        for name in type(value)._fields:
             if name not in (*to_type, "model", "runtime", "profile"):
                 yield from sentences(getattr(value, name))
 
@@ -92,6 +93,17 @@ def options_in(text: str) -> list[str]:
     return [
         word for word in re.findall(r"(?<![\w-])--[a-z][a-z-]*(?![\w-])", alone) if word in OURS
     ]
+
+
+def test_an_error_of_what_is_worked_out_late_names_arguments() -> None:
+    """A field may be asked for after `check` has returned."""
+
+    def rest() -> Unread:
+        raise WorkloadError.of("quantization", "is not had", f"leave out {option('quantization')}")
+
+    told = answer_in_python(Unread.partly({"fact": "a"}, rest))
+    with pytest.raises(WorkloadError, match="leave out quantization"):
+        _ = told.reason
 
 
 LOAD = Load.parse("2M:500k")

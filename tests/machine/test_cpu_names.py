@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.each import each
+from selfhost.cli.main import main
 from selfhost.core.saying import in_shell
 from selfhost.core.tables import shipped_table
 from selfhost.machine.cpu_names import machine_with, rented
@@ -573,3 +574,25 @@ def test_other_cores_than_those_of_the_processor_are_said(
 )
 def test_what_is_asked_for_a_narrower_range_can_be_true(text: str, fact: tuple[str, str]) -> None:
     assert fact_to_type(profile_named(text).profile.machine) == fact
+
+
+@pytest.mark.parametrize("guest", ["8 vcpu 32gb", "vps 8gb", "vm 4 cores 16gb"])
+def test_what_is_asked_of_a_guest_narrows_its_range(guest: str) -> None:
+    fact = fact_to_type(machine_named(guest))
+    assert fact is not None
+    told = bandwidth(machine_named(f"{guest} {fact[1]}"))
+    untold = bandwidth(machine_named(guest))
+    assert told is not None
+    assert untold is not None
+    assert told.high / told.low < 0.7 * untold.high / untold.low
+
+
+@pytest.mark.parametrize("guest", ["github actions", "8 vcpu 32gb epyc 9354"])
+def test_a_guest_whose_name_tells_no_more_is_measured(
+    guest: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which share of its host's memory it gets is stated nowhere."""
+    main(["check", "mistral-7b", "--machine", guest])
+    said = capsys.readouterr().out
+    assert "run `selfhost check --measure` on it for a narrower range" in said
+    assert "bandwidth=" not in said

@@ -114,6 +114,40 @@ def test_lora_falls_back_to_qlora_on_the_gpu_before_the_cpu() -> None:
     assert with_room.workload.finetune_method == "lora"
 
 
+@pytest.mark.parametrize("machine", ["strix halo", "m4 max 48gb", "dgx spark"])
+def test_a_gpu_that_shares_the_ram_draws_in_half_precision(machine: str) -> None:
+    """As any GPU (diffusers documentation, reduce memory usage); the files hold 32 bits."""
+    assert check("stable-diffusion-1.4", machine=machine).workload.quantization == "float16"
+
+
+def test_a_license_that_rules_a_model_out_changes_no_default() -> None:
+    """What it takes and how fast it would be is told of the same files."""
+    plain, ruled_out = (
+        check("flux.1-dev", Workload(commercial=commercial), machine="rtx 4090")
+        for commercial in (False, True)
+    )
+    assert ruled_out.route is not Route.LOCAL
+    assert ruled_out.needs == plain.needs
+    assert ruled_out.workload.replace(commercial=False) == plain.workload
+
+
+def test_what_training_lacks_no_smaller_quantization_gives() -> None:
+    """QLoRA trains 4 bits already; shorter examples take less."""
+    verdict = check("gemma-3-4b", FINETUNING, machine="macbook air m2 16gb")
+    (finding,) = [each for each in verdict.findings if each.check == "accelerator"]
+    assert "context_tokens" in str(finding.remedy)
+    assert "quantization" not in str(finding.remedy)
+
+
+def test_a_mac_trains_by_the_method_that_its_gpu_may_hold_unasked() -> None:
+    """macOS lends its GPU three quarters of the RAM unless `sysctl` raises that: QLoRA comes before
+    a LoRA that needs it raised.
+    """
+    verdict = check("olmo-2-13b", FINETUNING, machine="m4 max 48gb")
+    assert verdict.workload.finetune_method == "qlora"
+    assert not any("wired_limit" in line for line in verdict.setup)
+
+
 @pytest.mark.parametrize(
     ("model", "asked"),
     [

@@ -5,8 +5,12 @@ from __future__ import annotations
 import pytest
 
 from selfhost import Route, Workload, check
+from selfhost.audit.policy import read_policy
 from selfhost.catalogue.opened import open_catalogue
+from selfhost.cli.arguments import parse
+from selfhost.cli.size import parser as parser_of_size
 from selfhost.core.errors import WorkloadError
+from selfhost.core.tomlfile import Document
 from selfhost.verdict.record import Verdict
 from selfhost.verdict.step import Step, read_of_cache
 
@@ -96,3 +100,25 @@ def test_reading_it_takes_less_time_in_a_long_chat() -> None:
         for type in ("f16", "fp8")
     )
     assert narrow.cache_bytes * 2 == plain.cache_bytes
+
+
+@pytest.mark.parametrize("runtime", [None, "vllm"])
+def test_a_type_is_refused_where_the_memory_is_stated_as_one_sum(runtime: str | None) -> None:
+    asked = Workload(runtime=runtime, kv_cache_type="fp8")
+    with pytest.raises(WorkloadError, match="one sum") as refused:
+        check("phi-4-multimodal-instruct", asked, machine="rtx 4090")
+    assert "leave it out" in str(refused.value.problems[0].remedy)
+
+
+@pytest.mark.parametrize("typed", ["fp8_e4m3", "FP8"])
+def test_python_and_the_command_line_read_the_same_names(typed: str) -> None:
+    assert Workload(kv_cache_type=typed) == Workload(kv_cache_type="fp8")
+    assert Workload().replace(kv_cache_type=typed).kv_cache_type == "fp8"
+    options = parse(parser_of_size(), ["qwen3-8b", "--kv-cache", typed])
+    assert options.kv_cache == "fp8"
+
+
+def test_a_policy_reads_the_name_that_vllm_gives_it() -> None:
+    text = 'schema = 1\n[[model]]\nname = "qwen3-8b"\nkv_cache_type = "fp8_e4m3"\n'
+    policy = read_policy(Document.parse("audit.toml", text.encode()))
+    assert policy.models[0].asked.kv_cache_type == "fp8"

@@ -652,6 +652,9 @@ def what_is_smaller(
     context changes, and a cache of a smaller type where that alone does. `smaller_caches`: such
     types, the best first, with their share of the size.
     """
+    if any(term.name == "gradients" for term in terms):
+        # of the weights that are trained the method alone tells the type
+        return f"use a shorter {option('context_tokens')}, or train a smaller model"
     caches = [term for term in terms if term.name == "kv_cache"]
     if not caches:
         return "use a smaller quantization or a smaller model"
