@@ -59,7 +59,7 @@ from ..verdict.findings import (
     worst_of,
 )
 from ..verdict.present import here, may_be_here
-from ..verdict.question import architectures, is_context_stated
+from ..verdict.question import architectures, is_context_stated, needs_at_context
 from ..verdict.record import Question
 from ..verdict.speed import instruction_sets_for_layout
 from .api_route import whose_offers
@@ -252,10 +252,9 @@ class Questions:
         needs = self._needs_by_default(id, needed)
         is_longer = has_context and workload.context_tokens is not None
         if needs is not None and runtime is not None and is_longer:
-            from ..needs import at_context
-
             self._remember_program(spec, row[_PROGRAM])
-            needs = at_context(needs, spec, runtime, filled, architectures(self._catalogue))
+            usual_tokens = values[number].get("context_tokens")
+            needs = needs_at_context(spec, runtime, needs, usual_tokens, filled, self._catalogue)
             if needs is None:
                 return None
         return Question.partly({

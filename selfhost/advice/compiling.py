@@ -38,7 +38,7 @@ from ..verdict.findings import (
     open_for,
     reads_context,
 )
-from ..verdict.question import architectures, ask
+from ..verdict.question import architectures, ask, needs_at_context
 from ..verdict.record import Judged, Question
 from ..verdict.ways import other_ways
 from .api_route import usable_offers
@@ -244,9 +244,12 @@ class _Longer:
                 continue
             needs = _needs_at(questions[name], reach, tokens, self._catalogue)
             if needs is not None:
-                own[id] = memory_sketch(needs, sketches[name])
+                usual_needs = questions[name].needs
+                usual_making = None if usual_needs is None else usual_needs.making
+                own[id] = memory_sketch(needs, usual_making, sketches[name])
                 held = figures_of_memory(needs)
-                if held is not None:
+                # whose disk is as by default
+                if held is not None and needs.making == usual_making:
                     self.held[tokens, name][id] = held
 
 
@@ -313,13 +316,13 @@ def _needs_at(
     """The needs under that context, or the longest that the model can use, if that is less; None
     where they have to be asked anew.
     """
-    most, runtime = reach.most_tokens, question.runtime
-    if question.needs is None or runtime is None or most is None or not reach.grows:
+    most, runtime, needs = reach.most_tokens, question.runtime, question.needs
+    if needs is None or runtime is None or most is None or not reach.grows:
         return None
-    from ..needs import at_context
-
-    taken = question.workload.replace(context_tokens=min(most, context_tokens))
-    return at_context(question.needs, question.spec, runtime, taken, architectures(catalogue))
+    usual = question.workload
+    taken = usual.replace(context_tokens=min(most, context_tokens))
+    spec, usual_tokens = question.spec, usual.context_tokens
+    return needs_at_context(spec, runtime, needs, usual_tokens, taken, catalogue)
 
 
 def _row(

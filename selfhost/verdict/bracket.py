@@ -14,7 +14,7 @@ from ..core.caching import cached_property
 from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import Machine
-from ..needs.records import CpuNeed, MemoryNeed, Needs
+from ..needs.records import CpuNeed, Making, MemoryNeed, Needs
 from . import findings as check
 from .compute import asked_of_cores, power_of
 from .findings import Finding, Outcome
@@ -87,8 +87,8 @@ def sketch_of(question: Question, number: int) -> Sketch:
         return left, number, (), (), ()
     memory, runtime = needs.memory, question.runtime
     wants_gpu = runtime is not None and runtime.wants_gpu(question.workload.quantization)
-    stored, _ = check.ends_to_store(needs, None)
-    if memory is None or stored is None or wants_gpu:
+    of_disk = _figures_of_disk(needs)
+    if memory is None or not of_disk or wants_gpu:
         return None
     is_text = question.read_bytes is not None
     of_work = figures_of_step(question.step) if is_text else figures_of_work(question, needs)
@@ -96,18 +96,27 @@ def sketch_of(question: Question, number: int) -> Sketch:
         left,
         number,
         (memory.high_bytes, memory.low_bytes, memory.evictable_bytes),
-        (stored, (needs.making or needs).largest_file_bytes or 0),
+        of_disk,
         of_work,
     )
 
 
-def memory_sketch(needs: Needs, sketch: Sketch) -> Sketch:
-    """What decides of these needs' memory alone, of the program of that sketch."""
+def memory_sketch(needs: Needs, usual_making: Making | None, sketch: Sketch) -> Sketch:
+    """What decides of these needs' memory alone, of the program of that sketch, and of their disk
+    where the file is made as it is not by default.
+    """
     memory = needs.memory
     if sketch is None or not sketch[2] or memory is None:
         return None
     figures = memory.high_bytes, memory.low_bytes, memory.evictable_bytes
-    return RUNS, sketch[1], figures, (), ()
+    of_disk = () if needs.making == usual_making else _figures_of_disk(needs)
+    return RUNS, sketch[1], figures, of_disk, ()
+
+
+def _figures_of_disk(needs: Needs) -> tuple[int, ...]:
+    """`Sketch`'s figures of the disk; none where what it stores is not known."""
+    stored, _ = check.ends_to_store(needs, None)
+    return () if stored is None else (stored, (needs.making or needs).largest_file_bytes or 0)
 
 
 class Reach(Record):

@@ -164,9 +164,33 @@ def asked_for_amounts(
         return question.replace(workload=workload.replace(min_tokens_per_second=pace))
     if runtime is None or needs is None or spec.needs is not None or question.companions:
         return None
+    usual_tokens = workload.context_tokens
     workload = workload.replace(context_tokens=context_tokens, min_tokens_per_second=pace)
-    needs = need.at_context(needs, spec, runtime, workload, architectures(catalogue))
+    needs = needs_at_context(spec, runtime, needs, usual_tokens, workload, catalogue)
     return None if needs is None else question.replace(workload=workload, needs=needs)
+
+
+def needs_at_context(
+    spec: ModelSpec,
+    runtime: RuntimeSpec,
+    usual_needs: Needs,
+    usual_tokens: int | None,
+    workload: Workload,
+    catalogue: Catalogue,
+) -> Needs | None:
+    """What a question takes under a workload, where it takes `usual_needs` under one that differs
+    in the context alone, of `usual_tokens`; None where it has to be asked anew.
+    """
+    rows = architectures(catalogue)
+    needs = need.at_context(usual_needs, spec, runtime, workload, rows)
+    usual_workload = workload.replace(context_tokens=usual_tokens)
+    batches = {need.batch_tokens(spec, each, rows) for each in (usual_workload, workload)}
+    if needs is None or len(batches) == 1:
+        return needs
+    # Ollama, whose library may have the file, takes no larger batch
+    spec = _with_files_of_maker(spec, workload)
+    making = making_of(spec, runtime, workload, needs, catalogue)
+    return needs.replace(making=making)
 
 
 def _with_parts(question: Question, catalogue: Catalogue) -> Question:

@@ -179,6 +179,17 @@ def test_both_ways_give_the_same_list(
     assert sum(answer.here is not None for answer in fast.answers) == len(here.models_present or ())
 
 
+def test_a_file_made_for_a_longer_text_counts_on_the_disk(packed: Path, specs: Catalogue) -> None:
+    """Ollama's library has the file of this encoder, but Ollama takes no batch that holds a text of 2,048 tokens: then the file is converted, of weights twice its size."""
+    ready, here = Catalogue.open(shipped=str(packed)), MACHINES["desktop-rtx4060-8gb"]
+    for tokens in (None, 2_048):
+        workload, ids = Workload(context_tokens=tokens), ("snowflake-arctic-embed-m",)
+        (fast,), (slow,) = (
+            judge_all(each, workload, here, today=DAY, ids=ids).answers for each in (ready, specs)
+        )
+        assert fast.findings == slow.findings
+
+
 def _without_accelerators() -> list[Machine]:
     """Every machine of the repository that has none: recorded, written down, known."""
     machines = [profile.machine for profile in all_profiles()]
