@@ -35,16 +35,26 @@ _OF_EACH_SEQUENCE = ("kv_cache", "recurrent_state")
 MOST_PARALLEL = 4096
 
 
-def room(question: Question, judged: Judged, machine: Machine, catalogue: Catalogue) -> Room | None:
+def room(
+    question: Question,
+    judged: Judged,
+    machine: Machine,
+    catalogue: Catalogue,
+    *,
+    useful_alone: bool = False,
+) -> Room | None:
     """The longest context, the best quantization and the most sequences that fit, each with
-    everything else as judged.
+    everything else as judged. `useful_alone`: the most sequences are None where already one more
+    makes each too slow, which takes a third of the time to find out.
     """
     runs = judged if judged.fits else None
     if question.needs is None or question.runtime is None:
         return None
     longest = longest_context(question, runs, machine, catalogue)
     best = _best_quantization(question, runs, machine, catalogue)
-    most = _most_parallel(question, runs, machine, catalogue)
+    most = None
+    if not useful_alone or _may_serve_more(question, runs, machine, catalogue):
+        most = _most_parallel(question, runs, machine, catalogue)
     not_now, too_slow = [], []
     for name, key, value in (
         ("longest_context_tokens", "context_tokens", longest),
@@ -87,6 +97,18 @@ def _takes_more_than_free(
     return any(finding.code in _NOT_NOW for finding in held or ())
 
 
+def _may_serve_more(
+    question: Question, runs: Judged | None, machine: Machine, catalogue: Catalogue
+) -> bool:
+    """One sequence more than judged leaves each as fast as is useful, or nothing runs."""
+    if runs is None or not _grows(question):
+        return True
+    one_more = question.workload.parallel + 1
+    return not _is_too_slow(question, runs, "parallel", one_more, machine, catalogue)
+
+
+# of one sequence more it is asked twice
+@remembered(most=16)
 def _is_too_slow(
     question: Question,
     runs: Judged,

@@ -47,17 +47,26 @@ def check_with(
     prices: str = "snapshot",
     follows_machine: bool = True,
     requires_runtime: bool = False,
+    useful_room: bool = False,
 ) -> Verdict:
     """`check` with everything given. Without `instead` the verdict names only what decides: no
     alternatives, no room. Without `follows_machine` the defaults are the model's own, the same on
-    every machine. `requires_runtime`: the runtime must be installed already.
+    every machine. `requires_runtime`: the runtime must be installed already. `useful_room`: of the
+    room left, what a person is told (`useful_alone` of `room`).
     """
     understood = understand(catalogue, model, workload, machine if follows_machine else None)
     question = question_of(catalogue, understood, machine, follows_machine=follows_machine)
     if requires_runtime:
         question = question.replace(requires_runtime=True)
     return answer(
-        catalogue, question, understood, machine, instead=instead, today=today, prices=prices
+        catalogue,
+        question,
+        understood,
+        machine,
+        instead=instead,
+        today=today,
+        prices=prices,
+        useful_room=useful_room,
     )
 
 
@@ -105,6 +114,7 @@ def answer(
     instead: bool,
     today: str | None = None,
     prices: str = "snapshot",
+    useful_room: bool = False,
 ) -> Verdict:
     """The verdict on a question that is understood. The arguments are those of `check_with`."""
     judged = judge(question, machine)
@@ -153,7 +163,13 @@ def answer(
 
     def whole() -> Verdict:
         return _with_what_else(
-            verdict, catalogue, question, understood.workload, judged, lambda *of: priced(*of)[0]
+            verdict,
+            catalogue,
+            question,
+            understood.workload,
+            judged,
+            lambda *of: priced(*of)[0],
+            useful_room=useful_room,
         )
 
     # what else there is takes most of a check, and a program often asks for the route alone
@@ -196,6 +212,8 @@ def _with_what_else(
     asked: Workload,
     judged: Judged,
     offers_of: Callable[[Question, Judged], tuple[Offer, ...]],
+    *,
+    useful_room: bool,
 ) -> Verdict:
     """With the room left, other placements, other models, and what a month costs."""
     machine = verdict.machine
@@ -208,7 +226,7 @@ def _with_what_else(
         cost = month(costed, catalogue, judged, others, offers_of)
     return verdict.replace(
         placements=considered(question, judged, machine),
-        room=room(question, judged, machine, catalogue),
+        room=room(question, judged, machine, catalogue, useful_alone=useful_room),
         alternatives=others,
         open_alternatives=named,
         monthly_cost=cost,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import CodeType, ModuleType
 
-# larger than any bytecode here, and below what the allocator asks the system for each time
+# larger than any bytecode here
 _READ_BYTES = 96 << 10
 _HEADER_BYTES = 16
 # a package of 8 million instructions, and what of it most modules here name: that alone Python has
@@ -64,6 +64,7 @@ class _Finder:
         # both are part of the interpreter: `importlib` would be loaded for them
         from _frozen_importlib import ModuleSpec
         from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader
+        from _io import FileIO
         from marshal import loads
 
         new_module = type(sys)
@@ -91,15 +92,18 @@ class _Finder:
             def get_code(self, fullname: str) -> CodeType | None:
                 code, self._code = self._code, None
                 if code is None and self._is_damaged:
-                    made: CodeType = self.source_to_code(self.get_data(self.path), self.path)
-                    return made
+                    from_source: CodeType = self.source_to_code(self.get_data(self.path), self.path)
+                    return from_source
                 return super().get_code(fullname) if code is None else code
 
-        self._prefix = f"{package}."
+        self._prefix, self._file = f"{package}.", FileIO
         optimized = f".opt-{sys.flags.optimize}" if sys.flags.optimize else ""
         self._ending = f".{sys.implementation.cache_tag}{optimized}.pyc"
         # of bytecode that holds for one time and size of its source
         self._start = MAGIC_NUMBER + bytes(4)
+        # what modules are read into, of threads that import none now: a buffer for each would be
+        # memory that the system has to clear each time, 2 ms of a check
+        self._buffers: list[bytearray] = []
         self._loads, self._locate = loads, vars(_imp)["_fix_co_filename"]
         self._loader, self._spec = Compiled, ModuleSpec
 
@@ -120,12 +124,18 @@ class _Finder:
         source = f"{folder}{os.sep}{last}.py"
         compiled = f"{folder}{os.sep}__pycache__{os.sep}{last}{self._ending}"
         try:
-            content = self._bytecode(source, compiled)
+            buffer = self._buffers.pop()
+        except IndexError:
+            buffer = bytearray(_READ_BYTES)
+        try:
+            content = self._bytecode(source, compiled, buffer)
+            code = None if content is None else self._code_in(content)
         except OSError:
             return None
+        finally:
+            self._buffers.append(buffer)
         if content is None:
             return None
-        code = self._code_in(content)
         if code is not None:
             # as Python does where the package was moved
             self._locate(code, source)
@@ -145,20 +155,19 @@ class _Finder:
             return None
         return code if isinstance(code, _CODE) else None
 
-    def _bytecode(self, source: str, compiled: str) -> memoryview | None:
-        """What follows the header; None where it is not of that source. Raises `OSError`."""
+    def _bytecode(self, source: str, compiled: str, buffer: bytearray) -> memoryview | None:
+        """What follows the header, in `buffer` where that holds it; None where it is not of that
+        source. Raises `OSError`.
+        """
         status = os.stat(source)
-        number = os.open(compiled, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        try:
-            content = part = os.read(number, _READ_BYTES)
-            while len(part) == _READ_BYTES:
-                part = os.read(number, _READ_BYTES)
-                content += part
-        finally:
-            os.close(number)
+        with self._file(compiled) as file:
+            count = file.readinto(buffer)
+            content = memoryview(buffer)[:count]
+            if count == len(buffer):
+                content = memoryview(bytes(content) + file.readall())
         made_of = [int(status.st_mtime) & 0xFFFFFFFF, status.st_size & 0xFFFFFFFF]
         start = self._start + b"".join([number.to_bytes(4, "little") for number in made_of])
-        return memoryview(content)[_HEADER_BYTES:] if content.startswith(start) else None
+        return content[_HEADER_BYTES:] if content[:_HEADER_BYTES] == start else None
 
     def _with_abstract(
         self, path: Sequence[str] | None, target: ModuleType | None

@@ -13,6 +13,8 @@ from selfhost import (
     Workload,
     check,
 )
+from selfhost.answers.verdicts import check_with
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.machine.changes import apply
 from selfhost.machine.record import Accelerator
 from selfhost.reports.check_text import check_document
@@ -157,6 +159,27 @@ def test_the_sequences_that_are_told_are_read_as_fast_as_they_come() -> None:
         assert speed is not None
         assert speed.parallel_total is not None
         assert (speed.parallel_total.likely / sequences >= 5) is is_read
+
+
+@pytest.mark.parametrize(
+    ("model", "parallel", "is_sought"),
+    [("phi-4", 1, False), ("phi-4", 3, False), ("llama-3.2-1b", 1, True), ("bge-m3", 1, True)],
+)
+def test_a_text_says_the_same_where_useless_sequences_were_not_counted(
+    model: str, parallel: int, is_sought: bool
+) -> None:
+    """phi-4 in RAM is read slower than by a person already, and more sequences slow each down."""
+    catalogue, workload = open_catalogue(), Workload(parallel=parallel)
+    whole, useful = (
+        check_with(catalogue, model, workload, VM, useful_room=is_useful)
+        for is_useful in (False, True)
+    )
+    assert plain(check_document([useful])) == plain(check_document([whole]))
+    if not is_sought:
+        assert whole.room is not None
+        assert useful.room is not None
+        assert (whole.room.most_parallel or 0) > parallel
+        assert useful.room.most_parallel is None
 
 
 def test_sequences_that_end_at_their_pace_need_no_program_closed() -> None:

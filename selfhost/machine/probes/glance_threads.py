@@ -7,7 +7,6 @@ Filling begins before anything is loaded that judges what was read.
 from __future__ import annotations
 
 import os
-import sys
 from _thread import allocate_lock, start_new_thread
 from time import perf_counter, sleep, thread_time
 
@@ -16,7 +15,7 @@ from ...core.records import Unread
 from ...core.saying import MEASURE
 from ..record import LATE
 from .host import Host
-from .pages import HUGE_BYTES, Filler, private_memory
+from .pages import HUGE_BYTES, Filler, grow_heap_in_large_steps, private_memory
 from .plan import FACT, SHARE_OF_AVAILABLE, Plan, last_caches, plan_for
 
 TYPE_CHECKING = False
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
     Passes = tuple[Trace, Trace | None]
 
-FAILURES = (OSError, MemoryError, RuntimeError, ValueError, AttributeError)
+FAILURES = (OSError, MemoryError, RuntimeError, ValueError, AttributeError, ImportError)
 # what each thread reads: where not every cache is known, or more than the caches ask for; where
 # they are known, at least (a core's own caches hold a few MiB); and at most
 UNTOLD_PER_THREAD, LEAST_PER_THREAD = 64 * units.MIB, 16 * units.MIB
@@ -151,13 +150,12 @@ def parts_for(plan: Plan, each: int, *, beside: bool) -> Parts:
 class _Part:
     """The memory of one reader, given back when the last thread that uses it is done."""
 
-    def __init__(self, size: int, cpu: int | None) -> None:
-        import ctypes
+    def __init__(self, size: int, cpu: int | None, filler: Filler) -> None:
+        from .c_library import view_of
 
         self.size, self.cpu, self.filled = size, cpu, 0
-        self._area = private_memory(size)
-        self._view = (ctypes.c_char * size).from_buffer(self._area)
-        self.address = ctypes.addressof(self._view)
+        self._area, self._filler = private_memory(size), filler
+        self._view, self.address = view_of(self._area, size)
         self._users, self._lock = 1, allocate_lock()
 
     def use(self) -> None:
@@ -169,6 +167,7 @@ class _Part:
             self._users -= 1
             is_last = not self._users
         if is_last:
+            self._filler.give_back(self.address, self.size)
             # the area cannot be closed while something points into it
             del self._view
             self._area.close()
@@ -193,23 +192,21 @@ class Parts:
     """The memory of all readers. It must be dropped, whatever became of it."""
 
     def __init__(self, plan: Plan, each: int) -> None:
-        import ctypes
+        from .c_library import ADDRESS, NUMBER, SIZE, function_of
 
         # why a thread told nothing, "" where each did
         self.failure = ""
         # threads that fill now
         self.filling = 0
         self._filler = Filler()
-        self._library = library = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None)
-        self._search = library.memchr
-        self._search.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t)
-        self._search.restype = ctypes.c_void_p
+        self._search = function_of("memchr", ADDRESS, NUMBER, SIZE, gives=ADDRESS)
         self._began = perf_counter()
         self._last = float("inf")
         self._dropped = False
         self._enough = each
         self._parts = [
-            _Part(each, plan.cpus[number] if plan.cpus else None) for number in range(plan.threads)
+            _Part(each, plan.cpus[number] if plan.cpus else None, self._filler)
+            for number in range(plan.threads)
         ]
 
     def drop(self) -> None:
@@ -223,6 +220,8 @@ class Parts:
 
     def fill(self, *, beside: bool) -> None:
         """Begin to fill, each part from the processor that will read it where that is free."""
+        if beside:
+            grow_heap_in_large_steps()
         for part in self._parts:
             self._filler.ask_for_huge_pages(part.address, part.size)
         shares = shared_out(self._parts, self._own_cpu() if beside else None, beside=beside)
@@ -241,9 +240,11 @@ class Parts:
     def _own_cpu(self) -> int | None:
         if self._parts[0].cpu is None:
             return None
+        from .c_library import function_of
+
         try:
-            return int(self._library.sched_getcpu())
-        except AttributeError:
+            return int(function_of("sched_getcpu")())
+        except FAILURES:
             return None
 
     def _fill(self, share: Sequence[_Part]) -> None:
@@ -308,20 +309,24 @@ class Parts:
     def read(self) -> list[Passes]:
         """What each thread read of its part, and read again of the last of it; None where it came
         to that too late. `failure` says why that of a thread is missing; `RuntimeError` where all
-        are.
+        are. Once: the thread that is the last to read gives all memory back, while the caller goes
+        on.
         """
         readable = [part for part in self._parts if part.filled >= LEAST_FILLED]
         if len(readable) < len(self._parts):
             self.failure = self.failure or LATE
         run = _Run(len(readable))
-        for number, part in enumerate(readable):
-            part.use()
+        for number in range(len(readable)):
+            for part in readable:
+                part.use()
             try:
-                start_new_thread(self._read, (part, run, number))
+                start_new_thread(self._read, (readable, run, number))
             except RuntimeError as error:
-                part.leave()
+                for part in readable:
+                    part.leave()
                 self._fail(error)
                 run.give(number, None)
+        self.drop()
         passes = run.wait()
         if len(passes) < len(readable):
             self.failure = self.failure or "a thread took too long"
@@ -329,8 +334,8 @@ class Parts:
             raise RuntimeError(self.failure)
         return passes
 
-    def _read(self, part: _Part, run: _Run, number: int) -> None:
-        passes = None
+    def _read(self, readable: Sequence[_Part], run: _Run, number: int) -> None:
+        part, passes = readable[number], None
         try:
             if part.cpu is not None:
                 os.sched_setaffinity(0, {part.cpu})
@@ -342,7 +347,8 @@ class Parts:
             self._fail(error)
         finally:
             run.give(number, passes)
-            part.leave()
+            for part in readable:
+                part.leave()
 
     def _run_over(self, address: int, size: int, run: _Run, number: int) -> Trace:
         """Read for `READ_SECONDS`; a thread that was interrupted goes on until `LAST_SECONDS`."""
