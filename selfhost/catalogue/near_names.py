@@ -82,11 +82,7 @@ def nearest_names(
         for spelling in _sharing_a_word(key, spellings)
         if _near_in_meaning(key, words, spelling)
     ]
-    # another family that has the word later in its name is told only where none begins with it
-    of_family = [spelling for spelling in candidates if _begins_alike(words, spelling)]
-    # who writes a family's name right means no family that is spelled nearly so: solar is no sonar
-    by_name = [spelling for spelling in of_family if _words(spelling)[0] == words[0]]
-    candidates = by_name or of_family or candidates
+    candidates = _of_family(words, candidates)
     letters = key.replace("-", "")
     slips = [
         spelling
@@ -98,6 +94,15 @@ def nearest_names(
     of_size = [spelling for spelling in candidates if sizes and sizes <= sizes_in(spelling)]
     closest = _closest_first(key, slips or of_size or candidates)
     return _one_a_model((spellings[spelling] for spelling in closest), model_of, most)
+
+
+def _of_family(words: list[str], candidates: list[str]) -> list[str]:
+    """Those of the family that the typed `words` begin with, else all."""
+    # another family that has the word later in its name is told only where none begins with it
+    of_family = [spelling for spelling in candidates if _begins_alike(words, spelling)]
+    # who writes a family's name right means no family that is spelled nearly so: solar is no sonar
+    by_name = [spelling for spelling in of_family if _words(spelling)[0] == words[0]]
+    return by_name or of_family or candidates
 
 
 def _one_a_model(

@@ -378,7 +378,7 @@ def _described_or_by_texts(ram: StatedRam, typed_whole: str) -> list[Profile] | 
     their texts, else a Mac by its chip. Raises `UnknownMachineError`.
     """
     text = ram.text
-    described = rented(text) or _guest_on(text) or product_named(text)
+    described = _rented_or_product(text)
     lead = None if described is not None else lead_to_its_parts(text)
     if described is None and lead is None and not is_a_mac(text):
         # of a text with a GPU this would leave the GPU out
@@ -391,6 +391,10 @@ def _described_or_by_texts(ram: StatedRam, typed_whole: str) -> list[Profile] | 
     if not matches:
         raise _of_its_chip(text, lead or _near(text) or unknown(typed_whole))
     return matches
+
+
+def _rented_or_product(text: str) -> Described | None:
+    return rented(text) or _guest_on(text) or product_named(text)
 
 
 def _guest_on(text: str) -> Described | None:
