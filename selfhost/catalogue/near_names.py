@@ -82,7 +82,7 @@ def nearest_names(
         for spelling in _sharing_a_word(key, spellings)
         if _near_in_meaning(key, words, spelling)
     ]
-    candidates = _of_the_family(words, candidates)
+    candidates = _of_family(words, candidates)
     letters = key.replace("-", "")
     slips = [
         spelling
@@ -96,8 +96,8 @@ def nearest_names(
     return _one_a_model((spellings[spelling] for spelling in closest), model_of, most)
 
 
-def _of_the_family(words: list[str], candidates: list[str]) -> list[str]:
-    """Those that begin with the family's name, where any does; else all."""
+def _of_family(words: list[str], candidates: list[str]) -> list[str]:
+    """Those of the family that the typed `words` begin with, else all."""
     # another family that has the word later in its name is told only where none begins with it
     of_family = [spelling for spelling in candidates if _begins_alike(words, spelling)]
     # who writes a family's name right means no family that is spelled nearly so: solar is no sonar

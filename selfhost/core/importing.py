@@ -92,8 +92,8 @@ class _Finder:
             def get_code(self, fullname: str) -> CodeType | None:
                 code, self._code = self._code, None
                 if code is None and self._is_damaged:
-                    from_source: CodeType = self.source_to_code(self.get_data(self.path), self.path)
-                    return from_source
+                    fresh_code: CodeType = self.source_to_code(self.get_data(self.path), self.path)
+                    return fresh_code
                 return super().get_code(fullname) if code is None else code
 
         self._prefix, self._file = f"{package}.", FileIO

@@ -11,7 +11,7 @@ from ..core.records import Record
 from ..core.saying import differently, option
 from ..core.spelling import canonical, is_slip, words_of
 from ..core.tables import shipped_table
-from . import gpus
+from . import cpus, gpus
 from .changes import planned
 from .chips import apple_chips, soldered_chip
 from .cpu_names import Described, machine_with, names_a_class_alone, rented
@@ -378,7 +378,7 @@ def _described_or_by_texts(ram: StatedRam, typed_whole: str) -> list[Profile] | 
     their texts, else a Mac by its chip. Raises `UnknownMachineError`.
     """
     text = ram.text
-    described = rented(text) or product_named(text)
+    described = _rented_or_product(text)
     lead = None if described is not None else lead_to_its_parts(text)
     if described is None and lead is None and not is_a_mac(text):
         # of a text with a GPU this would leave the GPU out
@@ -391,6 +391,41 @@ def _described_or_by_texts(ram: StatedRam, typed_whole: str) -> list[Profile] | 
     if not matches:
         raise _of_its_chip(text, lead or _near(text) or unknown(typed_whole))
     return matches
+
+
+def _rented_or_product(text: str) -> Described | None:
+    return rented(text) or _guest_on(text) or product_named(text)
+
+
+def _guest_on(text: str) -> Described | None:
+    """The virtual machine that a profile or a cloud's type is, on the host whose processor follows,
+    `github actions epyc 7763`; None for any other text.
+    """
+    words = text.split()
+    for cut in range(len(words) - 1, 0, -1):
+        host, name = " ".join(words[cut:]), " ".join(words[:cut])
+        series, around = cpus.processor_of(host), cpus.class_of(host)
+        if series is None or around is None:
+            continue
+        guest = _rented_or_hosted(name)
+        if guest is None or guest.architecture != (series.architecture or around.architecture):
+            continue
+        title = f"{guest.name} on {host}"
+        machine = guest.replace(
+            cpu_model=host, name=title, sources={**guest.sources, "cpu_model": f'"{text}"'}
+        )
+        return Described(machine=machine, title=title, note=f'"{text}" is judged as {title}.')
+    return None
+
+
+def _rented_or_hosted(name: str) -> Machine | None:
+    """The virtual machine of a cloud or of a pipeline that goes by that name."""
+    try:
+        profile = _as_typed(name).profile
+    except UnknownMachineError:
+        return None
+    is_guest = profile.kind in ("cloud", "ci") and profile.machine.scope == "vm"
+    return profile.machine if is_guest else None
 
 
 def _tells_kind_of_ram(ram: StatedRam) -> bool:

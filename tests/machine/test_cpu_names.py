@@ -596,3 +596,16 @@ def test_a_guest_whose_name_tells_no_more_is_measured(
     said = capsys.readouterr().out
     assert "run `selfhost check --measure` on it for a narrower range" in said
     assert "bandwidth=" not in said
+
+
+@pytest.mark.parametrize(
+    ("text", "cores", "gib"),
+    # Hetzner's CPX41 has 8 vCPU and 16 GB, AWS' m7a.4xlarge 16 and 64 GiB (their pages)
+    [("hetzner cpx41 epyc 7763", 8, 16), ("m7a.4xlarge epyc 9r14", 16, 64)],
+)
+def test_a_guest_on_a_named_host_keeps_its_size(text: str, cores: int, gib: int) -> None:
+    """It was judged as the whole server."""
+    machine = machine_named(text)
+    assert (machine.scope, machine.cpu_cores_usable) == ("vm", cores)
+    assert machine.memory_total_bytes == gib * GIB
+    assert machine.cpu_model == text.split(" ", 2 if "cpx" in text else 1)[-1]
