@@ -17,7 +17,7 @@ from .asked import Asked
 from .judging import asked_by
 from .policy import Policy, Selector, Wanted
 from .population import Population, bits_of, lowest, without
-from .regions import Lacking, Layers, SameFindings, Short, Signature, found_by, place_of
+from .regions import Layers, SameFindings, Short, Signature, found_by, place_of
 from .tracing import Trace
 
 TYPE_CHECKING = False
@@ -115,7 +115,7 @@ def hardest_hit(
     at_most = {}
     for short in lacking:
         _, form, most = short
-        if form and not isinstance(form, Asked | Lacking):
+        if form and not isinstance(form, Asked):
             most -= population.cut(form).values[0]
         at_most[short] = most
     # questions about pace take longest: they come last, and lack no more than is wanted
@@ -123,7 +123,7 @@ def hardest_hit(
         (_, form, most), common = short, lacking[short]
         if at_most[short] < hit[0]:
             continue
-        if isinstance(form, Asked | Lacking):
+        if isinstance(form, Asked):
             amount, number = form.hardest_hit(common)
         elif form:
             # the lower the form, the more is lacking
@@ -136,7 +136,7 @@ def hardest_hit(
 
 
 def _is_of_pace(short: Short) -> bool:
-    return isinstance(short[1], Asked | Lacking)
+    return isinstance(short[1], Asked)
 
 
 class Selections:

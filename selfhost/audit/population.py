@@ -11,7 +11,6 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import islice
 
 from ..core.records import FrozenDict
 from ..machine.record import Accelerator, Machine
@@ -138,7 +137,8 @@ class _Cut:
         several the first.
         """
         held = bits.to_bytes(self._bytes, "little")
-        behind = islice(self.numbers, self._mark_before(bits) * self._step, None)
+        start = self._mark_before(bits) * self._step
+        behind = self.numbers[start : start + self._step]
         return next(each for each in behind if held[each >> 3] >> (each & 7) & 1)
 
     def last_of(self, bits: int) -> int:

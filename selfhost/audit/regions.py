@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Signature = tuple[tuple[int, str, str, Outcome], ...]
 # a check, the form as which what it lacks falls, or what tells it of each machine, and how much
 # that is where the form is () or 0, or at most
-Short = tuple[str, "Form | Asked | Lacking", float]
+Short = tuple[str, "Form | Asked", float]
 _PLACES = {check: place for place, check in enumerate(CHECKS)}
 
 
@@ -71,14 +71,13 @@ def found_by(
     by_signature: dict[Signature, SameFindings] = {}
     counted = _Counted(deciding)
     regions = _regions(population, find, bits, counted, each_bandwidth, layers)
-    for findings, region, trace, lacking in regions:
+    for findings, region, trace in regions:
         signature = counted.signature_of(findings)
         same = by_signature.get(signature)
         if same is None:
             same = by_signature[signature] = SameFindings(counted.of(findings))
         same.bits |= region
-        shorts = _shorts(counted.of(findings), trace) if lacking is None else lacking.shorts()
-        for short in shorts:
+        for short in _shorts(counted.of(findings), trace):
             same.shorts[short] = same.shorts.get(short, 0) | region
     return by_signature
 
@@ -128,19 +127,16 @@ def _regions(
     counted: _Counted,
     each_bandwidth: bool,
     layers: Layers | None,
-) -> Iterator[tuple[Sequence[Finding], int, Trace, _Pooled | None]]:
-    """Parts of a set whose machines have the same findings; of those that lack amounts in several
-    layouts what tells these.
-    """
+) -> Iterator[tuple[Sequence[Finding], int, Trace]]:
+    """Parts of a set whose machines have the same findings."""
     among = population.kinds_of(bits)
     while bits:
         trace = Trace(population, lowest(bits), among=among)
         findings, layout = (find(trace.view), None) if layers is None else layers.find(trace.view)
-        region, pooled = trace.region() & bits, None
+        region = trace.region() & bits
         if layers is not None and layout is not None and not trace.reads_bandwidth:
             wider = _Wider(population, layers, trace, counted, findings, layout)
             region |= wider.region(bits, region) & bits
-            pooled = wider.pooled
         elif trace.reads_bandwidth and each_bandwidth:
             region &= trace.region_of_its_bandwidth()
         elif trace.reads_bandwidth and region & (region - 1):
@@ -149,14 +145,14 @@ def _regions(
         bits = without(bits, region)
         # kinds of which no machine is left are not asked any more
         among = population.kinds_left(among, trace.kinds, bits)
-        yield findings, region, trace, pooled
+        yield findings, region, trace
 
 
 _FREE: Slot = ("accelerators", "0", "memory_free_bytes")
 # hypothetical machines asked for one region
 _MOST_TRIED = 3
 # fewer machines are judged as they are: hypothetical ones would take longer
-_LEAST_POOLED = 32
+_LEAST_BETWEEN = 32
 
 
 class _Wider:
@@ -168,9 +164,7 @@ class _Wider:
     direction, for it is the sum of the layers' times; of several accelerators alike the sum is the
     same whichever has them. So where machines with the least and with the most free have the same
     findings, each in the same layout, those between have them too. Where no layout holds the model
-    with the most free, none does with less; the split lacks less with more free, so that where it
-    lacks least of all at both ends, it does between. What is free now changes no other way than the
-    split: where every way is too slow at both ends, it is between.
+    with the most free, none does with less.
     """
 
     def __init__(
@@ -189,8 +183,6 @@ class _Wider:
         self._lacks = any(each.short is not None for each in counted.of(findings) if each.decides)
         # the kinds that hypothetical machines stand for
         self._kinds = trace.kinds
-        # what tells the amounts that machines lack which are told together, where they lack some
-        self.pooled: _Pooled | None = None
 
     def _signature_of(self, findings: Sequence[Finding]) -> object:
         if self._counted.deciding:
@@ -203,11 +195,10 @@ class _Wider:
         """
         if self._layout == "nowhere":
             return self._of_all_cards(bits, alike)
-        if self._layout in ("split", "short split", "slow split"):
-            region = self._of_one_card(bits)
-            return region if region or self._lacks else self._of_all_cards(bits, alike)
         if self._lacks:
             return 0
+        if self._layout == "split":
+            return self._of_one_card(bits) or self._of_all_cards(bits, alike)
         if self._layout == "accelerator" and self._has_several:
             return self._of_all_cards(bits, alike)
         return 0
@@ -227,13 +218,11 @@ class _Wider:
             # the cut leaves out a machine of which the free memory is not known
             return 0
         own = population.value_of(self._trace.number, _FREE)
-        if bits.bit_count() < _LEAST_POOLED:
+        if bits.bit_count() < _LEAST_BETWEEN:
             return 0
         kinds = population.fact(("of one card", _FREE), _is_of_one_card)[self._trace.kind][1]
         kinds = population.kinds_within(kinds & self._trace.among, bits)
         bits &= population.of_kinds(kinds)
-        if self._lacks:
-            return self._that_lack(bits & population.kinds[self._trace.kind].bits, own)
         least, most = self._span(bits)
         above = self._corner({_FREE: most}, kinds)
         if above is None:
@@ -252,38 +241,6 @@ class _Wider:
             for number in self._population.ends(bits, _FREE)
         )
         return least, most
-
-    def _that_lack(self, bits: int, own: int) -> int:
-        """Of machines of one kind those with these findings, which lack something: how much RAM is
-        too little depends on what is free, so that those of other kinds are seldom alike.
-        """
-        if bits.bit_count() < _LEAST_POOLED:
-            return 0
-        cut, (least, most) = self._population.cut(((_FREE, 1),)), self._span(bits)
-        most, above = self._furthest(own, most)
-        least, below = self._furthest(own, least)
-        if above is None or below is None:
-            return 0
-        self.pooled = _Pooled(self._population, self._part, self._counted, self._worst)
-        return bits & above & below & without(cut.at_least(least), cut.at_least(most + 1))
-
-    def _furthest(self, own: int, end: int) -> tuple[int, int | None]:
-        """How much may be free, towards `end`, for the same findings of this machine, as far as
-        halving tells; and the machines of its kind that would answer as it does then.
-        """
-        alike, beyond, tried = own, end, end
-        region: int | None = None
-        for _ in range(_MOST_TRIED):
-            answering = self._corner({_FREE: tried}, 1 << self._trace.kind)
-            if answering is None:
-                beyond = tried
-            else:
-                alike, region = tried, answering
-                self._worst = self._last
-            if alike in (beyond, end):
-                break
-            tried = (alike + beyond) // 2
-        return alike, region
 
     def _of_all_cards(self, bits: int, alike: int) -> int:
         """Machines of the same kinds with one accelerator or several alike."""
@@ -338,80 +295,8 @@ class _Wider:
         among = self._kinds if kinds is None else kinds
         trace = Trace(self._population, self._trace.number, instead, among)
         findings, layout = self._part.find(trace.view)
-        self._last = trace, findings
         is_same = (layout, self._signature_of(findings)) == (self._layout, self._signature)
         return trace.region() if is_same and not trace.reads_bandwidth else None
-
-
-class _Pooled:
-    """What machines lack that are told together, though layers lie apart in other ways: `worst`
-    is the one with the least free of its accelerator, and its findings.
-    """
-
-    def __init__(
-        self,
-        population: Population,
-        part: Layers,
-        counted: _Counted,
-        worst: tuple[Trace, Sequence[Finding]],
-    ) -> None:
-        self._population, self._part, self._counted, self._worst = population, part, counted, worst
-
-    def shorts(self) -> Iterator[Short]:
-        """By each finding."""
-        trace, findings = self._worst
-        for each in self._counted.of(findings):
-            for check, form, most in _shorts([each], trace):
-                if isinstance(form, tuple) and form:
-                    bound = most - self._population.cut(form).values[0]
-                    yield check, Lacking(self._population, self._part.find, check, form), bound
-                else:
-                    own: Form = ((BANDWIDTH, 1),)
-                    bound = float(most) if form else inf
-                    yield check, Lacking(self._population, self._part.find, check, own), bound
-
-
-class Lacking:
-    """What each machine of a region lacks: never more than another of its kind that has as much or
-    less free of its accelerator, and of the form.
-    """
-
-    def __init__(self, population: Population, find: Layered, check: str, form: Form) -> None:
-        self._population, self._find, self._check, self._form = population, find, check, form
-
-    def hardest_hit(self, bits: int) -> tuple[float, int]:
-        """The most that a machine of a set lacks, and one that lacks as much: the first of those
-        with the same numbers.
-        """
-        hit: tuple[float, int] = 0.0, -lowest(bits)
-        while bits:
-            kind = self._population.kinds[self._population.kind_of(lowest(bits))[0]]
-            least_free = None
-            for _, free, number in sorted(self._rows_of(kind, bits)):
-                if least_free is None or free < least_free:
-                    least_free = free
-                    hit = max(hit, (self._short_of(number), -number))
-            bits = without(bits, kind.bits)
-        return hit[0], -hit[1]
-
-    def _rows_of(self, kind: Kind, bits: int) -> Iterator[tuple[int, int, int]]:
-        """Of the machines of a kind that are in a set the form's value, what is free of the
-        accelerator, and the number.
-        """
-        places = kind.places_of(bits)
-        values = kind.sums(self._form if kind.has(self._form) else (), 0, places)
-        free = kind.sums(((_FREE, 1),), 0, places)
-        return zip(values, free, [kind.members[place] for place in places], strict=True)
-
-    def _short_of(self, number: int) -> float:
-        trace = Trace(self._population, number)
-        finding = next(each for each in self._find(trace.view)[0] if each.check == self._check)
-        short: Any = finding.short
-        if type(short) is Number:
-            return float(short.value)
-        # the answer about a pace is that of the slowest memory that is answered alike
-        asked = trace.asked_of(finding) if short else None
-        return float(short or 0) if asked is None else asked.short_of(number)
 
 
 def _is_of_one_card(kind: Kind) -> bool:

@@ -234,7 +234,7 @@ class Trace:
         self.kinds &= alike
         return answer
 
-    def answer(self, question: Question, alone: bool) -> Any:
+    def answer(self, question: Question) -> Any:
         """As `Machine.answer`."""
         population = self._population
         if population.answers is None:
@@ -250,7 +250,7 @@ class Trace:
                 break
             except DiffersError:
                 totals = self._fewer_totals(totals)
-        if (alone and not self._instead) or totals is not None:
+        if totals is not None:
             self.kinds &= 1 << self.kind
         else:
             self.kinds &= self._reaching()
@@ -605,7 +605,6 @@ class View:
         alike: Callable[[Any], Any],
         best: Callable[[Any], bool],
         *,
-        alone: bool = False,
         strength: Callable[[Any], Any] | None = None,
         worst: Callable[[Any], bool] | None = None,
         lacking: Callable[[Any], float | None] | None = None,
@@ -615,7 +614,7 @@ class View:
         if self._is_changed:
             return ask(self)
         question = Question(ask, key, alike, best, strength, worst, lacking, burden)
-        return self._trace.answer(question, alone)
+        return self._trace.answer(question)
 
     def worked_out(self, key: Any, of: Callable[[Any], Any]) -> Any:
         """As `Machine.worked_out`."""

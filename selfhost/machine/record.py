@@ -192,7 +192,6 @@ class Machine(Record):
         alike: Callable[[Any], Any],
         best: Callable[[Any], bool],
         *,
-        alone: bool = False,
         strength: Callable[[Machine], Any] | None = None,
         worst: Callable[[Any], bool] | None = None,
         lacking: Callable[[Any], float | None] | None = None,
@@ -202,7 +201,7 @@ class Machine(Record):
         them: `key` gives all that the answer depends on beside the machine, after whether that
         holds what it depends on of the machine, too; where `alike` gives the same of two answers,
         nobody looks at more of them. `best`: a machine that is the same but with faster memory has
-        that answer, too. `alone`: few other kinds would be asked the same.
+        that answer, too.
 
         `strength` gives of a machine a word and numbers, or None: of two with the same word the one
         whose numbers are all as large or larger has the `best` answer where the other has it, and

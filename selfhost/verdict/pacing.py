@@ -54,7 +54,6 @@ def pace_and_finding(
         lambda each: _pace_key(question, placed, each, deciding),
         (lambda answer: (said(answer), is_in_order(answer))) if is_rare(placed) else said,
         _decides_nothing if deciding else _is_comfortable,
-        alone=is_rare(placed),
         strength=_strength(question, placed) if deciding else None,
         worst=_rules_out,
         lacking=lambda answer: _lacking_seconds(question, answer),
@@ -491,7 +490,6 @@ def faster_there(
         ),
         lambda answer: answer[1],
         lambda answer: not answer[1],
-        alone=is_rare(here),
     )
     return compared
 

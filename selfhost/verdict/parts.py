@@ -260,22 +260,15 @@ def _placed(
 def _layout(chosen: Chosen) -> str | None:
     """Where nothing fails in the first way that is tried: `split` where some layers lie on an
     accelerator and the rest in RAM, so that the time of a token is the sum of theirs, else
-    `accelerator` or `host`. Where no place holds the model: `nowhere` where it is judged in RAM,
-    because no accelerator takes a layer; `short split` where it is judged in the first way, a
-    split, which lacks least. `slow split`: that is the first that has the memory, and every way is
-    too slow. Else None.
+    `accelerator` or `host`. `nowhere` where no place holds the model and it is judged in RAM,
+    because no accelerator takes a layer. Else None.
     """
     placed = chosen.placed
-    # in order, each end of the range is that of one sum
-    is_split = is_rare(placed) and is_in_order((chosen.pace, chosen.speed))
     if any_fails(chosen.held):
-        if placed.placement == "host":
-            return "nowhere"
-        return "short split" if is_split and chosen.is_first else None
-    if not chosen.is_first:
+        return "nowhere" if placed.placement == "host" else None
+    if not chosen.is_first or any_fails([chosen.speed]):
         return None
-    if any_fails([chosen.speed]):
-        return "slow split" if is_split else None
     if not is_rare(placed):
         return None if placed.offload is not None else placed.placement
-    return "split" if is_split else None
+    # in order, each end of the range is that of one sum
+    return "split" if is_in_order((chosen.pace, chosen.speed)) else None

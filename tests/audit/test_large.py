@@ -244,8 +244,8 @@ def test_each_model_by_itself_gets_the_verdicts_of_one_by_one(
 ) -> None:
     """Where a model is split between accelerator and RAM, too slow or too large: the same rows, and of each group the same count, the same first names and the same largest shortfall."""
     monkeypatch.setattr(large_module, "MOST_TOGETHER", 0)
-    # machines of one kind are told together, however few they are
-    monkeypatch.setattr(regions, "_LEAST_POOLED", 4)
+    # machines between two hypothetical ones are told together, however few they are
+    monkeypatch.setattr(regions, "_LEAST_BETWEEN", 4)
     policy = read_policy(Document.parse("audit.toml", SPLIT_MODELS.encode()))
     machines = load_machines("-", stdin=splitting_fleet(120).encode()).machines
     one = judge_with(catalogue(), TODAY)
