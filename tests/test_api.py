@@ -699,9 +699,9 @@ def test_what_else_there_is_is_worked_out_when_it_is_asked_for(
     calls: list[int] = []
     work_out = vars(verdicts)["_with_what_else"]
 
-    def counted(*given: Any) -> Any:
+    def counted(*given: Any, **named: Any) -> Any:
         calls.append(1)
-        return work_out(*given)
+        return work_out(*given, **named)
 
     monkeypatch.setattr(verdicts, "_with_what_else", counted)
     verdict = check("llama-3.1-405b", machine=VM)

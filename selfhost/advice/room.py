@@ -52,9 +52,7 @@ def room(
         return None
     longest = longest_context(question, runs, machine, catalogue)
     best = _best_quantization(question, runs, machine, catalogue)
-    most = None
-    if not useful_alone or _may_serve_more(question, runs, machine, catalogue):
-        most = _most_parallel(question, runs, machine, catalogue)
+    most = _most_parallel(question, runs, machine, catalogue, useful_alone=useful_alone)
     not_now, too_slow = [], []
     for name, key, value in (
         ("longest_context_tokens", "context_tokens", longest),
@@ -95,16 +93,6 @@ def _takes_more_than_free(
     """With that, other programs would have to be closed."""
     held = _held_under(question, runs, _with(question, key, value), machine, catalogue)
     return any(finding.code in _NOT_NOW for finding in held or ())
-
-
-def _may_serve_more(
-    question: Question, runs: Judged | None, machine: Machine, catalogue: Catalogue
-) -> bool:
-    """One sequence more than judged leaves each as fast as is useful, or nothing runs."""
-    if runs is None or not _grows(question):
-        return True
-    one_more = question.workload.parallel + 1
-    return not _is_too_slow(question, runs, "parallel", one_more, machine, catalogue)
 
 
 # of one sequence more it is asked twice
@@ -209,10 +197,20 @@ def longest_context(
 
 
 def _most_parallel(
-    question: Question, runs: Judged | None, machine: Machine, catalogue: Catalogue
+    question: Question,
+    runs: Judged | None,
+    machine: Machine,
+    catalogue: Catalogue,
+    *,
+    useful_alone: bool,
 ) -> int | None:
     if not _grows(question):
         return None
+    if runs is not None and useful_alone:
+        one_more = question.workload.parallel + 1
+        may_fit = _parallel_by_what_is_kept(question, machine) >= one_more
+        if may_fit and _is_too_slow(question, runs, "parallel", one_more, machine, catalogue):
+            return None
 
     def fits(number: int) -> bool:
         if _are_surely_too_many(question, number, machine):
@@ -246,24 +244,38 @@ def _parallel_by_slope(question: Question, machine: Machine, catalogue: Catalogu
     """
     now = question.workload.parallel
     memory = question.needs.memory if question.needs is not None else None
-    if memory is None:
-        return now
-    # what is free beside the model; on accelerators the search corrects the guess
-    left = (given_bytes(machine, question.workload) or 0) - memory.high_bytes
-
-    def reached(each: float) -> int:
-        return max(1, min(MOST_PARALLEL, now + int(left / each))) if each > 0 else 2 * now
-
-    kept = sum(term.high_bytes for term in memory.terms if term.name in _OF_EACH_SEQUENCE)
     # far from what is asked: near to it, what grows in steps would mislead
-    probe = reached(kept / now)
-    if probe <= now:
+    probe = _parallel_by_what_is_kept(question, machine)
+    if memory is None or probe <= now:
         return probe
     then = _needs_under(question, _with(question, "parallel", probe), catalogue, machine)
     if then.memory is None:
         return now
     each = (then.memory.high_bytes - memory.high_bytes) / (probe - now)
-    return reached(each) if each > 0 else now
+    return _reached(question, machine, each) if each > 0 else now
+
+
+def _parallel_by_what_is_kept(question: Question, machine: Machine) -> int:
+    """As many as fit if each took what is kept of it alone."""
+    now = question.workload.parallel
+    memory = question.needs.memory if question.needs is not None else None
+    if memory is None:
+        return now
+    kept = sum(term.high_bytes for term in memory.terms if term.name in _OF_EACH_SEQUENCE)
+    return _reached(question, machine, kept / now)
+
+
+def _reached(question: Question, machine: Machine, each_bytes: float) -> int:
+    """As many sequences as fit where one more takes `each_bytes` more; twice as many as now where
+    it takes none.
+    """
+    now = question.workload.parallel
+    memory = question.needs.memory if question.needs is not None else None
+    if each_bytes <= 0 or memory is None:
+        return 2 * now
+    # what is free beside the model; on accelerators the search corrects the guess
+    left = (given_bytes(machine, question.workload) or 0) - memory.high_bytes
+    return max(1, min(MOST_PARALLEL, now + int(left / each_bytes)))
 
 
 def _grows(question: Question) -> bool:

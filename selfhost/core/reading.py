@@ -19,7 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import IO
 
-_CHUNK_BYTES = 1 << 20
+# below what the allocator asks the system for each time
+_CHUNK_BYTES = 96 << 10
 # what shells pass for `<(command)` and for a pipe; any other pipe or device could be waited for
 # without end
 _STANDARD_INPUT = pattern(r"/dev/(?:stdin|fd/([0-9]+))")

@@ -15,7 +15,17 @@ from ...core.records import Unread
 from ...core.saying import MEASURE
 from ..record import LATE
 from .host import Host
-from .pages import HUGE_BYTES, Filler, grow_heap_in_large_steps, private_memory
+from .pages import (
+    ADDRESS,
+    HUGE_BYTES,
+    NUMBER,
+    SIZE,
+    Filler,
+    function_of,
+    grow_heap_in_large_steps,
+    private_memory,
+    view_of,
+)
 from .plan import FACT, SHARE_OF_AVAILABLE, Plan, last_caches, plan_for
 
 TYPE_CHECKING = False
@@ -151,8 +161,6 @@ class _Part:
     """The memory of one reader, given back when the last thread that uses it is done."""
 
     def __init__(self, size: int, cpu: int | None, filler: Filler) -> None:
-        from .c_library import view_of
-
         self.size, self.cpu, self.filled = size, cpu, 0
         self._area, self._filler = private_memory(size), filler
         self._view, self.address = view_of(self._area, size)
@@ -192,8 +200,6 @@ class Parts:
     """The memory of all readers. It must be dropped, whatever became of it."""
 
     def __init__(self, plan: Plan, each: int) -> None:
-        from .c_library import ADDRESS, NUMBER, SIZE, function_of
-
         # why a thread told nothing, "" where each did
         self.failure = ""
         # threads that fill now
@@ -240,8 +246,6 @@ class Parts:
     def _own_cpu(self) -> int | None:
         if self._parts[0].cpu is None:
             return None
-        from .c_library import function_of
-
         try:
             return int(function_of("sched_getcpu")())
         except FAILURES:

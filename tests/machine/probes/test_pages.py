@@ -1,4 +1,4 @@
-"""Functions of the C library, by the part of ctypes that is loaded fast and by ctypes itself."""
+"""Filling memory: functions of the C library, by the part of ctypes that is loaded fast and by ctypes itself."""
 
 from __future__ import annotations
 
@@ -8,19 +8,17 @@ import sys
 import pytest
 
 from selfhost.core.records import Unread
-from selfhost.machine.probes import c_library, glance
-from selfhost.machine.probes.c_library import ADDRESS, NUMBER, SIZE, function_of, view_of
+from selfhost.machine.probes import glance, pages
+from selfhost.machine.probes.pages import ADDRESS, NUMBER, SIZE, function_of, view_of
 from selfhost.machine.reader import Machine
 
 
-@pytest.mark.parametrize("way", [c_library._by_its_part_in_c, c_library._by_ctypes])
+@pytest.mark.parametrize("way", [pages._by_its_part_in_c, pages._by_ctypes])
 @pytest.mark.skipif(sys.platform == "win32", reason="ctypes alone")
 def test_both_ways_fill_and_search_the_same_memory(
     way: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    types, byte, named = way()  # type: ignore[operator]
-    for name, value in {"_TYPES": types, "_BYTE": byte, "_named": named}.items():
-        monkeypatch.setattr(c_library, name, value)
+    monkeypatch.setattr(pages, "_c_library", way)
     fill = function_of("memset", ADDRESS, NUMBER, SIZE, gives=ADDRESS)
     search = function_of("memchr", ADDRESS, NUMBER, SIZE, gives=ADDRESS)
     with mmap.mmap(-1, 8192) as area:
@@ -40,7 +38,7 @@ def test_a_python_without_ctypes_says_so_instead_of_glancing(
     """Python is often built where libffi is missing."""
     monkeypatch.setitem(sys.modules, "_ctypes", None)
     monkeypatch.delitem(sys.modules, "ctypes", raising=False)
-    monkeypatch.delitem(sys.modules, c_library.__name__)
+    monkeypatch.setattr(pages, "_c_library", pages._c_library.__wrapped__)
     result = glance.glance(Machine.read())
     assert isinstance(result, Unread)
     assert "_ctypes" in result.reason
