@@ -111,7 +111,8 @@ def test_every_model_has_needs_in_every_runtime_that_loads_it() -> None:
             assert term.arithmetic
             parts = [
                 re.sub(r"\b[\d,]+ layers?", "layers", part)
-                for part in term.arithmetic.partition(";")[0].split(" + ")
+                # a sum in brackets is one part
+                for part in re.split(r" \+ (?![^(]*\))", term.arithmetic.partition(";")[0])
                 if "layer" in part
             ]
             assert len(parts) == len(set(parts)), (spec.id, program.id, term.arithmetic)
