@@ -238,8 +238,10 @@ def _at_most(machine: Machine, bytes_per_second: int) -> Bandwidth:
     least, most = bytes_per_second * _OF_CACHE[0] * low, bytes_per_second * high
     ends = (least, bytes_per_second * _OF_CACHE[1], most)
     assumed = _assumed(machine)
-    if assumed is not None and assumed.low < bytes_per_second:
-        ends = within((assumed.low, assumed.likely, assumed.high), least, most)
+    # a class that begins between the two ends of the figure holds what memory may give at most
+    if assumed is not None and assumed.low < most:
+        lowest = min(assumed.low, bytes_per_second * _GLANCE_ENDS[0])
+        ends = within((lowest, assumed.likely, assumed.high), least, most)
     return Bandwidth(
         low=ends[0],
         likely=ends[1],

@@ -3,7 +3,7 @@
 import pytest
 
 from selfhost import Machine, Workload, check
-from selfhost.machine.record import Accelerator
+from selfhost.machine.record import AT_MOST, Accelerator
 from selfhost.verdict.processor import bandwidth, named_processor
 from selfhost.verdict.speed import PaceRange, shared_gpu_of
 
@@ -180,3 +180,23 @@ def test_the_processors_own_name_counts_first() -> None:
     )
     assert series is not None
     assert series.name == "Ryzen 7000"
+
+
+def test_an_upper_bound_at_the_slow_end_of_a_class_leaves_its_slow_end() -> None:
+    """A busy host once held reads to 24.9 GB/s where memory gives 32, and guests of the kind begin at 25.6: no wider than the class."""
+    guest = {
+        "cpu_model": "AMD EPYC",
+        "scope": "vm",
+        "cpu_cores_physical": 1,
+        "cpu_cores_usable": 2.0,
+        "instruction_sets": ("avx2", "avx512f", "avx512_bf16"),
+    }
+    slow, _, fast = ends(**guest)
+    for share in (0.95, 1.05):
+        bounded = ends(
+            **guest,
+            memory_bandwidth_bytes_per_second=int(slow * share * GB),
+            sources={BANDWIDTH: f"glanced at: {AT_MOST}"},
+        )
+        assert bounded[0] > 0.8 * slow
+        assert bounded[2] / bounded[0] < fast / slow
