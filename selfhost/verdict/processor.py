@@ -242,6 +242,8 @@ def _at_most(machine: Machine, bytes_per_second: int) -> Bandwidth:
     if assumed is not None and assumed.low < most:
         lowest = min(assumed.low, bytes_per_second * _GLANCE_ENDS[0])
         ends = within((lowest, assumed.likely, assumed.high), least, most)
+        if bytes_per_second <= assumed.low:
+            ends = (ends[0], (ends[0] * bytes_per_second) ** 0.5, ends[2])
     return Bandwidth(
         low=ends[0],
         likely=ends[1],

@@ -136,8 +136,8 @@ def test_more_is_never_less(data: st.DataObject) -> None:
     The compute buffer apart where llama.cpp itself takes less for more, as tests/truth has it: gpt-oss 20B 456,415,232 bytes at
     8,192 tokens and 429,524,992 at 32,768, with logits for the whole batch; a quantized cache is rotated in buffers of its own
     (Falcon-H1 34B 180,641,856 bytes with q8_0 and 175,317,056 with f16), which leave other holes for other batches; an encoder's batch
-    is rounded up to a multiple of the sequences. SGLang leaves free what its largest graph takes, which holds as many sequences as it
-    takes by itself until a line asks for fewer (--max-running-requests 2). Even there the sum never falls by more than 2 %.
+    is rounded up to a multiple of the sequences. Even there the sum never falls by more than 2 %. What SGLang leaves free is no such sum:
+    its largest graph holds as many sequences as it takes by itself until a line asks for fewer (--max-running-requests 2).
     """
     spec, program = data.draw(st.sampled_from([pair for pair in paired() if pair[0].architecture]))
     context = data.draw(st.integers(1, 200_000))
@@ -167,7 +167,8 @@ def test_more_is_never_less(data: st.DataObject) -> None:
         ]
         first, second = (sum(size for name, size in terms if name not in apart) for terms in sums)
         assert first <= second, (spec.id, program.id, part)
-        whole, then = (sum(size for _, size in terms) for terms in sums)
+        reserved = {"activations"} & set(apart)
+        whole, then = (sum(size for name, size in terms if name not in reserved) for terms in sums)
         assert then >= 0.98 * whole, (spec.id, program.id, part)
 
 
