@@ -124,10 +124,11 @@ class ProcessorClass(Record):
     """What processors are whose series has no row, and what most machines with one have: GiB of
     RAM, and a system; `most_gib` is the most that a machine with one takes. `words`: one of them is
     in the name. `channels` of 64 bits; None where they differ. `most_gb_per_s`: the peak of the
-    fastest of a class that is no longer made, else None.
+    fastest of a class that is no longer made, else None. `kind`: `server`, else None.
     """
 
     words: frozenset[str]
+    kind: str | None
     architecture: str
     system: str
     memory_gib: int
@@ -144,6 +145,7 @@ def class_of(name: str) -> ProcessorClass | None:
         if not words.isdisjoint(row["words"]):
             return ProcessorClass(
                 words=frozenset(row["words"]),
+                kind=row.get("kind"),
                 architecture=row["architecture"],
                 system=row["system"],
                 memory_gib=row["memory_gib"],

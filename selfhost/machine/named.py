@@ -405,11 +405,21 @@ def _guest_on(text: str) -> Described | None:
     for cut in range(len(words) - 1, 0, -1):
         host, name = " ".join(words[cut:]), " ".join(words[:cut])
         series, around = cpus.processor_of(host), cpus.class_of(host)
-        if series is None or around is None:
+        # whoever tells the RAM, or a laptop's processor, means the machine itself and its system
+        if around is None or tells_ram(host) or (series or around).kind != "server":
             continue
         guest = _rented_or_hosted(name)
-        if guest is None or guest.architecture != (series.architecture or around.architecture):
+        if guest is None:
             continue
+        if series is None or guest.architecture != (series.architecture or around.architecture):
+            # the parts of a guest are sure: whatever its host is, it is no whole server
+            why = (
+                f'no processor is listed as "{host}"'
+                if series is None
+                else f"its processors are {guest.architecture}, and {host} is not"
+            )
+            note = f'"{text}" is judged as {guest.name}: {why}.'
+            return Described(machine=guest, title=guest.name or name, note=note)
         title = f"{guest.name} on {host}"
         machine = guest.replace(
             cpu_model=host, name=title, sources={**guest.sources, "cpu_model": f'"{text}"'}

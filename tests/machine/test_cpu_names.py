@@ -601,7 +601,10 @@ def test_a_guest_whose_name_tells_no_more_is_measured(
 @pytest.mark.parametrize(
     ("text", "cores", "gib"),
     # Hetzner's CPX41 has 8 vCPU and 16 GB, AWS' m7a.4xlarge 16 and 64 GiB (their pages)
-    [("hetzner cpx41 epyc 7763", 8, 16), ("m7a.4xlarge epyc 9r14", 16, 64)],
+    [
+        ("hetzner cpx41 epyc 7763", 8, 16),
+        ("m7a.4xlarge epyc 9r14", 16, 64),
+    ],
 )
 def test_a_guest_on_a_named_host_keeps_its_size(text: str, cores: int, gib: int) -> None:
     """It was judged as the whole server."""
@@ -609,3 +612,22 @@ def test_a_guest_on_a_named_host_keeps_its_size(text: str, cores: int, gib: int)
     assert (machine.scope, machine.cpu_cores_usable) == ("vm", cores)
     assert machine.memory_total_bytes == gib * GIB
     assert machine.cpu_model == text.split(" ", 2 if "cpx" in text else 1)[-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "scope", "gib"),
+    [
+        ("aws m7i.large xeon 8488c", "vm", 8),
+        ("hetzner cx22 xeon", "vm", 4),
+        ("ubuntu-latest xeon 8370c", "vm", 16),
+        # the system of a computer, and no runner of a pipeline
+        ("ubuntu 24.04 ryzen 5600 32gb", "host", 32),
+        ("ubuntu 24.04 xeon e5-2680 v4 64gb", "host", 64),
+    ],
+)
+def test_a_guest_beside_a_processor_that_is_not_listed_keeps_its_size(
+    text: str, scope: str, gib: int
+) -> None:
+    """It was judged as a server with 64 GB; and Ubuntu with a processor as GitHub's runner."""
+    machine = machine_named(text)
+    assert (machine.scope, round((machine.memory_total_bytes or 0) / GIB)) == (scope, gib)
