@@ -136,7 +136,11 @@ def run(words: list[str]) -> int:
         listing = judge_all(catalogue, workload, machine, ready=ready, use=use, ids=ids)
         rows = _sorted([row for row in listing.answers if _matches(row, options)], options.sort)
         counts = count_rows(rows)
-    on_options = *_in_fewer_bits(workload, machine, catalogue), *_without_context(workload, rows)
+    on_options = (
+        *_in_fewer_bits(workload, machine, catalogue),
+        *_without_cache_type(workload, rows, catalogue),
+        *_without_context(workload, rows),
+    )
     notes, options.notes = (*options.notes, *on_options), ()
     if options.format == "json":
         from ..reports import json
@@ -165,6 +169,26 @@ def _in_fewer_bits(workload: Workload, machine: Machine, catalogue: Catalogue) -
         yield (
             f"{runtime.name} is judged with each model's own type: --quant {name} lists what fits"
             " in 4 bits."
+        )
+
+
+def _without_cache_type(
+    workload: Workload, rows: Sequence[Answer], catalogue: Catalogue
+) -> Iterator[str]:
+    """Why nothing runs with a type of KV cache that the programs lack, and which have it."""
+    cache_type = workload.kv_cache_type
+    if cache_type in (None, "f16") or any(row.route is Route.LOCAL for row in rows):
+        return
+    having = [
+        name
+        for name in catalogue.runtime_ids()
+        if cache_type in catalogue.runtime(name).kv_cache_types
+    ]
+    if workload.runtime not in having:
+        named = " or ".join(f"--runtime {name}" for name in having)
+        yield (
+            f"Nothing runs with a KV cache in {cache_type} because the programs judged lack it:"
+            f" {named} lists those that have it."
         )
 
 

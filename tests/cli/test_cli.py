@@ -1210,3 +1210,15 @@ def test_a_list_of_a_program_in_16_bits_says_how_to_list_4_bits(
     _, out, _ = run(capsys, *words, "--quant", "awq" if is_told else "Q4_K_M")
     assert "✓  llama-3.3-70b-instruct" in out
     assert "--quant awq lists" not in out
+
+
+def test_a_list_with_a_cache_that_no_program_judged_has_says_which_have_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """llama.cpp has no fp8 cache, which `check` refuses; the list said "0 of 131 models run" and no more."""
+    words = ("list", "mistral", "--kv-cache", "fp8", "--machine", "desktop-rtx4090-24gb")
+    _, out, _ = run(capsys, *words)
+    assert "Nothing runs with a KV cache in fp8" in out
+    assert "--runtime vllm lists those that have it" in " ".join(out.split())
+    _, out, _ = run(capsys, *words, "--runtime", "vllm")
+    assert "Nothing runs" not in out
