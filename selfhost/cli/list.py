@@ -175,9 +175,11 @@ def _in_fewer_bits(workload: Workload, machine: Machine, catalogue: Catalogue) -
 def _without_cache_type(
     workload: Workload, rows: Sequence[Answer], catalogue: Catalogue
 ) -> Iterator[str]:
-    """Why nothing runs with a type of KV cache that the programs lack, and which have it."""
+    """Why nothing runs with a type of KV cache that the programs lack, and which have it. Nothing
+    where a model was judged with it, whatever became of that.
+    """
     cache_type = workload.kv_cache_type
-    if cache_type in (None, "f16") or any(row.route is Route.LOCAL for row in rows):
+    if cache_type in (None, "f16") or not rows or any(row.needs is not None for row in rows):
         return
     having = [
         name

@@ -399,7 +399,8 @@ def _rented_or_product(text: str) -> Described | None:
 
 def _guest_on(text: str) -> Described | None:
     """The virtual machine that a profile or a cloud's type is, on the host whose processor follows,
-    `github actions epyc 7763`; None for any other text.
+    `github actions epyc 7763`; without that host where it is not listed, or has another
+    architecture. None for any other text.
     """
     words = text.split()
     for cut in range(len(words) - 1, 0, -1):

@@ -243,6 +243,7 @@ def _at_most(machine: Machine, bytes_per_second: int) -> Bandwidth:
         lowest = min(assumed.low, bytes_per_second * _GLANCE_ENDS[0])
         ends = within((lowest, assumed.likely, assumed.high), least, most)
         if bytes_per_second <= assumed.low:
+            # memory gives less than the bound, so the likely figure is halfway below it, a guess
             ends = (ends[0], (ends[0] * bytes_per_second) ** 0.5, ends[2])
     return Bandwidth(
         low=ends[0],

@@ -1222,3 +1222,9 @@ def test_a_list_with_a_cache_that_no_program_judged_has_says_which_have_it(
     assert "--runtime vllm lists those that have it" in " ".join(out.split())
     _, out, _ = run(capsys, *words, "--runtime", "vllm")
     assert "Nothing runs" not in out
+    # here the memory is too small, and llama.cpp has the type
+    _, out, _ = run(
+        capsys, "list", "mixtral", "--kv-cache", "q8_0", "--machine", "raspberry-pi-4-2gb"
+    )
+    assert "0 of 4 models run" in out
+    assert "Nothing runs" not in out
