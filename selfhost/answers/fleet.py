@@ -213,6 +213,9 @@ class FleetJudge:
         """
         if not isinstance(model.model, str) or is_path(model.model):
             return 0, ""
+        outline = self._catalogue.outline(model.model)
+        if outline is not None:
+            return outline.parameters_total or 0, outline.modality
         try:
             spec = of_name(self._catalogue, model.model, model.workload, explains=False).spec
         except SelfhostError:

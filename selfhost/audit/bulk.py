@@ -135,6 +135,23 @@ def hardest_hit(
     return -hit[1]
 
 
+def lacks(
+    population: Population, alike: Alike, number: int, checks: Sequence[str]
+) -> dict[str, float]:
+    """What a machine of a group lacks for each of those checks; without those for which it lacks
+    no amount.
+    """
+    amounts: dict[str, float] = {}
+    for shorts in alike.shorts:
+        for (check, form, most), of_short in shorts.items():
+            if check in checks and of_short >> number & 1:
+                if isinstance(form, Asked):
+                    amounts[check] = form.short_of(number)
+                else:
+                    amounts[check] = most - population.form_of(number, form)
+    return amounts
+
+
 def _is_of_pace(short: Short) -> bool:
     return isinstance(short[1], Asked)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from ..core.caching import cache
 from ..core.errors import Problem, SelfhostError
 from ..verdict.findings import Mark, Outcome
 from ..verdict.record import Verdict
-from .bulk import Alike, Bulk, hardest_hit
+from .bulk import Alike, Bulk, hardest_hit, lacks
 from .exceptions import Exceptions, ExceptionsOfAll
 from .fleet import Machines
 from .groups import NAMES_SHOWN
@@ -17,7 +18,7 @@ from .judged_entries import Judge, entry_problems
 from .judging import asked_by
 from .policy import Place, Policy, Wanted
 from .population import Population, first_members, lowest, members
-from .record import Audit, MachineGroup, Result, Row, Tally
+from .record import Audit, MachineGroup, Reason, Result, Row, Tally
 from .rows import row_of, unplaced_row, weighed, weight
 
 TYPE_CHECKING = False
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from .bulk import FleetJudge
     from .progress import Progress
+    from .verdicts import Extent
 
     # the fields of rows, and machines that have them
     _Alone = tuple[dict[str, Any], Alike]
@@ -46,13 +48,15 @@ def large_audit(
     today: str,
     problems: Sequence[Problem],
     progress: Progress | None,
+    in_full: Extent = "all",
 ) -> Audit:
     """As `run_audit`."""
     # of 1,152 models 500 objects were garbage, and looking for it took 3 % of the time
     is_searched = gc.isenabled()
     gc.disable()
     try:
-        return _Large(policy, machines, judge, at_once, today, progress).audit(problems)
+        large = _Large(policy, machines, judge, at_once, today, progress, in_full)
+        return large.audit(problems)
     finally:
         if is_searched:
             gc.enable()
@@ -72,14 +76,15 @@ class _Same:
 
 class _Entry:
     """What one entry of the policy comes to, as one process can send it to another: of each group
-    the fields of its row, its count, its first names and the machine hit hardest.
+    the fields of its row, its count, its first names, the machine hit hardest and what that one
+    lacks for each check.
     """
 
     __slots__ = ("codes", "exceptions", "groups", "is_placed", "is_refused", "results")
 
     def __init__(
         self,
-        groups: list[tuple[dict[str, Any], int, tuple[str, ...], int]],
+        groups: list[tuple[dict[str, Any], int, tuple[str, ...], int, dict[str, float]]],
         is_placed: bool,
         is_refused: bool,
         results: dict[str, int],
@@ -101,9 +106,11 @@ class _Large:
         at_once: FleetJudge,
         today: str,
         progress: Progress | None,
+        in_full: Extent,
     ) -> None:
         self._policy, self._machines, self._judge = policy, machines, judge
         self._at_once, self._today, self._progress = at_once, today, progress
+        self._in_full = in_full
         self._population = Population(machines)
         self._bulk = Bulk(policy, self._population, at_once, deciding=True)
         self._exceptions = Exceptions(policy.exceptions, today)
@@ -115,7 +122,7 @@ class _Large:
         self._results: dict[str, int] = {}
         self._codes: set[int] = set()
 
-        self._again = lambda: _Large(policy, machines, judge, at_once, today, None)
+        self._again = lambda: _Large(policy, machines, judge, at_once, today, None, in_full)
 
     def audit(self, problems: Sequence[Problem]) -> Audit:
         """The whole answer."""
@@ -161,15 +168,16 @@ class _Large:
         from .workers import in_shares
 
         entries = self._policy.models
-        first, *families = self._bulk.families(entries)
-        # what it looks up of the machines is at hand in every process
-        by_place = {place: self._entry(place) for place in first}
+        families = self._bulk.families(entries)
+        # what one entry looks up of the machines is at hand in every process
+        place = families[0].pop(0)
+        by_place = {place: self._entry(place)}
 
         def of_family(number: int) -> list[_Entry]:
             return [self._entry(place) for place in families[number]]
 
         def tell(number: int) -> None:
-            self._tell(sum(map(len, families[:number])) + len(first))
+            self._tell(sum(map(len, families[:number])) + 1)
 
         shares = in_shares(len(families), of_family, tell)
         for family, answers in zip(families, shares, strict=True):
@@ -179,8 +187,8 @@ class _Large:
         for place, wanted in enumerate(entries):
             answer = by_place[place]
             self._count(wanted, answer)
-            for fields, count, names, hit in answer.groups:
-                row = self._row_of_hardest_hit(wanted, {**fields, "wanted": wanted}, hit)
+            for fields, count, names, hit, lacking in answer.groups:
+                row = self._row_of_hardest_hit(wanted, {**fields, "wanted": wanted}, hit, lacking)
                 groups.append(MachineGroup(names=names, count=count, rows=(row,)))
         return groups
 
@@ -195,11 +203,15 @@ class _Large:
             )
             fields = {name: value for name, value in same.fields.items() if name != "wanted"}
             hit = self._hardest_hit(same, same.bits)
-            if fields["failed"] or fields["undecided"]:
-                # reports read why: here several processes judge it
+            lacking: dict[str, float] = {}
+            if checks := (*fields["failed"], *fields["undecided"]):
                 alike = next(each for each in same.alike if each.bits >> hit & 1)
-                fields.update(self._why(wanted, hit, alike))
-            groups.append((fields, same.bits.bit_count(), names, hit))
+                if self._in_full == "few":
+                    lacking = lacks(self._population, alike, hit, checks)
+                else:
+                    # reports read why: here several processes judge it
+                    fields.update(self._why(wanted, hit, alike))
+            groups.append((fields, same.bits.bit_count(), names, hit, lacking))
         exceptions = self._exceptions
         return _Entry(
             groups,
@@ -322,10 +334,26 @@ class _Large:
         checks = (*same.fields["failed"], *same.fields["undecided"])
         return hardest_hit(self._population, same.alike, bits, checks)
 
-    def _row_of_hardest_hit(self, wanted: Wanted, fields: dict[str, Any], number: int) -> Row:
-        """The row of that machine. It is judged when somebody reads more of it than its result."""
+    def _row_of_hardest_hit(
+        self,
+        wanted: Wanted,
+        fields: dict[str, Any],
+        number: int,
+        lacking: Mapping[str, float] | None = None,
+    ) -> Row:
+        """The row of that machine. It is judged when somebody reads more of it than its result and
+        what it lacks.
+        """
         fields = {**fields, "machine": self._machines.names[number]}
-        return Row.partly(fields, lambda: self.row(wanted, number))
+
+        @cache
+        def whole() -> Row:
+            return self.row(wanted, number)
+
+        decided = (*fields["failed"], *fields["undecided"])
+        if lacking is not None and decided and "reasons" not in fields:
+            fields["reasons"] = tuple(_reason(check, lacking.get(check), whole) for check in decided)
+        return Row.partly(fields, whole)
 
     def row(self, wanted: Wanted, number: int, alike: Alike | None = None) -> Row:
         """The row of one machine, judged by itself. What was asked of those `alike` is not looked
@@ -381,6 +409,15 @@ class _Large:
                 kept["workload"] = alike.workload
             fields["verdict"] = Verdict.partly(kept, verdict)
         return Row.partly(fields, whole)
+
+
+def _reason(check: str, short: float | None, whole: Callable[[], Row]) -> Reason:
+    """Why that check decided a row; it is worded when somebody reads the words."""
+
+    def worded() -> Reason:
+        return next(reason for reason in whole().reasons if reason.check == check)
+
+    return Reason.partly({"check": check, "short": short}, worded)
 
 
 def _fewer(same: Sequence[_Same]) -> list[_Same]:

@@ -68,9 +68,12 @@ def run_audit(
     if at_once is not None and is_large and type(machines) is Machines:
         from .large import large_audit
 
-        audit = large_audit(policy, machines, judge, at_once, today, of_records, progress)
+        audit = large_audit(policy, machines, judge, at_once, today, of_records, progress, in_full)
         return _with_blindness(audit.replace(notes=fitted.notes) if fitted.notes else audit)
     exceptions = Exceptions(policy.exceptions, today)
+    if len(machines) > 1 and in_full == "few":
+        # of machines that fare alike the one that lacks most is told of
+        in_full = "failing"
     judging = _Judging(policy, judge, exceptions, len(machines), progress, in_full=in_full)
     by_machine = [judging.rows_on(number, machine) for number, machine in enumerate(machines)]
     own_problems = [*judging.problems(len(machines))]

@@ -171,7 +171,7 @@ def _run(words: list[str]) -> int:
         progress=progress,
         at_once=at_once,
         now=utc_now() if options.today is None else None,
-        in_full=_in_full(options, outputs, len(machines)),
+        in_full=_in_full(options, outputs),
     )
     if baseline is not None:
         from ..audit.baseline import since
@@ -279,12 +279,11 @@ def _outputs(options: argparse.Namespace) -> list[Output]:
     return outputs
 
 
-def _in_full(options: argparse.Namespace, outputs: list[Output], machines: int) -> Extent:
+def _in_full(options: argparse.Namespace, outputs: list[Output]) -> Extent:
     """Of which rows the reports tell figures and reasons, the most that one of them does."""
     if options.anonymize:
         return "all"
-    # of several machines that fare alike the one that lacks most is shown
-    extents: set[Extent] = {"failing"} if options.verbose or machines > 1 else set()
+    extents: set[Extent] = {"failing"} if options.verbose else set()
     for name, path in outputs:
         # a terminal gets the first rows, a file all
         is_first_screen = name == "text" and path is None and options.output is None

@@ -178,18 +178,23 @@ class _Tallied:
         self.worst = min((row for _, row in rows), key=_gravity)
         self.machines = sum(group.count for group, _ in rows)
         self.passing = sum(group.count for group, row in rows if row.result is Result.PASS)
+        self._failing = [(group, row) for group, row in rows if row.result is not Result.PASS]
+        self.order = (*_gravity(self.worst), self.passing - self.machines)
+
+    @property
+    def reasons(self) -> str:
+        """What keeps the model from machines, the most of them first."""
         counts: dict[str, int] = {}
-        failing = [(group, row) for group, row in rows if row.result is not Result.PASS]
-        for group, row in failing:
+        for group, row in self._failing:
             for words in causes(row):
                 counts[words] = counts.get(words, 0) + group.count
         said = sorted(counts.items(), key=lambda pair: -pair[1])
-        self.reasons = ", ".join(f"{words}: {count:,}" for words, count in said[:_WHYS_SHOWN])
+        reasons = ", ".join(f"{words}: {count:,}" for words, count in said[:_WHYS_SHOWN])
         if len(said) > _WHYS_SHOWN:
-            self.reasons += ", and others"
-        if failing and not any(row.exit_code for _, row in failing):
-            self.reasons += "; not counted"
-        self.order = (*_gravity(self.worst), self.passing - self.machines)
+            reasons += ", and others"
+        if self._failing and not any(row.exit_code for _, row in self._failing):
+            reasons += "; not counted"
+        return reasons
 
 
 def _gravity(row: Row) -> tuple[bool, int]:

@@ -10,6 +10,8 @@ from ..audit.record import Audit, MachineGroup, Reason, Row
 from .audit_words import many
 
 _MOST = 3
+# rows of one check that are looked through for one with a remedy
+_MOST_READ = 12
 
 _Entry = tuple[MachineGroup, Row, Reason]
 
@@ -23,22 +25,32 @@ def to_do(audit: Audit) -> list[tuple[str, str]]:
     for group in audit.groups if len(audit.groups) > 1 else ():
         for row in group.rows:
             for reason in row.reasons if row.exit_code else ():
-                if reason.check is not None and reason.remedy:
+                if reason.check is not None:
                     is_known = reason.check in row.failed
                     check = reason.check if is_known else f"{reason.check} not known"
                     by_check.setdefault(check, []).append((group, row, reason))
     in_order = sorted(
         by_check.items(), key=lambda pair: -sum(group.count for group, _, _ in pair[1])
     )
-    return [
-        (f"{check}, {_machines_of(audit, entries)}", _sentence(entries))
-        for check, entries in in_order[:_MOST]
-    ]
+    tasks: list[tuple[str, str]] = []
+    for check, entries in in_order:
+        sentence = _sentence(entries)
+        if sentence is not None:
+            tasks.append((f"{check}, {_machines_of(audit, entries)}", sentence))
+        if len(tasks) == _MOST:
+            break
+    return tasks
 
 
-def _sentence(entries: Sequence[_Entry]) -> str:
+def _sentence(entries: Sequence[_Entry]) -> str | None:
+    """What to do; None where nothing can be done about those that lack most."""
     # what is enough for the one that lacks most is enough for all
-    _, row, reason = max(entries, key=lambda each: (each[2].short or 0, each[0].count))
+    in_order = sorted(entries, key=lambda each: (each[2].short or 0, each[0].count), reverse=True)
+    # to read a remedy may take as long as to judge the row
+    answer = next((each for each in in_order[:_MOST_READ] if each[2].remedy), None)
+    if answer is None:
+        return None
+    _, row, reason = answer
     labels = dict.fromkeys(row.wanted.label for _, row, _ in entries)
     others = f" and {len(labels) - 1:,} more" if len(labels) > 1 else ""
     if reason.short and len(entries) > 1:

@@ -11,6 +11,7 @@ from ...core.records import Unread
 from ..parts import ENCODER_REMEDY, Asked, Parts, Subject, Use, unread_cache, why_no_encoders
 from ..quantization import canonical_gguf
 from ..records import How, SizedWeights, Term, summed
+from ..repack import layout_of
 from .cache_terms import cache_term, of_slots, state_term, with_slots
 from .compute_term import compute_term
 from .files import size_of
@@ -31,15 +32,18 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
     """Files and memory. Weights and cache are judged apart: one may be known without the other."""
     quantization = canonical_gguf(workload.quantization) or workload.quantization
     files = size_of(subject, quantization, own_block=workload.companions.own_block)
-    growing, uses, unread = _growing(subject, runtime, workload)
+    # processors differ in how the weights are laid out, and in nothing else
+    of_any_processor = workload.replace(instruction_sets=None)
+    growing, uses, unread = _growing(subject, runtime, of_any_processor)
     if isinstance(files, Unread):
         missing = (
             files,
             files.replace(fact="memory.weights"),
             *(() if unread is None else [unread]),
         )
-        return Parts(files=files, terms=tuple(growing), unknown=missing)
-    weights, evictable = weights_terms(subject, quantization, files, workload.instruction_sets)
+        return Parts(files=files, terms=growing, unknown=missing)
+    layout = layout_of(workload.instruction_sets)
+    weights, evictable = weights_terms(subject, quantization, files, layout)
     projector = None if subject.text_alone else _projector(subject)
     no_encoders = None if subject.text_alone else why_no_encoders(subject.spec)
     terms, unknown = [*weights, *growing], [] if unread is None else [unread]
@@ -48,7 +52,7 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
 
         pictures, others = reading_pictures(subject.encoder)
         terms += [projector, pictures]
-        uses = others + uses
+        uses = (*others, *uses)
         files = _with_projector(files, projector)
     known_files: SizedWeights | Unread = files
     if no_encoders is not None:
@@ -136,19 +140,21 @@ def at_context(
 
         pictures, others = reading_pictures(subject.encoder)
         terms.append(pictures)
-        uses = others + uses
+        uses = (*others, *uses)
     return tuple(_with_other_uses(terms, uses))
 
 
+# a fleet has processors with several layouts
+@lru_cache(maxsize=16)
 def _growing(
     subject: Subject, runtime: RuntimeSpec, workload: Asked
-) -> tuple[list[Term], list[Use], Unread | None]:
+) -> tuple[tuple[Term, ...], tuple[Use, ...], Unread | None]:
     """What loading takes beside the files: the cache, the states, buffers and the program
     itself; and why the cache is not known.
     """
     load = load_of(subject, runtime, workload)
     if load is None:
-        return [], [], unread_cache(subject.spec)
+        return (), (), unread_cache(subject.spec)
     quantization = canonical_gguf(workload.quantization) or workload.quantization
     cache = cache_term(load)
     terms = [] if isinstance(cache, Unread) else [*cache]
@@ -157,8 +163,8 @@ def _growing(
     terms += [compute, program]
     if workload.companions.own_block:
         terms += own_block_terms(load, quantization, compute)
-    uses = [("runtime", kept, program.high_bytes), ("compute", touched, compute.high_bytes)]
-    return terms, uses, cache if isinstance(cache, Unread) else None
+    uses = ("runtime", kept, program.high_bytes), ("compute", touched, compute.high_bytes)
+    return tuple(terms), uses, cache if isinstance(cache, Unread) else None
 
 
 # a policy may ask for thousands of contexts, hundreds of which have the same cells

@@ -10,7 +10,7 @@ from ...core.records import Record
 from ..parts import Subject, term
 from ..quantization import BITS_PER_WEIGHT, Stored, typed_earlier
 from ..records import How, Offload, SizedWeights, Term
-from ..repack import LAYOUTS, layout_of
+from ..repack import LAYOUTS
 from ..tensors import ArchitectureRow
 from . import buffers as llamacpp
 from .files import (
@@ -49,10 +49,10 @@ def weights_terms(
     subject: Subject,
     quantization: str,
     files: SizedWeights,
-    instruction_sets: tuple[str, ...] | None,
+    layout: str,
 ) -> tuple[tuple[Term, ...], int]:
-    """Mapped weights, the second layout that the CPU wants, and the bytes of originals it
-    replaced.
+    """Mapped weights, the second layout that the CPU wants, a key of `repack.LAYOUTS`, and the
+    bytes of originals it replaced.
     """
     architecture, row = subject.architecture, subject.row
     if subject.whole and architecture is not None and row is not None:
@@ -83,7 +83,7 @@ def weights_terms(
         if not _follows_the_recipe(files, computed):
             return (_own_mix(whole, row, files),), 0
     loaded = _loaded(subject.spec, architecture, row, quantization, files, whole, real=bool(real))
-    terms, evictable = _in_layouts(loaded, LAYOUTS[layout_of(instruction_sets)])
+    terms, evictable = _in_layouts(loaded, LAYOUTS[layout])
     return tuple(terms), evictable
 
 
