@@ -1,13 +1,14 @@
 """How long `selfhost audit` takes for a fleet, how much memory, and whether it gives the verdicts
 that one machine after the other gets.
 
-Makes the fleet itself: every profile of specs/machines and every recorded machine of tests/machines
-as a shape, some far more frequent than others; memory, free space, what accelerators have free and
-bandwidths differ from machine to machine, and some shapes lack a fact. Seeded: two runs make the
-same file. Run it from the repository:
+Makes the fleet itself: every recorded machine of tests/machines as a shape, and every profile of
+specs/machines unless `--recorded`, some far more frequent than others; memory, free space, what
+accelerators have free and bandwidths differ from machine to machine, and some shapes lack a fact.
+Seeded: two runs make the same file. Run it from the repository:
 
     python benchmarks/audit_scale.py --machines 100000 --models 3
     python benchmarks/audit_scale.py --machines 100000 --models all
+    python benchmarks/audit_scale.py --machines 100000 --models all --recorded
     python benchmarks/audit_scale.py --machines 2000 --models 8 --compare
 """
 
@@ -47,9 +48,12 @@ LACKING = (
 MIB = 1 << 20
 
 
-def shapes(rng: random.Random) -> list[dict[str, Any]]:
-    """The records that the fleet is made of, in an order by chance: the first are the frequent."""
-    known = [profiles.load(name).machine for name in profiles.names()]
+def shapes(rng: random.Random, *, recorded: bool) -> list[dict[str, Any]]:
+    """The records that the fleet is made of, in an order by chance: the first are the frequent.
+    `recorded`: machines that were read alone, no profiles.
+    """
+    names = () if recorded else profiles.names()
+    known = [profiles.load(name).machine for name in names]
     for folder in sorted((ROOT / "tests" / "machines").glob("*/root")):
         known.append(reader.read(root=folder))
     records = [machine.to_json() for machine in known]
@@ -63,9 +67,9 @@ def shapes(rng: random.Random) -> list[dict[str, Any]]:
     return records
 
 
-def fleet(count: int, rng: random.Random) -> Iterator[dict[str, Any]]:
+def fleet(count: int, rng: random.Random, *, recorded: bool) -> Iterator[dict[str, Any]]:
     """So many records."""
-    kinds = shapes(rng)
+    kinds = shapes(rng, recorded=recorded)
     weights = [1 / (place + 1) ** 0.7 for place in range(len(kinds))]
     for number, kind in enumerate(rng.choices(kinds, weights, k=count)):
         record = dict(kind)
@@ -145,7 +149,7 @@ def compared(policy: Path, records: Path) -> int:
     judge = FleetJudge(open_catalogue(), TODAY)
     by_one = judge_with(open_catalogue(), TODAY)
     begun = time.process_time()
-    at_once = run_audit(read, machines, by_one, today=TODAY, at_once=judge)
+    at_once = run_audit(read, machines, by_one, today=TODAY, at_once=judge, in_full="few")
     rows = list(at_once.rows)
     middle = time.process_time()
     one_by_one = run_audit(read, machines, by_one, today=TODAY)
@@ -176,12 +180,14 @@ def main() -> int:
     parser.add_argument("--machines", type=int, default=10_000)
     parser.add_argument("--models", default="3")
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--recorded", action="store_true", help="no profiles among the shapes")
     parser.add_argument("--compare", action="store_true", help="judge one by one too")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         records, policy = Path(folder, "fleet.jsonl"), Path(folder, "audit.toml")
+        rng = random.Random(options.seed)
         with records.open("w") as file:
-            for record in fleet(options.machines, random.Random(options.seed)):
+            for record in fleet(options.machines, rng, recorded=options.recorded):
                 file.write(json.dumps(record) + "\n")
         policy.write_text(policy_text(options.models))
         print(f"{options.machines:,} machines, {records.stat().st_size / 1e6:.0f} MB of records")

@@ -343,7 +343,9 @@ class _Large:
 
         decided = (*fields["failed"], *fields["undecided"])
         if lacking is not None and decided and "reasons" not in fields:
-            fields["reasons"] = tuple(_reason(check, lacking.get(check), whole) for check in decided)
+            fields["reasons"] = tuple(
+                _reason(check, lacking.get(check), whole) for check in decided
+            )
         return Row.partly(fields, whole)
 
     def row(self, wanted: Wanted, number: int, alike: Alike | None = None) -> Row:

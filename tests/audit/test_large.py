@@ -711,6 +711,32 @@ def test_lines_of_a_large_fleet_are_written_without_judging_each_machine(
     assert [line for line in lines if json.loads(line)["machine"] in names] == alone.splitlines()
 
 
+def test_reasons_that_are_worded_when_read_are_those_of_the_judged_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A first screen shows a dozen of thousands of groups: the machine that lacks most, what it lacks and the words are those of a report in full."""
+    models = ("qwen3-32b", "deepseek-v3", "flux.1-dev", "bge-m3")
+    entries = "".join(f'[[model]]\nname = "{model}"\n' for model in models)
+    policy = read_policy(Document.parse("audit.toml", f"schema = 1\n{entries}".encode()))
+    machines = load_machines("-", stdin=fleet(130).encode()).machines
+    monkeypatch.setattr(large_module, "MOST_TOGETHER", 0)
+    judge, one = FleetJudge(catalogue(), TODAY), judge_with(catalogue(), TODAY)
+    first_screen, in_full = (
+        run_audit(policy, machines, one, today=TODAY, at_once=judge, in_full=extent)
+        for extent in ("few", "all")
+    )
+    checks: set[str | None] = set()
+    for group, other in zip(first_screen.groups, in_full.groups, strict=True):
+        (row,), (whole,) = group.rows, other.rows
+        assert (row.machine, [reason.short for reason in row.reasons]) == (
+            whole.machine,
+            [reason.short for reason in whole.reasons],
+        )
+        assert row.reasons == whole.reasons
+        checks.update(reason.check for reason in row.reasons if reason.short)
+    assert {"memory", "disk", "speed"} <= checks
+
+
 @pytest.mark.parametrize("model", ["flux.1-dev", "falcon3-3b-instruct", "flan-t5-xxl", "bge-m3"])
 def test_a_fleet_asks_what_each_layout_of_weights_is_asked(model: str) -> None:
     """A processor's layout changes what the model takes and nothing else, of pictures not even that."""
