@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..catalogue.spec_values import MODALITIES, OPENNESS, USES
-from ..core.errors import SpecError
+from ..core.errors import SpecError, in_one_line
 from ..verdict.route import Route
 from .arguments import (
     Parser,
@@ -24,12 +24,13 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ..advice.compiled import Questions
     from ..advice.listing import Listing
     from ..advice.ranking import Counts
     from ..catalogue.index import Catalogue, Outline
+    from ..core.errors import WorkloadError
     from ..core.workload import Workload
     from ..machine.record import Machine
     from ..reports.layout import Document
@@ -113,7 +114,7 @@ def run(words: list[str]) -> int:
     machine = one_machine(options)
     glancing = begun_glance(options, [machine])
     from ..advice.compiled import Questions
-    from ..advice.listing import first_rows, judge_all
+    from ..advice.listing import first_rows, judge_all, refusals
     from ..advice.ranking import count_rows
     from ..catalogue.opened import open_catalogue
 
@@ -127,6 +128,7 @@ def run(words: list[str]) -> int:
     if glancing is not None:
         machine = glancing.seen()
     most = None if options.all else options.top or TOP
+    absent: set[str] = set()
     if most is not None and _is_plain(options):
         listing = first_rows(catalogue, workload, machine, most, ready)
         rows, counts = list(listing.answers), listing.counts
@@ -134,6 +136,7 @@ def run(words: list[str]) -> int:
         ids = _chosen(options, catalogue, ready) if _asks(options, _OF_MODELS) else None
         use = options.use or _use_in(options.words, catalogue)
         listing = judge_all(catalogue, workload, machine, ready=ready, use=use, ids=ids)
+        absent = {*(ids or ())}.difference(row.model.id for row in listing.answers)
         rows = _sorted([row for row in listing.answers if _matches(row, options)], options.sort)
         counts = count_rows(rows)
     on_options = (
@@ -141,6 +144,9 @@ def run(words: list[str]) -> int:
         *_without_cache_type(workload, rows, catalogue),
         *_without_context(workload, rows),
     )
+    refused = refusals(catalogue, sorted(absent), workload, machine)
+    if refused:
+        on_options += (_not_as_asked(refused),)
     notes, options.notes = (*options.notes, *on_options), ()
     if options.format == "json":
         from ..reports import json
@@ -151,7 +157,7 @@ def run(words: list[str]) -> int:
         page = _page(rows, machine, catalogue, beside_defaults, listing.ruled_out, notes)
         deliver(options, page)
     else:
-        near = () if counts.models else _near(options.words, catalogue)
+        near = () if counts.models or refused else _near(options.words, catalogue)
         present(options, _document(options, rows, machine, listing, counts, near=near, notes=notes))
     tell_left_aside(catalogue)
     return 0
@@ -204,6 +210,24 @@ def _without_context(workload: Workload, rows: Sequence[Answer]) -> Iterator[str
     if kinds:
         named = ", ".join(sorted(kinds))
         yield f"--context has no effect on models without a context of tokens ({named})."
+
+
+# names of models that a note lists
+_MOST_NAMED = 3
+
+
+def _not_as_asked(refused: Mapping[str, WorkloadError]) -> str:
+    """Which of the models looked for cannot be judged as asked, and why the first cannot."""
+    from .errors import in_flags
+
+    first, *others = refused
+    listed = ", ".join((first, *others[: _MOST_NAMED - 1]))
+    more = f" and {len(refused) - _MOST_NAMED:,} more" if len(refused) > _MOST_NAMED else ""
+    problem = in_flags(refused[first]).problems[0]
+    remedy = f" ({in_one_line(problem.remedy)})" if problem.remedy else ""
+    reason = f"{problem.key}: {problem.message}{remedy}"
+    whose = f"{first}: " if others else ""
+    return f"Cannot be judged as asked: {listed}{more}. {whose}{reason}"
 
 
 def _document(

@@ -939,7 +939,8 @@ def _against_least(device: Accelerator, least: str, needs: str, remedy: str) -> 
 
 
 def _choose_another(rule: KernelRule) -> str:
-    return f"choose another {option(rule.asked_by)}, or another GPU ({rule.source})"
+    other = "leave out" if rule.has_plain_default else "choose another"
+    return f"{other} {option(rule.asked_by)}, or choose another GPU ({rule.source})"
 
 
 def _counted(
