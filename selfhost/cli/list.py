@@ -134,33 +134,47 @@ def run(words: list[str]) -> int:
         rows, counts = list(listing.answers), listing.counts
     else:
         ids = _chosen(options, catalogue, ready) if _asks(options, _OF_MODELS) else None
-        use = options.use or _use_in(options.words, catalogue)
-        listing = judge_all(catalogue, workload, machine, ready=ready, use=use, ids=ids)
+        listing = judge_all(
+            catalogue,
+            workload,
+            machine,
+            ready=ready,
+            use=options.use or _use_in(options.words, catalogue),
+            ids=ids,
+        )
         absent = {*(ids or ())}.difference(row.model.id for row in listing.answers)
         rows = _sorted([row for row in listing.answers if _matches(row, options)], options.sort)
         counts = count_rows(rows)
-    on_options = (
-        *_in_fewer_bits(workload, machine, catalogue),
-        *_without_cache_type(workload, rows, catalogue),
-        *_without_context(workload, rows),
-    )
     refused = refusals(catalogue, sorted(absent), workload, machine)
-    if refused:
-        on_options += (_not_as_asked(refused),)
-    notes, options.notes = (*options.notes, *on_options), ()
+    notes = *options.notes, *_on_options(workload, machine, catalogue, rows, refused)
+    # the document has them already
+    options.notes = ()
     if options.format == "json":
         from ..reports import json
 
         deliver(options, json.dumps(json.listing(rows, machine, listing, notes=notes)))
     elif options.format == "html":
-        beside_defaults = workload.options()
-        page = _page(rows, machine, catalogue, beside_defaults, listing.ruled_out, notes)
-        deliver(options, page)
+        deliver(options, _page(rows, machine, catalogue, workload, listing.ruled_out, notes))
     else:
         near = () if counts.models or refused else _near(options.words, catalogue)
         present(options, _document(options, rows, machine, listing, counts, near=near, notes=notes))
     tell_left_aside(catalogue)
     return 0
+
+
+def _on_options(
+    workload: Workload,
+    machine: Machine,
+    catalogue: Catalogue,
+    rows: Sequence[Answer],
+    refused: Mapping[str, WorkloadError],
+) -> Iterator[str]:
+    """What the options say nothing of, or keep from being judged, and what to type instead."""
+    yield from _in_fewer_bits(workload, machine, catalogue)
+    yield from _without_cache_type(workload, rows, catalogue)
+    yield from _without_context(workload, rows)
+    if refused:
+        yield _not_as_asked(refused)
 
 
 def _in_fewer_bits(workload: Workload, machine: Machine, catalogue: Catalogue) -> Iterator[str]:
@@ -266,7 +280,7 @@ def _page(
     rows: Sequence[Answer],
     machine: Machine,
     catalogue: Catalogue,
-    asked: str,
+    workload: Workload,
     ruled_out: int,
     notes: Sequence[str],
 ) -> str:
@@ -280,7 +294,10 @@ def _page(
         row.model.id: offers_of(catalogue.offers_path, row.model.id, today=today) for row in rows
     }
     prices = {model_id: listed[0] for model_id, listed in offers.items() if listed}
-    return catalogue_page(rows, machine, prices, asked=asked, ruled_out=ruled_out, notes=notes)
+    beside_defaults = workload.options()
+    return catalogue_page(
+        rows, machine, prices, asked=beside_defaults, ruled_out=ruled_out, notes=notes
+    )
 
 
 # filters of models, whatever the machine, and of answers
