@@ -36,7 +36,11 @@ if TYPE_CHECKING:
     from .record import Words
 
 # how a GPU is given by its full name
-_GPU_NAMED = differently("`--set gpu=24GiB:NAME`", 'as in machine="RTX 4090"')
+_GPU_NAMED = differently(
+    "`--set gpu=24GiB:NAME`",
+    'as in machine="RTX 4090"',
+    'facts = { gpu = "RTX 4090", override = ["gpu"] } of a [[class]]',
+)
 
 
 def held_check(

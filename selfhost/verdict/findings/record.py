@@ -127,7 +127,7 @@ CODES: Mapping[str, str] = {
     ),
     "speed-any": "any speed was accepted",
     "speed-comfortable": "at least reading speed, and at least the minimum",
-    "speed-slow": "below reading speed, or perhaps below the minimum",
+    "speed-slow": "slower than one reads or listens, or perhaps below the minimum",
     "speed-assumed": "fast enough if the assumed memory bandwidth or core count is right",
     "speed-picture": "a picture takes minutes to hours on a CPU, or longer by parts on a GPU",
     "speed-hours": "a picture likely takes an hour or more, or a video is made without a GPU",
