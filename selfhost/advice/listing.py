@@ -402,8 +402,8 @@ def refusals(
     catalogue: Catalogue, ids: Iterable[str], workload: Workload, machine: Machine
 ) -> Mapping[str, WorkloadError]:
     """By id why a model does not come as asked; nothing of those that do."""
-    asked = ((id, next(_as_asked(catalogue, [id], workload, machine, None), None)) for id in ids)
-    return {id: question for id, question in asked if isinstance(question, WorkloadError)}
+    questions = {id: next(_as_asked(catalogue, [id], workload, machine, None), None) for id in ids}
+    return {id: each for id, each in questions.items() if isinstance(each, WorkloadError)}
 
 
 def _local(question: Question, judged: Judged) -> Answer:

@@ -82,23 +82,23 @@ def asked_to_no_effect(groups: Iterable[MachineGroup]) -> tuple[str, ...]:
     rows: dict[int, Row] = {}
     for group in groups:
         for row in group.rows:
-            asked = row.wanted.asked
-            states = asked.min_tokens_per_second, asked.context_tokens, asked.parallel
-            if states != (None, None, usual.parallel) and len(rows) < _MOST_JUDGED:
+            workload = row.wanted.asked
+            of_tokens = workload.min_tokens_per_second, workload.context_tokens, workload.parallel
+            if of_tokens != (None, None, usual.parallel) and len(rows) < _MOST_JUDGED:
                 rows.setdefault(row.wanted.index, row)
     if not rows:
         return ()
     from ..answers.verdicts import without_tokens
 
-    said = {
+    sentences = {
         in_policy(sentence): None
         for row in rows.values()
         if row.verdict is not None and not row.wanted.members
         for sentence in without_tokens(row.wanted.asked, row.verdict.model)
     }
-    listed = [*said][:NAMES_SHOWN]
-    more = [f"the same of {len(said) - len(listed):,} more"] if len(said) > len(listed) else []
-    return (*listed, *more)
+    listed = [*sentences][:NAMES_SHOWN]
+    others = len(sentences) - len(listed)
+    return (*listed, f"the same of {others:,} more") if others else tuple(listed)
 
 
 # of a large fleet a row has to be judged before it tells its model

@@ -114,38 +114,27 @@ def run(words: list[str]) -> int:
     machine = one_machine(options)
     glancing = begun_glance(options, [machine])
     from ..advice.compiled import Questions
-    from ..advice.listing import first_rows, judge_all, refusals
+    from ..advice.listing import refusals
     from ..advice.ranking import count_rows
     from ..catalogue.opened import open_catalogue
 
     catalogue = open_catalogue(options.specs)
     if options.family is not None:
         _known_family(options.family, catalogue)
-    from ..reports.list_text import TOP
 
     # neither what is compiled nor which of it counts here depends on the memory's bandwidth
     ready = Questions.open(catalogue, workload, machine)
     if glancing is not None:
         machine = glancing.seen()
-    most = None if options.all else options.top or TOP
-    absent: set[str] = set()
-    if most is not None and _is_plain(options):
-        listing = first_rows(catalogue, workload, machine, most, ready)
-        rows, counts = list(listing.answers), listing.counts
-    else:
-        ids = _chosen(options, catalogue, ready) if _asks(options, _OF_MODELS) else None
-        listing = judge_all(
-            catalogue,
-            workload,
-            machine,
-            ready=ready,
-            use=options.use or _use_in(options.words, catalogue),
-            ids=ids,
-        )
-        absent = {*(ids or ())}.difference(row.model.id for row in listing.answers)
-        rows = _sorted([row for row in listing.answers if _matches(row, options)], options.sort)
+    listing, ids = _judged(options, catalogue, workload, machine, ready)
+    rows, counts = list(listing.answers), listing.counts
+    refused: Mapping[str, WorkloadError] = {}
+    if ids is not None:
+        absent = {*ids}.difference(row.model.id for row in rows)
+        refused = refusals(catalogue, sorted(absent), workload, machine)
+    if not _is_plain(options):
+        rows = _sorted([row for row in rows if _matches(row, options)], options.sort)
         counts = count_rows(rows)
-    refused = refusals(catalogue, sorted(absent), workload, machine)
     notes = *options.notes, *_on_options(workload, machine, catalogue, rows, refused)
     # the document has them already
     options.notes = ()
@@ -160,6 +149,24 @@ def run(words: list[str]) -> int:
         present(options, _document(options, rows, machine, listing, counts, near=near, notes=notes))
     tell_left_aside(catalogue)
     return 0
+
+
+def _judged(
+    options: argparse.Namespace,
+    catalogue: Catalogue,
+    workload: Workload,
+    machine: Machine,
+    ready: Questions | None,
+) -> tuple[Listing, list[str] | None]:
+    """The models judged, and the ids of those looked for; None where all are."""
+    from ..advice.listing import first_rows, judge_all
+    from ..reports.list_text import TOP
+
+    if _is_plain(options):
+        return first_rows(catalogue, workload, machine, options.top or TOP, ready), None
+    ids = _chosen(options, catalogue, ready) if _asks(options, _OF_MODELS) else None
+    use = options.use or _use_in(options.words, catalogue)
+    return judge_all(catalogue, workload, machine, ready=ready, use=use, ids=ids), ids
 
 
 def _on_options(
@@ -313,7 +320,8 @@ def _asks(options: argparse.Namespace, filters: Sequence[str]) -> bool:
 def _is_plain(options: argparse.Namespace) -> bool:
     """Whether the text shows only the first of those that run, in the order of their ranking."""
     is_filtered = _asks(options, (*_OF_MODELS, *_OF_ANSWERS))
-    return options.format == "text" and options.sort == "best" and not is_filtered
+    is_text = options.format == "text" and not options.all
+    return is_text and options.sort == "best" and not is_filtered
 
 
 def _use_in(words: Sequence[str], catalogue: Catalogue) -> str | None:

@@ -162,11 +162,11 @@ def in_policy(text: str) -> str:
     """The sentence with keys of a policy, and with options of the command line where it has no
     such key.
     """
-    filled = _filled(text, _as_key, 2) if _OPEN in text else text
+    worded = _filled(text, _as_key, 2) if _OPEN in text else text
     # a record holds what the command line says
-    for slot in (FILL_IN, SET_MEMORY, SET_DISK) if "`selfhost check`" in filled else ():
-        filled = filled.replace(in_shell(slot), in_policy(slot))
-    return filled
+    for slot in (FILL_IN, SET_MEMORY, SET_DISK) if "`selfhost check`" in worded else ():
+        worded = worded.replace(in_shell(slot), in_policy(slot))
+    return worded
 
 
 def _filled(text: str, said: Callable[[str, list[str]], str], word: int) -> str:

@@ -61,8 +61,7 @@ def list_document(
     aged = aged_words(as_of, today)
     counts = counts or count_rows(rows)
     if not counts.models:
-        said = [say(note, hang=2) for note in notes]
-        return Document(blocks=(say(_no_match(ruled_out, near, hint=not said)), *said, *aged))
+        return Document(blocks=(*_no_match(ruled_out, near, notes), *aged))
     candidates, listed = list(rows), counts.models
     if only_running:
         candidates, listed = [row for row in rows if row.can_run], counts.running
@@ -96,11 +95,12 @@ def _lines_over(document: Document, screen: tuple[int, int]) -> int:
     return len(lay_out(document, width)) - (height - 1)
 
 
-def _no_match(ruled_out: int, near: Sequence[str], *, hint: bool) -> str:
+def _no_match(ruled_out: int, near: Sequence[str], notes: Sequence[str]) -> Iterator[Block]:
     ruled = f" {ruled_out:,} are ruled out by your conditions." if ruled_out else ""
     meant = f" Did you mean {' or '.join(near)}?" if near else ""
-    every = " `selfhost list --all` has every model." if hint and not ruled else ""
-    return f"No model matches.{ruled}{meant or every}"
+    every = "" if notes or ruled else " `selfhost list --all` has every model."
+    yield say(f"No model matches.{ruled}{meant or every}")
+    yield from (say(note, hang=2) for note in notes)
 
 
 def _foot(
