@@ -751,6 +751,28 @@ def test_of_thousands_of_broken_specs_a_few_are_told(
     assert "more faults, not listed" in err
 
 
+def test_a_link_among_specs_that_leads_nowhere_is_told(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """It was left aside without a word, and its model "unknown"."""
+    for name, target in (("loop", "loop.toml"), ("dead", "gone.toml")):
+        (tmp_path / f"{name}.toml").symlink_to(target)
+    own = ("--specs", str(tmp_path))
+    code, out, _ = run(capsys, "check", "gpt2", *own, *ON_RECORD)
+    assert code == 0
+    for name in ("loop", "dead"):
+        assert f"{name}.toml is ignored: is a link" in out
+        assert "is a link" in run(capsys, "check", name, *own, *ON_RECORD)[2]
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_a_note_on_the_name_of_a_machine_is_told_once(
+    capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    _, _, err = run(capsys, "machine", "--machine", "rtx 4090", "--format", form)
+    assert err.count("judged as desktop-rtx4090-24gb") == 1
+
+
 @pytest.mark.usefixtures("few_listed")
 def test_a_broken_spec_stops_no_other_answer(
     capsys: pytest.CaptureFixture[str], tmp_path: Path

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, Self
 
     # gives a reason and its remedy
     Words = Callable[[], tuple[str, str | None]]
@@ -145,6 +145,12 @@ class Mark(Record):
     check: str
     outcome: Outcome
     code: str
+
+    def replace(self, **changes: Any) -> Self:
+        """As of every record; an outcome may be given as its word. `ValueError` for another."""
+        if "outcome" in changes:
+            changes["outcome"] = Outcome(changes["outcome"])
+        return super().replace(**changes)
 
     @property
     def severity(self) -> int:
