@@ -188,7 +188,7 @@ def _is_on_cards(row: Answer) -> bool:
 
 def _shares_of(row: Answer) -> str:
     """`14.8 GiB` where GPUs hold the model, `22.1 +8.1` in GiB where the RAM holds a part of it,
-    `+21.7 GiB` where the RAM holds all.
+    `+21.7 GiB` where the RAM holds all; `~21.6 GiB` where GPUs hold what is likely, not the most.
     """
     needs = row.needs
     in_ram = host_high(needs) if needs is not None else None
@@ -196,7 +196,8 @@ def _shares_of(row: Answer) -> str:
         return "-"
     if not _is_on_cards(row):
         return f"+{units.binary(in_ram)}"
-    on_card = units.binary(on_cards(needs, likely=is_tight_on_card(row)) or 0)
+    is_tight = is_tight_on_card(row)
+    on_card = "~" * is_tight + units.binary(on_cards(needs, likely=is_tight) or 0)
     if needs.placement == "accelerator":
         return on_card
     return f"{on_card} +{units.binary(in_ram)}".replace(" GiB", "")
