@@ -291,11 +291,12 @@ class Search:
             )
         if taken == own:
             return question
+        listed = self._listed(runtime)
+        rank = f"the first of {', '.join(listed)} that {fits}" if len(listed) > 1 else f"it {fits}"
         return way.question.replace(
             chosen=(
-                f"{taken}: the first of {', '.join(self._listed(runtime))} that {fits}"
-                f" {where}."
-                f" `{option('quantization', own or '')}` judges its usual type."
+                f"{taken}: {rank} {where}. `{option('quantization', own or '')}` judges its usual"
+                " type."
             )
         )
 
