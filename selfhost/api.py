@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .answers.understood import question_of, understand
 from .answers.verdicts import check_with
@@ -308,6 +308,13 @@ def machine_named(text: str) -> Machine:
 
 def _understood(machine: Machine | str | None) -> tuple[Machine | None, tuple[str, ...]]:
     """The machine, where one is given, and what else its name can mean."""
+    given: object = machine
+    if isinstance(given, os.PathLike | Mapping):
+        reader = "from_file" if isinstance(given, os.PathLike) else "from_json"
+        remedy = f"a record is read by machine=Machine.{reader}(…)"
+        kind = type(given).__name__
+        message = f"machine must be Machine or str or None, not {kind}; {remedy}"
+        raise WrongTypeError(message, remedy=remedy)
     expect_type("machine", machine, (Machine, str, type(None)))
     return _machine_and_notes(machine) if isinstance(machine, str) else (machine, ())
 

@@ -23,6 +23,7 @@ from helpers.paths import CONFIGS, RECORDS
 from selfhost import (
     Load,
     Machine,
+    Outcome,
     Ranking,
     Route,
     SelfhostError,
@@ -112,6 +113,24 @@ def test_a_machine_is_named_as_people_name_it() -> None:
         check("mistral-7b", machine="ci.json")
     with pytest.raises(TypeError, match="machine must be Machine or str or None, not int"):
         check("mistral-7b", machine=3)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"read by machine=Machine\.from_file"):
+        check("mistral-7b", machine=Path("ci.json"))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"read by machine=Machine\.from_json"):
+        check("mistral-7b", machine={"name": "ci"})  # type: ignore[arg-type]
+
+
+def test_a_word_stands_for_a_route_or_an_outcome_in_a_copy() -> None:
+    """A program that tests its own handling changes one field; its JSON broke, and `can_run` with it."""
+    verdict = check("gpt2", machine="raspberry-pi-5-8gb")
+    copy = verdict.replace(route="api")
+    assert copy.route is Route.API
+    assert (copy.to_json()["route"], copy.exit_code) == ("api", 1)
+    assert copy.replace(route="local").can_run
+    finding = verdict.findings[0].replace(outcome="fail")
+    assert finding.outcome is Outcome.FAIL
+    assert verdict.replace(findings=(finding,)).to_json()["findings"][0]["outcome"] == "fail"
+    with pytest.raises(ValueError, match="nonsense"):
+        verdict.replace(route="nonsense")
 
 
 @each(

@@ -99,6 +99,7 @@ def _of_itself(
     # with the program that was asked for, before another one
     smaller = [*_smaller(question, asked_workload, machine, catalogue, worth_having=True)]
     yield from smaller
+    yield from _with_its_own_cache(question.spec, asked_workload, machine, catalogue)
     if asked_workload.runtime is not None:
         yield from _in_another_program(question.spec, asked_workload, machine, catalogue)
     yield from _with_a_shorter_context(
@@ -117,6 +118,17 @@ def _with_qlora(
         fit = _fits(question.spec, with_qlora, Asker(catalogue, machine))
         if fit:
             yield _alternative(fit, catalogue, "same model, tuned with QLoRA")
+
+
+def _with_its_own_cache(
+    spec: ModelSpec, asked_workload: Workload, machine: Machine, catalogue: Catalogue
+) -> Iterator[Alternative]:
+    """Without the type of KV cache that was asked for, which not every GPU computes in."""
+    if asked_workload.kv_cache_type is not None:
+        plain = asked_workload.replace(kv_cache_type=None)
+        fit = _fits(spec, plain, Asker(catalogue, machine))
+        if fit:
+            yield _alternative(fit, catalogue, f"same files, {OWN_CACHE}")
 
 
 def _in_another_program(
@@ -359,7 +371,7 @@ def _own_cache(asked_workload: Workload, fit: _Fit) -> tuple[str, ...]:
     memory = None if fit[0].needs is None else fit[0].needs.memory
     keeps_one = memory is not None and any(term.name == "kv_cache" for term in memory.terms)
     is_left_out = keeps_one and fit[2].kv_cache_type != asked_workload.kv_cache_type
-    return ("KV cache in the model's type",) if is_left_out else ()
+    return (OWN_CACHE,) if is_left_out else ()
 
 
 def _of_any_model(asked_workload: Workload) -> Workload:
@@ -523,6 +535,7 @@ def _comes_into_question(
     return outline.superseded_by is None and (own is None or total < own * at_most)
 
 
+OWN_CACHE = "KV cache in the model's type"
 LONGER_CONTEXT = "the same model, trained for a longer context"
 # other factors of a position's encoding are a few thousand parameters
 SAME_PARAMETERS = 0.001

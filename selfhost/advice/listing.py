@@ -398,6 +398,14 @@ def _as_asked(
             yield error
 
 
+def refusals(
+    catalogue: Catalogue, ids: Iterable[str], workload: Workload, machine: Machine
+) -> Mapping[str, WorkloadError]:
+    """By id why a model does not come as asked; nothing of those that do."""
+    questions = {id: next(_as_asked(catalogue, [id], workload, machine, None), None) for id in ids}
+    return {id: each for id, each in questions.items() if isinstance(each, WorkloadError)}
+
+
 def _local(question: Question, judged: Judged) -> Answer:
     """Where nobody looks at what an API offers."""
     return answer_for(question, judged, judged.route(offered=False))

@@ -10,6 +10,7 @@ from functools import partial
 from ..catalogue.index import Catalogue
 from ..catalogue.spec import GENERATING, ModelSpec, RuntimeSpec
 from ..core import units
+from ..core.dates import utc_today
 from ..core.errors import WorkloadError
 from ..core.records import Record
 from ..core.workload import READING_TOKENS_PER_SECOND, Workload
@@ -29,6 +30,7 @@ from ..verdict.question import PACKED_RUNTIMES, architectures, ask
 from ..verdict.record import Judged, Question, Route, exit_code
 from ..verdict.speed import PaceRange, Speed, instruction_sets_for_layout, uses_shared_gpu
 from .alternatives import alternatives
+from .api_route import offers_for
 from .compiled import ReadyAsker
 from .ranking import TIGHT_CODES
 
@@ -386,6 +388,7 @@ def _planned(
     question, judged, least = _least(spec, workload, catalogue)
     outcomes = []
     by_layout: dict[str, Question] = {}
+    offered: bool | None = None
     for profile in profiles:
         # a known machine holds no files, so that of it the layout of weights alone counts
         layout = kind_of(instruction_sets_for_layout(profile.machine))
@@ -393,7 +396,10 @@ def _planned(
             by_layout[layout] = ask(spec, workload, catalogue, profile.machine)
         here = from_a_list(by_layout[layout], workload, catalogue, profile.machine)
         judged_here = judge(here, profile.machine)
-        route = judged_here.route(offered=False)
+        if judged_here.failed and offered is None:
+            # what is offered depends on the model and on what is asked of it, on no machine
+            offered = bool(offers_for(catalogue, here, judged_here, utc_today()))
+        route = judged_here.route(offered=bool(offered))
         placement = judged_here.needs.placement if judged_here.needs else None
         shared = placement == "host" and uses_shared_gpu(profile.machine, here.runtime)
         outcomes.append(

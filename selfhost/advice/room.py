@@ -394,7 +394,7 @@ def _holds(
     """Memory fits under that workload, and the files where they are `stored`.
 
     What `runs` on the accelerators, all of it or a part, does not leave them, and what they hold
-    the most of stays so.
+    the most of stays so. Of a GPU that shares the RAM no part leaves what the system lends it.
     """
     held = _held_under(question, runs, workload, machine, catalogue)
     if held is None or any(finding.outcome not in ("pass", "warn") for finding in held):
@@ -402,9 +402,15 @@ def _holds(
     on_disk = _stored_under(question, workload, machine, catalogue) if stored else ()
     if any(finding.outcome not in ("pass", "warn") for finding in on_disk):
         return False
-    return not exceeds_accelerator(held) or (
-        runs is not None and exceeds_accelerator(runs.findings)
-    )
+    before = runs.findings if runs is not None else ()
+    if _is_partly_on_accelerator(held) and before and not _is_partly_on_accelerator(before):
+        return False
+    return not exceeds_accelerator(held) or exceeds_accelerator(before)
+
+
+def _is_partly_on_accelerator(findings: Sequence[Finding]) -> bool:
+    """A part of it would be computed elsewhere, unless somebody raises a limit."""
+    return any(finding.code == "accelerator-partly" for finding in findings)
 
 
 def exceeds_accelerator(findings: Sequence[Finding]) -> bool:

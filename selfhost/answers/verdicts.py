@@ -306,13 +306,7 @@ def _without_effect(question: Question, stated: Workload) -> Iterator[str]:
     spec = question.spec
     if stated.quantization is not None and (sentence := _for_experts_alone(question)):
         yield sentence
-    if aside := _aside(stated, question):
-        yield (
-            f"{' and '.join(aside)} {'has' if len(aside) == 1 else 'have'} no effect: {spec.name}"
-            " writes no tokens."
-        )
-    if stated.context_tokens is not None and not reads_context(spec):
-        yield (f"{option('context_tokens')} has no effect: {spec.name} takes no context of tokens.")
+    yield from without_tokens(stated, spec)
     cache_type = stated.kv_cache_type
     if (
         cache_type is not None
@@ -349,9 +343,19 @@ _OF_TOKENS = ("parallel", "prompt_tokens", "min_tokens_per_second")
 _ONE_AT_A_TIME = ("image", "video", "music")
 
 
-def _aside(asked: Workload, question: Question) -> list[str]:
+def without_tokens(stated: Workload, spec: ModelSpec) -> Iterator[str]:
+    """Sentences on what was asked of tokens, of a model that writes or reads none."""
+    if aside := _aside(stated, spec):
+        yield (
+            f"{' and '.join(aside)} {'has' if len(aside) == 1 else 'have'} no effect: {spec.name}"
+            " writes no tokens."
+        )
+    if stated.context_tokens is not None and not reads_context(spec):
+        yield (f"{option('context_tokens')} has no effect: {spec.name} takes no context of tokens.")
+
+
+def _aside(asked: Workload, spec: ModelSpec) -> list[str]:
     """The options that mean nothing for what such a model makes."""
-    spec = question.spec
     if spec.closed or asked.task != "generate" or spec.modality in GENERATING:
         return []
     usual = Workload()

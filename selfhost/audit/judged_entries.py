@@ -19,6 +19,7 @@ from ..machine.record import Machine
 from ..verdict.record import Verdict
 from .groups import NAMES_SHOWN
 from .policy import Fault, Policy, Wanted
+from .record import MachineGroup, Row
 
 # gives the verdict of one entry, under the workload that holds there, on one machine
 Judge = Callable[[Wanted, Workload, Machine], Verdict]
@@ -71,6 +72,37 @@ def not_asked_here(entries: Sequence[Wanted]) -> tuple[str, ...]:
     more = [f"{len(entries) - len(named):,} more"] if len(entries) > len(named) else []
     listed = ", ".join((*named, *more))
     return (f"not asked of this machine, which is of another class: {listed}",)
+
+
+def asked_to_no_effect(groups: Iterable[MachineGroup]) -> tuple[str, ...]:
+    """Sentences on what entries ask of tokens, of models that write none: a pace in tokens per
+    second holds nothing of them.
+    """
+    usual = Workload()
+    rows: dict[int, Row] = {}
+    for group in groups:
+        for row in group.rows:
+            workload = row.wanted.asked
+            of_tokens = workload.min_tokens_per_second, workload.context_tokens, workload.parallel
+            if of_tokens != (None, None, usual.parallel) and len(rows) < _MOST_JUDGED:
+                rows.setdefault(row.wanted.index, row)
+    if not rows:
+        return ()
+    from ..answers.verdicts import without_tokens
+
+    sentences = {
+        in_policy(sentence): None
+        for row in rows.values()
+        if row.verdict is not None and not row.wanted.members
+        for sentence in without_tokens(row.wanted.asked, row.verdict.model)
+    }
+    listed = [*sentences][:NAMES_SHOWN]
+    others = len(sentences) - len(listed)
+    return (*listed, f"the same of {others:,} more") if others else tuple(listed)
+
+
+# of a large fleet a row has to be judged before it tells its model
+_MOST_JUDGED = 100
 
 
 def _of_other_files(refused: Iterable[tuple[Wanted, SelfhostError]]) -> list[Problem]:

@@ -12,7 +12,13 @@ from ..machine.record import Machine
 from .exceptions import Exceptions
 from .fleet import Machines
 from .groups import grouped
-from .judged_entries import Judge, entries_of_others, entry_problems, not_asked_here
+from .judged_entries import (
+    Judge,
+    asked_to_no_effect,
+    entries_of_others,
+    entry_problems,
+    not_asked_here,
+)
 from .machines import RECORD_IT
 from .policy import Place, Policy, Wanted
 from .record import Audit, Result, Row
@@ -69,7 +75,8 @@ def run_audit(
         from .large import large_audit
 
         audit = large_audit(policy, machines, judge, at_once, today, of_records, progress, in_full)
-        return _with_blindness(audit.replace(notes=fitted.notes) if fitted.notes else audit)
+        notes = (*fitted.notes, *asked_to_no_effect(audit.groups))
+        return _with_blindness(audit.replace(notes=notes) if notes else audit)
     exceptions = Exceptions(policy.exceptions, today)
     if len(machines) > 1 and in_full == "few":
         # of machines that fare alike the one that lacks most is told of
@@ -82,16 +89,21 @@ def run_audit(
             file=policy.file, message="there is no machine to judge", remedy=RECORD_IT
         )
         own_problems.insert(0, nothing)
+    groups = grouped(by_machine)
     return _with_blindness(
         Audit(
             policy=policy,
             today=today,
             machines=len(machines),
             rows=tuple(row for rows in by_machine for row in rows),
-            groups=grouped(by_machine),
+            groups=groups,
             exceptions=exceptions.uses(),
             problems=(*of_records, *own_problems),
-            notes=(*fitted.notes, *judging.notes(len(machines))),
+            notes=(
+                *fitted.notes,
+                *judging.notes(len(machines)),
+                *asked_to_no_effect(groups),
+            ),
         )
     )
 

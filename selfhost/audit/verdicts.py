@@ -97,7 +97,7 @@ class _Judging:
     def answer(self, place: int, short: Short | None = None) -> Marked | SelfhostError:
         """One answer, of which `short` is known."""
         if short is not None:
-            return _unpacked(short, lambda: _sure(self.alone(place))), short[-1]
+            return unpacked(short, lambda: _sure(self.alone(place))), short[-1]
         verdict = self.alone(place)
         return verdict if isinstance(verdict, SelfhostError) else (verdict, verdict.findings)
 
@@ -189,7 +189,8 @@ def _sure(verdict: Verdict | SelfhostError) -> Verdict:
     return verdict
 
 
-def _unpacked(short: Short, whole: Callable[[], Verdict]) -> Verdict:
+def unpacked(short: Short, whole: Callable[[], Verdict]) -> Verdict:
+    """A verdict of which no more is known than that, unless somebody reads more: then `whole()`."""
     model_id, route, judged_as, marks = short
     fields: dict[str, Any] = {
         "model": ModelSpec.partly({"id": model_id}, lambda: whole().model),

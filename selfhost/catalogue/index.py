@@ -663,13 +663,19 @@ def _list(path: str, *, must_exist: bool, is_package: bool = False) -> tuple[fro
     names = [name for name in listed if name.endswith(".toml") and name[0] != "."]
     is_package = is_package or INDEX_FILE in listed
     if not is_package:
-        # a fifo would block whoever opens it; isfile follows links and is false for dead ones
-        names = [name for name in names if os.path.isfile(os.path.join(path, name))]
+        names = [name for name in names if _may_be_read(os.path.join(path, name))]
     if len(names) > MAX_FILES:
         raise SpecError(
             [Problem(file=_shown(path), message=f"holds more than {MAX_FILES:,} specs")]
         )
     return frozenset(names), is_package
+
+
+def _may_be_read(path: str) -> bool:
+    """Whether it is no folder, and nothing that blocks whoever opens it, as a fifo does. Of a link
+    that leads nowhere its reader tells why.
+    """
+    return os.path.isfile(path) or not os.path.exists(path)
 
 
 def misnamed(id: str, file: str) -> tuple[str, str]:

@@ -57,12 +57,16 @@ def is_common_word(word: str) -> bool:
     return word.lower() in _COMMON_WORDS or says_kind(word)
 
 
+# of one unknown name
+MOST_HINTS = 5
+
+
 def nearest_names(
     key: str,
     names: Iterable[str],
     accounts: frozenset[str],
     model_of: Callable[[str], str | None],
-    most: int = 5,
+    most: int = MOST_HINTS,
 ) -> tuple[str, ...]:
     """Those of `names` that are of the family of `key`, a name as `canonical` writes it, closest
     first; one name a model, which `model_of` tells. `accounts` are first words of repositories.
@@ -94,6 +98,46 @@ def nearest_names(
     of_size = [spelling for spelling in candidates if sizes and sizes <= sizes_in(spelling)]
     closest = _closest_first(key, slips or of_size or candidates)
     return _one_a_model((spellings[spelling] for spelling in closest), model_of, most)
+
+
+# a number of parameters, as people write it, and the numbers before it
+_STATED_SIZE = pattern(r"(?<![\d.])(\d+(?:\.\d+)?)b(?![a-z\d])")
+_NUMBER = pattern(r"\d+(?:\.\d+)*")
+
+
+def nearest_in_size(typed: str, names: Iterable[str]) -> list[str]:
+    """Of `names` those of the version and the kind that was typed with a size, those of the same
+    words and the nearest in size first: of `qwen3:9999b` other sizes of Qwen3, none of Qwen3.5.
+    Empty where none was typed.
+    """
+    version, size = stated_version_and_size(typed)
+    if not size:
+        return []
+    words = _split(typed)
+    kinds = _KINDS_OF_MODEL.intersection(words)
+    ranked = []
+    for name in dict.fromkeys(names):
+        own_version, own_size = stated_version_and_size(name)
+        own_words = _split(name)
+        if own_size and own_version == version and _KINDS_OF_MODEL.intersection(own_words) == kinds:
+            times = max(size / own_size, own_size / size)
+            ranked.append((own_words != words, times, len(name), name))
+    return [name for *_, name in sorted(ranked)]
+
+
+def stated_version_and_size(name: str) -> tuple[list[str], float]:
+    """The numbers of a name before its size, and the size in billions, 0 where it states none."""
+    sizes = list(_STATED_SIZE.finditer(name.lower()))
+    if not sizes:
+        return [], 0.0
+    return _NUMBER.findall(name[: sizes[-1].start()]), float(sizes[-1][1])
+
+
+def _split(name: str) -> set[str]:
+    """The words of a name that are no numbers."""
+    from ..core.spelling import canonical
+
+    return {word for word in canonical(name).split("-") if not word.isdigit()}
 
 
 def _of_family(words: list[str], candidates: list[str]) -> list[str]:

@@ -70,9 +70,10 @@ class QuantizationRule(Record):
     offload_commands: Mapping[str, str] = read_by(texts, default={})
     source: str = read_by(Table.text, required=True)
 
-    # what it is a rule of, as sentences say, and what asks for it
+    # what it is a rule of, as sentences say; what asks for it, and whether nothing asked will do
     subject = "that quantization"
     asked_by = "quantization"
+    has_plain_default = False
 
 
 class CacheRule(Record):
@@ -95,6 +96,8 @@ class CacheRule(Record):
     type: str = ""
 
     asked_by = "kv_cache_type"
+    # unasked, the cache is in the model's type, which every GPU of the program takes
+    has_plain_default = True
 
     @property
     def subject(self) -> str:

@@ -91,7 +91,7 @@ def unknown_name(typed: str, name: str, catalogue: Catalogue) -> UnknownModelErr
     return UnknownModelError(
         f"{message}{size_alone(name, ': ', catalogue)}",
         # the whole catalogue is compared: only if somebody reads the answer
-        nearest=lambda: _nearest(canonical(rest) or key, catalogue),
+        nearest=lambda: _nearest(canonical(rest) or key, catalogue, rest),
         remedy=f"{_others_of_its_kind(rest)}{SEE_NAMES}",
     )
 
@@ -327,9 +327,11 @@ def _in_other_repository(message: str, name: str, catalogue: Catalogue) -> Unkno
     )
 
 
-def _nearest(key: str, catalogue: Catalogue) -> tuple[str, ...]:
-    """Names of models of the same family and kind, closest first."""
-    from .near_names import nearest_names
+def _nearest(key: str, catalogue: Catalogue, typed: str = "") -> tuple[str, ...]:
+    """Names of models of the same family and kind, closest first. `typed` is the name as it was
+    written, where a size that is stated in it may be one that no model of the family has.
+    """
+    from .near_names import MOST_HINTS, nearest_in_size, nearest_names
 
     families = [name for name, _ in catalogue.common_tables("families", "family").values()]
     accounts = frozenset(
@@ -341,7 +343,35 @@ def _nearest(key: str, catalogue: Catalogue) -> tuple[str, ...]:
         return candidate[0] if candidate is not None else None
 
     names = (*catalogue.spellings(), *families)
-    return nearest_names(key, names, accounts, model_of) or _run_together(key, names, model_of)
+    of_version = nearest_in_size(typed, names)
+    in_size = set(nearest_names(key, of_version, accounts, model_of, most=len(of_version)))
+    hints = tuple(name for name in of_version if name in in_size)[:MOST_HINTS]
+    hints = hints or nearest_names(key, names, accounts, model_of)
+    return hints or _run_together(key, names, model_of)
+
+
+def _with_revision(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
+    """The error for a model's name with a revision behind `@`, or with its size there; None for any
+    other name.
+    """
+    from .near_names import stated_version_and_size
+
+    base, at, rest = name.rpartition("@")
+    if not (base and rest):
+        return None
+    has_size = bool(stated_version_and_size(rest)[1])
+    whole, how = (f"{base}:{rest}", "with a colon") if has_size else (base, f"without {at}{rest}")
+    try:
+        same = find_id(whole, catalogue)
+    except UnknownModelError:
+        same = None
+    if same is None:
+        return None
+    return UnknownModelError(
+        f"{message}: no quantization is called {cut_short(rest)}",
+        nearest=(same[0],),
+        remedy=f"{how}: {command('check', whole)}",
+    )
 
 
 # letters of the shortest name that is looked for with its words run together
@@ -658,6 +688,7 @@ def _original(run: str, count: int, catalogue: Catalogue) -> str | None:
 # what a name may be that no model has, the surest first; each gives the error for the message, the
 # name and the catalogue, or None for a name that it says nothing of
 _EXPLANATIONS: tuple[Callable[[str, str, Catalogue], UnknownModelError | None], ...] = (
+    _with_revision,
     _in_other_format,
     _in_other_repository,
     _cut,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..catalogue.spec_values import MODALITIES, OPENNESS, USES
-from ..core.errors import SpecError
+from ..core.errors import SpecError, in_one_line
 from ..verdict.route import Route
 from .arguments import (
     Parser,
@@ -24,12 +24,13 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ..advice.compiled import Questions
     from ..advice.listing import Listing
     from ..advice.ranking import Counts
     from ..catalogue.index import Catalogue, Outline
+    from ..core.errors import WorkloadError
     from ..core.workload import Workload
     from ..machine.record import Machine
     from ..reports.layout import Document
@@ -113,48 +114,74 @@ def run(words: list[str]) -> int:
     machine = one_machine(options)
     glancing = begun_glance(options, [machine])
     from ..advice.compiled import Questions
-    from ..advice.listing import first_rows, judge_all
+    from ..advice.listing import refusals
     from ..advice.ranking import count_rows
     from ..catalogue.opened import open_catalogue
 
     catalogue = open_catalogue(options.specs)
     if options.family is not None:
         _known_family(options.family, catalogue)
-    from ..reports.list_text import TOP
 
     # neither what is compiled nor which of it counts here depends on the memory's bandwidth
     ready = Questions.open(catalogue, workload, machine)
     if glancing is not None:
         machine = glancing.seen()
-    most = None if options.all else options.top or TOP
-    if most is not None and _is_plain(options):
-        listing = first_rows(catalogue, workload, machine, most, ready)
-        rows, counts = list(listing.answers), listing.counts
-    else:
-        ids = _chosen(options, catalogue, ready) if _asks(options, _OF_MODELS) else None
-        use = options.use or _use_in(options.words, catalogue)
-        listing = judge_all(catalogue, workload, machine, ready=ready, use=use, ids=ids)
-        rows = _sorted([row for row in listing.answers if _matches(row, options)], options.sort)
+    listing, ids = _judged(options, catalogue, workload, machine, ready)
+    rows, counts = list(listing.answers), listing.counts
+    refused: Mapping[str, WorkloadError] = {}
+    if ids is not None:
+        absent = {*ids}.difference(row.model.id for row in rows)
+        refused = refusals(catalogue, sorted(absent), workload, machine)
+    if not _is_plain(options):
+        rows = _sorted([row for row in rows if _matches(row, options)], options.sort)
         counts = count_rows(rows)
-    on_options = (
-        *_in_fewer_bits(workload, machine, catalogue),
-        *_without_cache_type(workload, rows, catalogue),
-        *_without_context(workload, rows),
-    )
-    notes, options.notes = (*options.notes, *on_options), ()
+    notes = *options.notes, *_on_options(workload, machine, catalogue, rows, refused)
+    # the document has them already
+    options.notes = ()
     if options.format == "json":
         from ..reports import json
 
         deliver(options, json.dumps(json.listing(rows, machine, listing, notes=notes)))
     elif options.format == "html":
-        beside_defaults = workload.options()
-        page = _page(rows, machine, catalogue, beside_defaults, listing.ruled_out, notes)
-        deliver(options, page)
+        deliver(options, _page(rows, machine, catalogue, workload, listing.ruled_out, notes))
     else:
-        near = () if counts.models else _near(options.words, catalogue)
+        near = () if counts.models or refused else _near(options.words, catalogue)
         present(options, _document(options, rows, machine, listing, counts, near=near, notes=notes))
     tell_left_aside(catalogue)
     return 0
+
+
+def _judged(
+    options: argparse.Namespace,
+    catalogue: Catalogue,
+    workload: Workload,
+    machine: Machine,
+    ready: Questions | None,
+) -> tuple[Listing, list[str] | None]:
+    """The models judged, and the ids of those looked for; None where all are."""
+    from ..advice.listing import first_rows, judge_all
+    from ..reports.list_text import TOP
+
+    if _is_plain(options):
+        return first_rows(catalogue, workload, machine, options.top or TOP, ready), None
+    ids = _chosen(options, catalogue, ready) if _asks(options, _OF_MODELS) else None
+    use = options.use or _use_in(options.words, catalogue)
+    return judge_all(catalogue, workload, machine, ready=ready, use=use, ids=ids), ids
+
+
+def _on_options(
+    workload: Workload,
+    machine: Machine,
+    catalogue: Catalogue,
+    rows: Sequence[Answer],
+    refused: Mapping[str, WorkloadError],
+) -> Iterator[str]:
+    """What the options say nothing of, or keep from being judged, and what to type instead."""
+    yield from _in_fewer_bits(workload, machine, catalogue)
+    yield from _without_cache_type(workload, rows, catalogue)
+    yield from _without_context(workload, rows)
+    if refused:
+        yield _not_as_asked(refused)
 
 
 def _in_fewer_bits(workload: Workload, machine: Machine, catalogue: Catalogue) -> Iterator[str]:
@@ -206,6 +233,24 @@ def _without_context(workload: Workload, rows: Sequence[Answer]) -> Iterator[str
         yield f"--context has no effect on models without a context of tokens ({named})."
 
 
+# names of models that a note lists
+_MOST_NAMED = 3
+
+
+def _not_as_asked(refused: Mapping[str, WorkloadError]) -> str:
+    """Which of the models looked for cannot be judged as asked, and why the first cannot."""
+    from .errors import in_flags
+
+    first, *others = refused
+    listed = ", ".join((first, *others[: _MOST_NAMED - 1]))
+    more = f" and {len(refused) - _MOST_NAMED:,} more" if len(refused) > _MOST_NAMED else ""
+    problem = in_flags(refused[first]).problems[0]
+    remedy = f" ({in_one_line(problem.remedy)})" if problem.remedy else ""
+    reason = f"{problem.key}: {problem.message}{remedy}"
+    whose = f"{first}: " if others else ""
+    return f"Cannot be judged as asked: {listed}{more}. {whose}{reason}"
+
+
 def _document(
     options: argparse.Namespace,
     rows: Sequence[Answer],
@@ -242,7 +287,7 @@ def _page(
     rows: Sequence[Answer],
     machine: Machine,
     catalogue: Catalogue,
-    asked: str,
+    workload: Workload,
     ruled_out: int,
     notes: Sequence[str],
 ) -> str:
@@ -256,7 +301,10 @@ def _page(
         row.model.id: offers_of(catalogue.offers_path, row.model.id, today=today) for row in rows
     }
     prices = {model_id: listed[0] for model_id, listed in offers.items() if listed}
-    return catalogue_page(rows, machine, prices, asked=asked, ruled_out=ruled_out, notes=notes)
+    beside_defaults = workload.options()
+    return catalogue_page(
+        rows, machine, prices, asked=beside_defaults, ruled_out=ruled_out, notes=notes
+    )
 
 
 # filters of models, whatever the machine, and of answers
@@ -272,7 +320,8 @@ def _asks(options: argparse.Namespace, filters: Sequence[str]) -> bool:
 def _is_plain(options: argparse.Namespace) -> bool:
     """Whether the text shows only the first of those that run, in the order of their ranking."""
     is_filtered = _asks(options, (*_OF_MODELS, *_OF_ANSWERS))
-    return options.format == "text" and options.sort == "best" and not is_filtered
+    is_text = options.format == "text" and not options.all
+    return is_text and options.sort == "best" and not is_filtered
 
 
 def _use_in(words: Sequence[str], catalogue: Catalogue) -> str | None:

@@ -102,10 +102,7 @@ def _described(options: argparse.Namespace) -> Machine:
             " describe one",
             remedy="leave --root and --record out",
         )
-    machine = one_machine(options)
-    for each in options.notes:
-        note(f"{each}\n")
-    return machine
+    return one_machine(options)
 
 
 def _read(options: argparse.Namespace) -> Machine:

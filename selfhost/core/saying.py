@@ -72,7 +72,9 @@ _FLAGS_OF_ALL = {**FLAGS, **LOAD_FLAGS, **_OF_FUNCTIONS}
 # what is typed in quotes, for most have spaces
 _QUOTED = ("machine", "gpu")
 # options that are no key of a policy's models and needs
-_NO_POLICY_KEYS = ("task", "prompt_tokens", "memory_basis", "finetune_method", "optimizer", "load")
+_NO_POLICY_KEYS = ("task", "prompt_tokens", "finetune_method", "optimizer", "load")
+# what a policy says of a class, not of a model
+_OF_CLASSES = {"memory_basis": "memory", "reserve_bytes": "facts.reserve"}
 
 
 def option(key: str, *values: Value) -> str:
@@ -90,11 +92,12 @@ def _coded(value: Value) -> str:
     return _TEXT + "".join([sign for sign in value if sign not in (_OPEN, _BETWEEN, _CLOSE)])
 
 
-def differently(shell: str, python: str) -> str:
-    """The slot of what is no argument by another name: the words of the command line, and those of
-    Python.
+def differently(shell: str, python: str, policy: str | None = None) -> str:
+    """The slot of what is no argument by another name: the words of the command line, those of
+    Python, and those of a policy where they are not the command line's.
     """
-    return f"{_OPEN}{_BETWEEN}{shell}{_BETWEEN}{python}{_CLOSE}"
+    words = shell, python, shell if policy is None else policy
+    return f"{_OPEN}{_BETWEEN}{_BETWEEN.join(words)}{_CLOSE}"
 
 
 def command(name: str, *models: str, **arguments: Value) -> str:
@@ -113,6 +116,30 @@ def command(name: str, *models: str, **arguments: Value) -> str:
     )
 
 
+def stated(key: str, value: str, python: str) -> str:
+    """The slot of stating a fact of a machine: by `--set` of `check`, in Python, or among the facts
+    that a policy states for a class of machines.
+    """
+    return differently(
+        f"add `--set {key}={value}` to `selfhost check`",
+        python,
+        f'facts = {{ {key} = "{value}" }} of a [[class]]',
+    )
+
+
+# What to do about an unread fact is shown for this machine and for records of others, by `machine`,
+# which states nothing, and by commands that judge: so each says where it is typed. Facts that no
+# option states people may write down themselves.
+_EDITED_RECORD = "edit what `machine.to_json()` gives, and read it by `Machine.from_json()`"
+FILL_IN = "fill it in: " + differently(
+    "`selfhost machine --format json > m.json` on the machine itself (with `--root DIR`"
+    " of a recorded tree), edit m.json, then add `--machine m.json` to `selfhost check`",
+    _EDITED_RECORD,
+    "`selfhost machine --format json > m.json` on the machine itself, edit m.json, then judge it by"
+    " `--machines`",
+)
+SET_MEMORY = "state it: " + stated("memory", "16GiB", _EDITED_RECORD)
+SET_DISK = "state it: " + stated("disk", "100GB", _EDITED_RECORD)
 # the careful measurement of the memory's bandwidth
 MEASURE = differently("--measure", "machine=Machine.read(measure=True)")
 # the record of a machine with it, made on that machine
@@ -135,7 +162,11 @@ def in_policy(text: str) -> str:
     """The sentence with keys of a policy, and with options of the command line where it has no
     such key.
     """
-    return _filled(text, _as_key, 0) if _OPEN in text else text
+    worded = _filled(text, _as_key, 2) if _OPEN in text else text
+    # a record holds what the command line says
+    for slot in (FILL_IN, SET_MEMORY, SET_DISK) if "`selfhost check`" in worded else ():
+        worded = worded.replace(in_shell(slot), in_policy(slot))
+    return worded
 
 
 def _filled(text: str, said: Callable[[str, list[str]], str], word: int) -> str:
@@ -147,7 +178,7 @@ def _filled(text: str, said: Callable[[str, list[str]], str], word: int) -> str:
     for piece in rest:
         slot, close, after = piece.partition(_CLOSE)
         key, *values = slot.split(_BETWEEN)
-        if not close or not (key in _FLAGS_OF_ALL if key else len(values) == 2):
+        if not close or not (key in _FLAGS_OF_ALL if key else len(values) == 3):
             parts.append(_OPEN + piece)
         else:
             parts += [said(key, values) if key else values[word], after]
@@ -182,5 +213,6 @@ def _as_literal(value: str) -> str:
 def _as_key(key: str, values: list[str]) -> str:
     if key in _NO_POLICY_KEYS or key not in FLAGS:
         return _as_option(key, values)
+    key = _OF_CLASSES.get(key, key)
     shown = [value[1:].lower() if value[:1] == _NUMBER else _as_literal(value) for value in values]
     return f"{key} = {' or '.join(shown)}" if shown else key

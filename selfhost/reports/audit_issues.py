@@ -30,6 +30,8 @@ from .audit_words import (
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..core.tomlfile import Document
 
 # beyond these, readers are served by a count; GitHub shows 5,000 results of a SARIF file
@@ -196,23 +198,31 @@ def _issue(members: list[_Member], policy: Policy, line: int | None) -> Issue:
     where = (
         shortened(group.name, MOST_OF_A_NAME) if len(members) == 1 else many(machines, "machine")
     )
-    worst = f", worst on {shortened(row.machine, MOST_OF_A_NAME)}" if machines > 1 else ""
-    if exemption is not None:
-        said, worst = f"excepted until {exemption.expires}: {exemption.reason}", ""
-    else:
-        said = reason.text if reason is not None else f"the route is {row.route}"
-    return Issue(
-        level=_level(members, result, policy),
-        rule=rule,
-        file=policy.file,
-        line=line,
-        key=f"{rule} {result} {row.wanted.label}",
-        subject=row.wanted.label,
-        text=f"{_about(members, rule, label, where)}: {rule}{worst}: {said}",
-        remedy=None if reason is None else reason.remedy,
-        classes=tuple(each.name for each, _, _ in members[:CLASSES_SHOWN]),
-        exemption=exemption,
-    )
+    known: dict[str, Any] = {
+        "level": _level(members, result, policy),
+        "rule": rule,
+        "file": policy.file,
+        "line": line,
+        "key": f"{rule} {result} {row.wanted.label}",
+        "subject": row.wanted.label,
+        "classes": tuple(each.name for each, _, _ in members[:CLASSES_SHOWN]),
+        "exemption": exemption,
+    }
+
+    def worded() -> Issue:
+        worst = f", worst on {shortened(row.machine, MOST_OF_A_NAME)}" if machines > 1 else ""
+        if exemption is not None:
+            said, worst = f"excepted until {exemption.expires}: {exemption.reason}", ""
+        else:
+            said = reason.text if reason is not None else f"the route is {row.route}"
+        return Issue(
+            **known,
+            text=f"{_about(members, rule, label, where)}: {rule}{worst}: {said}",
+            remedy=None if reason is None else reason.remedy,
+        )
+
+    # some reports count the issues and word one
+    return Issue.partly({**known}, worded)
 
 
 def _about(members: Sequence[_Member], rule: str, label: str, where: str) -> str:

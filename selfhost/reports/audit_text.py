@@ -14,6 +14,7 @@ from .audit_words import (
     excepted_words,
     exception_fate,
     exception_name,
+    judged_as,
     many,
     remarks,
     results,
@@ -122,6 +123,7 @@ def _overview(audit: Audit) -> Iterator[Block]:
         Column(),
         Column(title="model"),
         Column(title="machine", drop=1, cut=_LEAST_WHY),
+        Column(title="judged as", drop=2),
         Column(title="", cut=_LEAST_WHY),
     )
     cells = tuple(
@@ -129,6 +131,7 @@ def _overview(audit: Audit) -> Iterator[Block]:
             Span(text=SIGNS[row.result], style=_STYLES[row.result]),
             Span(text=row.wanted.label, style="strong"),
             Span(text=group.name if audit.machines > 1 else ""),
+            Span(text="".join(judged_as([row]))),
             Span(text=why(row)),
         )
         for group, row in rows[:_SHOWN]
@@ -151,6 +154,7 @@ def _models(audit: Audit) -> Iterator[Block]:
     columns = (
         Column(),
         Column(title="model", cut=_LEAST_WHY),
+        Column(title="judged as", drop=1),
         Column(title="runs on" if audit.since is None else "of what changed, runs on", right=True),
         Column(title="machines where not", cut=_LEAST_WHY),
     )
@@ -158,6 +162,7 @@ def _models(audit: Audit) -> Iterator[Block]:
         (
             Span(text=SIGNS[each.worst.result], style=_STYLES[each.worst.result]),
             Span(text=each.worst.wanted.label, style="strong"),
+            Span(text=", ".join(each.ways)),
             Span(text=f"{each.passing:,} of {each.machines:,}"),
             Span(text=each.reasons),
         )
@@ -179,6 +184,7 @@ class _Tallied:
         self.machines = sum(group.count for group, _ in rows)
         self.passing = sum(group.count for group, row in rows if row.result is Result.PASS)
         self._failing = [(group, row) for group, row in rows if row.result is not Result.PASS]
+        self._passing_row = next((row for _, row in rows if row.result is Result.PASS), self.worst)
         self.order = (*_gravity(self.worst), self.passing - self.machines)
 
     @property
@@ -195,6 +201,11 @@ class _Tallied:
         if self._failing and not any(row.exit_code for _, row in self._failing):
             reasons += "; not counted"
         return reasons
+
+    @property
+    def ways(self) -> list[str]:
+        """How it was judged where it is worst and where it runs."""
+        return judged_as([self.worst, self._passing_row])
 
 
 def _gravity(row: Row) -> tuple[bool, int]:
@@ -244,7 +255,7 @@ def _passing(audit: Audit) -> Iterator[Block]:
 def _row(group: MachineGroup, row: Row) -> Iterator[Block]:
     spans = [
         Span(text=row.result, style=_STYLES[row.result]),
-        Span(text=f" {group.name}: {row.wanted.label}"),
+        Span(text=f" {group.name}: {_named(row)}"),
     ]
     if row.result in COUNTED and row.exit_code == 0:
         spans.append(Span(text=" (not counted)"))
@@ -262,7 +273,12 @@ def _row(group: MachineGroup, row: Row) -> Iterator[Block]:
 
 def _passed(row: Row) -> str:
     warned = warnings(row)
-    return f"{row.wanted.label} (warns: {warned})" if warned else row.wanted.label
+    return f"{_named(row)} (warns: {warned})" if warned else _named(row)
+
+
+def _named(row: Row) -> str:
+    """`mistral-7b, Q4_K_M in llama.cpp`: the entry, and how it was judged."""
+    return ", ".join([row.wanted.label, *judged_as([row])])
 
 
 def _exception(use: ExemptionUse) -> Paragraph:

@@ -352,7 +352,7 @@ def _amount(finding: Finding, verdict: Verdict) -> str:
     if finding.check == "speed":
         return "" if verdict.speed is None else _pace(verdict.speed, finding.unit)
     if finding.code == "accelerator-tight" and (memory := _on_accelerators(verdict)):
-        return _of(units.binary(memory[1]), _quantity(finding.has, finding))
+        return _of(units.binary_range(memory[0], memory[2]), _quantity(finding.has, finding))
     needs, has = _quantity(finding.needs, finding), _quantity(finding.has, finding)
     if limits := _shared_range(finding, verdict):
         return _of(needs, units.binary_range(*limits))
@@ -453,7 +453,7 @@ def _cards_words(finding: Finding, verdict: Verdict) -> str:
 def _bar_words(finding: Finding, verdict: Verdict) -> str:
     """What is short; of a need that is too close to call its range."""
     if finding.code == "accelerator-tight" and (memory := _on_accelerators(verdict)):
-        return f"{units.binary_range(memory[0], memory[2])}: tight"
+        return f"likely {units.binary(memory[1])}: tight"
     if finding.code == "memory-tight":
         return "tight"
     if finding.code == "memory-assumed":

@@ -61,7 +61,7 @@ def list_document(
     aged = aged_words(as_of, today)
     counts = counts or count_rows(rows)
     if not counts.models:
-        return Document(blocks=(say(_no_match(ruled_out, near)), *aged))
+        return Document(blocks=(*_no_match(ruled_out, near, notes), *aged))
     candidates, listed = list(rows), counts.models
     if only_running:
         candidates, listed = [row for row in rows if row.can_run], counts.running
@@ -95,11 +95,12 @@ def _lines_over(document: Document, screen: tuple[int, int]) -> int:
     return len(lay_out(document, width)) - (height - 1)
 
 
-def _no_match(ruled_out: int, near: Sequence[str]) -> str:
+def _no_match(ruled_out: int, near: Sequence[str], notes: Sequence[str]) -> Iterator[Block]:
     ruled = f" {ruled_out:,} are ruled out by your conditions." if ruled_out else ""
     meant = f" Did you mean {' or '.join(near)}?" if near else ""
-    hint = "" if ruled else " `selfhost list --all` has every model."
-    return f"No model matches.{ruled}{meant or hint}"
+    every = "" if notes or ruled else " `selfhost list --all` has every model."
+    yield say(f"No model matches.{ruled}{meant or every}")
+    yield from (say(note, hang=2) for note in notes)
 
 
 def _foot(
@@ -187,7 +188,7 @@ def _is_on_cards(row: Answer) -> bool:
 
 def _shares_of(row: Answer) -> str:
     """`14.8 GiB` where GPUs hold the model, `22.1 +8.1` in GiB where the RAM holds a part of it,
-    `+21.7 GiB` where the RAM holds all.
+    `+21.7 GiB` where the RAM holds all; `~21.6 GiB` where GPUs hold what is likely, not the most.
     """
     needs = row.needs
     in_ram = host_high(needs) if needs is not None else None
@@ -195,7 +196,8 @@ def _shares_of(row: Answer) -> str:
         return "-"
     if not _is_on_cards(row):
         return f"+{units.binary(in_ram)}"
-    on_card = units.binary(on_cards(needs, likely=is_tight_on_card(row)) or 0)
+    is_tight = is_tight_on_card(row)
+    on_card = "~" * is_tight + units.binary(on_cards(needs, likely=is_tight) or 0)
     if needs.placement == "accelerator":
         return on_card
     return f"{on_card} +{units.binary(in_ram)}".replace(" GiB", "")

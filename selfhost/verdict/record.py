@@ -22,7 +22,7 @@ from .step import Step, launched_layers, read_of_cache
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Self
 
     from ..catalogue.runtime import CacheRule
     from ..needs.parts import Companions
@@ -305,6 +305,12 @@ class Answer(Record):
     speed: Speed | None
     findings: tuple[Finding, ...]
     here: Here | None = None
+
+    def replace(self, **changes: Any) -> Self:
+        """As of every record; a route may be given as its word. `ValueError` for another word."""
+        if "route" in changes:
+            changes["route"] = Route(changes["route"])
+        return super().replace(**changes)
 
     @property
     def can_run(self) -> bool:

@@ -247,12 +247,21 @@ class Search:
             before += f" with {own.context_tokens:,} tokens"
             after += f" with {taken.context_tokens:,} tokens"
             options += f" {option('context_tokens', own.context_tokens or 0)}"
-        why = f"{before}, which is tried first, does not fit {self._where(way)}"
+        why = f"{before}, which is tried first, {self._why_not(way)}"
         if way.place == _NOWHERE:
             why = _LACKS_LEAST
         return way.question.replace(
             context_asked=False, chosen=f"{after}: {why}. `{options}` judges {before}."
         )
+
+    def _why_not(self, way: Way) -> str:
+        """Why the default is not taken, where `way` is: it may run all the same, once somebody
+        raises what the system lends a GPU of the RAM.
+        """
+        lent = any(card.unified for card in self._machine.accelerators or ())
+        if lent and self._own.judged.fits:
+            return f"takes more of the RAM than {self._where(way)} may use unless you raise that"
+        return f"does not fit {self._where(way)}"
 
     def first_picture_type(self) -> Question:
         """The first type of the runtime's list that accelerators hold; else the first whose parts
@@ -282,11 +291,12 @@ class Search:
             )
         if taken == own:
             return question
+        listed = self._listed(runtime)
+        rank = f"the first of {', '.join(listed)} that {fits}" if len(listed) > 1 else f"it {fits}"
         return way.question.replace(
             chosen=(
-                f"{taken}: the first of {', '.join(self._listed(runtime))} that {fits}"
-                f" {where}."
-                f" `{option('quantization', own or '')}` judges its usual type."
+                f"{taken}: {rank} {where}. `{option('quantization', own or '')}` judges its usual"
+                " type."
             )
         )
 

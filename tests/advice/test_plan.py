@@ -266,7 +266,7 @@ def test_a_speed_that_no_ram_reaches_has_no_bandwidth() -> None:
     "case", ["default", "mixture of experts", "large", "a runtime for one system"]
 )
 def test_known_machines_fare_as_check_says(case: str) -> None:
-    """Every profile's route is that of `check --machine` but for APIs; those that run it come first, the smaller before the larger."""
+    """Every profile's route is that of `check --machine`; those that run it come first, the smaller before the larger."""
     model, workload = CASES[case]
     plan = plan_of(model, workload)
     assert {candidate.profile.name for candidate in plan.known} == {
@@ -275,7 +275,7 @@ def test_known_machines_fare_as_check_says(case: str) -> None:
     # every fifteenth of them is asked
     for candidate in plan.known[::15]:
         route = check(model, workload, machine=candidate.profile.machine).route
-        assert candidate.route is (Route.NEITHER if route is Route.API else route)
+        assert candidate.route is route
     fitting = plan.fitting
     assert fitting
     assert plan.known[: len(fitting)] == fitting

@@ -308,3 +308,29 @@ def test_more_sequences_take_no_less_than_what_is_kept_of_each(name: str) -> Non
         least.append((number, needs.memory.low_bytes, kept))
     for (fewer, fewer_bytes, kept_bytes), (more, more_bytes, _) in pairwise(least):
         assert more_bytes >= fewer_bytes + (more - fewer) * kept_bytes // fewer
+
+
+@pytest.mark.parametrize(
+    ("model", "machine", "workload"),
+    [
+        ("qwen3-14b", "mac mini m4 16gb", Workload()),
+        (
+            "llama-3.1-8b",
+            "mac mini m4 32gb",
+            Workload(task="finetune", finetune_method="lora"),
+        ),
+    ],
+)
+def test_what_also_fits_a_mac_needs_no_raised_limit(
+    model: str, machine: str, workload: Workload
+) -> None:
+    """LoRA with 4,096 tokens "does not fit", and 4,098 tokens "also fit": defaults and room have one rule."""
+    verdict = check(model, workload, machine=machine)
+    assert verdict.room is not None
+    longest = verdict.room.longest_context_tokens
+    assert longest is not None
+    for tokens, expected in ((longest, "accelerator-fits"), (longest + 1, "accelerator-partly")):
+        asked = workload.replace(context_tokens=tokens)
+        finding = check(model, asked, machine=machine).finding("accelerator")
+        assert finding is not None
+        assert finding.code == expected

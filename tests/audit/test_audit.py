@@ -38,6 +38,7 @@ from selfhost.core.errors import (
     UnknownModelError,
     WorkloadError,
 )
+from selfhost.core.saying import SET_DISK, in_shell
 from selfhost.core.tomlfile import Document
 from selfhost.core.workload import Workload
 from selfhost.machine.record import Machine
@@ -1056,3 +1057,47 @@ def test_the_first_screen_of_a_fleet_says_on_how_many_machines_and_what_to_do() 
         "memory, 2 machines",
     ]
     assert "m4" not in "".join(lines[first:])
+
+
+def test_an_audit_says_what_was_judged_and_what_a_policy_asks_to_no_effect(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`check` takes the best files that fit and an audit the model's own default: which, the report names."""
+    policy = tmp_path / "p.toml"
+    entries = (("mistral-7b", 1), ("whisper-tiny", 5))
+    policy.write_text(
+        "schema = 1\n"
+        + "".join(
+            f'[[model]]\nname = "{name}"\nmin_tokens_per_second = {pace}\n'
+            for name, pace in entries
+        )
+    )
+    words = ["audit", str(policy), "--machines", str(RECORDS / "vm-24gib.json")]
+    for more in ([], ["-v"]):
+        cli.main([*words, *more])
+        out = capsys.readouterr().out
+        assert "Q4_K_M in llama.cpp" in out
+        assert "in whisper.cpp" in out
+        # what it writes is no stream of tokens, so the pace that is wanted holds nothing of it
+        assert "min_tokens_per_second has no effect: Whisper tiny writes no tokens." in out
+
+
+def test_an_audit_names_nothing_that_it_has_no_option_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A reader of a fleet's report edits its policy or records; `--set` and `--reserve` are of `check`."""
+    policy = tmp_path / "p.toml"
+    policy.write_text("schema = 1\n" + ONE + '[[model]]\nname = "llama-3.3-70b"\n')
+    record = json.loads((RECORDS / "vm-24gib.json").read_text())
+    unread = {"fact": "disks", "reason": "not seen", "remedy": in_shell(SET_DISK)}
+    record = {**record, "disks": None, "unread": [unread]}
+    (tmp_path / "m.json").write_text(json.dumps(record))
+    for form in ("text", "json", "markdown", "junit", "github"):
+        cli.main(
+            ["audit", str(policy), "--machines", str(tmp_path / "m.json"), "-v", "--format", form]
+        )
+        out = capsys.readouterr().out
+        assert "--set" not in out
+        assert "--reserve" not in out
+        if form != "github":
+            assert "of a [[class]]" in html.unescape(out)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from selfhost.catalogue.near_names import nearest_names
+import pytest
+
+from selfhost import UnknownModelError, check
+from selfhost.catalogue.near_names import nearest_in_size, nearest_names
 from selfhost.core.spelling import canonical
 
 NAMES = (
@@ -58,3 +61,27 @@ def test_a_left_out_point_of_a_version_is_the_only_hint() -> None:
     names = ("llama3.1:8b", "llama3:8b", "llama3.1:70b")
     hints = nearest_names(canonical("llama31-8b"), names, frozenset(), lambda name: name)
     assert hints == ("llama3.1:8b",)
+
+
+def test_a_size_that_no_model_has_brings_those_of_the_version_and_the_kind() -> None:
+    """`qwen3:9999b` brought qwen3.5:9b, which shares a figure and is another model; the plain ones come before a coder."""
+    names = ("qwen3.5:9b", "qwen3:8b", "qwen3-vl-235b", "qwen3-coder:480b", "qwen3:235b")
+    assert nearest_in_size("qwen3:9999b", names) == ["qwen3:235b", "qwen3:8b", "qwen3-coder:480b"]
+    assert nearest_in_size("qwen3", names) == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint", "to_type"),
+    [
+        ("mistral-7b@latest", "mistral-7b-instruct-v0.3", 'check("mistral-7b")'),
+        ("qwen3@8b", "qwen3-8b", 'check("qwen3:8b")'),
+    ],
+)
+def test_what_follows_an_at_sign_is_told_apart_from_the_name(
+    typed: str, hint: str, to_type: str
+) -> None:
+    """The hints were an embedding and guards, whose names share letters with it."""
+    with pytest.raises(UnknownModelError) as unknown:
+        check(typed, machine="raspberry-pi-5-8gb")
+    assert unknown.value.nearest == (hint,)
+    assert (unknown.value.remedy or "").endswith(to_type)

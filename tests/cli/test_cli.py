@@ -751,6 +751,28 @@ def test_of_thousands_of_broken_specs_a_few_are_told(
     assert "more faults, not listed" in err
 
 
+def test_a_link_among_specs_that_leads_nowhere_is_told(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """It was left aside without a word, and its model "unknown"."""
+    for name, target in (("loop", "loop.toml"), ("dead", "gone.toml")):
+        (tmp_path / f"{name}.toml").symlink_to(target)
+    own = ("--specs", str(tmp_path))
+    code, out, _ = run(capsys, "check", "gpt2", *own, *ON_RECORD)
+    assert code == 0
+    for name in ("loop", "dead"):
+        assert f"{name}.toml is ignored: is a link" in out
+        assert "is a link" in run(capsys, "check", name, *own, *ON_RECORD)[2]
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_a_note_on_the_name_of_a_machine_is_told_once(
+    capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    _, _, err = run(capsys, "machine", "--machine", "rtx 4090", "--format", form)
+    assert err.count("judged as desktop-rtx4090-24gb") == 1
+
+
 @pytest.mark.usefixtures("few_listed")
 def test_a_broken_spec_stops_no_other_answer(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
@@ -1228,3 +1250,30 @@ def test_a_list_with_a_cache_that_no_program_judged_has_says_which_have_it(
     )
     assert "0 of 4 models run" in out
     assert "Nothing runs" not in out
+
+
+def test_a_list_says_which_of_the_models_looked_for_cannot_be_judged_as_asked(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """`check` refuses the option for them; the list left them out, or said that no model matches."""
+    words = ("--kv-cache", "fp8", "--runtime", "vllm", "--machine", "desktop-rtx4090-24gb")
+    _, of_family, _ = run(capsys, "list", "phi-4", *words)
+    _, alone, _ = run(capsys, "list", "phi-4-multimodal", *words)
+    for out in (of_family, alone):
+        assert "Cannot be judged as asked: phi-4-multimodal-instruct" in out
+        assert "states its memory as one sum" in " ".join(out.split())
+    assert "Did you mean" not in alone
+
+
+def test_what_a_type_of_kv_cache_alone_stops_is_said_to_run_without_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ("check", "gpt-oss-20b", "--runtime", "vllm", "--machine", "RTX 3090", "--json")
+    _, out, _ = run(capsys, *words, "--kv-cache", "fp8")
+    verdict = json.loads(out)
+    first = verdict["alternatives"][0]
+    assert (first["id"], first["runtime"]) == ("gpt-oss-20b", "vllm")
+    assert "--kv-cache" not in first["command"]
+    finding = next(each for each in verdict["findings"] if each["check"] == "accelerator")
+    assert "leave out --kv-cache" in finding["remedy"]
+    assert json.loads(run(capsys, *words)[1])["route"] == "local"

@@ -9,7 +9,7 @@ import re
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -332,6 +332,20 @@ def test_a_plain_line_means_what_argparse_says(line: list[str]) -> None:
 START = "import sys\nfrom selfhost.__main__ import start\n"
 
 
+def of_program(
+    text: str, *words: str, environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """What a Python process that runs that text says, and its exit code."""
+    return subprocess.run(
+        [sys.executable, "-c", text, *words],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+        timeout=60,
+    )
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -454,13 +468,7 @@ def test_a_traceback_is_there_for_whoever_asks(
     )
 
     def ended(**debug: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", START + broken],
-            capture_output=True,
-            text=True,
-            env=source_environment | debug,
-            check=False,
-        )
+        return of_program(START + broken, environment=source_environment | debug)
 
     plain, traced = ended(), ended(SELFHOST_DEBUG="1")
     assert (plain.returncode, traced.returncode) == (70, 70)
@@ -473,13 +481,7 @@ def test_a_traceback_is_there_for_whoever_asks(
 def test_what_cannot_be_imported_is_told(source_environment: dict[str, str]) -> None:
     """Of a broken installation the missing module is named, and the exit is that of a bug, not of an interrupt."""
     missing = "sys.modules['selfhost.cli.main'] = None\nsys.argv[1:] = ['list']\nstart()\n"
-    done = subprocess.run(
-        [sys.executable, "-c", START + missing],
-        capture_output=True,
-        text=True,
-        env=source_environment,
-        check=False,
-    )
+    done = of_program(START + missing, environment=source_environment)
     assert done.returncode == 70
     assert "selfhost.cli.main" in done.stderr
 
@@ -513,13 +515,7 @@ def test_an_interrupt_at_any_moment_is_130(source_environment: dict[str, str]) -
 
     def interrupted(step: int) -> subprocess.CompletedProcess[str]:
         words = ["check", "gpt2", "--machine", str(RECORD), "--format", "json"]
-        return subprocess.run(
-            [sys.executable, "-c", INTERRUPT, str(step), *words],
-            capture_output=True,
-            text=True,
-            env=source_environment,
-            check=False,
-        )
+        return of_program(INTERRUPT, str(step), *words, environment=source_environment)
 
     # the first compiles what it imports, which is steps of its own
     interrupted(0)
@@ -542,13 +538,7 @@ start()
 
 def test_who_watches_the_process_is_let_finish(source_environment: dict[str, str]) -> None:
     """coverage.py writes its file when Python ends."""
-    done = subprocess.run(
-        [sys.executable, "-c", WATCHED],
-        capture_output=True,
-        text=True,
-        env=source_environment,
-        check=False,
-    )
+    done = of_program(WATCHED, environment=source_environment)
     assert done.returncode == 2
     assert done.stdout.endswith("what was seen is written\n")
 
@@ -577,14 +567,7 @@ def test_an_interrupt_that_python_does_not_pass_on_ends_the_process(
     source_environment: dict[str, str],
 ) -> None:
     """While an object is cleared away Python prints "Exception ignored in" and goes on: the process ends with 130 instead."""
-    done = subprocess.run(
-        [sys.executable, "-c", LOST],
-        capture_output=True,
-        text=True,
-        env=source_environment,
-        check=False,
-        timeout=20,
-    )
+    done = of_program(LOST, environment=source_environment)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 

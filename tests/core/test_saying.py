@@ -14,8 +14,11 @@ from selfhost.cli.main import main
 from selfhost.core.records import Record, Unread
 from selfhost.core.saying import (
     _OF_FUNCTIONS,
+    FILL_IN,
     FLAGS,
     LOAD_FLAGS,
+    SET_DISK,
+    SET_MEMORY,
     command,
     differently,
     in_policy,
@@ -49,6 +52,9 @@ NONCHARACTER = re.compile("[\ufdd0-\ufdef]")
         (option("task", "finetune"), "--task finetune", 'task="finetune"', "--task finetune"),
         (option("gpu", "RTX 4090"), "--gpu 'RTX 4090'", 'machine="RTX 4090"', "--gpu 'RTX 4090'"),
         (differently("--set memory=SIZE", "machine"), "--set memory=SIZE", "machine", "--set memory=SIZE"),
+        (differently("--set memory=SIZE", "machine", "facts.memory"), "--set memory=SIZE", "machine", "facts.memory"),
+        (option("reserve_bytes"), "--reserve", "reserve_bytes", "facts.reserve"),
+        (option("memory_basis", "total"), "--memory total", 'memory_basis="total"', 'memory = "total"'),
         (command("check", "gpt2", quantization="Q8_0"), "selfhost check gpt2 --quant Q8_0", 'check("gpt2", Workload(quantization="Q8_0"))', "selfhost check gpt2 --quant Q8_0"),
         (command("list", use="code"), "selfhost list --use code", 'rank(use="code")', "selfhost list --use code"),
     ],
@@ -58,6 +64,20 @@ def test_each_face_has_its_own_words(sentence: str, shell: str, python: str, pol
     faces: tuple[Callable[[str], str], ...] = (in_shell, in_python, in_policy)
     for face, said in zip(faces, (shell, python, policy), strict=True):
         assert face(f"leave out {sentence}, or not") == f"leave out {said}, or not"
+
+
+def test_a_policy_names_what_it_can_state_of_a_fact_that_a_record_says_is_unread() -> None:
+    """Records hold what `machine` told a person, whose options `audit` does not have."""
+    for slot in (SET_MEMORY, SET_DISK, FILL_IN):
+        recorded = in_shell(slot)
+        assert "`selfhost check`" in recorded
+        for text in (slot, recorded):
+            said = in_policy(f"not read: {text}; or not")
+            assert said.startswith("not read: ")
+            assert said.endswith("; or not")
+            assert "selfhost check" not in said
+            assert "--set" not in said
+    assert 'facts = { memory = "16GiB" } of a [[class]]' in in_policy(SET_MEMORY)
 
 
 @pytest.mark.parametrize("typed", ["\ufdd0", "a\ufdd0nothing\ufdd2b", "\ufdd0task", '"\\'])

@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from ...core.records import Record, pattern
-from ...core.saying import differently
+from ...core.saying import FILL_IN, differently
 from ..record import Accelerator
-from .host import FILL_IN, MAX_NAMES_BYTES, PCI, Found, Host, Read, is_wsl1
+from .host import MAX_NAMES_BYTES, PCI, Found, Host, Read, is_wsl1
 from .nvidia_files import WSL_DEVICE, driver_present, jetson_board
 
 ACCELERATORS, MEMORY = "accelerators", "accelerators.memory_total_bytes"
@@ -26,7 +26,7 @@ _OF_WINDOWS = (
     " memory"
 )
 _NAME_IT = "run selfhost in Windows, which can tell; or name the GPU: " + differently(
-    "add `--gpu NAME` to `selfhost check`", "machine=NAME"
+    "add `--gpu NAME` to `selfhost check`", "machine=NAME", "facts = { gpu = NAME } of a [[class]]"
 )
 _CARD, _TILE = pattern(r"card\d+"), pattern(r"tile\d+")
 _SLOT = pattern(r"(?m)^PCI_SLOT_NAME=(\S+)$")

@@ -6,9 +6,10 @@ import errno
 from collections.abc import Sequence
 
 from ...core.records import Record
+from ...core.saying import SET_DISK
 from ...core.units import decimal
 from ..record import LM_STUDIO, NETWORK_FILESYSTEMS, Disk
-from .host import SET_DISK, Found, Host, Mount, Space
+from .host import Found, Host, Mount, Space
 from .limit import PERHAPS, Quota
 from .medium import Medium, medium_of_folder
 from .stores import PLACES, Place, lm_studio

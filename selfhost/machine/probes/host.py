@@ -101,19 +101,6 @@ MAX_NAME_BYTES = 255
 # errors of a path at which nothing can be made
 UNRESOLVED = ("ELOOP", "ENAMETOOLONG", "ENOLINK")
 
-# What to do about an unread fact is shown for this machine and for records of others, by `machine`,
-# which states nothing, and by commands that judge: so each says where it is typed. Facts that no
-# option states people may write down themselves.
-_EDITED_RECORD = "edit what `machine.to_json()` gives, and read it by `Machine.from_json()`"
-FILL_IN = "fill it in: " + differently(
-    "`selfhost machine --format json > m.json` on the machine itself (with `--root DIR`"
-    " of a recorded tree), edit m.json, then add `--machine m.json` to `selfhost check`",
-    _EDITED_RECORD,
-)
-SET_MEMORY = "state it: " + differently(
-    "add `--set memory=16GiB` to `selfhost check`", _EDITED_RECORD
-)
-SET_DISK = "state it: " + differently("add `--set disk=100GB` to `selfhost check`", _EDITED_RECORD)
 NATIVE = "take an image, or a Python, of the computer's own platform"
 MEASURE = "measure it on the machine itself: " + differently(
     "`selfhost machine --measure`", "`Machine.read(measure=True)`"

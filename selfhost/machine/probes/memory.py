@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from ...core.saying import SET_MEMORY
 from ...core.units import binary
 from ..record import MAX_MEMORY_BYTES
-from .host import SET_MEMORY, Found, Host, is_wsl1
+from .host import Found, Host, is_wsl1
 from .memory_limits import Limits
 from .memory_nodes import gpu_nodes, node_memory, usable_nodes
 from .procfs import MEMINFO, STATUS, parse_meminfo

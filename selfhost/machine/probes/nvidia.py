@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from ...core.records import Record
+from ...core.saying import FILL_IN
 from ..record import MAX_MEMORY_BYTES, Accelerator, normal_architecture
-from .host import FILL_IN, PCI, Host, Read
+from .host import PCI, Host, Read
 from .nvidia_files import GPUS, VERSION, WSL_DEVICE, driver_present, is_node, jetson_board
 
 TYPE_CHECKING = False

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...core.saying import FILL_IN
 from ..record import LM_STUDIO, PresentRuntime
-from .host import FILL_IN, Found, Host
+from .host import Found, Host
 
 RUNTIMES = "runtimes"
 # as `present` and `distributions` of specs/runtimes say, which are not read here: reading the

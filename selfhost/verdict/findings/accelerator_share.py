@@ -36,7 +36,11 @@ if TYPE_CHECKING:
     from .record import Words
 
 # how a GPU is given by its full name
-_GPU_NAMED = differently("`--set gpu=24GiB:NAME`", 'as in machine="RTX 4090"')
+_GPU_NAMED = differently(
+    "`--set gpu=24GiB:NAME`",
+    'as in machine="RTX 4090"',
+    'facts = { gpu = "RTX 4090", override = ["gpu"] } of a [[class]]',
+)
 
 
 def held_check(
@@ -939,7 +943,8 @@ def _against_least(device: Accelerator, least: str, needs: str, remedy: str) -> 
 
 
 def _choose_another(rule: KernelRule) -> str:
-    return f"choose another {option(rule.asked_by)}, or another GPU ({rule.source})"
+    other = "leave out" if rule.has_plain_default else "choose another"
+    return f"{other} {option(rule.asked_by)}, or choose another GPU ({rule.source})"
 
 
 def _counted(

@@ -348,7 +348,7 @@ def _too_small(sums: _Sums) -> Finding | None:
             text += (
                 f" It {would} fit without the reserve of {binary(sums.reserve)},"
                 f" {reserve_of(sums.machine, sums.workload)[1]}:"
-                f" {differently('`--reserve SIZE`', 'reserve_bytes')} changes it."
+                f" {option('reserve_bytes')} changes it."
             )
         return text
 
@@ -392,7 +392,9 @@ def _on_assumed_ram(sums: _Sums, has: int) -> Finding:
         lambda: (
             "state the RAM that it has, such as "
             + differently(
-                f"`--set memory={enough_gib}GiB`", f"{enough_gib}GB in the name of the machine"
+                f"`--set memory={enough_gib}GiB`",
+                f"{enough_gib}GB in the name of the machine",
+                f'facts = {{ memory = "{enough_gib}GiB" }} of a [[class]]',
             )
         ),
     )

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, Self
 
     # gives a reason and its remedy
     Words = Callable[[], tuple[str, str | None]]
@@ -127,7 +127,7 @@ CODES: Mapping[str, str] = {
     ),
     "speed-any": "any speed was accepted",
     "speed-comfortable": "at least reading speed, and at least the minimum",
-    "speed-slow": "below reading speed, or perhaps below the minimum",
+    "speed-slow": "slower than one reads or listens, or perhaps below the minimum",
     "speed-assumed": "fast enough if the assumed memory bandwidth or core count is right",
     "speed-picture": "a picture takes minutes to hours on a CPU, or longer by parts on a GPU",
     "speed-hours": "a picture likely takes an hour or more, or a video is made without a GPU",
@@ -145,6 +145,12 @@ class Mark(Record):
     check: str
     outcome: Outcome
     code: str
+
+    def replace(self, **changes: Any) -> Self:
+        """As of every record; an outcome may be given as its word. `ValueError` for another."""
+        if "outcome" in changes:
+            changes["outcome"] = Outcome(changes["outcome"])
+        return super().replace(**changes)
 
     @property
     def severity(self) -> int:

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 WIDE_PACE = 2
 _FASTER = "choose a smaller model"
 _MEASURE_THERE = differently(
-    "run `selfhost check --measure` on that machine", "measure there: Machine.read(measure=True)"
+    "run `selfhost check --measure` on that machine",
+    "measure there: Machine.read(measure=True)",
+    "record it there with `selfhost machine --measure --format json`",
 )
 _UNSTATED = f"leave out {option('min_tokens_per_second')}: a stated minimum must likely be reached"
 _ANY_SPEED = f"accept any speed with {option('min_tokens_per_second', 0)}"
