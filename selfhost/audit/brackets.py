@@ -87,9 +87,13 @@ def by_brackets(
     return answers
 
 
+def judged_as(workload: Workload | None) -> tuple[str | None, ...]:
+    """What of a workload that was judged is kept, in the order of JUDGED_AS."""
+    return tuple([getattr(workload, name, None) for name in JUDGED_AS])
+
+
 def _short(verdict: Verdict, marks: tuple[Mark, ...]) -> Short:
-    judged_as = tuple([getattr(verdict.workload, name) for name in JUDGED_AS])
-    return verdict.model.id, verdict.route, judged_as, marks
+    return verdict.model.id, verdict.route, judged_as(verdict.workload), marks
 
 
 class _Family:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from ..core.caching import cache
 from ..core.errors import Problem, SelfhostError
 from ..verdict.findings import Mark, Outcome
 from ..verdict.record import Verdict
+from .brackets import judged_as
 from .bulk import Alike, Bulk, hardest_hit, lacks
 from .exceptions import Exceptions, ExceptionsOfAll
 from .fleet import Machines
@@ -19,12 +19,14 @@ from .policy import Place, Policy, Wanted
 from .population import Population, first_members, lowest, members
 from .record import Audit, MachineGroup, Reason, Result, Row, Tally
 from .rows import row_of, unplaced_row, weighed, weight
+from .verdicts import unpacked
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
 
+    from .brackets import Short
     from .bulk import FleetJudge
     from .progress import Progress
     from .verdicts import Extent
@@ -65,17 +67,30 @@ class _Same:
         self.bits = alike.bits
 
 
-class _Entry:
-    """What one entry of the policy comes to, as one process can send it to another: of each group
-    the fields of its row, its count, its first names, the machine hit hardest and what that one
-    lacks for each check.
+class _Class:
+    """Machines that one entry treats alike, as one process can send them to another: the fields of
+    their row, how many they are, the first names, and the machine `hit` hardest with what it lacks
+    for each check. `short` is what is known of its verdict; None where there is none.
     """
+
+    __slots__ = ("count", "fields", "hit", "lacking", "names", "short")
+
+    def __init__(
+        self, fields: dict[str, Any], count: int, names: tuple[str, ...], hit: int
+    ) -> None:
+        self.fields, self.count, self.names, self.hit = fields, count, names, hit
+        self.lacking: dict[str, float] = {}
+        self.short: Short | None = None
+
+
+class _Entry:
+    """What one entry of the policy comes to, as one process can send it to another."""
 
     __slots__ = ("codes", "exceptions", "groups", "is_placed", "is_refused", "results")
 
     def __init__(
         self,
-        groups: list[tuple[dict[str, Any], int, tuple[str, ...], int, dict[str, float]]],
+        groups: list[_Class],
         is_placed: bool,
         is_refused: bool,
         results: dict[str, int],
@@ -178,9 +193,9 @@ class _Large:
         for place, wanted in enumerate(entries):
             answer = by_place[place]
             self._count(wanted, answer)
-            for fields, count, names, hit, lacking in answer.groups:
-                row = self._row_of_hardest_hit(wanted, {**fields, "wanted": wanted}, hit, lacking)
-                groups.append(MachineGroup(names=names, count=count, rows=(row,)))
+            for each in answer.groups:
+                row = self._row_of_class(wanted, each)
+                groups.append(MachineGroup(names=each.names, count=each.count, rows=(row,)))
         return groups
 
     def _entry(self, place: int) -> _Entry:
@@ -194,15 +209,10 @@ class _Large:
             )
             fields = {name: value for name, value in same.fields.items() if name != "wanted"}
             hit = self._hardest_hit(same, same.bits)
-            lacking: dict[str, float] = {}
-            if checks := (*fields["failed"], *fields["undecided"]):
-                alike = next(each for each in same.alike if each.bits >> hit & 1)
-                if self._in_full == "few":
-                    lacking = lacks(self._population, alike, hit, checks)
-                else:
-                    # reports read why: here several processes judge it
-                    fields.update(self._why(wanted, hit, alike))
-            groups.append((fields, same.bits.bit_count(), names, hit, lacking))
+            alike = next(each for each in same.alike if each.bits >> hit & 1)
+            group = _Class(fields, same.bits.bit_count(), names, hit)
+            self._tell_more(wanted, alike, group)
+            groups.append(group)
         exceptions = self._exceptions
         return _Entry(
             groups,
@@ -217,13 +227,21 @@ class _Large:
             ],
         )
 
-    def _why(self, wanted: Wanted, number: int, alike: Alike) -> dict[str, Any]:
-        """What decides the row of one machine, which is one of `alike`, as one process can send it
-        to another.
-        """
-        row = self.row(wanted, number, alike)
-        marks = [Mark(check=each.check, outcome=each.outcome, code=each.code) for each in row.marks]
-        return {"marks": tuple(marks), "reasons": row.reasons}
+    def _tell_more(self, wanted: Wanted, alike: Alike, group: _Class) -> None:
+        """Put into a group what reports read of it: here several processes judge it."""
+        decided = (*group.fields["failed"], *group.fields["undecided"])
+        if alike.model is not None:
+            group.short = alike.model.id, alike.route, judged_as(alike.workload), ()
+        if self._in_full == "all" or (self._in_full == "failing" and decided):
+            row = self.row(wanted, group.hit, alike)
+            marks: tuple[Mark, ...] = tuple(
+                [Mark(check=each.check, outcome=each.outcome, code=each.code) for each in row.marks]
+            )
+            group.fields.update(marks=marks, reasons=row.reasons)
+            if group.short is not None and self._in_full == "all":
+                group.short = *group.short[:-1], row.findings
+        elif decided:
+            group.lacking = lacks(self._population, alike, group.hit, decided)
 
     def _count(self, wanted: Wanted, entry: _Entry) -> None:
         """Take what an entry comes to into the whole."""
@@ -325,27 +343,38 @@ class _Large:
         checks = (*same.fields["failed"], *same.fields["undecided"])
         return hardest_hit(self._population, same.alike, bits, checks)
 
-    def _row_of_hardest_hit(
-        self,
-        wanted: Wanted,
-        fields: dict[str, Any],
-        number: int,
-        lacking: Mapping[str, float] | None = None,
-    ) -> Row:
-        """The row of that machine. It is judged when somebody reads more of it than its result and
-        what it lacks.
-        """
+    def _row_of_hardest_hit(self, wanted: Wanted, fields: dict[str, Any], number: int) -> Row:
+        """The row of that machine. It is judged when somebody reads more of it than its result."""
         fields = {**fields, "machine": self._machines.names[number]}
+        return Row.partly(fields, lambda: self.row(wanted, number))
 
-        @cache
+    def _row_of_class(self, wanted: Wanted, group: _Class) -> Row:
+        """The row of the machine that is hit hardest. It is judged when somebody reads more of it
+        than is known.
+        """
+        fields = {
+            **group.fields, "wanted": wanted, "machine": self._machines.names[group.hit]
+        }  # fmt: skip
+        rows: list[Row] = []
+
         def whole() -> Row:
-            return self.row(wanted, number)
+            if not rows:
+                rows.append(self.row(wanted, group.hit))
+            return rows[0]
+
+        def verdict() -> Verdict:
+            judged = whole().verdict
+            assert judged is not None
+            return judged
 
         decided = (*fields["failed"], *fields["undecided"])
-        if lacking is not None and decided and "reasons" not in fields:
+        if decided and "reasons" not in fields:
             fields["reasons"] = tuple(
-                _reason(check, lacking.get(check), whole) for check in decided
+                [_reason(check, group.lacking.get(check), whole) for check in decided]
             )
+        if group.short is not None:
+            fields["verdict"] = unpacked(group.short, verdict)
+            fields["change"] = None
         return Row.partly(fields, whole)
 
     def row(self, wanted: Wanted, number: int, alike: Alike | None = None) -> Row:
