@@ -9,6 +9,13 @@ from ..catalogue.index import Catalogue, Outline
 from ..catalogue.spec import ModelSpec
 from ..core.records import remembered
 
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    # parameters, whether something supersedes it, its purpose, whether it is a base model, its
+    # family, and itself
+    _Standing = tuple[int, bool, str, bool, str | None, Outline]
+
 # a retired model's replacement may be retired itself
 MOST_SUCCESSORS = 4
 
@@ -67,22 +74,37 @@ def _as_large(
     model_id: str, family: str | None, modality: str, size: int, purpose: str, catalogue: Catalogue
 ) -> list[Outline]:
     """Open models as large as `size` parameters or larger, in the order in which they stand in."""
-    by_size = catalogue.open_by_size()
-    first = bisect_left(by_size, size, key=lambda outline: outline.parameters_total or 0)
-    larger = [outline for outline in by_size[first:] if outline.modality == modality]
+    of_modality = _by_modality(catalogue).get(modality, [])
+    first = bisect_left(of_modality, size, key=lambda standing: standing[0])
+    is_base = model_id in catalogue.base_ids()
+
+    def apart(standing: _Standing) -> tuple[bool, bool, bool, bool]:
+        _, is_superseded, its_purpose, is_too, its_family, _ = standing
+        return is_superseded, its_purpose != purpose, is_too != is_base, its_family != family
+
     # the sizes ascend, and sorting keeps their order
-    bases = catalogue.base_ids()
+    return [standing[-1] for standing in sorted(of_modality[first:], key=apart)]
 
-    def apart(outline: Outline) -> tuple[bool, bool, bool, bool]:
-        tuning = (outline.id in bases) != (model_id in bases)
-        return (
-            outline.superseded_by is not None,
-            outline.purpose != purpose,
-            tuning,
-            outline.family != family,
-        )
 
-    return sorted(larger, key=apart)
+def _by_modality(catalogue: Catalogue) -> dict[str, list[_Standing]]:
+    """The open models of each modality, the smallest first, each with what tells how well it stands
+    in.
+    """
+    by_modality: dict[str, list[_Standing]] | None = catalogue.derived.get("stand-ins")
+    if by_modality is None:
+        by_modality, bases = {}, catalogue.base_ids()
+        for outline in catalogue.open_by_size():
+            standing = (
+                outline.parameters_total or 0,
+                outline.superseded_by is not None,
+                outline.purpose,
+                outline.id in bases,
+                outline.family,
+                outline,
+            )
+            by_modality.setdefault(outline.modality, []).append(standing)
+        catalogue.derived["stand-ins"] = by_modality
+    return by_modality
 
 
 def _made_for(outline: Outline, purpose: str) -> str:

@@ -11,7 +11,7 @@ from ..catalogue.paths import is_path
 from ..core.errors import SelfhostError, UnknownModelError
 from ..core.workload import Workload
 from ..machine.reader import Machine
-from ..needs.repack import KINDS, kind_of
+from ..needs.repack import KINDS, kind_for, kind_of
 from ..verdict.defaults import from_a_list
 from ..verdict.judging import judge, judge_at_pace
 from ..verdict.question import asked_for_amounts, needs_under
@@ -78,6 +78,8 @@ class _Distinct:
         """That of a machine without models which lays weights out so, by the names of
         `needs.repack`: of what is asked, only what the model takes follows from that.
         """
+        if self._questions:
+            kind = kind_for(self._questions[0].workload.format, kind)
         if kind not in self._of_kind:
             machine = Machine(instruction_sets=KINDS[kind], accelerators=(), models_present=())
             self._of_kind[kind] = self._laid_out_by(machine)

@@ -116,7 +116,7 @@ def hardest_hit(
     for short in lacking:
         _, form, most = short
         if form and not isinstance(form, Asked):
-            most -= population.cut(form).values[0]
+            most -= population.cut(form).least
         at_most[short] = most
     # questions about pace take longest: they come last, and lack no more than is wanted
     for short in sorted(lacking, key=lambda short: (_is_of_pace(short), -at_most[short])):

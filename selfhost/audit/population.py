@@ -35,6 +35,8 @@ Span = tuple[int, int]
 _MARKS_BYTES = 1 << 20
 _LEAST_MARKS = 64
 _LEAST_STEP = 128
+# bounds of a form of several numbers for which all machines are looked through
+_MOST_UNSORTED = 2
 # sets that are kept once they were asked for: of each sort so many bytes, but never fewer
 _KEPT_BYTES = 16 << 20
 _LEAST_KEPT = 256
@@ -100,7 +102,10 @@ _BITS = [[bit for bit in range(8) if byte >> bit & 1] for byte in range(256)]
 
 
 class _Cut:
-    """The machines in the order of a form's value: which of them reach a bound."""
+    """The machines by a form's value: which of them reach a bound. They are sorted when that takes
+    less than to look through all of them for each bound: most forms of several numbers are held
+    against one bound.
+    """
 
     def __init__(
         self,
@@ -108,29 +113,60 @@ class _Cut:
         numbers: Sequence[int],
         size: int,
         kept: dict[tuple[int, int], int],
+        most_unsorted: int,
     ) -> None:
-        """`kept` has the sets that were asked for last, of all cuts."""
-        by_number: list[int | None] = [None] * size
-        for number, value in zip(numbers, values, strict=True):
-            by_number[number] = value
-        ascending = [number for number, value in enumerate(by_number) if value is not None]
-        keys: Sequence[Any] = by_number
-        if max(map(abs, values), default=0) < _WHOLE_FLOATS:
-            # floats are compared twice as fast as large whole numbers
-            keys = [0.0 if value is None else float(value) for value in by_number]
-        # sorting keeps the order of those with the same value; four bytes hold every number
-        self.numbers = array("i", sorted(ascending, key=keys.__getitem__))
-        self.values = array("q", [by_number[number] or 0 for number in self.numbers])
+        """The machines that have the form, ascending, with its `values`. `kept` has the sets that
+        were asked for last, of all cuts; for so many bounds all machines are looked through.
+        """
+        self._unsorted = values, numbers
+        self.least, self.most = min(values, default=0), max(values, default=0)
         self._bytes = (size >> 3) + 1
         marks = max(_LEAST_MARKS, _MARKS_BYTES // self._bytes)
-        self._step = max(_LEAST_STEP, -(-len(ascending) // marks))
+        self._step = max(_LEAST_STEP, -(-len(values) // marks))
         # the sets of all machines before each mark
         self._marks = [0]
-        self._kept = kept
+        self._kept, self._most_unsorted = kept, most_unsorted
+        # the sets by the first bounds that were asked for
+        self._by_bound: dict[int, int] = {}
+
+    @cached_property
+    def _sorted(self) -> tuple[array[int], array[int]]:
+        """The values ascending, and the machines that have them: those of one value ascending."""
+        values, numbers = self._unsorted
+        keys: Sequence[float] = values
+        if max(-self.least, self.most) < _WHOLE_FLOATS:
+            # floats are compared twice as fast as large whole numbers
+            keys = list(map(float, values))
+        # sorting keeps the order of those with the same value
+        places = sorted(range(len(values)), key=keys.__getitem__)
+        # four bytes hold every number
+        return (
+            array("q", map(values.__getitem__, places)),
+            array("i", map(numbers.__getitem__, places)),
+        )
+
+    @property
+    def values(self) -> array[int]:
+        """The values of all machines that have the form, ascending."""
+        return self._sorted[0]
+
+    @property
+    def numbers(self) -> array[int]:
+        """The machines in the order of their values."""
+        return self._sorted[1]
 
     def at_least(self, bound: int) -> int:
         """The set of machines whose value is `bound` or more."""
-        return self.all ^ self._below(bisect_left(self.values, bound))
+        bits = self._by_bound.get(bound)
+        if bits is not None:
+            return bits
+        if len(self._by_bound) >= self._most_unsorted:
+            return self.all ^ self._below(bisect_left(self.values, bound))
+        reaching = [
+            number for value, number in zip(*self._unsorted, strict=True) if value >= bound
+        ]
+        bits = self._by_bound[bound] = bits_of(reaching, self._bytes << 3)
+        return bits
 
     def first_of(self, bits: int) -> int:
         """Of the machines of a set, which all have the form, the one with the lowest value, and of
@@ -170,7 +206,7 @@ class _Cut:
     @cached_property
     def all(self) -> int:
         """The set of all machines that have the form."""
-        return self._below(len(self.values))
+        return bits_of(self._unsorted[1], self._bytes << 3)
 
     def _below(self, rank: int) -> int:
         mark, behind = divmod(rank, self._step)
@@ -471,6 +507,7 @@ class Population:
         self.facts: dict[Any, list[tuple[Any, int]]] = {}
         self._sets: dict[tuple[int, int], int] = {}
         self._cuts: dict[Form, _Cut] = {}
+        self._orders: dict[int, tuple[array[int], array[int]]] = {}
         self._ends: dict[Form, _Ends] = {}
         self._unions: dict[int, int] = {}
         self._kinds_of: dict[int, int] = {}
@@ -564,14 +601,27 @@ class Population:
         """The machines by the value of that form; only those that have all its slots."""
         cut = self._cuts.get(form)
         if cut is None:
+            kinds = [kind for kind in self.kinds if kind.has(form)]
             values: list[int] = []
-            numbers: list[int] = []
-            for kind in self.kinds:
-                if kind.has(form):
-                    numbers += kind.members
-                    values += kind.sums(form)
-            cut = self._cuts[form] = _Cut(values, numbers, self.size, self._sets)
+            for kind in kinds:
+                values += kind.sums(form)
+            numbers, places = self._in_order(kinds)
+            values = [values[place] for place in places]
+            most_unsorted = _MOST_UNSORTED if len(form) > 1 else 0
+            cut = _Cut(values, numbers, self.size, self._sets, most_unsorted)
+            self._cuts[form] = cut
         return cut
+
+    def _in_order(self, kinds: Sequence[Kind]) -> tuple[Sequence[int], Sequence[int]]:
+        """The machines of those kinds, ascending, and the place of each among those of the first
+        kind, of the second and so on.
+        """
+        key = sum([1 << kind.number for kind in kinds])
+        if key not in self._orders:
+            numbers = [number for kind in kinds for number in kind.members]
+            places = sorted(range(len(numbers)), key=numbers.__getitem__)
+            self._orders[key] = array("i", map(numbers.__getitem__, places)), array("i", places)
+        return self._orders[key]
 
     def quotient(self, form: Form, constant: int, divisor: int) -> Slot:
         """The slot of that form and the constant, divided and rounded down: a column of all kinds

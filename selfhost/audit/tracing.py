@@ -376,9 +376,9 @@ class Trace:
         for form, (low, high) in _tightest(self.bounds).items():
             cut = self._population.cut(form)
             # most bounds are reached by all or by none
-            if low is not None and low > cut.values[0]:
+            if low is not None and low > cut.least:
                 bits &= cut.at_least(low)
-            if high is not None and high <= cut.values[-1]:
+            if high is not None and high <= cut.most:
                 bits = without(bits, cut.at_least(high))
         return bits
 
