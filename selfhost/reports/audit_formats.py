@@ -61,7 +61,7 @@ FORMATS: Mapping[str, Format] = {
     "html": Format(module="audit_html", suffix="html", in_full="few"),
     "junit": Format(module="junit", suffix="xml"),
     "tap": Format(module="audit_tap", suffix="tap"),
-    "github": Format(module="audit_github"),
+    "github": Format(module="audit_github", in_full="few"),
     "gitlab": Format(module="audit_gitlab"),
     "sarif": Format(module="audit_sarif", suffix="sarif"),
     "prometheus": Format(module="audit_prometheus", is_stamped=True, suffix="prom", in_full="all"),
