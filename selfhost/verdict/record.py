@@ -106,8 +106,8 @@ class Room(Record):
     `not_now` are those of these fields that take more than is free now: other programs would
     have to be closed; `too_slow` those with which it is likely slower than was stated, or where
     nothing was, than one reads; a longer context, than the default minimum. `parallel_at_pace` are
-    the most sequences at that pace, None where it is only those judged or none; it is less than `most_parallel` where more are too
-    slow. `longer_with_cache_type`: the type of cache that
+    the most sequences at that pace, None where it is only those judged or none; it is less than
+    `most_parallel` where more are too slow. `longer_with_cache_type`: the type of cache that
     lengthens a context which memory ends, None where none does.
     """
 
