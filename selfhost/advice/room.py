@@ -106,12 +106,15 @@ def _is_too_slow(
     catalogue: Catalogue,
 ) -> bool:
     """With that it is likely slower than is wanted, or than one reads where nothing was stated; a
-    longer context only where it is too slow already, since a pace is told for a short chat.
+    longer context only where it leaves less of the model on accelerators, or it is below what is
+    wanted already, since a pace is told for a short chat.
     """
     wanted = question.workload.min_tokens_per_second
     if is_too_slow(runs, wanted):
         return True
-    if getattr(question.workload, key) == value or key == "context_tokens":
+    of_context = key == "context_tokens"
+    moves_layers = runs.needs is not None and runs.needs.placement == "split"
+    if getattr(question.workload, key) == value or (of_context and not moves_layers):
         return False
     workload = question.workload.replace(**{key: value})
     changed = question.replace(workload=workload)
@@ -120,7 +123,8 @@ def _is_too_slow(
     elif machine.accelerators != ():
         # what it takes decides what lies on them; the pace in RAM rests on nothing of it
         changed = changed.replace(needs=needs_under(question, workload, catalogue, machine))
-    usable = wanted if question.speed_stated else READING_TOKENS_PER_SECOND
+    as_wanted = question.speed_stated or of_context
+    usable = wanted if as_wanted else READING_TOKENS_PER_SECOND
     then = judge(changed, machine)
     total = then.speed.parallel_total if then.speed is not None else None
     if total is not None and usable is not None and total.likely < usable * workload.parallel:

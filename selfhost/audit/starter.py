@@ -36,7 +36,7 @@ on_unknown = "unknown"     # unknown (exit 3) | error | warning | ignore: what a
 
 {entries}# More conditions that a [[model]] may have:
 # context_tokens = 8192
-# quantization = "Q4_K_M"
+# quantization = "Q4_K_M"  # left out: the model's own default; `check` takes the best that fits
 # runtime = "llama.cpp"
 # require_runtime = true   # the runtime must be installed already
 # min_tokens_per_second = 5

@@ -228,22 +228,27 @@ def license_words(model: ModelSpec) -> str:
 
 def _room(machine: Machine, workload: Workload) -> str:
     """`22.5 GiB for models, 19.7 GiB free now, NVIDIA RTX 4090`: first what the verdicts rest on;
-    the machine's memory where that is not known.
+    the machine's memory where that is not known. Of GPUs with memory of their own that of all
+    stands before it.
     """
-    parts = list(_memory_given(machine, workload))
+    own = [card.memory_total_bytes for card in machine.accelerators or () if not card.unified]
+    gpu_bytes = sum(size for size in own if size is not None)
+    parts = [f"{units.binary(gpu_bytes)} of GPU memory"] if gpu_bytes else []
+    ram = " of RAM" if gpu_bytes else ""
+    parts += _memory_given(machine, workload, ram)
     # of a simulated machine they stand in its name
     names = [] if machine.planning else [device.name for device in machine.accelerators or ()]
     parts += units.counted(names)
     return ", ".join(part for part in parts if part)
 
 
-def _memory_given(machine: Machine, workload: Workload) -> Iterator[str]:
+def _memory_given(machine: Machine, workload: Workload, ram: str) -> Iterator[str]:
     given, free = given_bytes(machine, workload), machine.memory_available_bytes
     if given is None:
         total = machine.memory_total_bytes
         if total is not None:
             yield f"{units.binary(total)} of memory"
         return
-    yield f"{units.binary(given)} {'free' if given == free else 'for models'}"
+    yield f"{units.binary(given)}{ram} {'free' if given == free else 'for models'}"
     if free is not None and free < given and not machine.planning:
         yield f"{units.binary(free)} free now"

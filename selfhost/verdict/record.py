@@ -105,9 +105,9 @@ class Room(Record):
     without noticeable loss the smallest; `most_parallel` the number of sequences at once.
     `not_now` are those of these fields that take more than is free now: other programs would
     have to be closed; `too_slow` those with which it is likely slower than was stated, or where
-    nothing was, than one reads. `parallel_at_pace` are the most sequences at that pace, None
-    where it is only those judged or none; it is less than `most_parallel` where more are too
-    slow. `longer_with_cache_type`: the type of cache that
+    nothing was, than one reads; a longer context, than the default minimum. `parallel_at_pace` are
+    the most sequences at that pace, None where it is only those judged or none; it is less than
+    `most_parallel` where more are too slow. `longer_with_cache_type`: the type of cache that
     lengthens a context which memory ends, None where none does.
     """
 

@@ -334,3 +334,16 @@ def test_what_also_fits_a_mac_needs_no_raised_limit(
         finding = check(model, asked, machine=machine).finding("accelerator")
         assert finding is not None
         assert finding.code == expected
+
+
+def test_a_context_that_moves_layers_into_ram_is_not_offered_where_that_is_too_slow() -> None:
+    """Of 8 sequences on one RTX 3090 "also fits 52,736 tokens" was a ✗, too slow, when asked for."""
+    asked, machine = Workload(parallel=8, min_tokens_per_second=20), "desktop-rtx3090-24gb"
+    verdict = check("command-r-08-2024", asked, machine=machine)
+    assert verdict.route is Route.LOCAL
+    assert verdict.room is not None
+    longest = verdict.room.longest_context_tokens
+    longer = check("command-r-08-2024", asked.replace(context_tokens=longest), machine=machine)
+    assert longer.route is not Route.LOCAL
+    assert "longest_context_tokens" in verdict.room.too_slow
+    assert "Also fits: context" not in plain(check_document([verdict]))

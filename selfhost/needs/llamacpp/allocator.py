@@ -175,17 +175,30 @@ class Recorder:
         return Tensor(None, sources, _ELSEWHERE)
 
     def expand(self, tensor: Tensor) -> None:
-        """Puts a tensor and what it needs into the graph, sources first."""
+        """Puts a tensor and what it needs into the graph, sources first.
+
+        Of many sequences a chain of sources is longer than Python lets functions call themselves.
+        """
         if tensor.placed:
             return
         tensor.placed = True
-        for source in tensor.sources:
-            if not source.placed:
-                self.expand(source)
-        if tensor.shared:
-            self.inputs.append(tensor)
-        else:
-            self.nodes.append(tensor)
+        waiting = []
+        sources = iter(tensor.sources)
+        while True:
+            for source in sources:
+                if not source.placed:
+                    source.placed = True
+                    waiting.append((tensor, sources))
+                    tensor, sources = source, iter(source.sources)
+                    break
+            else:
+                if tensor.shared:
+                    self.inputs.append(tensor)
+                else:
+                    self.nodes.append(tensor)
+                if not waiting:
+                    return
+                tensor, sources = waiting.pop()
 
     def section(self, entries: tuple[Tensor, ...], *results: Tensor) -> Section:
         """What was expanded since the last call, and the results with it."""

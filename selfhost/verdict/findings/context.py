@@ -117,6 +117,17 @@ def _of_rewriter(wanted: int, each: int, *, bounded: bool) -> Finding:
     return finding if bounded else finding.replace(short=0)
 
 
+def _called(wanted: int, most: int) -> str:
+    """`200k` where so many times 1,024 tokens were asked for, and the model has 200,000; empty
+    elsewhere.
+    """
+    for letter, asked_unit, own_unit in (("M", 1 << 20, 10**6), ("k", 1 << 10, 10**3)):
+        number, rest = divmod(wanted, asked_unit)
+        if not rest and number * own_unit == most:
+            return f"{number}{letter}"
+    return ""
+
+
 # many models were trained for as much
 @lru_cache(maxsize=256)
 def _of_decoder(
@@ -146,6 +157,8 @@ def _of_decoder(
         outcome, code = Outcome.FAIL, "context-too-long"
         reason = f"{units.tokens(wanted)} exceeds the {units.tokens(most)} the model can use."
         remedy = option("context_tokens", most)
+        if called := _called(wanted, most):
+            remedy = f"{remedy}, which it calls {called}: k is 1,024 tokens here"
         if prompt_tokens is not None and prompt_tokens >= most:
             remedy = (
                 f"shorten the prompt to less than {units.tokens(most)}, or choose another model"

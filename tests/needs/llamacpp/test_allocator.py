@@ -16,7 +16,7 @@ from selfhost.catalogue.spec import Architecture, Attention, FeedForward
 from selfhost.needs.llamacpp import buffers as llamacpp
 from selfhost.needs.llamacpp import graphs
 from selfhost.needs.llamacpp.allocator import _CARRIED as CARRIED
-from selfhost.needs.llamacpp.allocator import Arena, Program, aligned
+from selfhost.needs.llamacpp.allocator import Arena, Program, Recorder, aligned
 from selfhost.needs.tensors import ArchitectureRow
 
 MODELS = sorted(read("architectures.json")["architectures"])
@@ -288,3 +288,13 @@ def test_every_graph_has_a_builder() -> None:
     }
     # layers with recurrence have a builder of their own, which no row names
     assert named == {"layers", *graphs._MORE_BUILDERS} - {"recurrent"}
+
+
+def test_a_chain_of_any_length_is_put_into_the_graph_sources_first() -> None:
+    """MiniMax M3 for dozens of sequences has one longer than Python's stack: `check` ended as a bug."""
+    recorder = Recorder()
+    chain = [recorder.result((1,))]
+    for _ in range(3000):
+        chain.append(recorder.result((1,), chain[-1]))
+    recorder.expand(chain[-1])
+    assert recorder.nodes == chain

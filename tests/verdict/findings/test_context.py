@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
+from helpers.machines import VM
+from selfhost import Workload, check
 from selfhost.catalogue.spec import StatedNeeds
 from selfhost.core.saying import in_shell
 from selfhost.verdict.findings import Finding, reads_context
@@ -98,3 +100,15 @@ def test_the_remedy_of_a_recording_too_long_is_one_that_is_heard() -> None:
     finding = heard(36_000, longest_seconds=1800)
     assert (finding.needs, finding.has, finding.unit) == (36_000, 1800, "seconds")
     assert in_shell(finding.remedy or "").endswith("--audio 1800s")
+
+
+def test_a_context_in_k_of_a_model_that_counts_thousands_is_told_which_is_meant() -> None:
+    """`--context 200k` is 204,800 tokens; the model that is sold with 200k takes 200,000."""
+    named = check("granite-8b-code-instruct-128k", Workload(context_tokens=131_072), machine=VM)
+    other = check("granite-8b-code-instruct-128k", Workload(context_tokens=132_096), machine=VM)
+    finding, plain = (each.finding("context") for each in (named, other))
+    assert finding is not None
+    assert plain is not None
+    said = "context_tokens=128000, which it calls 128k: k is 1,024 tokens here"
+    assert finding.remedy == said
+    assert plain.remedy == "context_tokens=128000"
