@@ -15,7 +15,7 @@ from ..core.saying import MEASURE
 from ..core.spelling import words_of
 from ..machine import cpus
 from ..machine.chips import AppleChip, Chip, apple_chip, apple_chips, soldered_chip
-from ..machine.record import AT_LEAST, AT_MOST, PART_OF_CACHE, Machine, of_one_core, was_busy
+from ..machine.record import AT_LEAST, AT_MOST, OF_CACHE, Machine, of_one_core, was_busy
 from .ranges import Range, within
 
 TYPE_CHECKING = False
@@ -150,8 +150,6 @@ def bandwidth(machine: Machine) -> Bandwidth | None:
         return _at_least(machine, bytes_per_second)
     if source.endswith(AT_MOST):
         return _at_most(machine, bytes_per_second)
-    if source.endswith(PART_OF_CACHE):
-        return _at_least(machine, int(bytes_per_second * _OF_CACHE[0]))
     if source.startswith("measured"):
         return _measured(machine, bytes_per_second)
     if source.startswith("glanced at"):
@@ -177,9 +175,6 @@ def _measured(machine: Machine, bytes_per_second: int) -> Bandwidth:
 # 1.22 (Granite Rapids, 2 vCPUs, other programs waiting); since it reads huge pages for 5 ms, of 19
 # pairs from 1.00 to 1.10, ahead of 16 programs that ran (`chrt -f 1`)
 _GLANCE_ENDS = (0.9, 1.15)
-# of what the last cache gives, what memory gives: 0.23 (EPYC) and 0.4 (Granite Rapids); a guess
-# around these
-_OF_CACHE = (0.2, 0.6)
 
 
 def _glance_ends(machine: Machine) -> tuple[float, float]:
@@ -232,19 +227,18 @@ def _at_least(machine: Machine, bytes_per_second: int) -> Bandwidth:
 
 def _at_most(machine: Machine, bytes_per_second: int) -> Bandwidth:
     """What the caches may have given is an upper bound; memory gives some of that, and no more than
-    its name or class tells.
+    its name or class tells. The further the bound lies below that, the less the slow end of the
+    name or class counts.
     """
     low, high = _glance_ends(machine)
-    least, most = bytes_per_second * _OF_CACHE[0] * low, bytes_per_second * high
-    ends = (least, bytes_per_second * _OF_CACHE[1], most)
+    least, most = bytes_per_second * OF_CACHE[0] * low, bytes_per_second * high
+    ends = (least, bytes_per_second * OF_CACHE[1], most)
     assumed = _assumed(machine)
-    # a class that begins between the two ends of the figure holds what memory may give at most
-    if assumed is not None and assumed.low < most:
-        lowest = min(assumed.low, bytes_per_second * _GLANCE_ENDS[0])
-        ends = within((lowest, assumed.likely, assumed.high), least, most)
-        if bytes_per_second <= assumed.low:
-            # memory gives less than the bound, so the likely figure is halfway below it, a guess
-            ends = (ends[0], (ends[0] * bytes_per_second) ** 0.5, ends[2])
+    if assumed is not None:
+        # a guess: as far below the bound as the bound lies below the class
+        lowest = min(assumed.low, bytes_per_second**2 / assumed.low)
+        left = within((lowest, assumed.likely, assumed.high), least, bytes_per_second)
+        ends = (left[0], left[1], max(left[1], min(assumed.high, most)))
     return Bandwidth(
         low=ends[0],
         likely=ends[1],

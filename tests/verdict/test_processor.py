@@ -1,5 +1,7 @@
 """What the name of a processor, of its GPU or of a chip tells of the memory it reads."""
 
+import itertools
+
 import pytest
 
 from selfhost import Machine, Workload, check
@@ -200,3 +202,27 @@ def test_an_upper_bound_at_the_slow_end_of_a_class_leaves_its_slow_end() -> None
         )
         assert bounded[0] > 0.8 * slow
         assert bounded[2] / bounded[0] < fast / slow
+
+
+def test_an_upper_bound_moves_the_pace_without_a_jump() -> None:
+    """A higher bound tells no lower pace, one that is 2 % higher hardly another, and the likely figure lies below it."""
+    guest = {
+        "cpu_model": "AMD EPYC",
+        "scope": "vm",
+        "cpu_cores_usable": 2.0,
+        "instruction_sets": ("avx2", "avx512f", "avx512_bf16"),
+    }
+    bounds = [5 * 1.02**step for step in range(150)]
+    told = [
+        ends(
+            **guest,
+            memory_bandwidth_bytes_per_second=int(bound * GB),
+            sources={BANDWIDTH: f"glanced at: {AT_MOST}"},
+        )
+        for bound in bounds
+    ]
+    assert all(likely <= bound for bound, (_, likely, _) in zip(bounds, told, strict=True))
+    for before, after in itertools.pairwise(told):
+        assert all(
+            0.999 * first <= last < 1.09 * first for first, last in zip(before, after, strict=True)
+        )
