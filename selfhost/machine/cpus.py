@@ -65,6 +65,8 @@ class Processor(Record):
     each; 0 of a client, that has one socket. `kind`: client, hybrid, server, board or phone.
     `vectors`: avx512, avx2, none or arm. `cache_mb` is what the second and third caches hold,
     `bits` how wide one channel is.
+    `slowest` and `fastest`: as `usual`, of the slower and of the faster of the kinds of memory that
+    it takes, DDR4 and DDR5, where its name does not tell which; else `usual`.
     `core` is what its cores compute (`core_called`), `ghz` their clock with all of them at work,
     in the middle of the series; None where only the GPU in it is known.
     `architecture` and `memory_gib`: as of `ProcessorClass`, None where its class tells them;
@@ -80,6 +82,8 @@ class Processor(Record):
     kind: str
     share: Share
     vectors: str
+    slowest: float
+    fastest: float
     cores: int = 0
     threads: int = 1
     cache_mb: float = 24.0
@@ -172,7 +176,7 @@ def processor_of(name: str) -> Processor | None:
     if not _may_be_listed(name):
         return None
     rows = rows_of(name)
-    return _processor(rows[0]) if rows else None
+    return _processor(rows[0], words_of(name)) if rows else None
 
 
 def cores_of(name: str) -> Cores | None:
@@ -300,6 +304,9 @@ def processor_with(graphics: str) -> Processor | None:
     memory = shared_memory(graphics)
     if memory is None:
         return None
+    bytes_at_once = memory.channels * memory.bits / 8
+    ends = (memory.least, memory.usual, memory.most)
+    slowest, fastest = _of_kinds(memory.kinds, ends, bytes_at_once)
     return Processor(
         name=f"those with {memory.name}",
         channels=memory.channels,
@@ -310,6 +317,8 @@ def processor_with(graphics: str) -> Processor | None:
         kind=memory.kind,
         share=share_of(memory.kind),
         vectors=memory.vectors,
+        slowest=slowest,
+        fastest=fastest,
         bits=memory.bits,
     )
 
@@ -371,13 +380,22 @@ def _fits(word: str, shape: str) -> bool:
     )
 
 
-def _processor(row: Mapping[str, Any]) -> Processor:
+def _processor(row: Mapping[str, Any], words: frozenset[str]) -> Processor:
     from .gpus import channels_and_rates
 
     kind = row.get("kind", "client")
+    memory = channels_and_rates(row)
+    models = row.get("kinds_of")
+    is_one_of_them = models is None or any(_fits(word, shape) for word in words for shape in models)
+    kinds = row.get("kinds", ()) if is_one_of_them else ()
+    bytes_at_once = memory["channels"] * row.get("bits", 64) / 8
+    ends = (memory["least"], memory["usual"], memory["most"])
+    slowest, fastest = _of_kinds(kinds, ends, bytes_at_once)
     return Processor(
         name=row["name"],
-        **channels_and_rates(row),
+        **memory,
+        slowest=slowest,
+        fastest=fastest,
         memory=row.get("memory", "slots"),
         kind=kind,
         share=share_of(kind),
@@ -392,6 +410,20 @@ def _processor(row: Mapping[str, Any]) -> Processor:
         memory_gib=row.get("memory_gib"),
         on_package_gib=row.get("on_package_gib"),
     )
+
+
+def _of_kinds(kinds: Sequence[str], ends: Ends, bytes_at_once: float) -> tuple[float, float]:
+    """`slowest` and `fastest` of a processor with memory of those `ends`: with each of the kinds at
+    its rate that is nearest to the usual one; the usual figure twice where none are named.
+    """
+    least, usual, most = ends
+    per_rate = bytes_at_once * units.MB
+    rates_of_kind = {row["kind"]: row["mts"] for row in _table()["ram"]}
+    rates = []
+    for slow, fast in map(rates_of_kind.__getitem__, kinds):
+        nearest = min(max(usual, slow * per_rate), fast * per_rate)
+        rates.append(max(least, min(nearest, most)))
+    return min(rates, default=usual), max(rates, default=usual)
 
 
 def core_of_vectors(vectors: str) -> str:

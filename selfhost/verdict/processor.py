@@ -425,9 +425,17 @@ def _named(machine: Machine) -> Bandwidth | None:
         # a quota stops what is read as it stops what is computed
         low, likely, high = (min(rate, _CORE_HIGH * cores) for rate in (low, likely, high))
     read = BANDWIDTH_SHARE * processor.share.likely
+    of_kinds = ""
+    if processor.slowest < processor.fastest:
+        slowest, fastest = (int(rate) for rate in (processor.slowest, processor.fastest))
+        of_kinds = (
+            f" ({units.decimal(slowest)}/s to {units.decimal(fastest)}/s by the kind of memory,"
+            " which its name does not tell)"
+        )
     how = (
         f"a processor of the series {processor.name} reads up to"
-        f" {units.decimal(int(processor.usual))}/s with every memory channel filled; runs on"
+        f" {units.decimal(int(processor.usual))}/s with every memory channel filled{of_kinds};"
+        f" runs on"
         f" {processor.share.devices} devices reached {units.percent(read)} of that"
         f"{_which_part(machine, processor)}; {MEASURE} narrows it"
     )
@@ -508,8 +516,13 @@ _ACROSS_SOCKETS = 0.5
 def _of_machine(machine: Machine, processor: cpus.Processor) -> tuple[float, float, float]:
     """Bytes per second, slow end, likely, fast end: of its sockets, or of a guest's part of one."""
     share = processor.share
-    low, likely = processor.usual * share.low, processor.usual * share.likely
-    high = max(processor.usual * share.high, processor.most * share.likely)
+    # the name does not tell which kind of memory it reads: the ends hold each that it takes
+    low, likely = processor.slowest * share.low, processor.usual * share.likely
+    high = max(
+        processor.usual * share.high,
+        processor.most * share.likely,
+        processor.fastest * min(share.high, 1.0),
+    )
     if not is_guest(machine):
         sockets = sockets_of(machine, processor)
         return low if sockets == 1 else low * _ACROSS_SOCKETS, likely, high * sockets

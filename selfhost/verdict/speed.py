@@ -388,9 +388,9 @@ def _shared_peak(machine: Machine, device: Accelerator | None) -> Peak | None:
     named = named_processor(machine) if chip is None and machine_rate is None else None
     if named is not None:
         return Peak(
-            slow=named.usual,
+            slow=named.slowest,
             likely=named.usual,
-            fast=(named.usual * named.most) ** 0.5,
+            fast=max((named.usual * named.most) ** 0.5, named.fastest),
             how=f"the memory of {named.name} with every channel filled",
         )
     if chip is None:

@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from selfhost import Machine, Workload, check
+from selfhost.machine.named import machine_named
 from selfhost.machine.record import AT_MOST, Accelerator
 from selfhost.verdict.processor import bandwidth, named_processor
 from selfhost.verdict.speed import PaceRange, shared_gpu_of
@@ -226,3 +227,29 @@ def test_an_upper_bound_moves_the_pace_without_a_jump() -> None:
         assert all(
             0.999 * first <= last < 1.09 * first for first, last in zip(before, after, strict=True)
         )
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        # makers list both kinds for each of them
+        ("n100", ("ddr4", "ddr5")),
+        ("i5-12400", ("ddr4", "ddr5")),
+        ("i5-6500", ("ddr3", "ddr4")),
+        ("i7-1255u", ("ddr4", "ddr5", "lpddr5")),
+        ("ryzen 7 7840u", ("ddr5", "lpddr5x")),
+        ("ryzen 7 5800u", ("ddr4", "lpddr4x")),
+        ("core ultra 7 155h", ("ddr5", "lpddr5x")),
+    ],
+)
+def test_a_name_that_does_not_tell_the_kind_of_memory_holds_each(
+    name: str, kinds: tuple[str, ...]
+) -> None:
+    unstated = bandwidth(machine_named(f"{name} 16gb"))
+    assert unstated is not None
+    for kind in kinds:
+        stated = bandwidth(machine_named(f"{name} 16gb {kind}"))
+        assert stated is not None
+        assert 0.999 * unstated.low <= stated.low
+        assert stated.high <= 1.001 * unstated.high
+        assert stated.high / stated.low < unstated.high / unstated.low
