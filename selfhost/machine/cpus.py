@@ -32,6 +32,9 @@ _CORE_OF = {"none": "avx", "avx2": "avx2", "avx512": "avx512", "arm": "arm"}
 # of the cores of the largest of a series of servers, the fewest and the usual count: a guess
 _OF_LARGEST = (0.125, 0.5)
 _SEVERAL = frozenset("2345678")
+# words of processors' names that tell their maker
+_AMD_WORDS = frozenset(("amd", "epyc", "ryzen", "threadripper"))
+_INTEL_WORDS = frozenset(("intel", "xeon", "core"))
 
 
 class Share(Record):
@@ -289,6 +292,14 @@ def _without_count(name: str) -> tuple[list[str], str]:
     counts = typed_words().counts
     counted = [word for word in words if _is_count(word) or word in counts]
     return counted, " ".join(word for word in words if word not in counted)
+
+
+def maker_of(name: str) -> str | None:
+    """AMD or Intel, by a word of a processor's name; None where none tells."""
+    words = words_of(name)
+    if not words.isdisjoint(_AMD_WORDS):
+        return "AMD"
+    return None if words.isdisjoint(_INTEL_WORDS) else "Intel"
 
 
 def is_server(name: str) -> bool:

@@ -127,8 +127,6 @@ _CLIENT_WORDS = frozenset((
     "core", "i3", "i5", "i7", "i9", "ryzen", "celeron", "pentium", "athlon", "atom",
     "n95", "n97", "n100", "n150", "n200", "n305", "snapdragon",
 ))  # fmt: skip
-_ZEN_WORDS = frozenset(("amd", "epyc", "ryzen", "threadripper"))
-_INTEL_WORDS = frozenset(("intel", "xeon", "core"))
 
 
 # an audit asks the kinds of machine of a fleet in turn
@@ -391,7 +389,7 @@ def _guests_like(machine: Machine) -> tuple[cpus.Ends, int] | None:
         is_counted = _is_server(machine) or (is_emulated_name and not is_model)
     if not is_counted:
         return None
-    maker_known = not _words(machine).isdisjoint(_ZEN_WORDS | _INTEL_WORDS)
+    maker_known = cpus.maker_of(machine.cpu_model or "") is not None
     return cpus.guests_with(
         core_and_clock(machine)[0],
         is_amd=is_amd(machine) if maker_known else None,
@@ -523,7 +521,7 @@ def _of_machine(machine: Machine, processor: cpus.Processor) -> tuple[float, flo
         processor.most * share.likely,
         processor.fastest * min(share.high, 1.0),
     )
-    if not is_guest(machine):
+    if not is_guest(machine) or _has_all_of_it(machine):
         sockets = sockets_of(machine, processor)
         return low if sockets == 1 else low * _ACROSS_SOCKETS, likely, high * sockets
     part = _part_of_socket(machine, processor)
@@ -532,6 +530,12 @@ def _of_machine(machine: Machine, processor: cpus.Processor) -> tuple[float, flo
     # neighbours leave more than the fair share and take some of what is free: 0.5 and 0.4 of a
     # socket got 0.71 and 0.63 of its pace
     return low * part**0.75, likely * part**0.5, high * part**0.25
+
+
+def _has_all_of_it(machine: Machine) -> bool:
+    """Whether every thread of its processor is its own: WSL, or a container without a limit."""
+    own, usable = cpus.cores_of(machine.cpu_model or ""), machine.cpu_cores_usable
+    return own is not None and own.are_known and usable is not None and usable >= own.usable
 
 
 def sockets_of(machine: Machine, processor: cpus.Processor) -> int:
@@ -664,7 +668,7 @@ def _words(machine: Machine) -> frozenset[str]:
 
 def is_amd(machine: Machine) -> bool:
     """Whether the processor's name says that AMD made it."""
-    return not _ZEN_WORDS.isdisjoint(_words(machine))
+    return cpus.maker_of(machine.cpu_model or "") == "AMD"
 
 
 def chip_in(machine: Machine) -> Chip | None:
