@@ -39,13 +39,15 @@ _INTEL_WORDS = frozenset(("intel", "xeon", "core"))
 
 class Share(Record):
     """Of the peak at the usual rate, what decoding was seen to read: slow end, likely, fast end; on
-    how many devices it was seen.
+    how many devices it was seen. `holds_kinds`: the ends are those of devices whose kind of memory
+    was not told.
     """
 
     low: float
     likely: float
     high: float
     devices: int
+    holds_kinds: bool = False
 
 
 class Core(Record):
@@ -69,7 +71,8 @@ class Processor(Record):
     `vectors`: avx512, avx2, none or arm. `cache_mb` is what the second and third caches hold,
     `bits` how wide one channel is.
     `slowest` and `fastest`: as `usual`, of the slower and of the faster of the kinds of memory that
-    it takes, DDR4 and DDR5, where its name does not tell which; else `usual`.
+    it takes, DDR4 and DDR5, where its name does not tell which and its `share` does not hold them;
+    else `usual`.
     `core` is what its cores compute (`core_called`), `ghz` their clock with all of them at work,
     in the middle of the series; None where only the GPU in it is known.
     `architecture` and `memory_gib`: as of `ProcessorClass`, None where its class tells them;
@@ -317,7 +320,8 @@ def processor_with(graphics: str) -> Processor | None:
         return None
     bytes_at_once = memory.channels * memory.bits / 8
     ends = (memory.least, memory.usual, memory.most)
-    slowest, fastest = _of_kinds(memory.kinds, ends, bytes_at_once)
+    share = share_of(memory.kind)
+    slowest, fastest = _of_kinds(() if share.holds_kinds else memory.kinds, ends, bytes_at_once)
     return Processor(
         name=f"those with {memory.name}",
         channels=memory.channels,
@@ -326,7 +330,7 @@ def processor_with(graphics: str) -> Processor | None:
         most=memory.most,
         memory="either",
         kind=memory.kind,
-        share=share_of(memory.kind),
+        share=share,
         vectors=memory.vectors,
         slowest=slowest,
         fastest=fastest,
@@ -398,7 +402,8 @@ def _processor(row: Mapping[str, Any], words: frozenset[str]) -> Processor:
     memory = channels_and_rates(row)
     models = row.get("kinds_of")
     is_one_of_them = models is None or any(_fits(word, shape) for word in words for shape in models)
-    kinds = row.get("kinds", ()) if is_one_of_them else ()
+    share = share_of(kind)
+    kinds = row.get("kinds", ()) if is_one_of_them and not share.holds_kinds else ()
     bytes_at_once = memory["channels"] * row.get("bits", 64) / 8
     ends = (memory["least"], memory["usual"], memory["most"])
     slowest, fastest = _of_kinds(kinds, ends, bytes_at_once)
@@ -409,7 +414,7 @@ def _processor(row: Mapping[str, Any], words: frozenset[str]) -> Processor:
         fastest=fastest,
         memory=row.get("memory", "slots"),
         kind=kind,
-        share=share_of(kind),
+        share=share,
         vectors=row.get("vectors", "avx2"),
         cores=row.get("cores", 0),
         threads=row.get("threads", 1),
@@ -458,7 +463,7 @@ def core_called(name: str, ghz: float | None) -> Core:
 def share_of(kind: str) -> Share:
     """How processors of a kind read their memory: client, hybrid, server, board or phone."""
     share = next(each for each in _table()["share"] if each["kind"] == kind)
-    return Share(**{key: share[key] for key in ("low", "likely", "high", "devices")})
+    return Share(**{key: value for key, value in share.items() if key != "kind"})
 
 
 # slow end, likely, fast end
