@@ -134,7 +134,7 @@ def _memory_lines(machine: Machine) -> list[str]:
         lines.append(f"{by_what}; the hardware has {units.binary(total)}")
     if rate is not None:
         source = machine.sources.get("memory_bandwidth_bytes_per_second", "")
-        lines.append(f"read at {bounded(units.decimal(rate) + '/s', source)}")
+        lines.append(f"reads {bounded(units.decimal(rate) + '/s', source)}")
     return lines
 
 

@@ -253,7 +253,7 @@ def test_what_a_busy_machine_reads_as_fast_as_its_caches_is_told() -> None:
 @pytest.mark.parametrize("busy", [(), ("the load is 3.1",)])
 @pytest.mark.parametrize("caches", [32 * 2**20, 480 * 2**20])
 def test_a_record_holds_the_figure_that_its_pace_is_told_of(
-    busy: tuple[str, ...], caches: int
+    busy: tuple[str, ...], caches: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Whoever reads the record later sees the same figure, and is told the same pace."""
     plan = Plan(threads=2, cpus=(0, 1), buffer_bytes=2**27, busy=busy)
@@ -266,6 +266,12 @@ def test_a_record_holds_the_figure_that_its_pace_is_told_of(
     pace = bandwidth(read)
     assert pace is not None
     assert f"{rate}/s" in pace.how
+    file = tmp_path / "machine.json"
+    file.write_text(json.dumps(written.to_json()))
+    assert cli.main(["machine", "--machine", str(file)]) == 0
+    bounds = {(False, True): "at most ", (True, False): "at least ", (True, True): "at least "}
+    bound = bounds.get((bool(busy), result.may_be_cached), "")
+    assert f"reads {bound}{rate}/s" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
