@@ -739,6 +739,25 @@ def test_a_prompt_is_read_no_slower_than_it_would_be_written() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("machine", "model", "quantization", "told"),
+    [
+        # OpenBMB/MiniCPM#331: about as fast as 8B models in the same quantization
+        ("jetson agx orin 64gb", "qwen3-8b", "Q4_K_M", 25),
+        # smolhub.com, at 25 W
+        ("jetson orin nano super", "lfm2.5-1.2b-instruct", "Q4_K_M", 54.1),
+    ],
+)
+def test_few_multiprocessors_unpack_slower_than_memory_gives(
+    machine: str, model: str, quantization: str, told: float
+) -> None:
+    speed = check(model, Workload(quantization=quantization), machine=machine).speed
+    assert speed is not None
+    assert speed.decode is not None
+    assert speed.decode.low <= told <= speed.decode.high
+    assert speed.prompt is not None
+
+
 def test_graphics_that_may_be_used_raise_the_fast_end_of_prompts_too() -> None:
     """Qwen3 8B and Llama 2 7B in Q4_K_M: prompts at 1,268 and 1,327 tokens/s on a Radeon 8060S (AMD-Ecosystem/llama.cpp#59)."""
     machine = published("strix-halo-385-vulkan").replace(
@@ -749,7 +768,7 @@ def test_graphics_that_may_be_used_raise_the_fast_end_of_prompts_too() -> None:
         assert found is not None
         assert found.low <= told <= found.high
     unknown = machine.replace(
-        accelerators=(Accelerator(vendor="amd", name="AMD Radeon 780M", unified=True),)
+        accelerators=(Accelerator(vendor="amd", name="AMD Radeon 840M", unified=True),)
     )
     assert (
         predicted(unknown, "qwen3-8b", "Q4_K_M", context_tokens=1024, runtime="llama.cpp").prompt

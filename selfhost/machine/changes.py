@@ -26,6 +26,7 @@ from .record import (
     checked_name,
     normal_architecture,
     normal_system,
+    was_read_by_cores,
 )
 
 TYPE_CHECKING = False
@@ -325,7 +326,7 @@ def _set_cores(change: _Change, given: _Given) -> None:
     change.clear("cpu_cores_performance", f"{text} says how many are usable")
     source = change.machine.sources.get(_BANDWIDTH, "")
     others = value != change.machine.cpu_cores_usable
-    if source.startswith("measured") and others and "bandwidth" not in change.keys:
+    if was_read_by_cores(source) and others and "bandwidth" not in change.keys:
         change.clear(_BANDWIDTH, "it was measured with other cores", _STATE_BANDWIDTH)
 
 

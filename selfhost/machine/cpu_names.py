@@ -164,7 +164,8 @@ def with_cores(machine: Machine, stated: Typed) -> Machine:
     those that its processor has, or more. Threads that nothing tells are counted as none beside the
     cores.
     """
-    if stated.cores is None or stated.cores == machine.cpu_cores_physical:
+    is_known = not machine.assumes("cpu_cores_usable")
+    if stated.cores is None or (is_known and stated.cores == machine.cpu_cores_physical):
         return machine
     own = _cores_of_its_processor(machine)
     if own is not None and stated.cores >= own.cores // own.processors:
@@ -349,12 +350,12 @@ def rented(text: str) -> Described | None:
         return None
     own = _without_provider(plain)
     # a disk and a system beside it tell nothing of the type
-    return _rented_as(own) or _rented_as(" ".join(typed(own).names.split())) or _stated_guest(plain)
+    return _rented_as(own) or _rented_as(" ".join(typed(own).names.split())) or stated_guest(plain)
 
 
 class _Guest(Record):
-    """What a text tells of a virtual machine; None for what it does not. `host` is the listed
-    processor that it names.
+    """What a text tells of a virtual machine or a container; None for what it does not. `host` is
+    the processor that it names, or the kind of them.
     """
 
     host: str | None
@@ -371,51 +372,79 @@ class _Guest(Record):
         return self.gib is not None or (self.host is not None and self.processors is not None)
 
 
-def _stated_guest(text: str) -> Described | None:
-    """The virtual machine of which a text tells processors and memory, `vps 4 vcpu 8gb`, and
-    perhaps the host's processor, `epyc 7742 vm 16 cores`; None for any other text.
+def stated_guest(text: str) -> Described | None:
+    """The virtual machine or container of which a text tells processors and memory, `vps 4 vcpu
+    8gb`, and perhaps the host's processor, `epyc 7742 vm 16 cores`, `docker 8gb epyc`; None for any
+    other text.
     """
     guest = _guest(text)
     if guest is None or not guest.is_sized:
         return None
+    host_cores = _cores_of_host(guest)
     # clouds rent half as many as GiB of memory where nothing else is said
-    processors = guest.processors or max(1, round((guest.gib or 0) / _USUAL_GIB_OF_A_PROCESSOR))
+    rented_count = max(1, round((guest.gib or 0) / _USUAL_GIB_OF_A_PROCESSOR))
+    usable = host_cores.usable if host_cores else rented_count
+    processors = guest.processors or usable
     gib = guest.gib or processors * _USUAL_GIB_OF_A_PROCESSOR
     scope, kind = (
         ("container", "a container") if guest.is_container else ("vm", "a virtual machine")
     )
-    unsaid = () if guest.processors else ("cpu_cores_usable", "cpu_cores_physical")
-    not_told = () if guest.gib else ("memory_total_bytes",)
     memory = round(gib * units.GIB)
     facts: dict[str, Any] = {
         "system": guest.system or "linux",
-        "architecture": "x86_64",
+        "architecture": _architecture_of_host(guest.host),
         "memory_total_bytes": memory,
         "memory_limit_bytes": memory,
         "cpu_model": guest.host or shipped_table("cloud_types")["stated"]["cpu"],
         "cpu_cores_usable": float(processors),
-        "cpu_cores_physical": processors,
+        "cpu_cores_physical": host_cores.physical[1] if host_cores else processors,
         "accelerators": (),
     }
-    count_of = _counted(processors, "processor")
+    unsaid = () if guest.processors else ("cpu_cores_usable", "cpu_cores_physical")
+    not_told = () if guest.gib else ("memory_total_bytes",)
     machine = Machine(
         **facts,
-        name=f"{kind} with {count_of}",
+        name=f"{kind} with {_counted(processors, 'processor')}",
         scope=scope,
         confidence="low",
         assumed=("architecture", "accelerators", _BANDWIDTH, *unsaid, *not_told),
         sources=dict.fromkeys(facts, f'"{text}"'),
     )
-    processors_assumed = ", assumed" if unsaid else ""
-    ram_assumed = ", assumed," if not_told else ""
+    note = _note_on_guest(text, guest, machine, gib)
+    return Described(machine=planned(machine), title=text, note=note)
+
+
+def _note_on_guest(text: str, guest: _Guest, machine: Machine, gib: float) -> str:
+    """What the guest is judged as, and what of it is assumed."""
+    processors_assumed = "" if guest.processors else ", assumed"
+    ram_assumed = "" if guest.gib else ", assumed,"
     of_host = "" if guest.host is None else f" of {guest.host}"
     note = (
-        f'"{text}" is judged as {kind} with {count_of}{of_host}{processors_assumed},'
+        f'"{text}" is judged as {machine.name}{of_host}{processors_assumed},'
         f" {gib:g} GB of RAM{ram_assumed} and no GPU."
     )
     if guest.host is None:
         note += " Its host's processor is not told, so that its speed is a wide guess by its class."
-    return Described(machine=planned(machine), title=text, note=note)
+    elif guest.is_container and not guest.processors:
+        limited = option("machine", f"{text.strip()} 4 cpus")
+        note += f" A container may use every processor of its host: name a limit, as in {limited}."
+    return note
+
+
+def _cores_of_host(guest: _Guest) -> cpus.Cores | None:
+    """Those that a container without a stated limit may use: all that its host has. None of any
+    other guest.
+    """
+    if guest.host is None or guest.processors or not guest.is_container:
+        return None
+    return cpus.cores_of(guest.host)
+
+
+def _architecture_of_host(host: str | None) -> str:
+    series, around = (
+        (None, None) if host is None else (cpus.processor_of(host), cpus.class_of(host))
+    )
+    return (series and series.architecture) or (around.architecture if around else "x86_64")
 
 
 def _guest(text: str) -> _Guest | None:
@@ -423,15 +452,19 @@ def _guest(text: str) -> _Guest | None:
     table = shipped_table("cloud_types")["stated"]
     stated = typed(text)
     names = without_sizes(stated.names).replace(",", " ").lower()
+    names = " ".join(table["shapes"].get(word, word) for word in names.split())
     match = _PROCESSORS.search(names)
     words = _PROCESSORS.sub(" ", names, count=1).split()
     of_guests = {*table["words"], *table["containers"]}
     is_virtual = match is not None and "v" in match[2]
+    is_shape = not table["shapes"].keys().isdisjoint(stated.names.lower().split())
     of_host = [word for word in words if word not in {*of_guests, *_SAYS_NOTHING, *table["hosts"]}]
-    host = (
-        _host_named(of_host) if is_virtual or not set(words).isdisjoint(table["guests"]) else None
-    )
-    if not (is_virtual or not set(words).isdisjoint(of_guests)) or (of_host and host is None):
+    around_hosts = {*table["guests"], *table["containers"]}
+    tells_host = is_virtual or is_shape or not set(words).isdisjoint(around_hosts)
+    host = _host_named(of_host) if tells_host else None
+    if not (is_virtual or is_shape or not set(words).isdisjoint(of_guests)) or (
+        of_host and host is None
+    ):
         return None
     return _Guest(
         host=host,
@@ -443,9 +476,13 @@ def _guest(text: str) -> _Guest | None:
 
 
 def _host_named(words: Sequence[str]) -> str | None:
-    """The listed processor that the words are the whole name of; None where they are none."""
+    """The listed processor that the words are the whole name of, or the kind of processor that
+    they tell and nothing else; None where they are none.
+    """
     name = " ".join(words)
-    return name if words and cpus.processor_of(name) is not None else None
+    around = cpus.class_of(name) if words else None
+    is_kind_alone = around is not None and around.words.issuperset(words)
+    return name if is_kind_alone or (words and cpus.processor_of(name) is not None) else None
 
 
 def says_guest(text: str) -> bool:
@@ -552,7 +589,7 @@ def _rented(
         name=text,
         scope="vm",
         confidence="medium",
-        assumed=(_BANDWIDTH,),
+        assumed=(_BANDWIDTH, "cpu_model") if row.get("any_host") else (_BANDWIDTH,),
         sources=dict.fromkeys(facts, source),
     )
     title = f"{row['provider']} {text}"

@@ -32,17 +32,22 @@ _CORE_OF = {"none": "avx", "avx2": "avx2", "avx512": "avx512", "arm": "arm"}
 # of the cores of the largest of a series of servers, the fewest and the usual count: a guess
 _OF_LARGEST = (0.125, 0.5)
 _SEVERAL = frozenset("2345678")
+# words of processors' names that tell their maker
+_AMD_WORDS = frozenset(("amd", "epyc", "ryzen", "threadripper"))
+_INTEL_WORDS = frozenset(("intel", "xeon", "core"))
 
 
 class Share(Record):
     """Of the peak at the usual rate, what decoding was seen to read: slow end, likely, fast end; on
-    how many devices it was seen.
+    how many devices it was seen. `holds_kinds`: the ends are those of devices whose kind of memory
+    was not told.
     """
 
     low: float
     likely: float
     high: float
     devices: int
+    holds_kinds: bool = False
 
 
 class Core(Record):
@@ -65,6 +70,9 @@ class Processor(Record):
     each; 0 of a client, that has one socket. `kind`: client, hybrid, server, board or phone.
     `vectors`: avx512, avx2, none or arm. `cache_mb` is what the second and third caches hold,
     `bits` how wide one channel is.
+    `slowest` and `fastest`: as `usual`, of the slower and of the faster of the kinds of memory that
+    it takes, DDR4 and DDR5, where its name does not tell which and its `share` does not hold them;
+    else `usual`.
     `core` is what its cores compute (`core_called`), `ghz` their clock with all of them at work,
     in the middle of the series; None where only the GPU in it is known.
     `architecture` and `memory_gib`: as of `ProcessorClass`, None where its class tells them;
@@ -80,6 +88,8 @@ class Processor(Record):
     kind: str
     share: Share
     vectors: str
+    slowest: float
+    fastest: float
     cores: int = 0
     threads: int = 1
     cache_mb: float = 24.0
@@ -172,7 +182,7 @@ def processor_of(name: str) -> Processor | None:
     if not _may_be_listed(name):
         return None
     rows = rows_of(name)
-    return _processor(rows[0]) if rows else None
+    return _processor(rows[0], words_of(name)) if rows else None
 
 
 def cores_of(name: str) -> Cores | None:
@@ -287,6 +297,14 @@ def _without_count(name: str) -> tuple[list[str], str]:
     return counted, " ".join(word for word in words if word not in counted)
 
 
+def maker_of(name: str) -> str | None:
+    """AMD or Intel, by a word of a processor's name; None where none tells."""
+    words = words_of(name)
+    if not words.isdisjoint(_AMD_WORDS):
+        return "AMD"
+    return None if words.isdisjoint(_INTEL_WORDS) else "Intel"
+
+
 def is_server(name: str) -> bool:
     """Whether the series is one of servers."""
     series = processor_of(name)
@@ -300,6 +318,10 @@ def processor_with(graphics: str) -> Processor | None:
     memory = shared_memory(graphics)
     if memory is None:
         return None
+    bytes_at_once = memory.channels * memory.bits / 8
+    ends = (memory.least, memory.usual, memory.most)
+    share = share_of(memory.kind)
+    slowest, fastest = _of_kinds(() if share.holds_kinds else memory.kinds, ends, bytes_at_once)
     return Processor(
         name=f"those with {memory.name}",
         channels=memory.channels,
@@ -308,8 +330,10 @@ def processor_with(graphics: str) -> Processor | None:
         most=memory.most,
         memory="either",
         kind=memory.kind,
-        share=share_of(memory.kind),
+        share=share,
         vectors=memory.vectors,
+        slowest=slowest,
+        fastest=fastest,
         bits=memory.bits,
     )
 
@@ -371,16 +395,26 @@ def _fits(word: str, shape: str) -> bool:
     )
 
 
-def _processor(row: Mapping[str, Any]) -> Processor:
+def _processor(row: Mapping[str, Any], words: frozenset[str]) -> Processor:
     from .gpus import channels_and_rates
 
     kind = row.get("kind", "client")
+    memory = channels_and_rates(row)
+    models = row.get("kinds_of")
+    is_one_of_them = models is None or any(_fits(word, shape) for word in words for shape in models)
+    share = share_of(kind)
+    kinds = row.get("kinds", ()) if is_one_of_them and not share.holds_kinds else ()
+    bytes_at_once = memory["channels"] * row.get("bits", 64) / 8
+    ends = (memory["least"], memory["usual"], memory["most"])
+    slowest, fastest = _of_kinds(kinds, ends, bytes_at_once)
     return Processor(
         name=row["name"],
-        **channels_and_rates(row),
+        **memory,
+        slowest=slowest,
+        fastest=fastest,
         memory=row.get("memory", "slots"),
         kind=kind,
-        share=share_of(kind),
+        share=share,
         vectors=row.get("vectors", "avx2"),
         cores=row.get("cores", 0),
         threads=row.get("threads", 1),
@@ -392,6 +426,20 @@ def _processor(row: Mapping[str, Any]) -> Processor:
         memory_gib=row.get("memory_gib"),
         on_package_gib=row.get("on_package_gib"),
     )
+
+
+def _of_kinds(kinds: Sequence[str], ends: Ends, bytes_at_once: float) -> tuple[float, float]:
+    """`slowest` and `fastest` of a processor with memory of those `ends`: with each of the kinds at
+    its rate that is nearest to the usual one; the usual figure twice where none are named.
+    """
+    least, usual, most = ends
+    per_rate = bytes_at_once * units.MB
+    rates_of_kind = {row["kind"]: row["mts"] for row in _table()["ram"]}
+    rates = []
+    for slow, fast in map(rates_of_kind.__getitem__, kinds):
+        nearest = min(max(usual, slow * per_rate), fast * per_rate)
+        rates.append(max(least, min(nearest, most)))
+    return min(rates, default=usual), max(rates, default=usual)
 
 
 def core_of_vectors(vectors: str) -> str:
@@ -415,7 +463,7 @@ def core_called(name: str, ghz: float | None) -> Core:
 def share_of(kind: str) -> Share:
     """How processors of a kind read their memory: client, hybrid, server, board or phone."""
     share = next(each for each in _table()["share"] if each["kind"] == kind)
-    return Share(**{key: share[key] for key in ("low", "likely", "high", "devices")})
+    return Share(**{key: value for key, value in share.items() if key != "kind"})
 
 
 # slow end, likely, fast end

@@ -72,7 +72,7 @@ class SharedMemory(Record):
     """The memory of the processors that have a GPU in them: its name, the channels of so many
     `bits`, and bytes per second with all of them filled, with the slowest, the usual and the
     fastest memory. `vectors` is what the cores beside it compute with, `kind` how they read the
-    memory.
+    memory, `kinds` names the kinds of memory where its name does not tell which of them it is.
     """
 
     name: str
@@ -83,6 +83,7 @@ class SharedMemory(Record):
     vectors: str
     kind: str
     bits: int
+    kinds: tuple[str, ...]
 
 
 class Computer(Record):
@@ -557,6 +558,7 @@ def shared_memory(name: str) -> SharedMemory | None:
     return SharedMemory(
         name=row["name"],
         **channels_and_rates(memory),
+        kinds=tuple(memory.get("kinds", ())),
         vectors=memory.get("vectors", "avx2"),
         kind=memory.get("kind", "client"),
         bits=memory.get("bits", 64),

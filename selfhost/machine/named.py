@@ -14,7 +14,7 @@ from ..core.tables import shipped_table
 from . import cpus, gpus
 from .changes import planned
 from .chips import apple_chips, soldered_chip
-from .cpu_names import Described, machine_with, names_a_class_alone, rented
+from .cpu_names import Described, machine_with, names_a_class_alone, rented, stated_guest
 from .gpu_names import (
     NamedCards,
     PartOfMachineError,
@@ -86,6 +86,11 @@ _SHORT_RYZEN_AI = re.compile(
 )
 # `tesla p100 16gb 2x`
 _COUNT_AT_END = re.compile(r"^(.*\S)\s+(\d{1,2}x)$", re.IGNORECASE)
+# `4c8g`: cores and GiB of what clouds rent
+_CORES_AND_GIB = re.compile(r"(?<![\w.])(\d{1,3})c(\d{1,4})g(?!\w)", re.IGNORECASE)
+# options of `docker run`, `--cpus 4 --memory=8g`
+_OPTION_OF_CORES = re.compile(r"(?<!\S)--cpus?[ =](\d{1,3})(?!\S)")
+_OPTION_OF_MEMORY = re.compile(r"(?<!\S)(?:--memory|-m)[ =](?=\d)")
 _DASH_BETWEEN = re.compile(r"\s+-+\s+")
 # `16gb+512gb`
 _PLUS_BEHIND_SIZE = re.compile(r"(?<=\d[gt]b)\s*\+\s*(?=\d)", re.IGNORECASE)
@@ -95,6 +100,12 @@ _XEON_WITHOUT_LINE = re.compile(
     r"(?<![\w.-])(?P<before>xeon (?:[2-8] ?x? )?)(?P<number>"
     r"(?:(?P<e3>12)|(?P<e7>[248]8)|14|[1246]6|24)\d\d[lw]?(?=[ -]?v[1-6]\b)"
     r"|(?:16[2568]|26[0-9]|46[0-5])\d[lw]?(?![\w.-]))",
+    re.IGNORECASE,
+)
+# a Xeon Scalable without its metal, `xeon 8370c`: the first digit tells it
+_XEON_WITHOUT_METAL = re.compile(
+    r"(?<![\w.-])xeon (?P<number>(?:(?P<platinum>8)|(?P<gold>[56])|(?P<silver>4)|3)[1-5]\d\d"
+    r"[a-z]{0,2}\+?)(?![\w.-])",
     re.IGNORECASE,
 )
 # `xeon 2 e5-2680 v4`: no line of Xeons has a number before its letter
@@ -182,6 +193,7 @@ def _as_typed(text: str) -> NamedProfile:
     named = _exactly(text)
     if named is not None:
         return named
+    from .inside import inside_windows
     from .spoken import in_english
 
     plain = " ".join(as_sold(in_english(text)).split())
@@ -198,11 +210,12 @@ def _as_typed(text: str) -> NamedProfile:
     ram = ram.replace(text=_PLUS_BEHIND_SIZE.sub(" ", ram.text))
     named = _exactly(without_kind(ram.text)) or _by_its_parts(ram, text)
     machine, of_memory = with_ram(named.profile.machine, ram)
+    machine, of_share = inside_windows(machine, text)
     # the commands in it are those of what was typed
     of_name = named.note and named.note.replace(ram.text, text.strip())
     return NamedProfile(
         profile=named.profile.replace(machine=machine),
-        note=" ".join(filter(None, (of_name, of_memory))) or None,
+        note=" ".join(filter(None, (of_name, of_memory, of_share))) or None,
     )
 
 
@@ -229,8 +242,11 @@ def _with_spaces(text: str) -> str:
     from .counts import with_counted_processors
 
     plain = text.replace("_", " ") if "_" in text and rented(text) is None else text
+    plain = _CORES_AND_GIB.sub(r"\1 vcpu \2gb", plain)
+    plain = _OPTION_OF_MEMORY.sub("", _OPTION_OF_CORES.sub(r"\1 cpus", plain))
     plain = _DASH_BETWEEN.sub(" ", plain)
     plain = _XEON_WITHOUT_LINE.sub(_xeon_with_line, plain)
+    plain = _XEON_WITHOUT_METAL.sub(_xeon_with_metal, plain)
     plain = _XEON_COUNTED_BEHIND.sub(r"\1x xeon ", plain)
     plain = _COUNT_AT_END.sub(r"\2 \1", with_counted_processors(plain))
     plain = _BARE_RYZEN.sub("ryzen ", plain)
@@ -244,6 +260,14 @@ def _xeon_with_line(match: re.Match[str]) -> str:
     """`xeon e5-2680` for `xeon 2680`."""
     line = next((line for line in ("e3", "e7") if match[line]), "e5")
     return f"{match['before']}{line}-{match['number']}"
+
+
+def _xeon_with_metal(match: re.Match[str]) -> str:
+    """`xeon platinum 8370c` for `xeon 8370c`; as it is where that is a whole name, `xeon 6517p`."""
+    if cpus.processor_of(match[0]) is not None:
+        return match[0]
+    metal = next((metal for metal in ("platinum", "gold", "silver") if match[metal]), "bronze")
+    return f"xeon {metal} {match['number']}"
 
 
 def _whole_ryzen_ai(match: re.Match[str]) -> str:
@@ -314,12 +338,35 @@ def _by_sure_parts(text: str) -> Described | None:
     """The machine by a GPU, by what a cloud rents, or by its RAM alone; None where the text tells
     none of these. Raises `UnknownMachineError` where it tells a GPU and not which.
     """
+    guest = stated_guest(text)
+    if guest is not None:
+        return guest
     cards = _cards(text)
     if _is_of_sizes_alone(text) and (question := lead_to_its_parts(text)):
         raise question
     if (cards is None or tells_ram(text)) and (question := of_unnamed_gpu(text)):
         raise question
-    return _around(text, cards) or rented(text) or plain_computer(text) or guest_with_cards(text)
+    return _around(text, cards) or rented(text) or _guest_or_computer(text)
+
+
+def _guest_or_computer(text: str) -> Described | None:
+    return plain_computer(text) or guest_with_cards(text) or _container_on(text)
+
+
+def _container_on(text: str) -> Described | None:
+    """A container on a machine that is named beside it; None for any other text."""
+    from .inside import around_container, container_on
+
+    host = around_container(text)
+    try:
+        named = None if host is None else _as_typed(host)
+    except UnknownMachineError:
+        return None
+    if named is None or named.profile.machine.scope != "host":
+        return None
+    machine, note = container_on(named.profile.machine, text.strip())
+    title = f"a container on {named.profile.title}"
+    return Described(machine=machine, title=title, note=" ".join(filter(None, (note, named.note))))
 
 
 def _is_of_sizes_alone(text: str) -> bool:
@@ -412,13 +459,9 @@ def _guest_on(text: str) -> Described | None:
         guest = _rented_or_hosted(name)
         if guest is None:
             continue
-        if series is None or guest.architecture != (series.architecture or around.architecture):
-            # the parts of a guest are sure: whatever its host is, it is no whole server
-            why = (
-                f'no processor is listed as "{host}"'
-                if series is None
-                else f"its processors are {guest.architecture}, and {host} is not"
-            )
+        # the parts of a guest are sure: whatever its host is, it is no whole server
+        why = _why_no_host(guest, host)
+        if why:
             note = f'"{text}" is judged as {guest.name}: {why}.'
             return Described(machine=guest, title=guest.name or name, note=note)
         title = f"{guest.name} on {host}"
@@ -427,6 +470,20 @@ def _guest_on(text: str) -> Described | None:
         )
         return Described(machine=machine, title=title, note=f'"{text}" is judged as {title}.')
     return None
+
+
+def _why_no_host(guest: Machine, host: str) -> str:
+    """Why the guest does not run on that host; empty where it may."""
+    series, around = cpus.processor_of(host), cpus.class_of(host)
+    if series is None or around is None:
+        return f'no processor is listed as "{host}"'
+    if guest.architecture != (series.architecture or around.architecture):
+        return f"its processors are {guest.architecture}, and {host} is not"
+    own = guest.cpu_model or ""
+    makers = cpus.maker_of(own), cpus.maker_of(host)
+    if guest.assumes("cpu_model") or None in makers or makers[0] == makers[1]:
+        return ""
+    return f"it is rented on {own}, and {host} is by {makers[1]}"
 
 
 def _rented_or_hosted(name: str) -> Machine | None:

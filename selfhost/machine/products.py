@@ -73,6 +73,10 @@ _MODEL_OF_A_LINE = re.compile(r"\d{4}", re.ASCII)
 _FOUNDERS = re.compile(r"(?<=\d{4})(?=fe\b)")
 
 
+# a processor to name, of each maker
+_EXAMPLE_OF_MAKER = {"AMD": "ryzen 7 7840u", "Intel": "i5-1235u"}
+
+
 class _Named(Record):
     """What a text names: a row, a processor, GPUs, GiB of RAM and a system; None for what it does
     not. `aside`: words that say nothing that is known; `others`: processors with the same number;
@@ -134,6 +138,7 @@ def product_named(text: str) -> Described | None:
     named = _read(text, row, _with_bare_processor(text, _without(words, own)), stated)
     if named is None or (row is None and _is_too_little(named, words)):
         return None
+    _refuse_other_maker(text, named)
     described = _described(text.strip(), named)
     machine = with_cores(described.machine, stated)
     note = f"{described.note}{of_cores(described.machine, stated)}"
@@ -150,6 +155,29 @@ def _refuse_other_chips(text: str, words: Sequence[str]) -> None:
             remedy="name a machine with a GPU or a processor: "
             + differently("--machine g6e.xlarge", 'machine="g6e.xlarge"'),
         )
+
+
+def _refuse_other_maker(text: str, named: _Named) -> None:
+    """Raises `UnknownMachineError` where a word says that the processor is by another maker than
+    the one that the product is listed with, `thinkpad t14 gen 3 amd`.
+    """
+    own = (named.row or {}).get("processor", "")
+    if not own or named.processor is not None or named.cards is not None:
+        return
+    typed_maker, own_maker = (cpus.maker_of(each) for each in (_makers_in(text), own))
+    if None not in (typed_maker, own_maker) and typed_maker != own_maker:
+        example = _EXAMPLE_OF_MAKER[typed_maker or ""]
+        raise UnknownMachineError(
+            f"{text.strip()!r}: {(named.row or {})['title']} is listed with {own} alone",
+            remedy="name the processor beside it:"
+            f" {option('machine', f'{text.strip()} {example}')}",
+        )
+
+
+def _makers_in(text: str) -> str:
+    """The words of a text that are a maker's name alone."""
+    makers = {maker.lower() for maker in _EXAMPLE_OF_MAKER}
+    return " ".join(word for word in text.lower().split() if word in makers)
 
 
 def _is_too_little(named: _Named, words: Sequence[str]) -> bool:

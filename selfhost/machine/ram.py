@@ -163,9 +163,16 @@ def with_ram(machine: Machine, ram: StatedRam) -> tuple[Machine, str | None]:
         who = machine.cpu_model or "a computer with such a GPU"
         return machine, f"{written} is left aside: {who} takes no such memory."
     used = min(filter(None, (channels.count, ram.channels, ram.sticks)))
-    if ram.mts is None and (used, mts) == (channels.count, channels.usual_mts):
+    if _is_assumed_anyway(ram, channels, used, mts):
         return machine, None
     return _with_bandwidth(machine, ram, used * channels.bits // 8 * mts * units.MB, used, mts)
+
+
+def _is_assumed_anyway(ram: StatedRam, channels: _Channels, used: int, mts: int) -> bool:
+    """Whether a machine of which nothing is said of the RAM is judged with the same."""
+    tells_kind = ram.kind is not None and channels.has_kinds
+    is_usual = (used, mts) == (channels.count, channels.usual_mts)
+    return ram.mts is None and is_usual and not tells_kind
 
 
 def _with_bandwidth(
@@ -235,13 +242,15 @@ def usual_ram(machine: Machine) -> str:
 
 class _Channels(Record):
     """The memory channels of a processor, each so many bits wide, and its slowest, usual and
-    fastest rate; None where only its class is known.
+    fastest rate; None where only its class is known. `has_kinds`: its name does not tell which kind
+    of memory it has.
     """
 
     count: int
     bits: int
     mts: tuple[int, int, int] | None
     is_server: bool = False
+    has_kinds: bool = False
 
     @property
     def usual_mts(self) -> int | None:
@@ -261,6 +270,7 @@ def _channels_of(machine: Machine, stated: int | None) -> _Channels | None:
             bits=series.bits,
             mts=_rates_of(series, series.channels * series.bits),
             is_server=series.kind == "server",
+            has_kinds=series.slowest < series.fastest,
         )
     computer = None if name or stated is not None else gpus.computer_of(machine)
     if computer is not None:
@@ -299,7 +309,10 @@ def _rate_of(ram: StatedRam, channels: _Channels) -> int | None:
     nearest = usual if kind is None else max(kind[0], min(usual, kind[1]))
     mts = ram.mts or nearest
     least, most = _RATES_BESIDE
-    return mts if least * slowest <= mts <= most * fastest else None
+    if not least * slowest <= mts <= most * fastest:
+        return None
+    # of a kind alone the processor takes no other rates than its own
+    return ram.mts or max(slowest, min(mts, fastest))
 
 
 @lru_cache(1)

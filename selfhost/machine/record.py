@@ -31,7 +31,7 @@ from .fields import (
     MEMORY_FILESYSTEMS,
     MIN_CORES,
     NETWORK_FILESYSTEMS,
-    PART_OF_CACHE,
+    OF_CACHE,
     PURPOSES,
     RECORDED,
     SCHEMA,
@@ -44,6 +44,8 @@ from .fields import (
     PresentModel,
     PresentRuntime,
     Reader,
+    bound_of,
+    bounded,
     checked_name,
     kind_in_json,
     normal_architecture,
@@ -51,6 +53,7 @@ from .fields import (
     of_one_core,
     was_busy,
     was_held_up,
+    was_read_by_cores,
 )
 
 TYPE_CHECKING = False
@@ -84,7 +87,7 @@ __all__ = [
     "MIN_CORES",
     "Machine",
     "NETWORK_FILESYSTEMS",
-    "PART_OF_CACHE",
+    "OF_CACHE",
     "PURPOSES",
     "PresentModel",
     "PresentRuntime",
@@ -92,6 +95,8 @@ __all__ = [
     "SCHEMA",
     "UNNAMED",
     "UNPRINTABLE",
+    "bound_of",
+    "bounded",
     "checked_name",
     "fact_of",
     "has_accelerator",
@@ -102,6 +107,7 @@ __all__ = [
     "rising",
     "was_busy",
     "was_held_up",
+    "was_read_by_cores",
 ]
 
 

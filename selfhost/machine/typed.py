@@ -18,8 +18,10 @@ _LEAST_DISK_GIB = 100.0
 _LEAST_DISK_OF_TWO_GIB = 240.0
 _ANY_CASE = re.IGNORECASE | re.ASCII
 _SPELLED = re.compile(
-    r"(?<![\w.])(\d+(?:\.\d+)?)\s*([gt])(?:i?b|igs?|iga?bytes?|era?bytes?)(?!\w)", _ANY_CASE
+    r"(?<![\w.])(\d+(?:\.\d+)?)\s*([gt])(?:i?b|(?<=g)i|igs?|iga?bytes?|era?bytes?)(?!\w)", _ANY_CASE
 )
+# `512mb`, `6144 MiB`: less is a cache
+_SPELLED_IN_MIB = re.compile(r"(?<![\w.])(\d{3,6})\s*m(?:i?b|i)(?!\w)", _ANY_CASE)
 # `3g.20gb` is an instance of MIG
 _SHORT = re.compile(r"(?<![\w.])(\d{1,3})g(?!\w|\.\d)", _ANY_CASE)
 _PLAIN = r"(?<![\w.])(\d+(?:\.\d+)?)([gt])b(?!\w)"
@@ -135,7 +137,8 @@ def _systems() -> tuple[Mapping[str, str], re.Pattern[str]]:
 
 
 def with_plain_sizes(text: str) -> str:
-    """The text with `16gb` for `16 GiB`, `16 GB` and `16G`."""
+    """The text with `16gb` for `16 GiB`, `16 GB`, `16G` and `16384 MB`."""
+    text = _SPELLED_IN_MIB.sub(lambda size: f"{int(size[1]) / 1024:g}gb", text)
     spelled = _SPELLED.sub(lambda size: f"{size[1]}{size[2].lower()}b", text)
     return _SHORT.sub(r"\1gb", spelled)
 

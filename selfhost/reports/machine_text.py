@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..core import units
 from ..core.records import Unread
-from ..machine.record import Accelerator, Disk, Machine, PresentModel
+from ..machine.record import Accelerator, Disk, Machine, PresentModel, bounded
 from .layout import Block, Column, Document, Span, Table
 from .words import BLANK, line, reason_blocks, say, section
 
@@ -133,7 +133,8 @@ def _memory_lines(machine: Machine) -> list[str]:
         by_what = source if "limited by" in source else f"limited: {source or 'not said by what'}"
         lines.append(f"{by_what}; the hardware has {units.binary(total)}")
     if rate is not None:
-        lines.append(f"read at {units.decimal(rate)}/s")
+        source = machine.sources.get("memory_bandwidth_bytes_per_second", "")
+        lines.append(f"reads {bounded(units.decimal(rate) + '/s', source)}")
     return lines
 
 
@@ -298,12 +299,10 @@ def _facts(machine: Machine) -> Iterator[tuple[str, str, str]]:
     largest = machine.file_size_limit_bytes
     yield "largest file", "file_size_limit_bytes", "" if largest is None else units.decimal(largest)
     yield from _processor_facts(machine)
-    rate = machine.memory_bandwidth_bytes_per_second
-    yield (
-        "memory bandwidth",
-        "memory_bandwidth_bytes_per_second",
-        "" if rate is None else f"{units.decimal(rate)}/s",
-    )
+    fact = "memory_bandwidth_bytes_per_second"
+    rate, source = machine.memory_bandwidth_bytes_per_second, machine.sources.get(fact, "")
+    told = "" if rate is None else bounded(f"{units.decimal(rate)}/s", source)
+    yield "memory bandwidth", fact, told
     for label, fact, none in (
         ("accelerators", "accelerators", "none"),
         ("runtimes", "runtimes", "none found"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 from .. import __version__
 from ..advice.verify.comparison import Comparison, Difference
 from ..advice.verify.run import Run
-from ..machine.record import Machine
+from ..machine.record import Machine, bound_of
 
 TYPE_CHECKING = False
 
@@ -77,6 +77,9 @@ def _machine(machine: Machine) -> dict[str, Any]:
         ),
         "memory_total_bytes": machine.memory_total_bytes,
         "memory_bandwidth_bytes_per_second": machine.memory_bandwidth_bytes_per_second,
+        "memory_bandwidth_bound": bound_of(
+            machine.sources.get("memory_bandwidth_bytes_per_second", "")
+        ),
         "accelerators": (
             None
             if machine.accelerators is None

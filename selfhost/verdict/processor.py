@@ -15,7 +15,7 @@ from ..core.saying import MEASURE
 from ..core.spelling import words_of
 from ..machine import cpus
 from ..machine.chips import AppleChip, Chip, apple_chip, apple_chips, soldered_chip
-from ..machine.record import AT_LEAST, AT_MOST, PART_OF_CACHE, Machine, of_one_core, was_busy
+from ..machine.record import AT_LEAST, AT_MOST, OF_CACHE, Machine, of_one_core, was_busy
 from .ranges import Range, within
 
 TYPE_CHECKING = False
@@ -127,8 +127,6 @@ _CLIENT_WORDS = frozenset((
     "core", "i3", "i5", "i7", "i9", "ryzen", "celeron", "pentium", "athlon", "atom",
     "n95", "n97", "n100", "n150", "n200", "n305", "snapdragon",
 ))  # fmt: skip
-_ZEN_WORDS = frozenset(("amd", "epyc", "ryzen", "threadripper"))
-_INTEL_WORDS = frozenset(("intel", "xeon", "core"))
 
 
 # an audit asks the kinds of machine of a fleet in turn
@@ -150,8 +148,6 @@ def bandwidth(machine: Machine) -> Bandwidth | None:
         return _at_least(machine, bytes_per_second)
     if source.endswith(AT_MOST):
         return _at_most(machine, bytes_per_second)
-    if source.endswith(PART_OF_CACHE):
-        return _at_least(machine, int(bytes_per_second * _OF_CACHE[0]))
     if source.startswith("measured"):
         return _measured(machine, bytes_per_second)
     if source.startswith("glanced at"):
@@ -177,9 +173,6 @@ def _measured(machine: Machine, bytes_per_second: int) -> Bandwidth:
 # 1.22 (Granite Rapids, 2 vCPUs, other programs waiting); since it reads huge pages for 5 ms, of 19
 # pairs from 1.00 to 1.10, ahead of 16 programs that ran (`chrt -f 1`)
 _GLANCE_ENDS = (0.9, 1.15)
-# of what the last cache gives, what memory gives: 0.23 (EPYC) and 0.4 (Granite Rapids); a guess
-# around these
-_OF_CACHE = (0.2, 0.6)
 
 
 def _glance_ends(machine: Machine) -> tuple[float, float]:
@@ -232,19 +225,18 @@ def _at_least(machine: Machine, bytes_per_second: int) -> Bandwidth:
 
 def _at_most(machine: Machine, bytes_per_second: int) -> Bandwidth:
     """What the caches may have given is an upper bound; memory gives some of that, and no more than
-    its name or class tells.
+    its name or class tells. The further the bound lies below that, the less the slow end of the
+    name or class counts.
     """
     low, high = _glance_ends(machine)
-    least, most = bytes_per_second * _OF_CACHE[0] * low, bytes_per_second * high
-    ends = (least, bytes_per_second * _OF_CACHE[1], most)
+    least, most = bytes_per_second * OF_CACHE[0] * low, bytes_per_second * high
+    ends = (least, bytes_per_second * OF_CACHE[1], most)
     assumed = _assumed(machine)
-    # a class that begins between the two ends of the figure holds what memory may give at most
-    if assumed is not None and assumed.low < most:
-        lowest = min(assumed.low, bytes_per_second * _GLANCE_ENDS[0])
-        ends = within((lowest, assumed.likely, assumed.high), least, most)
-        if bytes_per_second <= assumed.low:
-            # memory gives less than the bound, so the likely figure is halfway below it, a guess
-            ends = (ends[0], (ends[0] * bytes_per_second) ** 0.5, ends[2])
+    if assumed is not None:
+        # a guess: as far below the bound as the bound lies below the class
+        lowest = min(assumed.low, bytes_per_second**2 / assumed.low)
+        left = within((lowest, assumed.likely, assumed.high), least, bytes_per_second)
+        ends = (left[0], left[1], max(left[1], min(assumed.high, most)))
     return Bandwidth(
         low=ends[0],
         likely=ends[1],
@@ -397,7 +389,7 @@ def _guests_like(machine: Machine) -> tuple[cpus.Ends, int] | None:
         is_counted = _is_server(machine) or (is_emulated_name and not is_model)
     if not is_counted:
         return None
-    maker_known = not _words(machine).isdisjoint(_ZEN_WORDS | _INTEL_WORDS)
+    maker_known = cpus.maker_of(machine.cpu_model or "") is not None
     return cpus.guests_with(
         core_and_clock(machine)[0],
         is_amd=is_amd(machine) if maker_known else None,
@@ -431,9 +423,17 @@ def _named(machine: Machine) -> Bandwidth | None:
         # a quota stops what is read as it stops what is computed
         low, likely, high = (min(rate, _CORE_HIGH * cores) for rate in (low, likely, high))
     read = BANDWIDTH_SHARE * processor.share.likely
+    of_kinds = ""
+    if processor.slowest < processor.fastest:
+        slowest, fastest = (int(rate) for rate in (processor.slowest, processor.fastest))
+        of_kinds = (
+            f" ({units.decimal(slowest)}/s to {units.decimal(fastest)}/s by the kind of memory,"
+            " which its name does not tell)"
+        )
     how = (
         f"a processor of the series {processor.name} reads up to"
-        f" {units.decimal(int(processor.usual))}/s with every memory channel filled; runs on"
+        f" {units.decimal(int(processor.usual))}/s with every memory channel filled{of_kinds};"
+        f" runs on"
         f" {processor.share.devices} devices reached {units.percent(read)} of that"
         f"{_which_part(machine, processor)}; {MEASURE} narrows it"
     )
@@ -514,9 +514,14 @@ _ACROSS_SOCKETS = 0.5
 def _of_machine(machine: Machine, processor: cpus.Processor) -> tuple[float, float, float]:
     """Bytes per second, slow end, likely, fast end: of its sockets, or of a guest's part of one."""
     share = processor.share
-    low, likely = processor.usual * share.low, processor.usual * share.likely
-    high = max(processor.usual * share.high, processor.most * share.likely)
-    if not is_guest(machine):
+    # the name does not tell which kind of memory it reads: the ends hold each that it takes
+    low, likely = processor.slowest * share.low, processor.usual * share.likely
+    high = max(
+        processor.usual * share.high,
+        processor.most * share.likely,
+        processor.fastest * min(share.high, 1.0),
+    )
+    if not is_guest(machine) or _has_all_of_it(machine):
         sockets = sockets_of(machine, processor)
         return low if sockets == 1 else low * _ACROSS_SOCKETS, likely, high * sockets
     part = _part_of_socket(machine, processor)
@@ -525,6 +530,12 @@ def _of_machine(machine: Machine, processor: cpus.Processor) -> tuple[float, flo
     # neighbours leave more than the fair share and take some of what is free: 0.5 and 0.4 of a
     # socket got 0.71 and 0.63 of its pace
     return low * part**0.75, likely * part**0.5, high * part**0.25
+
+
+def _has_all_of_it(machine: Machine) -> bool:
+    """Whether every thread of its processor is its own: WSL, or a container without a limit."""
+    own, usable = cpus.cores_of(machine.cpu_model or ""), machine.cpu_cores_usable
+    return own is not None and own.are_known and usable is not None and usable >= own.usable
 
 
 def sockets_of(machine: Machine, processor: cpus.Processor) -> int:
@@ -657,7 +668,7 @@ def _words(machine: Machine) -> frozenset[str]:
 
 def is_amd(machine: Machine) -> bool:
     """Whether the processor's name says that AMD made it."""
-    return not _ZEN_WORDS.isdisjoint(_words(machine))
+    return cpus.maker_of(machine.cpu_model or "") == "AMD"
 
 
 def chip_in(machine: Machine) -> Chip | None:

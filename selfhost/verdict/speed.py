@@ -15,7 +15,7 @@ from ..catalogue.spec import Architecture
 from ..core import units
 from ..core.records import FrozenDict, Record
 from ..core.saying import option
-from ..machine.record import Accelerator, Machine
+from ..machine.record import Accelerator, Machine, was_read_by_cores
 from ..needs.records import Needs
 from .cores import core_of, cores_rate
 from .devices import is_built_for, reaches
@@ -380,11 +380,7 @@ def _shared_peak(machine: Machine, device: Accelerator | None) -> Peak | None:
     own = device_bandwidth(device) if device is not None else None
     fact = "memory_bandwidth_bytes_per_second"
     machine_rate = machine.memory_bandwidth_bytes_per_second
-    if (
-        own is None
-        and machine_rate is not None
-        and not machine.sources.get(fact, "").startswith("measured")
-    ):
+    if own is None and not was_read_by_cores(machine.sources.get(fact, "")):
         own = machine_rate
     if own is not None:
         return Peak.exactly(own)
@@ -392,9 +388,9 @@ def _shared_peak(machine: Machine, device: Accelerator | None) -> Peak | None:
     named = named_processor(machine) if chip is None and machine_rate is None else None
     if named is not None:
         return Peak(
-            slow=named.usual,
+            slow=named.slowest,
             likely=named.usual,
-            fast=(named.usual * named.most) ** 0.5,
+            fast=max((named.usual * named.most) ** 0.5, named.fastest),
             how=f"the memory of {named.name} with every channel filled",
         )
     if chip is None:

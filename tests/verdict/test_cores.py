@@ -71,7 +71,7 @@ def test_nine_in_ten_published_prompts_lie_inside_ranges_that_are_of_use() -> No
 
 @pytest.mark.parametrize("row", rows("audio"), ids=lambda row: f"{row['machine']}-{row['runtime']}")
 def test_audio_on_processors_takes_as_long_as_published_runs(row: dict[str, Any]) -> None:
-    """Inside, and no wider than 5.5 times."""
+    """Inside, and no wider than 5.7 times."""
     size = 64 << 30
     machine = machine_of(row["machine"], row["threads"]).replace(
         memory_total_bytes=size, memory_limit_bytes=size
@@ -81,7 +81,7 @@ def test_audio_on_processors_takes_as_long_as_published_runs(row: dict[str, Any]
     assert speed is not None
     assert speed.work is not None
     assert speed.work.low <= row["seconds_per_audio_minute"] <= speed.work.high
-    assert speed.work.high / speed.work.low <= 5.5
+    assert speed.work.high / speed.work.low <= 5.7
 
 
 def test_a_program_takes_no_more_threads_than_it_does_by_default() -> None:

@@ -1,8 +1,11 @@
 """What the name of a processor, of its GPU or of a chip tells of the memory it reads."""
 
+import itertools
+
 import pytest
 
 from selfhost import Machine, Workload, check
+from selfhost.machine.named import machine_named
 from selfhost.machine.record import AT_MOST, Accelerator
 from selfhost.verdict.processor import bandwidth, named_processor
 from selfhost.verdict.speed import PaceRange, shared_gpu_of
@@ -200,3 +203,51 @@ def test_an_upper_bound_at_the_slow_end_of_a_class_leaves_its_slow_end() -> None
         )
         assert bounded[0] > 0.8 * slow
         assert bounded[2] / bounded[0] < fast / slow
+
+
+def test_an_upper_bound_moves_the_pace_without_a_jump() -> None:
+    """A higher bound tells no lower pace, one that is 2 % higher hardly another, and the likely figure lies below it."""
+    guest = {
+        "cpu_model": "AMD EPYC",
+        "scope": "vm",
+        "cpu_cores_usable": 2.0,
+        "instruction_sets": ("avx2", "avx512f", "avx512_bf16"),
+    }
+    bounds = [5 * 1.02**step for step in range(150)]
+    told = [
+        ends(
+            **guest,
+            memory_bandwidth_bytes_per_second=int(bound * GB),
+            sources={BANDWIDTH: f"glanced at: {AT_MOST}"},
+        )
+        for bound in bounds
+    ]
+    assert all(likely <= bound for bound, (_, likely, _) in zip(bounds, told, strict=True))
+    for before, after in itertools.pairwise(told):
+        assert all(
+            0.999 * first <= last < 1.09 * first for first, last in zip(before, after, strict=True)
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        # makers list both kinds for each of them
+        ("n100", ("ddr4", "ddr5")),
+        ("i5-12400", ("ddr4", "ddr5")),
+        ("i5-6500", ("ddr3", "ddr4")),
+        ("ryzen 7 7840u", ("ddr5", "lpddr5x")),
+        ("ryzen 7 5800u", ("ddr4", "lpddr4x")),
+    ],
+)
+def test_a_name_that_does_not_tell_the_kind_of_memory_holds_each(
+    name: str, kinds: tuple[str, ...]
+) -> None:
+    unstated = bandwidth(machine_named(f"{name} 16gb"))
+    assert unstated is not None
+    for kind in kinds:
+        stated = bandwidth(machine_named(f"{name} 16gb {kind}"))
+        assert stated is not None
+        assert 0.999 * unstated.low <= stated.low
+        assert stated.high <= 1.001 * unstated.high
+        assert stated.high / stated.low < unstated.high / unstated.low

@@ -18,8 +18,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...core import units
 from ...core.records import Record, Unread
-from ..record import AT_LEAST, AT_MOST, BUSY, HELD_UP, IN_PART, PART_OF_CACHE, Machine
+from ..record import AT_LEAST, AT_MOST, BUSY, HELD_UP, IN_PART, OF_CACHE, Machine
 from .activity import disturbances, read_activity
 from .glance_threads import CACHES_LEFT, FAILURES, READ_SECONDS, Filling, failed, filling_of, unread
 from .host import Host
@@ -40,7 +41,8 @@ SOURCE = "glanced at"
 class Glance(Record):
     """Bytes read per second by `threads` together. Where the machine was not `quiet`, or not
     `is_whole`, more may be there: the figure is a lower bound. Where it `may_be_cached` less may be
-    there. Where both hold it bounds nothing, but memory gives a part of it at least.
+    there. Where both hold it bounds nothing, but memory gives a share of it at least
+    (`known_bytes_per_second`).
     """
 
     bytes_per_second: int
@@ -56,19 +58,32 @@ class Glance(Record):
     failure: str = ""
 
     @property
+    def is_least(self) -> bool:
+        """Memory may give more."""
+        return not (self.quiet and self.is_whole)
+
+    @property
+    def known_bytes_per_second(self) -> int:
+        """What it tells of the memory: all of it, the least or the most, as `source` says."""
+        is_share = self.is_least and self.may_be_cached
+        return int(self.bytes_per_second * OF_CACHE[0]) if is_share else self.bytes_per_second
+
+    @property
     def source(self) -> str:
         """How it is known, as it stands in a machine's `sources`."""
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
-        if self.quiet and self.is_whole:
-            state = AT_MOST if self.may_be_cached else "quiet"
-        else:
-            end = PART_OF_CACHE if self.may_be_cached else AT_LEAST
+        state, of_what = AT_MOST if self.may_be_cached else "quiet", ""
+        if self.is_least:
             why = HELD_UP if self.is_held_up else BUSY
             if self.quiet:
                 why = IN_PART
-            state = f"{why}, {end}"
+            state = f"{why}, {AT_LEAST}"
+        if self.is_least and self.may_be_cached:
+            rate = f"{units.decimal(self.bytes_per_second)}/s"
+            share = units.percent(OF_CACHE[0])
+            of_what = f"{share} of {rate}, which the caches may have answered, "
         failure = f" ({self.failure})" if self.failure else ""
-        return f"{SOURCE}: {threads} for {1000 * READ_SECONDS:.0f} ms{failure}, {state}"
+        return f"{SOURCE}: {of_what}{threads} for {1000 * READ_SECONDS:.0f} ms{failure}, {state}"
 
 
 def with_glance(machine: Machine, host: Host | None = None) -> Machine:
@@ -138,15 +153,19 @@ class Glancing:
             return machine.replace(
                 unread=tuple(sorted((*unread, bandwidth), key=lambda entry: entry.fact))
             )
-        return machine.replace(
-            memory_bandwidth_bytes_per_second=bandwidth.bytes_per_second,
-            sources={**machine.sources, FACT: bandwidth.source},
-            unread=unread,
-        )
+        return recorded(machine.replace(unread=unread), bandwidth)
 
     def drop(self) -> None:
         """Nobody needs it: the threads end, and the memory is given back."""
         self._filling.drop()
+
+
+def recorded(machine: Machine, seen: Glance) -> Machine:
+    """The machine with what a glance tells of its memory, and how it is known."""
+    return machine.replace(
+        memory_bandwidth_bytes_per_second=seen.known_bytes_per_second,
+        sources={**machine.sources, FACT: seen.source},
+    )
 
 
 def _is_surely_memory(share: float, *, is_even: bool, in_doubt: bool) -> bool:
