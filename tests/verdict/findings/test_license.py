@@ -177,9 +177,7 @@ def test_a_license_that_is_noncommercial_by_its_name_forbids_where_a_source_says
 
 
 def test_a_license_that_is_told_is_not_called_unknown() -> None:
-    verdict = check(
-        "jina-reranker-v2-base-multilingual",
-        Workload(commercial=True),
-        machine="desktop-rtx4090-24gb",
-    )
+    own = License(id="CC-BY-NC-4.0", commercial_use="no")
+    spec = SPEC.replace(license=own, sources={"license": "general knowledge"})
+    verdict = check(spec, Workload(commercial=True), machine="desktop-rtx4090-24gb")
     assert "license not confirmed" in causes(verdict)
