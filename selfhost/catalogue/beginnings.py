@@ -58,33 +58,62 @@ def newest_of_family(name: str, catalogue: Catalogue) -> tuple[str, tuple[str, .
     month, the largest that most desktop computers hold.
     """
     key = canonical(name)
-    family = _families(catalogue).get(key, ())
-    if not family:
+    members = _members(key, catalogue)
+    if not members or any(each.closed for each in members):
         return None
-    # families within it, as Granite 4.0 H
-    longer = [each for each in catalogue.outlines() if canonical(each.id).startswith(f"{key}-")]
-    members = list({each.id: each for each in (*family, *longer)}.values())
-    if any(each.closed for each in members):
-        return None
-    uses = [each.uses[0] if each.uses else None for each in members]
-    main_use = max(uses, key=uses.count)
-    alike = [each for each, use in zip(members, uses, strict=True) if use == main_use]
     # a tune of the family may be called otherwise
     run = key.replace("-", "")
+    alike = _of_main_use(members)
     named = [each for each in alike if canonical(each.id).replace("-", "").startswith(run)]
-    latest = max(named or alike, key=_age)
-    newest = [each for each in named or alike if _came_with(each, latest)]
-    held = [each for each in newest if (each.parameters_total or 0) <= _LARGEST_ON_DESKTOPS]
-    model = max(held, key=_size) if held else min(newest, key=_size)
+    model, why = _of_newest(named or alike)
     others = [each.id for each in sorted(members, key=_age, reverse=True) if each is not model]
-    why = "the newest in this catalogue" if others else "the only one in this catalogue"
-    if len(newest) > 1:
-        size = "largest that most desktop computers hold" if held else "smallest"
-        why = f"of the newest the {size}"
-    notes = [f"{name} is a family; this answer is for {model.id} ({why})."]
-    if others:
-        notes.append(family_has(others, name))
-    return model.id, tuple(notes)
+    why = why or f"the {'newest' if others else 'only one'} in this catalogue"
+    taken = f"{name} is a family; this answer is for {model.id} ({why})."
+    return model.id, (taken, family_has(others, name)) if others else (taken,)
+
+
+def _of_newest(candidates: Sequence[Outline]) -> tuple[Outline, str]:
+    """The newest, and of several that came together the largest that most desktop computers hold,
+    with the words for that choice.
+    """
+    latest = max(candidates, key=_age)
+    newest = [each for each in candidates if _came_with(each, latest)]
+    if len(newest) == 1:
+        return latest, ""
+    held = [each for each in newest if (each.parameters_total or 0) <= _LARGEST_ON_DESKTOPS]
+    if held:
+        return max(held, key=_size), "of the newest the largest that most desktop computers hold"
+    return min(newest, key=_size), "of the newest the smallest"
+
+
+def _members(key: str, catalogue: Catalogue) -> Sequence[Outline]:
+    """The models of a family by its name as `canonical` writes it, and of the families within it,
+    as Granite 4.0 H; InternVL2.5 is none of InternVL2's.
+    """
+    family = _families(catalogue).get(key, ())
+    if not family:
+        return ()
+    longer = [
+        each
+        for each in catalogue.outlines()
+        if canonical(each.id).startswith(f"{key}-") and not _is_finer(each.id, key)
+    ]
+    return tuple({each.id: each for each in (*family, *longer)}.values())
+
+
+def _of_main_use(models: Sequence[Outline]) -> Sequence[Outline]:
+    """Those that do what most of them do first."""
+    uses = [each.uses[0] if each.uses else None for each in models]
+    main_use = max(uses, key=uses.count)
+    return [each for each, use in zip(models, uses, strict=True) if use == main_use]
+
+
+def _is_finer(id: str, key: str) -> bool:
+    """Whether the version of an id that begins so goes on behind a point, as 2.5 does after 2."""
+    rest = id.lower()
+    for letter in key.replace("-", ""):
+        rest = rest.partition(letter)[2]
+    return rest[:1] == "." and rest[1:2].isdecimal()
 
 
 def _families(catalogue: Catalogue) -> Mapping[str, Sequence[Outline]]:

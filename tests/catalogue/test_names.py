@@ -422,6 +422,7 @@ def test_a_name_that_others_use_for_another_model_says_so(
         ("macaron", "macaron-v1-venti"),
         ("vibethinker", "vibethinker-3b"),
         ("granite-4.0", "granite-4.0-h-tiny"),
+        ("internvl2", "internvl2-8b"),
     ],
 )
 def test_a_bare_family_is_its_current_generation(family: str, spec_id: str) -> None:
