@@ -1,5 +1,5 @@
 """Models by the beginning of their ids: what a name means whose end somebody left off, as the size
-of the only one, the date of the newest, or the `.0` of a version.
+of the only one, the date of the newest, the `.0` of a version, or all but the family.
 """
 
 from __future__ import annotations
@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..core.records import pattern
-from ..core.spelling import canonical
+from ..core.spelling import canonical, canonical_of_each
 from .index import Catalogue, Outline
+from .lookup import family_has
 
 # `granite-4.0-h-tiny` is typed `granite 4 h tiny`
 _POINT_ZERO = pattern(r"(?<=\d)\.0(?![\w.])")
@@ -31,8 +32,10 @@ def model_begun(name: str, catalogue: Catalogue) -> tuple[str, tuple[str, ...]] 
     if len(key) < _SHORTEST:
         return None
     whole, begun = _by_beginning(key[:1], catalogue)
-    if key in whole:
-        return whole[key].id, ()
+    # `qwythos-9` has a size without its unit
+    same = whole.get(key) or (whole.get(f"{key}-b") if key[-1:].isdecimal() else None)
+    if same is not None:
+        return same.id, ()
     candidates = begun.get(key, ())
     sizes = {(each.parameters_total, each.parameters_active) for each in candidates}
     if len(sizes) != 1 or (len(candidates) > 1 and (None, None) in sizes):
@@ -41,6 +44,104 @@ def model_begun(name: str, catalogue: Catalogue) -> tuple[str, tuple[str, ...]] 
     others = ", ".join(sorted(each.id for each in candidates if each is not newest))
     why = f"the newest of one size; also {others}" if others else "the only one in this catalogue"
     return newest.id, (f"{name} begins a longer name; this answer is for {newest.id} ({why}).",)
+
+
+# what a desktop computer holds in 4 bits beside its programs
+_LARGEST_ON_DESKTOPS = 15_000_000_000
+
+
+def newest_of_family(name: str, catalogue: Catalogue) -> tuple[str, tuple[str, ...]] | None:
+    """The model that the name of a family alone means, by the `family` of the specs, and a note;
+    None for any other name and for families of which an API alone serves some.
+
+    Of the models that do what most of the family do, that is the newest; of one version, or one
+    month, the largest that most desktop computers hold.
+    """
+    key = canonical(name)
+    members = _members(key, catalogue)
+    if not members or any(each.closed for each in members):
+        return None
+    # a tune of the family may be called otherwise
+    run = key.replace("-", "")
+    alike = _of_main_use(members)
+    named = [each for each in alike if canonical(each.id).replace("-", "").startswith(run)]
+    model, why = _of_newest(named or alike)
+    others = [each.id for each in sorted(members, key=_age, reverse=True) if each is not model]
+    why = why or f"the {'newest' if others else 'only one'} in this catalogue"
+    taken = f"{name} is a family; this answer is for {model.id} ({why})."
+    return model.id, (taken, family_has(others, name)) if others else (taken,)
+
+
+def _of_newest(candidates: Sequence[Outline]) -> tuple[Outline, str]:
+    """The newest, and of several that came together the largest that most desktop computers hold,
+    with the words for that choice.
+    """
+    latest = max(candidates, key=_age)
+    newest = [each for each in candidates if _came_with(each, latest)]
+    if len(newest) == 1:
+        return latest, ""
+    held = [each for each in newest if (each.parameters_total or 0) <= _LARGEST_ON_DESKTOPS]
+    if held:
+        return max(held, key=_size), "of the newest the largest that most desktop computers hold"
+    return min(newest, key=_size), "of the newest the smallest"
+
+
+def _members(key: str, catalogue: Catalogue) -> Sequence[Outline]:
+    """The models of a family by its name as `canonical` writes it, and of the families within it,
+    as Granite 4.0 H; InternVL2.5 is none of InternVL2's.
+    """
+    family = _families(catalogue).get(key, ())
+    if not family:
+        return ()
+    longer = [
+        each
+        for each in catalogue.outlines()
+        if canonical(each.id).startswith(f"{key}-") and not _is_finer(each.id, key)
+    ]
+    return tuple({each.id: each for each in (*family, *longer)}.values())
+
+
+def _of_main_use(models: Sequence[Outline]) -> Sequence[Outline]:
+    """Those that do what most of them do first."""
+    uses = [each.uses[0] if each.uses else None for each in models]
+    main_use = max(uses, key=uses.count)
+    return [each for each, use in zip(models, uses, strict=True) if use == main_use]
+
+
+def _is_finer(id: str, key: str) -> bool:
+    """Whether the version of an id that begins so goes on behind a point, as 2.5 does after 2."""
+    rest = id.lower()
+    for letter in key.replace("-", ""):
+        rest = rest.partition(letter)[2]
+    return rest[:1] == "." and rest[1:2].isdecimal()
+
+
+def _families(catalogue: Catalogue) -> Mapping[str, Sequence[Outline]]:
+    """The models of each family, by its name as `canonical` writes it."""
+    families: dict[str, list[Outline]] | None = catalogue.derived.get("families of specs")
+    if families is None:
+        families = catalogue.derived["families of specs"] = {}
+        outlines = [each for each in catalogue.outlines() if each.family]
+        keys = canonical_of_each(each.family or "" for each in outlines)
+        for key, outline in zip(keys, outlines, strict=True):
+            families.setdefault(key, []).append(outline)
+    return families
+
+
+# `1.5` of `fara1.5-9b`; 9b is a size
+_VERSION = pattern(r"v?\d+(?:\.\d+)*(?![\w.])")
+
+
+def _came_with(outline: Outline, latest: Outline) -> bool:
+    """Whether a model was published in the month of another, or is of its version."""
+    months = {(each.released or "")[:7] for each in (outline, latest)}
+    versions = [match[0] for each in (outline, latest) if (match := _VERSION.search(each.id))]
+    return len(months) == 1 or (len(versions) == 2 and versions[0] == versions[1])
+
+
+def _size(outline: Outline) -> tuple[int, int, str]:
+    """What orders models of one month: by size, of one size the one of the shortest id."""
+    return outline.parameters_total or 0, -len(outline.id), outline.id
 
 
 def newest_begun(name: str, catalogue: Catalogue) -> str | None:

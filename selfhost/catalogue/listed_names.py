@@ -20,6 +20,12 @@ from .stated_sizes import BILLIONS, families_in, with_options
 _canonical_name = lru_cache(maxsize=1 << 15)(canonical)
 
 
+def is_typed_for_another(name: str, catalogue: Catalogue) -> bool:
+    """Whether people type this very name for a model that has the layers of a catalogued one."""
+    key = canonical(name)
+    return key in _alike(key[:1], name[-1:].lower(), catalogue)[0]
+
+
 def listed_alike(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:
     """The error for a model whose config.json or file was read: it has the layers of a catalogued
     one.
@@ -141,9 +147,13 @@ def _of_line_and_account(
     # to rewrite all names takes far longer
     for model, repository in _by_length(catalogue).with_word(longest):
         account, _, rest = repository.rpartition("/")
-        # a size or a word for the tune follows the name of a line
+        # a size or a word for the tune follows common words; the name of a line may end a name, and
+        # its words may be joined there: `EstopianMaid`
         run = f"-{_canonical_name(rest)}"
-        if f"-{key}-" in run if is_line else "-" in key and run.startswith(f"-{key}-"):
+        is_in_run = f"-{key}-" in f"{run}-" or (
+            "-" in key and key.replace("-", "") in run.replace("-", "")
+        )
+        if is_in_run if is_line else "-" in key and run.startswith(f"-{key}-"):
             listed.setdefault(model, rest)
         elif is_line and key == _canonical_name(account):
             of_account.setdefault(model, rest)

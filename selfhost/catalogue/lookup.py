@@ -4,7 +4,7 @@ files and families.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..core.errors import SpecError, UnknownModelError
 from ..core.records import Record, pattern
@@ -567,10 +567,14 @@ def _family(key: str, catalogue: Catalogue) -> _Found | None:
         other for other in texts_in(family.get("others")) if other in catalogue and other != model
     ]
     if others:
-        more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
-        shown = ", ".join(others[:MOST_NAMED])
-        notes.append(f"Its family also has {shown}{more}: selfhost list {name}")
+        notes.append(family_has(others, name))
     return model, tuple(notes)
+
+
+def family_has(others: Sequence[str], name: str) -> str:
+    """The sentence that names the first of a family's other models, of which there is one."""
+    more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
+    return f"Its family also has {', '.join(others[:MOST_NAMED])}{more}: selfhost list {name}"
 
 
 def _loads_another(

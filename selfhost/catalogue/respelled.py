@@ -58,15 +58,21 @@ _LETTERS_OF_LINE = 4
 
 
 def begun(name: str, catalogue: Catalogue) -> Resolution | None:
-    """A model whose name somebody left the end off, in the quantization that the name states."""
+    """A model whose name somebody left the end off, in the quantization that the name states; the
+    name of a family alone means the newest of it.
+    """
     base, quantization = name_and_quantization(name)
     if "/" in base or ":" in base or no_model_facts(name, catalogue) is not None:
         return None
-    from .beginnings import model_begun
+    from .beginnings import model_begun, newest_of_family
 
     candidate = model_begun(base, catalogue)
     if candidate is None:
-        return None
+        from .listed_names import is_typed_for_another
+
+        candidate = newest_of_family(base, catalogue)
+        if candidate is None or is_typed_for_another(base, catalogue):
+            return None
     return Resolution(spec_id=candidate[0], quantization=quantization, notes=candidate[1])
 
 

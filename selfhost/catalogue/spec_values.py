@@ -21,7 +21,8 @@ BASE = "base"
 USES = (
     "chat", "reasoning", BASE, "code", "math", "medical", "legal", "safety", "translation",
     "document-reading", "function-calling", "roleplay", "embedding", "reranking",
-    "text-encoder", "image-encoder", "image-text-matching", "text-classification", "rewriting",
+    "text-encoder", "image-encoder", "audio-encoder", "image-text-matching",
+    "text-classification", "rewriting",
     "speech-recognition", "speech-synthesis", "image-generation", "video-generation",
     "music-generation",
 )  # fmt: skip

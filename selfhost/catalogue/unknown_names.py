@@ -410,6 +410,11 @@ def _misspelled(message: str, name: str, catalogue: Catalogue) -> UnknownModelEr
     from .near_names import is_slip_of
 
     key = canonical(with_options(name.rpartition("/")[2])[0])
+    # an OpenCUA is no slip of OpenChat
+    if any(
+        _begins_so(key, facts) for facts in (catalogue.common("things").get("line") or {}).values()
+    ):
+        return None
     spellings = set(canonical_of_each(tuple(catalogue.spellings())))
     if key in spellings or not any(is_slip_of(key, spelling) for spelling in spellings):
         return None

@@ -139,6 +139,8 @@ def _value(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int):
         return f"{value:_}" if value >= 1_000_000 else str(value)
+    if isinstance(value, float):
+        return repr(value)
     if isinstance(value, str):
         return '"' + "".join(_letter(letter) for letter in value) + '"'
     return "[" + ", ".join(_value(each) for each in value) + "]"

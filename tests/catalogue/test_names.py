@@ -416,6 +416,13 @@ def test_a_name_that_others_use_for_another_model_says_so(
         ("smollm", "smollm3-3b"),
         ("deepseek", "deepseek-v4-flash-0731"),
         ("granite", "granite-4.2-8b"),
+        # no row of specs/common/families.toml names these: their specs do
+        ("ui-mate", "ui-mate-9b"),
+        ("fara", "fara1.5-9b"),
+        ("macaron", "macaron-v1-venti"),
+        ("vibethinker", "vibethinker-3b"),
+        ("granite-4.0", "granite-4.0-h-tiny"),
+        ("internvl2", "internvl2-8b"),
     ],
 )
 def test_a_bare_family_is_its_current_generation(family: str, spec_id: str) -> None:
@@ -960,6 +967,23 @@ def test_a_name_without_its_end_is_the_newest_of_one_size(
     assert (resolution.spec_id, resolution.quantization) == (spec_id, "Q4_K_M")
     assert spec_id in resolution.notes[0]
     assert others in resolution.notes[0]
+
+
+@pytest.mark.parametrize("typed", ["qwythos-9", "ui-mate-27"])
+def test_a_size_is_known_without_its_unit(typed: str) -> None:
+    assert resolve(typed, CATALOGUE).spec_id == f"{typed}b"
+
+
+def test_a_family_with_other_models_is_not_said_to_have_one() -> None:
+    """Of each row that says “the only”: no other id begins with its name."""
+    families = CATALOGUE.common("families")["family"]
+    ids = {canonical(outline.id): outline.id for outline in CATALOGUE.outlines()}
+    for name, family in families.items():
+        if re.match(r"the only (one|size)\b(?! that)", family.get("why", "")):
+            begun = [id for key, id in ids.items() if key.startswith(f"{canonical(name)}-")]
+            tunes = ("nemotron", "arabic")
+            others = [id for id in begun if not any(word in id for word in tunes)]
+            assert set(others) <= {family["model"]}, name
 
 
 # a Voyage 4 is no Voyage 4 nano, and Meta's Llama 3.1 comes in three sizes
