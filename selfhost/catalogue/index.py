@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 INDEX_FILE = "index.bin"
 MAX_FILES = 10_000
-_VERSION = 8
+_VERSION = 9
 _SUBFOLDERS = ("", "common", "runtimes")
 
 # what a name may be, from the most to the least certain; see `Names`
@@ -424,38 +424,52 @@ class _Folder:
     """One folder of specs. Paths inside it are written with `/`, whatever the system."""
 
     def __init__(self, path: str, subfolders: Sequence[str]) -> None:
-        self.path = path
-        top, is_package = _list(path, must_exist=True)
-        self._files: dict[str, frozenset[str]] = {"": top}
-        for sub in subfolders[1:]:
-            self._files[sub], _ = _list(
-                os.path.join(path, sub), must_exist=False, is_package=is_package
-            )
+        self.path, self._subfolders = path, subfolders
+        self._index = _Index.load(path) if len(subfolders) > 1 else None
+        # the names of what lies in each; None where nobody changed those that the index has
+        self._listed: Mapping[str, Sequence[str]] | None = None
+        if self._index is None or not self._holds_what_was_installed():
+            self._listed = _listed(path, subfolders)
+            if self._index is not None and self._index.listed != self._listed:
+                self._index = None
         self._names: Names | None = None
         self._spellings: tuple[str, ...] = ()
         self._outlines: tuple[Outline, ...] | None = None
         # of files in the index: the names in their tables, as `_keys` gives them
         self._keys: dict[str, Mapping[str, Mapping[str, str]]] = {}
-        self._may_be_compiled = len(subfolders) > 1
         self._all_compared = False
 
-    @cached_property
-    def _index(self) -> _Index | None:
-        return _Index.load(self.path, self._relative()) if self._may_be_compiled else None
+    def _holds_what_was_installed(self) -> bool:
+        """No file came or went since the package was installed."""
+        if os.path.dirname(self.path) != PACKAGE_FOLDER:
+            return False
+        from ..core.installed import are_as_installed
+
+        return are_as_installed([os.path.join(self.path, sub) for sub in self._subfolders])
 
     def _relative(self) -> list[str]:
         return [
-            f"{sub}/{name}" if sub else name for sub, names in self._files.items() for name in names
+            f"{sub}/{name}.toml" if sub else f"{name}.toml"
+            for sub in self._subfolders
+            for name in self.names_in(sub)
         ]
 
     def ids(self) -> tuple[str, ...]:
         return self.names_in("")
 
     def __contains__(self, id: str) -> bool:
-        return f"{id}.toml" in self._files[""]
+        if self._listed is None:
+            return self._index is not None and f"{id}.toml" in self._index
+        return id in self._ids
+
+    @cached_property
+    def _ids(self) -> frozenset[str]:
+        return frozenset(self.ids())
 
     def names_in(self, sub: str) -> tuple[str, ...]:
-        return tuple(sorted(name[:-5] for name in self._files[sub]))
+        if self._listed is None:
+            return () if self._index is None else self._index.names_in(sub)
+        return tuple(self._listed[sub])
 
     def file(self, id: str) -> str:
         return os.path.join(self.path, f"{id}.toml")
@@ -601,6 +615,7 @@ class _Folder:
             except SpecError:
                 stale = True
             if stale:
+                self._listed = self._listed or self._index.listed
                 self._index, self._names, self._spellings, self._outlines = None, None, (), None
                 self._keys = {}
                 return True
@@ -631,15 +646,25 @@ _OUTLINED: Mapping[bytes, tuple[bytes, ...]] = {
 }
 
 
-def _list(path: str, *, must_exist: bool, is_package: bool = False) -> tuple[frozenset[str], bool]:
-    """The names of the TOML files in a folder, without hidden files; and whether it is a package's
+def _listed(path: str, subfolders: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """What `_list` tells of a folder, which must be there, and of those below it."""
+    top, is_package = _list(path, must_exist=True)
+    files = {"": top}
+    for sub in subfolders[1:]:
+        files[sub], _ = _list(os.path.join(path, sub), must_exist=False, is_package=is_package)
+    return files
+
+
+def _list(path: str, *, must_exist: bool, is_package: bool = False) -> tuple[tuple[str, ...], bool]:
+    """The names of the TOML files in a folder, sorted and without their ending, but no hidden
+    ones; and whether it is a package's
     own, which has an index.
     """
     try:
         listed = os.listdir(path)
     except OSError as error:
         if not must_exist:
-            return frozenset(), is_package
+            return (), is_package
         if isinstance(error, FileNotFoundError):
             message, remedy = (
                 "there is no such folder of specs" if path else "no folder of specs was named",
@@ -669,7 +694,7 @@ def _list(path: str, *, must_exist: bool, is_package: bool = False) -> tuple[fro
         raise SpecError(
             [Problem(file=_shown(path), message=f"holds more than {MAX_FILES:,} specs")]
         )
-    return frozenset(names), is_package
+    return tuple(sorted([name[:-5] for name in names])), is_package
 
 
 def misnamed(id: str, file: str) -> tuple[str, str]:
@@ -696,13 +721,26 @@ class _Index:
         self._parts = parts
 
     @classmethod
-    def load(cls, folder: str, files: Sequence[str]) -> _Index | None:
-        """None without an index, or where it does not list exactly these files."""
+    def load(cls, folder: str) -> _Index | None:
+        """None without an index."""
         try:
-            parts = Parts(os.path.join(folder, INDEX_FILE), _VERSION)
-            return cls(parts) if parts.places.keys() == {*files, *_OF_ALL} else None
+            return cls(Parts(os.path.join(folder, INDEX_FILE), _VERSION))
         except UNREADABLE:
             return None
+
+    @property
+    def listed(self) -> dict[str, tuple[str, ...]]:
+        """Those of which it was made, as `_listed` gives them."""
+        return {sub: self.names_in(sub) for sub in self._parts.header["names"]}
+
+    def names_in(self, sub: str) -> tuple[str, ...]:
+        """Of a folder of them."""
+        # one text, which is read in a fraction of the time
+        text: str = self._parts.header["names"][sub]
+        return tuple(text.split("\n")) if text else ()
+
+    def __contains__(self, relative: str) -> bool:
+        return relative in self._parts
 
     @property
     def sizes(self) -> object:
@@ -845,7 +883,10 @@ def compile_index(directory: str) -> bytes:
         {name: getattr(outline, name) for name in Outline._fields} for outline in outlines
     ]
     parts.update((_NAMES_OF[kind], _NamesInText.text_of(names[kind])) for kind in _KINDS)
-    header = {"sizes": sizes_of([(directory, sorted(folder._relative()))])}
+    header = {
+        "sizes": sizes_of([(directory, sorted(folder._relative()))]),
+        "names": {sub: "\n".join(folder.names_in(sub)) for sub in _SUBFOLDERS},
+    }
     return joined(_VERSION, header, parts, frozen=False)
 
 

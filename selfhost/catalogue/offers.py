@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 SCHEMA = 1
-_COPY_VERSION = 1
+_COPY_VERSION = 2
 MAX_BYTES = 16 << 20
 # a header has a few thousand bytes; a first line longer than this is none
 _MAX_HEADER_BYTES = 1 << 16

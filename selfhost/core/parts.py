@@ -17,11 +17,14 @@ from .errors import Problem, SelfhostError, SpecError
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
     from typing import Any
 
 # what a file of parts that is none, or damaged, raises when it is opened or read
 UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError)
+# a header holds lists of names with their places, a text each, in one of which a name is searched
+# for: to tell a thousand names apart takes six times as long as to read them so
+_NAMES_A_LIST = 20
 # the folder of the package `selfhost`
 PACKAGE_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -44,13 +47,25 @@ class Parts:
         self.header: Mapping[str, Any] = _checked(header, int.from_bytes(lengths[:4], "little"))
         if self.header["version"] != version:
             raise ValueError("of another version")
-        # by name its place, its size and its checksum
-        self.places: Mapping[str, tuple[int, int, int]] = self.header["parts"]
+        self._lists: Sequence[str] = self.header["parts"]
         if whole != self._start + self.header["bytes"]:
             raise ValueError("cut short")
 
+    def __contains__(self, name: str) -> bool:
+        return self._line(name) is not None
+
+    def _line(self, name: str) -> str | None:
+        """Where it lies: its place, its size and its checksum; None where there is none."""
+        text = self._lists[_list_of(name, len(self._lists))]
+        start = f"\n{name}\t"
+        place = text.find(start)
+        return None if place < 0 else text[place + len(start) : text.index("\n", place + 1)]
+
     def __getitem__(self, name: str) -> Any:
-        place, size, checksum = self.places[name]
+        line = self._line(name)
+        if line is None:
+            raise KeyError(name)
+        place, size, checksum = map(int, line.split())
         with self._lock:
             self._file.seek(self._start + place)
             content = self._file.read(size)
@@ -90,26 +105,28 @@ def joined(
     apart: Collection[str] = (),
 ) -> bytes:
     """The content of a file of parts, the same for the same values. Header and parts are of plain
-    values, as JSON has them; `frozen`: lists come back as tuples. Of the parts named in `apart`,
+    values, as JSON has them; `frozen`: lists come back as tuples. No name holds a tab
+    or the end of a line. Of the parts named in `apart`,
     lists or mappings, each value comes back as bytes that `value_of` reads: most are never asked
     for.
     """
     from binascii import crc32
 
-    written: dict[bytes, tuple[int, int, int]] = {}
-    places: dict[str, tuple[int, int, int]] = {}
+    written: dict[bytes, str] = {}
+    places: dict[str, str] = {}
     end = 0
     for name, part in by_name.items():
         content = _dumped(part, frozen=frozen, apart=name in apart)
         if content not in written:
             # what two parts have in common is written once
-            written[content] = end, len(content), crc32(content)
+            written[content] = f"{end} {len(content)} {crc32(content)}"
             end += len(content)
         places[name] = written[content]
-    whole = _dumped(
-        {"version": version, "bytes": end, "parts": places, **header},
-        frozen=True,
-    )
+    lists = [""] * max(1, len(places) // _NAMES_A_LIST)
+    for name, line in places.items():
+        lists[_list_of(name, len(lists))] += f"\n{name}\t{line}"
+    parts = [f"{text}\n" for text in lists]
+    whole = _dumped({"version": version, "bytes": end, "parts": parts, **header}, frozen=True)
     lengths = crc32(whole).to_bytes(4, "little") + len(whole).to_bytes(4, "little")
     return b"".join((lengths, whole, *written))
 
@@ -119,6 +136,13 @@ def value_of(content: bytes) -> Any:
     from marshal import loads
 
     return loads(content)
+
+
+def _list_of(name: str, lists: int) -> int:
+    """In which of so many lists of the header a part stands."""
+    from binascii import crc32
+
+    return crc32(name.encode("utf-8", "backslashreplace")) % lists
 
 
 def _dumped(value: Any, *, frozen: bool, apart: bool = False) -> bytes:

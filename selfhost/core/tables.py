@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # the tables that are compiled when the package is built
 COMPILED = ("cloud_types", "cpu_cores", "cpus", "gpus", "providers")
-_VERSION = 1
+_VERSION = 2
 
 
 @cache
