@@ -13,7 +13,7 @@ from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, Se
 
 from ..core.caching import cached_property
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
-from ..core.parts import PACKAGE_FOLDER, UNREADABLE, Parts, joined, shipped_folder
+from ..core.parts import PACKAGE_FOLDER, UNREADABLE, Parts, Tables, joined, shipped_folder
 from ..core.reading import Unreadable, read_file
 from ..core.records import Record, pattern
 from ..core.spelling import canonical
@@ -37,7 +37,8 @@ _KINDS = ("ids", "aliases", "titles", "repositories")
 # the parts of the index beside those of the files, whose names end in `.toml`
 _SPELLINGS, _OUTLINES = "spellings", "outlines"
 _NAMES_OF = {kind: f"names {kind}" for kind in _KINDS}
-_OF_ALL = (_SPELLINGS, _OUTLINES, *_NAMES_OF.values())
+# of a common file: rows of one are asked for, and of some there are hundreds
+_VALUES = "values {}"
 
 # tables of which people type the names
 _TYPED = {
@@ -243,8 +244,7 @@ class Catalogue:
             names = self._shipped.keys_of(f"common/{file}.toml", table)
             if names is None:
                 names = _keys(entries)
-            by_name = {key: (name, entries[name]) for key, name in names.items()}
-            self._tables[file, table] = by_name
+            by_name = self._tables[file, table] = _Named(names, entries)
         return by_name
 
     @property
@@ -493,16 +493,18 @@ class _Folder:
             entry = self._index.entry(relative, content)
             # None in it for what was no TOML
             if entry is not None and entry[2] is not None:
-                self._keys[relative] = entry[3]
                 return Document(path, entry[2])
         return Document.parse(path, content)
 
     def values(self, relative: str) -> Mapping[str, Any]:
-        document = self._document(relative)
+        entry = self._index and self._index.entry(relative, self._content(relative))
+        tables = self._index.tables(relative) if self._index and entry else None
+        if entry and tables is not None:
+            self._keys[relative] = entry[3]
+            return tables
+        document = self._document(relative, compiled=False)
         if document.problems:
             raise SpecError(document.problems)
-        if document.text is None:
-            return document.values
         values: dict[str, Any] = _plain(document.values)
         return values
 
@@ -713,8 +715,9 @@ def _shown(path: str) -> str:
 class _Index:
     """The compiled copy of a folder, a file of `core.parts`.
 
-    A part holds size, checksum, values and keys of each file of the folder, by its path; others
-    hold the spellings, the outlines, and the names of each kind.
+    A part holds size, checksum, values and keys of each file of the folder, by its path; the values
+    of a common file are a part of their own, and others hold the spellings, the outlines, and the
+    names of each kind.
     """
 
     def __init__(self, parts: Parts) -> None:
@@ -758,6 +761,11 @@ class _Index:
         entry: Sequence[Any] | None = self._part(relative)
         is_current = entry is not None and entry[:2] == [len(content), crc32(content)]
         return entry if is_current else None
+
+    def tables(self, relative: str) -> Mapping[str, Any] | None:
+        """The values of a common file; None where it is no TOML."""
+        contents = self._part(_VALUES.format(relative))
+        return None if contents is None else Tables(contents)
 
     def names_of(self, kind: str) -> Mapping[str, str] | None:
         """The names of one kind; None where they cannot be read."""
@@ -830,6 +838,26 @@ class _NamesInText(Mapping[str, str]):
         return self._all.items()
 
 
+class _Named(Mapping[str, tuple[str, Mapping[str, "Any"]]]):
+    """The entries of a table, each with its name, by every spelling of that."""
+
+    def __init__(self, names: Mapping[str, str], entries: Mapping[str, Any]) -> None:
+        self._names_by_key, self._entries = names, entries
+
+    def __getitem__(self, key: str) -> tuple[str, Mapping[str, Any]]:
+        name = self._names_by_key[key]
+        return name, self._entries[name]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._names_by_key
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names_by_key)
+
+    def __len__(self) -> int:
+        return len(self._names_by_key)
+
+
 class _NamesByKind(Mapping[str, Mapping[str, str]]):
     """The names of a folder with an index, each kind read when it is asked for: most names that
     people type need a few of a quarter of a megabyte.
@@ -874,6 +902,8 @@ def compile_index(directory: str) -> bytes:
         )
         keys = {name: _keys(table) for name, table in tables.items()}
         parts[relative] = [len(content), crc32(content), values, keys]
+        if relative.startswith("common/") and values is not None:
+            parts[_VALUES.format(relative)], parts[relative][2] = values, None
         if "/" not in relative:
             models.append((relative[:-5], document.values))
     names, spellings = _name_map(models)
@@ -887,7 +917,8 @@ def compile_index(directory: str) -> bytes:
         "sizes": sizes_of([(directory, sorted(folder._relative()))]),
         "names": {sub: "\n".join(folder.names_in(sub)) for sub in _SUBFOLDERS},
     }
-    return joined(_VERSION, header, parts, frozen=False)
+    by_row = [name for name in parts if name.startswith(_VALUES.format(""))]
+    return joined(_VERSION, header, parts, frozen=False, tables=by_row)
 
 
 def _keys(table: object) -> dict[str, str]:

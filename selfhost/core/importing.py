@@ -96,6 +96,13 @@ class _Finder:
                     return fresh_code
                 return super().get_code(fullname) if code is None else code
 
+        class Spec(ModuleSpec):
+            """Python's own, of which each relative import asks for the package: not worked out
+            every time.
+            """
+
+            parent = ""
+
         self._prefix, self._file = f"{package}.", FileIO
         optimized = f".opt-{sys.flags.optimize}" if sys.flags.optimize else ""
         self._ending = f".{sys.implementation.cache_tag}{optimized}.pyc"
@@ -105,7 +112,7 @@ class _Finder:
         # memory that the system has to clear each time, 2 ms of a check
         self._buffers: list[bytearray] = []
         self._loads, self._locate = loads, vars(_imp)["_fix_co_filename"]
-        self._loader, self._spec = Compiled, ModuleSpec
+        self._loader, self._spec = Compiled, Spec
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -143,6 +150,7 @@ class _Finder:
         loader = self._loader(name, source, code)
         spec = self._spec(name, loader, origin=source, is_package=is_package)
         spec.cached, spec.has_location = compiled, True
+        spec.parent = name if is_package else name.rpartition(".")[0]
         if is_package and spec.submodule_search_locations is not None:
             spec.submodule_search_locations.append(folder)
         return spec

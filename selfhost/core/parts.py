@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import os
 from _thread import allocate_lock
+from collections.abc import Iterator, Mapping
 
 from .errors import Problem, SelfhostError, SpecError
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
     from typing import Any
 
 # what a file of parts that is none, or damaged, raises when it is opened or read
@@ -86,6 +87,36 @@ class Parts:
             ) from error
 
 
+class Tables(Mapping[str, "Any"]):
+    """A part that was written as `tables`: each value is read when it is asked for, and of a table
+    of tables each row.
+    """
+
+    # a key of caches, as the one object that it is
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    def __init__(self, contents: Mapping[str, Any]) -> None:
+        self._contents = contents
+        self._read: dict[str, Any] = {}
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in self._read:
+            content = self._contents[key]
+            is_table = isinstance(content, dict)
+            self._read[key] = Tables(content) if is_table else value_of(content)
+        return self._read[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._contents
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._contents)
+
+    def __len__(self) -> int:
+        return len(self._contents)
+
+
 def _checked(content: bytes, checksum: int) -> Any:
     """What `marshal` wrote. `ValueError` where it is not what was written."""
     from binascii import crc32
@@ -103,6 +134,7 @@ def joined(
     *,
     frozen: bool,
     apart: Collection[str] = (),
+    tables: Collection[str] = (),
 ) -> bytes:
     """The content of a file of parts, the same for the same values. Header and parts are of plain
     values, as JSON has them; `frozen`: lists come back as tuples. No name holds a tab
@@ -116,7 +148,8 @@ def joined(
     places: dict[str, str] = {}
     end = 0
     for name, part in by_name.items():
-        content = _dumped(part, frozen=frozen, apart=name in apart)
+        depth = 2 if name in tables else int(name in apart)
+        content = _dumped(part, frozen=frozen, depth=depth)
         if content not in written:
             # what two parts have in common is written once
             written[content] = f"{end} {len(content)} {crc32(content)}"
@@ -145,8 +178,11 @@ def _list_of(name: str, lists: int) -> int:
     return crc32(name.encode("utf-8", "backslashreplace")) % lists
 
 
-def _dumped(value: Any, *, frozen: bool, apart: bool = False) -> bytes:
-    """As the marshal of every version of Python reads it. It writes down who else holds an
+def _dumped(value: Any, *, frozen: bool, depth: int = 0) -> bytes:
+    """`depth`: of how many levels the values are written each for itself; below the first a table
+    of tables alone is.
+
+    As the marshal of every version of Python reads it. It writes down who else holds an
     object as well, so that it gets a copy that nobody does.
     """
     import json
@@ -162,12 +198,21 @@ def _dumped(value: Any, *, frozen: bool, apart: bool = False) -> bytes:
         # Python has one object of each letter, which is interned or not by who used it before
         return intern(part) if isinstance(part, str) and len(part) < 2 else part
 
-    def each(part: Any) -> Any:
+    def each(part: Any, levels: int) -> Any:
+        if not levels:
+            return dumps(copied(part), 4)
         if isinstance(part, dict):
-            return {copied(key): dumps(copied(own), 4) for key, own in part.items()}
-        return tuple([dumps(copied(own), 4) for own in part])
+            return {copied(key): each(own, _levels(own, levels)) for key, own in part.items()}
+        return tuple([each(own, _levels(own, levels)) for own in part])
 
-    return dumps((each if apart else copied)(json.loads(json.dumps(value))), 4)
+    plain = json.loads(json.dumps(value))
+    return dumps(each(plain, depth) if depth else copied(plain), 4)
+
+
+def _levels(part: Any, levels: int) -> int:
+    """Of how many more levels the values of `part`, itself of one, are written for themselves."""
+    is_table = isinstance(part, dict) and all(isinstance(own, dict) for own in part.values())
+    return levels - 1 if is_table else 0
 
 
 def shipped_folder() -> str:

@@ -10,7 +10,7 @@ import os
 
 from .caching import cache
 from .errors import SpecError
-from .parts import UNREADABLE, Parts, joined, shipped_folder
+from .parts import UNREADABLE, Parts, Tables, joined, shipped_folder
 from .tomlfile import Document
 
 TYPE_CHECKING = False
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 # the tables that are compiled when the package is built
-COMPILED = ("cloud_types", "cpu_cores", "cpus", "gpus", "providers")
+COMPILED = ("cloud_types", "cpu_cores", "cpus", "gpus", "macs", "products", "providers")
 _VERSION = 2
 
 
@@ -51,7 +51,8 @@ def compile_table(path: str) -> bytes:
     with open(path, "rb") as file:
         content = file.read()
     values = tomllib.loads(content.decode())
-    return joined(_VERSION, {"of": _mark(content)}, {"values": values}, frozen=False)
+    header, parts = {"of": _mark(content)}, {"values": values}
+    return joined(_VERSION, header, parts, frozen=False, tables=("values",))
 
 
 def _mark(content: bytes) -> tuple[int, int]:
@@ -67,7 +68,7 @@ def _compiled(path: str) -> Mapping[str, Any] | None:
         parts = Parts(compiled_path(path), _VERSION)
         with open(path, "rb") as file:
             content = file.read()
-        values: Mapping[str, Any] = parts["values"]
+        values = Tables(parts["values"])
     except UNREADABLE:
         return None
     return values if parts.header["of"] == _mark(content) else None
