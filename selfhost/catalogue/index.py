@@ -428,7 +428,7 @@ class _Folder:
         self._index = _Index.load(path) if len(subfolders) > 1 else None
         # the names of what lies in each; None where nobody changed those that the index has
         self._listed: Mapping[str, Sequence[str]] | None = None
-        if self._index is None or not self._holds_what_was_installed():
+        if self._index is None or not self._are_as_installed(subfolders):
             self._listed = _listed(path, subfolders)
             if self._index is not None and self._index.listed != self._listed:
                 self._index = None
@@ -438,14 +438,6 @@ class _Folder:
         # of files in the index: the names in their tables, as `_keys` gives them
         self._keys: dict[str, Mapping[str, Mapping[str, str]]] = {}
         self._all_compared = False
-
-    def _holds_what_was_installed(self) -> bool:
-        """No file came or went since the package was installed."""
-        if os.path.dirname(self.path) != PACKAGE_FOLDER:
-            return False
-        from ..core.installed import are_as_installed
-
-        return are_as_installed([os.path.join(self.path, sub) for sub in self._subfolders])
 
     def _relative(self) -> list[str]:
         return [
@@ -486,22 +478,39 @@ class _Folder:
     def all_files(self) -> tuple[str, ...]:
         return (*sorted(self._relative()), "common/offers.jsonl")
 
+    def _path(self, relative: str) -> str:
+        return os.path.join(self.path, *relative.split("/"))
+
+    def _are_as_installed(self, names: Sequence[str]) -> bool:
+        """Nobody has changed these files, or what is in these folders, since the package was
+        installed.
+        """
+        from ..core.installed import are_as_installed
+
+        return are_as_installed([self._path(name) for name in names])
+
+    def _is_current(self, relative: str) -> bool:
+        """Whether there is an index, made of what the file holds now. Raises `SpecError`."""
+        if self._index is None:
+            return False
+        if self._are_as_installed([relative]):
+            return True
+        return self._index.is_of(relative, self._content(relative))
+
     def _document(self, relative: str, *, compiled: bool = True) -> Document:
-        content = self._content(relative)
-        path = _shown(os.path.join(self.path, *relative.split("/")))
-        if compiled and self._index is not None:
-            entry = self._index.entry(relative, content)
-            # None in it for what was no TOML
-            if entry is not None and entry[2] is not None:
-                return Document(path, entry[2])
-        return Document.parse(path, content)
+        path = _shown(self._path(relative))
+        if compiled and self._index is not None and self._is_current(relative):
+            values = self._index.values(relative)
+            if values is not None:
+                return Document(path, values)
+        return Document.parse(path, self._content(relative))
 
     def values(self, relative: str) -> Mapping[str, Any]:
-        entry = self._index and self._index.entry(relative, self._content(relative))
-        tables = self._index.tables(relative) if self._index and entry else None
-        if entry and tables is not None:
-            self._keys[relative] = entry[3]
-            return tables
+        if self._index is not None and self._is_current(relative):
+            tables = self._index.tables(relative)
+            if tables is not None:
+                self._keys[relative] = self._index.keys(relative)
+                return tables
         document = self._document(relative, compiled=False)
         if document.problems:
             raise SpecError(document.problems)
@@ -613,7 +622,7 @@ class _Folder:
             return False
         for relative in self._relative() if id is None else [f"{id}.toml"]:
             try:
-                stale = not self._index.is_current(relative, self._content(relative))
+                stale = not self._is_current(relative)
             except SpecError:
                 stale = True
             if stale:
@@ -750,17 +759,22 @@ class _Index:
         """The number that `core.installed` gives of the names and sizes of its files."""
         return self._parts.header["sizes"]
 
-    def is_current(self, relative: str, content: bytes) -> bool:
-        """Whether the file has that content since the index was made."""
-        return self.entry(relative, content) is not None
-
-    def entry(self, relative: str, content: bytes) -> Sequence[Any] | None:
-        """Size, checksum, values and keys of the file; None where it has changed since."""
+    def is_of(self, relative: str, content: bytes) -> bool:
+        """Whether it was made of a file of that content."""
         from binascii import crc32
 
-        entry: Sequence[Any] | None = self._part(relative)
-        is_current = entry is not None and entry[:2] == [len(content), crc32(content)]
-        return entry if is_current else None
+        size, checksum, *_ = self._part(relative) or (None, None)
+        return bool([size, checksum] == [len(content), crc32(content)])
+
+    def values(self, relative: str) -> dict[str, Any] | None:
+        """The values of a file that is none of the common ones; None where it is no TOML."""
+        entry = self._part(relative)
+        return None if entry is None else entry[2]
+
+    def keys(self, relative: str) -> Mapping[str, Mapping[str, str]]:
+        """Of some tables of a file the names in them, as `_keys` gives them."""
+        entry = self._part(relative)
+        return {} if entry is None else entry[3]
 
     def tables(self, relative: str) -> Mapping[str, Any] | None:
         """The values of a common file; None where it is no TOML."""

@@ -61,15 +61,14 @@ def sizes_if_as_installed(files: Files) -> int | None:
     return None if record is None else _sizes(files, record)
 
 
-def are_as_installed(folders: Sequence[str]) -> bool:
-    """Whether no file was added to these folders, or taken away, since the package was installed;
-    False where that is not told. To list a thousand names takes four times as long.
+def are_as_installed(paths: Sequence[str]) -> bool:
+    """Whether nobody has changed these files since the package was installed, or added a file to
+    these folders or taken one away; False where that is not told.
     """
-    record = _record_of_installer()
+    start = os.path.join(PACKAGE_FOLDER, "")
+    record = _record_of_installer() if all(path.startswith(start) for path in paths) else None
     try:
-        return record is not None and not any(
-            _is_later(os.stat(folder), record) for folder in folders
-        )
+        return record is not None and not any(_is_later(os.stat(path), record) for path in paths)
     except (OSError, ValueError):
         return False
 

@@ -92,10 +92,6 @@ class Tables(Mapping[str, "Any"]):
     of tables each row.
     """
 
-    # a key of caches, as the one object that it is
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__
-
     def __init__(self, contents: Mapping[str, Any]) -> None:
         self._contents = contents
         self._read: dict[str, Any] = {}

@@ -64,11 +64,15 @@ def _mark(content: bytes) -> tuple[int, int]:
 
 def _compiled(path: str) -> Mapping[str, Any] | None:
     """The compiled values; None without a copy, or where it is of another content."""
+    from .installed import are_as_installed
+
     try:
         parts = Parts(compiled_path(path), _VERSION)
+        values = Tables(parts["values"])
+        if are_as_installed([path]):
+            return values
         with open(path, "rb") as file:
             content = file.read()
-        values = Tables(parts["values"])
     except UNREADABLE:
         return None
     return values if parts.header["of"] == _mark(content) else None
