@@ -15,7 +15,6 @@ from ..core.caching import cached_property
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
 from ..core.parts import PACKAGE_FOLDER, UNREADABLE, Parts, Tables, joined, shipped_folder
 from ..core.reading import Unreadable, read_file
-from ..core.records import Record, pattern
 from ..core.spelling import canonical
 from ..core.tomlfile import MAX_FILE_BYTES, Document, shortened
 from .spec import ModelSpec, RuntimeSpec
@@ -25,6 +24,8 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
+
+    from .outlines import Outline
 
 INDEX_FILE = "index.bin"
 MAX_FILES = 10_000
@@ -45,60 +46,6 @@ _TYPED = {
     "common/families.toml": ("family", "tag"),
     "common/things.toml": ("thing",),
     "common/spread.toml": ("engine",),
-}
-
-# accounts of Hugging Face that were renamed; the old names still lead there
-_OLD_ACCOUNTS = {"coherelabs": "CohereForAI", "zai-org": "THUDM"}
-
-_REPOSITORY = pattern(r"(?a)[\w.-]+/[\w.-]+")
-
-
-class Outline(Record):
-    """As much of a model as one must know to decide whether its spec is worth reading. None is
-    not known.
-    """
-
-    id: str
-    family: str | None
-    modality: str
-    # names of specs/common/uses.toml, the main one first
-    uses: tuple[str, ...] | None
-    closed: bool
-    parameters_total: int | None
-    # None of a dense model, whose are all used for every token
-    parameters_active: int | None
-    released: str | None
-    superseded_by: str | None
-    # an entry of Ollama's library carries it: one of its aliases is a tag
-    is_in_ollama: bool
-    # of a model that is served, what comes after it, and the day from which it is no longer served
-    successor: str | None
-    retired: str | None
-    # the publisher does not say what comes after it: its spec does, by its own judgement
-    next_is_judged: bool
-    # a repository or a spec's id; `scratch` where it was trained from random weights
-    tuned_from: str | None
-
-    @property
-    def next(self) -> str | None:
-        """The id of what comes after it: a served model's successor, else what supersedes it."""
-        return self.successor or self.superseded_by
-
-    @property
-    def purpose(self) -> str:
-        """What its maker made it for: `code`, `moderation`, `mathematics`, `medicine`, `law`, or
-        `general`, also where its spec does not say.
-        """
-        return _PURPOSES.get(self.uses[0], "general") if self.uses else "general"
-
-
-# the word for each use that narrows a model down to one kind of work
-_PURPOSES = {
-    "code": "code",
-    "safety": "moderation",
-    "math": "mathematics",
-    "medical": "medicine",
-    "legal": "law",
 }
 
 
@@ -243,7 +190,9 @@ class Catalogue:
             entries = self.common(file).get(table) or {}
             names = self._shipped.keys_of(f"common/{file}.toml", table)
             if names is None:
-                names = _keys(entries)
+                from .outlines import keys_of
+
+                names = keys_of(entries)
             by_name = self._tables[file, table] = _Named(names, entries)
         return by_name
 
@@ -435,7 +384,7 @@ class _Folder:
         self._names: Names | None = None
         self._spellings: tuple[str, ...] = ()
         self._outlines: tuple[Outline, ...] | None = None
-        # of files in the index: the names in their tables, as `_keys` gives them
+        # of files in the index: the names in their tables, as `keys_of` gives them
         self._keys: dict[str, Mapping[str, Mapping[str, str]]] = {}
         self._all_compared = False
 
@@ -518,7 +467,7 @@ class _Folder:
         return values
 
     def keys_of(self, relative: str, table: str) -> Mapping[str, str] | None:
-        """What `_keys` gives of a table whose file was read; None where it is not at hand."""
+        """What `keys_of` gives of a table whose file was read; None where it is not at hand."""
         return self._keys.get(relative, {}).get(table)
 
     def spec(self, id: str) -> ModelSpec:
@@ -579,36 +528,27 @@ class _Folder:
         return self._names
 
     def _scan(self) -> None:
+        from .outlines import name_map, outline_of
+
         models = []
         for spec_id in self.ids():
             try:
                 models.append((spec_id, self._outlined_values(f"{spec_id}.toml")))
             except SpecError:
                 models.append((spec_id, {}))
-        self._names, self._spellings = _name_map(models)
-        self._outlines = tuple(_outline(spec_id, values) for spec_id, values in models)
+        self._names, self._spellings = name_map(models, _KINDS)
+        self._outlines = tuple(outline_of(spec_id, values) for spec_id, values in models)
 
     def _outlined_values(self, relative: str) -> Mapping[str, Any]:
         """What names and outlines are made of: the rest of hundreds of specs would be parsed in
         vain.
         """
-        import re
+        from .outlines import outlined_lines
 
-        content = self._content(relative)
-        if re.search(_UNEVEN, content, re.MULTILINE):
+        lines = outlined_lines(self._content(relative))
+        if lines is None:
             return self._document(relative, compiled=False).values
-        kept: list[bytes] = []
-        is_kept = True
-        only: tuple[bytes, ...] = ()
-        for line in content.splitlines(keepends=True):
-            if line.startswith(b"["):
-                table = line.partition(b"#")[0].strip(b"[] \t\r\n")
-                is_kept, only = table in _OUTLINED, _OUTLINED.get(table, ())
-                if is_kept:
-                    kept.append(line)
-            elif is_kept and (not only or line.startswith(only)):
-                kept.append(line)
-        outline = Document.parse(relative, b"".join(kept))
+        outline = Document.parse(relative, lines)
         if outline.problems:
             # a list over several lines was cut, or the file itself is faulty
             return self._document(relative, compiled=False).values
@@ -641,20 +581,6 @@ class _Folder:
         from ..core.installed import sizes_if_as_installed
 
         return sizes_if_as_installed([(self.path, sorted(self._relative()))]) == index.sizes
-
-
-# long texts and indented tables: the start of a line does not tell what it is
-_UNEVEN = rb'"""|\'\'\'|^[ \t]+\['
-# tables that names and outlines are made of, and of a table of which only some lines count how they
-# begin
-_OUTLINED: Mapping[bytes, tuple[bytes, ...]] = {
-    b"parameters": (b"total", b"active"),
-    b"upkeep": (b"superseded_by",),
-    b"availability": (),
-    b"openness": (b"weights",),
-    b"files": (b"format", b"repository"),
-    b"sources": (b"upkeep", b"availability"),
-}
 
 
 def _listed(path: str, subfolders: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -772,7 +698,7 @@ class _Index:
         return None if entry is None else entry[2]
 
     def keys(self, relative: str) -> Mapping[str, Mapping[str, str]]:
-        """Of some tables of a file the names in them, as `_keys` gives them."""
+        """Of some tables of a file the names in them, as `keys_of` gives them."""
         entry = self._part(relative)
         return {} if entry is None else entry[3]
 
@@ -794,6 +720,8 @@ class _Index:
         outlines: Sequence[dict[str, Any]] | None = self._part(_OUTLINES)
         if outlines is None:
             return None
+        from .outlines import Outline
+
         for values in outlines:
             values["uses"] = values["uses"] and tuple(values["uses"])
         return tuple([Outline.partly(values) for values in outlines])
@@ -902,6 +830,7 @@ def compile_index(directory: str) -> bytes:
     from binascii import crc32
 
     from ..core.installed import sizes_of
+    from .outlines import Outline, keys_of, name_map, outline_of
 
     folder = _Folder(directory, _SUBFOLDERS)
     folder._index = None
@@ -914,14 +843,14 @@ def compile_index(directory: str) -> bytes:
         tables = (
             {} if values is None else {name: values.get(name) for name in _TYPED.get(relative, ())}
         )
-        keys = {name: _keys(table) for name, table in tables.items()}
+        keys = {name: keys_of(table) for name, table in tables.items()}
         parts[relative] = [len(content), crc32(content), values, keys]
         if relative.startswith("common/") and values is not None:
             parts[_VALUES.format(relative)], parts[relative][2] = values, None
         if "/" not in relative:
             models.append((relative[:-5], document.values))
-    names, spellings = _name_map(models)
-    outlines = [_outline(spec_id, _plain(values)) for spec_id, values in models]
+    names, spellings = name_map(models, _KINDS)
+    outlines = [outline_of(spec_id, _plain(values)) for spec_id, values in models]
     parts[_SPELLINGS] = spellings
     parts[_OUTLINES] = [
         {name: getattr(outline, name) for name in Outline._fields} for outline in outlines
@@ -935,20 +864,6 @@ def compile_index(directory: str) -> bytes:
     return joined(_VERSION, header, parts, frozen=False, tables=by_row)
 
 
-def _keys(table: object) -> dict[str, str]:
-    """The names in a table of tables and their `aliases`, as `canonical` writes them, each with
-    the name that it stands for.
-    """
-    names: dict[str, str] = {}
-    for name, entry in table.items() if isinstance(table, dict) else ():
-        if not isinstance(entry, dict):
-            continue
-        for spelling in (name, *_items(entry.get("aliases"))):
-            if isinstance(spelling, str):
-                names.setdefault(canonical(spelling), name)
-    return names
-
-
 def _plain(value: Any) -> Any:
     """TOML's dates and times as text; everything else as it is."""
     if isinstance(value, dict):
@@ -956,111 +871,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(part) for part in value]
     return value.isoformat() if hasattr(value, "isoformat") else value
-
-
-def _name_map(
-    models: Iterable[tuple[str, Mapping[str, Any]]],
-) -> tuple[dict[str, dict[str, str]], tuple[str, ...]]:
-    """All names of some specs, and the ids and aliases as written. Takes values of any type:
-    the specs may be faulty.
-    """
-    names: dict[str, dict[str, str]] = {kind: {} for kind in _KINDS}
-    spellings: set[str] = set()
-    for spec_id, values in models:
-        aliases = [alias for alias in _items(values.get("aliases")) if isinstance(alias, str)]
-        spellings.update((spec_id, *aliases))
-        for kind, name in _names_of(spec_id, values, aliases):
-            key = canonical(name) if isinstance(name, str) else ""
-            if not key:
-                continue
-            ids = names[kind].get(key)
-            if ids is None:
-                names[kind][key] = spec_id
-            elif spec_id not in ids.split("/"):
-                names[kind][key] = f"{ids}/{spec_id}"
-    return names, tuple(sorted(spellings))
-
-
-def _names_of(
-    spec_id: str, values: Mapping[str, Any], aliases: Iterable[str]
-) -> Iterator[tuple[str, object]]:
-    """The names of one spec, each with its kind."""
-    yield "ids", spec_id
-    for alias in aliases:
-        yield "aliases", alias
-    yield "titles", values.get("name")
-    for repository in _repository_names(values.get("repository")):
-        yield "repositories", repository
-        yield "titles", repository.partition("/")[2]
-    for table in _items(values.get("files")):
-        if isinstance(table, dict) and table.get("format") == "gguf":
-            yield "repositories", table.get("repository")
-    availability = values.get("availability")
-    if isinstance(availability, dict) and isinstance(availability.get("provider"), str):
-        # as resellers of APIs write it: openai/gpt-4o
-        yield "repositories", f"{availability['provider']}/{spec_id}"
-
-
-def _items(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-# how the sources of a spec say that what comes after a model is told by dates or by us, and by no
-# publisher
-_JUDGED = ("release dates", "our judgement")
-
-
-def _outline(spec_id: str, values: Mapping[str, Any]) -> Outline:
-    """Takes values of any type: the spec may be faulty, and what is not as it should be is not
-    known.
-    """
-
-    def inner(table: str, key: str, kind: type = object) -> Any:
-        return _typed(_typed(values.get(table), dict, {}).get(key), kind)
-
-    released, retired = values.get("released"), inner("availability", "retired")
-    successor = inner("availability", "successor", str)
-    source = inner("sources", "upkeep" if successor is None else "availability", str)
-    return Outline(
-        id=spec_id,
-        family=_typed(values.get("family"), str),
-        modality=_typed(values.get("modality"), str, "text"),
-        uses=tuple(use for use in _items(values.get("uses")) if isinstance(use, str)) or None,
-        closed=inner("openness", "weights", str) == "closed",
-        parameters_total=inner("parameters", "total", int),
-        parameters_active=inner("parameters", "active", int),
-        released=None if released is None else str(released),
-        superseded_by=inner("upkeep", "superseded_by", str),
-        is_in_ollama=any(
-            isinstance(alias, str) and ":" in alias for alias in _items(values.get("aliases"))
-        ),
-        successor=successor,
-        retired=None if retired is None else str(retired),
-        next_is_judged=not source or any(words in source for words in _JUDGED),
-        tuned_from=_typed(values.get("tuned_from"), str),
-    )
-
-
-def _typed(value: Any, kind: type, otherwise: Any = None) -> Any:
-    """The value where it is of that kind; True and False are of none."""
-    return value if isinstance(value, kind) and not isinstance(value, bool) else otherwise
-
-
-def _repository_names(repository: object) -> list[str]:
-    """A repository under every name that Hugging Face had or has for the same weights.
-
-    `-hf` marks a conversion to transformers, beside which the publisher's own files lie under the
-    name without it; Meta's Llama 3 and 3.1 repositories were renamed from `Meta-Llama-…`, some
-    accounts as well, and the old names still lead there.
-    """
-    if not isinstance(repository, str) or not _REPOSITORY.fullmatch(repository):
-        return []
-    names = [repository]
-    if repository.lower().endswith("-hf"):
-        names.append(repository[:-3])
-    owner, _, name = repository.partition("/")
-    if owner.lower() == "meta-llama" and name.lower().startswith("llama-3"):
-        names.append(f"{owner}/Meta-{name}")
-    if owner.lower() in _OLD_ACCOUNTS:
-        names += [f"{_OLD_ACCOUNTS[owner.lower()]}/{listed.partition('/')[2]}" for listed in names]
-    return names

@@ -64,15 +64,18 @@ def _mark(content: bytes) -> tuple[int, int]:
 
 def _compiled(path: str) -> Mapping[str, Any] | None:
     """The compiled values; None without a copy, or where it is of another content."""
-    from .installed import are_as_installed
-
     try:
         parts = Parts(compiled_path(path), _VERSION)
-        values = Tables(parts["values"])
-        if are_as_installed([path]):
-            return values
-        with open(path, "rb") as file:
-            content = file.read()
+        return Tables(parts["values"]) if _is_of(path, parts.header["of"]) else None
     except UNREADABLE:
         return None
-    return values if parts.header["of"] == _mark(content) else None
+
+
+def _is_of(path: str, mark: tuple[int, int]) -> bool:
+    """Whether that is the mark of what the file holds now. Raises `OSError`."""
+    from .installed import are_as_installed
+
+    if are_as_installed([path]):
+        return True
+    with open(path, "rb") as file:
+        return _mark(file.read()) == mark
