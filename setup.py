@@ -11,7 +11,10 @@ COMPILED_FILES = (
     "index.bin",
     "questions.bin",
     "common/offers.bin",
-    *(f"common/{name}.bin" for name in ("cloud_types", "cpu_cores", "cpus", "gpus", "providers")),
+    *(
+        f"common/{name}.bin"
+        for name in ("cloud_types", "cpu_cores", "cpus", "gpus", "macs", "products", "providers")
+    ),
 )
 HERE = os.path.dirname(os.path.abspath(__file__))
 

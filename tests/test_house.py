@@ -416,4 +416,5 @@ def test_a_check_loads_what_it_needs() -> None:
         "reports.offer_text",
     )
     assert not modules & {f"selfhost.{name}" for name in others}
-    assert len(modules) < 131
+    # an installed package has an index in place of the names that are read of the specs
+    assert len(modules - {"selfhost.catalogue.outlines"}) < 131

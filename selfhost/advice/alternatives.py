@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from .. import needs as need
-from ..catalogue.index import Catalogue, Outline
+from ..catalogue.index import Catalogue
 from ..catalogue.quality import quality_of
 from ..catalogue.spec import ModelSpec
 from ..core.errors import SelfhostError, SpecError, WorkloadError
@@ -41,6 +41,8 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
+
+    from ..catalogue.outlines import Outline
 
 MOST_ALTERNATIVES = 3
 # smaller weights are proposed with a shorter context where that is so many times as long as with

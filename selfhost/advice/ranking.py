@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..catalogue.index import Catalogue, Outline
+from ..catalogue.index import Catalogue
 from ..catalogue.offers import day_by_header, providers_by_model
 from ..catalogue.spec import MODALITIES
 from ..core.caching import cached_property
@@ -24,6 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..catalogue.outlines import Outline
     from ..verdict.speed import Speed
 
 # so many providers by API are a sign that a model is used

@@ -5,7 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
-from ..catalogue.index import Catalogue, Outline
+from ..catalogue.index import Catalogue
+from ..catalogue.outlines import Outline
 from ..catalogue.spec import ModelSpec
 from ..core.records import remembered
 

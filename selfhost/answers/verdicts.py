@@ -75,9 +75,13 @@ def judged_alone(
     model: str | os.PathLike[str] | ModelSpec,
     workload: Workload,
     machine: Machine,
-) -> Judged:
-    """What is found of the model itself, without what `check_with` tells beside it."""
+) -> Judged | None:
+    """What is found of the model itself, without what `check_with` tells beside it. None of one
+    without published weights: whatever there is to tell stands beside it.
+    """
     understood = understand(catalogue, model, workload, machine)
+    if understood.spec.closed:
+        return None
     return judge(question_of(catalogue, understood, machine, follows_machine=True), machine)
 
 

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 
 from ..core.records import pattern
 from ..core.spelling import canonical, canonical_of_each
-from .index import Catalogue, Outline
+from .index import Catalogue
 from .lookup import family_has
+from .outlines import Outline
 
 # `granite-4.0-h-tiny` is typed `granite 4 h tiny`
 _POINT_ZERO = pattern(r"(?<=\d)\.0(?![\w.])")

@@ -13,9 +13,8 @@ from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, Se
 
 from ..core.caching import cached_property
 from ..core.errors import Problem, SpecError, UnknownModelError, WorkloadError
-from ..core.parts import PACKAGE_FOLDER, UNREADABLE, Parts, joined, shipped_folder
+from ..core.parts import PACKAGE_FOLDER, UNREADABLE, Parts, Tables, joined, shipped_folder
 from ..core.reading import Unreadable, read_file
-from ..core.records import Record, pattern
 from ..core.spelling import canonical
 from ..core.tomlfile import MAX_FILE_BYTES, Document, shortened
 from .spec import ModelSpec, RuntimeSpec
@@ -26,9 +25,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .outlines import Outline
+
 INDEX_FILE = "index.bin"
 MAX_FILES = 10_000
-_VERSION = 8
+_VERSION = 9
 _SUBFOLDERS = ("", "common", "runtimes")
 
 # what a name may be, from the most to the least certain; see `Names`
@@ -37,67 +38,14 @@ _KINDS = ("ids", "aliases", "titles", "repositories")
 # the parts of the index beside those of the files, whose names end in `.toml`
 _SPELLINGS, _OUTLINES = "spellings", "outlines"
 _NAMES_OF = {kind: f"names {kind}" for kind in _KINDS}
-_OF_ALL = (_SPELLINGS, _OUTLINES, *_NAMES_OF.values())
+# of a common file: rows of one are asked for, and of some there are hundreds
+_VALUES = "values {}"
 
 # tables of which people type the names
 _TYPED = {
     "common/families.toml": ("family", "tag"),
     "common/things.toml": ("thing",),
     "common/spread.toml": ("engine",),
-}
-
-# accounts of Hugging Face that were renamed; the old names still lead there
-_OLD_ACCOUNTS = {"coherelabs": "CohereForAI", "zai-org": "THUDM"}
-
-_REPOSITORY = pattern(r"(?a)[\w.-]+/[\w.-]+")
-
-
-class Outline(Record):
-    """As much of a model as one must know to decide whether its spec is worth reading. None is
-    not known.
-    """
-
-    id: str
-    family: str | None
-    modality: str
-    # names of specs/common/uses.toml, the main one first
-    uses: tuple[str, ...] | None
-    closed: bool
-    parameters_total: int | None
-    # None of a dense model, whose are all used for every token
-    parameters_active: int | None
-    released: str | None
-    superseded_by: str | None
-    # an entry of Ollama's library carries it: one of its aliases is a tag
-    is_in_ollama: bool
-    # of a model that is served, what comes after it, and the day from which it is no longer served
-    successor: str | None
-    retired: str | None
-    # the publisher does not say what comes after it: its spec does, by its own judgement
-    next_is_judged: bool
-    # a repository or a spec's id; `scratch` where it was trained from random weights
-    tuned_from: str | None
-
-    @property
-    def next(self) -> str | None:
-        """The id of what comes after it: a served model's successor, else what supersedes it."""
-        return self.successor or self.superseded_by
-
-    @property
-    def purpose(self) -> str:
-        """What its maker made it for: `code`, `moderation`, `mathematics`, `medicine`, `law`, or
-        `general`, also where its spec does not say.
-        """
-        return _PURPOSES.get(self.uses[0], "general") if self.uses else "general"
-
-
-# the word for each use that narrows a model down to one kind of work
-_PURPOSES = {
-    "code": "code",
-    "safety": "moderation",
-    "math": "mathematics",
-    "medical": "medicine",
-    "legal": "law",
 }
 
 
@@ -242,9 +190,10 @@ class Catalogue:
             entries = self.common(file).get(table) or {}
             names = self._shipped.keys_of(f"common/{file}.toml", table)
             if names is None:
-                names = _keys(entries)
-            by_name = {key: (name, entries[name]) for key, name in names.items()}
-            self._tables[file, table] = by_name
+                from .outlines import keys_of
+
+                names = keys_of(entries)
+            by_name = self._tables[file, table] = _Named(names, entries)
         return by_name
 
     @property
@@ -424,38 +373,44 @@ class _Folder:
     """One folder of specs. Paths inside it are written with `/`, whatever the system."""
 
     def __init__(self, path: str, subfolders: Sequence[str]) -> None:
-        self.path = path
-        top, is_package = _list(path, must_exist=True)
-        self._files: dict[str, frozenset[str]] = {"": top}
-        for sub in subfolders[1:]:
-            self._files[sub], _ = _list(
-                os.path.join(path, sub), must_exist=False, is_package=is_package
-            )
+        self.path, self._subfolders = path, subfolders
+        self._index = _Index.load(path) if len(subfolders) > 1 else None
+        # the names of what lies in each; None where nobody changed those that the index has
+        self._listed: Mapping[str, Sequence[str]] | None = None
+        if self._index is None or not self._are_as_installed(subfolders):
+            self._listed = _listed(path, subfolders)
+            if self._index is not None and self._index.listed != self._listed:
+                self._index = None
         self._names: Names | None = None
         self._spellings: tuple[str, ...] = ()
         self._outlines: tuple[Outline, ...] | None = None
-        # of files in the index: the names in their tables, as `_keys` gives them
+        # of files in the index: the names in their tables, as `keys_of` gives them
         self._keys: dict[str, Mapping[str, Mapping[str, str]]] = {}
-        self._may_be_compiled = len(subfolders) > 1
         self._all_compared = False
-
-    @cached_property
-    def _index(self) -> _Index | None:
-        return _Index.load(self.path, self._relative()) if self._may_be_compiled else None
 
     def _relative(self) -> list[str]:
         return [
-            f"{sub}/{name}" if sub else name for sub, names in self._files.items() for name in names
+            f"{sub}/{name}.toml" if sub else f"{name}.toml"
+            for sub in self._subfolders
+            for name in self.names_in(sub)
         ]
 
     def ids(self) -> tuple[str, ...]:
         return self.names_in("")
 
     def __contains__(self, id: str) -> bool:
-        return f"{id}.toml" in self._files[""]
+        if self._listed is None:
+            return self._index is not None and f"{id}.toml" in self._index
+        return id in self._ids
+
+    @cached_property
+    def _ids(self) -> frozenset[str]:
+        return frozenset(self.ids())
 
     def names_in(self, sub: str) -> tuple[str, ...]:
-        return tuple(sorted(name[:-5] for name in self._files[sub]))
+        if self._listed is None:
+            return () if self._index is None else self._index.names_in(sub)
+        return tuple(self._listed[sub])
 
     def file(self, id: str) -> str:
         return os.path.join(self.path, f"{id}.toml")
@@ -472,28 +427,47 @@ class _Folder:
     def all_files(self) -> tuple[str, ...]:
         return (*sorted(self._relative()), "common/offers.jsonl")
 
+    def _path(self, relative: str) -> str:
+        return os.path.join(self.path, *relative.split("/"))
+
+    def _are_as_installed(self, names: Sequence[str]) -> bool:
+        """Nobody has changed these files, or what is in these folders, since the package was
+        installed.
+        """
+        from ..core.installed import are_as_installed
+
+        return are_as_installed([self._path(name) for name in names])
+
+    def _is_current(self, relative: str) -> bool:
+        """Whether there is an index, made of what the file holds now. Raises `SpecError`."""
+        if self._index is None:
+            return False
+        if self._are_as_installed([relative]):
+            return True
+        return self._index.is_of(relative, self._content(relative))
+
     def _document(self, relative: str, *, compiled: bool = True) -> Document:
-        content = self._content(relative)
-        path = _shown(os.path.join(self.path, *relative.split("/")))
-        if compiled and self._index is not None:
-            entry = self._index.entry(relative, content)
-            # None in it for what was no TOML
-            if entry is not None and entry[2] is not None:
-                self._keys[relative] = entry[3]
-                return Document(path, entry[2])
-        return Document.parse(path, content)
+        path = _shown(self._path(relative))
+        if compiled and self._index is not None and self._is_current(relative):
+            values = self._index.values(relative)
+            if values is not None:
+                return Document(path, values)
+        return Document.parse(path, self._content(relative))
 
     def values(self, relative: str) -> Mapping[str, Any]:
-        document = self._document(relative)
+        if self._index is not None and self._is_current(relative):
+            tables = self._index.tables(relative)
+            if tables is not None:
+                self._keys[relative] = self._index.keys(relative)
+                return tables
+        document = self._document(relative, compiled=False)
         if document.problems:
             raise SpecError(document.problems)
-        if document.text is None:
-            return document.values
         values: dict[str, Any] = _plain(document.values)
         return values
 
     def keys_of(self, relative: str, table: str) -> Mapping[str, str] | None:
-        """What `_keys` gives of a table whose file was read; None where it is not at hand."""
+        """What `keys_of` gives of a table whose file was read; None where it is not at hand."""
         return self._keys.get(relative, {}).get(table)
 
     def spec(self, id: str) -> ModelSpec:
@@ -554,36 +528,27 @@ class _Folder:
         return self._names
 
     def _scan(self) -> None:
+        from .outlines import name_map, outline_of
+
         models = []
         for spec_id in self.ids():
             try:
                 models.append((spec_id, self._outlined_values(f"{spec_id}.toml")))
             except SpecError:
                 models.append((spec_id, {}))
-        self._names, self._spellings = _name_map(models)
-        self._outlines = tuple(_outline(spec_id, values) for spec_id, values in models)
+        self._names, self._spellings = name_map(models, _KINDS)
+        self._outlines = tuple(outline_of(spec_id, values) for spec_id, values in models)
 
     def _outlined_values(self, relative: str) -> Mapping[str, Any]:
         """What names and outlines are made of: the rest of hundreds of specs would be parsed in
         vain.
         """
-        import re
+        from .outlines import outlined_lines
 
-        content = self._content(relative)
-        if re.search(_UNEVEN, content, re.MULTILINE):
+        lines = outlined_lines(self._content(relative))
+        if lines is None:
             return self._document(relative, compiled=False).values
-        kept: list[bytes] = []
-        is_kept = True
-        only: tuple[bytes, ...] = ()
-        for line in content.splitlines(keepends=True):
-            if line.startswith(b"["):
-                table = line.partition(b"#")[0].strip(b"[] \t\r\n")
-                is_kept, only = table in _OUTLINED, _OUTLINED.get(table, ())
-                if is_kept:
-                    kept.append(line)
-            elif is_kept and (not only or line.startswith(only)):
-                kept.append(line)
-        outline = Document.parse(relative, b"".join(kept))
+        outline = Document.parse(relative, lines)
         if outline.problems:
             # a list over several lines was cut, or the file itself is faulty
             return self._document(relative, compiled=False).values
@@ -597,10 +562,11 @@ class _Folder:
             return False
         for relative in self._relative() if id is None else [f"{id}.toml"]:
             try:
-                stale = not self._index.is_current(relative, self._content(relative))
+                stale = not self._is_current(relative)
             except SpecError:
                 stale = True
             if stale:
+                self._listed = self._listed or self._index.listed
                 self._index, self._names, self._spellings, self._outlines = None, None, (), None
                 self._keys = {}
                 return True
@@ -617,29 +583,25 @@ class _Folder:
         return sizes_if_as_installed([(self.path, sorted(self._relative()))]) == index.sizes
 
 
-# long texts and indented tables: the start of a line does not tell what it is
-_UNEVEN = rb'"""|\'\'\'|^[ \t]+\['
-# tables that names and outlines are made of, and of a table of which only some lines count how they
-# begin
-_OUTLINED: Mapping[bytes, tuple[bytes, ...]] = {
-    b"parameters": (b"total", b"active"),
-    b"upkeep": (b"superseded_by",),
-    b"availability": (),
-    b"openness": (b"weights",),
-    b"files": (b"format", b"repository"),
-    b"sources": (b"upkeep", b"availability"),
-}
+def _listed(path: str, subfolders: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """What `_list` tells of a folder, which must be there, and of those below it."""
+    top, is_package = _list(path, must_exist=True)
+    files = {"": top}
+    for sub in subfolders[1:]:
+        files[sub], _ = _list(os.path.join(path, sub), must_exist=False, is_package=is_package)
+    return files
 
 
-def _list(path: str, *, must_exist: bool, is_package: bool = False) -> tuple[frozenset[str], bool]:
-    """The names of the TOML files in a folder, without hidden files; and whether it is a package's
+def _list(path: str, *, must_exist: bool, is_package: bool = False) -> tuple[tuple[str, ...], bool]:
+    """The names of the TOML files in a folder, sorted and without their ending, but no hidden
+    ones; and whether it is a package's
     own, which has an index.
     """
     try:
         listed = os.listdir(path)
     except OSError as error:
         if not must_exist:
-            return frozenset(), is_package
+            return (), is_package
         if isinstance(error, FileNotFoundError):
             message, remedy = (
                 "there is no such folder of specs" if path else "no folder of specs was named",
@@ -668,7 +630,7 @@ def _list(path: str, *, must_exist: bool, is_package: bool = False) -> tuple[fro
         raise SpecError(
             [Problem(file=_shown(path), message=f"holds more than {MAX_FILES:,} specs")]
         )
-    return frozenset(names), is_package
+    return tuple(sorted([name[:-5] for name in names])), is_package
 
 
 def _may_be_read(path: str) -> bool:
@@ -694,38 +656,62 @@ def _shown(path: str) -> str:
 class _Index:
     """The compiled copy of a folder, a file of `core.parts`.
 
-    A part holds size, checksum, values and keys of each file of the folder, by its path; others
-    hold the spellings, the outlines, and the names of each kind.
+    A part holds size, checksum, values and keys of each file of the folder, by its path; the values
+    of a common file are a part of their own, and others hold the spellings, the outlines, and the
+    names of each kind.
     """
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
     @classmethod
-    def load(cls, folder: str, files: Sequence[str]) -> _Index | None:
-        """None without an index, or where it does not list exactly these files."""
+    def load(cls, folder: str) -> _Index | None:
+        """None without an index."""
         try:
-            parts = Parts(os.path.join(folder, INDEX_FILE), _VERSION)
-            return cls(parts) if parts.places.keys() == {*files, *_OF_ALL} else None
+            return cls(Parts(os.path.join(folder, INDEX_FILE), _VERSION))
         except UNREADABLE:
             return None
+
+    @property
+    def listed(self) -> dict[str, tuple[str, ...]]:
+        """Those of which it was made, as `_listed` gives them."""
+        return {sub: self.names_in(sub) for sub in self._parts.header["names"]}
+
+    def names_in(self, sub: str) -> tuple[str, ...]:
+        """Of a folder of them."""
+        # one text, which is read in a fraction of the time
+        text: str = self._parts.header["names"][sub]
+        return tuple(text.split("\n")) if text else ()
+
+    def __contains__(self, relative: str) -> bool:
+        return relative in self._parts
 
     @property
     def sizes(self) -> object:
         """The number that `core.installed` gives of the names and sizes of its files."""
         return self._parts.header["sizes"]
 
-    def is_current(self, relative: str, content: bytes) -> bool:
-        """Whether the file has that content since the index was made."""
-        return self.entry(relative, content) is not None
-
-    def entry(self, relative: str, content: bytes) -> Sequence[Any] | None:
-        """Size, checksum, values and keys of the file; None where it has changed since."""
+    def is_of(self, relative: str, content: bytes) -> bool:
+        """Whether it was made of a file of that content."""
         from binascii import crc32
 
-        entry: Sequence[Any] | None = self._part(relative)
-        is_current = entry is not None and entry[:2] == [len(content), crc32(content)]
-        return entry if is_current else None
+        size, checksum, *_ = self._part(relative) or (None, None)
+        return bool([size, checksum] == [len(content), crc32(content)])
+
+    def values(self, relative: str) -> dict[str, Any] | None:
+        """The values of a file that is none of the common ones; None where it is no TOML."""
+        entry = self._part(relative)
+        return None if entry is None else entry[2]
+
+    def keys(self, relative: str) -> Mapping[str, Mapping[str, str]]:
+        """Of some tables of a file the names in them, as `keys_of` gives them."""
+        entry = self._part(relative)
+        return {} if entry is None else entry[3]
+
+    def tables(self, relative: str) -> Mapping[str, Any] | None:
+        """The values of a common file; None where it is no TOML."""
+        contents = self._part(_VALUES.format(relative))
+        return None if contents is None else Tables(contents)
 
     def names_of(self, kind: str) -> Mapping[str, str] | None:
         """The names of one kind; None where they cannot be read."""
@@ -740,6 +726,8 @@ class _Index:
         outlines: Sequence[dict[str, Any]] | None = self._part(_OUTLINES)
         if outlines is None:
             return None
+        from .outlines import Outline
+
         for values in outlines:
             values["uses"] = values["uses"] and tuple(values["uses"])
         return tuple([Outline.partly(values) for values in outlines])
@@ -798,6 +786,26 @@ class _NamesInText(Mapping[str, str]):
         return self._all.items()
 
 
+class _Named(Mapping[str, tuple[str, Mapping[str, "Any"]]]):
+    """The entries of a table, each with its name, by every spelling of that."""
+
+    def __init__(self, names: Mapping[str, str], entries: Mapping[str, Any]) -> None:
+        self._names_by_key, self._entries = names, entries
+
+    def __getitem__(self, key: str) -> tuple[str, Mapping[str, Any]]:
+        name = self._names_by_key[key]
+        return name, self._entries[name]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._names_by_key
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names_by_key)
+
+    def __len__(self) -> int:
+        return len(self._names_by_key)
+
+
 class _NamesByKind(Mapping[str, Mapping[str, str]]):
     """The names of a folder with an index, each kind read when it is asked for: most names that
     people type need a few of a quarter of a megabyte.
@@ -828,6 +836,7 @@ def compile_index(directory: str) -> bytes:
     from binascii import crc32
 
     from ..core.installed import sizes_of
+    from .outlines import Outline, keys_of, name_map, outline_of
 
     folder = _Folder(directory, _SUBFOLDERS)
     folder._index = None
@@ -840,33 +849,25 @@ def compile_index(directory: str) -> bytes:
         tables = (
             {} if values is None else {name: values.get(name) for name in _TYPED.get(relative, ())}
         )
-        keys = {name: _keys(table) for name, table in tables.items()}
+        keys = {name: keys_of(table) for name, table in tables.items()}
         parts[relative] = [len(content), crc32(content), values, keys]
+        if relative.startswith("common/") and values is not None:
+            parts[_VALUES.format(relative)], parts[relative][2] = values, None
         if "/" not in relative:
             models.append((relative[:-5], document.values))
-    names, spellings = _name_map(models)
-    outlines = [_outline(spec_id, _plain(values)) for spec_id, values in models]
+    names, spellings = name_map(models, _KINDS)
+    outlines = [outline_of(spec_id, _plain(values)) for spec_id, values in models]
     parts[_SPELLINGS] = spellings
     parts[_OUTLINES] = [
         {name: getattr(outline, name) for name in Outline._fields} for outline in outlines
     ]
     parts.update((_NAMES_OF[kind], _NamesInText.text_of(names[kind])) for kind in _KINDS)
-    header = {"sizes": sizes_of([(directory, sorted(folder._relative()))])}
-    return joined(_VERSION, header, parts, frozen=False)
-
-
-def _keys(table: object) -> dict[str, str]:
-    """The names in a table of tables and their `aliases`, as `canonical` writes them, each with
-    the name that it stands for.
-    """
-    names: dict[str, str] = {}
-    for name, entry in table.items() if isinstance(table, dict) else ():
-        if not isinstance(entry, dict):
-            continue
-        for spelling in (name, *_items(entry.get("aliases"))):
-            if isinstance(spelling, str):
-                names.setdefault(canonical(spelling), name)
-    return names
+    header = {
+        "sizes": sizes_of([(directory, sorted(folder._relative()))]),
+        "names": {sub: "\n".join(folder.names_in(sub)) for sub in _SUBFOLDERS},
+    }
+    by_row = [name for name in parts if name.startswith(_VALUES.format(""))]
+    return joined(_VERSION, header, parts, frozen=False, tables=by_row)
 
 
 def _plain(value: Any) -> Any:
@@ -876,111 +877,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(part) for part in value]
     return value.isoformat() if hasattr(value, "isoformat") else value
-
-
-def _name_map(
-    models: Iterable[tuple[str, Mapping[str, Any]]],
-) -> tuple[dict[str, dict[str, str]], tuple[str, ...]]:
-    """All names of some specs, and the ids and aliases as written. Takes values of any type:
-    the specs may be faulty.
-    """
-    names: dict[str, dict[str, str]] = {kind: {} for kind in _KINDS}
-    spellings: set[str] = set()
-    for spec_id, values in models:
-        aliases = [alias for alias in _items(values.get("aliases")) if isinstance(alias, str)]
-        spellings.update((spec_id, *aliases))
-        for kind, name in _names_of(spec_id, values, aliases):
-            key = canonical(name) if isinstance(name, str) else ""
-            if not key:
-                continue
-            ids = names[kind].get(key)
-            if ids is None:
-                names[kind][key] = spec_id
-            elif spec_id not in ids.split("/"):
-                names[kind][key] = f"{ids}/{spec_id}"
-    return names, tuple(sorted(spellings))
-
-
-def _names_of(
-    spec_id: str, values: Mapping[str, Any], aliases: Iterable[str]
-) -> Iterator[tuple[str, object]]:
-    """The names of one spec, each with its kind."""
-    yield "ids", spec_id
-    for alias in aliases:
-        yield "aliases", alias
-    yield "titles", values.get("name")
-    for repository in _repository_names(values.get("repository")):
-        yield "repositories", repository
-        yield "titles", repository.partition("/")[2]
-    for table in _items(values.get("files")):
-        if isinstance(table, dict) and table.get("format") == "gguf":
-            yield "repositories", table.get("repository")
-    availability = values.get("availability")
-    if isinstance(availability, dict) and isinstance(availability.get("provider"), str):
-        # as resellers of APIs write it: openai/gpt-4o
-        yield "repositories", f"{availability['provider']}/{spec_id}"
-
-
-def _items(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-# how the sources of a spec say that what comes after a model is told by dates or by us, and by no
-# publisher
-_JUDGED = ("release dates", "our judgement")
-
-
-def _outline(spec_id: str, values: Mapping[str, Any]) -> Outline:
-    """Takes values of any type: the spec may be faulty, and what is not as it should be is not
-    known.
-    """
-
-    def inner(table: str, key: str, kind: type = object) -> Any:
-        return _typed(_typed(values.get(table), dict, {}).get(key), kind)
-
-    released, retired = values.get("released"), inner("availability", "retired")
-    successor = inner("availability", "successor", str)
-    source = inner("sources", "upkeep" if successor is None else "availability", str)
-    return Outline(
-        id=spec_id,
-        family=_typed(values.get("family"), str),
-        modality=_typed(values.get("modality"), str, "text"),
-        uses=tuple(use for use in _items(values.get("uses")) if isinstance(use, str)) or None,
-        closed=inner("openness", "weights", str) == "closed",
-        parameters_total=inner("parameters", "total", int),
-        parameters_active=inner("parameters", "active", int),
-        released=None if released is None else str(released),
-        superseded_by=inner("upkeep", "superseded_by", str),
-        is_in_ollama=any(
-            isinstance(alias, str) and ":" in alias for alias in _items(values.get("aliases"))
-        ),
-        successor=successor,
-        retired=None if retired is None else str(retired),
-        next_is_judged=not source or any(words in source for words in _JUDGED),
-        tuned_from=_typed(values.get("tuned_from"), str),
-    )
-
-
-def _typed(value: Any, kind: type, otherwise: Any = None) -> Any:
-    """The value where it is of that kind; True and False are of none."""
-    return value if isinstance(value, kind) and not isinstance(value, bool) else otherwise
-
-
-def _repository_names(repository: object) -> list[str]:
-    """A repository under every name that Hugging Face had or has for the same weights.
-
-    `-hf` marks a conversion to transformers, beside which the publisher's own files lie under the
-    name without it; Meta's Llama 3 and 3.1 repositories were renamed from `Meta-Llama-…`, some
-    accounts as well, and the old names still lead there.
-    """
-    if not isinstance(repository, str) or not _REPOSITORY.fullmatch(repository):
-        return []
-    names = [repository]
-    if repository.lower().endswith("-hf"):
-        names.append(repository[:-3])
-    owner, _, name = repository.partition("/")
-    if owner.lower() == "meta-llama" and name.lower().startswith("llama-3"):
-        names.append(f"{owner}/Meta-{name}")
-    if owner.lower() in _OLD_ACCOUNTS:
-        names += [f"{_OLD_ACCOUNTS[owner.lower()]}/{listed.partition('/')[2]}" for listed in names]
-    return names

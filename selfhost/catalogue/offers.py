@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 SCHEMA = 1
-_COPY_VERSION = 1
+_COPY_VERSION = 2
 MAX_BYTES = 16 << 20
 # a header has a few thousand bytes; a first line longer than this is none
 _MAX_HEADER_BYTES = 1 << 16
@@ -96,9 +96,21 @@ def _offers_of(path: str, changed: int, size: int, model_id: str, today: str) ->
     place = content.find(b'\n{"model": "%s",' % model_id.encode("utf-8", "replace")) + 1
     if not place:
         return ()
-    number = content.count(b"\n", 0, place) + 1
     end = content.find(b"\n", place)
-    row = _object(path, number, content[place : end if end > 0 else None])
+    line = content[place : end if end > 0 else None]
+    try:
+        return _in_line(path, 0, line, model_id, days, today)
+    except SpecError:
+        # to count lines takes longer than to read one: only where a message names it
+        number = content.count(b"\n", 0, place) + 1
+        return _in_line(path, number, line, model_id, days, today)
+
+
+def _in_line(
+    path: str, number: int, line: bytes, model_id: str, days: Mapping[str, str], today: str
+) -> tuple[Offer, ...]:
+    """The offers of one model in its line, which has that number."""
+    row = _object(path, number, line)
     items = row.get("offers")
     if row.get("model") != model_id or not isinstance(items, list):
         raise _damaged(path, number, 'is not {"model": …, "offers": […]}')

@@ -9,7 +9,8 @@ from ..core.errors import UnknownModelError
 from ..core.records import pattern
 from ..core.saying import command
 from ..core.spelling import canonical
-from .index import Catalogue, Outline
+from .index import Catalogue
+from .outlines import Outline
 
 
 def with_options(name: str) -> tuple[str, dict[str, str]]:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from ..advice.compiled import Questions
     from ..advice.listing import Listing
     from ..advice.ranking import Counts
-    from ..catalogue.index import Catalogue, Outline
+    from ..catalogue.index import Catalogue
+    from ..catalogue.outlines import Outline
     from ..core.errors import WorkloadError
     from ..core.workload import Workload
     from ..machine.record import Machine

@@ -212,10 +212,7 @@ def judge_each(
 
     by_machine: list[list[Verdict]] = []
     for machine in machines:
-        if glancing is not None and (
-            _tells_of_others(names, catalogue)
-            or _is_one_vague(names, workload, machine, catalogue, errors)
-        ):
+        if glancing is not None and _is_one_vague(names, workload, machine, catalogue, errors):
             by_machine.append(judge(glancing.seen()))
             continue
         judged = judge(machine)
@@ -229,23 +226,6 @@ def judge_each(
     return by_machine, errors
 
 
-def _tells_of_others(names: Sequence[str], catalogue: Catalogue) -> bool:
-    """Some name is of a model without published weights: to search twice for what runs in its
-    place would take longer than a glance.
-    """
-    from ..catalogue.names import resolve
-
-    for name in names:
-        try:
-            spec_id = resolve(name, catalogue, explains=False).spec_id
-            if catalogue.spec(spec_id).closed:
-                return True
-        except SelfhostError:
-            # judging it tells why
-            continue
-    return False
-
-
 def _is_one_vague(
     names: Sequence[str],
     workload: Workload,
@@ -253,14 +233,16 @@ def _is_one_vague(
     catalogue: Catalogue,
     errors: dict[str, SelfhostError],
 ) -> bool:
-    """Some name's own pace needs the glance: what is told beside it is worked out once, after
-    that. What cannot be judged goes to `errors`: to find out why takes as long as to judge.
+    """Some name's own pace needs the glance, or the model has no published weights: what is told
+    beside it, as what runs in its place, is worked out once, after that. What cannot be judged
+    goes to `errors`: to find out why takes as long as to judge.
     """
     from ..answers.verdicts import judged_alone
 
     for name in names:
         try:
-            if _is_wide(judged_alone(catalogue, name, workload, machine)):
+            judged = judged_alone(catalogue, name, workload, machine)
+            if judged is None or _is_wide(judged):
                 return True
         except SelfhostError as error:
             errors[name] = _in_options(error)

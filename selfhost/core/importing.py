@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import CodeType, ModuleType
 
-# larger than any bytecode here
+# larger than nearly any bytecode here
 _READ_BYTES = 96 << 10
+_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 _HEADER_BYTES = 16
+_32_BITS = 0xFFFFFFFF
 # a package of 8 million instructions, and what of it most modules here name: that alone Python has
 # loaded when it starts
 _COLLECTIONS, _ABSTRACT = "collections", "collections.abc"
@@ -64,7 +66,6 @@ class _Finder:
         # both are part of the interpreter: `importlib` would be loaded for them
         from _frozen_importlib import ModuleSpec
         from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader
-        from _io import FileIO
         from marshal import loads
 
         new_module = type(sys)
@@ -96,16 +97,20 @@ class _Finder:
                     return fresh_code
                 return super().get_code(fullname) if code is None else code
 
-        self._prefix, self._file = f"{package}.", FileIO
+        class Spec(ModuleSpec):
+            """Python's own, of which each relative import asks for the package: not worked out
+            every time.
+            """
+
+            parent = ""
+
+        self._prefix = f"{package}."
         optimized = f".opt-{sys.flags.optimize}" if sys.flags.optimize else ""
         self._ending = f".{sys.implementation.cache_tag}{optimized}.pyc"
         # of bytecode that holds for one time and size of its source
         self._start = MAGIC_NUMBER + bytes(4)
-        # what modules are read into, of threads that import none now: a buffer for each would be
-        # memory that the system has to clear each time, 2 ms of a check
-        self._buffers: list[bytearray] = []
         self._loads, self._locate = loads, vars(_imp)["_fix_co_filename"]
-        self._loader, self._spec = Compiled, ModuleSpec
+        self._loader, self._spec = Compiled, Spec
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -124,18 +129,12 @@ class _Finder:
         source = f"{folder}{os.sep}{last}.py"
         compiled = f"{folder}{os.sep}__pycache__{os.sep}{last}{self._ending}"
         try:
-            buffer = self._buffers.pop()
-        except IndexError:
-            buffer = bytearray(_READ_BYTES)
-        try:
-            content = self._bytecode(source, compiled, buffer)
-            code = None if content is None else self._code_in(content)
+            content = self._bytecode(source, compiled)
         except OSError:
             return None
-        finally:
-            self._buffers.append(buffer)
         if content is None:
             return None
+        code = self._code_in(content)
         if code is not None:
             # as Python does where the package was moved
             self._locate(code, source)
@@ -143,6 +142,7 @@ class _Finder:
         loader = self._loader(name, source, code)
         spec = self._spec(name, loader, origin=source, is_package=is_package)
         spec.cached, spec.has_location = compiled, True
+        spec.parent = name if is_package else name.rpartition(".")[0]
         if is_package and spec.submodule_search_locations is not None:
             spec.submodule_search_locations.append(folder)
         return spec
@@ -155,19 +155,21 @@ class _Finder:
             return None
         return code if isinstance(code, _CODE) else None
 
-    def _bytecode(self, source: str, compiled: str, buffer: bytearray) -> memoryview | None:
-        """What follows the header, in `buffer` where that holds it; None where it is not of that
-        source. Raises `OSError`.
-        """
+    def _bytecode(self, source: str, compiled: str) -> memoryview | None:
+        """What follows the header; None where it is not of that source. Raises `OSError`."""
         status = os.stat(source)
-        with self._file(compiled) as file:
-            count = file.readinto(buffer)
-            content = memoryview(buffer)[:count]
-            if count == len(buffer):
-                content = memoryview(bytes(content) + file.readall())
-        made_of = [int(status.st_mtime) & 0xFFFFFFFF, status.st_size & 0xFFFFFFFF]
-        start = self._start + b"".join([number.to_bytes(4, "little") for number in made_of])
-        return content[_HEADER_BYTES:] if content[:_HEADER_BYTES] == start else None
+        number = os.open(compiled, _FLAGS)
+        try:
+            content = part = os.read(number, _READ_BYTES)
+            while len(part) == _READ_BYTES:
+                part = os.read(number, _READ_BYTES)
+                content += part
+        finally:
+            os.close(number)
+        made_of = (status.st_size & _32_BITS) << 32 | int(status.st_mtime) & _32_BITS
+        if content[:_HEADER_BYTES] != self._start + made_of.to_bytes(8, "little"):
+            return None
+        return memoryview(content)[_HEADER_BYTES:]
 
     def _with_abstract(
         self, path: Sequence[str] | None, target: ModuleType | None

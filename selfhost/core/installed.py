@@ -1,4 +1,5 @@
-"""Whether files of the installed package are still those of which a build compiled something.
+"""Whether files and folders of the installed package are still those of which a build compiled
+something.
 
 An edit counts at once, whatever size and time of its content it leaves. To read all of more than
 a thousand files takes 8 ms, to ask for their times 2: so they are read only where one has changed
@@ -60,13 +61,29 @@ def sizes_if_as_installed(files: Files) -> int | None:
     return None if record is None else _sizes(files, record)
 
 
+def are_as_installed(paths: Sequence[str]) -> bool:
+    """Whether nobody has changed these files since the package was installed, or added a file to
+    these folders or taken one away; False where that is not told.
+    """
+    start = os.path.join(PACKAGE_FOLDER, "")
+    record = _record_of_installer() if all(path.startswith(start) for path in paths) else None
+    try:
+        return record is not None and not any(_is_later(os.stat(path), record) for path in paths)
+    except (OSError, ValueError):
+        return False
+
+
+def _is_later(status: os.stat_result, record: os.stat_result) -> bool:
+    """The time of the last change of a file cannot be set; in a copy of the whole package it is
+    that of the copy, and the time of its content tells.
+    """
+    return status.st_ctime_ns > record.st_ctime_ns or status.st_mtime_ns > record.st_mtime_ns
+
+
 def _sizes(files: Files, record: os.stat_result | None) -> int | None:
     from binascii import crc32
 
     words = []
-    # the time of the last change of a file cannot be set; in a copy of the whole package it is that
-    # of the copy, and the time of its content tells
-    changed, edited = (record.st_ctime_ns, record.st_mtime_ns) if record is not None else (0, 0)
     for folder, names in files:
         start = os.path.join(folder, "")
         for name in names:
@@ -74,7 +91,7 @@ def _sizes(files: Files, record: os.stat_result | None) -> int | None:
                 status = os.stat(start + name)
             except (OSError, ValueError):
                 continue
-            if record and (status.st_ctime_ns > changed or status.st_mtime_ns > edited):
+            if record is not None and _is_later(status, record):
                 return None
             words.append(f"{name} {status.st_size}\n")
     return crc32("".join(words).encode("utf-8", "backslashreplace"))

@@ -11,17 +11,21 @@ from __future__ import annotations
 
 import os
 from _thread import allocate_lock
+from collections.abc import Iterator, Mapping
 
 from .errors import Problem, SelfhostError, SpecError
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Sequence
     from typing import Any
 
 # what a file of parts that is none, or damaged, raises when it is opened or read
 UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError)
+# a header holds lists of names with their places, a text each, in one of which a name is searched
+# for: to tell a thousand names apart takes six times as long as to read them so
+_NAMES_A_LIST = 20
 # the folder of the package `selfhost`
 PACKAGE_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -44,13 +48,25 @@ class Parts:
         self.header: Mapping[str, Any] = _checked(header, int.from_bytes(lengths[:4], "little"))
         if self.header["version"] != version:
             raise ValueError("of another version")
-        # by name its place, its size and its checksum
-        self.places: Mapping[str, tuple[int, int, int]] = self.header["parts"]
+        self._lists: Sequence[str] = self.header["parts"]
         if whole != self._start + self.header["bytes"]:
             raise ValueError("cut short")
 
+    def __contains__(self, name: str) -> bool:
+        return self._line(name) is not None
+
+    def _line(self, name: str) -> str | None:
+        """Where it lies: its place, its size and its checksum; None where there is none."""
+        text = self._lists[_list_of(name, len(self._lists))]
+        start = f"\n{name}\t"
+        place = text.find(start)
+        return None if place < 0 else text[place + len(start) : text.index("\n", place + 1)]
+
     def __getitem__(self, name: str) -> Any:
-        place, size, checksum = self.places[name]
+        line = self._line(name)
+        if line is None:
+            raise KeyError(name)
+        place, size, checksum = map(int, line.split())
         with self._lock:
             self._file.seek(self._start + place)
             content = self._file.read(size)
@@ -71,6 +87,32 @@ class Parts:
             ) from error
 
 
+class Tables(Mapping[str, "Any"]):
+    """A part that was written as `tables`: each value is read when it is asked for, and of a table
+    of tables each row.
+    """
+
+    def __init__(self, contents: Mapping[str, Any]) -> None:
+        self._contents = contents
+        self._read: dict[str, Any] = {}
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in self._read:
+            content = self._contents[key]
+            is_table = isinstance(content, dict)
+            self._read[key] = Tables(content) if is_table else value_of(content)
+        return self._read[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._contents
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._contents)
+
+    def __len__(self) -> int:
+        return len(self._contents)
+
+
 def _checked(content: bytes, checksum: int) -> Any:
     """What `marshal` wrote. `ValueError` where it is not what was written."""
     from binascii import crc32
@@ -88,28 +130,32 @@ def joined(
     *,
     frozen: bool,
     apart: Collection[str] = (),
+    tables: Collection[str] = (),
 ) -> bytes:
     """The content of a file of parts, the same for the same values. Header and parts are of plain
-    values, as JSON has them; `frozen`: lists come back as tuples. Of the parts named in `apart`,
+    values, as JSON has them; `frozen`: lists come back as tuples. No name holds a tab
+    or the end of a line. Of the parts named in `apart`,
     lists or mappings, each value comes back as bytes that `value_of` reads: most are never asked
     for.
     """
     from binascii import crc32
 
-    written: dict[bytes, tuple[int, int, int]] = {}
-    places: dict[str, tuple[int, int, int]] = {}
+    written: dict[bytes, str] = {}
+    places: dict[str, str] = {}
     end = 0
     for name, part in by_name.items():
-        content = _dumped(part, frozen=frozen, apart=name in apart)
+        depth = 2 if name in tables else int(name in apart)
+        content = _dumped(part, frozen=frozen, depth=depth)
         if content not in written:
             # what two parts have in common is written once
-            written[content] = end, len(content), crc32(content)
+            written[content] = f"{end} {len(content)} {crc32(content)}"
             end += len(content)
         places[name] = written[content]
-    whole = _dumped(
-        {"version": version, "bytes": end, "parts": places, **header},
-        frozen=True,
-    )
+    lists = [""] * max(1, len(places) // _NAMES_A_LIST)
+    for name, line in places.items():
+        lists[_list_of(name, len(lists))] += f"\n{name}\t{line}"
+    parts = [f"{text}\n" for text in lists]
+    whole = _dumped({"version": version, "bytes": end, "parts": parts, **header}, frozen=True)
     lengths = crc32(whole).to_bytes(4, "little") + len(whole).to_bytes(4, "little")
     return b"".join((lengths, whole, *written))
 
@@ -121,8 +167,18 @@ def value_of(content: bytes) -> Any:
     return loads(content)
 
 
-def _dumped(value: Any, *, frozen: bool, apart: bool = False) -> bytes:
-    """As the marshal of every version of Python reads it. It writes down who else holds an
+def _list_of(name: str, lists: int) -> int:
+    """In which of so many lists of the header a part stands."""
+    from binascii import crc32
+
+    return crc32(name.encode("utf-8", "backslashreplace")) % lists
+
+
+def _dumped(value: Any, *, frozen: bool, depth: int = 0) -> bytes:
+    """`depth`: of how many levels the values are written each for itself; below the first a table
+    of tables alone is.
+
+    As the marshal of every version of Python reads it. It writes down who else holds an
     object as well, so that it gets a copy that nobody does.
     """
     import json
@@ -138,12 +194,21 @@ def _dumped(value: Any, *, frozen: bool, apart: bool = False) -> bytes:
         # Python has one object of each letter, which is interned or not by who used it before
         return intern(part) if isinstance(part, str) and len(part) < 2 else part
 
-    def each(part: Any) -> Any:
+    def each(part: Any, levels: int) -> Any:
+        if not levels:
+            return dumps(copied(part), 4)
         if isinstance(part, dict):
-            return {copied(key): dumps(copied(own), 4) for key, own in part.items()}
-        return tuple([dumps(copied(own), 4) for own in part])
+            return {copied(key): each(own, _levels(own, levels)) for key, own in part.items()}
+        return tuple([each(own, _levels(own, levels)) for own in part])
 
-    return dumps((each if apart else copied)(json.loads(json.dumps(value))), 4)
+    plain = json.loads(json.dumps(value))
+    return dumps(each(plain, depth) if depth else copied(plain), 4)
+
+
+def _levels(part: Any, levels: int) -> int:
+    """Of how many more levels the values of `part`, itself of one, are written for themselves."""
+    is_table = isinstance(part, dict) and all(isinstance(own, dict) for own in part.values())
+    return levels - 1 if is_table else 0
 
 
 def shipped_folder() -> str:

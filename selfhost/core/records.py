@@ -14,7 +14,7 @@ from _operator import attrgetter
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Set
     from re import Pattern
     from typing import Any, Self, TypeVar, dataclass_transform
 
@@ -80,7 +80,7 @@ class _RecordType(type):
     """Turns the annotations of a class body into fields and its assignments into defaults."""
 
     _fields: tuple[str, ...]
-    _names: frozenset[str]
+    _names: Set[str]
     _defaults: dict[str, Any]
     # how a file states them, of the fields that say so
     _keys: dict[str, FileKey]
@@ -126,7 +126,7 @@ class _RecordType(type):
         # in the body: to set each on the class takes longer
         body.update(
             _fields=tuple(fields),
-            _names=frozenset(fields),
+            _names=fields.keys(),
             _defaults=defaults,
             _keys=keys,
             _mappings=tuple(mappings),
@@ -186,7 +186,7 @@ class Record(metaclass=_RecordType):
     """
 
     _fields: tuple[str, ...] = ()
-    _names: frozenset[str] = frozenset()
+    _names: Set[str] = frozenset()
     _defaults: dict[str, Any] = {}
     _keys: dict[str, FileKey] = {}
     _is_checked = False
@@ -315,21 +315,22 @@ def _rebuild(kind: type[Record], values: dict[str, Any]) -> Record:
     return kind(**values)
 
 
-# what a cache takes for the same only where it is one object
-_SAME = (Record, dict)
-
-
 def remembered(most: int) -> Callable[[Make], Make]:
-    """As `lru_cache`, of at most `most` calls, for functions of records. Records and dicts are the
-    same only where they are one object: to hash a large one takes longer than most of what is made
-    of it.
+    """As `lru_cache`, of at most `most` calls, for functions of records. Records, and what has no
+    hash, as a dict, are the same only where they are one object: to hash a large record takes
+    longer than most of what is made of it.
     """
 
     def decorate(make: Any) -> Any:
         kept: dict[tuple[Any, ...], tuple[Any, tuple[Any, ...]]] = {}
 
         def call(*arguments: Any) -> Any:
-            key = tuple([id(each) if isinstance(each, _SAME) else each for each in arguments])
+            key = tuple(
+                [
+                    id(each) if isinstance(each, Record) or each.__hash__ is None else each
+                    for each in arguments
+                ]
+            )
             entry = kept.get(key)
             if entry is None:
                 if len(kept) >= most:

@@ -10,7 +10,7 @@ import os
 
 from .caching import cache
 from .errors import SpecError
-from .parts import UNREADABLE, Parts, joined, shipped_folder
+from .parts import UNREADABLE, Parts, Tables, joined, shipped_folder
 from .tomlfile import Document
 
 TYPE_CHECKING = False
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 # the tables that are compiled when the package is built
-COMPILED = ("cloud_types", "cpu_cores", "cpus", "gpus", "providers")
-_VERSION = 1
+COMPILED = ("cloud_types", "cpu_cores", "cpus", "gpus", "macs", "products", "providers")
+_VERSION = 2
 
 
 @cache
@@ -51,7 +51,8 @@ def compile_table(path: str) -> bytes:
     with open(path, "rb") as file:
         content = file.read()
     values = tomllib.loads(content.decode())
-    return joined(_VERSION, {"of": _mark(content)}, {"values": values}, frozen=False)
+    header, parts = {"of": _mark(content)}, {"values": values}
+    return joined(_VERSION, header, parts, frozen=False, tables=("values",))
 
 
 def _mark(content: bytes) -> tuple[int, int]:
@@ -65,9 +66,16 @@ def _compiled(path: str) -> Mapping[str, Any] | None:
     """The compiled values; None without a copy, or where it is of another content."""
     try:
         parts = Parts(compiled_path(path), _VERSION)
-        with open(path, "rb") as file:
-            content = file.read()
-        values: Mapping[str, Any] = parts["values"]
+        return Tables(parts["values"]) if _is_of(path, parts.header["of"]) else None
     except UNREADABLE:
         return None
-    return values if parts.header["of"] == _mark(content) else None
+
+
+def _is_of(path: str, mark: tuple[int, int]) -> bool:
+    """Whether that is the mark of what the file holds now. Raises `OSError`."""
+    from .installed import are_as_installed
+
+    if are_as_installed([path]):
+        return True
+    with open(path, "rb") as file:
+        return _mark(file.read()) == mark

@@ -113,11 +113,8 @@ def test_the_same_files_make_the_same_index(folder: Path) -> None:
     assert compile_index(str(folder)) == compile_index(str(folder))
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a file's last change is not told there")
-def test_installed_specs_are_not_compared_until_one_changes(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An unknown name asks when the files changed last, and opens none of a thousand."""
+def _installed(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder with its index, as an installer leaves it."""
     package = tmp_path / "site" / "selfhost"
     folder = shutil.copytree(folder, package / "specs")
     build_index(folder)
@@ -128,13 +125,39 @@ def test_installed_specs_are_not_compared_until_one_changes(
     # a file system counts time in steps
     time.sleep(0.02)
     record.write_text("")
+    time.sleep(0.02)
+    return folder
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a file's last change is not told there")
+def test_installed_specs_are_not_compared_until_one_changes(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An unknown name asks when the files changed last, and opens none of a thousand."""
+    folder = _installed(folder, tmp_path, monkeypatch)
     with monkeypatch.context() as patched:
         patched.setattr("selfhost.catalogue.index._Folder._content", None)
         assert not open_folder(folder).refresh()
-    time.sleep(0.02)
     path = folder / "alpha-7b.toml"
     path.write_text(path.read_text().replace("4_000_000_000", "5_000_000_000"))
     assert open_folder(folder).refresh()
+
+
+@pytest.mark.parametrize("folder_of_more", ["", "common"])
+def test_a_file_more_in_an_installed_folder_counts(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder_of_more: str
+) -> None:
+    """The index tells what an installed folder holds until a file comes or goes there."""
+    folder = _installed(folder, tmp_path, monkeypatch)
+    with monkeypatch.context() as patched:
+        patched.setattr("selfhost.catalogue.index.os.listdir", None)
+        ids = set(open_folder(folder).ids()) if sys.platform != "win32" else {"alpha-7b"}
+    assert "alpha-7b" in ids
+    more = folder / folder_of_more / "gamma-7b.toml"
+    more.parent.mkdir(exist_ok=True)
+    more.write_text((folder / "alpha-7b.toml").read_text().replace("alpha-7b", "gamma-7b"))
+    assert ("gamma-7b" in open_folder(folder)) is (not folder_of_more)
+    assert f"{folder_of_more}/gamma-7b.toml".lstrip("/") in open_folder(folder).shipped_files()
 
 
 @pytest.mark.parametrize("new", ["5_000_000_000", "5_000_000_000_000"])

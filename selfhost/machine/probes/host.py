@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from ...core.caching import partial
+from ...core.caching import cached_property, partial
 from ...core.reading import Unreadable, descriptor_of
 from ...core.records import Record, Unread, literal, pattern
 from ...core.saying import differently
@@ -580,7 +580,7 @@ class Host:
         """`work()`, in a thread with a deadline where a dead network mount could hang it.
         `TimeoutError` when it has passed.
         """
-        if not self._may_hang():
+        if not self._may_hang:
             return work()
         import _thread
 
@@ -605,6 +605,7 @@ class Host:
             raise failure[0]
         return returned[0]
 
+    @cached_property
     def _may_hang(self) -> bool:
         if not self.live:
             return False

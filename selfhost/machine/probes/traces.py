@@ -8,7 +8,8 @@ from run to run while its averages went from 4 to 15 GB/s (measured, 2 vCPUs, Gr
 
 from __future__ import annotations
 
-from bisect import bisect_left
+# of `bisect`, which is a file more to load
+from _bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 from ...core.records import Record

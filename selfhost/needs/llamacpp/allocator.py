@@ -8,7 +8,8 @@ again, so a model costs what its first layers cost.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+# of `bisect`, which is a file more to load
+from _bisect import bisect_left
 from collections.abc import Sequence
 from math import prod
 
