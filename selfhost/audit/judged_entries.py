@@ -79,13 +79,15 @@ def asked_to_no_effect(groups: Iterable[MachineGroup]) -> tuple[str, ...]:
     second holds nothing of them.
     """
     usual = Workload()
-    rows: dict[int, Row] = {}
+    # a sentence names the keys that are stated, whatever their amounts
+    rows: dict[object, Row] = {}
     for group in groups:
         for row in group.rows:
             workload = row.wanted.asked
             of_tokens = workload.min_tokens_per_second, workload.context_tokens, workload.parallel
             if of_tokens != (None, None, usual.parallel) and len(rows) < _MOST_JUDGED:
-                rows.setdefault(row.wanted.index, row)
+                stated = [amount is not None for amount in of_tokens[:2]]
+                rows.setdefault((row.wanted.name, *stated, of_tokens[2]), row)
     if not rows:
         return ()
     from ..answers.verdicts import without_tokens

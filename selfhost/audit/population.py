@@ -162,9 +162,7 @@ class _Cut:
             return bits
         if len(self._by_bound) >= self._most_unsorted:
             return self.all ^ self._below(bisect_left(self.values, bound))
-        reaching = [
-            number for value, number in zip(*self._unsorted, strict=True) if value >= bound
-        ]
+        reaching = [number for value, number in zip(*self._unsorted, strict=True) if value >= bound]
         bits = self._by_bound[bound] = bits_of(reaching, self._bytes << 3)
         return bits
 
