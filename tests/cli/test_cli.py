@@ -465,9 +465,9 @@ def test_of_thousands_of_wrong_names_a_few_are_listed_and_the_rest_counted(
     calls: list[str] = []
     search = unknown_names._nearest
 
-    def counted(key: str, catalogue: Catalogue) -> tuple[str, ...]:
+    def counted(key: str, catalogue: Catalogue, typed: str = "") -> tuple[str, ...]:
         calls.append(key)
-        return search(key, catalogue)
+        return search(key, catalogue, typed)
 
     monkeypatch.setattr(unknown_names, "_nearest", counted)
     wrong = [f"qwen{number}-no-such" for number in range(500)]
