@@ -76,7 +76,8 @@ def not_asked_here(entries: Sequence[Wanted]) -> tuple[str, ...]:
 
 def asked_to_no_effect(groups: Iterable[MachineGroup]) -> tuple[str, ...]:
     """Sentences on what entries ask of tokens, of models that write none: a pace in tokens per
-    second holds nothing of them.
+    second holds nothing of them. Of a policy of more entries than reports group together nothing
+    is said: each would have to be judged before it tells its model.
     """
     usual = Workload()
     rows: dict[int, Row] = {}
@@ -84,9 +85,9 @@ def asked_to_no_effect(groups: Iterable[MachineGroup]) -> tuple[str, ...]:
         for row in group.rows:
             workload = row.wanted.asked
             of_tokens = workload.min_tokens_per_second, workload.context_tokens, workload.parallel
-            if of_tokens != (None, None, usual.parallel) and len(rows) < _MOST_JUDGED:
+            if of_tokens != (None, None, usual.parallel):
                 rows.setdefault(row.wanted.index, row)
-    if not rows:
+    if not 0 < len(rows) <= _MOST_JUDGED:
         return ()
     from ..answers.verdicts import without_tokens
 
@@ -101,8 +102,8 @@ def asked_to_no_effect(groups: Iterable[MachineGroup]) -> tuple[str, ...]:
     return (*listed, f"the same of {others:,} more") if others else tuple(listed)
 
 
-# of a large fleet a row has to be judged before it tells its model
-_MOST_JUDGED = 100
+# entries of a policy
+_MOST_JUDGED = 24
 
 
 def _of_other_files(refused: Iterable[tuple[Wanted, SelfhostError]]) -> list[Problem]:
