@@ -64,6 +64,16 @@ int main() {
                 reserve(at("flux.2-dev").c_str(), r, [&] { return r.build_graph(T({l / 2, l / 2, 128, 1}), step, T({15360, 512, 1}), {}, {}, T({1})); });
             }
             {
+                Flux::FluxRunner r(cpu, names({{p + ".double_blocks.4.x", {}}, {p + ".single_blocks.19.x", {}}, {p + ".txt_in.weight", {7680, 3072}}, {p + ".double_blocks.0.txt_attn.norm.key_norm.scale", {128}}}), p, VERSION_FLUX2_KLEIN);
+                r.set_flash_attention_enabled(flash);
+                reserve(at("flux.2-klein-4b").c_str(), r, [&] { return r.build_graph(T({l / 2, l / 2, 128, 1}), step, T({7680, 512, 1})); });
+            }
+            {
+                Flux::FluxRunner r(cpu, names({{p + ".double_blocks.7.x", {}}, {p + ".single_blocks.23.x", {}}, {p + ".txt_in.weight", {12288, 4096}}, {p + ".double_blocks.0.txt_attn.norm.key_norm.scale", {128}}}), p, VERSION_FLUX2_KLEIN);
+                r.set_flash_attention_enabled(flash);
+                reserve(at("flux.2-klein-9b").c_str(), r, [&] { return r.build_graph(T({l / 2, l / 2, 128, 1}), step, T({12288, 512, 1})); });
+            }
+            {
                 Qwen::QwenImageRunner r(cpu, names({{p + ".transformer_blocks.59.x", {}}}), p);
                 r.set_flash_attention_enabled(flash);
                 reserve(at("qwen-image").c_str(), r, [&] { return r.build_graph(T({l, l, 16, 1}), step, T({3584, 64, 1})); });

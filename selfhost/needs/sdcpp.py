@@ -22,6 +22,8 @@ from .records import How, Offloaded, SizedWeights, Term
 # z_image_turbo-Q8_0.gguf (6,577,440,704) and Chroma1-HD-Q4_0.gguf (5,432,053,920). A Q4_K_M is 1.04
 # of it for FLUX.1 and 1.22 for Wan 2.2 5B, whose layers get more bits. Text encoders in Q4_K_M:
 # 1.00 (Qwen2.5-VL 7B, whose eyes lie in another file) to 1.08.
+# It does not hold for FLUX.2 [klein], of whose weights 5 % stay in 16 bits: all of its sizes are
+# listed.
 _ROUNDING = {
     "Q8_0": (1, 1.01, 1.035),
     "Q6_K": (1, 1.02, 1.05),
