@@ -20,14 +20,10 @@ from selfhost.needs import needs_of, parts_of, sdcpp
 CATALOGUE = open_catalogue()
 RUNTIME = CATALOGUE.runtime("stable-diffusion.cpp")
 ROWS = CATALOGUE.common("architectures")
-# of these a larger share than the rule knows stays in 16 bits: what lies outside the blocks
-LISTED_WHOLE = ("flux.2-klein-4b", "flux.2-klein-9b")
-# bytes of published files of the denoiser: those of the runtime's record, as programs that download
-# them list them, and of leejet/Z-Image-Turbo-GGUF and silveroxides/Chroma1-HD-GGUF likewise
+# of these another share of the weights than the rule knows stays in 16 bits
+LISTED_WHOLE = ("flux.2-klein-4b", "flux.2-klein-9b", "z-image", "z-image-turbo", "krea-2-turbo")
+# bytes of published files of the denoiser, as programs that download them list them
 PUBLISHED = {
-    ("z-image-turbo", "Q8_0"): 6_577_440_704,
-    ("chroma1-hd", "Q4_0"): 5_432_053_920,
-} | {
     (parts.model, kind): size
     for parts in RUNTIME.parts
     for file in parts.files
@@ -126,12 +122,21 @@ SHAPES = {
     "flux.2-dev": ("flux.2-dev pixels=1024", "flux.2 pixels=512"),
     "flux.2-klein-4b": ("flux.2-klein-4b pixels=1024", "flux.2 pixels=512"),
     "flux.2-klein-9b": ("flux.2-klein-9b pixels=1024", "flux.2 pixels=512"),
+    "flux.1-krea-dev": ("flux.1-dev pixels=1024", "flux pixels=256"),
+    "flux.1-kontext-dev": ("flux.1-kontext-dev pixels=1024", "flux pixels=256"),
+    "chroma1-hd": ("chroma1-hd pixels=1024", "flux pixels=256"),
+    "longcat-image": ("longcat-image pixels=1024", "flux pixels=256"),
+    "krea-2-turbo": ("krea-2-turbo pixels=1024", "wan2.1, a picture pixels=256"),
     "qwen-image": ("qwen-image pixels=1024", "wan2.1, a picture pixels=256"),
+    "qwen-image-2512": ("qwen-image pixels=1024", "wan2.1, a picture pixels=256"),
     "qwen-image-edit": ("qwen-image-edit pixels=1024", "wan2.1, a picture pixels=256"),
     "qwen-image-edit-2509": ("qwen-image-edit pixels=1024", "wan2.1, a picture pixels=256"),
     "qwen-image-edit-2511": ("qwen-image-edit pixels=1024", "wan2.1, a picture pixels=256"),
+    "z-image": ("z-image-turbo pixels=1024", "flux pixels=256"),
     "z-image-turbo": ("z-image-turbo pixels=1024", "flux pixels=256"),
     "wan2.1-t2v-14b": ("wan2.1-t2v-14b 832x480 frames=33", "wan2.1, a tile of 256 frames=33"),
+    "wan2.1-i2v-14b-480p": ("wan2.1-i2v-14b 832x480 frames=33", "wan2.1, a tile of 256 frames=33"),
+    "wan2.1-i2v-14b-720p": ("wan2.1-i2v-14b 832x480 frames=33", "wan2.1, a tile of 256 frames=33"),
     "wan2.1-t2v-1.3b": ("wan2.1-t2v-1.3b 832x480 frames=33", "wan2.1, a tile of 256 frames=33"),
     "wan2.2-t2v-a14b": ("wan2.1-t2v-14b 832x480 frames=33", "wan2.1, a tile of 256 frames=33"),
     "wan2.2-i2v-a14b": ("wan2.2-i2v-a14b 832x480 frames=33", "wan2.1, a tile of 256 frames=33"),
