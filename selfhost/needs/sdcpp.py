@@ -74,8 +74,8 @@ class FileSizes(Record):
 
 def default_quantization(parts: ModelParts) -> str:
     """What is taken unless asked otherwise."""
-    published = (kind for kind in DEFAULT_QUANTIZATIONS if kind in parts.quantizations)
-    return next(published, parts.quantizations[0])
+    usual = (mix for mix in DEFAULT_QUANTIZATIONS if mix in parts.quantizations)
+    return next(usual, parts.quantizations[0])
 
 
 def needs_of_parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
