@@ -135,6 +135,16 @@ int main() {
                 reserve(at("wan2.1-i2v-14b 832x480").c_str(), r, [&] { return r.build_graph(T({104, 60, n, 16}), step, T({4096, 512, 1}), T({1280, 257, 1}), T({104, 60, n, 20})); });
             }
             {
+                WAN::WanRunner r(cpu, names({{p + ".blocks.39.x", {}}, {p + ".img_emb.emb_pos", {}}}), p, VERSION_WAN2);
+                r.set_flash_attention_enabled(flash);
+                reserve(at("wan2.1-flf2v-14b 832x480").c_str(), r, [&] { return r.build_graph(T({104, 60, n, 16}), step, T({4096, 512, 1}), T({1280, 514, 1}), T({104, 60, n, 20})); });
+            }
+            {
+                WAN::WanRunner r(cpu, names({{p + ".blocks.39.x", {}}, {p + ".vace_blocks.7.x", {}}}), p, VERSION_WAN2);
+                r.set_flash_attention_enabled(flash);
+                reserve(at("wan2.1-vace-14b 832x480").c_str(), r, [&] { return r.build_graph(T({104, 60, n, 16}), step, T({4096, 512, 1}), {}, {}, {}, T({104, 60, n, 96})); });
+            }
+            {
                 WAN::WanRunner r(cpu, names({{p + ".blocks.29.x", {}}}), p);
                 r.set_flash_attention_enabled(flash);
                 reserve(at("wan2.1-t2v-1.3b 832x480").c_str(), r, [&] { return r.build_graph(T({104, 60, n, 16}), step, T({4096, 512, 1})); });

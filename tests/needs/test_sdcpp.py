@@ -137,6 +137,11 @@ SHAPES = {
     "wan2.1-t2v-14b": ("wan2.1-t2v-14b 832x480 frames=33", "wan2.1, a tile of 256 frames=33"),
     "wan2.1-i2v-14b-480p": ("wan2.1-i2v-14b 832x480 frames=33", "wan2.1, a tile of 256 frames=33"),
     "wan2.1-i2v-14b-720p": ("wan2.1-i2v-14b 832x480 frames=33", "wan2.1, a tile of 256 frames=33"),
+    "wan2.1-flf2v-14b-720p": (
+        "wan2.1-flf2v-14b 832x480 frames=33",
+        "wan2.1, a tile of 256 frames=33",
+    ),
+    "wan2.1-vace-14b": ("wan2.1-vace-14b 832x480 frames=33", "wan2.1, a tile of 256 frames=33"),
     "wan2.1-t2v-1.3b": ("wan2.1-t2v-1.3b 832x480 frames=33", "wan2.1, a tile of 256 frames=33"),
     "wan2.2-t2v-a14b": ("wan2.1-t2v-14b 832x480 frames=33", "wan2.1, a tile of 256 frames=33"),
     "wan2.2-i2v-a14b": ("wan2.2-i2v-a14b 832x480 frames=33", "wan2.1, a tile of 256 frames=33"),
