@@ -5,6 +5,7 @@
 //   g++ -std=gnu++17 -fno-access-control -DGGML_MAX_NAME=160 -DGGML_USE_CPU -I. -Isrc -Isrc/core -Iinclude -Ithirdparty -Iggml/include
 //       sdcpp_probe.cpp build/libstable-diffusion.a <its libraries of ggml and zip> -lpthread -ldl -lgomp
 #include "model/diffusion/flux.hpp"
+#include "model/diffusion/krea2.hpp"
 #include "model/diffusion/qwen_image.hpp"
 #include "model/diffusion/unet.hpp"
 #include "model/diffusion/wan.hpp"
@@ -64,6 +65,16 @@ int main() {
                 reserve(at("flux.2-dev").c_str(), r, [&] { return r.build_graph(T({l / 2, l / 2, 128, 1}), step, T({15360, 512, 1}), {}, {}, T({1})); });
             }
             {
+                Flux::FluxRunner r(cpu, names({{p + ".double_blocks.4.x", {}}, {p + ".single_blocks.19.x", {}}, {p + ".txt_in.weight", {7680, 3072}}, {p + ".double_blocks.0.txt_attn.norm.key_norm.scale", {128}}}), p, VERSION_FLUX2_KLEIN);
+                r.set_flash_attention_enabled(flash);
+                reserve(at("flux.2-klein-4b").c_str(), r, [&] { return r.build_graph(T({l / 2, l / 2, 128, 1}), step, T({7680, 512, 1})); });
+            }
+            {
+                Flux::FluxRunner r(cpu, names({{p + ".double_blocks.7.x", {}}, {p + ".single_blocks.23.x", {}}, {p + ".txt_in.weight", {12288, 4096}}, {p + ".double_blocks.0.txt_attn.norm.key_norm.scale", {128}}}), p, VERSION_FLUX2_KLEIN);
+                r.set_flash_attention_enabled(flash);
+                reserve(at("flux.2-klein-9b").c_str(), r, [&] { return r.build_graph(T({l / 2, l / 2, 128, 1}), step, T({12288, 512, 1})); });
+            }
+            {
                 Qwen::QwenImageRunner r(cpu, names({{p + ".transformer_blocks.59.x", {}}}), p);
                 r.set_flash_attention_enabled(flash);
                 reserve(at("qwen-image").c_str(), r, [&] { return r.build_graph(T({l, l, 16, 1}), step, T({3584, 64, 1})); });
@@ -73,6 +84,26 @@ int main() {
                 ZImage::ZImageRunner r(cpu, {}, p);
                 r.set_flash_attention_enabled(flash);
                 reserve(at("z-image-turbo").c_str(), r, [&] { return r.build_graph(T({l, l, 16, 1}), step, T({2560, 64, 1})); });
+            }
+            {
+                Flux::FluxRunner r(cpu, names({{p + ".double_blocks.18.x", {}}, {p + ".single_blocks.37.x", {}}, {p + ".guidance_in.in_layer.weight", {}}}), p, VERSION_FLUX);
+                r.set_flash_attention_enabled(flash);
+                reserve(at("flux.1-kontext-dev").c_str(), r, [&] { return r.build_graph(T({l, l, 16, 1}), step, T({4096, 256, 1}), {}, T({768, 1}), T({1}), {T({l, l, 16, 1})}); });
+            }
+            {
+                Flux::FluxRunner r(cpu, names({{p + ".double_blocks.18.x", {}}, {p + ".single_blocks.37.x", {}}, {p + ".distilled_guidance_layer.in_proj.weight", {}}}), p, VERSION_FLUX);
+                r.set_flash_attention_enabled(flash);
+                reserve(at("chroma1-hd").c_str(), r, [&] { return r.build_graph(T({l, l, 16, 1}), step, T({4096, 512, 1}), {}, {}, T({1})); });
+            }
+            {
+                Flux::FluxRunner r(cpu, names({{p + ".double_blocks.9.x", {}}, {p + ".single_blocks.19.x", {}}}), p, VERSION_LONGCAT);
+                r.set_flash_attention_enabled(flash);
+                reserve(at("longcat-image").c_str(), r, [&] { return r.build_graph(T({l, l, 16, 1}), step, T({3584, 512, 1})); });
+            }
+            {
+                Krea2::Krea2Runner r(cpu, names({{p + ".blocks.27.x", {}}}), p);
+                r.set_flash_attention_enabled(flash);
+                reserve(at("krea-2-turbo").c_str(), r, [&] { return r.build_graph(T({l, l, 16, 1}), step, T({2560 * 12, 64, 1})); });
             }
             {
                 UNetModelRunner r(cpu, {}, p, VERSION_SD1);
@@ -97,6 +128,21 @@ int main() {
                 WAN::WanRunner r(cpu, names({{p + ".blocks.39.x", {}}}), p, VERSION_WAN2_2_I2V);
                 r.set_flash_attention_enabled(flash);
                 reserve(at("wan2.2-i2v-a14b 832x480").c_str(), r, [&] { return r.build_graph(T({104, 60, n, 16}), step, T({4096, 512, 1}), {}, T({104, 60, n, 20})); });
+            }
+            {
+                WAN::WanRunner r(cpu, names({{p + ".blocks.39.x", {}}, {p + ".img_emb.proj.0.weight", {}}}), p, VERSION_WAN2);
+                r.set_flash_attention_enabled(flash);
+                reserve(at("wan2.1-i2v-14b 832x480").c_str(), r, [&] { return r.build_graph(T({104, 60, n, 16}), step, T({4096, 512, 1}), T({1280, 257, 1}), T({104, 60, n, 20})); });
+            }
+            {
+                WAN::WanRunner r(cpu, names({{p + ".blocks.39.x", {}}, {p + ".img_emb.emb_pos", {}}}), p, VERSION_WAN2);
+                r.set_flash_attention_enabled(flash);
+                reserve(at("wan2.1-flf2v-14b 832x480").c_str(), r, [&] { return r.build_graph(T({104, 60, n, 16}), step, T({4096, 512, 1}), T({1280, 514, 1}), T({104, 60, n, 20})); });
+            }
+            {
+                WAN::WanRunner r(cpu, names({{p + ".blocks.39.x", {}}, {p + ".vace_blocks.7.x", {}}}), p, VERSION_WAN2);
+                r.set_flash_attention_enabled(flash);
+                reserve(at("wan2.1-vace-14b 832x480").c_str(), r, [&] { return r.build_graph(T({104, 60, n, 16}), step, T({4096, 512, 1}), {}, {}, {}, T({104, 60, n, 96})); });
             }
             {
                 WAN::WanRunner r(cpu, names({{p + ".blocks.29.x", {}}}), p);

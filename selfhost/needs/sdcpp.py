@@ -18,10 +18,11 @@ from .quantization import BASE_TYPES, BLOCKS
 from .records import How, Offloaded, SizedWeights, Term
 
 # Published files over parameters × bits of the base type, by the mix: the least, the middle and the
-# most, a hundredth further, of those in `bytes` of the runtime's record, and of
-# z_image_turbo-Q8_0.gguf (6,577,440,704) and Chroma1-HD-Q4_0.gguf (5,432,053,920). A Q4_K_M is 1.04
-# of it for FLUX.1 and 1.22 for Wan 2.2 5B, whose layers get more bits. Text encoders in Q4_K_M:
-# 1.00 (Qwen2.5-VL 7B, whose eyes lie in another file) to 1.08.
+# most, a hundredth further, of those in `bytes` of the runtime's record. A Q4_K_M is 1.04 of it for
+# FLUX.1 and 1.22 for Wan 2.2 5B, whose layers get more bits. Text encoders in Q4_K_M: 1.00
+# (Qwen2.5-VL 7B, whose eyes lie in another file) to 1.08.
+# It does not hold for FLUX.2 [klein] and Z-Image, of whose weights more stay in 16 bits, nor for
+# Krea 2, of whose none do: all of their sizes are listed.
 _ROUNDING = {
     "Q8_0": (1, 1.01, 1.035),
     "Q6_K": (1, 1.02, 1.05),
@@ -33,7 +34,7 @@ _ROUNDING = {
     "Q4_K_S": (1, 1.05, 1.12),
     "Q4_1": (1, 1.02, 1.055),
     "Q4_0": (1, 1.05, 1.1),
-    "Q3_K_M": (1.04, 1.12, 1.2),
+    "Q3_K_M": (1.04, 1.13, 1.23),
     "Q3_K_S": (1.01, 1.06, 1.15),
     "Q2_K": (1.02, 1.09, 1.23),
 }
@@ -54,8 +55,8 @@ _SEGMENT_SHARE = 0.1
 _OTHER_VERSION = 1.41
 DECODER = "vae"
 """The component that makes pictures of latents, in every pipeline that has files here."""
-DEFAULT_QUANTIZATION = "Q4_K_S"
-"""What people take on the GPUs that need such a file; Q4_0 where a publisher has no Q4_K_S."""
+DEFAULT_QUANTIZATIONS = ("Q4_K_S", "Q4_0", "Q4_K_M")
+"""What people take on the GPUs that need such a file: the first that a publisher has."""
 
 
 class FileSizes(Record):
@@ -73,9 +74,8 @@ class FileSizes(Record):
 
 def default_quantization(parts: ModelParts) -> str:
     """What is taken unless asked otherwise."""
-    if DEFAULT_QUANTIZATION in parts.quantizations:
-        return DEFAULT_QUANTIZATION
-    return "Q4_0" if "Q4_0" in parts.quantizations else parts.quantizations[0]
+    usual = (mix for mix in DEFAULT_QUANTIZATIONS if mix in parts.quantizations)
+    return next(usual, parts.quantizations[0])
 
 
 def needs_of_parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:

@@ -117,8 +117,8 @@ def test_a_type_that_ollamas_library_has_is_not_converted(
 
 
 def test_a_file_of_pictures_that_no_program_is_known_to_load_says_so_and_is_no_refusal() -> None:
-    """City96 and Unsloth publish such files; what runs is judged, in other files."""
-    verdict = check("flux2-klein-9b-Q4_K_M.gguf", machine="desktop-rtx4090-24gb")
+    """City96 publishes such files; what runs is judged, in other files."""
+    verdict = check("sd3.5_large-Q5_0.gguf", machine="desktop-rtx4090-24gb")
     assert verdict.can_run
     assert any(
         "other files of the model" in note for note in (*verdict.understood_as, *verdict.notes)
