@@ -68,10 +68,17 @@ def start() -> NoReturn:
                 pass
     except KeyboardInterrupt:
         code = 130
-    except Exception:
+    except Exception as error:
         code = 70
-        # the process ends below, before Python would say it
-        sys.excepthook(*sys.exc_info())
+        from .core.lastwords import is_lack_of_memory, no_memory
+
+        # Python may lack the memory to call a function that minds it
+        if is_lack_of_memory(error):
+            code = 2
+            no_memory(sys.argv[1:], code)
+        else:
+            # the process ends below, before Python would say it
+            sys.excepthook(*sys.exc_info())
     finally:
         _leave_nothing()
         if _is_watched():

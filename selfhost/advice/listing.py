@@ -358,16 +358,18 @@ def _questions(
     ready: Questions | None,
 ) -> Iterator[Question]:
     """What is asked of those of these models that come as asked, by their own defaults. The first
-    refusal is raised where no model of the catalogue does.
+    refusal, of one of these where there is any, is raised where no model of the catalogue does.
     """
     none_comes = True
+    refused: WorkloadError | None = None
     for question in _as_asked(catalogue, ids, workload, machine, ready):
         if isinstance(question, Question):
             none_comes = False
             yield question
+        else:
+            refused = refused or question
     if not none_comes:
         return
-    refused: WorkloadError | None = None
     for question in _as_asked(catalogue, catalogue.ids(), workload, machine, ready):
         if isinstance(question, Question):
             return

@@ -103,8 +103,8 @@ def asked_to_no_effect(groups: Iterable[MachineGroup]) -> tuple[str, ...]:
     return (*listed, f"the same of {others:,} more") if others else tuple(listed)
 
 
-# of a large fleet a row has to be judged before it tells its model
-_MOST_JUDGED = 100
+# a row of a large fleet is judged before it tells its model: so many at most
+_MOST_JUDGED = 24
 
 
 def _of_other_files(refused: Iterable[tuple[Wanted, SelfhostError]]) -> list[Problem]:

@@ -94,10 +94,13 @@ def _members(key: str, catalogue: Catalogue) -> Sequence[Outline]:
     family = _families(catalogue).get(key, ())
     if not family:
         return ()
+    # to rewrite all ids takes longer than the rest
     longer = [
         each
         for each in catalogue.outlines()
-        if canonical(each.id).startswith(f"{key}-") and not _is_finer(each.id, key)
+        if each.id[:1] == key[:1]
+        and canonical(each.id).startswith(f"{key}-")
+        and not _is_finer(each.id, key)
     ]
     return tuple({each.id: each for each in (*family, *longer)}.values())
 

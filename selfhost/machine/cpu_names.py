@@ -508,10 +508,12 @@ def has_an_unlisted_gpu(text: str) -> bool:
 
 
 def is_guest_without_size(text: str) -> bool:
-    """Whether it tells a virtual machine and nothing of its size, `ovh vps`."""
-    table = shipped_table("cloud_types")["stated"]
-    words = set(text.lower().replace(",", " ").split())
-    return not words.isdisjoint(table["words"]) and words <= {*table["words"], *table["hosts"]}
+    """Whether it tells a virtual machine and nothing of its size, `ovh vps`, `contabo vps m`."""
+    words = text.lower().replace(",", " ").split()
+    is_sized = memory_gib(typed(text), is_server=True) or _PROCESSORS.search(text.lower())
+    return not is_sized and not set(words).isdisjoint(
+        shipped_table("cloud_types")["stated"]["words"]
+    )
 
 
 def _without_provider(text: str) -> str:

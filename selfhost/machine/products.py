@@ -994,12 +994,13 @@ def lead_to_its_parts(text: str) -> UnknownMachineError | None:
             f"{text.strip()!r} tells a machine's memory, but not its processor",
             remedy=f"name the processor beside it: {option('machine', f'i5-8250U {size:g}GB')}",
         )
-    if is_guest_without_size(text):
+    by_cards = _lead_by_its_cards(text, words)
+    if by_cards is None and is_guest_without_size(text):
         return UnknownMachineError(
             f"{text.strip()!r} tells a virtual machine, but not how large it is",
             remedy=f"name its processors and its memory: {option('machine', 'vps 4 vcpu 8gb')}",
         )
-    return _lead_by_its_cards(text, words)
+    return by_cards
 
 
 def _lead_by_its_cards(text: str, words: Sequence[str]) -> UnknownMachineError | None:

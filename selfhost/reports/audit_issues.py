@@ -198,7 +198,7 @@ def _issue(members: list[_Member], policy: Policy, line: int | None) -> Issue:
     where = (
         shortened(group.name, MOST_OF_A_NAME) if len(members) == 1 else many(machines, "machine")
     )
-    known: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "level": _level(members, result, policy),
         "rule": rule,
         "file": policy.file,
@@ -216,13 +216,13 @@ def _issue(members: list[_Member], policy: Policy, line: int | None) -> Issue:
         else:
             said = reason.text if reason is not None else f"the route is {row.route}"
         return Issue(
-            **known,
+            **fields,
             text=f"{_about(members, rule, label, where)}: {rule}{worst}: {said}",
             remedy=None if reason is None else reason.remedy,
         )
 
     # some reports count the issues and word one
-    return Issue.partly({**known}, worded)
+    return Issue.partly({**fields}, worded)
 
 
 def _about(members: Sequence[_Member], rule: str, label: str, where: str) -> str:

@@ -62,6 +62,7 @@ def test_a_clouds_type_keeps_its_processor_beside_one_of_another_maker(text: str
     [
         ("docker on mac mini m4", "reaches no GPU"),
         ("thinkpad t14 gen 3 amd", "is listed with"),
+        ("contabo vps m", "not how large it is"),
     ],
 )
 def test_what_contradicts_itself_is_refused(text: str, message: str) -> None:

@@ -203,3 +203,9 @@ def test_a_spec_says_of_a_tokenizer_what_its_files_say(tmp_path: Path) -> None:
     assert all(of_file == of_spec for of_file, of_spec in told.values())
     assert told[False] == [[], []]
     assert told[True][0][0][0] > 0 == told[None][0][0][0]
+
+
+def test_a_number_that_is_not_whole_is_written_as_it_is() -> None:
+    """VibeVoice makes 7.5 frames a second (arXiv:2508.19205)."""
+    text = spec_text(Catalogue.open().spec("vibevoice-1.5b"))
+    assert "tokens_per_second = 7.5" in text

@@ -348,7 +348,7 @@ def _too_small(sums: _Sums) -> Finding | None:
             text += (
                 f" It {would} fit without the reserve of {binary(sums.reserve)},"
                 f" {reserve_of(sums.machine, sums.workload)[1]}:"
-                f" {option('reserve_bytes')} changes it."
+                f" {differently('`--reserve SIZE`', 'reserve_bytes', 'facts.reserve')} changes it."
             )
         return text
 

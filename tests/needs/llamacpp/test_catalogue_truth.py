@@ -91,7 +91,7 @@ def tables(spec: ModelSpec) -> int:
 
 
 # its maker calls 2.44 B A2.5B, as no other here rounds: to the next half
-ROUNDED_UP = ("mellum2-12b-a2.5b-instruct",)
+ROUNDED_UP = ("mellum2-12b-a2.5b-instruct", "mellum2-12b-a2.5b-thinking")
 
 
 @each("id", [id for id in mixtures() if re.search(r"-a[\d.]+[bm](?:-|$)", id)])
