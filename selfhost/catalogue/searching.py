@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import islice, product
+from itertools import combinations, islice, product
 
 from ..core.records import pattern
 from ..core.spelling import all_near, canonical
@@ -106,7 +106,7 @@ def _in_names(word: str, names: Iterable[str]) -> bool:
 
 def meant(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...]:
     """Searches that find a model, where these words find none: with slips of the fingers mended,
-    else each word alone that is in a name.
+    else by as many of the words as are in one model's names.
     """
     own_names = [(outline.id, outline.family or "") for outline in catalogue.outlines()]
     names = [name for pair in own_names for name in pair]
@@ -116,7 +116,21 @@ def meant(words: Sequence[str], catalogue: Catalogue) -> tuple[str, ...]:
         if any(all(_in_names(word, pair) for word in reading) for pair in own_names):
             return (" ".join(reading),)
     alone = [word for word, readings in zip(words, choices, strict=True) if word in readings]
-    return tuple(dict.fromkeys(alone))
+    return _together(list(dict.fromkeys(alone))[:_MOST_TRIED], own_names)
+
+
+def _together(words: Sequence[str], own_names: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """The largest parts of the words of which all are in the names of one model."""
+    holders = {word: {names[0] for names in own_names if _in_names(word, names)} for word in words}
+    for count in range(len(words), 1, -1):
+        parts = [
+            " ".join(part)
+            for part in combinations(words, count)
+            if set.intersection(*(holders[word] for word in part))
+        ]
+        if parts:
+            return tuple(parts)
+    return tuple(words)
 
 
 def _readings(word: str, names: Sequence[str], runs: Sequence[str]) -> list[str]:

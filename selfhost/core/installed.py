@@ -3,7 +3,8 @@ something.
 
 An edit counts at once, whatever size and time of its content it leaves. To read all of more than
 a thousand files takes 8 ms, to ask for their times 2: so they are read only where one has changed
-since the package was installed, or where nothing tells.
+since the package was installed, or where nothing tells. One edit may be missed: of a package that
+was copied afterwards without the times of its files (`cp -r`), until it is installed again.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def are_as_installed(paths: Sequence[str]) -> bool:
 
 def _is_later(status: os.stat_result, record: os.stat_result) -> bool:
     """The time of the last change of a file cannot be set; in a copy of the whole package it is
-    that of the copy, and the time of its content tells.
+    that of the copy, and the time of its content tells, where the copy kept it.
     """
     return status.st_ctime_ns > record.st_ctime_ns or status.st_mtime_ns > record.st_mtime_ns
 

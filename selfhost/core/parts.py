@@ -67,10 +67,15 @@ class Parts:
         if line is None:
             raise KeyError(name)
         place, size, checksum = map(int, line.split())
+        return _checked(self._content(self._start + place, size), checksum)
+
+    def _content(self, start: int, size: int) -> bytes:
+        """A forked process shares the file's position with its parent: it is left alone."""
+        if hasattr(os, "pread"):
+            return os.pread(self._file.fileno(), size, start)
         with self._lock:
-            self._file.seek(self._start + place)
-            content = self._file.read(size)
-        return _checked(content, checksum)
+            self._file.seek(start)
+            return self._file.read(size)
 
     def __del__(self) -> None:
         file = vars(self).get("_file")

@@ -36,7 +36,9 @@ _BANDWIDTH = "memory_bandwidth_bytes_per_second"
 _USUAL_GIB_OF_A_PROCESSOR = 2
 _SAYS_NOTHING = frozenset(("with", "ram", "machine", "server", "and"))
 # with letters that no GPU's number has: of a laptop's, `6900hx`, or a desktop's, `5800x3d`
-_NUMBER_ALONE = re.compile(r"\d{4,5}(?:u|hs?|hx|hx3d|x3d|x|ge?|t|kf?)", re.IGNORECASE | re.ASCII)
+_NUMBER_ALONE = re.compile(
+    r"\d{3,5}(?:u|p|v|hs?|hx|hx3d|x3d|x|ge?|t|kf?)", re.IGNORECASE | re.ASCII
+)
 _PROCESSORS = re.compile(r"(?<![\w.])(\d{1,3})\s*-?(v?cpus?|v?cores?)(?!\w)", re.ASCII)
 
 
@@ -232,13 +234,16 @@ def _graphics_of(chip: Chip | None) -> tuple[Accelerator, ...]:
 
 
 def _of_its_number(name: str) -> str:
-    """The processor whose bare number stands beside what is unknown, `eqr6 6900hx`; the name as it
-    is where it tells a class, or no number is that of one processor.
+    """The processor whose bare number stands beside what is unknown, `eqr6 6900hx`, or beside its
+    maker, `xps intel 155h`; the name as it is where it tells a class, or no number is that of one
+    processor.
     """
-    if cpus.class_of(name) is not None:
+    words = name.split()
+    makers = [word for word in words if word.lower() in cpus.MAKERS]
+    if cpus.class_of(" ".join(word for word in words if word not in makers)) is not None:
         return name
-    numbers = [word for word in name.split() if _NUMBER_ALONE.fullmatch(word)]
-    whole = [each for word in numbers for each in cpus.names_of_number(word)]
+    numbers = [" ".join([*makers, word]) for word in words if _NUMBER_ALONE.fullmatch(word)]
+    whole = [each for number in numbers for each in cpus.names_of_number(number)]
     return whole[0] if len(whole) == 1 else name
 
 

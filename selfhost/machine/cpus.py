@@ -35,6 +35,8 @@ _SEVERAL = frozenset("2345678")
 # words of processors' names that tell their maker
 _AMD_WORDS = frozenset(("amd", "epyc", "ryzen", "threadripper"))
 _INTEL_WORDS = frozenset(("intel", "xeon", "core"))
+# who makes them all, as people type it before a bare number
+MAKERS = ("amd", "intel")
 
 
 class Share(Record):
@@ -269,14 +271,21 @@ def _ends(count: int | Sequence[int]) -> tuple[int, int, int]:
 def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]:
     """A bare model number with its maker's words, `core i7 12700k`; several where it is that of a
     processor of several series, none where it is of none that is listed. A count of processors may
-    stand beside that of a server, `2x e5-2680 v4`. `beside_gpu`: also one
-    that alone may be anything, `5600`.
+    stand beside that of a server, `2x e5-2680 v4`, and its maker's name before any, `intel 14900k`.
+    `beside_gpu`: also one that alone may be anything, `5600`.
     """
     import re
 
     counted, plain = _without_count(number.lower())
+    rows = _table()["number_beside_gpu" if beside_gpu else "number"]
+    maker, _, behind = plain.partition(" ")
+    if maker in MAKERS:
+        plain = behind
+        # no GPU of Intel's has such a number: `intel 12400`
+        beside = [] if maker == "amd" else _table()["number_beside_gpu"]
+        rows = [row for row in (*rows, *beside) if _is_of_amd(row) == (maker == "amd")]
     names: dict[str, str] = {}
-    for row in _table()["number_beside_gpu" if beside_gpu else "number"]:
+    for row in rows:
         match = re.fullmatch(row["shape"], plain, re.ASCII)
         if match is None:
             continue
@@ -285,6 +294,11 @@ def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]
         if series is not None and (not counted or series.kind == "server"):
             names.setdefault(series.name, " ".join([*counted, name]))
     return tuple(names.values())
+
+
+def _is_of_amd(row: Mapping[str, Any]) -> bool:
+    """Of the rows of bare numbers, which are all of AMD's processors or Intel's."""
+    return maker_of(row["words"]) == "AMD"
 
 
 def _without_count(name: str) -> tuple[list[str], str]:

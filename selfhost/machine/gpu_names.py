@@ -313,6 +313,8 @@ _BETWEEN = re.compile(
 _COUNTS = (
     re.compile(r"(?P<count>\d{1,3})\s*[x×*]\s*(?P<name>.+)", re.IGNORECASE | re.ASCII),
     re.compile(r"(?P<name>.+)\s[x×*]\s?(?P<count>\d{1,3})", re.IGNORECASE | re.ASCII),
+    # `h100x8`, but no `mi300x`
+    re.compile(r"(?P<name>.*(?<!\d)\d{2,4})[x×](?P<count>[2-8]|16)", re.IGNORECASE | re.ASCII),
     re.compile(r"(?P<count>\d{1,2})\s+(?P<name>(?!gi?b?\b)[a-z].+)", re.IGNORECASE | re.ASCII),
 )
 

@@ -726,10 +726,10 @@ def _telling(words: Iterable[str]) -> list[str]:
 def _processor(words: Sequence[str]) -> str | None:
     """The processor that the words name, by its class alone, too; None where they name none."""
     name = " ".join(words)
-    if cpus.class_of(name) is not None:
-        return name
     branded = cpus.names_of_number(name)
-    return branded[0] if branded else None
+    if branded:
+        return branded[0]
+    return name if cpus.class_of(name) is not None else None
 
 
 def _described(text: str, named: _Named) -> Described:

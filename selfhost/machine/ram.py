@@ -102,15 +102,15 @@ def _with_modules_told(text: str) -> str:
             ram = f"2x{first}gb ram" if first == second else f"{first + second}gb ram"
             return f"{text[: added.start()]}{ram}{text[added.end() :]}"
         return text
-    told = _MODULES.search(text)
-    if told is None or (told["sum"] is None and not _OF_SIZE.search(told[0])):
+    modules = _MODULES.search(text)
+    if modules is None or (modules["sum"] is None and not _OF_SIZE.search(modules[0])):
         return text
-    count, size = int(told["count"]), int(told["size"])
-    if told["sum"] is not None and int(told["sum"]) != count * size:
+    count, size = int(modules["count"]), int(modules["size"])
+    if modules["sum"] is not None and int(modules["sum"]) != count * size:
         return text
-    if told["sum"] is None and _is_of_a_gpu(text, told):
+    if modules["sum"] is None and _is_of_a_gpu(text, modules):
         return text
-    return f"{text[: told.start()]}{count}x{size}gb ram{text[told.end() :]}"
+    return f"{text[: modules.start()]}{count}x{size}gb ram{text[modules.end() :]}"
 
 
 def _is_of_a_gpu(text: str, size: re.Match[str]) -> bool:

@@ -731,15 +731,21 @@ def _runtime_for(spec: ModelSpec, quantization: str, catalogue: Catalogue) -> Ru
 def _of_parts_in(
     spec: ModelSpec, quantization: str, runtime: RuntimeSpec, catalogue: Catalogue
 ) -> RuntimeSpec:
-    """Of a model of several components: the first runtime that has them in it, else that one."""
+    """Of a model of several components: the first runtime that has them in it, else the one of
+    their GGUF files where the usual one knows no such type, else that one.
+    """
     if not spec.components:
         return runtime
     rows = architectures(catalogue)
-    candidates = (runtime, *map(catalogue.runtime, RUNTIMES_BY_MODALITY[spec.modality]))
-    return next(
-        (each for each in candidates if quantization in need.quantizations_of(spec, each, rows)),
-        runtime,
-    )
+    others = map(catalogue.runtime, RUNTIMES_BY_MODALITY[spec.modality])
+    loading = [each for each in others if need.why_not_loaded(spec, each) is None]
+    candidates = (runtime, *loading)
+    having = [
+        each for each in candidates if quantization in need.quantizations_of(spec, each, rows)
+    ]
+    if not having and runtime.rule_of(quantization) is None:
+        having = [each for each in candidates if need.parts_of(spec, each) is not None]
+    return having[0] if having else runtime
 
 
 def _known_quantization(
@@ -784,8 +790,10 @@ def _had_in(
         if name.lower() in by_lower_name:
             return by_lower_name[name.lower()]
         is_sized = file_format in ("gguf", "mlx") or runtime.rule_of(name) is not None
+        # of listed parts the command fetches each by its name
         if (
             is_sized
+            and need.parts_of(spec, runtime) is None
             and isinstance(need.weights_bytes(spec, file_format, name, rows), SizedWeights)
             and makes(spec, runtime, name)
         ):

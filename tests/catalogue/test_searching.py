@@ -64,4 +64,6 @@ def test_a_slip_is_mended_in_the_whole_line() -> None:
     assert meant(("lamma", "8b"), catalogue()) == ("llama 8b",)
     assert meant(("gema3", "4b"), catalogue()) == ("gemma3 4b",)
     assert meant(("wan", "whisper"), catalogue()) == ("wan", "whisper")
+    assert meant(("mistral", "7b", "q4_k_m"), catalogue()) == ("mistral 7b",)
+    assert meant(("llama", "3.1", "9b"), catalogue()) == ("llama 3.1",)
     assert meant(("xqzvw",), catalogue()) == ()

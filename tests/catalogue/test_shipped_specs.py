@@ -543,6 +543,16 @@ def test_only_embeddings_made_of_a_chat_model_keep_a_cache(id: str) -> None:
     assert bool(cache_groups(architecture_of(id), row)) == causal
 
 
+def test_what_sees_pictures_alone_is_timed_by_pictures() -> None:
+    """It reads no documents, of which its pace was told."""
+    assert not [
+        spec.id
+        for spec in open_catalogue().specs()
+        if spec.uses and "image-encoder" in spec.uses and "text" not in (spec.inputs or ("text",))
+        if spec.picture_operations is None
+    ]
+
+
 def test_gpt_j_is_stored_as_float32() -> None:
     """The repository's pytorch_model.bin has 24.2 GB (4 bytes for each of 6.05e9 parameters), not the 12.1 of its float16 branch."""
     total = spec_of("gpt-j-6b").parameters.total

@@ -82,9 +82,16 @@ def test_of_two_sockets_one_is_said_to_count(text: str, is_told: bool) -> None:
         ("1135g7", "core i5 1135g7"),
         ("258v 32gb", "core ultra 258v 32gb"),
         ("5995wx", "threadripper 5995wx"),
+        ("intel 14900k 64gb", "core i9 14900k 64gb"),
+        ("intel 12400 16gb", "core i5 12400 16gb"),
+        ("amd 8845hs 32gb", "ryzen 8845hs 32gb"),
+        # alone it is a Core i7 as well
+        ("lenovo amd 5500u 16gb", "ryzen 5500u 16gb"),
+        ("zephyr intel 155h 32gb", "core ultra 155h 32gb"),
+        ("intel n5105 8gb", "celeron n5105 8gb"),
     ],
 )
-def test_a_number_that_one_processor_has_needs_no_maker(text: str, whole: str) -> None:
+def test_a_number_that_one_processor_has_needs_no_series(text: str, whole: str) -> None:
     machine = machine_named(text)
     assert machine.cpu_model is not None
     assert processor_of(machine.cpu_model) is not None
@@ -170,6 +177,11 @@ def test_an_old_class_has_no_memory_of_a_new_one(text: str, most_gb_per_s: float
     assert memory is not None
     # the rule adds a fifth
     assert memory.high <= 1.2 * most_gb_per_s * GB
+
+
+def test_a_number_of_another_maker_is_no_processor() -> None:
+    machine = machine_named("amd 14900k")
+    assert machine.cpu_model == "amd 14900k"
 
 
 @pytest.mark.parametrize("text", ["FX-8350", "fx 8350", "FX8350", "FX-8350 16GB", "fx-6300"])

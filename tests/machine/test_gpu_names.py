@@ -161,6 +161,7 @@ def test_names_as_people_type_them(text: str, name: str, gib: int) -> None:
         ("2x RTX 3090", ["NVIDIA GeForce RTX 3090"] * 2),
         ("2×3090", ["NVIDIA GeForce RTX 3090"] * 2),
         ("RTX 3090 x2", ["NVIDIA GeForce RTX 3090"] * 2),
+        ("3090x2", ["NVIDIA GeForce RTX 3090"] * 2),
         ("4 L40S", ["NVIDIA L40S"] * 4),
         ("3090 + 3080 Ti", ["NVIDIA GeForce RTX 3090", "NVIDIA GeForce RTX 3080 Ti"]),
         ("2x T4, L4", ["Tesla T4", "Tesla T4", "NVIDIA L4"]),

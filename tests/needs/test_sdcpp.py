@@ -12,6 +12,7 @@ from helpers.paths import TRUTH
 from selfhost import Route, Workload, check
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.catalogue.runtime import ComponentFile
+from selfhost.core.errors import WorkloadError
 from selfhost.machine.changes import apply
 from selfhost.machine.named import machine_named
 from selfhost.machine.record import Machine
@@ -213,3 +214,21 @@ def test_a_type_of_gguf_files_is_taken_by_the_program_that_loads_them() -> None:
     asked = Workload(quantization="Q4_K_S")
     verdict = check("flux.1-dev", asked, machine=machine("RTX 4090", "64GiB"))
     assert (verdict.workload.runtime, verdict.workload.quantization) == (RUNTIME.id, "Q4_K_S")
+
+
+@pytest.mark.parametrize(
+    ("model", "runtime", "available"),
+    [
+        # its repository of GGUF files has none in Q4_K_M, which a command was printed for
+        ("flux.1-dev", RUNTIME.id, "Q4_K_S"),
+        ("flux.1-dev", None, "Q4_K_S"),
+        # nothing of it is known for stable-diffusion.cpp: it was told to run nowhere
+        ("sdxl-base-1.0", None, "float16"),
+    ],
+)
+def test_what_no_file_is_known_in_names_what_there_is(
+    model: str, runtime: str | None, available: str
+) -> None:
+    with pytest.raises(WorkloadError) as caught:
+        check(model, Workload(quantization="Q4_K_M", runtime=runtime), machine=Machine())
+    assert available in (caught.value.problems[0].remedy or "")

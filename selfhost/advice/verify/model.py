@@ -6,6 +6,7 @@ import os
 
 from ...catalogue.index import Catalogue
 from ...catalogue.names import id_of
+from ...core import units
 from ...core.errors import UnknownModelError
 from ...core.records import Record, pattern
 from ...core.saying import option
@@ -15,6 +16,8 @@ from .run import Run
 # a log rounds the number of parameters to two places or more, and a file may hold a table of
 # rotation factors beside them
 _SAME_COUNT = 0.003
+# of a text model: a converter may leave out layers that predict further tokens
+_OTHER_COUNT = 0.05
 # half of the last place that llama-bench prints of billions: `7.25 B`
 _ROUNDED = 5_000_000
 # `.gguf`, with the number of a part before it
@@ -35,7 +38,8 @@ class Identity(Record):
 def identify(run: Run, catalogue: Catalogue, typed: str | None) -> Identity:
     """The model of a run. Raises `UnknownModelError` where nothing tells it."""
     if typed is not None:
-        return Identity(model=typed, is_path=False, by="typed")
+        note = _of_another_size(run, catalogue, typed)
+        return Identity(model=typed, is_path=False, by="typed", note=note)
     if run.file is not None and _is_here(run.file):
         return Identity(model=run.file, is_path=True, by="file")
     base = _NUMBERED.sub("", (run.file or "").replace("\\", "/").rpartition("/")[2])
@@ -56,6 +60,22 @@ def identify(run: Run, catalogue: Catalogue, typed: str | None) -> Identity:
     raise UnknownModelError(
         "the run does not tell which model it loaded, or no model that is known",
         remedy=f"name it: add {option('model', 'NAME')}, or {option('model', './model.gguf')}",
+    )
+
+
+def _of_another_size(run: Run, catalogue: Catalogue, typed: str) -> str | None:
+    """What to say where the run loaded another model than the one that was typed."""
+    spec_id = id_of(typed, catalogue)
+    outline = None if spec_id is None else catalogue.outline(spec_id)
+    # an encoder of images lies in a file of its own
+    if outline is None or outline.modality != "text":
+        return None
+    stated, seen = outline.parameters_total, run.parameters
+    if not stated or not seen or abs(seen / stated - 1) < _OTHER_COUNT:
+        return None
+    return (
+        f"The run loaded another model: it had {units.count(seen)} parameters, {outline.id} has"
+        f" {units.count(stated)}. Name the one that it loaded with {option('model')}."
     )
 
 

@@ -48,6 +48,23 @@ def test_what_was_typed_goes_first() -> None:
     assert identify(run, open_catalogue(), "gpt2").model == "gpt2"
 
 
+@pytest.mark.parametrize(
+    ("parameters", "is_told"),
+    [
+        # what llama-bench prints of Mistral 7B v0.3, and of Llama 3.1 8B
+        (7_250_000_000, True),
+        (8_030_000_000, False),
+        (None, False),
+    ],
+)
+def test_a_run_of_another_size_than_the_typed_model_is_said(
+    parameters: int | None, is_told: bool
+) -> None:
+    run = Run(tool="x", architecture="llama", parameters=parameters)
+    note = identify(run, open_catalogue(), "llama3.1:8b").note
+    assert (note is not None and "7.25 B" in note) == is_told
+
+
 def test_a_file_that_is_here_is_read(tmp_path: Path) -> None:
     """The file itself knows better than any name."""
     path = tmp_path / "Mistral-7B-Instruct-v0.3-Q4_K_M.gguf"
