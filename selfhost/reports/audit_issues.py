@@ -170,7 +170,9 @@ def _of_models(audit: Audit, lines: _Lines) -> Iterator[Issue]:
             for part in _parts(row):
                 key = (row.wanted.index, part[0], part[1])
                 parts.setdefault(key, []).append((group, row, part))
-    for (index, _, _), members in sorted(parts.items(), key=lambda item: item[0][0]):
+    # what fails is worse than what is not known, as the exit codes have it
+    by_result = sorted(parts.items(), key=lambda item: (item[0][2] is Result.UNKNOWN, item[0][0]))
+    for (index, _, _), members in by_result:
         yield _issue(members, audit.policy, lines.of_wanted(index))
 
 
@@ -198,7 +200,7 @@ def _issue(members: list[_Member], policy: Policy, line: int | None) -> Issue:
     where = (
         shortened(group.name, MOST_OF_A_NAME) if len(members) == 1 else many(machines, "machine")
     )
-    known: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "level": _level(members, result, policy),
         "rule": rule,
         "file": policy.file,
@@ -216,13 +218,13 @@ def _issue(members: list[_Member], policy: Policy, line: int | None) -> Issue:
         else:
             said = reason.text if reason is not None else f"the route is {row.route}"
         return Issue(
-            **known,
+            **fields,
             text=f"{_about(members, rule, label, where)}: {rule}{worst}: {said}",
             remedy=None if reason is None else reason.remedy,
         )
 
     # some reports count the issues and word one
-    return Issue.partly({**known}, worded)
+    return Issue.partly({**fields}, worded)
 
 
 def _about(members: Sequence[_Member], rule: str, label: str, where: str) -> str:
@@ -231,6 +233,9 @@ def _about(members: Sequence[_Member], rule: str, label: str, where: str) -> str
     is_excepted = result is Result.EXCEPTED
     if result is Result.FAIL or (is_excepted and any(fails(row, rule) for _, row, _ in members)):
         text = f"{label} does not run on {where}"
+    elif any(row.result is Result.FAIL for _, row, _ in members):
+        # another check fails there
+        text = f"{rule} of {label} is not known on {where}"
     else:
         text = f"it is not known whether {label} runs on {where}"
     return f"{text}, which is excepted" if is_excepted else text
