@@ -716,7 +716,7 @@ def test_a_wrong_choice_names_the_near_one(
     code, out, err = run(capsys, *words)
     assert (code, out) == (2, "")
     assert remedy in err.splitlines()[1]
-    assert len(err) < 400
+    assert len(err) < 500
 
 
 @pytest.mark.usefixtures("few_listed")
