@@ -48,9 +48,11 @@ def check_together_with(
     questions = []
     for each, meant in zip(models, understood, strict=True):
         question = question_of(catalogue, meant, machine, follows_machine=follows_machine)
+        # a program that must be installed already may decide which type and program are taken
+        question = question.replace(requires_runtime=each.requires_runtime)
         if not follows_machine and has_ways(meant, question):
             question = from_a_list(question, meant.workload, catalogue, machine)
-        questions.append(question.replace(requires_runtime=each.requires_runtime))
+        questions.append(question)
     judged = judge_together(questions, [meant.asked for meant in understood], machine)
     day = today or dates.utc_today()
     is_offered = judged.failed and all(

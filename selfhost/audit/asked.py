@@ -193,8 +193,8 @@ class Asked:
         self._known |= kinds
         return self._kinds.get(said, 0), self._others.get(said, 0)
 
-    def short_of(self, number: int) -> float:
-        """What a machine lacks of the pace that is asked for."""
+    def short_of(self, number: int) -> float | None:
+        """What a machine lacks of the pace that is asked for; None where it lacks no amount."""
         kind_number, _ = self._answers.population.kind_of(number)
         kind = self._answers.population.kinds[kind_number]
         bandwidth = (
@@ -204,7 +204,7 @@ class Asked:
         if len(kind.totals) > 1:
             totals = (self._answers.population.value_of(number, TOTAL),) * 2
         finding = self._question.ask(kind.asked(bandwidth, totals))[1]
-        return 0.0 if finding is None else finding.short or 0.0
+        return None if finding is None else finding.short
 
     def hardest_hit(self, bits: int) -> tuple[float, int]:
         """The most that a machine of a set lacks of the pace, and one that lacks as much: the first
@@ -216,7 +216,7 @@ class Asked:
         hit: list[tuple[float, int]] = []
         for strength, number in self._by_strength(slowest):
             if weakest.below(strength) is None:
-                hit.append((-self.short_of(number), number))
+                hit.append((-(self.short_of(number) or 0.0), number))
                 weakest.add(strength, ([], []))
         short, first = min(hit)
         return -short, first

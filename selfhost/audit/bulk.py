@@ -17,7 +17,7 @@ from .asked import Asked
 from .judging import asked_by
 from .policy import Policy, Selector, Wanted
 from .population import Population, bits_of, lowest, without
-from .regions import Layers, SameFindings, Short, Signature, found_by, place_of
+from .regions import BY_BANDWIDTH, Layers, SameFindings, Short, Signature, found_by, place_of
 from .tracing import Trace
 
 TYPE_CHECKING = False
@@ -102,15 +102,11 @@ def hardest_hit(
     population: Population, groups: Sequence[Alike], bits: int, checks: Sequence[str]
 ) -> int:
     """Of the machines of a set, which are of those groups, the one that lacks most for one of those
-    checks, and of several the first; the first of all where none lacks an amount.
+    checks, and of several the first. Where no amount is known it is the one with the slowest
+    memory of those that lack a pace, or else the first of all.
     """
-    lacking: dict[Short, int] = {}
-    for alike in groups:
-        own = alike.bits & bits
-        for shorts in alike.shorts if own else ():
-            for short, of_short in shorts.items():
-                if short[0] in checks and (common := of_short & own):
-                    lacking[short] = lacking.get(short, 0) | common
+    lacking = _lacking(groups, bits, checks)
+    slow = _union(lacking.pop(short) for short in [*lacking] if short[1] == BY_BANDWIDTH)
     hit = 0.0, -lowest(bits)
     at_most = {}
     for short in lacking:
@@ -132,20 +128,36 @@ def hardest_hit(
         else:
             amount, number = most, lowest(common)
         hit = max(hit, (amount, -number))
+    if slow and not hit[0]:
+        return population.cut(BY_BANDWIDTH).first_of(slow)
     return -hit[1]
+
+
+def _lacking(groups: Sequence[Alike], bits: int, checks: Sequence[str]) -> dict[Short, int]:
+    """What machines of a set lack for those checks, each with the machines that lack it."""
+    lacking: dict[Short, int] = {}
+    for alike in groups:
+        own = alike.bits & bits
+        for shorts in alike.shorts if own else ():
+            for short, of_short in shorts.items():
+                if short[0] in checks and (common := of_short & own):
+                    lacking[short] = lacking.get(short, 0) | common
+    return lacking
 
 
 def lacks(
     population: Population, alike: Alike, number: int, checks: Sequence[str]
-) -> dict[str, float]:
-    """What a machine of a group lacks for each of those checks; without those for which it lacks
-    no amount.
+) -> dict[str, float | None]:
+    """What a machine of a group lacks for each of those checks, None where it lacks no amount;
+    without those for which only the verdict tells.
     """
-    amounts: dict[str, float] = {}
+    amounts: dict[str, float | None] = dict.fromkeys(checks)
     for shorts in alike.shorts:
         for (check, form, most), of_short in shorts.items():
             if check in checks and of_short >> number & 1:
-                if isinstance(form, Asked):
+                if form == BY_BANDWIDTH:
+                    amounts.pop(check, None)
+                elif isinstance(form, Asked):
                     amounts[check] = form.short_of(number)
                 else:
                     amounts[check] = most - population.form_of(number, form)

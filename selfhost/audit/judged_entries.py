@@ -78,29 +78,39 @@ def asked_to_no_effect(groups: Iterable[MachineGroup]) -> tuple[str, ...]:
     """Sentences on what entries ask of tokens, of models that write none: a pace in tokens per
     second holds nothing of them.
     """
-    usual = Workload()
+    usual_parallel = Workload().parallel
     # a sentence names the keys that are stated, whatever their amounts
     rows: dict[object, Row] = {}
+    is_cut = False
     for group in groups:
         for row in group.rows:
             workload = row.wanted.asked
-            of_tokens = workload.min_tokens_per_second, workload.context_tokens, workload.parallel
-            if of_tokens != (None, None, usual.parallel) and len(rows) < _MOST_JUDGED:
-                stated = [amount is not None for amount in of_tokens[:2]]
-                rows.setdefault((row.wanted.name, *stated, of_tokens[2]), row)
+            stated = (
+                workload.min_tokens_per_second is not None,
+                workload.context_tokens is not None,
+                workload.parallel != usual_parallel,
+            )
+            key = row.wanted.name, stated
+            if not any(stated) or row.wanted.members or key in rows:
+                continue
+            if len(rows) == _MOST_JUDGED:
+                is_cut = True
+            elif row.verdict is not None:
+                rows[key] = row
     if not rows:
         return ()
     from ..answers.verdicts import without_tokens
 
     sentences = {
         in_policy(sentence): None
-        for row in rows.values()
-        if row.verdict is not None and not row.wanted.members
+        for row in sorted(rows.values(), key=lambda row: row.wanted.index)
+        if row.verdict is not None
         for sentence in without_tokens(row.wanted.asked, row.verdict.model)
     }
     listed = [*sentences][:NAMES_SHOWN]
     others = len(sentences) - len(listed)
-    return (*listed, f"the same of {others:,} more") if others else tuple(listed)
+    at_least = "at least " if is_cut else ""
+    return (*listed, f"the same of {at_least}{others:,} more") if others else tuple(listed)
 
 
 # a row of a large fleet is judged before it tells its model: so many at most

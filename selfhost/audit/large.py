@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ..core.errors import Problem, SelfhostError
 from ..verdict.findings import Mark, Outcome
@@ -70,7 +70,7 @@ class _Same:
 class _Class:
     """Machines that one entry treats alike, as one process can send them to another: the fields of
     their row, how many they are, the first names, and the machine `hit` hardest with what it lacks
-    for each check. `short` is what is known of its verdict; None where there is none.
+    for each check, see `lacks`. `short` is what is known of its verdict; None where there is none.
     """
 
     __slots__ = ("count", "fields", "hit", "lacking", "names", "short")
@@ -79,7 +79,7 @@ class _Class:
         self, fields: dict[str, Any], count: int, names: tuple[str, ...], hit: int
     ) -> None:
         self.fields, self.count, self.names, self.hit = fields, count, names, hit
-        self.lacking: dict[str, float] = {}
+        self.lacking: dict[str, float | None] = {}
         self.short: Short | None = None
 
 
@@ -369,9 +369,7 @@ class _Large:
 
         decided = (*fields["failed"], *fields["undecided"])
         if decided and "reasons" not in fields:
-            fields["reasons"] = tuple(
-                [_reason(check, group.lacking.get(check), whole) for check in decided]
-            )
+            fields["reasons"] = tuple([_reason(check, group.lacking, whole) for check in decided])
         if group.short is not None:
             fields["verdict"] = unpacked(group.short, verdict)
             fields["change"] = None
@@ -433,13 +431,18 @@ class _Large:
         return Row.partly(fields, whole)
 
 
-def _reason(check: str, short: float | None, whole: Callable[[], Row]) -> Reason:
-    """Why that check decided a row; it is worded when somebody reads the words."""
+def _reason(check: str, lacking: Mapping[str, float | None], whole: Callable[[], Row]) -> Reason:
+    """Why that check decided a row; it is worded when somebody reads the words, or an amount that
+    is not known.
+    """
+    fields: dict[str, Any] = {"check": check}
+    if check in lacking:
+        fields["short"] = lacking[check]
 
     def worded() -> Reason:
         return next(reason for reason in whole().reasons if reason.check == check)
 
-    return Reason.partly({"check": check, "short": short}, worded)
+    return Reason.partly(fields, worded)
 
 
 def _fewer(same: Sequence[_Same]) -> list[_Same]:

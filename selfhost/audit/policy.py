@@ -80,6 +80,7 @@ _MAX_COMPARED = 20_000
 MAX_TOGETHER = 64
 _LABELS_SHOWN = 3
 _NEEDS = ("private", "commercial", "modify", "auditable")
+_OF_ALL = dict.fromkeys((*_NEEDS, "license"), "write it under [needs]: it holds for every model")
 
 
 def read_policy(document: Document) -> Policy:
@@ -282,7 +283,7 @@ def _read_models(root: Table, classes: _Names, needs: Workload) -> list[Wanted]:
             severity=_read_severity(table),
             require_runtime=bool(table.boolean("require_runtime")),
         )
-        table.close()
+        table.close(_OF_ALL)
         # one without a name, a fault that was told, keeps its place: the others go by theirs
         kept.append(wanted)
         same = (name, asked, wanted.require_runtime, frozenset(map(str, wanted.machines)))
@@ -338,7 +339,7 @@ def _read_together(
         members = tuple(entries.member(name) for name in names)
         machines = _read_selectors(table, classes)
         severity = _read_severity(table)
-        table.close()
+        table.close(_OF_ALL)
         name = " + ".join(member.name for member in members)
         place = f"together[{table.path[-1]}]"
         earlier = seen.setdefault((members, frozenset(map(str, machines))), place)

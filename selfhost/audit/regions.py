@@ -28,6 +28,8 @@ Signature = tuple[tuple[int, str, str, Outcome], ...]
 # that is where the form is () or 0, or at most
 Short = tuple[str, "Form | Asked", float]
 _PLACES = {check: place for place, check in enumerate(CHECKS)}
+# the form of a short that is no amount: the less the bandwidth, the more is lacking
+BY_BANDWIDTH: Form = ((BANDWIDTH, 1),)
 
 
 class Layers:
@@ -111,8 +113,9 @@ def _shorts(findings: Sequence[Finding], trace: Trace) -> Iterator[Short]:
         short: Any = each.short
         if type(short) is Number:
             yield each.check, scaled(short.form, -1), short.constant
-        elif trace.reads_bandwidth:
-            yield each.check, ((BANDWIDTH, 1),), 0
+        elif trace.reads_bandwidth and type(short) is float:
+            # a pace: what else is lacking is a whole number, and the same whatever the bandwidth
+            yield each.check, BY_BANDWIDTH, 0
         elif short > 0 and (asked := trace.asked_of(each)) is not None:
             # a pace lacks no more than is wanted
             yield each.check, asked, inf if each.needs is None else float(each.needs)
@@ -342,7 +345,7 @@ class _Along:
             fastest = population.ends(region, BANDWIDTH)[1]
         signature, own = self._counted.signature_of(findings), 1 << slowest
         others, alike = self._asked(fastest)
-        cut = population.cut(((BANDWIDTH, 1),))
+        cut = population.cut(BY_BANDWIDTH)
         if self._counted.signature_of(others) != signature:
             fastest, alike = self._last_alike(region, signature)
             if fastest == slowest:

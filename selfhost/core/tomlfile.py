@@ -535,18 +535,19 @@ class Table:
         """The keys in the order of the file, for tables whose keys are free."""
         return iter(self.values)
 
-    def close(self) -> bool:
+    def close(self, elsewhere: Mapping[str, str] | None = None) -> bool:
         """Note every key that no getter asked for, with the one that was probably meant. True
-        if there was none.
+        if there was none. `elsewhere`: by the keys of other tables what to do about them.
         """
+        remedies = elsewhere or {}
         unknown = [key for key in self.values if key not in self._known]
         for key in unknown:
-            guess = self.document.guess(key, tuple(self._known))
-            self.problem(
-                key,
-                "is not a known key",
-                f"did you mean {guess}?" if guess else f"known here: {', '.join(self._known)}",
-            )
+            remedy = remedies.get(key)
+            if remedy is None:
+                guess = self.document.guess(key, tuple(self._known))
+                listed = f"known here: {', '.join(self._known)}"
+                remedy = f"did you mean {guess}?" if guess else listed
+            self.problem(key, "is not a known key", remedy)
         return not unknown
 
     def _list(self, key: str, required: bool) -> list[Any]:

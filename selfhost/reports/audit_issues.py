@@ -170,7 +170,9 @@ def _of_models(audit: Audit, lines: _Lines) -> Iterator[Issue]:
             for part in _parts(row):
                 key = (row.wanted.index, part[0], part[1])
                 parts.setdefault(key, []).append((group, row, part))
-    for (index, _, _), members in sorted(parts.items(), key=lambda item: item[0][0]):
+    # what fails is worse than what is not known, as the exit codes have it
+    by_result = sorted(parts.items(), key=lambda item: (item[0][2] is Result.UNKNOWN, item[0][0]))
+    for (index, _, _), members in by_result:
         yield _issue(members, audit.policy, lines.of_wanted(index))
 
 
@@ -231,6 +233,9 @@ def _about(members: Sequence[_Member], rule: str, label: str, where: str) -> str
     is_excepted = result is Result.EXCEPTED
     if result is Result.FAIL or (is_excepted and any(fails(row, rule) for _, row, _ in members)):
         text = f"{label} does not run on {where}"
+    elif any(row.result is Result.FAIL for _, row, _ in members):
+        # another check fails there
+        text = f"{rule} of {label} is not known on {where}"
     else:
         text = f"it is not known whether {label} runs on {where}"
     return f"{text}, which is excepted" if is_excepted else text

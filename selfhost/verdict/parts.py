@@ -59,6 +59,28 @@ def _of_program(question: Question, needs: Needs, machine: Machine) -> Iterator[
     yield from runtime_findings(question, machine)
 
 
+def _cpu_follows_place(question: Question, needs: Needs, machine: Machine) -> bool:
+    """Whether the route rests on the processor unless accelerators hold all of the model."""
+    if not needs.cpu.recommended:
+        return False
+
+    def follows(each: Machine) -> bool:
+        return bool(
+            each.accelerators
+            and check.cpu_check(needs.cpu, each, question.runtime).decides
+            and not check.cpu_check(needs.cpu, each, question.runtime, on_gpu=True).decides
+        )
+
+    return bool(machine.worked_out(("cpu by place", needs.cpu, question.runtime), follows))
+
+
+def _of_processor(question: Question, needs: Needs, machine: Machine) -> Sequence[Finding]:
+    """The finding of the processor; nothing where it follows from where the model lies."""
+    if _cpu_follows_place(question, needs, machine):
+        return ()
+    return (check.cpu_check(needs.cpu, machine, question.runtime),)
+
+
 def held(question: Question, needs: Needs, machine: Machine) -> Judged:
     """The findings of memory and accelerator, deciding as in `parts_of`, and where it would lie."""
     # of a GPU that shares the RAM the finding alone says that it computes what lies there
@@ -118,9 +140,9 @@ def parts_of(question: Question, *, deciding: bool = False) -> tuple[Part, ...]:
             key=_disk_key(question, needs),
         ),
         Part(
-            find=lambda machine: (check.cpu_check(needs.cpu, machine, question.runtime),),
+            find=lambda machine: _of_processor(question, needs, machine),
             key=("cpu", needs.cpu, question.runtime),
-            # beside accelerators it is found with them (`_placed`)
+            # beside accelerators `_placed` finds it, `deciding` only where it rests on them
             accelerators=None if deciding else False,
         ),
         runtime,
@@ -249,11 +271,12 @@ def _in_ram(
 def _placed(
     question: Question, needs: Needs, machine: Machine, deciding: bool
 ) -> tuple[tuple[Finding, ...], str | None]:
-    """The findings of memory, accelerator and speed, and `_layout`; unless `deciding` that of the
-    processor too, for what it is slow at follows from where the model lies.
+    """The findings of memory, accelerator and speed, and `_layout`; that of the processor too, for
+    what it is slow at follows from where the model lies: `deciding` where the route rests on that.
     """
     chosen = first_without_a_fail(question, needs, machine, deciding=deciding)
-    beside = [] if deciding else [cpu_finding(question, needs, machine, chosen.placed)]
+    is_beside = not deciding or _cpu_follows_place(question, needs, machine)
+    beside = [cpu_finding(question, needs, machine, chosen.placed)] if is_beside else []
     return (*chosen.held, *beside, *listed(chosen.speed)), _layout(chosen)
 
 

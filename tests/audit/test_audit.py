@@ -24,11 +24,13 @@ from helpers.paths import DATA, EXAMPLES, RECORDS
 from helpers.schemas import validate
 from selfhost import __version__
 from selfhost.audit.judged_entries import Judge
+from selfhost.audit.judging import judge_with
 from selfhost.audit.machines import load_machines
 from selfhost.audit.policy import MachineClass, Wanted, read_policy
 from selfhost.audit.progress import Progress
 from selfhost.audit.record import Audit, Result, Use
 from selfhost.audit.run import run_audit
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.cli import main as cli
 from selfhost.core.errors import (
     MAX_PROBLEMS,
@@ -1080,6 +1082,21 @@ def test_an_audit_says_what_was_judged_and_what_a_policy_asks_to_no_effect(
         assert "in whisper.cpp" in out
         # what it writes is no stream of tokens, so the pace that is wanted holds nothing of it
         assert "min_tokens_per_second has no effect: Whisper tiny writes no tokens." in out
+
+
+def test_what_a_policy_asks_to_no_effect_is_told_where_a_class_is_not_known() -> None:
+    """Of that machine nothing is judged, so that nothing tells what its model writes."""
+    text = (
+        'schema = 1\n[[class]]\nname = "big"\nmatch = { memory_total = ">=4GiB" }\n'
+        '[[model]]\nname = "whisper-tiny"\nmin_tokens_per_second = 5\nmachines = ["class:big"]\n'
+    )
+    known = Machine.from_file(RECORDS / "vm-24gib.json")
+    unread = known.replace(name="a", memory_total_bytes=None)
+    policy = read_policy(Document.parse("p.toml", text.encode()))
+    audit = run_audit(policy, [unread, known], judge_with(open_catalogue(), TODAY), today=TODAY)
+    assert [row.verdict is None for row in audit.rows] == [True, False]
+    (note,) = [note for note in audit.notes if "min_tokens_per_second" in note]
+    assert note.endswith("Whisper tiny writes no tokens.")
 
 
 def test_an_audit_names_nothing_that_it_has_no_option_for(

@@ -439,6 +439,16 @@ def test_github_shows_nine_annotations_and_counts_the_rest(count: int, lines: in
         assert f"and {count - 9} more annotation" in text
 
 
+def test_what_fails_is_told_before_what_is_not_known() -> None:
+    """GitHub shows nine and a monitor one. Where the memory fails the machine does not run the model, whatever its disk."""
+    table = {("x", "m1"): {"disk": UNKNOWN}, ("x", "m2"): {"memory": FAIL, "disk": UNKNOWN}}
+    of = audit(model("x"), ("m1", "m2"), table)
+    memory, disk = render("github", of, NOW).splitlines()
+    assert "::x does not run on m2: memory" in memory
+    assert "::disk of x is not known on 2 machines: disk, worst on " in disk
+    assert "; x does not run on m2: memory" in render("nagios", of, NOW)
+
+
 def test_annotations_stand_at_the_line_of_the_policy() -> None:
     """The header of the `[[model]]`; for the fault of a record, its file and line."""
     of = audit(model("gpt2") + model("x"), ("m1",), {("x", "*"): {"memory": FAIL}}, problems=[BAD])

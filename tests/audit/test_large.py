@@ -711,13 +711,22 @@ def test_lines_of_a_large_fleet_are_written_without_judging_each_machine(
     assert [line for line in lines if json.loads(line)["machine"] in names] == alone.splitlines()
 
 
+def is_too_slow(row: Row) -> bool:
+    """Models side by side of which nothing but the pace is wrong."""
+    return bool(row.wanted.members) and (row.failed, row.undecided) == (("speed",), ())
+
+
 def test_reasons_that_are_worded_when_read_are_those_of_the_judged_rows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A first screen shows a dozen of thousands of groups: the machine that lacks most, what it lacks and the words are those of a report in full."""
-    models = ("qwen3-32b", "deepseek-v3", "flux.1-dev", "bge-m3")
+    models = ("deepseek-v3", "flux.1-dev", "bge-m3")
     entries = "".join(f'[[model]]\nname = "{model}"\n' for model in models)
-    policy = read_policy(Document.parse("audit.toml", f"schema = 1\n{entries}".encode()))
+    # which machine lacks most of a pace beside another model is told by its memory's bandwidth
+    paced = '[[model]]\nname = "falcon3-3b-instruct"\nmin_tokens_per_second = 25\n'
+    beside = '[[together]]\nmodels = ["falcon3-3b-instruct", "bge-m3"]\n'
+    text = f"schema = 1\n{paced}{entries}{beside}"
+    policy = read_policy(Document.parse("audit.toml", text.encode()))
     machines = load_machines("-", stdin=fleet(130).encode()).machines
     monkeypatch.setattr(large_module, "MOST_TOGETHER", 0)
     judge, one = FleetJudge(catalogue(), TODAY), judge_with(catalogue(), TODAY)
@@ -725,7 +734,7 @@ def test_reasons_that_are_worded_when_read_are_those_of_the_judged_rows(
         run_audit(policy, machines, one, today=TODAY, at_once=judge, in_full=extent)
         for extent in ("few", "all")
     )
-    checks: set[str | None] = set()
+    checks: set[tuple[bool, str | None]] = set()
     for group, other in zip(first_screen.groups, in_full.groups, strict=True):
         (row,), (whole,) = group.rows, other.rows
         assert (row.machine, [reason.short for reason in row.reasons]) == (
@@ -733,8 +742,10 @@ def test_reasons_that_are_worded_when_read_are_those_of_the_judged_rows(
             [reason.short for reason in whole.reasons],
         )
         assert row.reasons == whole.reasons
-        checks.update(reason.check for reason in row.reasons if reason.short)
-    assert {"memory", "disk", "speed"} <= checks
+        checks.update((bool(row.wanted.members), each.check) for each in row.reasons if each.short)
+    assert {(False, "memory"), (False, "disk"), (False, "speed"), (True, "speed")} <= checks
+    (hit,) = (row for group in first_screen.groups for row in group.rows if is_too_slow(row))
+    assert shortfall(hit) == max(map(shortfall, filter(is_too_slow, in_full.rows)))
 
 
 @pytest.mark.parametrize("model", ["flux.1-dev", "falcon3-3b-instruct", "flan-t5-xxl", "bge-m3"])

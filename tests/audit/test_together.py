@@ -395,3 +395,16 @@ def test_pictures_beside_another_model_are_in_the_type_that_they_take_alone() ->
     downloads = [each.needs.download_bytes for each in entries.values() if each.needs]
     assert both.needs is not None
     assert both.needs.download_bytes == sum(size or 0 for size in downloads)
+
+
+def test_pictures_in_a_program_that_must_be_there_take_the_same_alone_and_beside_another() -> None:
+    """Side by side they were judged in another program than their own entry and than the same machine in a fleet."""
+    machine = machine_named("rtx 4090").replace(name="m", planning=False)
+    own, both = audited(
+        '[[model]]\nname = "flux.1-dev"\nrequire_runtime = true\n'
+        '[[together]]\nmodels = ["flux.1-dev", "bge-m3"]\n',
+        machine,
+    ).rows
+    (reason,) = own.reasons
+    assert reason.check == "runtime"
+    assert [each.text for each in both.reasons] == [f"flux.1-dev: {reason.text}"]

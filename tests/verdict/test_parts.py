@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.catalogue.spec import Architecture
+from selfhost.core.records import Unread
 from selfhost.core.workload import Workload
 from selfhost.machine.profiles import load
 from selfhost.machine.record import Accelerator, Machine
-from selfhost.verdict.judging import first_without_a_fail
+from selfhost.verdict.findings import Finding
+from selfhost.verdict.judging import first_without_a_fail, judge
 from selfhost.verdict.parts import parts_of, without_words
 from selfhost.verdict.question import ask
 from selfhost.verdict.record import Question
@@ -107,3 +110,29 @@ def test_what_a_model_in_ram_rests_on_asks_no_gpu_beside_it_who_made_it() -> Non
     chosen = first_without_a_fail(own, own.needs, machine, deciding=True)
     assert [each.check for each in chosen.held] == ["memory", "accelerator"]
     assert not any(each.decides for each in chosen.held)
+
+
+@pytest.mark.parametrize("model", ["mistral-7b-instruct-v0.3", "kimi-k2-instruct"])
+def test_what_an_audit_rests_on_is_what_one_machine_is_told_where_a_gpu_needs_no_processor(
+    model: str,
+) -> None:
+    """Of a GH200 that a cluster knows, without its instruction sets, a fleet of many models was unknown and the machine alone ran them; a model that its GPU does not hold waits for them."""
+    known = load("server-gh200").machine
+    unread = Unread(fact="instruction_sets", reason="not told", remedy="record it")
+    fields = {name: getattr(known, name) for name in Machine._fields}
+    fields.update(instruction_sets=None, planning=False, unread=(unread,))
+    machine = Machine(**fields)
+    own = question_of(model, runtime="llama.cpp", min_tokens_per_second=0)
+
+    def deciding(findings: Iterable[Finding]) -> set[str]:
+        return {each.check for each in findings if each.decides}
+
+    of_parts = (
+        finding
+        for part in parts_of(own, deciding=True)
+        if part.accelerators is not False
+        for finding in part.find(machine)
+    )
+    whole = deciding(judge(own, machine).findings)
+    assert deciding(of_parts) == whole
+    assert ("cpu" in whole) is (model == "kimi-k2-instruct")
