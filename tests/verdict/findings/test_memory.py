@@ -204,7 +204,7 @@ def test_where_an_assumed_reserve_alone_decides_it_is_named() -> None:
     finding = found("memory", machine=tight)
     assert finding.code == "memory-too-small"
     assert (
-        "It might fit without the reserve of 1.00 GiB, assumed for linux itself: --reserve changes it."
+        "It might fit without the reserve of 1.00 GiB, assumed for linux itself: `--reserve SIZE` changes it."
         in in_shell(finding.reason)
     )
     small = MACHINE.replace(
