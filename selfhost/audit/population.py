@@ -604,9 +604,9 @@ class Population:
             for kind in kinds:
                 values += kind.sums(form)
             numbers, places = self._in_order(kinds)
-            values = [values[place] for place in places]
+            in_order = array("q", map(values.__getitem__, places))
             most_unsorted = _MOST_UNSORTED if len(form) > 1 else 0
-            cut = _Cut(values, numbers, self.size, self._sets, most_unsorted)
+            cut = _Cut(in_order, numbers, self.size, self._sets, most_unsorted)
             self._cuts[form] = cut
         return cut
 
