@@ -51,8 +51,8 @@ def start() -> NoReturn:
 
     What is in memory goes with the process: to take it apart first, object by object, took as long
     as to judge a hundred models. Who watches the process, as coverage and profilers do, is let
-    finish. An interrupt at any moment is 130, without a traceback. An error
-    that nobody caught is a bug, 70: what cannot be imported, or any under SELFHOST_DEBUG.
+    finish. An interrupt at any moment is 130, without a traceback. An error that nobody caught is a
+    bug, 70: what cannot be imported, or any under SELFHOST_DEBUG.
     """
     code = 130
     try:

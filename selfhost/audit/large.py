@@ -355,18 +355,7 @@ class _Large:
         fields = {
             **group.fields, "wanted": wanted, "machine": self._machines.names[group.hit]
         }  # fmt: skip
-        rows: list[Row] = []
-
-        def whole() -> Row:
-            if not rows:
-                rows.append(self.row(wanted, group.hit))
-            return rows[0]
-
-        def verdict() -> Verdict:
-            judged = whole().verdict
-            assert judged is not None
-            return judged
-
+        whole, verdict = self._judged_once(wanted, group.hit)
         decided = (*fields["failed"], *fields["undecided"])
         if decided and "reasons" not in fields:
             fields["reasons"] = tuple([_reason(check, group.lacking, whole) for check in decided])
@@ -413,22 +402,33 @@ class _Large:
         own_fields, alike = group
         fields = {**own_fields, "machine": self._machines.names[number]}
         fields.update(verdict=None, change=None)
-
-        def whole() -> Row:
-            return self.row(wanted, number)
-
+        whole, verdict = self._judged_once(wanted, number)
         if alike.model is not None:
-
-            def verdict() -> Verdict:
-                judged = whole().verdict
-                assert judged is not None
-                return judged
-
             kept: dict[str, Any] = {"model": alike.model, "route": alike.route}
             if alike.workload is not None:
                 kept["workload"] = alike.workload
             fields["verdict"] = Verdict.partly(kept, verdict)
         return Row.partly(fields, whole)
+
+    def _judged_once(
+        self, wanted: Wanted, number: int
+    ) -> tuple[Callable[[], Row], Callable[[], Verdict]]:
+        """What gives the row of one machine and its verdict: it is judged when the first of them
+        is asked for.
+        """
+        rows: list[Row] = []
+
+        def row() -> Row:
+            if not rows:
+                rows.append(self.row(wanted, number))
+            return rows[0]
+
+        def verdict() -> Verdict:
+            judged = row().verdict
+            assert judged is not None
+            return judged
+
+        return row, verdict
 
 
 def _reason(check: str, lacking: Mapping[str, float | None], whole: Callable[[], Row]) -> Reason:

@@ -37,6 +37,8 @@ _HELD_AGAINST = {
 }
 _OF_A_MACHINE = ("--machine", "--gpu", "--set")
 
+# more choices than these are not listed beside the one that was perhaps meant
+_MOST_CHOICES = 16
 # what other programs call an option -> what it may be called here
 _MEANT = {
     **dict.fromkeys(
@@ -173,7 +175,10 @@ class FullParser(argparse.ArgumentParser):
         if not guess:
             remedy = self._under_another_flag(meant) or f"see `{self.prog} --help`"
         shown = f"{flag}: {_cut(repr(value))}" if flag else _cut(repr(value))
-        raise UsageError(f"{shown} is not one of {', '.join(choices)}", remedy=remedy)
+        listed = ", ".join(choices)
+        if guess and len(choices) > _MOST_CHOICES:
+            listed = f"the {len(choices)} that `{self.prog} --help` lists"
+        raise UsageError(f"{shown} is not one of {listed}", remedy=remedy)
 
     def _under_another_flag(self, value: str) -> str:
         """The option that has such a choice, as a remedy; empty where none has."""

@@ -138,10 +138,10 @@ def joined(
     tables: Collection[str] = (),
 ) -> bytes:
     """The content of a file of parts, the same for the same values. Header and parts are of plain
-    values, as JSON has them; `frozen`: lists come back as tuples. No name holds a tab
-    or the end of a line. Of the parts named in `apart`,
-    lists or mappings, each value comes back as bytes that `value_of` reads: most are never asked
-    for.
+    values, as JSON has them; `frozen`: lists come back as tuples. No name holds a tab or the end of
+    a line. Of the parts named in `apart`, lists or mappings, each value comes back as bytes that
+    `value_of` reads: most are never asked for. Of those named in `tables`, mappings that `Tables`
+    reads, of a table of tables each row does.
     """
     from binascii import crc32
 

@@ -726,7 +726,7 @@ def test_a_wrong_choice_names_the_near_one(
     code, out, err = run(capsys, *words)
     assert (code, out) == (2, "")
     assert remedy in err.splitlines()[1]
-    assert len(err) < 450
+    assert len(err) < 400
 
 
 @pytest.mark.usefixtures("few_listed")
