@@ -65,16 +65,21 @@ def judge_all(
     today: str | None = None,
     ready: Questions | None = None,
     use: str | None = None,
+    modality: str | None = None,
     ids: Collection[str] | None = None,
 ) -> Listing:
-    """Every model of the catalogue on one machine, in the order of `advice.ranking` for that use.
+    """Every model of the catalogue on one machine, in the order of `advice.ranking` for that use and
+    modality.
 
     Models that do not come as asked (another quantization, another runtime), and those whose
     license or openness is not what was asked, are left out. `ready` are the compiled questions,
     where they are open already. Only `ids` are judged, sorted, where they are given.
     """
     ready = ready or Questions.open(catalogue, workload, machine)
-    return _judge_all(catalogue, workload, machine, ready, today or dates.utc_today(), use, ids)
+    day = today or dates.utc_today()
+    return _judge_all(
+        catalogue, workload, machine, ready, day, use=use, modality=modality, ids=ids
+    )
 
 
 def first_rows(
@@ -290,7 +295,9 @@ def _judge_all(
     machine: Machine,
     ready: Questions | None,
     day: str,
+    *,
     use: str | None = None,
+    modality: str | None = None,
     ids: Collection[str] | None = None,
 ) -> Listing:
     wanted = catalogue.ids() if ids is None else ids
@@ -318,7 +325,7 @@ def _judge_all(
         route = judged.route(bool(offered))
         answers.append(answer_for(question, judged, route))
     standings = Standings.of_catalogue(catalogue, None if ready is None else ready.standings)
-    answers.sort(key=lambda answer: list_key(answer, standings, use=use))
+    answers.sort(key=lambda answer: list_key(answer, standings, use=use, modality=modality))
     return Listing(
         answers=tuple(answers),
         counts=count_rows(answers),

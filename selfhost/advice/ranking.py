@@ -62,9 +62,11 @@ PICTURE_SHARES: Mapping[str | None, float] = {"model": 0.5, "sequential": 1 / 12
 # a picture is worth half that takes as long, a guess (1 to 4 minutes): hosted models answer with
 # one within a minute
 HALF_WORTH_SECONDS_PER_IMAGE = 120
-# documents a second: a search's words are answered within the second in which a thought is kept
-# (Nielsen 1993, Usability Engineering, response times), and 3,600 documents are indexed in an hour
-DOCUMENTS_PER_SECOND = 1.0
+# documents or pictures turned into vectors a second at which a model is worth half: a search's
+# words are answered within the second in which a thought is kept (Nielsen 1993, Usability
+# Engineering, response times), and 3,600 documents are indexed in an hour
+HALF_WORTH_VECTORS_PER_SECOND = 1.0
+_VECTORS_PER_SECOND = ("documents_per_second", "pictures_per_second")
 # it fits only once other programs are closed, or leaves them so little that they should be
 CROWDED = 0.5
 TIGHT = "tight"
@@ -74,7 +76,7 @@ _CROWDED_CODES = ("memory-not-now", "accelerator-not-now", *TIGHT_CODES)
 NAMED = 2.0
 # nobody can say whether you may use it
 UNLICENSED = 0.5
-# sections of `Standing`; before all of them comes what is made for a use that was asked for
+# sections of `Standing`; before all of them, and of the kinds, comes what was asked for
 GENERAL, SPECIAL, LAST = 0, 1, 2
 _MADE_FOR_IT = -1
 
@@ -112,9 +114,10 @@ class Standing(Record):
 
     def section_for(self, use: str | None) -> int:
         """The section where models for that use are asked for, None for any: a model for one kind
-        of work comes first where that is the work.
+        of work comes first where that is the work, as one that makes no text does.
         """
-        if use is not None and self.section == SPECIAL and self.uses[0] == use:
+        is_for_one = self.section == SPECIAL or self.kind != _KINDS["text"]
+        if use is not None and is_for_one and self.uses[:1] == (use,):
             return _MADE_FOR_IT
         return self.section
 
@@ -274,7 +277,7 @@ def _share_by_pace(paces: float) -> float:
 def share_on(judged: Answer | Judged) -> float:
     """Which share of its worth a model has on that machine, at most 1: by its pace, half where none
     is known; less where a part of it lies beside the accelerator, and where other programs must or
-    should be closed first; of a picture by the time that it takes, of documents below one a second.
+    should be closed first; of a picture or a document by the time that it takes.
     """
     share = _share_of_speed(judged.speed)
     codes = [finding.code for finding in judged.findings]
@@ -319,15 +322,18 @@ def _share_of_speed(speed: Speed | None) -> float | None:
         return share_of_pace(speed.decode.likely)
     if speed is None or speed.work is None:
         return None
-    if speed.unit == "documents_per_second":
-        return min(1.0, speed.work.likely / DOCUMENTS_PER_SECOND)
+    if speed.unit in _VECTORS_PER_SECOND:
+        return _share_by_pace(speed.work.likely / HALF_WORTH_VECTORS_PER_SECOND)
     if speed.unit == "seconds_per_image":
         return _share_by_pace(HALF_WORTH_SECONDS_PER_IMAGE / speed.work.likely)
     return None
 
 
-def list_key(answer: Answer, standings: Standings, *, use: str | None = None) -> Key:
-    """The place of one model in the list of all, or of those for that use; smaller is better.
+def list_key(
+    answer: Answer, standings: Standings, *, use: str | None = None, modality: str | None = None
+) -> Key:
+    """The place of one model in the list of all, or of those for that use or of that modality;
+    smaller is better.
 
     The route, the kind of model, whether it is too slow, what it is for, whether it is as open as
     was asked, then its worth on that machine; where it does not run, its worth alone.
@@ -339,7 +345,7 @@ def list_key(answer: Answer, standings: Standings, *, use: str | None = None) ->
     runs = answer.can_run
     return (
         _ROUTES.index(answer.route),
-        standing.kind,
+        _MADE_FOR_IT if answer.model.modality == modality else standing.kind,
         runs and is_slow(answer, answer.workload.min_tokens_per_second),
         standing.section_for(use),
         opened is not None and opened.outcome is not Outcome.PASS,

@@ -67,6 +67,14 @@ def use_in(words: Sequence[str]) -> str | None:
     return named[0] if len(named) == 1 else None
 
 
+def modality_in(words: Sequence[str]) -> str | None:
+    """The modality that one of these words means by itself: `image`, `pictures`. None where none
+    does, or several do.
+    """
+    named = {kind_meant(word) for word in words} & set(MODALITIES)
+    return min(named) if len(named) == 1 else None
+
+
 def kind_meant(word: str) -> str:
     """The use or modality that a word means, in the singular or the plural: `code` of `coding`,
     `embedding` of `embeddings`. The word in lower case where it means none.

@@ -166,8 +166,12 @@ def _judged(
     if _is_plain(options):
         return first_rows(catalogue, workload, machine, options.top or TOP, ready), None
     ids = _chosen(options, catalogue, ready) if _asks(options, _OF_MODELS) else None
-    use = options.use or _use_in(options.words, catalogue)
-    return judge_all(catalogue, workload, machine, ready=ready, use=use, ids=ids), ids
+    use, modality = _kinds_in(options.words, catalogue)
+    use = options.use or use
+    listing = judge_all(
+        catalogue, workload, machine, ready=ready, use=use, modality=modality, ids=ids
+    )
+    return listing, ids
 
 
 def _on_options(
@@ -325,13 +329,16 @@ def _is_plain(options: argparse.Namespace) -> bool:
     return is_text and options.sort == "best" and not is_filtered
 
 
-def _use_in(words: Sequence[str], catalogue: Catalogue) -> str | None:
-    """The use that is among the words, by which those that hold them are ordered; None without."""
+def _kinds_in(words: Sequence[str], catalogue: Catalogue) -> tuple[str | None, str | None]:
+    """The use and the modality that are among the words, by which those that hold them are ordered;
+    None without.
+    """
     if not words:
-        return None
-    from ..catalogue.searching import use_in, words_typed
+        return None, None
+    from ..catalogue.searching import modality_in, use_in, words_typed
 
-    return use_in(words_typed(words, catalogue))
+    typed = words_typed(words, catalogue)
+    return use_in(typed), modality_in(typed)
 
 
 def _chosen(

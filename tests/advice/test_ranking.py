@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from selfhost.advice.listing import Listing, first_rows
 from selfhost.advice.ranking import Key, Standing, Standings, list_key, share_on
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.opened import open_catalogue
+from selfhost.cli.main import main
 from selfhost.core.units import GIB
 from selfhost.core.workload import READING_TOKENS_PER_SECOND
 from selfhost.machine.named import machine_named
@@ -258,6 +260,31 @@ def test_who_asks_for_a_use_gets_what_is_made_for_it_first(monkeypatch: pytest.M
     # what is too slow to read comes last, whatever it is made for
     ids = [name for name, pace in paces.items() if pace is not None and pace.likely >= 5]
     assert max(map(ids.index, coders)) < min(map(ids.index, general))
+
+
+def _order(words: str, machine: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    main(["list", *words.split(), "--machine", machine, "--all", "--format", "json"])
+    return [row["model"]["id"] for row in json.loads(capsys.readouterr().out)["models"]]
+
+
+def test_who_types_a_kind_gets_what_makes_it_first(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`list image` began with 16 models that turn pictures into vectors, `list embedding` held rerankers among the first."""
+    some = ("bge-reranker-v2-m3", "flux.1-schnell", "qwen3-embedding-0.6b", "qwen3-vl-embedding-2b", "sd-turbo", "siglip-base-patch16-224")
+    monkeypatch.setattr(Catalogue, "ids", lambda _: some)
+    assert set(_order("image", "rtx 4090", capsys)[:2]) == {"flux.1-schnell", "sd-turbo"}
+    assert set(_order("embedding", "rtx 4090", capsys)[:2]) == {"qwen3-embedding-0.6b", "qwen3-vl-embedding-2b"}
+
+
+def test_an_embedder_that_takes_a_minute_for_a_document_does_not_come_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On four laptop cores Qwen3 Embedding 8B takes about a minute for 512 tokens: nobody indexes with that, and it was the first named."""
+    some = ("embeddinggemma-300m", "qwen3-embedding-8b")
+    monkeypatch.setattr(Catalogue, "ids", lambda _: some)
+    assert rank(modality="embedding", machine="laptop-ddr4-16gb").models[0].model.id == some[0]
+    assert rank(modality="embedding", machine="desktop-rtx4090-24gb").models[0].model.id == some[1]
 
 
 def test_a_general_use_changes_no_section() -> None:
