@@ -283,7 +283,8 @@ def names_of_number(number: str, *, beside_gpu: bool = False) -> tuple[str, ...]
         plain = behind
         # no GPU of Intel's has such a number: `intel 12400`
         beside = [] if maker == "amd" else _table()["number_beside_gpu"]
-        rows = [row for row in (*rows, *beside) if _is_of_amd(row) == (maker == "amd")]
+        rows = [*rows, *beside, *_table()["number_behind_maker"]]
+        rows = [row for row in rows if _is_of_amd(row) == (maker == "amd")]
     names: dict[str, str] = {}
     for row in rows:
         match = re.fullmatch(row["shape"], plain, re.ASCII)

@@ -84,6 +84,9 @@ def test_of_two_sockets_one_is_said_to_count(text: str, is_told: bool) -> None:
         ("5995wx", "threadripper 5995wx"),
         ("intel 14900k 64gb", "core i9 14900k 64gb"),
         ("intel 12400 16gb", "core i5 12400 16gb"),
+        ("amd 7763", "epyc 7763"),
+        ("dual intel 6248", "dual xeon gold 6248"),
+        ("intel 4590", "core i5 4590"),
         ("amd 8845hs 32gb", "ryzen 8845hs 32gb"),
         # alone it is a Core i7 as well
         ("lenovo amd 5500u 16gb", "ryzen 5500u 16gb"),
