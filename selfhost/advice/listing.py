@@ -68,8 +68,8 @@ def judge_all(
     modality: str | None = None,
     ids: Collection[str] | None = None,
 ) -> Listing:
-    """Every model of the catalogue on one machine, in the order of `advice.ranking` for that use and
-    modality.
+    """Every model of the catalogue on one machine, in the order of `advice.ranking` for that use
+    and modality.
 
     Models that do not come as asked (another quantization, another runtime), and those whose
     license or openness is not what was asked, are left out. `ready` are the compiled questions,
@@ -77,9 +77,7 @@ def judge_all(
     """
     ready = ready or Questions.open(catalogue, workload, machine)
     day = today or dates.utc_today()
-    return _judge_all(
-        catalogue, workload, machine, ready, day, use=use, modality=modality, ids=ids
-    )
+    return _judge_all(catalogue, workload, machine, ready, day, use=use, modality=modality, ids=ids)
 
 
 def first_rows(

@@ -271,10 +271,20 @@ def test_who_types_a_kind_gets_what_makes_it_first(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`list image` began with 16 models that turn pictures into vectors, `list embedding` held rerankers among the first."""
-    some = ("bge-reranker-v2-m3", "flux.1-schnell", "qwen3-embedding-0.6b", "qwen3-vl-embedding-2b", "sd-turbo", "siglip-base-patch16-224")
+    some = (
+        "bge-reranker-v2-m3",
+        "flux.1-schnell",
+        "qwen3-embedding-0.6b",
+        "qwen3-vl-embedding-2b",
+        "sd-turbo",
+        "siglip-base-patch16-224",
+    )
     monkeypatch.setattr(Catalogue, "ids", lambda _: some)
     assert set(_order("image", "rtx 4090", capsys)[:2]) == {"flux.1-schnell", "sd-turbo"}
-    assert set(_order("embedding", "rtx 4090", capsys)[:2]) == {"qwen3-embedding-0.6b", "qwen3-vl-embedding-2b"}
+    assert set(_order("embedding", "rtx 4090", capsys)[:2]) == {
+        "qwen3-embedding-0.6b",
+        "qwen3-vl-embedding-2b",
+    }
 
 
 def test_an_embedder_that_takes_a_minute_for_a_document_does_not_come_first(
