@@ -8,6 +8,7 @@ from ..catalogue import openness
 from ..catalogue.offers import Offer, provider_name
 from ..catalogue.paths import is_path
 from ..catalogue.spec import Architecture, Attention, ModelSpec
+from ..catalogue.spec_values import SCRATCH
 from ..core import units
 from ..verdict.record import Outcome, Size, Verdict
 from .cost_text import month_blocks
@@ -87,6 +88,9 @@ def _title(spec: ModelSpec, *, verbose: bool) -> Iterator[Block]:
     yield say(" · ".join(part for part in parts if part))
     if spec.aliases and verbose:
         yield say(f"also called {', '.join(spec.aliases)}", hang=2)
+    if verbose and spec.tuned_from is not None:
+        origin, why = _origin(spec)
+        yield say(why or f"tuned from {origin}", hang=2)
     if spec.overrides:
         yield say(f"{spec.origin} takes the place of {spec.overrides}", hang=2)
     if verbose:
@@ -129,6 +133,9 @@ def _in_short(
         trained, scaled = architecture.context_tokens, architecture.scaled_context_tokens
         longer = f"{units.tokens(scaled)} by scaling" if scaled else ""
         rows.append((Span(text="context"), Span(text=units.tokens(trained)), Span(text=longer)))
+    if spec.tuned_from is not None or "tuned_from" in spec.unknown:
+        origin, why = _origin(spec)
+        rows.append((Span(text="tuned from"), Span(text=origin), Span(text=why)))
     # why an answer is what it is stands in full under `-v`
     columns = (Column(), Column(), Column(cut=_LEAST_WHY, drop=1))
     blocks += [BLANK, Table(columns=columns, rows=tuple(rows))]
@@ -143,6 +150,13 @@ def _in_short(
         more = f" ({len(offers) - 1} more: -v)" if len(offers) > 1 else ""
         name = Span(text=provider_name(offers[0].provider), style="strong")
         blocks += [BLANK, line("By API: ", name, f", {prices}{more}", hang=2)]
+
+
+def _origin(spec: ModelSpec) -> tuple[str, str]:
+    """The model that it was tuned from, and why there is none."""
+    if spec.tuned_from == SCRATCH:
+        return "none", "trained from random weights"
+    return spec.tuned_from or "not known", ""
 
 
 # of a long list of quantizations those that are published most

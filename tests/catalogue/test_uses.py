@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from refresh.counting import sources_of
 
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import INPUTS, USES, ModelSpec, read_model_spec
@@ -223,6 +224,17 @@ def test_what_a_model_was_tuned_from_is_another_model(
             assert origin not in seen
             seen.append(origin)
             origin = catalogue.spec(origin).tuned_from
+
+
+def test_open_models_say_what_they_are_for_and_tuned_from_and_who_says_so(
+    specs: tuple[ModelSpec, ...],
+) -> None:
+    """By a source that somebody can look up, or, of what it was tuned from, why nobody knows."""
+    for spec in specs:
+        if not spec.closed:
+            assert sources_of(spec, ("uses",)), spec.id
+            assert (spec.tuned_from is None) == ("tuned_from" in spec.unknown), spec.id
+            assert spec.tuned_from is None or sources_of(spec, ("tuned_from",)), spec.id
 
 
 def test_base_models_and_purposes_follow_the_stated_uses(
