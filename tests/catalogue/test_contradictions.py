@@ -99,7 +99,8 @@ def test_no_tag_is_older_than_its_model() -> None:
 
 def test_nothing_is_older_than_what_it_was_tuned_from() -> None:
     """The day a repository was made may be weeks before the weights were public: a tune of others'
-    weights is no older than these. mteb dates all of a library by its paper.
+    weights is no older than these. mteb dates all of a library by its paper. A publisher may keep
+    its own base back: the source then says "published later".
     """
     wrong = []
     for spec in OPEN:
@@ -109,6 +110,7 @@ def test_nothing_is_older_than_what_it_was_tuned_from() -> None:
             started
             and spec.released
             and str(spec.released) < str(started)[: len(str(spec.released))]
+            and "published later" not in spec.sources["tuned_from"]
         ):
             wrong.append((spec.id, spec.released, base, started))
     assert wrong == []
