@@ -291,6 +291,9 @@ def test_count_says_what_the_sizes_rest_on(specs: Path, capsys: pytest.CaptureFi
     text_row = next(line for line in printed.splitlines() if line.startswith("text"))
     assert text_row.split() == ["text", "3", "2", "0", "0", "1"]
     assert "3 open, 0 closed, 3 in all" in printed
+    (alone,) = (line for line in printed.splitlines() if "general knowledge alone" in line)
+    assert "architecture 1" in alone
+    assert "parameters" not in alone
 
 
 def test_a_listing_sizes_the_files_that_nobody_had_listed(collected: Path, specs: Path) -> None:

@@ -49,16 +49,18 @@ def sources_of(spec: ModelSpec, tables: Iterable[str] = SIZES) -> frozenset[str]
         texts.append(spec.needs.source or "")
     if "files" in wanted:
         texts += [files.source for files in spec.files if files.bytes]
-    named = set()
-    for text in texts:
-        for clause in text.split(";"):
-            if _REMEMBERED not in clause:
-                named |= {
-                    _project(name)
-                    for name in _NAMED.findall(clause)
-                    if not (_OWN_ARITHMETIC in clause and _LIBRARY.match(name))
-                }
-    return frozenset(named)
+    return frozenset(project for text in texts for project in _named(text))
+
+
+def _named(text: str) -> frozenset[str]:
+    """The projects that a source names; what somebody remembers beside them is none."""
+    return frozenset(
+        _project(name)
+        for clause in text.split(";")
+        if _REMEMBERED not in clause
+        for name in _NAMED.findall(clause)
+        if not (_OWN_ARITHMETIC in clause and _LIBRARY.match(name))
+    )
 
 
 def _project(name: str) -> str:
@@ -96,8 +98,18 @@ def _shape(spec: ModelSpec) -> tuple[Any, ...] | None:
     )  # fmt: skip
 
 
+def remembered(specs: Iterable[ModelSpec]) -> Counter[str]:
+    """Of open models, how many facts of each table rest on general knowledge alone."""
+    counts: Counter[str] = Counter()
+    for spec in specs:
+        for key, text in spec.sources.items():
+            if not spec.closed and _REMEMBERED in text and not _named(text):
+                counts[key.partition(".")[0]] += 1
+    return counts
+
+
 def count_text(catalogue: Catalogue) -> str:
-    """A table: specs by kind, and by how well their sizes are known."""
+    """A table: specs by kind, and by how well their sizes are known; and what is remembered alone."""
     specs = tuple(catalogue.specs())
     counts = Counter((spec.modality, how) for spec, how in how_well(specs))
     width = max(map(len, MODALITIES))
@@ -108,7 +120,11 @@ def count_text(catalogue: Catalogue) -> str:
         lines.append(f"{kind:{width}}  {sum(own.values()):>5,}  {figures}")
     total = sum(counts.values())
     closed = len(specs) - total
-    return "\n".join([*lines, f"{total:,} open, {closed:,} closed, {len(specs):,} in all"]) + "\n"
+    lines.append(f"{total:,} open, {closed:,} closed, {len(specs):,} in all")
+    alone = remembered(specs).most_common()
+    words = ", ".join(f"{key} {count:,}" for key, count in alone)
+    lines.append(f"facts on general knowledge alone: {words or 'none'}")
+    return "\n".join(lines) + "\n"
 
 
 def _sum(counts: Counter[tuple[str, str]], kind: str, how: str) -> int:
