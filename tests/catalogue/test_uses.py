@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from refresh.counting import sources_of
 
+from refresh.counting import sources_of
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import INPUTS, USES, ModelSpec, read_model_spec
 from selfhost.catalogue.spec_values import SCRATCH
