@@ -199,10 +199,11 @@ class Standings:
         )
 
     def _knows_since(self, outline: Outline) -> str | None:
-        """When it came out; of a tune of another family's model, when that did: what a model knows
-        it mostly has from what it was tuned from.
+        """When it came out; of one that answers and was tuned from another family's model, when that
+        did: what a model knows it mostly has from what it was tuned from.
         """
-        origin = self._catalogue.outline(outline.tuned_from) if outline.tuned_from else None
+        tuned_from = outline.tuned_from if self.answers(outline.uses) else None
+        origin = self._catalogue.outline(tuned_from) if tuned_from else None
         if origin is None or origin.released is None or origin.family == outline.family:
             return outline.released
         return min(outline.released or origin.released, origin.released)

@@ -187,6 +187,20 @@ def test_a_tune_by_somebody_else_is_as_old_as_what_it_was_tuned_from() -> None:
     assert tune.size == pytest.approx(origin.size, rel=0.1)
 
 
+def test_what_answers_no_questions_is_as_old_as_it_is() -> None:
+    """Florence-2 of 2024 reads pictures; what BART of 2019 had read is no part of that."""
+    standings = Standings(open_catalogue())
+    reader = open_catalogue().outline("florence-2-base")
+    assert reader is not None
+    assert reader.tuned_from == "bart-base"
+    standing = standings.of("florence-2-base")
+    assert standing is not None
+    text_model = standings.of("bart-base")
+    assert text_model is not None
+    # between them lie more than seven halvings
+    assert standing.size > 100 * text_model.size
+
+
 def test_what_nobody_can_say_the_license_of_counts_for_less() -> None:
     free = judged(9)
     finding = Finding(
