@@ -677,7 +677,7 @@ def test_a_second_pass_that_is_counted_is_asked_for(spec_id: str) -> None:
 
 
 def test_float32_that_is_loaded_in_16_bits_is_not_told_as_published() -> None:
-    verdict = on("server-8x-h100", "starcoder", runtime="vllm")
+    verdict = on("server-8x-h100", "starcoder-15b", runtime="vllm")
     assert verdict.loaded_bits == 16
     assert verdict.quality is not None
     assert "published in this type" not in verdict.quality.text

@@ -194,7 +194,7 @@ IN_OLLAMA = [
     ("mistral", MISTRAL, MISTRAL),
     ("codestral", "codestral-22b-v0.1", "codestral-22b-v0.1"),
     ("deepseek-coder", "deepseek-coder-v2-lite-instruct", "deepseek-coder-1.3b-instruct"),
-    ("starcoder", "starcoder", "starcoderbase-3b"),
+    ("starcoder", "starcoder2-15b", "starcoderbase-3b"),
     ("r1-1776", "r1-1776", "r1-1776-distill-llama-70b"),
     ("aya", "aya-expanse-8b", "aya-23-8b"),
 ]
@@ -397,7 +397,7 @@ def test_a_tag_of_ollamas_library_leads_to_what_it_loads(tag: str, spec_id: str)
         ("codex", "gpt-5.3-codex", "OpenAI's program"),
         ("text-davinci-003", "gpt-3.5-turbo-instruct", "a hosted GPT-3.5, no GPT-3"),
         ("llama-7b", "llama-7b", "first LLaMA, of February 2023"),
-        ("starcoder", "starcoder", "starcoder2-15b"),
+        ("starcoder", "starcoder2-15b", "starcoderbase-3b"),
     ],
 )
 def test_a_name_that_others_use_for_another_model_says_so(
