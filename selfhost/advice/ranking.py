@@ -199,8 +199,8 @@ class Standings:
         )
 
     def _knows_since(self, outline: Outline) -> str | None:
-        """When it came out; of one that answers and was tuned from another family's model, when that
-        did: what a model knows it mostly has from what it was tuned from.
+        """When it came out; of one that answers and was tuned from another family's model, when
+        that did: what a model knows it mostly has from what it was tuned from.
         """
         tuned_from = outline.tuned_from if self.answers(outline.uses) else None
         origin = self._catalogue.outline(tuned_from) if tuned_from else None

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from ..catalogue.offers import provider_name
 from ..catalogue.quantization_names import canonical_packed
 from ..core import units
+from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND
 from ..machine.record import LATE, was_busy, was_held_up
 from ..verdict.findings import HOURS_SECONDS, WIDE_PACE
 from ..verdict.findings.memory import host_low
@@ -40,6 +41,7 @@ from .words import (
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from ..core.workload import Workload
     from ..verdict.speed import PaceRange, SecondsRange, Speed
 
 # always in the table where there are figures: they decide, and people compare them
@@ -180,10 +182,13 @@ def _closed_words(verdict: Verdict) -> str:
 
 
 def _answer_words(verdict: Verdict) -> Iterator[str]:
-    """The wait for the first word, and the pace of all sequences together, where asked for."""
+    """The wait for the first word, and the pace of all sequences together, where asked for; what a
+    full context leaves of the pace, where that is less than half.
+    """
     speed, workload = verdict.speed, verdict.workload
     if speed is None or not verdict.can_run:
         return
+    yield _full_context_words(speed, workload)
     # what was not asked for is not worked out: a pace tells the rest of itself when it is asked
     if workload.dataset_tokens is not None and speed.dataset_seconds is not None:
         yield (
@@ -210,6 +215,24 @@ def _answer_words(verdict: Verdict) -> Iterator[str]:
             f"{workload.parallel:,} sequences at once: {word} {likely} in all ({ends}{guess}),"
             f" {units.pace(each, each)} each{slow}"
         )
+
+
+def _full_context_words(speed: Speed, workload: Workload) -> str:
+    tokens = workload.context_tokens or 0
+    # of a short one it is not worked out
+    if tokens <= DEFAULT_CONTEXT_TOKENS or speed.decode is None:
+        return ""
+    full, wanted = speed.full_context_tokens_per_second, workload.min_tokens_per_second or 0
+    is_short = full is not None and full < wanted <= speed.decode.likely
+    if full is None or not (is_short or full < speed.decode.likely / 2):
+        return ""
+    # what nobody asked for nobody needs
+    is_asked = is_short and wanted != DEFAULT_MIN_TOKENS_PER_SECOND
+    short = f", below the {units.stated(wanted)} you need" if is_asked else ""
+    return (
+        f"once all {units.tokens(tokens)} of context are in use: about {units.speed(full, full)}"
+        f"{short}"
+    )
 
 
 def _wait_words(wait: SecondsRange) -> str:

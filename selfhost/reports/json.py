@@ -328,6 +328,7 @@ def _term(term: Term) -> dict[str, Any]:
 
 
 def _speed(speed: Speed) -> dict[str, Any]:
+    full = speed.full_context_tokens_per_second
     return {
         "decode": _pace(speed.decode),
         "prompt": _pace(speed.prompt),
@@ -337,6 +338,7 @@ def _speed(speed: Speed) -> dict[str, Any]:
         "first_token_seconds": _seconds(speed.first_token_seconds),
         "dataset_seconds": _seconds(speed.dataset_seconds),
         "parallel_total": _pace(speed.parallel_total),
+        "full_context_tokens_per_second": None if full is None else round(full, 3),
     }
 
 

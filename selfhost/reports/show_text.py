@@ -118,6 +118,24 @@ def _in_short(
     verdict: Verdict | None,
 ) -> None:
     """The first screen: what may be done with it, and the sizes that people choose from."""
+    # why an answer is what it is stands in full under `-v`
+    columns = (Column(), Column(), Column(cut=_LEAST_WHY, drop=1))
+    blocks += [BLANK, Table(columns=columns, rows=_rows_in_short(spec))]
+    if spec.availability is not None:
+        _closed(blocks, spec)
+    chosen = _usual(sizes, None if verdict is None else verdict.workload.quantization)
+    if chosen:
+        where = on_machine(verdict.machine, short=True) if verdict is not None else "here"
+        blocks += [BLANK, _sizes_table(chosen, where)]
+    if offers:
+        prices = price_words(offers[0]) or "at a price that is not known here"
+        more = f" ({len(offers) - 1} more: -v)" if len(offers) > 1 else ""
+        name = Span(text=provider_name(offers[0].provider), style="strong")
+        blocks += [BLANK, line("By API: ", name, f", {prices}{more}", hang=2)]
+
+
+def _rows_in_short(spec: ModelSpec) -> tuple[tuple[Span, Span, Span], ...]:
+    """What a model is free to be used for, open, safe, current and made of, each with why."""
     license = spec.license.id if spec.license is not None else None
     shown = (license or "not known").removeprefix("LicenseRef-")
     rows = [(Span(text="license"), Span(text=shown), Span(text=""))]
@@ -136,20 +154,7 @@ def _in_short(
     if spec.tuned_from is not None or "tuned_from" in spec.unknown:
         origin, why = _origin(spec)
         rows.append((Span(text="tuned from"), Span(text=origin), Span(text=why)))
-    # why an answer is what it is stands in full under `-v`
-    columns = (Column(), Column(), Column(cut=_LEAST_WHY, drop=1))
-    blocks += [BLANK, Table(columns=columns, rows=tuple(rows))]
-    if spec.availability is not None:
-        _closed(blocks, spec)
-    chosen = _usual(sizes, None if verdict is None else verdict.workload.quantization)
-    if chosen:
-        where = on_machine(verdict.machine, short=True) if verdict is not None else "here"
-        blocks += [BLANK, _sizes_table(chosen, where)]
-    if offers:
-        prices = price_words(offers[0]) or "at a price that is not known here"
-        more = f" ({len(offers) - 1} more: -v)" if len(offers) > 1 else ""
-        name = Span(text=provider_name(offers[0].provider), style="strong")
-        blocks += [BLANK, line("By API: ", name, f", {prices}{more}", hang=2)]
+    return tuple(rows)
 
 
 def _origin(spec: ModelSpec) -> tuple[str, str]:

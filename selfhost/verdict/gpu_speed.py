@@ -87,13 +87,18 @@ def with_accelerators(
                 f"; at the fast end with {units.percent(1 - rest * (1 - filled))} there, where"
                 " somebody fills the card to the last byte"
             )
-        if step.architecture is not None:
-            how += in_context(step, context, lambda at: 1 / seconds(at)[1])
+        then = in_context(step, context, lambda at: 1 / seconds(at)[1])
+        how += then.how
         held: dict[str, float] = {}
         for share, gpu in parts:
             held[gpu.name] = held.get(gpu.name, 0.0) + share
         prompt = None if step.foreign or memory is not None else gpu_prompt(step, held)
-        return Speed(decode=decode, prompt=prompt, how=how + by_llama(step, memory is not None))
+        return Speed(
+            decode=decode,
+            prompt=prompt,
+            how=how + by_llama(step, memory is not None),
+            full_context_tokens_per_second=then.full,
+        )
 
     return Speed.partly({"decode": decode, "work": None}, whole)
 
@@ -251,9 +256,9 @@ def tensor_parallel(
     def whole() -> Speed:
         names = " and ".join(units.counted([_rated_gpu(gpu) for _, gpu in parts]))
         how = f"on {names}, each of which reads its part of every layer at the same time"
-        if step.architecture is not None:
-            how += in_context(step, context, lambda at: 1 / seconds(at)[1])
-        return Speed(decode=decode, prompt=None, how=how)
+        then = in_context(step, context, lambda at: 1 / seconds(at)[1])
+        how += then.how
+        return Speed(decode=decode, prompt=None, how=how, full_context_tokens_per_second=then.full)
 
     return Speed.partly({"decode": decode, "work": None}, whole)
 
@@ -306,12 +311,17 @@ def on_shared_gpu(
 
     def whole_speed() -> Speed:
         how = _how_on_shared(shared, memory, held, step)
-        if step.architecture is not None:
-            how += in_context(step, context, lambda at: 1 / seconds(at)[1])
+        then = in_context(step, context, lambda at: 1 / seconds(at)[1])
+        how += then.how
         prompt = (
             None if step.foreign or memory is not None else gpu_prompt(step, {shared.gpu.name: 1.0})
         )
-        return Speed(decode=decode, prompt=prompt, how=how + by_llama(step, memory is not None))
+        return Speed(
+            decode=decode,
+            prompt=prompt,
+            how=how + by_llama(step, memory is not None),
+            full_context_tokens_per_second=then.full,
+        )
 
     return Speed.partly({"decode": decode, "work": None}, whole_speed)
 

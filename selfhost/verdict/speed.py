@@ -100,6 +100,8 @@ class Speed(Record):
     asked about; `dataset_seconds` the time to train on the tokens that were asked about;
     `parallel_total` the pace of all sequences together, where several were asked for;
     `audio_seconds` the length of the recording that was asked about. None: not asked, or not known.
+    `full_context_tokens_per_second` is the likely pace once the context is full, where that is less
+    than nine tenths of `decode`, which is of a chat.
     `clip`: frames, width and height of what is made, where that is a video; `frames_per_second`, at
     which it is played.
     """
@@ -112,6 +114,7 @@ class Speed(Record):
     first_token_seconds: SecondsRange | None = None
     dataset_seconds: SecondsRange | None = None
     parallel_total: PaceRange | None = None
+    full_context_tokens_per_second: float | None = None
     audio_seconds: int | None = None
     clip: tuple[int, int, int] | None = None
     frames_per_second: int | None = None
@@ -244,15 +247,16 @@ def on_processor(machine: Machine, shared: SharedGpu | None, step: Step, context
         how = memory.how
         if step.architecture is None:
             how += "; with an empty context, because the model's layers are not known"
-        else:
-            how += in_context(
-                step,
-                context,
-                lambda at: 1 / processor_seconds(machine, memory, at)[1],
-            )
+        then = in_context(step, context, lambda at: 1 / processor_seconds(machine, memory, at)[1])
+        how += then.how
         if shared is not None:
             how += f"; up to the speed of {shared.name}, if it is used"
-        return Speed(decode=decode, prompt=prompt, how=how + by_llama(step, True))
+        return Speed(
+            decode=decode,
+            prompt=prompt,
+            how=how + by_llama(step, True),
+            full_context_tokens_per_second=then.full,
+        )
 
     # hundreds of models are judged at once, and of few somebody asks for more
     return Speed.partly({"decode": decode, "work": None}, whole)
@@ -279,18 +283,26 @@ def _no_slower(prompt: PaceRange, decode: PaceRange) -> PaceRange:
     )
 
 
-def in_context(step: Step, context: float, pace_of: Callable[[Step], float]) -> str:
+class InContext(Record):
+    """Of which part of the context a pace is, in words, and what a full one leaves of it: likely
+    tokens per second, None where that is as much.
+    """
+
+    how: str = ""
+    full: float | None = None
+
+
+def in_context(step: Step, context: float, pace_of: Callable[[Step], float]) -> InContext:
     """Which part of the context the pace stands for, and what a full one leaves of it."""
-    if not step.depth_tokens:
-        return ""
+    if step.architecture is None or not step.depth_tokens:
+        return InContext()
     how = f"; in a chat of {units.tokens(int(step.depth_tokens))}"
     full, now = pace_of(step.at(context)), pace_of(step)
-    if full < 0.9 * now:
-        how += (
-            f" (likely {units.pace(full, full)} with all {units.tokens(int(context))} of context in"
-            " use)"
-        )
-    return how
+    if full >= 0.9 * now:
+        return InContext(how=how)
+    likely, tokens = units.pace(full, full), units.tokens(int(context))
+    how += f" (likely {likely} with all {tokens} of context in use)"
+    return InContext(how=how, full=full)
 
 
 def by_llama(step: Step, on_processor: bool) -> str:

@@ -12,6 +12,7 @@ from helpers.desktops import machine_with
 from helpers.paths import RECORDS, TRUTH
 from selfhost.api import check, rank
 from selfhost.catalogue.opened import open_catalogue
+from selfhost.cli.main import main
 from selfhost.core.errors import WorkloadError
 from selfhost.core.workload import Workload
 from selfhost.machine.named import machine_named
@@ -193,6 +194,23 @@ def test_check_tells_both_where_asked() -> None:
     assert asked.first_token_seconds.likely >= 2000 / asked.prompt.likely
     assert asked.decode.likely < asked.parallel_total.likely < 4 * asked.decode.likely
     assert "estimate" in asked.how
+
+
+def test_what_a_full_context_leaves_of_the_pace_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """Llama 3.1 8B was said to run at 6.7 tokens/s with 131,072 tokens of context, of which 0.3 are left once these are in use; of the default context nothing is told."""
+    speed = check("llama-3.1-8b", Workload(context_tokens=131_072), machine=MACHINE).speed
+    assert speed is not None
+    assert speed.decode is not None
+    full = speed.full_context_tokens_per_second
+    assert full is not None
+    assert full < speed.decode.likely / 4
+    on = ["--machine", "rtx 3090"]
+    assert main(["check", "llama-3.1-8b", "--context", "128k", "--min-speed", "60", *on]) == 0
+    (line,) = (each for each in capsys.readouterr().out.splitlines() if "are in use" in each)
+    assert "131,072" in line
+    assert line.endswith("below the 60 you need")
+    assert main(["check", "llama-3.1-8b", *on]) == 0
+    assert "are in use" not in capsys.readouterr().out
 
 
 def test_vllm_on_a_gpu_has_a_total() -> None:

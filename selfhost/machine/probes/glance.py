@@ -170,6 +170,18 @@ def recorded(machine: Machine, seen: Glance) -> Machine:
     )
 
 
+def _beside_cache(paces: Sequence[float], cache: float, *, in_doubt: bool) -> tuple[float, bool]:
+    """The figure of the memory, and whether the cache may have answered: of bytes per second at the
+    median, the slower and the faster quarter, and what the cache gives. `in_doubt`: what was read
+    may have fitted into it.
+    """
+    figure, slower, faster = paces
+    most = (_SURELY_MEMORY if in_doubt else _MOST_OF_CACHE) * cache
+    if in_doubt and slower < _EVEN * faster and slower <= most:
+        figure = slower
+    return figure, figure > most
+
+
 def judged(
     plan: Plan,
     caches: int,
@@ -193,16 +205,14 @@ def judged(
     of_memory = together or best_rates_of_one(reads, paces)
     if of_memory is None:
         return unread(failure or "the threads hardly ran")
-    figure, slower, faster = of_memory
     may_be_cached = not _has_passed(reads, caches * (plan.threads if is_guest else 1))
+    figure = of_memory[0]
     # other guests share that cache: what they left to this one answered the fastest
     of_cache = best_rates_of_one(again, (_FASTER,))
     if (may_be_cached or is_guest) and of_cache is not None:
-        share = _SURELY_MEMORY if may_be_cached else _MOST_OF_CACHE
-        most = share * threads * of_cache[0]
-        if may_be_cached and slower < _EVEN * faster and slower <= most:
-            figure = slower
-        may_be_cached = figure > most
+        figure, may_be_cached = _beside_cache(
+            of_memory, threads * of_cache[0], in_doubt=may_be_cached
+        )
     is_free = not plan.busy
     had_processors = still_filling or _had_processors(reads)
     return Glance(
