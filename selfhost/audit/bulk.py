@@ -461,12 +461,19 @@ def _cut_by(by_signature: dict[Signature, SameFindings], groups: Groups, meant: 
             alike = Alike(earlier.bits | alike.bits, earlier.findings, earlier.route, shorts)
         cut[signature] = alike
 
+    if [*by_signature] == [()]:
+        # nothing is told of any
+        return groups
     for signature, alike in groups.items():
         left = alike.bits & meant
+        rest = alike.bits ^ left
         for found_signature, same_findings in by_signature.items():
             common = left & same_findings.bits
             if common:
                 left ^= common
+                if not found_signature:
+                    add(signature, alike.with_bits(common))
+                    continue
                 findings = (*(alike.findings or ()), *same_findings.findings)
                 shorts = (
                     (*alike.shorts, same_findings.shorts) if same_findings.shorts else alike.shorts
@@ -475,7 +482,6 @@ def _cut_by(by_signature: dict[Signature, SameFindings], groups: Groups, meant: 
                 add(both, Alike(common, findings, alike.route, shorts))
             if not left:
                 break
-        rest = without(alike.bits, meant)
         if rest:
             add(signature, alike.with_bits(rest))
     return cut
