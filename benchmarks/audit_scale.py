@@ -4,7 +4,8 @@ that one machine after the other gets.
 Makes the fleet itself: every recorded machine of tests/machines as a shape, and every profile of
 specs/machines unless `--recorded`, some far more frequent than others; memory, free space, what
 accelerators have free and bandwidths differ from machine to machine, and some shapes lack a fact.
-Seeded: two runs make the same file. Run it from the repository:
+Seeded: two runs make the same file. Run it with the interpreter of an environment that has selfhost
+installed from a wheel, as people have it: a checkout works out anew what a wheel has compiled.
 
     python benchmarks/audit_scale.py --machines 100000 --models 3
     python benchmarks/audit_scale.py --machines 100000 --models all
@@ -131,7 +132,8 @@ def timed(policy: Path, records: Path) -> None:
     load = os.getloadavg()[0]
     before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     words = [sys.executable, "-m", "selfhost", "audit", str(policy), "--machines", str(records)]
-    done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
+    # not from the checkout, which would go before what is installed
+    done = subprocess.run(words, capture_output=True, text=True, cwd=records.parent)
     wall = time.perf_counter() - begun
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

@@ -184,6 +184,13 @@ def _default_but(workload: Workload, fields: tuple[str, ...]) -> bool:
     )
 
 
+def leaves_needs(workload: Workload) -> bool:
+    """Whether it asks for nothing that changes what models take, but for the context: compiled
+    questions hold of it.
+    """
+    return _default_but(workload, (*_JUDGED_BY, *_WISHES, _GROWING_WITH))
+
+
 def _holds_prompt(spec: ModelSpec, filled: Workload, asked: Workload) -> bool:
     """Whether the default context holds the prompt that was asked for."""
     with_prompt = asked.tokens_with_prompt or 0
@@ -211,7 +218,7 @@ class Questions:
         self._kind = kind_of(instruction_sets_for_layout(machine))
         # of these each value is read when it is asked for
         self._rows: Mapping[str, bytes] = parts["rows"]
-        self._memory: Mapping[str, bytes] = parts[f"memory {self._kind}"]
+        self._memory: dict[str, Mapping[str, bytes]] = {self._kind: parts[f"memory {self._kind}"]}
         self._values = _Values(parts["values"])
         self._asked = workload
         self._purposes = open_purposes(workload)
@@ -226,7 +233,7 @@ class Questions:
         """None where that workload asks for something that changes the needs, or where the file
         is missing or of other specs.
         """
-        if not _default_but(workload, (*_JUDGED_BY, *_WISHES, _GROWING_WITH)):
+        if not leaves_needs(workload):
             return None
         try:
             parts = Parts(os.path.join(catalogue.folder, QUESTIONS_FILE), VERSION)
@@ -234,9 +241,9 @@ class Questions:
         except UNREADABLE:
             return None
 
-    def question(self, id: str, workload: Workload) -> Question | None:
+    def question(self, id: str, workload: Workload, kind: str | None = None) -> Question | None:
         """As `asking.ask` gives it, and raises; None for a model that is not among them.
-        `workload` is as in `open`.
+        `workload` is as in `open`. `kind`: on another processor, by the names of `needs.repack`.
         """
         row = self._row(id)
         if row is None:
@@ -249,7 +256,7 @@ class Questions:
         if not _holds_prompt(spec, filled, workload):
             return None
         runtime = self._runtime(program)
-        needs = self._needs_by_default(id, needed)
+        needs = self._needs_by_default(id, needed, self._kind if kind is None else kind)
         is_longer = has_context and workload.context_tokens is not None
         if needs is not None and runtime is not None and is_longer:
             self._remember_program(spec, row[_PROGRAM])
@@ -542,10 +549,19 @@ class Questions:
             self._workloads[number, has_context] = filled
         return filled
 
-    def _needs_by_default(self, id: str, needed: Sequence[Any] | None) -> Needs | None:
+    def takes_alike(self, id: str, kind: str, other: str) -> bool:
+        """Whether the model takes the same on two kinds of processor."""
+        return self._memory_on(kind).get(id) == self._memory_on(other).get(id)
+
+    def _memory_on(self, kind: str) -> Mapping[str, bytes]:
+        if kind not in self._memory:
+            self._memory[kind] = self._parts.later(f"memory {kind}")
+        return self._memory[kind]
+
+    def _needs_by_default(self, id: str, needed: Sequence[Any] | None, kind: str) -> Needs | None:
         if needed is None:
             return None
-        memory = self._memory.get(id)
+        memory = self._memory_on(kind).get(id)
         return self._needs(needed, None if memory is None else value_of(memory))
 
     def _needs(self, row: Sequence[Any], memory: Sequence[Any] | None) -> Needs:

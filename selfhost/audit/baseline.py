@@ -2,7 +2,8 @@
 
 The baseline is a `selfhost.audit/1` object or its rows as JSON Lines. A row is known again by the
 machine's name and the model's label. A report by class names the first machines of each class only:
-of the others nothing is known, so what fails there counts as new.
+of the others nothing is known, so what fails there counts as new. Where those are the most it is no
+baseline.
 """
 
 from __future__ import annotations
@@ -75,6 +76,15 @@ def read_baseline(path: str) -> Baseline:
         reading.fault(error.line, None, error.reason, error.remedy)
     if not reading.faults and not reading.rows and not reading.problems:
         reading.fault(None, None, "holds no row of an audit", WRITE_IT)
+    if reading.unnamed > reading.named:
+        reading.fault(
+            None,
+            "classes",
+            "is a report by class, which names the first machines of each class and not most of"
+            " them: what changed on the others cannot be told",
+            "make the earlier audit again with `--format jsonl=FILE`, which has a row for each"
+            " machine, and name that file",
+        )
     if reading.faults:
         raise InputError(reading.faults.problems)
     return Baseline(
@@ -88,7 +98,8 @@ class _Reading:
     def __init__(self, file: str) -> None:
         self.faults = Faults(file)
         self.rows: dict[str, dict[str, Earlier]] = {}
-        self.unnamed = 0
+        # machines of classes, once for each class
+        self.named = self.unnamed = 0
         self.problems = 0
         # equal texts and results are kept once: there may be a million rows
         self._kept: dict[Any, Any] = {}
@@ -143,6 +154,7 @@ class _Reading:
             count = row.count("count")
             if name is not None:
                 names[name] = members
+                self.named += len(members)
                 self.unnamed += max(0, count - len(members))
         for number, each in enumerate(verdicts):
             row = _Row(self, each, line, f"verdicts[{number}].")

@@ -275,7 +275,7 @@ class Bulk:
         self._templates = [kind.template for kind in self.population.kinds]
         self._bases = list(self.selections.bases())
         # what is found by parts that several questions share, by their sort and their keys
-        self._by_key: dict[str, dict[object, dict[Signature, SameFindings]]] = {}
+        self._by_key: dict[str, dict[object, tuple[int, dict[Signature, SameFindings]]]] = {}
         kinds = self.population.kinds
         self._none = _union(kind.bits for kind in kinds if kind.template.accelerators == ())
 
@@ -421,18 +421,18 @@ class Bulk:
         """What is found of machines of a set, and maybe of others: of all that a part is for where
         other questions ask the same.
         """
-        is_of_all = part.key is not None and part.accelerators is None
-        meant = self.population.all if is_of_all else self._meant(part, bits)
         if part.key is None:
-            return self._found_by(part, meant)
-        kept, key = self._by_key.setdefault(part.key[0], {}), (part.key, meant)
-        by_signature = kept.pop(key, None)
-        if by_signature is None:
+            return self._found_by(part, self._meant(part, bits))
+        meant = self.population.all if part.accelerators is None else self._meant(part, bits)
+        kept = self._by_key.setdefault(part.key[0], {})
+        # sets take longer to hash than to compare
+        machines, by_signature = kept.pop(part.key, (0, {}))
+        if machines != meant:
             by_signature = self._found_by(part, meant)
             if len(kept) >= _MOST_PARTS:
                 del kept[next(iter(kept))]
         # the last that was asked for stands last
-        kept[key] = by_signature
+        kept[part.key] = meant, by_signature
         return by_signature
 
     def _found_by(self, part: Part, bits: int) -> dict[Signature, SameFindings]:
@@ -461,12 +461,19 @@ def _cut_by(by_signature: dict[Signature, SameFindings], groups: Groups, meant: 
             alike = Alike(earlier.bits | alike.bits, earlier.findings, earlier.route, shorts)
         cut[signature] = alike
 
+    if [*by_signature] == [()]:
+        # nothing is told of any
+        return groups
     for signature, alike in groups.items():
         left = alike.bits & meant
+        rest = alike.bits ^ left
         for found_signature, same_findings in by_signature.items():
             common = left & same_findings.bits
             if common:
                 left ^= common
+                if not found_signature:
+                    add(signature, alike.with_bits(common))
+                    continue
                 findings = (*(alike.findings or ()), *same_findings.findings)
                 shorts = (
                     (*alike.shorts, same_findings.shorts) if same_findings.shorts else alike.shorts
@@ -475,7 +482,6 @@ def _cut_by(by_signature: dict[Signature, SameFindings], groups: Groups, meant: 
                 add(both, Alike(common, findings, alike.route, shorts))
             if not left:
                 break
-        rest = without(alike.bits, meant)
         if rest:
             add(signature, alike.with_bits(rest))
     return cut

@@ -92,7 +92,7 @@ class ExceptionsOfAll:
             parts[key] = parts.get(key, 0) | own
         for key, bits in _by_sets(rest, wide):
             parts[key] = parts.get(key, 0) | bits
-        return [(bits, self._covers(key, bits.bit_count())) for key, bits in parts.items() if bits]
+        return [(bits, self._covers(key, bits)) for key, bits in parts.items() if bits]
 
     def _concerning(
         self, model: str, machines: int, checks: Sequence[str]
@@ -117,7 +117,8 @@ class ExceptionsOfAll:
                 wide.append((number, bits))
         return special, wide
 
-    def _covers(self, numbers: Sequence[int], rows: int) -> dict[str, Exemption]:
+    def _covers(self, numbers: Sequence[int], machines: int) -> dict[str, Exemption]:
+        rows = machines.bit_count() if numbers else 0
         covers: dict[str, Exemption] = {}
         for number in numbers:
             each = self._all.exemptions[number]

@@ -164,7 +164,10 @@ class _Large:
         joint = _Joint(self._population.all)
         for place, wanted in enumerate(self._policy.models):
             self._tell(place)
-            joint.cut(self._same(wanted))
+            groups = self._same(wanted)
+            for group in groups:
+                self._tallied(group)
+            joint.cut(groups)
             if not joint.is_whole:
                 return None
         return [self._group(same, bits) for same, bits in joint.in_order() if same]
@@ -204,13 +207,14 @@ class _Large:
         self._forget()
         groups = []
         for same in _fewer(self._same(wanted)):
+            count = self._tallied(same)
             names = tuple(
                 self._machines.names[number] for number in first_members(same.bits, NAMES_SHOWN)
             )
             fields = {name: value for name, value in same.fields.items() if name != "wanted"}
             hit = self._hardest_hit(same, same.bits)
             alike = next(each for each in same.alike if each.bits >> hit & 1)
-            group = _Class(fields, same.bits.bit_count(), names, hit)
+            group = _Class(fields, count, names, hit)
             self._tell_more(wanted, alike, group)
             groups.append(group)
         exceptions = self._exceptions
@@ -278,13 +282,14 @@ class _Large:
                     same[key].bits |= part.bits
                 else:
                     same[key] = _Same(part, fields, key)
-        for group in same.values():
-            count = group.bits.bit_count()
-            self._results[group.fields["result"]] = (
-                self._results.get(group.fields["result"], 0) + count
-            )
-            self._codes.add(group.fields["exit_code"])
         return sorted(same.values(), key=lambda group: lowest(group.bits))
+
+    def _tallied(self, same: _Same) -> int:
+        """How many machines those are, once they are counted by their result."""
+        count, result = same.bits.bit_count(), same.fields["result"]
+        self._results[result] = self._results.get(result, 0) + count
+        self._codes.add(same.fields["exit_code"])
+        return count
 
     def _weighed(
         self, wanted: Wanted, alike: Alike

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 
 from ..core.errors import Faults, Problem
 from ..core.tomlfile import Document
@@ -62,29 +63,27 @@ def refit(policy: Policy, machines: Sequence[Machine], now: str) -> Refit:
 
 def _dated(policy: Policy, machines: Sequence[Machine], now: str) -> Refit:
     """The machines whose records the policy takes, by their age."""
-    at = _seconds(now) or 0.0
-    ages: dict[str | None, float | None] = {}
-    kept: list[int] = []
+    names, times = _times(machines)
+    ages = _ages(times, now)
+    ahead = {time for time, age in ages.items() if age is not None and age < -_AHEAD_SECONDS}
+    aged = {time: age for time, age in ages.items() if age is not None and time not in ahead}
     oldest: tuple[float, str, str] | None = None
-    ahead: list[tuple[str, str]] = []
+    if aged:
+        time = max(aged, key=aged.__getitem__)
+        oldest = aged[time], names[times.index(time)], time or ""
+    by_name = list(zip(names, times, strict=True))
+    dated_ahead = [(name, time or "") for name, time in by_name if time in ahead] if ahead else []
+    refused = {
+        time: why
+        for time, age in ages.items()
+        if (why := _too_old(policy.max_age_seconds, age, time)) is not None
+    }
     unjudged: list[tuple[str, str]] = []
-    for number, (name, time) in enumerate(_times(machines)):
-        if time not in ages:
-            read_at = None if time is None else _seconds(time)
-            ages[time] = None if read_at is None else at - read_at
-        age = ages[time]
-        if age is not None and age < -_AHEAD_SECONDS:
-            ahead.append((name, time or ""))
-        elif age is not None and (oldest is None or age > oldest[0]):
-            oldest = age, name, time or ""
-        why = _too_old(policy.max_age_seconds, age, time)
-        if why is None:
-            kept.append(number)
-        else:
-            unjudged.append((name, why))
-    if len(kept) < len(machines):
+    if refused:
+        unjudged = [(name, refused[time]) for name, time in by_name if time in refused]
+        kept = [number for number, time in enumerate(times) if time not in refused]
         machines = _some(machines, kept)
-    return Refit(machines, _by_their_age(policy, unjudged), tuple(_of_ages(oldest, ahead)))
+    return Refit(machines, _by_their_age(policy, unjudged), tuple(_of_ages(oldest, dated_ahead)))
 
 
 def _by_their_age(policy: Policy, unjudged: Sequence[tuple[str, str]]) -> tuple[Problem, ...]:
@@ -104,18 +103,23 @@ def _by_their_age(policy: Policy, unjudged: Sequence[tuple[str, str]]) -> tuple[
     return tuple(faults.problems)
 
 
-def _times(machines: Sequence[Machine]) -> Iterator[tuple[str, str | None]]:
+def _times(machines: Sequence[Machine]) -> tuple[Sequence[str], Sequence[str | None]]:
     """Names, and when each record was read."""
     if isinstance(machines, Machines):
         _, names, _, times, _, _ = machines.packed()
-        return zip(names, times, strict=True)
-    return ((machine.name, machine.read_at) for machine in machines)
+        return names, times
+    return [machine.name for machine in machines], [machine.read_at for machine in machines]
+
+
+def _ages(times: Sequence[str | None], now: str) -> dict[str | None, float | None]:
+    """By each time, in their order, the seconds since then; None where that is not known."""
+    at = _seconds(now) or 0.0
+    read = {time: None if time is None else _seconds(time) for time in dict.fromkeys(times)}
+    return {time: None if since is None else at - since for time, since in read.items()}
 
 
 def _seconds(time: str) -> float | None:
     """Since 1970; None for a day that is in no calendar, which a record may state."""
-    from datetime import datetime
-
     try:
         return datetime.fromisoformat(time).timestamp()
     except (ValueError, OverflowError):

@@ -123,7 +123,8 @@ class Number:
         return float(self.pinned)
 
     def __bool__(self) -> bool:
-        return self != 0
+        # most are larger: one question tells
+        return bool(self > 0 or self < 0)
 
     def _reaches(self, other: Any, *, beyond: bool) -> Any:
         """Whether it is `other` or more; with `beyond` more."""

@@ -242,6 +242,12 @@ class _Window:
         self._counted_to = place
         return self.lines_before + self._feeds + 1
 
+    def go_past_line(self, end: int) -> None:
+        """Move to the end of the line of `at`, which `line_at` was asked for: in between no line
+        feed is to be counted.
+        """
+        self.at = self._counted_to = end
+
     def line_end(self, max_bytes: int) -> int:
         """Where the line of `at` ends: at its line feed or at the end of the text. Raises
         `Unreadable` for one longer than that.
@@ -326,7 +332,7 @@ def read_records(
     while window.skip_blanks():
         end = window.line_end(max_record_bytes)
         line, text = window.line_at(window.at), window.text[window.at : end]
-        window.at = end
+        window.go_past_line(end)
         if knows(text, line):
             yield Entry(line, None, None, decoder, is_known=True)
             continue

@@ -315,22 +315,27 @@ def _rebuild(kind: type[Record], values: dict[str, Any]) -> Record:
     return kind(**values)
 
 
+class _IsLarge(dict[type, bool]):
+    """Whether values of a type are the same only where they are one object."""
+
+    def __missing__(self, kind: type) -> bool:
+        is_large = self[kind] = issubclass(kind, Record) or kind.__hash__ is None
+        return is_large
+
+
 def remembered(most: int) -> Callable[[Make], Make]:
     """As `lru_cache`, of at most `most` calls, for functions of records. Records, and what has no
     hash, as a dict, are the same only where they are one object: to hash a large record takes
     longer than most of what is made of it.
     """
 
+    is_large = _IsLarge()
+
     def decorate(make: Any) -> Any:
         kept: dict[tuple[Any, ...], tuple[Any, tuple[Any, ...]]] = {}
 
         def call(*arguments: Any) -> Any:
-            key = tuple(
-                [
-                    id(each) if isinstance(each, Record) or each.__hash__ is None else each
-                    for each in arguments
-                ]
-            )
+            key = tuple([id(each) if is_large[type(each)] else each for each in arguments])
             entry = kept.get(key)
             if entry is None:
                 if len(kept) >= most:

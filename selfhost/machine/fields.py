@@ -271,7 +271,7 @@ class PresentModel(Record):
 
 
 _HOUR_AND_MINUTE = "([01][0-9]|2[0-3]):[0-5][0-9]"
-_TIME = (
+_TIME = pattern(
     "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
     rf"T{_HOUR_AND_MINUTE}:([0-5][0-9]|60)(\.[0-9]+)?(Z|[+-]{_HOUR_AND_MINUTE})"
 )
@@ -421,10 +421,8 @@ class Reader:
         return None
 
     def time(self, json_object: Mapping[str, Any], key: str) -> str | None:
-        import re
-
         value = self.text_value(json_object, key)
-        if value is not None and not re.fullmatch(_TIME, value):
+        if value is not None and not _TIME.fullmatch(value):
             self.problem(
                 key, f'is "{_short(value)}", not a time', "write for example 2026-10-01T12:00:00Z"
             )

@@ -91,13 +91,18 @@ def held(question: Question, needs: Needs, machine: Machine) -> Judged:
 
 def judge_with_disk(question: Question, needs: Needs, machine: Machine) -> Judged:
     """What of the findings of `judge` decides, and maybe others, if the disk has room."""
-    judged = held(question, needs, machine)
-    about = tuple(model_findings(question))
+    judged, about = held(question, needs, machine), _about_model(question)
     if not decided_by_program(question, needs, machine):
         # what it does not rest on is not asked: machines are not set apart by it
         return judged.replace(findings=(*about, *judged.findings))
     others = (*about, *_of_program(question, needs, machine))
     return judged.replace(findings=(*others, *judged.findings))
+
+
+# of one way on many machines it is the same
+@remembered(32)
+def _about_model(question: Question) -> tuple[Finding, ...]:
+    return tuple(model_findings(question))
 
 
 class Part(Record):

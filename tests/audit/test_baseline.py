@@ -157,6 +157,16 @@ def test_a_report_by_class_names_its_first_machines_only(tmp_path: Path) -> None
     assert (by_row.rows, by_row.exit_code) == ((), 0)
 
 
+def test_a_report_that_names_few_of_its_machines_is_refused(tmp_path: Path) -> None:
+    """Nearly everything would be called new, once a large fleet was judged for minutes."""
+    names = {f"m{number}": "disk" for number in range(11)}
+    with pytest.raises(InputError) as refused:
+        kept(audit(names), tmp_path, "json")
+    (problem,) = refused.value.problems
+    assert "--format jsonl=FILE" in (problem.remedy or "")
+    assert kept(audit(names), tmp_path, "jsonl").of("m10", "x") is not None
+
+
 def test_groups_are_of_what_changed(tmp_path: Path) -> None:
     """Reports by class see no machine that did not change, and new failures apart from others."""
     before = kept(audit({"a": "", "b": "disk memory", "c": "disk", "d": ""}), tmp_path)
