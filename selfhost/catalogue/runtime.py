@@ -427,8 +427,10 @@ class RuntimeSpec(Record):
     # by architecture of the processor: without these its shipped build crashes, or is slow
     instruction_sets: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
     recommended_instruction_sets: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
-    # it cannot run on a CPU
+    # it cannot run on a CPU as it is judged
     gpu_only: bool = read_by(Table.boolean, default=False)
+    # how such a program runs on a CPU all the same, as a sentence
+    on_cpu: str = read_by(Table.text, default="")
     # as installed and called it computes on the processor, whatever the machine has
     cpu_only: bool = read_by(Table.boolean, default=False)
     # systems on which its builds compute on the processor, whatever GPU is there

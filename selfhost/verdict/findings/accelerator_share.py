@@ -224,7 +224,9 @@ def _missing(
     return _uncounted(
         Outcome.FAIL,
         "accelerator-missing",
-        f"The program {runtime.name} needs a GPU, and {what}.",
+        f"{runtime.name} is judged with a GPU alone, and {what}. {runtime.on_cpu}"
+        if runtime.on_cpu
+        else f"The program {runtime.name} needs a GPU, and {what}.",
         f"leave out {option('runtime')} to use one that runs on a CPU"
         if has_other
         else "use a machine with a GPU",
