@@ -136,6 +136,7 @@ def answer(
     fine_print = [*newer, *_notes_of_asking(catalogue, question, understood)]
     if instead:
         notes += _notes_of_others(catalogue, question, judged, machine, to_type.commands)
+        notes += _on_cards_instead(catalogue, question, understood.workload, judged, machine)
     if question.chosen is not None:
         # how long the examples are decides what is learned, so a shorter length is not fine print
         is_trained = question.workload.task == "finetune"
@@ -194,6 +195,22 @@ def _notes_of_others(
     elsewhere = lies_elsewhere(catalogue, question, machine)
     if elsewhere is not None:
         yield elsewhere
+
+
+def _on_cards_instead(
+    catalogue: Catalogue, question: Question, asked: Workload, judged: Judged, machine: Machine
+) -> Iterator[str]:
+    """What an accelerator would hold of a model that runs beside it, a sentence; few do."""
+    is_text = question.workload.task == "generate" and question.spec.modality in GENERATING
+    in_ram = judged.needs is not None and judged.needs.placement == "host"
+    if not (is_text and in_ram and judged.fits and machine.accelerators):
+        return
+    from ..advice.alternatives import on_cards_instead
+    from ..verdict.defaults import Asker
+
+    sentence = on_cards_instead(question, asked, judged, Asker(catalogue, machine))
+    if sentence is not None:
+        yield sentence
 
 
 # the fields of `_with_what_else`
