@@ -234,36 +234,47 @@ def _fits_smaller(
 ) -> tuple[_Fit, str] | None:
     """The best quantization below the one judged that fits, and what it costs: of those worth
     having, or of the others. One that accelerators hold comes before one that the RAM holds beside
-    them. Files that the catalogue names, and what the runtime makes while
-    loading, come before what the reader makes; what nobody is known to publish and no printed
-    line makes is not among them.
+    them. Files that the catalogue names, and what the runtime makes while loading, come before what
+    the reader makes; what nobody is known to publish and no printed line makes is not among them.
     """
+    in_ram = None
+    for fit, cost in _fits_of_smaller(
+        question, asked_workload, machine, catalogue, worth_having=worth_having
+    ):
+        if not _lies_beside_cards(fit[1], machine):
+            return fit, cost
+        in_ram = in_ram or (fit, cost)
+    return in_ram
+
+
+def _fits_of_smaller(
+    question: Question,
+    asked_workload: Workload,
+    machine: Machine,
+    catalogue: Catalogue,
+    *,
+    worth_having: bool,
+) -> Iterator[tuple[_Fit, str]]:
+    """Those that `_fits_smaller` chooses from, the best first."""
     spec, workload, runtime = question.spec, question.workload, question.runtime
     if spec.closed or runtime is None or question.needs is None or workload.task == "finetune":
-        return None
+        return
     order = need.quantizations_of(spec, runtime, architectures(catalogue))
     if workload.quantization not in order or is_beyond_any_quantization(question, machine):
-        return None
+        return
     smaller = order[order.index(workload.quantization) + 1 :]
     published = [name for name in smaller if _can_be_had(question, name)]
     makeable = [name for name in smaller if name not in published and _can_be_made(question, name)]
-    in_ram = None
     for quantization in (*published, *makeable):
         quality = quality_of(quantization, catalogue, spec)
         if quality.worth_having is not worth_having:
             continue
         if is_surely_beyond(question, quantization, machine):
             continue
-        fit = _fits(
-            spec,
-            asked_workload.replace(runtime=runtime.id, quantization=quantization),
-            Asker(catalogue, machine),
-        )
-        if fit and not _lies_beside_cards(fit[1], machine):
-            return fit, quality.text
-        if fit and in_ram is None:
-            in_ram = fit, quality.text
-    return in_ram
+        asked = asked_workload.replace(runtime=runtime.id, quantization=quantization)
+        fit = _fits(spec, asked, Asker(catalogue, machine))
+        if fit:
+            yield fit, quality.text
 
 
 def on_cards_instead(

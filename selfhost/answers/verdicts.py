@@ -121,7 +121,7 @@ def answer(
     useful_room: bool = False,
 ) -> Verdict:
     """The verdict on a question that is understood. The arguments are those of `check_with`."""
-    judged = judge(question, machine)
+    judged = _judged(catalogue, question, understood.workload, machine, instead=instead)
     priced = partial(_priced, catalogue, today=today or dates.utc_today(), prices=prices)
     offers, newer = priced(question, judged) if instead or judged.failed else ((), [])
     to_type = steps(
@@ -180,6 +180,19 @@ def answer(
     # what else there is takes most of a check, and a program often asks for the route alone
     decided = {name: own for name, own in vars(verdict).items() if name not in _WHAT_ELSE}
     return Verdict.partly(decided, whole)
+
+
+def _judged(
+    catalogue: Catalogue, question: Question, asked: Workload, machine: Machine, *, instead: bool
+) -> Judged:
+    """Every finding; of a training that accelerators do not hold with what would make them."""
+    judged = judge(question, machine)
+    if not (instead and question.workload.task == "finetune" and machine.accelerators):
+        return judged
+    from ..advice.training import with_ways_to_cards
+    from ..verdict.defaults import Asker
+
+    return with_ways_to_cards(question, asked, judged, Asker(catalogue, machine))
 
 
 def _notes_of_others(

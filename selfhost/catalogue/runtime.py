@@ -320,8 +320,9 @@ class Service(Record):
     `shared_memory_bytes`: what several accelerators take of `/dev/shm`. `accelerator_host_bytes`:
     what libraries of an accelerator take of the RAM, where the overhead has it not;
     `host_limit_bytes`: what the publisher's example for one accelerator limits the RAM to, where
-    the overhead is assumed. `environment` is set always. `bounds`: what bounds each growth, by its name, with `{mib}`, `{parallel}` or
-    `{context_checkpoints}` to fill in; `NAME=value` is an environment variable, all else an option.
+    the overhead is assumed. `environment` is set always. `bounds`: what bounds each growth, by its
+    name, with `{mib}`, `{parallel}` or `{context_checkpoints}` to fill in; `NAME=value` is an
+    environment variable, all else an option.
     """
 
     image: str = read_by(Table.string, required=True)

@@ -56,8 +56,9 @@ def test_what_a_gpu_holds_whole_comes_before_what_runs_beside_it(memory: str) ->
     verdict = check("llama3.2-vision:11b", machine=machine)
     asked = Workload(runtime="transformers", quantization="nf4")
     nf4 = check("llama3.2-vision:11b", asked, machine=machine)
-    assert nf4.finding("accelerator").code == "accelerator-fits"
+    assert "accelerator-fits" in {finding.code for finding in nf4.findings}
     if verdict.can_run:
+        assert verdict.needs is not None
         assert verdict.needs.placement == "host"
         (note,) = [each for each in verdict.notes if "The GPU holds all of it" in each]
         assert "nf4" in note
