@@ -8,7 +8,9 @@ from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.quality import quality_of
 from ..catalogue.spec import ModelSpec
+from ..core import units
 from ..core.errors import SelfhostError, SpecError, WorkloadError
+from ..core.saying import option
 from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.records import Needs
@@ -231,16 +233,35 @@ def _fits_smaller(
     worth_having: bool,
 ) -> tuple[_Fit, str] | None:
     """The best quantization below the one judged that fits, and what it costs: of those worth
-    having, or of the others. Files that the catalogue names, and what the runtime makes while
-    loading, come before what the reader makes; what nobody is known to publish and no printed
-    line makes is not among them.
+    having, or of the others. One that accelerators hold comes before one that the RAM holds beside
+    them. Files that the catalogue names, and what the runtime makes while loading, come before what
+    the reader makes; what nobody is known to publish and no printed line makes is not among them.
     """
+    in_ram = None
+    for fit, cost in _fits_of_smaller(
+        question, asked_workload, machine, catalogue, worth_having=worth_having
+    ):
+        if not _lies_beside_cards(fit[1], machine):
+            return fit, cost
+        in_ram = in_ram or (fit, cost)
+    return in_ram
+
+
+def _fits_of_smaller(
+    question: Question,
+    asked_workload: Workload,
+    machine: Machine,
+    catalogue: Catalogue,
+    *,
+    worth_having: bool,
+) -> Iterator[tuple[_Fit, str]]:
+    """Those that `_fits_smaller` chooses from, the best first."""
     spec, workload, runtime = question.spec, question.workload, question.runtime
     if spec.closed or runtime is None or question.needs is None or workload.task == "finetune":
-        return None
+        return
     order = need.quantizations_of(spec, runtime, architectures(catalogue))
     if workload.quantization not in order or is_beyond_any_quantization(question, machine):
-        return None
+        return
     smaller = order[order.index(workload.quantization) + 1 :]
     published = [name for name in smaller if _can_be_had(question, name)]
     makeable = [name for name in smaller if name not in published and _can_be_made(question, name)]
@@ -250,14 +271,39 @@ def _fits_smaller(
             continue
         if is_surely_beyond(question, quantization, machine):
             continue
-        fit = _fits(
-            spec,
-            asked_workload.replace(runtime=runtime.id, quantization=quantization),
-            Asker(catalogue, machine),
-        )
+        asked = asked_workload.replace(runtime=runtime.id, quantization=quantization)
+        fit = _fits(spec, asked, Asker(catalogue, machine))
         if fit:
-            return fit, quality.text
-    return None
+            yield fit, quality.text
+
+
+def on_cards_instead(
+    question: Question, asked_workload: Workload, judged: Judged, asker: Asker
+) -> str | None:
+    """Of a model that runs in RAM beside accelerators a sentence on the best smaller quantization
+    worth having that these hold completely, with its pace; None where there is none.
+    """
+    machine, runtime = asker.machine, question.runtime
+    if runtime is None or not judged.fits or not _lies_beside_cards(judged, machine):
+        return None
+    smaller = _fits_smaller(question, asked_workload, machine, asker.catalogue, worth_having=True)
+    if smaller is None:
+        return None
+    other, there, _ = smaller[0]
+    pace = there.speed.decode if there.speed is not None else None
+    if there.needs is None or there.needs.placement != "accelerator" or pace is None:
+        return None
+    typed = option("quantization", other.workload.quantization or "")
+    if asked_workload.runtime is None:
+        typed = f"{option('runtime', runtime.id)} {typed}"
+    paced = units.likely_pace(pace.low, pace.likely, pace.high, " tokens/s")
+    return f"The GPU holds all of it with `{typed}`: {paced}."
+
+
+def _lies_beside_cards(judged: Judged, machine: Machine) -> bool:
+    """All of it lies in RAM of a machine with accelerators that have memory of their own."""
+    in_ram = judged.needs is not None and judged.needs.placement == "host"
+    return in_ram and any(card.unified is False for card in machine.accelerators or ())
 
 
 def _can_be_had(question: Question, quantization: str) -> bool:

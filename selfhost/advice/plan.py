@@ -653,8 +653,11 @@ def _spread_over(
     def holds(cards: int, steps: int) -> bool:
         card = _card(question, steps * _CARD_STEP_BYTES)
         there = roomy.replace(accelerators=(card,) * cards)
-        needs = judge(ask(spec, workload, catalogue, there), there).needs
-        return needs is not None and needs.placement == "accelerator"
+        judged = judge(ask(spec, workload, catalogue, there), there)
+        if judged.needs is None or judged.needs.placement != "accelerator":
+            return False
+        # which trainer it is may decide whether they do
+        return all(finding.code != "accelerator-close" for finding in judged.findings)
 
     for cards in _CARDS:
         # what the most cards for desktops do not hold takes as many larger ones

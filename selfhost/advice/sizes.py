@@ -61,7 +61,7 @@ class Growth(Record):
     """What a server may come to hold beside its request. `bytes` at most, with `bound`, the option
     or environment variable that holds it there, "" where nothing does. `unbound_bytes` is what it
     grows to without; None where that is not known or nothing bounds it. The one named
-    `uncertainty` is by how much the request may be too low.
+    `uncertainty` is by how much the request may be too low; `is_assumed` where nobody measured it.
     """
 
     name: str
@@ -70,6 +70,7 @@ class Growth(Record):
     unbound_bytes: int | None = None
     why: str
     arithmetic: str
+    is_assumed: bool = False
 
 
 class Held(Record):
@@ -156,8 +157,8 @@ class ContainerSize(Record):
         service = self.runtime.service
         if service is None or not self.arguments:
             return ()
-        first = service.program if service.starts_nothing else service.model_option
-        return (*first.split(), *self.arguments, *service.listen.split())
+        first = service.program.split() if service.starts_nothing else ()
+        return (*first, *self.arguments, *service.listen.split())
 
     @property
     def program(self) -> tuple[str, ...]:
@@ -279,7 +280,8 @@ def size_of(
     growths = _growths(verdict, runtime, catalogue, server, prompt_cache_bytes)
     accelerators = _accelerators(memory, verdict.machine)
     shared = _shared_memory(service, len(accelerators))
-    growths += [each for each in (shared, _uncertainty(kept)) if each is not None]
+    uncertain = _uncertainty(kept, _stated_room(runtime))
+    growths += [each for each in (shared, uncertain) if each is not None]
     # of the program's own pages the mapped ones are page cache too
     code, libraries = _code_and_libraries(service, accelerators)
     page_cache = sum(term.bytes for term in mapped) + code
@@ -574,23 +576,38 @@ def _pictures(verdict: Verdict, runtime: RuntimeSpec, catalogue: Catalogue) -> G
     )
 
 
-def _uncertainty(kept: list[Term]) -> Growth | None:
-    """How far the high ends lie above the likely figures that the request is made of; None where
-    all are exact.
+def _stated_room(runtime: RuntimeSpec) -> int:
+    """Bytes that the limit of the publisher's own example leaves above the most that is assumed of
+    the program: a limit that is too low has the server killed, one that is too high costs nothing.
+    """
+    most = runtime.service.host_limit_bytes if runtime.service is not None else 0
+    return max(0, most - runtime.overhead_high_bytes)
+
+
+def _uncertainty(kept: list[Term], stated_room_bytes: int) -> Growth | None:
+    """How far the high ends lie above the likely figures that the request is made of, and
+    `_stated_room`; None where all are exact.
     """
     open_ended = [term for term in kept if term.high_bytes > term.bytes]
     if not open_ended:
         return None
     widest = max(open_ended, key=lambda term: term.high_bytes - term.bytes)
     name, most = widest.name.replace("_", " "), units.binary(widest.high_bytes)
+    why = f"{name} up to {most} ({widest.how})"
+    sums = [
+        f"({term.high_bytes:,} - {term.bytes:,}) bytes of {term.name.replace('_', ' ')}"
+        for term in open_ended
+    ]
+    if stated_room_bytes:
+        most = units.binary(widest.high_bytes + stated_room_bytes)
+        why = f"{name} ({widest.how}); {most} in its publisher's example"
+        sums.append(f"{stated_room_bytes:,} bytes to the limit of its publisher's example")
     return Growth(
         name="uncertainty",
-        bytes=sum(term.high_bytes - term.bytes for term in open_ended),
-        why=f"{name} up to {most} ({widest.how})",
-        arithmetic=" + ".join(
-            f"({term.high_bytes:,} - {term.bytes:,}) bytes of {term.name.replace('_', ' ')}"
-            for term in open_ended
-        ),
+        bytes=sum(term.high_bytes - term.bytes for term in open_ended) + stated_room_bytes,
+        why=why,
+        arithmetic=" + ".join(sums),
+        is_assumed=any(term.how is How.ASSUMED for term in open_ended),
     )
 
 

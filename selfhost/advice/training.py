@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+
 from ..catalogue.spec import RuntimeSpec
+from ..core.errors import WorkloadError
+from ..core.saying import option
 from ..core.workload import DEFAULT_LORA_RANK, Workload
 from ..machine.record import Machine
 from ..needs.records import GATHERED
+from ..needs.torch.activations import LOGIT_LOW_BYTES
+from ..verdict.defaults import Asker
+from ..verdict.devices import free_bytes
+from ..verdict.findings.accelerator_share import with_remedy
+from ..verdict.judging import judge
 from ..verdict.record import Judged, Question
 from .commands import device_of, devices_used
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def training_lines(
@@ -34,6 +48,83 @@ def training_lines(
         command = command.replace("{" + key + "}", str(value))
     options = _options(runtime, workload, device_of(runtime, judged, machine), _shards(judged))
     return _install(runtime, workload), (" ".join((command, *options)),)
+
+
+# examples of fewer tokens are not proposed (assumed)
+_SHORTEST_EXAMPLE_TOKENS = 256
+
+
+def with_ways_to_cards(question: Question, asked: Workload, judged: Judged, asker: Asker) -> Judged:
+    """A training that is judged in RAM because accelerators do not hold it, with what makes these
+    hold it for a remedy: only ways that were judged. `asked` is the workload before defaults.
+    """
+    finding = next((each for each in judged.findings if each.check == "accelerator"), None)
+    in_ram = judged.needs is not None and judged.needs.placement == "host"
+    if not in_ram or finding is None or finding.remedy is not None:
+        return judged
+    if not any(card.unified is False for card in asker.machine.accelerators or ()):
+        return judged
+    options = (_first_on_cards(question, asked, way, asker) for way in _ways(question))
+    ways = [f"use {words}" for words in options if words]
+    if _fits_without_logits(question, judged, asker.machine):
+        ways.append("train with `--use_liger_kernel` of trl, which keeps no logits")
+    remedy = ", or ".join(ways)
+    if not remedy:
+        return judged
+    helped = with_remedy(finding, remedy)
+    findings = tuple(helped if each is finding else each for each in judged.findings)
+    return judged.replace(findings=findings)
+
+
+def _ways(question: Question) -> Iterator[tuple[dict[str, Any], ...]]:
+    """Changes of one thing each, the best of a kind first."""
+    workload, runtime = question.workload, question.runtime
+    if workload.checkpointing is False:
+        yield ({"checkpointing": True},)
+    methods = runtime.finetune_methods if runtime is not None else ()
+    own = methods.index(_method(workload)) + 1 if _method(workload) in methods else 0
+    yield tuple({"finetune_method": method} for method in methods[own:])
+    if workload.parallel > 1:
+        yield ({"parallel": 1},)
+    tokens, lengths = workload.context_tokens or 0, []
+    while (tokens := tokens // 2) >= _SHORTEST_EXAMPLE_TOKENS:
+        lengths.append({"context_tokens": tokens})
+    yield tuple(lengths)
+
+
+def _fits_without_logits(question: Question, judged: Judged, machine: Machine) -> bool:
+    """Whether one accelerator likely holds the training of adapters without its logits: at least
+    `LOGIT_LOW_BYTES` each, of which a layer that is computed again takes less.
+    """
+    workload, architecture = question.workload, question.spec.architecture
+    memory = judged.needs.memory if judged.needs is not None else None
+    if architecture is None or memory is None or _method(workload) == "full":
+        return False
+    tokens = (workload.context_tokens or 0) * workload.parallel
+    logits_bytes = LOGIT_LOW_BYTES * (architecture.vocabulary or 0) * tokens
+    needed_bytes = sum(term.bytes for term in memory.terms if not term.is_program) - logits_bytes
+    return any(
+        card.unified is False and needed_bytes <= (free_bytes(card) or 0)
+        for card in machine.accelerators or ()
+    )
+
+
+def _first_on_cards(
+    question: Question, asked: Workload, changes: Sequence[Mapping[str, Any]], asker: Asker
+) -> str:
+    """The option of the first change with which accelerators hold the training; "" where none
+    does.
+    """
+    for change in changes:
+        try:
+            other = asker.ask(question.spec, asked.replace(**change))
+        except WorkloadError:
+            continue
+        there = judge(other, asker.machine)
+        if there.fits and there.needs is not None and there.needs.placement == "accelerator":
+            ((name, value),) = change.items()
+            return f"{option(name, value)}"
+    return ""
 
 
 def _method(workload: Workload) -> str:

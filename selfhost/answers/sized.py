@@ -127,6 +127,10 @@ def _by_its_commands(
     return verdict if fails else other
 
 
+# a program that loads a repository of such files takes a folder of them in its place
+_OF_FOLDERS = ("safetensors", "pickle")
+
+
 def _from_your_folder(
     verdict: Verdict, catalogue: Catalogue, workload: Workload, place: Machine
 ) -> Verdict:
@@ -139,7 +143,7 @@ def _from_your_folder(
     if verdict.commands or judged.runtime is None or not judged.quantization:
         return verdict
     service = catalogue.runtime(judged.runtime).service
-    if service is None or not service.model_option or not judged.format:
+    if service is None or judged.format not in _OF_FOLDERS:
         return verdict
     folder = PublishedFiles(
         format=judged.format,

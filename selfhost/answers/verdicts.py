@@ -121,7 +121,7 @@ def answer(
     useful_room: bool = False,
 ) -> Verdict:
     """The verdict on a question that is understood. The arguments are those of `check_with`."""
-    judged = judge(question, machine)
+    judged = _judged(catalogue, question, understood.workload, machine, instead=instead)
     priced = partial(_priced, catalogue, today=today or dates.utc_today(), prices=prices)
     offers, newer = priced(question, judged) if instead or judged.failed else ((), [])
     to_type = steps(
@@ -136,6 +136,7 @@ def answer(
     fine_print = [*newer, *_notes_of_asking(catalogue, question, understood)]
     if instead:
         notes += _notes_of_others(catalogue, question, judged, machine, to_type.commands)
+        notes += _on_cards_instead(catalogue, question, understood.workload, judged, machine)
     if question.chosen is not None:
         # how long the examples are decides what is learned, so a shorter length is not fine print
         is_trained = question.workload.task == "finetune"
@@ -181,6 +182,19 @@ def answer(
     return Verdict.partly(decided, whole)
 
 
+def _judged(
+    catalogue: Catalogue, question: Question, asked: Workload, machine: Machine, *, instead: bool
+) -> Judged:
+    """Every finding; of a training that accelerators do not hold with what would make them."""
+    judged = judge(question, machine)
+    if not (instead and question.workload.task == "finetune" and machine.accelerators):
+        return judged
+    from ..advice.training import with_ways_to_cards
+    from ..verdict.defaults import Asker
+
+    return with_ways_to_cards(question, asked, judged, Asker(catalogue, machine))
+
+
 def _notes_of_others(
     catalogue: Catalogue,
     question: Question,
@@ -194,6 +208,22 @@ def _notes_of_others(
     elsewhere = lies_elsewhere(catalogue, question, machine)
     if elsewhere is not None:
         yield elsewhere
+
+
+def _on_cards_instead(
+    catalogue: Catalogue, question: Question, asked: Workload, judged: Judged, machine: Machine
+) -> Iterator[str]:
+    """What an accelerator would hold of a model that runs beside it, a sentence; few do."""
+    is_text = question.workload.task == "generate" and question.spec.modality in GENERATING
+    in_ram = judged.needs is not None and judged.needs.placement == "host"
+    if not (is_text and in_ram and judged.fits and machine.accelerators):
+        return
+    from ..advice.alternatives import on_cards_instead
+    from ..verdict.defaults import Asker
+
+    sentence = on_cards_instead(question, asked, judged, Asker(catalogue, machine))
+    if sentence is not None:
+        yield sentence
 
 
 # the fields of `_with_what_else`

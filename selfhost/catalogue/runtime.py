@@ -308,10 +308,9 @@ class Service(Record):
     `image` is the one that the runtime's publisher offers, and `images` those by vendor of an
     accelerator; `vendor` is whose accelerators it takes where none is named, "" where it takes
     none unless told. `program` are the words of the runtime's command that the image starts by
-    itself, `model_option` what it wants before the model's name, and `listen` what makes it
-    reachable. `starts_nothing`: the image starts no program by itself, so that its arguments begin
-    with `program`. `fetch` is the line that downloads `{name}` once it runs, "" where the command
-    does.
+    itself, and `listen` what makes it reachable. `starts_nothing`: the image starts no program by
+    itself, so that its arguments begin with `program`. `fetch` is the line that downloads `{name}`
+    once it runs, "" where the command does.
 
     `port` and `health`: where it answers 200 once the model can be asked; `port_setting` moves it
     to `{port}`, as an option or as `NAME=value` of the environment. `store`: the folder of its
@@ -319,16 +318,17 @@ class Service(Record):
     `mapped_program_bytes`: how much of its overhead are mapped files of the program itself.
     `prompt_cache_bytes`: how much of earlier prompts it keeps in RAM unless told; 0 for none.
     `shared_memory_bytes`: what several accelerators take of `/dev/shm`. `accelerator_host_bytes`:
-    what libraries of an accelerator take of the RAM, where the overhead has it not. `environment`
-    is set always. `bounds`: what bounds each growth, by its name, with `{mib}`, `{parallel}` or
-    `{context_checkpoints}` to fill in; `NAME=value` is an environment variable, all else an option.
+    what libraries of an accelerator take of the RAM, where the overhead has it not;
+    `host_limit_bytes`: what the publisher's example for one accelerator limits the RAM to, where
+    the overhead is assumed. `environment` is set always. `bounds`: what bounds each growth, by its
+    name, with `{mib}`, `{parallel}` or `{context_checkpoints}` to fill in; `NAME=value` is an
+    environment variable, all else an option.
     """
 
     image: str = read_by(Table.string, required=True)
     images: Mapping[str, str] = read_by(texts, default={})
     vendor: str = read_by(Table.string, default="")
     program: str = read_by(Table.string, required=True)
-    model_option: str = read_by(Table.string, default="")
     listen: str = read_by(Table.string, default="")
     starts_nothing: bool = read_by(Table.boolean, default=False)
     fetch: str = read_by(Table.string, default="")
@@ -341,6 +341,7 @@ class Service(Record):
     prompt_cache_bytes: int = read_by(Table.integer, default=0)
     shared_memory_bytes: int = read_by(Table.integer, default=0)
     accelerator_host_bytes: int = read_by(Table.integer, default=0)
+    host_limit_bytes: int = read_by(Table.integer, default=0)
     environment: Mapping[str, str] = read_by(texts, default={})
     bounds: Mapping[str, str] = read_by(texts, default={})
     source: str = read_by(Table.text, required=True)
@@ -427,8 +428,10 @@ class RuntimeSpec(Record):
     # by architecture of the processor: without these its shipped build crashes, or is slow
     instruction_sets: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
     recommended_instruction_sets: Mapping[str, tuple[str, ...]] = read_by(string_lists, default={})
-    # it cannot run on a CPU
+    # it cannot run on a CPU as it is judged
     gpu_only: bool = read_by(Table.boolean, default=False)
+    # how such a program runs on a CPU all the same, as a sentence
+    on_cpu: str = read_by(Table.text, default="")
     # as installed and called it computes on the processor, whatever the machine has
     cpu_only: bool = read_by(Table.boolean, default=False)
     # systems on which its builds compute on the processor, whatever GPU is there

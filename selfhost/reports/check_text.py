@@ -665,7 +665,8 @@ def _without_lines(verdict: Verdict) -> str:
     if is_whole and canonical_packed(quantization) and model.conversions_page:
         return (
             f"The catalogue names no {quantization} files of it. Hugging Face lists some:"
-            f" {model.conversions_page}. Checked by its repository's name, one has a command."
+            f" {model.conversions_page}. For the command, check one by its repository's name:"
+            f" selfhost check OWNER/NAME --runtime {verdict.workload.runtime}"
         )
     repository, runtime = model.repository, verdict.workload.runtime
     with_it = f" with {runtime}" if runtime is not None else ""

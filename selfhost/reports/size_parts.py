@@ -109,7 +109,9 @@ def heading(
             parts.append(f"{units.binary(size.page_cache_bytes)} are page cache")
         grown = sum(growth.bytes for growth in size.growths)
         parts.append(f"{units.binary(grown)} may be added")
-        lines += [f"{size.model.name}: {', '.join(parts)}", *size.notes]
+        lines.append(f"{size.model.name}: {', '.join(parts)}")
+        lines += [f"not measured: {each.why}" for each in size.growths if each.is_assumed]
+        lines += size.notes
         if size.files_are_yours:
             lines += _to_put_there(size, binds_files=binds_files)
         if size.fetch:

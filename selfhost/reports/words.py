@@ -120,9 +120,21 @@ def answer_cell(answer: Answer, *, here: bool) -> Span:
         words, style = "RUNS SLOWLY", Outcome.WARN
     elif may_take_long(answer):
         words, style = "RUNS, PACE NOT KNOWN", Outcome.WARN
+    elif trains_beside_gpu(answer):
+        words, style = "RUNS ON THE CPU", Outcome.WARN
     elif tight_finding(answer) is not None:
         words, style = "LIKELY RUNS", Outcome.WARN
     return Span(text=f"{sign} {words}", style=style)
+
+
+def trains_beside_gpu(answer: Answer) -> bool:
+    """It is trained by the processor of a machine whose accelerators do not hold it."""
+    finding = answer.finding("accelerator")
+    return (
+        answer.workload.task == "finetune"
+        and finding is not None
+        and (finding.code, finding.outcome) == ("accelerator-not-needed", Outcome.WARN)
+    )
 
 
 def may_take_long(answer: Answer) -> bool:

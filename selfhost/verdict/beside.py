@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.spec import GENERATING, ModelSpec, RuntimeSpec
+from ..core import units
 from ..core.errors import WorkloadError
 from ..core.saying import option
 from ..core.workload import Workload
@@ -102,11 +103,27 @@ def _draft(
             f"{draft.name} in {quantization} is the model itself",
             "draft with a smaller model of the same family",
         )
+    _refuse_larger(draft, spec)
     return need.Companions(
         draft=draft,
         draft_quantization=quantization,
         draft_is_here=here,
     )
+
+
+def _refuse_larger(draft: ModelSpec, model: ModelSpec) -> None:
+    """A draft of more parameters than the model that checks it. The same model in fewer bits, and
+    what is of unknown size, may draft.
+    """
+    drafting, checking = draft.parameters.total, model.parameters.total
+    if drafting is None or checking is None or drafting <= checking:
+        return
+    message = (
+        f"{draft.name} ({units.count(drafting)} parameters) cannot draft for {model.name}"
+        f" ({units.count(checking)}): a draft is the smaller model of the two"
+    )
+    remedy = "exchange the two, or draft with a small model of the same family"
+    raise WorkloadError.of("draft", message, remedy)
 
 
 def _refuse_without_text(model: ModelSpec) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ..catalogue.spec import QuantizationRule, RuntimeSpec
+from ..core import units
 from ..core.records import remembered
+from ..core.units import TRAINED
 from ..machine.record import Accelerator, Machine
 from ..needs.quantization import cache_type_bytes
 from ..needs.records import GATHERED, How, Needs, Term
@@ -346,6 +348,7 @@ def ways_held(
             has_other_runtime=question.has_other_runtime,
             smaller_caches=smaller_caches(question, machine),
             cache_rule=question.cache_rule,
+            gathered=whole,
             deciding=deciding,
         )
         yield (
@@ -496,6 +499,8 @@ def first_without_a_fail(
             is_beside = candidate.placement in ("host", "split") and not deciding
             if is_beside and machine.accelerators:
                 held = [held[0], _once_idle(question, machine, candidate, held[1], every)]
+            if held[1].code == "accelerator-close" and not deciding:
+                held = [held[0], _or_in_ram(question, machine, held[1], every)]
             return Chosen(candidate, held, paced, is_first=len(seen) == 1)
         slow = slow or Chosen(candidate, held, paced, is_first=len(seen) == 1)
     if slow is not None:
@@ -503,6 +508,26 @@ def first_without_a_fail(
     candidate, held = _least_bad(question, seen)
     paced = pace_and_finding(question, candidate, machine, deciding)
     return Chosen(candidate, held, paced, is_first=candidate is seen[0][0])
+
+
+def _or_in_ram(
+    question: Question,
+    machine: Machine,
+    close: Finding,
+    others: Iterator[tuple[Needs, list[Finding]]],
+) -> Finding:
+    """The finding of accelerators that may hold a training, with what the RAM gives, where that
+    holds it.
+    """
+    for candidate, held in others:
+        is_held = all(finding.outcome in (Outcome.PASS, Outcome.WARN) for finding in held)
+        if candidate.placement == "host" and is_held:
+            from .findings.accelerator_share import or_in_ram
+
+            pace = pace_and_finding(question, candidate, machine)[0]
+            work = pace.work if pace is not None else None
+            return or_in_ram(close, "" if work is None else units.work_cell(work.likely, TRAINED))
+    return close
 
 
 def _once_idle(

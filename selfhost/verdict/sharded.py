@@ -17,7 +17,8 @@ def sharded(
     gathered: Term,
     end: str = "high_bytes",
 ) -> Iterator[Needs]:
-    """Training on the fewest accelerators that hold it: weights, gradients and optimizer in equal
+    """Training on the fewest accelerators that hold it, on the most where only the least need is
+    sure to fit: weights, gradients and optimizer in equal
     parts (ZeRO, arXiv 1910.02054, section 5), the rest whole on each, and a process in RAM for
     each. `end`: of the range of what it needs; where they hold
     the likely need the most is near to it.
@@ -26,7 +27,7 @@ def sharded(
 
     def holders(end: str, room_times: float = 1.0) -> list[Place]:
         whole_bytes = sum(getattr(term, end) for term in (*beside, gathered))
-        return _fewest_that_hold(memory, machine, whole_bytes, end, room_times)
+        return _that_hold(memory, machine, whole_bytes, end, room_times, fewest=end != "low_bytes")
 
     chosen = holders(end)
     if chosen and end == "bytes":
@@ -48,12 +49,18 @@ def sharded(
     yield placed_as(needs, "accelerator", terms, 0)
 
 
-def _fewest_that_hold(
-    memory: MemoryNeed, machine: Machine, whole_bytes: int, end: str, room_times: float = 1.0
+def _that_hold(
+    memory: MemoryNeed,
+    machine: Machine,
+    whole_bytes: int,
+    end: str,
+    room_times: float = 1.0,
+    *,
+    fewest: bool = True,
 ) -> list[Place]:
     """The fewest accelerators, largest first, that hold training in parts, with so many bytes on
-    each beside its part; [] where all together do not. `end`: of the range of what is shared out;
-    `room_times`: of what each can give.
+    each beside its part, or the most; [] where all together do not. `end`: of the range of what is
+    shared out; `room_times`: of what each can give.
     """
     owned = machine.accelerators or ()
     sized = [
@@ -64,7 +71,8 @@ def _fewest_that_hold(
     sized.sort(key=lambda item: -item[1])
     alike = of_one_maker(sized, machine)
     shared = sum(getattr(term, end) for term in memory.terms if term.name in SHARED_OUT)
-    for number in range(2, len(sized) + 1):
+    numbers = range(2, len(sized) + 1)
+    for number in numbers if fewest else reversed(numbers):
         for group in reversed(alike):
             if len(group) < number:
                 continue
@@ -79,7 +87,7 @@ def devices_for_parts(needs: Needs, machine: Machine) -> int:
     """
     if needs.memory is None:
         return 0
-    return len(_fewest_that_hold(needs.memory, machine, 0, "low_bytes"))
+    return len(_that_hold(needs.memory, machine, 0, "low_bytes"))
 
 
 def _equal_part(term: Term, place: Place, index: int, number: int) -> Term:

@@ -16,6 +16,8 @@ from selfhost import (
     check,
 )
 from selfhost.catalogue.opened import open_catalogue
+from selfhost.machine.changes import apply
+from selfhost.machine.named import machine_named
 from selfhost.machine.profiles import load
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
@@ -44,6 +46,24 @@ def test_what_is_proposed_instead_does_run() -> None:
                 machine=VM,
             )
             assert again.route is Route.LOCAL, other
+
+
+@pytest.mark.parametrize("memory", ["24GiB", "64GiB"])
+def test_what_a_gpu_holds_whole_comes_before_what_runs_beside_it(memory: str) -> None:
+    """Llama 3.2 Vision has 10.7 B parameters, for Transformers alone: 21 GB in 16 bits, 11 in 8 and 6 in 4, and
+    an RTX 3060 has 12."""
+    machine = apply(machine_named("RTX 3060 12GB"), [f"memory={memory}"])
+    verdict = check("llama3.2-vision:11b", machine=machine)
+    asked = Workload(runtime="transformers", quantization="nf4")
+    nf4 = check("llama3.2-vision:11b", asked, machine=machine)
+    assert "accelerator-fits" in {finding.code for finding in nf4.findings}
+    if verdict.can_run:
+        assert verdict.needs is not None
+        assert verdict.needs.placement == "host"
+        (note,) = [each for each in verdict.notes if "The GPU holds all of it" in each]
+        assert "nf4" in note
+    else:
+        assert verdict.alternatives[0].quantization == "nf4"
 
 
 def test_alternatives_are_as_open_as_can_be_and_alike_in_size() -> None:

@@ -697,6 +697,21 @@ def test_what_one_card_for_desktops_does_not_hold_is_planned_for_several() -> No
     assert plan_of("mistral-7b", Workload()).least.accelerator_parts is None  # type: ignore[union-attr]
 
 
+def test_cards_that_a_plan_names_for_training_hold_it_whoever_trains() -> None:
+    """Of a full training the trainer decides whether 16 or 8 bytes a parameter are kept: the likely 16 have to fit."""
+    workload = Workload(task="finetune", finetune_method="full")
+    planned = plan_of("llama-3.1-8b", workload)
+    assert planned.least is not None
+    assert planned.least.accelerator_parts is not None
+    number, each_bytes = planned.least.accelerator_parts
+    assert number * each_bytes > 16 * 8.03e9
+    card = Accelerator(vendor="nvidia", name="A card", memory_total_bytes=each_bytes, unified=False)
+    there = planned.least.machine.replace(
+        accelerators=(card,) * number, memory_total_bytes=2**50, memory_limit_bytes=2**50
+    )
+    assert judged("llama-3.1-8b", workload, there).can_run
+
+
 def test_a_plan_says_that_it_knows_no_prices_and_how_to_hold_one_against_an_api() -> None:
     """Who plans a purchase looks for a price first; one without a day and a source would be worse than none."""
     shown = " ".join(plain(plan_document(plan_of("llama-3.3-70b", Workload()))).split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 
 from helpers.paths import TESTS
 from selfhost import Verdict, Workload, check
+from selfhost.machine.changes import apply
+from selfhost.machine.named import machine_named
 from selfhost.machine.profiles import load
 from selfhost.reports.words import answer_cell, asked_words
 
@@ -65,6 +68,69 @@ def test_no_command_of_a_trainer_of_writers_stands_by_an_embedder() -> None:
 def test_training_that_takes_weeks_is_no_plain_yes(machine: str, spec_id: str, words: str) -> None:
     verdict = on(machine, spec_id, task="finetune")
     assert answer_cell(verdict, here=False).text.endswith(words)
+
+
+FULL = Workload(task="finetune", finetune_method="full")
+
+
+@pytest.mark.parametrize("context_tokens", [1024, 4096])
+def test_cards_that_may_share_a_training_are_not_left_to_the_cpu(context_tokens: int) -> None:
+    """8 B parameters by AdamW take 8 bytes each where all is kept in 16 bits, 16 with a copy in 32 (arXiv 1910.02054): 60 and 120 GiB of states,
+    and four cards of 40 GiB share them. 160 GB of RAM hold it too, a few tokens a second."""
+    asked = FULL.replace(context_tokens=context_tokens)
+    verdict = check("llama-3.1-8b", asked, machine="4x a100")
+    finding = verdict.finding("accelerator")
+    assert finding is not None
+    assert (verdict.exit_code, finding.code) == (3, "accelerator-close")
+    assert "4 × " in finding.reason
+    # each of 40 GiB, one kept free
+    assert "156 GiB are there" in finding.reason
+    assert "CPU would train" in finding.reason
+    assert verdict.commands == ()
+    small = check("llama-3.1-8b", asked, machine=apply(machine_named("4x a100"), ["memory=64GiB"]))
+    about = small.finding("accelerator")
+    assert about is not None
+    assert about.code == "accelerator-close"
+    assert "CPU" not in about.reason
+
+
+def test_what_all_cards_have_is_told_and_what_helps_was_judged() -> None:
+    """70 B parameters take 1.1 TB, and eight cards of 80 GB have 640: adapters alone fit them."""
+    verdict = check("llama-3.3-70b", FULL, machine="server-8x-h100")
+    finding = verdict.finding("accelerator")
+    assert finding is not None
+    assert "8 × " in finding.reason
+    assert "together they have 629 GiB" in finding.reason
+    assert answer_cell(verdict, here=False).text != "✓ RUNS"
+    assert finding.remedy == 'use finetune_method="lora"'
+    lora = check("llama-3.3-70b", FULL.replace(finetune_method="lora"), machine="server-8x-h100")
+    assert lora.can_run
+    assert lora.needs is not None
+    assert lora.needs.placement == "accelerator"
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "machine"),
+    [
+        ("llama-3.1-8b", {"finetune_method": "lora", "context_tokens": 32_768}, "rtx 4090 256gb"),
+        ("qwen3-32b", {"finetune_method": "lora", "parallel": 4}, "2x rtx 3090 256gb"),
+        ("llama-3.3-70b", {"finetune_method": "full"}, "rtx 4090 2tb"),
+    ],
+)
+def test_a_processor_that_trains_beside_a_gpu_is_no_plain_yes(
+    model: str, asked: dict[str, Any], machine: str
+) -> None:
+    """Each context that is proposed instead does fit the cards; where nothing would, nothing is proposed."""
+    workload = Workload(task="finetune", **asked)
+    verdict = check(model, workload, machine=machine)
+    finding = verdict.finding("accelerator")
+    assert finding is not None
+    assert finding.code == "accelerator-not-needed"
+    assert answer_cell(verdict, here=False).text != "✓ RUNS"
+    for tokens in re.findall(r"context_tokens=(\d+)", finding.remedy or ""):
+        shorter = check(model, workload.replace(context_tokens=int(tokens)), machine=machine)
+        assert shorter.needs is not None
+        assert (shorter.can_run, shorter.needs.placement) == (True, "accelerator")
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,16 @@ def is_within_a_mebibyte(text: str, size_bytes: int) -> bool:
     return 0 <= in_bytes(text) - size_bytes < 2**20
 
 
+@pytest.mark.parametrize("kind", BLOCKS)
+def test_a_limit_that_nobody_measured_says_so_where_it_is_pasted(kind: str) -> None:
+    """What vLLM's processes take of the RAM is assumed; llama.cpp's was measured."""
+    text = block(kind, sized("vllm"))
+    (marked,) = [line for line in text.splitlines() if "not measured" in line]
+    assert marked.startswith("# ")
+    assert "publisher" in marked
+    assert "not measured" not in block(kind, sized("own file"))
+
+
 # ------------------------------------------------------------------ kubernetes
 
 

@@ -367,6 +367,10 @@ def test_a_conversion_without_a_known_repository_says_where_some_are() -> None:
     shown = _words(plain(check_text.check_document([verdict])))
     assert "names no awq files of it" in shown
     assert page in shown
+    assert "selfhost check OWNER/NAME --runtime vllm" in shown
+    # such a name, typed, has its command
+    typed = check("OWNER/gemma-3-27b-it-AWQ", Workload(runtime="vllm"), machine=where)
+    assert any("vllm serve OWNER/gemma-3-27b-it-AWQ" in line for line in typed.commands)
     scaled = asked.replace(context_tokens=100_000)
     verdict = check("qwen2.5-7b", scaled, machine=where)
     shown = _words(plain(check_text.check_document([verdict])))

@@ -27,7 +27,7 @@ _SOURCE = (
 )
 # bytes of each logit at the peak: the 16-bit one, its log-probability, and the gradients of both in
 # float32; measured with torch 2.13.0
-_LOGIT_BYTES, _LOGIT_LOW_BYTES, _LOGIT_HIGH_BYTES = 14, 10, 20
+_LOGIT_BYTES, LOGIT_LOW_BYTES, _LOGIT_HIGH_BYTES = 14, 10, 20
 # bytes saved per score where soft-capping or sinks keep attention from being fused: float32
 # softmax, its 16-bit copy, tanh of the cap
 _SCORE_BYTES, _SCORE_HIGH_BYTES = 10, 12
@@ -39,7 +39,7 @@ def activations(training: Training) -> Term:
     saved = _saved_by(training)
     scored = _scored_words(training)
     likely = _per_token(training, saved.likely, _width(training), _LOGIT_BYTES * scored)
-    least = _per_token(training, saved.low, _width(training), _LOGIT_LOW_BYTES * scored)
+    least = _per_token(training, saved.low, _width(training), LOGIT_LOW_BYTES * scored)
     tenths = _most_in_tenths(saved, plan)
     widest = tuple(layer * tenths // 10 for layer in saved.high)
     most = _per_token(training, widest, 4, _LOGIT_HIGH_BYTES * scored)

@@ -210,14 +210,23 @@ def what_to_lower(workload: Workload, *, is_shared_out: bool = False) -> str | N
 
 def which_holds_less(spec: ModelSpec, workload: Workload) -> str | None:
     """What to train with where the trainer decides how wide most of the model lies: the routed
-    experts under QLoRA (`experts_by_trainer`). None elsewhere.
+    experts under QLoRA (`experts_by_trainer`), and all of a full training by AdamW, which keeps a
+    copy and its moments in 16 or in 32 bits. None elsewhere.
     """
-    layers = spec.architecture.feed_forward if spec.architecture is not None else ()
-    if workload.finetune_method != "qlora" or not any(layer.experts for layer in layers):
+    architecture = spec.architecture
+    layers = architecture.feed_forward if architecture is not None else ()
+    if workload.finetune_method == "qlora" and any(layer.experts for layer in layers):
+        return (
+            "train with Unsloth or Axolotl, which quantize the experts too; peft with bitsandbytes"
+            " leaves them in 16 or 32 bits"
+        )
+    is_wide = architecture is None or architecture.dtype == "float32"
+    if workload.finetune_method != "full" or is_wide or workload.optimizer not in (None, "adamw"):
         return None
+    # accelerate casts what FSDP shares out to 32 bits in mixed precision (its pull request 2674)
     return (
-        "train with Unsloth or Axolotl, which quantize the experts too; peft with bitsandbytes"
-        " leaves them in 16 or 32 bits"
+        "train all in 16 bits: `--dtype bfloat16` of trl, and no mixed precision in the file of"
+        " `--accelerate_config`, in which FSDP keeps a copy in 32 bits"
     )
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ...catalogue.runtime import CacheRule
     from ...catalogue.spec import QuantizationRule, RuntimeSpec
     from ...machine.record import Machine
-    from ...needs.records import Needs
+    from ...needs.records import Needs, Term
 
 _NONE_NEEDED = Finding(
     check="accelerator",
@@ -35,6 +35,7 @@ def accelerator_check(
     has_other_runtime: bool = False,
     smaller_caches: Mapping[str, float] | None = None,
     cache_rule: CacheRule | None = None,
+    gathered: Term | None = None,
     deciding: bool = False,
 ) -> Finding:
     """Is an accelerator needed, and do those that `needs` names as places hold their share?
@@ -47,6 +48,7 @@ def accelerator_check(
     named, and the one that is judged without a name needs no GPU. `smaller_caches`: types of cache
     that the program has too, the best first, and their size as a share of what is judged.
     `cache_rule`: on which GPUs the program keeps the type of cache that was asked for.
+    `gathered`: what each of several accelerators holds whole where training shares the rest out.
     `deciding`: a finding that decides nothing may be another that decides nothing.
     """
     needs_gpu = runtime is not None and (runtime.gpu_only or (rule is not None and rule.gpu_only))
@@ -68,4 +70,5 @@ def accelerator_check(
         has_other_runtime=has_other_runtime,
         smaller_caches=smaller_caches or {},
         cache_rule=cache_rule,
+        gathered=gathered,
     )

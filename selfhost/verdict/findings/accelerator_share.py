@@ -12,7 +12,7 @@ from ...core.units import GIB, MIB, binary, binary_range
 from ...machine.gpus import capability_by_name
 from ...machine.record import Accelerator, Machine
 from ...machine.virtual_gpus import virtual_gpu
-from ...needs.records import GATHERED, MemoryNeed, Needs
+from ...needs.records import GATHERED, SHARED_OUT, MemoryNeed, Needs, Term
 from ..devices import (
     TIGHT,
     amd_gpus,
@@ -56,6 +56,7 @@ def held_check(
     has_other_runtime: bool = False,
     smaller_caches: Mapping[str, float],
     cache_rule: CacheRule | None = None,
+    gathered: Term | None = None,
 ) -> Finding:
     """What `accelerator_check` finds where there are accelerators, or one is needed. The arguments
     are its own.
@@ -64,7 +65,8 @@ def held_check(
     needing = runtime if _has_to_be_held(runtime, rule) else None
     if needs.placement == "host":
         if needing is None:
-            return _in_ram(needs, machine, runtime, alone, when_tight)
+            trained = needs.memory if when_tight is not None else None
+            return _in_ram(machine, runtime, needs, alone, trained, gathered)
         return _shared_and_needed(needs, machine, needing, rules) or _missing(
             needs, machine, needing, rules, has_other=has_other_runtime
         )
@@ -91,13 +93,16 @@ def _has_to_be_held(runtime: RuntimeSpec | None, rule: QuantizationRule | None) 
 
 
 def _in_ram(
-    needs: Needs,
     machine: Machine,
     runtime: RuntimeSpec | None,
+    needs: Needs,
     alone: tuple[str, str] | None,
-    when_tight: str | None,
+    trained: MemoryNeed | None,
+    gathered: Term | None,
 ) -> Finding:
-    """Of a runtime that works without one: what the accelerators there are would change."""
+    """Of a runtime that works without one: what the accelerators there are would change. `trained`:
+    what a training takes, None for other work.
+    """
     devices = machine.accelerators or ()
     if (unread := _unread_memory(machine)) is not None:
         return unread
@@ -117,17 +122,12 @@ def _in_ram(
             lambda: f"It is judged in RAM: {unused.name} is too small for it, and {why}.",
             remedy,
         )
-    memory, room_bytes = needs.memory, free_bytes(unused)
-    if when_tight is not None and memory is not None and room_bytes:
-        likely_bytes = _likely_beside_program(memory)
+    if trained is not None and free_bytes(unused):
+        memory = trained
         return _worded_when_read(
             Outcome.WARN,
             "accelerator-not-needed",
-            lambda: (
-                f"It is judged in RAM: on {unused.name} it likely needs {binary(likely_bytes)},"
-                f" and {binary(room_bytes)} are there."
-            ),
-            when_tight,
+            lambda: _too_small_to_train(memory, devices, gathered),
         )
     return _worded_when_read(
         Outcome.PASS,
@@ -136,13 +136,45 @@ def _in_ram(
     )
 
 
+def _too_small_to_train(
+    memory: MemoryNeed, devices: Sequence[Accelerator], gathered: Term | None
+) -> str:
+    """What a training likely takes of accelerators that do not hold it, and what these have: all of
+    one maker's together where the program shares it out over them.
+    """
+    beside = [term for term in memory.terms if not term.is_program]
+    together = _most_of_one_maker(devices) if gathered is not None else []
+    if gathered is None or len(together) < 2:
+        together, needed_bytes = [_roomiest(devices)], sum(term.bytes for term in beside)
+    else:
+        whole = sum(term.bytes for term in beside if term.name not in SHARED_OUT) + gathered.bytes
+        shared_out = sum(term.bytes for term in beside if term.name in SHARED_OUT)
+        needed_bytes = shared_out + len(together) * whole
+    room_bytes = sum(free_bytes(device) or 0 for device in together)
+    has = f"together they have {binary(room_bytes)}" if together[1:] else ""
+    return (
+        f"It is judged in RAM, by the CPU: on {_names(together)} it likely needs"
+        f" {binary(needed_bytes)}, and {has or f'{binary(room_bytes)} are there'}."
+    )
+
+
+def _most_of_one_maker(devices: Sequence[Accelerator]) -> list[Accelerator]:
+    """The accelerators over which a training can be shared out: no parts of one, of the maker whose
+    have most memory together.
+    """
+    by_maker: dict[str, list[Accelerator]] = {}
+    for device in devices:
+        if device.unified is False and not device.is_part:
+            by_maker.setdefault(device.vendor, []).append(device)
+    return max(
+        by_maker.values(),
+        key=lambda group: sum(free_bytes(device) or 0 for device in group),
+        default=[],
+    )
+
+
 def _roomiest(devices: Sequence[Accelerator]) -> Accelerator:
     return max(devices, key=lambda device: free_bytes(device) or 0)
-
-
-def _likely_beside_program(memory: MemoryNeed) -> int:
-    """Bytes that the model likely takes, without those of the program itself."""
-    return sum(term.bytes for term in memory.terms if not term.is_program)
 
 
 def _left_unused(runtime: RuntimeSpec | None, machine: Machine) -> Finding | None:
@@ -224,7 +256,9 @@ def _missing(
     return _uncounted(
         Outcome.FAIL,
         "accelerator-missing",
-        f"The program {runtime.name} needs a GPU, and {what}.",
+        f"{runtime.name} is judged with a GPU alone, and {what}. {runtime.on_cpu}"
+        if runtime.on_cpu
+        else f"The program {runtime.name} needs a GPU, and {what}.",
         f"leave out {option('runtime')} to use one that runs on a CPU"
         if has_other
         else "use a machine with a GPU",
@@ -778,6 +812,17 @@ def _what_fits_whole(needs: Needs, room_bytes: int, smaller_caches: Mapping[str,
     if most <= 0:
         return "only a smaller model fits completely"
     return f"weights of up to {binary(most)} fit completely; these are {binary(weights)}"
+
+
+def or_in_ram(close: Finding, pace: str) -> Finding:
+    """The finding of accelerators that may hold a training, with its pace in RAM."""
+    beside = f"The RAM holds it: the CPU would train at {pace}" if pace else "The RAM holds it"
+    return _reworded(close, lambda: (f"{close.reason} {beside}.", close.remedy))
+
+
+def with_remedy(finding: Finding, remedy: str) -> Finding:
+    """The finding with that remedy."""
+    return _reworded(finding, lambda: (finding.reason, remedy))
 
 
 def once_idle(chosen: Finding, held: Finding, pace: tuple[float, float] | None) -> Finding:

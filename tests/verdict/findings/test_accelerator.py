@@ -528,6 +528,16 @@ def test_a_jetson_nano_is_as_slow_as_its_cores(model: str, rate: float) -> None:
     assert pace.low < rate < pace.high < 2 * rate
 
 
+@pytest.mark.parametrize("runtime", ["vllm", "sglang"])
+def test_a_program_with_builds_for_cpus_is_not_said_to_need_a_gpu(runtime: str) -> None:
+    """Both document such builds, which are not judged."""
+    finding = check("mistral-7b", Workload(runtime=runtime), machine=MACHINE).finding("accelerator")
+    assert finding is not None
+    assert "needs a GPU" not in finding.reason
+    assert "judged with a GPU alone" in finding.reason
+    assert "CPUs" in finding.reason or "Xeons" in finding.reason
+
+
 def test_vllm_divides_no_model_over_gpus_of_two_makers() -> None:
     """Its builds compute on NVIDIA's or on AMD's: 12 GB of each are not 24, of one maker they are."""
     asked = Workload(runtime="vllm")
