@@ -200,7 +200,7 @@ def test_what_no_listing_shows_is_said() -> None:
     listed = on("desktop-rtx3060-12gb", "mistral-7b-instruct-v0.3", **asked)
     assert listed.commands_class == "listed"
     assert not any("verified" in line for line in listed.setup)
-    unlisted = on("desktop-rtx3060-12gb", "phi-3.5-mini-instruct", **asked)
+    unlisted = on("desktop-rtx3060-12gb", "openthinker-7b", **asked)
     assert unlisted.commands_class == "unlisted"
     assert any("not verified" in line for line in unlisted.setup)
 
@@ -313,15 +313,15 @@ def test_a_picture_is_made_in_the_steps_that_its_time_stands_for() -> None:
 
 
 def test_a_model_that_ollama_has_is_not_converted() -> None:
-    """Ollama has all-minilm:22m in F16 and llava:7b in Q4_0, and the latter in Q4_K_M under a longer
-    tag (auditomatic/ollama-models-registry@31464bb); in IQ4_XS it has none.
+    """Ollama has all-minilm:22m in F16, llava:7b and llava:13b in Q4_0, and the last in Q4_K_M under a
+    longer tag (auditomatic/ollama-models-registry@31464bb); in IQ4_XS it has none.
     """
     name = "aws-m7i.2xlarge"
     found = on(name, "all-minilm-l6-v2", runtime="llama.cpp", quantization="F16")
     assert found.commands[-1].endswith("ollama run all-minilm:22m 'Hello'")
     assert not any("convert" in line or "nobody" in line for line in found.setup)
-    longer = on(name, "llava-v1.6-mistral-7b", runtime="llama.cpp", quantization="Q4_K_M")
-    assert longer.commands[-1].endswith("ollama run llava:7b-v1.6-mistral-q4_K_M")
+    longer = on(name, "llava-v1.6-vicuna-13b", runtime="llama.cpp", quantization="Q4_K_M")
+    assert longer.commands[-1].endswith("ollama run llava:13b-v1.6-vicuna-q4_K_M")
     other = on(name, "llava-v1.6-mistral-7b", runtime="llama.cpp", quantization="IQ4_XS")
     assert "Q4_0" in other.setup[0]
     assert other.setup[0].endswith("ollama run llava:7b")
@@ -579,14 +579,9 @@ def test_a_repository_that_was_typed_is_the_one_that_is_fetched(typed: str, fetc
     ("typed", "fetched"),
     [
         # the repository that a listing has of that account
-        ("gemma-4-12b-it-UD-Q4_K_XL.gguf", "unsloth/gemma-4-12b-it-GGUF:UD-Q4_K_XL"),
         ("gpt-oss-20b-UD-Q4_K_XL.gguf", "unsloth/gpt-oss-20b-GGUF:UD-Q4_K_XL"),
         # the repository by its naming
-        ("Qwen3-8B-UD-Q4_K_XL.gguf", "unsloth/Qwen3-8B-GGUF:UD-Q4_K_XL"),
-        (
-            "Qwen3-30B-A3B-Instruct-2507-UD-Q4_K_XL.gguf",
-            "unsloth/Qwen3-30B-A3B-Instruct-2507-GGUF:UD-Q4_K_XL",
-        ),
+        ("SmolLM3-3B-UD-Q4_K_XL.gguf", "unsloth/SmolLM3-3B-GGUF:UD-Q4_K_XL"),
     ],
 )
 def test_a_file_of_a_makers_own_mix_is_fetched_from_its_maker(typed: str, fetched: str) -> None:
