@@ -77,9 +77,13 @@ def test_a_typed_tag_is_what_ollama_runs_and_wants_no_login(typed: str) -> None:
 
 
 def test_the_line_loads_the_typed_file_and_says_where_it_may_be() -> None:
-    verdict = checked("Qwen2.5-7B-Instruct-Q5_0.gguf")
-    assert verdict.commands[0].startswith("llama-server -m Qwen2.5-7B-Instruct-Q5_0.gguf ")
+    """Qwen publishes Q5_0 itself; no repository of GGUF files in the spec holds Q5_1."""
+    verdict = checked("Qwen2.5-7B-Instruct-Q5_1.gguf")
+    assert verdict.commands[0].startswith("llama-server -m Qwen2.5-7B-Instruct-Q5_1.gguf ")
     assert any("huggingface.co/models" in line for line in verdict.setup)
+    published = checked("Qwen2.5-7B-Instruct-Q5_0.gguf")
+    assert "-hf Qwen/Qwen2.5-7B-Instruct-GGUF:Q5_0 " in published.commands[0]
+    assert not any("not verified" in line for line in published.setup)
 
 
 def test_only_the_spelling_of_its_maker_is_the_file_that_was_trained_for_four_bits() -> None:
