@@ -134,15 +134,21 @@ def answer(
     )
     notes = list(_notes(catalogue, question, understood, offers))
     fine_print = [*newer, *_notes_of_asking(catalogue, question, understood)]
+    shown = question
+    if to_type.runtime is not None:
+        # advice is for the program whose lines are printed
+        shown = question.replace(runtime=to_type.runtime)
     if instead:
-        notes += _notes_of_others(catalogue, question, judged, machine, to_type.commands)
+        notes += _notes_of_use(catalogue, shown, judged, to_type.commands)
+        elsewhere = lies_elsewhere(catalogue, question, machine)
+        notes += [elsewhere] if elsewhere is not None else []
     if question.chosen is not None:
         # how long the examples are decides what is learned, so a shorter length is not fine print
         is_trained = question.workload.task == "finetune"
         (notes if is_trained else fine_print).append(question.chosen)
     if not understood.tag:
         fine_print += about_files(question, fits=judged.fits)
-    if instead and (more := slots(catalogue, question, judged, to_type.commands)) is not None:
+    if instead and (more := slots(catalogue, shown, judged, to_type.commands)) is not None:
         (fine_print if tells_sequences(to_type.commands) else notes).append(more)
     loaded_bits = _loaded_bits(question)
     verdict = Verdict(
@@ -181,19 +187,12 @@ def answer(
     return Verdict.partly(decided, whole)
 
 
-def _notes_of_others(
-    catalogue: Catalogue,
-    question: Question,
-    judged: Judged,
-    machine: Machine,
-    commands: Sequence[str],
+def _notes_of_use(
+    catalogue: Catalogue, question: Question, judged: Judged, commands: Sequence[str]
 ) -> Iterator[str]:
-    """What other ways to run it there are, and where its files lie already."""
+    """What other uses would take of the program that the printed lines start."""
     is_bounded = any("--ctx-checkpoints" in line for line in commands)
-    yield from notes_instead(catalogue, question, judged, is_bounded=is_bounded)
-    elsewhere = lies_elsewhere(catalogue, question, machine)
-    if elsewhere is not None:
-        yield elsewhere
+    return notes_instead(catalogue, question, judged, is_bounded=is_bounded)
 
 
 # the fields of `_with_what_else`
