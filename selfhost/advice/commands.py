@@ -214,7 +214,8 @@ def _circumstances(
 ) -> Circumstances:
     by_itself = _ollamas_context(machine)
     return Circumstances(
-        large=by_itself is not None and longer_context(question, judged, catalogue, machine) is None,
+        large=by_itself is not None
+        and longer_context(question, judged, catalogue, machine) is None,
         scaled=any(finding.code == "context-scaled" for finding in judged.findings),
         batch_tokens=need.batch_tokens(question.spec, question.workload, architectures(catalogue)),
         checkpoints=_checkpoints(question, judged, catalogue),

@@ -403,12 +403,14 @@ def _memory(machine: Machine) -> tuple[str, str]:
 
 
 def profiles_document(profiles: Sequence[Profile]) -> Document:
-    """Every known machine, a line each."""
+    """Known machines, a line each."""
+    if not profiles:
+        return Document(
+            blocks=(say("No machine matches. `selfhost machine --profiles` has every one."),)
+        )
+    several = f"{len(profiles)} machines" if len(profiles) > 1 else "1 machine"
     blocks: list[Block] = [
-        say(
-            f"{len(profiles)} machines to ask about with --machine NAME; the first word may be left"
-            " out."
-        ),
+        say(f"{several} to ask about with --machine NAME; the first word may be left out."),
         BLANK,
     ]
     columns = (
