@@ -14,8 +14,8 @@ from ..verdict.record import Alternative, Finding, OpenAlternative, Outcome, Roo
 from .layout import Bar, Block, Column, Document, Span, Table
 from .prices import price_words
 from .words import (
-    DAY_SECONDS,
     BLANK,
+    DAY_SECONDS,
     MACHINE,
     answer_line,
     asked_words,
