@@ -22,9 +22,9 @@ from ..verdict.question import architectures, ask
 from ..verdict.record import Judged, Question
 from ..verdict.speed import uses_shared_gpu
 
-# the context that Ollama takes by itself from so much GPU memory in all on: 32,768 tokens from 24 GiB,
-# 262,144 from 48 (docs/context-length.mdx of ollama@fb307609; 23 and 47, general knowledge), 4,096
-# below. A GPU of 24 GB states a little more or less than that
+# the context that Ollama takes by itself from so much GPU memory in all on: 32,768 tokens from
+# 24 GiB, 262,144 from 48 (docs/context-length.mdx of ollama@fb307609; 23 and 47, general
+# knowledge), 4,096 below. A GPU of 24 GB states a little more or less than that
 _OLLAMA_CONTEXTS = ((46 * 2**30, 262_144), (22 * 2**30, 32_768))
 # of the need, from which share on what a server comes to keep is held down by the line
 WORTH_BOUNDING = 0.1
@@ -183,14 +183,14 @@ def lines_of_made_file(
 
 class Circumstances(Record):
     """What a line depends on beside the question. `large`: Ollama takes a longer context by itself,
-    with which it would not run alike; `scaled`: the context is longer than the trained one; `batch_tokens`: those that an encoder
-    reads at once; `checkpoints`: to how many copies of a conversation the server is held, None
-    where it is not; `bounds` and `environment`: options and environment variables that hold a
-    server to what is counted; `device`: the runtime's word for where the model
-    is placed; `offload`: the way by which its parts come to an accelerator in turn, None where they
-    do not; `leaves_shared_gpu`: a GPU that shares the RAM computes in what is judged, and this
-    program leaves it unused unless told; `is_windows`: environment variables are set as PowerShell
-    does.
+    with which it would not run alike; `scaled`: the context is longer than the trained one;
+    `batch_tokens`: those that an encoder reads at once; `checkpoints`: to how many copies of a
+    conversation the server is held, None where it is not; `bounds` and `environment`: options and
+    environment variables that hold a server to what is counted; `device`: the runtime's word for
+    where the model is placed; `offload`: the way by which its parts come to an accelerator in turn,
+    None where they do not; `leaves_shared_gpu`: a GPU that shares the RAM computes in what is
+    judged, and this program leaves it unused unless told; `is_windows`: environment variables are
+    set as PowerShell does.
     """
 
     large: bool = False

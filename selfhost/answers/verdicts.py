@@ -134,14 +134,11 @@ def answer(
     )
     notes = list(_notes(catalogue, question, understood, offers))
     fine_print = [*newer, *_notes_of_asking(catalogue, question, understood)]
-    shown = question
-    if to_type.runtime is not None:
-        # advice is for the program whose lines are printed
-        shown = question.replace(runtime=to_type.runtime)
+    # advice is for the program whose lines are printed
+    shown = question.replace(runtime=to_type.runtime or question.runtime)
     if instead:
         notes += _notes_of_use(catalogue, shown, judged, to_type.commands)
-        elsewhere = lies_elsewhere(catalogue, question, machine)
-        notes += [elsewhere] if elsewhere is not None else []
+        notes += filter(None, (lies_elsewhere(catalogue, question, machine),))
     if question.chosen is not None:
         # how long the examples are decides what is learned, so a shorter length is not fine print
         is_trained = question.workload.task == "finetune"

@@ -648,7 +648,8 @@ def _without_lines(verdict: Verdict) -> str:
     if is_whole and canonical_packed(quantization) and model.conversions_page:
         return (
             f"The catalogue names no {quantization} files of it. Hugging Face lists some:"
-            f" {model.conversions_page}. Checked by its repository's name, one has a command."
+            f" {model.conversions_page}. To see what to type for one of them, check it by its"
+            " repository's name: selfhost check OWNER/NAME."
         )
     repository, runtime = model.repository, verdict.workload.runtime
     with_it = f" with {runtime}" if runtime is not None else ""

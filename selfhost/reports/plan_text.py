@@ -35,8 +35,8 @@ _FEW_ARCHITECTURES = 2
 # a price of hardware would need a day and a source for each country; who has one can hold it
 # against those of APIs, which have both
 _NO_PRICES = (
-    "No prices of hardware are known here. To hold one that you found against an API, add"
-    " --tokens-per-day 2M:500k --hardware-price PRICE to:"
+    "No prices of hardware are known here. To compare one that you found with the price of an API,"
+    " add --tokens-per-day 2M:500k --hardware-price PRICE to:"
 )
 
 _Row = tuple[str, str, str]
