@@ -81,20 +81,23 @@ def _of_another_model(run: Run, catalogue: Catalogue, typed: str) -> str | None:
         return None
     names = _names_known(run, catalogue)
     is_named_otherwise = bool(names) and all(other != spec_id for _, _, other in names)
-    name, _, other_id = names[0] if is_named_otherwise else ("", "", "NAME")
+    other_id = names[0][2] if is_named_otherwise else "NAME"
+    # the record goes into bug reports and names nothing of the user's
+    other_id = other_id if catalogue.is_shipped(other_id) else "NAME"
     stated, seen = outline.parameters_total, run.parameters
     # an encoder of images lies in a file of its own
     is_text = outline.modality == "text"
     if is_text and stated and seen and abs(seen / stated - 1) >= _OTHER_COUNT:
         return (
-            f"The run loaded another model: it had {units.count(seen)} parameters, {outline.id} has"
-            f" {units.count(stated)}. Name the one that it loaded: {option('model', other_id)}."
+            f"The run loaded another model: it had {units.count(seen)} parameters, the one that you"
+            f" named has {units.count(stated)}. Name the one that it loaded:"
+            f" {option('model', other_id)}."
         )
     if not is_named_otherwise:
         return None
     return (
-        f'The run names another model, "{name}", and is compared with {outline.id}. If it loaded'
-        f" what it names, type {option('model', other_id)}."
+        "The run names another model than you do. If it loaded what it names, type"
+        f" {option('model', other_id)}."
     )
 
 
