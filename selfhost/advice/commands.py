@@ -12,8 +12,9 @@ from ..catalogue.index import Catalogue
 from ..catalogue.quantization_names import TRAINED_FOR
 from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core.errors import WorkloadError
-from ..core.records import Record, pattern
+from ..core.records import Record, pattern, remembered
 from ..core.workload import Workload
+from ..machine.chips import metal_share
 from ..machine.record import Accelerator, Machine
 from ..verdict.devices import computes_on_shared, runs_on
 from ..verdict.judging import judge
@@ -21,10 +22,10 @@ from ..verdict.question import architectures, ask
 from ..verdict.record import Judged, Question
 from ..verdict.speed import uses_shared_gpu
 
-# from 23 GiB of GPU memory in all on, Ollama takes a longer context than 4,096 tokens by itself
-# (general knowledge; docs/context-length.mdx of ollama@fb307609 says 24 GiB); a GPU of 24 GB
-# states a little more or less than that
-OLLAMA_LARGE_GPUS_BYTES = 22 * 2**30
+# the context that Ollama takes by itself from so much GPU memory in all on: 32,768 tokens from
+# 24 GiB, 262,144 from 48 (docs/context-length.mdx of ollama@fb307609; 23 and 47, general
+# knowledge), 4,096 below. A GPU of 24 GB states a little more or less than that
+_OLLAMA_CONTEXTS = ((46 * 2**30, 262_144), (22 * 2**30, 32_768))
 # of the need, from which share on what a server comes to keep is held down by the line
 WORTH_BOUNDING = 0.1
 
@@ -100,7 +101,10 @@ def _line_of_another(
     """
     if not _has_build(runtime, machine):
         return ()
-    lines = _lines(runtime, question, circumstances, tag=tag)
+    # with the context that it takes by itself the line would not say it all
+    takes_longer = _ollamas_context(machine) is not None
+    as_asked = circumstances.replace(large=takes_longer)
+    lines = _lines(runtime, question, as_asked, tag=tag)
     return lines if len(lines) == 1 else ()
 
 
@@ -178,15 +182,15 @@ def lines_of_made_file(
 
 
 class Circumstances(Record):
-    """What a line depends on beside the question. `large`: Ollama takes a longer context by itself;
-    `scaled`: the context is longer than the trained one; `batch_tokens`: those that an encoder
-    reads at once; `checkpoints`: to how many copies of a conversation the server is held, None
-    where it is not; `bounds` and `environment`: options and environment variables that hold a
-    server to what is counted; `device`: the runtime's word for where the model
-    is placed; `offload`: the way by which its parts come to an accelerator in turn, None where they
-    do not; `leaves_shared_gpu`: a GPU that shares the RAM computes in what is judged, and this
-    program leaves it unused unless told; `is_windows`: environment variables are set as PowerShell
-    does.
+    """What a line depends on beside the question. `large`: Ollama takes a longer context by itself,
+    with which it would not run alike; `scaled`: the context is longer than the trained one;
+    `batch_tokens`: those that an encoder reads at once; `checkpoints`: to how many copies of a
+    conversation the server is held, None where it is not; `bounds` and `environment`: options and
+    environment variables that hold a server to what is counted; `device`: the runtime's word for
+    where the model is placed; `offload`: the way by which its parts come to an accelerator in turn,
+    None where they do not; `leaves_shared_gpu`: a GPU that shares the RAM computes in what is
+    judged, and this program leaves it unused unless told; `is_windows`: environment variables are
+    set as PowerShell does.
     """
 
     large: bool = False
@@ -208,9 +212,10 @@ def _circumstances(
     machine: Machine,
     catalogue: Catalogue,
 ) -> Circumstances:
-    sizes = [device.memory_total_bytes for device in machine.accelerators or ()]
+    by_itself = _ollamas_context(machine)
     return Circumstances(
-        large=None in sizes or sum(size or 0 for size in sizes) >= OLLAMA_LARGE_GPUS_BYTES,
+        large=by_itself is not None
+        and longer_context(question, judged, catalogue, machine) is None,
         scaled=any(finding.code == "context-scaled" for finding in judged.findings),
         batch_tokens=need.batch_tokens(question.spec, question.workload, architectures(catalogue)),
         checkpoints=_checkpoints(question, judged, catalogue),
@@ -221,6 +226,68 @@ def _circumstances(
         leaves_shared_gpu=_leaves_shared_gpu(question, runtime, machine),
         is_windows=machine.system == "windows",
     )
+
+
+class LongerContext(Record):
+    """The context that Ollama takes by itself, and what the model takes in memory with it."""
+
+    tokens: int
+    memory_bytes: int
+
+
+def _ollamas_context(machine: Machine) -> int | None:
+    """Tokens that Ollama makes room for by itself on that machine where they are more than its
+    usual ones; the most where its GPU's memory is not known.
+    """
+    sizes = [_most_bytes(device, machine) for device in machine.accelerators or ()]
+    if None in sizes:
+        return _OLLAMA_CONTEXTS[0][1]
+    gpu_bytes = sum(size or 0 for size in sizes)
+    return next((tokens for least, tokens in _OLLAMA_CONTEXTS if gpu_bytes >= least), None)
+
+
+def _most_bytes(device: Accelerator, machine: Machine) -> int | None:
+    """What the GPU has at most, also of one that shares the RAM; None where not known."""
+    ram_bytes = machine.memory_total_bytes
+    if device.memory_total_bytes is not None or not device.unified or ram_bytes is None:
+        return device.memory_total_bytes
+    share = metal_share(ram_bytes)[1] if device.vendor == "apple" else 1
+    return int(ram_bytes * share)
+
+
+@remembered(most=4)
+def longer_context(
+    question: Question, judged: Judged, catalogue: Catalogue, machine: Machine
+) -> LongerContext | None:
+    """The context that Ollama takes by itself, where the model runs with it as it was judged: all
+    of it lies where it lay. None elsewhere, and where a context was asked for.
+
+    It takes no more than the model was trained for (llm/server.go, general knowledge).
+    """
+    by_itself, ollama = _ollamas_context(machine), catalogue.runtime("ollama")
+    workload, architecture = question.workload, question.spec.architecture
+    is_usual = workload.context_tokens == ollama.default_context_tokens
+    if by_itself is None or architecture is None or question.context_asked or not is_usual:
+        return None
+    if _tag(question.spec, workload) is None or workload.format not in ollama.formats:
+        return None
+    tokens = min(by_itself, need.trained_tokens(architecture, question.rewriting) or by_itself)
+    longer = workload.replace(runtime=ollama.id, context_tokens=tokens)
+    try:
+        other = judge(ask(question.spec, longer, catalogue, machine), machine)
+    except WorkloadError:
+        return None
+    memory = other.needs.memory if other.needs is not None else None
+    if not other.fits or memory is None or _held(other) != _held(judged):
+        return None
+    return LongerContext(tokens=tokens, memory_bytes=memory.high_bytes)
+
+
+def _held(judged: Judged) -> tuple[str | None, set[str]]:
+    """Where the model lies, and what was found of the memory that holds it."""
+    placement = judged.needs.placement if judged.needs is not None else None
+    held = {each.code for each in judged.findings if each.check in ("memory", "accelerator")}
+    return placement, held
 
 
 def _checkpoints(question: Question, judged: Judged, catalogue: Catalogue) -> int | None:

@@ -8,6 +8,7 @@ from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.published import PublishedFiles
 from ..catalogue.spec import RuntimeSpec
+from ..core import units
 from ..core.records import Record
 from ..core.units import counted
 from ..machine.record import Accelerator, Machine
@@ -29,6 +30,7 @@ from .commands import (
     is_one_of_several,
     is_some_of_several,
     lines_of_made_file,
+    longer_context,
     names_of_some,
     to_see,
 )
@@ -43,11 +45,13 @@ _UNVERIFIED = "# not verified: that the repository holds this file"
 class Steps(Record):
     """`setup` are lines to type first, () where nothing is missing; `commands` those that download
     and run the model, () where none is known; `commands_class` is LISTED or UNLISTED, of the first
-    of them, None where there is none. A line that begins with `#` is a comment.
+    of them, None where there is none. A line that begins with `#` is a comment. `runtime`: whose
+    program the commands start, None where that is the judged one.
     """
 
     setup: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
+    runtime: RuntimeSpec | None = None
     commands_class: str | None = None
 
 
@@ -151,7 +155,14 @@ def _steps(
         is_listed = _is_listed(question)
         note = () if is_listed else (_UNVERIFIED,)
         return Steps(
-            setup=(*first, *to_see(question), *_answers_at(runtime), *note, *downloads(question)),
+            setup=(
+                *first,
+                *to_see(question),
+                *_answers_at(runtime),
+                *_on_its_context(question, judged, catalogue, machine, runtime, lines),
+                *note,
+                *downloads(question),
+            ),
             commands=lines,
             commands_class=LISTED if is_listed else UNLISTED,
         )
@@ -273,8 +284,10 @@ def _steps_by_tag(
             *_runtime_lines(ollama, finding.code, machine),
             *_for_shared(judged, machine),
             *_server_of_its_own(tagged),
+            *_on_its_context(question, judged, catalogue, machine, ollama, tagged.lines),
         ),
         commands=tagged.lines,
+        runtime=ollama,
         commands_class=LISTED if "aliases" in question.spec.sources else UNLISTED,
     )
 
@@ -283,6 +296,28 @@ def _server_of_its_own(tagged: ByTag) -> tuple[str, ...]:
     """A comment on why a server is started beside the service; () where the lines start none."""
     starts_one = len(tagged.lines) > 1
     return ("# the service has settings of its own; this server has the judged ones",) * starts_one
+
+
+def _on_its_context(
+    question: Question,
+    judged: Judged,
+    catalogue: Catalogue,
+    machine: Machine,
+    runtime: RuntimeSpec,
+    lines: tuple[str, ...],
+) -> tuple[str, ...]:
+    """A comment on the memory that Ollama takes where it is left the context that it takes by
+    itself; () where a server of its own has the judged one.
+    """
+    if runtime.id != "ollama" or len(lines) != 1:
+        return ()
+    longer = longer_context(question, judged, catalogue, machine)
+    if longer is None:
+        return ()
+    return (
+        f"# {runtime.name} makes room for {units.tokens(longer.tokens)} of context here:"
+        f" {units.binary(longer.memory_bytes)} in all",
+    )
 
 
 def _in_published_type(question: Question, catalogue: Catalogue, machine: Machine) -> Steps:

@@ -134,8 +134,11 @@ def answer(
     )
     notes = list(_notes(catalogue, question, understood, offers))
     fine_print = [*newer, *_notes_of_asking(catalogue, question, understood)]
+    # advice is for the program whose lines are printed
+    shown = question.replace(runtime=to_type.runtime or question.runtime)
     if instead:
-        notes += _notes_of_others(catalogue, question, judged, machine, to_type.commands)
+        notes += _notes_of_use(catalogue, shown, judged, to_type.commands)
+        notes += filter(None, (lies_elsewhere(catalogue, question, machine),))
         notes += _on_cards_instead(catalogue, question, understood.workload, judged, machine)
     if question.chosen is not None:
         # how long the examples are decides what is learned, so a shorter length is not fine print
@@ -143,7 +146,7 @@ def answer(
         (notes if is_trained else fine_print).append(question.chosen)
     if not understood.tag:
         fine_print += about_files(question, fits=judged.fits)
-    if instead and (more := slots(catalogue, question, judged, to_type.commands)) is not None:
+    if instead and (more := slots(catalogue, shown, judged, to_type.commands)) is not None:
         (fine_print if tells_sequences(to_type.commands) else notes).append(more)
     loaded_bits = _loaded_bits(question)
     verdict = Verdict(
@@ -195,19 +198,12 @@ def _judged(
     return with_ways_to_cards(question, asked, judged, Asker(catalogue, machine))
 
 
-def _notes_of_others(
-    catalogue: Catalogue,
-    question: Question,
-    judged: Judged,
-    machine: Machine,
-    commands: Sequence[str],
+def _notes_of_use(
+    catalogue: Catalogue, question: Question, judged: Judged, commands: Sequence[str]
 ) -> Iterator[str]:
-    """What other ways to run it there are, and where its files lie already."""
+    """What other uses would take of the program that the printed lines start."""
     is_bounded = any("--ctx-checkpoints" in line for line in commands)
-    yield from notes_instead(catalogue, question, judged, is_bounded=is_bounded)
-    elsewhere = lies_elsewhere(catalogue, question, machine)
-    if elsewhere is not None:
-        yield elsewhere
+    return notes_instead(catalogue, question, judged, is_bounded=is_bounded)
 
 
 def _on_cards_instead(

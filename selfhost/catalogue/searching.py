@@ -15,6 +15,8 @@ _SIZE = pattern(r"\d+(?:\.\d+)?[bm]")
 # the size of 0.8b is no 8b, that of 30b-a3b no 3b, that of 8x7b no 7b
 _WHOLE_SIZE = r"(?<![\d.])(?<!\d[bx]-a)(?<!\dx){}(?![\da-z])"
 _LETTERS = pattern(r"[a-z]{3,}")
+# `fuxl` is this like `flux`; of far names, `fara` for `foobarbaz`, none is better
+_SLIP = 0.75
 # so many replacements of words are tried
 _MOST_TRIED = 8
 # what people call a use or a modality -> its name here
@@ -43,19 +45,66 @@ _KIND_MEANT = {
     "summarisation": "chat",
 }
 
+# phrases for a use or a modality, most of them the tasks of Hugging Face, where it has models
+_PHRASES = {
+    ("automatic", "speech", "recognition"): "speech-recognition",
+    ("speech", "to", "text"): "speech-recognition",
+    ("audio", "to", "text"): "speech-recognition",
+    ("text", "to", "speech"): "speech-synthesis",
+    ("text", "to", "image"): "image-generation",
+    ("text", "to", "picture"): "image-generation",
+    ("image", "to", "image"): "image-generation",
+    ("text", "to", "video"): "video-generation",
+    ("image", "to", "video"): "video-generation",
+    ("text", "to", "music"): "music-generation",
+    ("image", "text", "to", "text"): "vision",
+    ("image", "to", "text"): "vision",
+    ("image", "captioning"): "vision",
+    ("visual", "question", "answering"): "vision",
+    ("question", "answering"): "chat",
+    ("text", "generation"): "chat",
+    ("feature", "extraction"): "embedding",
+    ("sentence", "similarity"): "embedding",
+    ("semantic", "search"): "embedding",
+    ("vector", "search"): "embedding",
+    ("text", "ranking"): "reranking",
+}
+
 
 def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
     """The words as they are compared: lower case, in Latin letters where it is known how a family
-    is written there (`千问 14b` is `qwen 14b`). White space alone is no word.
+    is written there (`千问 14b` is `qwen 14b`), and the name of a use for a phrase that means it
+    (`text to speech`, `text-to-speech`). White space alone is no word.
     """
     from .scripts import in_latin_letters
 
     spelled = catalogue.common("families").get("spelled") or {}
     typed = [part for word in words for part in word.split()]
     return tuple(
-        word.lower() if word.isascii() else in_latin_letters(word, spelled) or word.lower()
-        for word in typed
+        _with_uses(
+            [
+                word.lower() if word.isascii() else in_latin_letters(word, spelled) or word.lower()
+                for word in typed
+            ]
+        )
     )
+
+
+def _with_uses(words: Sequence[str]) -> list[str]:
+    """The words with the use that a phrase means in its place; any other word as it is."""
+    read: list[str] = []
+    start = 0
+    while start < len(words):
+        for phrase, use in _PHRASES.items():
+            taken = 1 if tuple(words[start].split("-")) == phrase else len(phrase)
+            if taken == 1 or tuple(words[start : start + taken]) == phrase:
+                read.append(use)
+                break
+        else:
+            taken = 1
+            read.append(words[start])
+        start += taken
+    return read
 
 
 def use_in(words: Sequence[str]) -> str | None:
@@ -147,4 +196,4 @@ def _readings(word: str, names: Sequence[str], runs: Sequence[str]) -> list[str]
         return [word]
     letters = _LETTERS.match(word)
     run = letters[0] if letters is not None else word
-    return [near + word[len(run) :] for near in all_near(run, runs)]
+    return [near + word[len(run) :] for near in all_near(run, runs, likeness=_SLIP)]

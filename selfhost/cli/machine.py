@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..core.saying import option
 from .arguments import Parser, add_choice_of_machine, add_output, parse
 from .errors import UsageError
 from .output import deliver, note, present
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 def parser() -> Parser:
     """What to read, and what to put into the record beside it."""
     parser = Parser("machine")
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="WORD",
+        help="with --profiles, only machines whose name, title, GPU or processor hold every word",
+    )
     add_choice_of_machine(parser)
     parser.set_defaults(no_measure=True)
     parser.add_argument(
@@ -59,6 +66,12 @@ def run(words: list[str]) -> int:
     options = parse(parser(), words)
     if options.profiles:
         return _profiles(options)
+    if options.words:
+        text = " ".join(options.words)
+        raise UsageError(
+            f"unexpected {text}",
+            remedy=f"to see what is known of a machine: selfhost machine {option('machine', text)}",
+        )
     from ..machine.record import checked_name
 
     labels = {}
@@ -152,7 +165,7 @@ def _profiles(options: argparse.Namespace) -> int:
             "--profiles reads no machine",
             remedy="leave all options but --format, --output and -v out",
         )
-    profiles = all_profiles()
+    profiles = [profile for profile in all_profiles() if profile.holds(options.words)]
     if options.format == "json":
         from ..reports import json
 

@@ -209,6 +209,7 @@ examples:
 examples:
   selfhost machine
   selfhost machine --profiles                 machines to ask about with --machine NAME
+  selfhost machine --profiles mac 128gb       those of them that hold every word
   selfhost machine --format json --name build-07 --label site=berlin > build-07.json
   selfhost machine --machine "steam deck" --format json > records/deck.json
   selfhost machine --record bundle            what was read, for a bug report

@@ -118,12 +118,16 @@ def nearest(word: str, choices: Sequence[str]) -> str | None:
     return next(iter(all_near(word, choices, most=1)), None)
 
 
-def all_near(word: str, choices: Sequence[str], *, most: int = 3) -> list[str]:
-    """The choices that a typing slip may have meant, the likeliest first."""
+def all_near(
+    word: str, choices: Sequence[str], *, most: int = 3, likeness: float = 0.6
+) -> list[str]:
+    """The choices that a typing slip may have meant, the likeliest first. `likeness`: the least
+    share of letters that both have in one order, as `difflib` counts it.
+    """
     if len(word) > MAX_GUESSED_LETTERS:
         return []
     from difflib import get_close_matches
 
     lower = {choice.lower(): choice for choice in choices}
-    matches = get_close_matches(word.lower(), list(lower), n=most, cutoff=0.6)
+    matches = get_close_matches(word.lower(), list(lower), n=most, cutoff=likeness)
     return [lower[match] for match in matches]

@@ -120,7 +120,14 @@ def apply(machine: Machine, settings: Sequence[str], named_gpus: Sequence[str] =
         raise SettingError(problems, nearest=nearest)
     labels = [named.label for _, named in values_of_key.get(_NAMED, ())]
     what = ", ".join([*labels, *(text.strip() for text in settings)])
-    return planned(_changed(machine, values_of_key, what))
+    changed = _changed(machine, values_of_key, what)
+    if not values_of_key.keys().isdisjoint(_OF_ONE_MAKER):
+        from .impossible import impossible
+
+        problems = impossible(changed, values_of_key, named_gpus)
+        if problems:
+            raise SettingError(problems)
+    return planned(changed)
 
 
 def _values(settings: Sequence[str], problems: list[Problem]) -> dict[str, list[tuple[str, Any]]]:
@@ -391,6 +398,8 @@ _STATE_BANDWIDTH = differently("--set bandwidth=80GB/s", f"a record with {_BANDW
 _STATE_SETS = differently("--set instruction_sets=…", "a record with instruction_sets")
 # the key of what `--gpu` names, which is no key of `--set`
 _NAMED = "--gpu"
+# what a chip of Apple's has of its own
+_OF_ONE_MAKER = frozenset(("gpu", _NAMED, "system", "architecture"))
 _SETTERS: Mapping[str, Callable[[_Change, _Given], None]] = {
     "memory": _set_memory,
     "cores": _set_cores,

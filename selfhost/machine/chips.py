@@ -48,7 +48,7 @@ class AppleChip(Record):
     only one width. `unpacked_gb_per_s`: what its GPU unpacks of weights whose scales are packed
     too, and of other packed ones; None where the memory is the bound. `tflops` is the peak of its
     largest GPU, None where that is not known; `neural`: its cores have matrix units.
-    `joined_dies`: on how many dies they lie.
+    `joined_dies`: on how many dies they lie. `linux`: a Linux starts on it without macOS.
     """
 
     gb_per_s: float
@@ -58,6 +58,7 @@ class AppleChip(Record):
     tflops: float | None = None
     neural: bool = False
     joined_dies: int = 1
+    linux: bool = False
 
 
 def soldered_chip(words: frozenset[str]) -> Chip | None:
@@ -99,6 +100,7 @@ def apple_chip(chip: str, variant: str) -> AppleChip | None:
                 tflops=row.get("tflops"),
                 neural=row.get("neural", False),
                 joined_dies=row.get("joined_dies", 1),
+                linux=row.get("linux", False),
             )
     return None
 

@@ -22,6 +22,7 @@ from .record import CONFIDENCES, PURPOSES, Accelerator, Disk, Machine
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 KINDS = ("laptop", "desktop", "mini-pc", "mac", "board", "ci", "cloud", "server", "virtual")
@@ -57,6 +58,13 @@ class Profile(Record):
         too.
         """
         return self.name.partition("-")[2]
+
+    def holds(self, words: Iterable[str]) -> bool:
+        """Whether its name, kind, title, processor or GPUs hold every word."""
+        cards = (card.name for card in self.machine.accelerators or ())
+        texts = (self.name, self.kind, self.title, self.machine.cpu_model or "", *cards)
+        all_texts = "  ".join(map(canonical, texts))
+        return all(canonical(word) in all_texts for word in words)
 
 
 def names() -> tuple[str, ...]:

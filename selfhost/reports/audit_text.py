@@ -273,7 +273,7 @@ def _row(group: MachineGroup, row: Row) -> Iterator[Block]:
 
 def _passed(row: Row) -> str:
     warned = warnings(row)
-    return f"{_named(row)} (warns: {warned})" if warned else _named(row)
+    return f"{_named(row)}; warns: {warned}" if warned else _named(row)
 
 
 def _named(row: Row) -> str:

@@ -124,10 +124,10 @@ def causes(row: Row) -> list[str]:
 
 
 def warnings(row: Row) -> str:
-    """The checks that warn, each with its reason."""
+    """The checks that warn, each with its reason: `license (…), speed (…)`."""
     warned = [finding for finding in row.marks if finding.outcome is Outcome.WARN]
     return ", ".join(
-        f"{finding.check}, {CODES[finding.code]}" if finding.code in CODES else finding.check
+        f"{finding.check} ({CODES[finding.code]})" if finding.code in CODES else finding.check
         for finding in warned
     )
 

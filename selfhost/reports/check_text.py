@@ -16,11 +16,13 @@ from .layout import Bar, Block, Column, Document, Span, Table
 from .prices import price_words
 from .words import (
     BLANK,
+    DAY_SECONDS,
     MACHINE,
     answer_line,
     asked_words,
     command_line,
     failed_words,
+    hours_or_days,
     is_closed,
     is_here,
     likely_speed,
@@ -269,16 +271,17 @@ def _work_words(verdict: Verdict) -> str:
 
 
 def _hours_words(verdict: Verdict) -> str:
-    """`each picture takes hours: use a GPU that holds the model, or an API`; how many hours stands
-    in the table.
+    """`each picture takes hours: use a GPU that holds the model, or an API`, or days; how many
+    stands in the table.
     """
     finding, speed = verdict.finding("speed"), verdict.speed
     remedy = f": {finding.remedy}" if finding is not None and finding.remedy else ""
     if speed is None or speed.work is None:
         return f"each {verdict.model.modality} takes hours to days{remedy}"
-    takes = "takes" if speed.work.low >= HOURS_SECONDS else "likely takes"
+    span = hours_or_days(verdict)
+    is_sure = speed.work.low >= (DAY_SECONDS if span == "days" else HOURS_SECONDS)
     what = "video" if verdict.model.modality == "video" else "picture"
-    return f"each {what} {takes} hours{remedy}"
+    return f"each {what} {'takes' if is_sure else 'likely takes'} {span}{remedy}"
 
 
 def _loss_words(verdict: Verdict) -> str:
@@ -549,7 +552,10 @@ def _what_narrows(verdict: Verdict, *, measured: bool) -> str:
     from ..machine.products import fact_to_type
 
     fact = fact_to_type(machine)
-    if fact is None and machine.scope in ("vm", "container"):
+    was_measured = measured or machine.measured_in_vain
+    if fact is None and machine.is_this_one and not was_measured:
+        return "run with --measure"
+    if fact is None and machine.scope in ("vm", "container") and not was_measured:
         return "run `selfhost check --measure` on it"
     if fact is None:
         return "state the bandwidth of its RAM (--set bandwidth=51.2GB/s)"
@@ -665,8 +671,8 @@ def _without_lines(verdict: Verdict) -> str:
     if is_whole and canonical_packed(quantization) and model.conversions_page:
         return (
             f"The catalogue names no {quantization} files of it. Hugging Face lists some:"
-            f" {model.conversions_page}. For the command, check one by its repository's name:"
-            f" selfhost check OWNER/NAME --runtime {verdict.workload.runtime}"
+            f" {model.conversions_page}. To see what to type for one of them, check it by its"
+            f" repository's name: selfhost check OWNER/NAME --runtime {verdict.workload.runtime}"
         )
     repository, runtime = model.repository, verdict.workload.runtime
     with_it = f" with {runtime}" if runtime is not None else ""

@@ -249,6 +249,8 @@ def _memory_given(machine: Machine, workload: Workload, ram: str) -> Iterator[st
         if total is not None:
             yield f"{units.binary(total)} of memory"
         return
-    yield f"{units.binary(given)}{ram} {'free' if given == free else 'for models'}"
-    if free is not None and free < given and not machine.planning:
-        yield f"{units.binary(free)} free now"
+    is_all_free = free is not None and units.binary(given) == units.binary(free)
+    yield f"{units.binary(given)}{ram} {'free' if is_all_free else 'for models'}"
+    is_less = free is not None and units.binary(free) != units.binary(given) and free < given
+    if is_less and not machine.planning:
+        yield f"{units.binary(free or 0)} free now"

@@ -35,8 +35,8 @@ _FEW_ARCHITECTURES = 2
 # a price of hardware would need a day and a source for each country; who has one can hold it
 # against those of APIs, which have both
 _NO_PRICES = (
-    "No prices of hardware are known here. To hold one that you found against an API, add"
-    " --tokens-per-day 2M:500k --hardware-price PRICE to:"
+    "No prices of hardware are known here. To compare one that you found with the price of an API,"
+    " add --tokens-per-day 2M:500k --hardware-price PRICE to:"
 )
 
 _Row = tuple[str, str, str]
@@ -403,12 +403,14 @@ def _memory(machine: Machine) -> tuple[str, str]:
 
 
 def profiles_document(profiles: Sequence[Profile]) -> Document:
-    """Every known machine, a line each."""
+    """Known machines, a line each."""
+    if not profiles:
+        return Document(
+            blocks=(say("No machine matches. `selfhost machine --profiles` has every one."),)
+        )
+    several = f"{len(profiles)} machines" if len(profiles) > 1 else "1 machine"
     blocks: list[Block] = [
-        say(
-            f"{len(profiles)} machines to ask about with --machine NAME; the first word may be left"
-            " out."
-        ),
+        say(f"{several} to ask about with --machine NAME; the first word may be left out."),
         BLANK,
     ]
     columns = (

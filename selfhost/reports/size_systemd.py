@@ -8,6 +8,14 @@ from ..advice.sizes import ContainerSize, Mount
 from .layout import clean
 from .size_parts import heading, mebibytes, names_of, ports_of, token_variable
 
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from ..catalogue.runtime import RuntimeSpec
+
+_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_HOMEBREW = "/home/linuxbrew/.linuxbrew/bin"
+
 
 def block(sizes: Sequence[ContainerSize]) -> str:
     """A unit each; where there are several, a comment names the file of each."""
@@ -43,7 +51,9 @@ def _unit(name: str, size: ContainerSize, port: int) -> list[str]:
         "After=network-online.target",
         "",
         "[Service]",
-        # systemd looks for programs in its own folders alone
+        f"# {_plain(words[0])} is looked for in these folders: add its own where it lies elsewhere",
+        f"Environment=PATH={_folders(size.runtime)}",
+        # systemd itself looks for programs where it was built to, and not by PATH
         "ExecStart=/usr/bin/env " + " ".join(map(_quoted, words)),
         *environment,
         "DynamicUser=yes",
@@ -59,6 +69,14 @@ def _unit(name: str, size: ContainerSize, port: int) -> list[str]:
         "[Install]",
         "WantedBy=multi-user.target",
     ]
+
+
+def _folders(runtime: RuntimeSpec) -> str:
+    """PATH for a program that is installed as `check` says: Homebrew's folder is not in that of
+    systemd (systemd.exec(5), $PATH; docs.brew.sh/Homebrew-on-Linux).
+    """
+    is_of_homebrew = runtime.install.get("linux", "").startswith("brew ")
+    return f"{_SYSTEM_PATH}:{_HOMEBREW}" if is_of_homebrew else _SYSTEM_PATH
 
 
 def _fetched_at(size: ContainerSize, port: int) -> ContainerSize:

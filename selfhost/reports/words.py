@@ -85,6 +85,7 @@ def answer_line(answer: Answer, machine: Machine) -> Paragraph:
 
 
 _DAYS_OF_A_WEEK = 7
+DAY_SECONDS = 86_400
 
 
 def is_closed(answer: Answer) -> bool:
@@ -113,7 +114,7 @@ def answer_cell(answer: Answer, *, here: bool) -> Span:
     elif not answer.can_run:
         words = _words_of_a_no(answer, here=here) or words
     elif takes_hours(answer):
-        words, style = "RUNS, TAKES HOURS", Outcome.WARN
+        words, style = f"RUNS, TAKES {hours_or_days(answer).upper()}", Outcome.WARN
     elif takes_weeks(answer):
         words, style = "RUNS, TAKES WEEKS", Outcome.WARN
     elif is_slow(answer, answer.workload.min_tokens_per_second):
@@ -151,6 +152,12 @@ def takes_hours(answer: Answer) -> bool:
     """One picture or video does."""
     finding = answer.finding("speed")
     return finding is not None and finding.code == "speed-hours"
+
+
+def hours_or_days(answer: Answer) -> str:
+    """The unit in which one picture or video is counted, by its likely time."""
+    work = answer.speed.work if answer.speed is not None else None
+    return "days" if work is not None and work.likely >= DAY_SECONDS else "hours"
 
 
 def takes_weeks(answer: Answer) -> bool:

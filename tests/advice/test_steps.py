@@ -700,12 +700,37 @@ def test_who_types_a_tag_of_ollama_is_given_ollamas_line(typed: str, tag: str) -
 
 
 def test_a_server_beside_ollamas_service_says_why() -> None:
-    """From 24 GB of GPU memory on the service takes a longer context than was judged."""
-    answer = check("qwen3:30b", machine=machine_named("desktop-rtx4090-24gb"))
+    """From 24 GB of GPU memory on the service takes 32,768 tokens of context, from 48 on 262,144
+    (docs/context-length.mdx of Ollama), with which not every model fits any more.
+    """
+    answer = check("qwen3:32b", machine=machine_named("desktop-rtx4090-24gb"))
     serve, run = answer.commands
     assert "OLLAMA_CONTEXT_LENGTH=4096" in serve
-    assert run.endswith("ollama run qwen3:30b")
+    assert run.endswith("ollama run qwen3:32b")
     assert answer.setup[-1].startswith("# the service has settings of its own")
+
+
+def test_ollamas_own_context_is_left_where_it_does_no_harm() -> None:
+    """A second server is for what the service would not run alike. The context of a GPU below 24 GB
+    is the judged one; a context that was asked for is no other.
+    """
+    large = machine_named("M4 Max 128GB")
+    answer = check("llama3.1:8b", machine=large)
+    assert answer.commands == ("ollama run llama3.1:8b",)
+    # Meta's config.json: max_position_embeddings
+    assert "131,072 tokens of context" in answer.setup[-1]
+    assert check("llama3.1:8b", machine=machine_named("M2 16GB")).commands == answer.commands
+    assert len(check("llama3.1:8b", Workload(context_tokens=4096), machine=large).commands) == 2
+
+
+def test_advice_is_for_the_program_whose_lines_are_printed() -> None:
+    """Options of llama-server say nothing to whoever types `ollama run`."""
+    machine = machine_named("RX 7900 XTX")
+    by_ollama = check("gemma3:27b", machine=machine)
+    assert all("ollama" in line for line in by_ollama.commands)
+    assert not any("llama-server" in note for note in by_ollama.notes)
+    lines = check("gemma3:27b", Workload(runtime="llama.cpp"), machine=machine).commands
+    assert "--ctx-checkpoints" in lines[0]
 
 
 @pytest.mark.parametrize(

@@ -738,7 +738,7 @@ def test_text_names_what_fails_why_and_what_to_do() -> None:
         "m2: mistral-7b",
         "accelerator: the accelerator is fail",
         "to do: mend the accelerator",
-        "gpt2 (warns: runtime, the runtime is installed)",
+        "gpt2; warns: runtime (the runtime is installed)",
         "m1: gpt2 (not counted)",
     ):
         assert part in text

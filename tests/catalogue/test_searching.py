@@ -59,6 +59,19 @@ def test_kinds_are_found_by_what_people_call_them() -> None:
     assert not found("embeddings", "whisper-base")
 
 
+def test_a_phrase_means_the_use_that_it_says() -> None:
+    """Tasks of Hugging Face in words or with dashes; what no model here does finds none."""
+    assert found("text to speech", "kokoro-82m")
+    assert not found("text to speech", "whisper-base")
+    assert found("speech-to-text", "whisper-base")
+    assert found("text to image flux", "flux.1-dev")
+    assert found("Text To Video", "wan2.2-t2v-a14b")
+    assert found("image captioning", "qwen2.5-vl-7b-instruct")
+    assert found("vector search", "bge-m3")
+    assert found("question answering", "qwen3-8b")
+    assert meant(words_typed(["object detection"], catalogue()), catalogue()) == ()
+
+
 def test_a_slip_is_mended_in_the_whole_line() -> None:
     """Nothing is dropped from what was typed but the slip; without one each word stands alone."""
     assert meant(("lamma", "8b"), catalogue()) == ("llama 8b",)
@@ -67,3 +80,4 @@ def test_a_slip_is_mended_in_the_whole_line() -> None:
     assert meant(("mistral", "7b", "q4_k_m"), catalogue()) == ("mistral 7b",)
     assert meant(("llama", "3.1", "9b"), catalogue()) == ("llama 3.1",)
     assert meant(("xqzvw",), catalogue()) == ()
+    assert meant(("foobarbaz",), catalogue()) == ()

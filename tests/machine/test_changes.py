@@ -16,8 +16,10 @@ from helpers.paths import RECORDS, SPECS
 from helpers.schemas import validate
 from selfhost import Workload, check
 from selfhost.cli import main as cli
+from selfhost.core.saying import in_shell
 from selfhost.machine.changes import SettingError, apply, planned
 from selfhost.machine.gpus import peak_gb_per_s
+from selfhost.machine.named import machine_named
 from selfhost.machine.record import PURPOSES, Accelerator, Disk, Machine
 from selfhost.verdict import findings
 from selfhost.verdict.findings import Finding, Outcome
@@ -35,6 +37,37 @@ def finding(
     found = check(model, workload, machine=machine).finding(name)
     assert found is not None
     return found
+
+
+# ------------------------------------------------------------------ what no computer can have
+
+# Apple: "external GPUs" need an Intel processor (support.apple.com/102103); Asahi Linux lists M1, M2
+ON_APPLE: tuple[tuple[str, list[str], list[str], str | None], ...] = (
+    ("M2 16GB", [], ["2x RTX 5090"], "--machine '2x RTX 5090'"),
+    ("M2 16GB", ["gpu=24GiB"], [], "takes cards"),
+    ("M2 16GB", ["gpu=none"], [], None),
+    ("M2 16GB", ["system=windows"], [], "system=linux"),
+    ("M2 16GB", ["system=linux"], [], None),
+    ("M4 Max 128GB", ["system=linux"], [], "leave it out"),
+    ("M4 Max 128GB", ["architecture=x86_64"], [], "leave it out"),
+    ("github-macos-15-intel", [], ["RX 6900 XT"], None),
+)
+
+
+@pytest.mark.parametrize(("name", "settings_given", "gpus", "remedy"), ON_APPLE)
+def test_a_chip_of_apples_takes_no_card_and_not_any_system(
+    name: str, settings_given: list[str], gpus: list[str], remedy: str | None
+) -> None:
+    """What no computer can have is refused with what to type; what a record states is not."""
+    machine = machine_named(name)
+    if remedy is None:
+        apply(machine, settings_given, gpus)
+        return
+    with pytest.raises(SettingError) as caught:
+        apply(machine, settings_given, gpus)
+    assert remedy in in_shell(str(caught.value.problems[0].remedy))
+    stated = machine.replace(accelerators=(Accelerator(vendor="nvidia", name="RTX 4090"),))
+    apply(stated, ["memory=8GiB"])
 
 
 # ------------------------------------------------------------------ GPUs by name

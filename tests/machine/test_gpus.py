@@ -72,6 +72,7 @@ KEYS = {
         "tflops",
         "neural",
         "joined_dies",
+        "linux",
         "source",
     },
     "metal": {"up_to_gib", "share"},

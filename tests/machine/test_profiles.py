@@ -417,6 +417,19 @@ def test_profiles_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "machine", "--profiles", "--name", "x")[0] == 2
 
 
+def test_words_choose_among_the_profiles(capsys: pytest.CaptureFixture[str]) -> None:
+    """As in `list`, every word counts; without --profiles they are told where they belong."""
+    code, out, err = run(capsys, "machine", "--profiles", "mac", "M2", "16GB")
+    assert (code, err) == (0, "")
+    assert "macbook-air-m2-16gb" in out
+    assert "macbook-air-m3-16gb" not in out
+    assert "desktop" not in out
+    code, out, _ = run(capsys, "machine", "--profiles", "xqzvw")
+    assert (code, "No machine matches" in out) == (0, True)
+    code, out, err = run(capsys, "machine", "macbook", "air")
+    assert (code, out, "--machine 'macbook air'" in err) == (2, "", True)
+
+
 @pytest.mark.parametrize("width", [40, 80, 100])
 def test_the_list_fits_the_terminal(width: int) -> None:
     """No line is wider than the terminal, but one that is a name: it stays whole to be copied."""

@@ -315,6 +315,15 @@ def test_a_link_is_bound_where_it_leads(tmp_path: Path) -> None:
 # ------------------------------------------------------------------ systemd
 
 
+def test_systemd_finds_what_check_installs() -> None:
+    """On Linux `check` says `brew install llama.cpp`, and systemd's own PATH lacks Homebrew's folder
+    (systemd.exec(5); docs.brew.sh/Homebrew-on-Linux). Ollama's installer puts it into the usual one.
+    """
+    folders = ":/home/linuxbrew/.linuxbrew/bin\n"
+    assert folders in block("systemd", sized("cpu"))
+    assert folders not in block("systemd", sized("ollama"))
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_systemd_takes_the_unit(case: str, tmp_path: Path) -> None:
     """systemd-analyze verify has nothing to say."""

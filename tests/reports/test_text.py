@@ -596,6 +596,23 @@ def test_a_measurement_that_failed_is_told_and_not_advised_again() -> None:
     assert why.reason not in plain(check_text.check_document([wide]))
 
 
+def test_a_measurement_is_not_advised_to_whoever_asked_for_it() -> None:
+    """With --gpu it is still this machine whose RAM holds a part of the model."""
+    verdict = samples.local()
+    machine = verdict.machine.replace(
+        memory_bandwidth_bytes_per_second=None, planning=True, is_this_one=True, scope="vm"
+    )
+    wide = verdict.replace(
+        machine=machine,
+        speed=Speed(decode=PaceRange(low=3.0, likely=8.0, high=40.0), prompt=None, how="a guess"),
+    )
+    assert "run with --measure for" in plain(check_text.check_document([wide]))
+    measured = plain(check_text.check_document([wide], carry=" --measure"))
+    assert "run with --measure" not in measured
+    assert "check --measure" not in measured
+    assert "--set bandwidth=" in measured
+
+
 @pytest.mark.parametrize("width", [40, 60])
 def test_where_the_memory_limit_comes_from_is_shown_however_narrow(width: int) -> None:
     """A limit without its source cannot be judged: the source wraps, it does not vanish."""

@@ -11,7 +11,9 @@ from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.errors import WorkloadError
 from selfhost.core.units import work_ends
 from selfhost.machine import gpus
+from selfhost.machine.named import machine_named
 from selfhost.machine.record import Accelerator
+from selfhost.reports.words import answer_cell
 from selfhost.verdict import pictures
 from selfhost.verdict.compute import Power
 from selfhost.verdict.findings import Outcome
@@ -714,6 +716,20 @@ def test_a_clip_without_a_whole_gpu_is_a_guess() -> None:
     assert parts is not None
     assert parts.work is not None
     assert whole.work.likely < parts.work.likely < parts.work.high / 1.5
+
+
+def test_a_headline_counts_in_days_what_takes_days() -> None:
+    """A headline of hours above a figure of days contradicts it."""
+    machine = machine_named("i5-6500 64gb")
+    headlines = {}
+    for model in ("wan2.2-t2v-a14b", "qwen-image", "sdxl", "sd3.5-large"):
+        verdict = check(model, machine=machine)
+        assert verdict.speed is not None
+        assert verdict.speed.work is not None
+        days = verdict.speed.work.likely / (24 * 3600)
+        headlines[model] = answer_cell(verdict, here=False).text
+        assert ("DAYS" in headlines[model]) == (days >= 1), model
+    assert headlines["wan2.2-t2v-a14b"] == "✓ RUNS, TAKES DAYS"
 
 
 @pytest.mark.parametrize(

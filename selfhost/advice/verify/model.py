@@ -38,14 +38,12 @@ class Identity(Record):
 def identify(run: Run, catalogue: Catalogue, typed: str | None) -> Identity:
     """The model of a run. Raises `UnknownModelError` where nothing tells it."""
     if typed is not None:
-        note = _of_another_size(run, catalogue, typed)
+        note = _of_another_model(run, catalogue, typed)
         return Identity(model=typed, is_path=False, by="typed", note=note)
     if run.file is not None and _is_here(run.file):
         return Identity(model=run.file, is_path=True, by="file")
-    base = _NUMBERED.sub("", (run.file or "").replace("\\", "/").rpartition("/")[2])
-    for name, by in ((base, "file-name"), (run.name or "", "name")):
-        if name and id_of(name, catalogue) is not None:
-            return Identity(model=name, is_path=False, by=by)
+    for name, by, _ in _names_known(run, catalogue):
+        return Identity(model=name, is_path=False, by=by)
     alike = _of_shape(run, catalogue)
     if alike is not None:
         return Identity(
@@ -63,19 +61,43 @@ def identify(run: Run, catalogue: Catalogue, typed: str | None) -> Identity:
     )
 
 
-def _of_another_size(run: Run, catalogue: Catalogue, typed: str) -> str | None:
-    """What to say where the run loaded another model than the one that was typed."""
+def _names_known(run: Run, catalogue: Catalogue) -> list[tuple[str, str, str]]:
+    """What the run itself calls its model where the catalogue has that: the name, whose word it is
+    (`Identity.by`) and the id.
+    """
+    base = _NUMBERED.sub("", (run.file or "").replace("\\", "/").rpartition("/")[2])
+    names = [(base, "file-name"), (run.name or "", "name")]
+    ids = [(name, by, id_of(name, catalogue)) for name, by in names if name]
+    return [(name, by, spec_id) for name, by, spec_id in ids if spec_id is not None]
+
+
+def _of_another_model(run: Run, catalogue: Catalogue, typed: str) -> str | None:
+    """What to say where the run loaded another model than the one that was typed, by its number of
+    parameters or its own name, which a tune may have of the model that it was made from.
+    """
     spec_id = id_of(typed, catalogue)
     outline = None if spec_id is None else catalogue.outline(spec_id)
-    # an encoder of images lies in a file of its own
-    if outline is None or outline.modality != "text":
+    if outline is None:
         return None
+    names = _names_known(run, catalogue)
+    is_named_otherwise = bool(names) and all(other != spec_id for _, _, other in names)
+    other_id = names[0][2] if is_named_otherwise else "NAME"
+    # the record goes into bug reports and names nothing of the user's
+    other_id = other_id if catalogue.is_shipped(other_id) else "NAME"
     stated, seen = outline.parameters_total, run.parameters
-    if not stated or not seen or abs(seen / stated - 1) < _OTHER_COUNT:
+    # an encoder of images lies in a file of its own
+    is_text = outline.modality == "text"
+    if is_text and stated and seen and abs(seen / stated - 1) >= _OTHER_COUNT:
+        return (
+            f"The run loaded another model: it had {units.count(seen)} parameters, the one that you"
+            f" named has {units.count(stated)}. Name the one that it loaded:"
+            f" {option('model', other_id)}."
+        )
+    if not is_named_otherwise:
         return None
     return (
-        f"The run loaded another model: it had {units.count(seen)} parameters, {outline.id} has"
-        f" {units.count(stated)}. Name the one that it loaded with {option('model')}."
+        "The run names another model than you do. If it loaded what it names, type"
+        f" {option('model', other_id)}."
     )
 
 

@@ -42,8 +42,8 @@ CHUNK_BYTES = units.MIB
 NEAR_BYTES = 512 * units.KIB
 ALONE_SECONDS, READ_SECONDS, COPY_SECONDS, NEAR_SECONDS = 0.08, 0.18, 0.1, 0.01
 # two threads fill 2 GiB in 0.12 s; a virtual machine took 3 s to which its host had to give the
-# memory first, and has it the next time
-FILL_SECONDS, DEADLINE_SECONDS = 0.3, 10.0
+# memory first, and has it the next time. For what the figure cannot do without it waits longer
+FILL_SECONDS, LONGEST_FILL_SECONDS, DEADLINE_SECONDS = 0.3, 1.5, 10.0
 # between two undisturbed attempts; neighbours of a virtual machine made it 36 and 65 GB/s within
 # seconds (measured, Zen 4, 2 vCPUs). The pace allows for 0.75 to 1.3 times a figure, so the middle
 # of two that are farther apart than that stands for neither
@@ -136,9 +136,8 @@ def measure(machine: Machine, host: Host | None = None) -> Measured | Unread:
         )
     plan = plan.replace(busy=disturbances(before, read_activity(host)))
     if filled_bytes < plan.buffer_bytes:
-        plan = plan.replace(
-            buffer_bytes=filled_bytes, doubts=doubts_of(filled_bytes, cache_bytes(host))
-        )
+        doubts = doubts_of(filled_bytes, cache_bytes(host), plan.buffer_bytes)
+        plan = plan.replace(buffer_bytes=filled_bytes, doubts=doubts)
     return judged(plan, alone, reads, copy, near)
 
 
@@ -289,7 +288,10 @@ def _traces(
                 # of the calling thread alone
                 os.sched_setaffinity(0, {plan.cpus[number]})
             filled_bytes[number], traces_of[number] = _thread(
-                number, plan.buffer_bytes // plan.threads, gate, phases
+                number,
+                (plan.buffer_bytes // plan.threads, plan.enough_bytes // plan.threads),
+                gate,
+                phases,
             )
         except BaseException as error:
             failed.append(error)
@@ -325,18 +327,20 @@ _Pass = Callable[[int, int, int], int]
 
 
 def _thread(
-    number: int, size: int, gate: Any, phases: Sequence[tuple[_Pass, float, bool]]
+    number: int, sizes: tuple[int, int], gate: Any, phases: Sequence[tuple[_Pass, float, bool]]
 ) -> tuple[int, list[Trace]]:
-    """How much of `size` could be filled in time, and what was read of it."""
+    """How much of the first of `sizes` could be filled in time, and what was read of it; for the
+    second it waits longer.
+    """
     import ctypes
     from time import perf_counter, thread_time
 
     traces = []
-    with private_memory(size) as area:
-        view = (ctypes.c_char * size).from_buffer(area)
+    with private_memory(sizes[0]) as area:
+        view = (ctypes.c_char * sizes[0]).from_buffer(area)
         try:
             address = ctypes.addressof(view)
-            size = Filler().fill(address, size, perf_counter() + FILL_SECONDS, perf_counter)
+            size = _filled(address, *sizes)
             if size < 2 * CHUNK_BYTES:
                 raise RuntimeError("too little memory could be filled in time")
             for step, seconds, alone in phases:
@@ -365,6 +369,18 @@ def _thread(
             # the area cannot be closed while something points into it
             del view
     return size, traces
+
+
+def _filled(address: int, size: int, enough: int) -> int:
+    """How much of `size` bytes memory stands behind; for `enough` of them it waits longer."""
+    from time import perf_counter
+
+    filler, began = Filler(), perf_counter()
+    filled = filler.fill(address, size, began + FILL_SECONDS, perf_counter)
+    if filled < enough:
+        left = enough - filled
+        filled += filler.fill(address + filled, left, began + LONGEST_FILL_SECONDS, perf_counter)
+    return filled
 
 
 def _tools() -> tuple[_Pass | None, _Pass]:

@@ -10,7 +10,7 @@ import sys
 from ...core import units
 from ...core.records import Record, Unread
 from ...core.saying import MEASURED_RECORD
-from ..record import Machine
+from ..record import LATE, Machine
 from .host import NATIVE, Host
 from .procfs import parse_list
 
@@ -29,12 +29,14 @@ LEAST_CPU_SHARE = 0.95
 
 class Plan(Record):
     """How to measure: threads, the CPUs they are pinned to (empty: as the system likes), the
-    buffer of all; what is doubtful already. `busy`: what other programs did meanwhile.
+    buffer of all, and how much of it is beyond the caches for sure; what is doubtful already.
+    `busy`: what other programs did meanwhile.
     """
 
     threads: int
     cpus: tuple[int, ...]
     buffer_bytes: int
+    enough_bytes: int = LEAST_BYTES
     doubts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     busy: tuple[str, ...] = ()
@@ -75,16 +77,29 @@ def plan_for(machine: Machine, host: Host) -> Plan | Unread:
         threads=threads,
         cpus=tuple(cpus[:threads]) if len(cpus) >= threads else (),
         buffer_bytes=size,
+        enough_bytes=min(size, _enough_bytes(cache)),
         doubts=doubts_of(size, cache),
         notes=_notes(host, threads, cores, cache),
     )
 
 
-def doubts_of(size: int, cache: int | None) -> tuple[str, ...]:
-    """What makes the figure one of low confidence, known before it is measured."""
-    if size < max(LEAST_BYTES, LEAST_CACHES * (cache or 0)):
-        return (f"{units.binary(size)} is small next to the caches: more free memory is needed",)
-    return ()
+def doubts_of(size: int, cache: int | None, planned: int | None = None) -> tuple[str, ...]:
+    """What makes the figure one of low confidence, known before it is measured: `size` is small, of
+    `planned` bytes that the system could have given.
+    """
+    if size >= _enough_bytes(cache):
+        return ()
+    if planned is not None and planned > size:
+        return (
+            f"{LATE}, {units.binary(size)} of {units.binary(planned)}: the system was slow to give"
+            " memory",
+        )
+    return (f"{units.binary(size)} is small next to the caches: more free memory is needed",)
+
+
+def _enough_bytes(cache: int | None) -> int:
+    """A buffer of which the caches answer few reads."""
+    return max(LEAST_BYTES, LEAST_CACHES * (cache or 0))
 
 
 def _notes(host: Host, threads: int, cores: int, cache: int | None) -> tuple[str, ...]:

@@ -114,3 +114,21 @@ def test_a_run_that_tells_nothing_asks_for_a_name(run: Run) -> None:
     with pytest.raises(UnknownModelError) as caught:
         identify(run, open_catalogue(), None)
     assert "--model" in in_shell(caught.value.remedy or "")
+
+
+@pytest.mark.parametrize(
+    ("typed", "name", "told"),
+    [
+        ("mistral-7b", "Meta Llama 3.1 8B Instruct", "--model llama-3.1-8b-instruct"),
+        ("mistral-7b", "Mistral 7B Instruct v0.3", None),
+        # a name of the user's own tells nothing
+        ("mistral-7b", "my notes", None),
+    ],
+)
+def test_a_run_that_names_another_model_than_the_typed_one_is_said(
+    typed: str, name: str, told: str | None
+) -> None:
+    """A comparison with the wrong model says nothing of the prediction, however well it holds."""
+    note = identify(Run(tool="x", name=name), open_catalogue(), typed).note
+    assert (note is None) == (told is None)
+    assert told is None or told in in_shell(note or "")

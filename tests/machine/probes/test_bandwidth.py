@@ -15,7 +15,7 @@ from selfhost.machine.probes import bandwidth
 from selfhost.machine.probes.activity import Activity
 from selfhost.machine.probes.bandwidth import Measured
 from selfhost.machine.probes.host import Host
-from selfhost.machine.probes.plan import FACT, Plan, cache_bytes, plan_for
+from selfhost.machine.probes.plan import FACT, Plan, cache_bytes, doubts_of, plan_for
 from selfhost.machine.probes.recorded import RecordedHost
 from selfhost.machine.probes.traces import Trace, rate
 from selfhost.machine.reader import Machine
@@ -309,6 +309,30 @@ def test_the_buffer_is_beyond_the_caches() -> None:
     assert isinstance(tight, Plan)
     assert tight.buffer_bytes <= 100 * MIB
     assert "small next to the caches" in tight.doubts[0]
+
+
+def test_memory_that_came_too_slowly_is_not_said_to_lack() -> None:
+    """With GiB free a buffer is small because the host of a virtual machine was slow to give it."""
+    (slow,) = doubts_of(116 * MIB, 32 * MIB, 256 * MIB)
+    assert "116 MiB of 256 MiB" in slow
+    assert "free memory is needed" not in slow
+    assert "free memory is needed" in doubts_of(100 * MIB, 32 * MIB, 100 * MIB)[0]
+    assert doubts_of(128 * MIB, 32 * MIB, 256 * MIB) == ()
+
+
+def test_what_the_figure_needs_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest of the buffer is not: a second is what `--measure` may take."""
+    asked = []
+
+    class Slow:
+        def fill(self, _address: int, size: int, deadline: float, clock: Any) -> int:
+            asked.append((size, deadline - clock()))
+            return 40 if len(asked) == 1 else size
+
+    monkeypatch.setattr(bandwidth, "Filler", Slow)
+    assert bandwidth._filled(0, 256, 128) == 128
+    assert [size for size, _ in asked] == [256, 88]
+    assert asked[1][1] > asked[0][1]
 
 
 def test_the_caches_are_those_of_the_cpus_in_use() -> None:
