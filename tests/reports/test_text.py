@@ -1335,7 +1335,7 @@ def test_another_program_is_named_and_weights_are_smaller_only_where_they_are() 
     )
     assert "It runs in Q8_0 with llama.cpp:" in shown
     kimi = check("kimi-k2-instruct", machine="mac-studio-m3-ultra-512gb")
-    assert "It runs in Q3_K_M, with smaller weights:" in _words(
+    assert "It runs in Q3_K_L, with smaller weights:" in _words(
         plain(check_text.check_document([kimi]))
     )
 
