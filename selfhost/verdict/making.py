@@ -81,6 +81,14 @@ def is_published(spec: ModelSpec, workload: Workload) -> bool:
     return named is not None or (listing is not None and listing.repository is not None)
 
 
+def has_files(spec: ModelSpec, format: str) -> bool:
+    """Whether files of the model in that format are known, in any type, or Ollama's library has
+    some.
+    """
+    is_in_library = format == "gguf" and any(":" in alias for alias in spec.aliases)
+    return is_in_library or any(files.format == format for files in spec.files)
+
+
 def typed_file(spec: ModelSpec, format: str, quantization: str) -> PublishedFiles | None:
     """The published file of that quantization whose name was typed; None where none was."""
     alike = (each for each in spec.files if each.named and each.format == format)
