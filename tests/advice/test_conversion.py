@@ -101,6 +101,22 @@ def test_files_that_somebody_publishes_are_all_that_the_disk_holds() -> None:
 
 
 @pytest.mark.parametrize(
+    ("model", "other"),
+    # the listing of ggml-org/SmolVLM-500M-Instruct-GGUF, and LiquidAI's of Q4_0, Q8_0 and F16
+    [("smolvlm-500m-instruct", "Q8_0"), ("lfm2.5-vl-3b", "Q8_0")],
+)
+def test_a_published_type_is_named_before_another_is_made(model: str, other: str) -> None:
+    setup = checked(model, "Q4_K_M", "500GB").setup
+    told = next(line for line in setup if "knows no published Q4_K_M files" in line)
+    assert f"but {other} files" in told
+    command = setup[setup.index(told) + 1].removeprefix("# selfhost check ")
+    assert shlex.split(command) == [model, "--runtime", "llama.cpp", "--quant", other]
+    published = checked(model, other, "500GB")
+    assert published.commands
+    assert not any("convert" in line for line in published.setup)
+
+
+@pytest.mark.parametrize(
     ("model", "repository"),
     [
         # the cards of these repositories, and exo's for the one whose experts stay in MXFP4
