@@ -121,14 +121,11 @@ def understood_name(typed: str, catalogue: Catalogue) -> Resolution | None:
             or _of_account_in_short(name, catalogue)
         )
     if candidate is not None:
-        repository = _gguf_repository(name)
-        if quantization is None and repository is not None:
-            quantization = _only_type_in(repository, candidate[0], catalogue)
         return Resolution(
             spec_id=candidate[0],
             quantization=quantization,
             notes=candidate[1],
-            repository=repository,
+            repository=_gguf_repository(name),
         )
     return (
         _in_file(name, catalogue)
@@ -146,16 +143,6 @@ def _gguf_repository(name: str) -> str | None:
     repository = re.sub(r"(?i)(?<=gguf):.*", "", name)
     is_one = _REPOSITORY.fullmatch(repository) and repository.lower().endswith("gguf")
     return repository if is_one else None
-
-
-def _only_type_in(repository: str, spec_id: str, catalogue: Catalogue) -> str | None:
-    """The type of the model's GGUF files in that repository, where those of no other type are known
-    of the model; else None.
-    """
-    listed = [files for files in catalogue.spec(spec_id).files if files.format == "gguf"]
-    types = {name for files in listed for name in files.quantizations}
-    is_listed = any((files.repository or "").lower() == repository.lower() for files in listed)
-    return types.pop() if is_listed and len(types) == 1 else None
 
 
 def _in_file(name: str, catalogue: Catalogue) -> Resolution | None:
