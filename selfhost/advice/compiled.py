@@ -77,7 +77,7 @@ if TYPE_CHECKING:
     from ..verdict.present import Here
 
 QUESTIONS_FILE = "questions.bin"
-VERSION = 26
+VERSION = 27
 # of the workload, what is held against the machine or the model or has a price, not what the model
 # takes
 _JUDGED_BY = (

@@ -244,12 +244,9 @@ class _Longer:
                 continue
             needs = _needs_at(questions[name], reach, tokens, self._catalogue)
             if needs is not None:
-                usual_needs = questions[name].needs
-                usual_making = None if usual_needs is None else usual_needs.making
-                own[id] = memory_sketch(needs, usual_making, sketches[name])
+                own[id] = memory_sketch(needs, sketches[name])
                 held = figures_of_memory(needs)
-                # whose disk is as by default
-                if held is not None and needs.making == usual_making:
+                if held is not None:
                     self.held[tokens, name][id] = held
 
 

@@ -1,15 +1,18 @@
-"""How to make a file that nobody published: the publisher's weights, converted and quantized."""
+"""How to come by a file that no repository is known to have: where to look first, and how to make
+it of the publisher's weights, converted and quantized.
+"""
 
 from __future__ import annotations
 
 import os
 
+from ..catalogue.runtime import Conversion
 from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.records import Record
 from ..core.workload import Workload
 from ..needs.records import Making
-from ..verdict.making import can_be_made
+from ..verdict.making import can_be_made, is_published
 
 
 class Recipe(Record):
@@ -25,13 +28,11 @@ def recipe(
     runtime: RuntimeSpec,
     workload: Workload,
     making: Making | None,
-    *,
-    is_published: bool = False,
 ) -> Recipe | None:
-    """The lines that make the file that was judged; None where the runtime has no converter, where
-    the publisher's repository is not known, or where the quantization cannot be made so. Of a
-    lone config.json they take the folder that it lies in, where the weights are to be put.
-    `is_published`: somebody publishes the model for another program, so that nothing is said on it.
+    """The lines that make the file that was judged, after a comment where it may be had; None where
+    the runtime has no converter, where the publisher's repository is not known, or where the
+    quantization cannot be made so. Of a lone config.json they take the folder that it lies in,
+    where the weights are to be put.
     """
     conversion, quantization = runtime.conversion, workload.quantization or ""
     if conversion is None or not can_be_made(spec, runtime, workload):
@@ -51,7 +52,8 @@ def recipe(
     # nobody says where the weights of a lone config.json are
     download = "" if spec.is_lone_config else conversion.download
     lines = [
-        f"# {_why(spec, quantization, is_published)}{_room(making)}",
+        *_where_to_look(spec, runtime, conversion, workload),
+        _making(spec, quantization, making),
         *conversion.tools,
         *filter(None, [_filled(download, blanks)]),
         _filled(conversion.convert, written),
@@ -74,21 +76,52 @@ def _folder_of(path: str) -> str:
     return quote(os.path.dirname(path) or ".")
 
 
-def _why(spec: ModelSpec, quantization: str, is_published: bool) -> str:
+def _where_to_look(
+    spec: ModelSpec, runtime: RuntimeSpec, conversion: Conversion, workload: Workload
+) -> tuple[str, ...]:
+    """Comments: that no published files are known, and in which other type they are, or where they
+    would be.
+    """
+    if spec.is_lone_config or is_published(spec, workload):
+        return ()
+    quantization = workload.quantization or ""
+    lacks = f"# this catalogue knows no published {quantization} files of {spec.name}"
+    other = _published_type(spec, runtime, conversion.format)
+    if other is not None:
+        options = f"--runtime {runtime.id} --quant {other}"
+        return f"{lacks}, but {other} files:", f"# selfhost check {spec.id} {options}"
+    # `-hf` marks a conversion to transformers, whose name other conversions do not repeat
+    name = (spec.repository or "").rpartition("/")[2].removesuffix("-hf")
+    where = _filled(conversion.look_first, {"name": name, "quantization": quantization})
+    return f"{lacks}; look first at", f"# {where}"
+
+
+def _published_type(spec: ModelSpec, runtime: RuntimeSpec, format: str) -> str | None:
+    """Of the types in which a repository has the model the one that the program prefers where there
+    is room, else the first that is listed; None where none is known.
+    """
+    listed = [files for files in spec.files if files.format == format and files.repository]
+    types = [name for files in listed for name in files.quantizations]
+    preferred = [name for name in runtime.on_accelerators if name in types]
+    return next(iter((*preferred, *types)), None)
+
+
+def _making(spec: ModelSpec, quantization: str, making: Making | None) -> str:
+    """A comment: that the next lines make the file, and what that takes."""
     if spec.is_lone_config:
         beside = os.path.basename(spec.origin)
-        return f"put the weights beside {beside}, then make {quantization} of them"
-    if is_published:
-        return f"or make {quantization} files of {spec.name}"
-    return f"nobody is known to publish {quantization} files of {spec.name}: make them"
-
-
-def _room(making: Making | None) -> str:
-    """The disk that is taken until the file is made."""
+        what = f"put the weights beside {beside}, then make {quantization} of them"
+    else:
+        what = f"or make {quantization} files of {spec.name}"
     if making is None:
-        return ""
-    meanwhile_bytes = making.disk_bytes - making.file_bytes
-    return f", with about {units.decimal(meanwhile_bytes)} of disk more meanwhile"
+        return f"# {what}"
+    least, most = making.download_range or (making.download_bytes, making.download_bytes)
+    guess = " (a guess: the type of the published weights is not known)"
+    return (
+        f"# {what}: {units.decimal_range(least, most)} of published weights,"
+        f" {units.decimal_range(*making.disk_ends)} of disk for a time"
+        f"{guess if making.download_range is not None else ''}"
+    )
 
 
 def _filled(template: str, blanks: dict[str, str]) -> str:

@@ -305,8 +305,7 @@ def size_of(
         accelerator_host_bytes=libraries,
         per_user_bytes=server.conversation_bytes - server.accelerator_state_bytes,
         per_user_accelerator_bytes=server.accelerator_state_bytes,
-        # the file is made elsewhere where it has to be made
-        disk_bytes=needs.making.file_bytes if needs.making else ends_to_store(needs, None)[1],
+        disk_bytes=ends_to_store(needs, None)[1],
         accelerators=accelerators,
         shared_memory_bytes=0 if shared is None else shared.bytes,
         image=_image(service, accelerators),

@@ -222,7 +222,6 @@ def _steps_of_conversion(
         runtime,
         question.workload,
         judged.needs.making if judged.needs is not None else None,
-        is_published=tagged is not None,
     )
     if conversion is None:
         return _in_published_type(question, catalogue, machine)

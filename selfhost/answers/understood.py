@@ -226,6 +226,8 @@ def of_name(
     loaded = _loaded_by_tag(typed, workload, catalogue) if quantization is None else None
     if loaded is not None:
         quantization, notes = loaded, (*notes, f"Ollama's tag {typed} loads {loaded}.")
+    if quantization is None and resolved.repository is not None:
+        quantization = _only_type_in(resolved, catalogue)
     workload = _with_what_it_states(workload, quantization, resolved.runtime)
     # what Ollama itself calls it, quantization and all, is the line to type
     name = (named_in_command(typed) or typed).strip().removeprefix("library/")
@@ -245,6 +247,19 @@ def of_name(
         tag=tag or listed,
         otherwise=_otherwise(resolved, plain, typed, stated),
     )
+
+
+def _only_type_in(resolved: Resolution, catalogue: Catalogue) -> str | None:
+    """The type of the typed repository's GGUF files, where none of another type are known of the
+    model and it is not judged in that type anyway; else None.
+    """
+    spec = catalogue.spec(resolved.spec_id)
+    listed = [files for files in spec.files if files.format == "gguf"]
+    types = {name for files in listed for name in files.quantizations}
+    if len(types) != 1 or resolved.repository not in {files.repository for files in listed}:
+        return None
+    usual = need.default_format_and_quantization(spec, catalogue.runtime("llama.cpp"))[1]
+    return next((name for name in types if name != usual), None)
 
 
 def _otherwise(

@@ -179,8 +179,10 @@ def _check_capability(
 class Conversion(Record):
     """How the published weights become a file that the program loads, line by line.
 
-    `format`: of what is made, named `file` by `{model}` and `{quantization}`. `tools` gets the
-    converter; `download` the `{repository}` into the folder `{model}`, "" where the converter does;
+    `look_first`: where such files of a model `{name}` usually are, if anybody publishes them, which
+    nothing has verified. `format`: of what is made, named `file` by `{model}` and `{quantization}`.
+    `tools` gets the converter; `download` the `{repository}` into the folder `{model}`, "" where
+    the converter does;
     `convert` writes `{file}` as `{type}`, with `{remote_code}` where the model brings its own;
     `types` are what it writes, by quantization; `quantize` makes `{file}` of `{source}` in any
     other `{quantization}`, which is first written in the quantization `through`; `projector` writes
@@ -188,6 +190,7 @@ class Conversion(Record):
     `takes_quantized` is False where published weights of fewer than 16 bits are not converted.
     """
 
+    look_first: str = read_by(Table.string, required=True)
     format: str = read_by(Table.string, default="gguf")
     file: str = read_by(Table.string, default="{model}-{quantization}.gguf")
     tools: tuple[str, ...] = read_by(Table.strings, default=())

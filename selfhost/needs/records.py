@@ -283,17 +283,22 @@ class Offloaded(Record):
 
 
 class Making(Record):
-    """What it takes to make a file that nobody publishes. `download_bytes` of published weights
-    travel; `disk_bytes` are stored at the most, `file_bytes` of them for good. `download_range`:
-    the least and the most that travels, where it is a guess, which `source` tells; else None.
+    """What it takes to make a file that no repository is known to have. `download_bytes` of
+    published weights travel; at the most `disk_bytes` are stored, the made file among them.
+    `download_range`: the least and the most that travels, where it is a guess, else None.
     """
 
     download_bytes: int
     disk_bytes: int
-    largest_file_bytes: int
-    file_bytes: int
-    source: str
     download_range: tuple[int, int] | None = None
+
+    @property
+    def disk_ends(self) -> tuple[int, int]:
+        """The least and the most of `disk_bytes`; the same twice where the size is no guess."""
+        if self.download_range is None:
+            return self.disk_bytes, self.disk_bytes
+        beside_bytes = self.disk_bytes - self.download_bytes
+        return beside_bytes + self.download_range[0], beside_bytes + self.download_range[1]
 
 
 class Needs(Record):
@@ -305,7 +310,8 @@ class Needs(Record):
     guess, else None. `tensor_parallel`: over how many devices the runtime can divide
     it, beside one. `offloaded`: the ways to keep it in RAM and compute it on an accelerator, the
     fastest first; `offload` is the `way` of the one that this placement takes, else None.
-    `making`: what it takes to make the file, where nobody publishes it.
+    `making`: what it takes to make the file, where no repository is known to have it; nothing of
+    it is in the other sizes.
     `is_lean`: it counts with the runtime's `lean_option`. `known_terms`: those that are known of a
     memory that is not in all its terms.
     """

@@ -457,7 +457,7 @@ def _note(finding: Finding, verdict: Verdict, *, measured: bool) -> Span | Bar:
             filter(None, (_bar_words(finding, verdict), _cards_words(finding, verdict)))
         )
         return Bar(needs=float(finding.needs), has=finding.has, style=finding.outcome, label=label)
-    return Span(text="")
+    return Span(text=_beside_the_download(finding, verdict))
 
 
 def _cards_words(finding: Finding, verdict: Verdict) -> str:
@@ -491,9 +491,19 @@ def _bar_words(finding: Finding, verdict: Verdict) -> str:
         if low is not None and isinstance(finding.needs, int) and low < finding.needs:
             return f"from {units.binary(low)}: too close"
     if not finding.short:
-        return ""
+        return _beside_the_download(finding, verdict)
     up_to = "up to " if _shared_range(finding, verdict) else ""
     return f"{up_to}{_quantity(finding.short, finding)} short"
+
+
+def _beside_the_download(finding: Finding, verdict: Verdict) -> str:
+    """Why the disk has to hold more than is downloaded; empty where it does not."""
+    download = verdict.needs.download_bytes if verdict.needs is not None else None
+    if finding.check != "disk" or download is None or not isinstance(finding.needs, int):
+        return ""
+    if verdict.workload.task != "finetune" or finding.needs <= download:
+        return ""
+    return f"{units.decimal(finding.needs - download)} of it is what training saves"
 
 
 def _pace_note(finding: Finding, verdict: Verdict, *, measured: bool) -> str:

@@ -14,7 +14,7 @@ from ..core.caching import cached_property
 from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.record import Machine
-from ..needs.records import CpuNeed, Making, MemoryNeed, Needs
+from ..needs.records import CpuNeed, MemoryNeed, Needs
 from . import findings as check
 from .compute import asked_of_cores, power_of
 from .findings import Finding, Outcome
@@ -101,22 +101,19 @@ def sketch_of(question: Question, number: int) -> Sketch:
     )
 
 
-def memory_sketch(needs: Needs, usual_making: Making | None, sketch: Sketch) -> Sketch:
-    """What decides of these needs' memory alone, of the program of that sketch, and of their disk
-    where the file is made as it is not by default.
-    """
+def memory_sketch(needs: Needs, sketch: Sketch) -> Sketch:
+    """What decides of these needs' memory alone, of the program of that sketch."""
     memory = needs.memory
     if sketch is None or not sketch[2] or memory is None:
         return None
     figures = memory.high_bytes, memory.low_bytes, memory.evictable_bytes
-    of_disk = () if needs.making == usual_making else _figures_of_disk(needs)
-    return RUNS, sketch[1], figures, of_disk, ()
+    return RUNS, sketch[1], figures, (), ()
 
 
 def _figures_of_disk(needs: Needs) -> tuple[int, ...]:
     """`Sketch`'s figures of the disk; none where what it stores is not known."""
     stored, _ = check.ends_to_store(needs, None)
-    return () if stored is None else (stored, (needs.making or needs).largest_file_bytes or 0)
+    return () if stored is None else (stored, needs.largest_file_bytes or 0)
 
 
 class Reach(Record):

@@ -104,7 +104,7 @@ def other_figures(question: Question, needs: Needs) -> Figures | None:
     step = question.step
     return (
         stored,
-        (needs.making or needs).largest_file_bytes or 0,
+        needs.largest_file_bytes or 0,
         *[getattr(step, name) for name in _OF_STEP],
         *step.operation_counts,
         *(step.launched_layers or (0.0, 0.0, 0.0)),

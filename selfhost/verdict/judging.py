@@ -10,7 +10,7 @@ from ..core.records import remembered
 from ..core.units import TRAINED
 from ..machine.record import Accelerator, Machine
 from ..needs.quantization import cache_type_bytes
-from ..needs.records import GATHERED, How, Needs, Term
+from ..needs.records import GATHERED, Needs, Term
 from . import findings as check
 from .devices import emptied, index_of, reaches, runs_on, uses_gpus
 from .findings import Finding, Outcome
@@ -232,22 +232,11 @@ def _allows(outcomes: set[Outcome]) -> bool | None:
 
 
 def to_come(question: Question, needs: Needs) -> Needs:
-    """The needs with what still has to be downloaded, where some of the files are here or the file
-    has to be made.
-    """
-    missing, making = question.missing_bytes, needs.making
-    if missing is not None:
-        return needs.replace(download_bytes=missing, download_range=None)
-    if making is None:
+    """The needs with what still has to be downloaded, where some of the files are here."""
+    missing = question.missing_bytes
+    if missing is None:
         return needs
-    return needs.replace(
-        download_bytes=making.download_bytes,
-        disk_bytes=making.disk_bytes,
-        largest_file_bytes=making.largest_file_bytes,
-        download_how=How.COMPUTED if making.download_range is None else How.ASSUMED,
-        download_source=making.source,
-        download_range=making.download_range,
-    )
+    return needs.replace(download_bytes=missing, download_range=None)
 
 
 def _gpu_only(question: Question) -> bool:

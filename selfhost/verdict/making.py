@@ -1,5 +1,5 @@
-"""What it takes to make a file that nobody publishes: the publisher's weights, converted and
-quantized.
+"""What it takes to make a file that no repository is known to have: the publisher's weights,
+converted and quantized.
 """
 
 from __future__ import annotations
@@ -16,10 +16,6 @@ from ..needs.records import How, Making, Needs
 _SIXTEEN_BITS = 16
 # a guess for weights of no stated type: 16 bits are usual, FP8 has half, old models have float32
 _BITS_OF_NO_STATED_TYPE = (8, 16, 32)
-_SOURCE = "the published weights, which you convert"
-_NO_STATED_TYPE = (
-    "their type is not known, so that this is a guess: architecture.dtype of the spec states it"
-)
 
 
 def can_be_made(spec: ModelSpec, runtime: RuntimeSpec | None, workload: Workload) -> bool:
@@ -54,8 +50,8 @@ def making_of(
     needs: Needs,
     catalogue: Catalogue,
 ) -> Making | None:
-    """What the conversion takes where it is the only way to the file; None where a repository or
-    Ollama's library has it, where it cannot be made, or where a size is not known.
+    """What the conversion takes where it is the only way to the file that is known; None where a
+    repository or Ollama's library has it, where it cannot be made, or where a size is not known.
     """
     total, size = spec.parameters.total, needs.disk_bytes
     if workload.task != "generate" or not can_be_made(spec, runtime, workload):
@@ -72,9 +68,6 @@ def making_of(
     return Making(
         download_bytes=weights_bytes,
         disk_bytes=weights_bytes + between_bytes + file_bytes,
-        largest_file_bytes=max(between_bytes, needs.largest_file_bytes or size),
-        file_bytes=file_bytes,
-        source=_SOURCE if ends is None else f"{_SOURCE}; {_NO_STATED_TYPE}",
         download_range=ends,
     )
 
@@ -86,6 +79,14 @@ def is_published(spec: ModelSpec, workload: Workload) -> bool:
     listing = files or (stated[1] if stated is not None else None)
     named = typed_file(spec, format, quantization)
     return named is not None or (listing is not None and listing.repository is not None)
+
+
+def has_files(spec: ModelSpec, format: str) -> bool:
+    """Whether files of the model in that format are known, in any type, or Ollama's library has
+    some.
+    """
+    is_in_library = format == "gguf" and any(":" in alias for alias in spec.aliases)
+    return is_in_library or any(files.format == format for files in spec.files)
 
 
 def typed_file(spec: ModelSpec, format: str, quantization: str) -> PublishedFiles | None:

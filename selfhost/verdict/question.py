@@ -16,7 +16,7 @@ from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECON
 from ..machine.record import Machine
 from ..needs.records import Needs, SizedWeights
 from .findings import kept_elsewhere, license_guessed, openness_check, reads_context
-from .making import makes, making_of, typed_file
+from .making import has_files, makes, making_of, typed_file
 from .present import NO_FILES, Here, NamedFiles, here
 from .record import Question
 from .speed import depth_of_short_chat, foreign_to_rules, instruction_sets_for_layout
@@ -37,6 +37,8 @@ RUNTIMES_BY_MODALITY = {
     "video": ("diffusers", "stable-diffusion.cpp"),
     "music": ("diffusers",),
 }
+# by use the one that loads the published weights as its users do
+RUNTIMES_OF_PUBLISHED = {"embedding": "sentence-transformers"}
 # the one that trains, with peft
 FINETUNING_RUNTIME = "transformers"
 # one stored type under the names that two formats have for it
@@ -685,7 +687,7 @@ def _first_that_loads(
     """The first that loads the model's files in one of the formats, where there are any; else the
     first of its modality that loads it, else the first of all. Those behind it stay unread.
     """
-    names = dict.fromkeys((*spec.runtimes, *RUNTIMES_BY_MODALITY[spec.modality]))
+    names = dict.fromkeys((*spec.runtimes, *_usual_runtimes(spec, catalogue)))
     # files in a format of their own go before what the modality usually runs in
     every = dict.fromkeys((*names, *(PACKED_RUNTIMES if formats else ())))
     first: RuntimeSpec | None = None
@@ -698,6 +700,21 @@ def _first_that_loads(
         if first is None and name in names:
             first = runtime
     return first or catalogue.runtime(next(iter(names)))
+
+
+def _usual_runtimes(spec: ModelSpec, catalogue: Catalogue) -> Iterator[str]:
+    """Those of its modality, the first one first; but before one whose files would have to be made
+    in a type that is no smaller than the published weights, the one that loads these.
+    """
+    usual = RUNTIMES_BY_MODALITY[spec.modality]
+    uses = [use for use in spec.uses or () if use in RUNTIMES_OF_PUBLISHED]
+    if uses:
+        format, quantization = need.default_format_and_quantization(
+            spec, catalogue.runtime(usual[0])
+        )
+        if quantization in SAME_TYPE and not has_files(spec, format):
+            yield RUNTIMES_OF_PUBLISHED[uses[0]]
+    yield from usual
 
 
 def _named_runtime(typed: str, modality: str, catalogue: Catalogue) -> RuntimeSpec:

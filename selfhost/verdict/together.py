@@ -249,8 +249,8 @@ def _summed_up(together: _Together) -> SideBySide:
     # what the files take counts once each
     stored = [together.needs[index] for index in together.of_new_files]
     total = total.replace(
-        download_bytes=_added((needs.making or needs).download_bytes for needs in stored),
-        disk_bytes=_added((needs.making or needs).disk_bytes for needs in stored),
+        download_bytes=_added(needs.download_bytes for needs in stored),
+        disk_bytes=_added(needs.disk_bytes for needs in stored),
     )
     findings = others | of_sums
     return SideBySide(
@@ -377,7 +377,7 @@ def _on_one_volume(together: _Together, members: Sequence[int]) -> Finding:
         check.bytes_to_store(each, together.questions[index].missing_bytes)
         for index, each in zip(members, needs, strict=True)
     ]
-    sizes_of_files = [(each.making or each).largest_file_bytes for each in needs]
+    sizes_of_files = [each.largest_file_bytes for each in needs]
     largest = [size for size in sizes_of_files if size is not None]
     size = _added(sizes)
     total = _sum_of([together.names[index] for index in members], needs).replace(

@@ -96,6 +96,13 @@ def test_only_the_spelling_of_its_maker_is_the_file_that_was_trained_for_four_bi
     assert conversion.workload.quantization == "Q4_0"
 
 
+def test_a_repository_of_one_type_is_judged_in_that_type() -> None:
+    """ggml-org publishes SmolVLM 500M in Q8_0; who types the repository wants its files."""
+    verdict = check("ggml-org/SmolVLM-500M-Instruct-GGUF", machine="aws-g6.2xlarge")
+    assert verdict.workload.quantization == "Q8_0"
+    assert not any("convert" in line for line in verdict.setup)
+
+
 def test_another_quantization_than_the_typed_one_is_still_to_be_made() -> None:
     """`--quant` states what no name says is published."""
     workload = Workload(quantization="Q5_1", runtime="llama.cpp")

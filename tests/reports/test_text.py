@@ -1197,6 +1197,16 @@ def test_a_list_of_one_other_kind_of_work_tells_its_pace() -> None:
             assert re.search(r"\d-[\d,]+ ", line), line
 
 
+def test_the_disk_of_a_training_says_why_it_is_more_than_the_download() -> None:
+    """Adapters and the optimizer's state are written beside the weights (trl, save_strategy)."""
+    machine = machine_named("rtx 4090")
+    trained = check("llama-3.2-1b", Workload(task="finetune"), machine=machine)
+    assert "of it is what training saves" in plain(check_text.check_document([trained]))
+    assert "training saves" not in plain(
+        check_text.check_document([check("llama-3.2-1b", machine=machine)])
+    )
+
+
 def test_what_a_mac_lets_its_gpu_use_is_a_range() -> None:
     """Two versions of macOS differ (48.0 of 64 GiB: ggml-org/llama.cpp#1870); one figure would be told as a fact."""
     asked = Workload(quantization="Q5_K_M", runtime="llama.cpp")
@@ -1356,7 +1366,7 @@ def test_another_program_is_named_and_weights_are_smaller_only_where_they_are() 
     )
     assert "It runs in Q8_0 with llama.cpp:" in shown
     kimi = check("kimi-k2-instruct", machine="mac-studio-m3-ultra-512gb")
-    assert "It runs in Q3_K_M, with smaller weights:" in _words(
+    assert "It runs in Q3_K_L, with smaller weights:" in _words(
         plain(check_text.check_document([kimi]))
     )
 

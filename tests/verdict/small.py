@@ -23,7 +23,7 @@ from selfhost.catalogue.spec import (  # fmt: skip
 )
 from selfhost.core.workload import Workload
 from selfhost.machine.record import Accelerator, Disk, Machine, PresentRuntime
-from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
+from selfhost.needs.records import CpuNeed, How, Making, MemoryNeed, Needs, Term
 from selfhost.needs.tensors import ArchitectureRow
 from selfhost.verdict.findings import CODES, Finding, Outcome, openness_check
 from selfhost.verdict.judging import judge
@@ -53,8 +53,10 @@ def needs_of(
     disk: int | None = 4 * GB,
     largest: int | None = None,
     cpu: CpuNeed | None = None,
+    making: Making | None = None,
 ) -> Needs:
     return Needs(
+        making=making,
         download_bytes=disk,
         disk_bytes=disk,
         largest_file_bytes=largest or disk,

@@ -478,3 +478,16 @@ def test_a_name_of_files_for_another_system_leads_to_those_that_run() -> None:
     assert asked.finding("runtime").code == "runtime-no-build"  # type: ignore[union-attr]
     held = check_with(CATALOGUE, name, Workload(), card, follows_machine=False)
     assert held.workload.runtime == "mlx"
+
+
+def test_an_embedder_without_known_files_of_llama_cpp_is_judged_as_published() -> None:
+    """Its users load it with Sentence Transformers (the card of thenlper/gte-base); a file made for
+    llama.cpp would be in F16, no smaller than what is published. Of bge-base-en-v1.5 there is one.
+    """
+    machine = profile("aws-m7i.2xlarge")
+    published = check("gte-base", machine=machine)
+    assert published.workload.runtime == "sentence-transformers"
+    assert not any("convert" in line for line in published.setup)
+    assert check("bge-base-en-v1.5", machine=machine).workload.runtime == "llama.cpp"
+    # a chat model of 16 bits shrinks by three quarters when its file is made
+    assert check("olmo-7b", machine=machine).workload.runtime == "llama.cpp"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...core.records import Unread
 from ...core.units import GIB, decimal, decimal_range
 from ...machine.record import Machine
-from ...needs.records import Making, Needs
+from ...needs.records import Needs
 from ..present import Here, unseen
 from .record import Finding, Outcome, profile_doubt
 
@@ -27,7 +27,13 @@ _STORE_VARIABLES = {
     "ollama": "OLLAMA_MODELS (of the Ollama service)",
 }
 # the outcomes that free space decides
-_OF_FREE_SPACE = ("disk-unread", "disk-too-small", "disk-tight", "disk-fits")
+_OF_FREE_SPACE = (
+    "disk-unread",
+    "disk-too-small",
+    "disk-too-small-to-make",
+    "disk-tight",
+    "disk-fits",
+)
 
 
 def disk_check(
@@ -44,8 +50,9 @@ def disk_check(
 
     `missing_bytes` are those still to be downloaded where some of the files are `here`; None: all
     of them. Free space that is assumed gives a `warn`; only what was stated, such as the size of
-    the disk, may rule the model out. `deciding`: a finding that decides nothing may be another
-    that decides nothing.
+    the disk, may rule the model out. What it takes to make a file that no repository is known to
+    have gives a `warn`, too: somebody may publish it. `deciding`: a finding that decides nothing
+    may be another that decides nothing.
     """
     storing = _Storing(needs, machine, purpose, missing_bytes, here)
     finding = (
@@ -57,6 +64,7 @@ def disk_check(
         or _slow_or_volatile(storing)
         or _quota_unread(storing)
         or _medium_unread(storing)
+        or (None if deciding else _no_room_to_make(storing, needs, missing_bytes))
         or _by_margin(storing, deciding=deciding)
     )
     facts = ("disks", f"disks.{purpose}", f"disks.{purpose}.free_bytes")
@@ -75,7 +83,7 @@ class _Storing:
         self.is_in_part_here = bool(missing)
         self.size = bytes_to_store(needs, missing)
         self.low, self.high = ends_to_store(needs, missing)
-        self.largest_file = (_making(needs, missing) or needs).largest_file_bytes
+        self.largest_file = needs.largest_file_bytes
         if missing is not None and self.largest_file is not None:
             self.largest_file = min(self.largest_file, missing)
         self.place = machine.disk_for(purpose)
@@ -83,8 +91,6 @@ class _Storing:
         self.total = self.place.total_bytes if self.place else None
         if missing:
             self.what = "The missing part"
-        elif _making(needs, missing) is not None:
-            self.what = "The conversion"
         elif self.size == needs.download_bytes:
             self.what = "The download"
         else:
@@ -308,6 +314,23 @@ def _medium_unread(storing: _Storing) -> Finding | None:
     return storing.finding(Outcome.WARN, "disk-slow-or-volatile", reason, why.remedy)
 
 
+def _no_room_to_make(storing: _Storing, needs: Needs, missing: int | None) -> Finding | None:
+    """The file that is run fits, but not all that is stored while one makes it."""
+    making, free = needs.making, storing.free
+    if making is None or missing is not None or free is None or making.disk_ends[1] <= free:
+        return None
+    most = making.disk_ends[1]
+
+    def words() -> tuple[str, str]:
+        reason = (
+            f"The file fits, but to make it oneself takes {decimal_range(*making.disk_ends)}:"
+            f" {storing.where} has {decimal(free)} free{storing.under_quota}."
+        )
+        return reason, f"take a published file, free {decimal(most - free)}, or use a larger disk"
+
+    return storing.worded_when_read(Outcome.WARN, "disk-too-small-to-make", words)
+
+
 def _by_margin(storing: _Storing, *, deciding: bool) -> Finding:
     """Of a size that fits: whether enough stays free beside it, which decides nothing."""
     high, free = storing.high, storing.free
@@ -397,22 +420,17 @@ def bytes_to_store(needs: Needs, missing: int | None) -> int | None:
     writes more than it downloads.
     """
     if missing is None:
-        return (needs.making or needs).disk_bytes
+        return needs.disk_bytes
     return missing + max(0, (needs.disk_bytes or 0) - (needs.download_bytes or 0))
-
-
-def _making(needs: Needs, missing: int | None) -> Making | None:
-    """How the file is made; None where it is published, or some of it is here."""
-    return needs.making if missing is None else None
 
 
 def ends_to_store(needs: Needs, missing: int | None) -> tuple[int | None, int | None]:
     """The least and the most of `bytes_to_store`; the same twice where the size is no range."""
-    size, travels = bytes_to_store(needs, missing), _making(needs, missing) or needs
-    ends = travels.download_range if missing is None else None
-    if size is None or ends is None or travels.download_bytes is None:
+    size, likely = bytes_to_store(needs, missing), needs.download_bytes
+    ends = needs.download_range if missing is None else None
+    if size is None or ends is None or likely is None:
         return size, size
-    return size - travels.download_bytes + ends[0], size - travels.download_bytes + ends[1]
+    return size - likely + ends[0], size - likely + ends[1]
 
 
 def _move_store(purpose: str, which: str = "on a larger disk") -> str:
