@@ -103,7 +103,7 @@ def test_files_that_somebody_publishes_are_all_that_the_disk_holds() -> None:
 @pytest.mark.parametrize(
     ("model", "other"),
     # the listing of ggml-org/SmolVLM-500M-Instruct-GGUF, and LiquidAI's of Q4_0, Q8_0 and F16
-    [("smolvlm-500m-instruct", "Q8_0"), ("lfm2.5-vl-3b", "Q8_0")],
+    [("smolvlm-500m-instruct", "Q8_0"), ("lfm2-vl-1.6b", "Q8_0")],
 )
 def test_a_published_type_is_named_before_another_is_made(model: str, other: str) -> None:
     setup = checked(model, "Q4_K_M", "500GB").setup
