@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from math import inf
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -22,10 +23,6 @@ from ..verdict.question import architectures, ask
 from ..verdict.record import Judged, Question
 from ..verdict.speed import uses_shared_gpu
 
-# the context that Ollama takes by itself from so much GPU memory in all on: 32,768 tokens from
-# 24 GiB, 262,144 from 48 (docs/context-length.mdx of ollama@fb307609; 23 and 47, general
-# knowledge), 4,096 below. A GPU of 24 GB states a little more or less than that
-_OLLAMA_CONTEXTS = ((46 * 2**30, 262_144), (22 * 2**30, 32_768))
 # of the need, from which share on what a server comes to keep is held down by the line
 WORTH_BOUNDING = 0.1
 
@@ -102,8 +99,8 @@ def _line_of_another(
     if not _has_build(runtime, machine):
         return ()
     # with the context that it takes by itself the line would not say it all
-    takes_longer = _ollamas_context(machine) is not None
-    as_asked = circumstances.replace(large=takes_longer)
+    takes_longer = _own_context(runtime, machine) is not None
+    as_asked = circumstances.replace(takes_longer=takes_longer)
     lines = _lines(runtime, question, as_asked, tag=tag)
     return lines if len(lines) == 1 else ()
 
@@ -182,18 +179,18 @@ def lines_of_made_file(
 
 
 class Circumstances(Record):
-    """What a line depends on beside the question. `large`: Ollama takes a longer context by itself,
-    with which it would not run alike; `scaled`: the context is longer than the trained one;
-    `batch_tokens`: those that an encoder reads at once; `checkpoints`: to how many copies of a
-    conversation the server is held, None where it is not; `bounds` and `environment`: options and
-    environment variables that hold a server to what is counted; `device`: the runtime's word for
-    where the model is placed; `offload`: the way by which its parts come to an accelerator in turn,
-    None where they do not; `leaves_shared_gpu`: a GPU that shares the RAM computes in what is
-    judged, and this program leaves it unused unless told; `is_windows`: environment variables are
-    set as PowerShell does.
+    """What a line depends on beside the question. `takes_longer`: the program takes a longer
+    context by itself, with which it would not run alike; `scaled`: the context is longer than the
+    trained one; `batch_tokens`: those that an encoder reads at once; `checkpoints`: to how many
+    copies of a conversation the server is held, None where it is not; `bounds` and `environment`:
+    options and environment variables that hold a server to what is counted; `device`: the runtime's
+    word for where the model is placed; `offload`: the way by which its parts come to an accelerator
+    in turn, None where they do not; `leaves_shared_gpu`: a GPU that shares the RAM computes in what
+    is judged, and this program leaves it unused unless told; `is_windows`: environment variables
+    are set as PowerShell does.
     """
 
-    large: bool = False
+    takes_longer: bool = False
     scaled: bool = False
     batch_tokens: int | None = None
     checkpoints: int | None = None
@@ -212,10 +209,9 @@ def _circumstances(
     machine: Machine,
     catalogue: Catalogue,
 ) -> Circumstances:
-    by_itself = _ollamas_context(machine)
+    longer = longer_context(runtime, question, judged, catalogue, machine)
     return Circumstances(
-        large=by_itself is not None
-        and longer_context(question, judged, catalogue, machine) is None,
+        takes_longer=longer is None and _own_context(runtime, machine) is not None,
         scaled=any(finding.code == "context-scaled" for finding in judged.findings),
         batch_tokens=need.batch_tokens(question.spec, question.workload, architectures(catalogue)),
         checkpoints=_checkpoints(question, judged, catalogue),
@@ -229,21 +225,20 @@ def _circumstances(
 
 
 class LongerContext(Record):
-    """The context that Ollama takes by itself, and what the model takes in memory with it."""
+    """The context that a program takes by itself, and what the model takes in memory with it."""
 
     tokens: int
     memory_bytes: int
 
 
-def _ollamas_context(machine: Machine) -> int | None:
-    """Tokens that Ollama makes room for by itself on that machine where they are more than its
-    usual ones; the most where its GPU's memory is not known.
+def _own_context(runtime: RuntimeSpec, machine: Machine) -> int | None:
+    """Tokens that the program makes room for by itself on that machine where they are more than its
+    usual ones; the most where the memory of a GPU is not known.
     """
     sizes = [_most_bytes(device, machine) for device in machine.accelerators or ()]
-    if None in sizes:
-        return _OLLAMA_CONTEXTS[0][1]
-    gpu_bytes = sum(size or 0 for size in sizes)
-    return next((tokens for least, tokens in _OLLAMA_CONTEXTS if gpu_bytes >= least), None)
+    gpu_bytes = inf if None in sizes else sum(size or 0 for size in sizes)
+    fitting = (own.tokens for own in runtime.own_contexts if gpu_bytes >= own.gpu_bytes)
+    return next(fitting, None)
 
 
 def _most_bytes(device: Accelerator, machine: Machine) -> int | None:
@@ -257,28 +252,32 @@ def _most_bytes(device: Accelerator, machine: Machine) -> int | None:
 
 @remembered(most=4)
 def longer_context(
-    question: Question, judged: Judged, catalogue: Catalogue, machine: Machine
+    runtime: RuntimeSpec,
+    question: Question,
+    judged: Judged,
+    catalogue: Catalogue,
+    machine: Machine,
 ) -> LongerContext | None:
-    """The context that Ollama takes by itself, where the model runs with it as it was judged: all
-    of it lies where it lay. None elsewhere, and where a context was asked for.
+    """The context that the program takes by itself, where the model runs with it as it was judged:
+    all of it lies where it lay. None elsewhere, and where a context was asked for.
 
-    It takes no more than the model was trained for (llm/server.go, general knowledge).
+    It takes no more than the model was trained for (llm/server.go of Ollama, general knowledge).
     """
-    by_itself, ollama = _ollamas_context(machine), catalogue.runtime("ollama")
+    own_tokens = _own_context(runtime, machine)
     workload, architecture = question.workload, question.spec.architecture
-    is_usual = workload.context_tokens == ollama.default_context_tokens
-    if by_itself is None or architecture is None or question.context_asked or not is_usual:
+    is_usual = workload.context_tokens == runtime.default_context_tokens
+    if own_tokens is None or architecture is None or question.context_asked or not is_usual:
         return None
-    if _tag(question.spec, workload) is None or workload.format not in ollama.formats:
+    if _tag(question.spec, workload) is None or workload.format not in runtime.formats:
         return None
-    tokens = min(by_itself, need.trained_tokens(architecture, question.rewriting) or by_itself)
-    longer = workload.replace(runtime=ollama.id, context_tokens=tokens)
+    tokens = min(own_tokens, need.trained_tokens(architecture, question.rewriting) or own_tokens)
+    longer = workload.replace(runtime=runtime.id, context_tokens=tokens)
     try:
-        other = judge(ask(question.spec, longer, catalogue, machine), machine)
+        judged_longer = judge(ask(question.spec, longer, catalogue, machine), machine)
     except WorkloadError:
         return None
-    memory = other.needs.memory if other.needs is not None else None
-    if not other.fits or memory is None or _held(other) != _held(judged):
+    memory = judged_longer.needs.memory if judged_longer.needs is not None else None
+    if not judged_longer.fits or memory is None or _held(judged_longer) != _held(judged):
         return None
     return LongerContext(tokens=tokens, memory_bytes=memory.high_bytes)
 
@@ -685,7 +684,10 @@ def _departures(
         "draft": workload.draft is not None and not drafts_itself,
         "adapter": workload.adapter,
         "context_tokens": usual is not None
-        and (has_other_context or (circumstances.large and workload.context_tokens is not None)),
+        and (
+            has_other_context
+            or (circumstances.takes_longer and workload.context_tokens is not None)
+        ),
         "checkpoints": circumstances.checkpoints is not None and "checkpoints" in runtime.options,
         "yarn": circumstances.scaled,
         "shared_gpu": circumstances.leaves_shared_gpu and "shared_gpu" in runtime.settings,

@@ -305,12 +305,12 @@ def _on_its_context(
     runtime: RuntimeSpec,
     lines: tuple[str, ...],
 ) -> tuple[str, ...]:
-    """A comment on the memory that Ollama takes where it is left the context that it takes by
+    """A comment on the memory that the program takes where it is left the context that it takes by
     itself; () where a server of its own has the judged one.
     """
-    if runtime.id != "ollama" or len(lines) != 1:
+    if len(lines) != 1:
         return ()
-    longer = longer_context(question, judged, catalogue, machine)
+    longer = longer_context(runtime, question, judged, catalogue, machine)
     if longer is None:
         return ()
     return (

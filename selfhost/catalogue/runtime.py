@@ -182,12 +182,11 @@ class Conversion(Record):
     `look_first`: where such files of a model `{name}` usually are, if anybody publishes them, which
     nothing has verified. `format`: of what is made, named `file` by `{model}` and `{quantization}`.
     `tools` gets the converter; `download` the `{repository}` into the folder `{model}`, "" where
-    the converter does;
-    `convert` writes `{file}` as `{type}`, with `{remote_code}` where the model brings its own;
-    `types` are what it writes, by quantization; `quantize` makes `{file}` of `{source}` in any
-    other `{quantization}`, which is first written in the quantization `through`; `projector` writes
-    `{projector}`, the encoder of a model that sees.
-    `takes_quantized` is False where published weights of fewer than 16 bits are not converted.
+    the converter does; `convert` writes `{file}` as `{type}`, with `{remote_code}` where the model
+    brings its own; `types` are what it writes, by quantization; `quantize` makes `{file}` of
+    `{source}` in any other `{quantization}`, which is first written in the quantization `through`;
+    `projector` writes `{projector}`, the encoder of a model that sees. `takes_quantized` is False
+    where published weights of fewer than 16 bits are not converted.
     """
 
     look_first: str = read_by(Table.string, required=True)
@@ -203,16 +202,6 @@ class Conversion(Record):
     quantizations: tuple[str, ...] = read_by(Table.strings, default=())
     takes_quantized: bool = read_by(Table.boolean, default=True)
     source: str = read_by(Table.text, required=True)
-
-
-def _conversion(root: Table, key: str) -> Conversion | None:
-    """The table of that name; None where there is none."""
-    table = root.table(key)
-    if table is None:
-        return None
-    values = table.fields(Conversion)
-    table.close()
-    return Conversion(**values)
 
 
 def _workload_texts(root: Table, key: str) -> dict[str, str]:
@@ -302,6 +291,26 @@ def _model_parts(root: Table, key: str) -> tuple[ModelParts, ...]:
         table.close()
         kept.append(ModelParts(**{**values, "files": tuple(files)}))
     return tuple(kept)
+
+
+class OwnContext(Record):
+    """The context that a program makes room for by itself where all GPUs together have that memory
+    or more.
+    """
+
+    gpu_bytes: int = read_by(Table.integer, required=True, minimum=1)
+    tokens: int = read_by(Table.integer, required=True, minimum=1)
+
+
+def _own_contexts(root: Table, key: str) -> tuple[OwnContext, ...]:
+    """The tables of that name, the one that wants most memory first; a wrong one is left out."""
+    contexts = []
+    for table in root.tables(key):
+        values = table.fields(OwnContext)
+        table.close()
+        if None not in values.values():
+            contexts.append(OwnContext(**values))
+    return tuple(sorted(contexts, key=lambda context: -context.gpu_bytes))
 
 
 class Service(Record):
@@ -510,7 +519,7 @@ class RuntimeSpec(Record):
     # `needs.records.Offloaded`
     offload_commands: Mapping[str, str] = read_by(texts, default={})
     # how to make a file that nobody published
-    conversion: Conversion | None = read_by(_conversion, default=None)
+    conversion: Conversion | None = read_by(Table.record, kind=Conversion, default=None)
     # the quantization that its own name of a model loads, where selfhost takes another by default
     tags: Mapping[str, str] = read_by(texts, default={})
     # fills `{device}`: by vendor of the accelerator, `VENDOR-unified` for a GPU that shares the
@@ -605,6 +614,8 @@ class RuntimeSpec(Record):
     overhead_source: str = read_by(Table.string, empty=True, default="")
     # the context it takes unless told; None where the command says it, or the model's own is taken
     default_context_tokens: int | None = read_by(Table.integer, minimum=1, default=None)
+    # the longer ones that it takes unless told where the GPUs have more memory
+    own_contexts: tuple[OwnContext, ...] = read_by(_own_contexts, default=())
     # tokens for which it makes room in the cache at a time
     cache_step_tokens: int = read_by(Table.integer, minimum=1, default=1)
     # it maps the files of weights unless told otherwise, so that several processes share one copy

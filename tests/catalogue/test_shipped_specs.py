@@ -657,6 +657,7 @@ def test_runtime_is_usable(id: str) -> None:
         "settings",
         "serve",
         "default_context_tokens",
+        "own_contexts",
         "splits_layers",
         "leaves_experts",
         "library",
