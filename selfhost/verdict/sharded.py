@@ -18,21 +18,23 @@ def sharded(
     end: str = "high_bytes",
 ) -> Iterator[Needs]:
     """Training on the fewest accelerators that hold it, on the most where only the least need is
-    sure to fit: weights, gradients and optimizer in equal
-    parts (ZeRO, arXiv 1910.02054, section 5), the rest whole on each, and a process in RAM for
-    each. `end`: of the range of what it needs; where they hold
-    the likely need the most is near to it.
+    sure to fit: weights, gradients and optimizer in equal parts (ZeRO, arXiv 1910.02054, section
+    5), the rest whole on each, and a process in RAM for each. `end`: of the range of what it needs;
+    where they hold the likely need the most is near to it.
     """
     beside = [term for term in memory.terms if term.name not in SHARED_OUT and not term.is_program]
 
-    def holders(end: str, room_times: float = 1.0) -> list[Place]:
+    def holders(end: str, room_times: float = 1.0) -> Iterator[list[Place]]:
         whole_bytes = sum(getattr(term, end) for term in (*beside, gathered))
-        return _that_hold(memory, machine, whole_bytes, end, room_times, fewest=end != "low_bytes")
+        return _groups_that_hold(memory, machine, whole_bytes, end, room_times)
 
-    chosen = holders(end)
+    if end == "low_bytes":
+        chosen = max(holders(end), key=len, default=[])
+    else:
+        chosen = next(holders(end), [])
     if chosen and end == "bytes":
         # those that hold the likely need may lack much of the most
-        near = holders("high_bytes", TIGHT)
+        near = next(holders("high_bytes", TIGHT), [])
         chosen = max(chosen, near, key=len) if near else []
     if not chosen:
         return
@@ -49,18 +51,12 @@ def sharded(
     yield placed_as(needs, "accelerator", terms, 0)
 
 
-def _that_hold(
-    memory: MemoryNeed,
-    machine: Machine,
-    whole_bytes: int,
-    end: str,
-    room_times: float = 1.0,
-    *,
-    fewest: bool = True,
-) -> list[Place]:
-    """The fewest accelerators, largest first, that hold training in parts, with so many bytes on
-    each beside its part, or the most; [] where all together do not. `end`: of the range of what is
-    shared out; `room_times`: of what each can give.
+def _groups_that_hold(
+    memory: MemoryNeed, machine: Machine, whole_bytes: int, end: str, room_times: float = 1.0
+) -> Iterator[list[Place]]:
+    """Accelerators, largest first, that hold training in parts, with so many bytes on each beside
+    its part: the fewest, then a group of each larger number. `end`: of the range of what is shared
+    out; `room_times`: of what each can give.
     """
     owned = machine.accelerators or ()
     sized = [
@@ -71,14 +67,12 @@ def _that_hold(
     sized.sort(key=lambda item: -item[1])
     alike = of_one_maker(sized, machine)
     shared = sum(getattr(term, end) for term in memory.terms if term.name in SHARED_OUT)
-    numbers = range(2, len(sized) + 1)
-    for number in numbers if fewest else reversed(numbers):
+    for number in range(2, len(sized) + 1):
+        part_bytes = -(-shared // number) + whole_bytes
         for group in reversed(alike):
-            if len(group) < number:
-                continue
-            if -(-shared // number) + whole_bytes <= room_times * group[number - 1][1]:
-                return [place for place, _ in group[:number]]
-    return []
+            if len(group) >= number and part_bytes <= room_times * group[number - 1][1]:
+                yield [place for place, _ in group[:number]]
+                break
 
 
 def devices_for_parts(needs: Needs, machine: Machine) -> int:
@@ -87,7 +81,7 @@ def devices_for_parts(needs: Needs, machine: Machine) -> int:
     """
     if needs.memory is None:
         return 0
-    return len(_that_hold(needs.memory, machine, 0, "low_bytes"))
+    return len(next(_groups_that_hold(needs.memory, machine, 0, "low_bytes"), ()))
 
 
 def _equal_part(term: Term, place: Place, index: int, number: int) -> Term:
