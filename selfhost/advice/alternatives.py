@@ -15,6 +15,7 @@ from ..core.workload import Workload
 from ..machine.record import Machine
 from ..needs.records import Needs
 from ..verdict.defaults import Asker, ask_for_machine, suit, tagged_runtime
+from ..verdict.devices import lies_beside_cards
 from ..verdict.findings import Outcome, host_high, on_cards, openness_check
 from ..verdict.findings.speed import is_slow_picture, is_too_slow
 from ..verdict.judging import judge
@@ -241,7 +242,7 @@ def _fits_smaller(
     for fit, cost in _fits_of_smaller(
         question, asked_workload, machine, catalogue, worth_having=worth_having
     ):
-        if not _lies_beside_cards(fit[1], machine):
+        if not lies_beside_cards(fit[1].needs, machine):
             return fit, cost
         in_ram = in_ram or (fit, cost)
     return in_ram
@@ -284,26 +285,20 @@ def on_cards_instead(
     worth having that these hold completely, with its pace; None where there is none.
     """
     machine, runtime = asker.machine, question.runtime
-    if runtime is None or not judged.fits or not _lies_beside_cards(judged, machine):
+    if runtime is None or not judged.fits or not lies_beside_cards(judged.needs, machine):
         return None
     smaller = _fits_smaller(question, asked_workload, machine, asker.catalogue, worth_having=True)
     if smaller is None:
         return None
-    other, there, _ = smaller[0]
-    pace = there.speed.decode if there.speed is not None else None
-    if there.needs is None or there.needs.placement != "accelerator" or pace is None:
+    smaller_question, held, _ = smaller[0]
+    pace = held.speed.decode if held.speed is not None else None
+    if held.needs is None or held.needs.placement != "accelerator" or pace is None:
         return None
-    typed = option("quantization", other.workload.quantization or "")
+    typed = option("quantization", smaller_question.workload.quantization or "")
     if asked_workload.runtime is None:
         typed = f"{option('runtime', runtime.id)} {typed}"
-    paced = units.likely_pace(pace.low, pace.likely, pace.high, " tokens/s")
-    return f"The GPU holds all of it with `{typed}`: {paced}."
-
-
-def _lies_beside_cards(judged: Judged, machine: Machine) -> bool:
-    """All of it lies in RAM of a machine with accelerators that have memory of their own."""
-    in_ram = judged.needs is not None and judged.needs.placement == "host"
-    return in_ram and any(card.unified is False for card in machine.accelerators or ())
+    likely = units.likely_pace(pace.low, pace.likely, pace.high, " tokens/s")
+    return f"The GPU holds all of it with `{typed}`: {likely}."
 
 
 def _can_be_had(question: Question, quantization: str) -> bool:

@@ -12,7 +12,7 @@ from ..machine.record import Machine
 from ..needs.records import GATHERED
 from ..needs.torch.activations import LOGIT_LOW_BYTES
 from ..verdict.defaults import Asker
-from ..verdict.devices import free_bytes
+from ..verdict.devices import free_bytes, lies_beside_cards
 from ..verdict.findings.accelerator_share import with_remedy
 from ..verdict.judging import judge
 from ..verdict.record import Judged, Question
@@ -59,10 +59,9 @@ def with_ways_to_cards(question: Question, asked: Workload, judged: Judged, aske
     hold it for a remedy: only ways that were judged. `asked` is the workload before defaults.
     """
     finding = next((each for each in judged.findings if each.check == "accelerator"), None)
-    in_ram = judged.needs is not None and judged.needs.placement == "host"
-    if not in_ram or finding is None or finding.remedy is not None:
+    if finding is None or finding.remedy is not None:
         return judged
-    if not any(card.unified is False for card in asker.machine.accelerators or ()):
+    if not lies_beside_cards(judged.needs, asker.machine):
         return judged
     options = (_first_on_cards(question, asked, way, asker) for way in _ways(question))
     ways = [f"use {words}" for words in options if words]
@@ -117,13 +116,13 @@ def _first_on_cards(
     """
     for change in changes:
         try:
-            other = asker.ask(question.spec, asked.replace(**change))
+            question_changed = asker.ask(question.spec, asked.replace(**change))
         except WorkloadError:
             continue
-        there = judge(other, asker.machine)
-        if there.fits and there.needs is not None and there.needs.placement == "accelerator":
+        changed = judge(question_changed, asker.machine)
+        if changed.fits and changed.needs is not None and changed.needs.placement == "accelerator":
             ((name, value),) = change.items()
-            return f"{option(name, value)}"
+            return option(name, value)
     return ""
 
 

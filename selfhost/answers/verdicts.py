@@ -19,7 +19,7 @@ from ..advice.remarks import (
     which_trainer,
 )
 from ..advice.room import room
-from ..advice.steps import steps
+from ..advice.steps import Steps, steps
 from ..catalogue.index import Catalogue
 from ..catalogue.offers import Offer, at_context, cheapest_first
 from ..catalogue.opened import left_aside
@@ -30,6 +30,7 @@ from ..core.caching import partial
 from ..core.saying import option
 from ..core.workload import Workload
 from ..machine.reader import Machine
+from ..verdict.devices import lies_beside_cards
 from ..verdict.findings import reads_context
 from ..verdict.judging import considered, judge
 from ..verdict.record import Alternative, Judged, OpenAlternative, Question, Verdict, answer_for
@@ -132,22 +133,9 @@ def answer(
         tag=understood.tag,
         by_tag_first=understood.is_one_file and understood.workload.runtime is None,
     )
-    notes = list(_notes(catalogue, question, understood, offers))
-    fine_print = [*newer, *_notes_of_asking(catalogue, question, understood)]
-    # advice is for the program whose lines are printed
-    shown = question.replace(runtime=to_type.runtime or question.runtime)
-    if instead:
-        notes += _notes_of_use(catalogue, shown, judged, to_type.commands)
-        notes += filter(None, (lies_elsewhere(catalogue, question, machine),))
-        notes += _on_cards_instead(catalogue, question, understood.workload, judged, machine)
-    if question.chosen is not None:
-        # how long the examples are decides what is learned, so a shorter length is not fine print
-        is_trained = question.workload.task == "finetune"
-        (notes if is_trained else fine_print).append(question.chosen)
-    if not understood.tag:
-        fine_print += about_files(question, fits=judged.fits)
-    if instead and (more := slots(catalogue, shown, judged, to_type.commands)) is not None:
-        (fine_print if tells_sequences(to_type.commands) else notes).append(more)
+    notes, fine_print = _beside(
+        catalogue, question, understood, machine, judged, to_type, instead=instead
+    )
     loaded_bits = _loaded_bits(question)
     verdict = Verdict(
         **vars(answer_for(question, judged, judged.route(bool(offers)))),
@@ -158,8 +146,8 @@ def answer(
         commands_class=to_type.commands_class,
         setup=to_type.setup,
         understood_as=understood.notes,
-        notes=tuple(notes),
-        fine_print=tuple(fine_print),
+        notes=(*_notes(catalogue, question, understood, offers), *notes),
+        fine_print=(*newer, *fine_print),
         quality=quality_for(
             question.workload, catalogue, question.spec, is_halved=loaded_bits == 16
         ),
@@ -198,6 +186,39 @@ def _judged(
     return with_ways_to_cards(question, asked, judged, Asker(catalogue, machine))
 
 
+def _beside(
+    catalogue: Catalogue,
+    question: Question,
+    understood: Understood,
+    machine: Machine,
+    judged: Judged,
+    to_type: Steps,
+    *,
+    instead: bool,
+) -> tuple[list[str], list[str]]:
+    """Sentences that the answer needs beside it, and fine print that explains it."""
+    notes: list[str] = []
+    fine_print = [*_notes_of_asking(catalogue, question, understood)]
+    # advice is for the program whose lines are printed
+    shown = question.replace(runtime=to_type.runtime or question.runtime)
+    if instead:
+        notes += _notes_of_use(catalogue, shown, judged, to_type.commands)
+        otherwise = (
+            lies_elsewhere(catalogue, question, machine),
+            _on_cards_instead(catalogue, question, understood.workload, judged, machine),
+        )
+        notes += filter(None, otherwise)
+    if question.chosen is not None:
+        # how long the examples are decides what is learned, so a shorter length is not fine print
+        is_trained = question.workload.task == "finetune"
+        (notes if is_trained else fine_print).append(question.chosen)
+    if not understood.tag:
+        fine_print += about_files(question, fits=judged.fits)
+    if instead and (more := slots(catalogue, shown, judged, to_type.commands)) is not None:
+        (fine_print if tells_sequences(to_type.commands) else notes).append(more)
+    return notes, fine_print
+
+
 def _notes_of_use(
     catalogue: Catalogue, question: Question, judged: Judged, commands: Sequence[str]
 ) -> Iterator[str]:
@@ -208,18 +229,15 @@ def _notes_of_use(
 
 def _on_cards_instead(
     catalogue: Catalogue, question: Question, asked: Workload, judged: Judged, machine: Machine
-) -> Iterator[str]:
-    """What an accelerator would hold of a model that runs beside it, a sentence; few do."""
+) -> str | None:
+    """`advice.alternatives.on_cards_instead` of a model that writes text; few answers load it."""
     is_text = question.workload.task == "generate" and question.spec.modality in GENERATING
-    in_ram = judged.needs is not None and judged.needs.placement == "host"
-    if not (is_text and in_ram and judged.fits and machine.accelerators):
-        return
+    if not is_text or not judged.fits or not lies_beside_cards(judged.needs, machine):
+        return None
     from ..advice.alternatives import on_cards_instead
     from ..verdict.defaults import Asker
 
-    sentence = on_cards_instead(question, asked, judged, Asker(catalogue, machine))
-    if sentence is not None:
-        yield sentence
+    return on_cards_instead(question, asked, judged, Asker(catalogue, machine))
 
 
 # the fields of `_with_what_else`

@@ -8,7 +8,7 @@ from ..catalogue.runtime import RuntimeSpec
 from ..core.records import Record
 from ..core.units import GIB
 from ..machine.record import Accelerator, Machine
-from ..needs.records import Reserve, Term
+from ..needs.records import Needs, Reserve, Term
 
 # llama.cpp's fitter leaves this much of each device free (common/common.h line 483, llama.cpp
 # 0c1e5709)
@@ -59,6 +59,12 @@ def places_on(accelerators: Sequence[Accelerator]) -> tuple[Place, ...]:
         for index, device in enumerate(accelerators)
         if device.unified is not True
     )
+
+
+def lies_beside_cards(needs: Needs | None, machine: Machine) -> bool:
+    """Whether all of it lies in RAM, and accelerators with memory of their own are there."""
+    in_ram = needs is not None and needs.placement == "host"
+    return in_ram and any(card.unified is False for card in machine.accelerators or ())
 
 
 def free_bytes(device: Accelerator) -> int | None:
