@@ -220,20 +220,24 @@ def _answer_words(verdict: Verdict) -> Iterator[str]:
 
 
 def _full_context_words(speed: Speed, workload: Workload) -> str:
+    """What a full context leaves of the pace; empty where that is half or more of it, and no slower
+    than wanted.
+    """
     tokens = workload.context_tokens or 0
-    # of a short one it is not worked out
+    # of a shorter one the field is worked out for nobody
     if tokens <= DEFAULT_CONTEXT_TOKENS or speed.decode is None:
         return ""
-    full, wanted = speed.full_context_tokens_per_second, workload.min_tokens_per_second or 0
-    is_short = full is not None and full < wanted <= speed.decode.likely
-    if full is None or not (is_short or full < speed.decode.likely / 2):
+    full, likely = speed.full_context_tokens_per_second, speed.decode.likely
+    wanted = workload.min_tokens_per_second or 0
+    becomes_too_slow = full is not None and full < wanted <= likely
+    if full is None or (full >= likely / 2 and not becomes_too_slow):
         return ""
-    # what nobody asked for nobody needs
-    is_asked = is_short and wanted != DEFAULT_MIN_TOKENS_PER_SECOND
-    short = f", below the {units.stated(wanted)} you need" if is_asked else ""
+    # nobody asked for the default
+    is_asked = becomes_too_slow and wanted != DEFAULT_MIN_TOKENS_PER_SECOND
+    below = f", below the {units.stated(wanted)} you need" if is_asked else ""
     return (
         f"once all {units.tokens(tokens)} of context are in use: about {units.speed(full, full)}"
-        f"{short}"
+        f"{below}"
     )
 
 

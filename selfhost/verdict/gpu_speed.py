@@ -87,8 +87,8 @@ def with_accelerators(
                 f"; at the fast end with {units.percent(1 - rest * (1 - filled))} there, where"
                 " somebody fills the card to the last byte"
             )
-        then = in_context(step, context, lambda at: 1 / seconds(at)[1])
-        how += then.how
+        chat = in_context(step, context, seconds)
+        how += chat.how
         held: dict[str, float] = {}
         for share, gpu in parts:
             held[gpu.name] = held.get(gpu.name, 0.0) + share
@@ -97,7 +97,7 @@ def with_accelerators(
             decode=decode,
             prompt=prompt,
             how=how + by_llama(step, memory is not None),
-            full_context_tokens_per_second=then.full,
+            full_context_tokens_per_second=chat.full_tokens_per_second,
         )
 
     return Speed.partly({"decode": decode, "work": None}, whole)
@@ -256,9 +256,14 @@ def tensor_parallel(
     def whole() -> Speed:
         names = " and ".join(units.counted([_rated_gpu(gpu) for _, gpu in parts]))
         how = f"on {names}, each of which reads its part of every layer at the same time"
-        then = in_context(step, context, lambda at: 1 / seconds(at)[1])
-        how += then.how
-        return Speed(decode=decode, prompt=None, how=how, full_context_tokens_per_second=then.full)
+        chat = in_context(step, context, seconds)
+        how += chat.how
+        return Speed(
+            decode=decode,
+            prompt=None,
+            how=how,
+            full_context_tokens_per_second=chat.full_tokens_per_second,
+        )
 
     return Speed.partly({"decode": decode, "work": None}, whole)
 
@@ -311,8 +316,8 @@ def on_shared_gpu(
 
     def whole_speed() -> Speed:
         how = _how_on_shared(shared, memory, held, step)
-        then = in_context(step, context, lambda at: 1 / seconds(at)[1])
-        how += then.how
+        chat = in_context(step, context, seconds)
+        how += chat.how
         prompt = (
             None if step.foreign or memory is not None else gpu_prompt(step, {shared.gpu.name: 1.0})
         )
@@ -320,7 +325,7 @@ def on_shared_gpu(
             decode=decode,
             prompt=prompt,
             how=how + by_llama(step, memory is not None),
-            full_context_tokens_per_second=then.full,
+            full_context_tokens_per_second=chat.full_tokens_per_second,
         )
 
     return Speed.partly({"decode": decode, "work": None}, whole_speed)

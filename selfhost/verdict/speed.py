@@ -9,7 +9,7 @@ people published. Both sets are in `tests/truth/speed.json`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from ..catalogue.spec import Architecture
 from ..core import units
@@ -53,6 +53,8 @@ LAYER_CORE_SECONDS = 0.00016
 MEETING_SECONDS = 3e-6
 # what people compare with: a question and the answer to it
 SHORT_CHAT_TOKENS = 256
+# of the pace of a chat, what a full context has to leave for nothing to be said of it (assumed)
+_ABOUT_AS_FAST = 0.9
 # of a share, what rounding leaves
 NO_REST = 1e-6
 # of one core, attending to a filled context (flash attention, f16 cache): compute, not memory, is
@@ -247,15 +249,15 @@ def on_processor(machine: Machine, shared: SharedGpu | None, step: Step, context
         how = memory.how
         if step.architecture is None:
             how += "; with an empty context, because the model's layers are not known"
-        then = in_context(step, context, lambda at: 1 / processor_seconds(machine, memory, at)[1])
-        how += then.how
+        chat = in_context(step, context, lambda at: processor_seconds(machine, memory, at))
+        how += chat.how
         if shared is not None:
             how += f"; up to the speed of {shared.name}, if it is used"
         return Speed(
             decode=decode,
             prompt=prompt,
             how=how + by_llama(step, True),
-            full_context_tokens_per_second=then.full,
+            full_context_tokens_per_second=chat.full_tokens_per_second,
         )
 
     # hundreds of models are judged at once, and of few somebody asks for more
@@ -284,25 +286,25 @@ def _no_slower(prompt: PaceRange, decode: PaceRange) -> PaceRange:
 
 
 class InContext(Record):
-    """Of which part of the context a pace is, in words, and what a full one leaves of it: likely
-    tokens per second, None where that is as much.
+    """The part of the context that a pace is of, in words, and the likely pace once all of it is in
+    use; None where that is about as fast.
     """
 
     how: str = ""
-    full: float | None = None
+    full_tokens_per_second: float | None = None
 
 
-def in_context(step: Step, context: float, pace_of: Callable[[Step], float]) -> InContext:
-    """Which part of the context the pace stands for, and what a full one leaves of it."""
+def in_context(step: Step, context: float, seconds: Callable[[Step], Sequence[float]]) -> InContext:
+    """What a pace says of the context. `seconds` of a step: slow end, likely, fast end."""
     if step.architecture is None or not step.depth_tokens:
         return InContext()
     how = f"; in a chat of {units.tokens(int(step.depth_tokens))}"
-    full, now = pace_of(step.at(context)), pace_of(step)
-    if full >= 0.9 * now:
+    full, short = 1 / seconds(step.at(context))[1], 1 / seconds(step)[1]
+    if full >= _ABOUT_AS_FAST * short:
         return InContext(how=how)
     likely, tokens = units.pace(full, full), units.tokens(int(context))
     how += f" (likely {likely} with all {tokens} of context in use)"
-    return InContext(how=how, full=full)
+    return InContext(how=how, full_tokens_per_second=full)
 
 
 def by_llama(step: Step, on_processor: bool) -> str:

@@ -143,18 +143,20 @@ def _too_small_to_train(
     one maker's together where the program shares it out over them.
     """
     beside = [term for term in memory.terms if not term.is_program]
-    together = _most_of_one_maker(devices) if gathered is not None else []
-    if gathered is None or len(together) < 2:
-        together, needed_bytes = [_roomiest(devices)], sum(term.bytes for term in beside)
-    else:
+    sharing = _most_of_one_maker(devices)
+    if gathered is not None and len(sharing) > 1:
         whole = sum(term.bytes for term in beside if term.name not in SHARED_OUT) + gathered.bytes
         shared_out = sum(term.bytes for term in beside if term.name in SHARED_OUT)
-        needed_bytes = shared_out + len(together) * whole
-    room_bytes = sum(free_bytes(device) or 0 for device in together)
-    has = f"together they have {binary(room_bytes)}" if together[1:] else ""
+        names, needed_bytes = _names(sharing), shared_out + len(sharing) * whole
+        room_bytes = sum(free_bytes(device) or 0 for device in sharing)
+        room = f"together they have {binary(room_bytes)}"
+    else:
+        card = _roomiest(devices)
+        names, needed_bytes = card.name, sum(term.bytes for term in beside)
+        room = f"{binary(free_bytes(card) or 0)} are there"
     return (
-        f"It is judged in RAM, by the CPU: on {_names(together)} it likely needs"
-        f" {binary(needed_bytes)}, and {has or f'{binary(room_bytes)} are there'}."
+        f"It is judged in RAM, by the CPU: on {names} it likely needs {binary(needed_bytes)}, and"
+        f" {room}."
     )
 
 
@@ -256,7 +258,7 @@ def _missing(
     return _uncounted(
         Outcome.FAIL,
         "accelerator-missing",
-        f"{runtime.name} is judged with a GPU alone, and {what}. {runtime.on_cpu}"
+        f"{runtime.name} is judged on GPUs only, and {what}. {runtime.on_cpu}"
         if runtime.on_cpu
         else f"The program {runtime.name} needs a GPU, and {what}.",
         f"leave out {option('runtime')} to use one that runs on a CPU"
