@@ -398,7 +398,7 @@ _STATE_BANDWIDTH = differently("--set bandwidth=80GB/s", f"a record with {_BANDW
 _STATE_SETS = differently("--set instruction_sets=…", "a record with instruction_sets")
 # the key of what `--gpu` names, which is no key of `--set`
 _NAMED = "--gpu"
-# what a chip of Apple's has of its own
+# what an Apple chip has of its own
 _OF_ONE_MAKER = frozenset(("gpu", _NAMED, "system", "architecture"))
 _SETTERS: Mapping[str, Callable[[_Change, _Given], None]] = {
     "memory": _set_memory,

@@ -106,7 +106,7 @@ def apple_chip(chip: str, variant: str) -> AppleChip | None:
 
 
 def apple_chip_of(words: frozenset[str]) -> AppleChip | None:
-    """The chip of Apple's that the words of a name mean; None where they do not say."""
+    """The Apple chip that the words of a name mean; None where they do not say."""
     named = [
         row
         for row in apple_chips()

@@ -1,4 +1,4 @@
-"""Changes to a machine that no computer can have: a card or another system on a chip of Apple's."""
+"""Changes to a machine that no computer can have: a card or another system on an Apple chip."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _LEAVE_OUT = "leave it out"
 
 
 def impossible(machine: Machine, keys: Collection[str], named_gpus: Sequence[str]) -> list[Problem]:
-    """What is impossible of a machine after the settings of `keys` and the GPUs of `named_gpus`.
+    """What no computer has of a machine that the settings of `keys` and `named_gpus` changed.
 
-    What its record states by itself is nobody's question, so only what was set is refused.
+    Only what was set is refused: nobody asked about what the record itself states.
     """
     if not _has_apples_chip(machine):
         return []
@@ -37,6 +37,7 @@ def impossible(machine: Machine, keys: Collection[str], named_gpus: Sequence[str
 
 
 def _of_cards(machine: Machine, named_gpus: Sequence[str]) -> list[Problem]:
+    """A GPU of another maker beside the chip."""
     foreign = [card for card in machine.accelerators or () if not _is_apples(card)]
     if not foreign:
         return []
@@ -79,5 +80,6 @@ def _is_apples(card: Accelerator) -> bool:
 
 
 def _chip(machine: Machine) -> str:
+    """What its chip is called in a sentence."""
     name = machine.cpu_model or ""
-    return f"an {name}" if name.lower().startswith("apple") else "a chip of Apple's"
+    return f"an {name}" if name.lower().startswith("apple") else "an Apple chip"

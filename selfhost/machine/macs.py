@@ -25,7 +25,7 @@ REMEDY = (
 )
 _MOST_LETTERS = 120
 _RAM_AND_DISK = 2
-# of a year in which some had no chip of Apple's
+# of a year in which some had no Apple chip
 _INTEL = "intel"
 _BARE_SIZE = re.compile(r"(?<=\s)(\d{2,3})\s*$", re.ASCII)
 # a screen, `macbook pro 16 m3 max`, and the year
@@ -54,7 +54,7 @@ _NO_CHIP = re.compile(r"\b(?:tesla|quadro|gtx) m\d+\b", re.ASCII)
 
 def mac_with(text: str) -> Described | None:
     """The Mac with the chip and the memory that the text names, or else with the memory of the
-    cheapest. None where it names no chip of Apple's, or one that was not sold so.
+    cheapest. None where it names no Apple chip, or one that was not sold so.
     """
     words = _words(text)
     chips, stated_gib = _CHIP.findall(words), {int(size) for size in sizes_gib(words)}
@@ -71,7 +71,7 @@ def mac_with(text: str) -> Described | None:
 
 
 def as_sold(text: str) -> str:
-    """The text with a chip of Apple's without its cores and its disk, the larger of two sizes: `m1
+    """The text with an Apple chip without its cores and its disk, the larger of two sizes: `m1
     pro 10-core 16gb 512gb ssd`. The chip tells the cores. Any other text as it is.
     """
     # a Tesla M40 is a card
@@ -185,7 +185,7 @@ def _rows_of_chips(words: str) -> list[Mapping[str, Any]]:
 
 
 def is_a_mac(text: str) -> bool:
-    """Whether a word of it is of the name of a Mac alone, `macbook`, or a chip of Apple's."""
+    """Whether a word of it is of the name of a Mac alone, `macbook`, or an Apple chip."""
     words = frozenset(_words(text).split())
     words_of_macs = {
         word
@@ -198,7 +198,7 @@ def is_a_mac(text: str) -> bool:
 
 
 def names_a_chip_alone(text: str) -> bool:
-    """Whether it names a chip of Apple's and its memory at most: `m5 pro` is no MacBook Pro with an
+    """Whether it names an Apple chip and its memory at most: `m5 pro` is no MacBook Pro with an
     M5.
     """
     words = without_sizes(_words(text)).split()

@@ -215,7 +215,7 @@ def _in_turns(name: str, bytes_per_second: float) -> Peak | None:
 
 
 def gpu_with(device: Accelerator, peak: Peak, chip: AppleChip | None = None) -> Gpu:
-    """The same with a peak that is known otherwise, and the chip of Apple's that it is part of."""
+    """The same with a peak that is known otherwise, and the Apple chip that it is part of."""
     pace, cycles = pace_of_device(device, chip)
     unpacks_per_second = None
     if chip is not None and chip.unpacked_gb_per_s is not None:

@@ -710,7 +710,7 @@ def _apple_words(words: frozenset[str]) -> tuple[str, str]:
 
 
 def apple_chip_in(machine: Machine) -> AppleChip | None:
-    """The chip of Apple's that the machine has; None where its words do not say."""
+    """The Apple chip that the machine has; None where its words do not say."""
     return apple_chip(*_apple_words(_words(machine)))
 
 
