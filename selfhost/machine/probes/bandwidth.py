@@ -287,12 +287,7 @@ def _traces(
             if plan.cpus:
                 # of the calling thread alone
                 os.sched_setaffinity(0, {plan.cpus[number]})
-            filled_bytes[number], traces_of[number] = _thread(
-                number,
-                (plan.buffer_bytes // plan.threads, plan.enough_bytes // plan.threads),
-                gate,
-                phases,
-            )
+            filled_bytes[number], traces_of[number] = _thread(number, plan, gate, phases)
         except BaseException as error:
             failed.append(error)
             gate.abort()
@@ -327,20 +322,19 @@ _Pass = Callable[[int, int, int], int]
 
 
 def _thread(
-    number: int, sizes: tuple[int, int], gate: Any, phases: Sequence[tuple[_Pass, float, bool]]
+    number: int, plan: Plan, gate: Any, phases: Sequence[tuple[_Pass, float, bool]]
 ) -> tuple[int, list[Trace]]:
-    """How much of the first of `sizes` could be filled in time, and what was read of it; for the
-    second it waits longer.
-    """
+    """How much of its part of the buffer could be filled in time, and what was read of it."""
     import ctypes
     from time import perf_counter, thread_time
 
     traces = []
-    with private_memory(sizes[0]) as area:
-        view = (ctypes.c_char * sizes[0]).from_buffer(area)
+    size = plan.buffer_bytes // plan.threads
+    with private_memory(size) as area:
+        view = (ctypes.c_char * size).from_buffer(area)
         try:
             address = ctypes.addressof(view)
-            size = _filled(address, *sizes)
+            size = _filled(address, size, plan.enough_bytes // plan.threads)
             if size < 2 * CHUNK_BYTES:
                 raise RuntimeError("too little memory could be filled in time")
             for step, seconds, alone in phases:
