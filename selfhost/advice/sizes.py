@@ -591,15 +591,15 @@ def _uncertainty(kept: list[Term], stated_room_bytes: int) -> Growth | None:
     if not open_ended:
         return None
     widest = max(open_ended, key=lambda term: term.high_bytes - term.bytes)
-    name, most = widest.name.replace("_", " "), units.binary(widest.high_bytes)
-    why = f"{name} up to {most} ({widest.how})"
+    name = widest.name.replace("_", " ")
+    why = f"{name} up to {units.binary(widest.high_bytes)} ({widest.how})"
     sums = [
         f"({term.high_bytes:,} - {term.bytes:,}) bytes of {term.name.replace('_', ' ')}"
         for term in open_ended
     ]
     if stated_room_bytes:
-        most = units.binary(widest.high_bytes + stated_room_bytes)
-        why = f"{name} ({widest.how}); {most} in its publisher's example"
+        stated = units.binary(widest.high_bytes + stated_room_bytes)
+        why = f"{name} ({widest.how}); {stated} in its publisher's example"
         sums.append(f"{stated_room_bytes:,} bytes to the limit of its publisher's example")
     return Growth(
         name="uncertainty",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations, islice, product
 
 from ..core.records import pattern
@@ -80,31 +80,30 @@ def words_typed(words: Iterable[str], catalogue: Catalogue) -> tuple[str, ...]:
 
     spelled = catalogue.common("families").get("spelled") or {}
     typed = [part for word in words for part in word.split()]
-    return tuple(
-        _with_uses(
-            [
-                word.lower() if word.isascii() else in_latin_letters(word, spelled) or word.lower()
-                for word in typed
-            ]
-        )
-    )
+    latin = [
+        word.lower() if word.isascii() else in_latin_letters(word, spelled) or word.lower()
+        for word in typed
+    ]
+    return tuple(_with_uses(latin))
 
 
-def _with_uses(words: Sequence[str]) -> list[str]:
+def _with_uses(words: Sequence[str]) -> Iterator[str]:
     """The words with the use that a phrase means in its place; any other word as it is."""
-    read: list[str] = []
     start = 0
     while start < len(words):
-        for phrase, use in _PHRASES.items():
-            taken = 1 if tuple(words[start].split("-")) == phrase else len(phrase)
-            if taken == 1 or tuple(words[start : start + taken]) == phrase:
-                read.append(use)
-                break
-        else:
-            taken = 1
-            read.append(words[start])
-        start += taken
-    return read
+        meaning, count = _first_meaning(words[start:])
+        yield meaning
+        start += count
+
+
+def _first_meaning(words: Sequence[str]) -> tuple[str, int]:
+    """The use that a phrase at the start means, and its number of words; else the first word."""
+    for phrase, use in _PHRASES.items():
+        if tuple(words[0].split("-")) == phrase:
+            return use, 1
+        if tuple(words[: len(phrase)]) == phrase:
+            return use, len(phrase)
+    return words[0], 1
 
 
 def use_in(words: Sequence[str]) -> str | None:

@@ -243,14 +243,15 @@ def _room(machine: Machine, workload: Workload) -> str:
 
 
 def _memory_given(machine: Machine, workload: Workload, ram: str) -> Iterator[str]:
+    """What models may take, and what is free now where that reads as another figure."""
     given, free = given_bytes(machine, workload), machine.memory_available_bytes
     if given is None:
         total = machine.memory_total_bytes
         if total is not None:
             yield f"{units.binary(total)} of memory"
         return
-    is_all_free = free is not None and units.binary(given) == units.binary(free)
-    yield f"{units.binary(given)}{ram} {'free' if is_all_free else 'for models'}"
-    is_less = free is not None and units.binary(free) != units.binary(given) and free < given
+    given_words, free_words = units.binary(given), "" if free is None else units.binary(free)
+    yield f"{given_words}{ram} {'free' if given_words == free_words else 'for models'}"
+    is_less = free is not None and free < given and free_words != given_words
     if is_less and not machine.planning:
-        yield f"{units.binary(free or 0)} free now"
+        yield f"{free_words} free now"
