@@ -86,10 +86,10 @@ def _where_to_look(
         return ()
     quantization = workload.quantization or ""
     lacks = f"# this catalogue knows no published {quantization} files of {spec.name}"
-    other = _published_type(spec, runtime, conversion.format)
-    if other is not None:
-        options = f"--runtime {runtime.id} --quant {other}"
-        return f"{lacks}, but {other} files:", f"# selfhost check {spec.id} {options}"
+    published_type = _published_type(spec, runtime, conversion.format)
+    if published_type is not None:
+        options = f"--runtime {runtime.id} --quant {published_type}"
+        return f"{lacks}, but {published_type} files:", f"# selfhost check {spec.id} {options}"
     # `-hf` marks a conversion to transformers, whose name other conversions do not repeat
     name = (spec.repository or "").rpartition("/")[2].removesuffix("-hf")
     where = _filled(conversion.look_first, {"name": name, "quantization": quantization})
@@ -110,17 +110,17 @@ def _making(spec: ModelSpec, quantization: str, making: Making | None) -> str:
     """A comment: that the next lines make the file, and what that takes."""
     if spec.is_lone_config:
         beside = os.path.basename(spec.origin)
-        what = f"put the weights beside {beside}, then make {quantization} of them"
+        to_do = f"# put the weights beside {beside}, then make {quantization} of them"
     else:
-        what = f"or make {quantization} files of {spec.name}"
+        to_do = f"# or make {quantization} files of {spec.name}"
     if making is None:
-        return f"# {what}"
+        return to_do
     least, most = making.download_range or (making.download_bytes, making.download_bytes)
-    guess = " (a guess: the type of the published weights is not known)"
+    is_guess = making.download_range is not None
+    guess = " (a guess: the type of the published weights is not known)" if is_guess else ""
     return (
-        f"# {what}: {units.decimal_range(least, most)} of published weights,"
-        f" {units.decimal_range(*making.disk_ends)} of disk for a time"
-        f"{guess if making.download_range is not None else ''}"
+        f"{to_do}: {units.decimal_range(least, most)} of published weights,"
+        f" {units.decimal_range(*making.disk_ends)} of disk for a time{guess}"
     )
 
 
