@@ -155,7 +155,7 @@ def _beside_of(
     if runtime.computes_with == "mlx":
         from .mlx import memory as mlx_memory
 
-        program = mlx_memory.program(architecture, program)
+        program = mlx_memory.program(architecture, row, program)
     return [*terms, guessed_activations(architecture, row, runtime, workload), program]
 
 

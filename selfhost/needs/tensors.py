@@ -30,6 +30,7 @@ class ArchitectureRow(Row):
     output_bias: bool = False
     spoken_vocabulary: int = 0
     unigram_from_tokens: int = 0
+    token_merges: int = 0
     fused_qkv: bool = False
     gated_query: bool = False
     attention_bias: bool = False

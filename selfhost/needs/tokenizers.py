@@ -39,10 +39,10 @@ _PUT_THERE = (60 * _MIB, 25 * _MIB, -8 * _MIB)
 _UNIGRAM = (500, 720, 900)
 
 
-def by_mlx(architecture: Architecture) -> Span:
+def by_mlx(architecture: Architecture, row: ArchitectureRow) -> Span:
     """Bytes that mlx-lm's tokenizer and detokenizer keep resident."""
     tokens = architecture.vocabulary or 0
-    least, likely, most = _BY_MLX[_merges(architecture)]
+    least, likely, most = _BY_MLX[_merges(tokens, row)]
     line = f"{tokens:,} tokens × {likely:,} bytes of the tokenizer"
     return Span(
         bytes=tokens * likely, low_bytes=tokens * least, high_bytes=tokens * most, arithmetic=line
@@ -68,7 +68,7 @@ def by_transformers(
     sized_lines: list[tuple[int, str]] = []
     put = prompt_bytes, prompt_bytes, surely_bytes
     for live, loaded, own, more in zip(
-        _LIVE, _BY_TRANSFORMERS[_merges(architecture)], put, _PUT_THERE, strict=True
+        _LIVE, _BY_TRANSFORMERS[_merges(tokens, row)], put, _PUT_THERE, strict=True
     ):
         taken = own + more
         stays = tokens * live, f"{tokens:,} tokens × {live:,} bytes that stay"
@@ -81,8 +81,7 @@ def by_transformers(
     return Span(bytes=size, low_bytes=low, high_bytes=high, arithmetic=line)
 
 
-def _merges(architecture: Architecture) -> str:
-    tokens = architecture.vocabulary or 0
-    if architecture.row.startswith("gemma") or any(tokens in sizes for sizes in _OF_LLAMA):
+def _merges(tokens: int, row: ArchitectureRow) -> str:
+    if row.token_merges == 2 or any(tokens in sizes for sizes in _OF_LLAMA):
         return _TWO_MERGES
-    return _ONE_MERGE if architecture.row.startswith("qwen") or tokens in _OF_GPT2 else _EITHER
+    return _ONE_MERGE if row.token_merges == 1 or tokens in _OF_GPT2 else _EITHER

@@ -14,7 +14,8 @@ from selfhost.needs.tensors import ArchitectureRow
 from selfhost.needs.torch import memory as torch_memory
 
 MEASURED: dict[str, Any] = json.loads((TRUTH / "tokenizers.json").read_text(encoding="utf-8"))
-ROWS = {"gemma-4": "gemma3", "qwen2": "qwen2"}
+# what the rows of Gemma and Qwen state
+MERGES = {"gemma-4": 2, "qwen2": 1}
 
 
 def added(run: dict[str, Any]) -> int:
@@ -32,7 +33,7 @@ def added(run: dict[str, Any]) -> int:
 def told(run: dict[str, Any]) -> Span:
     held = MEASURED["models"][run["model"]]
     architecture = Architecture(
-        row=ROWS.get(run["model"], "llama"),
+        row="llama",
         runs_in_gguf=True,
         layers=12,
         embedding_length=1024,
@@ -42,7 +43,10 @@ def told(run: dict[str, Any]) -> Span:
         *torch.model("llama-1024"), run["prompt_tokens"], 1, 2, wide_results=True
     )
     return tokenizers.by_transformers(
-        architecture, ArchitectureRow(name=architecture.row), prompt.low_bytes, prompt.low_bytes
+        architecture,
+        ArchitectureRow(name=architecture.row, token_merges=MERGES.get(run["model"], 0)),
+        prompt.low_bytes,
+        prompt.low_bytes,
     )
 
 

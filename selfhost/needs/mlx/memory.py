@@ -168,9 +168,9 @@ def _shares(tokens: int) -> tuple[float, float]:
     return least, most
 
 
-def program(architecture: Architecture, alone: Term) -> Term:
+def program(architecture: Architecture, row: ArchitectureRow, alone: Term) -> Term:
     """The program with the tokenizer; `alone` is the program without it."""
-    words = by_mlx(architecture)
+    words = by_mlx(architecture, row)
     line = (
         f"{alone.bytes:,} bytes + {words.arithmetic}; {alone.arithmetic}, and {words.low_bytes:,}"
         f" to {words.high_bytes:,}"
