@@ -652,8 +652,8 @@ def _spread_over(
 
     def holds(cards: int, steps: int) -> bool:
         card = _card(question, steps * _CARD_STEP_BYTES)
-        there = roomy.replace(accelerators=(card,) * cards)
-        judged = judge(ask(spec, workload, catalogue, there), there)
+        machine = roomy.replace(accelerators=(card,) * cards)
+        judged = judge(ask(spec, workload, catalogue, machine), machine)
         if judged.needs is None or judged.needs.placement != "accelerator":
             return False
         # which trainer it is may decide whether they do

@@ -125,11 +125,11 @@ def _is_too_slow(
         changed = changed.replace(needs=needs_under(question, workload, catalogue, machine))
     as_wanted = question.speed_stated or of_context
     usable = wanted if as_wanted else READING_TOKENS_PER_SECOND
-    then = judge(changed, machine)
-    total = then.speed.parallel_total if then.speed is not None else None
+    judged = judge(changed, machine)
+    total = judged.speed.parallel_total if judged.speed is not None else None
     if total is not None and usable is not None and total.likely < usable * workload.parallel:
         return True
-    return is_too_slow(then, usable)
+    return is_too_slow(judged, usable)
 
 
 def _parallel_at_pace(
@@ -252,10 +252,10 @@ def _parallel_by_slope(question: Question, machine: Machine, catalogue: Catalogu
     probe = _parallel_by_what_is_kept(question, machine)
     if memory is None or probe <= now:
         return probe
-    then = _needs_under(question, _with(question, "parallel", probe), catalogue, machine)
-    if then.memory is None:
+    probe_needs = _needs_under(question, _with(question, "parallel", probe), catalogue, machine)
+    if probe_needs.memory is None:
         return now
-    each = (then.memory.high_bytes - memory.high_bytes) / (probe - now)
+    each = (probe_needs.memory.high_bytes - memory.high_bytes) / (probe - now)
     return _reached(question, machine, each) if each > 0 else now
 
 

@@ -229,9 +229,9 @@ class _Gathering:
         def read(part: int) -> tuple[Packed, array[int], int] | None:
             return _part_of(path, starts[part], ends[part], None if part else self.progress)
 
-        told = in_shares(parts, read, processes=parts)
+        readings = in_shares(parts, read, processes=parts)
         before, lines_before = len(self.machines), 0
-        for part in told:
+        for part in readings:
             is_kept = part is not None and self.machines.join(part[0])
             if part is None or not is_kept or len(self.machines.shapes) > MAX_SHAPES:
                 self.machines.truncate(before)

@@ -443,20 +443,20 @@ def safe_files(spec: ModelSpec) -> Row:
         return _row(
             "safe files", "no", "published only as pickle files, which can run code", (safety,)
         )
-    good = [format for format in formats if format in _WITHOUT_CODE]
+    without_code = [format for format in formats if format in _WITHOUT_CODE]
     without = _WITHOUT_CODE if remote_code is False else _LOADED_WITHOUT
-    safe = [format for format in good if format in without]
+    safe = [format for format in without_code if format in without]
     beside = "; do not use the pickle files beside them" if "pickle" in formats else ""
     not_known = "; whether transformers runs code from the repository is not known"
     if safe:
-        rest = "" if safe == good else not_known
+        rest = "" if safe == without_code else not_known
         why = f"{_format_names(safe)} hold no code{beside}{rest}"
         return _row("safe files", "yes", why, (safety,))
     files = next((files for files in spec.files if files.format in without), None)
     if files is not None:
-        return _safe_conversion(files, publishes_safe_formats=bool(good))
-    if good:
-        why = f"{_format_names(good)} hold no code{beside}{not_known}"
+        return _safe_conversion(files, publishes_safe_formats=bool(without_code))
+    if without_code:
+        why = f"{_format_names(without_code)} hold no code{beside}{not_known}"
         return _row("safe files", "unknown", why, (safety,))
     return Row(
         name="safe files",

@@ -45,7 +45,7 @@ def run(words: list[str]) -> int:
         return _spec_new(options, catalogue)
     from ..modelfiles.speccheck import check_spec_files
 
-    problems, good, doubts = check_spec_files(
+    problems, valid_specs, doubts = check_spec_files(
         options.files,
         catalogue.specs(),
         catalogue.common("architectures"),
@@ -56,7 +56,7 @@ def run(words: list[str]) -> int:
     if options.format == "json":
         from ..reports import json
 
-        deliver(options, json.dumps(json.spec_check(problems, good, code)))
+        deliver(options, json.dumps(json.spec_check(problems, valid_specs, code)))
     else:
         from ..reports.layout import clean
         from ..reports.text import problems_text
@@ -67,7 +67,9 @@ def run(words: list[str]) -> int:
             (
                 problems_text(problems, encoding=encoding)
                 if problems
-                else "".join(clean(f"{spec.origin}: ok ({spec.name})") + "\n" for spec in good)
+                else "".join(
+                    clean(f"{spec.origin}: ok ({spec.name})") + "\n" for spec in valid_specs
+                )
             ),
         )
     for doubt in doubts:

@@ -119,8 +119,8 @@ def apply(machine: Machine, settings: Sequence[str], named_gpus: Sequence[str] =
     if problems:
         raise SettingError(problems, nearest=nearest)
     labels = [named.label for _, named in values_of_key.get(_NAMED, ())]
-    what = ", ".join([*labels, *(text.strip() for text in settings)])
-    changed = _changed(machine, values_of_key, what)
+    settings_words = ", ".join([*labels, *(text.strip() for text in settings)])
+    changed = _changed(machine, values_of_key, settings_words)
     if not values_of_key.keys().isdisjoint(_OF_ONE_MAKER):
         from .impossible import impossible
 
@@ -444,11 +444,11 @@ def filled_disks(disks: Sequence[Disk] | None, free: int) -> tuple[Disk, ...]:
         )
         for disk in disks or ()
     ]
-    there = {disk.purpose for disk in kept}
+    purposes = {disk.purpose for disk in kept}
     added = [
         Disk(purpose=purpose, path="the disk", free_bytes=free, writable=True)
         for purpose in PURPOSES
-        if purpose not in there
+        if purpose not in purposes
     ]
     return (*kept, *added)
 

@@ -99,16 +99,16 @@ def refuse_missing_blocks(model: GgufModel, blocks: int) -> None:
 
     Only Nemotron NAS has empty blocks. Its header gives them 0 heads.
     """
-    there = {model.layer_of(tensor) for tensor in model.tensors}
-    if max(there) >= blocks:
+    held = {model.layer_of(tensor) for tensor in model.tensors}
+    if max(held) >= blocks:
         model.damaged(
-            f"it has a block {max(there):,}, and says that it has {blocks:,} blocks, counted from 0"
+            f"it has a block {max(held):,}, and says that it has {blocks:,} blocks, counted from 0"
         )
     heads = model.per_layer("attention.head_count")
     missing = [
         layer
         for layer in range(model.layers)
-        if layer not in there and (heads is None or heads[layer])
+        if layer not in held and (heads is None or heads[layer])
     ]
     if missing:
         model.damaged(

@@ -430,9 +430,12 @@ def _on_accelerators(verdict: Verdict) -> tuple[int, int, int] | None:
     memory = verdict.needs.memory if verdict.needs is not None else None
     if memory is None:
         return None
-    there = [term for term in memory.terms if term.where != "host"]
-    low, likely = sum(term.low_bytes for term in there), sum(term.bytes for term in there)
-    return low, likely, sum(term.high_bytes for term in there)
+    on_accelerators = [term for term in memory.terms if term.where != "host"]
+    low, likely = (
+        sum(term.low_bytes for term in on_accelerators),
+        sum(term.bytes for term in on_accelerators),
+    )
+    return low, likely, sum(term.high_bytes for term in on_accelerators)
 
 
 def _quantity(value: float | str | None, finding: Finding, *, more: int = 0) -> str:

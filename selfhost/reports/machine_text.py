@@ -301,8 +301,8 @@ def _facts(machine: Machine) -> Iterator[tuple[str, str, str]]:
     yield from _processor_facts(machine)
     fact = "memory_bandwidth_bytes_per_second"
     rate, source = machine.memory_bandwidth_bytes_per_second, machine.sources.get(fact, "")
-    told = "" if rate is None else bounded(f"{units.decimal(rate)}/s", source)
-    yield "memory bandwidth", fact, told
+    rate_words = "" if rate is None else bounded(f"{units.decimal(rate)}/s", source)
+    yield "memory bandwidth", fact, rate_words
     for label, fact, none in (
         ("accelerators", "accelerators", "none"),
         ("runtimes", "runtimes", "none found"),

@@ -333,11 +333,11 @@ def causes(answer: Answer) -> str:
         close = [finding.check for finding in undecided if finding.code.endswith("-close")]
         assumed = [finding.check for finding in undecided if finding.code == "memory-assumed"]
         doubted = [finding.check for finding in undecided if finding.code == "license-unconfirmed"]
-        told = (*close, *assumed, *doubted)
+        doubts = (*close, *assumed, *doubted)
         missing = [
             "GPU" if finding.check == "accelerator" else finding.check
             for finding in undecided
-            if finding.check not in told
+            if finding.check not in doubts
         ]
         names = [_GPU_MEMORY if check == "accelerator" else check for check in close]
         return "; ".join(

@@ -39,12 +39,12 @@ def smallest_lean_device_bytes(memory: MemoryNeed, number: int = 1) -> int:
 
 def _least_device(memory: MemoryNeed, number: int, end: str) -> int:
     """As `smallest_device_bytes`, of that end of each term's range."""
-    there = [term.on_device or term for term in _of_devices(memory)]
-    if any(term.reserves for term in there):
-        return _least_with_reserves([term.on_one_of(number) for term in there], end)
-    size = _with_share(sum(getattr(term.on_one_of(number), end) for term in there))
+    terms = [term.on_device or term for term in _of_devices(memory)]
+    if any(term.reserves for term in terms):
+        return _least_with_reserves([term.on_one_of(number) for term in terms], end)
+    size = _with_share(sum(getattr(term.on_one_of(number), end) for term in terms))
     if size >= LARGE_DEVICE_BYTES:
-        large = [(term.on_large or term).on_one_of(number) for term in there]
+        large = [(term.on_large or term).on_one_of(number) for term in terms]
         size = _with_share(sum(getattr(term, end) for term in large))
     return size
 
@@ -224,8 +224,8 @@ def _tensor_parallel(
             terms.append(processes(term.beside or term, number))
         if term in _of_devices(memory):
             for where, device in devices:
-                there = term if device is None else term_on(term, device)
-                each = there.on_one_of(number)
+                on_device = term if device is None else term_on(term, device)
+                each = on_device.on_one_of(number)
                 terms.append(each.replace(where=where, beside=None, lean=None))
     return placed_as(needs, "accelerator", terms, 0)
 

@@ -154,7 +154,7 @@ def _on_roomiest(
     if largest is None:
         return
     room_bytes = largest.room_bytes or 0
-    there = [term.on_device or term for term in memory.terms if not term.is_program]
-    is_near = end != "bytes" or sum(term.high_bytes for term in there) <= TIGHT * room_bytes
-    if is_near and sum(getattr(term, end) for term in there) <= room_bytes:
+    device_terms = [term.on_device or term for term in memory.terms if not term.is_program]
+    is_near = end != "bytes" or sum(term.high_bytes for term in device_terms) <= TIGHT * room_bytes
+    if is_near and sum(getattr(term, end) for term in device_terms) <= room_bytes:
         yield on_one(needs, largest.where)

@@ -223,8 +223,10 @@ class _Sums:
         """What accelerators hold of the model, where the RAM is to hold the rest; else empty."""
         if not self._is_split or self._memory is None:
             return ""
-        there = sum(term.high_bytes for term in self._memory.terms if term.where != "host")
-        return f" beside {binary(there)} on the GPU"
+        accelerator_bytes = sum(
+            term.high_bytes for term in self._memory.terms if term.where != "host"
+        )
+        return f" beside {binary(accelerator_bytes)} on the GPU"
 
     @property
     def giver(self) -> str:
@@ -690,8 +692,8 @@ def on_cards(needs: Needs, *, likely: bool) -> int | None:
     """Memory of the terms that lie on accelerators, the most of it or what is likely."""
     if needs.memory is None:
         return None
-    there = [term for term in needs.memory.terms if term.where != "host"]
-    return sum(term.bytes if likely else term.high_bytes for term in there)
+    terms = [term for term in needs.memory.terms if term.where != "host"]
+    return sum(term.bytes if likely else term.high_bytes for term in terms)
 
 
 def _stacks(machine: Machine) -> tuple[int, int]:
