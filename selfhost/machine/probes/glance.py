@@ -35,7 +35,7 @@ _MOST_OF_CACHE, _SURELY_MEMORY = 0.75, 0.5
 # what comes in part from a cache comes unevenly: its slowest quarter below 0.84 of its fastest
 # (17 of 17 glances), and memory at 0.85 to 0.96 (33 of 43; 8 to 64 MiB for each of two virtual
 # processors, EPYC, 32 MiB told). Where it was uneven the memory gave 0.83 to 1.35 times what the
-# slowest quarter came at (33 of another 102 such glances, of which it tells 87 instead of 54)
+# slowest quarter came at (33 of another 98 such glances, of which it tells 87 instead of 54)
 _SLOWER, _FASTER, _EVEN = 0.75, 0.25, 0.85
 SOURCE = "glanced at"
 
