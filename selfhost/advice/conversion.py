@@ -120,7 +120,7 @@ def _making(spec: ModelSpec, quantization: str, making: Making | None) -> str:
     guess = " (a guess: the type of the published weights is not known)" if is_guess else ""
     return (
         f"{to_do}: {units.decimal_range(least, most)} of published weights,"
-        f" {units.decimal_range(*making.disk_ends)} of disk for a time{guess}"
+        f" {units.decimal_range(*making.disk_ends)} of disk meanwhile{guess}"
     )
 
 

@@ -80,8 +80,8 @@ def read_baseline(path: str) -> Baseline:
         reading.fault(
             None,
             "classes",
-            "is a report by class, which names the first machines of each class and not most of"
-            " them: what changed on the others cannot be told",
+            "is a report by class, which names few machines of each class: nobody can tell what"
+            " changed on the others",
             "make the earlier audit again with `--format jsonl=FILE`, which has a row for each"
             " machine, and name that file",
         )

@@ -406,7 +406,7 @@ def profiles_document(profiles: Sequence[Profile]) -> Document:
     """Known machines, a line each."""
     if not profiles:
         return Document(
-            blocks=(say("No machine matches. `selfhost machine --profiles` has every one."),)
+            blocks=(say("No machine matches. `selfhost machine --profiles` lists all."),)
         )
     several = f"{len(profiles)} machines" if len(profiles) > 1 else "1 machine"
     blocks: list[Block] = [

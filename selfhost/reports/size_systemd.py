@@ -51,9 +51,9 @@ def _unit(name: str, size: ContainerSize, port: int) -> list[str]:
         "After=network-online.target",
         "",
         "[Service]",
-        f"# {_plain(words[0])} is looked for in these folders: add its own where it lies elsewhere",
+        f"# systemd looks for {_plain(words[0])} in these folders: add yours if it lies elsewhere",
         f"Environment=PATH={_folders(size.runtime)}",
-        # systemd itself looks for programs where it was built to, and not by PATH
+        # without env systemd looks in the folders that it was built with, and not in PATH
         "ExecStart=/usr/bin/env " + " ".join(map(_quoted, words)),
         *environment,
         "DynamicUser=yes",

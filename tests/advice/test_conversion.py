@@ -77,7 +77,7 @@ def test_the_file_to_run_decides_and_a_disk_too_small_to_make_it_is_told(
     assert disk is not None
     assert (disk.code, disk.outcome) == ("disk-too-small-to-make", Outcome.WARN)
     assert "take a published file" in (disk.remedy or "")
-    assert "disk: The file fits, but to make it oneself takes" in plain(check_document([lacking]))
+    assert "disk: The file fits, but making it yourself takes" in plain(check_document([lacking]))
     assert checked("pythia-70m", quantization, "30MB").can_download is False
 
 

@@ -315,7 +315,7 @@ def _medium_unread(storing: _Storing) -> Finding | None:
 
 
 def _no_room_to_make(storing: _Storing, needs: Needs, missing: int | None) -> Finding | None:
-    """The file that is run fits, but not all that is stored while one makes it."""
+    """The file that is run fits, but not what making it takes."""
     making, free = needs.making, storing.free
     if making is None or missing is not None or free is None or making.disk_ends[1] <= free:
         return None
@@ -323,7 +323,7 @@ def _no_room_to_make(storing: _Storing, needs: Needs, missing: int | None) -> Fi
 
     def words() -> tuple[str, str]:
         reason = (
-            f"The file fits, but to make it oneself takes {decimal_range(*making.disk_ends)}:"
+            f"The file fits, but making it yourself takes {decimal_range(*making.disk_ends)}:"
             f" {storing.where} has {decimal(free)} free{storing.under_quota}."
         )
         return reason, f"take a published file, free {decimal(most - free)}, or use a larger disk"

@@ -82,7 +82,7 @@ CODES: Mapping[str, str] = {
     "disk-unread": "the free space could not be read",
     "disk-size-not-known": "the size of the download is not known",
     "disk-too-small": "the download does not fit",
-    "disk-too-small-to-make": "the file fits, but not all that is stored while one makes it",
+    "disk-too-small-to-make": "the file fits, but there is no room to make it",
     "disk-not-writable": "the folder is not writable",
     "disk-file-too-large": "one file is larger than the file system, or `ulimit -f`, allows",
     "memory-fits": "the memory is there now",
