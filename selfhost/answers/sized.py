@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from ..catalogue.index import Catalogue
+from ..catalogue.quantization_names import CHECKPOINTS
 from ..catalogue.spec import ModelSpec, PublishedFiles
 from ..core.errors import SelfhostError
 from ..core.saying import differently
@@ -127,10 +128,6 @@ def _by_its_commands(
     return verdict if fails else other
 
 
-# a program that loads a repository of such files takes a folder of them in its place
-_OF_FOLDERS = ("safetensors", "pickle")
-
-
 def _from_your_folder(
     verdict: Verdict, catalogue: Catalogue, workload: Workload, place: Machine
 ) -> Verdict:
@@ -143,7 +140,7 @@ def _from_your_folder(
     if verdict.commands or judged.runtime is None or not judged.quantization:
         return verdict
     service = catalogue.runtime(judged.runtime).service
-    if service is None or judged.format not in _OF_FOLDERS:
+    if service is None or judged.format not in CHECKPOINTS:
         return verdict
     folder = PublishedFiles(
         format=judged.format,

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FORMATS = ("gguf", "safetensors", "mlx", "ggml", "ctranslate2", "pickle")
+# a folder as it was trained: what loads a repository of these takes a folder in its place
+CHECKPOINTS = ("safetensors", "pickle")
 DTYPES = (
     "bfloat16", "float16", "float32", "float8_e4m3", "float8_e4m3_128x128", "mxfp4", "nvfp4",
     "int8", "int4", "int4_32", "ternary",

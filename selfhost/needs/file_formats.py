@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..catalogue.quantization_names import MLX_QUANTIZATIONS
+from ..catalogue.quantization_names import CHECKPOINTS, MLX_QUANTIZATIONS
 from ..catalogue.spec import CTRANSLATE2_TYPES, ModelSpec, RuntimeSpec
 from ..core.records import Unread
 from .llamacpp import files as gguf_files
@@ -234,11 +234,10 @@ _LAYERS: dict[str, FileFormat] = {
         _Ggml("ggml"),
         _CTranslate2("ctranslate2"),
         _Mlx("mlx"),
-        _Checkpoint("safetensors"),
-        _Checkpoint("pickle"),
+        *map(_Checkpoint, CHECKPOINTS),
     )
 }
-_COMPONENTS = {name: _Components(name) for name in ("safetensors", "pickle")}
+_COMPONENTS = {name: _Components(name) for name in CHECKPOINTS}
 
 
 def file_format(name: str, spec: ModelSpec) -> FileFormat:

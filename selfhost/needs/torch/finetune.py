@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ...catalogue.quantization_names import CHECKPOINTS
 from ...catalogue.spec import ModelSpec, RuntimeSpec
 from ...core.records import Unread
 from ...core.saying import option
@@ -88,7 +89,7 @@ def _subject(spec: ModelSpec, architectures: Mapping[str, Any]) -> Subject:
 
 
 def _files(subject: Subject, workload: Workload) -> SizedWeights | Unread:
-    format = workload.format if workload.format in ("safetensors", "pickle") else "safetensors"
+    format = workload.format if workload.format in CHECKPOINTS else "safetensors"
     return download_of(subject.spec, size_of(subject, format, name_of(subject.architecture)))
 
 
