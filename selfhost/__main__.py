@@ -72,7 +72,7 @@ def start() -> NoReturn:
         code = 70
         from .core.lastwords import is_lack_of_memory, no_memory
 
-        # Python may lack the memory to call a function that minds it
+        # Python may lack the memory to call the function that handles it
         if is_lack_of_memory(error):
             code = 2
             no_memory(sys.argv[1:], code)

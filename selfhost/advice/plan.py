@@ -656,7 +656,7 @@ def _spread_over(
         judged = judge(ask(spec, workload, catalogue, machine), machine)
         if judged.needs is None or judged.needs.placement != "accelerator":
             return False
-        # which trainer it is may decide whether they do
+        # the trainer may decide whether they do
         return all(finding.code != "accelerator-close" for finding in judged.findings)
 
     for cards in _CARDS:

@@ -15,7 +15,8 @@ _SIZE = pattern(r"\d+(?:\.\d+)?[bm]")
 # the size of 0.8b is no 8b, that of 30b-a3b no 3b, that of 8x7b no 7b
 _WHOLE_SIZE = r"(?<![\d.])(?<!\d[bx]-a)(?<!\dx){}(?![\da-z])"
 _LETTERS = pattern(r"[a-z]{3,}")
-# `fuxl` is this like `flux`; of far names, `fara` for `foobarbaz`, none is better
+# of a word and the name that a slip made it of, as `fuxl` and `flux`; far names share less, as
+# `foobarbaz` and `fara` do
 _SLIP = 0.75
 # so many replacements of words are tried
 _MOST_TRIED = 8

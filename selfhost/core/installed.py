@@ -3,8 +3,8 @@ something.
 
 An edit counts at once, whatever size and time of its content it leaves. To read all of more than
 a thousand files takes 8 ms, to ask for their times 2: so they are read only where one has changed
-since the package was installed, or where nothing tells. One edit may be missed: of a package that
-was copied afterwards without the times of its files (`cp -r`), until it is installed again.
+since the package was installed, or where nothing tells. An edit is missed only in a package that
+was copied afterwards without the times of its files (`cp -r`), until that is installed again.
 """
 
 from __future__ import annotations

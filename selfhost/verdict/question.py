@@ -703,8 +703,8 @@ def _first_that_loads(
 
 
 def _usual_runtimes(spec: ModelSpec, catalogue: Catalogue) -> Iterator[str]:
-    """Those of its modality, the first one first; but before one whose files would have to be made
-    in a type that is no smaller than the published weights, the one that loads these.
+    """Those of its modality, the best first. Where that one would need a file that somebody has to
+    make, no smaller than the published weights, the one that loads these comes before it.
     """
     usual = RUNTIMES_BY_MODALITY[spec.modality]
     uses = [use for use in spec.uses or () if use in RUNTIMES_OF_PUBLISHED]
