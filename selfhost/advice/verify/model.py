@@ -16,7 +16,8 @@ from .run import Run
 # a log rounds the number of parameters to two places or more, and a file may hold a table of
 # rotation factors beside them
 _SAME_COUNT = 0.003
-# of a text model: a converter may leave out layers that predict further tokens
+# of a text model: a converter may leave out layers that predict further tokens, which are 14 of the
+# 685 billion parameters of DeepSeek-V3 (its model card); what differs by more is another (assumed)
 _OTHER_COUNT = 0.05
 # half of the last place that llama-bench prints of billions: `7.25 B`
 _ROUNDED = 5_000_000

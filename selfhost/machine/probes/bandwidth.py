@@ -42,7 +42,7 @@ CHUNK_BYTES = units.MIB
 NEAR_BYTES = 512 * units.KIB
 ALONE_SECONDS, READ_SECONDS, COPY_SECONDS, NEAR_SECONDS = 0.08, 0.18, 0.1, 0.01
 # two threads fill 2 GiB in 0.12 s; a virtual machine took 3 s to which its host had to give the
-# memory first, and has it the next time. For what the figure cannot do without it waits longer
+# memory first, and has it the next time. For what the figure needs it waits longer (assumed)
 FILL_SECONDS, LONGEST_FILL_SECONDS, DEADLINE_SECONDS = 0.3, 1.5, 10.0
 # between two undisturbed attempts; neighbours of a virtual machine made it 36 and 65 GB/s within
 # seconds (measured, Zen 4, 2 vCPUs). The pace allows for 0.75 to 1.3 times a figure, so the middle
