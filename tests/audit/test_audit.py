@@ -799,6 +799,36 @@ def test_a_folder_of_records(tmp_path: Path) -> None:
     assert fleet.problems == ()
     assert [machine.name for machine in fleet.machines] == ["a", "build-1", "c:1", "x"]
     assert fleet.machines[1].memory_total_bytes == 2**34
+    assert [note.partition(": ")[2] for note in fleet.notes] == [str(tmp_path / "README.md")]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        # as `ansible all -m setup --tree DIR` writes it, for a host that is down
+        ('{"changed": false, "msg": "Failed to connect", "unreachable": true}', "did not reach"),
+        ('{"ansible_facts": {"ansible_memtotal_mb": 16', "JSON"),
+        ("{", "JSON"),
+    ],
+)
+def test_no_host_of_a_tree_goes_missing(tmp_path: Path, text: str, why: str) -> None:
+    """Its file is called as the host, and what it holds is no answer: a fault, and not silence. One that is empty is named in a note."""
+    (tmp_path / "a.json").write_text(record(name="a"), encoding="utf-8")
+    (tmp_path / "web-2.example.org").write_text(text, encoding="utf-8")
+    (tmp_path / "web-3.example.org").touch()
+    (tmp_path / "more").mkdir()
+    fleet = load_machines(str(tmp_path))
+    (problem,) = fleet.problems
+    assert problem.file == str(tmp_path / "web-2.example.org")
+    assert why in problem.message
+    assert [Path(note.rpartition(" ")[2]).name for note in fleet.notes] == ["web-3.example.org"]
+
+
+def test_folders_in_a_folder_are_named_one_by_one(tmp_path: Path) -> None:
+    """They are not read, and the remedy says what to type."""
+    (tmp_path / "slurm").mkdir()
+    (problem,) = load_machines(str(tmp_path)).problems
+    assert f"--machines {tmp_path / 'slurm'}" in (problem.remedy or "")
 
 
 def test_several_paths_are_one_fleet(tmp_path: Path) -> None:

@@ -180,20 +180,27 @@ def is_packed(name: str) -> bool:
 
 
 def is_read(folder: str, name: str) -> bool:
-    """Whether a file of a folder is read: those of `*.json`, `*.jsonl`, `*.prom` and `*.txt`, and
-    what `ansible --tree` writes, which is called as its host.
+    """Whether a file of a folder is read: those of `*.json`, `*.jsonl` and `*.prom`, an answer in a
+    `*.txt`, and any that begins as a JSON object. `ansible --tree` calls a file as its host, and
+    one of a host that it did not reach holds no facts. A file that cannot be opened is read too,
+    for its fault is then told.
     """
     if name.endswith(_READ_ALWAYS):
         return True
+    path = os.path.join(folder, name)
     try:
-        stream, _ = open_file(os.path.join(folder, name))
+        stream, _ = open_file(path)
         with stream:
             start = read_some(stream, _START)
     except Unreadable:
-        return False
-    if name.endswith(".txt"):
-        return is_foreign(start)
-    return b'"ansible_facts"' in start and start.lstrip()[:1] == b"{"
+        return os.path.isfile(path) or not os.path.exists(path)
+    return _begins_as_object(start) or (name.endswith(".txt") and is_foreign(start))
+
+
+def _begins_as_object(start: bytes) -> bool:
+    """Whether a brace and a key, or the end, come first: templates begin with other braces."""
+    text = start.decode(encoding_of(start), "ignore").lstrip("\ufeff \t\r\n")
+    return text[:1] == "{" and text[1:].lstrip()[:1] in ("", '"', "}")
 
 
 class Reader:
