@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from ..core.tomlfile import Table
 from ..core.units import binary
-from ..machine.changes import SettingError, filled_disks, value_of, with_implied
+from ..machine.changes import SettingError, filled_disks, own_sets, value_of, with_implied
 from ..machine.record import MAX_TEXT, Accelerator, Machine
 from .entries import StatedFact
 
@@ -165,15 +165,20 @@ def _fill_bandwidth(filling: _Filling, stated: StatedFact, line: str) -> None:
 
 
 def _fill_sets(filling: _Filling, stated: StatedFact, line: str) -> None:
-    """Of sets that were read in part, those that are not known to be absent."""
+    """Of sets that were read in part, those that are not known to be absent. A class may hold
+    machines of several architectures: each gets those of its own.
+    """
     fact = "instruction_sets"
     architecture = filling.values.get("architecture", filling.machine.architecture)
+    names = own_sets(stated.value, architecture)
+    if stated.value and not names:
+        return
     if filling.may(fact, stated):
-        filling.put(stated.key, fact, with_implied(stated.value, architecture), line)
+        filling.put(stated.key, fact, with_implied(names, architecture), line)
         return
     read = filling.machine.instruction_sets or ()
     unread = {entry.fact for entry in filling.machine.unread}
-    added = [name for name in stated.value if f"{fact}.{name}" in unread]
+    added = [name for name in names if f"{fact}.{name}" in unread]
     if added:
         source = f"{filling.sources.get(fact, 'read')}; {', '.join(added)} {line}"
         filling.put(stated.key, fact, (*read, *added), source)

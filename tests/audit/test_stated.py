@@ -75,6 +75,20 @@ def test_a_fact_stands_where_none_was_read_and_says_whose_it_is() -> None:
     assert len(made.notes) == 8
 
 
+def test_instruction_sets_go_to_machines_of_their_architecture() -> None:
+    """One class over a cluster of x86-64 and Arm: AVX2 on a Graviton would have it judged as a processor without any vectors."""
+    stated = 'instruction_sets = ["avx2", "f16c", "asimddp", "aes"]\n'
+    x86, arm = machine("x", architecture="x86_64"), machine("a", architecture="aarch64")
+    first, second = both(stated, x86, arm).machines
+    assert {"avx2", "f16c", "aes"} <= {*(first.instruction_sets or ())}
+    assert "asimddp" not in (first.instruction_sets or ())
+    assert {*(second.instruction_sets or ())} == {"asimddp", "aes", "asimd", "fp"}
+    # with none of its own, the fact stays as it was
+    made = both('instruction_sets = ["avx2", "bmi2"]\n', arm)
+    assert made.machines[0] == arm
+    assert made.notes == ()
+
+
 READ = {
     "memory_total_bytes": 16 * GIB,
     "memory_limit_bytes": 15 * GIB,
