@@ -356,6 +356,8 @@ class _Gathering:
         if self.reader.system is not None or systems.is_foreign(start):
             yield from self.reader.entries(stream, file)
             return
+        if not systems.may_be_json(start):
+            raise systems.no_answer()
         entries = read_records(stream, max_record_bytes=MAX_FILE_BYTES, knows=self._knows)
         for entry in entries:
             of_others = (

@@ -168,6 +168,18 @@ def is_foreign(start: bytes) -> bool:
     return any(mark in text for reader in readers() for mark in reader.marks)
 
 
+def may_be_json(start: bytes) -> bool:
+    """Whether a stream that starts so may hold JSON: a table or YAML does not."""
+    text = start.decode(encoding_of(start), "ignore").lstrip("\ufeff \t\r\n")
+    return text[:1] in '{["-0123456789' or text.startswith(("null", "true", "false", "NaN", "Inf"))
+
+
+def no_answer() -> Unreadable:
+    """Why a text that is no JSON, and that no system writes, is not read."""
+    return Unreadable(_NEITHER, _name_one(), line=1)
+
+
+_NEITHER = "is neither JSON nor a text of a system that is read"
 _READ_ALWAYS = (".json", ".jsonl", ".prom")
 # what a file's name may end in beside the name of its machine
 EXTENSIONS = (*_READ_ALWAYS, ".txt")
@@ -450,7 +462,7 @@ def _outline(value: Any) -> Any:
 def _nobodys(all_readers: list[Answers]) -> str:
     if len(all_readers) == 1:
         return f"is no answer of {all_readers[0].title}: `{all_readers[0].command}` gives one"
-    return "is neither JSON nor a text of a system that is read"
+    return _NEITHER
 
 
 def _name_one() -> str:
