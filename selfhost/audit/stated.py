@@ -58,12 +58,31 @@ def read_facts(table: Table | None) -> tuple[StatedFact, ...]:
         try:
             value = value_of("memory" if key == RESERVE else key, text)
         except SettingError as error:
-            fault = error.problems[0]
-            remedy = (fault.remedy or "").replace("memory=", f"{key}=") or None
-            table.problem(key, fault.message, remedy)
+            table.problem(key, error.problems[0].message, _remedy(key, error.problems[0].remedy))
             continue
         facts.append(StatedFact(key=key, text=text, value=value, overrides=key in over))
     return tuple(facts)
+
+
+# as a policy writes them; the other keys have words of their own
+_EXAMPLES = {
+    "memory": '"64GiB"',
+    RESERVE: '"4GiB"',
+    "disk": '"500GB"',
+    "bandwidth": '"80GB/s"',
+    "cores": "8",
+    "instruction_sets": '["avx2", "f16c"]',
+    "gpu": '"24GiB", "2x24GiB:NAME:900GB/s" or a name with its maker',
+}
+
+
+def _remedy(key: str, remedy: str | None) -> str | None:
+    """What to write in a policy, where the advice is of the command line."""
+    if remedy is None or key not in _EXAMPLES or not (key == "gpu" or "=" in remedy):
+        return remedy
+    near, is_else, _ = remedy.partition(" Else ")
+    example = f"write {key} = {_EXAMPLES[key]}"
+    return f"{near} Else {example}" if is_else else example
 
 
 class _Filling:
