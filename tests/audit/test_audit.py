@@ -362,7 +362,7 @@ def test_models_with_faults_in_other_files_are_listed_once_and_counted() -> None
 
     def judge(wanted: Wanted, workload: Workload, machine: Machine) -> Verdict:
         asked = wanted.name
-        raise SpecError([Problem(file=f"{int(asked[1:]) // 2}.toml", message="is wrong")])
+        raise SpecError([Problem(file=f"{int(asked[1:]) // 2}.toml", key="x", message="is wrong")])
 
     *listed, rest = run_audit(policy, [Machine(name="a")], judge, today=TODAY).problems
     assert [problem.file for problem in listed] == [
