@@ -173,10 +173,12 @@ class FullParser(argparse.ArgumentParser):
         flag = action.option_strings[0] if action.option_strings else ""
         choices = list(map(str, action.choices))
         meant = kind_meant(str(value))
+        remedy = f"see `{self.prog} --help`"
         elsewhere = self._under_another_flag(meant)
-        guess = meant if meant in choices else "" if elsewhere else alike(str(value), choices)
-        remedy = elsewhere or f"see `{self.prog} --help`"
-        if guess:
+        guess = meant if meant in choices else alike(str(value), choices)
+        if elsewhere and meant not in choices:
+            remedy = elsewhere
+        elif guess:
             remedy = f"did you mean {f'{flag} {guess}'.strip()}?"
         shown = f"{flag}: {_cut(repr(value))}" if flag else _cut(repr(value))
         listed = ", ".join(choices)
