@@ -637,10 +637,15 @@ def _least_lacking(ways: Iterable[Way], own: Way) -> Way | None:
     """
     judged = own.judged_with_disk
     best, least = None, judged.lacking_bytes if judged.failed else None
+    if least is None:
+        return None
     for way in ways:
         judged = way.judged_with_disk
-        lacking = judged.lacking_bytes if judged.failed else 0
-        if least is not None and lacking is not None and lacking < least:
+        if not judged.failed:
+            # the first that lacks nothing: others lack no less
+            return way if least > 0 else best
+        lacking = judged.lacking_bytes
+        if lacking is not None and lacking < least:
             best, least = way, lacking
     return best
 
