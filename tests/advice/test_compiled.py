@@ -70,6 +70,11 @@ MACHINES = {
                 path="~/.cache/huggingface/hub/models--Qwen--Qwen3-8B-GGUF", size_bytes=10**9, complete=False, total_bytes=5_027_783_488,
                 repository="Qwen/Qwen3-8B-GGUF", file="Qwen3-8B-Q4_K_M.gguf", store="llama.cpp", quantization="Q4_K_M",
             ),
+            # in a type that its publisher does not have: it would be judged in Q8_0
+            PresentModel(
+                path="~/.cache/llama.cpp/Youtu-LLM-2B-Q4_K_M.gguf", size_bytes=1_236_067_114, complete=True,
+                repository="tencent/Youtu-LLM-2B-GGUF", file="Youtu-LLM-2B-Q4_K_M.gguf", store="llama.cpp", quantization="Q4_K_M",
+            ),
         ),
         runtimes=(PresentRuntime(id="transformers", version="4.30.0"), PresentRuntime(id="llama.cpp", version="b3000")),
     ),
