@@ -134,17 +134,19 @@ ASKED = [
 
 
 # of which files lie on the small server
-PRESENT = {"mistral-7b-instruct-v0.3", "qwen3-8b"}
+PRESENT = {"mistral-7b-instruct-v0.3", "qwen3-8b", "youtu-llm-2b"}
+# judged in Q8_0 or Q5_K_M where there is room, which they have not on the small machines
+IN_TURN = ("deepseek-ocr", "nous-hermes-2-mixtral-8x7b-dpo", "qianfan-ocr")
 # where one of these decides, the offer of any other model may stand in
 WISHES = ("commercial", "license", "modify", "auditable")
 
 
 def _list_but(monkeypatch: pytest.MonkeyPatch, share: int, number: int) -> None:
-    """Every so manyth model is listed, from another one for each number, and those on the small server."""
+    """Every so manyth model is listed, from another one for each number, those on the small server and those of several types."""
     ids = Catalogue.ids
 
     def few(catalogue: Catalogue) -> tuple[str, ...]:
-        return tuple(sorted({*ids(catalogue)[number % share :: share], *PRESENT}))
+        return tuple(sorted({*ids(catalogue)[number % share :: share], *PRESENT, *IN_TURN}))
 
     monkeypatch.setattr(Catalogue, "ids", few)
 
