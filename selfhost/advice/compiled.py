@@ -73,11 +73,12 @@ if TYPE_CHECKING:
     from ..core.installed import Files
     from ..needs.tensors import ArchitectureRow
     from ..verdict.bracket import Sketches
+    from ..verdict.defaults import AtHand
     from ..verdict.held_whole import Alike, Figures
     from ..verdict.present import Here
 
 QUESTIONS_FILE = "questions.bin"
-VERSION = 27
+VERSION = 28
 # of the workload, what is held against the machine or the model or has a price, not what the model
 # takes
 _JUDGED_BY = (
@@ -142,6 +143,11 @@ _KINDS: Mapping[str, type[Record]] = {
         TensorGroup, Term, Unread, Upkeep,
     )
 }  # fmt: skip
+
+
+def in_type(id: str, type: str) -> str:
+    """Where the row of a model stands in a type that is tried after its default one."""
+    return f"{id} {type}"
 
 
 def name_of_kind(value: Record) -> str:
@@ -215,6 +221,7 @@ class Questions:
         self._folder = os.path.join(catalogue.folder, "")
         self._guessed: Mapping[str, Sequence[bool]] = header["license_guessed"]
         self._kept_by: Mapping[str, str] = header["kept_by"]
+        self.in_turn: Mapping[str, Sequence[str]] = header["in_turn"]
         self._kind = kind_of(instruction_sets_for_layout(machine))
         # of these each value is read when it is asked for
         self._rows: Mapping[str, bytes] = parts["rows"]
@@ -241,11 +248,27 @@ class Questions:
         except UNREADABLE:
             return None
 
-    def question(self, id: str, workload: Workload, kind: str | None = None) -> Question | None:
+    def question(
+        self, id: str, workload: Workload, kind: str | None = None, type: str | None = None
+    ) -> Question | None:
         """As `asking.ask` gives it, and raises; None for a model that is not among them.
         `workload` is as in `open`. `kind`: on another processor, by the names of `needs.repack`.
+        `type`: of those that are tried where the model does not run in its default one.
         """
-        row = self._row(id)
+        if type is not None:
+            return self._question(id, in_type(id, type), workload, kind)
+        question = self._question(id, id, workload, kind)
+        if question is None or question.here is not None or not self._machine.models_present:
+            return question
+        # what is here already goes before what would be downloaded
+        others = (self.question(id, workload, kind, name) for name in question.in_turn)
+        return next((other for other in others if other and other.here is not None), question)
+
+    def _question(
+        self, id: str, place: str, workload: Workload, kind: str | None
+    ) -> Question | None:
+        """As `question`, of the model's row at that place."""
+        row = self._row(place)
         if row is None:
             return None
         of_spec, number, _, program, loads, read, needed, _, operations, rewrites = row
@@ -256,7 +279,7 @@ class Questions:
         if not _holds_prompt(spec, filled, workload):
             return None
         runtime = self._runtime(program)
-        needs = self._needs_by_default(id, needed, self._kind if kind is None else kind)
+        needs = self._needs_by_default(place, needed, self._kind if kind is None else kind)
         is_longer = has_context and workload.context_tokens is not None
         if needs is not None and runtime is not None and is_longer:
             self._remember_program(spec, row[_PROGRAM])
@@ -279,7 +302,8 @@ class Questions:
             "opened": self._openness(id, self._purposes),
             "license_guessed": tuple(self._guessed.get(id, (False,
             False))) if filled.commercial or filled.license else None,
-            "kept_by": (self._kept_by.get(id),) if needs is not None else None,
+            "kept_by": (self._kept_by.get(place),) if needs is not None else None,
+            "in_turn": tuple(self.in_turn.get(place, ())),
         })  # fmt: skip
 
     def _here(
@@ -410,7 +434,7 @@ class Questions:
         if kind not in self._may_hold:
             runtime, workload = self._runtime(kind[0]), self._workload(self._asked, kind[1])
             self._may_hold[kind] = runtime is not None and may_be_here(runtime, workload, machine)
-        if not self._may_hold[kind]:
+        if not self._may_hold[kind] and id not in self.in_turn:
             return False
         question = self.question(id, self._asked)
         return question is None or question.here is not None
@@ -428,8 +452,13 @@ class Questions:
         row = self._row(id)
         return None if row is None else self._spec(id, row[0])
 
-    def _row(self, id: str) -> Sequence[Any] | None:
-        row = self._rows.get(id) if self._catalogue.is_shipped(id) else None
+    def at_hand(self, workload: Workload) -> AtHand:
+        """Gives the questions in the types that are tried one after another."""
+        return lambda id, type: self.question(id, workload, type=type)
+
+    def _row(self, place: str) -> Sequence[Any] | None:
+        id, _, _ = place.partition(" ")
+        row = self._rows.get(place) if self._catalogue.is_shipped(id) else None
         return None if row is None else value_of(row)
 
     def _openness(self, id: str, purposes: Sequence[str]) -> Finding | None:
@@ -710,7 +739,8 @@ class ReadyAsker(Asker):
         question = None if ready is None else ready.question(spec.id, workload)
         if question is None:
             return super().ask(spec, workload)
-        return from_a_list(question, workload, self.catalogue, self.machine)
+        at_hand = None if ready is None else ready.at_hand(workload)
+        return from_a_list(question, workload, self.catalogue, self.machine, at_hand)
 
 
 # the packages whose code decides what a question holds

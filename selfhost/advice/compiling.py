@@ -49,6 +49,7 @@ from .compiled import (
     TERM_ROW,
     VERSION,
     files_behind,
+    in_type,
     name_of_kind,
 )
 from .ranking import Standings, day_of
@@ -108,6 +109,7 @@ class _Compiled:
         self._served: dict[str, str | None] = {}
         self._guessed: dict[str, tuple[bool, bool]] = {}
         self._kept_by: dict[str, str | None] = {}
+        self._in_turn: dict[str, tuple[str, ...]] = {}
 
     def add(self, spec: ModelSpec) -> None:
         """One model. No row of one that cannot be asked for: whoever asks meets the same error."""
@@ -116,28 +118,39 @@ class _Compiled:
             Question(spec=spec, workload=plain), _RUNS, catalogue
         )
         try:
-            questions = {
-                name: ask(spec, plain, catalogue, Machine(instruction_sets=sets))
-                for name, sets in KINDS.items()
-            }
+            questions = self._add_in_type(spec.id, spec, plain)
+            self._in_turn[spec.id] = questions[""].in_turn
+            for type in questions[""].in_turn:
+                typed = plain.replace(quantization=type)
+                self._add_in_type(in_type(spec.id, type), spec, typed)
         except SelfhostError:
             return
-        question = questions[""]
-        workload = question.workload
-        self._rows[spec.id] = _row(question, catalogue, self._asks, self._shapes, self._programs)
         self._guessed[spec.id] = license_guessed(spec)
-        if spec.gated:
-            self._kept_by[spec.id] = kept_elsewhere(spec, workload.format, workload.quantization)
         self._opened[spec.id] = {
             purpose: _changed(open_for(spec, purpose)) for purpose in OPEN_PURPOSES
         }
-        alike = _alike(questions)
+        self._at_once.add(questions, _alike(questions))
+
+    def _add_in_type(self, place: str, spec: ModelSpec, workload: Workload) -> dict[str, Question]:
+        """One model in the type that the workload states, or its default one: its row, at that
+        place, and what it takes. The question by kind of processor. Raises as `ask`.
+        """
+        catalogue = self._catalogue
+        questions = {
+            name: ask(spec, workload, catalogue, Machine(instruction_sets=sets))
+            for name, sets in KINDS.items()
+        }
+        question, alike = questions[""], _alike(questions)
+        filled = question.workload
+        self._rows[place] = _row(question, catalogue, self._asks, self._shapes, self._programs)
+        if spec.gated:
+            self._kept_by[place] = kept_elsewhere(spec, filled.format, filled.quantization)
         for name, of_kind in questions.items():
             needs = of_kind.needs
             if needs is not None and (needs.memory is not None or needs.known_terms):
-                earlier = self._memory[alike[name]].get(spec.id)
-                self._memory[name][spec.id] = earlier or _memory(needs, self._texts)
-        self._at_once.add(questions, alike)
+                earlier = self._memory[alike[name]].get(place)
+                self._memory[name][place] = earlier or _memory(needs, self._texts)
+        return questions
 
     def by_name(self) -> dict[str, Any]:
         """The parts of the file."""
@@ -159,6 +172,7 @@ class _Compiled:
             "served_until": {id: until for id, until in self._served.items() if until != ""},
             "license_guessed": {id: pair for id, pair in self._guessed.items() if any(pair)},
             "kept_by": {id: name for id, name in self._kept_by.items() if name},
+            "in_turn": {id: types for id, types in self._in_turn.items() if types},
         }
 
 

@@ -36,6 +36,7 @@ from .ranking import (
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from ..verdict.defaults import AtHand
     from ..verdict.findings import Finding
     from ..verdict.speed import Speed
     from .ranking import Key
@@ -163,32 +164,15 @@ def _bracketed(
 ) -> _Counted:
     """By `verdict.bracket`, but for models whose files may be here or whose sketch lacks a part."""
     ids = catalogue.ids()
-    left = outlook(ready.sketches, ready.program, machine, is_too_slow)
-    # what takes too much by its own default may run in another type or program
-    others = outlook(
-        ready.other_sketches,
-        ready.program,
-        machine,
-        is_too_slow,
-        lambda name: left.get(_way(name)[0], _RUNS)[0] != RUNS,
-    )
-    for name in sorted(others, key=_way):
-        id, _ = _way(name)
-        if others[name][0] < left[id][0]:
-            left[id] = others[name]
-    tokens = workload.context_tokens
-    if tokens is not None:
-        longer = ready.longer_sketches(tokens)
-        if_longer = {} if longer is None else outlook(longer, ready.program, machine, is_too_slow)
-        running_ids = {id for id, (worst, _) in if_longer.items() if worst == RUNS}
-        left = at_context(left, tokens, ready.reaches, running_ids.__contains__)
+    left = _outlook(workload, machine, ready)
     whole = {id for id in ids if id not in left or ready.may_be_here(id)}
     left = {id: left[id] for id in ids if id not in whole}
 
     def judged(ids: Iterable[str]) -> list[Answer]:
         questions = _questions(catalogue, ids, workload, machine, ready)
         judgements = (
-            judge_for_machine(question, workload, catalogue, machine) for question in questions
+            judge_for_machine(question, workload, catalogue, machine, ready.at_hand(workload))
+            for question in questions
         )
         return [_local(question, judged) for question, judged in judgements]
 
@@ -209,6 +193,33 @@ def _bracketed(
     )
 
 
+def _outlook(workload: Workload, machine: Machine, ready: Questions) -> dict[str, tuple[int, bool]]:
+    """What sketches tell of models, as `bracket.outlook` gives it; without those of which they
+    tell too little.
+    """
+    left = outlook(ready.sketches, ready.program, machine, is_too_slow)
+    # what takes too much by its own default may run in another type or program
+    others = outlook(
+        ready.other_sketches,
+        ready.program,
+        machine,
+        is_too_slow,
+        lambda name: left.get(_way(name)[0], _RUNS)[0] != RUNS,
+    )
+    for name in sorted(others, key=_way):
+        id, _ = _way(name)
+        if others[name][0] < left[id][0]:
+            left[id] = others[name]
+    tokens = workload.context_tokens
+    if tokens is not None:
+        longer = ready.longer_sketches(tokens)
+        if_longer = {} if longer is None else outlook(longer, ready.program, machine, is_too_slow)
+        running_ids = {id for id, (worst, _) in if_longer.items() if worst == RUNS}
+        left = at_context(left, tokens, ready.reaches, running_ids.__contains__)
+    # what does not run in its default may run in a type that is tried after it
+    return {id: own for id, own in left.items() if own[0] == RUNS or id not in ready.in_turn}
+
+
 def _judged_by_default(
     catalogue: Catalogue, workload: Workload, machine: Machine, ready: Questions | None
 ) -> _Counted:
@@ -218,7 +229,7 @@ def _judged_by_default(
     ruled_out = 0
     # a program that computes on several at once may be as fast as is wanted where the usual is not
     has_several = len(machine.accelerators or ()) > 1
-    ids = catalogue.ids()
+    ids, at_hand = catalogue.ids(), _at_hand(ready, workload)
     running, beyond = _told_at_once(ids, workload, machine, ready, has_several=has_several)
     if running or beyond:
         ids = tuple([id for id in ids if id not in running and id not in beyond])
@@ -227,7 +238,7 @@ def _judged_by_default(
         slow = is_too_slow(judged, question.workload.min_tokens_per_second)
         stays = not machine.accelerators or not judged.fits
         if follows_a_list(spec, workload) or (has_several and slow) or stays:
-            suited, judged = suit(question, judged, workload, catalogue, machine)
+            suited, judged = suit(question, judged, workload, catalogue, machine, at_hand)
             if judged.failed and _is_ruled_out(judged.findings):
                 ruled_out += 1
             else:
@@ -240,7 +251,7 @@ def _judged_by_default(
         if id not in to_suit:
             question = next(_questions(catalogue, [id], workload, machine, ready))
             to_suit[id] = question, judge(question, machine)
-        return _local(*suit(*to_suit[id], workload, catalogue, machine))
+        return _local(*suit(*to_suit[id], workload, catalogue, machine, at_hand))
 
     return _Counted(
         counts=counts.replace(
@@ -254,6 +265,11 @@ def _judged_by_default(
         pace=lambda _: None,
         ruled_out=ruled_out,
     )
+
+
+def _at_hand(ready: Questions | None, workload: Workload) -> AtHand | None:
+    """What has the types that are tried one after another; None where nothing was compiled."""
+    return None if ready is None else ready.at_hand(workload)
 
 
 def _told_at_once(
@@ -299,8 +315,9 @@ def _judge_all(
     ids: Collection[str] | None = None,
 ) -> Listing:
     wanted = catalogue.ids() if ids is None else ids
+    at_hand = _at_hand(ready, workload)
     judgements = [
-        judge_for_machine(question, workload, catalogue, machine)
+        judge_for_machine(question, workload, catalogue, machine, at_hand)
         for question in _questions(catalogue, wanted, workload, machine, ready)
     ]
     # whether a model may stand in for another is known from its own findings

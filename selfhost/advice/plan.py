@@ -424,7 +424,9 @@ def _planned(
     )
     stopping = (Outcome.FAIL, Outcome.UNKNOWN)
     # but for what is judged in the first type that fits, one machine's own default may be larger
-    quantization = None if follows_a_list(spec, workload) else question.workload.quantization
+    in_turn = any(each.in_turn for each in by_layout.values())
+    is_of_machine = in_turn or follows_a_list(spec, workload)
+    quantization = None if is_of_machine else question.workload.quantization
     return Plan(
         asked=asked or spec.id,
         model=spec,

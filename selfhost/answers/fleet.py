@@ -87,6 +87,8 @@ class _Compiled:
         question = self._questions.question(spec.id, workload, kind)
         if question is None or question.needs is None:
             return None
+        if question.in_turn and understood.is_one_file:
+            return None
         return question.replace(spec=spec)
 
     def takes_alike(self, id: str, kind: str, other: str) -> bool:
@@ -251,10 +253,11 @@ class FleetJudge:
             if question is not None:
                 judged = judge_at_pace(question, alike.judged, machine) or judge(question, machine)
                 return _Asked(machine, question, judged, alike.route)
-        question = self._question_alone(understood, model, machine, self._asked.get(family))
+        earlier = self._asked.get(family)
+        question, is_of_machine = self._question_alone(understood, model, machine, earlier)
         judged = judge(question, machine)
         alone = _Asked(machine, question, judged, self.routes([model], [question]))
-        if not has_ways(understood, question):
+        if not is_of_machine:
             if len(self._asked) >= _MOST_ASKED:
                 self._asked.clear()
             self._asked[family] = self._asked[*family, context] = alone
@@ -262,7 +265,8 @@ class FleetJudge:
 
     def _question_alone(
         self, understood: Understood, model: Beside, machine: Machine, earlier: _Asked | None
-    ) -> Question:
+    ) -> tuple[Question, bool]:
+        """The question, and whether its type or its program are those of the machine."""
         workload = understood.workload
         if earlier is not None and earlier.machine is machine:
             question = asked_for_amounts(
@@ -272,11 +276,11 @@ class FleetJudge:
                 self._catalogue,
             )
             if question is not None:
-                return question
+                return question, False
         question = self._distinct_of(understood, model.requires_runtime).of_machine(machine)
-        if has_ways(understood, question):
-            question = from_a_list(question, workload, self._catalogue, machine)
-        return question
+        if not has_ways(understood, question):
+            return question, False
+        return from_a_list(question, workload, self._catalogue, machine), True
 
     def suited(self, model: Beside, question: Question, machine: Machine) -> FirstOfList | None:
         """What asks about a model whose type and program follow the machine; None where `question`

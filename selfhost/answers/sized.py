@@ -160,8 +160,9 @@ def _as_checked(
     workload: Workload,
     machine: Machine,
 ) -> Workload:
-    """The workload with the type and program of pictures or video that `check` takes where the
-    memory or the accelerators are stated, else the smallest that needs no accelerator.
+    """The workload with the type and program that `check` takes where they follow the machine and
+    its memory or its accelerators are stated, else of pictures and video the smallest that needs no
+    accelerator.
     """
     from ..advice.sizes import without_bounds
 
@@ -169,6 +170,8 @@ def _as_checked(
     understood = understand(catalogue, model, workload, place)
     question = question_of(catalogue, understood, place, follows_machine=False)
     if not has_ways(understood, question):
+        return workload
+    if question.in_turn and not _tells_memory(machine):
         return workload
     if not _tells_memory(machine):
         taken = smallest_of_list(question, understood.workload, catalogue, in_ram=True)

@@ -12,7 +12,7 @@ from ..core import dates
 from ..core.records import Record
 from ..core.workload import Workload
 from ..machine.reader import Machine
-from ..verdict.defaults import from_a_list
+from ..verdict.defaults import from_a_list, in_usual_type
 from ..verdict.record import Verdict
 from .understood import has_ways, question_of, understand
 
@@ -50,7 +50,10 @@ def check_together_with(
         question = question_of(catalogue, meant, machine, follows_machine=follows_machine)
         # a program that must be installed already may decide which type and program are taken
         question = question.replace(requires_runtime=each.requires_runtime)
-        if not follows_machine and has_ways(meant, question):
+        if question.in_turn:
+            # the least memory leaves most to the others
+            question = in_usual_type(question, meant.workload, catalogue, machine)
+        elif not follows_machine and has_ways(meant, question):
             question = from_a_list(question, meant.workload, catalogue, machine)
         questions.append(question)
     judged = judge_together(questions, [meant.asked for meant in understood], machine)

@@ -16,7 +16,7 @@ from ..core.records import Record
 from ..core.saying import differently, option
 from ..core.workload import Workload
 from ..machine.reader import Machine
-from ..verdict.defaults import ask_for_machine, takes_first_of_list
+from ..verdict.defaults import ask_for_machine, in_usual_type, takes_first_of_list
 from ..verdict.findings.runtime import runtime_check
 from ..verdict.present import NO_FILES, Here, NamedFiles
 from ..verdict.question import ask
@@ -413,6 +413,8 @@ def has_ways(understood: Understood, question: Question) -> bool:
     """Whether the type and the program are those of the machine that is judged."""
     if understood.is_one_file or understood.files.formats or understood.files.part is not None:
         return False
+    if question.in_turn:
+        return question.here is None
     return not understood.files.are_here and takes_first_of_list(question, understood.workload)
 
 
@@ -428,10 +430,13 @@ def question_of(
     """
     files = understood.files
     ask_it = ask_for_machine if follows_machine and not understood.is_one_file else ask
-    return ask_it(
+    question = ask_it(
         understood.spec,
         understood.workload,
         catalogue,
         machine,
         files if machine.is_this_one else files.replace(in_memory=False),
     )
+    if understood.is_one_file:
+        return in_usual_type(question, understood.workload, catalogue, machine)
+    return question

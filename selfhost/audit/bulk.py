@@ -329,11 +329,39 @@ class Bulk:
                 self._judge.suited(model, question, template)
                 for model, question in zip(models, questions, strict=True)
             ]
-            if len(questions) == 1 and suited[0] is not None:
+            in_turn = [each.in_turn if each is not None else () for each in suited]
+            if len(questions) > 1:
+                # side by side text is judged in the usual type, which is tried last
+                taken = [
+                    ways[-1] if ways else own for ways, own in zip(in_turn, questions, strict=True)
+                ]
+                left = [None if ways else each for ways, each in zip(in_turn, suited, strict=True)]
+                yield taken, asked, left
+            elif in_turn[0]:
+                for question, own in self._by_turn(in_turn[0], asked):
+                    yield (question,), own, (None,)
+            elif suited[0] is not None:
                 for question, own in self._by_way(suited[0], asked):
                     yield (question,), own, (None,)
             else:
                 yield questions, asked, suited
+
+    def _by_turn(self, ways: Sequence[Question], bits: int) -> Iterator[tuple[Question, int]]:
+        """The first of the ways that runs on machines of a set, or else the last, each with its
+        machines.
+        """
+
+        def route(judged: Judged) -> Route:
+            return judged.route(offered=False)
+
+        for way in ways[:-1]:
+            groups = self._judged((way,), bits, route, (None,))
+            runs = _union(alike.bits for alike in groups if alike.route is Route.LOCAL)
+            if runs:
+                yield way, runs
+            bits = without(bits, runs)
+        if bits:
+            yield ways[-1], bits
 
     def _by_way(self, suited: FirstOfList, bits: int) -> Iterator[tuple[Question, int]]:
         """The ways that machines of a set take, each with its machines."""

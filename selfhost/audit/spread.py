@@ -168,16 +168,23 @@ def spread(
         runtime=engine.runtime, quantization=engine.quantization or workload.quantization
     )
     named = check_with(catalogue, model, fitted, anywhere, instead=False, follows_machine=False)
-    question = ask(named.model, named.workload, catalogue, anywhere)
-    _refuse(engine, named.model, question.loads)
-    needs = question.needs
-    search = _Search(engine, named.model, named.workload, needs, machines, question.runtime)
-    shares = search.fewest()
+    own = ask(named.model, fitted, catalogue, anywhere)
+    # a name may state the type
+    is_free = own.workload.quantization == named.workload.quantization
+    for type in (named.workload.quantization, *(own.in_turn if is_free else ())):
+        taken = named.workload.replace(quantization=type)
+        question = ask(named.model, taken, catalogue, anywhere)
+        _refuse(engine, named.model, question.loads)
+        needs = question.needs
+        search = _Search(engine, named.model, taken, needs, machines, question.runtime)
+        shares = search.fewest()
+        if search.route(shares) is Route.LOCAL:
+            break
     return Spread(
         engine=engine,
         asked=model,
         model=named.model,
-        workload=named.workload,
+        workload=taken,
         machines=len(machines),
         route=search.route(shares),
         reason=search.reason(shares),

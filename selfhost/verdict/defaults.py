@@ -1,20 +1,22 @@
 """The defaults that follow the machine: a larger quantization or a better runtime where there is
-room, the first of a list that fits for pictures and for training.
+room, the first of a list that fits for pictures, for training and for text whose usual type nobody
+is known to publish.
 
 What is asked for, what lies in files here, and what is already downloaded is never changed. Of text
-the route stays that of the model's own default. Which quantizations, programs and methods are tried
+the route is never worse than in the usual type. Which quantizations, programs and methods are tried
 is data of the runtimes (`on_accelerators`, `preferred_from_accelerators`, `finetune_methods`,
 `finetune_contexts`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.quantization_names import PACKED
 from ..catalogue.spec import ModelSpec, RuntimeSpec
+from ..core.saying import option
 from ..core.workload import Workload
 from ..machine.record import Machine
 from .judging import judge
@@ -25,7 +27,11 @@ from .record import Judged, Question
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
+
+    # by the id of a model and a type of its files the question, None where it is not at hand
+    AtHand = Callable[[str, str], Question | None]
 
 # what is made by several models that come one after the other, each a component
 _OF_PARTS = ("image", "video")
@@ -54,6 +60,7 @@ def ask_for_machine(
     others than the model's own. Raises as `ask`.
     """
     question = ask(spec, workload, catalogue, machine, files)
+    question = first_in_turn(question, workload, catalogue, machine)
     return _suited(question, workload, catalogue, machine, files)
 
 
@@ -89,6 +96,62 @@ def _suited(
 
     variants = Variants(question, workload, catalogue, machine, files)
     return best_way(variants, machine, judged, by_list=by_list, library=library)
+
+
+def first_in_turn(
+    question: Question,
+    workload: Workload,
+    catalogue: Catalogue,
+    machine: Machine,
+    judged: Judged | None = None,
+    at_hand: AtHand | None = None,
+) -> Question:
+    """The question that `ask` gave for that workload, in the first of the types that are tried one
+    after the other which runs on the machine; in the usual one, which comes last, where none does.
+    `judged` is it judged on the machine, where that was done; `at_hand` may have the others.
+    """
+    if question.here is not None or not question.in_turn:
+        return question
+    first, usual = question.workload.quantization or "", question.in_turn[-1]
+    if (judged or judge(question, machine)).fits:
+        why = f"{first} rather than {usual}: the nearest type of which files are published."
+        other = option("quantization", usual)
+        return question.replace(chosen=f"{why} `{other}` judges the usual one.")
+    way = question
+    for way in ways_in_turn(question, workload, catalogue, machine, at_hand):
+        if judge(way, machine).fits:
+            taken, other = way.workload.quantization, option("quantization", first)
+            why = f"{taken} rather than {first}, of which files are published, but which does not"
+            return way.replace(chosen=f"{why} run here. `{other}` judges that.")
+    return way
+
+
+def ways_in_turn(
+    question: Question,
+    workload: Workload,
+    catalogue: Catalogue,
+    machine: Machine,
+    at_hand: AtHand | None = None,
+) -> Iterator[Question]:
+    """The question that `ask` gave for that workload, in each type that is tried after its own; the
+    usual one comes last.
+    """
+    for name in question.in_turn:
+        way = at_hand(question.spec.id, name) if at_hand is not None else None
+        if way is None:
+            way = ask(question.spec, workload.replace(quantization=name), catalogue, machine)
+        yield way.replace(requires_runtime=question.requires_runtime)
+
+
+def in_usual_type(
+    question: Question, workload: Workload, catalogue: Catalogue, machine: Machine
+) -> Question:
+    """The question that `ask` gave for that workload, in the usual type; as it is where that, or
+    what is taken in its place, is the same on every machine.
+    """
+    if question.here is not None:
+        return question
+    return [question, *ways_in_turn(question, workload, catalogue, machine)][-1]
 
 
 def _has_files(question: Question, files: NamedFiles) -> bool:
@@ -128,9 +191,12 @@ def smallest_of_list(
     question: Question, workload: Workload, catalogue: Catalogue, *, in_ram: bool
 ) -> Workload:
     """The workload that `question` was asked under, with the type and program of least memory of
-    those that are tried for pictures and video; as it is where none are. `in_ram`: of those that
-    need no accelerator.
+    those that are tried; as it is where none are. `in_ram`: of those that need no accelerator.
     """
+    if question.in_turn:
+        every = (question, *ways_in_turn(question, workload, catalogue, Machine(accelerators=())))
+        smallest = min(every, key=_memory_bytes).workload
+        return workload.replace(runtime=smallest.runtime, quantization=smallest.quantization)
     if not takes_first_of_list(question, workload):
         return workload
     from .ways import other_ways
@@ -151,29 +217,47 @@ def _memory_bytes(question: Question) -> float:
 
 
 def from_a_list(
-    question: Question, workload: Workload, catalogue: Catalogue, machine: Machine
+    question: Question,
+    workload: Workload,
+    catalogue: Catalogue,
+    machine: Machine,
+    at_hand: AtHand | None = None,
 ) -> Question:
     """The question that `ask` gave for that workload; with the defaults that suit the machine best
-    where the route depends on them.
+    where the route depends on them. `at_hand` may have the types that are tried one after another.
     """
+    if question.in_turn:
+        return first_in_turn(question, workload, catalogue, machine, at_hand=at_hand)
     if not follows_a_list(question.spec, workload):
         return question
     return _suited(question, workload, catalogue, machine, NO_FILES)
 
 
 def judge_for_machine(
-    question: Question, workload: Workload, catalogue: Catalogue, machine: Machine
+    question: Question,
+    workload: Workload,
+    catalogue: Catalogue,
+    machine: Machine,
+    at_hand: AtHand | None = None,
 ) -> tuple[Question, Judged]:
     """The question that `ask` gave for that workload with the defaults that suit the accelerators
-    best, as `ask_for_machine` gives it, judged.
+    best, as `ask_for_machine` gives it, judged. `at_hand`: as of `from_a_list`.
     """
-    return suit(question, judge(question, machine), workload, catalogue, machine)
+    return suit(question, judge(question, machine), workload, catalogue, machine, at_hand)
 
 
 def suit(
-    question: Question, judged: Judged, workload: Workload, catalogue: Catalogue, machine: Machine
+    question: Question,
+    judged: Judged,
+    workload: Workload,
+    catalogue: Catalogue,
+    machine: Machine,
+    at_hand: AtHand | None = None,
 ) -> tuple[Question, Judged]:
     """As `judge_for_machine`, of what was `judged` already."""
+    if question.in_turn and not judged.fits:
+        question = first_in_turn(question, workload, catalogue, machine, judged, at_hand)
+        judged = judge(question, machine)
     by_list = follows_a_list(question.spec, workload)
     if not (judged.fits or by_list):
         return question, judged

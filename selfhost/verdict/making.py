@@ -4,12 +4,15 @@ converted and quantized.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.published import PublishedFiles
-from ..catalogue.spec import ModelSpec, RuntimeSpec
+from ..catalogue.spec import GENERATING, ModelSpec, RuntimeSpec
 from ..core.records import Unread
 from ..core.workload import Workload
+from ..needs.quantization import GGUF_QUANTIZATIONS
 from ..needs.records import How, Making, Needs
 
 # of a weight in the file that is quantized
@@ -87,6 +90,43 @@ def has_files(spec: ModelSpec, format: str) -> bool:
     """
     is_in_library = format == "gguf" and any(":" in alias for alias in spec.aliases)
     return is_in_library or any(files.format == format for files in spec.files)
+
+
+def types_in_turn(
+    spec: ModelSpec, format: str, usual: str, catalogue: Catalogue
+) -> tuple[str, ...]:
+    """The GGUF types that are tried one after the other where none is asked for: of the published
+    ones the nearest that is no worse than the usual one, the worse ones that are worth having, the
+    usual one. () where that is published, or nothing else is: it is taken on every machine.
+    """
+    if format != "gguf" or usual not in GGUF_QUANTIZATIONS or not _may_be_in_any_type(spec):
+        return ()
+    files = [each for each in spec.files if each.format == format]
+    if any(name.upper().endswith(usual) for each in files for name in each.quantizations):
+        # a publisher's own mix is named after the type that it weighs as much as
+        return ()
+    fetched = {name.upper() for each in files if each.repository for name in each.quantizations}
+    place = GGUF_QUANTIZATIONS.index(usual)
+    better, worse = (
+        [name for name in types if name in fetched]
+        for types in (GGUF_QUANTIZATIONS[:place], GGUF_QUANTIZATIONS[place:])
+    )
+    published = [*better[-1:], *_worth_having(worse, spec, catalogue)]
+    return (*published, usual) if published else ()
+
+
+def _worth_having(types: Sequence[str], spec: ModelSpec, catalogue: Catalogue) -> list[str]:
+    """Those that one takes not only where nothing else fits."""
+    if not types:
+        return []
+    from ..catalogue.quality import quality_of
+
+    return [name for name in types if quality_of(name, catalogue, spec).worth_having]
+
+
+def _may_be_in_any_type(spec: ModelSpec) -> bool:
+    """False of vectors, which are compared with those that others made in the usual type."""
+    return spec.modality in GENERATING or (spec.uses or ())[:1] == ("reranking",)
 
 
 def typed_file(spec: ModelSpec, format: str, quantization: str) -> PublishedFiles | None:

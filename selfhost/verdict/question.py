@@ -16,7 +16,7 @@ from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECON
 from ..machine.record import Machine
 from ..needs.records import Needs, SizedWeights
 from .findings import kept_elsewhere, license_guessed, openness_check, reads_context
-from .making import has_files, makes, making_of, typed_file
+from .making import has_files, makes, making_of, typed_file, types_in_turn
 from .present import NO_FILES, Here, NamedFiles, here
 from .record import Question
 from .speed import depth_of_short_chat, foreign_to_rules, instruction_sets_for_layout
@@ -69,6 +69,25 @@ def ask(
     not exist or that this model does not come in, a cache type of a model without a cache, a
     license expression that is none.
     """
+    question = _ask(spec, workload, catalogue, machine, files)
+    if question.here is not None or not machine.models_present:
+        return question
+    # what is here already goes before what would be downloaded
+    others = (
+        _ask(spec, workload.replace(quantization=name), catalogue, machine, files)
+        for name in question.in_turn
+    )
+    return next((other for other in others if other.here is not None), question)
+
+
+def _ask(
+    spec: ModelSpec,
+    workload: Workload,
+    catalogue: Catalogue,
+    machine: Machine,
+    files: NamedFiles,
+) -> Question:
+    """As `ask`, whatever lies on the machine in other types."""
     _refuse_longer_prompt(spec, workload)
     local_files, formats = files.are_here, files.formats
     has_context = reads_context(spec)
@@ -111,6 +130,9 @@ def ask(
                 mend=remedy,
                 local_files=local_files,
             )
+        if quantization is None and files == NO_FILES:
+            quantization, in_turn = _first_in_turn(spec, workload, runtime, catalogue)
+            question = question.replace(in_turn=in_turn)
         workload = _in_format(spec, workload, runtime, quantization, catalogue, local=local_files)
         spec = _with_files_of_maker(spec, workload)
     question = question.replace(
@@ -219,6 +241,19 @@ def _companions(
     from .beside import companions_of
 
     return companions_of(spec, runtime, workload, catalogue)
+
+
+def _first_in_turn(
+    spec: ModelSpec, workload: Workload, runtime: RuntimeSpec, catalogue: Catalogue
+) -> tuple[str | None, tuple[str, ...]]:
+    """The first of the types that are tried one after the other, and those behind it; None and ()
+    where the usual type is taken on every machine.
+    """
+    if workload.task != "generate" or _states_needs_alone(spec):
+        return None, ()
+    format, usual = need.default_format_and_quantization(spec, runtime)
+    first, *others = types_in_turn(spec, format, usual, catalogue) or (None,)
+    return first, tuple(filter(None, others))
 
 
 def _in_format(

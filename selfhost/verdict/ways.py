@@ -194,7 +194,7 @@ def in_program_of_packed(variants: Variants, machine: Machine, judged: Judged | 
 class FirstOfList:
     """Asks of a model of several components, on machines of which the same is asked, about the
     first type and program that run there, as `ask_for_machine` takes them. Each way is asked about
-    once.
+    once. Of text it has the types that are tried.
     """
 
     def __init__(
@@ -205,8 +205,15 @@ class FirstOfList:
         """
         self._variants = Variants(own, workload, catalogue, machine, NO_FILES)
 
+    @property
+    def in_turn(self) -> tuple[Question, ...]:
+        """Of text the model in each type that is tried, one after the other; () of pictures."""
+        own = self._variants.own
+        others = (self._variants.changed({"quantization": name}) for name in own.in_turn)
+        return tuple(filter(None, (own, *others))) if own.in_turn else ()
+
     def question(self, machine: Machine) -> Question:
-        """The way that the machine takes."""
+        """The way that the machine takes of a model of several components."""
         own = self._variants.own
         assert own.runtime is not None
         way = Way(question=own, machine=machine)

@@ -70,6 +70,11 @@ MACHINES = {
                 path="~/.cache/huggingface/hub/models--Qwen--Qwen3-8B-GGUF", size_bytes=10**9, complete=False, total_bytes=5_027_783_488,
                 repository="Qwen/Qwen3-8B-GGUF", file="Qwen3-8B-Q4_K_M.gguf", store="llama.cpp", quantization="Q4_K_M",
             ),
+            # in a type that its publisher does not have: it would be judged in Q8_0
+            PresentModel(
+                path="~/.cache/llama.cpp/Youtu-LLM-2B-Q4_K_M.gguf", size_bytes=1_236_067_114, complete=True,
+                repository="tencent/Youtu-LLM-2B-GGUF", file="Youtu-LLM-2B-Q4_K_M.gguf", store="llama.cpp", quantization="Q4_K_M",
+            ),
         ),
         runtimes=(PresentRuntime(id="transformers", version="4.30.0"), PresentRuntime(id="llama.cpp", version="b3000")),
     ),
@@ -129,17 +134,19 @@ ASKED = [
 
 
 # of which files lie on the small server
-PRESENT = {"mistral-7b-instruct-v0.3", "qwen3-8b"}
+PRESENT = {"mistral-7b-instruct-v0.3", "qwen3-8b", "youtu-llm-2b"}
+# judged in Q8_0 or Q5_K_M where there is room, which they have not on the small machines
+IN_TURN = ("deepseek-ocr", "nous-hermes-2-mixtral-8x7b-dpo", "qianfan-ocr")
 # where one of these decides, the offer of any other model may stand in
 WISHES = ("commercial", "license", "modify", "auditable")
 
 
 def _list_but(monkeypatch: pytest.MonkeyPatch, share: int, number: int) -> None:
-    """Every so manyth model is listed, from another one for each number, and those on the small server."""
+    """Every so manyth model is listed, from another one for each number, those on the small server and those of several types."""
     ids = Catalogue.ids
 
     def few(catalogue: Catalogue) -> tuple[str, ...]:
-        return tuple(sorted({*ids(catalogue)[number % share :: share], *PRESENT}))
+        return tuple(sorted({*ids(catalogue)[number % share :: share], *PRESENT, *IN_TURN}))
 
     monkeypatch.setattr(Catalogue, "ids", few)
 

@@ -74,7 +74,7 @@ runtime = "vllm"
 require_runtime = true
 machines = ["label:site=s[12]"]
 [[together]]
-models = ["mistral-7b", "bge-m3"]
+models = ["mistral-7b", "hermes-2-theta-llama-3-8b"]
 machines = ["label:site=s3"]
 [[together]]
 models = ["bge-m3", "flux.1-dev"]
@@ -184,6 +184,8 @@ machines = ["label:site=s[0-2]"]
 min_tokens_per_second = 3
 [[model]]
 name = "qwen3-30b-a3b-instruct-2507"
+[[model]]
+name = "nous-hermes-2-mixtral-8x7b-dpo"
 [[model]]
 name = "flux.1-dev"
 [[model]]

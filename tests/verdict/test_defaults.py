@@ -491,3 +491,101 @@ def test_an_embedder_without_known_files_of_llama_cpp_is_judged_as_published() -
     assert check("bge-base-en-v1.5", machine=machine).workload.runtime == "llama.cpp"
     # a chat model of 16 bits shrinks by three quarters when its file is made
     assert check("olmo-7b", machine=machine).workload.runtime == "llama.cpp"
+
+
+# whose publishers list no Q4_K_M: ggml-org's SmolVLM and LightOnOCR, LiquidAI's LFM2-VL, tencent's
+# Youtu-LLM, second-state's Nous Hermes 2 Mixtral, NousResearch's Hermes 2 Theta
+WITHOUT_USUAL = (
+    "smolvlm-500m-instruct", "lfm2-vl-1.6b", "youtu-llm-2b", "nous-hermes-2-mixtral-8x7b-dpo",
+    "hermes-2-theta-llama-3-8b",
+)  # fmt: skip
+
+
+def published(id: str) -> list[str]:
+    files = [each for each in CATALOGUE.spec(id).files if each.format == "gguf"]
+    return [name for each in files for name in each.quantizations]
+
+
+@pytest.mark.parametrize("runtime", [None, "llama.cpp", "ollama"])
+@pytest.mark.parametrize("id", WITHOUT_USUAL)
+def test_text_is_judged_in_the_published_type_nearest_to_the_usual_one(
+    id: str, runtime: str | None
+) -> None:
+    """On each machine the smallest file that is no smaller than Q4_K_M, else the largest smaller one; where none runs Q4_K_M, so that the route is as good as its own."""
+    spec, plain = CATALOGUE.spec(id), Workload(runtime=runtime)
+    names = {*published(id), "Q4_K_M"}
+    taken = set()
+    for gib in (1, 1.5, 2, 2.5, 3, 4, 6, 8, 16, 29, 40):
+        total = int(gib * GIB)
+        machine = profile("desktop-ryzen-7700-32gb").replace(
+            memory_total_bytes=total, memory_limit_bytes=total, memory_available_bytes=None
+        )
+        bytes_by_type, fitting = {}, []
+        for name in names:
+            typed = plain.replace(quantization=name)
+            question = ask_for_machine(spec, typed, CATALOGUE, machine)
+            assert question.needs is not None
+            bytes_by_type[name] = question.needs.download_bytes or 0
+            if judge(question, machine).fits:
+                fitting.append(name)
+        others = sorted(names - {"Q4_K_M"}, key=bytes_by_type.__getitem__)
+        larger = [name for name in others if bytes_by_type[name] > bytes_by_type["Q4_K_M"]]
+        smaller = [name for name in others if name not in larger]
+        in_order = (*larger[:1], *reversed(smaller), "Q4_K_M")
+        expected = next((name for name in in_order if name in fitting), "Q4_K_M")
+        own = ask_for_machine(spec, plain, CATALOGUE, machine)
+        assert own.workload.quantization == expected, (gib, fitting)
+        assert (own.chosen is not None) == (expected in fitting)
+        taken.add(expected)
+    assert taken >= {"Q4_K_M", *others[-1:]} - {"F16"}
+
+
+def test_a_published_type_is_chosen_aloud_and_leaves_nothing_to_convert() -> None:
+    verdict = check("smolvlm-500m-instruct", machine=profile("aws-t3.large"))
+    assert verdict.workload.quantization == "Q8_0"
+    assert not any("convert" in line for line in verdict.setup)
+    assert any(
+        line.startswith("Q8_0 rather than Q4_K_M") and 'quantization="Q4_K_M"' in line
+        for line in verdict.fine_print
+    )
+    asked = Workload(quantization="Q4_K_M")
+    assert check("smolvlm-500m-instruct", asked, machine=VM).workload.quantization == "Q4_K_M"
+
+
+@pytest.mark.parametrize(
+    ("model", "runtime", "expected"),
+    [
+        # trained in 4 bits; a vector is compared with others'; Ollama's tag is one file
+        ("gpt-oss-20b", "llama.cpp", "MXFP4"),
+        ("nomic-embed-text-v1", "llama.cpp", "F16"),
+        ("nous-hermes2-mixtral:8x7b", None, "Q4_K_M"),
+        # scores are compared with nobody's
+        ("qwen3-reranker-0.6b", "llama.cpp", "Q8_0"),
+        # a file of which no address is known
+        ("mpt-7b-chat", None, "Q4_K_M"),
+    ],
+)
+def test_what_is_no_published_file_of_text_keeps_its_own_type(
+    model: str, runtime: str | None, expected: str
+) -> None:
+    machine = profile("desktop-ryzen-9950x-128gb")
+    verdict = check(model, Workload(runtime=runtime), machine=machine)
+    assert verdict.workload.quantization == expected
+
+
+def test_a_file_of_the_usual_type_that_is_here_is_kept() -> None:
+    """Who made Q4_K_M, or pulled it, does not download Q8_0."""
+    id = "youtu-llm-2b"
+    own = check(id, Workload(quantization="Q4_K_M"), machine=VM)
+    assert own.needs is not None
+    file = PresentModel(
+        path="~/.cache/llama.cpp/Youtu-LLM-2B-Q4_K_M.gguf",
+        size_bytes=own.needs.download_bytes or 0,
+        repository=CATALOGUE.spec(id).repository_of("gguf", "Q8_0"),
+        file="Youtu-LLM-2B-Q4_K_M.gguf",
+        complete=True,
+        store="llama.cpp",
+        quantization="Q4_K_M",
+    )
+    machine = profile("desktop-ryzen-7700-32gb").replace(models_present=(file,))
+    assert check(id, machine=machine).workload.quantization == "Q4_K_M"
