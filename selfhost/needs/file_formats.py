@@ -17,6 +17,11 @@ from .records import SizedWeights
 _EXPERTS_AS_TRAINED = "MXFP4-Q8"
 WHISPER_QUANTIZATIONS = ("F16", "Q8_0", "Q5_1", "Q5_0")
 
+SMALLEST_DEFAULT = "Q4_K_M"
+"""The type of a GGUF file of text that is taken unless something else is asked for. No default is
+smaller. `llama-server -hf` takes it, too, where a repository's name is followed by no type.
+"""
+
 
 class FileFormat:
     """What differs between formats. `listed`: the quantizations of published files; `default`: the
@@ -64,7 +69,7 @@ class _Gguf(FileFormat):
         if _is_ternary(spec):
             # holds what was trained; any wider type adds nothing
             return "TQ2_0"
-        return "F16" if spec.modality == "embedding" else "Q4_K_M"
+        return "F16" if spec.modality == "embedding" else SMALLEST_DEFAULT
 
     def quantizations(
         self, spec: ModelSpec, runtime: RuntimeSpec, listed: Sequence[str], default: str

@@ -4,14 +4,13 @@ converted and quantized.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from .. import needs as need
 from ..catalogue.index import Catalogue
 from ..catalogue.published import PublishedFiles
 from ..catalogue.spec import GENERATING, ModelSpec, RuntimeSpec
 from ..core.records import Unread
 from ..core.workload import Workload
+from ..needs.file_formats import SMALLEST_DEFAULT
 from ..needs.quantization import GGUF_QUANTIZATIONS
 from ..needs.records import How, Making, Needs
 
@@ -92,12 +91,11 @@ def has_files(spec: ModelSpec, format: str) -> bool:
     return is_in_library or any(files.format == format for files in spec.files)
 
 
-def types_in_turn(
-    spec: ModelSpec, format: str, usual: str, catalogue: Catalogue
-) -> tuple[str, ...]:
+def types_in_turn(spec: ModelSpec, format: str, usual: str) -> tuple[str, ...]:
     """The GGUF types that are tried one after the other where none is asked for: of the published
-    ones the nearest that is no worse than the usual one, the worse ones that are worth having, the
-    usual one. () where that is published, or nothing else is: it is taken on every machine.
+    ones the nearest that is no worse than the usual one, then worse ones down to the smallest
+    default, then the usual one. () where the usual one is published, or none of these is: it is
+    taken on every machine.
     """
     if format != "gguf" or usual not in GGUF_QUANTIZATIONS or not _may_be_in_any_type(spec):
         return ()
@@ -106,22 +104,13 @@ def types_in_turn(
         # a publisher's own mix is named after the type that it weighs as much as
         return ()
     fetched = {name.upper() for each in files if each.repository for name in each.quantizations}
-    place = GGUF_QUANTIZATIONS.index(usual)
+    place, last = map(GGUF_QUANTIZATIONS.index, (usual, SMALLEST_DEFAULT))
     better, worse = (
         [name for name in types if name in fetched]
-        for types in (GGUF_QUANTIZATIONS[:place], GGUF_QUANTIZATIONS[place:])
+        for types in (GGUF_QUANTIZATIONS[:place], GGUF_QUANTIZATIONS[place : last + 1])
     )
-    published = [*better[-1:], *_worth_having(worse, spec, catalogue)]
+    published = (*better[-1:], *worse)
     return (*published, usual) if published else ()
-
-
-def _worth_having(types: Sequence[str], spec: ModelSpec, catalogue: Catalogue) -> list[str]:
-    """Those that one takes not only where nothing else fits."""
-    if not types:
-        return []
-    from ..catalogue.quality import quality_of
-
-    return [name for name in types if quality_of(name, catalogue, spec).worth_having]
 
 
 def _may_be_in_any_type(spec: ModelSpec) -> bool:

@@ -131,7 +131,7 @@ def _ask(
                 local_files=local_files,
             )
         if quantization is None and files == NO_FILES:
-            quantization, in_turn = _first_in_turn(spec, workload, runtime, catalogue)
+            quantization, in_turn = _first_in_turn(spec, workload, runtime)
             question = question.replace(in_turn=in_turn)
         workload = _in_format(spec, workload, runtime, quantization, catalogue, local=local_files)
         spec = _with_files_of_maker(spec, workload)
@@ -244,7 +244,7 @@ def _companions(
 
 
 def _first_in_turn(
-    spec: ModelSpec, workload: Workload, runtime: RuntimeSpec, catalogue: Catalogue
+    spec: ModelSpec, workload: Workload, runtime: RuntimeSpec
 ) -> tuple[str | None, tuple[str, ...]]:
     """The first of the types that are tried one after the other, and those behind it; None and ()
     where the usual type is taken on every machine.
@@ -252,7 +252,7 @@ def _first_in_turn(
     if workload.task != "generate" or _states_needs_alone(spec):
         return None, ()
     format, usual = need.default_format_and_quantization(spec, runtime)
-    first, *others = types_in_turn(spec, format, usual, catalogue) or (None,)
+    first, *others = types_in_turn(spec, format, usual) or (None,)
     return first, tuple(filter(None, others))
 
 
