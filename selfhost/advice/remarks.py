@@ -34,8 +34,8 @@ def training_note(workload: Workload) -> str:
 
 
 DRAFT_NOTE = (
-    "The speed-up from a draft depends on how many of its tokens are accepted, which differs from"
-    " text to text. The range covers none to all."
+    "The speed-up from a draft depends on how many of its tokens are accepted: more in code, fewer"
+    " in free text. The range is that of usual texts; where few are accepted, no draft is faster."
 )
 
 

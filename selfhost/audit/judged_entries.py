@@ -118,15 +118,24 @@ _MOST_JUDGED = 24
 
 
 def _of_other_files(refused: Iterable[tuple[Wanted, SelfhostError]]) -> list[Problem]:
-    """Faults of other files than the policy, such as a spec that one of its models names; each
-    once.
+    """Faults at a place of other files than the policy, such as a spec that one of its models
+    names; each once.
     """
     others = (
         error.problems
         for _, error in refused
         if isinstance(error, InputError) and not isinstance(error, WorkloadError)
     )
-    return list(dict.fromkeys(problem for problems in others for problem in problems))
+    return list(
+        dict.fromkeys(
+            problem for problems in others for problem in problems if not _is_of_whole(problem)
+        )
+    )
+
+
+def _is_of_whole(problem: Problem) -> bool:
+    """Whether a file cannot be used at all: the place to look is the policy's line."""
+    return problem.line is None and problem.key is None
 
 
 def _refusals(refused: Iterable[tuple[Wanted, SelfhostError]]) -> Iterator[Fault]:
@@ -142,12 +151,26 @@ def _refusals(refused: Iterable[tuple[Wanted, SelfhostError]]) -> Iterator[Fault
                 )
                 for each in error.problems
             )
-        elif not isinstance(error, InputError) or not error.problems:
+        elif isinstance(error, InputError) and error.problems:
+            yield from (
+                (
+                    wanted.index,
+                    "adapter" if each.file == wanted.asked.adapter else "name",
+                    f"{each.file} {each.message}",
+                    each.remedy or _NAME_A_FILE,
+                )
+                for each in error.problems
+                if _is_of_whole(each)
+            )
+        else:
             remedy = error.remedy
             # to find near names takes far longer than all else: only for what will be listed
             if place < MAX_PROBLEMS and isinstance(error, UnknownModelError) and error.nearest:
                 remedy = f'did you mean "{error.nearest[0]}"?'
             yield wanted.index, "name", in_policy(error.message), remedy and in_policy(remedy)
+
+
+_NAME_A_FILE = "name a file by its path from the folder in which the audit runs"
 
 
 def _selecting_none(unplaced: Iterable[Wanted], machines: int) -> Iterator[Fault]:

@@ -18,7 +18,7 @@ from .lines import Line
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import IO
 
     from .fleet import Packed
@@ -34,10 +34,13 @@ RECORD_IT = "record a machine with `selfhost machine --format json --name NAME`"
 
 
 class Fleet(Record):
-    """Recorded machines with names that differ, and every record that cannot be used."""
+    """Recorded machines with names that differ, and every record that cannot be used. `notes` name
+    files of the folders that were not read.
+    """
 
     machines: Machines
     problems: tuple[Problem, ...]
+    notes: tuple[str, ...] = ()
 
 
 def load_machines(
@@ -71,25 +74,38 @@ def load_machines(
         else:
             fleet.add_file(path)
     fleet.add_rest()
-    return Fleet(machines=fleet.machines, problems=fleet.faults.problems)
+    return Fleet(
+        machines=fleet.machines, problems=fleet.faults.problems, notes=_notes(fleet.not_read)
+    )
+
+
+def _notes(not_read: Sequence[str]) -> tuple[str, ...]:
+    """A file that is no record may be a host's that was written empty: it is named."""
+    if not not_read:
+        return ()
+    # the name stands last: --anonymize takes what follows a folder for a name with blanks
+    if len(not_read) == 1:
+        return (f"1 file holds no record and was not read: {not_read[0]}",)
+    return (
+        f"{len(not_read):,} files hold no record and were not read, the first of them"
+        f" {not_read[0]}",
+    )
 
 
 def _records_in(folder: str, fleet: _Gathering) -> list[str]:
     """The names of the files of records in a folder, sorted; what is wrong with it becomes a
-    problem of the fleet.
+    problem of the fleet, and files that are not read are noted.
     """
     try:
-        names = sorted(
-            name
-            for name in os.listdir(folder)
-            if not name.startswith(".")
-            and (systems.is_packed(name) or systems.is_read(folder, name))
-        )
+        listed = sorted(name for name in os.listdir(folder) if not name.startswith("."))
     except OSError as error:
         fleet.faults.append(
             Problem(file=folder, message=f"cannot be read: {error.strerror or error}")
         )
         return []
+    names = [name for name in listed if systems.is_packed(name) or systems.is_read(folder, name)]
+    others = (os.path.join(folder, name) for name in sorted({*listed} - {*names}))
+    fleet.not_read.extend(path for path in others if os.path.isfile(path))
     if "facts.json" in names and os.path.isfile(os.path.join(folder, "env.json")):
         remedy = (
             f"make a record of it: `selfhost machine --root {folder} --format json > machine.json`,"
@@ -102,9 +118,12 @@ def _records_in(folder: str, fleet: _Gathering) -> list[str]:
         )
         return []
     if not names:
-        fleet.faults.append(
-            Problem(file=folder, message="the folder holds no *.json file", remedy=RECORD_IT)
-        )
+        inner = next((name for name in listed if os.path.isdir(os.path.join(folder, name))), None)
+        message, remedy = "the folder holds no record", RECORD_IT
+        if inner is not None:
+            message += ", and the folders in it are not read"
+            remedy = f"name each of them: `--machines {os.path.join(folder, inner)}`"
+        fleet.faults.append(Problem(file=folder, message=message, remedy=remedy))
     return names
 
 
@@ -182,6 +201,8 @@ class _Gathering:
         # a record without a name that may be the only one of its file, with its line
         self._first: tuple[int | None, Machine] | None = None
         self.faults = Faults(file)
+        # files of folders that hold no record
+        self.not_read: list[str] = []
         # where the machines of each file begin, and the line of each machine, 0 where it has none
         self._files: list[tuple[int, str]] = []
         self.machine_lines = array("l")
@@ -335,6 +356,8 @@ class _Gathering:
         if self.reader.system is not None or systems.is_foreign(start):
             yield from self.reader.entries(stream, file)
             return
+        if not systems.may_be_json(start):
+            raise systems.no_answer()
         entries = read_records(stream, max_record_bytes=MAX_FILE_BYTES, knows=self._knows)
         for entry in entries:
             of_others = (

@@ -47,6 +47,7 @@ def run_audit(
     *,
     today: str,
     problems: Iterable[Problem] = (),
+    notes: Iterable[str] = (),
     progress: Progress | None = None,
     at_once: FleetJudge | None = None,
     now: str | None = None,
@@ -57,7 +58,8 @@ def run_audit(
 
     `judge` takes the policy's entry, the workload and the machine; a `SelfhostError` of it (an
     unknown model, a quantization nobody makes) becomes a problem at the policy's line. `today` is
-    `YYYY-MM-DD` in UTC, else `ValueError`. `problems` are those of records left out of `machines`.
+    `YYYY-MM-DD` in UTC, else `ValueError`. `problems` are those of records left out of `machines`,
+    `notes` sentences about what was read.
     Machines have different names. `progress` is told how far it is. `at_once` gives the same
     verdicts for many machines at once; where it is given, `machines` of a fleet are judged by it.
     `now` is the time (UTC, `YYYY-MM-DDThh:mm:ssZ`) that the age of records is told at; None: the
@@ -75,8 +77,8 @@ def run_audit(
         from .large import large_audit
 
         audit = large_audit(policy, machines, judge, at_once, today, of_records, progress, in_full)
-        notes = (*fitted.notes, *asked_to_no_effect(audit.groups))
-        return _with_blindness(audit.replace(notes=notes) if notes else audit)
+        all_notes = (*notes, *fitted.notes, *asked_to_no_effect(audit.groups))
+        return _with_blindness(audit.replace(notes=all_notes) if all_notes else audit)
     exceptions = Exceptions(policy.exceptions, today)
     if len(machines) > 1 and in_full == "few":
         # of machines that fare alike the one that lacks most is told of
@@ -100,6 +102,7 @@ def run_audit(
             exceptions=exceptions.uses(),
             problems=(*of_records, *own_problems),
             notes=(
+                *notes,
                 *fitted.notes,
                 *judging.notes(len(machines)),
                 *asked_to_no_effect(groups),

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import combinations, islice
 from math import ceil
 
@@ -55,6 +55,12 @@ _HALF_BYTES = 2
 # up to so many machines, rules that round try every set; beyond, the largest of each number
 _FEW = 10
 _FREE_DISK = "the free disk"
+# the facts of a record behind what was not read of a machine
+_FACTS = {
+    _FREE_DISK: ("disks",),
+    "the processor": ("instruction_sets", "architecture", "cpu"),
+    "the compute capability": ("accelerators",),
+}
 _BLOCK_VALUES = 32
 _RULES: dict[str, Callable[[Sizes, Sequence[Room]], tuple[Share, ...] | None]] = {
     "layers": whole_layers,
@@ -104,7 +110,8 @@ class LeftOut(Record):
 class Spread(Record):
     """Whether machines hold a model together. `shares` are those of the fewest machines that do,
     the first machine first; () where none do. Where the route is unknown, their memory is enough
-    and another fact of them was not read. `needs_bytes` is the model's in all, on one machine.
+    and another fact of them was not read; `remedy` says how to read it. `needs_bytes` is the
+    model's in all, on one machine.
     """
 
     engine: Engine
@@ -114,6 +121,7 @@ class Spread(Record):
     machines: int
     route: Route
     reason: str
+    remedy: str | None
     shares: tuple[Share, ...]
     needs_bytes: int | None
     free_bytes: int
@@ -173,6 +181,7 @@ def spread(
         machines=len(machines),
         route=search.route(shares),
         reason=search.reason(shares),
+        remedy=search.remedy(shares),
         shares=shares,
         needs_bytes=needs.memory.high_bytes if needs and needs.memory else None,
         free_bytes=sum(room.bytes for room in search.rooms),
@@ -299,10 +308,10 @@ class _Search:
         ):
             yield "the compute capability"
 
-    def _doubts_of(self, room: Room, *, is_first: bool) -> tuple[str, ...]:
-        """What was not read of a machine in that place."""
+    def _doubts_of(self, name: str, *, is_first: bool) -> tuple[str, ...]:
+        """What was not read of the machine of that name, in that place."""
         keeps_files = is_first or self._engine.files == "each"
-        return tuple(fact for fact in self._unread[room.name] if keeps_files or fact != _FREE_DISK)
+        return tuple(fact for fact in self._unread[name] if keeps_files or fact != _FREE_DISK)
 
     def _room(self, machine: Machine) -> Room | LeftOut:
         ram = self._ram(machine)
@@ -395,7 +404,7 @@ class _Search:
         if self._needs is None or self._needs.memory is None:
             return ()
         doubtful: tuple[tuple[Share, ...], list[str]] | None = None
-        certain = [room for room in self.rooms if not self._doubts_of(room, is_first=False)]
+        certain = [room for room in self.rooms if not self._doubts_of(room.name, is_first=False)]
         for rooms in (certain, self.rooms) if len(certain) < len(self.rooms) else (self.rooms,):
             for shares, doubts in self._holding(rooms):
                 if not doubts:
@@ -428,7 +437,7 @@ class _Search:
         """A sentence's part for each machine of which something was not read."""
         doubts = []
         for index, room in enumerate(order):
-            facts = self._doubts_of(room, is_first=index == 0)
+            facts = self._doubts_of(room.name, is_first=index == 0)
             if facts:
                 doubts.append(f"{' and '.join(facts)} of {room.name}")
         return doubts
@@ -453,7 +462,7 @@ class _Search:
 
     def _is_surely_first(self, room: Room) -> bool:
         """Whether the files fit on its disk, and nothing that matters was left unread."""
-        return room.name not in self._without_disk and not self._doubts_of(room, is_first=True)
+        return room.name not in self._without_disk and not self._doubts_of(room.name, is_first=True)
 
     def _alike(self, all_rooms: list[Room], count: int) -> Iterator[tuple[Room, ...]]:
         """Machines with the same number of devices, those with the largest of them."""
@@ -599,6 +608,22 @@ class _Search:
             return f"the memory that the model needs is not known: {why}"
         return self._why_not(self._needs.memory.high_bytes)
 
+    def remedy(self, shares: tuple[Share, ...]) -> str | None:
+        """How to read what could decide, of the first machine that lacks it."""
+        if self.route(shares) is not Route.UNKNOWN:
+            return None
+        for index, share in enumerate(shares):
+            for fact in self._doubts_of(share.machine, is_first=index == 0):
+                return self._how_to_read(share.machine, _FACTS[fact])
+        lacking = next((each.machine for each in self.left_out if each.unread), None)
+        cards = ("accelerators",) if self._engine.memory == "accelerators" else ()
+        return None if lacking is None else self._how_to_read(lacking, (*cards, "memory_"))
+
+    def _how_to_read(self, name: str, facts: Iterable[str]) -> str | None:
+        machine = self._machines[name]
+        entry = next((entry for fact in facts if (entry := machine.unread_about(fact))), None)
+        return None if entry is None or entry.remedy is None else f"{entry.remedy} ({name})"
+
     def _why_not(self, needed_bytes: int) -> str:
         """Why no set of the machines holds a model that takes so much on one machine."""
         title, total = self._engine.title, len(self._machines)
@@ -617,7 +642,7 @@ class _Search:
                 f"does not fit on {machines} with {title}: the first machine keeps the whole file,"
                 f" and none has room for it ({reason})"
             )
-        needed = f"the model needs {units.binary(needed_bytes)} on one machine"
+        needed = f"the model needs {units.binary_at_least(needed_bytes)} on one machine"
         if unread:
             where = f"{machines} with {title}"
             return (

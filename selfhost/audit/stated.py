@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from ..core.tomlfile import Table
 from ..core.units import binary
-from ..machine.changes import SettingError, filled_disks, value_of, with_implied
+from ..machine.changes import SettingError, filled_disks, own_sets, value_of, with_implied
 from ..machine.record import MAX_TEXT, Accelerator, Machine
 from .entries import StatedFact
 
@@ -58,12 +58,31 @@ def read_facts(table: Table | None) -> tuple[StatedFact, ...]:
         try:
             value = value_of("memory" if key == RESERVE else key, text)
         except SettingError as error:
-            fault = error.problems[0]
-            remedy = (fault.remedy or "").replace("memory=", f"{key}=") or None
-            table.problem(key, fault.message, remedy)
+            table.problem(key, error.problems[0].message, _remedy(key, error.problems[0].remedy))
             continue
         facts.append(StatedFact(key=key, text=text, value=value, overrides=key in over))
     return tuple(facts)
+
+
+# as a policy writes them; the other keys have words of their own
+_EXAMPLES = {
+    "memory": '"64GiB"',
+    RESERVE: '"4GiB"',
+    "disk": '"500GB"',
+    "bandwidth": '"80GB/s"',
+    "cores": "8",
+    "instruction_sets": '["avx2", "f16c"]',
+    "gpu": '"24GiB", "2x24GiB:NAME:900GB/s" or a name with its maker',
+}
+
+
+def _remedy(key: str, remedy: str | None) -> str | None:
+    """What to write in a policy, where the advice is of the command line."""
+    if remedy is None or key not in _EXAMPLES or not (key == "gpu" or "=" in remedy):
+        return remedy
+    near, is_else, _ = remedy.partition(" Else ")
+    example = f"write {key} = {_EXAMPLES[key]}"
+    return f"{near} Else {example}" if is_else else example
 
 
 class _Filling:
@@ -165,15 +184,20 @@ def _fill_bandwidth(filling: _Filling, stated: StatedFact, line: str) -> None:
 
 
 def _fill_sets(filling: _Filling, stated: StatedFact, line: str) -> None:
-    """Of sets that were read in part, those that are not known to be absent."""
+    """Of sets that were read in part, those that are not known to be absent. A class may hold
+    machines of several architectures: each gets those of its own.
+    """
     fact = "instruction_sets"
     architecture = filling.values.get("architecture", filling.machine.architecture)
+    names = own_sets(stated.value, architecture)
+    if stated.value and not names:
+        return
     if filling.may(fact, stated):
-        filling.put(stated.key, fact, with_implied(stated.value, architecture), line)
+        filling.put(stated.key, fact, with_implied(names, architecture), line)
         return
     read = filling.machine.instruction_sets or ()
     unread = {entry.fact for entry in filling.machine.unread}
-    added = [name for name in stated.value if f"{fact}.{name}" in unread]
+    added = [name for name in names if f"{fact}.{name}" in unread]
     if added:
         source = f"{filling.sources.get(fact, 'read')}; {', '.join(added)} {line}"
         filling.put(stated.key, fact, (*read, *added), source)

@@ -300,7 +300,7 @@ class Trace:
             worked = population.keep_worked_out(key, Worked(population, key, of))
         if self._instead and not worked.slots_of_all().isdisjoint(self._instead):
             return of(view)
-        word, machines, kinds = worked.of_machine(self.number, self.kind, self.among)
+        word, machines, kinds = worked.of_machine(self.number, self.kind, self.kinds)
         if word is MIXED:
             return of(view)
         self.within &= machines

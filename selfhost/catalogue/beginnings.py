@@ -5,6 +5,7 @@ of the only one, the date of the newest, the `.0` of a version, or all but the f
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from ..core.records import pattern
 from ..core.spelling import canonical, canonical_of_each
@@ -52,14 +53,15 @@ _LARGEST_ON_DESKTOPS = 15_000_000_000
 
 
 def newest_of_family(name: str, catalogue: Catalogue) -> tuple[str, tuple[str, ...]] | None:
-    """The model that the name of a family alone means, by the `family` of the specs, and a note;
-    None for any other name and for families of which an API alone serves some.
+    """The model that the name of a family alone means, by the `family` of the specs or by how their
+    ids begin, and a note; None for any other name and for families of which an API alone serves
+    some.
 
     Of the models that do what most of the family do, that is the newest; of one version, or one
     month, the largest that most desktop computers hold.
     """
     key = canonical(name)
-    members = _members(key, catalogue)
+    members = _members(key, catalogue) or _line(key, catalogue)
     if not members or any(each.closed for each in members):
         return None
     # a tune of the family may be called otherwise
@@ -94,15 +96,41 @@ def _members(key: str, catalogue: Catalogue) -> Sequence[Outline]:
     family = _families(catalogue).get(key, ())
     if not family:
         return ()
+    return tuple({each.id: each for each in (*family, *_longer(key, catalogue))}.values())
+
+
+def _longer(key: str, catalogue: Catalogue) -> list[Outline]:
+    """The models whose ids go on where this name ends, of no finer version."""
     # to rewrite all ids takes longer than the rest
-    longer = [
+    return [
         each
         for each in catalogue.outlines()
         if each.id[:1] == key[:1]
         and canonical(each.id).startswith(f"{key}-")
         and not _is_finer(each.id, key)
     ]
-    return tuple({each.id: each for each in (*family, *longer)}.values())
+
+
+# two models of one line are two sizes of it where one has this many times the parameters
+_NEXT_SIZE = 1.1
+
+
+def _line(key: str, catalogue: Catalogue) -> Sequence[Outline]:
+    """Models of one line within a family, as InternVL3, Devstral Small or Granite Speech 3.3: a
+    version or a second word says more than the family, and all do the same work.
+
+    Empty where the newest are of one size and differ in what no shorter name can mean: a language,
+    a resolution.
+    """
+    longer = _longer(key, catalogue) if "-" in key else []
+    families = {each.family for each in longer}
+    works = {each.uses[0] if each.uses else None for each in longer}
+    if len(longer) < 2 or len(families) != 1 or len(works) != 1 or None in families | works:
+        return ()
+    latest = max(longer, key=_age)
+    sizes = sorted(each.parameters_total or 0 for each in longer if _came_with(each, latest))
+    are_sizes = all(larger > smaller * _NEXT_SIZE for smaller, larger in pairwise(sizes))
+    return longer if are_sizes else ()
 
 
 def _of_main_use(models: Sequence[Outline]) -> Sequence[Outline]:

@@ -504,8 +504,8 @@ class ModelSpec(Record):
 
     `runtimes` are the programs that its users run it with, the usual one first; () where those of
     its modality serve. Without an architecture no others are known to load it. `uses` is what it is
-    for, the main use first; `inputs` is what it reads; `tuned_from` is the model that it was tuned
-    from, as an id, a repository or SCRATCH. Each is None where not stated.
+    for, the main use first; `inputs` is what it reads; `tuned_from` is the model whose weights its
+    training began with, as an id, a repository or SCRATCH. Each is None where not stated.
 
     `origin` is the file it was read from; `overrides` the shipped file that it replaces, if any.
     `tensors` are those of the very GGUF file that it was read from, which no spec file lists, and

@@ -29,7 +29,7 @@ USES = (
 # of the weights, the code or the data, what was published
 OPENNESS = ("published", "partial", "closed", "unknown")
 INPUTS = ("text", "image", "audio", "video", "document")
-# the word of `tuned_from` for a model that was trained from random weights
+# the word of `tuned_from` for a model whose training began with random weights
 SCRATCH = "scratch"
 _ID_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-")
 _REPOSITORY_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")

@@ -162,7 +162,7 @@ def _run(words: list[str]) -> int:
     at_once = FleetJudge(catalogue, today)
     judge = judge_with(catalogue, today, at_once)
     progress = _progress(words)
-    machines, problems = _machines(options.machines, progress)
+    machines, problems, notes = _machines(options.machines, progress)
     audit = _unsearched(
         lambda: run_audit(
             policy,
@@ -170,6 +170,7 @@ def _run(words: list[str]) -> int:
             judge,
             today=today,
             problems=problems,
+            notes=notes,
             progress=progress,
             at_once=at_once,
             now=utc_now() if options.today is None else None,
@@ -352,15 +353,17 @@ def _progress(words: list[str]) -> Progress | None:
 
 def _machines(
     paths: Sequence[str], progress: Progress | None
-) -> tuple[Sequence[Machine], tuple[Problem, ...]]:
-    """The machines to judge, and what is wrong with other records; without a path this machine."""
+) -> tuple[Sequence[Machine], tuple[Problem, ...], tuple[str, ...]]:
+    """The machines to judge, what is wrong with other records, and sentences about what was read;
+    without a path this machine.
+    """
     from ..audit.machines import load_machines
     from ..machine.reader import read_slotted
 
     if not paths:
-        return (read_slotted(),), ()
+        return (read_slotted(),), (), ()
     fleet = load_machines(*paths, progress=progress)
-    return fleet.machines, fleet.problems
+    return fleet.machines, fleet.problems, fleet.notes
 
 
 def _answer(

@@ -155,6 +155,9 @@ class FullParser(argparse.ArgumentParser):
             formatter.start_section(title)
             formatter.add_arguments(actions)
             formatter.end_section()
+        for action in options:
+            if len(tuple(action.choices or ())) > _MOST_CHOICES:
+                formatter.add_text(f"{action.metavar}: {', '.join(map(str, action.choices or ()))}")
         words = " ".join(_shown(action) for action in positional)
         usage = f"usage: {self.prog} [OPTIONS] {words}".rstrip()
         epilog = f"{EXAMPLES[self.command]}\n{exit_codes(self.command)}"
@@ -170,13 +173,16 @@ class FullParser(argparse.ArgumentParser):
         flag = action.option_strings[0] if action.option_strings else ""
         choices = list(map(str, action.choices))
         meant = kind_meant(str(value))
+        remedy = f"see `{self.prog} --help`"
+        elsewhere = self._under_another_flag(meant)
         guess = meant if meant in choices else alike(str(value), choices)
-        remedy = f"did you mean {f'{flag} {guess}'.strip()}?"
-        if not guess:
-            remedy = self._under_another_flag(meant) or f"see `{self.prog} --help`"
+        if elsewhere and meant not in choices:
+            remedy = elsewhere
+        elif guess:
+            remedy = f"did you mean {f'{flag} {guess}'.strip()}?"
         shown = f"{flag}: {_cut(repr(value))}" if flag else _cut(repr(value))
         listed = ", ".join(choices)
-        if guess and len(choices) > _MOST_CHOICES:
+        if remedy.startswith("did you mean") and len(choices) > _MOST_CHOICES:
             listed = f"the {len(choices)} that `{self.prog} --help` lists"
         raise UsageError(f"{shown} is not one of {listed}", remedy=remedy)
 

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 _MOST_LOG_BYTES = 64 << 20
 _UNDERSTOOD = (
     "give the output of llama-bench or llama-batched-bench, the log of llama-server or llama-cli"
-    " (-lv 4 shows the memory), what `ollama run --verbose` prints, Ollama's server log, the log of"
-    " vLLM's server, what `vllm bench serve --max-concurrency N` or MLX LM's `mlx_lm.generate`"
+    " (-lv 4 shows the memory), what `ollama run --verbose` prints, the JSON of an answer of Ollama"
+    " or llama-server, Ollama's server log, the log of vLLM's server, what"
+    " `vllm bench serve --max-concurrency N` or MLX LM's `mlx_lm.generate`"
     " prints, or the id of a process; verify reads no other program's output"
 )
 

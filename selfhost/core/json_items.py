@@ -7,7 +7,7 @@ list. Nobody vouches for the text: what is wrong with it is an `Unreadable` with
 
 from __future__ import annotations
 
-from .json_text import MAX_SIGNS, Decoder, NoJSON, signs_in, too_many
+from .json_text import MAX_SIGNS, Decoder, NoJSON, cut_off, signs_in, too_many
 from .reading import Unreadable, encoding_of, read_some, too_large
 from .records import pattern
 
@@ -122,7 +122,8 @@ class Text:
                 if length > self.max_part_bytes:
                     raise self._part_too_large(line) from None
                 before = self._window.count("\n", 0, self._at)
-                raise NoJSON(error.reason, line=line - before + (error.line or 1) - 1) from None
+                error.line = line - before + (error.line or 1) - 1
+                raise
             except Unreadable as error:
                 error.line = line if error.line is None else error.line
                 raise
@@ -243,6 +244,8 @@ def _has_next(text: Text, closing: str, *, is_first: bool) -> bool:
         return False
     if is_first:
         return True
+    if not sign:
+        raise cut_off(text.line)
     if sign != ",":
         raise NoJSON("is not JSON: Expecting ',' delimiter", line=text.line)
     text.skip()
@@ -289,7 +292,10 @@ def _next(text: Text, decoder: Decoder, stack: list[_Open], *, is_first: bool) -
 
 def _key(text: Text, decoder: Decoder, keys: set[str]) -> str:
     line = text.line
-    if text.sign() != '"':
+    sign = text.sign()
+    if not sign:
+        raise cut_off(text.line)
+    if sign != '"':
         raise NoJSON(
             "is not JSON: Expecting property name enclosed in double quotes", line=text.line
         )
@@ -299,7 +305,10 @@ def _key(text: Text, decoder: Decoder, keys: set[str]) -> str:
     if key in keys:
         raise Unreadable(f'has "{_printable(key)}" twice in one object', "keep one", line=line)
     keys.add(key)
-    if text.sign() != ":":
+    sign = text.sign()
+    if not sign:
+        raise cut_off(text.line)
+    if sign != ":":
         raise NoJSON("is not JSON: Expecting ':' delimiter", line=text.line)
     text.skip()
     return key

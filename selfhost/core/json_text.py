@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from json import JSONDecodeError
     from typing import IO, Any, NoReturn
 
 # a list or object deeper than this is nobody's record; Python's own limit differs from version to
@@ -107,7 +108,7 @@ class Decoder:
         try:
             value, end = self._decoder.raw_decode(text, start)
         except json.JSONDecodeError as error:
-            raise NoJSON(f"is not JSON: {error.msg}", line=error.lineno) from None
+            raise _ungrammatical(error) from None
         except RecursionError:
             raise _too_deep() from None
         except Unreadable:
@@ -124,6 +125,21 @@ class Decoder:
 
 class NoJSON(Unreadable):
     """A text that breaks the grammar of JSON, or ends too early."""
+
+
+def cut_off(line: int | None) -> NoJSON:
+    """A text that ends where more must come: the sign of a full disk or a broken connection."""
+    remedy = "it may have been cut off while it was written: write it anew"
+    return NoJSON("is not JSON: it ends too early", remedy, line=line)
+
+
+def _ungrammatical(error: JSONDecodeError) -> NoJSON:
+    has_begun = error.pos > 0 and bool(error.doc.strip(_BLANKS))
+    if error.msg.startswith("Unterminated string"):
+        return cut_off(error.lineno)
+    if has_begun and not error.doc[error.pos :].strip(_BLANKS):
+        return cut_off(error.lineno)
+    return NoJSON(f"is not JSON: {error.msg.removesuffix(' at')}", line=error.lineno)
 
 
 def _refuse_constant(word: str) -> NoReturn:
@@ -371,6 +387,8 @@ def _items(window: _Window, decoder: Decoder, max_record_bytes: int) -> Iterator
         sign = window.skip_blanks()
         if sign == "]":
             break
+        if not sign:
+            raise cut_off(window.line_at(window.at))
         if sign != ",":
             raise NoJSON("is not JSON: Expecting ',' delimiter", line=window.line_at(window.at))
         window.at += 1

@@ -121,12 +121,14 @@ def apply(machine: Machine, settings: Sequence[str], named_gpus: Sequence[str] =
     labels = [named.label for _, named in values_of_key.get(_NAMED, ())]
     settings_words = ", ".join([*labels, *(text.strip() for text in settings)])
     changed = _changed(machine, values_of_key, settings_words)
+    if "instruction_sets" in values_of_key:
+        problems += _foreign_sets(changed)
     if not values_of_key.keys().isdisjoint(_OF_ONE_MAKER):
         from .impossible import impossible
 
-        problems = impossible(changed, values_of_key, named_gpus)
-        if problems:
-            raise SettingError(problems)
+        problems += impossible(changed, values_of_key, named_gpus)
+    if problems:
+        raise SettingError(problems)
     return planned(changed)
 
 
@@ -281,6 +283,34 @@ def with_implied(sets: Sequence[str], architecture: str | None) -> tuple[str, ..
     for name in every_set:
         every_set += (other for other in IMPLIED_SETS.get(name, ()) if other not in every_set)
     return tuple(dict.fromkeys(every_set))
+
+
+def own_sets(sets: Sequence[str], architecture: str | None) -> tuple[str, ...]:
+    """Those that a processor of the architecture may have: AVX2 is none of an Arm processor's. A
+    name that no table here has may be any processor's, and one of unknown architecture have any.
+    """
+    others = [each for each in BASELINE_SETS if each != architecture]
+    if architecture is None or len(others) == len(BASELINE_SETS):
+        return tuple(sets)
+    foreign = {
+        name
+        for other in others
+        for name in sets
+        if name in ASSUMED_SETS[other] or {*with_implied((name,), None)} & {*BASELINE_SETS[other]}
+    }
+    return tuple(name for name in sets if name not in foreign)
+
+
+def _foreign_sets(machine: Machine) -> list[Problem]:
+    """The sets that were set and that no processor of the machine's architecture has."""
+    sets = machine.instruction_sets or ()
+    own = own_sets(sets, machine.architecture)
+    foreign = next((name for name in sets if name not in own), None)
+    if foreign is None:
+        return []
+    message = f"{foreign} is no instruction set of an {machine.architecture} processor"
+    remedy = "leave it out, or state the architecture too: --set architecture=…"
+    return [Problem(file="--set", key="instruction_sets", message=message, remedy=remedy)]
 
 
 def _class_sets(system: str | None, architecture: str | None) -> tuple[str, ...] | None:

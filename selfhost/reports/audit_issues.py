@@ -242,10 +242,20 @@ def _about(members: Sequence[_Member], rule: str, label: str, where: str) -> str
 
 
 def _level(members: Iterable[_Member], result: Result, policy: Policy) -> Level:
-    if any(row.exit_code for _, row, _ in members) and result is not Result.EXCEPTED:
+    if any(_counts(row, result, policy) for _, row, _ in members):
         return Level.ERROR
     ignored = result is Result.UNKNOWN and policy.on_unknown is OnUnknown.IGNORE
     return Level.NOTE if ignored or result is Result.EXCEPTED else Level.WARNING
+
+
+def _counts(row: Row, result: Result, policy: Policy) -> bool:
+    """Whether a check that came to this makes the row count: a fact that was not read beside a
+    check that fails does as the policy has it.
+    """
+    if not row.exit_code or result is Result.EXCEPTED:
+        return False
+    lets_unknown_pass = policy.on_unknown in (OnUnknown.WARNING, OnUnknown.IGNORE)
+    return result is row.result or not lets_unknown_pass
 
 
 def _weight(member: _Member) -> tuple[int, float]:

@@ -37,6 +37,8 @@ _TITLES = {
     Result.UNKNOWN: "Not known",
     Result.EXCEPTED: "Excepted",
 }
+# the gravest first
+_ORDER = (*_TITLES, Result.PASS)
 # by exit code
 _ANSWER_STYLES = {0: "pass", 1: "fail", 2: "fail", 3: "unknown"}
 # rows of the first screen, and reasons of one of them
@@ -113,9 +115,8 @@ def _problems(audit: Audit, lists_them: bool) -> Iterator[Block]:
 
 def _overview(audit: Audit) -> Iterator[Block]:
     """A line a row; what the policy counts comes first."""
-    order = (*_TITLES, Result.PASS)
     rows = [(group, row) for group in audit.groups for row in group.rows]
-    rows.sort(key=lambda pair: (pair[1].exit_code == 0, order.index(pair[1].result)))
+    rows.sort(key=lambda pair: _gravity(pair[1]))
     if not rows:
         return
     # of a single machine there is nothing to tell apart
@@ -189,12 +190,18 @@ class _Tallied:
 
     @property
     def reasons(self) -> str:
-        """What keeps the model from machines, the most of them first."""
+        """What keeps the model from machines: what counts and fails first, then the most of them.
+        A narrow screen shows the first alone.
+        """
         counts: dict[str, int] = {}
+        gravity: dict[str, tuple[bool, int]] = {}
         for group, row in self._failing:
-            for words in causes(row):
+            for result, words in causes(row):
                 counts[words] = counts.get(words, 0) + group.count
-        said = sorted(counts.items(), key=lambda pair: -pair[1])
+                is_free = row.exit_code == 0 or result is Result.EXCEPTED
+                grade = is_free, _ORDER.index(result)
+                gravity[words] = min(grade, gravity.get(words, grade))
+        said = sorted(counts.items(), key=lambda pair: (*gravity[pair[0]], -pair[1]))
         reasons = ", ".join(f"{words}: {count:,}" for words, count in said[:_WHYS_SHOWN])
         if len(said) > _WHYS_SHOWN:
             reasons += ", and others"
@@ -210,8 +217,7 @@ class _Tallied:
 
 def _gravity(row: Row) -> tuple[bool, int]:
     """What the policy counts is graver than what it does not."""
-    order = (*_TITLES, Result.PASS)
-    return row.exit_code == 0, order.index(row.result)
+    return row.exit_code == 0, _ORDER.index(row.result)
 
 
 def _to_do(audit: Audit) -> Iterator[Block]:

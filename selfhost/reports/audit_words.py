@@ -108,8 +108,8 @@ def why(row: Row) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def causes(row: Row) -> list[str]:
-    """What decided the row, a few words for each check; [] for one that passes."""
+def causes(row: Row) -> list[tuple[Result, str]]:
+    """What decided the row, with what each came to, in a few words; [] for one that passes."""
     # the row may have to be judged for its marks
     marks = row.marks if row.failed else ()
     failing = [
@@ -117,10 +117,10 @@ def causes(row: Row) -> list[str]:
         for finding in marks
         if finding.check in row.failed and finding.outcome is Outcome.FAIL
     ]
-    words = [failed_words([code]) for code in failing]
-    words = words or [f"{check} not known" for check in row.undecided]
-    words += [f"{check} excepted" for check, _ in row.excepted]
-    return words or [reason.text for reason in row.reasons[:1]]
+    words = [(Result.FAIL, failed_words([code])) for code in failing]
+    words = words or [(Result.UNKNOWN, f"{check} not known") for check in row.undecided]
+    words += [(Result.EXCEPTED, f"{check} excepted") for check, _ in row.excepted]
+    return words or [(row.result, reason.text) for reason in row.reasons[:1]]
 
 
 def warnings(row: Row) -> str:

@@ -97,6 +97,9 @@ def _single(
     blocks: list[Block], verdict: Verdict, verbose: bool, carry: str, today: str | None
 ) -> None:
     blocks.append(answer_line(verdict, verdict.machine))
+    room_words = _room_words(verdict)
+    if room_words:
+        blocks.append(say(room_words, indent=2))
     _other_first(blocks, verdict, carry)
     pace = verdict.speed.decode if verdict.can_run and verdict.speed is not None else None
     why, when = _what_disturbed(verdict)
@@ -143,6 +146,16 @@ def _single(
         details(blocks, verdict)
     else:
         _more(blocks, verdict)
+
+
+def _room_words(verdict: Verdict) -> str:
+    """What makes room on the disk, where nothing else is missing; empty elsewhere."""
+    failures = [finding for finding in verdict.findings if finding.outcome is Outcome.FAIL]
+    if [finding.code for finding in failures] != ["disk-too-small"]:
+        return ""
+    if any(finding.outcome is Outcome.UNKNOWN for finding in verdict.findings):
+        return ""
+    return f"Only disk space is missing: {failures[0].remedy}."
 
 
 def _other_first(blocks: list[Block], verdict: Verdict, carry: str) -> None:

@@ -30,6 +30,7 @@ def render(spread: Spread) -> dict[str, Any]:
         },
         "route": spread.route.value,
         "reason": spread.reason,
+        "remedy": spread.remedy,
         "exit_code": spread.exit_code,
         "machines": spread.machines,
         "needs_bytes": spread.needs_bytes,

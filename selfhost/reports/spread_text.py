@@ -22,6 +22,8 @@ def document(spread: Spread, *, verbose: bool = False) -> Document:
     """The answer, what each machine would hold, and what the program's makers warn of."""
     blocks: list[Block] = [_headline(spread), say(_workload(spread), indent=2), BLANK]
     blocks.append(say(f"{spread.reason[:1].upper()}{spread.reason[1:]}.", indent=2))
+    if spread.remedy is not None:
+        blocks.append(say(f"To do: {spread.remedy}", indent=2))
     if spread.shares:
         blocks += [BLANK, _table(spread.shares[:_SHOWN])]
         if len(spread.shares) > _SHOWN:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import exp, hypot, log
 
+from ..catalogue.layers import Attention
 from ..catalogue.spec import Architecture
 from ..core import units
 from ..core.records import Record
@@ -29,6 +30,17 @@ _PREFERRED, _OF_STEP = (1.0, 0.5, 0.3), (1.0, 0.75, 0.5)
 # it. One pair of runs of llama.cpp 0c1e570 (SmolLM2 135M, a thread of a Xeon with AVX-512, prompts
 # of 256 and 3,072 tokens): 0.85; the ends are a guess
 _ATTENDING = (1.2, 0.85, 0.4)
+# the rate of attending to a prompt on a GPU, as a share of that of its dense matrices: slow end,
+# likely, fast end. By the fall of published prompts with the tokens before them, over the
+# operations of the layers that attend: gpt-oss 120B on a Radeon 8060S 0.24 (998 to 507 tokens/s at
+# 16,384: lhl/strix-halo-testing#33), Qwen3.8 27B on an RTX 3090 0.42 (993 to 540 of prompts of
+# 8,024 and 128,026: noonghunna/club-3090#1111), Llama 3 8B on an RX 9060 XT 0.46 (2,020 to 783 at
+# 32,768: ggml-org/llama.cpp#28102), TinyLlama on an M1 Ultra 0.55 (5,588 to 4,382 of 512 and
+# 4,096: geerlingguy/ai-benchmarks#48), Gemma 2B in 16 bits on an RTX 3090 1.2
+# (ggml-org/llama.cpp#11583, #6646)
+_ATTENDED_ON_GPU = (0.2, 0.45, 1.2)
+# the rate of experts on long prompts, as a share of that of dense matrices
+_OF_EXPERTS = 0.45
 
 
 class Experts(Record):
@@ -164,22 +176,65 @@ def _total(
     return sequences / taken
 
 
+def attended_on_gpu(
+    architecture: Architecture | None, active_parameters: int | None, tokens: int, experts: Experts
+) -> float:
+    """Operations of attending to a prompt of so many tokens, as a share of those of its weights, as
+    long as these take on a GPU; 0.0 where the layers are not known.
+    """
+    if architecture is None or not active_parameters:
+        return 0.0
+    table = (architecture.vocabulary or 0) * architecture.embedding_length
+    # a prompt looks rows up in the table of words, and only its last token meets the output matrix
+    met = max(active_parameters - table * (1 + architecture.output_matrix), active_parameters / 4)
+    # on average half of the prompt stands before a token
+    attended = sum(
+        2 * len(group.layers) * group.heads * _width(group) * _reached(group, tokens / 2)
+        for group in architecture.attention
+    )
+    return attended / (2 * met) * (_OF_EXPERTS if experts.share else 1.0)
+
+
+def _width(group: Attention) -> int:
+    """Numbers that a head multiplies with each token that it attends to, of keys and of values."""
+    if group.kind == "latent" and group.latent_length:
+        # llama.cpp attends to the compressed row itself
+        return 2 * group.latent_length + (group.rope_length or 0)
+    return group.key_length + group.value_length
+
+
+def _reached(group: Attention, tokens: float) -> float:
+    """How many of so many tokens a token of these layers attends to."""
+    if group.compression:
+        tokens /= group.compression
+    limits = (group.indexer_rows, None if group.compression else group.window_tokens)
+    return min(tokens, *(limit for limit in limits if limit), tokens)
+
+
 def first_token(
-    tokens: int, prompt: PaceRange, after: PaceRange, attending: PaceRange | None, empty: PaceRange
+    tokens: int,
+    prompt: PaceRange,
+    after: PaceRange,
+    attending: PaceRange | None,
+    empty: PaceRange,
+    *,
+    attended: float = 0.0,
 ) -> SecondsRange:
     """Seconds until the first token of the answer to a prompt of so many tokens: reading it, and
     one step.
 
     `after`: the pace of decoding behind it. `attending`: the pace in the middle of it, where a
-    processor attends to it as decoding does; None of a GPU, whose range of prompts has that.
-    `empty`: the pace with nothing in the context.
+    processor attends to it as decoding does; None of a GPU, where it takes `attended` of what the
+    weights take, at the rate of dense matrices. `empty`: the pace with nothing in the context.
     """
     seconds = []
-    for end, share in zip(("low", "likely", "high"), _ATTENDING, strict=True):
+    for end, share, rate in zip(
+        ("low", "likely", "high"), _ATTENDING, _ATTENDED_ON_GPU, strict=True
+    ):
         own = 0.0
         if attending is not None:
             own = max(0.0, 1 / getattr(attending, end) - 1 / getattr(empty, end))
-        read = tokens * (1 / getattr(prompt, end) + share * own)
+        read = tokens * ((1 + attended / rate) / getattr(prompt, end) + share * own)
         seconds.append(read + 1 / getattr(after, end))
     slow, likely, fast = seconds
     return SecondsRange(low=min(fast, likely), likely=likely, high=max(slow, likely))
@@ -217,7 +272,11 @@ def with_whole_answer(
         after, middle = at(wanted).decode, at(wanted / 2).decode
         if after is not None and middle is not None:
             attending = middle if on_processor else None
-            seconds = first_token(wanted, prompt, after, attending, empty)
+            attended = 0.0
+            if attending is None:
+                experts = experts_of(architecture, active_parameters)
+                attended = attended_on_gpu(architecture, active_parameters, wanted, experts)
+            seconds = first_token(wanted, prompt, after, attending, empty, attended=attended)
             how += f"; a prompt of {units.tokens(wanted)} and one step until the first token"
     if workload.parallel > 1:
         experts = experts_of(architecture, active_parameters)

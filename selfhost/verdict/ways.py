@@ -70,15 +70,26 @@ class Way(Record):
     @cached_property
     def place_with_disk(self) -> int:
         """Where it would run if the disk had room."""
-        question, needs = self.question, self._needs
-        if decided_by_program(question, needs, self.machine):
+        if decided_by_program(self.question, self._needs, self.machine):
             return _NOWHERE
+        return self._placed[0]
 
-        def place(machine: Machine) -> tuple[int]:
-            return (_place(held(question, needs, machine)),)
+    @property
+    def may_lack_bytes(self) -> bool:
+        """Whether so much more memory would let it run, if nothing else rules that out."""
+        return self._placed[1]
 
-        (own,) = self.machine.worked_out(("place", without_words(question, needs)), place)
-        return int(own)
+    @cached_property
+    def _placed(self) -> tuple[int, bool]:
+        """Where memory and accelerators let it run, and whether they lack an amount for that."""
+        question, needs = self.question, self._needs
+
+        def placed(machine: Machine) -> tuple[int, bool]:
+            judged = held(question, needs, machine)
+            return _place(judged), judged.failed and judged.lacking_bytes is not None
+
+        place, lacks = self.machine.worked_out(("place", without_words(question, needs)), placed)
+        return int(place), bool(lacks)
 
     @property
     def _needs(self) -> Needs:
@@ -636,12 +647,18 @@ def _least_lacking(ways: Iterable[Way], own: Way) -> Way | None:
     """Of ways of which none surely fits the one that lacks least memory; None for `own`, and where
     more memory would not make that run. What is too close to call lacks nothing.
     """
-    judged = own.judged_with_disk
-    best, least = None, judged.lacking_bytes if judged.failed else None
+    if not own.may_lack_bytes:
+        return None
+    best, least = None, own.judged_with_disk.lacking_bytes
+    if least is None:
+        return None
     for way in ways:
         judged = way.judged_with_disk
-        lacking = judged.lacking_bytes if judged.failed else 0
-        if least is not None and lacking is not None and lacking < least:
+        if not judged.failed:
+            # the first that lacks nothing: others lack no less
+            return way if least > 0 else best
+        lacking = judged.lacking_bytes
+        if lacking is not None and lacking < least:
             best, least = way, lacking
     return best
 

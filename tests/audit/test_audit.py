@@ -362,7 +362,7 @@ def test_models_with_faults_in_other_files_are_listed_once_and_counted() -> None
 
     def judge(wanted: Wanted, workload: Workload, machine: Machine) -> Verdict:
         asked = wanted.name
-        raise SpecError([Problem(file=f"{int(asked[1:]) // 2}.toml", message="is wrong")])
+        raise SpecError([Problem(file=f"{int(asked[1:]) // 2}.toml", key="x", message="is wrong")])
 
     *listed, rest = run_audit(policy, [Machine(name="a")], judge, today=TODAY).problems
     assert [problem.file for problem in listed] == [
@@ -799,6 +799,36 @@ def test_a_folder_of_records(tmp_path: Path) -> None:
     assert fleet.problems == ()
     assert [machine.name for machine in fleet.machines] == ["a", "build-1", "c:1", "x"]
     assert fleet.machines[1].memory_total_bytes == 2**34
+    assert [note.partition(": ")[2] for note in fleet.notes] == [str(tmp_path / "README.md")]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        # as `ansible all -m setup --tree DIR` writes it, for a host that is down
+        ('{"changed": false, "msg": "Failed to connect", "unreachable": true}', "did not reach"),
+        ('{"ansible_facts": {"ansible_memtotal_mb": 16', "JSON"),
+        ("{", "JSON"),
+    ],
+)
+def test_no_host_of_a_tree_goes_missing(tmp_path: Path, text: str, why: str) -> None:
+    """Its file is called as the host, and what it holds is no answer: a fault, and not silence. One that is empty is named in a note."""
+    (tmp_path / "a.json").write_text(record(name="a"), encoding="utf-8")
+    (tmp_path / "web-2.example.org").write_text(text, encoding="utf-8")
+    (tmp_path / "web-3.example.org").touch()
+    (tmp_path / "more").mkdir()
+    fleet = load_machines(str(tmp_path))
+    (problem,) = fleet.problems
+    assert problem.file == str(tmp_path / "web-2.example.org")
+    assert why in problem.message
+    assert [Path(note.rpartition(" ")[2]).name for note in fleet.notes] == ["web-3.example.org"]
+
+
+def test_folders_in_a_folder_are_named_one_by_one(tmp_path: Path) -> None:
+    """They are not read, and the remedy says what to type."""
+    (tmp_path / "slurm").mkdir()
+    (problem,) = load_machines(str(tmp_path)).problems
+    assert f"--machines {tmp_path / 'slurm'}" in (problem.remedy or "")
 
 
 def test_several_paths_are_one_fleet(tmp_path: Path) -> None:
@@ -1040,25 +1070,26 @@ def test_the_first_screen_of_a_fleet_says_on_how_many_machines_and_what_to_do() 
         ("mistral-7b", "m1"): {"disk": FAIL},
         ("b", "m1"): {"disk": FAIL, "memory": FAIL},
         ("b", "m2"): {"memory": FAIL},
-        ("b", "m3"): {"disk": UNKNOWN},
+        **{("b", f"m{number}"): {"disk": UNKNOWN} for number in (3, 4, 5)},
         ("c", "m4"): {"memory": FAIL},
     }
     shown = layout.plain(audit_text.document(audit(text, 5, table)), None)
     lines = [" ".join(line.split()) for line in shown.splitlines()]
     start = lines.index("model runs on machines where not")
     assert [line.partition(" ")[2] for line in lines[start + 1 : start + 4]] == [
-        "b 2 of 5 too little memory: 2, too little disk space: 1, disk not known: 1",
+        # what fails is told before what is not known of more machines: a narrow screen has room for one
+        "b 0 of 5 too little memory: 2, too little disk space: 1, disk not known: 3",
         "mistral-7b 4 of 5 too little disk space: 1",
         "c 4 of 5 too little memory: 1; not counted",
     ]
     # of one machine counted once, whatever number of models lack it; what is not counted asks for nothing
     first = lines.index("To do") + 1
     assert sorted(line.partition(":")[0] for line in lines[first : first + 3]) == [
-        "disk not known, 1 machine",
+        "disk not known, 3 machines",
         "disk, 1 machine",
         "memory, 2 machines",
     ]
-    assert "m4" not in "".join(lines[first:])
+    assert "for c" not in "".join(lines[first:])
 
 
 def test_an_audit_says_what_was_judged_and_what_a_policy_asks_to_no_effect(

@@ -449,6 +449,20 @@ def test_what_fails_is_told_before_what_is_not_known() -> None:
     assert "; x does not run on m2: memory" in render("nagios", of, NOW)
 
 
+@pytest.mark.parametrize(
+    ("on_unknown", "command"), [("unknown", "error"), ("error", "error"), ("warning", "warning")]
+)
+def test_a_fact_beside_a_failure_is_no_error_where_unknown_passes(
+    on_unknown: str, command: str
+) -> None:
+    """The disk of m2 is not known, and its memory fails: an annotation in red says what breaks the policy."""
+    table = {("x", "m1"): {"disk": UNKNOWN}, ("x", "m2"): {"memory": FAIL, "disk": UNKNOWN}}
+    of = audit(f'on_unknown = "{on_unknown}"\n' + model("x"), ("m1", "m2"), table)
+    memory, disk = render("github", of, NOW).splitlines()
+    assert memory.startswith("::error ")
+    assert disk.startswith(f"::{command} ")
+
+
 def test_annotations_stand_at_the_line_of_the_policy() -> None:
     """The header of the `[[model]]`; for the fault of a record, its file and line."""
     of = audit(model("gpt2") + model("x"), ("m1",), {("x", "*"): {"memory": FAIL}}, problems=[BAD])

@@ -497,6 +497,19 @@ def test_the_first_class_that_states_a_memory_basis_decides_it() -> None:
     assert read.workload(read.models[0], Machine()).memory_basis == "available"
 
 
+def test_a_file_that_a_policy_names_is_told_at_its_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`./mine.gguf does not exist` alone leaves a reader of CI to search for who wants it."""
+    path, missing = tmp_path / "p.toml", tmp_path / "no.gguf"
+    text = f"schema = 1\n[[model]]\nname = '{missing}'\n[[model]]\nname = 'gpt2'\nadapter = '{missing}'\n"
+    path.write_text(text, encoding="utf-8")
+    assert cli.main(["audit", "--validate", str(path)]) == 2
+    told = capsys.readouterr().err
+    assert f"{path}:3: model[0].name: {missing} does not exist" in told
+    assert f"{path}:6: model[1].adapter: {missing} does not exist" in told
+
+
 def test_a_policy_asks_for_a_draft_and_an_adapter() -> None:
     """As `--draft` and `--adapter` of `check`: part of what is asked, of the label, and of what makes two entries the same."""
     head = '[[model]]\nname = "llama-3.3-70b"\n'

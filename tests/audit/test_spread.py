@@ -268,6 +268,10 @@ def test_a_fact_that_was_not_read_leaves_it_open() -> None:
     open_answer = ask("rpc", [unread("a", "instruction_sets"), machine("b", 20)])
     assert open_answer.exit_code == 3
     assert "the processor of a was not read" in open_answer.reason
+    assert (
+        open_answer.remedy == "record the machine again with `selfhost machine --format json` (a)"
+    )
+    assert ask("rpc", [machine("b", 64)]).remedy is None
     assert ask("rpc", [unread("a", "disks"), machine("b", 24), machine("c", 24)]).exit_code == 0
     # one that holds it alone and was read comes before a larger one that was not
     answer = ask("rpc", [machine("a", 90, disks=None), machine("b", 64), machine("c", 64)])
@@ -303,6 +307,7 @@ def test_nodes_of_one_host_count_once(tmp_path: Path) -> None:
     assert (apart.route, len(apart.shares)) == (Route.LOCAL, 2)
     together = fitting(["192.0.2.1"] * 4)
     assert together.route is Route.UNKNOWN, "the host's own memory was not read"
+    assert "as a Ray task" in (together.remedy or "")
     assert len(together.left_out) == 3
     assert "same host" in together.left_out[0].reason
     assert "192.0.2" not in str(together)

@@ -969,6 +969,32 @@ def test_a_name_without_its_end_is_the_newest_of_one_size(
     assert others in resolution.notes[0]
 
 
+# each is how several ids here begin, and none of the families was called so; Ollama's and Mistral's
+# Nemo led to a tune of it "without its size"
+@pytest.mark.parametrize(
+    ("typed", "spec_id"),
+    [
+        ("internvl3", "internvl3-8b"),
+        ("devstral-small", "devstral-small-2-24b-instruct-2512"),
+        ("bge-small", "bge-small-en-v1.5"),
+        ("deepseek-r1-distill-llama", "deepseek-r1-distill-llama-8b"),
+        ("mxbai-rerank-large", "mxbai-rerank-large-v2"),
+        ("nemo", "mistral-nemo-instruct-2407"),
+    ],
+)
+def test_a_line_within_a_family_is_answered_for_its_newest(typed: str, spec_id: str) -> None:
+    resolution = resolve(typed, CATALOGUE)
+    assert resolution.spec_id == spec_id
+    assert "selfhost list" in in_shell(" ".join(resolution.notes))
+
+
+@pytest.mark.parametrize("typed", ["opus-mt-en", "wan2.1-i2v-14b", "llama-nemotron"])
+def test_models_for_different_things_have_no_usual_one(typed: str) -> None:
+    """A language, a resolution and a kind of work are for the reader to choose."""
+    with pytest.raises(UnknownModelError):
+        resolve(typed, CATALOGUE)
+
+
 @pytest.mark.parametrize("typed", ["qwythos-9", "ui-mate-27"])
 def test_a_size_is_known_without_its_unit(typed: str) -> None:
     assert resolve(typed, CATALOGUE).spec_id == f"{typed}b"

@@ -735,6 +735,16 @@ def test_tags_are_names_of_models_in_another_type() -> None:
         assert quantization != default_format_and_quantization(spec, ollama)[1], tag
 
 
+def test_a_plain_tag_loads_a_type_that_ollama_lists() -> None:
+    """`ollama run deepseek-ocr:3b` loads 6.7 GB in BF16, the only type there; `check` said Q4_K_M."""
+    ollama = runtime_of("ollama")
+    for tag, row in SHELF.common("ollama_tags")["tag"].items():
+        spec = spec_of(resolve(tag, SHELF).spec_id)
+        loaded = ollama.tags.get(tag, default_format_and_quantization(spec, ollama)[1])
+        # the size listed for `llava-llama3:8b-v1.1-q4_0`, 5.5 GB, is that of Q4_K_M with its encoder
+        assert loaded in row["types"] or tag == "llava-llama3:8b", tag
+
+
 def test_first_releases_of_transformers_are_those_that_publishers_name() -> None:
     """What was found in the wheels is what release notes and model cards say."""
     stated = tomllib.loads((SPECS / "runtimes" / "transformers.toml").read_text(encoding="utf-8"))[

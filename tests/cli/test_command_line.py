@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from helpers.each import each
 from helpers.paths import CONFIGS, EXAMPLES, RECORDS
 from helpers.schemas import validate
+from selfhost.catalogue.spec_values import USES
 from selfhost.cli import COMMANDS
 from selfhost.cli import main as cli
 from selfhost.cli.arguments import parse
@@ -705,7 +706,8 @@ def test_errors_have_colour_where_answers_have(
 @pytest.mark.parametrize(
     ("words", "remedy"),
     [
-        (["list", "--use", "image"], "did you mean --use image-"),
+        (["list", "--use", "image"], "did you mean --modality image?"),
+        (["list", "--use", "speech"], "did you mean --modality speech?"),
         (["size", "qwen3-8b", "bge-m3", "--machine", "dgx-spark"], "side by side too"),
         (["plan", "qwen3-8b", "--gpu", "RTX 4090"], "judges one machine"),
         (["list", "--use", "ocr"], "did you mean --use document-reading?"),
@@ -727,6 +729,15 @@ def test_a_wrong_choice_names_the_near_one(
     assert (code, out) == (2, "")
     assert remedy in err.splitlines()[1]
     assert len(err) < 400
+
+
+def test_the_help_lists_the_uses_that_an_error_refers_to(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The error said "the 25 that `selfhost list --help` lists", and the help listed none."""
+    assert "`selfhost list --help` lists" in run(capsys, "list", "--use", "ocr")[2]
+    words = run(capsys, "list", "--help")[1].replace(",", " ").split()
+    assert set(USES) <= set(words)
 
 
 @pytest.mark.usefixtures("few_listed")

@@ -72,7 +72,10 @@ def test_lines_are_those_of_the_text() -> None:
         ('{"a": 1} x', "Expecting value"),
         ('{"a": NaN}', "holds NaN"),
         ('{"a": 1, "a": 2}', '"a" twice'),
-        ('{"a": [', "is not JSON"),
+        ('{"a": [', "it ends too early"),
+        ('{"a": "b', "it ends too early"),
+        ('{"a"', "it ends too early"),
+        ('{"a": 1,', "it ends too early"),
     ],
 )
 def test_what_is_no_json_is_refused(text: str, reason: str) -> None:

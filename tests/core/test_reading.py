@@ -450,7 +450,7 @@ def test_json_lines_have_their_numbers(chunk: int, monkeypatch: pytest.MonkeyPat
     text = '{"a": 1}\n\n{"a": \n{"a": "\N{GRINNING FACE}"}\r\n7\n'
     assert entries(text) == [
         (1, {"a": 1}),
-        (3, "is not JSON: Expecting value"),
+        (3, "is not JSON: it ends too early"),
         (4, {"a": "\N{GRINNING FACE}"}),
         (5, 7),
     ]
@@ -465,7 +465,10 @@ def test_json_lines_have_their_numbers(chunk: int, monkeypatch: pytest.MonkeyPat
         ('[{"a": 1}\n\n{"a": 2}]', "is not JSON: Expecting ',' delimiter", 3),
         ('[{"a": 1}]\n[', "is not JSON: Extra data", 2),
         ('[{"a": 1},\n]', "is not JSON: Expecting value", 2),
-        ('[{"a": 1}', "is not JSON: Expecting ',' delimiter", 1),
+        ('[{"a": 1}', "is not JSON: it ends too early", 1),
+        ('[\n{"a": "b', "is not JSON: it ends too early", 2),
+        ('{"a":\n1,\n', "is not JSON: it ends too early", 3),
+        ('{"a": "\t"}', "is not JSON: Invalid control character", 1),
         ('{"a": 1,\n\n b}', "is not JSON: Expecting property name enclosed in double quotes", 3),
         (" \n\t", "is empty", None),
         (b"[\xff]", "is not text", None),

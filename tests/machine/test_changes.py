@@ -277,6 +277,7 @@ FAULTS = {
     "architecture=arm65": "aarch64",
     "system=linx": "linux",
     "instruction_sets=avx 2": "avx2,fma",
+    "instruction_sets=fma,asimddp": "asimddp is no instruction set of an x86_64",
     "=": "memory",
     "": "memory=16GiB",
     "\x1b[31mx=1": "memory",

@@ -1223,6 +1223,8 @@ def test_a_laptop_is_no_server_because_of_its_gpus() -> None:
     changed = apply(here, [], ["8x H200"])
     text = plain(check_text.check_document([check("kimi-k2", machine=changed)]))
     assert "too little disk space" in text
+    # what to do first, before another model or an API
+    assert re.search(r"Only disk space is missing: free [\d.]+ [GT]B, or set", text)
     assert "what is not stated of it is this computer's" in text
     assert "--machine instead of --gpu judges a whole machine" in text
     # the advice holds, and where nothing else decides it is not given

@@ -23,12 +23,14 @@ from selfhost.verdict.batch import (
     ON_PROCESSOR,
     Experts,
     TokenCost,
+    attended_on_gpu,
+    experts_of,
     first_token,
     parallel_total,
 )
 from selfhost.verdict.judging import judge
 from selfhost.verdict.question import ask
-from selfhost.verdict.speed import PaceRange
+from selfhost.verdict.speed import PaceRange, SecondsRange
 
 MACHINE = Machine.from_file(RECORDS / "vm-24gib.json")
 
@@ -166,6 +168,41 @@ def test_first_token_is_reading_and_a_step() -> None:
     assert wait.low == pytest.approx(10.1)
     assert wait.likely == pytest.approx(20.1)
     assert wait.high == pytest.approx(40.1)
+
+
+# llama-bench with so many tokens in the context, or a prompt of which half is before a token on
+# average: a Radeon 8060S (lhl/strix-halo-testing#33), RTX 3090 (noonghunna/club-3090#1111), RX 9060
+# XT (ggml-org/llama.cpp#28102), M1 Ultra (geerlingguy/ai-benchmarks#48)
+FALLING = [
+    ("gpt-oss-120b", (1_024, 998.24), (17_408, 507.39)),
+    ("qwen3.8-27b", (4_012, 992.9), (64_013, 539.7)),
+    ("llama-3-8b-instruct", (4_608, 2019.5), (33_280, 783.05)),
+    ("tinyllama-1.1b-chat-v1.0", (256, 5587.84), (2_048, 4381.75)),
+]
+
+
+@pytest.mark.parametrize(("spec_id", "near", "far"), FALLING)
+def test_a_gpu_reads_a_long_prompt_slower_as_published(
+    spec_id: str, near: tuple[int, float], far: tuple[int, float]
+) -> None:
+    """102,400 tokens were read by an RTX 4090 in 9 s, at the pace of 512: each attends to those before it."""
+    spec = open_catalogue().spec(spec_id)
+    architecture, active = spec.architecture, spec.parameters.active
+    experts = experts_of(architecture, active)
+
+    def seconds(depth_tokens: int) -> SecondsRange:
+        attended = attended_on_gpu(architecture, active, 2 * depth_tokens, experts)
+        steady = pace(1000.0)
+        # of a prompt so long that one step more is nothing
+        return first_token(10**9, steady, steady, None, steady, attended=attended)
+
+    fall = near[1] / far[1]
+    shortest, likely, longest = (
+        getattr(seconds(far[0]), end) / getattr(seconds(near[0]), end)
+        for end in ("low", "likely", "high")
+    )
+    assert shortest <= fall <= longest
+    assert likely == pytest.approx(fall, rel=0.3)
 
 
 @given(paces(), st.integers(1, 10**6))

@@ -168,6 +168,18 @@ def is_foreign(start: bytes) -> bool:
     return any(mark in text for reader in readers() for mark in reader.marks)
 
 
+def may_be_json(start: bytes) -> bool:
+    """Whether a stream that starts so may hold JSON: a table or YAML does not."""
+    text = start.decode(encoding_of(start), "ignore").lstrip("\ufeff \t\r\n")
+    return text[:1] in '{["-0123456789' or text.startswith(("null", "true", "false", "NaN", "Inf"))
+
+
+def no_answer() -> Unreadable:
+    """Why a text that is no JSON, and that no system writes, is not read."""
+    return Unreadable(_NEITHER, _name_one(), line=1)
+
+
+_NEITHER = "is neither JSON nor a text of a system that is read"
 _READ_ALWAYS = (".json", ".jsonl", ".prom")
 # what a file's name may end in beside the name of its machine
 EXTENSIONS = (*_READ_ALWAYS, ".txt")
@@ -180,20 +192,27 @@ def is_packed(name: str) -> bool:
 
 
 def is_read(folder: str, name: str) -> bool:
-    """Whether a file of a folder is read: those of `*.json`, `*.jsonl`, `*.prom` and `*.txt`, and
-    what `ansible --tree` writes, which is called as its host.
+    """Whether a file of a folder is read: those of `*.json`, `*.jsonl` and `*.prom`, an answer in a
+    `*.txt`, and any that begins as a JSON object. `ansible --tree` calls a file as its host, and
+    one of a host that it did not reach holds no facts. A file that cannot be opened is read too,
+    for its fault is then told.
     """
     if name.endswith(_READ_ALWAYS):
         return True
+    path = os.path.join(folder, name)
     try:
-        stream, _ = open_file(os.path.join(folder, name))
+        stream, _ = open_file(path)
         with stream:
             start = read_some(stream, _START)
     except Unreadable:
-        return False
-    if name.endswith(".txt"):
-        return is_foreign(start)
-    return b'"ansible_facts"' in start and start.lstrip()[:1] == b"{"
+        return os.path.isfile(path) or not os.path.exists(path)
+    return _begins_as_object(start) or (name.endswith(".txt") and is_foreign(start))
+
+
+def _begins_as_object(start: bytes) -> bool:
+    """Whether a brace and a key, or the end, come first: templates begin with other braces."""
+    text = start.decode(encoding_of(start), "ignore").lstrip("\ufeff \t\r\n")
+    return text[:1] == "{" and text[1:].lstrip()[:1] in ("", '"', "}")
 
 
 class Reader:
@@ -443,7 +462,7 @@ def _outline(value: Any) -> Any:
 def _nobodys(all_readers: list[Answers]) -> str:
     if len(all_readers) == 1:
         return f"is no answer of {all_readers[0].title}: `{all_readers[0].command}` gives one"
-    return "is neither JSON nor a text of a system that is read"
+    return _NEITHER
 
 
 def _name_one() -> str:

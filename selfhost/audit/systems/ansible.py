@@ -41,6 +41,11 @@ LOCAL_FACT = (
     "install the record as a local fact, /etc/ansible/facts.d/selfhost.fact, which prints"
     " `selfhost machine --format json`"
 )
+# what Ansible keeps of a local fact that fails is a text instead of a mapping
+# (lib/ansible/module_utils/facts/system/local.py)
+_FACT_FAILS = (
+    "run /etc/ansible/facts.d/selfhost.fact on the host, as root, to see why it prints no record"
+)
 # in which /proc/meminfo is the host's: `ansible_virtualization_type` of a guest
 _CONTAINERS = frozenset(("container", "containerd", "docker", "lxc", "openvz", "podman"))
 _PREFIX = "ansible_"
@@ -161,14 +166,17 @@ def _record(answer: Mapping[str, Any], file: str) -> dict[str, Any]:
     if isinstance(own, Mapping) and "schema" in own:
         # the whole record, as selfhost on the host itself printed it
         return {**own, "name": name or own.get("name")}
+    why_not, remedy = "Ansible's facts do not hold it", LOCAL_FACT
+    if own is not None:
+        why_not, remedy = f"the local fact selfhost.fact fails, and {why_not}", _FACT_FAILS
     machine = Facts()
     _put_platform(machine, facts)
     kind = plain(facts.get("virtualization_type"), 60)
     is_guest = facts.get("virtualization_role") == "guest"
-    _put_memory(machine, facts, kind if is_guest and kind in _CONTAINERS else None)
+    _put_memory(machine, facts, kind if is_guest and kind in _CONTAINERS else None, remedy)
     _put_processor(machine, facts)
     volume = volume_of(_volumes(facts), plain(facts.get("user_dir"), 1000) or SOME_HOME)
-    put_disks(machine, volume, _disk_source(volume, facts), LOCAL_FACT)
+    put_disks(machine, volume, _disk_source(volume, facts), remedy)
     if is_guest and kind:
         machine.put(
             "scope", "container" if kind in _CONTAINERS else "vm", "ansible_virtualization_type"
@@ -180,8 +188,8 @@ def _record(answer: Mapping[str, Any], file: str) -> dict[str, Any]:
     machine.lacks(
         ("instruction_sets", "accelerators", "models_present", "runtimes", "disks", "read_at",
          "memory_bandwidth_bytes_per_second", "cpu_cores_performance", "memory_total_bytes"),
-        "Ansible's facts do not hold it",
-        LOCAL_FACT,
+        why_not,
+        remedy,
     )  # fmt: skip
     return machine.record(name, _labels(facts))
 
@@ -213,7 +221,9 @@ def _name(facts: Mapping[str, Any], file: str) -> str | None:
     return machine_name(of_tree, facts.get("nodename"), facts.get("fqdn"), facts.get("hostname"))
 
 
-def _put_memory(machine: Facts, facts: Mapping[str, Any], container: str | None) -> None:
+def _put_memory(
+    machine: Facts, facts: Mapping[str, Any], container: str | None, remedy: str
+) -> None:
     total = facts.get("memtotal_mb")
     free = memory(entry(facts, "memory_mb", "nocache", "free"), units.MIB)
     source = "ansible_memtotal_mb, MiB rounded down"
@@ -230,7 +240,7 @@ def _put_memory(machine: Facts, facts: Mapping[str, Any], container: str | None)
             ("memory_limit_bytes", "memory_available_bytes"),
             f"Ansible ran in a container ({container}), where its facts give the memory of the"
             " host and not the container's limit",
-            LOCAL_FACT,
+            remedy,
         )
     machine.put(
         "swap_free_bytes", whole(facts.get("swapfree_mb"), units.MIB), "ansible_swapfree_mb, MiB"

@@ -210,7 +210,7 @@ def _machine_of(node: Mapping[str, Any], all_labels: Mapping[str, Any]) -> Facts
     )
     machine.put_cores(_stated(capacity, "cpu"), "node, status.capacity.cpu")
     _put_features(machine, all_labels, entry(capacity, "cpu"))
-    _put_labelled_accelerators(machine, all_labels, capacity)
+    _put_labelled_accelerators(machine, all_labels, entry(node, "status"))
     machine.lacks(
         ("memory_available_bytes", "swap_free_bytes"),
         "a node states what pods may have in all, not what is free now",
@@ -310,16 +310,36 @@ _PCI_MAKERS = {"10de": "NVIDIA", "1002": "AMD"}
 _RESOURCES = ("nvidia.com/gpu", "amd.com/gpu", "gpu.intel.com/i915", "gpu.intel.com/xe")
 
 
-def _put_labelled_accelerators(
-    machine: Facts, all_labels: Mapping[str, Any], capacity: Any
-) -> None:
+def _put_labelled_accelerators(machine: Facts, all_labels: Mapping[str, Any], status: Any) -> None:
     """Cards by labels; by the node's resources alone where there are none; none where it has no
-    such resource and no PCI device that could be one.
+    such resource and no PCI device that could be one. Only those that pods may get count.
     """
-    kinds = [*_nvidia(all_labels, capacity), *_amd(all_labels, capacity), *_intel(all_labels)]
+    labelled = [
+        *_nvidia(all_labels, status),
+        *_amd(all_labels, status),
+        *_intel(all_labels, status),
+    ]
+    kinds = [
+        kind.replace(number=number)
+        for resource, kind in labelled
+        if (number := _allocatable(kind.number, resource, status))
+    ]
     if kinds:
-        put_accelerators(machine, kinds, _accelerator_source(all_labels), _GPU_DISCOVERY)
+        source = _accelerator_source(all_labels)
+        missing = sum(kind.number for _, kind in labelled) - sum(kind.number for kind in kinds)
+        if missing:
+            source += f"; without {missing} that pods cannot get"
+        put_accelerators(machine, kinds, source, _GPU_DISCOVERY)
         return
+    if any(kind.number for _, kind in labelled):
+        machine.lacks(
+            "accelerators",
+            "the node has GPUs, and offers none of them to pods: they are unhealthy, or their"
+            " device plugin does not run",
+            "see `kubectl describe node NAME` and the log of the device plugin",
+        )
+        return
+    capacity = entry(status, "capacity")
     seen = {match[1] for key in all_labels if (match := _PCI.fullmatch(key))}
     if seen:
         makers = " and ".join(sorted(_PCI_MAKERS[maker] for maker in seen))
@@ -337,6 +357,19 @@ def _put_labelled_accelerators(
         )
 
 
+def _allocatable(number: int, resource: str, status: Any) -> int:
+    """Of so many cards those that pods may get: a device that is unhealthy stays in the capacity
+    and leaves what is allocatable; where no plugin offers devices both are 0
+    (https://kubernetes.io/docs/concepts/extend-kubernetes/compute-storage-net/device-plugins/).
+    """
+    devices = entry(status, "capacity", resource)
+    healthy = entry(status, "allocatable", resource)
+    if devices is None or healthy is None:
+        return number
+    # shares of a card are devices of their own
+    return number * min(number_of(healthy), number_of(devices)) // (number_of(devices) or 1)
+
+
 def _accelerator_source(all_labels: Mapping[str, Any]) -> str:
     strategy = all_labels.get("nvidia.com/gpu.sharing-strategy")
     replicas = number_of(all_labels.get("nvidia.com/gpu.replicas"))
@@ -352,12 +385,14 @@ def _lack_accelerators(machine: Facts) -> None:
     machine.lacks("accelerators", "neither labels nor resources tell of them", _GPU_DISCOVERY)
 
 
-def _nvidia(all_labels: Mapping[str, Any], capacity: Any) -> Iterator[Kind]:
-    """GPU feature discovery's labels (https://github.com/NVIDIA/k8s-device-plugin,
+def _nvidia(all_labels: Mapping[str, Any], status: Any) -> Iterator[tuple[str, Kind]]:
+    """The resource that pods ask for, and its cards, by GPU feature discovery's labels (https://github.com/NVIDIA/k8s-device-plugin,
     docs/gpu-feature-discovery): `gpu.count` are cards, or instances where the only strategy is MIG;
     the resource counts each share of a shared card.
     """
-    offered = number_of(entry(capacity, "nvidia.com/gpu"))
+    resource = "nvidia.com/gpu"
+    capacity = entry(status, "capacity")
+    offered = number_of(entry(capacity, resource))
     product = plain(all_labels.get("nvidia.com/gpu.product"), 120)
     replicas = number_of(all_labels.get("nvidia.com/gpu.replicas")) or 1
     slices = [match[1] for key in all_labels if (match := _MIG.fullmatch(key))]
@@ -367,31 +402,37 @@ def _nvidia(all_labels: Mapping[str, Any], capacity: Any) -> Iterator[Kind]:
         number = offered // replicas
     driver, capability = _versions(all_labels)
     if number and product is None:
-        yield _named_by_cloud(all_labels, number)
+        yield resource, _named_by_cloud(all_labels, number)
     elif number and product != "":
         size = _labelled_memory(all_labels.get("nvidia.com/gpu.memory"))
         shared = all_labels.get("nvidia.com/gpu.sharing-strategy") == "mps"
         name = (product or "NVIDIA GPU").removesuffix("-SHARED")
-        yield Kind(
-            vendor="nvidia",
-            name=name,
-            number=number,
-            memory_total_bytes=size // replicas if size and shared else size,
-            driver=driver,
-            compute_capability=capability,
-            is_part="-MIG-" in name,
+        yield (
+            resource,
+            Kind(
+                vendor="nvidia",
+                name=name,
+                number=number,
+                memory_total_bytes=size // replicas if size and shared else size,
+                driver=driver,
+                compute_capability=capability,
+                is_part="-MIG-" in name,
+            ),
         )
     for part in slices[:MAX_CARDS]:
         key = f"nvidia.com/{part}"
         name = plain(all_labels.get(f"{key}.product"), 120) or f"NVIDIA-GPU-MIG-{part[4:]}"
-        yield Kind(
-            vendor="nvidia",
-            name=name.removesuffix("-SHARED"),
-            number=number_of(all_labels.get(f"{key}.count")),
-            memory_total_bytes=_labelled_memory(all_labels.get(f"{key}.memory")),
-            driver=driver,
-            compute_capability=capability,
-            is_part=True,
+        yield (
+            key,
+            Kind(
+                vendor="nvidia",
+                name=name.removesuffix("-SHARED"),
+                number=number_of(all_labels.get(f"{key}.count")),
+                memory_total_bytes=_labelled_memory(all_labels.get(f"{key}.memory")),
+                driver=driver,
+                compute_capability=capability,
+                is_part=True,
+            ),
         )
 
 
@@ -445,11 +486,12 @@ def _labelled_memory(value: Any) -> int | None:
 _VRAM = re.compile(r"(?:beta\.)?amd\.com/gpu\.vram\.(\d{1,6}[GM])", re.ASCII)
 
 
-def _amd(all_labels: Mapping[str, Any], capacity: Any) -> Iterator[Kind]:
-    """Labels of AMD's node labeller (https://github.com/ROCm/k8s-device-plugin,
+def _amd(all_labels: Mapping[str, Any], status: Any) -> Iterator[tuple[str, Kind]]:
+    """As `_nvidia`, by labels of AMD's node labeller (https://github.com/ROCm/k8s-device-plugin,
     cmd/k8s-node-labeller): `gpu.vram` is rounded to whole GiB.
     """
-    number = number_of(entry(capacity, "amd.com/gpu"))
+    resource = "amd.com/gpu"
+    number = number_of(entry(status, "capacity", resource))
     counted = next((match[1] for key in all_labels if (match := _VRAM.fullmatch(key))), None)
     vram = plain(all_labels.get("amd.com/gpu.vram"), 20) or counted
     name = plain(all_labels.get("amd.com/gpu.product-name"), 120)
@@ -457,23 +499,29 @@ def _amd(all_labels: Mapping[str, Any], capacity: Any) -> Iterator[Kind]:
         number = 1
     if number:
         unit = units.GIB if (vram or "").endswith("G") else units.MIB
-        yield Kind(
-            vendor="amd",
-            name=(name or "AMD GPU").replace("_", " "),
-            number=number,
-            memory_total_bytes=memory((vram or "").rstrip("GM"), unit),
-            driver=plain(all_labels.get("amd.com/gpu.driver-version"), 60),
+        yield (
+            resource,
+            Kind(
+                vendor="amd",
+                name=(name or "AMD GPU").replace("_", " "),
+                number=number,
+                memory_total_bytes=memory((vram or "").rstrip("GM"), unit),
+                driver=plain(all_labels.get("amd.com/gpu.driver-version"), 60),
+            ),
         )
 
 
-def _intel(all_labels: Mapping[str, Any]) -> Iterator[Kind]:
-    """Labels of Intel's rules for Node Feature Discovery
+def _intel(all_labels: Mapping[str, Any], status: Any) -> Iterator[tuple[str, Kind]]:
+    """As `_nvidia`, by labels of Intel's rules for Node Feature Discovery
     (https://intel.github.io/intel-device-plugins-for-kubernetes, labels).
     """
     product = plain(all_labels.get("gpu.intel.com/product"), 120)
     number = number_of(all_labels.get("gpu.intel.com/device.count"))
+    drivers = ("gpu.intel.com/i915", "gpu.intel.com/xe")
     if product and number:
-        yield Kind(vendor="intel", name=f"Intel {product}".replace("_", " "), number=number)
+        resource = next((key for key in drivers if entry(status, "capacity", key)), drivers[0])
+        name = f"Intel {product}".replace("_", " ")
+        yield resource, Kind(vendor="intel", name=name, number=number)
 
 
 # ------------------------------------------------------------------ dynamic resource allocation

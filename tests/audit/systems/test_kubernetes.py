@@ -122,6 +122,30 @@ def test_shares_of_a_card_are_no_cards(tmp_path: Path) -> None:
     assert cards[0].memory_total_bytes is None
 
 
+@pytest.mark.parametrize(
+    ("devices", "allocatable", "cards"),
+    [("8", "8", 8), ("8", "6", 6), ("16", "8", 4), ("8", "0", None), ("0", "0", None)],
+)
+def test_gpus_that_pods_cannot_get_do_not_count(
+    tmp_path: Path, devices: str, allocatable: str, cards: int | None
+) -> None:
+    """An unhealthy device stays in the capacity and leaves what is allocatable, and without a device plugin both are 0: labels alone promise nothing. 16 devices of 8 cards are shares."""
+    resource = "nvidia.com/gpu"
+    status = {"capacity": {resource: devices}, "allocatable": {resource: allocatable}}
+    labels = gpu(gpu__count=8, gpu__memory=40960, gpu__product="NVIDIA-A100")
+    node = {"kind": "Node", "metadata": {"name": "n", "labels": labels}, "status": status}
+    (tmp_path / "node.json").write_text(json.dumps(node))
+    machine = machines_of(tmp_path / "node.json")["n"]
+    if cards is None:
+        assert machine.accelerators is None
+        (unread,) = (row for row in machine.unread if row.fact == "accelerators")
+        assert "none of them to pods" in unread.reason
+        assert "device plugin" in (unread.remedy or "")
+    else:
+        assert len(machine.accelerators or ()) == cards
+        assert ("cannot get" in machine.sources["accelerators"]) is (cards < 8)
+
+
 def test_instances_of_mig_are_parts(tmp_path: Path) -> None:
     """`single` counts instances as GPUs, `mixed` has labels of each kind: a program gets one, of 4,864 MiB."""
     single = gpu(gpu__count=7, gpu__memory=4864, gpu__product="NVIDIA-A100-SXM4-40GB-MIG-1g.5gb")

@@ -210,6 +210,14 @@ def test_a_record_as_a_local_fact_of_ansible_is_taken_whole(tmp_path: Path) -> N
     machine = machines_of(written(tmp_path / "x.json", {"ansible_facts": facts}))["a"]
     assert machine.memory_limit_bytes == GIB
     assert machine.instruction_sets == ("avx2",)
+    # what Ansible keeps of a fact that fails: to install it is no advice, and its text may hold anything
+    facts["ansible_local"] = {"selfhost": "Failure executing fact script, rc: 127, err: TOKEN=x"}
+    machine = machines_of(written(tmp_path / "x.json", {"ansible_facts": facts}))["a"]
+    unread = machine.unread_about("instruction_sets")
+    assert unread is not None
+    assert "the local fact selfhost.fact fails" in unread.reason
+    assert "to see why" in (unread.remedy or "")
+    assert "TOKEN" not in str(machine)
 
 
 def test_puppet_and_salt() -> None:
