@@ -180,8 +180,8 @@ def _bracketed(
     if tokens is not None:
         longer = ready.longer_sketches(tokens)
         if_longer = {} if longer is None else outlook(longer, ready.program, machine, is_too_slow)
-        running_ids = {id for id, (worst, _) in if_longer.items() if worst == RUNS}
-        left = at_context(left, tokens, ready.reaches, running_ids.__contains__)
+        there = {id for id, (worst, _) in if_longer.items() if worst == RUNS}
+        left = at_context(left, tokens, ready.reaches, there.__contains__)
     whole = {id for id in ids if id not in left or ready.may_be_here(id)}
     left = {id: left[id] for id in ids if id not in whole}
 
