@@ -272,8 +272,8 @@ def _fits_of_smaller(
             continue
         if is_surely_beyond(question, quantization, machine):
             continue
-        asked = asked_workload.replace(runtime=runtime.id, quantization=quantization)
-        fit = _fits(spec, asked, Asker(catalogue, machine))
+        smaller_workload = asked_workload.replace(runtime=runtime.id, quantization=quantization)
+        fit = _fits(spec, smaller_workload, Asker(catalogue, machine))
         if fit:
             yield fit, quality.text
 

@@ -142,26 +142,9 @@ def _refusals(refused: Iterable[tuple[Wanted, SelfhostError]]) -> Iterator[Fault
     """Why no verdict can be given for an entry, on any machine."""
     for place, (wanted, error) in enumerate(refused):
         if isinstance(error, WorkloadError) and error.problems:
-            yield from (
-                (
-                    wanted.index,
-                    each.key or "name",
-                    in_policy(each.message),
-                    each.remedy and in_policy(each.remedy),
-                )
-                for each in error.problems
-            )
+            yield from (_of_workload(wanted, each) for each in error.problems)
         elif isinstance(error, InputError) and error.problems:
-            yield from (
-                (
-                    wanted.index,
-                    "adapter" if each.file == wanted.asked.adapter else "name",
-                    f"{each.file} {each.message}",
-                    each.remedy or _NAME_A_FILE,
-                )
-                for each in error.problems
-                if _is_of_whole(each)
-            )
+            yield from (_of_file(wanted, each) for each in error.problems if _is_of_whole(each))
         else:
             remedy = error.remedy
             # to find near names takes far longer than all else: only for what will be listed
@@ -170,7 +153,17 @@ def _refusals(refused: Iterable[tuple[Wanted, SelfhostError]]) -> Iterator[Fault
             yield wanted.index, "name", in_policy(error.message), remedy and in_policy(remedy)
 
 
+def _of_workload(wanted: Wanted, problem: Problem) -> Fault:
+    remedy = problem.remedy and in_policy(problem.remedy)
+    return wanted.index, problem.key or "name", in_policy(problem.message), remedy
+
+
 _NAME_A_FILE = "name a file by its path from the folder in which the audit runs"
+
+
+def _of_file(wanted: Wanted, problem: Problem) -> Fault:
+    key = "adapter" if problem.file == wanted.asked.adapter else "name"
+    return wanted.index, key, f"{problem.file} {problem.message}", problem.remedy or _NAME_A_FILE
 
 
 def _selecting_none(unplaced: Iterable[Wanted], machines: int) -> Iterator[Fault]:

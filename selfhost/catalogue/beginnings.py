@@ -111,7 +111,7 @@ def _longer(key: str, catalogue: Catalogue) -> list[Outline]:
     ]
 
 
-# two models of one line are two sizes of it where one has this many times the parameters
+# two models of one line are two sizes of it where one has this many times the parameters (assumed)
 _NEXT_SIZE = 1.1
 
 

@@ -86,31 +86,31 @@ def choices_of(expression: str) -> Choices:
     words = expression.replace("(", " ( ").replace(")", " ) ").split()
     place = 0
 
-    def either() -> Choices:
+    def or_expression() -> Choices:
         nonlocal place
-        choices = both()
+        choices = and_expression()
         while place < len(words) and words[place].upper() == "OR":
             place += 1
-            choices = choices + both()
+            choices = choices + and_expression()
         return choices
 
-    def both() -> Choices:
+    def and_expression() -> Choices:
         nonlocal place
-        choices = one()
+        choices = simple_expression()
         while place < len(words) and words[place].upper() == "AND":
             place += 1
-            other = one()
+            other = simple_expression()
             choices = [left | right for left in choices for right in other]
             if len(choices) > MOST_CHOICES:
                 raise _wrong(f"leaves more than {MOST_CHOICES} choices")
         return choices
 
-    def one() -> Choices:
+    def simple_expression() -> Choices:
         nonlocal place
         word = words[place]
         place += 1
         if word == "(":
-            inner = either()
+            inner = or_expression()
             place += 1
             return inner
         if place + 1 < len(words) and words[place].upper() == "WITH":
@@ -118,7 +118,7 @@ def choices_of(expression: str) -> Choices:
             place += 2
         return [frozenset([word.casefold()])]
 
-    return either()
+    return or_expression()
 
 
 def satisfies(license_id: str, wanted: str) -> bool:

@@ -730,15 +730,15 @@ def _of_longer_recording(stated: StatedNeeds, workload: Workload, source: str) -
     """What a recording takes beyond the length that the memory is stated for; () where it is no
     longer, or how that grows is not known.
     """
-    asked = workload.audio_seconds or 0
+    seconds = workload.audio_seconds or 0
     usual = stated.heard_seconds or HEARD_SECONDS
     each, squared = stated.second_bytes or 0, stated.squared_second_bytes or 0
-    if asked <= usual or not (each or squared):
+    if seconds <= usual or not (each or squared):
         return ()
-    size = (each * (asked - usual) + squared * (asked**2 - usual**2)) * workload.parallel
-    line = f"({asked:,} - {usual:,}) seconds × {each:,} bytes" if each else ""
+    size = (each * (seconds - usual) + squared * (seconds**2 - usual**2)) * workload.parallel
+    line = f"({seconds:,} - {usual:,}) seconds × {each:,} bytes" if each else ""
     if squared:
-        square = f"({asked:,}² - {usual:,}²) × {squared:,} bytes"
+        square = f"({seconds:,}² - {usual:,}²) × {squared:,} bytes"
         line = f"{line} + {square}" if line else square
     return (
         Term(

@@ -208,7 +208,7 @@ def _reached(group: Attention, tokens: float) -> float:
     if group.compression:
         tokens /= group.compression
     limits = (group.indexer_rows, None if group.compression else group.window_tokens)
-    return min(tokens, *(limit for limit in limits if limit), tokens)
+    return min([tokens, *(limit for limit in limits if limit)])
 
 
 def first_token(

@@ -404,15 +404,16 @@ class Search:
 
     def by_tag(self, library: RuntimeSpec) -> Question | None:
         """With that program, whose library has the file; None where it does not run here."""
-        spec, asked = self._question.spec, self._question.workload
-        change = {"runtime": library.id, "quantization": asked.quantization}
+        spec, workload = self._question.spec, self._question.workload
+        quantization = workload.quantization
+        change = {"runtime": library.id, "quantization": quantization}
         for way in self._ways(iter([change])):
             if way.judged.fits:
                 return way.question.replace(
                     chosen=(
-                        f"{library.name}: its library has {spec.name} in {asked.quantization}, and"
+                        f"{library.name}: its library has {spec.name} in {quantization}, and"
                         " no other GGUF file of that type is known."
-                        f" `{option('runtime', asked.runtime or '')}` judges the usual program."
+                        f" `{option('runtime', workload.runtime or '')}` judges the usual program."
                     )
                 )
         return None

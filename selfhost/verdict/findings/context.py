@@ -55,20 +55,20 @@ def context_check(
     )
 
 
-def _of_recording(spec: ModelSpec, asked: int | None) -> Finding | None:
+def _of_recording(spec: ModelSpec, seconds: int | None) -> Finding | None:
     """Does it hear so much at once, and is the memory known of so much? None where nothing was
     asked or nothing speaks against it.
     """
     stated = spec.needs
-    if asked is None or stated is None:
+    if seconds is None or stated is None:
         return None
-    longest, words = stated.longest_seconds, units.duration(asked)
-    if longest is not None and asked > longest:
+    longest, words = stated.longest_seconds, units.duration(seconds)
+    if longest is not None and seconds > longest:
         piece = units.duration(longest)
         return _finding(
             Outcome.FAIL,
             "context-recording-too-long",
-            asked,
+            seconds,
             longest,
             f"{words} of audio exceeds the {piece} that the model hears at once.",
             f"split the recording into pieces of {piece} or less:"
@@ -76,12 +76,12 @@ def _of_recording(spec: ModelSpec, asked: int | None) -> Finding | None:
         ).replace(unit="seconds")
     heard = stated.heard_seconds or HEARD_SECONDS
     grows = stated.model_class or stated.second_bytes or stated.squared_second_bytes
-    if grows or spec.architecture is not None or asked <= heard:
+    if grows or spec.architecture is not None or seconds <= heard:
         return None
     return _finding(
         Outcome.WARN,
         "context-unmeasured",
-        asked,
+        seconds,
         heard,
         f"The memory is known of recordings of at most {units.duration(heard)}. What {words} takes"
         " is not: it may be much more.",

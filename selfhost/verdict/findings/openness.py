@@ -46,9 +46,9 @@ def open_for(spec: ModelSpec, purpose: str) -> Finding:
     from ...catalogue import openness
 
     if purpose == "audit":
-        row, asked = openness.auditable(spec), "auditable"
+        row, argument = openness.auditable(spec), "auditable"
     else:
-        row, asked = openness.permission(spec, "modification"), "modify"
+        row, argument = openness.permission(spec, "modification"), "modify"
     outcome, code = (_BY_ASSUMED_ANSWER if row.assumed else _BY_ANSWER)[row.answer]
     doubt, remedy = "", None
     if row.assumed:
@@ -58,7 +58,7 @@ def open_for(spec: ModelSpec, purpose: str) -> Finding:
             " spec of your own, with the page under [sources]"
         )
     elif outcome is not Outcome.PASS:
-        remedy = f"list models that are open enough: `{command('list', **{asked: True})}`"
+        remedy = f"list models that are open enough: `{command('list', **{argument: True})}`"
     return Finding(
         check="openness",
         outcome=outcome,
