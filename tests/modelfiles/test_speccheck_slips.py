@@ -52,7 +52,7 @@ SLIPS: dict[str, tuple[str, Callable[[re.Match[str]], str], str, str]] = {
     "count": (r"^layers = (\d+)$", lambda m: f'layers = "{m[1]}"', "architecture.layers", "write layers = {0}"),
     "type": (r'^dtype = "bfloat16"$', lambda _: 'dtype = "bfloat61"', "dtype", "bfloat16"),
     "quantization": (r"\bQ4_K_M = (\d)", lambda m: f"Q4_KM = {m[1]}", "Q4_KM", "Q4_K_M"),
-    "source": (r'^openness = "classified', lambda _: 'opennes = "classified', "sources.opennes", '"openness"'),
+    "source": (r'^openness = "', lambda _: 'opennes = "', "sources.opennes", '"openness"'),
     "no source": (r'^license = "(.{3,})$', lambda _: "", "sources.license", "say where"),
 }  # fmt: skip
 # what hides another: a wrong row or list leaves nothing to count, one line takes one slip
