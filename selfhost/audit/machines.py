@@ -302,7 +302,8 @@ class _Gathering:
         `Unreadable` ends the whole.
         """
         stem = self._stem(file)
-        count = 0
+        # `others` are items of a list that are no object
+        count = others = 0
         self._first = None
         for entry in entries:
             if faults.count > MAX_FAULTY:
@@ -315,6 +316,7 @@ class _Gathering:
             count += 1
             if entry.is_known:
                 continue
+            others += entry.place is not None and not isinstance(entry.value, dict)
             self._add_first(file, stem, faults, is_alone=False)
             machine_read = self._machine_of(entry, file, faults)
             if machine_read is None:
@@ -331,6 +333,8 @@ class _Gathering:
                 named = machine_read.replace(name=f"{stem}:{number}")
                 self._add(file, entry.line, named, faults)
         self._add_first(file, stem, faults, is_alone=True)
+        if others == count > 1:
+            raise systems.other_things()
         if not count and not faults and not self.reader.awaits(file):
             raise Unreadable("holds no machine")
 
