@@ -152,22 +152,22 @@ def _refusals(refused: Iterable[tuple[Wanted, SelfhostError]]) -> Iterator[Fault
                 for each in error.problems
             )
         elif isinstance(error, InputError) and error.problems:
-            yield from (
-                (
-                    wanted.index,
-                    "adapter" if each.file == wanted.asked.adapter else "name",
-                    f"{each.file} {each.message}",
-                    each.remedy or _NAME_A_FILE,
-                )
-                for each in error.problems
-                if _is_of_whole(each)
-            )
+            yield from _of_whole_files(wanted, error.problems)
         else:
             remedy = error.remedy
             # to find near names takes far longer than all else: only for what will be listed
             if place < MAX_PROBLEMS and isinstance(error, UnknownModelError) and error.nearest:
                 remedy = f'did you mean "{error.nearest[0]}"?'
             yield wanted.index, "name", in_policy(error.message), remedy and in_policy(remedy)
+
+
+def _of_whole_files(wanted: Wanted, problems: Iterable[Problem]) -> Iterator[Fault]:
+    """Files of an entry that cannot be used, each at the key that names it."""
+    for problem in problems:
+        if _is_of_whole(problem):
+            key = "adapter" if problem.file == wanted.asked.adapter else "name"
+            message = f"{problem.file} {problem.message}"
+            yield wanted.index, key, message, problem.remedy or _NAME_A_FILE
 
 
 _NAME_A_FILE = "name a file by its path from the folder in which the audit runs"

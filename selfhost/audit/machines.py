@@ -302,8 +302,7 @@ class _Gathering:
         `Unreadable` ends the whole.
         """
         stem = self._stem(file)
-        # `others` are items of a list that are no object
-        count = others = 0
+        count = 0
         self._first = None
         for entry in entries:
             if faults.count > MAX_FAULTY:
@@ -316,7 +315,6 @@ class _Gathering:
             count += 1
             if entry.is_known:
                 continue
-            others += entry.place is not None and not isinstance(entry.value, dict)
             self._add_first(file, stem, faults, is_alone=False)
             machine_read = self._machine_of(entry, file, faults)
             if machine_read is None:
@@ -333,8 +331,6 @@ class _Gathering:
                 named = machine_read.replace(name=f"{stem}:{number}")
                 self._add(file, entry.line, named, faults)
         self._add_first(file, stem, faults, is_alone=True)
-        if others == count > 1:
-            raise systems.other_things()
         if not count and not faults and not self.reader.awaits(file):
             raise Unreadable("holds no machine")
 
@@ -371,7 +367,11 @@ class _Gathering:
         if not systems.may_be_json(start):
             raise systems.no_answer()
         entries = read_records(stream, max_record_bytes=MAX_FILE_BYTES, knows=self._knows)
+        items = others = 0
         for entry in entries:
+            if entry.place is not None:
+                items += 1
+                others += not isinstance(entry.value, dict)
             of_others = (
                 None if entry.is_known else self.reader.of_value(entry.value, entry.line, file)
             )
@@ -383,6 +383,8 @@ class _Gathering:
                     # of a list, whose lines nobody counts
                     other.line, other.place = None, f"{entry.place}{other.place or ''}"
                 yield other
+        if others == items > 1:
+            raise systems.other_things()
 
     def _knows(self, text: str, line: int) -> bool:
         """Whether the line is like one before, and its machine is now in the fleet."""

@@ -15,7 +15,6 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from json import JSONDecodeError
     from typing import IO, Any, NoReturn
 
 # a list or object deeper than this is nobody's record; Python's own limit differs from version to
@@ -108,7 +107,7 @@ class Decoder:
         try:
             value, end = self._decoder.raw_decode(text, start)
         except json.JSONDecodeError as error:
-            raise _ungrammatical(error) from None
+            raise _ungrammatical(error.msg, text, error.pos, error.lineno) from None
         except RecursionError:
             raise _too_deep() from None
         except Unreadable:
@@ -133,13 +132,14 @@ def cut_off(line: int | None) -> NoJSON:
     return NoJSON("is not JSON: it ends too early", remedy, line=line)
 
 
-def _ungrammatical(error: JSONDecodeError) -> NoJSON:
-    has_begun = error.pos > 0 and bool(error.doc.strip(_BLANKS))
-    if error.msg.startswith("Unterminated string"):
-        return cut_off(error.lineno)
-    if has_begun and not error.doc[error.pos :].strip(_BLANKS):
-        return cut_off(error.lineno)
-    return NoJSON(f"is not JSON: {error.msg.removesuffix(' at')}", line=error.lineno)
+def _ungrammatical(message: str, text: str, place: int, line: int) -> NoJSON:
+    """What the parser says of that place of the text, unless the text ends there."""
+    has_begun = place > 0 and bool(text.strip(_BLANKS))
+    if message.startswith("Unterminated string"):
+        return cut_off(line)
+    if has_begun and not text[place:].strip(_BLANKS):
+        return cut_off(line)
+    return NoJSON(f"is not JSON: {message.removesuffix(' at')}", line=line)
 
 
 def _refuse_constant(word: str) -> NoReturn:
