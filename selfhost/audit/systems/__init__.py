@@ -38,11 +38,11 @@ else:
 # labels that say on which host a node is: nodes of one host share its memory
 HOSTS = frozenset(("dask.host", "ray.host", "slurm.host"))
 # words of a label `.state` that say that a machine takes no new work: cordoned nodes and conditions
-# of Kubernetes' own taints, states of sinfo(1), and what Nomad calls ineligible
+# of Kubernetes' own taints, states of sinfo(1), and what Nomad calls ineligible or awaits
 _RESTING = frozenset((
     "cordoned", "memory-pressure", "disk-pressure", "pid-pressure", "network-unavailable",
     "out-of-service", "drain", "drained", "draining", "maint", "maintenance", "failing", "inval",
-    "invalid_reg", "future", "ineligible",
+    "invalid_reg", "future", "ineligible", "initializing",
 ))  # fmt: skip
 # signs that compressed files begin with, and the program that unpacks them
 _PACKED = {

@@ -202,6 +202,7 @@ def test_a_machine_that_is_down_is_not_judged_and_a_drained_one_is() -> None:
         {"n": False, "m": {"saltversion": "3006"}},
         {"nodes": [{"name": "n", "real_memory": 1, "state": ["DOWN", "DRAIN"]}]},
         {"nodes": [{"name": "n", "real_memory": 1, "state": ["IDLE", "NOT_RESPONDING"]}]},
+        {"nodes": [{"name": "n", "real_memory": 1, "state": ["UNKNOWN"]}]},
     ]
     for answer in down:
         (problem,) = loaded(json.dumps(answer).encode()).problems
@@ -213,6 +214,10 @@ def test_a_machine_that_is_down_is_not_judged_and_a_drained_one_is() -> None:
         ({**ready, "spec": {"unschedulable": True}}, "cordoned"),
         ({**ready, "spec": {"taints": [pressure]}}, "memory-pressure"),
         ({**nomad, "Status": "ready"}, "ineligible"),
+        (
+            {**nomad, "SchedulingEligibility": "eligible", "Status": "initializing"},
+            "initializing",
+        ),
         ({"nodes": [{"name": "n", "real_memory": 1, "state": ["IDLE", "DRAIN"]}]}, "idle,drain"),
     ]
     for answer, state in works:
