@@ -30,6 +30,9 @@ _UNNAMED = RECORDED
 MAX_FAULTY = 10_000
 # records that differ in more than their numbers are kept whole, at about 15 kB each
 MAX_SHAPES = 20_000
+_STANDARD_INPUT = "standard input"
+# a pipe is read where a command failed, too
+_RUN_IT = "run the command before the pipe alone, and see what it prints"
 RECORD_IT = "record a machine with `selfhost machine --format json --name NAME`"
 
 
@@ -55,7 +58,7 @@ def load_machines(
     `progress` is told how far it is.
     """
     fleet = _Gathering(
-        ", ".join("standard input" if path == "-" else path for path in paths), progress
+        ", ".join(_STANDARD_INPUT if path == "-" else path for path in paths), progress
     )
     for typed in dict.fromkeys(paths):
         try:
@@ -65,9 +68,9 @@ def load_machines(
             continue
         fleet.read_as(system)
         if path == "-" and stdin is not None:
-            fleet.add_stream("standard input", BytesIO(stdin))
+            fleet.add_stream(_STANDARD_INPUT, BytesIO(stdin))
         elif path == "-":
-            fleet.add_file("/dev/stdin", "standard input")
+            fleet.add_file("/dev/stdin", _STANDARD_INPUT)
         elif os.path.isdir(path):
             for name in _records_in(path, fleet):
                 fleet.add_file(os.path.join(path, name))
@@ -125,6 +128,11 @@ def _records_in(folder: str, fleet: _Gathering) -> list[str]:
             remedy = f"name each of them: `--machines {os.path.join(folder, inner)}`"
         fleet.faults.append(Problem(file=folder, message=message, remedy=remedy))
     return names
+
+
+def _remedy_for(file: str) -> str:
+    """What to do about a file that nothing more is known of."""
+    return _RUN_IT if file == _STANDARD_INPUT else RECORD_IT
 
 
 # a process reads that much in about a second
@@ -224,7 +232,7 @@ class _Gathering:
                 self.add_stream(file, stream)
         except Unreadable as error:
             self.faults.append(
-                Problem(file=file, message=error.reason, remedy=error.remedy or RECORD_IT)
+                Problem(file=file, message=error.reason, remedy=error.remedy or _remedy_for(file))
             )
 
     def add_stream(self, file: str, stream: IO[bytes]) -> None:
@@ -280,7 +288,7 @@ class _Gathering:
             self.machines.truncate(before)
             del self.machine_lines[before:]
             self._files.pop()
-            remedy = error.remedy or RECORD_IT
+            remedy = error.remedy or _remedy_for(file)
             self.faults.append(
                 Problem(file=file, line=error.line, message=error.reason, remedy=remedy)
             )
@@ -359,7 +367,11 @@ class _Gathering:
         if not systems.may_be_json(start):
             raise systems.no_answer()
         entries = read_records(stream, max_record_bytes=MAX_FILE_BYTES, knows=self._knows)
+        items = others = 0
         for entry in entries:
+            if entry.place is not None:
+                items += 1
+                others += not isinstance(entry.value, dict)
             of_others = (
                 None if entry.is_known else self.reader.of_value(entry.value, entry.line, file)
             )
@@ -371,6 +383,8 @@ class _Gathering:
                     # of a list, whose lines nobody counts
                     other.line, other.place = None, f"{entry.place}{other.place or ''}"
                 yield other
+        if others == items > 1:
+            raise systems.other_things()
 
     def _knows(self, text: str, line: int) -> bool:
         """Whether the line is like one before, and its machine is now in the fleet."""

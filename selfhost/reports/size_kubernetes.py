@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 
 # how often a probe asks, in seconds
 _PERIOD = 10
+# the default: what a rollout waits for the image and a pod that is soon ready, in seconds
+# (https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#progress-deadline-seconds)
+_DEADLINE = 600
+_SECRET = (
+    "# first make the secret of your login at Hugging Face:"
+    " kubectl create secret generic hf-token --from-literal=token=…"
+)
 # beside the model: logs and what a program writes (assumed)
 _WRITABLE_MEBIBYTES = 1024
 _STORE = "# the model store is an emptyDir: a PersistentVolumeClaim in its place keeps the download"
@@ -38,7 +45,8 @@ def block(sizes: Sequence[ContainerSize]) -> str:
     named = list(zip(names_of(sizes), sizes, strict=True))
     claims = [_claim_is_yours(name, size) for name, size in named if size.files_are_yours]
     store = [] if all(size.files_are_yours for size in sizes) else [_STORE]
-    comments = [*heading(sizes), *claims, *store, *map(_start, sizes)]
+    secret = [_SECRET] if any(token_variable(size) is not None for size in sizes) else []
+    comments = [*heading(sizes), *claims, *secret, *store, *map(_start, sizes)]
     documents = [yaml.dumps(_deployment(name, size)) for name, size in named]
     return "\n".join(comments) + "\n" + "---\n".join(documents)
 
@@ -81,6 +89,8 @@ def _deployment(name: str, size: ContainerSize) -> dict[str, Any]:
         "metadata": {"name": name, "labels": labels},
         "spec": {
             "replicas": 1,
+            # a start that the probe waits for is no failure of the rollout
+            "progressDeadlineSeconds": _tries(size) * _PERIOD + _DEADLINE,
             "strategy": {"type": "Recreate"},
             "selector": {"matchLabels": labels},
             "template": {
@@ -91,11 +101,15 @@ def _deployment(name: str, size: ContainerSize) -> dict[str, Any]:
     }
 
 
+def _tries(size: ContainerSize) -> int:
+    """Of the startup probe, until the model is there and loaded."""
+    return -(-size.seconds_to_start // _PERIOD)
+
+
 def _container(size: ContainerSize) -> dict[str, Any]:
     service = size.runtime.service
     assert service is not None
     probe = {"httpGet": {"path": service.health, "port": service.port}, "periodSeconds": _PERIOD}
-    tries = -(-size.seconds_to_start // _PERIOD)
     mounts = [{"name": MODEL_VOLUME, "mountPath": folder_of(size)}]
     if size.shared_memory_bytes:
         mounts.append({"name": "shared-memory", "mountPath": "/dev/shm"})
@@ -106,7 +120,7 @@ def _container(size: ContainerSize) -> dict[str, Any]:
         "env": _environment(size),
         "ports": [{"containerPort": service.port}],
         "resources": _resources(size),
-        "startupProbe": {**probe, "failureThreshold": tries},
+        "startupProbe": {**probe, "failureThreshold": _tries(size)},
         "readinessProbe": probe,
         "livenessProbe": {**probe, "timeoutSeconds": _PERIOD, "failureThreshold": 6},
         "volumeMounts": mounts,

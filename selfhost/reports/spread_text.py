@@ -29,6 +29,10 @@ def document(spread: Spread, *, verbose: bool = False) -> Document:
         if len(spread.shares) > _SHOWN:
             more = len(spread.shares) - _SHOWN
             blocks.append(say(f"and {more} more: --format json has them all", indent=2))
+        largest = max(spread.shares, key=lambda share: share.devices)
+        if largest.devices > 1:
+            with_others = f"{largest.devices} GPUs, each with buffers of its own"
+            blocks += [BLANK, say(f"{largest.machine} holds it on {with_others}.", indent=2)]
         split = _tensor_split(spread)
         if split:
             blocks += [BLANK, say(split, indent=2)]

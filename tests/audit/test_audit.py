@@ -919,6 +919,12 @@ def test_nothing_to_read_is_a_problem(tmp_path: Path, path: str) -> None:
     assert [bool(problem.message) for problem in fleet.problems] == [True]
 
 
+def test_a_pipe_that_is_empty_is_the_fault_of_the_command_before_it() -> None:
+    """`kubectl get nodes -o json | selfhost audit --machines -`, where kubectl may not read nodes."""
+    (problem,) = load_machines("-", stdin=b"").problems
+    assert (problem.message, "before the pipe" in (problem.remedy or "")) == ("is empty", True)
+
+
 OUTCOMES = st.sampled_from([PASS, PASS, PASS, WARN, UNKNOWN, FAIL])
 SITUATIONS = st.dictionaries(
     st.tuples(st.sampled_from(["mistral-7b", "gpt2"]), st.sampled_from(["m1", "m2", "m3"])),

@@ -355,6 +355,9 @@ def test_json_and_text(engine: str, tmp_path: Path, capsys: pytest.CaptureFixtur
     text = capsys.readouterr().out
     assert engine == "vllm" or "[red]a`|b" in text
     assert "not estimated" in " ".join(text.split())
+    # why it holds more than on one machine
+    on_several = any(share["devices"] > 1 for share in answer["shares"])
+    assert ("each with buffers of its own" in " ".join(text.split())) is on_several
     if engine == "llama.cpp-rpc":
         assert "a network that you trust" in " ".join(text.split())
 

@@ -122,7 +122,10 @@ def test_a_pod_is_given_the_printed_sizes(case: str) -> None:
         assert cards == wanted.get(vendor, {})
     assert container["image"] == about.image
     assert container.get("args", []) == list(about.image_arguments)
-    assert container["startupProbe"]["failureThreshold"] * 10 >= about.seconds_to_start
+    waited = container["startupProbe"]["failureThreshold"] * 10
+    assert waited >= about.seconds_to_start
+    # 600 by default, after which `kubectl rollout status` and Helm call the pod that downloads a failure
+    assert document["spec"]["progressDeadlineSeconds"] > waited
 
 
 def test_no_pod_looks_for_your_file_in_an_empty_directory() -> None:
@@ -177,6 +180,8 @@ def test_a_gated_model_gets_its_token_from_a_secret() -> None:
     """Never from the block itself."""
     text = block("kubernetes", sized("vllm on four"))
     assert "secretKeyRef" in text
+    # a pod whose secret does not exist never starts
+    assert "kubectl create secret generic hf-token --from-literal=token=" in text
     assert 'HF_TOKEN: "${HF_TOKEN}"' in block("compose", sized("vllm on four"))
     assert "--env HF_TOKEN " in block("docker", sized("vllm on four"))
 

@@ -38,11 +38,11 @@ else:
 # labels that say on which host a node is: nodes of one host share its memory
 HOSTS = frozenset(("dask.host", "ray.host", "slurm.host"))
 # words of a label `.state` that say that a machine takes no new work: cordoned nodes and conditions
-# of Kubernetes' own taints, states of sinfo(1), and what Nomad calls ineligible
+# of Kubernetes' own taints, states of sinfo(1), and what Nomad calls ineligible or awaits
 _RESTING = frozenset((
     "cordoned", "memory-pressure", "disk-pressure", "pid-pressure", "network-unavailable",
     "out-of-service", "drain", "drained", "draining", "maint", "maintenance", "failing", "inval",
-    "invalid_reg", "future", "ineligible",
+    "invalid_reg", "future", "ineligible", "initializing",
 ))  # fmt: skip
 # signs that compressed files begin with, and the program that unpacks them
 _PACKED = {
@@ -179,6 +179,12 @@ def no_answer() -> Unreadable:
     return Unreadable(_NEITHER, _name_one(), line=1)
 
 
+def other_things() -> Unreadable:
+    """Why a list of which no item is an object is not read."""
+    return Unreadable(_OTHER_THINGS, _name_one())
+
+
+_OTHER_THINGS = "is a list of other things than machines"
 _NEITHER = "is neither JSON nor a text of a system that is read"
 _READ_ALWAYS = (".json", ".jsonl", ".prom")
 # what a file's name may end in beside the name of its machine
@@ -433,7 +439,7 @@ class _Document:
                 f"is no answer of {self._readers[0].title}: `{self._readers[0].command}` gives one"
             )
         if self._items:
-            return "is a list of other things than machines"
+            return _OTHER_THINGS
         return "is no machine record, and no answer of a system that is read"
 
 

@@ -287,8 +287,9 @@ def _host(node: Mapping[str, Any]) -> str | None:
     return None if host == machine_name(node.get("name")) else host
 
 
-# of slurm.h; a cloud node that is powered down starts when it is asked for
-_DOWN = frozenset(("DOWN", "ERROR", "FAIL", "NOT_RESPONDING"))
+# of slurm.h; a cloud node that is powered down starts when it is asked for. UNKNOWN: the controller
+# has just started and has not heard of the node (sinfo(1), "NODE STATE CODES")
+_DOWN = frozenset(("DOWN", "ERROR", "FAIL", "NOT_RESPONDING", "UNKNOWN"))
 
 
 def _states(node: Mapping[str, Any]) -> set[str]:
