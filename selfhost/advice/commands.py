@@ -180,8 +180,9 @@ def lines_of_made_file(
 
 class Circumstances(Record):
     """What a line depends on beside the question. `takes_longer`: the program takes a longer
-    context by itself, with which it would not run alike; `scaled`: the context is longer than the
-    trained one; `batch_tokens`: those that an encoder reads at once; `checkpoints`: to how many
+    context by itself, with which it would not run alike; `whole`: the context is all that the model
+    was trained for, to which the program cuts a longer one; `scaled`: the context is longer than
+    the trained one; `batch_tokens`: those that an encoder reads at once; `checkpoints`: to how many
     copies of a conversation the server is held, None where it is not; `bounds` and `environment`:
     options and environment variables that hold a server to what is counted; `device`: the runtime's
     word for where the model is placed; `offload`: the way by which its parts come to an accelerator
@@ -191,6 +192,7 @@ class Circumstances(Record):
     """
 
     takes_longer: bool = False
+    whole: bool = False
     scaled: bool = False
     batch_tokens: int | None = None
     checkpoints: int | None = None
@@ -212,6 +214,7 @@ def _circumstances(
     longer = longer_context(runtime, question, judged, catalogue, machine)
     return Circumstances(
         takes_longer=longer is None and _own_context(runtime, machine) is not None,
+        whole=_is_whole(question, runtime),
         scaled=any(finding.code == "context-scaled" for finding in judged.findings),
         batch_tokens=need.batch_tokens(question.spec, question.workload, architectures(catalogue)),
         checkpoints=_checkpoints(question, judged, catalogue),
@@ -222,6 +225,18 @@ def _circumstances(
         leaves_shared_gpu=_leaves_shared_gpu(question, runtime, machine),
         is_windows=machine.system == "windows",
     )
+
+
+def _is_whole(question: Question, runtime: RuntimeSpec) -> bool:
+    """Whether a runtime with a context of its own comes to the judged one by itself: it cuts its
+    own to what the model was trained for ("requested context size too large for model",
+    llm/server.go of Ollama; published logs show num_ctx=49152 cut to n_ctx_train=40960).
+    """
+    usual, architecture = runtime.default_context_tokens, question.spec.architecture
+    tokens = question.workload.context_tokens
+    if usual is None or architecture is None or tokens is None or tokens > usual:
+        return False
+    return tokens == need.trained_tokens(architecture, question.rewriting)
 
 
 class LongerContext(Record):
@@ -684,6 +699,7 @@ def _departures(
         "draft": workload.draft is not None and not drafts_itself,
         "adapter": workload.adapter,
         "context_tokens": usual is not None
+        and not circumstances.whole
         and (
             has_other_context
             or (circumstances.takes_longer and workload.context_tokens is not None)

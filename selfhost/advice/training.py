@@ -50,6 +50,8 @@ def training_lines(
     return _install(runtime, workload), (" ".join((command, *options)),)
 
 
+# unslothai/unsloth, README.md: less memory than trl with FlashAttention 2; not measured here
+_TRAINER_OF_LESS = "train with Unsloth, which takes less than is counted here"
 # examples of fewer tokens are not proposed (assumed)
 _SHORTEST_EXAMPLE_TOKENS = 256
 
@@ -67,6 +69,8 @@ def with_ways_to_cards(question: Question, asked: Workload, judged: Judged, aske
     ways = [f"use {words}" for words in options if words]
     if _fits_without_logits(question, judged, asker.machine):
         ways.append("train with `--use_liger_kernel` of trl, which keeps no logits")
+    if _method(question.workload) != "full":
+        ways.append(_TRAINER_OF_LESS)
     remedy = ", or ".join(ways)
     if not remedy:
         return judged

@@ -11,7 +11,7 @@ from ..catalogue.names import canonical, library_tag, named_in_command, resolve
 from ..catalogue.paths import is_bare_weights, is_path
 from ..catalogue.published import PublishedFiles
 from ..catalogue.spec import SIZE_OF, ModelSpec
-from ..core.errors import UnknownModelError, WorkloadError
+from ..core.errors import SelfhostError, SpecError, UnknownModelError, WorkloadError
 from ..core.records import Record
 from ..core.saying import differently, option
 from ..core.workload import Workload
@@ -175,10 +175,34 @@ def _holds_a_model(folder: str) -> bool:
     )
 
 
+def _by_name_of(path: str, catalogue: Catalogue) -> str | None:
+    """How to ask for the model that the name of a missing GGUF file says; None of a file that
+    is here, and of a name that says none.
+    """
+    from shlex import quote
+
+    name = path.replace("\\", "/").rpartition("/")[2]
+    if os.path.lexists(path) or not name.lower().endswith(".gguf"):
+        return None
+    try:
+        resolve(name, catalogue)
+    except SelfhostError:
+        return None
+    line = differently(f"selfhost check {quote(name)}", f'check("{name}")')
+    return f"the model by the name of the file: {line}"
+
+
 def _of_file(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:
     from ..modelfiles import read_local
 
-    local = read_local(typed, catalogue.common("architectures"))
+    try:
+        local = read_local(typed, catalogue.common("architectures"))
+    except SpecError as error:
+        remedy = _by_name_of(typed, catalogue)
+        if remedy is None:
+            raise
+        problems = [problem.replace(remedy=remedy) for problem in error.problems]
+        raise SpecError(problems) from error
     if local.quantization and local.files_here and workload.quantization is None:
         workload = workload.replace(quantization=local.quantization)
     notes = local.notes

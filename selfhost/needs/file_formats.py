@@ -18,8 +18,8 @@ _EXPERTS_AS_TRAINED = "MXFP4-Q8"
 WHISPER_QUANTIZATIONS = ("F16", "Q8_0", "Q5_1", "Q5_0")
 
 SMALLEST_DEFAULT = "Q4_K_M"
-"""The type of a GGUF file of text that is taken unless something else is asked for. What was trained
-in more bits has no smaller default. `llama-server -hf` takes it, too, where it is told no type.
+"""The type of a GGUF file of text that is taken unless something else is asked for. What was
+trained in more bits has no smaller default. `llama-server -hf` takes it, too, unless told a type.
 """
 
 

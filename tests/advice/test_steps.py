@@ -273,6 +273,13 @@ def test_ollama_is_told_a_context_that_it_would_not_take() -> None:
     assert first == f"{own} OLLAMA_CONTEXT_LENGTH=2048 ollama serve"
 
 
+def test_ollama_cuts_its_context_to_that_of_the_model() -> None:
+    """A model trained for 512 tokens needs no server of its own beside the service, whatever its context."""
+    for name in ("desktop-rtx3060-12gb", "desktop-rtx4090-24gb"):
+        commands = on(name, "mxbai-embed-large-v1", runtime="ollama").commands
+        assert commands == ("ollama run mxbai-embed-large:335m 'Hello'",)
+
+
 def test_the_server_keeps_as_many_copies_as_are_counted() -> None:
     """Without --ctx-checkpoints it keeps 32 (common/common.h); the line says 3, so the note goes."""
     verdict = on("desktop-rtx3060-12gb", "qwen3.5-4b", runtime="llama.cpp", quantization="Q4_K_M")

@@ -134,6 +134,8 @@ def test_a_processor_that_trains_beside_a_gpu_is_no_plain_yes(
     assert finding is not None
     assert finding.code == "accelerator-not-needed"
     assert answer_cell(verdict, here=False).text != "✓ RUNS"
+    # Unsloth, which most people would take for adapters on such a card, is named and not judged
+    assert ("Unsloth" in (finding.remedy or "")) is (asked["finetune_method"] == "lora")
     proposed = re.findall(r"context_tokens=(\d+)", finding.remedy or "")
     assert bool(proposed) is is_shortened
     for tokens in proposed:

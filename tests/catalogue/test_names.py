@@ -995,6 +995,14 @@ def test_models_for_different_things_have_no_usual_one(typed: str) -> None:
         resolve(typed, CATALOGUE)
 
 
+def test_a_tune_leads_to_the_model_that_people_know() -> None:
+    """Tunes of Llama 3 8B led to OpenBioLLM, another tune of it with the same layers."""
+    for typed in ("Meditron3-8B", "llama-nemotron", "EPFLiGHT/Meditron3-8B"):
+        with pytest.raises(UnknownModelError) as caught:
+            resolve(typed, CATALOGUE)
+        assert "selfhost check llama-3-8b-instruct" in in_shell(caught.value.remedy or ""), typed
+
+
 @pytest.mark.parametrize("typed", ["qwythos-9", "ui-mate-27"])
 def test_a_size_is_known_without_its_unit(typed: str) -> None:
     assert resolve(typed, CATALOGUE).spec_id == f"{typed}b"

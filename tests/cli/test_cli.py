@@ -884,6 +884,17 @@ def test_a_path_that_is_not_there_is_told_as_a_path(
     assert "does not exist" in err
 
 
+@pytest.mark.parametrize("folder", ["/models/", "./", "C:\\models\\"])
+def test_a_file_that_is_not_there_yet_is_asked_for_by_its_name(
+    capsys: pytest.CaptureFixture[str], folder: str
+) -> None:
+    """Who has not downloaded it asks whether to; a name that says no model leads nowhere."""
+    code, _, err = run(capsys, "check", f"{folder}Qwen3-8B-Q4_K_M.gguf")
+    assert code == 2
+    assert err.splitlines()[1].endswith(": selfhost check Qwen3-8B-Q4_K_M.gguf")
+    assert "selfhost check" not in run(capsys, "check", f"{folder}nosuch.gguf")[2]
+
+
 def test_a_bug_is_70_and_no_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
