@@ -22,6 +22,11 @@ from ..verdict.present import NO_FILES, Here, NamedFiles
 from ..verdict.question import ask
 from ..verdict.record import Question
 
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from ..modelfiles import LocalModel
+
 
 class Understood(Record):
     """What the caller named: the spec, how it was written, the workload with what the name
@@ -192,17 +197,24 @@ def _by_name_of(path: str, catalogue: Catalogue) -> str | None:
     return f"the model by the name of the file: {line}"
 
 
-def _of_file(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:
+def _read(typed: str, catalogue: Catalogue) -> LocalModel:
+    """The model of that path. Raises `SpecError`, whose remedy is the model by its file's name
+    where that says one.
+    """
     from ..modelfiles import read_local
 
     try:
-        local = read_local(typed, catalogue.common("architectures"))
+        return read_local(typed, catalogue.common("architectures"))
     except SpecError as error:
         remedy = _by_name_of(typed, catalogue)
         if remedy is None:
             raise
         problems = [problem.replace(remedy=remedy) for problem in error.problems]
         raise SpecError(problems) from error
+
+
+def _of_file(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:
+    local = _read(typed, catalogue)
     if local.quantization and local.files_here and workload.quantization is None:
         workload = workload.replace(quantization=local.quantization)
     notes = local.notes
