@@ -268,7 +268,7 @@ def _sizes_table(sizes: Sequence[Size], where: str) -> Table:
         Column(title="quant"),
         Column(title="download", right=True),
         Column(title="memory", right=True, drop=2),
-        Column(title=f"fits {where}"),
+        Column(title=f"runs {where}"),
         Column(title="loss of quality"),
         Column(title="with" if several else "", drop=1),
         Column(title="known as", drop=3),
