@@ -9,6 +9,7 @@ from io import BytesIO
 from ..core.errors import Faults, MachineFileError, Problem
 from ..core.json_text import Entry, read_records
 from ..core.reading import Unreadable, open_input, read_some
+from ..core.reading import shown as printable
 from ..core.records import Record
 from ..machine.record import FACTS, MAX_FILE_BYTES, RECORDED, Machine, machine_of
 from . import systems
@@ -88,10 +89,10 @@ def _notes(not_read: Sequence[str]) -> tuple[str, ...]:
         return ()
     # the name stands last: --anonymize takes what follows a folder for a name with blanks
     if len(not_read) == 1:
-        return (f"1 file holds no record and was not read: {not_read[0]}",)
+        return (f"1 file holds no record and was not read: {printable(not_read[0])}",)
     return (
         f"{len(not_read):,} files hold no record and were not read, the first of them"
-        f" {not_read[0]}",
+        f" {printable(not_read[0])}",
     )
 
 
@@ -125,7 +126,7 @@ def _records_in(folder: str, fleet: _Gathering) -> list[str]:
         message, remedy = "the folder holds no record", RECORD_IT
         if inner is not None:
             message += ", and the folders in it are not read"
-            remedy = f"name each of them: `--machines {os.path.join(folder, inner)}`"
+            remedy = f"name each of them, as in --machines {printable(os.path.join(folder, inner))}"
         fleet.faults.append(Problem(file=folder, message=message, remedy=remedy))
     return names
 
