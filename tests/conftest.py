@@ -6,6 +6,7 @@ import gc
 import os
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,7 +15,7 @@ from hypothesis import settings
 
 from helpers.goldens import Golden
 from helpers.packed import pack
-from selfhost.catalogue import index as catalogue
+from selfhost.catalogue import index
 from selfhost.core import dates
 from selfhost.core.parts import shipped_folder
 
@@ -47,19 +48,36 @@ def _once(name: str) -> None:
     A wheel has an index for that; a checkout has none, and each test would parse them again. No test
     changes these files; the folders that tests make are read as ever.
     """
-    read = getattr(catalogue._Folder, name)
+    read = getattr(index._Folder, name)
     answers: dict[tuple[str, ...], Any] = {}
 
-    def answer(folder: catalogue._Folder, *key: str) -> Any:
+    def answer(folder: index._Folder, *key: str) -> Any:
         if folder.path != _SHIPPED:
             return read(folder, *key)
         if key not in answers:
             answers[key] = read(folder, *key)
         return _copied(answers[key]) if name == "values" else answers[key]
 
-    setattr(catalogue._Folder, name, answer)
+    setattr(index._Folder, name, answer)
 
 
+def _list_once() -> None:
+    """List the checkout's own specs once a process: tests open the catalogue thousands of times."""
+    read = index._listed
+    answers: dict[tuple[str, ...], dict[str, tuple[str, ...]]] = {}
+
+    def answer(path: str, subfolders: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        if path != _SHIPPED:
+            return read(path, subfolders)
+        key = tuple(subfolders)
+        if key not in answers:
+            answers[key] = read(path, subfolders)
+        return dict(answers[key])
+
+    index._listed = answer
+
+
+_list_once()
 # before tests are collected, for some are made from the catalogue
 for _name in ("spec", "runtime", "values", "names", "spellings", "outlines"):
     _once(_name)
@@ -133,10 +151,8 @@ def few_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every eighth model is listed, and GPT-2, which tests ask for: for laws of any list, which need
     not judge a thousand models. A name still means any of them.
     """
-    ids = catalogue.Catalogue.ids
-    monkeypatch.setattr(
-        catalogue.Catalogue, "ids", lambda own: tuple(sorted({*ids(own)[::8], "gpt2"}))
-    )
+    ids = index.Catalogue.ids
+    monkeypatch.setattr(index.Catalogue, "ids", lambda own: tuple(sorted({*ids(own)[::8], "gpt2"})))
 
 
 @pytest.fixture(scope="session")
