@@ -37,8 +37,10 @@ def pack(factory: pytest.TempPathFactory) -> Path:
 
 
 def _compile(specs: Path) -> None:
-    (specs / INDEX_FILE).write_bytes(compile_index(str(specs)))
-    (specs / QUESTIONS_FILE).write_bytes(compile_questions(str(specs)))
+    # of the checkout, of which the copy is: what is read of it is kept for the tests of this process
+    checkout = shipped_folder()
+    (specs / INDEX_FILE).write_bytes(compile_index(checkout))
+    (specs / QUESTIONS_FILE).write_bytes(compile_questions(checkout))
     offers = str(specs / "common" / "offers.jsonl")
     Path(compiled_path(offers)).write_bytes(compile_offers(offers))
     for name in COMPILED:
