@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import os
 import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 import pytest
 from hypothesis import settings
@@ -91,6 +92,33 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name not in _LONGEST)
 
 
+# held by the process that collects first
+_COLLECTING: list[IO[str]] = []
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """In a fresh checkout one process compiles all modules, and the others meanwhile what a package
+    holds: side by side each would compile every module, which takes longer than to collect.
+    """
+    config = session.config
+    worker = getattr(config, "workerinput", None)
+    is_fresh = not (Path(__file__).parent / "verdict" / "__pycache__").exists()
+    is_whole = config.args == config.getini("testpaths")
+    if worker is None or not (is_fresh and is_whole) or sys.dont_write_bytecode:
+        return
+    gc.disable()
+    # each process has a folder of its own in the common one
+    base = Path(config.option.basetemp)
+    lock = open(base.parent / "collecting.lock", "w")  # noqa: SIM115 - held beyond this function
+    if worker["workerid"] == "gw0":
+        _COLLECTING.append(lock)
+    else:
+        pack(base)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    if not _COLLECTING:
+        lock.close()
+
+
 def pytest_collectstart() -> None:
     """Collecting makes no garbage to speak of, and to look for it takes a tenth of the time."""
     gc.disable()
@@ -98,6 +126,8 @@ def pytest_collectstart() -> None:
 
 def pytest_collection_finish() -> None:
     """What thousands of collected tests hold is never looked through for garbage again."""
+    while _COLLECTING:
+        _COLLECTING.pop().close()
     gc.enable()
     gc.collect()
     gc.freeze()
@@ -137,7 +167,7 @@ def golden(request: pytest.FixtureRequest) -> Golden:
 @pytest.fixture(scope="session")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder to start the program from, with all that a package compiles."""
-    return pack(tmp_path_factory)
+    return pack(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="session")
