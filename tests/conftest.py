@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import os
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 import pytest
 from hypothesis import settings
 
 from helpers.goldens import Golden
 from helpers.packed import pack
-from selfhost.catalogue import index as catalogue
+from selfhost.catalogue import index
 from selfhost.core import dates
 from selfhost.core.parts import shipped_folder
 
@@ -47,19 +49,36 @@ def _once(name: str) -> None:
     A wheel has an index for that; a checkout has none, and each test would parse them again. No test
     changes these files; the folders that tests make are read as ever.
     """
-    read = getattr(catalogue._Folder, name)
+    read = getattr(index._Folder, name)
     answers: dict[tuple[str, ...], Any] = {}
 
-    def answer(folder: catalogue._Folder, *key: str) -> Any:
+    def answer(folder: index._Folder, *key: str) -> Any:
         if folder.path != _SHIPPED:
             return read(folder, *key)
         if key not in answers:
             answers[key] = read(folder, *key)
         return _copied(answers[key]) if name == "values" else answers[key]
 
-    setattr(catalogue._Folder, name, answer)
+    setattr(index._Folder, name, answer)
 
 
+def _list_once() -> None:
+    """List the checkout's own specs once a process: tests open the catalogue thousands of times."""
+    read = index._listed
+    answers: dict[tuple[str, ...], dict[str, tuple[str, ...]]] = {}
+
+    def answer(path: str, subfolders: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        if path != _SHIPPED:
+            return read(path, subfolders)
+        key = tuple(subfolders)
+        if key not in answers:
+            answers[key] = read(path, subfolders)
+        return dict(answers[key])
+
+    index._listed = answer
+
+
+_list_once()
 # before tests are collected, for some are made from the catalogue
 for _name in ("spec", "runtime", "values", "names", "spellings", "outlines"):
     _once(_name)
@@ -73,6 +92,33 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name not in _LONGEST)
 
 
+# held by the process that collects first
+_COLLECTING: list[IO[str]] = []
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """In a fresh checkout one process compiles all modules, and the others meanwhile what a package
+    holds: side by side each would compile every module, which takes longer than to collect.
+    """
+    config = session.config
+    worker = getattr(config, "workerinput", None)
+    is_fresh = not (Path(__file__).parent / "verdict" / "__pycache__").exists()
+    is_whole = config.args == config.getini("testpaths")
+    if worker is None or not (is_fresh and is_whole) or sys.dont_write_bytecode:
+        return
+    gc.disable()
+    # each process has a folder of its own in the common one
+    base = Path(config.option.basetemp)
+    lock = open(base.parent / "collecting.lock", "w")  # noqa: SIM115 - held beyond this function
+    if worker["workerid"] == "gw0":
+        _COLLECTING.append(lock)
+    else:
+        pack(base)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    if not _COLLECTING:
+        lock.close()
+
+
 def pytest_collectstart() -> None:
     """Collecting makes no garbage to speak of, and to look for it takes a tenth of the time."""
     gc.disable()
@@ -80,6 +126,8 @@ def pytest_collectstart() -> None:
 
 def pytest_collection_finish() -> None:
     """What thousands of collected tests hold is never looked through for garbage again."""
+    while _COLLECTING:
+        _COLLECTING.pop().close()
     gc.enable()
     gc.collect()
     gc.freeze()
@@ -119,7 +167,7 @@ def golden(request: pytest.FixtureRequest) -> Golden:
 @pytest.fixture(scope="session")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder to start the program from, with all that a package compiles."""
-    return pack(tmp_path_factory)
+    return pack(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="session")
@@ -133,10 +181,8 @@ def few_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every eighth model is listed, and GPT-2, which tests ask for: for laws of any list, which need
     not judge a thousand models. A name still means any of them.
     """
-    ids = catalogue.Catalogue.ids
-    monkeypatch.setattr(
-        catalogue.Catalogue, "ids", lambda own: tuple(sorted({*ids(own)[::8], "gpt2"}))
-    )
+    ids = index.Catalogue.ids
+    monkeypatch.setattr(index.Catalogue, "ids", lambda own: tuple(sorted({*ids(own)[::8], "gpt2"})))
 
 
 @pytest.fixture(scope="session")

@@ -34,6 +34,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.usefixtures("few_listed")
 @pytest.mark.parametrize("line", COMMANDS)
 def test_commands_give_the_route_that_the_page_states(
     line: str, capsys: pytest.CaptureFixture[str]

@@ -598,7 +598,8 @@ def _list(path: str, *, must_exist: bool, is_package: bool = False) -> tuple[tup
     own, which has an index.
     """
     try:
-        listed = os.listdir(path)
+        with os.scandir(path) as entries:
+            listed = {entry.name: entry for entry in entries}
     except OSError as error:
         if not must_exist:
             return (), is_package
@@ -622,22 +623,27 @@ def _list(path: str, *, must_exist: bool, is_package: bool = False) -> tuple[tup
                 )
             ]
         ) from error
-    names = [name for name in listed if name.endswith(".toml") and name[0] != "."]
     is_package = is_package or INDEX_FILE in listed
-    if not is_package:
-        names = [name for name in names if _may_be_read(os.path.join(path, name))]
+    names = [
+        name[:-5]
+        for name, entry in listed.items()
+        if name.endswith(".toml") and name[0] != "." and (is_package or _may_be_read(entry))
+    ]
     if len(names) > MAX_FILES:
         raise SpecError(
             [Problem(file=_shown(path), message=f"holds more than {MAX_FILES:,} specs")]
         )
-    return tuple(sorted([name[:-5] for name in names])), is_package
+    return tuple(sorted(names)), is_package
 
 
-def _may_be_read(path: str) -> bool:
+def _may_be_read(entry: os.DirEntry[str]) -> bool:
     """Whether it is no folder, and nothing that blocks whoever opens it, as a fifo does. Of a link
     that leads nowhere its reader tells why.
     """
-    return os.path.isfile(path) or not os.path.exists(path)
+    # what the listing tells already, but for links: each file asked for takes as long as a check
+    if entry.is_file(follow_symlinks=False):
+        return True
+    return os.path.isfile(entry.path) or not os.path.exists(entry.path)
 
 
 def misnamed(id: str, file: str) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import cache
 
 from ..core.errors import NotAModelError, UnknownModelError
@@ -415,10 +415,22 @@ def _misspelled(message: str, name: str, catalogue: Catalogue) -> UnknownModelEr
         _begins_so(key, facts) for facts in (catalogue.common("things").get("line") or {}).values()
     ):
         return None
-    spellings = set(canonical_of_each(tuple(catalogue.spellings())))
+    spellings = _spelled_like(key, catalogue)
     if key in spellings or not any(is_slip_of(key, spelling) for spelling in spellings):
         return None
     return UnknownModelError(message, nearest=lambda: _nearest(key, catalogue), remedy=SEE_NAMES)
+
+
+def _spelled_like(key: str, catalogue: Catalogue) -> Set[str]:
+    """The names of the catalogue with as many words as `key` and the same first letter, which a
+    slip leaves as they are (`near_names.is_slip_of`): a file may name thousands of unknown models.
+    """
+    kept: dict[tuple[int, str], set[str]] | None = catalogue.derived.get("spelled alike")
+    if kept is None:
+        kept = catalogue.derived["spelled alike"] = {}
+        for spelling in canonical_of_each(tuple(catalogue.spellings())):
+            kept.setdefault((spelling.count("-"), spelling[:1]), set()).add(spelling)
+    return kept.get((key.count("-"), key[:1]), frozenset())
 
 
 def _made_of(message: str, name: str, catalogue: Catalogue) -> UnknownModelError | None:

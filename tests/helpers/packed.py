@@ -7,8 +7,6 @@ import os
 import shutil
 from pathlib import Path
 
-import pytest
-
 from helpers.paths import ROOT
 from selfhost.advice.compiled import QUESTIONS_FILE
 from selfhost.advice.compiling import compile_questions
@@ -18,11 +16,10 @@ from selfhost.core.parts import shipped_folder
 from selfhost.core.tables import COMPILED, compile_table, compiled_path
 
 
-def pack(factory: pytest.TempPathFactory) -> Path:
-    """A folder with this checkout's `selfhost`, and its specs with what a build compiles of them.
-    Nobody may change it.
+def pack(base: Path) -> Path:
+    """A folder with this checkout's `selfhost`, and its specs with what a build compiles of them;
+    `base` is the folder of this process for what tests write. Nobody may change it.
     """
-    base = factory.getbasetemp()
     # beside other processes of one run the base is a folder of their common one
     common = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     folder = common / "installation"
@@ -37,8 +34,10 @@ def pack(factory: pytest.TempPathFactory) -> Path:
 
 
 def _compile(specs: Path) -> None:
-    (specs / INDEX_FILE).write_bytes(compile_index(str(specs)))
-    (specs / QUESTIONS_FILE).write_bytes(compile_questions(str(specs)))
+    # of the checkout, of which the copy is: what is read of it is kept for the tests of this process
+    checkout = shipped_folder()
+    (specs / INDEX_FILE).write_bytes(compile_index(checkout))
+    (specs / QUESTIONS_FILE).write_bytes(compile_questions(checkout))
     offers = str(specs / "common" / "offers.jsonl")
     Path(compiled_path(offers)).write_bytes(compile_offers(offers))
     for name in COMPILED:
