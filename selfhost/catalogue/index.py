@@ -593,36 +593,16 @@ def _listed(path: str, subfolders: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 
 def _list(path: str, *, must_exist: bool, is_package: bool = False) -> tuple[tuple[str, ...], bool]:
-    """The names of the TOML files in a folder, sorted and without their ending, but no hidden
-    ones; and whether it is a package's
-    own, which has an index.
+    """The names of the TOML files in a folder, sorted and without their ending, but no hidden ones;
+    and whether it is a package's own, which has an index.
     """
     try:
         with os.scandir(path) as entries:
             listed = {entry.name: entry for entry in entries}
-    except OSError as error:
-        if not must_exist:
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and not must_exist:
             return (), is_package
-        if isinstance(error, FileNotFoundError):
-            message, remedy = (
-                "there is no such folder of specs" if path else "no folder of specs was named",
-                "name a folder that holds <id>.toml files",
-            )
-        elif isinstance(error, NotADirectoryError):
-            message, remedy = "is not a folder", "name the folder that holds the <id>.toml files"
-        else:
-            message, remedy = f"cannot be listed: {error.strerror or error}", None
-        raise SpecError([Problem(file=_shown(path), message=message, remedy=remedy)]) from error
-    except ValueError as error:  # a null character in the path
-        raise SpecError(
-            [
-                Problem(
-                    file=_shown(path),
-                    message="is no path",
-                    remedy="name a folder of <id>.toml files",
-                )
-            ]
-        ) from error
+        raise SpecError([_unlistable(path, error)]) from error
     is_package = is_package or INDEX_FILE in listed
     names = [
         name[:-5]
@@ -634,6 +614,21 @@ def _list(path: str, *, must_exist: bool, is_package: bool = False) -> tuple[tup
             [Problem(file=_shown(path), message=f"holds more than {MAX_FILES:,} specs")]
         )
     return tuple(sorted(names)), is_package
+
+
+def _unlistable(path: str, error: OSError | ValueError) -> Problem:
+    """Why a folder cannot be listed; a null character in its path is a `ValueError`."""
+    remedy: str | None
+    if isinstance(error, ValueError):
+        message, remedy = "is no path", "name a folder of <id>.toml files"
+    elif isinstance(error, FileNotFoundError):
+        message = "there is no such folder of specs" if path else "no folder of specs was named"
+        remedy = "name a folder that holds <id>.toml files"
+    elif isinstance(error, NotADirectoryError):
+        message, remedy = "is not a folder", "name the folder that holds the <id>.toml files"
+    else:
+        message, remedy = f"cannot be listed: {error.strerror or error}", None
+    return Problem(file=_shown(path), message=message, remedy=remedy)
 
 
 def _may_be_read(entry: os.DirEntry[str]) -> bool:
