@@ -22,6 +22,11 @@ from ..verdict.present import NO_FILES, Here, NamedFiles
 from ..verdict.question import ask
 from ..verdict.record import Question
 
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from ..modelfiles import LocalModel
+
 
 class Understood(Record):
     """What the caller named: the spec, how it was written, the workload with what the name
@@ -192,17 +197,22 @@ def _by_name_of(path: str, catalogue: Catalogue) -> str | None:
     return f"the model by the name of the file: {line}"
 
 
-def _of_file(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:
+def _read_here(catalogue: Catalogue, path: str) -> LocalModel:
+    """The model at a path. The error of a missing file names the model that its name says."""
     from ..modelfiles import read_local
 
     try:
-        local = read_local(typed, catalogue.common("architectures"))
+        return read_local(path, catalogue.common("architectures"))
     except SpecError as error:
-        remedy = _by_name_of(typed, catalogue)
+        remedy = _by_name_of(path, catalogue)
         if remedy is None:
             raise
         problems = [problem.replace(remedy=remedy) for problem in error.problems]
         raise SpecError(problems) from error
+
+
+def _of_file(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:
+    local = _read_here(catalogue, typed)
     if local.quantization and local.files_here and workload.quantization is None:
         workload = workload.replace(quantization=local.quantization)
     notes = local.notes
