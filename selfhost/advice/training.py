@@ -67,16 +67,20 @@ def with_ways_to_cards(question: Question, asked: Workload, judged: Judged, aske
         return judged
     options = (_first_on_cards(question, asked, way, asker) for way in _ways(question))
     ways = [f"use {words}" for words in options if words]
-    if _fits_without_logits(question, judged, asker.machine):
-        ways.append("train with `--use_liger_kernel` of trl, which keeps no logits")
-    if _method(question.workload) != "full":
-        ways.append(_TRAINER_OF_LESS)
-    remedy = ", or ".join(ways)
+    remedy = ", or ".join((*ways, *_trainers_of_less(question, judged, asker.machine)))
     if not remedy:
         return judged
     helped = with_remedy(finding, remedy)
     findings = tuple(helped if each is finding else each for each in judged.findings)
     return judged.replace(findings=findings)
+
+
+def _trainers_of_less(question: Question, judged: Judged, machine: Machine) -> Iterator[str]:
+    """What trains the same in less memory."""
+    if _fits_without_logits(question, judged, machine):
+        yield "train with `--use_liger_kernel` of trl, which keeps no logits"
+    if _method(question.workload) != "full":
+        yield _TRAINER_OF_LESS
 
 
 def _ways(question: Question) -> Iterator[tuple[dict[str, Any], ...]]:

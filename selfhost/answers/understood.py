@@ -197,16 +197,14 @@ def _by_name_of(path: str, catalogue: Catalogue) -> str | None:
     return f"the model by the name of the file: {line}"
 
 
-def _read(typed: str, catalogue: Catalogue) -> LocalModel:
-    """The model of that path. Raises `SpecError`, whose remedy is the model by its file's name
-    where that says one.
-    """
+def _read_here(catalogue: Catalogue, path: str) -> LocalModel:
+    """The model at a path. The error of a missing file names the model that its name says."""
     from ..modelfiles import read_local
 
     try:
-        return read_local(typed, catalogue.common("architectures"))
+        return read_local(path, catalogue.common("architectures"))
     except SpecError as error:
-        remedy = _by_name_of(typed, catalogue)
+        remedy = _by_name_of(path, catalogue)
         if remedy is None:
             raise
         problems = [problem.replace(remedy=remedy) for problem in error.problems]
@@ -214,7 +212,7 @@ def _read(typed: str, catalogue: Catalogue) -> LocalModel:
 
 
 def _of_file(catalogue: Catalogue, typed: str, workload: Workload) -> Understood:
-    local = _read(typed, catalogue)
+    local = _read_here(catalogue, typed)
     if local.quantization and local.files_here and workload.quantization is None:
         workload = workload.replace(quantization=local.quantization)
     notes = local.notes
