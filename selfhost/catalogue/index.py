@@ -624,16 +624,17 @@ def _list(path: str, *, must_exist: bool, is_package: bool = False) -> tuple[tup
             ]
         ) from error
     is_package = is_package or INDEX_FILE in listed
-    names = [
-        name[:-5]
-        for name, entry in listed.items()
-        if name.endswith(".toml") and name[0] != "." and (is_package or _may_be_read(entry))
-    ]
+    names = [name[:-5] for name, entry in listed.items() if _is_of_spec(name, entry, is_package)]
     if len(names) > MAX_FILES:
         raise SpecError(
             [Problem(file=_shown(path), message=f"holds more than {MAX_FILES:,} specs")]
         )
     return tuple(sorted(names)), is_package
+
+
+def _is_of_spec(name: str, entry: os.DirEntry[str], is_package: bool) -> bool:
+    """Whether a listed file holds a spec; what a package brought needs no look at its kind."""
+    return name.endswith(".toml") and name[0] != "." and (is_package or _may_be_read(entry))
 
 
 def _may_be_read(entry: os.DirEntry[str]) -> bool:
