@@ -276,7 +276,7 @@ def longer_context(
     """The context that the program takes by itself, where the model runs with it as it was judged:
     all of it lies where it lay. None elsewhere, and where a context was asked for.
 
-    It takes no more than the model was trained for (llm/server.go of Ollama, general knowledge).
+    It takes no more than the model was trained for (`_is_whole`).
     """
     own_tokens = _own_context(runtime, machine)
     workload, architecture = question.workload, question.spec.architecture

@@ -169,11 +169,10 @@ def _as_checked(
     place = without_bounds(machine)
     understood = understand(catalogue, model, workload, place)
     question = question_of(catalogue, understood, place, follows_machine=False)
-    if not has_ways(understood, question):
+    tells_memory = _tells_memory(machine)
+    if not has_ways(understood, question) or (question.in_turn and not tells_memory):
         return workload
-    if question.in_turn and not _tells_memory(machine):
-        return workload
-    if not _tells_memory(machine):
+    if not tells_memory:
         taken = smallest_of_list(question, understood.workload, catalogue, in_ram=True)
     else:
         if machine.memory_total_bytes is not None:

@@ -252,8 +252,8 @@ def _first_in_turn(
     if workload.task != "generate" or _states_needs_alone(spec):
         return None, ()
     format, usual = need.default_format_and_quantization(spec, runtime)
-    first, *others = types_in_turn(spec, format, usual) or (None,)
-    return first, tuple(filter(None, others))
+    types = types_in_turn(spec, format, usual)
+    return (types[0], types[1:]) if types else (None, ())
 
 
 def _in_format(
