@@ -227,7 +227,7 @@ def _tensor_parallel(
                 on_device = term if device is None else term_on(term, device)
                 each = on_device.on_one_of(number)
                 terms.append(each.replace(where=where, beside=None, lean=None))
-    return placed_as(needs, "accelerator", terms, 0)
+    return placed_as(needs, "accelerator", terms)
 
 
 def _of_devices(memory: MemoryNeed) -> list[Term]:

@@ -129,9 +129,7 @@ def on_one(needs: Needs, where: str) -> Needs:
     stored = _as_stored(
         [term.beside or term if term.is_program else term.replace(where=where) for term in terms]
     )
-    # the originals of repacked weights are a matter of the page cache: none lie there once the
-    # weights are on the device
-    return placed_as(needs, "accelerator", [part for term in stored for part in _whole(term)], 0)
+    return placed_as(needs, "accelerator", [part for term in stored for part in _whole(term)])
 
 
 def _moving_bytes(term: Term) -> int:
@@ -214,8 +212,7 @@ def _with_shares(
     terms: list[Term] = []
     for term in memory.terms:
         terms.extend(_parts(term, shares, left, layers))
-    evictable = sum(term.bytes for term in terms if term.is_copy and term.where == "host")
-    return placed_as(needs, "split" if left else "accelerator", terms, evictable)
+    return placed_as(needs, "split" if left else "accelerator", terms)
 
 
 class _Taken(Record):
@@ -363,11 +360,12 @@ def _some_layers(shared: Term, where: str, count: int, stop: int, layers: int) -
     return shared.replace(where=where, how=how, arithmetic=line, offload=None, **sizes)
 
 
-def placed_as(needs: Needs, placement: str, terms: list[Term], evictable_bytes: int) -> Needs:
+def placed_as(needs: Needs, placement: str, terms: list[Term]) -> Needs:
+    """The need with these terms, some of them on accelerators."""
     there = [part for term in terms for part in _of_a_device(term, placement == "accelerator")]
     return needs.replace(
         placement=placement,
-        memory=MemoryNeed(terms=tuple(_as_stored(there)), evictable_bytes=evictable_bytes),
+        memory=MemoryNeed(terms=tuple(_as_stored(there))),
     )
 
 
@@ -385,13 +383,13 @@ def _of_a_device(term: Term, away: bool) -> Iterator[Term]:
 
 
 def _as_stored(terms: Sequence[Term]) -> Iterator[Term]:
-    """On a device weights lie as they are stored: what only a CPU has in a second layout is
-    part of them.
+    """Beside a device weights lie as they are stored, in RAM too: what a processor alone has in a
+    second layout is part of them. llama.cpp prefers the device's kind of RAM to that layout, and
+    the mapped file to both (ggml-org/llama.cpp b11126: make_cpu_buft_list in src/llama-model.cpp,
+    select_weight_buft in src/llama-model-loader.cpp).
     """
     copies = {
-        (term.name.replace("repacked_", ""), term.where): term
-        for term in terms
-        if term.is_copy and term.where != "host"
+        (term.name.replace("repacked_", ""), term.where): term for term in terms if term.is_copy
     }
     for term in terms:
         copy = copies.get((term.name, term.where))
@@ -401,7 +399,7 @@ def _as_stored(terms: Sequence[Term]) -> Iterator[Term]:
             yield term.replace(
                 arithmetic=line, offload=_together(term.offload, copy.offload), **sizes
             )
-        elif not term.is_copy or term.where == "host":
+        elif not term.is_copy:
             yield term
 
 

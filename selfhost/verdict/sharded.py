@@ -48,7 +48,7 @@ def sharded(
             ]
         else:
             terms += [term.replace(where=place.where) for place in chosen]
-    yield placed_as(needs, "accelerator", terms, 0)
+    yield placed_as(needs, "accelerator", terms)
 
 
 def _groups_that_hold(

@@ -303,7 +303,24 @@ def test_the_repacked_copy_is_shared_out_like_the_weights() -> None:
     assert split.memory is not None
     assert split.placement == "split"
     assert split.memory.total_bytes == 28 * GIB
-    assert split.memory.evictable_bytes < 24 * GIB
+
+
+def test_no_second_copy_is_made_beside_a_gpu() -> None:
+    """llama.cpp asks for the GPU's kind of RAM before the processor's layout (b11126,
+    make_cpu_buft_list), so that what is left in RAM lies there as it is stored.
+    """
+    memory = MemoryNeed(
+        terms=(term(4 * GIB, 4 * GIB), term(24 * GIB, 24 * GIB, "repacked_weights")),
+        evictable_bytes=24 * GIB,
+    )
+    split = judge(
+        question(needs=needs_of().replace(memory=memory)), MACHINE.replace(accelerators=(GPU,))
+    ).needs
+    assert split is not None
+    assert split.memory is not None
+    in_ram = [each.name for each in split.memory.terms if each.where == "host"]
+    assert in_ram == ["weights"]
+    assert split.memory.evictable_bytes == 0
 
 
 def test_what_one_card_has_left_is_no_room_on_another() -> None:
