@@ -112,6 +112,7 @@ def _single(
             why=why,
             when=when,
             ends=verdict.finding("speed") is None,
+            at_present=_is_of_the_moment(verdict),
         ),
         *_answer_words(verdict),
         _load_words(verdict),
@@ -569,6 +570,16 @@ def _measuring_narrows(verdict: Verdict, *, measured: bool) -> bool:
     """Whether measuring the memory bandwidth would narrow the pace."""
     on_card = verdict.needs is not None and verdict.needs.placement == "accelerator"
     return is_here(verdict.machine) and not (on_card or measured)
+
+
+def _is_of_the_moment(verdict: Verdict) -> bool:
+    """Whether the pace rests on the bandwidth that was read in a virtual machine: its host may give
+    it more or less at another time.
+    """
+    machine = verdict.machine
+    on_card = verdict.needs is not None and verdict.needs.placement == "accelerator"
+    is_read = machine.memory_bandwidth_bytes_per_second is not None
+    return machine.scope == "vm" and is_here(machine) and is_read and not on_card
 
 
 def _what_narrows(verdict: Verdict, *, measured: bool) -> str:

@@ -294,9 +294,16 @@ def pace_of(speed: Speed | None, *, title: str = "", always_ends: bool = False) 
 
 
 def pace_words(
-    pace: PaceRange, *, narrows: str = "", why: str = "", when: str = "", ends: bool = True
+    pace: PaceRange,
+    *,
+    narrows: str = "",
+    why: str = "",
+    when: str = "",
+    ends: bool = True,
+    at_present: bool = False,
 ) -> str:
     """`about 12 tokens/s, faster than you read`; below reading speed how long an answer takes.
+    `at_present`: what it rests on may be another at another time.
 
     Where the ends are too far apart for one figure it is a guess, with what `narrows` it, and with
     both ends unless a row beside it has them (`ends` False). `why` its bandwidth could not be read,
@@ -311,7 +318,8 @@ def pace_words(
         if why:
             return f"{speed}; {why}: {' '.join(filter(None, (narrows or 'run it again', when)))}"
         return f"{speed}; {narrows} for a narrower range" if narrows else speed
-    speed = f"about {units.speed(pace.likely, pace.likely)}"
+    moment = " at present" if at_present else ""
+    speed = f"about {units.speed(pace.likely, pace.likely)}{moment}"
     if pace.likely >= 2 * READING_TOKENS_PER_SECOND:
         return f"{speed}, faster than you read"
     if pace.likely >= READING_TOKENS_PER_SECOND:

@@ -649,3 +649,34 @@ def test_a_wide_range_says_what_kept_it_wide(
     monkeypatch.setattr(reader, "read_slotted", lambda **_: unknown)
     cli.main(["check", "mistral-7b"])
     assert words in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(("scope", "is_said"), [("vm", True), ("host", False)])
+def test_a_pace_in_a_virtual_machine_is_that_of_the_moment(
+    scope: str,
+    is_said: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Two processors of one host read 37 or 67 GB/s, for some seconds or minutes each."""
+    monkeypatch.setattr(glance.Glancing, "end", lambda _: QUIET)
+    unread = Unread(fact=FACT, reason="a stand-in")
+    monkeypatch.setattr(
+        reader,
+        "begin_glance",
+        lambda machine: glance.Glancing(glance_threads.Filling(machine, Host(), unread)),
+    )
+    here = HERE.replace(
+        is_this_one=True,
+        scope=scope,
+        memory_limit_bytes=16 * 2**30,
+        memory_available_bytes=15 * 2**30,
+        disks=tuple(
+            Disk(purpose=purpose, path="~", free_bytes=2**40, writable=True) for purpose in PURPOSES
+        ),
+    )
+    monkeypatch.setattr(reader, "read_slotted", lambda **_: here)
+    cli.main(["check", "mistral-7b"])
+    said = capsys.readouterr().out
+    assert "tokens/s" in said
+    assert ("tokens/s at present" in said) == is_said
