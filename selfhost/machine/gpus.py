@@ -412,6 +412,15 @@ def board_watts(name: str) -> tuple[float, float] | None:
     return None if watts is None else (watts[0], watts[1])
 
 
+def link_bytes_per_second(name: str) -> float | None:
+    """What the link of a GPU to the RAM carries each way at most; None where it is not known."""
+    link: str | None = _of_row(_whole_and_share(name)[0], _rows("pcie"))
+    if link is None:
+        return None
+    version, _, lanes = link.partition(" x")
+    return float(_table()["pcie_lane"][version]) * 1e9 * int(lanes)
+
+
 def source_of(fact: str) -> str:
     """Where the figures of a key of the rows are from: `memory`, `watts`, `driver`, `runs`."""
     source: str = _table()["sources"][fact]

@@ -16,7 +16,10 @@ from ..catalogue.spec import Architecture
 from ..core import units
 from ..core.records import Record
 from ..core.workload import Workload
-from .speed import PaceRange, SecondsRange, Speed
+from .ranges import added_apart
+from .speed import PaceRange, PromptCopies, SecondsRange, Speed
+
+_ENDS = ("low", "likely", "high")
 
 # of the experts as many as if so large a share of them were chosen from by chance, for texts prefer
 # some: slow end, likely, fast end. And of a step, what reading them takes, as a share of what they
@@ -219,6 +222,7 @@ def first_token(
     empty: PaceRange,
     *,
     attended: float = 0.0,
+    copies: PromptCopies | None = None,
 ) -> SecondsRange:
     """Seconds until the first token of the answer to a prompt of so many tokens: reading it, and
     one step.
@@ -226,17 +230,24 @@ def first_token(
     `after`: the pace of decoding behind it. `attending`: the pace in the middle of it, where a
     processor attends to it as decoding does; None of a GPU, where it takes `attended` of what the
     weights take, at the rate of dense matrices. `empty`: the pace with nothing in the context.
+    `copies`: what of `prompt` a part of a batch takes as well as a whole one.
     """
-    seconds = []
-    for end, share, rate in zip(
-        ("low", "likely", "high"), _ATTENDING, _ATTENDED_ON_GPU, strict=True
-    ):
+    if copies is not None:
+        prompt = copies.computed
+    reads = []
+    for end, share, rate in zip(_ENDS, _ATTENDING, _ATTENDED_ON_GPU, strict=True):
         own = 0.0
         if attending is not None:
             own = max(0.0, 1 / getattr(attending, end) - 1 / getattr(empty, end))
-        read = tokens * ((1 + attended / rate) / getattr(prompt, end) + share * own)
-        seconds.append(read + 1 / getattr(after, end))
-    slow, likely, fast = seconds
+        reads.append(tokens * ((1 + attended / rate) / getattr(prompt, end) + share * own))
+    if copies is not None:
+        slow, likely, fast = reads
+        reads = list(added_apart((slow, likely, fast), copies.seconds_for(tokens)))
+        if tokens < copies.least_tokens:
+            reads = [tokens / getattr(empty, end) for end in _ENDS]
+    slow, likely, fast = (
+        read + 1 / getattr(after, end) for read, end in zip(reads, _ENDS, strict=True)
+    )
     return SecondsRange(low=min(fast, likely), likely=likely, high=max(slow, likely))
 
 
@@ -255,9 +266,11 @@ def with_whole_answer(
     `at` gives the pace with so many tokens in the context; with `as_measured` by the rules of the
     program whose prompts were measured, which stand for others.
     """
-    prompt = pace.prompt
+    prompt, copies = pace.prompt, pace.prompt_copies
     if prompt is None and pace.decode is not None:
-        prompt = at(None, as_measured=True).prompt
+        as_measured = at(None, as_measured=True)
+        # what another program does with weights in RAM was not seen
+        prompt = None if as_measured.prompt_copies is not None else as_measured.prompt
     empty = at(0).decode
     if pace.decode is None or empty is None:
         return pace
@@ -276,9 +289,14 @@ def with_whole_answer(
             if attending is None:
                 experts = experts_of(architecture, active_parameters)
                 attended = attended_on_gpu(architecture, active_parameters, wanted, experts)
-            seconds = first_token(wanted, prompt, after, attending, empty, attended=attended)
+            seconds = first_token(wanted, prompt, after, attending, empty, attended=attended, copies=copies)
             how += f"; a prompt of {units.tokens(wanted)} and one step until the first token"
-    if workload.parallel > 1:
+    if workload.parallel > 1 and copies is not None:
+        how += (
+            f"; the total of {workload.parallel:,} sequences at once is not known, because part of"
+            " the weights lies in RAM"
+        )
+    elif workload.parallel > 1:
         experts = experts_of(architecture, active_parameters)
         total = parallel_total(
             pace.decode,

@@ -64,7 +64,8 @@ def with_draft(
     checks = [
         min(drafted + 1, most + grown) * step for most, step in zip(_CHECKED, steps, strict=True)
     ]
-    if prompt is not None and empty is not None:
+    # a few tokens at once are no prompt where weights lie in RAM: none cross for them
+    if prompt is not None and empty is not None and alone.prompt_copies is None:
         cost = token_cost(experts, on_processor=on_processor)
         together = parallel_total(decode, empty, prompt, drafted + 1, cost=cost, experts=experts)
         checks = [(drafted + 1) / getattr(together, end) for end in _ENDS]

@@ -13,6 +13,7 @@ from .processor import Bandwidth, bandwidth
 from .speed import (
     NO_REST,
     PaceRange,
+    PromptCopies,
     SharedGpu,
     Speed,
     by_llama,
@@ -49,9 +50,10 @@ def with_accelerators(
     *,
     experts_apart: bool,
     filled: float,
+    in_ram_bytes: tuple[int, float],
 ) -> Speed:
-    """Accelerators one after the other, then the layers in RAM. Prompts are estimated where
-    nothing is left for the RAM.
+    """Accelerators one after the other, then the layers in RAM. For a prompt `in_ram_bytes` of
+    those, of weights and of the cache of one token, cross to the accelerators.
     """
     parts = shares_and_gpus(machine, offloaded)
     if isinstance(parts, Speed):
@@ -91,11 +93,20 @@ def with_accelerators(
         how += chat.how
         held: dict[str, float] = {}
         for share, gpu in parts:
-            held[gpu.name] = held.get(gpu.name, 0.0) + share
-        prompt = None if step.foreign or memory is not None else gpu_prompt(step, held)
+            held[gpu.name] = held.get(gpu.name, 0.0) + share / (1 - rest)
+        prompt = None if step.foreign else gpu_prompt(step, held)
+        copies: PromptCopies | None = None
+        if prompt is not None and memory is not None:
+            from .prompt_copies import copied_per_second, copies_of, how_copied
+
+            rates = copied_per_second(held)
+            copies = copies_of(prompt, *in_ram_bytes, rates)
+            prompt = copies.pace
+            how += how_copied(in_ram_bytes[0], rates)
         return Speed(
             decode=decode,
             prompt=prompt,
+            prompt_copies=copies,
             how=how + by_llama(step, memory is not None),
             full_context_tokens_per_second=chat.full_tokens_per_second,
         )

@@ -22,6 +22,7 @@ from .speed import (
     depth_of_short_chat,
     foreign_to_rules,
     is_in_whole,
+    left_in_ram,
     on_processor,
     shared_builds,
     shared_gpu,
@@ -153,10 +154,12 @@ def _laid_out_anywhere(
     workload: Workload,
 ) -> LaidOut:
     """As `laid_out`, wherever nothing limits a GPU that shares the RAM."""
+    context = (workload.context_tokens or 0) * workload.parallel
     return LaidOut(
         context_tokens=workload.context_tokens,
         on_shared_gpu=shared_builds(program),
         offloaded=shares_of(placed) if placed.placement != "host" else None,
+        in_ram_bytes=left_in_ram(placed, context) if placed.placement == "split" else (0, 0.0),
         at_once=program is not None and bool(program.tensor_parallel_option),
         experts_apart=program is not None and program.leaves_experts,
         filled=_filled(placed, _layers_shared_out(program, architecture)),
@@ -232,6 +235,7 @@ def _pace_asked(
             placed.memory is None,
             tuple((way.offloaded or {}).items()),
             way.filled,
+            way.in_ram_bytes,
         )
     )
     return is_whole, step_key, tuple(way.offloaded or ())
@@ -558,6 +562,7 @@ def predict_step(machine: Machine, step: Step, way: LaidOut) -> Speed:
             way.offloaded,
             experts_apart=way.experts_apart,
             filled=way.filled,
+            in_ram_bytes=way.in_ram_bytes,
         )
     shared = shared_gpu(machine, way.on_shared_gpu)
     if shared is not None and shared.used:

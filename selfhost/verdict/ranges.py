@@ -26,6 +26,19 @@ def added(*ranges: Range) -> Range:
     return low, likely, high
 
 
+def added_apart(*ranges: Range) -> Range:
+    """Of parts that come one after the other and have nothing to do with each other: the ends are
+    as far as the root of the sum of their squares. All of them begin with the low end, or all with
+    the high.
+    """
+    likely = sum(each[1] for each in ranges)
+    first = sqrt(sum((each[1] - each[0]) ** 2 for each in ranges))
+    last = sqrt(sum((each[2] - each[1]) ** 2 for each in ranges))
+    if any(each[0] > each[2] for each in ranges):
+        first, last = -first, -last
+    return likely - first, likely, likely + last
+
+
 def inverse(each: Range) -> Range:
     """Seconds of a rate, and the other way round."""
     return 1 / each[2], 1 / each[1], 1 / each[0]

@@ -92,6 +92,41 @@ class SecondsRange(Record):
     high: float
 
 
+class PromptCopies(Record):
+    """A prompt where a GPU lacks room for all weights: those in RAM cross to it for each
+    `batch_tokens` of the prompt in `seconds` (slow end, likely, fast end), and `computed` is the
+    pace beside that. With them crosses the cache of layers that lie there, each token before the
+    batch in `token_seconds`. None cross for fewer than `least_tokens`, which are read as an answer
+    is written.
+    """
+
+    computed: PaceRange
+    seconds: tuple[float, float, float]
+    token_seconds: tuple[float, float, float]
+    batch_tokens: int
+    least_tokens: int
+
+    def seconds_for(self, tokens: int) -> tuple[float, float, float]:
+        """What crossing takes for a prompt of so many tokens: slow end, likely, fast end."""
+        batches = -(-tokens // self.batch_tokens)
+        slow, likely, fast = (
+            batches * (weights + tokens / 2 * cached)
+            for weights, cached in zip(self.seconds, self.token_seconds, strict=True)
+        )
+        return slow, likely, fast
+
+    @property
+    def pace(self) -> PaceRange:
+        """Tokens per second of a long prompt."""
+        from .ranges import added_apart
+
+        computed = 1 / self.computed.low, 1 / self.computed.likely, 1 / self.computed.high
+        slow, likely, fast = self.seconds
+        crossing = slow / self.batch_tokens, likely / self.batch_tokens, fast / self.batch_tokens
+        taken = added_apart(computed, crossing)
+        return PaceRange(low=1 / taken[0], likely=1 / taken[1], high=1 / taken[2])
+
+
 class Speed(Record):
     """Expected pace; `how` says what it rests on, in a sentence a person understands.
 
@@ -104,6 +139,7 @@ class Speed(Record):
     `audio_seconds` the length of the recording that was asked about. None: not asked, or not known.
     `full_context_tokens_per_second` is the likely pace once the context is full, where that is less
     than nine tenths of `decode`, which is of a chat.
+    `prompt_copies`: what `prompt` is made of where weights cross to a GPU for it.
     `clip`: frames, width and height of what is made, where that is a video; `frames_per_second`, at
     which it is played.
     """
@@ -113,6 +149,7 @@ class Speed(Record):
     work: PaceRange | None = None
     unit: str = "tokens_per_second"
     how: str
+    prompt_copies: PromptCopies | None = None
     first_token_seconds: SecondsRange | None = None
     dataset_seconds: SecondsRange | None = None
     parallel_total: PaceRange | None = None
@@ -178,6 +215,7 @@ class LaidOut(Record):
     every layer, instead of whole layers. `experts_apart`: of a mixture that a GPU does not hold,
     it leaves experts to the RAM instead of whole layers. `on_shared`: share of the layers that a
     GPU which shares the RAM computes, slow end, likely, fast end (`shared_memory.share_on_shared`).
+    `in_ram_bytes`: what `offloaded` leaves in RAM of the weights, and of the cache of one token.
     `filled`: of what `offloaded` leaves in RAM, the share that the devices hold at the fast end
     (`on_devices.share_if_filled`).
     """
@@ -185,6 +223,7 @@ class LaidOut(Record):
     context_tokens: int | None = None
     on_shared_gpu: SharedBuilds = _ANY_PROGRAM
     offloaded: Mapping[int, float] | None = None
+    in_ram_bytes: tuple[int, float] = (0, 0.0)
     at_once: bool = False
     experts_apart: bool = False
     on_shared: tuple[float, float, float] = WHOLLY
@@ -319,17 +358,30 @@ def shares_of(needs: Needs) -> dict[int, float]:
     """Number of an accelerator -> share of the weights that `needs`, as placed, puts on it; {}
     for a model in RAM.
     """
-    held: dict[int, int] = {}
-    total = 0
+    held = _weights_by_place(needs)
+    total = sum(held.values())
+    return {
+        int(number): size / total
+        for where, size in held.items()
+        for place, _, number in [where.partition(":")]
+        if total and place == "accelerator" and number.isdecimal()
+    }
+
+
+def left_in_ram(needs: Needs, context_tokens: int) -> tuple[int, float]:
+    """Bytes of the weights that `needs`, as placed, leaves in RAM, and of the cache of one token."""
+    terms = needs.memory.terms if needs.memory else ()
+    cached = sum(term.bytes for term in terms if (term.name, term.where) == ("kv_cache", "host"))
+    return _weights_by_place(needs).get("host", 0), cached / max(1, context_tokens)
+
+
+def _weights_by_place(needs: Needs) -> dict[str, int]:
+    held: dict[str, int] = {}
     for term in needs.memory.terms if needs.memory else ():
         # what a processor reads in a layout of its own stands apart, and not in `weights` as well
-        if term.name not in ("weights", "repacked_weights"):
-            continue
-        total += term.bytes
-        place, _, number = term.where.partition(":")
-        if place == "accelerator" and number.isdecimal():
-            held[int(number)] = held.get(int(number), 0) + term.bytes
-    return {number: size / total for number, size in held.items() if total}
+        if term.name in ("weights", "repacked_weights"):
+            held[term.where] = held.get(term.where, 0) + term.bytes
+    return held
 
 
 def is_in_whole(shares: Mapping[int, float]) -> bool:

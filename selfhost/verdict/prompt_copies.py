@@ -1,0 +1,79 @@
+"""How fast a prompt is read where a GPU lacks room for all weights: llama.cpp copies those in RAM to
+the GPU, for each batch of the prompt anew, and computes all of it there. So it does with the cache
+of layers that lie in RAM.
+
+ggml-org/llama.cpp b11126: ggml_backend_sched_split_graph (ggml/src/ggml-backend.cpp) hands what
+reads a weight in RAM to a device that `offload_op` says wants it, which those of CUDA, HIP, Vulkan
+and SYCL do from `LEAST_TOKENS` on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..core import units
+from ..machine import gpus
+from .speed import PaceRange, PromptCopies
+
+# n_ubatch, as `-ub` sets it (common/common.h)
+BATCH_TOKENS = 512
+# GGML_OP_OFFLOAD_MIN_BATCH
+LEAST_TOKENS = 32
+# a link of a later version is told at no more than this: few boards beside such cards had it
+# (PCIe 5.0 cards reached 9 to 31 GB/s)
+_MOST_OF_LINK = 31.5e9
+# of the link, what weights crossed at, as if all of them crossed: slow end, likely, fast end. Not
+# every expert is chosen in a batch, and so copied. By runs of 12 cards (tests/truth/speed_split.json)
+_SHARE = (0.3, 0.85, 1.35)
+# the links of cards that are not known: 3.0 x8, 4.0 x8 or 3.0 x16, and 4.0 x16
+_ANY_LINK = (7.9e9, 15.75e9, 31.5e9)
+
+
+def copied_per_second(names: Iterable[str]) -> tuple[float, float, float]:
+    """Bytes per second of weights that cross to the GPUs of these names, one after the other: slow
+    end, likely, fast end.
+    """
+    links = [_ends_of_link(name) for name in names]
+    slow, likely, fast = (
+        share * min(each) for share, each in zip(_SHARE, zip(*links, strict=True), strict=True)
+    )
+    return slow, likely, fast
+
+
+def _ends_of_link(name: str) -> tuple[float, float, float]:
+    link = gpus.link_bytes_per_second(name)
+    if link is None:
+        return _ANY_LINK
+    most = min(link, _MOST_OF_LINK)
+    return most, most, most
+
+
+def copies_of(
+    computed: PaceRange,
+    weights_bytes: int,
+    cached_token_bytes: float,
+    rates: tuple[float, float, float],
+) -> PromptCopies:
+    """A prompt of which GPUs compute all at that pace, while so many bytes of weights lie in RAM,
+    and so many of each token's cache. `rates` are those of `copied_per_second`.
+    """
+    slow, likely, fast = rates
+    return PromptCopies(
+        computed=computed,
+        seconds=(weights_bytes / slow, weights_bytes / likely, weights_bytes / fast),
+        token_seconds=(
+            cached_token_bytes / slow, cached_token_bytes / likely, cached_token_bytes / fast,
+        ),
+        batch_tokens=BATCH_TOKENS,
+        least_tokens=LEAST_TOKENS,
+    )  # fmt: skip
+
+
+def how_copied(weights_bytes: int, rates: tuple[float, float, float]) -> str:
+    """What the pace of a prompt rests on, as a clause."""
+    slow, _, fast = (units.decimal(int(rate)) for rate in rates)
+    return (
+        f"; for each {units.tokens(BATCH_TOKENS)} of a prompt {units.decimal(weights_bytes)} of"
+        f" weights cross to the GPU, at {slow}/s to {fast}/s (-ub 2048: a quarter as often, for more"
+        " GPU memory)"
+    )
