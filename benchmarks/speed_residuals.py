@@ -550,6 +550,9 @@ def of_split(use: str) -> Iterator[Run]:
         row = dict(zip(document["columns"], values, strict=True))
         if row["use"] != use or row["decode_per_second"] is None or row["cpu_moe"] == 0:
             continue
+        if row["ngl"] == 0:
+            # nothing on the card: a processor's
+            continue
         peak, host = row["ram_gb_per_s"], row["host"]
         machine = machine_of(row["device"], "card", row["memory_gb"]).replace(
             cpu_model=host or "unknown",
