@@ -6,7 +6,8 @@
 
 The runs are those of tests/truth/speed_public.json, tests/truth/speed.json and
 tests/truth/speed_backends.json, which decode, tests/truth/speed_drafts.json, which draft,
-tests/truth/speed_batches.json, which compute several tokens at once, tests/truth/speed_transformers.json,
+tests/truth/speed_batches.json, which compute several tokens at once, tests/truth/speed_split.json, which
+decode with a part in RAM, laid out as the source tells, tests/truth/speed_transformers.json,
 which Transformers decodes, tests/truth/speed_vllm.json, which vLLM does, tests/truth/speed_pictures.json,
 which make a picture, tests/truth/speed_sound.json, which make or hear a minute of sound, and those of `compute_runs`, which are bound by compute. Each is asked of
 `selfhost.check` as a user would ask it, on a machine of that device.
@@ -22,7 +23,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from math import exp, log
 from pathlib import Path
@@ -39,31 +40,34 @@ from selfhost import Machine, Workload, check
 from selfhost import needs as need
 from selfhost.catalogue.forms import DRAFTED_BY_OLLAMA
 from selfhost.catalogue.index import Catalogue
+from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import SelfhostError
 from selfhost.core.records import Record
 from selfhost.machine import cpus, gpus
 from selfhost.machine.gpus import vendor_of
 from selfhost.machine.record import Accelerator
 from selfhost.needs import parts
-from selfhost.verdict import graphics, pictures, processor
+from selfhost.verdict import graphics, pacing, pictures, processor
 from selfhost.verdict.compute import power_of
 from selfhost.verdict.graphics import device_bandwidth
 from selfhost.verdict.pictures import pace_of_pictures
 from selfhost.verdict.ranges import product
 from selfhost.verdict.record import Verdict
 from selfhost.verdict.speech import kind_of_speech
-from selfhost.verdict.speed import PaceRange, shares_of
+from selfhost.verdict.speed import LaidOut, PaceRange, shares_of
 
 TRUTH = Path(__file__).parents[1] / "tests" / "truth"
 PUBLIC = TRUTH / "speed_public.json"
 BACKENDS = TRUTH / "speed_backends.json"
 DRAFTS = TRUTH / "speed_drafts.json"
 BATCHES = TRUTH / "speed_batches.json"
+SPLIT = TRUTH / "speed_split.json"
 TRANSFORMERS = TRUTH / "speed_transformers.json"
 VLLM = TRUTH / "speed_vllm.json"
 PICTURES = TRUTH / "speed_pictures.json"
 SOUND = TRUTH / "speed_sound.json"
 GIB = 1 << 30
+_RAM_FIELDS = ("memory_total_bytes", "memory_limit_bytes", "memory_available_bytes")
 SEVERAL = ", several tokens a step"
 # a conversion's weights are known to some percent
 _BEYOND_DOUBT = 1.1
@@ -83,6 +87,8 @@ def main() -> int:
         ("speed_backends.json, kept out of the fit", list(of_backends("kept"))),
         ("speed_drafts.json", list(of_drafts())),
         ("speed_batches.json, several at once", list(of_batches())),
+        ("speed_split.json, fitted", list(of_split("fitted"))),
+        ("speed_split.json, kept out of the fit", list(of_split("kept"))),
         ("speed_transformers.json, fitted", list(of_transformers("fitted"))),
         ("speed_transformers.json, kept out of the fit", list(of_transformers("kept"))),
         ("speed_vllm.json, fitted", list(of_vllm("fitted"))),
@@ -534,6 +540,76 @@ def of_batches() -> Iterator[Run]:
             f"{row['spec']} {row['quantization']}, {row['at_once']} at once",
             row["tokens_per_second"], total.low, total.likely, total.high,
         )  # fmt: skip
+
+
+def of_split(use: str) -> Iterator[Run]:
+    """The runs of that use that decode with a part in RAM, each laid out as its source tells."""
+    document, shelf = json.loads(SPLIT.read_text(encoding="utf-8")), Catalogue.open()
+    runtime, architectures = shelf.runtime("llama.cpp"), shelf.common("architectures")
+    for values in document["rows"]:
+        row = dict(zip(document["columns"], values, strict=True))
+        if row["use"] != use or row["decode_per_second"] is None or row["cpu_moe"] == 0:
+            continue
+        if row["ngl"] == 0:
+            # nothing on the card: a processor's
+            continue
+        peak, host = row["ram_gb_per_s"], row["host"]
+        machine = machine_of(row["device"], "card", row["memory_gb"]).replace(
+            cpu_model=host or "unknown",
+            memory_bandwidth_bytes_per_second=None if peak is None else int(peak * 1e9),
+        )
+        spec = shelf.spec(row["spec"])
+        weights = need.decode_bytes_by_type(
+            spec, runtime, "gguf", row["quantization"], architectures
+        )
+        apart = row["cpu_moe"] is not None
+        # llama-bench starts at that depth and decodes some 128 tokens
+        depth_tokens = row["depth"] + 64
+        pace = pacing.predict(
+            machine,
+            spec.architecture,
+            weights,
+            LaidOut(
+                context_tokens=depth_tokens,
+                offloaded={0: _share_on_card(row, spec)},
+                experts_apart=apart,
+            ),
+            depth_tokens=depth_tokens,
+            runtime=runtime,
+        ).decode
+        if pace is None:
+            print(f"  without a pace: {row['spec']} on {row['device']}", file=sys.stderr)
+            continue
+        part = "experts" if apart else "layers"
+        yield Run(
+            f"{part} in RAM{'' if peak is None else ' of a known peak'}", row["device"],
+            f"{row['spec']} {row['quantization']}, {row['cpu_moe'] if apart else row['ngl']}",
+            row["decode_per_second"], pace.low, pace.likely, pace.high,
+        )  # fmt: skip
+
+
+def _share_on_card(row: Mapping[str, Any], spec: ModelSpec) -> float:
+    """What the card holds of all weights where the source tells the layers, else as is planned."""
+    architecture, counted = spec.architecture, spec.parameters
+    assert architecture is not None
+    if row["cpu_moe"] is None:
+        # the output is one more
+        return float(row["ngl"] / (architecture.layers + 1))
+    if row["cpu_moe"] == "fit":
+        machine = machine_of(row["device"], "card", row["memory_gb"])
+        asked = Workload(quantization=row["quantization"], runtime="llama.cpp")
+        ram = dict.fromkeys(_RAM_FIELDS, 128 * GIB)
+        verdict = check(row["spec"], asked, machine=machine.replace(**ram))
+        assert verdict.needs is not None
+        return sum(shares_of(verdict.needs).values())
+    groups = [group for group in architecture.feed_forward if group.experts]
+    layers = [number for group in groups for number in group.layers]
+    in_ram = sum(number < row["cpu_moe"] for number in layers) / len(layers)
+    assert counted.total is not None
+    assert counted.active is not None
+    # what a token leaves out are the experts that it does not use
+    used = (groups[0].used or 1) / (groups[0].experts or 1)
+    return float(1 - in_ram * (counted.total - counted.active) / (1 - used) / counted.total)
 
 
 def has_experts(spec_id: str) -> bool:
