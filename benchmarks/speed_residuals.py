@@ -9,8 +9,9 @@ tests/truth/speed_backends.json, which decode, tests/truth/speed_drafts.json, wh
 tests/truth/speed_batches.json, which compute several tokens at once, tests/truth/speed_split.json, which
 decode with a part in RAM, laid out as the source tells, tests/truth/speed_transformers.json,
 which Transformers decodes, tests/truth/speed_vllm.json, which vLLM does, tests/truth/speed_pictures.json,
-which make a picture, tests/truth/speed_sound.json, which make or hear a minute of sound, and those of `compute_runs`, which are bound by compute. Each is asked of
-`selfhost.check` as a user would ask it, on a machine of that device.
+which make a picture, tests/truth/speed_sound.json, which make or hear a minute of sound, tests/truth/speed_fresh.json, which no constant
+was fitted on, and those of `compute_runs`, which are bound by compute. Each is asked of
+`selfhost.check` as a user would ask it, on a machine of that device; the fresh ones by the name that a user would type.
 
 A run that at one token a step would read a tenth more than its device's memory gives takes several tokens a
 step: its program drafts them, as Ollama from 0.31 on does by itself with some models on Apple chips
@@ -66,6 +67,7 @@ TRANSFORMERS = TRUTH / "speed_transformers.json"
 VLLM = TRUTH / "speed_vllm.json"
 PICTURES = TRUTH / "speed_pictures.json"
 SOUND = TRUTH / "speed_sound.json"
+FRESH = TRUTH / "speed_fresh.json"
 GIB = 1 << 30
 _RAM_FIELDS = ("memory_total_bytes", "memory_limit_bytes", "memory_available_bytes")
 SEVERAL = ", several tokens a step"
@@ -95,6 +97,7 @@ def main() -> int:
         ("speed_vllm.json, kept out of the fit", list(of_vllm("kept"))),
         ("speed_pictures.json", list(of_pictures())),
         ("speed_sound.json", list(of_sound())),
+        ("speed_fresh.json, in no fit", list(of_fresh())),
     ):
         print(f"\n{source}: {len(runs)} runs")
         print(f"{'':34} runs devices  error  inside  high/low  seen/likely")
@@ -766,6 +769,32 @@ def of_sound() -> Iterator[Run]:
         ):
             rates = 1 / row["seconds"], 1 / high, 1 / likely, 1 / low
             yield Run(group, row["device"], row["spec"], *rates)
+
+
+def of_fresh() -> Iterator[Run]:
+    """The runs that are in no fit, on machines by the names that a user would type."""
+    document = json.loads(FRESH.read_text(encoding="utf-8"))
+    for values in document["rows"]:
+        row = dict(zip(document["columns"], values, strict=True))
+        verdict = check(
+            row["spec"],
+            Workload(quantization=row["quantization"], runtime=row["runtime"]),
+            machine=row["machine"],
+        )
+        pace = verdict.speed.decode if verdict.speed is not None else None
+        if pace is None or verdict.needs is None:
+            print(f"  without a pace: {row['spec']} on {row['machine']}", file=sys.stderr)
+            continue
+        card = next(iter(verdict.machine.accelerators or ()), None)
+        group = "processor" if card is None else card.vendor
+        if card is not None and card.unified:
+            group += ", shares the RAM"
+        if verdict.needs.placement == "split":
+            group += ", partly in RAM"
+        yield Run(
+            group, row["machine"], f"{row['spec']} {row['quantization']} {row['runtime']}",
+            row["tokens_per_second"], pace.low, pace.likely, pace.high,
+        )  # fmt: skip
 
 
 def _architecture_of(host: str) -> str:

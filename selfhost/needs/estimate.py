@@ -24,6 +24,7 @@ from .file_formats import comes_in, file_format
 from .llamacpp import files as gguf_files
 from .llamacpp.buffers import MICRO_BATCH_TOKENS, batch_of, cached_groups
 from .llamacpp.cache_terms import PLAIN_CACHE_TYPES, why_cache_refused
+from .llamacpp.weights import recipe_of_mix
 from .parts import Asked, Companions, Encoder, Parts, Subject, cpu_of, is_cast, name_of, parts_of
 from .quantization import GGUF_QUANTIZATIONS, Stored, canonical_gguf, typed_earlier
 from .records import CpuNeed, How, MemoryNeed, Needs, SizedWeights, Term, middle_of
@@ -507,16 +508,35 @@ def decode_bytes_by_type(
             return {}
         return {quantization: files.bytes * (active or total) // total}
     has_recipe = format == "gguf" and quantization in GGUF_QUANTIZATIONS
-    if not has_recipe or row is None or not subject.whole:
-        files = weights_bytes(spec, format, quantization, architectures)
-        from .checkpoint_files import decode_bytes
+    if row is not None and subject.whole:
+        earlier = typed_earlier(spec.released)
+        if has_recipe:
+            tensors = gguf_files.of_file(spec, quantization)
+            return _read_of_tensors(
+                architecture, tensors or gguf_files.usual(architecture, row, quantization, earlier)
+            )
+        recipe = recipe_of_mix(quantization, architecture) if format == "gguf" else None
+        if recipe is not None:
+            sizes = [
+                weights_bytes(spec, format, each, architectures) for each in (quantization, recipe)
+            ]
+            usual = gguf_files.usual(architecture, row, recipe, earlier)
+            return _read_of_mix(_read_of_tensors(architecture, usual), *sizes)
+    files = weights_bytes(spec, format, quantization, architectures)
+    from .checkpoint_files import decode_bytes
 
-        return decode_bytes(subject, format, quantization, files, runtime)
-    earlier = typed_earlier(spec.released)
-    tensors = gguf_files.of_file(spec, quantization)
-    return _read_of_tensors(
-        architecture, tensors or gguf_files.usual(architecture, row, quantization, earlier)
-    )
+    return decode_bytes(subject, format, quantization, files, runtime)
+
+
+def _read_of_mix(
+    read: Mapping[str, int], mix: SizedWeights | Unread, recipe: SizedWeights | Unread
+) -> dict[str, int]:
+    """What one token reads of a publisher's own mix: as of the recipe that it is nearest to, in
+    proportion to the files; {} where the size of one is unknown.
+    """
+    if isinstance(mix, Unread) or isinstance(recipe, Unread) or not recipe.bytes:
+        return {}
+    return {type: size * mix.bytes // recipe.bytes for type, size in read.items()}
 
 
 def _read_of_tensors(architecture: Architecture, tensors: Iterable[Stored]) -> dict[str, int]:

@@ -59,7 +59,7 @@ def weights_terms(
         recipe = (
             None
             if of_file(subject.spec, quantization)
-            else _recipe_of_mix(quantization, architecture)
+            else recipe_of_mix(quantization, architecture)
         )
         if recipe is not None:
             earlier = typed_earlier(subject.spec.released)
@@ -87,7 +87,7 @@ def weights_terms(
     return tuple(terms), evictable
 
 
-def _recipe_of_mix(quantization: str, architecture: Architecture) -> str | None:
+def recipe_of_mix(quantization: str, architecture: Architecture) -> str | None:
     """The recipe that a publisher's own mix is nearest to; None for llama-quantize's own names."""
     if quantization in BITS_PER_WEIGHT:
         return None
