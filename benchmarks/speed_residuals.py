@@ -43,7 +43,7 @@ from selfhost.catalogue.forms import DRAFTED_BY_OLLAMA
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import SelfhostError
-from selfhost.core.records import Record
+from selfhost.core.records import Record, Unread
 from selfhost.machine import cpus, gpus
 from selfhost.machine.gpus import vendor_of
 from selfhost.machine.record import Accelerator
@@ -55,7 +55,7 @@ from selfhost.verdict.pictures import pace_of_pictures
 from selfhost.verdict.ranges import product
 from selfhost.verdict.record import Verdict
 from selfhost.verdict.speech import kind_of_speech
-from selfhost.verdict.speed import LaidOut, PaceRange, shares_of
+from selfhost.verdict.speed import LaidOut, PaceRange, Speed, shares_of
 
 TRUTH = Path(__file__).parents[1] / "tests" / "truth"
 PUBLIC = TRUTH / "speed_public.json"
@@ -91,6 +91,8 @@ def main() -> int:
         ("speed_batches.json, several at once", list(of_batches())),
         ("speed_split.json, fitted", list(of_split("fitted"))),
         ("speed_split.json, kept out of the fit", list(of_split("kept"))),
+        ("speed_split.json, prompts, fitted", list(of_split_prompts("fitted"))),
+        ("speed_split.json, prompts, kept out of the fit", list(of_split_prompts("kept"))),
         ("speed_transformers.json, fitted", list(of_transformers("fitted"))),
         ("speed_transformers.json, kept out of the fit", list(of_transformers("kept"))),
         ("speed_vllm.json, fitted", list(of_vllm("fitted"))),
@@ -547,17 +549,63 @@ def of_batches() -> Iterator[Run]:
 
 def of_split(use: str) -> Iterator[Run]:
     """The runs of that use that decode with a part in RAM, each laid out as its source tells."""
+    for row, _, pace in _split_paces(use, "decode_per_second"):
+        apart = row["cpu_moe"] is not None
+        part = "experts" if apart else "layers"
+        if pace.decode is None:
+            print(f"  without a pace: {row['spec']} on {row['device']}", file=sys.stderr)
+            continue
+        yield Run(
+            f"{part} in RAM{'' if row['ram_gb_per_s'] is None else ' of a known peak'}",
+            row["device"],
+            f"{row['spec']} {row['quantization']}, {row['cpu_moe'] if apart else row['ngl']}",
+            row["decode_per_second"], pace.decode.low, pace.decode.likely, pace.decode.high,
+        )  # fmt: skip
+
+
+def of_split_prompts(use: str) -> Iterator[Run]:
+    """The runs of that use that read a prompt with a part in RAM, in batches of their size."""
+    for row, _, pace in _split_paces(use, "prompt_per_second"):
+        copies = pace.prompt_copies
+        if copies is None:
+            print(f"  without a prompt: {row['spec']} on {row['device']}", file=sys.stderr)
+            continue
+        prompt = copies.replace(batch_tokens=_batch_of(row)).pace
+        # a longer prompt attends to what stands before, which the rule counts apart
+        yield Run(
+            "prompt, experts in RAM" if row["cpu_moe"] is not None else "prompt, layers in RAM",
+            f"{row['device']} {row['backend']}",
+            f"{row['spec']} {row['quantization']}, {row['cpu_moe'] or row['ngl']}, {row['ubatch']}",
+            row["prompt_per_second"], prompt.low, prompt.likely, prompt.high,
+        )  # fmt: skip
+
+
+def _name_of_driver(device: str) -> str:
+    """As the table of GPUs has it, for a source leaves its first words out."""
+    names = (card.name for card in gpus.cards())
+    return next((name for name in names if name.endswith(f" {device}")), device)
+
+
+def _batch_of(row: Mapping[str, Any]) -> int:
+    return int(min(row["ubatch"], row["prompt_tokens"]))
+
+
+def _split_paces(
+    use: str, measured: str
+) -> Iterator[tuple[Mapping[str, Any], dict[str, int], Speed]]:
+    """The rows of that use which tell `measured`, what a token reads, and the pace as the source
+    lays the model out.
+    """
     document, shelf = json.loads(SPLIT.read_text(encoding="utf-8")), Catalogue.open()
     runtime, architectures = shelf.runtime("llama.cpp"), shelf.common("architectures")
     for values in document["rows"]:
         row = dict(zip(document["columns"], values, strict=True))
-        if row["use"] != use or row["decode_per_second"] is None or row["cpu_moe"] == 0:
-            continue
-        if row["ngl"] == 0:
-            # nothing on the card: a processor's
+        # nothing on the card is a processor's
+        if row["use"] != use or row[measured] is None or row["cpu_moe"] == 0 or row["ngl"] == 0:
             continue
         peak, host = row["ram_gb_per_s"], row["host"]
-        machine = machine_of(row["device"], "card", row["memory_gb"]).replace(
+        name = _name_of_driver(row["device"])
+        machine = machine_of(name, "card", row["memory_gb"]).replace(
             cpu_model=host or "unknown",
             memory_bandwidth_bytes_per_second=None if peak is None else int(peak * 1e9),
         )
@@ -565,30 +613,21 @@ def of_split(use: str) -> Iterator[Run]:
         weights = need.decode_bytes_by_type(
             spec, runtime, "gguf", row["quantization"], architectures
         )
-        apart = row["cpu_moe"] is not None
+        share = _share_on_card(row, spec)
+        files = need.weights_bytes(spec, "gguf", row["quantization"], architectures)
+        size = 0 if isinstance(files, Unread) else files.bytes
         # llama-bench starts at that depth and decodes some 128 tokens
-        depth_tokens = row["depth"] + 64
+        depth_tokens = (row["depth"] or 0) + 64
+        way = LaidOut(
+            context_tokens=depth_tokens,
+            offloaded={0: share},
+            in_ram_bytes=(int(size * (1 - share)), 0.0),
+            experts_apart=row["cpu_moe"] is not None,
+        )
         pace = pacing.predict(
-            machine,
-            spec.architecture,
-            weights,
-            LaidOut(
-                context_tokens=depth_tokens,
-                offloaded={0: _share_on_card(row, spec)},
-                experts_apart=apart,
-            ),
-            depth_tokens=depth_tokens,
-            runtime=runtime,
-        ).decode
-        if pace is None:
-            print(f"  without a pace: {row['spec']} on {row['device']}", file=sys.stderr)
-            continue
-        part = "experts" if apart else "layers"
-        yield Run(
-            f"{part} in RAM{'' if peak is None else ' of a known peak'}", row["device"],
-            f"{row['spec']} {row['quantization']}, {row['cpu_moe'] if apart else row['ngl']}",
-            row["decode_per_second"], pace.low, pace.likely, pace.high,
-        )  # fmt: skip
+            machine, spec.architecture, weights, way, depth_tokens=depth_tokens, runtime=runtime
+        )
+        yield row, weights, pace
 
 
 def _share_on_card(row: Mapping[str, Any], spec: ModelSpec) -> float:

@@ -521,8 +521,8 @@ def test_a_chip_of_two_dies_launches_more_slowly_and_reads_as_fast() -> None:
         assert span(pace, "decode").likely == pytest.approx(seen, rel=0.2)
 
 
-def test_prompts_on_gpus_are_estimated_where_all_of_it_lies_on_measured_ones() -> None:
-    """Not for a part in RAM, or another program; two cards in turn are as fast as their mean. A card that no published run
+def test_prompts_on_gpus_are_estimated_by_what_they_did_on_others() -> None:
+    """Not for another program; two cards in turn are as fast as their mean. A card that no published run
     has gets a wider range, from what its maker states and what cards of its kind reached.
     """
     ask = {"context_tokens": 4096, "runtime": "llama.cpp"}
@@ -543,7 +543,6 @@ def test_prompts_on_gpus_are_estimated_where_all_of_it_lies_on_measured_ones() -
     assert last is not None
     assert last.likely < both.likely < alone.likely
     assert both.likely == pytest.approx(2 / (1 / alone.likely + 1 / last.likely))
-    assert prompt([fast], {0: 0.5}) is None
     stated = prompt(["NVIDIA GeForce RTX 4070"], {0: 1.0})
     assert stated is not None
     assert alone.high / alone.low < stated.high / stated.low < 4

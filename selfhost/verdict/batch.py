@@ -289,7 +289,9 @@ def with_whole_answer(
             if attending is None:
                 experts = experts_of(architecture, active_parameters)
                 attended = attended_on_gpu(architecture, active_parameters, wanted, experts)
-            seconds = first_token(wanted, prompt, after, attending, empty, attended=attended, copies=copies)
+            seconds = first_token(
+                wanted, prompt, after, attending, empty, attended=attended, copies=copies
+            )
             how += f"; a prompt of {units.tokens(wanted)} and one step until the first token"
     if workload.parallel > 1 and copies is not None:
         how += (

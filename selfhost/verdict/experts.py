@@ -65,21 +65,41 @@ def _expert_parameters(architecture: Architecture) -> tuple[float, float, int]:
 
 
 def _parameters(read_bytes: Mapping[str, int]) -> float:
-    """Weights that so many bytes hold; of a type that is not known as in 16 bits."""
+    """Weights that so many bytes hold."""
+    return sum(size / _bytes_each(type) for type, size in read_bytes.items())
+
+
+def _bytes_each(type: str) -> float:
+    """Of a weight of that type; of one that is not known as in 16 bits."""
     from ..needs.quantization import BLOCKS
 
-    return sum(
-        size / BLOCKS[name][1] * BLOCKS[name][0] if name in BLOCKS else size / 2
-        for name, size in read_bytes.items()
-    )
+    values, size = BLOCKS.get(type, (1, 2))
+    return size / values
 
 
 def parts_of(step: Step, left: Left) -> tuple[Step, Step]:
     """The step of the devices, and that of the processor: experts alone."""
+    in_ram = _of_experts(step, left.of_read)
+    devices = step.replace(
+        read_bytes=FrozenDict(
+            {type: size - in_ram.get(type, 0) for type, size in step.read_bytes.items()}
+        )
+    )
+    return devices, Step(architecture=None, read_bytes=in_ram, foreign=step.foreign)
 
-    def scaled(share: float) -> FrozenDict:
-        return FrozenDict({name: int(size * share) for name, size in step.read_bytes.items()})
 
-    devices = step.replace(read_bytes=scaled(1 - left.of_read))
-    processor = Step(architecture=None, read_bytes=scaled(left.of_read), foreign=step.foreign)
-    return devices, processor
+# of the weights of all experts that are used, by how many those of a type may differ to be theirs
+_AS_MANY = 0.02
+
+
+def _of_experts(step: Step, share: float) -> FrozenDict:
+    """Bytes by type of the experts that are that share of the weights read. A type that has as many
+    weights as they is theirs, as MXFP4 in gpt-oss; else they are of every type like the whole.
+    """
+    assert step.architecture is not None
+    _, used, _ = _expert_parameters(step.architecture)
+    read = _parameters(step.read_bytes)
+    for type, size in step.read_bytes.items():
+        if abs(size / _bytes_each(type) - used) <= _AS_MANY * used:
+            return FrozenDict({type: int(size * min(1.0, share * read / used))})
+    return FrozenDict({type: int(size * share) for type, size in step.read_bytes.items()})

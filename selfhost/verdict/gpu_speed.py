@@ -134,22 +134,20 @@ class _Split(Record):
         """
         more = (1 - in_ram) / sum(share for share, _ in self.parts)
         held = [(share * more, gpu) for share, gpu in self.parts]
+        left = _left_in_ram(step, 1 - in_ram) if self.experts_apart else None
+        if self.memory is not None and left is not None:
+            return _with_experts_in_ram(self.machine, self.memory, step, held, left)
         of_parts = [(share, gpu.seconds(step)) for share, gpu in held]
         if self.memory is not None:
             slow, likely, fast = processor_seconds(self.machine, self.memory, step)
             of_parts.append((in_ram, (slow, likely, fast)))
         by_layers = [sum(share * own[end] for share, own in of_parts) for end in range(3)]
-        if step.launched_layers is not None and len(self.parts) > 1:
-            by_layers = [
-                taken + step.layers * each
-                for taken, each in zip(by_layers, _HANDED_ON_SECONDS, strict=True)
-            ]
-        left = _left_in_ram(step, 1 - in_ram) if self.experts_apart else None
-        if self.memory is None or left is None:
+        if step.launched_layers is None or len(self.parts) == 1:
             return by_layers
-        apart = _with_experts_in_ram(self.machine, self.memory, step, held, left)
-        # builds without --fit, and -ngl, share whole layers out
-        return [max(apart[0], by_layers[0]), *apart[1:]]
+        return [
+            taken + step.layers * each
+            for taken, each in zip(by_layers, _HANDED_ON_SECONDS, strict=True)
+        ]
 
     def how(self, in_ram: float, left: Left | None, step: Step) -> str:
         """What the pace rests on, where that share or those experts lie in RAM."""
@@ -157,8 +155,8 @@ class _Split(Record):
         how = " and ".join(units.counted([_rated_gpu(gpu) for gpu in gpus_used]))
         if self.memory is not None and left is not None:
             return (
-                f"on {how}, the experts of {left.layers:.0f} layers in RAM, at the slow end whole"
-                f" layers (-ngl, or a build without --fit): {self.memory.how}"
+                f"on {how}, the experts of {left.layers:.0f} layers in RAM (whole layers, as -ngl"
+                f" leaves them there, are slower): {self.memory.how}"
             )
         if self.memory is not None:
             return f"{units.percent(1 - in_ram)} on {how}, the rest in RAM: {self.memory.how}"

@@ -369,7 +369,7 @@ def shares_of(needs: Needs) -> dict[int, float]:
 
 
 def left_in_ram(needs: Needs, context_tokens: int) -> tuple[int, float]:
-    """Bytes of the weights that `needs`, as placed, leaves in RAM, and of the cache of one token."""
+    """Bytes that `needs`, as placed, leaves in RAM: of the weights, and of the cache of a token."""
     terms = needs.memory.terms if needs.memory else ()
     cached = sum(term.bytes for term in terms if (term.name, term.where) == ("kv_cache", "host"))
     return _weights_by_place(needs).get("host", 0), cached / max(1, context_tokens)

@@ -37,7 +37,7 @@ _NESTED = frozenset((
 # bytes per second that one core unpacks, by type; for the others no limit was seen
 UNPACKED_PER_SECOND: Mapping[str, float] = {
     "Q5_K": 99e9, "Q3_K": 41e9, "Q2_K": 41e9, "IQ4_XS": 41e9, "IQ4_NL": 41e9, "Q5_0": 41e9,
-    "Q5_1": 41e9, "MXFP4": 11.6e9,
+    "Q5_1": 41e9,
     # not measured: they look their values up in tables as IQ4_XS does
     "IQ3_S": 41e9, "IQ3_XXS": 41e9, "IQ2_S": 41e9, "IQ2_XS": 41e9, "IQ2_XXS": 41e9, "IQ1_M": 41e9,
     "IQ1_S": 41e9,

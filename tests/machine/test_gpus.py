@@ -25,6 +25,7 @@ KEYS = {
         "also",
         "called",
         "memory_gib",
+        "pcie",
         "usual_gib",
         "unified",
         "devices",

@@ -17,7 +17,8 @@ from selfhost.verdict.placement import Spreading, placements
 
 @pytest.mark.parametrize("gpu", ["24GiB", "3GiB"])
 def test_only_a_processor_has_a_second_layout(gpu: str) -> None:
-    """On a GPU the weights lie as they are stored, in one term; what a split leaves in RAM is copied there. Neither changes the sum.
+    """On a GPU the weights lie as they are stored, in one term, and so do those that a split leaves in RAM (llama.cpp
+    b11126, make_cpu_buft_list: the GPU's kind of RAM before the processor's layout). Neither changes the sum.
 
     The token table, which stays in RAM, may be dropped: 32,768 × 4,096 values of Q4_K, 144 bytes for 256.
     """
@@ -30,8 +31,8 @@ def test_only_a_processor_has_a_second_layout(gpu: str) -> None:
     assert placed.placement == ("accelerator" if gpu == "24GiB" else "split")
     on_device = [term for term in memory(placed).terms if term.where != "host"]
     assert [term.name for term in on_device].count("weights") == 1
-    assert not any(term.is_copy for term in on_device)
-    assert any(term.is_copy for term in memory(placed).terms) == (placed.placement == "split")
+    assert any(term.is_copy for term in memory(plain).terms)
+    assert not any(term.is_copy for term in memory(placed).terms)
 
     def weights(whole: MemoryNeed) -> tuple[int, int, int]:
         terms = [

@@ -1,0 +1,143 @@
+"""Prompts where a GPU lacks room for all weights, held against runs that others published."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selfhost import Workload, check
+from selfhost.machine import gpus
+from selfhost.machine.gpus import link_bytes_per_second
+from selfhost.verdict.prompt_copies import copied_per_second, copies_of
+from selfhost.verdict.record import Verdict
+from selfhost.verdict.speed import PaceRange, PromptCopies
+
+SPLIT = Path(__file__).parents[1] / "truth" / "speed_split.json"
+CARD = "NVIDIA GeForce RTX 3060"
+COMPUTED = PaceRange(low=1000.0, likely=2000.0, high=3000.0)
+GB = 10**9
+
+
+def rows(**wanted: Any) -> list[dict[str, Any]]:
+    document = json.loads(SPLIT.read_text(encoding="utf-8"))
+    named = (dict(zip(document["columns"], row, strict=True)) for row in document["rows"])
+    return [row for row in named if wanted.items() <= row.items()]
+
+
+@pytest.mark.parametrize(
+    ("card", "gb_per_s"),
+    [
+        # PCI-SIG: 8 and 16 GT/s a lane in 128 of 130 bits
+        ("NVIDIA GeForce GTX 1080 Ti", 15.75),
+        ("NVIDIA GeForce RTX 4060", 15.75),
+        ("NVIDIA GeForce RTX 3090", 31.5),
+        ("AMD Radeon RX 6500 XT", 7.88),
+        ("Intel Arc B580 Graphics", 15.75),
+        ("NVIDIA GeForce RTX 5090", 63.0),
+    ],
+)
+def test_the_link_of_a_card_carries_what_its_version_and_lanes_do(
+    card: str, gb_per_s: float
+) -> None:
+    link = link_bytes_per_second(card)
+    assert link == pytest.approx(gb_per_s * 1e9, rel=0.01)
+
+
+def test_what_crosses_a_known_link_is_known_more_closely() -> None:
+    """A card that no table names may have any of them."""
+    slow, _, fast = copied_per_second([CARD])
+    slowest, _, fastest = copied_per_second(["Some Accelerator 9000"])
+    assert fast / slow < fastest / slowest
+    # no card beside an older link is any faster for the one that has a newer
+    assert copied_per_second([CARD, "NVIDIA GeForce RTX 2060"]) == copied_per_second(
+        ["NVIDIA GeForce RTX 2060"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("device", "backend", "cpu_moe"),
+    [("RX 6700 XT", "vulkan", 40), ("Quadro RTX 5000", "cuda", 40)],
+)
+def test_more_experts_in_ram_cost_as_much_more_time_as_was_seen(
+    device: str, backend: str, cpu_moe: int
+) -> None:
+    """Qwen3 30B-A3B in Q4_K_M: each of its 48 layers has 0.36 GB of experts (128 x 3 x 2,048 x 768 values in 4.85 bits)."""
+    of_device = [
+        row
+        for row in rows(device=device, backend=backend, ubatch=512, spec="qwen3-30b-a3b")
+        if isinstance(row["cpu_moe"], int) and row["prompt_per_second"]
+    ]
+    most = next(row for row in of_device if row["cpu_moe"] == cpu_moe)
+    fewest = min(of_device, key=lambda row: row["cpu_moe"])
+    more_bytes = (cpu_moe - fewest["cpu_moe"]) * 128 * 3 * 2048 * 768 * 4.85 / 8
+    seen = 512 / most["prompt_per_second"] - 512 / fewest["prompt_per_second"]
+    name = next(card.name for card in gpus.cards() if card.name.endswith(device))
+    copies = copies_of(COMPUTED, int(more_bytes), 0.0, copied_per_second([name]))
+    slow, _, fast = copies.seconds
+    assert fast < seen < slow
+
+
+def test_a_prompt_takes_a_whole_batch_of_crossing_however_short() -> None:
+    copies = copies_of(COMPUTED, 10 * GB, 0.0, copied_per_second([CARD]))
+    assert copies.seconds_for(100) == copies.seconds_for(512) == copies.seconds
+    assert copies.seconds_for(513) == tuple(2 * each for each in copies.seconds)
+    # as many tokens in batches four times as large cross a quarter as often: `-ub 2048`
+    assert copies.replace(batch_tokens=2048).seconds_for(2048) == copies.seconds
+    assert copies.pace.likely < COMPUTED.likely
+    assert copies.pace.low <= copies.pace.likely <= copies.pace.high
+
+
+def test_the_cache_of_layers_in_ram_crosses_too() -> None:
+    """Half of the prompt stands before a token of it."""
+    plain, cached = (copies_of(COMPUTED, GB, each, (10e9, 10e9, 10e9)) for each in (0.0, 100_000.0))
+    more = cached.seconds_for(10_240)[1] - plain.seconds_for(10_240)[1]
+    assert more == pytest.approx(20 * 10_240 / 2 * 100_000 / 10e9)
+
+
+def asked(model: str, gpu: str, **work: Any) -> Verdict:
+    return check(model, Workload(runtime="llama.cpp", **work), machine=gpu)
+
+
+def copies_in(verdict: Verdict) -> PromptCopies | None:
+    return None if verdict.speed is None else verdict.speed.prompt_copies
+
+
+def test_an_answer_with_experts_in_ram_begins_after_what_users_saw() -> None:
+    """An RTX 2060 with 6 GB of memory read prompts of Qwen3.6 35B-A3B at 287 to 326 tokens a second (ggml-org/llama.cpp#22673)."""
+    verdict = asked("qwen3.6-35b-a3b", "rtx 2060 6gb 32gb", prompt_tokens=2048)
+    assert verdict.speed is not None
+    prompt, wait = verdict.speed.prompt, verdict.speed.first_token_seconds
+    assert prompt is not None
+    assert wait is not None
+    assert prompt.low < 287 < 326 < prompt.high
+    assert wait.low < 2048 / 326 < 2048 / 287 < wait.high
+
+
+def test_a_few_tokens_are_read_without_what_crosses() -> None:
+    """llama.cpp hands no batch of fewer than 32 to the GPU (GGML_OP_OFFLOAD_MIN_BATCH)."""
+    few, more = (
+        asked("qwen3.6-35b-a3b", "rtx 2060 6gb 32gb", prompt_tokens=tokens).speed
+        for tokens in (8, 64)
+    )
+    assert few is not None
+    assert more is not None
+    assert few.first_token_seconds is not None
+    assert more.first_token_seconds is not None
+    copies = few.prompt_copies
+    assert copies is not None
+    assert few.first_token_seconds.likely < copies.seconds[1] < more.first_token_seconds.likely
+
+
+def test_nothing_crosses_for_a_model_that_the_gpu_holds() -> None:
+    assert copies_in(asked("mistral-7b", "rtx 3060 12gb 32gb", prompt_tokens=512)) is None
+
+
+def test_no_total_is_told_of_several_at_once_with_weights_in_ram() -> None:
+    """A few tokens at once are computed where the weights lie, which was not measured."""
+    verdict = asked("qwen3.6-35b-a3b", "rtx 3060 12gb 32gb", parallel=4)
+    assert verdict.speed is not None
+    assert verdict.speed.parallel_total is None
+    assert "is not known, because part of the weights lies in RAM" in verdict.speed.how
