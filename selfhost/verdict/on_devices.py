@@ -385,7 +385,7 @@ def _of_a_device(term: Term, away: bool) -> Iterator[Term]:
 def _as_stored(terms: Sequence[Term]) -> Iterator[Term]:
     """Beside a device weights lie as they are stored, in RAM too: what a processor alone has in a
     second layout is part of them. llama.cpp prefers the device's kind of RAM to that layout, and
-    the mapped file to both (ggml-org/llama.cpp b11126: make_cpu_buft_list in src/llama-model.cpp,
+    the mapped file to both (llama.cpp 0c1e570: make_cpu_buft_list in src/llama-model.cpp,
     select_weight_buft in src/llama-model-loader.cpp).
     """
     copies = {

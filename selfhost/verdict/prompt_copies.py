@@ -2,9 +2,9 @@
 to the GPU, for each batch of the prompt anew, and computes all of it there. So it does with the
 cache of layers that lie in RAM.
 
-ggml-org/llama.cpp b11126: ggml_backend_sched_split_graph (ggml/src/ggml-backend.cpp) hands what
+llama.cpp 0c1e570: ggml_backend_sched_split_graph (ggml/src/ggml-backend.cpp) hands what
 reads a weight in RAM to a device that `offload_op` says wants it, which those of CUDA, HIP, Vulkan
-and SYCL do from `LEAST_TOKENS` on.
+and SYCL do from `LEAST_TOKENS` on. What lies between such products, as attention, goes along.
 """
 
 from __future__ import annotations

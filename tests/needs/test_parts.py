@@ -18,7 +18,7 @@ from selfhost.verdict.placement import Spreading, placements
 @pytest.mark.parametrize("gpu", ["24GiB", "3GiB"])
 def test_only_a_processor_has_a_second_layout(gpu: str) -> None:
     """On a GPU the weights lie as they are stored, in one term, and so do those that a split leaves in RAM (llama.cpp
-    b11126, make_cpu_buft_list: the GPU's kind of RAM before the processor's layout). Neither changes the sum.
+    0c1e570, make_cpu_buft_list: the GPU's kind of RAM before the processor's layout). Neither changes the sum.
 
     The token table, which stays in RAM, may be dropped: 32,768 × 4,096 values of Q4_K, 144 bytes for 256.
     """

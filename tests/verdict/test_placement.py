@@ -306,7 +306,7 @@ def test_the_repacked_copy_is_shared_out_like_the_weights() -> None:
 
 
 def test_no_second_copy_is_made_beside_a_gpu() -> None:
-    """llama.cpp asks for the GPU's kind of RAM before the processor's layout (b11126,
+    """llama.cpp asks for the GPU's kind of RAM before the processor's layout (0c1e570,
     make_cpu_buft_list), so that what is left in RAM lies there as it is stored.
     """
     memory = MemoryNeed(
