@@ -111,6 +111,18 @@ class Replay(Record):
     devices: int
 
 
+class OwnPace(Record):
+    """What a program with kernels of its own reaches on GPUs of a kind, of the likely pace by the
+    rules of the one that was measured: slow end, likely, fast end (`program` of the table).
+    """
+
+    program: str
+    slow: float
+    likely: float
+    fast: float
+    runs: int
+
+
 class Pace(Record):
     """How GPUs of a kind decode; the header of `pace` in the table explains each key.
 
@@ -119,7 +131,7 @@ class Pace(Record):
     layer in tensor parallelism, slow end, likely, fast end; `layer_seconds` the same of a layer
     that PyTorch launches from Python (`launch` of the table); `slow` and `fast` the ends of the
     range as shares of the likely pace; `plain_slow` that slow end of weights in 16 bits.
-    `replay`: of a program that replays a graph.
+    `replay`: of a program that replays a graph; `programs`: of others whose runs were seen.
     `more_token`: of a step, what each token more of it takes at least. `devices`: on how many they
     were fitted, 0 of a guess; `called`: what GPUs of the kind are called.
     """
@@ -136,6 +148,7 @@ class Pace(Record):
     fast: float
     plain_slow: float
     more_token: float
+    programs: tuple[OwnPace, ...]
     devices: int
 
 
@@ -211,6 +224,7 @@ def pace_of(
                 fast=row["fast"],
                 plain_slow=row.get("plain_slow", row["slow"]),
                 more_token=row.get("more_token", 0.0),
+                programs=_own_paces(vendor, unified),
                 devices=row["devices"],
             )
     raise LookupError("the table has no row for all other GPUs")
@@ -242,6 +256,26 @@ def _replay(vendor: str, unified: bool, hbm: bool) -> Replay:
                 devices=row["devices"],
             )
     raise LookupError("the table has no row for all other GPUs")
+
+
+def _own_paces(vendor: str, unified: bool) -> tuple[OwnPace, ...]:
+    """Of programs with kernels of their own, those whose runs were seen on such GPUs."""
+    return tuple(
+        OwnPace(
+            program=row["program"],
+            slow=row["slow"],
+            likely=row["likely"],
+            fast=row["fast"],
+            runs=row["runs"],
+        )
+        for row in _table()["program"]
+        if row["vendor"] == vendor and row["unified"] == unified
+    )
+
+
+def programs_seen() -> tuple[str, ...]:
+    """The programs with kernels of their own whose runs were seen on some GPUs."""
+    return tuple(dict.fromkeys(row["program"] for row in _table()["program"]))
 
 
 def host_shares(vendor: str, architecture: str | None) -> HostShares | None:

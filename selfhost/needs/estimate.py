@@ -507,36 +507,42 @@ def decode_bytes_by_type(
         if isinstance(files, Unread) or not total:
             return {}
         return {quantization: files.bytes * (active or total) // total}
-    has_recipe = format == "gguf" and quantization in GGUF_QUANTIZATIONS
-    if row is not None and subject.whole:
-        earlier = typed_earlier(spec.released)
-        if has_recipe:
-            tensors = gguf_files.of_file(spec, quantization)
-            return _read_of_tensors(
-                architecture, tensors or gguf_files.usual(architecture, row, quantization, earlier)
-            )
-        recipe = recipe_of_mix(quantization, architecture) if format == "gguf" else None
-        if recipe is not None:
-            sizes = [
-                weights_bytes(spec, format, each, architectures) for each in (quantization, recipe)
-            ]
-            usual = gguf_files.usual(architecture, row, recipe, earlier)
-            return _read_of_mix(_read_of_tensors(architecture, usual), *sizes)
+    read = None
+    if format == "gguf" and row is not None and subject.whole:
+        read = _read_of_gguf(subject, architecture, row, quantization, architectures)
+    if read is not None:
+        return read
     files = weights_bytes(spec, format, quantization, architectures)
     from .checkpoint_files import decode_bytes
 
     return decode_bytes(subject, format, quantization, files, runtime)
 
 
-def _read_of_mix(
-    read: Mapping[str, int], mix: SizedWeights | Unread, recipe: SizedWeights | Unread
-) -> dict[str, int]:
-    """What one token reads of a publisher's own mix: as of the recipe that it is nearest to, in
-    proportion to the files; {} where the size of one is unknown.
+def _read_of_gguf(
+    subject: Subject,
+    architecture: Architecture,
+    row: ArchitectureRow,
+    quantization: str,
+    architectures: Mapping[str, Any],
+) -> dict[str, int] | None:
+    """What one token reads of a file by llama-quantize's recipe, or of a publisher's own mix: that
+    as of the recipe that it is nearest to, in proportion to the files. None of other names.
     """
-    if isinstance(mix, Unread) or isinstance(recipe, Unread) or not recipe.bytes:
+    spec, earlier = subject.spec, typed_earlier(subject.spec.released)
+    if quantization in GGUF_QUANTIZATIONS:
+        tensors = gguf_files.of_file(spec, quantization)
+        return _read_of_tensors(
+            architecture, tensors or gguf_files.usual(architecture, row, quantization, earlier)
+        )
+    recipe = recipe_of_mix(quantization, architecture)
+    if recipe is None:
+        return None
+    mix = weights_bytes(spec, "gguf", quantization, architectures)
+    like = weights_bytes(spec, "gguf", recipe, architectures)
+    if isinstance(mix, Unread) or isinstance(like, Unread):
         return {}
-    return {type: size * mix.bytes // recipe.bytes for type, size in read.items()}
+    read = _read_of_tensors(architecture, gguf_files.usual(architecture, row, recipe, earlier))
+    return {type: size * mix.bytes // like.bytes for type, size in read.items()}
 
 
 def _read_of_tensors(architecture: Architecture, tensors: Iterable[Stored]) -> dict[str, int]:

@@ -107,7 +107,7 @@ def with_accelerators(
             decode=decode,
             prompt=prompt,
             prompt_copies=copies,
-            how=how + by_llama(step, memory is not None),
+            how=how + _by_llama(step, [gpu for _, gpu in parts], memory is not None),
             full_context_tokens_per_second=chat.full_tokens_per_second,
         )
 
@@ -164,6 +164,18 @@ class _Split(Record):
             f"on {how}; {_how_read(step, gpus_used)}{_how_launched(step, gpus_used)}"
             f"{_lost_on_host(gpus_used)}"
         )
+
+
+def _by_llama(step: Step, gpus_used: Sequence[Gpu], on_processor: bool) -> str:
+    """As `by_llama`, with what the program's own runs on such GPUs reached where some were seen."""
+    seen = [gpu.own_pace(step.foreign) for gpu in gpus_used]
+    own = next((each for each in seen if each is not None), None)
+    if on_processor or step.lacks_layers or own is None or None in seen:
+        return by_llama(step, on_processor)
+    return (
+        f"; by the rules of llama.cpp, of whose likely pace {own.runs} published runs of"
+        f" {own.program} on such GPUs had {units.percent_range(own.slow, own.fast)}"
+    )
 
 
 def _how_launched(step: Step, gpus_used: Sequence[Gpu]) -> str:
@@ -333,7 +345,7 @@ def on_shared_gpu(
         return Speed(
             decode=decode,
             prompt=prompt,
-            how=how + by_llama(step, memory is not None),
+            how=how + _by_llama(step, [shared.gpu], memory is not None),
             full_context_tokens_per_second=chat.full_tokens_per_second,
         )
 

@@ -71,6 +71,7 @@ class Gpu(Record):
             peak.slow, peak.likely, peak.fast, *unpacks, pace.share, pace.cache_share, pace.slow,
             pace.fast, pace.plain_slow, -pace.operation_seconds, *self._on_host,
             -pace.replay.step_seconds, -pace.replay.layer_seconds, *self._ends_of_replay,
+            *(end for name in gpus.programs_seen() for end in self._ends_of(name)),
             *(-each for each in (*pace.sum_seconds, *pace.layer_seconds)),
         )  # fmt: skip
 
@@ -81,6 +82,19 @@ class Gpu(Record):
         if self.pace.replay.devices:
             return slow, fast
         return min(slow, _FOREIGN_SLOW), max(fast, _FOREIGN_FAST)
+
+    def own_pace(self, program: str | None) -> gpus.OwnPace | None:
+        """What that program reaches on such GPUs; None where no run of it was seen."""
+        return next((own for own in self.pace.programs if own.program == program), None)
+
+    def _ends_of(self, program: str | None) -> tuple[float, float, float]:
+        """What a program with kernels of its own, or one that is not named, reaches of the likely
+        pace: slow end, likely, fast end.
+        """
+        own, pace = self.own_pace(program), self.pace
+        if own is None:
+            return min(pace.slow, _FOREIGN_SLOW), 1.0, max(pace.fast, _FOREIGN_FAST)
+        return own.slow, own.likely, own.fast
 
     @cached_property
     def _on_host(self) -> tuple[float, float, float]:
@@ -95,7 +109,8 @@ class Gpu(Record):
         peak, pace = self.peak, self.pace
         is_ordered = peak.slow <= peak.likely <= peak.fast and pace.slow <= 1 <= pace.fast
         # the least that `seconds_of_part` lets the fast end take
-        return is_ordered and peak.likely * pace.share <= peak.fast * _MOST_OF_PEAK
+        share = pace.share * max((1.0, *(own.likely for own in pace.programs)))
+        return is_ordered and peak.likely * share <= peak.fast * _MOST_OF_PEAK
 
     def reads_per_second(self, peak: float, *, foreign: bool = False) -> tuple[float, float]:
         """Bytes of packed weights per second with that peak, of those whose scales are packed too
@@ -179,8 +194,10 @@ class Gpu(Record):
         likely = self._seconds(self.peak.likely, step, likely_operations, share) + sums[1]
         fast = self._seconds(self.peak.fast, step, fewest, share) / self.pace.fast + sums[2]
         if step.is_vague:
-            slow *= self.pace.slow / min(self.pace.slow, _FOREIGN_SLOW)
-            fast *= self.pace.fast / max(self.pace.fast, _FOREIGN_FAST)
+            ends = self._ends_of(None if step.lacks_layers else step.foreign)
+            slow *= self.pace.slow / ends[0]
+            likely /= ends[1]
+            fast *= self.pace.fast / ends[2]
         return [slow, likely, fast]
 
 

@@ -45,6 +45,7 @@ class Alike(Record):
 
     program: int
     is_vague: bool
+    lacks_layers: bool
     replays: bool
     is_launched: bool
 
@@ -69,6 +70,7 @@ def alike(question: Question, number: int) -> Alike | None:
     return Alike(
         program=number,
         is_vague=step.is_vague,
+        lacks_layers=step.lacks_layers,
         replays=step.replays,
         is_launched=step.launched_layers is not None,
     )
@@ -244,6 +246,7 @@ class _Judging:
                 "operation_counts": counts,
                 "launched_layers": launched if self._group.is_launched else None,
                 "is_vague": self._group.is_vague,
+                "lacks_layers": self._group.lacks_layers,
                 "replays": self._group.replays,
                 "foreign": self._question.step.foreign,
                 "architecture": None,

@@ -188,7 +188,12 @@ class Step(Record):
     @cached_property
     def is_vague(self) -> bool:
         """Its pace is known less well than that of the programs measured."""
-        return self.architecture is None or self.foreign is not None
+        return self.lacks_layers or self.foreign is not None
+
+    @cached_property
+    def lacks_layers(self) -> bool:
+        """Its layers are not known, so that neither they nor the context count."""
+        return self.architecture is None
 
     @cached_property
     def has_experts(self) -> bool:
