@@ -6,6 +6,8 @@ from ...core.records import Record
 
 # the program itself, of which no term of the needs is predicted alone
 MODEL_FILE, EVERYTHING_ELSE, ALL_MEMORY = "model_file", "everything_else", "total"
+# the cache and the recurrent state together, which a table of llama.cpp does not tell apart
+CONTEXT = "context"
 
 
 class SeenPace(Record):
@@ -13,7 +15,8 @@ class SeenPace(Record):
     number for it (nan, inf, 0). `tokens` were timed, of
     several requests on average, with `depth_tokens` in the context on average (of a prompt: before
     it); either is None where the run does not tell. `sequences` decoded at once, all together at
-    that pace. `drafted`: steps that give several tokens are among them.
+    that pace. `drafted`: steps that give several tokens are among them. `shared`: others were
+    answered at the same time, and had their part of what the machine gives.
     """
 
     kind: str
@@ -22,11 +25,12 @@ class SeenPace(Record):
     depth_tokens: int | None = None
     sequences: int = 1
     drafted: bool = False
+    shared: bool = False
 
 
 class SeenMemory(Record):
-    """Bytes that a run took: `term` is one of the needs' terms, or of a process MODEL_FILE,
-    EVERYTHING_ELSE or ALL_MEMORY. `where` is host or `accelerator:N`.
+    """Bytes that a run took: `term` is one of the needs' terms, CONTEXT, or of a process
+    MODEL_FILE, EVERYTHING_ELSE or ALL_MEMORY. `where` is host or `accelerator:N`.
     """
 
     term: str
