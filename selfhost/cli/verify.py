@@ -123,9 +123,8 @@ def _compared(options: argparse.Namespace, seen: Run) -> Comparison:
 
         model = Path(identity.model)
     workload = workload_of(seen)
-    if identity.is_path or options.model is not None:
-        # the file, or the name, tells its own
-        workload = workload.replace(quantization=None if identity.is_path else seen.quantization)
+    if identity.tells_quantization:
+        workload = workload.replace(quantization=None)
 
     def judge(machine: Machine) -> Verdict:
         return check_with(catalogue, model, workload, machine, instead=False, follows_machine=False)

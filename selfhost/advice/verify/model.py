@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from ...catalogue.index import Catalogue
+from ...catalogue.lookup import understood_name
 from ...catalogue.names import id_of
 from ...core import units
 from ...core.errors import UnknownModelError
@@ -28,12 +29,15 @@ _NUMBERED = pattern(r"(?:-\d{5}-of-\d{5})?\.gguf$", 2)
 class Identity(Record):
     """What to judge: a name of the catalogue, or the path of the file itself. `by` is typed, file,
     file-name, name or shape; `note` a sentence where another model may be meant.
+    `tells_quantization`: the name states one, closer than the run's own word, which calls
+    UD-Q4_K_XL as Q4_K_M.
     """
 
     model: str
     is_path: bool
     by: str
     note: str | None = None
+    tells_quantization: bool = False
 
 
 def identify(run: Run, catalogue: Catalogue, typed: str | None) -> Identity:
@@ -42,9 +46,10 @@ def identify(run: Run, catalogue: Catalogue, typed: str | None) -> Identity:
         note = _of_another_model(run, catalogue, typed)
         return Identity(model=typed, is_path=False, by="typed", note=note)
     if run.file is not None and _is_here(run.file):
-        return Identity(model=run.file, is_path=True, by="file")
+        return Identity(model=run.file, is_path=True, by="file", tells_quantization=True)
     for name, by, _ in _names_known(run, catalogue):
-        return Identity(model=name, is_path=False, by=by)
+        tells = _tells_quantization(name, catalogue)
+        return Identity(model=name, is_path=False, by=by, tells_quantization=tells)
     alike = _of_shape(run, catalogue)
     if alike is not None:
         return Identity(
@@ -70,6 +75,11 @@ def _names_known(run: Run, catalogue: Catalogue) -> list[tuple[str, str, str]]:
     names = [(base, "file-name"), (run.name or "", "name")]
     ids = [(name, by, id_of(name, catalogue)) for name, by in names if name]
     return [(name, by, spec_id) for name, by, spec_id in ids if spec_id is not None]
+
+
+def _tells_quantization(name: str, catalogue: Catalogue) -> bool:
+    candidate = understood_name(name, catalogue)
+    return candidate is not None and candidate.quantization is not None
 
 
 def _of_another_model(run: Run, catalogue: Catalogue, typed: str) -> str | None:

@@ -45,8 +45,9 @@ class Run(Record):
 
     `file` and `name` are as the run wrote them: they find the model and go into no report.
     `parameters` may be rounded (`494.03 M`). `context_tokens` is per sequence. `on_processor`: no
-    layer lies on an accelerator. `gpu_layers` as asked or as reported. `output_tokens` of a batch
-    can have logits. `flash_attention`: False where it was switched off. `processor` and `gpu` are
+    layer lies on an accelerator. `states` are the sequences that share one cache, each of which has
+    a recurrent state of its own. `gpu_layers` as asked or as reported. `output_tokens` of a batch
+    can have logits, and `batch_tokens` are computed at once (-ub). `flash_attention`: False where it was switched off. `processor` and `gpu` are
     names of hardware as the run wrote them. `holds_draft`: memory of the whole process is that of
     a model that drafts, too. `notes` are sentences about what the run does not tell.
     """
@@ -62,11 +63,13 @@ class Run(Record):
     file_bytes: int | None = None
     context_tokens: int | None = None
     parallel: int | None = None
+    states: int = 1
     kv_cache_type: str | None = None
     threads: int | None = None
     on_processor: bool | None = None
     gpu_layers: int | None = None
     output_tokens: int | None = None
+    batch_tokens: int | None = None
     flash_attention: bool | None = None
     processor: str | None = None
     gpu: str | None = None

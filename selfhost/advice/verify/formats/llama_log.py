@@ -55,6 +55,7 @@ _FACTS = {
     "n_ctx_per_seq": "n_ctx_seq",
     "kv_unified": "kv_unified",
     "n_outputs_max": "n_outputs_max",
+    "n_ubatch": "n_ubatch",
     "flash_attn": "flash_attn",
 }
 _FACT = pattern(
@@ -228,13 +229,16 @@ def read(text: str) -> Run | None:
         file_bytes=bytes_of(facts.get("file_size", "")),
         context_tokens=context,
         parallel=parallel,
+        states=_states(facts),
         kv_cache_type=_cache_type(facts),
         threads=whole(facts.get("threads", "")) or None,
         on_processor=not on_accelerators if memory else None,
         gpu_layers=log.offloaded[0] if log.offloaded else None,
         flash_attention=attends_flash(facts.get("flash_attn", "")),
         gpu=gpu_of(text) or log.breakdown.gpu,
-        output_tokens=whole(facts.get("n_outputs_max", "")),
+        # builds before ggml-org/llama.cpp#23861 (2026-05) make room for those of a whole batch
+        output_tokens=whole(facts.get("n_outputs_max", facts.get("n_ubatch", ""))),
+        batch_tokens=whole(facts.get("n_ubatch", "")),
         paces=paces,
         memory=memory,
         notes=(*_no_buffers(memory), *_drafter(log), *log.requests.notes()),
@@ -258,6 +262,11 @@ def _room(facts: dict[str, str]) -> tuple[int | None, int | None]:
     if own is None and whole_context is not None:
         own = whole_context // (sequences or 1)
     return own or None, sequences or None
+
+
+def _states(facts: dict[str, str]) -> int:
+    is_shared = facts.get("kv_unified") == "true"
+    return (whole(facts.get("n_seq_max", "")) or 1) if is_shared else 1
 
 
 def _cache_type(facts: dict[str, str]) -> str | None:
