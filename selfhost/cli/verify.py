@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 # a server's log of some days; a longer one tells no more about the model
 _MOST_LOG_BYTES = 64 << 20
 _UNDERSTOOD = (
-    "give the output of llama-bench or llama-batched-bench, the log of llama-server or llama-cli"
-    " (-lv 4 shows the memory), what `ollama run --verbose` prints, the JSON of an answer of Ollama"
-    " or llama-server, Ollama's server log, the log of vLLM's server, what"
-    " `vllm bench serve --max-concurrency N` or MLX LM's `mlx_lm.generate`"
-    " prints, or the id of a process; verify reads no other program's output"
+    "give the output of llama-bench or llama-batched-bench, the log of llama-server, llama-cli or"
+    " KoboldCpp (-lv 4 shows the memory), what `ollama run --verbose` prints, the JSON of an answer"
+    " of Ollama, llama-server or LM Studio, what `lms chat --stats` prints, Ollama's server log, the"
+    " log of a server of vLLM or SGLang, what `vllm bench serve --max-concurrency N` or MLX LM's"
+    " `mlx_lm.generate` prints, or the id of a process; verify reads no other program's output"
 )
 
 
@@ -94,10 +94,16 @@ def _text(named: str) -> str:
     """The text of a log; what cannot be decoded, as a letter that was cut, is replaced. Raises
     `Unreadable`.
     """
-    from ..core.reading import Unreadable, encoding_of, read_file
+    from ..core.reading import LARGE, Unreadable, encoding_of, read_file
 
     path = "/dev/stdin" if named == "-" else named
-    content = read_file(path, _MOST_LOG_BYTES, input_allowed=True)
+    try:
+        content = read_file(path, _MOST_LOG_BYTES, input_allowed=True)
+    except Unreadable as error:
+        remedy = "give its last lines" if error.kind == LARGE else error.remedy
+        raise Unreadable(error.reason, remedy, kind=error.kind) from None
+    # a log that was emptied while it was written begins with them
+    content = content.lstrip(b"\0")
     text = content.decode(encoding_of(content), "replace")
     if not text.strip():
         raise Unreadable("is empty")

@@ -11,6 +11,7 @@ from ....core.reading import Unreadable
 from ..run import Run, SeenPace
 from .words import as_json, whole
 
+MARKS = ('"eval_duration"', '"timings"')
 # ollama/ollama: docs/api.md; durations are in nanoseconds
 _OLLAMA = {
     "prompt": ("prompt_eval_count", "prompt_eval_duration", 1e9),
@@ -18,6 +19,8 @@ _OLLAMA = {
 }
 # ggml-org/llama.cpp: tools/server/README.md, `timings`; in milliseconds
 _SERVER = {"prompt": ("prompt_n", "prompt_ms", 1e3), "decode": ("predicted_n", "predicted_ms", 1e3)}
+# tokens of the prompt that its cache held back; builds of 2025 and before do not tell
+_HELD = "cache_n"
 # what llama-server called any model before it told which
 _NO_NAME = "gpt-3.5-turbo"
 # more answers than anybody saves for one comparison
@@ -52,6 +55,9 @@ def _answers(text: str) -> Iterator[_Answer]:
         parsed = None
     if parsed is not None:
         entries = parsed if isinstance(parsed, list) else [parsed]
+        if isinstance(parsed, dict) and isinstance(parsed.get("messages"), list):
+            # a chat that was saved in llama-server's own page
+            entries = parsed["messages"]
         yield from (entry for entry in entries[:_MOST_ANSWERS] if isinstance(entry, dict))
         return
     count = 0
@@ -89,11 +95,26 @@ def _paces(
                     kind=kind,
                     tokens_per_second=tokens_in_all / sum(seconds for _, seconds in pairs),
                     tokens=tokens_in_all // len(pairs),
-                    depth_tokens=0 if kind == "prompt" else None,
+                    depth_tokens=_depth(answers, kind),
                     drafted=drafted and kind == "decode",
                 )
             )
     return tuple(paces)
+
+
+def _depth(answers: Sequence[_Answer], kind: str) -> int | None:
+    """Tokens in the context before the prompt, or on average while it decoded."""
+    held = [whole(str(answer.get(_HELD))) for answer in answers]
+    if kind == "prompt":
+        return sum(count or 0 for count in held) // len(answers)
+    depths = [
+        before + read + written // 2
+        for answer, before in zip(answers, held, strict=True)
+        if before is not None
+        and (read := whole(str(answer.get("prompt_n")))) is not None
+        and (written := whole(str(answer.get("predicted_n")))) is not None
+    ]
+    return sum(depths) // len(depths) if depths else None
 
 
 def _name(answers: Sequence[_Answer]) -> str | None:

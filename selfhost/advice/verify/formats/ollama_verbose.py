@@ -6,6 +6,7 @@ from ....core.records import pattern
 from ..run import Run, SeenPace
 from .words import positive, whole
 
+MARKS = ("eval rate: ",)
 # Go prints +Inf and NaN for an answer that took no time
 _LINE = pattern(
     r"^(prompt eval|eval) (count|rate): +([+-]?(?:\d[\d.]{0,400}(?:e[+-]?\d{1,4})?|(?i:inf|nan)))"

@@ -72,13 +72,17 @@ def place_of(device: str) -> str:
     return f"accelerator:{int(digits[-3:] or 0)}"
 
 
-# ggml_cuda_init names each device: `Device 0: NVIDIA GeForce RTX 4090, compute capability 8.9`
-_DEVICE = pattern(r"^ *Device \d{1,2}: (.{1,80}?), (?:compute capability|gfx)", 8)
+# ggml_cuda_init names each device: `Device 0: NVIDIA GeForce RTX 4090, compute capability 8.9`, and
+# ggml_vulkan: `0 = AMD Radeon RX 7900 XTX (RADV NAVI31) (radv) | uma: 0`
+_DEVICES = (
+    pattern(r"^ *Device \d{1,2}: (.{1,80}?), (?:compute capability|gfx)", 8),
+    pattern(r"^ggml_vulkan: \d{1,2} = (.{1,80}?)(?: \([^()|]{1,60}\)){1,2} \| uma: ", 8),
+)
 
 
 def gpu_of(text: str) -> str | None:
-    """The GPU that a backend of CUDA or ROCm names; None for several kinds, or none."""
-    names = {match[1] for match in _DEVICE.finditer(text[:100_000])}
+    """The GPU that a backend of CUDA, ROCm or Vulkan names; None for several kinds, or none."""
+    names = {match[1] for device in _DEVICES for match in device.finditer(text[:100_000])}
     return names.pop() if len(names) == 1 else None
 
 
