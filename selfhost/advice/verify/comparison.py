@@ -18,16 +18,22 @@ from ...verdict.pacing import how_to_measure
 from ...verdict.processor import threads_of
 from ...verdict.record import Route, Verdict, exit_code
 from ...verdict.speed import PaceRange, Speed
-from .run import ALL_MEMORY, CONTEXT, EVERYTHING_ELSE, MODEL_FILE, Run, SeenMemory, SeenPace
+from .run import (
+    ALL_MEMORY,
+    CONTEXT,
+    EVERYTHING_ELSE,
+    LEAST_TOKENS,
+    MODEL_FILE,
+    Run,
+    SeenMemory,
+    SeenPace,
+)
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
 
-# a program takes longer for the first tokens of an answer, and a short prompt is read one batch
-# for the price of a longer one (llama-bench: 512 and 128 by default)
-_LEAST_DECODE_TOKENS, _LEAST_PROMPT_TOKENS = 8, 32
 # llama.cpp computes a prompt in batches of so many tokens by default (-ub); on a GPU fewer take
 # nearly as long, on a processor in proportion
 BATCH_TOKENS = 512
@@ -225,7 +231,7 @@ def compare(
     total = verdict.speed.parallel_total if verdict.speed is not None else None
     parallel = verdict.workload.parallel
     on_card = verdict.needs is not None and verdict.needs.placement != "host"
-    least = _LEAST_DECODE_TOKENS, BATCH_TOKENS if on_card else _LEAST_PROMPT_TOKENS
+    least = LEAST_TOKENS["decode"], BATCH_TOKENS if on_card else LEAST_TOKENS["prompt"]
     rows += [_of_pace(seen, speed_at, total, parallel, least) for seen in run.paces]
     in_ram = _layers_kept_in_ram(run, verdict) or _weights_kept_in_ram(in_places, memory)
     if in_ram is not None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from ...core.records import pattern
 from .formats.words import positive
-from .run import SeenPace
+from .run import LEAST_TOKENS, SeenPace
 
 # slot      release: id  0 | task 65 | stop processing: n_tokens = 7007, truncated = 0
 _SLOT = pattern(
@@ -172,9 +172,22 @@ class Requests:
             yield "The log ends before the answer does: its pace is the one until then."
 
 
+def _comparable(kind: str, requests: Sequence[_Request]) -> Sequence[_Request]:
+    """Those with enough tokens, and of prompts those that are not the end of a longer one in the
+    cache; all where none is such.
+    """
+    long = [each for each in requests if each.tokens(kind) >= LEAST_TOKENS[kind]] or requests
+    if kind != "prompt":
+        return long
+    return [each for each in long if (each.depth(kind) or 0) <= each.tokens(kind)] or long
+
+
 def _pace(kind: str, requests: Sequence[_Request], *, drafted: bool) -> SeenPace:
     """All tokens over all their time, the depth as that of the average token."""
-    timed = [(request.timed[kind], request) for request in requests if kind in request.timed]
+    timed = [
+        (request.timed[kind], request)
+        for request in _comparable(kind, [each for each in requests if kind in each.timed])
+    ]
     milliseconds = sum(each[0] for each, _ in timed)
     counted = sum(each[1] for each, _ in timed)
     tokens = sum(each[2] for each, _ in timed)

@@ -6,6 +6,9 @@ from ...core.records import Record
 
 # the program itself, of which no term of the needs is predicted alone
 MODEL_FILE, EVERYTHING_ELSE, ALL_MEMORY = "model_file", "everything_else", "total"
+# a program takes longer for the first tokens of an answer, and a short prompt is read one batch
+# for the price of a longer one (llama-bench: 512 and 128 by default)
+LEAST_TOKENS = {"decode": 8, "prompt": 32}
 # the cache and the recurrent state together, which a table of llama.cpp does not tell apart
 CONTEXT = "context"
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ....core.json_text import Decoder
 from ....core.reading import Unreadable
-from ..run import Run, SeenPace
+from ..run import LEAST_TOKENS, Run, SeenPace
 from .words import as_json, whole
 
 MARKS = ('"eval_duration"', '"timings"')
@@ -43,7 +43,10 @@ def read(text: str) -> Run | None:
         return None
     drafted = any(timing.get("draft_n") for timing in timings)
     paces = _paces(timings, _SERVER, drafted=drafted)
-    return Run(tool="llama-server API", name=_name(served), paces=paces)
+    name = _name(served)
+    # without another name the server says which file it loaded
+    is_path = name is not None and name.lower().endswith(".gguf")
+    return Run(tool="llama-server API", file=name if is_path else None, name=name, paces=paces)
 
 
 def _answers(text: str) -> Iterator[_Answer]:
@@ -88,6 +91,7 @@ def _paces(
             and isinstance(taken := answer.get(timed), int | float)
             and 0 < taken < _MOST_SECONDS * scale
         ]
+        pairs = [pair for pair in pairs if pair[0] >= LEAST_TOKENS[kind]] or pairs
         tokens_in_all = sum(tokens for tokens, _ in pairs)
         if tokens_in_all:
             paces.append(
