@@ -78,9 +78,24 @@ _KINDS = (
         "ask `selfhost check MODEL` what is predicted of it",
     ),
     _kind(
-        r'msg="(?:server config|Listening on|starting runner)',
+        r'(?:msg=\\?"|INFO )(?:server config|Listening on|starting (?:\w+ )?(?:runner|server))',
         "is a log of Ollama's server that shows no model being loaded",
         "run a model, then give the log again; for the pace, " + _VERBOSE,
+    ),
+    _kind(
+        r'"done": ?false\}',
+        "ends before the answer does, with whose last object Ollama tells the times",
+        "give the whole stream, to its object with eval_duration",
+    ),
+    _kind(
+        r"^\[LM STUDIO SERVER\]|\] \[LM STUDIO SERVER\]|\[INFO\] \[LM STUDIO",
+        "shows the requests of LM Studio's server, and not how long each took",
+        "give what `lms log stream --stats` prints, or an answer of /api/v0/chat/completions",
+    ),
+    _kind(
+        r"CtxLimit: ?\d",
+        "shows no answer that took long enough to be timed",
+        "let it write a longer one",
     ),
     _kind(
         r'"completion_tokens" ?:',

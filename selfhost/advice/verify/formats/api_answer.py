@@ -31,11 +31,15 @@ _Answer = Mapping[str, object]
 
 
 def read(text: str) -> Run | None:
-    """The answers together: all their tokens over all their time."""
+    """The answers together: all their tokens over all their time. Of Ollama's the prompt of the
+    first, for it counts those of the later ones with what its cache held back of them
+    (ollama/ollama#10860).
+    """
     answers = list(_answers(text))
     by_ollama = [answer for answer in answers if "eval_duration" in answer]
     if by_ollama:
-        paces = _paces(by_ollama, _OLLAMA, drafted=False)
+        paces = _paces(by_ollama[:1], {"prompt": _OLLAMA["prompt"]}, drafted=False)
+        paces += _paces(by_ollama, {"decode": _OLLAMA["decode"]}, drafted=False)
         return Run(tool="Ollama API", runtime="ollama", name=_name(by_ollama), paces=paces)
     served = [answer for answer in answers if isinstance(answer.get("timings"), dict)]
     timings = [timing for answer in served if isinstance(timing := answer["timings"], dict)]
@@ -99,24 +103,26 @@ def _paces(
                     kind=kind,
                     tokens_per_second=tokens_in_all / sum(seconds for _, seconds in pairs),
                     tokens=tokens_in_all // len(pairs),
-                    depth_tokens=_depth(answers, kind),
+                    depth_tokens=_depth(answers, kind, counted),
                     drafted=drafted and kind == "decode",
                 )
             )
     return tuple(paces)
 
 
-def _depth(answers: Sequence[_Answer], kind: str) -> int | None:
+def _depth(answers: Sequence[_Answer], kind: str, counted: str) -> int | None:
     """Tokens in the context before the prompt, or on average while it decoded."""
     held = [whole(str(answer.get(_HELD))) for answer in answers]
     if kind == "prompt":
         return sum(count or 0 for count in held) // len(answers)
+    of_ollama = counted == _OLLAMA["decode"][0]
+    prompt = (_OLLAMA if of_ollama else _SERVER)["prompt"][0]
     depths = [
-        before + read + written // 2
+        (before or 0) + read + written // 2
         for answer, before in zip(answers, held, strict=True)
-        if before is not None
-        and (read := whole(str(answer.get("prompt_n")))) is not None
-        and (written := whole(str(answer.get("predicted_n")))) is not None
+        if (of_ollama or before is not None)
+        and (read := whole(str(answer.get(prompt)))) is not None
+        and (written := whole(str(answer.get(counted)))) is not None
     ]
     return sum(depths) // len(depths) if depths else None
 

@@ -15,13 +15,15 @@ _LINE = pattern(
 
 
 def read(text: str) -> Run | None:
-    """The answers together: all their tokens over all their time."""
-    seconds = {"prompt": 0.0, "decode": 0.0}
-    tokens = {"prompt": 0, "decode": 0}
-    answers = {"prompt": 0, "decode": 0}
+    """The prompt of the first answer, for Ollama counts those of the later ones with what its cache
+    held back of them (ollama/ollama#10860), and all tokens of the answers over all their time.
+    """
+    # kind -> tokens, seconds, answers, and tokens times those that stood in the context
+    sums: dict[str, list[float]] = {}
     waiting: dict[str, int] = {}
     # kind -> tokens of the answers whose rate is no number
     without: dict[str, int] = {}
+    prompt_tokens: int | None = None
     for line in text.splitlines():
         match = _LINE.match(line.strip()[:200])
         if match is None:
@@ -29,21 +31,23 @@ def read(text: str) -> Run | None:
         kind = "prompt" if match[1] == "prompt eval" else "decode"
         if match[2] == "count":
             waiting[kind] = whole(match[3]) or 0
+            prompt_tokens = waiting[kind] if kind == "prompt" else prompt_tokens
         elif (rate := positive(match[3])) is None:
             without[kind] = without.get(kind, 0) + waiting.pop(kind, 0)
-        elif waiting.get(kind):
-            tokens[kind] += waiting[kind]
-            answers[kind] += 1
-            seconds[kind] += waiting.pop(kind) / rate
+        elif (tokens := waiting.pop(kind, 0)) and not (kind == "prompt" and kind in sums):
+            depth = 0 if kind == "prompt" else (prompt_tokens or 0) + tokens // 2
+            before = sums.get(kind, [0.0, 0.0, 0.0, 0.0])
+            answer = (tokens, tokens / rate, 1, tokens * depth)
+            sums[kind] = [sum(pair) for pair in zip(before, answer, strict=True)]
+    is_deep = prompt_tokens is not None
     paces = tuple(
         SeenPace(
             kind=kind,
-            tokens_per_second=tokens[kind] / seconds[kind],
-            tokens=tokens[kind] // answers[kind],
-            depth_tokens=0 if kind == "prompt" else None,
+            tokens_per_second=tokens / seconds,
+            tokens=int(tokens // answers),
+            depth_tokens=round(depths / tokens) if kind == "prompt" or is_deep else None,
         )
-        for kind in ("prompt", "decode")
-        if seconds[kind] > 0
+        for kind, (tokens, seconds, answers, depths) in sorted(sums.items(), reverse=True)
     )
     paces += tuple(
         SeenPace(kind=kind, tokens_per_second=None, tokens=count or None)

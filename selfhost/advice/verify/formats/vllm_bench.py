@@ -44,9 +44,10 @@ def read(text: str) -> Run | None:
     if pace is None:
         return None
     model, backend = _MODEL.search(text), _BACKEND.search(text)
+    runtime = backend[1] if backend is not None else "vllm"
     return Run(
-        tool=tool,
-        runtime=backend[1] if backend is not None else "vllm",
+        tool=tool.replace("vllm", runtime),
+        runtime=runtime,
         name=(model[1] or model[2]) if model is not None else None,
         parallel=pace.sequences,
         paces=(pace,),
@@ -58,7 +59,9 @@ def _served(figures: dict[str, str]) -> SeenPace | None:
     requests = whole(figures.get("Successful requests", "")) or 0
     told = (whole(figures.get(name, "")) for name in _AT_ONCE)
     at_once = next(filter(None, told), 0)
-    sequences = min(requests, at_once or requests)
+    # as many as ran at once on average, which SGLang's copy measures, where they came one by one
+    measured = round(positive(figures.get("Concurrency", "")) or requests)
+    sequences = min(requests, at_once or requests, max(1, measured))
     seconds = positive(figures.get("Median TPOT (ms)", ""))
     if seconds is None or not sequences or (not at_once and requests > 1):
         return None
