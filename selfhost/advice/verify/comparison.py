@@ -450,9 +450,7 @@ def _in_places(
     return _summed([each.replace(where="host") for each in seen])
 
 
-def _numbered_anew(
-    seen: Sequence[SeenMemory], memory: MemoryNeed | None
-) -> tuple[SeenMemory, ...]:
+def _numbered_anew(seen: Sequence[SeenMemory], memory: MemoryNeed | None) -> tuple[SeenMemory, ...]:
     predicted = _cards(() if memory is None else memory.terms)
     cards = _cards(seen)
     if set(cards) <= set(predicted):
@@ -492,7 +490,9 @@ def _spread(run: Run, verdict: Verdict) -> str | None:
     predicted = len(_cards(needs.memory.terms)) if needs is not None and needs.memory else 0
     if _placement(verdict) == "host" or seen <= predicted:
         return None
-    return f"the run lay on {seen} GPUs, each with a buffer of its own, and predicted is {predicted}"
+    return (
+        f"the run lay on {seen} GPUs, each with a buffer of its own, and predicted is {predicted}"
+    )
 
 
 def _of_memory(

@@ -72,7 +72,9 @@ def _names_known(run: Run, catalogue: Catalogue) -> list[tuple[str, str, str]]:
     (`Identity.by`) and the id.
     """
     base = _NUMBERED.sub("", (run.file or "").replace("\\", "/").rpartition("/")[2])
-    names = [(base, "file-name"), (run.name or "", "name")]
+    name = run.name or ""
+    # a server may be started with the folder of a download
+    names = [(base, "file-name"), (name.rpartition("/")[2] if name[:1] == "/" else name, "name")]
     ids = [(name, by, id_of(name, catalogue)) for name, by in names if name]
     return [(name, by, spec_id) for name, by, spec_id in ids if spec_id is not None]
 

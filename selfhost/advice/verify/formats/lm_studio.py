@@ -83,9 +83,7 @@ def _notes(left_out: int, *, is_told: bool) -> Iterator[str]:
     if left_out:
         yield f"Answers of other models are left out: {left_out:,}."
     if not is_told:
-        yield (
-            "The run does not tell which engine of LM Studio answered: predicted is llama.cpp."
-        )
+        yield ("The run does not tell which engine of LM Studio answered: predicted is llama.cpp.")
 
 
 def _pace(answers: Sequence[_Answer]) -> SeenPace:
@@ -178,9 +176,10 @@ def _answer(table: _Fields) -> _Answer | None:
 
 
 def _rate(value: object) -> float | None:
-    """Of JSON a number, of a line its text."""
+    """Of JSON a number, of a line its text, which has up to 17 places."""
     if isinstance(value, str):
-        return positive(value)
+        units, point, places = value.partition(".")
+        return positive(f"{units}{point}{places[:9]}")
     if not isinstance(value, int | float) or not 0 < value < _MOST_PACE:
         return None
     return float(value)
