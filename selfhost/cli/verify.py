@@ -25,9 +25,9 @@ _MOST_LOG_BYTES = 64 << 20
 _UNDERSTOOD = (
     "give the output of llama-bench or llama-batched-bench, the log of llama-server, llama-cli or"
     " KoboldCpp (-lv 4 shows the memory), what `ollama run --verbose` prints, the JSON of an answer"
-    " of Ollama, llama-server or LM Studio, what `lms chat --stats` prints, Ollama's server log, the"
-    " log of a server of vLLM or SGLang, what `vllm bench serve --max-concurrency N` or MLX LM's"
-    " `mlx_lm.generate` prints, or the id of a process; verify reads no other program's output"
+    " of Ollama, llama-server or LM Studio, what `lms chat --stats` prints, Ollama's server log,"
+    " the log of a server of vLLM or SGLang, what `vllm bench serve --max-concurrency N` or"
+    " MLX LM's `mlx_lm.generate` prints, or the id of a process; verify reads no other program's output"
 )
 
 

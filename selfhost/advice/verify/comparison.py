@@ -346,8 +346,9 @@ def _weights_kept_in_ram(seen: Sequence[SeenMemory], memory: MemoryNeed | None) 
     if not on_card or missing <= _MISSING_SHARE * predicted or len(weights) < 2:
         return None
     return (
-        f"the run had {units.binary(on_card)} of the weights on the GPU, and {units.binary(predicted)}"
-        " or more are predicted there: compare a run without --n-cpu-moe, --cpu-moe and -ot"
+        f"the run had {units.binary(on_card)} of the weights on the GPU, and"
+        f" {units.binary(predicted)} or more are predicted there: compare a run without"
+        " --n-cpu-moe, --cpu-moe and -ot"
     )
 
 

@@ -93,15 +93,15 @@ class Requests:
         elif "prompt processing" in line and (read := _READ_SO_FAR.search(line)) is not None:
             self._so_far["prompt"] = positive(read[2]), int(read[1])
 
-    def _take_slot(self, event: str, task: str, told: str) -> None:
-        if event == "launch_slot_" and told.startswith(_BEGINS):
+    def _take_slot(self, event: str, task: str, rest: str) -> None:
+        if event == "launch_slot_" and rest.startswith(_BEGINS):
             request = self._by_task[task] = _Request()
             self._requests.append(request)
             self._open[task] = request
             if len(self._open) > 1:
                 for other in self._open.values():
                     other.shared = True
-        elif event == "release" and (ended := _ENDED.match(told)) is not None:
+        elif event == "release" and (ended := _ENDED.match(rest)) is not None:
             self._open.pop(task, None)
             if task in self._by_task:
                 self._by_task[task].end_tokens = int(ended[1])

@@ -50,9 +50,10 @@ class Run(Record):
     `parameters` may be rounded (`494.03 M`). `context_tokens` is per sequence. `on_processor`: no
     layer lies on an accelerator. `states` are the sequences that share one cache, each of which has
     a recurrent state of its own. `gpu_layers` as asked or as reported. `output_tokens` of a batch
-    can have logits, and `batch_tokens` are computed at once (-ub). `flash_attention`: False where it was switched off. `processor` and `gpu` are
-    names of hardware as the run wrote them. `holds_draft`: memory of the whole process is that of
-    a model that drafts, too. `notes` are sentences about what the run does not tell.
+    can have logits, and `batch_tokens` are computed at once (-ub). `flash_attention`: False where
+    it was switched off. `processor` and `gpu` are names of hardware as the run wrote them.
+    `holds_draft`: memory of the whole process is that of a model that drafts, too. `notes` are
+    sentences about what the run does not tell.
     """
 
     tool: str

@@ -14,11 +14,6 @@ from ....core.records import Record, pattern
 from ..run import Run, SeenPace
 from .words import as_json, positive, quantization, whole
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    from typing import Any
-
 MARKS = ('"tokens_per_second"', '"tokensPerSecond"', "tokensPerSecond: ", "Tokens/Second: ")
 # what each field is called over HTTP, and in the SDK, whose words `lms` prints
 _PACE = ("tokens_per_second", "tokensPerSecond")
@@ -36,9 +31,11 @@ _SAID = {
     "Prompt Tokens": "promptTokensCount",
     "Predicted Tokens": "predictedTokensCount",
 }
+# an object of several lines in the log of a server
+_BEGINS = ("Generated prediction: {", "Generated prediction:  {")
 _MOST_ANSWERS = 10_000
 _MOST_PACE = 1e12
-_Fields = Mapping[str, Any] if TYPE_CHECKING else object
+_Fields = Mapping[str, object]
 
 
 class _Answer(Record):
@@ -75,8 +72,8 @@ def read(text: str) -> Run | None:
     )
 
 
-def _quantization(told: str) -> str | None:
-    return told if told in MLX_QUANTIZATIONS else quantization(told)
+def _quantization(written: str) -> str | None:
+    return written if written in MLX_QUANTIZATIONS else quantization(written)
 
 
 def _notes(left_out: int, *, is_told: bool) -> Iterator[str]:
@@ -132,7 +129,7 @@ def _sources(text: str) -> Iterator[str]:
         if begun is not None and line == "}":
             yield "{\n" + "\n".join(lines[begun + 1 : number + 1])
             begun = None
-        elif line.endswith("Generated prediction:  {") or line.endswith("Generated prediction: {"):
+        elif line.endswith(_BEGINS):
             begun = number
         elif any(mark in line for mark in MARKS[:2]):
             plain = line.strip().removeprefix("data:").strip()
@@ -159,7 +156,7 @@ def _tables(parsed: object) -> Iterator[_Fields]:
 
 
 def _answer(table: _Fields) -> _Answer | None:
-    stats, usage, info = table["stats"], _inner(table, "usage"), _inner(table, "model_info")
+    stats, usage, info = (_inner(table, key) for key in ("stats", "usage", "model_info"))
     rate = _rate(_first(_PACE, stats))
     if rate is None:
         return None

@@ -27,26 +27,11 @@ _CONTEXT = pattern(r"\b(?:context_length|context_len)=(\d{1,9})\b")
 
 def read(text: str) -> Run | None:
     """The lines with as many requests as most had; None where there is no whole one."""
-    speeds: dict[int, list[tuple[float, int]]] = {}
-    before = 0
-    for line in text.splitlines():
-        if _READ in line:
-            before = 0
-        if "Decode batch" not in line:
-            continue
-        decoded, copy = _DECODED.search(line[:2000]), _COPY.match(line[:200])
-        if decoded is None or (copy is not None and copy[1] != "0"):
-            continue
-        running, pace = whole(decoded[1]) or 0, positive(decoded[3])
-        # the first line behind a prompt counts the time that it took
-        if running and running == before and pace is not None:
-            speeds.setdefault(running, []).append((pace, whole(decoded[2]) or 0))
-        before = running
+    speeds = _speeds(text)
     if not speeds:
         return None
     # one request alone is what the predicted pace is of
     at_once = 1 if 1 in speeds else max(speeds, key=lambda count: len(speeds[count]))
-    others = sum(len(lines) for count, lines in speeds.items() if count != at_once)
     model, context = _MODEL.search(text), _CONTEXT.search(text)
     return Run(
         tool="SGLang log",
@@ -63,9 +48,30 @@ def read(text: str) -> Run | None:
                 drafted=_DRAFTED in text,
             ),
         ),
-        notes=(
-            (f"Lines of other numbers of requests at once are left out: {others:,}.",)
-            if others
-            else ()
-        ),
+        notes=_left_out(sum(len(lines) for lines in speeds.values()) - len(speeds[at_once])),
+    )
+
+
+def _speeds(text: str) -> dict[int, list[tuple[float, int]]]:
+    """Tokens a second of the whole lines and the tokens held then, by how many requests ran."""
+    speeds: dict[int, list[tuple[float, int]]] = {}
+    before = 0
+    for line in text.splitlines():
+        if _READ in line:
+            before = 0
+        decoded = _DECODED.search(line[:2000]) if "Decode batch" in line else None
+        copy = _COPY.match(line[:200])
+        if decoded is None or (copy is not None and copy[1] != "0"):
+            continue
+        running, pace = whole(decoded[1]) or 0, positive(decoded[3])
+        # the first line behind a prompt counts the time that it took
+        if running and running == before and pace is not None:
+            speeds.setdefault(running, []).append((pace, whole(decoded[2]) or 0))
+        before = running
+    return speeds
+
+
+def _left_out(count: int) -> tuple[str, ...]:
+    return (
+        (f"Lines of other numbers of requests at once are left out: {count:,}.",) if count else ()
     )

@@ -57,8 +57,8 @@ def read(text: str) -> Run | None:
 def _served(figures: dict[str, str]) -> SeenPace | None:
     """By the time of each token after the first; without a limit, one request counts as one."""
     requests = whole(figures.get("Successful requests", "")) or 0
-    told = (whole(figures.get(name, "")) for name in _AT_ONCE)
-    at_once = next(filter(None, told), 0)
+    limits = (whole(figures.get(name, "")) for name in _AT_ONCE)
+    at_once = next(filter(None, limits), 0)
     # as many as ran at once on average, which SGLang's copy measures, where they came one by one
     measured = round(positive(figures.get("Concurrency", "")) or requests)
     sequences = min(requests, at_once or requests, max(1, measured))

@@ -78,7 +78,7 @@ def test_ollama_counts_a_prompt_that_it_did_not_read() -> None:
     """Of a chat the first prompt counts (ollama/ollama#10860: 63,859 tokens 'read' in 0.21 s), and all
     of the last is context (ollama/ollama#7740).
     """
-    chat = [
+    chat: list[dict[str, float]] = [
         {"prompt_eval_count": 500, "prompt_eval_duration": 5e9, "eval_count": 100, "eval_duration": 4e9},
         {"prompt_eval_count": 63859, "prompt_eval_duration": 205727569, "eval_count": 82,
          "eval_duration": 2676314808},
