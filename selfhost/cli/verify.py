@@ -27,7 +27,8 @@ _UNDERSTOOD = (
     " KoboldCpp (-lv 4 shows the memory), what `ollama run --verbose` prints, the JSON of an answer"
     " of Ollama, llama-server or LM Studio, what `lms chat --stats` prints, Ollama's server log,"
     " the log of a server of vLLM or SGLang, what `vllm bench serve --max-concurrency N` or"
-    " MLX LM's `mlx_lm.generate` prints, or the id of a process; verify reads no other program's output"
+    " MLX LM's `mlx_lm.generate` prints, or the id of a process; verify reads no other program's"
+    " output"
 )
 
 
