@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ..core.errors import InputError, Problem
+from ..core.errors import InputError, Problem, WorkloadError
 from .arguments import Parser, add_machine, add_output, add_specs, parse
 from .errors import UsageError
 from .options import is_vague, may_glance, one_machine
@@ -134,7 +134,18 @@ def _compared(options: argparse.Namespace, seen: Run) -> Comparison:
         workload = workload.replace(quantization=None)
 
     def judge(machine: Machine) -> Verdict:
-        return check_with(catalogue, model, workload, machine, instead=False, follows_machine=False)
+        try:
+            return check_with(
+                catalogue, model, workload, machine, instead=False, follows_machine=False
+            )
+        except WorkloadError as error:
+            if not any(problem.key == "quantization" for problem in error.problems):
+                raise
+            raise UsageError(
+                f"{workload.quantization}, the run's quantization, is none that selfhost knows of"
+                " this model",
+                remedy="give the file itself: --model ./model.gguf",
+            ) from None
 
     verdict = judge(machine)
     if may_glance(options, machine) and is_vague(verdict):

@@ -269,3 +269,17 @@ def test_what_is_known_to_hold_nothing_says_what_to_give(
     assert code == 2
     assert "ollama run MODEL --verbose" in err
     assert "llama-bench" not in err
+
+
+def test_a_quantization_that_nobody_knows_asks_for_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """IQ2_K_R4 of ik_llama.cpp: the remedy names an option that verify has."""
+    text = (LOGS / "llama_log-server.txt").read_text("utf-8")
+    path = tmp_path / "run.log"
+    path.write_text(text.replace("Q4_K - Medium", "IQ2_K_R4").replace("Q4_K_M", "own"), "utf-8")
+    code, _, err = answered(capsys, str(path), *MACHINE, "--model", "qwen2.5-0.5b-instruct")
+    assert code == 2
+    assert "IQ2_K_R4" in err
+    assert "--model ./model.gguf" in err
+    assert "--quant" not in err

@@ -7,6 +7,7 @@ import os
 from ...catalogue.index import Catalogue
 from ...catalogue.lookup import understood_name
 from ...catalogue.names import id_of
+from ...catalogue.outlines import Outline
 from ...core import units
 from ...core.errors import UnknownModelError
 from ...core.records import Record, pattern
@@ -48,8 +49,13 @@ def identify(run: Run, catalogue: Catalogue, typed: str | None) -> Identity:
     if run.file is not None and _is_here(run.file):
         return Identity(model=run.file, is_path=True, by="file", tells_quantization=True)
     for name, by, _ in _names_known(run, catalogue):
-        tells = _tells_quantization(name, catalogue)
-        return Identity(model=name, is_path=False, by=by, tells_quantization=tells)
+        return Identity(
+            model=name,
+            is_path=False,
+            by=by,
+            note=_of_another_size(run, catalogue, name),
+            tells_quantization=_tells_quantization(name, catalogue),
+        )
     alike = _of_shape(run, catalogue)
     if alike is not None:
         return Identity(
@@ -84,6 +90,31 @@ def _tells_quantization(name: str, catalogue: Catalogue) -> bool:
     return candidate is not None and candidate.quantization is not None
 
 
+def _of_another_size(run: Run, catalogue: Catalogue, name: str) -> str | None:
+    """What to say where the file holds more or fewer parameters than the model that it is called
+    by: a tune of another base, or a table that is shared and was stored twice.
+    """
+    spec_id = id_of(name, catalogue)
+    outline = None if spec_id is None else catalogue.outline(spec_id)
+    counts = None if outline is None else _counts(run, outline)
+    if counts is None:
+        return None
+    return (
+        f"The run's file holds {units.count(counts[0])} parameters, and the model that it is called"
+        f" by {units.count(counts[1])}: give the file itself, {option('model', './model.gguf')}."
+    )
+
+
+def _counts(run: Run, outline: Outline) -> tuple[int, int] | None:
+    """The parameters of the run and of the model, where those are two models'; an encoder of
+    images lies in a file of its own.
+    """
+    stated, seen = outline.parameters_total, run.parameters
+    if outline.modality != "text" or not stated or not seen:
+        return None
+    return None if abs(seen / stated - 1) < _OTHER_COUNT else (seen, stated)
+
+
 def _of_another_model(run: Run, catalogue: Catalogue, typed: str) -> str | None:
     """What to say where the run loaded another model than the one that was typed, by its number of
     parameters or its own name, which a tune may have of the model that it was made from.
@@ -97,13 +128,11 @@ def _of_another_model(run: Run, catalogue: Catalogue, typed: str) -> str | None:
     other_id = names[0][2] if is_named_otherwise else "NAME"
     # the record goes into bug reports and names nothing of the user's
     other_id = other_id if catalogue.is_shipped(other_id) else "NAME"
-    stated, seen = outline.parameters_total, run.parameters
-    # an encoder of images lies in a file of its own
-    is_text = outline.modality == "text"
-    if is_text and stated and seen and abs(seen / stated - 1) >= _OTHER_COUNT:
+    counts = _counts(run, outline)
+    if counts is not None:
         return (
-            f"The run loaded another model: it had {units.count(seen)} parameters, the one that you"
-            f" named has {units.count(stated)}. Name the one that it loaded:"
+            f"The run loaded another model: it had {units.count(counts[0])} parameters, the one"
+            f" that you named has {units.count(counts[1])}. Name the one that it loaded:"
             f" {option('model', other_id)}."
         )
     if not is_named_otherwise:

@@ -9,6 +9,8 @@ _SCALES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 4
 _COUNTS = {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 # llama.cpp's file types: `Q4_K - Medium` (llama_model_ftype_name)
 _SIZES = {"Small": "S", "Medium": "M", "Large": "L"}
+# what llama.cpp calls medium and its files are called without
+_PLAIN = {"Q2_K_M": "Q2_K"}
 _TYPE = pattern(
     r"\b((?:I?Q|TQ|MXFP|NVFP|F|BF)\d+(?:_[A-Z0-9]+)*)(?: - (Small|Medium|Large))?(?![\w-])"
 )
@@ -24,7 +26,8 @@ def quantization(text: str) -> str | None:
     match = _TYPE.search(text)
     if match is None:
         return None
-    return match[1] + (f"_{_SIZES[match[2]]}" if match[2] else "")
+    name = match[1] + (f"_{_SIZES[match[2]]}" if match[2] else "")
+    return _PLAIN.get(name, name)
 
 
 def bytes_of(text: str) -> int | None:
