@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # a server's log of some days; a longer one tells no more about the model
 _MOST_LOG_BYTES = 64 << 20
+_LAST_PART = "give its last part: tail -c 32M LOG | selfhost verify -"
 _UNDERSTOOD = (
     "give the output of llama-bench or llama-batched-bench, the log of llama-server, llama-cli or"
     " KoboldCpp (-lv 4 shows the memory), what `ollama run --verbose` prints, the JSON of an answer"
@@ -101,7 +102,7 @@ def _text(named: str) -> str:
     try:
         content = read_file(path, _MOST_LOG_BYTES, input_allowed=True)
     except Unreadable as error:
-        remedy = "give its last lines" if error.kind == LARGE else error.remedy
+        remedy = _LAST_PART if error.kind == LARGE else error.remedy
         raise Unreadable(error.reason, remedy, kind=error.kind) from None
     # a log that was emptied while it was written begins with them
     content = content.lstrip(b"\0")
