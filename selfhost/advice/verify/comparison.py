@@ -510,6 +510,8 @@ def _of_memory(
     if predicted is not None and why is None:
         rounded = seen.rounded_bytes
         inside = predicted.low - rounded <= seen.bytes <= predicted.high + rounded
+        if seen.term in _OF_PROCESS and seen.bytes < predicted.low - rounded:
+            inside, why = None, _NOT_FILLED
     return Difference(
         subject="memory",
         term=seen.term,
@@ -524,6 +526,11 @@ def _of_memory(
     )
 
 
+_OF_PROCESS = (MODEL_FILE, EVERYTHING_ELSE, ALL_MEMORY)
+_NOT_FILLED = (
+    "a process takes less until a prompt has filled its context, and where the system has dropped"
+    " pages of the file"
+)
 # what a program keeps in RAM of a model that lies on a GPU: the table of tokens, of which few rows
 # are looked up, and buffers to copy through
 _BESIDE_GPU = "what stays in RAM beside a GPU is in no term of its own"
@@ -626,13 +633,12 @@ _PREDICTED: Mapping[str, Any] = {
 
 def _causes(rows: Sequence[Difference], fast_prompts: str) -> list[str]:
     """What most often explains a figure far from the likely one."""
-    of_process = [row for row in rows if row.term in (MODEL_FILE, EVERYTHING_ELSE, ALL_MEMORY)]
+    of_process = [row for row in rows if row.term in _OF_PROCESS]
     holds = {
         _FULLER: any(row.term != "prompt" and row.depth_tokens is None for row in _slow(rows)),
         _BUSY: bool(_slow(rows)),
         fast_prompts: any(row.term == "prompt" and row.off > 0 for row in rows),
         _FOREIGN: any(map(_is_foreign, rows)),
-        _NOT_FILLED: any(row.off < 0 for row in of_process),
         _PROMPT_CACHE: any(row.off > 0 for row in of_process),
     }
     return [sentence for sentence, explains in holds.items() if explains and sentence]
@@ -650,10 +656,6 @@ _OF_MACHINE_OR_GPU = differently("--machine or --gpu", "machine")
 _FOREIGN = (
     "A pace so far off is most often that of another machine or model: name those of the run with "
     + differently("--machine, --gpu and --model.", "machine and model.")
-)
-_NOT_FILLED = (
-    "A process takes less until a prompt has filled its context, and where the system has dropped"
-    " pages of the file."
 )
 _PROMPT_CACHE = "A server's prompt cache (--cache-ram) grows with its requests and is in no range."
 

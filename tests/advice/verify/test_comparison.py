@@ -117,6 +117,20 @@ def test_a_real_process_is_inside() -> None:
     assert (comparison.outcome, comparison.exit_code) == ("inside", 0)
 
 
+def test_a_process_that_has_not_filled_its_context_is_not_outside() -> None:
+    """A real server of 2,048 tokens of context took 12 % less than its range after 340 of them: pages
+    that nothing wrote to are not there yet.
+    """
+    memory = tuple(
+        seen if seen.term == "model_file" else seen.replace(bytes=seen.bytes // 2)
+        for seen in SERVER.memory
+    )
+    comparison = held(SERVER.replace(memory=memory), "qwen2.5-0.5b-instruct")
+    assert [row.inside for row in comparison.differences] == [True, None, None]
+    assert "filled its context" in (comparison.differences[1].why or "")
+    assert comparison.exit_code == 0
+
+
 def test_twice_as_much_is_outside() -> None:
     """Exit 1, and a word on what grows beside."""
     twice = tuple(seen.replace(bytes=2 * seen.bytes) for seen in SERVER.memory)
