@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ..core.errors import InputError, Problem
+from ..core.errors import InputError, Problem, WorkloadError
 from .arguments import Parser, add_machine, add_output, add_specs, parse
 from .errors import UsageError
 from .options import is_vague, may_glance, one_machine
@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 
 # a server's log of some days; a longer one tells no more about the model
 _MOST_LOG_BYTES = 64 << 20
+_LAST_PART = "give its last part: tail -c 32M LOG | selfhost verify -"
 _UNDERSTOOD = (
-    "give the output of llama-bench or llama-batched-bench, the log of llama-server or llama-cli"
-    " (-lv 4 shows the memory), what `ollama run --verbose` prints, the JSON of an answer of Ollama"
-    " or llama-server, Ollama's server log, the log of vLLM's server, what"
-    " `vllm bench serve --max-concurrency N` or MLX LM's `mlx_lm.generate`"
-    " prints, or the id of a process; verify reads no other program's output"
+    "give the output of llama-bench or llama-batched-bench, the log of llama-server, llama-cli or"
+    " KoboldCpp (-lv 4 shows the memory), what `ollama run --verbose` prints, the JSON of an answer"
+    " of Ollama, llama-server or LM Studio, what `lms chat --stats` prints, Ollama's server log,"
+    " the log of a server of vLLM or SGLang, what `vllm bench serve --max-concurrency N` or"
+    " MLX LM's `mlx_lm.generate` prints, or the id of a process; verify reads no other program's"
+    " output"
 )
 
 
@@ -94,10 +96,16 @@ def _text(named: str) -> str:
     """The text of a log; what cannot be decoded, as a letter that was cut, is replaced. Raises
     `Unreadable`.
     """
-    from ..core.reading import Unreadable, encoding_of, read_file
+    from ..core.reading import LARGE, Unreadable, encoding_of, read_file
 
     path = "/dev/stdin" if named == "-" else named
-    content = read_file(path, _MOST_LOG_BYTES, input_allowed=True)
+    try:
+        content = read_file(path, _MOST_LOG_BYTES, input_allowed=True)
+    except Unreadable as error:
+        remedy = _LAST_PART if error.kind == LARGE else error.remedy
+        raise Unreadable(error.reason, remedy, kind=error.kind) from None
+    # a log that was emptied while it was written begins with them
+    content = content.lstrip(b"\0")
     text = content.decode(encoding_of(content), "replace")
     if not text.strip():
         raise Unreadable("is empty")
@@ -123,12 +131,22 @@ def _compared(options: argparse.Namespace, seen: Run) -> Comparison:
 
         model = Path(identity.model)
     workload = workload_of(seen)
-    if identity.is_path or options.model is not None:
-        # the file, or the name, tells its own
-        workload = workload.replace(quantization=None if identity.is_path else seen.quantization)
+    if identity.tells_quantization:
+        workload = workload.replace(quantization=None)
 
     def judge(machine: Machine) -> Verdict:
-        return check_with(catalogue, model, workload, machine, instead=False, follows_machine=False)
+        try:
+            return check_with(
+                catalogue, model, workload, machine, instead=False, follows_machine=False
+            )
+        except WorkloadError as error:
+            if not any(problem.key == "quantization" for problem in error.problems):
+                raise
+            raise UsageError(
+                f"{workload.quantization}, the run's quantization, is none that selfhost knows of"
+                " this model",
+                remedy="give the file itself: --model ./model.gguf",
+            ) from None
 
     verdict = judge(machine)
     if may_glance(options, machine) and is_vague(verdict):

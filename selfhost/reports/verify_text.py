@@ -23,6 +23,7 @@ _TERMS = {
     "model_file": "model file in memory",
     "everything_else": "all else of the process",
     "total": "memory in all",
+    "context": "cache and state",
     "decode": "decoding",
     "decode_at_once": "decoding",
     "prompt": "prompt",

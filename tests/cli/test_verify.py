@@ -220,3 +220,66 @@ def test_a_log_of_another_program_is_told_what_is_read(
         "MLX",
     ):
         assert name in message
+
+
+def test_a_file_of_its_own_mix_is_judged_as_that(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The log calls it Q4_K - Medium, its name tells more."""
+    text = (LOGS / "llama_log-server.txt").read_text("utf-8")
+    path = tmp_path / "run.log"
+    path.write_text(
+        text.replace("qwen2.5-0.5b-instruct-Q4_K_M", "Qwen3.6-35B-A3B-UD-Q4_K_M"), "utf-8"
+    )
+    _, out, _ = answered(capsys, str(path), *MACHINE, "--json")
+    assert json.loads(out)["model"]["quantization"] == "UD-Q4_K_M"
+
+
+def test_the_end_of_a_long_log_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A model is loaded at its start, and the last request stands at its end."""
+    text = (LOGS / "llama_log-server.txt").read_text("utf-8")
+    loaded, _, answer = text.partition("0.48.322.626 I slot")
+    path = tmp_path / "server.log"
+    path.write_text(
+        loaded + "a line of nothing\n" * 500_000 + "0.48.322.626 I slot" + answer, "utf-8"
+    )
+    _, out, _ = answered(capsys, str(path), *MACHINE)
+    assert "decoding (24 tokens)" in out
+    assert "48.0 MiB" in out
+    assert "The middle of a log so long is left out." in out
+
+
+def test_a_log_that_was_emptied_while_it_was_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """logrotate's copytruncate leaves a hole of zeros before the next line."""
+    path = tmp_path / "bench.txt"
+    path.write_bytes(b"\0" * 4096 + (LOGS / "llama_bench-table.txt").read_bytes())
+    _, out, _ = answered(capsys, str(path), *MACHINE)
+    assert "decoding (16 tokens)" in out
+
+
+def test_what_is_known_to_hold_nothing_says_what_to_give(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One remedy, not the list of all that is read."""
+    path = tmp_path / "ps.txt"
+    path.write_text("NAME    ID    SIZE    PROCESSOR    CONTEXT    UNTIL\n", "utf-8")
+    code, _, err = answered(capsys, str(path), *MACHINE)
+    assert code == 2
+    assert "ollama run MODEL --verbose" in err
+    assert "llama-bench" not in err
+
+
+def test_a_quantization_that_nobody_knows_asks_for_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """IQ2_K_R4 of ik_llama.cpp: the remedy names an option that verify has."""
+    text = (LOGS / "llama_log-server.txt").read_text("utf-8")
+    path = tmp_path / "run.log"
+    path.write_text(text.replace("Q4_K - Medium", "IQ2_K_R4").replace("Q4_K_M", "own"), "utf-8")
+    code, _, err = answered(capsys, str(path), *MACHINE, "--model", "qwen2.5-0.5b-instruct")
+    assert code == 2
+    assert "IQ2_K_R4" in err
+    assert "--model ./model.gguf" in err
+    assert "--quant" not in err

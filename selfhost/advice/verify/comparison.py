@@ -18,16 +18,22 @@ from ...verdict.pacing import how_to_measure
 from ...verdict.processor import threads_of
 from ...verdict.record import Route, Verdict, exit_code
 from ...verdict.speed import PaceRange, Speed
-from .run import ALL_MEMORY, EVERYTHING_ELSE, MODEL_FILE, Run, SeenMemory, SeenPace
+from .run import (
+    ALL_MEMORY,
+    CONTEXT,
+    EVERYTHING_ELSE,
+    LEAST_TOKENS,
+    MODEL_FILE,
+    Run,
+    SeenMemory,
+    SeenPace,
+)
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
 
-# a program takes longer for the first tokens of an answer, and a short prompt is read one batch
-# for the price of a longer one (llama-bench: 512 and 128 by default)
-_LEAST_DECODE_TOKENS, _LEAST_PROMPT_TOKENS = 8, 32
 # llama.cpp computes a prompt in batches of so many tokens by default (-ub); on a GPU fewer take
 # nearly as long, on a processor in proportion
 BATCH_TOKENS = 512
@@ -37,7 +43,10 @@ CLOSE_FACTOR, NARROW_FACTOR = 1.25, 2.0
 # no residual of the fit: ranges of a factor of 2 hold 94 % of 281 published runs
 # (benchmarks/speed_residuals.py)
 _FOREIGN_FACTOR = 3.0
-_TIED_TO_CACHE_TYPE = ("kv_cache", EVERYTHING_ELSE, ALL_MEMORY)
+# weights that lie in RAM instead of on a GPU are told from rounding and from tables that a
+# program keeps there beside (assumed)
+_MISSING_SHARE = 0.1
+_TIED_TO_CACHE_TYPE = ("kv_cache", CONTEXT, EVERYTHING_ELSE, ALL_MEMORY)
 _GROWS_WITH_CONTEXT = (*_TIED_TO_CACHE_TYPE, "compute")
 
 
@@ -216,13 +225,15 @@ def compare(
     in the context, None: of a short chat. `fast_prompts` as of the runtime.
     """
     memory = verdict.needs.memory if verdict.needs is not None else None
-    rows = [_of_memory(seen, memory, run) for seen in _in_places(run.memory, verdict.machine)]
+    in_places = _in_places(run.memory, verdict.machine, memory)
+    spread = _spread(run, verdict)
+    rows = [_of_memory(seen, memory, run, spread) for seen in in_places]
     total = verdict.speed.parallel_total if verdict.speed is not None else None
     parallel = verdict.workload.parallel
     on_card = verdict.needs is not None and verdict.needs.placement != "host"
-    least = _LEAST_DECODE_TOKENS, BATCH_TOKENS if on_card else _LEAST_PROMPT_TOKENS
+    least = LEAST_TOKENS["decode"], BATCH_TOKENS if on_card else LEAST_TOKENS["prompt"]
     rows += [_of_pace(seen, speed_at, total, parallel, least) for seen in run.paces]
-    in_ram = _layers_kept_in_ram(run, verdict)
+    in_ram = _layers_kept_in_ram(run, verdict) or _weights_kept_in_ram(in_places, memory)
     if in_ram is not None:
         rows = [row.replace(inside=None, why=row.why or in_ram) for row in rows]
     return Comparison(
@@ -320,6 +331,27 @@ def _layers_kept_in_ram(run: Run, verdict: Verdict) -> str | None:
     )
 
 
+def _weights_kept_in_ram(seen: Sequence[SeenMemory], memory: MemoryNeed | None) -> str | None:
+    """Why a run with experts or tensors in RAM is no measure of a prediction with them on the GPU;
+    None where it had none there that are predicted on a GPU.
+    """
+    predicted = sum(
+        term.low_bytes
+        for term in (() if memory is None else memory.terms)
+        if term.name == "weights" and term.where != "host"
+    )
+    weights = [each for each in seen if each.term == "weights"]
+    on_card = sum(each.bytes for each in weights if each.where != "host")
+    missing = predicted - on_card
+    if not on_card or missing <= _MISSING_SHARE * predicted or len(weights) < 2:
+        return None
+    return (
+        f"the run had {units.binary(on_card)} of the weights on the GPU, and"
+        f" {units.binary(predicted)} or more are predicted there: compare a run without"
+        " --n-cpu-moe, --cpu-moe and -ot"
+    )
+
+
 # ------------------------------------------------------------------ pace
 
 
@@ -383,6 +415,17 @@ def _why_no_pace(
         return "no pace is predicted for it"
     if seen.drafted and seen.kind == "decode":
         return "the run drafts tokens, so that a step gives several: compare one without a draft"
+    if seen.shared:
+        return (
+            "other requests were answered at the same time, and had a part of it: compare one that"
+            " has the program alone"
+        )
+    if seen.kind == "prompt" and (seen.depth_tokens or 0) > (seen.tokens or 0):
+        # each of its tokens looks back at more than the prompt itself holds
+        return (
+            f"it was read behind {units.tokens(seen.depth_tokens or 0)}, and predicted is a prompt"
+            " at the start of a context"
+        )
     if seen.tokens is not None and seen.tokens < least_tokens:
         return f"{units.tokens(seen.tokens)} are too few to compare: take {least_tokens} or more"
     return None
@@ -397,33 +440,78 @@ class _Predicted(Record):
     high: int
 
 
-def _in_places(seen: Sequence[SeenMemory], machine: Machine) -> tuple[SeenMemory, ...]:
-    """As the prediction has them: of a GPU that shares the RAM all memory is the host's."""
+def _in_places(
+    seen: Sequence[SeenMemory], machine: Machine, memory: MemoryNeed | None
+) -> tuple[SeenMemory, ...]:
+    """As the prediction has them: of a GPU that shares the RAM all memory is the host's, and the
+    cards that a run used are the first ones, whatever numbers they have in its machine.
+    """
     if not any(device.unified for device in machine.accelerators or ()):
+        return _numbered_anew(seen, memory)
+    return _summed([each.replace(where="host") for each in seen])
+
+
+def _numbered_anew(seen: Sequence[SeenMemory], memory: MemoryNeed | None) -> tuple[SeenMemory, ...]:
+    predicted = _cards(() if memory is None else memory.terms)
+    cards = _cards(seen)
+    if set(cards) <= set(predicted):
         return tuple(seen)
-    sums: dict[str, SeenMemory] = {}
-    for memory_seen in seen:
-        before = sums.get(memory_seen.term)
-        sums[memory_seen.term] = memory_seen.replace(
-            where="host",
-            bytes=memory_seen.bytes + (before.bytes if before else 0),
-            rounded_bytes=memory_seen.rounded_bytes + (before.rounded_bytes if before else 0),
+    if len(predicted) == 1:
+        return _on_one(seen, predicted[0])
+    places = {where: f"accelerator:{number}" for number, where in enumerate(cards)}
+    return tuple(each.replace(where=places.get(each.where, each.where)) for each in seen)
+
+
+def _cards(parts: Sequence[SeenMemory | Term]) -> list[str]:
+    places = {part.where for part in parts} - {"host"}
+    return sorted(places, key=lambda where: int(where.rpartition(":")[2]))
+
+
+def _on_one(seen: Sequence[SeenMemory], card: str) -> tuple[SeenMemory, ...]:
+    """What several cards hold as if one held it all."""
+    return _summed([each if each.where == "host" else each.replace(where=card) for each in seen])
+
+
+def _summed(seen: Sequence[SeenMemory]) -> tuple[SeenMemory, ...]:
+    sums: dict[tuple[str, str], SeenMemory] = {}
+    for part in seen:
+        before = sums.get((part.term, part.where))
+        sums[part.term, part.where] = part.replace(
+            bytes=part.bytes + (before.bytes if before else 0),
+            rounded_bytes=part.rounded_bytes + (before.rounded_bytes if before else 0),
         )
     return tuple(sums.values())
 
 
-def _of_memory(seen: SeenMemory, memory: MemoryNeed | None, run: Run) -> Difference:
+def _spread(run: Run, verdict: Verdict) -> str | None:
+    """Why a buffer that each GPU has for itself is not compared; None where the run lay on as many
+    as predicted.
+    """
+    seen, needs = len(_cards(run.memory)), verdict.needs
+    predicted = len(_cards(needs.memory.terms)) if needs is not None and needs.memory else 0
+    if _placement(verdict) == "host" or seen <= predicted:
+        return None
+    return (
+        f"the run lay on {seen} GPUs, each with a buffer of its own, and predicted is {predicted}"
+    )
+
+
+def _of_memory(
+    seen: SeenMemory, memory: MemoryNeed | None, run: Run, spread: str | None
+) -> Difference:
     predicted: _Predicted | None = None
     why: str | None = "no memory is predicted for it"
     if memory is not None:
         predicted = _PREDICTED.get(seen.term, _one_term)(seen.term, seen.where, memory, run)
-        why = _why_not(seen, run)
+        why = _why_not(seen, run) or (spread if seen.term == "compute" else None)
         if not predicted.high and seen.where == "host" and not _all_in_ram(memory):
             predicted, why = None, _BESIDE_GPU
     inside = None
     if predicted is not None and why is None:
         rounded = seen.rounded_bytes
         inside = predicted.low - rounded <= seen.bytes <= predicted.high + rounded
+        if seen.term in _OF_PROCESS and seen.bytes < predicted.low - rounded:
+            inside, why = None, _NOT_FILLED
     return Difference(
         subject="memory",
         term=seen.term,
@@ -438,6 +526,11 @@ def _of_memory(seen: SeenMemory, memory: MemoryNeed | None, run: Run) -> Differe
     )
 
 
+_OF_PROCESS = (MODEL_FILE, EVERYTHING_ELSE, ALL_MEMORY)
+_NOT_FILLED = (
+    "a process takes less until a prompt has filled its context, and where the system has dropped"
+    " pages of the file"
+)
 # what a program keeps in RAM of a model that lies on a GPU: the table of tokens, of which few rows
 # are looked up, and buffers to copy through
 _BESIDE_GPU = "what stays in RAM beside a GPU is in no term of its own"
@@ -453,8 +546,13 @@ def _why_not(seen: SeenMemory, run: Run) -> str | None:
         return "the process holds a model that drafts, too: its log tells them apart (-lv 4)"
     if run.context_tokens is None and seen.term in _GROWS_WITH_CONTEXT:
         return "the run does not tell its context (-c)"
+    if seen.term == "compute" and run.batch_tokens not in (None, BATCH_TOKENS):
+        return (
+            f"the run computes {units.tokens(run.batch_tokens or 0)} at once (-ub), and predicted"
+            f" is {BATCH_TOKENS}"
+        )
     outputs = run.output_tokens or 0
-    if seen.term == "compute" and outputs > (run.parallel or 1):
+    if seen.term == "compute" and outputs > max(run.parallel or 1, run.states):
         # llama-completion and llama-perplexity; a server has one for each sequence
         return f"the program makes room for the logits of {units.tokens(outputs)} at once"
     if seen.term in _TIED_TO_CACHE_TYPE and run.kv_cache_type not in KV_CACHE_TYPES:
@@ -485,6 +583,24 @@ def _weights(name: str, where: str, memory: MemoryNeed, run: Run) -> _Predicted:
     return _Predicted(low=held.low, likely=held.likely + beside, high=held.high + beside)
 
 
+def _states(name: str, where: str, memory: MemoryNeed, run: Run) -> _Predicted:
+    """Of sequences that share a cache each has its own."""
+    one = _one_term(name, where, memory, run)
+    return _Predicted(
+        low=one.low * run.states, likely=one.likely * run.states, high=one.high * run.states
+    )
+
+
+def _context(name: str, where: str, memory: MemoryNeed, run: Run) -> _Predicted:
+    cache = _one_term("kv_cache", where, memory, run)
+    states = _states("recurrent_state", where, memory, run)
+    return _Predicted(
+        low=cache.low + states.low,
+        likely=cache.likely + states.likely,
+        high=cache.high + states.high,
+    )
+
+
 def _model_file(name: str, where: str, memory: MemoryNeed, run: Run) -> _Predicted:
     """Pages of the file: at most all of it, with its header."""
     held = _weights("weights", "host", memory, run)
@@ -504,6 +620,8 @@ def _all(name: str, where: str, memory: MemoryNeed, run: Run) -> _Predicted:
 
 _PREDICTED: Mapping[str, Any] = {
     "weights": _weights,
+    "recurrent_state": _states,
+    CONTEXT: _context,
     MODEL_FILE: _model_file,
     EVERYTHING_ELSE: _everything_else,
     ALL_MEMORY: _all,
@@ -515,13 +633,12 @@ _PREDICTED: Mapping[str, Any] = {
 
 def _causes(rows: Sequence[Difference], fast_prompts: str) -> list[str]:
     """What most often explains a figure far from the likely one."""
-    of_process = [row for row in rows if row.term in (MODEL_FILE, EVERYTHING_ELSE, ALL_MEMORY)]
+    of_process = [row for row in rows if row.term in _OF_PROCESS]
     holds = {
         _FULLER: any(row.term != "prompt" and row.depth_tokens is None for row in _slow(rows)),
         _BUSY: bool(_slow(rows)),
         fast_prompts: any(row.term == "prompt" and row.off > 0 for row in rows),
         _FOREIGN: any(map(_is_foreign, rows)),
-        _NOT_FILLED: any(row.off < 0 for row in of_process),
         _PROMPT_CACHE: any(row.off > 0 for row in of_process),
     }
     return [sentence for sentence, explains in holds.items() if explains and sentence]
@@ -539,10 +656,6 @@ _OF_MACHINE_OR_GPU = differently("--machine or --gpu", "machine")
 _FOREIGN = (
     "A pace so far off is most often that of another machine or model: name those of the run with "
     + differently("--machine, --gpu and --model.", "machine and model.")
-)
-_NOT_FILLED = (
-    "A process takes less until a prompt has filled its context, and where the system has dropped"
-    " pages of the file."
 )
 _PROMPT_CACHE = "A server's prompt cache (--cache-ram) grows with its requests and is in no range."
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 
 from ...catalogue.index import Catalogue
+from ...catalogue.lookup import understood_name
 from ...catalogue.names import id_of
+from ...catalogue.outlines import Outline
 from ...core import units
 from ...core.errors import UnknownModelError
 from ...core.records import Record, pattern
@@ -28,12 +30,15 @@ _NUMBERED = pattern(r"(?:-\d{5}-of-\d{5})?\.gguf$", 2)
 class Identity(Record):
     """What to judge: a name of the catalogue, or the path of the file itself. `by` is typed, file,
     file-name, name or shape; `note` a sentence where another model may be meant.
+    `tells_quantization`: the name states one, closer than the run's own word, which calls
+    UD-Q4_K_XL as Q4_K_M.
     """
 
     model: str
     is_path: bool
     by: str
     note: str | None = None
+    tells_quantization: bool = False
 
 
 def identify(run: Run, catalogue: Catalogue, typed: str | None) -> Identity:
@@ -42,9 +47,15 @@ def identify(run: Run, catalogue: Catalogue, typed: str | None) -> Identity:
         note = _of_another_model(run, catalogue, typed)
         return Identity(model=typed, is_path=False, by="typed", note=note)
     if run.file is not None and _is_here(run.file):
-        return Identity(model=run.file, is_path=True, by="file")
+        return Identity(model=run.file, is_path=True, by="file", tells_quantization=True)
     for name, by, _ in _names_known(run, catalogue):
-        return Identity(model=name, is_path=False, by=by)
+        return Identity(
+            model=name,
+            is_path=False,
+            by=by,
+            note=_of_another_size(run, catalogue, name),
+            tells_quantization=_tells_quantization(name, catalogue),
+        )
     alike = _of_shape(run, catalogue)
     if alike is not None:
         return Identity(
@@ -67,9 +78,41 @@ def _names_known(run: Run, catalogue: Catalogue) -> list[tuple[str, str, str]]:
     (`Identity.by`) and the id.
     """
     base = _NUMBERED.sub("", (run.file or "").replace("\\", "/").rpartition("/")[2])
-    names = [(base, "file-name"), (run.name or "", "name")]
+    name = run.name or ""
+    # a server may be started with the folder of a download
+    names = [(base, "file-name"), (name.rpartition("/")[2] if name[:1] == "/" else name, "name")]
     ids = [(name, by, id_of(name, catalogue)) for name, by in names if name]
     return [(name, by, spec_id) for name, by, spec_id in ids if spec_id is not None]
+
+
+def _tells_quantization(name: str, catalogue: Catalogue) -> bool:
+    candidate = understood_name(name, catalogue)
+    return candidate is not None and candidate.quantization is not None
+
+
+def _of_another_size(run: Run, catalogue: Catalogue, name: str) -> str | None:
+    """What to say where the file holds more or fewer parameters than the model that it is called
+    by: a tune of another base, or a table that is shared and was stored twice.
+    """
+    spec_id = id_of(name, catalogue)
+    outline = None if spec_id is None else catalogue.outline(spec_id)
+    counts = None if outline is None else _counts(run, outline)
+    if counts is None:
+        return None
+    return (
+        f"The run's file holds {units.count(counts[0])} parameters, and the model that it is called"
+        f" by {units.count(counts[1])}: give the file itself, {option('model', './model.gguf')}."
+    )
+
+
+def _counts(run: Run, outline: Outline) -> tuple[int, int] | None:
+    """The parameters of the run and of the model, where those are two models'; an encoder of
+    images lies in a file of its own.
+    """
+    stated, seen = outline.parameters_total, run.parameters
+    if outline.modality != "text" or not stated or not seen:
+        return None
+    return None if abs(seen / stated - 1) < _OTHER_COUNT else (seen, stated)
 
 
 def _of_another_model(run: Run, catalogue: Catalogue, typed: str) -> str | None:
@@ -85,13 +128,11 @@ def _of_another_model(run: Run, catalogue: Catalogue, typed: str) -> str | None:
     other_id = names[0][2] if is_named_otherwise else "NAME"
     # the record goes into bug reports and names nothing of the user's
     other_id = other_id if catalogue.is_shipped(other_id) else "NAME"
-    stated, seen = outline.parameters_total, run.parameters
-    # an encoder of images lies in a file of its own
-    is_text = outline.modality == "text"
-    if is_text and stated and seen and abs(seen / stated - 1) >= _OTHER_COUNT:
+    counts = _counts(run, outline)
+    if counts is not None:
         return (
-            f"The run loaded another model: it had {units.count(seen)} parameters, the one that you"
-            f" named has {units.count(stated)}. Name the one that it loaded:"
+            f"The run loaded another model: it had {units.count(counts[0])} parameters, the one"
+            f" that you named has {units.count(counts[1])}. Name the one that it loaded:"
             f" {option('model', other_id)}."
         )
     if not is_named_otherwise:

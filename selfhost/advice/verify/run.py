@@ -6,6 +6,11 @@ from ...core.records import Record
 
 # the program itself, of which no term of the needs is predicted alone
 MODEL_FILE, EVERYTHING_ELSE, ALL_MEMORY = "model_file", "everything_else", "total"
+# a program takes longer for the first tokens of an answer, and a short prompt is read one batch
+# for the price of a longer one (llama-bench: 512 and 128 by default)
+LEAST_TOKENS = {"decode": 8, "prompt": 32}
+# the cache and the recurrent state together, which a table of llama.cpp does not tell apart
+CONTEXT = "context"
 
 
 class SeenPace(Record):
@@ -13,7 +18,8 @@ class SeenPace(Record):
     number for it (nan, inf, 0). `tokens` were timed, of
     several requests on average, with `depth_tokens` in the context on average (of a prompt: before
     it); either is None where the run does not tell. `sequences` decoded at once, all together at
-    that pace. `drafted`: steps that give several tokens are among them.
+    that pace. `drafted`: steps that give several tokens are among them. `shared`: others were
+    answered at the same time, and had their part of what the machine gives.
     """
 
     kind: str
@@ -22,11 +28,12 @@ class SeenPace(Record):
     depth_tokens: int | None = None
     sequences: int = 1
     drafted: bool = False
+    shared: bool = False
 
 
 class SeenMemory(Record):
-    """Bytes that a run took: `term` is one of the needs' terms, or of a process MODEL_FILE,
-    EVERYTHING_ELSE or ALL_MEMORY. `where` is host or `accelerator:N`.
+    """Bytes that a run took: `term` is one of the needs' terms, CONTEXT, or of a process
+    MODEL_FILE, EVERYTHING_ELSE or ALL_MEMORY. `where` is host or `accelerator:N`.
     """
 
     term: str
@@ -41,10 +48,12 @@ class Run(Record):
 
     `file` and `name` are as the run wrote them: they find the model and go into no report.
     `parameters` may be rounded (`494.03 M`). `context_tokens` is per sequence. `on_processor`: no
-    layer lies on an accelerator. `gpu_layers` as asked or as reported. `output_tokens` of a batch
-    can have logits. `flash_attention`: False where it was switched off. `processor` and `gpu` are
-    names of hardware as the run wrote them. `holds_draft`: memory of the whole process is that of
-    a model that drafts, too. `notes` are sentences about what the run does not tell.
+    layer lies on an accelerator. `states` are the sequences that share one cache, each of which has
+    a recurrent state of its own. `gpu_layers` as asked or as reported. `output_tokens` of a batch
+    can have logits, and `batch_tokens` are computed at once (-ub). `flash_attention`: False where
+    it was switched off. `processor` and `gpu` are names of hardware as the run wrote them.
+    `holds_draft`: memory of the whole process is that of a model that drafts, too. `notes` are
+    sentences about what the run does not tell.
     """
 
     tool: str
@@ -58,11 +67,13 @@ class Run(Record):
     file_bytes: int | None = None
     context_tokens: int | None = None
     parallel: int | None = None
+    states: int = 1
     kv_cache_type: str | None = None
     threads: int | None = None
     on_processor: bool | None = None
     gpu_layers: int | None = None
     output_tokens: int | None = None
+    batch_tokens: int | None = None
     flash_attention: bool | None = None
     processor: str | None = None
     gpu: str | None = None

@@ -117,6 +117,20 @@ def test_a_real_process_is_inside() -> None:
     assert (comparison.outcome, comparison.exit_code) == ("inside", 0)
 
 
+def test_a_process_that_has_not_filled_its_context_is_not_outside() -> None:
+    """A real server of 2,048 tokens of context took 12 % less than its range after 340 of them: pages
+    that nothing wrote to are not there yet.
+    """
+    memory = tuple(
+        seen if seen.term == "model_file" else seen.replace(bytes=seen.bytes // 2)
+        for seen in SERVER.memory
+    )
+    comparison = held(SERVER.replace(memory=memory), "qwen2.5-0.5b-instruct")
+    assert [row.inside for row in comparison.differences] == [True, None, None]
+    assert "filled its context" in (comparison.differences[1].why or "")
+    assert comparison.exit_code == 0
+
+
 def test_twice_as_much_is_outside() -> None:
     """Exit 1, and a word on what grows beside."""
     twice = tuple(seen.replace(bytes=2 * seen.bytes) for seen in SERVER.memory)
@@ -312,3 +326,101 @@ def test_a_range_of_hardly_any_width_is_told_without_one() -> None:
     speed = Speed(decode=PaceRange(low=9.9, likely=10.0, high=10.1), how="stated")
     told = plain(verify_document(held(run, "qwen2.5-0.5b-instruct", speed=speed)))
     assert "2.5 times the likely figure, above its range\n" in told
+
+
+def on_cards(*buffers: tuple[str, str, float], **facts: object) -> Run:
+    """`term`, place and MiB of each buffer."""
+    memory = tuple(
+        SeenMemory(term=term, where=where, bytes=round(mib * MIB)) for term, where, mib in buffers
+    )
+    return Run(tool="llama.cpp log", memory=memory, on_processor=False).replace(**facts)
+
+
+def test_cards_count_from_the_first_that_the_run_used() -> None:
+    """A run on the card that its machine calls the second is one on one card (a published log of
+    Vulkan1, DzKriMo/Aigis).
+    """
+    run = on_cards(("weights", "host", 281.81), ("weights", "accelerator:1", 4403.49))
+    machine = apply(MACHINE, [], ["RTX 4090"])
+    rows = held(run, "deepseek-r1-distill-llama-8b", machine).differences
+    (on_card,) = [row for row in rows if row.where != "host"]
+    assert (on_card.where, on_card.inside) == ("accelerator:0", True)
+
+
+def test_two_cards_hold_together_what_one_is_predicted_to() -> None:
+    """llama.cpp spreads a model over all cards. Weights and cache are as large together; the buffer
+    that each has for itself is not compared.
+    """
+    halves = [
+        (term, f"accelerator:{card}", mib / 2)
+        for term, mib in (("weights", 4403.49), ("kv_cache", 1024.0), ("compute", 1120.0))
+        for card in (2, 3)
+    ]
+    run = on_cards(*halves, context_tokens=8192, parallel=1, kv_cache_type="f16")
+    machine = apply(MACHINE, [], ["2x RTX 4090"])
+    rows = {row.term: row for row in held(run, "deepseek-r1-distill-llama-8b", machine).differences}
+    assert (rows["weights"].inside, rows["kv_cache"].inside) == (True, True)
+    assert rows["compute"].inside is None
+    assert "2 GPUs" in (rows["compute"].why or "")
+
+
+def test_experts_in_ram_are_no_fault_of_the_prediction() -> None:
+    """1.2 of 11 GiB on the card with every layer there, as a published run of gpt-oss-20b had with
+    its experts in RAM (carteakey/lllms: windows/run.log).
+    """
+    run = on_cards(
+        ("weights", "accelerator:0", 1242.0), ("weights", "host", 10949.0), gpu_layers=25
+    ).replace(paces=(SeenPace(kind="decode", tokens_per_second=5.81, tokens=100),))
+    machine = apply(MACHINE, [], ["RTX 4090"])
+    comparison = held(run, "gpt-oss-20b", machine, speed=SPEED)
+    assert comparison.exit_code == 2
+    assert "--n-cpu-moe" in (comparison.differences[-1].why or "")
+
+
+def test_each_sequence_of_a_shared_cache_has_its_own_state() -> None:
+    """llama-server's default, four slots over one cache: 251.25 MiB of states are four times those of
+    one (MrSnowNB/nemoclaw-setup: llama_server.log, Qwen3.5 35B A3B).
+    """
+    run = on_cards(("recurrent_state", "accelerator:0", 251.25), states=4)
+    machine = apply(MACHINE, [], ["RTX A6000"])
+    (row,) = held(run, "qwen3.5-35b-a3b", machine).differences
+    assert row.likely == pytest.approx(251.25 * MIB, rel=0.001)
+
+
+@pytest.mark.parametrize(
+    ("pace", "said"),
+    [
+        (SeenPace(kind="decode", tokens_per_second=10.0, tokens=99, shared=True), "same time"),
+        (SeenPace(kind="prompt", tokens_per_second=9.0, tokens=64, depth_tokens=4096), "4,096"),
+    ],
+    ids=["beside others", "behind a context"],
+)
+def test_a_pace_that_the_prediction_is_not_of(pace: SeenPace, said: str) -> None:
+    run = Run(tool="llama.cpp log", paces=(pace,))
+    (row,) = held(run, "qwen2.5-0.5b-instruct", speed=SPEED).differences
+    assert row.inside is None
+    assert said in (row.why or "")
+
+
+def test_a_batch_of_another_size_is_not_compared() -> None:
+    """-ub 2048 makes buffers of 2,048 tokens; builds before 2026-06 made room for the logits of all
+    (ggml-org/llama.cpp#23861).
+    """
+    for batch, said in ((2048, "2,048 tokens at once (-ub)"), (512, "logits of 512 tokens")):
+        run = run_of(
+            f"llama_context: n_ctx = 4096\nllama_context: n_ubatch = {batch}\n"
+            "llama_context: CPU compute buffer size = 302.75 MiB\n"
+        )
+        assert run is not None
+        (row,) = held(run, "qwen2.5-0.5b-instruct").differences
+        assert row.inside is None
+        assert said in (row.why or "")
+
+
+def test_a_table_counts_cache_and_state_together() -> None:
+    """48 MiB of cache and none of a state."""
+    memory = (SeenMemory(term="context", bytes=48 * MIB, rounded_bytes=MIB),)
+    run = Run(tool="llama.cpp log", context_tokens=4096, kv_cache_type="f16", memory=memory)
+    comparison = held(run, "qwen2.5-0.5b-instruct")
+    assert comparison.outcome == "inside"
+    assert "cache and state" in plain(verify_document(comparison), 100)

@@ -132,3 +132,31 @@ def test_a_run_that_names_another_model_than_the_typed_one_is_said(
     note = identify(Run(tool="x", name=name), open_catalogue(), typed).note
     assert (note is None) == (told is None)
     assert told is None or told in in_shell(note or "")
+
+
+@pytest.mark.parametrize(
+    ("run", "is_told"),
+    [
+        (Run(tool="x", file="/m/Qwen3.6-35B-A3B-UD-Q4_K_M.gguf", quantization="Q4_K_M"), True),
+        (Run(tool="x", name="Qwen3.6-35B-A3B", quantization="Q4_K_M"), False),
+    ],
+)
+def test_a_name_may_tell_the_quantization(run: Run, is_told: bool) -> None:
+    """llama.cpp calls both files `Q4_K - Medium`, and they differ by 0.9 GiB."""
+    assert identify(run, open_catalogue(), None).tells_quantization is is_told
+
+
+def test_a_folder_of_a_download_names_its_model() -> None:
+    """As vLLM and SGLang write it (sgl-project's runs on Ascend)."""
+    run = Run(tool="x", name="/root/.cache/modelscope/hub/models/Qwen/Qwen2.5-0.5B-Instruct")
+    assert identify(run, open_catalogue(), None).model == "Qwen2.5-0.5B-Instruct"
+
+
+def test_a_file_of_another_size_than_its_name_says_so() -> None:
+    """Qwen2.5 1.5B published with its table stored twice: 1.78 B parameters under the name of 1.54 B
+    (a published log of llama-server, DanhVuxT's).
+    """
+    run = Run(tool="x", file="qwen2.5-1.5b-instruct-q4_k_m.gguf", parameters=1_780_000_000)
+    assert "1.78" in (identify(run, open_catalogue(), None).note or "")
+    same = identify(run.replace(parameters=1_540_000_000), open_catalogue(), None)
+    assert same.note is None

@@ -12,6 +12,7 @@ from ....core.records import pattern
 from ..run import Run, SeenPace
 from .words import as_json, positive, whole
 
+MARKS = ("S_TG t/s", '"speed_tg"')
 _SWEEP_HEAD = ["PP", "TG", "N_KV", "T_PP s", "S_PP t/s", "T_TG s", "S_TG t/s"]
 _HEAD = ["PP", "TG", "B", "N_KV", "T_PP s", "S_PP t/s", "T_TG s", "S_TG t/s", "T s", "S t/s"]
 # of the table -> of a record

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from ....core.json_text import Decoder
 from ....core.reading import Unreadable
@@ -19,8 +19,11 @@ from .words import (
     whole,
 )
 
+MARKS = ("t/s", "avg_ts")
 # of a record, whichever output it is from
 _KEYS = ("model_filename", "n_prompt", "n_gen", "avg_ts")
+# what one run has of a record; another value is another test
+_APART = ("model_filename", "n_threads", "n_gpu_layers", "type_k", "backends")
 # more rows than any benchmark has
 _MOST_ROWS = 10_000
 # pp512, tg128, pp512+tg128, each with @ d4096
@@ -86,7 +89,8 @@ def _of_csv(text: str) -> list[_Row]:
     rows: list[_Row] = []
     try:
         for row in csv.DictReader(text[start:].splitlines()):
-            if all(row.get(key) for key in _KEYS) and len(rows) < _MOST_ROWS:
+            is_whole = None not in row and all(row.get(key) for key in _KEYS)
+            if is_whole and len(rows) < _MOST_ROWS:
                 rows.append({key: value for key, value in row.items() if isinstance(value, str)})
     except csv.Error:
         return rows
@@ -106,15 +110,12 @@ def _of_sql(text: str) -> list[_Row]:
     return rows
 
 
-def _of_rows(rows: list[_Row]) -> Run | None:
-    first = rows[0]
+def _of_rows(rows: Sequence[_Row]) -> Run | None:
+    first = _with_flash(rows, "flash_attn", _APART)
     same = [
         row
         for row in rows
-        if all(
-            row.get(key) == first.get(key)
-            for key in ("model_filename", "n_threads", "n_gpu_layers", "type_k", "backends")
-        )
+        if all(row.get(key) == first.get(key) for key in (*_APART, "flash_attn"))
     ]
     described = first.get("model_type", "")
     words = described.split()
@@ -138,10 +139,18 @@ def _of_rows(rows: list[_Row]) -> Run | None:
     )
 
 
+def _with_flash(rows: Sequence[_Row], flash: str, apart: Sequence[str]) -> _Row:
+    """The first row, or the first that differs from it in flash attention alone, which is on: `-fa
+    0,1` is a common test, and predicted is with it.
+    """
+    alike = [row for row in rows if all(row.get(key) == rows[0].get(key) for key in apart)]
+    return next((row for row in alike if attends_flash(row.get(flash, ""))), rows[0])
+
+
 def _left_out(count: int) -> tuple[str, ...]:
     if not count:
         return ()
-    return (f"{count:,} tests of another model or other options are left out.",)
+    return (f"{count:,} tests of another model, other options or another run are left out.",)
 
 
 def _hexadecimal(text: str) -> str | None:
@@ -207,10 +216,12 @@ def _row(head: list[str], cells: list[str]) -> dict[str, str]:
     return dict(zip(head, cells, strict=True))
 
 
-def _of_tests(tests: list[dict[str, str]], version: str | None) -> Run:
-    first = tests[0]
-    apart = [key for key in first if key not in ("test", "t/s")]
-    same = [row for row in tests if all(row[key] == first[key] for key in apart)]
+def _of_tests(tests: Sequence[_Row], version: str | None) -> Run:
+    apart = [key for key in tests[0] if key not in ("test", "t/s")]
+    first = _with_flash(tests, "fa", [key for key in apart if key != "fa"])
+    alike = [row for row in tests if all(row.get(key) == first[key] for key in apart)]
+    # a test that stands there twice is of another run, as with another GPU
+    same = list({row["test"]: row for row in reversed(alike)}.values())[::-1]
     words = first["model"].lower().split()
     layers = first.get("ngl", first.get("n_gpu_layers", ""))
     cache_type = first.get("type_k", "f16")
@@ -231,14 +242,14 @@ def _of_tests(tests: list[dict[str, str]], version: str | None) -> Run:
     )
 
 
-def _pace_of_test(row: dict[str, str]) -> Iterable[SeenPace]:
+def _pace_of_test(row: _Row) -> Iterable[SeenPace]:
     match = _TEST.fullmatch(row["test"])
     if match is None:
         return
     writes, tokens = match[1] == "tg", int(match[2])
     yield SeenPace(
         kind="decode" if writes else "prompt",
-        tokens_per_second=positive(row["t/s"].partition("±")[0]),
+        tokens_per_second=positive(row["t/s"].partition(" ")[0]),
         tokens=tokens,
         depth_tokens=int(match[3] or 0) + (tokens // 2 if writes else 0),
     )

@@ -5,25 +5,28 @@ llama.cpp too: buffers as they are made, and the timings of each request.
 from __future__ import annotations
 
 from ....core.records import pattern
+from ..breakdown import Breakdown
+from ..requests import Requests
 from ..run import Run, SeenMemory, SeenPace
-from .words import MIB, attends_flash, count_of, gpu_of, place_of, positive, quantization, whole
+from .words import (
+    MIB,
+    attends_flash,
+    bytes_of,
+    count_of,
+    gpu_of,
+    place_of,
+    positive,
+    quantization,
+    whole,
+)
 
+# one of them stands in every log that tells a figure
+MARKS = ("buffer size", "eval time", "tg = ", "prompt processing", "Generation: ", "_breakdown_")
 _MOST_LINES = 2_000_000
 # load_tensors: CPU_Mapped model buffer size = 373.71 MiB
 _BUFFER = pattern(r"(\S{1,40}) (model|KV|RS|compute) buffer size = +(\d{1,9}(?:\.\d{1,4})?) MiB")
 _TERMS = {"KV": "kv_cache", "RS": "recurrent_state", "compute": "compute"}
 _REPACKED = pattern(r"_(?:REPACK|AARCH64|AMX)$|^CPU_(?:REPACK|AARCH64|AMX)")
-_TIMING = pattern(
-    r"(prompt eval|[ :|]eval) time += +(\d{1,12}(?:\.\d{1,4})?) ms / +(\d{1,9}) (?:tokens|runs)"
-    r"(?: +\( *\d{1,9}\.\d{2} ms per token, +(\d{1,9}\.\d{2}) tokens per second)?"
-)
-# llama-server tells how far it is every few seconds
-_SO_FAR = pattern(
-    r"print_timing: .{1,60} \| n_(?:decoded|gen) = +(\d{1,9}), tg = +(\d{1,9}\.\d{2}) t/s"
-)
-_READ_SO_FAR = pattern(
-    r"prompt processing, n_tokens = +(\d{1,9}), .{1,60} / +(\d{1,9}\.\d{2}) tokens per second"
-)
 # builds of 2024 and before
 _WEIGHTS = pattern(r"llm_load_tensors: +(\S{1,40}) buffer size = +(\d{1,9}(?:\.\d{1,4})?) MiB")
 # [ Prompt: 63.8 t/s | Generation: 13.5 t/s ]
@@ -44,12 +47,15 @@ _FACTS = {
     "file type": "quantization",
     "model ftype": "quantization",
     "model params": "parameters",
+    "file size": "file_size",
+    "model size": "file_size",
     "n_seq_max": "n_seq_max",
     "n_ctx": "n_ctx",
     "n_ctx_seq": "n_ctx_seq",
     "n_ctx_per_seq": "n_ctx_seq",
     "kv_unified": "kv_unified",
     "n_outputs_max": "n_outputs_max",
+    "n_ubatch": "n_ubatch",
     "flash_attn": "flash_attn",
 }
 _FACT = pattern(
@@ -77,14 +83,9 @@ class _Log:
     def __init__(self) -> None:
         self.facts: dict[str, str] = {}
         self.buffers: dict[tuple[str, str, str], int] = {}
-        # kind -> milliseconds, the tokens that took them, requests, and all tokens of these
-        self.times: dict[str, list[float]] = {}
-        # kind -> tokens that took 0.00 ms, which is no pace
-        self.untimed: dict[str, int] = {}
-        self.depths: list[int] = []
+        self.requests = Requests()
+        self.breakdown = Breakdown()
         self.rates: dict[str, float | None] = {}
-        # kind -> of the request that is under way, tokens per second and tokens
-        self.so_far: dict[str, tuple[float | None, int]] = {}
         self.drafts = False
         self.is_drafter = False
         self.file: str | None = None
@@ -93,14 +94,18 @@ class _Log:
     def take(self, line: str) -> None:
         if "loading model '" in line:
             self.is_drafter = False
+            self.requests.restart()
         elif "draft" in line or "speculative" in line:
             self._take_draft(line)
-        if " = " in line:
+        has_value = " = " in line
+        if has_value or "slot " in line:
             self._take_pace(line)
         if "Generation: " in line and (rates := _RATES.search(line)) is not None:
             self.rates = {"prompt": positive(rates[1]), "decode": positive(rates[2])}
-        if not self.is_drafter:
-            self._take_loaded(line)
+        if "_breakdown_print" in line:
+            self.breakdown.take(line)
+        elif not self.is_drafter:
+            self._take_loaded(line, has_value=has_value)
 
     def _take_draft(self, line: str) -> None:
         if _DRAFT.search(line) is not None:
@@ -112,19 +117,13 @@ class _Log:
 
     def _take_pace(self, line: str) -> None:
         """What is told of the server as a whole: its requests and its slots."""
-        if " time " in line and (timing := _TIMING.search(line)) is not None:
-            rate = float(timing[4] or 0)
-            self._take_time(timing[1].strip(" :|"), float(timing[2]), int(timing[3]), rate)
-        elif ", tg = " in line and (written := _SO_FAR.search(line)) is not None:
-            self.so_far["decode"] = positive(written[2]), int(written[1])
-        elif "prompt processing" in line and (read := _READ_SO_FAR.search(line)) is not None:
-            self.so_far["prompt"] = positive(read[2]), int(read[1])
-        elif "n_slots" in line and (slots := _SLOTS.search(line)) is not None:
+        if "n_slots" in line and (slots := _SLOTS.search(line)) is not None:
             self.facts |= {"n_seq_max": slots[1], "n_ctx_seq": slots[2], "kv_unified": slots[3]}
+        self.requests.take(line)
 
-    def _take_loaded(self, line: str) -> None:
+    def _take_loaded(self, line: str, *, has_value: bool) -> None:
         """What is told of the model as it is loaded."""
-        if " = " in line:
+        if has_value:
             self._take_fact(line)
         if "tensors from" in line or "loading model '" in line:
             file = _FILE.search(line)
@@ -167,21 +166,12 @@ class _Log:
         else:
             self.buffers[key] = size
 
-    def _take_time(self, kind: str, milliseconds: float, tokens: int, rate: float) -> None:
-        name = "prompt" if kind == "prompt eval" else "decode"
-        if milliseconds <= 0 or not tokens:
-            self.untimed |= {name: tokens} if tokens else {}
-            return
-        # builds of 2026 count the first token, and not its time
-        printed = rate * milliseconds / 1000
-        is_first_left_out = printed and abs(printed - (tokens - 1)) < abs(printed - tokens)
-        before = self.times.get(name, [0.0, 0.0, 0.0, 0.0])
-        request = (milliseconds, tokens - 1 if is_first_left_out else tokens, 1, tokens)
-        self.times[name] = [sum(pair) for pair in zip(before, request, strict=True)]
-        if name == "prompt":
-            self.depths.append(tokens)
-
     def memory(self) -> tuple[SeenMemory, ...]:
+        """By buffer; where none is printed, by the table at the end. One that stands before any
+        answer is of a fit, which makes room for none.
+        """
+        if not self.buffers:
+            return self.breakdown.memory() if self.paces() else ()
         sums: dict[tuple[str, str], int] = {}
         counts: dict[tuple[str, str], int] = {}
         for (place, _, device), size in self.buffers.items():
@@ -197,38 +187,10 @@ class _Log:
         )
 
     def paces(self) -> tuple[SeenPace, ...]:
-        """Over all requests together; of a kind that no request tells, that there is no number."""
-        timed = self._timed()
-        kinds = {pace.kind for pace in timed}
-        return timed + tuple(
-            SeenPace(kind=kind, tokens_per_second=None, tokens=tokens)
-            for kind, tokens in sorted(self.untimed.items())
-            if kind not in kinds
-        )
-
-    def _timed(self) -> tuple[SeenPace, ...]:
-        if not self.times:
-            under_way: dict[str, tuple[float | None, int | None]] = {
-                kind: (rate, None) for kind, rate in self.rates.items()
-            } or {**self.so_far}
-            return tuple(
-                SeenPace(kind=kind, tokens_per_second=rate, tokens=tokens, drafted=self.drafts)
-                for kind, (rate, tokens) in under_way.items()
-            )
-        requests = len(self.depths)
-        depth: int | None = None
-        if requests:
-            written = int(self.times.get("decode", (0, 0, 0, 0))[3])
-            depth = (sum(self.depths) + written // 2) // requests
-        return tuple(
-            SeenPace(
-                kind=kind,
-                tokens_per_second=1000 * timed / milliseconds,
-                tokens=round(tokens / count),
-                depth_tokens=0 if kind == "prompt" else depth,
-                drafted=self.drafts,
-            )
-            for kind, (milliseconds, timed, count, tokens) in sorted(self.times.items())
+        """Of the requests; of a chat the rates behind its last answer."""
+        return self.requests.paces(drafted=self.drafts) or tuple(
+            SeenPace(kind=kind, tokens_per_second=rate, drafted=self.drafts)
+            for kind, rate in self.rates.items()
         )
 
 
@@ -264,18 +226,22 @@ def read(text: str) -> Run | None:
         architecture=facts.get("architecture"),
         quantization=quantization(facts.get("quantization", "")),
         parameters=count_of(facts.get("parameters", "")),
+        file_bytes=bytes_of(facts.get("file_size", "")),
         context_tokens=context,
         parallel=parallel,
+        states=_states(facts),
         kv_cache_type=_cache_type(facts),
         threads=whole(facts.get("threads", "")) or None,
         on_processor=not on_accelerators if memory else None,
         gpu_layers=log.offloaded[0] if log.offloaded else None,
         flash_attention=attends_flash(facts.get("flash_attn", "")),
-        gpu=gpu_of(text),
-        output_tokens=whole(facts.get("n_outputs_max", "")),
+        gpu=gpu_of(text) or log.breakdown.gpu,
+        # builds before ggml-org/llama.cpp#23861 (2026-05) make room for those of a whole batch
+        output_tokens=whole(facts.get("n_outputs_max", facts.get("n_ubatch", ""))),
+        batch_tokens=whole(facts.get("n_ubatch", "")),
         paces=paces,
         memory=memory,
-        notes=(*_no_buffers(memory), *_drafter(log), *_under_way(log)),
+        notes=(*_no_buffers(memory), *_drafter(log), *log.requests.notes()),
     )
 
 
@@ -287,12 +253,6 @@ def _drafter(log: _Log) -> tuple[str, ...]:
     return ("The buffers of what drafts for the model are left out.",) if log.is_drafter else ()
 
 
-def _under_way(log: _Log) -> tuple[str, ...]:
-    if log.times or log.rates or not log.so_far:
-        return ()
-    return ("The log ends before the answer does: its pace is the one until then.",)
-
-
 def _room(facts: dict[str, str]) -> tuple[int | None, int | None]:
     """Tokens of context per sequence, and the sequences. A unified cache is one for all."""
     whole_context, own = whole(facts.get("n_ctx", "")), whole(facts.get("n_ctx_seq", ""))
@@ -302,6 +262,11 @@ def _room(facts: dict[str, str]) -> tuple[int | None, int | None]:
     if own is None and whole_context is not None:
         own = whole_context // (sequences or 1)
     return own or None, sequences or None
+
+
+def _states(facts: dict[str, str]) -> int:
+    is_shared = facts.get("kv_unified") == "true"
+    return (whole(facts.get("n_seq_max", "")) or 1) if is_shared else 1
 
 
 def _cache_type(facts: dict[str, str]) -> str | None:

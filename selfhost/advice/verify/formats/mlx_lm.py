@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import re
 
+MARKS = ("tokens-per-sec", "generation_tps=")
 # Generation: 100 tokens, 45.123 tokens-per-sec
 _ANSWER = pattern(
     r"^(Prompt|Generation): (\d{1,12}) tokens, (\d{1,9}\.\d{1,6}|nan|inf) tokens-per-sec\s*$"

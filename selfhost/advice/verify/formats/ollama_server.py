@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+MARKS = ('msg="model weights"', 'msg="kv cache"', 'msg="compute graph"')
 _TERMS = {"model weights": "weights", "kv cache": "kv_cache", "compute graph": "compute"}
 _SIZE = pattern(
     r'msg="(model weights|kv cache|compute graph)" device=(\w{1,40}) size="([\d.]{1,12} \w{1,3})"'

@@ -10,6 +10,7 @@ from ....core.records import pattern
 from ..run import Run, SeenMemory, SeenPace
 from .words import place_of, positive, whole
 
+MARKS = ("Avg generation throughput", "odel loading took", "odel weights took")
 _GIB = 1 << 30
 # Engine 000: Avg prompt throughput: 0.0 tokens/s, Avg generation throughput: 213.0 tokens/s,
 # Running: 1 reqs, Waiting: 0 reqs
@@ -22,6 +23,11 @@ _MODEL = pattern(r"\bmodel(?:'?: ?|=)'([^'\n]{1,400})'")
 _CONTEXT = pattern(r"\bmax_(?:seq|model)_len(?:'?: ?|=)(\d{1,9})")
 _SPREAD = pattern(r"\b(?:tensor|pipeline)_parallel_size(?:'?: ?|=)(\d{1,4})")
 _VERSION = pattern(r"\+g([0-9a-f]{7,40})\b")
+# a file of Hugging Face's cache lies in a folder that is called as its repository
+_CACHED = pattern(r"models--([\w.-]{1,100})--([\w.-]{1,200})(?:/|$)")
+# a window in which a prompt is read tells nothing of it before the prompt ends; its pace is below
+# this share of the fastest
+_LEAST_SHARE = 0.5
 _DRAFTS = "SpecDecoding metrics:"
 
 
@@ -43,7 +49,7 @@ def read(text: str) -> Run | None:
         tool="vLLM log",
         runtime="vllm",
         version=version[1] if version is not None else None,
-        name=model[1] if model is not None else None,
+        name=_name(model[1]) if model is not None else None,
         context_tokens=whole(context[1]) if context is not None else None,
         parallel=at_once,
         on_processor=on_processor,
@@ -56,6 +62,8 @@ def read(text: str) -> Run | None:
 def _speeds(text: str) -> dict[int, list[float]]:
     """Tokens a second of the whole windows, by how many requests ran at once."""
     speeds: dict[int, list[float]] = {}
+    # of the windows that are no whole ones the fastest, by the most requests that were in them
+    parts: dict[int, float] = {}
     before = 0
     for line in text.splitlines():
         if "Avg generation throughput" not in line:
@@ -67,8 +75,25 @@ def _speeds(text: str) -> dict[int, list[float]]:
         pace = positive(window[2]) if window is not None and is_whole else None
         if pace is not None:
             speeds.setdefault(running, []).append(pace)
+        elif window is not None:
+            most = max(running, before)
+            parts[most] = max(parts.get(most, 0.0), float(window[2]))
         before = running
-    return speeds
+    return {count: fast for count in speeds if (fast := _fast(count, speeds[count], parts))}
+
+
+def _fast(count: int, speeds: list[float], parts: dict[int, float]) -> list[float]:
+    """The windows that are as fast as decoding alone is: no part of a window can be faster than a
+    whole one of as many requests.
+    """
+    fastest = max([*speeds, *(pace for most, pace in parts.items() if most <= count)])
+    return [pace for pace in speeds if pace >= _LEAST_SHARE * fastest]
+
+
+def _name(model: str) -> str:
+    """Its repository, where the path of a cache tells it."""
+    cached = _CACHED.search(model)
+    return model if cached is None else f"{cached[1]}/{cached[2]}"
 
 
 def _paces(speeds: list[float], at_once: int, *, drafted: bool) -> tuple[SeenPace, ...]:

@@ -9,6 +9,8 @@ _SCALES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 4
 _COUNTS = {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 # llama.cpp's file types: `Q4_K - Medium` (llama_model_ftype_name)
 _SIZES = {"Small": "S", "Medium": "M", "Large": "L"}
+# what llama.cpp calls medium and its files are called without
+_PLAIN = {"Q2_K_M": "Q2_K"}
 _TYPE = pattern(
     r"\b((?:I?Q|TQ|MXFP|NVFP|F|BF)\d+(?:_[A-Z0-9]+)*)(?: - (Small|Medium|Large))?(?![\w-])"
 )
@@ -24,7 +26,8 @@ def quantization(text: str) -> str | None:
     match = _TYPE.search(text)
     if match is None:
         return None
-    return match[1] + (f"_{_SIZES[match[2]]}" if match[2] else "")
+    name = match[1] + (f"_{_SIZES[match[2]]}" if match[2] else "")
+    return _PLAIN.get(name, name)
 
 
 def bytes_of(text: str) -> int | None:
@@ -72,13 +75,17 @@ def place_of(device: str) -> str:
     return f"accelerator:{int(digits[-3:] or 0)}"
 
 
-# ggml_cuda_init names each device: `Device 0: NVIDIA GeForce RTX 4090, compute capability 8.9`
-_DEVICE = pattern(r"^ *Device \d{1,2}: (.{1,80}?), (?:compute capability|gfx)", 8)
+# ggml_cuda_init names each device: `Device 0: NVIDIA GeForce RTX 4090, compute capability 8.9`, and
+# ggml_vulkan: `0 = AMD Radeon RX 7900 XTX (RADV NAVI31) (radv) | uma: 0`
+_DEVICES = (
+    pattern(r"^ *Device \d{1,2}: (.{1,80}?), (?:compute capability|gfx)", 8),
+    pattern(r"^ggml_vulkan: \d{1,2} = (.{1,80}?)(?: \([^()|]{1,60}\)){1,2} \| uma: ", 8),
+)
 
 
 def gpu_of(text: str) -> str | None:
-    """The GPU that a backend of CUDA or ROCm names; None for several kinds, or none."""
-    names = {match[1] for match in _DEVICE.finditer(text[:100_000])}
+    """The GPU that a backend of CUDA, ROCm or Vulkan names; None for several kinds, or none."""
+    names = {match[1] for device in _DEVICES for match in device.finditer(text[:100_000])}
     return names.pop() if len(names) == 1 else None
 
 

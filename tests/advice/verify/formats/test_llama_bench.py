@@ -129,3 +129,35 @@ def test_a_record_without_a_number_stays_a_test(name: str) -> None:
     run = llama_bench.read(text.replace(rates[1], "inf"))
     assert run is not None
     assert [str(pace.tokens_per_second) for pace in run.paces] == [rates[0], "None"]
+
+
+def test_flash_attention_on_is_what_is_predicted() -> None:
+    """`-fa 0,1`: of a published run on an RX 7900 XTX the tests with it; those of the second card,
+    which stand below under the same names, are another run
+    (1337hero/rx7900xtx-llama-bench-vulcan, 2025-12).
+    """
+    head = "| model | size | params | backend | ngl | fa | test | t/s |\n"
+    row = "| llama 7B Q4_0 | 3.56 GiB | 6.74 B | Vulkan | 100 | {} | tg128 | {} ± 0.1 |\n"
+    device = "ggml_vulkan: 0 = AMD Radeon RX 7900 XTX (RADV NAVI31) (radv) | uma: 0 | fp16: 1\n"
+    first = device + head + row.format(0, 86.06) + row.format(1, 129.07)
+    run = llama_bench.read(first + device + head + row.format(0, 32.04) + row.format(1, 57.67))
+    assert run is not None
+    assert [pace.tokens_per_second for pace in run.paces] == [129.07]
+    assert (run.flash_attention, run.gpu) == (True, "AMD Radeon RX 7900 XTX")
+    assert run.notes[0].startswith("3 tests")
+
+
+@pytest.mark.parametrize("sign", ["\ufffd", "Â±", "+/-"])
+def test_a_sign_that_was_decoded_wrongly_hides_no_pace(sign: str) -> None:
+    """Windows consoles and editors make these of ± (published logs of students' runs, 2026)."""
+    table = (DATA / "logs" / "llama_bench-table.txt").read_text("utf-8")
+    assert llama_bench.read(table.replace("±", sign)) == llama_bench.read(table)
+
+
+def test_a_row_that_does_not_fit_its_head_is_left_out() -> None:
+    """examples/llama-bench/README.md of ik_llama.cpp has a column less in its head: 732,372 tokens
+    per second are another column's.
+    """
+    csv = (DATA / "logs" / "llama_bench-csv.txt").read_text("utf-8")
+    head, *rows = csv.splitlines()
+    assert llama_bench.read("\n".join([head, *(f'"1",{row}' for row in rows)])) is None

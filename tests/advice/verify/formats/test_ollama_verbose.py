@@ -48,3 +48,13 @@ def test_an_answer_whose_rate_is_no_number_is_told(rate: str) -> None:
         ("prompt", 11, False),
         ("decode", 120, True),
     ]
+
+
+def test_of_a_chat_the_first_prompt_counts() -> None:
+    """Ollama counts those of the later ones with what its cache held back; the context is all of it."""
+    chat = SAMPLE + SAMPLE.replace("11 token(s)", "143 token(s)").replace("53.77", "9999.00")
+    run = ollama_verbose.read(chat)
+    assert run is not None
+    prompt, decode = run.paces
+    assert (prompt.tokens, round(prompt.tokens_per_second or 0, 2)) == (11, 53.77)
+    assert decode.depth_tokens == (11 + 60 + 143 + 60) // 2

@@ -61,3 +61,21 @@ def test_drafts_make_a_pace_incomparable() -> None:
     run = read(text)
     assert run is not None
     assert run.paces[0].drafted
+
+
+def test_a_window_in_which_a_long_prompt_was_read_is_no_whole_one() -> None:
+    """vLLM tells the tokens of a prompt when it ends: before that a window reads 0.0 and writes next
+    to nothing (sostrowsk/dgx-spark-local-llm: vllm-int4-long.log).
+    """
+    parts = window(2.4, 1, prompt=1391.0) + window(0.4, 1) + window(0.8, 1, prompt=7383.4)
+    assert read(parts) is None
+    run = read(parts + window(30.0, 1) + window(31.0, 1))
+    assert run is not None
+    assert run.paces[0].tokens_per_second == 30.5
+
+
+def test_a_file_of_a_cache_names_its_repository() -> None:
+    path = "/home/someone/.cache/huggingface/hub/models--Qwen--Qwen2.5-0.5B-Instruct/snapshots/7ae"
+    run = read(f"args: {{'model': '{path}'}}\n" + window(9.0, 1) + window(30.0, 1))
+    assert run is not None
+    assert run.name == "Qwen/Qwen2.5-0.5B-Instruct"

@@ -12,6 +12,7 @@ from selfhost.advice.verify.formats import words
     [
         ("qwen2 1B Q4_K - Medium", "Q4_K_M"),
         ("llama 7B Q5_K - Small", "Q5_K_S"),
+        ("llama 7B Q2_K - Medium", "Q2_K"),
         ("llama 8B Q4_0", "Q4_0"),
         ("gpt-oss 20B MXFP4 MoE", "MXFP4"),
         ("llama 1B F16", "F16"),
