@@ -326,6 +326,11 @@ def picture_share(name: str, *, in_ggml: bool = False) -> tuple[float, float, fl
     return _share_of_peak("picture_ggml" if in_ggml else "picture", name)
 
 
+def training_share(name: str) -> tuple[float, float, float]:
+    """The same of a step of training: `training` of the table."""
+    return _share_of_peak("training", name)
+
+
 def _share_of_peak(table: str, name: str) -> tuple[float, float, float]:
     """The share of the first row of that table that fits the GPU of that name."""
     capability, chip = capability_by_name(name), apple_chip_of(words_of(name))

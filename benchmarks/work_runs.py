@@ -1,0 +1,81 @@
+"""Runs of work that is not counted in generated tokens, on GPUs, beside the ranges that are predicted for them: training.
+
+The runs are those of tests/truth/speed_training.json. `speed_residuals.py` prints them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from residuals import Run
+
+from selfhost import Machine, Workload, check
+from selfhost.catalogue.opened import open_catalogue
+from selfhost.verdict.compute import Power, power_of
+from selfhost.verdict.training import pace_of_training, training_work
+
+TRUTH = Path(__file__).parents[1] / "tests" / "truth"
+TRAINING = TRUTH / "speed_training.json"
+# small enough for any device of these runs, so that its answer says what computes there
+_SMALL = "qwen2.5-0.5b-instruct"
+
+MachineOf = Callable[[str, str, float | None], Machine]
+
+
+def rows(path: Path, part: str = "") -> Iterator[dict[str, Any]]:
+    """Each row of a file, or of a part of it, by its columns."""
+    document = json.loads(path.read_text(encoding="utf-8"))
+    columns = document[f"{part}_columns" if part else "columns"]
+    for values in document[part or "rows"]:
+        yield dict(zip(columns, values, strict=True))
+
+
+def device_class(device: str) -> str:
+    """`GeForce`, `Apple`, or another card."""
+    if device.startswith("Apple"):
+        return "Apple"
+    return "GeForce" if "GeForce" in device else "other cards"
+
+
+def of_training(machine_of: MachineOf) -> Iterator[Run]:
+    """Tokens trained on in a second."""
+    shelf = open_catalogue()
+    asked = Workload(task="finetune")
+    for row in rows(TRAINING):
+        spec = shelf.spec(row["spec"])
+        is_apple = row["device"].startswith("Apple")
+        machine = machine_of(row["device"], "shared" if is_apple else "card", row["memory_gb"])
+        runtime = shelf.runtime("mlx" if row["program"] == "mlx" else "transformers")
+        work = training_work(
+            spec.architecture,
+            active=spec.parameters.active or 0,
+            total=spec.parameters.total,
+            method=row["method"],
+            checkpointing=row["checkpointing"],
+            step_tokens=row["step_tokens"],
+            trained_layers=_trained_layers(row),
+        )
+        pace = pace_of_training(machine, _power(machine, asked, runtime), work, devices=1).work
+        assert pace is not None
+        yield Run(
+            f"{row['use']}, {device_class(row['device'])}, {row['program']}", row["device"],
+            f"{row['spec']}, {row['method']}, {row['step_tokens']} tokens",
+            row["tokens_per_second"], pace.low, pace.likely, pace.high,
+        )  # fmt: skip
+
+
+def _trained_layers(row: dict[str, Any]) -> int | None:
+    if row["program"] != "mlx":
+        return None
+    return row["layers"] or 10**6
+
+
+def _power(machine: Machine, asked: Workload, runtime: Any) -> Power:
+    placed = check(_SMALL, asked, machine=machine).needs
+    assert placed is not None
+    power = power_of(machine, placed, runtime, "bfloat16")
+    assert power is not None
+    return power
