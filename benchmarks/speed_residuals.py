@@ -34,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from compute_runs import print_tables
 from residuals import Run, print_line
-from work_runs import of_training
+from work_runs import of_training, with_cores
 
 import test_speed as earlier
 from selfhost import Machine, Workload, check
@@ -45,6 +45,7 @@ from selfhost.core.errors import SelfhostError
 from selfhost.core.records import Record
 from selfhost.machine import cpus, gpus
 from selfhost.machine.gpus import vendor_of
+from selfhost.machine.named import machine_named
 from selfhost.machine.record import Accelerator
 from selfhost.needs import parts
 from selfhost.verdict import graphics, pictures, processor
@@ -679,7 +680,11 @@ def of_sound() -> Iterator[Run]:
     for values in document["rows"]:
         row = dict(zip(document["columns"], values, strict=True))
         card, model = row["memory_gb"], shelf.spec(row["spec"])
-        machine = machine_of(row["device"], "card" if card else "processor", card)
+        machine = (
+            with_cores(machine_named(row["device"]), row["cores"])
+            if row["cores"]
+            else machine_of(row["device"], "card" if card else "processor", card)
+        )
         kind = kind_of_speech(model)
         assert kind is not None
         speed = check(row["spec"], machine=machine).speed

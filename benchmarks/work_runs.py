@@ -33,6 +33,11 @@ def rows(path: Path, part: str = "") -> Iterator[dict[str, Any]]:
         yield dict(zip(columns, values, strict=True))
 
 
+def with_cores(machine: Machine, cores: int) -> Machine:
+    """That machine with so many cores at work."""
+    return machine.replace(cpu_cores_physical=cores, cpu_cores_usable=float(cores))
+
+
 def device_class(device: str) -> str:
     """`GeForce`, `Apple`, or another card."""
     if device.startswith("Apple"):

@@ -246,7 +246,7 @@ def pace_of_sound(
     published = None if sound is None or shares_ram else _published(power, sound)
     stepped = None if sound is None else _of_steps(machine, power, sound)
     if sound is not None and kind is not None and _waits_for_python(power, sound, kind):
-        stepped = None
+        stepped = _launched(power, sound, kind, stepped) if shares_ram else None
     if published is not None:
         seconds, how = published, f"as published runs took on {_place_words(power)}"
     elif sound is not None and stepped is not None:
@@ -271,6 +271,16 @@ def _waits_for_python(power: Power, sound: Sound, kind: SpeechKind) -> bool:
     (coqui-ai/TTS#2863), of which 0.1 are operations.
     """
     return kind.speaks and power.device is not None and sound.step_parameters is None
+
+
+def _launched(power: Power, sound: Sound, kind: SpeechKind, computed: Range | None) -> Range | None:
+    """Of a voice of one pass on a GPU that shares the RAM: what launching takes, as cards show of
+    it, and what it computes; None where that is not known.
+    """
+    if computed is None:
+        return None
+    seen_on_cards = _between(sound.card_seconds_low, sound.card_seconds_high)
+    return added(seen_on_cards or kind.on_card, computed)
 
 
 def _published(power: Power, sound: Sound) -> Range | None:

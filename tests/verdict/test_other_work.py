@@ -627,6 +627,37 @@ def test_a_voice_of_one_pass_takes_its_operations_on_cores() -> None:
     assert speed.work.high / speed.work.low < 5
 
 
+@pytest.mark.parametrize(
+    ("model", "machine", "cores", "seconds_per_minute"),
+    [
+        # k2-fsa/sherpa, rtf.rst: 2.774, 6.629 and 0.357 of real time
+        ("kokoro-82m", "raspberry pi 4 8gb", 4, 166),
+        ("kokoro-82m", "raspberry pi 4 8gb", 1, 398),
+        ("piper-en-us-lessac-medium", "raspberry pi 4 8gb", 4, 21.4),
+        # ktomanek/edge_tts_comparison: 0.7 of real time
+        ("kokoro-82m", "raspberry pi 5 8gb", 4, 42),
+        # bittide.aicompass.dev, 2026
+        ("kokoro-82m", "AMD EPYC 7763 16GB", 4, 28),
+    ],
+)
+def test_a_voice_takes_what_it_took_on_that_processor(
+    model: str, machine: str, cores: int, seconds_per_minute: float
+) -> None:
+    """A board of 2019 takes six times as long as a server: they have no figure in common."""
+    named = machine_named(machine)
+    asked = named.replace(cpu_cores_physical=cores, cpu_cores_usable=float(cores))
+    assert holds(seen(model, asked), seconds_per_minute, 8)
+
+
+def test_a_voice_on_a_gpu_that_shares_the_ram_is_told_by_its_operations() -> None:
+    """3.3 x 10^12 operations a minute (tests/truth/compute.json): at the peak of an M1, 2.6 TFLOPS, 1.3 seconds."""
+    speed = check("kokoro-82m", machine="m1 8gb").speed
+    assert speed is not None
+    assert speed.work is not None
+    assert speed.work.low > 3.3 / 2.6
+    assert speed.work.high / speed.work.low < 8
+
+
 def test_a_picture_written_by_tokens_takes_the_steps_of_a_decoder() -> None:
     """576 steps that read 12.4 GB (16 bits) each: an RTX 3090 reads 936 GB/s at most."""
     card = machine_with("NVIDIA GeForce RTX 3090", 24)
