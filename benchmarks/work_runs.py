@@ -1,6 +1,6 @@
-"""Runs of work that is not counted in generated tokens, on GPUs, beside the ranges that are predicted for them: training.
+"""Runs of work that is not counted in generated tokens, on GPUs, beside the ranges that are predicted for them: training, documents.
 
-The runs are those of tests/truth/speed_training.json. `speed_residuals.py` prints them.
+The runs are those of tests/truth/speed_training.json and tests/truth/speed_documents.json. `speed_residuals.py` prints them.
 """
 
 from __future__ import annotations
@@ -15,10 +15,16 @@ from residuals import Run
 from selfhost import Machine, Workload, check
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.verdict.compute import Power, power_of
+from selfhost.verdict.documents import (
+    document_operations,
+    documents_a_second,
+    shares_of_documents,
+)
 from selfhost.verdict.training import pace_of_training, training_work
 
 TRUTH = Path(__file__).parents[1] / "tests" / "truth"
 TRAINING = TRUTH / "speed_training.json"
+DOCUMENTS = TRUTH / "speed_documents.json"
 # small enough for any device of these runs, so that its answer says what computes there
 _SMALL = "qwen2.5-0.5b-instruct"
 
@@ -69,6 +75,40 @@ def of_training(machine_of: MachineOf) -> Iterator[Run]:
             f"{row['use']}, {device_class(row['device'])}, {row['program']}", row["device"],
             f"{row['spec']}, {row['method']}, {row['step_tokens']} tokens",
             row["tokens_per_second"], pace.low, pace.likely, pace.high,
+        )  # fmt: skip
+
+
+def of_documents(machine_of: MachineOf) -> Iterator[Run]:
+    """Tokens turned into vectors in a second."""
+    shelf = open_catalogue()
+    for row in rows(DOCUMENTS):
+        machine = machine_of(
+            row["device"], "card" if row["memory_gb"] else "processor", row["memory_gb"]
+        )
+        if row["cores"]:
+            machine = with_cores(machine, row["cores"]).replace(
+                architecture="aarch64" if "Kunpeng" in row["device"] else "x86_64",
+                instruction_sets=("asimd", "asimddp", "i8mm")
+                if "Kunpeng" in row["device"]
+                else ("avx2", "avx512f"),
+            )
+        spec, runtime = shelf.spec(row["spec"]), shelf.runtime(row["runtime"])
+        assert spec.architecture is not None
+        asked = Workload(runtime=runtime.id, quantization=row["quantization"])
+        placed = check(row["spec"], asked, machine=machine).needs
+        assert placed is not None
+        power = power_of(machine, placed, runtime, row["quantization"])
+        assert power is not None
+        operations = document_operations(
+            spec.architecture, spec.parameters.active or 0, row["document_tokens"]
+        )
+        shares = shares_of_documents(machine, power, runtime, row["quantization"])
+        pace = documents_a_second(power, operations, shares)
+        each = row["document_tokens"]
+        yield Run(
+            f"{row['use']}, {'card' if row['memory_gb'] else 'processor'}, {runtime.id}", row["device"],
+            f"{row['spec']}, {each} tokens",
+            row["tokens_per_second"], each * pace.low, each * pace.likely, each * pace.high,
         )  # fmt: skip
 
 

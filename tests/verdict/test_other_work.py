@@ -235,6 +235,36 @@ def test_documents_are_bound_by_arithmetic() -> None:
     assert 50 < verdict.speed.work.likely < verdict.speed.work.high < 530
 
 
+@pytest.mark.parametrize(
+    ("card", "memory_gb", "tokens_per_second"),
+    # michaelfeil/infinity, docs/docs/benchmarking.md: bge-large, requests of 115,000 tokens in texts of 449
+    [("NVIDIA L4", 24, 19_550), ("NVIDIA L4", 24, 62_100), ("AMD Instinct MI210", 64, 86_250)],
+)
+def test_documents_in_pytorch_go_as_fast_as_published(
+    card: str, memory_gb: int, tokens_per_second: int
+) -> None:
+    verdict = seen(
+        "bge-large-en-v1.5",
+        machine_with(card, memory_gb),
+        runtime="sentence-transformers",
+        quantization="float16",
+    )
+    assert holds(verdict, tokens_per_second / 512, 8)
+
+
+def test_a_card_reads_documents_at_its_own_share_of_its_peak() -> None:
+    """llama.cpp reads prompts at 0.12 of an H100's peak and 0.69 to 1.0 of an RTX 4090's (specs/common/gpus.toml): not five times as many."""
+    large, desktop = (
+        seen("qwen3-embedding-0.6b", machine_with(card, 24)).speed
+        for card in ("NVIDIA H100 PCIe", "NVIDIA GeForce RTX 4090")
+    )
+    assert large is not None
+    assert large.work is not None
+    assert desktop is not None
+    assert desktop.work is not None
+    assert large.work.likely < 2 * desktop.work.likely
+
+
 def test_documents_in_32_bits_take_longer_on_a_gpu_than_in_16() -> None:
     """BGE M3 and its reranker have the same layers; an RTX 3090 has 71 TFLOPS in 16 bits, 36 in 32."""
     card = machine_with("NVIDIA GeForce RTX 3090", 24)
