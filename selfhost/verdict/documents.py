@@ -28,6 +28,9 @@ _OF_PROMPTS = (0.4, 0.8, 1.0)
 # text-embeddings-inference; 1.05 on an MI210, in no fit (tests/truth/speed_documents.json). The
 # ends are a little beyond
 _OF_PICTURES = (0.25, 0.75, 1.1)
+# documents that sentence-transformers computes at once (encode, batch_size), for which operations
+# are launched once; others wait for as many requests or more
+_BATCH = 32
 # operations of a layer, launched one by one
 _OPERATIONS = 17
 # of the parameters those that a token meets, where the table of words is not told from the rest:
@@ -64,6 +67,8 @@ def pace_of_documents(
     tokens, operations = tokens_and_operations(architecture, parameters)
     shares = shares_of_documents(machine, power, runtime, quantization)
     launched = _launched_seconds(machine, power, architecture)
+    if runtime is not None and runtime.computes_with != MEASURED:
+        launched /= _BATCH
     how = (
         f"on {power.how}; documents of {tokens} tokens, {operations / 1e9:,.0f} × 10^9 operations"
         " each; shorter ones go faster in proportion"
