@@ -9,7 +9,7 @@ tests/truth/speed_backends.json, which decode, tests/truth/speed_drafts.json, wh
 tests/truth/speed_batches.json, which compute several tokens at once, tests/truth/speed_transformers.json,
 which Transformers decodes, tests/truth/speed_vllm.json, which vLLM does, tests/truth/speed_pictures.json,
 which make a picture, tests/truth/speed_sound.json, which make or hear a minute of sound,
-tests/truth/speed_training.json, which train, tests/truth/speed_documents.json, which read documents, and those of `compute_runs`, which are bound by compute. Each is asked of
+tests/truth/speed_training.json, which train, tests/truth/speed_documents.json, which read documents, tests/truth/speed_whisper.json, which write down speech on a GPU, and those of `compute_runs`, which are bound by compute. Each is asked of
 `selfhost.check` as a user would ask it, on a machine of that device.
 
 A run that at one token a step would read a tenth more than its device's memory gives takes several tokens a
@@ -34,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from compute_runs import print_tables
 from residuals import Run, print_line
-from work_runs import of_documents, of_training, with_cores
+from work_runs import of_documents, of_training, of_whisper, with_cores
 
 import test_speed as earlier
 from selfhost import Machine, Workload, check
@@ -94,6 +94,7 @@ def main() -> int:
         ("speed_sound.json", list(of_sound())),
         ("speed_training.json", list(of_training(machine_of))),
         ("speed_documents.json", list(of_documents(machine_of))),
+        ("speed_whisper.json", list(of_whisper(machine_of))),
     ):
         print(f"\n{source}: {len(runs)} runs")
         print(f"{'':34} runs devices  error  inside  high/low  seen/likely")

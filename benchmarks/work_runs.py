@@ -1,6 +1,6 @@
-"""Runs of work that is not counted in generated tokens, on GPUs, beside the ranges that are predicted for them: training, documents.
+"""Runs of work that is not counted in generated tokens, on GPUs, beside the ranges that are predicted for them: training, documents, speech.
 
-The runs are those of tests/truth/speed_training.json and tests/truth/speed_documents.json. `speed_residuals.py` prints them.
+The runs are those of tests/truth/speed_training.json, tests/truth/speed_documents.json and tests/truth/speed_whisper.json. `speed_residuals.py` prints them.
 """
 
 from __future__ import annotations
@@ -20,10 +20,13 @@ from selfhost.verdict.documents import (
     documents_a_second,
     shares_of_documents,
 )
+from selfhost.verdict.speech import encode_seconds, speech_work
+from selfhost.verdict.stepping import token_seconds
 from selfhost.verdict.training import pace_of_training, training_work
 
 TRUTH = Path(__file__).parents[1] / "tests" / "truth"
 TRAINING = TRUTH / "speed_training.json"
+WHISPER = TRUTH / "speed_whisper.json"
 DOCUMENTS = TRUTH / "speed_documents.json"
 # small enough for any device of these runs, so that its answer says what computes there
 _SMALL = "qwen2.5-0.5b-instruct"
@@ -124,3 +127,32 @@ def _power(machine: Machine, asked: Workload, runtime: Any) -> Power:
     power = power_of(machine, placed, runtime, "bfloat16")
     assert power is not None
     return power
+
+
+def of_whisper(machine_of: MachineOf) -> Iterator[Run]:
+    """Half minutes encoded, and tokens of one text written, in a second."""
+    shelf = open_catalogue()
+    runtime = shelf.runtime("whisper.cpp")
+    for row in rows(WHISPER):
+        is_shared = row["device"].startswith("Apple") or "GB10" in row["device"]
+        machine = machine_of(row["device"], "shared" if is_shared else "card", row["memory_gb"])
+        spec = shelf.spec(row["spec"])
+        placed = check(row["spec"], Workload(runtime=runtime.id), machine=machine).needs
+        assert placed is not None
+        power = power_of(machine, placed, runtime, "F16")
+        work = speech_work(spec, placed, "F16")
+        assert power is not None
+        assert work is not None
+        encoded = encode_seconds(machine, power, work, runtime=runtime, quantization="F16")
+        token = token_seconds(machine, power, work.step)
+        assert token is not None
+        kind = device_class(row["device"])
+        for what, seen_ms, (low, likely, high) in (
+            ("encoder", row["encode_ms"], encoded),
+            ("a token", row["decode_ms"], token),
+        ):
+            if seen_ms is not None:
+                yield Run(
+                    f"{row['use']}, {what}, {kind}", row["device"], row["spec"],
+                    1e3 / seen_ms, 1 / high, 1 / likely, 1 / low,
+                )  # fmt: skip

@@ -326,6 +326,11 @@ def picture_share(name: str, *, in_ggml: bool = False) -> tuple[float, float, fl
     return _share_of_peak("picture_ggml" if in_ggml else "picture", name)
 
 
+def encoder_share(name: str) -> tuple[float, float, float]:
+    """The same of the encoder of a recognizer: `encoder` of the table."""
+    return _share_of_peak("encoder", name)
+
+
 def training_share(name: str) -> tuple[float, float, float]:
     """The same of a step of training: `training` of the table."""
     return _share_of_peak("training", name)

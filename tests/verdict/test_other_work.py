@@ -74,6 +74,33 @@ def test_audio_takes_as_long_as_published_runs(
     assert holds(verdict, seconds_per_minute, 20 if not machine.accelerators else 8)
 
 
+@pytest.mark.parametrize(
+    ("device", "model", "encode_ms"),
+    [
+        # ggml-org/whisper.cpp, scripts/bench-all-gg.txt
+        ("Tesla V100-PCIE-16GB", "whisper-large-v2", 87.05),
+        ("NVIDIA GeForce RTX 5090", "whisper-large-v2", 24.73),
+        ("Apple M4 Max", "whisper-large-v2", 291.28),
+        ("Apple M5 Max", "whisper-small", 20.9),
+        # the same, issue 89, 2025-03-22: an RX 6750 GRE, in no fit
+        ("AMD Radeon RX 6750 XT", "whisper-medium", 282.16),
+    ],
+)
+def test_half_a_minute_is_read_as_fast_as_on_such_gpus(
+    device: str, model: str, encode_ms: float
+) -> None:
+    spec = open_catalogue().spec(model)
+    assert spec.architecture is not None
+    assert spec.architecture.audio is not None
+    peak = gpus.peak_flops(device, gpus.capability_by_name(device))
+    assert peak is not None
+    operations = encoder_operations(spec.architecture.audio, spec.architecture)
+    low, likely, high = gpus.encoder_share(device)
+    reached = operations / (encode_ms / 1e3) / peak
+    assert low < reached < high
+    assert likely / 1.7 < reached < likely * 1.7
+
+
 def test_the_encoder_of_whisper_small_takes_as_much_arithmetic_as_its_layers() -> None:
     """12 layers of 7,077,888 weights and 1,500 positions, by hand; the keys and values for the text and the convolutions are a tenth more."""
     spec = check("whisper-small", machine=machine_with()).model
