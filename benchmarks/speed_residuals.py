@@ -598,10 +598,13 @@ def _on_cards(path: Path, runtime: str, use: str) -> Iterator[tuple[dict[str, An
 def of_pictures() -> Iterator[Run]:
     """Pictures a second, with the steps and passes of the source."""
     document, shelf = json.loads(PICTURES.read_text(encoding="utf-8")), Catalogue.open()
-    runtime, quantization = shelf.runtime("diffusers"), "float16"
-    for values in document["rows"]:
-        row = dict(zip(document["columns"], values, strict=True))
-        machine = machine_of(row["device"], "card", row["memory_gb"])
+    runtime = shelf.runtime("diffusers")
+    on_macs = [dict(zip(document["macs_columns"], row, strict=True)) for row in document["macs"]]
+    on_cards = [dict(zip(document["columns"], row, strict=True)) for row in document["rows"]]
+    for row in (*on_cards, *on_macs):
+        is_mac = row["device"].startswith("Apple")
+        quantization = "bfloat16" if row["spec"].startswith("flux") else "float16"
+        machine = machine_of(row["device"], "shared" if is_mac else "card", row["memory_gb"])
         asked = Workload(quantization=quantization, runtime=runtime.id)
         placed, denoising = (
             check(row["spec"], asked, machine=machine).needs,
@@ -620,7 +623,7 @@ def of_pictures() -> Iterator[Run]:
         ).work
         assert work is not None
         yield Run(
-            f"{row['use']}, {'few' if row['steps'] < 10 else 'many'} steps",
+            f"{row['use']}, {'Macs' if is_mac else 'few steps' if row['steps'] < 10 else 'many steps'}",
             row["device"], f"{row['spec']}, {row['steps']} steps",
             1 / row["seconds"], 1 / work.high, 1 / work.likely, 1 / work.low,
         )  # fmt: skip
