@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..catalogue.spec import Architecture
-from ..machine.gpus import picture_share, prompt_share
+from ..machine.gpus import basis_of_share, picture_share, prompt_share
 from ..machine.record import Machine
 from .compute import FLOAT32_LONGER, Power, shares_on_cores
 from .graphics import pace_of_device
@@ -73,11 +73,22 @@ def pace_of_documents(
         f"on {power.how}; documents of {tokens} tokens, {operations / 1e9:,.0f} × 10^9 operations"
         " each; shorter ones go faster in proportion"
     )
+    if power.device is not None:
+        how += f"; {_basis(power.device.name, runtime)}"
     return Speed(
         work=documents_a_second(power, operations, shares, launched),
         unit=UNIT,
         how=how,
     )
+
+
+def _basis(name: str, runtime: RuntimeSpec | None) -> str:
+    """What the share of a GPU's peak rests on."""
+    if runtime is not None and runtime.computes_with == MEASURED:
+        (low, _, high), basis = _OF_PROMPTS, basis_of_share("prompt", name, "prompts")
+    else:
+        (low, _, high), basis = _OF_PICTURES, basis_of_share("picture", name, "pictures")
+    return f"{basis}, and documents at {100 * low:g} to {100 * high:g} % of that"
 
 
 def _of_unknown_shape(

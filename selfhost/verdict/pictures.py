@@ -5,7 +5,13 @@ from __future__ import annotations
 from ..catalogue.media import Denoising
 from ..core import units
 from ..core.units import GB
-from ..machine.gpus import capability_by_name, picture_share, plain_flops, sums_at_half_rate
+from ..machine.gpus import (
+    basis_of_share,
+    capability_by_name,
+    picture_share,
+    plain_flops,
+    sums_at_half_rate,
+)
 from ..machine.record import Accelerator, Machine
 from .compute import (
     FLOAT32_LONGER,
@@ -104,6 +110,8 @@ def pace_of_pictures(
         seconds + moved_bytes / GB * each for seconds, each in zip(computing, moving, strict=True)
     )
     how = f"on {power.how}; {_what_is_made(denoising, pixels, parameters)}"
+    if power.device is not None:
+        how += f"; {_basis(power.device, quantization, is_clip=is_clip)}"
     if offload is not None:
         how += "; its parts move to the GPU in turn"
     return Speed(
@@ -249,6 +257,15 @@ def picture_operations(denoising: Denoising) -> float:
 
 def _operations_of_steps(denoising: Denoising) -> float:
     return float(denoising.steps * denoising.passes * denoising.step_operations)
+
+
+def _basis(device: Accelerator, quantization: str, *, is_clip: bool) -> str:
+    """What the share of the GPU's peak rests on."""
+    from ..needs.quantization import BASE_TYPES
+
+    if is_clip and quantization not in BASE_TYPES:
+        return "such work reached 33 to 69 % of the peak on 5 GPUs, as published"
+    return basis_of_share("picture_ggml" if quantization in BASE_TYPES else "picture", device.name)
 
 
 def _gpu_shares(device: Accelerator, *, of_video: bool = False, in_ggml: bool = False) -> Range:

@@ -12,7 +12,7 @@ from ..catalogue.media import Sound
 from ..catalogue.spec import Architecture, Audio, ModelSpec
 from ..core import units
 from ..core.records import FrozenDict, Record
-from ..machine.gpus import encoder_share
+from ..machine.gpus import basis_of_share, encoder_share
 from ..machine.record import Machine
 from ..needs.records import Needs
 from .compute import Power, in_pytorch, shares_on_cores
@@ -220,6 +220,8 @@ def pace_of_speech(
         f" ({work.encoder_operations / 1e12:.2g} × 10^12 operations), and"
         f" {_TOKENS[0]:g} to {_TOKENS[2]:g} tokens of text are written for a minute of speech"
     )
+    if power.device is not None:
+        how += f"; {basis_of_share('encoder', power.device.name)}"
     return Speed(
         work=PaceRange(low=low, likely=likely, high=high),
         unit=UNIT,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..catalogue.spec import Architecture
 from ..core.records import Record
 from ..core.units import TRAINED
-from ..machine.gpus import training_share
+from ..machine.gpus import basis_of_share, training_share
 from ..machine.record import Accelerator, Machine
 from .compute import WITHOUT_BFLOAT16, Power, has_bfloat16
 from .graphics import device_bandwidth, pace_of_device
@@ -124,6 +124,8 @@ def pace_of_training(
         how += ", activations computed again"
     if work.adapted_layers < work.layers:
         how += f", adapters on the last {work.adapted_layers} of {work.layers} layers"
+    if power.device is not None:
+        how += f"; {basis_of_share('training', power.device.name)}"
     return Speed(
         work=PaceRange(low=low, likely=likely, high=high),
         unit=TRAINED,

@@ -292,6 +292,26 @@ def test_a_card_reads_documents_at_its_own_share_of_its_peak() -> None:
     assert large.work.likely < 2 * desktop.work.likely
 
 
+@pytest.mark.parametrize(
+    ("model", "card", "asked", "words"),
+    [
+        ("llama-3.1-8b-instruct", "AMD Radeon RX 7900 XTX", {"task": "finetune"}, "a guess"),
+        ("llama-3.1-8b-instruct", "NVIDIA GeForce RTX 4090", {"task": "finetune"}, "2 GPUs"),
+        ("whisper-large-v3", "NVIDIA GeForce RTX 4090", {}, "one GPU"),
+        ("sdxl-base-1.0", "Intel Arc B580 Graphics", {}, "a guess"),
+        ("bge-m3", "NVIDIA GeForce RTX 4090", {}, "13 GPUs"),
+    ],
+)
+def test_a_pace_on_a_gpu_says_how_many_such_gpus_it_rests_on(
+    model: str, card: str, asked: dict[str, Any], words: str
+) -> None:
+    """The counts stand beside each class in specs/common/gpus.toml; a class that nobody timed is a guess."""
+    speed = seen(model, machine_with(card, 24), **asked).speed
+    assert speed is not None
+    assert "of its peak" in speed.how
+    assert words in speed.how
+
+
 def test_documents_in_32_bits_take_longer_on_a_gpu_than_in_16() -> None:
     """BGE M3 and its reranker have the same layers; an RTX 3090 has 71 TFLOPS in 16 bits, 36 in 32."""
     card = machine_with("NVIDIA GeForce RTX 3090", 24)
