@@ -9,9 +9,11 @@ tests/truth/speed_backends.json, which decode, tests/truth/speed_drafts.json, wh
 tests/truth/speed_batches.json, which compute several tokens at once, tests/truth/speed_split.json, which
 decode with a part in RAM, laid out as the source tells, tests/truth/speed_transformers.json,
 which Transformers decodes, tests/truth/speed_vllm.json, which vLLM does, tests/truth/speed_pictures.json,
-which make a picture, tests/truth/speed_sound.json, which make or hear a minute of sound, tests/truth/speed_fresh.json, which no constant
-was fitted on, and those of `compute_runs`, which are bound by compute. Each is asked of
-`selfhost.check` as a user would ask it, on a machine of that device; the fresh ones by the name that a user would type.
+which make a picture, tests/truth/speed_sound.json, which make or hear a minute of sound,
+tests/truth/speed_fresh.json, which no constant was fitted on,
+tests/truth/speed_training.json, which train, tests/truth/speed_documents.json, which read documents, tests/truth/speed_whisper.json, which write down speech on a GPU, and those of `compute_runs`, which are bound by compute. Each is asked of
+`selfhost.check` as a user would ask it, on a machine of that device;
+the fresh ones by the name that a user would type.
 
 A run that at one token a step would read a tenth more than its device's memory gives takes several tokens a
 step: its program drafts them, as Ollama from 0.31 on does by itself with some models on Apple chips
@@ -35,6 +37,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from compute_runs import print_tables
 from residuals import Run, print_line
+from work_runs import of_documents, of_training, of_whisper, with_cores
 
 import test_speed as earlier
 from selfhost import Machine, Workload, check
@@ -46,6 +49,7 @@ from selfhost.core.errors import SelfhostError
 from selfhost.core.records import Record, Unread
 from selfhost.machine import cpus, gpus
 from selfhost.machine.gpus import vendor_of
+from selfhost.machine.named import machine_named
 from selfhost.machine.record import Accelerator
 from selfhost.needs import parts
 from selfhost.verdict import graphics, pacing, pictures, processor
@@ -100,6 +104,9 @@ def main() -> int:
         ("speed_pictures.json", list(of_pictures())),
         ("speed_sound.json", list(of_sound())),
         ("speed_fresh.json, in no fit", list(of_fresh())),
+        ("speed_training.json", list(of_training(machine_of))),
+        ("speed_documents.json", list(of_documents(machine_of))),
+        ("speed_whisper.json", list(of_whisper(machine_of))),
     ):
         print(f"\n{source}: {len(runs)} runs")
         print(f"{'':34} runs devices  error  inside  high/low  seen/likely")
@@ -710,10 +717,13 @@ def _on_cards(path: Path, runtime: str, use: str) -> Iterator[tuple[dict[str, An
 def of_pictures() -> Iterator[Run]:
     """Pictures a second, with the steps and passes of the source."""
     document, shelf = json.loads(PICTURES.read_text(encoding="utf-8")), Catalogue.open()
-    runtime, quantization = shelf.runtime("diffusers"), "float16"
-    for values in document["rows"]:
-        row = dict(zip(document["columns"], values, strict=True))
-        machine = machine_of(row["device"], "card", row["memory_gb"])
+    runtime = shelf.runtime("diffusers")
+    on_macs = [dict(zip(document["macs_columns"], row, strict=True)) for row in document["macs"]]
+    on_cards = [dict(zip(document["columns"], row, strict=True)) for row in document["rows"]]
+    for row in (*on_cards, *on_macs):
+        is_mac = row["device"].startswith("Apple")
+        quantization = "bfloat16" if row["spec"].startswith("flux") else "float16"
+        machine = machine_of(row["device"], "shared" if is_mac else "card", row["memory_gb"])
         asked = Workload(quantization=quantization, runtime=runtime.id)
         placed, denoising = (
             check(row["spec"], asked, machine=machine).needs,
@@ -732,7 +742,7 @@ def of_pictures() -> Iterator[Run]:
         ).work
         assert work is not None
         yield Run(
-            f"{row['use']}, {'few' if row['steps'] < 10 else 'many'} steps",
+            f"{row['use']}, {'Macs' if is_mac else 'few steps' if row['steps'] < 10 else 'many steps'}",
             row["device"], f"{row['spec']}, {row['steps']} steps",
             1 / row["seconds"], 1 / work.high, 1 / work.likely, 1 / work.low,
         )  # fmt: skip
@@ -794,7 +804,11 @@ def of_sound() -> Iterator[Run]:
     for values in document["rows"]:
         row = dict(zip(document["columns"], values, strict=True))
         card, model = row["memory_gb"], shelf.spec(row["spec"])
-        machine = machine_of(row["device"], "card" if card else "processor", card)
+        machine = (
+            with_cores(machine_named(row["device"]), row["cores"])
+            if row["cores"]
+            else machine_of(row["device"], "card" if card else "processor", card)
+        )
         kind = kind_of_speech(model)
         assert kind is not None
         speed = check(row["spec"], machine=machine).speed

@@ -363,6 +363,14 @@ def _runs_on_shared(runtime: RuntimeSpec, gpu: Accelerator) -> bool:
     return computes_on_shared(runtime, gpu) if gpu.vendor == "amd" else runs_on(runtime, gpu)
 
 
+def _keys_of_shared(gpu: Accelerator) -> tuple[str, ...]:
+    """Of `devices`, those that may name a GPU that shares the RAM, the best first: PyTorch calls
+    all of NVIDIA's alike, in a Jetson or a DGX Spark as on a card.
+    """
+    own = f"{gpu.vendor}-unified"
+    return (own, gpu.vendor) if gpu.vendor == "nvidia" else (own,)
+
+
 def device_of(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> str | None:
     """The runtime's word for where the model is placed; None where it has none."""
     devices = runtime.devices
@@ -370,9 +378,10 @@ def device_of(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> str | N
     if placement in (None, "host"):
         # a GPU that shares the RAM is used where the program can, whatever the placement is called
         shared = [
-            f"{gpu.vendor}-unified"
+            key
             for gpu in machine.accelerators or ()
             if gpu.unified and _runs_on_shared(runtime, gpu)
+            for key in _keys_of_shared(gpu)
         ]
         return next((devices[key] for key in shared if key in devices), devices.get("host"))
     memory = judged.needs.memory if judged.needs is not None else None

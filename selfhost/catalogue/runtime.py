@@ -658,6 +658,8 @@ class RuntimeSpec(Record):
     preferred_from_accelerators: int = read_by(Table.integer, minimum=1, default=0)
     # what trains in it, where what that takes is not counted
     trainer: str = read_by(Table.string, default="")
+    # on how many of the last layers that puts adapters by default, keeping all activations
+    trainer_layers: int | None = read_by(Table.integer, minimum=1, default=None)
     # methods that are tried in turn where none is asked for; none: it does not train
     finetune_methods: tuple[str, ...] = read_by(Table.strings, choices=FINETUNE_METHODS, default=())
     # lengths in tokens that are tried with the last of them, longest first

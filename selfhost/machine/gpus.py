@@ -360,8 +360,38 @@ def picture_share(name: str, *, in_ggml: bool = False) -> tuple[float, float, fl
     return _share_of_peak("picture_ggml" if in_ggml else "picture", name)
 
 
+def encoder_share(name: str) -> tuple[float, float, float]:
+    """The same of the encoder of a recognizer: `encoder` of the table."""
+    return _share_of_peak("encoder", name)
+
+
+def training_share(name: str) -> tuple[float, float, float]:
+    """The same of a step of training: `training` of the table."""
+    return _share_of_peak("training", name)
+
+
+def basis_of_share(table: str, name: str, what: str = "such work") -> str:
+    """What the share of a table (`prompt`, `training`, `encoder`, `picture`, `picture_ggml`) rests
+    on, as a clause: `such work is counted at 25 to 70 % of its peak, after published runs on 2 GPUs
+    of its class`. `what`: the work that was timed, as a plural or "such work".
+    """
+    row = _row_of_share(table, name)
+    low, _, high = row["share"]
+    verb = "is" if what.startswith("such") else "are"
+    counted = f"{what} {verb} counted at {100 * low:g} to {100 * high:g} % of its peak"
+    if not row["devices"]:
+        return f"{counted}, a guess: no run on a GPU of its class was found"
+    gpus = "one GPU" if row["devices"] == 1 else f"{row['devices']} GPUs"
+    return f"{counted}, after published runs on {gpus} of its class"
+
+
 def _share_of_peak(table: str, name: str) -> tuple[float, float, float]:
-    """The share of the first row of that table that fits the GPU of that name."""
+    low, likely, high = _row_of_share(table, name)["share"]
+    return low, likely, high
+
+
+def _row_of_share(table: str, name: str) -> dict[str, Any]:
+    """The first row of that table that fits the GPU of that name."""
     capability, chip = capability_by_name(name), apple_chip_of(words_of(name))
     facts = {
         "vendor": vendor_of(name) if chip is None else "apple",
@@ -369,14 +399,14 @@ def _share_of_peak(table: str, name: str) -> tuple[float, float, float]:
         "generation": generation_of(name),
         "neural": chip is not None and chip.neural,
     }
-    for row in _table()[table]:
+    rows: list[dict[str, Any]] = _table()[table]
+    for row in rows:
         is_of_kind = all(row.get(key, value) == value for key, value in facts.items())
         is_new_enough = _version(row.get("least_capability")) <= _version(capability)
         most = row.get("most_flops")
         is_slow_enough = most is None or (_matrix_flops(name, capability) or most + 1) <= most
         if is_of_kind and is_new_enough and is_slow_enough:
-            low, likely, high = row["share"]
-            return low, likely, high
+            return row
     raise LookupError("the table has no row for all other GPUs")
 
 

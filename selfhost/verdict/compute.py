@@ -62,6 +62,9 @@ _BLOCKS_ENDS = (0.65, 0.9, 1.1)
 # PyTorch leaves its matrix units aside for them unless told otherwise, and a GeForce without those
 # has half its peak, an A100 a sixteenth
 FLOAT32_LONGER = (1.0, 2.5, 8.0)
+# and in bfloat16 on a GPU or a processor without instructions for it: a guess
+WITHOUT_BFLOAT16 = (1.0, 2.0, 6.0)
+_LEAST_WITH_BFLOAT16 = (8, 0)
 
 
 def asked_of_cores(runtime: RuntimeSpec | None, quantization: str) -> tuple[Any, ...]:
@@ -135,6 +138,17 @@ class Power(Record):
 def _in_order(shares: Range) -> Range:
     """A range whose ends are no nearer than its likely figure."""
     return min(shares[0], shares[1]), shares[1], max(shares[1], shares[2])
+
+
+def has_bfloat16(machine: Machine, power: Power) -> bool:
+    """Whether it computes with bfloat16 in hardware; True where that is not known of a GPU."""
+    if power.device is None:
+        sets = machine.instruction_sets or ()
+        return any(name in sets for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    capability = power.device.compute_capability or gpus.capability_by_name(power.device.name)
+    if capability is None:
+        return True
+    return tuple(map(int, capability.split("."))) >= _LEAST_WITH_BFLOAT16
 
 
 def power_of(

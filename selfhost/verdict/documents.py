@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from ..catalogue.spec import Architecture
+from ..machine.gpus import basis_of_share, picture_share, prompt_share
 from ..machine.record import Machine
 from .compute import FLOAT32_LONGER, Power, shares_on_cores
 from .graphics import pace_of_device
 from .processor import apple_chip_in
 from .ranges import Range, added, inverse, product
-from .speed import PaceRange, Speed
+from .speed import MEASURED, PaceRange, Speed
 from .step import launched_layers
 
 TYPE_CHECKING = False
@@ -18,10 +19,18 @@ if TYPE_CHECKING:
 
 UNIT, UNIT_OF_PICTURES = "documents_per_second", "pictures_per_second"
 DOCUMENT_TOKENS = 512
-# of the peak of a GPU, what long prompts reached with llama.cpp: 0.7 to 0.87 of it on GeForce RTX
-# 30 and 40 (`prompt_tflops` of the table); encoders are smaller, and no public figure of them
-# states the length of its documents. The slow end and the likely share are guesses
-GPU_SHARES = (0.12, 0.45, 0.9)
+# of what a GPU of its class reaches on prompts of 7B in llama.cpp (`gpus.prompt_share`), what
+# encoders reach there, whose matrices are smaller: Llama 1.1B 0.99 on an M5 (ggml-org/llama.cpp
+# #16634); the slow end is a guess for large cards
+_OF_PROMPTS = (0.4, 0.8, 1.0)
+# and of what it reaches on pictures in PyTorch (`gpus.picture_share`), which such programs do of
+# documents: bge-large with 449 tokens on an L4 0.26 in sentence-transformers, 0.87 in
+# text-embeddings-inference; 1.05 on an MI210, in no fit (tests/truth/speed_documents.json). The
+# ends are a little beyond
+_OF_PICTURES = (0.25, 0.75, 1.1)
+# documents that sentence-transformers computes at once (encode, batch_size), for which operations
+# are launched once; others wait for as many requests or more
+_BATCH = 32
 # operations of a layer, launched one by one
 _OPERATIONS = 17
 # of the parameters those that a token meets, where the table of words is not told from the rest:
@@ -58,15 +67,28 @@ def pace_of_documents(
     tokens, operations = tokens_and_operations(architecture, parameters)
     shares = shares_of_documents(machine, power, runtime, quantization)
     launched = _launched_seconds(machine, power, architecture)
+    if runtime is not None and runtime.computes_with != MEASURED:
+        launched /= _BATCH
     how = (
         f"on {power.how}; documents of {tokens} tokens, {operations / 1e9:,.0f} × 10^9 operations"
         " each; shorter ones go faster in proportion"
     )
+    if power.device is not None:
+        how += f"; {_basis(power.device.name, runtime)}"
     return Speed(
         work=documents_a_second(power, operations, shares, launched),
         unit=UNIT,
         how=how,
     )
+
+
+def _basis(name: str, runtime: RuntimeSpec | None) -> str:
+    """What the share of a GPU's peak rests on."""
+    if runtime is not None and runtime.computes_with == MEASURED:
+        (low, _, high), basis = _OF_PROMPTS, basis_of_share("prompt", name, "prompts")
+    else:
+        (low, _, high), basis = _OF_PICTURES, basis_of_share("picture", name, "pictures")
+    return f"{basis}, and documents at {100 * low:g} to {100 * high:g} % of that"
 
 
 def _of_unknown_shape(
@@ -108,9 +130,12 @@ def shares_of_documents(
     """Of what the machine computes, what a program reaches on documents."""
     if power.device is None:
         return shares_on_cores(machine, runtime, quantization)
+    if runtime is not None and runtime.computes_with == MEASURED:
+        return product(prompt_share(power.device.name), _OF_PROMPTS)
+    shares = product(picture_share(power.device.name), _OF_PICTURES)
     if quantization == "float32":
-        return product(GPU_SHARES, inverse(FLOAT32_LONGER))
-    return GPU_SHARES
+        return product(shares, inverse(FLOAT32_LONGER))
+    return shares
 
 
 def documents_a_second(

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from .record import Question
 
 
+# a sequence that is trained on, where no length was resolved: that of trl (1,024)
+_LEAST_TOKENS = 1024
+
+
 def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed | None:
     """The pace, laid out like that; None where nobody counts such work. Where nothing tells it,
     `work` is None and `how` says why.
@@ -30,17 +34,28 @@ def pace_of_work(question: Question, placed: Needs, machine: Machine) -> Speed |
 
 
 def _of_training(question: Question, placed: Needs, machine: Machine, power: Power | None) -> Speed:
-    from .training import pace_of_training, unpaced
+    from .training import pace_of_training, training_work, unpaced
 
-    if placed.memory is None:
+    spec, workload, runtime = question.spec, question.workload, question.runtime
+    trained_layers = runtime.trainer_layers if runtime is not None else None
+    if placed.memory is None and trained_layers is None:
         return unpaced("where it would be trained is not known, because its memory need is not")
-    workload = question.workload
+    work = None
+    if spec.parameters.active is not None:
+        work = training_work(
+            spec.architecture,
+            active=spec.parameters.active,
+            total=spec.parameters.total,
+            method=workload.finetune_method or "lora",
+            checkpointing=bool(workload.checkpointing),
+            step_tokens=(workload.context_tokens or _LEAST_TOKENS) * workload.parallel,
+            trained_layers=trained_layers,
+        )
     return pace_of_training(
+        machine,
         power,
-        question.spec.parameters.active,
-        method=workload.finetune_method or "lora",
-        checkpointing=bool(workload.checkpointing),
-        devices=len(devices_of(machine, placed, question.runtime, workload.quantization)),
+        work,
+        devices=max(1, len(devices_of(machine, placed, runtime, workload.quantization))),
         dataset_tokens=workload.dataset_tokens,
     )
 

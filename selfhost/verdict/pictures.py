@@ -5,9 +5,21 @@ from __future__ import annotations
 from ..catalogue.media import Denoising
 from ..core import units
 from ..core.units import GB
-from ..machine.gpus import capability_by_name, picture_share, plain_flops, sums_at_half_rate
+from ..machine.gpus import (
+    basis_of_share,
+    capability_by_name,
+    picture_share,
+    plain_flops,
+    sums_at_half_rate,
+)
 from ..machine.record import Accelerator, Machine
-from .compute import FLOAT32_LONGER, Power, shares_on_cores
+from .compute import (
+    FLOAT32_LONGER,
+    WITHOUT_BFLOAT16,
+    Power,
+    has_bfloat16,
+    shares_on_cores,
+)
 from .ranges import Range, added, inverse, product
 from .speed import PaceRange, Speed
 from .stepping import seconds_of_step
@@ -52,9 +64,6 @@ VIDEO_SHARES, HALF_RATE_VIDEO_SHARES = (0.2, 0.45, 0.75), (0.3, 0.6, 0.9)
 # as many times as long as with 16 bits on a GPU, by type: least, likely, most. nf4 28 seconds where
 # bfloat16 took 26 (FLUX.1 [dev], A100, matiasbattaglia.com); int8 of bitsandbytes is a guess
 _LONGER = {"nf4": (1.0, 1.1, 1.5), "int8": (1.0, 1.5, 3.0), "float32": FLOAT32_LONGER}
-# bfloat16 on a GPU or a processor without instructions for it: a guess
-_WITHOUT_BFLOAT16 = (1.0, 2.0, 6.0)
-_LEAST_WITH_BFLOAT16 = (8, 0)
 # seconds a gigabyte of weights that moves to the GPU, by way. FLUX.1 [dev] with 50 steps on an A100
 # in 26 seconds, 56 with enable_model_cpu_offload (33.7 GB once: 0.9), 5 minutes with
 # enable_sequential_cpu_offload (1,200 GB: 0.23); in nf4 28 and 39 (16.6 GB: 0.7)
@@ -101,6 +110,8 @@ def pace_of_pictures(
         seconds + moved_bytes / GB * each for seconds, each in zip(computing, moving, strict=True)
     )
     how = f"on {power.how}; {_what_is_made(denoising, pixels, parameters)}"
+    if power.device is not None:
+        how += f"; {_basis(power.device, quantization, is_clip=is_clip)}"
     if offload is not None:
         how += "; its parts move to the GPU in turn"
     return Speed(
@@ -131,8 +142,8 @@ def _seconds_of_steps(
         computing = power.seconds(picture_operations(denoising), shares)
     else:
         computing = _seconds_on_gpu(power, power.device, denoising, quantization)
-    if quantization == "bfloat16" and not _has_bfloat16(machine, power):
-        computing = product(computing, _WITHOUT_BFLOAT16)
+    if quantization == "bfloat16" and not has_bfloat16(machine, power):
+        computing = product(computing, WITHOUT_BFLOAT16)
     if denoising is None or denoising.step_parameters is None:
         return computing
     return _at_least_read(machine, power, computing, denoising.steps, denoising.step_parameters)
@@ -248,6 +259,15 @@ def _operations_of_steps(denoising: Denoising) -> float:
     return float(denoising.steps * denoising.passes * denoising.step_operations)
 
 
+def _basis(device: Accelerator, quantization: str, *, is_clip: bool) -> str:
+    """What the share of the GPU's peak rests on."""
+    from ..needs.quantization import BASE_TYPES
+
+    if is_clip and quantization not in BASE_TYPES:
+        return "such work reached 33 to 69 % of the peak on 5 GPUs, as published"
+    return basis_of_share("picture_ggml" if quantization in BASE_TYPES else "picture", device.name)
+
+
 def _gpu_shares(device: Accelerator, *, of_video: bool = False, in_ggml: bool = False) -> Range:
     """Of the peak of a GPU, what steps reach; `in_ggml`: with GGUF files, whose clips nobody timed,
     so that the share is that of pictures.
@@ -257,17 +277,6 @@ def _gpu_shares(device: Accelerator, *, of_video: bool = False, in_ggml: bool = 
     capability = device.compute_capability or capability_by_name(device.name)
     half_rate = sums_at_half_rate(device.name, capability)
     return HALF_RATE_VIDEO_SHARES if half_rate else VIDEO_SHARES
-
-
-def _has_bfloat16(machine: Machine, power: Power) -> bool:
-    """Whether it computes with bfloat16 in hardware; True where that is not known of a GPU."""
-    if power.device is None:
-        sets = machine.instruction_sets or ()
-        return any(name in sets for name in ("avx512_bf16", "amx_bf16", "bf16"))
-    capability = power.device.compute_capability or capability_by_name(power.device.name)
-    if capability is None:
-        return True
-    return tuple(map(int, capability.split("."))) >= _LEAST_WITH_BFLOAT16
 
 
 def _unpaced(why: str) -> Speed:

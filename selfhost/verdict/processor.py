@@ -831,10 +831,10 @@ def _by_instruction_sets(machine: Machine) -> str:
     sets = machine.instruction_sets
     if machine.architecture not in ("x86_64", "aarch64", None):
         return "scalar"
+    if machine.architecture == "aarch64" and machine.system == "macos":
+        return "apple"
     if sets is None:
-        return (
-            "i8mm" if machine.architecture == "aarch64" and machine.system == "macos" else "unread"
-        )
+        return "unread"
     if machine.assumes("instruction_sets"):
         # what is assumed is the least
         return "from_avx2" if "avx2" in sets else "unread"

@@ -12,6 +12,7 @@ from ..catalogue.media import Sound
 from ..catalogue.spec import Architecture, Audio, ModelSpec
 from ..core import units
 from ..core.records import FrozenDict, Record
+from ..machine.gpus import basis_of_share, encoder_share
 from ..machine.record import Machine
 from ..needs.records import Needs
 from .compute import Power, in_pytorch, shares_on_cores
@@ -28,11 +29,8 @@ if TYPE_CHECKING:
     from ..catalogue.runtime import RuntimeSpec
 
 UNIT, UNIT_OF_MUSIC = "seconds_per_audio_minute", "seconds_per_music_minute"
-# of the peak of a GPU, what the encoder reached with whisper.cpp (scripts/bench-all-gg.txt of
-# ggml-org/whisper.cpp, flash attention, 16 bits, each GPU left out in turn): of models from small
-# to large 0.15 to 0.24 on a V100, 0.18 to 0.20 on a GB10, 0.33 to 0.50 on an RTX 5090, 0.42 to 0.56
-# on Apple's (M1 Pro, M2 Ultra, M4 Max), 0.27 to 0.36 on an M5 Max; without flash attention half of
-# it, and of tiny and base from 0.07 on
+# of the peak of a GPU, what voices and recognizers reach in PyTorch: a guess as wide as what
+# Whisper's encoder reached in whisper.cpp without flash attention and with it, on all kinds of GPUs
 GPU_SHARES = (0.08, 0.3, 0.6)
 # of what a processor computes on prompts of text, what CTranslate2's encoder reaches, in 8 bits and
 # in 32: on vectors of 512 bits, one core of Zen 4 (tests/truth/compute.json), 0.74 (tiny), 0.81
@@ -64,8 +62,10 @@ _BEAM_COUNT = 5
 # tiny steps of five tokens beside steps of one of base and small on a Granite Rapids, 1.5 with
 # AVX-512 and 4.6 with AVX2 alone (ggml-org/whisper.cpp@233fe1fc, flash attention)
 _LISTENING_FLOPS = (1.5e9, 2.6e9, 4.6e9)
-# operations of a layer of the decoder, that attends to text and to audio: whisper.cpp's graph
-_OPERATIONS = 35
+# operations of a layer of the decoder, that attends to text and to audio: 33 of whisper.cpp's graph
+# with flash attention, fewer where a norm is computed with what follows. Of a token on seven GPUs
+# (tests/truth/speed_whisper.json) 30 fit best
+_OPERATIONS = 30
 # of a program that reads the audio, computes its spectrum and follows the beams beside it: a guess
 _BESIDE = (0.05, 0.2, 1.0)
 _BESIDE_A_GPU = (0.15, 0.5, 1.0)
@@ -208,7 +208,7 @@ def pace_of_speech(
     if power is None:
         return _unpaced("nothing tells how fast what it runs on computes")
     shares = _shares(machine, power, runtime, work.parameter_bytes, quantization)
-    encoded = power.seconds(work.encoder_operations, shares)
+    encoded = encode_seconds(machine, power, work, runtime=runtime, quantization=quantization)
     token = token_seconds(machine, power, work.step)
     if token is None:
         return _unpaced("nothing tells how fast the memory is that it is read from")
@@ -220,12 +220,27 @@ def pace_of_speech(
         f" ({work.encoder_operations / 1e12:.2g} × 10^12 operations), and"
         f" {_TOKENS[0]:g} to {_TOKENS[2]:g} tokens of text are written for a minute of speech"
     )
+    if power.device is not None:
+        how += f"; {basis_of_share('encoder', power.device.name)}"
     return Speed(
         work=PaceRange(low=low, likely=likely, high=high),
         unit=UNIT,
         how=how,
         audio_seconds=audio_seconds,
     )
+
+
+def encode_seconds(
+    machine: Machine,
+    power: Power,
+    work: SpeechWork,
+    *,
+    runtime: RuntimeSpec | None,
+    quantization: str,
+) -> Range:
+    """What half a minute takes to be read: least, likely, most."""
+    shares = _shares(machine, power, runtime, work.parameter_bytes, quantization)
+    return power.seconds(work.encoder_operations, shares)
 
 
 def pace_of_sound(
@@ -246,7 +261,7 @@ def pace_of_sound(
     published = None if sound is None or shares_ram else _published(power, sound)
     stepped = None if sound is None else _of_steps(machine, power, sound)
     if sound is not None and kind is not None and _waits_for_python(power, sound, kind):
-        stepped = None
+        stepped = _launched(power, sound, kind, stepped) if shares_ram else None
     if published is not None:
         seconds, how = published, f"as published runs took on {_place_words(power)}"
     elif sound is not None and stepped is not None:
@@ -271,6 +286,16 @@ def _waits_for_python(power: Power, sound: Sound, kind: SpeechKind) -> bool:
     (coqui-ai/TTS#2863), of which 0.1 are operations.
     """
     return kind.speaks and power.device is not None and sound.step_parameters is None
+
+
+def _launched(power: Power, sound: Sound, kind: SpeechKind, computed: Range | None) -> Range | None:
+    """Of a voice of one pass on a GPU that shares the RAM: what launching takes, as cards show of
+    it, and what it computes; None where that is not known.
+    """
+    if computed is None:
+        return None
+    seen_on_cards = _between(sound.card_seconds_low, sound.card_seconds_high)
+    return added(seen_on_cards or kind.on_card, computed)
 
 
 def _published(power: Power, sound: Sound) -> Range | None:
@@ -365,7 +390,7 @@ def _shares(
 ) -> Range:
     """Of what computes it, what the encoder reaches."""
     if power.device is not None:
-        return GPU_SHARES
+        return encoder_share(power.device.name)
     if runtime is not None and runtime.multiplies_rows:
         return shares_on_cores(machine, runtime, quantization)
     return encoder_shares(machine, parameter_bytes)

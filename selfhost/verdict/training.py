@@ -2,67 +2,130 @@
 
 from __future__ import annotations
 
+from ..catalogue.spec import Architecture
+from ..core.records import Record
 from ..core.units import TRAINED
-from .compute import Power
-from .ranges import inverse, product
+from ..machine.gpus import basis_of_share, training_share
+from ..machine.record import Accelerator, Machine
+from .compute import WITHOUT_BFLOAT16, Power, has_bfloat16
+from .graphics import device_bandwidth, pace_of_device
+from .ranges import Range, added, inverse, product
 from .speed import PaceRange, SecondsRange, Speed
 
-# of the peak of a GPU in 16 bits, LoRA at 4 operations a parameter, 6 where activations are
-# computed again: 0.32 to 0.48 on an RTX PRO 6000 (Llama 3.1 8B, 4,962 tokens/s, exxactcorp.com),
-# 0.13 to 0.2 on an RTX 4060 (Qwen2.5 1.5B, 628 tokens/s, arXiv:2509.12229). Large training runs
-# reach 0.38 to 0.43 (Llama 3 405B, arXiv:2407.21783, table 4). The ends are guesses around that
-GPU_SHARES = (0.12, 0.35, 0.55)
-# and of what a processor computes on prompts: a guess around what PyTorch reaches there of pictures
-# and sound (`compute.in_pytorch`), half of it at the slow end
+# of what a processor computes on prompts: a guess around what PyTorch reaches there of pictures and
+# sound (`compute.in_pytorch`), half of it at the slow end
 _PROCESSOR_SHARES = (0.15, 0.4, 0.72)
 # operations a token and a parameter: forward 2, backward 2 for the activations and 2 for the
 # weights, which LoRA leaves as they are; activations that are computed again take 2 more
 # (Korthikanti et al. 2022, arXiv:2205.05198, section 5)
 _FORWARD, _BACKWARD, _WEIGHTS, _AGAIN = 2, 2, 2, 2
-# weights in 4 bits are unpacked at every use: as many times as long as LoRA, a guess
-_UNPACKED = (1.0, 1.4, 2.0)
+# as many times as long as launching a layer of a model that writes takes each pass over a layer
+# with adapters from Python: 256 tokens of Qwen 7B and 14B on an A100 and 845 of Llama 3.2 3B on an
+# L40S, 1.2 to 1.4 ms a pass, of which some is computing (tests/truth/speed_training.json)
+_WITH_ADAPTERS = (1.0, 1.4, 1.8)
+# weights in 4 bits are unpacked with every pass: half a byte is read and two are written and read
+# again, at that share of the peak of the memory: 0.27 of Mistral 7B in bitsandbytes, 0.27 and 0.2
+# of Qwen 7B and 14B in GPTQ, all on an A100 (same file). The ends are guesses
+_UNPACKED_BYTES, _UNPACKING_SHARES = 4.5, (0.12, 0.25, 0.5)
+# and as many times as long where a program casts what lies between to 32 bits: 1.25 of the same
+# Mistral 7B without and with that; most that was seen lie between 1 and 1.1
+_QUANTIZED = (1.0, 1.08, 1.35)
+# bytes that AdamW moves a step for each weight that is trained: 14 to 28 by arithmetic, 54 of Llama
+# 3.2 3B on an L40S, whose operations are launched one by one (same file)
+_OPTIMIZER_BYTES = (20.0, 50.0, 100.0)
 # on several devices, as many times as long because weights are gathered for every layer: a guess
 _TOGETHER = (1.0, 1.25, 2.0)
+_SAME = (1.0, 1.0, 1.0)
 
 
-def operations_a_token(method: str, parameters: int, *, checkpointing: bool) -> float:
-    """Multiplications and additions for one token that is trained on."""
-    each = _FORWARD + _BACKWARD
-    each += _WEIGHTS if method == "full" else 0
-    each += _AGAIN if checkpointing else 0
-    return float(each * parameters)
+class TrainingWork(Record):
+    """What one step of training computes. `parameters`: those that a token meets;
+    `all_parameters`: all that are kept. `step_tokens`: of the sequences that one device takes at
+    once. `adapted_layers`: on how many of the last `layers` adapters are trained, beyond which
+    nothing is computed backward. `from_python`: every layer is launched from Python.
+    """
+
+    method: str
+    parameters: int
+    all_parameters: int
+    layers: int
+    adapted_layers: int
+    step_tokens: int
+    checkpointing: bool
+    from_python: bool
+
+    @property
+    def operations_a_token(self) -> float:
+        """Multiplications and additions for one token that is trained on."""
+        backward = _BACKWARD * (self.adapted_layers / self.layers if self.layers else 1.0)
+        each = _FORWARD + backward
+        each += _WEIGHTS if self.method == "full" else 0
+        each += _AGAIN if self.checkpointing else 0
+        return each * self.parameters
+
+    @property
+    def passes(self) -> int:
+        """Over each layer: forward once, backward as long as two, and forward again."""
+        return 4 if self.checkpointing else 3
+
+    @property
+    def uses(self) -> int:
+        """How often a step unpacks each weight."""
+        return 3 if self.checkpointing else 2
+
+
+def training_work(
+    architecture: Architecture | None,
+    *,
+    active: int,
+    total: int | None,
+    method: str,
+    checkpointing: bool,
+    step_tokens: int,
+    trained_layers: int | None,
+) -> TrainingWork:
+    """Of a model with so many parameters. `trained_layers`: on how many of the last layers the
+    trainer puts adapters by default, and keeps activations; None for one that adapts them all.
+    """
+    layers = architecture.layers if architecture is not None else 0
+    adapts_some = trained_layers is not None and method != "full"
+    return TrainingWork(
+        method=method,
+        parameters=active,
+        all_parameters=total or active,
+        layers=layers,
+        adapted_layers=min(layers, trained_layers or layers) if adapts_some else layers,
+        step_tokens=step_tokens,
+        checkpointing=checkpointing and trained_layers is None,
+        from_python=trained_layers is None,
+    )
 
 
 def pace_of_training(
+    machine: Machine,
     power: Power | None,
-    parameters: int | None,
+    work: TrainingWork | None,
     *,
-    method: str,
-    checkpointing: bool,
     devices: int,
     dataset_tokens: int | None = None,
 ) -> Speed:
-    """Tokens trained on in a second, and how long `dataset_tokens` take. `parameters` are those
-    that a token meets.
+    """Tokens trained on in a second, and how long `dataset_tokens` take. `devices`: how many
+    compute side by side.
     """
-    if parameters is None:
+    if work is None:
         return unpaced("the number of parameters that a token meets is not known")
     if power is None:
         return unpaced("nothing tells how fast what it runs on computes")
-    operations = operations_a_token(method, parameters, checkpointing=checkpointing)
-    shares = _PROCESSOR_SHARES if power.device is None else GPU_SHARES
-    same = (1.0, 1.0, 1.0)
-    low, likely, high = inverse(
-        product(
-            power.seconds(operations, shares),
-            _UNPACKED if method == "qlora" else same,
-            _TOGETHER if devices > 1 else same,
-        )
-    )
-    how = (
-        f"on {power.how}; {operations / 1e9:,.0f} × 10^9 operations a token"
-        f"{', activations computed again' if checkpointing else ''}"
-    )
+    tokens = float(work.step_tokens * devices)
+    taken = _seconds_of_step(machine, power, work, tokens, devices)
+    low, likely, high = inverse(product(taken, (1 / tokens,) * 3))
+    how = f"on {power.how}; {work.operations_a_token / 1e9:,.0f} × 10^9 operations a token"
+    if work.checkpointing:
+        how += ", activations computed again"
+    if work.adapted_layers < work.layers:
+        how += f", adapters on the last {work.adapted_layers} of {work.layers} layers"
+    if power.device is not None:
+        how += f"; {basis_of_share('training', power.device.name)}"
     return Speed(
         work=PaceRange(low=low, likely=likely, high=high),
         unit=TRAINED,
@@ -73,6 +136,47 @@ def pace_of_training(
             low=dataset_tokens / high, likely=dataset_tokens / likely, high=dataset_tokens / low
         ),
     )
+
+
+def _seconds_of_step(
+    machine: Machine, power: Power, work: TrainingWork, tokens: float, devices: int
+) -> Range:
+    """Of one step of so many tokens: least, likely, most."""
+    shares = _PROCESSOR_SHARES if power.device is None else training_share(power.device.name)
+    is_quantized = work.method == "qlora"
+    computing = product(
+        power.seconds(work.operations_a_token * tokens, shares),
+        _QUANTIZED if is_quantized else _SAME,
+        _TOGETHER if devices > 1 else _SAME,
+        _SAME if has_bfloat16(machine, power) or power.device is None else WITHOUT_BFLOAT16,
+    )
+    if power.device is None:
+        return computing
+    return _beside_computing(power.device, work, computing)
+
+
+def _beside_computing(device: Accelerator, work: TrainingWork, computing: Range) -> Range:
+    """With what a step takes on an accelerator that does not grow with its tokens: unpacking the
+    weights, launching the layers, where that takes longer than all they compute, and the optimizer.
+    """
+    bytes_per_second = device_bandwidth(device)
+    if work.method == "qlora" and bytes_per_second is not None:
+        unpacked = work.all_parameters * _UNPACKED_BYTES * work.uses / bytes_per_second
+        computing = added(computing, product((unpacked,) * 3, inverse(_UNPACKING_SHARES)))
+    if work.from_python:
+        slow, usual, fast = pace_of_device(device, None)[0].layer_seconds
+        each = product((fast, usual, slow), _SAME if work.method == "full" else _WITH_ADAPTERS)
+        launching = product(each, (float(max(1, work.layers * work.passes)),) * 3)
+        computing = (
+            max(computing[0], launching[0]),
+            max(computing[1], launching[1]),
+            max(computing[2], launching[2]),
+        )
+    if work.method == "full" and bytes_per_second is not None:
+        moved = work.all_parameters / bytes_per_second
+        low, likely, high = _OPTIMIZER_BYTES
+        computing = added(computing, (moved * low, moved * likely, moved * high))
+    return computing
 
 
 def unpaced(why: str) -> Speed:

@@ -828,3 +828,19 @@ def test_a_line_for_windows_is_one_of_the_powershell_that_it_comes_with() -> Non
             assert line.count("; ") == line.count(IF_WELL) == line.count(" }")
     whisper = on("laptop-rtx4060-16gb", "whisper-large-v3-turbo")
     assert any("whisper.cpp/releases" in line for line in whisper.setup)
+
+
+@pytest.mark.parametrize("machine", ["dgx spark", "jetson orin nano", "jetson thor"])
+@pytest.mark.parametrize("model", ["stable-diffusion-1.5", "kokoro-82m"])
+def test_a_gpu_of_nvidia_that_shares_the_ram_is_named_to_pytorch(machine: str, model: str) -> None:
+    """PyTorch calls it `cuda` as it does a card (docs.pytorch.org, torch.cuda); its pace is told, so the line must use it."""
+    verdict = check(model, machine=machine_named(machine))
+    line = " ".join(verdict.commands)
+    assert "'cuda'" in line
+    assert "'cpu'" not in line
+
+
+def test_training_on_a_dgx_spark_is_not_sent_to_the_processor() -> None:
+    verdict = check("qwen2.5-1.5b-instruct", Workload(task="finetune"), machine="dgx spark")
+    assert verdict.commands
+    assert not any("--use_cpu" in line for line in verdict.commands)

@@ -1,6 +1,8 @@
 """The pace of work that is no text, beside runs that others published."""
 
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +21,13 @@ from selfhost.verdict.compute import Power
 from selfhost.verdict.findings import Outcome
 from selfhost.verdict.record import Verdict
 from selfhost.verdict.speech import encoder_operations
+from selfhost.verdict.training import pace_of_training, training_work
+
+
+def training_rows() -> list[dict[str, Any]]:
+    path = Path(__file__).parents[1] / "truth" / "speed_training.json"
+    document = json.loads(path.read_text(encoding="utf-8"))
+    return [dict(zip(document["columns"], row, strict=True)) for row in document["rows"]]
 
 
 def seen(model: str, machine: Machine, **asked: Any) -> Verdict:
@@ -63,6 +72,33 @@ def test_audio_takes_as_long_as_published_runs(
     assert verdict.speed is not None
     assert verdict.speed.unit == "seconds_per_audio_minute"
     assert holds(verdict, seconds_per_minute, 20 if not machine.accelerators else 8)
+
+
+@pytest.mark.parametrize(
+    ("device", "model", "encode_ms"),
+    [
+        # ggml-org/whisper.cpp, scripts/bench-all-gg.txt
+        ("Tesla V100-PCIE-16GB", "whisper-large-v2", 87.05),
+        ("NVIDIA GeForce RTX 5090", "whisper-large-v2", 24.73),
+        ("Apple M4 Max", "whisper-large-v2", 291.28),
+        ("Apple M5 Max", "whisper-small", 20.9),
+        # the same, issue 89, 2025-03-22: an RX 6750 GRE, in no fit
+        ("AMD Radeon RX 6750 XT", "whisper-medium", 282.16),
+    ],
+)
+def test_half_a_minute_is_read_as_fast_as_on_such_gpus(
+    device: str, model: str, encode_ms: float
+) -> None:
+    spec = open_catalogue().spec(model)
+    assert spec.architecture is not None
+    assert spec.architecture.audio is not None
+    peak = gpus.peak_flops(device, gpus.capability_by_name(device))
+    assert peak is not None
+    operations = encoder_operations(spec.architecture.audio, spec.architecture)
+    low, likely, high = gpus.encoder_share(device)
+    reached = operations / (encode_ms / 1e3) / peak
+    assert low < reached < high
+    assert likely / 1.7 < reached < likely * 1.7
 
 
 def test_the_encoder_of_whisper_small_takes_as_much_arithmetic_as_its_layers() -> None:
@@ -136,6 +172,64 @@ def test_training_goes_as_fast_as_published_runs(
     assert holds(verdict, tokens_per_second, 8)
 
 
+@pytest.mark.parametrize("row", training_rows(), ids=lambda row: f"{row['device']} {row['spec']}")
+def test_a_published_step_of_training_lies_inside_a_range_of_use(row: dict[str, Any]) -> None:
+    """Every row of tests/truth/speed_training.json, of eleven devices; kept ones are in no fit."""
+    spec = open_catalogue().spec(row["spec"])
+    assert spec.parameters.active is not None
+    trained_layers = (row["layers"] or 10**6) if row["program"] == "mlx" else None
+    work = training_work(
+        spec.architecture,
+        active=spec.parameters.active,
+        total=spec.parameters.total,
+        method=row["method"],
+        checkpointing=row["checkpointing"],
+        step_tokens=row["step_tokens"],
+        trained_layers=trained_layers,
+    )
+    peak = gpus.peak_flops(row["device"], gpus.capability_by_name(row["device"]))
+    assert peak is not None
+    device = Accelerator(
+        vendor=gpus.vendor_of(row["device"]),
+        name=row["device"],
+        unified=trained_layers is not None,
+        memory_total_bytes=row["memory_gb"] << 30,
+    )
+    power = Power(slow=peak, likely=peak, fast=peak, device=device, how="by its peak")
+    pace = pace_of_training(machine_with(), power, work, devices=1).work
+    assert pace is not None
+    assert pace.low <= row["tokens_per_second"] <= pace.high
+    assert pace.high / pace.low < 5.5
+
+
+def test_training_in_mlx_has_a_pace_on_a_mac_though_its_memory_is_not_counted() -> None:
+    """About 475 tokens/s of Llama 7B on an M2 Ultra (ml-explore/mlx-examples, lora/README.md), adapters on 16 layers."""
+    verdict = seen(
+        "llama-2-7b-base",
+        machine_named("m2 ultra 192gb"),
+        task="finetune",
+        runtime="mlx",
+        finetune_method="lora",
+    )
+    assert holds(verdict, 475, 4)
+    assert verdict.route != "local"
+
+
+def test_short_steps_of_packed_weights_wait_for_unpacking() -> None:
+    """Qwen 7B on an A100: 256 tokens at once train at 0.40 of the pace with 4 bits, 4,096 at 0.87 (QwenLM/Qwen, README.md)."""
+    card = machine_with("NVIDIA A100-SXM4-80GB", 80)
+    likely = {}
+    for method in ("lora", "qlora"):
+        for tokens in (256, 4096):
+            asked = {"task": "finetune", "finetune_method": method, "context_tokens": tokens}
+            speed = seen("qwen-7b-chat-2023", card, **asked).speed
+            assert speed is not None
+            assert speed.work is not None
+            likely[method, tokens] = speed.work.likely
+    assert 0.3 < likely["qlora", 256] / likely["lora", 256] < 0.65
+    assert 0.7 < likely["qlora", 4096] / likely["lora", 4096] < 0.95
+
+
 def test_a_stated_dataset_takes_its_tokens_by_the_pace() -> None:
     """Two million tokens at 628 a second (Qwen2.5 1.5B on an RTX 4060, arXiv:2509.12229) take 53 minutes: inside, on a GPU
     as on a CPU longer; without tokens nothing is told.
@@ -166,6 +260,56 @@ def test_documents_are_bound_by_arithmetic() -> None:
     assert verdict.speed.work is not None
     assert verdict.speed.unit == "documents_per_second"
     assert 50 < verdict.speed.work.likely < verdict.speed.work.high < 530
+
+
+@pytest.mark.parametrize(
+    ("card", "memory_gb", "tokens_per_second"),
+    # michaelfeil/infinity, docs/docs/benchmarking.md: bge-large, requests of 115,000 tokens in texts of 449
+    [("NVIDIA L4", 24, 19_550), ("NVIDIA L4", 24, 62_100), ("AMD Instinct MI210", 64, 86_250)],
+)
+def test_documents_in_pytorch_go_as_fast_as_published(
+    card: str, memory_gb: int, tokens_per_second: int
+) -> None:
+    verdict = seen(
+        "bge-large-en-v1.5",
+        machine_with(card, memory_gb),
+        runtime="sentence-transformers",
+        quantization="float16",
+    )
+    assert holds(verdict, tokens_per_second / 512, 8)
+
+
+def test_a_card_reads_documents_at_its_own_share_of_its_peak() -> None:
+    """llama.cpp reads prompts at 0.12 of an H100's peak and 0.69 to 1.0 of an RTX 4090's (specs/common/gpus.toml): not five times as many."""
+    large, desktop = (
+        seen("qwen3-embedding-0.6b", machine_with(card, 24)).speed
+        for card in ("NVIDIA H100 PCIe", "NVIDIA GeForce RTX 4090")
+    )
+    assert large is not None
+    assert large.work is not None
+    assert desktop is not None
+    assert desktop.work is not None
+    assert large.work.likely < 2 * desktop.work.likely
+
+
+@pytest.mark.parametrize(
+    ("model", "card", "asked", "words"),
+    [
+        ("llama-3.1-8b-instruct", "AMD Radeon RX 7900 XTX", {"task": "finetune"}, "a guess"),
+        ("llama-3.1-8b-instruct", "NVIDIA GeForce RTX 4090", {"task": "finetune"}, "2 GPUs"),
+        ("whisper-large-v3", "NVIDIA GeForce RTX 4090", {}, "one GPU"),
+        ("sdxl-base-1.0", "Intel Arc B580 Graphics", {}, "a guess"),
+        ("bge-m3", "NVIDIA GeForce RTX 4090", {}, "13 GPUs"),
+    ],
+)
+def test_a_pace_on_a_gpu_says_how_many_such_gpus_it_rests_on(
+    model: str, card: str, asked: dict[str, Any], words: str
+) -> None:
+    """The counts stand beside each class in specs/common/gpus.toml; a class that nobody timed is a guess."""
+    speed = seen(model, machine_with(card, 24), **asked).speed
+    assert speed is not None
+    assert "of its peak" in speed.how
+    assert words in speed.how
 
 
 def test_documents_in_32_bits_take_longer_on_a_gpu_than_in_16() -> None:
@@ -558,6 +702,37 @@ def test_a_voice_of_one_pass_takes_its_operations_on_cores() -> None:
     assert speed.work is not None
     assert speed.work.low <= 8.92 * 60 / 14.4 <= speed.work.high
     assert speed.work.high / speed.work.low < 5
+
+
+@pytest.mark.parametrize(
+    ("model", "machine", "cores", "seconds_per_minute"),
+    [
+        # k2-fsa/sherpa, rtf.rst: 2.774, 6.629 and 0.357 of real time
+        ("kokoro-82m", "raspberry pi 4 8gb", 4, 166),
+        ("kokoro-82m", "raspberry pi 4 8gb", 1, 398),
+        ("piper-en-us-lessac-medium", "raspberry pi 4 8gb", 4, 21.4),
+        # ktomanek/edge_tts_comparison: 0.7 of real time
+        ("kokoro-82m", "raspberry pi 5 8gb", 4, 42),
+        # bittide.aicompass.dev, 2026
+        ("kokoro-82m", "AMD EPYC 7763 16GB", 4, 28),
+    ],
+)
+def test_a_voice_takes_what_it_took_on_that_processor(
+    model: str, machine: str, cores: int, seconds_per_minute: float
+) -> None:
+    """A board of 2019 takes six times as long as a server: they have no figure in common."""
+    named = machine_named(machine)
+    asked = named.replace(cpu_cores_physical=cores, cpu_cores_usable=float(cores))
+    assert holds(seen(model, asked), seconds_per_minute, 8)
+
+
+def test_a_voice_on_a_gpu_that_shares_the_ram_is_told_by_its_operations() -> None:
+    """3.3 x 10^12 operations a minute (tests/truth/compute.json): at the peak of an M1, 2.6 TFLOPS, 1.3 seconds."""
+    speed = check("kokoro-82m", machine="m1 8gb").speed
+    assert speed is not None
+    assert speed.work is not None
+    assert speed.work.low > 3.3 / 2.6
+    assert speed.work.high / speed.work.low < 8
 
 
 def test_a_picture_written_by_tokens_takes_the_steps_of_a_decoder() -> None:

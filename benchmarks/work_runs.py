@@ -1,0 +1,158 @@
+"""Runs of work that is not counted in generated tokens, on GPUs, beside the ranges that are predicted for them: training, documents, speech.
+
+The runs are those of tests/truth/speed_training.json, tests/truth/speed_documents.json and tests/truth/speed_whisper.json. `speed_residuals.py` prints them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from residuals import Run
+
+from selfhost import Machine, Workload, check
+from selfhost.catalogue.opened import open_catalogue
+from selfhost.verdict.compute import Power, power_of
+from selfhost.verdict.documents import (
+    document_operations,
+    documents_a_second,
+    shares_of_documents,
+)
+from selfhost.verdict.speech import encode_seconds, speech_work
+from selfhost.verdict.stepping import token_seconds
+from selfhost.verdict.training import pace_of_training, training_work
+
+TRUTH = Path(__file__).parents[1] / "tests" / "truth"
+TRAINING = TRUTH / "speed_training.json"
+WHISPER = TRUTH / "speed_whisper.json"
+DOCUMENTS = TRUTH / "speed_documents.json"
+# small enough for any device of these runs, so that its answer says what computes there
+_SMALL = "qwen2.5-0.5b-instruct"
+
+MachineOf = Callable[[str, str, float | None], Machine]
+
+
+def rows(path: Path, part: str = "") -> Iterator[dict[str, Any]]:
+    """Each row of a file, or of a part of it, by its columns."""
+    document = json.loads(path.read_text(encoding="utf-8"))
+    columns = document[f"{part}_columns" if part else "columns"]
+    for values in document[part or "rows"]:
+        yield dict(zip(columns, values, strict=True))
+
+
+def with_cores(machine: Machine, cores: int) -> Machine:
+    """That machine with so many cores at work."""
+    return machine.replace(cpu_cores_physical=cores, cpu_cores_usable=float(cores))
+
+
+def device_class(device: str) -> str:
+    """`GeForce`, `Apple`, or another card."""
+    if device.startswith("Apple"):
+        return "Apple"
+    return "GeForce" if "GeForce" in device else "other cards"
+
+
+def of_training(machine_of: MachineOf) -> Iterator[Run]:
+    """Tokens trained on in a second."""
+    shelf = open_catalogue()
+    asked = Workload(task="finetune")
+    for row in rows(TRAINING):
+        spec = shelf.spec(row["spec"])
+        is_apple = row["device"].startswith("Apple")
+        machine = machine_of(row["device"], "shared" if is_apple else "card", row["memory_gb"])
+        runtime = shelf.runtime("mlx" if row["program"] == "mlx" else "transformers")
+        work = training_work(
+            spec.architecture,
+            active=spec.parameters.active or 0,
+            total=spec.parameters.total,
+            method=row["method"],
+            checkpointing=row["checkpointing"],
+            step_tokens=row["step_tokens"],
+            trained_layers=_trained_layers(row),
+        )
+        pace = pace_of_training(machine, _power(machine, asked, runtime), work, devices=1).work
+        assert pace is not None
+        yield Run(
+            f"{row['use']}, {device_class(row['device'])}, {row['program']}", row["device"],
+            f"{row['spec']}, {row['method']}, {row['step_tokens']} tokens",
+            row["tokens_per_second"], pace.low, pace.likely, pace.high,
+        )  # fmt: skip
+
+
+def of_documents(machine_of: MachineOf) -> Iterator[Run]:
+    """Tokens turned into vectors in a second."""
+    shelf = open_catalogue()
+    for row in rows(DOCUMENTS):
+        machine = machine_of(
+            row["device"], "card" if row["memory_gb"] else "processor", row["memory_gb"]
+        )
+        if row["cores"]:
+            machine = with_cores(machine, row["cores"]).replace(
+                architecture="aarch64" if "Kunpeng" in row["device"] else "x86_64",
+                instruction_sets=("asimd", "asimddp", "i8mm")
+                if "Kunpeng" in row["device"]
+                else ("avx2", "avx512f"),
+            )
+        spec, runtime = shelf.spec(row["spec"]), shelf.runtime(row["runtime"])
+        assert spec.architecture is not None
+        asked = Workload(runtime=runtime.id, quantization=row["quantization"])
+        placed = check(row["spec"], asked, machine=machine).needs
+        assert placed is not None
+        power = power_of(machine, placed, runtime, row["quantization"])
+        assert power is not None
+        operations = document_operations(
+            spec.architecture, spec.parameters.active or 0, row["document_tokens"]
+        )
+        shares = shares_of_documents(machine, power, runtime, row["quantization"])
+        pace = documents_a_second(power, operations, shares)
+        each = row["document_tokens"]
+        yield Run(
+            f"{row['use']}, {'card' if row['memory_gb'] else 'processor'}, {runtime.id}", row["device"],
+            f"{row['spec']}, {each} tokens",
+            row["tokens_per_second"], each * pace.low, each * pace.likely, each * pace.high,
+        )  # fmt: skip
+
+
+def _trained_layers(row: dict[str, Any]) -> int | None:
+    if row["program"] != "mlx":
+        return None
+    return row["layers"] or 10**6
+
+
+def _power(machine: Machine, asked: Workload, runtime: Any) -> Power:
+    placed = check(_SMALL, asked, machine=machine).needs
+    assert placed is not None
+    power = power_of(machine, placed, runtime, "bfloat16")
+    assert power is not None
+    return power
+
+
+def of_whisper(machine_of: MachineOf) -> Iterator[Run]:
+    """Half minutes encoded, and tokens of one text written, in a second."""
+    shelf = open_catalogue()
+    runtime = shelf.runtime("whisper.cpp")
+    for row in rows(WHISPER):
+        is_shared = row["device"].startswith("Apple") or "GB10" in row["device"]
+        machine = machine_of(row["device"], "shared" if is_shared else "card", row["memory_gb"])
+        spec = shelf.spec(row["spec"])
+        placed = check(row["spec"], Workload(runtime=runtime.id), machine=machine).needs
+        assert placed is not None
+        power = power_of(machine, placed, runtime, "F16")
+        work = speech_work(spec, placed, "F16")
+        assert power is not None
+        assert work is not None
+        encoded = encode_seconds(machine, power, work, runtime=runtime, quantization="F16")
+        token = token_seconds(machine, power, work.step)
+        assert token is not None
+        kind = device_class(row["device"])
+        for what, seen_ms, (low, likely, high) in (
+            ("encoder", row["encode_ms"], encoded),
+            ("a token", row["decode_ms"], token),
+        ):
+            if seen_ms is not None:
+                yield Run(
+                    f"{row['use']}, {what}, {kind}", row["device"], row["spec"],
+                    1e3 / seen_ms, 1 / high, 1 / likely, 1 / low,
+                )  # fmt: skip
