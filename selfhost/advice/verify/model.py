@@ -45,7 +45,10 @@ def identify(run: Run, catalogue: Catalogue, typed: str | None) -> Identity:
     """The model of a run. Raises `UnknownModelError` where nothing tells it."""
     if typed is not None:
         note = _of_another_model(run, catalogue, typed)
-        return Identity(model=typed, is_path=False, by="typed", note=note)
+        is_file = typed.lower().endswith(".gguf")
+        return Identity(
+            model=typed, is_path=False, by="typed", note=note, tells_quantization=is_file
+        )
     if run.file is not None and _is_here(run.file):
         return Identity(model=run.file, is_path=True, by="file", tells_quantization=True)
     for name, by, _ in _names_known(run, catalogue):
@@ -54,7 +57,8 @@ def identify(run: Run, catalogue: Catalogue, typed: str | None) -> Identity:
             is_path=False,
             by=by,
             note=_of_another_size(run, catalogue, name),
-            tells_quantization=_tells_quantization(name, catalogue),
+            # what a model calls itself may be the precision that it was made from
+            tells_quantization=by == "file-name" and _tells_quantization(name, catalogue),
         )
     alike = _of_shape(run, catalogue)
     if alike is not None:
