@@ -94,6 +94,19 @@ def _tells_quantization(name: str, catalogue: Catalogue) -> bool:
     return candidate is not None and candidate.quantization is not None
 
 
+def assumed_quantization(
+    run: Run, identity: Identity, catalogue: Catalogue, predicted: str | None
+) -> tuple[str, ...]:
+    """That the default is predicted, where neither the run nor the name tells another."""
+    is_told = run.quantization is not None or identity.is_path or identity.tells_quantization
+    if predicted is None or is_told or _tells_quantization(identity.model, catalogue):
+        return ()
+    return (
+        f"The run does not tell its quantization, and {predicted} is predicted: name another with"
+        f" the model, as in {option('model', 'NAME-Q8_0')}.",
+    )
+
+
 def _of_another_size(run: Run, catalogue: Catalogue, name: str) -> str | None:
     """What to say where the file holds more or fewer parameters than the model that it is called
     by: a tune of another base, or a table that is shared and was stored twice.
@@ -105,7 +118,7 @@ def _of_another_size(run: Run, catalogue: Catalogue, name: str) -> str | None:
         return None
     return (
         f"The run's file holds {units.count(counts[0])} parameters, and the model that it is called"
-        f" by {units.count(counts[1])}: give the file itself, {option('model', './model.gguf')}."
+        f" by {units.count(counts[1])}: give the file itself with {option('model')}."
     )
 
 
