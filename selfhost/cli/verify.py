@@ -116,7 +116,7 @@ def _text(named: str) -> str:
 
 def _compared(options: argparse.Namespace, seen: Run) -> Comparison:
     from ..advice.verify.comparison import compare, machine_of, workload_of
-    from ..advice.verify.model import identify
+    from ..advice.verify.model import assumed_quantization, identify
     from ..advice.verify.prediction import speed_at
     from ..answers.verdicts import check_with
     from ..catalogue.opened import open_catalogue
@@ -165,6 +165,10 @@ def _compared(options: argparse.Namespace, seen: Run) -> Comparison:
         by=identity.by,
         is_public=catalogue.is_shipped(verdict.model.id),
         speed_at=speed_at(verdict, runtime, architectures(catalogue)),
-        notes=(*([identity.note] if identity.note else []), *notes),
+        notes=(
+            *([identity.note] if identity.note else []),
+            *assumed_quantization(seen, identity, catalogue, verdict.workload.quantization),
+            *notes,
+        ),
         fast_prompts="" if runtime is None else runtime.fast_prompts,
     )

@@ -283,3 +283,15 @@ def test_a_quantization_that_nobody_knows_asks_for_the_file(
     assert "IQ2_K_R4" in err
     assert "--model ./model.gguf" in err
     assert "--quant" not in err
+
+
+def test_a_quantization_that_nobody_told_is_said_to_be_assumed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """`ollama run --verbose` names none; a name may."""
+    log = str(LOGS / "ollama_verbose-answers.txt")
+    _, out, _ = answered(capsys, log, *MACHINE, "--model", "llama3.2:3b")
+    assert "Q4_K_M is predicted" in " ".join(out.split())
+    _, out, _ = answered(capsys, log, *MACHINE, "--model", "Llama-3.2-3B-Instruct-Q8_0.gguf")
+    assert "Q8_0 in ollama" in out
+    assert "is predicted" not in out

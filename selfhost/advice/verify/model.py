@@ -45,7 +45,10 @@ def identify(run: Run, catalogue: Catalogue, typed: str | None) -> Identity:
     """The model of a run. Raises `UnknownModelError` where nothing tells it."""
     if typed is not None:
         note = _of_another_model(run, catalogue, typed)
-        return Identity(model=typed, is_path=False, by="typed", note=note)
+        is_file = typed.lower().endswith(".gguf")
+        return Identity(
+            model=typed, is_path=False, by="typed", note=note, tells_quantization=is_file
+        )
     if run.file is not None and _is_here(run.file):
         return Identity(model=run.file, is_path=True, by="file", tells_quantization=True)
     for name, by, _ in _names_known(run, catalogue):
@@ -54,7 +57,8 @@ def identify(run: Run, catalogue: Catalogue, typed: str | None) -> Identity:
             is_path=False,
             by=by,
             note=_of_another_size(run, catalogue, name),
-            tells_quantization=_tells_quantization(name, catalogue),
+            # what a model calls itself may be the precision that it was made from
+            tells_quantization=by == "file-name" and _tells_quantization(name, catalogue),
         )
     alike = _of_shape(run, catalogue)
     if alike is not None:
@@ -90,6 +94,19 @@ def _tells_quantization(name: str, catalogue: Catalogue) -> bool:
     return candidate is not None and candidate.quantization is not None
 
 
+def assumed_quantization(
+    run: Run, identity: Identity, catalogue: Catalogue, predicted: str | None
+) -> tuple[str, ...]:
+    """That the default is predicted, where neither the run nor the name tells another."""
+    is_told = run.quantization is not None or identity.is_path or identity.tells_quantization
+    if predicted is None or is_told or _tells_quantization(identity.model, catalogue):
+        return ()
+    return (
+        f"The run does not tell its quantization, and {predicted} is predicted: name another with"
+        f" the model, as in {option('model', 'NAME-Q8_0')}.",
+    )
+
+
 def _of_another_size(run: Run, catalogue: Catalogue, name: str) -> str | None:
     """What to say where the file holds more or fewer parameters than the model that it is called
     by: a tune of another base, or a table that is shared and was stored twice.
@@ -101,7 +118,7 @@ def _of_another_size(run: Run, catalogue: Catalogue, name: str) -> str | None:
         return None
     return (
         f"The run's file holds {units.count(counts[0])} parameters, and the model that it is called"
-        f" by {units.count(counts[1])}: give the file itself, {option('model', './model.gguf')}."
+        f" by {units.count(counts[1])}: give the file itself with {option('model')}."
     )
 
 

@@ -139,11 +139,20 @@ def test_a_run_that_names_another_model_than_the_typed_one_is_said(
     [
         (Run(tool="x", file="/m/Qwen3.6-35B-A3B-UD-Q4_K_M.gguf", quantization="Q4_K_M"), True),
         (Run(tool="x", name="Qwen3.6-35B-A3B", quantization="Q4_K_M"), False),
+        # ikawrakow/ik_llama.cpp#259: general.name of a file of Q2_K
+        (Run(tool="x", name="DeepSeek R1 BF16", quantization="Q2_K"), False),
     ],
 )
 def test_a_name_may_tell_the_quantization(run: Run, is_told: bool) -> None:
     """llama.cpp calls both files `Q4_K - Medium`, and they differ by 0.9 GiB."""
     assert identify(run, open_catalogue(), None).tells_quantization is is_told
+
+
+def test_a_typed_file_tells_its_quantization_itself() -> None:
+    """What a log calls IQ2_K_R4 may be given as the file, whatever that holds."""
+    run = Run(tool="x", quantization="IQ2_K_R4")
+    assert identify(run, open_catalogue(), "./own.gguf").tells_quantization
+    assert not identify(run, open_catalogue(), "mistral-7b").tells_quantization
 
 
 def test_a_folder_of_a_download_names_its_model() -> None:

@@ -18,10 +18,15 @@ if TYPE_CHECKING:
 MARKS = ('msg="model weights"', 'msg="kv cache"', 'msg="compute graph"')
 _TERMS = {"model weights": "weights", "kv cache": "kv_cache", "compute graph": "compute"}
 _SIZE = pattern(
-    r'msg="(model weights|kv cache|compute graph)" device=(\w{1,40}) size="([\d.]{1,12} \w{1,3})"'
+    r'msg="(model weights|kv cache|compute graph)" '
+    # builds of the middle of 2025 wrote the second and the third (ollama/ollama pull request 11090)
+    r'(?:device=|buffer=|backend=\w{1,40} buffer_type=)(\w{1,40}) size="([\d.]{1,12} \w{1,3})"'
 )
 _LOAD = pattern(r"Operation:(?:commit|alloc) .{0,200}?Parallel:(\d{1,6}) .{0,200}?KvSize:(\d{1,9}) KvCacheType:(\w{0,10}) NumThreads:(\d{1,5})")  # fmt: skip # noqa: E501
-_MODEL = pattern(r"\barchitecture=(\w{1,40}) file_type=(\w{1,20})")
+_MODEL = pattern(
+    r"\barchitecture=(\w{1,40}) file_type=(\w{1,20})"
+    r"(?: name=(?:\"([^\"]{1,200})\"|([^\s\"]{1,200})))?"
+)
 _OFFLOADED = pattern(r"offloaded (\d{1,5})/\d{1,5} layers to GPU")
 # a tenth of the unit is all it prints
 _ROUNDED_SHARE = 0.05
@@ -58,6 +63,7 @@ def _run_of(
     return Run(
         tool="ollama log",
         runtime="ollama",
+        name=(model[3] or model[4]) if model is not None else None,
         architecture=model[1] if model is not None else None,
         quantization=quantization(model[2]) if model is not None else None,
         **(_asked_for(load) if load is not None else {}),

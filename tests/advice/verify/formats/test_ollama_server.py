@@ -19,3 +19,21 @@ def test_memory_and_how_it_was_loaded() -> None:
     assert sizes["kv_cache"][0] == 384 << 20
     assert sizes["weights"][0] == round(10.1 * (1 << 30))
     assert sizes["weights"][1] == int(0.05 * (1 << 30))
+
+
+def test_how_builds_of_the_middle_of_2025_wrote_it() -> None:
+    """ollama/ollama pull request 11090 (2025-07): `buffer=` and `backend= buffer_type=`."""
+    head = "time=2025-07-18T14:51:00.217Z level=INFO source=ggml.go:365 msg="
+    run = ollama_server.read(
+        f'{head}"" architecture=mistral3 file_type=Q8_0 name="Mistral Small" num_tensors=585\n'
+        f'{head}"model weights" buffer=CUDA1 size="11.9 GiB"\n'
+        f'{head}"model weights" buffer=CPU size="680.0 MiB"\n'
+        f'{head}"compute graph" backend=CUDA1 buffer_type=CUDA1 size="84.0 MiB"\n'
+    )
+    assert run is not None
+    assert (run.name, run.quantization) == ("Mistral Small", "Q8_0")
+    assert [(seen.term, seen.where) for seen in run.memory] == [
+        ("weights", "accelerator:1"),
+        ("weights", "host"),
+        ("compute", "accelerator:1"),
+    ]
