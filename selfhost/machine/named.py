@@ -60,7 +60,7 @@ from .profiles import (
     size_of,
     unknown,
 )
-from .ram import StatedRam, stated_ram, with_ram, without_kind
+from .ram import BOTH_FILLED, StatedRam, may_have_one_stick, stated_ram, with_ram, without_kind
 from .record import Machine
 from .typed import memory_gib, size_below_one, sizes_alike, tells_ram, typed, without_sizes
 
@@ -213,6 +213,8 @@ def _as_typed(text: str) -> NamedProfile:
     machine, of_share = inside_windows(machine, text)
     # the commands in it are those of what was typed
     of_name = named.note and named.note.replace(ram.text, text.strip())
+    if of_name and may_have_one_stick(machine, ram):
+        of_memory = BOTH_FILLED
     return NamedProfile(
         profile=named.profile.replace(machine=machine),
         note=" ".join(filter(None, (of_name, of_memory, of_share))) or None,

@@ -144,6 +144,12 @@ _NO_FASTER = (
 )
 
 
+BOTH_FILLED = (
+    "Both of its memory channels are taken to be filled: with one stick of RAM ('1x16gb') it writes"
+    " text half as fast."
+)
+
+
 def with_ram(machine: Machine, ram: StatedRam) -> tuple[Machine, str | None]:
     """The machine with the memory bandwidth that its RAM has as stated, and a note on it; the same
     and None where nothing is stated that is not assumed anyway, or the chip's memory is known.
@@ -188,6 +194,18 @@ def _with_bandwidth(
         unread=tuple(each for each in machine.unread if each.fact != _BANDWIDTH),
     )
     return machine, f"Its memory: {what}, {units.decimal(bandwidth)}/s at most."
+
+
+def may_have_one_stick(machine: Machine, ram: StatedRam) -> bool:
+    """Whether it is a computer without a card whose processor has two channels for sticks, of which
+    nothing is stated.
+    """
+    series = _series_of(machine)
+    if ram.kind or ram.mts or ram.channels or ram.sticks:
+        return False
+    if machine.scope != "host" or series is None or _has_its_own(machine) or machine.accelerators:
+        return False
+    return (series.channels, series.bits) == (2, 64) and series.kind in ("client", "hybrid")
 
 
 def _is_behind_bus(machine: Machine) -> bool:

@@ -116,3 +116,23 @@ def test_the_memory_to_state_is_what_the_processor_takes(text: str, kind: str) -
     assert fact is not None
     assert fact[1].startswith(f"{kind}-")
     assert machine_named(f"{text} {fact[1]}").memory_bandwidth_bytes_per_second
+
+
+@pytest.mark.parametrize(
+    ("text", "is_said"),
+    [
+        # eleven models on one such computer ran at half of what two channels give
+        ("i5-9500t 32gb", True),
+        ("ryzen 7 7840hs 32gb", True),
+        ("i5-9500t 1x32gb", False),
+        ("i5-9500t 2x16gb", False),
+        ("i5-9500t 32gb ddr4-2666", False),
+        # soldered, of a server, in no use beside a card, and a machine that is known whole
+        ("core ultra 7 258v 32gb", False),
+        ("epyc 9554 192gb", False),
+        ("i5-9500t 32gb rtx 3060", False),
+        ("desktop-ryzen-5600-16gb", False),
+    ],
+)
+def test_that_both_channels_are_taken_to_be_filled_is_said(text: str, is_said: bool) -> None:
+    assert ("with one stick of RAM" in str(profile_named(text).note)) == is_said
