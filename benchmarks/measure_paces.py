@@ -1,6 +1,6 @@
 """How fast one core computes work that is no text: figures for `computed` of `tests/truth/compute.json`. Not part of the checks.
 
-    pip install torch transformers diffusers ctranslate2 faster-whisper numpy
+    pip install torch transformers diffusers ctranslate2 faster-whisper kokoro numpy
     python benchmarks/measure_paces.py --out FILE [--only TEXT] [--repeats 5] [--list]
 
 Models have the shapes of published ones and random weights, which no pace depends on; the largest have fewer layers of one kind. A
@@ -146,6 +146,40 @@ def _Steady(torch: Any, seconds: int) -> Any:  # noqa: N802
     return Steady()
 
 
+# encoders of text of 512 tokens: width, layers, feed-forward width, heads
+ENCODERS = {
+    "bge-small-en-v1.5": (384, 12, 1536, 12),
+    "bge-base-en-v1.5": (768, 12, 3072, 12),
+    "bge-large-en-v1.5": (1024, 24, 4096, 16),
+}
+
+
+def _encoder(torch: Any, name: str) -> tuple[Any, Call]:
+    """An encoder, and what reads one document of 512 tokens."""
+    transformers = import_module("transformers")
+    width, layers, feed_forward, heads = ENCODERS[name]
+    model = transformers.BertModel(
+        transformers.BertConfig(
+            hidden_size=width, num_hidden_layers=layers, intermediate_size=feed_forward,
+            num_attention_heads=heads,
+        )
+    ).eval()  # fmt: skip
+    tokens = torch.randint(0, 30000, (1, 512))
+    return model, lambda: model(tokens)
+
+
+def _kokoro(torch: Any, seconds: int) -> tuple[Any, Call]:
+    """Kokoro, and what speaks 15 signs a second, of three frames each: 11.4 seconds where ten are asked for."""
+    voices, library = import_module("measure_voices"), import_module("kokoro.model")
+    with tempfile.TemporaryDirectory() as folder:
+        empty = Path(folder) / "empty.pth"
+        torch.save({}, empty)
+        model = library.KModel(
+            repo_id="hexgrad/Kokoro-82M", config=voices._KOKORO, model=str(empty)
+        ).eval()
+    return model, lambda: voices._run_kokoro(torch, model, seconds)
+
+
 def _writer(torch: Any, name: str, dtype: str) -> tuple[Any, Any]:
     """A decoder with 250 tokens in its cache, and what makes one step more."""
     transformers = import_module("transformers")
@@ -236,6 +270,10 @@ def measure(case: dict[str, Any], repeats: int) -> dict[str, Any]:
     counter = import_module("torch.utils.flop_counter").FlopCounterMode(display=False)
     if kind == "write":
         module, call = _writer(torch, model, case["dtype"])
+    elif kind == "document":
+        module, call = _encoder(torch, model)
+    elif kind == "voice":
+        module, call = _kokoro(torch, case["sound_seconds"])
     else:
         module, inputs = (
             _of_diffusers(torch, model, case["dtype"])
@@ -262,6 +300,9 @@ def cases() -> Iterator[dict[str, Any]]:
     for threads in (1, 2):
         for model in ("wav2vec2-base", "moonshine-base", "vits", "wav2vec2-large"):
             yield {"kind": "sound", "model": model, "sound_seconds": 10, "dtype": _FLOAT, "threads": threads}  # fmt: skip
+        for model in ENCODERS:
+            yield {"kind": "document", "model": model, "dtype": _FLOAT, "threads": threads}
+        yield {"kind": "voice", "model": "kokoro-82m", "sound_seconds": 10, "dtype": _FLOAT, "threads": threads}  # fmt: skip
         for model in WRITERS:
             for dtype in (_FLOAT, "bfloat16"):
                 yield {"kind": "write", "model": model, "dtype": dtype, "threads": threads}

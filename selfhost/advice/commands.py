@@ -5,7 +5,7 @@ would run something else is left out.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import inf
 
 from .. import needs as need
@@ -363,12 +363,15 @@ def _runs_on_shared(runtime: RuntimeSpec, gpu: Accelerator) -> bool:
     return computes_on_shared(runtime, gpu) if gpu.vendor == "amd" else runs_on(runtime, gpu)
 
 
-def _keys_of_shared(gpu: Accelerator) -> tuple[str, ...]:
-    """Of `devices`, those that may name a GPU that shares the RAM, the best first: PyTorch calls
-    all of NVIDIA's alike, in a Jetson or a DGX Spark as on a card.
+def _keys_of_shared(runtime: RuntimeSpec, machine: Machine) -> Iterator[str]:
+    """Keys of `devices` that may name a GPU that shares the RAM, the best first: PyTorch calls all
+    of NVIDIA's alike, in a Jetson or a DGX Spark as on a card.
     """
-    own = f"{gpu.vendor}-unified"
-    return (own, gpu.vendor) if gpu.vendor == "nvidia" else (own,)
+    for gpu in machine.accelerators or ():
+        if gpu.unified and _runs_on_shared(runtime, gpu):
+            yield f"{gpu.vendor}-unified"
+            if gpu.vendor == "nvidia":
+                yield gpu.vendor
 
 
 def device_of(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> str | None:
@@ -377,12 +380,7 @@ def device_of(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> str | N
     placement = judged.needs.placement if judged.needs is not None else None
     if placement in (None, "host"):
         # a GPU that shares the RAM is used where the program can, whatever the placement is called
-        shared = [
-            key
-            for gpu in machine.accelerators or ()
-            if gpu.unified and _runs_on_shared(runtime, gpu)
-            for key in _keys_of_shared(gpu)
-        ]
+        shared = _keys_of_shared(runtime, machine)
         return next((devices[key] for key in shared if key in devices), devices.get("host"))
     memory = judged.needs.memory if judged.needs is not None else None
     places = {term.where for term in memory.terms} if memory is not None else set()
