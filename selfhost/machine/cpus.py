@@ -51,6 +51,13 @@ class Share(Record):
     devices: int
     holds_kinds: bool = False
 
+    @property
+    def reached(self) -> str:
+        """Who reached the share, as the beginning of a clause."""
+        if not self.devices:
+            return "programs reach (a guess)"
+        return f"runs on {self.devices} devices reached"
+
 
 class Core(Record):
     """What one core computes while all of them work: operations a cycle on prompts, and its clock

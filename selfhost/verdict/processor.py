@@ -444,8 +444,7 @@ def _named(machine: Machine) -> Bandwidth | None:
     how = (
         f"a processor of the series {processor.name} reads up to"
         f" {units.decimal(int(processor.usual))}/s with every memory channel filled{of_kinds};"
-        f" runs on"
-        f" {processor.share.devices} devices reached {units.percent(read)} of that"
+        f" {processor.share.reached} {units.percent(read)} of that"
         f"{_which_part(machine, processor)}; {MEASURE} narrows it"
     )
     return Bandwidth(
