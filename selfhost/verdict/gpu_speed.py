@@ -12,6 +12,7 @@ from ..machine.record import Machine
 from .processor import Bandwidth, bandwidth
 from .speed import (
     NO_REST,
+    LaidOut,
     PaceRange,
     PromptCopies,
     SharedGpu,
@@ -42,19 +43,11 @@ def _left_in_ram(step: Step, share: float) -> Left | None:
     return left_in_ram(step, share)
 
 
-def with_accelerators(
-    machine: Machine,
-    step: Step,
-    context: float,
-    offloaded: Mapping[int, float],
-    *,
-    experts_apart: bool,
-    filled: float,
-    in_ram_bytes: tuple[int, float],
-) -> Speed:
-    """Accelerators one after the other, then the layers in RAM. For a prompt `in_ram_bytes` of
-    those, of weights and of the cache of one token, cross to the accelerators.
+def with_accelerators(machine: Machine, step: Step, context: float, way: LaidOut) -> Speed:
+    """Accelerators one after the other, then the layers in RAM, or the experts. For a prompt what
+    lies there crosses to the accelerators.
     """
+    offloaded = way.offloaded or {}
     parts = shares_and_gpus(machine, offloaded)
     if isinstance(parts, Speed):
         return parts
@@ -67,51 +60,53 @@ def with_accelerators(
                 " cores could be read"
             ),
         )
-
-    left = _left_in_ram(step, 1 - rest) if memory is not None and experts_apart else None
+    is_apart = memory is not None and way.experts_apart
     split = _Split(
-        machine=machine, parts=tuple(parts), memory=memory, experts_apart=left is not None
+        machine=machine,
+        parts=tuple(parts),
+        memory=memory,
+        experts_apart=is_apart and _left_in_ram(step, 1 - rest) is not None,
+        in_ram=rest,
+        filled=0.0 if memory is None else way.filled,
+    )
+    decode = _decode_pace(split.seconds(step))
+    return Speed.partly(
+        {"decode": decode, "work": None},
+        lambda: _whole_speed(split, step, context, way.in_ram_bytes, decode),
     )
 
-    def seconds(at: Step) -> list[float]:
-        """Slow end, likely, fast end."""
-        taken = split.seconds(at, rest)
-        if filled and memory is not None:
-            taken[2] = min(taken[2], split.seconds(at, rest * (1 - filled))[2])
-        return taken
 
-    decode = _decode_pace(seconds(step))
+def _whole_speed(
+    split: _Split,
+    step: Step,
+    context: float,
+    in_ram_bytes: tuple[int, float],
+    decode: PaceRange,
+) -> Speed:
+    """The pace with what it rests on, and that of prompts."""
+    how = split.how(step)
+    chat = in_context(step, context, split.seconds)
+    how += chat.how
+    held: dict[str, float] = {}
+    for share, gpu in split.parts:
+        held[gpu.name] = held.get(gpu.name, 0.0) + share / (1 - split.in_ram)
+    prompt = None if step.foreign else gpu_prompt(step, held)
+    copies: PromptCopies | None = None
+    if prompt is not None and split.memory is not None:
+        from .prompt_copies import copied_per_second, copies_of, how_copied
 
-    def whole() -> Speed:
-        how = split.how(rest, left, step)
-        if filled and memory is not None:
-            how += (
-                f"; at the fast end with {units.percent(1 - rest * (1 - filled))} there, where"
-                " somebody fills the card to the last byte"
-            )
-        chat = in_context(step, context, seconds)
-        how += chat.how
-        held: dict[str, float] = {}
-        for share, gpu in parts:
-            held[gpu.name] = held.get(gpu.name, 0.0) + share / (1 - rest)
-        prompt = None if step.foreign else gpu_prompt(step, held)
-        copies: PromptCopies | None = None
-        if prompt is not None and memory is not None:
-            from .prompt_copies import copied_per_second, copies_of, how_copied
-
-            rates = copied_per_second(held)
-            copies = copies_of(prompt, *in_ram_bytes, rates)
-            prompt = copies.pace
-            how += how_copied(in_ram_bytes[0], rates)
-        return Speed(
-            decode=decode,
-            prompt=prompt,
-            prompt_copies=copies,
-            how=how + _by_llama(step, [gpu for _, gpu in parts], memory is not None),
-            full_context_tokens_per_second=chat.full_tokens_per_second,
-        )
-
-    return Speed.partly({"decode": decode, "work": None}, whole)
+        rates = copied_per_second(held)
+        copies = copies_of(prompt, *in_ram_bytes, rates)
+        prompt = copies.pace
+        how += how_copied(in_ram_bytes[0], rates)
+    gpus_used = [gpu for _, gpu in split.parts]
+    return Speed(
+        decode=decode,
+        prompt=prompt,
+        prompt_copies=copies,
+        how=how + _by_llama(step, gpus_used, split.memory is not None),
+        full_context_tokens_per_second=chat.full_tokens_per_second,
+    )
 
 
 def _decode_pace(seconds: Sequence[float]) -> PaceRange:
@@ -121,14 +116,29 @@ def _decode_pace(seconds: Sequence[float]) -> PaceRange:
 
 
 class _Split(Record):
-    """Accelerators with their shares of the weights, and the RAM that has the rest."""
+    """Accelerators with their shares of the weights, and the RAM that has the rest, the share
+    `in_ram`; of that `filled` lies on them too at the fast end.
+    """
 
     machine: Machine
     parts: tuple[tuple[float, Gpu], ...]
     memory: Bandwidth | None
     experts_apart: bool
+    in_ram: float
+    filled: float
 
-    def seconds(self, step: Step, in_ram: float) -> list[float]:
+    def seconds(self, step: Step) -> list[float]:
+        """Slow end, likely, fast end."""
+        taken = self._seconds(step, self.in_ram)
+        if self.filled:
+            taken[2] = min(taken[2], self._seconds(step, self._least_in_ram)[2])
+        return taken
+
+    @property
+    def _least_in_ram(self) -> float:
+        return self.in_ram * (1 - self.filled)
+
+    def _seconds(self, step: Step, in_ram: float) -> list[float]:
         """Slow end, likely, fast end where such a share of all lies in RAM, and the accelerators
         have theirs of the others.
         """
@@ -149,8 +159,18 @@ class _Split(Record):
             for taken, each in zip(by_layers, _HANDED_ON_SECONDS, strict=True)
         ]
 
-    def how(self, in_ram: float, left: Left | None, step: Step) -> str:
-        """What the pace rests on, where that share or those experts lie in RAM."""
+    def how(self, step: Step) -> str:
+        """What the pace rests on."""
+        how = self._how(step)
+        if not self.filled:
+            return how
+        return (
+            f"{how}; at the fast end with {units.percent(1 - self._least_in_ram)} there, where"
+            " somebody fills the card to the last byte"
+        )
+
+    def _how(self, step: Step) -> str:
+        left = _left_in_ram(step, 1 - self.in_ram) if self.experts_apart else None
         gpus_used = [gpu for _, gpu in self.parts]
         how = " and ".join(units.counted([_rated_gpu(gpu) for gpu in gpus_used]))
         if self.memory is not None and left is not None:
@@ -159,7 +179,7 @@ class _Split(Record):
                 f" leaves them there, are slower): {self.memory.how}"
             )
         if self.memory is not None:
-            return f"{units.percent(1 - in_ram)} on {how}, the rest in RAM: {self.memory.how}"
+            return f"{units.percent(1 - self.in_ram)} on {how}, the rest in RAM: {self.memory.how}"
         return (
             f"on {how}; {_how_read(step, gpus_used)}{_how_launched(step, gpus_used)}"
             f"{_lost_on_host(gpus_used)}"
@@ -225,18 +245,19 @@ def _with_experts_in_ram(
     """GPUs take every layer one after the other, each its part of them; between two of them the
     processor computes the experts that lie in RAM. Slow end, likely, fast end.
     """
-    from .experts import CROSSING_SECONDS, parts_of
+    from .experts import CROSSING_SECONDS, SLOWER, parts_of
 
     on_devices, in_ram = parts_of(step, left)
     held = sum(share for share, _ in parts)
     beside = processor_seconds(machine, memory, in_ram)
     of_devices = [(share / held, gpu.seconds(on_devices)) for share, gpu in parts]
-    return [
+    slow, likely, fast = (
         sum(share * own[end] for share, own in of_devices)
         + beside[end]
         + left.layers * CROSSING_SECONDS[end]
         for end in range(3)
-    ]
+    )
+    return [slow * SLOWER, likely, fast]
 
 
 def shares_and_gpus(

@@ -555,15 +555,7 @@ def predict_step(machine: Machine, step: Step, way: LaidOut) -> Speed:
 
         if way.at_once and len(way.offloaded) > 1:
             return tensor_parallel(machine, step, context, way.offloaded)
-        return with_accelerators(
-            machine,
-            step,
-            context,
-            way.offloaded,
-            experts_apart=way.experts_apart,
-            filled=way.filled,
-            in_ram_bytes=way.in_ram_bytes,
-        )
+        return with_accelerators(machine, step, context, way)
     shared = shared_gpu(machine, way.on_shared_gpu)
     if shared is not None and shared.used:
         from .gpu_speed import on_shared_gpu
