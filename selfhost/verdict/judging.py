@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from ..catalogue.spec import QuantizationRule, RuntimeSpec
+from ..catalogue.spec import RuntimeSpec
 from ..core import units
 from ..core.records import remembered
 from ..core.units import TRAINED
@@ -276,14 +276,6 @@ def _without_unsuited(machine: Machine, runtime: RuntimeSpec | None) -> Machine:
     return machine if suited == owned else machine.replace(accelerators=suited)
 
 
-def _rule(question: Question) -> QuantizationRule | None:
-    return (
-        question.runtime.rule_of(question.workload.quantization)
-        if question.runtime is not None
-        else None
-    )
-
-
 def _spreads_layers(question: Question) -> bool:
     """Whether its runtime gives whole layers to each of several accelerators that hold them all."""
     return (
@@ -303,9 +295,7 @@ def ways_held(
     basis = question.workload.memory_basis
     machine = _without_unsuited(without_others(machine, basis), question.runtime)
     stored, kept, surely = files_in_memory(question, needs, machine)
-    whole: Term | None = None
-    alone: tuple[str, str] | None = None
-    when_close: str | None = None
+    training = check.Training()
     is_trained = question.workload.task == "finetune"
     if is_trained:
         from ..needs.torch.finetune import (
@@ -316,28 +306,33 @@ def ways_held(
         )
         from .sharded import devices_for_parts
 
-        whole, alone, when_close = (
-            gathered(question.spec, question.workload),
-            why_not_shared_out(question.workload),
-            which_holds_less(question.spec, question.workload),
-        )
+        alone = why_not_shared_out(question.workload)
         devices = devices_for_parts(needs, machine)
         if alone is None and devices:
             alone = how_to_offload(question.workload, devices)
-    for candidate in _ways(question, needs, machine, whole, may_be_close=when_close is not None):
+        training = check.Training(
+            alone=alone,
+            when_close=which_holds_less(question.spec, question.workload),
+            gathered=gathered(question.spec, question.workload),
+        )
+    program = check.Program(
+        runtime=question.runtime,
+        rule=question.quantization_rule,
+        cache_rule=question.cache_rule,
+        smaller_caches=smaller_caches(question, machine),
+        has_other=question.has_other_runtime,
+    )
+    for candidate in _ways(
+        question, needs, machine, training.gathered, may_be_close=training.when_close is not None
+    ):
+        if is_trained:
+            training = training.replace(when_tight=_what_to_lower(question, candidate))
         accelerator = check.accelerator_check(
             candidate,
             machine,
-            question.runtime,
-            _rule(question),
+            program,
+            training,
             now_only=basis == "available",
-            alone=alone,
-            when_tight=_what_to_lower(question, candidate) if is_trained else None,
-            when_close=when_close,
-            has_other_runtime=question.has_other_runtime,
-            smaller_caches=smaller_caches(question, machine),
-            cache_rule=question.cache_rule,
-            gathered=whole,
             deciding=deciding,
         )
         yield (
