@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..catalogue.runtime import CacheRule
+    from .findings.accelerator_share import Training
     from .placement import Spreading
 
 
@@ -295,22 +296,22 @@ def ways_held(
     basis = question.workload.memory_basis
     machine = _without_unsuited(without_others(machine, basis), question.runtime)
     stored, kept, surely = files_in_memory(question, needs, machine)
-    training = check.Training()
-    is_trained = question.workload.task == "finetune"
-    if is_trained:
+    training = None
+    if question.workload.task == "finetune":
         from ..needs.torch.finetune import (
             gathered,
             how_to_offload,
             which_holds_less,
             why_not_shared_out,
         )
+        from .findings.accelerator_share import Training
         from .sharded import devices_for_parts
 
         alone = why_not_shared_out(question.workload)
         devices = devices_for_parts(needs, machine)
         if alone is None and devices:
             alone = how_to_offload(question.workload, devices)
-        training = check.Training(
+        training = Training(
             alone=alone,
             when_close=which_holds_less(question.spec, question.workload),
             gathered=gathered(question.spec, question.workload),
@@ -319,13 +320,11 @@ def ways_held(
         runtime=question.runtime,
         rule=question.quantization_rule,
         cache_rule=question.cache_rule,
-        smaller_caches=smaller_caches(question, machine),
+        smaller_caches=smaller_caches(question, machine) if machine.accelerators else {},
         has_other=question.has_other_runtime,
     )
-    for candidate in _ways(
-        question, needs, machine, training.gathered, may_be_close=training.when_close is not None
-    ):
-        if is_trained:
+    for candidate in _ways(question, needs, machine, training):
+        if training is not None:
             training = training.replace(when_tight=_what_to_lower(question, candidate))
         accelerator = check.accelerator_check(
             candidate,
@@ -356,15 +355,16 @@ def _ways(
     question: Question,
     needs: Needs,
     machine: Machine,
-    gathered: Term | None,
-    *,
-    may_be_close: bool,
+    training: Training | None,
 ) -> Iterator[Needs]:
-    """The needs with their terms placed in each way there is. The last two as in `Spreading`."""
+    """The needs with their terms placed in each way there is."""
     if machine.accelerators == ():
         return iter((needs,))
     from .placement import placements
 
+    gathered, may_be_close = None, False
+    if training is not None:
+        gathered, may_be_close = training.gathered, training.when_close is not None
     return placements(needs, machine, _spreading(question, gathered, may_be_close))
 
 

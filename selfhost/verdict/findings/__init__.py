@@ -7,7 +7,7 @@ the worst one wins, so each check looks for `fail` first. Every figure a person 
 `units`.
 """
 
-from .accelerator import Program, Training, accelerator_check
+from .accelerator import Program, accelerator_check
 from .context import context_check, reads_context
 from .cpu import cpu_check
 from .disk import (
@@ -56,7 +56,6 @@ __all__ = [
     "Mark",
     "Outcome",
     "Program",
-    "Training",
     "accelerator_check",
     "bytes_to_store",
     "context_check",

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from ...catalogue.runtime import CacheRule
     from ...catalogue.spec import QuantizationRule, RuntimeSpec
     from ...machine.record import Machine
-    from ...needs.records import Needs, Term
+    from ...needs.records import Needs
+    from .accelerator_share import Training
 
 _NONE_NEEDED = Finding(
     check="accelerator",
@@ -46,37 +47,20 @@ class Program(Record):
         return runtime is not None and (runtime.gpu_only or (rule is not None and rule.gpu_only))
 
 
-class Training(Record):
-    """What else is known of a training.
-
-    `alone`: why it is not shared out over several accelerators, and what would be. `when_tight`:
-    what to lower where it takes the most, if one that holds the likely need alone counts.
-    `when_close`: what takes the least, if one that holds that counts as open. `gathered`: what each
-    of several accelerators holds whole where the rest is shared out.
-    """
-
-    alone: tuple[str, str] | None = None
-    when_tight: str | None = None
-    when_close: str | None = None
-    gathered: Term | None = None
-
-
-NO_TRAINING = Training()
-
-
 def accelerator_check(
     needs: Needs,
     machine: Machine,
     program: Program,
-    training: Training = NO_TRAINING,
+    training: Training | None = None,
     *,
     now_only: bool = False,
     deciding: bool = False,
 ) -> Finding:
     """Is an accelerator needed, and do those that `needs` names as places hold their share?
 
-    `now_only`: what others hold of an accelerator does not count, even if they may leave it.
-    `deciding`: a finding that decides nothing may be another that decides nothing.
+    `training`: what else is known of one, None of other work. `now_only`: what others hold of an
+    accelerator does not count, even if they may leave it. `deciding`: a finding that decides
+    nothing may be another that decides nothing.
     """
     # in RAM, accelerators that are not needed decide nothing
     if (

@@ -26,7 +26,6 @@ from ..devices import (
     uses_gpus,
 )
 from ..shared_memory import is_surely_lent, shared_limits
-from .accelerator import Program, Training
 from .memory import desktop_bytes, host_high, what_is_smaller
 from .record import Finding, Outcome, profile_doubt
 
@@ -34,6 +33,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ...catalogue.runtime import KernelRule
+    from .accelerator import Program
     from .record import Words
 
 # how a GPU is given by its full name
@@ -44,12 +44,31 @@ _GPU_NAMED = differently(
 )
 
 
+class Training(Record):
+    """What else is known of a training.
+
+    `alone`: why it is not shared out over several accelerators, and what would be. `when_tight`:
+    what to lower where it takes the most, if one that holds the likely need alone counts.
+    `when_close`: what takes the least, if one that holds that counts as open. `gathered`: what each
+    of several accelerators holds whole where the rest is shared out.
+    """
+
+    alone: tuple[str, str] | None = None
+    when_tight: str | None = None
+    when_close: str | None = None
+    gathered: Term | None = None
+
+
+_NO_TRAINING = Training()
+
+
 def held_check(
-    needs: Needs, machine: Machine, program: Program, training: Training, *, now_only: bool
+    needs: Needs, machine: Machine, program: Program, training: Training | None, *, now_only: bool
 ) -> Finding:
     """What `accelerator_check` finds where there are accelerators, or one is needed. The arguments
     are its own.
     """
+    training = training or _NO_TRAINING
     runtime = program.runtime
     rules = tuple(each for each in (program.rule, program.cache_rule) if each is not None)
     needing = runtime if program.needs_gpu else None
