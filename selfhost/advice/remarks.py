@@ -1,5 +1,5 @@
 """Sentences of an answer on what was not counted: other uses, copies that a server keeps, training,
-files that lie elsewhere.
+files that lie elsewhere or are made while loading.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
-from ..catalogue.spec import RuntimeSpec
+from ..catalogue.spec import ModelSpec, RuntimeSpec
 from ..core import units
 from ..core.workload import Workload
 from ..machine.record import Machine
@@ -203,4 +203,56 @@ def lies_elsewhere(catalogue: Catalogue, question: Question, machine: Machine) -
         note
         or begun(question.spec, runtime, workload, needs, machine, catalogue)
         or _perhaps_here(runtime, machine)
+    )
+
+
+def about_files(question: Question, *, fits: bool) -> tuple[str, ...]:
+    """Sentences on the files: that they are quantized while loading, or that no publisher's of
+    that quantization are known.
+    """
+    spec, workload, runtime = question.spec, question.workload, question.runtime
+    format, quantization = workload.format or "", workload.quantization or ""
+    if runtime is None or question.local_files or not quantization or workload.task != "generate":
+        return ()
+    rule, notes = runtime.rule_of(quantization), []
+    if need.takes_text_alone(spec, runtime):
+        notes.append(f"{runtime.name} runs the text part of {spec.name} alone: it takes no images.")
+    if need.loads_sixteen_bits(spec, runtime, format, quantization):
+        notes.append(
+            f"{runtime.name} downloads the published weights"
+            f" ({_published_words(spec)}) and makes {quantization} of them while loading."
+        )
+    elif (
+        fits
+        and (format in ("gguf", "mlx") or rule is not None)
+        and not _known_files(spec, format, quantization)
+    ):
+        notes.append(_on_a_computed_size(spec, runtime, quantization))
+    if rule is not None and rule.needs:
+        notes.append(f"{runtime.name} needs for it: pip install {rule.needs}.")
+    return tuple(notes)
+
+
+def _published_words(spec: ModelSpec) -> str:
+    architecture = spec.architecture
+    is_wide = architecture is not None and architecture.dtype == "float32"
+    return "32 bits" if is_wide else "16 bits"
+
+
+def _on_a_computed_size(spec: ModelSpec, runtime: RuntimeSpec, quantization: str) -> str:
+    """Why no listing has the size, and where files may be found."""
+    parts = need.parts_of(spec, runtime)
+    if parts is not None and quantization in parts.quantizations:
+        return "The size is computed: the catalogue names the files, not their sizes."
+    where = f": {spec.conversions_page}" if spec.conversions_page else ""
+    return (
+        f"The size is computed: this catalogue knows of no {quantization} file of {spec.name}."
+        f" Hugging Face lists the conversions{where}"
+    )
+
+
+def _known_files(spec: ModelSpec, format: str, quantization: str) -> bool:
+    files = spec.files_of(format, quantization)
+    return need.published(spec, format, quantization) is not None or (
+        files is not None and files.listed
     )

@@ -34,7 +34,7 @@ from ..verdict.findings import ends_to_store
 from ..verdict.gpus_alone import smallest_device_bytes
 from ..verdict.question import architectures
 from ..verdict.record import Outcome, Verdict
-from .commands import WORTH_BOUNDING
+from .circumstances import WORTH_BOUNDING
 
 TYPE_CHECKING = False
 

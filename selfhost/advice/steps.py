@@ -20,18 +20,14 @@ from ..verdict.making import typed_file
 from ..verdict.question import ask, is_behind_gate
 from ..verdict.record import Judged, Question
 from ..verdict.speed import uses_shared_gpu
+from .circumstances import longer_context
 from .commands import (
     ByTag,
     by_tag,
     commands,
-    devices_used,
     downloads,
     has_other_byte_order,
-    is_one_of_several,
-    is_some_of_several,
     lines_of_made_file,
-    longer_context,
-    names_of_some,
     to_see,
 )
 
@@ -499,10 +495,19 @@ def _numbered(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[s
     """A comment on which of unlike accelerators is meant, for programs number them each their own
     way, or on how to name those that suffice; () where the line says it.
     """
-    cards, used = machine.accelerators or (), devices_used(judged)
+    cards, listed = machine.accelerators or (), runtime.devices_listed
+    if not listed or len(cards) < 2:
+        return ()
+    from .device_options import (
+        devices_used,
+        is_one_of_several,
+        is_some_of_several,
+        names_of_some,
+    )
+
+    used = devices_used(judged)
     is_one, is_some = is_one_of_several(judged, machine), is_some_of_several(judged, machine)
-    listed = runtime.devices_listed
-    if not (listed and (is_one or is_some)):
+    if not (is_one or is_some):
         return ()
     if is_some and not names_of_some(runtime, judged, machine):
         option = runtime.some_devices_option.replace("{devices}", "NAMES")
@@ -522,6 +527,8 @@ def _before(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[str
     )
     if not (_uses_accelerator(judged) or runtime.gpu_only or is_shared):
         return ()
+    from .device_options import devices_used
+
     texts, cards = runtime.install_first, machine.accelerators or ()
     used = dict.fromkeys(cards[index].vendor for index in devices_used(judged) if cards)
     vendors = used or _vendors(machine)

@@ -16,7 +16,7 @@ from ..verdict.devices import free_bytes, lies_beside_cards
 from ..verdict.findings.accelerator_share import with_remedy
 from ..verdict.judging import judge
 from ..verdict.record import Judged, Question
-from .commands import device_of, devices_used
+from .device_options import device_of, devices_used
 
 TYPE_CHECKING = False
 

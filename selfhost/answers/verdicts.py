@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from .. import needs as need
 from ..advice.api_route import offers_for
-from ..advice.commands import about_files
 from ..advice.remarks import (
     DRAFT_NOTE,
+    about_files,
     faster_ways,
     lies_elsewhere,
     notes_instead,

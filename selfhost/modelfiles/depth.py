@@ -57,7 +57,7 @@ def layer_count(config: Keys) -> int:
     pattern, kinds = config.get("hybrid_override_pattern"), config.get("layers_block_type")
     layers = (
         _sublayers(config)
-        if config.type.sublayers or config.kind.startswith("longcat")
+        if config.type.sublayers is not None
         else config.positive(*LAYERS)
         or (len(pattern) if isinstance(pattern, str) else 0)
         or (len(kinds) if isinstance(kinds, list) else 0)
@@ -78,7 +78,7 @@ def _sublayers(config: Keys) -> int:
     them (LongcatFlashConfig).
     """
     times = config.type.sublayers
-    if times is None:
+    if not times:
         raise Unclear(f"model_type: how often a layer of {config.kind} attends is not known")
     stated, pairs = config.positive("num_hidden_layers"), config.needed("num_layers")
     if stated is not None and "num_layers" in config.outer and stated != times * pairs:

@@ -54,6 +54,7 @@ class ModelType(Record):
     heads_divide: str = ""
     bare_class_writes: bool = False
     sublayers: int | None = None
+    kin: str = ""
     loops: str = ""
     without: tuple[str, ...] = ()
     positions_by_type: bool = False
@@ -133,8 +134,16 @@ class ModelTypes:
         return cls(Catalogue.open().common("model_types"))
 
     def __getitem__(self, name: str) -> ModelType:
-        """The row of a model type; one without keys where it is not known."""
-        return ModelType.from_values(self._rows.get(name, {}))
+        """The row of a model type; where it is not known one without keys, or that of a model whose
+        kin have sublayers.
+        """
+        row = self._rows.get(name)
+        return ModelType.from_values(self._of_kin(name) if row is None else row)
+
+    def _of_kin(self, name: str) -> Mapping[str, Any]:
+        """What is known of a model type without a row by the kin of another."""
+        kin = [row["kin"] for row in self._rows.values() if "kin" in row]
+        return {"sublayers": 0} if name.startswith(tuple(kin)) else {}
 
     def of_class(self, name: str) -> str:
         """The model type of a class, "" where it is not known."""

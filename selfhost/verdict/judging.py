@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from ..catalogue.spec import QuantizationRule, RuntimeSpec
+from ..catalogue.spec import RuntimeSpec
 from ..core import units
 from ..core.records import remembered
 from ..core.units import TRAINED
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..catalogue.runtime import CacheRule
+    from .findings.accelerator_share import Training
     from .placement import Spreading
 
 
@@ -276,14 +277,6 @@ def _without_unsuited(machine: Machine, runtime: RuntimeSpec | None) -> Machine:
     return machine if suited == owned else machine.replace(accelerators=suited)
 
 
-def _rule(question: Question) -> QuantizationRule | None:
-    return (
-        question.runtime.rule_of(question.workload.quantization)
-        if question.runtime is not None
-        else None
-    )
-
-
 def _spreads_layers(question: Question) -> bool:
     """Whether its runtime gives whole layers to each of several accelerators that hold them all."""
     return (
@@ -303,41 +296,42 @@ def ways_held(
     basis = question.workload.memory_basis
     machine = _without_unsuited(without_others(machine, basis), question.runtime)
     stored, kept, surely = files_in_memory(question, needs, machine)
-    whole: Term | None = None
-    alone: tuple[str, str] | None = None
-    when_close: str | None = None
-    is_trained = question.workload.task == "finetune"
-    if is_trained:
+    training = None
+    if question.workload.task == "finetune":
         from ..needs.torch.finetune import (
             gathered,
             how_to_offload,
             which_holds_less,
             why_not_shared_out,
         )
+        from .findings.accelerator_share import Training
         from .sharded import devices_for_parts
 
-        whole, alone, when_close = (
-            gathered(question.spec, question.workload),
-            why_not_shared_out(question.workload),
-            which_holds_less(question.spec, question.workload),
-        )
+        alone = why_not_shared_out(question.workload)
         devices = devices_for_parts(needs, machine)
         if alone is None and devices:
             alone = how_to_offload(question.workload, devices)
-    for candidate in _ways(question, needs, machine, whole, may_be_close=when_close is not None):
+        training = Training(
+            alone=alone,
+            when_close=which_holds_less(question.spec, question.workload),
+            gathered=gathered(question.spec, question.workload),
+        )
+    program = check.Program(
+        runtime=question.runtime,
+        rule=question.quantization_rule,
+        cache_rule=question.cache_rule,
+        smaller_caches=smaller_caches(question, machine) if machine.accelerators else {},
+        has_other=question.has_other_runtime,
+    )
+    for candidate in _ways(question, needs, machine, training):
+        if training is not None:
+            training = training.replace(when_tight=_what_to_lower(question, candidate))
         accelerator = check.accelerator_check(
             candidate,
             machine,
-            question.runtime,
-            _rule(question),
+            program,
+            training,
             now_only=basis == "available",
-            alone=alone,
-            when_tight=_what_to_lower(question, candidate) if is_trained else None,
-            when_close=when_close,
-            has_other_runtime=question.has_other_runtime,
-            smaller_caches=smaller_caches(question, machine),
-            cache_rule=question.cache_rule,
-            gathered=whole,
             deciding=deciding,
         )
         yield (
@@ -361,15 +355,16 @@ def _ways(
     question: Question,
     needs: Needs,
     machine: Machine,
-    gathered: Term | None,
-    *,
-    may_be_close: bool,
+    training: Training | None,
 ) -> Iterator[Needs]:
-    """The needs with their terms placed in each way there is. The last two as in `Spreading`."""
+    """The needs with their terms placed in each way there is."""
     if machine.accelerators == ():
         return iter((needs,))
     from .placement import placements
 
+    gathered, may_be_close = None, False
+    if training is not None:
+        gathered, may_be_close = training.gathered, training.when_close is not None
     return placements(needs, machine, _spreading(question, gathered, may_be_close))
 
 

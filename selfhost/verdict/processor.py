@@ -16,7 +16,6 @@ from ..core.spelling import words_of
 from ..machine import cpus
 from ..machine.chips import AppleChip, Chip, apple_chip, apple_chips, soldered_chip
 from ..machine.record import AT_LEAST, AT_MOST, OF_CACHE, Machine, of_one_core, was_busy
-from .ranges import Range, within
 
 TYPE_CHECKING = False
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from ..catalogue.runtime import RuntimeSpec
     from ..machine.gpus import Computer
+    from .ranges import Range
 
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
 # share of the read bandwidth that reaches the weights (54 runs of llama-bench here)
@@ -220,6 +220,8 @@ def _at_least(machine: Machine, bytes_per_second: int) -> Bandwidth:
     assumed = _assumed(machine)
     if assumed is None:
         return Bandwidth(low=least, likely=most, high=most, measured=False, how=how)
+    from .ranges import within
+
     class_ends = (assumed.low, assumed.likely, max(most, assumed.high))
     # all cores together read no more than as many as the one that was alone
     bound = most * threads_of(machine) if of_one_core(machine.sources[_BANDWIDTH]) else inf
@@ -244,6 +246,8 @@ def _at_most(machine: Machine, bytes_per_second: int) -> Bandwidth:
     ends = (least, bytes_per_second * OF_CACHE[1], most)
     assumed = _assumed(machine)
     if assumed is not None:
+        from .ranges import within
+
         # a guess: as far below the bound as the bound lies below the class
         lowest = min(assumed.low, bytes_per_second**2 / assumed.low)
         left = within((lowest, assumed.likely, assumed.high), least, bytes_per_second)

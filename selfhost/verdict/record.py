@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from ..catalogue.runtime import CacheRule
+    from ..catalogue.spec import QuantizationRule
     from ..needs.parts import Companions
     from ..needs.tensors import ArchitectureRow
     from .costs import MonthlyCost
@@ -226,6 +227,12 @@ class Question(Record):
                 self.spec.parameters.active,
             ),
         )
+
+    @property
+    def quantization_rule(self) -> QuantizationRule | None:
+        """How the runtime takes the quantization, where it takes it otherwise than others."""
+        runtime = self.runtime
+        return None if runtime is None else runtime.rule_of(self.workload.quantization)
 
     def cache_rule_of(self, type: str | None) -> CacheRule | None:
         """Which GPUs keep a cache of that type of the model; None where all do."""

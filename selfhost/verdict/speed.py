@@ -17,7 +17,6 @@ from ..core.records import FrozenDict, Record
 from ..core.saying import option
 from ..machine.record import Accelerator, Machine, was_read_by_cores
 from ..needs.records import Needs
-from .cores import core_of, cores_rate
 from .devices import is_built_for, reaches
 from .processor import (
     ANY_APPLE,
@@ -645,6 +644,8 @@ def _prompt_parameters(step: Step) -> dict[str, float]:
 
 def _prompt(step: Step, machine: Machine) -> PaceRange | None:
     """A prompt of some hundred tokens, on the processor."""
+    from .cores import core_of, cores_rate
+
     operations = 0.0
     for name, count in _prompt_parameters(step).items():
         wide, narrow = PROMPT_SHARES.get(name, PROMPT_SHARES["F16"])

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
-from ..catalogue.spec import QuantizationRule, RuntimeSpec
+from ..catalogue.spec import RuntimeSpec
 from ..core.records import Unread
 from ..core.units import binary
 from ..machine.record import Accelerator, Machine
@@ -400,7 +400,7 @@ def _accelerator(together: _Together) -> Finding:
         runtime = question.runtime
         key = (
             None if runtime is None else runtime.id,
-            question.workload.quantization if _rule_of(question) is not None else None,
+            question.workload.quantization if question.quantization_rule is not None else None,
             question.cache_rule,
             together.needs[index].placement == "host",
         )
@@ -412,10 +412,10 @@ def _accelerator(together: _Together) -> Finding:
         finding = check.accelerator_check(
             held,
             machine,
-            first.runtime,
-            _rule_of(first),
+            check.Program(
+                runtime=first.runtime, rule=first.quantization_rule, cache_rule=first.cache_rule
+            ),
             now_only=basis == "available",
-            cache_rule=first.cache_rule,
         )
         findings.append(_with_shares(finding, first.runtime, together, members))
     return _worst(findings)
@@ -437,11 +437,6 @@ def _with_shares(
         remedy=f"start each with its part of the accelerator: {runtime.name} takes most of it,"
         f" unless {runtime.share_option} says less"
     )
-
-
-def _rule_of(question: Question) -> QuantizationRule | None:
-    runtime: RuntimeSpec | None = question.runtime
-    return None if runtime is None else runtime.rule_of(question.workload.quantization)
 
 
 def _on_the_same(together: _Together, members: Sequence[int]) -> Needs:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from itertools import product
-from pathlib import Path
 
 import pytest
 
 from helpers.each import each
-from helpers.local_models import config, safetensors, small
 from helpers.machines import IDS, VM
 from helpers.paths import RECORDS
 from selfhost import (
@@ -18,7 +16,6 @@ from selfhost import (
     check,
 )
 from selfhost.catalogue.opened import open_catalogue
-from selfhost.machine.profiles import load
 from selfhost.reports.check_text import check_document
 from selfhost.reports.layout import plain
 from selfhost.verdict.question import ask
@@ -147,89 +144,3 @@ def test_a_server_is_told_how_many_sequences_to_make_room_for() -> None:
         assert all(
             f"-np {parallel}" in line for line in others.commands if line.startswith("llama-server")
         )
-
-
-@pytest.mark.parametrize(
-    ("id", "given"),
-    [
-        ("whisper-large-v3", "('audio.wav', "),
-        ("gemma-3-4b-it", "'path': 'image.jpg'"),
-        ("bge-m3", "('Hello')"),
-        ("llama-3.2-1b-instruct", "('Hello')"),
-    ],
-)
-def test_a_command_is_given_what_the_model_takes(id: str, given: str) -> None:
-    """A recording is read from a file of that name, a pipeline for images takes a chat; the line is Python."""
-    (line,) = check(
-        id, Workload(runtime="transformers"), machine=load("server-8x-h200").machine
-    ).commands
-    assert given in line
-    compile(line.partition('"')[2].rpartition('"')[0], "line", "exec")
-
-
-def packed(folder: Path, method: str) -> Path:
-    """A folder with the weights of a small Llama in 4 bits, as AutoAWQ stores them."""
-    stored = {"quant_method": method, "bits": 4, "group_size": 32, "zero_point": True}
-    config(
-        folder, model_type="llama", hidden_size=64, intermediate_size=128, num_hidden_layers=1, num_attention_heads=4,
-        num_key_value_heads=2, vocab_size=100, max_position_embeddings=256, quantization_config=stored,
-    )  # fmt: skip
-    tensors = {
-        "model.embed_tokens.weight": ("F16", [100, 64]),
-        "lm_head.weight": ("F16", [100, 64]),
-    }
-    for name, inputs, outputs in (
-        ("self_attn.q_proj", 64, 64), ("self_attn.k_proj", 64, 32), ("self_attn.v_proj", 64, 32), ("self_attn.o_proj", 64, 64),
-        ("mlp.gate_proj", 64, 128), ("mlp.up_proj", 64, 128), ("mlp.down_proj", 128, 64),
-    ):  # fmt: skip
-        prefix = f"model.layers.0.{name}"
-        tensors[f"{prefix}.qweight"] = ("I32", [inputs, outputs // 8])
-        tensors[f"{prefix}.qzeros"] = ("I32", [inputs // 32, outputs // 8])
-        tensors[f"{prefix}.scales"] = ("F16", [inputs // 32, outputs])
-    for name in ("layers.0.input_layernorm", "layers.0.post_attention_layernorm", "norm"):
-        tensors[f"model.{name}.weight"] = ("F16", [64])
-    safetensors(folder / "model.safetensors", tensors)
-    return folder
-
-
-@pytest.mark.parametrize("method", ["awq", "gptq"])
-def test_a_folder_of_packed_weights_is_served_by_its_path(method: str, tmp_path: Path) -> None:
-    """vllm serve takes a folder where it takes a repository (its documentation)."""
-    folder = packed(tmp_path / "mine", method)
-    verdict = check(folder, machine="desktop-rtx3060-12gb")
-    assert verdict.commands == (f"vllm serve {folder} --max-model-len 256",)
-
-
-def test_a_folder_of_published_types_is_run_by_its_path(tmp_path: Path) -> None:
-    """pipeline() takes a folder where it takes a repository (documentation of transformers)."""
-    folder = small(tmp_path / "mine")
-    verdict = check(folder, Workload(runtime="transformers"), machine="desktop-rtx3060-12gb")
-    assert f"pipeline(model='{folder}', " in verdict.commands[0]
-
-
-def test_a_path_that_a_program_would_misread_is_in_no_line(tmp_path: Path) -> None:
-    """A shell takes a quoted path; within the quotes of a Python program it would end the text."""
-    folder = small(tmp_path / "it's mine")
-    machine = "desktop-rtx3060-12gb"
-    assert not check(folder, Workload(runtime="transformers"), machine=machine).commands
-    (line,) = check(folder, Workload(runtime="vllm"), machine=machine).commands
-    assert "it'\"'\"'s mine'" in line
-
-
-@pytest.mark.parametrize(
-    ("rank", "told"), [(20, "--max-lora-rank 32"), (8, "--max-lora-rank 16"), (600, None)]
-)
-def test_vllm_is_told_to_serve_an_adapter(tmp_path: Path, rank: int, told: str | None) -> None:
-    """docs/features/lora.md of vLLM: --enable-lora, --lora-modules NAME=FOLDER; its config/lora.py: ranks of 16 (its default), 32, …
-    up to 512.
-    """
-    layer = "base_model.model.model.layers.0.self_attn.q_proj"
-    shapes = {f"{layer}.lora_A.weight": (rank, 2048), f"{layer}.lora_B.weight": (2048, rank)}
-    safetensors(
-        tmp_path / "adapter_model.safetensors", {n: ("F16", [*s]) for n, s in shapes.items()}
-    )
-    for path in (tmp_path, tmp_path / "adapter_model.safetensors"):
-        workload = Workload(runtime="vllm", adapter=str(path))
-        verdict = check("llama-3.2-1b-instruct", workload, machine="desktop-rtx4060-8gb")
-        lora = f"--enable-lora --lora-modules adapter={tmp_path} {told}"
-        assert any(line.endswith(lora) for line in verdict.commands) == (told is not None)

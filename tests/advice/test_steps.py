@@ -14,7 +14,6 @@ import pytest
 from helpers.machines import USUAL
 from helpers.paths import TESTS
 from selfhost import Machine, Verdict, Workload, check
-from selfhost.advice.commands import Circumstances, lines_of_a_file
 from selfhost.advice.compiled import Questions
 from selfhost.advice.steps import Steps, steps
 from selfhost.catalogue.index import Catalogue
@@ -124,39 +123,6 @@ def test_a_file_without_the_tag_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("system", "quoted"),
-    [("linux", """'it'"'"'s (mine) $1.gguf'"""), ("windows", "'it''s (mine) $1.gguf'")],
-)
-def test_a_path_is_one_word_to_the_shell(system: str, quoted: str) -> None:
-    """A POSIX shell closes the quotes for a quote of the name, PowerShell doubles it."""
-    shell = Circumstances(is_windows=system == "windows")
-    question = ask(
-        open_catalogue().spec("mistral-7b-instruct-v0.3"),
-        Workload(),
-        open_catalogue(),
-        machine("aws-m7i.2xlarge"),
-    )
-    assert question.runtime is not None
-    (line,) = lines_of_a_file(question, question.runtime, "it's (mine) $1.gguf", None, shell)
-    assert f"-m {quoted} -c" in line
-    (line,) = lines_of_a_file(question, question.runtime, "~/models/plain.gguf", None, shell)
-    assert "-m ~/models/plain.gguf -c" in line
-
-
-# repositories that public code loads, read in 2026-11
-WIDELY_LOADED = [
-    ("qwen2.5-7b", "AWQ", "Qwen/Qwen2.5-7B-Instruct-AWQ"),
-    ("qwen2.5-32b", "GPTQ", "Qwen/Qwen2.5-32B-Instruct-GPTQ-Int4"),
-    ("qwen2.5-72b", "AWQ", "Qwen/Qwen2.5-72B-Instruct-AWQ"),
-    ("qwen3-14b", "AWQ", "Qwen/Qwen3-14B-AWQ"),
-    ("mistral-7b-instruct-v0.2", "AWQ", "TheBloke/Mistral-7B-Instruct-v0.2-AWQ"),
-    ("llama-3.3-70b", "AWQ", "casperhansen/llama-3.3-70b-instruct-awq"),
-    ("llama-3.1-70b", "fp8", "RedHatAI/Meta-Llama-3.1-70B-Instruct-FP8"),
-    ("llama-3.1-405b", "fp8", "meta-llama/Llama-3.1-405B-Instruct-FP8"),
-]
-
-
-@pytest.mark.parametrize(
     ("path", "words"),
     [
         # it may lie beside PATH
@@ -171,21 +137,6 @@ def test_a_launcher_that_is_here_starts_the_server(path: str, words: list[str]) 
     here = machine("desktop-rtx4090-24gb").replace(runtimes=(present,))
     verdict = check("llama-3.2-1b", Workload(runtime="llama.cpp"), machine=here)
     assert verdict.commands[0].split()[: len(words)] == words
-
-
-@pytest.mark.parametrize(("model", "quantization", "repository"), WIDELY_LOADED)
-def test_a_widely_loaded_conversion_needs_no_repository_typed(
-    model: str, quantization: str, repository: str
-) -> None:
-    """The model's own name with --quant has the command of the repository's name."""
-    where = machine_named("8x H100" if quantization == "fp8" else "4x RTX 3090")
-    named = check(model, Workload(runtime="vllm", quantization=quantization), machine=where)
-    typed = check(repository, Workload(runtime="vllm"), machine=where)
-    assert named.commands[0].startswith(f"vllm serve {repository} --max-model-len 4096")
-    assert named.commands == typed.commands
-    assert named.needs is not None
-    assert typed.needs is not None
-    assert named.needs.memory == typed.needs.memory
 
 
 def test_a_program_that_was_asked_for_loads_the_file_that_is_published() -> None:
@@ -245,48 +196,6 @@ def test_no_gate_stands_before_the_library_of_a_program() -> None:
     assert codes == ["weights-published", "weights-gated"]
 
 
-@pytest.mark.parametrize(
-    ("name", "device"),
-    [
-        ("desktop-rtx4090-24gb", "cuda"),
-        ("macbook-pro-m4-max-48gb", "mps"),
-        ("laptop-ddr4-16gb", "cpu"),
-    ],
-)
-def test_a_python_line_names_the_device(name: str, device: str) -> None:
-    line = on(name, "qwen3-0.6b", runtime="transformers").commands[0]
-    assert f"device_map='{device}'" in line
-
-
-def test_ollama_is_told_a_context_that_it_would_not_take() -> None:
-    """4,096 tokens is its default below 24 GiB of GPU memory, 32,768 above."""
-    asked = {"runtime": "ollama", "context_tokens": 4096}
-    assert len(on("desktop-rtx3060-12gb", "mistral:7b", **asked).commands) == 1
-    first, then = on("desktop-rtx4090-24gb", "mistral:7b", **asked).commands
-    # after the installer a service has port 11434 (ollama/ollama issue 707)
-    own = "OLLAMA_HOST=127.0.0.1:11435"
-    assert first == f"{own} OLLAMA_CONTEXT_LENGTH=4096 ollama serve"
-    assert then == f"{own} ollama run mistral:7b"
-    first, _ = on(
-        "desktop-rtx3060-12gb", "mistral:7b", runtime="ollama", context_tokens=2048
-    ).commands
-    assert first == f"{own} OLLAMA_CONTEXT_LENGTH=2048 ollama serve"
-
-
-def test_ollama_cuts_its_context_to_that_of_the_model() -> None:
-    """A model trained for 512 tokens needs no server of its own beside the service, whatever its context."""
-    for name in ("desktop-rtx3060-12gb", "desktop-rtx4090-24gb"):
-        commands = on(name, "mxbai-embed-large-v1", runtime="ollama").commands
-        assert commands == ("ollama run mxbai-embed-large:335m 'Hello'",)
-
-
-def test_the_server_keeps_as_many_copies_as_are_counted() -> None:
-    """Without --ctx-checkpoints it keeps 32 (common/common.h); the line says 3, so the note goes."""
-    verdict = on("desktop-rtx3060-12gb", "qwen3.5-4b", runtime="llama.cpp", quantization="Q4_K_M")
-    assert "--ctx-checkpoints 3" in verdict.commands[0]
-    assert not any("after many turns" in note for note in verdict.notes)
-
-
 def test_on_linux_the_way_without_homebrew_is_said() -> None:
     """Releases hold ubuntu-cuda for NVIDIA GPUs (release.yml); the plain Ubuntu build has no GPU backend."""
     asked = {"runtime": "llama.cpp", "quantization": "Q4_K_M"}
@@ -309,14 +218,6 @@ def test_half_precision_files_are_fetched_where_they_are_judged() -> None:
     assert "variant='fp16'" in on(name, "sdxl", quantization="float16").commands[0]
     assert "variant" not in on(name, "sdxl", quantization="float32").commands[0]
     assert "variant" not in on("server-8x-h100", "flux.1-schnell").commands[0]
-
-
-def test_a_picture_is_made_in_the_steps_that_its_time_stands_for() -> None:
-    """FLUX.1 [schnell] is made for four, and its pipeline would take 28."""
-    of_machine = {"server-8x-h100": "num_inference_steps=4)", "desktop-rtx4090-24gb": "--steps 4 "}
-    for machine, words in of_machine.items():
-        assert words in on(machine, "flux.1-schnell").commands[0]
-    assert "num_inference_steps=28)" in on("server-8x-h100", "flux-dev").commands[0]
 
 
 def test_a_model_that_ollama_has_is_not_converted() -> None:
@@ -609,45 +510,6 @@ def test_a_tag_that_only_ollama_has_is_run_by_ollama_alone(gpu: str) -> None:
     )
 
 
-def test_one_gpu_of_several_is_named_in_the_line() -> None:
-    """llama.cpp spreads the layers over all that it sees, and the answer was of one (docs/multi-gpu.md). Of unlike ones it says by whose
-    numbers; on one, and where two are needed, the line is as short as ever."""
-    asked = Workload(runtime="llama.cpp", quantization="Q4_K_M")
-    lines = {
-        gpus: check("qwen2.5-14b", asked, machine=machine_named(gpus))
-        for gpus in ("2x RTX 3090", "RTX 3090", "2x RTX 3060 8gb", "RTX 3060 + RTX 3090")
-    }
-    (alike,) = lines["2x RTX 3090"].commands
-    assert alike.endswith(" -sm none -mg 0")
-    assert not any("--list-devices" in line for line in lines["2x RTX 3090"].setup)
-    for gpus in ("RTX 3090", "2x RTX 3060 8gb"):
-        assert "-mg" not in lines[gpus].commands[0]
-    unlike = lines["RTX 3060 + RTX 3090"]
-    assert unlike.commands[0].endswith(" -sm none -mg 1")
-    (note,) = (line for line in unlike.setup if "--list-devices" in line)
-    assert "RTX 3090" in note
-
-
-def test_some_gpus_of_several_are_named_in_the_line() -> None:
-    """llama.cpp takes all that it sees, and the answer was of three of four (docs/multi-gpu.md). A build of CUDA is meant for NVIDIA's
-    alone: of others a comment says how to name them."""
-    asked = Workload(runtime="llama.cpp", quantization="Q6_K")
-    lines = {
-        gpus: check("llama3.3:70b", asked, machine=machine_named(gpus))
-        for gpus in ("4x RTX 3090", "3x RTX 3090", "3x RTX 3090 + GTX 1080 Ti", "4x RX 7900 XTX")
-    }
-    assert lines["4x RTX 3090"].commands[0].endswith(" -dev CUDA0,CUDA1,CUDA2")
-    assert not any("--list-devices" in line for line in lines["4x RTX 3090"].setup)
-    assert "-dev" not in lines["3x RTX 3090"].commands[0]
-    unlike = lines["3x RTX 3090 + GTX 1080 Ti"]
-    assert unlike.commands[0].count("CUDA") == 3
-    (note,) = (line for line in unlike.setup if "--list-devices" in line)
-    assert "3 × NVIDIA GeForce RTX 3090" in note
-    amd = lines["4x RX 7900 XTX"]
-    assert "-dev" not in amd.commands[0]
-    assert any("3 GPUs suffice; -dev NAMES" in line for line in amd.setup)
-
-
 def test_each_way_to_get_a_program_is_a_line() -> None:
     """Folded, two comments in one line read as one address."""
     verdict = check(
@@ -660,20 +522,6 @@ def test_each_way_to_get_a_program_is_a_line() -> None:
     assert len(ways) == 3
     assert all(line.startswith("# ") and line.count("# ") == 1 for line in ways)
     assert all((line.count("https://") + line.count("docker run")) == 1 for line in ways)
-
-
-@pytest.mark.parametrize(
-    "spec_id", ["qwen-image", "qwen-image-2512", "qwen-image-edit-2511", "qwen-image-layered"]
-)
-def test_a_second_pass_that_is_counted_is_asked_for(spec_id: str) -> None:
-    """Qwen-Image's pipelines leave out the pass of the guidance without a negative prompt
-    (diffusers 0.42.1, do_true_cfg); its README gives a blank one.
-    """
-    verdict = on("server-8x-h100", spec_id, runtime="diffusers")
-    denoising = verdict.model.denoising
-    assert denoising is not None
-    assert denoising.passes == 2
-    assert "negative_prompt=' '" in verdict.commands[0]
 
 
 def test_float32_that_is_loaded_in_16_bits_is_not_told_as_published() -> None:
@@ -713,19 +561,6 @@ def test_a_server_beside_ollamas_service_says_why() -> None:
     assert "OLLAMA_CONTEXT_LENGTH=4096" in serve
     assert run.endswith("ollama run qwen3:32b")
     assert answer.setup[-1].startswith("# the service has settings of its own")
-
-
-def test_ollamas_own_context_is_left_where_it_does_no_harm() -> None:
-    """A second server is for what the service would not run alike. The context of a GPU below 24 GB
-    is the judged one; a context that was asked for is no other.
-    """
-    large = machine_named("M4 Max 128GB")
-    answer = check("llama3.1:8b", machine=large)
-    assert answer.commands == ("ollama run llama3.1:8b",)
-    # Meta's config.json: max_position_embeddings
-    assert "131,072 tokens of context" in answer.setup[-1]
-    assert check("llama3.1:8b", machine=machine_named("M2 16GB")).commands == answer.commands
-    assert len(check("llama3.1:8b", Workload(context_tokens=4096), machine=large).commands) == 2
 
 
 def test_advice_is_for_the_program_whose_lines_are_printed() -> None:

@@ -331,7 +331,7 @@ def test_what_one_card_has_left_is_no_room_on_another() -> None:
         term(1 * GIB, 1 * GIB, where="accelerator:1"),
     )
     placed = needs_of().replace(placement="accelerator", memory=MemoryNeed(terms=terms))
-    judged = findings.accelerator_check(placed, cards, RUNTIME)
+    judged = findings.accelerator_check(placed, cards, findings.Program(runtime=RUNTIME))
     assert (judged.outcome, judged.code) == (Outcome.FAIL, "accelerator-too-small")
     assert (judged.needs, judged.has, judged.short) == (30 * GIB, 22 * GIB, 8 * GIB)
     assert "Test GPU" in judged.reason

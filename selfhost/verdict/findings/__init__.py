@@ -7,7 +7,7 @@ the worst one wins, so each check looks for `fail` first. Every figure a person 
 `units`.
 """
 
-from .accelerator import accelerator_check
+from .accelerator import Program, accelerator_check
 from .context import context_check, reads_context
 from .cpu import cpu_check
 from .disk import (
@@ -55,6 +55,7 @@ __all__ = [
     "Finding",
     "Mark",
     "Outcome",
+    "Program",
     "accelerator_check",
     "bytes_to_store",
     "context_check",

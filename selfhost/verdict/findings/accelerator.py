@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...core.records import Record
 from .record import Finding, Outcome
 
 TYPE_CHECKING = False
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
     from ...catalogue.runtime import CacheRule
     from ...catalogue.spec import QuantizationRule, RuntimeSpec
     from ...machine.record import Machine
-    from ...needs.records import Needs, Term
+    from ...needs.records import Needs
+    from .accelerator_share import Training
 
 _NONE_NEEDED = Finding(
     check="accelerator",
@@ -22,53 +24,52 @@ _NONE_NEEDED = Finding(
 )
 
 
+class Program(Record):
+    """What the accelerators are to run.
+
+    `rule`: how the runtime takes the quantization, where it has kernels for some accelerators
+    alone. `cache_rule`: on which GPUs it keeps the type of cache that was asked for.
+    `smaller_caches`: types of cache that it has too, the best first, and their size as a share of
+    what is judged. `has_other`: the runtime was named, and the one that is judged without a name
+    needs no GPU.
+    """
+
+    runtime: RuntimeSpec | None
+    rule: QuantizationRule | None = None
+    cache_rule: CacheRule | None = None
+    smaller_caches: Mapping[str, float] = {}
+    has_other: bool = False
+
+    @property
+    def needs_gpu(self) -> bool:
+        """Whether the program runs this quantization on accelerators alone."""
+        runtime, rule = self.runtime, self.rule
+        return runtime is not None and (runtime.gpu_only or (rule is not None and rule.gpu_only))
+
+
 def accelerator_check(
     needs: Needs,
     machine: Machine,
-    runtime: RuntimeSpec | None,
-    rule: QuantizationRule | None = None,
+    program: Program,
+    training: Training | None = None,
     *,
     now_only: bool = False,
-    alone: tuple[str, str] | None = None,
-    when_tight: str | None = None,
-    when_close: str | None = None,
-    has_other_runtime: bool = False,
-    smaller_caches: Mapping[str, float] | None = None,
-    cache_rule: CacheRule | None = None,
-    gathered: Term | None = None,
     deciding: bool = False,
 ) -> Finding:
     """Is an accelerator needed, and do those that `needs` names as places hold their share?
 
-    `rule`: how the runtime takes the quantization, where it has kernels for some accelerators
-    alone. `now_only`: what others hold of an accelerator does not count, even if they may leave it.
-    `alone`: why it is not shared out over several, and what would be. `when_tight`: what to lower
-    where it takes the most, if one that holds the likely need alone counts. `when_close`: what
-    takes the least, if one that holds that counts as open. `has_other_runtime`: the runtime was
-    named, and the one that is judged without a name needs no GPU. `smaller_caches`: types of cache
-    that the program has too, the best first, and their size as a share of what is judged.
-    `cache_rule`: on which GPUs the program keeps the type of cache that was asked for.
-    `gathered`: what each of several accelerators holds whole where training shares the rest out.
-    `deciding`: a finding that decides nothing may be another that decides nothing.
+    `training`: what else is known of one, None of other work. `now_only`: what others hold of an
+    accelerator does not count, even if they may leave it. `deciding`: a finding that decides
+    nothing may be another that decides nothing.
     """
-    needs_gpu = runtime is not None and (runtime.gpu_only or (rule is not None and rule.gpu_only))
     # in RAM, accelerators that are not needed decide nothing
-    if needs.placement == "host" and not needs_gpu and (deciding or not machine.accelerators):
+    if (
+        needs.placement == "host"
+        and not program.needs_gpu
+        and (deciding or not machine.accelerators)
+    ):
         return _NONE_NEEDED
     # many machines have none
     from .accelerator_share import held_check
 
-    return held_check(
-        needs,
-        machine,
-        runtime,
-        rule,
-        now_only=now_only,
-        alone=alone,
-        when_tight=when_tight,
-        when_close=when_close,
-        has_other_runtime=has_other_runtime,
-        smaller_caches=smaller_caches or {},
-        cache_rule=cache_rule,
-        gathered=gathered,
-    )
+    return held_check(needs, machine, program, training, now_only=now_only)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from ...catalogue.spec import QuantizationRule, RuntimeSpec
+from ...catalogue.spec import RuntimeSpec
 from ...core import units
 from ...core.records import Record, remembered
 from ...core.saying import differently, option
@@ -32,7 +32,8 @@ from .record import Finding, Outcome, profile_doubt
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from ...catalogue.runtime import CacheRule, KernelRule
+    from ...catalogue.runtime import KernelRule
+    from .accelerator import Program
     from .record import Words
 
 # how a GPU is given by its full name
@@ -43,50 +44,54 @@ _GPU_NAMED = differently(
 )
 
 
+class Training(Record):
+    """What else is known of a training.
+
+    `alone`: why it is not shared out over several accelerators, and what would be. `when_tight`:
+    what to lower where it takes the most, if one that holds the likely need alone counts.
+    `when_close`: what takes the least, if one that holds that counts as open. `gathered`: what each
+    of several accelerators holds whole where the rest is shared out.
+    """
+
+    alone: tuple[str, str] | None = None
+    when_tight: str | None = None
+    when_close: str | None = None
+    gathered: Term | None = None
+
+
+_NO_TRAINING = Training()
+
+
 def held_check(
-    needs: Needs,
-    machine: Machine,
-    runtime: RuntimeSpec | None,
-    rule: QuantizationRule | None = None,
-    *,
-    now_only: bool = False,
-    alone: tuple[str, str] | None = None,
-    when_tight: str | None = None,
-    when_close: str | None = None,
-    has_other_runtime: bool = False,
-    smaller_caches: Mapping[str, float],
-    cache_rule: CacheRule | None = None,
-    gathered: Term | None = None,
+    needs: Needs, machine: Machine, program: Program, training: Training | None, *, now_only: bool
 ) -> Finding:
     """What `accelerator_check` finds where there are accelerators, or one is needed. The arguments
     are its own.
     """
-    rules = tuple(each for each in (rule, cache_rule) if each is not None)
-    needing = runtime if _has_to_be_held(runtime, rule) else None
+    training = training or _NO_TRAINING
+    runtime = program.runtime
+    rules = tuple(each for each in (program.rule, program.cache_rule) if each is not None)
+    needing = runtime if program.needs_gpu else None
     if needs.placement == "host":
         if needing is None:
-            trained = needs.memory if when_tight is not None else None
-            return _in_ram(machine, runtime, needs, alone, trained, gathered)
+            return _in_ram(machine, runtime, needs, training)
         return _shared_and_needed(needs, machine, needing, rules) or _missing(
-            needs, machine, needing, rules, has_other=has_other_runtime
+            needs, machine, needing, rules, has_other=program.has_other
         )
-    held = _Held(
-        needs, machine, runtime, gpu_only=needing is not None, smaller_caches=smaller_caches
-    )
+    held = _Held(needs, machine, program)
     return (
         _unread_held(held, machine)
         or without_kernels(runtime, rules, held.devices)
-        or _tight(held, when_tight)
-        or _close(held, when_close)
+        or _tight(held, training.when_tight)
+        or _close(held, training.when_close)
         or _lean(held, now_only=now_only)
-        or _too_small(held, now_only=now_only, alone=alone if _has_others(held, machine) else None)
+        or _too_small(
+            held,
+            now_only=now_only,
+            alone=training.alone if _has_others(held, machine) else None,
+        )
         or _fits(held, needs, machine)
     )
-
-
-def _has_to_be_held(runtime: RuntimeSpec | None, rule: QuantizationRule | None) -> bool:
-    """Whether the program runs this quantization on accelerators alone."""
-    return runtime is not None and (runtime.gpu_only or (rule is not None and rule.gpu_only))
 
 
 # ------------------------------------------------------------------ judged in RAM
@@ -96,13 +101,9 @@ def _in_ram(
     machine: Machine,
     runtime: RuntimeSpec | None,
     needs: Needs,
-    alone: tuple[str, str] | None,
-    trained: MemoryNeed | None,
-    gathered: Term | None,
+    training: Training,
 ) -> Finding:
-    """Of a runtime that works without one: what the accelerators there are would change. `trained`:
-    what a training takes, None for other work.
-    """
+    """Of a runtime that works without one: what the accelerators there are would change."""
     devices = machine.accelerators or ()
     if (unread := _unread_memory(machine)) is not None:
         return unread
@@ -114,20 +115,20 @@ def _in_ram(
     if sharing:
         return _shared(sharing, needs, machine, runtime)
     unused = _roomiest(devices)
-    if alone is not None and needs.memory is not None and len(devices) > 1:
-        why, remedy = alone
+    memory = needs.memory
+    if training.alone is not None and memory is not None and len(devices) > 1:
+        why, remedy = training.alone
         return _worded_when_read(
             Outcome.WARN,
             "accelerator-not-needed",
             lambda: f"It is judged in RAM: {unused.name} is too small for it, and {why}.",
             remedy,
         )
-    if trained is not None and free_bytes(unused):
-        memory = trained
+    if training.when_tight is not None and memory is not None and free_bytes(unused):
         return _worded_when_read(
             Outcome.WARN,
             "accelerator-not-needed",
-            lambda: _too_small_to_train(memory, devices, gathered),
+            lambda: _too_small_to_train(memory, devices, training.gathered),
         )
     return _worded_when_read(
         Outcome.PASS,
@@ -485,20 +486,18 @@ class _Held:
         self,
         needs: Needs,
         machine: Machine,
-        runtime: RuntimeSpec | None,
-        *,
-        gpu_only: bool,
-        smaller_caches: Mapping[str, float],
+        program: Program,
     ) -> None:
-        self.smaller_caches = smaller_caches
+        runtime = program.runtime
+        self.smaller_caches = program.smaller_caches
         self.program = runtime.name if runtime else "The runtime"
         self.lean_option = runtime.lean_option if runtime and needs.is_lean else ""
         self.share_option = runtime.share_option if runtime else ""
         self.left_out = _left_out(needs, machine, runtime)
-        self.gpu_only = gpu_only
+        self.gpu_only = program.needs_gpu
         terms = needs.memory.terms if needs.memory else ()
         self.terms = [term for term in terms if term.where != "host"]
-        self.shares = _shares(needs, machine, gpu_only=gpu_only)
+        self.shares = _shares(needs, machine, gpu_only=self.gpu_only)
         self.devices = [share.device for share in self.shares if share.device is not None]
         self.share = sum(share.high_bytes for share in self.shares)
         rooms = [share.room_bytes for share in self.shares]
