@@ -341,9 +341,13 @@ def in_context(step: Step, context: float, seconds: Callable[[Step], Sequence[fl
     full, short = 1 / seconds(step.at(context))[1], 1 / seconds(step)[1]
     if full >= _ABOUT_AS_FAST * short:
         return InContext(how=how)
-    likely, tokens = units.pace(full, full), units.tokens(int(context))
-    how += f" (likely {likely} with all {tokens} of context in use)"
-    return InContext(how=how, full_tokens_per_second=full)
+    return InContext(how=how + in_full_context(full, int(context)), full_tokens_per_second=full)
+
+
+def in_full_context(tokens_per_second: float, context_tokens: int) -> str:
+    """The likely pace once all of the context is in use, in words beside that of a chat."""
+    likely, tokens = units.pace(tokens_per_second, tokens_per_second), units.tokens(context_tokens)
+    return f" (likely {likely} with all {tokens} of context in use)"
 
 
 def by_llama(step: Step, on_processor: bool) -> str:
