@@ -223,6 +223,7 @@ def first_token(
     *,
     attended: float = 0.0,
     copies: PromptCopies | None = None,
+    experts: Experts = DENSE,
 ) -> SecondsRange:
     """Seconds until the first token of the answer to a prompt of so many tokens: reading it, and
     one step.
@@ -230,7 +231,8 @@ def first_token(
     `after`: the pace of decoding behind it. `attending`: the pace in the middle of it, where a
     processor attends to it as decoding does; None of a GPU, where it takes `attended` of what the
     weights take, at the rate of dense matrices. `empty`: the pace with nothing in the context.
-    `copies`: what of `prompt` a part of a batch takes as well as a whole one.
+    `copies`: what of `prompt` a part of a batch takes as well as a whole one; of too few tokens for
+    it each costs what one of several sequences of a model with these `experts` does.
     """
     if copies is not None:
         prompt = copies.computed
@@ -244,7 +246,12 @@ def first_token(
         slow, likely, fast = reads
         reads = list(added_apart((slow, likely, fast), copies.seconds_for(tokens)))
         if tokens < copies.least_tokens:
-            reads = [tokens / getattr(empty, end) for end in _ENDS]
+            few = empty
+            if copies.in_place is not None and tokens > 1:
+                few = parallel_total(
+                    empty, empty, copies.in_place, tokens, cost=ON_PROCESSOR, experts=experts
+                )
+            reads = [tokens / getattr(few, end) for end in _ENDS]
     slow, likely, fast = (
         read + 1 / getattr(after, end) for read, end in zip(reads, _ENDS, strict=True)
     )
@@ -277,6 +284,7 @@ def with_whole_answer(
     if prompt is None:
         why = "; how fast it reads prompts is not known, so neither are the first token and a total"
         return pace.replace(how=pace.how + why)
+    experts = experts_of(architecture, active_parameters)
     seconds: SecondsRange | None = None
     total: PaceRange | None = None
     how = pace.how
@@ -287,10 +295,16 @@ def with_whole_answer(
             attending = middle if on_processor else None
             attended = 0.0
             if attending is None:
-                experts = experts_of(architecture, active_parameters)
                 attended = attended_on_gpu(architecture, active_parameters, wanted, experts)
             seconds = first_token(
-                wanted, prompt, after, attending, empty, attended=attended, copies=copies
+                wanted,
+                prompt,
+                after,
+                attending,
+                empty,
+                attended=attended,
+                copies=copies,
+                experts=experts,
             )
             how += f"; a prompt of {units.tokens(wanted)} and one step until the first token"
     if workload.parallel > 1 and copies is not None:
@@ -299,7 +313,6 @@ def with_whole_answer(
             " the weights lies in RAM"
         )
     elif workload.parallel > 1:
-        experts = experts_of(architecture, active_parameters)
         total = parallel_total(
             pace.decode,
             empty,

@@ -19,6 +19,7 @@ from .speed import (
     by_llama,
     gpu_prompt,
     in_context,
+    processor_prompt,
     processor_seconds,
 )
 from .step import Step
@@ -100,7 +101,8 @@ def with_accelerators(
             from .prompt_copies import copied_per_second, copies_of, how_copied
 
             rates = copied_per_second(held)
-            copies = copies_of(prompt, *in_ram_bytes, rates)
+            in_place = _computed_in_place(machine, step, prompt, left.of_read if left else rest)
+            copies = copies_of(prompt, *in_ram_bytes, rates).replace(in_place=in_place)
             prompt = copies.pace
             how += how_copied(in_ram_bytes[0], rates)
         return Speed(
@@ -112,6 +114,22 @@ def with_accelerators(
         )
 
     return Speed.partly({"decode": decode, "work": None}, whole)
+
+
+def _computed_in_place(
+    machine: Machine, step: Step, on_devices: PaceRange, in_ram: float
+) -> PaceRange | None:
+    """A prompt of which the processor computes that share, and devices that read all of it at that
+    pace the others.
+    """
+    on_processor = processor_prompt(step, machine)
+    if on_processor is None:
+        return None
+    low, likely, high = (
+        1 / (in_ram / getattr(on_processor, end) + (1 - in_ram) / getattr(on_devices, end))
+        for end in ("low", "likely", "high")
+    )
+    return PaceRange(low=low, likely=likely, high=high)
 
 
 def _decode_pace(seconds: Sequence[float]) -> PaceRange:

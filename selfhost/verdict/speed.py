@@ -96,11 +96,12 @@ class PromptCopies(Record):
     """A prompt where a GPU lacks room for all weights: those in RAM cross to it for each
     `batch_tokens` of the prompt in `seconds` (slow end, likely, fast end), and `computed` is the
     pace beside that. With them crosses the cache of layers that lie there, each token before the
-    batch in `token_seconds`. None cross for fewer than `least_tokens`, which are read as an answer
-    is written.
+    batch in `token_seconds`. None cross for fewer than `least_tokens`: they are computed where the
+    weights lie, at the pace `in_place`; None: not known.
     """
 
     computed: PaceRange
+    in_place: PaceRange | None = None
     seconds: tuple[float, float, float]
     token_seconds: tuple[float, float, float]
     batch_tokens: int
@@ -307,7 +308,7 @@ def _prompt_beside(machine: Machine, shared: SharedGpu | None, step: Step) -> Pa
     """A prompt on the processor, up to the pace of a GPU beside it that may be used instead."""
     if step.foreign or on_apple_gpu(machine):
         return None
-    prompt = _prompt(step, machine)
+    prompt = processor_prompt(step, machine)
     if prompt is None or shared is None:
         return prompt
     beside = gpu_prompt(step, {shared.name: 1.0})
@@ -647,8 +648,8 @@ def _prompt_parameters(step: Step) -> dict[str, float]:
     return left
 
 
-def _prompt(step: Step, machine: Machine) -> PaceRange | None:
-    """A prompt of some hundred tokens, on the processor."""
+def processor_prompt(step: Step, machine: Machine) -> PaceRange | None:
+    """A prompt of some hundred tokens, on the processor; None: its operations are not known."""
     operations = 0.0
     for name, count in _prompt_parameters(step).items():
         wide, narrow = PROMPT_SHARES.get(name, PROMPT_SHARES["F16"])

@@ -83,7 +83,9 @@ def test_a_full_context_is_no_faster_than_a_chat_with_a_draft_either() -> None:
     full = drafted.full_context_tokens_per_second
     assert full is not None
     assert full < decode.likely
-    assert f"(likely {units.pace(full, full)} with all 16,384 tokens of context in use)" in drafted.how
+    assert (
+        f"(likely {units.pace(full, full)} with all 16,384 tokens of context in use)" in drafted.how
+    )
 
 
 def machine_of(row: dict[str, Any]) -> Machine:

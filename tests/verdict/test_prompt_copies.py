@@ -131,6 +131,21 @@ def test_a_few_tokens_are_read_without_what_crosses() -> None:
     assert few.first_token_seconds.likely < copies.seconds[1] < more.first_token_seconds.likely
 
 
+def test_the_weights_in_ram_are_read_once_for_a_few_tokens() -> None:
+    """As for all sequences of a batch: no token of it costs a step of its own, and none is read in less than one."""
+    one, many = (
+        asked("llama-3.3-70b", "rtx 4090 128gb", prompt_tokens=tokens).speed for tokens in (1, 20)
+    )
+    assert one is not None
+    assert many is not None
+    assert one.decode is not None
+    assert many.first_token_seconds is not None
+    assert one.first_token_seconds is not None
+    wait = many.first_token_seconds
+    assert one.first_token_seconds.likely < wait.likely < 20 / one.decode.likely / 2
+    assert wait.low < wait.likely < wait.high <= 21 / one.decode.low
+
+
 def test_nothing_crosses_for_a_model_that_the_gpu_holds() -> None:
     assert copies_in(asked("mistral-7b", "rtx 3060 12gb 32gb", prompt_tokens=512)) is None
 
