@@ -100,11 +100,11 @@ def with_accelerators(
         if prompt is not None and memory is not None:
             from .prompt_copies import copied_per_second, copies_of, how_copied
 
-            rates = copied_per_second(held)
+            rates = copied_per_second(held, has_experts=step.has_experts)
             in_place = _computed_in_place(machine, step, prompt, left.of_read if left else rest)
             copies = copies_of(prompt, *in_ram_bytes, rates).replace(in_place=in_place)
             prompt = copies.pace
-            how += how_copied(in_ram_bytes[0], rates)
+            how += how_copied(in_ram_bytes[0], rates, has_experts=step.has_experts)
         return Speed(
             decode=decode,
             prompt=prompt,

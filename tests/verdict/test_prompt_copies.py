@@ -57,6 +57,13 @@ def test_what_crosses_a_known_link_is_known_more_closely() -> None:
     )
 
 
+def test_weights_that_all_cross_are_no_faster_than_the_link() -> None:
+    """Of a mixture the experts that no token of a batch chose stay where they are."""
+    link = link_bytes_per_second(CARD)
+    assert link is not None
+    assert copied_per_second([CARD], has_experts=False)[2] <= link < copied_per_second([CARD])[2]
+
+
 @pytest.mark.parametrize(
     ("device", "backend", "cpu_moe"),
     [("RX 6700 XT", "vulkan", 40), ("Quadro RTX 5000", "cuda", 40)],
