@@ -9,11 +9,13 @@ import pytest
 
 from helpers.desktops import machine_with
 from helpers.paths import TRUTH
-from selfhost import Machine, Workload
+from selfhost import Machine, Workload, check
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core import units
 from selfhost.machine.record import Accelerator
 from selfhost.needs import parts
+from selfhost.reports.check_text import check_document
+from selfhost.reports.layout import plain
 from selfhost.verdict.drafting import tokens_of_step
 from selfhost.verdict.judging import judge
 from selfhost.verdict.question import ask
@@ -86,6 +88,22 @@ def test_a_full_context_is_no_faster_than_a_chat_with_a_draft_either() -> None:
     assert (
         f"(likely {units.pace(full, full)} with all 16,384 tokens of context in use)" in drafted.how
     )
+
+
+def test_a_draft_leaves_the_first_token_where_it_is() -> None:
+    """llama-server drafts what follows the first token; of the rest it says why it is not told."""
+    asked = Workload(runtime="llama.cpp", prompt_tokens=2048, parallel=4)
+    alone, drafted = (
+        check("qwen3-14b", asked.replace(draft=draft), machine="desktop-rtx4090-24gb")
+        for draft in (None, "qwen3-0.6b")
+    )
+    assert alone.speed is not None
+    assert drafted.speed is not None
+    assert drafted.speed.first_token_seconds == alone.speed.first_token_seconds is not None
+    assert drafted.speed.parallel_total is None
+    assert "the total of 4 sequences at once with a draft is not known" in drafted.speed.how
+    text = plain(check_document([drafted]))
+    assert "the pace of 4 sequences at once is not known (see -v)" in text
 
 
 def machine_of(row: dict[str, Any]) -> Machine:
