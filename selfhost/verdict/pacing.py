@@ -79,7 +79,7 @@ def _burden(question: Question) -> tuple[tuple[Any, ...], tuple[float, ...]] | N
         return None
     words = (
         workload.runtime, None if runtime is None else runtime.id, workload.min_tokens_per_second,
-        question.speed_stated, step.is_vague, step.replays, step.launched_layers is None,
+        question.speed_stated, step.lacks_layers, step.replays, step.launched_layers is None,
     )  # fmt: skip
     return words, step.burdens
 
