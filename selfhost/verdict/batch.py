@@ -234,26 +234,27 @@ def first_token(
     `copies`: what of `prompt` a part of a batch takes as well as a whole one; of too few tokens for
     it each costs what one of several sequences of a model with these `experts` does.
     """
+    in_place = 0
     if copies is not None:
-        prompt = copies.computed
+        prompt, in_place = copies.computed, copies.tokens_in_place(tokens)
+        tokens -= in_place
     reads = []
     for end, share, rate in zip(_ENDS, _ATTENDING, _ATTENDED_ON_GPU, strict=True):
         own = 0.0
         if attending is not None:
             own = max(0.0, 1 / getattr(attending, end) - 1 / getattr(empty, end))
         reads.append(tokens * ((1 + attended / rate) / getattr(prompt, end) + share * own))
+    few = after
     if copies is not None:
         slow, likely, fast = reads
         reads = list(added_apart((slow, likely, fast), copies.seconds_for(tokens)))
-        if tokens < copies.least_tokens:
-            few = empty
-            if copies.in_place is not None and tokens > 1:
-                few = parallel_total(
-                    empty, empty, copies.in_place, tokens, cost=ON_PROCESSOR, experts=experts
-                )
-            reads = [tokens / getattr(few, end) for end in _ENDS]
+        if copies.in_place is not None and in_place > 1:
+            few = parallel_total(
+                after, empty, copies.in_place, in_place, cost=ON_PROCESSOR, experts=experts
+            )
     slow, likely, fast = (
-        read + 1 / getattr(after, end) for read, end in zip(reads, _ENDS, strict=True)
+        read + in_place / getattr(few, end) + 1 / getattr(after, end)
+        for read, end in zip(reads, _ENDS, strict=True)
     )
     return SecondsRange(low=min(fast, likely), likely=likely, high=max(slow, likely))
 

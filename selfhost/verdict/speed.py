@@ -107,8 +107,13 @@ class PromptCopies(Record):
     batch_tokens: int
     least_tokens: int
 
+    def tokens_in_place(self, tokens: int) -> int:
+        """How many of the last ones of a prompt nothing crosses for."""
+        last = tokens % self.batch_tokens
+        return last if last < self.least_tokens else 0
+
     def seconds_for(self, tokens: int) -> tuple[float, float, float]:
-        """What crossing takes for a prompt of so many tokens: slow end, likely, fast end."""
+        """What crossing takes for so many tokens: slow end, likely, fast end."""
         batches = -(-tokens // self.batch_tokens)
         slow, likely, fast = (
             batches * (weights + tokens / 2 * cached)

@@ -153,6 +153,25 @@ def test_the_weights_in_ram_are_read_once_for_a_few_tokens() -> None:
     assert wait.low < wait.likely < wait.high <= 21 / one.decode.low
 
 
+def test_a_last_batch_of_a_few_tokens_crosses_no_more_than_such_a_prompt() -> None:
+    """llama.cpp cuts a prompt of 520 tokens in 512 and 8, and looks at each batch by itself."""
+    one, few, more = (
+        asked("qwen3.6-35b-a3b", "rtx 2060 6gb 32gb", prompt_tokens=tokens).speed
+        for tokens in (512, 520, 560)
+    )
+    assert one is not None
+    assert few is not None
+    assert more is not None
+    assert one.prompt_copies is not None
+    waits = [each.first_token_seconds for each in (one, few, more)]
+    assert waits[0] is not None
+    assert waits[1] is not None
+    assert waits[2] is not None
+    crossing = one.prompt_copies.seconds[1]
+    assert waits[0].likely < waits[1].likely < waits[0].likely + crossing / 2
+    assert waits[2].likely > waits[0].likely + crossing
+
+
 def test_nothing_crosses_for_a_model_that_the_gpu_holds() -> None:
     assert copies_in(asked("mistral-7b", "rtx 3060 12gb 32gb", prompt_tokens=512)) is None
 
