@@ -92,44 +92,44 @@ def with_accelerators(
             )
         chat = in_context(step, context, seconds)
         how += chat.how
-        held: dict[str, float] = {}
-        for share, gpu in parts:
-            held[gpu.name] = held.get(gpu.name, 0.0) + share / (1 - rest)
-        prompt = None if step.foreign else gpu_prompt(step, held)
-        copies: PromptCopies | None = None
-        if prompt is not None and memory is not None:
-            from .prompt_copies import copied_per_second, copies_of, how_copied
-
-            rates = copied_per_second(held, has_experts=step.has_experts)
-            in_place = _computed_in_place(machine, step, prompt, left.of_read if left else rest)
-            copies = copies_of(prompt, *in_ram_bytes, rates).replace(in_place=in_place)
-            prompt = copies.pace
-            how += how_copied(in_ram_bytes[0], rates, has_experts=step.has_experts)
+        prompt, copies, crossing = split.prompt(step, rest, left, in_ram_bytes)
         return Speed(
             decode=decode,
             prompt=prompt,
             prompt_copies=copies,
-            how=how + _by_llama(step, [gpu for _, gpu in parts], memory is not None),
+            how=how + crossing + _by_llama(step, [gpu for _, gpu in parts], memory is not None),
             full_context_tokens_per_second=chat.full_tokens_per_second,
         )
 
     return Speed.partly({"decode": decode, "work": None}, whole)
 
 
-def _computed_in_place(
-    machine: Machine, step: Step, on_devices: PaceRange, in_ram: float
-) -> PaceRange | None:
-    """A prompt of which the processor computes that share, and devices that read all of it at that
-    pace the others.
+def _copies(
+    machine: Machine,
+    step: Step,
+    computed: PaceRange,
+    held: Mapping[str, float],
+    in_ram: float,
+    in_ram_bytes: tuple[int, float],
+) -> tuple[PromptCopies, str]:
+    """What crosses for a prompt to the accelerators of these names, which compute it at that pace,
+    and on what that rests. For a few tokens the processor computes the share `in_ram` itself.
     """
-    on_processor = processor_prompt(step, machine)
+    from .prompt_copies import copied_per_second, copies_of, how_copied
+
+    rates = copied_per_second(held, has_experts=step.has_experts)
+    how = how_copied(in_ram_bytes[0], rates, has_experts=step.has_experts)
+    copies, on_processor = (
+        copies_of(computed, *in_ram_bytes, rates),
+        processor_prompt(step, machine),
+    )
     if on_processor is None:
-        return None
+        return copies, how
     low, likely, high = (
-        1 / (in_ram / getattr(on_processor, end) + (1 - in_ram) / getattr(on_devices, end))
+        1 / (in_ram / getattr(on_processor, end) + (1 - in_ram) / getattr(computed, end))
         for end in ("low", "likely", "high")
     )
-    return PaceRange(low=low, likely=likely, high=high)
+    return copies.replace(in_place=PaceRange(low=low, likely=likely, high=high)), how
 
 
 def _decode_pace(seconds: Sequence[float]) -> PaceRange:
@@ -166,6 +166,20 @@ class _Split(Record):
             taken + step.layers * each
             for taken, each in zip(by_layers, _HANDED_ON_SECONDS, strict=True)
         ]
+
+    def prompt(
+        self, step: Step, in_ram: float, left: Left | None, in_ram_bytes: tuple[int, float]
+    ) -> tuple[PaceRange | None, PromptCopies | None, str]:
+        """How fast a prompt is read, what of that crosses to the accelerators, and why so much."""
+        held: dict[str, float] = {}
+        for share, gpu in self.parts:
+            held[gpu.name] = held.get(gpu.name, 0.0) + share / (1 - in_ram)
+        computed = None if step.foreign else gpu_prompt(step, held)
+        if computed is None or self.memory is None:
+            return computed, None, ""
+        beside = in_ram if left is None else left.of_read
+        copies, how = _copies(self.machine, step, computed, held, beside, in_ram_bytes)
+        return copies.pace, copies, how
 
     def how(self, in_ram: float, left: Left | None, step: Step) -> str:
         """What the pace rests on, where that share or those experts lie in RAM."""
