@@ -201,8 +201,10 @@ def duration(seconds: float) -> str:
 
 
 def wait(seconds: float) -> str:
-    """A short or long wait: `0.4 seconds`, else as `duration`."""
-    return f"{max(0.1, seconds):.1f} seconds" if seconds < 9.95 else duration(seconds)
+    """A short or long wait: `0.15 seconds`, `1.4 seconds`, else as `duration`."""
+    if seconds < 0.995:
+        return f"{max(0.01, seconds):.2f} seconds"
+    return f"{seconds:.1f} seconds" if seconds < 9.95 else duration(seconds)
 
 
 def work(likely: float, unit: str, audio_seconds: int | None = None) -> str:

@@ -219,8 +219,12 @@ def _answer_words(verdict: Verdict) -> Iterator[str]:
             else f"the answer to a prompt of {units.tokens(workload.prompt_tokens)} begins after"
             f" {_wait_words(wait)}"
         )
-    total = speed.parallel_total if workload.parallel > 1 else None
-    if total is not None:
+    if workload.parallel == 1 or speed.decode is None:
+        return
+    total = speed.parallel_total
+    if total is None:
+        yield f"the pace of {workload.parallel:,} sequences at once is not known (see -v)"
+    else:
         likely, ends = units.speed(total.likely, total.likely), units.pace(total.low, total.high)
         guess = units.guess(total.low, total.high) or ", an estimate"
         word = units.about(total.low, total.high)

@@ -223,6 +223,7 @@ def first_token(
     *,
     attended: float = 0.0,
     copies: PromptCopies | None = None,
+    experts: Experts = DENSE,
 ) -> SecondsRange:
     """Seconds until the first token of the answer to a prompt of so many tokens: reading it, and
     one step.
@@ -230,23 +231,30 @@ def first_token(
     `after`: the pace of decoding behind it. `attending`: the pace in the middle of it, where a
     processor attends to it as decoding does; None of a GPU, where it takes `attended` of what the
     weights take, at the rate of dense matrices. `empty`: the pace with nothing in the context.
-    `copies`: what of `prompt` a part of a batch takes as well as a whole one.
+    `copies`: what of `prompt` a part of a batch takes as well as a whole one; of too few tokens for
+    it each costs what one of several sequences of a model with these `experts` does.
     """
+    in_place = 0
     if copies is not None:
-        prompt = copies.computed
+        prompt, in_place = copies.computed, copies.tokens_in_place(tokens)
+        tokens -= in_place
     reads = []
     for end, share, rate in zip(_ENDS, _ATTENDING, _ATTENDED_ON_GPU, strict=True):
         own = 0.0
         if attending is not None:
             own = max(0.0, 1 / getattr(attending, end) - 1 / getattr(empty, end))
         reads.append(tokens * ((1 + attended / rate) / getattr(prompt, end) + share * own))
+    few = after
     if copies is not None:
         slow, likely, fast = reads
         reads = list(added_apart((slow, likely, fast), copies.seconds_for(tokens)))
-        if tokens < copies.least_tokens:
-            reads = [tokens / getattr(empty, end) for end in _ENDS]
+        if copies.in_place is not None and in_place > 1:
+            few = parallel_total(
+                after, empty, copies.in_place, in_place, cost=ON_PROCESSOR, experts=experts
+            )
     slow, likely, fast = (
-        read + 1 / getattr(after, end) for read, end in zip(reads, _ENDS, strict=True)
+        read + in_place / getattr(few, end) + 1 / getattr(after, end)
+        for read, end in zip(reads, _ENDS, strict=True)
     )
     return SecondsRange(low=min(fast, likely), likely=likely, high=max(slow, likely))
 
@@ -277,6 +285,7 @@ def with_whole_answer(
     if prompt is None:
         why = "; how fast it reads prompts is not known, so neither are the first token and a total"
         return pace.replace(how=pace.how + why)
+    experts = experts_of(architecture, active_parameters)
     seconds: SecondsRange | None = None
     total: PaceRange | None = None
     how = pace.how
@@ -287,10 +296,16 @@ def with_whole_answer(
             attending = middle if on_processor else None
             attended = 0.0
             if attending is None:
-                experts = experts_of(architecture, active_parameters)
                 attended = attended_on_gpu(architecture, active_parameters, wanted, experts)
             seconds = first_token(
-                wanted, prompt, after, attending, empty, attended=attended, copies=copies
+                wanted,
+                prompt,
+                after,
+                attending,
+                empty,
+                attended=attended,
+                copies=copies,
+                experts=experts,
             )
             how += f"; a prompt of {units.tokens(wanted)} and one step until the first token"
     if workload.parallel > 1 and copies is not None:
@@ -299,7 +314,6 @@ def with_whole_answer(
             " the weights lies in RAM"
         )
     elif workload.parallel > 1:
-        experts = experts_of(architecture, active_parameters)
         total = parallel_total(
             pace.decode,
             empty,

@@ -20,6 +20,7 @@ from .speed import (
     by_llama,
     gpu_prompt,
     in_context,
+    processor_prompt,
     processor_seconds,
 )
 from .step import Step
@@ -84,29 +85,45 @@ def _whole_speed(
     decode: PaceRange,
 ) -> Speed:
     """The pace with what it rests on, and that of prompts."""
-    how = split.how(step)
     chat = in_context(step, context, split.seconds)
-    how += chat.how
-    held: dict[str, float] = {}
-    for share, gpu in split.parts:
-        held[gpu.name] = held.get(gpu.name, 0.0) + share / (1 - split.in_ram)
-    prompt = None if step.foreign else gpu_prompt(step, held)
-    copies: PromptCopies | None = None
-    if prompt is not None and split.memory is not None:
-        from .prompt_copies import copied_per_second, copies_of, how_copied
-
-        rates = copied_per_second(held)
-        copies = copies_of(prompt, *in_ram_bytes, rates)
-        prompt = copies.pace
-        how += how_copied(in_ram_bytes[0], rates)
+    prompt, copies, crossing = split.prompt(step, in_ram_bytes)
     gpus_used = [gpu for _, gpu in split.parts]
+    by_rules = _by_llama(step, gpus_used, split.memory is not None)
     return Speed(
         decode=decode,
         prompt=prompt,
         prompt_copies=copies,
-        how=how + _by_llama(step, gpus_used, split.memory is not None),
+        how=split.how(step) + chat.how + crossing + by_rules,
         full_context_tokens_per_second=chat.full_tokens_per_second,
     )
+
+
+def _copies(
+    machine: Machine,
+    step: Step,
+    computed: PaceRange,
+    held: Mapping[str, float],
+    in_ram: float,
+    in_ram_bytes: tuple[int, float],
+) -> tuple[PromptCopies, str]:
+    """What crosses for a prompt to the accelerators of these names, which compute it at that pace,
+    and on what that rests. For a few tokens the processor computes the share `in_ram` itself.
+    """
+    from .prompt_copies import copied_per_second, copies_of, how_copied
+
+    rates = copied_per_second(held, has_experts=step.has_experts)
+    how = how_copied(in_ram_bytes[0], rates, has_experts=step.has_experts)
+    copies, on_processor = (
+        copies_of(computed, *in_ram_bytes, rates),
+        processor_prompt(step, machine),
+    )
+    if on_processor is None:
+        return copies, how
+    low, likely, high = (
+        1 / (in_ram / getattr(on_processor, end) + (1 - in_ram) / getattr(computed, end))
+        for end in ("low", "likely", "high")
+    )
+    return copies.replace(in_place=PaceRange(low=low, likely=likely, high=high)), how
 
 
 def _decode_pace(seconds: Sequence[float]) -> PaceRange:
@@ -159,6 +176,25 @@ class _Split(Record):
             for taken, each in zip(by_layers, _HANDED_ON_SECONDS, strict=True)
         ]
 
+    def prompt(
+        self, step: Step, in_ram_bytes: tuple[int, float]
+    ) -> tuple[PaceRange | None, PromptCopies | None, str]:
+        """How fast a prompt is read, what of that crosses to the accelerators, and why so much."""
+        held: dict[str, float] = {}
+        for share, gpu in self.parts:
+            held[gpu.name] = held.get(gpu.name, 0.0) + share / (1 - self.in_ram)
+        computed = None if step.foreign else gpu_prompt(step, held)
+        if computed is None or self.memory is None:
+            return computed, None, ""
+        left = self._left(step)
+        beside = self.in_ram if left is None else left.of_read
+        copies, how = _copies(self.machine, step, computed, held, beside, in_ram_bytes)
+        return copies.pace, copies, how
+
+    def _left(self, step: Step) -> Left | None:
+        """The experts in RAM, where they lie apart."""
+        return _left_in_ram(step, 1 - self.in_ram) if self.experts_apart else None
+
     def how(self, step: Step) -> str:
         """What the pace rests on."""
         how = self._how(step)
@@ -170,7 +206,7 @@ class _Split(Record):
         )
 
     def _how(self, step: Step) -> str:
-        left = _left_in_ram(step, 1 - self.in_ram) if self.experts_apart else None
+        left = self._left(step)
         gpus_used = [gpu for _, gpu in self.parts]
         how = " and ".join(units.counted([_rated_gpu(gpu) for gpu in gpus_used]))
         if self.memory is not None and left is not None:

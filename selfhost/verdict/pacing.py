@@ -79,7 +79,7 @@ def _burden(question: Question) -> tuple[tuple[Any, ...], tuple[float, ...]] | N
         return None
     words = (
         workload.runtime, None if runtime is None else runtime.id, workload.min_tokens_per_second,
-        question.speed_stated, step.is_vague, step.replays, step.launched_layers is None,
+        question.speed_stated, step.lacks_layers, step.replays, step.launched_layers is None,
     )  # fmt: skip
     return words, step.burdens
 
@@ -364,6 +364,9 @@ def _with_whole_answer(question: Question, placed: Needs, machine: Machine, pace
     asked for and can be told.
     """
     workload = question.workload
+    if _drafted_tokens(question):
+        # a draft begins behind the first token; what it gains for several sequences nobody measured
+        workload = workload.replace(parallel=1)
     if workload.prompt_tokens is None and workload.parallel == 1:
         return pace
     from .batch import with_whole_answer
@@ -424,15 +427,21 @@ def _with_draft(question: Question, placed: Needs, machine: Machine, pace: Speed
         draft = predict_step(machine, question.drafting, way).decode
     on_processor = placed.placement == "host" and not uses_shared_gpu(machine, question.runtime)
     shared = shared_gpu_of(machine) if placed.placement == "host" else None
-    return with_draft(
+    drafted = with_draft(
         pace,
         _pace_at(question, placed, machine, 0).decode,
         _drafted_tokens(question),
         draft,
         on_processor=on_processor,
         experts=experts_of(question.spec.architecture, question.spec.parameters.active),
+        context_tokens=question.workload.context_tokens or 0,
         more_token=0.0 if shared is None or on_processor else shared.pace.more_token,
     )
+    sequences = question.workload.parallel
+    if sequences == 1:
+        return drafted
+    unknown = f"; the total of {sequences:,} sequences at once with a draft is not known"
+    return drafted.replace(how=drafted.how + unknown)
 
 
 def _is_on_processor(question: Question, placed: Needs, machine: Machine) -> bool:
@@ -455,9 +464,10 @@ def _predicted(question: Question, placed: Needs, machine: Machine) -> tuple[Spe
     if question.read_bytes is None:
         return None, why
     pace = _pace_at(question, placed, machine, None)
+    pace = _with_whole_answer(question, placed, machine, pace)
     if _drafted_tokens(question):
-        return _with_draft(question, placed, machine, pace), why
-    return _with_whole_answer(question, placed, machine, pace), why
+        pace = _with_draft(question, placed, machine, pace)
+    return pace, why
 
 
 def how_to_measure(machine: Machine) -> str | None:

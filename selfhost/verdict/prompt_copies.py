@@ -30,13 +30,16 @@ _SHARE = (0.3, 0.7, 1.35)
 _ANY_LINK = (7.9e9, 15.75e9, 31.5e9)
 
 
-def copied_per_second(names: Iterable[str]) -> tuple[float, float, float]:
+def copied_per_second(
+    names: Iterable[str], *, has_experts: bool = True
+) -> tuple[float, float, float]:
     """Bytes per second of weights that cross to the GPUs of these names, one after the other: slow
-    end, likely, fast end.
+    end, likely, fast end. Without experts all of them cross, no faster than the link carries.
     """
     links = [_ends_of_link(name) for name in names]
     slow, likely, fast = (
-        share * min(each) for share, each in zip(_SHARE, zip(*links, strict=True), strict=True)
+        (share if has_experts else min(share, 1.0)) * min(each)
+        for share, each in zip(_SHARE, zip(*links, strict=True), strict=True)
     )
     return slow, likely, fast
 
@@ -70,11 +73,12 @@ def copies_of(
     )  # fmt: skip
 
 
-def how_copied(weights_bytes: int, rates: tuple[float, float, float]) -> str:
+def how_copied(weights_bytes: int, rates: tuple[float, float, float], *, has_experts: bool) -> str:
     """What the pace of a prompt rests on, as a clause."""
     slow, _, fast = (units.decimal(int(rate)) for rate in rates)
+    as_if = ", as if every expert were chosen" if has_experts else ""
     return (
         f"; for each {units.tokens(BATCH_TOKENS)} of a prompt {units.decimal(weights_bytes)} of"
-        f" weights cross to the GPU, at {slow}/s to {fast}/s (-ub 2048: a quarter as often, for"
-        " more GPU memory)"
+        f" weights cross to the GPU, at {slow}/s to {fast}/s{as_if} (-ub 2048: a quarter as often,"
+        " for more GPU memory)"
     )

@@ -95,18 +95,24 @@ class PromptCopies(Record):
     """A prompt where a GPU lacks room for all weights: those in RAM cross to it for each
     `batch_tokens` of the prompt in `seconds` (slow end, likely, fast end), and `computed` is the
     pace beside that. With them crosses the cache of layers that lie there, each token before the
-    batch in `token_seconds`. None cross for fewer than `least_tokens`, which are read as an answer
-    is written.
+    batch in `token_seconds`. None cross for fewer than `least_tokens`: they are computed where the
+    weights lie, at the pace `in_place`; None: not known.
     """
 
     computed: PaceRange
+    in_place: PaceRange | None = None
     seconds: tuple[float, float, float]
     token_seconds: tuple[float, float, float]
     batch_tokens: int
     least_tokens: int
 
+    def tokens_in_place(self, tokens: int) -> int:
+        """How many of the last ones of a prompt nothing crosses for."""
+        last = tokens % self.batch_tokens
+        return last if last < self.least_tokens else 0
+
     def seconds_for(self, tokens: int) -> tuple[float, float, float]:
-        """What crossing takes for a prompt of so many tokens: slow end, likely, fast end."""
+        """What crossing takes for so many tokens: slow end, likely, fast end."""
         batches = -(-tokens // self.batch_tokens)
         slow, likely, fast = (
             batches * (weights + tokens / 2 * cached)
@@ -306,7 +312,7 @@ def _prompt_beside(machine: Machine, shared: SharedGpu | None, step: Step) -> Pa
     """A prompt on the processor, up to the pace of a GPU beside it that may be used instead."""
     if step.foreign or on_apple_gpu(machine):
         return None
-    prompt = _prompt(step, machine)
+    prompt = processor_prompt(step, machine)
     if prompt is None or shared is None:
         return prompt
     beside = gpu_prompt(step, {shared.name: 1.0})
@@ -340,9 +346,13 @@ def in_context(step: Step, context: float, seconds: Callable[[Step], Sequence[fl
     full, short = 1 / seconds(step.at(context))[1], 1 / seconds(step)[1]
     if full >= _ABOUT_AS_FAST * short:
         return InContext(how=how)
-    likely, tokens = units.pace(full, full), units.tokens(int(context))
-    how += f" (likely {likely} with all {tokens} of context in use)"
-    return InContext(how=how, full_tokens_per_second=full)
+    return InContext(how=how + in_full_context(full, int(context)), full_tokens_per_second=full)
+
+
+def in_full_context(tokens_per_second: float, context_tokens: int) -> str:
+    """The likely pace once all of the context is in use, in words beside that of a chat."""
+    likely, tokens = units.pace(tokens_per_second, tokens_per_second), units.tokens(context_tokens)
+    return f" (likely {likely} with all {tokens} of context in use)"
 
 
 def by_llama(step: Step, on_processor: bool) -> str:
@@ -642,8 +652,8 @@ def _prompt_parameters(step: Step) -> dict[str, float]:
     return left
 
 
-def _prompt(step: Step, machine: Machine) -> PaceRange | None:
-    """A prompt of some hundred tokens, on the processor."""
+def processor_prompt(step: Step, machine: Machine) -> PaceRange | None:
+    """A prompt of some hundred tokens, on the processor; None: its operations are not known."""
     from .cores import core_of, cores_rate
 
     operations = 0.0

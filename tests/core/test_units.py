@@ -390,3 +390,10 @@ def test_a_speed_that_could_be_bits_or_bytes_is_refused(typed: str) -> None:
 def test_waits_read_well(seconds: float, text: str) -> None:
     """Two or three figures, in the units people wait in."""
     assert units.duration(seconds) == text
+
+
+def test_the_ends_of_a_short_wait_are_told_apart() -> None:
+    """Two figures that differ by half are no range where both print alike."""
+    shown = [units.wait(seconds) for seconds in (0.0, 0.09, 0.14, 0.994, 1.0, 9.94, 9.96)]
+    assert len(set(shown)) == len(shown)
+    assert shown[1:5] == ["0.09 seconds", "0.14 seconds", "0.99 seconds", "1.0 seconds"]

@@ -9,16 +9,35 @@ import pytest
 
 from helpers.desktops import machine_with
 from helpers.paths import TRUTH
-from selfhost import Machine, Workload
+from selfhost import Machine, Workload, check
 from selfhost.catalogue.opened import open_catalogue
+from selfhost.core import units
 from selfhost.machine.record import Accelerator
 from selfhost.needs import parts
+from selfhost.reports.check_text import check_document
+from selfhost.reports.layout import plain
 from selfhost.verdict.drafting import tokens_of_step
 from selfhost.verdict.judging import judge
 from selfhost.verdict.question import ask
-from selfhost.verdict.speed import PaceRange
+from selfhost.verdict.speed import PaceRange, Speed
 
 RTX_4090 = machine_with("NVIDIA GeForce RTX 4090")
+
+
+def speed_of(
+    model: str,
+    draft: str | None = None,
+    machine: Machine = RTX_4090,
+    quantization: str = "Q4_K_M",
+    context_tokens: int | None = None,
+) -> Speed:
+    asked = Workload(
+        runtime="llama.cpp", quantization=quantization, draft=draft, context_tokens=context_tokens
+    )
+    catalogue = open_catalogue()
+    speed = judge(ask(catalogue.spec(model), asked, catalogue, machine), machine).speed
+    assert speed is not None
+    return speed
 
 
 def pace(
@@ -27,12 +46,9 @@ def pace(
     machine: Machine = RTX_4090,
     quantization: str = "Q4_K_M",
 ) -> PaceRange:
-    asked = Workload(runtime="llama.cpp", quantization=quantization, draft=draft)
-    catalogue = open_catalogue()
-    speed = judge(ask(catalogue.spec(model), asked, catalogue, machine), machine).speed
-    assert speed is not None
-    assert speed.decode is not None
-    return speed.decode
+    decode = speed_of(model, draft, machine, quantization).decode
+    assert decode is not None
+    return decode
 
 
 @pytest.mark.parametrize(("accepted", "tokens"), [(0.0, 1.0), (1.0, 4.0), (0.5, 1.875)])
@@ -60,6 +76,34 @@ def test_tokens_of_a_mixture_choose_experts_of_their_own() -> None:
         for model in ("qwen3-32b", "qwen3-30b-a3b")
     ]
     assert gains[1] < gains[0]
+
+
+def test_a_full_context_is_no_faster_than_a_chat_with_a_draft_either() -> None:
+    """Each token reads all of the cache, with a draft that gains nothing too."""
+    decode = pace("qwen3-30b-a3b", "qwen3-0.6b")
+    drafted = speed_of("qwen3-30b-a3b", "qwen3-0.6b", context_tokens=16_384)
+    full = drafted.full_context_tokens_per_second
+    assert full is not None
+    assert full < decode.likely
+    assert (
+        f"(likely {units.pace(full, full)} with all 16,384 tokens of context in use)" in drafted.how
+    )
+
+
+def test_a_draft_leaves_the_first_token_where_it_is() -> None:
+    """llama-server drafts what follows the first token; of the rest it says why it is not told."""
+    asked = Workload(runtime="llama.cpp", prompt_tokens=2048, parallel=4)
+    alone, drafted = (
+        check("qwen3-14b", asked.replace(draft=draft), machine="desktop-rtx4090-24gb")
+        for draft in (None, "qwen3-0.6b")
+    )
+    assert alone.speed is not None
+    assert drafted.speed is not None
+    assert drafted.speed.first_token_seconds == alone.speed.first_token_seconds is not None
+    assert drafted.speed.parallel_total is None
+    assert "the total of 4 sequences at once with a draft is not known" in drafted.speed.how
+    text = plain(check_document([drafted]))
+    assert "the pace of 4 sequences at once is not known (see -v)" in text
 
 
 def machine_of(row: dict[str, Any]) -> Machine:

@@ -57,6 +57,13 @@ def test_what_crosses_a_known_link_is_known_more_closely() -> None:
     )
 
 
+def test_weights_that_all_cross_are_no_faster_than_the_link() -> None:
+    """Of a mixture the experts that no token of a batch chose stay where they are."""
+    link = link_bytes_per_second(CARD)
+    assert link is not None
+    assert copied_per_second([CARD], has_experts=False)[2] <= link < copied_per_second([CARD])[2]
+
+
 @pytest.mark.parametrize(
     ("device", "backend", "cpu_moe"),
     [("RX 6700 XT", "vulkan", 40), ("Quadro RTX 5000", "cuda", 40)],
@@ -129,6 +136,40 @@ def test_a_few_tokens_are_read_without_what_crosses() -> None:
     copies = few.prompt_copies
     assert copies is not None
     assert few.first_token_seconds.likely < copies.seconds[1] < more.first_token_seconds.likely
+
+
+def test_the_weights_in_ram_are_read_once_for_a_few_tokens() -> None:
+    """As for all sequences of a batch: no token of it costs a step of its own, and none is read in less than one."""
+    one, many = (
+        asked("llama-3.3-70b", "rtx 4090 128gb", prompt_tokens=tokens).speed for tokens in (1, 20)
+    )
+    assert one is not None
+    assert many is not None
+    assert one.decode is not None
+    assert many.first_token_seconds is not None
+    assert one.first_token_seconds is not None
+    wait = many.first_token_seconds
+    assert one.first_token_seconds.likely < wait.likely < 20 / one.decode.likely / 2
+    assert wait.low < wait.likely < wait.high <= 21 / one.decode.low
+
+
+def test_a_last_batch_of_a_few_tokens_crosses_no_more_than_such_a_prompt() -> None:
+    """llama.cpp cuts a prompt of 520 tokens in 512 and 8, and looks at each batch by itself."""
+    one, few, more = (
+        asked("qwen3.6-35b-a3b", "rtx 2060 6gb 32gb", prompt_tokens=tokens).speed
+        for tokens in (512, 520, 560)
+    )
+    assert one is not None
+    assert few is not None
+    assert more is not None
+    assert one.prompt_copies is not None
+    waits = [each.first_token_seconds for each in (one, few, more)]
+    assert waits[0] is not None
+    assert waits[1] is not None
+    assert waits[2] is not None
+    crossing = one.prompt_copies.seconds[1]
+    assert waits[0].likely < waits[1].likely < waits[0].likely + crossing / 2
+    assert waits[2].likely > waits[0].likely + crossing
 
 
 def test_nothing_crosses_for_a_model_that_the_gpu_holds() -> None:
