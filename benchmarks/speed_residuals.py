@@ -10,10 +10,11 @@ tests/truth/speed_batches.json, which compute several tokens at once, tests/trut
 decode with a part in RAM, laid out as the source tells, tests/truth/speed_transformers.json,
 which Transformers decodes, tests/truth/speed_vllm.json, which vLLM does, tests/truth/speed_pictures.json,
 which make a picture, tests/truth/speed_sound.json, which make or hear a minute of sound,
-tests/truth/speed_fresh.json, which no constant was fitted on,
+tests/truth/speed_fresh.json, which no constant was fitted on, tests/truth/speed_processors.json, of
+processors whose sources tell the memory,
 tests/truth/speed_training.json, which train, tests/truth/speed_documents.json, which read documents, tests/truth/speed_whisper.json, which write down speech on a GPU, and those of `compute_runs`, which are bound by compute. Each is asked of
 `selfhost.check` as a user would ask it, on a machine of that device;
-the fresh ones by the name that a user would type.
+the fresh ones and those processors by the name that a user would type.
 
 A run that at one token a step would read a tenth more than its device's memory gives takes several tokens a
 step: its program drafts them, as Ollama from 0.31 on does by itself with some models on Apple chips
@@ -72,6 +73,7 @@ VLLM = TRUTH / "speed_vllm.json"
 PICTURES = TRUTH / "speed_pictures.json"
 SOUND = TRUTH / "speed_sound.json"
 FRESH = TRUTH / "speed_fresh.json"
+PROCESSORS = TRUTH / "speed_processors.json"
 GIB = 1 << 30
 _RAM_FIELDS = ("memory_total_bytes", "memory_limit_bytes", "memory_available_bytes")
 SEVERAL = ", several tokens a step"
@@ -104,6 +106,8 @@ def main() -> int:
         ("speed_pictures.json", list(of_pictures())),
         ("speed_sound.json", list(of_sound())),
         ("speed_fresh.json, in no fit", list(of_fresh())),
+        ("processors that tell their RAM, fitted", list(of_processors("fitted"))),
+        ("processors that tell their RAM, kept out of the fit", list(of_processors("kept"))),
         ("speed_training.json", list(of_training(machine_of))),
         ("speed_documents.json", list(of_documents(machine_of))),
         ("speed_whisper.json", list(of_whisper(machine_of))),
@@ -826,7 +830,33 @@ def of_sound() -> Iterator[Run]:
 
 def of_fresh() -> Iterator[Run]:
     """The runs that are in no fit, on machines by the names that a user would type."""
-    document = json.loads(FRESH.read_text(encoding="utf-8"))
+    for row, verdict, pace in _by_name(FRESH):
+        card = next(iter(verdict.machine.accelerators or ()), None)
+        group = "processor" if card is None else card.vendor
+        if card is not None and card.unified:
+            group += ", shares the RAM"
+        if verdict.needs is not None and verdict.needs.placement == "split":
+            group += ", partly in RAM"
+        yield _named_run(row, group, row["machine"], pace)
+
+
+def of_processors(use: str) -> Iterator[Run]:
+    """The runs of that use on processors whose sources tell the memory, by class."""
+    for row, _, pace in _by_name(PROCESSORS):
+        if row["use"] == use:
+            yield _named_run(row, row["class"], row["processor"], pace)
+
+
+def _named_run(row: dict[str, Any], group: str, device: str, pace: PaceRange) -> Run:
+    return Run(
+        group, device, f"{row['spec']} {row['quantization']} {row['runtime']}",
+        row["tokens_per_second"], pace.low, pace.likely, pace.high,
+    )  # fmt: skip
+
+
+def _by_name(path: Path) -> Iterator[tuple[dict[str, Any], Verdict, PaceRange]]:
+    """The rows with what `check` tells of the machine by its name."""
+    document = json.loads(path.read_text(encoding="utf-8"))
     for values in document["rows"]:
         row = dict(zip(document["columns"], values, strict=True))
         verdict = check(
@@ -838,16 +868,7 @@ def of_fresh() -> Iterator[Run]:
         if pace is None or verdict.needs is None:
             print(f"  without a pace: {row['spec']} on {row['machine']}", file=sys.stderr)
             continue
-        card = next(iter(verdict.machine.accelerators or ()), None)
-        group = "processor" if card is None else card.vendor
-        if card is not None and card.unified:
-            group += ", shares the RAM"
-        if verdict.needs.placement == "split":
-            group += ", partly in RAM"
-        yield Run(
-            group, row["machine"], f"{row['spec']} {row['quantization']} {row['runtime']}",
-            row["tokens_per_second"], pace.low, pace.likely, pace.high,
-        )  # fmt: skip
+        yield row, verdict, pace
 
 
 def _architecture_of(host: str) -> str:

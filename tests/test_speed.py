@@ -23,6 +23,7 @@ from selfhost.catalogue.spec import Architecture, Attention
 from selfhost.core import units
 from selfhost.machine import gpus
 from selfhost.machine.gpus import vendor_of
+from selfhost.machine.named import machine_named
 from selfhost.machine.record import PURPOSES, Accelerator, Disk, Machine
 from selfhost.needs.llamacpp.graphs import operations
 from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
@@ -466,6 +467,24 @@ def test_runs_that_are_in_no_fit_lie_inside_a_narrow_range(vendor: str, least_de
     assert sum(pace.low <= seen <= pace.high for seen, pace in paces) >= 0.9 * len(runs)
     assert median(abs(pace.likely / seen - 1) for seen, pace in paces) <= 0.15
     assert median(pace.high / pace.low for _, pace in paces) <= 2.0001
+
+
+def test_processors_whose_sources_tell_the_memory_are_known_and_divided_whole() -> None:
+    """Every row names a model and a machine that are known and reads no more than its memory gives; no processor is both in the fit and kept out of it."""
+    document = json.loads((TRUTH / "speed_processors.json").read_text(encoding="utf-8"))
+    table = [dict(zip(document["columns"], row, strict=True)) for row in document["rows"]]
+    uses: dict[str, set[str]] = {}
+    for row in table:
+        assert row["class"] in ("desktop", "laptop", "server", "board", "cloud")
+        assert row["memory"]
+        uses.setdefault(row["processor"], set()).add(row["use"])
+        machine = machine_named(row["machine"])
+        assert not machine.accelerators
+        if machine.memory_bandwidth_bytes_per_second:
+            read = sum(weights(row["spec"], row["quantization"]).values())
+            assert read * row["tokens_per_second"] < machine.memory_bandwidth_bytes_per_second, row
+    assert set().union(*uses.values()) == {"fitted", "kept"}
+    assert all(len(each) == 1 for each in uses.values())
 
 
 def test_a_card_that_multiplies_bytes_one_by_one_has_a_pace_of_its_own() -> None:
