@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from math import exp, log, prod
+from math import exp, hypot, log, prod
 
 from ..core import units
 from ..core.caching import lru_cache
@@ -40,23 +40,19 @@ MAKERS = ("amd", "intel")
 
 
 class Share(Record):
-    """Of the peak at the usual rate, what decoding was seen to read: slow end, likely, fast end; on
-    how many devices it was seen. `holds_kinds`: the ends are those of devices whose kind of memory
-    was not told.
+    """Of what memory and cores give together (`read_together`), what decoding was seen to read:
+    slow end, likely, fast end; on how many devices it was seen.
     """
 
     low: float
     likely: float
     high: float
     devices: int
-    holds_kinds: bool = False
 
     @property
-    def reached(self) -> str:
-        """Who reached the share, as the beginning of a clause."""
-        if not self.devices:
-            return "programs reach (a guess)"
-        return f"runs on {self.devices} devices reached"
+    def source(self) -> str:
+        """What it rests on, as the end of a clause."""
+        return f"by runs on {self.devices} devices" if self.devices else "a guess"
 
 
 class Core(Record):
@@ -76,12 +72,11 @@ class Processor(Record):
 
     `least`, `usual` and `most` are bytes per second of one socket with every channel filled, with
     the slowest, the usual and the fastest memory. `cores` of the largest socket and `threads` of
-    each; 0 of a client, that has one socket. `kind`: client, hybrid, server, board or phone.
+    each; 0 of a client, that has one socket. `kind`: a row of `share`.
     `vectors`: avx512, avx2, none or arm. `cache_mb` is what the second and third caches hold,
     `bits` how wide one channel is.
     `slowest` and `fastest`: as `usual`, of the slower and of the faster of the kinds of memory that
-    it takes, DDR4 and DDR5, where its name does not tell which and its `share` does not hold them;
-    else `usual`.
+    it takes, DDR4 and DDR5, where its name does not tell which; else `usual`.
     `core` is what its cores compute (`core_called`), `ghz` their clock with all of them at work,
     in the middle of the series; None where only the GPU in it is known.
     `architecture` and `memory_gib`: as of `ProcessorClass`, None where its class tells them;
@@ -108,6 +103,14 @@ class Processor(Record):
     architecture: str | None = None
     memory_gib: int | None = None
     on_package_gib: int | None = None
+
+    def may_have_one_module(self, memory_bytes: int | None) -> bool:
+        """Whether so much RAM may be one module on one of its two channels: of a laptop or small
+        computer. None: any size.
+        """
+        takes_two = (self.channels, self.bits) == (2, 64) and self.memory != "soldered"
+        is_little = memory_bytes is None or memory_bytes <= _table()["one_module_gib"] * units.GIB
+        return takes_two and is_little and self.kind == "mobile"
 
 
 class Cores(Record):
@@ -342,8 +345,7 @@ def processor_with(graphics: str) -> Processor | None:
         return None
     bytes_at_once = memory.channels * memory.bits / 8
     ends = (memory.least, memory.usual, memory.most)
-    share = share_of(memory.kind)
-    slowest, fastest = _of_kinds(() if share.holds_kinds else memory.kinds, ends, bytes_at_once)
+    slowest, fastest = _of_kinds(memory.kinds, ends, bytes_at_once)
     return Processor(
         name=f"those with {memory.name}",
         channels=memory.channels,
@@ -352,7 +354,7 @@ def processor_with(graphics: str) -> Processor | None:
         most=memory.most,
         memory="either",
         kind=memory.kind,
-        share=share,
+        share=share_of(memory.kind),
         vectors=memory.vectors,
         slowest=slowest,
         fastest=fastest,
@@ -420,12 +422,12 @@ def _fits(word: str, shape: str) -> bool:
 def _processor(row: Mapping[str, Any], words: frozenset[str]) -> Processor:
     from .gpus import channels_and_rates
 
-    kind = row.get("kind", "client")
     memory = channels_and_rates(row)
+    memory_sits = row.get("memory", "slots")
     models = row.get("kinds_of")
     is_one_of_them = models is None or any(_fits(word, shape) for word in words for shape in models)
-    share = share_of(kind)
-    kinds = row.get("kinds", ()) if is_one_of_them and not share.holds_kinds else ()
+    kinds = row.get("kinds", ()) if is_one_of_them else ()
+    kind = row.get("kind") or _kind_of_client(memory_sits, words)
     bytes_at_once = memory["channels"] * row.get("bits", 64) / 8
     ends = (memory["least"], memory["usual"], memory["most"])
     slowest, fastest = _of_kinds(kinds, ends, bytes_at_once)
@@ -434,9 +436,9 @@ def _processor(row: Mapping[str, Any], words: frozenset[str]) -> Processor:
         **memory,
         slowest=slowest,
         fastest=fastest,
-        memory=row.get("memory", "slots"),
+        memory=memory_sits,
         kind=kind,
-        share=share,
+        share=share_of(kind),
         vectors=row.get("vectors", "avx2"),
         cores=row.get("cores", 0),
         threads=row.get("threads", 1),
@@ -482,8 +484,34 @@ def core_called(name: str, ghz: float | None) -> Core:
     )
 
 
+def _kind_of_client(memory_sits: str, words: Iterable[str]) -> str:
+    """`mobile` of a processor for laptops, by where its memory sits or the letters behind its
+    number.
+    """
+    letters = _table()["mobile_letters"]
+    numbers = ((word, word.rstrip("hklmqstuxy")) for word in words)
+    has_letters = any(
+        number.isdecimal() and word[len(number) :] in letters for word, number in numbers
+    )
+    return "mobile" if has_letters or memory_sits in ("either", "soldered") else "client"
+
+
+def read_together(peak: float, cores: float | None) -> float:
+    """Bytes per second at which so many cores read weights while a model decodes, of memory of that
+    peak: what either gives bounds the other. None: cores enough.
+
+    Source: `reading` in specs/common/cpus.toml.
+    """
+    row = _table()["reading"]
+    of_memory: float = row["of_peak"] * peak
+    if cores is None:
+        return of_memory
+    of_cores: float = row["core_gb_per_s"] * units.GB * cores
+    return of_memory / hypot(1, of_memory / of_cores)
+
+
 def share_of(kind: str) -> Share:
-    """How processors of a kind read their memory: client, hybrid, server, board or phone."""
+    """How processors of a kind read their memory: a row of `share`."""
     share = next(each for each in _table()["share"] if each["kind"] == kind)
     return Share(**{key: value for key, value in share.items() if key != "kind"})
 

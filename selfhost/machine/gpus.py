@@ -633,7 +633,7 @@ def shared_memory(name: str) -> SharedMemory | None:
         **channels_and_rates(memory),
         kinds=tuple(memory.get("kinds", ())),
         vectors=memory.get("vectors", "avx2"),
-        kind=memory.get("kind", "client"),
+        kind=memory.get("kind", "mobile"),
         bits=memory.get("bits", 64),
     )
 

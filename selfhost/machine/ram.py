@@ -186,11 +186,12 @@ def _with_bandwidth(
 ) -> tuple[Machine, str]:
     count = "1 channel" if used == 1 else f"{used} channels"
     rate = "" if ram.mts else ", at the rate that is usual"
+    is_rate_open = not ram.mts and not ram.kind
     what = f"{count} of {_written(ram.kind, mts)}{rate}"
     machine = machine.replace(
         memory_bandwidth_bytes_per_second=bandwidth,
         sources={**machine.sources, _BANDWIDTH: f"{what}, as its description says"},
-        assumed=tuple(fact for fact in machine.assumed if fact != _BANDWIDTH or not ram.mts),
+        assumed=tuple(fact for fact in machine.assumed if fact != _BANDWIDTH or is_rate_open),
         unread=tuple(each for each in machine.unread if each.fact != _BANDWIDTH),
     )
     return machine, f"Its memory: {what}, {units.decimal(bandwidth)}/s at most."
@@ -205,7 +206,7 @@ def may_have_one_stick(machine: Machine, ram: StatedRam) -> bool:
         return False
     if machine.scope != "host" or series is None or _has_its_own(machine) or machine.accelerators:
         return False
-    return (series.channels, series.bits) == (2, 64) and series.kind in ("client", "hybrid")
+    return (series.channels, series.bits) == (2, 64) and series.kind in ("client", "mobile")
 
 
 def _is_behind_bus(machine: Machine) -> bool:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ..catalogue.runtime import RuntimeSpec
     from ..machine.gpus import Computer
+    from ..machine.cpus import Ends
     from .ranges import Range
 
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
@@ -271,13 +272,22 @@ def _stated(machine: Machine, bytes_per_second: int) -> Bandwidth:
     cores = machine.cpu_cores_usable
     share = _share_of_stated(machine)
     if share is not None:
-        # the peak is that of this machine, not of the usual memory: no run reads more than it gives
-        low, likely, high = share.low, share.likely, min(share.high, 1.0)
-        how = (
-            f"{_rate(bytes_per_second)} (stated), of which runs on {share.devices} devices of this"
-            f" kind reached {units.percent(BANDWIDTH_SHARE * likely)}"
+        peak = _through_links(machine, bytes_per_second)
+        if series is not None and machine.assumes(_BANDWIDTH):
+            # how many channels are filled is stated, and not at which rate
+            ends = _read_of(machine, share, _peaks_of(series, part=peak / series.usual))
+        else:
+            ends = _read_of_peak(machine, share, peak)
+        how = f"{_rate(bytes_per_second)} (stated), of which {_gets(share, ends, bytes_per_second)}"
+        # the ends hold the cores already
+        return Bandwidth(
+            low=ends[0],
+            likely=ends[1],
+            high=ends[2],
+            measured=False,
+            how=how,
+            kept_bytes=(0.0, 0.0) if series is None else _kept(series.cache_mb),
         )
-        bytes_per_second = int(_through_links(machine, bytes_per_second))
     if cores is not None and chip_of(machine) is None and _CORE_HIGH * cores < bytes_per_second:
         of_cores = int(_CORE_HIGH * cores)
         how = (
@@ -293,6 +303,56 @@ def _stated(machine: Machine, bytes_per_second: int) -> Bandwidth:
         how=how,
         kept_bytes=(0.0, 0.0) if series is None else _kept(series.cache_mb),
     )
+
+
+class _Peaks(Record):
+    """Bytes per second that memory gives at most, with all channels filled: the least and the most
+    that are sold, the usual figure; the slowest and the fastest of the kinds of memory that are
+    each as usual.
+    """
+
+    least: float
+    slowest: float
+    usual: float
+    fastest: float
+    most: float
+
+
+def _read_of(machine: Machine, share: cpus.Share, peaks: _Peaks) -> Ends:
+    """Bytes per second at which its cores read weights: slow end, likely, fast end. Of memory and
+    share one is usual where the other is not.
+    """
+    fewest, cores, most = _cores_that_read(machine)
+    together = cpus.read_together
+    return (
+        min(
+            share.low * together(peaks.slowest, fewest),
+            share.likely * together(peaks.least, fewest),
+        ),
+        share.likely * together(peaks.usual, cores),
+        max(
+            share.high * together(peaks.fastest, most),
+            share.likely * together(peaks.most, most),
+        ),
+    )
+
+
+def _read_of_peak(machine: Machine, share: cpus.Share, peak: float) -> Ends:
+    """As `_read_of`, of memory that is known."""
+    peaks = _Peaks(least=peak, slowest=peak, usual=peak, fastest=peak, most=peak)
+    return _read_of(machine, share, peaks)
+
+
+def _cores_that_read(machine: Machine) -> tuple[float | None, float | None, float | None]:
+    """`threads_range`; None of a record that states no cores, whose memory alone bounds it."""
+    if machine.cpu_cores_usable is None and machine.cpu_cores_physical is None:
+        return None, None, None
+    return threads_range(machine)
+
+
+def _gets(share: cpus.Share, ends: Ends, peak: float) -> str:
+    """A clause: which part of that peak reaches the weights."""
+    return f"decoding gets about {units.percent(BANDWIDTH_SHARE * ends[1] / peak)}, {share.source}"
 
 
 def _share_of_stated(machine: Machine) -> cpus.Share | None:
@@ -335,14 +395,12 @@ def _of_chip(machine: Machine) -> Bandwidth | None:
     peak = chip.gb_per_s * _GB
     read = _through_links(machine, peak)
     bound = "" if read == peak else f", of which its cores can read {units.decimal(int(read))}/s"
-    how = (
-        f"{chip.name} has {_rate(int(peak))}{bound}; runs on {share.devices} devices of its kind"
-        f" reached {units.percent(BANDWIDTH_SHARE * share.likely)} of that; {MEASURE} narrows it"
-    )
+    ends = _read_of_peak(machine, share, read)
+    how = f"{chip.name} has {_rate(int(peak))}{bound}; {_gets(share, ends, read)}; {MEASURE} narrows it"
     return Bandwidth(
-        low=read * share.low,
-        likely=read * share.likely,
-        high=read * min(share.high, 1.0),
+        low=ends[0],
+        likely=ends[1],
+        high=ends[2],
         measured=False,
         how=how,
         kept_bytes=_kept(chip.cache_mb),
@@ -432,12 +490,11 @@ def _named(machine: Machine) -> Bandwidth | None:
     processor = named_processor(machine)
     if processor is None:
         return None
-    low, likely, high = _of_machine(machine, processor)
+    ends = _of_machine(machine, processor)
     cores = machine.cpu_cores_usable
     if cores is not None:
         # a quota stops what is read as it stops what is computed
-        low, likely, high = (min(rate, _CORE_HIGH * cores) for rate in (low, likely, high))
-    read = BANDWIDTH_SHARE * processor.share.likely
+        ends = (ends[0], ends[1], min(ends[2], _CORE_HIGH * cores))
     of_kinds = ""
     if processor.slowest < processor.fastest:
         slowest, fastest = (int(rate) for rate in (processor.slowest, processor.fastest))
@@ -448,13 +505,13 @@ def _named(machine: Machine) -> Bandwidth | None:
     how = (
         f"a processor of the series {processor.name} reads up to"
         f" {units.decimal(int(processor.usual))}/s with every memory channel filled{of_kinds};"
-        f" {processor.share.reached} {units.percent(read)} of that"
+        f" {_gets(processor.share, ends, processor.usual)}"
         f"{_which_part(machine, processor)}; {MEASURE} narrows it"
     )
     return Bandwidth(
-        low=low,
-        likely=likely,
-        high=high,
+        low=ends[0],
+        likely=ends[1],
+        high=ends[2],
         measured=False,
         how=how,
         kept_bytes=_kept(processor.cache_mb),
@@ -493,18 +550,15 @@ def _around_cards(machine: Machine) -> Bandwidth | None:
     if computer is None:
         return None
     share = _share_of_kinds(computer.kinds)
-    core_bytes = _CORE_HIGH * (machine.cpu_cores_usable or threads_of(machine))
-    # of the rate of the modules and of the share one is usual where the other is not
-    ends = (
-        min(computer.usual * share.low, computer.least * share.likely),
-        computer.usual * share.likely,
-        max(computer.usual * share.high, computer.most * share.likely),
+    usual = computer.usual
+    peaks = _Peaks(
+        least=computer.least, slowest=usual, usual=usual, fastest=usual, most=computer.most
     )
-    low, likely, high = (min(rate, core_bytes) for rate in ends)
+    low, likely, high = _read_of(machine, share, peaks)
     how = (
         f"a guess: {computer.name}{which} has {units.decimal(int(computer.least))}/s to"
-        f" {units.decimal(int(computer.most))}/s of memory bandwidth, of which runs on"
-        f" {share.devices} devices reached {units.percent(BANDWIDTH_SHARE * share.likely)}"
+        f" {units.decimal(int(computer.most))}/s of memory bandwidth, of which"
+        f" {_gets(share, (low, likely, high), usual)}"
     )
     return Bandwidth(low=low, likely=likely, high=high, measured=False, how=how)
 
@@ -525,16 +579,31 @@ def _kept(cache_mb: float) -> tuple[float, float]:
 _ACROSS_SOCKETS = 0.5
 
 
-def _of_machine(machine: Machine, processor: cpus.Processor) -> tuple[float, float, float]:
-    """Bytes per second, slow end, likely, fast end: of its sockets, or of a guest's part of one."""
-    share = processor.share
-    # the name does not tell which kind of memory it reads: the ends hold each that it takes
-    low, likely = processor.slowest * share.low, processor.usual * share.likely
-    high = max(
-        processor.usual * share.high,
-        processor.most * share.likely,
-        processor.fastest * min(share.high, 1.0),
+def _peaks_of(processor: cpus.Processor, part: float = 1.0) -> _Peaks:
+    """Of memory on such a part of its channels."""
+    return _Peaks(
+        least=part * processor.least,
+        slowest=part * processor.slowest,
+        usual=part * processor.usual,
+        fastest=part * processor.fastest,
+        most=part * processor.most,
     )
+
+
+def _may_have_one_module(machine: Machine, processor: cpus.Processor) -> bool:
+    """Whether half of its channels may be empty: of a computer whose RAM is little, or not told."""
+    if is_guest(machine) or machine.memory_total_bytes is None:
+        return False
+    is_assumed = machine.assumes("memory_total_bytes")
+    return processor.may_have_one_module(None if is_assumed else machine.memory_total_bytes)
+
+
+def _of_machine(machine: Machine, processor: cpus.Processor) -> Ends:
+    """Bytes per second, slow end, likely, fast end: of its sockets, or of a guest's part of one."""
+    # the name does not tell which kind of memory it reads: the ends hold each that it takes
+    low, likely, high = _read_of(machine, processor.share, _peaks_of(processor))
+    if _may_have_one_module(machine, processor):
+        low = _read_of(machine, processor.share, _peaks_of(processor, part=0.5))[0]
     if not is_guest(machine) or _has_all_of_it(machine):
         sockets = sockets_of(machine, processor)
         return low if sockets == 1 else low * _ACROSS_SOCKETS, likely, high * sockets
@@ -591,6 +660,8 @@ def _which_part(machine: Machine, processor: cpus.Processor) -> str:
         return ", and programs that ignore NUMA nodes get one socket's"
     if processor.channels == 1:
         return ""
+    if _may_have_one_module(machine, processor):
+        return "; the slow end is that of one module of RAM, on half the channels"
     return ", half as much with half the channels"
 
 
