@@ -905,10 +905,6 @@ def fact_to_type(machine: Machine) -> tuple[str, str] | None:
         return _fact_of_processor(machine, machine.cpu_model)
     if machine.sources.get("accelerators") != _TYPED:
         return None
-    around = None if machine.cpu_model else computer_of(machine)
-    if around is not None and len(around.kinds) > 1:
-        # how the cores read the memory differs more than the memory does
-        return "its processor", "i7-12700h"
     if not are_channels_known(machine):
         return None
     return "the rate of its RAM", usual_ram(machine)

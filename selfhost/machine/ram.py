@@ -14,7 +14,7 @@ from ..core.spelling import words_of
 from ..core.tables import shipped_table
 from . import cpus, gpus
 from .chips import soldered_chip
-from .record import Machine
+from .record import RATE_ASSUMED, Machine
 
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
 _ANY_CASE = re.IGNORECASE | re.ASCII
@@ -146,7 +146,7 @@ _NO_FASTER = (
 
 BOTH_FILLED = (
     "Both of its memory channels are taken to be filled: with one stick of RAM ('1x16gb') it writes"
-    " text half as fast."
+    " text about half as fast."
 )
 
 
@@ -186,12 +186,12 @@ def _with_bandwidth(
 ) -> tuple[Machine, str]:
     count = "1 channel" if used == 1 else f"{used} channels"
     rate = "" if ram.mts else ", at the rate that is usual"
-    is_rate_open = not ram.mts and not ram.kind
     what = f"{count} of {_written(ram.kind, mts)}{rate}"
+    told = "as its description says" if ram.mts or ram.kind else RATE_ASSUMED
     machine = machine.replace(
         memory_bandwidth_bytes_per_second=bandwidth,
-        sources={**machine.sources, _BANDWIDTH: f"{what}, as its description says"},
-        assumed=tuple(fact for fact in machine.assumed if fact != _BANDWIDTH or is_rate_open),
+        sources={**machine.sources, _BANDWIDTH: f"{what}, {told}"},
+        assumed=tuple(fact for fact in machine.assumed if fact != _BANDWIDTH or not ram.mts),
         unread=tuple(each for each in machine.unread if each.fact != _BANDWIDTH),
     )
     return machine, f"Its memory: {what}, {units.decimal(bandwidth)}/s at most."

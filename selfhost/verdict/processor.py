@@ -15,7 +15,15 @@ from ..core.saying import MEASURE
 from ..core.spelling import words_of
 from ..machine import cpus
 from ..machine.chips import AppleChip, Chip, apple_chip, apple_chips, soldered_chip
-from ..machine.record import AT_LEAST, AT_MOST, OF_CACHE, Machine, of_one_core, was_busy
+from ..machine.record import (
+    AT_LEAST,
+    AT_MOST,
+    OF_CACHE,
+    RATE_ASSUMED,
+    Machine,
+    of_one_core,
+    was_busy,
+)
 
 TYPE_CHECKING = False
 
@@ -273,11 +281,12 @@ def _stated(machine: Machine, bytes_per_second: int) -> Bandwidth:
     share = _share_of_stated(machine)
     if share is not None:
         peak = _through_links(machine, bytes_per_second)
-        if series is not None and machine.assumes(_BANDWIDTH):
-            # how many channels are filled is stated, and not at which rate
-            ends = _read_of(machine, share, _peaks_of(series, part=peak / series.usual))
+        reading_cores = _cores_that_read(machine)
+        if series is not None and machine.sources.get(_BANDWIDTH, "").endswith(RATE_ASSUMED):
+            # which part of its channels is filled is stated
+            ends = _read_of(share, _peaks_of(series, part=peak / series.usual), reading_cores)
         else:
-            ends = _read_of_peak(machine, share, peak)
+            ends = _read_of_peak(share, peak, reading_cores)
         how = f"{_rate(bytes_per_second)} (stated), of which {_gets(share, ends, bytes_per_second)}"
         # the ends hold the cores already
         return Bandwidth(
@@ -318,36 +327,39 @@ class _Peaks(Record):
     most: float
 
 
-def _read_of(machine: Machine, share: cpus.Share, peaks: _Peaks) -> Ends:
-    """Bytes per second at which its cores read weights: slow end, likely, fast end. Of memory and
-    share one is usual where the other is not.
+def _read_of(share: cpus.Share, peaks: _Peaks, cores: float | None) -> Ends:
+    """Bytes per second at which so many cores read weights: slow end, likely, fast end. Of memory
+    and share one is usual where the other is not; no weights are read faster than memory gives
+    them.
     """
-    fewest, cores, most = _cores_that_read(machine)
     together = cpus.read_together
     return (
         min(
-            share.low * together(peaks.slowest, fewest),
-            share.likely * together(peaks.least, fewest),
+            share.low * together(peaks.slowest, cores),
+            share.likely * together(peaks.least, cores),
         ),
         share.likely * together(peaks.usual, cores),
-        max(
-            share.high * together(peaks.fastest, most),
-            share.likely * together(peaks.most, most),
+        min(
+            max(
+                share.high * together(peaks.fastest, cores),
+                share.likely * together(peaks.most, cores),
+            ),
+            peaks.most / BANDWIDTH_SHARE,
         ),
     )
 
 
-def _read_of_peak(machine: Machine, share: cpus.Share, peak: float) -> Ends:
+def _read_of_peak(share: cpus.Share, peak: float, cores: float | None) -> Ends:
     """As `_read_of`, of memory that is known."""
     peaks = _Peaks(least=peak, slowest=peak, usual=peak, fastest=peak, most=peak)
-    return _read_of(machine, share, peaks)
+    return _read_of(share, peaks, cores)
 
 
-def _cores_that_read(machine: Machine) -> tuple[float | None, float | None, float | None]:
-    """`threads_range`; None of a record that states no cores, whose memory alone bounds it."""
+def _cores_that_read(machine: Machine) -> float | None:
+    """`threads_of`; None of a record that states no cores, whose memory alone bounds it."""
     if machine.cpu_cores_usable is None and machine.cpu_cores_physical is None:
-        return None, None, None
-    return threads_range(machine)
+        return None
+    return threads_of(machine)
 
 
 def _gets(share: cpus.Share, ends: Ends, peak: float) -> str:
@@ -395,7 +407,7 @@ def _of_chip(machine: Machine) -> Bandwidth | None:
     peak = chip.gb_per_s * _GB
     read = _through_links(machine, peak)
     bound = "" if read == peak else f", of which its cores can read {units.decimal(int(read))}/s"
-    ends = _read_of_peak(machine, share, read)
+    ends = _read_of_peak(share, read, _cores_that_read(machine))
     how = f"{chip.name} has {_rate(int(peak))}{bound}; {_gets(share, ends, read)}; {MEASURE} narrows it"
     return Bandwidth(
         low=ends[0],
@@ -551,10 +563,15 @@ def _around_cards(machine: Machine) -> Bandwidth | None:
         return None
     share = _share_of_kinds(computer.kinds)
     usual = computer.usual
+    # neither its memory nor how it reads that is known
     peaks = _Peaks(
-        least=computer.least, slowest=usual, usual=usual, fastest=usual, most=computer.most
+        least=computer.least,
+        slowest=computer.least,
+        usual=usual,
+        fastest=computer.most,
+        most=computer.most,
     )
-    low, likely, high = _read_of(machine, share, peaks)
+    low, likely, high = _read_of(share, peaks, _cores_that_read(machine))
     how = (
         f"a guess: {computer.name}{which} has {units.decimal(int(computer.least))}/s to"
         f" {units.decimal(int(computer.most))}/s of memory bandwidth, of which"
@@ -600,13 +617,20 @@ def _may_have_one_module(machine: Machine, processor: cpus.Processor) -> bool:
 
 def _of_machine(machine: Machine, processor: cpus.Processor) -> Ends:
     """Bytes per second, slow end, likely, fast end: of its sockets, or of a guest's part of one."""
-    # the name does not tell which kind of memory it reads: the ends hold each that it takes
-    low, likely, high = _read_of(machine, processor.share, _peaks_of(processor))
+    if is_guest(machine) and not _has_all_of_it(machine):
+        return _of_part(machine, processor)
+    sockets, cores = sockets_of(machine, processor), _cores_that_read(machine)
+    of_socket = None if cores is None else cores / sockets
+    low, likely, high = _read_of(processor.share, _peaks_of(processor), of_socket)
     if _may_have_one_module(machine, processor):
-        low = _read_of(machine, processor.share, _peaks_of(processor, part=0.5))[0]
-    if not is_guest(machine) or _has_all_of_it(machine):
-        sockets = sockets_of(machine, processor)
-        return low if sockets == 1 else low * _ACROSS_SOCKETS, likely, high * sockets
+        low = _read_of(processor.share, _peaks_of(processor, part=0.5), of_socket)[0]
+    return low if sockets == 1 else low * _ACROSS_SOCKETS, likely, high * sockets
+
+
+def _of_part(machine: Machine, processor: cpus.Processor) -> Ends:
+    """As `_of_machine`, of a guest with some of its cores."""
+    of_socket = float(processor.cores) if processor.cores else _cores_that_read(machine)
+    low, likely, high = _read_of(processor.share, _peaks_of(processor), of_socket)
     part = _part_of_socket(machine, processor)
     if part is None:
         return low * _GUEST_SHARE, likely, high
@@ -662,7 +686,7 @@ def _which_part(machine: Machine, processor: cpus.Processor) -> str:
         return ""
     if _may_have_one_module(machine, processor):
         return "; the slow end is that of one module of RAM, on half the channels"
-    return ", half as much with half the channels"
+    return ", about half as much with half the channels"
 
 
 def assumed_bandwidth(machine: Machine) -> tuple[int, int, str] | None:

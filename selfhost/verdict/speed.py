@@ -51,10 +51,10 @@ _APPLE_GPU = Accelerator(vendor="apple", name="its GPU", unified=True)
 # Ryzen 7 7840HS on 8 (18 published runs)
 LAYER_CORE_SECONDS = 0.00016
 MEETING_SECONDS = 3e-6
-# and at the slow end for each thread beyond eight, which wait for each other in turn: 26 to 32 us
-# on the 96 cores of a Threadripper PRO 7995WX (llamafile 0.7), 55 to 70 on 192 of an AmpereOne
-# (Ollama, 2024). With OpenMP 64 threads of an EPYC 9554 took no longer than a few
-_MEETING_MORE_SECONDS, _MEETING_FEW = 0.3e-6, 8
+# and at the slow end for each thread beyond 48, which wait for each other in turn: 24 to 30 us in
+# all on the 96 cores of a Threadripper PRO 7995WX (llamafile 0.7), 55 to 70 on 192 of an AmpereOne
+# (Ollama, 2024). Built with OpenMP, 32 to 64 threads (EPYC 9355, 9554) took no longer than a few
+_MEETING_MORE_SECONDS, _MEETING_FEW = 0.5e-6, 48
 # what people compare with: a question and the answer to it
 SHORT_CHAT_TOKENS = 256
 # of the pace of a chat, what a full context has to leave for nothing to be said of it (assumed)
@@ -604,9 +604,13 @@ def processor_seconds(machine: Machine, memory: Bandwidth, step: Step) -> list[f
             strict=True,
         )
     )
-    beyond_few = max(0.0, threads_of(machine) - _MEETING_FEW)
-    slow += step.operation_counts[0] * _MEETING_MORE_SECONDS * beyond_few
+    slow += step.operation_counts[0] * meeting_seconds_more(machine)
     return [slow + step.choosing_seconds, likely, fast]
+
+
+def meeting_seconds_more(machine: Machine) -> float:
+    """What its threads take at the slow end to meet after an operation, beside what few take."""
+    return _MEETING_MORE_SECONDS * max(0.0, threads_of(machine) - _MEETING_FEW)
 
 
 def _seconds(

@@ -7,7 +7,14 @@ from functools import lru_cache
 from ..machine.record import Machine
 from .gpu_speed import shares_and_gpus
 from .processor import bandwidth, kind_of, threads_range
-from .speed import LaidOut, SharedBuilds, Speed, is_in_whole, shared_gpu
+from .speed import (
+    LaidOut,
+    SharedBuilds,
+    Speed,
+    is_in_whole,
+    meeting_seconds_more,
+    shared_gpu,
+)
 
 TYPE_CHECKING = False
 
@@ -54,7 +61,7 @@ def _strength_of_accelerators(
     if beside is None or not all(gpu.is_in_order for _, gpu in parts):
         return None
     slow, likely, fast, kept, most_kept, *cores = beside
-    computed, unpacked = cores[:3], cores[3:]
+    computed, unpacked = cores[:3], cores[3:6]
     in_order = (
         slow <= likely <= fast
         and 0 <= kept <= most_kept
@@ -90,4 +97,6 @@ def _strength_of_processor(machine: Machine) -> tuple[float, ...] | None:
         for each in (kind.cores, kind.unpacks)
         for threads, core in zip(threads_range(machine), each, strict=True)
     ]
-    return memory.low, memory.likely, memory.high, *memory.kept_bytes, *of_cores
+    # more threads wait longer for each other
+    waiting = -meeting_seconds_more(machine)
+    return memory.low, memory.likely, memory.high, *memory.kept_bytes, *of_cores, waiting

@@ -7,7 +7,7 @@ import pytest
 from selfhost import Machine, Workload, check
 from selfhost.machine.named import machine_named
 from selfhost.machine.record import AT_MOST, Accelerator
-from selfhost.verdict.processor import bandwidth, named_processor
+from selfhost.verdict.processor import BANDWIDTH_SHARE, bandwidth, named_processor
 from selfhost.verdict.speed import PaceRange, shared_gpu_of
 
 GB = 10**9
@@ -41,7 +41,7 @@ def test_a_stated_peak_and_a_known_kind_of_processor_make_a_narrow_range() -> No
         memory_bandwidth_bytes_per_second=50 * GB, cpu_model="AMD Ryzen 5 5600 6-Core Processor"
     )
     assert named[2] / named[0] < 2 < alone[2] / alone[0]
-    assert named[2] <= 50
+    assert named[2] * BANDWIDTH_SHARE <= 50
 
 
 def test_a_stated_peak_counts_more_than_what_is_usual() -> None:
@@ -51,7 +51,8 @@ def test_a_stated_peak_counts_more_than_what_is_usual() -> None:
         cpu_model="Intel(R) Core(TM) i5-8250U CPU @ 1.60GHz",
     )
     usual = ends(cpu_model="Intel(R) Core(TM) i5-8250U CPU @ 1.60GHz")
-    assert usual[1] == pytest.approx(2 * one_stick[1])
+    # four cores are no longer held up by so little memory
+    assert one_stick[1] < usual[1] < 2 * one_stick[1]
 
 
 def pace_on_strix_halo(model: str, memory_gib: float = 124) -> PaceRange:
@@ -124,7 +125,7 @@ def test_no_run_reads_more_than_a_known_memory_gives() -> None:
         ("AMD RYZEN AI MAX+ 395 w/ Radeon 8060S", 256),
         ("Apple M2 Pro", 200),
     ):
-        assert ends(cpu_model=name)[2] <= peak
+        assert ends(cpu_model=name)[2] * BANDWIDTH_SHARE <= peak
 
 
 def test_cores_that_share_a_link_read_no_more_than_it_gives() -> None:
@@ -134,18 +135,34 @@ def test_cores_that_share_a_link_read_no_more_than_it_gives() -> None:
             cores: ends(
                 cpu_model="AMD RYZEN AI MAX 385",
                 cpu_cores_physical=cores,
+                cpu_cores_usable=float(cores),
                 memory_bandwidth_bytes_per_second=stated,
             )[2]
             for cores in (8, 16)
         }
-        assert of_cores[8] <= 64
+        assert of_cores[8] * BANDWIDTH_SHARE <= 64
         assert of_cores[16] == pytest.approx(2 * of_cores[8])
 
 
-def test_a_laptop_with_two_kinds_of_cores_may_be_slow() -> None:
-    """Core Ultra 7 258V: 6.7 tokens/s of DeepSeek R1 7B Q4_K_M, 31 of its 136 GB/s."""
-    low, _, high = ends(cpu_model="Intel(R) Core(TM) Ultra 7 258V")
-    assert low * 0.86 < 31 < high
+@pytest.mark.parametrize(
+    ("name", "cores", "gb_per_s"),
+    [
+        # Qwen3, Gemma 4 and LFM2 in Ollama read 39 to 47 of the 136 GB/s (tests/truth/speed_fresh.json)
+        ("Intel(R) Core(TM) Ultra 7 258V", 4, 44),
+        # its owner measured 28.2 of 76.8 GB/s, and 30.5 reach the weights of Qwen3 4B (speed_processors.json)
+        ("Intel(R) Xeon(R) CPU E5-1620 v4 @ 3.50GHz", 4, 30.5),
+        # a table of quantized Llama 3 70B: 181 to 186 of 204.8 GB/s are read by 64 cores
+        ("AMD Ryzen Threadripper PRO 5995WX 64-Cores", 64, 145),
+    ],
+)
+def test_few_cores_read_less_than_memory_gives(name: str, cores: int, gb_per_s: float) -> None:
+    """A core keeps so many reads in flight: 4 got a third of what the channels give, 64 nearly all."""
+    low, likely, high = (
+        end * BANDWIDTH_SHARE
+        for end in ends(cpu_model=name, cpu_cores_physical=cores, cpu_cores_usable=float(cores))
+    )
+    assert low < gb_per_s < high
+    assert likely == pytest.approx(gb_per_s, rel=0.2)
 
 
 @pytest.mark.parametrize(
