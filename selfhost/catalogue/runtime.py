@@ -567,6 +567,8 @@ class RuntimeSpec(Record):
     unpacked_option: str = read_by(Table.string, default="")
     # has it spread threads and memory over the sockets of a machine
     numa_option: str = read_by(Table.string, default="")
+    # has it read a prompt in batches of `{batch_tokens}`
+    batch_option: str = read_by(Table.string, default="")
     # a sentence on why its own log may tell a prompt faster than it was read
     fast_prompts: str = read_by(Table.string, default="")
 
