@@ -10,7 +10,7 @@ from math import exp, hypot, log
 
 from ..core import units
 from .batch import Experts, parallel_total, token_cost
-from .speed import PaceRange, Speed, in_full_context
+from .speed import PaceRange, Speed
 
 # of a token that another model proposes, the chance that the model accepts it if it accepted those
 # before: slow end, likely, fast end, a guess around published runs. 36 % of 8 at once (70B by 7B:
@@ -48,15 +48,13 @@ def with_draft(
     *,
     on_processor: bool,
     experts: Experts,
-    context_tokens: int = 0,
     more_token: float = 0.0,
 ) -> Speed:
     """The pace of a model with `drafted` tokens proposed for each step.
 
     `alone` is its own, `empty` the same with nothing in the context, `draft` the pace of the model
-    that proposes; None where the model's own block does. `context_tokens`: those whose full use
-    `alone` tells, which gains as much. `more_token`: of a step, what each token more of it takes at
-    least.
+    that proposes; None where the model's own block does. `more_token`: of a step, what each token
+    more of it takes at least. A full context gains as much.
     """
     decode, prompt = alone.decode, alone.prompt
     if decode is None:
@@ -89,15 +87,11 @@ def with_draft(
         )
         share = f"{units.percent_range(_ACCEPTED[0], _ACCEPTED[2])} (a guess around published runs)"
         pace = PaceRange(low=min(low, likely), likely=likely, high=max(likely, high))
-    how, full = alone.how, alone.full_context_tokens_per_second
+    full = alone.full_context_tokens_per_second
     if full is not None:
-        drafted_full = full * pace.likely / decode.likely
-        how = how.replace(
-            in_full_context(full, context_tokens), in_full_context(drafted_full, context_tokens)
-        )
-        full = drafted_full
+        full *= pace.likely / decode.likely
     how = (
-        f"{how}; with {drafted} tokens drafted at once, of which the model accepts {share}:"
+        f"{alone.how}; with {drafted} tokens drafted at once, of which the model accepts {share}:"
         " code more, free text less"
     )
     return alone.replace(decode=pace, how=how, full_context_tokens_per_second=full)

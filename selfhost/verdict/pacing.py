@@ -434,7 +434,6 @@ def _with_draft(question: Question, placed: Needs, machine: Machine, pace: Speed
         draft,
         on_processor=on_processor,
         experts=experts_of(question.spec.architecture, question.spec.parameters.active),
-        context_tokens=question.workload.context_tokens or 0,
         more_token=0.0 if shared is None or on_processor else shared.pace.more_token,
     )
     sequences = question.workload.parallel

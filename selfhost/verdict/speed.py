@@ -344,15 +344,8 @@ def in_context(step: Step, context: float, seconds: Callable[[Step], Sequence[fl
         return InContext()
     how = f"; in a chat of {units.tokens(int(step.depth_tokens))}"
     full, short = 1 / seconds(step.at(context))[1], 1 / seconds(step)[1]
-    if full >= _ABOUT_AS_FAST * short:
-        return InContext(how=how)
-    return InContext(how=how + in_full_context(full, int(context)), full_tokens_per_second=full)
-
-
-def in_full_context(tokens_per_second: float, context_tokens: int) -> str:
-    """The likely pace once all of the context is in use, in words beside that of a chat."""
-    likely, tokens = units.pace(tokens_per_second, tokens_per_second), units.tokens(context_tokens)
-    return f" (likely {likely} with all {tokens} of context in use)"
+    is_as_fast = full >= _ABOUT_AS_FAST * short
+    return InContext(how=how, full_tokens_per_second=None if is_as_fast else full)
 
 
 def by_llama(step: Step, on_processor: bool) -> str:
