@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import exp, hypot, log
+from operator import sub
 
 from ..catalogue.layers import Attention
 from ..catalogue.spec import Architecture
@@ -18,8 +19,6 @@ from ..core.records import Record
 from ..core.workload import Workload
 from .ranges import added_apart
 from .speed import PaceRange, PromptCopies, SecondsRange, Speed
-
-_ENDS = ("low", "likely", "high")
 
 # of the experts as many as if so large a share of them were chosen from by chance, for texts prefer
 # some: slow end, likely, fast end. And of a step, what reading them takes, as a share of what they
@@ -238,12 +237,16 @@ def first_token(
     if copies is not None:
         prompt, in_place = copies.computed, copies.tokens_in_place(tokens)
         tokens -= in_place
-    reads = []
-    for end, share, rate in zip(_ENDS, _ATTENDING, _ATTENDED_ON_GPU, strict=True):
-        own = 0.0
-        if attending is not None:
-            own = max(0.0, 1 / getattr(attending, end) - 1 / getattr(empty, end))
-        reads.append(tokens * ((1 + attended / rate) / getattr(prompt, end) + share * own))
+    # how much longer a step takes in the middle of the prompt
+    longer = (0.0,) * 3
+    if attending is not None:
+        longer = tuple(map(sub, attending.seconds, empty.seconds))
+    reads = [
+        tokens * ((1 + attended / rate) * read + share * max(0.0, more))
+        for read, more, share, rate in zip(
+            prompt.seconds, longer, _ATTENDING, _ATTENDED_ON_GPU, strict=True
+        )
+    ]
     few = after
     if copies is not None:
         slow, likely, fast = reads
@@ -253,8 +256,8 @@ def first_token(
                 after, empty, copies.in_place, in_place, cost=ON_PROCESSOR, experts=experts
             )
     slow, likely, fast = (
-        read + in_place / getattr(few, end) + 1 / getattr(after, end)
-        for read, end in zip(reads, _ENDS, strict=True)
+        read + in_place * token + step
+        for read, token, step in zip(reads, few.seconds, after.seconds, strict=True)
     )
     return SecondsRange(low=min(fast, likely), likely=likely, high=max(slow, likely))
 

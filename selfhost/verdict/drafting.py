@@ -31,8 +31,7 @@ _OWN_BLOCK = 0.06
 # are read: at most one a token, at least one; likely by those of the runs below whose files are a
 # publisher's mix
 _CHECKED = (float("inf"), 1.2, 1.0)
-_ENDS = ("low", "likely", "high")
-_LIKELY = _ENDS.index("likely")
+_LIKELY = 1
 
 
 def tokens_of_step(drafted: int, accepted: float) -> float:
@@ -59,7 +58,7 @@ def with_draft(
     decode, prompt = alone.decode, alone.prompt
     if decode is None:
         return alone
-    steps = [1 / getattr(decode, end) for end in _ENDS]
+    steps = decode.seconds
     grown = experts.growth(drafted + 1) - 1
     checks = [
         min(drafted + 1, most + grown) * step for most, step in zip(_CHECKED, steps, strict=True)
@@ -68,7 +67,7 @@ def with_draft(
     if prompt is not None and empty is not None and alone.prompt_copies is None:
         cost = token_cost(experts, on_processor=on_processor)
         together = parallel_total(decode, empty, prompt, drafted + 1, cost=cost, experts=experts)
-        checks = [(drafted + 1) / getattr(together, end) for end in _ENDS]
+        checks = [(drafted + 1) * each for each in together.seconds]
     checks = [
         max(check, step * (1 + drafted * more_token))
         for check, step in zip(checks, steps, strict=True)
@@ -80,10 +79,9 @@ def with_draft(
         share = f"{units.percent(_OWN_ACCEPTED)}, as in 43 published runs on GPUs"
         pace = _times(decode, gain)
     else:
-        proposals = [1 / getattr(draft, end) for end in _ENDS]
         low, likely, high = (
             tokens_of_step(drafted, accepted) / (check + drafted * proposal)
-            for accepted, check, proposal in zip(_ACCEPTED, checks, proposals, strict=True)
+            for accepted, check, proposal in zip(_ACCEPTED, checks, draft.seconds, strict=True)
         )
         share = f"{units.percent_range(_ACCEPTED[0], _ACCEPTED[2])} (a guess around published runs)"
         pace = PaceRange(low=min(low, likely), likely=likely, high=max(likely, high))

@@ -42,6 +42,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..catalogue.runtime import RuntimeSpec
     from .graphics import Gpu, Peak
+    from .ranges import Range
 
 # of a Mac of which no accelerator was read
 _APPLE_GPU = Accelerator(vendor="apple", name="its GPU", unified=True)
@@ -81,6 +82,16 @@ class PaceRange(Record):
     low: float
     likely: float
     high: float
+
+    @property
+    def ends(self) -> Range:
+        """All three, the slow end first."""
+        return self.low, self.likely, self.high
+
+    @property
+    def seconds(self) -> Range:
+        """Of one token: slow end, likely, fast end."""
+        return 1 / self.low, 1 / self.likely, 1 / self.high
 
 
 class SecondsRange(Record):
@@ -125,10 +136,9 @@ class PromptCopies(Record):
         """Tokens per second of a long prompt."""
         from .ranges import added_apart
 
-        computed = 1 / self.computed.low, 1 / self.computed.likely, 1 / self.computed.high
         slow, likely, fast = self.seconds
         crossing = slow / self.batch_tokens, likely / self.batch_tokens, fast / self.batch_tokens
-        taken = added_apart(computed, crossing)
+        taken = added_apart(self.computed.seconds, crossing)
         return PaceRange(low=1 / taken[0], likely=1 / taken[1], high=1 / taken[2])
 
 
@@ -321,12 +331,8 @@ def _prompt_beside(machine: Machine, shared: SharedGpu | None, step: Step) -> Pa
 
 def _no_slower(prompt: PaceRange, decode: PaceRange) -> PaceRange:
     """A prompt can be read one token at a time."""
-    return PaceRange(
-        **{
-            end: max(getattr(prompt, end), getattr(decode, end))
-            for end in ("low", "likely", "high")
-        }
-    )
+    low, likely, high = map(max, prompt.ends, decode.ends)
+    return PaceRange(low=low, likely=likely, high=high)
 
 
 class InContext(Record):
