@@ -19,6 +19,7 @@ from ..core.records import Record
 from ..core.workload import Workload
 from .ranges import added_apart
 from .speed import PaceRange, PromptCopies, SecondsRange, Speed
+from .step import Step
 
 # of the experts as many as if so large a share of them were chosen from by chance, for texts prefer
 # some: slow end, likely, fast end. And of a step, what reading them takes, as a share of what they
@@ -94,19 +95,14 @@ EXPERTS_ON_GPU = TokenCost(of_two=1.5, doubt=(2.2, 2.2))
 DENSE = Experts()
 
 
-def experts_of(architecture: Architecture | None, active: int | None) -> Experts:
+def experts_of(step: Step, active: int | None) -> Experts:
     """By the parameters that a token meets, `active` in all; dense where that is not known."""
-    if architecture is None or not active:
+    if step.architecture is None or not active or not step.has_experts:
         return DENSE
-    groups = [group for group in architecture.feed_forward if group.experts]
-    if not groups:
-        return DENSE
-    # gate, up and down
-    met = sum(
-        3 * architecture.embedding_length * group.length * (group.used or 1) * len(group.layers)
-        for group in groups
-    )
-    largest = max(groups, key=lambda group: group.experts or 0)
+    from .experts import expert_parameters
+
+    _, met, _ = expert_parameters(step)
+    largest = max(step.architecture.feed_forward, key=lambda group: group.experts or 0)
     return Experts(
         share=min(1.0, met / active), used=largest.used or 1, experts=largest.experts or 1
     )
@@ -268,7 +264,7 @@ def with_whole_answer(
     at: Callable[..., Speed],
     *,
     on_processor: bool,
-    architecture: Architecture | None,
+    step: Step,
     active_parameters: int | None,
 ) -> Speed:
     """The pace with what the workload asks beyond it: the time to the first token for a prompt, and
@@ -288,7 +284,7 @@ def with_whole_answer(
     if prompt is None:
         why = "; how fast it reads prompts is not known, so neither are the first token and a total"
         return pace.replace(how=pace.how + why)
-    experts = experts_of(architecture, active_parameters)
+    experts = experts_of(step, active_parameters)
     seconds: SecondsRange | None = None
     total: PaceRange | None = None
     how = pace.how
@@ -299,7 +295,7 @@ def with_whole_answer(
             attending = middle if on_processor else None
             attended = 0.0
             if attending is None:
-                attended = attended_on_gpu(architecture, active_parameters, wanted, experts)
+                attended = attended_on_gpu(step.architecture, active_parameters, wanted, experts)
             seconds = first_token(
                 wanted,
                 prompt,
