@@ -52,6 +52,7 @@ from selfhost.machine.gpus import vendor_of
 from selfhost.machine.named import machine_named
 from selfhost.machine.record import Accelerator
 from selfhost.needs import parts
+from selfhost.needs.tensors import row_of
 from selfhost.verdict import graphics, pacing, pictures, processor
 from selfhost.verdict.compute import power_of
 from selfhost.verdict.graphics import device_bandwidth
@@ -631,8 +632,16 @@ def _split_paces(
             in_ram_bytes=(int(size * (1 - share)), 0.0),
             experts_apart=row["cpu_moe"] is not None,
         )
+        described = spec.architecture and row_of(spec.architecture, architectures)
+        assert described is not None
         pace = pacing.predict(
-            machine, spec.architecture, weights, way, depth_tokens=depth_tokens, runtime=runtime
+            machine,
+            spec.architecture,
+            weights,
+            way,
+            expert_matrices=described.expert_matrices,
+            depth_tokens=depth_tokens,
+            runtime=runtime,
         )
         yield row, weights, pace
 
