@@ -397,6 +397,7 @@ def _row_of_share(table: str, name: str) -> dict[str, Any]:
         "vendor": vendor_of(name) if chip is None else "apple",
         "hbm": has_hbm(name),
         "generation": generation_of(name),
+        "unified": shares_ram(name),
         "neural": chip is not None and chip.neural,
     }
     rows: list[dict[str, Any]] = _table()[table]
@@ -702,6 +703,11 @@ def generation_of(name: str) -> str | None:
     return generation
 
 
+def shares_ram(name: str) -> bool:
+    """Whether the table has the GPU of that name as one whose memory is the machine's RAM."""
+    return _of_row(name, _rows("name")) in _sharing_ram()
+
+
 def kernel_driver_of(name: str) -> str | None:
     """The driver of Linux that the table states of a GPU; None for those that have their maker's
     usual one.
@@ -752,6 +758,12 @@ def _rows(key: str) -> tuple[tuple[frozenset[str], Any], ...]:
     return tuple(
         (frozenset(row["words"].split()), row[key]) for row in _table()["gpu"] if key in row
     )
+
+
+@lru_cache(1)
+def _sharing_ram() -> frozenset[str]:
+    """The names of those that share the RAM."""
+    return frozenset(row["name"] for row in _table()["gpu"] if row.get("unified"))
 
 
 @lru_cache(1)
