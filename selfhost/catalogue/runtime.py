@@ -380,6 +380,8 @@ class RuntimeSpec(Record):
     library: str = read_by(Table.string, default="")
     # what importing it takes beside that library
     beside_library_bytes: int = read_by(Table.integer, minimum=1, default=0)
+    # runtimes whose files some tags of its own hold, which it computes with their code
+    tags_of: tuple[str, ...] = read_by(Table.strings, default=())
     # it loads no models but those whose spec names it under `runtimes`
     named_alone: bool = read_by(Table.boolean, default=False)
     # in order of preference
