@@ -411,6 +411,16 @@ def _row_of_share(table: str, name: str) -> dict[str, Any]:
     raise LookupError("the table has no row for all other GPUs")
 
 
+def fastest() -> tuple[float, float]:
+    """The most bytes that the memory of a GPU of the table gives a second, and the most operations
+    that one computes in 16 bits.
+    """
+    names = [row["name"] for row in _table()["gpu"]]
+    most_gb = max(row.get("gb_per_s", 0) for row in _table()["gpu"])
+    flops = [peak_flops(name, capability_by_name(name)) or 0.0 for name in names]
+    return most_gb * units.GB, max(flops)
+
+
 def peak_flops(name: str, capability: str | None) -> float | None:
     """Peak of a GPU's 16-bit arithmetic, operations a second; of an Apple chip with its largest
     GPU. None where it is not known.
