@@ -37,7 +37,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from compute_runs import print_tables
 from residuals import Run, print_line
-from work_runs import of_documents, of_training, of_whisper, with_cores
+from work_runs import of_documents, of_training, of_whisper, rows, with_cores
 
 import test_speed as earlier
 from selfhost import Machine, Workload, check
@@ -529,9 +529,7 @@ def of_drafts() -> Iterator[Run]:
 
 def of_batches() -> Iterator[Run]:
     """The runs of several tokens at once, as that many sequences together."""
-    document = json.loads(BATCHES.read_text(encoding="utf-8"))
-    for values in document["rows"]:
-        row = dict(zip(document["columns"], values, strict=True))
+    for row in rows(BATCHES):
         verdict = check(
             row["spec"],
             Workload(
@@ -548,11 +546,13 @@ def of_batches() -> Iterator[Run]:
             continue
         when = "of 2023" if row["built"] < "2024" else row["use"]
         experts = ", experts" if has_experts(row["spec"]) else ""
-        yield Run(
-            f"{vendor_of_device(row['device'])}{experts}, {when}", row["device"],
+        yield Run.of(
+            f"{vendor_of_device(row['device'])}{experts}, {when}",
+            row["device"],
             f"{row['spec']} {row['quantization']}, {row['at_once']} at once",
-            row["tokens_per_second"], total.low, total.likely, total.high,
-        )  # fmt: skip
+            row["tokens_per_second"],
+            total,
+        )
 
 
 def of_split(use: str) -> Iterator[Run]:
@@ -835,9 +835,7 @@ def of_sound() -> Iterator[Run]:
 
 def of_fresh() -> Iterator[Run]:
     """The runs that are in no fit, on machines by the names that a user would type."""
-    document = json.loads(FRESH.read_text(encoding="utf-8"))
-    for values in document["rows"]:
-        row = dict(zip(document["columns"], values, strict=True))
+    for row in rows(FRESH):
         verdict = check(
             row["spec"],
             Workload(quantization=row["quantization"], runtime=row["runtime"]),
