@@ -5,6 +5,8 @@ from __future__ import annotations
 from statistics import median
 from typing import NamedTuple
 
+from selfhost.verdict.speed import PaceRange
+
 
 class Run(NamedTuple):
     """A published rate, higher is faster, and the range predicted for it, in the same unit.
@@ -21,6 +23,11 @@ class Run(NamedTuple):
     likely: float
     high: float
     core: str = ""
+
+    @classmethod
+    def of(cls, group: str, device: str, model: str, seen: float, pace: PaceRange) -> Run:
+        """A rate beside the pace predicted for it."""
+        return cls(group, device, model, seen, *pace.ends)
 
     @property
     def is_inside(self) -> bool:

@@ -38,7 +38,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from compute_runs import print_tables
 from residuals import Run, print_line
-from work_runs import of_documents, of_training, of_whisper, with_cores
+from work_runs import of_documents, of_training, of_whisper, rows, with_cores
 
 import test_speed as earlier
 from selfhost import Machine, Workload, check
@@ -53,6 +53,7 @@ from selfhost.machine.gpus import vendor_of
 from selfhost.machine.named import machine_named
 from selfhost.machine.record import Accelerator
 from selfhost.needs import parts
+from selfhost.needs.tensors import row_of
 from selfhost.verdict import graphics, pacing, pictures, processor
 from selfhost.verdict.compute import power_of
 from selfhost.verdict.graphics import device_bandwidth
@@ -532,9 +533,7 @@ def of_drafts() -> Iterator[Run]:
 
 def of_batches() -> Iterator[Run]:
     """The runs of several tokens at once, as that many sequences together."""
-    document = json.loads(BATCHES.read_text(encoding="utf-8"))
-    for values in document["rows"]:
-        row = dict(zip(document["columns"], values, strict=True))
+    for row in rows(BATCHES):
         verdict = check(
             row["spec"],
             Workload(
@@ -551,11 +550,13 @@ def of_batches() -> Iterator[Run]:
             continue
         when = "of 2023" if row["built"] < "2024" else row["use"]
         experts = ", experts" if has_experts(row["spec"]) else ""
-        yield Run(
-            f"{vendor_of_device(row['device'])}{experts}, {when}", row["device"],
+        yield Run.of(
+            f"{vendor_of_device(row['device'])}{experts}, {when}",
+            row["device"],
             f"{row['spec']} {row['quantization']}, {row['at_once']} at once",
-            row["tokens_per_second"], total.low, total.likely, total.high,
-        )  # fmt: skip
+            row["tokens_per_second"],
+            total,
+        )
 
 
 def of_split(use: str) -> Iterator[Run]:
@@ -635,8 +636,16 @@ def _split_paces(
             in_ram_bytes=(int(size * (1 - share)), 0.0),
             experts_apart=row["cpu_moe"] is not None,
         )
+        described = spec.architecture and row_of(spec.architecture, architectures)
+        assert described is not None
         pace = pacing.predict(
-            machine, spec.architecture, weights, way, depth_tokens=depth_tokens, runtime=runtime
+            machine,
+            spec.architecture,
+            weights,
+            way,
+            expert_matrices=described.expert_matrices,
+            depth_tokens=depth_tokens,
+            runtime=runtime,
         )
         yield row, weights, pace
 
@@ -848,17 +857,13 @@ def of_processors(use: str) -> Iterator[Run]:
 
 
 def _named_run(row: dict[str, Any], group: str, device: str, pace: PaceRange) -> Run:
-    return Run(
-        group, device, f"{row['spec']} {row['quantization']} {row['runtime']}",
-        row["tokens_per_second"], pace.low, pace.likely, pace.high,
-    )  # fmt: skip
+    told = f"{row['spec']} {row['quantization']} {row['runtime']}"
+    return Run.of(group, device, told, row["tokens_per_second"], pace)
 
 
 def _by_name(path: Path) -> Iterator[tuple[dict[str, Any], Verdict, PaceRange]]:
     """The rows with what `check` tells of the machine by its name."""
-    document = json.loads(path.read_text(encoding="utf-8"))
-    for values in document["rows"]:
-        row = dict(zip(document["columns"], values, strict=True))
+    for row in rows(path):
         verdict = check(
             row["spec"],
             Workload(quantization=row["quantization"], runtime=row["runtime"]),

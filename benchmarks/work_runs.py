@@ -74,11 +74,13 @@ def of_training(machine_of: MachineOf) -> Iterator[Run]:
         )
         pace = pace_of_training(machine, _power(machine, asked, runtime), work, devices=1).work
         assert pace is not None
-        yield Run(
-            f"{row['use']}, {device_class(row['device'])}, {row['program']}", row["device"],
+        yield Run.of(
+            f"{row['use']}, {device_class(row['device'])}, {row['program']}",
+            row["device"],
             f"{row['spec']}, {row['method']}, {row['step_tokens']} tokens",
-            row["tokens_per_second"], pace.low, pace.likely, pace.high,
-        )  # fmt: skip
+            row["tokens_per_second"],
+            pace,
+        )
 
 
 def of_documents(machine_of: MachineOf) -> Iterator[Run]:

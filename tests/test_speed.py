@@ -714,14 +714,14 @@ def test_a_guest_on_a_laptop_is_no_clouds() -> None:
 
 
 def test_the_answer_says_what_it_rests_on() -> None:
-    """Measured, stated and assumed bandwidths are told apart in words; the context the pace is for is named, with both its ends."""
+    """Measured, stated and assumed bandwidths are told apart in words; the context the pace is for is named, and what a full one leaves of it."""
     machine = recorded(2)
     model = ("llama-3.2-1b-instruct", "Q4_K_M")
     measured = predicted(machine, *model, context_tokens=8192)
     assert "54.6 GB/s of memory bandwidth, measured" in measured.how
     assert "in a chat of 256 tokens" in measured.how
     full = span(predicted(machine, *model, depth_tokens=8192), "decode").likely
-    assert f"likely {full:.0f} with all 8,192 tokens of context in use" in measured.how
+    assert measured.full_context_tokens_per_second == pytest.approx(full)
     stated = predicted(machine.replace(sources={}), *model)
     assert "stated" in stated.how
     assumed = predicted(machine.replace(**{FACT: None}), *model)

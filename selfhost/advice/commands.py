@@ -145,7 +145,8 @@ def by_tag(
     """
     spec, workload, runtime = question.spec, question.workload, catalogue.runtime("ollama")
     tag = typed or tag_of(spec, workload)
-    if tag is None or not judged.fits or not _is_served(question, runtime, machine):
+    holds_files_of = runtime.tags_of if typed else ()
+    if tag is None or not judged.fits or not _is_served(question, runtime, machine, holds_files_of):
         return None
     default = need.default_format_and_quantization(spec, runtime)[1]
     loads = workload.quantization if typed else runtime.tags.get(tag, default)
@@ -163,10 +164,15 @@ def by_tag(
     return ByTag(tag=tag, quantization=quantization, lines=lines) if lines else None
 
 
-def _is_served(question: Question, runtime: RuntimeSpec, machine: Machine) -> bool:
-    """Whether the runtime would fetch and serve what is asked, and it is not here already."""
+def _is_served(
+    question: Question, runtime: RuntimeSpec, machine: Machine, others: Sequence[str] = ()
+) -> bool:
+    """Whether the runtime would fetch and serve what is asked, and it is not here already. It takes
+    files of `others` too.
+    """
     workload = question.workload
-    if workload.format not in runtime.formats or workload.task != "generate":
+    is_taken = workload.format in runtime.formats or workload.runtime in others
+    if not is_taken or workload.task != "generate":
         return False
     if question.spec.modality not in runtime.modalities or not _has_build(runtime, machine):
         return False

@@ -78,7 +78,7 @@ if TYPE_CHECKING:
     from ..verdict.present import Here
 
 QUESTIONS_FILE = "questions.bin"
-VERSION = 28
+VERSION = 29
 # of the workload, what is held against the machine or the model or has a price, not what the model
 # takes
 _JUDGED_BY = (
@@ -271,7 +271,7 @@ class Questions:
         row = self._row(place)
         if row is None:
             return None
-        of_spec, number, _, program, loads, read, needed, _, operations, rewrites = row
+        of_spec, number, _, program, loads, read, needed, _, operations, matrices, rewrites = row
         spec, values = self._spec(id, of_spec), self._values
         is_stated = is_context_stated(workload)
         has_context = not is_stated or reads_context(spec)
@@ -295,6 +295,7 @@ class Questions:
             "needs": needs,
             "read_bytes": values[read],
             "operations": operations,
+            "expert_matrices": matrices,
             "rewriting": self._row_of(spec) if rewrites else None,
             "context_asked": has_context and is_stated,
             "speed_stated": workload.min_tokens_per_second is not None,

@@ -390,6 +390,7 @@ def _row(
         of_needs,
         _number(programs, _program(spec, catalogue)),
         question.operations,
+        question.expert_matrices,
         question.rewriting is not None,
     ]
 

@@ -48,14 +48,11 @@ SUPERSEDED = 0.5
 # (mljourney.com/how-many-tokens-per-second-is-good-for-local-llms). It is twice the pace at which
 # one reads, since a model thinks before it answers
 HALF_WORTH_TOKENS_PER_SECOND = 2 * READING_TOKENS_PER_SECOND
-# of what lies in RAM beside a GPU llama.cpp copies all to it for each piece of 512 tokens of a
-# prompt (n_ubatch and op_offload): 4,096 tokens, the usual context, are 8 pieces. The rate is a
-# guess, 12 to 50 GB/s: PCIe 4.0 with 16 lanes has 31.5 at most, 3.0 half of it
-PIECES_OF_A_PROMPT = 4096 // 512
-COPIED_BYTES_PER_SECOND = 20e9
-# a model is worth half whose first word takes as long, a guess (10 to 30) within which the lists
-# agree with what self-hosters run: what is whole on the GPU reads such a prompt in a few seconds
-HALF_WORTH_SECONDS_TO_FIRST_WORD = 17
+# of a prompt for which weights in RAM cross to a GPU: the usual context
+PROMPT_TOKENS = 4096
+# a model is worth half of which so much crosses that it takes as long, a guess (11 to 15): within
+# these the lists agree with what self-hosters run (tests/advice/test_ranking.py)
+HALF_WORTH_SECONDS_OF_CROSSING = 13
 # of a picture by how the model is offloaded, None in RAM: 1.4 to 2.2 times as long as with all of
 # it on a GPU, 12 times, and 600 seconds against 5 (verdict/findings/speed.py)
 PICTURE_SHARES: Mapping[str | None, float] = {"model": 0.5, "sequential": 1 / 12, None: 1 / 120}
@@ -293,15 +290,14 @@ def share_on(judged: Answer | Judged) -> float:
 
 
 def _share_by_copying(judged: Answer | Judged) -> float:
-    """Which share counts of a model that lies in part in RAM beside an accelerator: by how long a
-    prompt takes for which that part is copied; 1 of any other.
+    """Which share counts of a model that lies in part in RAM beside an accelerator: by what of it
+    crosses for a prompt, and how long that takes; 1 of any other.
     """
-    needs = judged.needs
-    if needs is None or needs.memory is None or needs.placement != "split":
+    copies = judged.speed.prompt_copies if judged.speed is not None else None
+    if copies is None:
         return 1.0
-    in_ram_bytes = sum(place.total_bytes for place in needs.memory.places if place.where == "host")
-    seconds = PIECES_OF_A_PROMPT * in_ram_bytes / COPIED_BYTES_PER_SECOND
-    return _share_by_pace(HALF_WORTH_SECONDS_TO_FIRST_WORD / max(seconds, 1e-3))
+    _, seconds, _ = copies.seconds_for(PROMPT_TOKENS)
+    return _share_by_pace(HALF_WORTH_SECONDS_OF_CROSSING / max(seconds, 1e-3))
 
 
 def leaves_little(judged: Answer | Judged) -> bool:

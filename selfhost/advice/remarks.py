@@ -164,7 +164,14 @@ def _perhaps_here(runtime: RuntimeSpec, machine: Machine) -> str | None:
 
 
 def faster_ways(question: Question, judged: Judged, machine: Machine) -> tuple[str, ...]:
-    if not judged.fits or judged.needs is None or judged.needs.placement != "host":
+    if not judged.fits or judged.needs is None:
+        return ()
+    copies = judged.speed.prompt_copies if judged.speed is not None else None
+    if copies is not None and question.runtime is not None:
+        from ..verdict.prompt_copies import faster_in_batches
+
+        return faster_in_batches(copies, question.runtime)
+    if judged.needs.placement != "host":
         return ()
     workload = question.workload
     architecture = question.spec.architecture

@@ -257,6 +257,9 @@ def of_name(
     """
     resolved, stated = resolve(typed, catalogue, explains=explains), workload
     quantization, notes = resolved.quantization, resolved.notes
+    how_run = _how_tag_is_run(typed, resolved, stated, catalogue)
+    if how_run is not None:
+        workload, notes = workload.replace(runtime=None), (*notes, how_run)
     loaded = _loaded_by_tag(typed, workload, catalogue) if quantization is None else None
     if loaded is not None:
         quantization, notes = loaded, (*notes, f"Ollama's tag {typed} loads {loaded}.")
@@ -279,7 +282,7 @@ def of_name(
         workload=workload,
         notes=notes,
         tag=tag or listed,
-        otherwise=_otherwise(resolved, plain, typed, stated),
+        otherwise=_otherwise(resolved, plain, typed, stated, is_run=how_run is not None),
     )
 
 
@@ -296,14 +299,31 @@ def _only_type_in(resolved: Resolution, catalogue: Catalogue) -> str | None:
     return next((name for name in types if name != usual), None)
 
 
+def _how_tag_is_run(
+    typed: str, resolved: Resolution, stated: Workload, catalogue: Catalogue
+) -> str | None:
+    """A sentence where what was typed is a tag of the program that was asked for, and holds files
+    of another one, with whose code it runs them; None anywhere else.
+    """
+    asked = (stated.runtime or "").strip().lower()
+    if stated.quantization is not None or "/" in typed or asked not in catalogue.runtime_ids():
+        return None
+    runtime = catalogue.runtime(asked)
+    if resolved.runtime is None or resolved.runtime not in runtime.tags_of:
+        return None
+    library = catalogue.runtime(resolved.runtime).name
+    return f"{runtime.name} runs {typed} with the code of {library}: judged by the rules of that."
+
+
 def _otherwise(
-    resolved: Resolution, plain: ModelSpec, typed: str, stated: Workload
+    resolved: Resolution, plain: ModelSpec, typed: str, stated: Workload, *, is_run: bool
 ) -> Understood | None:
     """The model as if the name did not say its program or its type; None where it does not, or
-    options say them.
+    options say them, but for the program that runs such a name (`is_run`).
     """
     implies = resolved.runtime or resolved.quantization
-    if not implies or stated.runtime is not None or stated.quantization is not None:
+    is_stated = stated.runtime is not None and not is_run
+    if not implies or is_stated or stated.quantization is not None:
         return None
     return Understood(spec=plain, asked=typed, workload=stated, notes=resolved.notes)
 

@@ -380,6 +380,8 @@ class RuntimeSpec(Record):
     library: str = read_by(Table.string, default="")
     # what importing it takes beside that library
     beside_library_bytes: int = read_by(Table.integer, minimum=1, default=0)
+    # runtimes whose files some tags of its own hold, which it computes with their code
+    tags_of: tuple[str, ...] = read_by(Table.strings, default=())
     # it loads no models but those whose spec names it under `runtimes`
     named_alone: bool = read_by(Table.boolean, default=False)
     # in order of preference
@@ -567,6 +569,8 @@ class RuntimeSpec(Record):
     unpacked_option: str = read_by(Table.string, default="")
     # has it spread threads and memory over the sockets of a machine
     numa_option: str = read_by(Table.string, default="")
+    # has it read a prompt in batches of `{batch_tokens}`
+    batch_option: str = read_by(Table.string, default="")
     # a sentence on why its own log may tell a prompt faster than it was read
     fast_prompts: str = read_by(Table.string, default="")
 

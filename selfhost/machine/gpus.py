@@ -397,6 +397,7 @@ def _row_of_share(table: str, name: str) -> dict[str, Any]:
         "vendor": vendor_of(name) if chip is None else "apple",
         "hbm": has_hbm(name),
         "generation": generation_of(name),
+        "unified": shares_ram(name),
         "neural": chip is not None and chip.neural,
     }
     rows: list[dict[str, Any]] = _table()[table]
@@ -408,6 +409,16 @@ def _row_of_share(table: str, name: str) -> dict[str, Any]:
         if is_of_kind and is_new_enough and is_slow_enough:
             return row
     raise LookupError("the table has no row for all other GPUs")
+
+
+def fastest() -> tuple[float, float]:
+    """The most bytes that the memory of a GPU of the table gives a second, and the most operations
+    that one computes in 16 bits.
+    """
+    names = [row["name"] for row in _table()["gpu"]]
+    most_gb = max(row.get("gb_per_s", 0) for row in _table()["gpu"])
+    flops = [peak_flops(name, capability_by_name(name)) or 0.0 for name in names]
+    return most_gb * units.GB, max(flops)
 
 
 def peak_flops(name: str, capability: str | None) -> float | None:
@@ -702,6 +713,11 @@ def generation_of(name: str) -> str | None:
     return generation
 
 
+def shares_ram(name: str) -> bool:
+    """Whether the table has the GPU of that name as one whose memory is the machine's RAM."""
+    return _of_row(name, _rows("name")) in _sharing_ram()
+
+
 def kernel_driver_of(name: str) -> str | None:
     """The driver of Linux that the table states of a GPU; None for those that have their maker's
     usual one.
@@ -752,6 +768,12 @@ def _rows(key: str) -> tuple[tuple[frozenset[str], Any], ...]:
     return tuple(
         (frozenset(row["words"].split()), row[key]) for row in _table()["gpu"] if key in row
     )
+
+
+@lru_cache(1)
+def _sharing_ram() -> frozenset[str]:
+    """The names of those that share the RAM."""
+    return frozenset(row["name"] for row in _table()["gpu"] if row.get("unified"))
 
 
 @lru_cache(1)

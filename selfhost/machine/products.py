@@ -30,7 +30,7 @@ from .cpu_names import (
     with_cores,
 )
 from .gpu_names import NamedCards, UnknownGpuError, cards_named
-from .gpus import computer_of, former_words, maker_of, variants, vendor_of
+from .gpus import former_words, maker_of, variants, vendor_of
 from .profiles import UnknownMachineError
 from .ram import are_channels_known, usual_ram, without_kind
 from .record import Accelerator, Machine
@@ -899,9 +899,11 @@ def _machine(named: _Named, processor: str | None, cards: NamedCards | None, gib
 
 def fact_to_type(machine: Machine) -> tuple[str, str] | None:
     """What beside the names that the machine was made of tells most of its bandwidth, in words and
-    as an example; None where the machine was not made of names.
+    as an example; None where the machine was not made of names, or nothing is left to tell.
     """
-    if machine.cpu_model and machine.sources.get("cpu_model", "").startswith('"'):
+    source = machine.sources.get("cpu_model", "")
+    is_of_product = machine.scope == "host" and source in _table()["sources"].values()
+    if machine.cpu_model and (is_of_product or source.startswith('"')):
         return _fact_of_processor(machine, machine.cpu_model)
     if machine.sources.get("accelerators") != _TYPED:
         return None
@@ -920,8 +922,10 @@ def _fact_of_processor(machine: Machine, processor: str) -> tuple[str, str] | No
         around = cpus.class_of(processor)
         is_desktops = around is not None and around.channels is not None
         return "its processor", "i7-12700h" if is_desktops else "epyc 9354"
-    is_listed = cpus.processor_of(processor) is not None
-    rate_tells = is_listed and are_channels_known(machine)
+    series = cpus.processor_of(processor)
+    # what is soldered to it in one rate alone is known
+    has_one = series is not None and series.memory == "soldered" and series.least == series.most
+    rate_tells = series is not None and not has_one and are_channels_known(machine)
     return ("the rate of its RAM", usual_ram(machine)) if rate_tells else None
 
 

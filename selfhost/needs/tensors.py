@@ -165,6 +165,11 @@ class ArchitectureRow(Row):
         return self.encoder and not self.diffusion
 
     @property
+    def expert_matrices(self) -> int:
+        """How many matrices of its width and length an expert has: up, down, mostly a gate."""
+        return 2 if self.gate == "none" else 3
+
+    @property
     def rewrites(self) -> bool:
         """An encoder reads a text and a decoder writes another, each with positions of its own."""
         return "dec" in self.stacks

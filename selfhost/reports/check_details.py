@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from ..core import units
+from ..core.workload import Workload
 from ..machine.record import Machine
 from ..verdict.record import Outcome, Verdict
+from ..verdict.speed import Speed
 from .layout import Block, Column, Paragraph, Span, Table
 from .words import BLANK, line, memory_blocks, ordered, reason_blocks, say, section
 
@@ -106,9 +108,18 @@ def _arithmetic(blocks: list[Block], verdict: Verdict) -> None:
     for entry in needs.unknown if needs is not None else ():
         reason_blocks(blocks, entry.fact, entry.reason, entry.remedy)
     if verdict.speed is not None:
-        reads = verdict.speed.prompt
-        prompt = f"; a prompt is read at {units.speed(reads.low, reads.high)}" if reads else ""
-        blocks.append(_topic("speed", f"{verdict.speed.how}{prompt}"))
+        blocks.append(_topic("speed", _basis_of(verdict.speed, verdict.workload)))
+
+
+def _basis_of(speed: Speed, workload: Workload) -> str:
+    """What the pace rests on, what a full context leaves of it, and the pace of prompts."""
+    words, full, reads = [speed.how], speed.full_context_tokens_per_second, speed.prompt
+    if full is not None:
+        context = units.tokens(workload.context_tokens or 0)
+        words.append(f"likely {units.pace(full, full)} with all {context} of context in use")
+    if reads is not None:
+        words.append(f"a prompt is read at {units.speed(reads.low, reads.high)}")
+    return "; ".join(words)
 
 
 def _topic(name: str, text: str) -> Paragraph:

@@ -598,13 +598,11 @@ def _what_narrows(verdict: Verdict, *, measured: bool) -> str:
 
     fact = fact_to_type(machine)
     was_measured = measured or machine.measured_in_vain
-    if fact is None and machine.is_this_one and not was_measured:
-        return "run with --measure"
-    if fact is None and machine.scope in ("vm", "container") and not was_measured:
-        return "run `selfhost check --measure` on it"
-    if fact is None:
-        return "state the bandwidth of its RAM (--set bandwidth=51.2GB/s)"
-    return f"state {fact[0]} (--machine '… {fact[1]}')"
+    if fact is not None:
+        return f"state {fact[0]} (--machine '… {fact[1]}')"
+    if was_measured:
+        return "state the bandwidth of its RAM (--set bandwidth=…GB/s)"
+    return "run with --measure" if machine.is_this_one else "run `selfhost check --measure` on it"
 
 
 def _what_disturbed(verdict: Verdict) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import exp, hypot, log
+from operator import sub
 
 from ..catalogue.layers import Attention
 from ..catalogue.spec import Architecture
@@ -18,8 +19,7 @@ from ..core.records import Record
 from ..core.workload import Workload
 from .ranges import added_apart
 from .speed import PaceRange, PromptCopies, SecondsRange, Speed
-
-_ENDS = ("low", "likely", "high")
+from .step import Step
 
 # of the experts as many as if so large a share of them were chosen from by chance, for texts prefer
 # some: slow end, likely, fast end. And of a step, what reading them takes, as a share of what they
@@ -95,19 +95,14 @@ EXPERTS_ON_GPU = TokenCost(of_two=1.5, doubt=(2.2, 2.2))
 DENSE = Experts()
 
 
-def experts_of(architecture: Architecture | None, active: int | None) -> Experts:
+def experts_of(step: Step, active: int | None) -> Experts:
     """By the parameters that a token meets, `active` in all; dense where that is not known."""
-    if architecture is None or not active:
+    if step.architecture is None or not active or not step.has_experts:
         return DENSE
-    groups = [group for group in architecture.feed_forward if group.experts]
-    if not groups:
-        return DENSE
-    # gate, up and down
-    met = sum(
-        3 * architecture.embedding_length * group.length * (group.used or 1) * len(group.layers)
-        for group in groups
-    )
-    largest = max(groups, key=lambda group: group.experts or 0)
+    from .experts import expert_parameters
+
+    _, met, _ = expert_parameters(step)
+    largest = max(step.architecture.feed_forward, key=lambda group: group.experts or 0)
     return Experts(
         share=min(1.0, met / active), used=largest.used or 1, experts=largest.experts or 1
     )
@@ -238,12 +233,16 @@ def first_token(
     if copies is not None:
         prompt, in_place = copies.computed, copies.tokens_in_place(tokens)
         tokens -= in_place
-    reads = []
-    for end, share, rate in zip(_ENDS, _ATTENDING, _ATTENDED_ON_GPU, strict=True):
-        own = 0.0
-        if attending is not None:
-            own = max(0.0, 1 / getattr(attending, end) - 1 / getattr(empty, end))
-        reads.append(tokens * ((1 + attended / rate) / getattr(prompt, end) + share * own))
+    # how much longer a step takes in the middle of the prompt
+    longer = (0.0,) * 3
+    if attending is not None:
+        longer = tuple(map(sub, attending.seconds, empty.seconds))
+    reads = [
+        tokens * ((1 + attended / rate) * read + share * max(0.0, more))
+        for read, more, share, rate in zip(
+            prompt.seconds, longer, _ATTENDING, _ATTENDED_ON_GPU, strict=True
+        )
+    ]
     few = after
     if copies is not None:
         slow, likely, fast = reads
@@ -253,8 +252,8 @@ def first_token(
                 after, empty, copies.in_place, in_place, cost=ON_PROCESSOR, experts=experts
             )
     slow, likely, fast = (
-        read + in_place / getattr(few, end) + 1 / getattr(after, end)
-        for read, end in zip(reads, _ENDS, strict=True)
+        read + in_place * token + step
+        for read, token, step in zip(reads, few.seconds, after.seconds, strict=True)
     )
     return SecondsRange(low=min(fast, likely), likely=likely, high=max(slow, likely))
 
@@ -265,7 +264,7 @@ def with_whole_answer(
     at: Callable[..., Speed],
     *,
     on_processor: bool,
-    architecture: Architecture | None,
+    step: Step,
     active_parameters: int | None,
 ) -> Speed:
     """The pace with what the workload asks beyond it: the time to the first token for a prompt, and
@@ -285,7 +284,7 @@ def with_whole_answer(
     if prompt is None:
         why = "; how fast it reads prompts is not known, so neither are the first token and a total"
         return pace.replace(how=pace.how + why)
-    experts = experts_of(architecture, active_parameters)
+    experts = experts_of(step, active_parameters)
     seconds: SecondsRange | None = None
     total: PaceRange | None = None
     how = pace.how
@@ -296,7 +295,7 @@ def with_whole_answer(
             attending = middle if on_processor else None
             attended = 0.0
             if attending is None:
-                attended = attended_on_gpu(architecture, active_parameters, wanted, experts)
+                attended = attended_on_gpu(step.architecture, active_parameters, wanted, experts)
             seconds = first_token(
                 wanted,
                 prompt,

@@ -10,7 +10,7 @@ from math import exp, hypot, log
 
 from ..core import units
 from .batch import Experts, parallel_total, token_cost
-from .speed import PaceRange, Speed, in_full_context
+from .speed import PaceRange, Speed
 
 # of a token that another model proposes, the chance that the model accepts it if it accepted those
 # before: slow end, likely, fast end, a guess around published runs. 36 % of 8 at once (70B by 7B:
@@ -31,8 +31,7 @@ _OWN_BLOCK = 0.06
 # are read: at most one a token, at least one; likely by those of the runs below whose files are a
 # publisher's mix
 _CHECKED = (float("inf"), 1.2, 1.0)
-_ENDS = ("low", "likely", "high")
-_LIKELY = _ENDS.index("likely")
+_LIKELY = 1
 
 
 def tokens_of_step(drafted: int, accepted: float) -> float:
@@ -48,20 +47,18 @@ def with_draft(
     *,
     on_processor: bool,
     experts: Experts,
-    context_tokens: int = 0,
     more_token: float = 0.0,
 ) -> Speed:
     """The pace of a model with `drafted` tokens proposed for each step.
 
     `alone` is its own, `empty` the same with nothing in the context, `draft` the pace of the model
-    that proposes; None where the model's own block does. `context_tokens`: those whose full use
-    `alone` tells, which gains as much. `more_token`: of a step, what each token more of it takes at
-    least.
+    that proposes; None where the model's own block does. `more_token`: of a step, what each token
+    more of it takes at least. A full context gains as much.
     """
     decode, prompt = alone.decode, alone.prompt
     if decode is None:
         return alone
-    steps = [1 / getattr(decode, end) for end in _ENDS]
+    steps = decode.seconds
     grown = experts.growth(drafted + 1) - 1
     checks = [
         min(drafted + 1, most + grown) * step for most, step in zip(_CHECKED, steps, strict=True)
@@ -70,7 +67,7 @@ def with_draft(
     if prompt is not None and empty is not None and alone.prompt_copies is None:
         cost = token_cost(experts, on_processor=on_processor)
         together = parallel_total(decode, empty, prompt, drafted + 1, cost=cost, experts=experts)
-        checks = [(drafted + 1) / getattr(together, end) for end in _ENDS]
+        checks = [(drafted + 1) * each for each in together.seconds]
     checks = [
         max(check, step * (1 + drafted * more_token))
         for check, step in zip(checks, steps, strict=True)
@@ -82,22 +79,17 @@ def with_draft(
         share = f"{units.percent(_OWN_ACCEPTED)}, as in 43 published runs on GPUs"
         pace = _times(decode, gain)
     else:
-        proposals = [1 / getattr(draft, end) for end in _ENDS]
         low, likely, high = (
             tokens_of_step(drafted, accepted) / (check + drafted * proposal)
-            for accepted, check, proposal in zip(_ACCEPTED, checks, proposals, strict=True)
+            for accepted, check, proposal in zip(_ACCEPTED, checks, draft.seconds, strict=True)
         )
         share = f"{units.percent_range(_ACCEPTED[0], _ACCEPTED[2])} (a guess around published runs)"
         pace = PaceRange(low=min(low, likely), likely=likely, high=max(likely, high))
-    how, full = alone.how, alone.full_context_tokens_per_second
+    full = alone.full_context_tokens_per_second
     if full is not None:
-        drafted_full = full * pace.likely / decode.likely
-        how = how.replace(
-            in_full_context(full, context_tokens), in_full_context(drafted_full, context_tokens)
-        )
-        full = drafted_full
+        full *= pace.likely / decode.likely
     how = (
-        f"{how}; with {drafted} tokens drafted at once, of which the model accepts {share}:"
+        f"{alone.how}; with {drafted} tokens drafted at once, of which the model accepts {share}:"
         " code more, free text less"
     )
     return alone.replace(decode=pace, how=how, full_context_tokens_per_second=full)

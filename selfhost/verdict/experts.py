@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..catalogue.spec import Architecture
 from ..core.records import FrozenDict, Record
 from .step import Step
 
@@ -19,8 +18,6 @@ CROSSING_SECONDS = (200e-6, 70e-6, 20e-6)
 # the slow end takes as many times as long as its parts do: of 115 published runs on 16 cards four
 # were 3 to 13 % slower than these (tests/truth/speed_split.json, speed_public.json)
 SLOWER = 1.15
-# matrices of an expert: gate, up and down
-_MATRICES = 3
 
 
 class Left(Record):
@@ -37,10 +34,7 @@ def left_in_ram(step: Step, on_devices: float) -> Left | None:
     """The experts in RAM where devices hold that share of all weights; None where the model has
     none, or devices do not hold what all tokens share.
     """
-    architecture = step.architecture
-    if architecture is None:
-        return None
-    experts, used, layers = _expert_parameters(architecture)
+    experts, used, layers = expert_parameters(step)
     read = _parameters(step.read_bytes)
     if not experts or read <= used:
         return None
@@ -52,15 +46,18 @@ def left_in_ram(step: Step, on_devices: float) -> Left | None:
     return Left(of_read=share * used / read, layers=share * layers)
 
 
-def _expert_parameters(architecture: Architecture) -> tuple[float, float, int]:
+def expert_parameters(step: Step) -> tuple[float, float, int]:
     """Parameters of all routed experts, of those that a token uses, and layers that have some."""
+    architecture = step.architecture
+    if architecture is None:
+        return 0.0, 0.0, 0
     experts = used = 0.0
     layers = 0
     for group in architecture.feed_forward:
         if not group.experts:
             continue
         width = group.latent_length or architecture.embedding_length
-        each = _MATRICES * width * group.length * len(group.layers)
+        each = step.expert_matrices * width * group.length * len(group.layers)
         experts += group.experts * each
         used += (group.used or 1) * each
         layers += len(group.layers)
@@ -99,8 +96,7 @@ def _of_experts(step: Step, share: float) -> FrozenDict:
     """Bytes by type of the experts that are that share of the weights read. A type that has as many
     weights as they is theirs, as MXFP4 in gpt-oss; else they are of every type like the whole.
     """
-    assert step.architecture is not None
-    _, used, _ = _expert_parameters(step.architecture)
+    _, used, _ = expert_parameters(step)
     read = _parameters(step.read_bytes)
     for type, size in step.read_bytes.items():
         if abs(size / _bytes_each(type) - used) <= _AS_MANY * used:

@@ -113,15 +113,13 @@ def _copies(
 
     rates = copied_per_second(held, has_experts=step.has_experts)
     how = how_copied(in_ram_bytes[0], rates, has_experts=step.has_experts)
-    copies, on_processor = (
-        copies_of(computed, *in_ram_bytes, rates),
-        processor_prompt(step, machine),
-    )
+    copies = copies_of(computed, *in_ram_bytes, rates)
+    on_processor = processor_prompt(step, machine)
     if on_processor is None:
         return copies, how
     low, likely, high = (
-        1 / (in_ram / getattr(on_processor, end) + (1 - in_ram) / getattr(computed, end))
-        for end in ("low", "likely", "high")
+        1 / (in_ram * beside + (1 - in_ram) * on_devices)
+        for beside, on_devices in zip(on_processor.seconds, computed.seconds, strict=True)
     )
     return copies.replace(in_place=PaceRange(low=low, likely=likely, high=high)), how
 

@@ -31,7 +31,7 @@ from .speed import (
     uses_shared_gpu,
     why_unpaced,
 )
-from .step import Step
+from .step import WITH_A_GATE, Step
 
 TYPE_CHECKING = False
 
@@ -223,6 +223,7 @@ def _pace_asked(
             spec.modality,
             question.read_bytes,
             question.operations,
+            question.expert_matrices,
             runtime,
             question.workload,
             question.speed_stated,
@@ -380,7 +381,7 @@ def _with_whole_answer(question: Question, placed: Needs, machine: Machine, pace
         workload,
         at,
         on_processor=in_ram,
-        architecture=question.spec.architecture,
+        step=question.step,
         active_parameters=question.spec.parameters.active,
     )
 
@@ -433,8 +434,7 @@ def _with_draft(question: Question, placed: Needs, machine: Machine, pace: Speed
         _drafted_tokens(question),
         draft,
         on_processor=on_processor,
-        experts=experts_of(question.spec.architecture, question.spec.parameters.active),
-        context_tokens=question.workload.context_tokens or 0,
+        experts=experts_of(question.step, question.spec.parameters.active),
         more_token=0.0 if shared is None or on_processor else shared.pace.more_token,
     )
     sequences = question.workload.parallel
@@ -528,6 +528,7 @@ def predict(
     way: LaidOut = _IN_RAM,
     *,
     operations: int | None = None,
+    expert_matrices: int = WITH_A_GATE,
     depth_tokens: float | None = None,
     runtime: RuntimeSpec | None = None,
 ) -> Speed:
@@ -536,8 +537,9 @@ def predict(
     program, None the one that was measured.
 
     `read_bytes` are the weights read for one token by stored type (`needs.decode_bytes_by_type`);
-    {} gives no range. `operations` are those of the step's graph (`graphs.operations`). Without an
-    architecture the cost of layers and context is not known and the slow end is lower.
+    {} gives no range. `operations` are those of the step's graph (`graphs.operations`), and
+    `expert_matrices` as in `Step`. Without an architecture the cost of layers and context is not
+    known and the slow end is lower.
     """
     if runtime is not None:
         way = way.replace(on_shared_gpu=shared_builds(runtime))
@@ -547,6 +549,7 @@ def predict(
         architecture=architecture,
         read_bytes=read_bytes,
         operations=operations,
+        expert_matrices=expert_matrices,
         depth_tokens=depth_tokens,
         foreign=foreign_to_rules(runtime),
         replays=runtime is not None and runtime.replays_graphs,

@@ -20,7 +20,7 @@ from .making import has_files, makes, making_of, typed_file, types_in_turn
 from .present import NO_FILES, Here, NamedFiles, here
 from .record import Question
 from .speed import depth_of_short_chat, foreign_to_rules, instruction_sets_for_layout
-from .step import Step, launched_layers
+from .step import WITH_A_GATE, Step, launched_layers
 
 TYPE_CHECKING = False
 
@@ -333,6 +333,7 @@ def _with_needs(
         needs=needs,
         read_bytes=_read_bytes(spec, runtime, workload, architectures(catalogue)),
         operations=_operations(spec, architectures(catalogue)),
+        expert_matrices=_expert_matrices(spec, architectures(catalogue)),
         drafting=_drafting(question, architectures(catalogue)),
     )
 
@@ -351,11 +352,18 @@ def _drafting(question: Question, rows: Mapping[str, Any]) -> Step | None:
         architecture=draft.architecture,
         read_bytes=read_bytes,
         operations=_operations(draft, rows),
+        expert_matrices=_expert_matrices(draft, rows),
         depth_tokens=depth_of_short_chat(question.workload.context_tokens),
         foreign=foreign_to_rules(runtime),
         replays=runtime is not None and runtime.replays_graphs,
         launched_layers=launched_layers(draft.architecture, runtime, workload.quantization),
     )
+
+
+def _expert_matrices(spec: ModelSpec, rows: Mapping[str, Any]) -> int:
+    """Those of an expert; as most have where no row tells."""
+    row = None if spec.architecture is None else need.row_of(spec.architecture, rows)
+    return WITH_A_GATE if row is None else row.expert_matrices
 
 
 def _operations(spec: ModelSpec, rows: Mapping[str, Any]) -> int | None:

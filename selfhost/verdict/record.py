@@ -17,7 +17,7 @@ from .findings import Finding, Outcome
 from .present import Here
 from .route import Route, exit_code
 from .speed import PaceRange, Speed, depth_of_short_chat, foreign_to_rules
-from .step import Step, launched_layers, read_of_cache
+from .step import WITH_A_GATE, Step, launched_layers, read_of_cache
 
 TYPE_CHECKING = False
 
@@ -165,6 +165,7 @@ class Question(Record):
         `runtime` is None for a closed model and for a spec that names none; `read_bytes` are the
     weights read for one token by stored type, {} where that is not known and None where a pace
     makes no sense; `operations` are those of one step, None where no graph is written down;
+    `expert_matrices` as in `Step`;
     `drafting` is a step of the draft, None without one;
     `loads` is the sentence why `runtime` does not load the model, None when it does, and `mend`
     what to do where no other would; `unfamiliar` an architecture that no row describes.
@@ -191,6 +192,7 @@ class Question(Record):
     needs: Needs | None = None
     read_bytes: Mapping[str, int] | None = None
     operations: int | None = None
+    expert_matrices: int = WITH_A_GATE
     drafting: Step | None = None
     unfamiliar: str | None = None
     context_asked: bool = False
@@ -216,6 +218,7 @@ class Question(Record):
             architecture=self.spec.architecture,
             read_bytes=self.read_bytes or {},
             operations=self.operations,
+            expert_matrices=self.expert_matrices,
             depth_tokens=depth_of_short_chat(self.workload.context_tokens),
             cached_number_bytes=read_of_cache(self.workload.kv_cache_type),
             foreign=foreign_to_rules(self.runtime),

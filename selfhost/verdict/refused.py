@@ -153,16 +153,14 @@ def _had_with(
     spec: ModelSpec, runtime: RuntimeSpec, quantization: str, rows: Mapping[str, Any]
 ) -> bool:
     """Would another runtime have it, by that name or by what people call it there?"""
-    name = runtime.named(quantization) or (
-        quantization if runtime.rule_of(quantization) is not None else None
-    )
-    if (
-        name is None
-        or need.why_not_loaded(spec, runtime) is not None
-        or not makes(spec, runtime, name)
-    ):
+    if need.why_not_loaded(spec, runtime) is not None:
         return False
+    name = runtime.named(quantization) or quantization
     file_format = need.default_format_and_quantization(spec, runtime)[0]
+    # of files that anybody makes by its rules a format knows the sizes itself
+    is_known = file_format == "mlx" or runtime.rule_of(name) is not None
+    if not is_known or not makes(spec, runtime, name):
+        return False
     return isinstance(need.weights_bytes(spec, file_format, name, rows), SizedWeights)
 
 

@@ -43,6 +43,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..catalogue.runtime import RuntimeSpec
     from .graphics import Gpu, Peak
+    from .ranges import Range
 
 # of a Mac of which no accelerator was read
 _APPLE_GPU = Accelerator(vendor="apple", name="its GPU", unified=True)
@@ -87,6 +88,16 @@ class PaceRange(Record):
     likely: float
     high: float
 
+    @property
+    def ends(self) -> Range:
+        """All three, the slow end first."""
+        return self.low, self.likely, self.high
+
+    @property
+    def seconds(self) -> Range:
+        """Of one token: slow end, likely, fast end."""
+        return 1 / self.low, 1 / self.likely, 1 / self.high
+
 
 class SecondsRange(Record):
     """Seconds: the least, the likely and the most."""
@@ -130,10 +141,9 @@ class PromptCopies(Record):
         """Tokens per second of a long prompt."""
         from .ranges import added_apart
 
-        computed = 1 / self.computed.low, 1 / self.computed.likely, 1 / self.computed.high
         slow, likely, fast = self.seconds
         crossing = slow / self.batch_tokens, likely / self.batch_tokens, fast / self.batch_tokens
-        taken = added_apart(computed, crossing)
+        taken = added_apart(self.computed.seconds, crossing)
         return PaceRange(low=1 / taken[0], likely=1 / taken[1], high=1 / taken[2])
 
 
@@ -326,12 +336,8 @@ def _prompt_beside(machine: Machine, shared: SharedGpu | None, step: Step) -> Pa
 
 def _no_slower(prompt: PaceRange, decode: PaceRange) -> PaceRange:
     """A prompt can be read one token at a time."""
-    return PaceRange(
-        **{
-            end: max(getattr(prompt, end), getattr(decode, end))
-            for end in ("low", "likely", "high")
-        }
-    )
+    low, likely, high = map(max, prompt.ends, decode.ends)
+    return PaceRange(low=low, likely=likely, high=high)
 
 
 class InContext(Record):
@@ -349,15 +355,8 @@ def in_context(step: Step, context: float, seconds: Callable[[Step], Sequence[fl
         return InContext()
     how = f"; in a chat of {units.tokens(int(step.depth_tokens))}"
     full, short = 1 / seconds(step.at(context))[1], 1 / seconds(step)[1]
-    if full >= _ABOUT_AS_FAST * short:
-        return InContext(how=how)
-    return InContext(how=how + in_full_context(full, int(context)), full_tokens_per_second=full)
-
-
-def in_full_context(tokens_per_second: float, context_tokens: int) -> str:
-    """The likely pace once all of the context is in use, in words beside that of a chat."""
-    likely, tokens = units.pace(tokens_per_second, tokens_per_second), units.tokens(context_tokens)
-    return f" (likely {likely} with all {tokens} of context in use)"
+    is_as_fast = full >= _ABOUT_AS_FAST * short
+    return InContext(how=how, full_tokens_per_second=None if is_as_fast else full)
 
 
 def by_llama(step: Step, on_processor: bool) -> str:

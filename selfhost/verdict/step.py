@@ -121,6 +121,8 @@ def what_counts(architecture: Architecture | None) -> Architecture | None:
     return Architecture(row="", runs_in_gguf=False, **counting)
 
 
+# matrices of an expert in most architectures: gate, up and down
+WITH_A_GATE = 3
 # the fields of an architecture that paces and placements are worked out from
 COUNTING = (
     "layers", "embedding_length", "vocabulary", "output_matrix", "attention", "feed_forward",
@@ -131,7 +133,9 @@ class Step(Record):
     """One step: what it reads and how much it launches.
 
     `read_bytes`: the weights read, by stored type. `operations` of llama.cpp's graph; None where
-    none is written down. `replays`: the program replays a graph of its own kernels instead.
+    none is written down. `expert_matrices`: those of an expert, as its architecture has them
+    (`ArchitectureRow.expert_matrices`). `replays`: the program replays a graph of its own kernels
+    instead.
     `launched_layers`: where Python launches the operations, layer by layer, the layers of a dense
     model in 16 bits that take as long to launch: slow end, likely, fast end.
     `depth_tokens` are in the context before it, each number of their keys and values in
@@ -142,6 +146,7 @@ class Step(Record):
     architecture: Architecture | None
     read_bytes: Mapping[str, int]
     operations: int | None = None
+    expert_matrices: int = WITH_A_GATE
     replays: bool = False
     launched_layers: Range | None = None
     depth_tokens: float = 0

@@ -22,6 +22,7 @@ from selfhost.machine.named import machine_named
 from selfhost.machine.profiles import load
 from selfhost.verdict.findings import Finding
 from selfhost.verdict.findings.speed import is_too_slow
+from selfhost.verdict.prompt_copies import copied_per_second, copies_of
 from selfhost.verdict.record import Judged, Outcome
 from selfhost.verdict.speed import PaceRange, Speed
 
@@ -89,6 +90,20 @@ def test_a_picture_in_seconds_comes_before_one_in_many_minutes() -> None:
 
     assert share_on(drawn(30)) > 4 * share_on(drawn(1800))
     assert share_on(drawn(4)) < 1.1 * share_on(drawn(10))
+
+
+def test_a_slower_link_to_the_gpu_counts_against_what_lies_beside_it() -> None:
+    """As many weights in RAM cross for a prompt to an RX 6500 XT over 4 lanes of PCIe 4.0, to an RTX 3060 over 16, and with nothing in RAM none do."""
+    whole = judged(20)
+    assert whole.speed is not None
+    shares = [share_on(whole)]
+    for card in ("NVIDIA GeForce RTX 3060", "AMD Radeon RX 6500 XT"):
+        copies = copies_of(
+            PaceRange(low=1e3, likely=1e3, high=1e3), 10**10, 0.0, copied_per_second([card])
+        )
+        shares.append(share_on(whole.replace(speed=whole.speed.replace(prompt_copies=copies))))
+    assert shares == sorted(shares, reverse=True)
+    assert shares[2] < 0.8 * shares[1]
 
 
 def test_an_unknown_pace_gains_nothing() -> None:

@@ -20,9 +20,10 @@ from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.lookup import CONVERTERS
 from selfhost.catalogue.names import complete, id_of, resolve
 from selfhost.catalogue.paths import is_path
-from selfhost.core.errors import NotAModelError, UnknownModelError
+from selfhost.core.errors import NotAModelError, UnknownModelError, WorkloadError
 from selfhost.core.saying import in_shell
 from selfhost.core.spelling import canonical, canonical_of_each
+from selfhost.core.workload import Workload
 
 CATALOGUE = Catalogue.open()
 SPELLINGS = CATALOGUE.spellings()
@@ -766,6 +767,29 @@ def test_what_else_was_done_to_the_files_is_told(
         runtime,
     )
     assert word in " ".join(resolution.notes)
+
+
+@pytest.mark.parametrize(
+    "tag", ["gemma4:12b-mlx", "gemma4:12b-nvfp4", "qwen3.5:9b-mxfp8", "gpt-oss:20b-mlx"]
+)
+def test_ollama_runs_its_own_tags_of_mlx(tag: str) -> None:
+    """`--runtime ollama` beside one was an error; on macOS Ollama has MLX in it (ollama/ollama@fb307609, docs/development.md), elsewhere its other files are judged."""
+    asked = Workload(runtime="ollama")
+    there = check(tag, asked, machine="macbook pro m4 max 64gb")
+    assert there.workload.quantization == ("mxfp8" if tag.endswith("mxfp8") else "nvfp4")
+    assert there.commands[-1].endswith(f"ollama run {tag}")
+    assert any(f"Ollama runs {tag} with the code of MLX LM" in note for note in there.understood_as)
+    elsewhere = check(tag, asked, machine="rtx 3090 64gb")
+    assert elsewhere.workload.runtime == "ollama"
+    assert elsewhere.workload.format == "gguf"
+    assert any("not judged for linux" in note for note in elsewhere.understood_as)
+
+
+@pytest.mark.parametrize("runtime", ["transformers", "llama.cpp"])
+def test_a_program_without_files_of_mlx_names_the_one_that_has_them(runtime: str) -> None:
+    with pytest.raises(WorkloadError) as caught:
+        check("gemma4:12b-mlx", Workload(runtime=runtime), machine="macbook pro m4 max 64gb")
+    assert 'use runtime="vllm" or "mlx"; with' in (caught.value.problems[0].remedy or "")
 
 
 @pytest.mark.parametrize(

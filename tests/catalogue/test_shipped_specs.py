@@ -665,6 +665,7 @@ def test_runtime_is_usable(id: str) -> None:
         "on_shared_gpu",
         "unpacked_option",
         "numa_option",
+        "batch_option",
         "projector_apart",
     }
     assert {

@@ -2,6 +2,7 @@
 
 import pytest
 
+from selfhost.cli.main import main
 from selfhost.machine.named import machine_named, profile_named
 from selfhost.machine.products import fact_to_type
 from selfhost.machine.ram import stated_ram
@@ -116,6 +117,35 @@ def test_the_memory_to_state_is_what_the_processor_takes(text: str, kind: str) -
     assert fact is not None
     assert fact[1].startswith(f"{kind}-")
     assert machine_named(f"{text} {fact[1]}").memory_bandwidth_bytes_per_second
+
+
+@pytest.mark.parametrize(
+    ("laptop", "advice"),
+    [
+        # soldered LPDDR5x at 6400 on 128 bits (businessworld.in, review of 2024): nothing is left to state
+        ("thinkpad x1 carbon gen 12", ""),
+        # a Core i7-1260P takes DDR4, DDR5 and LPDDR5
+        ("thinkpad x1 carbon gen 10", "state the rate of its RAM (--machine '… "),
+        # the memory is in the package of its Core Ultra 7 258V, in one rate
+        ("thinkpad x1 carbon gen 13", "run `selfhost check --measure` on it"),
+    ],
+)
+def test_no_owner_of_a_laptop_is_told_to_type_a_bandwidth(
+    laptop: str, advice: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """51.2 GB/s was the advice for all of them, which is two channels of DDR4-3200."""
+    assert main(["check", "qwen3-4b", "--machine", laptop]) == 0
+    pace = capsys.readouterr().out.splitlines()[1]
+    assert "bandwidth=" not in pace
+    assert advice in pace
+    assert ("for a narrower range" in pace) is bool(advice)
+
+
+def test_a_laptop_with_soldered_memory_has_the_rate_that_it_is_sold_with() -> None:
+    machine = machine_named("thinkpad x1 carbon gen 12")
+    assert machine.memory_bandwidth_bytes_per_second == 6400 * 10**6 * 128 // 8
+    # a processor of that kind that was named alone may have modules, which are slower
+    assert machine_named("core ultra 7 155u 32gb").memory_bandwidth_bytes_per_second is None
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ from selfhost.verdict.batch import (
 from selfhost.verdict.judging import judge
 from selfhost.verdict.question import ask
 from selfhost.verdict.speed import PaceRange, SecondsRange
+from selfhost.verdict.step import Step
 
 MACHINE = Machine.from_file(RECORDS / "vm-24gib.json")
 
@@ -188,7 +189,7 @@ def test_a_gpu_reads_a_long_prompt_slower_as_published(
     """102,400 tokens were read by an RTX 4090 in 9 s, at the pace of 512: each attends to those before it."""
     spec = open_catalogue().spec(spec_id)
     architecture, active = spec.architecture, spec.parameters.active
-    experts = experts_of(architecture, active)
+    experts = experts_of(Step(architecture=architecture, read_bytes={}), active)
 
     def seconds(depth_tokens: int) -> SecondsRange:
         attended = attended_on_gpu(architecture, active, 2 * depth_tokens, experts)

@@ -4,8 +4,10 @@ import pytest
 
 from helpers.desktops import machine_with
 from selfhost import Workload, check
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.records import FrozenDict
-from selfhost.verdict.experts import left_in_ram, parts_of
+from selfhost.verdict.experts import expert_parameters, left_in_ram, parts_of
+from selfhost.verdict.question import ask
 from selfhost.verdict.step import Step
 
 # Qwen3 30B-A3B: 48 layers of 128 experts, 8 used, 3 matrices of 2048 x 768; 30.5 billion parameters,
@@ -35,6 +37,27 @@ def test_a_gpu_too_small_for_what_tokens_share_gets_whole_layers() -> None:
 def test_a_model_without_experts_is_shared_out_by_layers() -> None:
     dense = check("mistral-7b", machine=machine_with()).model.architecture
     assert left_in_ram(step().replace(architecture=dense), 0.5) is None
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "qwen3-30b-a3b",
+        "gpt-oss-20b",
+        # experts of two matrices, without a gate: three left half as much more in RAM as there is
+        "nemotron-3-nano-30b-a3b",
+        # these in a space narrower than the model
+        "nemotron-3-super-120b-a12b",
+    ],
+)
+def test_experts_that_a_token_leaves_out_are_what_it_does_not_read(model: str) -> None:
+    """The parameters of a mixture less those that are active, which its publisher states."""
+    catalogue = open_catalogue()
+    spec, machine = catalogue.spec(model), machine_with()
+    experts, used, _ = expert_parameters(ask(spec, Workload(), catalogue, machine).step)
+    assert spec.parameters.total is not None
+    assert spec.parameters.active is not None
+    assert experts - used == pytest.approx(spec.parameters.total - spec.parameters.active, rel=0.01)
 
 
 def test_nothing_is_read_twice() -> None:

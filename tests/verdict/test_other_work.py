@@ -15,6 +15,8 @@ from selfhost.core.units import work_ends
 from selfhost.machine import gpus
 from selfhost.machine.named import machine_named
 from selfhost.machine.record import Accelerator
+from selfhost.reports.check_text import check_document
+from selfhost.reports.layout import plain
 from selfhost.reports.words import answer_cell
 from selfhost.verdict import pictures
 from selfhost.verdict.compute import Power
@@ -200,6 +202,17 @@ def test_a_published_step_of_training_lies_inside_a_range_of_use(row: dict[str, 
     assert pace is not None
     assert pace.low <= row["tokens_per_second"] <= pace.high
     assert pace.high / pace.low < 5.5
+
+
+@pytest.mark.parametrize("machine", ["jetson agx orin 64gb", "dgx spark", "jetson agx thor"])
+def test_training_on_a_gpu_that_shares_the_ram_is_told_as_a_guess(machine: str) -> None:
+    """No run of training on one is among those that were fitted (tests/truth/speed_training.json)."""
+    devices = {row["device"] for row in training_rows()}
+    assert not any(name in device for device in devices for name in ("Jetson", "GB10", "Thor"))
+    verdict = check("qwen3-0.6b", Workload(task="finetune"), machine=machine)
+    assert verdict.speed is not None
+    assert "a guess: no run on a GPU of its class was found" in verdict.speed.how
+    assert "a guess" in plain(check_document([verdict]))
 
 
 def test_training_in_mlx_has_a_pace_on_a_mac_though_its_memory_is_not_counted() -> None:

@@ -18,6 +18,7 @@ from ...verdict.pacing import how_to_measure
 from ...verdict.processor import threads_of
 from ...verdict.record import Route, Verdict, exit_code
 from ...verdict.speed import PaceRange, Speed
+from .impossible import why_impossible
 from .run import (
     ALL_MEMORY,
     CONTEXT,
@@ -229,10 +230,9 @@ def compare(
     spread = _spread(run, verdict)
     rows = [_of_memory(seen, memory, run, spread) for seen in in_places]
     total = verdict.speed.parallel_total if verdict.speed is not None else None
-    parallel = verdict.workload.parallel
     on_card = verdict.needs is not None and verdict.needs.placement != "host"
     least = LEAST_TOKENS["decode"], BATCH_TOKENS if on_card else LEAST_TOKENS["prompt"]
-    rows += [_of_pace(seen, speed_at, total, parallel, least) for seen in run.paces]
+    rows += [_of_pace(seen, verdict, speed_at, total, least) for seen in run.paces]
     in_ram = _layers_kept_in_ram(run, verdict) or _weights_kept_in_ram(in_places, memory)
     if in_ram is not None:
         rows = [row.replace(inside=None, why=row.why or in_ram) for row in rows]
@@ -372,17 +372,19 @@ def _pace_of(
 
 def _of_pace(
     seen: SeenPace,
+    verdict: Verdict,
     speed_at: Callable[[int | None], Speed | None],
     total: PaceRange | None,
-    parallel: int,
     least_tokens: tuple[int, int],
 ) -> Difference:
-    """`total` is the pace of `parallel` sequences that decode at once; None of one. `least_tokens`
-    are the fewest of an answer and of a prompt that can be compared.
+    """`total` is the pace of all sequences that decode at once; None of one. `least_tokens` are the
+    fewest of an answer and of a prompt that can be compared.
     """
     speed = speed_at(seen.depth_tokens if seen.kind == "decode" else None)
-    predicted = _pace_of(seen, speed, total, parallel)
-    why = _why_no_pace(seen, predicted, speed, least_tokens[seen.kind != "decode"])
+    predicted = _pace_of(seen, speed, total, verdict.workload.parallel)
+    why = why_impossible(seen, verdict) or _why_no_pace(
+        seen, predicted, speed, least_tokens[seen.kind != "decode"]
+    )
     inside = None
     if predicted is not None and seen.tokens_per_second is not None and why is None:
         inside = predicted.low <= seen.tokens_per_second <= predicted.high

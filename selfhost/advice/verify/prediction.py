@@ -11,6 +11,7 @@ from ...needs.tensors import row_of
 from ...verdict.pacing import laid_out, predict
 from ...verdict.record import Verdict
 from ...verdict.speed import Speed
+from ...verdict.step import WITH_A_GATE
 
 TYPE_CHECKING = False
 
@@ -44,6 +45,7 @@ def speed_at(
             read_bytes,
             way,
             operations=steps,
+            expert_matrices=WITH_A_GATE if row is None else row.expert_matrices,
             depth_tokens=depth_tokens,
             runtime=runtime,
         )
