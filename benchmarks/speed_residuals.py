@@ -10,6 +10,7 @@ tests/truth/speed_batches.json, which compute several tokens at once, tests/trut
 decode with a part in RAM, laid out as the source tells, tests/truth/speed_transformers.json,
 which Transformers decodes, tests/truth/speed_vllm.json, which vLLM does, tests/truth/speed_pictures.json,
 which make a picture, tests/truth/speed_sound.json, which make or hear a minute of sound,
+tests/truth/speed_types.json, which decode a model in many quantizations,
 tests/truth/speed_fresh.json, which no constant was fitted on,
 tests/truth/speed_training.json, which train, tests/truth/speed_documents.json, which read documents, tests/truth/speed_whisper.json, which write down speech on a GPU, and those of `compute_runs`, which are bound by compute. Each is asked of
 `selfhost.check` as a user would ask it, on a machine of that device;
@@ -71,6 +72,7 @@ TRANSFORMERS = TRUTH / "speed_transformers.json"
 VLLM = TRUTH / "speed_vllm.json"
 PICTURES = TRUTH / "speed_pictures.json"
 SOUND = TRUTH / "speed_sound.json"
+TYPES = TRUTH / "speed_types.json"
 FRESH = TRUTH / "speed_fresh.json"
 GIB = 1 << 30
 _RAM_FIELDS = ("memory_total_bytes", "memory_limit_bytes", "memory_available_bytes")
@@ -103,6 +105,8 @@ def main() -> int:
         ("speed_vllm.json, kept out of the fit", list(of_vllm("kept"))),
         ("speed_pictures.json", list(of_pictures())),
         ("speed_sound.json", list(of_sound())),
+        ("speed_types.json, fitted", list(of_types("fitted"))),
+        ("speed_types.json, kept out of the fit", list(of_types("kept"))),
         ("speed_fresh.json, in no fit", list(of_fresh())),
         ("speed_training.json", list(of_training(machine_of))),
         ("speed_documents.json", list(of_documents(machine_of))),
@@ -822,6 +826,31 @@ def of_sound() -> Iterator[Run]:
         ):
             rates = 1 / row["seconds"], 1 / high, 1 / likely, 1 / low
             yield Run(group, row["device"], row["spec"], *rates)
+
+
+def of_types(use: str) -> Iterator[Run]:
+    """The runs of one model in many quantizations, of that use, by how few bits most weights have."""
+    document = json.loads(TYPES.read_text(encoding="utf-8"))
+    for values in document["rows"]:
+        row = dict(zip(document["columns"], values, strict=True))
+        if row["use"] != use:
+            continue
+        verdict = check(
+            row["spec"],
+            Workload(quantization=row["quantization"], runtime="llama.cpp"),
+            machine=machine_of(row["device"], row["kind"], row["memory_gb"]),
+        )
+        pace = verdict.speed.decode if verdict.speed is not None else None
+        assert pace is not None
+        main = row["quantization"].removeprefix("UD-")
+        bits = "IQ1 to IQ3" if main.startswith(("IQ1", "IQ2", "IQ3")) else "more bits"
+        if main.startswith(("Q2", "Q3")):
+            bits = "Q2_K, Q3_K"
+        yield Run(
+            f"{vendor_of_device(row['device'])} {row['backend']}, {bits}", row["device"],
+            f"{row['spec']} {row['quantization']}, {row['built']}",
+            row["tokens_per_second"], pace.low, pace.likely, pace.high,
+        )  # fmt: skip
 
 
 def of_fresh() -> Iterator[Run]:

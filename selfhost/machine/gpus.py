@@ -127,7 +127,8 @@ class Pace(Record):
     """How GPUs of a kind decode; the header of `pace` in the table explains each key.
 
     `share` and `cache_share` are shares of the peak of the memory; `unpacked_per_cycle` bytes that
-    one multiprocessor unpacks in one cycle, None where no such bound was seen; `sum_seconds` of a
+    one multiprocessor unpacks in one cycle, None where no such bound was seen; `weights_per_cycle`:
+    the same of weights in two and three bits, with bits in planes and looked up; `sum_seconds` of a
     layer in tensor parallelism, slow end, likely, fast end; `layer_seconds` the same of a layer
     that PyTorch launches from Python (`launch` of the table); `slow` and `fast` the ends of the
     range as shares of the likely pace; `plain_slow` that slow end of weights in 16 bits.
@@ -140,6 +141,7 @@ class Pace(Record):
     share: float
     cache_share: float
     unpacked_per_cycle: float | None
+    weights_per_cycle: tuple[float, float] | None
     operation_seconds: float
     sum_seconds: tuple[float, ...]
     layer_seconds: tuple[float, float, float]
@@ -216,6 +218,7 @@ def pace_of(
                 share=row["share"],
                 cache_share=row["cache_share"],
                 unpacked_per_cycle=row.get("unpacked_gb_per_s"),
+                weights_per_cycle=_pair(row.get("weights_per_cycle")),
                 operation_seconds=row["operation_us"] / 1e6,
                 sum_seconds=tuple(each / 1e6 for each in row["sum_us"]),
                 layer_seconds=_layer_seconds(vendor, capability, hbm),
@@ -228,6 +231,10 @@ def pace_of(
                 devices=row["devices"],
             )
     raise LookupError("the table has no row for all other GPUs")
+
+
+def _pair(values: Sequence[float] | None) -> tuple[float, float] | None:
+    return None if values is None else (values[0], values[1])
 
 
 def _layer_seconds(vendor: str, capability: str | None, hbm: bool) -> tuple[float, float, float]:

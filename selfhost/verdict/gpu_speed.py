@@ -411,11 +411,7 @@ def on_shared_gpu(
 
 def _how_read(step: Step, gpus_used: Sequence[Gpu]) -> str:
     """At which share of the peak of their memory the GPUs read weights, and what that rests on."""
-    foreign = step.foreign is not None
-    shares = [
-        gpu.reads_per_second(gpu.peak.likely, foreign=foreign)[0] / gpu.peak.likely
-        for gpu in gpus_used
-    ]
+    shares = [gpu.share_of_peak(step) for gpu in gpus_used]
     is_unpacking = any(share < gpu.pace.share for share, gpu in zip(shares, gpus_used, strict=True))
     bound = ", no more than its cores unpack at their clock" if is_unpacking else ""
     return (

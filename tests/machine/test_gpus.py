@@ -99,6 +99,7 @@ KEYS = {
         "least_capability",
         "share",
         "unpacked_gb_per_s",
+        "weights_per_cycle",
         "operation_us",
         "cache_share",
         "sum_us",
