@@ -72,8 +72,8 @@ class Gpu(Record):
         unpacks = self.unpacks_per_second or (float("inf"),) * 2
         few_bits = self.few_bits_per_second or (float("inf"),) * 2
         return (
-            peak.slow, peak.likely, peak.fast, *unpacks, *few_bits, pace.share, pace.cache_share, pace.slow,
-            pace.fast, pace.plain_slow, -pace.operation_seconds, *self._on_host,
+            peak.slow, peak.likely, peak.fast, *unpacks, *few_bits, pace.share, pace.cache_share,
+            pace.slow, pace.fast, pace.plain_slow, -pace.operation_seconds, *self._on_host,
             -pace.replay.step_seconds, -pace.replay.layer_seconds, *self._ends_of_replay,
             *(end for name in gpus.programs_seen() for end in self._ends_of(name)),
             *(-each for each in (*pace.sum_seconds, *pace.layer_seconds)),
