@@ -47,7 +47,7 @@ from selfhost.catalogue.forms import DRAFTED_BY_OLLAMA
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import SelfhostError
-from selfhost.core.records import Record, Unread
+from selfhost.core.records import FrozenDict, Record, Unread
 from selfhost.machine import cpus, gpus
 from selfhost.machine.gpus import vendor_of
 from selfhost.machine.named import machine_named
@@ -60,7 +60,15 @@ from selfhost.verdict.pictures import pace_of_pictures
 from selfhost.verdict.ranges import product
 from selfhost.verdict.record import Verdict
 from selfhost.verdict.speech import kind_of_speech
-from selfhost.verdict.speed import LaidOut, PaceRange, Speed, shares_of
+from selfhost.verdict.speed import (
+    LaidOut,
+    PaceRange,
+    Speed,
+    processor_prompt,
+    seconds_on_processor,
+    shares_of,
+)
+from selfhost.verdict.step import Step
 
 TRUTH = Path(__file__).parents[1] / "tests" / "truth"
 PUBLIC = TRUTH / "speed_public.json"
@@ -107,6 +115,8 @@ def main() -> int:
         ("speed_sound.json", list(of_sound())),
         ("speed_types.json, fitted", list(of_types("fitted"))),
         ("speed_types.json, kept out of the fit", list(of_types("kept"))),
+        ("speed_types.json, processors, fitted", list(of_processor_types("fitted"))),
+        ("speed_types.json, processors, kept out of the fit", list(of_processor_types("kept"))),
         ("speed_fresh.json, in no fit", list(of_fresh())),
         ("speed_training.json", list(of_training(machine_of))),
         ("speed_documents.json", list(of_documents(machine_of))),
@@ -828,6 +838,44 @@ def of_sound() -> Iterator[Run]:
             yield Run(group, row["device"], row["spec"], *rates)
 
 
+def of_processor_types(use: str) -> Iterator[Run]:
+    """As `of_types`, on so many threads of a processor."""
+    document, shelf = json.loads(TYPES.read_text(encoding="utf-8")), Catalogue.open()
+    runtime, architectures = shelf.runtime("llama.cpp"), shelf.common("architectures")
+    for values in document["processors"]:
+        row = dict(zip(document["processors_columns"], values, strict=True))
+        if row["use"] != use:
+            continue
+        spec, threads = shelf.spec(row["spec"]), row["threads"]
+        machine = machine_of(row["device"], "processor", 64).replace(
+            cpu_cores_physical=threads, cpu_cores_usable=float(threads)
+        )
+        weights = need.decode_bytes_by_type(
+            spec, runtime, "gguf", row["quantization"], architectures
+        )
+        step = Step(architecture=spec.architecture, read_bytes=FrozenDict(weights))
+        if row["kind"] == "prompt":
+            pace = processor_prompt(step, machine)
+            assert pace is not None
+            low, likely, high = pace.low, pace.likely, pace.high
+        else:
+            seconds = seconds_on_processor(machine, step)
+            assert seconds is not None
+            low, likely, high = (1 / each for each in seconds)
+        yield Run(
+            f"{row['kind']}, {_bits_of(row['quantization'])}", f"{row['device']}, {threads} threads",
+            f"{row['spec']} {row['quantization']}, {row['built']}",
+            row["tokens_per_second"], low, likely, high,
+        )  # fmt: skip
+
+
+def _bits_of(quantization: str) -> str:
+    main = quantization.removeprefix("UD-")
+    if main.startswith(("Q2", "Q3")):
+        return "Q2_K, Q3_K"
+    return "IQ1 to IQ3" if main.startswith(("IQ1", "IQ2", "IQ3")) else "more bits"
+
+
 def of_types(use: str) -> Iterator[Run]:
     """The runs of one model in many quantizations, of that use, by how few bits most weights have."""
     document = json.loads(TYPES.read_text(encoding="utf-8"))
@@ -842,12 +890,9 @@ def of_types(use: str) -> Iterator[Run]:
         )
         pace = verdict.speed.decode if verdict.speed is not None else None
         assert pace is not None
-        main = row["quantization"].removeprefix("UD-")
-        bits = "IQ1 to IQ3" if main.startswith(("IQ1", "IQ2", "IQ3")) else "more bits"
-        if main.startswith(("Q2", "Q3")):
-            bits = "Q2_K, Q3_K"
         yield Run(
-            f"{vendor_of_device(row['device'])} {row['backend']}, {bits}", row["device"],
+            f"{vendor_of_device(row['device'])} {row['backend']}, {_bits_of(row['quantization'])}",
+            row["device"],
             f"{row['spec']} {row['quantization']}, {row['built']}",
             row["tokens_per_second"], pace.low, pace.likely, pace.high,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Weights in two and three bits on GPUs, against runs that others published (`truth/speed_types.json`)."""
+"""Weights in two and three bits, against runs that others published (`truth/speed_types.json`)."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from itertools import permutations
 from statistics import median
 from typing import Any
 
+import pytest
+
 from helpers.paths import TRUTH
 from selfhost import Machine, Workload, check
+from selfhost import needs as need
+from selfhost.catalogue.index import Catalogue
 from selfhost.machine.gpus import vendor_of
 from selfhost.machine.named import machine_named
 from selfhost.machine.record import Accelerator
 from selfhost.verdict.graphics import Gpu, gpu_of
-from selfhost.verdict.speed import PaceRange
+from selfhost.verdict.speed import PaceRange, processor_prompt, seconds_on_processor
 from selfhost.verdict.step import Step
 
 FEW_BITS = ("Q2", "Q3", "IQ1", "IQ2", "IQ3", "UD-Q3")
@@ -52,6 +56,52 @@ def test_runs_in_few_bits_that_are_in_no_fit_lie_inside() -> None:
     for row, pace in kept:
         assert pace.low <= row["tokens_per_second"] <= pace.high, row
     assert median(abs(pace.likely / row["tokens_per_second"] - 1) for row, pace in kept) < 0.3
+
+
+def processor_runs(kind: str) -> list[tuple[dict[str, Any], tuple[float, float, float]]]:
+    """The published runs on processors of types that are looked up, and what is predicted."""
+    document = json.loads((TRUTH / "speed_types.json").read_text(encoding="utf-8"))
+    shelf = Catalogue.open()
+    predicted = []
+    for values in document["processors"]:
+        row = dict(zip(document["processors_columns"], values, strict=True))
+        if row["kind"] != kind or not row["quantization"].startswith(("IQ1", "IQ2", "IQ3")):
+            continue
+        apple = row["device"].startswith("Apple")
+        machine = Machine(
+            system="macos" if apple else "linux",
+            architecture="aarch64" if apple else "x86_64",
+            scope="host",
+            cpu_model=row["device"],
+            cpu_cores_physical=row["threads"],
+            cpu_cores_usable=float(row["threads"]),
+            instruction_sets=None if apple else ("avx2", "avx512f", "avx512_bf16"),
+        )
+        spec = shelf.spec(row["spec"])
+        weights = need.decode_bytes_by_type(
+            spec, None, "gguf", row["quantization"], shelf.common("architectures")
+        )
+        step = Step(architecture=spec.architecture, read_bytes=weights)
+        if kind == "prompt":
+            pace = processor_prompt(step, machine)
+            assert pace is not None
+            predicted.append((row, (pace.low, pace.likely, pace.high)))
+            continue
+        seconds = seconds_on_processor(machine, step)
+        assert seconds is not None
+        slow, likely, fast = (1 / each for each in seconds)
+        predicted.append((row, (slow, likely, fast)))
+    return predicted
+
+
+@pytest.mark.parametrize("kind", ["decode", "prompt"])
+def test_a_processor_looks_values_up_slowly(kind: str) -> None:
+    """As fast as IQ4_XS, which lies beside them, they were told 1.6 to 4.5 times too fast."""
+    predicted = processor_runs(kind)
+    assert len(predicted) == {"decode": 19, "prompt": 10}[kind]
+    for row, (low, likely, high) in predicted:
+        assert low <= row["tokens_per_second"] <= high, row
+        assert 0.6 < row["tokens_per_second"] / likely < 1.6, row
 
 
 def card(name: str) -> Gpu:
