@@ -81,6 +81,7 @@ VLLM = TRUTH / "speed_vllm.json"
 PICTURES = TRUTH / "speed_pictures.json"
 SOUND = TRUTH / "speed_sound.json"
 TYPES = TRUTH / "speed_types.json"
+MLX_PROMPTS = TRUTH / "speed_mlx_prompts.json"
 FRESH = TRUTH / "speed_fresh.json"
 GIB = 1 << 30
 _RAM_FIELDS = ("memory_total_bytes", "memory_limit_bytes", "memory_available_bytes")
@@ -117,6 +118,8 @@ def main() -> int:
         ("speed_types.json, kept out of the fit", list(of_types("kept"))),
         ("speed_types.json, processors, fitted", list(of_processor_types("fitted"))),
         ("speed_types.json, processors, kept out of the fit", list(of_processor_types("kept"))),
+        ("speed_mlx_prompts.json, fitted", list(of_mlx_prompts("fitted"))),
+        ("speed_mlx_prompts.json, kept out of the fit", list(of_mlx_prompts("kept"))),
         ("speed_fresh.json, in no fit", list(of_fresh())),
         ("speed_training.json", list(of_training(machine_of))),
         ("speed_documents.json", list(of_documents(machine_of))),
@@ -895,6 +898,30 @@ def of_types(use: str) -> Iterator[Run]:
             row["device"],
             f"{row['spec']} {row['quantization']}, {row['built']}",
             row["tokens_per_second"], pace.low, pace.likely, pace.high,
+        )  # fmt: skip
+
+
+def of_mlx_prompts(use: str) -> Iterator[Run]:
+    """The prompts that MLX read, of that use, by kind of chip and model."""
+    document, shelf = json.loads(MLX_PROMPTS.read_text(encoding="utf-8")), Catalogue.open()
+    for values in document["rows"]:
+        row = dict(zip(document["columns"], values, strict=True))
+        if row["use"] != use:
+            continue
+        verdict = check(
+            row["spec"],
+            Workload(quantization=row["quantization"], runtime="mlx", context_tokens=4096),
+            machine=machine_of(row["device"], "shared", row["memory_gb"]),
+        )
+        prompt = verdict.speed.prompt if verdict.speed is not None else None
+        assert prompt is not None, row
+        chip = "M5" if " M5" in row["device"] else "before M5"
+        counts = shelf.spec(row["spec"]).parameters
+        kind = "experts" if counts.active != counts.total else "dense"
+        yield Run(
+            f"{chip}, {kind}", f"{row['device']} {row['gpu_cores']} cores",
+            f"{row['spec']} {row['quantization']}, {row['prompt_tokens']} tokens",
+            row["prompt_per_second"], prompt.low, prompt.likely, prompt.high,
         )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ The file is read when a GPU is looked up, once. A machine without one does not p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..core import units
 from ..core.caching import lru_cache
@@ -362,6 +362,20 @@ def prompt_share(name: str) -> tuple[float, float, float]:
     return _share_of_peak("prompt", name)
 
 
+def prompt_share_of(
+    program: str, name: str, *, has_experts: bool
+) -> tuple[float, float, float] | None:
+    """The same of a program that computes with its own code; None where it was not seen on GPUs of
+    its class.
+    """
+    rows = [row for row in _table()["prompt_program"] if row["program"] == program]
+    row = _first_of_class(rows, name)
+    if row is None:
+        return None
+    low, likely, high = row["experts" if has_experts else "share"]
+    return low, likely, high
+
+
 def picture_share(name: str, *, in_ggml: bool = False) -> tuple[float, float, float]:
     """The same of the steps of a picture: `picture` of the table, or `picture_ggml`."""
     return _share_of_peak("picture_ggml" if in_ggml else "picture", name)
@@ -399,6 +413,13 @@ def _share_of_peak(table: str, name: str) -> tuple[float, float, float]:
 
 def _row_of_share(table: str, name: str) -> dict[str, Any]:
     """The first row of that table that fits the GPU of that name."""
+    row = _first_of_class(_table()[table], name)
+    if row is None:
+        raise LookupError("the table has no row for all other GPUs")
+    return row
+
+
+def _first_of_class(rows: Iterable[dict[str, Any]], name: str) -> dict[str, Any] | None:
     capability, chip = capability_by_name(name), apple_chip_of(words_of(name))
     facts = {
         "vendor": vendor_of(name) if chip is None else "apple",
@@ -406,7 +427,6 @@ def _row_of_share(table: str, name: str) -> dict[str, Any]:
         "generation": generation_of(name),
         "neural": chip is not None and chip.neural,
     }
-    rows: list[dict[str, Any]] = _table()[table]
     for row in rows:
         is_of_kind = all(row.get(key, value) == value for key, value in facts.items())
         is_new_enough = _version(row.get("least_capability")) <= _version(capability)
@@ -414,7 +434,7 @@ def _row_of_share(table: str, name: str) -> dict[str, Any]:
         is_slow_enough = most is None or (_matrix_flops(name, capability) or most + 1) <= most
         if is_of_kind and is_new_enough and is_slow_enough:
             return row
-    raise LookupError("the table has no row for all other GPUs")
+    return None
 
 
 def peak_flops(name: str, capability: str | None) -> float | None:

@@ -183,7 +183,7 @@ class _Split(Record):
         held: dict[str, float] = {}
         for share, gpu in self.parts:
             held[gpu.name] = held.get(gpu.name, 0.0) + share / (1 - self.in_ram)
-        computed = None if step.foreign else gpu_prompt(step, held)
+        computed = gpu_prompt(step, held)
         if computed is None or self.memory is None:
             return computed, None, ""
         left = self._left(step)
@@ -396,9 +396,7 @@ def on_shared_gpu(
         how = _how_on_shared(shared, memory, held, step)
         chat = in_context(step, context, seconds)
         how += chat.how
-        prompt = (
-            None if step.foreign or memory is not None else gpu_prompt(step, {shared.gpu.name: 1.0})
-        )
+        prompt = None if memory is not None else gpu_prompt(step, {shared.gpu.name: 1.0})
         return Speed(
             decode=decode,
             prompt=prompt,

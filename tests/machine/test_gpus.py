@@ -88,6 +88,7 @@ KEYS = {
         "share",
         "devices",
     },
+    "prompt_program": {"program", "vendor", "neural", "share", "experts", "devices"},
     "picture": {"vendor", "generation", "least_capability", "most_flops", "share", "devices"},
     "pace": {
         "dp4a",
