@@ -81,6 +81,7 @@ VLLM = TRUTH / "speed_vllm.json"
 PICTURES = TRUTH / "speed_pictures.json"
 SOUND = TRUTH / "speed_sound.json"
 TYPES = TRUTH / "speed_types.json"
+INTEL = TRUTH / "speed_intel.json"
 MLX_PROMPTS = TRUTH / "speed_mlx_prompts.json"
 FRESH = TRUTH / "speed_fresh.json"
 GIB = 1 << 30
@@ -118,6 +119,8 @@ def main() -> int:
         ("speed_types.json, kept out of the fit", list(of_types("kept"))),
         ("speed_types.json, processors, fitted", list(of_processor_types("fitted"))),
         ("speed_types.json, processors, kept out of the fit", list(of_processor_types("kept"))),
+        ("speed_intel.json, fitted", list(of_intel("fitted"))),
+        ("speed_intel.json, kept out of the fit", list(of_intel("kept"))),
         ("speed_mlx_prompts.json, fitted", list(of_mlx_prompts("fitted"))),
         ("speed_mlx_prompts.json, kept out of the fit", list(of_mlx_prompts("kept"))),
         ("speed_fresh.json, in no fit", list(of_fresh())),
@@ -899,6 +902,34 @@ def of_types(use: str) -> Iterator[Run]:
             f"{row['spec']} {row['quantization']}, {row['built']}",
             row["tokens_per_second"], pace.low, pace.likely, pace.high,
         )  # fmt: skip
+
+
+def of_intel(use: str) -> Iterator[Run]:
+    """Prompts and decoding on Intel's cards, of that use, by backend and kind of model."""
+    document, shelf = json.loads(INTEL.read_text(encoding="utf-8")), Catalogue.open()
+    for values in document["rows"]:
+        row = dict(zip(document["columns"], values, strict=True))
+        if row["use"] != use:
+            continue
+        speed = check(
+            row["spec"],
+            Workload(quantization=row["quantization"], runtime="llama.cpp", context_tokens=2048),
+            machine=machine_of(row["device"], "card", row["memory_gb"]),
+        ).speed
+        assert speed is not None
+        counts = shelf.spec(row["spec"]).parameters
+        kind = "experts" if counts.active != counts.total else "dense"
+        model = f"{row['spec']} {row['quantization']}, {row['built']}"
+        for work, seen, pace in (
+            ("prompt", row["prompt_per_second"], speed.prompt),
+            ("decode", row["tokens_per_second"], speed.decode),
+        ):
+            assert pace is not None
+            if seen is not None:
+                yield Run(
+                    f"{work} {row['backend']}, {kind}", row["device"], model,
+                    seen, pace.low, pace.likely, pace.high,
+                )  # fmt: skip
 
 
 def of_mlx_prompts(use: str) -> Iterator[Run]:

@@ -363,16 +363,17 @@ def prompt_share(name: str) -> tuple[float, float, float]:
 
 
 def prompt_share_of(
-    program: str, name: str, *, has_experts: bool
+    program: str | None, name: str, *, has_experts: bool
 ) -> tuple[float, float, float] | None:
-    """The same of a program that computes with its own code; None where it was not seen on GPUs of
-    its class.
+    """The same of a dense model or one of experts, in the program that was measured, else in one of
+    another id; None where the table has none of the kind for GPUs of its class.
     """
-    rows = [row for row in _table()["prompt_program"] if row["program"] == program]
-    row = _first_of_class(rows, name)
-    if row is None:
+    rows = _table()["prompt" if program is None else "prompt_program"]
+    row = _first_of_class([row for row in rows if row.get("program") == program], name)
+    kind = "experts" if has_experts else "share"
+    if row is None or kind not in row:
         return None
-    low, likely, high = row["experts" if has_experts else "share"]
+    low, likely, high = row[kind]
     return low, likely, high
 
 
@@ -432,7 +433,9 @@ def _first_of_class(rows: Iterable[dict[str, Any]], name: str) -> dict[str, Any]
         is_new_enough = _version(row.get("least_capability")) <= _version(capability)
         most = row.get("most_flops")
         is_slow_enough = most is None or (_matrix_flops(name, capability) or most + 1) <= most
-        if is_of_kind and is_new_enough and is_slow_enough:
+        if not (is_of_kind and is_new_enough and is_slow_enough):
+            continue
+        if "unified" not in row or row["unified"] == (_of_row(name, _rows("name")) in _unified()):
             return row
     return None
 
@@ -779,6 +782,12 @@ def _rows(key: str) -> tuple[tuple[frozenset[str], Any], ...]:
     return tuple(
         (frozenset(row["words"].split()), row[key]) for row in _table()["gpu"] if key in row
     )
+
+
+@lru_cache(1)
+def _unified() -> frozenset[str]:
+    """The names of the GPUs that share the RAM."""
+    return frozenset(row["name"] for row in _table()["gpu"] if row.get("unified"))
 
 
 @lru_cache(1)

@@ -712,9 +712,11 @@ def _prompt_rates(name: str, *, has_experts: bool, program: str | None) -> tuple
     peak = gpus.peak_flops(name, gpus.capability_by_name(name))
     if peak is None:
         return None
+    own = gpus.prompt_share_of(program, name, has_experts=has_experts)
+    if own is not None:
+        return tuple(share * peak for share in own)
     if program is not None:
-        own = gpus.prompt_share_of(program, name, has_experts=has_experts)
-        return None if own is None else tuple(share * peak for share in own)
+        return None
     # what experts take from a measured rate they take from that of the peak
     experts = [part / whole for part, whole in zip(_PROMPT_EXPERTS, _PROMPT_DENSE, strict=True)]
     factors = experts if has_experts else [1.0, 1.0, 1.0]
