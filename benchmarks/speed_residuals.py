@@ -10,6 +10,7 @@ tests/truth/speed_batches.json, which compute several tokens at once, tests/trut
 decode with a part in RAM, laid out as the source tells, tests/truth/speed_transformers.json,
 which Transformers decodes, tests/truth/speed_vllm.json, which vLLM does, tests/truth/speed_pictures.json,
 which make a picture, tests/truth/speed_sound.json, which make or hear a minute of sound,
+tests/truth/speed_types.json, which decode a model in many quantizations,
 tests/truth/speed_fresh.json, which no constant was fitted on, tests/truth/speed_processors.json, of
 processors whose sources tell the memory,
 tests/truth/speed_training.json, which train, tests/truth/speed_documents.json, which read documents, tests/truth/speed_whisper.json, which write down speech on a GPU, and those of `compute_runs`, which are bound by compute. Each is asked of
@@ -47,7 +48,7 @@ from selfhost.catalogue.forms import DRAFTED_BY_OLLAMA
 from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.spec import ModelSpec
 from selfhost.core.errors import SelfhostError
-from selfhost.core.records import Record, Unread
+from selfhost.core.records import FrozenDict, Record, Unread
 from selfhost.machine import cpus, gpus
 from selfhost.machine.gpus import vendor_of
 from selfhost.machine.named import machine_named
@@ -61,7 +62,15 @@ from selfhost.verdict.pictures import pace_of_pictures
 from selfhost.verdict.ranges import product
 from selfhost.verdict.record import Verdict
 from selfhost.verdict.speech import kind_of_speech
-from selfhost.verdict.speed import LaidOut, PaceRange, Speed, shares_of
+from selfhost.verdict.speed import (
+    LaidOut,
+    PaceRange,
+    Speed,
+    processor_prompt,
+    seconds_on_processor,
+    shares_of,
+)
+from selfhost.verdict.step import Step
 
 TRUTH = Path(__file__).parents[1] / "tests" / "truth"
 PUBLIC = TRUTH / "speed_public.json"
@@ -73,6 +82,9 @@ TRANSFORMERS = TRUTH / "speed_transformers.json"
 VLLM = TRUTH / "speed_vllm.json"
 PICTURES = TRUTH / "speed_pictures.json"
 SOUND = TRUTH / "speed_sound.json"
+TYPES = TRUTH / "speed_types.json"
+INTEL = TRUTH / "speed_intel.json"
+MLX_PROMPTS = TRUTH / "speed_mlx_prompts.json"
 FRESH = TRUTH / "speed_fresh.json"
 PROCESSORS = TRUTH / "speed_processors.json"
 GIB = 1 << 30
@@ -106,6 +118,14 @@ def main() -> int:
         ("speed_vllm.json, kept out of the fit", list(of_vllm("kept"))),
         ("speed_pictures.json", list(of_pictures())),
         ("speed_sound.json", list(of_sound())),
+        ("speed_types.json, fitted", list(of_types("fitted"))),
+        ("speed_types.json, kept out of the fit", list(of_types("kept"))),
+        ("speed_types.json, processors, fitted", list(of_processor_types("fitted"))),
+        ("speed_types.json, processors, kept out of the fit", list(of_processor_types("kept"))),
+        ("speed_intel.json, fitted", list(of_intel("fitted"))),
+        ("speed_intel.json, kept out of the fit", list(of_intel("kept"))),
+        ("speed_mlx_prompts.json, fitted", list(of_mlx_prompts("fitted"))),
+        ("speed_mlx_prompts.json, kept out of the fit", list(of_mlx_prompts("kept"))),
         ("speed_fresh.json, in no fit", list(of_fresh())),
         ("processors that tell their RAM, fitted", list(of_processors("fitted"))),
         ("processors that tell their RAM, kept out of the fit", list(of_processors("kept"))),
@@ -835,6 +855,118 @@ def of_sound() -> Iterator[Run]:
         ):
             rates = 1 / row["seconds"], 1 / high, 1 / likely, 1 / low
             yield Run(group, row["device"], row["spec"], *rates)
+
+
+def of_processor_types(use: str) -> Iterator[Run]:
+    """As `of_types`, on so many threads of a processor."""
+    document, shelf = json.loads(TYPES.read_text(encoding="utf-8")), Catalogue.open()
+    runtime, architectures = shelf.runtime("llama.cpp"), shelf.common("architectures")
+    for values in document["processors"]:
+        row = dict(zip(document["processors_columns"], values, strict=True))
+        if row["use"] != use:
+            continue
+        spec, threads = shelf.spec(row["spec"]), row["threads"]
+        machine = machine_of(row["device"], "processor", 64).replace(
+            cpu_cores_physical=threads, cpu_cores_usable=float(threads)
+        )
+        weights = need.decode_bytes_by_type(
+            spec, runtime, "gguf", row["quantization"], architectures
+        )
+        step = Step(architecture=spec.architecture, read_bytes=FrozenDict(weights))
+        if row["kind"] == "prompt":
+            pace = processor_prompt(step, machine)
+            assert pace is not None
+            low, likely, high = pace.low, pace.likely, pace.high
+        else:
+            seconds = seconds_on_processor(machine, step)
+            assert seconds is not None
+            low, likely, high = (1 / each for each in seconds)
+        yield Run(
+            f"{row['kind']}, {_bits_of(row['quantization'])}", f"{row['device']}, {threads} threads",
+            f"{row['spec']} {row['quantization']}, {row['built']}",
+            row["tokens_per_second"], low, likely, high,
+        )  # fmt: skip
+
+
+def _bits_of(quantization: str) -> str:
+    main = quantization.removeprefix("UD-")
+    if main.startswith(("Q2", "Q3")):
+        return "Q2_K, Q3_K"
+    return "IQ1 to IQ3" if main.startswith(("IQ1", "IQ2", "IQ3")) else "more bits"
+
+
+def of_types(use: str) -> Iterator[Run]:
+    """The runs of one model in many quantizations, of that use, by how few bits most weights have."""
+    document = json.loads(TYPES.read_text(encoding="utf-8"))
+    for values in document["rows"]:
+        row = dict(zip(document["columns"], values, strict=True))
+        if row["use"] != use:
+            continue
+        verdict = check(
+            row["spec"],
+            Workload(quantization=row["quantization"], runtime="llama.cpp"),
+            machine=machine_of(row["device"], row["kind"], row["memory_gb"]),
+        )
+        pace = verdict.speed.decode if verdict.speed is not None else None
+        assert pace is not None
+        yield Run(
+            f"{vendor_of_device(row['device'])} {row['backend']}, {_bits_of(row['quantization'])}",
+            row["device"],
+            f"{row['spec']} {row['quantization']}, {row['built']}",
+            row["tokens_per_second"], pace.low, pace.likely, pace.high,
+        )  # fmt: skip
+
+
+def of_intel(use: str) -> Iterator[Run]:
+    """Prompts and decoding on Intel's cards, of that use, by backend and kind of model."""
+    document, shelf = json.loads(INTEL.read_text(encoding="utf-8")), Catalogue.open()
+    for values in document["rows"]:
+        row = dict(zip(document["columns"], values, strict=True))
+        if row["use"] != use:
+            continue
+        speed = check(
+            row["spec"],
+            Workload(quantization=row["quantization"], runtime="llama.cpp", context_tokens=2048),
+            machine=machine_of(row["device"], "card", row["memory_gb"]),
+        ).speed
+        assert speed is not None
+        counts = shelf.spec(row["spec"]).parameters
+        kind = "experts" if counts.active != counts.total else "dense"
+        model = f"{row['spec']} {row['quantization']}, {row['built']}"
+        for work, seen, pace in (
+            ("prompt", row["prompt_per_second"], speed.prompt),
+            ("decode", row["tokens_per_second"], speed.decode),
+        ):
+            assert pace is not None
+            if seen is not None:
+                yield Run(
+                    f"{work} {row['backend']}, {kind}", row["device"], model,
+                    seen, pace.low, pace.likely, pace.high,
+                )  # fmt: skip
+
+
+def of_mlx_prompts(use: str) -> Iterator[Run]:
+    """The prompts that MLX read, of that use, by kind of chip and model."""
+    document, shelf = json.loads(MLX_PROMPTS.read_text(encoding="utf-8")), Catalogue.open()
+    for values in document["rows"]:
+        row = dict(zip(document["columns"], values, strict=True))
+        if row["use"] != use:
+            continue
+        verdict = check(
+            row["spec"],
+            Workload(quantization=row["quantization"], runtime="mlx", context_tokens=4096),
+            machine=machine_of(row["device"], "shared", row["memory_gb"]),
+        )
+        prompt = verdict.speed.prompt if verdict.speed is not None else None
+        assert prompt is not None, row
+        chip = "M5" if " M5" in row["device"] else "before M5"
+        counts = shelf.spec(row["spec"]).parameters
+        kind = "experts" if counts.active != counts.total else "dense"
+        yield Run(
+            f"{chip}, {kind}", f"{row['device']} {row['gpu_cores']} cores",
+            f"{row['spec']} {row['quantization']}, {row['prompt_tokens']} tokens",
+            row["prompt_per_second"], prompt.low, prompt.likely, prompt.high,
+        )  # fmt: skip
 
 
 def of_fresh() -> Iterator[Run]:

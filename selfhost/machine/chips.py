@@ -60,6 +60,18 @@ class AppleChip(Record):
     joined_dies: int = 1
     linux: bool = False
 
+    @property
+    def gpu_cycles_per_second(self) -> float | None:
+        """Cycles that all cores of its largest GPU have in a second, by its peak."""
+        if self.tflops is None:
+            return None
+        return self.tflops * 1e12 / (_FLOPS_OF_MATRIX_CORE if self.neural else _FLOPS_OF_CORE)
+
+
+# operations in 16 bits of one core of Apple's GPUs in a cycle, as `apple_tflops` of the table has
+# them, without matrix units and with
+_FLOPS_OF_CORE, _FLOPS_OF_MATRIX_CORE = 256, 1024
+
 
 def soldered_chip(words: frozenset[str]) -> Chip | None:
     """The chip that the words of a processor's name mean; None for others and for Apple's."""

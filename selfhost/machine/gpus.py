@@ -5,7 +5,7 @@ The file is read when a GPU is looked up, once. A machine without one does not p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..core import units
 from ..core.caching import lru_cache
@@ -127,7 +127,8 @@ class Pace(Record):
     """How GPUs of a kind decode; the header of `pace` in the table explains each key.
 
     `share` and `cache_share` are shares of the peak of the memory; `unpacked_per_cycle` bytes that
-    one multiprocessor unpacks in one cycle, None where no such bound was seen; `sum_seconds` of a
+    one multiprocessor unpacks in one cycle, None where no such bound was seen; `weights_per_cycle`:
+    the same of weights in two and three bits, with bits in planes and looked up; `sum_seconds` of a
     layer in tensor parallelism, slow end, likely, fast end; `layer_seconds` the same of a layer
     that PyTorch launches from Python (`launch` of the table); `slow` and `fast` the ends of the
     range as shares of the likely pace; `plain_slow` that slow end of weights in 16 bits.
@@ -140,6 +141,7 @@ class Pace(Record):
     share: float
     cache_share: float
     unpacked_per_cycle: float | None
+    weights_per_cycle: tuple[float, float] | None
     operation_seconds: float
     sum_seconds: tuple[float, ...]
     layer_seconds: tuple[float, float, float]
@@ -216,6 +218,7 @@ def pace_of(
                 share=row["share"],
                 cache_share=row["cache_share"],
                 unpacked_per_cycle=row.get("unpacked_gb_per_s"),
+                weights_per_cycle=_pair(row.get("weights_per_cycle")),
                 operation_seconds=row["operation_us"] / 1e6,
                 sum_seconds=tuple(each / 1e6 for each in row["sum_us"]),
                 layer_seconds=_layer_seconds(vendor, capability, hbm),
@@ -228,6 +231,10 @@ def pace_of(
                 devices=row["devices"],
             )
     raise LookupError("the table has no row for all other GPUs")
+
+
+def _pair(values: Sequence[float] | None) -> tuple[float, float] | None:
+    return None if values is None else (values[0], values[1])
 
 
 def _layer_seconds(vendor: str, capability: str | None, hbm: bool) -> tuple[float, float, float]:
@@ -355,6 +362,21 @@ def prompt_share(name: str) -> tuple[float, float, float]:
     return _share_of_peak("prompt", name)
 
 
+def prompt_share_of(
+    program: str | None, name: str, *, has_experts: bool
+) -> tuple[float, float, float] | None:
+    """The same of a dense model or one of experts, in the program that was measured, else in one of
+    another id; None where the table has none of the kind for GPUs of its class.
+    """
+    rows = _table()["prompt" if program is None else "prompt_program"]
+    row = _first_of_class([row for row in rows if row.get("program") == program], name)
+    kind = "experts" if has_experts else "share"
+    if row is None or kind not in row:
+        return None
+    low, likely, high = row[kind]
+    return low, likely, high
+
+
 def picture_share(name: str, *, in_ggml: bool = False) -> tuple[float, float, float]:
     """The same of the steps of a picture: `picture` of the table, or `picture_ggml`."""
     return _share_of_peak("picture_ggml" if in_ggml else "picture", name)
@@ -392,6 +414,13 @@ def _share_of_peak(table: str, name: str) -> tuple[float, float, float]:
 
 def _row_of_share(table: str, name: str) -> dict[str, Any]:
     """The first row of that table that fits the GPU of that name."""
+    row = _first_of_class(_table()[table], name)
+    if row is None:
+        raise LookupError("the table has no row for all other GPUs")
+    return row
+
+
+def _first_of_class(rows: Iterable[dict[str, Any]], name: str) -> dict[str, Any] | None:
     capability, chip = capability_by_name(name), apple_chip_of(words_of(name))
     facts = {
         "vendor": vendor_of(name) if chip is None else "apple",
@@ -400,15 +429,16 @@ def _row_of_share(table: str, name: str) -> dict[str, Any]:
         "unified": shares_ram(name),
         "neural": chip is not None and chip.neural,
     }
-    rows: list[dict[str, Any]] = _table()[table]
     for row in rows:
         is_of_kind = all(row.get(key, value) == value for key, value in facts.items())
         is_new_enough = _version(row.get("least_capability")) <= _version(capability)
         most = row.get("most_flops")
         is_slow_enough = most is None or (_matrix_flops(name, capability) or most + 1) <= most
-        if is_of_kind and is_new_enough and is_slow_enough:
+        if not (is_of_kind and is_new_enough and is_slow_enough):
+            continue
+        if "unified" not in row or row["unified"] == (_of_row(name, _rows("name")) in _sharing_ram()):
             return row
-    raise LookupError("the table has no row for all other GPUs")
+    return None
 
 
 def fastest() -> tuple[float, float]:

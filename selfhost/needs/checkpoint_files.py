@@ -269,13 +269,17 @@ def decode_bytes(
 
 def _active(subject: Subject) -> int:
     """Parameters that one token reads, each as often as it reads it."""
-    parameters, architecture = subject.spec.parameters, subject.architecture
+    parameters, architecture, row = subject.spec.parameters, subject.architecture, subject.row
     active = (parameters.active or parameters.total or 0) - (parameters.encoders or 0)
     if architecture is None:
         return active
     table = (architecture.vocabulary or 0) * architecture.embedding_length
     if not architecture.tied_embeddings and architecture.output_matrix:
         active -= table
+    if architecture.per_layer_embedding_length:
+        # Gemma 3n and 4: of a second table, too, one row is read
+        rows = (row.per_layer_vocabulary if row is not None else None) or architecture.vocabulary
+        active -= architecture.per_layer_embedding_length * architecture.layers * (rows or 0)
     if architecture.stored_layers:
         # layers that run through the weights of earlier ones read them once more
         again = architecture.layers - architecture.stored_layers

@@ -484,6 +484,20 @@ def one_by_one(group: TensorGroup) -> tuple[str, ...]:
     return tuple(group.name.replace("*", str(layer)) for layer in group.layers) or (group.name,)
 
 
+# of MLX's files of several types, that of most weights
+_MOST_OF_MIX = {"MXFP4-Q8": "mxfp4", "4bit-mxfp4": "mxfp4"}
+
+
+def bits_in_mlx(name: str) -> float | None:
+    """Of a weight in MLX's files of that type, scales and biases included; of files of several
+    types that of most. None of other types.
+    """
+    if name in ("bf16", "fp16"):
+        return 16.0
+    scheme = mlx_scheme(_MOST_OF_MIX.get(name, name))
+    return None if scheme is None else _mlx_bits(scheme)
+
+
 def _mlx_bits(scheme: Scheme | None, *, wide: bool = False) -> float:
     """Bits of a weight with its share of what a group has: a scale and a bias of 16 bits, of 32
     where `wide`, or a scale of 8.

@@ -181,7 +181,7 @@ class _Split(Record):
         held: dict[str, float] = {}
         for share, gpu in self.parts:
             held[gpu.name] = held.get(gpu.name, 0.0) + share / (1 - self.in_ram)
-        computed = None if step.foreign else gpu_prompt(step, held)
+        computed = gpu_prompt(step, held)
         if computed is None or self.memory is None:
             return computed, None, ""
         left = self._left(step)
@@ -394,9 +394,7 @@ def on_shared_gpu(
         how = _how_on_shared(shared, memory, held, step)
         chat = in_context(step, context, seconds)
         how += chat.how
-        prompt = (
-            None if step.foreign or memory is not None else gpu_prompt(step, {shared.gpu.name: 1.0})
-        )
+        prompt = None if memory is not None else gpu_prompt(step, {shared.gpu.name: 1.0})
         return Speed(
             decode=decode,
             prompt=prompt,
@@ -409,11 +407,7 @@ def on_shared_gpu(
 
 def _how_read(step: Step, gpus_used: Sequence[Gpu]) -> str:
     """At which share of the peak of their memory the GPUs read weights, and what that rests on."""
-    foreign = step.foreign is not None
-    shares = [
-        gpu.reads_per_second(gpu.peak.likely, foreign=foreign)[0] / gpu.peak.likely
-        for gpu in gpus_used
-    ]
+    shares = [gpu.share_of_peak(step) for gpu in gpus_used]
     is_unpacking = any(share < gpu.pace.share for share, gpu in zip(shares, gpus_used, strict=True))
     bound = ", no more than its cores unpack at their clock" if is_unpacking else ""
     return (

@@ -46,14 +46,17 @@ class Peak(Record):
 class Gpu(Record):
     """A GPU as far as decoding needs it. `unpacks_per_second`: bytes of packed weights that it
     unpacks, of those whose scales are packed too and of the others; None where no such bound is
-    known. `unpacks_by_program`: the bound is one of the measured program's kernels, and not of
-    others. `host`: what it loses beside its processor.
+    known. `few_bits_per_second`: weights of two and three bits that it unpacks, of those with bits
+    in planes and of those that are looked up; None as there. `unpacks_by_program`: the bounds are
+    those of the measured program's kernels, and not of others. `host`: what it loses beside its
+    processor.
     """
 
     name: str
     peak: Peak
     pace: gpus.Pace
     unpacks_per_second: tuple[float, float] | None = None
+    few_bits_per_second: tuple[float, float] | None = None
     unpacks_by_program: bool = False
     host: gpus.HostShares | None = None
 
@@ -67,9 +70,10 @@ class Gpu(Record):
         """Numbers of which no step takes longer where each is larger."""
         peak, pace = self.peak, self.pace
         unpacks = self.unpacks_per_second or (float("inf"),) * 2
+        few_bits = self.few_bits_per_second or (float("inf"),) * 2
         return (
-            peak.slow, peak.likely, peak.fast, *unpacks, pace.share, pace.cache_share, pace.slow,
-            pace.fast, pace.plain_slow, -pace.operation_seconds, *self._on_host,
+            peak.slow, peak.likely, peak.fast, *unpacks, *few_bits, pace.share, pace.cache_share,
+            pace.slow, pace.fast, pace.plain_slow, -pace.operation_seconds, *self._on_host,
             -pace.replay.step_seconds, -pace.replay.layer_seconds, *self._ends_of_replay,
             *(end for name in gpus.programs_seen() for end in self._ends_of(name)),
             *(-each for each in (*pace.sum_seconds, *pace.layer_seconds)),
@@ -122,10 +126,36 @@ class Gpu(Record):
         nested, other = self.unpacks_per_second
         return min(by_memory, nested), min(by_memory, other)
 
+    def share_of_peak(self, step: Step) -> float:
+        """Of the likely peak of its memory, what it reads most packed weights of a step at."""
+        peak, few_bit_bytes = self.peak.likely, self._few_bit_bytes(step)
+        if 2 * few_bit_bytes > step.packed_bytes:
+            by_unpacking = few_bit_bytes / self._few_bit_seconds(step) / peak
+            return min(self.pace.share, by_unpacking)
+        return self.reads_per_second(peak, foreign=step.foreign is not None)[0] / peak
+
+    def _few_bit_bytes(self, step: Step) -> int:
+        """Those that are bound by how many weights it unpacks, not by bytes."""
+        is_bound = self.few_bits_per_second is not None
+        return 0 if not is_bound or self._has_own_kernels(step) else step.few_bit_bytes
+
+    def _has_own_kernels(self, step: Step) -> bool:
+        """Whether the bounds on unpacking are those of another program's kernels."""
+        return step.foreign is not None and self.unpacks_by_program
+
+    def _few_bit_seconds(self, step: Step) -> float:
+        """What unpacking weights of two and three bits takes."""
+        in_planes, looked_up = self.few_bits_per_second or (float("inf"),) * 2
+        return step.weights_in_planes / in_planes + step.weights_looked_up / looked_up
+
     def _seconds(self, peak: float, step: Step, operations: int, share: float) -> float:
         packed, nested = step.packed_bytes, step.nested_bytes
         nested_rate, other_rate = self.reads_per_second(peak, foreign=step.foreign is not None)
-        read = nested / nested_rate + (packed - nested) / other_rate
+        few_bit_bytes = self._few_bit_bytes(step)
+        read = (nested - few_bit_bytes) / nested_rate + (packed - nested) / other_rate
+        if few_bit_bytes:
+            by_memory = few_bit_bytes / (peak * self.pace.share)
+            read += max(by_memory, self._few_bit_seconds(step))
         read += (step.weights_bytes - packed) / (peak * self.pace.share)
         read += step.cache_bytes / (peak * self.pace.cache_share)
         return share * read + operations * self.pace.operation_seconds
@@ -234,17 +264,21 @@ def _in_turns(name: str, bytes_per_second: float) -> Peak | None:
 def gpu_with(device: Accelerator, peak: Peak, chip: AppleChip | None = None) -> Gpu:
     """The same with a peak that is known otherwise, and the Apple chip that it is part of."""
     pace, cycles = pace_of_device(device, chip)
-    unpacks_per_second = None
+    unpacks_per_second = few_bits_per_second = None
     if chip is not None and chip.unpacked_gb_per_s is not None:
         nested, other = chip.unpacked_gb_per_s
         unpacks_per_second = nested * units.GB, other * units.GB
     if cycles is not None and pace.unpacked_per_cycle is not None:
         unpacks_per_second = (cycles * pace.unpacked_per_cycle,) * 2
+    if cycles is not None and pace.weights_per_cycle is not None:
+        in_planes, looked_up = pace.weights_per_cycle
+        few_bits_per_second = cycles * in_planes, cycles * looked_up
     return Gpu(
         name=device.name,
         peak=peak,
         pace=pace,
         unpacks_per_second=unpacks_per_second,
+        few_bits_per_second=few_bits_per_second,
         unpacks_by_program=chip is None,
     )
 
@@ -253,13 +287,14 @@ def pace_of_device(device: Accelerator, chip: AppleChip | None) -> tuple[gpus.Pa
     """How a GPU, part of that chip, computes, and its cycles per second where its kernels depend on
     them.
     """
-    return _pace_of(
+    pace, cycles = _pace_of(
         device.vendor.lower(),
         device.name,
         bool(device.unified),
         device.compute_capability,
         chip is not None and chip.joined_dies > 1,
     )
+    return pace, cycles if chip is None else chip.gpu_cycles_per_second
 
 
 # the cards of a fleet have few names
@@ -276,7 +311,7 @@ def _pace_of(
         gpus.generation_of(name),
         joined,
     )
-    if pace.unpacked_per_cycle is None:
+    if pace.unpacked_per_cycle is None and pace.weights_per_cycle is None:
         return pace, None
     return pace, gpus.cycles_per_second(name)
 

@@ -75,6 +75,10 @@ PROMPT_SHARES: Mapping[str, tuple[float, float]] = {
     "Q5_K": (1.48, 0.97), "Q6_K": (1.31, 1.05), "Q8_0": (0.66, 0.72), "F16": (0.8, 0.67),
     "IQ4_XS": (1.62, 0.92), "IQ4_NL": (1.16, 0.78), "MXFP4": (0.128, 0.1),
     "Q5_0": (0.52, 0.52), "Q5_1": (0.52, 0.52),
+    # looked up value by value: five on a Ryzen 9 7950X; the second is a guess between what its
+    # kernels, of 256 bits, are beside Q4_K on such cores and 0.2 to 0.35 on an M2 Max
+    "IQ3_S": (0.18, 0.3), "IQ3_XXS": (0.18, 0.3), "IQ2_S": (0.25, 0.4), "IQ2_XS": (0.25, 0.4),
+    "IQ2_XXS": (0.25, 0.4), "IQ1_M": (0.25, 0.4), "IQ1_S": (0.25, 0.4),
 }  # fmt: skip
 EXPERT_PROMPT_SHARE = 0.5
 
@@ -635,20 +639,16 @@ def _prompt_parameters(step: Step) -> dict[str, float]:
 
     The output matrix is not among them: only the last token needs it.
     """
-    from ..needs.quantization import BLOCKS
-
-    architecture, read_bytes = step.architecture, step.read_bytes
-    if (
-        architecture is None
-        or architecture.vocabulary is None
-        or not all(name in BLOCKS for name in read_bytes)
-    ):
+    architecture = step.architecture
+    if architecture is None or architecture.vocabulary is None:
         return {}
-    left = {
-        name: size / BLOCKS[name][1] * BLOCKS[name][0]
-        for name, size in read_bytes.items()
-        if name != "F32"
-    }
+    left: dict[str, float] = {}
+    for name, size in step.read_bytes.items():
+        bits = _bits_of_weight(name, of_mlx=step.foreign is not None)
+        if bits is None:
+            return {}
+        if name != "F32":
+            left[name] = 8 * size / bits
     # llama-quantize gives the output matrix one of these types, else the file's main one
     output = (
         architecture.vocabulary * architecture.embedding_length if architecture.output_matrix else 0
@@ -660,6 +660,20 @@ def _prompt_parameters(step: Step) -> dict[str, float]:
         )
         left[holder] = max(0.0, left[holder] - output)
     return left
+
+
+def _bits_of_weight(name: str, *, of_mlx: bool) -> float | None:
+    """Of a stored type of GGUF, else of MLX, with its scales; None of one that is neither."""
+    if of_mlx:
+        from ..needs.packed import bits_in_mlx
+
+        return bits_in_mlx(name)
+    from ..needs.quantization import BLOCKS
+
+    if name not in BLOCKS:
+        return None
+    values, size = BLOCKS[name]
+    return 8 * size / values
 
 
 def processor_prompt(step: Step, machine: Machine) -> PaceRange | None:
@@ -679,34 +693,39 @@ def processor_prompt(step: Step, machine: Machine) -> PaceRange | None:
 
 def gpu_prompt(step: Step, shares: Mapping[str, float]) -> PaceRange | None:
     """A prompt of some hundred tokens, on GPUs that hold all of it: name -> share of the
-    layers. None where nothing tells how fast one computes.
+    layers. None where nothing tells how fast one computes, or how the program does on it.
     """
-    count = sum(_prompt_parameters(step).values())
-    taken = [0.0, 0.0, 0.0]
+    each = [0.0, 0.0, 0.0]
     for name, share in shares.items():
-        rates = _prompt_rates(name, has_experts=step.has_experts)
+        rates = _prompt_rates(name, has_experts=step.has_experts, program=step.foreign)
         if rates is None:
             return None
         for end, rate in enumerate(rates):
-            taken[end] += share * 2 * count / rate
-    if min(taken) <= 0:
+            each[end] += share / rate
+    operations = 2 * sum(_prompt_parameters(step).values())
+    if operations <= 0 or min(each) <= 0:
         return None
-    low, likely, high = (1 / seconds for seconds in taken)
+    low, likely, high = (1 / (operations * seconds) for seconds in each)
     return PaceRange(low=low, likely=likely, high=high)
 
 
-def _prompt_rates(name: str, *, has_experts: bool) -> tuple[float, ...] | None:
+def _prompt_rates(name: str, *, has_experts: bool, program: str | None) -> tuple[float, ...] | None:
     """Operations a second of a GPU on prompts, as measured, else of its peak: least, likely, most.
-    None where neither is known.
+    None where neither is known. `program`: another than was measured.
     """
     from ..machine import gpus
 
     ends = _PROMPT_EXPERTS if has_experts else _PROMPT_DENSE
     measured = gpus.prompt_tflops(name)
-    if measured is not None:
+    if measured is not None and program is None:
         return tuple(end * measured * 1e12 for end in ends)
     peak = gpus.peak_flops(name, gpus.capability_by_name(name))
     if peak is None:
+        return None
+    own = gpus.prompt_share_of(program, name, has_experts=has_experts)
+    if own is not None:
+        return tuple(share * peak for share in own)
+    if program is not None:
         return None
     # what experts take from a measured rate they take from that of the peak
     experts = [part / whole for part, whole in zip(_PROMPT_EXPERTS, _PROMPT_DENSE, strict=True)]

@@ -34,6 +34,12 @@ _NESTED = frozenset((
 ))  # fmt: skip
 
 
+# types of two and three bits, which GPUs may unpack slower than their memory gives them: those with
+# their bits in planes, and those that look their values up in a table
+_IN_PLANES = ("Q2_K", "Q3_K")
+_LOOKED_UP = ("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S")
+
+
 # bytes per second that one core unpacks, by type; for the others no limit was seen
 UNPACKED_PER_SECOND: Mapping[str, float] = {
     "Q5_K": 99e9, "Q3_K": 41e9, "Q2_K": 41e9, "IQ4_XS": 41e9, "IQ4_NL": 41e9, "Q5_0": 41e9,
@@ -50,9 +56,12 @@ ALONE_PER_SECOND: Mapping[str, float] = {
     "Q4_0": 26.5e9, "Q3_K": 17e9, "Q2_K": 18e9,
     "IQ4_XS": 19e9, "MXFP4": 8.4e9,
     # not measured: as the type that is stored most like it
-    "Q5_1": 24e9, "Q4_1": 26.5e9, "IQ4_NL": 19e9, "IQ3_S": 19e9, "IQ3_XXS": 19e9, "IQ2_S": 19e9,
-    "IQ2_XS": 19e9, "IQ2_XXS": 19e9,
-    "IQ1_M": 19e9, "IQ1_S": 19e9,
+    "Q5_1": 24e9, "Q4_1": 26.5e9, "IQ4_NL": 19e9,
+    # looked up: a Ryzen 9 7950X with 2 and 4 threads (9 runs of tests/truth/speed_types.json, which
+    # reach 0.75 to 0.99 of this; Q2_K to Q6_K there 0.79 to 0.88 of theirs)
+    "IQ3_S": 6.5e9, "IQ3_XXS": 6.5e9, "IQ2_S": 6.5e9, "IQ2_XS": 6.5e9, "IQ2_XXS": 6.5e9,
+    # by one kernel on Zen 4 (ggml-org/llama.cpp#12216), as many weights as of IQ2
+    "IQ1_M": 4.7e9, "IQ1_S": 4.7e9,
     # any other type: as F16, the fastest that was measured
 }  # fmt: skip
 
@@ -191,6 +200,32 @@ class Step(Record):
         return sum(size for name, size in self.read_bytes.items() if name in _NESTED)
 
     @cached_property
+    def few_bit_bytes(self) -> int:
+        """Of `nested_bytes` those of weights in two and three bits."""
+        read = self.read_bytes
+        return sum([read[name] for name in (*_IN_PLANES, *_LOOKED_UP) if name in read])
+
+    @cached_property
+    def weights_in_planes(self) -> float:
+        """How many weights of two and three bits have their bits in planes."""
+        return self._weights_of(_IN_PLANES)
+
+    @cached_property
+    def weights_looked_up(self) -> float:
+        """How many weights of one to three bits are looked up in a table."""
+        return self._weights_of(_LOOKED_UP)
+
+    def _weights_of(self, types: tuple[str, ...]) -> float:
+        if not self.few_bit_bytes:
+            return 0.0
+        from ..needs.quantization import BLOCKS
+
+        read = self.read_bytes
+        return sum(
+            [read[name] / BLOCKS[name][1] * BLOCKS[name][0] for name in types if name in read]
+        )
+
+    @cached_property
     def is_vague(self) -> bool:
         """Its pace is known less well than that of the programs measured."""
         return self.lacks_layers or self.foreign is not None
@@ -263,6 +298,7 @@ class Step(Record):
         return (
             nested, packed - nested, self.weights_bytes - packed, self.cache_bytes, self.layers,
             self.unpacking_core_seconds, self.alone_core_seconds, self.attention_flops,
+            self.few_bit_bytes, self.weights_in_planes, self.weights_looked_up,
             *self.operation_counts, *(self.launched_layers or (0.0, 0.0, 0.0)),
         )  # fmt: skip
 
