@@ -81,6 +81,8 @@ class RecordedHost(Host):
                 faults.append(_problem(os.path.join(folder, FACTS_FILE), f"is not {kind}", key=key))
         if faults:
             raise MachineFileError(faults)
+        # where each folder of the tree lies
+        self._folders = {self.folder: self.folder}
         super().__init__(env, normal_system(self._facts.get("system") or "linux"))
         lines = (_text(self.folder, SYSCTL_FILE) or "").splitlines()
         self._sysctl = {
@@ -107,12 +109,23 @@ class RecordedHost(Host):
     def real(self, path: str) -> str:
         """Where `path` lies in the tree. `FileNotFoundError` for a link that leads out of it."""
         plain = os.path.join(self.folder, path.replace("\\", "/").lstrip("/"))
-        place = os.path.realpath(
-            plain if os.path.lexists(plain) else os.path.join(self.folder, file_name(path))
-        )
+        if not os.path.lexists(plain):
+            plain = os.path.join(self.folder, file_name(path))
+        place = self._followed(plain)
         if place != self.folder and not place.startswith(self.folder + os.sep):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         return place
+
+    def _followed(self, path: str) -> str:
+        """As `os.path.realpath`, each folder of the tree once: nobody changes it meanwhile, and to
+        follow thousands of paths from the root takes longer than to read them.
+        """
+        folder, name = os.path.split(path)
+        if folder not in self._folders:
+            self._folders[folder] = self._followed(folder)
+        place = os.path.join(self._folders[folder], name)
+        is_plain = name not in ("", os.curdir, os.pardir) and not os.path.islink(place)
+        return place if is_plain else os.path.realpath(place)
 
     def read_bytes(self, path: str, limit: int) -> bytes:
         self._fail(path)
