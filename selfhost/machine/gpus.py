@@ -426,7 +426,6 @@ def _first_of_class(rows: Iterable[dict[str, Any]], name: str) -> dict[str, Any]
         "vendor": vendor_of(name) if chip is None else "apple",
         "hbm": has_hbm(name),
         "generation": generation_of(name),
-        "unified": shares_ram(name),
         "neural": chip is not None and chip.neural,
     }
     for row in rows:
@@ -436,7 +435,7 @@ def _first_of_class(rows: Iterable[dict[str, Any]], name: str) -> dict[str, Any]
         is_slow_enough = most is None or (_matrix_flops(name, capability) or most + 1) <= most
         if not (is_of_kind and is_new_enough and is_slow_enough):
             continue
-        if "unified" not in row or row["unified"] == (_of_row(name, _rows("name")) in _sharing_ram()):
+        if "unified" not in row or row["unified"] == shares_ram(name):
             return row
     return None
 
