@@ -154,7 +154,7 @@ def main() -> int:
 
 class Share(NamedTuple):
     """A run on a named processor: `seconds` of a token are `beside + by_memory / share`, of which
-    `share` is that of the memory's peak.
+    `share` is that of what memory and cores give together.
     """
 
     device: str
@@ -176,7 +176,7 @@ def _processors_left_out() -> None:
 
     Processors of which most is known by a row of `chip` are not among them.
     """
-    print("\nshare of the memory's peak, by the processor's name; each device left out in turn")
+    print("\nshare of what memory and cores give together, by the processor's name; each device left out")
     print(f"{'':10} devices  fitted low likely high | left out: error  inside  high/low")
     for kind, runs in sorted(_shares().items()):
         devices = sorted({run.device for run in runs})
@@ -247,13 +247,13 @@ def _shares() -> dict[str, list[Share]]:
     for share in (0.4, 0.8):
         cpus.processor_of = partial(fixed, share=share)
         processor.bandwidth.cache_clear()
-        likely.append([*of_reports(), *of_earlier()])
+        likely.append([*of_reports(), *of_earlier(), *of_processors("fitted")])
     cpus.processor_of = real
     processor.bandwidth.cache_clear()
     shares: dict[str, list[Share]] = {}
     for slow, fast in zip(*likely, strict=True):
         kind = kinds.get(_named(slow.device))
-        if kind and slow.group == "processor" and slow.likely < fast.likely:
+        if kind and slow.group.startswith("processor") and slow.likely < fast.likely:
             by_memory = (1 / slow.likely - 1 / fast.likely) / (1 / 0.4 - 1 / 0.8)
             beside = 1 / fast.likely - by_memory / 0.8
             shares.setdefault(kind, []).append(
@@ -985,7 +985,7 @@ def of_processors(use: str) -> Iterator[Run]:
     """The runs of that use on processors whose sources tell the memory, by class."""
     for row, _, pace in _by_name(PROCESSORS):
         if row["use"] == use:
-            yield _named_run(row, row["class"], row["processor"], pace)
+            yield _named_run(row, f"processor, {row['class']}", row["processor"], pace)
 
 
 def _named_run(row: dict[str, Any], group: str, device: str, pace: PaceRange) -> Run:

@@ -673,7 +673,7 @@ def shared_memory(name: str) -> SharedMemory | None:
         **channels_and_rates(memory),
         kinds=tuple(memory.get("kinds", ())),
         vectors=memory.get("vectors", "avx2"),
-        kind=memory.get("kind", "mobile"),
+        kind=memory.get("kind", "unnamed"),
         bits=memory.get("bits", 64),
     )
 
