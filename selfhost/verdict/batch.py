@@ -66,7 +66,7 @@ class Experts(Record):
         return 1 + self.share * (distinct - 1)
 
     def chosen_by(self, tokens: int) -> float:
-        """Which share of all experts so many tokens choose, as if by chance; of dense models all."""
+        """Which share of all experts so many tokens choose, as if by chance; 1 of a dense model."""
         return 1 - (1 - self.used / self.experts) ** tokens
 
 
