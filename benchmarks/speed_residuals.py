@@ -656,7 +656,8 @@ def _split_paces(
             in_ram_bytes=(int(size * (1 - share)), 0.0),
             experts_apart=row["cpu_moe"] is not None,
         )
-        described = spec.architecture and row_of(spec.architecture, architectures)
+        assert spec.architecture is not None
+        described = row_of(spec.architecture, architectures)
         assert described is not None
         pace = pacing.predict(
             machine,

@@ -293,7 +293,9 @@ def _share_by_copying(judged: Answer | Judged) -> float:
     """Which share counts of a model that lies in part in RAM beside an accelerator: by what of it
     crosses for a prompt, and how long that takes; 1 of any other.
     """
-    copies = judged.speed.prompt_copies if judged.speed is not None else None
+    # a pace works the rest of itself out when it is asked for it
+    is_split = judged.needs is not None and judged.needs.placement == "split"
+    copies = judged.speed.prompt_copies if is_split and judged.speed is not None else None
     if copies is None:
         return 1.0
     _, seconds, _ = copies.seconds_for(PROMPT_TOKENS)

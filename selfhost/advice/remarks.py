@@ -166,11 +166,8 @@ def _perhaps_here(runtime: RuntimeSpec, machine: Machine) -> str | None:
 def faster_ways(question: Question, judged: Judged, machine: Machine) -> tuple[str, ...]:
     if not judged.fits or judged.needs is None:
         return ()
-    copies = judged.speed.prompt_copies if judged.speed is not None else None
-    if copies is not None and question.runtime is not None:
-        from ..verdict.prompt_copies import faster_in_batches
-
-        return faster_in_batches(copies, question.runtime)
+    if judged.needs.placement == "split":
+        return _larger_batches(question, judged)
     if judged.needs.placement != "host":
         return ()
     workload = question.workload
@@ -182,6 +179,16 @@ def faster_ways(question: Question, judged: Judged, machine: Machine) -> tuple[s
         context_tokens=workload.context_tokens,
         runtime=question.runtime,
     )
+
+
+def _larger_batches(question: Question, judged: Judged) -> tuple[str, ...]:
+    """What larger batches of a prompt gain; nothing where nothing crosses to a GPU for it."""
+    copies = judged.speed.prompt_copies if judged.speed is not None else None
+    if copies is None or question.runtime is None:
+        return ()
+    from ..verdict.prompt_copies import faster_in_batches
+
+    return faster_in_batches(copies, question.runtime)
 
 
 def notes_instead(

@@ -17,7 +17,7 @@ from ..catalogue.spec import Architecture
 from ..core import units
 from ..core.records import Record
 from ..core.workload import Workload
-from .ranges import added_apart
+from .ranges import Range, added_apart
 from .speed import PaceRange, PromptCopies, SecondsRange, Speed
 from .step import Step
 
@@ -64,6 +64,10 @@ class Experts(Record):
         chosen = min(1.0, self.used / (self.experts * preferred))
         distinct = (1 - (1 - chosen) ** sequences) / chosen
         return 1 + self.share * (distinct - 1)
+
+    def chosen_by(self, tokens: int) -> float:
+        """Which share of all experts so many tokens choose, as if by chance; 1 of a dense model."""
+        return 1 - (1 - self.used / self.experts) ** tokens
 
 
 class TokenCost(Record):
@@ -130,13 +134,7 @@ def parallel_total(
     of reading. What memory gives and what computing takes have nothing to do with each other, so
     that the squares of their doubts add up.
     """
-    token = cost.of(sequences) / prompt.likely
-    more, less = cost.doubt
-    tokens = (
-        token * exp(hypot(log(more), log(prompt.likely / prompt.low))),
-        token,
-        token * exp(-hypot(log(less), log(prompt.high / prompt.likely))),
-    )
+    tokens = _token_seconds(prompt, cost, sequences)
     slow, likely, fast = (
         _total(
             1 / single.likely,
@@ -156,6 +154,43 @@ def parallel_total(
         likely=likely,
         high=likely * exp(beyond),
     )
+
+
+def _token_seconds(prompt: PaceRange, cost: TokenCost, sequences: int) -> Range:
+    """What one of so many tokens takes to compute: most, likely, least."""
+    token = cost.of(sequences) / prompt.likely
+    more, less = cost.doubt
+    return (
+        token * exp(hypot(log(more), log(prompt.likely / prompt.low))),
+        token,
+        token * exp(-hypot(log(less), log(prompt.high / prompt.likely))),
+    )
+
+
+def total_beside_ram(
+    single: PaceRange, empty: PaceRange, copies: PromptCopies, sequences: int, experts: Experts
+) -> PaceRange | None:
+    """As `parallel_total`, where part of the weights lies in RAM: a few tokens at once are computed
+    where they lie, from `copies.least_tokens` on what lies there crosses to the GPU for each step.
+    None where nothing tells how fast the processor computes.
+    """
+    if copies.experts_share is not None:
+        experts = experts.replace(share=copies.experts_share)
+    if sequences < copies.least_tokens:
+        if copies.in_place is None:
+            return None
+        return parallel_total(
+            single, empty, copies.in_place, sequences, cost=ON_PROCESSOR, experts=experts
+        )
+    cost = token_cost(experts, on_processor=False)
+    context = max(0.0, 1 / single.likely - 1 / empty.likely)
+    most, usual, least = (
+        sequences * (each + context) for each in _token_seconds(copies.computed, cost, sequences)
+    )
+    # of experts those alone that a token chose (ggml/src/ggml-backend.cpp, as `prompt_copies`)
+    crossing = [each * experts.chosen_by(sequences) for each in copies.seconds]
+    slow, likely, fast = added_apart((most, usual, least), (crossing[0], crossing[1], crossing[2]))
+    return PaceRange(low=sequences / slow, likely=sequences / likely, high=sequences / fast)
 
 
 def _total(
@@ -308,10 +343,8 @@ def with_whole_answer(
             )
             how += f"; a prompt of {units.tokens(wanted)} and one step until the first token"
     if workload.parallel > 1 and copies is not None:
-        how += (
-            f"; the total of {workload.parallel:,} sequences at once is not known, because part of"
-            " the weights lies in RAM"
-        )
+        total = total_beside_ram(pace.decode, empty, copies, workload.parallel, experts)
+        how += _how_beside_ram(workload.parallel, copies, total)
     elif workload.parallel > 1:
         total = parallel_total(
             pace.decode,
@@ -326,3 +359,16 @@ def with_whole_answer(
             " and each sequence is computed and reads its own context"
         )
     return pace.replace(how=how, first_token_seconds=seconds, parallel_total=total)
+
+
+def _how_beside_ram(sequences: int, copies: PromptCopies, total: PaceRange | None) -> str:
+    """What the total of several sequences rests on, as a clause, or why there is none."""
+    if total is None:
+        return (
+            f"; the total of {sequences:,} sequences at once is not known, because part of the"
+            " weights lies in RAM"
+        )
+    where = "computed where the weights lie, those in RAM by the processor"
+    if sequences >= copies.least_tokens:
+        where = "computed on the GPU, to which what lies in RAM crosses for each step"
+    return f"; of {sequences:,} sequences at once a guess, of which no run was seen: {where}"

@@ -187,7 +187,20 @@ class _Split(Record):
         left = self._left(step)
         beside = self.in_ram if left is None else left.of_read
         copies, how = _copies(self.machine, step, computed, held, beside, in_ram_bytes)
+        if left is not None:
+            copies = copies.replace(experts_share=self._experts_share(step, left))
         return copies.pace, copies, how
+
+    def _experts_share(self, step: Step, left: Left) -> float | None:
+        """Of the likely time of a step, what reading experts takes; None where none are in RAM."""
+        if self.memory is None or not left.layers:
+            return None
+        from .experts import expert_parameters, parts_of, time_share
+
+        _, in_ram = parts_of(step, left)
+        beside = processor_seconds(self.machine, self.memory, in_ram)[1]
+        layers = expert_parameters(step)[2]
+        return time_share(left, layers, beside, self._seconds(step, self.in_ram)[1])
 
     def _left(self, step: Step) -> Left | None:
         """The experts in RAM, where they lie apart."""

@@ -116,7 +116,8 @@ class PromptCopies(Record):
     `batch_tokens` of the prompt in `seconds` (slow end, likely, fast end), and `computed` is the
     pace beside that. With them crosses the cache of layers that lie there, each token before the
     batch in `token_seconds`. None cross for fewer than `least_tokens`: they are computed where the
-    weights lie, at the pace `in_place`; None: not known.
+    weights lie, at the pace `in_place`; None: not known. `experts_share`: of a step with experts in
+    RAM, what reading experts takes of its time; None where whole layers lie there.
     """
 
     computed: PaceRange
@@ -125,6 +126,7 @@ class PromptCopies(Record):
     token_seconds: tuple[float, float, float]
     batch_tokens: int
     least_tokens: int
+    experts_share: float | None = None
 
     def tokens_in_place(self, tokens: int) -> int:
         """How many of the last ones of a prompt nothing crosses for."""

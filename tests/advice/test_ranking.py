@@ -94,13 +94,15 @@ def test_a_picture_in_seconds_comes_before_one_in_many_minutes() -> None:
 
 def test_a_slower_link_to_the_gpu_counts_against_what_lies_beside_it() -> None:
     """As many weights in RAM cross for a prompt to an RX 6500 XT over 4 lanes of PCIe 4.0, to an RTX 3060 over 16, and with nothing in RAM none do."""
-    whole = judged(20)
+    needs = check("qwen3.6-35b-a3b", machine="rtx 3060 12gb 32gb").needs
+    assert needs is not None
+    assert needs.placement == "split"
+    whole = judged(20).replace(needs=needs)
     assert whole.speed is not None
     shares = [share_on(whole)]
+    pace = PaceRange(low=1e3, likely=1e3, high=1e3)
     for card in ("NVIDIA GeForce RTX 3060", "AMD Radeon RX 6500 XT"):
-        copies = copies_of(
-            PaceRange(low=1e3, likely=1e3, high=1e3), 10**10, 0.0, copied_per_second([card])
-        )
+        copies = copies_of(pace, 10**10, 0.0, copied_per_second([card]))
         shares.append(share_on(whole.replace(speed=whole.speed.replace(prompt_copies=copies))))
     assert shares == sorted(shares, reverse=True)
     assert shares[2] < 0.8 * shares[1]
