@@ -241,7 +241,8 @@ def _shares() -> dict[str, list[Share]]:
         if row is None:
             return None
         kinds[name] = row.kind
-        return row.replace(share=cpus.Share(low=share, likely=share, high=share, devices=0))
+        ends = {"low": share, "likely": share, "high": share}
+        return row.replace(share=row.share.replace(**ends))
 
     likely = []
     for share in (0.4, 0.8):

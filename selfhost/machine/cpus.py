@@ -40,14 +40,26 @@ MAKERS = ("amd", "intel")
 
 
 class Share(Record):
-    """Of what memory and cores give together (`read_together`), what decoding was seen to read:
-    slow end, likely, fast end; on how many devices it was seen.
+    """Of what memory and cores give together, what decoding was seen to read: slow end, likely,
+    fast end; on how many devices it was seen. `core_gb_per_s`: what each core reads at most.
     """
 
     low: float
     likely: float
     high: float
     devices: int
+    core_gb_per_s: float
+
+    def read_together(self, peak: float, cores: float | None) -> float:
+        """Bytes per second at which so many cores read weights while a model decodes, of memory of
+        that peak: what either gives bounds the other. None: cores enough.
+
+        Source: `of_peak` in specs/common/cpus.toml.
+        """
+        of_memory: float = _table()["of_peak"] * peak
+        if cores is None:
+            return of_memory
+        return of_memory / hypot(1, of_memory / (self.core_gb_per_s * units.GB * cores))
 
     @property
     def source(self) -> str:
@@ -494,20 +506,6 @@ def _kind_of_client(memory_sits: str, words: Iterable[str]) -> str:
         number.isdecimal() and word[len(number) :] in letters for word, number in numbers
     )
     return "mobile" if has_letters or memory_sits in ("either", "soldered") else "client"
-
-
-def read_together(peak: float, cores: float | None) -> float:
-    """Bytes per second at which so many cores read weights while a model decodes, of memory of that
-    peak: what either gives bounds the other. None: cores enough.
-
-    Source: `reading` in specs/common/cpus.toml.
-    """
-    row = _table()["reading"]
-    of_memory: float = row["of_peak"] * peak
-    if cores is None:
-        return of_memory
-    of_cores: float = row["core_gb_per_s"] * units.GB * cores
-    return of_memory / hypot(1, of_memory / of_cores)
 
 
 def share_of(kind: str) -> Share:

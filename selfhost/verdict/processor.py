@@ -332,7 +332,7 @@ def _read_of(share: cpus.Share, peaks: _Peaks, cores: float | None) -> Ends:
     and share one is usual where the other is not; no weights are read faster than memory gives
     them.
     """
-    together = cpus.read_together
+    together = share.read_together
     return (
         min(
             share.low * together(peaks.slowest, cores),
@@ -547,6 +547,7 @@ def _share_of_kinds(kinds: tuple[str, ...]) -> cpus.Share:
         likely=prod(share.likely for share in shares) ** (1 / len(shares)),
         high=max(share.high for share in shares),
         devices=sum(share.devices for share in shares),
+        core_gb_per_s=min(share.core_gb_per_s for share in shares),
     )
 
 
