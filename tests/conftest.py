@@ -22,8 +22,9 @@ from selfhost.catalogue import index
 from selfhost.core import dates
 from selfhost.core.parts import shipped_folder
 
-# a slow machine is no fault of the code
-settings.register_profile("selfhost", deadline=None)
+# a slow machine is no fault of the code; each run draws other examples, and most laws that say how
+# many they need take 40 to 80
+settings.register_profile("selfhost", deadline=None, max_examples=60)
 settings.load_profile("selfhost")
 
 # of an editable install pytest takes the whole package for the code of a plugin, and would rewrite
