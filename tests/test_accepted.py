@@ -253,7 +253,7 @@ def own_text(seed: str) -> str:
 
 
 @given(st.sampled_from(SEEDS), RANDOM)
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_a_spec_that_is_accepted_is_judged(
     tmp_path_factory: pytest.TempPathFactory, seed: str, chance: random.Random
 ) -> None:
@@ -309,7 +309,7 @@ def test_a_header_that_is_read_is_judged(
 
 
 @given(st.sampled_from(RECORD_FILES), st.sampled_from(MODELS), RANDOM)
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_a_record_that_is_read_is_judged(
     tmp_path_factory: pytest.TempPathFactory, base: Path, model: str, chance: random.Random
 ) -> None:

@@ -35,8 +35,9 @@ ENVIRONMENT = {
     "PIP_CONFIG_FILE": os.devnull,
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     "PIP_NO_INDEX": "1",
-    "PYTHONDONTWRITEBYTECODE": "1",
 }
+# pip and setuptools are compiled once, not by each process that tests start
+ENVIRONMENT.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # to build takes many times as long on a machine that is busy with other work; no test waits for it
 PATIENCE_SECONDS = 900

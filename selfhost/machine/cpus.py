@@ -383,7 +383,25 @@ def rows_of(name: str) -> list[Mapping[str, Any]]:
 
 @lru_cache(maxsize=256)
 def _rows_of(words: frozenset[str]) -> tuple[Mapping[str, Any], ...]:
-    return tuple(_best(_table()["cpu"], words))
+    rows, (places, others) = _table()["cpu"], _places_by_word()
+    near = {*others, *(place for word in words for place in places.get(word, ()))}
+    return tuple(_best([rows[place] for place in sorted(near)], words))
+
+
+@lru_cache(1)
+def _places_by_word() -> tuple[Mapping[str, Sequence[int]], Sequence[int]]:
+    """By word the places in the table of the rows that fit no name without it or another of its
+    kind, and those of the rows that ask for no word: few of hundreds are held against a name.
+    """
+    places: dict[str, list[int]] = {}
+    others = []
+    for place, row in enumerate(_table()["cpu"]):
+        wanted = row.get("words", "").split()
+        if not wanted:
+            others.append(place)
+        for word in wanted[0].split("|") if wanted else ():
+            places.setdefault(word, []).append(place)
+    return places, others
 
 
 def _best(rows: Iterable[Mapping[str, Any]], words: frozenset[str]) -> list[Mapping[str, Any]]:

@@ -17,7 +17,7 @@ from .record import Accelerator
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 # as of a profile
 MOST_CARDS = 64
@@ -403,7 +403,7 @@ def _matches(typed: _Typed) -> list[gpus.Card]:
         ways.append(_PLURAL.sub("", plain))
     for way in dict.fromkeys(ways):
         words = frozenset(way.split())
-        matches = [card for card in gpus.cards() if _means(words, card)]
+        matches = _meant_by(words)
         if matches:
             return _exact(words, typed.memory_gib, matches)
     return _namesakes(typed.words)
@@ -428,11 +428,31 @@ def _laptop(match: re.Match[str]) -> str:
     return f"{match[1]} laptop" if match[2].lower() == "m" else match[0]
 
 
-def _means(words: frozenset[str], card: gpus.Card) -> bool:
-    """Whether the words say enough of the card, and nothing that it is not."""
-    typed = gpus.typed_words()
-    needed = card.words - typed.left_out - typed.forms
-    return needed <= words <= card.named or words in card.called
+def _meant_by(words: frozenset[str]) -> list[gpus.Card]:
+    """The cards of which the words say enough, and nothing that it is not; in the table's order."""
+    cards, typed, (named, called) = gpus.cards(), gpus.typed_words(), _places_by_word()
+    of_words = [named.get(word, frozenset()) for word in words]
+    places = frozenset.intersection(*of_words) if of_words else range(len(cards))
+    unsaid = typed.left_out | typed.forms
+    enough = [place for place in places if cards[place].words - unsaid <= words]
+    return [cards[place] for place in sorted({*enough, *called.get(words, ())})]
+
+
+@lru_cache(1)
+def _places_by_word() -> tuple[
+    Mapping[str, frozenset[int]], Mapping[frozenset[str], Sequence[int]]
+]:
+    """The places in the table of the cards that a word may name, and that several are called as a
+    whole: to hold each card against each name takes most of the time of reading one.
+    """
+    named: dict[str, set[int]] = {}
+    called: dict[frozenset[str], list[int]] = {}
+    for place, card in enumerate(gpus.cards()):
+        for word in card.named:
+            named.setdefault(word, set()).add(place)
+        for words in card.called:
+            called.setdefault(words, []).append(place)
+    return {word: frozenset(places) for word, places in named.items()}, called
 
 
 def _exact(

@@ -311,7 +311,7 @@ def test_all_faults_are_told_at_once() -> None:
         max_size=3,
     )
 )
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=200)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=80)
 def test_any_text_is_a_setting_or_a_fault(words: list[str]) -> None:
     """No text makes another error, and what is accepted is a record that can be written and read."""
     try:

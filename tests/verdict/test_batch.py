@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from helpers.desktops import machine_with
 from helpers.paths import RECORDS, TRUTH
 from selfhost.api import check, rank
+from selfhost.catalogue.index import Catalogue
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.cli.main import main
 from selfhost.core.errors import WorkloadError
@@ -272,7 +273,7 @@ def test_a_prompt_beyond_the_stated_context_is_refused() -> None:
     assert speed.first_token_seconds is not None
 
 
-def test_a_prompt_takes_the_context_that_it_needs() -> None:
+def test_a_prompt_takes_the_context_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a context the default grows with the prompt and an answer, and the answer says so; Mistral 7B v0.3 was trained for 32,768 tokens, so that 100,000 are beyond it."""
     verdict = check("mistral-7b", Workload(prompt_tokens=8000), machine=MACHINE)
     assert 8000 + 360 <= (verdict.workload.context_tokens or 0) < 8000 + 360 + 256
@@ -286,6 +287,7 @@ def test_a_prompt_takes_the_context_that_it_needs() -> None:
     assert context is not None
     assert context.code == "context-too-long"
     assert not beyond.can_run
+    monkeypatch.setattr(Catalogue, "ids", lambda _: (beyond.model.id, "opt-125m"))
     rows = rank(Workload(prompt_tokens=8000), machine=MACHINE).models
     listed = [row.context_tokens for row in rows if row.model.id == beyond.model.id]
     assert listed == [verdict.workload.context_tokens]

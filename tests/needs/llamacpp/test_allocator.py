@@ -39,7 +39,7 @@ def measured() -> dict[str, list[dict[str, Any]]]:
 # ------------------------------------------------------------------ the allocator
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_no_two_live_buffers_overlap(data: st.DataObject) -> None:
     """Buffers never overlap, addresses are multiples of 32, and the top is at least what is alive and never sinks."""
