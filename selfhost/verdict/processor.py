@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from ..catalogue.runtime import RuntimeSpec
-    from ..machine.gpus import Computer
     from ..machine.cpus import Ends
+    from ..machine.gpus import Computer
     from .ranges import Range
 
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
@@ -408,7 +408,10 @@ def _of_chip(machine: Machine) -> Bandwidth | None:
     read = _through_links(machine, peak)
     bound = "" if read == peak else f", of which its cores can read {units.decimal(int(read))}/s"
     ends = _read_of_peak(share, read, _cores_that_read(machine))
-    how = f"{chip.name} has {_rate(int(peak))}{bound}; {_gets(share, ends, read)}; {MEASURE} narrows it"
+    how = (
+        f"{chip.name} has {_rate(int(peak))}{bound}; {_gets(share, ends, read)};"
+        f" {MEASURE} narrows it"
+    )
     return Bandwidth(
         low=ends[0],
         likely=ends[1],
