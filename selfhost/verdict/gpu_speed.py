@@ -86,7 +86,7 @@ def _whole_speed(
 ) -> Speed:
     """The pace with what it rests on, and that of prompts."""
     chat = in_context(step, context, split.seconds)
-    prompt, copies, crossing = split.prompt(step, in_ram_bytes)
+    prompt, copies, crossing = split.prompt(step, in_ram_bytes, 1 / decode.likely)
     gpus_used = [gpu for _, gpu in split.parts]
     by_rules = _by_llama(step, gpus_used, split.memory is not None)
     return Speed(
@@ -175,9 +175,11 @@ class _Split(Record):
         ]
 
     def prompt(
-        self, step: Step, in_ram_bytes: tuple[int, float]
+        self, step: Step, in_ram_bytes: tuple[int, float], step_seconds: float
     ) -> tuple[PaceRange | None, PromptCopies | None, str]:
-        """How fast a prompt is read, what of that crosses to the accelerators, and why so much."""
+        """How fast a prompt is read, what of that crosses to the accelerators, and why so much.
+        `step_seconds` are the likely ones of a step.
+        """
         held: dict[str, float] = {}
         for share, gpu in self.parts:
             held[gpu.name] = held.get(gpu.name, 0.0) + share / (1 - self.in_ram)
@@ -188,11 +190,11 @@ class _Split(Record):
         beside = self.in_ram if left is None else left.of_read
         copies, how = _copies(self.machine, step, computed, held, beside, in_ram_bytes)
         if left is not None:
-            copies = copies.replace(experts_share=self._experts_share(step, left))
+            copies = copies.replace(experts_share=self._experts_share(step, left, step_seconds))
         return copies.pace, copies, how
 
-    def _experts_share(self, step: Step, left: Left) -> float | None:
-        """Of the likely time of a step, what reading experts takes; None where none are in RAM."""
+    def _experts_share(self, step: Step, left: Left, step_seconds: float) -> float | None:
+        """Of that time of a step, what reading experts takes; None where none are in RAM."""
         if self.memory is None or not left.layers:
             return None
         from .experts import expert_parameters, parts_of, time_share
@@ -200,7 +202,7 @@ class _Split(Record):
         _, in_ram = parts_of(step, left)
         beside = processor_seconds(self.machine, self.memory, in_ram)[1]
         layers = expert_parameters(step)[2]
-        return time_share(left, layers, beside, self._seconds(step, self.in_ram)[1])
+        return time_share(left, layers, beside, step_seconds)
 
     def _left(self, step: Step) -> Left | None:
         """The experts in RAM, where they lie apart."""
