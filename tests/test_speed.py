@@ -379,7 +379,7 @@ def test_a_second_socket_widens_both_ends() -> None:
     assert alone is not None
     assert pair is not None
     assert pair.low == pytest.approx(alone.low / 2)
-    assert pair.likely == alone.likely
+    assert pair.low < pair.likely < alone.likely
     assert pair.high == 2 * alone.high
     assert "NUMA" in pair.how
 
@@ -397,7 +397,7 @@ def test_a_named_processor_says_what_its_figure_rests_on() -> None:
     """The series, its memory with all channels, the share that runs reached, and what narrows it."""
     memory = processor.bandwidth(named("AMD Ryzen 7 7840HS w/ Radeon 780M Graphics"))
     assert memory is not None
-    for part in ("Ryzen 7040", "89.6 GB/s", "62 %", "by runs on", "half the channels", "--measure"):
+    for part in ("Ryzen 7040", "89.6 GB/s", "64 %", "by runs on", "half the channels", "--measure"):
         assert part in memory.how
 
 

@@ -281,12 +281,14 @@ def _stated(machine: Machine, bytes_per_second: int) -> Bandwidth:
     share = _share_of_stated(machine)
     if share is not None:
         peak = _through_links(machine, bytes_per_second)
-        reading_cores = _cores_that_read(machine)
+        sockets = 1 if series is None else sockets_of(machine, series)
+        reading_cores = _cores_of_socket_that_read(machine, sockets)
         if series is not None and machine.sources.get(_BANDWIDTH, "").endswith(RATE_ASSUMED):
             # which part of its channels is filled is stated
             ends = _read_of(share, _peaks_of(series, part=peak / series.usual), reading_cores)
         else:
             ends = _read_of_peak(share, peak, reading_cores)
+        ends = _across_sockets(ends, sockets)
         how = f"{_rate(bytes_per_second)} (stated), of which {_gets(share, ends, bytes_per_second)}"
         # the ends hold the cores already
         return Bandwidth(
@@ -355,11 +357,13 @@ def _read_of_peak(share: cpus.Share, peak: float, cores: float | None) -> Ends:
     return _read_of(share, peaks, cores)
 
 
-def _cores_that_read(machine: Machine) -> float | None:
-    """`threads_of`; None of a record that states no cores, whose memory alone bounds it."""
+def _cores_of_socket_that_read(machine: Machine, sockets: int = 1) -> float | None:
+    """`threads_of` each socket; None of a record that states no cores, whose memory alone bounds
+    it.
+    """
     if machine.cpu_cores_usable is None and machine.cpu_cores_physical is None:
         return None
-    return threads_of(machine)
+    return threads_of(machine) / sockets
 
 
 def _gets(share: cpus.Share, ends: Ends, peak: float) -> str:
@@ -407,7 +411,7 @@ def _of_chip(machine: Machine) -> Bandwidth | None:
     peak = chip.gb_per_s * _GB
     read = _through_links(machine, peak)
     bound = "" if read == peak else f", of which its cores can read {units.decimal(int(read))}/s"
-    ends = _read_of_peak(share, read, _cores_that_read(machine))
+    ends = _read_of_peak(share, read, _cores_of_socket_that_read(machine))
     how = (
         f"{chip.name} has {_rate(int(peak))}{bound}; {_gets(share, ends, read)};"
         f" {MEASURE} narrows it"
@@ -567,15 +571,15 @@ def _around_cards(machine: Machine) -> Bandwidth | None:
         return None
     share = _share_of_kinds(computer.kinds)
     usual = computer.usual
-    # neither its memory nor how it reads that is known
+    # it may be slow in both: little is known of it
     peaks = _Peaks(
         least=computer.least,
         slowest=computer.least,
         usual=usual,
-        fastest=computer.most,
+        fastest=usual,
         most=computer.most,
     )
-    low, likely, high = _read_of(share, peaks, _cores_that_read(machine))
+    low, likely, high = _read_of(share, peaks, _cores_of_socket_that_read(machine))
     how = (
         f"a guess: {computer.name}{which} has {units.decimal(int(computer.least))}/s to"
         f" {units.decimal(int(computer.most))}/s of memory bandwidth, of which"
@@ -592,12 +596,13 @@ def _kept(cache_mb: float) -> tuple[float, float]:
     return likely, most
 
 
-# of several sockets: programs that ignore NUMA nodes got one socket's pace at most (two Xeon E5),
-# with --numa distribute twice as much (two EPYC 9175F). Threads of both that read weights which lie
-# beside one, or cold, got half of what one socket gave alone (two Xeon 5218,
+# of several sockets, beside what one gives: programs that ignore NUMA nodes got one socket's pace
+# at most (two Xeon E5), with --numa distribute twice as much (two EPYC 9175F). Threads of both that
+# read weights which lie beside one, or cold, got half of what one socket gave alone (two Xeon 5218,
 # mozilla-ai/llamafile#765) or both once they were warm (ggml-org/llama.cpp#27986, #11744: 0.49 and
-# 0.56), and 0.7 (two Xeon 4514Y, ggml-org/llama.cpp@11b753e7)
-_ACROSS_SOCKETS = 0.5
+# 0.56), and 0.7 (two Xeon 4514Y, ggml-org/llama.cpp@11b753e7; two Xeon E5-2690 v4 and E5-2698B v3):
+# slow end, likely
+_ACROSS_SOCKETS = (0.5, 0.75)
 
 
 def _peaks_of(processor: cpus.Processor, part: float = 1.0) -> _Peaks:
@@ -623,17 +628,26 @@ def _of_machine(machine: Machine, processor: cpus.Processor) -> Ends:
     """Bytes per second, slow end, likely, fast end: of its sockets, or of a guest's part of one."""
     if is_guest(machine) and not _has_all_of_it(machine):
         return _of_part(machine, processor)
-    sockets, cores = sockets_of(machine, processor), _cores_that_read(machine)
-    of_socket = None if cores is None else cores / sockets
+    sockets = sockets_of(machine, processor)
+    of_socket = _cores_of_socket_that_read(machine, sockets)
     low, likely, high = _read_of(processor.share, _peaks_of(processor), of_socket)
     if _may_have_one_module(machine, processor):
         low = _read_of(processor.share, _peaks_of(processor, part=0.5), of_socket)[0]
-    return low if sockets == 1 else low * _ACROSS_SOCKETS, likely, high * sockets
+    low, likely, high = _across_sockets((low, likely, high), sockets)
+    return low, likely, high * sockets
+
+
+def _across_sockets(ends: Ends, sockets: int) -> Ends:
+    """What programs that ignore NUMA nodes read of so many, beside one."""
+    if sockets == 1:
+        return ends
+    slow, usual = _ACROSS_SOCKETS
+    return ends[0] * slow, ends[1] * usual, ends[2]
 
 
 def _of_part(machine: Machine, processor: cpus.Processor) -> Ends:
     """As `_of_machine`, of a guest with some of its cores."""
-    of_socket = float(processor.cores) if processor.cores else _cores_that_read(machine)
+    of_socket = float(processor.cores) if processor.cores else _cores_of_socket_that_read(machine)
     low, likely, high = _read_of(processor.share, _peaks_of(processor), of_socket)
     part = _part_of_socket(machine, processor)
     if part is None:
