@@ -176,7 +176,9 @@ def _processors_left_out() -> None:
 
     Processors of which most is known by a row of `chip` are not among them.
     """
-    print("\nshare of what memory and cores give together, by the processor's name; each device left out")
+    print(
+        "\nshare of what memory and cores give together, by the processor's name; each device left out"
+    )
     print(f"{'':10} devices  fitted low likely high | left out: error  inside  high/low")
     for kind, runs in sorted(_shares().items()):
         devices = sorted({run.device for run in runs})
