@@ -228,7 +228,7 @@ def _at_least(machine: Machine, bytes_per_second: int) -> Bandwidth:
         )
     assumed = _assumed(machine)
     if assumed is None:
-        return Bandwidth(low=least, likely=most, high=most, measured=False, how=how)
+        return _not_measured((least, most, most), how)
     from .ranges import within
 
     class_ends = (assumed.low, assumed.likely, max(most, assumed.high))
@@ -274,31 +274,15 @@ def _at_most(machine: Machine, bytes_per_second: int) -> Bandwidth:
 
 
 def _stated(machine: Machine, bytes_per_second: int) -> Bandwidth:
-    low, likely, high = STATED_SHARE
-    series = named_processor(machine)
+    series, share = named_processor(machine), _share_of_stated(machine)
+    kept_bytes = (0.0, 0.0) if series is None else _kept(series.cache_mb)
+    if share is not None:
+        # the ends hold the cores already
+        ends = _read_of_stated(machine, share, series, bytes_per_second)
+        how = f"{_rate(bytes_per_second)} (stated), of which {_gets(share, ends, bytes_per_second)}"
+        return _not_measured(ends, how, kept_bytes)
     how = f"{_rate(bytes_per_second)} (stated); processors reach a third to all of it"
     cores = machine.cpu_cores_usable
-    share = _share_of_stated(machine)
-    if share is not None:
-        peak = _through_links(machine, bytes_per_second)
-        sockets = 1 if series is None else sockets_of(machine, series)
-        reading_cores = _cores_of_socket_that_read(machine, sockets)
-        if series is not None and machine.sources.get(_BANDWIDTH, "").endswith(RATE_ASSUMED):
-            # which part of its channels is filled is stated
-            ends = _read_of(share, _peaks_of(series, part=peak / series.usual), reading_cores)
-        else:
-            ends = _read_of_peak(share, peak, reading_cores)
-        ends = _across_sockets(ends, sockets)
-        how = f"{_rate(bytes_per_second)} (stated), of which {_gets(share, ends, bytes_per_second)}"
-        # the ends hold the cores already
-        return Bandwidth(
-            low=ends[0],
-            likely=ends[1],
-            high=ends[2],
-            measured=False,
-            how=how,
-            kept_bytes=(0.0, 0.0) if series is None else _kept(series.cache_mb),
-        )
     if cores is not None and chip_of(machine) is None and _CORE_HIGH * cores < bytes_per_second:
         of_cores = int(_CORE_HIGH * cores)
         how = (
@@ -306,14 +290,31 @@ def _stated(machine: Machine, bytes_per_second: int) -> Bandwidth:
             f" {units.decimal(of_cores)}/s"
         )
         bytes_per_second = of_cores
+    low, likely, high = (bytes_per_second * part for part in STATED_SHARE)
+    return _not_measured((low, likely, high), how, kept_bytes)
+
+
+def _not_measured(ends: Ends, how: str, kept_bytes: tuple[float, float] = (0.0, 0.0)) -> Bandwidth:
+    low, likely, high = ends
     return Bandwidth(
-        low=bytes_per_second * low,
-        likely=bytes_per_second * likely,
-        high=bytes_per_second * high,
-        measured=False,
-        how=how,
-        kept_bytes=(0.0, 0.0) if series is None else _kept(series.cache_mb),
+        low=low, likely=likely, high=high, measured=False, how=how, kept_bytes=kept_bytes
     )
+
+
+def _read_of_stated(
+    machine: Machine, share: cpus.Share, series: cpus.Processor | None, bytes_per_second: int
+) -> Ends:
+    """As `_read_of`, of memory with that peak."""
+    peak = _through_links(machine, bytes_per_second)
+    sockets = 1 if series is None else sockets_of(machine, series)
+    cores = _cores_of_socket_that_read(machine, sockets)
+    is_rate_open = machine.sources.get(_BANDWIDTH, "").endswith(RATE_ASSUMED)
+    if series is not None and is_rate_open:
+        # which part of its channels is filled is stated
+        ends = _read_of(share, _peaks_of(series, part=peak / series.usual), cores)
+    else:
+        ends = _read_of_peak(share, peak, cores)
+    return _across_sockets(ends, sockets)
 
 
 class _Peaks(Record):
@@ -416,14 +417,7 @@ def _of_chip(machine: Machine) -> Bandwidth | None:
         f"{chip.name} has {_rate(int(peak))}{bound}; {_gets(share, ends, read)};"
         f" {MEASURE} narrows it"
     )
-    return Bandwidth(
-        low=ends[0],
-        likely=ends[1],
-        high=ends[2],
-        measured=False,
-        how=how,
-        kept_bytes=_kept(chip.cache_mb),
-    )
+    return _not_measured(ends, how, _kept(chip.cache_mb))
 
 
 def _rate(bytes_per_second: int) -> str:
@@ -446,7 +440,7 @@ def _assumed(machine: Machine) -> Bandwidth | None:
         f"a guess: {units.decimal(low)}/s to {units.decimal(high)}/s of memory bandwidth ({what}),"
         " not measured"
     )
-    return Bandwidth(low=low * 0.8, likely=(low * high) ** 0.5, high=most, measured=False, how=how)
+    return _not_measured((low * 0.8, (low * high) ** 0.5, most), how)
 
 
 def _of_guests(machine: Machine) -> Bandwidth | None:
@@ -462,7 +456,7 @@ def _of_guests(machine: Machine) -> Bandwidth | None:
         f" {units.decimal(int(low))}/s to {units.decimal(int(high))}/s of memory; this one was not"
         " measured"
     )
-    return Bandwidth(low=low, likely=likely, high=high, measured=False, how=how)
+    return _not_measured((low, likely, high), how)
 
 
 def _guests_like(machine: Machine) -> tuple[cpus.Ends, int] | None:
@@ -527,14 +521,7 @@ def _named(machine: Machine) -> Bandwidth | None:
         f" {_gets(processor.share, ends, processor.usual)}"
         f"{_which_part(machine, processor)}; {MEASURE} narrows it"
     )
-    return Bandwidth(
-        low=ends[0],
-        likely=ends[1],
-        high=ends[2],
-        measured=False,
-        how=how,
-        kept_bytes=_kept(processor.cache_mb),
-    )
+    return _not_measured(ends, how, _kept(processor.cache_mb))
 
 
 def _computer_of(machine: Machine) -> Computer | None:
@@ -585,7 +572,7 @@ def _around_cards(machine: Machine) -> Bandwidth | None:
         f" {units.decimal(int(computer.most))}/s of memory bandwidth, of which"
         f" {_gets(share, (low, likely, high), usual)}"
     )
-    return Bandwidth(low=low, likely=likely, high=high, measured=False, how=how)
+    return _not_measured((low, likely, high), how)
 
 
 def _kept(cache_mb: float) -> tuple[float, float]:
