@@ -178,19 +178,21 @@ def _is_assumed_anyway(ram: StatedRam, channels: _Channels, used: int, mts: int)
     """Whether a machine of which nothing is said of the RAM is judged with the same."""
     tells_kind = ram.kind is not None and channels.has_kinds
     is_usual = (used, mts) == (channels.count, channels.usual_mts)
-    return ram.mts is None and is_usual and not tells_kind
+    # of two channels, one may be taken to be empty
+    tells_both = channels.count == 2 and (ram.sticks or ram.channels) is not None
+    return ram.mts is None and is_usual and not tells_kind and not tells_both
 
 
 def _with_bandwidth(
     machine: Machine, ram: StatedRam, bandwidth: int, used: int, mts: int
 ) -> tuple[Machine, str]:
     count = "1 channel" if used == 1 else f"{used} channels"
-    rate = "" if ram.mts else ", at the rate that is usual"
+    rate = "" if ram.mts else f", {RATE_ASSUMED}"
     what = f"{count} of {_written(ram.kind, mts)}{rate}"
-    told = "as its description says" if ram.mts or ram.kind else RATE_ASSUMED
+    told = ", as its description says" if ram.mts or ram.kind else ""
     machine = machine.replace(
         memory_bandwidth_bytes_per_second=bandwidth,
-        sources={**machine.sources, _BANDWIDTH: f"{what}, {told}"},
+        sources={**machine.sources, _BANDWIDTH: what + told},
         assumed=tuple(fact for fact in machine.assumed if fact != _BANDWIDTH or not ram.mts),
         unread=tuple(each for each in machine.unread if each.fact != _BANDWIDTH),
     )

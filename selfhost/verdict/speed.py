@@ -15,7 +15,7 @@ from ..catalogue.spec import Architecture
 from ..core import units
 from ..core.records import FrozenDict, Record
 from ..core.saying import option
-from ..machine.record import Accelerator, Machine, was_read_by_cores
+from ..machine.record import RATE_ASSUMED, Accelerator, Machine, was_read_by_cores
 from ..needs.records import Needs
 from .devices import is_built_for, reaches
 from .processor import (
@@ -463,21 +463,23 @@ def _shared_peak(machine: Machine, device: Accelerator | None) -> Peak | None:
     from .graphics import Peak, device_bandwidth
 
     own = device_bandwidth(device) if device is not None else None
-    fact = "memory_bandwidth_bytes_per_second"
     machine_rate = machine.memory_bandwidth_bytes_per_second
-    if own is None and not was_read_by_cores(machine.sources.get(fact, "")):
+    source = machine.sources.get("memory_bandwidth_bytes_per_second", "")
+    is_rate_open = machine_rate is None or source.endswith(RATE_ASSUMED)
+    chip = chip_of(machine)
+    named = named_processor(machine) if chip is None and is_rate_open and own is None else None
+    if named is not None:
+        filled = 1.0 if machine_rate is None else machine_rate / named.usual
+        return Peak(
+            slow=filled * named.slowest,
+            likely=filled * named.usual,
+            fast=filled * max((named.usual * named.most) ** 0.5, named.fastest),
+            how=f"the memory of {named.name} with {_filled(filled)}",
+        )
+    if own is None and not was_read_by_cores(source):
         own = machine_rate
     if own is not None:
         return Peak.exactly(own)
-    chip = chip_of(machine)
-    named = named_processor(machine) if chip is None and machine_rate is None else None
-    if named is not None:
-        return Peak(
-            slow=named.slowest,
-            likely=named.usual,
-            fast=max((named.usual * named.most) ** 0.5, named.fastest),
-            how=f"the memory of {named.name} with every channel filled",
-        )
     if chip is None:
         return _unnamed_peak(machine)
     if chip[2] != ANY_APPLE:
@@ -487,6 +489,10 @@ def _shared_peak(machine: Machine, device: Accelerator | None) -> Peak | None:
     most = max(least, chip[1])
     likely = float(machine_rate or (least * most) ** 0.5)
     return Peak(slow=least, likely=likely, fast=most, how="not measured")
+
+
+def _filled(part: float) -> str:
+    return "every channel filled" if part == 1 else f"{units.percent(part)} of its channels filled"
 
 
 def _unnamed_peak(machine: Machine) -> Peak | None:

@@ -6,6 +6,7 @@ from selfhost.cli.main import main
 from selfhost.machine.named import machine_named, profile_named
 from selfhost.machine.products import fact_to_type
 from selfhost.machine.ram import stated_ram
+from selfhost.verdict.processor import bandwidth
 
 MB = 10**6
 PLAIN = "memory_bandwidth_bytes_per_second"
@@ -166,3 +167,17 @@ def test_a_laptop_with_soldered_memory_has_the_rate_that_it_is_sold_with() -> No
 )
 def test_that_both_channels_are_taken_to_be_filled_is_said(text: str, is_said: bool) -> None:
     assert ("with one stick of RAM" in str(profile_named(text).note)) == is_said
+
+
+def test_stating_the_modules_of_a_laptop_settles_how_many_channels_are_filled() -> None:
+    """16 GB may be one module or two (two owners of a Ryzen 5 5500U got 15 and 32 tokens/s of the same file, tests/truth/speed_fresh.json)."""
+    untold, two, one = (
+        bandwidth(machine_named(f"ryzen 5 5500u {ram}")) for ram in ("16gb", "2x8gb", "1x16gb")
+    )
+    assert untold is not None
+    assert two is not None
+    assert one is not None
+    assert untold.low == one.low < two.low
+    assert untold.likely == two.likely > one.likely
+    # fewer channels hold the same cores up less
+    assert one.likely > two.likely / 2
