@@ -123,10 +123,12 @@ def _is_of_a_gpu(text: str, size: re.Match[str]) -> bool:
             for end in range(start + 1, min(start + _MOST_WORDS_OF_A_GPU, len(words)) + 1):
                 name = f"{' '.join(words[start:end])} {size['size']}GB"
                 try:
-                    cards_named(name, listed_only=True, explains=False)
+                    cards = cards_named(name, listed_only=True, explains=False).accelerators
                 except (UnknownGpuError, ValueError):
                     continue
-                return True
+                # one in a processor is sold with none: the 3 of `gen 3 1x16gb`
+                if not all(card.unified for card in cards):
+                    return True
     return False
 
 
