@@ -663,13 +663,21 @@ def has_sockets(machine: Machine) -> bool:
 
 
 def _cores_of_socket(machine: Machine, processor: cpus.Processor) -> int:
-    """As the name says (`64-Core`), else those of the largest of the series."""
+    """As the name says (`64-Core`), else as its number is listed, else those of the largest of the
+    series.
+    """
+    name = machine.cpu_model or ""
     said = [
         word[: -len("-core")]
-        for word in (machine.cpu_model or "").lower().split()
+        for word in name.lower().split()
         if word.endswith(("-core", "-cores"))
     ]
-    return int(said[0]) if said and said[0].isdecimal() and int(said[0]) else processor.cores
+    if said and said[0].isdecimal() and int(said[0]):
+        return int(said[0])
+    listed = cpus.cores_of(name)
+    if listed is not None and listed.are_known:
+        return listed.physical[1] // cpus.count_of(name)
+    return processor.cores
 
 
 def _part_of_socket(machine: Machine, processor: cpus.Processor) -> float | None:
