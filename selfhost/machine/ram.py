@@ -98,7 +98,8 @@ def _with_modules_told(text: str) -> str:
     if added is not None:
         first, second = int(added["first"]), int(added["size"])
         is_ram = max(first, second) <= _MOST_TIMES_AS_LARGE * min(first, second)
-        if is_ram and not _is_of_a_gpu(text, added):
+        around = (text[: added.start()], text[added.end() :])
+        if is_ram and not _are_of_a_gpu(around, added["size"]):
             ram = f"2x{first}gb ram" if first == second else f"{first + second}gb ram"
             return f"{text[: added.start()]}{ram}{text[added.end() :]}"
         return text
@@ -106,22 +107,25 @@ def _with_modules_told(text: str) -> str:
     if modules is None or (modules["sum"] is None and not _OF_SIZE.search(modules[0])):
         return text
     count, size = int(modules["count"]), int(modules["size"])
+    before, behind = text[: modules.start()], text[modules.end() :]
     if modules["sum"] is not None and int(modules["sum"]) != count * size:
+        # what stands before them is the memory of a card: `rtx 3060 12gb 2x16gb`
+        if not _are_of_a_gpu([before], modules["sum"]) or _are_of_a_gpu([behind], modules["size"]):
+            return text
+        before = text[: modules.start("count")].rstrip("( ") + " "
+    elif modules["sum"] is None and _are_of_a_gpu((before, behind), modules["size"]):
         return text
-    if modules["sum"] is None and _is_of_a_gpu(text, modules):
-        return text
-    return f"{text[: modules.start()]}{count}x{size}gb ram{text[modules.end() :]}"
+    return f"{before}{count}x{size}gb ram{behind}"
 
 
-def _is_of_a_gpu(text: str, size: re.Match[str]) -> bool:
-    """Whether the text names a GPU that is sold with the size."""
+def _are_of_a_gpu(texts: Sequence[str], gib: str) -> bool:
+    """Whether one of the texts names a GPU that is sold with so much memory."""
     from .gpu_names import UnknownGpuError, cards_named
 
-    around = (text[: size.start()].split(), text[size.end() :].split())
-    for words in around:
+    for words in map(str.split, texts):
         for start in range(len(words)):
             for end in range(start + 1, min(start + _MOST_WORDS_OF_A_GPU, len(words)) + 1):
-                name = f"{' '.join(words[start:end])} {size['size']}GB"
+                name = f"{' '.join(words[start:end])} {gib}GB"
                 try:
                     cards = cards_named(name, listed_only=True, explains=False).accelerators
                 except (UnknownGpuError, ValueError):
