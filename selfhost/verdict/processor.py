@@ -69,8 +69,8 @@ _CLIENT_LOW, _OLD_LOW, _RISC_V_LOW, _RISC_V_CORE_HIGH = 12 * _GB, int(2.5 * _GB)
 
 
 class Bandwidth(Record):
-    """Bytes per second that weights may be read at: slow end, likely, fast end; `how` is a
-    clause. `kept_bytes`: what the caches keep from one token to the next, likely and at the fast
+    """Bytes per second that memory is read at, of which `BANDWIDTH_SHARE` reaches the weights: slow
+    end, likely, fast end; `how` is a clause. `kept_bytes`: what the caches keep from one token to the next, likely and at the fast
     end; a measurement on the machine holds it already.
     """
 
@@ -328,9 +328,8 @@ class _Peaks(Record):
 
 
 def _read_of(share: cpus.Share, peaks: _Peaks, cores: float | None) -> Ends:
-    """Bytes per second at which so many cores read weights: slow end, likely, fast end. Of memory
-    and share one is usual where the other is not; no weights are read faster than memory gives
-    them.
+    """As `Bandwidth`, read by so many cores. Of memory and share one is usual where the other is
+    not; what reaches the weights is no more than memory gives.
     """
     together = share.read_together
     return (
