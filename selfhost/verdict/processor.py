@@ -70,8 +70,8 @@ _CLIENT_LOW, _OLD_LOW, _RISC_V_LOW, _RISC_V_CORE_HIGH = 12 * _GB, int(2.5 * _GB)
 
 class Bandwidth(Record):
     """Bytes per second that memory is read at, of which `BANDWIDTH_SHARE` reaches the weights: slow
-    end, likely, fast end; `how` is a clause. `kept_bytes`: what the caches keep from one token to the next, likely and at the fast
-    end; a measurement on the machine holds it already.
+    end, likely, fast end; `how` is a clause. `kept_bytes`: what the caches keep from one token to
+    the next, likely and at the fast end; a measurement on the machine holds it already.
     """
 
     low: float
@@ -667,9 +667,7 @@ def _cores_of_socket(machine: Machine, processor: cpus.Processor) -> int:
     """
     name = machine.cpu_model or ""
     said = [
-        word[: -len("-core")]
-        for word in name.lower().split()
-        if word.endswith(("-core", "-cores"))
+        word[: -len("-core")] for word in name.lower().split() if word.endswith(("-core", "-cores"))
     ]
     if said and said[0].isdecimal() and int(said[0]):
         return int(said[0])
