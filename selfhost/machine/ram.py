@@ -32,6 +32,7 @@ _MODULES = pattern(
 )
 _ADDED = pattern(rf"(?<![\w.])(?P<first>{_MODULE})\s*(?:gi?b)?\s*\+\s*{_SIZE}", re.IGNORECASE)
 _OF_SIZE = pattern(r"gi?b", re.IGNORECASE)
+_ANY_SIZE = pattern(r"(?<![\w.])(?P<size>\d+)\s*gi?b(?!\w)", re.IGNORECASE)
 # a laptop's 8gb+64gb are RAM and disk
 _MOST_TIMES_AS_LARGE = 2
 _MOST_WORDS_OF_A_GPU = 4
@@ -114,8 +115,16 @@ def _with_modules_told(text: str) -> str:
             return text
         before = text[: modules.start("count")].rstrip("( ") + " "
     elif modules["sum"] is None and _are_of_a_gpu((before, behind), modules["size"]):
-        return text
+        # they are those of GPUs where another size is that of the RAM: `2x 16gb v100 64gb`
+        if _has_size_of_ram(f"{before} {behind}"):
+            return text
     return f"{before}{count}x{size}gb ram{behind}"
+
+
+def _has_size_of_ram(text: str) -> bool:
+    """Whether it states a size that is not the memory of a card before it."""
+    sizes = _ANY_SIZE.finditer(text)
+    return any(not _are_of_a_gpu([text[: size.start()]], size["size"]) for size in sizes)
 
 
 def _are_of_a_gpu(texts: Sequence[str], gib: str) -> bool:

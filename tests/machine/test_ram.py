@@ -53,6 +53,8 @@ def test_what_is_read_of_a_description(
         # a size before them is their sum, or that of the card behind which it stands
         ("rtx 3060 12gb 2x16gb", 32),
         ("i5-12400 rtx 3060 12gb (2x16gb)", 32),
+        # a GPU that is sold with as much stands in most computers once
+        ("i5-12400 2x8gb rtx 4060", 16),
         # the 3 of a generation is no Radeon Vega 3, which is sold with no memory of its own
         ("thinkpad t14 gen 3 1x16gb", 16),
         ("n100 16gb+500gb", 16),
