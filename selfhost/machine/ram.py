@@ -114,10 +114,10 @@ def _with_modules_told(text: str) -> str:
         if not _are_of_a_gpu([before], modules["sum"]) or _are_of_a_gpu([behind], modules["size"]):
             return text
         before = text[: modules.start("count")].rstrip("( ") + " "
-    elif modules["sum"] is None and _are_of_a_gpu((before, behind), modules["size"]):
-        # they are those of GPUs where another size is that of the RAM: `2x 16gb v100 64gb`
-        if _has_size_of_ram(f"{before} {behind}"):
-            return text
+    is_of_gpus = modules["sum"] is None and _are_of_a_gpu((before, behind), modules["size"])
+    # where another size is that of the RAM: `2x 16gb v100 64gb`
+    if is_of_gpus and _has_size_of_ram(f"{before} {behind}"):
+        return text
     return f"{before}{count}x{size}gb ram{behind}"
 
 
