@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 import pytest
-from _pytest.runner import runtestprotocol
 from hypothesis import settings
 
 import helpers.kept  # noqa: F401 - before all that keeps anything
@@ -136,21 +135,6 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     # at 20,000 it took 6 % of the time of the tests
     gc.set_threshold(100_000, 20, 20)
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool:
-    """Of a test that passes one report travels from its process to the one that prints, not three:
-    what was made ready and put away is told where it failed or someone asks for durations.
-    """
-    hook = item.ihook
-    hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    is_timed = item.config.getoption("durations") is not None
-    for report in runtestprotocol(item, log=False, nextitem=nextitem):
-        if is_timed or report.when == "call" or not report.passed:
-            hook.pytest_runtest_logreport(report=report)
-    hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
-    return True
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -32,6 +32,7 @@ _MODULES = pattern(
 )
 _ADDED = pattern(rf"(?<![\w.])(?P<first>{_MODULE})\s*(?:gi?b)?\s*\+\s*{_SIZE}", re.IGNORECASE)
 _OF_SIZE = pattern(r"gi?b", re.IGNORECASE)
+_ANY_SIZE = pattern(r"(?<![\w.])(?P<size>\d+)\s*gi?b(?!\w)", re.IGNORECASE)
 # a laptop's 8gb+64gb are RAM and disk
 _MOST_TIMES_AS_LARGE = 2
 _MOST_WORDS_OF_A_GPU = 4
@@ -98,7 +99,8 @@ def _with_modules_told(text: str) -> str:
     if added is not None:
         first, second = int(added["first"]), int(added["size"])
         is_ram = max(first, second) <= _MOST_TIMES_AS_LARGE * min(first, second)
-        if is_ram and not _is_of_a_gpu(text, added):
+        around = (text[: added.start()], text[added.end() :])
+        if is_ram and not _are_of_a_gpu(around, added["size"]):
             ram = f"2x{first}gb ram" if first == second else f"{first + second}gb ram"
             return f"{text[: added.start()]}{ram}{text[added.end() :]}"
         return text
@@ -106,27 +108,40 @@ def _with_modules_told(text: str) -> str:
     if modules is None or (modules["sum"] is None and not _OF_SIZE.search(modules[0])):
         return text
     count, size = int(modules["count"]), int(modules["size"])
+    before, behind = text[: modules.start()], text[modules.end() :]
     if modules["sum"] is not None and int(modules["sum"]) != count * size:
+        # what stands before them is the memory of a card: `rtx 3060 12gb 2x16gb`
+        if not _are_of_a_gpu([before], modules["sum"]) or _are_of_a_gpu([behind], modules["size"]):
+            return text
+        before = text[: modules.start("count")].rstrip("( ") + " "
+    is_of_gpus = modules["sum"] is None and _are_of_a_gpu((before, behind), modules["size"])
+    # where another size is that of the RAM: `2x 16gb v100 64gb`
+    if is_of_gpus and _has_size_of_ram(f"{before} {behind}"):
         return text
-    if modules["sum"] is None and _is_of_a_gpu(text, modules):
-        return text
-    return f"{text[: modules.start()]}{count}x{size}gb ram{text[modules.end() :]}"
+    return f"{before}{count}x{size}gb ram{behind}"
 
 
-def _is_of_a_gpu(text: str, size: re.Match[str]) -> bool:
-    """Whether the text names a GPU that is sold with the size."""
+def _has_size_of_ram(text: str) -> bool:
+    """Whether it states a size that is not the memory of a card before it."""
+    sizes = _ANY_SIZE.finditer(text)
+    return any(not _are_of_a_gpu([text[: size.start()]], size["size"]) for size in sizes)
+
+
+def _are_of_a_gpu(texts: Sequence[str], gib: str) -> bool:
+    """Whether one of the texts names a GPU that is sold with so much memory."""
     from .gpu_names import UnknownGpuError, cards_named
 
-    around = (text[: size.start()].split(), text[size.end() :].split())
-    for words in around:
+    for words in map(str.split, texts):
         for start in range(len(words)):
             for end in range(start + 1, min(start + _MOST_WORDS_OF_A_GPU, len(words)) + 1):
-                name = f"{' '.join(words[start:end])} {size['size']}GB"
+                name = f"{' '.join(words[start:end])} {gib}GB"
                 try:
-                    cards_named(name, listed_only=True, explains=False)
+                    cards = cards_named(name, listed_only=True, explains=False).accelerators
                 except (UnknownGpuError, ValueError):
                     continue
-                return True
+                # one in a processor is sold with none: the 3 of `gen 3 1x16gb`
+                if not all(card.unified for card in cards):
+                    return True
     return False
 
 

@@ -69,9 +69,9 @@ _CLIENT_LOW, _OLD_LOW, _RISC_V_LOW, _RISC_V_CORE_HIGH = 12 * _GB, int(2.5 * _GB)
 
 
 class Bandwidth(Record):
-    """Bytes per second that weights may be read at: slow end, likely, fast end; `how` is a
-    clause. `kept_bytes`: what the caches keep from one token to the next, likely and at the fast
-    end; a measurement on the machine holds it already.
+    """Bytes per second that memory is read at, of which `BANDWIDTH_SHARE` reaches the weights: slow
+    end, likely, fast end; `how` is a clause. `kept_bytes`: what the caches keep from one token to
+    the next, likely and at the fast end; a measurement on the machine holds it already.
     """
 
     low: float
@@ -331,9 +331,8 @@ class _Peaks(Record):
 
 
 def _read_of(share: cpus.Share, peaks: _Peaks, cores: float | None) -> Ends:
-    """Bytes per second at which so many cores read weights: slow end, likely, fast end. Of memory
-    and share one is usual where the other is not; no weights are read faster than memory gives
-    them.
+    """As `Bandwidth`, read by so many cores. Of memory and share one is usual where the other is
+    not; what reaches the weights is no more than memory gives.
     """
     together = share.read_together
     return (
@@ -664,13 +663,19 @@ def has_sockets(machine: Machine) -> bool:
 
 
 def _cores_of_socket(machine: Machine, processor: cpus.Processor) -> int:
-    """As the name says (`64-Core`), else those of the largest of the series."""
+    """As the name says (`64-Core`), else as its number is listed, else those of the largest of the
+    series.
+    """
+    name = machine.cpu_model or ""
     said = [
-        word[: -len("-core")]
-        for word in (machine.cpu_model or "").lower().split()
-        if word.endswith(("-core", "-cores"))
+        word[: -len("-core")] for word in name.lower().split() if word.endswith(("-core", "-cores"))
     ]
-    return int(said[0]) if said and said[0].isdecimal() and int(said[0]) else processor.cores
+    if said and said[0].isdecimal() and int(said[0]):
+        return int(said[0])
+    listed = cpus.cores_of(name)
+    if listed is not None and listed.are_known:
+        return listed.physical[1] // cpus.count_of(name)
+    return processor.cores
 
 
 def _part_of_socket(machine: Machine, processor: cpus.Processor) -> float | None:

@@ -34,7 +34,7 @@ _NESTED = frozenset((
 ))  # fmt: skip
 
 
-# types of two and three bits, which GPUs may unpack slower than their memory gives them: those with
+# types of one to three bits, which GPUs may unpack slower than their memory gives them: those with
 # their bits in planes, and those that look their values up in a table
 _IN_PLANES = ("Q2_K", "Q3_K")
 _LOOKED_UP = ("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S")
@@ -201,7 +201,7 @@ class Step(Record):
 
     @cached_property
     def few_bit_bytes(self) -> int:
-        """Of `nested_bytes` those of weights in two and three bits."""
+        """Of `nested_bytes` those of weights in one to three bits."""
         read = self.read_bytes
         return sum([read[name] for name in (*_IN_PLANES, *_LOOKED_UP) if name in read])
 

@@ -51,6 +51,13 @@ def test_what_is_read_of_a_description(
         # a size that the GPU is sold with is the GPU's, and a disk is no RAM
         ("i7-12700 rtx 4060 ti 16gb + 16gb", 16),
         ("2x 16gb v100 64gb", 64),
+        # a size before them is their sum, or that of the card behind which it stands
+        ("rtx 3060 12gb 2x16gb", 32),
+        ("i5-12400 rtx 3060 12gb (2x16gb)", 32),
+        # a GPU that is sold with as much stands in most computers once
+        ("i5-12400 2x8gb rtx 4060", 16),
+        # the 3 of a generation is no Radeon Vega 3, which is sold with no memory of its own
+        ("thinkpad t14 gen 3 1x16gb", 16),
         ("n100 16gb+500gb", 16),
     ],
 )

@@ -55,6 +55,23 @@ def test_a_stated_peak_counts_more_than_what_is_usual() -> None:
     assert one_stick[1] < usual[1] < 2 * one_stick[1]
 
 
+@pytest.mark.parametrize(
+    ("text", "are_two"),
+    [
+        # amd.com: 32 cores of a 9354, 64 of a 9554; ark.intel.com: 8 of an E5-2620 v4, 14 of an E5-2680 v4
+        ("2x epyc 9354 768gb", True),
+        ("epyc 9554 768gb", False),
+        ("2x xeon e5-2620 v4 128gb", True),
+        ("xeon e5-2680 v4 128gb", False),
+    ],
+)
+def test_two_small_processors_are_not_taken_for_a_large_one(text: str, are_two: bool) -> None:
+    """Memory that lies beside the other socket is slower: the pace of two says so."""
+    memory = bandwidth(machine_named(text))
+    assert memory is not None
+    assert ("NUMA" in memory.how) is are_two
+
+
 def pace_on_strix_halo(model: str, memory_gib: float = 124) -> PaceRange:
     memory_bytes = int(memory_gib * 2**30)
     facts: dict[str, object] = {
