@@ -156,6 +156,8 @@ AT_LEAST = "so a lower bound"
 AT_MOST = "the caches may have answered, so an upper bound"
 # and of a stated one where somebody told how many modules there are, and neither kind nor rate
 RATE_ASSUMED = "at the rate that is usual"
+# and where somebody told these, and not how many channels are filled
+FILLED_ASSUMED = ", with both channels filled"
 # of what the last cache gives, what memory gives: 0.23 (EPYC) and 0.4 (Granite Rapids); a guess
 # around these, the least and the likely share
 OF_CACHE = (0.2, 0.6)

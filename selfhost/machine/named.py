@@ -214,7 +214,7 @@ def _as_typed(text: str) -> NamedProfile:
     # the commands in it are those of what was typed
     of_name = named.note and named.note.replace(ram.text, text.strip())
     if of_name and may_have_one_stick(machine, ram):
-        of_memory = BOTH_FILLED
+        of_memory = " ".join(filter(None, (of_memory, BOTH_FILLED)))
     return NamedProfile(
         profile=named.profile.replace(machine=machine),
         note=" ".join(filter(None, (of_name, of_memory, of_share))) or None,

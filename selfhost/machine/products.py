@@ -32,7 +32,7 @@ from .cpu_names import (
 from .gpu_names import NamedCards, UnknownGpuError, cards_named
 from .gpus import former_words, maker_of, variants, vendor_of
 from .profiles import UnknownMachineError
-from .ram import are_channels_known, usual_ram, without_kind
+from .ram import are_channels_known, usual_modules, usual_ram, without_kind
 from .record import Accelerator, Machine
 from .typed import Typed, memory_gib, sizes_alike, sizes_gib, typed, with_plain_sizes
 from .virtual_gpus import instance_typed, is_vgpu, vgpu_typed
@@ -926,7 +926,11 @@ def _fact_of_processor(machine: Machine, processor: str) -> tuple[str, str] | No
     # what is soldered to it in one rate alone is known
     has_one = series is not None and series.memory == "soldered" and series.least == series.most
     rate_tells = series is not None and not has_one and are_channels_known(machine)
-    return ("the rate of its RAM", usual_ram(machine)) if rate_tells else None
+    if not rate_tells:
+        return None
+    is_open = machine.memory_bandwidth_bytes_per_second is None
+    modules = usual_modules(machine) if is_open else ""
+    return "the rate of its RAM", f"{modules} {usual_ram(machine)}".lstrip()
 
 
 def _accelerators(row: Mapping[str, Any], cards: NamedCards | None) -> tuple[Accelerator, ...]:

@@ -14,7 +14,7 @@ from ..core.spelling import words_of
 from ..core.tables import shipped_table
 from . import cpus, gpus
 from .chips import soldered_chip
-from .record import RATE_ASSUMED, Machine
+from .record import FILLED_ASSUMED, RATE_ASSUMED, Machine
 
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
 _ANY_CASE = re.IGNORECASE | re.ASCII
@@ -57,6 +57,8 @@ _COUNT_OF_WORD = {
 # memory is sold for overclocking up to a third above the fastest of the table (DDR5-8400 beside
 # 6400, DDR4-4800 beside 3600), and runs at no less than half of the slowest
 _RATES_BESIDE = (0.5, 1.35)
+# of a kind, whose usual rates the table has (assumed)
+_NEAR = 1.2
 
 
 class StatedRam(Record):
@@ -69,6 +71,12 @@ class StatedRam(Record):
     mts: int | None
     channels: int | None
     sticks: int | None
+
+    @property
+    def tells_filled(self) -> bool:
+        """Whether it tells how many channels are filled: soldered memory (LPDDR) fills all."""
+        is_soldered = self.kind is not None and self.kind.startswith("lp")
+        return bool(self.channels or self.sticks or is_soldered)
 
 
 def stated_ram(text: str) -> StatedRam:
@@ -183,7 +191,8 @@ def with_ram(machine: Machine, ram: StatedRam) -> tuple[Machine, str | None]:
         written = _written(ram.kind, ram.mts)
         who = machine.cpu_model or "a computer with such a GPU"
         return machine, f"{written} is left aside: {who} takes no such memory."
-    used = min(filter(None, (channels.count, ram.channels, ram.sticks)))
+    sticks = ram.sticks if channels.bits == 64 else None
+    used = min(filter(None, (channels.count, ram.channels, sticks)))
     if _is_assumed_anyway(ram, channels, used, mts):
         return machine, None
     return _with_bandwidth(machine, ram, used * channels.bits // 8 * mts * units.MB, used, mts)
@@ -205,6 +214,8 @@ def _with_bandwidth(
     rate = "" if ram.mts else f", {RATE_ASSUMED}"
     what = f"{count} of {_written(ram.kind, mts)}{rate}"
     told = ", as its description says" if ram.mts or ram.kind else ""
+    if told and used == 2 and not ram.tells_filled:
+        told += FILLED_ASSUMED
     machine = machine.replace(
         memory_bandwidth_bytes_per_second=bandwidth,
         sources={**machine.sources, _BANDWIDTH: what + told},
@@ -215,11 +226,11 @@ def _with_bandwidth(
 
 
 def may_have_one_stick(machine: Machine, ram: StatedRam) -> bool:
-    """Whether it is a computer without a card whose processor has two channels for sticks, of which
-    nothing is stated.
+    """Whether it is a computer without a card whose processor has two channels for sticks, and
+    nobody says how many are filled.
     """
     series = _series_of(machine)
-    if ram.kind or ram.mts or ram.channels or ram.sticks:
+    if ram.tells_filled:
         return False
     if machine.scope != "host" or series is None or _has_its_own(machine) or machine.accelerators:
         return False
@@ -274,6 +285,17 @@ def usual_ram(machine: Machine) -> str:
 
     # of kinds that have the rate alike, modules come before what is soldered
     return f"{min(_rates_of_kind(), key=distance)}-{usual_mts}"
+
+
+def usual_modules(machine: Machine) -> str:
+    """Two modules of half its RAM, as `stated_ram` reads them: `2x8gb`; empty where it has none, or
+    they do not come in that size.
+    """
+    series, size = _series_of(machine), machine.memory_total_bytes
+    if series is None or size is None or not series.may_have_one_module(size):
+        return ""
+    half = round(size / 2 / units.GIB)
+    return f"2x{half}gb" if half in (2, 4, 8) else ""
 
 
 class _Channels(Record):
@@ -340,6 +362,8 @@ def _rate_of(ram: StatedRam, channels: _Channels) -> int | None:
     if channels.mts is None:
         return ram.mts or (None if kind is None else kind[0])
     slowest, usual, fastest = channels.mts
+    if kind is not None and not _are_near(kind, (slowest, fastest)):
+        return None
     if ram.mts is not None and channels.is_server:
         return min(ram.mts, fastest)
     nearest = usual if kind is None else max(kind[0], min(usual, kind[1]))
@@ -349,6 +373,13 @@ def _rate_of(ram: StatedRam, channels: _Channels) -> int | None:
         return None
     # of a kind alone the processor takes no other rates than its own
     return ram.mts or max(slowest, min(mts, fastest))
+
+
+def _are_near(kind: Sequence[int], taken: tuple[int, int]) -> bool:
+    """Whether memory of a kind has a rate that a processor takes, or nearly so: DDR3 of 1600 MT/s
+    beside 1866, and no DDR5 of 4800 beside DDR4 of 3600.
+    """
+    return kind[0] <= _NEAR * taken[1] and taken[0] <= _NEAR * kind[1]
 
 
 @lru_cache(1)

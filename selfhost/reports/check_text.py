@@ -592,7 +592,9 @@ def _what_narrows(verdict: Verdict, *, measured: bool) -> str:
         return "run with --measure"
     machine = verdict.machine
     on_card = verdict.needs is None or verdict.needs.placement == "accelerator"
-    if not machine.planning or on_card or machine.memory_bandwidth_bytes_per_second is not None:
+    rate = "memory_bandwidth_bytes_per_second"
+    is_told = machine.memory_bandwidth_bytes_per_second is not None and not machine.assumes(rate)
+    if not machine.planning or on_card or is_told:
         return ""
     from ..machine.products import fact_to_type
 

@@ -18,6 +18,7 @@ from ..machine.chips import AppleChip, Chip, apple_chip, apple_chips, soldered_c
 from ..machine.record import (
     AT_LEAST,
     AT_MOST,
+    FILLED_ASSUMED,
     OF_CACHE,
     RATE_ASSUMED,
     Machine,
@@ -308,12 +309,16 @@ def _read_of_stated(
     peak = _through_links(machine, bytes_per_second)
     sockets = 1 if series is None else sockets_of(machine, series)
     cores = _cores_of_socket_that_read(machine, sockets)
-    is_rate_open = machine.sources.get(_BANDWIDTH, "").endswith(RATE_ASSUMED)
+    source = machine.sources.get(_BANDWIDTH, "")
+    is_rate_open = source.endswith(RATE_ASSUMED)
     if series is not None and is_rate_open:
         # which part of its channels is filled is stated
         ends = _read_of(share, _peaks_of(series, part=peak / series.usual), cores)
     else:
         ends = _read_of_peak(share, peak, cores)
+    is_filled_open = source.endswith(FILLED_ASSUMED)
+    if series is not None and is_filled_open and _may_have_one_module(machine, series):
+        ends = (_read_of_peak(share, peak / 2, cores)[0], *ends[1:])
     return _across_sockets(ends, sockets)
 
 
@@ -619,16 +624,17 @@ def _of_machine(machine: Machine, processor: cpus.Processor) -> Ends:
     low, likely, high = _read_of(processor.share, _peaks_of(processor), of_socket)
     if _may_have_one_module(machine, processor):
         low = _read_of(processor.share, _peaks_of(processor, part=0.5), of_socket)[0]
-    low, likely, high = _across_sockets((low, likely, high), sockets)
-    return low, likely, high * sockets
+    return _across_sockets((low, likely, high), sockets)
 
 
 def _across_sockets(ends: Ends, sockets: int) -> Ends:
-    """What programs that ignore NUMA nodes read of so many, beside one."""
+    """What programs read of so many, beside what one gives: at the fast end, told of NUMA nodes, of
+    all.
+    """
     if sockets == 1:
         return ends
     slow, usual = _ACROSS_SOCKETS
-    return ends[0] * slow, ends[1] * usual, ends[2]
+    return ends[0] * slow, ends[1] * usual, ends[2] * sockets
 
 
 def _of_part(machine: Machine, processor: cpus.Processor) -> Ends:

@@ -164,7 +164,7 @@ def test_a_laptop_with_soldered_memory_has_the_rate_that_it_is_sold_with() -> No
         ("ryzen 7 7840hs 32gb", True),
         ("i5-9500t 1x32gb", False),
         ("i5-9500t 2x16gb", False),
-        ("i5-9500t 32gb ddr4-2666", False),
+        ("i5-9500t 32gb ddr4-2666", True),
         # soldered, of a server, in no use beside a card, and a machine that is known whole
         ("core ultra 7 258v 32gb", False),
         ("epyc 9554 192gb", False),
@@ -188,3 +188,31 @@ def test_stating_the_modules_of_a_laptop_settles_how_many_channels_are_filled() 
     assert untold.likely == two.likely > one.likely
     # fewer channels hold the same cores up less
     assert one.likely > two.likely / 2
+
+
+def test_a_rate_alone_leaves_open_how_many_modules_there_are() -> None:
+    """DDR4-2400 is what a ThinkPad T480 takes anyway; one module of it reads as slowly as before."""
+    untold, rate, both = (
+        bandwidth(machine_named(f"thinkpad t480 {ram}"))
+        for ram in ("16gb", "16gb ddr4-2400", "2x8gb ddr4-2400")
+    )
+    assert untold is not None
+    assert rate is not None
+    assert both is not None
+    assert rate.low == untold.low < both.low
+    assert "one stick" in str(profile_named("thinkpad t480 16gb ddr4-2400").note)
+    assert "one stick" not in str(profile_named("ryzen 7 7840u 16gb lpddr5x-7500").note)
+
+
+@pytest.mark.parametrize("text", ["ryzen 7 5700g 32gb ddr5-4800", "epyc 9654 384gb ddr4-3200"])
+def test_memory_of_another_generation_is_left_aside(text: str) -> None:
+    """AM4 takes DDR4 and SP5 DDR5, whatever the rate."""
+    assert "takes no such memory" in str(profile_named(text).note)
+    assert machine_named(text).memory_bandwidth_bytes_per_second is None
+
+
+@pytest.mark.parametrize("text", ["surface laptop 7", "rk3588"])
+def test_soldered_memory_has_no_sticks(text: str) -> None:
+    """Eight channels of 16 bits are no eight slots: a module stated there filled one of them."""
+    told, untold = (machine_named(f"{text} {ram}") for ram in ("1x16gb", "16gb"))
+    assert bandwidth(told) == bandwidth(untold)
