@@ -213,12 +213,12 @@ def _with_bandwidth(
     count = "1 channel" if used == 1 else f"{used} channels"
     rate = "" if ram.mts else f", {RATE_ASSUMED}"
     what = f"{count} of {_written(ram.kind, mts)}{rate}"
-    told = ", as its description says" if ram.mts or ram.kind else ""
-    if told and used == 2 and not ram.tells_filled:
-        told += FILLED_ASSUMED
+    source = f"{what}, as its description says" if ram.mts or ram.kind else what
+    if (ram.mts or ram.kind) and used == 2 and not ram.tells_filled:
+        source += FILLED_ASSUMED
     machine = machine.replace(
         memory_bandwidth_bytes_per_second=bandwidth,
-        sources={**machine.sources, _BANDWIDTH: what + told},
+        sources={**machine.sources, _BANDWIDTH: source},
         assumed=tuple(fact for fact in machine.assumed if fact != _BANDWIDTH or not ram.mts),
         unread=tuple(each for each in machine.unread if each.fact != _BANDWIDTH),
     )
