@@ -36,6 +36,10 @@ _HELD_AGAINST = {
     "plan": "`selfhost check MODEL --machine NAME` judges one machine",
 }
 _OF_A_MACHINE = ("--machine", "--gpu", "--set")
+# commands that take one word, and where a second one belongs
+_SECOND_WORD = {
+    "verify": "give the log or the process alone, and the model's name as --model NAME",
+}
 
 # more choices than these are not listed beside the one that was perhaps meant
 _MOST_CHOICES = 16
@@ -230,7 +234,9 @@ class FullParser(argparse.ArgumentParser):
             use = unknown[1] if len(unknown) > 1 else "USE"
             return f"`selfhost list --use {use}` has the models made for it"
         guesses = self._nearest_flags(unknown)
-        return f"did you mean {' '.join(guesses)}?" if guesses else ""
+        if guesses or unknown[0].startswith("-"):
+            return f"did you mean {' '.join(guesses)}?" if guesses else ""
+        return _SECOND_WORD.get(self.command, "")
 
     def error(self, message: str) -> NoReturn:
         remedy = f"see `{self.prog} --help`"

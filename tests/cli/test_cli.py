@@ -164,6 +164,8 @@ MONTHS = [
         (("version",), "`selfhost --version`"),
         (("check", "gpt2", "--on", "RTX 4090"), "did you mean --machine?"),
         (("list", "--for", "code"), "did you mean --use?"),
+        # in the order of `check mistral-7b`
+        (("verify", "mistral-7b", "log.txt"), "the model's name as --model NAME"),
         (("check", "gpt2", "--vram", "24"), "--set gpu=24GiB"),
         (("check", "gpt2", "--cpu"), "--gpu none"),
         (("check", "gpt2", "--engine", "vllm"), "did you mean --runtime?"),
