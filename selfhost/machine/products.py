@@ -930,7 +930,9 @@ def _fact_of_processor(machine: Machine, processor: str) -> tuple[str, str] | No
         return None
     is_open = machine.memory_bandwidth_bytes_per_second is None
     modules = usual_modules(machine) if is_open else ""
-    return "the rate of its RAM", f"{modules} {usual_ram(machine)}".lstrip()
+    if not modules:
+        return "the rate of its RAM", usual_ram(machine)
+    return "the modules and the rate of its RAM", f"{modules} {usual_ram(machine)}"
 
 
 def _accelerators(row: Mapping[str, Any], cards: NamedCards | None) -> tuple[Accelerator, ...]:

@@ -133,7 +133,7 @@ def test_the_memory_to_state_is_what_the_processor_takes(text: str, kind: str) -
         # soldered LPDDR5x at 6400 on 128 bits (businessworld.in, review of 2024): nothing is left to state
         ("thinkpad x1 carbon gen 12", ""),
         # a Core i7-1260P takes DDR4, DDR5 and LPDDR5
-        ("thinkpad x1 carbon gen 10", "state the rate of its RAM (--machine '… "),
+        ("thinkpad x1 carbon gen 10", "the rate of its RAM (--machine '… "),
         # the memory is in the package of its Core Ultra 7 258V, in one rate
         ("thinkpad x1 carbon gen 13", ""),
     ],
