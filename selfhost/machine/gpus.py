@@ -217,7 +217,7 @@ def pace_of(
                 called=row["called"],
                 share=row["share"],
                 cache_share=row["cache_share"],
-                unpacked_per_cycle=row.get("unpacked_gb_per_s"),
+                unpacked_per_cycle=row.get("unpacked_per_cycle"),
                 weights_per_cycle=_pair(row.get("weights_per_cycle")),
                 operation_seconds=row["operation_us"] / 1e6,
                 sum_seconds=tuple(each / 1e6 for each in row["sum_us"]),

@@ -101,7 +101,7 @@ KEYS = {
         "generation",
         "least_capability",
         "share",
-        "unpacked_gb_per_s",
+        "unpacked_per_cycle",
         "weights_per_cycle",
         "operation_us",
         "cache_share",
