@@ -116,13 +116,17 @@ class Processor(Record):
     memory_gib: int | None = None
     on_package_gib: int | None = None
 
+    @property
+    def has_two_slots(self) -> bool:
+        """Whether it takes modules, on two channels."""
+        return (self.channels, self.bits) == (2, 64) and self.memory != "soldered"
+
     def may_have_one_module(self, memory_bytes: int | None) -> bool:
         """Whether so much RAM may be one module on one of its two channels: of a laptop or small
         computer. None: any size.
         """
-        takes_two = (self.channels, self.bits) == (2, 64) and self.memory != "soldered"
         is_little = memory_bytes is None or memory_bytes <= _table()["one_module_gib"] * units.GIB
-        return takes_two and is_little and self.kind == "mobile"
+        return self.has_two_slots and is_little and self.kind == "mobile"
 
 
 class Cores(Record):
@@ -518,10 +522,10 @@ def _kind_of_client(memory_sits: str, words: Iterable[str]) -> str:
     """`mobile` of a processor for laptops, by where its memory sits or the letters behind its
     number.
     """
-    letters = _table()["mobile_letters"]
-    numbers = ((word, word.rstrip("hklmqstuxy")) for word in words)
     has_letters = any(
-        number.isdecimal() and word[len(number) :] in letters for word, number in numbers
+        word.endswith(letters) and word.removesuffix(letters).isdecimal()
+        for word in words
+        for letters in _table()["mobile_letters"]
     )
     return "mobile" if has_letters or memory_sits in ("either", "soldered") else "client"
 

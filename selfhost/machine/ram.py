@@ -234,7 +234,7 @@ def may_have_one_stick(machine: Machine, ram: StatedRam) -> bool:
         return False
     if machine.scope != "host" or series is None or _has_its_own(machine) or machine.accelerators:
         return False
-    return (series.channels, series.bits) == (2, 64) and series.kind in ("client", "mobile")
+    return series.has_two_slots and series.kind in ("client", "mobile")
 
 
 def _is_behind_bus(machine: Machine) -> bool:
