@@ -567,6 +567,8 @@ class RuntimeSpec(Record):
     projector_apart: bool = read_by(Table.boolean, default=False)
     # has it read the weights as they lie in the file, where it would lay them out anew
     unpacked_option: str = read_by(Table.string, default="")
+    # instruction sets of processors on which it may crash while it lays the weights out anew
+    crashes_with_sets: tuple[str, ...] = read_by(Table.strings, default=())
     # has it spread threads and memory over the sockets of a machine
     numa_option: str = read_by(Table.string, default="")
     # has it read a prompt in batches of `{batch_tokens}`

@@ -664,6 +664,7 @@ def test_runtime_is_usable(id: str) -> None:
         "library",
         "on_shared_gpu",
         "unpacked_option",
+        "crashes_with_sets",
         "numa_option",
         "batch_option",
         "projector_apart",

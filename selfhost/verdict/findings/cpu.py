@@ -24,6 +24,8 @@ def cpu_check(
     if on_gpu:
         needs = needs.replace(recommended={})
     finding = _as_stated(needs, machine, runtime)
+    if finding.outcome is not Outcome.FAIL and not on_gpu:
+        finding = _crashes(needs, machine, runtime) or finding
     own = machine.architecture or ""
     assumed = [fact for fact in ("architecture", "instruction_sets") if machine.assumes(fact)]
     uses_sets = needs.instruction_sets.get(own) or needs.recommended.get(own)
@@ -63,6 +65,27 @@ def _as_stated(needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None) ->
             "cpu-suits",
             f"{own or 'The processor'} suits {builder}.",
         )
+    )
+
+
+def _crashes(needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None) -> Finding | None:
+    """That the program may crash on an instruction set that this processor has."""
+    if runtime is None:
+        return None
+    sets = [
+        name
+        for name in runtime.crashes_with_sets
+        if machine.instruction_sets and name in machine.instruction_sets
+    ]
+    if not sets:
+        return None
+    return _finding(
+        needs,
+        machine,
+        Outcome.WARN,
+        "cpu-crashes",
+        f"{runtime.name} may crash at the first prompt on a processor with {', '.join(sets)}.",
+        f"add {runtime.unpacked_option} to its command",
     )
 
 

@@ -30,6 +30,11 @@ CELLS: Mapping[tuple[str, str], Callable[[], Finding]] = {
     ("warn", "cpu-slow"): lambda: found(
         "cpu", machine=MACHINE.replace(instruction_sets=("sse4_2",))
     ),
+    ("warn", "cpu-crashes"): lambda: found(
+        "cpu",
+        question(runtime=Catalogue.open().runtime("llama.cpp")),
+        machine=MACHINE.replace(instruction_sets=("sse4_2", "avx2", "fma", "f16c", "amx_int8")),
+    ),
     ("warn", "cpu-assumed"): lambda: found(
         "cpu", machine=MACHINE.replace(assumed=("instruction_sets",))
     ),
@@ -145,3 +150,10 @@ def test_a_record_that_leaves_out_what_every_processor_has_is_no_crash() -> None
         each for each in check("mistral-7b", machine=machine).findings if each.check == "cpu"
     )
     assert finding.code != "cpu-lacks-instructions"
+
+
+def test_the_warning_of_a_crash_names_the_option_that_prevented_it() -> None:
+    """llama.cpp 0c1e570 on a Xeon guest with AMX crashed on each prompt, and on none with --no-repack."""
+    finding = CELLS["warn", "cpu-crashes"]()
+    assert "amx_int8" in finding.reason
+    assert "--no-repack" in (finding.remedy or "")
