@@ -29,11 +29,11 @@ class Circumstances(Record):
     was trained for, to which the program cuts a longer one; `scaled`: the context is longer than
     the trained one; `batch_tokens`: those that an encoder reads at once; `checkpoints`: to how many
     copies of a conversation the server is held, None where it is not; `bounds` and `environment`:
-    options and environment variables that hold a server to what is counted; `device`: the runtime's
-    word for where the model is placed; `offload`: the way by which its parts come to an accelerator
-    in turn, None where they do not; `leaves_shared_gpu`: a GPU that shares the RAM computes in what
-    is judged, and this program leaves it unused unless told; `is_windows`: environment variables
-    are set as PowerShell does.
+    options and environment variables that hold a server to what is counted, or keep it running;
+    `device`: the runtime's word for where the model is placed; `offload`: the way by which its
+    parts come to an accelerator in turn, None where they do not; `leaves_shared_gpu`: a GPU that
+    shares the RAM computes in what is judged, and this program leaves it unused unless told;
+    `is_windows`: environment variables are set as PowerShell does.
     """
 
     takes_longer: bool = False
@@ -63,7 +63,11 @@ def circumstances_of(
         scaled=any(finding.code == "context-scaled" for finding in judged.findings),
         batch_tokens=need.batch_tokens(question.spec, question.workload, architectures(catalogue)),
         checkpoints=_checkpoints(question, judged, catalogue),
-        bounds=(*_cache_bound(question, runtime, judged), *_lean(runtime, judged)),
+        bounds=(
+            *_cache_bound(question, runtime, judged),
+            *_lean(runtime, judged),
+            *_unpacked(runtime, judged),
+        ),
         environment=_buffers_bound(question, runtime, judged, machine, catalogue),
         device=_device(runtime, judged, machine),
         offload=judged.needs.offload if judged.needs is not None else None,
@@ -189,6 +193,18 @@ def _lean(runtime: RuntimeSpec, judged: Judged) -> tuple[str, ...]:
     """The option that has the program take less, where the model was judged with it."""
     is_lean = judged.needs is not None and judged.needs.is_lean and runtime.lean_option
     return (runtime.lean_option,) if is_lean else ()
+
+
+def _unpacked(runtime: RuntimeSpec, judged: Judged) -> tuple[str, ...]:
+    """The option without which the program may crash on this processor."""
+    option = runtime.unpacked_option
+    return (option,) if option and may_crash(runtime, judged) else ()
+
+
+def may_crash(runtime: RuntimeSpec, judged: Judged) -> bool:
+    """Whether the program may crash there, where the judged one may."""
+    judged_may = any(finding.code == "cpu-crashes" for finding in judged.findings)
+    return judged_may and bool(runtime.crashes_with_sets)
 
 
 def _cache_bound(question: Question, runtime: RuntimeSpec, judged: Judged) -> tuple[str, ...]:

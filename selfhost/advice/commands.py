@@ -16,7 +16,14 @@ from ..machine.record import Machine
 from ..verdict.judging import judge
 from ..verdict.question import ask
 from ..verdict.record import Judged, Question
-from .circumstances import Circumstances, circumstances_of, departures, own_context, tag_of
+from .circumstances import (
+    Circumstances,
+    circumstances_of,
+    departures,
+    may_crash,
+    own_context,
+    tag_of,
+)
 from .template_values import file_values, filled, values_of, yarn_values
 
 
@@ -58,7 +65,8 @@ def commands(
     # alone they are no other way to run it: `by_tag` has them with what installs that program
     if lines and runtime.shown_with and question.missing_bytes != 0:
         other = catalogue.runtime(runtime.shown_with)
-        lines += _line_of_another(other, question, circumstances, machine, tag)
+        if not may_crash(other, judged):
+            lines += _line_of_another(other, question, circumstances, machine, tag)
     return tuple(lines)
 
 
@@ -116,7 +124,8 @@ def _line_of_another(
         return ()
     # with the context that it takes by itself the line would not say it all
     takes_longer = own_context(runtime, machine) is not None
-    as_asked = circumstances.replace(takes_longer=takes_longer)
+    # what bounds the program that was judged is no option of this one
+    as_asked = circumstances.replace(takes_longer=takes_longer, bounds=())
     lines = _lines(runtime, question, as_asked, tag=tag)
     return lines if len(lines) == 1 else ()
 
@@ -141,12 +150,14 @@ def by_tag(
 ) -> ByTag | None:
     """The model as Ollama's own tag has it, or the `typed` one, which loads what was judged; None
     where it has no tag, and where Ollama serves no such models, has no build for the machine or
-    cannot do what is asked, or what it loads would not fit.
+    cannot do what is asked or may crash there, or what it loads would not fit.
     """
     spec, workload, runtime = question.spec, question.workload, catalogue.runtime("ollama")
     tag = typed or tag_of(spec, workload)
     holds_files_of = runtime.tags_of if typed else ()
     if tag is None or not judged.fits or not _is_served(question, runtime, machine, holds_files_of):
+        return None
+    if may_crash(runtime, judged):
         return None
     default = need.default_format_and_quantization(spec, runtime)[1]
     loads = workload.quantization if typed else runtime.tags.get(tag, default)

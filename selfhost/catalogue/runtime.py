@@ -567,8 +567,9 @@ class RuntimeSpec(Record):
     projector_apart: bool = read_by(Table.boolean, default=False)
     # has it read the weights as they lie in the file, where it would lay them out anew
     unpacked_option: str = read_by(Table.string, default="")
-    # instruction sets of processors on which it may crash while it lays the weights out anew
+    # instruction sets on which it may crash as it is installed, and what prevents that
     crashes_with_sets: tuple[str, ...] = read_by(Table.strings, default=())
+    crash_remedy: str = read_by(Table.string, default="")
     # has it spread threads and memory over the sockets of a machine
     numa_option: str = read_by(Table.string, default="")
     # has it read a prompt in batches of `{batch_tokens}`

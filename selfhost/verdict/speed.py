@@ -523,10 +523,13 @@ def advice(
 ) -> tuple[str, ...]:
     """What measurements say would make it faster here; nothing where none applies."""
     lines = []
+    available_sets = set(machine.instruction_sets or ())
     if (
         runtime is not None
         and runtime.unpacked_option
-        and "avx512f" in (machine.instruction_sets or ())
+        and "avx512f" in available_sets
+        # there the option is advised for another reason, and its gain was not measured
+        and not available_sets.intersection(runtime.crashes_with_sets)
     ):
         lines += _layout_advice(runtime, read_bytes)
     if runtime is not None and runtime.numa_option and has_sockets(machine):

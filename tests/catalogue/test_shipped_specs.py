@@ -652,6 +652,7 @@ def test_runtime_is_usable(id: str) -> None:
         assert all(re.fullmatch(r"[A-Z_]+=\S+", setting) for setting in text.split())
     assert 0 < runtime.overhead_low_bytes < runtime.overhead_high_bytes
     assert runtime.overhead_source
+    assert bool(runtime.crashes_with_sets) == bool(runtime.crash_remedy)
     stated = {
         "repository_command",
         "options",
@@ -665,6 +666,7 @@ def test_runtime_is_usable(id: str) -> None:
         "on_shared_gpu",
         "unpacked_option",
         "crashes_with_sets",
+        "crash_remedy",
         "numa_option",
         "batch_option",
         "projector_apart",

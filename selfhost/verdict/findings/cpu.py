@@ -23,9 +23,7 @@ def cpu_check(
     """
     if on_gpu:
         needs = needs.replace(recommended={})
-    finding = _as_stated(needs, machine, runtime)
-    if finding.outcome is not Outcome.FAIL and not on_gpu:
-        finding = _crashes(needs, machine, runtime) or finding
+    finding = _as_stated(needs, machine, runtime, on_gpu=on_gpu)
     own = machine.architecture or ""
     assumed = [fact for fact in ("architecture", "instruction_sets") if machine.assumes(fact)]
     uses_sets = needs.instruction_sets.get(own) or needs.recommended.get(own)
@@ -43,7 +41,9 @@ def cpu_check(
     )
 
 
-def _as_stated(needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None) -> Finding:
+def _as_stated(
+    needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None, *, on_gpu: bool
+) -> Finding:
     """The finding, were nothing of the processor assumed."""
     own = machine.architecture
     builder = runtime.name if runtime else "what the spec states"
@@ -57,6 +57,7 @@ def _as_stated(needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None) ->
     return (
         _lacks_instructions(needs, machine, builder)
         or _unread(needs, machine)
+        or (None if on_gpu else _crashes(needs, machine, runtime))
         or _slow(needs, machine)
         or _finding(
             needs,
@@ -69,23 +70,20 @@ def _as_stated(needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None) ->
 
 
 def _crashes(needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None) -> Finding | None:
-    """That the program may crash on an instruction set that this processor has."""
-    if runtime is None:
-        return None
-    sets = [
-        name
-        for name in runtime.crashes_with_sets
-        if machine.instruction_sets and name in machine.instruction_sets
+    available_sets = machine.instruction_sets or ()
+    crashing_sets = [
+        name for name in (runtime.crashes_with_sets if runtime else ()) if name in available_sets
     ]
-    if not sets:
+    if runtime is None or not crashing_sets:
         return None
     return _finding(
         needs,
         machine,
         Outcome.WARN,
         "cpu-crashes",
-        f"{runtime.name} may crash at the first prompt on a processor with {', '.join(sets)}.",
-        f"add {runtime.unpacked_option} to its command",
+        f"{runtime.name} may crash at the first prompt: this processor has"
+        f" {' and '.join(crashing_sets)}.",
+        runtime.crash_remedy,
     )
 
 

@@ -111,7 +111,7 @@ CODES: Mapping[str, str] = {
     "accelerator-unsuitable": "the runtime does not run that quantization on the accelerator",
     "cpu-suits": "the processor suits the runtime's build",
     "cpu-slow": "it runs slowly: a recommended instruction set is missing",
-    "cpu-crashes": "the program may crash on a processor with such an instruction set",
+    "cpu-crashes": "the program may crash on an instruction set that this processor has",
     "cpu-assumed": "the instruction sets are assumed: a profile does not state them",
     "cpu-unread": "the processor could not be read",
     "cpu-lacks-instructions": "the runtime's build would crash: an instruction set is missing",

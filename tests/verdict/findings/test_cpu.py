@@ -152,8 +152,34 @@ def test_a_record_that_leaves_out_what_every_processor_has_is_no_crash() -> None
     assert finding.code != "cpu-lacks-instructions"
 
 
-def test_the_warning_of_a_crash_names_the_option_that_prevented_it() -> None:
-    """llama.cpp 0c1e570 on a Xeon guest with AMX crashed on each prompt, and on none with --no-repack."""
-    finding = CELLS["warn", "cpu-crashes"]()
-    assert "amx_int8" in finding.reason
-    assert "--no-repack" in (finding.remedy or "")
+@pytest.mark.parametrize(
+    ("runtime", "prevents"), [("llama.cpp", "--no-repack"), ("ollama", "sapphirerapids")]
+)
+def test_programs_that_crashed_with_amx_are_told_with_what_prevents_it(
+    runtime: str, prevents: str
+) -> None:
+    """llama.cpp 0c1e570 crashed on prompts on a Xeon guest with AMX, and with --no-repack it did not.
+    Ollama 0.32.0 did on AWS m7i, until that library was renamed (ollama/ollama#17205).
+    """
+    named = machine_named("xeon platinum 8480+ 256gb")
+    server = named.replace(
+        instruction_sets=(*(named.instruction_sets or ()), "avx512f", "amx_int8"),
+        assumed=tuple(fact for fact in named.assumed if fact != "instruction_sets"),
+    )
+    asked = Workload(runtime=runtime)
+    verdict = check("mistral-7b", asked, machine=server)
+    finding = verdict.finding("cpu")
+    assert finding is not None
+    assert (finding.code, finding.outcome) == ("cpu-crashes", Outcome.WARN)
+    assert prevents in (finding.remedy or "")
+    servers = [line for line in verdict.commands if line.startswith("llama-server")]
+    assert all(line.endswith(" --no-repack") for line in servers)
+    if runtime == "llama.cpp":
+        assert servers
+        # beside it a program that would crash is no other way to run the model
+        assert not any(line.startswith("ollama") for line in verdict.commands)
+    on_gpu = check("mistral-7b", asked, machine=apply(server, [], ["RTX 4090"]))
+    held_there = on_gpu.finding("cpu")
+    assert held_there is not None
+    assert held_there.code != "cpu-crashes"
+    assert not any("--no-repack" in line for line in on_gpu.commands)
