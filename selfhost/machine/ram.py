@@ -51,9 +51,16 @@ _CHANNELS = pattern(
     _ANY_CASE,
 )
 _COUNT_OF_WORD = {
-    "single": 1, "dual": 2, "triple": 3, "quad": 4, "hexa": 6, "six": 6, "octa": 8, "eight": 8,
-    "twelve": 12,
+    "single": 1, "one": 1, "dual": 2, "two": 2, "triple": 3, "quad": 4, "four": 4, "hexa": 6,
+    "six": 6, "octa": 8, "eight": 8, "twelve": 12,
 }  # fmt: skip
+# `2 dimms`, and with their size `2 sticks of 16gb`
+_COUNTED = pattern(
+    r"(?<![\w.])(?P<count>\d{1,2}|one|two|four|eight)[ -]*(?:dimms?|sticks?|modules?)(?!\w)"
+    r"(?: of (?P<size>\d+ *gi?b)(?!\w))?",
+    _ANY_CASE,
+)
+_BRACKETS = pattern(r"\((?P<inside>[^()]*)\)")
 # memory is sold for overclocking up to a third above the fastest of the table (DDR5-8400 beside
 # 6400, DDR4-4800 beside 3600), and runs at no less than half of the slowest
 _RATES_BESIDE = (0.5, 1.35)
@@ -81,8 +88,10 @@ class StatedRam(Record):
 
 def stated_ram(text: str) -> StatedRam:
     """What a description states of its RAM."""
+    text = _COUNTED.sub(_as_product, _BRACKETS.sub(_without_brackets, text))
     text = _with_modules_told(text)
-    sticks = _STICKS.search(text)
+    sticks = _STICKS.search(text) or _COUNTED.search(text)
+    text = _COUNTED.sub(" ", text)
     plain = _STICKS.sub(lambda each: f"{int(each['count']) * int(each['size'])}gb", text)
     kind, channels = _KIND.search(plain), _CHANNELS.search(plain)
     rate = (kind["rate"] or kind["joined"]) if kind else None
@@ -95,8 +104,20 @@ def stated_ram(text: str) -> StatedRam:
         kind=kind["kind"].lower() if kind else None,
         mts=None if rate is None else int(re.match(r"\d+", rate)[0]),  # type: ignore[index]
         channels=None if channels is None else _count(channels["count"]),
-        sticks=None if sticks is None else int(sticks["count"]),
+        sticks=None if sticks is None else _count(sticks["count"]),
     )
+
+
+def _as_product(modules: re.Match[str]) -> str:
+    """`2x16gb` for `two sticks of 16gb`; as it is without a size."""
+    return f"{_count(modules['count'])}x{modules['size']}" if modules["size"] else modules[0]
+
+
+def _without_brackets(around: re.Match[str]) -> str:
+    """What stands in brackets, where that is several facts of RAM: `(4 x 16 GB, dual-channel)`."""
+    inside = around["inside"]
+    is_of_ram = "," in inside and (_CHANNELS.search(inside) or _KIND.search(inside))
+    return f" {inside.replace(',', ' ')} " if is_of_ram else around[0]
 
 
 def _with_modules_told(text: str) -> str:

@@ -45,6 +45,9 @@ def test_what_is_read_of_a_description(
         ("ryzen 5600g 2 x 16 GB", 32),
         ("i7-12700 16gb+16gb", 32),
         ("i5-12400 16GB + 8GB", 24),
+        ("i5-12400 2 sticks of 16gb ddr4-3200", 32),
+        ("i5-12400 two modules of 16 GB", 32),
+        ("i7-8700 64 gb ddr4-2400 (4 x 16 gb, dual-channel)", 64),
         ("i7-12700 32gb (2x16gb) ddr4-3200", 32),
         ("ryzen 9 5950x 4x32gb 2x 3090", 128),
         ("i7-12700 16gb + 16gb rtx 3060", 32),
@@ -72,6 +75,8 @@ def test_modules_are_counted_together(text: str, gib: int) -> None:
         ("i5-12400 32gb ddr4-3200", 2, 3200),
         ("ryzen 9 7950x 128gb ddr5-3600", 2, 3600),
         ("i5-12400 1x16gb ddr4-3200", 1, 3200),
+        ("i5-12400 16gb one stick ddr4-3200", 1, 3200),
+        ("ryzen 9 7950x 64gb 2 dimm ddr5-5200", 2, 5200),
         ("n100 16gb ddr4-3200", 1, 3200),
         ("epyc 7282 128gb 4 channel ddr4-3200", 4, 3200),
         # more than the processor takes runs at what it takes
