@@ -54,6 +54,8 @@ def test_what_is_read_of_a_description(
         # a size that the GPU is sold with is the GPU's, and a disk is no RAM
         ("i7-12700 rtx 4060 ti 16gb + 16gb", 16),
         ("2x 16gb v100 64gb", 64),
+        # the 32 of a name is no count of modules
+        ("ampereone a192-32x 512gb ddr5-5200", 512),
         # a size before them is their sum, or that of the card behind which it stands
         ("rtx 3060 12gb 2x16gb", 32),
         ("i5-12400 rtx 3060 12gb (2x16gb)", 32),
@@ -79,6 +81,7 @@ def test_modules_are_counted_together(text: str, gib: int) -> None:
         ("ryzen 9 7950x 64gb 2 dimm ddr5-5200", 2, 5200),
         ("n100 16gb ddr4-3200", 1, 3200),
         ("epyc 7282 128gb 4 channel ddr4-3200", 4, 3200),
+        ("ampereone a192-32x 512gb ddr5-5200", 8, 5200),
         # more than the processor takes runs at what it takes
         ("xeon e5-2690 v4 256gb ddr4-3200", 4, 2400),
         # a kind alone: JEDEC's usual rate
