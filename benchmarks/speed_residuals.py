@@ -12,7 +12,8 @@ which Transformers decodes, tests/truth/speed_vllm.json, which vLLM does, tests/
 which make a picture, tests/truth/speed_sound.json, which make or hear a minute of sound,
 tests/truth/speed_types.json, which decode a model in many quantizations,
 tests/truth/speed_fresh.json, which no constant was fitted on, tests/truth/speed_processors.json, of
-processors whose sources tell the memory,
+processors whose sources tell the memory, and tests/truth/speed_processors_blind.json, of more of
+them, which was collected after the rule was written and held against it once,
 tests/truth/speed_training.json, which train, tests/truth/speed_documents.json, which read documents, tests/truth/speed_whisper.json, which write down speech on a GPU, and those of `compute_runs`, which are bound by compute. Each is asked of
 `selfhost.check` as a user would ask it, on a machine of that device;
 the fresh ones and those processors by the name that a user would type.
@@ -87,6 +88,7 @@ INTEL = TRUTH / "speed_intel.json"
 MLX_PROMPTS = TRUTH / "speed_mlx_prompts.json"
 FRESH = TRUTH / "speed_fresh.json"
 PROCESSORS = TRUTH / "speed_processors.json"
+BLIND = TRUTH / "speed_processors_blind.json"
 GIB = 1 << 30
 _RAM_FIELDS = ("memory_total_bytes", "memory_limit_bytes", "memory_available_bytes")
 SEVERAL = ", several tokens a step"
@@ -129,6 +131,7 @@ def main() -> int:
         ("speed_fresh.json, in no fit", list(of_fresh())),
         ("processors that tell their RAM, fitted", list(of_processors("fitted"))),
         ("processors that tell their RAM, kept out of the fit", list(of_processors("kept"))),
+        ("speed_processors_blind.json, in no fit", list(of_processors("blind", BLIND))),
         ("speed_training.json", list(of_training(machine_of))),
         ("speed_documents.json", list(of_documents(machine_of))),
         ("speed_whisper.json", list(of_whisper(machine_of))),
@@ -985,9 +988,9 @@ def of_fresh() -> Iterator[Run]:
         yield _named_run(row, group, row["machine"], pace)
 
 
-def of_processors(use: str) -> Iterator[Run]:
+def of_processors(use: str, path: Path = PROCESSORS) -> Iterator[Run]:
     """The runs of that use on processors whose sources tell the memory, by class."""
-    for row, _, pace in _by_name(PROCESSORS):
+    for row, _, pace in _by_name(path):
         if row["use"] == use:
             yield _named_run(row, f"processor, {row['class']}", row["processor"], pace)
 

@@ -19,7 +19,8 @@ from .record import FILLED_ASSUMED, RATE_ASSUMED, Machine
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
 _ANY_CASE = re.IGNORECASE | re.ASCII
 _STICKS = pattern(
-    r"(?<![\w.-])(?P<count>\d{1,2})\s*[x×*]\s*(?P<size>\d+)\s*gi?b(?=\s*(?:of )?(?:lp)?(?:ddr|ram))",
+    r"(?<![\w.-])(?P<count>\d{1,2})\s*[x×*]\s*(?P<size>\d+)\s*gi?b"
+    r"(?=\s*(?:of )?(?:lp)?(?:ddr|ram))",
     re.IGNORECASE,
 )
 _MODULE = r"(?:[1248]|12|16|24|32|48|64|96|128)"
