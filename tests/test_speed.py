@@ -490,6 +490,28 @@ def test_processors_whose_sources_tell_the_memory_are_known_and_divided_whole() 
     assert all(len(each) == 1 for each in uses.values())
 
 
+def test_no_blind_run_stands_in_another_file() -> None:
+    """What the rule was held against once was in none of the files that it was written with: a run is the same model at the same pace."""
+    document = json.loads((TRUTH / "speed_processors_blind.json").read_text(encoding="utf-8"))
+    table = [dict(zip(document["columns"], row, strict=True)) for row in document["rows"]]
+    blind = {(row["spec"], row["tokens_per_second"]) for row in table}
+    seen = set()
+    for path in TRUTH.glob("speed*.json"):
+        if path.name != "speed_processors_blind.json":
+            rows_in(json.loads(path.read_text(encoding="utf-8")), seen)
+    assert len(seen) > 1000
+    assert not {(spec, pace) for spec, pace in blind if any({spec, pace} <= row for row in seen)}
+
+
+def rows_in(value: Any, seen: set[frozenset[Any]]) -> None:
+    """Adds the plain values of each innermost list or table of a document."""
+    parts = value.values() if isinstance(value, dict) else value
+    seen.add(frozenset(part for part in parts if isinstance(part, (str, int, float))))
+    for part in parts:
+        if isinstance(part, (dict, list)):
+            rows_in(part, seen)
+
+
 def test_a_card_that_multiplies_bytes_one_by_one_has_a_pace_of_its_own() -> None:
     """A P100 (compute capability 6.0, no DP4A) unpacks weights half as fast as its cycles would tell: six published runs lie inside, near the likely pace, and the range of one card is called a guess; a GTX 1080 (6.1) of the same table keeps the pace of its generation."""
     document = json.loads((TRUTH / "speed_backends.json").read_text(encoding="utf-8"))
