@@ -495,7 +495,7 @@ def test_no_blind_run_stands_in_another_file() -> None:
     document = json.loads((TRUTH / "speed_processors_blind.json").read_text(encoding="utf-8"))
     table = [dict(zip(document["columns"], row, strict=True)) for row in document["rows"]]
     blind = {(row["spec"], row["tokens_per_second"]) for row in table}
-    seen = set()
+    seen: set[frozenset[Any]] = set()
     for path in TRUTH.glob("speed*.json"):
         if path.name != "speed_processors_blind.json":
             rows_in(json.loads(path.read_text(encoding="utf-8")), seen)
