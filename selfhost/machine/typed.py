@@ -48,6 +48,8 @@ _MOST_WORDS_OF_A_GPU = 4
 # or a hundred
 _OF_A_NAME = re.compile(r"(?<![\w.])(?:[13579]|1[13579]|\d{3}) (?=core i\d)", _ANY_CASE)
 # an OCPU of Oracle's is a core
+# what stood in them was read: `i7-12700 (12 cores, 20 threads)`
+_EMPTY_BRACKETS = re.compile(r"\([\s,;/]*\)")
 _CORES = re.compile(
     r"(?<![\w.])(?:(?P<cores>\d{1,3}|dual|quad|six|hexa|octa|eight)"
     r"[ -]?(?:cores?(?! (?:ultra|2 (?:duo|quad|extreme))\b)|ocpus?)(?:[ -]cpu)?"
@@ -94,7 +96,7 @@ def typed(text: str) -> Typed:
     systems, pattern = _systems()
     named = [systems[match[1].lower()] for match in pattern.finditer(plain)]
     return Typed(
-        names=" ".join(pattern.sub(" ", plain).split()),
+        names=" ".join(_EMPTY_BRACKETS.sub(" ", pattern.sub(" ", plain)).split()),
         ram_gib=max(stated, default=None),
         system=named[-1] if named else None,
         cores=None if cores is None else _count(cores["cores"] or cores["short"]) or None,

@@ -224,3 +224,7 @@ def test_soldered_memory_has_no_sticks(text: str) -> None:
     """Eight channels of 16 bits are no eight slots: a module stated there filled one of them."""
     told, untold = (machine_named(f"{text} {ram}") for ram in ("1x16gb", "16gb"))
     assert bandwidth(told) == bandwidth(untold)
+
+
+def test_what_was_read_leaves_no_brackets_in_the_name() -> None:
+    assert machine_named("i7-12700 (12 cores, 20 threads) 32gb").cpu_model == "i7-12700"
