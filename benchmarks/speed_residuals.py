@@ -13,8 +13,7 @@ which make a picture, tests/truth/speed_sound.json, which make or hear a minute 
 tests/truth/speed_types.json, which decode a model in many quantizations,
 tests/truth/speed_fresh.json, which no constant was fitted on, tests/truth/speed_processors.json, of
 processors whose sources tell the memory, and tests/truth/speed_processors_blind.json, of more of
-them, which was collected after the rule was written and held against it once; its laptops are in
-the fit since,
+them, which was collected after the rule was written and held against it once,
 tests/truth/speed_training.json, which train, tests/truth/speed_documents.json, which read documents, tests/truth/speed_whisper.json, which write down speech on a GPU, and those of `compute_runs`, which are bound by compute. Each is asked of
 `selfhost.check` as a user would ask it, on a machine of that device;
 the fresh ones and those processors by the name that a user would type.
@@ -132,7 +131,7 @@ def main() -> int:
         ("speed_fresh.json, in no fit", list(of_fresh())),
         ("processors that tell their RAM, fitted", list(of_processors("fitted"))),
         ("processors that tell their RAM, kept out of the fit", list(of_processors("kept"))),
-        ("speed_processors_blind.json, laptops fitted since", list(of_processors("blind", BLIND))),
+        ("speed_processors_blind.json, in no fit", list(of_processors("blind", BLIND))),
         ("speed_training.json", list(of_training(machine_of))),
         ("speed_documents.json", list(of_documents(machine_of))),
         ("speed_whisper.json", list(of_whisper(machine_of))),
@@ -254,8 +253,7 @@ def _shares() -> dict[str, list[Share]]:
     for share in (0.4, 0.8):
         cpus.processor_of = partial(fixed, share=share)
         processor.bandwidth.cache_clear()
-        laptops = [run for run in of_processors("blind", BLIND) if run.group.endswith("laptop")]
-        likely.append([*of_reports(), *of_earlier(), *of_processors("fitted"), *laptops])
+        likely.append([*of_reports(), *of_earlier(), *of_processors("fitted")])
     cpus.processor_of = real
     processor.bandwidth.cache_clear()
     shares: dict[str, list[Share]] = {}
