@@ -29,6 +29,8 @@ _WITHOUT_NUMBER = frozenset(("altra", "axion", "snapdragon"))
 # what cores compute, by `vectors`, of a row that does not say more
 _CORE_OF = {"none": "avx", "avx2": "avx2", "avx512": "avx512", "arm": "arm"}
 
+# the keys of a row of `share` that say of which processors it is
+_CHOOSES_SHARE = ("kind", "up_to_mts")
 # of the cores of the largest of a series of servers, the fewest and the usual count: a guess
 _OF_LARGEST = (0.125, 0.5)
 _SEVERAL = frozenset("2345678")
@@ -462,6 +464,9 @@ def _processor(row: Mapping[str, Any], words: frozenset[str]) -> Processor:
     is_one_of_them = models is None or any(_fits(word, shape) for word in words for shape in models)
     kinds = row.get("kinds", ()) if is_one_of_them else ()
     kind = row.get("kind") or _kind_of_client(memory_sits, words)
+    share = share_of(kind, row["mts"][-1])
+    if "core_gb_per_s" in row:
+        share = share.replace(core_gb_per_s=row["core_gb_per_s"])
     bytes_at_once = memory["channels"] * row.get("bits", 64) / 8
     ends = (memory["least"], memory["usual"], memory["most"])
     slowest, fastest = _of_kinds(kinds, ends, bytes_at_once)
@@ -472,7 +477,7 @@ def _processor(row: Mapping[str, Any], words: frozenset[str]) -> Processor:
         fastest=fastest,
         memory=memory_sits,
         kind=kind,
-        share=share_of(kind),
+        share=share,
         vectors=row.get("vectors", "avx2"),
         cores=row.get("cores", 0),
         threads=row.get("threads", 1),
@@ -530,10 +535,17 @@ def _kind_of_client(memory_sits: str, words: Iterable[str]) -> str:
     return "mobile" if has_letters or memory_sits in ("either", "soldered") else "client"
 
 
-def share_of(kind: str) -> Share:
-    """How processors of a kind read their memory: a row of `share`."""
-    share = next(each for each in _table()["share"] if each["kind"] == kind)
-    return Share(**{key: value for key, value in share.items() if key != "kind"})
+def share_of(kind: str, most_mts: int | None = None) -> Share:
+    """How processors of a kind read their memory: a row of `share`. `most_mts`: the fastest memory
+    that the series takes, in millions of transfers a second; None of one that is not known.
+    """
+    share = next(
+        each
+        for each in _table()["share"]
+        if each["kind"] == kind
+        and ("up_to_mts" not in each or (most_mts is not None and most_mts <= each["up_to_mts"]))
+    )
+    return Share(**{key: value for key, value in share.items() if key not in _CHOOSES_SHARE})
 
 
 # slow end, likely, fast end
