@@ -26,7 +26,7 @@ from selfhost.machine import cpus
 from selfhost.machine.record import Machine
 from selfhost.needs.llamacpp.graphs import operations
 from selfhost.needs.tensors import row_of
-from selfhost.verdict import pacing, processor
+from selfhost.verdict import memory_bandwidth, pacing
 from selfhost.verdict.speed import PaceRange
 
 TRUTH = Path(__file__).parents[1] / "tests" / "truth" / "guests.json"
@@ -226,7 +226,7 @@ def with_table(table: Sequence[tuple[float, float, float]]) -> None:
         return (GB * low, GB * likely, GB * high), 0
 
     cpus.guests_with = stand_in  # type: ignore[assignment]
-    processor.bandwidth.cache_clear()
+    memory_bandwidth.bandwidth.cache_clear()
 
 
 def near(points: Sequence[Any], count: int) -> list[Any]:

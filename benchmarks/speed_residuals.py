@@ -56,7 +56,7 @@ from selfhost.machine.named import machine_named
 from selfhost.machine.record import Accelerator
 from selfhost.needs import parts
 from selfhost.needs.tensors import row_of
-from selfhost.verdict import graphics, pacing, pictures, processor
+from selfhost.verdict import graphics, memory_bandwidth, pacing, pictures, processor
 from selfhost.verdict.compute import power_of
 from selfhost.verdict.graphics import device_bandwidth
 from selfhost.verdict.pictures import pace_of_pictures
@@ -252,10 +252,10 @@ def _shares() -> dict[str, list[Share]]:
     likely = []
     for share in (0.4, 0.8):
         cpus.processor_of = partial(fixed, share=share)
-        processor.bandwidth.cache_clear()
+        memory_bandwidth.bandwidth.cache_clear()
         likely.append([*of_reports(), *of_earlier(), *of_processors("fitted")])
     cpus.processor_of = real
-    processor.bandwidth.cache_clear()
+    memory_bandwidth.bandwidth.cache_clear()
     shares: dict[str, list[Share]] = {}
     for slow, fast in zip(*likely, strict=True):
         kind = kinds.get(_named(slow.device))

@@ -17,7 +17,16 @@ from unittest import mock
 
 from selfhost import Machine, Workload, check
 from selfhost.machine.named import machine_named
-from selfhost.verdict import experts, gpu_speed, graphics, on_devices, pacing, processor, speed
+from selfhost.verdict import (
+    experts,
+    gpu_speed,
+    graphics,
+    memory_bandwidth,
+    on_devices,
+    pacing,
+    processor,
+    speed,
+)
 
 CASES = [
     ("qwen3-30b-a3b", "rtx 3060 12gb 32gb ram"),
@@ -39,8 +48,8 @@ def _set(owner: Any, name: str, value: Any) -> Any:
     return mock.patch.object(owner, name, value)
 
 
-def _likely_bandwidth(machine: Machine) -> processor.Bandwidth | None:
-    memory = processor.bandwidth(machine)
+def _likely_bandwidth(machine: Machine) -> memory_bandwidth.Bandwidth | None:
+    memory = memory_bandwidth.bandwidth(machine)
     if memory is None:
         return None
     return memory.replace(

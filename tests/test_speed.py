@@ -28,7 +28,7 @@ from selfhost.machine.record import PURPOSES, Accelerator, Disk, Machine
 from selfhost.needs.llamacpp.graphs import operations
 from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
 from selfhost.needs.tensors import row_of
-from selfhost.verdict import graphics, pacing, processor, speed
+from selfhost.verdict import graphics, memory_bandwidth, pacing, processor, speed
 from selfhost.verdict.speed import PaceRange, Speed
 
 FACT = "memory_bandwidth_bytes_per_second"
@@ -375,7 +375,7 @@ def test_a_second_socket_widens_both_ends() -> None:
     """Programs that ignore NUMA nodes got one socket's pace (two Xeon E5) or half of it (two Xeon 5218, mozilla-ai/llamafile#765), with their options both (two EPYC 9175F); the name says how many cores one has."""
     one = named("AMD EPYC 9175F 16-Core Processor", cpu_cores_physical=16, cpu_cores_usable=32.0)
     both = one.replace(cpu_cores_physical=32, cpu_cores_usable=64.0)
-    alone, pair = (processor.bandwidth(machine) for machine in (one, both))
+    alone, pair = (memory_bandwidth.bandwidth(machine) for machine in (one, both))
     assert alone is not None
     assert pair is not None
     assert pair.low == pytest.approx(alone.low / 2)
@@ -395,7 +395,7 @@ def test_several_sockets_are_told_the_option_that_reads_from_all() -> None:
 
 def test_a_named_processor_says_what_its_figure_rests_on() -> None:
     """The series, its memory with all channels, the share that runs reached, and what narrows it."""
-    memory = processor.bandwidth(named("AMD Ryzen 7 7840HS w/ Radeon 780M Graphics"))
+    memory = memory_bandwidth.bandwidth(named("AMD Ryzen 7 7840HS w/ Radeon 780M Graphics"))
     assert memory is not None
     for part in ("Ryzen 7040", "89.6 GB/s", "64 %", "by runs on", "half the channels", "--measure"):
         assert part in memory.how
@@ -733,7 +733,7 @@ def test_a_guest_on_a_laptop_is_no_clouds() -> None:
         instruction_sets=("avx2", "avx512f"),
         **{FACT: None},
     )
-    memory = processor.bandwidth(laptop)
+    memory = memory_bandwidth.bandwidth(laptop)
     assert memory is not None
     assert "clouds" not in memory.how
 
@@ -884,7 +884,7 @@ def test_nothing_to_go_by_is_said() -> None:
 def test_a_chip_with_its_memory_beside_it_tells_its_bandwidth(name: str, peak: float) -> None:
     """The fast end is the chip's peak, whatever the number of cores, and whole words decide: an M1 Max is no M1."""
     for cores in (1.0, 64.0):
-        found = processor.assumed_bandwidth(
+        found = memory_bandwidth.assumed_bandwidth(
             Machine(architecture="aarch64", scope="host", cpu_model=name, cpu_cores_usable=cores)
         )
         assert found is not None
@@ -903,7 +903,7 @@ def test_a_chip_with_its_memory_beside_it_tells_its_bandwidth(name: str, peak: f
 )
 def test_other_chips_are_not_taken_for_them(name: str) -> None:
     """A name that shares words with a known chip is still of its class: a laptop's memory ends at 136 GB/s."""
-    found = processor.assumed_bandwidth(
+    found = memory_bandwidth.assumed_bandwidth(
         Machine(
             architecture="x86_64",
             scope="host",
@@ -940,11 +940,11 @@ def test_the_cores_of_a_chip_tell_which_of_two_it_is(
         cpu_model=f"Apple {chip}",
         cpu_cores_physical=cores,
     )
-    found = processor.assumed_bandwidth(mac)
+    found = memory_bandwidth.assumed_bandwidth(mac)
     assert found is not None
     assert found[1] == peak * 10**9
     # some of the cores of a chip, in a virtual machine, do not tell
-    guest = processor.assumed_bandwidth(mac.replace(scope="vm"))
+    guest = memory_bandwidth.assumed_bandwidth(mac.replace(scope="vm"))
     assert guest is not None
     assert (
         guest[1]
@@ -956,7 +956,7 @@ def test_the_cores_of_a_chip_tell_which_of_two_it_is(
 def test_an_unknown_chip_by_apple_spans_them_all() -> None:
     """A chip that is newer than the table, or has no name, lies between an M1's cores and an M3 Ultra's memory."""
     for name in ("Apple M9 Max", "Apple processor", None):
-        found = processor.assumed_bandwidth(
+        found = memory_bandwidth.assumed_bandwidth(
             Machine(system="macos", architecture="aarch64", scope="host", cpu_model=name)
         )
         assert found is not None

@@ -290,7 +290,7 @@ def _note(
     of_series = _what_its_series_tells(text, series, chip)
     inside = "no GPU" if chip is None or chip.gpu is None else f"its {chip.gpu}"
     ram = f"{gib:g} GB of RAM" if is_stated else f"{gib:g} GB of RAM, assumed,"
-    # two Xeon E5 gave such programs no more than one did (`verdict.processor`)
+    # two Xeon E5 gave such programs no more than one did (`verdict.memory_bandwidth`)
     one_of_them = (
         " Of several processors the memory of one is counted: programs that ignore NUMA nodes get"
         " no more."

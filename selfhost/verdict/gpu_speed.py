@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ..core import units
 from ..core.records import Record
 from ..machine.record import Machine
-from .processor import Bandwidth, bandwidth
+from .memory_bandwidth import Bandwidth, bandwidth
 from .speed import (
     NO_REST,
     LaidOut,

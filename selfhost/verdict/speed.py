@@ -18,14 +18,11 @@ from ..core.saying import option
 from ..machine.record import RATE_ASSUMED, Accelerator, Machine, was_read_by_cores
 from ..needs.records import Needs
 from .devices import is_built_for, reaches
+from .memory_bandwidth import BANDWIDTH_SHARE, CLIENT_PEAKS, Bandwidth, bandwidth
 from .processor import (
     ANY_APPLE,
-    BANDWIDTH_SHARE,
-    CLIENT_PEAKS,
     LEAST_APPLE_PEAK,
-    Bandwidth,
     apple_chip_in,
-    bandwidth,
     chip_of,
     has_sockets,
     is_client_by_class,

@@ -6,7 +6,8 @@ from functools import lru_cache
 
 from ..machine.record import Machine
 from .gpu_speed import shares_and_gpus
-from .processor import bandwidth, kind_of, threads_range
+from .memory_bandwidth import bandwidth
+from .processor import kind_of, threads_range
 from .speed import (
     LaidOut,
     SharedBuilds,

@@ -14,7 +14,7 @@ from selfhost.machine.named import machine_named, profile_named
 from selfhost.machine.products import fact_to_type
 from selfhost.machine.profiles import UnknownMachineError
 from selfhost.verdict.cores import cores_rate
-from selfhost.verdict.processor import BANDWIDTH_SHARE, bandwidth
+from selfhost.verdict.memory_bandwidth import BANDWIDTH_SHARE, bandwidth
 
 GIB, GB = 2**30, 10**9
 

@@ -4,7 +4,7 @@ import pytest
 
 from selfhost.machine.named import machine_named, profile_named
 from selfhost.machine.profiles import UnknownMachineError
-from selfhost.verdict.processor import bandwidth
+from selfhost.verdict.memory_bandwidth import bandwidth
 
 GIB = 2**30
 

@@ -12,7 +12,7 @@ from selfhost.machine.named import (
 )
 from selfhost.machine.profiles import UnknownMachineError
 from selfhost.machine.reader import Machine
-from selfhost.verdict.processor import bandwidth
+from selfhost.verdict.memory_bandwidth import bandwidth
 
 GIB = 2**30
 

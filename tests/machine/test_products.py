@@ -12,7 +12,7 @@ from selfhost.machine.gpu_names import UnknownGpuError, cards_named
 from selfhost.machine.named import machine_named, profile_named
 from selfhost.machine.profiles import UnknownMachineError
 from selfhost.machine.record import Machine
-from selfhost.verdict.processor import bandwidth
+from selfhost.verdict.memory_bandwidth import bandwidth
 
 GIB = 2**30
 TABLE = shipped_table("products")

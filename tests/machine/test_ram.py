@@ -6,7 +6,7 @@ from selfhost.cli.main import main
 from selfhost.machine.named import machine_named, profile_named
 from selfhost.machine.products import fact_to_type
 from selfhost.machine.ram import stated_ram
-from selfhost.verdict.processor import bandwidth
+from selfhost.verdict.memory_bandwidth import bandwidth
 
 MB = 10**6
 PLAIN = "memory_bandwidth_bytes_per_second"

@@ -7,7 +7,8 @@ import pytest
 from selfhost import Machine, Workload, check
 from selfhost.machine.named import machine_named
 from selfhost.machine.record import AT_MOST, Accelerator
-from selfhost.verdict.processor import BANDWIDTH_SHARE, bandwidth, named_processor
+from selfhost.verdict.memory_bandwidth import BANDWIDTH_SHARE, bandwidth
+from selfhost.verdict.processor import named_processor
 from selfhost.verdict.speed import PaceRange, shared_gpu_of
 
 GB = 10**9

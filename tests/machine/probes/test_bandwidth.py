@@ -19,7 +19,7 @@ from selfhost.machine.probes.plan import FACT, Plan, cache_bytes, doubts_of, pla
 from selfhost.machine.probes.recorded import RecordedHost
 from selfhost.machine.probes.traces import Trace, rate
 from selfhost.machine.reader import Machine
-from selfhost.verdict import processor
+from selfhost.verdict import memory_bandwidth
 
 MIB, GIB = 2**20, 2**30
 QUIET = "some avg10=1.91 avg60=1.60 avg300=9.24 total=114563752\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"
@@ -289,7 +289,7 @@ def test_what_others_used_meanwhile_decides_the_confidence(
         assert filled.memory_bandwidth_bytes_per_second is None
         return
     assert filled.memory_bandwidth_bytes_per_second == found.bytes_per_second
-    memory = processor.bandwidth(filled.replace(architecture="x86_64", scope="vm"))
+    memory = memory_bandwidth.bandwidth(filled.replace(architecture="x86_64", scope="vm"))
     assert memory is not None
     assert memory.measured == (confidence == "high")
 

@@ -26,7 +26,7 @@ from selfhost.machine.probes.traces import Trace
 from selfhost.machine.reader import Machine
 from selfhost.machine.record import LATE, PURPOSES, Disk, was_busy
 from selfhost.verdict.judging import judge
-from selfhost.verdict.processor import bandwidth
+from selfhost.verdict.memory_bandwidth import bandwidth
 from selfhost.verdict.record import Route
 from verdict.small import MACHINE, WORK, question
 
