@@ -66,7 +66,7 @@ def circumstances_of(
         bounds=(
             *_cache_bound(question, runtime, judged),
             *_lean(runtime, judged),
-            *_unpacked(runtime, judged),
+            *_unpacked(runtime, judged, machine),
         ),
         environment=_buffers_bound(question, runtime, judged, machine, catalogue),
         device=_device(runtime, judged, machine),
@@ -195,16 +195,16 @@ def _lean(runtime: RuntimeSpec, judged: Judged) -> tuple[str, ...]:
     return (runtime.lean_option,) if is_lean else ()
 
 
-def _unpacked(runtime: RuntimeSpec, judged: Judged) -> tuple[str, ...]:
-    """The option without which the program may crash on this processor."""
+def _unpacked(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[str, ...]:
+    """The option without which the program may crash on this processor, as the memory is told."""
     option = runtime.unpacked_option
-    return (option,) if option and may_crash(runtime, judged) else ()
+    return (option,) if option and may_crash(runtime, judged, machine) else ()
 
 
-def may_crash(runtime: RuntimeSpec, judged: Judged) -> bool:
-    """Whether the program may crash there, where the judged one may."""
-    judged_may = any(finding.code == "cpu-crashes" for finding in judged.findings)
-    return judged_may and bool(runtime.crashes_with_sets)
+def may_crash(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> bool:
+    """Whether the program may crash there: not where accelerators hold all of the model."""
+    placement, _ = _held(judged)
+    return placement != "accelerator" and bool(runtime.crashing_sets(machine.instruction_sets))
 
 
 def _cache_bound(question: Question, runtime: RuntimeSpec, judged: Judged) -> tuple[str, ...]:

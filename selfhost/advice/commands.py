@@ -65,7 +65,7 @@ def commands(
     # alone they are no other way to run it: `by_tag` has them with what installs that program
     if lines and runtime.shown_with and question.missing_bytes != 0:
         other = catalogue.runtime(runtime.shown_with)
-        if not may_crash(other, judged):
+        if not may_crash(other, judged, machine):
             lines += _line_of_another(other, question, circumstances, machine, tag)
     return tuple(lines)
 
@@ -157,7 +157,7 @@ def by_tag(
     holds_files_of = runtime.tags_of if typed else ()
     if tag is None or not judged.fits or not _is_served(question, runtime, machine, holds_files_of):
         return None
-    if may_crash(runtime, judged):
+    if may_crash(runtime, judged, machine):
         return None
     default = need.default_format_and_quantization(spec, runtime)[1]
     loads = workload.quantization if typed else runtime.tags.get(tag, default)

@@ -4,7 +4,7 @@ reader.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from ..core.records import Record, pattern, read_by
 from ..core.tomlfile import Document, Table
@@ -695,6 +695,14 @@ class RuntimeSpec(Record):
     def computes_with(self) -> str:
         """The id of the runtime whose rules for memory and pace hold."""
         return self.library or self.id
+
+    def crashing_sets(self, instruction_sets: Collection[str] | None) -> tuple[str, ...]:
+        """Those of a processor's instruction sets on which it may crash."""
+        return tuple([name for name in self.crashes_with_sets if name in (instruction_sets or ())])
+
+    def is_unpacked_on(self, instruction_sets: Collection[str] | None) -> bool:
+        """Whether its command has `unpacked_option` there, which keeps it from a crash."""
+        return bool(self.unpacked_option and self.crashing_sets(instruction_sets))
 
     def rule_of(self, quantization: str | None) -> QuantizationRule | None:
         """The rule for a quantization, whatever the size of its groups; None for a model's own

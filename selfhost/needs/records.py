@@ -114,12 +114,13 @@ class Term(Record):
     tensor parallelism divides, each with the most parts it comes in (0: any number); the rest, and
     all of it where nothing is said, is whole on every device. `on_device` is the term where the
     model lies on an accelerator, for what a processor takes otherwise: parts of files that it maps
-    and never reads. `beside` is what of such a term stays in RAM, and of a program that runs on
-    devices alone what it takes of the RAM. `on_large` is the term on a device of
-    `devices.is_large`. `high_cut` is the cut of `high_bytes` where that is another. `joined`: the
-    least, likely and most that each of several devices holds of it more. `lean` is the term where
-    the runtime is started with its `lean_option`. `reserves`: what is left free of a device
-    in its place, the smallest devices first; the term is then that of one that shares the RAM.
+    and never reads, weights that are larger in a layout of its own. `beside` is what of such a term
+    stays in RAM, and of a program that runs on devices alone what it takes of the RAM. `on_large`
+    is the term on a device of `devices.is_large`. `high_cut` is the cut of `high_bytes` where that
+    is another. `joined`: the least, likely and most that each of several devices holds of it more.
+    `lean` is the term where the runtime is started with its `lean_option`. `reserves`: what is left
+    free of a device in its place, the smallest devices first; the term is then that of one that
+    shares the RAM.
     """
 
     name: str

@@ -6,15 +6,46 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..core.records import Record
+
+
+class Buffer(Record):
+    """A kind of buffer in which llama.cpp lays out weights anew.
+
+    `rows`: the types that it takes, each with the multiple that its count of rows must have.
+    `more_bytes`: what a block of a type takes more there than in the file. `stacks`: it takes the
+    stacked matrices of experts, too. `source`: the file of llama.cpp that says so.
+    """
+
+    rows: Mapping[str, int]
+    more_bytes: Mapping[str, int] = {}
+    stacks: bool = True
+    source: str = "ggml-cpu/repack.cpp"
+
+
 _AVX2 = {"Q4_0": 8, "Q4_K": 8, "IQ4_NL": 8, "MXFP4": 8}
-LAYOUTS: Mapping[str, Mapping[str, int]] = {
-    "": {},
-    "avx512f": {**_AVX2, "Q2_K": 8},
-    "avx2": _AVX2,
-    "asimddp": {"Q4_0": 4, "Q4_K": 8, "Q5_K": 8, "Q6_K": 8, "Q8_0": 4, "IQ4_NL": 4, "MXFP4": 4},
+_AVX512 = Buffer(rows={**_AVX2, "Q2_K": 8})
+# single matrices alone: supports_op asks for MUL_MAT, for twice TILE_N rows, and for these types;
+# float16 is copied as it is; get_row_size has the bytes
+_AMX = Buffer(
+    rows=dict.fromkeys(("Q4_0", "Q4_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS", "F16"), 32),
+    more_bytes={"Q8_0": 4, "Q4_K": 4, "Q5_K": 4, "IQ4_XS": 2},
+    stacks=False,
+    source="ggml-cpu/amx/amx.cpp, mmq.cpp",
+)
+LAYOUTS: Mapping[str, tuple[Buffer, ...]] = {
+    "": (),
+    "amx_int8": (_AMX, _AVX512),
+    "avx512f": (_AVX512,),
+    "avx2": (Buffer(rows=_AVX2),),
+    "asimddp": (
+        Buffer(
+            rows={"Q4_0": 4, "Q4_K": 8, "Q5_K": 8, "Q6_K": 8, "Q8_0": 4, "IQ4_NL": 4, "MXFP4": 4}
+        ),
+    ),
 }
-"""By the instruction set that decides: the types that llama.cpp copies, each with the multiple that
-its count of rows must have (ggml/src/ggml-cpu/repack.cpp).
+"""By the instruction set that decides: the buffers in which llama.cpp lays out weights anew, the
+first of which that takes a matrix has it (ggml-cpu.cpp, ggml_backend_cpu_get_extra_buffer_types).
 """
 
 
@@ -35,13 +66,17 @@ def holds_wide_results(instruction_sets: tuple[str, ...] | None, dtype: str | No
     """
     sets = instruction_sets or ()
     return (
-        dtype == "bfloat16" and "avx512bw" in sets and not {"avx512_bf16", "amx_bf16"} & set(sets)
+        dtype == "bfloat16"
+        and "avx512bw" in sets
+        # what has AMX has bfloat16
+        and not {"avx512_bf16", "amx_bf16", "amx_int8"} & set(sets)
     )
 
 
 # one example of instruction sets for each kind of processor that needs the same memory
 KINDS: Mapping[str, tuple[str, ...] | None] = {
-    "untold": None, "": (), "avx512f": ("avx512f", "avx512bw", "avx512_bf16"),
+    "untold": None, "": (), "amx_int8": ("amx_int8", "avx512f", "avx512bw", "avx512_bf16"),
+    "avx512f": ("avx512f", "avx512bw", "avx512_bf16"),
     "avx512f wide": ("avx512f", "avx512bw"),
     "avx2": ("avx2",), "asimddp": ("asimddp",),
 }  # fmt: skip

@@ -125,7 +125,7 @@ def _on_devices(memory: MemoryNeed) -> MemoryNeed:
 @remembered(32)
 def on_one(needs: Needs, where: str) -> Needs:
     """All of it on one accelerator, but for the program and what llama.cpp keeps in RAM."""
-    terms = needs.memory.terms if needs.memory else ()
+    terms = [_in_file(term) for term in needs.memory.terms] if needs.memory else []
     stored = _as_stored(
         [term.beside or term if term.is_program else term.replace(where=where) for term in terms]
     )
@@ -211,7 +211,7 @@ def _with_shares(
     """So many layers in each place, and those that are left in RAM."""
     terms: list[Term] = []
     for term in memory.terms:
-        terms.extend(_parts(term, shares, left, layers))
+        terms.extend(_parts(_in_file(term), shares, left, layers))
     return placed_as(needs, "split" if left else "accelerator", terms)
 
 
@@ -380,6 +380,11 @@ def _of_a_device(term: Term, away: bool) -> Iterator[Term]:
     yield there.replace(where=term.where, beside=None)
     if there.beside is not None:
         yield there.beside
+
+
+def _in_file(term: Term) -> Term:
+    """Of a second layout what its originals take."""
+    return term.on_device if term.is_copy and term.on_device is not None else term
 
 
 def _as_stored(terms: Sequence[Term]) -> Iterator[Term]:

@@ -526,7 +526,7 @@ def advice(
         and runtime.unpacked_option
         and "avx512f" in available_sets
         # there the option is advised for another reason, and its gain was not measured
-        and not available_sets.intersection(runtime.crashes_with_sets)
+        and not runtime.is_unpacked_on(machine.instruction_sets)
     ):
         lines += _layout_advice(runtime, read_bytes)
     if runtime is not None and runtime.numa_option and has_sockets(machine):

@@ -6,27 +6,34 @@ import re
 
 import pytest
 
+from helpers.arithmetic import calculate
 from helpers.each import each
 from helpers.needs_of import asked, catalogue, in_gguf, memory, rows, runtime
 from selfhost.machine.changes import apply
 from selfhost.machine.record import Machine
+from selfhost.needs.quantization import BLOCKS
 from selfhost.needs.records import MemoryNeed, Needs
+from selfhost.needs.repack import LAYOUTS
 from selfhost.needs.tensors import row_of
 from selfhost.verdict.placement import Spreading, placements
 
+# what Linux lists of a Xeon from Sapphire Rapids on, as far as programs ask for it
+AMX_SETS = ("avx2", "avx512f", "avx512bw", "avx512_bf16", "amx_tile", "amx_int8", "amx_bf16")
+
 
 @pytest.mark.parametrize("gpu", ["24GiB", "3GiB"])
-def test_only_a_processor_has_a_second_layout(gpu: str) -> None:
+@pytest.mark.parametrize("sets", [("avx2", "fma", "f16c"), AMX_SETS])
+def test_only_a_processor_has_a_second_layout(gpu: str, sets: tuple[str, ...]) -> None:
     """On a GPU the weights lie as they are stored, in one term, and so do those that a split leaves in RAM (llama.cpp
     0c1e570, make_cpu_buft_list: the GPU's kind of RAM before the processor's layout). Neither changes the sum.
 
     The token table, which stays in RAM, may be dropped: 32,768 × 4,096 values of Q4_K, 144 bytes for 256.
     """
     machine = apply(
-        Machine(planning=True), [f"gpu={gpu}", "memory=64GiB", "instruction_sets=avx2,fma,f16c"]
+        Machine(planning=True), [f"gpu={gpu}", "memory=64GiB", f"instruction_sets={','.join(sets)}"]
     )
-    spec = catalogue().spec("mistral-7b-instruct-v0.3")
-    plain = asked(spec, runtime("llama.cpp"), instruction_sets=("avx2", "fma"))
+    spec, program = catalogue().spec("mistral-7b-instruct-v0.3"), runtime("llama-cpp-python")
+    plain = asked(spec, program, instruction_sets=sets)
     placed = next(placements(plain, machine, Spreading(shared_layers=32)))
     assert placed.placement == ("accelerator" if gpu == "24GiB" else "split")
     on_device = [term for term in memory(placed).terms if term.where != "host"]
@@ -46,8 +53,90 @@ def test_only_a_processor_has_a_second_layout(gpu: str) -> None:
             sum(term.high_bytes for term in terms),
         )
 
-    low, size, high = weights(memory(plain))
+    low, size, high = weights(memory(asked(spec, program)))
     assert weights(memory(placed)) == (low - 32_768 * 4_096 // 256 * 144, size, high)
+
+
+# what llama.cpp printed as the AMX buffer of the weights, in MiB: 0c1e570 on a Xeon guest, all 225 matrices of Mistral 7B but the token table; in
+# ggml-org/llama.cpp#19184 the tied table was laid out too; the log of b4311 in ggml-org/ci has Pythia with Q5_K among Q4_K, a table in Q6_K beside
+# Q5_0, which has no kernels there, and BGE small in F16, as it is stored
+AMX_BUFFERS = [
+    ("mistral-7b-instruct-v0.2", "Q4_K_M", 4183.04),
+    ("lfm2.5-1.2b-instruct", "Q8_0", 1325.25),
+    ("pythia-1.4b", "Q4_K_M", 829.10),
+    ("pythia-1.4b", "Q5_0", 80.60),
+    ("bge-small-en-v1.5", "F16", 40.50),
+]
+
+
+@each(("model", "quantization", "mib"), AMX_BUFFERS)
+def test_amx_has_a_layout_of_its_own(model: str, quantization: str, mib: float) -> None:
+    """A processor with AMX lays out more types than others, and blocks of some are larger there than in the file."""
+    found = memory(
+        asked(
+            catalogue().spec(model),
+            runtime("ollama"),
+            quantization=quantization,
+            instruction_sets=AMX_SETS,
+        )
+    )
+    (copy,) = (term for term in found.terms if term.is_copy)
+    assert copy.bytes / 2**20 == pytest.approx(mib, abs=0.005)
+    assert calculate(copy.arithmetic) == copy.bytes
+    assert copy.low_bytes <= copy.bytes <= copy.high_bytes
+
+
+def test_a_tied_table_is_laid_out_anew_as_the_output_matrix() -> None:
+    """A log of Qwen3 4B in Q4_K_M on Windows on ARM (withcatai/node-llama-cpp#556): CPU_REPACK 2375.16 MiB, with token_embd.weight in q6_K_8x8; it
+    is mapped as well, for rows are looked up there. On a GPU there are two of it in any case.
+    """
+    found = memory(
+        asked(
+            catalogue().spec("qwen3-4b"),
+            runtime("llama.cpp"),
+            quantization="Q4_K_M",
+            instruction_sets=("asimddp", "i8mm"),
+        )
+    )
+    sizes = {term.name: term.bytes for term in found.terms}
+    table = 151_936 * 2_560 // 256 * 210
+    assert sizes["repacked_weights"] / 2**20 == pytest.approx(2375.16, abs=0.005)
+    assert found.evictable_bytes == sizes["repacked_weights"] - table
+    assert table < sizes["weights"] < 1.01 * table
+
+
+def test_a_block_of_amx_has_the_bytes_of_its_row_size() -> None:
+    """llama.cpp 0c1e570, amx/mmq.cpp, get_row_size: sizeof of the block (ggml-common.h), and 4 bytes of sums more in Q8_0, 4 of unpacked scales in
+    Q4_K and Q5_K, 2 in IQ4_XS.
+    """
+    amx, _ = LAYOUTS["amx_int8"]
+    assert {type: BLOCKS[type][1] + amx.more_bytes.get(type, 0) for type in amx.rows} == {
+        "Q4_0": 18, "Q4_1": 20, "Q8_0": 38, "Q4_K": 148, "Q5_K": 180, "Q6_K": 210, "IQ4_XS": 138, "F16": 2,
+    }  # fmt: skip
+
+
+def test_experts_have_the_other_layout_beside_amx() -> None:
+    """amx/amx.cpp takes MUL_MAT alone, and repack.cpp the stacks of MUL_MAT_ID: 128 experts × 3 × 2,048 × 768 values of Qwen3 30B A3B in 48
+    layers, half of those of ffn_down in Q6_K, which it leaves in the file.
+    """
+    spec = catalogue().spec("qwen3-30b-a3b")
+    both, repacked = (
+        next(term for term in memory(answer).terms if term.is_copy)
+        for sets in (AMX_SETS, ("avx2", "avx512f"))
+        for answer in [asked(spec, runtime("ollama"), quantization="Q4_K_M", instruction_sets=sets)]
+    )
+    stacks = 128 * 2_048 * 768 * (2 * 48 + 24) // 256 * 144
+    assert f"{stacks:,} bytes of Q4_K" in both.arithmetic
+    assert repacked.bytes > stacks
+    assert calculate(both.arithmetic) == both.bytes
+
+
+def test_a_command_with_no_repack_has_no_second_layout() -> None:
+    """Where llama.cpp may crash its command has --no-repack (tools/server/README.md), and all weights are mapped as they lie in the file."""
+    spec = catalogue().spec("mistral-7b-instruct-v0.3")
+    mapped = memory(asked(spec, runtime("llama.cpp"), instruction_sets=AMX_SETS))
+    assert mapped == memory(asked(spec, runtime("llama.cpp"), instruction_sets=("sse4_2",)))
+    assert mapped.evictable_bytes == 0
 
 
 # tables by hand, 210 bytes for 256 values of Q6_K and 144 of Q4_K; what the device takes is what llama.cpp printed at load: Llama 3.2 in
@@ -104,8 +193,9 @@ def test_a_tied_table_lies_on_both_sides() -> None:
         tied = not (row is not None and (row.encoder or row.output_in_gguf)) and (
             spec.architecture.tied_embeddings or not spec.architecture.output_matrix
         )
+        # the processor's second layout has a tied table twice as well
         before = sum(
-            term.bytes
+            (term.on_device or term).bytes
             for term in plain.memory.terms
             if term.name in ("weights", "repacked_weights")
         )

@@ -227,8 +227,9 @@ def compare(
     """
     memory = verdict.needs.memory if verdict.needs is not None else None
     in_places = _in_places(run.memory, verdict.machine, memory)
-    spread = _spread(run, verdict)
-    rows = [_of_memory(seen, memory, run, spread) for seen in in_places]
+    spread, laid_out = _spread(run, verdict), _laid_out_otherwise(in_places, memory)
+    unlike = {"compute": spread, "weights": laid_out, "repacked_weights": laid_out}
+    rows = [_of_memory(seen, memory, run, unlike) for seen in in_places]
     total = verdict.speed.parallel_total if verdict.speed is not None else None
     on_card = verdict.needs is not None and verdict.needs.placement != "host"
     least = LEAST_TOKENS["decode"], BATCH_TOKENS if on_card else LEAST_TOKENS["prompt"]
@@ -498,14 +499,26 @@ def _spread(run: Run, verdict: Verdict) -> str | None:
     )
 
 
+def _laid_out_otherwise(seen: Sequence[SeenMemory], memory: MemoryNeed | None) -> str | None:
+    """Why weights are not compared; None where the run laid them out as predicted. Its log tells no
+    option: a command with --no-repack may be predicted where the run had none.
+    """
+    terms = () if memory is None else memory.terms
+    has_copy = any(part.term == "repacked_weights" for part in seen)
+    if not has_copy or any(term.is_copy for term in terms):
+        return None
+    return "the run laid weights out anew for its processor, and predicted is without (--no-repack)"
+
+
 def _of_memory(
-    seen: SeenMemory, memory: MemoryNeed | None, run: Run, spread: str | None
+    seen: SeenMemory, memory: MemoryNeed | None, run: Run, unlike: Mapping[str, str | None]
 ) -> Difference:
+    """`unlike`: by term why the run has it otherwise than predicted."""
     predicted: _Predicted | None = None
     why: str | None = "no memory is predicted for it"
     if memory is not None:
         predicted = _PREDICTED.get(seen.term, _one_term)(seen.term, seen.where, memory, run)
-        why = _why_not(seen, run) or (spread if seen.term == "compute" else None)
+        why = _why_not(seen, run) or unlike.get(seen.term)
         if not predicted.high and seen.where == "host" and not _all_in_ram(memory):
             predicted, why = None, _BESIDE_GPU
     inside = None

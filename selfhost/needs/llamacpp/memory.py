@@ -42,7 +42,8 @@ def parts(subject: Subject, runtime: RuntimeSpec, workload: Asked) -> Parts:
             *(() if unread is None else [unread]),
         )
         return Parts(files=files, terms=growing, unknown=missing)
-    layout = layout_of(workload.instruction_sets)
+    sets = workload.instruction_sets
+    layout = "" if runtime.is_unpacked_on(sets) else layout_of(sets)
     weights, evictable = weights_terms(subject, quantization, files, layout)
     projector = None if subject.text_alone else _projector(subject)
     no_encoders = None if subject.text_alone else why_no_encoders(subject.spec)

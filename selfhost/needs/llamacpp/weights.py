@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 
 from ...catalogue.spec import SIZE_OF, Architecture, ModelSpec
 from ...core.caching import lru_cache
 from ...core.records import Record
 from ..parts import Subject, term
-from ..quantization import BITS_PER_WEIGHT, Stored, typed_earlier
+from ..quantization import BITS_PER_WEIGHT, BLOCKS, Stored, typed_earlier
 from ..records import How, Offload, SizedWeights, Term
-from ..repack import LAYOUTS
+from ..repack import LAYOUTS, Buffer
 from ..tensors import ArchitectureRow
 from . import buffers as llamacpp
 from .files import (
@@ -26,8 +26,10 @@ from .files import (
 from .load import Load
 
 _OWN_MIX = 0.005
-# whatever their type (ggml/src/ggml-cpu/repack.cpp)
-_NEVER_REPACKED = ("token_embd", "per_layer_token_embd", "position_embd", "token_types")
+# looked up by rows, so that they lie as they are stored whatever their type, and never multiplied,
+# but for the token table where it is the output matrix too
+_LOOKED_UP = ("token_embd", "per_layer_token_embd", "position_embd", "token_types")
+_TOKEN_TABLE = "token_embd.weight"
 
 
 class _Loaded(Record):
@@ -140,12 +142,21 @@ def _loaded(
     )
 
 
-def _in_layouts(loaded: _Loaded, layout: Mapping[str, int]) -> tuple[list[Term], int]:
+def _in_layouts(loaded: _Loaded, layout: Sequence[Buffer]) -> tuple[list[Term], int]:
     """The weights as they lie in the file and those in a second layout, each with its share of the
-    range; and the bytes of the second.
+    range; and the bytes of the originals of the second.
+
+    A token table that is the output matrix too is in both (src/llama-model-loader.cpp,
+    create_tensor: TENSOR_DUPLICATED).
     """
-    moved = tuple(tensor for tensor in loaded.tensors if _repacked(tensor, layout))
-    rest = tuple(tensor for tensor in loaded.tensors if not _repacked(tensor, layout))
+    copies: list[tuple[Stored, Buffer]] = []
+    moved: list[Stored] = []
+    rest: list[Stored] = []
+    for tensor in loaded.tensors:
+        buffer = _buffer_of(tensor, layout, tied=loaded.tied)
+        (rest if buffer is None or tensor.name == _TOKEN_TABLE else moved).append(tensor)
+        if buffer is not None:
+            copies.append((tensor, buffer))
     copied, kept = (sum(tensor.bytes for tensor in part) for part in (moved, rest))
     share = kept / (kept + copied) if copied else 1
     less, more = int(loaded.less * share), int(loaded.more * share)
@@ -158,19 +169,63 @@ def _in_layouts(loaded: _Loaded, layout: Mapping[str, int]) -> tuple[list[Term],
         low=kept - less,
         high=kept + more,
     ).replace(offload=_offload(rest, loaded.tied))
-    if not copied:
+    if not copies:
         return [own], 0
-    second = term(
+    files = ", ".join(dict.fromkeys(buffer.source for _, buffer in copies))
+    as_stored = term(
         "repacked_weights",
         copied,
         loaded.how,
-        f"{llamacpp.SOURCE}: ggml-cpu/repack.cpp; interleaved for this processor, the originals"
-        " in the page cache may be dropped",
+        f"{llamacpp.SOURCE}: {files}; interleaved for this processor, the originals in the page"
+        " cache may be dropped",
         by_type(moved),
         low=copied - (loaded.less - less),
         high=copied + (loaded.more - more),
     ).replace(offload=_offload(moved, loaded.tied))
-    return [own, second], copied
+    return [own, _laid_out(as_stored, copies)], copied
+
+
+def _laid_out(as_stored: Term, copies: Sequence[tuple[Stored, Buffer]]) -> Term:
+    """Weights in the buffers of a layout, where they may take more than `as_stored`."""
+    size = sum(tensor.bytes + _more_bytes(tensor, buffer) for tensor, buffer in copies)
+    stored = as_stored.bytes
+    if size == stored:
+        return as_stored
+    line = _by_layout(copies)
+    if any(tensor.name == _TOKEN_TABLE for tensor, _ in copies):
+        line += "; the token table is among them, as the output matrix"
+    # the range of what was stored grows with it
+    low, high = (
+        size + (end - stored) * size // (stored or size)
+        for end in (as_stored.low_bytes, as_stored.high_bytes)
+    )
+    return as_stored.replace(
+        bytes=size,
+        low_bytes=low,
+        high_bytes=high,
+        arithmetic=line,
+        offload=None,
+        on_device=as_stored,
+    )
+
+
+def _more_bytes(tensor: Stored, buffer: Buffer) -> int:
+    """What a tensor takes more there than in the file."""
+    blocks = tensor.bytes // BLOCKS[tensor.type][1]
+    return blocks * buffer.more_bytes.get(tensor.type, 0)
+
+
+def _by_layout(copies: Iterable[tuple[Stored, Buffer]]) -> str:
+    """`3,413,114,880 × 148/144 bytes of Q4_K + …`, the most first."""
+    sizes: dict[tuple[str, str], int] = {}
+    for tensor, buffer in copies:
+        block, more = BLOCKS[tensor.type][1], buffer.more_bytes.get(tensor.type)
+        kind = tensor.type, f" × {block + more}/{block}" if more else ""
+        sizes[kind] = sizes.get(kind, 0) + tensor.bytes
+    return " + ".join(
+        f"{size:,}{times} bytes of {type}"
+        for (type, times), size in sorted(sizes.items(), key=lambda item: -item[1])
+    )
 
 
 def _tied(tensors: Iterable[Stored], row: ArchitectureRow) -> bool:
@@ -185,7 +240,7 @@ def _passed_over(tensor: Stored, row: ArchitectureRow) -> bool:
     )
 
 
-def _offload(tensors: tuple[Stored, ...], tied: bool) -> Offload:
+def _offload(tensors: Sequence[Stored], tied: bool) -> Offload:
     """The input layer is never given to a device, and the output matrix goes with the last layer
     (src/llama-model.cpp, load_tensors).
 
@@ -194,7 +249,7 @@ def _offload(tensors: tuple[Stored, ...], tied: bool) -> Offload:
     """
     output = sum(tensor.bytes for tensor in tensors if tensor.name.startswith("output."))
     tables = sum(tensor.bytes for tensor in tensors if tensor.is_table)
-    again = sum(tensor.bytes for tensor in tensors if tied and tensor.name == "token_embd.weight")
+    again = sum(tensor.bytes for tensor in tensors if tied and tensor.name == _TOKEN_TABLE)
     layers = sum(tensor.bytes for tensor in tensors) - output - tables
     return Offload(layer_bytes=layers, output_bytes=output + again, table_bytes=tables)
 
@@ -211,17 +266,25 @@ def _in_proportion(parts: Offload, tensors: tuple[Stored, ...], size: int) -> Of
     )
 
 
-def _repacked(tensor: Stored, layout: Mapping[str, int]) -> bool:
-    multiple = layout.get(tensor.type)
+def _buffer_of(tensor: Stored, layout: Sequence[Buffer], *, tied: bool) -> Buffer | None:
+    """The one in which a matrix has its second layout; None for what has none."""
+    name, shape = tensor.name, tensor.shape
     if (
-        multiple is None
-        or not tensor.name.endswith(".weight")
-        or len(tensor.shape) < 2
-        or tensor.shape[1] % multiple
+        not name.endswith(".weight")
+        or len(shape) < 2
+        or (name.startswith(_LOOKED_UP) and not (tied and name == _TOKEN_TABLE))
+        or name.endswith(("attn_k_b.weight", "attn_v_b.weight"))
     ):
-        return False
-    return not tensor.name.startswith(_NEVER_REPACKED) and not tensor.name.endswith(
-        ("attn_k_b.weight", "attn_v_b.weight")
+        return None
+    return next(
+        (
+            buffer
+            for buffer in layout
+            if tensor.type in buffer.rows
+            and shape[1] % buffer.rows[tensor.type] == 0
+            and (buffer.stacks or len(shape) == 2)
+        ),
+        None,
     )
 
 

@@ -35,7 +35,10 @@ _PRODUCT, _PRODUCTS = (int(0.7 * MIB), int(0.5 * MIB), int(0.8 * MIB)), 1024
 # products 0.11 to 0.18, of long or large ones 0.75 and 1.8, which was not told from holes of the
 # heap); without AVX-512 that made one answer's peak 0.06 smaller, and single products kept nothing
 _WIDE_PRODUCT, _NO_PRODUCT = (int(0.15 * MIB), 0, int(0.3 * MIB)), (0, 0, int(0.1 * MIB))
-_PRODUCT_OF = {"avx512f": _PRODUCT, "avx512f wide": _WIDE_PRODUCT, "avx2": _NO_PRODUCT}
+_PRODUCT_OF = {
+    **dict.fromkeys(("amx_int8", "avx512f"), _PRODUCT),
+    "avx512f wide": _WIDE_PRODUCT, "avx2": _NO_PRODUCT,
+}  # fmt: skip
 # resident with sklearn.metrics, which transformers imports where it finds it
 SKLEARN_BYTES = 38 * MIB
 # glibc gives a freed block of this size back at once; smaller ones share a heap in which holes stay

@@ -70,10 +70,7 @@ def _as_stated(
 
 
 def _crashes(needs: CpuNeed, machine: Machine, runtime: RuntimeSpec | None) -> Finding | None:
-    available_sets = machine.instruction_sets or ()
-    crashing_sets = [
-        name for name in (runtime.crashes_with_sets if runtime else ()) if name in available_sets
-    ]
+    crashing_sets = runtime.crashing_sets(machine.instruction_sets) if runtime else ()
     if runtime is None or not crashing_sets:
         return None
     return _finding(

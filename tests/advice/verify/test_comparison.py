@@ -94,6 +94,26 @@ def test_every_buffer_of_a_real_server_is_inside() -> None:
     assert memory["kv_cache"].difference == 0
 
 
+def test_a_run_that_laid_weights_out_for_amx_is_held_against_its_program() -> None:
+    """Of ggml-org/llama.cpp#19184, LFM2.5 1.2B in Q8_0 on a processor with AMX: that buffer lies in RAM. Ollama has it so; the command of llama.cpp
+    has --no-repack there, and what the run had without is not compared.
+    """
+    log = (
+        "load_tensors:          AMX model buffer size =  1325.25 MiB\n"
+        "load_tensors:   CPU_Mapped model buffer size =  1186.25 MiB\n"
+    )
+    run = run_of(log)
+    assert run is not None
+    assert {seen.where for seen in run.memory} == {"host"}
+    sets = ("avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512_bf16", "amx_tile", "amx_int8")
+    machine = MACHINE.replace(instruction_sets=sets)
+    for program, inside in (("ollama", True), ("llama.cpp", None)):
+        seen = run.replace(runtime=program, quantization="Q8_0")
+        rows = held(seen, "lfm2.5-1.2b-instruct", machine).differences
+        assert [row.inside for row in rows] == [inside, inside], program
+        assert all(bool(row.why) == (inside is None) for row in rows)
+
+
 # RssAnon 172,648 kB and RssFile 398,004 kB of that server after a prompt of 630 tokens
 SERVER = Run(
     tool="process",

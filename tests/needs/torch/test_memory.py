@@ -319,7 +319,9 @@ def test_what_is_kept_of_products_hangs_on_the_processor() -> None:
 
 def test_processors_of_one_kind_keep_alike() -> None:
     """`list` has worked its memory out for one of each kind, `check` asks with what the machine tells: Windows tells AVX-512 F alone."""
-    told = ("avx2", "avx512f", "avx512bw", "avx512_bf16", "amx_bf16", "asimddp", "i8mm")
+    told = (
+        "avx2", "avx512f", "avx512bw", "avx512_bf16", "amx_bf16", "amx_int8", "asimddp", "i8mm",
+    )  # fmt: skip
     for chosen in product((False, True), repeat=len(told)):
         sets = tuple(name for name, there in zip(told, chosen, strict=True) if there)
         assert torch_memory.kept_product(sets, "bfloat16") == torch_memory.kept_product(

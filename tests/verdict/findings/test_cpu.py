@@ -174,6 +174,14 @@ def test_programs_that_crashed_with_amx_are_told_with_what_prevents_it(
     assert prevents in (finding.remedy or "")
     servers = [line for line in verdict.commands if line.startswith("llama-server")]
     assert all(line.endswith(" --no-repack") for line in servers)
+    assert verdict.needs is not None
+    assert verdict.needs.memory is not None
+    # what is told is what the command takes
+    has_copy = any(term.is_copy for term in verdict.needs.memory.terms)
+    assert has_copy == (runtime != "llama.cpp")
+    # a profile may state sets that it assumes: the command has the option all the same
+    guessed = check("mistral-7b", asked, machine=server.replace(assumed=named.assumed))
+    assert guessed.commands == verdict.commands
     if runtime == "llama.cpp":
         assert servers
         # beside it a program that would crash is no other way to run the model

@@ -26,7 +26,7 @@ _MOST_LINES = 2_000_000
 # load_tensors: CPU_Mapped model buffer size = 373.71 MiB
 _BUFFER = pattern(r"(\S{1,40}) (model|KV|RS|compute) buffer size = +(\d{1,9}(?:\.\d{1,4})?) MiB")
 _TERMS = {"KV": "kv_cache", "RS": "recurrent_state", "compute": "compute"}
-_REPACKED = pattern(r"_(?:REPACK|AARCH64|AMX)$|^CPU_(?:REPACK|AARCH64|AMX)")
+_REPACKED = pattern(r"(?:^|_)(?:REPACK|AARCH64|AMX)$|^CPU_(?:REPACK|AARCH64|AMX)")
 # builds of 2024 and before
 _WEIGHTS = pattern(r"llm_load_tensors: +(\S{1,40}) buffer size = +(\d{1,9}(?:\.\d{1,4})?) MiB")
 # [ Prompt: 63.8 t/s | Generation: 13.5 t/s ]

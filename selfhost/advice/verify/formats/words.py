@@ -65,7 +65,7 @@ def place_of(device: str) -> str:
     """Where a buffer of that name lies: `CPU_Mapped` and `CUDA_Host` in RAM, `CUDA1` on the second
     accelerator.
     """
-    if device.startswith("CPU") or device.endswith("_Host") or device in ("Host", "BLAS"):
+    if device.startswith("CPU") or device.endswith("_Host") or device in ("Host", "BLAS", "AMX"):
         return "host"
     digits = ""
     for letter in device.partition("_")[0][::-1]:

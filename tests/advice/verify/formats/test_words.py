@@ -32,6 +32,7 @@ def test_a_file_type_is_a_quantization(text: str, name: str | None) -> None:
     [
         ("CPU_Mapped", "host"),
         ("CPU_REPACK", "host"),
+        ("AMX", "host"),
         ("CUDA_Host", "host"),
         ("CUDA1", "accelerator:1"),
         ("Vulkan0", "accelerator:0"),
