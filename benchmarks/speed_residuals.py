@@ -129,9 +129,8 @@ def main() -> int:
         ("speed_mlx_prompts.json, fitted", list(of_mlx_prompts("fitted"))),
         ("speed_mlx_prompts.json, kept out of the fit", list(of_mlx_prompts("kept"))),
         ("speed_fresh.json, in no fit", list(of_fresh())),
-        ("processors that tell their RAM, fitted", list(of_processors("fitted"))),
-        ("processors that tell their RAM, kept out of the fit", list(of_processors("kept"))),
-        ("speed_processors_blind.json, in no fit", list(of_processors("blind", BLIND))),
+        ("speed_processors.json, which tell their RAM", list(of_processors(PROCESSORS))),
+        ("speed_processors_blind.json, in no fit", list(of_processors(BLIND))),
         ("speed_training.json", list(of_training(machine_of))),
         ("speed_documents.json", list(of_documents(machine_of))),
         ("speed_whisper.json", list(of_whisper(machine_of))),
@@ -253,7 +252,7 @@ def _shares() -> dict[str, list[Share]]:
     for share in (0.4, 0.8):
         cpus.processor_of = partial(fixed, share=share)
         memory_bandwidth.bandwidth.cache_clear()
-        likely.append([*of_reports(), *of_earlier(), *of_processors("fitted")])
+        likely.append([*of_reports(), *of_earlier(), *of_processors(PROCESSORS)])
     cpus.processor_of = real
     memory_bandwidth.bandwidth.cache_clear()
     shares: dict[str, list[Share]] = {}
@@ -988,11 +987,10 @@ def of_fresh() -> Iterator[Run]:
         yield _named_run(row, group, row["machine"], pace)
 
 
-def of_processors(use: str, path: Path = PROCESSORS) -> Iterator[Run]:
-    """The runs of that use on processors whose sources tell the memory, by class."""
+def of_processors(path: Path) -> Iterator[Run]:
+    """The runs of a file on processors whose sources tell the memory, by class."""
     for row, _, pace in _by_name(path):
-        if row["use"] == use:
-            yield _named_run(row, f"processor, {row['class']}", row["processor"], pace)
+        yield _named_run(row, f"processor, {row['class']}", row["processor"], pace)
 
 
 def _named_run(row: dict[str, Any], group: str, device: str, pace: PaceRange) -> Run:
