@@ -358,7 +358,7 @@ def test_a_name_stands_for_instruction_sets_that_a_record_lacks() -> None:
 
 
 def test_guests_get_a_part_of_the_socket() -> None:
-    """The more of a socket's threads a virtual machine has, the faster and the narrower; as a whole it is as fast as the host."""
+    """The more of a socket's threads a virtual machine has, the faster; as a whole it is told like the host, more narrowly than a part."""
     name, model = "AMD EPYC 9R14", ("llama-3.1-8b-instruct", "Q4_K_M")
     host = named(name, cpu_cores_physical=96, cpu_cores_usable=192.0)
     paces = [
@@ -367,7 +367,7 @@ def test_guests_get_a_part_of_the_socket() -> None:
     ]
     assert [pace.likely for pace in paces] == sorted(pace.likely for pace in paces)
     widths = [pace.high / pace.low for pace in paces]
-    assert widths == sorted(widths, reverse=True)
+    assert widths[-1] < 0.8 * min(widths[:-1])
     assert paces[-1] == span(predicted(host, *model), "decode")
 
 

@@ -49,10 +49,14 @@ _APPLE_GPU = Accelerator(vendor="apple", name="its GPU", unified=True)
 # Ryzen 7 7840HS on 8 (18 published runs)
 LAYER_CORE_SECONDS = 0.00016
 MEETING_SECONDS = 3e-6
-# and at the slow end for each thread beyond 48, which wait for each other in turn: 24 to 30 us in
-# all on the 96 cores of a Threadripper PRO 7995WX (llamafile 0.7), 55 to 70 on 192 of an AmpereOne
-# (Ollama, 2024). Built with OpenMP, 32 to 64 threads (EPYC 9355, 9554) took no longer than a few
-_MEETING_MORE_SECONDS, _MEETING_FEW = 0.5e-6, 48
+# and for each thread beyond 16, which wait for each other in turn, at the slow end and likely: 7 us
+# in all on the 64 cores of an EPYC 9554 (OpenMP), 14 on 20 of a Xeon E5-2698 v4 (Ollama), 24 to 30
+# on 96 of a Threadripper PRO 7995WX (llamafile 0.7), 55 to 70 on 192 of an AmpereOne (Ollama, 2024)
+_MEETING_MORE_SECONDS, _MEETING_FEW = (0.3e-6, 0.06e-6), 16
+# of a step with experts on a processor whose memory was not measured, at the slow end: 17 runs lie
+# at 0.35 to 1.1 of what dense models reach there, half of them at 1; programs differ in how they
+# gather experts, whose matrices are small
+_EXPERTS_SLOW = 1.3
 # what people compare with: a question and the answer to it
 SHORT_CHAT_TOKENS = 256
 # of the pace of a chat, what a full context has to leave for nothing to be said of it (assumed)
@@ -615,13 +619,19 @@ def processor_seconds(machine: Machine, memory: Bandwidth, step: Step) -> list[f
             strict=True,
         )
     )
-    slow += step.operation_counts[0] * meeting_seconds_more(machine)
+    if step.has_experts and not memory.measured:
+        slow *= _EXPERTS_SLOW
+    slow_more, likely_more = meeting_seconds_more(machine)
+    slow += step.operation_counts[0] * slow_more
+    likely += step.operation_counts[1] * likely_more
     return [slow + step.choosing_seconds, likely, fast]
 
 
-def meeting_seconds_more(machine: Machine) -> float:
-    """What its threads take at the slow end to meet after an operation, beside what few take."""
-    return _MEETING_MORE_SECONDS * max(0.0, threads_of(machine) - _MEETING_FEW)
+def meeting_seconds_more(machine: Machine) -> tuple[float, float]:
+    """What its threads take to meet after an operation, beside what few take: slow end, likely."""
+    many = max(0.0, threads_of(machine) - _MEETING_FEW)
+    slow, likely = _MEETING_MORE_SECONDS
+    return slow * many, likely * many
 
 
 def _seconds(

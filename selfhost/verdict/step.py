@@ -298,7 +298,7 @@ class Step(Record):
         return (
             nested, packed - nested, self.weights_bytes - packed, self.cache_bytes, self.layers,
             self.unpacking_core_seconds, self.alone_core_seconds, self.attention_flops,
-            self.few_bit_bytes, self.weights_in_planes, self.weights_looked_up,
+            self.few_bit_bytes, self.weights_in_planes, self.weights_looked_up, self.has_experts,
             *self.operation_counts, *(self.launched_layers or (0.0, 0.0, 0.0)),
         )  # fmt: skip
 

@@ -99,5 +99,6 @@ def _strength_of_processor(machine: Machine) -> tuple[float, ...] | None:
         for threads, core in zip(threads_range(machine), each, strict=True)
     ]
     # more threads wait longer for each other
-    waiting = -meeting_seconds_more(machine)
-    return memory.low, memory.likely, memory.high, *memory.kept_bytes, *of_cores, waiting
+    waiting = [-seconds for seconds in meeting_seconds_more(machine)]
+    read = memory.low, memory.likely, memory.high, *memory.kept_bytes
+    return *read, *of_cores, *waiting, memory.measured

@@ -808,7 +808,7 @@ def test_a_wanted_pace_changes_no_memory_of_cards(capsys: pytest.CaptureFixture[
     """What eight cards must hold is the same at any pace: only the machines that reach it are fewer."""
     lines = [
         next(
-            line
+            line.split()
             for line in run(capsys, "plan", "deepseek-v3", *words)[1].splitlines()
             if "on each of" in line
         )
