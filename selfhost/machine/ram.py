@@ -214,6 +214,9 @@ def with_ram(machine: Machine, ram: StatedRam) -> tuple[Machine, str | None]:
         who = machine.cpu_model or "a computer with such a GPU"
         return machine, f"{written} is left aside: {who} takes no such memory."
     sticks = ram.sticks if channels.bits == 64 else None
+    if sticks is not None:
+        # told of the whole machine, shared out among its sockets
+        sticks = max(1, sticks // cpus.count_of(machine.cpu_model or ""))
     used = min(filter(None, (channels.count, ram.channels, sticks)))
     if _is_assumed_anyway(ram, channels, used, mts):
         return machine, None

@@ -25,6 +25,7 @@ from ..machine.record import (
 )
 from .processor import (
     ANY_APPLE,
+    FASTEST_CORES,
     GUEST_SHARE,
     chip_in,
     chip_of,
@@ -52,6 +53,10 @@ if TYPE_CHECKING:
 
 _GB = units.GB
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
+# for each GB/s that one core was seen to read beside the others, which share it has of what a core
+# of Zen 5 gets through (`ProcessorKind.cores`), at least and likely: 0.022 of a guest on Emerald
+# Rapids that reads 13.7, 0.028 to 0.037 of the Zen 5 itself
+_SHARE_OF_A_READ = (0.02, 0.024)
 # share of the read bandwidth that reaches the weights (54 runs of llama-bench here)
 BANDWIDTH_SHARE = 0.86
 # A figure that somebody states is mostly the peak of the memory. Processors reached 0.26 of it (M2
@@ -126,6 +131,22 @@ def bandwidth(machine: Machine) -> Bandwidth | None:
     if source.startswith("glanced at"):
         return _glanced(machine, bytes_per_second)
     return _stated(machine, bytes_per_second)
+
+
+def core_shares(machine: Machine, memory: Bandwidth) -> tuple[float, float, float]:
+    """Of what a core of the processor measured on gets through while a model decodes, what one of
+    these does: slow end, likely, fast end. A core that reads much gets through much.
+    """
+    slow, likely, fast = kind_of(machine).cores
+    if not memory.measured:
+        return slow, likely, fast
+    core_gb_per_s = memory.likely / threads_of(machine) / _GB
+    # no more than a core of Zen 5, of which its own runs say so
+    least, usual = (
+        min(share * core_gb_per_s, most, fast)
+        for share, most in zip(_SHARE_OF_A_READ, FASTEST_CORES, strict=True)
+    )
+    return max(slow, least), max(likely, usual), fast
 
 
 def _measured(machine: Machine, bytes_per_second: int) -> Bandwidth:

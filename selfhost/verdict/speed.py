@@ -18,7 +18,13 @@ from ..core.saying import option
 from ..machine.record import RATE_ASSUMED, Accelerator, Machine, was_read_by_cores
 from ..needs.records import Needs
 from .devices import is_built_for, reaches
-from .memory_bandwidth import BANDWIDTH_SHARE, CLIENT_PEAKS, Bandwidth, bandwidth
+from .memory_bandwidth import (
+    BANDWIDTH_SHARE,
+    CLIENT_PEAKS,
+    Bandwidth,
+    bandwidth,
+    core_shares,
+)
 from .processor import (
     ANY_APPLE,
     LEAST_APPLE_PEAK,
@@ -612,7 +618,7 @@ def processor_seconds(machine: Machine, memory: Bandwidth, step: Step) -> list[f
         for rate, threads, core, unpacks, operations, kept in zip(
             (memory.low, memory.likely, memory.high),
             threads_range(machine),
-            kind.cores,
+            core_shares(machine, memory),
             kind.unpacks,
             step.operation_counts,
             (0.0, *memory.kept_bytes),

@@ -421,6 +421,9 @@ def test_a_phones_chip_is_no_windows_machine() -> None:
         ("xeon e5-2680 v4 128gb", 14),
         ("xeon e5-2680 v2 128gb", 10),
         ("dual xeon e5-2690 v4 128gb", 28),
+        ("xeon gold 6312u 256gb", 24),
+        ("xeon gold 6454s 256gb", 32),
+        ("ryzen 7 h 255 32gb", 8),
     ],
 )
 def test_a_number_that_is_listed_tells_its_cores(text: str, cores: int) -> None:

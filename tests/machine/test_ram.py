@@ -82,6 +82,9 @@ def test_modules_are_counted_together(text: str, gib: int) -> None:
         ("n100 16gb ddr4-3200", 1, 3200),
         ("epyc 7282 128gb 4 channel ddr4-3200", 4, 3200),
         ("ampereone a192-32x 512gb ddr5-5200", 8, 5200),
+        # modules are told of the whole machine: eight of each socket's twelve channels
+        ("2x epyc 9175f 16x48gb ddr5-6400", 8, 6400),
+        ("2x epyc 9654 24x64gb ddr5-4800", 12, 4800),
         # more than the processor takes runs at what it takes
         ("xeon e5-2690 v4 256gb ddr4-3200", 4, 2400),
         # a kind alone: JEDEC's usual rate
