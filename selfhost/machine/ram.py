@@ -213,14 +213,18 @@ def with_ram(machine: Machine, ram: StatedRam) -> tuple[Machine, str | None]:
         written = _written(ram.kind, ram.mts)
         who = machine.cpu_model or "a computer with such a GPU"
         return machine, f"{written} is left aside: {who} takes no such memory."
-    sticks = ram.sticks if channels.bits == 64 else None
-    if sticks is not None:
-        # told of the whole machine, shared out among its sockets
-        sticks = max(1, sticks // cpus.count_of(machine.cpu_model or ""))
-    used = min(filter(None, (channels.count, ram.channels, sticks)))
+    used = _filled(machine, ram, channels)
     if _is_assumed_anyway(ram, channels, used, mts):
         return machine, None
     return _with_bandwidth(machine, ram, used * channels.bits // 8 * mts * units.MB, used, mts)
+
+
+def _filled(machine: Machine, ram: StatedRam, channels: _Channels) -> int:
+    """How many channels of one socket; sticks are told of the whole machine."""
+    counts = [channels.count, ram.channels]
+    if ram.sticks and channels.bits == 64:
+        counts.append(max(1, ram.sticks // cpus.count_of(machine.cpu_model or "")))
+    return min(filter(None, counts))
 
 
 def _is_assumed_anyway(ram: StatedRam, channels: _Channels, used: int, mts: int) -> bool:
