@@ -13,7 +13,7 @@ which make a picture, tests/truth/speed_sound.json, which make or hear a minute 
 tests/truth/speed_types.json, which decode a model in many quantizations,
 tests/truth/speed_fresh.json, which no constant was fitted on, tests/truth/speed_processors.json, of
 processors whose sources tell the memory, and tests/truth/speed_processors_blind.json, of more of
-them, which was collected after the rule was written and held against it once,
+them, which was collected after the rule was written, held against it once, and is in the fit since,
 tests/truth/speed_training.json, which train, tests/truth/speed_documents.json, which read documents, tests/truth/speed_whisper.json, which write down speech on a GPU, and those of `compute_runs`, which are bound by compute. Each is asked of
 `selfhost.check` as a user would ask it, on a machine of that device;
 the fresh ones and those processors by the name that a user would type.
@@ -130,7 +130,7 @@ def main() -> int:
         ("speed_mlx_prompts.json, kept out of the fit", list(of_mlx_prompts("kept"))),
         ("speed_fresh.json, in no fit", list(of_fresh())),
         ("speed_processors.json, which tell their RAM", list(of_processors(PROCESSORS))),
-        ("speed_processors_blind.json, in no fit", list(of_processors(BLIND))),
+        ("speed_processors_blind.json, at first in no fit", list(of_processors(BLIND))),
         ("speed_training.json", list(of_training(machine_of))),
         ("speed_documents.json", list(of_documents(machine_of))),
         ("speed_whisper.json", list(of_whisper(machine_of))),
@@ -146,12 +146,36 @@ def main() -> int:
                         f" {run.seen:7.1f} of {run.low:.1f} {run.likely:.1f} {run.high:.1f}"
                     )
     if options.devices:
+        _sources_apart()
         _processors_left_out()
         _radeons_left_out()
         _voices_left_out()
         _pictures_by_class()
     print_tables(with_devices=options.devices)
     return 0
+
+
+def _sources_apart() -> None:
+    """How far two people's runs on one processor lie apart, each as a multiple of what is told of
+    that machine and model: no range by name alone can be narrower.
+    """
+    paces: dict[str, dict[str, list[float]]] = {}
+    for path in (PROCESSORS, BLIND):
+        for row, _, pace in _by_name(path):
+            # of several pages of one author one
+            source = row["source"].replace(",", " ").split()[0]
+            of_processor = paces.setdefault(row["processor"], {})
+            of_processor.setdefault(source, []).append(row["tokens_per_second"] / pace.likely)
+    print(
+        "\none processor, several sources: the fastest over the slowest, each the median of its runs"
+    )
+    factors = []
+    for name, sources in sorted(paces.items()):
+        if len(sources) > 1:
+            reached = [median(runs) for runs in sources.values()]
+            factors.append(max(reached) / min(reached))
+            print(f"{name:34} {len(sources):3} sources {factors[-1]:6.2f}")
+    print(f"{'all, the median':34} {len(factors):3} processors {median(factors):3.2f}")
 
 
 class Share(NamedTuple):
@@ -181,13 +205,13 @@ def _processors_left_out() -> None:
     print(
         "\nshare of what memory and cores give together, by the processor's name; each device left out"
     )
-    print(f"{'':10} devices  fitted low likely high | left out: error  inside  high/low")
+    print(f"{'':13} devices  fitted low likely high | left out: error  inside  high/low")
     for kind, runs in sorted(_shares().items()):
         devices = sorted({run.device for run in runs})
         ends = _fitted(runs, devices)
         fitted = f"{ends[0]:11.2f} {ends[1]:6.2f} {ends[2]:4.2f}"
         if len(devices) <= _LEAST_DEVICES:
-            print(f"{kind:10} {len(devices):7} {ends[1]:18.2f}      | too few to leave one out")
+            print(f"{kind:13} {len(devices):7} {ends[1]:18.2f}      | too few to leave one out")
             continue
         errors, inside, widths = [], 0, []
         for left_out in devices:
@@ -201,7 +225,7 @@ def _processors_left_out() -> None:
             inside += sum(pace[0] <= 1 <= pace[2] for pace in paces) >= len(paces) / 2
             widths.append(median(pace[2] / pace[0] for pace in paces))
         print(
-            f"{kind:10} {len(devices):7} {fitted} |"
+            f"{kind:13} {len(devices):7} {fitted} |"
             f" {median(errors):15.0%}  {inside / len(devices):6.0%}  {median(widths):8.2f}"
         )
 
@@ -237,14 +261,15 @@ def _fitted(runs: list[Share], devices: list[str]) -> tuple[float, float, float]
 
 
 def _shares() -> dict[str, list[Share]]:
-    """Each run on a processor whose name alone tells its memory, by the kind of its row."""
+    """Each run on a processor whose name alone tells its memory, by the row of `share` that it has."""
     real, kinds = cpus.processor_of, {}
 
     def fixed(name: str, share: float) -> cpus.Processor | None:
         row = real(name)
         if row is None:
             return None
-        kinds[name] = row.kind
+        is_older = row.share.low < cpus.share_of(row.kind).low
+        kinds[name] = f"{row.kind}, older" if is_older else row.kind
         ends = {"low": share, "likely": share, "high": share}
         return row.replace(share=row.share.replace(**ends))
 
@@ -252,7 +277,8 @@ def _shares() -> dict[str, list[Share]]:
     for share in (0.4, 0.8):
         cpus.processor_of = partial(fixed, share=share)
         memory_bandwidth.bandwidth.cache_clear()
-        likely.append([*of_reports(), *of_earlier(), *of_processors(PROCESSORS)])
+        named = [*of_processors(PROCESSORS), *of_processors(BLIND)]
+        likely.append([*of_reports(), *of_earlier(), *named])
     cpus.processor_of = real
     memory_bandwidth.bandwidth.cache_clear()
     shares: dict[str, list[Share]] = {}
