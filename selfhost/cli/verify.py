@@ -171,4 +171,5 @@ def _compared(options: argparse.Namespace, seen: Run) -> Comparison:
             *notes,
         ),
         fast_prompts="" if runtime is None else runtime.fast_prompts,
+        unpacks=runtime is not None and runtime.is_unpacked_on(verdict.machine.instruction_sets),
     )

@@ -298,7 +298,8 @@ def _with_experts_in_ram(
 
     on_devices, in_ram = parts_of(step, left)
     held = sum(share for share, _ in parts)
-    beside = processor_seconds(machine, memory, in_ram)
+    # `SLOWER`, of the whole step, holds what experts take longer
+    beside = processor_seconds(machine, memory, in_ram, experts_slow=1.0)
     of_devices = [(share / held, gpu.seconds(on_devices)) for share, gpu in parts]
     slow, likely, fast = (
         sum(share * own[end] for share, own in of_devices)

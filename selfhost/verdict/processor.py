@@ -48,8 +48,9 @@ _ZEN = ProcessorKind(memory=(0.75, 1.3), cores=(0.75, 1.0, 1.3))
 # slow end and likely, of the fastest kind
 FASTEST_CORES = _ZEN.cores[:2]
 _AVX512 = ProcessorKind(memory=(0.7, 1.2), cores=(0.35, 0.7, 1.2))
-# of a guest, whose processors are mostly threads that share a core with a neighbour's: 0.29 to 0.31
-# of what one of Zen 5 does, in eight types (Emerald Rapids, `measured_xeon`), 0.41 on another host
+# of a guest on Intel's, whose processors are mostly threads that share a core with a neighbour's: a
+# guess by two hosts, 0.29 to 0.31 of what a processor of Zen 5 does, in eight types (Emerald Rapids,
+# `measured_xeon`), and 0.41 of Mistral 7B. Of 52 types of clouds a core reads 0.22 to 0.64 of it
 _AVX512_SHARED = _AVX512.replace(cores=(0.27, 0.36, 1.2))
 _AVX2 = ProcessorKind(memory=(0.7, 1.2), cores=(0.35, 0.7, 1.2))
 _AT_LEAST_AVX2 = ProcessorKind(memory=(0.7, 1.2), cores=(0.35, 0.7, 1.2))
@@ -226,6 +227,12 @@ def on_apple_gpu(machine: Machine) -> bool:
 
 @lru_cache(maxsize=4096)
 def kind_of(machine: Machine) -> ProcessorKind:
+    kind = _kind_of_whole_cores(machine)
+    has_parts = kind is _AVX512 and is_guest(machine) and not has_all_of_it(machine)
+    return _AVX512_SHARED if has_parts and not is_amd(machine) else kind
+
+
+def _kind_of_whole_cores(machine: Machine) -> ProcessorKind:
     sets = machine.instruction_sets
     if machine.architecture not in ("x86_64", "aarch64", None):
         return _SCALAR
@@ -242,7 +249,7 @@ def kind_of(machine: Machine) -> ProcessorKind:
     if "avx512_bf16" in sets and is_amd(machine):
         return _ZEN
     if "avx512f" in sets:
-        return _AVX512_SHARED if is_guest(machine) else _AVX512
+        return _AVX512
     return _AVX2 if "avx2" in sets else _OLD
 
 

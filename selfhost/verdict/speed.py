@@ -607,8 +607,12 @@ def seconds_on_processor(machine: Machine, step: Step) -> tuple[float, float, fl
     return max(slow, likely), likely, min(likely, fast)
 
 
-def processor_seconds(machine: Machine, memory: Bandwidth, step: Step) -> list[float]:
-    """Of one token that the processor reads from RAM: slow end, likely, fast end."""
+def processor_seconds(
+    machine: Machine, memory: Bandwidth, step: Step, experts_slow: float = _EXPERTS_SLOW
+) -> list[float]:
+    """Of one token that the processor reads from RAM: slow end, likely, fast end. `experts_slow`:
+    how many times as long experts take at the slow end.
+    """
     kind = kind_of(machine)
     slow, likely, fast = (
         max(
@@ -626,7 +630,7 @@ def processor_seconds(machine: Machine, memory: Bandwidth, step: Step) -> list[f
         )
     )
     if step.has_experts and not memory.measured:
-        slow *= _EXPERTS_SLOW
+        slow *= experts_slow
     slow_more, likely_more = meeting_seconds_more(machine)
     slow += step.operation_counts[0] * slow_more
     likely += step.operation_counts[1] * likely_more

@@ -221,13 +221,16 @@ def compare(
     speed_at: Callable[[int | None], Speed | None],
     notes: Sequence[str] = (),
     fast_prompts: str = "",
+    unpacks: bool = False,
 ) -> Comparison:
     """Every figure of the run beside the prediction. `speed_at` gives the pace with so many tokens
-    in the context, None: of a short chat. `fast_prompts` as of the runtime.
+    in the context, None: of a short chat. `fast_prompts` as of the runtime. `unpacks`: the command
+    that is predicted for keeps weights as they are stored (`RuntimeSpec.is_unpacked_on`).
     """
     memory = verdict.needs.memory if verdict.needs is not None else None
     in_places = _in_places(run.memory, verdict.machine, memory)
-    spread, laid_out = _spread(run, verdict), _laid_out_otherwise(in_places, memory)
+    laid_out = _laid_out_otherwise(in_places) if unpacks else None
+    spread = _spread(run, verdict)
     unlike = {"compute": spread, "weights": laid_out, "repacked_weights": laid_out}
     rows = [_of_memory(seen, memory, run, unlike) for seen in in_places]
     total = verdict.speed.parallel_total if verdict.speed is not None else None
@@ -499,13 +502,11 @@ def _spread(run: Run, verdict: Verdict) -> str | None:
     )
 
 
-def _laid_out_otherwise(seen: Sequence[SeenMemory], memory: MemoryNeed | None) -> str | None:
-    """Why weights are not compared; None where the run laid them out as predicted. Its log tells no
-    option: a command with --no-repack may be predicted where the run had none.
+def _laid_out_otherwise(seen: Sequence[SeenMemory]) -> str | None:
+    """Why weights are not compared where a command with --no-repack is predicted; None where the
+    run laid none out anew. Its log tells no option.
     """
-    terms = () if memory is None else memory.terms
-    has_copy = any(part.term == "repacked_weights" for part in seen)
-    if not has_copy or any(term.is_copy for term in terms):
+    if not any(part.term == "repacked_weights" for part in seen):
         return None
     return "the run laid weights out anew for its processor, and predicted is without (--no-repack)"
 

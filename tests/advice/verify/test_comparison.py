@@ -27,6 +27,7 @@ def held(
 ) -> Comparison:
     machine, notes = machine_of(run, machine)
     verdict = check_with(open_catalogue(), model, workload_of(run), machine, instead=False)
+    runtime = open_catalogue().runtime(run.runtime)
     return compare(
         run,
         verdict,
@@ -34,7 +35,8 @@ def held(
         is_public=True,
         speed_at=lambda _depth: speed,
         notes=notes,
-        fast_prompts=open_catalogue().runtime(run.runtime).fast_prompts,
+        fast_prompts=runtime.fast_prompts,
+        unpacks=runtime.is_unpacked_on(machine.instruction_sets),
     )
 
 
@@ -112,6 +114,10 @@ def test_a_run_that_laid_weights_out_for_amx_is_held_against_its_program() -> No
         rows = held(seen, "lfm2.5-1.2b-instruct", machine).differences
         assert [row.inside for row in rows] == [inside, inside], program
         assert all(bool(row.why) == (inside is None) for row in rows)
+    # what a program without that option lays out anew, where none is predicted, is a miss
+    old = MACHINE.replace(instruction_sets=("sse4_2",))
+    misses = held(run.replace(runtime="ollama", quantization="Q8_0"), "lfm2.5-1.2b-instruct", old)
+    assert False in [row.inside for row in misses.differences]
 
 
 # RssAnon 172,648 kB and RssFile 398,004 kB of that server after a prompt of 630 tokens
