@@ -12,7 +12,7 @@ which Transformers decodes, tests/truth/speed_vllm.json, which vLLM does, tests/
 which make a picture, tests/truth/speed_sound.json, which make or hear a minute of sound,
 tests/truth/speed_types.json, which decode a model in many quantizations,
 tests/truth/speed_fresh.json, which no constant was fitted on, tests/truth/speed_processors.json, of
-processors whose sources tell the memory, and tests/truth/speed_processors_blind.json, of more of
+processors whose sources tell the memory, and tests/truth/speed_processors_later.json, of more of
 them, which was collected after the rule was written, held against it once, and is in the fit since,
 tests/truth/speed_training.json, which train, tests/truth/speed_documents.json, which read documents, tests/truth/speed_whisper.json, which write down speech on a GPU, and those of `compute_runs`, which are bound by compute. Each is asked of
 `selfhost.check` as a user would ask it, on a machine of that device;
@@ -88,7 +88,7 @@ INTEL = TRUTH / "speed_intel.json"
 MLX_PROMPTS = TRUTH / "speed_mlx_prompts.json"
 FRESH = TRUTH / "speed_fresh.json"
 PROCESSORS = TRUTH / "speed_processors.json"
-BLIND = TRUTH / "speed_processors_blind.json"
+LATER = TRUTH / "speed_processors_later.json"
 GIB = 1 << 30
 _RAM_FIELDS = ("memory_total_bytes", "memory_limit_bytes", "memory_available_bytes")
 SEVERAL = ", several tokens a step"
@@ -130,7 +130,7 @@ def main() -> int:
         ("speed_mlx_prompts.json, kept out of the fit", list(of_mlx_prompts("kept"))),
         ("speed_fresh.json, in no fit", list(of_fresh())),
         ("speed_processors.json, which tell their RAM", list(of_processors(PROCESSORS))),
-        ("speed_processors_blind.json, at first in no fit", list(of_processors(BLIND))),
+        ("speed_processors_later.json, in the fit since", list(of_processors(LATER))),
         ("speed_training.json", list(of_training(machine_of))),
         ("speed_documents.json", list(of_documents(machine_of))),
         ("speed_whisper.json", list(of_whisper(machine_of))),
@@ -160,10 +160,11 @@ def _sources_apart() -> None:
     that machine and model: no range by name alone can be narrower.
     """
     paces: dict[str, dict[str, list[float]]] = {}
-    for path in (PROCESSORS, BLIND):
+    for path in (PROCESSORS, LATER):
         for row, _, pace in _by_name(path):
-            # of several pages of one author one
-            source = row["source"].replace(",", " ").split()[0]
+            # of several pages of one repository or site one
+            first = row["source"].replace(",", " ").split()[0]
+            source = first if "/" in first or "." in first else row["source"]
             of_processor = paces.setdefault(row["processor"], {})
             of_processor.setdefault(source, []).append(row["tokens_per_second"] / pace.likely)
     print(
@@ -205,7 +206,9 @@ def _processors_left_out() -> None:
     print(
         "\nshare of what memory and cores give together, by the processor's name; each device left out"
     )
-    print(f"{'':13} devices  fitted low likely high | left out: error  inside  high/low")
+    print(
+        f"{'':13} devices  fitted low likely high | left out: error  inside  high/low | the table's ends"
+    )
     for kind, runs in sorted(_shares().items()):
         devices = sorted({run.device for run in runs})
         ends = _fitted(runs, devices)
@@ -224,9 +227,15 @@ def _processors_left_out() -> None:
             errors.append(median(abs(pace[1] - 1) for pace in paces))
             inside += sum(pace[0] <= 1 <= pace[2] for pace in paces) >= len(paces) / 2
             widths.append(median(pace[2] / pace[0] for pace in paces))
+        ends_told = cpus.shares_of(kind.split(",")[0])[0 if kind.endswith("older") else -1]
+        reached = [
+            median(run.reached for run in runs if run.device == device) for device in devices
+        ]
+        held = sum(ends_told.low <= share <= ends_told.high for share in reached)
         print(
             f"{kind:13} {len(devices):7} {fitted} |"
             f" {median(errors):15.0%}  {inside / len(devices):6.0%}  {median(widths):8.2f}"
+            f" | {ends_told.low:.2f} {ends_told.likely:.2f} {ends_told.high:.2f} hold {held}"
         )
 
 
@@ -268,8 +277,7 @@ def _shares() -> dict[str, list[Share]]:
         row = real(name)
         if row is None:
             return None
-        is_older = row.share.low < cpus.share_of(row.kind).low
-        kinds[name] = f"{row.kind}, older" if is_older else row.kind
+        kinds[name] = f"{row.kind}, older" if row.share.up_to_mts else row.kind
         ends = {"low": share, "likely": share, "high": share}
         return row.replace(share=row.share.replace(**ends))
 
@@ -277,7 +285,7 @@ def _shares() -> dict[str, list[Share]]:
     for share in (0.4, 0.8):
         cpus.processor_of = partial(fixed, share=share)
         memory_bandwidth.bandwidth.cache_clear()
-        named = [*of_processors(PROCESSORS), *of_processors(BLIND)]
+        named = [*of_processors(PROCESSORS), *of_processors(LATER)]
         likely.append([*of_reports(), *of_earlier(), *named])
     cpus.processor_of = real
     memory_bandwidth.bandwidth.cache_clear()

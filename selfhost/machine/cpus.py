@@ -27,10 +27,8 @@ if TYPE_CHECKING:
 # for others, such as those that virtual machines show (`Intel Xeon Processor`)
 _WITHOUT_NUMBER = frozenset(("altra", "axion", "snapdragon"))
 # what cores compute, by `vectors`, of a row that does not say more
-_CORE_OF = {"none": "avx", "avx2": "avx2", "avx512": "avx512", "arm": "arm"}
+_CORE_OF = {"none": "avx", "sse": "avx", "avx2": "avx2", "avx512": "avx512", "arm": "arm"}
 
-# the keys of a row of `share` that say of which processors it is
-_CHOOSES_SHARE = ("kind", "up_to_mts")
 # of the cores of the largest of a series of servers, the fewest and the usual count: a guess
 _OF_LARGEST = (0.125, 0.5)
 _SEVERAL = frozenset("2345678")
@@ -44,6 +42,8 @@ MAKERS = ("amd", "intel")
 class Share(Record):
     """Of what memory and cores give together, what decoding was seen to read: slow end, likely,
     fast end; on how many devices it was seen. `core_gb_per_s`: what each core reads at most.
+    `up_to_mts`: of series whose fastest memory has no more millions of transfers a second; None:
+    of any.
     """
 
     low: float
@@ -51,6 +51,7 @@ class Share(Record):
     high: float
     devices: int
     core_gb_per_s: float
+    up_to_mts: int | None = None
 
     def read_together(self, peak: float, cores: float | None) -> float:
         """Bytes per second at which so many cores read weights while a model decodes, of memory of
@@ -87,7 +88,7 @@ class Processor(Record):
     `least`, `usual` and `most` are bytes per second of one socket with every channel filled, with
     the slowest, the usual and the fastest memory. `cores` of the largest socket and `threads` of
     each; 0 of a client, that has one socket. `kind`: a row of `share`.
-    `vectors`: avx512, avx2, none or arm. `cache_mb` is what the second and third caches hold,
+    `vectors`: avx512, avx2, none, sse or arm. `cache_mb` is what the second and third caches hold,
     `bits` how wide one channel is.
     `slowest` and `fastest`: as `usual`, of the slower and of the faster of the kinds of memory that
     it takes, DDR4 and DDR5, where its name does not tell which; else `usual`.
@@ -372,7 +373,7 @@ def processor_with(graphics: str) -> Processor | None:
         most=memory.most,
         memory="either",
         kind=memory.kind,
-        share=share_of(memory.kind),
+        share=shares_of(memory.kind)[-1],
         vectors=memory.vectors,
         slowest=slowest,
         fastest=fastest,
@@ -535,17 +536,21 @@ def _kind_of_client(memory_sits: str, words: Iterable[str]) -> str:
     return "mobile" if has_letters or memory_sits in ("either", "soldered") else "client"
 
 
-def share_of(kind: str, most_mts: int | None = None) -> Share:
-    """How processors of a kind read their memory: a row of `share`. `most_mts`: the fastest memory
-    that the series takes, in millions of transfers a second; None of one that is not known.
+def share_of(kind: str, most_mts: int) -> Share:
+    """How processors of a kind read their memory, of a series that takes none faster than that, in
+    millions of transfers a second.
     """
-    share = next(
-        each
-        for each in _table()["share"]
-        if each["kind"] == kind
-        and ("up_to_mts" not in each or (most_mts is not None and most_mts <= each["up_to_mts"]))
+    return next(
+        share for share in shares_of(kind) if share.up_to_mts is None or most_mts <= share.up_to_mts
     )
-    return Share(**{key: value for key, value in share.items() if key not in _CHOOSES_SHARE})
+
+
+def shares_of(kind: str) -> list[Share]:
+    """As `share_of`, each that a processor of the kind may have: rows of `share`, that of any
+    memory last.
+    """
+    rows = [each for each in _table()["share"] if each["kind"] == kind]
+    return [Share(**{key: each[key] for key in each if key != "kind"}) for each in rows]
 
 
 # slow end, likely, fast end

@@ -368,14 +368,14 @@ def _share_of_stated(machine: Machine) -> cpus.Share | None:
         return None
     chip = chip_in(machine)
     if chip is not None:
-        return None if chip.kind is None else cpus.share_of(chip.kind)
+        return None if chip.kind is None else cpus.shares_of(chip.kind)[-1]
     named = named_processor(machine)
     if named is not None:
         return named.share
     computer = _computer_of(machine)
     if computer is not None:
         return _share_of_kinds(computer.kinds)
-    return cpus.share_of("client") if is_client(machine) else None
+    return cpus.shares_of("client")[-1] if is_client(machine) else None
 
 
 def _through_links(machine: Machine, bytes_per_second: float) -> float:
@@ -396,7 +396,7 @@ def _of_chip(machine: Machine) -> Bandwidth | None:
     chip = chip_in(machine)
     if chip is None or chip.kind is None or is_guest(machine):
         return None
-    share = cpus.share_of(chip.kind)
+    share = cpus.shares_of(chip.kind)[-1]
     peak = chip.gb_per_s * _GB
     read = _through_links(machine, peak)
     bound = "" if read == peak else f", of which its cores can read {units.decimal(int(read))}/s"
@@ -508,7 +508,7 @@ def _computer_of(machine: Machine) -> Computer | None:
 
 def _share_of_kinds(kinds: tuple[str, ...]) -> cpus.Share:
     """Of cores that may be of any of those kinds."""
-    shares = [cpus.share_of(kind) for kind in kinds]
+    shares = [share for kind in kinds for share in cpus.shares_of(kind)]
     return cpus.Share(
         low=min(share.low for share in shares),
         likely=prod(share.likely for share in shares) ** (1 / len(shares)),

@@ -48,9 +48,9 @@ _ZEN = ProcessorKind(memory=(0.75, 1.3), cores=(0.75, 1.0, 1.3))
 # slow end and likely, of the fastest kind
 FASTEST_CORES = _ZEN.cores[:2]
 _AVX512 = ProcessorKind(memory=(0.7, 1.2), cores=(0.35, 0.7, 1.2))
-# of a guest on Intel's, whose processors are mostly threads that share a core with a neighbour's: a
-# guess by two hosts, 0.29 to 0.31 of what a processor of Zen 5 does, in eight types (Emerald Rapids,
-# `measured_xeon`), and 0.41 of Mistral 7B. Of 52 types of clouds a core reads 0.22 to 0.64 of it
+# of a guest on Intel's, whose processors are mostly threads that share a core with a neighbour's:
+# a guess by two hosts, 0.29 to 0.31 of what a processor of Zen 5 does, in eight types (Emerald
+# Rapids, `measured_xeon`), and 0.41 of Mistral 7B
 _AVX512_SHARED = _AVX512.replace(cores=(0.27, 0.36, 1.2))
 _AVX2 = ProcessorKind(memory=(0.7, 1.2), cores=(0.35, 0.7, 1.2))
 _AT_LEAST_AVX2 = ProcessorKind(memory=(0.7, 1.2), cores=(0.35, 0.7, 1.2))
@@ -63,8 +63,13 @@ _OLD = ProcessorKind(memory=(0.35, 1.2), cores=(0.05, 0.2, 0.6))
 _NEON = _OLD.replace(unpacks=(0.6e9, 0.82e9, 1.1e9))
 _SCALAR = ProcessorKind(memory=(0.1, 1.1), cores=(0.02, 0.1, 0.6))
 _UNREAD = ProcessorKind(memory=(0.35, 1.2), cores=(0.1, 0.5, 1.2))
+# without AVX: 0.022 of a Core 2 Quad, 0.03 of a Pentium Gold 4417U, 0.045 of two Xeon X5670 (a
+# guess around these three)
+_SSE = ProcessorKind(memory=(0.35, 1.2), cores=(0.015, 0.04, 0.12))
+# of x86-64, the first that a processor has decides
+_BY_SETS = (("avx512f", _AVX512), ("avx2", _AVX2), ("avx", _OLD))
 # of a record that names the processor and no instruction sets: `vectors` of its row
-_BY_VECTORS = {"avx512": _AVX512, "avx2": _AVX2, "none": _OLD, "arm": _ARM}
+_BY_VECTORS = {"avx512": _AVX512, "avx2": _AVX2, "none": _OLD, "sse": _SSE, "arm": _ARM}
 # any of them: the cores of an M1, the memory of an M3 Ultra
 _APPLE_LOW, _APPLE_HIGH = 25 * _GB, 819 * _GB
 # the peak of an M1, which no chip by Apple is below
@@ -237,9 +242,9 @@ def _kind_of_whole_cores(machine: Machine) -> ProcessorKind:
     if machine.architecture not in ("x86_64", "aarch64", None):
         return _SCALAR
     if sets is None or machine.assumes("instruction_sets"):
-        processor = named_processor(machine)
-        if processor is not None:
-            return _BY_VECTORS[processor.vectors]
+        by_name = _kind_by_name(machine)
+        if by_name is not None:
+            return by_name
     if sets is None:
         return _ARM if machine.architecture == "aarch64" and machine.system == "macos" else _UNREAD
     if machine.assumes("instruction_sets"):
@@ -248,9 +253,15 @@ def _kind_of_whole_cores(machine: Machine) -> ProcessorKind:
         return _ARM if "asimddp" in sets else _NEON
     if "avx512_bf16" in sets and is_amd(machine):
         return _ZEN
-    if "avx512f" in sets:
-        return _AVX512
-    return _AVX2 if "avx2" in sets else _OLD
+    return next((kind for name, kind in _BY_SETS if name in sets), _SSE)
+
+
+def _kind_by_name(machine: Machine) -> ProcessorKind | None:
+    series = named_processor(machine)
+    if series is None:
+        return None
+    kind = _BY_VECTORS[series.vectors]
+    return _ZEN if kind is _AVX512 and is_amd(machine) else kind
 
 
 def _by_assumed_sets(sets: Collection[str]) -> ProcessorKind:

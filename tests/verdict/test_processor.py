@@ -8,7 +8,7 @@ from selfhost import Machine, Workload, check
 from selfhost.machine.named import machine_named
 from selfhost.machine.record import AT_MOST, Accelerator
 from selfhost.verdict.memory_bandwidth import BANDWIDTH_SHARE, bandwidth
-from selfhost.verdict.processor import named_processor
+from selfhost.verdict.processor import kind_of, named_processor
 from selfhost.verdict.speed import PaceRange, shared_gpu_of
 
 GB = 10**9
@@ -286,3 +286,56 @@ def test_a_name_that_does_not_tell_the_kind_of_memory_holds_each(
         assert 0.999 * unstated.low <= stated.low
         assert stated.high <= 1.001 * unstated.high
         assert stated.high / stated.low < unstated.high / unstated.low
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "quantization", "runtime", "seen"),
+    [
+        # 16 cores on 16 chips: each reads what a desktop's does (loftllc.dev)
+        ("epyc 9175f 12x64gb ddr5-6400", "llama-4-maverick-17b-128e-instruct", "Q4_K_M", "llama.cpp", 23.7),
+        ("epyc 9175f 12x64gb ddr5-6400", "llama-4-maverick-17b-128e-instruct", "Q8_0", "llama.cpp", 16.6),
+        # a laptop of DDR4 (a report of 2026-10-06)
+        ("ryzen 7 4800h 2x8gb ddr4-3200", "gemma-4-e2b-it", "UD-Q2_K_XL", "llama.cpp", 21.9),
+        # 96 threads wait for each other in a small model (llamafile, justine.lol/matmul)
+        ("threadripper pro 7995wx 512gb ddr5-5200", "tinyllama-1.1b-chat-v1.0", "Q8_0", "llama.cpp", 60.0),
+        # mixtures that a program gathers slowly (joshpencheon's blog, 2025)
+        ("xeon e5-2698 v4 64gb ddr4-2400 quad channel", "gpt-oss-20b", "MXFP4", "ollama", 10.16),
+        ("xeon e5-2698 v4 64gb ddr4-2400 quad channel", "qwen3-coder-30b-a3b-instruct", "Q4_K_M", "ollama", 13.55),
+        # without AVX: two Westmere, and a Core 2 Quad (geerlingguy/ai-benchmarks)
+        ("2x xeon x5670 48gb", "deepseek-r1-distill-qwen-7b", "Q4_K_M", "ollama", 2.9),
+        ("core 2 quad q8400 8gb", "llama-3.2-3b-instruct", "Q4_K_M", "ollama", 1.09),
+    ],
+)  # fmt: skip
+def test_what_others_saw_of_a_kind_of_processor_lies_inside(
+    name: str, model: str, quantization: str, runtime: str, seen: float
+) -> None:
+    """One published run for each property that tells kinds of processors apart; without it the run lies outside."""
+    workload = Workload(quantization=quantization, runtime=runtime)
+    speed = check(model, workload, machine=name).speed
+    assert speed is not None
+    assert speed.decode is not None
+    assert speed.decode.low <= seen <= speed.decode.high
+
+
+def test_older_laptops_are_told_slower_than_later_ones_of_the_same_memory() -> None:
+    """By the fastest memory that the series takes: 4,266 MT/s of a Ryzen 5000, 5,200 of a Core of the 12th generation."""
+    older, later = (
+        bandwidth(machine_named(name))
+        for name in ("ryzen 7 5800h 2x8gb ddr4-3200", "i7-12700h 2x8gb ddr4-3200")
+    )
+    assert older is not None
+    assert later is not None
+    assert older.likely < 0.9 * later.likely
+    assert older.low < 0.8 * later.low
+
+
+def test_part_of_a_guests_cores_is_less_than_whole_ones() -> None:
+    """A guest on Intel's AVX-512 with some of the threads shares cores; a container with all of them, and AMD's, do not."""
+    sets = ("avx2", "avx512f")
+    whole = machine(cpu_model="11th Gen Intel(R) Core(TM) i9-11900K", instruction_sets=sets)
+    part = whole.replace(scope="vm", cpu_cores_physical=2, cpu_cores_usable=2.0)
+    assert kind_of(part).cores[1] < 0.6 * kind_of(whole).cores[1]
+    contained = whole.replace(scope="container", cpu_cores_usable=16.0)
+    assert kind_of(contained) == kind_of(whole)
+    named = machine(cpu_model="AMD EPYC 9554", scope="vm")
+    assert kind_of(named).cores[1] == 1.0

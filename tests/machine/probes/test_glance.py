@@ -638,7 +638,7 @@ def test_a_wide_range_says_what_kept_it_wide(
     )
     unknown = HERE.replace(
         cpu_model=None,
-        instruction_sets=("sse2",),
+        instruction_sets=("avx",),
         is_this_one=True,
         disks=tuple(
             Disk(purpose=purpose, path="~", free_bytes=2**40, writable=True) for purpose in PURPOSES
