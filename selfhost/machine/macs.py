@@ -67,7 +67,52 @@ def mac_with(text: str) -> Described | None:
         is_product = any(product_words <= frozenset(name.split()) for name in row["years"])
         if is_chip and is_product and stated_gib <= set(row["gib"]):
             return _described(text.strip(), row, max(stated_gib, default=None))
-    return None
+    return _newer(text.strip(), chips[0], product_words, stated_gib)
+
+
+def _newer(
+    text: str, chip: tuple[str, str], product_words: frozenset[str], stated_gib: set[int]
+) -> Described | None:
+    """A Mac with a chip that is newer than any of its variant in the table, and the memory that the
+    text states; None of any other. Nothing but its maker is known.
+    """
+    rows = [row for row in shipped_table("macs")["mac"] if row["chip"].startswith("m")]
+    names = {word for row in rows for name in row["years"] for word in name.split()}
+    alike = [row for row in rows if row["variant"] == chip[1]]
+    is_newer = chip[0].startswith("m") and all(
+        _number(row["chip"]) < _number(chip[0]) for row in alike
+    )
+    if not (is_newer and len(stated_gib) == 1 and alike and product_words <= names):
+        return None
+    newest = max(alike, key=lambda row: _number(row["chip"]))
+    title, memory_gib = f"Apple {' '.join(filter(None, chip)).title()}", max(stated_gib)
+    facts: dict[str, Any] = {
+        "system": "macos",
+        "architecture": "aarch64",
+        "memory_total_bytes": memory_gib * units.GIB,
+        "memory_limit_bytes": memory_gib * units.GIB,
+        "cpu_model": title,
+        "cpu_cores_usable": float(newest["cores"]),
+        "accelerators": (Accelerator(vendor="apple", name=f"{title} GPU", unified=True),),
+    }
+    machine = Machine(
+        **facts,
+        name=f"a Mac with {title}, {memory_gib} GB",
+        scope="host",
+        confidence="low",
+        assumed=("cpu_cores_usable",),
+        sources=dict.fromkeys(facts, "as its description says; its cores are a guess"),
+    )
+    note = (
+        f'"{text}" is judged as a Mac with {memory_gib} GB and a chip that is not known here: its'
+        f" pace lies between those of any Apple chip. The newest of its kind that is known is the"
+        f" {_title(newest)}."
+    )
+    return Described(machine=planned(machine), title=title, note=note)
+
+
+def _number(chip: str) -> int:
+    return int(chip.removeprefix("m"))
 
 
 def as_sold(text: str) -> str:

@@ -396,3 +396,13 @@ def test_a_record_of_a_named_machine_keeps_what_it_may_be_sold_with(text: str) -
     """Else the same machine cannot be told by its record where it does not suffice by its name."""
     machine = profile_named(text).profile.machine
     assert Machine.from_json(machine.to_json()).memory_most_bytes == machine.memory_most_bytes
+
+
+@pytest.mark.parametrize("text", ["m9 max 64gb", "mac mini m9 16gb"])
+def test_a_chip_that_is_not_made_yet_has_the_range_of_all(text: str) -> None:
+    """Nothing but its maker is known: its pace may be that of an M1 or of an M3 Ultra, and the answer says so."""
+    named = profile_named(text)
+    assert "not known here" in str(named.note)
+    memory = bandwidth(named.profile.machine)
+    assert memory is not None
+    assert memory.high / memory.low > 10

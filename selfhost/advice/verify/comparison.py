@@ -297,13 +297,21 @@ def _on_other_hardware(run: Run, verdict: Verdict) -> list[str]:
         placed != "accelerator"
         and run.processor
         and here
-        and _words_of(run.processor) != _words_of(here)
+        and not _are_one_processor(run.processor, here)
     ):
         others.append((run.processor, here, option("machine")))
     return [
         f"The run was on {theirs}, and the prediction is for {ours}: name the run's with {options}."
         for theirs, ours, options in others
     ]
+
+
+def _are_one_processor(name: str, other: str) -> bool:
+    """Whether each word of the shorter name is in the longer one: `AMD Ryzen 7 7840HS w/ Radeon
+    780M Graphics` and `ryzen 7 7840hs`.
+    """
+    words, others = sorted((_words_of(name), _words_of(other)), key=len)
+    return words <= others
 
 
 def _words_of(name: str) -> set[str]:

@@ -450,3 +450,16 @@ def test_a_table_counts_cache_and_state_together() -> None:
     comparison = held(run, "qwen2.5-0.5b-instruct")
     assert comparison.outcome == "inside"
     assert "cache and state" in plain(verify_document(comparison), 100)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_told"),
+    [("ryzen 7 7840hs", False), ("AMD Ryzen 9 7940HS w/ Radeon 780M Graphics", True)],
+)
+def test_a_processor_is_the_same_under_its_longer_name(name: str, is_told: bool) -> None:
+    """A user types `ryzen 7 7840hs`, and its system says AMD Ryzen 7 7840HS w/ Radeon 780M Graphics."""
+    run = run_of("prompt eval count:    300 token(s)\nprompt eval rate:     40.0 tokens/s\n")
+    assert run is not None
+    run = run.replace(processor="AMD Ryzen 7 7840HS w/ Radeon 780M Graphics")
+    notes = held(run, "llama-3.2-3b-instruct", MACHINE.replace(cpu_model=name)).notes
+    assert any("The run was on AMD Ryzen 7 7840HS" in note for note in notes) == is_told

@@ -130,7 +130,7 @@ def _of_rows(rows: Sequence[_Row]) -> Run | None:
         kv_cache_type=_cache_type(first),
         threads=whole(first.get("n_threads", "")) or None,
         on_processor=_on_processor(first.get("backends", ""), layers),
-        gpu_layers=whole(layers),
+        gpu_layers=_whole_layers(layers, first),
         flash_attention=attends_flash(first.get("flash_attn", "")),
         processor=first.get("cpu_info") or None,
         gpu=first.get("gpu_info") or None,
@@ -216,6 +216,12 @@ def _row(head: list[str], cells: list[str]) -> dict[str, str]:
     return dict(zip(head, cells, strict=True))
 
 
+def _whole_layers(layers: str, row: _Row) -> int | None:
+    """Those on the GPU; None where the experts of some lie in RAM."""
+    experts_in_ram = whole(row.get("n_cpu_moe", row.get("ncmoe", ""))) or 0
+    return None if experts_in_ram else whole(layers)
+
+
 def _of_tests(tests: Sequence[_Row], version: str | None) -> Run:
     apart = [key for key in tests[0] if key not in ("test", "t/s")]
     first = _with_flash(tests, "fa", [key for key in apart if key != "fa"])
@@ -235,7 +241,7 @@ def _of_tests(tests: Sequence[_Row], version: str | None) -> Run:
         kv_cache_type=cache_type if cache_type == first.get("type_v", "f16") else None,
         threads=whole(first.get("threads", "")) or None,
         on_processor=_on_processor(first.get("backend", ""), layers),
-        gpu_layers=whole(layers),
+        gpu_layers=_whole_layers(layers, first),
         flash_attention=attends_flash(first.get("fa", "")),
         paces=tuple(pace for row in same for pace in _pace_of_test(row)),
         notes=_left_out(len(tests) - len(same)),
