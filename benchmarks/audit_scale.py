@@ -116,6 +116,8 @@ def differ(record: dict[str, Any], rng: random.Random, *, is_measured: bool) -> 
     if is_measured:
         usual = record["memory_bandwidth_bytes_per_second"] or 40 * 10**9
         record["memory_bandwidth_bytes_per_second"] = int(usual * rng.uniform(0.7, 1.3))
+        how = rng.choice(["measured: 8 threads", "glanced at: 8 threads for 4 ms, quiet", "stated"])
+        record["sources"] = {**(record["sources"] or {}), "memory_bandwidth_bytes_per_second": how}
 
 
 def policy_text(models: str) -> str:
@@ -124,7 +126,11 @@ def policy_text(models: str) -> str:
     names = [name for name in catalogue.ids() if not catalogue.spec(name).closed]
     if models != "all":
         names = names[:: max(1, len(names) // int(models))][: int(models)]
-    return "schema = 1\n" + "".join(f'[[model]]\nname = "{name}"\n' for name in names)
+    # every third asks for a pace
+    return "schema = 1\n" + "".join(
+        f'[[model]]\nname = "{name}"\n' + ("" if number % 3 else "min_tokens_per_second = 6\n")
+        for number, name in enumerate(names)
+    )
 
 
 def timed(policy: Path, records: Path) -> None:

@@ -881,6 +881,7 @@ def _machine(named: _Named, processor: str | None, cards: NamedCards | None, gib
     if own and "cores" in row:
         facts["cpu_cores_usable"] = float(row["cores"])
         facts["cpu_cores_physical"] = row["physical"]
+        facts.update(_fast_cores(processor, row["physical"]))
     if own and "gb_per_s" in row:
         facts[_BANDWIDTH] = round(row["gb_per_s"] * units.GB)
     source = _table()["sources"][row["source"]] if row else _TYPED
@@ -895,6 +896,17 @@ def _machine(named: _Named, processor: str | None, cards: NamedCards | None, gib
             sources=dict.fromkeys(facts, source),
         )
     )
+
+
+def _fast_cores(processor: str | None, physical: int) -> dict[str, int]:
+    """`cpu_cores_performance` of a processor with so many cores, where fewer are of the fastest
+    kind; empty where its name tells no such count.
+    """
+    cores = None if processor is None else cpus.cores_of(processor)
+    if cores is None or not cores.are_known or cores.physical[1] != physical:
+        return {}
+    fast = cores.performance[1]
+    return {"cpu_cores_performance": fast} if fast < physical else {}
 
 
 def fact_to_type(machine: Machine) -> tuple[str, str] | None:

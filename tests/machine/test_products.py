@@ -510,3 +510,10 @@ def test_a_number_of_a_card_means_the_line_that_its_maker_builds_in(
     (owned,) = machine_named(text).accelerators or ()
     assert owned.name == card
     assert (owned.memory_total_bytes or 0) / GIB == gib
+
+
+def test_a_board_has_the_fast_cores_of_its_processor() -> None:
+    """Four Cortex-A76 beside four A55, whether the board or its chip is named."""
+    board, chip = (machine_named(name) for name in ("orange pi 5 plus 16gb", "rk3588 16gb"))
+    assert (board.cpu_cores_performance, board.cpu_cores_physical) == (4, 8)
+    assert chip.cpu_cores_performance == 4
