@@ -124,6 +124,11 @@ class Processor(Record):
         """Whether it takes modules, on two channels."""
         return (self.channels, self.bits) == (2, 64) and self.memory != "soldered"
 
+    @property
+    def lacks_avx2(self) -> bool:
+        """Whether its cores, of x86, compute with AVX at most."""
+        return self.vectors in ("none", "sse")
+
     def may_have_one_module(self, memory_bytes: int | None) -> bool:
         """Whether so much RAM may be one module on one of its two channels: of a laptop or small
         computer. None: any size.

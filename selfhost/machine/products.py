@@ -938,7 +938,9 @@ def _fact_of_processor(machine: Machine, processor: str) -> tuple[str, str] | No
     # what is soldered to it in one rate alone is known
     has_one = series is not None and series.memory == "soldered" and series.least == series.most
     rate_tells = series is not None and not has_one and are_channels_known(machine)
-    if not rate_tells:
+    # of several sockets and of cores without AVX2 something else bounds the pace
+    is_bound = series is not None and (series.lacks_avx2 or cpus.count_of(processor) > 1)
+    if not rate_tells or is_bound:
         return None
     is_open = machine.memory_bandwidth_bytes_per_second is None
     modules = usual_modules(machine) if is_open else ""

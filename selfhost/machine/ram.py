@@ -308,12 +308,17 @@ def usual_ram(machine: Machine) -> str:
     if usual_mts is None:
         return "ddr4-3200"
 
-    def distance(kind: str) -> int:
+    def distance(kind: str) -> float:
         slowest, fastest = _rates_of_kind()[kind]
-        return max(slowest - usual_mts, usual_mts - fastest, 0)
+        return max(slowest / usual_mts, usual_mts / fastest, 1)
 
+    series = _series_of(machine)
+    takes_modules_alone = series is not None and series.memory == "slots"
+    kinds = [
+        kind for kind in _rates_of_kind() if not (takes_modules_alone and kind.startswith("lp"))
+    ]
     # of kinds that have the rate alike, modules come before what is soldered
-    return f"{min(_rates_of_kind(), key=distance)}-{usual_mts}"
+    return f"{min(kinds, key=distance)}-{usual_mts}"
 
 
 def usual_modules(machine: Machine) -> str:

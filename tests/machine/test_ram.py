@@ -5,7 +5,7 @@ import pytest
 from selfhost.cli.main import main
 from selfhost.machine.named import machine_named, profile_named
 from selfhost.machine.products import fact_to_type
-from selfhost.machine.ram import stated_ram
+from selfhost.machine.ram import stated_ram, usual_ram
 from selfhost.verdict.memory_bandwidth import bandwidth
 
 MB = 10**6
@@ -136,6 +136,21 @@ def test_the_memory_to_state_is_what_the_processor_takes(text: str, kind: str) -
     assert fact is not None
     assert fact[1].startswith(f"{kind}-")
     assert machine_named(f"{text} {fact[1]}").memory_bandwidth_bytes_per_second
+
+
+@pytest.mark.parametrize(
+    ("name", "usual"),
+    [("fx-8350 16gb", "ddr3-1866"), ("i7-920 12gb", "ddr3-1066"), ("ryzen 7 7840u", "ddr5-5600")],
+)
+def test_the_usual_memory_of_sockets_is_of_modules(name: str, usual: str) -> None:
+    """FX took DDR3-1866 and the first Core i7 DDR3-1066; LPDDR3 and DDR2 have rates that are near."""
+    assert usual_ram(machine_named(name)) == usual
+
+
+@pytest.mark.parametrize("name", ["2x xeon e5-2690 v4 256gb", "fx-8350 16gb"])
+def test_nobody_is_told_to_state_a_rate_that_narrows_nothing(name: str) -> None:
+    """NUMA nodes bound the pace of two sockets, and cores that of processors without AVX2."""
+    assert fact_to_type(machine_named(name)) is None
 
 
 @pytest.mark.parametrize(
