@@ -934,19 +934,24 @@ def _fact_of_processor(machine: Machine, processor: str) -> tuple[str, str] | No
         around = cpus.class_of(processor)
         is_desktops = around is not None and around.channels is not None
         return "its processor", "i7-12700h" if is_desktops else "epyc 9354"
-    series = cpus.processor_of(processor)
-    # what is soldered to it in one rate alone is known
-    has_one = series is not None and series.memory == "soldered" and series.least == series.most
-    rate_tells = series is not None and not has_one and are_channels_known(machine)
-    # of several sockets and of cores without AVX2 something else bounds the pace
-    is_bound = series is not None and (series.lacks_avx2 or cpus.count_of(processor) > 1)
-    if not rate_tells or is_bound:
+    if not _rate_tells(machine, processor):
         return None
     is_open = machine.memory_bandwidth_bytes_per_second is None
     modules = usual_modules(machine) if is_open else ""
     if not modules:
         return "the rate of its RAM", usual_ram(machine)
     return "the modules and the rate of its RAM", f"{modules} {usual_ram(machine)}"
+
+
+def _rate_tells(machine: Machine, processor: str) -> bool:
+    """Whether the rate of the RAM tells its pace."""
+    series = cpus.processor_of(processor)
+    if series is None or not are_channels_known(machine):
+        return False
+    # what is soldered to it in one rate alone is known
+    has_one = series.memory == "soldered" and series.least == series.most
+    # something else bounds several sockets, and cores without AVX2
+    return not (has_one or series.lacks_avx2 or cpus.count_of(processor) > 1)
 
 
 def _accelerators(row: Mapping[str, Any], cards: NamedCards | None) -> tuple[Accelerator, ...]:

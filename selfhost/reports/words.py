@@ -161,15 +161,15 @@ def hours_or_days(answer: Answer) -> str:
 
 
 def takes_weeks(answer: Answer) -> bool:
-    """Training does, by the likely pace: on the tokens that were stated, else its finding is held to
-    the tokens of a day.
+    """Training does, by the likely pace: on the tokens that were stated, else its finding is held
+    to the tokens of a day.
     """
-    wait = answer.speed.dataset_seconds if answer.speed is not None else None
-    if wait is not None:
-        return wait.likely > _DAYS_OF_A_WEEK * DAY_SECONDS
     finding = answer.finding("speed")
     if finding is None or finding.unit != units.TRAINED:
         return False
+    wait = answer.speed.dataset_seconds if answer.speed is not None else None
+    if wait is not None:
+        return wait.likely > _DAYS_OF_A_WEEK * DAY_SECONDS
     of_a_day, likely = finding.needs, finding.has
     if not isinstance(of_a_day, int | float) or not isinstance(likely, int | float):
         return False

@@ -96,7 +96,7 @@ def speed_check(
 # than it is heard, a document of 512 tokens slower than a person reads it, ten seconds for
 # the vector of a picture, a million tokens of training in a day
 _DAY_SECONDS = 86_400
-# on tokens that are stated training takes long from here on: it is not done in the morning (a guess)
+# on stated tokens training takes long from here on: it is not done in the morning (a guess)
 _NIGHT_SECONDS = 8 * 3600
 _SLOW: Mapping[str, tuple[float, str, str]] = {
     "seconds_per_image": (600, "speed-picture", "use a GPU that holds the model, or an API"),
