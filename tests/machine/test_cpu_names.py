@@ -372,7 +372,7 @@ def test_a_virtual_machine_of_a_stated_size_is_one(text: str, gib: int, processo
     assert machine.cpu_cores_usable == processors
     memory = bandwidth(machine)
     assert memory is not None
-    assert memory.high > 5 * memory.low
+    assert memory.high > 4 * memory.low
 
 
 @pytest.mark.parametrize(
