@@ -120,15 +120,17 @@ def differ(record: dict[str, Any], rng: random.Random, *, is_measured: bool) -> 
         record["sources"] = {**(record["sources"] or {}), "memory_bandwidth_bytes_per_second": how}
 
 
-def policy_text(models: str) -> str:
-    """A policy of so many models, spread over the catalogue; `all` takes each with open weights."""
+def policy_text(models: str, *, asks_pace: bool) -> str:
+    """A policy of so many models, spread over the catalogue; `all` takes each with open weights. Of
+    every third a pace is asked where `asks_pace`.
+    """
     catalogue = open_catalogue()
     names = [name for name in catalogue.ids() if not catalogue.spec(name).closed]
     if models != "all":
         names = names[:: max(1, len(names) // int(models))][: int(models)]
-    # every third asks for a pace
     return "schema = 1\n" + "".join(
-        f'[[model]]\nname = "{name}"\n' + ("" if number % 3 else "min_tokens_per_second = 6\n")
+        f'[[model]]\nname = "{name}"\n'
+        + ("min_tokens_per_second = 6\n" if asks_pace and number % 3 == 0 else "")
         for number, name in enumerate(names)
     )
 
@@ -197,7 +199,7 @@ def main() -> int:
         with records.open("w") as file:
             for record in fleet(options.machines, rng, recorded=options.recorded):
                 file.write(json.dumps(record) + "\n")
-        policy.write_text(policy_text(options.models))
+        policy.write_text(policy_text(options.models, asks_pace=options.compare))
         print(f"{options.machines:,} machines, {records.stat().st_size / 1e6:.0f} MB of records")
         if options.compare:
             return 1 if compared(policy, records) else 0
