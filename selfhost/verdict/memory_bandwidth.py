@@ -140,7 +140,8 @@ def core_shares(machine: Machine, memory: Bandwidth) -> tuple[float, float, floa
     slow, likely, fast = kind_of(machine).cores
     if not memory.measured:
         return slow, likely, fast
-    core_gb_per_s = memory.likely / threads_of(machine) / _GB
+    read = memory.likely / kind_of(machine).memory[1]
+    core_gb_per_s = read / threads_of(machine) / _GB
     # no more than a core of Zen 5, of which its own runs say so
     least, usual = (
         min(share * core_gb_per_s, most, fast)
@@ -150,7 +151,7 @@ def core_shares(machine: Machine, memory: Bandwidth) -> tuple[float, float, floa
 
 
 def _measured(machine: Machine, bytes_per_second: int) -> Bandwidth:
-    low, high = kind_of(machine).memory
+    low, likely, high = kind_of(machine).memory
     more = MORE_CORES if (machine.cpu_cores_physical or 0) > MEASURED_WITH_CORES else 1.0
     how = f"{_rate(bytes_per_second)}, measured{_just_then(machine)}"
     fast = bytes_per_second * high * more
@@ -159,7 +160,11 @@ def _measured(machine: Machine, bytes_per_second: int) -> Bandwidth:
         fast = float(chip[1])
         how = f"{how} on the CPU cores; its GPU may use up to {units.decimal(chip[1])}/s"
     return Bandwidth(
-        low=bytes_per_second * low, likely=bytes_per_second, high=fast, measured=True, how=how
+        low=bytes_per_second * low,
+        likely=bytes_per_second * likely,
+        high=fast,
+        measured=True,
+        how=how,
     )
 
 
@@ -174,7 +179,7 @@ def _glance_ends(machine: Machine) -> tuple[float, float]:
     """What the ends are of a figure that was glanced at: how far it is off has nothing to do with
     how much of its memory a program uses.
     """
-    low, high = kind_of(machine).memory
+    low, _, high = kind_of(machine).memory
     least, most = _GLANCE_ENDS
     return exp(-hypot(log(low), log(least))), exp(hypot(log(high), log(most)))
 
@@ -184,7 +189,7 @@ def _glanced(machine: Machine, bytes_per_second: int) -> Bandwidth:
     low, high = _glance_ends(machine)
     return Bandwidth(
         low=bytes_per_second * low,
-        likely=bytes_per_second,
+        likely=bytes_per_second * kind_of(machine).memory[1],
         high=bytes_per_second * high,
         measured=True,
         how=f"{_rate(bytes_per_second)}, seen at a glance{_just_then(machine)}",
@@ -222,7 +227,7 @@ def _at_least(machine: Machine, bytes_per_second: int) -> Bandwidth:
     ends = within(class_ends, least, min(bound, class_ends[2]))
     return Bandwidth(
         low=ends[0],
-        likely=max(bytes_per_second, ends[1]),
+        likely=max(bytes_per_second * kind_of(machine).memory[1], ends[1]),
         high=ends[2],
         measured=False,
         how=how,

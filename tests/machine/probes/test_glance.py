@@ -110,11 +110,11 @@ def _settles(threads: int) -> bool:
 
 
 def test_a_quiet_glance_narrows_the_pace() -> None:
-    """The likely figure is what was seen, and the range spans less than a factor of two."""
+    """The likely figure is what decoding uses in a guest of what was seen, 0.88 of it, and the range spans about a factor of two."""
     memory, guess = bandwidth(seen(QUIET)), bandwidth(HERE)
     assert memory is not None
     assert guess is not None
-    assert memory.likely == 44 * GB
+    assert memory.likely == pytest.approx(0.88 * 44 * GB)
     assert memory.high < 2.2 * memory.low
     assert guess.high / guess.low > 1.2 * memory.high / memory.low
 
