@@ -54,9 +54,9 @@ if TYPE_CHECKING:
 _GB = units.GB
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
 # for each GB/s that one core was seen to read beside the others, which share it has of what a core
-# of Zen 5 gets through (`ProcessorKind.cores`), at least and likely: 0.022 of a guest on Emerald
-# Rapids that reads 13.7, 0.028 to 0.037 of the Zen 5 itself
-_SHARE_OF_A_READ = (0.02, 0.024)
+# of Zen 5 gets through (`ProcessorKind.cores`), slow end, likely, fast end: 0.022 of a guest on
+# Emerald Rapids that reads 13.7, 0.028 to 0.037 of the Zen 5 itself
+_SHARE_OF_A_READ = (0.02, 0.024, 0.036)
 # share of the read bandwidth that reaches the weights (54 runs of llama-bench here)
 BANDWIDTH_SHARE = 0.86
 # A figure that somebody states is mostly the peak of the memory. Processors reached 0.26 of it (M2
@@ -143,11 +143,11 @@ def core_shares(machine: Machine, memory: Bandwidth) -> tuple[float, float, floa
     read = memory.likely / kind_of(machine).memory[1]
     core_gb_per_s = read / threads_of(machine) / _GB
     # no more than a core of Zen 5, of which its own runs say so
-    least, usual = (
-        min(share * core_gb_per_s, most, fast)
-        for share, most in zip(_SHARE_OF_A_READ, FASTEST_CORES, strict=True)
+    least, usual, most = (
+        min(share * core_gb_per_s, fastest)
+        for share, fastest in zip(_SHARE_OF_A_READ, FASTEST_CORES, strict=True)
     )
-    return max(slow, least), max(likely, usual), fast
+    return max(slow, least), max(likely, usual), max(fast, most)
 
 
 def _measured(machine: Machine, bytes_per_second: int) -> Bandwidth:

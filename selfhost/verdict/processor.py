@@ -45,17 +45,18 @@ class ProcessorKind(Record):
 # lay within a fifth. On Zen 4 (2 vCPUs of a server) decoding went 7 to 15 % faster than predicted
 # while neighbours left the bandwidth as it was, 46 % faster to 32 % slower when they did not
 _ZEN = ProcessorKind(memory=(0.75, 1.0, 1.3), cores=(0.75, 1.0, 1.3))
-# slow end and likely, of the fastest kind
-FASTEST_CORES = _ZEN.cores[:2]
+# of the fastest kind that was measured
+FASTEST_CORES = _ZEN.cores
 _AVX512 = ProcessorKind(memory=(0.7, 1.0, 1.2), cores=(0.35, 0.7, 1.2))
 # of a guest on Intel's, whose processors are mostly threads that share a core with a neighbour's:
 # a guess by two hosts, 0.29 to 0.31 of what a processor of Zen 5 does, in eight types (Emerald
-# Rapids, `measured_xeon`), and 0.41 of Mistral 7B
+# Rapids, `measured_xeon`), and 0.41 of Mistral 7B. With that fast end no type of clouds that was
+# inside lies outside (`benchmarks/guest_residuals.py`)
 # Of a bandwidth that was measured there decoding used 0.69, 0.79, 0.93 and 1.06 of what the rule
 # says (four hosts, the second and third with AVX2 alone); 0.7 to 0.9 at the median of 500 types of
 # clouds beside lmbench's figure, which is some tenths higher (tests/truth/guests.json)
 _OF_A_GUEST = (0.64, 0.88, 1.15)
-_AVX512_SHARED = _AVX512.replace(memory=_OF_A_GUEST, cores=(0.27, 0.36, 1.2))
+_AVX512_SHARED = _AVX512.replace(memory=_OF_A_GUEST, cores=(0.27, 0.36, 0.5))
 _AVX2_SHARED = ProcessorKind(memory=_OF_A_GUEST, cores=(0.35, 0.7, 1.2))
 _AVX2 = ProcessorKind(memory=(0.7, 1.0, 1.2), cores=(0.35, 0.7, 1.2))
 _AT_LEAST_AVX2 = ProcessorKind(memory=(0.7, 1.0, 1.2), cores=(0.35, 0.7, 1.2))
