@@ -31,7 +31,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
-from math import exp, log
+from math import exp, inf, log
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -207,14 +207,15 @@ def _processors_left_out() -> None:
         "\nshare of what memory and cores give together, by the processor's name; each device left out"
     )
     print(
-        f"{'':13} devices  fitted low likely high | left out: error  inside  high/low | the table's ends"
+        f"{'':14} devices  fitted low likely high | left out: error  inside  high/low | the table's ends"
     )
-    for kind, runs in sorted(_shares().items()):
+    for (kind, up_to_mts), runs in sorted(_shares().items()):
+        label = f"{kind} to {up_to_mts}" if up_to_mts else kind
         devices = sorted({run.device for run in runs})
         ends = _fitted(runs, devices)
         fitted = f"{ends[0]:11.2f} {ends[1]:6.2f} {ends[2]:4.2f}"
         if len(devices) <= _LEAST_DEVICES:
-            print(f"{kind:13} {len(devices):7} {ends[1]:18.2f}      | too few to leave one out")
+            print(f"{label:14} {len(devices):7} {ends[1]:18.2f}      | too few to leave one out")
             continue
         errors, inside, widths = [], 0, []
         for left_out in devices:
@@ -227,13 +228,13 @@ def _processors_left_out() -> None:
             errors.append(median(abs(pace[1] - 1) for pace in paces))
             inside += sum(pace[0] <= 1 <= pace[2] for pace in paces) >= len(paces) / 2
             widths.append(median(pace[2] / pace[0] for pace in paces))
-        ends_told = cpus.shares_of(kind.split(",")[0])[0 if kind.endswith("older") else -1]
+        ends_told = cpus.share_of(kind, up_to_mts or inf)
         reached = [
             median(run.reached for run in runs if run.device == device) for device in devices
         ]
         held = sum(ends_told.low <= share <= ends_told.high for share in reached)
         print(
-            f"{kind:13} {len(devices):7} {fitted} |"
+            f"{label:14} {len(devices):7} {fitted} |"
             f" {median(errors):15.0%}  {inside / len(devices):6.0%}  {median(widths):8.2f}"
             f" | {ends_told.low:.2f} {ends_told.likely:.2f} {ends_told.high:.2f} hold {held}"
         )
@@ -269,15 +270,17 @@ def _fitted(runs: list[Share], devices: list[str]) -> tuple[float, float, float]
     return exp(low), exp(likely), exp(high)
 
 
-def _shares() -> dict[str, list[Share]]:
-    """Each run on a processor whose name alone tells its memory, by the row of `share` that it has."""
-    real, kinds = cpus.processor_of, {}
+def _shares() -> dict[tuple[str, int], list[Share]]:
+    """Each run on a processor whose name alone tells its memory, by the row of `share` that it has:
+    its `kind` and `up_to_mts`, 0 for none.
+    """
+    real, kinds = cpus.processor_of, dict[str, tuple[str, int]]()
 
     def fixed(name: str, share: float) -> cpus.Processor | None:
         row = real(name)
         if row is None:
             return None
-        kinds[name] = f"{row.kind}, older" if row.share.up_to_mts else row.kind
+        kinds[name] = row.kind, row.share.up_to_mts or 0
         ends = {"low": share, "likely": share, "high": share}
         return row.replace(share=row.share.replace(**ends))
 
@@ -289,7 +292,7 @@ def _shares() -> dict[str, list[Share]]:
         likely.append([*of_reports(), *of_earlier(), *named])
     cpus.processor_of = real
     memory_bandwidth.bandwidth.cache_clear()
-    shares: dict[str, list[Share]] = {}
+    shares: dict[tuple[str, int], list[Share]] = {}
     for slow, fast in zip(*likely, strict=True):
         kind = kinds.get(_named(slow.device))
         if kind and slow.group.startswith("processor") and slow.likely < fast.likely:

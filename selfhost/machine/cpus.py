@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from math import exp, hypot, log, prod
+from math import exp, hypot, inf, log, prod
 
 from ..core import units
 from ..core.caching import lru_cache
@@ -378,7 +378,7 @@ def processor_with(graphics: str) -> Processor | None:
         most=memory.most,
         memory="either",
         kind=memory.kind,
-        share=shares_of(memory.kind)[-1],
+        share=share_of(memory.kind),
         vectors=memory.vectors,
         slowest=slowest,
         fastest=fastest,
@@ -541,9 +541,9 @@ def _kind_of_client(memory_sits: str, words: Iterable[str]) -> str:
     return "mobile" if has_letters or memory_sits in ("either", "soldered") else "client"
 
 
-def share_of(kind: str, most_mts: int) -> Share:
-    """How processors of a kind read their memory, of a series that takes none faster than that, in
-    millions of transfers a second.
+def share_of(kind: str, most_mts: float = inf) -> Share:
+    """How processors of a kind read their memory, of a series whose fastest has `most_mts` millions
+    of transfers a second.
     """
     return next(
         share for share in shares_of(kind) if share.up_to_mts is None or most_mts <= share.up_to_mts
@@ -551,8 +551,8 @@ def share_of(kind: str, most_mts: int) -> Share:
 
 
 def shares_of(kind: str) -> list[Share]:
-    """As `share_of`, each that a processor of the kind may have: rows of `share`, that of any
-    memory last.
+    """As `share_of`, each that a processor of the kind may have: rows of `share`, that of the
+    fastest memory last.
     """
     rows = [each for each in _table()["share"] if each["kind"] == kind]
     return [Share(**{key: each[key] for key in each if key != "kind"}) for each in rows]

@@ -86,15 +86,7 @@ def _newer(
         return None
     newest = max(alike, key=lambda row: _number(row["chip"]))
     title, memory_gib = f"Apple {' '.join(filter(None, chip)).title()}", max(stated_gib)
-    facts: dict[str, Any] = {
-        "system": "macos",
-        "architecture": "aarch64",
-        "memory_total_bytes": memory_gib * units.GIB,
-        "memory_limit_bytes": memory_gib * units.GIB,
-        "cpu_model": title,
-        "cpu_cores_usable": float(newest["cores"]),
-        "accelerators": (Accelerator(vendor="apple", name=f"{title} GPU", unified=True),),
-    }
+    facts = _facts(title, memory_gib, newest["cores"])
     machine = Machine(
         **facts,
         name=f"a Mac with {title}, {memory_gib} GB",
@@ -104,11 +96,23 @@ def _newer(
         sources=dict.fromkeys(facts, "as its description says; its cores are a guess"),
     )
     note = (
-        f'"{text}" is judged as a Mac with {memory_gib} GB and a chip that is not known here: its'
-        f" pace lies between those of any Apple chip. The newest of its kind that is known is the"
-        f" {_title(newest)}."
+        f'"{text}" is judged as a Mac with {memory_gib} GB. Its chip is not known here, so its'
+        f" range covers every Apple chip. The newest known one of its kind is the {_title(newest)}."
     )
     return Described(machine=planned(machine), title=title, note=note)
+
+
+def _facts(title: str, memory_gib: int, cores: int) -> dict[str, Any]:
+    """What a Mac is by its chip's name, its memory and its cores."""
+    return {
+        "system": "macos",
+        "architecture": "aarch64",
+        "memory_total_bytes": memory_gib * units.GIB,
+        "memory_limit_bytes": memory_gib * units.GIB,
+        "cpu_model": title,
+        "cpu_cores_usable": float(cores),
+        "accelerators": (Accelerator(vendor="apple", name=f"{title} GPU", unified=True),),
+    }
 
 
 def _number(chip: str) -> int:
@@ -279,15 +283,7 @@ def _described(text: str, row: Mapping[str, Any], stated_gib: int | None) -> Des
     gb_per_s = None if chip is None else chip.gb_per_s
     if chip is not None and is_smaller and chip.smaller is not None:
         gb_per_s = chip.smaller[1]
-    facts: dict[str, Any] = {
-        "system": "macos",
-        "architecture": "aarch64",
-        "memory_total_bytes": memory_gib * units.GIB,
-        "memory_limit_bytes": memory_gib * units.GIB,
-        "cpu_model": title,
-        "cpu_cores_usable": float(row["smaller_cores"] if is_smaller else row["cores"]),
-        "accelerators": (Accelerator(vendor="apple", name=f"{title} GPU", unified=True),),
-    }
+    facts = _facts(title, memory_gib, row["smaller_cores"] if is_smaller else row["cores"])
     if gb_per_s is not None:
         facts["memory_bandwidth_bytes_per_second"] = round(gb_per_s * units.GB)
     note = f'"{text}" is judged as {title} with {memory_gib} GB'

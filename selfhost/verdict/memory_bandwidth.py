@@ -138,9 +138,9 @@ def core_shares(machine: Machine, memory: Bandwidth) -> tuple[float, float, floa
     these does: slow end, likely, fast end. A core that reads much gets through much.
     """
     slow, likely, fast = kind_of(machine).cores
-    if not memory.measured:
+    read = machine.memory_bandwidth_bytes_per_second
+    if not memory.measured or read is None:
         return slow, likely, fast
-    read = memory.likely / kind_of(machine).memory[1]
     core_gb_per_s = read / threads_of(machine) / _GB
     # no more than a core of Zen 5, of which its own runs say so
     least, usual, most = (
@@ -373,14 +373,14 @@ def _share_of_stated(machine: Machine) -> cpus.Share | None:
         return None
     chip = chip_in(machine)
     if chip is not None:
-        return None if chip.kind is None else cpus.shares_of(chip.kind)[-1]
+        return None if chip.kind is None else cpus.share_of(chip.kind)
     named = named_processor(machine)
     if named is not None:
         return named.share
     computer = _computer_of(machine)
     if computer is not None:
         return _share_of_kinds(computer.kinds)
-    return cpus.shares_of("client")[-1] if is_client(machine) else None
+    return cpus.share_of("client") if is_client(machine) else None
 
 
 def _through_links(machine: Machine, bytes_per_second: float) -> float:
@@ -401,7 +401,7 @@ def _of_chip(machine: Machine) -> Bandwidth | None:
     chip = chip_in(machine)
     if chip is None or chip.kind is None or is_guest(machine):
         return None
-    share = cpus.shares_of(chip.kind)[-1]
+    share = cpus.share_of(chip.kind)
     peak = chip.gb_per_s * _GB
     read = _through_links(machine, peak)
     bound = "" if read == peak else f", of which its cores can read {units.decimal(int(read))}/s"

@@ -48,14 +48,13 @@ _ZEN = ProcessorKind(memory=(0.75, 1.0, 1.3), cores=(0.75, 1.0, 1.3))
 # of the fastest kind that was measured
 FASTEST_CORES = _ZEN.cores
 _AVX512 = ProcessorKind(memory=(0.7, 1.0, 1.2), cores=(0.35, 0.7, 1.2))
-# of a guest on Intel's, whose processors are mostly threads that share a core with a neighbour's:
-# a guess by two hosts, 0.29 to 0.31 of what a processor of Zen 5 does, in eight types (Emerald
-# Rapids, `measured_xeon`), and 0.41 of Mistral 7B. With that fast end no type of clouds that was
-# inside lies outside (`benchmarks/guest_residuals.py`)
-# Of a bandwidth that was measured there decoding used 0.69, 0.79, 0.93 and 1.06 of what the rule
-# says (four hosts, the second and third with AVX2 alone); 0.7 to 0.9 at the median of 500 types of
-# clouds beside lmbench's figure, which is some tenths higher (tests/truth/guests.json)
+# Of a bandwidth that was measured in a guest decoding used 0.69, 0.79, 0.93 and 1.06 of what the
+# rule says (four hosts, the second and third with AVX2 alone). Types of clouds agree, with the
+# figure of lmbench in its place (`benchmarks/guest_residuals.py`)
 _OF_A_GUEST = (0.64, 0.88, 1.15)
+# The processors of a guest on Intel's are mostly threads that share a core with a neighbour's: a
+# guess by two hosts, 0.29 to 0.31 of what a processor of Zen 5 does, in seven types (Emerald
+# Rapids, `measured_xeon`), and 0.41 of Mistral 7B. No type of clouds lies outside for the fast end
 _AVX512_SHARED = _AVX512.replace(memory=_OF_A_GUEST, cores=(0.27, 0.36, 0.5))
 _AVX2_SHARED = ProcessorKind(memory=_OF_A_GUEST, cores=(0.35, 0.7, 1.2))
 _AVX2 = ProcessorKind(memory=(0.7, 1.0, 1.2), cores=(0.35, 0.7, 1.2))

@@ -35,7 +35,7 @@ def machines() -> tuple[Machine, ...]:
             memory_bandwidth_bytes_per_second=rate * GB,
             sources={**machine.sources, "memory_bandwidth_bytes_per_second": "measured"},
         )
-        for machine in known[::3]
+        for machine in known[::2]
         for rate in (12, 45)
     ]
     return (*known, *measured)
@@ -71,7 +71,7 @@ def test_a_machine_that_is_nowhere_weaker_is_no_slower(model: str, share: float 
                 if all(map(float.__le__, map(float, numbers), map(float, others))):
                     assert all(map(float.__le__, pace_of_one, pace_of_other)), (numbers, others)
                     compared += 1
-    assert compared > 400
+    assert compared > 500
 
 
 def test_the_free_memory_from_which_on_layers_and_all_of_them_lie_on_an_accelerator() -> None:

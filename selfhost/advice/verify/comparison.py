@@ -516,7 +516,9 @@ def _laid_out_otherwise(seen: Sequence[SeenMemory]) -> str | None:
     """
     if not any(part.term == "repacked_weights" for part in seen):
         return None
-    return "the run laid weights out anew for its processor, and predicted is without (--no-repack)"
+    return (
+        "the run laid weights out anew for its processor, which the predicted --no-repack prevents"
+    )
 
 
 def _of_memory(
