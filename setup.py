@@ -13,7 +13,16 @@ COMPILED_FILES = (
     "common/offers.bin",
     *(
         f"common/{name}.bin"
-        for name in ("cloud_types", "cpu_cores", "cpus", "gpus", "macs", "products", "providers")
+        for name in (
+            "cloud_types",
+            "cpu_cores",
+            "cpus",
+            "gpus",
+            "macs",
+            "products",
+            "providers",
+            "typed_words",
+        )
     ),
 )
 HERE = os.path.dirname(os.path.abspath(__file__))

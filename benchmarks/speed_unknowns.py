@@ -26,6 +26,7 @@ from selfhost.verdict import (
     pacing,
     processor,
     speed,
+    told_bandwidth,
 )
 
 CASES = [
@@ -48,7 +49,7 @@ def _set(owner: Any, name: str, value: Any) -> Any:
     return mock.patch.object(owner, name, value)
 
 
-def _likely_bandwidth(machine: Machine) -> memory_bandwidth.Bandwidth | None:
+def _likely_bandwidth(machine: Machine) -> told_bandwidth.Bandwidth | None:
     memory = memory_bandwidth.bandwidth(machine)
     if memory is None:
         return None

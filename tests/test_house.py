@@ -417,4 +417,4 @@ def test_a_check_loads_what_it_needs() -> None:
     )
     assert not modules & {f"selfhost.{name}" for name in others}
     # an installed package has an index in place of the names that are read of the specs
-    assert len(modules - {"selfhost.catalogue.outlines"}) < 132
+    assert len(modules - {"selfhost.catalogue.outlines"}) < 128

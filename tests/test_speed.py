@@ -28,7 +28,14 @@ from selfhost.machine.record import PURPOSES, Accelerator, Disk, Machine
 from selfhost.needs.llamacpp.graphs import operations
 from selfhost.needs.records import CpuNeed, How, MemoryNeed, Needs, Term
 from selfhost.needs.tensors import row_of
-from selfhost.verdict import graphics, memory_bandwidth, pacing, processor, speed
+from selfhost.verdict import (
+    graphics,
+    memory_bandwidth,
+    pacing,
+    processor,
+    speed,
+    told_bandwidth,
+)
 from selfhost.verdict.speed import PaceRange, Speed
 
 FACT = "memory_bandwidth_bytes_per_second"
@@ -901,7 +908,7 @@ def test_nothing_to_go_by_is_said() -> None:
 def test_a_chip_with_its_memory_beside_it_tells_its_bandwidth(name: str, peak: float) -> None:
     """The fast end is the chip's peak, whatever the number of cores, and whole words decide: an M1 Max is no M1."""
     for cores in (1.0, 64.0):
-        found = memory_bandwidth.assumed_bandwidth(
+        found = told_bandwidth.assumed_bandwidth(
             Machine(architecture="aarch64", scope="host", cpu_model=name, cpu_cores_usable=cores)
         )
         assert found is not None
@@ -920,7 +927,7 @@ def test_a_chip_with_its_memory_beside_it_tells_its_bandwidth(name: str, peak: f
 )
 def test_other_chips_are_not_taken_for_them(name: str) -> None:
     """A name that shares words with a known chip is still of its class: a laptop's memory ends at 136 GB/s."""
-    found = memory_bandwidth.assumed_bandwidth(
+    found = told_bandwidth.assumed_bandwidth(
         Machine(
             architecture="x86_64",
             scope="host",
@@ -957,11 +964,11 @@ def test_the_cores_of_a_chip_tell_which_of_two_it_is(
         cpu_model=f"Apple {chip}",
         cpu_cores_physical=cores,
     )
-    found = memory_bandwidth.assumed_bandwidth(mac)
+    found = told_bandwidth.assumed_bandwidth(mac)
     assert found is not None
     assert found[1] == peak * 10**9
     # some of the cores of a chip, in a virtual machine, do not tell
-    guest = memory_bandwidth.assumed_bandwidth(mac.replace(scope="vm"))
+    guest = told_bandwidth.assumed_bandwidth(mac.replace(scope="vm"))
     assert guest is not None
     assert (
         guest[1]
@@ -973,7 +980,7 @@ def test_the_cores_of_a_chip_tell_which_of_two_it_is(
 def test_an_unknown_chip_by_apple_spans_them_all() -> None:
     """A chip that is newer than the table, or has no name, lies between an M1's cores and an M3 Ultra's memory."""
     for name in ("Apple M9 Max", "Apple processor", None):
-        found = memory_bandwidth.assumed_bandwidth(
+        found = told_bandwidth.assumed_bandwidth(
             Machine(system="macos", architecture="aarch64", scope="host", cpu_model=name)
         )
         assert found is not None

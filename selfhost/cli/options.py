@@ -121,9 +121,14 @@ def _named_machines(named: str, notes: list[str]) -> tuple[Machine, ...]:
     if named == "-":
         return (Machine.from_file("/dev/stdin"),)
     if not _looks_like_a_path(named):
-        from ..machine.profiles import find
+        from ..machine.profiles import called
 
-        if find(named) is not None or not os.path.lexists(named):
+        # what other words mean takes ten modules more
+        profile = called(named)
+        if profile is not None:
+            notes += filter(None, (profile.note,))
+            return (profile.profile.machine,)
+        if not os.path.lexists(named):
             return (_machine_by_words(named, notes),)
     if os.path.isdir(named):
         from ..audit.machines import load_machines

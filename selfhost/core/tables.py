@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 # the tables that are compiled when the package is built
-COMPILED = ("cloud_types", "cpu_cores", "cpus", "gpus", "macs", "products", "providers")
+COMPILED = (
+    "cloud_types", "cpu_cores", "cpus", "gpus", "macs", "products", "providers", "typed_words",
+)  # fmt: skip
 _VERSION = 2
 
 

@@ -268,7 +268,7 @@ def count_of(name: str) -> int:
     """How many processors a word says that there are: `dual xeon`, `2x epyc 7763`, `epyc 7763 x2`;
     1 without one. Of a series that has one socket such a number counts cores: `phenom ii x6`.
     """
-    from .gpus import typed_words
+    from .typed_words import typed_words
 
     series = processor_of(name)
     if series is not None and series.kind != "server":
@@ -338,7 +338,7 @@ def _is_of_amd(row: Mapping[str, Any]) -> bool:
 
 def _without_count(name: str) -> tuple[list[str], str]:
     """The words that say how many processors there are, `2x`, and the name without them."""
-    from .gpus import typed_words
+    from .typed_words import typed_words
 
     words = name.replace("×", "x").split()
     counts = typed_words().counts

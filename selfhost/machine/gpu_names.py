@@ -13,6 +13,7 @@ from ..core.spelling import is_slip, words_of
 from . import cpus, gpus, virtual_gpus
 from .chips import apple_chips
 from .record import Accelerator
+from .typed_words import typed_words
 
 TYPE_CHECKING = False
 
@@ -352,7 +353,7 @@ def _name_and_count(part: str) -> tuple[str, int]:
 def _counted(part: str) -> str:
     """The same with a figure for a word that counts: `dual 3090` are two."""
     first, _, name = part.strip().partition(" ")
-    count = gpus.typed_words().counts.get(first.lower())
+    count = typed_words().counts.get(first.lower())
     return part if count is None or not name else f"{count}x {name}"
 
 
@@ -364,7 +365,7 @@ _EXAMPLES = "write for example " + differently(
 
 def _words(name: str) -> frozenset[str]:
     """The words of a typed name as the table has them."""
-    typed = gpus.typed_words()
+    typed = typed_words()
     words = (typed.same.get(word, word) for word in words_of(spelled(name)))
     return frozenset(words) - typed.idle
 
@@ -414,11 +415,11 @@ def _namesakes(words: frozenset[str]) -> list[gpus.Card]:
     `rtx 6000` is the name of three generations.
     """
     numbers = {word for word in words if any(map(str.isdecimal, word))}
-    if not numbers or words.isdisjoint(gpus.typed_words().left_out):
+    if not numbers or words.isdisjoint(typed_words().left_out):
         return []
     cards = [card for card in gpus.cards() if numbers <= card.words and words <= card.named]
     # `quadro` was typed for a card of that name, not for one that came after it
-    former = words & gpus.former_words()
+    former = words & typed_words().of_former_lines
     cards = [card for card in cards if former <= words_of(card.name)]
     # of one alone it may be another card that is not listed
     return cards if len(cards) > 1 else []
@@ -430,7 +431,7 @@ def _laptop(match: re.Match[str]) -> str:
 
 def _meant_by(words: frozenset[str]) -> list[gpus.Card]:
     """The cards of which the words say enough, and nothing that it is not; in the table's order."""
-    cards, typed, (named, called) = gpus.cards(), gpus.typed_words(), _places_by_word()
+    cards, typed, (named, called) = gpus.cards(), typed_words(), _places_by_word()
     of_words = [named.get(word, frozenset()) for word in words]
     places = frozenset.intersection(*of_words) if of_words else range(len(cards))
     unsaid = typed.left_out | typed.forms
@@ -461,7 +462,7 @@ def _exact(
     """The cards of which every word was typed, where there are any: `h200` is no `h200 nvl`."""
     if memory_gib is not None:
         words |= {f"{memory_gib:g}gb"}
-    left_out = gpus.typed_words().left_out
+    left_out = typed_words().left_out
     whole = [card for card in matches if card.words - left_out <= words]
     most = max((len(card.words - left_out) for card in whole), default=0)
     return [card for card in whole if len(card.words - left_out) == most] or matches
@@ -536,14 +537,14 @@ def _unknown_words(words: frozenset[str]) -> frozenset[str]:
 @lru_cache(1)
 def _words_of_names() -> frozenset[str]:
     """Every word that a listed name has."""
-    typed = gpus.typed_words()
+    typed = typed_words()
     listed = frozenset(word for card in gpus.cards() for word in card.named)
     return listed | typed.left_out | typed.forms
 
 
 def _has_a_processor(words: frozenset[str]) -> bool:
     """Whether a word is of processors alone: `intel i5` is no GPU, `intel arc` is."""
-    others = words - gpus.typed_words().left_out
+    others = words - typed_words().left_out
     return cpus.class_of(" ".join(others)) is not None
 
 
@@ -551,7 +552,7 @@ def _inside(words: frozenset[str]) -> list[gpus.Card]:
     """The cards whose whole names are among the words, unless a word makes another card of them:
     a 5060 SUPER is no 5060.
     """
-    left_out = gpus.typed_words().left_out
+    left_out = typed_words().left_out
     cards = [
         card for card in gpus.cards() if (card.words - left_out) and card.words - left_out <= words
     ]
@@ -682,7 +683,7 @@ def _is_slip_of(typed: _Typed, strange: frozenset[str], card: gpus.Card) -> bool
     others = typed.words - strange
     variants = (words_of(card.label) & gpus.variants()) - others
     return (
-        others - gpus.typed_words().left_out <= words_of(card.label)
+        others - typed_words().left_out <= words_of(card.label)
         and typed.memory_gib in card.memory_gib
         and len(variants) == 1
         and any(is_slip(word, variant) for variant in variants for word in strange)
@@ -725,7 +726,7 @@ def _nearest(typed: _Typed) -> tuple[str, ...]:
     """
     from difflib import get_close_matches
 
-    left_out = gpus.typed_words().left_out
+    left_out = typed_words().left_out
     telling, maker = typed.words - left_out, gpus.maker_of(typed.words)
     near = [
         card

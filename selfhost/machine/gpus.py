@@ -13,6 +13,7 @@ from ..core.records import Record, pattern
 from ..core.spelling import words_of
 from ..core.tables import shipped_table
 from .chips import apple_chip_of
+from .typed_words import typed_words
 from .virtual_gpus import card_of, virtual_gpu
 
 TYPE_CHECKING = False
@@ -55,17 +56,6 @@ class Card(Record):
         unsaid = typed_words().unsaid
         said = [word for word in self.name.split() if word.lower() not in unsaid]
         return " ".join(said) or self.name
-
-
-class TypedWords(Record):
-    """How typed names differ from those of drivers; the header of the table explains each."""
-
-    left_out: frozenset[str]
-    forms: frozenset[str]
-    idle: frozenset[str]
-    unsaid: frozenset[str]
-    same: Mapping[str, str]
-    counts: Mapping[str, int]
 
 
 class SharedMemory(Record):
@@ -551,7 +541,8 @@ def bandwidth_source(name: str, memory_gib: float) -> str | None:
 @lru_cache(1)
 def cards() -> tuple[Card, ...]:
     """Every GPU of the table."""
-    idle, former = typed_words().idle, _table()["typed"]["former"]
+    typed = typed_words()
+    idle, former = typed.idle, typed.former
     return tuple(
         Card(
             name=row["name"],
@@ -570,27 +561,6 @@ def cards() -> tuple[Card, ...]:
         )
         for row in _table()["gpu"]
     )
-
-
-@lru_cache(1)
-def typed_words() -> TypedWords:
-    """The words that a typed name may lack, or has instead of others."""
-    table = _table()["typed"]
-    return TypedWords(
-        left_out=frozenset(table["left_out"]),
-        forms=frozenset(table["forms"]),
-        idle=frozenset(table["idle"]),
-        unsaid=frozenset(table["unsaid"]),
-        same=table["same"],
-        counts=table["counts"],
-    )
-
-
-@lru_cache(1)
-def former_words() -> frozenset[str]:
-    """Words that makers no longer call their cards by, and that people still type: `quadro`."""
-    former = _table()["typed"]["former"]
-    return frozenset(word for words in former.values() for word in words)
 
 
 def why_unserved(name: str) -> str | None:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from ..core import units
 from ..core.caching import lru_cache
-from ..core.records import Record
 from ..core.saying import differently, option
 from ..core.spelling import canonical, is_slip, words_of
 from ..core.tables import shipped_table
@@ -49,11 +48,11 @@ from .products import (
 )
 from .profiles import (
     KINDS,
+    NamedProfile,
     Profile,
     UnknownMachineError,
     all_profiles,
-    find,
-    label_named,
+    called,
     load,
     names,
     needed_words,
@@ -124,13 +123,6 @@ class NotOneMachineError(UnknownMachineError):
     """The name is known, but it is that of several machines, or of none with that memory."""
 
 
-class NamedProfile(Record):
-    """A profile, and what else the name can mean; None where it means this one alone."""
-
-    profile: Profile
-    note: str | None
-
-
 def machine_named(text: str) -> Machine:
     """The machine of `profile_named`; its note stands in `machine.sources`."""
     return noted_machine(profile_named(text))
@@ -190,7 +182,7 @@ def _without_slips(text: str) -> str:
 
 def _as_typed(text: str) -> NamedProfile:
     """As `profile_named`, of words as they are spelled."""
-    named = _exactly(text)
+    named = called(text)
     if named is not None:
         return named
     from .inside import inside_windows
@@ -208,7 +200,7 @@ def _as_typed(text: str) -> NamedProfile:
         return named.replace(note=" ".join(filter(None, (named.note, left))))
     ram = stated_ram(_with_spaces(text))
     ram = ram.replace(text=_PLUS_BEHIND_SIZE.sub(" ", ram.text))
-    named = _exactly(without_kind(ram.text)) or _by_its_parts(ram, text)
+    named = called(without_kind(ram.text)) or _by_its_parts(ram, text)
     machine, of_memory = with_ram(named.profile.machine, ram)
     machine, of_share = inside_windows(machine, text)
     # the commands in it are those of what was typed
@@ -276,16 +268,6 @@ def _whole_ryzen_ai(match: re.Match[str]) -> str:
     """`ryzen ai 9 hx ` for `hx `; a Max has no tier in its name."""
     tier = match["tier"] or ("9 " if match["line"].lower() == "hx" else "")
     return f"ryzen ai {tier}{match['line']} "
-
-
-def _exactly(text: str) -> NamedProfile | None:
-    """The profile of this name; None where it is that of none or of several."""
-    name = find(text)
-    if name is None:
-        return None
-    profile = load(name)
-    label = None if _is_name_of(profile, text) else label_named(text)
-    return NamedProfile(profile=profile, note=None if label is None else f'"{text}": {label.note}')
 
 
 def _by_its_parts(ram: StatedRam, typed_whole: str) -> NamedProfile:
@@ -553,10 +535,6 @@ def _of_its_chip(text: str, error: UnknownMachineError) -> UnknownMachineError:
     near = [name for name in error.nearest if has_its_chip(name, text)]
     remedy = f"did you mean {', '.join(near)}? Else {REMEDY}" if near else REMEDY
     return UnknownMachineError(str(error), nearest=near, remedy=remedy)
-
-
-def _is_name_of(profile: Profile, text: str) -> bool:
-    return canonical(text) in (canonical(profile.name), canonical(profile.short))
 
 
 def _cards(text: str, *, listed_only: bool = True) -> NamedCards | None:

@@ -30,11 +30,12 @@ from .cpu_names import (
     with_cores,
 )
 from .gpu_names import NamedCards, UnknownGpuError, cards_named
-from .gpus import former_words, maker_of, variants, vendor_of
+from .gpus import maker_of, variants, vendor_of
 from .profiles import UnknownMachineError
 from .ram import are_channels_known, usual_modules, usual_ram, without_kind
 from .record import Accelerator, Machine
 from .typed import Typed, memory_gib, sizes_alike, sizes_gib, typed, with_plain_sizes
+from .typed_words import typed_words
 from .virtual_gpus import instance_typed, is_vgpu, vgpu_typed
 
 TYPE_CHECKING = False
@@ -615,7 +616,8 @@ def _runs(words: Sequence[str]) -> list[tuple[int, int]]:
         or _is_a_card_without_number(words[start:end])
     ]
     # behind `quadro` the name has begun
-    spans = [(start, end) for start, end in spans if former_words().isdisjoint(words[:start][-1:])]
+    former = typed_words().of_former_lines
+    spans = [(start, end) for start, end in spans if former.isdisjoint(words[:start][-1:])]
     # `7600 rx 7600` is a processor's number and a card
     spans = [(start, end) for start, end in spans if len({*words[start:end]}) == end - start]
     return sorted(spans, key=lambda span: (span[0] - span[1], -span[0]))

@@ -67,6 +67,13 @@ class Profile(Record):
         return all(canonical(word) in all_texts for word in words)
 
 
+class NamedProfile(Record):
+    """A profile, and what else the name can mean; None where it means this one alone."""
+
+    profile: Profile
+    note: str | None
+
+
 def names() -> tuple[str, ...]:
     """Every profile's name, sorted. No file is read."""
     return tuple(sorted(_names().values()))
@@ -242,6 +249,20 @@ def load(typed: str) -> Profile:
     if name is None:
         raise unknown(typed)
     return _profile(name)
+
+
+def called(text: str) -> NamedProfile | None:
+    """The profile of this name, or of this label of hosted runners; None where it is that of none
+    or of several.
+    """
+    name = find(text)
+    if name is None:
+        return None
+    profile = _profile(name)
+    typed = canonical(text)
+    is_its_name = typed in (canonical(profile.name), canonical(profile.short))
+    label = None if is_its_name else label_named(text)
+    return NamedProfile(profile=profile, note=None if label is None else f'"{text}": {label.note}')
 
 
 @cache

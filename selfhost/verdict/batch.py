@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import exp, hypot, log
-from operator import sub
 
 from ..catalogue.layers import Attention
 from ..catalogue.spec import Architecture
@@ -269,9 +268,10 @@ def first_token(
         prompt, in_place = copies.computed, copies.tokens_in_place(tokens)
         tokens -= in_place
     # how much longer a step takes in the middle of the prompt
-    longer = (0.0,) * 3
+    longer = [0.0, 0.0, 0.0]
     if attending is not None:
-        longer = tuple(map(sub, attending.seconds, empty.seconds))
+        pairs = zip(attending.seconds, empty.seconds, strict=True)
+        longer = [attended - alone for attended, alone in pairs]
     reads = [
         tokens * ((1 + attended / rate) * read + share * max(0.0, more))
         for read, more, share, rate in zip(

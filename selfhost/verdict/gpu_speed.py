@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ..core import units
 from ..core.records import Record
 from ..machine.record import Machine
-from .memory_bandwidth import Bandwidth, bandwidth
+from .memory_bandwidth import bandwidth
 from .speed import (
     NO_REST,
     LaidOut,
@@ -24,6 +24,7 @@ from .speed import (
     processor_seconds,
 )
 from .step import Step
+from .told_bandwidth import Bandwidth
 
 TYPE_CHECKING = False
 

@@ -18,13 +18,7 @@ from ..core.saying import option
 from ..machine.record import RATE_ASSUMED, Accelerator, Machine, was_read_by_cores
 from ..needs.records import Needs
 from .devices import is_built_for, reaches
-from .memory_bandwidth import (
-    BANDWIDTH_SHARE,
-    CLIENT_PEAKS,
-    Bandwidth,
-    bandwidth,
-    core_shares,
-)
+from .memory_bandwidth import bandwidth, core_shares
 from .processor import (
     ANY_APPLE,
     LEAST_APPLE_PEAK,
@@ -40,6 +34,7 @@ from .processor import (
     threads_range,
 )
 from .step import Step
+from .told_bandwidth import BANDWIDTH_SHARE, CLIENT_PEAKS, Bandwidth
 
 TYPE_CHECKING = False
 

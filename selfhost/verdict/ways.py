@@ -6,7 +6,6 @@ is room.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from operator import attrgetter
 
 from .. import needs as need
 from ..catalogue.index import Catalogue
@@ -647,7 +646,12 @@ def _is_tight(judged: Judged) -> bool:
     return any(finding.code == "memory-tight" for finding in judged.findings)
 
 
-_place_of, _place_with_disk_of = attrgetter("place"), attrgetter("place_with_disk")
+def _place_of(way: Way) -> int:
+    return way.place
+
+
+def _place_with_disk_of(way: Way) -> int:
+    return way.place_with_disk
 
 
 def _least_lacking(ways: Iterable[Way], own: Way) -> Way | None:

@@ -14,7 +14,8 @@ from selfhost.machine.named import machine_named, profile_named
 from selfhost.machine.products import fact_to_type
 from selfhost.machine.profiles import UnknownMachineError
 from selfhost.verdict.cores import cores_rate
-from selfhost.verdict.memory_bandwidth import BANDWIDTH_SHARE, bandwidth
+from selfhost.verdict.memory_bandwidth import bandwidth
+from selfhost.verdict.told_bandwidth import BANDWIDTH_SHARE
 
 GIB, GB = 2**30, 10**9
 

@@ -7,9 +7,10 @@ import pytest
 from selfhost import Machine, Workload, check
 from selfhost.machine.named import machine_named
 from selfhost.machine.record import AT_MOST, Accelerator
-from selfhost.verdict.memory_bandwidth import BANDWIDTH_SHARE, bandwidth
+from selfhost.verdict.memory_bandwidth import bandwidth
 from selfhost.verdict.processor import kind_of, named_processor
 from selfhost.verdict.speed import PaceRange, shared_gpu_of
+from selfhost.verdict.told_bandwidth import BANDWIDTH_SHARE
 
 GB = 10**9
 BANDWIDTH = "memory_bandwidth_bytes_per_second"

@@ -62,10 +62,13 @@ SLOW_SECONDS_PER_BYTE, SMALL_CHUNK_BYTES = 0.001 / units.MIB, units.MIB
 # of its processor, what a thread fills for; from the beginning, how long it is waited for; and how
 # long for the chunk that it is at then
 FILL_SECONDS, PATIENCE_SECONDS = 0.021, 0.002
-# of 4, 5 and 7 ms the medians and spreads were the same, of 25 glances each (measured, Granite
-# Rapids). On a busy machine the longer ones come to memory that they have read before: of 60 each
-# in turn, 8, 38 and 50 could not be told from the caches
-READ_SECONDS = 0.004
+# of 3 and 4 ms the medians and spreads were the same, of 40 glances each (measured, Emerald
+# Rapids), as were those of 4, 5 and 7 ms (Granite Rapids). On a busy machine the longer ones come
+# to memory that they have read before: of 60 each in turn, 8, 38 and 50 of 4, 5 and 7 ms could not
+# be told from the caches
+READ_SECONDS = 0.003
+# who reads so slowly goes on until this much is read
+LEAST_CHUNKS = 8
 # from when the threads begin to read: when one that was interrupted stops, and when nobody waits
 # for it any longer
 LAST_SECONDS, DEADLINE_SECONDS = 0.009, 0.015
@@ -355,14 +358,18 @@ class Parts:
                 part.leave()
 
     def _run_over(self, address: int, size: int, run: _Run, number: int) -> Trace:
-        """Read for `READ_SECONDS`; a thread that was interrupted goes on until `LAST_SECONDS`."""
+        """Read for `READ_SECONDS`; a thread that was interrupted, or is slow, goes on until
+        `LAST_SECONDS` at most.
+        """
         offset = 0
         done: list[float] = []
         began = now = perf_counter()
         run.begin(number, began, done, size)
         used = thread_time()
         until, last = began + READ_SECONDS, run.began + LAST_SECONDS
-        while now < until or (now < last and thread_time() - used < READ_SECONDS / 2):
+        while now < until or (
+            now < last and (len(done) < LEAST_CHUNKS or thread_time() - used < READ_SECONDS / 2)
+        ):
             self._search(address + offset, 2, _READ_BYTES)
             offset = (offset + _READ_BYTES) % size
             now = perf_counter()
