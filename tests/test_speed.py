@@ -498,7 +498,7 @@ def test_runs_that_are_in_no_fit_lie_inside_a_narrow_range(vendor: str, least_de
 def test_processors_whose_sources_tell_the_memory_are_known() -> None:
     """Every row names a model and a machine that are known and reads no more than its memory gives."""
     table = []
-    for name in ("speed_processors", "speed_processors_later"):
+    for name in ("speed_processors", "speed_processors_later", "speed_processors_unseen"):
         document = json.loads((TRUTH / f"{name}.json").read_text(encoding="utf-8"))
         table += [dict(zip(document["columns"], row, strict=True)) for row in document["rows"]]
     assert len({row["processor"] for row in table}) > 70
@@ -514,14 +514,15 @@ def test_processors_whose_sources_tell_the_memory_are_known() -> None:
             assert read * row["tokens_per_second"] < most, row
 
 
-def test_no_later_run_stands_in_another_file() -> None:
+@pytest.mark.parametrize("name", ["speed_processors_later", "speed_processors_unseen"])
+def test_no_later_run_stands_in_another_file(name: str) -> None:
     """What the rule was held against once was in none of the files that it was written with: a run is the same model at the same pace."""
-    document = json.loads((TRUTH / "speed_processors_later.json").read_text(encoding="utf-8"))
+    document = json.loads((TRUTH / f"{name}.json").read_text(encoding="utf-8"))
     table = [dict(zip(document["columns"], row, strict=True)) for row in document["rows"]]
     later = {(row["spec"], row["tokens_per_second"]) for row in table}
     seen: set[frozenset[Any]] = set()
     for path in TRUTH.glob("speed*.json"):
-        if path.name != "speed_processors_later.json":
+        if path.name != f"{name}.json":
             rows_in(json.loads(path.read_text(encoding="utf-8")), seen)
     assert len(seen) > 1000
     assert not {(spec, pace) for spec, pace in later if any({spec, pace} <= row for row in seen)}
