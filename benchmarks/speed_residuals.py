@@ -7,7 +7,8 @@
 The runs are those of tests/truth/speed_public.json, tests/truth/speed.json and
 tests/truth/speed_backends.json, which decode, tests/truth/speed_drafts.json, which draft,
 tests/truth/speed_batches.json, which compute several tokens at once, tests/truth/speed_split.json, which
-decode with a part in RAM, laid out as the source tells, tests/truth/speed_transformers.json,
+decode with a part in RAM, laid out as the source tells, tests/truth/speed_split_later.json, of more of
+them, collected after that, tests/truth/speed_parallel.json, of many requests at once, tests/truth/speed_transformers.json,
 which Transformers decodes, tests/truth/speed_vllm.json, which vLLM does, tests/truth/speed_pictures.json,
 which make a picture, tests/truth/speed_sound.json, which make or hear a minute of sound,
 tests/truth/speed_types.json, which decode a model in many quantizations,
@@ -80,6 +81,8 @@ BACKENDS = TRUTH / "speed_backends.json"
 DRAFTS = TRUTH / "speed_drafts.json"
 BATCHES = TRUTH / "speed_batches.json"
 SPLIT = TRUTH / "speed_split.json"
+SPLIT_LATER = TRUTH / "speed_split_later.json"
+PARALLEL = TRUTH / "speed_parallel.json"
 TRANSFORMERS = TRUTH / "speed_transformers.json"
 VLLM = TRUTH / "speed_vllm.json"
 PICTURES = TRUTH / "speed_pictures.json"
@@ -114,6 +117,9 @@ def main() -> int:
         ("speed_batches.json, several at once", list(of_batches())),
         ("speed_split.json, fitted", list(of_split("fitted"))),
         ("speed_split.json, kept out of the fit", list(of_split("kept"))),
+        ("speed_split_later.json, held against the rule once", list(of_split_later())),
+        ("speed_split_later.json, by the machine's name", list(of_split_by_name())),
+        ("speed_parallel.json, many requests at once", list(of_parallel())),
         ("speed_split.json, prompts, fitted", list(of_split_prompts("fitted"))),
         ("speed_split.json, prompts, kept out of the fit", list(of_split_prompts("kept"))),
         ("speed_transformers.json, fitted", list(of_transformers("fitted"))),
@@ -624,9 +630,69 @@ def of_batches() -> Iterator[Run]:
         )
 
 
-def of_split(use: str) -> Iterator[Run]:
+def of_parallel() -> Iterator[Run]:
+    """The answer tokens of many requests at once, by the device's name, program and number."""
+    for row in rows(PARALLEL):
+        each = (row["prompt_tokens"] or 0) + (row["generated_tokens"] or 0)
+        asked = Workload(
+            quantization=row["quantization"],
+            runtime=row["program"],
+            parallel=row["sequences"],
+            context_tokens=max(512, each),
+        )
+        try:
+            verdict = check(row["spec"], asked, machine=row["device"])
+        except SelfhostError as error:
+            print(f"  not asked: {row['spec']} on {row['device']}: {error}", file=sys.stderr)
+            continue
+        total = verdict.speed.parallel_total if verdict.speed is not None else None
+        if total is None:
+            print(f"  without a total: {row['spec']} on {row['device']}", file=sys.stderr)
+            continue
+        program = row["program"]
+        if program == "llama.cpp":
+            is_bench = "llama-batched-bench" in (row["note"] or "")
+            program = "llama-batched-bench" if is_bench else "llama-server"
+        many = "fewer than 16" if row["sequences"] < 16 else "16 and more"
+        yield Run.of(
+            f"{program}{', experts' if has_experts(row['spec']) else ''}, {many}",
+            row["device"],
+            f"{row['spec']} {row['quantization']}, {row['sequences']} at once",
+            row["tokens_per_second"],
+            total,
+        )
+
+
+def of_split_later() -> Iterator[Run]:
+    """As `of_split`, of the runs that were collected after its rule."""
+    return of_split("kept", SPLIT_LATER)
+
+
+def of_split_by_name() -> Iterator[Run]:
+    """The same by what a user would type, laid out as this program would: only of machines that do
+    not hold all of it on the card.
+    """
+    for row in rows(SPLIT_LATER):
+        if row["decode_per_second"] is None or row["cpu_moe"] == 0 or row["ngl"] == 0:
+            continue
+        asked = Workload(quantization=row["quantization"], runtime="llama.cpp")
+        try:
+            verdict = check(row["spec"], asked, machine=row["machine"])
+        except SelfhostError as error:
+            print(f"  not asked: {row['spec']} on {row['machine']}: {error}", file=sys.stderr)
+            continue
+        pace = verdict.speed.decode if verdict.speed is not None else None
+        if pace is None or verdict.needs is None or verdict.needs.placement != "split":
+            continue
+        told = f"{row['spec']} {row['quantization']}, {row['cpu_moe']}"
+        yield Run.of(
+            "experts in RAM, by name", row["machine"], told, row["decode_per_second"], pace
+        )
+
+
+def of_split(use: str, path: Path = SPLIT) -> Iterator[Run]:
     """The runs of that use that decode with a part in RAM, each laid out as its source tells."""
-    for row, _, pace in _split_paces(use, "decode_per_second"):
+    for row, _, pace in _split_paces(use, "decode_per_second", path):
         apart = row["cpu_moe"] is not None
         part = "experts" if apart else "layers"
         if pace.decode is None:
@@ -668,12 +734,12 @@ def _batch_of(row: Mapping[str, Any]) -> int:
 
 
 def _split_paces(
-    use: str, measured: str
+    use: str, measured: str, path: Path = SPLIT
 ) -> Iterator[tuple[Mapping[str, Any], dict[str, int], Speed]]:
     """The rows of that use which tell `measured`, what a token reads, and the pace as the source
     lays the model out.
     """
-    document, shelf = json.loads(SPLIT.read_text(encoding="utf-8")), Catalogue.open()
+    document, shelf = json.loads(path.read_text(encoding="utf-8")), Catalogue.open()
     runtime, architectures = shelf.runtime("llama.cpp"), shelf.common("architectures")
     for values in document["rows"]:
         row = dict(zip(document["columns"], values, strict=True))

@@ -60,6 +60,7 @@ _ALIASES = {
     "Q3_K": "Q3_K_M",
     "MXFP4_MOE": "MXFP4",
     "FP16": "F16",
+    "HALF": "F16",
     "FP32": "F32",
 }
 

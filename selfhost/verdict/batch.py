@@ -93,9 +93,36 @@ class TokenCost(Record):
 ON_PROCESSOR = TokenCost(of_two=1.1, doubt=(1.45, 1.4))
 ON_GPU = TokenCost(of_two=4.0, falls=0.45, doubt=(5.0, 2.0))
 EXPERTS_ON_GPU = TokenCost(of_two=1.5, doubt=(2.2, 2.2))
+# of programs that replay a step's graph, over the same prompt of llama.cpp: dense models of 0.5B to
+# 70B in 4, 8 and 16 bits and 18 mixtures, with 2 to 256 at once in vLLM and SGLang on 27 GPUs
+# (tests/truth/speed_parallel.json)
+REPLAYED = TokenCost(of_two=0.6, doubt=(3.0, 2.0))
+EXPERTS_REPLAYED = TokenCost(of_two=2.5, doubt=(2.2, 2.2))
+
+
+# What the program takes for each sequence of a step, beside the model: slow end, likely, fast end.
+# Programs that replay a step's graph choose the next token on the GPU, and schedule and send it in
+# Python: vLLM on 20 GPUs with 64 to 200 at once took 56 to 88 us a token more than the model, in
+# medians by type, from 0.5B to 70B. llama-server chooses on one core, for each token of the
+# vocabulary: of 152,000 in 0.5 to 1.6 ms (RTX 3060 and GTX 1660 SUPER), of 248,000 in 2.2 on a Xeon
+# E5-1650 v3; llama-batched-bench chooses none (tests/truth/speed_parallel.json)
+_SEQUENCE_SECONDS = (100e-6, 70e-6, 20e-6)
+_CHOICE_SECONDS = (9e-9, 3e-9, 0.0)
+
+
+def host_seconds(step: Step) -> Range:
+    """Of each sequence of a step that its program serves; nothing where it was not seen."""
+    if step.replays:
+        return _SEQUENCE_SECONDS
+    if step.foreign is not None or step.architecture is None:
+        return _NOTHING
+    slow, likely, fast = _CHOICE_SECONDS
+    words = step.architecture.vocabulary or 0
+    return slow * words, likely * words, fast * words
 
 
 DENSE = Experts()
+_NOTHING = (0.0, 0.0, 0.0)
 
 
 def experts_of(step: Step, active: int | None) -> Experts:
@@ -111,10 +138,14 @@ def experts_of(step: Step, active: int | None) -> Experts:
     )
 
 
-def token_cost(experts: Experts, *, on_processor: bool) -> TokenCost:
-    """That of a token of a batch, of a mixture or a dense model."""
+def token_cost(experts: Experts, *, on_processor: bool, replays: bool = False) -> TokenCost:
+    """That of a token of a batch, of a mixture or a dense model; `replays`: in a program that
+    replays a step's graph.
+    """
     if on_processor:
         return ON_PROCESSOR
+    if replays:
+        return EXPERTS_REPLAYED if experts.share else REPLAYED
     return EXPERTS_ON_GPU if experts.share else ON_GPU
 
 
@@ -126,12 +157,13 @@ def parallel_total(
     *,
     cost: TokenCost,
     experts: Experts = DENSE,
+    host: Range = _NOTHING,
 ) -> PaceRange:
     """Tokens per second of `sequences` that decode at once, all together.
 
     `single` is the pace of one with its context, `empty` the same with nothing in it, `prompt` that
-    of reading. What memory gives and what computing takes have nothing to do with each other, so
-    that the squares of their doubts add up.
+    of reading, `host` what the program takes for each sequence. What memory gives and what
+    computing takes have nothing to do with each other, so that the squares of their doubts add up.
     """
     tokens = _token_seconds(prompt, cost, sequences)
     slow, likely, fast = (
@@ -142,8 +174,11 @@ def parallel_total(
             sequences,
             experts.replace(share=experts.share * of_step),
             preferred,
+            program,
         )
-        for each, preferred, of_step in zip(tokens, _PREFERRED, _OF_STEP, strict=True)
+        for each, preferred, of_step, program in zip(
+            tokens, _PREFERRED, _OF_STEP, host, strict=True
+        )
     )
     away = hypot(log(single.likely / single.low), log(likely / min(slow, likely)))
     beyond = hypot(log(single.high / single.likely), log(max(fast, likely) / likely))
@@ -193,10 +228,16 @@ def total_beside_ram(
 
 
 def _total(
-    step: float, bare: float, token: float, sequences: int, experts: Experts, preferred: float
+    step: float,
+    bare: float,
+    token: float,
+    sequences: int,
+    experts: Experts,
+    preferred: float,
+    program: float,
 ) -> float:
     """`step` and `bare`: seconds of one sequence with its context and without; `token`: of
-    computing one more.
+    computing one more; `program`: of serving it.
 
     A sequence more never costs more than a step of its own: it can be decoded after the others.
     """
@@ -204,7 +245,7 @@ def _total(
     context = step - weights
     more = min(token + context, step - experts.share * weights)
     grown = experts.growth(sequences, preferred) - 1
-    taken = step + (sequences - 1) * max(0.0, more) + weights * grown
+    taken = step + (sequences - 1) * (max(0.0, more) + program) + weights * grown
     return sequences / taken
 
 
@@ -351,12 +392,13 @@ def with_whole_answer(
             empty,
             prompt,
             workload.parallel,
-            cost=token_cost(experts, on_processor=on_processor),
+            cost=token_cost(experts, on_processor=on_processor, replays=step.replays),
             experts=experts,
+            host=host_seconds(step),
         )
         how += (
             f"; of {workload.parallel:,} sequences at once an estimate: the weights are read once,"
-            " and each sequence is computed and reads its own context"
+            " and each sequence is computed, reads its own context and is served"
         )
     return pace.replace(how=how, first_token_seconds=seconds, parallel_total=total)
 

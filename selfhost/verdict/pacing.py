@@ -403,14 +403,32 @@ def _pace_at(
     """
     step = question.step
     if as_measured:
-        # that program has other names for the types
-        stored = {_STORED_AS.get(name, name): size for name, size in step.read_bytes.items()}
-        step = step.replace(read_bytes=stored, foreign=None, replays=False, launched_layers=None)
+        step = step.replace(
+            read_bytes=_as_in_gguf(question), foreign=None, replays=False, launched_layers=None
+        )
     if depth_tokens is not None:
         step = step.at(depth_tokens)
     return predict_step(
         machine, step, _laid_out(question, placed, machine, as_measured=as_measured)
     )
+
+
+def _as_in_gguf(question: Question) -> dict[str, int]:
+    """What a token reads by types that llama.cpp has. Weights that are packed otherwise count as in
+    16 bits, to which their programs unpack them before they multiply (Marlin's kernels of vLLM); a
+    GPU that multiplies them as they are is faster.
+    """
+    from ..needs.quantization import BLOCKS
+
+    read = {_STORED_AS.get(name, name): size for name, size in question.step.read_bytes.items()}
+    active = question.spec.parameters.active or question.spec.parameters.total
+    if active is None or read.keys() <= BLOCKS.keys():
+        return read
+    architecture = question.step.architecture
+    if architecture is not None and architecture.output_matrix:
+        # one row of the table of words is looked up
+        active -= (architecture.vocabulary or 0) * architecture.embedding_length
+    return {"BF16": 2 * active}
 
 
 def _drafted_tokens(question: Question) -> int:

@@ -50,6 +50,13 @@ SAME_TYPE = {
     "float16": "F16",
     "float32": "F32",
 }
+# the other of 16 bits, as which programs load the published one (`--dtype half`), of the same size
+_OTHER_OF_16_BITS = {
+    "F16": "bfloat16",
+    "float16": "bfloat16",
+    "BF16": "float16",
+    "bfloat16": "float16",
+}
 _IN_MLX = {"BF16": "bf16", "bfloat16": "bf16", "F16": "fp16", "float16": "fp16"}
 _FLOAT8 = ("fp8", "float8_e4m3", "float8_e4m3_128x128")
 # for a quantization that the usual runtime does not load: the first that takes it
@@ -865,7 +872,10 @@ def _had_in(
 
 
 def _names_in_formats(quantization: str) -> tuple[str, ...]:
-    """The quantization under the names that other formats have for the same type, its own first."""
+    """The quantization under the names that other formats have for the same type, its own first,
+    and the other of 16 bits last.
+    """
     same = SAME_TYPE.get(quantization, quantization)
     float8 = "fp8" if quantization in _FLOAT8 else quantization
-    return quantization, same, _IN_MLX.get(quantization, same), float8
+    other = _OTHER_OF_16_BITS.get(quantization, same)
+    return quantization, same, _IN_MLX.get(quantization, same), float8, other
