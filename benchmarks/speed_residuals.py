@@ -60,6 +60,7 @@ from selfhost.needs import parts
 from selfhost.needs.tensors import row_of
 from selfhost.verdict import graphics, memory_bandwidth, pacing, pictures, processor
 from selfhost.verdict.compute import power_of
+from selfhost.verdict.experts import share_beside_experts
 from selfhost.verdict.graphics import device_bandwidth
 from selfhost.verdict.pictures import pace_of_pictures
 from selfhost.verdict.ranges import product
@@ -784,7 +785,7 @@ def _split_paces(
 
 def _share_on_card(row: Mapping[str, Any], spec: ModelSpec) -> float:
     """What the card holds of all weights where the source tells the layers, else as is planned."""
-    architecture, counted = spec.architecture, spec.parameters
+    architecture = spec.architecture
     assert architecture is not None
     if row["cpu_moe"] is None:
         # the output is one more
@@ -796,14 +797,9 @@ def _share_on_card(row: Mapping[str, Any], spec: ModelSpec) -> float:
         verdict = check(row["spec"], asked, machine=machine.replace(**ram))
         assert verdict.needs is not None
         return sum(shares_of(verdict.needs).values())
-    groups = [group for group in architecture.feed_forward if group.experts]
-    layers = [number for group in groups for number in group.layers]
-    in_ram = sum(number < row["cpu_moe"] for number in layers) / len(layers)
-    assert counted.total is not None
-    assert counted.active is not None
-    # what a token leaves out are the experts that it does not use
-    used = (groups[0].used or 1) / (groups[0].experts or 1)
-    return float(1 - in_ram * (counted.total - counted.active) / (1 - used) / counted.total)
+    share = share_beside_experts(spec, row["cpu_moe"])
+    assert share is not None
+    return share
 
 
 def has_experts(spec_id: str) -> bool:

@@ -116,6 +116,7 @@ def _text(named: str) -> str:
 
 def _compared(options: argparse.Namespace, seen: Run) -> Comparison:
     from ..advice.verify.comparison import compare, machine_of, workload_of
+    from ..advice.verify.layout import layout_of
     from ..advice.verify.model import assumed_quantization, identify
     from ..advice.verify.prediction import speed_at
     from ..answers.verdicts import check_with
@@ -159,12 +160,13 @@ def _compared(options: argparse.Namespace, seen: Run) -> Comparison:
             remedy="name the model that was run with --model",
         )
     runtime = catalogue.runtime(verdict.workload.runtime) if verdict.workload.runtime else None
+    layout = layout_of(seen, verdict)
     return compare(
         seen,
         verdict,
         by=identity.by,
         is_public=catalogue.is_shipped(verdict.model.id),
-        speed_at=speed_at(verdict, runtime, architectures(catalogue)),
+        speed_at=speed_at(verdict, runtime, architectures(catalogue), layout),
         notes=(
             *([identity.note] if identity.note else []),
             *assumed_quantization(seen, identity, catalogue, verdict.workload.quantization),
@@ -172,4 +174,5 @@ def _compared(options: argparse.Namespace, seen: Run) -> Comparison:
         ),
         fast_prompts="" if runtime is None else runtime.fast_prompts,
         unpacks=runtime is not None and runtime.is_unpacked_on(verdict.machine.instruction_sets),
+        layout=layout,
     )

@@ -77,7 +77,19 @@ def _conclusion(comparison: Comparison, figures: Sequence[_Figure]) -> str:
         return f"all {len(compared)} figures are close to the likely ones"
     outside = [figure for figure in compared if not figure.row.inside]
     many = f"{len(outside)} of {len(compared)} figures; " if len(outside) > 1 else ""
-    return f"{many}{off}, {_in_range(farthest.row)}"
+    return f"{many}{off}, {_in_range(farthest.row)}{_as_predicted(compared)}"
+
+
+def _as_predicted(compared: Sequence[_Figure]) -> str:
+    """The other figures that are close, of which that of decoding is what most people ask for."""
+    close = [figure.title for figure in compared if figure.row.is_close]
+    if not close:
+        return ""
+    decoding = [title for title in close if title.startswith(_TERMS["decode"])]
+    if len(close) > 1:
+        including = f", {decoding[0]} among them" if decoding else ""
+        return f"; {len(close)} of {len(compared)} figures are as predicted{including}"
+    return f"; {close[0]} is as predicted"
 
 
 def _reasons(figures: Sequence[_Figure]) -> list[str]:

@@ -12,6 +12,11 @@ from collections.abc import Mapping
 from ..core.records import FrozenDict, Record
 from .step import Step
 
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from ..catalogue.spec import ModelSpec
+
 # of a layer whose experts lie in RAM: its input and what comes back cross over, the GPU's graph is
 # cut in two and both sides wait for each other. Slow end, likely, fast end: the likely one puts the
 # likely pace in the middle of 229 published runs on 30 cards, which were at 0.87 of it with 70 us
@@ -46,6 +51,21 @@ def left_in_ram(step: Step, on_devices: float) -> Left | None:
         return None
     share = 1 - min(1.0, held / experts)
     return Left(of_read=share * used / read, layers=share * layers)
+
+
+def share_beside_experts(spec: ModelSpec, layers_in_ram: int) -> float | None:
+    """Of all weights, what a device holds where the experts of the first so many layers lie in RAM
+    (`--n-cpu-moe`); None of a model without experts, or of unknown parameters.
+    """
+    architecture, counted = spec.architecture, spec.parameters
+    groups = [group for group in architecture.feed_forward if group.experts] if architecture else []
+    layers = [number for group in groups for number in group.layers]
+    if not layers or not counted.total or not counted.active:
+        return None
+    # what a token leaves out are the experts that it does not use
+    used = (groups[0].used or 1) / (groups[0].experts or 1)
+    of_experts = (counted.total - counted.active) / (1 - used) / counted.total
+    return 1 - of_experts * sum(number < layers_in_ram for number in layers) / len(layers)
 
 
 def expert_parameters(step: Step) -> tuple[float, float, int]:

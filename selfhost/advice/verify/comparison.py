@@ -35,6 +35,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .layout import Layout
+
 # llama.cpp computes a prompt in batches of so many tokens by default (-ub); on a GPU fewer take
 # nearly as long, on a processor in proportion
 BATCH_TOKENS = 512
@@ -222,10 +224,12 @@ def compare(
     notes: Sequence[str] = (),
     fast_prompts: str = "",
     unpacks: bool = False,
+    layout: Layout | None = None,
 ) -> Comparison:
     """Every figure of the run beside the prediction. `speed_at` gives the pace with so many tokens
-    in the context, None: of a short chat. `fast_prompts` as of the runtime. `unpacks`: the command
-    that is predicted for keeps weights as they are stored (`RuntimeSpec.is_unpacked_on`).
+    in the context, None: of a short chat; where the run had a `layout` of its own, for that.
+    `fast_prompts` as of the runtime. `unpacks`: the command that is predicted for keeps weights as
+    they are stored (`RuntimeSpec.is_unpacked_on`).
     """
     memory = verdict.needs.memory if verdict.needs is not None else None
     in_places = _in_places(run.memory, verdict.machine, memory)
@@ -233,13 +237,21 @@ def compare(
     spread = _spread(run, verdict)
     unlike = {"compute": spread, "weights": laid_out, "repacked_weights": laid_out}
     rows = [_of_memory(seen, memory, run, unlike) for seen in in_places]
-    total = verdict.speed.parallel_total if verdict.speed is not None else None
+    total = None
+    if layout is None and verdict.speed is not None:
+        total = verdict.speed.parallel_total
     on_card = verdict.needs is not None and verdict.needs.placement != "host"
     least = LEAST_TOKENS["decode"], BATCH_TOKENS if on_card else LEAST_TOKENS["prompt"]
     rows += [_of_pace(seen, verdict, speed_at, total, least) for seen in run.paces]
     in_ram = _layers_kept_in_ram(run, verdict) or _weights_kept_in_ram(in_places, memory)
     if in_ram is not None:
-        rows = [row.replace(inside=None, why=row.why or in_ram) for row in rows]
+        is_paced = layout is not None
+        rows = [
+            row
+            if row.subject == "pace" and is_paced
+            else row.replace(inside=None, why=row.why or in_ram)
+            for row in rows
+        ]
     return Comparison(
         run=run,
         verdict=verdict,
@@ -249,10 +261,11 @@ def compare(
         notes=(
             *notes,
             *run.notes,
+            *([layout.note] if layout is not None else []),
             *_unseen(run, verdict),
-            *_run_otherwise(run, verdict, rows),
+            *([] if layout is not None else _run_otherwise(run, verdict, rows)),
             *_causes(rows, fast_prompts),
-            *_basis(rows, verdict),
+            *_basis(rows, verdict, verdict.speed if layout is None else speed_at(None)),
         ),
     )
 
@@ -701,9 +714,8 @@ def _is_foreign(row: Difference) -> bool:
     return row.subject == "pace" and row.off != 0 and (row.off_factor or 0) > _FOREIGN_FACTOR
 
 
-def _basis(rows: Sequence[Difference], verdict: Verdict) -> list[str]:
-    """What a wide range of the pace rests on, and how to narrow it."""
-    speed = verdict.speed
+def _basis(rows: Sequence[Difference], verdict: Verdict, speed: Speed | None) -> list[str]:
+    """What a wide range of that pace rests on, and how to narrow it."""
     is_wide = any(
         row.term != "prompt" and row.subject == "pace" and row.is_wide
         for row in rows

@@ -9,7 +9,7 @@ from ...catalogue.lookup import understood_name
 from ...catalogue.names import id_of
 from ...catalogue.outlines import Outline
 from ...core import units
-from ...core.errors import UnknownModelError
+from ...core.errors import SelfhostError, UnknownModelError
 from ...core.records import Record, pattern
 from ...core.saying import option
 from ..ranking import Standing, Standings
@@ -42,7 +42,9 @@ class Identity(Record):
 
 
 def identify(run: Run, catalogue: Catalogue, typed: str | None) -> Identity:
-    """The model of a run. Raises `UnknownModelError` where nothing tells it."""
+    """The model of a run. Raises `UnknownModelError` where nothing tells it, and `SelfhostError`
+    where the run had many more or fewer parameters than the model that was typed.
+    """
     if typed is not None:
         note = _of_another_model(run, catalogue, typed)
         is_file = typed.lower().endswith(".gguf")
@@ -133,8 +135,9 @@ def _counts(run: Run, outline: Outline) -> tuple[int, int] | None:
 
 
 def _of_another_model(run: Run, catalogue: Catalogue, typed: str) -> str | None:
-    """What to say where the run loaded another model than the one that was typed, by its number of
-    parameters or its own name, which a tune may have of the model that it was made from.
+    """What to say where the run calls its model otherwise than was typed, as a tune may be called
+    by the model that it was made from. Raises `SelfhostError` where it had another number of
+    parameters: no figure of such a run can be compared.
     """
     spec_id = id_of(typed, catalogue)
     outline = None if spec_id is None else catalogue.outline(spec_id)
@@ -147,10 +150,13 @@ def _of_another_model(run: Run, catalogue: Catalogue, typed: str) -> str | None:
     other_id = other_id if catalogue.is_shipped(other_id) else "NAME"
     counts = _counts(run, outline)
     if counts is not None:
-        return (
-            f"The run loaded another model: it had {units.count(counts[0])} parameters, the one"
-            f" that you named has {units.count(counts[1])}. Name the one that it loaded:"
-            f" {option('model', other_id)}."
+        raise SelfhostError(
+            f"the run loaded another model than {outline.id}: it had {units.count(counts[0])}"
+            f" parameters, and that has {units.count(counts[1])}",
+            remedy=(
+                f"name the one that it loaded, {option('model', other_id)}, or give its file:"
+                f" {option('model', './model.gguf')}"
+            ),
         )
     if not is_named_otherwise:
         return None

@@ -18,12 +18,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .layout import Layout
+
 
 def speed_at(
-    verdict: Verdict, runtime: RuntimeSpec | None, rows: Mapping[str, Any]
+    verdict: Verdict,
+    runtime: RuntimeSpec | None,
+    rows: Mapping[str, Any],
+    layout: Layout | None = None,
 ) -> Callable[[int | None], Speed | None]:
-    """Tokens in the context -> the pace, laid out as judged; None stands for a short chat. The
-    function gives None where a pace makes no sense or the needs are not known.
+    """Tokens in the context -> the pace, laid out as judged, or so; None stands for a short chat.
+    The function gives None where a pace makes no sense or the needs are not known.
 
     `rows`: those of `common/architectures.toml`.
     """
@@ -37,6 +42,15 @@ def speed_at(
         spec, runtime, workload.format or "", workload.quantization or "", rows
     )
     way = laid_out(needs, verdict.machine, runtime, architecture, workload)
+    if layout is not None:
+        terms = needs.memory.terms if needs.memory is not None else ()
+        weights = sum(term.bytes for term in terms if term.name == "weights")
+        way = way.replace(
+            offloaded={0: layout.share},
+            in_ram_bytes=(int(weights * (1 - layout.share)), 0.0),
+            experts_apart=layout.experts_apart,
+            filled=0.0,
+        )
 
     def at(depth_tokens: int | None) -> Speed | None:
         return predict(

@@ -20,6 +20,7 @@ _OPTIONS: Mapping[str, str] = {
     "-c": "context", "--ctx-size": "context",
     "-np": "parallel", "--parallel": "parallel",
     "-ngl": "layers", "--gpu-layers": "layers", "--n-gpu-layers": "layers",
+    "-ncmoe": "experts", "--n-cpu-moe": "experts",
     "-ctk": "key_type", "--cache-type-k": "key_type",
     "-ctv": "value_type", "--cache-type-v": "value_type",
     "-t": "threads", "--threads": "threads",
@@ -28,7 +29,12 @@ _OPTIONS: Mapping[str, str] = {
     "-md": "draft", "--model-draft": "draft", "--spec-draft-model": "draft",
     "-hfd": "draft", "-hfrd": "draft", "--hf-repo-draft": "draft", "--spec-draft-hf": "draft",
 }  # fmt: skip
-_WITHOUT_VALUE: Mapping[str, str] = {"--no-mmap": "unmapped", "-kvu": "unified", "--kv-unified": "unified"}  # fmt: skip # noqa: E501
+_WITHOUT_VALUE: Mapping[str, str] = {
+    "--no-mmap": "unmapped", "-kvu": "unified", "--kv-unified": "unified",
+    "-cmoe": "all_experts", "--cpu-moe": "all_experts",
+}  # fmt: skip
+# more than any model has
+_EVERY_LAYER = 10_000
 _DEFAULT_MICRO_BATCH = 512
 # words of a command line that belong to Ollama's runner
 _RUNNER_WORD = "runner"
@@ -94,6 +100,9 @@ def _run(seen: Process, options: Mapping[str, str], file: str | None) -> Run:
         threads=whole(options.get("threads", "")) or None,
         on_processor=True if layers.strip() == "0" else None,
         gpu_layers=whole(layers),
+        experts_in_ram=(
+            _EVERY_LAYER if "all_experts" in options else whole(options.get("experts", "")) or None
+        ),
         holds_draft="draft" in options,
         memory=_memory(seen),
         notes=tuple(_notes(seen, options)),

@@ -9,7 +9,7 @@ import pytest
 from selfhost.advice.verify.model import identify
 from selfhost.advice.verify.run import Run
 from selfhost.catalogue.opened import open_catalogue
-from selfhost.core.errors import UnknownModelError
+from selfhost.core.errors import SelfhostError, UnknownModelError
 from selfhost.core.saying import in_shell
 
 
@@ -48,21 +48,15 @@ def test_what_was_typed_goes_first() -> None:
     assert identify(run, open_catalogue(), "gpt2").model == "gpt2"
 
 
-@pytest.mark.parametrize(
-    ("parameters", "is_told"),
-    [
-        # what llama-bench prints of Mistral 7B v0.3, and of Llama 3.1 8B
-        (7_250_000_000, True),
-        (8_030_000_000, False),
-        (None, False),
-    ],
-)
-def test_a_run_of_another_size_than_the_typed_model_is_said(
-    parameters: int | None, is_told: bool
-) -> None:
-    run = Run(tool="x", architecture="llama", parameters=parameters)
-    note = identify(run, open_catalogue(), "llama3.1:8b").note
-    assert (note is not None and "7.25 B" in note) == is_told
+def test_a_run_of_another_size_than_the_typed_model_is_refused() -> None:
+    """llama-bench prints 7.25 B of Mistral 7B v0.3 and 8.03 B of Llama 3.1 8B: no figure of the one is one of the other."""
+    run = Run(tool="x", architecture="llama", parameters=8_030_000_000)
+    catalogue = open_catalogue()
+    assert identify(run, catalogue, "llama3.1:8b").note is None
+    assert identify(run.replace(parameters=None), catalogue, "llama3.1:8b").note is None
+    with pytest.raises(SelfhostError, match=r"it had 7\.25 B") as caught:
+        identify(run.replace(parameters=7_250_000_000), catalogue, "llama3.1:8b")
+    assert "NAME" in (caught.value.remedy or "")
 
 
 def test_a_file_that_is_here_is_read(tmp_path: Path) -> None:

@@ -130,7 +130,8 @@ def _of_rows(rows: Sequence[_Row]) -> Run | None:
         kv_cache_type=_cache_type(first),
         threads=whole(first.get("n_threads", "")) or None,
         on_processor=_on_processor(first.get("backends", ""), layers),
-        gpu_layers=_whole_layers(layers, first),
+        gpu_layers=whole(layers),
+        experts_in_ram=_experts_in_ram(first),
         flash_attention=attends_flash(first.get("flash_attn", "")),
         processor=first.get("cpu_info") or None,
         gpu=first.get("gpu_info") or None,
@@ -216,10 +217,9 @@ def _row(head: list[str], cells: list[str]) -> dict[str, str]:
     return dict(zip(head, cells, strict=True))
 
 
-def _whole_layers(layers: str, row: _Row) -> int | None:
-    """Those on the GPU; None where the experts of some lie in RAM."""
-    experts_in_ram = whole(row.get("n_cpu_moe", row.get("ncmoe", ""))) or 0
-    return None if experts_in_ram else whole(layers)
+def _experts_in_ram(row: _Row) -> int | None:
+    """Of how many layers."""
+    return whole(row.get("n_cpu_moe", row.get("ncmoe", ""))) or None
 
 
 def _of_tests(tests: Sequence[_Row], version: str | None) -> Run:
@@ -241,7 +241,8 @@ def _of_tests(tests: Sequence[_Row], version: str | None) -> Run:
         kv_cache_type=cache_type if cache_type == first.get("type_v", "f16") else None,
         threads=whole(first.get("threads", "")) or None,
         on_processor=_on_processor(first.get("backend", ""), layers),
-        gpu_layers=_whole_layers(layers, first),
+        gpu_layers=whole(layers),
+        experts_in_ram=_experts_in_ram(first),
         flash_attention=attends_flash(first.get("fa", "")),
         paces=tuple(pace for row in same for pace in _pace_of_test(row)),
         notes=_left_out(len(tests) - len(same)),

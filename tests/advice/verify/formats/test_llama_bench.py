@@ -163,13 +163,13 @@ def test_a_row_that_does_not_fit_its_head_is_left_out() -> None:
     assert llama_bench.read("\n".join([head, *(f'"1",{row}' for row in rows)])) is None
 
 
-def test_layers_without_their_experts_are_no_whole_ones() -> None:
-    """With --n-cpu-moe every layer lies on the GPU but for experts: nothing is said of how many do."""
+def test_experts_in_ram_are_read() -> None:
+    """With --n-cpu-moe every layer lies on the GPU but for experts."""
     head = "| model | size | params | backend | ngl | n_cpu_moe | test | t/s |\n|---|---|---|---|---|---|---|---|\n"
     row = "| qwen3moe 30B.A3B Q4_K - Medium | 17.28 GiB | 30.53 B | CUDA | 99 | {} | tg128 | 41.20 ± 0.10 |\n"
-    layers = []
+    asked = []
     for count in (20, 0):
         run = llama_bench.read(head + row.format(count))
         assert run is not None
-        layers.append(run.gpu_layers)
-    assert layers == [None, 99]
+        asked.append((run.gpu_layers, run.experts_in_ram))
+    assert asked == [(99, 20), (99, None)]
