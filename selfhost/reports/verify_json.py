@@ -61,6 +61,7 @@ def _run(run: Run) -> dict[str, Any]:
         "threads": run.threads,
         "on_processor": run.on_processor,
         "gpu_layers": run.gpu_layers,
+        "experts_in_ram": run.experts_in_ram,
     }
 
 

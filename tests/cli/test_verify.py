@@ -21,13 +21,21 @@ def answered(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str,
     return code, printed.out, printed.err
 
 
+# samples of another model than Qwen2.5 0.5B that tell its parameters
+_MODELS = {
+    "llama_bench-csv": "smollm2-135m-instruct",
+    "llama_bench-json": "smollm2-135m-instruct",
+    "llama_bench-jsonl": "smollm2-135m-instruct",
+    "llama_log-gpu": "llama-3.1-8b-instruct",
+}
+
+
 @pytest.mark.parametrize("path", sorted(LOGS.glob("*.txt")), ids=lambda path: path.stem)
 def test_the_record_of_each_sample(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It is valid, its exit code is the process's, and it holds neither a path nor a file's name."""
     gpu = ("--gpu", "RTX 4090") if "gpu" in path.stem else ()
-    code, out, _ = answered(
-        capsys, str(path), *MACHINE, *gpu, "--json", "--model", "qwen2.5-0.5b-instruct"
-    )
+    model = _MODELS.get(path.stem, "qwen2.5-0.5b-instruct")
+    code, out, _ = answered(capsys, str(path), *MACHINE, *gpu, "--json", "--model", model)
     record = json.loads(out)
     validate(record, "verify-1")
     assert record["exit_code"] == code
@@ -88,7 +96,7 @@ def test_the_gpu_of_the_log_is_the_one_to_name(
     device = "  Device 0: NVIDIA GeForce RTX 5070, compute capability 12.0, VMM: yes\n"
     table = (LOGS / "llama_bench-table.txt").read_text("utf-8").replace("| CPU ", "| CUDA ")
     log.write_text(device + table, "utf-8")
-    code, _, err = answered(capsys, str(log), *MACHINE, "--model", "llama-3.1-8b")
+    code, _, err = answered(capsys, str(log), *MACHINE, "--model", "qwen2.5-0.5b-instruct")
     assert code == 2
     assert "--gpu 'NVIDIA GeForce RTX 5070'" in err
 
