@@ -307,9 +307,16 @@ def _note(
         counted = (
             f" {_counted(usual, 'core')}{'' if are_known else f' (assumed: {least} to {most})'},"
         )
+    left_aside = ""
+    if series is not None and series.graphics is not None and chip is None:
+        inside = "no graphics card"
+        left_aside = (
+            f" The GPU inside it ({series.graphics} at most) reads prompts faster and is left"
+            f" aside: {option('gpu', series.graphics)} counts it."
+        )
     return (
         f'"{name}" is judged as a machine with this processor,{counted} {ram} and {inside}.'
-        f" {of_series}{one_of_them if cpus.count_of(name) > 1 else ''} State the rest: "
+        f" {of_series}{one_of_them if cpus.count_of(name) > 1 else ''}{left_aside} State the rest: "
         + differently(
             f"--machine '{whole}' --gpu NAME{'' if are_known else ' --set cores=8'}",
             f'machine="{whole} RTX 4090"',

@@ -96,6 +96,7 @@ class Processor(Record):
     in the middle of the series; None where only the GPU in it is known.
     `architecture` and `memory_gib`: as of `ProcessorClass`, None where its class tells them;
     `on_package_gib`: RAM that is part of the processor, None where the machine around it has it.
+    `graphics`: the largest GPU inside, where it reads prompts faster than the cores.
     """
 
     name: str
@@ -118,6 +119,7 @@ class Processor(Record):
     architecture: str | None = None
     memory_gib: int | None = None
     on_package_gib: int | None = None
+    graphics: str | None = None
 
     @property
     def has_two_slots(self) -> bool:
@@ -494,6 +496,7 @@ def _processor(row: Mapping[str, Any], words: frozenset[str]) -> Processor:
         architecture=row.get("architecture"),
         memory_gib=row.get("memory_gib"),
         on_package_gib=row.get("on_package_gib"),
+        graphics=row.get("graphics"),
     )
 
 

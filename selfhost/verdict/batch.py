@@ -202,7 +202,12 @@ def _token_seconds(prompt: PaceRange, cost: TokenCost, sequences: int) -> Range:
 
 
 def total_beside_ram(
-    single: PaceRange, empty: PaceRange, copies: PromptCopies, sequences: int, experts: Experts
+    single: PaceRange,
+    empty: PaceRange,
+    copies: PromptCopies,
+    sequences: int,
+    experts: Experts,
+    host: Range = _NOTHING,
 ) -> PaceRange | None:
     """As `parallel_total`, where part of the weights lies in RAM: a few tokens at once are computed
     where they lie, from `copies.least_tokens` on what lies there crosses to the GPU for each step.
@@ -214,12 +219,15 @@ def total_beside_ram(
         if copies.in_place is None:
             return None
         return parallel_total(
-            single, empty, copies.in_place, sequences, cost=ON_PROCESSOR, experts=experts
+            single, empty, copies.in_place, sequences, cost=ON_PROCESSOR, experts=experts, host=host
         )
     cost = token_cost(experts, on_processor=False)
     context = max(0.0, 1 / single.likely - 1 / empty.likely)
     most, usual, least = (
-        sequences * (each + context) for each in _token_seconds(copies.computed, cost, sequences)
+        sequences * (each + context + program)
+        for each, program in zip(
+            _token_seconds(copies.computed, cost, sequences), host, strict=True
+        )
     )
     # of experts those alone that a token chose (ggml/src/ggml-backend.cpp, as `prompt_copies`)
     crossing = [each * experts.chosen_by(sequences) for each in copies.seconds]
@@ -384,7 +392,9 @@ def with_whole_answer(
             )
             how += f"; a prompt of {units.tokens(wanted)} and one step until the first token"
     if workload.parallel > 1 and copies is not None:
-        total = total_beside_ram(pace.decode, empty, copies, workload.parallel, experts)
+        total = total_beside_ram(
+            pace.decode, empty, copies, workload.parallel, experts, host_seconds(step)
+        )
         how += _how_beside_ram(workload.parallel, copies, total)
     elif workload.parallel > 1:
         total = parallel_total(

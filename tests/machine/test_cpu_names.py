@@ -1,13 +1,18 @@
 """Machines by the name of their processor, and by what clouds call their types."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.each import each
+from selfhost.api import check
 from selfhost.cli.main import main
 from selfhost.core.saying import in_shell
 from selfhost.core.tables import shipped_table
+from selfhost.core.workload import Workload
+from selfhost.machine.changes import apply
 from selfhost.machine.cpu_names import machine_with, rented
 from selfhost.machine.cpus import class_of, processor_of
 from selfhost.machine.named import machine_named, profile_named
@@ -650,3 +655,35 @@ def test_a_guest_beside_a_processor_that_is_not_listed_keeps_its_size(
     """It was judged as a server with 64 GB; and Ubuntu with a processor as GitHub's runner."""
     machine = machine_named(text)
     assert (machine.scope, round((machine.memory_total_bytes or 0) / GIB)) == (scope, gib)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ryzen 7 6800h 32gb",
+        "ryzen 7 7840hs 32gb ddr5-5600",
+        "ryzen 7 8700g 64gb",
+        "ryzen ai 9 hx 370 32gb",
+        "core ultra 7 155h 32gb",
+        "core ultra 7 258v",
+    ],
+)
+def test_a_gpu_inside_that_reads_prompts_faster_is_named(text: str) -> None:
+    """The option that the note gives is understood, and does what the note says."""
+    note = in_shell(profile_named(text).note or "")
+    option = re.search(r"reads prompts faster and is left aside: --gpu '([^']+)'", note)
+    assert option is not None
+    machine = machine_named(text)
+    workload = Workload(prompt_tokens=2048)
+    waits = []
+    for each_machine in (machine, apply(machine, [], [option[1]])):
+        speed = check("mistral-7b", workload, machine=each_machine).speed
+        assert speed is not None
+        assert speed.first_token_seconds is not None
+        waits.append(speed.first_token_seconds.likely)
+    assert waits[1] < waits[0]
+
+
+def test_no_gpu_inside_is_named_where_there_is_none_or_a_slow_one() -> None:
+    for text in ("ryzen 7 7700x 32gb", "i7-12700k 32gb", "epyc 9354 256gb", "raspberry pi 5 8gb"):
+        assert "GPU inside" not in (profile_named(text).note or "")
