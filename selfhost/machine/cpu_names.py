@@ -39,6 +39,8 @@ _SAYS_NOTHING = frozenset(("with", "ram", "machine", "server", "and"))
 _NUMBER_ALONE = re.compile(
     r"\d{3,5}(?:u|p|v|hs?|hx|hx3d|x3d|x|ge?|t|kf?)", re.IGNORECASE | re.ASCII
 )
+# a whole computer, of the size of its largest virtual machines: `c7a.metal-48xl`
+_METAL = re.compile(r"(?<=[a-z\d])\.metal-(\d{1,3})xl(?![\w-])", re.ASCII | re.IGNORECASE)
 _PROCESSORS = re.compile(r"(?<![\w.])(\d{1,3})\s*-?(v?cpus?|v?cores?)(?!\w)", re.ASCII)
 
 
@@ -360,7 +362,7 @@ def rented(text: str) -> Described | None:
     plain = text.strip()
     if len(plain) > _MOST_LETTERS or not any(map(str.isdecimal, plain)):
         return None
-    own = _without_provider(plain)
+    own = _METAL.sub(r".\1xlarge", _without_provider(plain))
     # a disk and a system beside it tell nothing of the type
     return _rented_as(own) or _rented_as(" ".join(typed(own).names.split())) or stated_guest(plain)
 

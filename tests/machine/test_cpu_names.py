@@ -687,3 +687,12 @@ def test_a_gpu_inside_that_reads_prompts_faster_is_named(text: str) -> None:
 def test_no_gpu_inside_is_named_where_there_is_none_or_a_slow_one() -> None:
     for text in ("ryzen 7 7700x 32gb", "i7-12700k 32gb", "epyc 9354 256gb", "raspberry pi 5 8gb"):
         assert "GPU inside" not in (profile_named(text).note or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "cores", "gib"), [("c7a.metal-48xl", 192, 384), ("aws m7i.metal-24xl", 96, 384)]
+)
+def test_a_metal_type_is_as_large_as_its_virtual_machine(text: str, cores: int, gib: int) -> None:
+    """AWS calls whole computers so; lhl's notes name a c7a.metal-48xl with 192 processors and 384 GiB."""
+    machine = machine_named(text)
+    assert (machine.cpu_cores_usable, machine.memory_total_bytes) == (cores, gib * GIB)
