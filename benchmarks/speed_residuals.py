@@ -58,7 +58,14 @@ from selfhost.machine.named import machine_named
 from selfhost.machine.record import Accelerator
 from selfhost.needs import parts
 from selfhost.needs.tensors import row_of
-from selfhost.verdict import graphics, memory_bandwidth, pacing, pictures, processor
+from selfhost.verdict import (
+    graphics,
+    memory_bandwidth,
+    pacing,
+    pictures,
+    processor,
+    told_bandwidth,
+)
 from selfhost.verdict.compute import power_of
 from selfhost.verdict.experts import share_beside_experts
 from selfhost.verdict.graphics import device_bandwidth
@@ -204,6 +211,14 @@ class Share(NamedTuple):
     def reached(self) -> float:
         return self.by_memory / max(self.seconds - self.beside, 1e-9)
 
+    def of_sockets(self, ends: tuple[float, float, float]) -> tuple[float, float, float]:
+        """Those of one socket, of all that it has: `by_memory` is what all of them likely read."""
+        if self.sockets == 1:
+            return ends
+        slow, usual, fast_of_each = told_bandwidth.ACROSS_SOCKETS
+        fast = fast_of_each * self.sockets
+        return ends[0] * slow / usual, ends[1], ends[2] * fast / usual
+
     def pace(self, share: float) -> float:
         return 1 / (self.beside + self.by_memory / share)
 
@@ -232,8 +247,7 @@ def _processors_left_out() -> None:
             ends = _fitted(runs, [device for device in devices if device != left_out])
             own = [run for run in runs if run.device == left_out]
             paces = [
-                [run.pace(share) * run.seconds for share in (*ends[:2], ends[2] * run.sockets)]
-                for run in own
+                [run.pace(share) * run.seconds for share in run.of_sockets(ends)] for run in own
             ]
             errors.append(median(abs(pace[1] - 1) for pace in paces))
             inside += sum(pace[0] <= 1 <= pace[2] for pace in paces) >= len(paces) / 2

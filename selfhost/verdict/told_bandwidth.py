@@ -338,13 +338,14 @@ def _kept(cache_mb: float) -> tuple[float, float]:
     return likely, most
 
 
-# of several sockets, beside what one gives: programs that ignore NUMA nodes got one socket's pace
-# at most (two Xeon E5), with --numa distribute twice as much (two EPYC 9175F). Threads of both that
-# read weights which lie beside one, or cold, got half of what one socket gave alone (two Xeon 5218,
-# mozilla-ai/llamafile#765) or both once they were warm (ggml-org/llama.cpp#27986, #11744: 0.49 and
-# 0.56), and 0.7 (two Xeon 4514Y, ggml-org/llama.cpp@11b753e7; two Xeon E5-2690 v4 and E5-2698B v3):
-# slow end, likely
-_ACROSS_SOCKETS = (0.5, 0.75)
+# what several sockets read, beside what one gives: slow end, likely, and of each at the fast end.
+# 18 runs on eight machines of two, from X5670 to EPYC 9654, some with --numa distribute, read 0.68
+# to 1.9 of what one is told, 0.93 at the median (tests/truth/speed_processors.json,
+# speed_processors_later.json). Threads of both that read weights which lie beside one, or cold, got
+# half of what one socket gave alone (two Xeon 5218, mozilla-ai/llamafile#765) or both did once they
+# were warm (ggml-org/llama.cpp#27986, #11744: 0.49 and 0.56), and 0.7 (two Xeon 4514Y,
+# ggml-org/llama.cpp@11b753e7; two Xeon E5-2690 v4 and E5-2698B v3)
+ACROSS_SOCKETS = (0.5, 0.93, 0.75)
 
 
 def _peaks_of(processor: cpus.Processor, part: float = 1.0) -> _Peaks:
@@ -379,13 +380,11 @@ def _of_machine(machine: Machine, processor: cpus.Processor) -> Ends:
 
 
 def _across_sockets(ends: Ends, sockets: int) -> Ends:
-    """What programs read of so many, beside what one gives: at the fast end, told of NUMA nodes, of
-    all.
-    """
+    """What programs read of so many, beside what one gives."""
     if sockets == 1:
         return ends
-    slow, usual = _ACROSS_SOCKETS
-    return ends[0] * slow, ends[1] * usual, ends[2] * sockets
+    slow, usual, fast_of_each = ACROSS_SOCKETS
+    return ends[0] * slow, ends[1] * usual, ends[2] * fast_of_each * sockets
 
 
 def _of_part(machine: Machine, processor: cpus.Processor) -> Ends:
