@@ -67,7 +67,7 @@ from selfhost.verdict import (
     told_bandwidth,
 )
 from selfhost.verdict.compute import power_of
-from selfhost.verdict.experts import share_beside_experts
+from selfhost.verdict.experts import layers_with_experts, share_beside_experts
 from selfhost.verdict.graphics import device_bandwidth
 from selfhost.verdict.pictures import pace_of_pictures
 from selfhost.verdict.ranges import product
@@ -771,7 +771,10 @@ def _split_paces(
         weights = need.decode_bytes_by_type(
             spec, runtime, "gguf", row["quantization"], architectures
         )
-        share = _share_on_card(row, spec)
+        assert spec.architecture is not None
+        described = row_of(spec.architecture, architectures)
+        assert described is not None
+        share = _share_on_card(row, spec, described.expert_matrices)
         files = need.weights_bytes(spec, "gguf", row["quantization"], architectures)
         size = 0 if isinstance(files, Unread) else files.bytes
         # llama-bench starts at that depth and decodes some 128 tokens
@@ -782,9 +785,6 @@ def _split_paces(
             in_ram_bytes=(int(size * (1 - share)), 0.0),
             experts_apart=row["cpu_moe"] is not None,
         )
-        assert spec.architecture is not None
-        described = row_of(spec.architecture, architectures)
-        assert described is not None
         pace = pacing.predict(
             machine,
             spec.architecture,
@@ -797,7 +797,7 @@ def _split_paces(
         yield row, weights, pace
 
 
-def _share_on_card(row: Mapping[str, Any], spec: ModelSpec) -> float:
+def _share_on_card(row: Mapping[str, Any], spec: ModelSpec, matrices: int) -> float:
     """What the card holds of all weights where the source tells the layers, else as is planned."""
     architecture = spec.architecture
     assert architecture is not None
@@ -811,7 +811,8 @@ def _share_on_card(row: Mapping[str, Any], spec: ModelSpec) -> float:
         verdict = check(row["spec"], asked, machine=machine.replace(**ram))
         assert verdict.needs is not None
         return sum(shares_of(verdict.needs).values())
-    share = share_beside_experts(spec, row["cpu_moe"])
+    in_ram = sum(number < row["cpu_moe"] for number in layers_with_experts(architecture))
+    share = share_beside_experts(spec, matrices, in_ram)
     assert share is not None
     return share
 

@@ -115,7 +115,7 @@ def _text(named: str) -> str:
 
 
 def _compared(options: argparse.Namespace, seen: Run) -> Comparison:
-    from ..advice.verify.comparison import compare, machine_of, workload_of
+    from ..advice.verify.comparison import compare, machine_of, seen_in_places, workload_of
     from ..advice.verify.layout import layout_of
     from ..advice.verify.model import assumed_quantization, identify
     from ..advice.verify.prediction import speed_at
@@ -160,13 +160,14 @@ def _compared(options: argparse.Namespace, seen: Run) -> Comparison:
             remedy="name the model that was run with --model",
         )
     runtime = catalogue.runtime(verdict.workload.runtime) if verdict.workload.runtime else None
-    layout = layout_of(seen, verdict)
+    rows = architectures(catalogue)
+    layout = layout_of(seen, verdict, rows, seen_in_places(seen, verdict))
     return compare(
         seen,
         verdict,
         by=identity.by,
         is_public=catalogue.is_shipped(verdict.model.id),
-        speed_at=speed_at(verdict, runtime, architectures(catalogue), layout),
+        speed_at=speed_at(verdict, runtime, rows, layout),
         notes=(
             *([identity.note] if identity.note else []),
             *assumed_quantization(seen, identity, catalogue, verdict.workload.quantization),

@@ -290,7 +290,7 @@ def _note(
 ) -> str:
     gib = (machine.memory_total_bytes or 0) / units.GIB
     of_series = _what_its_series_tells(text, series, chip)
-    inside = "no GPU" if chip is None or chip.gpu is None else f"its {chip.gpu}"
+    inside, left_aside = _gpu_inside(series, chip)
     ram = f"{gib:g} GB of RAM" if is_stated else f"{gib:g} GB of RAM, assumed,"
     # two Xeon E5 gave such programs no more than one did (`verdict.memory_bandwidth`)
     one_of_them = (
@@ -309,13 +309,6 @@ def _note(
         counted = (
             f" {_counted(usual, 'core')}{'' if are_known else f' (assumed: {least} to {most})'},"
         )
-    left_aside = ""
-    if series is not None and series.graphics is not None and chip is None:
-        inside = "no graphics card"
-        left_aside = (
-            f" The GPU inside it ({series.graphics} at most) reads prompts faster and is left"
-            f" aside: {option('gpu', series.graphics)} counts it."
-        )
     return (
         f'"{name}" is judged as a machine with this processor,{counted} {ram} and {inside}.'
         f" {of_series}{one_of_them if cpus.count_of(name) > 1 else ''}{left_aside} State the rest: "
@@ -324,6 +317,18 @@ def _note(
             f'machine="{whole} RTX 4090"',
         )
         + "."
+    )
+
+
+def _gpu_inside(series: cpus.Processor | None, chip: Chip | None) -> tuple[str, str]:
+    """What is counted of GPUs, and a sentence on one that could be."""
+    if chip is not None and chip.gpu is not None:
+        return f"its {chip.gpu}", ""
+    if chip is not None or series is None or series.graphics is None:
+        return "no GPU", ""
+    return "no graphics card", (
+        f" The GPU inside it ({series.graphics} at most) reads prompts faster and is left aside:"
+        f" {option('gpu', series.graphics)} counts it."
     )
 
 

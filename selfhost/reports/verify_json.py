@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from .. import __version__
 from ..advice.verify.comparison import Comparison, Difference
-from ..advice.verify.run import Run
+from ..advice.verify.layout import experts_in_ram
 from ..machine.record import Machine, bound_of
 
 TYPE_CHECKING = False
@@ -24,7 +24,7 @@ def verification(comparison: Comparison) -> dict[str, Any]:
         "closeness": comparison.closeness,
         "exit_code": comparison.exit_code,
         "model": _model(comparison),
-        "run": _run(comparison.run),
+        "run": _run(comparison),
         "machine": _machine(comparison.verdict.machine),
         "placement": comparison.verdict.needs.placement if comparison.verdict.needs else None,
         "differences": [_difference(row) for row in comparison.differences],
@@ -51,7 +51,8 @@ def _model(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _run(run: Run) -> dict[str, Any]:
+def _run(comparison: Comparison) -> dict[str, Any]:
+    run = comparison.run
     return {
         "tool": run.tool,
         "version": run.version,
@@ -61,7 +62,7 @@ def _run(run: Run) -> dict[str, Any]:
         "threads": run.threads,
         "on_processor": run.on_processor,
         "gpu_layers": run.gpu_layers,
-        "experts_in_ram": run.experts_in_ram,
+        "experts_in_ram": experts_in_ram(run, comparison.verdict.model),
     }
 
 

@@ -15,12 +15,13 @@ from .step import Step
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from ..catalogue.spec import ModelSpec
+    from ..catalogue.layers import FeedForward
+    from ..catalogue.spec import Architecture, ModelSpec
 
 # of a layer whose experts lie in RAM: its input and what comes back cross over, the GPU's graph is
-# cut in two and both sides wait for each other. Slow end, likely, fast end: the likely one puts the
-# likely pace in the middle of 229 published runs on 30 cards, which were at 0.87 of it with 70 us
-# (tests/truth/speed_split.json, speed_split_later.json); the ends are a guess
+# cut in two and both sides wait for each other. Slow end, likely, fast end: with the likely one 229
+# published runs were at 0.92 of the likely pace, with 70 us at 0.87 (tests/truth/speed_split.json,
+# speed_split_later.json); the ends are a guess
 CROSSING_SECONDS = (200e-6, 130e-6, 20e-6)
 # the slow end takes as many times as long as its parts do: of 115 published runs on 16 cards four
 # were 3 to 13 % slower than these (tests/truth/speed_split.json, speed_public.json)
@@ -53,19 +54,26 @@ def left_in_ram(step: Step, on_devices: float) -> Left | None:
     return Left(of_read=share * used / read, layers=share * layers)
 
 
-def share_beside_experts(spec: ModelSpec, layers_in_ram: int) -> float | None:
-    """Of all weights, what a device holds where the experts of the first so many layers lie in RAM
-    (`--n-cpu-moe`); None of a model without experts, or of unknown parameters.
+def layers_with_experts(architecture: Architecture | None) -> list[int]:
+    """Their numbers, from 0 on."""
+    groups = architecture.feed_forward if architecture is not None else ()
+    return sorted(number for group in groups if group.experts for number in group.layers)
+
+
+def share_beside_experts(spec: ModelSpec, matrices: int, layers_in_ram: int) -> float | None:
+    """Of all weights, what a device holds where the experts of so many of the layers that have some
+    lie in RAM (`--n-cpu-moe`), each of so many matrices; None of unknown parameters.
     """
-    architecture, counted = spec.architecture, spec.parameters
-    groups = [group for group in architecture.feed_forward if group.experts] if architecture else []
-    layers = [number for group in groups for number in group.layers]
-    if not layers or not counted.total or not counted.active:
+    architecture, total = spec.architecture, spec.parameters.total
+    layers = layers_with_experts(architecture)
+    if architecture is None or not layers or not total:
         return None
-    # what a token leaves out are the experts that it does not use
-    used = (groups[0].used or 1) / (groups[0].experts or 1)
-    of_experts = (counted.total - counted.active) / (1 - used) / counted.total
-    return 1 - of_experts * sum(number < layers_in_ram for number in layers) / len(layers)
+    experts = sum(
+        group.experts * _parameters_of_one(architecture, matrices, group) * len(group.layers)
+        for group in architecture.feed_forward
+        if group.experts
+    )
+    return 1 - min(1.0, experts / total) * min(1.0, layers_in_ram / len(layers))
 
 
 def expert_parameters(step: Step) -> tuple[float, float, int]:
@@ -78,12 +86,17 @@ def expert_parameters(step: Step) -> tuple[float, float, int]:
     for group in architecture.feed_forward:
         if not group.experts:
             continue
-        width = group.latent_length or architecture.embedding_length
-        each = step.expert_matrices * width * group.length * len(group.layers)
+        each = _parameters_of_one(architecture, step.expert_matrices, group) * len(group.layers)
         experts += group.experts * each
         used += (group.used or 1) * each
         layers += len(group.layers)
     return experts, used, layers
+
+
+def _parameters_of_one(architecture: Architecture, matrices: int, group: FeedForward) -> int:
+    """Of one expert of a layer."""
+    width = group.latent_length or architecture.embedding_length
+    return matrices * width * group.length
 
 
 def time_share(left: Left, layers: int, beside_seconds: float, all_seconds: float) -> float:

@@ -46,9 +46,6 @@ CLOSE_FACTOR, NARROW_FACTOR = 1.25, 2.0
 # no residual of the fit: ranges of a factor of 2 hold 94 % of 281 published runs
 # (benchmarks/speed_residuals.py)
 _FOREIGN_FACTOR = 3.0
-# weights that lie in RAM instead of on a GPU are told from rounding and from tables that a
-# program keeps there beside (assumed)
-_MISSING_SHARE = 0.1
 _TIED_TO_CACHE_TYPE = ("kv_cache", CONTEXT, EVERYTHING_ELSE, ALL_MEMORY)
 _GROWS_WITH_CONTEXT = (*_TIED_TO_CACHE_TYPE, "compute")
 
@@ -232,26 +229,19 @@ def compare(
     they are stored (`RuntimeSpec.is_unpacked_on`).
     """
     memory = verdict.needs.memory if verdict.needs is not None else None
-    in_places = _in_places(run.memory, verdict.machine, memory)
+    in_places = seen_in_places(run, verdict)
     laid_out = _laid_out_otherwise(in_places) if unpacks else None
     spread = _spread(run, verdict)
     unlike = {"compute": spread, "weights": laid_out, "repacked_weights": laid_out}
     rows = [_of_memory(seen, memory, run, unlike) for seen in in_places]
-    total = None
-    if layout is None and verdict.speed is not None:
-        total = verdict.speed.parallel_total
     on_card = verdict.needs is not None and verdict.needs.placement != "host"
     least = LEAST_TOKENS["decode"], BATCH_TOKENS if on_card else LEAST_TOKENS["prompt"]
+    total = verdict.speed.parallel_total if verdict.speed is not None and layout is None else None
     rows += [_of_pace(seen, verdict, speed_at, total, least) for seen in run.paces]
-    in_ram = _layers_kept_in_ram(run, verdict) or _weights_kept_in_ram(in_places, memory)
-    if in_ram is not None:
-        is_paced = layout is not None
-        rows = [
-            row
-            if row.subject == "pace" and is_paced
-            else row.replace(inside=None, why=row.why or in_ram)
-            for row in rows
-        ]
+    basis = verdict.speed
+    if layout is not None:
+        basis = speed_at(None)
+        rows = [_in_layout(row, layout) for row in rows]
     return Comparison(
         run=run,
         verdict=verdict,
@@ -261,13 +251,24 @@ def compare(
         notes=(
             *notes,
             *run.notes,
-            *([layout.note] if layout is not None else []),
             *_unseen(run, verdict),
-            *([] if layout is not None else _run_otherwise(run, verdict, rows)),
+            *_run_otherwise(run, verdict, rows, layout),
             *_causes(rows, fast_prompts),
-            *_basis(rows, verdict, verdict.speed if layout is None else speed_at(None)),
+            *_basis(rows, verdict, basis),
         ),
     )
+
+
+def seen_in_places(run: Run, verdict: Verdict) -> tuple[SeenMemory, ...]:
+    """What the run's memory is, where the prediction has it."""
+    memory = verdict.needs.memory if verdict.needs is not None else None
+    return _in_places(run.memory, verdict.machine, memory)
+
+
+def _in_layout(row: Difference, layout: Layout) -> Difference:
+    """A figure of a run that left something in RAM, compared where it is predicted for that."""
+    is_predicted = layout.share is not None if row.subject == "pace" else not layout.is_unlike
+    return row if is_predicted else row.replace(inside=None, why=row.why or layout.reason)
 
 
 def _unseen(run: Run, verdict: Verdict) -> list[str]:
@@ -278,11 +279,13 @@ def _unseen(run: Run, verdict: Verdict) -> list[str]:
     return ["Memory on a GPU is predicted too, and this run does not show it: its log does."]
 
 
-def _run_otherwise(run: Run, verdict: Verdict, rows: Sequence[Difference]) -> list[str]:
-    """Options and hardware of the run that the prediction has otherwise."""
-    lines = []
+def _run_otherwise(
+    run: Run, verdict: Verdict, rows: Sequence[Difference], layout: Layout | None
+) -> list[str]:
+    """Options and hardware of the run that the prediction has otherwise, or as the run had them."""
+    lines = [layout.note] if layout is not None and layout.note is not None else []
     layers, placed = _layers(verdict), _placement(verdict)
-    if placed == "split" and layers and (run.gpu_layers or 0) >= layers:
+    if layout is None and placed == "split" and layers and (run.gpu_layers or 0) >= layers:
         lines.append(
             "The run had every layer on the GPU; predicted is a part of them, the rest in RAM."
         )
@@ -339,42 +342,6 @@ def _placement(verdict: Verdict) -> str:
 
 def _layers(verdict: Verdict) -> int | None:
     return verdict.model.architecture.layers if verdict.model.architecture else None
-
-
-def _layers_kept_in_ram(run: Run, verdict: Verdict) -> str | None:
-    """Why a run with some layers in RAM is no measure of a prediction with all of them on the GPU;
-    None where the run had no such layers.
-    """
-    layers, on_card = _layers(verdict), run.gpu_layers
-    if _placement(verdict) != "accelerator" or run.on_processor or on_card is None or not layers:
-        return None
-    if not 0 <= on_card < layers:
-        return None
-    return (
-        f"the run had {on_card} of {layers} layers on the GPU, and all of them are predicted"
-        " there: compare a run with -ngl 999"
-    )
-
-
-def _weights_kept_in_ram(seen: Sequence[SeenMemory], memory: MemoryNeed | None) -> str | None:
-    """Why a run with experts or tensors in RAM is no measure of a prediction with them on the GPU;
-    None where it had none there that are predicted on a GPU.
-    """
-    predicted = sum(
-        term.low_bytes
-        for term in (() if memory is None else memory.terms)
-        if term.name == "weights" and term.where != "host"
-    )
-    weights = [each for each in seen if each.term == "weights"]
-    on_card = sum(each.bytes for each in weights if each.where != "host")
-    missing = predicted - on_card
-    if not on_card or missing <= _MISSING_SHARE * predicted or len(weights) < 2:
-        return None
-    return (
-        f"the run had {units.binary(on_card)} of the weights on the GPU, and"
-        f" {units.binary(predicted)} or more are predicted there: compare a run without"
-        " --n-cpu-moe, --cpu-moe and -ot"
-    )
 
 
 # ------------------------------------------------------------------ pace

@@ -8,6 +8,7 @@ from ...catalogue.index import Catalogue
 from ...catalogue.lookup import understood_name
 from ...catalogue.names import id_of
 from ...catalogue.outlines import Outline
+from ...catalogue.spec import ModelSpec
 from ...core import units
 from ...core.errors import SelfhostError, UnknownModelError
 from ...core.records import Record, pattern
@@ -134,6 +135,16 @@ def _counts(run: Run, outline: Outline) -> tuple[int, int] | None:
     return None if abs(seen / stated - 1) < _OTHER_COUNT else (seen, stated)
 
 
+def _may_be_stored(seen: int, stated: int, spec: ModelSpec) -> bool:
+    """Whether a file of the model may hold so many parameters: with what predicts further tokens,
+    or with a shared table twice, as Qwen publishes Qwen2.5 0.5B (630 million instead of 494).
+    """
+    more = [spec.parameters.extra_in_files or 0]
+    if spec.architecture is not None:
+        more.append((spec.architecture.vocabulary or 0) * spec.architecture.embedding_length)
+    return any(abs(seen / (stated + each) - 1) < _OTHER_COUNT for each in more)
+
+
 def _of_another_model(run: Run, catalogue: Catalogue, typed: str) -> str | None:
     """What to say where the run calls its model otherwise than was typed, as a tune may be called
     by the model that it was made from. Raises `SelfhostError` where it had another number of
@@ -149,7 +160,7 @@ def _of_another_model(run: Run, catalogue: Catalogue, typed: str) -> str | None:
     # the record goes into bug reports and names nothing of the user's
     other_id = other_id if catalogue.is_shipped(other_id) else "NAME"
     counts = _counts(run, outline)
-    if counts is not None:
+    if counts is not None and not _may_be_stored(*counts, catalogue.spec(outline.id)):
         raise SelfhostError(
             f"the run loaded another model than {outline.id}: it had {units.count(counts[0])}"
             f" parameters, and that has {units.count(counts[1])}",

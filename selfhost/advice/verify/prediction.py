@@ -42,7 +42,7 @@ def speed_at(
         spec, runtime, workload.format or "", workload.quantization or "", rows
     )
     way = laid_out(needs, verdict.machine, runtime, architecture, workload)
-    if layout is not None:
+    if layout is not None and layout.share is not None:
         terms = needs.memory.terms if needs.memory is not None else ()
         weights = sum(term.bytes for term in terms if term.name == "weights")
         way = way.replace(

@@ -33,8 +33,6 @@ _WITHOUT_VALUE: Mapping[str, str] = {
     "--no-mmap": "unmapped", "-kvu": "unified", "--kv-unified": "unified",
     "-cmoe": "all_experts", "--cpu-moe": "all_experts",
 }  # fmt: skip
-# more than any model has
-_EVERY_LAYER = 10_000
 _DEFAULT_MICRO_BATCH = 512
 # words of a command line that belong to Ollama's runner
 _RUNNER_WORD = "runner"
@@ -100,9 +98,8 @@ def _run(seen: Process, options: Mapping[str, str], file: str | None) -> Run:
         threads=whole(options.get("threads", "")) or None,
         on_processor=True if layers.strip() == "0" else None,
         gpu_layers=whole(layers),
-        experts_in_ram=(
-            _EVERY_LAYER if "all_experts" in options else whole(options.get("experts", "")) or None
-        ),
+        experts_in_ram=whole(options.get("experts", "")) or None,
+        all_experts_in_ram="all_experts" in options,
         holds_draft="draft" in options,
         memory=_memory(seen),
         notes=tuple(_notes(seen, options)),

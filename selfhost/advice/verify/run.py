@@ -50,7 +50,8 @@ class Run(Record):
     `parameters` may be rounded (`494.03 M`). `context_tokens` is per sequence. `on_processor`: no
     layer lies on an accelerator. `states` are the sequences that share one cache, each of which has
     a recurrent state of its own. `gpu_layers` as asked or as reported; `experts_in_ram`: of how
-    many layers the experts were to lie in RAM (`--n-cpu-moe`). `output_tokens` of a batch
+    many of the first layers the experts were to lie in RAM (`--n-cpu-moe`), or
+    `all_experts_in_ram` (`--cpu-moe`). `output_tokens` of a batch
     can have logits, and `batch_tokens` are computed at once (-ub). `flash_attention`: False where
     it was switched off. `processor` and `gpu` are names of hardware as the run wrote them.
     `holds_draft`: memory of the whole process is that of a model that drafts, too. `notes` are
@@ -74,6 +75,7 @@ class Run(Record):
     on_processor: bool | None = None
     gpu_layers: int | None = None
     experts_in_ram: int | None = None
+    all_experts_in_ram: bool = False
     output_tokens: int | None = None
     batch_tokens: int | None = None
     flash_attention: bool | None = None

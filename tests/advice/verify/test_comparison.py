@@ -5,8 +5,15 @@ from __future__ import annotations
 import pytest
 
 from helpers.paths import DATA, RECORDS
-from selfhost.advice.verify.comparison import Comparison, compare, machine_of, workload_of
+from selfhost.advice.verify.comparison import (
+    Comparison,
+    compare,
+    machine_of,
+    seen_in_places,
+    workload_of,
+)
 from selfhost.advice.verify.formats import run_of
+from selfhost.advice.verify.layout import layout_of
 from selfhost.advice.verify.run import Run, SeenMemory, SeenPace
 from selfhost.answers.verdicts import check_with
 from selfhost.catalogue.opened import open_catalogue
@@ -16,6 +23,7 @@ from selfhost.machine.changes import apply
 from selfhost.machine.reader import Machine
 from selfhost.reports.layout import plain
 from selfhost.reports.verify_text import verify_document
+from selfhost.verdict.question import architectures
 from selfhost.verdict.speed import PaceRange, Speed
 
 MACHINE = Machine.from_file(RECORDS / "vm-24gib.json")
@@ -27,7 +35,7 @@ def held(
 ) -> Comparison:
     machine, notes = machine_of(run, machine)
     verdict = check_with(open_catalogue(), model, workload_of(run), machine, instead=False)
-    runtime = open_catalogue().runtime(run.runtime)
+    runtime, rows = open_catalogue().runtime(run.runtime), architectures(open_catalogue())
     return compare(
         run,
         verdict,
@@ -37,6 +45,7 @@ def held(
         notes=notes,
         fast_prompts=runtime.fast_prompts,
         unpacks=runtime.is_unpacked_on(machine.instruction_sets),
+        layout=layout_of(run, verdict, rows, seen_in_places(run, verdict)),
     )
 
 
@@ -264,17 +273,22 @@ def test_a_short_prompt_on_a_gpu_is_not_compared() -> None:
     assert held(run, "llama-3.1-8b-instruct", speed=SPEED).differences[0].inside is False
 
 
-def test_a_run_with_layers_in_ram_is_not_compared() -> None:
+def test_a_run_with_layers_in_ram_has_other_memory() -> None:
     """20 of 32 layers on the card is another run than the one predicted, which has them all there:
-    no figure of it is outside, and exit 2 says that nothing was compared.
+    its memory is not compared, and its pace is one for that layout.
     """
     slow = SeenPace(kind="decode", tokens_per_second=3.0, tokens=128)
-    run = Run(tool="llama-bench", gpu_layers=20, on_processor=False, paces=(slow,))
+    buffers = SeenMemory(term="weights", bytes=3 << 30, where="accelerator:0")
+    run = Run(
+        tool="llama-bench", gpu_layers=20, on_processor=False, paces=(slow,), memory=(buffers,)
+    )
     machine = apply(MACHINE, [], ["RTX 4090"])
     partly = held(run, "llama-3.1-8b-instruct", machine, speed=SPEED)
-    assert partly.exit_code == 2
-    assert "20 of 32 layers" in (partly.differences[0].why or "")
-    assert partly.notes == ()
+    memory, pace = partly.differences
+    assert memory.inside is None
+    assert "12 of 32 layers" in (memory.why or "")
+    assert pace.inside is not None
+    assert "12 of 32 layers" in partly.notes[0]
     whole = held(run.replace(gpu_layers=99), "llama-3.1-8b-instruct", machine, speed=SPEED)
     assert whole.exit_code == 1
     assert not any("layers" in note for note in whole.notes)
@@ -399,8 +413,11 @@ def test_experts_in_ram_are_no_fault_of_the_prediction() -> None:
     ).replace(paces=(SeenPace(kind="decode", tokens_per_second=5.81, tokens=100),))
     machine = apply(MACHINE, [], ["RTX 4090"])
     comparison = held(run, "gpt-oss-20b", machine, speed=SPEED)
-    assert comparison.exit_code == 2
-    assert "--n-cpu-moe" in (comparison.differences[-1].why or "")
+    weights = [row for row in comparison.differences if row.term == "weights"]
+    assert weights
+    assert all(row.inside is None for row in weights)
+    assert "--n-cpu-moe" in (weights[0].why or "")
+    assert "of its experts in RAM" in comparison.notes[0]
 
 
 def test_each_sequence_of_a_shared_cache_has_its_own_state() -> None:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from selfhost.advice.verify.layout import layout_of
+from selfhost.advice.verify.comparison import seen_in_places
+from selfhost.advice.verify.layout import Layout, layout_of
 from selfhost.advice.verify.process import options_of
 from selfhost.advice.verify.run import Run, SeenMemory
 from selfhost.api import check
+from selfhost.catalogue.opened import open_catalogue
 from selfhost.cli.main import main
+from selfhost.core.units import MIB
 from selfhost.core.workload import Workload
+from selfhost.needs.tensors import row_of
+from selfhost.verdict.experts import layers_with_experts, share_beside_experts
+from selfhost.verdict.question import architectures
 from selfhost.verdict.record import Verdict
 
 _TABLE = """\
@@ -54,6 +61,8 @@ def test_published_runs_with_experts_in_ram_lie_inside(
     assert main(arguments) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert f"with the experts of {experts} of 48 layers in RAM, as the run had them" in shown
+    likely = float(re.search(r"decoding \(128 tokens\) \S+ tokens/s (\S+) tokens/s", shown)[1])  # type: ignore[index]
+    assert likely == pytest.approx(pace, rel=0.25)
 
 
 def test_a_pace_with_layers_in_ram_is_compared(
@@ -71,37 +80,105 @@ def test_a_pace_with_layers_in_ram_is_compared(
     assert codes == [0, 1]
 
 
-def test_the_layout_of_a_run() -> None:
-    """By what was asked for, else by the buffers of a log; none of a run all on one GPU or none."""
-    mixture = judged("qwen3-30b-a3b", "rtx 4090")
-    dense = judged("llama-3.1-8b-instruct", "rtx 4090")
-    plain = Run(tool="llama-bench", gpu_layers=99)
-    assert layout_of(plain, mixture) is None
+def laid_out(run: Run, verdict: Verdict) -> Layout | None:
+    rows = architectures(open_catalogue())
+    return layout_of(run, verdict, rows, seen_in_places(run, verdict))
+
+
+def share_of(run: Run, verdict: Verdict) -> float | None:
+    layout = laid_out(run, verdict)
+    return None if layout is None else layout.share
+
+
+PLAIN = Run(tool="llama-bench", gpu_layers=99)
+
+
+def test_the_layout_that_was_asked_for() -> None:
+    """None of a run all on one GPU or none."""
+    mixture, dense = (
+        judged("qwen3-30b-a3b", "rtx 4090"),
+        judged("llama-3.1-8b-instruct", "rtx 4090"),
+    )
+    assert laid_out(PLAIN, mixture) is None
     # all experts are 95 of a hundred of its parameters
-    every = layout_of(plain.replace(experts_in_ram=48), mixture)
-    half = layout_of(plain.replace(experts_in_ram=24), mixture)
+    every = share_of(PLAIN.replace(all_experts_in_ram=True), mixture)
     assert every is not None
-    assert half is not None
-    assert every.share == pytest.approx(0.05, abs=0.02)
-    assert half.share == pytest.approx((1 + every.share) / 2)
-    assert layout_of(plain.replace(experts_in_ram=24), dense) is None
-    layers = layout_of(plain.replace(gpu_layers=16), dense)
-    assert layers is not None
-    assert layers.share == pytest.approx(16 / 33)
-    assert layout_of(plain.replace(gpu_layers=16, on_processor=True), dense) is None
-    logged = plain.replace(
-        gpu_layers=49,
+    assert every == pytest.approx(0.05, abs=0.02)
+    assert share_of(PLAIN.replace(experts_in_ram=48), mixture) == every
+    half = share_of(PLAIN.replace(experts_in_ram=24), mixture)
+    assert half == pytest.approx((1 + every) / 2)
+    assert laid_out(PLAIN.replace(experts_in_ram=24), dense) is None
+    assert share_of(PLAIN.replace(gpu_layers=16), dense) == pytest.approx(16 / 33)
+    assert laid_out(PLAIN.replace(gpu_layers=16, on_processor=True), dense) is None
+    # its first layer is dense, and its 26 others have experts
+    beginning = judged("deepseek-v2-lite-chat", "rtx 4090")
+    assert laid_out(PLAIN.replace(experts_in_ram=1), beginning) is None
+    second = laid_out(PLAIN.replace(experts_in_ram=2), beginning)
+    assert second is not None
+    assert "the experts of 1 of 27 layers" in second.words
+
+
+@pytest.mark.parametrize("machine", ["2x rtx 3060 12gb", "mac studio m2 max 64gb"])
+@pytest.mark.parametrize("changes", [{"experts_in_ram": 24}, {"gpu_layers": 20}])
+def test_a_layout_without_a_pace_is_said(machine: str, changes: dict[str, int]) -> None:
+    """Of several GPUs nothing tells the shares; one that shares the RAM is predicted to compute all."""
+    layout = laid_out(PLAIN.replace(**changes), judged("qwen3-30b-a3b", machine))
+    assert layout is not None
+    assert layout.share is None
+    assert layout.note is None
+    assert "in RAM" in layout.reason
+
+
+def test_every_mixture_has_a_share() -> None:
+    """Also where a token uses every expert, and where attention has experts too."""
+    catalogue = open_catalogue()
+    rows, shares = architectures(catalogue), {}
+    for outline in catalogue.outlines():
+        spec = catalogue.spec(outline.id)
+        row = row_of(spec.architecture, rows) if spec.architecture is not None else None
+        layers = layers_with_experts(spec.architecture)
+        if row is not None and layers and outline.modality == "text":
+            shares[outline.id] = share_beside_experts(spec, row.expert_matrices, len(layers))
+    assert len(shares) > 50
+    assert "flexolmo-7x7b-1t" in shares
+    assert all(share is not None and 0 <= share < 0.9 for share in shares.values())
+
+
+def logged(on_card_mib: float, on_host_mib: float, layers: int) -> Run:
+    return PLAIN.replace(
+        gpu_layers=layers,
         memory=(
-            SeenMemory(term="weights", bytes=6 << 30, where="accelerator:0"),
-            SeenMemory(term="weights", bytes=12 << 30),
+            SeenMemory(term="weights", bytes=int(on_card_mib * MIB), where="accelerator:0"),
+            SeenMemory(term="weights", bytes=int(on_host_mib * MIB)),
         ),
     )
-    by_buffers = layout_of(logged, mixture)
-    assert by_buffers is not None
-    assert by_buffers.share == pytest.approx(1 / 3)
-    assert by_buffers.experts_apart
-    two = judged("qwen3-30b-a3b", "2x rtx 3060 12gb")
-    assert layout_of(plain.replace(experts_in_ram=24), two) is None
+
+
+@pytest.mark.parametrize(
+    ("model", "quantization", "layers", "on_card", "on_host"),
+    [
+        # llama.cpp leaves the table of words in RAM, which is a quarter of a small model: what its log
+        # tells of Gemma 3 4B, 1B and Qwen2.5 0.5B in Q4_K_M with every layer on the card
+        ("gemma-3-4b-it", "Q4_K_M", 35, 2368, 525),
+        ("gemma-3-1b-it", "Q4_K_M", 27, 762, 306),
+        ("qwen2.5-0.5b-instruct", "Q4_K_M", 25, 373, 138),
+    ],
+)
+def test_a_table_of_words_is_no_layer_in_ram(
+    model: str, quantization: str, layers: int, on_card: float, on_host: float
+) -> None:
+    verdict = judged(model, "rtx 4090", quantization)
+    assert laid_out(logged(on_card, on_host, layers), verdict) is None
+
+
+def test_the_layout_that_a_log_shows() -> None:
+    mixture = judged("qwen3-30b-a3b", "rtx 4090")
+    # of 17.1 GiB
+    layout = laid_out(logged(6 * 1024, 11.2 * 1024, 49), mixture)
+    assert layout is not None
+    assert layout.share == pytest.approx(6 / 17.1, abs=0.02)
+    assert layout.experts_apart
+    assert "of its experts" in layout.words
 
 
 def test_options_of_a_process_tell_the_experts() -> None:

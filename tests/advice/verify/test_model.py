@@ -59,6 +59,20 @@ def test_a_run_of_another_size_than_the_typed_model_is_refused() -> None:
     assert "NAME" in (caught.value.remedy or "")
 
 
+@pytest.mark.parametrize(
+    ("model", "parameters"),
+    [
+        # with the shared table of words twice, and with layers that predict further tokens
+        ("qwen2.5-0.5b-instruct", 630_170_000),
+        ("qwen3-0.6b", 751_630_000),
+    ],
+)
+def test_a_file_that_holds_more_is_the_same_model(model: str, parameters: int) -> None:
+    """As llama-bench prints published files of them."""
+    run = Run(tool="x", architecture="qwen2", parameters=parameters)
+    assert identify(run, open_catalogue(), model).model == model
+
+
 def test_a_file_that_is_here_is_read(tmp_path: Path) -> None:
     """The file itself knows better than any name."""
     path = tmp_path / "Mistral-7B-Instruct-v0.3-Q4_K_M.gguf"
