@@ -124,8 +124,8 @@ def main() -> int:
         ("speed_drafts.json", list(of_drafts())),
         ("speed_batches.json, several at once", list(of_batches())),
         ("speed_split.json, fitted", list(of_split("fitted"))),
-        ("speed_split.json, kept out of the fit", list(of_split("kept"))),
-        ("speed_split_later.json, held against the rule once", list(of_split_later())),
+        ("speed_split.json, in the fit of the time to cross over alone", list(of_split("kept"))),
+        ("speed_split_later.json, in that fit since", list(of_split_later())),
         ("speed_split_later.json, by the machine's name", list(of_split_by_name())),
         ("speed_parallel.json, many requests at once", list(of_parallel())),
         ("speed_split.json, prompts, fitted", list(of_split_prompts("fitted"))),
@@ -664,13 +664,9 @@ def of_parallel() -> Iterator[Run]:
         if total is None:
             print(f"  without a total: {row['spec']} on {row['device']}", file=sys.stderr)
             continue
-        program = row["program"]
-        if program == "llama.cpp":
-            is_bench = "llama-batched-bench" in (row["note"] or "")
-            program = "llama-batched-bench" if is_bench else "llama-server"
         many = "fewer than 16" if row["sequences"] < 16 else "16 and more"
         yield Run.of(
-            f"{program}{', experts' if has_experts(row['spec']) else ''}, {many}",
+            f"{row['tool']}{', experts' if has_experts(row['spec']) else ''}, {many}",
             row["device"],
             f"{row['spec']} {row['quantization']}, {row['sequences']} at once",
             row["tokens_per_second"],

@@ -535,6 +535,51 @@ def test_processors_whose_sources_tell_the_memory_are_known() -> None:
             assert read * row["tokens_per_second"] < most, row
 
 
+@pytest.mark.parametrize(
+    ("model", "quantization", "seen"),
+    [
+        ("llama-3.2-3b-instruct", "F16", 3.15),
+        ("llama-3.2-3b-instruct", "Q8_0", 5.62),
+        ("gpt-oss-20b", "MXFP4_MOE", 7.13),
+    ],
+)
+def test_the_cores_of_an_rk3588_read_more_than_those_of_a_raspberry_pi(
+    model: str, quantization: str, seen: float
+) -> None:
+    """A Turing RK1 of 32 GB, eight threads of llama.cpp 9568 and 9932 (speed_processors_unseen.json)."""
+    speed = check(model, Workload(quantization=quantization), machine="turing rk1 32gb").speed
+    assert speed is not None
+    assert speed.decode is not None
+    assert speed.decode.low <= seen <= speed.decode.high
+
+
+def test_experts_in_ram_are_told_around_what_people_see() -> None:
+    """126 published runs by what a user would type: with a guess of 70 us a layer for crossing over they were at 0.86."""
+    document = json.loads((TRUTH / "speed_split_later.json").read_text(encoding="utf-8"))
+    reached, inside = [], []
+    for values in document["rows"]:
+        row = dict(zip(document["columns"], values, strict=True))
+        if not row["decode_per_second"] or row["cpu_moe"] == 0 or row["ngl"] == 0:
+            continue
+        try:
+            verdict = check(
+                row["spec"],
+                Workload(quantization=row["quantization"], runtime="llama.cpp"),
+                machine=row["machine"],
+            )
+        except LookupError:
+            # of some the source does not tell a machine
+            continue
+        pace = verdict.speed.decode if verdict.speed is not None else None
+        if pace is None or verdict.needs is None or verdict.needs.placement != "split":
+            continue
+        reached.append(row["decode_per_second"] / pace.likely)
+        inside.append(pace.low <= row["decode_per_second"] <= pace.high)
+    assert len(inside) > 100
+    assert median(reached) == pytest.approx(1, abs=0.12)
+    assert sum(inside) >= 0.8 * len(inside)
+
+
 @pytest.mark.parametrize("name", ["speed_processors_later", "speed_processors_unseen"])
 def test_no_later_run_stands_in_another_file(name: str) -> None:
     """What the rule was held against once was in none of the files that it was written with: a run is the same model at the same pace."""

@@ -89,7 +89,8 @@ def _as_predicted(compared: Sequence[_Figure]) -> str:
     if len(close) > 1:
         including = f", {decoding[0]} among them" if decoding else ""
         return f"; {len(close)} of {len(compared)} figures are as predicted{including}"
-    return f"; {close[0]} is as predicted"
+    verb = "are" if close[0].startswith("weights") else "is"
+    return f"; {close[0]} {verb} as predicted"
 
 
 def _reasons(figures: Sequence[_Figure]) -> list[str]:

@@ -94,20 +94,21 @@ ON_PROCESSOR = TokenCost(of_two=1.1, doubt=(1.45, 1.4))
 ON_GPU = TokenCost(of_two=4.0, falls=0.45, doubt=(5.0, 2.0))
 EXPERTS_ON_GPU = TokenCost(of_two=1.5, doubt=(2.2, 2.2))
 # of programs that replay a step's graph, over the same prompt of llama.cpp: dense models of 0.5B to
-# 70B in 4, 8 and 16 bits and 18 mixtures, with 2 to 256 at once in vLLM and SGLang on 27 GPUs
+# 70B in 4, 8 and 16 bits and mixtures, with 2 to 256 at once in vLLM and SGLang; of dense ones on
+# cards alone, for on chips that share the RAM they were as slow as llama.cpp
 # (tests/truth/speed_parallel.json)
 REPLAYED = TokenCost(of_two=0.6, doubt=(3.0, 2.0))
 EXPERTS_REPLAYED = TokenCost(of_two=2.5, doubt=(2.2, 2.2))
-
-
 # What the program takes for each sequence of a step, beside the model: slow end, likely, fast end.
 # Programs that replay a step's graph choose the next token on the GPU, and schedule and send it in
-# Python: vLLM on 20 GPUs with 64 to 200 at once took 56 to 88 us a token more than the model, in
-# medians by type, from 0.5B to 70B. llama-server chooses on one core, for each token of the
-# vocabulary: of 152,000 in 0.5 to 1.6 ms (RTX 3060 and GTX 1660 SUPER), of 248,000 in 2.2 on a Xeon
-# E5-1650 v3; llama-batched-bench chooses none (tests/truth/speed_parallel.json)
+# Python: vLLM with 64 to 200 at once took 56 to 88 us a token more than the model, in medians by
+# type, from 0.5B to 70B. llama-server chooses on one core, for each token of the vocabulary: beside
+# llama-batched-bench, which chooses none, 0.40 and 0.46 ms of 152,000 (128 and 32 at once, an
+# i9-10900F), which is 2.6 and 3.0 ns of each; by what is told of the model 0.1 to 1.6 ms there and
+# on an i5-9600K, and 2.2 of 248,000 on a Xeon E5-1650 v3, 0.8 to 10 ns
+# (tests/truth/speed_parallel.json). That a faster core takes a third of it is a guess
 _SEQUENCE_SECONDS = (100e-6, 70e-6, 20e-6)
-_CHOICE_SECONDS = (9e-9, 3e-9, 0.0)
+_CHOICE_SECONDS = (9e-9, 3e-9, 1e-9)
 
 
 def host_seconds(step: Step) -> Range:
@@ -138,15 +139,17 @@ def experts_of(step: Step, active: int | None) -> Experts:
     )
 
 
-def token_cost(experts: Experts, *, on_processor: bool, replays: bool = False) -> TokenCost:
+def token_cost(
+    experts: Experts, *, on_processor: bool, replays: bool = False, shares_ram: bool = False
+) -> TokenCost:
     """That of a token of a batch, of a mixture or a dense model; `replays`: in a program that
-    replays a step's graph.
+    replays a step's graph; `shares_ram`: on a GPU that shares the RAM.
     """
     if on_processor:
         return ON_PROCESSOR
-    if replays:
-        return EXPERTS_REPLAYED if experts.share else REPLAYED
-    return EXPERTS_ON_GPU if experts.share else ON_GPU
+    if experts.share:
+        return EXPERTS_REPLAYED if replays else EXPERTS_ON_GPU
+    return REPLAYED if replays and not shares_ram else ON_GPU
 
 
 def parallel_total(
@@ -247,7 +250,8 @@ def _total(
     """`step` and `bare`: seconds of one sequence with its context and without; `token`: of
     computing one more; `program`: of serving it.
 
-    A sequence more never costs more than a step of its own: it can be decoded after the others.
+    A sequence more never costs more than a step of its own, beside serving it: it can be decoded
+    after the others.
     """
     weights = min(step, bare)
     context = step - weights
@@ -348,6 +352,7 @@ def with_whole_answer(
     at: Callable[..., Speed],
     *,
     on_processor: bool,
+    shares_ram: bool,
     step: Step,
     active_parameters: int | None,
 ) -> Speed:
@@ -402,7 +407,12 @@ def with_whole_answer(
             empty,
             prompt,
             workload.parallel,
-            cost=token_cost(experts, on_processor=on_processor, replays=step.replays),
+            cost=token_cost(
+                experts,
+                on_processor=on_processor,
+                replays=step.replays,
+                shares_ram=shares_ram,
+            ),
             experts=experts,
             host=host_seconds(step),
         )

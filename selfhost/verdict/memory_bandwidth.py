@@ -15,11 +15,6 @@ from ..machine.record import AT_LEAST, AT_MOST, OF_CACHE, Machine, of_one_core, 
 from .processor import FASTEST_CORES, chip_of, is_guest, kind_of, on_apple_gpu, threads_of
 from .told_bandwidth import Bandwidth, assumed, not_measured, rate, stated
 
-TYPE_CHECKING = False
-
-if TYPE_CHECKING:
-    pass
-
 _GB = units.GB
 _BANDWIDTH = "memory_bandwidth_bytes_per_second"
 # for each GB/s that one core was seen to read beside the others, which share it has of what a core

@@ -375,12 +375,14 @@ def _with_whole_answer(question: Question, placed: Needs, machine: Machine, pace
     def at(depth_tokens: float | None, *, as_measured: bool = False) -> Speed:
         return _pace_at(question, placed, machine, depth_tokens, as_measured=as_measured)
 
-    in_ram = placed.placement == "host" and not uses_shared_gpu(machine, question.runtime)
+    on_host = placed.placement == "host"
+    shares_ram = on_host and uses_shared_gpu(machine, question.runtime)
     return with_whole_answer(
         pace,
         workload,
         at,
-        on_processor=in_ram,
+        on_processor=on_host and not shares_ram,
+        shares_ram=shares_ram,
         step=question.step,
         active_parameters=question.spec.parameters.active,
     )
@@ -415,14 +417,14 @@ def _pace_at(
 
 def _as_in_gguf(question: Question) -> dict[str, int]:
     """What a token reads by types that llama.cpp has. Weights that are packed otherwise count as in
-    16 bits, to which their programs unpack them before they multiply (Marlin's kernels of vLLM); a
-    GPU that multiplies them as they are is faster.
+    16 bits in programs that replay a step's graph, to which they unpack them before they multiply
+    (Marlin's kernels of vLLM); a GPU that multiplies them as they are is faster.
     """
     from ..needs.quantization import BLOCKS
 
     read = {_STORED_AS.get(name, name): size for name, size in question.step.read_bytes.items()}
     active = question.spec.parameters.active or question.spec.parameters.total
-    if active is None or read.keys() <= BLOCKS.keys():
+    if active is None or not question.step.replays or read.keys() <= BLOCKS.keys():
         return read
     architecture = question.step.architecture
     if architecture is not None and architecture.output_matrix:

@@ -85,6 +85,7 @@ class Bandwidth(Record):
 
 
 def not_measured(ends: Ends, how: str, kept_bytes: tuple[float, float] = (0.0, 0.0)) -> Bandwidth:
+    """Of these ends, slow end, likely, fast end; the rest as of `Bandwidth`."""
     low, likely, high = ends
     return Bandwidth(
         low=low, likely=likely, high=high, measured=False, how=how, kept_bytes=kept_bytes
@@ -92,6 +93,7 @@ def not_measured(ends: Ends, how: str, kept_bytes: tuple[float, float] = (0.0, 0
 
 
 def rate(bytes_per_second: int) -> str:
+    """`40.0 GB/s of memory bandwidth`."""
     return f"{units.decimal(bytes_per_second)}/s of memory bandwidth"
 
 

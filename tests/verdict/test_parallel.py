@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 
 from selfhost import Verdict, Workload, check
-from selfhost.verdict.speed import PaceRange
+from selfhost.catalogue.opened import open_catalogue
+from selfhost.verdict.batch import Experts, total_beside_ram
+from selfhost.verdict.experts import layers_with_experts
+from selfhost.verdict.speed import PaceRange, PromptCopies
 
 TRUTH = Path(__file__).parents[1] / "truth"
 
@@ -25,7 +28,7 @@ def total_of(verdict: Verdict) -> PaceRange | None:
     return None if verdict.speed is None else verdict.speed.parallel_total
 
 
-def asked(row: dict[str, Any]) -> PaceRange | None:
+def total_of_row(row: dict[str, Any]) -> PaceRange | None:
     tokens = (row["prompt_tokens"] or 0) + (row["generated_tokens"] or 0)
     workload = Workload(
         quantization=row["quantization"],
@@ -36,23 +39,83 @@ def asked(row: dict[str, Any]) -> PaceRange | None:
     return total_of(check(row["spec"], workload, machine=row["device"]))
 
 
+def has_experts(spec_id: str) -> bool:
+    return bool(layers_with_experts(open_catalogue().spec(spec_id).architecture))
+
+
+@cache
+def compared() -> list[tuple[dict[str, Any], PaceRange | None]]:
+    return [(row, total_of_row(row)) for row in rows()]
+
+
 def test_totals_that_others_published_lie_inside() -> None:
     """Nine in ten of them; half of vLLM's within a quarter of the likely figure."""
-    inside: Counter[str] = Counter()
-    asked_of: Counter[str] = Counter()
-    errors: dict[str, list[float]] = {}
-    for row in rows():
-        total, program = asked(row), row["program"]
-        asked_of[program] += 1
-        if total is None:
-            continue
-        inside[program] += total.low <= row["tokens_per_second"] <= total.high
-        errors.setdefault(program, []).append(abs(total.likely / row["tokens_per_second"] - 1))
-    told = sum(map(len, errors.values()))
-    assert told >= 0.98 * asked_of.total()
-    assert inside.total() >= 0.88 * told
-    assert median(errors["vllm"]) <= 0.25
-    assert median(errors["llama.cpp"]) <= 0.3
+    pairs = [(row, total) for row, total in compared() if total is not None]
+    assert len(pairs) >= 0.98 * len(compared())
+    inside = [total.low <= row["tokens_per_second"] <= total.high for row, total in pairs]
+    assert sum(inside) >= 0.88 * len(inside)
+    errors = [
+        abs(total.likely / row["tokens_per_second"] - 1)
+        for row, total in pairs
+        if row["program"] == "vllm"
+    ]
+    assert median(errors) <= 0.22
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "is_mixture", "off"),
+    [
+        # by llama.cpp's cost of a token the first would lie 15 % above, without the program's time the second 20 % below
+        (16, 63, False, 0.1),
+        (64, 256, False, 0.1),
+        # 26 % below with llama.cpp's
+        (64, 256, True, 0.15),
+    ],
+)
+def test_the_middle_of_vllm_is_told(least: int, most: int, is_mixture: bool, off: float) -> None:
+    reached = [
+        row["tokens_per_second"] / total.likely
+        for row, total in compared()
+        if total is not None
+        and row["program"] == "vllm"
+        and least <= row["sequences"] <= most
+        and has_experts(row["spec"]) == is_mixture
+    ]
+    assert len(reached) > 25
+    assert median(reached) == pytest.approx(1, abs=off)
+
+
+def test_a_chip_that_shares_the_ram_is_no_card() -> None:
+    """vLLM on a Ryzen AI Max+ 395: 8 at once of a Llama 2 7B in 16 bits 49 tokens/s, 16 at once 72 (lhl/strix-halo-testing)."""
+    for sequences, seen in ((8, 49), (16, 72)):
+        workload = Workload(
+            quantization="float16", runtime="vllm", parallel=sequences, context_tokens=512
+        )
+        total = total_of(check("llama-2-7b-chat", workload, machine="ryzen ai max+ 395 128gb"))
+        assert total is not None
+        assert total.low < seen
+
+
+def test_the_program_takes_its_time_beside_ram_too() -> None:
+    """As many sequences longer as it takes of each: 128 of 0.5 ms are 64 ms of a step."""
+    single, prompt = PaceRange(low=30, likely=40, high=60), PaceRange(low=300, likely=500, high=900)
+    copies = PromptCopies(
+        computed=prompt,
+        in_place=prompt,
+        seconds=(0.5, 0.3, 0.1),
+        token_seconds=(0.0, 0.0, 0.0),
+        batch_tokens=512,
+        least_tokens=32,
+    )
+    for sequences in (16, 128):
+        alone, served = (
+            total_beside_ram(single, single, copies, sequences, Experts(), host)
+            for host in ((0.0, 0.0, 0.0), (0.0005, 0.0005, 0.0005))
+        )
+        assert alone is not None
+        assert served is not None
+        longer = sequences / served.likely - sequences / alone.likely
+        assert longer == pytest.approx(0.0005 * sequences, rel=0.1)
 
 
 @pytest.mark.parametrize("quantization", ["awq", "fp8", "w8a8"])

@@ -495,6 +495,33 @@ def test_a_guest_whose_host_is_slow_to_give_memory_goes_on_in_small_pages(
     assert small_from == {2 * 2**20: 62 * 2**20, 2**30: 64 * 2**20}
 
 
+@pytest.mark.parametrize(
+    ("chunk_seconds", "least", "most"),
+    [
+        # fast memory is read for 3 ms
+        (0.0001, 29, 31),
+        # a core that reads 1.5 GB/s goes on to eight chunks, from which an interrupted one can be told
+        (0.0007, 8, 8),
+        # and no longer than may be waited for
+        (0.003, 3, 4),
+    ],
+)
+def test_a_slow_core_reads_until_its_chunks_tell_something(
+    chunk_seconds: float, least: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = object.__new__(glance_threads.Parts)
+    now = [100.0]
+
+    def search(_address: int, _letter: int, _size: int) -> None:
+        now[0] += chunk_seconds
+
+    monkeypatch.setattr(parts, "_search", search, raising=False)
+    monkeypatch.setattr(glance_threads, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(glance_threads, "thread_time", lambda: now[0])
+    run = glance_threads._Run(1)
+    assert least <= len(parts._run_over(0, 64 * 2**20, run, 0).done) <= most
+
+
 def test_each_pass_but_the_first_tells_what_the_cache_gives(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
