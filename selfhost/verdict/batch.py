@@ -28,10 +28,12 @@ from .step import Step
 _PREFERRED, _OF_STEP = (1.0, 0.5, 0.3), (1.0, 0.75, 0.5)
 
 
-# attending to the prompt itself on a processor, as a share of what decoding takes in the middle of
-# it. One pair of runs of llama.cpp 0c1e570 (SmolLM2 135M, a thread of a Xeon with AVX-512, prompts
-# of 256 and 3,072 tokens): 0.85; the ends are a guess
-_ATTENDING = (1.2, 0.85, 0.4)
+# the rate of attending to a prompt on a processor, as a share of that of its dense matrices: slow
+# end, likely, fast end. llama.cpp 0c1e570 on an Intel Emerald Rapids with AVX-512, one and two
+# threads, prompts of 256 and 1,024 or 2,048 tokens: EXAONE 4.0 1.2B 0.36 and 0.55, OLMo 2 1B and
+# Qwen3 VL 2B 0.32 to 0.39, with heads of 64 and 128 (tests/truth/speed.json). SmolLM2 135M on
+# another such processor attended as slowly as decoding does, some 0.06; the fast end is a guess
+_ATTENDED_ON_PROCESSOR = (0.06, 0.4, 0.8)
 # the rate of attending to a prompt on a GPU, as a share of that of its dense matrices: slow end,
 # likely, fast end. By the fall of published prompts with the tokens before them, over the
 # operations of the layers that attend: gpt-oss 120B on a Radeon 8060S 0.24 (998 to 507 tokens/s at
@@ -261,11 +263,11 @@ def _total(
     return sequences / taken
 
 
-def attended_on_gpu(
+def attended_share(
     architecture: Architecture | None, active_parameters: int | None, tokens: int, experts: Experts
 ) -> float:
-    """Operations of attending to a prompt of so many tokens, as a share of those of its weights, as
-    long as these take on a GPU; 0.0 where the layers are not known.
+    """Operations of attending to a prompt of so many tokens, as a share of those of its weights; of
+    a mixture by the time that these take; 0.0 where the layers are not known.
     """
     if architecture is None or not active_parameters:
         return 0.0
@@ -300,36 +302,30 @@ def first_token(
     tokens: int,
     prompt: PaceRange,
     after: PaceRange,
-    attending: PaceRange | None,
-    empty: PaceRange,
     *,
     attended: float = 0.0,
+    on_processor: bool = False,
     copies: PromptCopies | None = None,
+    empty: PaceRange | None = None,
     experts: Experts = DENSE,
 ) -> SecondsRange:
     """Seconds until the first token of the answer to a prompt of so many tokens: reading it, and
     one step.
 
-    `after`: the pace of decoding behind it. `attending`: the pace in the middle of it, where a
-    processor attends to it as decoding does; None of a GPU, where it takes `attended` of what the
-    weights take, at the rate of dense matrices. `empty`: the pace with nothing in the context.
-    `copies`: what of `prompt` a part of a batch takes as well as a whole one; of too few tokens for
-    it each costs what one of several sequences of a model with these `experts` does.
+    `after`: the pace of decoding behind it. `attended` (`attended_share`): of what the weights
+    take, at the rate of dense matrices, what attending to it does. `copies`: what of `prompt` a
+    part of a batch takes as well as a whole one; of too few tokens for it each costs what one of
+    several sequences of a model with these `experts` does, whose pace with nothing in the context
+    is `empty`.
     """
     in_place = 0
     if copies is not None:
         prompt, in_place = copies.computed, copies.tokens_in_place(tokens)
         tokens -= in_place
-    # how much longer a step takes in the middle of the prompt
-    longer = [0.0, 0.0, 0.0]
-    if attending is not None:
-        pairs = zip(attending.seconds, empty.seconds, strict=True)
-        longer = [attended - alone for attended, alone in pairs]
+    rates = _ATTENDED_ON_PROCESSOR if on_processor else _ATTENDED_ON_GPU
     reads = [
-        tokens * ((1 + attended / rate) * read + share * max(0.0, more))
-        for read, more, share, rate in zip(
-            prompt.seconds, longer, _ATTENDING, _ATTENDED_ON_GPU, strict=True
-        )
+        tokens * (1 + attended / rate) * read
+        for read, rate in zip(prompt.seconds, rates, strict=True)
     ]
     few = after
     if copies is not None:
@@ -337,7 +333,12 @@ def first_token(
         reads = list(added_apart((slow, likely, fast), copies.seconds_for(tokens)))
         if copies.in_place is not None and in_place > 1:
             few = parallel_total(
-                after, empty, copies.in_place, in_place, cost=ON_PROCESSOR, experts=experts
+                after,
+                empty or after,
+                copies.in_place,
+                in_place,
+                cost=ON_PROCESSOR,
+                experts=experts,
             )
     slow, likely, fast = (
         read + in_place * token + step
@@ -379,20 +380,16 @@ def with_whole_answer(
     how = pace.how
     wanted = workload.prompt_tokens
     if wanted is not None:
-        after, middle = at(wanted).decode, at(wanted / 2).decode
-        if after is not None and middle is not None:
-            attending = middle if on_processor else None
-            attended = 0.0
-            if attending is None:
-                attended = attended_on_gpu(step.architecture, active_parameters, wanted, experts)
+        after = at(wanted).decode
+        if after is not None:
             seconds = first_token(
                 wanted,
                 prompt,
                 after,
-                attending,
-                empty,
-                attended=attended,
+                attended=attended_share(step.architecture, active_parameters, wanted, experts),
+                on_processor=on_processor,
                 copies=copies,
+                empty=empty,
                 experts=experts,
             )
             how += f"; a prompt of {units.tokens(wanted)} and one step until the first token"

@@ -24,7 +24,7 @@ from selfhost.verdict.batch import (
     ON_PROCESSOR,
     Experts,
     TokenCost,
-    attended_on_gpu,
+    attended_share,
     experts_of,
     first_token,
     parallel_total,
@@ -166,7 +166,7 @@ def test_a_mixture_reads_more_experts_for_more_tokens() -> None:
 def test_first_token_is_reading_and_a_step() -> None:
     """2,000 tokens at 100 a second and a step of 0.1 s: 20.1 s where nothing is attended to."""
     step, prompt = pace(10.0), pace(100.0, low=50.0, high=200.0)
-    wait = first_token(2000, prompt, step, None, step)
+    wait = first_token(2000, prompt, step)
     assert wait.low == pytest.approx(10.1)
     assert wait.likely == pytest.approx(20.1)
     assert wait.high == pytest.approx(40.1)
@@ -193,10 +193,10 @@ def test_a_gpu_reads_a_long_prompt_slower_as_published(
     experts = experts_of(Step(architecture=architecture, read_bytes={}), active)
 
     def seconds(depth_tokens: int) -> SecondsRange:
-        attended = attended_on_gpu(architecture, active, 2 * depth_tokens, experts)
+        attended = attended_share(architecture, active, 2 * depth_tokens, experts)
         steady = pace(1000.0)
         # of a prompt so long that one step more is nothing
-        return first_token(10**9, steady, steady, None, steady, attended=attended)
+        return first_token(10**9, steady, steady, attended=attended)
 
     fall = near[1] / far[1]
     shortest, likely, longest = (
@@ -207,14 +207,48 @@ def test_a_gpu_reads_a_long_prompt_slower_as_published(
     assert likely == pytest.approx(fall, rel=0.3)
 
 
+def falls() -> list[tuple[str, int, tuple[int, float], tuple[int, float]]]:
+    """The same prompt short and long, on as many threads."""
+    document = json.loads((TRUTH / "speed.json").read_text("utf-8"))
+    shorter: dict[tuple[str, int], tuple[int, float]] = {}
+    pairs = []
+    for model, threads, tokens, tokens_per_second in document["measured_prompts_xeon"]:
+        short = shorter.setdefault((model, threads), (tokens, tokens_per_second))
+        if short[0] < tokens:
+            pairs.append((model, threads, short, (tokens, tokens_per_second)))
+    return pairs
+
+
+@pytest.mark.parametrize(("model", "threads", "short", "long"), falls())
+def test_prompts_on_a_processor_fall_as_measured(
+    model: str, threads: int, short: tuple[int, float], long: tuple[int, float]
+) -> None:
+    """llama-bench of llama.cpp 0c1e570 (`measured_prompts_xeon`): attending takes a tenth of what decoding's does, or less."""
+    catalogue = open_catalogue()
+    spec = catalogue.spec(model)
+    steady = pace(1000.0)
+
+    def seconds(tokens: int) -> SecondsRange:
+        attended = attended_share(spec.architecture, spec.parameters.total, tokens, Experts())
+        read = first_token(tokens, steady, pace(1e12), attended=attended, on_processor=True)
+        return SecondsRange(
+            **{end: getattr(read, end) / tokens for end in ("low", "likely", "high")}
+        )
+
+    fall = short[1] / long[1]
+    assert seconds(long[0]).low / seconds(short[0]).low <= fall
+    assert fall <= seconds(long[0]).high / seconds(short[0]).high
+    assert seconds(long[0]).likely / seconds(short[0]).likely == pytest.approx(fall, rel=0.1)
+
+
 @given(paces(), st.integers(1, 10**6))
 def test_a_longer_prompt_never_answers_earlier(
     given_paces: tuple[PaceRange, PaceRange, PaceRange], tokens: int
 ) -> None:
     """The range is in order, and grows with the prompt."""
-    single, empty, prompt = given_paces
-    short = first_token(tokens, prompt, single, single, empty)
-    long = first_token(tokens + 1, prompt, single, single, empty)
+    single, _, prompt = given_paces
+    short = first_token(tokens, prompt, single)
+    long = first_token(tokens + 1, prompt, single)
     assert 0 < short.low <= short.likely <= short.high
     assert all(getattr(long, end) >= getattr(short, end) for end in ("low", "likely", "high"))
 
