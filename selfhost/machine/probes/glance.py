@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from ...core import units
 from ...core.records import Record, Unread
 from ..record import AT_LEAST, AT_MOST, BUSY, HELD_UP, IN_PART, OF_CACHE, Machine
-from .activity import disturbances, read_activity
+from .activity import disturbances, read_activity, read_waiting
 from .glance_threads import CACHES_LEFT, FAILURES, READ_SECONDS, Filling, failed, filling_of, unread
 from .host import Host
 from .plan import FACT, LEAST_CPU_SHARE, Plan
@@ -129,12 +129,20 @@ class Glancing:
                 # who reads waits for who fills, and both are this program: only who else ran counts
                 running = max(0, (before.running or 0) - still_filling)
                 before = before.replace(waited_seconds=None, running=running)
-            passes = parts.read()
+            passes = parts.read(lambda: read_waiting(host))
         except FAILURES as error:
             return failed(error)
         finally:
             parts.drop()
-        plan = plan.replace(busy=disturbances(before, read_activity(host)))
+        after = read_activity(host)
+        if parts.seen_beside and before.waited_seconds is not None:
+            before, after = (
+                activity.replace(at_seconds=at_seconds, waited_seconds=waited_seconds)
+                for activity, (at_seconds, waited_seconds) in zip(
+                    (before, after), parts.seen_beside, strict=True
+                )
+            )
+        plan = plan.replace(busy=disturbances(before, after))
         reads = [first for first, _ in passes]
         again = [second for _, second in passes if second is not None]
         return judged(

@@ -31,11 +31,12 @@ from .plan import FACT, SHARE_OF_AVAILABLE, Plan, last_caches, plan_for
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ..record import Machine
     from .traces import Trace
 
+    Look = Callable[[], tuple[float, float | None]]
     Passes = tuple[Trace, Trace | None]
 
 FAILURES = (OSError, MemoryError, RuntimeError, ValueError, AttributeError, ImportError)
@@ -205,6 +206,8 @@ class Parts:
     def __init__(self, plan: Plan, each: int) -> None:
         # why a thread told nothing, "" where each did
         self.failure = ""
+        # what a thread saw of other programs, when it began to read and when it was done
+        self.seen_beside: list[tuple[float, float | None]] = []
         # threads that fill now
         self.filling = 0
         self._filler = Filler()
@@ -313,11 +316,12 @@ class Parts:
 
     # reading
 
-    def read(self) -> list[Passes]:
+    def read(self, look: Look) -> list[Passes]:
         """What each thread read of its part, and read again of the last of it; None where it came
         to that too late. `failure` says why that of a thread is missing; `RuntimeError` where all
-        are. Once: the thread that is the last to read gives all memory back, while the caller goes
-        on.
+        are. One of them takes a `look` before and after: to start threads and to wait for them is
+        waiting, too, and disturbs nobody. Once: the thread that is the last to read gives all
+        memory back, while the caller goes on.
         """
         readable = [part for part in self._parts if part.filled >= LEAST_FILLED]
         if len(readable) < len(self._parts):
@@ -327,7 +331,7 @@ class Parts:
             for part in readable:
                 part.use()
             try:
-                start_new_thread(self._read, (readable, run, number))
+                start_new_thread(self._read, (readable, run, number, look))
             except RuntimeError as error:
                 for part in readable:
                     part.leave()
@@ -341,14 +345,17 @@ class Parts:
             raise RuntimeError(self.failure)
         return passes
 
-    def _read(self, readable: Sequence[_Part], run: _Run, number: int) -> None:
+    def _read(self, readable: Sequence[_Part], run: _Run, number: int, look: Look) -> None:
         part, passes = readable[number], None
         try:
             if part.cpu is not None:
                 os.sched_setaffinity(0, {part.cpu})
             run.meet(number)
             whole = part.filled - part.filled % _READ_BYTES
+            before = None if number else look()
             first = self._run_over(part.address, whole, run, number)
+            if before is not None:
+                self.seen_beside = [before, look()]
             passes = first, self._run_again(part.address + whole - _AGAIN_BYTES)
         except BaseException as error:
             self._fail(error)

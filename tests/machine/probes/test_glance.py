@@ -164,10 +164,11 @@ def test_own_threads_that_still_fill_are_no_other_programs(monkeypatch: pytest.M
 
     class StillFilling:
         filling, failure = 1, ""
+        seen_beside = ((1.0, 0.0), (1.003, 0.003))
 
         def wait(self) -> None: ...
         def drop(self) -> None: ...
-        def read(self) -> list[object]:
+        def read(self, _look: object) -> list[object]:
             # who fills had its processor for half of the time
             return [(_steady(10.5), None), (_steady(10.5).replace(cpu_share=0.5), None)]
 
@@ -182,6 +183,35 @@ def test_own_threads_that_still_fill_are_no_other_programs(monkeypatch: pytest.M
     assert not was_busy(told.source)
     # it is a lower bound all the same
     assert not told.is_whole
+
+
+@pytest.mark.parametrize(("waited", "is_busy"), [(0.0, False), (0.002, True)])
+def test_threads_that_start_disturb_nobody(
+    waited: float, is_busy: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On two processors of a Xeon starting and waiting for the threads was a third of a glance in half of 20 quiet
+    runs: what counts is what a thread that reads saw itself.
+    """
+    around = [
+        Activity(at_seconds=at, own_seconds=at, processors=2, waited_seconds=at / 3, running=0)
+        for at in (1.0, 1.006)
+    ]
+
+    class Read:
+        filling, failure = 0, ""
+        seen_beside = ((1.002, 0.5), (1.005, 0.5 + waited))
+
+        def wait(self) -> None: ...
+        def drop(self) -> None: ...
+        def read(self, _look: object) -> list[object]:
+            return [(_steady(10.5), None)] * 2
+
+    plan = Plan(threads=2, cpus=(0, 1), buffer_bytes=2**27)
+    monkeypatch.setattr(glance, "read_activity", lambda _: around.pop(0))
+    filling = glance_threads.Filling(HERE, Host(), plan, Read())  # type: ignore[arg-type]
+    seen_at_once = glance.Glancing(filling).end()
+    assert isinstance(seen_at_once, glance.Glance)
+    assert seen_at_once.quiet is not is_busy
 
 
 @pytest.mark.parametrize("gigabytes", [12, 24, 44, 150])
