@@ -271,11 +271,14 @@ def begun_glance(options: argparse.Namespace, machines: Sequence[Machine]) -> Gl
 
 
 def may_glance(options: argparse.Namespace, machine: Machine) -> bool:
-    """It is this machine as it is, and nothing tells its memory bandwidth."""
+    """It is this machine as it is, and nothing tells its memory bandwidth: neither a record nor a
+    measurement that was asked for.
+    """
     return (
         machine.is_this_one
         and not machine.planning
         and not options.no_measure
+        and not machine.measured_in_vain
         and machine.memory_bandwidth_bytes_per_second is None
     )
 

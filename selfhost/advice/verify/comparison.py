@@ -237,7 +237,8 @@ def compare(
     on_card = verdict.needs is not None and verdict.needs.placement != "host"
     least = LEAST_TOKENS["decode"], BATCH_TOKENS if on_card else LEAST_TOKENS["prompt"]
     total = verdict.speed.parallel_total if verdict.speed is not None and layout is None else None
-    rows += [_of_pace(seen, verdict, speed_at, total, least) for seen in run.paces]
+    batch = run.batch_tokens
+    rows += [_of_pace(seen, verdict, speed_at, total, least, batch) for seen in run.paces]
     basis = verdict.speed
     if layout is not None:
         basis = speed_at(None)
@@ -347,8 +348,22 @@ def _layers(verdict: Verdict) -> int | None:
 # ------------------------------------------------------------------ pace
 
 
+def _prompt_of(seen: SeenPace, speed: Speed, batch_tokens: int | None) -> PaceRange | None:
+    """Weights in RAM cross to the GPU for each batch of the run, which no prompt fills beyond its
+    own length.
+    """
+    copies = speed.prompt_copies
+    if copies is None or batch_tokens is None:
+        return speed.prompt
+    return copies.replace(batch_tokens=min(batch_tokens, seen.tokens or batch_tokens)).pace
+
+
 def _pace_of(
-    seen: SeenPace, speed: Speed | None, total: PaceRange | None, parallel: int
+    seen: SeenPace,
+    speed: Speed | None,
+    total: PaceRange | None,
+    parallel: int,
+    batch_tokens: int | None,
 ) -> PaceRange | None:
     """What is predicted for it. One sequence alone may be as slow as while all that the run has
     room for decode at once.
@@ -356,7 +371,7 @@ def _pace_of(
     if seen.sequences > 1:
         return total if seen.sequences == parallel else None
     if speed is None or seen.kind != "decode":
-        return None if speed is None else speed.prompt
+        return None if speed is None else _prompt_of(seen, speed, batch_tokens)
     if speed.decode is None or total is None:
         return speed.decode
     return speed.decode.replace(low=min(speed.decode.low, total.low / parallel))
@@ -368,12 +383,14 @@ def _of_pace(
     speed_at: Callable[[int | None], Speed | None],
     total: PaceRange | None,
     least_tokens: tuple[int, int],
+    batch_tokens: int | None,
 ) -> Difference:
     """`total` is the pace of all sequences that decode at once; None of one. `least_tokens` are the
-    fewest of an answer and of a prompt that can be compared.
+    fewest of an answer and of a prompt that can be compared. `batch_tokens`: of the run (-ub), None
+    of the default.
     """
     speed = speed_at(seen.depth_tokens if seen.kind == "decode" else None)
-    predicted = _pace_of(seen, speed, total, verdict.workload.parallel)
+    predicted = _pace_of(seen, speed, total, verdict.workload.parallel, batch_tokens)
     why = why_impossible(seen, verdict) or _why_no_pace(
         seen, predicted, speed, least_tokens[seen.kind != "decode"]
     )

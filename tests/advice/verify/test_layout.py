@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -179,6 +180,27 @@ def test_the_layout_that_a_log_shows() -> None:
     assert layout.share == pytest.approx(6 / 17.1, abs=0.02)
     assert layout.experts_apart
     assert "of its experts" in layout.words
+
+
+def test_weights_cross_for_each_batch_of_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With -ub 2048 a prompt of 2,048 tokens takes all experts of gpt-oss 120B over once instead of four times."""
+    mixture = "gpt-oss 120B MXFP4 MoE |  59.02 GiB |   116.83 B"
+    likely = {}
+    for batch in (512, 2048):
+        table = _TABLE.format(model=mixture, layers=99, experts=36, pace=200.0)
+        table = table.replace("tg128", "pp2048").replace("| fa |", "| n_ubatch | fa |")
+        table = table.replace("| -: |", "| -: | -: |").replace(
+            "| 36 | 1 |", f"| 36 | {batch} | 1 |"
+        )
+        log = tmp_path / f"{batch}.md"
+        log.write_text(table, encoding="utf-8")
+        arguments = ["--model", "gpt-oss-120b", "--machine", "ryzen 9 7950x 96gb ddr5 rtx 4060 8gb"]
+        main(["verify", str(log), *arguments, "--json"])
+        (row,) = json.loads(capsys.readouterr().out)["differences"]
+        likely[batch] = row["predicted"]["likely"]
+    assert 3 < likely[2048] / likely[512] <= 4
 
 
 def test_options_of_a_process_tell_the_experts() -> None:

@@ -132,6 +132,7 @@ def _of_rows(rows: Sequence[_Row]) -> Run | None:
         on_processor=_on_processor(first.get("backends", ""), layers),
         gpu_layers=whole(layers),
         experts_in_ram=_experts_in_ram(first),
+        batch_tokens=_batch_tokens(first),
         flash_attention=attends_flash(first.get("flash_attn", "")),
         processor=first.get("cpu_info") or None,
         gpu=first.get("gpu_info") or None,
@@ -217,6 +218,13 @@ def _row(head: list[str], cells: list[str]) -> dict[str, str]:
     return dict(zip(head, cells, strict=True))
 
 
+def _batch_tokens(row: _Row) -> int | None:
+    """How many tokens of a prompt it computed at once; None where it prints no column of it, which
+    is the default.
+    """
+    return whole(row.get("n_ubatch", "")) or None
+
+
 def _experts_in_ram(row: _Row) -> int | None:
     """Of how many layers."""
     return whole(row.get("n_cpu_moe", row.get("ncmoe", ""))) or None
@@ -243,6 +251,7 @@ def _of_tests(tests: Sequence[_Row], version: str | None) -> Run:
         on_processor=_on_processor(first.get("backend", ""), layers),
         gpu_layers=whole(layers),
         experts_in_ram=_experts_in_ram(first),
+        batch_tokens=_batch_tokens(first),
         flash_attention=attends_flash(first.get("fa", "")),
         paces=tuple(pace for row in same for pace in _pace_of_test(row)),
         notes=_left_out(len(tests) - len(same)),
