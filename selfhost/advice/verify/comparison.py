@@ -234,8 +234,7 @@ def compare(
     spread = _spread(run, verdict)
     unlike = {"compute": spread, "weights": laid_out, "repacked_weights": laid_out}
     rows = [_of_memory(seen, memory, run, unlike) for seen in in_places]
-    on_card = verdict.needs is not None and verdict.needs.placement != "host"
-    least = LEAST_TOKENS["decode"], BATCH_TOKENS if on_card else LEAST_TOKENS["prompt"]
+    least = LEAST_TOKENS["decode"], _least_prompt_tokens(verdict)
     total = verdict.speed.parallel_total if verdict.speed is not None and layout is None else None
     batch = run.batch_tokens
     rows += [_of_pace(seen, verdict, speed_at, total, least, batch) for seen in run.paces]
@@ -258,6 +257,13 @@ def compare(
             *_basis(rows, verdict, basis),
         ),
     )
+
+
+def _least_prompt_tokens(verdict: Verdict) -> int:
+    """Fewer take a GPU as long as a batch, also one that shares the RAM."""
+    on_card = verdict.needs is not None and verdict.needs.placement != "host"
+    shares_ram = any(card.unified for card in verdict.machine.accelerators or ())
+    return BATCH_TOKENS if on_card or shares_ram else LEAST_TOKENS["prompt"]
 
 
 def seen_in_places(run: Run, verdict: Verdict) -> tuple[SeenMemory, ...]:
