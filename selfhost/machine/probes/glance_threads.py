@@ -62,7 +62,7 @@ LEAST_CHUNK_BYTES, MOST_CHUNK_BYTES, CHUNK_SECONDS = 2 * units.MIB, 8 * units.MI
 SLOW_SECONDS_PER_BYTE, SMALL_CHUNK_BYTES = 0.001 / units.MIB, units.MIB
 # of its processor, what a thread fills for; from the beginning, how long it is waited for; and how
 # long for the chunk that it is at then
-FILL_SECONDS, PATIENCE_SECONDS = 0.027, 0.002
+FILL_SECONDS, PATIENCE_SECONDS = 0.021, 0.002
 # of 3 and 4 ms the medians and spreads were the same, of 40 glances each (measured, Emerald
 # Rapids), as were those of 4, 5 and 7 ms (Granite Rapids). On a busy machine the longer ones come
 # to memory that they have read before: of 60 each in turn, 8, 38 and 50 of 4, 5 and 7 ms could not
