@@ -152,7 +152,11 @@ def _with_flash(rows: Sequence[_Row], flash: str, apart: Sequence[str]) -> _Row:
 def _left_out(count: int) -> tuple[str, ...]:
     if not count:
         return ()
-    return (f"{count:,} tests of another model, other options or another run are left out.",)
+    tests = "1 test" if count == 1 else f"{count:,} tests"
+    verb = "is" if count == 1 else "are"
+    return (
+        f"{tests} of another model, other options or another run {verb} left out: give them alone.",
+    )
 
 
 def _hexadecimal(text: str) -> str | None:
