@@ -76,7 +76,7 @@ def test_tests_of_another_model_are_left_out() -> None:
     run = llama_bench.read(json.dumps([*rows, other]))
     assert run is not None
     assert len(run.paces) == 2
-    assert "1 tests" in run.notes[0]
+    assert "1 test " in run.notes[0]
 
 
 @pytest.mark.parametrize(
