@@ -15,7 +15,6 @@ from .step import Step
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from ..catalogue.layers import FeedForward
     from ..catalogue.spec import Architecture, ModelSpec
 
 # of a layer whose experts lie in RAM: its input and what comes back cross over, the GPU's graph is
@@ -68,35 +67,30 @@ def share_beside_experts(spec: ModelSpec, matrices: int, layers_in_ram: int) -> 
     layers = layers_with_experts(architecture)
     if architecture is None or not layers or not total:
         return None
-    experts = sum(
-        group.experts * _parameters_of_one(architecture, matrices, group) * len(group.layers)
-        for group in architecture.feed_forward
-        if group.experts
-    )
+    experts, _, _ = _counted(architecture, matrices)
     return 1 - min(1.0, experts / total) * min(1.0, layers_in_ram / len(layers))
 
 
 def expert_parameters(step: Step) -> tuple[float, float, int]:
     """Parameters of all routed experts, of those that a token uses, and layers that have some."""
-    architecture = step.architecture
-    if architecture is None:
+    if step.architecture is None:
         return 0.0, 0.0, 0
+    return _counted(step.architecture, step.expert_matrices)
+
+
+def _counted(architecture: Architecture, matrices: int) -> tuple[float, float, int]:
+    """As `expert_parameters`, of experts of so many matrices."""
     experts = used = 0.0
     layers = 0
     for group in architecture.feed_forward:
         if not group.experts:
             continue
-        each = _parameters_of_one(architecture, step.expert_matrices, group) * len(group.layers)
+        width = group.latent_length or architecture.embedding_length
+        each = matrices * width * group.length * len(group.layers)
         experts += group.experts * each
         used += (group.used or 1) * each
         layers += len(group.layers)
     return experts, used, layers
-
-
-def _parameters_of_one(architecture: Architecture, matrices: int, group: FeedForward) -> int:
-    """Of one expert of a layer."""
-    width = group.latent_length or architecture.embedding_length
-    return matrices * width * group.length
 
 
 def time_share(left: Left, layers: int, beside_seconds: float, all_seconds: float) -> float:

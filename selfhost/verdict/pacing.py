@@ -427,8 +427,8 @@ def _as_in_gguf(question: Question) -> dict[str, int]:
     if active is None or not question.step.replays or read.keys() <= BLOCKS.keys():
         return read
     architecture = question.step.architecture
-    if architecture is not None and architecture.output_matrix:
-        # one row of the table of words is looked up
+    if architecture is not None and not architecture.tied_embeddings:
+        # one row of the table of words is looked up; a shared one is the output matrix too
         active -= (architecture.vocabulary or 0) * architecture.embedding_length
     return {"BF16": 2 * active}
 

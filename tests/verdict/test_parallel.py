@@ -118,14 +118,15 @@ def test_the_program_takes_its_time_beside_ram_too() -> None:
         assert longer == pytest.approx(0.0005 * sequences, rel=0.1)
 
 
-@pytest.mark.parametrize("quantization", ["awq", "fp8", "w8a8"])
-def test_packed_weights_have_a_total_in_vllm(quantization: str) -> None:
-    """As on AccelMark, where an A100 of 80 GB served 100 at once with 3,500 to 4,200 tokens/s of Llama 3.1 8B in 8 bits."""
+@pytest.mark.parametrize(
+    ("quantization", "seen"), [("fp8", 4131.1), ("w8a8", 3184.4), ("gptq-8bit", 3534.4)]
+)
+def test_packed_weights_have_a_total_in_vllm(quantization: str, seen: float) -> None:
+    """AccelMark on an A100 of 80 GB: 100 at once of Llama 3.1 8B in FP8, W8A8 and W8A16."""
     workload = Workload(quantization=quantization, runtime="vllm", parallel=100, context_tokens=650)
     total = total_of(check("llama-3.1-8b-instruct", workload, machine="a100 sxm 80gb"))
     assert total is not None
-    assert total.low < 3500 < total.high
-    assert total.likely < 9000
+    assert total.low < seen < total.high
 
 
 def test_the_program_limits_small_models() -> None:

@@ -140,7 +140,7 @@ def _may_be_stored(seen: int, stated: int, spec: ModelSpec) -> bool:
     or with a shared table twice, as Qwen publishes Qwen2.5 0.5B (630 million instead of 494).
     """
     more = [spec.parameters.extra_in_files or 0]
-    if spec.architecture is not None:
+    if spec.architecture is not None and spec.architecture.tied_embeddings:
         more.append((spec.architecture.vocabulary or 0) * spec.architecture.embedding_length)
     return any(abs(seen / (stated + each) - 1) < _OTHER_COUNT for each in more)
 
