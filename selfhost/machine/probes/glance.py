@@ -28,16 +28,16 @@ from .host import Host
 from .plan import FACT, LEAST_CPU_SHARE, Plan
 from .traces import Trace, best_rates_of_one, rates
 
-# memory gives 0.4 of what the last cache does (Granite Rapids), 0.45 to 0.54 (Emerald Rapids), or
-# 0.25 to 0.6 (EPYC). Where as much was read as leaves the caches, what is below that much of a cache
-# came from memory; where less was, from half on some came from the cache
+# memory gives 0.4 of what the last cache does (Granite Rapids), 0.3 to 0.54 (Emerald Rapids), or 0.25
+# to 0.6 (EPYC). Where as much was read as leaves the caches, what is below that much of a cache came
+# from memory; where less was, from half on some came from the cache
 _MOST_OF_CACHE, _SURELY_MEMORY = 0.75, 0.5
 # what comes in part from a cache comes unevenly: its slowest quarter below 0.84 of its fastest
 # (17 of 17 glances), and memory at 0.85 to 0.96 (33 of 43; 8 to 64 MiB for each of two virtual
 # processors, EPYC, 32 MiB told). 85 of 157 glances on Emerald Rapids came evenly (9 to 50 MiB, 260
-# told): 70 at 0.3 to 0.54 of the cache, as memory does, 15 at 0.86 or more, none between. Where it was
-# uneven the memory gave 0.83 to 1.35 times what the slowest quarter came at (33 of another 98 such
-# glances, of which it tells 87 instead of 54)
+# told): 70 at 0.3 to 0.54 of the cache, 15 at 0.86 or more, none between. Where it was uneven the
+# memory gave 0.83 to 1.35 times what the slowest quarter came at (33 of another 98 such glances, of
+# which it tells 87 instead of 54)
 _SLOWER, _FASTER, _EVEN, _EVENLY_FROM_MEMORY = 0.75, 0.25, 0.85, 0.65
 SOURCE = "glanced at"
 
