@@ -4,6 +4,8 @@ tell of one. Rows of `specs/common/gpus.toml`, which is read when a name may be 
 
 from __future__ import annotations
 
+import re
+
 from ..core import units
 from ..core.records import Record
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 # not read for it
 _CHIP_HINTS = frozenset(("max", "x925", "raspberry", "jetson", "bc"))
 _APPLE_VARIANTS = frozenset(("pro", "max", "ultra"))
+_GENERATION = re.compile(r"m\d{1,2}", re.ASCII)
 
 
 class Chip(Record):
@@ -68,6 +71,21 @@ class AppleChip(Record):
         return self.tflops * 1e12 / (_FLOPS_OF_MATRIX_CORE if self.neural else _FLOPS_OF_CORE)
 
 
+class AppleVariant(Record):
+    """Apple's chips of one variant in all generations: GB/s of the slowest memory among them, of
+    the newest chip's and of the fastest that one not in the table may have, and the least share
+    that decoding has been seen to use.
+    """
+
+    slowest_gb_per_s: float
+    newest_gb_per_s: float
+    fastest_gb_per_s: float
+    least_share: float
+
+
+# the fastest memory of a variant to the fastest of all before it, at most: 1,228 GB/s to 819 (M5
+# Ultra); 400 to 400 at least
+_NEXT_GENERATION = 1.5
 # operations in 16 bits of one core of Apple's GPUs in a cycle, as `apple_tflops` of the table has
 # them, without matrix units and with
 _FLOPS_OF_CORE, _FLOPS_OF_MATRIX_CORE = 256, 1024
@@ -115,6 +133,36 @@ def apple_chip(chip: str, variant: str) -> AppleChip | None:
                 linux=row.get("linux", False),
             )
     return None
+
+
+def apple_variant(words: frozenset[str]) -> AppleVariant | None:
+    """What is told of a chip by its variant alone: `apple m9 max`. None where the words name no
+    generation, known or not, or no variant of Apple's.
+    """
+    if not any(_GENERATION.fullmatch(word) for word in words):
+        return None
+    variant = "".join(words & _APPLE_VARIANTS)
+    rows = [row for row in _table()["apple"] if row["variant"] == variant and _number_in(row)]
+    if not rows:
+        return None
+    newest = max(rows, key=_number_in)
+    return AppleVariant(
+        slowest_gb_per_s=min(row.get("smaller", row)["gb_per_s"] for row in rows),
+        newest_gb_per_s=newest["gb_per_s"],
+        fastest_gb_per_s=_NEXT_GENERATION * max(row["gb_per_s"] for row in rows),
+        least_share=min(row["least_share"] for row in rows),
+    )
+
+
+def most_gb_per_s_of_apple() -> float:
+    """GB/s of the fastest memory of any of Apple's chips."""
+    return float(max(row["gb_per_s"] for row in _table()["apple"]))
+
+
+def _number_in(row: Mapping[str, Any]) -> int:
+    """The generation of a chip of a computer, 0 for one that was made for phones."""
+    chip = row["chip"]
+    return int(chip[1:]) if _GENERATION.fullmatch(chip) else 0
 
 
 def apple_chip_of(words: frozenset[str]) -> AppleChip | None:

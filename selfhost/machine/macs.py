@@ -67,39 +67,51 @@ def mac_with(text: str) -> Described | None:
         is_product = any(product_words <= frozenset(name.split()) for name in row["years"])
         if is_chip and is_product and stated_gib <= set(row["gib"]):
             return _described(text.strip(), row, max(stated_gib, default=None))
-    return _newer(text.strip(), chips[0], product_words, stated_gib)
+    return _of_unknown_chip(text.strip(), chips[0], product_words, stated_gib)
 
 
-def _newer(
+def _of_unknown_chip(
     text: str, chip: tuple[str, str], product_words: frozenset[str], stated_gib: set[int]
 ) -> Described | None:
-    """A Mac with a chip that is newer than any of its variant in the table, and the memory that the
-    text states; None of any other. Nothing but its maker is known.
+    """A Mac with a chip that is not in the table, as one that is newer, and the memory that the
+    text states or else of the cheapest; None of any other. Nothing but its maker and its variant is
+    known.
     """
-    rows = [row for row in shipped_table("macs")["mac"] if row["chip"].startswith("m")]
-    names = {word for row in rows for name in row["years"] for word in name.split()}
-    alike = [row for row in rows if row["variant"] == chip[1]]
-    is_newer = chip[0].startswith("m") and all(
-        _number(row["chip"]) < _number(chip[0]) for row in alike
-    )
-    if not (is_newer and len(stated_gib) == 1 and alike and product_words <= names):
+    newest = _newest_alike(chip, product_words)
+    if newest is None:
         return None
-    newest = max(alike, key=lambda row: _number(row["chip"]))
-    title, memory_gib = f"Apple {' '.join(filter(None, chip)).title()}", max(stated_gib)
+    title = f"Apple {' '.join(filter(None, chip)).title()}"
+    memory_gib = max(stated_gib, default=newest["gib"][0])
     facts = _facts(title, memory_gib, newest["cores"])
     machine = Machine(
         **facts,
         name=f"a Mac with {title}, {memory_gib} GB",
         scope="host",
         confidence="low",
-        assumed=("cpu_cores_usable",),
+        assumed=("cpu_cores_usable", *(() if stated_gib else ("memory_total_bytes",))),
+        memory_most_bytes=None if stated_gib else max(newest["gib"]) * units.GIB,
         sources=dict.fromkeys(facts, "as its description says; its cores are a guess"),
     )
+    size = f"{memory_gib} GB" if stated_gib else f"{memory_gib} GB, assumed"
     note = (
-        f'"{text}" is judged as a Mac with {memory_gib} GB. Its chip is not known here, so its'
-        f" range covers every Apple chip. The newest known one of its kind is the {_title(newest)}."
+        f'"{text}" is judged as a Mac with {size}. Its chip is not known here. Its range runs from'
+        f" the slowest chip of its kind, past the newest ({_title(newest)}), to half as much again"
+        " as the fastest."
     )
     return Described(machine=planned(machine), title=title, note=note)
+
+
+def _newest_alike(chip: tuple[str, str], product_words: frozenset[str]) -> Mapping[str, Any] | None:
+    """The newest chip of that one's variant. None where the chip is in the table itself, Apple
+    makes no such variant, or the words name no Mac.
+    """
+    rows = [row for row in shipped_table("macs")["mac"] if row["chip"].startswith("m")]
+    names = {word for row in rows for name in row["years"] for word in name.split()}
+    alike = [row for row in rows if row["variant"] == chip[1]]
+    is_unknown = chip[0].startswith("m") and all(row["chip"] != chip[0] for row in alike)
+    if not (alike and is_unknown and _number(chip[0]) and product_words <= names):
+        return None
+    return max(alike, key=lambda row: _number(row["chip"]))
 
 
 def _facts(title: str, memory_gib: int, cores: int) -> dict[str, Any]:

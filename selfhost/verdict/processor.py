@@ -13,7 +13,15 @@ from ..core.caching import lru_cache
 from ..core.records import Record
 from ..core.spelling import words_of
 from ..machine import cpus
-from ..machine.chips import AppleChip, Chip, apple_chip, apple_chips, soldered_chip
+from ..machine.chips import (
+    AppleChip,
+    Chip,
+    apple_chip,
+    apple_chips,
+    apple_variant,
+    most_gb_per_s_of_apple,
+    soldered_chip,
+)
 from ..machine.record import Machine
 
 TYPE_CHECKING = False
@@ -75,10 +83,10 @@ _SSE = ProcessorKind(memory=(0.35, 1.0, 1.2), cores=(0.015, 0.04, 0.12))
 _BY_SETS = (("avx512f", _AVX512), ("avx2", _AVX2), ("avx", _OLD))
 # of a record that names the processor and no instruction sets: `vectors` of its row
 _BY_VECTORS = {"avx512": _AVX512, "avx2": _AVX2, "none": _OLD, "sse": _SSE, "arm": _ARM}
-# any of them: the cores of an M1, the memory of an M3 Ultra
-_APPLE_LOW, _APPLE_HIGH = 25 * _GB, 819 * _GB
-# the peak of an M1, which no chip by Apple is below
-LEAST_APPLE_PEAK = 68.25 * _GB
+# the cores of an M1
+_APPLE_LOW = 25 * _GB
+# the peak of an M1, which no chip by Apple of a name that does not tell it is taken to be below
+_LEAST_APPLE_PEAK = 68.25 * _GB
 ANY_APPLE = "an Apple chip"
 # a virtual machine has some of the cores and mostly no GPU
 GUEST_SHARE = 0.4
@@ -210,12 +218,33 @@ def apple_chip_in(machine: Machine) -> AppleChip | None:
     return apple_chip(*_apple_words(_words(machine)))
 
 
+def any_apple_peaks(machine: Machine) -> Range:
+    """Bytes per second that the memory of an Apple chip may give whose name is in no table: by its
+    variant, where that is named.
+    """
+    return _apple_peaks(_words(machine))
+
+
+def _apple_peaks(words: frozenset[str]) -> Range:
+    alike = apple_variant(words)
+    if alike is None:
+        most = most_gb_per_s_of_apple() * _GB
+        return _LEAST_APPLE_PEAK, (_LEAST_APPLE_PEAK * most) ** 0.5, most
+    return (
+        alike.slowest_gb_per_s * _GB,
+        alike.newest_gb_per_s * _GB,
+        alike.fastest_gb_per_s * _GB,
+    )
+
+
 def _apple(words: frozenset[str], guest: bool, cores: float | None) -> tuple[int, int, str]:
     chip, variant = _apple_words(words)
     row = apple_chip(chip, variant)
     if row is None:
-        low = _APPLE_LOW * GUEST_SHARE if guest else _APPLE_LOW
-        return int(low), _APPLE_HIGH, ANY_APPLE
+        alike = apple_variant(words)
+        low = _APPLE_LOW if alike is None else alike.slowest_gb_per_s * alike.least_share * _GB
+        least = low * GUEST_SHARE if guest else low
+        return int(least), int(_apple_peaks(words)[2]), ANY_APPLE
     name = " ".join(filter(None, ("Apple", chip.upper(), variant.capitalize())))
     lowest = peak = row.gb_per_s
     if row.smaller is not None:

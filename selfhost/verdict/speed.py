@@ -21,7 +21,7 @@ from .devices import is_built_for, reaches
 from .memory_bandwidth import bandwidth, core_shares
 from .processor import (
     ANY_APPLE,
-    LEAST_APPLE_PEAK,
+    any_apple_peaks,
     apple_chip_in,
     chip_of,
     has_sockets,
@@ -487,10 +487,11 @@ def _shared_peak(machine: Machine, device: Accelerator | None) -> Peak | None:
     if chip[2] != ANY_APPLE:
         return Peak.exactly(chip[1])
     # what cores measure is no more than the GPU can read
-    least = max(machine_rate or 0, LEAST_APPLE_PEAK)
-    most = max(least, chip[1])
-    likely = float(machine_rate or (least * most) ** 0.5)
-    return Peak(slow=least, likely=likely, fast=most, how="not measured")
+    slow, likely, fast = any_apple_peaks(machine)
+    least = max(machine_rate or 0, slow)
+    most = max(least, fast)
+    usual = min(most, max(least, machine_rate or likely))
+    return Peak(slow=least, likely=usual, fast=most, how="not measured")
 
 
 def _filled(part: float) -> str:

@@ -6,6 +6,7 @@ from helpers.each import each
 from selfhost.core import units
 from selfhost.core.saying import in_shell
 from selfhost.machine import profiles
+from selfhost.machine.chips import apple_chip, apple_chips
 from selfhost.machine.named import (
     machine_named,
     profile_named,
@@ -13,6 +14,7 @@ from selfhost.machine.named import (
 from selfhost.machine.profiles import UnknownMachineError
 from selfhost.machine.reader import Machine
 from selfhost.verdict.memory_bandwidth import bandwidth
+from selfhost.verdict.speed import shared_gpu_of
 
 GIB = 2**30
 
@@ -398,11 +400,37 @@ def test_a_record_of_a_named_machine_keeps_what_it_may_be_sold_with(text: str) -
     assert Machine.from_json(machine.to_json()).memory_most_bytes == machine.memory_most_bytes
 
 
-@pytest.mark.parametrize("text", ["m9 max 64gb", "mac mini m9 16gb"])
-def test_a_chip_that_is_not_made_yet_has_the_range_of_all(text: str) -> None:
-    """Nothing but its maker is known: its pace may be that of an M1 or of an M3 Ultra, and the answer says so."""
+@pytest.mark.parametrize(
+    ("text", "slowest", "newest", "fastest"),
+    [
+        # GB/s of Apple's specifications: M3 Max with 14 cores, M5 Max; M3 Pro, M5 Pro; M1, M6
+        ("m9 max 64gb", 300, 614, 1.5 * 614),
+        ("m9 max", 300, 614, 1.5 * 614),
+        ("macbook pro m9 pro 24gb", 150, 307, 1.5 * 307),
+        ("mac mini m9 16gb", 68.25, 170, 1.5 * 170),
+        ("m4 ultra 128gb", 800, 1228, 1.5 * 1228),
+    ],
+)
+def test_a_chip_that_is_not_made_yet_has_the_range_of_its_kind(
+    text: str, slowest: float, newest: float, fastest: float
+) -> None:
+    """Nothing but its maker and its variant is known, and the answer says so."""
     named = profile_named(text)
     assert "not known here" in str(named.note)
+    gpu = shared_gpu_of(named.profile.machine)
+    assert gpu is not None
+    peak = (gpu.peak.slow, gpu.peak.likely, gpu.peak.fast)
+    assert peak == pytest.approx([slowest * 1e9, newest * 1e9, fastest * 1e9])
     memory = bandwidth(named.profile.machine)
     assert memory is not None
-    assert memory.high / memory.low > 10
+    assert memory.low < 0.5 * slowest * 1e9
+
+
+def test_no_chip_had_memory_more_than_half_as_fast_again_as_those_before_it() -> None:
+    """What a chip that is not known is given at most."""
+    fastest: dict[str, float] = {}
+    for chip, variant in sorted(each for each in apple_chips() if each[0][0] == "m"):
+        row = apple_chip(chip, variant)
+        assert row is not None
+        assert row.gb_per_s <= 1.5 * fastest.get(variant, row.gb_per_s)
+        fastest[variant] = max(fastest.get(variant, 0), row.gb_per_s)
