@@ -111,7 +111,8 @@ def _newest_alike(chip: tuple[str, str], product_words: frozenset[str]) -> Mappi
     is_unknown = chip[0].startswith("m") and all(row["chip"] != chip[0] for row in alike)
     if not (alike and is_unknown and _number(chip[0]) and product_words <= names):
         return None
-    return max(alike, key=lambda row: _number(row["chip"]))
+    newest: Mapping[str, Any] = max(alike, key=lambda row: _number(row["chip"]))
+    return newest
 
 
 def _facts(title: str, memory_gib: int, cores: int) -> dict[str, Any]:

@@ -429,7 +429,7 @@ def test_a_chip_that_is_not_made_yet_has_the_range_of_its_kind(
 def test_no_chip_had_memory_more_than_half_as_fast_again_as_those_before_it() -> None:
     """What a chip that is not known is given at most."""
     fastest: dict[str, float] = {}
-    for chip, variant in sorted(each for each in apple_chips() if each[0][0] == "m"):
+    for chip, variant in sorted(chip for chip in apple_chips() if chip[0].startswith("m")):
         row = apple_chip(chip, variant)
         assert row is not None
         assert row.gb_per_s <= 1.5 * fastest.get(variant, row.gb_per_s)
