@@ -23,6 +23,7 @@ from .processor import (
     ANY_APPLE,
     any_apple_peaks,
     apple_chip_in,
+    attending_slowly,
     chip_of,
     has_sockets,
     is_client_by_class,
@@ -64,9 +65,6 @@ SHORT_CHAT_TOKENS = 256
 _ABOUT_AS_FAST = 0.9
 # of a share, what rounding leaves
 NO_REST = 1e-6
-# of one core, attending to a filled context (flash attention, f16 cache): compute, not memory, is
-# what it takes
-ATTENTION_FLOPS = 12e9
 # of what a core computes on a long prompt with weights of Q4_K, by type, in the layout that
 # llama.cpp gives them by default: on vectors of 512 bits (242 x 10^9 operations a second on Zen 5;
 # a Granite Rapids within a fifth but for Q4_0 and IQ4_NL), and on others (the same Granite Rapids
@@ -612,16 +610,17 @@ def processor_seconds(
     kind = kind_of(machine)
     slow, likely, fast = (
         max(
-            _seconds(step, operations, rate, threads * core, kept),
+            _seconds(step, operations, rate, threads * core, kept, attending),
             step.packed_bytes / (threads * unpacks),
         )
-        for rate, threads, core, unpacks, operations, kept in zip(
+        for rate, threads, core, unpacks, operations, kept, attending in zip(
             (memory.low, memory.likely, memory.high),
             threads_range(machine),
             core_shares(machine, memory),
             kind.unpacks,
             step.operation_counts,
             (0.0, *memory.kept_bytes),
+            (attending_slowly(machine), 1.0, 1.0),
             strict=True,
         )
     )
@@ -641,20 +640,26 @@ def meeting_seconds_more(machine: Machine) -> tuple[float, float]:
 
 
 def _seconds(
-    step: Step, operations: int, rate: float, threads: float, kept_bytes: float = 0.0
+    step: Step,
+    operations: int,
+    rate: float,
+    threads: float,
+    kept_bytes: float = 0.0,
+    attending: float = 1.0,
 ) -> float:
     """Of one token: memory, unpacking, the layers themselves, attention. Of the weights
     `kept_bytes` lie in the caches.
 
     Where memory is faster than the cores are, what they get through alone is what it takes.
-    `threads` are in cores of the processor measured on.
+    `threads` are in cores of the processor measured on. `attending`: how many times as long as
+    there attention takes.
     """
     taken = max(0.0, step.weights_bytes - kept_bytes) / (BANDWIDTH_SHARE * rate)
     taken += step.unpacking_core_seconds / threads
     taken = max(taken, step.alone_core_seconds / threads)
     taken += step.layers * LAYER_CORE_SECONDS / threads
     taken += operations * MEETING_SECONDS
-    taken += step.attention_flops / (ATTENTION_FLOPS * threads)
+    taken += step.attending_core_seconds * attending / threads
     return taken
 
 

@@ -72,6 +72,12 @@ ALONE_PER_SECOND: Mapping[str, float] = {
 CHOOSING_SECONDS = 8e-9
 
 
+# of one core, of each head with a row of the context, and more of each number of its key and value:
+# llama.cpp, flash attention, keys and values in 16 bits. A row of 64 takes 21 ns, one of 128 35
+# (Zen 5)
+_ATTENDING_SECONDS = (7e-9, 0.11e-9)
+
+
 # launched from Python, what an expert takes of a dense layer: 0.07 to 0.11 where all are called in
 # turn (Qwen1.5-MoE of 60, Qwen2-57B of 64, Qwen3-30B of 128: tests/truth/speed_transformers.json)
 _EXPERT = 0.11
@@ -276,11 +282,11 @@ class Step(Record):
         return total
 
     @cached_property
-    def attention_flops(self) -> float:
-        """Multiplications and additions of attending to the context; windows end what a layer
-        sees.
+    def attending_core_seconds(self) -> float:
+        """What attending to the context takes of one core of the processor measured on; windows end
+        what a layer sees.
         """
-        flops = 0.0
+        seconds = 0.0
         for group in self.architecture.attention if self.architecture is not None else ():
             if group.kind == "cross":
                 continue
@@ -288,8 +294,9 @@ class Step(Record):
             width = float(group.key_length + group.value_length)
             if group.kind == "latent":
                 width = 2.0 * (group.latent_length or 0) + 2 * (group.rope_length or 0)
-            flops += 2 * seen * group.heads * width * len(group.layers)
-        return flops
+            a_row, a_number = _ATTENDING_SECONDS
+            seconds += seen * group.heads * (a_row + width * a_number) * len(group.layers)
+        return seconds
 
     @cached_property
     def burdens(self) -> tuple[float, ...]:
@@ -297,7 +304,7 @@ class Step(Record):
         packed, nested = self.packed_bytes, self.nested_bytes
         return (
             nested, packed - nested, self.weights_bytes - packed, self.cache_bytes, self.layers,
-            self.unpacking_core_seconds, self.alone_core_seconds, self.attention_flops,
+            self.unpacking_core_seconds, self.alone_core_seconds, self.attending_core_seconds,
             self.few_bit_bytes, self.weights_in_planes, self.weights_looked_up, self.has_experts,
             *self.operation_counts, *(self.launched_layers or (0.0, 0.0, 0.0)),
         )  # fmt: skip
