@@ -74,7 +74,11 @@ _OLD = ProcessorKind(memory=(0.35, 1.0, 1.2), cores=(0.05, 0.2, 0.6))
 # Pi 400 (Llama 3.2 3B in Q4_K_M, geerlingguy/ai-benchmarks), 0.88 of a Jetson Nano (TinyLlama in
 # Q4_K_M, kreier/llama.cpp-jetson), whose clocks lie 1.3 times apart. The ends are a quarter beyond
 _NEON = _OLD.replace(unpacks=(0.6e9, 0.82e9, 1.1e9))
-_SCALAR = ProcessorKind(memory=(0.1, 1.0, 1.1), cores=(0.02, 0.1, 0.6))
+# its row of `core`
+_ARMV8_0 = "neon"
+# a build without the vectors of the cores: 0.003 to 0.005 of a HiFive Premier P550 and a DC-ROMA
+# with two of its chips (Ollama, geerlingguy/ai-benchmarks); the fast end is a guess, with them
+_SCALAR = ProcessorKind(memory=(0.1, 1.0, 1.1), cores=(0.003, 0.01, 0.6))
 _UNREAD = ProcessorKind(memory=(0.35, 1.0, 1.2), cores=(0.1, 0.5, 1.2))
 # without AVX: 0.022 of a Core 2 Quad, 0.03 of a Pentium Gold 4417U, 0.045 of two Xeon X5670 (a
 # guess around these three)
@@ -304,6 +308,9 @@ def _kind_of_whole_cores(machine: Machine) -> ProcessorKind:
 
 
 def _kind_by_name(machine: Machine) -> ProcessorKind | None:
+    chip = chip_in(machine)
+    if chip is not None and chip.core == _ARMV8_0:
+        return _NEON
     series = named_processor(machine)
     if series is None:
         return None

@@ -680,8 +680,10 @@ def test_a_gpu_inside_that_reads_prompts_faster_is_named(text: str) -> None:
         speed = check("mistral-7b", workload, machine=each_machine).speed
         assert speed is not None
         assert speed.first_token_seconds is not None
-        waits.append(speed.first_token_seconds.likely)
-    assert waits[1] < waits[0]
+        waits.append(speed.first_token_seconds)
+    # not every build uses it
+    assert waits[1].low < waits[0].low
+    assert waits[1].likely <= waits[0].likely
 
 
 def test_no_gpu_inside_is_named_where_there_is_none_or_a_slow_one() -> None:

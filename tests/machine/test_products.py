@@ -63,6 +63,8 @@ def test_a_product_is_found_by_its_words_and_knows_its_memory(row: dict[str, obj
         ("orange pi 5 plus 16gb", "RK3588", [], 16),
         ("rog ally x", "Z1 Extreme", ["AMD Radeon 780M Graphics"], 24),
         ("google colab free", "Xeon", ["Tesla T4"], 12.7),
+        ("google colab cpu", "Xeon", [], 12.7),
+        ("kaggle cpu", "Xeon", [], 31.4),
         ("kaggle t4 x2", "Xeon", ["Tesla T4", "Tesla T4"], 31.4),
         ("kaggle p100", "Xeon", ["Tesla P100-PCIE"], 31.4),
         ("hf space t4 medium", "Xeon", ["Tesla T4"], 30),

@@ -340,3 +340,45 @@ def test_part_of_a_guests_cores_is_less_than_whole_ones() -> None:
     assert kind_of(contained) == kind_of(whole)
     named = machine(cpu_model="AMD EPYC 9554", scope="vm")
     assert kind_of(named).cores[1] == 1.0
+
+
+def decode(model: str, quantization: str, name: str) -> PaceRange:
+    workload = Workload(quantization=quantization, runtime="llama.cpp")
+    speed = check(model, workload, machine=name).speed
+    assert speed is not None
+    assert speed.decode is not None
+    return speed.decode
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "tokens_per_second"),
+    [
+        # Ollama, geerlingguy/ai-benchmarks: a Cortex-A72 is bound by what it unpacks in each computer
+        ("raspberry pi 400 4gb", "llama-3.2-3b-instruct", 1.6),
+        # of RISC-V without vectors, the same
+        ("hifive premier p550", "llama-3.2-3b-instruct", 0.24),
+    ],
+)
+def test_cores_that_unpack_slowly_bound_the_pace_by_any_name(
+    name: str, model: str, tokens_per_second: float
+) -> None:
+    pace = decode(model, "Q4_K_M", name)
+    assert pace.low <= tokens_per_second <= pace.high
+
+
+def test_a_pi_400_is_a_pi_4() -> None:
+    """Both have a BCM2711."""
+    one, other = (
+        decode("llama-3.2-1b-instruct", "Q4_K_M", f"raspberry pi {name} 4gb") for name in (4, 400)
+    )
+    assert one.ends == pytest.approx(other.ends)
+
+
+def test_a_laptop_that_may_have_a_slower_kind_of_memory_likely_lies_between_both() -> None:
+    """Of an i5-1240P DDR4-3200 (51 GB/s) and DDR5-4800 (77)."""
+    either, slower, faster = (
+        decode("llama-3.1-8b-instruct", "Q4_K_M", f"i5-1240p 2x16gb{kind}").likely
+        for kind in ("", " ddr4-3200", " ddr5-4800")
+    )
+    assert slower < either < faster
+    assert either == pytest.approx((slower * faster) ** 0.5, rel=0.05)
