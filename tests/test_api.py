@@ -212,7 +212,7 @@ _MISSED_MACHINES = (
     "a100 mig 9g.99gb",
     "MIG 3g.20gb",
     "8 vcpu",
-    "macbook pro m9",
+    "macbook pro m0",
     "m3 ultra 7gb",
     "dell precision 3090",
 )

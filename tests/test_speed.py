@@ -465,7 +465,7 @@ def test_a_named_processor_says_what_its_figure_rests_on() -> None:
     """The series, its memory with all channels, the share that runs reached, and what narrows it."""
     memory = memory_bandwidth.bandwidth(named("AMD Ryzen 7 7840HS w/ Radeon 780M Graphics"))
     assert memory is not None
-    for part in ("Ryzen 7040", "89.6 GB/s", "64 %", "by runs on", "half the channels", "--measure"):
+    for part in ("Ryzen 7040", "89.6 GB/s", "59 %", "by runs on", "half the channels", "--measure"):
         assert part in memory.how
 
 
@@ -601,7 +601,34 @@ def test_experts_in_ram_are_told_around_what_people_see() -> None:
     assert sum(inside) >= 0.8 * len(inside)
 
 
-@pytest.mark.parametrize("name", ["speed_processors_later", "speed_processors_unseen"])
+def test_processors_by_what_people_tell_of_them_are_told_around_what_they_see() -> None:
+    """Where nothing is told of the rate of the memory or of its modules computers likely read less than they would with the usual ones: 195 runs on 133 processors, of which 33 tell their memory."""
+    document = json.loads((TRUTH / "speed_processors_many.json").read_text(encoding="utf-8"))
+    table = [dict(zip(document["columns"], row, strict=True)) for row in document["rows"]]
+    assert len({row["processor"] for row in table}) > 120
+    told: list[float] = []
+    untold: list[float] = []
+    inside: list[bool] = []
+    for row in table:
+        verdict = check(
+            row["spec"],
+            Workload(quantization=row["quantization"], runtime=row["runtime"]),
+            machine=row["machine"],
+        )
+        assert verdict.speed is not None
+        pace = verdict.speed.decode
+        assert pace is not None
+        reached = row["tokens_per_second"] / pace.likely
+        (told if "ddr" in row["machine"] else untold).append(reached)
+        inside.append(pace.low <= row["tokens_per_second"] <= pace.high)
+    assert median(told) == pytest.approx(1, abs=0.05)
+    assert median(untold) == pytest.approx(1, abs=0.15)
+    assert sum(inside) >= 0.83 * len(inside)
+
+
+@pytest.mark.parametrize(
+    "name", ["speed_processors_later", "speed_processors_unseen", "speed_processors_many"]
+)
 def test_no_later_run_stands_in_another_file(name: str) -> None:
     """What the rule was held against once was in none of the files that it was written with: a run is the same model at the same pace."""
     document = json.loads((TRUTH / f"{name}.json").read_text(encoding="utf-8"))

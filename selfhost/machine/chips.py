@@ -4,8 +4,6 @@ tell of one. Rows of `specs/common/gpus.toml`, which is read when a name may be 
 
 from __future__ import annotations
 
-import re
-
 from ..core import units
 from ..core.records import Record
 
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
 # not read for it
 _CHIP_HINTS = frozenset(("max", "x925", "raspberry", "jetson", "bc"))
 _APPLE_VARIANTS = frozenset(("pro", "max", "ultra"))
-_GENERATION = re.compile(r"m\d{1,2}", re.ASCII)
 
 
 class Chip(Record):
@@ -83,6 +80,7 @@ class AppleVariant(Record):
     least_share: float
 
 
+_MOST_DIGITS = 2
 # the fastest memory of a variant to the fastest of all before it, at most: 1,228 GB/s to 819 (M5
 # Ultra); 400 to 400 at least
 _NEXT_GENERATION = 1.5
@@ -139,13 +137,15 @@ def apple_variant(words: frozenset[str]) -> AppleVariant | None:
     """What is told of a chip by its variant alone: `apple m9 max`. None where the words name no
     generation, known or not, or no variant of Apple's.
     """
-    if not any(_GENERATION.fullmatch(word) for word in words):
+    if not any(_number_in(word) for word in words):
         return None
     variant = "".join(words & _APPLE_VARIANTS)
-    rows = [row for row in _table()["apple"] if row["variant"] == variant and _number_in(row)]
+    rows = [
+        row for row in _table()["apple"] if row["variant"] == variant and _number_in(row["chip"])
+    ]
     if not rows:
         return None
-    newest = max(rows, key=_number_in)
+    newest = max(rows, key=lambda row: _number_in(row["chip"]))
     return AppleVariant(
         slowest_gb_per_s=min(row.get("smaller", row)["gb_per_s"] for row in rows),
         newest_gb_per_s=newest["gb_per_s"],
@@ -159,10 +159,11 @@ def most_gb_per_s_of_apple() -> float:
     return float(max(row["gb_per_s"] for row in _table()["apple"]))
 
 
-def _number_in(row: Mapping[str, Any]) -> int:
-    """The generation of a chip of a computer, 0 for one that was made for phones."""
-    chip = row["chip"]
-    return int(chip[1:]) if _GENERATION.fullmatch(chip) else 0
+def _number_in(word: str) -> int:
+    """The generation of a chip of a computer, `m9`; 0 for any other word, and for one of phones."""
+    number = word[1:]
+    is_chip = word.startswith("m") and number.isdecimal() and len(number) <= _MOST_DIGITS
+    return int(number) if is_chip else 0
 
 
 def apple_chip_of(words: frozenset[str]) -> AppleChip | None:

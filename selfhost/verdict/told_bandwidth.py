@@ -381,7 +381,7 @@ def _of_machine(machine: Machine, processor: cpus.Processor) -> Ends:
     low, likely, high = _read_of(processor.share, _peaks_of(processor), of_socket)
     if _may_have_one_module(machine, processor):
         low = _read_of(processor.share, _peaks_of(processor, part=0.5), of_socket)[0]
-    return _across_sockets((low, likely, high), sockets)
+    return _across_sockets((low, likely * processor.share.untold, high), sockets)
 
 
 def _across_sockets(ends: Ends, sockets: int) -> Ends:
