@@ -546,12 +546,15 @@ def _rented_as(text: str) -> Described | None:
     table = shipped_table("cloud_types")
     name, _, beside = text.partition(" ")
     added = _cards_beside(beside) if beside else None
+    typed_name = (text if added is None else name).lower()
     for row in table["type"]:
-        match = re.fullmatch(row["types"], (text if added is None else name).lower(), re.ASCII)
+        if typed_name[:1] not in row["begins"]:
+            continue
+        match = re.fullmatch(row["types"], typed_name, re.ASCII)
         if match is None:
             continue
-        gib = row["gib"].get(match["kind"])
         processors = _processors(match["size"], row, table["sizes"])
+        gib = _gib(match, row, processors)
         if gib is not None and processors:
             cards = added or _cards_of_type(row, processors)
             return _rented(text, row, gib, processors, cards, table["sources"][row["source"]])
@@ -574,6 +577,17 @@ def _cards_of_type(row: Mapping[str, Any], processors: int) -> NamedCards | None
     return cards_named(f"{row.get('gpus', {}).get(str(processors), 1)}x {row['gpu']}")
 
 
+def _gib(match: re.Match[str], row: Mapping[str, Any], processors: int) -> float | None:
+    """GiB of a type: those that its name states, or so many for each processor; None for a kind
+    that the series does not have.
+    """
+    named = match.groupdict()
+    if "gib" in named:
+        return float(named["gib"])
+    of_each: float | None = row["gib"].get(named["kind"])
+    return None if of_each is None else of_each * processors
+
+
 def _processors(size: str, row: Mapping[str, Any], sizes: Mapping[str, int]) -> int:
     """The virtual processors of a size; 0 for a word that is none."""
     if "processors" in row:
@@ -594,7 +608,7 @@ def _rented(
     source: str,
 ) -> Described:
     around = cpus.class_of(row["cpu"])
-    memory = round(gib * processors * units.GIB)
+    memory = round(gib * units.GIB)
     facts: dict[str, Any] = {
         "system": "linux",
         "architecture": "x86_64" if around is None else around.architecture,

@@ -307,6 +307,25 @@ def test_nonsense_says_how_a_machine_is_stated() -> None:
         ("e2-small", 2, 2),
         ("Standard_B2s", 4, 2),
         ("azure b2ms", 8, 2),
+        # no Core i3 and no Ryzen 3
+        ("i3.2xlarge", 61, 8),
+        ("ovh r3-64", 64, 8),
+        ("c5n.18xlarge", 189, 72),
+        ("c4.8xlarge", 60, 36),
+        ("m4.xlarge", 16, 4),
+        ("m9g.2xlarge", 32, 8),
+        ("c6a.metal", 384, 192),
+        ("n2d-highcpu-16", 16, 16),
+        ("c2-standard-16", 64, 16),
+        ("c4d-standard-16", 62, 16),
+        ("Standard_D16ads_v7", 64, 16),
+        ("Standard_D8lds_v6", 16, 8),
+        ("Standard_B2as_v2", 8, 2),
+        ("Standard_E96ads_v5", 672, 96),
+        ("cpx52", 24, 12),
+        ("vultr vhp-4c-8gb-amd", 8, 4),
+        ("4xCPU-8GB", 8, 4),
+        ("ecs.g7.2xlarge", 32, 8),
     ],
 )
 def test_a_clouds_type_has_its_size(text: str, gib: int, processors: int) -> None:
@@ -327,6 +346,14 @@ def test_every_row_of_the_clouds_names_a_source_and_a_class() -> None:
         assert class_of(row["cpu"]) is not None, row["cpu"]
 
 
+@given(st.data())
+def test_no_row_of_the_clouds_is_left_aside_for_its_first_letter(data: st.DataObject) -> None:
+    """`begins` holds what the names of its types begin with."""
+    row = data.draw(st.sampled_from(shipped_table("cloud_types")["type"]))
+    name = data.draw(st.from_regex(re.compile(row["types"], re.ASCII), fullmatch=True))
+    assert name[0] in row["begins"]
+
+
 @each(
     ("text", "gib", "processors", "cards"),
     [
@@ -342,6 +369,9 @@ def test_every_row_of_the_clouds_names_a_source_and_a_class() -> None:
         ("p3.8xlarge", 244, 32, ["Tesla V100-SXM2"] * 4),
         ("n1-standard-8 + t4", 30, 8, ["Tesla T4"]),
         ("n1-standard-8 with 2x T4", 30, 8, ["Tesla T4"] * 2),
+        ("a2-highgpu-2g", 170, 24, ["NVIDIA A100-SXM4-40GB"] * 2),
+        ("a3-highgpu-8g", 1872, 208, ["NVIDIA H100 80GB HBM3"] * 8),
+        ("ovh l4-180", 180, 45, ["NVIDIA L4"] * 2),
         ("hetzner cax31", 16, 8, []),
         ("google cloud n2-standard-8", 32, 8, []),
         ("gcp n2-standard-8", 32, 8, []),
