@@ -308,10 +308,9 @@ def _kind_of_whole_cores(machine: Machine) -> ProcessorKind:
 
 
 def _kind_by_name(machine: Machine) -> ProcessorKind | None:
-    chip = chip_in(machine)
-    if chip is not None and chip.core == _ARMV8_0:
+    chip, series = chip_in(machine), named_processor(machine)
+    if _ARMV8_0 in (chip and chip.core, series and series.core):
         return _NEON
-    series = named_processor(machine)
     if series is None:
         return None
     kind = _BY_VECTORS[series.vectors]
