@@ -74,6 +74,7 @@ from selfhost.verdict.ranges import product
 from selfhost.verdict.record import Verdict
 from selfhost.verdict.speech import kind_of_speech
 from selfhost.verdict.speed import (
+    SHORT_CHAT_TOKENS,
     LaidOut,
     PaceRange,
     Speed,
@@ -1114,17 +1115,24 @@ def _named_run(row: dict[str, Any], group: str, device: str, pace: PaceRange) ->
 
 
 def _by_name(path: Path) -> Iterator[tuple[dict[str, Any], Verdict, PaceRange]]:
-    """The rows with what `check` tells of the machine by its name."""
+    """The rows with what `check` tells of the machine by its name: of a chat, or as deep in the
+    context as the run was.
+    """
     for row in rows(path):
-        verdict = check(
-            row["spec"],
-            Workload(quantization=row["quantization"], runtime=row["runtime"]),
-            machine=row["machine"],
-        )
+        workload = Workload(quantization=row["quantization"], runtime=row["runtime"])
+        verdict = check(row["spec"], workload, machine=row["machine"])
         pace = verdict.speed.decode if verdict.speed is not None else None
         if pace is None or verdict.needs is None:
             print(f"  without a pace: {row['spec']} on {row['machine']}", file=sys.stderr)
             continue
+        if (row.get("depth") or 0) > SHORT_CHAT_TOKENS:
+            deep = workload.replace(context_tokens=row["depth"])
+            full = check(row["spec"], deep, machine=row["machine"]).speed
+            if full is not None and full.decode and full.full_context_tokens_per_second:
+                left = min(1.0, full.full_context_tokens_per_second / full.decode.likely)
+                pace = PaceRange(
+                    low=pace.low * left, likely=pace.likely * left, high=pace.high * left
+                )
         yield row, verdict, pace
 
 

@@ -465,7 +465,7 @@ def test_a_named_processor_says_what_its_figure_rests_on() -> None:
     """The series, its memory with all channels, the share that runs reached, and what narrows it."""
     memory = memory_bandwidth.bandwidth(named("AMD Ryzen 7 7840HS w/ Radeon 780M Graphics"))
     assert memory is not None
-    for part in ("Ryzen 7040", "89.6 GB/s", "59 %", "by runs on", "half the channels", "--measure"):
+    for part in ("Ryzen 7040", "89.6 GB/s", "64 %", "by runs on", "half the channels", "--measure"):
         assert part in memory.how
 
 
@@ -602,7 +602,7 @@ def test_experts_in_ram_are_told_around_what_people_see() -> None:
 
 
 def test_processors_by_what_people_tell_of_them_are_told_around_what_they_see() -> None:
-    """Where nothing is told of the rate of the memory or of its modules computers likely read less than they would with the usual ones: 195 runs on 133 processors, of which 33 tell their memory."""
+    """195 runs on 133 processors: the 33 whose memory is told lie around the likely pace, the others some below it."""
     document = json.loads((TRUTH / "speed_processors_many.json").read_text(encoding="utf-8"))
     table = [dict(zip(document["columns"], row, strict=True)) for row in document["rows"]]
     assert len({row["processor"] for row in table}) > 120
@@ -622,7 +622,7 @@ def test_processors_by_what_people_tell_of_them_are_told_around_what_they_see() 
         (told if "ddr" in row["machine"] else untold).append(reached)
         inside.append(pace.low <= row["tokens_per_second"] <= pace.high)
     assert median(told) == pytest.approx(1, abs=0.05)
-    assert median(untold) == pytest.approx(1, abs=0.15)
+    assert 0.8 <= median(untold) <= 1.1
     assert sum(inside) >= 0.83 * len(inside)
 
 

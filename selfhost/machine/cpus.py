@@ -43,7 +43,8 @@ class Share(Record):
     """Of what memory and cores give together, what decoding was seen to read: slow end, likely,
     fast end; on how many devices it was seen. `core_gb_per_s`: what each core reads at most.
     `up_to_mts`: of series whose fastest memory has no more millions of transfers a second; None:
-    of any. `untold`: what is likely read of memory of which nothing is told, beside the usual one.
+    of any. `takes_either`: of those that may have a slower kind of memory than usual as many have
+    it.
     """
 
     low: float
@@ -52,7 +53,7 @@ class Share(Record):
     devices: int
     core_gb_per_s: float
     up_to_mts: int | None = None
-    untold: float = 1.0
+    takes_either: bool = False
 
     def read_together(self, peak: float, cores: float | None) -> float:
         """Bytes per second at which so many cores read weights while a model decodes, of memory of

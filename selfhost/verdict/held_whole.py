@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _OF_STEP = (
     "weights_bytes", "packed_bytes", "nested_bytes", "cache_bytes", "layers",
     "unpacking_core_seconds", "alone_core_seconds", "attending_core_seconds", "choosing_seconds",
+    "attending_to_small_heads_core_seconds",
     "few_bit_bytes", "weights_in_planes", "weights_looked_up",
 )  # fmt: skip
 # the figures of the memory come first: on one GPU the most, the least and the likely of what it

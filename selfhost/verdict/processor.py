@@ -87,11 +87,10 @@ _SSE = ProcessorKind(memory=(0.35, 1.0, 1.2), cores=(0.015, 0.04, 0.12))
 _BY_SETS = (("avx512f", _AVX512), ("avx2", _AVX2), ("avx", _OLD))
 # of a record that names the processor and no instruction sets: `vectors` of its row
 _BY_VECTORS = {"avx512": _AVX512, "avx2": _AVX2, "none": _OLD, "sse": _SSE, "arm": _ARM}
-# with AVX512-FP16 a build for the machine takes 128 numbers of a row of the context at once, and
-# those left over one by one (llama.cpp 0c1e570, GGML_F16_STEP of ggml-cpu/simd-mappings.h): at the
-# share of its cores an Emerald Rapids took 3.7 times as long for heads of 64, 1.3 to 2.1 for 128,
-# 0.4 for 256 (`measured_deep` of tests/truth/speed.json). The slow end of the cores holds half
-_IN_HALVES = 1.8
+# builds for cores with AVX512-FP16 take small heads number by number, which took an Emerald Rapids
+# 3.7 times as long as its share of a core tells (EXAONE 4.0 1.2B, `measured_deep` of
+# tests/truth/speed.json); the slow end of its cores holds half of that
+_OF_SMALL_HEADS = 1.8
 # the cores of an M1
 _APPLE_LOW = 25 * _GB
 # the peak of an M1, which no chip by Apple of a name that does not tell it is taken to be below
@@ -273,9 +272,9 @@ def on_apple_gpu(machine: Machine) -> bool:
     return machine.system == "macos" and machine.architecture == "aarch64"
 
 
-def attending_slowly(machine: Machine) -> float:
-    """How many times as long as other cores these may take to attend to a filled context."""
-    return _IN_HALVES if "avx512_fp16" in (machine.instruction_sets or ()) else 1.0
+def small_heads_slow(machine: Machine) -> float:
+    """How many times as long as their share tells its cores may take to attend with small heads."""
+    return _OF_SMALL_HEADS if "avx512_fp16" in (machine.instruction_sets or ()) else 1.0
 
 
 @lru_cache(maxsize=4096)

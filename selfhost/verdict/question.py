@@ -650,6 +650,9 @@ def _in_tokens(spec: ModelSpec, row: need.ArchitectureRow | None, workload: Work
             workload = workload.replace(context_tokens=max(usual, with_prompt or 0))
         if generates and workload.kv_cache_type is None and workload.task == "generate":
             workload = workload.replace(kv_cache_type="f16")
+    elif generates and is_context_stated(workload) and workload.context_tokens is None:
+        # whether it can use so many is a question even where nothing is known of its layers
+        workload = workload.replace(context_tokens=workload.tokens_with_prompt)
     if workload.task == "finetune":
         return workload.with_finetuning_defaults()
     if generates and workload.min_tokens_per_second is None:

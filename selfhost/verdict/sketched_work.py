@@ -31,7 +31,8 @@ UNCOUNTED, TEXT, PICTURES, DOCUMENTS, SPEECH, SOUND, PUBLISHED = range(7)
 # of a step, all that its pace on a processor follows from
 _OF_STEP = (
     "weights_bytes", "unpacking_core_seconds", "alone_core_seconds", "packed_bytes", "layers",
-    "attending_core_seconds", "is_vague", "choosing_seconds",
+    "attending_core_seconds", "attending_to_small_heads_core_seconds", "is_vague",
+    "choosing_seconds",
 )  # fmt: skip
 # of `speech.SpeechWork`, all that its pace follows from beside the step
 _OF_SPEECH = ("encoder_operations", "decoder_parameters", "audio_operations", "parameter_bytes")

@@ -44,7 +44,9 @@ _NARROW_SHARES = (0.3, 0.6, 1.3), (0.18, 0.3, 0.5)
 # tokens written for a minute: of 115 words at 1.3 tokens a word, of 150 words with time stamps, of
 # 200 words with time stamps at 1.5, as other languages than English take
 _TOKENS = (150.0, 210.0, 340.0)
-# half minutes that a minute of audio takes, for each begins where the last sentence ended
+# seconds that the encoder reads at once; how many of these a minute of audio takes, for each begins
+# where the last sentence ended
+_WINDOW_SECONDS = 30
 _WINDOWS = (2.0, 2.2, 2.6)
 # several texts are followed at once, and chosen among: a step of five takes 1.2 to 1.6 times one of
 # one on GPUs (whisper.cpp's bench, Bch5 beside Dec.), on cores up to five times. Whole programs
@@ -214,7 +216,9 @@ def pace_of_speech(
         return _unpaced("nothing tells how fast the memory is that it is read from")
     step = _step_of_beams(power, work, runtime, shares, token)
     beside = _BESIDE if power.device is None else _BESIDE_A_GPU
-    low, likely, high = added(product(_WINDOWS, encoded), product(_TOKENS, step), beside)
+    filled = _windows_filled(audio_seconds)
+    windows = product(_WINDOWS, (filled, filled, filled))
+    low, likely, high = added(product(windows, encoded), product(_TOKENS, step), beside)
     how = (
         f"on {power.how}; the encoder reads half a minute at a time"
         f" ({work.encoder_operations / 1e12:.2g} × 10^12 operations), and"
@@ -228,6 +232,15 @@ def pace_of_speech(
         how=how,
         audio_seconds=audio_seconds,
     )
+
+
+def _windows_filled(audio_seconds: int | None) -> float:
+    """How much more is read than a recording of that length has: the encoder reads half a minute
+    whatever is left of it. None: of one so long that it does not count.
+    """
+    if not audio_seconds:
+        return 1.0
+    return -(-audio_seconds // _WINDOW_SECONDS) * _WINDOW_SECONDS / audio_seconds
 
 
 def encode_seconds(

@@ -23,7 +23,6 @@ from .processor import (
     ANY_APPLE,
     any_apple_peaks,
     apple_chip_in,
-    attending_slowly,
     chip_of,
     has_sockets,
     is_client_by_class,
@@ -31,6 +30,7 @@ from .processor import (
     kind_of,
     named_processor,
     on_apple_gpu,
+    small_heads_slow,
     threads_of,
     threads_range,
 )
@@ -610,17 +610,17 @@ def processor_seconds(
     kind = kind_of(machine)
     slow, likely, fast = (
         max(
-            _seconds(step, operations, rate, threads * core, kept, attending),
+            _seconds(step, operations, rate, threads * core, kept, small_heads),
             step.packed_bytes / (threads * unpacks),
         )
-        for rate, threads, core, unpacks, operations, kept, attending in zip(
+        for rate, threads, core, unpacks, operations, kept, small_heads in zip(
             (memory.low, memory.likely, memory.high),
             threads_range(machine),
             core_shares(machine, memory),
             kind.unpacks,
             step.operation_counts,
             (0.0, *memory.kept_bytes),
-            (attending_slowly(machine), 1.0, 1.0),
+            (small_heads_slow(machine), 1.0, 1.0),
             strict=True,
         )
     )
@@ -645,21 +645,22 @@ def _seconds(
     rate: float,
     threads: float,
     kept_bytes: float = 0.0,
-    attending: float = 1.0,
+    small_heads: float = 1.0,
 ) -> float:
     """Of one token: memory, unpacking, the layers themselves, attention. Of the weights
     `kept_bytes` lie in the caches.
 
     Where memory is faster than the cores are, what they get through alone is what it takes.
-    `threads` are in cores of the processor measured on. `attending`: how many times as long as
-    there attention takes.
+    `threads` are in cores of the processor measured on. `small_heads`: how many times as long
+    as there attention to these takes.
     """
     taken = max(0.0, step.weights_bytes - kept_bytes) / (BANDWIDTH_SHARE * rate)
     taken += step.unpacking_core_seconds / threads
     taken = max(taken, step.alone_core_seconds / threads)
     taken += step.layers * LAYER_CORE_SECONDS / threads
     taken += operations * MEETING_SECONDS
-    taken += step.attending_core_seconds * attending / threads
+    more = (small_heads - 1) * step.attending_to_small_heads_core_seconds
+    taken += (step.attending_core_seconds + more) / threads
     return taken
 
 

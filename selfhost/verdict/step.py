@@ -76,6 +76,9 @@ CHOOSING_SECONDS = 8e-9
 # llama.cpp, flash attention, keys and values in 16 bits. A row of 64 takes 21 ns, one of 128 35
 # (Zen 5)
 _ATTENDING_SECONDS = (7e-9, 0.11e-9)
+# numbers of 16 bits that cores with AVX512-FP16 take at once in builds for them, and of no fewer
+# (llama.cpp 0c1e570, GGML_F16_STEP of ggml-cpu/simd-mappings.h)
+_LARGE_HEAD = 128
 
 
 # launched from Python, what an expert takes of a dense layer: 0.07 to 0.11 where all are called in
@@ -286,7 +289,17 @@ class Step(Record):
         """What attending to the context takes of one core of the processor measured on; windows end
         what a layer sees.
         """
-        seconds = 0.0
+        return sum(self._attending)
+
+    @cached_property
+    def attending_to_small_heads_core_seconds(self) -> float:
+        """That of heads of fewer numbers than the widest registers hold."""
+        return self._attending[1]
+
+    @cached_property
+    def _attending(self) -> tuple[float, float]:
+        """That of large and of small heads."""
+        seconds = [0.0, 0.0]
         for group in self.architecture.attention if self.architecture is not None else ():
             if group.kind == "cross":
                 continue
@@ -294,9 +307,11 @@ class Step(Record):
             width = float(group.key_length + group.value_length)
             if group.kind == "latent":
                 width = 2.0 * (group.latent_length or 0) + 2 * (group.rope_length or 0)
-            a_row, a_number = _ATTENDING_SECONDS
-            seconds += seen * group.heads * (a_row + width * a_number) * len(group.layers)
-        return seconds
+            row_seconds, number_seconds = _ATTENDING_SECONDS
+            is_small = width < 2 * _LARGE_HEAD
+            taken = seen * group.heads * (row_seconds + width * number_seconds)
+            seconds[is_small] += taken * len(group.layers)
+        return seconds[0], seconds[1]
 
     @cached_property
     def burdens(self) -> tuple[float, ...]:
@@ -305,6 +320,7 @@ class Step(Record):
         return (
             nested, packed - nested, self.weights_bytes - packed, self.cache_bytes, self.layers,
             self.unpacking_core_seconds, self.alone_core_seconds, self.attending_core_seconds,
+            self.attending_to_small_heads_core_seconds,
             self.few_bit_bytes, self.weights_in_planes, self.weights_looked_up, self.has_experts,
             *self.operation_counts, *(self.launched_layers or (0.0, 0.0, 0.0)),
         )  # fmt: skip

@@ -156,11 +156,12 @@ def _read_of_stated(
 class _Peaks(Record):
     """Bytes per second that memory gives at most, with all channels filled: the least and the most
     that are sold, the usual figure; the slowest and the fastest of the kinds of memory that are
-    each as usual.
+    each as usual; what a computer likely has of which nothing more is told.
     """
 
     least: float
     slowest: float
+    likely: float
     usual: float
     fastest: float
     most: float
@@ -168,10 +169,7 @@ class _Peaks(Record):
 
 def _read_of(share: cpus.Share, peaks: _Peaks, cores: float | None) -> Ends:
     """As `Bandwidth`, read by so many cores. Of memory and share one is usual where the other is
-    not; what reaches the weights is no more than memory gives. A computer that may have a slower
-    kind of memory than the usual one likely lies between both: 24 runs on 17 laptops with a Core of
-    the 12th or 13th generation, whose kind is not told, reached 0.67 of the usual one at the median
-    (tests/truth/speed_processors_many.json).
+    not; what reaches the weights is no more than memory gives.
     """
     together = share.read_together
     return (
@@ -179,7 +177,7 @@ def _read_of(share: cpus.Share, peaks: _Peaks, cores: float | None) -> Ends:
             share.low * together(peaks.slowest, cores),
             share.likely * together(peaks.least, cores),
         ),
-        share.likely * together((peaks.slowest * peaks.usual) ** 0.5, cores),
+        share.likely * together(peaks.likely, cores),
         min(
             max(
                 share.high * together(peaks.fastest, cores),
@@ -192,7 +190,7 @@ def _read_of(share: cpus.Share, peaks: _Peaks, cores: float | None) -> Ends:
 
 def _read_of_peak(share: cpus.Share, peak: float, cores: float | None) -> Ends:
     """As `_read_of`, of memory that is known."""
-    peaks = _Peaks(least=peak, slowest=peak, usual=peak, fastest=peak, most=peak)
+    peaks = _Peaks(least=peak, slowest=peak, likely=peak, usual=peak, fastest=peak, most=peak)
     return _read_of(share, peaks, cores)
 
 
@@ -278,7 +276,7 @@ def _named(machine: Machine) -> Bandwidth | None:
     how = (
         f"a processor of the series {processor.name} reads up to"
         f" {units.decimal(int(processor.usual))}/s with every memory channel filled{of_kinds};"
-        f" {_gets(processor.share, ends, processor.usual)}"
+        f" {_gets(processor.share, ends, _peaks_of(processor).likely)}"
         f"{_which_part(machine, processor)}; {MEASURE} narrows it"
     )
     return not_measured(ends, how, _kept(processor.cache_mb))
@@ -322,6 +320,7 @@ def _around_cards(machine: Machine) -> Bandwidth | None:
     peaks = _Peaks(
         least=computer.least,
         slowest=computer.least,
+        likely=usual,
         usual=usual,
         fastest=usual,
         most=computer.most,
@@ -355,9 +354,12 @@ ACROSS_SOCKETS = (0.5, 0.93, 0.75)
 
 def _peaks_of(processor: cpus.Processor, part: float = 1.0) -> _Peaks:
     """Of memory on such a part of its channels."""
+    is_between = processor.share.takes_either
+    likely = (processor.slowest * processor.usual) ** 0.5 if is_between else processor.usual
     return _Peaks(
         least=part * processor.least,
         slowest=part * processor.slowest,
+        likely=part * likely,
         usual=part * processor.usual,
         fastest=part * processor.fastest,
         most=part * processor.most,
@@ -381,7 +383,7 @@ def _of_machine(machine: Machine, processor: cpus.Processor) -> Ends:
     low, likely, high = _read_of(processor.share, _peaks_of(processor), of_socket)
     if _may_have_one_module(machine, processor):
         low = _read_of(processor.share, _peaks_of(processor, part=0.5), of_socket)[0]
-    return _across_sockets((low, likely * processor.share.untold, high), sockets)
+    return _across_sockets((low, likely, high), sockets)
 
 
 def _across_sockets(ends: Ends, sockets: int) -> Ends:
