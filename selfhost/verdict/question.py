@@ -641,23 +641,34 @@ def architectures(catalogue: Catalogue) -> Mapping[str, Any]:
 
 def _in_tokens(spec: ModelSpec, row: need.ArchitectureRow | None, workload: Workload) -> Workload:
     """Context, cache and pace where they make sense for that kind of model and task."""
-    architecture, generates = spec.architecture, spec.modality in GENERATING
-    if architecture is not None and spec.modality in (*GENERATING, "embedding"):
-        if workload.context_tokens is None:
-            trained = need.trained_tokens(architecture, row) or DEFAULT_CONTEXT_TOKENS
-            with_prompt = workload.tokens_with_prompt if generates else None
-            usual = min(DEFAULT_CONTEXT_TOKENS, trained)
-            workload = workload.replace(context_tokens=max(usual, with_prompt or 0))
-        if generates and workload.kv_cache_type is None and workload.task == "generate":
-            workload = workload.replace(kv_cache_type="f16")
-    elif generates and is_context_stated(workload) and workload.context_tokens is None:
-        # whether it can use so many is a question even where nothing is known of its layers
-        workload = workload.replace(context_tokens=workload.tokens_with_prompt)
+    has_layers, generates = spec.architecture is not None, spec.modality in GENERATING
+    if workload.context_tokens is None:
+        workload = workload.replace(context_tokens=_usual_context(spec, row, workload))
+    caches = has_layers and generates and workload.task == "generate"
+    if caches and workload.kv_cache_type is None:
+        workload = workload.replace(kv_cache_type="f16")
     if workload.task == "finetune":
         return workload.with_finetuning_defaults()
     if generates and workload.min_tokens_per_second is None:
         workload = workload.replace(min_tokens_per_second=DEFAULT_MIN_TOKENS_PER_SECOND)
     return workload
+
+
+def _usual_context(
+    spec: ModelSpec, row: need.ArchitectureRow | None, workload: Workload
+) -> int | None:
+    """The context that is taken where none is stated; None where tokens make no sense, or nothing
+    depends on them.
+    """
+    architecture, generates = spec.architecture, spec.modality in GENERATING
+    with_prompt = workload.tokens_with_prompt if generates else None
+    if architecture is None:
+        # whether it can use so many is a question even where nothing is known of its layers
+        return with_prompt if is_context_stated(workload) else None
+    if not generates and spec.modality != "embedding":
+        return None
+    trained = need.trained_tokens(architecture, row) or DEFAULT_CONTEXT_TOKENS
+    return max(min(DEFAULT_CONTEXT_TOKENS, trained), with_prompt or 0)
 
 
 def beyond(
