@@ -134,14 +134,13 @@ def apple_chip(chip: str, variant: str) -> AppleChip | None:
 
 
 def apple_variant(words: frozenset[str]) -> AppleVariant | None:
-    """What is told of a chip by its variant alone: `apple m9 max`. None where the words name no
-    generation, known or not, or no variant of Apple's.
+    """What is told of a chip by its letter and its variant alone: `apple m9 max`, `apple a19 pro`.
+    None where the words name no generation, known or not, or no variant of Apple's.
     """
-    if not any(_number_in(word) for word in words):
-        return None
+    letters = {word[0] for word in words if _number_in(word)}
     variant = "".join(words & _APPLE_VARIANTS)
     rows = [
-        row for row in _table()["apple"] if row["variant"] == variant and _number_in(row["chip"])
+        row for row in _table()["apple"] if row["variant"] == variant and row["chip"][0] in letters
     ]
     if not rows:
         return None
@@ -160,9 +159,9 @@ def most_gb_per_s_of_apple() -> float:
 
 
 def _number_in(word: str) -> int:
-    """The generation of a chip of a computer, `m9`; 0 for any other word, and for one of phones."""
+    """The generation of a chip, `m9`, `a19`; 0 for any other word."""
     number = word[1:]
-    is_chip = word.startswith("m") and number.isdecimal() and len(number) <= _MOST_DIGITS
+    is_chip = word[0] in "am" and number.isdecimal() and len(number) <= _MOST_DIGITS
     return int(number) if is_chip else 0
 
 

@@ -45,7 +45,7 @@ _WIDTH = re.compile(r"\b(?:1[3-6]|2[47])\b(?! ?gb)", re.ASCII)
 # said of any
 _ANY_MAC = frozenset(("apple", "mac", "chip", "silicon"))
 # `m5.xlarge` is rented
-_CHIP = re.compile(r"\b(m\d{1,2}|a18)(?:\s*(pro|max|ultra))?\b(?!\.\w)", re.ASCII)
+_CHIP = re.compile(r"\b(m[1-9]\d?|a18)(?:\s*(pro|max|ultra))?\b(?!\.\w)", re.ASCII)
 
 
 # cards with the number of a chip
@@ -80,6 +80,9 @@ def _of_unknown_chip(
     newest = _newest_alike(chip, product_words)
     if newest is None:
         return None
+    least, most = newest["gib"][0] / 2, newest["gib"][-1] * 2
+    if not all(least <= size_gib <= most for size_gib in stated_gib):
+        return None
     title = f"Apple {' '.join(filter(None, chip)).title()}"
     memory_gib = max(stated_gib, default=newest["gib"][0])
     facts = _facts(title, memory_gib, newest["cores"])
@@ -96,7 +99,7 @@ def _of_unknown_chip(
     note = (
         f'"{text}" is judged as a Mac with {size}. Its chip is not known here. Its range runs from'
         f" the slowest chip of its kind, past the newest ({_title(newest)}), to half as much again"
-        " as the fastest."
+        " as the fastest, a guess."
     )
     return Described(machine=planned(machine), title=title, note=note)
 
@@ -106,12 +109,13 @@ def _newest_alike(chip: tuple[str, str], product_words: frozenset[str]) -> Mappi
     makes no such variant, or the words name no Mac.
     """
     rows = [row for row in shipped_table("macs")["mac"] if row["chip"].startswith("m")]
-    names = {word for row in rows for name in row["years"] for word in name.split()}
-    alike = [row for row in rows if row["variant"] == chip[1]]
-    is_unknown = chip[0].startswith("m") and all(row["chip"] != chip[0] for row in alike)
-    if not (alike and is_unknown and _number(chip[0]) and product_words <= names):
+    of_variant = [row for row in rows if row["variant"] == chip[1]]
+    products = {name for row in of_variant for name in row["years"]}
+    is_product = any(product_words <= frozenset(name.split()) for name in products)
+    is_unknown = chip[0].startswith("m") and all(row["chip"] != chip[0] for row in of_variant)
+    if not (of_variant and is_unknown and is_product):
         return None
-    newest: Mapping[str, Any] = max(alike, key=lambda row: _number(row["chip"]))
+    newest: Mapping[str, Any] = max(of_variant, key=lambda row: _number(row["chip"]))
     return newest
 
 

@@ -76,9 +76,9 @@ _OLD = ProcessorKind(memory=(0.35, 1.0, 1.2), cores=(0.05, 0.2, 0.6))
 _NEON = _OLD.replace(unpacks=(0.6e9, 0.82e9, 1.1e9))
 # its row of `core`
 _ARMV8_0 = "neon"
-# a build without the vectors of the cores: 0.003 to 0.005 of a HiFive Premier P550 and a DC-ROMA
-# with two of its chips (Ollama, geerlingguy/ai-benchmarks); the fast end is a guess, with them
-_SCALAR = ProcessorKind(memory=(0.1, 1.0, 1.1), cores=(0.003, 0.01, 0.6))
+# without vectors, or in a build without them: 0.003 to 0.005 of a HiFive Premier P550 and a DC-ROMA
+# with two of its chips (Ollama, geerlingguy/ai-benchmarks); with them the fast end, a guess
+_SCALAR = ProcessorKind(memory=(0.1, 1.0, 1.1), cores=(0.003, 0.005, 0.6))
 _UNREAD = ProcessorKind(memory=(0.35, 1.0, 1.2), cores=(0.1, 0.5, 1.2))
 # without AVX: 0.022 of a Core 2 Quad, 0.03 of a Pentium Gold 4417U, 0.045 of two Xeon X5670 (a
 # guess around these three)

@@ -488,8 +488,8 @@ def _shared_peak(machine: Machine, device: Accelerator | None) -> Peak | None:
     slow, likely, fast = any_apple_peaks(machine)
     least = max(machine_rate or 0, slow)
     most = max(least, fast)
-    usual = min(most, max(least, machine_rate or likely))
-    return Peak(slow=least, likely=usual, fast=most, how="not measured")
+    # cores read a part of what the GPU may
+    return Peak(slow=least, likely=max(least, min(likely, most)), fast=most, how="not measured")
 
 
 def _filled(part: float) -> str:

@@ -13,6 +13,7 @@ from selfhost.machine.named import (
 )
 from selfhost.machine.profiles import UnknownMachineError
 from selfhost.machine.reader import Machine
+from selfhost.machine.record import Accelerator
 from selfhost.verdict.memory_bandwidth import bandwidth
 from selfhost.verdict.speed import shared_gpu_of
 
@@ -423,13 +424,57 @@ def test_a_chip_that_is_not_made_yet_has_the_range_of_its_kind(
     assert peak == pytest.approx([slowest * 1e9, newest * 1e9, fastest * 1e9])
     memory = bandwidth(named.profile.machine)
     assert memory is not None
-    assert memory.low < 0.5 * slowest * 1e9
+    # no core reads all of it
+    assert memory.low < 0.8 * slowest * 1e9 < memory.high
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "m0",
+        "m05 max 64gb",
+        "macbook pro m4 ultra",
+        "macbook air m9 ultra",
+        "m9 max 7gb",
+        "m9 pro 1tb",
+    ],
+)
+def test_a_mac_that_apple_would_not_make_is_none(text: str) -> None:
+    with pytest.raises(UnknownMachineError):
+        profile_named(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "slowest", "fastest"),
+    [("Apple M9 Max", 300e9, 921e9), ("Apple A19 Pro", 60e9, 90e9), (None, 68.25e9, 1228e9)],
+)
+def test_cores_that_read_a_part_of_the_memory_tell_nothing_of_the_likely_pace(
+    name: str | None, slowest: float, fastest: float
+) -> None:
+    """What the cores of a chip that no table has were measured to read raises the slow end alone."""
+    machine = Machine(
+        system="macos", architecture="aarch64", scope="host", cpu_model=name,
+        accelerators=(Accelerator(vendor="apple", name="GPU", unified=True),),
+    )  # fmt: skip
+    untold = shared_gpu_of(machine)
+    assert untold is not None
+    assert (untold.peak.slow, untold.peak.fast) == pytest.approx((slowest, fastest))
+    measured = shared_gpu_of(
+        machine.replace(
+            memory_bandwidth_bytes_per_second=int(1.1 * slowest),
+            sources={"memory_bandwidth_bytes_per_second": "measured: 8 threads"},
+        )
+    )
+    assert measured is not None
+    assert measured.peak.slow == pytest.approx(1.1 * slowest)
+    assert measured.peak.likely == pytest.approx(max(untold.peak.likely, measured.peak.slow))
 
 
 def test_no_chip_had_memory_more_than_half_as_fast_again_as_those_before_it() -> None:
     """What a chip that is not known is given at most."""
     fastest: dict[str, float] = {}
-    for chip, variant in sorted(chip for chip in apple_chips() if chip[0].startswith("m")):
+    computers = [chip for chip in apple_chips() if chip[0].startswith("m")]
+    for chip, variant in sorted(computers, key=lambda chip: int(chip[0][1:])):
         row = apple_chip(chip, variant)
         assert row is not None
         assert row.gb_per_s <= 1.5 * fastest.get(variant, row.gb_per_s)

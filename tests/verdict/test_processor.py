@@ -364,6 +364,7 @@ def test_cores_that_unpack_slowly_bound_the_pace_by_any_name(
 ) -> None:
     pace = decode(model, "Q4_K_M", name)
     assert pace.low <= tokens_per_second <= pace.high
+    assert pace.likely == pytest.approx(tokens_per_second, rel=0.5)
 
 
 def test_a_pi_400_is_a_pi_4() -> None:
@@ -372,6 +373,8 @@ def test_a_pi_400_is_a_pi_4() -> None:
         decode("llama-3.2-1b-instruct", "Q4_K_M", f"raspberry pi {name} 4gb") for name in (4, 400)
     )
     assert one.ends == pytest.approx(other.ends)
+    module = decode("llama-3.2-1b-instruct", "Q4_K_M", "cm4 4gb")
+    assert module.ends == pytest.approx(other.ends)
 
 
 def test_a_laptop_that_may_have_a_slower_kind_of_memory_likely_lies_between_both() -> None:
