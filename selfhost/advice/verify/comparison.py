@@ -46,6 +46,9 @@ CLOSE_FACTOR, NARROW_FACTOR = 1.25, 2.0
 # no residual of the fit: ranges of a factor of 2 hold 94 % of 281 published runs
 # (benchmarks/speed_residuals.py)
 _FOREIGN_FACTOR = 3.0
+# of the average of repeated runs, how far they may lie apart from it: half of what most ranges are
+# wide. Quiet ones lie 1 to 3 % apart, beside other programs 10 % and more (llama-bench, here)
+_STEADY = 0.25
 _TIED_TO_CACHE_TYPE = ("kv_cache", CONTEXT, EVERYTHING_ELSE, ALL_MEMORY)
 _GROWS_WITH_CONTEXT = (*_TIED_TO_CACHE_TYPE, "compute")
 
@@ -432,6 +435,11 @@ def _why_no_pace(
         return "no pace is predicted for it"
     if seen.drafted and seen.kind == "decode":
         return "the run drafts tokens, so that a step gives several: compare one without a draft"
+    if (seen.deviation or 0) > _STEADY:
+        return (
+            f"its repetitions lie {units.percent(seen.deviation or 0)} apart from their average:"
+            " run it again where nothing else runs"
+        )
     if seen.shared:
         return (
             "other requests were answered at the same time, and had a part of it: compare one that"

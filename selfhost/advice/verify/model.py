@@ -9,6 +9,7 @@ from ...catalogue.lookup import understood_name
 from ...catalogue.names import id_of
 from ...catalogue.outlines import Outline
 from ...catalogue.spec import ModelSpec
+from ...catalogue.spec_values import GENERATING
 from ...core import units
 from ...core.errors import SelfhostError, UnknownModelError
 from ...core.records import Record, pattern
@@ -191,18 +192,38 @@ def _of_shape(run: Run, catalogue: Catalogue) -> str | None:
     """
     if run.parameters is None or run.architecture is None:
         return None
-    near = {
-        outline.id: abs(outline.parameters_total - run.parameters) > _ROUNDED
+    decodes = any(pace.kind == "decode" for pace in run.paces)
+    candidates = [
+        outline
         for outline in catalogue.outlines()
-        if outline.parameters_total
-        and abs(outline.parameters_total / run.parameters - 1) < _SAME_COUNT
+        if outline.parameters_total and (outline.modality in GENERATING or not decodes)
+    ]
+    near = {
+        outline.id: abs((outline.parameters_total or 0) - run.parameters) > _ROUNDED
+        for outline in candidates
+        if abs((outline.parameters_total or 0) / run.parameters - 1) < _SAME_COUNT
     }
     standings = Standings.of_catalogue(catalogue)
     for spec_id in sorted(near, key=lambda id: (near[id], _by_use(standings.of(id)))):
         architecture = catalogue.spec(spec_id).architecture
         if architecture is not None and architecture.row == run.architecture:
             return spec_id
+    # what sees has its encoders in a file of their own
+    seeing = [outline.id for outline in candidates if outline.modality == "vision"]
+    for spec_id in sorted(seeing, key=lambda id: _by_use(standings.of(id))):
+        if _is_its_text_part(catalogue.spec(spec_id), run.parameters, run.architecture):
+            return spec_id
     return None
+
+
+def _is_its_text_part(spec: ModelSpec, parameters: int, architecture: str) -> bool:
+    """Whether a model without its encoders has that architecture and so many parameters."""
+    total, encoders = spec.parameters.total, spec.parameters.encoders
+    if spec.architecture is None or spec.architecture.row != architecture:
+        return False
+    if total is None or encoders is None:
+        return False
+    return abs((total - encoders) / parameters - 1) < _SAME_COUNT
 
 
 def _by_use(standing: Standing | None) -> tuple[bool | int | str, ...]:

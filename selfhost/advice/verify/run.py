@@ -19,7 +19,8 @@ class SeenPace(Record):
     several requests on average, with `depth_tokens` in the context on average (of a prompt: before
     it); either is None where the run does not tell. `sequences` decoded at once, all together at
     that pace. `drafted`: steps that give several tokens are among them. `shared`: others were
-    answered at the same time, and had their part of what the machine gives.
+    answered at the same time, and had their part of what the machine gives. `deviation`: the
+    standard deviation of its repetitions, as a share of the pace; None where the run tells none.
     """
 
     kind: str
@@ -28,6 +29,7 @@ class SeenPace(Record):
     depth_tokens: int | None = None
     sequences: int = 1
     drafted: bool = False
+    deviation: float | None = None
     shared: bool = False
 
 

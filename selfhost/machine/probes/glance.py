@@ -30,7 +30,7 @@ from .traces import Trace, best_rates_of_one, rates
 
 # memory gives 0.4 of what the last cache does (Granite Rapids), 0.3 to 0.54 (Emerald Rapids), or
 # 0.25 to 0.6 (EPYC). Where as much was read as leaves the caches, what is below that much of a
-# cache came from memory; where less was, from half on some came from the cache
+# cache came from memory; where less was and comes unevenly, from half on some came from the cache
 _MOST_OF_CACHE, _SURELY_MEMORY = 0.75, 0.5
 # what comes in part from a cache comes unevenly: its slowest quarter below 0.84 of its fastest
 # (17 of 17 glances), and memory at 0.85 to 0.96 (33 of 43; 8 to 64 MiB for each of two virtual

@@ -66,6 +66,21 @@ def test_published_runs_with_experts_in_ram_lie_inside(
     assert likely == pytest.approx(pace, rel=0.25)
 
 
+@pytest.mark.parametrize(("deviation", "is_compared"), [("0.12", True), ("20.0", False)])
+def test_a_run_whose_repetitions_lie_far_apart_is_not_compared(
+    deviation: str, is_compared: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """32 ± 20 tokens/s is any pace."""
+    log = tmp_path / "bench.md"
+    table = _TABLE.format(model=_DENSE, layers=99, experts=0, pace=32.0)
+    log.write_text(table.replace("± 0.12", f"± {deviation}"), encoding="utf-8")
+    arguments = ["verify", str(log), "--model", "llama3.1:8b", "--machine", "rtx 3060 12gb"]
+    main(arguments)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert ("62 % apart" in shown) != is_compared
+    assert ("NOTHING TO COMPARE" in shown) != is_compared
+
+
 def test_a_pace_with_layers_in_ram_is_compared(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

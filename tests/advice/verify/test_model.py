@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from selfhost.advice.verify.model import identify
-from selfhost.advice.verify.run import Run
+from selfhost.advice.verify.run import Run, SeenPace
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.core.errors import SelfhostError, UnknownModelError
 from selfhost.core.saying import in_shell
@@ -106,6 +106,20 @@ def test_of_one_shape_the_best_known_stands(architecture: str, parameters: int, 
     """A tune of somebody else's is an odd name for what its publisher started from."""
     run = Run(tool="x", architecture=architecture, parameters=parameters)
     assert identify(run, open_catalogue(), None).model == model
+
+
+@pytest.mark.parametrize(
+    ("architecture", "parameters", "name"),
+    # what llama-bench prints of them; an embedding model has the first shape, too, and the second
+    # has its encoder of images in another file
+    [("qwen3", 596_050_000, "qwen3-0.6b"), ("qwen3vl", 1_720_000_000, "qwen3-vl-2b")],
+)
+def test_what_decodes_is_no_embedding_model_and_may_see(
+    architecture: str, parameters: int, name: str
+) -> None:
+    decoding = SeenPace(kind="decode", tokens_per_second=21.0, tokens=128)
+    run = Run(tool="x", architecture=architecture, parameters=parameters, paces=(decoding,))
+    assert identify(run, open_catalogue(), None).model.startswith(name)
 
 
 @pytest.mark.parametrize(

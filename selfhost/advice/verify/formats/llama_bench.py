@@ -188,7 +188,14 @@ def _paces(row: _Row) -> Iterable[SeenPace]:
         tokens_per_second=positive(row["avg_ts"]),
         tokens=prompt or written,
         depth_tokens=(whole(row.get("n_depth", "0")) or 0) + written // 2,
+        deviation=_deviation(row["avg_ts"], row.get("stddev_ts", "")),
     )
+
+
+def _deviation(average: str, deviation: str) -> float | None:
+    """As a share of the average; None where either is no number."""
+    mean, away = positive(average), positive(deviation)
+    return None if mean is None or away is None else away / mean
 
 
 def _of_table(text: str) -> Run | None:
@@ -267,9 +274,13 @@ def _pace_of_test(row: _Row) -> Iterable[SeenPace]:
     if match is None:
         return
     writes, tokens = match[1] == "tg", int(match[2])
+    # `5.04 ± 0.26`, however the sign was decoded
+    average, *beside = row["t/s"].split() or [""]
+    deviation = beside[-1] if beside else ""
     yield SeenPace(
         kind="decode" if writes else "prompt",
-        tokens_per_second=positive(row["t/s"].partition(" ")[0]),
+        tokens_per_second=positive(average),
+        deviation=_deviation(average, deviation),
         tokens=tokens,
         depth_tokens=int(match[3] or 0) + (tokens // 2 if writes else 0),
     )
