@@ -129,19 +129,34 @@ def _on_accelerators(
     candidates: Sequence[Place],
     layers: int | None,
 ) -> Iterator[Needs]:
-    """All of it on the one with most room, else its `layers` shared out; nothing where neither
+    """All of it on the fastest that holds it, else its `layers` shared out; nothing where neither
     holds a layer.
     """
     sized = [place for place in candidates if place.room_bytes is not None]
     if not sized:
         return
     largest = max(sized, key=lambda place: place.room_bytes or 0)
-    if taken_by(memory).whole_bytes <= (largest.room_bytes or 0):
-        yield on_one(needs, largest.where)
+    whole_bytes = taken_by(memory).whole_bytes
+    holding = [place for place in sized if whole_bytes <= (place.room_bytes or 0)]
+    if holding:
+        yield on_one(needs, _fastest(holding, machine).where)
     elif layers:
         yield from layers_shared_out(
             needs, memory, _beside_each_other(sized, largest, machine), layers
         )
+
+
+def _fastest(holding: Sequence[Place], machine: Machine) -> Place:
+    """The one whose memory is fastest, of several alike or unknown the one with most room."""
+    if len(holding) == 1:
+        return holding[0]
+    from .graphics import device_bandwidth
+
+    cards = machine.accelerators or ()
+    return max(
+        holding,
+        key=lambda place: (device_bandwidth(cards[place.index]) or 0, place.room_bytes or 0),
+    )
 
 
 def _on_roomiest(

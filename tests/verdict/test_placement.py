@@ -411,3 +411,21 @@ def test_where_nothing_fits_the_least_that_is_short_is_told() -> None:
     assert found("memory", whole, machine).outcome is Outcome.PASS
     small = GPU.replace(memory_total_bytes=8 * GIB, memory_free_bytes=8 * GIB)
     assert found("memory", whole, machine.replace(accelerators=(small,))).short == 10 * GIB
+
+
+@pytest.mark.parametrize(
+    ("cards", "chosen"),
+    [
+        # as much memory, three times the rate
+        ("p40 and rtx 4090", "accelerator:1"),
+        ("rtx 4090 and p40", "accelerator:0"),
+        # the smaller card is the faster
+        ("rtx 3060 12gb and rtx 3080 10gb", "accelerator:1"),
+        ("rtx 3090 and gtx 1060", "accelerator:0"),
+    ],
+)
+def test_of_two_cards_that_hold_it_the_faster_has_it(cards: str, chosen: str) -> None:
+    verdict = api.check("llama-3.1-8b-instruct", Workload(quantization="Q4_K_M"), machine=cards)
+    assert verdict.needs is not None
+    assert verdict.needs.memory is not None
+    assert {term.where for term in verdict.needs.memory.terms} == {chosen, "host"}

@@ -112,3 +112,12 @@ def test_a_context_in_k_of_a_model_that_counts_thousands_is_told_which_is_meant(
     said = "context_tokens=128000, which it calls 128k: k is 1,024 tokens here"
     assert finding.remedy == said
     assert plain.remedy == "context_tokens=128000"
+
+
+@pytest.mark.parametrize("model", ["phi-4-multimodal-instruct", "moondream2"])
+def test_a_prompt_asks_for_the_context_of_a_model_whose_layers_are_not_known(model: str) -> None:
+    """One of a million tokens ran on models that nobody knows to use so many."""
+    judged = check(model, Workload(prompt_tokens=1_000_000), machine="rtx 4090 128gb")
+    assert "context-not-known" in {finding.code for finding in judged.findings}
+    shorter = check(model, Workload(prompt_tokens=500), machine="rtx 4090 128gb")
+    assert "context-not-known" not in {finding.code for finding in shorter.findings}
