@@ -1510,3 +1510,27 @@ def test_twice_the_gpus_read_twice_as_fast_only_where_they_share_every_layer() -
     assert four is not None
     assert 1.4 < four.likely / two.likely < 2
     assert paces["llama.cpp", 2] == paces["llama.cpp", 4]
+
+
+@pytest.mark.parametrize(
+    ("machine", "seen"),
+    [
+        # geerlingguy/ai-benchmarks issues 43, 46 and 40 (Vulkan); a note of kreier's (CUDA b4977)
+        ("rtx 4090", 18_709), ("rtx 2080 ti", 9_248), ("rtx 3060 12gb", 6_744), ("rtx 3070 ti", 12_830),
+        ("m1 ultra", 5_588),
+    ],
+)  # fmt: skip
+def test_a_small_model_reads_prompts_no_faster_than_its_operations_start(
+    machine: str, seen: int
+) -> None:
+    """TinyLlama 1.1B in Q4_K_M; by what larger ones compute an RTX 4090 would read at 36,000 to 112,000 a second."""
+    workload = Workload(quantization="Q4_K_M", runtime="llama.cpp", prompt_tokens=512)
+    speed = check("tinyllama-1.1b-chat-v1.0", workload, machine=machine).speed
+    assert speed is not None
+    assert speed.prompt is not None
+    assert speed.prompt.low <= seen <= speed.prompt.high
+    larger = check("llama-3.1-8b-instruct", workload, machine=machine).speed
+    assert larger is not None
+    assert larger.prompt is not None
+    # in proportion to their parameters at most
+    assert speed.prompt.likely < 7.5 * larger.prompt.likely
