@@ -433,6 +433,11 @@ def _why_no_pace(
         if speed is not None and speed.decode is None:
             return speed.how
         return "no pace is predicted for it"
+    return _why_another_pace(seen, least_tokens)
+
+
+def _why_another_pace(seen: SeenPace, least_tokens: int) -> str | None:
+    """Why the run's own pace is no pace of one request alone; None where it is."""
     if seen.drafted and seen.kind == "decode":
         return "the run drafts tokens, so that a step gives several: compare one without a draft"
     if (seen.deviation or 0) > _STEADY:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 from ...catalogue.index import Catalogue
 from ...catalogue.lookup import understood_name
@@ -192,19 +193,14 @@ def _of_shape(run: Run, catalogue: Catalogue) -> str | None:
     """
     if run.parameters is None or run.architecture is None:
         return None
+    standings = Standings.of_catalogue(catalogue)
     decodes = any(pace.kind == "decode" for pace in run.paces)
     candidates = [
         outline
         for outline in catalogue.outlines()
         if outline.parameters_total and (outline.modality in GENERATING or not decodes)
     ]
-    near = {
-        outline.id: abs((outline.parameters_total or 0) - run.parameters) > _ROUNDED
-        for outline in candidates
-        if abs((outline.parameters_total or 0) / run.parameters - 1) < _SAME_COUNT
-    }
-    standings = Standings.of_catalogue(catalogue)
-    for spec_id in sorted(near, key=lambda id: (near[id], _by_use(standings.of(id)))):
+    for spec_id in _by_count(candidates, run.parameters, standings):
         architecture = catalogue.spec(spec_id).architecture
         if architecture is not None and architecture.row == run.architecture:
             return spec_id
@@ -214,6 +210,16 @@ def _of_shape(run: Run, catalogue: Catalogue) -> str | None:
         if _is_its_text_part(catalogue.spec(spec_id), run.parameters, run.architecture):
             return spec_id
     return None
+
+
+def _by_count(candidates: Iterable[Outline], parameters: int, standings: Standings) -> list[str]:
+    """Those that have so many parameters, the nearest and of these the best known first."""
+    near = {
+        outline.id: abs((outline.parameters_total or 0) - parameters) > _ROUNDED
+        for outline in candidates
+        if abs((outline.parameters_total or 0) / parameters - 1) < _SAME_COUNT
+    }
+    return sorted(near, key=lambda id: (near[id], _by_use(standings.of(id))))
 
 
 def _is_its_text_part(spec: ModelSpec, parameters: int, architecture: str) -> bool:
