@@ -107,10 +107,11 @@ EXPERTS_REPLAYED = TokenCost(of_two=2.5, doubt=(2.2, 2.2))
 # type, from 0.5B to 70B. llama-server chooses on one core, for each token of the vocabulary: beside
 # llama-batched-bench, which chooses none, 0.40 and 0.46 ms of 152,000 (128 and 32 at once, an
 # i9-10900F), which is 2.6 and 3.0 ns of each; by what is told of the model 0.1 to 1.6 ms there and
-# on an i5-9600K, and 2.2 of 248,000 on a Xeon E5-1650 v3, 0.8 to 10 ns
-# (tests/truth/speed_parallel.json). That a faster core takes a third of it is a guess
+# on an i5-9600K, and 2.2 of 248,000 on a Xeon E5-1650 v3, 0.8 to 10 ns, and 8 ms on an i5-2500K, 50
+# (tests/truth/speed_parallel.json). Of 30 runs of dense models on seven computers the likely figure
+# is 63 % off, with 3 ns 87. That a faster core takes a fifth of it is a guess
 _SEQUENCE_SECONDS = (100e-6, 70e-6, 20e-6)
-_CHOICE_SECONDS = (9e-9, 3e-9, 1e-9)
+_CHOICE_SECONDS = (20e-9, 5e-9, 1e-9)
 
 
 def host_seconds(step: Step) -> Range:
