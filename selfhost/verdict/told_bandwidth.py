@@ -429,7 +429,7 @@ def _of_guests(machine: Machine) -> Bandwidth | None:
         return None
     (low, likely, high), types = guests
     how = (
-        f"a guess: {types} virtual machines of clouds with about as many such cores read"
+        f"{types} virtual machines of clouds with about as many such cores read"
         f" {units.decimal(int(low))}/s to {units.decimal(int(high))}/s of memory; this one was not"
         " measured"
     )
