@@ -162,14 +162,14 @@ def is_context_stated(workload: Workload) -> bool:
 
 
 def _refuse_longer_prompt(spec: ModelSpec, workload: Workload) -> None:
-    """Raises `WorkloadError` for a prompt that the stated context cannot hold."""
+    """Raises `WorkloadError` for a prompt that the stated context cannot hold beside an answer."""
     prompt, context = workload.prompt_tokens, workload.context_tokens
-    if prompt is None or context is None or prompt <= context or spec.modality not in GENERATING:
+    if prompt is None or context is None or prompt < context or spec.modality not in GENERATING:
         return
     least = workload.replace(context_tokens=None).tokens_with_prompt
     raise WorkloadError.of(
         "prompt_tokens",
-        f"a prompt of {prompt:,} tokens is longer than the context of {context:,}",
+        f"a prompt of {prompt:,} tokens leaves no room for an answer in a context of {context:,}",
         f"{option('context_tokens', least or 0)} holds it and an answer; without"
         f" {option('context_tokens')} as much is taken",
     )

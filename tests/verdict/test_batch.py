@@ -296,12 +296,15 @@ def test_vllm_on_a_gpu_has_a_total() -> None:
     assert speed.parallel_total.likely > 3 * speed.decode.likely
 
 
-def test_a_prompt_beyond_the_stated_context_is_refused() -> None:
-    """It cannot be read; a context that holds it is named, and is accepted."""
-    with pytest.raises(WorkloadError, match="longer than the context of 4,096") as caught:
-        check("mistral-7b", Workload(prompt_tokens=8000, context_tokens=4096), machine=MACHINE)
+@pytest.mark.parametrize("tokens", [4096, 8000])
+def test_a_prompt_that_fills_the_stated_context_is_refused(tokens: int) -> None:
+    """It cannot be read and answered; a context that holds both is named, and is accepted."""
+    with pytest.raises(
+        WorkloadError, match="no room for an answer in a context of 4,096"
+    ) as caught:
+        check("mistral-7b", Workload(prompt_tokens=tokens, context_tokens=4096), machine=MACHINE)
     remedy = caught.value.problems[0].remedy or ""
-    enough = Workload(prompt_tokens=8000, context_tokens=int(remedy.split()[0].partition("=")[2]))
+    enough = Workload(prompt_tokens=tokens, context_tokens=int(remedy.split()[0].partition("=")[2]))
     speed = check("mistral-7b", enough, machine=MACHINE).speed
     assert speed is not None
     assert speed.first_token_seconds is not None
