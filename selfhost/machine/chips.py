@@ -161,7 +161,7 @@ def most_gb_per_s_of_apple() -> float:
 def _number_in(word: str) -> int:
     """The generation of a chip, `m9`, `a19`; 0 for any other word."""
     number = word[1:]
-    is_chip = word[0] in "am" and number.isdecimal() and len(number) <= _MOST_DIGITS
+    is_chip = word[:1] in ("a", "m") and number.isdecimal() and len(number) <= _MOST_DIGITS
     return int(number) if is_chip else 0
 
 

@@ -93,7 +93,7 @@ _BY_VECTORS = {"avx512": _AVX512, "avx2": _AVX2, "none": _OLD, "sse": _SSE, "arm
 _OF_SMALL_HEADS = 1.8
 # the cores of an M1
 _APPLE_LOW = 25 * _GB
-# the peak of an M1, which no chip by Apple of a name that does not tell it is taken to be below
+# the peak of an M1: an Apple chip whose name does not tell its peak is taken for no slower one
 _LEAST_APPLE_PEAK = 68.25 * _GB
 ANY_APPLE = "an Apple chip"
 # a virtual machine has some of the cores and mostly no GPU
@@ -234,14 +234,14 @@ def any_apple_peaks(machine: Machine) -> Range:
 
 
 def _apple_peaks(words: frozenset[str]) -> Range:
-    alike = apple_variant(words)
-    if alike is None:
+    variant = apple_variant(words)
+    if variant is None:
         most = most_gb_per_s_of_apple() * _GB
         return _LEAST_APPLE_PEAK, (_LEAST_APPLE_PEAK * most) ** 0.5, most
     return (
-        alike.slowest_gb_per_s * _GB,
-        alike.newest_gb_per_s * _GB,
-        alike.fastest_gb_per_s * _GB,
+        variant.slowest_gb_per_s * _GB,
+        variant.newest_gb_per_s * _GB,
+        variant.fastest_gb_per_s * _GB,
     )
 
 
@@ -249,8 +249,10 @@ def _apple(words: frozenset[str], guest: bool, cores: float | None) -> tuple[int
     chip, variant = _apple_words(words)
     row = apple_chip(chip, variant)
     if row is None:
-        alike = apple_variant(words)
-        low = _APPLE_LOW if alike is None else alike.slowest_gb_per_s * alike.least_share * _GB
+        sibling = apple_variant(words)
+        low = (
+            _APPLE_LOW if sibling is None else sibling.slowest_gb_per_s * sibling.least_share * _GB
+        )
         least = low * GUEST_SHARE if guest else low
         return int(least), int(_apple_peaks(words)[2]), ANY_APPLE
     name = " ".join(filter(None, ("Apple", chip.upper(), variant.capitalize())))

@@ -74,7 +74,7 @@ CHOOSING_SECONDS = 8e-9
 
 # of one core, of each head with a row of the context, and more of each number of its key and value:
 # llama.cpp, flash attention, keys and values in 16 bits. A row of 64 takes 21 ns, one of 128 35
-# (Zen 5)
+# (a Zen 5 at two threads: the rows of tests/truth/speed.json with tokens in the context)
 _ATTENDING_SECONDS = (7e-9, 0.11e-9)
 # numbers of 16 bits that cores with AVX512-FP16 take at once in builds for them, and of no fewer
 # (llama.cpp 0c1e570, GGML_F16_STEP of ggml-cpu/simd-mappings.h)
@@ -299,7 +299,7 @@ class Step(Record):
     @cached_property
     def _attending(self) -> tuple[float, float]:
         """That of large and of small heads."""
-        seconds = [0.0, 0.0]
+        large_heads, small_heads = 0.0, 0.0
         for group in self.architecture.attention if self.architecture is not None else ():
             if group.kind == "cross":
                 continue
@@ -308,10 +308,13 @@ class Step(Record):
             if group.kind == "latent":
                 width = 2.0 * (group.latent_length or 0) + 2 * (group.rope_length or 0)
             row_seconds, number_seconds = _ATTENDING_SECONDS
-            is_small = width < 2 * _LARGE_HEAD
-            taken = seen * group.heads * (row_seconds + width * number_seconds)
-            seconds[is_small] += taken * len(group.layers)
-        return seconds[0], seconds[1]
+            of_a_head = seen * (row_seconds + width * number_seconds)
+            seconds = of_a_head * group.heads * len(group.layers)
+            if width < 2 * _LARGE_HEAD:
+                small_heads += seconds
+            else:
+                large_heads += seconds
+        return large_heads, small_heads
 
     @cached_property
     def burdens(self) -> tuple[float, ...]:

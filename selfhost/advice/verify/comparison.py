@@ -442,7 +442,7 @@ def _why_another_pace(seen: SeenPace, least_tokens: int) -> str | None:
         return "the run drafts tokens, so that a step gives several: compare one without a draft"
     if (seen.deviation or 0) > _STEADY:
         return (
-            f"its repetitions lie {units.percent(seen.deviation or 0)} apart from their average:"
+            f"its repetitions vary by {units.percent(seen.deviation or 0)} of their average:"
             " run it again where nothing else runs"
         )
     if seen.shared:
