@@ -280,6 +280,13 @@ def names_a_class_alone(text: str) -> bool:
     return is_class and _most_digits(words_of(name)) < 2
 
 
+def is_a_class_alone(text: str) -> bool:
+    """Whether the text is a kind of processors, `celeron` or `core i5`, and nothing else."""
+    name = _name_of_processor(typed(text[: 2 * _MOST_LETTERS]), text)
+    around = None if name is None else cpus.class_of(name)
+    return name is not None and around is not None and words_of(name) <= around.words
+
+
 def _note(
     text: str,
     series: cpus.Processor | None,

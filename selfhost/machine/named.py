@@ -13,7 +13,14 @@ from ..core.tables import shipped_table
 from . import cpus, gpus
 from .changes import planned
 from .chips import apple_chips, soldered_chip
-from .cpu_names import Described, machine_with, names_a_class_alone, rented, stated_guest
+from .cpu_names import (
+    Described,
+    is_a_class_alone,
+    machine_with,
+    names_a_class_alone,
+    rented,
+    stated_guest,
+)
 from .gpu_names import (
     NamedCards,
     PartOfMachineError,
@@ -418,7 +425,7 @@ def _described_or_by_texts(ram: StatedRam, typed_whole: str) -> list[Profile] | 
     described = described or _around(text, _cards(text, listed_only=False))
     if described is not None and soldered_chip(words_of(text)) is None:
         return described
-    matches = _by_texts(text) or described or mac_with(text) or _by_class_and_ram(text, lead)
+    matches = _by_texts(text) or described or mac_with(text) or _by_class(text, lead)
     if not matches:
         raise _of_its_chip(text, lead or _near(text) or unknown(typed_whole))
     return matches
@@ -484,11 +491,13 @@ def _tells_kind_of_ram(ram: StatedRam) -> bool:
     return bool(ram.mts or ram.channels)
 
 
-def _by_class_and_ram(text: str, lead: UnknownMachineError | None) -> Described | None:
-    """The machine of a kind of processor and a size of RAM; None for a Mac, for a text with a GPU,
-    and for one that a question is to be asked of.
+def _by_class(text: str, lead: UnknownMachineError | None) -> Described | None:
+    """The machine of a kind of processor and a size of RAM, or of that kind and nothing else; None
+    for a Mac, for a text with a GPU, and for one that a question is to be asked of.
     """
-    if lead is not None or not tells_ram(text) or is_a_mac(text) or names_a_card(text):
+    if lead is not None or is_a_mac(text) or names_a_card(text):
+        return None
+    if not (tells_ram(text) or is_a_class_alone(text)):
         return None
     return _with_processor(text, class_is_enough=True)
 

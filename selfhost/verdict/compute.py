@@ -14,10 +14,10 @@ from ..core.records import Record
 from ..machine import gpus
 from ..machine.record import Accelerator, Machine
 from ..needs.records import Needs
-from .cores import FALL, SCALE_WELL, core_of, cores_rate
+from .cores import FALL, SCALE_WELL, cores_rate
 from .devices import computes_on_shared, runs_on
 from .graphics import device_bandwidth
-from .processor import chip_of, is_guest, on_apple_gpu, threads_of
+from .processor import chip_of, core_of, is_guest, on_apple_gpu, threads_of
 from .ranges import Range, inverse, product
 from .speed import MEASURED, PROMPT_SHARES
 

@@ -6,9 +6,8 @@ The figures are the rows of `core` in specs/common/cpus.toml.
 from __future__ import annotations
 
 from ..core.caching import lru_cache
-from ..machine import cpus
 from ..machine.record import Machine
-from .processor import core_and_clock, named_processor, sockets_of, threads_range
+from .processor import core_of, named_processor, sockets_of, threads_range
 from .ranges import Range, product
 
 TYPE_CHECKING = False
@@ -40,12 +39,6 @@ def cores_rate(machine: Machine, runtime: RuntimeSpec | None = None) -> Range:
     """As `core_rate`, of all cores that the program uses."""
     least, usual, most = threads_range(machine, runtime)
     return product(core_rate(machine), (usual, usual, usual), (least / usual, 1.0, most / usual))
-
-
-@lru_cache(maxsize=4096)
-def core_of(machine: Machine) -> cpus.Core:
-    """What its cores compute."""
-    return cpus.core_called(*core_and_clock(machine))
 
 
 def _together(machine: Machine) -> float:

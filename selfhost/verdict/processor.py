@@ -6,8 +6,6 @@ that its instruction sets make it, its sockets, and the threads that a program s
 
 from __future__ import annotations
 
-from math import inf
-
 from ..core import units
 from ..core.caching import lru_cache
 from ..core.records import Record
@@ -38,14 +36,10 @@ _GB = units.GB
 class ProcessorKind(Record):
     """How a processor compares with the one measured on: its use of a measured bandwidth, and its
     cores in decoding, each slow end, likely, fast end. What they compute on prompts is in `cores`.
-
-    `unpacks`: bytes of packed weights a second that one core gets through at most: slow end,
-    likely, fast end.
     """
 
     memory: tuple[float, float, float]
     cores: tuple[float, float, float]
-    unpacks: tuple[float, float, float] = (inf, inf, inf)
 
 
 # From runs that others published (tests/truth/speed.json): of its memory a Core i5-6500 used what
@@ -69,13 +63,6 @@ _AVX2 = ProcessorKind(memory=(0.7, 1.0, 1.2), cores=(0.35, 0.7, 1.2))
 _AT_LEAST_AVX2 = ProcessorKind(memory=(0.7, 1.0, 1.2), cores=(0.35, 0.7, 1.2))
 _ARM = ProcessorKind(memory=(0.6, 1.0, 1.25), cores=(0.2, 0.5, 1.5))
 _OLD = ProcessorKind(memory=(0.35, 1.0, 1.2), cores=(0.05, 0.2, 0.6))
-# Armv8.0, which lacks the dot product: 0.77 x 10^9 bytes (Gemma 2B) and 0.85 (Qwen 1.8B, both
-# Q4_0) of each core of a Raspberry Pi 4 (Ollama 0.1.42, aidatatools/ollama-benchmark#9), 0.81 of a
-# Pi 400 (Llama 3.2 3B in Q4_K_M, geerlingguy/ai-benchmarks), 0.88 of a Jetson Nano (TinyLlama in
-# Q4_K_M, kreier/llama.cpp-jetson), whose clocks lie 1.3 times apart. The ends are a quarter beyond
-_NEON = _OLD.replace(unpacks=(0.6e9, 0.82e9, 1.1e9))
-# its row of `core`
-_ARMV8_0 = "neon"
 # without vectors, or in a build without them: 0.003 to 0.005 of a HiFive Premier P550 and a DC-ROMA
 # with two of its chips (Ollama, geerlingguy/ai-benchmarks); with them the fast end, a guess
 _SCALAR = ProcessorKind(memory=(0.1, 1.0, 1.1), cores=(0.003, 0.005, 0.6))
@@ -302,7 +289,7 @@ def _kind_of_whole_cores(machine: Machine) -> ProcessorKind:
     if machine.assumes("instruction_sets"):
         return _by_assumed_sets(sets)
     if machine.architecture == "aarch64":
-        return _ARM if "asimddp" in sets else _NEON
+        return _ARM if "asimddp" in sets else _OLD
     if "avx512_bf16" in sets and is_amd(machine):
         return _ZEN
     return next((kind for name, kind in _BY_SETS if name in sets), _SSE)
@@ -310,8 +297,9 @@ def _kind_of_whole_cores(machine: Machine) -> ProcessorKind:
 
 def _kind_by_name(machine: Machine) -> ProcessorKind | None:
     chip, series = chip_in(machine), named_processor(machine)
-    if _ARMV8_0 in (chip and chip.core, series and series.core):
-        return _NEON
+    cores = (named.core for named in (chip, series) if named is not None and named.core is not None)
+    if any(cpus.core_called(core, None).is_bound_by_unpacking for core in cores):
+        return _OLD
     if series is None:
         return None
     kind = _BY_VECTORS[series.vectors]
@@ -359,6 +347,11 @@ def threads_range(machine: Machine, runtime: RuntimeSpec | None = None) -> Range
 
 
 @lru_cache(maxsize=4096)
+def core_of(machine: Machine) -> cpus.Core:
+    """What its cores compute."""
+    return cpus.core_called(*core_and_clock(machine))
+
+
 def core_and_clock(machine: Machine) -> tuple[str, float | None]:
     """The row of `core`, and the clock in GHz where the processor's name tells it."""
     chip = chip_in(machine)

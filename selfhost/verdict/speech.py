@@ -16,8 +16,8 @@ from ..machine.gpus import basis_of_share, encoder_share
 from ..machine.record import Machine
 from ..needs.records import Needs
 from .compute import Power, in_pytorch, shares_on_cores
-from .cores import core_of
 from .graphics import pace_of_device
+from .processor import core_of
 from .ranges import Range, added, product
 from .speed import PaceRange, Speed
 from .step import Step

@@ -24,10 +24,10 @@ from .processor import (
     any_apple_peaks,
     apple_chip_in,
     chip_of,
+    core_of,
     has_sockets,
     is_client_by_class,
     is_guest,
-    kind_of,
     named_processor,
     on_apple_gpu,
     small_heads_slow,
@@ -613,7 +613,6 @@ def processor_seconds(
     """Of one token that the processor reads from RAM: slow end, likely, fast end. `experts_slow`:
     how many times as long experts take at the slow end.
     """
-    kind = kind_of(machine)
     slow, likely, fast = (
         max(
             _seconds(step, operations, rate, threads * core, kept, small_heads),
@@ -623,7 +622,7 @@ def processor_seconds(
             (memory.low, memory.likely, memory.high),
             threads_range(machine),
             core_shares(machine, memory),
-            kind.unpacks,
+            core_of(machine).unpacks,
             step.operation_counts,
             (0.0, *memory.kept_bytes),
             (small_heads_slow(machine), 1.0, 1.0),
@@ -714,7 +713,7 @@ def _bits_of_weight(name: str, *, of_mlx: bool) -> float | None:
 
 def processor_prompt(step: Step, machine: Machine) -> PaceRange | None:
     """A prompt of some hundred tokens, on the processor; None: its operations are not known."""
-    from .cores import core_of, cores_rate
+    from .cores import cores_rate
 
     operations = 0.0
     for name, count in _prompt_parameters(step).items():

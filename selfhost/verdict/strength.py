@@ -7,7 +7,7 @@ from functools import lru_cache
 from ..machine.record import Machine
 from .gpu_speed import shares_and_gpus
 from .memory_bandwidth import bandwidth, core_shares
-from .processor import kind_of, threads_range
+from .processor import core_of, threads_range
 from .speed import (
     LaidOut,
     SharedBuilds,
@@ -92,10 +92,9 @@ def _strength_of_processor(machine: Machine) -> tuple[float, ...] | None:
     memory = bandwidth(machine)
     if memory is None:
         return None
-    kind = kind_of(machine)
     of_cores = [
         threads * core
-        for each in (core_shares(machine, memory), kind.unpacks)
+        for each in (core_shares(machine, memory), core_of(machine).unpacks)
         for threads, core in zip(threads_range(machine), each, strict=True)
     ]
     # more threads wait longer for each other

@@ -135,7 +135,9 @@ def test_a_gpu_is_a_desktop_with_it_for_the_command_and_for_python(text: str) ->
     assert machine.replace(sources={}) == named.profile.machine.replace(sources={})
 
 
-@pytest.mark.parametrize("text", ["intel i5 16gb", "i7 16gb", "i9", "desktop i7", "xeon"])
+@pytest.mark.parametrize(
+    "text", ["intel i5 16gb", "i7 16gb", "i9", "desktop i7", "xeon", "i5", "celeron laptop"]
+)
 def test_a_kind_of_processor_alone_is_no_single_one(text: str) -> None:
     """An i7-4770 has two channels of DDR3-1600, an i7-14700 two of DDR5-5600 (Intel's data sheets):
     3.5 times the rate.

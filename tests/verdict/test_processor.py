@@ -355,7 +355,9 @@ def decode(model: str, quantization: str, name: str) -> PaceRange:
     [
         # Ollama, geerlingguy/ai-benchmarks: a Cortex-A72 is bound by what it unpacks in each computer
         ("raspberry pi 400 4gb", "llama-3.2-3b-instruct", 1.6),
-        # of RISC-V without vectors, the same
+        # Cortex-A55, ggml-org/llama.cpp#34: it was told 4.1
+        ("orange pi 3b", "llama-3.2-1b-instruct", 1.02),
+        # of RISC-V without vectors, as the first
         ("hifive premier p550", "llama-3.2-3b-instruct", 0.24),
     ],
 )
@@ -375,6 +377,16 @@ def test_a_pi_400_is_a_pi_4() -> None:
     assert one.ends == pytest.approx(other.ends)
     module = decode("llama-3.2-1b-instruct", "Q4_K_M", "cm4 4gb")
     assert module.ends == pytest.approx(other.ends)
+
+
+def test_boards_with_small_cores_alone_are_slower_than_a_pi_4() -> None:
+    """Cortex-A53 and A55 issue in order; four of them beside an A72's pair do not count."""
+    pi_4 = decode("llama-3.2-1b-instruct", "Q4_K_M", "raspberry pi 4 4gb").likely
+    for board in ("odroid c4", "le potato", "rock64", "odroid m1", "banana pi m5", "beagleplay"):
+        assert decode("llama-3.2-1b-instruct", "Q4_K_M", board).likely < pi_4 / 2
+    # two A72 of four
+    pair = decode("llama-3.2-1b-instruct", "Q4_K_M", "rock pi 4").likely
+    assert pair == pytest.approx(pi_4 / 2, rel=0.1)
 
 
 def test_a_laptop_that_may_have_a_slower_kind_of_memory_likely_lies_between_both() -> None:
