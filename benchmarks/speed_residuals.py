@@ -15,7 +15,8 @@ tests/truth/speed_types.json, which decode a model in many quantizations,
 tests/truth/speed_fresh.json, which no constant was fitted on, tests/truth/speed_processors.json, of
 processors whose sources tell the memory, and tests/truth/speed_processors_later.json,
 speed_processors_unseen.json and speed_processors_many.json, of more of them, each collected after
-the rule was written, held against it once, and in the fit since,
+the rule was written, held against it once, and in the fit since, speed_processors_newest.json, the
+same and in no fit,
 tests/truth/speed_training.json, which train, tests/truth/speed_documents.json, which read documents, tests/truth/speed_whisper.json, which write down speech on a GPU, and those of `compute_runs`, which are bound by compute. Each is asked of
 `selfhost.check` as a user would ask it, on a machine of that device;
 the fresh ones and those processors by the name that a user would type.
@@ -104,6 +105,7 @@ PROCESSORS = TRUTH / "speed_processors.json"
 LATER = TRUTH / "speed_processors_later.json"
 UNSEEN = TRUTH / "speed_processors_unseen.json"
 MANY = TRUTH / "speed_processors_many.json"
+NEWEST = TRUTH / "speed_processors_newest.json"
 GIB = 1 << 30
 _RAM_FIELDS = ("memory_total_bytes", "memory_limit_bytes", "memory_available_bytes")
 SEVERAL = ", several tokens a step"
@@ -151,6 +153,7 @@ def main() -> int:
         ("speed_processors_later.json, in the fit since", list(of_processors(LATER))),
         ("speed_processors_unseen.json, in the fit since", list(of_processors(UNSEEN))),
         ("speed_processors_many.json, in the fit since", list(of_processors(MANY))),
+        ("speed_processors_newest.json, in no fit", list(of_processors(NEWEST))),
         ("speed_training.json", list(of_training(machine_of))),
         ("speed_documents.json", list(of_documents(machine_of))),
         ("speed_whisper.json", list(of_whisper(machine_of))),

@@ -627,7 +627,13 @@ def test_processors_by_what_people_tell_of_them_are_told_around_what_they_see() 
 
 
 @pytest.mark.parametrize(
-    "name", ["speed_processors_later", "speed_processors_unseen", "speed_processors_many"]
+    "name",
+    [
+        "speed_processors_later",
+        "speed_processors_unseen",
+        "speed_processors_many",
+        "speed_processors_newest",
+    ],
 )
 def test_no_later_run_stands_in_another_file(name: str) -> None:
     """What the rule was held against once was in none of the files that it was written with: a run is the same model at the same pace."""
