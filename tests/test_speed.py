@@ -643,7 +643,12 @@ def test_no_later_run_stands_in_another_file(name: str) -> None:
     seen: set[frozenset[Any]] = set()
     for path in TRUTH.glob("speed*.json"):
         if path.name != f"{name}.json":
-            rows_in(json.loads(path.read_text(encoding="utf-8")), seen)
+            document = json.loads(path.read_text(encoding="utf-8"))
+            if "threads" in document.get("columns", ()):
+                # six threads are no pace of 6.0
+                place = document["columns"].index("threads")
+                document["rows"] = [row[:place] + row[place + 1 :] for row in document["rows"]]
+            rows_in(document, seen)
     assert len(seen) > 1000
     assert not {(spec, pace) for spec, pace in later if any({spec, pace} <= row for row in seen)}
 
