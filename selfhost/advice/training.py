@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 def training_lines(
     question: Question, judged: Judged, machine: Machine
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Lines that install the trainer, and the line that trains; both () where it would not run
-    here, or where no command is known for the method. Where no command trains such models, the
-    first is a comment that says what does.
+    """Lines that install the trainer and say what more GPUs gain, and the line that trains; both ()
+    where it would not run here, or where no command is known for the method. Where no command
+    trains such models, the first is a comment that says what does.
     """
     runtime, workload, repository = question.runtime, question.workload, question.spec.repository
     command = "" if runtime is None else runtime.finetune_commands.get(_method(workload), "")
@@ -47,7 +47,26 @@ def training_lines(
     for key, value in values.items():
         command = command.replace("{" + key + "}", str(value))
     options = _options(runtime, workload, device_of(runtime, judged, machine), _shards(judged))
-    return _install(runtime, workload), (" ".join((command, *options)),)
+    before = (*_install(runtime, workload), *_on_all_cards(runtime, judged, machine))
+    return before, (" ".join((command, *options)),)
+
+
+def _on_all_cards(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[str, ...]:
+    """A comment on what the line gains where the machine has more accelerators like those that hold
+    the training: what it is judged on are the fewest.
+    """
+    shards, cards, used = _shards(judged), machine.accelerators or (), devices_used(judged)
+    options = runtime.finetune_options.get("sharded" if shards else "replicated")
+    names = {cards[index].name for index in used}
+    if options is None or len(names) != 1 or any(cards[index].is_part for index in used):
+        return ()
+    alike = sum(card.name in names and not card.is_part for card in cards)
+    if alike <= len(used):
+        return ()
+    times = f"{alike / len(used):.1f}".removesuffix(".0")
+    added = options.replace("{devices}", str(alike))
+    all_of_them = "both" if alike == 2 else f"all {alike}"
+    return (f"# on {all_of_them} GPUs, up to {times} times as fast, with {added}",)
 
 
 # unslothai/unsloth, README.md: less memory than trl with FlashAttention 2; not measured here

@@ -678,7 +678,7 @@ class RuntimeSpec(Record):
     finetune_commands: Mapping[str, str] = read_by(texts, default={})
     # what an optimizer or a word of `devices` adds; `keeps_activations` switches checkpointing off;
     # `sharded` shares weights, gradients and optimizer out over `{devices}`, `sharded_METHOD` is
-    # what a method wants beside it
+    # what a method wants beside it; `replicated` trains on `{devices}` that each hold all of it
     finetune_options: Mapping[str, str] = read_by(texts, default={})
     # by modality that the commands do not train: what to do instead, as a clause
     finetune_elsewhere: Mapping[str, str] = read_by(texts, default={})

@@ -160,6 +160,33 @@ def test_what_other_programs_train_is_not_told(spec_id: str) -> None:
     assert "by the CPU" not in asked_words(verdict)
 
 
+@pytest.mark.parametrize(
+    ("machine", "method", "processes", "how"),
+    [
+        ("8x h100", "full", 8, "fsdp2"),
+        ("8x h100", "lora", 8, "multi_gpu"),
+        ("2x rtx 3090", "qlora", 2, "multi_gpu"),
+        # one is all there is, and another card trains at a pace of its own
+        ("rtx 3090", "qlora", None, ""),
+        ("rtx 4090 and p40", "qlora", None, ""),
+    ],
+)
+def test_more_gpus_than_hold_a_training_are_not_left_idle_in_silence(
+    machine: str, method: str, processes: int | None, how: str
+) -> None:
+    """What is judged are the fewest; trl/accelerate_configs of TRL 1.16.0 has both files."""
+    workload = Workload(task="finetune", finetune_method=method, context_tokens=1024)
+    verdict = check("llama-3.1-8b-instruct", workload, machine=machine)
+    told = [line for line in verdict.setup if "times as fast" in line]
+    assert len(told) == (processes is not None)
+    for line in told:
+        assert line.startswith("# ")
+        assert line.endswith(f"--accelerate_config {how} --num_processes {processes}")
+        used = {term.where for term in verdict.needs.memory.terms} - {"host"}  # type: ignore[union-attr]
+        times = float(line.partition("up to ")[2].split()[0])
+        assert times == pytest.approx(processes / len(used), abs=0.05)  # type: ignore[operator]
+
+
 def test_a_model_that_no_accelerator_holds_alone_is_trained_in_parts() -> None:
     """Without a configuration of FSDP each process holds a whole copy, which runs out of memory: trl's own file of it, a process for each GPU
     that was counted."""
