@@ -8,7 +8,7 @@ from ..catalogue.spec import RuntimeSpec
 from ..core.errors import WorkloadError
 from ..core.saying import option
 from ..core.workload import DEFAULT_LORA_RANK, Workload
-from ..machine.record import Machine
+from ..machine.record import Accelerator, Machine
 from ..needs.records import GATHERED
 from ..needs.torch.activations import LOGIT_LOW_BYTES
 from ..verdict.defaults import Asker
@@ -16,7 +16,7 @@ from ..verdict.devices import free_bytes, lies_beside_cards
 from ..verdict.findings.accelerator_share import with_remedy
 from ..verdict.judging import judge
 from ..verdict.record import Judged, Question
-from .device_options import device_of, devices_used
+from .device_options import device_of, devices_used, is_one_of_several
 
 TYPE_CHECKING = False
 
@@ -46,27 +46,55 @@ def training_lines(
     }
     for key, value in values.items():
         command = command.replace("{" + key + "}", str(value))
-    options = _options(runtime, workload, device_of(runtime, judged, machine), _shards(judged))
-    before = (*_install(runtime, workload), *_on_all_cards(runtime, judged, machine))
+    alone = is_one_of_several(judged, machine)
+    device = device_of(runtime, judged, machine)
+    options = _options(runtime, workload, device, _shards(judged), alone=alone)
+    before = (*_install(runtime, workload), *_on_all_cards(runtime, workload, judged, machine))
     return before, (" ".join((command, *options)),)
 
 
-def _on_all_cards(runtime: RuntimeSpec, judged: Judged, machine: Machine) -> tuple[str, ...]:
-    """A comment on what the line gains where the machine has more accelerators like those that hold
-    the training: what it is judged on are the fewest.
+def _on_all_cards(
+    runtime: RuntimeSpec, workload: Workload, judged: Judged, machine: Machine
+) -> tuple[str, ...]:
+    """A comment on what more processes gain where the machine has more accelerators like those that
+    hold the training, each with room for as much: what it is judged on are the fewest.
     """
-    shards, cards, used = _shards(judged), machine.accelerators or (), devices_used(judged)
-    options = runtime.finetune_options.get("sharded" if shards else "replicated")
-    names = {cards[index].name for index in used}
-    if options is None or len(names) != 1 or any(cards[index].is_part for index in used):
+    cards, used = machine.accelerators or (), devices_used(judged)
+    number = _alike_with_room(judged, cards, used)
+    # copies of all gradients lie beside each model that is trained whole, which are not counted
+    is_shared_out = _shards(judged) > 0 or _method(workload) == "full"
+    options = runtime.finetune_options.get("sharded" if is_shared_out else "replicated")
+    if options is None or number <= len(used):
         return ()
-    alike = sum(card.name in names and not card.is_part for card in cards)
-    if alike <= len(used):
-        return ()
-    times = f"{alike / len(used):.1f}".removesuffix(".0")
-    added = options.replace("{devices}", str(alike))
-    all_of_them = "both" if alike == 2 else f"all {alike}"
-    return (f"# on {all_of_them} GPUs, up to {times} times as fast, with {added}",)
+    times = f"{number / len(used):.1f}".removesuffix(".0")
+    all_of_them = "both" if number == 2 else f"all {number}"
+    which = "GPUs" if number == len(cards) else cards[used[0]].name
+    own_options = options.replace("{devices}", str(number))
+    end = f" instead of {len(used)}: {own_options}"
+    return (f"# up to {times} times as fast on {all_of_them} {which}{end}",)
+
+
+def _alike_with_room(judged: Judged, cards: Sequence[Accelerator], used: Sequence[int]) -> int:
+    """How many accelerators are like those used, which are all of one kind, and have room for what
+    each of these takes; 0 where they differ.
+    """
+    kinds = {_kind(cards[index]) for index in used}
+    if len(kinds) != 1 or any(cards[index].is_part for index in used):
+        return 0
+    needed = max(_bytes_on(judged, index) for index in used)
+    alike = (card for card in cards if _kind(card) in kinds and not card.is_part)
+    return sum((free_bytes(card) or 0) >= needed for card in alike)
+
+
+def _kind(card: Accelerator) -> tuple[str, int | None]:
+    return card.name, card.memory_total_bytes
+
+
+def _bytes_on(judged: Judged, index: int) -> int:
+    """What the training likely takes of the accelerator of that number."""
+    memory = judged.needs.memory if judged.needs is not None else None
+    place = f"accelerator:{index}"
+    return sum(term.bytes for term in memory.terms if term.where == place) if memory else 0
 
 
 # unslothai/unsloth, README.md: less memory than trl with FlashAttention 2; not measured here
@@ -167,16 +195,20 @@ def _shards(judged: Judged) -> int:
 
 
 def _options(
-    runtime: RuntimeSpec, workload: Workload, device: str | None, shards: int
+    runtime: RuntimeSpec, workload: Workload, device: str | None, shards: int, *, alone: bool
 ) -> list[str]:
-    """What the trainer would not do by itself."""
+    """What the trainer would not do by itself. `alone`: it is judged on one of several
+    accelerators, and would start a process on each.
+    """
     departures = [device or "", workload.optimizer or ""]
     if not workload.checkpointing:
         departures.append("keeps_activations")
     if shards:
         departures += ["sharded", f"sharded_{_method(workload)}"]
+    elif alone:
+        departures.append("replicated")
     texts = runtime.finetune_options
-    return [texts[key].replace("{devices}", str(shards)) for key in departures if key in texts]
+    return [texts[key].replace("{devices}", str(shards or 1)) for key in departures if key in texts]
 
 
 def _install(runtime: RuntimeSpec, workload: Workload) -> tuple[str, ...]:

@@ -281,10 +281,13 @@ def names_a_class_alone(text: str) -> bool:
 
 
 def is_a_class_alone(text: str) -> bool:
-    """Whether the text is a kind of processors, `celeron` or `core i5`, and nothing else."""
+    """Whether the text is a kind of processor, `celeron` or `core i5`, and nothing else; a maker is
+    none.
+    """
     name = _name_of_processor(typed(text[: 2 * _MOST_LETTERS]), text)
-    around = None if name is None else cpus.class_of(name)
-    return name is not None and around is not None and words_of(name) <= around.words
+    words = words_of(name or "")
+    around = cpus.class_of(name) if name is not None and words - set(cpus.MAKERS) else None
+    return around is not None and words <= around.words
 
 
 def _note(

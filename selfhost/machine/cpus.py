@@ -76,18 +76,18 @@ class Core(Record):
     """What one core computes while all of them work: operations a cycle on prompts, and its clock
     in GHz; each slow end, likely, fast end. `wide`: on vectors of 512 bits. `float32`: of what
     PyTorch reaches in 32 bits on other cores, beside their prompts, what it reaches on these.
-    `unpacks`: bytes of packed weights a second that it gets through in decoding at most.
+    `unpacks_bytes_per_second`: the most of packed weights that it gets through in decoding.
     """
 
     prompt: tuple[float, float, float]
     ghz: tuple[float, float, float]
     wide: bool
     float32: float = 1.0
-    unpacks: tuple[float, float, float] = (inf, inf, inf)
+    unpacks_bytes_per_second: tuple[float, float, float] = (inf, inf, inf)
 
     @property
     def is_bound_by_unpacking(self) -> bool:
-        return self.unpacks[1] < inf
+        return self.unpacks_bytes_per_second[1] < inf
 
 
 class Processor(Record):
@@ -537,7 +537,9 @@ def core_called(name: str, ghz: float | None) -> Core:
         ghz=tuple(clock),
         wide=row.get("wide", False),
         float32=row.get("float32", 1.0),
-        unpacks=tuple(rate * units.GB for rate in row.get("unpacks_gb_per_s", (inf, inf, inf))),
+        unpacks_bytes_per_second=tuple(
+            rate * units.GB for rate in row.get("unpacks_gb_per_s", (inf, inf, inf))
+        ),
     )
 
 

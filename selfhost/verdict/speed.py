@@ -622,7 +622,7 @@ def processor_seconds(
             (memory.low, memory.likely, memory.high),
             threads_range(machine),
             core_shares(machine, memory),
-            core_of(machine).unpacks,
+            core_of(machine).unpacks_bytes_per_second,
             step.operation_counts,
             (0.0, *memory.kept_bytes),
             (small_heads_slow(machine), 1.0, 1.0),

@@ -94,7 +94,7 @@ def _strength_of_processor(machine: Machine) -> tuple[float, ...] | None:
         return None
     of_cores = [
         threads * core
-        for each in (core_shares(machine, memory), core_of(machine).unpacks)
+        for each in (core_shares(machine, memory), core_of(machine).unpacks_bytes_per_second)
         for threads, core in zip(threads_range(machine), each, strict=True)
     ]
     # more threads wait longer for each other

@@ -161,30 +161,42 @@ def test_what_other_programs_train_is_not_told(spec_id: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("machine", "method", "processes", "how"),
+    ("machine", "method", "gpus", "processes", "how"),
     [
-        ("8x h100", "full", 8, "fsdp2"),
-        ("8x h100", "lora", 8, "multi_gpu"),
-        ("2x rtx 3090", "qlora", 2, "multi_gpu"),
-        # one is all there is, and another card trains at a pace of its own
-        ("rtx 3090", "qlora", None, ""),
-        ("rtx 4090 and p40", "qlora", None, ""),
+        ("8x h100", "full", "all 8 GPUs", 8, "--accelerate_config fsdp2 "),
+        ("8x h100", "lora", "all 8 GPUs", 8, ""),
+        ("2x rtx 3090", "qlora", "both GPUs", 2, ""),
+        # copies of all gradients would lie beside two whole models
+        ("4x b200", "full", "all 4 GPUs", 4, "--accelerate_config fsdp2 "),
+        ("2x rtx 4090 + rtx 3090", "lora", "both NVIDIA GeForce RTX 4090", 2, ""),
     ],
 )
 def test_more_gpus_than_hold_a_training_are_not_left_idle_in_silence(
-    machine: str, method: str, processes: int | None, how: str
+    machine: str, method: str, gpus: str, processes: int, how: str
 ) -> None:
-    """What is judged are the fewest; trl/accelerate_configs of TRL 1.16.0 has both files."""
+    """What is judged are the fewest. Without a number of processes accelerate starts one on every GPU (1.15.0, commands/launch.py)."""
     workload = Workload(task="finetune", finetune_method=method, context_tokens=1024)
     verdict = check("llama-3.1-8b-instruct", workload, machine=machine)
-    told = [line for line in verdict.setup if "times as fast" in line]
-    assert len(told) == (processes is not None)
-    for line in told:
-        assert line.startswith("# ")
-        assert line.endswith(f"--accelerate_config {how} --num_processes {processes}")
-        used = {term.where for term in verdict.needs.memory.terms} - {"host"}  # type: ignore[union-attr]
-        times = float(line.partition("up to ")[2].split()[0])
-        assert times == pytest.approx(processes / len(used), abs=0.05)  # type: ignore[operator]
+    used = {term.where for term in verdict.needs.memory.terms} - {"host"}  # type: ignore[union-attr]
+    assert f"--num_processes {len(used)}" in verdict.commands[0]
+    (told,) = (line for line in verdict.setup if "times as fast" in line)
+    ending = f"on {gpus} instead of {len(used)}: {how}--num_processes {processes}"
+    assert told.startswith("# up to ")
+    assert told.endswith(ending)
+    times = float(told.split()[3])
+    assert times == pytest.approx(processes / len(used), abs=0.05)
+
+
+@pytest.mark.parametrize(
+    "machine", ["rtx 3090", "rtx 4090 and p40", "rtx 3060 12gb + rtx 3060 8gb"]
+)
+def test_gpus_that_are_not_alike_are_not_told_as_one(machine: str) -> None:
+    workload = Workload(task="finetune", finetune_method="qlora", context_tokens=1024)
+    verdict = check("llama-3.2-1b-instruct", workload, machine=machine)
+    assert verdict.can_run
+    assert not [line for line in verdict.setup if "times as fast" in line]
+    # the small one would be filled by a process of its own
+    assert ("--num_processes 1" in verdict.commands[0]) == (machine != "rtx 3090")
 
 
 def test_a_model_that_no_accelerator_holds_alone_is_trained_in_parts() -> None:
