@@ -69,32 +69,25 @@ def _on_all_cards(
     times = f"{number / len(used):.1f}".removesuffix(".0")
     all_of_them = "both" if number == 2 else f"all {number}"
     which = "GPUs" if number == len(cards) else cards[used[0]].name
-    own_options = options.replace("{devices}", str(number))
-    end = f" instead of {len(used)}: {own_options}"
-    return (f"# up to {times} times as fast on {all_of_them} {which}{end}",)
+    what = f"{times} times as fast on {all_of_them} {which} instead of {len(used)}"
+    return (f"# up to {what}: {options.replace('{devices}', str(number))}",)
 
 
 def _alike_with_room(judged: Judged, cards: Sequence[Accelerator], used: Sequence[int]) -> int:
     """How many accelerators are like those used, which are all of one kind, and have room for what
-    each of these takes; 0 where they differ.
+    each of these likely takes; 0 where they differ.
     """
+    memory = judged.needs.memory if judged.needs is not None else None
     kinds = {_kind(cards[index]) for index in used}
-    if len(kinds) != 1 or any(cards[index].is_part for index in used):
+    if memory is None or len(kinds) != 1 or any(cards[index].is_part for index in used):
         return 0
-    needed = max(_bytes_on(judged, index) for index in used)
+    needed_bytes = max(place.total_bytes for place in memory.places if place.where != "host")
     alike = (card for card in cards if _kind(card) in kinds and not card.is_part)
-    return sum((free_bytes(card) or 0) >= needed for card in alike)
+    return sum((free_bytes(card) or 0) >= needed_bytes for card in alike)
 
 
 def _kind(card: Accelerator) -> tuple[str, int | None]:
     return card.name, card.memory_total_bytes
-
-
-def _bytes_on(judged: Judged, index: int) -> int:
-    """What the training likely takes of the accelerator of that number."""
-    memory = judged.needs.memory if judged.needs is not None else None
-    place = f"accelerator:{index}"
-    return sum(term.bytes for term in memory.terms if term.where == place) if memory else 0
 
 
 # unslothai/unsloth, README.md: less memory than trl with FlashAttention 2; not measured here

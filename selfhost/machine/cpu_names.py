@@ -280,7 +280,7 @@ def names_a_class_alone(text: str) -> bool:
     return is_class and _most_digits(words_of(name)) < 2
 
 
-def is_a_class_alone(text: str) -> bool:
+def names_nothing_but_a_class(text: str) -> bool:
     """Whether the text is a kind of processor, `celeron` or `core i5`, and nothing else; a maker is
     none.
     """

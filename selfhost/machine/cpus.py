@@ -77,6 +77,7 @@ class Core(Record):
     in GHz; each slow end, likely, fast end. `wide`: on vectors of 512 bits. `float32`: of what
     PyTorch reaches in 32 bits on other cores, beside their prompts, what it reaches on these.
     `unpacks_bytes_per_second`: the most of packed weights that it gets through in decoding.
+    `vectors`: as of `Processor`, of cores whose series may have others; None: as the series.
     """
 
     prompt: tuple[float, float, float]
@@ -84,10 +85,7 @@ class Core(Record):
     wide: bool
     float32: float = 1.0
     unpacks_bytes_per_second: tuple[float, float, float] = (inf, inf, inf)
-
-    @property
-    def is_bound_by_unpacking(self) -> bool:
-        return self.unpacks_bytes_per_second[1] < inf
+    vectors: str | None = None
 
 
 class Processor(Record):
@@ -96,8 +94,8 @@ class Processor(Record):
     `least`, `usual` and `most` are bytes per second of one socket with every channel filled, with
     the slowest, the usual and the fastest memory. `cores` of the largest socket and `threads` of
     each; 0 of a client, that has one socket. `kind`: a row of `share`.
-    `vectors`: avx512, avx2, none, sse or arm. `cache_mb` is what the second and third caches hold,
-    `bits` how wide one channel is.
+    `vectors`: avx512, avx2, none, sse, arm or neon. `cache_mb` is what the second and third caches
+    hold, `bits` how wide one channel is.
     `slowest` and `fastest`: as `usual`, of the slower and of the faster of the kinds of memory that
     it takes, DDR4 and DDR5, where its name does not tell which; else `usual`.
     `core` is what its cores compute (`core_called`), `ghz` their clock with all of them at work,
@@ -540,6 +538,7 @@ def core_called(name: str, ghz: float | None) -> Core:
         unpacks_bytes_per_second=tuple(
             rate * units.GB for rate in row.get("unpacks_gb_per_s", (inf, inf, inf))
         ),
+        vectors=row.get("vectors"),
     )
 
 

@@ -15,9 +15,9 @@ from .changes import planned
 from .chips import apple_chips, soldered_chip
 from .cpu_names import (
     Described,
-    is_a_class_alone,
     machine_with,
     names_a_class_alone,
+    names_nothing_but_a_class,
     rented,
     stated_guest,
 )
@@ -497,7 +497,7 @@ def _by_class(text: str, lead: UnknownMachineError | None) -> Described | None:
     """
     if lead is not None or is_a_mac(text) or names_a_card(text):
         return None
-    if not (tells_ram(text) or is_a_class_alone(text)):
+    if not (tells_ram(text) or names_nothing_but_a_class(text)):
         return None
     return _with_processor(text, class_is_enough=True)
 

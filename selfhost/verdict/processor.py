@@ -73,7 +73,14 @@ _SSE = ProcessorKind(memory=(0.35, 1.0, 1.2), cores=(0.015, 0.04, 0.12))
 # of x86-64, the first that a processor has decides
 _BY_SETS = (("avx512f", _AVX512), ("avx2", _AVX2), ("avx", _OLD))
 # of a record that names the processor and no instruction sets: `vectors` of its row
-_BY_VECTORS = {"avx512": _AVX512, "avx2": _AVX2, "none": _OLD, "sse": _SSE, "arm": _ARM}
+_BY_VECTORS = {
+    "avx512": _AVX512,
+    "avx2": _AVX2,
+    "none": _OLD,
+    "sse": _SSE,
+    "arm": _ARM,
+    "neon": _OLD,
+}
 # builds for cores with AVX512-FP16 take small heads number by number, which took an Emerald Rapids
 # 3.7 times as long as its share of a core tells (EXAONE 4.0 1.2B, `measured_deep` of
 # tests/truth/speed.json); the slow end of its cores holds half of that
@@ -297,12 +304,12 @@ def _kind_of_whole_cores(machine: Machine) -> ProcessorKind:
 
 def _kind_by_name(machine: Machine) -> ProcessorKind | None:
     chip, series = chip_in(machine), named_processor(machine)
-    cores = (named.core for named in (chip, series) if named is not None and named.core is not None)
-    if any(cpus.core_called(core, None).is_bound_by_unpacking for core in cores):
-        return _OLD
-    if series is None:
+    cores = [named.core for named in (chip, series) if named is not None and named.core is not None]
+    of_cores = (cpus.core_called(core, None).vectors for core in cores)
+    vectors = next(filter(None, of_cores), None if series is None else series.vectors)
+    if vectors is None:
         return None
-    kind = _BY_VECTORS[series.vectors]
+    kind = _BY_VECTORS[vectors]
     return _ZEN if kind is _AVX512 and is_amd(machine) else kind
 
 
