@@ -37,10 +37,11 @@ _CODE = type((lambda: None).__code__)
 
 def speed_up_imports() -> None:
     """From now on modules of this package are found so, for the whole process: for a program, not
-    for a library. Nothing changes where bytecode lies elsewhere, or where this Python imports
-    otherwise. The hooks of others go first.
+    for a library. Nothing changes where this was done before, where bytecode lies elsewhere, or
+    where this Python imports otherwise. The hooks of others go first.
     """
-    if sys.pycache_prefix is not None:
+    is_done = any(isinstance(finder, _Finder) for finder in sys.meta_path)
+    if is_done or sys.pycache_prefix is not None:
         return
     try:
         from _frozen_importlib import BuiltinImporter

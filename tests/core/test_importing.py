@@ -121,10 +121,11 @@ def test_the_source_stands_in_for_damaged_bytecode(
 
 
 def test_collections_is_whole_for_whoever_imports_it() -> None:
-    """`collections.abc` is at hand without its package, which later is as Python has it."""
+    """`collections.abc` is at hand without its package, which later is as Python has it; also for a program that begins the command twice."""
     code = (
         "import sys\n"
         "from selfhost.core.importing import speed_up_imports\n"
+        "speed_up_imports()\n"
         "speed_up_imports()\n"
         "from collections.abc import Mapping\n"
         "assert 'collections' not in sys.modules\n"

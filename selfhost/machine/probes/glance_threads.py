@@ -51,15 +51,24 @@ CACHES_LEFT = 2
 _TOLD_WHOLE_LEVEL = 3
 # what has to be filled of a part: a core's own caches hold a few MiB
 LEAST_FILLED = 8 * units.MIB
-# what is waited for of each part; more is filled while the caller is busy elsewhere
-ENOUGH_BYTES = 64 * units.MIB
+# what is waited for of each part, and in small pages where the caller went on meanwhile, which
+# takes what was filled out of the caches; more is filled for as long as the caller is busy. Of 8 to
+# 21 MiB for each of two processors beside a last cache of 32 MiB, filled 10 to 20 ms before, the
+# first reading came from memory in 36 of 36 glances, but of 8 to 10 MiB it spread twice as wide
+# (EPYC, a virtual machine)
+ENOUGH_BYTES, ENOUGH_SMALL_BYTES = 64 * units.MIB, 12 * units.MIB
 # what is filled between two looks at the clock, each of which waits for the caller's Python to
 # pause: 8 MiB in 0.8 ms. Where a host gives a guest its memory at the first touch 8 MiB take 17 ms,
 # so that the first chunk is small, and the next as much as takes this long by the last one
 LEAST_CHUNK_BYTES, MOST_CHUNK_BYTES, CHUNK_SECONDS = 2 * units.MIB, 8 * units.MIB, 0.0012
 # of its processor, what a byte takes at least in huge pages that a host gives a guest at the first
-# touch: 2 ms a MiB, against 0.1 else. Small pages, which the host has left to it, take 0.4
-SLOW_SECONDS_PER_BYTE, SMALL_CHUNK_BYTES = 0.001 / units.MIB, units.MIB
+# touch: 2 ms a MiB, against 0.1 else
+SLOW_SECONDS_PER_BYTE = 0.001 / units.MIB
+# what is filled at once in small pages, which the host has left to the guest: 0.3 to 0.6 ms a MiB
+SMALL_CHUNK_BYTES = 2 * units.MIB
+# Linux 5.14 and newer, mm/page_reporting.c: the order of the blocks of free pages that a guest
+# tells its host of; larger than any block where no device asks for them
+_REPORTING, _LARGEST_ORDER = "/sys/module/page_reporting/parameters/page_reporting_order", 10
 # of its processor, what a thread fills for; from the beginning, how long it is waited for; and how
 # long for the chunk that it is at then
 FILL_SECONDS, PATIENCE_SECONDS = 0.021, 0.002
@@ -121,7 +130,7 @@ def filling_of(machine: Machine, host: Host | None = None, *, beside: bool = Tru
     if each < LEAST_FILLED:
         return Filling(machine, host, unread("too little memory is free"))
     try:
-        parts = parts_for(plan, each, beside=beside)
+        parts = parts_for(plan, each, beside=beside, in_small_pages=gives_free_memory_back(host))
     except FAILURES as error:
         return Filling(machine, host, failed(error))
     return Filling(machine, host, plan, parts, caches_bytes)
@@ -147,12 +156,20 @@ def unread(reason: str) -> Unread:
     return Unread(fact=FACT, reason=reason, remedy=f"run with {MEASURE}")
 
 
-def parts_for(plan: Plan, each: int, *, beside: bool) -> Parts:
+def gives_free_memory_back(host: Host) -> bool:
+    """Whether this is a guest that tells its host of free huge pages, which the host then takes
+    away: each is slow to come again.
+    """
+    order = host.read_text(_REPORTING) if host.system == "linux" else None
+    return order is not None and order.strip().isdecimal() and int(order) <= _LARGEST_ORDER
+
+
+def parts_for(plan: Plan, each: int, *, beside: bool, in_small_pages: bool = False) -> Parts:
     """A part of `each` bytes for every thread of the plan, being filled. `beside`: one processor is
     left to the caller. `OSError`, `RuntimeError` or `AttributeError` where the system lacks what
     this takes.
     """
-    parts = Parts(plan, each)
+    parts = Parts(plan, each, in_small_pages=in_small_pages)
     try:
         parts.fill(beside=beside)
     except BaseException:
@@ -203,7 +220,9 @@ def shared_out(parts: Sequence[_Part], own_cpu: int | None, *, beside: bool) -> 
 class Parts:
     """The memory of all readers. It must be dropped, whatever became of it."""
 
-    def __init__(self, plan: Plan, each: int) -> None:
+    def __init__(self, plan: Plan, each: int, *, in_small_pages: bool) -> None:
+        # huge ones are slow to come
+        self._in_small_pages = in_small_pages
         # why a thread told nothing, "" where each did
         self.failure = ""
         # what a thread saw of other programs, when it began to read and when it was done
@@ -214,7 +233,7 @@ class Parts:
         self._search = function_of("memchr", ADDRESS, NUMBER, SIZE, gives=ADDRESS)
         self._began = perf_counter()
         self._last = float("inf")
-        self._dropped = False
+        self._dropped = self._is_beside = self._is_awaited = False
         self._enough = each
         self._parts = [
             _Part(each, plan.cpus[number] if plan.cpus else None, self._filler)
@@ -232,10 +251,14 @@ class Parts:
 
     def fill(self, *, beside: bool) -> None:
         """Begin to fill, each part from the processor that will read it where that is free."""
+        self._is_beside = beside
         if beside:
             grow_heap_in_large_steps()
+        ask = self._filler.ask_for_huge_pages
+        if self._in_small_pages:
+            ask = self._filler.ask_for_small_pages
         for part in self._parts:
-            self._filler.ask_for_huge_pages(part.address, part.size)
+            ask(part.address, part.size)
         shares = shared_out(self._parts, self._own_cpu() if beside else None, beside=beside)
         self.filling = len(shares)
         self._mutex, self._filled = allocate_lock(), allocate_lock()
@@ -262,9 +285,11 @@ class Parts:
             if share[0].cpu is not None:
                 # of the calling thread alone
                 os.sched_setaffinity(0, {share[0].cpu})
-            chunk_bytes, pace, fill = LEAST_CHUNK_BYTES, 0.0, self._filler.write
+            chunk_bytes, pace = LEAST_CHUNK_BYTES, 0.0
             while True:
                 for part in share:
+                    if self._in_small_pages:
+                        chunk_bytes = SMALL_CHUNK_BYTES
                     count = min(chunk_bytes, part.size - part.filled)
                     if self._is_filled(share, count * pace):
                         return
@@ -272,21 +297,25 @@ class Parts:
                         # this one was filled in larger chunks than another
                         continue
                     began, used = perf_counter(), thread_time()
-                    fill(part.address + part.filled, count)
+                    self._write(part.address + part.filled, count)
                     pace, used = (perf_counter() - began) / count, thread_time() - used
                     part.filled += count
-                    if chunk_bytes > SMALL_CHUNK_BYTES and used > SLOW_SECONDS_PER_BYTE * count:
-                        chunk_bytes, fill = SMALL_CHUNK_BYTES, self._filler.populate
-                        self._ask_for_small_pages(share)
-                if chunk_bytes > SMALL_CHUNK_BYTES:
-                    chunk_bytes = next_chunk_bytes(pace)
+                    if not self._in_small_pages and used > SLOW_SECONDS_PER_BYTE * count:
+                        self._go_on_in_small_pages()
+                chunk_bytes = next_chunk_bytes(pace)
         except BaseException as error:
             self._fail(error)
         finally:
             self._done(share)
 
-    def _ask_for_small_pages(self, share: Sequence[_Part]) -> None:
-        for part in share:
+    def _write(self, address: int, count: int) -> None:
+        write = self._filler.populate if self._in_small_pages else self._filler.write
+        write(address, count)
+
+    def _go_on_in_small_pages(self) -> None:
+        """Every thread with its next chunk."""
+        self._in_small_pages = True
+        for part in self._parts:
             self._filler.ask_for_small_pages(part.address + part.filled, part.size - part.filled)
 
     def _is_filled(self, share: Sequence[_Part], chunk_seconds: float) -> bool:
@@ -296,7 +325,11 @@ class Parts:
         """
         is_late = perf_counter() + max(0.0, chunk_seconds - PATIENCE_SECONDS) > self._last
         over = is_late or thread_time() > FILL_SECONDS
-        return self._dropped or over or all(part.filled >= self._enough for part in share)
+        enough = self._enough
+        if self._is_awaited:
+            is_soon = self._in_small_pages and self._is_beside
+            enough = min(enough, ENOUGH_SMALL_BYTES if is_soon else ENOUGH_BYTES)
+        return self._dropped or over or all(part.filled >= enough for part in share)
 
     def _done(self, share: Sequence[_Part]) -> None:
         with self._mutex:
@@ -308,7 +341,7 @@ class Parts:
 
     def wait(self) -> None:
         """Until enough is filled, or filling took too long."""
-        self._enough = min(self._enough, ENOUGH_BYTES)
+        self._is_awaited = True
         self._last = self._began + FILL_SECONDS
         # what is being written when the time is over is done soon, unless memory is scarce
         patience = max(self._last - perf_counter(), 0.0) + PATIENCE_SECONDS
@@ -316,12 +349,16 @@ class Parts:
 
     # reading
 
-    def read(self, look: Look) -> list[Passes]:
+    def readable_bytes(self) -> list[int]:
+        """Of each part that is to be read, what is filled of it."""
+        return [part.filled for part in self._parts if part.filled >= LEAST_FILLED]
+
+    def read(self, look: Look, *, once: bool) -> list[Passes]:
         """What each thread read of its part, and read again of the last of it; None where it came
-        to that too late. `failure` says why that of a thread is missing; `RuntimeError` where all
-        are. One of them takes a `look` before and after: to start threads and to wait for them is
-        waiting, too, and disturbs nobody. Once: the thread that is the last to read gives all
-        memory back, while the caller goes on.
+        to that too late. `once`: no further than to its end. `failure` says why that of a thread is
+        missing; `RuntimeError` where all are. One of them takes a `look` before and after: to start
+        threads and to wait for them is waiting, too, and disturbs nobody. To be called once: the
+        thread that is the last to read gives all memory back, while the caller goes on.
         """
         readable = [part for part in self._parts if part.filled >= LEAST_FILLED]
         if len(readable) < len(self._parts):
@@ -331,7 +368,7 @@ class Parts:
             for part in readable:
                 part.use()
             try:
-                start_new_thread(self._read, (readable, run, number, look))
+                start_new_thread(self._read, (readable, run, number, look, once))
             except RuntimeError as error:
                 for part in readable:
                     part.leave()
@@ -345,7 +382,9 @@ class Parts:
             raise RuntimeError(self.failure)
         return passes
 
-    def _read(self, readable: Sequence[_Part], run: _Run, number: int, look: Look) -> None:
+    def _read(
+        self, readable: Sequence[_Part], run: _Run, number: int, look: Look, once: bool
+    ) -> None:
         part, passes = readable[number], None
         try:
             if part.cpu is not None:
@@ -353,7 +392,7 @@ class Parts:
             run.meet(number)
             whole = part.filled - part.filled % _READ_BYTES
             before = None if number else look()
-            first = self._run_over(part.address, whole, run, number)
+            first = self._run_over(part.address, whole, run, number, once=once)
             if before is not None:
                 self.seen_beside = [before, look()]
             passes = first, self._run_again(part.address + whole - _AGAIN_BYTES)
@@ -364,9 +403,9 @@ class Parts:
             for part in readable:
                 part.leave()
 
-    def _run_over(self, address: int, size: int, run: _Run, number: int) -> Trace:
-        """Read for `READ_SECONDS`; a thread that was interrupted, or is slow, goes on until
-        `LAST_SECONDS` at most.
+    def _run_over(self, address: int, size: int, run: _Run, number: int, *, once: bool) -> Trace:
+        """Read for `READ_SECONDS`, and `once` no further than to the end; a thread that was
+        interrupted, or is slow, goes on until `LAST_SECONDS` at most.
         """
         offset = 0
         done: list[float] = []
@@ -381,6 +420,8 @@ class Parts:
             offset = (offset + _READ_BYTES) % size
             now = perf_counter()
             done.append(now)
+            if once and not offset:
+                break
         share = min(1.0, (thread_time() - used) / (now - began))
         return _trace(began, done, size, share)
 

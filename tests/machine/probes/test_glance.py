@@ -18,7 +18,7 @@ from selfhost.cli import main as cli
 from selfhost.core import units
 from selfhost.core.records import Unread
 from selfhost.machine import reader
-from selfhost.machine.probes import glance, glance_threads
+from selfhost.machine.probes import glance, glance_threads, pages
 from selfhost.machine.probes.activity import Activity
 from selfhost.machine.probes.host import Host
 from selfhost.machine.probes.plan import FACT, Plan
@@ -168,7 +168,10 @@ def test_own_threads_that_still_fill_are_no_other_programs(monkeypatch: pytest.M
 
         def wait(self) -> None: ...
         def drop(self) -> None: ...
-        def read(self, _look: object) -> list[object]:
+        def readable_bytes(self) -> list[int]:
+            return [2**26, 2**26]
+
+        def read(self, _look: object, *, once: bool) -> list[object]:
             # who fills had its processor for half of the time
             return [(_steady(10.5), None), (_steady(10.5).replace(cpu_share=0.5), None)]
 
@@ -203,7 +206,10 @@ def test_threads_that_start_disturb_nobody(
 
         def wait(self) -> None: ...
         def drop(self) -> None: ...
-        def read(self, _look: object) -> list[object]:
+        def readable_bytes(self) -> list[int]:
+            return [2**26, 2**26]
+
+        def read(self, _look: object, *, once: bool) -> list[object]:
             return [(_steady(10.5), None)] * 2
 
     plan = Plan(threads=2, cpus=(0, 1), buffer_bytes=2**27)
@@ -367,48 +373,47 @@ def _recorded(paces: list[float], mebibytes: int) -> Trace:
     return _steady(1, mebibytes=mebibytes).replace(done=done)
 
 
-def test_recorded_glances_tell_memory_or_an_upper_bound_of_it() -> None:
-    """A figure that is no bound is the memory's that another program measured; a bound is no less, and few are needed: four of these were read from the caches."""
+@pytest.mark.parametrize(
+    ("key", "caches"),
+    # what the emulator tells of: two virtual processors, EPYC and Emerald Rapids
+    [("glances", 32), ("xeon_glances", 260)],
+)
+def test_recorded_glances_tell_the_memory(key: str, caches: int) -> None:
+    """What is read for the first time came from memory in each of them, and what is read again mostly from the caches: the figure is what another program measured."""
     plan = Plan(threads=2, cpus=(0, 1), buffer_bytes=2**27)
-    bounds = []
-    for recorded in json.loads(RECORDED.read_text())["glances"]:
+    figures = []
+    for recorded in json.loads(RECORDED.read_text())[key]:
         reads, again = (
             [_recorded(*each) for each in zip(recorded[pass_], recorded["mebibytes"], strict=False)]
             for pass_ in ("reads", "again")
         )
-        result = glance.judged(plan, 32 * 2**20, reads, again, is_guest=True)
+        result = glance.judged(plan, caches * 2**20, reads, again, is_guest=True)
         assert isinstance(result, glance.Glance)
-        figure = result.bytes_per_second / GB / recorded["memory_gb_per_second"]
-        assert figure >= 0.8
-        # the memory is told in whole GB/s
-        assert round(figure, 1) <= 1.2 or result.may_be_cached
-        bounds += [figure] * result.may_be_cached
-    # that of one came as slowly from the caches as from the memory
-    assert sum(figure > 1.2 for figure in bounds) == 3
-    assert len(bounds) <= 4
+        assert not result.may_be_cached
+        figures.append(result.bytes_per_second / GB / recorded["memory_gb_per_second"])
+    # the memory is told in whole GB/s
+    amiss = [figure for figure in figures if not 0.8 <= round(figure, 1) <= 1.2]
+    # 9 MiB of each thread, less than is waited for, came at half of what was measured later
+    assert [round(figure, 1) for figure in amiss] == [0.5] * (key == "glances")
 
 
-def test_what_comes_evenly_at_half_of_the_cache_is_the_memory() -> None:
-    """Two virtual processors, Emerald Rapids, 260 MiB of cache told: where memory came evenly it gave up to 0.54 of the cache; three of these glances were read from the caches, and no other is a bound."""
+def test_what_was_read_as_fast_as_half_of_the_cache_may_be_the_caches() -> None:
+    """As evenly and not much slower than the cache: nothing tells which it was."""
     plan = Plan(threads=2, cpus=(0, 1), buffer_bytes=2**27)
-    bounds = []
-    for recorded in json.loads(RECORDED.read_text())["xeon_glances"]:
-        reads, again = (
-            [_recorded(*each) for each in zip(recorded[pass_], recorded["mebibytes"], strict=True)]
-            for pass_ in ("reads", "again")
-        )
-        result = glance.judged(plan, 260 * 2**20, reads, again, is_guest=True)
-        assert isinstance(result, glance.Glance)
-        figure = result.bytes_per_second / GB / recorded["memory_gb_per_second"]
-        if result.may_be_cached:
-            bounds.append(figure)
-        else:
-            assert 0.8 <= figure <= 1.2
-    assert len(bounds) == 3
-    assert min(bounds) > 1.3
-    # as evenly and not much slower than the cache: nothing tells which it was
     plain, cached = [_steady(19, mebibytes=16)] * 2, [_steady(25)] * 2
-    assert glance.judged(plan, 260 * 2**20, plain, cached, is_guest=True).may_be_cached  # type: ignore[union-attr]
+    result = glance.judged(plan, 260 * 2**20, plain, cached, is_guest=True)
+    assert isinstance(result, glance.Glance)
+    assert result.may_be_cached
+
+
+def test_what_the_cache_answers_the_second_time_does_not_count() -> None:
+    """Of 12 MiB a thread, which memory gave at 20 GB/s and the cache at 90 from then on."""
+    plan = Plan(threads=2, cpus=(0, 1), buffer_bytes=2**27)
+    reads = [_recorded([20.0] * 12 + [90.0] * 100, 12)] * 2
+    result = glance.judged(plan, 32 * 2**20, reads, [_steady(90)] * 2, is_guest=True)
+    assert isinstance(result, glance.Glance)
+    assert not result.may_be_cached
+    assert result.bytes_per_second == pytest.approx(40 * GB, rel=0.02)
 
 
 @pytest.mark.parametrize(
@@ -486,22 +491,31 @@ def test_no_chunk_is_begun_that_nobody_waits_for(monkeypatch: pytest.MonkeyPatch
         "_mutex": _thread.allocate_lock(),
         "_filled": _thread.allocate_lock(),
         "_dropped": False,
+        "_in_small_pages": False,
+        "_is_beside": True,
+        "_is_awaited": True,
         "_last": 0.010,
         "_enough": part.size,
         "filling": 2,
         "failure": "",
     }.items():
         monkeypatch.setattr(parts, name, value, raising=False)
+    monkeypatch.setattr(parts, "_parts", [part], raising=False)
     parts._fill([part])  # type: ignore[list-item]
     assert parts.failure == ""
     assert 0 < part.filled < part.size
     assert now <= 0.010 + glance_threads.PATIENCE_SECONDS
 
 
+@pytest.mark.parametrize(
+    ("is_awaited", "mebibytes"),
+    # as much as the caller has time for; and once it waits, what it needs
+    [(False, 22), (True, 12)],
+)
 def test_a_guest_whose_host_is_slow_to_give_memory_goes_on_in_small_pages(
-    monkeypatch: pytest.MonkeyPatch,
+    is_awaited: bool, mebibytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Huge pages take 2.1 ms a MiB there, small ones 0.4 (measured, EPYC): two parts of 18 MiB are filled where huge pages would fill two of 5, and the budget is kept."""
+    """Huge pages take 2.1 ms a MiB there, small ones 0.4 (measured, EPYC): two parts of 22 MiB are filled where huge pages would fill two of 5, and the budget is kept."""
     used = 0.0
     small_from: dict[int, int] = {}
 
@@ -534,8 +548,12 @@ def test_a_guest_whose_host_is_slow_to_give_memory_goes_on_in_small_pages(
         "_mutex": _thread.allocate_lock(),
         "_filled": _thread.allocate_lock(),
         "_dropped": False,
+        "_in_small_pages": False,
+        "_is_beside": True,
+        "_is_awaited": is_awaited,
         "_last": 1.0,
         "_enough": 64 * 2**20,
+        "_parts": share,
         "filling": 2,
         "failure": "",
     }.items():
@@ -543,9 +561,50 @@ def test_a_guest_whose_host_is_slow_to_give_memory_goes_on_in_small_pages(
     parts._fill(share)  # type: ignore[arg-type]
     assert parts.failure == ""
     assert used <= glance_threads.FILL_SECONDS + 0.001
-    assert min(part.filled for part in share) >= 18 * 2**20
+    assert mebibytes <= min(part.filled for part in share) / 2**20 < mebibytes + 4
     # what was filled already stays as it is
     assert small_from == {2 * 2**20: 62 * 2**20, 2**30: 64 * 2**20}
+
+
+@pytest.mark.parametrize(
+    ("order", "gives_back"),
+    # what Linux 6.18 says with a balloon that takes free pages, and 6.2 where none does; none of this
+    # kernel; a block larger than the largest of Linux 5.14, its default
+    [("9\n", True), ("4294967295\n", False), (None, False), ("11\n", False), ("?", False)],
+)
+def test_a_guest_whose_host_takes_free_memory_back_begins_in_small_pages(
+    order: str | None, gives_back: bool, tmp_path: Path
+) -> None:
+    """The first 2 MiB in a huge page took a fifth of the time there."""
+    file = tmp_path / "sys/module/page_reporting/parameters/page_reporting_order"
+    file.parent.mkdir(parents=True)
+    if order is not None:
+        file.write_text(order)
+
+    class Rooted(Host):
+        def real(self, path: str) -> str:
+            return f"{tmp_path}{path}"
+
+    assert glance_threads.gives_free_memory_back(Rooted(system="linux")) is gives_back
+    assert not glance_threads.gives_free_memory_back(Rooted(system="macos"))
+
+
+@pytest.mark.parametrize("in_small_pages", [True, False])
+def test_small_pages_are_asked_for_before_the_first_is_filled(
+    in_small_pages: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    for kind in ("huge", "small"):
+        monkeypatch.setattr(
+            pages.Filler,
+            f"ask_for_{kind}_pages",
+            lambda _filler, _address, _size, kind=kind: asked.append(kind),
+        )
+    plan = Plan(threads=2, cpus=(), buffer_bytes=2**24)
+    parts = glance_threads.parts_for(plan, 2**23, beside=False, in_small_pages=in_small_pages)
+    parts.wait()
+    parts.drop()
+    assert asked[:2] == ["small" if in_small_pages else "huge"] * 2
 
 
 @pytest.mark.parametrize(
@@ -572,7 +631,10 @@ def test_a_slow_core_reads_until_its_chunks_tell_something(
     monkeypatch.setattr(glance_threads, "perf_counter", lambda: now[0])
     monkeypatch.setattr(glance_threads, "thread_time", lambda: now[0])
     run = glance_threads._Run(1)
-    assert least <= len(parts._run_over(0, 64 * 2**20, run, 0).done) <= most
+    assert least <= len(parts._run_over(0, 64 * 2**20, run, 0, once=False).done) <= most
+    # what the caches may keep is read no further than to its end
+    once = parts._run_over(0, 8 * 2**20, run, 0, once=True)
+    assert len(once.done) == min(8, len(parts._run_over(0, 64 * 2**20, run, 0, once=True).done))
 
 
 def test_each_pass_but_the_first_tells_what_the_cache_gives(
