@@ -374,11 +374,16 @@ def _recorded(paces: list[float], mebibytes: int) -> Trace:
 
 
 @pytest.mark.parametrize(
-    ("key", "caches"),
-    # what the emulator tells of: two virtual processors, EPYC and Emerald Rapids
-    [("glances", 32), ("xeon_glances", 260)],
+    ("key", "caches", "amiss"),
+    [
+        # 9 MiB of each thread, less than is waited for, came at half of what was measured later
+        ("glances", 32, [0.5]),
+        ("xeon_glances", 260, []),
+        # the host's memory was changing its pace
+        ("small_glances", 32, [0.7]),
+    ],
 )
-def test_recorded_glances_tell_the_memory(key: str, caches: int) -> None:
+def test_recorded_glances_tell_the_memory(key: str, caches: int, amiss: list[float]) -> None:
     """What is read for the first time came from memory in each of them, and what is read again mostly from the caches: the figure is what another program measured."""
     plan = Plan(threads=2, cpus=(0, 1), buffer_bytes=2**27)
     figures = []
@@ -392,9 +397,8 @@ def test_recorded_glances_tell_the_memory(key: str, caches: int) -> None:
         assert not result.may_be_cached
         figures.append(result.bytes_per_second / GB / recorded["memory_gb_per_second"])
     # the memory is told in whole GB/s
-    amiss = [figure for figure in figures if not 0.8 <= round(figure, 1) <= 1.2]
-    # 9 MiB of each thread, less than is waited for, came at half of what was measured later
-    assert [round(figure, 1) for figure in amiss] == [0.5] * (key == "glances")
+    assert [round(each, 1) for each in figures if not 0.8 <= round(each, 1) <= 1.2] == amiss
+    assert len(figures) > 10
 
 
 def test_what_was_read_as_fast_as_half_of_the_cache_may_be_the_caches() -> None:
@@ -404,6 +408,17 @@ def test_what_was_read_as_fast_as_half_of_the_cache_may_be_the_caches() -> None:
     result = glance.judged(plan, 260 * 2**20, plain, cached, is_guest=True)
     assert isinstance(result, glance.Glance)
     assert result.may_be_cached
+
+
+def test_a_moment_of_a_short_reading_is_no_other_program() -> None:
+    """A tick of the clock took 0.05 ms of 0.6 (measured, EPYC), which is 8 % of it."""
+    plan = Plan(threads=2, cpus=(0, 1), buffer_bytes=2**27)
+    reads = [_recorded([20.0] * 12, 12)] * 2
+    for lost, quiet in ((0.08, True), (0.4, False)):
+        held_up = [trace.replace(cpu_share=1 - lost) for trace in reads]
+        result = glance.judged(plan, 32 * 2**20, held_up, [_steady(90)] * 2, is_guest=True)
+        assert isinstance(result, glance.Glance)
+        assert result.quiet is quiet
 
 
 def test_what_the_cache_answers_the_second_time_does_not_count() -> None:
@@ -657,7 +672,14 @@ def test_each_pass_but_the_first_tells_what_the_cache_gives(
 
 @pytest.mark.parametrize(
     ("busy", "share", "quiet"),
-    [((), 1.0, True), (("the load is 10",), 1.0, False), ((), 0.4, False)],
+    # a hundredth of 7 ms is a moment that no program takes, a tenth is none
+    [
+        ((), 1.0, True),
+        ((), 0.99, True),
+        (("the load is 10",), 1.0, False),
+        ((), 0.9, False),
+        ((), 0.4, False),
+    ],
 )
 def test_it_is_quiet_only_where_the_load_and_the_threads_say_so(
     busy: tuple[str, ...], share: float, quiet: bool
