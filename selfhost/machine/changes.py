@@ -233,13 +233,14 @@ def planned(machine: Machine) -> Machine:
         ]
         assumed += [f"disks.{purpose}" for purpose in PURPOSES if machine.disk_for(purpose) is None]
     sets = _class_sets(machine.system, machine.architecture)
+    said_of = f"what nearly every {machine.architecture} processor in use has"
+    if cpus.has_unknown_vectors(machine.cpu_model or ""):
+        sets, said_of = _WITHOUT_AVX, "many processors of that name lack AVX"
     if machine.instruction_sets is not None:
         changes["instruction_sets"] = with_implied(machine.instruction_sets, machine.architecture)
     elif sets is not None and machine.emulated_on is None:
         changes["instruction_sets"] = sets
-        sources["instruction_sets"] = (
-            f"assumed: what nearly every {machine.architecture} processor in use has"
-        )
+        sources["instruction_sets"] = f"assumed: {said_of}"
         assumed.append("instruction_sets")
     memory = machine.memory_limit_bytes or machine.memory_total_bytes
     cores = cpus.cores_in(machine) if _lacks_cores(machine) else None
@@ -311,6 +312,10 @@ def _foreign_sets(machine: Machine) -> list[Problem]:
     message = f"{foreign} is no instruction set of an {machine.architecture} processor"
     remedy = "leave it out, or state the architecture too: --set architecture=…"
     return [Problem(file="--set", key="instruction_sets", message=message, remedy=remedy)]
+
+
+# of Celerons and Pentiums since 2011 and Atoms since 2013 (general knowledge)
+_WITHOUT_AVX = with_implied(("sse4_2", "popcnt"), "x86_64")
 
 
 def _class_sets(system: str | None, architecture: str | None) -> tuple[str, ...] | None:

@@ -179,6 +179,7 @@ class ProcessorClass(Record):
     RAM, and a system; `most_gib` is the most that a machine with one takes. `words`: one of them is
     in the name. `channels` of 64 bits; None where they differ. `most_gb_per_s`: the peak of the
     fastest of a class that is no longer made, else None. `kind`: `server`, else None.
+    `vectors_differ`: some have AVX2 and some no AVX.
     """
 
     words: frozenset[str]
@@ -190,6 +191,7 @@ class ProcessorClass(Record):
     channels: int | None
     most_gb_per_s: float | None
     cores: Cores
+    vectors_differ: bool = False
 
 
 def class_of(name: str) -> ProcessorClass | None:
@@ -207,8 +209,15 @@ def class_of(name: str) -> ProcessorClass | None:
                 channels=row.get("channels"),
                 most_gb_per_s=row.get("most_gb_per_s"),
                 cores=_cores(row, 1),
+                vectors_differ=row.get("vectors_differ", False),
             )
     return None
+
+
+def has_unknown_vectors(name: str) -> bool:
+    """Whether a processor of that name may have AVX2, or no AVX at all."""
+    around = class_of(name) if processor_of(name) is None else None
+    return around is not None and around.vectors_differ
 
 
 def most_of_class(name: str) -> float | None:

@@ -3,6 +3,7 @@
 import pytest
 
 from helpers.each import each
+from selfhost import check
 from selfhost.core import units
 from selfhost.core.saying import in_shell
 from selfhost.machine import profiles
@@ -15,7 +16,7 @@ from selfhost.machine.profiles import UnknownMachineError
 from selfhost.machine.reader import Machine
 from selfhost.machine.record import Accelerator
 from selfhost.verdict.memory_bandwidth import bandwidth
-from selfhost.verdict.speed import shared_gpu_of
+from selfhost.verdict.speed import PaceRange, Speed, shared_gpu_of
 
 GIB = 2**30
 
@@ -147,6 +148,27 @@ def test_a_kind_of_processor_alone_is_no_single_one(text: str) -> None:
     reach = bandwidth(named.profile.machine)
     assert reach is not None
     assert reach.high > 3 * reach.low
+
+
+def _decode(pace: Speed | None) -> PaceRange:
+    assert pace is not None
+    assert pace.decode is not None
+    return pace.decode
+
+
+@pytest.mark.parametrize("text", ["celeron laptop", "atom", "pentium 8gb"])
+def test_a_kind_of_processor_of_which_many_lack_avx_is_no_fast_one(text: str) -> None:
+    """A Celeron N4020 has SSE4.2 and 4 GB beside it, a Celeron 7305 AVX2 and two channels of DDR4-3200 (Intel's data sheets)."""
+    machine = machine_named(text)
+    assert "avx" not in (machine.instruction_sets or ())
+    assert machine.assumes("instruction_sets")
+    if "gb" not in text:
+        assert machine.memory_total_bytes == 4 * 2**30
+    names = ("celeron n4020 4gb", text, "i3-10100")
+    slow, kind, fast = (_decode(check("tinyllama", machine=name).speed) for name in names)
+    assert kind.low <= slow.likely < kind.likely < fast.likely
+    # one whose number is told has what its series has
+    assert "avx2" in (machine_named("celeron 7305 8gb").instruction_sets or ())
 
 
 @pytest.mark.parametrize(
