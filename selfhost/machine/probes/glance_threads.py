@@ -51,11 +51,11 @@ CACHES_LEFT = 2
 _TOLD_WHOLE_LEVEL = 3
 # what has to be filled of a part: a core's own caches hold a few MiB
 LEAST_FILLED = 8 * units.MIB
-# what is waited for of each part, and in small pages where the caller went on meanwhile, which
-# takes what was filled out of the caches; more is filled for as long as the caller is busy. Of 8 to
-# 21 MiB for each of two processors beside a last cache of 32 MiB, filled 10 to 20 ms before, the
-# first reading came from memory in 36 of 36 glances, but of 8 to 10 MiB it spread twice as wide
-# (EPYC, a virtual machine)
+# what is waited for of each part, and in small pages where the caches are told and the caller went
+# on meanwhile, which takes what was filled out of them; more is filled for as long as the caller is
+# busy. Of 8 to 21 MiB for each of two processors beside a last cache of 32 MiB, filled 10 to 20 ms
+# before, the first reading came from memory in 36 of 36 glances, but of 8 to 10 MiB it spread twice
+# as wide (EPYC, a virtual machine)
 ENOUGH_BYTES, ENOUGH_SMALL_BYTES = 64 * units.MIB, 12 * units.MIB
 # what is filled between two looks at the clock, each of which waits for the caller's Python to
 # pause: 8 MiB in 0.8 ms. Where a host gives a guest its memory at the first touch 8 MiB take 17 ms,
@@ -130,7 +130,13 @@ def filling_of(machine: Machine, host: Host | None = None, *, beside: bool = Tru
     if each < LEAST_FILLED:
         return Filling(machine, host, unread("too little memory is free"))
     try:
-        parts = parts_for(plan, each, beside=beside, in_small_pages=gives_free_memory_back(host))
+        parts = parts_for(
+            plan,
+            each,
+            beside=beside,
+            in_small_pages=gives_free_memory_back(host),
+            caches_are_told=level >= _TOLD_WHOLE_LEVEL,
+        )
     except FAILURES as error:
         return Filling(machine, host, failed(error))
     return Filling(machine, host, plan, parts, caches_bytes)
@@ -164,12 +170,21 @@ def gives_free_memory_back(host: Host) -> bool:
     return order is not None and order.strip().isdecimal() and int(order) <= _LARGEST_ORDER
 
 
-def parts_for(plan: Plan, each: int, *, beside: bool, in_small_pages: bool = False) -> Parts:
+def parts_for(
+    plan: Plan,
+    each: int,
+    *,
+    beside: bool,
+    in_small_pages: bool = False,
+    caches_are_told: bool = True,
+) -> Parts:
     """A part of `each` bytes for every thread of the plan, being filled. `beside`: one processor is
     left to the caller. `OSError`, `RuntimeError` or `AttributeError` where the system lacks what
     this takes.
     """
     parts = Parts(plan, each, in_small_pages=in_small_pages)
+    if beside and caches_are_told:
+        parts.enough_small_bytes = ENOUGH_SMALL_BYTES
     try:
         parts.fill(beside=beside)
     except BaseException:
@@ -223,6 +238,8 @@ class Parts:
     def __init__(self, plan: Plan, each: int, *, in_small_pages: bool) -> None:
         # huge ones are slow to come
         self._in_small_pages = in_small_pages
+        # what is waited for of each part in small pages
+        self.enough_small_bytes = ENOUGH_BYTES
         # why a thread told nothing, "" where each did
         self.failure = ""
         # what a thread saw of other programs, when it began to read and when it was done
@@ -233,7 +250,7 @@ class Parts:
         self._search = function_of("memchr", ADDRESS, NUMBER, SIZE, gives=ADDRESS)
         self._began = perf_counter()
         self._last = float("inf")
-        self._dropped = self._is_beside = self._is_awaited = False
+        self._dropped = self._is_awaited = False
         self._enough = each
         self._parts = [
             _Part(each, plan.cpus[number] if plan.cpus else None, self._filler)
@@ -251,7 +268,6 @@ class Parts:
 
     def fill(self, *, beside: bool) -> None:
         """Begin to fill, each part from the processor that will read it where that is free."""
-        self._is_beside = beside
         if beside:
             grow_heap_in_large_steps()
         ask = self._filler.ask_for_huge_pages
@@ -327,8 +343,8 @@ class Parts:
         over = is_late or thread_time() > FILL_SECONDS
         enough = self._enough
         if self._is_awaited:
-            is_soon = self._in_small_pages and self._is_beside
-            enough = min(enough, ENOUGH_SMALL_BYTES if is_soon else ENOUGH_BYTES)
+            is_small = self._in_small_pages
+            enough = min(enough, self.enough_small_bytes if is_small else ENOUGH_BYTES)
         return self._dropped or over or all(part.filled >= enough for part in share)
 
     def _done(self, share: Sequence[_Part]) -> None:
