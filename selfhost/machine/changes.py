@@ -232,15 +232,11 @@ def planned(machine: Machine) -> Machine:
             f"disks.{disk.purpose}.free_bytes" for disk in machine.disks if disk.free_bytes is None
         ]
         assumed += [f"disks.{purpose}" for purpose in PURPOSES if machine.disk_for(purpose) is None]
-    sets = _class_sets(machine.system, machine.architecture)
-    said_of = f"what nearly every {machine.architecture} processor in use has"
-    if cpus.has_unknown_vectors(machine.cpu_model or ""):
-        sets, said_of = _WITHOUT_AVX, "many processors of that name lack AVX"
     if machine.instruction_sets is not None:
         changes["instruction_sets"] = with_implied(machine.instruction_sets, machine.architecture)
-    elif sets is not None and machine.emulated_on is None:
-        changes["instruction_sets"] = sets
-        sources["instruction_sets"] = f"assumed: {said_of}"
+    elif machine.emulated_on is None and (class_sets := _class_sets(machine)) is not None:
+        changes["instruction_sets"], why = class_sets
+        sources["instruction_sets"] = f"assumed: {why}"
         assumed.append("instruction_sets")
     memory = machine.memory_limit_bytes or machine.memory_total_bytes
     cores = cpus.cores_in(machine) if _lacks_cores(machine) else None
@@ -318,8 +314,14 @@ def _foreign_sets(machine: Machine) -> list[Problem]:
 _WITHOUT_AVX = with_implied(("sse4_2", "popcnt"), "x86_64")
 
 
-def _class_sets(system: str | None, architecture: str | None) -> tuple[str, ...] | None:
-    return ASSUMED_SETS.get(f"{system}-{architecture}") or ASSUMED_SETS.get(architecture or "")
+def _class_sets(machine: Machine) -> tuple[tuple[str, ...], str] | None:
+    """The instruction sets of a processor of its class, and why these; None where nothing tells."""
+    architecture = machine.architecture or ""
+    if cpus.has_unknown_vectors(machine.cpu_model or ""):
+        return _WITHOUT_AVX, "many processors of that name lack AVX"
+    sets = ASSUMED_SETS.get(f"{machine.system}-{architecture}") or ASSUMED_SETS.get(architecture)
+    why = f"what nearly every {architecture} processor in use has"
+    return None if sets is None else (sets, why)
 
 
 class _Change:

@@ -302,9 +302,13 @@ class Parts:
                 # of the calling thread alone
                 os.sched_setaffinity(0, {share[0].cpu})
             chunk_bytes, pace = LEAST_CHUNK_BYTES, 0.0
+            is_small = self._in_small_pages
             while True:
                 for part in share:
-                    if self._in_small_pages:
+                    if self._in_small_pages and not is_small:
+                        is_small = True
+                        self._ask_for_small_pages(share)
+                    if is_small:
                         chunk_bytes = SMALL_CHUNK_BYTES
                     count = min(chunk_bytes, part.size - part.filled)
                     if self._is_filled(share, count * pace):
@@ -313,25 +317,21 @@ class Parts:
                         # this one was filled in larger chunks than another
                         continue
                     began, used = perf_counter(), thread_time()
-                    self._write(part.address + part.filled, count)
+                    fill = self._filler.populate if is_small else self._filler.write
+                    fill(part.address + part.filled, count)
                     pace, used = (perf_counter() - began) / count, thread_time() - used
                     part.filled += count
-                    if not self._in_small_pages and used > SLOW_SECONDS_PER_BYTE * count:
-                        self._go_on_in_small_pages()
+                    if used > SLOW_SECONDS_PER_BYTE * count:
+                        # every thread does with its next chunk
+                        self._in_small_pages = True
                 chunk_bytes = next_chunk_bytes(pace)
         except BaseException as error:
             self._fail(error)
         finally:
             self._done(share)
 
-    def _write(self, address: int, count: int) -> None:
-        write = self._filler.populate if self._in_small_pages else self._filler.write
-        write(address, count)
-
-    def _go_on_in_small_pages(self) -> None:
-        """Every thread with its next chunk."""
-        self._in_small_pages = True
-        for part in self._parts:
+    def _ask_for_small_pages(self, share: Sequence[_Part]) -> None:
+        for part in share:
             self._filler.ask_for_small_pages(part.address + part.filled, part.size - part.filled)
 
     def _is_filled(self, share: Sequence[_Part], chunk_seconds: float) -> bool:

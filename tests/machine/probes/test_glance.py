@@ -604,6 +604,24 @@ def test_a_guest_whose_host_takes_free_memory_back_begins_in_small_pages(
     assert not glance_threads.gives_free_memory_back(Rooted(system="macos"))
 
 
+@pytest.mark.parametrize(
+    ("level", "beside", "mebibytes"),
+    # a cache that nothing tells of may hold more, and what is read at once is still in the caches
+    [(3, True, 12), (2, True, 64), (0, True, 64), (3, False, 64)],
+)
+def test_little_is_enough_where_the_caches_are_told_and_time_has_passed(
+    level: int, beside: bool, mebibytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = Plan(threads=2, cpus=(), buffer_bytes=2**27)
+    monkeypatch.setattr(glance_threads, "plan_for", lambda _machine, _host: plan)
+    monkeypatch.setattr(glance_threads, "last_caches", lambda _: (level, 32 * 2**20))
+    machine = HERE.replace(memory_available_bytes=2**34)
+    filling = glance_threads.filling_of(machine, Host(system="linux"), beside=beside)
+    assert filling.parts is not None
+    assert filling.parts.enough_small_bytes == mebibytes * 2**20
+    filling.drop()
+
+
 @pytest.mark.parametrize("in_small_pages", [True, False])
 def test_small_pages_are_asked_for_before_the_first_is_filled(
     in_small_pages: bool, monkeypatch: pytest.MonkeyPatch
