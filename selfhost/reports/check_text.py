@@ -229,12 +229,20 @@ def _answer_words(verdict: Verdict) -> Iterator[str]:
         guess = units.guess(total.low, total.high) or ", an estimate"
         word = units.about(total.low, total.high)
         each = total.likely / workload.parallel
-        wanted = verdict.workload.min_tokens_per_second
-        slow = ", too slow" if wanted is not None and each < wanted else ""
+        slow = _slow_words(each, verdict.workload.min_tokens_per_second)
         yield (
             f"{workload.parallel:,} sequences at once: {word} {likely} in all ({ends}{guess}),"
             f" {units.pace(each, each)} each{slow}"
         )
+
+
+def _slow_words(each: float, wanted: float | None) -> str:
+    """What is said of the pace of one of several sequences at once, which decides nothing."""
+    if wanted is None or each >= wanted:
+        return ""
+    if wanted == DEFAULT_MIN_TOKENS_PER_SECOND:
+        return ", too slow"
+    return f", below the {units.stated(wanted)} you need: --min-speed judges one sequence alone"
 
 
 def _full_context_words(speed: Speed, workload: Workload) -> str:

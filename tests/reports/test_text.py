@@ -526,6 +526,25 @@ def test_the_pace_of_audio_is_that_of_the_recording_asked_about(seconds: int, sa
     )
 
 
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (20.0, ", below the 20 you need: --min-speed judges one sequence alone"),
+        (None, ""),
+        (0.1, ""),
+    ],
+)
+def test_a_minimum_that_each_of_several_misses_says_whose_it_is(
+    wanted: float | None, said: str
+) -> None:
+    """RUNS above "too slow" is no answer to whoever stated the minimum."""
+    workload = Workload(parallel=64, min_tokens_per_second=wanted)
+    verdict = check("mistral-7b", workload, machine="rtx 3090")
+    assert verdict.can_run
+    shown = " ".join(plain(check_text.check_document([verdict])).split())
+    assert f" each{said} Q4_K_M" in shown
+
+
 def test_a_figure_that_is_hardly_known_is_nowhere_stated_alone() -> None:
     """Of ends that are more than three times apart the figure between them is told beside them, as a guess."""
     speed = Speed(decode=PaceRange(low=0.6, likely=3.8, high=13.0), prompt=None, how="a guess")
