@@ -205,6 +205,8 @@ def _answer_words(verdict: Verdict) -> Iterator[str]:
     if speed is None or not verdict.can_run:
         return
     yield _full_context_words(speed, workload)
+    if workload.draft is not None:
+        yield _without_draft_words(speed)
     # what was not asked for is not worked out: a pace tells the rest of itself when it is asked
     if workload.dataset_tokens is not None and speed.dataset_seconds is not None:
         yield (
@@ -234,6 +236,15 @@ def _answer_words(verdict: Verdict) -> Iterator[str]:
             f"{workload.parallel:,} sequences at once: {word} {likely} in all ({ends}{guess}),"
             f" {units.pace(each, each)} each{slow}"
         )
+
+
+def _without_draft_words(speed: Speed) -> str:
+    """What the model reaches by itself, and whether the draft likely gains anything."""
+    alone = speed.undrafted_tokens_per_second
+    if alone is None or speed.decode is None:
+        return ""
+    gains = "" if speed.decode.likely > alone else ": the draft likely makes it slower"
+    return f"about {units.speed(alone, alone)} without the draft{gains}"
 
 
 def _slow_words(each: float, wanted: float | None) -> str:

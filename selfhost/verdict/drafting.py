@@ -92,7 +92,12 @@ def with_draft(
         f"{alone.how}; with {drafted} tokens drafted at once, of which the model accepts {share}:"
         " code more, free text less"
     )
-    return alone.replace(decode=pace, how=how, full_context_tokens_per_second=full)
+    return alone.replace(
+        decode=pace,
+        how=how,
+        full_context_tokens_per_second=full,
+        undrafted_tokens_per_second=decode.likely,
+    )
 
 
 def _times(decode: PaceRange, gain: float) -> PaceRange:

@@ -171,6 +171,7 @@ class Speed(Record):
     `audio_seconds` the length of the recording that was asked about. None: not asked, or not known.
     `full_context_tokens_per_second` is the likely pace once the context is full, where that is less
     than nine tenths of `decode`, which is of a chat.
+    `undrafted_tokens_per_second` is the likely pace of `decode` without the draft that it counts.
     `prompt_copies`: what `prompt` is made of where weights cross to a GPU for it.
     `clip`: frames, width and height of what is made, where that is a video; `frames_per_second`, at
     which it is played.
@@ -186,6 +187,7 @@ class Speed(Record):
     dataset_seconds: SecondsRange | None = None
     parallel_total: PaceRange | None = None
     full_context_tokens_per_second: float | None = None
+    undrafted_tokens_per_second: float | None = None
     audio_seconds: int | None = None
     clip: tuple[int, int, int] | None = None
     frames_per_second: int | None = None

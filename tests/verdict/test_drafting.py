@@ -92,6 +92,25 @@ def test_a_full_context_is_no_faster_than_a_chat_with_a_draft_either() -> None:
     assert words in text
 
 
+@pytest.mark.parametrize(("machine", "is_slower"), [("m4 max 128gb", True), ("2x rtx 3090", False)])
+def test_a_draft_is_told_beside_the_pace_without_it(machine: str, is_slower: bool) -> None:
+    """A chip that computes little beside its bandwidth checks four tokens in twice the time of one."""
+    drafted, alone = (
+        check("llama-3.3-70b-instruct", Workload(draft=draft), machine=machine)
+        for draft in ("llama-3.2-1b-instruct", None)
+    )
+    assert drafted.speed is not None
+    assert alone.speed is not None
+    assert alone.speed.decode is not None
+    likely = drafted.speed.undrafted_tokens_per_second
+    assert likely is not None
+    # beside the draft the model may be shared out otherwise
+    assert likely == pytest.approx(alone.speed.decode.likely, rel=0.03)
+    words = " ".join(plain(check_document([drafted])).split())
+    assert f"about {units.speed(likely, likely)} without the draft" in words
+    assert ("the draft likely makes it slower" in words) is is_slower
+
+
 def test_a_draft_leaves_the_first_token_where_it_is() -> None:
     """llama-server drafts what follows the first token; of the rest it says why it is not told."""
     asked = Workload(runtime="llama.cpp", prompt_tokens=2048, parallel=4)
