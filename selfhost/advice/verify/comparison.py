@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ...core import units
 from ...core.errors import SelfhostError
 from ...core.records import Record
-from ...core.saying import differently, option
+from ...core.saying import MEASURE, differently, option
 from ...core.workload import KV_CACHE_TYPES, Workload
 from ...machine.gpus import are_alike
 from ...machine.record import Machine
@@ -258,6 +258,7 @@ def compare(
             *_run_otherwise(run, verdict, rows, layout),
             *_causes(rows, fast_prompts),
             *_basis(rows, verdict, basis),
+            *_of_a_glance(rows, verdict),
         ),
     )
 
@@ -715,6 +716,17 @@ def _slow(rows: Sequence[Difference]) -> list[Difference]:
 def _is_foreign(row: Difference) -> bool:
     """Farther off than any machine is from what is predicted for its like."""
     return row.subject == "pace" and row.off != 0 and (row.off_factor or 0) > _FOREIGN_FACTOR
+
+
+def _of_a_glance(rows: Sequence[Difference], verdict: Verdict) -> list[str]:
+    """That a pace outside its range was predicted in a moment, and how to take more time."""
+    source = verdict.machine.sources.get("memory_bandwidth_bytes_per_second", "")
+    is_outside = any(
+        row.subject == "pace" and row.term != "prompt" and row.inside is False for row in rows
+    )
+    if not is_outside or not source.startswith("glanced at"):
+        return []
+    return [f"The prediction rests on a glance at the memory. To be sure, run with {MEASURE}."]
 
 
 def _basis(rows: Sequence[Difference], verdict: Verdict, speed: Speed | None) -> list[str]:
