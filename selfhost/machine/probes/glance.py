@@ -273,10 +273,14 @@ def _has_passed(part_bytes: Sequence[int], plan: Plan, caches: int, *, is_guest:
 
 
 def _had_processors(reads: Sequence[Trace]) -> bool:
-    """Each thread had its processor for itself, but for a moment that no program takes."""
-    return all(
-        trace.cpu_share >= LEAST_CPU_SHARE
-        or (1 - trace.cpu_share) * (max(trace.done, default=float("inf")) - trace.began)
-        <= _MOMENT_SECONDS
-        for trace in reads
-    )
+    """Each thread had its processor for itself, but for a moment that no program takes. One that
+    was not done in time tells of no share, and is held up whatever its chunks so far took.
+    """
+    return all(map(_had_its_processor, reads))
+
+
+def _had_its_processor(trace: Trace) -> bool:
+    if trace.cpu_share >= LEAST_CPU_SHARE:
+        return True
+    lost_seconds = (1 - trace.cpu_share) * (trace.done[-1] - trace.began) if trace.done else 0.0
+    return trace.cpu_share > 0 and lost_seconds <= _MOMENT_SECONDS

@@ -421,6 +421,16 @@ def test_a_moment_of_a_short_reading_is_no_other_program() -> None:
         assert result.quiet is quiet
 
 
+def test_a_thread_that_was_not_done_in_time_is_held_up() -> None:
+    """Four fast chunks and then nothing until the deadline: what they took is no moment, but all that is told of it."""
+    plan = Plan(threads=2, cpus=(0, 1), buffer_bytes=2**27)
+    reads = [_recorded([45.0] * 12, 12), _recorded([45.0] * 4, 12).replace(cpu_share=0.0)]
+    result = glance.judged(plan, 32 * 2**20, reads, [_steady(150)], is_guest=True)
+    assert isinstance(result, glance.Glance)
+    assert not result.quiet
+    assert result.is_held_up
+
+
 def test_what_the_cache_answers_the_second_time_does_not_count() -> None:
     """Of 12 MiB a thread, which memory gave at 20 GB/s and the cache at 90 from then on."""
     plan = Plan(threads=2, cpus=(0, 1), buffer_bytes=2**27)
