@@ -257,7 +257,7 @@ def _add_work(parser: Parser) -> None:
         "--min-speed",
         type=kind(number),
         metavar="N",
-        help="tokens/s one sequence alone must reach (0: any)",
+        help="tokens/s one sequence must likely reach (0: any)",
     )
 
 

@@ -310,7 +310,7 @@ def _foreign_sets(machine: Machine) -> list[Problem]:
     return [Problem(file="--set", key="instruction_sets", message=message, remedy=remedy)]
 
 
-# of Celerons and Pentiums since 2011 and Atoms since 2013 (general knowledge)
+# what every Celeron and Pentium since 2011 and every Atom since 2013 has (general knowledge)
 _WITHOUT_AVX = with_implied(("sse4_2", "popcnt"), "x86_64")
 
 

@@ -183,9 +183,14 @@ def of_one_core(source: str) -> bool:
     return source.startswith("glanced at: 1 thread") and source.endswith(f"{IN_PART}, {AT_LEAST}")
 
 
+def was_glanced(source: str) -> bool:
+    """By the source of a bandwidth, it was read in a moment (`probes.glance`)."""
+    return source.startswith("glanced at")
+
+
 def was_read_by_cores(source: str) -> bool:
     """By the source of a bandwidth, the cores of that machine read it: it is nobody's word."""
-    return source.startswith(("measured", "glanced at"))
+    return source.startswith("measured") or was_glanced(source)
 
 
 def bound_of(source: str) -> str | None:

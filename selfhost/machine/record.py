@@ -54,6 +54,7 @@ from .fields import (
     normal_system,
     of_one_core,
     was_busy,
+    was_glanced,
     was_held_up,
     was_read_by_cores,
 )
@@ -110,6 +111,7 @@ __all__ = [
     "of_one_core",
     "rising",
     "was_busy",
+    "was_glanced",
     "was_held_up",
     "was_read_by_cores",
 ]

@@ -11,7 +11,15 @@ from math import exp, hypot, inf, log
 from ..core import units
 from ..core.caching import lru_cache
 from ..core.saying import MEASURE
-from ..machine.record import AT_LEAST, AT_MOST, OF_CACHE, Machine, of_one_core, was_busy
+from ..machine.record import (
+    AT_LEAST,
+    AT_MOST,
+    OF_CACHE,
+    Machine,
+    of_one_core,
+    was_busy,
+    was_glanced,
+)
 from .processor import FASTEST_CORES, chip_of, is_guest, kind_of, on_apple_gpu, threads_of
 from .told_bandwidth import Bandwidth, assumed, not_measured, rate, stated
 
@@ -47,7 +55,7 @@ def bandwidth(machine: Machine) -> Bandwidth | None:
         return _at_most(machine, bytes_per_second)
     if source.startswith("measured"):
         return _measured(machine, bytes_per_second)
-    if source.startswith("glanced at"):
+    if was_glanced(source):
         return _glanced(machine, bytes_per_second)
     return stated(machine, bytes_per_second)
 

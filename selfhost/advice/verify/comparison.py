@@ -12,7 +12,7 @@ from ...core.records import Record
 from ...core.saying import MEASURE, differently, option
 from ...core.workload import KV_CACHE_TYPES, Workload
 from ...machine.gpus import are_alike
-from ...machine.record import Machine
+from ...machine.record import Machine, was_glanced
 from ...needs.records import MemoryNeed, Term
 from ...verdict.pacing import how_to_measure
 from ...verdict.processor import threads_of
@@ -724,7 +724,7 @@ def _of_a_glance(rows: Sequence[Difference], verdict: Verdict) -> list[str]:
     is_outside = any(
         row.subject == "pace" and row.term != "prompt" and row.inside is False for row in rows
     )
-    if not is_outside or not source.startswith("glanced at"):
+    if not is_outside or not was_glanced(source):
         return []
     return [f"The prediction rests on a glance at the memory. To be sure, run with {MEASURE}."]
 

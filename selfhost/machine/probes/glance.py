@@ -9,11 +9,11 @@ stops at a deadline, and what is filled is read.
 
 A virtual machine is told of caches that it has a part of: 480 MiB, of which two cores kept about 90
 (measured, Granite Rapids). Its emulator may tell it of fewer, too, or of one where each core has
-its own. There, and where less is filled than surely leaves the caches, each thread reads its part
-once, and what it reads again of its last few MiB is held against that: what comes much slower than
-those came from memory. Of what comes unevenly the slowest quarter did, if that is much slower; else
-the figure is an upper bound. In what is read once, the memory was told of 38 of 39 recorded glances
-(EPYC and Emerald Rapids, 8 to 64 MiB a thread); where all readings counted alike, of 32.
+its own. There, and where less is filled than surely leaves the caches, what each thread reads again
+of its last few MiB is held against the rest, which it reads once: what comes much slower than those
+came from memory. Of what comes unevenly the slowest quarter did, if that is much slower; else the
+figure is an upper bound. So the memory was told of 38 of 39 recorded glances (EPYC and Emerald
+Rapids, 8 to 64 MiB a thread); where what was read twice counted, of 32.
 """
 
 from __future__ import annotations
@@ -128,7 +128,6 @@ class Glancing:
         if isinstance(plan, Unread) or parts is None:
             assert isinstance(plan, Unread)
             return plan
-        caches, is_guest = self._filling.caches_bytes, self._filling.machine.scope == "vm"
         try:
             parts.wait()
             still_filling = parts.filling
@@ -137,8 +136,7 @@ class Glancing:
                 # who reads waits for who fills, and both are this program: only who else ran counts
                 running = max(0, (before.running or 0) - still_filling)
                 before = before.replace(waited_seconds=None, running=running)
-            once = not _has_passed(parts.readable_bytes(), plan, caches, is_guest=is_guest)
-            passes = parts.read(lambda: read_waiting(host), once=once)
+            passes = parts.read(lambda: read_waiting(host))
         except FAILURES as error:
             return failed(error)
         finally:
@@ -156,12 +154,12 @@ class Glancing:
         again = [second for _, second in passes if second is not None]
         return judged(
             plan,
-            caches,
+            self._filling.caches_bytes,
             reads,
             again,
             parts.failure,
             still_filling=still_filling > 0,
-            is_guest=is_guest,
+            is_guest=self._filling.machine.scope == "vm",
         )
 
     def seen(self) -> Machine:
@@ -219,13 +217,10 @@ def judged(
     that its filler held up who read, as no other program did. `is_guest`: `caches`, in bytes, are
     what an emulator tells of them.
     """
-    part_bytes = [trace.memory_bytes for trace in reads]
-    may_be_cached = not _has_passed(part_bytes, plan, caches, is_guest=is_guest)
-    if may_be_cached:
-        reads = [_first_pass(trace) for trace in reads]
     is_whole, of_memory = _paces_of(reads, plan.threads)
     if of_memory is None:
         return unread(failure or "the threads hardly ran")
+    may_be_cached = not _has_passed(reads, caches * (plan.threads if is_guest else 1))
     figure, threads = of_memory[0], plan.threads if is_whole else 1
     # other guests share that cache: what they left to this one answered the fastest
     of_cache = best_rates_of_one(again, (_FASTER,))
@@ -256,31 +251,20 @@ def _paces_of(reads: Sequence[Trace], threads: int) -> tuple[bool, list[float] |
     return together is not None, together or best_rates_of_one(reads, paces)
 
 
-def _first_pass(trace: Trace) -> Trace:
-    """Without what was read again after the end: what does not leave a cache comes from it then."""
-    return trace.replace(done=trace.done[: trace.memory_bytes // trace.chunk_bytes])
-
-
-def _has_passed(part_bytes: Sequence[int], plan: Plan, caches: int, *, is_guest: bool) -> bool:
+def _has_passed(reads: Sequence[Trace], caches: int) -> bool:
     """Whether these bytes of caches held nothing of a part any more when it was read: what was
-    filled since then passed them, in the same order. How much is read of it, or how often, does not
-    matter. A thread may have a cache of its own, so that the one that has the least memory decides;
-    each thread of a guest may have all that it is told of.
+    filled since then passed them, in the same order. A thread may have a cache of its own, so that
+    the one that has the least memory decides.
     """
-    if is_guest:
-        caches *= plan.threads
-    return len(part_bytes) * min(part_bytes, default=0) >= CACHES_LEFT * caches
+    return len(reads) * min(trace.memory_bytes for trace in reads) >= CACHES_LEFT * caches
 
 
 def _had_processors(reads: Sequence[Trace]) -> bool:
-    """Each thread had its processor for itself, but for a moment that no program takes. One that
-    was not done in time tells of no share, and is held up whatever its chunks so far took.
+    """Each thread had its processor for itself, but for a moment that no program takes. Of one that
+    was not done in time no share is known: it was held up, whatever its chunks so far took.
     """
-    return all(map(_had_its_processor, reads))
-
-
-def _had_its_processor(trace: Trace) -> bool:
-    if trace.cpu_share >= LEAST_CPU_SHARE:
-        return True
-    lost_seconds = (1 - trace.cpu_share) * (trace.done[-1] - trace.began) if trace.done else 0.0
-    return trace.cpu_share > 0 and lost_seconds <= _MOMENT_SECONDS
+    return all(
+        trace.cpu_share >= LEAST_CPU_SHARE
+        or 0 < trace.cpu_share >= 1 - _MOMENT_SECONDS / (trace.done[-1] - trace.began)
+        for trace in reads
+    )

@@ -182,9 +182,8 @@ def parts_for(
     left to the caller. `OSError`, `RuntimeError` or `AttributeError` where the system lacks what
     this takes.
     """
-    parts = Parts(plan, each, in_small_pages=in_small_pages)
-    if beside and caches_are_told:
-        parts.enough_small_bytes = ENOUGH_SMALL_BYTES
+    enough_small_bytes = ENOUGH_SMALL_BYTES if beside and caches_are_told else ENOUGH_BYTES
+    parts = Parts(plan, each, enough_small_bytes, in_small_pages=in_small_pages)
     try:
         parts.fill(beside=beside)
     except BaseException:
@@ -235,11 +234,13 @@ def shared_out(parts: Sequence[_Part], own_cpu: int | None, *, beside: bool) -> 
 class Parts:
     """The memory of all readers. It must be dropped, whatever became of it."""
 
-    def __init__(self, plan: Plan, each: int, *, in_small_pages: bool) -> None:
+    def __init__(
+        self, plan: Plan, each: int, enough_small_bytes: int, *, in_small_pages: bool
+    ) -> None:
         # huge ones are slow to come
         self._in_small_pages = in_small_pages
         # what is waited for of each part in small pages
-        self.enough_small_bytes = ENOUGH_BYTES
+        self.enough_small_bytes = enough_small_bytes
         # why a thread told nothing, "" where each did
         self.failure = ""
         # what a thread saw of other programs, when it began to read and when it was done
@@ -306,7 +307,8 @@ class Parts:
             while True:
                 for part in share:
                     if self._in_small_pages and not is_small:
-                        is_small = True
+                        # the pace was that of huge ones
+                        is_small, pace = True, 0.0
                         self._ask_for_small_pages(share)
                     if is_small:
                         chunk_bytes = SMALL_CHUNK_BYTES
@@ -365,13 +367,9 @@ class Parts:
 
     # reading
 
-    def readable_bytes(self) -> list[int]:
-        """Of each part that is to be read, what is filled of it."""
-        return [part.filled for part in self._parts if part.filled >= LEAST_FILLED]
-
-    def read(self, look: Look, *, once: bool) -> list[Passes]:
+    def read(self, look: Look) -> list[Passes]:
         """What each thread read of its part, and read again of the last of it; None where it came
-        to that too late. `once`: no further than to its end. `failure` says why that of a thread is
+        to that too late. `failure` says why that of a thread is
         missing; `RuntimeError` where all are. One of them takes a `look` before and after: to start
         threads and to wait for them is waiting, too, and disturbs nobody. To be called once: the
         thread that is the last to read gives all memory back, while the caller goes on.
@@ -384,7 +382,7 @@ class Parts:
             for part in readable:
                 part.use()
             try:
-                start_new_thread(self._read, (readable, run, number, look, once))
+                start_new_thread(self._read, (readable, run, number, look))
             except RuntimeError as error:
                 for part in readable:
                     part.leave()
@@ -398,17 +396,15 @@ class Parts:
             raise RuntimeError(self.failure)
         return passes
 
-    def _read(
-        self, readable: Sequence[_Part], run: _Run, number: int, look: Look, once: bool
-    ) -> None:
+    def _read(self, readable: Sequence[_Part], run: _Run, number: int, look: Look) -> None:
         part, passes = readable[number], None
         try:
             if part.cpu is not None:
                 os.sched_setaffinity(0, {part.cpu})
-            run.meet(number)
             whole = part.filled - part.filled % _READ_BYTES
-            before = None if number else look()
-            first = self._run_over(part.address, whole, run, number, once=once)
+            # to look takes as long as three chunks, which the others would read alone
+            before = run.meet(number, None if number else look)
+            first = self._run_over(part.address, whole, run, number)
             if before is not None:
                 self.seen_beside = [before, look()]
             passes = first, self._run_again(part.address + whole - _AGAIN_BYTES)
@@ -419,9 +415,9 @@ class Parts:
             for part in readable:
                 part.leave()
 
-    def _run_over(self, address: int, size: int, run: _Run, number: int, *, once: bool) -> Trace:
-        """Read for `READ_SECONDS`, and `once` no further than to the end; a thread that was
-        interrupted, or is slow, goes on until `LAST_SECONDS` at most.
+    def _run_over(self, address: int, size: int, run: _Run, number: int) -> Trace:
+        """Read for `READ_SECONDS`, and not beyond the end, for a cache may answer what is read
+        again; a thread that was interrupted, or is slow, goes on until `LAST_SECONDS` at most.
         """
         offset = 0
         done: list[float] = []
@@ -433,10 +429,10 @@ class Parts:
             now < last and (len(done) < LEAST_CHUNKS or thread_time() - used < READ_SECONDS / 2)
         ):
             self._search(address + offset, 2, _READ_BYTES)
-            offset = (offset + _READ_BYTES) % size
+            offset += _READ_BYTES
             now = perf_counter()
             done.append(now)
-            if once and not offset:
+            if offset == size:
                 break
         share = min(1.0, (thread_time() - used) / (now - began))
         return _trace(began, done, size, share)
@@ -469,11 +465,21 @@ class _Run:
         for lock in self._running:
             lock.acquire()
 
-    def meet(self, number: int) -> None:
-        """Wait for the other readers, a while: one that reads alone tells a lower bound."""
-        self._ready[number] = True
-        while not all(self._ready) and perf_counter() < self.began + READ_SECONDS / 2:
+    def meet(self, number: int, look: Look | None) -> tuple[float, float | None] | None:
+        """Wait for the other readers, a while: one that reads alone tells a lower bound. Who takes
+        a `look`, which is given back, does so when the others are ready.
+        """
+        others = [each for each in range(len(self._ready)) if each != number]
+        if look is None:
+            self._ready[number] = True
+        while (
+            not all(self._ready[each] for each in others)
+            and perf_counter() < self.began + READ_SECONDS / 2
+        ):
             sleep(0.0001)
+        seen = None if look is None else look()
+        self._ready[number] = True
+        return seen
 
     def begin(self, number: int, began: float, done: list[float], memory_bytes: int) -> None:
         """A reader begins, and adds to `done` as it goes on."""

@@ -168,10 +168,7 @@ def test_own_threads_that_still_fill_are_no_other_programs(monkeypatch: pytest.M
 
         def wait(self) -> None: ...
         def drop(self) -> None: ...
-        def readable_bytes(self) -> list[int]:
-            return [2**26, 2**26]
-
-        def read(self, _look: object, *, once: bool) -> list[object]:
+        def read(self, _look: object) -> list[object]:
             # who fills had its processor for half of the time
             return [(_steady(10.5), None), (_steady(10.5).replace(cpu_share=0.5), None)]
 
@@ -206,10 +203,7 @@ def test_threads_that_start_disturb_nobody(
 
         def wait(self) -> None: ...
         def drop(self) -> None: ...
-        def readable_bytes(self) -> list[int]:
-            return [2**26, 2**26]
-
-        def read(self, _look: object, *, once: bool) -> list[object]:
+        def read(self, _look: object) -> list[object]:
             return [(_steady(10.5), None)] * 2
 
     plan = Plan(threads=2, cpus=(0, 1), buffer_bytes=2**27)
@@ -388,9 +382,12 @@ def test_recorded_glances_tell_the_memory(key: str, caches: int, amiss: list[flo
     plan = Plan(threads=2, cpus=(0, 1), buffer_bytes=2**27)
     figures = []
     for recorded in json.loads(RECORDED.read_text())[key]:
+        sizes = recorded["mebibytes"]
+        # no thread reads its part again, as those did that were recorded first
+        first = [paces[:size] for paces, size in zip(recorded["reads"], sizes, strict=False)]
         reads, again = (
-            [_recorded(*each) for each in zip(recorded[pass_], recorded["mebibytes"], strict=False)]
-            for pass_ in ("reads", "again")
+            [_recorded(*each) for each in zip(traces, sizes, strict=False)]
+            for traces in (first, recorded["again"])
         )
         result = glance.judged(plan, caches * 2**20, reads, again, is_guest=True)
         assert isinstance(result, glance.Glance)
@@ -431,14 +428,28 @@ def test_a_thread_that_was_not_done_in_time_is_held_up() -> None:
     assert result.is_held_up
 
 
-def test_what_the_cache_answers_the_second_time_does_not_count() -> None:
-    """Of 12 MiB a thread, which memory gave at 20 GB/s and the cache at 90 from then on."""
-    plan = Plan(threads=2, cpus=(0, 1), buffer_bytes=2**27)
-    reads = [_recorded([20.0] * 12 + [90.0] * 100, 12)] * 2
-    result = glance.judged(plan, 32 * 2**20, reads, [_steady(90)] * 2, is_guest=True)
-    assert isinstance(result, glance.Glance)
-    assert not result.may_be_cached
-    assert result.bytes_per_second == pytest.approx(40 * GB, rel=0.02)
+def test_a_look_at_the_system_leaves_nobody_to_read_alone() -> None:
+    """It takes 0.1 ms, of a reading of 0.4: who looks does so before anybody reads, and after the others have come."""
+    run = glance_threads._Run(3)
+    order: list[str] = []
+
+    def look() -> tuple[float, float | None]:
+        order.append("look")
+        sleep(0.0005)
+        return 1.0, None
+
+    def reader(number: int) -> None:
+        run.meet(number, None)
+        order.append("read")
+        run.give(number, None)
+
+    for number in (1, 2):
+        _thread.start_new_thread(reader, (number,))
+    assert run.meet(0, look) == (1.0, None)
+    run.give(0, None)
+    assert run.wait() == []
+    assert order[0] == "look"
+    assert order.count("read") == 2
 
 
 @pytest.mark.parametrize(
@@ -674,10 +685,11 @@ def test_a_slow_core_reads_until_its_chunks_tell_something(
     monkeypatch.setattr(glance_threads, "perf_counter", lambda: now[0])
     monkeypatch.setattr(glance_threads, "thread_time", lambda: now[0])
     run = glance_threads._Run(1)
-    assert least <= len(parts._run_over(0, 64 * 2**20, run, 0, once=False).done) <= most
-    # what the caches may keep is read no further than to its end
-    once = parts._run_over(0, 8 * 2**20, run, 0, once=True)
-    assert len(once.done) == min(8, len(parts._run_over(0, 64 * 2**20, run, 0, once=True).done))
+    chunks = len(parts._run_over(0, 64 * 2**20, run, 0).done)
+    assert least <= chunks <= most
+    # a cache may answer what is read again
+    small = parts._run_over(0, 8 * 2**20, glance_threads._Run(1), 0)
+    assert len(small.done) == min(8, chunks)
 
 
 def test_each_pass_but_the_first_tells_what_the_cache_gives(
