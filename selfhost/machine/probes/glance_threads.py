@@ -90,8 +90,9 @@ _AGAIN_BYTES, _AGAIN_TIMES = 8 * units.MIB, 3
 
 class Filling:
     """What a glance at `machine` reads, being filled: `parts` is None where `plan` says why not.
-    `caches_bytes`: the last ones that the system tells of, added up; 0 where it tells none. It is
-    dropped once, at the latest when nobody holds it, as after an error.
+    `caches_bytes`: the last ones that the system tells of, added up; 0 where it tells none.
+    `caches_are_told`: none lies behind them. It is dropped once, at the latest when nobody holds
+    it, as after an error.
     """
 
     def __init__(
@@ -101,9 +102,12 @@ class Filling:
         plan: Plan | Unread,
         parts: Parts | None = None,
         caches_bytes: int = 0,
+        *,
+        caches_are_told: bool = True,
     ) -> None:
         self.machine, self.host, self.plan = machine, host, plan
         self.parts, self.caches_bytes = parts, caches_bytes
+        self.caches_are_told = caches_are_told
 
     def drop(self) -> None:
         """The threads end, and the memory is given back."""
@@ -127,6 +131,7 @@ def filling_of(machine: Machine, host: Host | None = None, *, beside: bool = Tru
     wanted = bytes_per_thread(level, caches_bytes, sharing)
     each = min(wanted, (machine.memory_available_bytes or 0) // SHARE_OF_AVAILABLE // plan.threads)
     each -= each % HUGE_BYTES
+    caches_are_told = level >= _TOLD_WHOLE_LEVEL
     if each < LEAST_FILLED:
         return Filling(machine, host, unread("too little memory is free"))
     try:
@@ -135,11 +140,11 @@ def filling_of(machine: Machine, host: Host | None = None, *, beside: bool = Tru
             each,
             beside=beside,
             in_small_pages=gives_free_memory_back(host),
-            caches_are_told=level >= _TOLD_WHOLE_LEVEL,
+            caches_are_told=caches_are_told,
         )
     except FAILURES as error:
         return Filling(machine, host, failed(error))
-    return Filling(machine, host, plan, parts, caches_bytes)
+    return Filling(machine, host, plan, parts, caches_bytes, caches_are_told=caches_are_told)
 
 
 def bytes_per_thread(level: int, caches_bytes: int, threads: int) -> int:

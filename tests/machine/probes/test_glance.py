@@ -214,6 +214,32 @@ def test_threads_that_start_disturb_nobody(
     assert seen_at_once.quiet is not is_busy
 
 
+@pytest.mark.parametrize(("running", "is_quiet"), [([1, 0], True), ([1, 1], False)])
+def test_threads_that_have_just_filled_are_no_other_programs(
+    running: list[int], is_quiet: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They count as running until they are gone: of 40 glances in a row 13 were busy with nothing else on the machine."""
+    looks = [
+        Activity(at_seconds=at / 1000, own_seconds=0.0, processors=2, running=count)
+        for at, count in enumerate((*running, 0))
+    ]
+
+    class Filled:
+        filling, failure, seen_beside = 0, "", ()
+
+        def wait(self) -> None: ...
+        def drop(self) -> None: ...
+        def read(self, _look: object) -> list[object]:
+            return [(_steady(10.5), None)] * 2
+
+    plan = Plan(threads=2, cpus=(0, 1), buffer_bytes=2**27)
+    monkeypatch.setattr(glance, "read_activity", lambda _: looks.pop(0))
+    filling = glance_threads.Filling(HERE, Host(), plan, Filled())  # type: ignore[arg-type]
+    told = glance.Glancing(filling).end()
+    assert isinstance(told, glance.Glance)
+    assert told.quiet is is_quiet
+
+
 @pytest.mark.parametrize("gigabytes", [12, 24, 44, 150])
 def test_what_the_caches_may_have_given_is_an_upper_bound(gigabytes: int) -> None:
     """The pace is below what was seen, and no more than machines like it have; a bound between their ends takes the likely figure down."""
@@ -343,6 +369,41 @@ def test_a_guest_may_have_more_cache_than_it_is_told() -> None:
             result = glance.judged(plan, 16 * 2**20, reads, cached, is_guest=is_guest)
             assert isinstance(result, glance.Glance)
             assert result.may_be_cached == (may_be_cached and is_guest)
+
+
+@pytest.mark.parametrize(
+    ("mebibytes", "again", "may_be_cached"),
+    [
+        # it was just filled, and is as fast as what was just read
+        (8, 11.0, True),
+        # that is much faster, so that this came from behind whatever is there
+        (8, 25.0, False),
+        # beyond the 48 MiB of the largest last cache of a Mac (M1 Max)
+        (64, 11.0, False),
+    ],
+)
+def test_a_cache_that_nothing_tells_of_may_answer(
+    mebibytes: int, again: float, may_be_cached: bool
+) -> None:
+    """A container without /sys, and a chip whose second level is the last that it tells of, as those of phones and Macs."""
+    plan = Plan(threads=2, cpus=(0, 1), buffer_bytes=2**27)
+    reads, cached = [_steady(10.5, mebibytes=mebibytes)] * 2, [_steady(again)] * 2
+    for caches in (0, 2 * 2**20):
+        result = glance.judged(plan, caches, reads, cached, is_told=False)
+        assert isinstance(result, glance.Glance)
+        assert result.may_be_cached == may_be_cached
+
+
+@pytest.mark.parametrize(("count", "may_be_cached"), [(16, False), (8, False), (7, True)])
+def test_what_few_threads_read_again_tells_little_of_a_cache_that_all_share(
+    count: int, may_be_cached: bool
+) -> None:
+    """The others came too late to it, and left the cache to these."""
+    plan = Plan(threads=16, cpus=tuple(range(16)), buffer_bytes=2**27)
+    reads, cached = [_steady(8, mebibytes=8)] * 16, [_steady(30)] * count
+    result = glance.judged(plan, 480 * 2**20, reads, cached)
+    assert isinstance(result, glance.Glance)
+    assert result.may_be_cached == may_be_cached
 
 
 def test_what_comes_in_part_from_a_cache_is_an_upper_bound() -> None:
