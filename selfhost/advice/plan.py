@@ -302,7 +302,8 @@ class Plan(Record):
         wanted = self.workload.min_tokens_per_second
         if machine.pace is None and machine.is_slow:
             return False
-        return not wanted or (machine.pace is not None and machine.pace.low >= wanted)
+        pace = machine.speed.wanted_of if machine.speed is not None else None
+        return not wanted or (pace is not None and pace.low >= wanted)
 
     def is_comfortable(self, machine: Known) -> bool:
         """It is fast enough, is not tight, and text likely comes as fast as one reads, which nobody
@@ -777,8 +778,8 @@ def _pace(
             speed = judge(question, _with_pace(machine, cores, rate)).speed
             return (
                 speed is not None
-                and speed.decode is not None
-                and getattr(speed.decode, end) >= pace
+                and speed.wanted_of is not None
+                and getattr(speed.wanted_of, end) >= pace
             )
 
         return judged

@@ -257,7 +257,7 @@ def _add_work(parser: Parser) -> None:
         "--min-speed",
         type=kind(number),
         metavar="N",
-        help="tokens/s one sequence must likely reach (0: any)",
+        help="tokens/s that each sequence needs (0: any)",
     )
 
 

@@ -154,10 +154,11 @@ class Workload(Record):
     """What is asked. None means: what fits the model best, and the answer states what was taken.
 
     `context_tokens` is per sequence: N `parallel` sequences need N times the cache.
-    `min_tokens_per_second` is the lowest useful decode speed of one sequence alone; 0 switches it
-    off. `audio_seconds` is the length of one recording that a speech model hears. `reserve_bytes`
-    is the memory kept for the system itself. `prompt_tokens` is the length of a prompt whose time
-    to the first token is told; without a context it and an answer are the least that is taken.
+    `min_tokens_per_second` is the lowest useful decode speed: of each of the `parallel` sequences
+    where it is stated, of one alone where the default is taken; 0 switches it off.
+    `audio_seconds` is the length of one recording that a speech model hears. `reserve_bytes` is the
+    memory kept for the system itself. `prompt_tokens` is the length of a prompt whose time to the
+    first token is told; without a context it and an answer are the least that is taken.
     `download_bytes_per_second` is the connection's: it decides nothing, and gives the download's
     time. `draft` is a smaller model that proposes tokens (speculative decoding), named as on the
     command line, or `mtp` for the block that the model itself brings; `adapter` a LoRA adapter to

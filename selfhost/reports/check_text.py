@@ -231,7 +231,9 @@ def _answer_words(verdict: Verdict) -> Iterator[str]:
         guess = units.guess(total.low, total.high) or ", an estimate"
         word = units.about(total.low, total.high)
         each = total.likely / workload.parallel
-        slow = _slow_words(each, verdict.workload.min_tokens_per_second)
+        # a stated minimum is held against each, which is a finding
+        is_slow = each < DEFAULT_MIN_TOKENS_PER_SECOND == workload.min_tokens_per_second
+        slow = ", too slow" if is_slow and speed.of_each is None else ""
         yield (
             f"{workload.parallel:,} sequences at once: {word} {likely} in all ({ends}{guess}),"
             f" {units.pace(each, each)} each{slow}"
@@ -245,15 +247,6 @@ def _without_draft_words(speed: Speed) -> str:
         return ""
     gains = "" if speed.decode.likely > alone else ": the draft likely makes it slower"
     return f"about {units.speed(alone, alone)} without the draft{gains}"
-
-
-def _slow_words(each: float, wanted: float | None) -> str:
-    """What is said of the pace of one of several sequences at once, which decides nothing."""
-    if wanted is None or each >= wanted:
-        return ""
-    if wanted == DEFAULT_MIN_TOKENS_PER_SECOND:
-        return ", too slow"
-    return f", below the {units.stated(wanted)} you need: --min-speed judges one sequence alone"
 
 
 def _full_context_words(speed: Speed, workload: Workload) -> str:
@@ -440,6 +433,8 @@ def _pace(speed: Speed, unit: str | None) -> str:
         return cell if speed.clip is None else f"{cell} of {speed.clip[0]} frames"
     if speed.decode is None or unit != "tokens_per_second":
         return ""
+    if speed.of_each is not None:
+        return f"~{units.speed(speed.of_each.likely, speed.of_each.likely)} each"
     return f"~{units.speed(speed.decode.likely, speed.decode.likely)}"
 
 
@@ -552,8 +547,8 @@ def _beside_the_download(finding: Finding, verdict: Verdict) -> str:
 
 def _pace_note(finding: Finding, verdict: Verdict, *, measured: bool) -> str:
     """The range, that it is a guess where it is wide, what narrows it, and what was needed."""
-    pace = verdict.speed.decode if verdict.speed is not None else None
     speed = verdict.speed
+    pace = speed.wanted_of if speed is not None else None
     if speed is not None and speed.work is not None:
         low, high = speed.work.low, speed.work.high
         guess = "" if _says_guess(verdict, low, high) else units.guess(low, high)
@@ -568,6 +563,9 @@ def _pace_note(finding: Finding, verdict: Verdict, *, measured: bool) -> str:
     wanted = verdict.workload.min_tokens_per_second
     if finding.outcome is not Outcome.PASS and wanted and pace.likely < wanted:
         parts.append(f"you need {units.stated(wanted)}")
+    if speed is not None and speed.of_each is not None:
+        # above stands what all of them get, and that it is a guess
+        return ", ".join(parts)
     if pace.low > 0 and not _says_guess(verdict, pace.low, pace.high):
         parts.extend(_why_wide(verdict, pace, measured=measured))
     return ", ".join(parts)
@@ -880,6 +878,8 @@ def _alternative_row(verdict: Verdict, other: Alternative) -> tuple[Span, ...]:
         if other.decode_tokens_per_second is not None
         else ""
     )
+    if pace and verdict.speed is not None and verdict.speed.of_each is not None:
+        pace += " alone"
     return (
         Span(text=name, style="strong"),
         Span(text=_alternative_size(other)),

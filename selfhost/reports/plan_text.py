@@ -155,7 +155,9 @@ def _asked(plan: Plan) -> str:
         method = f" by {workload.finetune_method}" if workload.finetune_method else ""
         parts.append(f"to {workload.task}{method}")
     if workload.min_tokens_per_second:
-        parts.append(f"at least {units.stated(workload.min_tokens_per_second)} tokens/s")
+        paces = [machine.speed for machine in plan.known if machine.speed is not None]
+        each = " each" if any(pace.of_each is not None for pace in paces) else ""
+        parts.append(f"at least {units.stated(workload.min_tokens_per_second)} tokens/s{each}")
     seconds = workload.seconds_to_download(plan.needs.download_bytes if plan.needs else None)
     if seconds is not None and plan.needs is not None:
         size = units.decimal(plan.needs.download_bytes or 0)

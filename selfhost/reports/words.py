@@ -279,13 +279,15 @@ def _work_title(unit: str, length_of_audio: str) -> str:
 
 
 def pace_of(speed: Speed | None, *, title: str = "", always_ends: bool = False) -> str:
-    """The pace as `pace_cell` has it; of other work its ends, of a clip with its frames.
-    Under the title PACES with its unit.
+    """The pace as `pace_cell` has it, where a minimum is stated for each sequence that of each; of
+    other work its ends, of a clip with its frames. Under the title PACES with its unit.
     """
     if speed is None or (speed.work is None and speed.decode is None):
         return "-"
     if speed.work is None:
-        cell = pace_cell(speed.decode, always_ends=always_ends)
+        cell = pace_cell(speed.wanted_of, always_ends=always_ends)
+        if speed.of_each is not None:
+            cell = f"{cell} each"
         return f"{cell} tokens/s" if title == PACES else cell
     ends = units.work_ends(speed.work.low, speed.work.high, speed.unit, speed.audio_seconds)
     # clips differ in length from model to model

@@ -72,9 +72,8 @@ def with_accelerators(machine: Machine, step: Step, context: float, way: LaidOut
         filled=0.0 if memory is None else way.filled,
     )
     decode = _decode_pace(split.seconds(step))
-    return Speed.partly(
-        {"decode": decode, "work": None},
-        lambda: _whole_speed(split, step, context, way.in_ram_bytes, decode),
+    return Speed.of_decoding(
+        decode, lambda: _whole_speed(split, step, context, way.in_ram_bytes, decode)
     )
 
 
@@ -358,7 +357,7 @@ def tensor_parallel(
             full_context_tokens_per_second=chat.full_tokens_per_second,
         )
 
-    return Speed.partly({"decode": decode, "work": None}, whole)
+    return Speed.of_decoding(decode, whole)
 
 
 def _rated_gpu(gpu: Gpu) -> str:
@@ -419,7 +418,7 @@ def on_shared_gpu(
             full_context_tokens_per_second=chat.full_tokens_per_second,
         )
 
-    return Speed.partly({"decode": decode, "work": None}, whole_speed)
+    return Speed.of_decoding(decode, whole_speed)
 
 
 def _how_read(step: Step, gpus_used: Sequence[Gpu]) -> str:

@@ -14,7 +14,7 @@ from ..needs.records import GATHERED, Needs, Term
 from . import findings as check
 from .devices import emptied, index_of, reaches, runs_on, uses_gpus
 from .findings import Finding, Outcome
-from .pacing import faster_there, finding_of_pace, pace_and_finding
+from .pacing import faster_there, finding_of_pace, held_to_minimum, pace_and_finding
 from .record import HELD, Judged, Placement, Question, any_fails, lacking_bytes
 from .speed import Speed
 
@@ -60,7 +60,8 @@ def judge_at_pace(question: Question, earlier: Judged, machine: Machine) -> Judg
     pace, needs, wanted = earlier.speed, earlier.needs, question.workload.min_tokens_per_second
     place = next((at for at, each in enumerate(earlier.findings) if each.check == "speed"), None)
     is_text = question.read_bytes is not None and question.spec.modality not in check.MADE
-    if place is None or needs is None or pace is None or pace.decode is None or not is_text:
+    held = held_to_minimum(question, pace)
+    if place is None or needs is None or held is None or not is_text:
         return None
     before = earlier.findings[place]
     # a pace rules a layout out, and another is tried, only where the memory is there
@@ -68,7 +69,7 @@ def judge_at_pace(question: Question, earlier: Judged, machine: Machine) -> Judg
         wanted is not None
         and isinstance(before.needs, int | float)
         and before.outcome is not Outcome.FAIL
-        and before.needs <= wanted <= pace.decode.high
+        and before.needs <= wanted <= held.high
     )
     if not is_kept and machine.accelerators != ():
         return None

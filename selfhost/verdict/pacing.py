@@ -75,7 +75,7 @@ def _burden(question: Question) -> tuple[tuple[Any, ...], tuple[float, ...]] | N
     any end of the range. None where nothing such is known.
     """
     step, workload, runtime = question.step, question.workload, question.runtime
-    if step.weights_bytes < LEAST_READ_BYTES or _drafted_tokens(question):
+    if step.weights_bytes < LEAST_READ_BYTES or _drafted_tokens(question) or question.paces_each:
         return None
     words = (
         workload.runtime, None if runtime is None else runtime.id, workload.min_tokens_per_second,
@@ -89,14 +89,17 @@ def _lacking_seconds(
 ) -> float | None:
     """By how much the time of a token at the fast end is longer than what is wanted."""
     wanted, pace = question.workload.min_tokens_per_second, paced[0]
-    if not wanted or pace is None or pace.decode is None:
+    if not wanted or pace is None or pace.wanted_of is None:
         return None
-    return 1 / pace.decode.high - 1 / wanted
+    return 1 / pace.wanted_of.high - 1 / wanted
 
 
 def _strength(question: Question, placed: Needs) -> Callable[[Machine], Any] | None:
     """Of a pace of text what gives `strength_of` a machine."""
     if question.read_bytes is None or placed.memory is None or _drafted_tokens(question):
+        return None
+    if question.paces_each:
+        # several at once are computed, too, and what that takes no strength tells
         return None
     from .strength import strength_of
 
@@ -332,19 +335,30 @@ def _takes_long_to_hear(question: Question) -> bool:
     return spec.modality == "speech" and (spec.parameters.total or 0) >= _LARGE_TO_HEAR
 
 
+def held_to_minimum(question: Question, pace: Speed | None) -> PaceRange | None:
+    """What of the pace of text the wanted one is held against; None where that is not known."""
+    if pace is None or (question.paces_each and pace.of_each is None):
+        return None
+    return pace.wanted_of
+
+
 def finding_of_pace(
     question: Question, placed: Needs, machine: Machine, pace: Speed | None, why: str
 ) -> Finding | None:
     """What is found of the pace of text; `why` there is none."""
+    held = held_to_minimum(question, pace)
     if pace is not None and pace.decode is None:
         # `how` takes long to word: it is asked for only where there is no pace
         why = pace.how
+    elif pace is not None and held is None:
+        why = f"the pace of {question.workload.parallel:,} sequences at once cannot be estimated"
     in_ram = placed.placement != "accelerator"
     return check.speed_check(
-        None if pace is None else pace.decode,
+        held,
         question.workload,
         why,
         stated=question.speed_stated,
+        each_of=question.workload.parallel if question.paces_each else 1,
         assumed=in_ram and any(machine.assumes(fact) for fact in _PACE_SETTING),
         measure=how_to_measure(machine) if in_ram else None,
     )
@@ -487,6 +501,8 @@ def _predicted(question: Question, placed: Needs, machine: Machine) -> tuple[Spe
     pace = _with_whole_answer(question, placed, machine, pace)
     if _drafted_tokens(question):
         pace = _with_draft(question, placed, machine, pace)
+    if question.paces_each and pace.parallel_total is not None:
+        pace = pace.replace(of_each=pace.parallel_total.shared_by(question.workload.parallel))
     return pace, why
 
 

@@ -232,6 +232,13 @@ class Question(Record):
         )
 
     @property
+    def paces_each(self) -> bool:
+        """A minimum is stated for each of several sequences at once."""
+        workload = self.workload
+        wanted = workload.min_tokens_per_second if self.speed_stated else None
+        return bool(wanted) and workload.parallel > 1
+
+    @property
     def quantization_rule(self) -> QuantizationRule | None:
         """How the runtime takes the quantization, where it takes it otherwise than others."""
         runtime = self.runtime

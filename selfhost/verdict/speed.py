@@ -108,6 +108,12 @@ class PaceRange(Record):
         """Of one token: slow end, likely, fast end."""
         return 1 / self.low, 1 / self.likely, 1 / self.high
 
+    def shared_by(self, number: int) -> PaceRange:
+        """What each of so many gets of it."""
+        return PaceRange(
+            low=self.low / number, likely=self.likely / number, high=self.high / number
+        )
+
 
 class SecondsRange(Record):
     """Seconds: the least, the likely and the most."""
@@ -167,7 +173,8 @@ class Speed(Record):
 
     `first_token_seconds` is the time to the answer's first token, for the prompt that was
     asked about; `dataset_seconds` the time to train on the tokens that were asked about;
-    `parallel_total` the pace of all sequences together, where several were asked for;
+    `parallel_total` the pace of all sequences together, where several were asked for, and
+    `of_each` that of one of them, where a minimum was stated, which is held against it;
     `audio_seconds` the length of the recording that was asked about. None: not asked, or not known.
     `full_context_tokens_per_second` is the likely pace once the context is full, where that is less
     than nine tenths of `decode`, which is of a chat.
@@ -186,11 +193,24 @@ class Speed(Record):
     first_token_seconds: SecondsRange | None = None
     dataset_seconds: SecondsRange | None = None
     parallel_total: PaceRange | None = None
+    of_each: PaceRange | None = None
     full_context_tokens_per_second: float | None = None
     undrafted_tokens_per_second: float | None = None
     audio_seconds: int | None = None
     clip: tuple[int, int, int] | None = None
     frames_per_second: int | None = None
+
+    @classmethod
+    def of_decoding(cls, decode: PaceRange, whole: Callable[[], Speed]) -> Speed:
+        """That pace of one sequence. Hundreds of models are judged at once, and of few somebody
+        asks for more, which is taken from `whole()` then.
+        """
+        return cls.partly({"decode": decode, "work": None, "of_each": None}, whole)
+
+    @property
+    def wanted_of(self) -> PaceRange | None:
+        """The pace that a minimum is held against."""
+        return self.decode if self.of_each is None else self.of_each
 
 
 # of that in the table of GPUs, slow end, likely, fast end: of a prompt of 8,192 tokens 0.55 of one
@@ -333,8 +353,7 @@ def on_processor(machine: Machine, shared: SharedGpu | None, step: Step, context
             full_context_tokens_per_second=chat.full_tokens_per_second,
         )
 
-    # hundreds of models are judged at once, and of few somebody asks for more
-    return Speed.partly({"decode": decode, "work": None}, whole)
+    return Speed.of_decoding(decode, whole)
 
 
 def _prompt_beside(machine: Machine, shared: SharedGpu | None, step: Step) -> PaceRange | None:

@@ -75,6 +75,7 @@ CASES: dict[str, tuple[str, Workload]] = {
     "video": ("wan2.1-t2v-14b", Workload()),
     "fine-tuning": ("gpt2", Workload(task="finetune")),
     "a reserve": ("mistral-7b", Workload(reserve_bytes=4 * GIB)),
+    "a pace of each": ("mistral-7b", Workload(parallel=4, min_tokens_per_second=4)),
     "any pace": ("mistral-7b", Workload(min_tokens_per_second=0)),
 }
 
@@ -167,7 +168,8 @@ def test_the_least_gpu_is_what_check_accepts_and_one_byte_less_is_not(case: str)
 
 
 @pytest.mark.parametrize(
-    "case", ["default", "long context", "mixture of experts", "large", "transformers"]
+    "case",
+    ["default", "long context", "mixture of experts", "a pace of each", "large", "transformers"],
 )
 def test_the_bandwidth_reaches_the_wanted_speed_and_less_does_not(case: str) -> None:
     """With it the slow end is as wanted; a tenth of a gigabyte less is not enough; the smaller figure is enough for the likely pace."""
@@ -182,7 +184,8 @@ def test_the_bandwidth_reaches_the_wanted_speed_and_less_does_not(case: str) -> 
             model, workload, least.machine.replace(memory_bandwidth_bytes_per_second=rate)
         ).speed
         assert speed is not None
-        return speed.decode
+        total = speed.parallel_total
+        return total.shared_by(4) if case == "a pace of each" and total else speed.decode
 
     assert decode(sure).low >= wanted
     assert decode(sure - GB // 10).low < wanted

@@ -338,7 +338,7 @@ def test_what_also_fits_a_mac_needs_no_raised_limit(
 
 def test_a_context_that_moves_layers_into_ram_is_not_offered_where_that_is_too_slow() -> None:
     """Of 8 sequences on one RTX 3090 "also fits 52,736 tokens" was a ✗, too slow, when asked for."""
-    asked, machine = Workload(parallel=8, min_tokens_per_second=20), "desktop-rtx3090-24gb"
+    asked, machine = Workload(parallel=8, min_tokens_per_second=8), "desktop-rtx3090-24gb"
     verdict = check("command-r-08-2024", asked, machine=machine)
     assert verdict.route is Route.LOCAL
     assert verdict.room is not None

@@ -63,6 +63,10 @@ name = "llama-3.3-70b"
 machines = ["class:big", "host:m-00*"]
 min_tokens_per_second = 6
 [[model]]
+name = "qwen3-4b"
+parallel = 4
+min_tokens_per_second = 5
+[[model]]
 name = "gpt-oss-20b"
 severity = "warning"
 [[model]]
@@ -182,6 +186,10 @@ name = "deepseek-r1-distill-llama-70b"
 name = "olmo-3.1-32b-instruct"
 machines = ["label:site=s[0-2]"]
 min_tokens_per_second = 3
+[[model]]
+name = "qwen3-14b"
+parallel = 3
+min_tokens_per_second = 6
 [[model]]
 name = "qwen3-30b-a3b-instruct-2507"
 [[model]]
@@ -449,6 +457,8 @@ def test_entries_that_differ_in_amounts_alone_get_the_verdicts_of_each_alone() -
             ("mistral-7b", {}),
             ("mistral-7b", {"quantization": "Q8_0", "kv_cache_type": "q8_0"}),
             ("mistral-7b", {"runtime": "vllm"}),
+            ("mistral-7b", {"parallel": 2}),
+            ("mistral-7b", {"parallel": 16}),
             ("gemma-3-4b", {"private": True}),
             ("qwen3-embedding-0.6b", {}),
             ("gpt-4o", {}),

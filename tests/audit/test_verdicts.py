@@ -191,6 +191,7 @@ def test_entries_between_two_that_fare_alike_fare_as_they_do() -> None:
                 Workload(
                     context_tokens=int(2 ** rng.uniform(7, 18)),
                     min_tokens_per_second=rng.choice((None, 0, 2, rng.uniform(0, 40))),
+                    parallel=rng.choice((1, 1, 4)),
                 ),
             )
             for name in rng.sample(catalogue().ids(), 20)

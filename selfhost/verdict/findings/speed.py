@@ -39,14 +39,16 @@ def speed_check(
     how: str,
     *,
     stated: bool = False,
+    each_of: int = 1,
     assumed: bool = False,
     measure: str | None = None,
 ) -> Finding | None:
     """The estimated decode pace against what is wanted. None where tokens make no sense.
 
     `how` says why there is no pace. `stated`: the user stated the minimum, so what leaves it open
-    decides. `assumed`: the pace rests on facts that were taken from the machine's class. `measure`:
-    what to do for the bandwidth that it rests on.
+    decides. `each_of`: it is the pace of each of so many sequences at once. `assumed`: the pace
+    rests on facts that were taken from the machine's class. `measure`: what to do for the bandwidth
+    that it rests on.
     """
     wanted = workload.min_tokens_per_second
     if wanted is None:
@@ -54,11 +56,13 @@ def speed_check(
     if pace is None:
         return _without_pace(wanted, how, stated=stated)
     low, likely, high = pace.low, pace.likely, pace.high
+    faster = _FASTER if each_of == 1 else f"{_FASTER}, judge fewer sequences"
+    each = f" for each of {each_of:,} sequences at once" if each_of > 1 else ""
 
     def finding(outcome: Outcome, code: str, but: str = "", remedy: str | None = None) -> Finding:
         def words() -> tuple[str, str | None]:
             basis = " This rests on assumed facts about the machine." if assumed else ""
-            return f"Expect {_expected(pace)}{but}.{basis}", remedy
+            return f"Expect {_expected(pace)}{each}{but}.{basis}", remedy
 
         return _finding(wanted, pace, outcome, code, words)
 
@@ -70,9 +74,8 @@ def speed_check(
             "speed-too-slow",
             f", below the {units.stated(wanted)} you need; a 300-word answer would take"
             f" {units.duration(ANSWER_TOKENS / high)} or more",
-            f"{_FASTER}, or {_ANY_SPEED}",
+            f"{faster}, or {_ANY_SPEED}",
         )
-    faster = _FASTER
     if measure and high > WIDE_PACE * low:
         faster = f"{measure} for a narrower range, or {faster}"
     if likely < wanted:
@@ -325,7 +328,7 @@ def is_too_slow(judged: Answer | Judged, wanted: float | None) -> bool:
     """Its likely pace is below the wanted one, of other work than text beyond what its finding of
     speed takes for slow, or it makes video without a GPU; False where no pace is known.
     """
-    pace = judged.speed.decode if judged.speed is not None else None
+    pace = judged.speed.wanted_of if judged.speed is not None else None
     if pace is not None:
         return pace.likely < (DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted)
     finding = next((each for each in judged.findings if each.check == "speed"), None)
