@@ -119,9 +119,10 @@ class Pace(Record):
     `share` and `cache_share` are shares of the peak of the memory; `unpacked_per_cycle` bytes that
     one multiprocessor unpacks in one cycle, None where no such bound was seen; `weights_per_cycle`:
     the same of weights in two and three bits, with bits in planes and looked up; `sum_seconds` of a
-    layer in tensor parallelism, slow end, likely, fast end; `layer_seconds` the same of a layer
-    that PyTorch launches from Python (`launch` of the table); `slow` and `fast` the ends of the
-    range as shares of the likely pace; `plain_slow` that slow end of weights in 16 bits.
+    layer in tensor parallelism, slow end, likely, fast end, and `summed_per_second` the bytes of
+    many tokens; `layer_seconds` of a layer that PyTorch launches from Python (`launch` of the
+    table); `slow` and `fast` the ends of the range as shares of the likely pace; `plain_slow` that
+    slow end of weights in 16 bits.
     `replay`: of a program that replays a graph; `programs`: of others whose runs were seen.
     `more_token`: of a step, what each token more of it takes at least. `devices`: on how many they
     were fitted, 0 of a guess; `called`: what GPUs of the kind are called.
@@ -134,6 +135,7 @@ class Pace(Record):
     weights_per_cycle: tuple[float, float] | None
     operation_seconds: float
     sum_seconds: tuple[float, ...]
+    summed_per_second: tuple[float, ...]
     layer_seconds: tuple[float, float, float]
     replay: Replay
     slow: float
@@ -211,6 +213,7 @@ def pace_of(
                 weights_per_cycle=_pair(row.get("weights_per_cycle")),
                 operation_seconds=row["operation_us"] / 1e6,
                 sum_seconds=tuple(each / 1e6 for each in row["sum_us"]),
+                summed_per_second=tuple(each * 1e9 for each in row["sum_gb_s"]),
                 layer_seconds=_layer_seconds(vendor, capability, hbm),
                 replay=_replay(vendor, unified, hbm),
                 slow=row["slow"],

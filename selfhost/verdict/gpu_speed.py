@@ -349,15 +349,45 @@ def tensor_parallel(
         names = " and ".join(units.counted([_rated_gpu(gpu) for _, gpu in parts]))
         how = f"on {names}, each of which reads its part of every layer at the same time"
         chat = in_context(step, context, seconds)
-        how += chat.how
+        how += _how_summed([gpu for _, gpu in parts]) + chat.how
         return Speed(
             decode=decode,
-            prompt=None,
+            prompt=_prompt_at_once(step, parts),
             how=how,
             full_context_tokens_per_second=chat.full_tokens_per_second,
         )
 
     return Speed.of_decoding(decode, whole)
+
+
+# after attention and after the feed-forward network each accelerator has a part of every number of
+# a token, in 16 bits (Megatron-LM, arXiv 1909.08053, section 3)
+_SUMS_OF_LAYER, _SUMMED_NUMBER_BYTES = 2, 2
+
+
+def _prompt_at_once(step: Step, parts: Sequence[tuple[float, Gpu]]) -> PaceRange | None:
+    """A prompt where each computes its part of every layer: the slowest of them, and adding up."""
+    computed = [(share, gpu_prompt(step, {gpu.name: 1.0})) for share, gpu in parts]
+    rates = [(share, prompt) for share, prompt in computed if prompt is not None]
+    if step.architecture is None or len(rates) < len(parts):
+        return None
+    numbers = _SUMS_OF_LAYER * step.layers * step.architecture.embedding_length
+    # in a ring each sends all of it but its own part twice (NVIDIA, nccl-tests, PERFORMANCE.md)
+    sent_bytes = _SUMMED_NUMBER_BYTES * numbers * 2 * (len(parts) - 1) / len(parts)
+    slow, likely, fast = (
+        max(share * prompt.seconds[end] for share, prompt in rates)
+        + sent_bytes / min(gpu.pace.summed_per_second[end] for _, gpu in parts)
+        for end in range(3)
+    )
+    return PaceRange(low=1 / slow, likely=1 / likely, high=1 / fast)
+
+
+def _how_summed(gpus_used: Sequence[Gpu]) -> str:
+    """What adding up the tokens of a prompt, or of many sequences, rests on, as a clause."""
+    rates = [gpu.pace.summed_per_second for gpu in gpus_used]
+    least, most = min(each[0] for each in rates), min(each[2] for each in rates)
+    ends = f"{units.decimal(int(least))}/s to {units.decimal(int(most))}/s"
+    return f"; of a prompt and of many sequences they add up their parts at {ends}, a guess"
 
 
 def _rated_gpu(gpu: Gpu) -> str:

@@ -106,6 +106,7 @@ KEYS = {
         "operation_us",
         "cache_share",
         "sum_us",
+        "sum_gb_s",
         "slow",
         "fast",
         "plain_slow",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from functools import cache
 from pathlib import Path
@@ -160,3 +161,33 @@ def test_16_bits_are_16_bits(typed: str, runtime: str) -> None:
     plain = check("llama-3.1-8b-instruct", Workload(runtime=runtime), machine="rtx 3090")
     assert answer.needs is not None
     assert answer.needs == plain.needs
+
+
+def test_several_gpus_that_share_every_layer_have_a_total_and_a_first_token() -> None:
+    """Two read a prompt sooner than one, and never in half the time, for they add up what they make of it."""
+    asked = Workload(
+        quantization="awq", runtime="vllm", parallel=8, prompt_tokens=2048, context_tokens=2560
+    )
+    waits, totals = [], []
+    for machine in ("rtx 3090", "2x rtx 3090", "4x rtx 3090"):
+        speed = check("qwen3-32b", asked, machine=machine).speed
+        assert speed is not None
+        assert speed.first_token_seconds is not None
+        assert speed.parallel_total is not None
+        waits.append(speed.first_token_seconds.likely)
+        totals.append(speed.parallel_total.likely)
+    for more, fewer in itertools.pairwise(reversed(waits)):
+        assert more < fewer < 2 * more
+    for fewer, more in itertools.pairwise(totals):
+        assert fewer < more < 2 * fewer
+
+
+def test_two_h100_serve_as_many_as_others_measured() -> None:
+    """Llama 3.3 70B in 8 bits on two H100 of NVLink: 5 at once 238 tokens/s, 25 at once 1,033, 50 at once 1,881 (TensorRT-LLM in NVIDIA's NIM 1.5, docs.nvidia.com/nim/benchmarking)."""
+    for sequences, seen in ((5, 238), (25, 1033), (50, 1881)):
+        workload = Workload(
+            quantization="fp8", runtime="vllm", parallel=sequences, context_tokens=2500
+        )
+        total = total_of(check("llama-3.3-70b-instruct", workload, machine="2x h100 sxm"))
+        assert total is not None
+        assert total.low < seen < total.high
