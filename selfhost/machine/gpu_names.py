@@ -324,6 +324,10 @@ def _parts(text: str) -> Iterator[_Typed]:
     """Each name of a list of them. Raises `UnknownGpuError` for what is none."""
     if len(text) > _MOST_LETTERS:
         raise _no_name(text)
+    if "[" in text:
+        from .pasted import cards_as_typed
+
+        text = cards_as_typed(text)
     for part in _BETWEEN.split(text.replace("_", " ")):
         part = _counted(part)
         whole_name, count = _name_and_count(part)

@@ -32,10 +32,13 @@ _BARE_SIZE = re.compile(r"(?<=\s)(\d{2,3})\s*$", re.ASCII)
 _ASIDE = re.compile(
     r"\b(?:(?:1[3-6]|2[47])(?: ?inch\b|(?= (?:20[12]\d )?m\d))|20[12]\d|late|mid|early)\b", re.ASCII
 )
-# what a shop writes beside the chip, `16-core neural engine`, and the words for a disk
+# what a shop writes beside the chip, `16-core neural engine`, and the words for a disk; what `About
+# This Mac` does, `Nov 2023`, `13-inch, M3, 2024 Chip Apple M3`
 _OF_A_SHOP = re.compile(
     r"(?<![\w.])\d{1,3}[ -]?cores?(?:[ -](?:cpu|gpu|neural engine))?(?!\w)"
-    r"|\b(?:ssd|nvme|storage|disk|unified memory|memory|ram)\b",
+    r"|\b(?:ssd|nvme|storage|disk|unified memory|memory|ram)\b"
+    r"|\b(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)[a-z]* (?=20[12]\d\b)"
+    r"|\b(?P<twice>m\d)\b(?=,? 20[12]\d\b.* apple (?P=twice)\b)",
     re.ASCII | re.IGNORECASE,
 )
 _RAM_SLASH_DISK = re.compile(r"(?<![\w.])(\d{1,3})(?:gb)?/(?:\d{3}|\d)(?:gb|tb)?(?!\w)", re.ASCII)

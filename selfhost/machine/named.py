@@ -192,10 +192,11 @@ def _as_typed(text: str) -> NamedProfile:
     named = called(text)
     if named is not None:
         return named
+    from . import pasted
     from .inside import inside_windows
     from .spoken import in_english
 
-    plain = " ".join(as_sold(in_english(text)).split())
+    plain = " ".join(as_sold(in_english(pasted.as_typed(text))).split())
     if plain and plain != " ".join(text.split()):
         return _read_as(plain, text.strip())
     plain, unused = without_unused(text)

@@ -28,7 +28,7 @@ _PLAIN = r"(?<![\w.])(\d+(?:\.\d+)?)([gt])b(?!\w)"
 _SIZE = re.compile(_PLAIN, re.ASCII)
 # a hyphen between two words is no sign: `strix-halo-64gb`, `rtx 3090 - 64gb`
 _BELOW_ONE = re.compile(
-    r"(?:(?<!\S)[-\u2212]\d+(?:\.\d+)?|(?<![\w.])0+(?:\.0+)?)\s*(?:[gt]i?b|[gt]igs?)(?!\w)",
+    r"(?:(?<!\S)[-\u2212]\d+(?:\.\d+)?|(?<![\w.,])0+(?:\.0+)?)\s*(?:[gt]i?b|[gt]igs?)(?!\w)",
     _ANY_CASE,
 )
 _KIND_OF_RAM = re.compile(r"(?<!\w)(?:lp)?ddr\d\w?(?!\w)", _ANY_CASE)
