@@ -310,15 +310,21 @@ def _foreign_sets(machine: Machine) -> list[Problem]:
     return [Problem(file="--set", key="instruction_sets", message=message, remedy=remedy)]
 
 
-# what every Celeron and Pentium since 2011 and every Atom since 2013 has (general knowledge)
-_WITHOUT_AVX = with_implied(("sse4_2", "popcnt"), "x86_64")
+# What every processor of its class has, by the least that `vectors` tells, and what many lack:
+# every Celeron and Pentium since 2011 and every Atom since 2013; every Xeon E5 (general knowledge)
+_LEAST_SETS = {
+    "sse": (with_implied(("sse4_2", "popcnt"), "x86_64"), "AVX"),
+    "none": (with_implied(("avx", "popcnt"), "x86_64"), "AVX2"),
+}
 
 
 def _class_sets(machine: Machine) -> tuple[tuple[str, ...], str] | None:
     """The instruction sets of a processor of its class, and why these; None where nothing tells."""
     architecture = machine.architecture or ""
-    if cpus.has_unknown_vectors(machine.cpu_model or ""):
-        return _WITHOUT_AVX, "many processors of that name lack AVX"
+    least = cpus.least_vectors(machine.cpu_model or "")
+    if least is not None:
+        common, lacking = _LEAST_SETS[least]
+        return common, f"many processors of that name lack {lacking}"
     sets = ASSUMED_SETS.get(f"{machine.system}-{architecture}") or ASSUMED_SETS.get(architecture)
     why = f"what nearly every {architecture} processor in use has"
     return None if sets is None else (sets, why)

@@ -66,6 +66,7 @@ def machine_with(text: str, *, class_is_enough: bool = False) -> Described | Non
     series = cpus.processor_of(name)
     if around is None or not (series or class_is_enough or _has_number(name, around)):
         return None
+    refuse_two_makers(text, name)
     ask_which_is_ram(text, stated)
     on_package_gib = series.on_package_gib if series is not None else None
     stated_gib = memory_gib(stated, is_server=cpus.is_server(name)) or on_package_gib
@@ -99,6 +100,15 @@ def machine_with(text: str, *, class_is_enough: bool = False) -> Described | Non
     machine = with_cores(machine, stated)
     note = _note(text, series, chip, machine, is_stated=stated_gib is not None) + unlike
     return Described(machine=machine, title=name, note=note)
+
+
+def refuse_two_makers(text: str, name: str) -> None:
+    """Raises `UnknownMachineError` where a processor's name tells two kinds, and none whole."""
+    if cpus.processor_of(name) is None and cpus.is_of_two_makers(name):
+        raise UnknownMachineError(
+            f"{text.strip()!r} names processors of two makers",
+            remedy=f"name one of them whole: {option('machine', 'i5-8250U 16GB')}",
+        )
 
 
 def _architecture_of(series: cpus.Processor | None, around: cpus.ProcessorClass) -> str | None:
@@ -137,9 +147,21 @@ def _name_of_processor(stated: Typed, text: str) -> str | None:
     words = plain.replace(",", " ").split()
     silent = {*shipped_table("products")["boxes"], *_words_for_no_gpu(words)}
     name = _with_its_maker(" ".join(word for word in words if word.lower() not in silent), text)
+    name = _without_what_it_is_in(name)
     if not name or len(name) > _MOST_LETTERS or not name.isprintable():
         return None
     return _of_its_number(name)
+
+
+def _without_what_it_is_in(name: str) -> str:
+    """The kind of processor without words for who made the machine, `dell i5`; a name of which a
+    series is listed, and one that tells no kind, as it is.
+    """
+    around = cpus.class_of(name)
+    if around is None or cpus.processor_of(name) is not None:
+        return name
+    idle = {*shipped_table("products")["idle"]} - {*around.words, *cpus.MAKERS, "processor"}
+    return " ".join(word for word in name.split() if word.lower() not in idle)
 
 
 @lru_cache(1)
@@ -281,13 +303,16 @@ def names_a_class_alone(text: str) -> bool:
 
 
 def names_nothing_but_a_class(text: str) -> bool:
-    """Whether the text is a kind of processor, `celeron` or `core i5`, and nothing else; a maker is
-    none.
+    """Whether the text is a kind of processor, `celeron` or `dell i5`, and nothing else; a maker is
+    one of a computer that is no server, `amd laptop`.
     """
     name = _name_of_processor(typed(text[: 2 * _MOST_LETTERS]), text)
-    words = words_of(name or "")
-    around = cpus.class_of(name) if name is not None and words - set(cpus.MAKERS) else None
-    return around is not None and words <= around.words
+    if name is None:
+        return False
+    words = words_of(name)
+    forms: Sequence[str] = shipped_table("products")["plain"]["forms"]
+    is_of_a_client = not frozenset(forms).isdisjoint(text.lower().split())
+    return cpus.names_a_kind_alone(words) or (is_of_a_client and words <= {*cpus.MAKERS})
 
 
 def _note(

@@ -34,7 +34,7 @@ _OF_LARGEST = (0.125, 0.5)
 _SEVERAL = frozenset("2345678")
 # words of processors' names that tell their maker
 _AMD_WORDS = frozenset(("amd", "epyc", "ryzen", "threadripper"))
-_INTEL_WORDS = frozenset(("intel", "xeon", "core"))
+_INTEL_WORDS = frozenset(("intel", "xeon", "core", "i3", "i5", "i7", "i9", "celeron", "pentium"))
 # who makes them all, as people type it before a bare number
 MAKERS = ("amd", "intel")
 
@@ -178,8 +178,9 @@ class ProcessorClass(Record):
     """What processors are whose series has no row, and what most machines with one have: GiB of
     RAM, and a system; `most_gib` is the most that a machine with one takes. `words`: one of them is
     in the name. `channels` of 64 bits; None where they differ. `most_gb_per_s`: the peak of the
-    fastest of a class that is no longer made, else None. `kind`: `server`, else None.
-    `vectors_differ`: some have AVX2 and some no AVX.
+    fastest of a class that is no longer made, else None, and `least_gb_per_s` that of the slowest.
+    `kind`: `server`, else None.
+    `least_vectors`: where some have AVX2 and many less, as `vectors` of those; else None.
     """
 
     words: frozenset[str]
@@ -191,7 +192,8 @@ class ProcessorClass(Record):
     channels: int | None
     most_gb_per_s: float | None
     cores: Cores
-    vectors_differ: bool = False
+    least_gb_per_s: float | None = None
+    least_vectors: str | None = None
 
 
 def class_of(name: str) -> ProcessorClass | None:
@@ -208,22 +210,27 @@ def class_of(name: str) -> ProcessorClass | None:
                 most_gib=row["most_gib"],
                 channels=row.get("channels"),
                 most_gb_per_s=row.get("most_gb_per_s"),
+                least_gb_per_s=row.get("least_gb_per_s"),
                 cores=_cores(row, 1),
-                vectors_differ=row.get("vectors_differ", False),
+                least_vectors=row.get("least_vectors"),
             )
     return None
 
 
-def has_unknown_vectors(name: str) -> bool:
-    """Whether a processor of that name may have AVX2, or no AVX at all."""
+def least_vectors(name: str) -> str | None:
+    """What many of that name compute with, where others have AVX2; None where its series tells it,
+    or all are alike.
+    """
     around = class_of(name) if processor_of(name) is None else None
-    return around is not None and around.vectors_differ
+    return None if around is None else around.least_vectors
 
 
-def most_of_class(name: str) -> float | None:
-    """The GB/s of the fastest of the name's class, where that is no longer made; else None."""
+def ends_of_class(name: str) -> tuple[float | None, float | None]:
+    """The GB/s of the slowest and of the fastest of the name's class, where that is no longer made;
+    None for what is not known.
+    """
     around = class_of(name) if _may_be_listed(name) else None
-    return None if around is None else around.most_gb_per_s
+    return (None, None) if around is None else (around.least_gb_per_s, around.most_gb_per_s)
 
 
 def _may_be_listed(name: str) -> bool:
@@ -371,6 +378,28 @@ def maker_of(name: str) -> str | None:
     return None if words.isdisjoint(_INTEL_WORDS) else "Intel"
 
 
+def is_of_two_makers(name: str) -> bool:
+    """Whether a word of it is of one maker's processors, and another of the other maker or its own:
+    `i5 ryzen`, but not `Intel or AMD`.
+    """
+    # a `core` counts cores, too
+    words = words_of(name) - {"core"}
+    of_amd, of_intel = words & _AMD_WORDS, words & _INTEL_WORDS
+    return bool(of_amd and of_intel) and not of_amd | of_intel <= {*MAKERS}
+
+
+def names_a_kind_alone(words: frozenset[str]) -> bool:
+    """Whether words of a processor's name tell its kind and nothing more, `core i9`, `xeon gold`; a
+    maker is none.
+    """
+    from .typed_words import typed_words
+
+    beside = {*_table()["beside_kind"], *typed_words().counts, *MAKERS}
+    kind = frozenset(word for word in words if word not in beside and not _is_count(word))
+    around = class_of(" ".join(kind or words - {*MAKERS}))
+    return around is not None and kind <= around.words
+
+
 def is_server(name: str) -> bool:
     """Whether the series is one of servers."""
     series = processor_of(name)
@@ -446,6 +475,8 @@ def _rank(row: Mapping[str, Any], words: frozenset[str]) -> tuple[int, int] | No
     """
     wanted = row.get("words", "").split()
     if not all(any(word in words for word in each.split("|")) for each in wanted):
+        return None
+    if not words.isdisjoint(row.get("without", "").split()):
         return None
     shapes = row.get("models")
     if shapes is None:

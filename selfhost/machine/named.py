@@ -114,6 +114,11 @@ _XEON_WITHOUT_METAL = re.compile(
     r"[a-z]{0,2}\+?)(?![\w.-])",
     re.IGNORECASE,
 )
+# `t7820 2x gold 6148`, but not `pentium gold 4415u`
+_METAL_WITHOUT_XEON = re.compile(
+    r"(?<![\w.-])(?=(?:gold|silver|platinum|bronze)[ -][3-8][1-5]\d\d(?!\d))", re.IGNORECASE
+)
+_HAS_ITS_LINE = re.compile(r"xeon|pentium", re.IGNORECASE)
 # `xeon 2 e5-2680 v4`: no line of Xeons has a number before its letter
 _XEON_COUNTED_BEHIND = re.compile(r"(?<![\w.-])xeon ([2-8]) ?x? (?=e[357])", re.IGNORECASE)
 # the version of a Xeon, typed without the space: `E5-2680v4`
@@ -249,6 +254,7 @@ def _with_spaces(text: str) -> str:
     plain = _DASH_BETWEEN.sub(" ", plain)
     plain = _XEON_WITHOUT_LINE.sub(_xeon_with_line, plain)
     plain = _XEON_WITHOUT_METAL.sub(_xeon_with_metal, plain)
+    plain = plain if _HAS_ITS_LINE.search(plain) else _METAL_WITHOUT_XEON.sub("xeon ", plain)
     plain = _XEON_COUNTED_BEHIND.sub(r"\1x xeon ", plain)
     plain = _COUNT_AT_END.sub(r"\2 \1", with_counted_processors(plain))
     plain = _BARE_RYZEN.sub("ryzen ", plain)
@@ -299,13 +305,24 @@ def _by_its_parts(ram: StatedRam, typed_whole: str) -> NamedProfile:
     if isinstance(matches, Described):
         return _as_profile(matches)
     is_several = len({_without_sizes(profile.name) for profile in matches}) > 1
-    if names_a_chip_alone(text) and (is_several or _is_sold_smaller(text, matches)):
-        mac = mac_with(text)
-        if mac is not None:
-            return _as_profile(mac)
+    instead = _instead_of(text, matches, is_several=is_several)
+    if instead is not None:
+        return _as_profile(instead)
     if is_several:
         raise _several(text, [profile.name for profile in matches])
     return _smallest_of(text, matches)
+
+
+def _instead_of(text: str, matches: Sequence[Profile], *, is_several: bool) -> Described | None:
+    """What the text means before these profiles: any machine with the kind of processor that it
+    names alone, `intel laptop`, or a Mac that is told by its chip. None for any other text.
+    """
+    are_examples = is_several and {profile.kind for profile in matches} <= _EXAMPLES
+    if are_examples and names_nothing_but_a_class(text):
+        return _by_class(text, None)
+    if names_a_chip_alone(text) and (is_several or _is_sold_smaller(text, matches)):
+        return mac_with(text)
+    return None
 
 
 def _is_sold_smaller(text: str, profiles: Sequence[Profile]) -> bool:

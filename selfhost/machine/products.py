@@ -25,6 +25,7 @@ from .cpu_names import (
     machine_with,
     names_a_class_alone,
     of_cores,
+    refuse_two_makers,
     rented,
     says_guest,
     with_cores,
@@ -140,6 +141,8 @@ def product_named(text: str) -> Described | None:
     if named is None or (row is None and _is_too_little(named, words)):
         return None
     _refuse_other_maker(text, named)
+    refuse_two_makers(text, named.processor or "")
+    _ask_of_absent_gpu(text, named)
     described = _described(text.strip(), named)
     machine = with_cores(described.machine, stated)
     note = f"{described.note}{of_cores(described.machine, stated)}"
@@ -173,6 +176,14 @@ def _refuse_other_maker(text: str, named: _Named) -> None:
             remedy="name the processor beside it:"
             f" {option('machine', f'{text.strip()} {example}')}",
         )
+
+
+def _ask_of_absent_gpu(text: str, named: _Named) -> None:
+    """Raises `UnknownMachineError` where a product with a card of its own is told without it, `i5
+    gaming pc`.
+    """
+    if named.row is not None and "card" in named.row and named.cards is None:
+        raise _ask(text.strip(), named.row)
 
 
 def _makers_in(text: str) -> str:

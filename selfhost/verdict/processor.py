@@ -70,6 +70,19 @@ _UNREAD = ProcessorKind(memory=(0.35, 1.0, 1.2), cores=(0.1, 0.5, 1.2))
 # without AVX: 0.022 of a Core 2 Quad, 0.03 of a Pentium Gold 4417U, 0.045 of two Xeon X5670 (a
 # guess around these three)
 _SSE = ProcessorKind(memory=(0.35, 1.0, 1.2), cores=(0.015, 0.04, 0.12))
+# of a class of which many lack AVX, or AVX2, and others have it: from the slow end of the ones to
+# the fast end of the others; likely in the middle
+_PERHAPS_SSE, _PERHAPS_AVX = (
+    ProcessorKind(
+        memory=(0.35, 1.0, 1.2),
+        cores=(
+            least.cores[0],
+            (least.cores[1] * _AT_LEAST_AVX2.cores[1]) ** 0.5,
+            _AT_LEAST_AVX2.cores[2],
+        ),
+    )
+    for least in (_SSE, _OLD)
+)
 # of x86-64, the first that a processor has decides
 _BY_SETS = (("avx512f", _AVX512), ("avx2", _AVX2), ("avx", _OLD))
 # of a record that names the processor and no instruction sets: `vectors` of its row
@@ -205,7 +218,9 @@ def chip_of(machine: Machine) -> tuple[int, int, str] | None:
 
 
 def is_client(machine: Machine) -> bool:
-    return bool(_words(machine) & _CLIENT_WORDS)
+    """By words of its processor's name; of its maker alone: servers' names tell more."""
+    words = _words(machine)
+    return bool(words & _CLIENT_WORDS) or (bool(words) and words <= {*cpus.MAKERS})
 
 
 def _apple_words(words: frozenset[str]) -> tuple[str, str]:
@@ -314,11 +329,13 @@ def _kind_by_name(machine: Machine) -> ProcessorKind | None:
 
 
 def _by_assumed_sets(sets: Collection[str]) -> ProcessorKind:
-    """What is assumed is the least: of x86-64-v3, which bounds the slow end, and of Armv8.0, which
-    few still have.
+    """What is assumed is the least: of x86-64-v3, which bounds the slow end, of a class of which
+    many have less, and of Armv8.0, which few still have.
     """
     if "avx2" in sets:
         return _AT_LEAST_AVX2
+    if "sse4_2" in sets:
+        return _PERHAPS_AVX if "avx" in sets else _PERHAPS_SSE
     return _ARM if "asimddp" in sets else _UNREAD
 
 

@@ -474,7 +474,11 @@ def _by_class(machine: Machine) -> Bandwidth | None:
         f"a guess: {units.decimal(low)}/s to {units.decimal(high)}/s of memory bandwidth ({what}),"
         " not measured"
     )
-    return not_measured((low * 0.8, (low * high) ** 0.5, most), how)
+    ends = (low * 0.8, (low * high) ** 0.5, most)
+    if is_server(machine) and not is_guest(machine) and cpus.count_of(machine.cpu_model or "") > 1:
+        slow, usual, _ = ACROSS_SOCKETS
+        ends = ends[0] * slow, ends[1] * usual, most
+    return not_measured(ends, how)
 
 
 def assumed_bandwidth(machine: Machine) -> tuple[int, int, str] | None:
@@ -508,13 +512,17 @@ def assumed_bandwidth(machine: Machine) -> tuple[int, int, str] | None:
 
 
 def _no_more_than_class(machine: Machine, guess: tuple[int, int, str]) -> tuple[int, int, str]:
-    """The guess, of a class that is no longer made with no more than its fastest has."""
-    most_gb_per_s = cpus.most_of_class(machine.cpu_model or "")
+    """The guess, of a class that is no longer made with no more than its fastest has, and at the
+    slow end no more than its slowest.
+    """
+    least_gb_per_s, most_gb_per_s = cpus.ends_of_class(machine.cpu_model or "")
     if most_gb_per_s is None:
         return guess
     low, high, what = guess
-    most = int(most_gb_per_s * _GB)
-    return min(low, most), min(high, most), f"{what}, of a series that is no longer made"
+    least, most = (
+        int((gb_per_s or most_gb_per_s) * _GB) for gb_per_s in (least_gb_per_s, most_gb_per_s)
+    )
+    return min(low, least), min(high, most), f"{what}, of a series that is no longer made"
 
 
 def _of_server_or_guest(machine: Machine, cores: float) -> tuple[int, int, str]:

@@ -123,6 +123,18 @@ def test_a_processors_name_has_no_screen_and_no_absent_gpu(text: str, processor:
 
 
 @pytest.mark.parametrize(
+    "text", ["dell t7820 2x gold 6148", "2x xeon gold 6148", "dual gold 6148 workstation"]
+)
+def test_a_metal_of_xeons_needs_no_xeon(text: str) -> None:
+    """Also beside words that say nothing. 20 cores each (Intel's data sheet)."""
+    machine = machine_named(text)
+    series = processor_of(machine.cpu_model or "")
+    assert series is not None
+    assert series.name == "Xeon Scalable of the 1st generation"
+    assert machine.cpu_cores_physical == 40
+
+
+@pytest.mark.parametrize(
     ("text", "ryzen", "core"),
     [
         # Ryzen 5 5500U and i7-5500U, Ryzen 9 7900X and i9-7900X, Threadripper and i7-3970X

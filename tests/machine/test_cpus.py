@@ -94,7 +94,7 @@ def test_a_name_tells_the_peak_of_the_memory(name: str, peak: float) -> None:
     [
         "", "AMD EPYC", "AMD EPYC Processor", "Intel(R) Xeon(R) Processor", "Intel(R) Xeon(R) CPU @ 2.20GHz",
         "Intel Xeon Processor (Skylake, IBRS)", "QEMU Virtual CPU version 2.5+", "Common KVM processor", "unknown",
-        "AMD Ryzen 7 99999X", "AMD Sempron(tm) 2650 APU", "Apple M2 Pro", "Cortex-A53", "VirtualApple @ 2.50GHz",
+        "AMD Ryzen 7 99999X", "AMD Sempron(tm) 2650 APU", "Apple M2 Pro", "Cortex-A73", "VirtualApple @ 2.50GHz",
         "7840HS", "Radeon 780M", "Intel(R) Core(TM) i7", "AMD Ryzen", "\x00 ryzen \u202e", "i7-\u0663\u0663\u0663\u0663",
     ],
 )  # fmt: skip

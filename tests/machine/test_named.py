@@ -137,8 +137,14 @@ def test_a_gpu_is_a_desktop_with_it_for_the_command_and_for_python(text: str) ->
 
 
 @pytest.mark.parametrize(
-    "text", ["intel i5 16gb", "i7 16gb", "i9", "desktop i7", "xeon", "i5", "celeron laptop"]
-)
+    "text",
+    [
+        "intel i5 16gb", "i7 16gb", "i9", "desktop i7", "xeon", "i5", "celeron laptop",
+        # makers of the machine, metals and counts tell no more of it
+        "dell i5", "lenovo i7 laptop", "xeon gold", "dual xeon workstation", "2.3 GHz 8-Core Intel Core i9",
+        "ryzen ai laptop", "intel laptop", "amd laptop", "atom netbook", "threadripper pro",
+    ],
+)  # fmt: skip
 def test_a_kind_of_processor_alone_is_no_single_one(text: str) -> None:
     """An i7-4770 has two channels of DDR3-1600, an i7-14700 two of DDR5-5600 (Intel's data sheets):
     3.5 times the rate.
@@ -156,6 +162,37 @@ def _decode(pace: Speed | None) -> PaceRange:
     return pace.decode
 
 
+@pytest.mark.parametrize(
+    "text", ["i5 ryzen", "i7 ryzen 7 16gb", "amd i5 laptop", "legion i5 ryzen"]
+)
+def test_a_processor_is_of_one_maker(text: str) -> None:
+    """AMD makes no Core i5, Intel no Ryzen."""
+    with pytest.raises(UnknownMachineError, match="processors of two makers"):
+        profile_named(text)
+
+
+@pytest.mark.parametrize(("maker", "kind"), [("amd laptop", "ryzen 7"), ("intel laptop", "i5")])
+def test_a_maker_alone_is_told_as_a_kind_of_its_processors_is(maker: str, kind: str) -> None:
+    """No laptop of AMD's reads what a socket of an EPYC does: two channels beside twelve."""
+    of_maker, of_kind = (_decode(check("tinyllama", machine=name).speed) for name in (maker, kind))
+    assert of_maker == of_kind
+
+
+@pytest.mark.parametrize(
+    "named", ["xeon e5-2670 64gb", "xeon e5-2680 v4 64gb", "xeon e5-2620 64gb"]
+)
+def test_a_line_of_xeons_that_is_no_longer_made_has_the_range_of_its_processors(named: str) -> None:
+    """Four channels of DDR3-1600 to four of DDR4-2400 (Intel's data sheets), with AVX or AVX2."""
+    line, one = (
+        _decode(check("mistral-7b", machine=name).speed) for name in ("xeon e5 64gb", named)
+    )
+    assert line.low <= one.low
+    assert one.high <= line.high < 4 * one.high
+    two = _decode(check("mistral-7b", machine="dual xeon e5 64gb").speed)
+    of_two = _decode(check("mistral-7b", machine=f"2x {named}").speed)
+    assert two.low <= of_two.low
+
+
 @pytest.mark.parametrize("text", ["celeron laptop", "atom", "pentium 8gb"])
 def test_a_kind_of_processor_of_which_many_lack_avx_is_no_fast_one(text: str) -> None:
     """A Celeron N4020 has SSE4.2 and 4 GB beside it, a Celeron 7305 AVX2 and two channels of DDR4-3200 (Intel's data sheets)."""
@@ -166,7 +203,8 @@ def test_a_kind_of_processor_of_which_many_lack_avx_is_no_fast_one(text: str) ->
         assert machine.memory_total_bytes == 4 * 2**30
     names = ("celeron n4020 4gb", text, "i3-10100")
     slow, kind, fast = (_decode(check("tinyllama", machine=name).speed) for name in names)
-    assert kind.low <= slow.likely < kind.likely < fast.likely
+    assert kind.low <= slow.low
+    assert slow.likely < kind.likely < fast.likely
     # one whose number is told has what its series has
     assert "avx2" in (machine_named("celeron 7305 8gb").instruction_sets or ())
 

@@ -18,7 +18,7 @@ GIB = 2**30
 TABLE = shipped_table("products")
 KEYS = {
     "words", "also", "title", "processor", "gib", "cores", "physical", "system", "architecture", "gpu", "sold", "shared",
-    "gb_per_s", "laptop", "line", "beside", "guest", "source",
+    "gb_per_s", "laptop", "line", "beside", "guest", "card", "source",
 }  # fmt: skip
 
 
@@ -385,6 +385,9 @@ def test_of_two_sizes_the_one_behind_a_gpu_is_its_memory() -> None:
     [
         ("nuc", "name the processor"),
         ("dell xps 15", "name the GPU"),
+        # a card is what makes it one
+        ("i5 gaming pc", "name the GPU"),
+        ("ryzen 7 5800x gaming pc 32gb", "name the GPU"),
         ("8gb ram", "'i5-8250U 8GB'"),
         ("ovh vps", "'vps 4 vcpu 8gb'"),
         # it has no other GPU than its processor's

@@ -384,6 +384,13 @@ def test_boards_with_small_cores_alone_are_slower_than_a_pi_4() -> None:
     pi_4 = decode("llama-3.2-1b-instruct", "Q4_K_M", "raspberry pi 4 4gb").likely
     for board in ("odroid c4", "le potato", "rock64", "odroid m1", "banana pi m5", "beagleplay"):
         assert decode("llama-3.2-1b-instruct", "Q4_K_M", board).likely < pi_4 / 2
+    for core in ("cortex-a53", "cortex-a55 4gb"):
+        told = decode("llama-3.2-1b-instruct", "Q4_K_M", core)
+        assert told.likely < pi_4 / 2
+        assert told.low < decode("llama-3.2-1b-instruct", "Q4_K_M", "odroid c4").low
+    # with an A76 beside them they are an RK3588's
+    fast = decode("llama-3.2-1b-instruct", "Q4_K_M", "cortex-a55 cortex-a76 8gb").likely
+    assert fast > pi_4
     # two A72 of four
     pair = decode("llama-3.2-1b-instruct", "Q4_K_M", "rock pi 4").likely
     assert pair == pytest.approx(pi_4 / 2, rel=0.1)
