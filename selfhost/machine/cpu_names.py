@@ -582,18 +582,30 @@ def _rented_as(text: str) -> Described | None:
     name, _, beside = text.partition(" ")
     added = _cards_beside(beside) if beside else None
     typed_name = (text if added is None else name).lower()
+    whole_name, count = _without_constraint(typed_name)
     for row in table["type"]:
-        if typed_name[:1] not in row["begins"]:
+        if whole_name[:1] not in row["begins"]:
             continue
-        match = re.fullmatch(row["types"], typed_name, re.ASCII)
+        match = re.fullmatch(row["types"], whole_name, re.ASCII)
         if match is None:
             continue
         processors = _processors(match["size"], row, table["sizes"])
         gib = _gib(match, row, processors)
-        if gib is not None and processors:
+        if gib is not None and processors > (count or 0):
             cards = added or _cards_of_type(row, processors)
-            return _rented(text, row, gib, processors, cards, table["sources"][row["source"]])
+            source = table["sources"][row["source"]]
+            return _rented(text, row, gib, count or processors, cards, source)
     return None
+
+
+def _without_constraint(name: str) -> tuple[str, int | None]:
+    """The name of the type whose memory it has, and its processors, where it has fewer of them,
+    `Standard_E8-4s_v5`; any other name as it is, and None.
+    """
+    match = re.fullmatch(shipped_table("cloud_types")["constrained"], name, re.ASCII)
+    if match is None:
+        return name, None
+    return f"{match['before']}{match['behind']}", int(match["count"])
 
 
 def _cards_beside(text: str) -> NamedCards | None:

@@ -338,6 +338,27 @@ def test_nonsense_says_how_a_machine_is_stated() -> None:
         ("vultr vhp-4c-8gb-amd", 8, 4),
         ("4xCPU-8GB", 8, 4),
         ("ecs.g7.2xlarge", 32, 8),
+        # api.linode.com/v4/linode/types
+        ("linode g6-standard-6", 16, 6),
+        ("g6-dedicated-8", 16, 8),
+        ("digitalocean s-2vcpu-4gb", 4, 2),
+        ("s-4vcpu-8gb-amd", 8, 4),
+        ("GP1-XL", 256, 48),
+        ("scaleway DEV1-M", 4, 3),
+        ("PLAY2-NANO", 4, 2),
+        ("POP2-8C-32G", 32, 8),
+        ("ovh b2-15", 15, 4),
+        ("ecs.t6-c1m2.large", 4, 2),
+        ("ecs.u1-c1m4.xlarge", 16, 4),
+        ("vbm-4c-32gb", 32, 8),
+        ("vbm-24c-256gb-amd", 256, 48),
+        ("S5.MEDIUM4", 4, 2),
+        # aspire.dev, Aspire.Hosting.Azure.Kubernetes: 64 GB of an E8-4s_v5, of an E64-32s_v5 512
+        ("Standard_E8-4s_v5", 64, 4),
+        ("Standard_E64-32s_v5", 512, 32),
+        ("standard e16-8as_v5", 128, 8),
+        ("Standard_DS13-4_v2", 56, 4),
+        ("Standard_M64-32ms", 1792, 32),
     ],
 )
 def test_a_clouds_type_has_its_size(text: str, gib: int, processors: int) -> None:
@@ -384,6 +405,17 @@ def test_no_row_of_the_clouds_is_left_aside_for_its_first_letter(data: st.DataOb
         ("a2-highgpu-2g", 170, 24, ["NVIDIA A100-SXM4-40GB"] * 2),
         ("a3-highgpu-8g", 1872, 208, ["NVIDIA H100 80GB HBM3"] * 8),
         ("ovh l4-180", 180, 45, ["NVIDIA L4"] * 2),
+        # alibabacloud.com, ECS user guide, GPU-accelerated instance families
+        ("ecs.gn7i-c8g1.2xlarge", 30, 8, ["NVIDIA A10"]),
+        ("alibaba ecs.gn7i-c32g1.16xlarge", 376, 64, ["NVIDIA A10"] * 2),
+        ("ecs.gn6i-c4g1.xlarge", 15, 4, ["Tesla T4"]),
+        ("ecs.gn6v-c8g1.8xlarge", 128, 32, ["Tesla V100-SXM2"] * 4),
+        ("ecs.gn7-c12g1.3xlarge", 95, 12, ["NVIDIA A100-SXM4-40GB"]),
+        ("vcg-a40-24c-120g-48vram", 120, 24, ["NVIDIA A40"]),
+        ("gpu-mi300x8-1536gb", 1920, 160, ["AMD Instinct MI300X"] * 8),
+        ("L4-2-24G", 96, 16, ["NVIDIA L4"] * 2),
+        ("ovh t2-le-90", 90, 30, ["Tesla V100S-PCIE-32GB"] * 2),
+        ("Standard_ND96asr_v4", 900, 96, ["NVIDIA A100-SXM4-40GB"] * 8),
         ("hetzner cax31", 16, 8, []),
         ("google cloud n2-standard-8", 32, 8, []),
         ("gcp n2-standard-8", 32, 8, []),
@@ -426,7 +458,7 @@ def test_a_virtual_machine_of_a_stated_size_is_one(text: str, gib: int, processo
 @pytest.mark.parametrize(
     "text",
     [
-        "m5.huge", "m5.0xlarge", "n2-standard-0", "x9.large", "D4", "-", "vps 0 vcpu 8gb",
+        "Standard_E8-8s_v5", "Standard_E8-0s_v5", "m5.huge", "m5.0xlarge", "n2-standard-0", "x9.large", "D4", "-", "vps 0 vcpu 8gb",
         "vps 4 vcpu 0gb",
     ],
 )  # fmt: skip
