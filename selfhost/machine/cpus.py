@@ -133,6 +133,11 @@ class Processor(Record):
         return (self.channels, self.bits) == (2, 64) and self.memory != "soldered"
 
     @property
+    def is_a_generation(self) -> bool:
+        """Whether it is of any kind of a generation, of which no number is told."""
+        return "|" in self.kind
+
+    @property
     def lacks_avx2(self) -> bool:
         """Whether its cores, of x86, compute with AVX at most."""
         return self.vectors in ("none", "sse")
@@ -142,7 +147,7 @@ class Processor(Record):
         computer. None: any size.
         """
         is_little = memory_bytes is None or memory_bytes <= _table()["one_module_gib"] * units.GIB
-        return self.has_two_slots and is_little and self.kind == "mobile"
+        return self.has_two_slots and is_little and "mobile" in self.kind.split("|")
 
 
 class Cores(Record):
@@ -443,7 +448,8 @@ def rows_of(name: str) -> list[Mapping[str, Any]]:
 def _rows_of(words: frozenset[str]) -> tuple[Mapping[str, Any], ...]:
     rows, (places, others) = _table()["cpu"], _places_by_word()
     near = {*others, *(place for word in words for place in places.get(word, ()))}
-    return tuple(_best([rows[place] for place in sorted(near)], words))
+    named = _best([rows[place] for place in sorted(near)], words)
+    return tuple(named or _best(_table()["generation"], words))
 
 
 @lru_cache(1)
@@ -596,10 +602,28 @@ def _kind_of_client(memory_sits: str, words: Iterable[str]) -> str:
 
 def share_of(kind: str, most_mts: float = inf) -> Share:
     """How processors of a kind read their memory, of a series whose fastest has `most_mts` millions
-    of transfers a second.
+    of transfers a second; of several kinds, `client|mobile`, as any of them may.
     """
-    return next(
-        share for share in shares_of(kind) if share.up_to_mts is None or most_mts <= share.up_to_mts
+    shares = [
+        next(
+            each for each in shares_of(one) if each.up_to_mts is None or most_mts <= each.up_to_mts
+        )
+        for one in kind.split("|")
+    ]
+    if len(shares) == 1:
+        return shares[0]
+    of_each_core = prod(share.core_gb_per_s for share in shares) ** (1 / len(shares))
+    return joint_share(shares).replace(core_gb_per_s=of_each_core)
+
+
+def joint_share(shares: Sequence[Share]) -> Share:
+    """Of cores that may be of any of those kinds."""
+    return Share(
+        low=min(share.low for share in shares),
+        likely=prod(share.likely for share in shares) ** (1 / len(shares)),
+        high=max(share.high for share in shares),
+        devices=sum(share.devices for share in shares),
+        core_gb_per_s=min(share.core_gb_per_s for share in shares),
     )
 
 

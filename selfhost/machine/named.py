@@ -123,6 +123,12 @@ _HAS_ITS_LINE = re.compile(r"xeon|pentium", re.IGNORECASE)
 _XEON_COUNTED_BEHIND = re.compile(r"(?<![\w.-])xeon ([2-8]) ?x? (?=e[357])", re.IGNORECASE)
 # the version of a Xeon, typed without the space: `E5-2680v4`
 _SHORT_XEON = re.compile(r"(?<![\w.-])(e[357][ -]?\d{4}[lw]?)(?=v[2-6]\b)", re.IGNORECASE)
+# `i5 gen 8`, `i7 10 gen`
+_NUMBERED_GENERATION = re.compile(
+    r"(?<![\w.-])(i[3579])[ -](?:gen(?:eration)? ?(\d{1,2})|(\d{1,2}) ?gen(?:eration)?)\b",
+    re.IGNORECASE,
+)
+_ENDING_OF_NTH = {1: "st", 2: "nd", 3: "rd"}
 # kinds whose profiles are one of many such machines each
 _EXAMPLES = frozenset(("laptop", "desktop", "mini-pc", "server"))
 # a shorter word may be anything
@@ -252,6 +258,7 @@ def _with_spaces(text: str) -> str:
     plain = _CORES_AND_GIB.sub(r"\1 vcpu \2gb", plain)
     plain = _OPTION_OF_MEMORY.sub("", _OPTION_OF_CORES.sub(r"\1 cpus", plain))
     plain = _DASH_BETWEEN.sub(" ", plain)
+    plain = _NUMBERED_GENERATION.sub(_nth_generation, plain)
     plain = _XEON_WITHOUT_LINE.sub(_xeon_with_line, plain)
     plain = _XEON_WITHOUT_METAL.sub(_xeon_with_metal, plain)
     plain = plain if _HAS_ITS_LINE.search(plain) else _METAL_WITHOUT_XEON.sub("xeon ", plain)
@@ -262,6 +269,12 @@ def _with_spaces(text: str) -> str:
     plain = _SHORT_SNAPDRAGON.sub("snapdragon ", plain)
     plain = _SHORT_RYZEN_AI.sub(_whole_ryzen_ai, plain)
     return _SHORT_ULTRA.sub("core ultra", plain)
+
+
+def _nth_generation(match: re.Match[str]) -> str:
+    """`i5 8th gen` for `i5 gen 8`."""
+    number = int(match[2] or match[3])
+    return f"{match[1]} {number}{_ENDING_OF_NTH.get(number, 'th')} gen"
 
 
 def _xeon_with_line(match: re.Match[str]) -> str:

@@ -263,7 +263,7 @@ def may_have_one_stick(machine: Machine, ram: StatedRam) -> bool:
         return False
     if machine.scope != "host" or series is None or _has_its_own(machine) or machine.accelerators:
         return False
-    return series.has_two_slots and series.kind in ("client", "mobile")
+    return series.has_two_slots and set(series.kind.split("|")) <= {"client", "mobile"}
 
 
 def _is_behind_bus(machine: Machine) -> bool:

@@ -5,8 +5,6 @@ it; or assumed, as counted types of clouds read it or as a computer of that clas
 
 from __future__ import annotations
 
-from math import prod
-
 from ..core import units
 from ..core.records import Record
 from ..core.saying import MEASURE
@@ -293,14 +291,7 @@ def _computer_of(machine: Machine) -> Computer | None:
 
 def _share_of_kinds(kinds: tuple[str, ...]) -> cpus.Share:
     """Of cores that may be of any of those kinds."""
-    shares = [share for kind in kinds for share in cpus.shares_of(kind)]
-    return cpus.Share(
-        low=min(share.low for share in shares),
-        likely=prod(share.likely for share in shares) ** (1 / len(shares)),
-        high=max(share.high for share in shares),
-        devices=sum(share.devices for share in shares),
-        core_gb_per_s=min(share.core_gb_per_s for share in shares),
-    )
+    return cpus.joint_share([share for kind in kinds for share in cpus.shares_of(kind)])
 
 
 def _around_cards(machine: Machine) -> Bandwidth | None:

@@ -605,7 +605,8 @@ def test_a_number_of_the_n_series_is_enough(text: str) -> None:
 
 def test_every_row_of_cores_is_one_of_its_series() -> None:
     """No number is in two rows, and no server's has more cores than the largest of its series."""
-    rows = {row["name"]: row for row in shipped_table("cpus")["cpu"]}
+    table = shipped_table("cpus")
+    rows = {row["name"]: row for row in (*table["cpu"], *table["generation"])}
     for series, counts in shipped_table("cpu_cores").items():
         listed = [(row.get("words"), shape) for row in counts for shape in row.get("models", [""])]
         assert len(set(listed)) == len(listed), series

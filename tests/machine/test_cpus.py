@@ -10,7 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.each import each
+from selfhost.api import check
+from selfhost.core.saying import in_shell
 from selfhost.machine import cpus
+from selfhost.machine.named import profile_named
+from selfhost.verdict.speed import PaceRange
 
 # as the systems give them; the peak is what makers' pages or reviews state for all channels
 NAMED = [
@@ -148,3 +152,48 @@ def test_every_row_has_a_source_and_is_meant_by_some_name() -> None:
 def test_any_text_is_read_without_an_error(name: str) -> None:
     """A machine's record may hold any text as its processor's name."""
     assert cpus.processor_of(name) is None or cpus.rows_of(name)
+
+
+@each(
+    ("generation", "slower", "faster"),
+    [
+        # Intel's and AMD's lists: a laptop's and a desktop's processor of each
+        ("i5 8th gen", "i5-8250u", "i5-8400"),
+        ("i5 gen 8", "i5-8250u", "i5-8400"),
+        ("8th gen i7 laptop", "i7-8550u", "i7-8700"),
+        ("i7 12th gen", "i7-1255u", "i7-12700k"),
+        ("12th gen intel i5", "i5-1235u", "i5-12400"),
+        ("core i5 4th generation", "i5-4210u", "i5-4590"),
+        ("i5 3rd gen", "i5-3210m", "i5-3570"),
+        ("i7 10 gen", "i7-10510u", "i7-10700"),
+        ("ryzen 5 5000 series", "ryzen 5 5500u", "ryzen 5 5600"),
+        ("ryzen 7 7000", "ryzen 7 7730u", "ryzen 7 7700"),
+    ],
+)
+def test_a_generation_alone_has_the_range_of_its_laptops_and_desktops(
+    generation: str, slower: str, faster: str
+) -> None:
+    told, slow, fast = map(_decode, (generation, slower, faster))
+    # little power and one module hold a laptop's back
+    assert told.low <= 1.4 * slow.low
+    assert slow.likely <= told.likely <= 1.05 * fast.likely
+    assert fast.likely <= told.high < 11 * told.low
+    assert "Only its generation is told" in in_shell(str(profile_named(generation).note))
+
+
+def _decode(name: str) -> PaceRange:
+    pace = check("mistral-7b", machine=f"{name} 16gb").speed
+    assert pace is not None
+    assert pace.decode is not None
+    return pace.decode
+
+
+def test_every_generation_has_its_cores() -> None:
+    """By the words that tell its kind; of AMD's these do not tell them."""
+    table = cpus._table()
+    for row in table["generation"]:
+        assert row["source"] in table["sources"]
+        if "ryzen" not in row["words"]:
+            cores = cpus.cores_of(f"i5 {row['words'].split()[0]} gen")
+            assert cores is not None
+            assert cores.physical[0] <= cores.physical[1] <= cores.physical[2] <= 16
