@@ -16,7 +16,7 @@ from .typed import sizes_gib, with_plain_sizes, without_sizes
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
 REMEDY = (
@@ -168,18 +168,20 @@ def with_its_size(text: str) -> str:
 
 
 def with_chip_of_its_year(text: str) -> str:
-    """The text of a Mac that its year tells, with the chip that all of that year and memory have
-    for the year: `macbook air 2022 16gb`. Any other text as it is.
+    """The text of a Mac that its year or its memory tells, with the chip that all of that year and
+    memory have for the year: `macbook air 2022 16gb`, `mac mini 48gb`. Any other text as it is.
     """
     chips = _chips_of_its_year(text)
     if len(chips) != 1:
         return text
+    if not _YEAR.search(_words(text)):
+        return several_chips(text)[0]
     return " ".join(_ASIDE.sub(" ", _WIDTH.sub(" ", _YEAR.sub(chips[0], _words(text)))).split())
 
 
 def several_chips(text: str) -> list[str]:
-    """What to name instead of a Mac that its year does not tell, as it is typed: one name a chip
-    that computers of that year were sold with, `macbook air m1`. Empty for any other text.
+    """What to name instead of a Mac that its year and memory do not tell, as it is typed: one name
+    a chip that computers of these were sold with, `macbook air m1`. Empty for any other text.
     """
     chips = _chips_of_its_year(text)
     words = _words(text)
@@ -192,11 +194,11 @@ def several_chips(text: str) -> list[str]:
 def _chips_of_its_year(text: str) -> list[str]:
     """The chips that computers of the product and year were sold with, with the memory that the
     text states, as they are typed: `m1 pro`; `intel` for a processor of Intel's. Empty where it
-    tells anything else, or no year.
+    tells anything else, or neither a year nor a memory.
     """
     words = _words(text)
     years, sizes = _YEAR.findall(words), set(sizes_gib(words))
-    if len(years) != 1 or _CHIP.search(words):
+    if len(years) > 1 or not (years or sizes) or _CHIP.search(words):
         return []
     left = without_sizes(_ASIDE.sub(" ", _WIDTH.sub(" ", words))).split()
     product = " ".join(word for word in left if word not in ("apple", "silicon", "chip"))
@@ -204,10 +206,16 @@ def _chips_of_its_year(text: str) -> list[str]:
     chips = [
         f"{row['chip']} {row['variant']}".strip()
         for row in table["mac"]
-        if int(years[0]) in row["years"].get(product, ()) and sizes <= set(row["gib"])
+        if _was_sold(row, product, years) and sizes <= set(row["gib"])
     ]
-    is_intel_too = f"{product} {years[0]}" in table["intel"]
+    is_intel_too = bool(years) and f"{product} {years[0]}" in table["intel"]
     return [*chips, _INTEL] if chips and is_intel_too else chips
+
+
+def _was_sold(row: Mapping[str, Any], product: str, years: Sequence[str]) -> bool:
+    """Whether the product had that chip, in that year where one is told."""
+    of_product = row["years"].get(product, ())
+    return bool(of_product) and (not years or int(years[0]) in of_product)
 
 
 def size_never_sold(text: str) -> tuple[str, str] | None:

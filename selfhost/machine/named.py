@@ -309,6 +309,8 @@ def _by_its_parts(ram: StatedRam, typed_whole: str) -> NamedProfile:
     of_its_year = with_chip_of_its_year(text)
     if of_its_year != text:
         return _read_as(of_its_year, text)
+    if len(several_chips(text)) > 1:
+        raise _several_macs(text, several_chips(text))
     matches = (
         _by_names(text)
         or _by_names(without_kind(text))
@@ -567,14 +569,18 @@ def _of_its_chip(text: str, error: UnknownMachineError) -> UnknownMachineError:
         return error
     macs = several_chips(text)
     if macs:
-        remedy = f"name one: {option('machine', *macs)}"
-        return NotOneMachineError(f"{text!r} can be {len(macs)} Macs", nearest=macs, remedy=remedy)
+        return _several_macs(text, macs)
     never_sold = size_never_sold(text)
     if never_sold is not None:
         return NotOneMachineError(never_sold[0], remedy=never_sold[1])
     near = [name for name in error.nearest if has_its_chip(name, text)]
     remedy = f"did you mean {', '.join(near)}? Else {REMEDY}" if near else REMEDY
     return UnknownMachineError(str(error), nearest=near, remedy=remedy)
+
+
+def _several_macs(text: str, macs: Sequence[str]) -> NotOneMachineError:
+    remedy = f"name one: {option('machine', *macs)}"
+    return NotOneMachineError(f"{text!r} can be {len(macs)} Macs", nearest=macs, remedy=remedy)
 
 
 def _cards(text: str, *, listed_only: bool = True) -> NamedCards | None:

@@ -110,3 +110,28 @@ def test_every_chip_of_the_table_has_its_bandwidth() -> None:
         chip = apple_chip(row["chip"], row["variant"])
         assert chip is not None, row
         assert ("smaller" in row) == (chip.smaller is not None), row
+
+
+@pytest.mark.parametrize(
+    ("text", "some"),
+    [
+        # Apple sold each of these with that memory: 24 GB with an M2, an M4 and an M4 Pro
+        ("mac mini 24gb", ["mac mini m2 24GB", "mac mini m4 24GB", "mac mini m4 pro 24GB"]),
+        ("mac studio 64gb", ["mac studio m1 max 64GB", "mac studio m1 ultra 64GB"]),
+        ("macbook air 24gb", ["macbook air m2 24GB", "macbook air m3 24GB"]),
+        ("imac 24gb", ["imac m3 24GB", "imac m4 24GB"]),
+    ],
+)
+def test_a_memory_that_several_chips_were_sold_with_is_asked_about(
+    text: str, some: list[str]
+) -> None:
+    """Their memory differs by a factor of two and more: no profile stands for the others."""
+    with pytest.raises(NotOneMachineError) as caught:
+        machine_named(text)
+    assert set(some) <= set(caught.value.nearest)
+    for name in caught.value.nearest:
+        assert machine_named(name).system == "macos"
+
+
+def test_a_memory_that_one_chip_was_sold_with_tells_it() -> None:
+    assert machine_named("mac studio 192gb").cpu_model == machine_named("m2 ultra 192gb").cpu_model
