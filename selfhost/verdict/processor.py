@@ -218,9 +218,10 @@ def chip_of(machine: Machine) -> tuple[int, int, str] | None:
 
 
 def is_client(machine: Machine) -> bool:
-    """By words of its processor's name; of its maker alone: servers' names tell more."""
+    """By words of its processor's name; by its one maker's where none tells a server: `amd a8`."""
     words = _words(machine)
-    return bool(words & _CLIENT_WORDS) or (bool(words) and words <= {*cpus.MAKERS})
+    is_of_maker = len(words.intersection(cpus.MAKERS)) == 1 and not is_server(machine)
+    return is_of_maker or not words.isdisjoint(_CLIENT_WORDS)
 
 
 def _apple_words(words: frozenset[str]) -> tuple[str, str]:

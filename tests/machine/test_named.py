@@ -171,7 +171,10 @@ def test_a_processor_is_of_one_maker(text: str) -> None:
         profile_named(text)
 
 
-@pytest.mark.parametrize(("maker", "kind"), [("amd laptop", "ryzen 7"), ("intel laptop", "i5")])
+@pytest.mark.parametrize(
+    ("maker", "kind"),
+    [("amd laptop", "ryzen 7"), ("intel laptop", "i5"), ("amd a8 laptop", "ryzen 7")],
+)
 def test_a_maker_alone_is_told_as_a_kind_of_its_processors_is(maker: str, kind: str) -> None:
     """No laptop of AMD's reads what a socket of an EPYC does: two channels beside twelve."""
     of_maker, of_kind = (_decode(check("tinyllama", machine=name).speed) for name in (maker, kind))
