@@ -375,8 +375,8 @@ def _what_its_series_tells(text: str, series: cpus.Processor | None, chip: Chip 
         return f"Its memory is that of the {chip.name}."
     if series is not None and series.is_a_generation:
         return (
-            f"Only its generation is told ({series.name}), so that its speed is a wide guess: name"
-            f" it whole, as in {option('machine', 'i5-8250U 16GB')}."
+            f"The name tells only its generation ({series.name}), so that its speed is a wide"
+            f" guess: name it whole, as in {option('machine', 'i5-8250U 16GB')}."
         )
     if series is not None:
         what = "front-side bus is that" if series.memory == "bus" else "memory channels are those"

@@ -263,12 +263,18 @@ def _with_spaces(text: str) -> str:
     plain = _XEON_WITHOUT_METAL.sub(_xeon_with_metal, plain)
     plain = plain if _HAS_ITS_LINE.search(plain) else _METAL_WITHOUT_XEON.sub("xeon ", plain)
     plain = _XEON_COUNTED_BEHIND.sub(r"\1x xeon ", plain)
-    plain = _COUNT_AT_END.sub(r"\2 \1", with_counted_processors(plain))
+    plain = _COUNT_AT_END.sub(_count_first, with_counted_processors(plain))
     plain = _BARE_RYZEN.sub("ryzen ", plain)
     plain = _SHORT_XEON.sub(r"\1 ", _SHORT_RYZEN.sub(r"ryzen \1 ", plain))
     plain = _SHORT_SNAPDRAGON.sub("snapdragon ", plain)
     plain = _SHORT_RYZEN_AI.sub(_whole_ryzen_ai, plain)
     return _SHORT_ULTRA.sub("core ultra", plain)
+
+
+def _count_first(match: re.Match[str]) -> str:
+    """`2x tesla p100 16gb`; what is no part stays as it is, `yoga slim 7x`."""
+    is_a_part = _cards(match[1]) is not None or cpus.processor_of(match[1]) is not None
+    return f"{match[2]} {match[1]}" if is_a_part else match[0]
 
 
 def _nth_generation(match: re.Match[str]) -> str:

@@ -25,10 +25,11 @@ _STICKS = pattern(
 )
 _MODULE = r"(?:[1248]|12|16|24|32|48|64|96|128)"
 _SIZE = rf"(?P<size>{_MODULE})\s*gi?b(?!\w)"
-# modules that no word for RAM follows: `2x16gb`, `16gb+16gb`, and behind their sum `32gb (2x16gb)`
+# modules that no word for RAM follows: `2x16gb`, `16gb+16gb`, and behind their sum `32gb (2x16gb)`;
+# of a `yoga slim 7x 32gb` nobody fills seven
 _MODULES = pattern(
     rf"(?:(?<![\w.])(?P<sum>\d{{1,4}})\s*gi?b\s*(?:of )?(?:ram\s*)?)?(?<![\w.])"
-    rf"\(?(?P<count>\d{{1,2}})\s*[x×*]\s*(?P<size>{_MODULE})(?:\s*gi?b)?(?!\w)\)?",
+    rf"\(?(?P<count>[1-468]|1[0268]|24|32)\s*[x×*]\s*(?P<size>{_MODULE})(?:\s*gi?b)?(?!\w)\)?",
     re.IGNORECASE,
 )
 _ADDED = pattern(rf"(?<![\w.])(?P<first>{_MODULE})\s*(?:gi?b)?\s*\+\s*{_SIZE}", re.IGNORECASE)

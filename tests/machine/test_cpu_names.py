@@ -350,6 +350,7 @@ def test_nonsense_says_how_a_machine_is_stated() -> None:
         ("ovh b2-15", 15, 4),
         ("ecs.t6-c1m2.large", 4, 2),
         ("ecs.u1-c1m4.xlarge", 16, 4),
+        ("ecs.g8i.2xlarge", 32, 8),
         ("vbm-4c-32gb", 32, 8),
         ("vbm-24c-256gb-amd", 256, 48),
         ("S5.MEDIUM4", 4, 2),

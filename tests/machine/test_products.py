@@ -367,6 +367,13 @@ def test_a_product_has_its_processor_and_memory(text: str, processor: str, gib: 
     assert machine.memory_total_bytes == gib * GIB
 
 
+def test_a_number_with_an_x_at_the_end_counts_parts_alone() -> None:
+    """A Yoga Slim 7x has a Snapdragon X Elite (Lenovo's data sheet)."""
+    assert "Snapdragon" in str(machine_named("lenovo yoga slim 7x 32gb").cpu_model)
+    assert len(machine_named("tesla p100 16gb 2x").accelerators or ()) == 2
+    assert len(machine_named("alienware aurora r16 4090").accelerators or ()) == 1
+
+
 def test_a_number_of_two_processors_is_told_beside_a_gpu() -> None:
     """A 7900X is a Ryzen 9 and was a Core i9; alone it is asked for."""
     note = str(profile_named("7900x rtx 4090").note)
