@@ -141,12 +141,11 @@ def _single(
         month_blocks(blocks, verdict, verbose=verbose)
     if verdict.notes:
         blocks += [BLANK, *(say(note, hang=2) for note in verdict.notes)]
+    _more(blocks, verdict, verbose=verbose)
     if verbose:
         from .check_details import details
 
         details(blocks, verdict)
-    else:
-        _more(blocks, verdict)
 
 
 def _room_words(verdict: Verdict) -> str:
@@ -744,12 +743,17 @@ def _without_lines(verdict: Verdict) -> str:
     return f"No command is known that does this{with_it}.{page}"
 
 
-def _more(blocks: list[Block], verdict: Verdict) -> None:
-    """How far one could go, and where the rest is."""
-    if verdict.monthly_cost is not None or verdict.notes:
+def _more(blocks: list[Block], verdict: Verdict, *, verbose: bool) -> None:
+    """How far one could go, and where the rest is, which `verbose` shows below."""
+    is_roomy = verdict.can_run and tight_finding(verdict) is None
+    spare = _spare(verdict) if is_roomy else ""
+    follows = verdict.monthly_cost is not None or bool(verdict.notes)
+    if follows and (spare or not verbose):
         blocks.append(BLANK)
-    if verdict.can_run and tight_finding(verdict) is None and (spare := _spare(verdict)):
+    if spare:
         blocks.append(say(spare, hang=2))
+    if verbose:
+        return
     hidden = len(verdict.api_offers) - 1
     shows_one = verdict.route in (Route.API, Route.LOCAL)
     others = f", and {hidden} more API{'s' * (hidden > 1)}" if hidden > 0 and shows_one else ""

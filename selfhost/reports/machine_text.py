@@ -371,4 +371,5 @@ def unread_blocks(blocks: list[Block], machine: Machine) -> None:
             label = labels.get(entry.fact) or _part_of(entry.fact)
             facts.setdefault((entry.reason, entry.remedy), []).append(label)
         for (reason, remedy), names in facts.items():
-            reason_blocks(blocks, ", ".join(names), reason, remedy)
+            # two facts of one disk have one label
+            reason_blocks(blocks, ", ".join(dict.fromkeys(names)), reason, remedy)

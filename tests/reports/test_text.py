@@ -1411,3 +1411,17 @@ def test_what_is_assumed_of_a_simulated_machine_is_said_once() -> None:
     several = [check(model, machine="desktop-rtx3060-12gb") for model in ("qwen3-8b", "bge-m3")]
     shown = plain(check_text.check_document(several))
     assert shown.count("assumed") == 1
+
+
+def test_all_that_is_told_of_a_machine_s_room_stands_in_verbose_too() -> None:
+    """`check -v` left the line of what else fits out."""
+    verdict = check("mistral-7b", machine="rtx 4090")
+    shown = _words(plain(check_text.check_document([verdict])))
+    (also_fits,) = re.findall(r"Also fits.*? sequences\.", shown)
+    verbose = plain(check_text.check_document([verdict], verbose=True))
+    assert also_fits in _words(verbose)
+
+
+def test_a_profile_s_disks_are_named_once_among_what_was_not_read() -> None:
+    document = machine_text.machine_document(machine_named("strix-halo-128gb"))
+    assert plain(document, width=10_000).count("disk of ollama") == 1
