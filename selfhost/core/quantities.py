@@ -145,13 +145,13 @@ def _is_digits(text: str) -> bool:
 
 
 def parse_tokens(text: str) -> int:
-    """`8192`, `8,192`, `8k` (8 * 1024), `128K` -> tokens. `ValueError` says what is wrong."""
+    """`8192`, `8,192`, `8k` (8 * 1024), `2.5k`, `128K` -> tokens. `ValueError` says what is
+    wrong.
+    """
     cleaned = _ungrouped(text).lower()
-    factor = 1
-    if cleaned.endswith("k"):
-        cleaned, factor = cleaned[:-1], 1024
-    elif cleaned.endswith("m"):
-        cleaned, factor = cleaned[:-1], 1024 * 1024
+    factor = {"k": 1024, "m": 1024 * 1024}.get(cleaned[-1:], 1)
+    if factor > 1:
+        cleaned = cleaned[:-1]
     digits, exponent, power = cleaned.partition("e")
     is_number = _is_digits(digits) and (_is_digits(power) or not exponent)
     if cleaned[:1] == "-" and _is_digits(cleaned[1:]):
@@ -161,9 +161,23 @@ def parse_tokens(text: str) -> int:
     if is_number and exponent:
         written = int(digits) * 10 ** int(power)
         raise ValueError(f"{text!r} is no plain number of tokens: write {written}")
+    if factor > 1 and "." in cleaned:
+        return _part_of_tokens(text, cleaned, factor)
     if not is_number:
         raise ValueError(f"{text!r} is not a number of tokens: write for example 8192 or 8k")
     return int(digits) * factor
+
+
+def _part_of_tokens(text: str, number: str, factor: int) -> int:
+    """`2.5` of `2.5k` -> 2,560 tokens."""
+    whole, _, fraction = number.partition(".")
+    if not (_is_digits(whole) and _is_digits(fraction)) or len(number) > 12:
+        raise ValueError(f"{text!r} is not a number of tokens: write for example 8192 or 2.5k")
+    scale: int = 10 ** len(fraction)
+    tokens, rest = divmod(int(whole + fraction) * factor, scale)
+    if rest:
+        raise ValueError(f"{text!r} is not a whole number of tokens: write {tokens}")
+    return tokens
 
 
 def parse_count(text: str) -> int:

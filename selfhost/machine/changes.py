@@ -591,7 +591,7 @@ def _gpu(text: str) -> tuple[Accelerator, ...] | None:
     count = int(many[1]) if many else 1
     size = many[2] if many else size
     if "," in size or not 1 <= count <= MOST_CARDS:
-        what = f"of {count} cannot be asked about" if many else "is one size for each of several"
+        what = f"takes 1 to {MOST_CARDS} GPUs" if many else "is one size for each of several"
         raise _Fault(what, "write for example gpu=2x24GiB, or one setting for each")
     if name.strip():
         try:

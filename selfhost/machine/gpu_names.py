@@ -337,7 +337,7 @@ def _parts(text: str) -> Iterator[_Typed]:
         words = _words(_SIZE.sub(" ", name))
         if instance is not None and not words:
             raise _of_which_card(part.strip(), instance)
-        if len(sizes) > 1 or not words or not 1 <= count <= MOST_CARDS:
+        if len(sizes) > 1 or not words or count < 1:
             raise _no_name(part.strip())
         yield _Typed(
             text=part.strip(),

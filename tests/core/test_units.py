@@ -184,14 +184,24 @@ def test_tokens_parse_back(number: int) -> None:
 
 @pytest.mark.parametrize(
     ("typed", "number"),
-    [("8192", 8192), ("8k", 8192), ("128K", 131_072), ("8_192", 8192), ("1m", 1_048_576)],
+    [
+        ("8192", 8192),
+        ("8k", 8192),
+        ("2.5k", 2560),
+        ("128K", 131_072),
+        ("8_192", 8192),
+        ("1m", 1_048_576),
+        ("0.5m", 524_288),
+    ],
 )
 def test_tokens_as_people_type_them(typed: str, number: int) -> None:
     """A k of tokens is 1,024, as in the names of contexts."""
     assert quantities.parse_tokens(typed) == number
 
 
-@pytest.mark.parametrize("typed", ["", "k", "-1", "8.5k", "eight", "8kk", "1" * 13])
+@pytest.mark.parametrize(
+    "typed", ["", "k", "-1", "8.3k", "8.5", "8.k", ".5k", "eight", "8kk", "1" * 13]
+)
 def test_what_is_no_number_of_tokens_is_refused(typed: str) -> None:
     """Tokens are whole and not negative."""
     with pytest.raises(ValueError, match="tokens"):

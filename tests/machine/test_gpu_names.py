@@ -324,6 +324,13 @@ def test_words_that_no_gpu_has_make_no_card(text: str) -> None:
         cards_named(text)
 
 
+@pytest.mark.parametrize("typed", ["100x rtx 4090", "rtx 4090 x65", "64x h100, a100"])
+def test_too_many_gpus_are_answered_with_how_many_are_judged(typed: str) -> None:
+    """`100x rtx 4090` was called no GPU's name."""
+    with pytest.raises(UnknownGpuError, match="at most 64 are judged"):
+        cards_named(typed)
+
+
 def test_a_count_is_no_part_of_an_absent_name() -> None:
     named_cards = cards_named("2x RTX 0909 48GB")
     assert named_cards.label == "2x RTX 0909"
