@@ -24,7 +24,7 @@ from ..catalogue.index import Catalogue
 from ..catalogue.offers import Offer, at_context, cheapest_first
 from ..catalogue.opened import left_aside
 from ..catalogue.quality import quality_for
-from ..catalogue.spec import GENERATING, ModelSpec
+from ..catalogue.spec import GENERATING, ONE_AT_A_TIME, ModelSpec
 from ..core import dates, units
 from ..core.caching import partial
 from ..core.saying import option
@@ -386,9 +386,8 @@ def _for_experts_alone(question: Question) -> str | None:
 _OF_WEIGHTS = ("runtime", "quantization", "kv_cache_type", "draft", "adapter")
 
 
-# what is asked of tokens that are written one by one; a server of vectors answers several at once
+# what is asked of tokens that are written one by one
 _OF_TOKENS = ("parallel", "prompt_tokens", "min_tokens_per_second")
-_ONE_AT_A_TIME = ("image", "video", "music")
 
 
 def without_tokens(stated: Workload, spec: ModelSpec) -> Iterator[str]:
@@ -411,7 +410,7 @@ def _aside(asked: Workload, spec: ModelSpec) -> list[str]:
         option(key)
         for key in _OF_TOKENS
         if getattr(asked, key) != getattr(usual, key)
-        and (key != "parallel" or spec.modality in _ONE_AT_A_TIME)
+        and (key != "parallel" or spec.modality in ONE_AT_A_TIME)
     ]
 
 

@@ -15,6 +15,8 @@ SCHEMA = 1
 MODALITIES = ("text", "vision", "speech", "embedding", "image", "video", "music")
 # those whose work is counted in tokens one after another
 GENERATING = ("text", "vision")
+# those that make one thing after another; a server of vectors, or of what it hears, answers several
+ONE_AT_A_TIME = ("image", "video", "music")
 # the use of a model that continues text and follows no instructions
 BASE = "base"
 # what a model may be for; each has a table in specs/common/uses.toml

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from ..catalogue.offers import provider_name
 from ..catalogue.quantization_names import canonical_packed
+from ..catalogue.spec import ONE_AT_A_TIME
 from ..core import units
 from ..core.workload import DEFAULT_CONTEXT_TOKENS, DEFAULT_MIN_TOKENS_PER_SECOND
 from ..machine.record import LATE, was_busy, was_held_up
@@ -212,7 +213,7 @@ def _answer_words(verdict: Verdict) -> Iterator[str]:
             f"training on {units.tokens(workload.dataset_tokens)} takes"
             f" {_wait_words(speed.dataset_seconds)}"
         )
-    if workload.prompt_tokens is not None:
+    if workload.prompt_tokens is not None and speed.unit == "tokens_per_second":
         wait = speed.first_token_seconds
         yield (
             "when the answer begins is not known (see -v)"
@@ -220,23 +221,35 @@ def _answer_words(verdict: Verdict) -> Iterator[str]:
             else f"the answer to a prompt of {units.tokens(workload.prompt_tokens)} begins after"
             f" {_wait_words(wait)}"
         )
-    if workload.parallel == 1 or speed.decode is None:
-        return
-    total = speed.parallel_total
+    if workload.parallel > 1:
+        yield _at_once_words(speed, verdict)
+
+
+def _at_once_words(speed: Speed, verdict: Verdict) -> str:
+    """The pace of several sequences at once; of other work that it is told of one alone. Empty of
+    what is made one after another, and of training, whose pace is that of the batch.
+    """
+    workload, total = verdict.workload, speed.parallel_total
+    if speed.work is not None:
+        answers_several = verdict.model.modality not in ONE_AT_A_TIME
+        is_of_one = workload.task == "generate" and answers_several
+        at_once = f"one after the other; the pace of {workload.parallel:,} at once is not known"
+        return at_once if is_of_one else ""
+    if speed.decode is None:
+        return ""
     if total is None:
-        yield f"the pace of {workload.parallel:,} sequences at once is not known (see -v)"
-    else:
-        likely, ends = units.speed(total.likely, total.likely), units.pace(total.low, total.high)
-        guess = units.guess(total.low, total.high) or ", an estimate"
-        word = units.about(total.low, total.high)
-        each = total.likely / workload.parallel
-        # a stated minimum is held against each, which is a finding
-        is_slow = each < DEFAULT_MIN_TOKENS_PER_SECOND == workload.min_tokens_per_second
-        slow = ", too slow" if is_slow and speed.of_each is None else ""
-        yield (
-            f"{workload.parallel:,} sequences at once: {word} {likely} in all ({ends}{guess}),"
-            f" {units.pace(each, each)} each{slow}"
-        )
+        return f"the pace of {workload.parallel:,} sequences at once is not known (see -v)"
+    likely, ends = units.speed(total.likely, total.likely), units.pace(total.low, total.high)
+    guess = units.guess(total.low, total.high) or ", an estimate"
+    word = units.about(total.low, total.high)
+    each = total.likely / workload.parallel
+    # a stated minimum is held against each, which is a finding
+    is_slow = each < DEFAULT_MIN_TOKENS_PER_SECOND == workload.min_tokens_per_second
+    slow = ", too slow" if is_slow and speed.of_each is None else ""
+    return (
+        f"{workload.parallel:,} sequences at once: {word} {likely} in all ({ends}{guess}),"
+        f" {units.pace(each, each)} each{slow}"
+    )
 
 
 def _without_draft_words(speed: Speed) -> str:

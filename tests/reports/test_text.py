@@ -1425,3 +1425,29 @@ def test_all_that_is_told_of_a_machine_s_room_stands_in_verbose_too() -> None:
 def test_a_profile_s_disks_are_named_once_among_what_was_not_read() -> None:
     document = machine_text.machine_document(machine_named("strix-halo-128gb"))
     assert plain(document, width=10_000).count("disk of ollama") == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "together"),
+    [
+        ("bge-m3", "one after the other; the pace of 8 at once is not known"),
+        ("whisper-large-v3", "one after the other; the pace of 8 at once is not known"),
+        ("mistral-7b", "8 sequences at once: "),
+        # says that it has no effect
+        ("flux.1-schnell", ""),
+    ],
+)
+def test_a_pace_of_one_is_not_told_for_that_of_several(model: str, together: str) -> None:
+    """The documents of an embedding model and the audio of Whisper had the pace of one, whatever was asked."""
+    verdict = check(model, Workload(parallel=8), machine="rtx 4090")
+    shown = _words(plain(check_text.check_document([verdict])))
+    assert together in shown
+    assert ("at once" in shown) is bool(together)
+
+
+def test_a_prompt_for_a_model_that_writes_nothing_is_answered_once() -> None:
+    """bge-m3 was told both that the prompt has no effect and that its answer begins nobody knows when."""
+    verdict = check("bge-m3", Workload(prompt_tokens=2048), machine="rtx 4090")
+    shown = _words(plain(check_text.check_document([verdict])))
+    assert "has no effect: bge-m3 writes no tokens" in shown
+    assert "answer begins" not in shown
