@@ -197,7 +197,8 @@ the limit adds what grows, each with the option that bounds it.
     "verify": (
         """\
 examples:
-  llama-bench -m model.gguf > bench.txt; selfhost verify bench.txt
+  llama-bench -m model.gguf > bench.txt
+  selfhost verify bench.txt --model ./model.gguf
   selfhost verify server.log                  llama-server -lv 4 logs its memory
   ollama run llama3.2 --verbose "Why?" 2>&1 | selfhost verify - --model llama3.2
   selfhost verify 12345                       a running process, by its id

@@ -163,7 +163,8 @@ def _row(title: str, row: Difference) -> tuple[Span, ...]:
         "–" if row.likely is None else _figure(row, row.likely),
         _range(row),
         _width(row) if row.is_wide else "",
-        _difference(row.difference),
+        # of figures of unlike things it says nothing
+        "" if row.inside is None else _difference(row.difference),
     )
     return (*(Span(text=text) for text in cells), Span(text=word, style=style))
 

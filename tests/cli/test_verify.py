@@ -303,3 +303,28 @@ def test_a_quantization_that_nobody_told_is_said_to_be_assumed(
     _, out, _ = answered(capsys, log, *MACHINE, "--model", "Llama-3.2-3B-Instruct-Q8_0.gguf")
     assert "Q8_0 in ollama" in out
     assert "is predicted" not in out
+
+
+def test_what_is_not_compared_has_no_difference(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run whose repetitions lie far apart was "nothing to compare" above a row of -98 %."""
+    table = (
+        (LOGS / "llama_bench-table.txt").read_text("utf-8").replace("5.04 ± 0.26", "0.05 ± 0.02")
+    )
+    path = tmp_path / "bench.txt"
+    path.write_text(table, "utf-8")
+    _, out, _ = answered(capsys, str(path), *MACHINE)
+    (row,) = [line for line in out.splitlines() if line.endswith("not compared")]
+    assert "%" not in row
+
+
+def test_the_first_example_names_the_model(capsys: pytest.CaptureFixture[str]) -> None:
+    """The table of llama-bench tells a model's architecture and size alone: of a file that no known model has it failed."""
+    _, out, _ = answered(capsys, "--help")
+    _, _, examples = out.partition("examples:")
+    lines = [line.strip() for line in examples.splitlines()]
+    assert lines[1:3] == [
+        "llama-bench -m model.gguf > bench.txt",
+        "selfhost verify bench.txt --model ./model.gguf",
+    ]
