@@ -19,6 +19,8 @@ _HEADS = {
     "outside": ("✗ OUTSIDE", "neither"),
     "nothing": ("? NOTHING TO COMPARE", "unknown"),
 }
+# of a wide range of another figure, where decoding, which most people ask for, is close
+_DECODING_HEAD = ("✓ DECODING AS PREDICTED", "local")
 _TERMS = {
     "model_file": "model file in memory",
     "everything_else": "all else of the process",
@@ -46,9 +48,10 @@ class _Figure(Record):
 
 def verify_document(comparison: Comparison) -> Document:
     """The outcome, then predicted, seen and difference of each figure, then what explains them."""
-    sign, style = _HEADS[comparison.closeness]
-    name = Span(text=comparison.verdict.model.name, style="strong")
     figures = _figures(comparison)
+    leads = _decoding_leads(comparison)
+    sign, style = _DECODING_HEAD if leads else _HEADS[comparison.closeness]
+    name = Span(text=comparison.verdict.model.name, style="strong")
     conclusion = _conclusion(comparison, figures)
     blocks: list[Block] = [
         line(Span(text=sign, style=style), "  ", name, f": {conclusion}", hang=2),
@@ -62,6 +65,13 @@ def verify_document(comparison: Comparison) -> Document:
     blocks += [say(text, hang=2) for text in (*reasons, *comparison.notes)]
     blocks += [BLANK, say("For a bug report, without names and paths: --format json")]
     return Document(blocks=tuple(blocks))
+
+
+def _decoding_leads(comparison: Comparison) -> bool:
+    """Decoding is as predicted, and another figure is told by a wide range alone."""
+    decoding = [row.is_close for row in comparison.differences if row.term == "decode"]
+    compared = [is_close for is_close in decoding if is_close is not None]
+    return comparison.closeness == "wide" and bool(compared) and all(compared)
 
 
 def _conclusion(comparison: Comparison, figures: Sequence[_Figure]) -> str:

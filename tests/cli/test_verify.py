@@ -328,3 +328,32 @@ def test_the_first_example_names_the_model(capsys: pytest.CaptureFixture[str]) -
         "llama-bench -m model.gguf > bench.txt",
         "selfhost verify bench.txt --model ./model.gguf",
     ]
+
+
+def test_decoding_leads_where_a_prompt_is_told_by_a_wide_range(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The head said INSIDE A WIDE RANGE, of a prompt, where decoding was at the likely figure."""
+    machine = ("--machine", "ryzen 7 5800x 32gb")
+    path = tmp_path / "bench.txt"
+
+    def write(prompt: float, decoding: float) -> None:
+        head, line, *_ = (LOGS / "llama_bench-table.txt").read_text("utf-8").splitlines()
+        llama = "| llama 8B Q4_K - Medium | 4.58 GiB | 8.03 B | CPU | 8 |"
+        rows = (
+            f"{llama} pp512 | {prompt:.2f} ± 0.01 |",
+            f"{llama} tg128 | {decoding:.2f} ± 0.01 |",
+        )
+        path.write_text("\n".join((head, line, *rows)), "utf-8")
+
+    write(1, 1)
+    _, out, _ = answered(capsys, str(path), *machine, "--json")
+    prompt, decoding = (row["predicted"] for row in json.loads(out)["differences"])
+    assert prompt["high"] > 2 * prompt["low"]
+    assert decoding["high"] <= 2 * decoding["low"]
+    write(prompt["high"] * 0.99, decoding["likely"])
+    _, out, _ = answered(capsys, str(path), *machine)
+    head = " ".join(out.split("\n\n")[0].split())
+    assert head.startswith("✓ DECODING AS PREDICTED")
+    assert "prompt (512 tokens) is" in head
+    assert "inside a range of" in head
