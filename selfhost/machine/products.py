@@ -937,6 +937,14 @@ def fact_to_type(machine: Machine) -> tuple[str, str] | None:
     return "the rate of its RAM", usual_ram(machine)
 
 
+def what_to_state(machine: Machine) -> str | None:
+    """`state the rate of its RAM (--machine '… ddr5-5200')`: as `fact_to_type`, to do."""
+    fact = fact_to_type(machine)
+    if fact is None:
+        return None
+    return f"state {fact[0]} ({option('machine', f'… {fact[1]}')})"
+
+
 def _fact_of_processor(machine: Machine, processor: str) -> tuple[str, str] | None:
     """As `fact_to_type`, of a machine around a processor that was named."""
     if machine.scope != "host":

@@ -625,12 +625,12 @@ def _what_narrows(verdict: Verdict, *, measured: bool) -> str:
     is_told = machine.memory_bandwidth_bytes_per_second is not None and not machine.assumes(rate)
     if not machine.planning or on_card or is_told:
         return ""
-    from ..machine.products import fact_to_type
+    from ..machine.products import what_to_state
 
-    fact = fact_to_type(machine)
+    fact = what_to_state(machine)
     was_measured = measured or machine.measured_in_vain
     if fact is not None:
-        return f"state {fact[0]} (--machine '… {fact[1]}')"
+        return fact
     if was_measured:
         return "state the bandwidth of its RAM (--set bandwidth=…GB/s)"
     return "run with --measure" if machine.is_this_one else "run `selfhost check --measure` on it"

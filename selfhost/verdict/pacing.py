@@ -361,7 +361,15 @@ def finding_of_pace(
         each_of=question.workload.parallel if question.paces_each else 1,
         assumed=in_ram and any(machine.assumes(fact) for fact in _PACE_SETTING),
         measure=how_to_measure(machine) if in_ram else None,
+        state=lambda: _what_to_state(machine),
     )
+
+
+def _what_to_state(machine: Machine) -> str | None:
+    """What beside the names of which a machine was made tells its memory's rate."""
+    from ..machine.products import what_to_state
+
+    return what_to_state(machine)
 
 
 def _is_counted(question: Question, placed: Needs) -> bool:

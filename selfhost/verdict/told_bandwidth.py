@@ -249,7 +249,7 @@ def _of_chip(machine: Machine) -> Bandwidth | None:
     ends = _read_of_peak(share, read, _cores_of_socket_that_read(machine))
     how = (
         f"{chip.name} has {rate(int(peak))}{bound}; {_gets(share, ends, read)};"
-        f" {MEASURE} narrows it"
+        f" {_what_narrows(machine)}"
     )
     return not_measured(ends, how, _kept(chip.cache_mb))
 
@@ -275,9 +275,20 @@ def _named(machine: Machine) -> Bandwidth | None:
         f"a processor of the series {processor.name} reads up to"
         f" {units.decimal(int(processor.usual))}/s with every memory channel filled{of_kinds};"
         f" {_gets(processor.share, ends, _peaks_of(processor).likely)}"
-        f"{_which_part(machine, processor)}; {MEASURE} narrows it"
+        f"{_which_part(machine, processor)}; {_what_narrows(machine)}"
     )
     return not_measured(ends, how, _kept(processor.cache_mb))
+
+
+def _what_narrows(machine: Machine) -> str:
+    """How to have a narrower range: what was named cannot be measured here."""
+    if machine.planning and not machine.is_this_one:
+        from ..machine.products import what_to_state
+
+        fact = what_to_state(machine)
+        if fact is not None:
+            return f"{fact} for a narrower range"
+    return f"{MEASURE} narrows it"
 
 
 def _computer_of(machine: Machine) -> Computer | None:

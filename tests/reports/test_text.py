@@ -1451,3 +1451,15 @@ def test_a_prompt_for_a_model_that_writes_nothing_is_answered_once() -> None:
     shown = _words(plain(check_text.check_document([verdict])))
     assert "has no effect: bge-m3 writes no tokens" in shown
     assert "answer begins" not in shown
+
+
+def test_a_machine_of_names_is_told_which_fact_narrows_its_pace() -> None:
+    """Nobody can measure a desktop that was named: --measure was advised, and not the rate of DDR5 that was assumed of it."""
+    desktop = machine_named("ryzen 9 7950x rtx 4090 128gb")
+    verdict = check("gpt-oss-120b", machine=desktop)
+    finding = verdict.finding("speed")
+    assert finding is not None
+    assert finding.code == "speed-assumed"
+    assert finding.remedy == 'state the rate of its RAM (machine="… ddr5-5200")'
+    verbose = plain(check_text.check_document([verdict], verbose=True))
+    assert "measure=True" not in verbose

@@ -42,13 +42,14 @@ def speed_check(
     each_of: int = 1,
     assumed: bool = False,
     measure: str | None = None,
+    state: Callable[[], str | None] | None = None,
 ) -> Finding | None:
     """The estimated decode pace against what is wanted. None where tokens make no sense.
 
     `how` says why there is no pace. `stated`: the user stated the minimum, so what leaves it open
     decides. `each_of`: it is the pace of each of so many sequences at once. `assumed`: the pace
     rests on facts that were taken from the machine's class. `measure`: what to do for the bandwidth
-    that it rests on.
+    that it rests on; `state`: which fact beside its names tells it.
     """
     wanted = workload.min_tokens_per_second
     if wanted is None:
@@ -59,10 +60,16 @@ def speed_check(
     faster = _FASTER if each_of == 1 else f"{_FASTER}, judge fewer sequences"
     each = f" for each of {each_of:,} sequences at once" if each_of > 1 else ""
 
-    def finding(outcome: Outcome, code: str, but: str = "", remedy: str | None = None) -> Finding:
+    def finding(
+        outcome: Outcome,
+        code: str,
+        but: str = "",
+        remedy: str | Callable[[], str] | None = None,
+    ) -> Finding:
         def words() -> tuple[str, str | None]:
             basis = " This rests on assumed facts about the machine." if assumed else ""
-            return f"Expect {_expected(pace)}{each}{but}.{basis}", remedy
+            what_to_do = remedy() if callable(remedy) else remedy
+            return f"Expect {_expected(pace)}{each}{but}.{basis}", what_to_do
 
         return _finding(wanted, pace, outcome, code, words)
 
@@ -90,7 +97,7 @@ def speed_check(
         return finding(
             Outcome.WARN,
             "speed-assumed",
-            remedy=_MEASURE_THERE,
+            remedy=lambda: (state() if state is not None else None) or _MEASURE_THERE,
         )
     return finding(Outcome.PASS, "speed-comfortable")
 
