@@ -66,7 +66,7 @@ HALF_WORTH_VECTORS_PER_SECOND = 1.0
 _VECTORS_PER_SECOND = ("documents_per_second", "pictures_per_second")
 # it fits only once other programs are closed, or leaves them so little that they should be
 CROWDED = 0.5
-TIGHT = "tight"
+TIGHT = "little memory left"
 TIGHT_CODES = ("memory-tight", "accelerator-tight")
 _CROWDED_CODES = ("memory-not-now", "accelerator-not-now", *TIGHT_CODES)
 # the spec of a closed model names it as the nearest

@@ -79,6 +79,7 @@ def room(
         not_now=tuple(not_now),
         too_slow=tuple(too_slow),
         longer_with_cache_type=_smaller_cache(question, longest, machine),
+        useful_tokens_per_second=_useful_pace(question) if _grows(question) else None,
     )
 
 
@@ -123,13 +124,18 @@ def _is_too_slow(
     elif machine.accelerators != ():
         # what it takes decides what lies on them; the pace in RAM rests on nothing of it
         changed = changed.replace(needs=needs_under(question, workload, catalogue, machine))
-    as_wanted = question.speed_stated or of_context
-    usable = wanted if as_wanted else READING_TOKENS_PER_SECOND
+    usable = wanted if of_context else _useful_pace(question)
     judged = judge(changed, machine)
     total = judged.speed.parallel_total if judged.speed is not None else None
     if total is not None and usable is not None and total.likely < usable * workload.parallel:
         return True
     return is_too_slow(judged, usable)
+
+
+def _useful_pace(question: Question) -> float | None:
+    """Tokens per second that are of use: those that were stated, else as fast as one reads."""
+    stated = question.workload.min_tokens_per_second
+    return stated if question.speed_stated else READING_TOKENS_PER_SECOND
 
 
 def _parallel_at_pace(

@@ -246,8 +246,14 @@ _WHAT_ELSE = frozenset(
 )
 
 
+# what QLoRA loads of each weight that it trains adapters beside (bitsandbytes, nf4)
+_QLORA_BITS = 4
+
+
 def _loaded_bits(question: Question) -> int | None:
     workload = question.workload
+    if workload.finetune_method == "qlora":
+        return _QLORA_BITS
     if workload.quantization is None or workload.format == "gguf" or workload.task != "generate":
         return None
     return need.loaded_bits(question.runtime, question.spec, workload.quantization)

@@ -530,9 +530,9 @@ def _cards_words(finding: Finding, verdict: Verdict) -> str:
 def _bar_words(finding: Finding, verdict: Verdict) -> str:
     """What is short; of a need that is too close to call its range."""
     if finding.code == "accelerator-tight" and (memory := _on_accelerators(verdict)):
-        return f"likely {units.binary(memory[1])}: tight"
+        return f"likely {units.binary(memory[1])}: may not fit"
     if finding.code == "memory-tight":
-        return "tight"
+        return "little is left for other programs"
     if finding.code == "memory-assumed":
         return "its RAM is assumed"
     if finding.code == "accelerator-close" and (memory := _on_accelerators(verdict)):
@@ -816,7 +816,10 @@ def _spare_parts(verdict: Verdict, room: Room) -> dict[str, str]:
         whose = limit_words.get(longest, "")
         parts["longest_context_tokens"] = f"{whose}context ({units.tokens(longest)})"
     if parallel is not None and parallel > judged.parallel:
-        ends_at_pace = " (more make each too slow)" if parallel != room.most_parallel else ""
+        useful = room.useful_tokens_per_second
+        ends_at_pace = ""
+        if parallel != room.most_parallel and useful is not None:
+            ends_at_pace = f" (more bring each below {units.stated(useful)} tokens/s)"
         parts["parallel_at_pace"] = f"{parallel:,} sequences{ends_at_pace}"
     if room.best_quantization not in (None, judged.quantization):
         parts["best_quantization"] = f"{room.best_quantization} weights"

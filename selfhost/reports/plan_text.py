@@ -337,7 +337,7 @@ def _known_table(plan: Plan, shown: Sequence[Known], *, verbose: bool) -> Table:
 def _where(candidate: Known) -> str:
     places = {"host": "RAM", "accelerator": "GPU", "split": "both"}
     place = "GPU" if candidate.by_shared_gpu else places.get(candidate.placement or "", "-")
-    return f"{place}, tight" if candidate.is_tight else place
+    return f"{place}, little left" if candidate.is_tight else place
 
 
 def _some_of_each(plan: Plan) -> list[Known]:

@@ -109,7 +109,8 @@ class Room(Record):
     nothing was, than one reads; a longer context, than the default minimum. `parallel_at_pace` are
     the most sequences at that pace, None where it is only those judged or none; it is less than
     `most_parallel` where more are too slow. `longer_with_cache_type`: the type of cache that
-    lengthens a context which memory ends, None where none does.
+    lengthens a context which memory ends, None where none does. `useful_tokens_per_second`: the
+    pace below which more sequences make each too slow, None where that is not looked for.
     """
 
     longest_context_tokens: int | None = None
@@ -119,6 +120,7 @@ class Room(Record):
     not_now: tuple[str, ...] = ()
     too_slow: tuple[str, ...] = ()
     longer_with_cache_type: str | None = None
+    useful_tokens_per_second: float | None = None
 
 
 class Placement(Record):

@@ -47,7 +47,7 @@ def test_no_machine_that_a_model_fills_is_the_first_of_its_kind(model: str) -> N
     wide = plain(plan_document(answer, verbose=True), 140).splitlines()
     for name, candidate in every.items():
         row = next(row for row in wide if f" {name} " in row)
-        assert ("tight" in row) is candidate.is_tight
+        assert ("little left" in row) is candidate.is_tight
 
 
 CASES: dict[str, tuple[str, Workload]] = {
@@ -597,8 +597,8 @@ def test_a_gpu_that_shares_the_ram_is_where_it_runs() -> None:
     """On a Mac the RAM holds it and the GPU computes it; on a laptop without one the processor does."""
     shown = plain(plan_document(plan_of("mistral-7b", Workload()), verbose=True), 120)
     rows = rows_of(shown)
-    assert " GPU, tight " in rows["macbook-air-m2-8gb"]
-    assert " RAM, tight " in rows["laptop-ddr4-8gb"]
+    assert " GPU, little left " in rows["macbook-air-m2-8gb"]
+    assert " RAM, little left " in rows["laptop-ddr4-8gb"]
 
 
 def test_a_plan_counts_apart_what_runs_and_what_may() -> None:

@@ -202,7 +202,7 @@ def test_sequences_that_end_at_their_pace_need_no_program_closed() -> None:
         for line in plain(check_document([verdict])).splitlines()
         if line.startswith("Also fits")
     ]
-    assert f"{room.parallel_at_pace} sequences (more make each too slow)" in line
+    assert f"{room.parallel_at_pace} sequences (more bring each below 5 tokens/s)" in line
 
 
 def test_a_limit_that_is_told_is_as_fast_as_is_wanted() -> None:

@@ -1463,3 +1463,23 @@ def test_a_machine_of_names_is_told_which_fact_narrows_its_pace() -> None:
     assert finding.remedy == 'state the rate of its RAM (machine="… ddr5-5200")'
     verbose = plain(check_text.check_document([verdict], verbose=True))
     assert "measure=True" not in verbose
+
+
+def test_a_training_in_four_bits_does_not_read_as_one_in_sixteen() -> None:
+    """QLoRA was headed `bfloat16 in transformers`, which are the files that it downloads."""
+    asked = Workload(task="finetune", finetune_method="qlora")
+    shown = _words(
+        plain(check_text.check_document([check("mistral-7b", asked, machine="rtx 4090")]))
+    )
+    assert "bfloat16 in transformers, loaded in 4 bits," in shown
+    asked = asked.replace(finetune_method="lora")
+    shown = plain(check_text.check_document([check("mistral-7b", asked, machine="rtx 4090")]))
+    assert "loaded in" not in shown
+
+
+def test_a_row_of_little_memory_says_for_what_little_is_left() -> None:
+    """`tight` left open what does not fit."""
+    verdict = check("gpt-oss-120b", machine="m4 max 64gb")
+    shown = plain(check_text.check_document([verdict]))
+    (row,) = [line for line in shown.splitlines() if line.split()[:1] == ["memory"]]
+    assert row.endswith("little is left for other programs")
