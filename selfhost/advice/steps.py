@@ -476,10 +476,14 @@ def _for_shared(judged: Judged, machine: Machine) -> tuple[str, ...]:
         return ()
     if machine.system == "linux":
         return (
-            "# once, and restart: by default the GPU may use half of the RAM alone",
+            "# once, and restart: by default the GPU may use half of the RAM alone, and the pace is"
+            " at its slow end",
             line,
         )
-    why = "# until the next start of the Mac; without it a part may run on the CPU, more slowly"
+    why = (
+        "# until the next start of the Mac; without it a part may run on the CPU, and the pace is"
+        " at its slow end"
+    )
     return why + left_by_metal(needs, machine), line
 
 

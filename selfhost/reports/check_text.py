@@ -543,8 +543,15 @@ def _bar_words(finding: Finding, verdict: Verdict) -> str:
             return f"from {units.binary(low)}: too close"
     if not finding.short:
         return _beside_the_download(finding, verdict)
+    return _short_words(finding, verdict)
+
+
+def _short_words(finding: Finding, verdict: Verdict) -> str:
+    """How much is short; of a limit that a printed line raises, until when."""
     up_to = "up to " if _shared_range(finding, verdict) else ""
-    return f"{up_to}{_quantity(finding.short, finding)} short"
+    is_raised = finding.code == "accelerator-partly" and _is_to_type(finding.remedy or "", verdict)
+    until = ", until its limit is raised (below)" if is_raised else ""
+    return f"{up_to}{_quantity(finding.short, finding)} short{until}"
 
 
 def _beside_the_download(finding: Finding, verdict: Verdict) -> str:

@@ -46,6 +46,15 @@ def is_surely_lent(device: Accelerator, machine: Machine, size_bytes: int) -> bo
     return None if limits is None else size_bytes <= limits[0]
 
 
+def can_be_raised(device: Accelerator, machine: Machine, size_bytes: int) -> bool:
+    """Whether a line to type lets a GPU that shares the RAM use so much of it, where the machine
+    has as much: on macOS, and on Linux with AMD's.
+    """
+    total = machine.memory_total_bytes
+    has_line = is_metal(device) or (device.vendor == "amd" and machine.system == "linux")
+    return has_line and total is not None and size_bytes <= total
+
+
 def _metal_limit(machine: Machine, end: int) -> int | None:
     total = machine.memory_total_bytes if _metal(machine) is not None else None
     return None if total is None else _metal_limits(total)[end]
@@ -86,7 +95,8 @@ def share_on_shared(
     wherever nothing limits it.
 
     The rest of a runtime that shares layers out is computed by the processor, as llama.cpp's fitter
-    does; whole layers move.
+    does; whole layers move. Where a line raises the limit, which is printed before the command, the
+    slow end alone is without it.
     """
     shared = _metal(machine) or _amd(machine)
     if needs.memory is None or not layers or shared is None:
@@ -94,9 +104,11 @@ def share_on_shared(
     of_ram = machine.memory_total_bytes
     limit_bytes = shared.memory_total_bytes
     host = [term for term in needs.memory.terms if term.where == "host"]
+    is_raised = can_be_raised(shared, machine, sum([term.high_bytes for term in host]))
 
     def within(limits: tuple[int, int]) -> tuple[float, float, float]:
-        return _shares_within(host, layers, limits)
+        slow, likely, fast = _shares_within(host, layers, limits)
+        return (slow, 1.0, 1.0) if is_raised else (slow, likely, fast)
 
     # more of it never leaves room for fewer layers
     if limit_bytes is not None:

@@ -199,6 +199,9 @@ def test_what_metal_leaves_over_is_paced_by_the_processor(gib: int, slower: bool
     ratio = asked.speed.decode.low / whole.speed.decode.low
     assert 0.1 < ratio < 0.9 if slower else ratio == 1
     assert ("processor" in asked.speed.how) is slower
+    # the printed setting lets the GPU hold all of it
+    assert asked.speed.decode.likely == whole.speed.decode.likely
+    assert any("wired_limit_mb" in line for line in asked.setup) is slower
 
 
 def test_a_processors_pace_is_not_told_of_an_accelerator() -> None:

@@ -25,7 +25,7 @@ from ..devices import (
     runs_on,
     uses_gpus,
 )
-from ..shared_memory import is_surely_lent, shared_limits
+from ..shared_memory import can_be_raised, is_surely_lent, shared_limits
 from .memory import desktop_bytes, host_high, what_is_smaller
 from .record import Finding, Outcome, profile_doubt
 
@@ -276,11 +276,14 @@ def _shared(
     if limited is not None:
         has_cpu = runtime is None or (runtime.splits_layers and not runtime.gpu_only)
         beyond = _beyond_limit(limited, needs, machine, has_cpu=has_cpu)
-    return beyond or _worded_when_read(
-        Outcome.PASS,
-        "accelerator-fits",
-        lambda: f"{sharing[0].name} shares the RAM, so only the RAM has to suffice.",
-    )
+
+    def suffices() -> str:
+        limits = None if limited is None else shared_limits(limited, machine)
+        if limited is None or limits is None:
+            return f"{sharing[0].name} shares the RAM, so only the RAM has to suffice."
+        return f"{limited.name} shares the RAM, and may use {binary(limits[0])} of it or more."
+
+    return beyond or _worded_when_read(Outcome.PASS, "accelerator-fits", suffices)
 
 
 def _is_limited(device: Accelerator, runtime: RuntimeSpec | None) -> bool:
@@ -339,8 +342,8 @@ def _beyond_limit(
         rest = f"The rest {'may run' if high <= most else 'runs'} on the CPU, more slowly."
         if not is_metal and not has_cpu:
             rest = "With less it does not start."
-        elif machine.planning and not is_metal and least < high <= most:
-            rest = "That is assumed to be raised; the slow end of the pace is without."
+        elif can_be_raised(device, machine, high):
+            rest += " That is the slow end of the pace; the likely one is with the limit raised."
         return f"It needs up to {binary(high)}; {gives}. {rest}"
 
     def remedy() -> str:
@@ -385,10 +388,10 @@ def more_for_shared(needs: Needs, machine: Machine) -> str | None:
     cards = machine.accelerators or ()
     device = next((card for card in cards if card.unified and _is_limited(card, None)), None)
     limits = None if device is None else shared_limits(device, machine)
-    high, total = host_high(needs), machine.memory_total_bytes
+    high = host_high(needs)
     if device is None or high is None or limits is None or high <= limits[0]:
         return None
-    if total is not None and high > total:
+    if not can_be_raised(device, machine, high):
         return None
     if device.vendor == "apple":
         return f"sudo sysctl iogpu.wired_limit_mb={-(-high // MIB)}"
