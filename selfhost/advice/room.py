@@ -13,6 +13,7 @@ from ..catalogue.spec import GENERATING
 from ..core.records import Unread, remembered
 from ..core.workload import READING_TOKENS_PER_SECOND, Workload
 from ..machine.record import Machine
+from ..needs.records import Needs
 from ..verdict.devices import places
 from ..verdict.findings import Finding, disk_check, given_bytes
 from ..verdict.findings.speed import is_too_slow
@@ -404,7 +405,8 @@ def _holds(
     """Memory fits under that workload, and the files where they are `stored`.
 
     What `runs` on the accelerators, all of it or a part, does not leave them, and what they hold
-    the most of stays so. Of a GPU that shares the RAM no part leaves what the system lends it.
+    the most of stays so. Of a GPU that shares the RAM no part leaves what the system lends it, or
+    what the printed line lets it use.
     """
     held = _held_under(question, runs, workload, machine, catalogue)
     if held is None or any(finding.outcome not in ("pass", "warn") for finding in held):
@@ -413,14 +415,22 @@ def _holds(
     if any(finding.outcome not in ("pass", "warn") for finding in on_disk):
         return False
     before = runs.findings if runs is not None else ()
-    if _is_partly_on_accelerator(held) and before and not _is_partly_on_accelerator(before):
-        return False
+    if runs is not None and any(finding.code == "accelerator-partly" for finding in held):
+        needs = _needs_under(question, workload, catalogue, machine)
+        if _wants_another_limit(needs, runs, machine):
+            return False
     return not exceeds_accelerator(held) or exceeds_accelerator(before)
 
 
-def _is_partly_on_accelerator(findings: Sequence[Finding]) -> bool:
-    """A part of it would be computed elsewhere, unless somebody raises a limit."""
-    return any(finding.code == "accelerator-partly" for finding in findings)
+def _wants_another_limit(needs: Needs, runs: Judged, machine: Machine) -> bool:
+    """A GPU that shares the RAM would compute all of it only with another limit than the one that
+    `runs` is printed with.
+    """
+    if runs.needs is None or runs.needs.placement != "host":
+        return False
+    from ..verdict.findings.accelerator_share import more_for_shared
+
+    return more_for_shared(needs, machine) != more_for_shared(runs.needs, machine)
 
 
 def exceeds_accelerator(findings: Sequence[Finding]) -> bool:

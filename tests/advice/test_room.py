@@ -347,3 +347,22 @@ def test_a_context_that_moves_layers_into_ram_is_not_offered_where_that_is_too_s
     assert longer.route is not Route.LOCAL
     assert "longest_context_tokens" in verdict.room.too_slow
     assert "Also fits: context" not in plain(check_document([verdict]))
+
+
+@pytest.mark.parametrize("tokens", [4096, 87_000, 131_072])
+def test_what_also_fits_runs_with_the_setting_that_is_printed(tokens: int) -> None:
+    """Of a Framework Desktop "17 sequences" ended at half of the RAM, and "14 sequences" with a longer context far beyond the `pages_limit` that was printed."""
+    model, machine = "gpt-oss-120b", "framework desktop 128gb"
+
+    def settings(workload: Workload) -> list[str]:
+        return [line for line in check(model, workload, machine=machine).setup if "limit" in line]
+
+    asked = Workload(context_tokens=tokens)
+    room = check(model, asked, machine=machine).room
+    assert room is not None
+    printed = settings(asked)
+    assert bool(printed) is (tokens > 4096)
+    longest = room.longest_context_tokens or 0
+    assert settings(asked.replace(context_tokens=longest)) == printed
+    assert settings(asked.replace(parallel=room.most_parallel or 1)) == printed
+    assert longest == 131_072 or settings(asked.replace(context_tokens=longest + 256)) != printed
