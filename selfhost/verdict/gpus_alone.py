@@ -74,8 +74,8 @@ def on_gpus_alone(
     machine: Machine,
     suits: Callable[[Accelerator], bool] | None,
 ) -> Iterator[Needs]:
-    """All of it on one accelerator, else on as many as it can be divided over by tensor
-    parallelism, then where nothing was read; the RAM last.
+    """All of it on one accelerator, then, for one may be too slow or too small, on as many as it
+    can be divided over by tensor parallelism, then where nothing was read; the RAM last.
 
     Where it surely fits on none, on the number of them that lack least: more context never looks as
     if it took less. There the program is started with the option that makes it take less, where
@@ -85,18 +85,17 @@ def on_gpus_alone(
     nearest: list[Place] = []
     least: int | None = None
     for cards in (owned, emptied(owned)):
-        most: list[Place] = []
+        holding: list[list[Place]] = []
         for chosen, lacking in _groups(needs, memory, machine, cards, suits):
             if lacking <= 0:
-                most = chosen
+                holding.append(chosen)
             elif least is None or lacking < least:
                 nearest, least = chosen, lacking
-            if len(most) == 1:
-                break
-        if most:
+        if holding:
             # more of them are faster, and leave more of each for requests (vLLM documentation,
             # parallelism and scaling: as many as the machine has)
-            yield _tensor_parallel(needs, memory, _devices_of(most, machine))
+            for chosen in [*(each for each in holding[:-1] if len(each) == 1), holding[-1]]:
+                yield _tensor_parallel(needs, memory, _devices_of(chosen, machine))
             return
     lean = _lean(needs, memory, machine, nearest)
     if lean is not None:

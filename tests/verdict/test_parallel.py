@@ -15,6 +15,7 @@ from selfhost import Verdict, Workload, check
 from selfhost.catalogue.opened import open_catalogue
 from selfhost.verdict.batch import Experts, total_beside_ram
 from selfhost.verdict.experts import layers_with_experts
+from selfhost.verdict.record import Route
 from selfhost.verdict.speed import PaceRange, PromptCopies
 
 TRUTH = Path(__file__).parents[1] / "truth"
@@ -191,3 +192,18 @@ def test_two_h100_serve_as_many_as_others_measured() -> None:
         total = total_of(check("llama-3.3-70b-instruct", workload, machine="2x h100 sxm"))
         assert total is not None
         assert total.low < seen < total.high
+
+
+def test_one_gpu_that_is_too_slow_leaves_it_to_all_of_them() -> None:
+    """Llama 3.3 70B in 16 bits fits one of eight B200, which is below 60 tokens/s; whoever has eight starts vLLM on all."""
+    asked = Workload(runtime="vllm", quantization="bfloat16")
+    alone = check("llama-3.3-70b", asked, machine="server-8x-b200")
+    fast = check("llama-3.3-70b", asked.replace(min_tokens_per_second=60), machine="server-8x-b200")
+    assert alone.route is fast.route is Route.LOCAL
+    gpus_used = [
+        len([place for place in each.needs.memory.places if place.where != "host"])
+        for each in (alone, fast)
+        if each.needs is not None and each.needs.memory is not None
+    ]
+    assert gpus_used == [1, 8]
+    assert any("--tensor-parallel-size 8" in line for line in fast.commands)

@@ -42,7 +42,7 @@ def speed_check(
     each_of: int = 1,
     assumed: bool = False,
     measure: str | None = None,
-    state: Callable[[], str | None] | None = None,
+    state: Callable[[], str | None] = lambda: None,
 ) -> Finding | None:
     """The estimated decode pace against what is wanted. None where tokens make no sense.
 
@@ -57,8 +57,7 @@ def speed_check(
     if pace is None:
         return _without_pace(wanted, how, stated=stated)
     low, likely, high = pace.low, pace.likely, pace.high
-    faster = _FASTER if each_of == 1 else f"{_FASTER}, judge fewer sequences"
-    each = f" for each of {each_of:,} sequences at once" if each_of > 1 else ""
+    each, faster = _of_each(each_of)
 
     def finding(
         outcome: Outcome,
@@ -68,8 +67,10 @@ def speed_check(
     ) -> Finding:
         def words() -> tuple[str, str | None]:
             basis = " This rests on assumed facts about the machine." if assumed else ""
-            what_to_do = remedy() if callable(remedy) else remedy
-            return f"Expect {_expected(pace)}{each}{but}.{basis}", what_to_do
+            return (
+                f"Expect {_expected(pace)}{each}{but}.{basis}",
+                remedy() if callable(remedy) else remedy,
+            )
 
         return _finding(wanted, pace, outcome, code, words)
 
@@ -97,9 +98,19 @@ def speed_check(
         return finding(
             Outcome.WARN,
             "speed-assumed",
-            remedy=lambda: (state() if state is not None else None) or _MEASURE_THERE,
+            remedy=lambda: state() or _MEASURE_THERE,
         )
     return finding(Outcome.PASS, "speed-comfortable")
+
+
+def _of_each(sequences: int) -> tuple[str, str]:
+    """Whose pace it is, where several sequences run at once, and what makes it faster."""
+    if sequences == 1:
+        return "", _FASTER
+    return (
+        f" for each of {sequences:,} sequences at once",
+        f"{_FASTER}, judge fewer sequences",
+    )
 
 
 # from here on work is a matter of hours: a picture in ten minutes, a clip in an hour, audio slower
