@@ -92,9 +92,7 @@ def on_gpus_alone(
             elif least is None or lacking < least:
                 nearest, least = chosen, lacking
         if holding:
-            # more of them are faster, and leave more of each for requests (vLLM documentation,
-            # parallelism and scaling: as many as the machine has)
-            for chosen in [*(each for each in holding[:-1] if len(each) == 1), holding[-1]]:
+            for chosen in _one_and_most(holding):
                 yield _tensor_parallel(needs, memory, _devices_of(chosen, machine))
             return
     lean = _lean(needs, memory, machine, nearest)
@@ -112,6 +110,15 @@ def on_gpus_alone(
         yield _tensor_parallel(needs, memory, _devices_of(nearest, machine))
     else:
         yield needs
+
+
+def _one_and_most(holding: Sequence[list[Place]]) -> list[list[Place]]:
+    """Of groups of accelerators that hold it, the smallest first, one alone and the largest.
+
+    More of them are faster, and leave more of each for requests (vLLM documentation, parallelism
+    and scaling: as many as the machine has).
+    """
+    return [*(chosen for chosen in holding[:-1] if len(chosen) == 1), holding[-1]]
 
 
 def _offloaded_gpu_only(needs: Needs, machine: Machine) -> Iterator[Needs]:
