@@ -8,7 +8,8 @@ The runs are those of tests/truth/speed_public.json, tests/truth/speed.json and
 tests/truth/speed_backends.json, which decode, tests/truth/speed_drafts.json, which draft,
 tests/truth/speed_batches.json, which compute several tokens at once, tests/truth/speed_split.json, which
 decode with a part in RAM, laid out as the source tells, tests/truth/speed_split_later.json, of more of
-them, collected after that, tests/truth/speed_parallel.json, of many requests at once, tests/truth/speed_transformers.json,
+them, collected after that, tests/truth/speed_parallel.json, of many requests at once, tests/truth/speed_tensor_parallel.json, of
+the same on several GPUs, tests/truth/speed_transformers.json,
 which Transformers decodes, tests/truth/speed_vllm.json, which vLLM does, tests/truth/speed_pictures.json,
 which make a picture, tests/truth/speed_sound.json, which make or hear a minute of sound,
 tests/truth/speed_types.json, which decode a model in many quantizations,
@@ -93,6 +94,7 @@ BATCHES = TRUTH / "speed_batches.json"
 SPLIT = TRUTH / "speed_split.json"
 SPLIT_LATER = TRUTH / "speed_split_later.json"
 PARALLEL = TRUTH / "speed_parallel.json"
+TENSOR_PARALLEL = TRUTH / "speed_tensor_parallel.json"
 TRANSFORMERS = TRUTH / "speed_transformers.json"
 VLLM = TRUTH / "speed_vllm.json"
 PICTURES = TRUTH / "speed_pictures.json"
@@ -132,6 +134,7 @@ def main() -> int:
         ("speed_split_later.json, in that fit since", list(of_split_later())),
         ("speed_split_later.json, by the machine's name", list(of_split_by_name())),
         ("speed_parallel.json, many requests at once", list(of_parallel())),
+        ("speed_tensor_parallel.json, the same on several GPUs", list(of_tensor_parallel())),
         ("speed_split.json, prompts, fitted", list(of_split_prompts("fitted"))),
         ("speed_split.json, prompts, kept out of the fit", list(of_split_prompts("kept"))),
         ("speed_transformers.json, fitted", list(of_transformers("fitted"))),
@@ -673,6 +676,37 @@ def of_parallel() -> Iterator[Run]:
         many = "fewer than 16" if row["sequences"] < 16 else "16 and more"
         yield Run.of(
             f"{row['tool']}{', experts' if has_experts(row['spec']) else ''}, {many}",
+            row["device"],
+            f"{row['spec']} {row['quantization']}, {row['sequences']} at once",
+            row["tokens_per_second"],
+            total,
+        )
+
+
+def of_tensor_parallel() -> Iterator[Run]:
+    """The same on several GPUs, where as many are judged as the source tells."""
+    for row in rows(TENSOR_PARALLEL):
+        each = (row["prompt_tokens"] or 0) + (row["generated_tokens"] or 0)
+        program = "vllm" if row["program"] == "tensorrt-llm" else row["program"]
+        asked = Workload(
+            quantization=row["quantization"],
+            runtime=program,
+            parallel=row["sequences"],
+            context_tokens=max(512, each),
+        )
+        verdict = check(row["spec"], asked, machine=row["device"])
+        total = verdict.speed.parallel_total if verdict.speed is not None else None
+        if total is None or verdict.needs is None or verdict.needs.memory is None:
+            print(f"  without a total: {row['spec']} on {row['device']}", file=sys.stderr)
+            continue
+        number = row["device"].split()[0].removesuffix("x")
+        gpus_told = int(number) if number.isdecimal() else 1
+        gpus_used = [place for place in verdict.needs.memory.places if place.where != "host"]
+        if len(gpus_used) != gpus_told:
+            continue
+        yield Run.of(
+            f"{row['program']}{', experts' if has_experts(row['spec']) else ''}"
+            f"{', one GPU' if gpus_told == 1 else ''}",
             row["device"],
             f"{row['spec']} {row['quantization']}, {row['sequences']} at once",
             row["tokens_per_second"],

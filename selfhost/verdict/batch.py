@@ -21,11 +21,11 @@ from .speed import PaceRange, PromptCopies, SecondsRange, Speed
 from .step import Step
 
 # of the experts as many as if so large a share of them were chosen from by chance, for texts prefer
-# some: slow end, likely, fast end. And of a step, what reading them takes, as a share of what they
-# are of the weights: launching the operations is not theirs. gpt-oss 20B and 120B, Qwen3 Coder 30B
+# some: slow end, likely, fast end. And what reading them takes, as a share of what they are of the
+# weights by the time that all take; the fast end is a guess. gpt-oss 20B and 120B, Qwen3 Coder 30B
 # and GLM 4.7 Flash with 2 to 32 sequences on an M2 Ultra and a GB10
 # (tests/truth/speed_batches.json)
-_PREFERRED, _OF_STEP = (1.0, 0.5, 0.3), (1.0, 0.75, 0.5)
+_PREFERRED, _OF_READING = (1.0, 0.5, 0.3), (1.0, 1.0, 0.65)
 
 
 # the rate of attending to a prompt on a processor, as a share of that of its dense matrices: slow
@@ -48,8 +48,8 @@ _OF_EXPERTS = 0.45
 
 
 class Experts(Record):
-    """Of a mixture, the share of a token's weights that are experts' (0 of a dense model), and how
-    many of them a token chooses.
+    """Of a mixture, the share of a token's time that reading its experts takes (0 of a dense
+    model), and how many of them a token chooses.
     """
 
     share: float = 0.0
@@ -178,12 +178,12 @@ def parallel_total(
             1 / empty.likely,
             each,
             sequences,
-            experts.replace(share=experts.share * of_step),
+            experts.replace(share=experts.share * of_reading),
             preferred,
             program,
         )
-        for each, preferred, of_step, program in zip(
-            tokens, _PREFERRED, _OF_STEP, host, strict=True
+        for each, preferred, of_reading, program in zip(
+            tokens, _PREFERRED, _OF_READING, host, strict=True
         )
     )
     away = hypot(log(single.likely / single.low), log(likely / min(slow, likely)))
@@ -362,7 +362,8 @@ def with_whole_answer(
     the total of several sequences; `how` says what they rest on, or why there is none.
 
     `at` gives the pace with so many tokens in the context; with `as_measured` by the rules of the
-    program whose prompts were measured, which stand for others.
+    program whose prompts were measured, which stand for others; with `reads_twice` of a step that
+    reads as much of the weights once more.
     """
     prompt, copies = pace.prompt, pace.prompt_copies
     if prompt is None and pace.decode is not None:
@@ -376,6 +377,10 @@ def with_whole_answer(
         why = "; how fast it reads prompts is not known, so neither are the first token and a total"
         return pace.replace(how=pace.how + why)
     experts = experts_of(step, active_parameters)
+    if experts.share and workload.parallel > 1:
+        experts = experts.replace(
+            share=experts.share * read_share(empty, at(0, reads_twice=True).decode)
+        )
     seconds: SecondsRange | None = None
     total: PaceRange | None = None
     how = pace.how
@@ -419,6 +424,14 @@ def with_whole_answer(
             " and each sequence is computed, reads its own context and is served"
         )
     return pace.replace(how=how, first_token_seconds=seconds, parallel_total=total)
+
+
+def read_share(empty: PaceRange, twice: PaceRange | None) -> float:
+    """Of a step with nothing in the context, what reading the weights takes, and not launching it
+    or adding up what several GPUs have computed; `twice` is the pace of a step that reads as much
+    of them once more.
+    """
+    return 1.0 if twice is None else min(1.0, empty.likely / twice.likely - 1)
 
 
 def _how_beside_ram(sequences: int, copies: PromptCopies, total: PaceRange | None) -> str:

@@ -394,8 +394,8 @@ def _with_whole_answer(question: Question, placed: Needs, machine: Machine, pace
         return pace
     from .batch import with_whole_answer
 
-    def at(depth_tokens: float | None, *, as_measured: bool = False) -> Speed:
-        return _pace_at(question, placed, machine, depth_tokens, as_measured=as_measured)
+    def at(depth_tokens: float | None, **how: bool) -> Speed:
+        return _pace_at(question, placed, machine, depth_tokens, **how)
 
     on_host = placed.placement == "host"
     shares_ram = on_host and uses_shared_gpu(machine, question.runtime)
@@ -421,11 +421,15 @@ def _pace_at(
     depth_tokens: float | None,
     *,
     as_measured: bool = False,
+    reads_twice: bool = False,
 ) -> Speed:
     """The pace of one sequence with so many tokens in its context, None: of a short chat.
-    `as_measured`: by the rules of the program that was measured, whichever is asked about.
+    `as_measured`: by the rules of the program that was measured, whichever is asked about;
+    `reads_twice`: of a step that reads as much of the weights once more.
     """
     step = question.step
+    if reads_twice:
+        step = step.replace(read_bytes={name: 2 * size for name, size in step.read_bytes.items()})
     if as_measured:
         step = step.replace(
             read_bytes=_as_in_gguf(question), foreign=None, replays=False, launched_layers=None
@@ -461,7 +465,7 @@ def _drafted_tokens(question: Question) -> int:
 
 def _with_draft(question: Question, placed: Needs, machine: Machine, pace: Speed) -> Speed:
     """The pace with a draft, laid out as the model is."""
-    from .batch import experts_of
+    from .batch import experts_of, read_share
     from .drafting import with_draft
 
     draft = None
@@ -470,13 +474,18 @@ def _with_draft(question: Question, placed: Needs, machine: Machine, pace: Speed
         draft = predict_step(machine, question.drafting, way).decode
     on_processor = placed.placement == "host" and not uses_shared_gpu(machine, question.runtime)
     shared = shared_gpu_of(machine) if placed.placement == "host" else None
+    empty = _pace_at(question, placed, machine, 0).decode
+    experts = experts_of(question.step, question.spec.parameters.active)
+    if experts.share and empty is not None:
+        twice = _pace_at(question, placed, machine, 0, reads_twice=True).decode
+        experts = experts.replace(share=experts.share * read_share(empty, twice))
     drafted = with_draft(
         pace,
-        _pace_at(question, placed, machine, 0).decode,
+        empty,
         _drafted_tokens(question),
         draft,
         on_processor=on_processor,
-        experts=experts_of(question.step, question.spec.parameters.active),
+        experts=experts,
         more_token=0.0 if shared is None or on_processor else shared.pace.more_token,
     )
     sequences = question.workload.parallel
