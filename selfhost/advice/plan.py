@@ -302,7 +302,7 @@ class Plan(Record):
         wanted = self.workload.min_tokens_per_second
         if machine.pace is None and machine.is_slow:
             return False
-        pace = machine.speed.wanted_of if machine.speed is not None else None
+        pace = machine.speed.judged if machine.speed is not None else None
         return not wanted or (pace is not None and pace.low >= wanted)
 
     def is_comfortable(self, machine: Known) -> bool:
@@ -778,8 +778,8 @@ def _pace(
             speed = judge(question, _with_pace(machine, cores, rate)).speed
             return (
                 speed is not None
-                and speed.wanted_of is not None
-                and getattr(speed.wanted_of, end) >= pace
+                and speed.judged is not None
+                and getattr(speed.judged, end) >= pace
             )
 
         return judged

@@ -317,8 +317,8 @@ def _share_of_speed(speed: Speed | None) -> float | None:
     """At most 1, where the pace is comfortable; None where it is not known or counts for nothing
     here.
     """
-    if speed is not None and speed.decode is not None:
-        return share_of_pace(speed.decode.likely)
+    if speed is not None and speed.judged is not None:
+        return share_of_pace(speed.judged.likely)
     if speed is None or speed.work is None:
         return None
     if speed.unit in _VECTORS_PER_SECOND:

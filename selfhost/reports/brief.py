@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..core import units
 from ..verdict.record import Verdict
 from .layout import clean
 from .words import answer_line, pace_words
@@ -13,6 +14,8 @@ def summary(verdict: Verdict) -> str:
     """`RUNS HERE: Mistral 7B Instruct v0.3, about 12 tokens/s, faster than you read`."""
     label, *rest = answer_line(verdict, verdict.machine).spans
     answer = " ".join(clean("".join(span.text for span in rest)).split())
-    pace = verdict.speed.decode if verdict.can_run and verdict.speed is not None else None
-    expected = f", {pace_words(pace)}" if pace is not None else ""
+    speed = verdict.speed if verdict.can_run else None
+    expected = f", {pace_words(speed.decode)}" if speed is not None and speed.decode else ""
+    if speed is not None and speed.each_of > 1 and speed.judged is not None:
+        expected = f", about {units.speed(speed.judged.likely, speed.judged.likely)} each"
     return f"{label.text.lstrip(_SIGNS)}: {answer}{expected}"

@@ -116,7 +116,8 @@ def _basis_of(speed: Speed, workload: Workload) -> str:
     words, full, reads = [speed.how], speed.full_context_tokens_per_second, speed.prompt
     if full is not None:
         context = units.tokens(workload.context_tokens or 0)
-        words.append(f"likely {units.pace(full, full)} with all {context} of context in use")
+        alone = " of one sequence alone" if workload.parallel > 1 else ""
+        words.append(f"likely {units.pace(full, full)}{alone} with all {context} of context in use")
     if reads is not None:
         words.append(f"a prompt is read at {units.speed(reads.low, reads.high)}")
     return "; ".join(words)

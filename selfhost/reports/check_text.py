@@ -22,6 +22,7 @@ from .words import (
     answer_line,
     asked_words,
     command_line,
+    each_words,
     failed_words,
     hours_or_days,
     is_closed,
@@ -245,7 +246,7 @@ def _at_once_words(speed: Speed, verdict: Verdict) -> str:
     each = total.likely / workload.parallel
     # a stated minimum is held against each, which is a finding
     is_slow = each < DEFAULT_MIN_TOKENS_PER_SECOND == workload.min_tokens_per_second
-    slow = ", too slow" if is_slow and speed.of_each is None else ""
+    slow = ", too slow" if is_slow and speed.each_of == 1 else ""
     return (
         f"{workload.parallel:,} sequences at once: {word} {likely} in all ({ends}{guess}),"
         f" {units.pace(each, each)} each{slow}"
@@ -270,7 +271,8 @@ def _full_context_words(speed: Speed, workload: Workload) -> str:
     if tokens <= DEFAULT_CONTEXT_TOKENS or speed.decode is None:
         return ""
     full, likely = speed.full_context_tokens_per_second, speed.decode.likely
-    wanted = workload.min_tokens_per_second or 0
+    # what is wanted of each of several is not held against that of one
+    wanted = (workload.min_tokens_per_second or 0) if speed.each_of == 1 else 0
     becomes_too_slow = full is not None and full < wanted <= likely
     if full is None or (full >= likely / 2 and not becomes_too_slow):
         return ""
@@ -279,7 +281,7 @@ def _full_context_words(speed: Speed, workload: Workload) -> str:
     below = f", below the {units.stated(wanted)} you need" if is_asked else ""
     return (
         f"once all {units.tokens(tokens)} of context are in use: about {units.speed(full, full)}"
-        f"{below}"
+        f"{' for one sequence alone' if workload.parallel > 1 else ''}{below}"
     )
 
 
@@ -445,9 +447,9 @@ def _pace(speed: Speed, unit: str | None) -> str:
         return cell if speed.clip is None else f"{cell} of {speed.clip[0]} frames"
     if speed.decode is None or unit != "tokens_per_second":
         return ""
-    if speed.of_each is not None:
-        return f"~{units.speed(speed.of_each.likely, speed.of_each.likely)} each"
-    return f"~{units.speed(speed.decode.likely, speed.decode.likely)}"
+    if speed.judged is None:
+        return f"~{units.speed(speed.decode.likely, speed.decode.likely)} alone"
+    return f"~{units.speed(speed.judged.likely, speed.judged.likely)}{each_words(speed)}"
 
 
 def _shared_range(finding: Finding, verdict: Verdict) -> tuple[int, int] | None:
@@ -567,7 +569,7 @@ def _beside_the_download(finding: Finding, verdict: Verdict) -> str:
 def _pace_note(finding: Finding, verdict: Verdict, *, measured: bool) -> str:
     """The range, that it is a guess where it is wide, what narrows it, and what was needed."""
     speed = verdict.speed
-    pace = speed.wanted_of if speed is not None else None
+    pace = speed.judged if speed is not None else None
     if speed is not None and speed.work is not None:
         low, high = speed.work.low, speed.work.high
         guess = "" if _says_guess(verdict, low, high) else units.guess(low, high)
@@ -582,7 +584,7 @@ def _pace_note(finding: Finding, verdict: Verdict, *, measured: bool) -> str:
     wanted = verdict.workload.min_tokens_per_second
     if finding.outcome is not Outcome.PASS and wanted and pace.likely < wanted:
         parts.append(f"you need {units.stated(wanted)}")
-    if speed is not None and speed.of_each is not None:
+    if speed is not None and speed.each_of > 1:
         # above stands what all of them get, and that it is a guess
         return ", ".join(parts)
     if pace.low > 0 and not _says_guess(verdict, pace.low, pace.high):
@@ -905,7 +907,7 @@ def _alternative_row(verdict: Verdict, other: Alternative) -> tuple[Span, ...]:
         if other.decode_tokens_per_second is not None
         else ""
     )
-    if pace and verdict.speed is not None and verdict.speed.of_each is not None:
+    if pace and verdict.speed is not None and verdict.speed.each_of > 1:
         pace += " alone"
     return (
         Span(text=name, style="strong"),

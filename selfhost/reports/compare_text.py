@@ -22,6 +22,7 @@ from .words import (
     command_line,
     count_words,
     download_of,
+    each_words,
     format_words,
     is_here,
     line,
@@ -166,10 +167,12 @@ def _memory_placed(verdict: Verdict) -> str:
 
 
 def _speed_range(verdict: Verdict) -> str:
-    pace = verdict.speed.decode if verdict.speed is not None else None
-    if pace is None:
+    speed = verdict.speed
+    pace = None if speed is None else speed.judged
+    if speed is None or pace is None:
         return ""
-    return f"{pace_cell(pace, always_ends=True)}{units.guess(pace.low, pace.high)}"
+    ends = pace_cell(pace, always_ends=True)
+    return f"{ends}{each_words(speed)}{units.guess(pace.low, pace.high)}"
 
 
 def _longest(verdict: Verdict) -> str:

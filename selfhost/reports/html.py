@@ -249,7 +249,7 @@ def _heading(title: str, kind: str, first: str) -> str:
 
 def _row(answer: Answer, offer: Offer | None) -> str:
     model = answer.model
-    total, pace = model.parameters.total, answer.speed.decode if answer.speed is not None else None
+    total, pace = model.parameters.total, answer.speed.judged if answer.speed is not None else None
     memory = (
         answer.needs.memory.high_bytes
         if answer.needs is not None and answer.needs.memory is not None

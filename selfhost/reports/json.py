@@ -331,6 +331,7 @@ def _speed(speed: Speed) -> dict[str, Any]:
     full = speed.full_context_tokens_per_second
     return {
         "decode": _pace(speed.decode),
+        "judged": _pace(speed.judged),
         "prompt": _pace(speed.prompt),
         "work": _pace(speed.work),
         "unit": speed.unit,

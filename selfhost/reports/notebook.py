@@ -65,7 +65,7 @@ def of_comparison(comparison: Comparison) -> str:
             model.verdict.workload.quantization or "",
             model.verdict.workload.runtime or "",
             _memory(model.verdict),
-            _pace(model.verdict.speed.decode if model.verdict.speed else None),
+            _pace(model.verdict.speed.judged if model.verdict.speed else None),
             license_words(model.verdict.model),
         )
         for model in comparison.models
@@ -85,7 +85,7 @@ def of_plan(plan: Plan) -> str:
             f"{machine.title} ({machine.name})",
             _size(machine.profile.machine.memory_total_bytes),
             " and ".join(card.name for card in machine.profile.machine.accelerators or ()),
-            _pace(machine.speed.decode if machine.speed else None),
+            _pace(machine.speed.judged if machine.speed else None),
         )
         for machine in plan.fitting[:_MOST_MACHINES]
     ]

@@ -156,7 +156,7 @@ def _asked(plan: Plan) -> str:
         parts.append(f"to {workload.task}{method}")
     if workload.min_tokens_per_second:
         paces = [machine.speed for machine in plan.known if machine.speed is not None]
-        each = " each" if any(pace.of_each is not None for pace in paces) else ""
+        each = " each" if any(pace.each_of > 1 for pace in paces) else ""
         parts.append(f"at least {units.stated(workload.min_tokens_per_second)} tokens/s{each}")
     seconds = workload.seconds_to_download(plan.needs.download_bytes if plan.needs else None)
     if seconds is not None and plan.needs is not None:

@@ -233,7 +233,13 @@ def likely_speed(pace: PaceRange) -> str:
 
 def speed_of(answer: Answer) -> str:
     """The pace as a column holds it, `~2.8` or `~3.8 (0.6-13)`; a dash where none is known."""
-    return pace_cell(answer.speed.decode if answer.speed is not None else None)
+    speed = answer.speed
+    return "-" if speed is None else f"{pace_cell(speed.judged)}{each_words(speed)}"
+
+
+def each_words(speed: Speed) -> str:
+    """What stands behind a pace that is not of one sequence alone."""
+    return " each" if speed.each_of > 1 and speed.judged is not None else ""
 
 
 def pace_cell(pace: PaceRange | None, *, always_ends: bool = False) -> str:
@@ -285,10 +291,8 @@ def pace_of(speed: Speed | None, *, title: str = "", always_ends: bool = False) 
     if speed is None or (speed.work is None and speed.decode is None):
         return "-"
     if speed.work is None:
-        cell = pace_cell(speed.wanted_of, always_ends=always_ends)
-        if speed.of_each is not None:
-            cell = f"{cell} each"
-        return f"{cell} tokens/s" if title == PACES else cell
+        cell = pace_cell(speed.judged, always_ends=always_ends)
+        return f"{cell}{' tokens/s' if title == PACES else ''}{each_words(speed)}"
     ends = units.work_ends(speed.work.low, speed.work.high, speed.unit, speed.audio_seconds)
     # clips differ in length from model to model
     frames = "" if speed.clip is None else f"{speed.clip[0]} frames"

@@ -14,9 +14,9 @@ from ..needs.records import GATHERED, Needs, Term
 from . import findings as check
 from .devices import emptied, index_of, reaches, runs_on, uses_gpus
 from .findings import Finding, Outcome
-from .pacing import faster_there, finding_of_pace, held_to_minimum, pace_and_finding
+from .pacing import faster_there, finding_of_pace, pace_and_finding
 from .record import HELD, Judged, Placement, Question, any_fails, lacking_bytes
-from .speed import Speed
+from .speed import PaceRange, Speed
 
 TYPE_CHECKING = False
 
@@ -60,7 +60,7 @@ def judge_at_pace(question: Question, earlier: Judged, machine: Machine) -> Judg
     pace, needs, wanted = earlier.speed, earlier.needs, question.workload.min_tokens_per_second
     place = next((at for at, each in enumerate(earlier.findings) if each.check == "speed"), None)
     is_text = question.read_bytes is not None and question.spec.modality not in check.MADE
-    held = held_to_minimum(question, pace)
+    held = _judged_alike(question, pace)
     if place is None or needs is None or held is None or not is_text:
         return None
     before = earlier.findings[place]
@@ -77,6 +77,15 @@ def judge_at_pace(question: Question, earlier: Judged, machine: Machine) -> Judg
     findings = list(earlier.findings)
     findings[place : place + 1] = listed(finding)
     return Judged(findings=tuple(findings), needs=needs, speed=pace)
+
+
+def _judged_alike(question: Question, pace: Speed | None) -> PaceRange | None:
+    """The pace that is held against a minimum; None where that is not known, and where it was held
+    against none of each of several sequences before.
+    """
+    if pace is None or (pace.each_of > 1) is not question.paces_each:
+        return None
+    return pace.judged
 
 
 def model_findings(question: Question) -> list[Finding]:

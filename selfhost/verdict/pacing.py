@@ -89,9 +89,9 @@ def _lacking_seconds(
 ) -> float | None:
     """By how much the time of a token at the fast end is longer than what is wanted."""
     wanted, pace = question.workload.min_tokens_per_second, paced[0]
-    if not wanted or pace is None or pace.wanted_of is None:
+    if not wanted or pace is None or pace.judged is None:
         return None
-    return 1 / pace.wanted_of.high - 1 / wanted
+    return 1 / pace.judged.high - 1 / wanted
 
 
 def _strength(question: Question, placed: Needs) -> Callable[[Machine], Any] | None:
@@ -335,18 +335,11 @@ def _takes_long_to_hear(question: Question) -> bool:
     return spec.modality == "speech" and (spec.parameters.total or 0) >= _LARGE_TO_HEAR
 
 
-def held_to_minimum(question: Question, pace: Speed | None) -> PaceRange | None:
-    """What of the pace of text the wanted one is held against; None where that is not known."""
-    if pace is None or (question.paces_each and pace.of_each is None):
-        return None
-    return pace.wanted_of
-
-
 def finding_of_pace(
     question: Question, placed: Needs, machine: Machine, pace: Speed | None, why: str
 ) -> Finding | None:
     """What is found of the pace of text; `why` there is none."""
-    held = held_to_minimum(question, pace)
+    held = None if pace is None else pace.judged
     if pace is not None and pace.decode is None:
         # `how` takes long to word: it is asked for only where there is no pace
         why = pace.how
@@ -518,8 +511,8 @@ def _predicted(question: Question, placed: Needs, machine: Machine) -> tuple[Spe
     pace = _with_whole_answer(question, placed, machine, pace)
     if _drafted_tokens(question):
         pace = _with_draft(question, placed, machine, pace)
-    if question.paces_each and pace.parallel_total is not None:
-        pace = pace.replace(of_each=pace.parallel_total.shared_by(question.workload.parallel))
+    if question.paces_each:
+        pace = pace.replace(each_of=question.workload.parallel)
     return pace, why
 
 

@@ -173,8 +173,8 @@ class Speed(Record):
 
     `first_token_seconds` is the time to the answer's first token, for the prompt that was
     asked about; `dataset_seconds` the time to train on the tokens that were asked about;
-    `parallel_total` the pace of all sequences together, where several were asked for, and
-    `of_each` that of one of them, where a minimum was stated, which is held against it;
+    `parallel_total` the pace of all sequences together, where several were asked for; `each_of`:
+    a minimum is stated, and wanted of each of so many sequences at once;
     `audio_seconds` the length of the recording that was asked about. None: not asked, or not known.
     `full_context_tokens_per_second` is the likely pace once the context is full, where that is less
     than nine tenths of `decode`, which is of a chat.
@@ -193,7 +193,7 @@ class Speed(Record):
     first_token_seconds: SecondsRange | None = None
     dataset_seconds: SecondsRange | None = None
     parallel_total: PaceRange | None = None
-    of_each: PaceRange | None = None
+    each_of: int = 1
     full_context_tokens_per_second: float | None = None
     undrafted_tokens_per_second: float | None = None
     audio_seconds: int | None = None
@@ -205,12 +205,17 @@ class Speed(Record):
         """That pace of one sequence. Hundreds of models are judged at once, and of few somebody
         asks for more, which is taken from `whole()` then.
         """
-        return cls.partly({"decode": decode, "work": None, "of_each": None}, whole)
+        return cls.partly({"decode": decode, "work": None, "each_of": 1}, whole)
 
     @property
-    def wanted_of(self) -> PaceRange | None:
-        """The pace that a minimum is held against."""
-        return self.decode if self.of_each is None else self.of_each
+    def judged(self) -> PaceRange | None:
+        """Of text the pace that the wanted one is held against: of one sequence alone, or of each
+        of several; None where that is not known.
+        """
+        if self.each_of == 1:
+            return self.decode
+        total = self.parallel_total
+        return None if total is None else total.shared_by(self.each_of)
 
 
 # of that in the table of GPUs, slow end, likely, fast end: of a prompt of 8,192 tokens 0.55 of one

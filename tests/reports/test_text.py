@@ -544,6 +544,27 @@ def test_a_stated_minimum_is_that_of_each_sequence(wanted: float | None, code: i
     assert finding.has == pytest.approx(pace)
     shown = " ".join(plain(check_text.check_document([verdict])).split())
     assert f"speed ~{units.speed(pace, pace)} {'each ' if is_of_each else ''}" in shown
+    each = " each" if is_of_each else ""
+    assert verdict.to_json()["speed"]["judged"]["likely"] == pytest.approx(pace, abs=0.001)
+    if verdict.can_run:
+        assert f"{units.speed(pace, pace)}{each}" in verdict.summary
+    side_by_side = plain(compare_text.compare_document([verdict, verdict]))
+    assert f"~{units.pace(pace, pace)}" in side_by_side
+    assert (" each" in side_by_side) is is_of_each
+
+
+def test_a_minimum_that_nothing_tells_of_each_is_open_and_says_whose_pace_stands_there() -> None:
+    """What a draft gains for several sequences nobody measured: the pace of one alone is no answer."""
+    workload = Workload(parallel=4, min_tokens_per_second=3, draft="qwen3-0.6b")
+    verdict = check("qwen3-8b", workload, machine="desktop-ryzen-5600-16gb")
+    finding = verdict.finding("speed")
+    assert finding is not None
+    assert finding.code == "speed-no-basis"
+    assert finding.remedy is not None
+    assert "parallel=1" in finding.remedy
+    assert verdict.to_json()["speed"]["judged"] is None
+    shown = plain(check_text.check_document([verdict]))
+    assert "tokens/s alone" in shown
 
 
 def test_a_figure_that_is_hardly_known_is_nowhere_stated_alone() -> None:

@@ -55,7 +55,7 @@ def speed_check(
     if wanted is None:
         return None
     if pace is None:
-        return _without_pace(wanted, how, stated=stated)
+        return _without_pace(wanted, how, stated=stated, each_of=each_of)
     low, likely, high = pace.low, pace.likely, pace.high
     each, faster = _of_each(each_of)
 
@@ -303,7 +303,7 @@ def _is_beyond(likely: float, limit: float, unit: str) -> bool:
     return likely > limit if unit.startswith("seconds") else likely < limit
 
 
-def _without_pace(wanted: float, how: str, *, stated: bool) -> Finding:
+def _without_pace(wanted: float, how: str, *, stated: bool, each_of: int) -> Finding:
     """There is nothing to estimate it from."""
     reason = f"The speed cannot be estimated: {how}."
     if not wanted:
@@ -311,6 +311,8 @@ def _without_pace(wanted: float, how: str, *, stated: bool) -> Finding:
     if stated:
         reason = f"Whether it reaches {units.stated(wanted)} tokens/s is not known: {how}."
         remedy = f"leave out {option('min_tokens_per_second')}, or {_ANY_SPEED}"
+        if each_of > 1:
+            remedy = f"judge one sequence alone with {option('parallel', 1)}, {remedy}"
         return _finding(wanted, None, Outcome.UNKNOWN, "speed-no-basis", lambda: (reason, remedy))
     return _finding(wanted, None, Outcome.UNKNOWN, "speed-not-known", lambda: (reason, None))
 
@@ -346,7 +348,7 @@ def is_too_slow(judged: Answer | Judged, wanted: float | None) -> bool:
     """Its likely pace is below the wanted one, of other work than text beyond what its finding of
     speed takes for slow, or it makes video without a GPU; False where no pace is known.
     """
-    pace = judged.speed.wanted_of if judged.speed is not None else None
+    pace = judged.speed.judged if judged.speed is not None else None
     if pace is not None:
         return pace.likely < (DEFAULT_MIN_TOKENS_PER_SECOND if wanted is None else wanted)
     finding = next((each for each in judged.findings if each.check == "speed"), None)
