@@ -577,16 +577,11 @@ def _pace_note(finding: Finding, verdict: Verdict, *, measured: bool) -> str:
     if pace is None:
         return ""
     parts = [units.pace(pace.low, pace.high)]
-    if finding.outcome is Outcome.FAIL:
-        return ", ".join(
-            (*parts, f"you need {units.stated(verdict.workload.min_tokens_per_second or 0)}")
-        )
     wanted = verdict.workload.min_tokens_per_second
+    if finding.outcome is Outcome.FAIL:
+        return ", ".join((*parts, f"you need {units.stated(wanted or 0)}"))
     if finding.outcome is not Outcome.PASS and wanted and pace.likely < wanted:
         parts.append(f"you need {units.stated(wanted)}")
-    if speed is not None and speed.each_of > 1:
-        # above stands what all of them get, and that it is a guess
-        return ", ".join(parts)
     if pace.low > 0 and not _says_guess(verdict, pace.low, pace.high):
         parts.extend(_why_wide(verdict, pace, measured=measured))
     return ", ".join(parts)
@@ -596,7 +591,9 @@ def _why_wide(verdict: Verdict, pace: PaceRange, *, measured: bool) -> Iterator[
     """That a range is a guess, by the rule of the second line, and what narrows a wide one."""
     guess = "" if units.is_telling(pace.low, pace.high) else "a guess"
     is_wide = pace.high > WIDE_PACE * pace.low
-    narrows = is_wide and _measuring_narrows(verdict, measured=measured)
+    is_of_each = verdict.speed is not None and verdict.speed.each_of > 1
+    # what several get stays an estimate
+    narrows = is_wide and not is_of_each and _measuring_narrows(verdict, measured=measured)
     words = ": ".join(filter(None, (guess, "--measure narrows it" if narrows else "")))
     if words:
         yield words

@@ -377,7 +377,7 @@ def with_whole_answer(
         why = "; how fast it reads prompts is not known, so neither are the first token and a total"
         return pace.replace(how=pace.how + why)
     experts = experts_of(step, active_parameters)
-    if experts.share and workload.parallel > 1:
+    if experts.share:
         experts = experts.replace(
             share=experts.share * read_share(empty, at(0, reads_twice=True).decode)
         )

@@ -440,7 +440,9 @@ def on_shared_gpu(
         how = _how_on_shared(shared, memory, held, step)
         chat = in_context(step, context, seconds)
         how += chat.how
-        prompt = None if memory is not None else gpu_prompt(step, {shared.gpu.name: 1.0})
+        prompt = gpu_prompt(step, {shared.gpu.name: 1.0})
+        if prompt is not None and memory is not None:
+            prompt = _prompt_beside_cores(prompt, processor_prompt(step, machine), held)
         return Speed(
             decode=decode,
             prompt=prompt,
@@ -449,6 +451,21 @@ def on_shared_gpu(
         )
 
     return Speed.of_decoding(decode, whole_speed)
+
+
+def _prompt_beside_cores(
+    on_gpu: PaceRange, on_cores: PaceRange | None, held: tuple[float, float, float]
+) -> PaceRange | None:
+    """A prompt of which the GPU reads that share of the layers (slow end, likely, fast end) and the
+    processor the others; None where nothing tells how fast that does.
+    """
+    if on_cores is None:
+        return None
+    slow, likely, fast = (
+        share * own + (1 - share) * other
+        for share, own, other in zip(held, on_gpu.seconds, on_cores.seconds, strict=True)
+    )
+    return PaceRange(low=1 / slow, likely=1 / likely, high=1 / fast)
 
 
 def _how_read(step: Step, gpus_used: Sequence[Gpu]) -> str:

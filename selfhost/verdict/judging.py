@@ -480,28 +480,58 @@ class Chosen:
 def first_without_a_fail(
     question: Question, needs: Needs, machine: Machine, *, deciding: bool = False
 ) -> Chosen:
-    slow: Chosen | None = None
-    seen = []
+    kept: Chosen | None = None
+    seen: list[tuple[Needs, list[Finding]]] = []
     every = ways_held(question, needs, machine, deciding=deciding)
     for candidate, held in every:
         seen.append((candidate, held))
         if any_fails(held):
             continue
         paced = pace_and_finding(question, candidate, machine, deciding)
-        if not any_fails([paced[1]]):
-            # which is told of, one that is idle or one that is not needed, decides nothing
-            is_beside = candidate.placement in ("host", "split") and not deciding
-            if is_beside and machine.accelerators:
-                held = [held[0], _once_idle(question, machine, candidate, held[1], every)]
-            if held[1].code == "accelerator-close" and not deciding:
-                held = [held[0], _or_in_ram(question, machine, held[1], every)]
-            return Chosen(candidate, held, paced, is_first=len(seen) == 1)
-        slow = slow or Chosen(candidate, held, paced, is_first=len(seen) == 1)
-    if slow is not None:
-        return slow
-    candidate, held = _least_bad(question, seen)
-    paced = pace_and_finding(question, candidate, machine, deciding)
-    return Chosen(candidate, held, paced, is_first=candidate is seen[0][0])
+        chosen = Chosen(candidate, held, paced, is_first=len(seen) == 1)
+        if not (any_fails([chosen.speed]) or _is_open(chosen.speed)):
+            return chosen if deciding else _beside_others(question, machine, chosen, every)
+        if kept is None or _is_rather_told(chosen, kept):
+            kept = chosen
+    if kept is None:
+        candidate, held = _least_bad(question, seen)
+        paced = pace_and_finding(question, candidate, machine, deciding)
+        return Chosen(candidate, held, paced, is_first=candidate is seen[0][0])
+    if deciding or any_fails([kept.speed]):
+        return kept
+    return _beside_others(question, machine, kept, iter(seen))
+
+
+def _is_open(pace: Finding | None) -> bool:
+    """Whether it is not known that the pace is as wanted, and that decides."""
+    return pace is not None and pace.decides and pace.outcome is Outcome.UNKNOWN
+
+
+def _is_rather_told(other: Chosen, kept: Chosen) -> bool:
+    """Whether the `other`, which is tried later, is told of, where neither is surely fast enough:
+    one that may be, or more accelerators.
+    """
+    if any_fails([other.speed]) != any_fails([kept.speed]):
+        return any_fails([kept.speed])
+    is_now = other.held[1].code not in ("accelerator-not-now", "memory-not-now")
+    return is_now and other.placed.placement == kept.placed.placement == "accelerator"
+
+
+def _beside_others(
+    question: Question,
+    machine: Machine,
+    chosen: Chosen,
+    others: Iterator[tuple[Needs, list[Finding]]],
+) -> Chosen:
+    """It, with what another layout would give: an accelerator that is idle, or the RAM. Which is
+    told of decides nothing.
+    """
+    held, is_beside = chosen.held, chosen.placed.placement in ("host", "split")
+    if is_beside and machine.accelerators:
+        chosen.held = [held[0], _once_idle(question, machine, chosen.placed, held[1], others)]
+    if held[1].code == "accelerator-close":
+        chosen.held = [held[0], _or_in_ram(question, machine, held[1], others)]
+    return chosen
 
 
 def _or_in_ram(

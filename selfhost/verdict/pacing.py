@@ -344,7 +344,9 @@ def finding_of_pace(
         # `how` takes long to word: it is asked for only where there is no pace
         why = pace.how
     elif pace is not None and held is None:
-        why = f"the pace of {question.workload.parallel:,} sequences at once cannot be estimated"
+        drafted = " with a draft" if question.workload.draft is not None else ""
+        sequences = f"{question.workload.parallel:,} sequences at once{drafted}"
+        why = f"the pace of {sequences} cannot be estimated"
     in_ram = placed.placement != "accelerator"
     return check.speed_check(
         held,

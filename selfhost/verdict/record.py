@@ -381,7 +381,7 @@ class Answer(Record):
 
     def __repr__(self) -> str:
         """One line: model, route, likely pace, memory. `Record.__repr__` gives every field."""
-        pace = self.speed.decode if self.speed is not None else None
+        pace = self.speed.judged if self.speed is not None else None
         memory = self.needs.memory if self.needs is not None else None
         parts: list[str] = [self.route]
         if pace is not None:

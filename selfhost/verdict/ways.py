@@ -543,7 +543,7 @@ class Search:
 
     def _is_as_good(self, way: Way, own: Way) -> bool:
         """It runs here at reading speed or faster, and no finding of the machine is worse."""
-        pace = way.judged.speed.decode if way.judged.speed is not None else None
+        pace = way.judged.speed.judged if way.judged.speed is not None else None
         if not way.judged.fits or pace is None or pace.likely < READING_TOKENS_PER_SECOND:
             return False
         if not self._is_whole(way) or _is_tight(way.judged) > _is_tight(own.judged):

@@ -237,3 +237,36 @@ def test_one_gpu_that_is_too_slow_leaves_it_to_all_of_them() -> None:
     ]
     assert gpus_used == [1, 8]
     assert any("--tensor-parallel-size 8" in line for line in fast.commands)
+
+
+@pytest.mark.parametrize(
+    ("model", "machine", "parallel"),
+    [
+        ("llama-3.1-70b", "8x b200", 16),
+        ("llama-3.1-8b", "2x rtx 3090", 1),
+        ("qwen3-30b-a3b", "4x h100", 16),
+    ],
+)
+def test_who_wants_more_is_never_told_yes_where_who_wants_less_is_not(
+    model: str, machine: str, parallel: int
+) -> None:
+    """One of eight GPUs that is too close to call left the other seven unused: 40 tokens/s were open, and 45 ran. Too slow on all is told of all."""
+    asked = Workload(runtime="vllm", parallel=parallel)
+    routes, paces = [], []
+    for wanted in (5, 20, 30, 40, 45, 50, 60, 70, 80, 100, 200, 1000):
+        verdict = check(model, asked.replace(min_tokens_per_second=wanted), machine=machine)
+        routes.append([Route.LOCAL, Route.UNKNOWN, Route.API].index(verdict.route))
+        assert verdict.speed is not None
+        assert verdict.speed.judged is not None
+        paces.append(verdict.speed.judged.likely)
+    assert routes == sorted(routes)
+    assert paces == sorted(paces)
+
+
+def test_sequences_on_a_mac_whose_limit_is_raised_have_a_total() -> None:
+    """`gpt-oss-120b --machine 'macbook pro m4 max 64gb' --parallel 2 --min-speed 3` was not known, beside 79 tokens/s."""
+    workload = Workload(parallel=2, min_tokens_per_second=3, prompt_tokens=512)
+    verdict = check("gpt-oss-120b", workload, machine="macbook pro m4 max 64gb")
+    assert verdict.route is Route.LOCAL
+    assert verdict.speed is not None
+    assert verdict.speed.first_token_seconds is not None

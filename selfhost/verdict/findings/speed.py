@@ -109,7 +109,7 @@ def _of_each(sequences: int) -> tuple[str, str]:
         return "", _FASTER
     return (
         f" for each of {sequences:,} sequences at once",
-        f"{_FASTER}, judge fewer sequences",
+        f"{_FASTER} or judge fewer sequences",
     )
 
 
