@@ -65,7 +65,9 @@ def room(
                 not_now.append(name)
             if runs is not None and _is_too_slow(question, runs, key, value, machine, catalogue):
                 too_slow.append(name)
-    at_pace = most
+    # as many as were asked for are too slow already, so that more are
+    is_slow_now = runs is None and is_too_slow(judged, question.workload.min_tokens_per_second)
+    at_pace = None if is_slow_now else most
     if most is not None and runs is not None and "most_parallel" in too_slow:
         at_pace = _parallel_at_pace(question, runs, most, machine, catalogue)
     # fewer take less: what all of them leave free need not be asked for

@@ -1,5 +1,5 @@
 """What systems and programs print of a machine, as people paste it: `About` of Windows, fastfetch,
-lspci.
+lspci, lscpu.
 
 `labels` and `usable` in `specs/common/products.toml`.
 """
@@ -25,9 +25,16 @@ _MEMORY = pattern(
     r"(?i)\bmemory:\s*(?:\d+(?:\.\d+)?\s*[gm]i?b\s*/\s*)?(?P<size>\d+(?:\.\d+)?\s*[gm]i?b)\b"
     r"(?:\s*\(\d+%\))?"
 )
+# lscpu: `CPU(s): 56 Thread(s) per core: 2 Core(s) per socket: 14 Socket(s): 2`
+_COUNTS = pattern(
+    r"(?i)(?:on-line )?(?:cpu|thread|core|socket|numa node)\(s\)(?: list| per (?:core|socket))?:\s*"
+    r"[\d,-]+"
+)
+_SOCKETS = pattern(r"(?i)\bsocket\(s\):\s*(?P<count>\d+)")
 # `NVIDIA Corporation GA102 [GeForce RTX 3090] (rev a1)`: the name of the chip before the card's
 _CARD_OF_CHIP = pattern(
-    r"(?i)(?:vga compatible controller:\s*|3d controller:\s*)?"
+    r"(?i)(?:\b[0-9a-f]{2}:[0-9a-f]{2}\.\d\s+)?"
+    r"(?:vga compatible controller:\s*|3d controller:\s*)?"
     r"(?:\bnvidia corporation|\badvanced micro devices, inc\. \[amd/ati\]|\[amd/ati\])"
     r"[^\[\]]*\[(?P<card>[^\[\]/]+?)(?P<laptop> (?:max-q / )?mobile(?: / max-q)?)?\]"
     r"(?:\s*\(rev \w+\))?"
@@ -38,9 +45,19 @@ _KIND_OF_GPU = pattern(r"(?i)\[(?:discrete|integrated)\]")
 
 def as_typed(text: str) -> str:
     """The text as somebody would type it; any other as it is."""
-    plain = _DECIMAL_COMMA.sub(r"\1.", cards_as_typed(text))
+    plain = _DECIMAL_COMMA.sub(r"\1.", cards_as_typed(_processors_as_typed(text)))
     plain = _MEMORY.sub(r"ram: \g<size>", _THREADS.sub("", _without_usable(plain)))
     return _labels().sub(" ", plain).strip()
+
+
+def _processors_as_typed(text: str) -> str:
+    """The text of lscpu with the number of its processors before their name."""
+    sockets = _SOCKETS.search(text)
+    if sockets is None:
+        return text
+    words = {number: word for word, number in shipped_table("products")["counts"].items()}
+    word = words.get(int(sockets["count"]), "")
+    return _labels().sub(f" {word} ", _COUNTS.sub(" ", text), count=1)
 
 
 def cards_as_typed(text: str) -> str:

@@ -366,3 +366,13 @@ def test_what_also_fits_runs_with_the_setting_that_is_printed(tokens: int) -> No
     assert settings(asked.replace(context_tokens=longest)) == printed
     assert settings(asked.replace(parallel=room.most_parallel or 1)) == printed
     assert longest == 131_072 or settings(asked.replace(context_tokens=longest + 256)) != printed
+
+
+def test_where_those_asked_for_are_too_slow_no_number_is_fast_enough() -> None:
+    """Four sequences were too slow at 10 tokens/s each, and "37 at that pace" stood beside it."""
+    asked = Workload(parallel=4, min_tokens_per_second=60)
+    slow = check("mistral-7b", asked, machine="aws-m7i.2xlarge")
+    assert slow.route is not Route.LOCAL
+    assert slow.room is not None
+    assert slow.room.most_parallel
+    assert slow.room.parallel_at_pace is None

@@ -83,3 +83,29 @@ def test_every_label_names_nothing() -> None:
     labels = shipped_table("products")["labels"]
     for label in (*labels["alone"], *(f"{label}:" for label in labels["before_colon"])):
         assert as_typed(f"{label} i5-8250U").strip() == "i5-8250U", label
+
+
+@pytest.mark.parametrize(
+    ("text", "cores"),
+    [
+        # two threads a core is no count of cores, and the sockets stand at the end
+        (
+            "Model name: Intel(R) Xeon(R) CPU E5-2680 v4 @ 2.40GHz CPU(s): 56 Thread(s) per core: 2 Core(s) per socket: 14 Socket(s): 2",
+            56,
+        ),
+        (
+            "CPU(s): 16 On-line CPU(s) list: 0-15 Model name: AMD Ryzen 7 5800X 8-Core Processor Thread(s) per core: 2 Core(s) per socket: 8 Socket(s): 1",
+            16,
+        ),
+    ],
+)
+def test_the_processors_that_lscpu_tells_are_counted(text: str, cores: int) -> None:
+    machine = machine_named(text)
+    assert machine.cpu_cores_usable == cores
+    assert machine.accelerators == ()
+
+
+def test_the_slot_of_a_card_is_no_part_of_its_name() -> None:
+    line = "01:00.0 VGA compatible controller: NVIDIA Corporation GA102 [GeForce RTX 3090] (rev a1)"
+    (card,) = cards_named(line).accelerators
+    assert card.name == "NVIDIA GeForce RTX 3090"
