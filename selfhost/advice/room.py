@@ -54,21 +54,29 @@ def room(
     longest = longest_context(question, runs, machine, catalogue)
     best = _best_quantization(question, runs, machine, catalogue)
     most = _most_parallel(question, runs, machine, catalogue, useful_alone=useful_alone)
-    not_now, too_slow = [], []
-    for name, key, value in (
-        ("longest_context_tokens", "context_tokens", longest),
-        ("best_quantization", "quantization", best),
-        ("most_parallel", "parallel", most),
-    ):
-        if value is not None:
-            if _takes_more_than_free(question, runs, key, value, machine, catalogue):
-                not_now.append(name)
-            if runs is not None and _is_too_slow(question, runs, key, value, machine, catalogue):
-                too_slow.append(name)
-    # as many as were asked for are too slow already, so that more are
-    is_slow_now = runs is None and is_too_slow(judged, question.workload.min_tokens_per_second)
-    at_pace = None if is_slow_now else most
-    if most is not None and runs is not None and "most_parallel" in too_slow:
+    far: dict[str, tuple[str, int | str]] = {
+        name: (key, value)
+        for name, key, value in (
+            ("longest_context_tokens", "context_tokens", longest),
+            ("best_quantization", "quantization", best),
+            ("most_parallel", "parallel", most),
+        )
+        if value is not None
+    }
+    not_now = [
+        name
+        for name, change in far.items()
+        if _takes_more_than_free(question, runs, *change, machine, catalogue)
+    ]
+    too_slow = [
+        name
+        for name, change in far.items()
+        if runs is not None and _is_too_slow(question, runs, *change, machine, catalogue)
+    ]
+    at_pace = most
+    if runs is None:
+        at_pace = None if is_too_slow(judged, question.workload.min_tokens_per_second) else most
+    elif most is not None and "most_parallel" in too_slow:
         at_pace = _parallel_at_pace(question, runs, most, machine, catalogue)
     # fewer take less: what all of them leave free need not be asked for
     if at_pace is not None and "most_parallel" in not_now:
