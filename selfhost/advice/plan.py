@@ -227,6 +227,11 @@ class Known(Record):
         return self.pace
 
     @property
+    def judged_tokens_per_second(self) -> PaceRange | None:
+        """The pace that the wanted one is held against: `Speed.judged`."""
+        return self.speed.judged if self.speed is not None else None
+
+    @property
     def codes(self) -> tuple[str, ...]:
         """The reason codes of the findings that do not pass."""
         return tuple(
@@ -302,7 +307,7 @@ class Plan(Record):
         wanted = self.workload.min_tokens_per_second
         if machine.pace is None and machine.is_slow:
             return False
-        pace = machine.speed.judged if machine.speed is not None else None
+        pace = machine.judged_tokens_per_second
         return not wanted or (pace is not None and pace.low >= wanted)
 
     def is_comfortable(self, machine: Known) -> bool:

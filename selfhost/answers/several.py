@@ -35,11 +35,12 @@ class Ranked(Record):
     memory_high_bytes: int | None
     download_bytes: int | None
     decode_tokens_per_second: PaceRange | None
+    judged_tokens_per_second: PaceRange | None
     failed: tuple[str, ...]
     why: str | None
 
     def __repr__(self) -> str:
-        pace, memory = self.decode_tokens_per_second, self.memory_high_bytes
+        pace, memory = self.judged_tokens_per_second, self.memory_high_bytes
         parts: list[str] = [self.route]
         if pace is not None:
             parts.append(units.likely_pace(pace.low, pace.likely, pace.high, " tokens/s"))
@@ -102,6 +103,7 @@ def _ranked(answer: Answer, why: str | None) -> Ranked:
         memory_high_bytes=needs.memory.high_bytes if needs and needs.memory else None,
         download_bytes=needs.download_bytes if needs else None,
         decode_tokens_per_second=answer.speed.decode if answer.speed else None,
+        judged_tokens_per_second=answer.speed.judged if answer.speed else None,
         failed=tuple(
             finding.check for finding in answer.findings if finding.outcome is Outcome.FAIL
         ),

@@ -423,6 +423,7 @@ def _ranked(row: Ranked) -> dict[str, Any]:
         "memory_high_bytes": row.memory_high_bytes,
         "download_bytes": row.download_bytes,
         "decode_tokens_per_second": _pace(row.decode_tokens_per_second),
+        "judged_tokens_per_second": _pace(row.judged_tokens_per_second),
         "failed": list(row.failed),
         "why": row.why,
     }
@@ -519,6 +520,7 @@ def _known(candidate: Known) -> dict[str, Any]:
         "memory_limit_bytes": candidate.memory_limit_bytes,
         "accelerator_memory_bytes": candidate.accelerator_memory_bytes,
         "decode_tokens_per_second": _pace(candidate.decode_tokens_per_second),
+        "judged_tokens_per_second": _pace(candidate.judged_tokens_per_second),
         "codes": list(candidate.codes),
     }
 

@@ -47,7 +47,7 @@ def of_ranking(ranking: Ranking) -> str:
             row.quantization or "",
             row.runtime or "",
             _size(row.memory_high_bytes),
-            _pace(row.decode_tokens_per_second),
+            _pace(row.judged_tokens_per_second),
             row.why or "",
         )
         for row in ranking.models[:_MOST_MODELS]

@@ -368,3 +368,17 @@ def test_of_embedders_one_of_half_a_minute_a_document_comes_after_one_of_a_secon
 
     assert place("embeddinggemma-300m") < place("jina-code-embeddings-1.5b")
     assert place("embeddinggemma-300m") < place("qwen3-vl-embedding-2b")
+
+
+def test_rows_hold_the_pace_that_the_minimum_is_held_against() -> None:
+    """A program that read `decode_tokens_per_second` of one sequence disagreed with the route."""
+    asked, machine = Workload(parallel=4, min_tokens_per_second=20), "desktop-rtx3090-24gb"
+    ranking = rank(asked, machine=machine)
+    rows = [row for row in ranking.models if row.judged_tokens_per_second is not None][:3]
+    assert len(rows) == 3
+    for row in rows:
+        speed = check(row.model.id, asked, machine=machine).speed
+        assert speed is not None
+        assert row.judged_tokens_per_second == speed.judged != row.decode_tokens_per_second
+    listed = ranking.to_json()["models"]
+    assert all("judged_tokens_per_second" in row for row in listed)
