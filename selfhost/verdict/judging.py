@@ -64,12 +64,12 @@ def judge_at_pace(question: Question, earlier: Judged, machine: Machine) -> Judg
     if place is None or needs is None or held is None or not is_text:
         return None
     before = earlier.findings[place]
-    # a pace rules a layout out, and another is tried, only where the memory is there
+    # a pace that is likely below the wanted one has another layout tried, where the memory is there
     is_kept = any_fails(each for each in earlier.findings if each.check in HELD) or (
         wanted is not None
         and isinstance(before.needs, int | float)
-        and before.outcome is not Outcome.FAIL
-        and before.needs <= wanted <= held.high
+        and before.outcome in (Outcome.PASS, Outcome.WARN)
+        and before.needs <= wanted <= held.likely
     )
     if not is_kept and machine.accelerators != ():
         return None
@@ -489,7 +489,7 @@ def first_without_a_fail(
             continue
         paced = pace_and_finding(question, candidate, machine, deciding)
         chosen = Chosen(candidate, held, paced, is_first=len(seen) == 1)
-        if not (any_fails([chosen.speed]) or _is_open(chosen.speed)):
+        if not (any_fails([chosen.speed]) or is_open(chosen.speed)):
             return chosen if deciding else _beside_others(question, machine, chosen, every)
         if kept is None or _is_rather_told(chosen, kept):
             kept = chosen
@@ -502,7 +502,7 @@ def first_without_a_fail(
     return _beside_others(question, machine, kept, iter(seen))
 
 
-def _is_open(pace: Finding | None) -> bool:
+def is_open(pace: Finding | None) -> bool:
     """Whether it is not known that the pace is as wanted, and that decides."""
     return pace is not None and pace.decides and pace.outcome is Outcome.UNKNOWN
 

@@ -17,6 +17,7 @@ from .judging import (
     cpu_finding,
     disk_finding,
     first_without_a_fail,
+    is_open,
     listed,
     model_findings,
     runtime_findings,
@@ -294,7 +295,7 @@ def _layout(chosen: Chosen) -> str | None:
     placed = chosen.placed
     if any_fails(chosen.held):
         return "nowhere" if placed.placement == "host" else None
-    if not chosen.is_first or any_fails([chosen.speed]):
+    if not chosen.is_first or any_fails([chosen.speed]) or is_open(chosen.speed):
         return None
     if not is_rare(placed):
         return None if placed.offload is not None else placed.placement

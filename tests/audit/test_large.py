@@ -482,6 +482,27 @@ def test_entries_that_differ_in_amounts_alone_get_the_verdicts_of_each_alone() -
     assert {("mistral-7b", True), ("gemma-3-4b", False)} <= present
 
 
+@pytest.mark.parametrize("paces", [(5, 40, 50, 60, 100, 1000, 0), (1000, 60, 5, None, 50)])
+def test_another_pace_may_have_a_model_laid_out_on_other_gpus(paces: tuple[float | None]) -> None:
+    """Of 8B in 16 bits one RTX 3090 is surely fast enough for 5 tokens/s, both likely for 60: whatever was asked before."""
+    machine = load("desktop-2x-rtx3090").machine
+    judge = FleetJudge(catalogue(), TODAY)
+    for wanted in paces:
+        workload = Workload(runtime="vllm", context_tokens=2048, min_tokens_per_second=wanted)
+        own = judge.verdict(Beside(model="llama-3.1-8b", workload=workload), machine)
+        alone = check_with(
+            catalogue(),
+            "llama-3.1-8b",
+            workload,
+            machine,
+            instead=False,
+            today=TODAY,
+            follows_machine=False,
+        )
+        for name in ("route", "needs", "speed", "findings"):
+            assert getattr(own, name) == getattr(alone, name), (wanted, name)
+
+
 def test_each_list_of_machines_gets_its_own_questions() -> None:
     """A list that is made where another was, and one that was changed: llama.cpp lays weights out anew for a processor with AVX-512 and not for one without vectors, so the two are asked different things."""
     judge = FleetJudge(catalogue(), TODAY)
