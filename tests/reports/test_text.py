@@ -1444,7 +1444,8 @@ def test_all_that_is_told_of_a_machine_s_room_stands_in_verbose_too() -> None:
 
 
 def test_a_profile_s_disks_are_named_once_among_what_was_not_read() -> None:
-    document = machine_text.machine_document(machine_named("strix-halo-128gb"))
+    verdict = check("mistral-7b", machine="strix-halo-128gb")
+    document = check_text.check_document([verdict], verbose=True)
     assert plain(document, width=10_000).count("disk of ollama") == 1
 
 
