@@ -240,6 +240,9 @@ def plain_computer(text: str) -> Described | None:
         return None
     if not set(_telling(words)) <= set(forms):
         return None
+    has_card = next((row for row in _with_a_card() if {*row["words"].split()} <= {*words}), None)
+    if has_card is not None and set(words).isdisjoint(table["without"]):
+        raise _ask(text.strip(), has_card)
     described = machine_with(f"{table['processor']} {gib:g}GB", class_is_enough=True)
     if described is None:
         return None
@@ -1149,6 +1152,11 @@ def _ask(text: str, row: Mapping[str, Any]) -> UnknownMachineError:
         f"{text!r} can be several machines: {title} comes with more than one {part}",
         remedy=f"name the {part} beside it: {option('machine', f'{text} {example}')}",
     )
+
+
+def _with_a_card() -> list[Mapping[str, Any]]:
+    """The products that have a card of their own in any case."""
+    return [row for row in _table()["product"] if "card" in row]
 
 
 def _table() -> Mapping[str, Any]:

@@ -395,6 +395,8 @@ def test_of_two_sizes_the_one_behind_a_gpu_is_its_memory() -> None:
         # a card is what makes it one
         ("i5 gaming pc", "name the GPU"),
         ("ryzen 7 5800x gaming pc 32gb", "name the GPU"),
+        ("gaming pc 32gb", "name the GPU"),
+        ("gaming laptop 16gb", "name the GPU"),
         ("8gb ram", "'i5-8250U 8GB'"),
         ("ovh vps", "'vps 4 vcpu 8gb'"),
         # it has no other GPU than its processor's
