@@ -54,7 +54,7 @@ def room(
     longest = longest_context(question, runs, machine, catalogue)
     best = _best_quantization(question, runs, machine, catalogue)
     most = _most_parallel(question, runs, machine, catalogue, useful_alone=useful_alone)
-    far: dict[str, tuple[str, int | str]] = {
+    furthest: dict[str, tuple[str, int | str]] = {
         name: (key, value)
         for name, key, value in (
             ("longest_context_tokens", "context_tokens", longest),
@@ -65,12 +65,12 @@ def room(
     }
     not_now = [
         name
-        for name, change in far.items()
+        for name, change in furthest.items()
         if _takes_more_than_free(question, runs, *change, machine, catalogue)
     ]
     too_slow = [
         name
-        for name, change in far.items()
+        for name, change in furthest.items()
         if runs is not None and _is_too_slow(question, runs, *change, machine, catalogue)
     ]
     at_pace = most

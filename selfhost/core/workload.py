@@ -325,7 +325,7 @@ _NOT_IN_FINETUNING = (
     ("adapter", ""),
     ("audio_seconds", ""),
     ("prompt_tokens", ", which answers none"),
-    ("min_tokens_per_second", ", which no minimum is held against"),
+    ("min_tokens_per_second", ", whose pace is not judged"),
 )
 # the key, what is wrong with it, and what to do instead
 _Fault = tuple[str, str, str | None]

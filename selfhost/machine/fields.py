@@ -152,6 +152,7 @@ class Disk(Record):
 
 
 # how the source of a measured or glanced bandwidth ends where it is one end of what is there
+GLANCED = "glanced at"
 AT_LEAST = "so a lower bound"
 AT_MOST = "the caches may have answered, so an upper bound"
 # and of a stated one where somebody told how many modules there are, and neither kind nor rate
@@ -185,7 +186,7 @@ def of_one_core(source: str) -> bool:
 
 def was_glanced(source: str) -> bool:
     """By the source of a bandwidth, it was read in a moment (`probes.glance`)."""
-    return source.startswith("glanced at")
+    return source.startswith(GLANCED)
 
 
 def was_read_by_cores(source: str) -> bool:

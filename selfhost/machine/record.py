@@ -18,6 +18,7 @@ from .fields import (
     FIELDS,
     FILES_BY_PATH,
     FILLED_ASSUMED,
+    GLANCED,
     HELD_UP,
     IN_PART,
     LATE,
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AT_LEAST",
+    "GLANCED",
     "AT_MOST",
     "Accelerator",
     "BUSY",

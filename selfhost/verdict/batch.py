@@ -48,8 +48,8 @@ _OF_EXPERTS = 0.45
 
 
 class Experts(Record):
-    """Of a mixture, the share of a token's time that reading its experts takes (0 of a dense
-    model), and how many of them a token chooses.
+    """Of a mixture, the share of a token's weights that are experts', or of its time that reading
+    them takes (`experts_by_time`), 0 of a dense model; and how many of them a token chooses.
     """
 
     share: float = 0.0
@@ -140,6 +140,20 @@ def experts_of(step: Step, active: int | None) -> Experts:
     return Experts(
         share=min(1.0, met / active), used=largest.used or 1, experts=largest.experts or 1
     )
+
+
+def experts_by_time(
+    step: Step, active: int | None, empty: PaceRange, at: Callable[..., Speed]
+) -> Experts:
+    """As `experts_of`, by time: of a step with nothing in the context, whose pace is `empty`, what
+    reading the weights takes, and not launching it or adding up what several GPUs have computed.
+    `at` as of `with_whole_answer`.
+    """
+    experts = experts_of(step, active)
+    twice = at(0, reads_twice=True).decode if experts.share else None
+    if twice is None:
+        return experts
+    return experts.replace(share=experts.share * min(1.0, empty.likely / twice.likely - 1))
 
 
 def token_cost(
@@ -376,11 +390,7 @@ def with_whole_answer(
     if prompt is None:
         why = "; how fast it reads prompts is not known, so neither are the first token and a total"
         return pace.replace(how=pace.how + why)
-    experts = experts_of(step, active_parameters)
-    if experts.share:
-        experts = experts.replace(
-            share=experts.share * read_share(empty, at(0, reads_twice=True).decode)
-        )
+    experts = experts_by_time(step, active_parameters, empty, at)
     seconds: SecondsRange | None = None
     total: PaceRange | None = None
     how = pace.how
@@ -424,14 +434,6 @@ def with_whole_answer(
             " and each sequence is computed, reads its own context and is served"
         )
     return pace.replace(how=how, first_token_seconds=seconds, parallel_total=total)
-
-
-def read_share(empty: PaceRange, twice: PaceRange | None) -> float:
-    """Of a step with nothing in the context, what reading the weights takes, and not launching it
-    or adding up what several GPUs have computed; `twice` is the pace of a step that reads as much
-    of them once more.
-    """
-    return 1.0 if twice is None else min(1.0, empty.likely / twice.likely - 1)
 
 
 def _how_beside_ram(sequences: int, copies: PromptCopies, total: PaceRange | None) -> str:

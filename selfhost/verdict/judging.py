@@ -83,7 +83,7 @@ def _judged_alike(question: Question, pace: Speed | None) -> PaceRange | None:
     """The pace that is held against a minimum; None where that is not known, and where it was held
     against none of each of several sequences before.
     """
-    if pace is None or (pace.each_of > 1) is not question.paces_each:
+    if pace is None or pace.each_of != question.each_of:
         return None
     return pace.judged
 

@@ -75,7 +75,7 @@ def _burden(question: Question) -> tuple[tuple[Any, ...], tuple[float, ...]] | N
     any end of the range. None where nothing such is known.
     """
     step, workload, runtime = question.step, question.workload, question.runtime
-    if step.weights_bytes < LEAST_READ_BYTES or _drafted_tokens(question) or question.paces_each:
+    if step.weights_bytes < LEAST_READ_BYTES or _drafted_tokens(question) or question.each_of > 1:
         return None
     words = (
         workload.runtime, None if runtime is None else runtime.id, workload.min_tokens_per_second,
@@ -98,7 +98,7 @@ def _strength(question: Question, placed: Needs) -> Callable[[Machine], Any] | N
     """Of a pace of text what gives `strength_of` a machine."""
     if question.read_bytes is None or placed.memory is None or _drafted_tokens(question):
         return None
-    if question.paces_each:
+    if question.each_of > 1:
         # several at once are computed, too, and what that takes no strength tells
         return None
     from .strength import strength_of
@@ -353,7 +353,7 @@ def finding_of_pace(
         question.workload,
         why,
         stated=question.speed_stated,
-        each_of=question.workload.parallel if question.paces_each else 1,
+        each_of=question.each_of,
         assumed=in_ram and any(machine.assumes(fact) for fact in _PACE_SETTING),
         measure=how_to_measure(machine) if in_ram else None,
         state=lambda: _what_to_state(machine),
@@ -389,20 +389,22 @@ def _with_whole_answer(question: Question, placed: Needs, machine: Machine, pace
         return pace
     from .batch import with_whole_answer
 
-    def at(depth_tokens: float | None, **how: bool) -> Speed:
-        return _pace_at(question, placed, machine, depth_tokens, **how)
-
     on_host = placed.placement == "host"
     shares_ram = on_host and uses_shared_gpu(machine, question.runtime)
     return with_whole_answer(
         pace,
         workload,
-        at,
+        _paces_by_depth(question, placed, machine),
         on_processor=on_host and not shares_ram,
         shares_ram=shares_ram,
         step=question.step,
         active_parameters=question.spec.parameters.active,
     )
+
+
+def _paces_by_depth(question: Question, placed: Needs, machine: Machine) -> Callable[..., Speed]:
+    """`_pace_at` of them, by the tokens in the context and its options."""
+    return lambda depth_tokens, **how: _pace_at(question, placed, machine, depth_tokens, **how)
 
 
 # types of safetensors files by their names in GGUF
@@ -460,7 +462,7 @@ def _drafted_tokens(question: Question) -> int:
 
 def _with_draft(question: Question, placed: Needs, machine: Machine, pace: Speed) -> Speed:
     """The pace with a draft, laid out as the model is."""
-    from .batch import experts_of, read_share
+    from .batch import DENSE, experts_by_time
     from .drafting import with_draft
 
     draft = None
@@ -469,11 +471,9 @@ def _with_draft(question: Question, placed: Needs, machine: Machine, pace: Speed
         draft = predict_step(machine, question.drafting, way).decode
     on_processor = placed.placement == "host" and not uses_shared_gpu(machine, question.runtime)
     shared = shared_gpu_of(machine) if placed.placement == "host" else None
-    empty = _pace_at(question, placed, machine, 0).decode
-    experts = experts_of(question.step, question.spec.parameters.active)
-    if experts.share and empty is not None:
-        twice = _pace_at(question, placed, machine, 0, reads_twice=True).decode
-        experts = experts.replace(share=experts.share * read_share(empty, twice))
+    at = _paces_by_depth(question, placed, machine)
+    empty, active = at(0).decode, question.spec.parameters.active
+    experts = DENSE if empty is None else experts_by_time(question.step, active, empty, at)
     drafted = with_draft(
         pace,
         empty,
@@ -513,8 +513,8 @@ def _predicted(question: Question, placed: Needs, machine: Machine) -> tuple[Spe
     pace = _with_whole_answer(question, placed, machine, pace)
     if _drafted_tokens(question):
         pace = _with_draft(question, placed, machine, pace)
-    if question.paces_each:
-        pace = pace.replace(each_of=question.workload.parallel)
+    if question.each_of > 1:
+        pace = pace.replace(each_of=question.each_of)
     return pace, why
 
 

@@ -234,11 +234,12 @@ class Question(Record):
         )
 
     @property
-    def paces_each(self) -> bool:
-        """A minimum is stated for each of several sequences at once."""
-        workload = self.workload
-        wanted = workload.min_tokens_per_second if self.speed_stated else None
-        return bool(wanted) and workload.parallel > 1
+    def each_of(self) -> int:
+        """Of how many sequences at once each must be as fast as is wanted: 1 where no minimum is
+        stated.
+        """
+        is_stated = self.speed_stated and self.workload.min_tokens_per_second
+        return self.workload.parallel if is_stated else 1
 
     @property
     def quantization_rule(self) -> QuantizationRule | None:

@@ -41,6 +41,7 @@ from selfhost.needs.repack import KINDS as LAYOUTS
 from selfhost.reports.audit_formats import render
 from selfhost.reports.audit_json import jsonl
 from selfhost.verdict.question import ask
+from selfhost.verdict.record import Verdict
 
 TODAY = "2026-11-21"
 # its specs are read once for all tests
@@ -126,6 +127,21 @@ def fleet(count: int) -> str:
             record["memory_bandwidth_bytes_per_second"] = rng.randrange(5, 90) * 10**9
         lines.append(json.dumps(record))
     return "\n".join(lines)
+
+
+def checked(
+    model: str, workload: Workload, machine: Machine, *, follows_machine: bool = False
+) -> Verdict:
+    """What `check` finds of one model on one machine."""
+    return check_with(
+        catalogue(),
+        model,
+        workload,
+        machine,
+        instead=False,
+        today=TODAY,
+        follows_machine=follows_machine,
+    )
 
 
 def said(row: Row) -> object:
@@ -467,15 +483,7 @@ def test_entries_that_differ_in_amounts_alone_get_the_verdicts_of_each_alone() -
     ]
     for model, workload in entries:
         own = judge.verdict(Beside(model=model, workload=workload), machine)
-        alone = check_with(
-            catalogue(),
-            model,
-            workload,
-            machine,
-            instead=False,
-            today=TODAY,
-            follows_machine=False,
-        )
+        alone = checked(model, workload, machine)
         for name in ("asked", "model", "workload", "route", "needs", "speed", "findings", "here"):
             assert getattr(own, name) == getattr(alone, name), (model, workload, name)
         present.add((model, own.here is not None))
@@ -490,15 +498,7 @@ def test_another_pace_may_have_a_model_laid_out_on_other_gpus(paces: tuple[float
     for wanted in paces:
         workload = Workload(runtime="vllm", context_tokens=2048, min_tokens_per_second=wanted)
         own = judge.verdict(Beside(model="llama-3.1-8b", workload=workload), machine)
-        alone = check_with(
-            catalogue(),
-            "llama-3.1-8b",
-            workload,
-            machine,
-            instead=False,
-            today=TODAY,
-            follows_machine=False,
-        )
+        alone = checked("llama-3.1-8b", workload, machine)
         for name in ("route", "needs", "speed", "findings"):
             assert getattr(own, name) == getattr(alone, name), (wanted, name)
 
@@ -534,15 +534,7 @@ def test_what_an_audit_keeps_of_a_model_is_the_same_as_asked_of_each_machine() -
     ):
         for machine in machines:
             own = judge.verdict(Beside(model=model, workload=workload), machine)
-            alone = check_with(
-                catalogue(),
-                model,
-                workload,
-                machine,
-                instead=False,
-                today=TODAY,
-                follows_machine=has_ways,
-            )
+            alone = checked(model, workload, machine, follows_machine=has_ways)
             for name in ("route", "needs", "speed", "findings"):
                 assert getattr(own, name) == getattr(alone, name), (model, machine.name, name)
 

@@ -23,7 +23,7 @@ from time import sleep
 
 from ...core import units
 from ...core.records import Record, Unread
-from ..record import AT_LEAST, AT_MOST, BUSY, HELD_UP, IN_PART, OF_CACHE, Machine
+from ..record import AT_LEAST, AT_MOST, BUSY, GLANCED, HELD_UP, IN_PART, OF_CACHE, Machine
 from .activity import Activity, disturbances, read_activity, read_waiting
 from .glance_threads import (
     CACHES_LEFT,
@@ -56,7 +56,6 @@ _MOMENT_SECONDS = 0.0001
 # what a thread takes to end: of 40 glances beside callers of 12 ms, which end their threads just
 # before they read, 13 were busy without a second look after this time
 _GONE_SECONDS = 0.0001
-SOURCE = "glanced at"
 
 
 class Glance(Record):
@@ -105,7 +104,7 @@ class Glance(Record):
             of_what = f"{share} of {rate}, which the caches may have answered, "
         failure = f" ({self.failure})" if self.failure else ""
         reading = f"{threads}, {1000 * READ_SECONDS:.0f} ms at most{failure}"
-        return f"{SOURCE}: {of_what}{reading}, {state}"
+        return f"{GLANCED}: {of_what}{reading}, {state}"
 
 
 def with_glance(machine: Machine, host: Host | None = None) -> Machine:
@@ -247,7 +246,7 @@ def judged(
     if of_memory is None:
         return unread(failure or "the threads hardly ran")
     may_be_cached = not _has_passed(
-        reads, caches * (plan.threads if is_guest else 1), UNTOLD_PER_THREAD if not is_told else 0
+        reads, caches * (plan.threads if is_guest else 1), 0 if is_told else UNTOLD_PER_THREAD
     )
     figure, threads = of_memory[0], plan.threads if is_whole else 1
     of_cache = _pace_of_cache(again, plan.threads)
