@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # names without a number tell a series only where they have one of these words; the file is not read
 # for others, such as those that virtual machines show (`Intel Xeon Processor`)
-_WITHOUT_NUMBER = frozenset(("altra", "axion", "snapdragon"))
+_WITHOUT_NUMBER = frozenset(("altra", "axion", "ii", "phenom", "snapdragon", "turion"))
 # what cores compute, by `vectors`, of a row that does not say more
 _CORE_OF = {"none": "avx", "sse": "avx", "avx2": "avx2", "avx512": "avx512", "arm": "arm"}
 
@@ -183,7 +183,8 @@ class ProcessorClass(Record):
     """What processors are whose series has no row, and what most machines with one have: GiB of
     RAM, and a system; `most_gib` is the most that a machine with one takes. `words`: one of them is
     in the name. `channels` of 64 bits; None where they differ. `most_gb_per_s`: the peak of the
-    fastest of a class that is no longer made, else None, and `least_gb_per_s` that of the slowest.
+    fastest of a class that is no longer made, else None; `least_gb_per_s` that of the slowest, and
+    `usual_gb_per_s` of what most of them have, None where the rules for all tell as much.
     `kind`: `server`, else None.
     `least_vectors`: where some have AVX2 and many less, as `vectors` of those; else None.
     """
@@ -198,6 +199,7 @@ class ProcessorClass(Record):
     most_gb_per_s: float | None
     cores: Cores
     least_gb_per_s: float | None = None
+    usual_gb_per_s: float | None = None
     least_vectors: str | None = None
 
 
@@ -216,6 +218,7 @@ def class_of(name: str) -> ProcessorClass | None:
                 channels=row.get("channels"),
                 most_gb_per_s=row.get("most_gb_per_s"),
                 least_gb_per_s=row.get("least_gb_per_s"),
+                usual_gb_per_s=row.get("usual_gb_per_s"),
                 cores=_cores(row, 1),
                 least_vectors=row.get("least_vectors"),
             )
@@ -231,11 +234,28 @@ def least_vectors(name: str) -> str | None:
 
 
 def ends_of_class(name: str) -> tuple[float | None, float | None]:
-    """The GB/s of the slowest and of the fastest of the name's class, where that is no longer made;
-    None for what is not known.
+    """The GB/s of the slowest of the name's class, and of the fastest of one that is no longer
+    made; None for what is not known.
     """
-    around = class_of(name) if _may_be_listed(name) else None
+    around = class_of(name)
     return (None, None) if around is None else (around.least_gb_per_s, around.most_gb_per_s)
+
+
+def example_of(name: str) -> str:
+    """A processor as one with a kind of that name may be called: what to type in its place."""
+    words, rows = words_of(name), _table()["example"]
+    row = next((row for row in rows if not words.isdisjoint(row["words"])), rows[-1])
+    return str(row["name"])
+
+
+def usual_of_class(name: str) -> tuple[float, Share] | None:
+    """The GB/s of the memory that most of the name's class have, one socket of it, and how those
+    read it; None where its ends tell as much.
+    """
+    around = class_of(name)
+    if around is None or around.usual_gb_per_s is None:
+        return None
+    return around.usual_gb_per_s, share_of(around.kind or "client")
 
 
 def _may_be_listed(name: str) -> bool:

@@ -953,13 +953,11 @@ def _fact_of_processor(machine: Machine, processor: str) -> tuple[str, str] | No
     if machine.scope != "host":
         # clouds do not tell which share of the RAM's rate a guest gets
         is_told = machine.architecture != "x86_64" or cpus.processor_of(processor) is not None
-        return None if is_told else ("its processor", "epyc 9354")
+        return None if is_told else ("its processor", cpus.example_of(processor))
     series = cpus.processor_of(processor)
     is_kind_alone = names_a_class_alone(processor) or (series and series.is_a_generation)
     if is_kind_alone and machine.architecture == "x86_64":
-        around = cpus.class_of(processor)
-        is_desktops = around is not None and around.channels is not None
-        return "its processor", "i7-12700h" if is_desktops else "epyc 9354"
+        return "its processor", cpus.example_of(processor)
     if not _rate_tells(machine, processor):
         return None
     is_open = machine.memory_bandwidth_bytes_per_second is None

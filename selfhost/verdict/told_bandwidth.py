@@ -476,11 +476,20 @@ def _by_class(machine: Machine) -> Bandwidth | None:
         f"a guess: {units.decimal(low)}/s to {units.decimal(high)}/s of memory bandwidth ({what}),"
         " not measured"
     )
-    ends = (low * 0.8, (low * high) ** 0.5, most)
+    ends = (low * 0.8, _usual_of_class(machine) or (low * high) ** 0.5, most)
     if is_server(machine) and not is_guest(machine) and cpus.count_of(machine.cpu_model or "") > 1:
         slow, usual, _ = ACROSS_SOCKETS
         ends = ends[0] * slow, ends[1] * usual, most
     return not_measured(ends, how)
+
+
+def _usual_of_class(machine: Machine) -> float | None:
+    """What most machines of its class read; None for a guest, and where its class does not tell."""
+    usual = None if is_guest(machine) else cpus.usual_of_class(machine.cpu_model or "")
+    if usual is None:
+        return None
+    gb_per_s, share = usual
+    return _read_of_peak(share, gb_per_s * _GB, _cores_of_socket_that_read(machine))[1]
 
 
 def assumed_bandwidth(machine: Machine) -> tuple[int, int, str] | None:
@@ -514,17 +523,15 @@ def assumed_bandwidth(machine: Machine) -> tuple[int, int, str] | None:
 
 
 def _no_more_than_class(machine: Machine, guess: tuple[int, int, str]) -> tuple[int, int, str]:
-    """The guess, of a class that is no longer made with no more than its fastest has, and at the
-    slow end no more than its slowest.
+    """The guess, with no more at the slow end than the slowest of the class has, and of one that is
+    no longer made no more than its fastest.
     """
-    least_gb_per_s, most_gb_per_s = cpus.ends_of_class(machine.cpu_model or "")
-    if most_gb_per_s is None:
-        return guess
+    least, most = cpus.ends_of_class(machine.cpu_model or "")
     low, high, what = guess
-    least, most = (
-        int((gb_per_s or most_gb_per_s) * _GB) for gb_per_s in (least_gb_per_s, most_gb_per_s)
-    )
-    return min(low, least), min(high, most), f"{what}, of a series that is no longer made"
+    if most is not None:
+        high, what = min(high, int(most * _GB)), f"{what}, of a series that is no longer made"
+    slowest = least or most
+    return low if slowest is None else min(low, int(slowest * _GB)), high, what
 
 
 def _of_server_or_guest(machine: Machine, cores: float) -> tuple[int, int, str]:

@@ -1,10 +1,19 @@
 """What the name of a processor, of its GPU or of a chip tells of the memory it reads."""
 
 import itertools
+import json
+from collections.abc import Iterator
+from statistics import median
+from typing import Any
 
 import pytest
 
+from helpers.paths import TRUTH
 from selfhost import Machine, Workload, check
+from selfhost.core.spelling import words_of
+from selfhost.core.tables import shipped_table
+from selfhost.machine import cpus
+from selfhost.machine.cpu_names import names_a_class_alone
 from selfhost.machine.named import machine_named
 from selfhost.machine.record import AT_MOST, Accelerator
 from selfhost.verdict.memory_bandwidth import bandwidth
@@ -404,3 +413,41 @@ def test_a_laptop_that_may_have_a_slower_kind_of_memory_likely_lies_between_both
     )
     assert slower < either < faster
     assert either == pytest.approx((slower * faster) ** 0.5, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("kind", "least"),
+    [("xeon", 30), ("epyc", 8), ("xeon e5", 10), ("xeon e3", 4), ("threadripper", 10)],
+)
+def test_a_kind_alone_is_told_what_most_of_them_reach(kind: str, least: int) -> None:
+    """The runs that others published of one processor of that kind, by its number."""
+    ratios = []
+    for row in _published():
+        if not words_of(kind) <= words_of(row["machine"]) or row["class"] == "cloud":
+            continue
+        if cpus.count_of(row["machine"]) > 1:
+            continue
+        workload = Workload(quantization=row["quantization"], runtime=row["runtime"])
+        speed = check(row["spec"], workload, machine=f"{kind} 256gb").speed
+        assert speed is not None
+        assert speed.decode is not None
+        ratios.append(row["tokens_per_second"] / speed.decode.likely)
+    assert len(ratios) >= least
+    assert 0.5 < median(ratios) < 2
+
+
+def _published() -> Iterator[dict[str, Any]]:
+    for path in sorted(TRUTH.glob("speed_processors*.json")):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        for values in document["rows"]:
+            yield dict(zip(document["columns"], values, strict=True))
+
+
+def test_what_to_type_for_a_kind_alone_is_listed_of_that_kind() -> None:
+    """The first of them without a row would send its reader back."""
+    rows = shipped_table("cpus")["example"]
+    for row in rows:
+        assert cpus.processor_of(row["name"]) is not None, row
+        assert not names_a_class_alone(row["name"]), row
+        is_alike = cpus.example_of(row["name"]) == row["name"]
+        assert is_alike, row
