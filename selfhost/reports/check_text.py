@@ -83,7 +83,7 @@ def check_document(
     elif verdicts:
         from .several_text import several_blocks
 
-        several_blocks(blocks, verdicts, verbose=verbose, carry=asked + carry, today=today)
+        several_blocks(blocks, verdicts, verbose=verbose, carry=carry, asked=asked, today=today)
     return Document(blocks=tuple(blocks))
 
 

@@ -44,10 +44,11 @@ def several_blocks(
     *,
     verbose: bool,
     carry: str,
+    asked: str,
     today: str | None,
 ) -> None:
     """A count, a row a model, the commands of those that run, and the way out of those that do
-    not. `verbose` adds every finding.
+    not. `verbose` adds every finding; `carry` and `asked` are as of `check_document`.
     """
     blocks.append(say(count_words(verdicts), hang=2))
     if planned := planned_words(verdicts[0].machine):
@@ -57,7 +58,7 @@ def several_blocks(
     _notes(blocks, verdicts, verbose=verbose)
     _warnings(blocks, verdicts)
     _to_run(blocks, verdicts)
-    _instead(blocks, verdicts, carry, today if verbose else None)
+    _instead(blocks, verdicts, carry, asked, today if verbose else None)
     months_table(blocks, verdicts)
     if verbose:
         _api_means(blocks, verdicts)
@@ -167,10 +168,10 @@ def _to_run(blocks: list[Block], verdicts: Sequence[Verdict]) -> None:
 
 
 def _instead(
-    blocks: list[Block], verdicts: Sequence[Verdict], carry: str, today: str | None
+    blocks: list[Block], verdicts: Sequence[Verdict], carry: str, asked: str, today: str | None
 ) -> None:
-    """Why each of the others does not run, the nearest ways out, and the command that says more;
-    with `today` the age of each price.
+    """Why each of the others does not run, the nearest ways out, and the command for the first of
+    them, or one that says more; with `today` the age of each price.
     """
     others = [verdict for verdict in verdicts if not verdict.can_run]
     if not others:
@@ -179,10 +180,7 @@ def _instead(
     for verdict in others:
         name = Span(text=verdict.model.id, style="strong")
         blocks.append(line(name, f": {causes(verdict)}", indent=2, hang=2))
-        for way in _ways_out(verdict, today):
-            blocks.append(say(way, indent=4, hang=2))
-        command = f"selfhost check {verdict.model.id}{carry}"
-        blocks.append(command_line(command, indent=4))
+        _ways_out(blocks, verdict, carry, asked, today)
 
 
 def _api_means(blocks: list[Block], verdicts: Sequence[Verdict]) -> None:
@@ -192,15 +190,20 @@ def _api_means(blocks: list[Block], verdicts: Sequence[Verdict]) -> None:
         blocks += [BLANK, *api_words(modalities)]
 
 
-def _ways_out(verdict: Verdict, today: str | None) -> list[str]:
-    """The first model that runs instead, and the cheapest offer."""
-    ways = []
+def _ways_out(
+    blocks: list[Block], verdict: Verdict, carry: str, asked: str, today: str | None
+) -> None:
+    """The first model that runs instead and the cheapest offer, with the command for the first;
+    without one with the command that says more.
+    """
     if verdict.alternatives:
         first = verdict.alternatives[0]
         own = first.id == verdict.model.id and first.quantization
         where = on_machine(verdict.machine, short=True)
         runs = "would run" if verdict.route is Route.UNKNOWN else "runs"
-        ways.append(f"{runs} {where}: {f'{first.id} in {first.quantization}' if own else first.id}")
+        model = f"{first.id} in {first.quantization}" if own else first.id
+        blocks.append(say(f"{runs} {where}: {model}", indent=4, hang=2))
+        blocks.append(command_line(first.command + carry, indent=4))
     if verdict.route is Route.API and verdict.api_offers:
         offer = verdict.api_offers[0]
         whose = (
@@ -209,8 +212,10 @@ def _ways_out(verdict: Verdict, today: str | None) -> list[str]:
             else provider_name(offer.provider)
         )
         prices = price_words(offer, today) or "at a price that is not known here"
-        ways.append(f"by API: {whose}, {prices}")
-    return ways
+        blocks.append(say(f"by API: {whose}, {prices}", indent=4, hang=2))
+    if not verdict.alternatives:
+        command = f"selfhost check {verdict.model.id}{asked}{carry}"
+        blocks.append(command_line(command, indent=4))
 
 
 def _findings(blocks: list[Block], verdict: Verdict) -> None:

@@ -685,7 +685,7 @@ def test_verbose_shows_the_sum() -> None:
 
 
 def test_several_models_are_counted_listed_and_explained() -> None:
-    """The first line counts what runs, each model has a row, and each that does not run a command that says more."""
+    """The first line counts what runs, each model has a row, and each that does not run a command: that of what runs instead, else one that says more."""
     verdicts = samples.every()
     shown = plain(check_text.check_document(verdicts, asked=" --private"))
     first, *rows = shown.splitlines()
@@ -695,7 +695,9 @@ def test_several_models_are_counted_listed_and_explained() -> None:
         sign = {Route.LOCAL: "✓", Route.UNKNOWN: "?"}.get(verdict.route, "✗")
         assert any(row.startswith(sign) and f" {verdict.model.id} " in row for row in rows)
         if not verdict.can_run:
-            assert f"    selfhost check {verdict.model.id} --private" in rows
+            instead = [alternative.command for alternative in verdict.alternatives[:1]]
+            command, *_ = (*instead, f"selfhost check {verdict.model.id} --private")
+            assert f"    {command}" in rows
         else:
             assert all(command in shown for command in verdict.commands[:1])
 
