@@ -85,10 +85,14 @@ def run(words: list[str]) -> int:
     else:
         from ..reports.check_text import check_document, one_after_the_other
 
-        carry, asked = options_to_repeat(options), workload_of(options).options()
+        carry, stated = options_to_repeat(options), workload_of(options).options()
         documents = [
             check_document(
-                part, verbose=options.verbose, carry=carry, asked=asked, today=utc_today()
+                part,
+                verbose=options.verbose,
+                carry=carry,
+                workload_options=stated,
+                today=utc_today(),
             )
             for part in by_machine
             if part

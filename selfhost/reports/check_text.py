@@ -67,15 +67,15 @@ def check_document(
     *,
     verbose: bool = False,
     carry: str = "",
-    asked: str = "",
+    workload_options: str = "",
     today: str | None = None,
 ) -> Document:
     """The answer for one model, or for several as a table and then what stands in the way of each.
 
     The first line holds the route. `verbose` adds every finding, every memory term and where the
     facts come from. `carry` is appended to every `selfhost check …` that is proposed: the options
-    of the machine and the specs that were judged with; `asked` are those of the workload, where a
-    command has none of its own. `today`, `YYYY-MM-DD`, gives prices an age.
+    of the machine and the specs that were judged with; `workload_options` are those of the
+    workload, where a command has none of its own. `today`, `YYYY-MM-DD`, gives prices an age.
     """
     blocks: list[Block] = []
     if len(verdicts) == 1:
@@ -83,7 +83,14 @@ def check_document(
     elif verdicts:
         from .several_text import several_blocks
 
-        several_blocks(blocks, verdicts, verbose=verbose, carry=carry, asked=asked, today=today)
+        several_blocks(
+            blocks,
+            verdicts,
+            verbose=verbose,
+            carry=carry,
+            workload_options=workload_options,
+            today=today,
+        )
     return Document(blocks=tuple(blocks))
 
 

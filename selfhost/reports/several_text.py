@@ -44,11 +44,11 @@ def several_blocks(
     *,
     verbose: bool,
     carry: str,
-    asked: str,
+    workload_options: str,
     today: str | None,
 ) -> None:
     """A count, a row a model, the commands of those that run, and the way out of those that do
-    not. `verbose` adds every finding; `carry` and `asked` are as of `check_document`.
+    not. `verbose` adds every finding; `carry` and `workload_options` are as of `check_document`.
     """
     blocks.append(say(count_words(verdicts), hang=2))
     if planned := planned_words(verdicts[0].machine):
@@ -58,7 +58,7 @@ def several_blocks(
     _notes(blocks, verdicts, verbose=verbose)
     _warnings(blocks, verdicts)
     _to_run(blocks, verdicts)
-    _instead(blocks, verdicts, carry, asked, today if verbose else None)
+    _instead(blocks, verdicts, carry, workload_options, today if verbose else None)
     months_table(blocks, verdicts)
     if verbose:
         _api_means(blocks, verdicts)
@@ -168,7 +168,11 @@ def _to_run(blocks: list[Block], verdicts: Sequence[Verdict]) -> None:
 
 
 def _instead(
-    blocks: list[Block], verdicts: Sequence[Verdict], carry: str, asked: str, today: str | None
+    blocks: list[Block],
+    verdicts: Sequence[Verdict],
+    carry: str,
+    workload_options: str,
+    today: str | None,
 ) -> None:
     """Why each of the others does not run, the nearest ways out, and the command for the first of
     them, or one that says more; with `today` the age of each price.
@@ -180,7 +184,7 @@ def _instead(
     for verdict in others:
         name = Span(text=verdict.model.id, style="strong")
         blocks.append(line(name, f": {causes(verdict)}", indent=2, hang=2))
-        _ways_out(blocks, verdict, carry, asked, today)
+        _ways_out(blocks, verdict, carry, workload_options, today)
 
 
 def _api_means(blocks: list[Block], verdicts: Sequence[Verdict]) -> None:
@@ -191,7 +195,7 @@ def _api_means(blocks: list[Block], verdicts: Sequence[Verdict]) -> None:
 
 
 def _ways_out(
-    blocks: list[Block], verdict: Verdict, carry: str, asked: str, today: str | None
+    blocks: list[Block], verdict: Verdict, carry: str, workload_options: str, today: str | None
 ) -> None:
     """The first model that runs instead and the cheapest offer, with the command for the first;
     without one with the command that says more.
@@ -214,7 +218,7 @@ def _ways_out(
         prices = price_words(offer, today) or "at a price that is not known here"
         blocks.append(say(f"by API: {whose}, {prices}", indent=4, hang=2))
     if not verdict.alternatives:
-        command = f"selfhost check {verdict.model.id}{asked}{carry}"
+        command = f"selfhost check {verdict.model.id}{workload_options}{carry}"
         blocks.append(command_line(command, indent=4))
 
 

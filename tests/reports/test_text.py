@@ -687,7 +687,7 @@ def test_verbose_shows_the_sum() -> None:
 def test_several_models_are_counted_listed_and_explained() -> None:
     """The first line counts what runs, each model has a row, and each that does not run a command: that of what runs instead, else one that says more."""
     verdicts = samples.every()
-    shown = plain(check_text.check_document(verdicts, asked=" --private"))
+    shown = plain(check_text.check_document(verdicts, workload_options=" --private"))
     first, *rows = shown.splitlines()
     runs = sum(verdict.can_run for verdict in verdicts)
     assert first.startswith(f"{runs} of {len(verdicts)} models")
