@@ -22,7 +22,7 @@ from .gpu_names import NamedCards, UnknownGpuError, cards_named
 from .gpus import vendor_of
 from .profiles import UnknownMachineError
 from .record import Accelerator, Machine
-from .typed import Typed, memory_gib, sizes_alike, typed, without_sizes
+from .typed import Typed, memory_gib, ram_words, sizes_alike, typed, without_sizes
 
 TYPE_CHECKING = False
 
@@ -326,7 +326,7 @@ def _note(
     gib = (machine.memory_total_bytes or 0) / units.GIB
     of_series = _what_its_series_tells(text, series, chip)
     inside, left_aside = _gpu_inside(series, chip)
-    ram = f"{gib:g} GB of RAM" if is_stated else f"{gib:g} GB of RAM, assumed,"
+    ram = ram_words(gib) if is_stated else f"{ram_words(gib)}, assumed,"
     # two Xeon E5 gave such programs no more than one did (`verdict.memory_bandwidth`)
     one_of_them = (
         " Of several processors the memory of one is counted: programs that ignore NUMA nodes get"
@@ -480,7 +480,7 @@ def _note_on_guest(text: str, guest: _Guest, machine: Machine, gib: float) -> st
     of_host = "" if guest.host is None else f" of {guest.host}"
     note = (
         f'"{text}" is judged as {machine.name}{of_host}{processors_assumed},'
-        f" {gib:g} GB of RAM{ram_assumed} and no GPU."
+        f" {ram_words(gib)}{ram_assumed} and no GPU."
     )
     if guest.host is None:
         note += " Its host's processor is not told, so that its speed is a wide guess by its class."

@@ -112,7 +112,7 @@ def cards_named(text: str, *, listed_only: bool = False, explains: bool = True) 
     """
     if text.strip().lower() == "none":
         return NamedCards(accelerators=(), label="no GPU", notes=(), source=option("gpu", "none"))
-    meant = [(typed, _meant(typed, listed_only, explains)) for typed in _parts(text)]
+    meant = _told_once([(typed, _meant(typed, listed_only, explains)) for typed in _parts(text)])
     accelerators = [card for typed, each in meant for card in each.accelerators * typed.count]
     if len(accelerators) > MOST_CARDS:
         raise UnknownGpuError(
@@ -130,6 +130,17 @@ def cards_named(text: str, *, listed_only: bool = False, explains: bool = True) 
         notes=tuple(note for _, each in meant for note in each.notes),
         source="; ".join([*origin, *(each.source for _, each in meant)]),
     )
+
+
+def _told_once(meant: Sequence[tuple[_Typed, NamedCards]]) -> list[tuple[_Typed, NamedCards]]:
+    """Each of them, but a GPU in a processor no second time: programs name it with the processor
+    and as a GPU.
+    """
+    kept: dict[object, tuple[_Typed, NamedCards]] = {}
+    for place, (typed, named) in enumerate(meant):
+        is_inside = all(card.unified for card in named.accelerators)
+        kept.setdefault(named.accelerators if is_inside else place, (typed, named))
+    return list(kept.values())
 
 
 def _meant(typed: _Typed, listed_only: bool, explains: bool) -> NamedCards:
@@ -324,10 +335,17 @@ def _parts(text: str) -> Iterator[_Typed]:
     """Each name of a list of them. Raises `UnknownGpuError` for what is none."""
     if len(text) > _MOST_LETTERS:
         raise _no_name(text)
-    if "[" in text:
-        from .pasted import cards_as_typed
+    if "[" in text or "/" in text:
+        from .pasted import cards_as_typed, each_of_a_chip
 
-        text = cards_as_typed(text)
+        cards = each_of_a_chip(text)
+        if len(cards) > 1:
+            raise UnknownGpuError(
+                several_of_a_chip(text, cards),
+                nearest=cards,
+                remedy=f"name yours: {option('gpu', *cards)}",
+            )
+        text = cards[0] if cards else cards_as_typed(text)
     for part in _BETWEEN.split(text.replace("_", " ")):
         part = _counted(part)
         whole_name, count = _name_and_count(part)
@@ -347,6 +365,21 @@ def _parts(text: str) -> Iterator[_Typed]:
             instance=instance,
             vgpu=vgpu,
         )
+
+
+def several_of_a_chip(text: str, cards: Sequence[str]) -> str:
+    """What to say of a line of lspci that names the chip of several cards."""
+    return (
+        f"{_shown(text)!r} tells a chip that {len(cards)} cards have, and not which of them it is"
+    )
+
+
+def is_listed(name: str) -> bool:
+    """Whether it is one card's name."""
+    try:
+        return len(cards_named(name, listed_only=True).accelerators) == 1
+    except UnknownGpuError:
+        return False
 
 
 def _name_and_count(part: str) -> tuple[str, int]:

@@ -26,6 +26,7 @@ from .gpu_names import (
     PartOfMachineError,
     UnknownGpuError,
     cards_named,
+    several_of_a_chip,
     spelled,
     written_out,
 )
@@ -68,7 +69,15 @@ from .profiles import (
 )
 from .ram import BOTH_FILLED, StatedRam, may_have_one_stick, stated_ram, with_ram, without_kind
 from .record import Machine
-from .typed import memory_gib, size_below_one, sizes_alike, tells_ram, typed, without_sizes
+from .typed import (
+    memory_gib,
+    ram_words,
+    size_below_one,
+    sizes_alike,
+    tells_ram,
+    typed,
+    without_sizes,
+)
 
 TYPE_CHECKING = False
 
@@ -207,7 +216,12 @@ def _as_typed(text: str) -> NamedProfile:
     from .inside import inside_windows
     from .spoken import in_english
 
-    plain = " ".join(as_sold(in_english(pasted.as_typed(text))).split())
+    cards = pasted.each_of_a_chip(text)
+    if len(cards) > 1:
+        remedy = f"name yours: {option('machine', *cards)}"
+        raise NotOneMachineError(several_of_a_chip(text, cards), nearest=cards, remedy=remedy)
+    typed = cards[0] if cards else text
+    plain = " ".join(as_sold(in_english(pasted.as_typed(typed))).split())
     if plain and plain != " ".join(text.split()):
         return _read_as(plain, text.strip())
     plain, unused = without_unused(text)
@@ -752,7 +766,7 @@ def _around(text: str, cards: NamedCards | None) -> Described | None:
     shares_ram = all(each.unified for each in cards.accelerators)
     # beside a GPU without memory of its own a size is that of the RAM
     stated_gib = memory_gib(typed(text), is_server=False) if shares_ram else None
-    ram = f"{stated_gib or cards.usual_ram_gib:,g} GB of RAM"
+    ram = ram_words(stated_gib or cards.usual_ram_gib)
     what = (
         f"a machine with it and {ram}{', assumed' if stated_gib is None else ''}"
         if profile is None

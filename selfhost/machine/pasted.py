@@ -7,10 +7,16 @@ lspci, lscpu.
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 
 from ..core.caching import lru_cache
 from ..core.records import pattern
 from ..core.tables import shipped_table
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # `16,0 GB`, `31,7 GB` and `1,99 GHz`, where a comma stands before decimals; but `vega 56,8gb`
 _DECIMAL_COMMA = pattern(
@@ -20,6 +26,8 @@ _DECIMAL_COMMA = pattern(
 _USABLE = pattern(r"\(\s*\d+(?:[.,]\d+)?\s*[^\W\d]{2}\s+(?P<word>[^\W\d]+)\s*\)")
 # `Ryzen 5 5600X (12) @ 4.65 GHz`: threads, no count of what stands behind
 _THREADS = pattern(r"\(\s*\d{1,3}\s*\)\s*(?=@)")
+# `Intel(R) Core(TM)`
+_MARKS = pattern(r"(?i)\((?:r|tm)\)")
 # `Memory: 8.00 GiB / 31.27 GiB (26%)`, `Memory: 15931MiB`
 _MEMORY = pattern(
     r"(?i)\bmemory:\s*(?:\d+(?:\.\d+)?\s*[gm]i?b\s*/\s*)?(?P<size>\d+(?:\.\d+)?\s*[gm]i?b)\b"
@@ -32,20 +40,35 @@ _COUNTS = pattern(
 )
 _SOCKETS = pattern(r"(?i)\bsocket\(s\):\s*(?P<count>\d+)")
 # `NVIDIA Corporation GA102 [GeForce RTX 3090] (rev a1)`: the name of the chip before the card's
-_CARD_OF_CHIP = pattern(
+_BEFORE_CARD = (
     r"(?i)(?:\b[0-9a-f]{2}:[0-9a-f]{2}\.\d\s+)?"
-    r"(?:vga compatible controller:\s*|3d controller:\s*)?"
+    r"(?:(?:vga compatible|3d|display) controller:\s*)?"
     r"(?:\bnvidia corporation|\badvanced micro devices, inc\. \[amd/ati\]|\[amd/ati\])"
-    r"[^\[\]]*\[(?P<card>[^\[\]/]+?)(?P<laptop> (?:max-q / )?mobile(?: / max-q)?)?\]"
-    r"(?:\s*\(rev \w+\))?"
+    r"[^\[\]]*"
 )
-# `GeForce RTX 3060 [Discrete]`
-_KIND_OF_GPU = pattern(r"(?i)\[(?:discrete|integrated)\]")
+_REVISION = r"(?:\s*\(rev \w+\))?"
+_CARD_OF_CHIP = pattern(
+    rf"{_BEFORE_CARD}\[(?P<card>[^\[\]/]+?)(?P<laptop> (?:max-q / )?mobile(?: / max-q)?)?\]"
+    rf"{_REVISION}"
+)
+# `Navi 31 [Radeon RX 7900 XT/7900 XTX/7900 GRE/7900M]`: every card that has the chip
+_CARDS_OF_CHIP = pattern(rf"{_BEFORE_CARD}\[(?P<cards>[^\[\]]+/[^\[\]]+)\]{_REVISION}")
+# the same as neofetch has it: `AMD ATI Radeon RX 6800/6800 XT / 6900 XT`
+_NUMBER_OF_CARD = r"(?:(?:radeon|rx|pro|vega)\s+)*\w*\d\w*(?:\s+(?:xtx?|gre|oem)\b)*"
+_CARDS_WITHOUT_CHIP = pattern(
+    rf"(?i)(?:\bamd\s+)?(?:\bati\s+)?(?P<cards>\bradeon\s+{_NUMBER_OF_CARD}(?:\s*/\s*{_NUMBER_OF_CARD})+)"
+)
+# `GeForce RTX 3060 [Discrete]`; `AMD Raphael [Integrated]` is the processor's by the chip's name
+_KIND_OF_GPU = pattern(
+    r"(?i)(?:\b(?:amd|intel)\s+(?!(?:radeon|iris|arc|u?hd)\b)[\w-]+(?:\s+gt\d)?\s*\[integrated\]"
+    r"|\[(?:discrete|integrated)\])"
+)
 
 
 def as_typed(text: str) -> str:
     """The text as somebody would type it; any other as it is."""
-    plain = _DECIMAL_COMMA.sub(r"\1.", cards_as_typed(_processors_as_typed(text)))
+    plain = _MARKS.sub(" ", _processors_as_typed(text))
+    plain = _DECIMAL_COMMA.sub(r"\1.", cards_as_typed(plain))
     plain = _MEMORY.sub(r"ram: \g<size>", _THREADS.sub("", _without_usable(plain)))
     return _labels().sub(" ", plain).strip()
 
@@ -70,6 +93,36 @@ def cards_as_typed(text: str) -> str:
     return _KIND_OF_GPU.sub("", named)
 
 
+def each_of_a_chip(text: str) -> list[str]:
+    """The text with one card in the place of those that have its chip, once for each that is
+    listed; empty where it tells no more than one.
+    """
+    if "/" not in text:
+        return []
+    plain = cards_as_typed(text)
+    cards = _CARDS_OF_CHIP.search(plain) or _CARDS_WITHOUT_CHIP.search(plain)
+    if cards is None:
+        return []
+    from .gpu_names import is_listed
+
+    before, behind = cards.string[: cards.start()], cards.string[cards.end() :]
+    names = dict.fromkeys(filter(is_listed, _each_written_out(cards["cards"])))
+    return [" ".join(f"{before} {name} {behind}".split()) for name in names]
+
+
+def _each_written_out(cards: str) -> Iterator[str]:
+    """The names of `Radeon RX 6800/6800 XT / 6900 XT/PRO W6800`, each with what the first begins
+    with.
+    """
+    first, *others = (card.split() for card in cards.split("/"))
+    series = list(takewhile(lambda word: not any(map(str.isdecimal, word)), first))
+    yield " ".join(first)
+    for words in others:
+        is_number = bool(words) and words[0][0].isdecimal()
+        begins = series if is_number else series[:1]
+        yield " ".join(words if words[:1] == series[:1] else [*begins, *words])
+
+
 def _without_usable(text: str) -> str:
     """The text without how much of its RAM a system leaves to programs, `(31.7 GB usable)`."""
     words = shipped_table("products")["usable"]
@@ -81,4 +134,4 @@ def _labels() -> re.Pattern[str]:
     """What finds a word that says which part follows."""
     table = shipped_table("products")["labels"]
     alone, before_colon = ("|".join(table[kind]) for kind in ("alone", "before_colon"))
-    return re.compile(rf"(?<!\w)(?:(?:{before_colon})\s*:|(?:{alone})(?!\w))", re.IGNORECASE)
+    return re.compile(rf"(?<!\w)(?:(?:{before_colon})\s*\d?\s*:|(?:{alone})(?!\w))", re.IGNORECASE)

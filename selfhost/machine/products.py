@@ -35,7 +35,7 @@ from .gpus import maker_of, variants, vendor_of
 from .profiles import UnknownMachineError
 from .ram import are_channels_known, usual_modules, usual_ram, without_kind
 from .record import Accelerator, Machine
-from .typed import Typed, memory_gib, sizes_alike, sizes_gib, typed, with_plain_sizes
+from .typed import Typed, memory_gib, ram_words, sizes_alike, sizes_gib, typed, with_plain_sizes
 from .typed_words import typed_words
 from .virtual_gpus import instance_typed, is_vgpu, vgpu_typed
 
@@ -225,7 +225,7 @@ def guest_with_cards(text: str) -> Described | None:
         sources={**own.sources, "accelerators": cards.source},
     )
     gib = (own.memory_total_bytes or 0) / units.GIB
-    judged = f'"{text.strip()}" is judged as {title}, {gib:g} GB of RAM.'
+    judged = f'"{text.strip()}" is judged as {title}, {ram_words(gib)}.'
     note = f"{judged} Its host's processor is not told."
     return Described(machine=machine, title=title, note=" ".join((note, *cards.notes)))
 
@@ -246,7 +246,7 @@ def plain_computer(text: str) -> Described | None:
     described = machine_with(f"{table['processor']} {gib:g}GB", class_is_enough=True)
     if described is None:
         return None
-    title = f"a computer with {gib:g} GB of RAM"
+    title = f"a computer with {ram_words(gib)}"
     system = stated.system or described.machine.system
     note = (
         f'"{text.strip()}" is judged as {title} and no GPU. Its processor is not told, so that its'
@@ -765,7 +765,7 @@ def _described(text: str, named: _Named) -> Described:
     if named.gib is None:
         machine = machine.replace(memory_most_bytes=_most_bytes(row, processor))
     title = _title(row, processor, cards)
-    judged = f'"{text}" is judged as {title}, {gib:g} GB of RAM'
+    judged = f'"{text}" is judged as {title}, {ram_words(gib)}'
     of_disk = [] if disk_gib is None else [f"{disk_gib:g} GB are its disk."]
     note = " ".join((f"{judged}{_of_memory(named, gib, sizes)}.", *of_disk, *_doubts(named)))
     return Described(machine=machine.replace(name=title), title=title, note=note)

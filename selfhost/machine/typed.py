@@ -170,6 +170,11 @@ def without_sizes(text: str) -> str:
     return " ".join(_SIZE.sub(" ", text).split())
 
 
+def ram_words(gib: float) -> str:
+    """`16 GB of RAM`, as it is sold; `15.5 GiB of RAM`, which a system tells that kept some."""
+    return f"{gib:,g} {'GB' if gib == int(gib) else 'GiB'} of RAM"
+
+
 def memory_gib(stated: Typed, *, is_server: bool) -> float | None:
     """The RAM: what is said to be it, else the largest size that no disk of a computer has, or of
     a server any. None where none is stated.

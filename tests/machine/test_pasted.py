@@ -3,8 +3,8 @@
 import pytest
 
 from selfhost.core.tables import shipped_table
-from selfhost.machine.gpu_names import cards_named
-from selfhost.machine.named import machine_named
+from selfhost.machine.gpu_names import UnknownGpuError, cards_named
+from selfhost.machine.named import NotOneMachineError, machine_named, profile_named
 from selfhost.machine.pasted import as_typed
 
 GIB = 2**30
@@ -109,3 +109,83 @@ def test_the_slot_of_a_card_is_no_part_of_its_name() -> None:
     line = "01:00.0 VGA compatible controller: NVIDIA Corporation GA102 [GeForce RTX 3090] (rev a1)"
     (card,) = cards_named(line).accelerators
     assert card.name == "NVIDIA GeForce RTX 3090"
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        # lines of lspci by the pci.ids of the PCI ID Repository
+        (
+            "03:00.0 VGA compatible controller: Advanced Micro Devices, Inc. [AMD/ATI] Navi 31 [Radeon RX 7900 XT/7900 XTX/7900 GRE/7900M] (rev c8)",
+            ["RX 7900 XT", "RX 7900 XTX", "RX 7900 GRE", "RX 7900M"],
+        ),
+        (
+            "Advanced Micro Devices, Inc. [AMD/ATI] Navi 21 [Radeon RX 6800/6800 XT / 6900 XT] (rev c1)",
+            ["RX 6800", "RX 6800 XT", "RX 6900 XT"],
+        ),
+        (
+            "Advanced Micro Devices, Inc. [AMD/ATI] Navi 33 [Radeon RX 7600/7600 XT/7600M XT/7600S/7700S / PRO W7600]",
+            ["RX 7600", "RX 7600 XT", "RX 7600M XT", "RX 7600S", "RX 7700S", "PRO W7600"],
+        ),
+        (
+            "Advanced Micro Devices, Inc. [AMD/ATI] Vega 10 XL/XT [Radeon RX Vega 56/64] (rev c1)",
+            ["RX Vega 56", "RX Vega 64"],
+        ),
+        # neofetch
+        (
+            "GPU: AMD ATI Radeon RX 5600 OEM/5600 XT / 5700/5700 XT",
+            ["RX 5600 XT", "RX 5700", "RX 5700 XT"],
+        ),
+    ],
+)
+def test_of_a_chip_that_several_cards_have_the_card_is_asked_for(
+    text: str, names: list[str]
+) -> None:
+    """Each name it proposes is one that is read."""
+    with pytest.raises(NotOneMachineError) as caught:
+        machine_named(f"ryzen 7 5800x 32gb {text}")
+    proposed = caught.value.nearest
+    assert [name.split("Radeon ")[1] for name in proposed] == names
+    for name in proposed:
+        (card,) = machine_named(name).accelerators or ()
+        assert card.name == cards_named(name.split("32gb ")[1]).accelerators[0].name
+    with pytest.raises(UnknownGpuError) as caught_gpu:
+        cards_named(text)
+    assert len(caught_gpu.value.nearest) == len(names)
+
+
+def test_a_chip_of_which_one_card_is_listed_is_that_card() -> None:
+    """Nothing is to be asked where the others have no row."""
+    (card,) = cards_named(
+        "Advanced Micro Devices, Inc. [AMD/ATI] Navi 44 [Radeon RX 9060 XT / 99999 XT]"
+    ).accelerators
+    assert card.name == "AMD Radeon RX 9060 XT"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "AMD Ryzen 7 7840HS w/ Radeon 780M Graphics (16) @ 5.14 GHz AMD Radeon 780M Graphics [Integrated] 32 GiB",
+        "CPU: AMD Ryzen 7 7840HS (16) @ 5.14 GHz GPU: AMD Radeon 780M Graphics @ 2.70 GHz [Integrated] Memory: 4 GiB / 32 GiB",
+        "ryzen 7 7840hs radeon 780m 32gb",
+    ],
+)
+def test_the_gpu_in_a_processor_is_counted_once(text: str) -> None:
+    (card,) = machine_named(text).accelerators or ()
+    assert card.unified
+
+
+def test_a_gpu_by_the_name_of_its_processor_is_no_card() -> None:
+    machine = machine_named(
+        "CPU: AMD Ryzen 9 7950X (32) @ 5.88 GHz GPU 1: NVIDIA GeForce RTX 4090 [Discrete] GPU 2: AMD Raphael [Integrated] Memory: 64 GB"
+    )
+    assert [card.name for card in machine.accelerators or ()] == ["NVIDIA GeForce RTX 4090"]
+
+
+def test_ram_that_a_system_keeps_some_of_is_told_in_gib() -> None:
+    note = profile_named("i7-8700 15.5GiB").note
+    assert note is not None
+    assert "15.5 GiB of RAM" in note
+    whole = profile_named("i7-8700 16GB").note
+    assert whole is not None
+    assert "16 GB of RAM" in whole
