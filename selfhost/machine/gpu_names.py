@@ -338,7 +338,7 @@ def _parts(text: str) -> Iterator[_Typed]:
     if "[" in text or "/" in text:
         from .pasted import cards_as_typed, each_of_a_chip
 
-        cards = each_of_a_chip(text)
+        cards = each_of_a_chip(text, is_listed)
         if len(cards) > 1:
             raise UnknownGpuError(
                 several_of_a_chip(text, cards),

@@ -26,6 +26,7 @@ from .gpu_names import (
     PartOfMachineError,
     UnknownGpuError,
     cards_named,
+    is_listed,
     several_of_a_chip,
     spelled,
     written_out,
@@ -216,7 +217,7 @@ def _as_typed(text: str) -> NamedProfile:
     from .inside import inside_windows
     from .spoken import in_english
 
-    cards = pasted.each_of_a_chip(text)
+    cards = pasted.each_of_a_chip(text, is_listed)
     if len(cards) > 1:
         remedy = f"name yours: {option('machine', *cards)}"
         raise NotOneMachineError(several_of_a_chip(text, cards), nearest=cards, remedy=remedy)

@@ -16,7 +16,7 @@ from ..core.tables import shipped_table
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # `16,0 GB`, `31,7 GB` and `1,99 GHz`, where a comma stands before decimals; but `vega 56,8gb`
 _DECIMAL_COMMA = pattern(
@@ -93,7 +93,7 @@ def cards_as_typed(text: str) -> str:
     return _KIND_OF_GPU.sub("", named)
 
 
-def each_of_a_chip(text: str) -> list[str]:
+def each_of_a_chip(text: str, is_listed: Callable[[str], bool]) -> list[str]:
     """The text with one card in the place of those that have its chip, once for each that is
     listed; empty where it tells no more than one.
     """
@@ -103,8 +103,6 @@ def each_of_a_chip(text: str) -> list[str]:
     cards = _CARDS_OF_CHIP.search(plain) or _CARDS_WITHOUT_CHIP.search(plain)
     if cards is None:
         return []
-    from .gpu_names import is_listed
-
     before, behind = cards.string[: cards.start()], cards.string[cards.end() :]
     names = dict.fromkeys(filter(is_listed, _each_written_out(cards["cards"])))
     return [" ".join(f"{before} {name} {behind}".split()) for name in names]
