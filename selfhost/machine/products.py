@@ -964,7 +964,7 @@ def _fact_of_processor(machine: Machine, processor: str) -> tuple[str, str] | No
     modules = usual_modules(machine) if is_open else ""
     if not modules:
         return "the rate of its RAM", usual_ram(machine)
-    return "the modules and the rate of its RAM", f"{modules} {usual_ram(machine)}"
+    return "the modules and the rate of its RAM", f"{modules} {usual_ram(machine, in_modules=True)}"
 
 
 def _rate_tells(machine: Machine, processor: str) -> bool:

@@ -300,9 +300,9 @@ def are_channels_known(machine: Machine) -> bool:
     return not _has_its_own(machine) and _channels_of(machine, None) is not None
 
 
-def usual_ram(machine: Machine) -> str:
-    """The kind and rate of RAM that its processor usually has, as `stated_ram` reads them:
-    `ddr5-5200`. Where nothing tells it, a common one.
+def usual_ram(machine: Machine, *, in_modules: bool = False) -> str:
+    """The kind and rate of RAM that its processor usually has, or has in modules, as `stated_ram`
+    reads them: `ddr5-5200`. Where nothing tells it, a common one.
     """
     channels = _channels_of(machine, None)
     usual_mts = channels.usual_mts if channels is not None else None
@@ -314,7 +314,7 @@ def usual_ram(machine: Machine) -> str:
         return max(slowest / usual_mts, usual_mts / fastest, 1)
 
     series = _series_of(machine)
-    takes_modules_alone = series is not None and series.memory == "slots"
+    takes_modules_alone = in_modules or (series is not None and series.memory == "slots")
     kinds = [
         kind for kind in _rates_of_kind() if not (takes_modules_alone and kind.startswith("lp"))
     ]

@@ -147,6 +147,16 @@ def test_the_usual_memory_of_sockets_is_of_modules(name: str, usual: str) -> Non
     assert usual_ram(machine_named(name)) == usual
 
 
+@pytest.mark.parametrize("text", ["i5-6200u 8gb", "imac 2017 16gb", "macbook pro 2017 16gb"])
+def test_modules_to_state_are_of_no_memory_that_is_soldered(text: str) -> None:
+    """LPDDR3 comes in no modules (JESD209-3); it has the usual rate of these processors alike."""
+    fact = fact_to_type(machine_named(text))
+    assert fact is not None
+    modules, kind = fact[1].split()
+    assert modules.startswith("2x")
+    assert kind.startswith("ddr")
+
+
 @pytest.mark.parametrize("name", ["2x xeon e5-2690 v4 256gb", "fx-8350 16gb"])
 def test_nobody_is_told_to_state_a_rate_that_narrows_nothing(name: str) -> None:
     """NUMA nodes bound the pace of two sockets, and cores that of processors without AVX2."""
