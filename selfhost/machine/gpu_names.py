@@ -35,6 +35,10 @@ class PartOfMachineError(UnknownGpuError):
     """The name is that of a GPU whose memory is its machine's RAM, so that it comes with one."""
 
 
+class TooManyGpusError(UnknownGpuError):
+    """More cards than are judged."""
+
+
 class NamedCards(Record):
     """GPUs that somebody named.
 
@@ -115,7 +119,7 @@ def cards_named(text: str, *, listed_only: bool = False, explains: bool = True) 
     meant = _told_once([(typed, _meant(typed, listed_only, explains)) for typed in _parts(text)])
     accelerators = [card for typed, each in meant for card in each.accelerators * typed.count]
     if len(accelerators) > MOST_CARDS:
-        raise UnknownGpuError(
+        raise TooManyGpusError(
             f"{_shown(text)!r} are {len(accelerators)} GPUs, and at most {MOST_CARDS} are judged",
             remedy="write for example 8x H100",
         )

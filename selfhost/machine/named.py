@@ -24,6 +24,7 @@ from .cpu_names import (
 from .gpu_names import (
     NamedCards,
     PartOfMachineError,
+    TooManyGpusError,
     UnknownGpuError,
     cards_named,
     is_listed,
@@ -615,6 +616,8 @@ def _cards(text: str, *, listed_only: bool = True) -> NamedCards | None:
         return None
     try:
         return cards_named(text, listed_only=listed_only, explains=False)
+    except TooManyGpusError as error:
+        raise NotOneMachineError(str(error), remedy=error.remedy) from None
     except (PartOfMachineError, UnknownGpuError):
         return None
 

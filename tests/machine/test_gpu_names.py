@@ -16,7 +16,7 @@ from selfhost.machine.gpu_names import (
     UnknownGpuError,
     cards_named,
 )
-from selfhost.machine.named import machine_named
+from selfhost.machine.named import NotOneMachineError, machine_named
 from selfhost.machine.profiles import UnknownMachineError
 from selfhost.machine.record import Machine
 from selfhost.verdict.graphics import gpu_of
@@ -519,3 +519,8 @@ def test_an_unknown_word_makes_no_other_card_of_a_listed_one(text: str) -> None:
 def test_who_built_the_board_changes_no_gpu(text: str, name: str) -> None:
     """Shops put the maker of the board and its line around the name of the GPU."""
     assert {card.rpartition(name)[1:] for card, _ in named(text)} == {(name, "")}
+
+
+def test_more_cards_than_are_judged_are_no_unknown_machine() -> None:
+    with pytest.raises(NotOneMachineError, match="72 GPUs, and at most 64 are judged"):
+        machine_named("72x b200")
