@@ -675,6 +675,7 @@ def _alternative(fit: _Fit, catalogue: Catalogue, why: str) -> Alternative:
         **_memory(needs, is_tight=is_tight),
         download_bytes=needs.download_bytes if needs is not None else None,
         decode_tokens_per_second=speed.decode if speed is not None else None,
+        judged_tokens_per_second=speed.judged if speed is not None else None,
         why=f"{why}, {TIGHT}" if leaves_little(judged) and not is_said else why,
         command=f"selfhost check {_typed(question.spec, catalogue)}{fit[2].options()}",
     )

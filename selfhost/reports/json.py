@@ -186,6 +186,7 @@ def _alternative(other: Alternative) -> dict[str, Any]:
         "memory_high_bytes": other.memory_high_bytes,
         "download_bytes": other.download_bytes,
         "decode_tokens_per_second": _pace(other.decode_tokens_per_second),
+        "judged_tokens_per_second": _pace(other.judged_tokens_per_second),
         "why": other.why,
         "command": other.command,
     }

@@ -57,7 +57,8 @@ class Alternative(Record):
 
     `memory_high_bytes` is the most that it takes in all, of accelerators that hold it only just
     what it likely takes; `host_bytes` the part of it in RAM where accelerators hold the rest, else
-    None; `is_whole_on_card` where they hold all layers. `command` asks about it with everything
+    None; `is_whole_on_card` where they hold all layers. `judged_tokens_per_second` is what a
+    minimum is held against, as `Speed.judged`. `command` asks about it with everything
     that was asked before.
     """
 
@@ -73,6 +74,7 @@ class Alternative(Record):
     is_whole_on_card: bool = False
     download_bytes: int | None = None
     decode_tokens_per_second: PaceRange | None = None
+    judged_tokens_per_second: PaceRange | None = None
     why: str
     command: str
 

@@ -1519,3 +1519,25 @@ def test_what_is_short_of_a_limit_that_is_raised_is_said_to_be_until_then(machin
     (row,) = [line for line in shown.splitlines() if line.split()[:1] == ["GPU"]]
     assert row.endswith(" short, until its limit is raised (below)")
     assert "pace is at its slow end" in _words(shown).replace("# ", "")
+
+
+def test_what_runs_instead_tells_the_pace_that_its_own_answer_tells() -> None:
+    """A minimum of 20 for each of 64 sequences: 242 tokens/s of one alone said nothing of it."""
+    workload = Workload(parallel=64, runtime="vllm", min_tokens_per_second=20)
+    verdict = check("llama-3.1-8b", workload, machine="rtx 4090 64gb")
+    shown = plain(check_text.check_document([verdict]))
+    assert verdict.alternatives
+    for other in verdict.alternatives:
+        asked = workload.replace(
+            runtime=other.runtime,
+            quantization=other.quantization,
+            context_tokens=other.context_tokens,
+        )
+        own = check(other.id, asked, machine="rtx 4090 64gb").speed
+        assert own is not None
+        assert other.judged_tokens_per_second == own.judged
+        (row, *_) = [line for line in shown.splitlines() if line.startswith(f"  {other.id} ")]
+        assert other.judged_tokens_per_second is not None
+        likely = other.judged_tokens_per_second.likely
+        assert f"~{units.speed(likely, likely)}" in row
+        assert " each " in row
