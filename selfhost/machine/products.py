@@ -629,12 +629,23 @@ def _runs(words: Sequence[str]) -> list[tuple[int, int]]:
         or _has_a_card(words[start:end])
         or _is_a_card_without_number(words[start:end])
     ]
+    spans = [span for span in spans if _is_between_cards(words, *span)]
     # behind `quadro` the name has begun
     former = typed_words().of_former_lines
     spans = [(start, end) for start, end in spans if former.isdisjoint(words[:start][-1:])]
     # `7600 rx 7600` is a processor's number and a card
     spans = [(start, end) for start, end in spans if len({*words[start:end]}) == end - start]
     return sorted(spans, key=lambda span: (span[0] - span[1], -span[0]))
+
+
+def _is_between_cards(words: Sequence[str], start: int, end: int) -> bool:
+    """Whether the run takes nothing of a card beside it: `gtx 1080 ti gtx 1070` holds no GTX 1070
+    Ti, and its second `gtx` belongs to what follows, as the `radeon` of `rx 6600 radeon vii`.
+    """
+    begins_behind = start > 0 and words[start] in _table()["behind_number"]
+    ends_before = end - start > 1 and words[end - 1] in _table()["unnamed"]["series"]
+    of_next = ends_before and not any(map(sizes_gib, words[end : end + 1])) and end < len(words)
+    return not (begins_behind or of_next or _has_a_card(words[end - 1 : end + 1]))
 
 
 def _is_a_card_without_number(words: Sequence[str]) -> bool:

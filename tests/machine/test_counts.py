@@ -2,6 +2,8 @@
 their names have the inches of the screen (Omen 16), a model (Legion 5) or a generation (P16 Gen 2).
 """
 
+from itertools import permutations
+
 import pytest
 
 from helpers.each import each
@@ -91,3 +93,22 @@ def test_a_xeon_of_two_without_its_version_is_the_first() -> None:
 def test_a_number_before_that_of_a_xeon_counts_it(text: str) -> None:
     """ark.intel.com: the E5-2680 v4 has 14 cores. Two were 16 of a processor that is not listed, at 182 tokens/s."""
     assert machine_named(text).cpu_cores_physical == 28
+
+
+_BESIDE = (
+    "gtx 1080 ti", "gtx 1070", "gtx 1070 ti", "rtx 2080 super", "rtx 2070", "rtx 3060 ti", "rtx 3070",
+    "rtx 3090", "rtx 4070 ti super", "rtx 4070", "rx 6800 xt", "rx 6700", "rx 6700 xt", "rx 7900 xtx",
+    "arc a770", "tesla p40", "radeon vii",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text", ["{} + {} 64gb", "i5-12400 64gb {}, {}", "ryzen 7 5800x {} and {}"]
+)
+def test_of_two_cards_each_keeps_its_own_words(text: str) -> None:
+    """`gtx 1080 ti + gtx 1070 32gb` was a GTX 1080 and a GTX 1070 Ti."""
+    alone = {name: machine_named(name).accelerators for name in _BESIDE}
+    for first, second in permutations(_BESIDE, 2):
+        both = machine_named(text.format(first, second)).accelerators or ()
+        own = (*(alone[first] or ()), *(alone[second] or ()))
+        assert [card.name for card in both] == [card.name for card in own], (first, second)
