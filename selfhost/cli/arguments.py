@@ -206,7 +206,7 @@ def _add_work(parser: Parser) -> None:
         "--prompt",
         type=kind(tokens),
         metavar="N",
-        help="length of a prompt in tokens: time to the first word",
+        help="tokens in a prompt: first word, pace behind it",
     )
     parser.add_argument(
         "--task",

@@ -19,7 +19,7 @@ from .speed import (
     LaidOut,
     PaceRange,
     Speed,
-    depth_of_short_chat,
+    depth_of_chat,
     foreign_to_rules,
     is_in_whole,
     left_in_ram,
@@ -592,7 +592,7 @@ def predict(
     if runtime is not None:
         way = way.replace(on_shared_gpu=shared_builds(runtime))
     if depth_tokens is None:
-        depth_tokens = depth_of_short_chat(way.context_tokens)
+        depth_tokens = depth_of_chat(way.context_tokens)
     step = Step(
         architecture=architecture,
         read_bytes=read_bytes,

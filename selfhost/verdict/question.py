@@ -19,7 +19,7 @@ from .findings import kept_elsewhere, license_guessed, openness_check, reads_con
 from .making import has_files, makes, making_of, typed_file, types_in_turn
 from .present import NO_FILES, Here, NamedFiles, here
 from .record import Question
-from .speed import depth_of_short_chat, foreign_to_rules, instruction_sets_for_layout
+from .speed import depth_of_chat, foreign_to_rules, instruction_sets_for_layout
 from .step import WITH_A_GATE, Step, launched_layers
 
 TYPE_CHECKING = False
@@ -360,7 +360,7 @@ def _drafting(question: Question, rows: Mapping[str, Any]) -> Step | None:
         read_bytes=read_bytes,
         operations=_operations(draft, rows),
         expert_matrices=_expert_matrices(draft, rows),
-        depth_tokens=depth_of_short_chat(question.workload.context_tokens),
+        depth_tokens=depth_of_chat(workload.context_tokens, workload.prompt_tokens),
         foreign=foreign_to_rules(runtime),
         replays=runtime is not None and runtime.replays_graphs,
         launched_layers=launched_layers(draft.architecture, runtime, workload.quantization),

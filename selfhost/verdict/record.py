@@ -16,7 +16,7 @@ from ..needs.records import Needs
 from .findings import Finding, Outcome
 from .present import Here
 from .route import Route, exit_code
-from .speed import PaceRange, Speed, depth_of_short_chat, foreign_to_rules
+from .speed import PaceRange, Speed, depth_of_chat, foreign_to_rules
 from .step import WITH_A_GATE, Step, launched_layers, read_of_cache
 
 TYPE_CHECKING = False
@@ -217,13 +217,15 @@ class Question(Record):
 
     @cached_property
     def step(self) -> Step:
-        """One step of decoding in a short chat; only where `read_bytes` is not None."""
+        """One step of decoding behind the prompt that is stated, else in a short chat; only where
+        `read_bytes` is not None.
+        """
         return Step(
             architecture=self.spec.architecture,
             read_bytes=self.read_bytes or {},
             operations=self.operations,
             expert_matrices=self.expert_matrices,
-            depth_tokens=depth_of_short_chat(self.workload.context_tokens),
+            depth_tokens=depth_of_chat(self.workload.context_tokens, self.workload.prompt_tokens),
             cached_number_bytes=read_of_cache(self.workload.kv_cache_type),
             foreign=foreign_to_rules(self.runtime),
             replays=self.runtime is not None and self.runtime.replays_graphs,

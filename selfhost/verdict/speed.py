@@ -177,7 +177,7 @@ class Speed(Record):
     a minimum is stated, and wanted of each of so many sequences at once;
     `audio_seconds` the length of the recording that was asked about. None: not asked, or not known.
     `full_context_tokens_per_second` is the likely pace once the context is full, where that is less
-    than nine tenths of `decode`, which is of a chat.
+    than nine tenths of `decode`, which is of a chat, or behind the prompt that was asked about.
     `undrafted_tokens_per_second` is the likely pace of `decode` without the draft that it counts.
     `prompt_copies`: what `prompt` is made of where weights cross to a GPU for it.
     `clip`: frames, width and height of what is made, where that is a video; `frames_per_second`, at
@@ -289,9 +289,11 @@ class LaidOut(Record):
     filled: float = 0.0
 
 
-def depth_of_short_chat(context_tokens: int | None) -> float:
-    """Tokens in the context of what people compare with."""
-    return min(SHORT_CHAT_TOKENS, (context_tokens or 0) / 2)
+def depth_of_chat(context_tokens: int | None, prompt_tokens: int | None = None) -> float:
+    """Tokens in the context that a pace stands for: the prompt that was stated, or the short chat
+    that people compare with where that is longer.
+    """
+    return max(min(SHORT_CHAT_TOKENS, (context_tokens or 0) / 2), prompt_tokens or 0)
 
 
 def foreign_to_rules(runtime: RuntimeSpec | None) -> str | None:
@@ -391,7 +393,9 @@ def in_context(step: Step, context: float, seconds: Callable[[Step], Sequence[fl
     """What a pace says of the context. `seconds` of a step: slow end, likely, fast end."""
     if step.architecture is None or not step.depth_tokens:
         return InContext()
-    how = f"; in a chat of {units.tokens(int(step.depth_tokens))}"
+    tokens = units.tokens(int(step.depth_tokens))
+    is_short = step.depth_tokens <= SHORT_CHAT_TOKENS
+    how = f"; in a chat of {tokens}" if is_short else f"; with {tokens} in the context"
     full, short = 1 / seconds(step.at(context))[1], 1 / seconds(step)[1]
     is_as_fast = full >= _ABOUT_AS_FAST * short
     return InContext(how=how, full_tokens_per_second=None if is_as_fast else full)

@@ -328,3 +328,41 @@ def test_a_prompt_takes_the_context_that_it_needs(monkeypatch: pytest.MonkeyPatc
     rows = rank(Workload(prompt_tokens=8000), machine=MACHINE).models
     listed = [row.context_tokens for row in rows if row.model.id == beyond.model.id]
     assert listed == [verdict.workload.context_tokens]
+
+
+@pytest.mark.parametrize("prompt", [512, 8192, 30720])
+@pytest.mark.parametrize("sequences", [1, 8])
+@pytest.mark.parametrize(
+    ("machine", "gb_per_s", "runtime", "quantization", "weights_bytes"),
+    [
+        # NVIDIA: 3.35 TB/s of an H100 SXM, 1,008 GB/s of an RTX 4090; 8.03 x 10^9 weights in 16 bits
+        ("H100 80GB HBM3", 3350, "vllm", "bfloat16", 16.06e9),
+        ("rtx 4090 64gb", 1008, "llama.cpp", "Q4_K_M", 4.5e9),
+        ("i5-12400 2x32gb ddr4-3200", 51.2, "llama.cpp", "Q4_K_M", 4.5e9),
+    ],
+)
+def test_behind_a_stated_prompt_each_step_reads_what_the_prompt_left(
+    machine: str,
+    gb_per_s: float,
+    runtime: str,
+    quantization: str,
+    weights_bytes: float,
+    sequences: int,
+    prompt: int,
+) -> None:
+    """Llama 3.1 8B keeps 128 KiB a token (32 layers of 8 keys and values of 128 numbers of 16 bits); the weights are read
+    once. Eight sequences of 30,720 tokens were told at half as much again as the memory gives.
+    """
+    workload = Workload(
+        prompt_tokens=prompt,
+        context_tokens=32768,
+        parallel=sequences,
+        runtime=runtime,
+        quantization=quantization,
+        min_tokens_per_second=1,
+    )
+    speed = check("llama-3.1-8b", workload, machine=machine).speed
+    assert speed is not None
+    assert speed.judged is not None
+    read = weights_bytes + sequences * prompt * 128 * 1024
+    assert speed.judged.high * read <= gb_per_s * 1e9
